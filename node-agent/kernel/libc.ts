@@ -1,0 +1,84 @@
+// The few libc calls that Node lacks, through koffi: socket options, packet sockets, namespaces. Nothing decides here.
+import koffi from "koffi";
+
+const libc = koffi.load("libc.so.6");
+
+const native = {
+  setsockopt: libc.func("int setsockopt(int fd, int level, int name, const void *value, uint32_t length)"),
+  socket: libc.func("int socket(int domain, int type, int protocol)"),
+  bind: libc.func("int bind(int fd, const void *address, uint32_t length)"),
+  // The real return type is ssize_t, which koffi does not know; on every supported ABI it is a long.
+  sendto: libc.func("long sendto(int fd, const void *data, size_t length, int flags, const void *to, uint32_t tolen)"),
+  recvfrom: libc.func(
+    "long recvfrom(int fd, _Out_ void *data, size_t length, int flags, _Out_ void *from, _Inout_ uint32_t *fromlen)",
+  ),
+  close: libc.func("int close(int fd)"),
+  setns: libc.func("int setns(int fd, int type)"),
+};
+
+export const AF_PACKET = 17;
+export const SOCK_RAW = 3;
+export const SOCK_NONBLOCK = 0o4000;
+export const SOCK_CLOEXEC = 0o2000000;
+export const SOL_SOCKET = 1;
+export const SOL_NETLINK = 270;
+export const SOL_PACKET = 263;
+const EINTR = 4;
+const EAGAIN = 11;
+
+/** A libc call that failed, with its errno. */
+export class SystemCallError extends Error {
+  override readonly name = "SystemCallError";
+  constructor(
+    readonly call: string,
+    readonly errno: number,
+  ) {
+    super(`${call} failed: errno ${errno}`);
+  }
+}
+
+function check(call: string, result: number): number {
+  if (result < 0) throw new SystemCallError(call, koffi.errno());
+  return result;
+}
+
+/** @param value a number becomes a C int */
+export function setsockopt(fd: number, level: number, name: number, value: number | Buffer): void {
+  const bytes = typeof value === "number" ? Buffer.from(Int32Array.of(value).buffer) : value;
+  check("setsockopt", native.setsockopt(fd, level, name, bytes, bytes.length));
+}
+
+export function openSocket(domain: number, type: number, protocol: number): number {
+  return check("socket", native.socket(domain, type, protocol));
+}
+
+export function bindSocket(fd: number, address: Buffer): void {
+  check("bind", native.bind(fd, address, address.length));
+}
+
+/** @returns bytes sent; the socket's own error otherwise, as SystemCallError */
+export function sendTo(fd: number, data: Buffer, address: Buffer): number {
+  return check("sendto", native.sendto(fd, data, data.length, 0, address, address.length));
+}
+
+/** The next datagram without waiting, or undefined where none is queued. `from` is filled with the sender. */
+export function receiveFrom(fd: number, into: Buffer, from: Buffer): Buffer | undefined {
+  const MSG_DONTWAIT = 0x40;
+  for (;;) {
+    const size: number = native.recvfrom(fd, into, into.length, MSG_DONTWAIT, from, [from.length]);
+    if (size >= 0) return into.subarray(0, size);
+    const errno = koffi.errno();
+    if (errno === EAGAIN) return undefined;
+    if (errno !== EINTR) throw new SystemCallError("recvfrom", errno);
+  }
+}
+
+export function closeSocket(fd: number): void {
+  check("close", native.close(fd));
+}
+
+/** Moves the calling thread into the network namespace behind the open file `fd`. */
+export function enterNetworkNamespace(fd: number): void {
+  const CLONE_NEWNET = 0x40000000;
+  check("setns", native.setns(fd, CLONE_NEWNET));
+}

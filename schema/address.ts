@@ -1,0 +1,168 @@
+// Addresses as branded types with one canonical text each, so that equal addresses are equal strings.
+// Text and bytes come in here and nowhere else; what lies behind a brand is trusted everywhere.
+import { isIPv4, isIPv6 } from "node:net";
+import ipaddr from "ipaddr.js";
+
+declare const brand: unique symbol;
+type Brand<T, Name extends string> = T & { readonly [brand]: Name };
+
+/** VXLAN network identifier, 1 … 2^24-1 (RFC 7348 §5). */
+export type Vni = Brand<number, "Vni">;
+/** Unicast Ethernet address: lower case, colons. */
+export type MacAddress = Brand<string, "MacAddress">;
+/** Unicast IPv4 (dotted quad) or IPv6 (RFC 5952) address without zone. */
+export type IpAddress = Brand<string, "IpAddress">;
+/** Underlay address of a VXLAN tunnel end: an IpAddress that other hosts can send to (no link-local, no loopback). */
+export type VtepAddress = Brand<IpAddress, "VtepAddress">;
+/** `address/length` with the host bits zero. */
+export type Subnet = Brand<string, "Subnet">;
+/** Position in the log of changes: 0 is the empty log. Comparable within one epoch only. */
+export type Revision = Brand<number, "Revision">;
+
+export type Family = 4 | 6;
+
+/** Says what is wrong with an address, in words for the person who wrote it. */
+export class AddressError extends Error {
+  override readonly name = "AddressError";
+}
+
+const maxVni = 0xff_ffff;
+
+/** @throws AddressError outside 1 … 16777215 */
+export function parseVni(value: number): Vni {
+  if (!Number.isInteger(value) || value < 1 || value > maxVni) {
+    throw new AddressError(`VNI must be a whole number in 1 … ${maxVni}, got ${value}`);
+  }
+  return value as Vni;
+}
+
+/** @throws AddressError unless a whole number ≥ 0 */
+export function parseRevision(value: number): Revision {
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new AddressError(`a revision is a whole number ≥ 0, got ${value}`);
+  return value as Revision;
+}
+
+const macPattern = /^[0-9a-f]{2}([:-])[0-9a-f]{2}(?:\1[0-9a-f]{2}){4}$/i;
+
+/**
+ * Six bytes in hex, separated by colons or dashes.
+ * @throws AddressError for other text, and for the zero, multicast and broadcast addresses (IEEE 802: I/G bit), which
+ * no interface can own.
+ */
+export function parseMac(text: string): MacAddress {
+  if (!macPattern.test(text)) throw new AddressError(`"${text}" is not a MAC address such as 52:54:00:12:34:56`);
+  const mac = text.toLowerCase().replaceAll("-", ":");
+  if (mac === "00:00:00:00:00:00") throw new AddressError("the all-zeros MAC address belongs to no interface");
+  if (mac === "ff:ff:ff:ff:ff:ff") throw new AddressError("the broadcast MAC address belongs to no interface");
+  if (Number.parseInt(mac.slice(0, 2), 16) & 1) {
+    throw new AddressError(`${mac} is a multicast MAC address and belongs to no interface`);
+  }
+  return mac as MacAddress;
+}
+
+export function macToBytes(mac: MacAddress): Buffer {
+  return Buffer.from(mac.replaceAll(":", ""), "hex");
+}
+
+/** The address in six bytes, or undefined where no interface can own it (see `parseMac`) or the length is another. */
+export function findMac(bytes: Uint8Array): MacAddress | undefined {
+  if (bytes.length !== 6 || ((bytes[0] ?? 1) & 1) !== 0) return undefined;
+  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, 6).toString("hex");
+  if (hex === "000000000000") return undefined;
+  return `${hex.slice(0, 2)}:${hex.slice(2, 4)}:${hex.slice(4, 6)}:${hex.slice(6, 8)}:${hex.slice(8, 10)}:${hex.slice(10)}` as MacAddress;
+}
+
+/**
+ * An IPv4 dotted quad, or any RFC 4291 text of an IPv6 address.
+ * @throws AddressError for other text, zones, and what no interface can own: unspecified, multicast, broadcast,
+ * loopback, IPv4-mapped.
+ */
+export function parseIp(text: string): IpAddress {
+  if (text.includes("%")) throw new AddressError(`"${text}": write the address without a zone`);
+  if (!isIPv4(text) && !isIPv6(text)) throw new AddressError(`"${text}" is not an IPv4 or IPv6 address`);
+  const address = ipaddr.parse(text);
+  const reason = unownable(address);
+  if (reason) throw new AddressError(`${text} is ${reason} and belongs to no interface`);
+  return address.toString() as IpAddress;
+}
+
+function unownable(address: ipaddr.IPv4 | ipaddr.IPv6): string | undefined {
+  const range = address.range();
+  if (range === "unspecified") return "the unspecified address";
+  if (range === "multicast") return "a multicast address";
+  if (range === "broadcast") return "the broadcast address";
+  if (range === "loopback") return "a loopback address";
+  if (range === "ipv4Mapped") return "an IPv4-mapped address";
+  return undefined;
+}
+
+/** The address in 4 or 16 bytes, or undefined where no interface can own it (see `parseIp`) or the length is another. */
+export function findIp(bytes: Uint8Array): IpAddress | undefined {
+  if (bytes.length !== 4 && bytes.length !== 16) return undefined;
+  const address = ipaddr.fromByteArray([...bytes]);
+  return unownable(address) ? undefined : (address.toString() as IpAddress);
+}
+
+export function ipToBytes(ip: IpAddress): Buffer {
+  return Buffer.from(ipaddr.parse(ip).toByteArray());
+}
+
+export function familyOf(ip: IpAddress): Family {
+  return ip.includes(":") ? 6 : 4;
+}
+
+/** fe80::/10, accepted on any network beside its subnets (RFC 4291 §2.5.6). */
+export function isLinkLocal(ip: IpAddress): boolean {
+  return familyOf(ip) === 6 && ipaddr.parse(ip).range() === "linkLocal";
+}
+
+/** @throws AddressError as `parseIp`, and for link-local addresses, which hosts behind a router cannot reach */
+export function parseVtep(text: string): VtepAddress {
+  const ip = parseIp(text);
+  if (ipaddr.parse(ip).range() === "linkLocal")
+    throw new AddressError(`${ip} is link-local: a VTEP needs a routable address`);
+  return ip as VtepAddress;
+}
+
+/** @throws AddressError for other text, host bits that are set, or multicast and loopback ranges */
+export function parseSubnet(text: string): Subnet {
+  const [address = "", length = "", ...rest] = text.split("/");
+  if (rest.length > 0 || !/^\d{1,3}$/.test(length) || !(isIPv4(address) || isIPv6(address)) || address.includes("%")) {
+    throw new AddressError(`"${text}" is not a subnet such as 10.20.1.0/24 or fd00:20::/64`);
+  }
+  const parsed = ipaddr.parse(address);
+  const bits = Number(length);
+  const width = parsed.kind() === "ipv4" ? 32 : 128;
+  if (bits < 1 || bits > width) throw new AddressError(`"${text}": the prefix length must be in 1 … ${width}`);
+  const range = parsed.range();
+  if (range === "multicast" || range === "loopback") throw new AddressError(`"${text}" is a ${range} range`);
+  const network = networkAddress(parsed, bits);
+  if (network.toString() !== parsed.toString()) {
+    throw new AddressError(`"${text}" has host bits set: write ${network.toString()}/${bits}`);
+  }
+  return `${network.toString()}/${bits}` as Subnet;
+}
+
+function networkAddress(address: ipaddr.IPv4 | ipaddr.IPv6, bits: number): ipaddr.IPv4 | ipaddr.IPv6 {
+  const bytes = address
+    .toByteArray()
+    .map((byte, i) => byte & (0xff << (8 - Math.max(0, Math.min(8, bits - i * 8)))) & 0xff);
+  return ipaddr.fromByteArray(bytes);
+}
+
+export function subnetFamily(subnet: Subnet): Family {
+  return subnet.includes(":") ? 6 : 4;
+}
+
+export function subnetContains(subnet: Subnet, ip: IpAddress): boolean {
+  if (subnetFamily(subnet) !== familyOf(ip)) return false;
+  return ipaddr.parse(ip).match(ipaddr.parseCIDR(subnet));
+}
+
+export function subnetsOverlap(a: Subnet, b: Subnet): boolean {
+  if (subnetFamily(a) !== subnetFamily(b)) return false;
+  const [addressA, bitsA] = ipaddr.parseCIDR(a);
+  const [addressB, bitsB] = ipaddr.parseCIDR(b);
+  return bitsA <= bitsB ? addressB.match(addressA, bitsA) : addressA.match(addressB, bitsB);
+}

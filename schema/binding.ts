@@ -1,0 +1,34 @@
+// The derived facts that travel to agents: (VNI, IP) → MAC and (VNI, MAC) → VTEP, each with its revision.
+import type { IpAddress, MacAddress, Revision, Vni, VtepAddress } from "./address.ts";
+
+/** What a miss asks for, and what interest is held in. */
+export type BindingKey =
+  | { readonly kind: "ip"; readonly vni: Vni; readonly ip: IpAddress }
+  | { readonly kind: "mac"; readonly vni: Vni; readonly mac: MacAddress };
+
+/** Where a MAC address lives. */
+export interface Binding {
+  readonly mac: MacAddress;
+  readonly host: string;
+  readonly vtep: VtepAddress;
+  /** UDP port of the VTEP. */
+  readonly vtepPort: number;
+  /** The VM runs on the host that is being told: never program it on the tunnel. */
+  readonly local?: true;
+  readonly router?: true;
+  /** The local host's bridge port of the interface, where it is registered. */
+  readonly guestPort?: string;
+}
+
+/** A binding at a revision; `null` is a tombstone: nothing is registered under the key. */
+export interface Answer {
+  readonly key: BindingKey;
+  /** Last change of this binding, its host or its network; for a tombstone, how far the answering index has followed. */
+  readonly revision: Revision;
+  readonly binding: Binding | null;
+}
+
+/** One text per key, for maps and sets. */
+export function keyText(key: BindingKey): string {
+  return key.kind === "ip" ? `${key.vni} ${key.ip}` : `${key.vni} ${key.mac}`;
+}

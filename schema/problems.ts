@@ -1,0 +1,48 @@
+// Every refusal that the REST API can give: RFC 9457 problem types with their status. The one table behind the
+// controller's answers, OpenAPI and the documents.
+
+export const problemTypes = {
+  "invalid-input": { status: 400, title: "The request is not valid" },
+  "not-found": { status: 404, title: "No such resource" },
+  "method-not-allowed": { status: 405, title: "The resource has no such method" },
+  "not-acceptable": { status: 406, title: "No representation that the client accepts" },
+  "address-taken": { status: 409, title: "The address is already in use" },
+  "name-taken": { status: 409, title: "The name is already in use" },
+  "in-use": { status: 409, title: "The resource is still in use" },
+  "mixed-underlay": { status: 409, title: "Hosts of one network must share an underlay address family" },
+  immutable: { status: 409, title: "The field cannot change while the resource is in use" },
+  "body-too-large": { status: 413, title: "The body is too large" },
+  "unsupported-media-type": { status: 415, title: "The body is of no supported type" },
+  "unknown-reference": { status: 422, title: "The body names a resource that does not exist" },
+  "outside-subnets": { status: 422, title: "The address lies outside the network's subnets" },
+  "upgrade-required": { status: 426, title: "This path speaks WebSocket" },
+  internal: { status: 500, title: "The controller failed" },
+  unavailable: { status: 503, title: "The controller cannot answer now" },
+  "storage-full": { status: 507, title: "The controller's disk is full" },
+} as const satisfies Record<string, { status: number; title: string }>;
+
+export type ProblemType = keyof typeof problemTypes;
+
+/** Body of every 4xx and 5xx answer, `application/problem+json`. */
+export interface ProblemDetails {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  /** Path of the request. */
+  readonly instance?: string;
+  /** For `invalid-input`: each fault with a JSON Pointer (RFC 6901) into the body. */
+  readonly errors?: readonly { readonly pointer: string; readonly detail: string }[];
+}
+
+export function problemUri(type: ProblemType): string {
+  return `urn:nearmiss:problem:${type}`;
+}
+
+export function problemDetails(
+  type: ProblemType,
+  detail: string,
+  more: Pick<ProblemDetails, "instance" | "errors"> = {},
+): ProblemDetails {
+  return { type: problemUri(type), ...problemTypes[type], detail, ...more };
+}

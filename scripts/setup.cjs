@@ -1,0 +1,76 @@
+"use strict";
+// Makes a fresh clone ready for `npm run demo` and `npm test`: checks the machine, installs what the lock file says,
+// builds when a source is newer than the build. Needs no dependency itself; does nothing when all is current.
+const { execFileSync, spawnSync } = require("child_process");
+const fs = require("fs");
+const path = require("path");
+
+const root = path.join(__dirname, "..");
+const purpose = process.argv[2] || "build";
+
+function stop(message) {
+  process.stderr.write(`nearmiss: ${message}\n`);
+  process.exit(1);
+}
+
+function checkNode() {
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major > 20 || (major === 20 && minor >= 19)) return;
+  stop(`Node ${process.versions.node} is too old: install Node 20.19 or newer (22 and 24 work too) and try again.`);
+}
+
+function checkMachine() {
+  if (process.platform !== "linux") stop("nearmiss runs on Linux only: the data path is the Linux kernel's.");
+  const packageOf = { ip: "iproute2", bridge: "iproute2", ping: "iputils-ping" };
+  const missing = Object.keys(packageOf).filter((command) => spawnSync(command, ["-V"]).error);
+  if (missing.length > 0) {
+    const packages = [...new Set(missing.map((command) => packageOf[command]))].join(" ");
+    stop(`${missing.join(", ")} not found: install with \`apt-get install ${packages}\` and try again.`);
+  }
+  if (process.getuid() === 0) return;
+  if (purpose === "demo") stop("the demo makes network namespaces and needs root: run `sudo npm run demo`.");
+  process.stderr.write(
+    "nearmiss: not root, so the kernel tests will be skipped: run `sudo npm test` for all of them.\n",
+  );
+}
+
+/** Newest modification under a path, in ms since 1970; 0 where there is nothing. */
+function newest(file) {
+  const stat = fs.statSync(file, { throwIfNoEntry: false });
+  if (!stat) return 0;
+  if (!stat.isDirectory()) return stat.mtimeMs;
+  return fs.readdirSync(file).reduce((max, name) => Math.max(max, newest(path.join(file, name))), stat.mtimeMs);
+}
+
+function install() {
+  const lock = fs.readFileSync(path.join(root, "package-lock.json"), "utf8");
+  // Native modules are built for one ABI: another Node needs another install.
+  const wanted = `${process.versions.modules}\n${lock}`;
+  const stamp = path.join(root, "node_modules", ".nearmiss-installed");
+  if (fs.existsSync(stamp) && fs.readFileSync(stamp, "utf8") === wanted) return;
+  process.stderr.write("nearmiss: installing dependencies (npm ci) …\n");
+  // Standard output belongs to the command that follows (`--json`).
+  const npm = process.env.npm_execpath;
+  const [command, args] = npm ? [process.execPath, [npm, "ci"]] : ["npm", ["ci"]];
+  execFileSync(command, args, { cwd: root, stdio: ["ignore", 2, 2] });
+  fs.writeFileSync(stamp, wanted);
+}
+
+function build() {
+  const stamp = path.join(root, "dist", ".nearmiss-built");
+  const sources = JSON.parse(fs.readFileSync(path.join(root, "tsconfig.json"), "utf8")).include;
+  const inputs = [...sources, "package-lock.json", "tsconfig.json", "scripts/build.cjs"];
+  if (newest(stamp) > Math.max(...inputs.map((name) => newest(path.join(root, name))))) return;
+  process.stderr.write("nearmiss: building …\n");
+  execFileSync(process.execPath, [path.join(root, "scripts", "build.cjs")], { cwd: root, stdio: ["ignore", 2, 2] });
+  fs.writeFileSync(stamp, "");
+}
+
+checkNode();
+if (purpose !== "build") checkMachine();
+try {
+  install();
+  build();
+} catch {
+  stop("setting up failed: the lines above say why.");
+}

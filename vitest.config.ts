@@ -1,0 +1,28 @@
+import { defineConfig } from "vitest/config";
+
+// `netlink` aborts the process when a worker thread ends with an open socket: forks only.
+// Kernel tests share one machine's kernel, so their files run one after the other.
+export default defineConfig({
+  test: {
+    pool: "forks",
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "fast",
+          include: ["test/{unit,property,contract,integration}/**/*.test.ts"],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "kernel",
+          include: ["test/kernel/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
+});
