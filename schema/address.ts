@@ -166,3 +166,15 @@ export function subnetsOverlap(a: Subnet, b: Subnet): boolean {
   const [addressB, bitsB] = ipaddr.parseCIDR(b);
   return bitsA <= bitsB ? addressB.match(addressA, bitsA) : addressA.match(addressB, bitsB);
 }
+
+/** The lowest address of a subnet: its network address (IPv4), its subnet-router anycast address (IPv6). */
+export function subnetFirst(subnet: Subnet): IpAddress {
+  return ipaddr.parseCIDR(subnet)[0].toString() as IpAddress;
+}
+
+/** The highest address of a subnet: the broadcast address where it is IPv4. */
+export function subnetLast(subnet: Subnet): IpAddress {
+  const [address, bits] = ipaddr.parseCIDR(subnet);
+  const bytes = address.toByteArray().map((byte, i) => byte | (0xff >> Math.max(0, Math.min(8, bits - i * 8))));
+  return ipaddr.fromByteArray(bytes).toString() as IpAddress;
+}

@@ -30,5 +30,9 @@ export interface Answer {
 
 /** One text per key, for maps and sets. */
 export function keyText(key: BindingKey): string {
-  return key.kind === "ip" ? `${key.vni} ${key.ip}` : `${key.vni} ${key.mac}`;
+  return `${key.vni} ${addressOf(key)}`;
+}
+
+export function addressOf(key: BindingKey): IpAddress | MacAddress {
+  return key.kind === "ip" ? key.ip : key.mac;
 }

@@ -3,7 +3,10 @@ import koffi from "koffi";
 
 const libc = koffi.load("libc.so.6");
 
+const sockFprog = koffi.struct("sock_fprog", { len: "uint16_t", filter: "const void *" });
+
 const native = {
+  attachFilter: libc.func("setsockopt", "int", ["int", "int", "int", koffi.pointer(sockFprog), "uint32_t"]),
   setsockopt: libc.func("int setsockopt(int fd, int level, int name, const void *value, uint32_t length)"),
   socket: libc.func("int socket(int domain, int type, int protocol)"),
   bind: libc.func("int bind(int fd, const void *address, uint32_t length)"),
@@ -46,6 +49,26 @@ function check(call: string, result: number): number {
 export function setsockopt(fd: number, level: number, name: number, value: number | Buffer): void {
   const bytes = typeof value === "number" ? Buffer.from(Int32Array.of(value).buffer) : value;
   check("setsockopt", native.setsockopt(fd, level, name, bytes, bytes.length));
+}
+
+/** SO_ATTACH_FILTER: classic BPF as in linux/filter.h, one struct sock_filter per instruction. */
+export function attachFilter(
+  fd: number,
+  program: readonly { readonly code: number; readonly jt: number; readonly jf: number; readonly k: number }[],
+): void {
+  const SO_ATTACH_FILTER = 26;
+  const filter = Buffer.concat(
+    program.map(({ code, jt, jf, k }) => {
+      const instruction = Buffer.alloc(8);
+      instruction.writeUInt16LE(code, 0);
+      instruction.writeUInt8(jt, 2);
+      instruction.writeUInt8(jf, 3);
+      instruction.writeUInt32LE(k, 4);
+      return instruction;
+    }),
+  );
+  const fprog = { len: program.length, filter };
+  check("setsockopt", native.attachFilter(fd, SOL_SOCKET, SO_ATTACH_FILTER, fprog, koffi.sizeof(sockFprog)));
 }
 
 export function openSocket(domain: number, type: number, protocol: number): number {

@@ -1,4 +1,5 @@
 -- The inventory, and the log of changes that every reader follows. `user_version` counts the applied files.
+-- References are deferred: a change is written by removing what was and adding what is, in one transaction.
 CREATE TABLE meta (
   name  TEXT PRIMARY KEY,
   value TEXT NOT NULL
@@ -26,14 +27,14 @@ CREATE TABLE hosts (
 CREATE TABLE vms (
   name       TEXT PRIMARY KEY,
   uid        TEXT NOT NULL UNIQUE,
-  host       TEXT NOT NULL REFERENCES hosts (name),
+  host       TEXT NOT NULL REFERENCES hosts (name) DEFERRABLE INITIALLY DEFERRED,
   interfaces TEXT NOT NULL CHECK (json_valid(interfaces)),
   revision   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- The inventory checks uniqueness before it writes; these two make a breach impossible rather than unlikely.
 CREATE TABLE macs (
-  network TEXT NOT NULL REFERENCES networks (name),
+  network TEXT NOT NULL REFERENCES networks (name) DEFERRABLE INITIALLY DEFERRED,
   mac     TEXT NOT NULL,
   vm      TEXT NOT NULL REFERENCES vms (name) ON DELETE CASCADE,
   PRIMARY KEY (network, mac)
@@ -41,7 +42,7 @@ CREATE TABLE macs (
 CREATE INDEX macs_by_vm ON macs (vm);
 
 CREATE TABLE ips (
-  network TEXT NOT NULL REFERENCES networks (name),
+  network TEXT NOT NULL REFERENCES networks (name) DEFERRABLE INITIALLY DEFERRED,
   ip      TEXT NOT NULL,
   vm      TEXT NOT NULL REFERENCES vms (name) ON DELETE CASCADE,
   PRIMARY KEY (network, ip)

@@ -1,0 +1,194 @@
+// The session with the controller: one ordered WebSocket, opened again for ever. Frames are parsed and put together
+// here; what they mean is the agent's.
+import type { Logger } from "pino";
+import { WebSocket } from "ws";
+import {
+  type AgentFrame,
+  agentPath,
+  type BindingKey,
+  type ControllerFrame,
+  chunk,
+  FrameError,
+  heartbeatMs,
+  maxFrameBytes,
+  parseControllerFrame,
+} from "../../schema/index.ts";
+import { backoffMs } from "./backoff.ts";
+
+export type Hello = Omit<Extract<AgentFrame, { type: "hello" }>, "type">;
+export type Frame<Type extends ControllerFrame["type"]> = Extract<ControllerFrame, { type: Type }>;
+
+export interface LinkHandlers {
+  hello(): Hello;
+  /** Every key that the agent holds or waits for, as the new session begins. */
+  interest(): readonly BindingKey[];
+  onWelcome(frame: Frame<"welcome">): void;
+  /** Whole: chunks have been put together. */
+  onSnapshot(frame: Frame<"snapshot">): void;
+  onAnswers(frame: Frame<"answers">): void;
+  /** Whole: chunks have been put together. */
+  onChanges(frame: Frame<"changes">): void;
+  onHeartbeat(frame: Frame<"heartbeat">): void;
+  onClosed(reason: string): void;
+}
+
+const connectTimeoutMs = 10_000;
+const silenceMs = 3 * heartbeatMs;
+
+export class ControllerLink {
+  private socket: WebSocket | undefined;
+  private attempt = 0;
+  private retryTimer: NodeJS.Timeout | undefined;
+  private silenceTimer: NodeJS.Timeout | undefined;
+  private stopped = false;
+  /** The session has ended its interest with a whole snapshot: questions make sense. */
+  private live = false;
+  private asOf = 0;
+  private partialSnapshot: Frame<"snapshot"> | undefined;
+  private partialChanges: Frame<"changes"> | undefined;
+
+  /** @param url of the controller, http: or https: */
+  constructor(
+    private readonly url: URL,
+    private readonly handlers: LinkHandlers,
+    private readonly log: Logger,
+  ) {}
+
+  start(): void {
+    const target = new URL(agentPath, this.url);
+    target.protocol = target.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(target, {
+      maxPayload: maxFrameBytes,
+      handshakeTimeout: connectTimeoutMs,
+      perMessageDeflate: false,
+    });
+    this.socket = socket;
+    let reason = "connection lost";
+    socket.on("open", () => this.onOpen());
+    socket.on("message", (data, isBinary) => {
+      try {
+        if (isBinary) throw new FrameError("frames are text");
+        this.receive(data.toString());
+      } catch (error) {
+        if (!(error instanceof FrameError)) throw error;
+        reason = `the controller sent a frame that makes no sense: ${error.message}`;
+        socket.terminate();
+      }
+    });
+    socket.on("error", (error) => {
+      reason = error.message;
+    });
+    socket.on("close", (code, text) => {
+      if (text.length > 0) reason = `${text.toString()} (${code})`;
+      this.onClose(reason);
+    });
+  }
+
+  /** Sends now; without a live session the frame is dropped, because the next one starts from the whole interest. */
+  send(frame: AgentFrame): boolean {
+    if (!this.live) return false;
+    this.socket?.send(JSON.stringify(frame));
+    return true;
+  }
+
+  stop(): void {
+    this.stopped = true;
+    clearTimeout(this.retryTimer);
+    clearTimeout(this.silenceTimer);
+    this.socket?.close(1001, "the agent stops");
+  }
+
+  private onOpen(): void {
+    this.asOf = 0;
+    this.partialSnapshot = undefined;
+    this.partialChanges = undefined;
+    this.heard();
+    this.write({ type: "hello", ...this.handlers.hello() });
+    const chunks = chunk(this.handlers.interest());
+    chunks.forEach((keys, i) => {
+      this.write({ type: "interest", keys, end: i === chunks.length - 1 });
+    });
+  }
+
+  private write(frame: AgentFrame): void {
+    this.socket?.send(JSON.stringify(frame));
+  }
+
+  /** @throws FrameError */
+  private receive(text: string): void {
+    this.heard();
+    const frame = parseControllerFrame(text);
+    if (!frame) return;
+    if (frame.asOf < this.asOf) throw new FrameError(`asOf went back from ${this.asOf} to ${frame.asOf}`);
+    this.asOf = frame.asOf;
+    switch (frame.type) {
+      case "welcome":
+        this.attempt = 0;
+        this.handlers.onWelcome(frame);
+        break;
+      case "snapshot":
+        this.partialSnapshot = joinSnapshot(this.partialSnapshot, frame);
+        if (frame.end) this.endSnapshot(this.partialSnapshot);
+        break;
+      case "answers":
+        this.handlers.onAnswers(frame);
+        break;
+      case "changes":
+        this.partialChanges = joinChanges(this.partialChanges, frame);
+        if (frame.end) this.endChanges(this.partialChanges);
+        break;
+      case "heartbeat":
+        this.handlers.onHeartbeat(frame);
+        break;
+    }
+  }
+
+  private endSnapshot(whole: Frame<"snapshot">): void {
+    this.partialSnapshot = undefined;
+    this.live = true;
+    this.handlers.onSnapshot(whole);
+  }
+
+  private endChanges(whole: Frame<"changes">): void {
+    this.partialChanges = undefined;
+    this.handlers.onChanges(whole);
+  }
+
+  /** A half-open connection shows as silence: the controller's heartbeats stop. */
+  private heard(): void {
+    if (this.silenceTimer) this.silenceTimer.refresh();
+    else this.silenceTimer = setTimeout(() => this.socket?.terminate(), silenceMs);
+  }
+
+  private onClose(reason: string): void {
+    this.live = false;
+    clearTimeout(this.silenceTimer);
+    this.silenceTimer = undefined;
+    if (this.stopped) return;
+    this.handlers.onClosed(reason);
+    const delayMs = backoffMs(this.attempt++, Math.random());
+    this.log.warn({ reason, retryMs: Math.round(delayMs) }, "no session with the controller");
+    this.retryTimer = setTimeout(() => this.start(), delayMs);
+  }
+}
+
+function joinSnapshot(earlier: Frame<"snapshot"> | undefined, frame: Frame<"snapshot">): Frame<"snapshot"> {
+  if (!earlier) return frame;
+  return {
+    ...frame,
+    networks: [...earlier.networks, ...frame.networks],
+    answers: [...earlier.answers, ...frame.answers],
+  };
+}
+
+function joinChanges(earlier: Frame<"changes"> | undefined, frame: Frame<"changes">): Frame<"changes"> {
+  if (!earlier) return frame;
+  const self = frame.self ?? earlier.self;
+  return {
+    ...frame,
+    networks: [...earlier.networks, ...frame.networks],
+    gone: [...earlier.gone, ...frame.gone],
+    answers: [...earlier.answers, ...frame.answers],
+    ...(self ? { self } : {}),
+  };
+}

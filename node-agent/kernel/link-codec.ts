@@ -1,0 +1,282 @@
+// Links, addresses and traffic control as bytes (include/uapi/linux/if_link.h, if_bridge.h, pkt_sched.h). No I/O.
+import {
+  familyOf,
+  findIp,
+  type IpAddress,
+  ipToBytes,
+  parseVni,
+  type Vni,
+  type VtepAddress,
+} from "../../schema/index.ts";
+import {
+  type Attributes,
+  attribute,
+  be16,
+  type NetlinkMessage,
+  nested,
+  parseAttributes,
+  readText,
+  readU32,
+  text,
+  u8,
+  u16,
+  u32,
+} from "./netlink-codec.ts";
+
+export const RTM_NEWLINK = 16;
+export const RTM_DELLINK = 17;
+export const RTM_GETLINK = 18;
+const RTM_NEWADDR = 20;
+export const RTM_GETADDR = 22;
+export const RTM_NEWQDISC = 36;
+export const RTM_NEWTFILTER = 44;
+
+const AF_BRIDGE = 7;
+const AF_INET6 = 10;
+const IFF_UP = 1;
+const IFLA_ADDRESS = 1;
+const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
+const IFLA_MASTER = 10;
+const IFLA_PROTINFO = 12;
+const IFLA_LINKINFO = 18;
+const IFLA_IFALIAS = 20;
+const IFLA_AF_SPEC = 26;
+const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
+const IFLA_INET6_ADDR_GEN_MODE = 8;
+const IN6_ADDR_GEN_MODE_NONE = 1;
+const IFLA_BR_MCAST_SNOOPING = 23;
+const IFLA_BRPORT_LEARNING = 8;
+const IFLA_VXLAN_ID = 1;
+const IFLA_VXLAN_LOCAL = 4;
+const IFLA_VXLAN_LEARNING = 7;
+const IFLA_VXLAN_PROXY = 11;
+const IFLA_VXLAN_L2MISS = 13;
+const IFLA_VXLAN_L3MISS = 14;
+const IFLA_VXLAN_PORT = 15;
+const IFLA_VXLAN_LOCAL6 = 17;
+const IFA_ADDRESS = 1;
+const IFA_LOCAL = 2;
+
+const ifinfomsgBytes = 16;
+const ifaddrmsgBytes = 8;
+
+/** What the agent needs to know of a vxlan device; all but `local` cannot change on a live one. */
+export interface VxlanSettings {
+  readonly vni: Vni;
+  readonly local?: IpAddress;
+  readonly port: number;
+  readonly proxy: boolean;
+  readonly l2miss: boolean;
+  readonly l3miss: boolean;
+}
+
+export interface Link {
+  readonly ifindex: number;
+  readonly name: string;
+  readonly up: boolean;
+  readonly mtu: number;
+  /** "bridge", "vxlan", "veth", … ; undefined for hardware. */
+  readonly kind?: string;
+  readonly alias?: string;
+  /** ifindex of the bridge that it is a port of. */
+  readonly master?: number;
+  readonly vxlan?: VxlanSettings;
+}
+
+export function decodeLink({ type, payload }: NetlinkMessage): Link | undefined {
+  if (type !== RTM_NEWLINK || payload.length < ifinfomsgBytes) return undefined;
+  const attributes = parseAttributes(payload.subarray(ifinfomsgBytes));
+  const name = readText(attributes.get(IFLA_IFNAME));
+  if (name === undefined) return undefined;
+  const info = parseAttributes(attributes.get(IFLA_LINKINFO) ?? Buffer.alloc(0));
+  const kind = readText(info.get(IFLA_INFO_KIND));
+  const alias = readText(attributes.get(IFLA_IFALIAS));
+  const master = readU32(attributes.get(IFLA_MASTER));
+  const vxlan =
+    kind === "vxlan" ? decodeVxlan(parseAttributes(info.get(IFLA_INFO_DATA) ?? Buffer.alloc(0))) : undefined;
+  return {
+    ifindex: payload.readInt32LE(4),
+    name,
+    up: (payload.readUInt32LE(8) & IFF_UP) !== 0,
+    mtu: readU32(attributes.get(IFLA_MTU)) ?? 0,
+    ...(kind === undefined ? {} : { kind }),
+    ...(alias === undefined ? {} : { alias }),
+    ...(master === undefined ? {} : { master }),
+    ...(vxlan === undefined ? {} : { vxlan }),
+  };
+}
+
+function decodeVxlan(data: Attributes): VxlanSettings | undefined {
+  const id = readU32(data.get(IFLA_VXLAN_ID));
+  const port = data.get(IFLA_VXLAN_PORT);
+  // `external` devices have VNI 0 and no misses of their own.
+  if (id === undefined || id < 1 || id > 0xff_ffff || !port || port.length < 2) return undefined;
+  const localBytes = data.get(IFLA_VXLAN_LOCAL) ?? data.get(IFLA_VXLAN_LOCAL6);
+  const local = localBytes && findIp(localBytes);
+  const flag = (type: number): boolean => data.get(type)?.[0] === 1;
+  return {
+    vni: parseVni(id),
+    ...(local ? { local } : {}),
+    port: port.readUInt16BE(),
+    proxy: flag(IFLA_VXLAN_PROXY),
+    l2miss: flag(IFLA_VXLAN_L2MISS),
+    l3miss: flag(IFLA_VXLAN_L3MISS),
+  };
+}
+
+/** An address of the host and the link that carries it. */
+export interface HostAddress {
+  readonly ifindex: number;
+  readonly ip: IpAddress;
+}
+
+export function decodeAddress({ type, payload }: NetlinkMessage): HostAddress | undefined {
+  if (type !== RTM_NEWADDR || payload.length < ifaddrmsgBytes) return undefined;
+  const attributes = parseAttributes(payload.subarray(ifaddrmsgBytes));
+  // On point-to-point links IFA_ADDRESS is the peer's.
+  const bytes = attributes.get(IFA_LOCAL) ?? attributes.get(IFA_ADDRESS);
+  const ip = bytes && findIp(bytes);
+  return ip && { ifindex: payload.readUInt32LE(4), ip };
+}
+
+interface LinkHead {
+  readonly family?: number;
+  /** 0: the link is named by IFLA_IFNAME. */
+  readonly ifindex?: number;
+  readonly up?: boolean;
+}
+
+function ifinfomsg({ family = 0, ifindex = 0, up = false }: LinkHead, ...attributes: Buffer[]): Buffer {
+  const head = Buffer.alloc(ifinfomsgBytes);
+  head.writeUInt8(family, 0);
+  head.writeInt32LE(ifindex, 4);
+  head.writeUInt32LE(up ? IFF_UP : 0, 8);
+  head.writeUInt32LE(up ? IFF_UP : 0, 12);
+  return Buffer.concat([head, ...attributes]);
+}
+
+function linkInfo(kind: string, ...data: Buffer[]): Buffer {
+  return nested(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, text(kind)), nested(IFLA_INFO_DATA, ...data));
+}
+
+/** All links of the namespace, or all addresses. */
+export const encodeLinkDump = (): Buffer => ifinfomsg({});
+export const encodeAddressDump = (): Buffer => Buffer.alloc(ifaddrmsgBytes);
+
+/**
+ * A bridge without multicast snooping: otherwise one MLD query of a guest stops neighbour solicitations on their way
+ * to the tunnel. Its MAC is set, because it would follow its lowest port's.
+ */
+export function encodeBridge(name: string, mac: Buffer): Buffer {
+  return ifinfomsg(
+    {},
+    attribute(IFLA_IFNAME, text(name)),
+    attribute(IFLA_ADDRESS, mac),
+    linkInfo("bridge", attribute(IFLA_BR_MCAST_SNOOPING, u8(0))),
+  );
+}
+
+export interface VxlanDevice {
+  readonly name: string;
+  readonly vni: Vni;
+  readonly local: VtepAddress;
+  readonly port: number;
+  readonly mtu: number;
+}
+
+export function encodeVxlan({ name, vni, local, port, mtu }: VxlanDevice): Buffer {
+  return ifinfomsg(
+    {},
+    attribute(IFLA_IFNAME, text(name)),
+    attribute(IFLA_MTU, u32(mtu)),
+    linkInfo(
+      "vxlan",
+      attribute(IFLA_VXLAN_ID, u32(vni)),
+      encodeLocal(local),
+      attribute(IFLA_VXLAN_PORT, be16(port)),
+      attribute(IFLA_VXLAN_LEARNING, u8(0)),
+      attribute(IFLA_VXLAN_PROXY, u8(1)),
+      attribute(IFLA_VXLAN_L2MISS, u8(1)),
+      attribute(IFLA_VXLAN_L3MISS, u8(1)),
+    ),
+  );
+}
+
+function encodeLocal(local: VtepAddress): Buffer {
+  return attribute(familyOf(local) === 4 ? IFLA_VXLAN_LOCAL : IFLA_VXLAN_LOCAL6, ipToBytes(local));
+}
+
+/** What may change on a live vxlan device: its own VTEP and its MTU. */
+export function encodeVxlanChange(ifindex: number, local: VtepAddress, mtu: number): Buffer {
+  return ifinfomsg({ ifindex }, attribute(IFLA_MTU, u32(mtu)), linkInfo("vxlan", encodeLocal(local)));
+}
+
+/** Alias, no automatic addresses (the host's own duplicate address detection would raise misses), a bridge or none. */
+export function encodeLinkSettings(ifindex: number, alias: string, master?: number): Buffer {
+  return ifinfomsg(
+    { ifindex },
+    attribute(IFLA_IFALIAS, text(alias)),
+    nested(IFLA_AF_SPEC, nested(AF_INET6, attribute(IFLA_INET6_ADDR_GEN_MODE, u8(IN6_ADDR_GEN_MODE_NONE)))),
+    ...(master === undefined ? [] : [attribute(IFLA_MASTER, u32(master))]),
+  );
+}
+
+export const encodeLinkUp = (ifindex: number): Buffer => ifinfomsg({ ifindex, up: true });
+export const encodeLinkDelete = (ifindex: number): Buffer => ifinfomsg({ ifindex });
+
+/** `learning off` on a bridge port: otherwise one injected frame moves a local guest's MAC to the tunnel. */
+export function encodePortLearningOff(ifindex: number): Buffer {
+  return ifinfomsg({ family: AF_BRIDGE, ifindex }, nested(IFLA_PROTINFO, attribute(IFLA_BRPORT_LEARNING, u8(0))));
+}
+
+const TCA_KIND = 1;
+const TCA_OPTIONS = 2;
+const TCA_BPF_OPS_LEN = 4;
+const TCA_BPF_OPS = 5;
+const TCA_BPF_FLAGS = 8;
+const TCA_BPF_FLAG_ACT_DIRECT = 1;
+const TC_H_CLSACT = 0xffff_fff1;
+const TC_H_CLSACT_HANDLE = 0xffff_0000;
+const TC_H_CLSACT_INGRESS = 0xffff_fff2;
+const TC_ACT_SHOT = 2;
+const ETH_P_ALL_BE = 0x0300;
+const BPF_RET_K = 0x06;
+
+function tcmsg(ifindex: number, handle: number, parent: number, info: number, ...attributes: Buffer[]): Buffer {
+  const head = Buffer.alloc(20);
+  head.writeInt32LE(ifindex, 4);
+  head.writeUInt32LE(handle, 8);
+  head.writeUInt32LE(parent, 12);
+  head.writeUInt32LE(info, 16);
+  return Buffer.concat([head, ...attributes]);
+}
+
+export function encodeClsact(ifindex: number): Buffer {
+  return tcmsg(ifindex, TC_H_CLSACT_HANDLE, TC_H_CLSACT, 0, attribute(TCA_KIND, text("clsact")));
+}
+
+/**
+ * Drops everything that a device would deliver up to its host (classic BPF: return TC_ACT_SHOT). On a bridge that is
+ * what guests address to the host itself; bridging and packet sockets go on.
+ */
+export function encodeDropDeliveredUp(ifindex: number): Buffer {
+  const program = Buffer.alloc(8);
+  program.writeUInt16LE(BPF_RET_K, 0);
+  program.writeUInt32LE(TC_ACT_SHOT, 4);
+  const preference = 1;
+  return tcmsg(
+    ifindex,
+    1,
+    TC_H_CLSACT_INGRESS,
+    ((preference << 16) | ETH_P_ALL_BE) >>> 0,
+    attribute(TCA_KIND, text("bpf")),
+    nested(
+      TCA_OPTIONS,
+      attribute(TCA_BPF_OPS_LEN, u16(1)),
+      attribute(TCA_BPF_OPS, program),
+      attribute(TCA_BPF_FLAGS, u32(TCA_BPF_FLAG_ACT_DIRECT)),
+    ),
+  );
+}

@@ -1,0 +1,186 @@
+// Neighbour and FDB messages as bytes (include/uapi/linux/neighbour.h): misses in, entries in and out. No I/O.
+import {
+  familyOf,
+  findIp,
+  findMac,
+  type IpAddress,
+  ipToBytes,
+  type MacAddress,
+  macToBytes,
+  type Vni,
+  type VtepAddress,
+} from "../../schema/index.ts";
+import type { Miss } from "../misses/miss.ts";
+import type { Entry } from "../tables/entry.ts";
+import {
+  type Attributes,
+  attribute,
+  be16,
+  type NetlinkMessage,
+  parseAttributes,
+  readU32,
+  u8,
+  u32,
+} from "./netlink-codec.ts";
+
+export const RTM_NEWNEIGH = 28;
+export const RTM_DELNEIGH = 29;
+export const RTM_GETNEIGH = 30;
+export const RTNLGRP_NEIGH = 3;
+export const AF_UNSPEC = 0;
+export const AF_INET = 2;
+export const AF_BRIDGE = 7;
+export const AF_INET6 = 10;
+export const NUD_STALE = 0x04;
+export const NUD_NOARP = 0x40;
+export const NUD_PERMANENT = 0x80;
+export const NTF_SELF = 0x02;
+export const NTF_MASTER = 0x04;
+export const NTF_EXT_LEARNED = 0x10;
+export const NTF_ROUTER = 0x80;
+const NDA_DST = 1;
+const NDA_LLADDR = 2;
+const NDA_PORT = 6;
+const NDA_IFINDEX = 8;
+export const NDA_MASTER = 9;
+const NDA_PROTOCOL = 12;
+
+/** Tags our neighbours among others' (NDA_PROTOCOL); a number that rtnetlink.h gives to nobody. */
+export const ownProtocol = 78;
+
+const ndmsgBytes = 12;
+
+/** One ndmsg with its attributes, not yet judged. */
+export interface NeighbourMessage {
+  readonly type: number;
+  readonly family: number;
+  readonly ifindex: number;
+  readonly state: number;
+  readonly flags: number;
+  readonly attributes: Attributes;
+}
+
+/** The ndmsg in a netlink message, or undefined where it is of another type or too short. */
+export function decodeNeighbourMessage(message: NetlinkMessage): NeighbourMessage | undefined {
+  const { type, payload } = message;
+  if (type < RTM_NEWNEIGH || type > RTM_GETNEIGH || payload.length < ndmsgBytes) return undefined;
+  return {
+    type,
+    family: payload.readUInt8(0),
+    ifindex: payload.readInt32LE(4),
+    state: payload.readUInt16LE(8),
+    flags: payload.readUInt8(10),
+    attributes: parseAttributes(payload.subarray(ndmsgBytes)),
+  };
+}
+
+/**
+ * A vxlan miss, or undefined for anything else on RTNLGRP_NEIGH. Misses carry no usable VNI: `vniOf` knows the
+ * device's. Addresses that no interface can own (multicast, unspecified) are nobody's miss.
+ * Source: vxlan_ip_miss() and vxlan_fdb_miss() in drivers/net/vxlan/vxlan_core.c.
+ */
+export function decodeMiss(message: NeighbourMessage, vniOf: (ifindex: number) => Vni | undefined): Miss | undefined {
+  if (message.type !== RTM_GETNEIGH || message.state !== NUD_STALE) return undefined;
+  const vni = vniOf(message.ifindex);
+  if (vni === undefined) return undefined;
+  const destination = message.attributes.get(NDA_DST);
+  if (destination) {
+    const ip = findIp(destination);
+    return ip && { kind: "l3miss", vni, ip };
+  }
+  const mac = findMac(message.attributes.get(NDA_LLADDR) ?? Buffer.alloc(0));
+  return mac && { kind: "l2miss", vni, mac };
+}
+
+/** The vxlan device that entries of a network stand on. */
+export interface EntryDevice {
+  readonly ifindex: number;
+  readonly vni: Vni;
+  /** Its UDP port: what an FDB entry without NDA_PORT uses. */
+  readonly vtepPort: number;
+}
+
+/**
+ * An entry of ours in a dump, or undefined for another's: neighbours by their protocol tag, both kinds of FDB entry by
+ * `extern_learn` (NDA_PROTOCOL is acknowledged and lost there), all on devices of ours only.
+ */
+export function decodeOwnEntry(message: NeighbourMessage, device: EntryDevice): Entry | undefined {
+  if (message.type !== RTM_NEWNEIGH || message.ifindex !== device.ifindex) return undefined;
+  const { vni } = device;
+  const mac = findMac(message.attributes.get(NDA_LLADDR) ?? Buffer.alloc(0));
+  if (!mac) return undefined;
+  const destination = message.attributes.get(NDA_DST);
+  if (message.family !== AF_BRIDGE) {
+    const ip = destination && findIp(destination);
+    if (!ip || message.attributes.get(NDA_PROTOCOL)?.[0] !== ownProtocol) return undefined;
+    return { kind: "neighbour", vni, ip, mac };
+  }
+  if ((message.flags & NTF_EXT_LEARNED) === 0) return undefined;
+  if ((message.flags & NTF_SELF) === 0) return { kind: "bridge", vni, mac };
+  const vtep = destination && findIp(destination);
+  if (!vtep) return undefined;
+  const vtepPort = message.attributes.get(NDA_PORT)?.readUInt16BE() ?? device.vtepPort;
+  const router = (message.flags & NTF_ROUTER) !== 0;
+  return { kind: "tunnel", vni, mac, vtep: vtep as VtepAddress, vtepPort, ...(router ? { router: true } : {}) };
+}
+
+interface Ndmsg {
+  readonly family: number;
+  readonly ifindex: number;
+  readonly state: number;
+  readonly flags: number;
+}
+
+function ndmsg({ family, ifindex, state, flags }: Ndmsg, ...attributes: Buffer[]): Buffer {
+  const head = Buffer.alloc(ndmsgBytes);
+  head.writeUInt8(family, 0);
+  head.writeInt32LE(ifindex, 4);
+  head.writeUInt16LE(state, 8);
+  head.writeUInt8(flags, 10);
+  return Buffer.concat([head, ...attributes]);
+}
+
+export const familyNumber = (ip: IpAddress): number => (familyOf(ip) === 4 ? AF_INET : AF_INET6);
+
+/** The body of RTM_NEWNEIGH and RTM_DELNEIGH for an entry: a delete must name the stored VTEP, or it deletes nothing. */
+export function encodeEntry(entry: Entry, ifindex: number): Buffer {
+  if (entry.kind === "neighbour") {
+    return ndmsg(
+      { family: familyNumber(entry.ip), ifindex, state: NUD_PERMANENT, flags: 0 },
+      attribute(NDA_DST, ipToBytes(entry.ip)),
+      attribute(NDA_LLADDR, macToBytes(entry.mac)),
+      attribute(NDA_PROTOCOL, u8(ownProtocol)),
+    );
+  }
+  const lladdr = attribute(NDA_LLADDR, macToBytes(entry.mac));
+  if (entry.kind === "bridge") {
+    return ndmsg({ family: AF_BRIDGE, ifindex, state: NUD_NOARP, flags: NTF_MASTER | NTF_EXT_LEARNED }, lladdr);
+  }
+  const flags = NTF_SELF | NTF_EXT_LEARNED | (entry.router ? NTF_ROUTER : 0);
+  return ndmsg(
+    { family: AF_BRIDGE, ifindex, state: NUD_PERMANENT, flags },
+    lladdr,
+    attribute(NDA_DST, ipToBytes(entry.vtep)),
+    attribute(NDA_PORT, be16(entry.vtepPort)),
+  );
+}
+
+/** The body of a dump request for one device's neighbours, both families (needs NETLINK_GET_STRICT_CHK). */
+export function encodeNeighbourDump(ifindex: number): Buffer {
+  return ndmsg({ family: AF_UNSPEC, ifindex: 0, state: 0, flags: 0 }, attribute(NDA_IFINDEX, u32(ifindex)));
+}
+
+/** The body of a dump request for one bridge port's FDB entries, `self` and `master` (needs NETLINK_GET_STRICT_CHK). */
+export function encodeFdbDump(ifindex: number): Buffer {
+  return ndmsg({ family: AF_BRIDGE, ifindex, state: 0, flags: 0 });
+}
+
+/** The bridge behind a `master` FDB message. */
+export function bridgeOf(message: NeighbourMessage): number | undefined {
+  return readU32(message.attributes.get(NDA_MASTER));
+}
+
+/** The MAC address that a neighbour message is about. */
+export function macOf(message: NeighbourMessage): MacAddress | undefined {
+  return findMac(message.attributes.get(NDA_LLADDR) ?? Buffer.alloc(0));
+}

@@ -1,0 +1,132 @@
+// Netlink framing as bytes: message headers and attributes (include/uapi/linux/netlink.h). No I/O, and nothing here
+// throws on what arrives: a truncated tail is left out, because a reader of the kernel must outlive any datagram.
+// Numbers are in the host's byte order; every platform that `netlink` is built for is little-endian.
+
+export const NLM_F_REQUEST = 0x01;
+export const NLM_F_ACK = 0x04;
+export const NLM_F_DUMP = 0x300;
+export const NLM_F_REPLACE = 0x100;
+export const NLM_F_EXCL = 0x200;
+export const NLM_F_CREATE = 0x400;
+export const NLM_F_DUMP_INTR = 0x10;
+export const NLMSG_ERROR = 2;
+export const NLMSG_DONE = 3;
+
+const NLM_F_CAPPED = 0x100;
+const NLM_F_ACK_TLVS = 0x200;
+const NLMSGERR_ATTR_MSG = 1;
+const headerBytes = 16;
+const NLA_F_NESTED = 0x8000;
+const NLA_TYPE_MASK = 0x3fff;
+
+export interface NetlinkMessage {
+  readonly type: number;
+  readonly flags: number;
+  readonly seq: number;
+  readonly payload: Buffer;
+}
+
+export type Attributes = ReadonlyMap<number, Buffer>;
+
+const align = (length: number): number => (length + 3) & ~3;
+
+/** The whole messages of one datagram; a truncated last one is left out. */
+export function splitMessages(datagram: Buffer): NetlinkMessage[] {
+  const messages: NetlinkMessage[] = [];
+  let at = 0;
+  while (at + headerBytes <= datagram.length) {
+    const length = datagram.readUInt32LE(at);
+    if (length < headerBytes || at + length > datagram.length) break;
+    messages.push({
+      type: datagram.readUInt16LE(at + 4),
+      flags: datagram.readUInt16LE(at + 6),
+      seq: datagram.readUInt32LE(at + 8),
+      payload: datagram.subarray(at + headerBytes, at + length),
+    });
+    at += align(length);
+  }
+  return messages;
+}
+
+/** Attributes by type, the last of each; what is truncated is left out. */
+export function parseAttributes(bytes: Buffer): Attributes {
+  const attributes = new Map<number, Buffer>();
+  let at = 0;
+  while (at + 4 <= bytes.length) {
+    const length = bytes.readUInt16LE(at);
+    if (length < 4 || at + length > bytes.length) break;
+    attributes.set(bytes.readUInt16LE(at + 2) & NLA_TYPE_MASK, bytes.subarray(at + 4, at + length));
+    at += align(length);
+  }
+  return attributes;
+}
+
+export function encodeMessage(type: number, flags: number, seq: number, payload: Buffer): Buffer {
+  const bytes = Buffer.alloc(align(headerBytes + payload.length));
+  bytes.writeUInt32LE(headerBytes + payload.length, 0);
+  bytes.writeUInt16LE(type, 4);
+  bytes.writeUInt16LE(flags, 6);
+  bytes.writeUInt32LE(seq, 8);
+  payload.copy(bytes, headerBytes);
+  return bytes;
+}
+
+export function attribute(type: number, value: Buffer): Buffer {
+  const bytes = Buffer.alloc(align(4 + value.length));
+  bytes.writeUInt16LE(4 + value.length, 0);
+  bytes.writeUInt16LE(type, 2);
+  value.copy(bytes, 4);
+  return bytes;
+}
+
+export const u8 = (value: number): Buffer => Buffer.of(value);
+
+export function u16(value: number): Buffer {
+  const bytes = Buffer.alloc(2);
+  bytes.writeUInt16LE(value);
+  return bytes;
+}
+
+/** Network byte order: UDP ports and EtherTypes stay big-endian in attributes. */
+export function be16(value: number): Buffer {
+  const bytes = Buffer.alloc(2);
+  bytes.writeUInt16BE(value);
+  return bytes;
+}
+
+export function u32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}
+
+/** NUL-terminated, as device names and kinds are. */
+export const text = (value: string): Buffer => Buffer.from(`${value}\0`);
+
+export function nested(type: number, ...attributes: Buffer[]): Buffer {
+  return attribute(type | NLA_F_NESTED, Buffer.concat(attributes));
+}
+
+export function readText(bytes: Buffer | undefined): string | undefined {
+  return bytes?.toString("utf8").replace(/\0.*$/s, "");
+}
+
+export function readU32(bytes: Buffer | undefined): number | undefined {
+  return bytes && bytes.length >= 4 ? bytes.readUInt32LE() : undefined;
+}
+
+/** What the kernel said to one request. `errno` 0 is success; `message` is the kernel's own (NETLINK_EXT_ACK). */
+export interface Acknowledgement {
+  readonly errno: number;
+  readonly message?: string;
+}
+
+export function decodeAcknowledgement(message: NetlinkMessage): Acknowledgement | undefined {
+  if (message.type !== NLMSG_ERROR || message.payload.length < 4 + headerBytes) return undefined;
+  const errno = -message.payload.readInt32LE(0);
+  if ((message.flags & NLM_F_ACK_TLVS) === 0) return { errno };
+  // The request's header comes back always, its payload unless capped.
+  const requestBytes = message.flags & NLM_F_CAPPED ? headerBytes : message.payload.readUInt32LE(4);
+  const detail = readText(parseAttributes(message.payload.subarray(4 + align(requestBytes))).get(NLMSGERR_ATTR_MSG));
+  return detail === undefined ? { errno } : { errno, message: detail };
+}

@@ -1,0 +1,202 @@
+// Requests to the kernel and their acknowledgements. One socket, apart from the one that listens for misses, so that a
+// storm of misses can never cost an acknowledgement.
+import { RawNetlinkSocket } from "netlink";
+import {
+  type Acknowledgement,
+  decodeAcknowledgement,
+  encodeMessage,
+  type NetlinkMessage,
+  NLM_F_ACK,
+  NLM_F_DUMP,
+  NLM_F_DUMP_INTR,
+  NLM_F_REQUEST,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  splitMessages,
+} from "./netlink-codec.ts";
+import { guardSocket } from "./socket-guard.ts";
+
+const NETLINK_ROUTE = 0;
+/** Requests without an answer at one time: keeps every acknowledgement within the receive buffer. */
+const maxWindow = 64;
+/** A lost acknowledgement never comes: milliseconds after which the kernel is taken to have said nothing. */
+const replyTimeoutMs = 5_000;
+const dumpAttempts = 5;
+
+export interface Request {
+  readonly type: number;
+  /** NLM_F_CREATE and the like; NLM_F_REQUEST and NLM_F_ACK are added. */
+  readonly flags: number;
+  readonly payload: Buffer;
+}
+
+/** A request that the kernel refused, or did not answer. */
+export class NetlinkError extends Error {
+  override readonly name = "NetlinkError";
+  constructor(
+    what: string,
+    readonly acknowledgement: Acknowledgement,
+  ) {
+    super(`${what}: ${describe(acknowledgement)}`);
+  }
+}
+
+const errnoNames: Readonly<Record<number, string>> = {
+  1: "EPERM, needs CAP_NET_ADMIN",
+  2: "ENOENT",
+  16: "EBUSY",
+  17: "EEXIST",
+  19: "ENODEV, no such device",
+  22: "EINVAL",
+  28: "ENOSPC",
+  95: "EOPNOTSUPP",
+  97: "EAFNOSUPPORT",
+  98: "EADDRINUSE",
+  105: "ENOBUFS, the kernel's table is full",
+  110: "no answer from the kernel",
+};
+export const ETIMEDOUT = 110;
+
+export function describe({ errno, message }: Acknowledgement): string {
+  const name = errnoNames[errno] ?? `errno ${errno}`;
+  return message ? `${message} (${name})` : name;
+}
+
+interface PendingDump {
+  readonly what: string;
+  readonly messages: NetlinkMessage[];
+  settle(result: NetlinkMessage[] | Error): void;
+}
+
+export class RequestSocket {
+  private readonly socket: RawNetlinkSocket;
+  private readonly pending = new Map<number, (acknowledgement: Acknowledgement) => void>();
+  private readonly dumps = new Map<number, PendingDump>();
+  private seq = 0;
+  /** Dumps wait for each other: the kernel answers a second one on a socket with EBUSY. */
+  private lastDump: Promise<unknown> = Promise.resolve();
+  /** Batches larger than the window, or that found it full, go one after the other. */
+  private lastBatch: Promise<unknown> = Promise.resolve();
+  private queued = 0;
+
+  /** Opens in the calling thread's network namespace, and stays there. */
+  constructor() {
+    this.socket = new RawNetlinkSocket(NETLINK_ROUTE);
+    guardSocket(this.socket, { receiveBytes: 4 * 1024 * 1024 });
+    this.socket.on("message", (datagram) => this.receive(datagram));
+    // Overruns are silenced by the guard; anything else leaves the requests to their timeouts.
+    this.socket.on("error", () => {});
+  }
+
+  /** Sends all requests in order, up to 64 in one system call, and returns what the kernel said to each. */
+  send(requests: readonly Request[]): Promise<Acknowledgement[]> {
+    if (this.queued === 0 && this.pending.size + requests.length <= maxWindow) return this.sendWindow(requests);
+    this.queued++;
+    const batch = this.lastBatch.then(() => this.sendWindows(requests));
+    this.lastBatch = batch;
+    return batch;
+  }
+
+  private async sendWindows(requests: readonly Request[]): Promise<Acknowledgement[]> {
+    const acknowledgements: Acknowledgement[] = [];
+    for (let at = 0; at < requests.length; at += maxWindow) {
+      acknowledgements.push(...(await this.sendWindow(requests.slice(at, at + maxWindow))));
+    }
+    this.queued--;
+    return acknowledgements;
+  }
+
+  /** @throws NetlinkError where the kernel refuses */
+  async request(what: string, request: Request): Promise<void> {
+    const [acknowledgement] = await this.send([request]);
+    if (acknowledgement && acknowledgement.errno !== 0) throw new NetlinkError(what, acknowledgement);
+  }
+
+  /** All messages of a dump; repeated while the kernel says that the table changed under it. @throws NetlinkError */
+  dump(what: string, type: number, payload: Buffer): Promise<NetlinkMessage[]> {
+    const dump = this.lastDump.then(async () => {
+      for (let attempt = 1; ; attempt++) {
+        const messages = await this.dumpOnce(what, type, payload);
+        const interrupted = messages.some((message) => (message.flags & NLM_F_DUMP_INTR) !== 0);
+        if (!interrupted || attempt === dumpAttempts) return messages;
+      }
+    });
+    this.lastDump = dump.catch(() => {});
+    return dump;
+  }
+
+  close(): void {
+    this.socket.close();
+    for (const settle of this.pending.values()) settle({ errno: ETIMEDOUT, message: "the socket was closed" });
+    for (const dump of this.dumps.values()) dump.settle(new Error("the netlink socket was closed"));
+  }
+
+  private sendWindow(requests: readonly Request[]): Promise<Acknowledgement[]> {
+    if (requests.length === 0) return Promise.resolve([]);
+    return new Promise((resolve) => {
+      const acknowledgements: Acknowledgement[] = requests.map(() => ({ errno: ETIMEDOUT }));
+      const seqs = requests.map(() => this.nextSeq());
+      let waiting = requests.length;
+      const finish = (): void => {
+        clearTimeout(timer);
+        for (const seq of seqs) this.pending.delete(seq);
+        resolve(acknowledgements);
+      };
+      const timer = setTimeout(finish, replyTimeoutMs);
+      seqs.forEach((seq, i) => {
+        this.pending.set(seq, (acknowledgement) => {
+          acknowledgements[i] = acknowledgement;
+          waiting--;
+          if (waiting === 0) finish();
+        });
+      });
+      const bytes = requests.map(({ type, flags, payload }, i) =>
+        encodeMessage(type, flags | NLM_F_REQUEST | NLM_F_ACK, seqs[i] ?? 0, payload),
+      );
+      this.socket.send(Buffer.concat(bytes), {}, (error) => {
+        if (!error) return;
+        for (const seq of seqs) this.pending.get(seq)?.({ errno: -error.errno || ETIMEDOUT, message: error.message });
+      });
+    });
+  }
+
+  private dumpOnce(what: string, type: number, payload: Buffer): Promise<NetlinkMessage[]> {
+    return new Promise((resolve, reject) => {
+      const seq = this.nextSeq();
+      const timer = setTimeout(() => settle(new NetlinkError(what, { errno: ETIMEDOUT })), replyTimeoutMs);
+      const settle = (result: NetlinkMessage[] | Error): void => {
+        clearTimeout(timer);
+        this.dumps.delete(seq);
+        if (result instanceof Error) reject(result);
+        else resolve(result);
+      };
+      this.dumps.set(seq, { what, messages: [], settle });
+      this.socket.send(encodeMessage(type, NLM_F_REQUEST | NLM_F_DUMP, seq, payload), {}, (error) => {
+        if (error) settle(error);
+      });
+    });
+  }
+
+  private receive(datagram: Buffer): void {
+    for (const message of splitMessages(datagram)) {
+      const dump = this.dumps.get(message.seq);
+      if (dump) this.receiveDump(dump, message);
+      else {
+        const acknowledgement = decodeAcknowledgement(message);
+        if (acknowledgement) this.pending.get(message.seq)?.(acknowledgement);
+      }
+    }
+  }
+
+  private receiveDump(dump: PendingDump, message: NetlinkMessage): void {
+    if (message.type === NLMSG_DONE) dump.settle(dump.messages);
+    else if (message.type === NLMSG_ERROR) {
+      dump.settle(new NetlinkError(dump.what, decodeAcknowledgement(message) ?? { errno: ETIMEDOUT }));
+    } else dump.messages.push(message);
+  }
+
+  private nextSeq(): number {
+    this.seq = (this.seq % 0x7fff_ffff) + 1;
+    return this.seq;
+  }
+}

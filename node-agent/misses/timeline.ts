@@ -1,0 +1,38 @@
+// What became of one miss, step by step.
+import { addressOf, type Vni } from "../../schema/index.ts";
+import { type Miss, missKey } from "./miss.ts";
+
+/** When the steps of a miss happened, in ms of the agent's monotonic clock. */
+export interface Timeline {
+  readonly miss: Miss;
+  /** Read from the kernel. */
+  readonly missedMs: number;
+  askedMs?: number;
+  answeredMs?: number;
+}
+
+export interface TimelineReport {
+  readonly kind: Miss["kind"];
+  readonly vni: Vni;
+  readonly key: string;
+  /** Question sent → answer read. */
+  readonly askMs: number;
+  /** Answer read → acknowledged by the kernel. */
+  readonly programMs: number;
+  /** Miss read → acknowledged by the kernel. */
+  readonly totalMs: number;
+}
+
+export function describeTimeline(timeline: Timeline, startMs: number, writtenMs: number): TimelineReport {
+  const { miss, missedMs, askedMs = missedMs, answeredMs = startMs } = timeline;
+  return {
+    kind: miss.kind,
+    vni: miss.vni,
+    key: addressOf(missKey(miss)),
+    askMs: round(answeredMs - askedMs),
+    programMs: round(writtenMs - startMs),
+    totalMs: round(writtenMs - missedMs),
+  };
+}
+
+const round = (ms: number): number => Math.round(ms * 1_000) / 1_000;

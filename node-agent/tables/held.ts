@@ -1,0 +1,224 @@
+// The answers that this host holds, and the entries that follow from them. No I/O: `take` returns operations.
+//
+// An answer to (VNI, IP) carries two facts, each with its own life: the IP's MAC, and the MAC's place. Several IPs may
+// share a MAC; its tunnel and bridge entries go with the last of them.
+import type {
+  Answer,
+  Binding,
+  BindingKey,
+  IpAddress,
+  MacAddress,
+  Revision,
+  Vni,
+  VtepAddress,
+} from "../../schema/index.ts";
+import { keyText } from "../../schema/index.ts";
+import type { Entry, Operation } from "./entry.ts";
+import { byKey, plan } from "./plan.ts";
+
+/** Unregistered addresses that are remembered per network; beyond, the longest known is forgotten. */
+const maxAbsentPerNetwork = 4_096;
+
+type Place =
+  | { readonly kind: "remote"; readonly vtep: VtepAddress; readonly vtepPort: number; readonly router?: true }
+  | { readonly kind: "local" };
+
+interface IpFact {
+  readonly ip: IpAddress;
+  readonly mac: MacAddress;
+  readonly revision: Revision;
+}
+
+interface MacFact {
+  readonly mac: MacAddress;
+  place: Place;
+  revision: Revision;
+  /** Asked for by itself (l2miss, or local): it stays without an IP that leads to it. */
+  asked: boolean;
+  readonly ips: Set<IpAddress>;
+}
+
+interface Absence {
+  readonly key: BindingKey;
+  readonly revision: Revision;
+  readonly sinceMs: number;
+}
+
+/** One network's facts. */
+class HeldNetwork {
+  readonly ips = new Map<IpAddress, IpFact>();
+  readonly macs = new Map<MacAddress, MacFact>();
+  readonly absent = new Map<string, Absence>();
+
+  constructor(private readonly vni: Vni) {}
+
+  /** The entries that an address of this network should have now. */
+  entriesOfMac(mac: MacAddress): Entry[] {
+    const fact = this.macs.get(mac);
+    if (fact?.place.kind !== "remote") return [];
+    const { vni } = this;
+    const { vtep, vtepPort, router } = fact.place;
+    return [
+      { kind: "tunnel", vni, mac, vtep, vtepPort, ...(router ? { router } : {}) },
+      { kind: "bridge", vni, mac },
+      ...[...fact.ips].map((ip): Entry => ({ kind: "neighbour", vni, ip, mac })),
+    ];
+  }
+
+  entriesOfIp(ip: IpAddress): Entry[] {
+    const fact = this.ips.get(ip);
+    return fact ? this.entriesOfMac(fact.mac).filter((entry) => entry.kind !== "neighbour" || entry.ip === ip) : [];
+  }
+
+  /** The MACs whose entries an answer may change: the one that the key led to, and the one that it leads to now. */
+  touchedBy({ key, binding }: Answer): Set<MacAddress> {
+    const before = key.kind === "ip" ? this.ips.get(key.ip)?.mac : key.mac;
+    return new Set([before, binding?.mac].filter((mac) => mac !== undefined));
+  }
+
+  take(answer: Answer, nowMs: number): void {
+    const { key, revision, binding } = answer;
+    if (revision < this.revisionOf(key)) return;
+    if (binding) this.takeBinding(key, revision, binding);
+    else this.takeAbsence(key, revision, nowMs);
+  }
+
+  private takeBinding(key: BindingKey, revision: Revision, binding: Binding): void {
+    this.absent.delete(keyText(key));
+    if (key.kind === "ip") this.pointIp(key.ip, binding.mac, revision);
+    const fact = this.macs.get(binding.mac) ?? {
+      mac: binding.mac,
+      place: localPlace,
+      revision,
+      asked: false,
+      ips: new Set(),
+    };
+    this.macs.set(binding.mac, fact);
+    if (key.kind === "ip") fact.ips.add(key.ip);
+    else fact.asked = true;
+    if (revision < fact.revision) return;
+    fact.revision = revision;
+    const { vtep, vtepPort, router, local } = binding;
+    fact.place = local ? localPlace : { kind: "remote", vtep, vtepPort, ...(router ? { router } : {}) };
+  }
+
+  private revisionOf(key: BindingKey): number {
+    const absence = this.absent.get(keyText(key))?.revision ?? 0;
+    if (key.kind === "ip") return this.ips.get(key.ip)?.revision ?? absence;
+    const fact = this.macs.get(key.mac);
+    return fact?.asked ? fact.revision : absence;
+  }
+
+  private pointIp(ip: IpAddress, mac: MacAddress, revision: Revision): void {
+    if (this.ips.get(ip)?.mac !== mac) this.unpointIp(ip);
+    this.ips.set(ip, { ip, mac, revision });
+  }
+
+  private unpointIp(ip: IpAddress): void {
+    const fact = this.ips.get(ip);
+    if (!fact) return;
+    this.ips.delete(ip);
+    const macFact = this.macs.get(fact.mac);
+    macFact?.ips.delete(ip);
+    if (macFact && macFact.ips.size === 0 && !macFact.asked) this.macs.delete(fact.mac);
+  }
+
+  private takeAbsence(key: BindingKey, revision: Revision, nowMs: number): void {
+    if (key.kind === "ip") this.unpointIp(key.ip);
+    else this.removeMac(key.mac);
+    const text = keyText(key);
+    this.absent.delete(text);
+    this.absent.set(text, { key, revision, sinceMs: nowMs });
+    const [oldest] = this.absent.keys();
+    if (this.absent.size > maxAbsentPerNetwork && oldest !== undefined) this.absent.delete(oldest);
+  }
+
+  /** A MAC without a place takes its IPs' neighbours with it: a neighbour without a tunnel is a black hole. */
+  private removeMac(mac: MacAddress): void {
+    for (const ip of this.macs.get(mac)?.ips ?? []) this.ips.delete(ip);
+    this.macs.delete(mac);
+  }
+}
+
+const localPlace: Place = { kind: "local" };
+
+export class HeldAnswers {
+  private readonly networks = new Map<Vni, HeldNetwork>();
+
+  /**
+   * Takes answers in their order; an answer that is older than what is held is dropped, tombstones included.
+   * @returns the operations between what was desired before and what is desired now
+   */
+  take(answers: readonly Answer[], nowMs: number): Operation[] {
+    // Every MAC that the answers can touch is named by them or by an IP as it stands now.
+    const touched = answers.map((answer) => {
+      const network = this.networkOf(answer.key.vni);
+      return { network, macs: network.touchedBy(answer) };
+    });
+    const entries = (): Map<string, Entry> =>
+      byKey(touched.flatMap(({ network, macs }) => [...macs].flatMap((mac) => network.entriesOfMac(mac))));
+    const before = entries();
+    answers.forEach((answer, i) => {
+      touched[i]?.network.take(answer, nowMs);
+    });
+    const after = entries();
+    return plan(after, before);
+  }
+
+  /** Forgets everything and takes a complete set instead: a snapshot, perhaps of another epoch. */
+  replace(answers: readonly Answer[], nowMs: number): void {
+    this.networks.clear();
+    this.take(answers, nowMs);
+  }
+
+  forgetNetwork(vni: Vni): void {
+    this.networks.delete(vni);
+  }
+
+  /** Everything that the kernel should hold for a network. */
+  desired(vni: Vni): Map<string, Entry> {
+    const network = this.networks.get(vni);
+    return byKey(network ? [...network.macs.keys()].flatMap((mac) => network.entriesOfMac(mac)) : []);
+  }
+
+  /** How much of a key this host knows already, and so need not ask. */
+  lookUp(key: BindingKey, nowMs: number): Knowledge {
+    const network = this.networks.get(key.vni);
+    if (!network) return { kind: "nothing" };
+    const fact = network.macs.get((key.kind === "ip" ? network.ips.get(key.ip)?.mac : key.mac) as MacAddress);
+    if (fact?.place.kind === "local") return { kind: "local" };
+    if (fact) {
+      return {
+        kind: "remote",
+        entries: key.kind === "ip" ? network.entriesOfIp(key.ip) : network.entriesOfMac(key.mac),
+      };
+    }
+    const absence = network.absent.get(keyText(key));
+    return absence ? { kind: "absent", forMs: nowMs - absence.sinceMs } : { kind: "nothing" };
+  }
+
+  /** What this host's interest is: every key held, known, local or absent. */
+  keys(): BindingKey[] {
+    return [...this.networks].flatMap(([vni, network]) => [
+      ...[...network.ips.keys()].map((ip): BindingKey => ({ kind: "ip", vni, ip })),
+      ...[...network.macs.values()]
+        .filter((fact) => fact.asked)
+        .map(({ mac }): BindingKey => ({ kind: "mac", vni, mac })),
+      ...[...network.absent.values()].map(({ key }) => key),
+    ]);
+  }
+
+  private networkOf(vni: Vni): HeldNetwork {
+    const network = this.networks.get(vni) ?? new HeldNetwork(vni);
+    this.networks.set(vni, network);
+    return network;
+  }
+}
+
+export type Knowledge =
+  | { readonly kind: "nothing" }
+  /** The VM runs on this host: the bridge delivers, and the tunnel must never answer for it. */
+  | { readonly kind: "local" }
+  | { readonly kind: "remote"; readonly entries: readonly Entry[] }
+  /** The controller said that nothing is registered there, so long ago. */
+  | { readonly kind: "absent"; readonly forMs: number };
