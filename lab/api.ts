@@ -1,0 +1,92 @@
+// HTTP and WebSocket from this process to a server inside a namespace.
+import { request } from "node:http";
+import type { LookupFunction } from "node:net";
+import { WebSocket } from "ws";
+import { inNamespace } from "./namespace.ts";
+import { waitFor } from "./wait.ts";
+
+/** `Body` is what the caller expects, which nothing checks. */
+export interface ApiReply<Body = unknown> {
+  readonly status: number;
+  /** Parsed where it is JSON, text otherwise, undefined where empty. */
+  readonly body: Body;
+}
+
+export interface Server {
+  readonly namespace: string;
+  readonly address: string;
+  readonly port: number;
+}
+
+/**
+ * Node opens and connects a TCP socket within the callback of its name lookup. Calling that back inside the namespace
+ * puts the socket there, where it stays; everything else goes its usual way.
+ */
+function lookupInside({ namespace, address }: Server): LookupFunction {
+  const family = address.includes(":") ? 6 : 4;
+  return (_name, _options, callback) => inNamespace(namespace, () => callback(null, address, family));
+}
+
+/** Lookups happen for names only, never for addresses. One address: nothing to choose among. */
+function connection(server: Server) {
+  return { host: "controller.lab", port: server.port, lookup: lookupInside(server), autoSelectFamily: false };
+}
+
+/** @throws Error where no reply came within 30 s; every status is a reply */
+export function callApi<Body>(server: Server, method: string, path: string, body?: unknown): Promise<ApiReply<Body>> {
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  const type = method === "PATCH" ? "application/merge-patch+json" : "application/json";
+  return new Promise((resolve, reject) => {
+    const headers = text === undefined ? {} : { "content-type": type, "content-length": Buffer.byteLength(text) };
+    const call = request({ ...connection(server), method, path, headers, agent: false }, (response) => {
+      let received = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => {
+        received += chunk;
+      });
+      response.on("error", reject);
+      response.on("end", () => {
+        const isJson = /\bjson\b/.test(response.headers["content-type"] ?? "");
+        const parsed = isJson && received !== "" ? (JSON.parse(received) as unknown) : received || undefined;
+        resolve({ status: response.statusCode ?? 0, body: parsed as Body });
+      });
+    });
+    call.setTimeout(30_000, () => call.destroy(new Error(`${method} ${path}: no reply within 30 s`)));
+    call.on("error", reject);
+    call.end(text);
+  });
+}
+
+/** A WebSocket that misses nothing: messages that come with the handshake are kept too. */
+export class LabWebSocket {
+  /** All text messages so far. */
+  readonly messages: string[] = [];
+  /** Resolves with the close code. */
+  readonly closed: Promise<number>;
+
+  constructor(readonly socket: WebSocket) {
+    socket.on("message", (data) => this.messages.push(String(data)));
+    this.closed = new Promise((resolve) => socket.on("close", (code) => resolve(code)));
+  }
+
+  /** The first message, past or to come, that satisfies `predicate`. @throws WaitError */
+  waitForMessage(predicate: (text: string) => boolean, deadlineMs = 5_000): Promise<string> {
+    return waitFor(() => this.messages.find(predicate), { what: "a message on the WebSocket", deadlineMs });
+  }
+
+  async close(): Promise<void> {
+    this.socket.close();
+    await this.closed;
+  }
+}
+
+/** Resolves when open. @throws Error with the status where the server refuses */
+export function openWebSocket(server: Server, path: string): Promise<LabWebSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = new LabWebSocket(
+      new WebSocket(`ws://controller.lab:${server.port}${path}`, { ...connection(server), perMessageDeflate: false }),
+    );
+    socket.socket.once("open", () => resolve(socket));
+    // After `open` a failure also closes the socket, which is what a reader waits for.
+    socket.socket.on("error", reject);
+  });
+}

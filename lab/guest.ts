@@ -1,0 +1,148 @@
+// A guest: a namespace with one network card, as quiet as a VM that has booted long ago. The card's other end is a port
+// of its network's bridge on a host, as a tap would be.
+import { ipBatch } from "./command.ts";
+import { rarpAnnouncement } from "./frames.ts";
+import type { Host } from "./host.ts";
+import { deleteNamespaces, Namespace } from "./namespace.ts";
+import { openPacketSocket } from "./packets.ts";
+import { type ContinuousPing, type PingOptions, type PingResult, ping, startPing } from "./ping.ts";
+import { settled } from "./underlay.ts";
+import { waitFor } from "./wait.ts";
+
+export interface GuestOptions {
+  /** Unique in the lab. */
+  readonly name: string;
+  readonly vni: number;
+  readonly mac: string;
+  /** With prefix length: "10.20.1.1/24", "fd00:20::1/64". */
+  readonly ips: readonly string[];
+  /** Default 1450. */
+  readonly mtu?: number;
+  /** Name of the bridge port on the host, default `vnet<n>`. */
+  readonly port?: string;
+}
+
+export const guestDevice = "eth0";
+
+export function bridgeOf(vni: number): string {
+  return `nmb${vni}`;
+}
+
+/** The agent makes the bridge; the guest waits for it as a hypervisor would. @throws WaitError */
+export async function waitForBridge(host: Host, vni: number, deadlineMs = 10_000): Promise<void> {
+  const bridge = bridgeOf(vni);
+  await waitFor(() => host.interfaces().includes(bridge), {
+    what: `bridge ${bridge} on host ${host.name} (the agent makes it)`,
+    deadlineMs,
+  });
+}
+
+export class Guest extends Namespace {
+  readonly name: string;
+  readonly mac: string;
+  readonly vni: number;
+  readonly port: string;
+  /** Without prefix lengths, in the order given. */
+  readonly ips: readonly string[];
+  #host: Host;
+  #removed: Promise<void> | undefined;
+
+  constructor(
+    namespace: string,
+    host: Host,
+    options: GuestOptions & { readonly port: string },
+    readonly onRemoved: (guest: Guest) => void,
+  ) {
+    super(namespace);
+    this.#host = host;
+    this.name = options.name;
+    this.mac = options.mac;
+    this.vni = options.vni;
+    this.port = options.port;
+    this.ips = options.ips.map((ip) => ip.split("/")[0] ?? ip);
+  }
+
+  /** Where it runs. */
+  get host(): Host {
+    return this.#host;
+  }
+
+  ping(ip: string, options?: PingOptions): Promise<PingResult> {
+    return ping(this, ip, options);
+  }
+
+  startPing(ip: string, options?: Omit<PingOptions, "count">): ContinuousPing {
+    return startPing(this, ip, options);
+  }
+
+  /** Forgets all neighbours, so that the next packet asks again. */
+  async forgetNeighbours(): Promise<void> {
+    await this.ip("neigh flush all", "-6 neigh flush all");
+  }
+
+  /**
+   * Like a live migration: memory, addresses and card go along; the cable is plugged into the other host's bridge, and
+   * the hypervisor announces the card there as QEMU does. Waits for the bridge before it unplugs anything.
+   */
+  async moveTo(host: Host, deadlineMs?: number): Promise<void> {
+    if (host === this.#host) return;
+    await waitForBridge(host, this.vni, deadlineMs);
+    await this.#host.ip(`link set ${this.port} nomaster`, `link set ${this.port} netns ${host.namespace}`);
+    await host.ip(...plugIn(this.port, this.vni));
+    await this.ip(settled(guestDevice));
+    this.#host = host;
+    const socket = await openPacketSocket(this, guestDevice);
+    try {
+      socket.inject(rarpAnnouncement(this.mac));
+    } finally {
+      socket.close();
+    }
+  }
+
+  /** The host's end goes first: a namespace's devices end some time after it, a deleted device at once. */
+  remove(): Promise<void> {
+    this.#removed ??= (async () => {
+      if (this.#host.interfaces().includes(this.port)) await this.#host.ip(`link del ${this.port}`);
+      await deleteNamespaces([this.namespace]);
+      this.onRemoved(this);
+    })();
+    return this.#removed;
+  }
+}
+
+/** Run on the host. A port with a link-local address of its own would make the host speak on the guests' network. */
+function plugIn(port: string, vni: number): string[] {
+  return [
+    `link set ${port} addrgenmode none`,
+    `link set ${port} master ${bridgeOf(vni)}`,
+    `link set ${port} up`,
+    settled(port),
+  ];
+}
+
+/** Builds the namespace, its card and the port; `guest.namespace` must not exist yet. */
+export async function bootGuest(guest: Guest, options: GuestOptions): Promise<void> {
+  const { host, port, namespace } = guest;
+  await waitForBridge(host, guest.vni);
+  // Not on the host: inside a namespace `ip` has mounts of its own, and nobody else would see the new one.
+  await ipBatch([`netns add ${namespace}`]);
+  // New devices inherit the defaults: no duplicate address detection, no router solicitations.
+  for (const each of ["all", "default"]) {
+    guest.sysctl(`ipv6/conf/${each}/disable_ipv6`, 0);
+    guest.sysctl(`ipv6/conf/${each}/accept_dad`, 0);
+    guest.sysctl(`ipv6/conf/${each}/router_solicitations`, 0);
+    guest.sysctl(`ipv6/conf/${each}/accept_ra`, 0);
+  }
+  const mtu = options.mtu ?? 1_450;
+  await host.ip(
+    `link add name ${port} mtu ${mtu} type veth peer name ${guestDevice} mtu ${mtu} address ${guest.mac} netns ${namespace}`,
+    ...plugIn(port, guest.vni),
+  );
+  await guest.ip(
+    "link set lo up",
+    ...options.ips.map((ip) => `addr add ${ip} dev ${guestDevice}${ip.includes(":") ? " nodad" : ""}`),
+    `link set ${guestDevice} up`,
+    settled(guestDevice),
+  );
+  await host.ip(settled(port));
+}

@@ -1,0 +1,164 @@
+// Hosts and guests in network namespaces on one machine: what the demo, the kernel tests and the benches run on.
+// Everything is inside namespaces that the lab made; it leaves with them, whatever happens.
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type ApiReply, callApi, type LabWebSocket, openWebSocket, type Server } from "./api.ts";
+import { removeAtExit } from "./cleanup.ts";
+import { ipBatch } from "./command.ts";
+import type { Guest } from "./guest.ts";
+import { Host } from "./host.ts";
+import { deleteNamespaces, Namespace, namespacesNamed } from "./namespace.ts";
+import type { LabProcess } from "./process.ts";
+import { authority, controllerPort, type ProgramOptions, startController } from "./programs.ts";
+import * as underlay from "./underlay.ts";
+
+export interface LabOptions {
+  /** How many ("a", "b", …), or their names. */
+  readonly hosts: number | readonly string[];
+  readonly underlay: underlay.UnderlayFamily;
+  /** Default 1500. */
+  readonly underlayMtu?: number;
+}
+
+/** Why no lab can be made here, or undefined where it can. */
+export function whyNoLab(): string | undefined {
+  if (process.platform !== "linux") return "network namespaces exist on Linux only";
+  return process.getuid?.() === 0 ? undefined : "making network namespaces needs root";
+}
+
+/** @throws Error without root; what was made until a failure is removed again */
+export async function createLab(options: LabOptions): Promise<Lab> {
+  const obstacle = whyNoLab();
+  if (obstacle !== undefined) throw new Error(obstacle);
+  const names = typeof options.hosts === "number" ? underlay.hostNames(options.hosts) : options.hosts;
+  const prefix = unusedPrefix();
+  const lab = new Lab(prefix, underlay.planUnderlay(prefix, names, options.underlay, options.underlayMtu ?? 1_500));
+  try {
+    await lab.build();
+    return lab;
+  } catch (error) {
+    await lab.remove();
+    throw error;
+  }
+}
+
+/** Names of namespaces are the machine's: one that is taken belongs to somebody else. */
+function unusedPrefix(): string {
+  for (;;) {
+    const prefix = `nm${randomBytes(3).toString("hex")}`;
+    if (namespacesNamed(prefix).length === 0) return prefix;
+  }
+}
+
+export class Lab {
+  readonly hosts: readonly Host[];
+  /** Namespace that the controller runs in, with an underlay address of its own. */
+  readonly controllerNamespace: Namespace;
+  readonly controllerAddress: string;
+  readonly controllerUrl: string;
+  /** For files of the lab's programs; removed with the lab. */
+  readonly directory = mkdtempSync(join(tmpdir(), "nearmiss-lab-"));
+  readonly #namespaces = new Set<string>();
+  readonly #processes = new Set<LabProcess>();
+  readonly #unregister: () => void;
+  #ports = 0;
+  #controller: LabProcess | undefined;
+  #removal: Promise<void> | undefined;
+
+  constructor(
+    readonly prefix: string,
+    readonly plan: underlay.UnderlayPlan,
+  ) {
+    this.#unregister = removeAtExit({ namespaces: this.#namespaces, directory: this.directory });
+    this.controllerNamespace = new Namespace(plan.controller.namespace);
+    this.controllerAddress = plan.controller.address;
+    this.controllerUrl = `http://${authority(plan.controller.address)}`;
+    const surroundings = {
+      controllerUrl: this.controllerUrl,
+      switch: new Namespace(plan.switch),
+      nextPort: () => `vnet${this.#ports++}`,
+      admit: (name: string) => this.#admit(name),
+      dismiss: (guest: Guest) => this.#dismiss(guest),
+      track: (process: LabProcess) => this.#processes.add(process),
+    };
+    this.hosts = plan.hosts.map((each) => new Host(each.name, each, surroundings));
+  }
+
+  /** `createLab` calls it, once. */
+  async build(): Promise<void> {
+    for (const name of underlay.namespacesOf(this.plan)) this.#namespaces.add(name);
+    await ipBatch(underlay.creation(this.plan));
+    await ipBatch(underlay.switchSetup(this.plan), this.plan.switch);
+    const attached = underlay.attachments(this.plan);
+    await Promise.all(attached.map((each) => ipBatch(underlay.attachmentSetup(each), each.namespace)));
+    await ipBatch(underlay.switchSettled(this.plan), this.plan.switch);
+  }
+
+  /** @throws Error for a name that the lab does not have */
+  host(name: string): Host {
+    const found = this.hosts.find((each) => each.name === name);
+    if (!found) throw new Error(`the lab has no host "${name}" but ${this.hosts.map((each) => each.name).join(", ")}`);
+    return found;
+  }
+
+  /** The controller that was started last. @throws Error before the first */
+  get controller(): LabProcess {
+    if (!this.#controller) throw new Error("no controller was started in this lab");
+    return this.#controller;
+  }
+
+  /** Resolves when it listens; with a fresh database in `directory` unless `db` says otherwise. */
+  async startController(options: ProgramOptions & { readonly db?: string } = {}): Promise<LabProcess> {
+    const { db = join(this.directory, "controller.db"), ...rest } = options;
+    this.#controller = await startController(this.controllerNamespace, {
+      ...rest,
+      db,
+      address: this.controllerAddress,
+    });
+    this.#processes.add(this.#controller);
+    return this.#controller;
+  }
+
+  /** One REST call to the controller; every status is a reply. */
+  api<Body = unknown>(method: string, path: string, body?: unknown): Promise<ApiReply<Body>> {
+    return callApi<Body>(this.#server, method, path, body);
+  }
+
+  openWebSocket(path: string): Promise<LabWebSocket> {
+    return openWebSocket(this.#server, path);
+  }
+
+  get #server(): Server {
+    return { namespace: this.controllerNamespace.namespace, address: this.controllerAddress, port: controllerPort };
+  }
+
+  /** Stops what runs, agents before the controller, and removes all. May be called again at any time. */
+  remove(): Promise<void> {
+    this.#removal ??= this.#remove();
+    return this.#removal;
+  }
+
+  async #remove(): Promise<void> {
+    const others = [...this.#processes].filter((each) => each !== this.#controller);
+    await Promise.all(others.map((each) => each.stop()));
+    await this.#controller?.stop();
+    await deleteNamespaces([...this.#namespaces]);
+    this.#namespaces.clear();
+    rmSync(this.directory, { recursive: true, force: true });
+    this.#unregister();
+  }
+
+  #admit(name: string): string {
+    if (this.#removal) throw new Error("the lab is being removed");
+    const namespace = `${this.prefix}-vm-${name}`;
+    if (this.#namespaces.has(namespace)) throw new Error(`the lab has a guest "${name}" already`);
+    this.#namespaces.add(namespace);
+    return namespace;
+  }
+
+  #dismiss(guest: Guest): void {
+    this.#namespaces.delete(guest.namespace);
+  }
+}
