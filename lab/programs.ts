@@ -9,7 +9,7 @@ export const controllerPort = 4788;
 
 export interface ProgramOptions {
   readonly extraArgs?: readonly string[];
-  /** pino's; default "debug" for agents and "info" for the controller. */
+  /** pino's; default "debug" for agents, and the controller's own default. */
   readonly logLevel?: string;
 }
 
@@ -36,9 +36,9 @@ export interface ControllerOptions extends ProgramOptions {
 
 /** Resolves when it listens. @throws ProcessEndedError, WaitError */
 export async function startController(where: Namespace, options: ControllerOptions): Promise<LabProcess> {
-  const { db, address, logLevel = "info", extraArgs = [] } = options;
-  const listen = authority(address);
-  const args = ["--listen", listen, "--insecure", "--db", db, "--log-level", logLevel, ...extraArgs];
+  const { db, address, logLevel, extraArgs = [] } = options;
+  const level = logLevel === undefined ? [] : ["--log-level", logLevel];
+  const args = ["--listen", authority(address), "--insecure", "--db", db, ...level, ...extraArgs];
   const controller = new LabProcess("controller", where, nearmiss("controller", ...args));
   try {
     await controller.waitForLog((line) => line.msg === "listening", 20_000, "its log to say that it listens");

@@ -92,6 +92,7 @@ export function attachmentSetup({ address, prefixLength }: Attachment): string[]
     "link set lo up",
     `addr add ${address}/${prefixLength} dev ${underlayDevice}${flags}`,
     `link set ${underlayDevice} up`,
+    settled(underlayDevice),
   ];
 }
 
