@@ -35,9 +35,12 @@ export const maxUnknownPerHostAndNetwork = 4_096;
 export const closeCodes = {
   badFrame: 4400,
   hostUnknown: 4403,
+  /** The agent read more slowly than changes came: connect again. */
+  tooSlow: 4408,
   replaced: 4409,
   hostDeleted: 4410,
   protocolUnsupported: 4426,
+  failed: 1011,
   controllerStopping: 1001,
 } as const;
 

@@ -5,7 +5,6 @@ export const problemTypes = {
   "invalid-input": { status: 400, title: "The request is not valid" },
   "not-found": { status: 404, title: "No such resource" },
   "method-not-allowed": { status: 405, title: "The resource has no such method" },
-  "not-acceptable": { status: 406, title: "No representation that the client accepts" },
   "address-taken": { status: 409, title: "The address is already in use" },
   "name-taken": { status: 409, title: "The name is already in use" },
   "in-use": { status: 409, title: "The resource is still in use" },
@@ -14,7 +13,7 @@ export const problemTypes = {
   "body-too-large": { status: 413, title: "The body is too large" },
   "unsupported-media-type": { status: 415, title: "The body is of no supported type" },
   "unknown-reference": { status: 422, title: "The body names a resource that does not exist" },
-  "outside-subnets": { status: 422, title: "The address lies outside the network's subnets" },
+  "outside-subnets": { status: 422, title: "The address is none that the network's subnets offer" },
   "upgrade-required": { status: 426, title: "This path speaks WebSocket" },
   internal: { status: 500, title: "The controller failed" },
   unavailable: { status: 503, title: "The controller cannot answer now" },
@@ -22,6 +21,13 @@ export const problemTypes = {
 } as const satisfies Record<string, { status: number; title: string }>;
 
 export type ProblemType = keyof typeof problemTypes;
+
+export interface ProblemFault {
+  readonly pointer: string;
+  readonly detail: string;
+  /** Absent: the body. */
+  readonly in?: "path" | "query";
+}
 
 /** Body of every 4xx and 5xx answer, `application/problem+json`. */
 export interface ProblemDetails {
@@ -31,8 +37,8 @@ export interface ProblemDetails {
   readonly detail: string;
   /** Path of the request. */
   readonly instance?: string;
-  /** For `invalid-input`: each fault with a JSON Pointer (RFC 6901) into the body. */
-  readonly errors?: readonly { readonly pointer: string; readonly detail: string }[];
+  /** For `invalid-input`: each fault with a JSON Pointer (RFC 6901) into the body, or into path or query as an object. */
+  readonly errors?: readonly ProblemFault[];
 }
 
 export function problemUri(type: ProblemType): string {

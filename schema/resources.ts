@@ -267,11 +267,27 @@ export function parseHost(name: string, input: HostInput, origin: HostSpec["orig
   return { name, vtep: vtep as VtepAddress, port: input.port ?? defaultVtepPort, origin };
 }
 
-/** Interfaces without a name get eth0, eth1, … by their position. @throws InputError */
+/** @throws InputError */
 export function parseVm(name: string, input: Omit<VmInput, "name"> & { name?: string }): VmSpec {
   const faults = new Faults();
   faults.sameName(name, input.name);
-  const interfaces = input.interfaces.map((given, i): InterfaceSpec => {
+  const interfaces = parseInterfaces(input.interfaces, faults);
+  faults.throwIfAny();
+  return { name, host: input.host, interfaces };
+}
+
+/** What a merge patch sets; absent fields stay as they are. @throws InputError */
+export function parseVmPatch(name: string, patch: VmPatch): Partial<Pick<VmSpec, "host" | "interfaces">> {
+  const faults = new Faults();
+  faults.sameName(name, patch.name);
+  const interfaces = patch.interfaces && parseInterfaces(patch.interfaces, faults);
+  faults.throwIfAny();
+  return { ...(patch.host === undefined ? {} : { host: patch.host }), ...(interfaces ? { interfaces } : {}) };
+}
+
+/** Interfaces without a name get eth0, eth1, … by their position. */
+function parseInterfaces(inputs: VmInput["interfaces"], faults: Faults): InterfaceSpec[] {
+  const interfaces = inputs.map((given, i): InterfaceSpec => {
     const mac = faults.at(`/interfaces/${i}/mac`, () => parseMac(given.mac));
     const ips = given.ips.flatMap((ip, j) => faults.at(`/interfaces/${i}/ips/${j}`, () => parseIp(ip)) ?? []);
     ips.forEach((ip, j) => {
@@ -290,6 +306,5 @@ export function parseVm(name: string, input: Omit<VmInput, "name"> & { name?: st
   names.forEach((each, i) => {
     if (names.indexOf(each) !== i) faults.add(`/interfaces/${i}/name`, `"${each}" is used twice in this VM`);
   });
-  faults.throwIfAny();
-  return { name, host: input.host, interfaces };
+  return interfaces;
 }

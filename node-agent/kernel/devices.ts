@@ -13,9 +13,10 @@ import {
   encodeLinkDump,
   encodeLinkSettings,
   encodeLinkUp,
+  encodeMtu,
   encodePortLearningOff,
   encodeVxlan,
-  encodeVxlanChange,
+  encodeVxlanLocal,
   type Link,
   RTM_DELLINK,
   RTM_GETADDR,
@@ -23,6 +24,7 @@ import {
   RTM_NEWLINK,
   RTM_NEWQDISC,
   RTM_NEWTFILTER,
+  RTM_SETLINK,
 } from "./link-codec.ts";
 import type { EntryDevice } from "./neighbour-codec.ts";
 import { NLM_F_CREATE, NLM_F_EXCL } from "./netlink-codec.ts";
@@ -80,7 +82,7 @@ export class NetworkDevices {
     const bridge = await this.ensureBridge(network);
     const vxlan = await this.ensureVxlan(network, local, mtu);
     await this.set(vxlan.name, encodeLinkSettings(vxlan.ifindex, aliasPrefix + network.name, bridge.ifindex));
-    await this.set(vxlan.name, encodePortLearningOff(vxlan.ifindex));
+    await this.set(vxlan.name, encodePortLearningOff(vxlan.ifindex), RTM_SETLINK);
     // Bridge last: until it is up no guest's frame reaches a tunnel that is half set up.
     await this.set(vxlan.name, encodeLinkUp(vxlan.ifindex));
     await this.set(bridge.name, encodeLinkUp(bridge.ifindex));
@@ -118,7 +120,8 @@ export class NetworkDevices {
     const present = await this.findLink(name);
     if (present && !mayTake(present, "vxlan")) throw inTheWay(present, network);
     if (present && fits(present, vni, local)) {
-      await this.set(name, encodeVxlanChange(present.ifindex, local.vtep, mtu));
+      await this.set(name, encodeVxlanLocal(present.ifindex, local.vtep));
+      await this.set(name, encodeMtu(present.ifindex, mtu));
       return present;
     }
     // Ours, but with settings that the kernel cannot change on a live device.
@@ -165,8 +168,8 @@ export class NetworkDevices {
     return this.socket.request(`creating ${name}`, { type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, payload });
   }
 
-  private set(name: string, payload: Buffer): Promise<void> {
-    return this.socket.request(`setting up ${name}`, { type: RTM_NEWLINK, flags: 0, payload });
+  private set(name: string, payload: Buffer, type = RTM_NEWLINK): Promise<void> {
+    return this.socket.request(`setting up ${name}`, { type, flags: 0, payload });
   }
 
   private async delete(link: Link): Promise<void> {

@@ -26,6 +26,7 @@ import {
 export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;
 export const RTM_GETLINK = 18;
+export const RTM_SETLINK = 19;
 const RTM_NEWADDR = 20;
 export const RTM_GETADDR = 22;
 export const RTM_NEWQDISC = 36;
@@ -208,9 +209,14 @@ function encodeLocal(local: VtepAddress): Buffer {
   return attribute(familyOf(local) === 4 ? IFLA_VXLAN_LOCAL : IFLA_VXLAN_LOCAL6, ipToBytes(local));
 }
 
-/** What may change on a live vxlan device: its own VTEP and its MTU. */
-export function encodeVxlanChange(ifindex: number, local: VtepAddress, mtu: number): Buffer {
-  return ifinfomsg({ ifindex }, attribute(IFLA_MTU, u32(mtu)), linkInfo("vxlan", encodeLocal(local)));
+/** The one setting of ours that may change on a live vxlan device, within its address family. */
+export function encodeVxlanLocal(ifindex: number, local: VtepAddress): Buffer {
+  return ifinfomsg({ ifindex }, linkInfo("vxlan", encodeLocal(local)));
+}
+
+/** Apart from vxlan settings: with both in one request the kernel refuses ("Cannot change mtu"). */
+export function encodeMtu(ifindex: number, mtu: number): Buffer {
+  return ifinfomsg({ ifindex }, attribute(IFLA_MTU, u32(mtu)));
 }
 
 /** Alias, no automatic addresses (the host's own duplicate address detection would raise misses), a bridge or none. */
@@ -226,7 +232,10 @@ export function encodeLinkSettings(ifindex: number, alias: string, master?: numb
 export const encodeLinkUp = (ifindex: number): Buffer => ifinfomsg({ ifindex, up: true });
 export const encodeLinkDelete = (ifindex: number): Buffer => ifinfomsg({ ifindex });
 
-/** `learning off` on a bridge port: otherwise one injected frame moves a local guest's MAC to the tunnel. */
+/**
+ * `learning off` on a bridge port: otherwise one injected frame moves a local guest's MAC to the tunnel. For
+ * RTM_SETLINK only; RTM_NEWLINK acknowledges it and does nothing.
+ */
 export function encodePortLearningOff(ifindex: number): Buffer {
   return ifinfomsg({ family: AF_BRIDGE, ifindex }, nested(IFLA_PROTINFO, attribute(IFLA_BRPORT_LEARNING, u8(0))));
 }

@@ -123,7 +123,7 @@ export interface Acknowledgement {
 
 export function decodeAcknowledgement(message: NetlinkMessage): Acknowledgement | undefined {
   if (message.type !== NLMSG_ERROR || message.payload.length < 4 + headerBytes) return undefined;
-  const errno = -message.payload.readInt32LE(0);
+  const errno = Math.abs(message.payload.readInt32LE(0));
   if ((message.flags & NLM_F_ACK_TLVS) === 0) return { errno };
   // The request's header comes back always, its payload unless capped.
   const requestBytes = message.flags & NLM_F_CAPPED ? headerBytes : message.payload.readUInt32LE(4);

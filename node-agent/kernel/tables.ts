@@ -1,6 +1,6 @@
 // The kernel's neighbour tables and FDBs behind the `Tables` interface.
 import type { Vni } from "../../schema/index.ts";
-import type { Entry, Operation, OperationResult, Tables } from "../tables/entry.ts";
+import { changesFlags, type Entry, type Operation, type OperationResult, type Tables } from "../tables/entry.ts";
 import {
   decodeNeighbourMessage,
   decodeOwnEntry,
@@ -12,7 +12,7 @@ import {
   RTM_GETNEIGH,
   RTM_NEWNEIGH,
 } from "./neighbour-codec.ts";
-import { NLM_F_CREATE, NLM_F_REPLACE } from "./netlink-codec.ts";
+import { type Acknowledgement, NLM_F_CREATE, NLM_F_REPLACE } from "./netlink-codec.ts";
 import { describe, type Request, type RequestSocket } from "./request-socket.ts";
 
 const ENOENT = 2;
@@ -25,24 +25,16 @@ export class KernelTables implements Tables {
   ) {}
 
   async apply(operations: readonly Operation[]): Promise<OperationResult[]> {
-    const devices = operations.map((operation) => this.deviceOf(operation.entry.vni));
-    const requests = operations.flatMap((operation, i) => {
-      const device = devices[i];
-      return device ? [requestOf(operation, device.ifindex)] : [];
+    const requests = operations.map((operation) => {
+      const device = this.deviceOf(operation.entry.vni);
+      return device ? requestsOf(operation, device.ifindex) : [];
     });
-    const acknowledgements = (await this.socket.send(requests))[Symbol.iterator]();
+    const acknowledgements = await this.socket.send(requests.flat());
+    let at = 0;
     return operations.map((operation, i): OperationResult => {
-      // Without its device a network holds nothing: deletes are done, puts have no place.
-      if (!devices[i]) {
-        return operation.verb === "delete"
-          ? { operation, ok: true }
-          : { operation, ok: false, reason: `there is no vxlan device for VNI ${operation.entry.vni}` };
-      }
-      const acknowledgement = acknowledgements.next().value;
-      if (!acknowledgement) return { operation, ok: false, reason: "the kernel said nothing" };
-      const absent = operation.verb === "delete" && acknowledgement.errno === ENOENT;
-      if (acknowledgement.errno === 0 || absent) return { operation, ok: true };
-      return { operation, ok: false, reason: describe(acknowledgement) };
+      at += requests[i]?.length ?? 0;
+      // The last request of an operation is the one that brings it about.
+      return requests[i]?.length ? resultOf(operation, acknowledgements[at - 1]) : withoutDevice(operation);
     });
   }
 
@@ -61,8 +53,23 @@ export class KernelTables implements Tables {
 }
 
 /** CREATE alone on an existing MAC answers success and keeps the old VTEP: puts always replace. */
-function requestOf({ verb, entry }: Operation, ifindex: number): Request {
-  return verb === "put"
-    ? { type: RTM_NEWNEIGH, flags: NLM_F_CREATE | NLM_F_REPLACE, payload: encodeEntry(entry, ifindex) }
-    : { type: RTM_DELNEIGH, flags: 0, payload: encodeEntry(entry, ifindex) };
+function requestsOf(operation: Operation, ifindex: number): Request[] {
+  const { verb, entry } = operation;
+  const remove = (each: Entry): Request => ({ type: RTM_DELNEIGH, flags: 0, payload: encodeEntry(each, ifindex) });
+  if (verb === "delete") return [remove(entry)];
+  const put = { type: RTM_NEWNEIGH, flags: NLM_F_CREATE | NLM_F_REPLACE, payload: encodeEntry(entry, ifindex) };
+  return changesFlags(operation) && operation.replaces ? [remove(operation.replaces), put] : [put];
+}
+
+function resultOf(operation: Operation, acknowledgement: Acknowledgement | undefined): OperationResult {
+  if (!acknowledgement) return { operation, ok: false, reason: "the kernel said nothing" };
+  const absent = operation.verb === "delete" && acknowledgement.errno === ENOENT;
+  if (acknowledgement.errno === 0 || absent) return { operation, ok: true };
+  return { operation, ok: false, reason: describe(acknowledgement) };
+}
+
+/** Without its device a network holds nothing: deletes are done, puts have no place. */
+function withoutDevice(operation: Operation): OperationResult {
+  if (operation.verb === "delete") return { operation, ok: true };
+  return { operation, ok: false, reason: `there is no vxlan device for VNI ${operation.entry.vni}` };
 }

@@ -25,11 +25,13 @@ export interface BridgeEntry {
 }
 export type Entry = NeighbourEntry | TunnelEntry | BridgeEntry;
 
-/** `put` creates or replaces; deleting what is absent succeeds. */
-export interface Operation {
-  readonly verb: "put" | "delete";
-  readonly entry: Entry;
-}
+/**
+ * `put` creates or replaces; deleting what is absent succeeds. The kernel cannot change the router flag of a tunnel entry
+ * in place: a put does so only where it names what it `replaces`.
+ */
+export type Operation =
+  | { readonly verb: "put"; readonly entry: Entry; readonly replaces?: Entry }
+  | { readonly verb: "delete"; readonly entry: Entry };
 
 /** How one operation ended. Operations of one call succeed and fail each by itself: there is no rollback. */
 export type OperationResult =
@@ -59,4 +61,11 @@ export function sameEntry(a: Entry, b: Entry): boolean {
     a.vtepPort === b.vtepPort &&
     a.router === b.router
   );
+}
+
+/** Whether a tunnel entry must be deleted and added again, instead of replaced, because its flags differ. */
+export function changesFlags(operation: Operation): boolean {
+  if (operation.verb !== "put" || operation.entry.kind !== "tunnel") return false;
+  const { entry, replaces } = operation;
+  return replaces?.kind === "tunnel" && replaces.router !== entry.router;
 }

@@ -5,15 +5,15 @@ const putOrder = { tunnel: 0, bridge: 1, neighbour: 2 } as const;
 
 /** Puts before deletes; the MAC's way before the neighbour among puts, and after it among deletes. */
 export function plan(desired: ReadonlyMap<string, Entry>, actual: ReadonlyMap<string, Entry>): Operation[] {
-  const puts = [...desired].filter(([key, entry]) => {
+  const puts = [...desired].flatMap(([key, entry]): Operation[] => {
     const present = actual.get(key);
-    return !present || !sameEntry(present, entry);
+    if (!present) return [{ verb: "put", entry }];
+    return sameEntry(present, entry) ? [] : [{ verb: "put", entry, replaces: present }];
   });
-  const deletes = [...actual].filter(([key]) => !desired.has(key));
-  return [
-    ...puts.map(([, entry]) => ({ verb: "put", entry }) as const).sort(byPutOrder),
-    ...deletes.map(([, entry]) => ({ verb: "delete", entry }) as const).sort((a, b) => byPutOrder(b, a)),
-  ];
+  const deletes = [...actual].flatMap(([key, entry]): Operation[] =>
+    desired.has(key) ? [] : [{ verb: "delete", entry }],
+  );
+  return [...puts.sort(byPutOrder), ...deletes.sort((a, b) => byPutOrder(b, a))];
 }
 
 function byPutOrder(a: Operation, b: Operation): number {

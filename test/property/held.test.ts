@@ -1,0 +1,113 @@
+// Whatever answers arrive in whatever order: the operations that `take` returns lead the tables to what is desired, and
+// what is desired is what the newest answers say.
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Entry, entryKey } from "../../node-agent/tables/entry.ts";
+import { HeldAnswers } from "../../node-agent/tables/held.ts";
+import { byKey } from "../../node-agent/tables/plan.ts";
+import { type Answer, type Binding, type BindingKey, keyText } from "../../schema/index.ts";
+import { ip, mac, rev, someIp, someMac, someVtep, vni, vtep } from "../support/addresses.ts";
+import { FakeTables } from "../support/fake-tables.ts";
+
+const network = vni(100);
+
+const someBinding = fc
+  .record({ mac: someMac, vtep: someVtep, local: fc.boolean(), router: fc.boolean() })
+  .map(({ mac, vtep, local, router }): Binding => {
+    const flags = { ...(local ? { local } : {}), ...(router ? { router } : {}) };
+    return { mac, host: "h", vtep, vtepPort: 4789, ...flags };
+  });
+
+/** As a controller says it: a key by IP leads to any MAC, a key by MAC to itself. */
+const someAnswer: fc.Arbitrary<Answer> = fc
+  .record({
+    ip: someIp,
+    byIp: fc.boolean(),
+    binding: someBinding,
+    gone: fc.boolean(),
+    revision: fc.integer({ min: 1, max: 9 }),
+  })
+  .map(({ ip, byIp, binding, gone, revision }) => {
+    const key: BindingKey = byIp ? { kind: "ip", vni: network, ip } : { kind: "mac", vni: network, mac: binding.mac };
+    return { key, revision: rev(revision), binding: gone ? null : binding };
+  });
+
+const sorted = (entries: Iterable<Entry>): Entry[] =>
+  [...entries].sort((a, b) => entryKey(a).localeCompare(entryKey(b)));
+
+describe("held answers", () => {
+  test("the operations of every step keep the tables equal to what is desired", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.array(someAnswer, { maxLength: 4 }), { maxLength: 12 }), async (batches) => {
+        const held = new HeldAnswers();
+        const tables = new FakeTables(new Set([network]));
+        for (const batch of batches) {
+          await tables.apply(held.take(batch, 0));
+          expect(sorted(await tables.list(network))).toEqual(sorted(held.desired(network).values()));
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test("no neighbour stands without the tunnel and the bridge entry of its MAC", () => {
+    fc.assert(
+      fc.property(fc.array(someAnswer, { maxLength: 40 }), (answers) => {
+        const held = new HeldAnswers();
+        held.take(answers, 0);
+        const desired = held.desired(network);
+        for (const entry of desired.values()) {
+          if (entry.kind !== "neighbour") continue;
+          expect(desired.has(entryKey({ kind: "bridge", vni: network, mac: entry.mac }))).toBe(true);
+          expect(desired.has(`tunnel ${network} ${entry.mac}`)).toBe(true);
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test("taken again, or with older ones behind, answers change nothing", () => {
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(someAnswer, { selector: (answer) => keyText(answer.key), maxLength: 10 }),
+        (answers) => {
+          const held = new HeldAnswers();
+          // One revision for one MAC, as in one state of the inventory.
+          const consistent = answers.filter(
+            ({ binding }, i) =>
+              answers.findIndex((other) => other.binding?.mac === binding?.mac) === i || binding === null,
+          );
+          held.take(consistent, 0);
+          const before = sorted(held.desired(network).values());
+          const older = consistent.map(
+            (answer): Answer => ({ ...answer, revision: rev(answer.revision - 1), binding: null }),
+          );
+          expect(held.take(older, 0)).toEqual([]);
+          expect(held.take(consistent, 0)).toEqual([]);
+          expect(sorted(held.desired(network).values())).toEqual(before);
+        },
+      ),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test("a tunnel entry that several IPs share goes with the last of them", () => {
+    const held = new HeldAnswers();
+    const binding: Binding = { mac: mac("52:54:00:00:00:01"), host: "b", vtep: vtep("192.0.2.2"), vtepPort: 4789 };
+    const to = (address: string, revision: number, gone = false): Answer => ({
+      key: { kind: "ip", vni: network, ip: ip(address) },
+      revision: rev(revision),
+      binding: gone ? null : binding,
+    });
+    held.take([to("10.20.1.1", 1), to("fd00:20::1", 1)], 0);
+    expect(held.take([to("10.20.1.1", 2, true)], 0).map(({ verb, entry }) => `${verb} ${entry.kind}`)).toEqual([
+      "delete neighbour",
+    ]);
+    expect(held.take([to("fd00:20::1", 3, true)], 0).map(({ verb, entry }) => `${verb} ${entry.kind}`)).toEqual([
+      "delete neighbour",
+      "delete bridge",
+      "delete tunnel",
+    ]);
+    expect(held.desired(network)).toEqual(byKey([]));
+  });
+});

@@ -1,0 +1,55 @@
+// What kernel tests share: a namespace of their own, and the agent's kernel parts inside it.
+import { randomBytes } from "node:crypto";
+import { afterAll, beforeAll, describe } from "vitest";
+import { run } from "../../lab/command.ts";
+import { deleteNamespaces, inNamespace, Namespace } from "../../lab/namespace.ts";
+import { NetworkDevices } from "../../node-agent/kernel/devices.ts";
+import { RequestSocket } from "../../node-agent/kernel/request-socket.ts";
+import { KernelTables } from "../../node-agent/kernel/tables.ts";
+import type { AgentNetwork } from "../../schema/index.ts";
+import { rev, vni, vtep } from "./addresses.ts";
+
+const isRoot = process.getuid?.() === 0;
+
+/** Kernel tests need root. In CI a skip is a failure: there they run and fail. */
+export const describeKernel = describe.skipIf(!isRoot && process.env.CI !== "true");
+
+export interface KernelHost {
+  namespace: Namespace;
+  requests: RequestSocket;
+  devices: NetworkDevices;
+  tables: KernelTables;
+}
+
+/** This host's tunnel end in `kernelHost`. */
+export const localVtep = { vtep: vtep("192.0.2.200"), vtepPort: 4789 };
+
+export function agentNetwork(number: number, fields: Partial<AgentNetwork> = {}): AgentNetwork {
+  return { name: `net${number}`, vni: vni(number), mtu: 1450, revision: rev(1), ...fields };
+}
+
+/** A namespace with an underlay device, and the agent's kernel parts in it, for the tests of the calling block. */
+export function kernelHost(): KernelHost {
+  const host = {} as KernelHost;
+  beforeAll(async () => {
+    const name = `nmt-${randomBytes(4).toString("hex")}`;
+    await run(["ip", "netns", "add", name]);
+    host.namespace = new Namespace(name);
+    await host.namespace.ip(
+      "link set lo up",
+      "link add under type veth peer name under-peer",
+      "address add 192.0.2.200/24 dev under",
+      "address add 2001:db8::200/64 dev under nodad",
+      "link set under up",
+      "link set under-peer up",
+    );
+    host.requests = inNamespace(name, () => new RequestSocket());
+    host.devices = new NetworkDevices(host.requests);
+    host.tables = new KernelTables(host.requests, host.devices.deviceOf);
+  });
+  afterAll(async () => {
+    host.requests?.close();
+    if (host.namespace) await deleteNamespaces([host.namespace.namespace]);
+  });
+  return host;
+}

@@ -1,0 +1,106 @@
+// The import rules of ARCHITECTURE.md, each with its reason.
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { describe, expect, test } from "vitest";
+
+const root = resolve(import.meta.dirname, "../..");
+
+interface Rule {
+  /** Files below this folder (or this file) … */
+  readonly from: string;
+  /** … import from these folders of ours and no other. */
+  readonly may: readonly string[];
+  /** Packages and node: modules, where they are restricted too. */
+  readonly packages?: readonly string[];
+  readonly because: string;
+}
+
+const rules: readonly Rule[] = [
+  { from: "schema", may: ["schema"], because: "what crosses a boundary must not know who stands on either side" },
+  { from: "controller", may: ["controller", "schema"], because: "controller and agent meet on the wire only" },
+  { from: "node-agent", may: ["node-agent", "schema"], because: "controller and agent meet on the wire only" },
+  {
+    from: "controller/inventory",
+    may: ["controller/inventory", "schema"],
+    packages: ["node:util"],
+    because: "decisions are functions of their arguments",
+  },
+  {
+    from: "node-agent/misses",
+    may: ["node-agent/misses", "node-agent/tables", "schema"],
+    packages: [],
+    because: "decisions are functions of their arguments",
+  },
+  {
+    from: "node-agent/tables",
+    may: ["node-agent/tables", "schema"],
+    packages: [],
+    because: "plans are functions of their arguments",
+  },
+  {
+    from: "node-agent/kernel",
+    may: ["node-agent/kernel", "node-agent/misses/miss.ts", "node-agent/tables/entry.ts", "schema"],
+    because: "the kernel's edge decides nothing",
+  },
+  {
+    from: "node-agent/controller-link",
+    may: ["node-agent/controller-link", "schema"],
+    because: "the session knows frames, not what they are for",
+  },
+];
+
+function sources(folder: string): string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)));
+}
+
+/** What a file imports, as paths below the root for ours and as names for packages. */
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(root, file), "utf8");
+  const statements = text.matchAll(/(?:^|\n)\s*(?:import|export)\s[^;]*?from\s+"([^"]+)"|import\(\s*"([^"]+)"\s*\)/g);
+  return [...statements].map(([, named, dynamic]) => {
+    const target = named ?? dynamic ?? "";
+    return target.startsWith(".") ? relative(root, resolve(root, dirname(file), target)) : target;
+  });
+}
+
+const isOurs = (target: string): boolean => target.includes("/") && /\.ts$/.test(target);
+
+function breaches(rule: Rule, file: string, imports: readonly string[]): string[] {
+  return imports
+    .filter((target) =>
+      isOurs(target)
+        ? !rule.may.some((folder) => target === folder || target.startsWith(`${folder}/`))
+        : rule.packages !== undefined && !rule.packages.includes(target),
+    )
+    .map((target) => `${file} imports ${target}`);
+}
+
+describe("layers", () => {
+  test.each(rules)("$from imports only from $may: $because", (rule) => {
+    const files = sources(rule.from);
+    expect(files.length).toBeGreaterThan(0);
+    expect(files.flatMap((file) => breaches(rule, file, importsOf(file)))).toEqual([]);
+  });
+
+  test("a breach is found", () => {
+    const rule = rules.find((each) => each.from === "controller/inventory");
+    if (!rule) throw new Error("the rule is gone");
+    const imports = ["schema/index.ts", "node-agent/agent.ts", "node:fs"];
+    expect(breaches(rule, "x.ts", imports)).toEqual(["x.ts imports node-agent/agent.ts", "x.ts imports node:fs"]);
+  });
+
+  test("only schema/ has a barrel", () => {
+    const barrels = ["controller", "node-agent", "lab", "demo"]
+      .flatMap(sources)
+      .filter((file) => file.endsWith("/index.ts"));
+    expect(barrels).toEqual([]);
+  });
+});
+
+test("the version of the build is package.json's", async () => {
+  const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
+  const { version } = await import("../../schema/version.ts");
+  expect(version).toBe(manifest.version);
+});

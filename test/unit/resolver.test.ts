@@ -1,0 +1,131 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import type { Miss } from "../../node-agent/misses/miss.ts";
+import { MissResolver, quietMs } from "../../node-agent/misses/resolver.ts";
+import type { Entry } from "../../node-agent/tables/entry.ts";
+import { HeldAnswers } from "../../node-agent/tables/held.ts";
+import type { Answer, Question } from "../../schema/index.ts";
+import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
+
+const network = vni(100);
+const miss: Miss = { kind: "l3miss", vni: network, ip: ip("10.20.1.1") };
+const key = { kind: "ip", vni: network, ip: ip("10.20.1.1") } as const;
+const found: Answer = {
+  key,
+  revision: rev(5),
+  binding: { mac: mac("52:54:00:00:00:01"), host: "b", vtep: vtep("192.0.2.2"), vtepPort: 4789 },
+};
+const unknown: Answer = { key, revision: rev(5), binding: null };
+
+describe("the resolver", () => {
+  let held: HeldAnswers;
+  let resolver: MissResolver;
+  let asked: Question[][];
+  let reasserted: Entry[][];
+  let readingDone: () => void;
+  let nowMs: number;
+
+  beforeEach(() => {
+    held = new HeldAnswers();
+    asked = [];
+    reasserted = [];
+    nowMs = 1_000;
+    let later: (() => void)[] = [];
+    readingDone = () => {
+      const callbacks = later;
+      later = [];
+      for (const callback of callbacks) callback();
+    };
+    resolver = new MissResolver({
+      lookUp: (each, now) => held.lookUp(each, now),
+      ask: (questions) => void asked.push([...questions]),
+      reassert: (entries) => void reasserted.push([...entries]),
+      afterReading: (callback) => void later.push(callback),
+      nowMs: () => nowMs,
+    });
+  });
+
+  function answer(given: Answer): void {
+    resolver.onAnswers([given]);
+    held.take([given], nowMs);
+  }
+
+  test("what is already waiting to be read goes into one question frame", () => {
+    resolver.onMiss(miss);
+    resolver.onMiss({ kind: "l2miss", vni: network, mac: mac("52:54:00:00:00:09") });
+    expect(asked).toEqual([]);
+    readingDone();
+    expect(asked).toEqual([[key, { kind: "mac", vni: network, mac: "52:54:00:00:00:09" }]]);
+  });
+
+  test("a miss that is in flight is asked once, however often the guest repeats it", () => {
+    resolver.onMiss(miss);
+    readingDone();
+    resolver.onMiss(miss);
+    resolver.onMiss(miss);
+    readingDone();
+    expect(asked).toEqual([[key]]);
+    expect(resolver.counters).toMatchObject({ missed: 3, asked: 1, joined: 2 });
+  });
+
+  test("a miss for what this host holds is answered from its memory", () => {
+    answer(found);
+    resolver.onMiss(miss);
+    readingDone();
+    expect(asked).toEqual([]);
+    expect(reasserted.flat().map((entry) => entry.kind)).toEqual(["tunnel", "bridge", "neighbour"]);
+  });
+
+  test("an address that the controller does not know is quiet for a while, then asked again", () => {
+    resolver.onMiss(miss);
+    readingDone();
+    answer(unknown);
+    nowMs += quietMs - 1;
+    resolver.onMiss(miss);
+    readingDone();
+    expect(asked).toHaveLength(1);
+    nowMs += 1;
+    resolver.onMiss(miss);
+    readingDone();
+    expect(asked).toHaveLength(2);
+  });
+
+  test("an address that comes into being is known at once", () => {
+    answer(unknown);
+    answer({ ...found, revision: rev(6) });
+    resolver.onMiss(miss);
+    readingDone();
+    expect(asked).toEqual([]);
+    expect(reasserted).toHaveLength(1);
+  });
+
+  test("a miss for a VM on this host is left to the bridge", () => {
+    answer({ ...found, binding: found.binding && { ...found.binding, local: true } });
+    resolver.onMiss(miss);
+    readingDone();
+    expect([asked, reasserted]).toEqual([[], []]);
+    expect(resolver.counters.local).toBe(1);
+  });
+
+  test("questions without an answer are what the next session begins with", () => {
+    resolver.onMiss(miss);
+    readingDone();
+    expect(resolver.unanswered()).toEqual([key]);
+    answer(found);
+    expect(resolver.unanswered()).toEqual([]);
+  });
+
+  test("an answer tells when its miss was read, asked and answered", () => {
+    resolver.onMiss(miss);
+    nowMs = 1_001;
+    readingDone();
+    nowMs = 1_003;
+    expect(resolver.onAnswers([found])).toEqual([{ miss, missedMs: 1_000, askedMs: 1_001, answeredMs: 1_003 }]);
+  });
+
+  test("questions in flight are bounded: a scan cannot fill the memory", () => {
+    for (let i = 0; i < 70_000; i++) {
+      resolver.onMiss({ ...miss, ip: ip(`10.${20 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`) });
+    }
+    expect(resolver.unanswered().length).toBe(4_096);
+  });
+});
