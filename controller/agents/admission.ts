@@ -1,0 +1,59 @@
+// Who may open a session: known hosts, and with self-registration those that name their tunnel end.
+import { type AgentFrame, closeCodes, type Host, protocolVersions } from "../../schema/index.ts";
+import type { Committer } from "../committer.ts";
+import type { Inventory } from "../inventory/inventory.ts";
+import { Refusal } from "../inventory/refusal.ts";
+
+export type Hello = Extract<AgentFrame, { type: "hello" }>;
+
+/** Why there is no session. */
+export class Rejection extends Error {
+  override readonly name = "Rejection";
+  constructor(
+    readonly code: number,
+    reason: string,
+  ) {
+    super(reason);
+  }
+}
+
+/** @throws Rejection where there is no version that both speak */
+export function agreeOnProtocol(theirs: Hello["protocol"]): number {
+  const version = Math.min(theirs.max, protocolVersions.max);
+  if (version >= Math.max(theirs.min, protocolVersions.min)) return version;
+  const { min, max } = protocolVersions;
+  throw new Rejection(
+    closeCodes.protocolUnsupported,
+    `agent speaks protocol ${theirs.min} … ${theirs.max}, controller ${min} … ${max}: upgrade the older`,
+  );
+}
+
+/**
+ * Registers the agent's host where that is allowed: an agent's word on its tunnel end counts only where no operator has
+ * registered the host. A word that does not count is reported by `findMismatch`.
+ */
+export async function registerHost(committer: Committer, hello: Hello): Promise<void> {
+  const { host: name, vtep, vtepPort: port } = hello;
+  const known = committer.current.findHost(name);
+  if (!vtep || known?.origin === "operator" || (known && !findMismatch(known, hello))) return;
+  try {
+    await committer.mutate({ kind: "host.register", spec: { name, vtep, port, origin: "agent" } });
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    if (!known) throw new Rejection(closeCodes.hostUnknown, error.message);
+  }
+}
+
+/** @throws Rejection */
+export function getHost(state: Inventory, name: string, selfRegistration: boolean): Host {
+  const host = state.findHost(name);
+  if (host) return host;
+  const cure = selfRegistration ? "name the agent's --vtep" : "register it first (PUT /v1/hosts/…)";
+  throw new Rejection(closeCodes.hostUnknown, `host "${name}" is not registered: ${cure}`);
+}
+
+/** How the agent's own idea of its tunnel end differs from the registered one, which is what counts. */
+export function findMismatch(host: Host, hello: Pick<Hello, "vtep" | "vtepPort">): string | undefined {
+  if (hello.vtep === undefined || (hello.vtep === host.vtep && hello.vtepPort === host.port)) return undefined;
+  return `the agent was started with VTEP ${hello.vtep} port ${hello.vtepPort}; registered is ${host.vtep} port ${host.port}`;
+}

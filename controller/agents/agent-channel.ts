@@ -1,0 +1,174 @@
+// The agent side of the controller: sessions by host, answers, and pushes. Everything that is sent is computed and
+// queued in one turn of the event loop from `committer.current`, so that frames of a session never go back in `asOf`.
+import type { FastifyBaseLogger } from "fastify";
+import type { WebSocket } from "ws";
+import {
+  type AgentFrame,
+  type Answer,
+  type BindingKey,
+  closeCodes,
+  FrameError,
+  keyText,
+  type Question,
+  type Revision,
+} from "../../schema/index.ts";
+import type { Committer } from "../committer.ts";
+import { bindingChanges } from "../inventory/binding-changes.ts";
+import { agentNetwork, answerFor, findVisibleNetwork, localKeys } from "../inventory/bindings.ts";
+import type { Metrics } from "../metrics.ts";
+import type { Commit } from "../store/store.ts";
+import { agreeOnProtocol, findMismatch, getHost, type Hello, registerHost } from "./admission.ts";
+import { fanOut, holdAnswer } from "./fan-out.ts";
+import { answersFrames, changesFrames, frameText, snapshotFrames } from "./frames.ts";
+import { type HostReport, HostStatuses } from "./host-status.ts";
+import { InterestIndex } from "./interest.ts";
+import { AgentSession, type SessionHandler, type SessionLimits } from "./session.ts";
+
+export interface AgentChannelDeps {
+  readonly committer: Committer;
+  readonly epoch: string;
+  /** Hosts may register themselves. */
+  readonly selfRegistration: boolean;
+  readonly limits: SessionLimits;
+  readonly metrics: Metrics;
+  readonly log: FastifyBaseLogger;
+  readonly now: () => Date;
+  /** Monotonic. */
+  readonly nowMs: () => number;
+}
+
+export class AgentChannel implements SessionHandler {
+  private readonly sessions = new Map<string, AgentSession>();
+  private readonly statuses = new HostStatuses();
+  private readonly interests = new InterestIndex();
+
+  constructor(private readonly deps: AgentChannelDeps) {
+    deps.committer.subscribe((commit) => this.onCommit(commit));
+    deps.metrics.observe({ sessions: () => this.sessions.size, interest: () => this.interests.size });
+  }
+
+  accept(socket: WebSocket): void {
+    new AgentSession(socket, this, this.deps.limits, this.deps.nowMs);
+  }
+
+  isConnected(host: string): boolean {
+    return this.sessions.has(host);
+  }
+
+  /** What is known of the host's agent, the controller's own complaints included. */
+  report(name: string): HostReport & { readonly connected: boolean } {
+    const report = this.statuses.report(name);
+    const host = this.deps.committer.current.findHost(name);
+    const hello = this.sessions.get(name)?.hello;
+    const mismatch = host && hello && findMismatch(host, hello);
+    const problems = mismatch ? [mismatch, ...report.problems] : report.problems;
+    return { ...report, problems, connected: this.isConnected(name) };
+  }
+
+  waitApplied(host: string, revision: Revision, timeoutMs: number): Promise<boolean> {
+    return this.statuses.waitApplied(host, revision, timeoutMs);
+  }
+
+  stop(): void {
+    this.statuses.stop();
+    for (const session of this.sessions.values()) {
+      session.close(closeCodes.controllerStopping, "the controller is stopping");
+    }
+  }
+
+  async hello(session: AgentSession, hello: Hello): Promise<void> {
+    const protocol = agreeOnProtocol(hello.protocol);
+    const { committer, epoch, selfRegistration, log } = this.deps;
+    if (selfRegistration) await registerHost(committer, hello);
+    if (!session.isOpen) return;
+    const host = getHost(committer.current, hello.host, selfRegistration);
+    const mismatch = findMismatch(host, hello);
+    if (mismatch) log.warn({ host: host.name }, mismatch);
+    this.sessions.get(host.name)?.close(closeCodes.replaced, `another agent connected as host "${host.name}"`);
+    this.sessions.set(host.name, session);
+    session.hello = hello;
+    const { name, vtep, port } = host;
+    session.send([
+      frameText({ type: "welcome", protocol, epoch, asOf: committer.revision, host: name, vtep, vtepPort: port }),
+    ]);
+    log.info({ host: name, version: hello.version }, "agent connected");
+  }
+
+  interest(session: AgentSession, keys: readonly BindingKey[]): void {
+    const host = hostOf(session);
+    const { current, revision } = this.deps.committer;
+    this.interests.forget(host);
+    const wanted = new Map([...localKeys(current, host), ...keys].map((key) => [keyText(key), key]));
+    const answers = [...wanted.values()].map((key) => this.answer(host, key));
+    const networks = [...current.networksOn(host).keys()].flatMap((name) => current.findNetwork(name) ?? []);
+    session.sendSnapshot(snapshotFrames(revision, networks.map(agentNetwork), answers));
+  }
+
+  resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): void {
+    const startedAt = this.deps.nowMs();
+    const host = hostOf(session);
+    const answers = frame.questions.map((question) => this.answer(host, keyOf(question)));
+    session.send(answersFrames(frame.id, this.deps.committer.revision, answers));
+    this.deps.metrics.resolved(answers, (this.deps.nowMs() - startedAt) / 1_000);
+  }
+
+  applied(session: AgentSession, frame: Extract<AgentFrame, { type: "applied" }>): void {
+    const { revision } = this.deps.committer;
+    if (frame.revision > revision) throw new FrameError(`applied ${frame.revision} is beyond the log, at ${revision}`);
+    this.statuses.applied(hostOf(session), frame.revision, frame.problems);
+  }
+
+  heard(session: AgentSession): void {
+    if (session.hello && this.isCurrent(session)) this.statuses.seen(session.hello.host, this.deps.now());
+  }
+
+  beat(session: AgentSession): void {
+    if (session.synced) session.send([frameText({ type: "heartbeat", asOf: this.deps.committer.revision })]);
+  }
+
+  closed(session: AgentSession): void {
+    if (!session.hello || !this.isCurrent(session)) return;
+    this.sessions.delete(session.hello.host);
+    this.deps.log.info({ host: session.hello.host }, "agent disconnected");
+  }
+
+  failed(session: AgentSession, error: unknown): void {
+    this.deps.log.error({ err: error, host: session.hello?.host }, "agent session failed");
+  }
+
+  /** Answers, and remembers whom to tell when the answer changes. */
+  private answer(host: string, key: BindingKey): Answer {
+    const { current, revision } = this.deps.committer;
+    const answer = answerFor(current, host, key, revision);
+    if (findVisibleNetwork(current, host, key.vni)) holdAnswer(this.interests, host, answer, { asked: true });
+    return answer;
+  }
+
+  private onCommit({ revision, changes }: Commit): void {
+    const concerned = bindingChanges(this.deps.committer.current, changes);
+    for (const [host, push] of fanOut(this.deps.committer.current, this.interests, concerned, revision)) {
+      const session = this.sessions.get(host);
+      if (!session?.synced) continue;
+      session.send(changesFrames(revision, push));
+      this.deps.metrics.pushed(push.answers.length);
+    }
+    for (const host of concerned.deletedHosts) {
+      this.sessions.get(host)?.close(closeCodes.hostDeleted, `host "${host}" was deleted`);
+      this.statuses.forget(host);
+    }
+  }
+
+  private isCurrent(session: AgentSession): boolean {
+    return session.hello !== undefined && this.sessions.get(session.hello.host) === session;
+  }
+}
+
+function hostOf(session: AgentSession): string {
+  if (!session.hello) throw new FrameError("hello comes first");
+  return session.hello.host;
+}
+
+function keyOf(question: Question): BindingKey {
+  const { vni } = question;
+  return question.kind === "ip" ? { kind: "ip", vni, ip: question.ip } : { kind: "mac", vni, mac: question.mac };
+}

@@ -1,0 +1,60 @@
+// One revision's binding changes → what each host concerned is told. The cost grows with the holders, not with the fleet.
+import type { AgentNetwork, Answer, BindingKey, Revision, Vni, VtepAddress } from "../../schema/index.ts";
+import type { BindingChanges, KeyChange } from "../inventory/binding-changes.ts";
+import { agentNetwork, answerFor, findVisibleNetwork } from "../inventory/bindings.ts";
+import type { Inventory } from "../inventory/inventory.ts";
+import type { InterestIndex } from "./interest.ts";
+
+/** The content of one host's `changes` for one revision. */
+export interface Push {
+  readonly networks: AgentNetwork[];
+  readonly gone: Vni[];
+  readonly answers: Answer[];
+  self?: { readonly vtep: VtepAddress; readonly vtepPort: number };
+}
+
+/** Moves the interest along: what a host is told here, it holds from now on, whether its agent is connected or not. */
+export function fanOut(
+  state: Inventory,
+  interest: InterestIndex,
+  changes: BindingChanges,
+  asOf: Revision,
+): Map<string, Push> {
+  const pushes = new Map<string, Push>();
+  const pushTo = (host: string): Push => {
+    const push = pushes.get(host) ?? { networks: [], gone: [], answers: [] };
+    pushes.set(host, push);
+    return push;
+  };
+  for (const host of changes.deletedHosts) interest.forget(host);
+  for (const [host, vnis] of changes.gone) {
+    for (const vni of vnis) interest.revoke(host, vni);
+    if (state.findHost(host)) pushTo(host).gone.push(...vnis);
+  }
+  for (const [host, networks] of changes.networks) pushTo(host).networks.push(...networks.map(agentNetwork));
+  for (const { name, vtep, port } of changes.selves) pushTo(name).self = { vtep, vtepPort: port };
+  for (const change of changes.keys) {
+    for (const host of toldOf(interest, change)) {
+      if (!findVisibleNetwork(state, host, change.key.vni)) continue;
+      const answer = answerFor(state, host, change.key, asOf);
+      pushTo(host).answers.push(answer);
+      holdAnswer(interest, host, answer, { asked: false });
+    }
+  }
+  return pushes;
+}
+
+function toldOf(interest: InterestIndex, { key, hosts, created }: KeyChange): Set<string> {
+  const overflown = created ? interest.overflownIn(key.vni) : [];
+  return new Set([...hosts, ...interest.holdersOf(key), ...overflown]);
+}
+
+/** An answer to an IP address also reveals the MAC behind it. The host's own VMs need no interest: it is always told. */
+export function holdAnswer(interest: InterestIndex, host: string, answer: Answer, { asked }: { asked: boolean }): void {
+  const { key, binding } = answer;
+  if (binding?.local) return;
+  interest.hold(host, key, binding !== null, asked);
+  if (!binding || key.kind === "mac") return;
+  const revealed: BindingKey = { kind: "mac", vni: key.vni, mac: binding.mac };
+  interest.hold(host, revealed, true, asked);
+}

@@ -1,0 +1,64 @@
+// What is known of the agents but is not inventory: seen, applied, complaints. Lost with the process, and told again.
+import type { Revision } from "../../schema/index.ts";
+
+interface Status {
+  lastSeen: Date | null;
+  appliedRevision: Revision | null;
+  problems: readonly string[];
+  readonly waiters: Set<{ readonly revision: Revision; readonly wake: (applied: boolean) => void }>;
+}
+
+export type HostReport = Readonly<Pick<Status, "lastSeen" | "appliedRevision" | "problems">>;
+
+export class HostStatuses {
+  private readonly byHost = new Map<string, Status>();
+
+  report(host: string): HostReport {
+    return this.byHost.get(host) ?? { lastSeen: null, appliedRevision: null, problems: [] };
+  }
+
+  seen(host: string, at: Date): void {
+    this.of(host).lastSeen = at;
+  }
+
+  applied(host: string, revision: Revision, problems: readonly string[]): void {
+    const status = this.of(host);
+    status.appliedRevision = revision;
+    status.problems = problems;
+    for (const waiter of [...status.waiters]) if (waiter.revision <= revision) waiter.wake(true);
+  }
+
+  /** Whether the host's kernel got to `revision` within the time. */
+  async waitApplied(host: string, revision: Revision, timeoutMs: number): Promise<boolean> {
+    const status = this.of(host);
+    if (status.appliedRevision !== null && status.appliedRevision >= revision) return true;
+    return new Promise((resolve) => {
+      const wake = (applied: boolean) => {
+        clearTimeout(timer);
+        status.waiters.delete(waiter);
+        resolve(applied);
+      };
+      const waiter = { revision, wake };
+      const timer = setTimeout(wake, timeoutMs, false);
+      status.waiters.add(waiter);
+    });
+  }
+
+  /** The host is deleted: another of its name starts from nothing. */
+  forget(host: string): void {
+    const status = this.byHost.get(host);
+    this.byHost.delete(host);
+    for (const waiter of [...(status?.waiters ?? [])]) waiter.wake(false);
+  }
+
+  /** Nobody waits any longer. */
+  stop(): void {
+    for (const { waiters } of this.byHost.values()) for (const waiter of [...waiters]) waiter.wake(false);
+  }
+
+  private of(host: string): Status {
+    const status = this.byHost.get(host) ?? { lastSeen: null, appliedRevision: null, problems: [], waiters: new Set() };
+    this.byHost.set(host, status);
+    return status;
+  }
+}

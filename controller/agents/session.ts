@@ -1,0 +1,152 @@
+// One agent's connection: the order of frames, liveness, and the limits that keep one agent from harming the others.
+
+import type { RawData, WebSocket } from "ws";
+import { type AgentFrame, type BindingKey, closeCodes, FrameError, parseAgentFrame } from "../../schema/index.ts";
+import { type Hello, Rejection } from "./admission.ts";
+
+/** What the session hands its frames to. Each call ends with all that it has to say sent. */
+export interface SessionHandler {
+  /** @throws Rejection */
+  hello(session: AgentSession, hello: Hello): Promise<void>;
+  interest(session: AgentSession, keys: readonly BindingKey[]): void;
+  resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): void;
+  applied(session: AgentSession, frame: Extract<AgentFrame, { type: "applied" }>): void;
+  heard(session: AgentSession): void;
+  /** A beat has passed: say something. */
+  beat(session: AgentSession): void;
+  closed(session: AgentSession): void;
+  failed(session: AgentSession, error: unknown): void;
+}
+
+export interface SessionLimits {
+  readonly heartbeatMs: number;
+  /** Bytes waiting for an agent that does not read, beside its snapshot. */
+  readonly maxBufferedBytes: number;
+}
+
+/** More keys than any host's tables hold. */
+const maxInterestKeys = 1_000_000;
+/** RFC 6455 §5.5: a control frame carries 125 bytes, two of them the code. */
+const maxReasonBytes = 123;
+/** How long a peer may take to answer a close. */
+const closeTimeoutMs = 2_000;
+
+export class AgentSession {
+  /** Set by a hello that was accepted. */
+  hello: Hello | undefined;
+  /** Has its snapshot, so must be told of changes. */
+  synced = false;
+
+  private declared: BindingKey[] = [];
+  private work: Promise<void> = Promise.resolve();
+  private lastHeardMs: number;
+  private snapshotBytes = 0;
+  private closing = false;
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(
+    private readonly socket: WebSocket,
+    private readonly handler: SessionHandler,
+    private readonly limits: SessionLimits,
+    private readonly nowMs: () => number,
+  ) {
+    this.lastHeardMs = nowMs();
+    this.timer = setInterval(() => this.onBeat(), limits.heartbeatMs);
+    socket.on("message", (data, isBinary) => {
+      this.work = this.work.then(() => this.receive(data, isBinary)).catch((error) => this.fail(error));
+    });
+    socket.on("close", () => {
+      clearInterval(this.timer);
+      this.closing = true;
+      handler.closed(this);
+    });
+  }
+
+  get isOpen(): boolean {
+    return !this.closing;
+  }
+
+  send(frames: readonly string[]): void {
+    if (this.closing) return;
+    if (this.socket.bufferedAmount > this.limits.maxBufferedBytes + this.snapshotBytes) {
+      this.close(closeCodes.tooSlow, "the agent reads more slowly than changes come");
+      return;
+    }
+    for (const frame of frames) this.socket.send(frame);
+  }
+
+  /** A snapshot is as large as the host's part of the inventory, so it does not count against the limit. */
+  sendSnapshot(frames: readonly string[]): void {
+    this.send(frames);
+    this.snapshotBytes = frames.reduce((sum, frame) => sum + Buffer.byteLength(frame), 0);
+    this.synced = true;
+  }
+
+  close(code: number, reason: string): void {
+    if (this.closing) return;
+    this.closing = true;
+    this.synced = false;
+    this.socket.close(code, fitReason(reason));
+    setTimeout(() => this.socket.terminate(), closeTimeoutMs).unref();
+  }
+
+  private async receive(data: RawData, isBinary: boolean): Promise<void> {
+    if (this.closing) return;
+    if (isBinary) throw new FrameError("frames are text");
+    const frame = parseAgentFrame(data.toString());
+    this.lastHeardMs = this.nowMs();
+    if (frame?.type === "hello") {
+      if (this.hello) throw new FrameError("hello comes once");
+      await this.handler.hello(this, frame);
+      if (!this.isOpen) return;
+    }
+    if (!this.hello && frame) throw new FrameError(`hello comes first, not ${frame.type}`);
+    this.handler.heard(this);
+    if (frame) this.dispatch(frame);
+  }
+
+  private dispatch(frame: AgentFrame): void {
+    switch (frame.type) {
+      case "interest":
+        this.declared = this.declared.concat(frame.keys);
+        if (this.declared.length > maxInterestKeys)
+          throw new FrameError(`more than ${maxInterestKeys} keys of interest`);
+        if (frame.end) this.handler.interest(this, this.declared.splice(0));
+        return;
+      case "resolve":
+        if (!this.synced) throw new FrameError("resolve comes after interest … end");
+        this.handler.resolve(this, frame);
+        return;
+      case "applied":
+        this.handler.applied(this, frame);
+        return;
+      case "hello":
+      case "release": // Holding on costs an agent a frame that it ignores.
+        return;
+    }
+  }
+
+  private onBeat(): void {
+    if (this.nowMs() - this.lastHeardMs >= 3 * this.limits.heartbeatMs) this.socket.terminate();
+    else this.handler.beat(this);
+  }
+
+  private fail(error: unknown): void {
+    if (error instanceof FrameError) this.close(closeCodes.badFrame, error.message);
+    else if (error instanceof Rejection) this.close(error.code, error.message);
+    else {
+      this.handler.failed(this, error);
+      this.close(closeCodes.failed, "the controller failed");
+    }
+  }
+}
+
+function fitReason(reason: string): string {
+  const bytes = Buffer.from(reason);
+  if (bytes.length <= maxReasonBytes) return reason;
+  // Cut characters whole: a partial one would not be UTF-8.
+  return `${bytes
+    .subarray(0, maxReasonBytes - 6)
+    .toString()
+    .replace(/\uFFFD+$/, "")} …`;
+}

@@ -1,0 +1,133 @@
+// The controller without a process around it: everything is built here, and nothing listens.
+import websocket from "@fastify/websocket";
+import Fastify, { type FastifyServerOptions } from "fastify";
+import { closeCodes, heartbeatMs, maxFrameBytes } from "../schema/index.ts";
+import { AgentChannel } from "./agents/agent-channel.ts";
+import { Committer } from "./committer.ts";
+import type { StreamLimits } from "./events/event-stream.ts";
+import { EventHub } from "./events/hub.ts";
+import { agentRoutes } from "./http/agent.ts";
+import type { App } from "./http/app-types.ts";
+import { eventRoutes } from "./http/events.ts";
+import { hostRoutes } from "./http/hosts.ts";
+import { MethodsByPath } from "./http/methods.ts";
+import { networkRoutes } from "./http/networks.ts";
+import { openApiRoutes, registerOpenApi } from "./http/openapi.ts";
+import { operationRoutes } from "./http/operations.ts";
+import { handleError, handleUnrouted } from "./http/problems.ts";
+import { resolveRoutes } from "./http/resolve.ts";
+import { compileValidator } from "./http/validation.ts";
+import { vmRoutes } from "./http/vms.ts";
+import { Metrics } from "./metrics.ts";
+import type { Store } from "./store/store.ts";
+
+export interface AppOptions {
+  readonly store: Store;
+  /** Agents may register their hosts. */
+  readonly insecure: boolean;
+  readonly log?: NonNullable<FastifyServerOptions["loggerInstance"]>;
+  /** What is durable and what is shown may differ: the process has to stop. */
+  readonly onFatal: (error: unknown) => void;
+  readonly heartbeatMs?: number;
+  readonly stream?: Partial<StreamLimits>;
+  readonly maxAgentBufferedBytes?: number;
+}
+
+const mebibyte = 1024 * 1024;
+const maxBodyBytes = 256 * 1024;
+/** How long peers may take to answer a close before the process stops waiting for them. */
+const closeTimeoutMs = 1_000;
+
+/** The app takes over the store and closes it with itself. */
+export async function buildApp(options: AppOptions): Promise<App> {
+  const { store } = options;
+  const metrics = new Metrics();
+  const committer = await Committer.open({
+    store,
+    now: () => new Date(),
+    onFatal: options.onFatal,
+    onCommitted: (_batch, seconds) => metrics.committed(seconds),
+  });
+  metrics.observe({ revision: () => committer.revision });
+
+  const app = createServer(options);
+  await app.register(websocket, {
+    options: { maxPayload: maxFrameBytes },
+    errorHandler: (error, socket, request) => {
+      request.log.info({ err: error }, "websocket ended");
+      socket.terminate();
+    },
+    preClose(done) {
+      const { clients } = this.websocketServer;
+      for (const client of clients) client.close(closeCodes.controllerStopping, "the controller is stopping");
+      setTimeout(() => {
+        for (const client of clients) client.terminate();
+      }, closeTimeoutMs).unref();
+      done();
+    },
+  });
+  await registerOpenApi(app);
+  const methods = new MethodsByPath();
+  app.addHook("onRoute", (route) => methods.add(route));
+  app.setNotFoundHandler(handleUnrouted(methods));
+  app.addHook("onResponse", async (request, reply) => {
+    const route = request.routeOptions.url ?? "none";
+    metrics.httpAnswered(request.method, route, reply.statusCode, reply.elapsedTime / 1_000);
+  });
+
+  const agents = new AgentChannel({
+    committer,
+    epoch: store.epoch,
+    selfRegistration: options.insecure,
+    limits: {
+      heartbeatMs: options.heartbeatMs ?? heartbeatMs,
+      maxBufferedBytes: options.maxAgentBufferedBytes ?? 8 * mebibyte,
+    },
+    metrics,
+    log: app.log,
+    now: () => new Date(),
+    nowMs: () => performance.now(),
+  });
+  const limits = { pingMs: 30_000, maxBufferedBytes: 4 * mebibyte, pageSize: 256, ...options.stream };
+
+  networkRoutes(app, { committer });
+  hostRoutes(app, { committer, agents });
+  vmRoutes(app, { committer, agents });
+  resolveRoutes(app, { committer });
+  eventRoutes(app, { hub: new EventHub(committer, store.epoch), store, limits, metrics });
+  agentRoutes(app, { agents });
+  operationRoutes(app, { committer, metrics });
+  openApiRoutes(app);
+
+  app.addHook("preClose", async () => {
+    agents.stop();
+    await committer.stop("the controller is stopping");
+  });
+  app.addHook("onClose", () => store.close());
+  return app;
+}
+
+function createServer({ log }: AppOptions): App {
+  const app: App = Fastify({
+    ...(log ? { loggerInstance: log } : {}),
+    disableRequestLogging: true,
+    bodyLimit: maxBodyBytes,
+    // A request has to arrive whole in this time. Upgraded connections are not requests any more.
+    requestTimeout: 30_000,
+    // Longer than a wait=ready may take.
+    connectionTimeout: 75_000,
+    keepAliveTimeout: 60_000,
+    routerOptions: { maxParamLength: 1_024 },
+    frameworkErrors: (error, request, reply) => handleError(error, request, reply),
+  });
+  app.setValidatorCompiler(compileValidator);
+  // Answers are typed against their schemas; the serializer need not pick fields once more.
+  app.setSerializerCompiler(() => JSON.stringify);
+  app.setErrorHandler(handleError);
+  app.addContentTypeParser(
+    "application/merge-patch+json",
+    { parseAs: "string" },
+    app.getDefaultJsonParser("error", "error"),
+  );
+  return app;
+}

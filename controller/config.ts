@@ -1,0 +1,82 @@
+// The flags of `nearmiss controller`. What runs loads only when it runs.
+import { isIP, isIPv4 } from "node:net";
+import { type Command, InvalidArgumentError, Option } from "commander";
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface ControllerConfig {
+  readonly listen: ListenAddress;
+  readonly db: string;
+  readonly insecure: boolean;
+  readonly logLevel: string;
+}
+
+const defaultListen = "127.0.0.1:4788";
+const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
+
+const help = `
+Exit status: 0 after SIGINT or SIGTERM; 1 where it cannot start or had to stop; 2 for a wrong option.
+The first signal lets requests finish (10 s at most), the second ends the process at once.
+
+Examples:
+  nearmiss controller
+  nearmiss controller --listen 192.0.2.10:4788 --db /var/lib/nearmiss/nearmiss.db --insecure
+  nearmiss controller --listen '[::1]:4788'
+
+REST and WebSocket API: GET /openapi.json. Metrics for Prometheus: GET /metrics.`;
+
+export function addControllerCommand(program: Command): void {
+  program
+    .command("controller")
+    .summary("run the controller: inventory, REST, answers to agents")
+    .description(
+      "Keeps the inventory of networks, hosts and VMs in SQLite, serves it over REST, and answers the misses of agents.\n" +
+        "Every change is on disk (fsync) before it is acknowledged.",
+    )
+    .addOption(
+      new Option("--listen <address:port>", "TCP address and port to serve; port 0 takes a free one")
+        .argParser(parseListen)
+        .default(parseListen(defaultListen), defaultListen),
+    )
+    .option("--db <path>", "SQLite file, made where it is missing; one controller per file", "nearmiss.db")
+    .option(
+      "--insecure",
+      "serve beyond loopback, and let hosts register themselves, without any authentication: whoever reaches the " +
+        "port controls the network",
+      false,
+    )
+    .addOption(
+      new Option("--log-level <level>", "what goes to standard error, as JSON lines")
+        .choices(logLevels)
+        .default("info"),
+    )
+    .addHelpText("after", help)
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+    .action(async (config: ControllerConfig) => {
+      const { runController } = await import("./main.ts");
+      await runController(config);
+    });
+}
+
+/** `address:port`, with an IPv6 address in brackets. @throws InvalidArgumentError */
+export function parseListen(text: string): ListenAddress {
+  const [, bracketed, plain, digits = ""] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  const port = Number(digits);
+  if (host === undefined || (bracketed && isIP(bracketed) !== 6)) {
+    throw new InvalidArgumentError("Write address:port, such as 127.0.0.1:4788 or [::1]:4788.");
+  }
+  if (port > 65_535) throw new InvalidArgumentError(`Port ${digits} is beyond 65535.`);
+  return { host, port };
+}
+
+export function formatListen({ host, port }: ListenAddress): string {
+  return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
+}

@@ -1,0 +1,23 @@
+import { Type } from "typebox";
+import { agentPath } from "../../schema/index.ts";
+import type { AgentChannel } from "../agents/agent-channel.ts";
+import { Refusal } from "../inventory/refusal.ts";
+import type { App } from "./app-types.ts";
+import { problems } from "./responses.ts";
+
+export function agentRoutes(app: App, { agents }: { agents: AgentChannel }): void {
+  app.route({
+    method: "GET",
+    url: agentPath,
+    schema: {
+      tags: ["agents"],
+      summary: "The agents' channel (WebSocket; schema/agent-protocol.ts describes its frames)",
+      response: { 101: Type.Null({ description: "Switching to WebSocket" }), ...problems("upgrade-required") },
+    },
+    handler: (_request, reply) => {
+      reply.header("connection", "upgrade").header("upgrade", "websocket");
+      throw new Refusal("upgrade-required", "this path is for nearmiss agents");
+    },
+    wsHandler: (socket) => agents.accept(socket),
+  });
+}

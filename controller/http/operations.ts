@@ -1,0 +1,57 @@
+// For those who run the controller: liveness, readiness, metrics.
+import { Type } from "typebox";
+import type { Committer } from "../committer.ts";
+import { CommitterStoppedError } from "../committer.ts";
+import type { Metrics } from "../metrics.ts";
+import type { App } from "./app-types.ts";
+import { problems } from "./responses.ts";
+
+const tags = ["operations"];
+
+export function operationRoutes(app: App, { committer, metrics }: { committer: Committer; metrics: Metrics }): void {
+  app.get(
+    "/livez",
+    {
+      schema: {
+        tags,
+        summary: "The process answers",
+        response: { 200: Type.Object({ live: Type.Literal(true) }), ...problems() },
+      },
+    },
+    () => ({ live: true as const }),
+  );
+
+  app.get(
+    "/readyz",
+    {
+      schema: {
+        tags,
+        summary: "The controller takes changes",
+        response: {
+          200: Type.Object({ ready: Type.Literal(true), revision: Type.Integer() }),
+          ...problems("unavailable"),
+        },
+      },
+    },
+    () => {
+      if (committer.stoppedBecause) throw new CommitterStoppedError(committer.stoppedBecause);
+      return { ready: true as const, revision: committer.revision };
+    },
+  );
+
+  app.get(
+    "/metrics",
+    {
+      schema: {
+        tags,
+        summary: "Metrics for Prometheus",
+        produces: ["text/plain"],
+        response: { 200: Type.String(), ...problems() },
+      },
+    },
+    async (_request, reply) => {
+      reply.type(metrics.registry.contentType);
+      return metrics.registry.metrics();
+    },
+  );
+}

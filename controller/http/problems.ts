@@ -1,0 +1,71 @@
+// Every error that leaves the controller over HTTP, as RFC 9457 problem details. Nothing of a stack gets into a body.
+import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
+import {
+  InputError,
+  type ProblemDetails,
+  type ProblemFault,
+  type ProblemType,
+  problemDetails,
+  problemTypes,
+} from "../../schema/index.ts";
+import { CommitterStoppedError } from "../committer.ts";
+import { Refusal } from "../inventory/refusal.ts";
+import { StoreFullError, StoreUnavailableError } from "../store/store.ts";
+import type { MethodsByPath } from "./methods.ts";
+import { RequestFormError } from "./validation.ts";
+
+interface Problem {
+  readonly type: ProblemType;
+  readonly detail: string;
+  readonly errors?: readonly ProblemFault[];
+}
+
+const byFastifyCode: Readonly<Record<string, ProblemType>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: "body-too-large",
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: "unsupported-media-type",
+};
+
+export function sendProblem(request: FastifyRequest, reply: FastifyReply, problem: Problem): FastifyReply {
+  const { type, detail, errors } = problem;
+  const instance = request.url.split("?")[0] ?? request.url;
+  const body: ProblemDetails = problemDetails(type, detail, { instance, ...(errors ? { errors } : {}) });
+  if (type === "unavailable") reply.header("retry-after", "1");
+  return reply.code(problemTypes[type].status).type("application/problem+json").send(JSON.stringify(body));
+}
+
+/** Fastify's error handler. */
+export function handleError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const problem = findProblem(error);
+  if (problem) return sendProblem(request, reply, problem);
+  request.log.error({ err: error }, "request failed");
+  return sendProblem(request, reply, { type: "internal", detail: "the request failed; the controller's log says why" });
+}
+
+function findProblem(error: FastifyError | Error): Problem | undefined {
+  if (error instanceof Refusal) return { type: error.type, detail: error.message };
+  if (error instanceof InputError || error instanceof RequestFormError) {
+    return { type: "invalid-input", detail: error.message, errors: error.faults };
+  }
+  if (error instanceof StoreFullError) return { type: "storage-full", detail: "nothing was changed: free disk space" };
+  if (error instanceof StoreUnavailableError) {
+    return { type: "unavailable", detail: "nothing was changed: the database is locked by another process" };
+  }
+  if (error instanceof CommitterStoppedError) return { type: "unavailable", detail: error.message };
+  if ("statusCode" in error && error.statusCode && error.statusCode < 500) {
+    // Malformed JSON, an empty body, a bad content length, …: Fastify's own words are fit for the client.
+    return { type: byFastifyCode[error.code] ?? "invalid-input", detail: error.message };
+  }
+  return undefined;
+}
+
+/** Fastify's handler for what no route takes: a path that is none, or one without this method. */
+export function handleUnrouted(methods: MethodsByPath) {
+  return (request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const path = request.url.split("?")[0] ?? request.url;
+    const allowed = methods.find(path);
+    if (!allowed) return sendProblem(request, reply, { type: "not-found", detail: `nothing is at ${path}` });
+    const allow = allowed.join(", ");
+    reply.header("allow", allow);
+    return sendProblem(request, reply, { type: "method-not-allowed", detail: `${path} has ${allow}` });
+  };
+}

@@ -1,0 +1,70 @@
+import { Type } from "typebox";
+import { AddressError, type BindingKey, parseIp, parseMac, parseVni, ResolveView } from "../../schema/index.ts";
+import type { Committer } from "../committer.ts";
+import { findBound, revisionOf } from "../inventory/bindings.ts";
+import { Refusal } from "../inventory/refusal.ts";
+import type { App } from "./app-types.ts";
+import { problems } from "./responses.ts";
+import { RequestFormError } from "./validation.ts";
+
+const query = Type.Object(
+  {
+    vni: Type.Integer({ description: "VXLAN network identifier" }),
+    ip: Type.Optional(Type.String({ description: "Either this" })),
+    mac: Type.Optional(Type.String({ description: "or this" })),
+  },
+  { additionalProperties: false },
+);
+
+export function resolveRoutes(app: App, { committer }: { committer: Committer }): void {
+  app.get(
+    "/v1/resolve",
+    {
+      schema: {
+        tags: ["resolve"],
+        summary: "What an agent would be told: the MAC behind an IP, the tunnel end behind a MAC",
+        querystring: query,
+        response: { 200: ResolveView, ...problems("not-found") },
+      },
+    },
+    ({ query: { vni, ip, mac } }) => {
+      const key = parseQuestion(vni, ip, mac);
+      const found = findBound(committer.current, key);
+      if (!found) {
+        const address = key.kind === "ip" ? key.ip : key.mac;
+        throw new Refusal("not-found", `nothing is registered under ${address} in VNI ${vni}`);
+      }
+      return {
+        vni,
+        ...(key.kind === "ip" ? { ip: key.ip } : {}),
+        mac: found.interface.mac,
+        vtep: found.host.vtep,
+        port: found.host.port,
+        host: found.host.name,
+        vm: found.vm.name,
+        revision: revisionOf(found),
+      };
+    },
+  );
+}
+
+/** @throws RequestFormError */
+function parseQuestion(vni: number, ip: string | undefined, mac: string | undefined): BindingKey {
+  if (ip !== undefined && mac !== undefined) throw queryFault("", "ask for an ip or a mac, not for both");
+  const network = at("/vni", () => parseVni(vni));
+  if (ip !== undefined) return { kind: "ip", vni: network, ip: at("/ip", () => parseIp(ip)) };
+  if (mac !== undefined) return { kind: "mac", vni: network, mac: at("/mac", () => parseMac(mac)) };
+  throw queryFault("", "ask for an ip or a mac");
+}
+
+function at<T>(pointer: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw error instanceof AddressError ? queryFault(pointer, error.message) : error;
+  }
+}
+
+function queryFault(pointer: string, detail: string): RequestFormError {
+  return new RequestFormError([{ pointer, detail, in: "query" }]);
+}

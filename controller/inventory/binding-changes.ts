@@ -1,0 +1,175 @@
+// From one revision's resource changes to what changed for agents: which keys have another answer now, and which
+// networks came to or left which hosts. The cost grows with the change set and with what hangs on a changed host.
+import { isDeepStrictEqual } from "node:util";
+import {
+  type BindingKey,
+  type Host,
+  type InterfaceSpec,
+  keyText,
+  type Network,
+  type ResourceChange,
+  type Vm,
+  type Vni,
+} from "../../schema/index.ts";
+import { keysOf, localKeys } from "./bindings.ts";
+import type { Inventory } from "./inventory.ts";
+
+/** A key whose answer changed. */
+export interface KeyChange {
+  readonly key: BindingKey;
+  /** The hosts of the VM that had and of the VM that has the key: always told, whether they asked or not. */
+  readonly hosts: ReadonlySet<string>;
+  /** Nothing was registered under the key before. */
+  readonly created: boolean;
+}
+
+export interface BindingChanges {
+  readonly keys: readonly KeyChange[];
+  /** By host: networks that it sees for the first time, or that changed. */
+  readonly networks: ReadonlyMap<string, readonly Network[]>;
+  /** By host: VNIs of which it has no VM any more. */
+  readonly gone: ReadonlyMap<string, readonly Vni[]>;
+  /** Hosts whose own tunnel end changed. */
+  readonly selves: readonly Host[];
+  readonly deletedHosts: readonly string[];
+}
+
+/** @param after the state that the changes led to */
+export function bindingChanges(after: Inventory, changes: readonly ResourceChange[]): BindingChanges {
+  const before = new NetworksBefore(after, changes);
+  const keys = new Map<string, { key: BindingKey; hosts: Set<string>; created: boolean }>();
+  for (const change of changedKeys(after, before, changes)) {
+    const known = keys.get(keyText(change.key));
+    if (known) for (const host of change.hosts) known.hosts.add(host);
+    else keys.set(keyText(change.key), { ...change, hosts: new Set(change.hosts) });
+  }
+  const hostChanges = changes.flatMap((change) => (change.kind === "host" ? [change] : []));
+  return {
+    keys: [...keys.values()],
+    ...visibilityChanges(after, before, changes),
+    selves: hostChanges.flatMap((change) =>
+      change.before && change.after && tunnelMoved(change) ? [change.after] : [],
+    ),
+    deletedHosts: hostChanges.flatMap((change) => (change.before && !change.after ? [change.before.name] : [])),
+  };
+}
+
+type HostChange = Extract<ResourceChange, { kind: "host" }>;
+
+function tunnelMoved({ before, after }: HostChange): boolean {
+  return before?.vtep !== after?.vtep || before?.port !== after?.port;
+}
+
+/** VNIs by network name as they were: a network keeps its VNI while in use, but one change set may empty and replace it. */
+class NetworksBefore {
+  private readonly replaced = new Map<string, Network>();
+
+  constructor(
+    private readonly after: Inventory,
+    changes: readonly ResourceChange[],
+  ) {
+    for (const change of changes) {
+      if (change.kind === "network" && change.before) this.replaced.set(change.before.name, change.before);
+    }
+  }
+
+  find(name: string): Network | undefined {
+    return this.replaced.get(name) ?? this.after.findNetwork(name);
+  }
+}
+
+/** What an agent is told of a key beside its host's tunnel end, which `changedKeys` looks at on its own. */
+interface Place {
+  readonly key: BindingKey;
+  readonly host: string;
+  readonly interface: Pick<InterfaceSpec, "mac" | "port" | "router">;
+}
+
+function places(vm: Vm, vniOf: (network: string) => Vni | undefined): Place[] {
+  return vm.interfaces.flatMap((each) => {
+    const vni = vniOf(each.network);
+    if (vni === undefined) return [];
+    const { mac, port, router } = each;
+    const told = { mac, ...(port === undefined ? {} : { port }), ...(router ? { router } : {}) };
+    return keysOf(each, vni).map((key) => ({ key, host: vm.host, interface: told }));
+  });
+}
+
+function changedKeys(after: Inventory, before: NetworksBefore, changes: readonly ResourceChange[]): KeyChange[] {
+  const was = new Map<string, Place>();
+  const is = new Map<string, Place>();
+  const moved: KeyChange[] = [];
+  for (const change of changes) {
+    if (change.kind === "host" && change.before && change.after && tunnelMoved(change)) {
+      const hosts = new Set([change.after.name]);
+      moved.push(...localKeys(after, change.after.name).map((key) => ({ key, hosts, created: false })));
+    }
+    if (change.kind !== "vm") continue;
+    for (const place of change.before ? places(change.before, (name) => before.find(name)?.vni) : []) {
+      was.set(keyText(place.key), place);
+    }
+    for (const place of change.after ? places(change.after, (name) => after.findNetwork(name)?.vni) : []) {
+      is.set(keyText(place.key), place);
+    }
+  }
+  const differing = [...new Map([...was, ...is])].flatMap(([text, { key }]): KeyChange[] => {
+    const old = was.get(text);
+    const now = is.get(text);
+    if (isDeepStrictEqual(old, now)) return [];
+    return [{ key, hosts: new Set([old, now].flatMap((place) => place?.host ?? [])), created: !old }];
+  });
+  return [...differing, ...moved];
+}
+
+function visibilityChanges(
+  after: Inventory,
+  before: NetworksBefore,
+  changes: readonly ResourceChange[],
+): Pick<BindingChanges, "networks" | "gone"> {
+  const networks = new Map<string, Network[]>();
+  const gone = new Map<string, Vni[]>();
+  const listUnder = <T>(map: Map<string, T[]>, host: string, item: T) => {
+    const list = map.get(host);
+    if (!list) map.set(host, [item]);
+    else if (!list.includes(item)) list.push(item);
+  };
+  for (const { host, vni, step } of attachmentSteps(after, before, changes)) {
+    const network = after.findNetworkByVni(vni);
+    const now = network ? (after.networksOn(host).get(network.name) ?? 0) : 0;
+    if (network && now > 0 && now - step === 0) listUnder(networks, host, network);
+    if (now === 0 && step < 0) listUnder(gone, host, vni);
+  }
+  for (const change of changes) {
+    if (change.kind !== "network" || !change.after || sameForAgents(change.before, change.after)) continue;
+    for (const host of after.hostsIn(change.after.name).keys()) listUnder(networks, host, change.after);
+  }
+  return { networks, gone };
+}
+
+/** How the number of interfaces changed, by host and VNI, where a VM was touched. */
+function attachmentSteps(
+  after: Inventory,
+  before: NetworksBefore,
+  changes: readonly ResourceChange[],
+): Iterable<{ host: string; vni: Vni; step: number }> {
+  const steps = new Map<string, { host: string; vni: Vni; step: number }>();
+  const count = (host: string, vni: Vni | undefined, step: number) => {
+    if (vni === undefined) return;
+    const key = `${host} ${vni}`;
+    steps.set(key, { host, vni, step: (steps.get(key)?.step ?? 0) + step });
+  };
+  for (const change of changes) {
+    if (change.kind !== "vm") continue;
+    for (const each of change.before?.interfaces ?? []) {
+      count((change.before as Vm).host, before.find(each.network)?.vni, -1);
+    }
+    for (const each of change.after?.interfaces ?? []) {
+      count((change.after as Vm).host, after.findNetwork(each.network)?.vni, 1);
+    }
+  }
+  return steps.values();
+}
+
+function sameForAgents(before: Network | null, after: Network): boolean {
+  return before?.vni === after.vni && before.mtu === after.mtu && before.name === after.name;
+}

@@ -1,0 +1,69 @@
+// Look-ups: what a host is told when it asks. Which host asks matters: its own VMs are local, and networks without a VM
+// on it do not exist for it.
+import type { AgentNetwork, Answer, Binding, BindingKey, Host, Network, Revision, Vni } from "../../schema/index.ts";
+import type { Attachment, Inventory } from "./inventory.ts";
+
+/** A registered binding with all that it derives from. */
+export interface Found extends Attachment {
+  readonly network: Network;
+  readonly host: Host;
+}
+
+export function findBound(state: Inventory, key: BindingKey): Found | undefined {
+  const network = state.findNetworkByVni(key.vni);
+  if (!network) return undefined;
+  const attachment = key.kind === "ip" ? state.findByIp(network.name, key.ip) : state.findByMac(network.name, key.mac);
+  const host = attachment && state.findHost(attachment.vm.host);
+  return host && { ...attachment, network, host };
+}
+
+/** Last change of the binding, its host or its network. */
+export function revisionOf(found: Found): Revision {
+  return Math.max(found.vm.revision, found.host.revision, found.network.revision) as Revision;
+}
+
+/** The network of `vni` where the host has a VM in it. */
+export function findVisibleNetwork(state: Inventory, host: string, vni: Vni): Network | undefined {
+  const network = state.findNetworkByVni(vni);
+  return network && state.networksOn(host).has(network.name) ? network : undefined;
+}
+
+/** The answer for `host`: a tombstone at `asOf` for what is not registered, or in a network that the host may not see. */
+export function answerFor(state: Inventory, host: string, key: BindingKey, asOf: Revision): Answer {
+  const found = findVisibleNetwork(state, host, key.vni) && findBound(state, key);
+  if (!found) return { key, revision: asOf, binding: null };
+  return { key, revision: revisionOf(found), binding: bindingFor(host, found) };
+}
+
+function bindingFor(host: string, found: Found): Binding {
+  const { mac, port, router } = found.interface;
+  const local = found.host.name === host;
+  return {
+    mac,
+    host: found.host.name,
+    vtep: found.host.vtep,
+    vtepPort: found.host.port,
+    ...(local ? { local } : {}),
+    ...(router ? { router } : {}),
+    ...(local && port !== undefined ? { guestPort: port } : {}),
+  };
+}
+
+/** The keys of a VM's interface, given its network's VNI. */
+export function keysOf(attached: Attachment["interface"], vni: Vni): BindingKey[] {
+  return [{ kind: "mac", vni, mac: attached.mac }, ...attached.ips.map((ip): BindingKey => ({ kind: "ip", vni, ip }))];
+}
+
+/** The keys of all VMs on a host. */
+export function localKeys(state: Inventory, host: string): BindingKey[] {
+  return [...state.vmsOn(host).values()].flatMap((vm) =>
+    vm.interfaces.flatMap((each) => {
+      const network = state.findNetwork(each.network);
+      return network ? keysOf(each, network.vni) : [];
+    }),
+  );
+}
+
+export function agentNetwork({ name, vni, mtu, revision }: Network): AgentNetwork {
+  return { name, vni, mtu, revision };
+}

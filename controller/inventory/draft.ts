@@ -1,0 +1,75 @@
+// An inventory with a change set laid over it: what the rules look at, before anything is applied.
+import type { Host, Network, ResourceChange, ResourceKind, ResourceOf, Vm } from "../../schema/index.ts";
+import type { Inventory } from "./inventory.ts";
+
+export interface Edit<T> {
+  readonly before: T | null;
+  readonly after: T | null;
+}
+
+export class Draft {
+  readonly networks = new Map<string, Edit<Network>>();
+  readonly hosts = new Map<string, Edit<Host>>();
+  readonly vms = new Map<string, Edit<Vm>>();
+
+  constructor(readonly base: Inventory) {}
+
+  findNetwork(name: string): Network | undefined {
+    return present(this.networks.get(name), () => this.base.findNetwork(name));
+  }
+
+  findHost(name: string): Host | undefined {
+    return present(this.hosts.get(name), () => this.base.findHost(name));
+  }
+
+  findVm(name: string): Vm | undefined {
+    return present(this.vms.get(name), () => this.base.findVm(name));
+  }
+
+  putNetwork(name: string, after: Network | null): void {
+    edit(this.networks, name, this.base.findNetwork(name), after);
+  }
+
+  putHost(name: string, after: Host | null): void {
+    edit(this.hosts, name, this.base.findHost(name), after);
+  }
+
+  putVm(name: string, after: Vm | null): void {
+    edit(this.vms, name, this.base.findVm(name), after);
+  }
+
+  /** VMs with an interface in the network once all is done: those of the change set first. */
+  *vmsIn(network: string): Generator<Vm> {
+    const within = (vm: Vm) => vm.interfaces.some((each) => each.network === network);
+    for (const { after } of this.vms.values()) if (after && within(after)) yield after;
+    const seen = new Set<string>();
+    for (const { vm } of this.base.interfacesIn(network).values()) {
+      if (this.vms.has(vm.name) || seen.has(vm.name)) continue;
+      seen.add(vm.name);
+      yield vm;
+    }
+  }
+
+  /** VMs on the host once all is done: those of the change set first. */
+  *vmsOn(host: string): Generator<Vm> {
+    for (const { after } of this.vms.values()) if (after?.host === host) yield after;
+    for (const vm of this.base.vmsOn(host).values()) if (!this.vms.has(vm.name)) yield vm;
+  }
+
+  /** Every resource that was written or deleted, each once. */
+  touched(): ResourceChange[] {
+    return [...listed("network", this.networks), ...listed("host", this.hosts), ...listed("vm", this.vms)];
+  }
+}
+
+function present<T>(changed: Edit<T> | undefined, base: () => T | undefined): T | undefined {
+  return changed ? (changed.after ?? undefined) : base();
+}
+
+function edit<T>(edits: Map<string, Edit<T>>, name: string, base: T | undefined, after: T | null): void {
+  edits.set(name, { before: base ?? null, after });
+}
+
+function listed<K extends ResourceKind>(kind: K, edits: ReadonlyMap<string, Edit<ResourceOf[K]>>): ResourceChange[] {
+  return [...edits.values()].map(({ before, after }) => ({ kind, before, after }) as ResourceChange);
+}

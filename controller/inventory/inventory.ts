@@ -1,0 +1,186 @@
+// The whole inventory in memory, with the indexes that decisions, look-ups and pushes need. It applies what was decided
+// (`decide.ts`) and checks nothing itself.
+import type {
+  Host,
+  InterfaceSpec,
+  IpAddress,
+  MacAddress,
+  Network,
+  ResourceChange,
+  Vm,
+  Vni,
+  VtepAddress,
+} from "../../schema/index.ts";
+import { TwoLevelMap } from "./two-level-map.ts";
+
+/** One interface of one VM in one network. */
+export interface Attachment {
+  readonly vm: Vm;
+  readonly interface: InterfaceSpec;
+}
+
+export interface Resources {
+  readonly networks: readonly Network[];
+  readonly hosts: readonly Host[];
+  readonly vms: readonly Vm[];
+}
+
+export class Inventory {
+  private readonly networks = new Map<string, Network>();
+  private readonly networksByVni = new Map<Vni, Network>();
+  private readonly hosts = new Map<string, Host>();
+  private readonly hostsByVtep = new Map<string, Host>();
+  private readonly vms = new Map<string, Vm>();
+  private readonly vmsByHost = new TwoLevelMap<string, string, Vm>();
+  private readonly byMac = new TwoLevelMap<string, MacAddress, Attachment>();
+  private readonly byIp = new TwoLevelMap<string, IpAddress, Attachment>();
+  /** How many interfaces a host's VMs have in a network, from both ends. */
+  private readonly interfacesByHost = new TwoLevelMap<string, string, number>();
+  private readonly interfacesByNetwork = new TwoLevelMap<string, string, number>();
+
+  static of(resources: Resources): Inventory {
+    const inventory = new Inventory();
+    inventory.apply([
+      ...resources.networks.map((after): ResourceChange => ({ kind: "network", before: null, after })),
+      ...resources.hosts.map((after): ResourceChange => ({ kind: "host", before: null, after })),
+      ...resources.vms.map((after): ResourceChange => ({ kind: "vm", before: null, after })),
+    ]);
+    return inventory;
+  }
+
+  /** All `before`s leave before any `after` enters, so that one change set may swap addresses. */
+  apply(changes: readonly ResourceChange[]): void {
+    for (const change of changes) this.remove(change);
+    for (const change of changes) this.add(change);
+  }
+
+  findNetwork(name: string): Network | undefined {
+    return this.networks.get(name);
+  }
+
+  findNetworkByVni(vni: Vni): Network | undefined {
+    return this.networksByVni.get(vni);
+  }
+
+  findHost(name: string): Host | undefined {
+    return this.hosts.get(name);
+  }
+
+  findHostByVtep(vtep: VtepAddress, port: number): Host | undefined {
+    return this.hostsByVtep.get(`${vtep} ${port}`);
+  }
+
+  findVm(name: string): Vm | undefined {
+    return this.vms.get(name);
+  }
+
+  findByMac(network: string, mac: MacAddress): Attachment | undefined {
+    return this.byMac.get(network, mac);
+  }
+
+  findByIp(network: string, ip: IpAddress): Attachment | undefined {
+    return this.byIp.get(network, ip);
+  }
+
+  listNetworks(): Network[] {
+    return byName(this.networks);
+  }
+
+  listHosts(): Host[] {
+    return byName(this.hosts);
+  }
+
+  listVms(): Vm[] {
+    return byName(this.vms);
+  }
+
+  vmsOn(host: string): ReadonlyMap<string, Vm> {
+    return this.vmsByHost.under(host);
+  }
+
+  /** Every interface has one MAC, so this is also the list of a network's interfaces. */
+  interfacesIn(network: string): ReadonlyMap<MacAddress, Attachment> {
+    return this.byMac.under(network);
+  }
+
+  addressesIn(network: string): ReadonlyMap<IpAddress, Attachment> {
+    return this.byIp.under(network);
+  }
+
+  /** Networks with a VM on the host, each with its number of interfaces there. */
+  networksOn(host: string): ReadonlyMap<string, number> {
+    return this.interfacesByHost.under(host);
+  }
+
+  /** Hosts with a VM in the network, each with its number of interfaces. */
+  hostsIn(network: string): ReadonlyMap<string, number> {
+    return this.interfacesByNetwork.under(network);
+  }
+
+  private remove(change: ResourceChange): void {
+    if (change.before === null) return;
+    const { name } = change.before;
+    switch (change.kind) {
+      case "network":
+        this.networks.delete(name);
+        this.networksByVni.delete(change.before.vni);
+        return;
+      case "host":
+        this.hosts.delete(name);
+        this.hostsByVtep.delete(`${change.before.vtep} ${change.before.port}`);
+        return;
+      case "vm":
+        this.vms.delete(name);
+        this.vmsByHost.delete(change.before.host, name);
+        for (const each of change.before.interfaces) {
+          this.byMac.delete(each.network, each.mac);
+          for (const ip of each.ips) this.byIp.delete(each.network, ip);
+          this.count(change.before.host, each.network, -1);
+        }
+    }
+  }
+
+  private add(change: ResourceChange): void {
+    if (change.after === null) return;
+    const { name } = change.after;
+    switch (change.kind) {
+      case "network":
+        this.networks.set(name, change.after);
+        this.networksByVni.set(change.after.vni, change.after);
+        return;
+      case "host":
+        this.hosts.set(name, change.after);
+        this.hostsByVtep.set(`${change.after.vtep} ${change.after.port}`, change.after);
+        return;
+      case "vm":
+        this.vms.set(name, change.after);
+        this.vmsByHost.set(change.after.host, name, change.after);
+        for (const each of change.after.interfaces) {
+          const attachment = { vm: change.after, interface: each };
+          this.byMac.set(each.network, each.mac, attachment);
+          for (const ip of each.ips) this.byIp.set(each.network, ip, attachment);
+          this.count(change.after.host, each.network, 1);
+        }
+    }
+  }
+
+  private count(host: string, network: string, step: 1 | -1): void {
+    const count = (this.interfacesByHost.get(host, network) ?? 0) + step;
+    if (count === 0) {
+      this.interfacesByHost.delete(host, network);
+      this.interfacesByNetwork.delete(network, host);
+    } else {
+      this.interfacesByHost.set(host, network, count);
+      this.interfacesByNetwork.set(network, host, count);
+    }
+  }
+}
+
+/** What takes `changes` back. */
+export function invert(changes: readonly ResourceChange[]): ResourceChange[] {
+  return changes.map(({ kind, before, after }) => ({ kind, before: after, after: before }) as ResourceChange);
+}
+
+function byName<T extends { readonly name: string }>(resources: ReadonlyMap<string, T>): T[] {
+  return [...resources.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}

@@ -1,0 +1,72 @@
+// The controller as a process: opens the store, listens, logs to standard error, stops in two stages.
+import type { AddressInfo } from "node:net";
+import closeWithGrace from "close-with-grace";
+import { type Logger, pino } from "pino";
+import { buildApp } from "./app.ts";
+import { type ControllerConfig, formatListen, isLoopback } from "./config.ts";
+import { openSqliteStore } from "./store/sqlite/sqlite-store.ts";
+import { StoreOpenError } from "./store/store.ts";
+
+/** How long requests may take to finish after the first signal. */
+const graceMs = 10_000;
+
+/** Ends the process with status 1 where the controller cannot start. */
+export async function runController(config: ControllerConfig): Promise<void> {
+  if (!config.insecure && !isLoopback(config.listen.host)) {
+    return refuse(
+      `--listen ${formatListen(config.listen)} is reachable from other machines, and there is no authentication yet: ` +
+        "add --insecure if every machine that reaches it may control the network, or listen on 127.0.0.1",
+    );
+  }
+  const log = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
+  try {
+    await start(config, log);
+  } catch (error) {
+    const reason = findStartReason(error, config);
+    if (reason === undefined) throw error;
+    refuse(reason);
+  }
+}
+
+async function start(config: ControllerConfig, log: Logger): Promise<void> {
+  const store = openSqliteStore(config.db);
+  const app = await buildApp({
+    store,
+    insecure: config.insecure,
+    // Fastify repeats at info what is said here.
+    log: log.child({}, { level: config.logLevel === "info" ? "warn" : config.logLevel }),
+    onFatal: (error) => {
+      log.fatal({ err: error }, "the store failed: stopping, so that nothing is guessed");
+      process.exit(1);
+    },
+  });
+  closeWithGrace({ delay: graceMs, logger: log }, async ({ signal, err }) => {
+    if (err) log.fatal({ err }, "stopping after an unexpected error");
+    else log.info({ signal }, "stopping");
+    await app.close();
+  });
+  try {
+    await app.listen(config.listen);
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
+  const { address, port } = app.server.address() as AddressInfo;
+  log.info({ address, port, db: config.db, epoch: store.epoch, insecure: config.insecure }, "listening");
+}
+
+/** What an operator can mend, in one line. */
+function findStartReason(error: unknown, { listen }: ControllerConfig): string | undefined {
+  if (error instanceof StoreOpenError) return error.message;
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const where = formatListen(listen);
+  if (code === "EADDRINUSE") return `${where} is in use: stop what listens there, or name another --listen`;
+  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") return `${where} is no address of this machine`;
+  if (code === "EACCES") return `not permitted to listen on ${where}: name a port above 1023`;
+  return undefined;
+}
+
+function refuse(reason: string): void {
+  process.stderr.write(`nearmiss controller: ${reason}\n`);
+  process.exitCode = 1;
+}

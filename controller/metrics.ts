@@ -1,0 +1,91 @@
+// What the controller counts, in a registry of its own.
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Answer } from "../schema/index.ts";
+
+const latencyBuckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];
+
+interface Observed {
+  readonly revision: number;
+  readonly sessions: number;
+  readonly interest: number;
+  readonly streams: number;
+}
+
+const gaugeHelp: Readonly<Record<keyof Observed, string>> = {
+  revision: "Revision that readers see",
+  sessions: "Agents connected",
+  interest: "Bindings that hosts are told of when they change, summed over hosts",
+  streams: "Consumers of the event stream connected",
+};
+
+export class Metrics {
+  readonly registry = new Registry();
+
+  private readonly resolves = new Counter({
+    name: "nearmiss_controller_resolves_total",
+    help: "Questions of agents answered",
+    labelNames: ["kind", "result"] as const,
+    registers: [this.registry],
+  });
+  private readonly answerSeconds = new Histogram({
+    name: "nearmiss_controller_answer_seconds",
+    help: "From reading a resolve frame to handing its answers to the socket",
+    buckets: latencyBuckets,
+    registers: [this.registry],
+  });
+  private readonly pushedChanges = new Counter({
+    name: "nearmiss_controller_pushed_changes_total",
+    help: "Changed bindings pushed to hosts, each host counted",
+    registers: [this.registry],
+  });
+  private readonly commitSeconds = new Histogram({
+    name: "nearmiss_controller_commit_seconds",
+    help: "Duration of one transaction of the store, fsync included",
+    buckets: latencyBuckets,
+    registers: [this.registry],
+  });
+  private readonly httpSeconds = new Histogram({
+    name: "nearmiss_controller_http_request_seconds",
+    help: "Duration of HTTP requests",
+    labelNames: ["method", "route", "status"] as const,
+    buckets: latencyBuckets,
+    registers: [this.registry],
+  });
+
+  constructor() {
+    collectDefaultMetrics({ register: this.registry });
+    for (const kind of ["ip", "mac"]) for (const result of ["known", "unknown"]) this.resolves.inc({ kind, result }, 0);
+  }
+
+  /** Gauges read their value when they are scraped. */
+  observe(sources: Partial<Record<keyof Observed, () => number>>): void {
+    for (const [name, read] of Object.entries(sources) as [keyof Observed, () => number][]) {
+      new Gauge({
+        name: `nearmiss_controller_${name}`,
+        help: gaugeHelp[name],
+        registers: [this.registry],
+        collect() {
+          this.set(read());
+        },
+      });
+    }
+  }
+
+  resolved(answers: readonly Answer[], seconds: number): void {
+    for (const { key, binding } of answers)
+      this.resolves.inc({ kind: key.kind, result: binding ? "known" : "unknown" });
+    this.answerSeconds.observe(seconds);
+  }
+
+  pushed(answers: number): void {
+    this.pushedChanges.inc(answers);
+  }
+
+  committed(seconds: number): void {
+    this.commitSeconds.observe(seconds);
+  }
+
+  httpAnswered(method: string, route: string, status: number, seconds: number): void {
+    this.httpSeconds.observe({ method, route, status }, seconds);
+  }
+}
