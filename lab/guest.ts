@@ -22,6 +22,13 @@ export interface GuestOptions {
   readonly port?: string;
 }
 
+export interface MoveOptions {
+  /** Runs while the guest is on neither host: between pausing it here and resuming it there. */
+  readonly meanwhile?: () => Promise<unknown>;
+  /** For the bridge on the other host, default 10,000. */
+  readonly deadlineMs?: number;
+}
+
 export const guestDevice = "eth0";
 
 export function bridgeOf(vni: number): string {
@@ -84,13 +91,13 @@ export class Guest extends Namespace {
    * Like a live migration: memory, addresses and card go along; the cable is plugged into the other host's bridge, and
    * the hypervisor announces the card there as QEMU does. Waits for the bridge before it unplugs anything.
    */
-  async moveTo(host: Host, deadlineMs?: number): Promise<void> {
+  async moveTo(host: Host, options: MoveOptions = {}): Promise<void> {
     if (host === this.#host) return;
-    await waitForBridge(host, this.vni, deadlineMs);
+    await waitForBridge(host, this.vni, options.deadlineMs);
     await this.#host.ip(`link set ${this.port} nomaster`, `link set ${this.port} netns ${host.namespace}`);
-    await host.ip(...plugIn(this.port, this.vni));
-    await this.ip(settled(guestDevice));
     this.#host = host;
+    await Promise.all([options.meanwhile?.(), host.ip(...plugIn(this.port, this.vni))]);
+    await this.ip(settled(guestDevice));
     const socket = await openPacketSocket(this, guestDevice);
     try {
       socket.inject(rarpAnnouncement(this.mac));
@@ -132,6 +139,9 @@ export async function bootGuest(guest: Guest, options: GuestOptions): Promise<vo
     guest.sysctl(`ipv6/conf/${each}/accept_dad`, 0);
     guest.sysctl(`ipv6/conf/${each}/router_solicitations`, 0);
     guest.sysctl(`ipv6/conf/${each}/accept_ra`, 0);
+    // A VM that migrates does not see its cable pulled, so it remembers its neighbours (Linux 5.16; before, it forgets).
+    guest.sysctl(`ipv4/conf/${each}/arp_evict_nocarrier`, 0, { optional: true });
+    guest.sysctl(`ipv6/conf/${each}/ndisc_evict_nocarrier`, 0, { optional: true });
   }
   const mtu = options.mtu ?? 1_450;
   await host.ip(

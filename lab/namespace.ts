@@ -1,6 +1,6 @@
 // Network namespaces by name: entering one for a moment, running programs there, and finding who still lives in them.
 import { type ChildProcessByStdio, spawn } from "node:child_process";
-import { closeSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { enterNetworkNamespace } from "../node-agent/kernel/libc.ts";
@@ -56,9 +56,15 @@ export class Namespace {
     return table.split("\n").flatMap((line) => /^\s*([^\s:]+):/.exec(line)?.[1] ?? []);
   }
 
-  /** @param path below /proc/sys/net, such as "ipv6/conf/default/accept_dad" */
-  sysctl(path: string, value: number): void {
-    inNamespace(this.namespace, () => writeFileSync(join("/proc/sys/net", path), String(value)));
+  /**
+   * @param path below /proc/sys/net, such as "ipv6/conf/default/accept_dad"
+   * @param optional kernels without it are left as they are
+   */
+  sysctl(path: string, value: number, { optional = false } = {}): void {
+    const file = join("/proc/sys/net", path);
+    inNamespace(this.namespace, () => {
+      if (!optional || existsSync(file)) writeFileSync(file, String(value));
+    });
   }
 
   /** @returns the device's index in here. @throws CommandError where it does not exist */

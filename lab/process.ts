@@ -96,9 +96,9 @@ export class LabProcess {
       const onLine = (line: LogLine) => {
         if (predicate(line)) settle(() => resolve(line));
       };
-      const onEnd = () => settle(() => reject(new ProcessEndedError(this.#describe(`ended before ${what}`))));
+      const onEnd = () => settle(() => reject(new ProcessEndedError(this.describe(`ended before ${what}`))));
       const timer = setTimeout(
-        () => settle(() => reject(new WaitError(this.#describe(`waited ${deadlineMs} ms for ${what}`)))),
+        () => settle(() => reject(new WaitError(this.describe(`waited ${deadlineMs} ms for ${what}`)))),
         deadlineMs,
       );
       this.#lines.on("line", onLine).on("end", onEnd);
@@ -128,7 +128,8 @@ export class LabProcess {
     this.#lines.emit("line", line);
   }
 
-  #describe(what: string): string {
+  /** What happened to it, followed by the end of its log: for the message of an error. */
+  describe(what: string): string {
     const state = this.running ? "" : ` (ended with ${this.#result})`;
     const tail = this.logs.slice(-tailLines).map((line) => `  ${JSON.stringify(line)}`);
     return [`${this.name}: ${what}${state}; its log ends:`, ...tail].join("\n");

@@ -172,7 +172,9 @@ describe.skipIf(obstacle !== undefined)("guests", () => {
     const guest = host.addGuest(one);
     await host.ip("link add nmb100 up type bridge");
     await guest;
-    await expect(guest.then((each) => each.moveTo(made.host("b"), 50))).rejects.toThrow("bridge nmb100 on host b");
+    await expect(guest.then((each) => each.moveTo(made.host("b"), { deadlineMs: 50 }))).rejects.toThrow(
+      "bridge nmb100 on host b",
+    );
     expect((await guest).host).toBe(host);
   });
 

@@ -1,0 +1,47 @@
+// The heart of it: a guest speaks, the kernel misses, the agent asks, the controller answers, the kernel forwards.
+import { blue, blueCache, blueDb, blueWeb } from "../cast.ts";
+import type { Stage } from "../stage.ts";
+
+export async function firstPacket(stage: Stage): Promise<void> {
+  const { story, checks } = stage;
+  story.chapter("The first packet");
+  story.say(
+    `${blueWeb.name} on host a pings ${blueDb.name} on host b. Host a's kernel has never heard of ${blueDb.ipv4} and ` +
+      "says so: a miss. An l3miss asks which MAC an IP address has, an l2miss which host a MAC is behind.",
+  );
+  story.blank();
+  const result = await stage.talk(blueWeb, blueDb, blueDb.ipv4);
+  stage.explainSlowFirstPacket(result);
+  story.blank();
+  story.say("One answer is three entries, written together: the neighbour, the tunnel's way to it, and the bridge's.");
+  story.blank();
+  const tables = await stage.showTables("a", blue);
+  const { address } = stage.lab.host(blueDb.host);
+  story.blank();
+  checks.expect(
+    "Host a's kernel holds the whole answer",
+    tables.includes(`${blueDb.ipv4} lladdr ${blueDb.mac}`) &&
+      new RegExp(`${blueDb.mac} .*dst ${address}`).test(tables) &&
+      new RegExp(`${blueDb.mac} .*master nmb${blue.vni}`).test(tables),
+    `${blueDb.ipv4} is ${blueDb.mac} is behind ${address}`,
+  );
+  checks.expect(
+    "and only that: host a holds what its own guests asked for",
+    !tables.includes(blueCache.mac),
+    `nothing of ${blueCache.name}, which nobody talks to`,
+  );
+}
+
+export async function sameInIpv6(stage: Stage): Promise<void> {
+  const { story } = stage;
+  story.chapter("The same in IPv6, and with a third host");
+  story.say(
+    "Neighbour solicitations miss like ARP requests do. The MAC is known by now; only the address is asked for.",
+  );
+  story.blank();
+  stage.explainSlowFirstPacket(await stage.talk(blueWeb, blueDb, blueDb.ipv6));
+  story.blank();
+  await stage.talk(blueWeb, blueCache, blueCache.ipv4);
+  story.blank();
+  await stage.show("a", `ip -6 neigh show dev nmv${blue.vni}`);
+}
