@@ -2,7 +2,7 @@
 import type { WriteStream } from "node:tty";
 import pc from "picocolors";
 
-const width = 96;
+const width = 100;
 const indent = "   ";
 
 /** Breaks at spaces; a word longer than a line stays whole. */

@@ -1,6 +1,7 @@
 // Follows the agents' logs: every miss is told as it happens, and counted.
 import type { Host } from "../lab/host.ts";
 import type { LogLine } from "../lab/process.ts";
+import { waitFor } from "../lab/wait.ts";
 import { blue, red } from "./cast.ts";
 import { formatMs, type Story } from "./story.ts";
 
@@ -14,10 +15,25 @@ export interface WatchedMiss {
   readonly totalMs: number | undefined;
 }
 
+/** A correction that the controller pushed and the host's kernel took, or the end of a network on that host. */
+export interface WatchedChange {
+  readonly host: string;
+  readonly vni: number;
+  /** Undefined: the network left the host with its last VM. */
+  readonly key: string | undefined;
+  /** Undefined: nobody has the address any more. */
+  readonly vtep: string | undefined;
+  /** On the clock of `performance.now`. */
+  readonly atMs: number;
+}
+
+/** The agents' lines come through pipes: this long without one, and all are in. */
+const quietMs = 30;
+
 export class Watch {
   readonly misses: WatchedMiss[] = [];
-  /** Set while a chapter wants them told. */
-  telling = false;
+  readonly changes: WatchedChange[] = [];
+  #lastLineMs = 0;
 
   constructor(
     private readonly story: Story,
@@ -28,14 +44,31 @@ export class Watch {
     host.agent.onLog((line) => this.#onLine(host.name, line));
   }
 
+  /** Resolves when the agents have fallen silent, so that what they did is told before what came of it. */
+  async settled(): Promise<void> {
+    this.#lastLineMs = performance.now();
+    await waitFor(() => performance.now() - this.#lastLineMs > quietMs, { what: "the agents to fall silent" });
+  }
+
   #onLine(host: string, line: LogLine): void {
+    this.#lastLineMs = performance.now();
+    const { vni, key } = line;
+    if (typeof vni !== "number") return;
+    if (line.msg === "miss answered" || line.msg === "miss unknown") this.#onMiss(host, line);
+    const left = line.msg.startsWith("network removed");
+    if (line.msg !== "change applied" && !left) return;
+    const vtep = typeof line.vtep === "string" ? line.vtep : undefined;
+    const address = typeof key === "string" ? key : undefined;
+    this.changes.push({ host, vni, key: address, vtep, atMs: performance.now() });
+  }
+
+  #onMiss(host: string, line: LogLine): void {
     const { kind, vni, key } = line;
-    if (line.msg !== "miss answered" && line.msg !== "miss unknown") return;
     if ((kind !== "l3miss" && kind !== "l2miss") || typeof vni !== "number" || typeof key !== "string") return;
-    const answered = line.msg === "miss answered";
-    const miss = { host, kind, vni, key, totalMs: answered ? milliseconds(line.totalMs) : undefined } as const;
+    const totalMs = line.msg === "miss answered" ? milliseconds(line.totalMs) : undefined;
+    const miss = { host, kind, vni, key, totalMs } as const;
     this.misses.push(miss);
-    if (this.telling) this.#tell(miss, line);
+    this.#tell(miss, line);
   }
 
   #tell({ host, kind, vni, key, totalMs }: WatchedMiss, line: LogLine): void {
@@ -46,9 +79,9 @@ export class Watch {
       this.story.event("", "unknown", `the controller knows no ${key} in ${network}: nothing is programmed`);
       return;
     }
-    const steps = `asked ${formatMs(milliseconds(line.askMs))}, programmed ${formatMs(milliseconds(line.programMs))}`;
-    const where = `${String(line.mac)}, behind host ${this.hostOf(String(line.vtep))} (${String(line.vtep)})`;
-    this.story.event("", "answer", `${where}   ${formatMs(totalMs)} (${steps})`);
+    const [asked, wrote] = [line.askMs, line.programMs].map((ms) => milliseconds(ms).toFixed(1));
+    const where = `${String(line.mac)} behind host ${this.hostOf(String(line.vtep))}, ${String(line.vtep)}`;
+    this.story.event("", "answer", `${where}   ${formatMs(totalMs)} (asked ${asked}, wrote ${wrote})`);
   }
 }
 

@@ -7,7 +7,11 @@ import { formatMs } from "../story.ts";
 export async function deleteVm(stage: Stage): Promise<void> {
   const { story, lab, checks } = stage;
   story.chapter("A VM is deleted");
-  story.say(`${blueCache.name} is shut down and deleted. Host a still holds its entries, and is told at once.`);
+  story.say(`${blueWeb.name} talks to ${blueCache.name}, so both hosts learn of the other side.`);
+  story.blank();
+  await stage.talk(blueWeb, blueCache, blueCache.ipv4);
+  story.blank();
+  story.say(`Now ${blueCache.name} is shut down and deleted. Host a still holds its entries, and is told at once.`);
   story.blank();
   await stage.guest(blueCache).remove();
   stage.guests.delete(blueCache.name);
@@ -53,8 +57,8 @@ export async function stopPrograms(stage: Stage): Promise<void> {
     statuses.every((status) => status === 0),
     `exit status ${statuses.join(", ")}`,
   );
-  await stage.talk(blueWeb, blueDb, blueDb.ipv4, { count: 5, intervalMs: 50 });
-  await stage.talk(blueWeb, blueDb, blueDb.ipv6, { count: 5, intervalMs: 50 });
+  await stage.talk(blueWeb, blueDb, blueDb.ipv4);
+  await stage.talk(blueWeb, blueDb, blueDb.ipv6);
 }
 
 /** For `--keep`: the same programs on the same database. */

@@ -10,8 +10,7 @@ export async function firstPacket(stage: Stage): Promise<void> {
       "says so: a miss. An l3miss asks which MAC an IP address has, an l2miss which host a MAC is behind.",
   );
   story.blank();
-  const result = await stage.talk(blueWeb, blueDb, blueDb.ipv4);
-  stage.explainSlowFirstPacket(result);
+  await stage.talk(blueWeb, blueDb, blueDb.ipv4);
   story.blank();
   story.say("One answer is three entries, written together: the neighbour, the tunnel's way to it, and the bridge's.");
   story.blank();
@@ -26,7 +25,7 @@ export async function firstPacket(stage: Stage): Promise<void> {
     `${blueDb.ipv4} is ${blueDb.mac} is behind ${address}`,
   );
   checks.expect(
-    "and only that: host a holds what its own guests asked for",
+    "Host a holds only what its own guests asked for",
     !tables.includes(blueCache.mac),
     `nothing of ${blueCache.name}, which nobody talks to`,
   );
@@ -34,14 +33,10 @@ export async function firstPacket(stage: Stage): Promise<void> {
 
 export async function sameInIpv6(stage: Stage): Promise<void> {
   const { story } = stage;
-  story.chapter("The same in IPv6, and with a third host");
-  story.say(
-    "Neighbour solicitations miss like ARP requests do. The MAC is known by now; only the address is asked for.",
-  );
+  story.chapter("The same in IPv6");
+  story.say("Neighbour solicitations miss like ARP requests do.");
   story.blank();
-  stage.explainSlowFirstPacket(await stage.talk(blueWeb, blueDb, blueDb.ipv6));
-  story.blank();
-  await stage.talk(blueWeb, blueCache, blueCache.ipv4);
+  await stage.talk(blueWeb, blueDb, blueDb.ipv6);
   story.blank();
   await stage.show("a", `ip -6 neigh show dev nmv${blue.vni}`);
 }

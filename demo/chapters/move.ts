@@ -22,21 +22,8 @@ export async function moveVm(stage: Stage): Promise<void> {
   story.blank();
   const ping = stage.guest(blueWeb).startPing(blueDb.ipv4, { intervalMs });
   await waitFor(() => ping.received() >= steadyAnswers, { what: `${blueDb.name} to answer before the move` });
-  stage.watch.telling = true;
   const startMs = performance.now();
   let patchedMs = Number.NaN;
-  const corrected = Promise.all(
-    lab.hosts.map((host) =>
-      host.agent
-        .nextLog(
-          (line) => line.msg === "change applied" && line.key === blueDb.mac,
-          5_000,
-          `${blueDb.name}'s new place`,
-        )
-        .then((line) => ({ host: host.name, vtep: line.vtep, afterMs: performance.now() - startMs }))
-        .catch(() => undefined),
-    ),
-  );
   await guest.moveTo(target, {
     meanwhile: async () => {
       await stage.call("PATCH", `/v1/vms/${blueDb.name}?wait=ready`, { host: target.name });
@@ -48,23 +35,17 @@ export async function moveVm(stage: Stage): Promise<void> {
   await waitFor(() => ping.received() >= reached + steadyAnswers, {
     what: `${blueDb.name} to answer after the move`,
   }).catch(() => undefined);
-  const result = await ping.stop();
-  stage.watch.telling = false;
-  story.event("operator", "PATCH", `/v1/vms/${blueDb.name} {"host":"c"}   confirmed after ${formatMs(patchedMs)}`);
-  for (const change of await corrected) {
-    if (!change || typeof change.vtep !== "string") continue;
-    story.event(
-      `host ${change.host}`,
-      "change",
-      `${blueDb.name} is behind ${change.vtep} now   ${formatMs(change.afterMs)}`,
-    );
-  }
-  story.event("host c", "running", `${blueDb.name} runs here   ${formatMs(movedMs)}`);
+  const result = await ping.stop(500);
+  await stage.watch.settled();
+  tellTimeline(stage, [
+    { who: "operator", what: "PATCH", detail: `/v1/vms/${blueDb.name} {"host":"c"}, confirmed`, atMs: patchedMs },
+    { who: "host c", what: "resumes", detail: `${blueDb.name} runs here`, atMs: movedMs },
+    ...changesSince(stage, startMs),
+  ]);
   const lost = result.lost.length;
   const gapMs = (longestRun(result.lost) + 1) * intervalMs;
   stage.move = { sent: result.sent, lost, gapMs };
-  stage.packets.sent += result.sent;
-  stage.packets.received += result.received;
+  stage.count(result);
   story.blank();
   await stage.show("a", `bridge fdb show dev nmv${blue.vni} | grep ${blueDb.mac}`);
   story.blank();
@@ -79,6 +60,30 @@ export async function moveVm(stage: Stage): Promise<void> {
     new RegExp(`${blueDb.mac} .*dst ${target.address} `).test(table),
     `${blueDb.mac} is behind ${target.address}`,
   );
+}
+
+interface Step {
+  readonly who: string;
+  readonly what: string;
+  readonly detail: string;
+  /** After the guest was paused. */
+  readonly atMs: number;
+}
+
+function changesSince(stage: Stage, startMs: number): Step[] {
+  return stage.watch.changes.flatMap(({ host, vni, key, vtep, ...change }): Step[] => {
+    if (change.atMs < startMs || vni !== blue.vni) return [];
+    const step = { who: `host ${host}`, atMs: change.atMs - startMs };
+    if (key === undefined)
+      return [{ ...step, what: "clears", detail: "its last guest of blue is gone, so is the tunnel" }];
+    return key === blueDb.mac ? [{ ...step, what: "change", detail: `${blueDb.name} is behind ${vtep} now` }] : [];
+  });
+}
+
+function tellTimeline(stage: Stage, steps: readonly Step[]): void {
+  for (const { who, what, detail, atMs } of [...steps].sort((a, b) => a.atMs - b.atMs)) {
+    stage.story.event(who, what, `${detail.padEnd(50)} after ${formatMs(atMs)}`);
+  }
 }
 
 /** Length of the longest row of consecutive numbers. */
