@@ -148,6 +148,7 @@ export class Agent {
     const work = this.onDevices(async () => {
       for (const vni of gone) await this.removeNetwork(vni);
       for (const network of frame.networks) await this.settle(network.vni);
+      this.log.info({ revision: frame.asOf, networks: this.networks.size }, "in step with the controller");
     });
     const writtenMs = work.then(nowMs);
     this.report(timelines, frame.answers, writtenMs, writtenMs);

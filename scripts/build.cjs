@@ -8,7 +8,7 @@ const root = path.join(__dirname, "..");
 const dist = path.join(root, "dist");
 
 fs.rmSync(dist, { recursive: true, force: true });
-execFileSync(process.execPath, [path.join(root, "node_modules", "typescript", "bin", "tsc")], {
+execFileSync(process.execPath, [path.join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.build.json"], {
   cwd: root,
   stdio: ["ignore", 2, 2],
 });

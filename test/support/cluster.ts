@@ -1,0 +1,75 @@
+// A lab with controller and agents running, and shorthands for what kernel tests register there.
+import { afterAll, beforeAll } from "vitest";
+import type { Guest } from "../../lab/guest.ts";
+import { createLab, type Lab, type LabOptions } from "../../lab/lab.ts";
+import { waitFor } from "../../lab/wait.ts";
+
+export interface Cluster {
+  lab: Lab;
+  /** PUTs a network. */
+  network(name: string, vni: number, fields?: object): Promise<void>;
+  /** Registers the VM, waits for its host, boots the guest. IPs with prefix length. */
+  vm(name: string, host: string, network: string, vni: number, mac: string, ips: readonly string[]): Promise<Guest>;
+  /** A REST call that must succeed. */
+  call<Body = unknown>(method: string, path: string, body?: unknown): Promise<Body>;
+  /** `ip neigh` and `bridge fdb` of a network on a host, without what the kernel adds by itself. */
+  entries(host: string, vni: number): Promise<{ neighbours: string[]; fdb: string[] }>;
+}
+
+/** Starts with the calling block and ends with it. */
+export function cluster(options: LabOptions): Cluster {
+  const self: Cluster = {
+    lab: undefined as unknown as Lab,
+    network: async (name, vni, fields = {}) => {
+      await self.call("PUT", `/v1/networks/${name}`, {
+        vni,
+        subnets: ["10.20.1.0/24", "fd00:20::/64"],
+        ...(options.underlay === 6 ? { mtu: 1430 } : {}),
+        ...fields,
+      });
+    },
+    vm: async (name, host, network, vni, mac, ips) => {
+      const interfaces = [{ network, mac, ips: ips.map((ip) => ip.split("/")[0]) }];
+      const vm = await self.call<{ ready: boolean }>("POST", "/v1/vms?wait=ready", { name, host, interfaces });
+      if (!vm.ready) throw new Error(`host ${host} is not ready for ${name}: ${JSON.stringify(vm)}`);
+      return self.lab.host(host).addGuest({ name, vni, mac, ips, ...(options.underlay === 6 ? { mtu: 1430 } : {}) });
+    },
+    call: async <Body>(method: string, path: string, body?: unknown): Promise<Body> => {
+      const reply = await self.lab.api<Body>(method, path, body);
+      if (reply.status >= 300) throw new Error(`${method} ${path}: ${reply.status} ${JSON.stringify(reply.body)}`);
+      return reply.body;
+    },
+    entries: async (host, vni) => {
+      const { exec } = self.lab.host(host);
+      const run = exec.bind(self.lab.host(host));
+      const lines = (text: string): string[] =>
+        text
+          .split("\n")
+          .map((line) => line.trim())
+          .filter(Boolean)
+          .sort();
+      const fdb = lines(await run(["bridge", "fdb", "show", "dev", `nmv${vni}`]));
+      return {
+        neighbours: lines(await run(["ip", "neigh", "show", "dev", `nmv${vni}`])),
+        // The device's own address stands on its port.
+        fdb: fdb.filter((line) => line.includes("extern_learn")),
+      };
+    },
+  };
+  beforeAll(async () => {
+    self.lab = await createLab(options);
+    await self.lab.startController();
+    for (const host of self.lab.hosts) host.startAgent();
+    for (const { name } of self.lab.hosts) {
+      await waitFor(
+        async () => (await self.lab.api<{ connected?: boolean }>("GET", `/v1/hosts/${name}`)).body.connected,
+        {
+          what: `host ${name} to connect`,
+          deadlineMs: 20_000,
+        },
+      );
+    }
+  });
+  afterAll(() => self.lab?.remove());
+  return self;
+}
