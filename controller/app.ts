@@ -1,6 +1,6 @@
 // The controller without a process around it: everything is built here, and nothing listens.
 import websocket from "@fastify/websocket";
-import Fastify, { type FastifyServerOptions } from "fastify";
+import Fastify, { type FastifyBaseLogger } from "fastify";
 import { closeCodes, heartbeatMs, maxFrameBytes } from "../schema/index.ts";
 import { AgentChannel } from "./agents/agent-channel.ts";
 import { Committer } from "./committer.ts";
@@ -25,7 +25,7 @@ export interface AppOptions {
   readonly store: Store;
   /** Agents may register their hosts. */
   readonly insecure: boolean;
-  readonly log?: NonNullable<FastifyServerOptions["loggerInstance"]>;
+  readonly log: FastifyBaseLogger;
   /** What is durable and what is shown may differ: the process has to stop. */
   readonly onFatal: (error: unknown) => void;
   readonly heartbeatMs?: number;
@@ -33,6 +33,8 @@ export interface AppOptions {
   readonly maxAgentBufferedBytes?: number;
 }
 
+/** CloudEvents' WebSocket binding. */
+const cloudEventsProtocol = "cloudevents.json";
 const mebibyte = 1024 * 1024;
 const maxBodyBytes = 256 * 1024;
 /** How long peers may take to answer a close before the process stops waiting for them. */
@@ -46,13 +48,17 @@ export async function buildApp(options: AppOptions): Promise<App> {
     store,
     now: () => new Date(),
     onFatal: options.onFatal,
-    onCommitted: (_batch, seconds) => metrics.committed(seconds),
+    onCommitted: (seconds) => metrics.committed(seconds),
   });
   metrics.observe({ revision: () => committer.revision });
 
   const app = createServer(options);
   await app.register(websocket, {
-    options: { maxPayload: maxFrameBytes },
+    options: {
+      maxPayload: maxFrameBytes,
+      // What a client asks for and no path speaks is left unanswered, as RFC 6455 §4.2.2 wants.
+      handleProtocols: (offered) => offered.has(cloudEventsProtocol) && cloudEventsProtocol,
+    },
     errorHandler: (error, socket, request) => {
       request.log.info({ err: error }, "websocket ended");
       socket.terminate();
@@ -84,7 +90,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
       maxBufferedBytes: options.maxAgentBufferedBytes ?? 8 * mebibyte,
     },
     metrics,
-    log: app.log,
+    log: options.log,
     now: () => new Date(),
     nowMs: () => performance.now(),
   });
@@ -109,8 +115,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
 
 function createServer({ log }: AppOptions): App {
   const app: App = Fastify({
-    ...(log ? { loggerInstance: log } : {}),
-    disableRequestLogging: true,
+    // Fastify speaks of every request at info, and repeats where it listens: what only those want who debug.
+    loggerInstance: log.child({}, log.level === "info" ? { level: "warn" } : {}),
     bodyLimit: maxBodyBytes,
     // A request has to arrive whole in this time. Upgraded connections are not requests any more.
     requestTimeout: 30_000,
@@ -124,6 +130,7 @@ function createServer({ log }: AppOptions): App {
   // Answers are typed against their schemas; the serializer need not pick fields once more.
   app.setSerializerCompiler(() => JSON.stringify);
   app.setErrorHandler(handleError);
+  app.removeContentTypeParser("text/plain");
   app.addContentTypeParser(
     "application/merge-patch+json",
     { parseAs: "string" },

@@ -44,7 +44,7 @@ export interface CommitterDeps {
   readonly now: () => Date;
   /** What is durable and what is shown may differ from here on: the process has to stop. */
   readonly onFatal: (error: unknown) => void;
-  readonly onCommitted?: (batch: readonly Commit[], seconds: number) => void;
+  readonly onCommitted: (seconds: number) => void;
 }
 
 export class Committer {
@@ -112,9 +112,7 @@ export class Committer {
     const commits: Commit[] = [];
     const settle = batch.map((queued) => this.decideOne(queued, commits));
     try {
-      const startedAt = performance.now();
-      if (commits.length > 0) await this.deps.store.commit(commits);
-      this.deps.onCommitted?.(commits, (performance.now() - startedAt) / 1_000);
+      if (commits.length > 0) await this.store(commits);
     } catch (error) {
       for (const commit of commits.toReversed()) this.pending.apply(invert(commit.changes));
       for (const { reject } of batch) reject(error);
@@ -127,6 +125,12 @@ export class Committer {
       this.fail(error);
     }
     for (const each of settle) each();
+  }
+
+  private async store(commits: readonly Commit[]): Promise<void> {
+    const startedAt = performance.now();
+    await this.deps.store.commit(commits);
+    this.deps.onCommitted((performance.now() - startedAt) / 1_000);
   }
 
   /** Decides against `pending` and moves it on. @returns what tells the asker, to be called when the batch is durable */

@@ -33,8 +33,7 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
   const app = await buildApp({
     store,
     insecure: config.insecure,
-    // Fastify repeats at info what is said here.
-    log: log.child({}, { level: config.logLevel === "info" ? "warn" : config.logLevel }),
+    log,
     onFatal: (error) => {
       log.fatal({ err: error }, "the store failed: stopping, so that nothing is guessed");
       process.exit(1);

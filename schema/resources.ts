@@ -57,12 +57,12 @@ const networkFields = {
 /** Body of PUT /v1/networks/{name}. */
 export const NetworkInput = Type.Object(
   { name: Type.Optional(Name), ...networkFields, mtu: Type.Optional(Mtu) },
-  closed,
+  { ...closed, title: "NetworkInput" },
 );
 export type NetworkInput = Static<typeof NetworkInput>;
 export const NetworkView = Type.Object(
   { name: Name, uid: Uid, ...networkFields, mtu: Mtu, revision: RevisionNumber },
-  closed,
+  { ...closed, title: "Network" },
 );
 
 const vtepExamples = { examples: ["192.0.2.1", "2001:db8::1"] };
@@ -74,7 +74,7 @@ export const HostInput = Type.Object(
     vtep: Type.String({ description: "Underlay address of the host's tunnel end", ...vtepExamples }),
     port: Type.Optional(UdpPort),
   },
-  closed,
+  { ...closed, title: "HostInput" },
 );
 export type HostInput = Static<typeof HostInput>;
 export const HostView = Type.Object(
@@ -96,7 +96,7 @@ export const HostView = Type.Object(
     }),
     problems: Type.Array(Type.String(), { description: "What the agent reported and an operator should mend" }),
   },
-  closed,
+  { ...closed, title: "Host" },
 );
 
 const interfaceFields = {
@@ -114,23 +114,29 @@ const interfaceFields = {
   ),
 };
 
-const InterfaceInput = Type.Object({ name: Type.Optional(Name), ...interfaceFields }, closed);
-const InterfaceView = Type.Object({ name: Name, ...interfaceFields }, closed);
+const InterfaceInput = Type.Object(
+  { name: Type.Optional(Name), ...interfaceFields },
+  { ...closed, title: "InterfaceInput" },
+);
+const InterfaceView = Type.Object({ name: Name, ...interfaceFields }, { ...closed, title: "Interface" });
 
 const interfacesOf = <T extends Type.TSchema>(item: T) => Type.Array(item, { maxItems: limits.interfacesPerVm });
 
 /** Body of POST /v1/vms. */
-export const VmInput = Type.Object({ name: Name, host: Name, interfaces: interfacesOf(InterfaceInput) }, closed);
+export const VmInput = Type.Object(
+  { name: Name, host: Name, interfaces: interfacesOf(InterfaceInput) },
+  { ...closed, title: "VmInput" },
+);
 export type VmInput = Static<typeof VmInput>;
 /** Body of PUT /v1/vms/{name}. */
 export const VmPutInput = Type.Object(
   { name: Type.Optional(Name), host: Name, interfaces: interfacesOf(InterfaceInput) },
-  closed,
+  { ...closed, title: "VmPutInput" },
 );
 /** Body of PATCH /v1/vms/{name}: JSON Merge Patch (RFC 7396), where an array is replaced whole. */
 export const VmPatch = Type.Object(
   { name: Type.Optional(Name), host: Type.Optional(Name), interfaces: Type.Optional(interfacesOf(InterfaceInput)) },
-  closed,
+  { ...closed, title: "VmPatch" },
 );
 export type VmPatch = Static<typeof VmPatch>;
 export const VmView = Type.Object(
@@ -144,7 +150,7 @@ export const VmView = Type.Object(
     ready: Type.Optional(Type.Boolean({ description: "Only with ?wait=ready: the host has the bridges of this VM" })),
     notReady: Type.Optional(Type.String({ description: "Only with ready: false. Why; the change itself is done" })),
   },
-  closed,
+  { ...closed, title: "Vm" },
 );
 
 /** Answer of GET /v1/resolve. */
@@ -159,7 +165,7 @@ export const ResolveView = Type.Object(
     vm: Name,
     revision: RevisionNumber,
   },
-  closed,
+  { ...closed, title: "Resolution" },
 );
 
 /** Parsed, checked by itself, canonical. What the inventory decides on and the store keeps. */

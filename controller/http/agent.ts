@@ -1,9 +1,8 @@
-import { Type } from "typebox";
 import { agentPath } from "../../schema/index.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { App } from "./app-types.ts";
-import { problems } from "./responses.ts";
+import { problems, switching } from "./responses.ts";
 
 export function agentRoutes(app: App, { agents }: { agents: AgentChannel }): void {
   app.route({
@@ -12,7 +11,7 @@ export function agentRoutes(app: App, { agents }: { agents: AgentChannel }): voi
     schema: {
       tags: ["agents"],
       summary: "The agents' channel (WebSocket; schema/agent-protocol.ts describes its frames)",
-      response: { 101: Type.Null({ description: "Switching to WebSocket" }), ...problems("upgrade-required") },
+      response: { 101: switching, ...problems("upgrade-required") },
     },
     handler: (_request, reply) => {
       reply.header("connection", "upgrade").header("upgrade", "websocket");

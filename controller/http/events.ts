@@ -4,7 +4,7 @@ import { type StreamDeps, streamEvents } from "../events/event-stream.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { Metrics } from "../metrics.ts";
 import type { App } from "./app-types.ts";
-import { problems } from "./responses.ts";
+import { problems, switching } from "./responses.ts";
 
 const query = Type.Object(
   {
@@ -29,7 +29,7 @@ export function eventRoutes(app: App, deps: StreamDeps & { readonly metrics: Met
         "Close codes: 4408 the consumer reads too slowly, connect again with `since`; 4416 `since` lies beyond the " +
         "log; 1001 the controller is stopping; 1011 it failed.",
       querystring: query,
-      response: { 101: Type.Null({ description: "Switching to WebSocket" }), ...problems("upgrade-required") },
+      response: { 101: switching, ...problems("upgrade-required") },
     },
     handler: (_request, reply) => {
       reply.header("connection", "upgrade").header("upgrade", "websocket");

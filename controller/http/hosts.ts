@@ -4,7 +4,7 @@ import type { AgentChannel } from "../agents/agent-channel.ts";
 import { type Committer, written } from "../committer.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { App } from "./app-types.ts";
-import { bodyProblems, listOf, noContent, problems, writeProblems } from "./responses.ts";
+import { bodyProblems, described, listOf, noContent, problems, writeProblems } from "./responses.ts";
 
 const tags = ["hosts"];
 const params = Type.Object({ name: Name });
@@ -23,13 +23,26 @@ export function hostRoutes(app: App, { committer, agents }: { committer: Committ
 
   app.get(
     "/v1/hosts",
-    { schema: { tags, summary: "All hosts", response: { 200: listOf("hosts", HostView), ...problems() } } },
+    {
+      schema: {
+        tags,
+        summary: "All hosts",
+        response: { 200: described("All, by name", listOf("hosts", HostView)), ...problems() },
+      },
+    },
     () => ({ hosts: committer.current.listHosts().map(view) }),
   );
 
   app.get(
     "/v1/hosts/:name",
-    { schema: { tags, summary: "One host", params, response: { 200: HostView, ...problems("not-found") } } },
+    {
+      schema: {
+        tags,
+        summary: "One host",
+        params,
+        response: { 200: described("The host as it stands", HostView), ...problems("not-found") },
+      },
+    },
     ({ params: { name } }) => {
       const host = committer.current.findHost(name);
       if (!host) throw new Refusal("not-found", `no host is named "${name}"`);
@@ -46,8 +59,8 @@ export function hostRoutes(app: App, { committer, agents }: { committer: Committ
         params,
         body: HostInput,
         response: {
-          200: HostView,
-          201: HostView,
+          200: described("The host as it stands", HostView),
+          201: described("Created", HostView),
           ...problems("address-taken", "mixed-underlay", ...bodyProblems, ...writeProblems),
         },
       },

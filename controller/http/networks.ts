@@ -3,7 +3,7 @@ import { Name, type Network, NetworkInput, NetworkView, parseNetwork } from "../
 import { type Committer, written } from "../committer.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { App } from "./app-types.ts";
-import { bodyProblems, listOf, noContent, problems, writeProblems } from "./responses.ts";
+import { bodyProblems, described, listOf, noContent, problems, writeProblems } from "./responses.ts";
 
 const tags = ["networks"];
 const params = Type.Object({ name: Name });
@@ -11,13 +11,26 @@ const params = Type.Object({ name: Name });
 export function networkRoutes(app: App, { committer }: { committer: Committer }): void {
   app.get(
     "/v1/networks",
-    { schema: { tags, summary: "All networks", response: { 200: listOf("networks", NetworkView), ...problems() } } },
+    {
+      schema: {
+        tags,
+        summary: "All networks",
+        response: { 200: described("All, by name", listOf("networks", NetworkView)), ...problems() },
+      },
+    },
     () => ({ networks: committer.current.listNetworks().map(view) }),
   );
 
   app.get(
     "/v1/networks/:name",
-    { schema: { tags, summary: "One network", params, response: { 200: NetworkView, ...problems("not-found") } } },
+    {
+      schema: {
+        tags,
+        summary: "One network",
+        params,
+        response: { 200: described("The network as it stands", NetworkView), ...problems("not-found") },
+      },
+    },
     ({ params: { name } }) => {
       const network = committer.current.findNetwork(name);
       if (!network) throw new Refusal("not-found", `no network is named "${name}"`);
@@ -34,8 +47,8 @@ export function networkRoutes(app: App, { committer }: { committer: Committer })
         params,
         body: NetworkInput,
         response: {
-          200: NetworkView,
-          201: NetworkView,
+          200: described("The network as it stands", NetworkView),
+          201: described("Created", NetworkView),
           ...problems("address-taken", "in-use", "immutable", ...bodyProblems, ...writeProblems),
         },
       },

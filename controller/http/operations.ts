@@ -1,10 +1,9 @@
 // For those who run the controller: liveness, readiness, metrics.
 import { Type } from "typebox";
-import type { Committer } from "../committer.ts";
-import { CommitterStoppedError } from "../committer.ts";
+import { type Committer, CommitterStoppedError } from "../committer.ts";
 import type { Metrics } from "../metrics.ts";
 import type { App } from "./app-types.ts";
-import { problems } from "./responses.ts";
+import { described, problems } from "./responses.ts";
 
 const tags = ["operations"];
 
@@ -15,7 +14,7 @@ export function operationRoutes(app: App, { committer, metrics }: { committer: C
       schema: {
         tags,
         summary: "The process answers",
-        response: { 200: Type.Object({ live: Type.Literal(true) }), ...problems() },
+        response: { 200: described("Alive", Type.Object({ live: Type.Literal(true) })), ...problems() },
       },
     },
     () => ({ live: true as const }),
@@ -28,7 +27,7 @@ export function operationRoutes(app: App, { committer, metrics }: { committer: C
         tags,
         summary: "The controller takes changes",
         response: {
-          200: Type.Object({ ready: Type.Literal(true), revision: Type.Integer() }),
+          200: described("Ready", Type.Object({ ready: Type.Literal(true), revision: Type.Integer() })),
           ...problems("unavailable"),
         },
       },
@@ -46,7 +45,7 @@ export function operationRoutes(app: App, { committer, metrics }: { committer: C
         tags,
         summary: "Metrics for Prometheus",
         produces: ["text/plain"],
-        response: { 200: Type.String(), ...problems() },
+        response: { 200: Type.String({ description: "Prometheus text format" }), ...problems() },
       },
     },
     async (_request, reply) => {

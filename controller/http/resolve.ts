@@ -4,7 +4,7 @@ import type { Committer } from "../committer.ts";
 import { findBound, revisionOf } from "../inventory/bindings.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { App } from "./app-types.ts";
-import { problems } from "./responses.ts";
+import { described, problems } from "./responses.ts";
 import { RequestFormError } from "./validation.ts";
 
 const query = Type.Object(
@@ -24,7 +24,7 @@ export function resolveRoutes(app: App, { committer }: { committer: Committer })
         tags: ["resolve"],
         summary: "What an agent would be told: the MAC behind an IP, the tunnel end behind a MAC",
         querystring: query,
-        response: { 200: ResolveView, ...problems("not-found") },
+        response: { 200: described("Where it lives", ResolveView), ...problems("not-found") },
       },
     },
     ({ query: { vni, ip, mac } }) => {

@@ -48,11 +48,13 @@ function problemResponse(types: readonly ProblemType[]) {
   };
 }
 
-export function answer<T extends TSchema>(description: string, schema: T): T {
-  return { ...schema, description } as T;
+/** What a route's answer is, in words. */
+export function described<T extends TSchema>(description: string, schema: T): T {
+  return { description, content: { "application/json": { schema } } } as unknown as T;
 }
 
-export const noContent = Type.Null({ description: "Done" });
+export const noContent = Type.Null({ description: "Deleted" });
+export const switching = Type.Null({ description: "Switching to WebSocket" });
 
 /** `{ "<plural>": [ … ] }`: a list is an object, so that it can grow fields. */
 export const listOf = <K extends string, T extends TSchema>(plural: K, item: T) =>

@@ -5,7 +5,7 @@ import { type Committer, written } from "../committer.ts";
 import type { Mutation } from "../inventory/decide.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { App } from "./app-types.ts";
-import { bodyProblems, listOf, noContent, problems, writeProblems } from "./responses.ts";
+import { bodyProblems, described, listOf, noContent, problems, writeProblems } from "./responses.ts";
 
 const tags = ["vms"];
 const params = Type.Object({ name: Name });
@@ -46,13 +46,26 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
 
   app.get(
     "/v1/vms",
-    { schema: { tags, summary: "All VMs", response: { 200: listOf("vms", VmView), ...problems() } } },
+    {
+      schema: {
+        tags,
+        summary: "All VMs",
+        response: { 200: described("All, by name", listOf("vms", VmView)), ...problems() },
+      },
+    },
     () => ({ vms: committer.current.listVms().map(view) }),
   );
 
   app.get(
     "/v1/vms/:name",
-    { schema: { tags, summary: "One VM", params, response: { 200: VmView, ...problems("not-found") } } },
+    {
+      schema: {
+        tags,
+        summary: "One VM",
+        params,
+        response: { 200: described("The VM as it stands", VmView), ...problems("not-found") },
+      },
+    },
     ({ params: { name } }) => {
       const vm = committer.current.findVm(name);
       if (!vm) throw new Refusal("not-found", `no VM is named "${name}"`);
@@ -68,7 +81,7 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
         summary: "Register a VM",
         querystring: waitQuery,
         body: VmInput,
-        response: { 201: VmView, ...problems("name-taken"), ...vmProblems },
+        response: { 201: described("Created", VmView), ...problems("name-taken"), ...vmProblems },
       },
     },
     async ({ body, query }, reply) => {
@@ -87,7 +100,7 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
         params,
         querystring: waitQuery,
         body: VmPutInput,
-        response: { 200: VmView, 201: VmView, ...vmProblems },
+        response: { 200: described("The VM as it stands", VmView), 201: described("Created", VmView), ...vmProblems },
       },
     },
     async ({ params: { name }, body, query }, reply) => {
@@ -107,7 +120,7 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
         params,
         querystring: waitQuery,
         body: VmPatch,
-        response: { 200: VmView, ...problems("not-found"), ...vmProblems },
+        response: { 200: described("The VM as it stands", VmView), ...problems("not-found"), ...vmProblems },
       },
     },
     async ({ params: { name }, body, query }) => {

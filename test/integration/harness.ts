@@ -1,0 +1,207 @@
+// A real controller on a free port with a database of its own, and the two kinds of clients that it has.
+// Nothing here sleeps: waiting is for a condition, with a deadline.
+import { mkdtempSync, rmSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import { onTestFinished } from "vitest";
+import { type RawData, WebSocket } from "ws";
+import { type AppOptions, buildApp } from "../../controller/app.ts";
+import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
+import type { Store } from "../../controller/store/store.ts";
+import {
+  type AgentFrame,
+  agentPath,
+  type CloudEvent,
+  type ControllerFrame,
+  type ProblemDetails,
+  parseControllerFrame,
+} from "../../schema/index.ts";
+
+const deadlineMs = 5_000;
+
+/** Runs until the test ends. */
+export async function startController(
+  options: Partial<AppOptions> & { db?: string; wrap?: (store: Store) => Store } = {},
+) {
+  const { db = temporaryDatabase(), wrap = (store) => store, ...rest } = options;
+  const fatal: unknown[] = [];
+  const app = await buildApp({
+    store: wrap(openSqliteStore(db)),
+    insecure: false,
+    log: pino({ level: "silent" }),
+    onFatal: (error) => fatal.push(error),
+    ...rest,
+  });
+  await app.listen({ host: "127.0.0.1", port: 0 });
+  const stop = () => app.close();
+  onTestFinished(stop);
+  const { port } = app.server.address() as AddressInfo;
+  const base = `127.0.0.1:${port}`;
+  return {
+    app,
+    db,
+    fatal,
+    stop,
+    base,
+    /** Status, body and headers of one request with a JSON body. */
+    request: async (method: string, path: string, body?: unknown) => {
+      const headers = body === undefined ? {} : { "content-type": "application/json" };
+      const payload = body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body);
+      const response = await fetch(`http://${base}${path}`, { method, headers, body: payload });
+      const text = await response.text();
+      const isJson = response.headers.get("content-type")?.includes("json") ?? false;
+      return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+    },
+    events: (query = "", protocols: string[] = []) => new EventConsumer(`ws://${base}/v1/events${query}`, protocols),
+    agent: (host: string) => new AgentClient(`ws://${base}${agentPath}`, host),
+  };
+}
+
+export type Controller = Awaited<ReturnType<typeof startController>>;
+
+export function temporaryDatabase(): string {
+  const directory = mkdtempSync(join(tmpdir(), "nearmiss-test-"));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  return join(directory, "nearmiss.db");
+}
+
+/** @throws where the answer is not of the status, with what it says */
+export async function call(controller: Controller, status: number, method: string, path: string, body?: unknown) {
+  const answer = await controller.request(method, path, body);
+  if (answer.status !== status) {
+    throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}, expected ${status}`);
+  }
+  return answer.body;
+}
+
+export function problemType(body: ProblemDetails): string {
+  return body.type.replace("urn:nearmiss:problem:", "");
+}
+
+class Client<Message> {
+  readonly received: Message[] = [];
+  readonly closed: Promise<{ code: number; reason: string }>;
+  readonly opened: Promise<unknown>;
+  protected readonly socket: WebSocket;
+  private wake: () => void = () => {};
+
+  constructor(url: string, protocols: string[], parse: (text: string) => Message | undefined) {
+    this.socket = new WebSocket(url, protocols);
+    this.socket.on("message", (data: RawData) => {
+      const message = parse(data.toString());
+      if (message) this.received.push(message);
+      this.wake();
+    });
+    this.opened = new Promise((resolve, reject) => {
+      this.socket.once("open", resolve);
+      this.socket.once("error", reject);
+    });
+    this.opened.catch(() => {});
+    this.socket.on("error", () => {});
+    this.closed = new Promise((resolve) => {
+      this.socket.once("close", (code, reason) => resolve({ code, reason: reason.toString() }));
+    });
+    onTestFinished(() => this.socket.terminate());
+  }
+
+  /** The first received message that fits, now or later. */
+  async until<Fitting extends Message>(fits: (message: Message) => message is Fitting): Promise<Fitting>;
+  async until(fits: (message: Message) => boolean): Promise<Message>;
+  async until(fits: (message: Message) => boolean): Promise<Message> {
+    await this.untilAll(() => this.received.some(fits));
+    return this.received.find(fits) as Message;
+  }
+
+  async untilAll(holds: (received: readonly Message[]) => boolean): Promise<void> {
+    const endMs = performance.now() + deadlineMs;
+    while (!holds(this.received)) {
+      const leftMs = endMs - performance.now();
+      if (leftMs <= 0) throw new Error(`waited ${deadlineMs} ms; received ${JSON.stringify(this.received)}`);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, leftMs);
+        this.wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+
+  get protocol(): string {
+    return this.socket.protocol;
+  }
+
+  close(): void {
+    this.socket.close();
+  }
+}
+
+export class EventConsumer extends Client<CloudEvent> {
+  constructor(url: string, protocols: string[]) {
+    super(url, protocols, (text) => JSON.parse(text));
+  }
+}
+
+type FrameOf<Type extends ControllerFrame["type"]> = Extract<ControllerFrame, { type: Type }>;
+
+export class AgentClient extends Client<ControllerFrame> {
+  constructor(
+    url: string,
+    private readonly host: string,
+  ) {
+    super(url, [], parseControllerFrame);
+  }
+
+  async hello(more: Partial<Extract<AgentFrame, { type: "hello" }>> = {}): Promise<FrameOf<"welcome">> {
+    await this.opened;
+    const protocol = { min: 1, max: 1 };
+    this.send({ type: "hello", protocol, version: "test", host: this.host, vtepPort: 4789, ...more });
+    return this.frame("welcome");
+  }
+
+  /** Hello, interest, and the snapshot that follows. */
+  async connect(...[keys = [], more = {}]: [FrameOfAgent<"interest">["keys"]?, Parameters<AgentClient["hello"]>[0]?]) {
+    await this.hello(more);
+    this.send({ type: "interest", keys, end: true });
+    await this.until((frame) => frame.type === "snapshot" && frame.end);
+    return this;
+  }
+
+  send(frame: AgentFrame): void {
+    this.socket.send(JSON.stringify(frame));
+  }
+
+  sendText(text: string | Buffer): void {
+    this.socket.send(text);
+  }
+
+  frame<Type extends ControllerFrame["type"]>(type: Type, fits: (frame: FrameOf<Type>) => boolean = () => true) {
+    return this.until((frame): frame is FrameOf<Type> => frame.type === type && fits(frame as FrameOf<Type>));
+  }
+
+  frames<Type extends ControllerFrame["type"]>(type: Type): FrameOf<Type>[] {
+    return this.received.filter((frame): frame is FrameOf<Type> => frame.type === type);
+  }
+}
+
+type FrameOfAgent<Type extends AgentFrame["type"]> = Extract<AgentFrame, { type: Type }>;
+
+/** Two networks, hosts a, b, c, and a VM on a and b each in network blue (VNI 100). */
+export async function populate(controller: Controller): Promise<void> {
+  const put = (path: string, body: unknown) => call(controller, 201, "PUT", path, body);
+  await put("/v1/networks/blue", { vni: 100, subnets: ["10.20.1.0/24", "fd00:20::/64"] });
+  await put("/v1/networks/red", { vni: 200, subnets: ["10.20.1.0/24"] });
+  await put("/v1/hosts/a", { vtep: "192.0.2.1" });
+  await put("/v1/hosts/b", { vtep: "192.0.2.2" });
+  await put("/v1/hosts/c", { vtep: "192.0.2.3" });
+  await put("/v1/vms/web-1", vm("a", 1));
+  await put("/v1/vms/web-2", vm("b", 2));
+}
+
+/** A VM body: number n has MAC …:0n and the addresses 10.20.1.n and fd00:20::n. */
+export function vm(host: string, n: number, network = "blue") {
+  const ips = network === "blue" ? [`10.20.1.${n}`, `fd00:20::${n}`] : [`10.20.1.${n}`];
+  return { host, interfaces: [{ network, mac: `52:54:00:00:00:0${n}`, ips }] };
+}
