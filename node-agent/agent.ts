@@ -17,6 +17,7 @@ import {
   type VtepAddress,
   version,
 } from "../schema/index.ts";
+import { Announcer } from "./announcer.ts";
 import { ControllerLink, type Frame } from "./controller-link/link.ts";
 import { bridgeName, DeviceError, type LocalVtep, NetworkDevices, vxlanName } from "./kernel/devices.ts";
 import { MissSocket } from "./kernel/miss-socket.ts";
@@ -34,6 +35,8 @@ export interface AgentOptions {
   readonly host: string;
   /** Absent: what the operator registered for this host. */
   readonly vtep?: VtepAddress;
+  /** Tell waiting guests what has become known, and let the way back be seeded. */
+  readonly announce: boolean;
 }
 
 const nowMs = (): number => performance.now();
@@ -45,6 +48,7 @@ export class Agent {
   private readonly held = new HeldAnswers();
   private readonly resolver: MissResolver;
   private readonly link: ControllerLink;
+  private readonly announcer: Announcer | undefined;
   private misses: MissSocket | undefined;
 
   private local: LocalVtep | undefined;
@@ -65,10 +69,11 @@ export class Agent {
     private readonly options: AgentOptions,
     private readonly log: Logger,
   ) {
+    this.announcer = options.announce ? new Announcer(this.requests, nowMs) : undefined;
     this.resolver = new MissResolver({
       lookUp: (key, now) => this.held.lookUp(key, now),
       ask: (questions) => this.ask(questions),
-      reassert: (entries) => void this.write(entries.map((entry) => ({ verb: "put", entry }))),
+      reassert: (entries) => this.reassert(entries),
       afterReading: setImmediate,
       nowMs,
     });
@@ -102,7 +107,10 @@ export class Agent {
     const entries = (await Promise.all(vnis.map((vni) => this.tables.list(vni)))).flat();
     this.inherited = entries.flatMap((entry) => keyOfEntry(entry) ?? []);
     if (vnis.length > 0) this.log.info({ networks: vnis.length, entries: entries.length }, "took over earlier entries");
-    this.misses = new MissSocket(this.devices.vniOf, (miss) => this.resolver.onMiss(miss));
+    this.misses = new MissSocket(this.devices.vniOf, (miss) => {
+      if (miss.kind === "l3miss") this.announcer?.missed(miss.vni, miss.ip);
+      this.resolver.onMiss(miss);
+    });
     this.link.start();
   }
 
@@ -110,6 +118,7 @@ export class Agent {
   async stop(): Promise<void> {
     this.link.stop();
     this.misses?.close();
+    this.announcer?.close();
     await this.deviceWork;
     this.requests.close();
     this.log.info({ misses: this.resolver.counters }, "stopped; devices and entries stay in place");
@@ -120,7 +129,12 @@ export class Agent {
     return [...new Map(keys.map((key) => [keyText(key), key])).values()];
   }
 
-  private ask(questions: readonly Question[]): void {
+  private ask(keys: readonly BindingKey[]): void {
+    for (const vni of new Set(keys.map((key) => key.vni))) this.announcer?.listen(vni);
+    const questions = keys.map((key): Question => {
+      const asker = key.kind === "ip" ? this.announcer?.askerOf(key.vni, key.ip) : undefined;
+      return asker ? { ...key, asker } : key;
+    });
     for (const part of chunk(questions)) this.link.send({ type: "resolve", id: this.nextId++, questions: part });
   }
   private nextId = 1;
@@ -151,6 +165,7 @@ export class Agent {
       this.log.info({ revision: frame.asOf, networks: this.networks.size }, "in step with the controller");
     });
     const writtenMs = work.then(nowMs);
+    void writtenMs.then(() => this.announce(frame.answers));
     this.report(timelines, frame.answers, writtenMs, writtenMs);
     this.acknowledge(frame.asOf, work);
   }
@@ -158,21 +173,20 @@ export class Agent {
   private onAnswers(frame: Frame<"answers">): void {
     const timelines = this.resolver.onAnswers(frame.answers);
     const startMs = Promise.resolve(nowMs());
-    const written = this.write(this.held.take(frame.answers, nowMs()));
+    const written = this.take(frame.answers);
     this.report(timelines, frame.answers, startMs, written.then(nowMs));
   }
 
   private onChanges(frame: Frame<"changes">): void {
     const timelines = this.resolver.onAnswers(frame.answers);
     const startMs = Promise.resolve(nowMs());
-    const operations = this.held.take(frame.answers, nowMs());
     for (const network of frame.networks) this.networks.set(network.vni, network);
+    // Entries of standing devices at once; what is set up below starts from everything that is held by then.
+    const written = this.take(frame.answers);
     for (const vni of frame.gone) {
       this.networks.delete(vni);
       this.held.forgetNetwork(vni);
     }
-    // Entries of standing devices at once; what is set up below starts from everything that is held by then.
-    const written = this.write(operations);
     this.report(timelines, frame.answers, startMs, written.then(nowMs));
     const { self } = frame;
     if (self) this.local = self;
@@ -189,6 +203,34 @@ export class Agent {
       this.log.debug({ revision, vni: key.vni, key: addressOf(key), vtep: binding?.vtep ?? null }, "change applied");
     }
     this.acknowledge(frame.asOf, work);
+  }
+
+  /** Into memory and into the kernel; then to the guests that wait, or that hold an older MAC. */
+  private take(answers: readonly Answer[]): Promise<unknown> {
+    const { operations, changedMacs } = this.held.take(answers, nowMs());
+    const written = this.write(operations);
+    void written.then(() => {
+      this.announce(answers);
+      for (const { vni, ...known } of changedMacs) this.announcer?.announce(vni, known);
+    });
+    return written;
+  }
+
+  private announce(answers: readonly Answer[]): void {
+    for (const { key, binding } of answers) {
+      if (key.kind !== "ip" || !binding || binding.local) continue;
+      this.announcer?.answer(key.vni, { ip: key.ip, mac: binding.mac, router: binding.router ?? false });
+    }
+  }
+
+  /** Held, but missed all the same: the kernel has lost it. */
+  private reassert(entries: readonly Entry[]): void {
+    void this.write(entries.map((entry) => ({ verb: "put", entry }))).then(() => {
+      for (const entry of entries) {
+        if (entry.kind === "neighbour")
+          this.announcer?.answer(entry.vni, { ip: entry.ip, mac: entry.mac, router: false });
+      }
+    });
   }
 
   /** Tells the controller that the kernel is at `asOf`, once it is: what is unsettled is tried again first. */
@@ -225,6 +267,8 @@ export class Agent {
     const isNew = this.devices.deviceOf(vni) === undefined;
     try {
       const warnings = await this.devices.ensure(network, this.local);
+      const device = this.devices.deviceOf(vni);
+      if (device) this.announcer?.attend(vni, device.bridgeIfindex, device.ifindex);
       await this.reconcile(vni);
       this.problems.set(vni, warnings);
       for (const warning of warnings) this.log.warn({ network: network.name, vni }, warning);
@@ -245,6 +289,7 @@ export class Agent {
     if (this.networks.has(vni)) return;
     this.problems.delete(vni);
     this.unsettled.delete(vni);
+    this.announcer?.leave(vni);
     try {
       await this.devices.remove(vni);
       this.log.info({ vni }, "network removed: its last VM left this host");

@@ -6,6 +6,7 @@ export interface AgentFlags {
   readonly controller: URL;
   readonly host: string;
   readonly vtep?: VtepAddress;
+  readonly announce: boolean;
   readonly logLevel: string;
 }
 
@@ -22,13 +23,22 @@ export function addAgentCommand(program: Command): void {
     .requiredOption("--host <name>", "this host's name in the inventory", parseName)
     .option("--vtep <ip>", "this host's underlay address (default: what the operator registered)", parseVtepFlag)
     .addOption(
+      new Option(
+        "--announce <mode>",
+        "tell waiting guests what has become known, and prepare the way back; off (for comparison) makes each first " +
+          "packet wait for the guest's own next try",
+      )
+        .choices(["on", "off"])
+        .default("on"),
+    )
+    .addOption(
       new Option("--log-level <level>", "least severe line to log, as JSON on standard error")
         .choices(["trace", "debug", "info", "warn", "error", "fatal"])
         .default("info"),
     )
-    .action(async (flags: AgentFlags) => {
+    .action(async ({ announce, ...flags }: Omit<AgentFlags, "announce"> & { announce: "on" | "off" }) => {
       const { runAgent } = await import("./main.ts");
-      await runAgent(flags);
+      await runAgent({ ...flags, announce: announce === "on" });
     });
 }
 

@@ -66,7 +66,7 @@ export class NetworkDevices {
   /** Takes over what an earlier run of the agent left: its devices, with the entries on them. */
   async takeOver(): Promise<Vni[]> {
     for (const link of await this.links()) {
-      if (link.vxlan && isOurs(link) && link.name === vxlanName(link.vxlan.vni)) this.remember(link);
+      if (link.vxlan && isOurs(link) && link.name === vxlanName(link.vxlan.vni)) this.remember(link, link.master ?? 0);
     }
     return this.vnis();
   }
@@ -86,7 +86,7 @@ export class NetworkDevices {
     // Bridge last: until it is up no guest's frame reaches a tunnel that is half set up.
     await this.set(vxlan.name, encodeLinkUp(vxlan.ifindex));
     await this.set(bridge.name, encodeLinkUp(bridge.ifindex));
-    this.remember(vxlan);
+    this.remember(vxlan, bridge.ifindex);
     return [...missingVtep(local, underlay), ...tooLargeMtu(network, local, mtu)];
   }
 
@@ -179,11 +179,11 @@ export class NetworkDevices {
     }
   }
 
-  private remember(link: Link): void {
+  private remember(link: Link, bridgeIfindex: number): void {
     if (!link.vxlan) return;
     const { vni, port } = link.vxlan;
     this.forget(vni);
-    this.byVni.set(vni, { ifindex: link.ifindex, vni, vtepPort: port });
+    this.byVni.set(vni, { ifindex: link.ifindex, bridgeIfindex, vni, vtepPort: port });
     this.byIfindex.set(link.ifindex, vni);
   }
 

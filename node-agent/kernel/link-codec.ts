@@ -162,8 +162,12 @@ function linkInfo(kind: string, ...data: Buffer[]): Buffer {
   return nested(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, text(kind)), nested(IFLA_INFO_DATA, ...data));
 }
 
-/** All links of the namespace, or all addresses. */
-export const encodeLinkDump = (): Buffer => ifinfomsg({});
+/** All links of the namespace, or a bridge's ports alone. */
+export function encodeLinkDump(bridgeIfindex?: number): Buffer {
+  return bridgeIfindex === undefined ? ifinfomsg({}) : ifinfomsg({}, attribute(IFLA_MASTER, u32(bridgeIfindex)));
+}
+
+/** All addresses of the namespace. */
 export const encodeAddressDump = (): Buffer => Buffer.alloc(ifaddrmsgBytes);
 
 /**

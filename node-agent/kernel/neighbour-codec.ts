@@ -12,16 +12,7 @@ import {
 } from "../../schema/index.ts";
 import type { Miss } from "../misses/miss.ts";
 import type { Entry } from "../tables/entry.ts";
-import {
-  type Attributes,
-  attribute,
-  be16,
-  type NetlinkMessage,
-  parseAttributes,
-  readU32,
-  u8,
-  u32,
-} from "./netlink-codec.ts";
+import { type Attributes, attribute, be16, type NetlinkMessage, parseAttributes, u8, u32 } from "./netlink-codec.ts";
 
 export const RTM_NEWNEIGH = 28;
 export const RTM_DELNEIGH = 29;
@@ -42,7 +33,7 @@ const NDA_DST = 1;
 const NDA_LLADDR = 2;
 const NDA_PORT = 6;
 const NDA_IFINDEX = 8;
-export const NDA_MASTER = 9;
+const NDA_MASTER = 9;
 const NDA_PROTOCOL = 12;
 
 /** Tags our neighbours among others' (NDA_PROTOCOL); a number that rtnetlink.h gives to nobody. */
@@ -95,6 +86,8 @@ export function decodeMiss(message: NeighbourMessage, vniOf: (ifindex: number) =
 /** The vxlan device that entries of a network stand on. */
 export interface EntryDevice {
   readonly ifindex: number;
+  /** The bridge that it is a port of. */
+  readonly bridgeIfindex: number;
   readonly vni: Vni;
   /** Its UDP port: what an FDB entry without NDA_PORT uses. */
   readonly vtepPort: number;
@@ -175,12 +168,11 @@ export function encodeFdbDump(ifindex: number): Buffer {
   return ndmsg({ family: AF_BRIDGE, ifindex, state: 0, flags: 0 });
 }
 
-/** The bridge behind a `master` FDB message. */
-export function bridgeOf(message: NeighbourMessage): number | undefined {
-  return readU32(message.attributes.get(NDA_MASTER));
-}
-
-/** The MAC address that a neighbour message is about. */
-export function macOf(message: NeighbourMessage): MacAddress | undefined {
-  return findMac(message.attributes.get(NDA_LLADDR) ?? Buffer.alloc(0));
+/** The body of a request for the port behind a MAC address on a bridge. */
+export function encodePortLookUp(bridgeIfindex: number, mac: MacAddress): Buffer {
+  return ndmsg(
+    { family: AF_BRIDGE, ifindex: 0, state: 0, flags: 0 },
+    attribute(NDA_LLADDR, macToBytes(mac)),
+    attribute(NDA_MASTER, u32(bridgeIfindex)),
+  );
 }

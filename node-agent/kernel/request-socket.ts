@@ -72,6 +72,7 @@ export class RequestSocket {
   private readonly socket: RawNetlinkSocket;
   private readonly pending = new Map<number, (acknowledgement: Acknowledgement) => void>();
   private readonly dumps = new Map<number, PendingDump>();
+  private readonly gets = new Map<number, (message: NetlinkMessage | undefined) => void>();
   private seq = 0;
   /** Dumps wait for each other: the kernel answers a second one on a socket with EBUSY. */
   private lastDump: Promise<unknown> = Promise.resolve();
@@ -112,6 +113,23 @@ export class RequestSocket {
     if (acknowledgement && acknowledgement.errno !== 0) throw new NetlinkError(what, acknowledgement);
   }
 
+  /** The one message that answers a request which is no dump, undefined where the kernel has none. */
+  get(type: number, payload: Buffer): Promise<NetlinkMessage | undefined> {
+    return new Promise((resolve) => {
+      const seq = this.nextSeq();
+      const settle = (message: NetlinkMessage | undefined): void => {
+        clearTimeout(timer);
+        this.gets.delete(seq);
+        resolve(message);
+      };
+      const timer = setTimeout(settle, replyTimeoutMs, undefined);
+      this.gets.set(seq, settle);
+      this.socket.send(encodeMessage(type, NLM_F_REQUEST, seq, payload), {}, (error) => {
+        if (error) settle(undefined);
+      });
+    });
+  }
+
   /** All messages of a dump; repeated while the kernel says that the table changed under it. @throws NetlinkError */
   dump(what: string, type: number, payload: Buffer): Promise<NetlinkMessage[]> {
     const dump = this.lastDump.then(async () => {
@@ -128,6 +146,7 @@ export class RequestSocket {
   close(): void {
     this.socket.close();
     for (const settle of this.pending.values()) settle({ errno: ETIMEDOUT, message: "the socket was closed" });
+    for (const settle of this.gets.values()) settle(undefined);
     for (const dump of this.dumps.values()) dump.settle(new Error("the netlink socket was closed"));
   }
 
@@ -180,7 +199,9 @@ export class RequestSocket {
   private receive(datagram: Buffer): void {
     for (const message of splitMessages(datagram)) {
       const dump = this.dumps.get(message.seq);
+      const get = this.gets.get(message.seq);
       if (dump) this.receiveDump(dump, message);
+      else if (get) get(message.type === NLMSG_ERROR ? undefined : message);
       else {
         const acknowledgement = decodeAcknowledgement(message);
         if (acknowledgement) this.pending.get(message.seq)?.(acknowledgement);

@@ -1,6 +1,6 @@
 // From a miss to a question: what is local, known, absent or in flight already is not asked. No timers and no I/O but
 // through the dependencies; time is injected.
-import { type Answer, type BindingKey, keyText, type Question } from "../../schema/index.ts";
+import { type Answer, type BindingKey, keyText } from "../../schema/index.ts";
 import type { Entry } from "../tables/entry.ts";
 import type { Knowledge } from "../tables/held.ts";
 import { type Miss, missKey } from "./miss.ts";
@@ -14,7 +14,7 @@ const maxInFlight = 4_096;
 export interface ResolverDependencies {
   lookUp(key: BindingKey, nowMs: number): Knowledge;
   /** Sends questions now, or keeps still while there is no session: `unanswered` are part of the next one's interest. */
-  ask(questions: readonly Question[]): void;
+  ask(keys: readonly BindingKey[]): void;
   /** Writes entries that are held but that the kernel has lost. */
   reassert(entries: readonly Entry[]): void;
   /** Runs once all that is already waiting to be read has been read. */
@@ -34,7 +34,7 @@ export interface MissCounters {
 export class MissResolver {
   readonly counters: MissCounters = { missed: 0, asked: 0, joined: 0, local: 0, quiet: 0, reasserted: 0 };
   private readonly inFlight = new Map<string, Timeline>();
-  private readonly waiting: Question[] = [];
+  private readonly waiting: BindingKey[] = [];
   private readonly lost = new Map<string, readonly Entry[]>();
   private scheduled = false;
 
@@ -79,7 +79,7 @@ export class MissResolver {
     this.schedule();
   }
 
-  private keepForAsking(text: string, question: Question, timeline: Timeline): void {
+  private keepForAsking(text: string, question: BindingKey, timeline: Timeline): void {
     this.counters.asked++;
     const [oldest] = this.inFlight.keys();
     if (this.inFlight.size >= maxInFlight && oldest !== undefined) this.inFlight.delete(oldest);

@@ -42,6 +42,21 @@ interface Absence {
   readonly key: BindingKey;
   readonly revision: Revision;
   readonly sinceMs: number;
+  /** The MAC that an IP had before: guests may still hold it when the IP comes back with another. */
+  readonly lastMac?: MacAddress;
+}
+
+/** What taking answers comes to. */
+export interface Taken {
+  /** Between what was desired before and what is desired now. */
+  readonly operations: readonly Operation[];
+  /** IPs whose MAC is another than this host knew: its guests may hold the old one. */
+  readonly changedMacs: readonly {
+    readonly vni: Vni;
+    readonly ip: IpAddress;
+    readonly mac: MacAddress;
+    readonly router: boolean;
+  }[];
 }
 
 /** One network's facts. */
@@ -123,12 +138,18 @@ class HeldNetwork {
     if (macFact && macFact.ips.size === 0 && !macFact.asked) this.macs.delete(fact.mac);
   }
 
+  /** The MAC that guests may hold for an IP: the present one, or the last before it was unregistered. */
+  knownMacOf(ip: IpAddress): MacAddress | undefined {
+    return this.ips.get(ip)?.mac ?? this.absent.get(keyText({ kind: "ip", vni: this.vni, ip }))?.lastMac;
+  }
+
   private takeAbsence(key: BindingKey, revision: Revision, nowMs: number): void {
+    const lastMac = key.kind === "ip" ? this.knownMacOf(key.ip) : undefined;
     if (key.kind === "ip") this.unpointIp(key.ip);
     else this.removeMac(key.mac);
     const text = keyText(key);
     this.absent.delete(text);
-    this.absent.set(text, { key, revision, sinceMs: nowMs });
+    this.absent.set(text, { key, revision, sinceMs: nowMs, ...(lastMac ? { lastMac } : {}) });
     const [oldest] = this.absent.keys();
     if (this.absent.size > maxAbsentPerNetwork && oldest !== undefined) this.absent.delete(oldest);
   }
@@ -145,11 +166,8 @@ const localPlace: Place = { kind: "local" };
 export class HeldAnswers {
   private readonly networks = new Map<Vni, HeldNetwork>();
 
-  /**
-   * Takes answers in their order; an answer that is older than what is held is dropped, tombstones included.
-   * @returns the operations between what was desired before and what is desired now
-   */
-  take(answers: readonly Answer[], nowMs: number): Operation[] {
+  /** Takes answers in their order; an answer that is older than what is held is dropped, tombstones included. */
+  take(answers: readonly Answer[], nowMs: number): Taken {
     // Every MAC that the answers can touch is named by them or by an IP as it stands now.
     const touched = answers.map((answer) => {
       const network = this.networkOf(answer.key.vni);
@@ -158,11 +176,16 @@ export class HeldAnswers {
     const entries = (): Map<string, Entry> =>
       byKey(touched.flatMap(({ network, macs }) => [...macs].flatMap((mac) => network.entriesOfMac(mac))));
     const before = entries();
+    const known = answers.map(({ key }, i) => (key.kind === "ip" ? touched[i]?.network.knownMacOf(key.ip) : undefined));
     answers.forEach((answer, i) => {
       touched[i]?.network.take(answer, nowMs);
     });
-    const after = entries();
-    return plan(after, before);
+    const changedMacs = answers.flatMap(({ key, binding }, i) => {
+      if (key.kind !== "ip" || !binding || known[i] === undefined || known[i] === binding.mac) return [];
+      if (touched[i]?.network.knownMacOf(key.ip) !== binding.mac) return [];
+      return [{ vni: key.vni, ip: key.ip, mac: binding.mac, router: binding.router ?? false }];
+    });
+    return { operations: plan(entries(), before), changedMacs };
   }
 
   /** Forgets everything and takes a complete set instead: a snapshot, perhaps of another epoch. */

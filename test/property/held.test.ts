@@ -42,7 +42,7 @@ describe("held answers", () => {
         const held = new HeldAnswers();
         const tables = new FakeTables(new Set([network]));
         for (const batch of batches) {
-          await tables.apply(held.take(batch, 0));
+          await tables.apply(held.take(batch, 0).operations);
           expect(sorted(await tables.list(network))).toEqual(sorted(held.desired(network).values()));
         }
       }),
@@ -82,13 +82,32 @@ describe("held answers", () => {
           const older = consistent.map(
             (answer): Answer => ({ ...answer, revision: rev(answer.revision - 1), binding: null }),
           );
-          expect(held.take(older, 0)).toEqual([]);
-          expect(held.take(consistent, 0)).toEqual([]);
+          expect(held.take(older, 0).operations).toEqual([]);
+          expect(held.take(consistent, 0).operations).toEqual([]);
           expect(sorted(held.desired(network).values())).toEqual(before);
         },
       ),
       { numRuns: 1_000 },
     );
+  });
+
+  test("an IP that comes back with another MAC is told from one that comes back as it was, also after a deletion", () => {
+    const at = (n: number, revision: number): Answer => ({
+      key: { kind: "ip", vni: network, ip: ip("10.20.1.1") },
+      revision: rev(revision),
+      binding:
+        n === 0 ? null : { mac: mac(`52:54:00:00:00:0${n}`), host: "b", vtep: vtep("192.0.2.2"), vtepPort: 4789 },
+    });
+    const held = new HeldAnswers();
+    const changed = (answer: Answer) => held.take([answer], 0).changedMacs.map((each) => each.mac);
+    expect(changed(at(1, 1))).toEqual([]);
+    expect(changed(at(1, 2))).toEqual([]);
+    expect(changed(at(2, 3))).toEqual(["52:54:00:00:00:02"]);
+    expect(changed(at(1, 2))).toEqual([]);
+    expect(changed(at(0, 4))).toEqual([]);
+    expect(changed(at(2, 5))).toEqual([]);
+    expect(changed(at(0, 6))).toEqual([]);
+    expect(changed(at(3, 7))).toEqual(["52:54:00:00:00:03"]);
   });
 
   test("a tunnel entry that several IPs share goes with the last of them", () => {
@@ -100,14 +119,12 @@ describe("held answers", () => {
       binding: gone ? null : binding,
     });
     held.take([to("10.20.1.1", 1), to("fd00:20::1", 1)], 0);
-    expect(held.take([to("10.20.1.1", 2, true)], 0).map(({ verb, entry }) => `${verb} ${entry.kind}`)).toEqual([
-      "delete neighbour",
-    ]);
-    expect(held.take([to("fd00:20::1", 3, true)], 0).map(({ verb, entry }) => `${verb} ${entry.kind}`)).toEqual([
-      "delete neighbour",
-      "delete bridge",
-      "delete tunnel",
-    ]);
+    expect(
+      held.take([to("10.20.1.1", 2, true)], 0).operations.map(({ verb, entry }) => `${verb} ${entry.kind}`),
+    ).toEqual(["delete neighbour"]);
+    expect(
+      held.take([to("fd00:20::1", 3, true)], 0).operations.map(({ verb, entry }) => `${verb} ${entry.kind}`),
+    ).toEqual(["delete neighbour", "delete bridge", "delete tunnel"]);
     expect(held.desired(network)).toEqual(byKey([]));
   });
 });

@@ -39,7 +39,13 @@ const rules: readonly Rule[] = [
   },
   {
     from: "node-agent/kernel",
-    may: ["node-agent/kernel", "node-agent/misses/miss.ts", "node-agent/tables/entry.ts", "schema"],
+    may: [
+      "node-agent/kernel",
+      "node-agent/misses/miss.ts",
+      "node-agent/misses/waiting.ts",
+      "node-agent/tables/entry.ts",
+      "schema",
+    ],
     because: "the kernel's edge decides nothing",
   },
   {

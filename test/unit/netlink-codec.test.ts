@@ -21,7 +21,7 @@ import type { Entry } from "../../node-agent/tables/entry.ts";
 import { mac, someEntries, vni } from "../support/addresses.ts";
 import { captured } from "../support/captured.ts";
 
-const device = { ifindex: 3, vni: vni(100), vtepPort: 4789 };
+const device = { ifindex: 3, bridgeIfindex: 2, vni: vni(100), vtepPort: 4789 };
 const vniOf = (ifindex: number) => (ifindex === device.ifindex ? device.vni : undefined);
 const bytes = (hex: string): Buffer => Buffer.from(hex, "hex");
 

@@ -3,7 +3,7 @@ import type { Miss } from "../../node-agent/misses/miss.ts";
 import { MissResolver, quietMs } from "../../node-agent/misses/resolver.ts";
 import type { Entry } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
-import type { Answer, Question } from "../../schema/index.ts";
+import type { Answer, BindingKey } from "../../schema/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 
 const network = vni(100);
@@ -19,7 +19,7 @@ const unknown: Answer = { key, revision: rev(5), binding: null };
 describe("the resolver", () => {
   let held: HeldAnswers;
   let resolver: MissResolver;
-  let asked: Question[][];
+  let asked: BindingKey[][];
   let reasserted: Entry[][];
   let readingDone: () => void;
   let nowMs: number;

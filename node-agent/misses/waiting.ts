@@ -1,0 +1,78 @@
+// Which guests wait for whom: what the bridge's packet socket heard, and what missed. Pure; time is injected.
+import type { IpAddress, MacAddress, Vni } from "../../schema/index.ts";
+
+/** A guest asks once a second, three times: who asked longer ago has given up. */
+export const waitingMs = 3_000;
+const maxTargets = 4_096;
+const maxAskersPerTarget = 64;
+
+/** A question or a probe that a guest broadcast, as heard on its bridge. */
+export interface Heard {
+  /** Who asks; undefined for a probe or an announcement of the guest's own address, which nobody must answer. */
+  readonly asker?: WaitingGuest;
+  readonly target: IpAddress;
+}
+
+export interface WaitingGuest {
+  readonly mac: MacAddress;
+  readonly ip: IpAddress;
+}
+
+/** Whom to tell about an address that has become known. */
+export interface Audience {
+  readonly guests: readonly WaitingGuest[];
+  /** It missed lately, and nobody was heard asking or probing: some guest waits, but not known which. */
+  readonly unheard: boolean;
+}
+
+interface Target {
+  missedMs: number;
+  probedMs: number;
+  readonly askers: Map<MacAddress, { readonly guest: WaitingGuest; readonly askedMs: number }>;
+}
+
+export class WaitingGuests {
+  /** In the order of their last sign of life, so that the first is the longest forgotten. */
+  private readonly targets = new Map<string, Target>();
+
+  missed(vni: Vni, target: IpAddress, nowMs: number): void {
+    this.touch(vni, target).missedMs = nowMs;
+  }
+
+  heard(vni: Vni, { asker, target }: Heard, nowMs: number): void {
+    const entry = this.touch(vni, target);
+    if (!asker) entry.probedMs = nowMs;
+    else if (entry.askers.has(asker.mac) || entry.askers.size < maxAskersPerTarget) {
+      entry.askers.delete(asker.mac);
+      entry.askers.set(asker.mac, { guest: asker, askedMs: nowMs });
+    }
+  }
+
+  /** The guest that asked last for an address. */
+  lastAsker(vni: Vni, target: IpAddress): WaitingGuest | undefined {
+    return [...(this.targets.get(keyOf(vni, target))?.askers.values() ?? [])].at(-1)?.guest;
+  }
+
+  /** Whom to tell now that `target` is known; they wait no longer. */
+  take(vni: Vni, target: IpAddress, nowMs: number): Audience {
+    const key = keyOf(vni, target);
+    const entry = this.targets.get(key);
+    if (!entry) return { guests: [], unheard: false };
+    this.targets.delete(key);
+    const since = nowMs - waitingMs;
+    const guests = [...entry.askers.values()].filter(({ askedMs }) => askedMs >= since).map(({ guest }) => guest);
+    return { guests, unheard: guests.length === 0 && entry.missedMs >= since && entry.probedMs < since };
+  }
+
+  private touch(vni: Vni, target: IpAddress): Target {
+    const key = keyOf(vni, target);
+    const entry = this.targets.get(key) ?? { missedMs: -waitingMs, probedMs: -waitingMs, askers: new Map() };
+    this.targets.delete(key);
+    this.targets.set(key, entry);
+    const [oldest] = this.targets.keys();
+    if (this.targets.size > maxTargets && oldest !== undefined) this.targets.delete(oldest);
+    return entry;
+  }
+}
+
+const keyOf = (vni: Vni, target: IpAddress): string => `${vni} ${target}`;
