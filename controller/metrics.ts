@@ -38,6 +38,11 @@ export class Metrics {
     help: "Changed bindings pushed to hosts, each host counted",
     registers: [this.registry],
   });
+  private readonly seeds = new Counter({
+    name: "nearmiss_controller_seeds_total",
+    help: "Bindings of askers sent ahead to the host of whom they asked for",
+    registers: [this.registry],
+  });
   private readonly commitSeconds = new Histogram({
     name: "nearmiss_controller_commit_seconds",
     help: "Duration of one transaction of the store, fsync included",
@@ -79,6 +84,10 @@ export class Metrics {
 
   pushed(answers: number): void {
     this.pushedChanges.inc(answers);
+  }
+
+  seeded(answers: number): void {
+    this.seeds.inc(answers);
   }
 
   committed(seconds: number): void {

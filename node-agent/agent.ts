@@ -86,6 +86,7 @@ export class Agent {
           host: options.host,
           ...(options.vtep ? { vtep: options.vtep } : {}),
           vtepPort: defaultVtepPort,
+          ...(options.announce ? { seeding: true } : {}),
           ...(this.epoch === undefined ? {} : { epoch: this.epoch }),
           ...(this.asOf === undefined ? {} : { asOf: this.asOf }),
         }),
@@ -170,7 +171,8 @@ export class Agent {
     this.acknowledge(frame.asOf, work);
   }
 
-  private onAnswers(frame: Frame<"answers">): void {
+  /** A seed may answer what a guest here has just asked: it ends a question as an answer does. */
+  private onAnswers(frame: Frame<"answers"> | Frame<"seed">): void {
     const timelines = this.resolver.onAnswers(frame.answers);
     const startMs = Promise.resolve(nowMs());
     const written = this.take(frame.answers);

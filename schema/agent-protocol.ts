@@ -1,7 +1,7 @@
 // The agent channel: one WebSocket per host at `agentPath`, JSON text frames, ordered both ways.
 //
 //   agent → controller   hello, interest … end, then resolve, release, applied
-//   controller → agent   welcome, snapshot … end, then answers, changes, heartbeat
+//   controller → agent   welcome, snapshot … end, then answers, seed, changes, heartbeat
 //
 // Frames are at most `maxFrameBytes`; a larger set is chunked, closed by `end: true`, and applied only when whole.
 // Unknown fields and unknown frame types are ignored, so that neighbouring versions work together.
@@ -56,6 +56,8 @@ export type AgentFrame =
       /** Absent: the agent takes what the operator registered. */
       readonly vtep?: VtepAddress;
       readonly vtepPort: number;
+      /** Takes part in seeding: its questions prepare the way back elsewhere, and others' here. */
+      readonly seeding?: true;
       /** The store and position that the agent's entries are from; absent on the first connection. */
       readonly epoch?: string;
       readonly asOf?: Revision;
@@ -94,6 +96,8 @@ export type ControllerFrame =
       readonly answers: readonly Answer[];
       readonly end: boolean;
     }
+  /** Answers that the host has not asked for yet: somebody behind them has asked for one of its VMs. */
+  | { readonly type: "seed"; readonly asOf: Revision; readonly answers: readonly Answer[] }
   | { readonly type: "answers"; readonly id: number; readonly asOf: Revision; readonly answers: readonly Answer[] }
   /** What one revision changed for this host. `networks` are new or changed; `gone` left this host. */
   | {
@@ -160,6 +164,7 @@ const agentWire = {
     host: Type.String({ pattern: "^[A-Za-z0-9._-]{1,63}$" }),
     vtep: Type.Optional(Type.String()),
     vtepPort: WireSelf.vtepPort,
+    seeding: Type.Optional(Type.Literal(true)),
     epoch: Type.Optional(Type.String({ maxLength: 64 })),
     asOf: Type.Optional(Type.Integer()),
   }),
@@ -185,6 +190,7 @@ const controllerWire = {
     answers: Type.Array(WireAnswer),
     end: Type.Boolean(),
   }),
+  seed: Type.Object({ asOf: Type.Integer(), answers: Type.Array(WireAnswer) }),
   answers: Type.Object({ id: Type.Integer(), asOf: Type.Integer(), answers: Type.Array(WireAnswer) }),
   changes: Type.Object({
     asOf: Type.Integer(),
@@ -280,6 +286,7 @@ export function parseAgentFrame(text: string): AgentFrame | undefined {
           host: wire.host,
           ...(wire.vtep === undefined ? {} : { vtep: parseVtep(wire.vtep) }),
           vtepPort: wire.vtepPort,
+          ...(wire.seeding ? { seeding: true } : {}),
           ...(wire.epoch === undefined ? {} : { epoch: wire.epoch }),
           ...(wire.asOf === undefined ? {} : { asOf: parseRevision(wire.asOf) }),
         };
@@ -320,6 +327,8 @@ export function parseControllerFrame(text: string): ControllerFrame | undefined 
           answers: wire.answers.map(parseAnswer),
           end: wire.end,
         };
+      case "seed":
+        return { type: "seed", asOf, answers: wire.answers.map(parseAnswer) };
       case "answers":
         return { type: "answers", id: wire.id, asOf, answers: wire.answers.map(parseAnswer) };
       case "changes":

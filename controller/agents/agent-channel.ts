@@ -22,6 +22,7 @@ import { fanOut, holdAnswer } from "./fan-out.ts";
 import { answersFrames, changesFrames, frameText, snapshotFrames } from "./frames.ts";
 import { type HostReport, HostStatuses } from "./host-status.ts";
 import { InterestIndex } from "./interest.ts";
+import { seedsFor } from "./seeding.ts";
 import { AgentSession, type SessionHandler, type SessionLimits } from "./session.ts";
 
 export interface AgentChannelDeps {
@@ -108,6 +109,7 @@ export class AgentChannel implements SessionHandler {
     const startedAt = this.deps.nowMs();
     const host = hostOf(session);
     const answers = frame.questions.map((question) => this.answer(host, keyOf(question)));
+    if (session.hello?.seeding) this.seed(host, frame.questions, answers);
     session.send(answersFrames(frame.id, this.deps.committer.revision, answers));
     this.deps.metrics.resolved(answers, (this.deps.nowMs() - startedAt) / 1_000);
   }
@@ -142,6 +144,21 @@ export class AgentChannel implements SessionHandler {
     const answer = answerFor(current, host, key, revision);
     if (findVisibleNetwork(current, host, key.vni)) holdAnswer(this.interests, host, answer, { asked: true });
     return answer;
+  }
+
+  /** Before the answers leave: the asked host should know the way back when the first packet arrives. */
+  private seed(host: string, questions: readonly Question[], answers: readonly Answer[]): void {
+    const { current, revision } = this.deps.committer;
+    questions.forEach((question, i) => {
+      const binding = answers[i]?.binding;
+      if (question.kind !== "ip" || !binding || binding.local) return;
+      const session = this.sessions.get(binding.host);
+      if (!session?.synced || !session.hello?.seeding) return;
+      const seeds = seedsFor(current, this.interests, { host, question, binding }, revision);
+      if (seeds.length === 0) return;
+      session.send([frameText({ type: "seed", asOf: revision, answers: seeds })]);
+      this.deps.metrics.seeded(seeds.length);
+    });
   }
 
   private onCommit({ revision, changes }: Commit): void {

@@ -26,6 +26,13 @@ export class InterestIndex {
     return this.holders.get(keyText(key)) ?? [];
   }
 
+  /** Whether the host was told what stands behind `key`, and is told of its changes. */
+  knows(host: string, key: BindingKey): boolean {
+    const held = this.held.get(host, key.vni);
+    const text = keyText(key);
+    return held?.keys.has(text) === true && !held.unknown.has(text);
+  }
+
   /** Hosts that are told of every creation in the network. */
   overflownIn(vni: Vni): Iterable<string> {
     return this.overflown.under(vni).keys();

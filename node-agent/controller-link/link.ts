@@ -25,7 +25,7 @@ export interface LinkHandlers {
   onWelcome(frame: Frame<"welcome">): void;
   /** Whole: chunks have been put together. */
   onSnapshot(frame: Frame<"snapshot">): void;
-  onAnswers(frame: Frame<"answers">): void;
+  onAnswers(frame: Frame<"answers"> | Frame<"seed">): void;
   /** Whole: chunks have been put together. */
   onChanges(frame: Frame<"changes">): void;
   onHeartbeat(frame: Frame<"heartbeat">): void;
@@ -130,6 +130,7 @@ export class ControllerLink {
         this.partialSnapshot = joinSnapshot(this.partialSnapshot, frame);
         if (frame.end) this.endSnapshot(this.partialSnapshot);
         break;
+      case "seed":
       case "answers":
         this.handlers.onAnswers(frame);
         break;
