@@ -1,0 +1,212 @@
+// The first packet: waiting guests are told at once, alone where they were heard, and nothing of it enters the tunnel.
+import { beforeAll, beforeEach, expect, test } from "vitest";
+import { arp, ethernet, etherTypes, findVxlan, neighbourSolicitation, readEthernet } from "../../lab/frames.ts";
+import type { Guest } from "../../lab/guest.ts";
+import { type Captured, openPacketSocket, type PacketSocket } from "../../lab/packets.ts";
+import { waitFor } from "../../lab/wait.ts";
+import { cluster } from "../support/cluster.ts";
+import { describeKernel } from "../support/kernel.ts";
+
+/** A guest's own next try comes after a second: what is faster was not resolved by one. */
+const retryMs = 900;
+const macOf = (n: number): string => `52:54:00:00:00:${n.toString(16).padStart(2, "0")}`;
+
+describeKernel("waiting guests", () => {
+  const it = cluster({ hosts: 2, underlay: 4 });
+  let asker: Guest;
+  let third: Guest;
+  let next = 16;
+
+  beforeAll(async () => {
+    await it.network("blue", 100);
+    asker = await it.vm("asker", "a", "blue", 100, macOf(1), ["10.20.1.1/24", "fd00:20::1/64"]);
+    third = await it.vm("third", "a", "blue", 100, macOf(3), ["10.20.1.3/24", "fd00:20::3/64"]);
+  });
+
+  /** A VM that nobody knows anything of yet. */
+  async function fresh(host = "b"): Promise<{ guest: Guest; ip4: string; ip6: string; mac: string; name: string }> {
+    const n = next++;
+    const [ip4, ip6, name, mac] = [`10.20.1.${n}`, `fd00:20::${n.toString(16)}`, `vm-${n}`, macOf(n)];
+    const guest = await it.vm(name, host, "blue", 100, mac, [`${ip4}/24`, `${ip6}/64`]);
+    return { guest, ip4, ip6, mac, name };
+  }
+
+  async function seeds(): Promise<number> {
+    const { body } = await it.lab.api<string>("GET", "/metrics");
+    return Number(/^nearmiss_controller_seeds_total (\d+)/m.exec(body)?.[1]);
+  }
+
+  const incoming = (socket: PacketSocket, predicate: (frame: Buffer) => boolean): Captured[] =>
+    socket.frames().filter(({ bytes, outgoing }) => !outgoing && predicate(bytes));
+  const isAnnouncement = (bytes: Buffer): boolean => {
+    const { type, payload } = readEthernet(bytes);
+    if (type === etherTypes.arp) return true;
+    return type === etherTypes.ipv6 && payload[6] === 58 && payload[40] === 136;
+  };
+
+  test("the first packet does not wait for the guest's retry, on neither side, IPv4 and IPv6", async () => {
+    for (let round = 0; round < 5; round++) {
+      const { ip4, guest } = await fresh();
+      expect((await asker.ping(ip4)).rtts[0]).toBeLessThan(retryMs);
+      await guest.remove();
+      const other = await fresh();
+      expect((await asker.ping(other.ip6)).rtts[0]).toBeLessThan(retryMs);
+      await other.guest.remove();
+    }
+  });
+
+  test("the way back does not miss: the asked host was seeded with the asker alone", async () => {
+    const { ip4, mac, guest } = await fresh();
+    const b = it.lab.host("b");
+    const before = await seeds();
+    await asker.ip("addr add 10.20.1.200/24 dev eth0");
+    await it.call("PATCH", "/v1/vms/asker", {
+      interfaces: [{ network: "blue", mac: macOf(1), ips: ["10.20.1.1", "fd00:20::1", "10.20.1.200"] }],
+    });
+    const asked = b.agent.logs.length;
+    expect((await asker.exec(["ping", "-c1", "-W3", "-I", "10.20.1.200", ip4])).includes("1 received")).toBe(true);
+    expect(await seeds()).toBe(before + 1);
+    expect((await it.entries("b", 100)).neighbours.filter((line) => line.includes(macOf(1)))).toContainEqual(
+      expect.stringMatching(/^10\.20\.1\.200 /),
+    );
+    expect(b.agent.logs.slice(asked).filter((line) => line.msg === "miss answered")).toEqual([]);
+    expect(mac).not.toBe(macOf(1));
+    await guest.remove();
+  });
+
+  test("the asking guest is answered alone, by unicast: a third guest of its network sees nothing", async () => {
+    const { ip4, ip6, mac, guest } = await fresh();
+    const ear = await openPacketSocket(third, "eth0");
+    const own = await openPacketSocket(asker, "eth0");
+    await asker.ping(ip4);
+    await asker.ping(ip6);
+    const told = incoming(own, (bytes) => isAnnouncement(bytes) && readEthernet(bytes).from === mac);
+    expect(told.map(({ bytes }) => readEthernet(bytes).to)).toEqual([macOf(1), macOf(1)]);
+    expect(incoming(ear, (bytes) => isAnnouncement(bytes) && readEthernet(bytes).from === mac)).toEqual([]);
+    for (const each of [ear, own]) each.close();
+    await guest.remove();
+  });
+
+  test("the guest's entry is REACHABLE at once, also where it drops gratuitous announcements", async () => {
+    const { ip4, ip6, guest } = await fresh();
+    asker.sysctl("ipv4/conf/eth0/drop_gratuitous_arp", 1);
+    asker.sysctl("ipv6/conf/eth0/drop_unsolicited_na", 1);
+    expect((await asker.ping(ip4)).rtts[0]).toBeLessThan(retryMs);
+    expect((await asker.ping(ip6)).rtts[0]).toBeLessThan(retryMs);
+    for (const ip of [ip4, ip6]) expect(await asker.exec(["ip", "neigh", "show", ip])).toMatch(/REACHABLE/);
+    asker.sysctl("ipv4/conf/eth0/drop_gratuitous_arp", 0);
+    asker.sysctl("ipv6/conf/eth0/drop_unsolicited_na", 0);
+    await guest.remove();
+  });
+
+  test("nothing that is announced enters the tunnel, also where it replicates multicast and broadcast", async () => {
+    const a = it.lab.host("a");
+    const b = it.lab.host("b");
+    for (const group of ["ff:ff:ff:ff:ff:ff", "33:33:00:00:00:01"]) {
+      await a.exec(["bridge", "fdb", "append", group, "dev", "nmv100", "dst", b.address, "self"]);
+    }
+    const { ip4, ip6, mac, guest } = await fresh();
+    const wire = await openPacketSocket(b, "eth0");
+    await asker.ping(ip4);
+    await asker.ping(ip6);
+    // A change of MAC is announced to all guests of the host.
+    const announced = macOf(next++);
+    const own = await openPacketSocket(asker, "eth0");
+    await it.call("PATCH", `/v1/vms/vm-${ip4.split(".")[3]}`, {
+      interfaces: [{ network: "blue", mac: announced, ips: [ip4, ip6] }],
+    });
+    await own.waitForFrame(({ bytes }) => readEthernet(bytes).from === announced);
+    await own.waitForFrame(({ bytes }) => {
+      const { from, type } = readEthernet(bytes);
+      return from === announced && type === etherTypes.ipv6;
+    });
+    const tunnelled = wire.frames().flatMap(({ bytes }) => findVxlan(bytes)?.inner ?? []);
+    // The tunnel does carry the pings: a look into it shows what is there.
+    expect(tunnelled.length).toBeGreaterThan(0);
+    expect(
+      tunnelled.filter((inner) => isAnnouncement(inner) && [mac, announced].includes(readEthernet(inner).from)),
+    ).toEqual([]);
+    for (const group of ["ff:ff:ff:ff:ff:ff", "33:33:00:00:00:01"]) {
+      await a.exec(["bridge", "fdb", "del", group, "dev", "nmv100", "dst", b.address, "self"]);
+    }
+    for (const each of [wire, own]) each.close();
+    await guest.remove();
+  });
+
+  test("a VM that is registered after it was asked for: the waiting guest is answered at that moment", async () => {
+    for (const family of [4, 6] as const) {
+      const { guest, ip4, ip6, mac, name } = await fresh();
+      await it.call("DELETE", `/v1/vms/${name}`);
+      const ip = family === 4 ? ip4 : ip6;
+      const asked = it.lab.host("a").agent.logs.length;
+      const ping = asker.ping(ip, { count: 1, deadlineS: 5 });
+      const unknown = () =>
+        it.lab
+          .host("a")
+          .agent.logs.slice(asked)
+          .some((line) => line.msg === "miss unknown" && line.key === ip);
+      await waitFor(unknown, { what: `the unanswered question for ${ip}` });
+      const started = performance.now();
+      await it.call("POST", "/v1/vms", { name, host: "b", interfaces: [{ network: "blue", mac, ips: [ip4, ip6] }] });
+      const registeredMs = performance.now() - started;
+      const result = await ping;
+      expect(result.received).toBe(1);
+      // It waited for the registration, and not for its own retry a second after it asked.
+      expect(result.rtts[0]).toBeLessThan(Math.min(retryMs, registeredMs + 500));
+      await guest.remove();
+    }
+  });
+
+  describeMacChange(4);
+  describeMacChange(6);
+
+  function describeMacChange(family: 4 | 6): void {
+    test(`an IPv${family} address that gets another MAC is corrected in the guests that hold the old one`, async () => {
+      const { guest, ip4, ip6, name, mac } = await fresh();
+      const ip = family === 4 ? ip4 : ip6;
+      for (const each of [asker, third]) expect((await each.ping(ip)).received).toBe(1);
+      const rebuilt = macOf(next++);
+      await it.call("PATCH", `/v1/vms/${name}`, { interfaces: [{ network: "blue", mac: rebuilt, ips: [ip4, ip6] }] });
+      for (const each of [asker, third]) {
+        await waitFor(async () => (await each.exec(["ip", "neigh", "show", ip])).includes(rebuilt), {
+          what: `${each.name} to hold ${rebuilt} for ${ip} instead of ${mac}`,
+          deadlineMs: retryMs,
+        });
+      }
+      await guest.remove();
+    });
+  }
+
+  test("a guest's probe for its own address and its announcement are never answered by us", async () => {
+    const { ip4, ip6, guest } = await fresh();
+    const own = await openPacketSocket(asker, "eth0");
+    // As a guest would that is about to take an address which is registered elsewhere: ACD, DAD, gratuitous ARP.
+    own.inject(arp({ operation: "request", senderMac: macOf(1), senderIp: "0.0.0.0", targetIp: ip4 }));
+    own.inject(arp({ operation: "request", senderMac: macOf(1), senderIp: ip4, targetIp: ip4 }));
+    own.inject(neighbourSolicitation({ mac: macOf(1), from: "::", target: ip6 }));
+    const answered = (key: string) =>
+      it.lab.host("a").agent.logs.some((line) => line.msg === "miss answered" && line.key === key);
+    await waitFor(() => answered(ip4) && answered(ip6), { what: "the misses of the probes to be answered" });
+    // Whatever would be told has been sent before a later frame through the same bridge.
+    const marker = await openPacketSocket(third, "eth0");
+    marker.inject(ethernet({ to: macOf(1), from: macOf(3), type: 0x88b5, payload: Buffer.alloc(46) }));
+    await own.waitForFrame(({ bytes }) => readEthernet(bytes).type === 0x88b5);
+    expect(incoming(own, isAnnouncement)).toEqual([]);
+    for (const each of [own, marker]) each.close();
+    await guest.remove();
+  });
+
+  test("with an FDB entry gone, a guest that knows the MAC loses that one frame and no more", async () => {
+    const { ip4, mac, guest } = await fresh();
+    await asker.ping(ip4, { count: 2, intervalMs: 20 });
+    await it.lab
+      .host("a")
+      .exec(["bridge", "fdb", "del", mac, "dev", "nmv100", "dst", it.lab.host("b").address, "self"]);
+    expect((await asker.ping(ip4, { count: 5, intervalMs: 50 })).lost).toEqual([1]);
+    await guest.remove();
+  });
+
+  beforeEach(() => {
+    for (const { agent } of it.lab.hosts) expect(agent.running).toBe(true);
+  });
+});
