@@ -8,9 +8,13 @@ const root = path.join(__dirname, "..");
 const dist = path.join(root, "dist");
 
 fs.rmSync(dist, { recursive: true, force: true });
-execFileSync(process.execPath, [path.join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.build.json"], {
-  cwd: root,
-  stdio: ["ignore", 2, 2],
-});
+execFileSync(
+  process.execPath,
+  [path.join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.build.json"],
+  {
+    cwd: root,
+    stdio: ["ignore", 2, 2],
+  },
+);
 fs.cpSync(path.join(root, "schema", "sqlite"), path.join(dist, "schema", "sqlite"), { recursive: true });
 fs.chmodSync(path.join(dist, "bin", "nearmiss.js"), 0o755);

@@ -25,7 +25,6 @@ export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
 export const SOL_NETLINK = 270;
-export const SOL_PACKET = 263;
 const EINTR = 4;
 const EAGAIN = 11;
 
