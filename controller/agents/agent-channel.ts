@@ -99,8 +99,9 @@ export class AgentChannel implements SessionHandler {
     const host = hostOf(session);
     const { current, revision } = this.deps.committer;
     this.interests.forget(host);
-    const wanted = new Map([...localKeys(current, host), ...keys].map((key) => [keyText(key), key]));
-    const answers = [...wanted.values()].map((key) => this.answer(host, key));
+    const own = localKeys(current, host).map((key) => answerFor(current, host, key, revision));
+    const declared = keys.map((key) => this.answer(host, key));
+    const answers = [...new Map([...own, ...declared].map((answer) => [keyText(answer.key), answer])).values()];
     const networks = [...current.networksOn(host).keys()].flatMap((name) => current.findNetwork(name) ?? []);
     session.sendSnapshot(snapshotFrames(revision, networks.map(agentNetwork), answers));
   }

@@ -49,10 +49,13 @@ function toldOf(interest: InterestIndex, { key, hosts, created }: KeyChange): Se
   return new Set([...hosts, ...interest.holdersOf(key), ...overflown]);
 }
 
-/** An answer to an IP address also reveals the MAC behind it. The host's own VMs need no interest: it is always told. */
+/**
+ * An answer to an IP address also reveals the MAC behind it. A host's own VMs need no interest: it is always told of
+ * them. What it asked for is held all the same, since the VM may be deleted and come back elsewhere.
+ */
 export function holdAnswer(interest: InterestIndex, host: string, answer: Answer, { asked }: { asked: boolean }): void {
   const { key, binding } = answer;
-  if (binding?.local) return;
+  if (binding?.local && !asked) return;
   interest.hold(host, key, binding !== null, asked);
   if (!binding || key.kind === "mac") return;
   const revealed: BindingKey = { kind: "mac", vni: key.vni, mac: binding.mac };

@@ -1,0 +1,153 @@
+// The embedded store: the contract of all stores, and what is SQLite's own.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { expect, onTestFinished, test } from "vitest";
+import { Inventory } from "../../controller/inventory/inventory.ts";
+import { readMigrations } from "../../controller/store/sqlite/migrations.ts";
+import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
+import {
+  StoreBrokenError,
+  StoreFullError,
+  StoreOpenError,
+  StoreUnavailableError,
+} from "../../controller/store/store.ts";
+import { commitsOf, hostPut, networkPut, storeContract, vmPut } from "./store.ts";
+
+function temporaryPath(): string {
+  const directory = mkdtempSync(join(tmpdir(), "nearmiss-store-"));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  return join(directory, "nearmiss.db");
+}
+
+storeContract("sqlite", () => {
+  const path = temporaryPath();
+  return { open: async () => openSqliteStore(path) };
+});
+
+/** The settings of the connection that the store itself uses: nobody else can read them. */
+function settingsWhileOpening(path: string): Record<string, unknown> {
+  const settings: Record<string, unknown> = {};
+  const { close } = Database.prototype;
+  Database.prototype.close = function (this: Database.Database) {
+    for (const name of ["journal_mode", "synchronous", "foreign_keys", "busy_timeout"]) {
+      if (this.name === path) settings[name] = this.pragma(name, { simple: true });
+    }
+    return close.call(this);
+  };
+  try {
+    void openSqliteStore(path).close();
+  } finally {
+    Database.prototype.close = close;
+  }
+  return settings;
+}
+
+test("every open, the second too, has WAL, full fsync, references checked, and a short wait for locks", () => {
+  const path = temporaryPath();
+  const expected = { journal_mode: "wal", synchronous: 2, foreign_keys: 1, busy_timeout: 50 };
+  expect(settingsWhileOpening(path)).toEqual(expected);
+  expect(settingsWhileOpening(path)).toEqual(expected);
+});
+
+test("a second controller on the same file is refused, and comes in when the first has gone", async () => {
+  const path = temporaryPath();
+  const first = openSqliteStore(path);
+  expect(() => openSqliteStore(path)).toThrow(/in use by another controller/);
+  await first.close();
+  await openSqliteStore(path).close();
+});
+
+test("a newer schema is refused with what to do, and stays as it is", async () => {
+  const path = temporaryPath();
+  await openSqliteStore(path).close();
+  const version = readMigrations().length;
+  const db = new Database(path);
+  db.pragma(`user_version = ${version + 1}`);
+  db.close();
+  expect(() => openSqliteStore(path)).toThrow(
+    `written by a newer nearmiss (schema ${version + 1}; this build knows up to ${version})`,
+  );
+});
+
+test("missing migrations are applied in order, each once", async () => {
+  const path = temporaryPath();
+  const known = readMigrations();
+  await openSqliteStore(path, known).close();
+  const added = { version: known.length + 1, sql: "CREATE TABLE later (x INTEGER) STRICT" };
+  await openSqliteStore(path, [...known, added]).close();
+  await openSqliteStore(path, [...known, added]).close();
+  const broken = { version: known.length + 2, sql: "CREATE TABLE half (x INTEGER) STRICT; CREATE TABLE later (x)" };
+  expect(() => openSqliteStore(path, [...known, added, broken])).toThrow(StoreOpenError);
+  const db = new Database(path);
+  expect(db.pragma("user_version", { simple: true })).toBe(known.length + 1);
+  expect(db.prepare("SELECT count(*) FROM sqlite_schema WHERE name = 'half'").pluck().get()).toBe(0);
+  db.close();
+});
+
+test("the database of another program is refused", () => {
+  const path = temporaryPath();
+  const db = new Database(path);
+  db.exec("CREATE TABLE bookmarks (url TEXT)");
+  db.close();
+  expect(() => openSqliteStore(path)).toThrow("a database of another program");
+});
+
+test("a file that is no database is refused", () => {
+  const path = temporaryPath();
+  writeFileSync(path, "not a database, but long enough that SQLite looks at it ".repeat(20));
+  expect(() => openSqliteStore(path)).toThrow("not a SQLite database");
+});
+
+test("a path that cannot be made is refused", () => {
+  expect(() => openSqliteStore(join(temporaryPath(), "x", "nearmiss.db"))).toThrow(StoreOpenError);
+});
+
+test("a database locked by somebody else is unavailable, and nothing of the batch is written", async () => {
+  const path = temporaryPath();
+  const store = openSqliteStore(path);
+  const batch = commitsOf(new Inventory(), 1, [networkPut("blue", 100)]);
+  const other = new Database(path);
+  other.exec("BEGIN IMMEDIATE");
+  await expect(store.commit(batch)).rejects.toThrow(StoreUnavailableError);
+  other.exec("ROLLBACK");
+  other.close();
+  await store.commit(batch);
+  expect((await store.load()).revision).toBe(1);
+  await store.close();
+});
+
+test("a full disk is told as such, nothing of the batch is written, and the store goes on", async () => {
+  const path = temporaryPath();
+  const store = openSqliteStore(path);
+  const state = new Inventory();
+  await store.commit(commitsOf(state, 1, [networkPut("blue", 100)], [hostPut("a", "192.0.2.1")]));
+  // SQLite's own bound on pages fails exactly as ENOSPC does: with SQLITE_FULL, in the middle of the transaction.
+  const big = Array.from({ length: 400 }, (_, i) => networkPut(`n-${i}`, 1_000 + i));
+  limitPages(store, true);
+  await expect(store.commit(commitsOf(Inventory.of(await store.load()), 3, big))).rejects.toThrow(StoreFullError);
+  limitPages(store, false);
+  expect((await store.load()).networks).toHaveLength(1);
+  await store.commit(commitsOf(state, 3, [vmPut("web-1", "a", 1)]));
+  expect((await store.load()).revision).toBe(3);
+  await store.close();
+});
+
+test("damage that is found while running breaks the store", async () => {
+  const path = temporaryPath();
+  const store = openSqliteStore(path);
+  const other = new Database(path);
+  other.exec("DROP TABLE ips");
+  other.close();
+  const state = new Inventory();
+  const batch = commitsOf(state, 1, [networkPut("blue", 100)], [hostPut("a", "192.0.2.1")], [vmPut("web-1", "a", 1)]);
+  await expect(store.commit(batch)).rejects.toThrow(StoreBrokenError);
+  expect((await store.load()).revision).toBe(0);
+  await store.close();
+});
+
+function limitPages(store: unknown, limited: boolean): void {
+  const { db } = store as { db: Database.Database };
+  db.pragma(`max_page_count = ${limited ? db.pragma("page_count", { simple: true }) : 0x3f_ffff}`);
+}

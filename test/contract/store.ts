@@ -1,0 +1,164 @@
+// What every store must do. The embedded one runs it today; a replicated one has to pass it unchanged.
+import { randomUUID } from "node:crypto";
+import { describe, expect, test } from "vitest";
+import { decide, type Mutation } from "../../controller/inventory/decide.ts";
+import { Inventory } from "../../controller/inventory/inventory.ts";
+import type { Commit, LogPosition, Store } from "../../controller/store/store.ts";
+import { parseHost, parseNetwork, parseRevision, parseVm, type Revision } from "../../schema/index.ts";
+
+export interface StoreUnderTest {
+  /** Opens what `close` closed, or a new one the first time. */
+  open(): Promise<Store>;
+}
+
+export const networkPut = (name: string, vni: number): Mutation => ({
+  kind: "network.put",
+  spec: parseNetwork(name, { vni, subnets: ["10.20.1.0/24", "fd00:20::/64"] }),
+});
+export const hostPut = (name: string, vtep: string): Mutation => ({
+  kind: "host.put",
+  spec: parseHost(name, { vtep }, "operator"),
+});
+export const vmPut = (name: string, host: string, n: number): Mutation => ({
+  kind: "vm.put",
+  spec: parseVm(name, {
+    host,
+    interfaces: [
+      { network: "blue", mac: `52:54:00:00:00:0${n}`, ips: [`10.20.1.${n}`, `fd00:20::${n}`], port: `tap${n}` },
+    ],
+  }),
+});
+
+/** Commits as the committer would make them, each list of mutations one revision. */
+export function commitsOf(state: Inventory, from: number, ...lists: readonly (readonly Mutation[])[]): Commit[] {
+  return lists.map((mutations, i) => {
+    const revision = parseRevision(from + i);
+    const { changes } = decide(state, mutations, { revision, newUid: randomUUID });
+    state.apply(changes);
+    return { revision, time: "2026-01-02T03:04:05.678Z", changes };
+  });
+}
+
+const start: LogPosition = { revision: parseRevision(0), index: Number.MAX_SAFE_INTEGER };
+
+async function allEvents(store: Store, upTo: number) {
+  return store.readEvents(start, upTo as Revision, 1_000);
+}
+
+const byName = <T extends { name: string }>(list: readonly T[]) => [...list].sort((a, b) => (a.name < b.name ? -1 : 1));
+
+export function storeContract(name: string, make: () => StoreUnderTest): void {
+  describe(`store: ${name}`, () => {
+    test("a new one is empty, at revision 0", async () => {
+      const store = await make().open();
+      expect(await store.load()).toEqual({ revision: 0, networks: [], hosts: [], vms: [] });
+      expect(await allEvents(store, 10)).toEqual([]);
+      await store.close();
+    });
+
+    test("opened again it holds the state, the log and the epoch that it was closed with", async () => {
+      const place = make();
+      const store = await place.open();
+      const state = new Inventory();
+      const batch = commitsOf(
+        state,
+        1,
+        [networkPut("blue", 100)],
+        [hostPut("a", "192.0.2.1")],
+        [vmPut("web-1", "a", 1)],
+        [hostPut("b", "192.0.2.2")],
+        [{ kind: "vm.patch", name: "web-1", host: "b" }],
+        [{ kind: "host.delete", name: "a" }],
+      );
+      await store.commit(batch.slice(0, 2));
+      await store.commit(batch.slice(2));
+      await store.close();
+
+      const again = await place.open();
+      expect(again.epoch).toBe(store.epoch);
+      const { revision, networks, hosts, vms } = await again.load();
+      expect(revision).toBe(6);
+      expect(networks).toEqual(state.listNetworks());
+      expect(byName(hosts)).toEqual(state.listHosts());
+      expect(vms).toEqual(state.listVms());
+      const events = await allEvents(again, 6);
+      expect(events.map(({ revision, index, change }) => [revision, index, change])).toEqual(
+        batch.flatMap(({ revision, changes }) => changes.map((change, index) => [revision, index, change])),
+      );
+      expect(events.every(({ time, dataVersion }) => time === "2026-01-02T03:04:05.678Z" && dataVersion === 1)).toBe(
+        true,
+      );
+      await again.close();
+    });
+
+    test("two stores have different epochs", async () => {
+      const [one, two] = await Promise.all([make().open(), make().open()]);
+      expect(one.epoch).not.toBe(two.epoch);
+      await Promise.all([one.close(), two.close()]);
+    });
+
+    test("one change set may swap addresses, VTEPs and VNIs, and replace what it deletes", async () => {
+      const place = make();
+      const store = await place.open();
+      const state = new Inventory();
+      const batch = commitsOf(
+        state,
+        1,
+        [networkPut("blue", 100), networkPut("red", 200), hostPut("a", "192.0.2.1"), hostPut("b", "192.0.2.2")],
+        [vmPut("web-1", "a", 1), vmPut("web-2", "b", 2)],
+        [vmPut("web-1", "a", 2), vmPut("web-2", "b", 1), hostPut("a", "192.0.2.2"), hostPut("b", "192.0.2.1")],
+        [
+          { kind: "vm.delete", name: "web-1" },
+          { kind: "vm.delete", name: "web-2" },
+          networkPut("blue", 200),
+          networkPut("red", 100),
+        ],
+      );
+      await store.commit(batch);
+      await store.close();
+      const again = await place.open();
+      const stored = await again.load();
+      expect(byName(stored.networks)).toEqual(state.listNetworks());
+      expect(byName(stored.hosts)).toEqual(state.listHosts());
+      expect(stored.vms).toEqual([]);
+      await again.close();
+    });
+
+    test("a batch of which one commit cannot be stored leaves nothing of itself", async () => {
+      const store = await make().open();
+      const batch = commitsOf(new Inventory(), 1, [networkPut("blue", 100)], [hostPut("a", "192.0.2.1")]);
+      const [first, second] = batch;
+      if (!first || !second) throw new Error("unreachable");
+      await expect(
+        store.commit([first, { ...second, changes: [...second.changes, ...second.changes] }]),
+      ).rejects.toThrow();
+      expect(await store.load()).toEqual({ revision: 0, networks: [], hosts: [], vms: [] });
+      expect(await allEvents(store, 10)).toEqual([]);
+      await store.commit(batch);
+      expect((await store.load()).revision).toBe(2);
+      await store.close();
+    });
+
+    test("events are read in pages by position, up to a revision", async () => {
+      const store = await make().open();
+      const batch = commitsOf(
+        new Inventory(),
+        1,
+        [networkPut("n1", 1), networkPut("n2", 2), networkPut("n3", 3)],
+        [networkPut("n4", 4)],
+        [networkPut("n5", 5)],
+      );
+      await store.commit(batch);
+      const positions: string[] = [];
+      for (let after = start; ; ) {
+        const page = await store.readEvents(after, parseRevision(2), 2);
+        positions.push(page.map(({ revision, index }) => `${revision}.${index}`).join(" "));
+        const last = page.at(-1);
+        if (!last) break;
+        after = last;
+      }
+      expect(positions).toEqual(["1.0 1.1", "1.2 2.0", ""]);
+      await store.close();
+    });
+  });
+}

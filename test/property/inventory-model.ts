@@ -1,0 +1,185 @@
+// Random mutations of a small world, in which names and addresses collide often, and a reference model of the rules:
+// written for being plainly right, not for being fast.
+import fc from "fast-check";
+import { decide, type Mutation } from "../../controller/inventory/decide.ts";
+import { Inventory } from "../../controller/inventory/inventory.ts";
+import { Refusal } from "../../controller/inventory/refusal.ts";
+import {
+  familyOf,
+  isLinkLocal,
+  parseHost,
+  parseNetwork,
+  parseRevision,
+  parseVm,
+  type ResourceChange,
+  type Revision,
+  subnetContains,
+} from "../../schema/index.ts";
+
+const networkName = fc.constantFrom("blue", "red");
+const hostName = fc.constantFrom("a", "b", "c");
+const vmName = fc.constantFrom("v1", "v2", "v3", "v4");
+
+const networkSpec = fc
+  .record({
+    name: networkName,
+    vni: fc.constantFrom(100, 200),
+    subnets: fc.constantFrom<string[]>(["10.0.0.0/29"], ["10.0.0.0/29", "fd00::/64"], ["10.0.0.0/28"]),
+    mtu: fc.constantFrom(1400, 1450),
+  })
+  .map(({ name, ...body }) => parseNetwork(name, body));
+
+const hostSpec = fc
+  .record({
+    name: hostName,
+    vtep: fc.constantFrom("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "2001:db8::1", "2001:db8::2"),
+    origin: fc.constantFrom("operator" as const, "agent" as const),
+  })
+  .map(({ name, vtep, origin }) => parseHost(name, { vtep }, origin));
+
+/** Mostly the VM's own addresses, so that most change sets are accepted; sometimes those of another. */
+const someInterface = (n: number) =>
+  fc.record(
+    {
+      network: networkName,
+      mac: mostly(
+        `52:54:00:00:00:0${n}`,
+        fc.integer({ min: 1, max: 5 }).map((other) => `52:54:00:00:00:0${other}`),
+      ),
+      ips: fc.uniqueArray(
+        mostly(`10.0.0.${n}`, fc.constantFrom("10.0.0.2", "10.0.0.3", "10.0.0.9", `fd00::${n}`, "fe80::1")),
+        {
+          maxLength: 2,
+        },
+      ),
+      port: fc.constantFrom("tap1", "tap2"),
+      router: fc.boolean(),
+    },
+    { requiredKeys: ["network", "mac", "ips"] },
+  );
+
+function mostly<T>(usual: T, other: fc.Arbitrary<T>): fc.Arbitrary<T> {
+  return fc.oneof({ weight: 4, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary: other });
+}
+
+const vmSpec = vmName
+  .chain((name) => {
+    const n = Number(name.slice(1));
+    const interfaces = fc.array(someInterface(n).map(defined), { minLength: 1, maxLength: 2 });
+    return fc.record({ name: fc.constant(name), host: hostName, interfaces });
+  })
+  .map(({ name, ...body }) => parseVm(name, body));
+
+/** `exactOptionalPropertyTypes`: absent, not undefined. */
+function defined<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as T;
+}
+
+const someMutation: fc.Arbitrary<Mutation> = fc.oneof(
+  { weight: 2, arbitrary: networkSpec.map((spec): Mutation => ({ kind: "network.put", spec })) },
+  { weight: 1, arbitrary: networkName.map((name): Mutation => ({ kind: "network.delete", name })) },
+  {
+    weight: 3,
+    arbitrary: hostSpec.map(
+      (spec): Mutation => (spec.origin === "agent" ? { kind: "host.register", spec } : { kind: "host.put", spec }),
+    ),
+  },
+  { weight: 1, arbitrary: hostName.map((name): Mutation => ({ kind: "host.delete", name })) },
+  { weight: 4, arbitrary: vmSpec.map((spec): Mutation => ({ kind: "vm.put", spec })) },
+  { weight: 1, arbitrary: vmSpec.map((spec): Mutation => ({ kind: "vm.create", spec })) },
+  {
+    weight: 2,
+    arbitrary: vmSpec.map(({ name, interfaces }): Mutation => ({ kind: "vm.patch", name, interfaces })),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ name: vmName, host: hostName }).map((move): Mutation => ({ kind: "vm.patch", ...move })),
+  },
+  { weight: 2, arbitrary: vmName.map((name): Mutation => ({ kind: "vm.delete", name })) },
+);
+
+/** The start of most runs: without networks and hosts nearly every mutation is refused. */
+export const furnished: readonly Mutation[] = [
+  { kind: "network.put", spec: parseNetwork("blue", { vni: 100, subnets: ["10.0.0.0/29", "fd00::/64"] }) },
+  { kind: "network.put", spec: parseNetwork("red", { vni: 200, subnets: ["10.0.0.0/29"] }) },
+  { kind: "host.put", spec: parseHost("a", { vtep: "192.0.2.1" }, "operator") },
+  { kind: "host.put", spec: parseHost("b", { vtep: "192.0.2.2" }, "operator") },
+  { kind: "host.put", spec: parseHost("c", { vtep: "192.0.2.3" }, "operator") },
+  ...["a", "b"].map((host, i): Mutation => {
+    const interfaces = [{ network: "blue", mac: `52:54:00:00:00:0${i + 1}`, ips: [`10.0.0.${i + 1}`] }];
+    return { kind: "vm.put", spec: parseVm(`v${i + 1}`, { host, interfaces }) };
+  }),
+];
+
+/** Mostly single mutations, as REST makes them: of several at once more are refused. */
+export const someMutations: fc.Arbitrary<Mutation[]> = fc.oneof(
+  { weight: 3, arbitrary: someMutation.map((mutation) => [mutation]) },
+  { weight: 1, arbitrary: fc.array(someMutation, { minLength: 2, maxLength: 3 }) },
+);
+
+export const someChangeSets = fc.array(someMutations, { size: "max", maxLength: 25 });
+
+/** An inventory that is driven as the committer drives it. */
+export class Driven {
+  readonly state = new Inventory();
+  revision = parseRevision(0);
+
+  /** @returns undefined where it is refused, or changes nothing */
+  apply(mutations: readonly Mutation[]): readonly ResourceChange[] | undefined {
+    const revision = (this.revision + 1) as Revision;
+    try {
+      const { changes } = decide(this.state, mutations, { revision, newUid: () => `uid-${revision}` });
+      if (changes.length === 0) return undefined;
+      this.state.apply(changes);
+      this.revision = revision;
+      return changes;
+    } catch (error) {
+      if (error instanceof Refusal) return undefined;
+      throw error;
+    }
+  }
+}
+
+/** Every breach of the data model's rules, found by looking at everything. */
+export function breaches(state: Inventory): string[] {
+  const found: string[] = [];
+  const [networks, hosts, vms] = [state.listNetworks(), state.listHosts(), state.listVms()];
+  const unique = (what: string, values: readonly (string | number)[]) => {
+    if (new Set(values).size !== values.length) found.push(`${what} twice: ${values.join(", ")}`);
+  };
+  unique(
+    "VNI",
+    networks.map(({ vni }) => vni),
+  );
+  unique(
+    "VTEP",
+    hosts.map(({ vtep, port }) => `${vtep} ${port}`),
+  );
+  for (const vm of vms) {
+    if (!hosts.some(({ name }) => name === vm.host)) found.push(`${vm.name}: no host ${vm.host}`);
+  }
+  const attached = vms.flatMap((vm) => vm.interfaces.map((each) => ({ vm, ...each })));
+  for (const { vm, network } of attached) {
+    if (!networks.some(({ name }) => name === network)) found.push(`${vm.name}: no network ${network}`);
+  }
+  for (const network of networks) {
+    const inside = attached.filter((each) => each.network === network.name);
+    unique(
+      `MAC in ${network.name}`,
+      inside.map(({ mac }) => mac),
+    );
+    unique(
+      `IP in ${network.name}`,
+      inside.flatMap(({ ips }) => ips),
+    );
+    for (const ip of inside.flatMap(({ ips }) => ips)) {
+      const fits = isLinkLocal(ip) || network.subnets.some((subnet) => subnetContains(subnet, ip));
+      if (!fits) found.push(`${ip} is outside ${network.name}`);
+    }
+    const families = inside.flatMap(({ vm }) =>
+      hosts.filter(({ name }) => name === vm.host).map(({ vtep }) => familyOf(vtep)),
+    );
+    if (new Set(families).size > 1) found.push(`${network.name} mixes underlays`);
+  }
+  return found;
+}

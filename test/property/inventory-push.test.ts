@@ -1,0 +1,187 @@
+// The heart of the agent channel, over random interleavings: an agent that applies what it is sent, and nothing else,
+// knows at any time what a fresh question would tell it.
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { fanOut, holdAnswer, type Push } from "../../controller/agents/fan-out.ts";
+import { InterestIndex } from "../../controller/agents/interest.ts";
+import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
+import { agentNetwork, answerFor, findVisibleNetwork, localKeys } from "../../controller/inventory/bindings.ts";
+import type { Mutation } from "../../controller/inventory/decide.ts";
+import { type Answer, type BindingKey, keyText, parseIp, parseMac, parseVni, type Vni } from "../../schema/index.ts";
+import { Driven, furnished, someMutations } from "./inventory-model.ts";
+
+/** Remembers what it was told, drops what is older, and forgets a network that is gone. */
+class ModelAgent {
+  readonly networks = new Map<Vni, { name: string; mtu: number }>();
+  readonly answers = new Map<string, Answer>();
+  /** Keys that it asked for, as far as it still holds them. */
+  readonly asked = new Set<string>();
+
+  constructor(readonly host: string) {}
+
+  declare(world: Driven, interest: InterestIndex): void {
+    const declared = [...this.answers.values()].map(({ key }) => key);
+    interest.forget(this.host);
+    this.answers.clear();
+    this.asked.clear();
+    this.networks.clear();
+    for (const name of world.state.networksOn(this.host).keys()) {
+      const network = world.state.findNetwork(name);
+      if (network) this.networks.set(network.vni, agentNetwork(network));
+    }
+    for (const key of localKeys(world.state, this.host)) {
+      this.take(answerFor(world.state, this.host, key, world.revision));
+    }
+    for (const key of declared) this.ask(world, interest, key);
+  }
+
+  ask(world: Driven, interest: InterestIndex, key: BindingKey): void {
+    const answer = answerFor(world.state, this.host, key, world.revision);
+    if (findVisibleNetwork(world.state, this.host, key.vni)) holdAnswer(interest, this.host, answer, { asked: true });
+    this.take(answer);
+    if (this.answers.has(keyText(key))) this.asked.add(keyText(key));
+  }
+
+  receive(push: Push): void {
+    for (const network of push.networks) this.networks.set(network.vni, network);
+    for (const vni of push.gone) {
+      this.networks.delete(vni);
+      for (const [text, { key }] of this.answers) {
+        if (key.vni !== vni) continue;
+        this.answers.delete(text);
+        this.asked.delete(text);
+      }
+    }
+    for (const answer of push.answers) this.take(answer);
+  }
+
+  private take(answer: Answer): void {
+    const held = this.answers.get(keyText(answer.key));
+    if (held && held.revision > answer.revision) return;
+    // An agent keeps nothing of networks that it has no device for.
+    if (!this.networks.has(answer.key.vni)) return;
+    this.answers.set(keyText(answer.key), answer);
+    const { binding } = answer;
+    if (answer.key.kind === "ip" && binding) {
+      this.take({ key: { kind: "mac", vni: answer.key.vni, mac: binding.mac }, revision: answer.revision, binding });
+    }
+  }
+}
+
+type Step =
+  | { readonly kind: "mutate"; readonly mutations: readonly Mutation[] }
+  | { readonly kind: "ask"; readonly host: string; readonly key: BindingKey }
+  | { readonly kind: "reconnect"; readonly host: string };
+
+const someHost = fc.constantFrom("a", "b", "c");
+const someVni = fc.constantFrom(100, 200).map(parseVni);
+const someKey: fc.Arbitrary<BindingKey> = fc.oneof(
+  fc
+    .record({ vni: someVni, ip: fc.constantFrom("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.9", "fd00::1", "fe80::1") })
+    .map(({ vni, ip }): BindingKey => ({ kind: "ip", vni, ip: parseIp(ip) })),
+  fc
+    .record({ vni: someVni, n: fc.integer({ min: 1, max: 5 }) })
+    .map(({ vni, n }): BindingKey => ({ kind: "mac", vni, mac: parseMac(`52:54:00:00:00:0${n}`) })),
+);
+const someStep: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: someMutations.map((mutations): Step => ({ kind: "mutate", mutations })),
+  },
+  { weight: 5, arbitrary: fc.record({ host: someHost, key: someKey }).map((ask): Step => ({ kind: "ask", ...ask })) },
+  { weight: 1, arbitrary: someHost.map((host): Step => ({ kind: "reconnect", host })) },
+);
+
+const someSteps = fc.array(someStep, { size: "max", maxLength: 40 });
+
+function* run(steps: readonly Step[], maxUnknown?: number) {
+  const world = new Driven();
+  const interest = new InterestIndex(maxUnknown);
+  const agents = new Map(["a", "b", "c"].map((host) => [host, new ModelAgent(host)]));
+  for (const step of [{ kind: "mutate", mutations: furnished } as const, ...steps]) {
+    let pushes = new Map<string, Push>();
+    if (step.kind === "mutate") {
+      const changes = world.apply(step.mutations);
+      if (changes) {
+        const concerned = bindingChanges(world.state, changes);
+        pushes = fanOut(world.state, interest, concerned, world.revision);
+        for (const host of concerned.deletedHosts) agents.set(host, new ModelAgent(host));
+        for (const [host, push] of pushes) agents.get(host)?.receive(push);
+      }
+    } else {
+      const agent = agents.get(step.host);
+      if (step.kind === "ask") agent?.ask(world, interest, step.key);
+      else agent?.declare(world, interest);
+    }
+    yield { world, agents, pushes };
+  }
+}
+
+const withoutRevision = ({ key, binding }: Answer) => ({ key, binding });
+
+function expectInSync(world: Driven, agents: ReadonlyMap<string, ModelAgent>): void {
+  for (const agent of agents.values()) {
+    for (const answer of agent.answers.values()) {
+      const fresh = answerFor(world.state, agent.host, answer.key, world.revision);
+      expect(withoutRevision(answer)).toEqual(withoutRevision(fresh));
+      expect(answer.revision).toBeLessThanOrEqual(fresh.revision);
+    }
+    const visible = [...world.state.networksOn(agent.host).keys()].map((name) => world.state.findNetwork(name));
+    expect([...agent.networks.values()].map(({ name, mtu }) => `${name} ${mtu}`).sort()).toEqual(
+      visible.map((network) => `${network?.name} ${network?.mtu}`).sort(),
+    );
+    for (const key of localKeys(world.state, agent.host)) {
+      expect(agent.answers.get(keyText(key))?.binding?.local).toBe(true);
+    }
+  }
+}
+
+test("an agent that applies what it is sent knows what a fresh question would tell it", () =>
+  fc.assert(
+    fc.property(someSteps, (steps) => {
+      for (const { world, agents } of run(steps)) expectInSync(world, agents);
+    }),
+    { numRuns: 400 },
+  ));
+
+test("who asked is told when an unknown address comes into being, however few of them are remembered", () =>
+  fc.assert(
+    fc.property(someSteps, fc.constantFrom(0, 1, 2), (steps, maxUnknown) => {
+      for (const { world, agents } of run(steps, maxUnknown)) {
+        for (const agent of agents.values()) {
+          for (const [text, answer] of agent.answers) {
+            const fresh = answerFor(world.state, agent.host, answer.key, world.revision);
+            // A tombstone that came unasked may grow stale; nothing asked for and nothing known ever may.
+            if (answer.binding || agent.asked.has(text))
+              expect(withoutRevision(answer)).toEqual(withoutRevision(fresh));
+          }
+        }
+      }
+    }),
+    { numRuns: 200 },
+  ));
+
+test("a host is never told of a network without a VM of its own", () =>
+  fc.assert(
+    fc.property(someSteps, (steps) => {
+      for (const { world, pushes } of run(steps)) {
+        for (const [host, push] of pushes) {
+          for (const { key } of push.answers) expect(findVisibleNetwork(world.state, host, key.vni)).toBeDefined();
+          for (const { name } of push.networks) expect(world.state.networksOn(host).has(name)).toBe(true);
+        }
+      }
+    }),
+    { numRuns: 200 },
+  ));
+
+test("a frame is never empty", () =>
+  fc.assert(
+    fc.property(someSteps, (steps) => {
+      for (const { pushes } of run(steps)) {
+        for (const { networks, gone, answers, self } of pushes.values()) {
+          expect(networks.length + gone.length + answers.length + (self ? 1 : 0)).toBeGreaterThan(0);
+        }
+      }
+    }),
+    { numRuns: 100 },
+  ));

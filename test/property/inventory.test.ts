@@ -1,0 +1,89 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Inventory, invert } from "../../controller/inventory/inventory.ts";
+import type { ResourceChange } from "../../schema/index.ts";
+import { breaches, Driven, furnished, someChangeSets } from "./inventory-model.ts";
+
+const rebuilt = (state: Inventory) =>
+  Inventory.of({ networks: state.listNetworks(), hosts: state.listHosts(), vms: state.listVms() });
+
+/** Insertion order of maps is no part of the state. */
+function normal(value: unknown): unknown {
+  if (value instanceof Map) return [...value].map(([key, each]) => [key, normal(each)]).sort(byText);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, normal(each)]));
+}
+const byText = (a: unknown, b: unknown) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
+
+describe("whatever is asked for, in any order", () => {
+  test("the rules of the data model hold", () =>
+    fc.assert(
+      fc.property(someChangeSets, (sets) => {
+        const driven = new Driven();
+        for (const mutations of [furnished, ...sets]) {
+          driven.apply(mutations);
+          expect(breaches(driven.state)).toEqual([]);
+        }
+      }),
+      { numRuns: 300 },
+    ));
+
+  test("the indexes equal those built from scratch", () =>
+    fc.assert(
+      fc.property(someChangeSets, (sets) => {
+        const driven = new Driven();
+        for (const mutations of [furnished, ...sets]) driven.apply(mutations);
+        expect(normal(driven.state)).toEqual(normal(rebuilt(driven.state)));
+      }),
+      { numRuns: 200 },
+    ));
+
+  test("a change set that is taken back leaves what was", () =>
+    fc.assert(
+      fc.property(someChangeSets, (sets) => {
+        const driven = new Driven();
+        const before: unknown[] = [];
+        const applied: (readonly ResourceChange[])[] = [];
+        for (const mutations of [furnished, ...sets]) {
+          const was = normal(driven.state);
+          const changes = driven.apply(mutations);
+          if (!changes) continue;
+          before.push(was);
+          applied.push(changes);
+        }
+        for (const changes of applied.toReversed()) {
+          driven.state.apply(invert(changes));
+          expect(normal(driven.state)).toEqual(before.pop());
+        }
+      }),
+      { numRuns: 150 },
+    ));
+
+  test("a refusal leaves what was, and the same asked again is refused again or changes nothing", () =>
+    fc.assert(
+      fc.property(someChangeSets, (sets) => {
+        const driven = new Driven();
+        for (const mutations of [furnished, ...sets]) {
+          const was = normal(driven.state);
+          if (driven.apply(mutations)) continue;
+          expect(normal(driven.state)).toEqual(was);
+          expect(driven.apply(mutations)).toBeUndefined();
+        }
+      }),
+      { numRuns: 150 },
+    ));
+
+  test("what changed carries the new revision, and a uid that only its deletion ends", () =>
+    fc.assert(
+      fc.property(someChangeSets, (sets) => {
+        const driven = new Driven();
+        for (const mutations of [furnished, ...sets]) {
+          for (const { before, after } of driven.apply(mutations) ?? []) {
+            if (after) expect(after.revision).toBe(driven.revision);
+            if (before && after) expect(after).not.toEqual(before);
+          }
+        }
+      }),
+      { numRuns: 150 },
+    ));
+});
