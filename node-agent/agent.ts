@@ -9,6 +9,7 @@ import {
   chunk,
   defaultVtepPort,
   keyText,
+  type MacAddress,
   parseRevision,
   protocolVersions,
   type Question,
@@ -23,8 +24,9 @@ import { bridgeName, DeviceError, type LocalVtep, NetworkDevices, vxlanName } fr
 import { MissSocket } from "./kernel/miss-socket.ts";
 import { NetlinkError, RequestSocket } from "./kernel/request-socket.ts";
 import { KernelTables } from "./kernel/tables.ts";
+import { Budget } from "./misses/budget.ts";
 import { missKey } from "./misses/miss.ts";
-import { MissResolver } from "./misses/resolver.ts";
+import { type AskedFor, MissResolver } from "./misses/resolver.ts";
 import { describeTimeline, type Timeline } from "./misses/timeline.ts";
 import { type Entry, entryKey, type Operation, type OperationResult } from "./tables/entry.ts";
 import { HeldAnswers } from "./tables/held.ts";
@@ -72,7 +74,12 @@ export class Agent {
     this.announcer = options.announce ? new Announcer(this.requests, nowMs) : undefined;
     this.resolver = new MissResolver({
       lookUp: (key, now) => this.held.lookUp(key, now),
+      listen: (vnis) => {
+        for (const vni of vnis) this.announcer?.listen(vni);
+      },
+      askerOf: (vni, target) => this.announcer?.askerOf(vni, target),
       ask: (questions) => this.ask(questions),
+      overBudget: (vni, guest) => this.reportScan(vni, guest),
       reassert: (entries) => this.reassert(entries),
       afterReading: setImmediate,
       nowMs,
@@ -130,15 +137,23 @@ export class Agent {
     return [...new Map(keys.map((key) => [keyText(key), key])).values()];
   }
 
-  private ask(keys: readonly BindingKey[]): void {
-    for (const vni of new Set(keys.map((key) => key.vni))) this.announcer?.listen(vni);
-    const questions = keys.map((key): Question => {
-      const asker = key.kind === "ip" ? this.announcer?.askerOf(key.vni, key.ip) : undefined;
-      return asker ? { ...key, asker } : key;
-    });
+  private ask(asked: readonly AskedFor[]): void {
+    const questions = asked.map(({ key, asker }): Question => (asker ? { ...key, asker: asker.ip } : key));
     for (const part of chunk(questions)) this.link.send({ type: "resolve", id: this.nextId++, questions: part });
   }
   private nextId = 1;
+
+  /** Once per guest and minute: the log is no place for a storm. */
+  private reportScan(vni: Vni, guest: MacAddress | undefined): void {
+    if (!this.scans.allows(`${vni} ${guest}`, nowMs())) return;
+    this.scans.spend(`${vni} ${guest}`, nowMs());
+    const network = this.networks.get(vni)?.name;
+    this.log.warn(
+      { network, vni, guest },
+      "scan: more addresses are asked for than the budget allows, the rest is dropped",
+    );
+  }
+  private readonly scans = new Budget({ perSecond: 1 / 60, burst: 1 });
 
   private onWelcome(frame: Frame<"welcome">): void {
     this.epoch = frame.epoch;

@@ -68,9 +68,9 @@ export class Announcer {
     }
   }
 
-  /** Address of the guest that asked last for `target`, where it was heard. */
-  askerOf(vni: Vni, target: IpAddress): IpAddress | undefined {
-    return this.waiting.lastAsker(vni, target)?.ip;
+  /** The guest that asked last for `target`, where it was heard. */
+  askerOf(vni: Vni, target: IpAddress): WaitingGuest | undefined {
+    return this.waiting.lastAsker(vni, target);
   }
 
   /** `known` is in the kernel: whoever waits for it is told, alone where it was heard asking. */

@@ -1,25 +1,60 @@
-// From a miss to a question: what is local, known, absent or in flight already is not asked. No timers and no I/O but
-// through the dependencies; time is injected.
-import { type Answer, type BindingKey, keyText } from "../../schema/index.ts";
+// From misses to questions. What is local, known, absent, in flight already or over budget is not asked. No timers and no
+// I/O but through the dependencies; time is injected.
+import {
+  type Answer,
+  type BindingKey,
+  type IpAddress,
+  keyText,
+  type MacAddress,
+  type Vni,
+} from "../../schema/index.ts";
 import type { Entry } from "../tables/entry.ts";
 import type { Knowledge } from "../tables/held.ts";
+import { Budget } from "./budget.ts";
 import { type Miss, missKey } from "./miss.ts";
 import type { Timeline } from "./timeline.ts";
+import type { WaitingGuest } from "./waiting.ts";
 
-/** For this long an address that the controller does not know is not asked for again; its creation is pushed anyway. */
-export const quietMs = 5_000;
 /** Questions without an answer; beyond, the oldest is given up: its guest asks again. */
 const maxInFlight = 4_096;
+const firstQuietMs = 5_000;
+const longestQuietMs = 60_000;
+
+/**
+ * For so long an address is not asked for again, after the controller has said `times` times in a row that it does not
+ * know it. Its creation is pushed anyway.
+ */
+export function quietMs(times: number): number {
+  return Math.min(longestQuietMs, firstQuietMs * 2 ** (times - 1));
+}
+
+/** Questions that reach the controller, at most: a scan by one guest leaves its network and its host room. */
+export const allowances = {
+  guest: { perSecond: 200, burst: 512 },
+  network: { perSecond: 1_000, burst: 2_048 },
+  host: { perSecond: 2_000, burst: 4_096 },
+} as const;
 
 export interface ResolverDependencies {
   lookUp(key: BindingKey, nowMs: number): Knowledge;
+  /** Reads what the guests of these networks have broadcast, so that `askerOf` knows. */
+  listen(vnis: ReadonlySet<Vni>): void;
+  /** The guest that asked last for an address, where it was heard. */
+  askerOf(vni: Vni, target: IpAddress): WaitingGuest | undefined;
   /** Sends questions now, or keeps still while there is no session: `unanswered` are part of the next one's interest. */
-  ask(keys: readonly BindingKey[]): void;
+  ask(questions: readonly AskedFor[]): void;
   /** Writes entries that are held but that the kernel has lost. */
   reassert(entries: readonly Entry[]): void;
+  /** A question was dropped; `guest` has used up its own budget, otherwise the network's or the host's is empty. */
+  overBudget(vni: Vni, guest: MacAddress | undefined): void;
   /** Runs once all that is already waiting to be read has been read. */
   afterReading(callback: () => void): void;
   nowMs(): number;
+}
+
+export interface AskedFor {
+  readonly key: BindingKey;
+  readonly asker?: WaitingGuest;
 }
 
 export interface MissCounters {
@@ -29,31 +64,37 @@ export interface MissCounters {
   local: number;
   quiet: number;
   reasserted: number;
+  overBudget: number;
 }
 
 export class MissResolver {
-  readonly counters: MissCounters = { missed: 0, asked: 0, joined: 0, local: 0, quiet: 0, reasserted: 0 };
+  readonly counters: MissCounters = {
+    missed: 0,
+    asked: 0,
+    joined: 0,
+    local: 0,
+    quiet: 0,
+    reasserted: 0,
+    overBudget: 0,
+  };
   private readonly inFlight = new Map<string, Timeline>();
-  private readonly waiting: BindingKey[] = [];
-  private readonly lost = new Map<string, readonly Entry[]>();
-  private scheduled = false;
+  /** Read, not yet decided on. */
+  private read = new Map<string, Timeline>();
+  private readonly guests = new Budget(allowances.guest);
+  private readonly networks = new Budget(allowances.network);
+  private readonly host = new Budget(allowances.host);
 
   constructor(private readonly deps: ResolverDependencies) {}
 
   onMiss(miss: Miss): void {
     this.counters.missed++;
-    const key = missKey(miss);
-    const text = keyText(key);
-    if (this.inFlight.has(text)) {
+    const text = keyText(missKey(miss));
+    if (this.inFlight.has(text) || this.read.has(text)) {
       this.counters.joined++;
       return;
     }
-    const nowMs = this.deps.nowMs();
-    const known = this.deps.lookUp(key, nowMs);
-    if (known.kind === "local") this.counters.local++;
-    else if (known.kind === "absent" && known.forMs < quietMs) this.counters.quiet++;
-    else if (known.kind === "remote") this.keepForReassertion(text, known.entries);
-    else this.keepForAsking(text, key, { miss, missedMs: nowMs });
+    if (this.read.size === 0) this.deps.afterReading(() => this.decide());
+    this.read.set(text, { miss, missedMs: this.deps.nowMs() });
   }
 
   /** The timelines that these answers end. */
@@ -73,38 +114,62 @@ export class MissResolver {
     return [...this.inFlight.values()].map(({ miss }) => missKey(miss));
   }
 
-  private keepForReassertion(text: string, entries: readonly Entry[]): void {
-    this.counters.reasserted++;
-    this.lost.set(text, entries);
-    this.schedule();
+  private decide(): void {
+    const { read } = this;
+    this.read = new Map();
+    const nowMs = this.deps.nowMs();
+    this.deps.listen(new Set([...read.values()].map(({ miss }) => miss.vni)));
+    const questions: AskedFor[] = [];
+    const lost: Entry[] = [];
+    for (const [text, timeline] of read) {
+      const key = missKey(timeline.miss);
+      const known = this.deps.lookUp(key, nowMs);
+      if (known.kind === "local") this.counters.local++;
+      else if (known.kind === "absent" && known.forMs < quietMs(known.times)) this.counters.quiet++;
+      else if (known.kind === "remote") {
+        this.counters.reasserted++;
+        lost.push(...known.entries);
+      } else {
+        const asker = key.kind === "ip" ? this.deps.askerOf(key.vni, key.ip) : undefined;
+        if (!this.admit(key, asker, nowMs)) continue;
+        this.remember(text, { ...timeline, askedMs: nowMs });
+        questions.push(asker ? { key, asker } : { key });
+      }
+    }
+    if (lost.length > 0) this.deps.reassert(lost);
+    if (questions.length > 0) this.deps.ask(questions);
   }
 
-  private keepForAsking(text: string, question: BindingKey, timeline: Timeline): void {
+  /** Counted against all three or none: who is over its own budget costs its network and host nothing. */
+  private admit(key: BindingKey, asker: WaitingGuest | undefined, nowMs: number): boolean {
+    const network = String(key.vni);
+    const guest = asker && `${network} ${asker.mac}`;
+    const exhausted = this.exhausted(network, guest, nowMs);
+    if (exhausted !== undefined) {
+      this.counters.overBudget++;
+      this.deps.overBudget(key.vni, exhausted === "guest" ? asker?.mac : undefined);
+      return false;
+    }
+    if (guest !== undefined) this.guests.spend(guest, nowMs);
+    this.networks.spend(network, nowMs);
+    this.host.spend("host", nowMs);
+    return true;
+  }
+
+  private exhausted(
+    network: string,
+    guest: string | undefined,
+    nowMs: number,
+  ): "guest" | "network" | "host" | undefined {
+    if (guest !== undefined && !this.guests.allows(guest, nowMs)) return "guest";
+    if (!this.networks.allows(network, nowMs)) return "network";
+    return this.host.allows("host", nowMs) ? undefined : "host";
+  }
+
+  private remember(text: string, timeline: Timeline): void {
     this.counters.asked++;
     const [oldest] = this.inFlight.keys();
     if (this.inFlight.size >= maxInFlight && oldest !== undefined) this.inFlight.delete(oldest);
     this.inFlight.set(text, timeline);
-    this.waiting.push(question);
-    this.schedule();
-  }
-
-  private schedule(): void {
-    if (this.scheduled) return;
-    this.scheduled = true;
-    this.deps.afterReading(() => this.flush());
-  }
-
-  private flush(): void {
-    this.scheduled = false;
-    const questions = this.waiting.splice(0);
-    const entries = [...this.lost.values()].flat();
-    this.lost.clear();
-    const askedMs = this.deps.nowMs();
-    for (const question of questions) {
-      const timeline = this.inFlight.get(keyText(question));
-      if (timeline) timeline.askedMs = askedMs;
-    }
-    if (entries.length > 0) this.deps.reassert(entries);
-    if (questions.length > 0) this.deps.ask(questions);
   }
 }

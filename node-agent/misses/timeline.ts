@@ -7,8 +7,8 @@ export interface Timeline {
   readonly miss: Miss;
   /** Read from the kernel. */
   readonly missedMs: number;
-  askedMs?: number;
-  answeredMs?: number;
+  readonly askedMs?: number;
+  readonly answeredMs?: number;
 }
 
 export interface TimelineReport {

@@ -42,6 +42,8 @@ interface Absence {
   readonly key: BindingKey;
   readonly revision: Revision;
   readonly sinceMs: number;
+  /** So many times in a row the controller was asked and did not know it. */
+  readonly times: number;
   /** The MAC that an IP had before: guests may still hold it when the IP comes back with another. */
   readonly lastMac?: MacAddress;
 }
@@ -148,8 +150,9 @@ class HeldNetwork {
     if (key.kind === "ip") this.unpointIp(key.ip);
     else this.removeMac(key.mac);
     const text = keyText(key);
+    const times = (this.absent.get(text)?.times ?? 0) + 1;
     this.absent.delete(text);
-    this.absent.set(text, { key, revision, sinceMs: nowMs, ...(lastMac ? { lastMac } : {}) });
+    this.absent.set(text, { key, revision, sinceMs: nowMs, times, ...(lastMac ? { lastMac } : {}) });
     const [oldest] = this.absent.keys();
     if (this.absent.size > maxAbsentPerNetwork && oldest !== undefined) this.absent.delete(oldest);
   }
@@ -217,7 +220,7 @@ export class HeldAnswers {
       };
     }
     const absence = network.absent.get(keyText(key));
-    return absence ? { kind: "absent", forMs: nowMs - absence.sinceMs } : { kind: "nothing" };
+    return absence ? { kind: "absent", forMs: nowMs - absence.sinceMs, times: absence.times } : { kind: "nothing" };
   }
 
   /** What this host's interest is: every key held, known, local or absent. */
@@ -243,5 +246,5 @@ export type Knowledge =
   /** The VM runs on this host: the bridge delivers, and the tunnel must never answer for it. */
   | { readonly kind: "local" }
   | { readonly kind: "remote"; readonly entries: readonly Entry[] }
-  /** The controller said that nothing is registered there, so long ago. */
-  | { readonly kind: "absent"; readonly forMs: number };
+  /** The controller said that nothing is registered there, so long ago and so many times in a row. */
+  | { readonly kind: "absent"; readonly forMs: number; readonly times: number };

@@ -1,13 +1,14 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Miss } from "../../node-agent/misses/miss.ts";
-import { MissResolver, quietMs } from "../../node-agent/misses/resolver.ts";
+import { allowances, MissResolver } from "../../node-agent/misses/resolver.ts";
+import type { WaitingGuest } from "../../node-agent/misses/waiting.ts";
 import type { Entry } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
-import type { Answer, BindingKey } from "../../schema/index.ts";
+import type { Answer, BindingKey, MacAddress } from "../../schema/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 
 const network = vni(100);
-const miss: Miss = { kind: "l3miss", vni: network, ip: ip("10.20.1.1") };
+const miss = { kind: "l3miss", vni: network, ip: ip("10.20.1.1") } as const satisfies Miss;
 const key = { kind: "ip", vni: network, ip: ip("10.20.1.1") } as const;
 const found: Answer = {
   key,
@@ -21,6 +22,8 @@ describe("the resolver", () => {
   let resolver: MissResolver;
   let asked: BindingKey[][];
   let reasserted: Entry[][];
+  let askers: Map<string, WaitingGuest>;
+  let exceeded: (MacAddress | undefined)[];
   let readingDone: () => void;
   let nowMs: number;
 
@@ -28,6 +31,8 @@ describe("the resolver", () => {
     held = new HeldAnswers();
     asked = [];
     reasserted = [];
+    askers = new Map();
+    exceeded = [];
     nowMs = 1_000;
     let later: (() => void)[] = [];
     readingDone = () => {
@@ -37,7 +42,10 @@ describe("the resolver", () => {
     };
     resolver = new MissResolver({
       lookUp: (each, now) => held.lookUp(each, now),
-      ask: (questions) => void asked.push([...questions]),
+      listen: () => {},
+      askerOf: (_, target) => askers.get(target),
+      ask: (questions) => void asked.push(questions.map((each) => each.key)),
+      overBudget: (_, guest) => void exceeded.push(guest),
       reassert: (entries) => void reasserted.push([...entries]),
       afterReading: (callback) => void later.push(callback),
       nowMs: () => nowMs,
@@ -75,18 +83,19 @@ describe("the resolver", () => {
     expect(reasserted.flat().map((entry) => entry.kind)).toEqual(["tunnel", "bridge", "neighbour"]);
   });
 
-  test("an address that the controller does not know is quiet for a while, then asked again", () => {
-    resolver.onMiss(miss);
-    readingDone();
-    answer(unknown);
-    nowMs += quietMs - 1;
-    resolver.onMiss(miss);
-    readingDone();
-    expect(asked).toHaveLength(1);
-    nowMs += 1;
-    resolver.onMiss(miss);
-    readingDone();
-    expect(asked).toHaveLength(2);
+  test("an address that the controller does not know is quiet for longer and longer, up to a minute", () => {
+    for (const quiet of [5_000, 10_000, 20_000, 40_000, 60_000, 60_000]) {
+      const before = asked.length;
+      resolver.onMiss(miss);
+      readingDone();
+      expect(asked).toHaveLength(before + 1);
+      answer(unknown);
+      nowMs += quiet - 1;
+      resolver.onMiss(miss);
+      readingDone();
+      expect(asked).toHaveLength(before + 1);
+      nowMs += 1;
+    }
   });
 
   test("an address that comes into being is known at once", () => {
@@ -122,10 +131,49 @@ describe("the resolver", () => {
     expect(resolver.onAnswers([found])).toEqual([{ miss, missedMs: 1_000, askedMs: 1_001, answeredMs: 1_003 }]);
   });
 
-  test("questions in flight are bounded: a scan cannot fill the memory", () => {
-    for (let i = 0; i < 70_000; i++) {
-      resolver.onMiss({ ...miss, ip: ip(`10.${20 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`) });
+  const target = (i: number) => ip(`10.${20 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}`);
+  const scanner = { mac: mac("52:54:00:00:00:aa"), ip: ip("10.20.9.9") };
+
+  function scan(count: number, by: WaitingGuest | undefined): void {
+    for (let i = 1; i <= count; i++) {
+      if (by) askers.set(target(i), by);
+      resolver.onMiss({ ...miss, ip: target(i) });
+      if (i % 32 === 0) readingDone();
     }
-    expect(resolver.unanswered().length).toBe(4_096);
+    readingDone();
+  }
+
+  test("a guest that scans uses up its own budget, and another guest's question goes out", () => {
+    scan(10_000, scanner);
+    expect(asked.flat()).toHaveLength(allowances.guest.burst);
+    expect(new Set(exceeded)).toEqual(new Set([scanner.mac]));
+    askers.set("10.99.0.1", { mac: mac("52:54:00:00:00:bb"), ip: ip("10.20.9.8") });
+    resolver.onMiss({ ...miss, ip: ip("10.99.0.1") });
+    readingDone();
+    expect(asked.at(-1)).toEqual([{ kind: "ip", vni: 100, ip: "10.99.0.1" }]);
+  });
+
+  test("a scan by nobody that was heard is held to the network's budget, and another network is free", () => {
+    scan(70_000, undefined);
+    expect(asked.flat()).toHaveLength(allowances.network.burst);
+    resolver.onMiss({ ...miss, vni: vni(200) });
+    readingDone();
+    expect(asked.at(-1)).toEqual([{ ...key, vni: 200 }]);
+  });
+
+  test("questions in flight are bounded, whatever guests do", () => {
+    for (let second = 0; second < 60; second++) {
+      scan(2_000, undefined);
+      nowMs += 1_000;
+    }
+    expect(resolver.unanswered().length).toBeLessThanOrEqual(4_096);
+  });
+
+  test("a budget comes back with time", () => {
+    scan(1_000, scanner);
+    expect(asked.flat()).toHaveLength(allowances.guest.burst);
+    nowMs += 1_000;
+    scan(2_000, scanner);
+    expect(asked.flat()).toHaveLength(allowances.guest.burst + allowances.guest.perSecond);
   });
 });

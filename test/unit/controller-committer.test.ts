@@ -1,0 +1,194 @@
+import { expect, test } from "vitest";
+import { Committer, CommitterStoppedError } from "../../controller/committer.ts";
+import type { Mutation } from "../../controller/inventory/decide.ts";
+import { Refusal } from "../../controller/inventory/refusal.ts";
+import { type Commit, type Store, StoreBrokenError, StoreFullError } from "../../controller/store/store.ts";
+import { parseHost, parseNetwork, parseRevision, type Revision } from "../../schema/index.ts";
+
+/** A store whose commits wait until they are let through, or fail. */
+class GatedStore implements Store {
+  readonly epoch = "test";
+  readonly batches: (readonly Commit[])[] = [];
+  private readonly gates: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
+
+  async load() {
+    return { revision: parseRevision(0), networks: [], hosts: [], vms: [] };
+  }
+
+  commit(batch: readonly Commit[]): Promise<void> {
+    this.batches.push(batch);
+    return new Promise((resolve, reject) => this.gates.push({ resolve, reject }));
+  }
+
+  async readEvents() {
+    return [];
+  }
+
+  async close() {}
+
+  async arrived(batches: number): Promise<void> {
+    while (this.batches.length < batches) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  let(outcome: "through" | Error): void {
+    const gate = this.gates.shift();
+    if (outcome === "through") gate?.resolve();
+    else gate?.reject(outcome);
+  }
+}
+
+async function setUp() {
+  const store = new GatedStore();
+  const fatal: unknown[] = [];
+  const committer = await Committer.open({
+    store,
+    now: () => new Date(0),
+    onFatal: (error) => fatal.push(error),
+    onCommitted: () => {},
+  });
+  const published: Revision[] = [];
+  committer.subscribe(({ revision }) => published.push(revision));
+  return { store, fatal, committer, published };
+}
+
+const network = (name: string, vni: number): Mutation => ({
+  kind: "network.put",
+  spec: parseNetwork(name, { vni, subnets: ["10.0.0.0/24"] }),
+});
+const host = (name: string, vtep: string): Mutation => ({
+  kind: "host.put",
+  spec: parseHost(name, { vtep }, "operator"),
+});
+
+test("what is queued together is one batch, each mutation with its own revision, in order", async () => {
+  const { store, committer, published } = await setUp();
+  const all = [
+    committer.mutate(network("n1", 1)),
+    committer.mutate(network("n2", 2)),
+    committer.mutate(network("n3", 3)),
+  ];
+  await store.arrived(1);
+  expect(store.batches[0]?.map(({ revision }) => revision)).toEqual([1, 2, 3]);
+  store.let("through");
+  await Promise.all(all);
+  expect(published).toEqual([1, 2, 3]);
+});
+
+test("one list of mutations is one revision with many changes", async () => {
+  const { store, committer } = await setUp();
+  const both = committer.mutate(network("n1", 1), host("a", "192.0.2.1"));
+  await store.arrived(1);
+  expect(store.batches[0]?.map(({ revision, changes }) => [revision, changes.length])).toEqual([[1, 2]]);
+  store.let("through");
+  expect((await both).touched).toHaveLength(2);
+});
+
+test("readers see nothing, and nobody is acknowledged, before the batch is durable", async () => {
+  const { store, committer, published } = await setUp();
+  let acknowledged = false;
+  const put = committer.mutate(network("n1", 1)).then(() => {
+    acknowledged = true;
+  });
+  await store.arrived(1);
+  expect([committer.revision, committer.current.findNetwork("n1"), published, acknowledged]).toEqual([
+    0,
+    undefined,
+    [],
+    false,
+  ]);
+  store.let("through");
+  await put;
+  expect(committer.current.findNetwork("n1")?.vni).toBe(1);
+  expect(committer.revision).toBe(1);
+});
+
+test("only one batch is in flight; what arrives meanwhile is decided after it", async () => {
+  const { store, committer } = await setUp();
+  const first = committer.mutate(network("n1", 1));
+  await store.arrived(1);
+  const second = committer.mutate(network("n2", 1));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(store.batches).toHaveLength(1);
+  store.let("through");
+  await first;
+  await expect(second).rejects.toThrow('VNI 1 belongs to network "n1"');
+  expect(store.batches).toHaveLength(1);
+});
+
+test("a refused mutation does not fail its neighbours, and uses up no revision", async () => {
+  const { store, committer } = await setUp();
+  const all = [
+    committer.mutate(network("n1", 1)),
+    committer.mutate(network("n2", 1)),
+    committer.mutate(network("n3", 3)),
+  ];
+  const settled = Promise.allSettled(all);
+  await store.arrived(1);
+  store.let("through");
+  expect((await settled).map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+  await expect(all[1]).rejects.toThrow(Refusal);
+  expect(committer.revision).toBe(2);
+});
+
+test("what stands as asked makes no commit", async () => {
+  const { store, committer } = await setUp();
+  const first = committer.mutate(network("n1", 1));
+  await store.arrived(1);
+  store.let("through");
+  await first;
+  const { touched } = await committer.mutate(network("n1", 1));
+  expect(touched[0]?.after).toMatchObject({ name: "n1", revision: 1 });
+  expect(store.batches).toHaveLength(1);
+});
+
+test("a full disk fails the batch, and the same is possible again afterwards", async () => {
+  const { store, committer, fatal, published } = await setUp();
+  const failing = [committer.mutate(network("n1", 1)), committer.mutate(host("a", "192.0.2.1"))];
+  const settled = Promise.allSettled(failing);
+  await store.arrived(1);
+  store.let(new StoreFullError("full"));
+  expect((await settled).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+  expect([committer.revision, published, fatal]).toEqual([0, [], []]);
+  const again = committer.mutate(network("other", 1));
+  await store.arrived(2);
+  store.let("through");
+  await again;
+  expect(committer.current.listNetworks().map(({ name }) => name)).toEqual(["other"]);
+  expect(published).toEqual([1]);
+});
+
+test("a broken store stops everything: nothing is shown, nothing more is accepted", async () => {
+  const { store, committer, fatal } = await setUp();
+  const first = committer.mutate(network("n1", 1));
+  const refused = expect(first).rejects.toThrow(StoreBrokenError);
+  await store.arrived(1);
+  const queued = expect(committer.mutate(network("n2", 2))).rejects.toThrow(CommitterStoppedError);
+  store.let(new StoreBrokenError("I/O error"));
+  await Promise.all([refused, queued]);
+  expect(fatal).toHaveLength(1);
+  expect(committer.current.listNetworks()).toEqual([]);
+  await expect(committer.mutate(network("n3", 3))).rejects.toThrow(CommitterStoppedError);
+});
+
+test("a listener that throws stops the process rather than leave hosts untold", async () => {
+  const { store, committer, fatal } = await setUp();
+  committer.subscribe(() => {
+    throw new Error("bug");
+  });
+  const put = committer.mutate(network("n1", 1));
+  await store.arrived(1);
+  store.let("through");
+  await put;
+  expect(fatal).toEqual([new Error("bug")]);
+});
+
+test("stopping lets what was accepted finish", async () => {
+  const { store, committer } = await setUp();
+  const accepted = committer.mutate(network("n1", 1));
+  const stopped = committer.stop("stopping");
+  await expect(committer.mutate(network("n2", 2))).rejects.toThrow("stopping");
+  await store.arrived(1);
+  store.let("through");
+  await Promise.all([accepted, stopped]);
+  expect(committer.revision).toBe(1);
+});

@@ -1,0 +1,67 @@
+import { Command } from "commander";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { addControllerCommand, formatListen, isLoopback, parseListen } from "../../controller/config.ts";
+import { runController } from "../../controller/main.ts";
+
+describe("--listen", () => {
+  test.each([
+    ["127.0.0.1:4788", "127.0.0.1", 4788],
+    ["[::1]:4788", "::1", 4788],
+    ["0.0.0.0:0", "0.0.0.0", 0],
+    ["localhost:65535", "localhost", 65_535],
+  ])("takes %s", (text, host, port) => {
+    expect(parseListen(text)).toEqual({ host, port });
+    expect(formatListen({ host, port })).toBe(text);
+  });
+
+  test.each(["4788", "127.0.0.1", "::1:4788", "[127.0.0.1]:1", "127.0.0.1:65536", "127.0.0.1:", ":4788", "a b:1x"])(
+    "refuses %s",
+    (text) => expect(() => parseListen(text)).toThrow(/address:port|beyond 65535/),
+  );
+
+  test("knows what only this machine reaches", () => {
+    expect(["127.0.0.1", "127.9.9.9", "::1", "localhost"].every(isLoopback)).toBe(true);
+    expect(["0.0.0.0", "::", "192.0.2.1", "127.example.org", "2001:db8::1"].some(isLoopback)).toBe(false);
+  });
+});
+
+describe("nearmiss controller", () => {
+  afterEach(() => {
+    process.exitCode = 0;
+    vi.restoreAllMocks();
+  });
+
+  test("its help names every option with its default", () => {
+    const program = new Command("nearmiss");
+    addControllerCommand(program);
+    const help = program.commands[0]?.helpInformation() ?? "";
+    for (const part of ["--listen", "127.0.0.1:4788", "--db", "nearmiss.db", "--insecure", "--log-level", "info"]) {
+      expect(help).toContain(part);
+    }
+  });
+
+  test("beyond loopback without --insecure is refused in one line", async () => {
+    const written: string[] = [];
+    vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+      written.push(String(text));
+      return true;
+    });
+    const listen = { host: "0.0.0.0", port: 4788 };
+    await runController({ listen, db: "/nonexistent/x.db", insecure: false, logLevel: "silent" });
+    expect(process.exitCode).toBe(1);
+    expect(written).toHaveLength(1);
+    expect(written[0]).toMatch(/^nearmiss controller: --listen 0\.0\.0\.0:4788 is reachable .* --insecure .*\n$/);
+  });
+
+  test("a database that cannot be opened is told in one line", async () => {
+    const written: string[] = [];
+    vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+      written.push(String(text));
+      return true;
+    });
+    const listen = { host: "127.0.0.1", port: 0 };
+    await runController({ listen, db: "/nonexistent/x.db", insecure: false, logLevel: "silent" });
+    expect(process.exitCode).toBe(1);
+    expect(written.join("")).toMatch(/^nearmiss controller: .*\/nonexistent\/x\.db.*\n$/);
+  });
+});
