@@ -13,10 +13,9 @@ const Fault = Type.Object(
 
 export const Problem = Type.Object(
   {
-    type: Type.Union(
-      (Object.keys(problemTypes) as ProblemType[]).map((type) => Type.Literal(problemUri(type))),
-      { description: "What kind of problem it is: stable, for programs" },
-    ),
+    type: Type.Enum((Object.keys(problemTypes) as ProblemType[]).map(problemUri), {
+      description: "What kind of problem it is: stable, for programs",
+    }),
     title: Type.String({ description: "The kind in words: the same for every problem of its type" }),
     status: Type.Integer({ description: "The HTTP status" }),
     detail: Type.String({ description: "What is wrong with this request, and what to do about it" }),

@@ -1,5 +1,15 @@
 import { type Static, Type } from "typebox";
-import { Name, parseVm, parseVmPatch, type Vm, VmInput, VmPatch, VmPutInput, VmView } from "../../schema/index.ts";
+import {
+  Name,
+  type ProblemType,
+  parseVm,
+  parseVmPatch,
+  type Vm,
+  VmInput,
+  VmPatch,
+  VmPutInput,
+  VmView,
+} from "../../schema/index.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import { type Committer, written } from "../committer.ts";
 import type { Mutation } from "../inventory/decide.ts";
@@ -22,14 +32,14 @@ const waitQuery = Type.Object(
 );
 type WaitQuery = Static<typeof waitQuery>;
 
-const vmProblems = problems(
+const vmProblems = [
   "address-taken",
   "mixed-underlay",
   "unknown-reference",
   "outside-subnets",
   ...bodyProblems,
   ...writeProblems,
-);
+] as const satisfies ProblemType[];
 
 export function vmRoutes(app: App, { committer, agents }: { committer: Committer; agents: AgentChannel }): void {
   const view = (vm: Vm): Static<typeof VmView> => ({
@@ -81,7 +91,7 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
         summary: "Register a VM",
         querystring: waitQuery,
         body: VmInput,
-        response: { 201: described("Created", VmView), ...problems("name-taken"), ...vmProblems },
+        response: { 201: described("Created", VmView), ...problems("name-taken", ...vmProblems) },
       },
     },
     async ({ body, query }, reply) => {
@@ -100,7 +110,11 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
         params,
         querystring: waitQuery,
         body: VmPutInput,
-        response: { 200: described("The VM as it stands", VmView), 201: described("Created", VmView), ...vmProblems },
+        response: {
+          200: described("The VM as it stands", VmView),
+          201: described("Created", VmView),
+          ...problems(...vmProblems),
+        },
       },
     },
     async ({ params: { name }, body, query }, reply) => {
@@ -120,7 +134,7 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
         params,
         querystring: waitQuery,
         body: VmPatch,
-        response: { 200: described("The VM as it stands", VmView), ...problems("not-found"), ...vmProblems },
+        response: { 200: described("The VM as it stands", VmView), ...problems("not-found", ...vmProblems) },
       },
     },
     async ({ params: { name }, body, query }) => {

@@ -1,0 +1,66 @@
+// What REST answers when the store cannot write, and what it must not have done.
+import { expect, test } from "vitest";
+import { type Store, StoreBrokenError, StoreFullError, StoreUnavailableError } from "../../controller/store/store.ts";
+import { call, populate, problemType, startController } from "./harness.ts";
+
+/** A store that fails its commits with `failure` while there is one. */
+function faulty(store: Store, state: { failure: Error | undefined }): Store {
+  return {
+    epoch: store.epoch,
+    load: () => store.load(),
+    commit: async (batch) => {
+      if (state.failure) throw state.failure;
+      await store.commit(batch);
+    },
+    readEvents: (...args) => store.readEvents(...args),
+    close: () => store.close(),
+  };
+}
+
+test.each([
+  ["a full disk is 507", new StoreFullError("full"), 507, "storage-full"],
+  ["a locked database is 503", new StoreUnavailableError("locked"), 503, "unavailable"],
+])("%s: nothing changes, and the next attempt may succeed", async (_name, failure, status, type) => {
+  const state: { failure: Error | undefined } = { failure: undefined };
+  const controller = await startController({ wrap: (store) => faulty(store, state) });
+  await populate(controller);
+  const events = controller.events("?since=7");
+  await events.opened;
+  state.failure = failure;
+  const refused = await controller.request("PATCH", "/v1/vms/web-1", { host: "c" });
+  expect([refused.status, problemType(refused.body)]).toEqual([status, type]);
+  expect(await call(controller, 200, "GET", "/v1/vms/web-1")).toMatchObject({ host: "a" });
+  state.failure = undefined;
+  expect(await call(controller, 200, "PATCH", "/v1/vms/web-1", { host: "c" })).toMatchObject({
+    host: "c",
+    revision: 8,
+  });
+  await events.untilAll((received) => received.length > 0);
+  expect(events.received.map(({ revision }) => revision)).toEqual([8]);
+  expect(controller.fatal).toEqual([]);
+});
+
+test("a broken store is 500 for who asked, and the end of the process", async () => {
+  const state: { failure: Error | undefined } = { failure: undefined };
+  const controller = await startController({ wrap: (store) => faulty(store, state) });
+  await populate(controller);
+  state.failure = new StoreBrokenError("/db: disk I/O error (SQLITE_IOERR_FSYNC)");
+  const failed = await controller.request("PATCH", "/v1/vms/web-1", { host: "c" });
+  expect([failed.status, problemType(failed.body)]).toEqual([500, "internal"]);
+  expect(JSON.stringify(failed.body)).not.toContain("SQLITE");
+  expect(controller.fatal).toEqual([state.failure]);
+  await call(controller, 503, "GET", "/readyz");
+  await call(controller, 503, "PATCH", "/v1/vms/web-1", { host: "b" });
+  expect(await call(controller, 200, "GET", "/v1/vms/web-1")).toMatchObject({ host: "a" });
+});
+
+test("what was acknowledged is there when the controller starts again", async () => {
+  const first = await startController();
+  await populate(first);
+  const before = await Promise.all(["networks", "hosts", "vms"].map((kind) => call(first, 200, "GET", `/v1/${kind}`)));
+  await first.stop();
+  const second = await startController({ db: first.db });
+  const after = await Promise.all(["networks", "hosts", "vms"].map((kind) => call(second, 200, "GET", `/v1/${kind}`)));
+  expect(after).toEqual(before);
+  expect(await call(second, 200, "GET", "/readyz")).toEqual({ ready: true, revision: 7 });
+});

@@ -1,0 +1,140 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  type AgentFrame,
+  type ControllerFrame,
+  chunk,
+  FrameError,
+  maxFrameBytes,
+  parseAgentFrame,
+  parseControllerFrame,
+  parseIp,
+  parseMac,
+  parseRevision,
+  parseVni,
+  parseVtep,
+} from "../../schema/index.ts";
+
+const vni = parseVni(100);
+const ip = parseIp("10.20.1.1");
+const mac = parseMac("52:54:00:00:00:01");
+const vtep = parseVtep("192.0.2.1");
+const asOf = parseRevision(7);
+const answers = [
+  { key: { kind: "ip", vni, ip }, revision: asOf, binding: { mac, host: "a", vtep, vtepPort: 4789, router: true } },
+  { key: { kind: "mac", vni, mac }, revision: asOf, binding: null },
+] as const;
+
+const agentFrames: AgentFrame[] = [
+  { type: "hello", protocol: { min: 1, max: 2 }, version: "0.1.0", host: "a", vtep, vtepPort: 4789, epoch: "e", asOf },
+  { type: "hello", protocol: { min: 1, max: 1 }, version: "0.1.0", host: "a", vtepPort: 4789 },
+  {
+    type: "interest",
+    keys: [
+      { kind: "ip", vni, ip },
+      { kind: "mac", vni, mac },
+    ],
+    end: false,
+  },
+  {
+    type: "resolve",
+    id: 1,
+    questions: [
+      { kind: "ip", vni, ip, asker: parseIp("10.20.1.2") },
+      { kind: "mac", vni, mac },
+    ],
+  },
+  { type: "release", keys: [{ kind: "mac", vni, mac }] },
+  { type: "applied", revision: asOf, problems: ["x"] },
+];
+const network = { name: "blue", vni, mtu: 1450, revision: asOf };
+const controllerFrames: ControllerFrame[] = [
+  { type: "welcome", protocol: 1, epoch: "e", asOf, host: "a", vtep, vtepPort: 4789 },
+  { type: "snapshot", asOf, networks: [network], answers, end: true },
+  { type: "answers", id: 1, asOf, answers },
+  { type: "changes", asOf, networks: [network], gone: [vni], answers, self: { vtep, vtepPort: 8472 }, end: false },
+  { type: "heartbeat", asOf },
+];
+
+describe("every frame", () => {
+  test.each(agentFrames)("of an agent comes through as it was: $type", (frame) => {
+    expect(parseAgentFrame(JSON.stringify(frame))).toEqual(frame);
+  });
+  test.each(controllerFrames)("of the controller comes through as it was: $type", (frame) => {
+    expect(parseControllerFrame(JSON.stringify(frame))).toEqual(frame);
+  });
+  test.each([...agentFrames, ...controllerFrames])(
+    "with fields of a newer version loses only those: $type",
+    (frame) => {
+      const text = JSON.stringify({ ...frame, future: { x: 1 } });
+      expect(parseAgentFrame(text) ?? parseControllerFrame(text)).toEqual(frame);
+    },
+  );
+});
+
+test("a frame type of a newer version is passed over", () => {
+  expect(parseAgentFrame('{"type":"future"}')).toBeUndefined();
+  expect(parseControllerFrame('{"type":"toString"}')).toBeUndefined();
+});
+
+test("addresses are brought to their canonical text", () => {
+  const frame = { type: "interest", keys: [{ kind: "ip", vni: 100, ip: "FD00:0::1" }], end: true };
+  expect(parseAgentFrame(JSON.stringify(frame))).toMatchObject({ keys: [{ ip: "fd00::1" }] });
+});
+
+test.each([
+  "",
+  "null",
+  "[]",
+  '{"type":1}',
+  '{"type":"heartbeat","asOf":1,"__proto__":{"x":1}}',
+  '{"type":"interest","keys":[{"kind":"ip","vni":0,"ip":"10.0.0.1"}],"end":true}',
+  '{"type":"interest","keys":[{"kind":"ip","vni":1,"ip":"224.0.0.1"}],"end":true}',
+  '{"type":"interest","keys":[{"kind":"mac","vni":1,"ip":"10.0.0.1"}],"end":true}',
+  '{"type":"applied","revision":-1,"problems":[]}',
+  '{"type":"hello"}',
+])("%s is no frame", (text) => expect(() => parseAgentFrame(text)).toThrow(FrameError));
+
+test("whatever arrives is a frame, is passed over, or is a FrameError", () => {
+  const mutated = fc
+    .tuple(
+      fc.constantFrom(...agentFrames, ...controllerFrames),
+      fc.nat(),
+      fc.string({ maxLength: 3 }),
+      fc.nat({ max: 4 }),
+    )
+    .map(([frame, at, insert, remove]) => {
+      const text = JSON.stringify(frame);
+      const i = at % text.length;
+      return text.slice(0, i) + insert + text.slice(i + remove);
+    });
+  fc.assert(
+    fc.property(fc.oneof(mutated, fc.json(), fc.string()), (text) => {
+      for (const parse of [parseAgentFrame, parseControllerFrame]) {
+        try {
+          parse(text);
+        } catch (error) {
+          expect(error).toBeInstanceOf(FrameError);
+        }
+      }
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test("chunks keep order and content, stay within the limit, and exist for an empty set", () => {
+  expect(chunk([])).toEqual([[]]);
+  fc.assert(
+    fc.property(
+      fc.array(fc.string({ maxLength: 200 }), { maxLength: 200 }),
+      fc.integer({ min: 300, max: 2_000 }),
+      (items, max) => {
+        const chunks = chunk(items, max);
+        expect(chunks.flat()).toEqual(items);
+        for (const each of chunks)
+          if (each.length > 1) expect(Buffer.byteLength(JSON.stringify(each))).toBeLessThanOrEqual(max + 1);
+      },
+    ),
+  );
+  expect(maxFrameBytes).toBe(65_536);
+});
