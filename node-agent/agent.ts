@@ -2,7 +2,6 @@
 // session begins. Decisions are `misses/` and `tables/`; this file connects them to the kernel and the controller.
 import type { Logger } from "pino";
 import {
-  type AgentNetwork,
   type Answer,
   addressOf,
   type BindingKey,
@@ -20,17 +19,17 @@ import {
 } from "../schema/index.ts";
 import { Announcer } from "./announcer.ts";
 import { ControllerLink, type Frame } from "./controller-link/link.ts";
-import { bridgeName, DeviceError, type LocalVtep, NetworkDevices, vxlanName } from "./kernel/devices.ts";
+import { NetworkDevices } from "./kernel/devices.ts";
 import { MissSocket } from "./kernel/miss-socket.ts";
-import { NetlinkError, RequestSocket } from "./kernel/request-socket.ts";
+import { RequestSocket } from "./kernel/request-socket.ts";
 import { KernelTables } from "./kernel/tables.ts";
 import { Budget } from "./misses/budget.ts";
 import { missKey } from "./misses/miss.ts";
 import { type AskedFor, MissResolver } from "./misses/resolver.ts";
 import { describeTimeline, type Timeline } from "./misses/timeline.ts";
-import { type Entry, entryKey, type Operation, type OperationResult } from "./tables/entry.ts";
+import { HostNetworks } from "./networks.ts";
+import type { Entry } from "./tables/entry.ts";
 import { HeldAnswers } from "./tables/held.ts";
-import { byKey, plan } from "./tables/plan.ts";
 
 export interface AgentOptions {
   readonly controller: URL;
@@ -48,30 +47,26 @@ export class Agent {
   private readonly devices = new NetworkDevices(this.requests);
   private readonly tables = new KernelTables(this.requests, this.devices.deviceOf);
   private readonly held = new HeldAnswers();
+  private readonly networks: HostNetworks;
   private readonly resolver: MissResolver;
   private readonly link: ControllerLink;
   private readonly announcer: Announcer | undefined;
   private misses: MissSocket | undefined;
 
-  private local: LocalVtep | undefined;
   private epoch: string | undefined;
   private asOf: Revision | undefined;
-  /** Networks with a VM on this host, as the controller last said. */
-  private readonly networks = new Map<Vni, AgentNetwork>();
   /** Keys of entries that an earlier run left in the kernel: to be asked for with the first session. */
   private inherited: readonly BindingKey[] = [];
-  /** What an operator should mend, by network. */
-  private readonly problems = new Map<Vni, readonly string[]>();
-  /** Networks whose kernel state is not known to be right: brought in line at the next heartbeat. */
-  private readonly unsettled = new Set<Vni>();
-  /** Work on devices runs one after the other; entries of standing devices need not wait for it. */
-  private deviceWork: Promise<void> = Promise.resolve();
+  private readonly scans = new Budget({ perSecond: 1 / 60, burst: 1 });
+  private nextId = 1;
 
   constructor(
     private readonly options: AgentOptions,
     private readonly log: Logger,
   ) {
     this.announcer = options.announce ? new Announcer(this.requests, nowMs) : undefined;
+    const { devices, tables, held, announcer } = this;
+    this.networks = new HostNetworks({ devices, tables, held, announcer, log });
     this.resolver = new MissResolver({
       lookUp: (key, now) => this.held.lookUp(key, now),
       listen: (vnis) => {
@@ -127,7 +122,7 @@ export class Agent {
     this.link.stop();
     this.misses?.close();
     this.announcer?.close();
-    await this.deviceWork;
+    await this.networks.idle;
     this.requests.close();
     this.log.info({ misses: this.resolver.counters }, "stopped; devices and entries stay in place");
   }
@@ -141,23 +136,20 @@ export class Agent {
     const questions = asked.map(({ key, asker }): Question => (asker ? { ...key, asker: asker.ip } : key));
     for (const part of chunk(questions)) this.link.send({ type: "resolve", id: this.nextId++, questions: part });
   }
-  private nextId = 1;
 
   /** Once per guest and minute: the log is no place for a storm. */
   private reportScan(vni: Vni, guest: MacAddress | undefined): void {
     if (!this.scans.allows(`${vni} ${guest}`, nowMs())) return;
     this.scans.spend(`${vni} ${guest}`, nowMs());
-    const network = this.networks.get(vni)?.name;
     this.log.warn(
-      { network, vni, guest },
+      { network: this.networks.nameOf(vni), vni, guest },
       "scan: more addresses are asked for than the budget allows, the rest is dropped",
     );
   }
-  private readonly scans = new Budget({ perSecond: 1 / 60, burst: 1 });
 
   private onWelcome(frame: Frame<"welcome">): void {
     this.epoch = frame.epoch;
-    this.local = { vtep: frame.vtep, vtepPort: frame.vtepPort };
+    this.networks.setLocal({ vtep: frame.vtep, vtepPort: frame.vtepPort });
     if (this.options.vtep && this.options.vtep !== frame.vtep) {
       this.log.warn(
         { registered: frame.vtep, given: this.options.vtep },
@@ -172,12 +164,8 @@ export class Agent {
     const timelines = this.resolver.onAnswers(frame.answers);
     this.held.replace(frame.answers, nowMs());
     this.inherited = [];
-    this.networks.clear();
-    for (const network of frame.networks) this.networks.set(network.vni, network);
-    const gone = this.devices.vnis().filter((vni) => !this.networks.has(vni));
-    const work = this.onDevices(async () => {
-      for (const vni of gone) await this.removeNetwork(vni);
-      for (const network of frame.networks) await this.settle(network.vni);
+    const work = this.networks.replace(frame.networks);
+    void work.then(() => {
       this.log.info({ revision: frame.asOf, networks: this.networks.size }, "in step with the controller");
     });
     const writtenMs = work.then(nowMs);
@@ -197,35 +185,21 @@ export class Agent {
   private onChanges(frame: Frame<"changes">): void {
     const timelines = this.resolver.onAnswers(frame.answers);
     const startMs = Promise.resolve(nowMs());
-    for (const network of frame.networks) this.networks.set(network.vni, network);
     // Entries of standing devices at once; what is set up below starts from everything that is held by then.
     const written = this.take(frame.answers);
-    for (const vni of frame.gone) {
-      this.networks.delete(vni);
-      this.held.forgetNetwork(vni);
-    }
     this.report(timelines, frame.answers, startMs, written.then(nowMs));
-    const { self } = frame;
-    if (self) this.local = self;
-    const touched = self ? [...this.networks.keys()] : frame.networks.map((network) => network.vni);
-    const work =
-      touched.length === 0 && frame.gone.length === 0
-        ? written
-        : this.onDevices(async () => {
-            await written;
-            for (const vni of frame.gone) await this.removeNetwork(vni);
-            for (const vni of touched) await this.settle(vni);
-          });
+    for (const vni of frame.gone) this.held.forgetNetwork(vni);
+    const changed = this.networks.change(frame.networks, frame.gone, frame.self);
     for (const { key, binding, revision } of frame.answers) {
       this.log.debug({ revision, vni: key.vni, key: addressOf(key), vtep: binding?.vtep ?? null }, "change applied");
     }
-    this.acknowledge(frame.asOf, work);
+    this.acknowledge(frame.asOf, Promise.all([written, changed]));
   }
 
   /** Into memory and into the kernel; then to the guests that wait, or that hold an older MAC. */
   private take(answers: readonly Answer[]): Promise<unknown> {
     const { operations, changedMacs } = this.held.take(answers, nowMs());
-    const written = this.write(operations);
+    const written = this.networks.write(operations);
     void written.then(() => {
       this.announce(answers);
       for (const { vni, ...known } of changedMacs) this.announcer?.announce(vni, known);
@@ -242,10 +216,11 @@ export class Agent {
 
   /** Held, but missed all the same: the kernel has lost it. */
   private reassert(entries: readonly Entry[]): void {
-    void this.write(entries.map((entry) => ({ verb: "put", entry }))).then(() => {
+    void this.networks.write(entries.map((entry) => ({ verb: "put", entry }))).then(() => {
+      const routers = new Set(entries.flatMap((entry) => (entry.kind === "tunnel" && entry.router ? entry.mac : [])));
       for (const entry of entries) {
-        if (entry.kind === "neighbour")
-          this.announcer?.answer(entry.vni, { ip: entry.ip, mac: entry.mac, router: false });
+        if (entry.kind !== "neighbour") continue;
+        this.announcer?.answer(entry.vni, { ip: entry.ip, mac: entry.mac, router: routers.has(entry.mac) });
       }
     });
   }
@@ -254,86 +229,11 @@ export class Agent {
   private acknowledge(asOf: Revision, work: Promise<unknown>): void {
     this.asOf = asOf;
     void work
-      .then(() => this.onDevices(() => this.settleAll([...this.unsettled])))
+      .then(() => this.networks.retry())
       .then(() => {
-        if (this.unsettled.size > 0) return;
-        this.link.send({
-          type: "applied",
-          revision: parseRevision(asOf),
-          problems: [...this.problems.values()].flat(),
-        });
+        if (!this.networks.settled) return;
+        this.link.send({ type: "applied", revision: parseRevision(asOf), problems: this.networks.problems });
       });
-  }
-
-  private async settleAll(vnis: readonly Vni[]): Promise<void> {
-    for (const vni of vnis) await this.settle(vni);
-  }
-
-  private onDevices(work: () => Promise<void>): Promise<void> {
-    this.deviceWork = this.deviceWork.then(work);
-    return this.deviceWork;
-  }
-
-  /** Devices as they must be, then entries as they are held. Failure is a problem to report, and is tried again. */
-  private async settle(vni: Vni): Promise<void> {
-    const network = this.networks.get(vni);
-    if (!network || !this.local) {
-      this.unsettled.delete(vni);
-      return;
-    }
-    const isNew = this.devices.deviceOf(vni) === undefined;
-    try {
-      const warnings = await this.devices.ensure(network, this.local);
-      const device = this.devices.deviceOf(vni);
-      if (device) this.announcer?.attend(vni, device.bridgeIfindex, device.ifindex);
-      await this.reconcile(vni);
-      this.problems.set(vni, warnings);
-      for (const warning of warnings) this.log.warn({ network: network.name, vni }, warning);
-      if (isNew) {
-        const fields = { network: network.name, vni, bridge: bridgeName(vni), vxlan: vxlanName(vni) };
-        this.log.info(fields, "network ready");
-      }
-    } catch (error) {
-      if (!(error instanceof DeviceError) && !(error instanceof NetlinkError)) throw error;
-      this.unsettled.add(vni);
-      this.problems.set(vni, [`network ${network.name}: ${error.message}`]);
-      this.log.error({ network: network.name, vni, reason: error.message }, "network not ready");
-    }
-  }
-
-  private async removeNetwork(vni: Vni): Promise<void> {
-    // It may have come back while this work waited.
-    if (this.networks.has(vni)) return;
-    this.problems.delete(vni);
-    this.unsettled.delete(vni);
-    this.announcer?.leave(vni);
-    try {
-      await this.devices.remove(vni);
-      this.log.info({ vni }, "network removed: its last VM left this host");
-    } catch (error) {
-      if (!(error instanceof NetlinkError)) throw error;
-      this.log.error({ vni, reason: error.message }, "network not removed");
-    }
-  }
-
-  /** Actual to desired, from a fresh dump. */
-  private async reconcile(vni: Vni): Promise<void> {
-    const actual = byKey(await this.tables.list(vni));
-    this.unsettled.delete(vni);
-    await this.write(plan(this.held.desired(vni), actual));
-  }
-
-  /** Sends operations to the kernel now; what it refuses leaves its network unsettled. */
-  private async write(operations: readonly Operation[]): Promise<OperationResult[]> {
-    const placed = operations.filter(({ entry }) => this.devices.deviceOf(entry.vni) !== undefined);
-    const results = await this.tables.apply(placed);
-    for (const result of results) {
-      if (result.ok) continue;
-      const { verb, entry } = result.operation;
-      this.unsettled.add(entry.vni);
-      this.log.warn({ vni: entry.vni, verb, entry: entryKey(entry), reason: result.reason }, "the kernel refused");
-    }
-    return results;
   }
 
   private report(
@@ -347,7 +247,7 @@ export class Agent {
     void Promise.all([startMs, writtenMs]).then(([start, written]) => {
       for (const timeline of timelines) {
         const key = missKey(timeline.miss);
-        const fields = { network: this.networks.get(key.vni)?.name, ...describeTimeline(timeline, start, written) };
+        const fields = { network: this.networks.nameOf(key.vni), ...describeTimeline(timeline, start, written) };
         const binding = bindings.get(keyText(key));
         if (binding) this.log.debug({ ...fields, mac: binding.mac, vtep: binding.vtep }, "miss answered");
         else this.log.debug(fields, "miss unknown");

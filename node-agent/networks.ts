@@ -1,0 +1,188 @@
+// The networks of this host in the kernel: devices as they must be, entries as they are held. Everything that writes
+// goes through here; what the kernel refuses is tried again and reported meanwhile.
+import type { Logger } from "pino";
+import type { AgentNetwork, Vni } from "../schema/index.ts";
+import type { Announcer } from "./announcer.ts";
+import { bridgeName, DeviceError, type LocalVtep, type NetworkDevices, vxlanName } from "./kernel/devices.ts";
+import { NetlinkError } from "./kernel/request-socket.ts";
+import { entryKey, type Operation, type OperationResult, type Tables } from "./tables/entry.ts";
+import type { HeldAnswers } from "./tables/held.ts";
+import { byKey, plan } from "./tables/plan.ts";
+
+/** Why a network's kernel state is looked at again. */
+export type Cause = "session" | "change" | "refused" | "overrun" | "device" | "entry" | "timer";
+
+export interface NetworksDependencies {
+  readonly devices: NetworkDevices;
+  readonly tables: Tables;
+  readonly held: HeldAnswers;
+  readonly announcer: Announcer | undefined;
+  readonly log: Logger;
+}
+
+export class HostNetworks {
+  /** Entries brought back in line, by what made the agent look. */
+  readonly repairs = new Map<Cause, number>();
+  private readonly networks = new Map<Vni, AgentNetwork>();
+  private readonly warnings = new Map<Vni, readonly string[]>();
+  /** Networks whose kernel state is not known to be right. */
+  private readonly unsettled = new Set<Vni>();
+  private readonly requested = new Map<Vni, Cause>();
+  private local: LocalVtep | undefined;
+  /** Work on devices runs one after the other; entries of standing devices need not wait for it. */
+  private work: Promise<void> = Promise.resolve();
+
+  constructor(private readonly deps: NetworksDependencies) {}
+
+  /** What an operator should mend. */
+  get problems(): string[] {
+    return [...this.warnings.values()].flat();
+  }
+
+  /** The kernel is known to hold what is held here. */
+  get settled(): boolean {
+    return this.unsettled.size === 0;
+  }
+
+  get size(): number {
+    return this.networks.size;
+  }
+
+  nameOf(vni: Vni): string | undefined {
+    return this.networks.get(vni)?.name;
+  }
+
+  /** This host's tunnel end, as registered: all networks follow. */
+  setLocal(local: LocalVtep): void {
+    this.local = local;
+  }
+
+  /** The whole set: devices of networks that are not in it leave. */
+  replace(networks: readonly AgentNetwork[]): Promise<void> {
+    this.networks.clear();
+    for (const network of networks) this.networks.set(network.vni, network);
+    const gone = this.deps.devices.vnis().filter((vni) => !this.networks.has(vni));
+    return this.bring(gone, [...this.networks.keys()], "session");
+  }
+
+  /** Some changed, some left this host; with a new tunnel end of our own all are touched. */
+  change(networks: readonly AgentNetwork[], gone: readonly Vni[], local: LocalVtep | undefined): Promise<void> {
+    for (const network of networks) this.networks.set(network.vni, network);
+    for (const vni of gone) this.networks.delete(vni);
+    if (local) this.local = local;
+    return this.bring(gone, local ? [...this.networks.keys()] : networks.map((network) => network.vni), "change");
+  }
+
+  /** Looks again at a network, soon and once for all causes that come meanwhile; without `vni` at all of them. */
+  look(cause: Cause, vni?: Vni): void {
+    const vnis = vni === undefined ? this.networks.keys() : this.networks.has(vni) ? [vni] : [];
+    const first = this.requested.size === 0;
+    for (const each of vnis) if (!this.requested.has(each)) this.requested.set(each, cause);
+    if (first && this.requested.size > 0) void this.queue(() => this.settleRequested());
+  }
+
+  /** Settles once more what is not settled. */
+  retry(): Promise<void> {
+    for (const vni of this.unsettled) this.look("refused", vni);
+    return this.work;
+  }
+
+  /** When the work that is queued now is done. */
+  get idle(): Promise<void> {
+    return this.work;
+  }
+
+  /** Sends operations to the kernel now; what it refuses leaves its network unsettled. Without a device there is no place
+   * for them: setting it up starts from everything that is held by then. */
+  async write(operations: readonly Operation[]): Promise<OperationResult[]> {
+    const placed = operations.filter(({ entry }) => this.deps.devices.deviceOf(entry.vni) !== undefined);
+    const results = await this.deps.tables.apply(placed);
+    for (const result of results) {
+      if (result.ok) continue;
+      const { verb, entry } = result.operation;
+      this.unsettled.add(entry.vni);
+      this.deps.log.warn({ vni: entry.vni, verb, entry: entryKey(entry), reason: result.reason }, "the kernel refused");
+    }
+    return results;
+  }
+
+  private bring(gone: readonly Vni[], touched: readonly Vni[], cause: Cause): Promise<void> {
+    if (gone.length === 0 && touched.length === 0) return Promise.resolve();
+    return this.queue(async () => {
+      for (const vni of gone) await this.remove(vni);
+      for (const vni of touched) await this.settle(vni, cause);
+    });
+  }
+
+  private queue(work: () => Promise<void>): Promise<void> {
+    this.work = this.work.then(work);
+    return this.work;
+  }
+
+  private async settleRequested(): Promise<void> {
+    const requested = [...this.requested];
+    this.requested.clear();
+    for (const [vni, cause] of requested) await this.settle(vni, cause);
+  }
+
+  private async settle(vni: Vni, cause: Cause): Promise<void> {
+    const network = this.networks.get(vni);
+    if (!network || !this.local) {
+      this.unsettled.delete(vni);
+      return;
+    }
+    try {
+      await this.settleDevices(network, this.local);
+      await this.settleEntries(network, cause);
+    } catch (error) {
+      if (!(error instanceof DeviceError) && !(error instanceof NetlinkError)) throw error;
+      this.unsettled.add(vni);
+      this.warnings.set(vni, [`network ${network.name}: ${error.message}`]);
+      this.deps.log.error({ network: network.name, vni, reason: error.message }, "network not ready");
+    }
+  }
+
+  private async settleDevices(network: AgentNetwork, local: LocalVtep): Promise<void> {
+    const { devices, announcer, log } = this.deps;
+    const { vni, name } = network;
+    const before = devices.deviceOf(vni)?.ifindex;
+    const warnings = await devices.ensure(network, local);
+    const device = devices.deviceOf(vni);
+    if (device) announcer?.attend(vni, device.bridgeIfindex, device.ifindex);
+    if (warnings.join() !== this.warnings.get(vni)?.join()) {
+      for (const warning of warnings) log.warn({ network: name, vni }, warning);
+    }
+    this.warnings.set(vni, warnings);
+    if (before !== device?.ifindex) {
+      log.info({ network: name, vni, bridge: bridgeName(vni), vxlan: vxlanName(vni) }, "network ready");
+    }
+  }
+
+  /** Actual to desired, from a fresh dump. */
+  private async settleEntries({ vni, name }: AgentNetwork, cause: Cause): Promise<void> {
+    const { tables, held, log } = this.deps;
+    const actual = byKey(await tables.list(vni));
+    this.unsettled.delete(vni);
+    const operations = plan(held.desired(vni), actual);
+    if (operations.length === 0) return;
+    this.repairs.set(cause, (this.repairs.get(cause) ?? 0) + operations.length);
+    const first = operations.slice(0, 5).map(({ verb, entry }) => `${verb} ${entryKey(entry)}`);
+    log.info({ network: name, vni, cause, operations: operations.length, first }, "entries brought in line");
+    await this.write(operations);
+  }
+
+  private async remove(vni: Vni): Promise<void> {
+    // It may have come back while this work waited.
+    if (this.networks.has(vni)) return;
+    this.warnings.delete(vni);
+    this.unsettled.delete(vni);
+    this.deps.announcer?.leave(vni);
+    try {
+      await this.deps.devices.remove(vni);
+      this.deps.log.info({ vni }, "network removed: its last VM left this host");
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      this.deps.log.error({ vni, reason: error.message }, "network not removed");
+    }
+  }
+}
