@@ -39,17 +39,17 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
       process.exit(1);
     },
   });
-  closeWithGrace({ delay: graceMs, logger: log }, async ({ signal, err }) => {
-    if (err) log.fatal({ err }, "stopping after an unexpected error");
-    else log.info({ signal }, "stopping");
-    await app.close();
-  });
   try {
     await app.listen(config.listen);
   } catch (error) {
     await app.close();
     throw error;
   }
+  closeWithGrace({ delay: graceMs, logger: log }, async ({ signal, err }) => {
+    if (err) log.fatal({ err }, "stopping after an unexpected error");
+    else log.info({ signal }, "stopping");
+    await app.close();
+  });
   const { address, port } = app.server.address() as AddressInfo;
   log.info({ address, port, db: config.db, epoch: store.epoch, insecure: config.insecure }, "listening");
 }

@@ -1,6 +1,17 @@
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Command } from "commander";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { addControllerCommand, formatListen, isLoopback, parseListen } from "../../controller/config.ts";
+import {
+  addControllerCommand,
+  type ControllerConfig,
+  formatListen,
+  isLoopback,
+  parseListen,
+} from "../../controller/config.ts";
 import { runController } from "../../controller/main.ts";
 
 describe("--listen", () => {
@@ -40,28 +51,41 @@ describe("nearmiss controller", () => {
     }
   });
 
-  test("beyond loopback without --insecure is refused in one line", async () => {
-    const written: string[] = [];
-    vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-      written.push(String(text));
-      return true;
-    });
-    const listen = { host: "0.0.0.0", port: 4788 };
-    await runController({ listen, db: "/nonexistent/x.db", insecure: false, logLevel: "silent" });
-    expect(process.exitCode).toBe(1);
-    expect(written).toHaveLength(1);
-    expect(written[0]).toMatch(/^nearmiss controller: --listen 0\.0\.0\.0:4788 is reachable .* --insecure .*\n$/);
-  });
-
-  test("a database that cannot be opened is told in one line", async () => {
+  /** Exit status and standard error of a controller that does not come up. */
+  async function refusal(config: Partial<ControllerConfig>) {
     const written: string[] = [];
     vi.spyOn(process.stderr, "write").mockImplementation((text) => {
       written.push(String(text));
       return true;
     });
     const listen = { host: "127.0.0.1", port: 0 };
-    await runController({ listen, db: "/nonexistent/x.db", insecure: false, logLevel: "silent" });
-    expect(process.exitCode).toBe(1);
-    expect(written.join("")).toMatch(/^nearmiss controller: .*\/nonexistent\/x\.db.*\n$/);
+    await runController({ listen, db: "/nonexistent/x.db", insecure: false, logLevel: "silent", ...config });
+    return { status: process.exitCode, written };
+  }
+
+  test("beyond loopback without --insecure is refused in one line", async () => {
+    const { status, written } = await refusal({ listen: { host: "0.0.0.0", port: 4788 } });
+    expect(status).toBe(1);
+    expect(written).toEqual([
+      expect.stringMatching(/^nearmiss controller: --listen 0\.0\.0\.0:4788 is reachable .* --insecure .*\n$/),
+    ]);
+  });
+
+  test("a database that cannot be opened is told in one line", async () => {
+    const { status, written } = await refusal({});
+    expect(status).toBe(1);
+    expect(written).toEqual([expect.stringMatching(/^nearmiss controller: .*\/nonexistent\/x\.db.*\n$/)]);
+  });
+
+  test("a port in use is told in one line", async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const directory = mkdtempSync(join(tmpdir(), "nearmiss-main-"));
+    const { status, written } = await refusal({ listen: { host: "127.0.0.1", port }, db: join(directory, "x.db") });
+    server.close();
+    rmSync(directory, { recursive: true });
+    expect(status).toBe(1);
+    expect(written).toEqual([expect.stringMatching(/^nearmiss controller: 127\.0\.0\.1:\d+ is in use.*\n$/)]);
   });
 });
