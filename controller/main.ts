@@ -5,7 +5,7 @@ import { type Logger, pino } from "pino";
 import { buildApp } from "./app.ts";
 import { type ControllerConfig, formatListen, isLoopback } from "./config.ts";
 import { openSqliteStore } from "./store/sqlite/sqlite-store.ts";
-import { StoreOpenError } from "./store/store.ts";
+import { StoreBrokenError, StoreOpenError } from "./store/store.ts";
 
 /** How long requests may take to finish after the first signal. */
 const graceMs = 10_000;
@@ -57,6 +57,7 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
 /** What an operator can mend, in one line. */
 function findStartReason(error: unknown, { listen }: ControllerConfig): string | undefined {
   if (error instanceof StoreOpenError) return error.message;
+  if (error instanceof StoreBrokenError) return `${error.message}: restore a backup`;
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   const where = formatListen(listen);
   if (code === "EADDRINUSE") return `${where} is in use: stop what listens there, or name another --listen`;
