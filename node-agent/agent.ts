@@ -107,8 +107,8 @@ export class Agent {
   /** Takes over what an earlier run left in the kernel, then listens and connects. */
   async start(): Promise<void> {
     const vnis = await this.devices.takeOver();
-    const entries = (await Promise.all(vnis.map((vni) => this.tables.list(vni)))).flat();
-    this.inherited = entries.flatMap((entry) => keyOfEntry(entry) ?? []);
+    const entries = (await Promise.all(vnis.map((vni) => this.tables.list(vni)))).flat().filter(({ own }) => own);
+    this.inherited = entries.flatMap(({ entry }) => keyOfEntry(entry) ?? []);
     if (vnis.length > 0) this.log.info({ networks: vnis.length, entries: entries.length }, "took over earlier entries");
     this.misses = new MissSocket(this.devices.vniOf, (miss) => {
       if (miss.kind === "l3miss") this.announcer?.missed(miss.vni, miss.ip);

@@ -7,7 +7,7 @@ import { bridgeName, DeviceError, type LocalVtep, type NetworkDevices, vxlanName
 import { NetlinkError } from "./kernel/request-socket.ts";
 import { entryKey, type Operation, type OperationResult, type Tables } from "./tables/entry.ts";
 import type { HeldAnswers } from "./tables/held.ts";
-import { byKey, plan } from "./tables/plan.ts";
+import { actualByKey, plan } from "./tables/plan.ts";
 
 /** Why a network's kernel state is looked at again. */
 export type Cause = "session" | "change" | "refused" | "overrun" | "device" | "entry" | "timer";
@@ -161,7 +161,7 @@ export class HostNetworks {
   /** Actual to desired, from a fresh dump. */
   private async settleEntries({ vni, name }: AgentNetwork, cause: Cause): Promise<void> {
     const { tables, held, log } = this.deps;
-    const actual = byKey(await tables.list(vni));
+    const actual = actualByKey(await tables.list(vni));
     this.unsettled.delete(vni);
     const operations = plan(held.desired(vni), actual);
     if (operations.length === 0) return;

@@ -28,6 +28,7 @@ export const RTM_DELLINK = 17;
 export const RTM_GETLINK = 18;
 export const RTM_SETLINK = 19;
 const RTM_NEWADDR = 20;
+export const RTM_DELADDR = 21;
 export const RTM_GETADDR = 22;
 export const RTM_NEWQDISC = 36;
 export const RTM_NEWTFILTER = 44;
@@ -134,7 +135,7 @@ export interface HostAddress {
 }
 
 export function decodeAddress({ type, payload }: NetlinkMessage): HostAddress | undefined {
-  if (type !== RTM_NEWADDR || payload.length < ifaddrmsgBytes) return undefined;
+  if ((type !== RTM_NEWADDR && type !== RTM_DELADDR) || payload.length < ifaddrmsgBytes) return undefined;
   const attributes = parseAttributes(payload.subarray(ifaddrmsgBytes));
   // On point-to-point links IFA_ADDRESS is the peer's.
   const bytes = attributes.get(IFA_LOCAL) ?? attributes.get(IFA_ADDRESS);

@@ -11,7 +11,7 @@ import {
   type VtepAddress,
 } from "../../schema/index.ts";
 import type { Miss } from "../misses/miss.ts";
-import type { Entry } from "../tables/entry.ts";
+import type { ActualEntry, Entry } from "../tables/entry.ts";
 import { type Attributes, attribute, be16, type NetlinkMessage, parseAttributes, u8, u32 } from "./netlink-codec.ts";
 
 export const RTM_NEWNEIGH = 28;
@@ -94,27 +94,46 @@ export interface EntryDevice {
 }
 
 /**
- * An entry of ours in a dump, or undefined for another's: neighbours by their protocol tag, both kinds of FDB entry by
- * `extern_learn` (NDA_PROTOCOL is acknowledged and lost there), all on devices of ours only.
+ * A unicast entry on a network's vxlan device, or undefined for anything else. Ours are neighbours with our protocol tag,
+ * and FDB entries with `extern_learn` (where NDA_PROTOCOL is acknowledged and lost).
  */
-export function decodeOwnEntry(message: NeighbourMessage, device: EntryDevice): Entry | undefined {
-  if (message.type !== RTM_NEWNEIGH || message.ifindex !== device.ifindex) return undefined;
+export function decodeEntry(message: NeighbourMessage, device: EntryDevice): ActualEntry | undefined {
+  if (message.type === RTM_GETNEIGH || message.ifindex !== device.ifindex) return undefined;
   const { vni } = device;
   const mac = findMac(message.attributes.get(NDA_LLADDR) ?? Buffer.alloc(0));
   if (!mac) return undefined;
   const destination = message.attributes.get(NDA_DST);
   if (message.family !== AF_BRIDGE) {
     const ip = destination && findIp(destination);
-    if (!ip || message.attributes.get(NDA_PROTOCOL)?.[0] !== ownProtocol) return undefined;
-    return { kind: "neighbour", vni, ip, mac };
+    if (!ip) return undefined;
+    return {
+      entry: { kind: "neighbour", vni, ip, mac },
+      own: message.attributes.get(NDA_PROTOCOL)?.[0] === ownProtocol,
+    };
   }
-  if ((message.flags & NTF_EXT_LEARNED) === 0) return undefined;
-  if ((message.flags & NTF_SELF) === 0) return { kind: "bridge", vni, mac };
+  const own = (message.flags & NTF_EXT_LEARNED) !== 0;
+  if ((message.flags & NTF_SELF) === 0) return { entry: { kind: "bridge", vni, mac }, own };
   const vtep = destination && findIp(destination);
   if (!vtep) return undefined;
   const vtepPort = message.attributes.get(NDA_PORT)?.readUInt16BE() ?? device.vtepPort;
   const router = (message.flags & NTF_ROUTER) !== 0;
-  return { kind: "tunnel", vni, mac, vtep: vtep as VtepAddress, vtepPort, ...(router ? { router: true } : {}) };
+  const entry = {
+    kind: "tunnel",
+    vni,
+    mac,
+    vtep: vtep as VtepAddress,
+    vtepPort,
+    ...(router ? { router } : {}),
+  } as const;
+  return { entry, own };
+}
+
+/** The MAC address that an FDB entry of a bridge is about, and the bridge; undefined for anything else. */
+export function decodeBridgeEntry(message: NeighbourMessage): { mac: MacAddress; bridgeIfindex: number } | undefined {
+  const bridge = message.attributes.get(NDA_MASTER);
+  const mac = findMac(message.attributes.get(NDA_LLADDR) ?? Buffer.alloc(0));
+  if (message.family !== AF_BRIDGE || !bridge || bridge.length < 4 || !mac) return undefined;
+  return { mac, bridgeIfindex: bridge.readUInt32LE() };
 }
 
 interface Ndmsg {

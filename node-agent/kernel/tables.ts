@@ -1,9 +1,9 @@
 // The kernel's neighbour tables and FDBs behind the `Tables` interface.
 import type { Vni } from "../../schema/index.ts";
-import { changesFlags, type Entry, type Operation, type OperationResult, type Tables } from "../tables/entry.ts";
+import type { ActualEntry, Entry, Operation, OperationResult, Tables } from "../tables/entry.ts";
 import {
+  decodeEntry,
   decodeNeighbourMessage,
-  decodeOwnEntry,
   type EntryDevice,
   encodeEntry,
   encodeFdbDump,
@@ -38,7 +38,7 @@ export class KernelTables implements Tables {
     });
   }
 
-  async list(vni: Vni): Promise<Entry[]> {
+  async list(vni: Vni): Promise<ActualEntry[]> {
     const device = this.deviceOf(vni);
     if (!device) return [];
     const dumps = await Promise.all([
@@ -47,7 +47,7 @@ export class KernelTables implements Tables {
     ]);
     return dumps.flat().flatMap((message) => {
       const neighbour = decodeNeighbourMessage(message);
-      return (neighbour && decodeOwnEntry(neighbour, device)) ?? [];
+      return (neighbour && decodeEntry(neighbour, device)) ?? [];
     });
   }
 }
@@ -58,7 +58,7 @@ function requestsOf(operation: Operation, ifindex: number): Request[] {
   const remove = (each: Entry): Request => ({ type: RTM_DELNEIGH, flags: 0, payload: encodeEntry(each, ifindex) });
   if (verb === "delete") return [remove(entry)];
   const put = { type: RTM_NEWNEIGH, flags: NLM_F_CREATE | NLM_F_REPLACE, payload: encodeEntry(entry, ifindex) };
-  return changesFlags(operation) && operation.replaces ? [remove(operation.replaces), put] : [put];
+  return operation.away ? [remove(operation.away), put] : [put];
 }
 
 function resultOf(operation: Operation, acknowledgement: Acknowledgement | undefined): OperationResult {

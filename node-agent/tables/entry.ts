@@ -25,12 +25,19 @@ export interface BridgeEntry {
 }
 export type Entry = NeighbourEntry | TunnelEntry | BridgeEntry;
 
+/** An entry as it stands in the tables. */
+export interface ActualEntry {
+  readonly entry: Entry;
+  /** It carries our mark. A foreign change strips an FDB entry of it, which then cannot be given back in place. */
+  readonly own: boolean;
+}
+
 /**
- * `put` creates or replaces; deleting what is absent succeeds. The kernel cannot change the router flag of a tunnel entry
- * in place: a put does so only where it names what it `replaces`.
+ * `put` creates or replaces; deleting what is absent succeeds. The kernel cannot change the flags of an FDB entry in place
+ * (the router flag, our mark): a put that does names what it takes `away` first, in the same call.
  */
 export type Operation =
-  | { readonly verb: "put"; readonly entry: Entry; readonly replaces?: Entry }
+  | { readonly verb: "put"; readonly entry: Entry; readonly away?: Entry }
   | { readonly verb: "delete"; readonly entry: Entry };
 
 /** How one operation ended. Operations of one call succeed and fail each by itself: there is no rollback. */
@@ -42,8 +49,8 @@ export type OperationResult =
 export interface Tables {
   /** Carries out all operations in order, in as few system calls as it can. */
   apply(operations: readonly Operation[]): Promise<OperationResult[]>;
-  /** All entries of ours in a network. */
-  list(vni: Vni): Promise<Entry[]>;
+  /** All unicast entries on the devices of a network, others' too. */
+  list(vni: Vni): Promise<ActualEntry[]>;
 }
 
 /** What two entries must share to be the same place in the tables. */
@@ -61,11 +68,4 @@ export function sameEntry(a: Entry, b: Entry): boolean {
     a.vtepPort === b.vtepPort &&
     a.router === b.router
   );
-}
-
-/** Whether a tunnel entry must be deleted and added again, instead of replaced, because its flags differ. */
-export function changesFlags(operation: Operation): boolean {
-  if (operation.verb !== "put" || operation.entry.kind !== "tunnel") return false;
-  const { entry, replaces } = operation;
-  return replaces?.kind === "tunnel" && replaces.router !== entry.router;
 }

@@ -13,8 +13,8 @@ import type {
   VtepAddress,
 } from "../../schema/index.ts";
 import { keyText } from "../../schema/index.ts";
-import type { Entry, Operation } from "./entry.ts";
-import { byKey, plan } from "./plan.ts";
+import { type Entry, entryKey, type Operation } from "./entry.ts";
+import { asOwn, byKey, plan } from "./plan.ts";
 
 /** Unregistered addresses that are remembered per network; beyond, the longest known is forgotten. */
 const maxAbsentPerNetwork = 4_096;
@@ -188,7 +188,7 @@ export class HeldAnswers {
       if (touched[i]?.network.knownMacOf(key.ip) !== binding.mac) return [];
       return [{ vni: key.vni, ip: key.ip, mac: binding.mac, router: binding.router ?? false }];
     });
-    return { operations: plan(entries(), before), changedMacs };
+    return { operations: plan(entries(), asOwn(before)), changedMacs };
   }
 
   /** Forgets everything and takes a complete set instead: a snapshot, perhaps of another epoch. */
@@ -205,6 +205,13 @@ export class HeldAnswers {
   desired(vni: Vni): Map<string, Entry> {
     const network = this.networks.get(vni);
     return byKey(network ? [...network.macs.keys()].flatMap((mac) => network.entriesOfMac(mac)) : []);
+  }
+
+  /** The entry that the kernel should hold at a place, if any. */
+  desiredAt(place: Entry): Entry | undefined {
+    const network = this.networks.get(place.vni);
+    const entries = place.kind === "neighbour" ? network?.entriesOfIp(place.ip) : network?.entriesOfMac(place.mac);
+    return entries?.find((entry) => entryKey(entry) === entryKey(place));
   }
 
   /** How much of a key this host knows already, and so need not ask. */

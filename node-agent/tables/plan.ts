@@ -1,19 +1,30 @@
 // The operations between what the kernel holds and what it should hold. Pure.
-import { type Entry, entryKey, type Operation, sameEntry } from "./entry.ts";
+import { type ActualEntry, type Entry, entryKey, type Operation, sameEntry } from "./entry.ts";
 
 const putOrder = { tunnel: 0, bridge: 1, neighbour: 2 } as const;
 
-/** Puts before deletes; the MAC's way before the neighbour among puts, and after it among deletes. */
-export function plan(desired: ReadonlyMap<string, Entry>, actual: ReadonlyMap<string, Entry>): Operation[] {
-  const puts = [...desired].flatMap(([key, entry]): Operation[] => {
-    const present = actual.get(key);
-    if (!present) return [{ verb: "put", entry }];
-    return sameEntry(present, entry) ? [] : [{ verb: "put", entry, replaces: present }];
-  });
-  const deletes = [...actual].flatMap(([key, entry]): Operation[] =>
-    desired.has(key) ? [] : [{ verb: "delete", entry }],
+/**
+ * Puts before deletes; the MAC's way before the neighbour among puts, and after it among deletes. What is not ours is
+ * deleted only where it stands in the place of what we need.
+ */
+export function plan(desired: ReadonlyMap<string, Entry>, actual: ReadonlyMap<string, ActualEntry>): Operation[] {
+  const puts = [...desired].flatMap(([key, entry]) => putOver(entry, actual.get(key)) ?? []);
+  const deletes = [...actual].flatMap(([key, { entry, own }]): Operation[] =>
+    own && !desired.has(key) ? [{ verb: "delete", entry }] : [],
   );
   return [...puts.sort(byPutOrder), ...deletes.sort((a, b) => byPutOrder(b, a))];
+}
+
+function putOver(entry: Entry, present: ActualEntry | undefined): Operation | undefined {
+  if (!present) return { verb: "put", entry };
+  if (present.own && sameEntry(present.entry, entry)) return undefined;
+  return needsRoom(entry, present) ? { verb: "put", entry, away: present.entry } : { verb: "put", entry };
+}
+
+/** Neighbours take our mark and any MAC in place; FDB entries keep the flags that they were made with. */
+function needsRoom(entry: Entry, { entry: present, own }: ActualEntry): boolean {
+  if (entry.kind === "neighbour") return false;
+  return !own || (entry.kind === "tunnel" && present.kind === "tunnel" && entry.router !== present.router);
 }
 
 function byPutOrder(a: Operation, b: Operation): number {
@@ -23,4 +34,13 @@ function byPutOrder(a: Operation, b: Operation): number {
 /** Entries by the place that they take. */
 export function byKey(entries: Iterable<Entry>): Map<string, Entry> {
   return new Map([...entries].map((entry) => [entryKey(entry), entry]));
+}
+
+export function actualByKey(entries: Iterable<ActualEntry>): Map<string, ActualEntry> {
+  return new Map([...entries].map((actual) => [entryKey(actual.entry), actual]));
+}
+
+/** Entries of ours, as something to plan from. */
+export function asOwn(entries: ReadonlyMap<string, Entry>): Map<string, ActualEntry> {
+  return new Map([...entries].map(([key, entry]) => [key, { entry, own: true }]));
 }

@@ -5,5 +5,5 @@ import { describeTables } from "./tables.ts";
 
 describe("fake tables", () => {
   const tables = new FakeTables(new Set([vni(100)]));
-  describeTables({ tables: () => tables, runs: 300 });
+  describeTables({ tables: () => tables, foreign: async (entry) => tables.putForeign(entry), runs: 300 });
 });

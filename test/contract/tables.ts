@@ -1,8 +1,15 @@
 // What every implementation of `Tables` keeps: the kernel's, and the fake that stands for it elsewhere.
 import fc from "fast-check";
 import { beforeEach, expect, test } from "vitest";
-import { type Entry, entryKey, type Operation, type Tables, type TunnelEntry } from "../../node-agent/tables/entry.ts";
-import { byKey, plan } from "../../node-agent/tables/plan.ts";
+import {
+  type ActualEntry,
+  type Entry,
+  entryKey,
+  type Operation,
+  type Tables,
+  type TunnelEntry,
+} from "../../node-agent/tables/entry.ts";
+import { actualByKey, byKey, plan } from "../../node-agent/tables/plan.ts";
 import { ip, mac, someEntries, vni, vtep } from "../support/addresses.ts";
 
 const network = vni(100);
@@ -20,14 +27,23 @@ const sorted = (entries: readonly Entry[]): Entry[] =>
 export interface TablesContract {
   /** Tables with a device for VNI 100 and none for VNI 999. */
   readonly tables: () => Tables;
+  /** What somebody else does with `ip neigh replace` and `bridge fdb replace`. */
+  readonly foreign: (entry: Entry) => Promise<void>;
   /** Generated cases for each property. */
   readonly runs: number;
 }
 
 /** Declares the suite's tests in the calling file. */
-export function describeTables({ tables, runs }: TablesContract): void {
-  const present = async (): Promise<Entry[]> => sorted(await tables().list(network));
-  const clear = async (): Promise<void> => void (await tables().apply((await present()).map(del)));
+export function describeTables({ tables, foreign, runs }: TablesContract): void {
+  const own = (actual: readonly ActualEntry[]): Entry[] =>
+    sorted(actual.filter((each) => each.own).map((each) => each.entry));
+  const present = async (): Promise<Entry[]> => own(await tables().list(network));
+  const planFor = async (desired: readonly Entry[]): Promise<Operation[]> =>
+    plan(byKey(desired), actualByKey(await tables().list(network)));
+  const clear = async (): Promise<void> => {
+    const all = (await tables().list(network)).map(({ entry }) => entry);
+    await tables().apply(all.filter((entry) => entry.mac.startsWith("52:54:00:")).map(del));
+  };
 
   beforeEach(clear);
 
@@ -50,14 +66,35 @@ export function describeTables({ tables, runs }: TablesContract): void {
     expect(await present()).toEqual(sorted([moved, rebuilt]));
   });
 
-  test("a put changes the router flag only where it names what it replaces", async () => {
+  test("a put changes the router flag only where it takes the old entry away", async () => {
     const router: TunnelEntry = { ...tunnel, router: true };
     await expectAll([put(tunnel), put(router)]);
     expect(await present()).toEqual([tunnel]);
-    await expectAll([{ verb: "put", entry: router, replaces: tunnel }]);
+    await expectAll([{ verb: "put", entry: router, away: tunnel }]);
     expect(await present()).toEqual([router]);
-    await expectAll([{ verb: "put", entry: tunnel, replaces: router }]);
+    await expectAll([{ verb: "put", entry: tunnel, away: router }]);
     expect(await present()).toEqual([tunnel]);
+  });
+
+  test("a foreign change strips a tunnel entry of our mark, and keeps it elsewhere; the plan brings all back", async () => {
+    const all = [neighbour, neighbour6, tunnel, bridge];
+    await expectAll(all.map(put));
+    const other = mac("52:54:00:00:00:02");
+    await foreign({ ...neighbour, mac: other });
+    await foreign({ ...tunnel, vtep: vtep("192.0.2.9") });
+    await foreign(bridge);
+    expect(await present()).toEqual(sorted([{ ...neighbour, mac: other }, neighbour6, bridge]));
+    await expectAll(await planFor(all));
+    expect(await present()).toEqual(sorted(all));
+    expect(await planFor(all)).toEqual([]);
+  });
+
+  test("foreign entries in other places are left alone", async () => {
+    const theirs: TunnelEntry = { ...tunnel, mac: mac("52:54:00:00:00:09") };
+    await foreign(theirs);
+    expect(await planFor([])).toEqual([]);
+    await expectAll(await planFor([tunnel]));
+    expect(await tables().list(network)).toContainEqual({ entry: theirs, own: false });
   });
 
   test("deleting what is absent succeeds", async () => {
@@ -78,14 +115,15 @@ export function describeTables({ tables, runs }: TablesContract): void {
     expect(await tables().list(vni(999))).toEqual([]);
   });
 
-  test("from any start the plan reaches what is desired, and then plans nothing", async () => {
+  test("from any start, and whatever others change, the plan reaches what is desired, and then plans nothing", async () => {
     await fc.assert(
-      fc.asyncProperty(someEntries(100), someEntries(100), async (start, desired) => {
+      fc.asyncProperty(someEntries(100), someEntries(100), someEntries(100), async (start, theirs, desired) => {
         await clear();
         await expectAll([...byKey(start).values()].map(put));
-        const operations = plan(byKey(desired), byKey(await tables().list(network)));
+        for (const entry of theirs.slice(0, 2)) await foreign(entry);
+        const operations = await planFor(desired);
         await expectAll(operations);
-        expect(plan(byKey(desired), byKey(await tables().list(network)))).toEqual([]);
+        expect(await planFor(desired)).toEqual([]);
         // Replayed, as after a lost acknowledgement: it comes to the same.
         await expectAll(operations);
         expect(await present()).toEqual(sorted([...byKey(desired).values()]));

@@ -1,21 +1,33 @@
 import { beforeAll, expect, test } from "vitest";
+import type { Entry } from "../../node-agent/tables/entry.ts";
 import { describeTables } from "../contract/tables.ts";
 import { ip, mac, vni, vtep } from "../support/addresses.ts";
 import { agentNetwork, describeKernel, kernelHost, localVtep } from "../support/kernel.ts";
+
+function commandFor(entry: Entry): [string, ...string[]] {
+  const device = ["dev", `nmv${entry.vni}`];
+  switch (entry.kind) {
+    case "neighbour":
+      return ["ip", "neigh", "replace", entry.ip, "lladdr", entry.mac, ...device, "nud", "permanent"];
+    case "tunnel": {
+      const flags = entry.router ? ["router"] : [];
+      const to = ["dst", entry.vtep, "port", String(entry.vtepPort)];
+      return ["bridge", "fdb", "replace", entry.mac, ...device, ...to, "self", "permanent", ...flags];
+    }
+    case "bridge":
+      return ["bridge", "fdb", "replace", entry.mac, ...device, "master", "static"];
+  }
+}
 
 describeKernel("the kernel's tables", () => {
   const host = kernelHost();
   beforeAll(async () => void (await host.devices.ensure(agentNetwork(100), localVtep)));
 
-  describeTables({ tables: () => host.tables, runs: 60 });
+  describeTables({ tables: () => host.tables, foreign, runs: 60 });
 
-  test("entries of others are not listed: neighbours without our tag, FDB entries without extern_learn", async () => {
-    const { namespace } = host;
-    await namespace.exec(["ip", "neigh", "add", "10.20.1.77", "lladdr", "52:54:00:00:00:77", "dev", "nmv100"]);
-    await namespace.exec(["bridge", "fdb", "add", "52:54:00:00:00:77", "dev", "nmv100", "dst", "192.0.2.77", "self"]);
-    await namespace.exec(["bridge", "fdb", "add", "52:54:00:00:00:77", "dev", "nmv100", "master", "static"]);
-    expect(await host.tables.list(vni(100))).toEqual([]);
-  });
+  async function foreign(entry: Entry): Promise<void> {
+    await host.namespace.exec(commandFor(entry));
+  }
 
   test("all three entries are what `ip neigh` and `bridge fdb` show", async () => {
     const guest = mac("52:54:00:00:00:01");

@@ -1,7 +1,7 @@
 // The kernel's tables in memory, as strict as the kernel: it refuses and keeps silent exactly where the real ones do.
 // Held equal to them by test/contract/tables.ts.
 import {
-  changesFlags,
+  type ActualEntry,
   type Entry,
   entryKey,
   type Operation,
@@ -11,7 +11,7 @@ import {
 import type { Vni } from "../../schema/index.ts";
 
 export class FakeTables implements Tables {
-  private readonly entries = new Map<string, Entry>();
+  private readonly entries = new Map<string, ActualEntry>();
 
   /** @param vnis networks whose vxlan device exists */
   constructor(private readonly vnis: ReadonlySet<Vni>) {}
@@ -20,32 +20,49 @@ export class FakeTables implements Tables {
     return operations.map((operation) => this.applyOne(operation));
   }
 
-  async list(vni: Vni): Promise<Entry[]> {
-    return [...this.entries.values()].filter((entry) => entry.vni === vni);
+  async list(vni: Vni): Promise<ActualEntry[]> {
+    return [...this.entries.values()].filter(({ entry }) => entry.vni === vni);
+  }
+
+  /** Somebody else's `ip neigh replace` or `bridge fdb replace`: it keeps our mark but on tunnel entries. */
+  putForeign(entry: Entry): void {
+    const stored = this.entries.get(entryKey(entry));
+    this.entries.set(entryKey(entry), { entry, own: entry.kind !== "tunnel" && (stored?.own ?? false) });
   }
 
   private applyOne(operation: Operation): OperationResult {
     const { verb, entry } = operation;
-    const key = entryKey(entry);
     if (!this.vnis.has(entry.vni)) {
       return verb === "delete" ? { operation, ok: true } : { operation, ok: false, reason: "no device" };
     }
-    if (verb === "put")
-      this.entries.set(key, changesFlags(operation) ? entry : keepFlags(entry, this.entries.get(key)));
-    else if (namesTheStored(entry, this.entries.get(key))) this.entries.delete(key);
+    if (verb === "delete") this.remove(entry);
+    else {
+      if (operation.away) this.remove(operation.away);
+      this.put(entry);
+    }
     return { operation, ok: true };
+  }
+
+  /** Replacing an FDB entry in place leaves its flags as they were: the router flag, and whose it is. */
+  private put(entry: Entry): void {
+    const stored = this.entries.get(entryKey(entry));
+    const own = entry.kind === "neighbour" || (stored?.own ?? true);
+    this.entries.set(entryKey(entry), { entry: keepRouterFlag(entry, stored?.entry), own });
+  }
+
+  /** The kernel acknowledges the deletion of a tunnel entry that names another VTEP than the stored one, and keeps it. */
+  private remove(entry: Entry): void {
+    const stored = this.entries.get(entryKey(entry))?.entry;
+    const other =
+      entry.kind === "tunnel" &&
+      stored?.kind === "tunnel" &&
+      (stored.vtep !== entry.vtep || stored.vtepPort !== entry.vtepPort);
+    if (!other) this.entries.delete(entryKey(entry));
   }
 }
 
-/** Replacing a tunnel entry in place leaves its router flag as it was. */
-function keepFlags(entry: Entry, stored: Entry | undefined): Entry {
+function keepRouterFlag(entry: Entry, stored: Entry | undefined): Entry {
   if (entry.kind !== "tunnel" || stored?.kind !== "tunnel") return entry;
   const { router: _, ...rest } = entry;
   return stored.router ? { ...rest, router: true } : rest;
-}
-
-/** The kernel acknowledges the deletion of a tunnel entry that names another VTEP than the stored one, and keeps it. */
-function namesTheStored(entry: Entry, stored: Entry | undefined): boolean {
-  if (entry.kind !== "tunnel" || stored?.kind !== "tunnel") return true;
-  return entry.vtep === stored.vtep && entry.vtepPort === stored.vtepPort;
 }

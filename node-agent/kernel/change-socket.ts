@@ -1,0 +1,96 @@
+// What happens to devices, addresses and entries, whoever does it: the second subscription, apart from the misses'.
+import { RawNetlinkSocket } from "netlink";
+import {
+  decodeAddress,
+  decodeLink,
+  type HostAddress,
+  type Link,
+  RTM_DELADDR,
+  RTM_DELLINK,
+  RTM_NEWLINK,
+} from "./link-codec.ts";
+import {
+  decodeNeighbourMessage,
+  type NeighbourMessage,
+  RTM_DELNEIGH,
+  RTM_NEWNEIGH,
+  RTNLGRP_NEIGH,
+} from "./neighbour-codec.ts";
+import { type NetlinkMessage, splitMessages } from "./netlink-codec.ts";
+import { type BpfInstruction, type GuardedSocket, guardSocket } from "./socket-guard.ts";
+
+const NETLINK_ROUTE = 0;
+const RTNLGRP_LINK = 1;
+const RTNLGRP_IPV4_IFADDR = 5;
+const RTNLGRP_IPV6_IFADDR = 9;
+const receiveBytes = 8 * 1024 * 1024;
+
+const BPF_LD_H_ABS = 0x28;
+const BPF_JEQ_K = 0x15;
+const BPF_RET_K = 0x06;
+const RTM_GETNEIGH_BIG_ENDIAN = 30 << 8;
+
+/** All but the misses, which share a multicast group with the changes. */
+const notMisses: readonly BpfInstruction[] = [
+  { code: BPF_LD_H_ABS, jt: 0, jf: 0, k: 4 }, // nlmsg_type
+  { code: BPF_JEQ_K, jt: 0, jf: 1, k: RTM_GETNEIGH_BIG_ENDIAN },
+  { code: BPF_RET_K, jt: 0, jf: 0, k: 0 },
+  { code: BPF_RET_K, jt: 0, jf: 0, k: 0xffff_ffff },
+];
+
+export interface ChangeHandlers {
+  onLink(link: Link, gone: boolean): void;
+  onAddressGone(address: HostAddress): void;
+  /** A neighbour or FDB entry was written or deleted, by us too. */
+  onEntry(message: NeighbourMessage): void;
+}
+
+export class ChangeSocket {
+  private readonly socket: RawNetlinkSocket;
+  private readonly guard: GuardedSocket;
+
+  /** Opens in the calling thread's network namespace, and stays there. */
+  constructor(private readonly handlers: ChangeHandlers) {
+    this.socket = new RawNetlinkSocket(NETLINK_ROUTE);
+    this.guard = guardSocket(this.socket, { receiveBytes, filter: notMisses });
+    this.socket.on("message", (datagram) => {
+      for (const message of splitMessages(datagram)) this.dispatch(message);
+    });
+    // A receive error leaves the subscription standing; what was lost shows in `drops`.
+    this.socket.on("error", () => {});
+    for (const group of [RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR]) {
+      this.socket.addMembership(group);
+    }
+  }
+
+  /** Changes that the kernel dropped because the reader was too slow, since the start. */
+  drops(): number {
+    return this.guard.drops();
+  }
+
+  close(): void {
+    this.socket.close();
+  }
+
+  private dispatch(message: NetlinkMessage): void {
+    switch (message.type) {
+      case RTM_NEWNEIGH:
+      case RTM_DELNEIGH: {
+        const neighbour = decodeNeighbourMessage(message);
+        if (neighbour) this.handlers.onEntry(neighbour);
+        break;
+      }
+      case RTM_NEWLINK:
+      case RTM_DELLINK: {
+        const link = decodeLink({ ...message, type: RTM_NEWLINK });
+        if (link) this.handlers.onLink(link, message.type === RTM_DELLINK);
+        break;
+      }
+      case RTM_DELADDR: {
+        const address = decodeAddress(message);
+        if (address) this.handlers.onAddressGone(address);
+        break;
+      }
+    }
+  }
+}
