@@ -28,7 +28,9 @@ function checkMachine() {
     stop(`${missing.join(", ")} not found: install with \`apt-get install ${packages}\` and try again.`);
   }
   if (process.getuid() === 0) return;
-  if (purpose === "demo") stop("the demo makes network namespaces and needs root: run `sudo npm run demo`.");
+  if (purpose === "demo" || purpose === "bench") {
+    stop(`the ${purpose} makes network namespaces and needs root: run \`sudo npm run ${purpose}\`.`);
+  }
   process.stderr.write(
     "nearmiss: not root, so the kernel tests will be skipped: run `sudo npm test` for all of them.\n",
   );

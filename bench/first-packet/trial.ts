@@ -1,0 +1,51 @@
+// One trial: a pair of VMs that nobody has met, and the round trip of the first packet between them.
+import { pause } from "../../lab/wait.ts";
+import type { Addresses, Family } from "../addresses.ts";
+import type { ModeName } from "../modes/mode.ts";
+import type { Actor, Stand } from "../stand.ts";
+
+export interface Trial {
+  readonly mode: ModeName;
+  readonly family: Family;
+  /** A packet without answer counts with the deadline: it took at least that long. */
+  readonly timeMs: number;
+  /** Questions that the controller answered meanwhile; 0 without a controller. */
+  readonly resolves: number;
+}
+
+/** What goes on around the packet that is measured: all is registered by `begin`, and `end` follows the answer. */
+export interface Around {
+  begin(): void | Promise<void>;
+  end(from: Actor): void | Promise<void>;
+}
+
+const deadlineS = 5;
+/** Longer than the period of anything in the agent that might beat against the trials, but for its housekeeping. */
+const maxPhaseMs = 20;
+const maxAttempts = 10;
+
+/**
+ * Repeats what was no trial: one during which the controller answered nothing was not cold.
+ * @throws Error where that goes on
+ */
+export async function runTrial(stand: Stand, family: Family, addresses: Addresses, around?: Around): Promise<Trial> {
+  for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+    const trial = await attemptTrial(stand, family, addresses, around);
+    if (stand.mode.resolves === undefined || trial.resolves > 0) return trial;
+  }
+  throw new Error(`${stand.mode.name}: the controller was not asked in ${maxAttempts} trials, so they were not cold`);
+}
+
+async function attemptTrial(stand: Stand, family: Family, addresses: Addresses, around?: Around): Promise<Trial> {
+  const target = addresses.fresh(family);
+  const [from] = await stand.recast([addresses.fresh(family), target]);
+  if (!from) throw new Error("a trial needs two guests");
+  const before = (await stand.resolves()) ?? 0;
+  await pause(Math.random() * maxPhaseMs);
+  await around?.begin();
+  const result = await from.guest.ping(target.ip, { count: 1, deadlineS });
+  await around?.end(from);
+  const after = (await stand.resolves()) ?? 0;
+  const [timeMs = deadlineS * 1_000] = result.rtts;
+  return { mode: stand.mode.name, family, timeMs, resolves: after - before };
+}

@@ -1,0 +1,146 @@
+// `npm run bench -- <bench>`: builds labs, measures, prints, and takes everything away again.
+import { parseArgs } from "node:util";
+import { whyNoLab } from "../lab/lab.ts";
+import { firstPacket } from "./first-packet/bench.ts";
+import { report } from "./first-packet/report.ts";
+import { firstPacketBurst } from "./first-packet-burst/bench.ts";
+import { reportBurst } from "./first-packet-burst/report.ts";
+import { firstPacketStorm } from "./first-packet-storm/bench.ts";
+import { reportStorm } from "./first-packet-storm/report.ts";
+import { modeNames } from "./modes/mode.ts";
+import { OptionError, parseFamilies, parseList, parseNumber, parseNumbers } from "./options.ts";
+import { tellProgress } from "./progress.ts";
+
+const help = `Usage: npm run bench -- <bench> [options]
+
+Guests, hosts and controllers in network namespaces of this machine. Needs root, and leaves nothing behind. Compare the
+figures of one run with each other, never those of two machines.
+
+Benches:
+  first-packet        the first packet between two VMs that nobody has met, in all modes, and the frames that each
+                      mode sends to hosts which do not need them
+  first-packet-burst  the first packets of many guests at the same moment
+  first-packet-storm  first packets while another guest of the same host scans a /16
+
+Modes: ${modeNames.join(", ")}
+
+Options:
+  --json               print the result as one JSON object
+  --short              few trials, for CI
+  --modes <names>      with commas between (first-packet: all; burst: static,nearmiss; storm: nearmiss)
+  --families <4,6>     address families of the guests (storm: 4, the others: 4,6)
+  --trials <n>         per mode and family (first-packet: 300; storm: 100)
+  --slow-trials <n>    first-packet: the same for modes that wait for the guest's own retry (25)
+  --hosts <n,n,…>      first-packet: numbers of hosts to count replicated frames with (2,8,32)
+  --steps              first-packet: follow nearmiss's frames on their way; costs some time itself
+  --guests <n>         burst: guests (200)
+  --rounds <n>         burst: bursts per mode and family (5)
+  --rate <n>           storm: questions a second (as many as a packet socket takes)
+  --help               print this
+
+Exit status: 0 with a result, 1 without, 2 for wrong options, 128 + n when ended by signal n.
+`;
+
+const { values, positionals } = parseOptions();
+
+function parseOptions() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        json: { type: "boolean", default: false },
+        short: { type: "boolean", default: false },
+        modes: { type: "string" },
+        families: { type: "string" },
+        trials: { type: "string" },
+        "slow-trials": { type: "string" },
+        hosts: { type: "string" },
+        steps: { type: "boolean", default: false },
+        guests: { type: "string" },
+        rounds: { type: "string" },
+        rate: { type: "string" },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+  } catch (error) {
+    if (error instanceof TypeError) fail(new OptionError(error.message));
+    throw error;
+  }
+}
+
+/** The option as given, or what suits the length of the run. */
+const or = (given: string | undefined, long: string, short: string): string => given ?? (values.short ? short : long);
+
+/** Each prints its result as text. */
+const benches: Readonly<Record<string, () => Promise<string>>> = {
+  "first-packet": async () => {
+    const result = await firstPacket(
+      {
+        modes: parseList(values.modes ?? modeNames.join(","), modeNames),
+        families: parseFamilies(values.families ?? "4,6"),
+        trials: parseNumber(or(values.trials, "300", "20")),
+        slowTrials: parseNumber(or(values["slow-trials"], "25", "2")),
+        hosts: parseNumbers(or(values.hosts, "2,8,32", "2,8"), 2),
+        steps: values.steps,
+      },
+      tellProgress,
+    );
+    return values.json ? json(result) : report(result);
+  },
+  "first-packet-burst": async () => {
+    const result = await firstPacketBurst(
+      {
+        modes: parseList(values.modes ?? "static,nearmiss", modeNames),
+        families: parseFamilies(values.families ?? "4,6"),
+        guests: parseNumber(or(values.guests, "200", "40"), 8),
+        rounds: parseNumber(or(values.rounds, "5", "2")),
+      },
+      tellProgress,
+    );
+    return values.json ? json(result) : reportBurst(result);
+  },
+  "first-packet-storm": async () => {
+    const result = await firstPacketStorm(
+      {
+        modes: parseList(values.modes ?? "nearmiss", modeNames),
+        families: parseFamilies(values.families ?? "4"),
+        trials: parseNumber(or(values.trials, "100", "10")),
+        rate: values.rate === undefined ? 0 : parseNumber(values.rate),
+      },
+      tellProgress,
+    );
+    return values.json ? json(result) : reportStorm(result);
+  },
+};
+
+function json(result: object): string {
+  return `${JSON.stringify(result)}\n`;
+}
+
+async function main(): Promise<number> {
+  if (values.help) {
+    process.stdout.write(help);
+    return 0;
+  }
+  const [name = "", ...rest] = positionals;
+  const bench = Object.hasOwn(benches, name) ? benches[name] : undefined;
+  if (!bench || rest.length > 0) throw new OptionError(`name one of ${Object.keys(benches).join(", ")}`);
+  const obstacle = whyNoLab();
+  if (obstacle !== undefined) throw new Error(`${obstacle}: run it with sudo`);
+  const text = await bench();
+  tellProgress("");
+  process.stdout.write(text);
+  return 0;
+}
+
+function fail(error: unknown): never {
+  const wrongOption = error instanceof OptionError;
+  const text = error instanceof Error ? (wrongOption ? error.message : (error.stack ?? error.message)) : String(error);
+  process.stderr.write(`nearmiss bench: ${text}${wrongOption ? ` (--help lists all options)` : ""}\n`);
+  process.exit(wrongOption ? 2 : 1);
+}
+
+// A reader that went away (`| head`) ends the bench; the labs go with the process.
+process.stdout.on("error", () => process.exit(1));
+
+main().then((status) => process.exit(status), fail);

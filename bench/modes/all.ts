@@ -1,0 +1,22 @@
+// All modes by name.
+import { floodAndLearnMode } from "./flood-and-learn.ts";
+import type { Mode, ModeName } from "./mode.ts";
+import { nearmissMode } from "./nearmiss.ts";
+import { staticMode } from "./static.ts";
+import { tutorialMode } from "./tutorial.ts";
+
+export function modeNamed(name: ModeName, agentLogLevel?: string): Mode {
+  const level = agentLogLevel === undefined ? {} : { agentLogLevel };
+  switch (name) {
+    case "static":
+      return staticMode;
+    case "flood-and-learn":
+      return floodAndLearnMode;
+    case "tutorial":
+      return tutorialMode;
+    case "nearmiss":
+      return nearmissMode({ name, announce: true, ...level });
+    case "nearmiss-announce-off":
+      return nearmissMode({ name, announce: false, ...level });
+  }
+}

@@ -1,0 +1,23 @@
+// What Linux does alone: broadcasts and unknown addresses go to all hosts (head-end replication), and each learns from
+// what arrives (RFC 7348 §4.2, with unicast instead of an underlay multicast group).
+import { bridgeBatch, makeDevices, tunnel } from "./devices.ts";
+import type { Mode } from "./mode.ts";
+
+export const floodAndLearnMode: Mode = {
+  name: "flood-and-learn",
+  slow: false,
+  prepare: async (lab) => {
+    await Promise.all(
+      lab.hosts.map(async (host) => {
+        await makeDevices(host, "learn");
+        const others = lab.hosts.filter((other) => other !== host);
+        await bridgeBatch(
+          host,
+          others.map(({ address }) => `fdb append 00:00:00:00:00:00 dev ${tunnel} self permanent dst ${address}`),
+        );
+      }),
+    );
+  },
+  // Nobody is told of anything: that is the point. What was learned of earlier VMs is not of these.
+  place: async () => {},
+};

@@ -1,0 +1,27 @@
+// What a way of resolving neighbours has to do for a bench: set up its hosts, and take note of VMs that come and go.
+import type { Host } from "../../lab/host.ts";
+import type { Lab } from "../../lab/lab.ts";
+import type { Endpoint } from "../addresses.ts";
+
+export const modeNames = ["static", "flood-and-learn", "nearmiss", "nearmiss-announce-off", "tutorial"] as const;
+export type ModeName = (typeof modeNames)[number];
+
+/** A VM and the host that it runs on. */
+export interface Placement {
+  readonly host: Host;
+  readonly endpoint: Endpoint;
+}
+
+export interface Mode {
+  readonly name: ModeName;
+  /** Guests wait for their own next try, which takes seconds: fewer trials say enough. */
+  readonly slow: boolean;
+  /** Makes bridge and vxlan device of the network on all hosts, and starts what the mode needs. */
+  prepare(lab: Lab): Promise<void>;
+  /** `gone` left and `come` arrived: whoever must know in this mode does when this resolves, and nobody else. */
+  place(lab: Lab, come: readonly Placement[], gone: readonly Placement[]): Promise<void>;
+  /** Questions of agents that the controller has answered with an address so far; absent without a controller. */
+  resolves?(lab: Lab): Promise<number>;
+  /** The same with those after addresses that nobody has. */
+  questions?(lab: Lab): Promise<number>;
+}

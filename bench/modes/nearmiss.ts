@@ -1,0 +1,75 @@
+// nearmiss itself: a controller, and an agent on every host. Agents log no more than an operator's would, unless told to.
+import type { Lab } from "../../lab/lab.ts";
+import { waitFor } from "../../lab/wait.ts";
+import { type Endpoint, network } from "../addresses.ts";
+import type { Mode, ModeName } from "./mode.ts";
+
+export interface NearmissOptions {
+  readonly name: Extract<ModeName, "nearmiss" | "nearmiss-announce-off">;
+  readonly announce: boolean;
+  /** pino's, of the agents. */
+  readonly agentLogLevel?: string;
+}
+
+export function nearmissMode({ name, announce, agentLogLevel = "info" }: NearmissOptions): Mode {
+  return {
+    name,
+    slow: !announce,
+    prepare: async (lab) => {
+      await lab.startController();
+      const extraArgs = announce ? [] : ["--announce", "off"];
+      for (const host of lab.hosts) host.startAgent({ logLevel: agentLogLevel, extraArgs });
+      await Promise.all(
+        lab.hosts.map((host) =>
+          waitFor(async () => (await call<{ connected?: boolean }>(lab, "GET", `/v1/hosts/${host.name}`)).connected, {
+            what: `host ${host.name} to connect`,
+            deadlineMs: 60_000,
+            everyMs: 50,
+          }),
+        ),
+      );
+      const { name: networkName, vni, subnets } = network;
+      await call(lab, "PUT", `/v1/networks/${networkName}`, { vni, subnets });
+      // Guests come and go; this VM of each host keeps the network's devices there.
+      await Promise.all(lab.hosts.map((host, i) => register(lab, anchor(host.name, i), host.name)));
+    },
+    place: async (lab, come, gone) => {
+      await Promise.all(gone.map(({ endpoint }) => call(lab, "DELETE", `/v1/vms/${endpoint.name}`)));
+      await Promise.all(come.map(({ endpoint, host }) => register(lab, endpoint, host.name)));
+    },
+    resolves: (lab) => countQuestions(lab, "known"),
+    questions: (lab) => countQuestions(lab),
+  };
+}
+
+function anchor(host: string, number: number): Pick<Endpoint, "name" | "mac"> {
+  const byte = number.toString(16).padStart(2, "0");
+  return { name: `anchor-${host}`, mac: `52:54:fe:00:00:${byte}` };
+}
+
+/** Registers a VM, and waits until its own host has taken note. */
+async function register(lab: Lab, vm: Pick<Endpoint, "name" | "mac"> & { ip?: string }, host: string): Promise<void> {
+  const ips = vm.ip === undefined ? [] : [vm.ip];
+  const interfaces = [{ network: network.name, mac: vm.mac, ips }];
+  const { ready } = await call<{ ready?: boolean }>(lab, "POST", "/v1/vms?wait=ready&timeoutMs=60000", {
+    name: vm.name,
+    host,
+    interfaces,
+  });
+  if (!ready) throw new Error(`host ${host} is not ready for VM ${vm.name}`);
+}
+
+async function countQuestions(lab: Lab, result?: "known"): Promise<number> {
+  const text = await call<string>(lab, "GET", "/metrics");
+  const counts = text.matchAll(/^nearmiss_controller_resolves_total\{[^}]*result="(\w+)"[^}]*\} (\d+)/gm);
+  return [...counts]
+    .filter(([, each]) => result === undefined || each === result)
+    .reduce((sum, [, , count]) => sum + Number(count), 0);
+}
+
+/** A REST call that must succeed. */
+async function call<Body = unknown>(lab: Lab, method: string, path: string, body?: unknown): Promise<Body> {
+  const reply = await lab.api<Body>(method, path, body);
+  if (reply.status >= 300) throw new Error(`${method} ${path}: ${reply.status} ${JSON.stringify(reply.body)}`);
+  return reply.body;
+}

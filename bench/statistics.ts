@@ -1,0 +1,38 @@
+// Order statistics of measured times. Pure.
+
+/** The smallest value that at least the share `p` of all values does not exceed (nearest rank). NaN of nothing. */
+export function percentile(values: readonly number[], p: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(p * sorted.length) - 1)] ?? Number.NaN;
+}
+
+export function median(values: readonly number[]): number {
+  return percentile(values, 0.5);
+}
+
+export interface Distribution {
+  readonly trials: number;
+  readonly medianMs: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+  /** Trials that took longer than `retryMs`: the guest had to ask again. */
+  readonly retried: number;
+}
+
+/** A guest asks again after 1 s, less the grain of the kernel's timers. */
+export const retryMs = 900;
+
+export function distribution(timesMs: readonly number[]): Distribution {
+  return {
+    trials: timesMs.length,
+    medianMs: round(median(timesMs)),
+    p99Ms: round(percentile(timesMs, 0.99)),
+    maxMs: round(percentile(timesMs, 1)),
+    retried: timesMs.filter((ms) => ms > retryMs).length,
+  };
+}
+
+/** To a thousandth: what `ping` tells of a millisecond. */
+export function round(value: number): number {
+  return Math.round(value * 1_000) / 1_000;
+}

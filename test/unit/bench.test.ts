@@ -1,0 +1,153 @@
+import { describe, expect, test } from "vitest";
+import { Addresses, endpoint, scannedSubnet } from "../../bench/addresses.ts";
+import { report } from "../../bench/first-packet/report.ts";
+import { ratios, summarizeModes } from "../../bench/first-packet/result.ts";
+import type { Trial } from "../../bench/first-packet/trial.ts";
+import { OptionError, parseFamilies, parseList, parseNumber, parseNumbers } from "../../bench/options.ts";
+import { interleave } from "../../bench/schedule.ts";
+import { distribution, median, percentile } from "../../bench/statistics.ts";
+import { formatMs, formatRatio, formatShare, table } from "../../bench/table.ts";
+import { parseIp, parseMac } from "../../schema/index.ts";
+
+const oneToHundred = Array.from({ length: 100 }, (_, i) => 100 - i);
+
+describe("statistics", () => {
+  test.each([
+    [0.5, 50],
+    [0.99, 99],
+    [1, 100],
+    [0, 1],
+  ])("the percentile %d is the nearest rank", (p, value) => {
+    expect(percentile(oneToHundred, p)).toBe(value);
+  });
+
+  test("a median is one of the values, whatever their order", () => {
+    expect(median([3, 1, 2])).toBe(2);
+    expect(median([4, 1, 3, 2])).toBe(2);
+    expect(median([])).toBeNaN();
+  });
+
+  test("trials above 900 ms count as the guest's retry", () => {
+    expect(distribution([0.1234, 900, 901, 2_040])).toEqual({
+      trials: 4,
+      medianMs: 900,
+      p99Ms: 2_040,
+      maxMs: 2_040,
+      retried: 2,
+    });
+  });
+});
+
+describe("a schedule", () => {
+  test("has each item as often as it says, in an order that follows the dice alone", () => {
+    const items = [
+      { item: "fast", times: 3 },
+      { item: "slow", times: 1 },
+    ];
+    expect(interleave(items, () => 0)).toEqual(["fast", "fast", "slow", "fast"]);
+    expect(interleave(items, () => 0.999)).toEqual(["fast", "fast", "fast", "slow"]);
+  });
+});
+
+describe("a trial's addresses", () => {
+  test.each([4, 6] as const)("are never handed out twice, and are canonical (IPv%i)", (family) => {
+    const addresses = new Addresses();
+    const all = Array.from({ length: 70_000 }, () => addresses.fresh(family));
+    for (const key of ["name", "mac", "ip"] as const) expect(new Set(all.map((each) => each[key])).size).toBe(70_000);
+    for (const { mac, ip } of [...all.slice(0, 300), ...all.slice(-300)]) {
+      expect(parseMac(mac)).toBe(mac);
+      expect(parseIp(ip)).toBe(ip);
+    }
+  });
+
+  test("are outside of what a scan asks for, and end with the subnet", () => {
+    expect(scannedSubnet).toEqual({ firstIp: "10.64.0.0", size: 65_536 });
+    expect(endpoint(0, 4).ip).toBe("10.65.0.1");
+    expect(endpoint(0x3e_0000, 4).ip).toBe("10.127.0.1");
+    expect(() => endpoint(0x40_0000, 4)).toThrow(RangeError);
+  });
+});
+
+describe("options", () => {
+  test("are parsed", () => {
+    expect(parseNumber("300")).toBe(300);
+    expect(parseNumbers("2,8,32", 2)).toEqual([2, 8, 32]);
+    expect(parseFamilies("6,4,6")).toEqual([6, 4]);
+    expect(parseList("b,a", ["a", "b"])).toEqual(["b", "a"]);
+  });
+
+  test.each([
+    () => parseNumber("0"),
+    () => parseNumber("many"),
+    () => parseNumber("-3"),
+    () => parseNumbers("1,8", 2),
+    () => parseNumbers("", 2),
+    () => parseFamilies("5"),
+    () => parseList("c", ["a", "b"]),
+  ])("that make no sense are refused (%#)", (parse) => {
+    expect(parse).toThrow(OptionError);
+  });
+});
+
+describe("the result of first-packet", () => {
+  const trial = (mode: Trial["mode"], timeMs: number, family: Trial["family"] = 4): Trial => {
+    return { mode, family, timeMs, resolves: mode === "static" ? 0 : 2 };
+  };
+  const trials = [
+    ...[0.1, 0.1, 0.3].map((ms) => trial("static", ms)),
+    ...[0.4, 0.5, 0.6].map((ms) => trial("nearmiss", ms)),
+    trial("nearmiss-announce-off", 2_000),
+    trial("nearmiss", 0.7, 6),
+  ];
+  const modes = summarizeModes(trials, ["nearmiss-announce-off", "nearmiss", "static"], [4, 6]);
+
+  test("sums up each mode and family that ran", () => {
+    expect(modes.map(({ mode, family, trials }) => [mode, family, trials])).toEqual([
+      ["nearmiss-announce-off", 4, 1],
+      ["nearmiss", 4, 3],
+      ["nearmiss", 6, 1],
+      ["static", 4, 3],
+    ]);
+    expect(modes[0]).toMatchObject({ resolves: 2, medianMs: 2_000, retried: 1 });
+    expect(modes[1]).toMatchObject({ resolves: 6, medianMs: 0.5, p99Ms: 0.6, retried: 0 });
+  });
+
+  test("compares medians, and says null where there is nothing to compare with", () => {
+    expect(ratios(modes, [4, 6])).toEqual([
+      { family: 4, vsAnnounceOff: 4_000, vsStatic: 5, p99VsMedian: 1.2 },
+      { family: 6, vsAnnounceOff: null, vsStatic: null, p99VsMedian: 1 },
+    ]);
+  });
+
+  test("is told in tables", () => {
+    const replicatedFrames = [
+      { mode: "static", hosts: 2, frames: 0, conversations: 2 },
+      { mode: "static", hosts: 32, frames: 1_234, conversations: 2 },
+    ] as const;
+    const text = report({ modes, ratios: ratios(modes, [4, 6]), replicatedFrames });
+    expect(text).toContain("  nearmiss                v4        3   0.500 ms   0.600 ms   0.600 ms       0 %\n");
+    expect(text).toContain("  v4                    4,000 ×               5.00 ×         1.20 ×\n");
+    expect(text).toContain("  static   0   1,234\n");
+    expect(text).not.toContain("Where the time");
+  });
+});
+
+describe("tables for people", () => {
+  test("have columns as wide as their widest cell", () => {
+    expect(
+      table(
+        ["a", "b"],
+        [
+          ["long", "1"],
+          ["x", "1,000"],
+        ],
+      ),
+    ).toBe("  a          b\n  long       1\n  x      1,000\n");
+  });
+
+  test("tell about three digits", () => {
+    expect([0.1234, 1.934, 14.36, 2_041.3].map(formatMs)).toEqual(["0.123 ms", "1.93 ms", "14.4 ms", "2,041 ms"]);
+    expect([2.534, 18.04, 1_960.4, null].map(formatRatio)).toEqual(["2.53 ×", "18.0 ×", "1,960 ×", "–"]);
+    expect(formatShare(1, 300)).toBe("0.3 %");
+  });
+});
