@@ -30,6 +30,7 @@ import { describeTimeline, type Timeline } from "./misses/timeline.ts";
 import { HostNetworks } from "./networks.ts";
 import type { Entry } from "./tables/entry.ts";
 import { HeldAnswers } from "./tables/held.ts";
+import { Upkeep } from "./upkeep.ts";
 
 export interface AgentOptions {
   readonly controller: URL;
@@ -52,6 +53,7 @@ export class Agent {
   private readonly link: ControllerLink;
   private readonly announcer: Announcer | undefined;
   private misses: MissSocket | undefined;
+  private upkeep: Upkeep | undefined;
 
   private epoch: string | undefined;
   private asOf: Revision | undefined;
@@ -114,6 +116,16 @@ export class Agent {
       if (miss.kind === "l3miss") this.announcer?.missed(miss.vni, miss.ip);
       this.resolver.onMiss(miss);
     });
+    this.upkeep = new Upkeep({
+      devices: this.devices,
+      networks: this.networks,
+      held: this.held,
+      missDrops: () => this.misses?.drops() ?? 0,
+      vtep: () => this.networks.vtep,
+      log: this.log,
+      nowMs,
+      random: Math.random,
+    });
     this.link.start();
   }
 
@@ -121,6 +133,7 @@ export class Agent {
   async stop(): Promise<void> {
     this.link.stop();
     this.misses?.close();
+    this.upkeep?.close();
     this.announcer?.close();
     await this.networks.idle;
     this.requests.close();

@@ -1,7 +1,7 @@
 // The networks of this host in the kernel: devices as they must be, entries as they are held. Everything that writes
 // goes through here; what the kernel refuses is tried again and reported meanwhile.
 import type { Logger } from "pino";
-import type { AgentNetwork, Vni } from "../schema/index.ts";
+import type { AgentNetwork, Vni, VtepAddress } from "../schema/index.ts";
 import type { Announcer } from "./announcer.ts";
 import { bridgeName, DeviceError, type LocalVtep, type NetworkDevices, vxlanName } from "./kernel/devices.ts";
 import { NetlinkError } from "./kernel/request-socket.ts";
@@ -10,7 +10,7 @@ import type { HeldAnswers } from "./tables/held.ts";
 import { actualByKey, plan } from "./tables/plan.ts";
 
 /** Why a network's kernel state is looked at again. */
-export type Cause = "session" | "change" | "refused" | "overrun" | "device" | "entry" | "timer";
+export type Cause = "session" | "change" | "refused" | "overrun" | "device" | "entry" | "theft" | "timer";
 
 export interface NetworksDependencies {
   readonly devices: NetworkDevices;
@@ -46,6 +46,11 @@ export class HostNetworks {
 
   get size(): number {
     return this.networks.size;
+  }
+
+  /** This host's tunnel end, once the controller has said it. */
+  get vtep(): VtepAddress | undefined {
+    return this.local?.vtep;
   }
 
   nameOf(vni: Vni): string | undefined {

@@ -4,7 +4,7 @@ import { isIPv4, isIPv6 } from "node:net";
 import ipaddr from "ipaddr.js";
 
 declare const brand: unique symbol;
-type Brand<T, Name extends string> = T & { readonly [brand]: Name };
+type Brand<T, Name extends string> = T & { readonly [brand]: { readonly [K in Name]: true } };
 
 /** VXLAN network identifier, 1 … 2^24-1 (RFC 7348 §5). */
 export type Vni = Brand<number, "Vni">;

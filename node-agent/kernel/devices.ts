@@ -3,37 +3,32 @@
 import { randomBytes } from "node:crypto";
 import { type AgentNetwork, familyOf, type Vni, type VtepAddress } from "../../schema/index.ts";
 import {
-  decodeAddress,
-  decodeLink,
-  encodeAddressDump,
   encodeBridge,
   encodeClsact,
   encodeDropDeliveredUp,
-  encodeLinkDelete,
-  encodeLinkDump,
   encodeLinkSettings,
   encodeLinkUp,
+  encodeMaster,
   encodeMtu,
   encodePortLearningOff,
+  encodeRename,
+  encodeSnoopingOff,
   encodeVxlan,
-  encodeVxlanLocal,
+  encodeVxlanChange,
   type Link,
-  RTM_DELLINK,
-  RTM_GETADDR,
-  RTM_GETLINK,
-  RTM_NEWLINK,
   RTM_NEWQDISC,
   RTM_NEWTFILTER,
   RTM_SETLINK,
 } from "./link-codec.ts";
+import { Links } from "./links.ts";
 import type { EntryDevice } from "./neighbour-codec.ts";
 import { NLM_F_CREATE, NLM_F_EXCL } from "./netlink-codec.ts";
+import { RememberedPorts } from "./remembered-ports.ts";
 import { NetlinkError, type RequestSocket } from "./request-socket.ts";
 
 /** What VXLAN adds to a guest's frame, in bytes of the underlay's MTU: inner Ethernet, VXLAN, UDP, outer IP. */
 const overheadBytes = { 4: 50, 6: 70 } as const;
 const aliasPrefix = "nearmiss ";
-const ENODEV = 19;
 const EEXIST = 17;
 
 export const bridgeName = (vni: Vni): string => `nmb${vni}`;
@@ -51,41 +46,62 @@ export class DeviceError extends Error {
 }
 
 export class NetworkDevices {
+  private readonly links: Links;
   private readonly byVni = new Map<Vni, EntryDevice>();
   private readonly byIfindex = new Map<number, Vni>();
+  private readonly ports: RememberedPorts;
+  /** What carries the VTEP address, as it was when last looked at. */
+  private underlay: Link | undefined;
 
-  constructor(private readonly socket: RequestSocket) {}
+  constructor(
+    private readonly socket: RequestSocket,
+    nowMs: () => number = () => performance.now(),
+  ) {
+    this.links = new Links(socket);
+    this.ports = new RememberedPorts(nowMs);
+  }
 
   readonly deviceOf = (vni: Vni): EntryDevice | undefined => this.byVni.get(vni);
+  /** The network behind a vxlan device of ours. */
   readonly vniOf = (ifindex: number): Vni | undefined => this.byIfindex.get(ifindex);
 
   vnis(): Vni[] {
     return [...this.byVni.keys()];
   }
 
+  /** The network behind one of our bridges. */
+  vniOfBridge(ifindex: number): Vni | undefined {
+    return [...this.byVni.values()].find((device) => device.bridgeIfindex === ifindex)?.vni;
+  }
+
   /** Takes over what an earlier run of the agent left: its devices, with the entries on them. */
   async takeOver(): Promise<Vni[]> {
-    for (const link of await this.links()) {
+    const links = await this.links.list();
+    for (const link of links) {
       if (link.vxlan && isOurs(link) && link.name === vxlanName(link.vxlan.vni)) this.remember(link, link.master ?? 0);
     }
+    for (const link of links) this.onLink(link, false);
     return this.vnis();
   }
 
   /**
-   * Makes what is missing and sets what differs. Idempotent.
+   * Makes what is missing and sets what differs, and nothing else: what is right is not touched.
    * @returns what an operator should mend, though the network works
    * @throws DeviceError for a foreign device in the way, NetlinkError where the kernel refuses
    */
   async ensure(network: AgentNetwork, local: LocalVtep): Promise<string[]> {
-    const underlay = await this.underlayOf(local.vtep);
+    const underlay = await this.links.findByAddress(local.vtep);
+    this.underlay = underlay;
     const mtu = underlay?.mtu ?? 1_500;
     const bridge = await this.ensureBridge(network);
     const vxlan = await this.ensureVxlan(network, local, mtu);
-    await this.set(vxlan.name, encodeLinkSettings(vxlan.ifindex, aliasPrefix + network.name, bridge.ifindex));
-    await this.set(vxlan.name, encodePortLearningOff(vxlan.ifindex), RTM_SETLINK);
+    // Enslaving turns learning on again.
+    if (vxlan.master !== bridge.ifindex) await this.links.set(vxlan.name, encodeMaster(vxlan.ifindex, bridge.ifindex));
+    if (vxlan.master !== bridge.ifindex || vxlan.portLearning !== false) {
+      await this.links.set(vxlan.name, encodePortLearningOff(vxlan.ifindex), RTM_SETLINK);
+    }
     // Bridge last: until it is up no guest's frame reaches a tunnel that is half set up.
-    await this.set(vxlan.name, encodeLinkUp(vxlan.ifindex));
-    await this.set(bridge.name, encodeLinkUp(bridge.ifindex));
+    for (const link of [vxlan, bridge]) if (!link.up) await this.links.set(link.name, encodeLinkUp(link.ifindex));
     this.remember(vxlan, bridge.ifindex);
     return [...missingVtep(local, underlay), ...tooLargeMtu(network, local, mtu)];
   }
@@ -93,23 +109,36 @@ export class NetworkDevices {
   /** Deletes both devices of a network, with the entries on them; a bridge that still has a guest's port stays. */
   async remove(vni: Vni): Promise<void> {
     this.forget(vni);
-    const links = await this.links();
-    const bridge = links.find((link) => link.name === bridgeName(vni) && isOurs(link));
-    const vxlan = links.find((link) => link.name === vxlanName(vni) && isOurs(link));
-    if (vxlan) await this.delete(vxlan);
-    const hasGuests = links.some((link) => link.master === bridge?.ifindex && link.ifindex !== vxlan?.ifindex);
-    if (bridge && !hasGuests) await this.delete(bridge);
+    const vxlan = await this.links.find({ name: vxlanName(vni) });
+    if (vxlan && isOurs(vxlan)) await this.links.delete(vxlan);
+    const bridge = await this.links.find({ name: bridgeName(vni) });
+    if (!bridge || !isOurs(bridge)) return;
+    const ports = await this.links.list(bridge.ifindex);
+    if (ports.length === 0) await this.links.delete(bridge);
+  }
+
+  /** Somebody changed or deleted a link. @returns the network whose devices that concerns, or all of them, if any */
+  onLink(link: Link, gone: boolean): Vni | "all" | undefined {
+    if (link.ifindex === this.underlay?.ifindex && (gone || link.mtu !== this.underlay.mtu)) return "all";
+    const vni = this.vniOf(link.ifindex) ?? this.vniOfBridge(link.ifindex);
+    if (vni !== undefined) return vni;
+    this.ports.note(link, gone, link.master === undefined ? undefined : this.vniOfBridge(link.master));
+    return undefined;
   }
 
   private async ensureBridge(network: AgentNetwork): Promise<Link> {
-    const name = bridgeName(network.vni);
-    let link = await this.findLink(name);
+    const { vni } = network;
+    const name = bridgeName(vni);
+    const alias = aliasPrefix + network.name;
+    let link = await this.findOrRename(name, this.byVni.get(vni)?.bridgeIfindex);
     if (link && !mayTake(link, "bridge")) throw inTheWay(link, network);
     if (!link) {
-      await this.create(name, encodeBridge(name, localMac()));
-      link = await this.getLink(name);
+      await this.links.create(name, encodeBridge(name, localMac()));
+      link = await this.get(name);
+      await this.reattach(vni, link);
     }
-    await this.set(name, encodeLinkSettings(link.ifindex, aliasPrefix + network.name));
+    if (link.alias !== alias || !link.addressless) await this.links.set(name, encodeLinkSettings(link.ifindex, alias));
+    if (link.snooping) await this.links.set(name, encodeSnoopingOff(link.ifindex));
     await this.dropDeliveredUp(link);
     return link;
   }
@@ -117,17 +146,42 @@ export class NetworkDevices {
   private async ensureVxlan(network: AgentNetwork, local: LocalVtep, mtu: number): Promise<Link> {
     const { vni } = network;
     const name = vxlanName(vni);
-    const present = await this.findLink(name);
-    if (present && !mayTake(present, "vxlan")) throw inTheWay(present, network);
-    if (present && fits(present, vni, local)) {
-      await this.set(name, encodeVxlanLocal(present.ifindex, local.vtep));
-      await this.set(name, encodeMtu(present.ifindex, mtu));
-      return present;
+    const alias = aliasPrefix + network.name;
+    let link = await this.findOrRename(name, this.byVni.get(vni)?.ifindex);
+    if (link && !mayTake(link, "vxlan")) throw inTheWay(link, network);
+    if (link && !fits(link, vni, local)) {
+      // Ours, but with settings that the kernel cannot change on a live device.
+      await this.links.delete(link);
+      link = undefined;
     }
-    // Ours, but with settings that the kernel cannot change on a live device.
-    if (present) await this.delete(present);
-    await this.create(name, encodeVxlan({ name, vni, local: local.vtep, port: local.vtepPort, mtu }));
-    return this.getLink(name);
+    if (!link) {
+      await this.links.create(name, encodeVxlan({ name, vni, local: local.vtep, port: local.vtepPort, mtu }));
+      link = await this.get(name);
+    }
+    if (link.alias !== alias || !link.addressless) await this.links.set(name, encodeLinkSettings(link.ifindex, alias));
+    if (link.vxlan?.local !== local.vtep || link.vxlan.learning) {
+      await this.links.set(name, encodeVxlanChange(link.ifindex, local.vtep));
+    }
+    if (link.mtu !== mtu) await this.links.set(name, encodeMtu(link.ifindex, mtu));
+    return link;
+  }
+
+  /** The link of that name; one that we know by its index and that somebody renamed gets its name back. */
+  private async findOrRename(name: string, knownIfindex: number | undefined): Promise<Link | undefined> {
+    const found = await this.links.find({ name });
+    if (found || !knownIfindex) return found;
+    const renamed = await this.links.find({ ifindex: knownIfindex });
+    if (!renamed || !isOurs(renamed)) return undefined;
+    await this.links.set(renamed.name, encodeRename(renamed.ifindex, name));
+    return { ...renamed, name };
+  }
+
+  /** The ports that a bridge had when it was deleted, where nobody has taken them since. */
+  private async reattach(vni: Vni, bridge: Link): Promise<void> {
+    for (const ifindex of this.ports.lostBy(vni)) {
+      const port = await this.links.find({ ifindex });
+      if (port && port.master === undefined) await this.links.set(port.name, encodeMaster(ifindex, bridge.ifindex));
+    }
   }
 
   private async dropDeliveredUp(bridge: Link): Promise<void> {
@@ -143,40 +197,10 @@ export class NetworkDevices {
     }
   }
 
-  private async underlayOf(vtep: VtepAddress): Promise<Link | undefined> {
-    const messages = await this.socket.dump("list addresses", RTM_GETADDR, encodeAddressDump());
-    const address = messages.map(decodeAddress).find((each) => each?.ip === vtep);
-    return address && (await this.links()).find((link) => link.ifindex === address.ifindex);
-  }
-
-  private async links(): Promise<Link[]> {
-    const messages = await this.socket.dump("list links", RTM_GETLINK, encodeLinkDump());
-    return messages.flatMap((message) => decodeLink(message) ?? []);
-  }
-
-  private async findLink(name: string): Promise<Link | undefined> {
-    return (await this.links()).find((link) => link.name === name);
-  }
-
-  private async getLink(name: string): Promise<Link> {
-    const link = await this.findLink(name);
+  private async get(name: string): Promise<Link> {
+    const link = await this.links.find({ name });
     if (!link) throw new DeviceError(`${name} vanished while it was set up`);
     return link;
-  }
-
-  private create(name: string, payload: Buffer): Promise<void> {
-    return this.socket.request(`creating ${name}`, { type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, payload });
-  }
-
-  private set(name: string, payload: Buffer, type = RTM_NEWLINK): Promise<void> {
-    return this.socket.request(`setting up ${name}`, { type, flags: 0, payload });
-  }
-
-  private async delete(link: Link): Promise<void> {
-    const [result] = await this.socket.send([{ type: RTM_DELLINK, flags: 0, payload: encodeLinkDelete(link.ifindex) }]);
-    if (result && result.errno !== 0 && result.errno !== ENODEV) {
-      throw new NetlinkError(`deleting ${link.name}`, result);
-    }
   }
 
   private remember(link: Link, bridgeIfindex: number): void {

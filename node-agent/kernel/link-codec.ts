@@ -46,6 +46,8 @@ const IFLA_IFALIAS = 20;
 const IFLA_AF_SPEC = 26;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
+const IFLA_INFO_SLAVE_KIND = 4;
+const IFLA_INFO_SLAVE_DATA = 5;
 const IFLA_INET6_ADDR_GEN_MODE = 8;
 const IN6_ADDR_GEN_MODE_NONE = 1;
 const IFLA_BR_MCAST_SNOOPING = 23;
@@ -64,11 +66,12 @@ const IFA_LOCAL = 2;
 const ifinfomsgBytes = 16;
 const ifaddrmsgBytes = 8;
 
-/** What the agent needs to know of a vxlan device; all but `local` cannot change on a live one. */
+/** What the agent needs to know of a vxlan device; all but `local` and `learning` cannot change on a live one. */
 export interface VxlanSettings {
   readonly vni: Vni;
   readonly local?: IpAddress;
   readonly port: number;
+  readonly learning: boolean;
   readonly proxy: boolean;
   readonly l2miss: boolean;
   readonly l3miss: boolean;
@@ -84,11 +87,19 @@ export interface Link {
   readonly alias?: string;
   /** ifindex of the bridge that it is a port of. */
   readonly master?: number;
+  /** As a port of a bridge: it learns what it hears. */
+  readonly portLearning?: boolean;
+  /** Makes no IPv6 address of its own. */
+  readonly addressless: boolean;
+  /** Of a bridge: multicast snooping is on. */
+  readonly snooping?: boolean;
   readonly vxlan?: VxlanSettings;
 }
 
 export function decodeLink({ type, payload }: NetlinkMessage): Link | undefined {
   if (type !== RTM_NEWLINK || payload.length < ifinfomsgBytes) return undefined;
+  // A bridge tells of its ports in messages of its own: "gone" means gone from the bridge there.
+  if (payload.readUInt8(0) === AF_BRIDGE) return undefined;
   const attributes = parseAttributes(payload.subarray(ifinfomsgBytes));
   const name = readText(attributes.get(IFLA_IFNAME));
   if (name === undefined) return undefined;
@@ -96,18 +107,29 @@ export function decodeLink({ type, payload }: NetlinkMessage): Link | undefined 
   const kind = readText(info.get(IFLA_INFO_KIND));
   const alias = readText(attributes.get(IFLA_IFALIAS));
   const master = readU32(attributes.get(IFLA_MASTER));
-  const vxlan =
-    kind === "vxlan" ? decodeVxlan(parseAttributes(info.get(IFLA_INFO_DATA) ?? Buffer.alloc(0))) : undefined;
+  const data = parseAttributes(info.get(IFLA_INFO_DATA) ?? Buffer.alloc(0));
+  const vxlan = kind === "vxlan" ? decodeVxlan(data) : undefined;
+  const isBridgePort = readText(info.get(IFLA_INFO_SLAVE_KIND)) === "bridge";
+  const port = parseAttributes(info.get(IFLA_INFO_SLAVE_DATA) ?? Buffer.alloc(0));
   return {
     ifindex: payload.readInt32LE(4),
     name,
     up: (payload.readUInt32LE(8) & IFF_UP) !== 0,
     mtu: readU32(attributes.get(IFLA_MTU)) ?? 0,
+    addressless: addressModeOf(attributes) === IN6_ADDR_GEN_MODE_NONE,
     ...(kind === undefined ? {} : { kind }),
     ...(alias === undefined ? {} : { alias }),
     ...(master === undefined ? {} : { master }),
+    ...(isBridgePort ? { portLearning: port.get(IFLA_BRPORT_LEARNING)?.[0] === 1 } : {}),
+    ...(kind === "bridge" ? { snooping: data.get(IFLA_BR_MCAST_SNOOPING)?.[0] === 1 } : {}),
     ...(vxlan === undefined ? {} : { vxlan }),
   };
+}
+
+function addressModeOf(attributes: Attributes): number | undefined {
+  const families = parseAttributes(attributes.get(IFLA_AF_SPEC) ?? Buffer.alloc(0));
+  const inet6 = parseAttributes(families.get(AF_INET6) ?? Buffer.alloc(0));
+  return inet6.get(IFLA_INET6_ADDR_GEN_MODE)?.[0];
 }
 
 function decodeVxlan(data: Attributes): VxlanSettings | undefined {
@@ -122,6 +144,7 @@ function decodeVxlan(data: Attributes): VxlanSettings | undefined {
     vni: parseVni(id),
     ...(local ? { local } : {}),
     port: port.readUInt16BE(),
+    learning: flag(IFLA_VXLAN_LEARNING),
     proxy: flag(IFLA_VXLAN_PROXY),
     l2miss: flag(IFLA_VXLAN_L2MISS),
     l3miss: flag(IFLA_VXLAN_L3MISS),
@@ -166,6 +189,11 @@ function linkInfo(kind: string, ...data: Buffer[]): Buffer {
 /** All links of the namespace, or a bridge's ports alone. */
 export function encodeLinkDump(bridgeIfindex?: number): Buffer {
   return bridgeIfindex === undefined ? ifinfomsg({}) : ifinfomsg({}, attribute(IFLA_MASTER, u32(bridgeIfindex)));
+}
+
+/** One link, by its name or its index. */
+export function encodeLinkGet(which: { readonly name: string } | { readonly ifindex: number }): Buffer {
+  return "name" in which ? ifinfomsg({}, attribute(IFLA_IFNAME, text(which.name))) : ifinfomsg(which);
 }
 
 /** All addresses of the namespace. */
@@ -214,9 +242,9 @@ function encodeLocal(local: VtepAddress): Buffer {
   return attribute(familyOf(local) === 4 ? IFLA_VXLAN_LOCAL : IFLA_VXLAN_LOCAL6, ipToBytes(local));
 }
 
-/** The one setting of ours that may change on a live vxlan device, within its address family. */
-export function encodeVxlanLocal(ifindex: number, local: VtepAddress): Buffer {
-  return ifinfomsg({ ifindex }, linkInfo("vxlan", encodeLocal(local)));
+/** What may change on a live vxlan device: its VTEP within the address family, and learning, which must be off. */
+export function encodeVxlanChange(ifindex: number, local: VtepAddress): Buffer {
+  return ifinfomsg({ ifindex }, linkInfo("vxlan", encodeLocal(local), attribute(IFLA_VXLAN_LEARNING, u8(0))));
 }
 
 /** Apart from vxlan settings: with both in one request the kernel refuses ("Cannot change mtu"). */
@@ -224,16 +252,22 @@ export function encodeMtu(ifindex: number, mtu: number): Buffer {
   return ifinfomsg({ ifindex }, attribute(IFLA_MTU, u32(mtu)));
 }
 
-/** Alias, no automatic addresses (the host's own duplicate address detection would raise misses), a bridge or none. */
-export function encodeLinkSettings(ifindex: number, alias: string, master?: number): Buffer {
+/** Alias, and no automatic addresses: the host's own duplicate address detection would raise misses. */
+export function encodeLinkSettings(ifindex: number, alias: string): Buffer {
   return ifinfomsg(
     { ifindex },
     attribute(IFLA_IFALIAS, text(alias)),
     nested(IFLA_AF_SPEC, nested(AF_INET6, attribute(IFLA_INET6_ADDR_GEN_MODE, u8(IN6_ADDR_GEN_MODE_NONE)))),
-    ...(master === undefined ? [] : [attribute(IFLA_MASTER, u32(master))]),
   );
 }
 
+export const encodeRename = (ifindex: number, name: string): Buffer =>
+  ifinfomsg({ ifindex }, attribute(IFLA_IFNAME, text(name)));
+export const encodeMaster = (ifindex: number, master: number): Buffer =>
+  ifinfomsg({ ifindex }, attribute(IFLA_MASTER, u32(master)));
+export function encodeSnoopingOff(ifindex: number): Buffer {
+  return ifinfomsg({ ifindex }, linkInfo("bridge", attribute(IFLA_BR_MCAST_SNOOPING, u8(0))));
+}
 export const encodeLinkUp = (ifindex: number): Buffer => ifinfomsg({ ifindex, up: true });
 export const encodeLinkDelete = (ifindex: number): Buffer => ifinfomsg({ ifindex });
 

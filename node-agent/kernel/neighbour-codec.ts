@@ -11,7 +11,7 @@ import {
   type VtepAddress,
 } from "../../schema/index.ts";
 import type { Miss } from "../misses/miss.ts";
-import type { ActualEntry, Entry } from "../tables/entry.ts";
+import type { ActualEntry, Entry, Place } from "../tables/entry.ts";
 import { type Attributes, attribute, be16, type NetlinkMessage, parseAttributes, u8, u32 } from "./netlink-codec.ts";
 
 export const RTM_NEWNEIGH = 28;
@@ -98,25 +98,22 @@ export interface EntryDevice {
  * and FDB entries with `extern_learn` (where NDA_PROTOCOL is acknowledged and lost).
  */
 export function decodeEntry(message: NeighbourMessage, device: EntryDevice): ActualEntry | undefined {
-  if (message.type === RTM_GETNEIGH || message.ifindex !== device.ifindex) return undefined;
-  const { vni } = device;
-  const mac = findMac(message.attributes.get(NDA_LLADDR) ?? Buffer.alloc(0));
-  if (!mac) return undefined;
-  const destination = message.attributes.get(NDA_DST);
-  if (message.family !== AF_BRIDGE) {
-    const ip = destination && findIp(destination);
-    if (!ip) return undefined;
-    return {
-      entry: { kind: "neighbour", vni, ip, mac },
-      own: message.attributes.get(NDA_PROTOCOL)?.[0] === ownProtocol,
-    };
+  const place = decodePlace(message, device);
+  const { attributes, flags, state } = message;
+  if (!place) return undefined;
+  const lasting = (state & (NUD_PERMANENT | NUD_NOARP)) !== 0;
+  if (place.kind === "neighbour") {
+    const mac = findMac(attributes.get(NDA_LLADDR) ?? Buffer.alloc(0));
+    return mac && { entry: { ...place, mac }, own: attributes.get(NDA_PROTOCOL)?.[0] === ownProtocol, lasting };
   }
-  const own = (message.flags & NTF_EXT_LEARNED) !== 0;
-  if ((message.flags & NTF_SELF) === 0) return { entry: { kind: "bridge", vni, mac }, own };
-  const vtep = destination && findIp(destination);
+  const own = (flags & NTF_EXT_LEARNED) !== 0;
+  const { vni, mac } = place;
+  // The bridge does not age what is extern_learn, whatever its state says.
+  if (place.kind === "bridge") return { entry: { kind: "bridge", vni, mac }, own, lasting: own || lasting };
+  const vtep = findIp(attributes.get(NDA_DST) ?? Buffer.alloc(0));
   if (!vtep) return undefined;
-  const vtepPort = message.attributes.get(NDA_PORT)?.readUInt16BE() ?? device.vtepPort;
-  const router = (message.flags & NTF_ROUTER) !== 0;
+  const vtepPort = attributes.get(NDA_PORT)?.readUInt16BE() ?? device.vtepPort;
+  const router = (flags & NTF_ROUTER) !== 0;
   const entry = {
     kind: "tunnel",
     vni,
@@ -125,7 +122,19 @@ export function decodeEntry(message: NeighbourMessage, device: EntryDevice): Act
     vtepPort,
     ...(router ? { router } : {}),
   } as const;
-  return { entry, own };
+  return { entry, own, lasting };
+}
+
+/** Which entry a message is about: a deleted neighbour has lost its MAC address already. */
+export function decodePlace(message: NeighbourMessage, device: EntryDevice): Place | undefined {
+  if (message.type === RTM_GETNEIGH || message.ifindex !== device.ifindex) return undefined;
+  const { vni } = device;
+  if (message.family !== AF_BRIDGE) {
+    const ip = findIp(message.attributes.get(NDA_DST) ?? Buffer.alloc(0));
+    return ip && { kind: "neighbour", vni, ip };
+  }
+  const mac = findMac(message.attributes.get(NDA_LLADDR) ?? Buffer.alloc(0));
+  return mac && { kind: (message.flags & NTF_SELF) === 0 ? "bridge" : "tunnel", vni, mac };
 }
 
 /** The MAC address that an FDB entry of a bridge is about, and the bridge; undefined for anything else. */

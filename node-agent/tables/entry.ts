@@ -30,7 +30,14 @@ export interface ActualEntry {
   readonly entry: Entry;
   /** It carries our mark. A foreign change strips an FDB entry of it, which then cannot be given back in place. */
   readonly own: boolean;
+  /** The kernel does not age it: a neighbour that is merely reachable becomes a black hole when it turns stale. */
+  readonly lasting: boolean;
 }
+
+/** Where an entry stands, whatever it says. */
+export type Place =
+  | Pick<NeighbourEntry, "kind" | "vni" | "ip">
+  | { readonly kind: "tunnel" | "bridge"; readonly vni: Vni; readonly mac: MacAddress };
 
 /**
  * `put` creates or replaces; deleting what is absent succeeds. The kernel cannot change the flags of an FDB entry in place
@@ -54,7 +61,7 @@ export interface Tables {
 }
 
 /** What two entries must share to be the same place in the tables. */
-export function entryKey(entry: Entry): string {
+export function entryKey(entry: Place): string {
   return `${entry.kind} ${entry.vni} ${entry.kind === "neighbour" ? entry.ip : entry.mac}`;
 }
 

@@ -13,13 +13,13 @@ import type {
   VtepAddress,
 } from "../../schema/index.ts";
 import { keyText } from "../../schema/index.ts";
-import { type Entry, entryKey, type Operation } from "./entry.ts";
+import { type Entry, entryKey, type Operation, type Place } from "./entry.ts";
 import { asOwn, byKey, plan } from "./plan.ts";
 
 /** Unregistered addresses that are remembered per network; beyond, the longest known is forgotten. */
 const maxAbsentPerNetwork = 4_096;
 
-type Place =
+type Location =
   | { readonly kind: "remote"; readonly vtep: VtepAddress; readonly vtepPort: number; readonly router?: true }
   | { readonly kind: "local" };
 
@@ -31,7 +31,7 @@ interface IpFact {
 
 interface MacFact {
   readonly mac: MacAddress;
-  place: Place;
+  location: Location;
   revision: Revision;
   /** Asked for by itself (l2miss, or local): it stays without an IP that leads to it. */
   asked: boolean;
@@ -72,9 +72,9 @@ class HeldNetwork {
   /** The entries that an address of this network should have now. */
   entriesOfMac(mac: MacAddress): Entry[] {
     const fact = this.macs.get(mac);
-    if (fact?.place.kind !== "remote") return [];
+    if (fact?.location.kind !== "remote") return [];
     const { vni } = this;
-    const { vtep, vtepPort, router } = fact.place;
+    const { vtep, vtepPort, router } = fact.location;
     return [
       { kind: "tunnel", vni, mac, vtep, vtepPort, ...(router ? { router } : {}) },
       { kind: "bridge", vni, mac },
@@ -105,7 +105,7 @@ class HeldNetwork {
     if (key.kind === "ip") this.pointIp(key.ip, binding.mac, revision);
     const fact = this.macs.get(binding.mac) ?? {
       mac: binding.mac,
-      place: localPlace,
+      location: localHere,
       revision,
       asked: false,
       ips: new Set(),
@@ -116,7 +116,7 @@ class HeldNetwork {
     if (revision < fact.revision) return;
     fact.revision = revision;
     const { vtep, vtepPort, router, local } = binding;
-    fact.place = local ? localPlace : { kind: "remote", vtep, vtepPort, ...(router ? { router } : {}) };
+    fact.location = local ? localHere : { kind: "remote", vtep, vtepPort, ...(router ? { router } : {}) };
   }
 
   private revisionOf(key: BindingKey): number {
@@ -164,7 +164,7 @@ class HeldNetwork {
   }
 }
 
-const localPlace: Place = { kind: "local" };
+const localHere: Location = { kind: "local" };
 
 export class HeldAnswers {
   private readonly networks = new Map<Vni, HeldNetwork>();
@@ -208,7 +208,7 @@ export class HeldAnswers {
   }
 
   /** The entry that the kernel should hold at a place, if any. */
-  desiredAt(place: Entry): Entry | undefined {
+  desiredAt(place: Place): Entry | undefined {
     const network = this.networks.get(place.vni);
     const entries = place.kind === "neighbour" ? network?.entriesOfIp(place.ip) : network?.entriesOfMac(place.mac);
     return entries?.find((entry) => entryKey(entry) === entryKey(place));
@@ -219,7 +219,7 @@ export class HeldAnswers {
     const network = this.networks.get(key.vni);
     if (!network) return { kind: "nothing" };
     const fact = network.macs.get((key.kind === "ip" ? network.ips.get(key.ip)?.mac : key.mac) as MacAddress);
-    if (fact?.place.kind === "local") return { kind: "local" };
+    if (fact?.location.kind === "local") return { kind: "local" };
     if (fact) {
       return {
         kind: "remote",

@@ -17,14 +17,14 @@ export function plan(desired: ReadonlyMap<string, Entry>, actual: ReadonlyMap<st
 
 function putOver(entry: Entry, present: ActualEntry | undefined): Operation | undefined {
   if (!present) return { verb: "put", entry };
-  if (present.own && sameEntry(present.entry, entry)) return undefined;
+  if (present.own && present.lasting && sameEntry(present.entry, entry)) return undefined;
   return needsRoom(entry, present) ? { verb: "put", entry, away: present.entry } : { verb: "put", entry };
 }
 
 /** Neighbours take our mark and any MAC in place; FDB entries keep the flags that they were made with. */
-function needsRoom(entry: Entry, { entry: present, own }: ActualEntry): boolean {
+function needsRoom(entry: Entry, { entry: present, own, lasting }: ActualEntry): boolean {
   if (entry.kind === "neighbour") return false;
-  return !own || (entry.kind === "tunnel" && present.kind === "tunnel" && entry.router !== present.router);
+  return !own || !lasting || (entry.kind === "tunnel" && present.kind === "tunnel" && entry.router !== present.router);
 }
 
 function byPutOrder(a: Operation, b: Operation): number {
@@ -42,5 +42,5 @@ export function actualByKey(entries: Iterable<ActualEntry>): Map<string, ActualE
 
 /** Entries of ours, as something to plan from. */
 export function asOwn(entries: ReadonlyMap<string, Entry>): Map<string, ActualEntry> {
-  return new Map([...entries].map(([key, entry]) => [key, { entry, own: true }]));
+  return new Map([...entries].map(([key, entry]) => [key, { entry, own: true, lasting: true }]));
 }

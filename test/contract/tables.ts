@@ -94,7 +94,7 @@ export function describeTables({ tables, foreign, runs }: TablesContract): void 
     await foreign(theirs);
     expect(await planFor([])).toEqual([]);
     await expectAll(await planFor([tunnel]));
-    expect(await tables().list(network)).toContainEqual({ entry: theirs, own: false });
+    expect(await tables().list(network)).toContainEqual({ entry: theirs, own: false, lasting: true });
   });
 
   test("deleting what is absent succeeds", async () => {

@@ -62,7 +62,7 @@ describeKernel("devices of a network", () => {
     await host.tables.apply([{ verb: "put", entry }]);
     await host.devices.ensure(agentNetwork(102), localVtep);
     expect([await identity("nmb102"), await identity("nmv102")]).toEqual(before);
-    expect(await host.tables.list(vni(102))).toContainEqual({ entry, own: true });
+    expect(await host.tables.list(vni(102))).toContainEqual({ entry, own: true, lasting: true });
   });
 
   test("several networks share one UDP port, over IPv4 and over IPv6", async () => {
@@ -101,7 +101,7 @@ describeKernel("devices of a network", () => {
     await host.tables.apply([{ verb: "put", entry }]);
     await host.devices.ensure(agentNetwork(109), { vtep: vtep("192.0.2.202"), vtepPort: 4789 });
     expect((await show("nmv109")).linkinfo.info_data).toMatchObject({ local: "192.0.2.202" });
-    expect(await host.tables.list(vni(109))).toContainEqual({ entry, own: true });
+    expect(await host.tables.list(vni(109))).toContainEqual({ entry, own: true, lasting: true });
   });
 
   describe("foreign devices", () => {

@@ -27,7 +27,7 @@ export class FakeTables implements Tables {
   /** Somebody else's `ip neigh replace` or `bridge fdb replace`: it keeps our mark but on tunnel entries. */
   putForeign(entry: Entry): void {
     const stored = this.entries.get(entryKey(entry));
-    this.entries.set(entryKey(entry), { entry, own: entry.kind !== "tunnel" && (stored?.own ?? false) });
+    this.entries.set(entryKey(entry), { entry, own: entry.kind !== "tunnel" && (stored?.own ?? false), lasting: true });
   }
 
   private applyOne(operation: Operation): OperationResult {
@@ -47,7 +47,7 @@ export class FakeTables implements Tables {
   private put(entry: Entry): void {
     const stored = this.entries.get(entryKey(entry));
     const own = entry.kind === "neighbour" || (stored?.own ?? true);
-    this.entries.set(entryKey(entry), { entry: keepRouterFlag(entry, stored?.entry), own });
+    this.entries.set(entryKey(entry), { entry: keepRouterFlag(entry, stored?.entry), own, lasting: true });
   }
 
   /** The kernel acknowledges the deletion of a tunnel entry that names another VTEP than the stored one, and keeps it. */

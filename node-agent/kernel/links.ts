@@ -1,0 +1,60 @@
+// Links and addresses of this host: reading them, and the single changes that `devices.ts` is made of.
+import type { VtepAddress } from "../../schema/index.ts";
+import {
+  decodeAddress,
+  decodeLink,
+  encodeAddressDump,
+  encodeLinkDelete,
+  encodeLinkDump,
+  encodeLinkGet,
+  type Link,
+  RTM_DELLINK,
+  RTM_GETADDR,
+  RTM_GETLINK,
+  RTM_NEWLINK,
+} from "./link-codec.ts";
+import { NLM_F_CREATE, NLM_F_EXCL } from "./netlink-codec.ts";
+import { NetlinkError, type RequestSocket } from "./request-socket.ts";
+
+const ENODEV = 19;
+
+export class Links {
+  constructor(private readonly socket: RequestSocket) {}
+
+  async find(which: { readonly name: string } | { readonly ifindex: number }): Promise<Link | undefined> {
+    const message = await this.socket.get(RTM_GETLINK, encodeLinkGet(which));
+    return message && decodeLink(message);
+  }
+
+  /** All of the namespace, or a bridge's ports. @throws NetlinkError */
+  async list(bridgeIfindex?: number): Promise<Link[]> {
+    const messages = await this.socket.dump("list links", RTM_GETLINK, encodeLinkDump(bridgeIfindex));
+    const links = messages.flatMap((message) => decodeLink(message) ?? []);
+    return bridgeIfindex === undefined ? links : links.filter((link) => link.master === bridgeIfindex);
+  }
+
+  /** The link that carries a VTEP address. @throws NetlinkError */
+  async findByAddress(vtep: VtepAddress): Promise<Link | undefined> {
+    const messages = await this.socket.dump("list addresses", RTM_GETADDR, encodeAddressDump());
+    const address = messages.map(decodeAddress).find((each) => each?.ip === vtep);
+    return address && this.find(address);
+  }
+
+  /** @throws NetlinkError */
+  create(name: string, payload: Buffer): Promise<void> {
+    return this.socket.request(`creating ${name}`, { type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, payload });
+  }
+
+  /** @throws NetlinkError */
+  set(name: string, payload: Buffer, type = RTM_NEWLINK): Promise<void> {
+    return this.socket.request(`setting up ${name}`, { type, flags: 0, payload });
+  }
+
+  /** One that is gone already is deleted. @throws NetlinkError */
+  async delete(link: Link): Promise<void> {
+    const [result] = await this.socket.send([{ type: RTM_DELLINK, flags: 0, payload: encodeLinkDelete(link.ifindex) }]);
+    if (result && result.errno !== 0 && result.errno !== ENODEV) {
+      throw new NetlinkError(`deleting ${link.name}`, result);
+    }
+  }
+}

@@ -1,0 +1,162 @@
+// Keeps the kernel as it should be, whoever changes it: watches devices, addresses and entries, counts what the kernel
+// could not tell, and looks again from time to time all the same.
+import type { Logger } from "pino";
+import type { MacAddress, Vni, VtepAddress } from "../schema/index.ts";
+import { ChangeSocket } from "./kernel/change-socket.ts";
+import type { NetworkDevices } from "./kernel/devices.ts";
+import type { HostAddress, Link } from "./kernel/link-codec.ts";
+import {
+  decodeBridgeEntry,
+  decodeEntry,
+  decodePlace,
+  type NeighbourMessage,
+  RTM_DELNEIGH,
+} from "./kernel/neighbour-codec.ts";
+import { Budget } from "./misses/budget.ts";
+import type { Cause, HostNetworks } from "./networks.ts";
+import { sameEntry } from "./tables/entry.ts";
+import type { HeldAnswers } from "./tables/held.ts";
+
+/** Between two looks at the drop counters: an overrun is noticed within that time. */
+const dropsEveryMs = 500;
+/** Between two looks at everything, ± half of it, so that hosts do not fall into step. */
+const timerMs = 60_000;
+/** A repair that cannot be made at once, because it was made too often, is made after this time. */
+const laterMs = 50;
+
+export interface UpkeepDependencies {
+  readonly devices: NetworkDevices;
+  readonly networks: HostNetworks;
+  readonly held: HeldAnswers;
+  /** Drops of the miss socket so far. */
+  missDrops(): number;
+  /** This host's tunnel end, once it is known. */
+  vtep(): VtepAddress | undefined;
+  readonly log: Logger;
+  nowMs(): number;
+  /** In [0, 1). */
+  random(): number;
+}
+
+export class Upkeep {
+  /** Bridge entries that a guest's frame had moved to its port, and that were put back. */
+  thefts = 0;
+  private readonly socket: ChangeSocket;
+  private readonly drops: NodeJS.Timeout;
+  private timer: NodeJS.Timeout | undefined;
+  private dropped = 0;
+  private readonly later = new Map<Vni, NodeJS.Timeout>();
+  private readonly putBacks = new Budget({ perSecond: 20, burst: 5 });
+  private readonly reports = new Budget({ perSecond: 1 / 60, burst: 1 });
+
+  /** Opens its socket in the calling thread's network namespace. */
+  constructor(private readonly deps: UpkeepDependencies) {
+    this.socket = new ChangeSocket({
+      onLink: (link, gone) => this.onLink(link, gone),
+      onAddressGone: (address) => this.onAddressGone(address),
+      onEntry: (message) => this.onEntry(message),
+    });
+    this.drops = setInterval(() => this.checkDrops(), dropsEveryMs);
+    this.schedule();
+  }
+
+  /** Messages that the kernel dropped on both subscriptions, since the start. */
+  get totalDrops(): number {
+    return this.dropped;
+  }
+
+  close(): void {
+    clearInterval(this.drops);
+    clearTimeout(this.timer);
+    for (const timer of this.later.values()) clearTimeout(timer);
+    this.socket.close();
+  }
+
+  private schedule(): void {
+    this.timer = setTimeout(
+      () => {
+        this.deps.networks.look("timer");
+        this.schedule();
+      },
+      timerMs * (0.5 + this.deps.random()),
+    );
+  }
+
+  private checkDrops(): void {
+    const dropped = this.deps.missDrops() + this.socket.drops();
+    if (dropped === this.dropped) return;
+    this.deps.log.warn(
+      { dropped: dropped - this.dropped },
+      "overrun: the kernel dropped messages, looking at everything",
+    );
+    this.dropped = dropped;
+    this.deps.networks.look("overrun");
+  }
+
+  private onLink(link: Link, gone: boolean): void {
+    const concerned = this.deps.devices.onLink(link, gone);
+    if (concerned === "all") this.deps.networks.look("device");
+    else if (concerned !== undefined) this.deps.networks.look("device", concerned);
+  }
+
+  private onAddressGone({ ip }: HostAddress): void {
+    if (ip === this.deps.vtep()) this.deps.networks.look("device");
+  }
+
+  private onEntry(message: NeighbourMessage): void {
+    const vni = this.deps.devices.vniOf(message.ifindex);
+    if (vni !== undefined) this.onTunnelEntry(vni, message);
+    else this.onPortEntry(message);
+  }
+
+  /** Our own writes come by as well: they agree with what is held. */
+  private onTunnelEntry(vni: Vni, message: NeighbourMessage): void {
+    const device = this.deps.devices.deviceOf(vni);
+    const place = device && decodePlace(message, device);
+    if (!place) return;
+    const desired = this.deps.held.desiredAt(place);
+    const actual = message.type === RTM_DELNEIGH ? undefined : decodeEntry(message, device);
+    const agrees = desired
+      ? actual?.own && actual.lasting && sameEntry(actual.entry, desired)
+      : actual === undefined || !actual.own;
+    if (!agrees) this.lookLater("entry", vni);
+  }
+
+  /** A bridge entry on a guest's port: if the MAC is a remote VM's, a frame that carries it has stolen it. */
+  private onPortEntry(message: NeighbourMessage): void {
+    const found = message.type === RTM_DELNEIGH ? undefined : decodeBridgeEntry(message);
+    const vni = found && this.deps.devices.vniOfBridge(found.bridgeIfindex);
+    if (!found || vni === undefined) return;
+    const entry = this.deps.held.desiredAt({ kind: "bridge", vni, mac: found.mac });
+    if (!entry) return;
+    const nowMs = this.deps.nowMs();
+    this.reportTheft(vni, found.mac, message.ifindex, nowMs);
+    this.thefts++;
+    if (this.putBacks.allows(`${vni} ${found.mac}`, nowMs)) {
+      this.putBacks.spend(`${vni} ${found.mac}`, nowMs);
+      void this.deps.networks.write([{ verb: "put", entry }]);
+    } else this.lookLater("theft", vni);
+  }
+
+  private reportTheft(vni: Vni, mac: MacAddress, portIfindex: number, nowMs: number): void {
+    const name = `${vni} ${mac} ${portIfindex}`;
+    if (!this.reports.allows(name, nowMs)) return;
+    this.reports.spend(name, nowMs);
+    this.deps.log.warn(
+      { network: this.deps.networks.nameOf(vni), vni, mac, portIfindex },
+      "theft: a guest's frame carried a remote VM's MAC address; the bridge's entry is put back",
+    );
+  }
+
+  /** Once for all that comes within a moment: an `ip neigh flush` is thousands of messages. */
+  private lookLater(cause: Cause, vni: Vni): void {
+    if (this.later.has(vni)) return;
+    this.later.set(
+      vni,
+      setTimeout(() => {
+        this.later.delete(vni);
+        this.deps.networks.look(cause, vni);
+      }, laterMs),
+    );
+  }
+}
