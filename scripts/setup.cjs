@@ -51,9 +51,10 @@ function install() {
   const stamp = path.join(root, "node_modules", ".nearmiss-installed");
   if (fs.existsSync(stamp) && fs.readFileSync(stamp, "utf8") === wanted) return;
   process.stderr.write("nearmiss: installing dependencies (npm ci) …\n");
-  // Standard output belongs to the command that follows (`--json`).
+  // Standard output belongs to the command that follows, so this goes to standard error; .npmrc asks for JSON.
+  const ci = ["ci", "--json=false"];
   const npm = process.env.npm_execpath;
-  const [command, args] = npm ? [process.execPath, [npm, "ci"]] : ["npm", ["ci"]];
+  const [command, args] = npm ? [process.execPath, [npm, ...ci]] : ["npm", ci];
   execFileSync(command, args, { cwd: root, stdio: ["ignore", 2, 2] });
   fs.writeFileSync(stamp, wanted);
 }
