@@ -57,6 +57,8 @@ export class Agent {
 
   private epoch: string | undefined;
   private asOf: Revision | undefined;
+  /** The kernel holds every change up to here; with another epoch it begins anew. */
+  private applied = parseRevision(0);
   /** Keys of entries that an earlier run left in the kernel: to be asked for with the first session. */
   private inherited: readonly BindingKey[] = [];
   private readonly scans = new Budget({ perSecond: 1 / 60, burst: 1 });
@@ -161,6 +163,7 @@ export class Agent {
   }
 
   private onWelcome(frame: Frame<"welcome">): void {
+    if (this.epoch !== frame.epoch) this.applied = parseRevision(0);
     this.epoch = frame.epoch;
     this.networks.setLocal({ vtep: frame.vtep, vtepPort: frame.vtepPort });
     if (this.options.vtep && this.options.vtep !== frame.vtep) {
@@ -169,20 +172,25 @@ export class Agent {
         "the operator registered another VTEP for this host than --vtep says: the registered one is used",
       );
     }
-    this.log.info({ host: frame.host, vtep: frame.vtep, revision: frame.asOf }, "session with the controller");
+    this.log.info({ vtep: frame.vtep, revision: frame.asOf }, "session with the controller");
   }
 
   /** The first complete answer: from here on this host may delete what nobody vouches for. */
   private onSnapshot(frame: Frame<"snapshot">): void {
     const timelines = this.resolver.onAnswers(frame.answers);
-    this.held.replace(frame.answers, nowMs());
-    this.inherited = [];
-    const work = this.networks.replace(frame.networks);
+    const visible = new Set(frame.networks.map((network) => network.vni));
+    // What is said of a network that is not ours to see says nothing: it may come into view with VMs in it.
+    const answers = frame.answers.filter(({ key }) => visible.has(key.vni));
+    const before = this.interest();
+    this.held.replace(answers, nowMs());
+    const work = this.networks.replace(frame.networks, this.epoch ?? "");
+    // Entries that stay without being ours to see are asked for again by the next session, perhaps with the right store.
+    this.inherited = before.filter((key) => this.networks.keeps(key.vni));
     void work.then(() => {
       this.log.info({ revision: frame.asOf, networks: this.networks.size }, "in step with the controller");
     });
     const writtenMs = work.then(nowMs);
-    void writtenMs.then(() => this.announce(frame.answers));
+    void writtenMs.then(() => this.announce(answers));
     this.report(timelines, frame.answers, writtenMs, writtenMs);
     this.acknowledge(frame.asOf, work);
   }
@@ -198,6 +206,7 @@ export class Agent {
   private onChanges(frame: Frame<"changes">): void {
     const timelines = this.resolver.onAnswers(frame.answers);
     const startMs = Promise.resolve(nowMs());
+    for (const { vni } of frame.networks) if (!this.networks.nameOf(vni)) this.held.forgetNetwork(vni);
     // Entries of standing devices at once; what is set up below starts from everything that is held by then.
     const written = this.take(frame.answers);
     this.report(timelines, frame.answers, startMs, written.then(nowMs));
@@ -244,8 +253,8 @@ export class Agent {
     void work
       .then(() => this.networks.retry())
       .then(() => {
-        if (!this.networks.settled) return;
-        this.link.send({ type: "applied", revision: parseRevision(asOf), problems: this.networks.problems });
+        if (this.networks.settled) this.applied = asOf;
+        this.link.send({ type: "applied", revision: this.applied, problems: this.networks.problems });
       });
   }
 

@@ -16,8 +16,13 @@ export function addAgentCommand(program: Command): void {
     .summary("answer this host's neighbour misses")
     .description(
       "Answers this host's neighbour misses from the controller. Needs CAP_NET_ADMIN and CAP_NET_RAW (run it as root).\n" +
-        "Makes a bridge nmb<vni> and a vxlan device nmv<vni> for each network that has a VM on this host; attach the\n" +
-        "VMs' taps or veths to the bridge. Stopping it (SIGTERM) leaves devices and entries in place.",
+        "Makes a bridge nmb<vni> and a vxlan device nmv<vni> for each network that has a VM on this host; attach the VMs' " +
+        "taps or veths to the bridge. Stopping it (SIGTERM) leaves devices and entries in place.",
+    )
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+    .addHelpText(
+      "after",
+      "\nExit status: 0 after SIGINT or SIGTERM; 1 where it cannot start or failed; 2 for a wrong option.",
     )
     .requiredOption("--controller <url>", "the controller, such as http://192.0.2.1:4788", parseController)
     .requiredOption("--host <name>", "this host's name in the inventory", parseName)

@@ -29,6 +29,7 @@ export class HostNetworks {
   private readonly unsettled = new Set<Vni>();
   private readonly requested = new Map<Vni, Cause>();
   private local: LocalVtep | undefined;
+  private epoch = "";
   /** Work on devices runs one after the other; entries of standing devices need not wait for it. */
   private work: Promise<void> = Promise.resolve();
 
@@ -53,6 +54,11 @@ export class HostNetworks {
     return this.local?.vtep;
   }
 
+  /** It has devices here which another store of the controller vouched for, so they stay. */
+  keeps(vni: Vni): boolean {
+    return !this.networks.has(vni) && this.warnings.has(vni);
+  }
+
   nameOf(vni: Vni): string | undefined {
     return this.networks.get(vni)?.name;
   }
@@ -62,11 +68,25 @@ export class HostNetworks {
     this.local = local;
   }
 
-  /** The whole set: devices of networks that are not in it leave. */
-  replace(networks: readonly AgentNetwork[]): Promise<void> {
+  /**
+   * The whole set, as the store of `epoch` knows it. Devices of networks that are not in it leave, if they were made for that
+   * store: an empty or foreign one must never take a host down.
+   */
+  replace(networks: readonly AgentNetwork[], epoch: string): Promise<void> {
+    const { devices, log } = this.deps;
+    this.epoch = epoch;
     this.networks.clear();
+    this.warnings.clear();
     for (const network of networks) this.networks.set(network.vni, network);
-    const gone = this.deps.devices.vnis().filter((vni) => !this.networks.has(vni));
+    const absent = devices.vnis().filter((vni) => !this.networks.has(vni));
+    const gone = absent.filter((vni) => devices.epochOf(vni) === epoch);
+    for (const vni of absent.filter((each) => !gone.includes(each))) {
+      const warning =
+        `VNI ${vni} has devices here that were made for another store of the controller, and this one has no VM of it on ` +
+        `this host: they stay; remove them with ip link del ${vxlanName(vni)}; ip link del ${bridgeName(vni)}`;
+      this.warnings.set(vni, [warning]);
+      log.warn({ vni }, warning);
+    }
     return this.bring(gone, [...this.networks.keys()], "session");
   }
 
@@ -84,6 +104,20 @@ export class HostNetworks {
     const first = this.requested.size === 0;
     for (const each of vnis) if (!this.requested.has(each)) this.requested.set(each, cause);
     if (first && this.requested.size > 0) void this.queue(() => this.settleRequested());
+  }
+
+  /** Deletes bridges that were left only because a guest's port was still on them, once it is not. */
+  sweep(): void {
+    const { devices, log } = this.deps;
+    if (!devices.hasLeftovers) return;
+    void this.queue(async () => {
+      try {
+        await devices.sweep();
+      } catch (error) {
+        if (!(error instanceof NetlinkError)) throw error;
+        log.warn({ reason: error.message }, "a bridge that is no longer needed was not removed");
+      }
+    });
   }
 
   /** Settles once more what is not settled. */
@@ -151,7 +185,7 @@ export class HostNetworks {
     const { devices, announcer, log } = this.deps;
     const { vni, name } = network;
     const before = devices.deviceOf(vni)?.ifindex;
-    const warnings = await devices.ensure(network, local);
+    const warnings = await devices.ensure(network, local, this.epoch);
     const device = devices.deviceOf(vni);
     if (device) announcer?.attend(vni, device.bridgeIfindex, device.ifindex);
     if (warnings.join() !== this.warnings.get(vni)?.join()) {

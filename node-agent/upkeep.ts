@@ -97,6 +97,7 @@ export class Upkeep {
     const concerned = this.deps.devices.onLink(link, gone);
     if (concerned === "all") this.deps.networks.look("device");
     else if (concerned !== undefined) this.deps.networks.look("device", concerned);
+    else this.deps.networks.sweep();
   }
 
   private onAddressGone({ ip }: HostAddress): void {

@@ -26,7 +26,7 @@ export class AddressError extends Error {
   override readonly name = "AddressError";
 }
 
-const maxVni = 0xff_ffff;
+export const maxVni = 0xff_ffff;
 
 /** @throws AddressError outside 1 … 16777215 */
 export function parseVni(value: number): Vni {

@@ -66,7 +66,7 @@ export type AgentFrame =
   | { readonly type: "interest"; readonly keys: readonly BindingKey[]; readonly end: boolean }
   | { readonly type: "resolve"; readonly id: number; readonly questions: readonly Question[] }
   | { readonly type: "release"; readonly keys: readonly BindingKey[] }
-  /** The kernel has acknowledged everything up to `revision`; `problems` is the whole present list. */
+  /** The kernel has acknowledged everything up to `revision` (0: nothing yet); `problems` is the whole present list. */
   | { readonly type: "applied"; readonly revision: Revision; readonly problems: readonly string[] };
 
 /** A network that has a VM on the agent's host. */

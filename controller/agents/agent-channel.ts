@@ -110,8 +110,8 @@ export class AgentChannel implements SessionHandler {
     const startedAt = this.deps.nowMs();
     const host = hostOf(session);
     const answers = frame.questions.map((question) => this.answer(host, keyOf(question)));
-    if (session.hello?.seeding) this.seed(host, frame.questions, answers);
     session.send(answersFrames(frame.id, this.deps.committer.revision, answers));
+    if (session.hello?.seeding) this.seed(host, frame.questions, answers);
     this.deps.metrics.resolved(answers, (this.deps.nowMs() - startedAt) / 1_000);
   }
 
@@ -147,12 +147,12 @@ export class AgentChannel implements SessionHandler {
     return answer;
   }
 
-  /** Before the answers leave: the asked host should know the way back when the first packet arrives. */
+  /** In the same breath: the asked host should know the way back when the first packet arrives. */
   private seed(host: string, questions: readonly Question[], answers: readonly Answer[]): void {
     const { current, revision } = this.deps.committer;
     questions.forEach((question, i) => {
       const binding = answers[i]?.binding;
-      if (question.kind !== "ip" || !binding || binding.local) return;
+      if (!binding || binding.local) return;
       const session = this.sessions.get(binding.host);
       if (!session?.synced || !session.hello?.seeding) return;
       const seeds = seedsFor(current, this.interests, { host, question, binding }, revision);

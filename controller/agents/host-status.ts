@@ -23,7 +23,7 @@ export class HostStatuses {
 
   applied(host: string, revision: Revision, problems: readonly string[]): void {
     const status = this.of(host);
-    status.appliedRevision = revision;
+    if (revision > 0) status.appliedRevision = revision;
     status.problems = problems;
     for (const waiter of [...status.waiters]) if (waiter.revision <= revision) waiter.wake(true);
   }

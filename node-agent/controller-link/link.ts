@@ -8,6 +8,7 @@ import {
   type BindingKey,
   type ControllerFrame,
   chunk,
+  closeCodes,
   FrameError,
   heartbeatMs,
   maxFrameBytes,
@@ -33,6 +34,8 @@ export interface LinkHandlers {
 }
 
 const connectTimeoutMs = 10_000;
+/** Another agent took this host's name: coming back at once, the two would push each other out for ever. */
+const replacedMs = 30_000;
 const silenceMs = 3 * heartbeatMs;
 
 export class ControllerLink {
@@ -80,7 +83,7 @@ export class ControllerLink {
     });
     socket.on("close", (code, text) => {
       if (text.length > 0) reason = `${text.toString()} (${code})`;
-      this.onClose(reason);
+      this.onClose(reason, code === closeCodes.replaced ? replacedMs : 0);
     });
   }
 
@@ -161,13 +164,13 @@ export class ControllerLink {
     else this.silenceTimer = setTimeout(() => this.socket?.terminate(), silenceMs);
   }
 
-  private onClose(reason: string): void {
+  private onClose(reason: string, leastMs: number): void {
     this.live = false;
     clearTimeout(this.silenceTimer);
     this.silenceTimer = undefined;
     if (this.stopped) return;
     this.handlers.onClosed(reason);
-    const delayMs = backoffMs(this.attempt++, Math.random());
+    const delayMs = leastMs + backoffMs(this.attempt++, Math.random());
     this.log.warn({ reason, retryMs: Math.round(delayMs) }, "no session with the controller");
     this.retryTimer = setTimeout(() => this.start(), delayMs);
   }

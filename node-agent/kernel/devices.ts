@@ -1,7 +1,7 @@
 // The devices of a network on this host: bridge nmb<vni> for the guests' ports, and vxlan nmv<vni> as one of its ports.
 // Made and kept as the kernel needs them; what carries these names without our alias is somebody's and stays untouched.
 import { randomBytes } from "node:crypto";
-import { type AgentNetwork, familyOf, type Vni, type VtepAddress } from "../../schema/index.ts";
+import { type AgentNetwork, familyOf, maxVni, parseVni, type Vni, type VtepAddress } from "../../schema/index.ts";
 import {
   encodeBridge,
   encodeClsact,
@@ -28,11 +28,18 @@ import { NetlinkError, type RequestSocket } from "./request-socket.ts";
 
 /** What VXLAN adds to a guest's frame, in bytes of the underlay's MTU: inner Ethernet, VXLAN, UDP, outer IP. */
 const overheadBytes = { 4: 50, 6: 70 } as const;
+/** Alias of our devices: whose they are, the network's name, the epoch of the store that they were made for. */
 const aliasPrefix = "nearmiss ";
 const EEXIST = 17;
 
 export const bridgeName = (vni: Vni): string => `nmb${vni}`;
 export const vxlanName = (vni: Vni): string => `nmv${vni}`;
+
+/** The network of a bridge by its name. */
+function vniOfName(name: string): Vni | undefined {
+  const vni = Number(/^nmb([1-9]\d{0,7})$/.exec(name)?.[1]);
+  return vni <= maxVni ? parseVni(vni) : undefined;
+}
 
 /** This host's tunnel end. */
 export interface LocalVtep {
@@ -49,6 +56,9 @@ export class NetworkDevices {
   private readonly links: Links;
   private readonly byVni = new Map<Vni, EntryDevice>();
   private readonly byIfindex = new Map<number, Vni>();
+  private readonly epochs = new Map<Vni, string>();
+  /** Bridges of networks that left this host, which somebody's port kept. */
+  private readonly leftovers = new Set<Vni>();
   private readonly ports: RememberedPorts;
   /** What carries the VTEP address, as it was when last looked at. */
   private underlay: Link | undefined;
@@ -69,6 +79,11 @@ export class NetworkDevices {
     return [...this.byVni.keys()];
   }
 
+  /** The controller's store that a network's devices were made for, or undefined where that is not known. */
+  epochOf(vni: Vni): string | undefined {
+    return this.epochs.get(vni);
+  }
+
   /** The network behind one of our bridges. */
   vniOfBridge(ifindex: number): Vni | undefined {
     return [...this.byVni.values()].find((device) => device.bridgeIfindex === ifindex)?.vni;
@@ -80,21 +95,27 @@ export class NetworkDevices {
     for (const link of links) {
       if (link.vxlan && isOurs(link) && link.name === vxlanName(link.vxlan.vni)) this.remember(link, link.master ?? 0);
     }
+    for (const link of links) {
+      const vni = isOurs(link) && link.kind === "bridge" ? vniOfName(link.name) : undefined;
+      if (vni !== undefined && !this.byVni.has(vni)) this.leftovers.add(vni);
+    }
     for (const link of links) this.onLink(link, false);
     return this.vnis();
   }
 
   /**
    * Makes what is missing and sets what differs, and nothing else: what is right is not touched.
+   * @param epoch of the controller's store, noted on the devices
    * @returns what an operator should mend, though the network works
    * @throws DeviceError for a foreign device in the way, NetlinkError where the kernel refuses
    */
-  async ensure(network: AgentNetwork, local: LocalVtep): Promise<string[]> {
+  async ensure(network: AgentNetwork, local: LocalVtep, epoch: string): Promise<string[]> {
     const underlay = await this.links.findByAddress(local.vtep);
     this.underlay = underlay;
     const mtu = underlay?.mtu ?? 1_500;
-    const bridge = await this.ensureBridge(network);
-    const vxlan = await this.ensureVxlan(network, local, mtu);
+    const alias = `${aliasPrefix}${network.name} ${epoch}`;
+    const bridge = await this.ensureBridge(network, alias);
+    const vxlan = await this.ensureVxlan(network, local, mtu, alias);
     // Enslaving turns learning on again.
     if (vxlan.master !== bridge.ifindex) await this.links.set(vxlan.name, encodeMaster(vxlan.ifindex, bridge.ifindex));
     if (vxlan.master !== bridge.ifindex || vxlan.portLearning !== false) {
@@ -102,7 +123,8 @@ export class NetworkDevices {
     }
     // Bridge last: until it is up no guest's frame reaches a tunnel that is half set up.
     for (const link of [vxlan, bridge]) if (!link.up) await this.links.set(link.name, encodeLinkUp(link.ifindex));
-    this.remember(vxlan, bridge.ifindex);
+    this.remember({ ...vxlan, alias }, bridge.ifindex);
+    this.leftovers.delete(network.vni);
     return [...missingVtep(local, underlay), ...tooLargeMtu(network, local, mtu)];
   }
 
@@ -111,10 +133,25 @@ export class NetworkDevices {
     this.forget(vni);
     const vxlan = await this.links.find({ name: vxlanName(vni) });
     if (vxlan && isOurs(vxlan)) await this.links.delete(vxlan);
+    await this.removeBridge(vni);
+  }
+
+  get hasLeftovers(): boolean {
+    return this.leftovers.size > 0;
+  }
+
+  /** Deletes the bridges that `remove` had to leave and that have no port any more. @throws NetlinkError */
+  async sweep(): Promise<void> {
+    for (const vni of [...this.leftovers]) await this.removeBridge(vni);
+  }
+
+  private async removeBridge(vni: Vni): Promise<void> {
+    this.leftovers.delete(vni);
     const bridge = await this.links.find({ name: bridgeName(vni) });
     if (!bridge || !isOurs(bridge)) return;
     const ports = await this.links.list(bridge.ifindex);
-    if (ports.length === 0) await this.links.delete(bridge);
+    if (ports.length > 0) this.leftovers.add(vni);
+    else await this.links.delete(bridge);
   }
 
   /** Somebody changed or deleted a link. @returns the network whose devices that concerns, or all of them, if any */
@@ -126,10 +163,9 @@ export class NetworkDevices {
     return undefined;
   }
 
-  private async ensureBridge(network: AgentNetwork): Promise<Link> {
+  private async ensureBridge(network: AgentNetwork, alias: string): Promise<Link> {
     const { vni } = network;
     const name = bridgeName(vni);
-    const alias = aliasPrefix + network.name;
     let link = await this.findOrRename(name, this.byVni.get(vni)?.bridgeIfindex);
     if (link && !mayTake(link, "bridge")) throw inTheWay(link, network);
     if (!link) {
@@ -143,10 +179,9 @@ export class NetworkDevices {
     return link;
   }
 
-  private async ensureVxlan(network: AgentNetwork, local: LocalVtep, mtu: number): Promise<Link> {
+  private async ensureVxlan(network: AgentNetwork, local: LocalVtep, mtu: number, alias: string): Promise<Link> {
     const { vni } = network;
     const name = vxlanName(vni);
-    const alias = aliasPrefix + network.name;
     let link = await this.findOrRename(name, this.byVni.get(vni)?.ifindex);
     if (link && !mayTake(link, "vxlan")) throw inTheWay(link, network);
     if (link && !fits(link, vni, local)) {
@@ -209,6 +244,8 @@ export class NetworkDevices {
     this.forget(vni);
     this.byVni.set(vni, { ifindex: link.ifindex, bridgeIfindex, vni, vtepPort: port });
     this.byIfindex.set(link.ifindex, vni);
+    const epoch = link.alias?.split(" ").at(2);
+    if (epoch) this.epochs.set(vni, epoch);
   }
 
   private forget(vni: Vni): void {
@@ -216,6 +253,7 @@ export class NetworkDevices {
     if (!device) return;
     this.byVni.delete(vni);
     this.byIfindex.delete(device.ifindex);
+    this.epochs.delete(vni);
   }
 }
 

@@ -27,10 +27,12 @@ export class RememberedPorts {
     }
   }
 
-  /** ifindexes of the ports that a network's bridge had until just now. */
+  /** ifindexes of the ports that a network's bridge had until just now, whether their leaving was heard of yet or not. */
   lostBy(vni: Vni): number[] {
     const since = this.nowMs() - togetherMs;
     for (const [ifindex, { atMs }] of this.left) if (atMs < since) this.left.delete(ifindex);
-    return [...this.left].filter(([, each]) => each.vni === vni).map(([ifindex]) => ifindex);
+    const lately = [...this.left].filter(([, each]) => each.vni === vni).map(([ifindex]) => ifindex);
+    const still = [...this.vniOf].filter(([, each]) => each === vni).map(([ifindex]) => ifindex);
+    return [...lately, ...still];
   }
 }

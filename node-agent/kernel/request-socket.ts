@@ -1,6 +1,7 @@
 // Requests to the kernel and their acknowledgements. One socket, apart from the one that listens for misses, so that a
 // storm of misses can never cost an acknowledgement.
 import { RawNetlinkSocket } from "netlink";
+import { receiveFrom, SystemCallError, sendTo } from "./libc.ts";
 import {
   type Acknowledgement,
   decodeAcknowledgement,
@@ -22,6 +23,10 @@ const maxWindow = 64;
 /** A lost acknowledgement never comes: milliseconds after which the kernel is taken to have said nothing. */
 const replyTimeoutMs = 5_000;
 const dumpAttempts = 5;
+/** The kernel's largest part of a dump is 32 KiB. */
+const maxDatagramBytes = 64 * 1024;
+/** struct sockaddr_nl of the kernel: family AF_NETLINK, port 0. */
+const kernelAddress = Buffer.of(16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 
 export interface Request {
   readonly type: number;
@@ -68,11 +73,19 @@ interface PendingDump {
   settle(result: NetlinkMessage[] | Error): void;
 }
 
+/**
+ * The kernel carries out a request within the system call that sends it, and its acknowledgement waits before that
+ * returns. So requests are sent and their answers read at once, without a turn of the event loop in between; what does not
+ * come at once (the later parts of a dump) comes through the package's reader.
+ */
 export class RequestSocket {
   private readonly socket: RawNetlinkSocket;
+  private readonly fd: number;
   private readonly pending = new Map<number, (acknowledgement: Acknowledgement) => void>();
   private readonly dumps = new Map<number, PendingDump>();
   private readonly gets = new Map<number, (message: NetlinkMessage | undefined) => void>();
+  private readonly datagram = Buffer.allocUnsafe(maxDatagramBytes);
+  private readonly from = Buffer.alloc(kernelAddress.length);
   private seq = 0;
   /** Dumps wait for each other: the kernel answers a second one on a socket with EBUSY. */
   private lastDump: Promise<unknown> = Promise.resolve();
@@ -83,13 +96,16 @@ export class RequestSocket {
   /** Opens in the calling thread's network namespace, and stays there. */
   constructor() {
     this.socket = new RawNetlinkSocket(NETLINK_ROUTE);
-    guardSocket(this.socket, { receiveBytes: 4 * 1024 * 1024 });
+    this.fd = guardSocket(this.socket, { receiveBytes: 4 * 1024 * 1024 }).fd;
     this.socket.on("message", (datagram) => this.receive(datagram));
     // Overruns are silenced by the guard; anything else leaves the requests to their timeouts.
     this.socket.on("error", () => {});
   }
 
-  /** Sends all requests in order, up to 64 in one system call, and returns what the kernel said to each. */
+  /**
+   * Sends all requests in order, up to 64 in one system call, and returns what the kernel said to each. Up to 64 of them
+   * are in the kernel when this returns its promise, unless earlier batches are still on their way.
+   */
   send(requests: readonly Request[]): Promise<Acknowledgement[]> {
     if (this.queued === 0 && this.pending.size + requests.length <= maxWindow) return this.sendWindow(requests);
     this.queued++;
@@ -124,9 +140,7 @@ export class RequestSocket {
       };
       const timer = setTimeout(settle, replyTimeoutMs, undefined);
       this.gets.set(seq, settle);
-      this.socket.send(encodeMessage(type, NLM_F_REQUEST, seq, payload), {}, (error) => {
-        if (error) settle(undefined);
-      });
+      this.transmit([seq], encodeMessage(type, NLM_F_REQUEST, seq, payload));
     });
   }
 
@@ -164,6 +178,7 @@ export class RequestSocket {
       const timer = setTimeout(finish, replyTimeoutMs);
       seqs.forEach((seq, i) => {
         this.pending.set(seq, (acknowledgement) => {
+          this.pending.delete(seq);
           acknowledgements[i] = acknowledgement;
           waiting--;
           if (waiting === 0) finish();
@@ -172,10 +187,7 @@ export class RequestSocket {
       const bytes = requests.map(({ type, flags, payload }, i) =>
         encodeMessage(type, flags | NLM_F_REQUEST | NLM_F_ACK, seqs[i] ?? 0, payload),
       );
-      this.socket.send(Buffer.concat(bytes), {}, (error) => {
-        if (!error) return;
-        for (const seq of seqs) this.pending.get(seq)?.({ errno: -error.errno || ETIMEDOUT, message: error.message });
-      });
+      this.transmit(seqs, Buffer.concat(bytes));
     });
   }
 
@@ -190,10 +202,45 @@ export class RequestSocket {
         else resolve(result);
       };
       this.dumps.set(seq, { what, messages: [], settle });
-      this.socket.send(encodeMessage(type, NLM_F_REQUEST | NLM_F_DUMP, seq, payload), {}, (error) => {
-        if (error) settle(error);
-      });
+      this.transmit([seq], encodeMessage(type, NLM_F_REQUEST | NLM_F_DUMP, seq, payload));
     });
+  }
+
+  private transmit(seqs: readonly number[], bytes: Buffer): void {
+    try {
+      sendTo(this.fd, bytes, kernelAddress);
+    } catch (error) {
+      if (!(error instanceof SystemCallError)) throw error;
+      for (const seq of seqs) this.refuse(seq, error.errno);
+      return;
+    }
+    while (seqs.some((seq) => this.isWaitedFor(seq))) {
+      const datagram = this.readNow();
+      if (!datagram) break;
+      this.receive(datagram);
+    }
+  }
+
+  private isWaitedFor(seq: number): boolean {
+    return this.pending.has(seq) || this.gets.has(seq) || this.dumps.has(seq);
+  }
+
+  /** A copy: messages of a dump are kept. */
+  private readNow(): Buffer | undefined {
+    try {
+      const datagram = receiveFrom(this.fd, this.datagram, this.from);
+      return datagram && Buffer.from(datagram);
+    } catch (error) {
+      if (error instanceof SystemCallError) return undefined;
+      throw error;
+    }
+  }
+
+  private refuse(seq: number, errno: number): void {
+    this.pending.get(seq)?.({ errno });
+    this.gets.get(seq)?.(undefined);
+    const dump = this.dumps.get(seq);
+    dump?.settle(new NetlinkError(dump.what, { errno }));
   }
 
   private receive(datagram: Buffer): void {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { DeviceError } from "../../node-agent/kernel/devices.ts";
 import { ip, mac, vni, vtep } from "../support/addresses.ts";
-import { agentNetwork, describeKernel, kernelHost, localVtep } from "../support/kernel.ts";
+import { agentNetwork, describeKernel, epoch, kernelHost, localVtep } from "../support/kernel.ts";
 
 interface ShownLink {
   ifindex: number;
@@ -32,9 +32,14 @@ describeKernel("devices of a network", () => {
   }
 
   test("bridge and vxlan are set up as the kernel needs them", async () => {
-    expect(await host.devices.ensure(agentNetwork(101, { name: "blue" }), localVtep)).toEqual([]);
+    expect(await host.devices.ensure(agentNetwork(101, { name: "blue" }), localVtep, epoch)).toEqual([]);
     const vxlan = await show("nmv101");
-    expect(vxlan).toMatchObject({ mtu: 1500, ifalias: "nearmiss blue", master: "nmb101", inet6_addr_gen_mode: "none" });
+    expect(vxlan).toMatchObject({
+      mtu: 1500,
+      ifalias: `nearmiss blue ${epoch}`,
+      master: "nmb101",
+      inet6_addr_gen_mode: "none",
+    });
     expect(vxlan.flags).toContain("UP");
     const { learning, proxy, l2miss, l3miss, id, local, port } = vxlan.linkinfo.info_data;
     expect({ learning, proxy, l2miss, l3miss, id, local, port }).toEqual({
@@ -48,7 +53,7 @@ describeKernel("devices of a network", () => {
     });
     expect(vxlan.linkinfo.info_slave_data).toMatchObject({ learning: false });
     const bridge = await show("nmb101");
-    expect(bridge).toMatchObject({ ifalias: "nearmiss blue", inet6_addr_gen_mode: "none" });
+    expect(bridge).toMatchObject({ ifalias: `nearmiss blue ${epoch}`, inet6_addr_gen_mode: "none" });
     expect(bridge.linkinfo.info_data).toMatchObject({ mcast_snooping: 0 });
     expect(bridge.flags).toContain("UP");
     const addresses = await host.namespace.exec(["ip", "-o", "address", "show"]);
@@ -56,30 +61,30 @@ describeKernel("devices of a network", () => {
   });
 
   test("setting up again changes nothing: same devices, same MACs, entries kept", async () => {
-    await host.devices.ensure(agentNetwork(102), localVtep);
+    await host.devices.ensure(agentNetwork(102), localVtep, epoch);
     const before = [await identity("nmb102"), await identity("nmv102")];
     const entry = { kind: "neighbour", vni: vni(102), ip: ip("10.20.1.1"), mac: mac("52:54:00:00:00:01") } as const;
     await host.tables.apply([{ verb: "put", entry }]);
-    await host.devices.ensure(agentNetwork(102), localVtep);
+    await host.devices.ensure(agentNetwork(102), localVtep, epoch);
     expect([await identity("nmb102"), await identity("nmv102")]).toEqual(before);
     expect(await host.tables.list(vni(102))).toContainEqual({ entry, own: true, lasting: true });
   });
 
   test("several networks share one UDP port, over IPv4 and over IPv6", async () => {
-    for (const number of [103, 104]) await host.devices.ensure(agentNetwork(number), localVtep);
+    for (const number of [103, 104]) await host.devices.ensure(agentNetwork(number), localVtep, epoch);
     const v6 = { vtep: vtep("2001:db8::200"), vtepPort: 4789 };
-    expect(await host.devices.ensure(agentNetwork(105, { mtu: 1430 }), v6)).toEqual([]);
+    expect(await host.devices.ensure(agentNetwork(105, { mtu: 1430 }), v6, epoch)).toEqual([]);
     expect((await show("nmv105")).linkinfo.info_data).toMatchObject({ local6: "2001:db8::200", port: 4789 });
   });
 
   test("a network's MTU that does not fit the underlay is reported with what mends it", async () => {
-    expect(await host.devices.ensure(agentNetwork(106, { name: "jumbo", mtu: 1451 }), localVtep)).toEqual([
+    expect(await host.devices.ensure(agentNetwork(106, { name: "jumbo", mtu: 1451 }), localVtep, epoch)).toEqual([
       "network jumbo: MTU 1451 does not fit the underlay's 1500; set the network's MTU to 1450 or less, or raise the underlay's to 1501",
     ]);
   });
 
   test("a VTEP that no interface has is reported", async () => {
-    const problems = await host.devices.ensure(agentNetwork(107), { vtep: vtep("192.0.2.201"), vtepPort: 4789 });
+    const problems = await host.devices.ensure(agentNetwork(107), { vtep: vtep("192.0.2.201"), vtepPort: 4789 }, epoch);
     expect(problems).toEqual([
       "no interface of this host has the VTEP address 192.0.2.201: nothing sent to it arrives",
     ]);
@@ -91,15 +96,15 @@ describeKernel("devices of a network", () => {
       "link set nmv108 alias nearmiss",
     );
     await host.namespace.ip('link set nmv108 alias "nearmiss net108"');
-    await host.devices.ensure(agentNetwork(108), localVtep);
+    await host.devices.ensure(agentNetwork(108), localVtep, epoch);
     expect((await show("nmv108")).linkinfo.info_data).toMatchObject({ proxy: true, l3miss: true, learning: false });
   });
 
   test("a changed VTEP is set on the live device, and its entries stay", async () => {
-    await host.devices.ensure(agentNetwork(109), localVtep);
+    await host.devices.ensure(agentNetwork(109), localVtep, epoch);
     const entry = { kind: "bridge", vni: vni(109), mac: mac("52:54:00:00:00:01") } as const;
     await host.tables.apply([{ verb: "put", entry }]);
-    await host.devices.ensure(agentNetwork(109), { vtep: vtep("192.0.2.202"), vtepPort: 4789 });
+    await host.devices.ensure(agentNetwork(109), { vtep: vtep("192.0.2.202"), vtepPort: 4789 }, epoch);
     expect((await show("nmv109")).linkinfo.info_data).toMatchObject({ local: "192.0.2.202" });
     expect(await host.tables.list(vni(109))).toContainEqual({ entry, own: true, lasting: true });
   });
@@ -111,15 +116,15 @@ describeKernel("devices of a network", () => {
     ])("%s of somebody else is refused by name and left alone", async (name, ...commands) => {
       await host.namespace.ip(...commands);
       const before = await identity(name);
-      await expect(host.devices.ensure(agentNetwork(110), localVtep)).rejects.toThrow(DeviceError);
-      await expect(host.devices.ensure(agentNetwork(110), localVtep)).rejects.toThrow(`ip link del ${name}`);
+      await expect(host.devices.ensure(agentNetwork(110), localVtep, epoch)).rejects.toThrow(DeviceError);
+      await expect(host.devices.ensure(agentNetwork(110), localVtep, epoch)).rejects.toThrow(`ip link del ${name}`);
       expect(await identity(name)).toEqual(before);
       await host.namespace.ip(`link del ${name}`);
     });
   });
 
   test("the last VM gone: both devices go, but never a bridge with somebody's port", async () => {
-    for (const number of [111, 112]) await host.devices.ensure(agentNetwork(number), localVtep);
+    for (const number of [111, 112]) await host.devices.ensure(agentNetwork(number), localVtep, epoch);
     await host.namespace.ip("link add tap112 type veth peer name peer112", "link set tap112 master nmb112");
     await host.devices.remove(vni(111));
     await host.devices.remove(vni(112));

@@ -5,7 +5,7 @@ import { openPacketSocket, type PacketSocket } from "../../lab/packets.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { MissSocket } from "../../node-agent/kernel/miss-socket.ts";
 import type { Miss } from "../../node-agent/misses/miss.ts";
-import { agentNetwork, describeKernel, kernelHost, localVtep } from "../support/kernel.ts";
+import { agentNetwork, describeKernel, epoch, kernelHost, localVtep } from "../support/kernel.ts";
 
 describeKernel("the miss socket", () => {
   const host = kernelHost();
@@ -13,7 +13,7 @@ describeKernel("the miss socket", () => {
   let guest: PacketSocket;
 
   beforeAll(async () => {
-    await host.devices.ensure(agentNetwork(100), localVtep);
+    await host.devices.ensure(agentNetwork(100), localVtep, epoch);
     await host.namespace.ip(
       "link add tap type veth peer name guest",
       "link set tap addrgenmode none master nmb100",

@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from "vitest";
 import type { Entry } from "../../node-agent/tables/entry.ts";
 import { describeTables } from "../contract/tables.ts";
 import { ip, mac, vni, vtep } from "../support/addresses.ts";
-import { agentNetwork, describeKernel, kernelHost, localVtep } from "../support/kernel.ts";
+import { agentNetwork, describeKernel, epoch, kernelHost, localVtep } from "../support/kernel.ts";
 
 function commandFor(entry: Entry): [string, ...string[]] {
   const device = ["dev", `nmv${entry.vni}`];
@@ -21,7 +21,7 @@ function commandFor(entry: Entry): [string, ...string[]] {
 
 describeKernel("the kernel's tables", () => {
   const host = kernelHost();
-  beforeAll(async () => void (await host.devices.ensure(agentNetwork(100), localVtep)));
+  beforeAll(async () => void (await host.devices.ensure(agentNetwork(100), localVtep, epoch)));
 
   describeTables({ tables: () => host.tables, foreign, runs: 60 });
 

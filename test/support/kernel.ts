@@ -21,6 +21,9 @@ export interface KernelHost {
   tables: KernelTables;
 }
 
+/** Of the store that the devices are made for. */
+export const epoch = "00000000-0000-4000-8000-000000000001";
+
 /** This host's tunnel end in `kernelHost`. */
 export const localVtep = { vtep: vtep("192.0.2.200"), vtepPort: 4789 };
 

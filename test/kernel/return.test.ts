@@ -1,0 +1,130 @@
+// Controllers and agents that go and come back: what worked goes on working, and what changed meanwhile is corrected.
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, expect, test } from "vitest";
+import type { Guest } from "../../lab/guest.ts";
+import { waitFor } from "../../lab/wait.ts";
+import { cluster } from "../support/cluster.ts";
+import { describeKernel } from "../support/kernel.ts";
+
+const mac1 = "52:54:00:00:00:01";
+const mac2 = "52:54:00:00:00:02";
+
+describeKernel("return after absence", () => {
+  const it = cluster({ hosts: 2, underlay: 4 });
+  let blue1: Guest;
+
+  beforeAll(async () => {
+    await it.network("blue", 100);
+    blue1 = await it.vm("blue-1", "a", "blue", 100, mac1, ["10.20.1.1/24"]);
+    await it.vm("blue-2", "b", "blue", 100, mac2, ["10.20.1.2/24"]);
+    expect((await blue1.ping("10.20.1.2")).received).toBe(1);
+  });
+
+  const inStep = (host: string): number =>
+    it.lab.host(host).agent.logs.filter((line) => line.msg === "in step with the controller").length;
+
+  test("no packet is lost while the controller is killed, away and back", async () => {
+    const ping = blue1.startPing("10.20.1.2", { intervalMs: 20 });
+    await waitFor(() => ping.received() > 5, { what: "the ping to run" });
+    const before = inStep("a");
+    await it.lab.controller.stop("SIGKILL");
+    const received = ping.received();
+    await waitFor(() => ping.received() > received + 10, { what: "the ping to go on without a controller" });
+    await it.lab.startController();
+    await waitFor(() => inStep("a") > before, { what: "host a to be in step again", deadlineMs: 20_000 });
+    expect((await ping.stop()).lost).toEqual([]);
+  });
+
+  test("a guest that asks while the controller is away is answered the moment it is back", async () => {
+    const late = await it.vm("late", "b", "blue", 100, "52:54:00:00:00:0a", ["10.20.1.10/24"]);
+    await it.lab.controller.stop("SIGKILL");
+    const ping = blue1.ping("10.20.1.10", { count: 30, intervalMs: 500, deadlineS: 2 });
+    const missed = async () => /10\.20\.1\.10 .*INCOMPLETE/.test(await blue1.exec(["ip", "neigh"]));
+    await waitFor(missed, { what: "the guest to wait for its answer" });
+    const before = inStep("a");
+    await it.lab.startController();
+    await waitFor(() => inStep("a") > before, { what: "host a to be in step again", deadlineMs: 20_000 });
+    await waitFor(async () => !(await missed()), { what: "the guest to have its answer", deadlineMs: 900 });
+    expect((await ping).received).toBeGreaterThan(0);
+    await late.remove();
+    await it.call("DELETE", "/v1/vms/late");
+  });
+
+  test("an agent that is killed loses no packet, and takes over what it finds", async () => {
+    const a = it.lab.host("a");
+    const entries = await it.entries("a", 100);
+    const ping = blue1.startPing("10.20.1.2", { intervalMs: 20 });
+    await waitFor(() => ping.received() > 5, { what: "the ping to run" });
+    await a.agent.stop("SIGKILL");
+    a.startAgent();
+    await waitFor(() => inStep("a") > 0, { what: "host a to be in step again", deadlineMs: 20_000 });
+    expect((await ping.stop()).lost).toEqual([]);
+    expect(await it.entries("a", 100)).toEqual(entries);
+    expect(a.agent.logs).toContainEqual(expect.objectContaining({ msg: "took over earlier entries" }));
+  });
+
+  test("a controller with an empty database takes no host down, and says why nothing was removed", async () => {
+    const entries = await it.entries("a", 100);
+    const ping = blue1.startPing("10.20.1.2", { intervalMs: 50 });
+    await waitFor(() => ping.received() > 3, { what: "the ping to run" });
+    await it.lab.controller.stop("SIGTERM");
+    const db = join(it.lab.directory, "empty.db");
+    const before = inStep("a");
+    await it.lab.startController({ db });
+    await waitFor(() => inStep("a") > before, { what: "host a to have an empty snapshot", deadlineMs: 20_000 });
+    expect(await it.entries("a", 100)).toEqual(entries);
+    const problems = async () => (await it.call<{ problems: string[] }>("GET", "/v1/hosts/a")).problems;
+    await waitFor(async () => (await problems()).some((line) => line.includes("another store")), {
+      what: "the problem to be reported",
+    });
+    // A restarted agent knows the store from its devices.
+    await it.lab.host("a").agent.stop("SIGTERM");
+    it.lab.host("a").startAgent();
+    await waitFor(() => inStep("a") > 0, { what: "the restarted agent to have its snapshot", deadlineMs: 20_000 });
+    expect(await it.entries("a", 100)).toEqual(entries);
+    expect((await ping.stop()).lost).toEqual([]);
+    // The right database again: all is as before.
+    await it.lab.controller.stop("SIGTERM");
+    const again = inStep("a");
+    await it.lab.startController();
+    await waitFor(() => inStep("a") > again, { what: "host a to be in step again", deadlineMs: 20_000 });
+    await waitFor(async () => (await problems()).length === 0, { what: "the problem to go", deadlineMs: 10_000 });
+    expect(await it.entries("a", 100)).toEqual(entries);
+    await rm(db, { force: true });
+  });
+
+  test("a bridge that a guest's port kept after its network's last VM goes when the port goes", async () => {
+    await it.network("red", 200);
+    const red = await it.vm("red-1", "a", "red", 200, "52:54:00:00:00:0b", ["10.20.1.11/24"]);
+    const left = () =>
+      it.lab
+        .host("a")
+        .interfaces()
+        .filter((name) => /^nm[bv]200$/.test(name));
+    await it.call("DELETE", "/v1/vms/red-1");
+    await waitFor(() => left().join() === "nmb200", { what: "the tunnel to go and the bridge to stay" });
+    await red.remove();
+    await waitFor(() => left().length === 0, { what: "the bridge to go" });
+  });
+
+  test("a network whose name somebody's device has is reported, and set up once that is gone", async () => {
+    const a = it.lab.host("a");
+    await a.ip("link add nmb300 type bridge", "link set nmb300 up");
+    await it.network("green", 300);
+    await it.call("POST", "/v1/vms", {
+      name: "green-1",
+      host: "a",
+      interfaces: [{ network: "green", mac: "52:54:00:00:00:0c", ips: ["10.20.1.12"] }],
+    });
+    const problems = async () => (await it.call<{ problems: string[] }>("GET", "/v1/hosts/a")).problems;
+    await waitFor(async () => (await problems()).some((line) => line.includes("nmb300")), {
+      what: "the problem to be reported",
+      deadlineMs: 10_000,
+    });
+    await a.ip("link del nmb300");
+    await waitFor(() => a.interfaces().includes("nmv300"), { what: "nmv300", deadlineMs: 10_000 });
+    await waitFor(async () => (await problems()).length === 0, { what: "the problem to go", deadlineMs: 10_000 });
+    await it.call("DELETE", "/v1/vms/green-1");
+  });
+});
