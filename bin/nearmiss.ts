@@ -1,9 +1,14 @@
 #!/usr/bin/env node
 // The one command. Each sub-command's flags live beside its program, and its code loads only when it runs.
+import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
 import { addControllerCommand } from "../controller/config.ts";
 import { addAgentCommand } from "../node-agent/config.ts";
 import { version } from "../schema/index.ts";
+
+// A miss is rare and must be fast: V8 compiles at once what it runs, and never throws compiled code away for lack of use.
+setFlagsFromString("--always-sparkplug");
+setFlagsFromString("--no-flush-bytecode");
 
 const program = new Command("nearmiss")
   .description("The control plane for Linux VXLAN that answers the kernel's neighbour misses")

@@ -2,6 +2,7 @@
 import type { AddressInfo } from "node:net";
 import closeWithGrace from "close-with-grace";
 import { type Logger, pino } from "pino";
+import { warmUp } from "./agents/warm-up.ts";
 import { buildApp } from "./app.ts";
 import { type ControllerConfig, formatListen, isLoopback } from "./config.ts";
 import { openSqliteStore } from "./store/sqlite/sqlite-store.ts";
@@ -39,6 +40,7 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
       process.exit(1);
     },
   });
+  warmUp();
   try {
     await app.listen(config.listen);
   } catch (error) {

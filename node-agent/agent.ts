@@ -150,6 +150,7 @@ export class Agent {
   private ask(asked: readonly AskedFor[]): void {
     const questions = asked.map(({ key, asker }): Question => (asker ? { ...key, asker: asker.ip } : key));
     for (const part of chunk(questions)) this.link.send({ type: "resolve", id: this.nextId++, questions: part });
+    for (const { key, asker } of asked) if (asker) this.announcer?.locate(key.vni, asker);
   }
 
   /** Once per guest and minute: the log is no place for a storm. */

@@ -57,15 +57,17 @@ export class Announcer {
     this.waiting.missed(vni, target, this.nowMs());
   }
 
-  /** Reads what the network's guests have asked, and finds out where they are while the controller is being asked. */
+  /** Reads what the network's guests have asked. */
   listen(vni: Vni): void {
     const ear = this.ears.get(vni);
     if (!ear) return;
     const nowMs = this.nowMs();
-    for (const heard of ear.socket.drain()) {
-      this.waiting.heard(vni, heard, nowMs);
-      if (heard.asker) void ear.ports.portOf(heard.asker.mac, nowMs);
-    }
+    for (const heard of ear.socket.drain()) this.waiting.heard(vni, heard, nowMs);
+  }
+
+  /** Finds out where a guest is, while the controller is being asked for its sake. */
+  locate(vni: Vni, guest: WaitingGuest): void {
+    void this.ears.get(vni)?.ports.portOf(guest.mac, this.nowMs());
   }
 
   /** The guest that asked last for `target`, where it was heard. */

@@ -5,6 +5,7 @@ import { Agent } from "./agent.ts";
 import type { AgentFlags } from "./config.ts";
 import { SystemCallError } from "./kernel/libc.ts";
 import { NetlinkError } from "./kernel/request-socket.ts";
+import { warmUp } from "./warm-up.ts";
 
 const EPERM = 1;
 
@@ -15,6 +16,7 @@ export async function runAgent(flags: AgentFlags): Promise<void> {
     if (err) log.fatal({ err }, "the agent failed");
     await agent.stop();
   });
+  warmUp();
   await agent.start();
 }
 

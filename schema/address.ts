@@ -79,6 +79,19 @@ export function findMac(bytes: Uint8Array): MacAddress | undefined {
  * loopback, IPv4-mapped.
  */
 export function parseIp(text: string): IpAddress {
+  const known = canonicalIps.get(text);
+  if (known !== undefined) return known;
+  const parsed = parseNewIp(text);
+  if (canonicalIps.size >= maxCanonicalIps) canonicalIps.clear();
+  canonicalIps.set(text, parsed);
+  return parsed;
+}
+
+/** The same few addresses come again and again: as VTEPs, and as answers to what was just asked. */
+const canonicalIps = new Map<string, IpAddress>();
+const maxCanonicalIps = 4_096;
+
+function parseNewIp(text: string): IpAddress {
   if (text.includes("%")) throw new AddressError(`"${text}": write the address without a zone`);
   if (!isIPv4(text) && !isIPv6(text)) throw new AddressError(`"${text}" is not an IPv4 or IPv6 address`);
   const address = ipaddr.parse(text);
@@ -99,12 +112,23 @@ function unownable(address: ipaddr.IPv4 | ipaddr.IPv6): string | undefined {
 
 /** The address in 4 or 16 bytes, or undefined where no interface can own it (see `parseIp`) or the length is another. */
 export function findIp(bytes: Uint8Array): IpAddress | undefined {
-  if (bytes.length !== 4 && bytes.length !== 16) return undefined;
+  if (bytes.length === 4) return findIpv4(bytes);
+  if (bytes.length !== 16) return undefined;
   const address = ipaddr.fromByteArray([...bytes]);
   return unownable(address) ? undefined : (address.toString() as IpAddress);
 }
 
+/** By hand, because every miss comes through here. Ranges as in `unownable`. */
+function findIpv4([a = 0, b = 0, c = 0, d = 0]: Uint8Array): IpAddress | undefined {
+  const multicast = a >= 224 && a < 240;
+  const loopback = a === 127;
+  const unspecified = a === 0;
+  const broadcast = (a & b & c & d) === 255;
+  return multicast || loopback || unspecified || broadcast ? undefined : (`${a}.${b}.${c}.${d}` as IpAddress);
+}
+
 export function ipToBytes(ip: IpAddress): Buffer {
+  if (!ip.includes(":")) return Buffer.from(ip.split(".").map(Number));
   return Buffer.from(ipaddr.parse(ip).toByteArray());
 }
 

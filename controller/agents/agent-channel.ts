@@ -110,8 +110,9 @@ export class AgentChannel implements SessionHandler {
     const startedAt = this.deps.nowMs();
     const host = hostOf(session);
     const answers = frame.questions.map((question) => this.answer(host, keyOf(question)));
-    session.send(answersFrames(frame.id, this.deps.committer.revision, answers));
+    // The seed first: it has no longer way than answer, announcement and packet together, and must not come second.
     if (session.hello?.seeding) this.seed(host, frame.questions, answers);
+    session.send(answersFrames(frame.id, this.deps.committer.revision, answers));
     this.deps.metrics.resolved(answers, (this.deps.nowMs() - startedAt) / 1_000);
   }
 

@@ -15,6 +15,7 @@ const native = {
   recvfrom: libc.func(
     "long recvfrom(int fd, _Out_ void *data, size_t length, int flags, _Out_ void *from, _Inout_ uint32_t *fromlen)",
   ),
+  recv: libc.func("long recv(int fd, _Out_ void *data, size_t length, int flags)"),
   close: libc.func("int close(int fd)"),
   setns: libc.func("int setns(int fd, int type)"),
 };
@@ -83,15 +84,25 @@ export function sendTo(fd: number, data: Buffer, address: Buffer): number {
   return check("sendto", native.sendto(fd, data, data.length, 0, address, address.length));
 }
 
+const MSG_DONTWAIT = 0x40;
+
 /** The next datagram without waiting, or undefined where none is queued. `from` is filled with the sender. */
 export function receiveFrom(fd: number, into: Buffer, from: Buffer): Buffer | undefined {
-  const MSG_DONTWAIT = 0x40;
+  return received(into, () => native.recvfrom(fd, into, into.length, MSG_DONTWAIT, from, [from.length]));
+}
+
+/** The next datagram without waiting, or undefined where none is queued. */
+export function receive(fd: number, into: Buffer): Buffer | undefined {
+  return received(into, () => native.recv(fd, into, into.length, MSG_DONTWAIT));
+}
+
+function received(into: Buffer, call: () => number): Buffer | undefined {
   for (;;) {
-    const size: number = native.recvfrom(fd, into, into.length, MSG_DONTWAIT, from, [from.length]);
+    const size = call();
     if (size >= 0) return into.subarray(0, size);
     const errno = koffi.errno();
     if (errno === EAGAIN) return undefined;
-    if (errno !== EINTR) throw new SystemCallError("recvfrom", errno);
+    if (errno !== EINTR) throw new SystemCallError("recv", errno);
   }
 }
 

@@ -8,7 +8,7 @@ import {
   bindSocket,
   closeSocket,
   openSocket,
-  receiveFrom,
+  receive,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_RAW,
@@ -67,7 +67,6 @@ function linkAddress(ifindex: number, protocol: number): Buffer {
 export class AskerSocket {
   private readonly fd: number;
   private readonly frame = Buffer.alloc(snapBytes);
-  private readonly from = Buffer.alloc(20);
 
   /** Opens in the calling thread's network namespace, and stays there. */
   constructor(readonly bridgeIfindex: number) {
@@ -82,7 +81,7 @@ export class AskerSocket {
   drain(): Heard[] {
     const heard: Heard[] = [];
     for (let i = 0; i < maxDrain; i++) {
-      const frame = this.receive();
+      const frame = this.next();
       if (!frame) break;
       const one = decodeHeard(frame);
       if (one) heard.push(one);
@@ -95,9 +94,9 @@ export class AskerSocket {
   }
 
   /** A device that went down or away says so once as an error, and there is nothing more to read. */
-  private receive(): Buffer | undefined {
+  private next(): Buffer | undefined {
     try {
-      return receiveFrom(this.fd, this.frame, this.from);
+      return receive(this.fd, this.frame);
     } catch (error) {
       if (error instanceof SystemCallError) return undefined;
       throw error;

@@ -1,7 +1,7 @@
 // Requests to the kernel and their acknowledgements. One socket, apart from the one that listens for misses, so that a
 // storm of misses can never cost an acknowledgement.
 import { RawNetlinkSocket } from "netlink";
-import { receiveFrom, SystemCallError, sendTo } from "./libc.ts";
+import { receive, SystemCallError, sendTo } from "./libc.ts";
 import {
   type Acknowledgement,
   decodeAcknowledgement,
@@ -85,7 +85,6 @@ export class RequestSocket {
   private readonly dumps = new Map<number, PendingDump>();
   private readonly gets = new Map<number, (message: NetlinkMessage | undefined) => void>();
   private readonly datagram = Buffer.allocUnsafe(maxDatagramBytes);
-  private readonly from = Buffer.alloc(kernelAddress.length);
   private seq = 0;
   /** Dumps wait for each other: the kernel answers a second one on a socket with EBUSY. */
   private lastDump: Promise<unknown> = Promise.resolve();
@@ -133,14 +132,15 @@ export class RequestSocket {
   get(type: number, payload: Buffer): Promise<NetlinkMessage | undefined> {
     return new Promise((resolve) => {
       const seq = this.nextSeq();
+      let timer: NodeJS.Timeout | undefined;
       const settle = (message: NetlinkMessage | undefined): void => {
         clearTimeout(timer);
         this.gets.delete(seq);
         resolve(message);
       };
-      const timer = setTimeout(settle, replyTimeoutMs, undefined);
       this.gets.set(seq, settle);
       this.transmit([seq], encodeMessage(type, NLM_F_REQUEST, seq, payload));
+      if (this.gets.has(seq)) timer = setTimeout(settle, replyTimeoutMs, undefined);
     });
   }
 
@@ -170,12 +170,12 @@ export class RequestSocket {
       const acknowledgements: Acknowledgement[] = requests.map(() => ({ errno: ETIMEDOUT }));
       const seqs = requests.map(() => this.nextSeq());
       let waiting = requests.length;
+      let timer: NodeJS.Timeout | undefined;
       const finish = (): void => {
         clearTimeout(timer);
         for (const seq of seqs) this.pending.delete(seq);
         resolve(acknowledgements);
       };
-      const timer = setTimeout(finish, replyTimeoutMs);
       seqs.forEach((seq, i) => {
         this.pending.set(seq, (acknowledgement) => {
           this.pending.delete(seq);
@@ -188,6 +188,7 @@ export class RequestSocket {
         encodeMessage(type, flags | NLM_F_REQUEST | NLM_F_ACK, seqs[i] ?? 0, payload),
       );
       this.transmit(seqs, Buffer.concat(bytes));
+      if (waiting > 0) timer = setTimeout(finish, replyTimeoutMs);
     });
   }
 
@@ -228,7 +229,7 @@ export class RequestSocket {
   /** A copy: messages of a dump are kept. */
   private readNow(): Buffer | undefined {
     try {
-      const datagram = receiveFrom(this.fd, this.datagram, this.from);
+      const datagram = receive(this.fd, this.datagram);
       return datagram && Buffer.from(datagram);
     } catch (error) {
       if (error instanceof SystemCallError) return undefined;
