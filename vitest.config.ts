@@ -11,6 +11,9 @@ export default defineConfig({
         test: {
           name: "fast",
           include: ["test/{unit,property,contract,integration}/**/*.test.ts"],
+          // Deadlines are for what hangs, not for a busy machine.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {
