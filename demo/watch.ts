@@ -54,6 +54,7 @@ export class Watch {
     this.#lastLineMs = performance.now();
     const { vni, key } = line;
     if (typeof vni !== "number") return;
+    if (line.msg === "seeded") this.#tellSeed(host, line);
     if (line.msg === "miss answered" || line.msg === "miss unknown") this.#onMiss(host, line);
     const left = line.msg.startsWith("network removed");
     if (line.msg !== "change applied" && !left) return;
@@ -69,6 +70,11 @@ export class Watch {
     const miss = { host, kind, vni, key, totalMs } as const;
     this.misses.push(miss);
     this.#tell(miss, line);
+  }
+
+  #tellSeed(host: string, line: LogLine): void {
+    const where = `behind host ${this.hostOf(String(line.vtep))}, ${String(line.vtep)}`;
+    this.story.event(`host ${host}`, "told", `${String(line.key)} is ${where}: the asker, for the way back`);
   }
 
   #tell({ host, kind, vni, key, totalMs }: WatchedMiss, line: LogLine): void {
