@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import {
   type Answer,
   addressOf,
+  type Binding,
   type BindingKey,
   chunk,
   defaultVtepPort,
@@ -25,9 +26,11 @@ import { RequestSocket } from "./kernel/request-socket.ts";
 import { KernelTables } from "./kernel/tables.ts";
 import { Budget } from "./misses/budget.ts";
 import { missKey } from "./misses/miss.ts";
+import { RecentMisses } from "./misses/recent.ts";
 import { type AskedFor, MissResolver } from "./misses/resolver.ts";
 import { describeTimeline, type Timeline } from "./misses/timeline.ts";
 import { HostNetworks } from "./networks.ts";
+import type { StatusSources } from "./status/sources.ts";
 import type { Entry } from "./tables/entry.ts";
 import { HeldAnswers } from "./tables/held.ts";
 import { Upkeep } from "./upkeep.ts";
@@ -42,6 +45,14 @@ export interface AgentOptions {
 }
 
 const nowMs = (): number => performance.now();
+
+/** How far answers got. */
+interface Done {
+  /** Acknowledged by the kernel. */
+  readonly writtenMs: number;
+  /** By key: when those who waited were told, undefined where nobody did. */
+  readonly announced: ReadonlyMap<string, Promise<number | undefined>>;
+}
 
 export class Agent {
   private readonly requests = new RequestSocket();
@@ -59,6 +70,7 @@ export class Agent {
   private asOf: Revision | undefined;
   /** The kernel holds every change up to here; with another epoch it begins anew. */
   private applied = parseRevision(0);
+  private readonly recent = new RecentMisses();
   /** Keys of entries that an earlier run left in the kernel: to be asked for with the first session. */
   private inherited: readonly BindingKey[] = [];
   private readonly scans = new Budget({ perSecond: 1 / 60, burst: 1 });
@@ -79,7 +91,7 @@ export class Agent {
       askerOf: (vni, target) => this.announcer?.askerOf(vni, target),
       ask: (questions) => this.ask(questions),
       overBudget: (vni, guest) => this.reportScan(vni, guest),
-      reassert: (entries) => this.reassert(entries),
+      reassert: (entries, misses) => this.reassert(entries, misses),
       afterReading: setImmediate,
       nowMs,
     });
@@ -142,6 +154,29 @@ export class Agent {
     this.log.info({ misses: this.resolver.counters }, "stopped; devices and entries stay in place");
   }
 
+  /** What `agent status` and `explain` look at. */
+  get sources(): StatusSources {
+    const { requests, devices, tables, networks, held, resolver, announcer, recent } = this;
+    const parts = { requests, devices, tables, networks, held, resolver, announcer, recent };
+    return {
+      ...parts,
+      host: this.options.host,
+      controller: this.options.controller,
+      position: () => ({
+        link: this.link.state,
+        ...(this.epoch === undefined ? {} : { epoch: this.epoch }),
+        ...(this.asOf === undefined ? {} : { asOf: this.asOf }),
+        ...(this.asOf === undefined ? {} : { applied: this.applied }),
+      }),
+      drops: () => {
+        const misses = this.misses?.drops() ?? 0;
+        return { misses, changes: Math.max(0, (this.upkeep?.totalDrops ?? 0) - misses) };
+      },
+      thefts: () => this.upkeep?.thefts ?? 0,
+      nowMs,
+    };
+  }
+
   private interest(): BindingKey[] {
     const keys = [...this.held.keys(), ...this.resolver.unanswered(), ...this.inherited];
     return [...new Map(keys.map((key) => [keyText(key), key])).values()];
@@ -190,27 +225,24 @@ export class Agent {
     void work.then(() => {
       this.log.info({ revision: frame.asOf, networks: this.networks.size }, "in step with the controller");
     });
-    const writtenMs = work.then(nowMs);
-    void writtenMs.then(() => this.announce(answers));
-    this.report(timelines, frame.answers, writtenMs, writtenMs);
+    const done = work.then((): Done => ({ writtenMs: nowMs(), announced: this.announce(answers) }));
+    this.report(timelines, frame.answers, nowMs(), done);
     this.acknowledge(frame.asOf, work);
   }
 
   /** A seed may answer what a guest here has just asked: it ends a question as an answer does. */
   private onAnswers(frame: Frame<"answers"> | Frame<"seed">): void {
     const timelines = this.resolver.onAnswers(frame.answers);
-    const startMs = Promise.resolve(nowMs());
-    const written = this.take(frame.answers);
-    this.report(timelines, frame.answers, startMs, written.then(nowMs));
+    this.report(timelines, frame.answers, nowMs(), this.take(frame.answers));
   }
 
   private onChanges(frame: Frame<"changes">): void {
     const timelines = this.resolver.onAnswers(frame.answers);
-    const startMs = Promise.resolve(nowMs());
+    const startMs = nowMs();
     for (const { vni } of frame.networks) if (!this.networks.nameOf(vni)) this.held.forgetNetwork(vni);
     // Entries of standing devices at once; what is set up below starts from everything that is held by then.
     const written = this.take(frame.answers);
-    this.report(timelines, frame.answers, startMs, written.then(nowMs));
+    this.report(timelines, frame.answers, startMs, written);
     for (const vni of frame.gone) this.held.forgetNetwork(vni);
     const changed = this.networks.change(frame.networks, frame.gone, frame.self);
     for (const { key, binding, revision } of frame.answers) {
@@ -220,31 +252,36 @@ export class Agent {
   }
 
   /** Into memory and into the kernel; then to the guests that wait, or that hold an older MAC. */
-  private take(answers: readonly Answer[]): Promise<unknown> {
+  private async take(answers: readonly Answer[]): Promise<Done> {
     const { operations, changedMacs } = this.held.take(answers, nowMs());
-    const written = this.networks.write(operations);
-    void written.then(() => {
-      this.announce(answers);
-      for (const { vni, ...known } of changedMacs) this.announcer?.announce(vni, known);
-    });
-    return written;
+    await this.networks.write(operations);
+    const writtenMs = nowMs();
+    const announced = this.announce(answers);
+    for (const { vni, ...known } of changedMacs) void this.announcer?.announce(vni, known);
+    return { writtenMs, announced };
   }
 
-  private announce(answers: readonly Answer[]): void {
+  private announce(answers: readonly Answer[]): Done["announced"] {
+    const announced = new Map<string, Promise<number | undefined>>();
+    if (!this.announcer) return announced;
     for (const { key, binding } of answers) {
       if (key.kind !== "ip" || !binding || binding.local) continue;
-      this.announcer?.answer(key.vni, { ip: key.ip, mac: binding.mac, router: binding.router ?? false });
+      const known = { ip: key.ip, mac: binding.mac, router: binding.router ?? false };
+      announced.set(keyText(key), this.announcer.answer(key.vni, known));
     }
+    return announced;
   }
 
   /** Held, but missed all the same: the kernel has lost it. */
-  private reassert(entries: readonly Entry[]): void {
+  private reassert(entries: readonly Entry[], misses: readonly Timeline[]): void {
     void this.networks.write(entries.map((entry) => ({ verb: "put", entry }))).then(() => {
+      const programmedMs = nowMs();
       const routers = new Set(entries.flatMap((entry) => (entry.kind === "tunnel" && entry.router ? entry.mac : [])));
       for (const entry of entries) {
         if (entry.kind !== "neighbour") continue;
-        this.announcer?.answer(entry.vni, { ip: entry.ip, mac: entry.mac, router: routers.has(entry.mac) });
+        void this.announcer?.answer(entry.vni, { ip: entry.ip, mac: entry.mac, router: routers.has(entry.mac) });
       }
+      for (const miss of misses) this.recent.push({ ...miss, outcome: "from memory", programmedMs });
     });
   }
 
@@ -262,20 +299,37 @@ export class Agent {
   private report(
     timelines: readonly Timeline[],
     answers: readonly Answer[],
-    startMs: Promise<number>,
-    writtenMs: Promise<number>,
+    startMs: number,
+    done: Promise<Done>,
   ): void {
-    if (timelines.length === 0 || !this.log.isLevelEnabled("debug")) return;
+    if (timelines.length === 0) return;
     const bindings = new Map(answers.map((answer) => [keyText(answer.key), answer.binding]));
-    void Promise.all([startMs, writtenMs]).then(([start, written]) => {
-      for (const timeline of timelines) {
-        const key = missKey(timeline.miss);
-        const fields = { network: this.networks.nameOf(key.vni), ...describeTimeline(timeline, start, written) };
-        const binding = bindings.get(keyText(key));
-        if (binding) this.log.debug({ ...fields, mac: binding.mac, vtep: binding.vtep }, "miss answered");
-        else this.log.debug(fields, "miss unknown");
-      }
+    for (const timeline of timelines) {
+      void this.finish(timeline, bindings.get(keyText(missKey(timeline.miss))) ?? undefined, startMs, done);
+    }
+  }
+
+  /** Keeps what became of a miss, and logs it. */
+  private async finish(
+    timeline: Timeline,
+    binding: Binding | undefined,
+    startMs: number,
+    done: Promise<Done>,
+  ): Promise<void> {
+    const key = missKey(timeline.miss);
+    const { writtenMs, announced } = await done;
+    const announcedMs = await announced.get(keyText(key));
+    this.recent.push({
+      ...timeline,
+      outcome: binding ? "answered" : "unknown",
+      ...(binding ? { programmedMs: writtenMs, mac: binding.mac, vtep: binding.vtep } : {}),
+      ...(announcedMs === undefined ? {} : { announcedMs }),
     });
+    if (!this.log.isLevelEnabled("debug")) return;
+    const network = this.networks.nameOf(key.vni);
+    const fields = { network, ...describeTimeline(timeline, startMs, writtenMs, announcedMs) };
+    if (binding) this.log.debug({ ...fields, mac: binding.mac, vtep: binding.vtep }, "miss answered");
+    else this.log.debug(fields, "miss unknown");
   }
 }
 

@@ -75,23 +75,27 @@ export class Announcer {
     return this.waiting.lastAsker(vni, target);
   }
 
-  /** `known` is in the kernel: whoever waits for it is told, alone where it was heard asking. */
-  answer(vni: Vni, known: Announcement): void {
+  /**
+   * `known` is in the kernel: whoever waits for it is told, alone where it was heard asking.
+   * @returns when the last frame had left, undefined where nobody waited
+   */
+  answer(vni: Vni, known: Announcement): Promise<number | undefined> {
     const ear = this.ears.get(vni);
-    if (!ear) return;
+    if (!ear) return Promise.resolve(undefined);
     this.listen(vni);
     const nowMs = this.nowMs();
     const { guests, unheard } = this.waiting.take(vni, known.ip, nowMs);
-    for (const guest of guests) void this.reply(ear, known, guest, nowMs);
-    if (unheard) this.announce(vni, known);
+    const sent = guests.map((guest) => this.reply(ear, known, guest, nowMs));
+    if (unheard) sent.push(this.announce(vni, known));
+    return sent.length === 0 ? Promise.resolve(undefined) : Promise.all(sent).then(() => this.nowMs());
   }
 
   /** To all guests of the network on this host: somebody may hold an older MAC for it. */
-  announce(vni: Vni, known: Announcement): void {
+  async announce(vni: Vni, known: Announcement): Promise<void> {
     const ear = this.ears.get(vni);
     if (!ear) return;
     this.counters.announced++;
-    void this.sendToAll(ear, encodeAnnouncement(known));
+    await this.sendToAll(ear, encodeAnnouncement(known));
   }
 
   close(): void {

@@ -59,6 +59,16 @@ export class HostNetworks {
     return !this.networks.has(vni) && this.warnings.has(vni);
   }
 
+  /** As the controller has registered it, once it has said so. */
+  get tunnelEnd(): LocalVtep | undefined {
+    return this.local;
+  }
+
+  /** The networks that have a VM on this host. */
+  list(): AgentNetwork[] {
+    return [...this.networks.values()];
+  }
+
   nameOf(vni: Vni): string | undefined {
     return this.networks.get(vni)?.name;
   }

@@ -33,6 +33,13 @@ export interface LinkHandlers {
   onClosed(reason: string): void;
 }
 
+/** How the session stands. Times are of the process's monotonic clock. */
+export type LinkState =
+  | { readonly kind: "connected"; readonly sinceMs: number }
+  /** `reason`: what ended the last try, if there was one. */
+  | { readonly kind: "connecting"; readonly reason?: string }
+  | { readonly kind: "waiting"; readonly reason: string; readonly retryAtMs: number };
+
 const connectTimeoutMs = 10_000;
 /** Another agent took this host's name: coming back at once, the two would push each other out for ever. */
 const replacedMs = 30_000;
@@ -46,6 +53,7 @@ export class ControllerLink {
   private stopped = false;
   /** The session has ended its interest with a whole snapshot: questions make sense. */
   private live = false;
+  private current: LinkState = { kind: "connecting" };
   private asOf = 0;
   private partialSnapshot: Frame<"snapshot"> | undefined;
   private partialChanges: Frame<"changes"> | undefined;
@@ -57,7 +65,12 @@ export class ControllerLink {
     private readonly log: Logger,
   ) {}
 
+  get state(): LinkState {
+    return this.current;
+  }
+
   start(): void {
+    if (this.current.kind === "waiting") this.current = { kind: "connecting", reason: this.current.reason };
     const target = new URL(agentPath, this.url);
     target.protocol = target.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(target, {
@@ -150,6 +163,7 @@ export class ControllerLink {
   private endSnapshot(whole: Frame<"snapshot">): void {
     this.partialSnapshot = undefined;
     this.live = true;
+    this.current = { kind: "connected", sinceMs: performance.now() };
     this.handlers.onSnapshot(whole);
   }
 
@@ -171,6 +185,7 @@ export class ControllerLink {
     if (this.stopped) return;
     this.handlers.onClosed(reason);
     const delayMs = leastMs + backoffMs(this.attempt++, Math.random());
+    this.current = { kind: "waiting", reason, retryAtMs: performance.now() + delayMs };
     this.log.warn({ reason, retryMs: Math.round(delayMs) }, "no session with the controller");
     this.retryTimer = setTimeout(() => this.start(), delayMs);
   }

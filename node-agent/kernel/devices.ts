@@ -27,7 +27,7 @@ import { RememberedPorts } from "./remembered-ports.ts";
 import { NetlinkError, type RequestSocket } from "./request-socket.ts";
 
 /** What VXLAN adds to a guest's frame, in bytes of the underlay's MTU: inner Ethernet, VXLAN, UDP, outer IP. */
-const overheadBytes = { 4: 50, 6: 70 } as const;
+export const overheadBytes = { 4: 50, 6: 70 } as const;
 /** Alias of our devices: whose they are, the network's name, the epoch of the store that they were made for. */
 const aliasPrefix = "nearmiss ";
 const EEXIST = 17;

@@ -32,10 +32,19 @@ export class Budget {
     this.fill(name, nowMs).tokens -= 1;
   }
 
-  private fill(name: string, nowMs: number): Bucket {
+  /** How many each may put at once now, by name. Changes nothing. */
+  left(nowMs: number): Map<string, number> {
+    return new Map([...this.buckets].map(([name, bucket]) => [name, Math.floor(this.tokensAt(bucket, nowMs))]));
+  }
+
+  private tokensAt({ tokens, atMs }: Bucket, nowMs: number): number {
     const { perSecond, burst } = this.allowance;
-    const bucket = this.buckets.get(name) ?? { tokens: burst, atMs: nowMs };
-    bucket.tokens = Math.min(burst, bucket.tokens + ((nowMs - bucket.atMs) / 1_000) * perSecond);
+    return Math.min(burst, tokens + ((nowMs - atMs) / 1_000) * perSecond);
+  }
+
+  private fill(name: string, nowMs: number): Bucket {
+    const bucket = this.buckets.get(name) ?? { tokens: this.allowance.burst, atMs: nowMs };
+    bucket.tokens = this.tokensAt(bucket, nowMs);
     bucket.atMs = nowMs;
     this.buckets.delete(name);
     this.buckets.set(name, bucket);

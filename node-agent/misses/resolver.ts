@@ -43,8 +43,8 @@ export interface ResolverDependencies {
   askerOf(vni: Vni, target: IpAddress): WaitingGuest | undefined;
   /** Sends questions now, or keeps still while there is no session: `unanswered` are part of the next one's interest. */
   ask(questions: readonly AskedFor[]): void;
-  /** Writes entries that are held but that the kernel has lost. */
-  reassert(entries: readonly Entry[]): void;
+  /** Writes entries that are held but that the kernel has lost; the misses that told so. */
+  reassert(entries: readonly Entry[], misses: readonly Timeline[]): void;
   /** A question was dropped; `guest` has used up its own budget, otherwise the network's or the host's is empty. */
   overBudget(vni: Vni, guest: MacAddress | undefined): void;
   /** Runs once all that is already waiting to be read has been read. */
@@ -65,6 +65,12 @@ export interface MissCounters {
   quiet: number;
   reasserted: number;
   overBudget: number;
+}
+
+export interface BudgetReport {
+  readonly host: number;
+  readonly networks: readonly { readonly vni: number; readonly left: number }[];
+  readonly guests: readonly { readonly name: string; readonly left: number }[];
 }
 
 export class MissResolver {
@@ -114,6 +120,24 @@ export class MissResolver {
     return [...this.inFlight.values()].map(({ miss }) => missKey(miss));
   }
 
+  /** Misses whose questions have no answer yet, oldest first. */
+  waiting(): Timeline[] {
+    return [...this.inFlight.values()];
+  }
+
+  /** Questions that may be put at once now. Guests as "VNI MAC", the most exhausted first. */
+  budgets(nowMs: number): BudgetReport {
+    return {
+      host: this.host.left(nowMs).get("host") ?? allowances.host.burst,
+      networks: [...this.networks.left(nowMs)].map(([vni, left]) => ({ vni: Number(vni), left })),
+      guests: [...this.guests.left(nowMs)]
+        .map(([name, left]) => ({ name, left }))
+        .filter(({ left }) => left < allowances.guest.burst)
+        .sort((a, b) => a.left - b.left)
+        .slice(0, 16),
+    };
+  }
+
   private decide(): void {
     const { read } = this;
     this.read = new Map();
@@ -121,6 +145,7 @@ export class MissResolver {
     this.deps.listen(new Set([...read.values()].map(({ miss }) => miss.vni)));
     const questions: AskedFor[] = [];
     const lost: Entry[] = [];
+    const told: Timeline[] = [];
     for (const [text, timeline] of read) {
       const key = missKey(timeline.miss);
       const known = this.deps.lookUp(key, nowMs);
@@ -129,6 +154,7 @@ export class MissResolver {
       else if (known.kind === "remote") {
         this.counters.reasserted++;
         lost.push(...known.entries);
+        told.push(timeline);
       } else {
         const asker = key.kind === "ip" ? this.deps.askerOf(key.vni, key.ip) : undefined;
         if (!this.admit(key, asker, nowMs)) continue;
@@ -136,7 +162,7 @@ export class MissResolver {
         questions.push(asker ? { key, asker } : { key });
       }
     }
-    if (lost.length > 0) this.deps.reassert(lost);
+    if (lost.length > 0) this.deps.reassert(lost, told);
     if (questions.length > 0) this.deps.ask(questions);
   }
 

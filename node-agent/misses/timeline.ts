@@ -19,11 +19,18 @@ export interface TimelineReport {
   readonly askMs: number;
   /** Answer read → acknowledged by the kernel. */
   readonly programMs: number;
+  /** Acknowledged by the kernel → sent to whoever waited; absent where nobody did. */
+  readonly announceMs?: number;
   /** Miss read → acknowledged by the kernel. */
   readonly totalMs: number;
 }
 
-export function describeTimeline(timeline: Timeline, startMs: number, writtenMs: number): TimelineReport {
+export function describeTimeline(
+  timeline: Timeline,
+  startMs: number,
+  writtenMs: number,
+  announcedMs?: number,
+): TimelineReport {
   const { miss, missedMs, askedMs = missedMs, answeredMs = startMs } = timeline;
   return {
     kind: miss.kind,
@@ -31,6 +38,7 @@ export function describeTimeline(timeline: Timeline, startMs: number, writtenMs:
     key: addressOf(missKey(miss)),
     askMs: round(answeredMs - askedMs),
     programMs: round(writtenMs - startMs),
+    ...(announcedMs === undefined ? {} : { announceMs: round(announcedMs - writtenMs) }),
     totalMs: round(writtenMs - missedMs),
   };
 }

@@ -27,12 +27,16 @@ interface IpFact {
   readonly ip: IpAddress;
   readonly mac: MacAddress;
   readonly revision: Revision;
+  /** When the controller last said so. */
+  readonly sinceMs: number;
 }
 
 interface MacFact {
   readonly mac: MacAddress;
   location: Location;
   revision: Revision;
+  /** When the controller last said so. */
+  sinceMs: number;
   /** Asked for by itself (l2miss, or local): it stays without an IP that leads to it. */
   asked: boolean;
   readonly ips: Set<IpAddress>;
@@ -96,17 +100,18 @@ class HeldNetwork {
   take(answer: Answer, nowMs: number): void {
     const { key, revision, binding } = answer;
     if (revision < this.revisionOf(key)) return;
-    if (binding) this.takeBinding(key, revision, binding);
+    if (binding) this.takeBinding(key, revision, binding, nowMs);
     else this.takeAbsence(key, revision, nowMs);
   }
 
-  private takeBinding(key: BindingKey, revision: Revision, binding: Binding): void {
+  private takeBinding(key: BindingKey, revision: Revision, binding: Binding, nowMs: number): void {
     this.absent.delete(keyText(key));
-    if (key.kind === "ip") this.pointIp(key.ip, binding.mac, revision);
+    if (key.kind === "ip") this.pointIp(key.ip, binding.mac, revision, nowMs);
     const fact = this.macs.get(binding.mac) ?? {
       mac: binding.mac,
       location: localHere,
       revision,
+      sinceMs: nowMs,
       asked: false,
       ips: new Set(),
     };
@@ -115,8 +120,21 @@ class HeldNetwork {
     else fact.asked = true;
     if (revision < fact.revision) return;
     fact.revision = revision;
+    fact.sinceMs = nowMs;
     const { vtep, vtepPort, router, local } = binding;
     fact.location = local ? localHere : { kind: "remote", vtep, vtepPort, ...(router ? { router } : {}) };
+  }
+
+  find(key: BindingKey): HeldFact | undefined {
+    const ipFact = key.kind === "ip" ? this.ips.get(key.ip) : undefined;
+    const mac = key.kind === "ip" ? ipFact?.mac : key.mac;
+    const macFact = mac && this.macs.get(mac);
+    if (!macFact) {
+      const absence = this.absent.get(keyText(key));
+      return absence && { kind: "absent", key, revision: absence.revision, sinceMs: absence.sinceMs };
+    }
+    const revision = ipFact && ipFact.revision > macFact.revision ? ipFact.revision : macFact.revision;
+    return { key, mac: macFact.mac, revision, sinceMs: (ipFact ?? macFact).sinceMs, ...macFact.location };
   }
 
   private revisionOf(key: BindingKey): number {
@@ -126,9 +144,9 @@ class HeldNetwork {
     return fact?.asked ? fact.revision : absence;
   }
 
-  private pointIp(ip: IpAddress, mac: MacAddress, revision: Revision): void {
+  private pointIp(ip: IpAddress, mac: MacAddress, revision: Revision, sinceMs: number): void {
     if (this.ips.get(ip)?.mac !== mac) this.unpointIp(ip);
-    this.ips.set(ip, { ip, mac, revision });
+    this.ips.set(ip, { ip, mac, revision, sinceMs });
   }
 
   private unpointIp(ip: IpAddress): void {
@@ -230,6 +248,11 @@ export class HeldAnswers {
     return absence ? { kind: "absent", forMs: nowMs - absence.sinceMs, times: absence.times } : { kind: "nothing" };
   }
 
+  /** What is held of one address, for whoever looks: a MAC also where only an IP led to it. */
+  find(key: BindingKey): HeldFact | undefined {
+    return this.networks.get(key.vni)?.find(key);
+  }
+
   /** What this host's interest is: every key held, known, local or absent. */
   keys(): BindingKey[] {
     return [...this.networks].flatMap(([vni, network]) => [
@@ -247,6 +270,14 @@ export class HeldAnswers {
     return network;
   }
 }
+
+/** One address as it is held. */
+export type HeldFact = {
+  readonly key: BindingKey;
+  readonly revision: Revision;
+  /** When the controller last said so. */
+  readonly sinceMs: number;
+} & ((Location & { readonly mac: MacAddress }) | { readonly kind: "absent" });
 
 export type Knowledge =
   | { readonly kind: "nothing" }

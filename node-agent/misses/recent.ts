@@ -1,0 +1,32 @@
+// The last misses and what became of them, for whoever looks. Bounded: the oldest makes room.
+import type { MacAddress, VtepAddress } from "../../schema/index.ts";
+import type { Timeline } from "./timeline.ts";
+
+/** A miss at its end; every time is of the agent's monotonic clock. */
+export interface FinishedMiss extends Timeline {
+  /** "from memory": the kernel had lost what this host holds. */
+  readonly outcome: "answered" | "unknown" | "from memory";
+  /** Acknowledged by the kernel; absent where there was nothing to write. */
+  readonly programmedMs?: number;
+  /** Sent to whoever waited; absent where nobody did. */
+  readonly announcedMs?: number;
+  readonly mac?: MacAddress;
+  readonly vtep?: VtepAddress;
+}
+
+export class RecentMisses {
+  private readonly ring: FinishedMiss[] = [];
+  private next = 0;
+
+  constructor(private readonly size = 256) {}
+
+  push(miss: FinishedMiss): void {
+    this.ring[this.next] = miss;
+    this.next = (this.next + 1) % this.size;
+  }
+
+  /** The newest first. */
+  list(): FinishedMiss[] {
+    return [...this.ring.slice(this.next), ...this.ring.slice(0, this.next)].reverse();
+  }
+}

@@ -1,0 +1,46 @@
+// What the status looks at: the agent's parts, none of which knows that it is looked at.
+import type { Revision } from "../../schema/index.ts";
+import type { Announcer } from "../announcer.ts";
+import type { LinkState } from "../controller-link/link.ts";
+import type { NetworkDevices } from "../kernel/devices.ts";
+import type { RequestSocket } from "../kernel/request-socket.ts";
+import type { KernelTables } from "../kernel/tables.ts";
+import type { RecentMisses } from "../misses/recent.ts";
+import type { MissResolver } from "../misses/resolver.ts";
+import type { HostNetworks } from "../networks.ts";
+import type { HeldAnswers } from "../tables/held.ts";
+
+/** Where this host stands in the controller's log. */
+export interface Position {
+  readonly link: LinkState;
+  /** Absent before the first session. */
+  readonly epoch?: string;
+  readonly asOf?: Revision;
+  /** The kernel holds every change up to here, and the controller has been told so. */
+  readonly applied?: Revision;
+}
+
+/** Messages that the kernel dropped because the agent read too slowly. */
+export interface Drops {
+  readonly misses: number;
+  readonly changes: number;
+}
+
+export interface StatusSources {
+  readonly host: string;
+  readonly controller: URL;
+  readonly requests: RequestSocket;
+  readonly devices: NetworkDevices;
+  readonly tables: KernelTables;
+  readonly networks: HostNetworks;
+  readonly held: HeldAnswers;
+  readonly resolver: MissResolver;
+  /** Absent with `--announce off`. */
+  readonly announcer: Announcer | undefined;
+  readonly recent: RecentMisses;
+  position(): Position;
+  drops(): Drops;
+  /** Bridge entries that guests' frames had moved to their ports. */
+  thefts(): number;
+  nowMs(): number;
+}
