@@ -4,6 +4,7 @@ import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
 import { addControllerCommand } from "../controller/config.ts";
 import { addAgentCommand } from "../node-agent/config.ts";
+import { addExplainCommand } from "../node-agent/status/command.ts";
 import { version } from "../schema/index.ts";
 
 // A miss is rare and must be fast: V8 compiles at once what it runs, and never throws compiled code away for lack of use.
@@ -18,5 +19,6 @@ const program = new Command("nearmiss")
 
 addControllerCommand(program);
 addAgentCommand(program);
+addExplainCommand(program);
 
 await program.parseAsync();

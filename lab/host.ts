@@ -1,4 +1,5 @@
 // A host of the lab: a namespace on the underlay that runs an agent and holds guests.
+import { join } from "node:path";
 import { bootGuest, Guest, type GuestOptions } from "./guest.ts";
 import { Namespace } from "./namespace.ts";
 import type { LabProcess } from "./process.ts";
@@ -8,6 +9,7 @@ import type { Attachment } from "./underlay.ts";
 /** What a host needs of the lab that it is in. */
 export interface HostSurroundings {
   readonly controllerUrl: string;
+  readonly directory: string;
   readonly switch: Namespace;
   nextPort(): string;
   /** Reserves the name and the namespace, before anything is made. @throws Error where the name is taken */
@@ -34,6 +36,11 @@ export class Host extends Namespace {
     this.#lab = lab;
   }
 
+  /** What `nearmiss agent status` and `explain` ask. */
+  get agentSocket(): string {
+    return join(this.#lab.directory, `${this.name}.sock`);
+  }
+
   /** The agent that was started last. @throws Error before the first */
   get agent(): LabProcess {
     if (!this.#agent) throw new Error(`no agent was started on host ${this.name}`);
@@ -42,8 +49,8 @@ export class Host extends Namespace {
 
   /** Returns as soon as the process is started; `agent.waitForLog` tells how far it is. */
   startAgent(options: ProgramOptions = {}): LabProcess {
-    const { address, name } = this;
-    this.#agent = startAgent(this, { ...options, controllerUrl: this.#lab.controllerUrl, name, vtep: address });
+    const { address, name, agentSocket: socket } = this;
+    this.#agent = startAgent(this, { ...options, controllerUrl: this.#lab.controllerUrl, name, vtep: address, socket });
     this.#lab.track(this.#agent);
     return this.#agent;
   }

@@ -77,6 +77,7 @@ export class Lab {
     this.controllerUrl = `http://${authority(plan.controller.address)}`;
     const surroundings = {
       controllerUrl: this.controllerUrl,
+      directory: this.directory,
       switch: new Namespace(plan.switch),
       nextPort: () => `vnet${this.#ports++}`,
       admit: (name: string) => this.#admit(name),

@@ -19,7 +19,8 @@ function repositoryRoot(): string {
   return existsSync(join(here, "package.json")) ? here : dirname(here);
 }
 
-function nearmiss(...args: readonly string[]): [string, ...string[]] {
+/** The built command with these arguments. */
+export function nearmiss(...args: readonly string[]): [string, ...string[]] {
   const built = join(repositoryRoot(), "dist", "bin", "nearmiss.js");
   if (!existsSync(built)) throw new Error(`${built} is missing: run \`npm run build\` first`);
   return [process.execPath, built, ...args];
@@ -53,10 +54,13 @@ export interface AgentOptions extends ProgramOptions {
   readonly controllerUrl: string;
   readonly name: string;
   readonly vtep: string;
+  /** Its local socket: hosts of a lab share /run. */
+  readonly socket: string;
 }
 
 export function startAgent(where: Namespace, options: AgentOptions): LabProcess {
-  const { controllerUrl, name, vtep, logLevel = "debug", extraArgs = [] } = options;
-  const args = ["--controller", controllerUrl, "--host", name, "--vtep", vtep, "--log-level", logLevel, ...extraArgs];
+  const { controllerUrl, name, vtep, socket, logLevel = "debug", extraArgs = [] } = options;
+  const identity = ["--host", name, "--vtep", vtep, "--socket", socket];
+  const args = ["--controller", controllerUrl, ...identity, "--log-level", logLevel, ...extraArgs];
   return new LabProcess(`agent ${name}`, where, nearmiss("agent", ...args));
 }

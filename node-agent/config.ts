@@ -1,17 +1,24 @@
 // The agent's flags.
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { AddressError, namePattern, parseVtep, type VtepAddress } from "../schema/index.ts";
+import { addStatusCommand, parseSocketPath } from "./status/command.ts";
+import { defaultSocket, socketDirectory } from "./status/socket-path.ts";
 
 export interface AgentFlags {
   readonly controller: URL;
   readonly host: string;
   readonly vtep?: VtepAddress;
   readonly announce: boolean;
+  /** For `agent status` and `explain`. */
+  readonly socket: string;
   readonly logLevel: string;
 }
 
+type GivenFlags = Omit<AgentFlags, "announce" | "controller" | "host" | "socket"> &
+  Partial<Pick<AgentFlags, "controller" | "host" | "socket">> & { readonly announce: "on" | "off" };
+
 export function addAgentCommand(program: Command): void {
-  program
+  const agent = program
     .command("agent")
     .summary("answer this host's neighbour misses")
     .description(
@@ -24,8 +31,8 @@ export function addAgentCommand(program: Command): void {
       "after",
       "\nExit status: 0 after SIGINT or SIGTERM; 1 where it cannot start or failed; 2 for a wrong option.",
     )
-    .requiredOption("--controller <url>", "the controller, such as http://192.0.2.1:4788", parseController)
-    .requiredOption("--host <name>", "this host's name in the inventory", parseName)
+    .option("--controller <url>", "the controller, such as http://192.0.2.1:4788 (required)", parseController)
+    .option("--host <name>", "this host's name in the inventory (required)", parseName)
     .option("--vtep <ip>", "this host's underlay address (default: what the operator registered)", parseVtepFlag)
     .addOption(
       new Option(
@@ -41,10 +48,19 @@ export function addAgentCommand(program: Command): void {
         .choices(["trace", "debug", "info", "warn", "error", "fatal"])
         .default("info"),
     )
-    .action(async ({ announce, ...flags }: Omit<AgentFlags, "announce"> & { announce: "on" | "off" }) => {
+    .option(
+      "--socket <path>",
+      `local socket for "agent status" and "explain", its owner's alone (default: ${socketDirectory}/HOST.sock)`,
+      parseSocketPath,
+    )
+    .action(async ({ announce, controller, host, ...flags }: GivenFlags) => {
+      // Not `requiredOption`: commander would want them for `agent status` too.
+      if (!controller) return agent.error("error: required option '--controller <url>' not specified");
+      if (host === undefined) return agent.error("error: required option '--host <name>' not specified");
       const { runAgent } = await import("./main.ts");
-      await runAgent({ ...flags, announce: announce === "on" });
+      await runAgent({ socket: defaultSocket(host), ...flags, controller, host, announce: announce === "on" });
     });
+  addStatusCommand(agent);
 }
 
 function parseController(text: string): URL {

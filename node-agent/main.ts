@@ -5,6 +5,8 @@ import { Agent } from "./agent.ts";
 import type { AgentFlags } from "./config.ts";
 import { SystemCallError } from "./kernel/libc.ts";
 import { NetlinkError } from "./kernel/request-socket.ts";
+import { answerStatus } from "./status/answer.ts";
+import { openStatusServer, SocketTakenError, type StatusServer } from "./status/server.ts";
 import { warmUp } from "./warm-up.ts";
 
 const EPERM = 1;
@@ -12,8 +14,10 @@ const EPERM = 1;
 export async function runAgent(flags: AgentFlags): Promise<void> {
   const log = pino({ level: flags.logLevel, base: { host: flags.host } }, pino.destination({ dest: 2, sync: true }));
   const agent = openAgent(flags, log);
+  const status = await openStatus(flags.socket, agent, log);
   closeWithGrace({ delay: 5_000, logger: false }, async ({ err }) => {
     if (err) log.fatal({ err }, "the agent failed");
+    status?.close();
     await agent.stop();
   });
   warmUp();
@@ -28,5 +32,20 @@ function openAgent(flags: AgentFlags, log: pino.Logger): Agent {
     if (!refused && !(error instanceof NetlinkError)) throw error;
     log.fatal("the kernel refuses: run the agent as root, or give it CAP_NET_ADMIN and CAP_NET_RAW");
     process.exit(1);
+  }
+}
+
+/** An agent without its socket does its work all the same; two agents on one would not. */
+async function openStatus(socket: string, agent: Agent, log: pino.Logger): Promise<StatusServer | undefined> {
+  try {
+    return await openStatusServer(socket, (request) => answerStatus(agent.sources, request));
+  } catch (error) {
+    if (error instanceof SocketTakenError) {
+      log.fatal(error.message);
+      process.exit(1);
+    }
+    const reason = error instanceof Error ? error.message : String(error);
+    log.error({ socket, reason }, "no local socket: nearmiss agent status and explain cannot ask this agent");
+    return undefined;
   }
 }

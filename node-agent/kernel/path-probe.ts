@@ -1,0 +1,94 @@
+// A fresh look at what the kernel would do with a guest's frame: tables, links, the bridge's port for a MAC. Reads only.
+import { readFileSync } from "node:fs";
+import { findIp, type IpAddress, type MacAddress } from "../../schema/index.ts";
+import type { ActualEntry } from "../tables/entry.ts";
+import { decodeAddress, encodeAddressDump, RTM_GETADDR } from "./link-codec.ts";
+import {
+  AF_BRIDGE,
+  decodeEntry,
+  decodeNeighbourMessage,
+  type EntryDevice,
+  encodeFdbDump,
+  encodeNeighbourDump,
+  encodePortLookUp,
+  NDA_DST,
+  NDA_LLADDR,
+  type NeighbourMessage,
+  NTF_SELF,
+  RTM_GETNEIGH,
+} from "./neighbour-codec.ts";
+import { NetlinkError, type RequestSocket } from "./request-socket.ts";
+
+/** All that stands in the tables of a vxlan device, with what raises no miss though it leads nowhere. */
+export interface TunnelTables {
+  readonly entries: readonly ActualEntry[];
+  /** Neighbours without a MAC (INCOMPLETE, FAILED): the proxy finds them, answers nothing, and no miss comes. */
+  readonly unresolved: readonly IpAddress[];
+  /** An all-zeros FDB entry, the flood default: no l2miss comes. */
+  readonly floods: boolean;
+}
+
+export const noTables: TunnelTables = { entries: [], unresolved: [], floods: false };
+
+/** None for a device that is gone. */
+export async function probeTables(socket: RequestSocket, device: EntryDevice): Promise<TunnelTables> {
+  try {
+    const dumps = await Promise.all([
+      socket.dump("list neighbours", RTM_GETNEIGH, encodeNeighbourDump(device.ifindex)),
+      socket.dump("list FDB", RTM_GETNEIGH, encodeFdbDump(device.ifindex)),
+    ]);
+    const messages = dumps
+      .flat()
+      .map(decodeNeighbourMessage)
+      .filter((message) => message !== undefined)
+      .filter((message) => message.ifindex === device.ifindex);
+    return {
+      entries: messages.flatMap((message) => decodeEntry(message, device) ?? []),
+      unresolved: messages.flatMap(unresolvedIp),
+      floods: messages.some(isFloodDefault),
+    };
+  } catch (error) {
+    if (!(error instanceof NetlinkError)) throw error;
+    return noTables;
+  }
+}
+
+function unresolvedIp({ family, attributes }: NeighbourMessage): IpAddress[] {
+  const destination = attributes.get(NDA_DST);
+  if (family === AF_BRIDGE || attributes.has(NDA_LLADDR) || !destination) return [];
+  return [findIp(destination)].filter((ip) => ip !== undefined);
+}
+
+function isFloodDefault({ family, flags, attributes }: NeighbourMessage): boolean {
+  const self = family === AF_BRIDGE && (flags & NTF_SELF) !== 0;
+  return self && (attributes.get(NDA_LLADDR)?.every((byte) => byte === 0) ?? false);
+}
+
+/** ifindex of the port that a bridge has a MAC behind; the bridge's own for its own addresses. */
+export async function probePort(
+  socket: RequestSocket,
+  bridgeIfindex: number,
+  mac: MacAddress,
+): Promise<number | undefined> {
+  const message = await socket.get(RTM_GETNEIGH, encodePortLookUp(bridgeIfindex, mac));
+  return message && decodeNeighbourMessage(message)?.ifindex;
+}
+
+/** The addresses of the host on one of its links. @throws NetlinkError */
+export async function probeAddresses(socket: RequestSocket, ifindex: number): Promise<IpAddress[]> {
+  const messages = await socket.dump("list addresses", RTM_GETADDR, encodeAddressDump());
+  return messages.flatMap((message) => {
+    const address = decodeAddress(message);
+    return address?.ifindex === ifindex ? [address.ip] : [];
+  });
+}
+
+/** Whether bridged frames go through the host's iptables; undefined where the kernel has no such module loaded. */
+export function probeBridgeFilter(family: 4 | 6): boolean | undefined {
+  const name = family === 4 ? "bridge-nf-call-iptables" : "bridge-nf-call-ip6tables";
+  try {
+    return readFileSync(`/proc/sys/net/bridge/${name}`, "utf8").trim() === "1";
+  } catch {
+    return undefined;
+  }
+}

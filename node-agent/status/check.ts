@@ -1,0 +1,19 @@
+// What `explain` says about one link of the chain from a guest to another.
+
+export interface Check {
+  readonly name: string;
+  /** A note is worth knowing and breaks nothing by itself. */
+  readonly state: "ok" | "wrong" | "note";
+  readonly says: string;
+  /** What mends it. */
+  readonly mend?: string;
+}
+
+export const ok = (name: string, says: string): Check => ({ name, state: "ok", says });
+export const wrong = (name: string, says: string, mend: string): Check => ({ name, state: "wrong", says, mend });
+export const note = (name: string, says: string, mend?: string): Check => ({
+  name,
+  state: "note",
+  says,
+  ...(mend === undefined ? {} : { mend }),
+});

@@ -1,0 +1,227 @@
+// The answer for a path's destination: in the agent's memory against the inventory, and in each of the kernel's three
+// places against both. Pure.
+import type { AgentNetwork, MacAddress, VtepAddress } from "../../schema/index.ts";
+import { vxlanName } from "../kernel/devices.ts";
+import type { ActualEntry, Entry } from "../tables/entry.ts";
+import type { HeldFact } from "../tables/held.ts";
+import { type Check, note, ok, wrong } from "./check.ts";
+import type { PathFacts } from "./facts.ts";
+
+const restart = "if it stays so, restart the agent: entries stay, and it asks for all that it holds";
+
+/** A remote VM's place, as the inventory has it or, without one, the agent's memory. */
+interface Way {
+  readonly mac: MacAddress;
+  readonly vtep: VtepAddress;
+  readonly vtepPort: number;
+}
+
+export function checkRemote(facts: PathFacts, network: AgentNetwork): Check[] {
+  const way = wayOf(facts);
+  if (!way) return [];
+  const held = facts.memory.to;
+  const isHeld = held?.kind === "remote";
+  const device = facts.kernel.vxlan?.name ?? vxlanName(network.vni);
+  return [
+    checkMemory(facts, way),
+    ...(facts.kernel.vxlan
+      ? [
+          checkNeighbour(facts, way, isHeld, device),
+          checkTunnel(facts, way, isHeld, device),
+          checkBridge(facts, way, isHeld, device),
+        ]
+      : []),
+    ...checkFarEnd(facts),
+  ];
+}
+
+function wayOf({ inventory, memory: { to } }: PathFacts): Way | undefined {
+  if (inventory.kind === "read" && inventory.network && inventory.to) return inventory.to;
+  return to?.kind === "remote" ? to : undefined;
+}
+
+function checkMemory({ inventory, memory: { to: held }, to }: PathFacts, way: Way): Check {
+  const registered = inventory.kind === "read" && inventory.network ? inventory.to : undefined;
+  if (!held) return note("memory", `this host has not asked for ${to} yet: the first packet will`);
+  const at = `at revision ${held.revision}`;
+  const differs = difference(held, way);
+  if (differs === undefined) return ok("memory", `${to} is held ${at}: ${way.mac} at ${way.vtep}`);
+  const since = registered ? `; the inventory has ${way.mac} at ${way.vtep} since revision ${registered.revision}` : "";
+  return wrong(
+    "memory",
+    `the agent holds ${differs} ${at}${since}`,
+    `the change should have been pushed here; ${restart}`,
+  );
+}
+
+/** What the agent holds instead, undefined where it is the same. */
+function difference(held: HeldFact, { mac, vtep, vtepPort }: Way): string | undefined {
+  if (held.kind === "absent") return "that nothing is registered there";
+  if (held.kind === "local") return "that it is on this host";
+  if (held.mac === mac && held.vtep === vtep && held.vtepPort === vtepPort) return undefined;
+  return `${held.mac} at ${held.vtep}${held.vtepPort === vtepPort ? "" : `:${held.vtepPort}`}`;
+}
+
+function find<Kind extends Entry["kind"]>(
+  entries: readonly ActualEntry[],
+  kind: Kind,
+  is: (entry: Extract<Entry, { kind: Kind }>) => boolean,
+): { entry: Extract<Entry, { kind: Kind }>; own: boolean; lasting: boolean } | undefined {
+  for (const { entry, own, lasting } of entries) {
+    // The cast follows the check of `kind`, which TypeScript does not carry over to the generic.
+    if (entry.kind === kind && is(entry as Extract<Entry, { kind: Kind }>)) {
+      return { entry: entry as Extract<Entry, { kind: Kind }>, own, lasting };
+    }
+  }
+  return undefined;
+}
+
+function checkNeighbour({ kernel: { tables }, to }: PathFacts, { mac }: Way, held: boolean, device: string): Check {
+  const name = "neighbour entry";
+  const command = `ip neigh replace ${to} lladdr ${mac} dev ${device} nud permanent protocol 78`;
+  const found = find(tables.entries, "neighbour", ({ ip }) => ip === to);
+  if (tables.unresolved.includes(to)) {
+    return wrong(
+      name,
+      `${device} has ${to} without a MAC, as the host itself leaves it after asking in vain: it raises no miss`,
+      `ip neigh del ${to} dev ${device}; then any packet for it raises one`,
+    );
+  }
+  if (!found && !held) return note(name, "none yet: the first packet raises an l3miss");
+  if (!found) {
+    return wrong(
+      name,
+      `${to} is held, but ${device} has no neighbour entry for it`,
+      `any packet for it raises an l3miss, which the agent answers from memory; or ${command}`,
+    );
+  }
+  if (found.entry.mac !== mac) {
+    return wrong(name, `${device} has ${to} at ${found.entry.mac}, it should be ${mac}`, command);
+  }
+  if (!found.lasting) {
+    return wrong(
+      name,
+      `${device} has ${to} at the right MAC, but not permanently: when it turns stale it answers nothing and raises no miss`,
+      command,
+    );
+  }
+  return ownOr(name, found.own, `${to} is ${mac}`);
+}
+
+function checkTunnel(
+  { kernel: { tables } }: PathFacts,
+  { mac, vtep, vtepPort }: Way,
+  held: boolean,
+  device: string,
+): Check {
+  const name = "FDB entry (self)";
+  const command = `bridge fdb replace ${mac} dev ${device} dst ${vtep} self extern_learn`;
+  const found = find(tables.entries, "tunnel", (entry) => entry.mac === mac);
+  if (!found && !held) return note(name, "none yet: it comes with the answer");
+  if (!found) {
+    return wrong(
+      name,
+      `${mac} is held, but ${device} does not know the VTEP behind it`,
+      `any frame for it raises an l2miss, which the agent answers from memory; or ${command}`,
+    );
+  }
+  const { entry } = found;
+  if (entry.vtep !== vtep || entry.vtepPort !== vtepPort) {
+    return wrong(
+      name,
+      `${device} sends frames for ${mac} to ${entry.vtep}:${entry.vtepPort}, it should be ${vtep}:${vtepPort}`,
+      command,
+    );
+  }
+  if (!found.lasting) {
+    return wrong(name, `${device} has ${mac} at the right VTEP, but ages the entry away, used or not`, command);
+  }
+  return ownOr(name, found.own, `${mac} is behind ${vtep}`);
+}
+
+function checkBridge({ kernel: { tables, portOfTo } }: PathFacts, { mac }: Way, held: boolean, device: string): Check {
+  const name = "FDB entry (master)";
+  const command = `bridge fdb replace ${mac} dev ${device} master extern_learn`;
+  if (portOfTo && portOfTo.mac === mac && !portOfTo.isTunnel) {
+    return wrong(
+      name,
+      `the bridge has ${mac} behind ${portOfTo.port}: a frame there carried this MAC, so all for it goes to that port`,
+      `${command}; and see who is behind ${portOfTo.port}`,
+    );
+  }
+  const found = find(tables.entries, "bridge", (entry) => entry.mac === mac);
+  if (!found && !held) return note(name, "none yet: it comes with the answer");
+  if (!found) {
+    return wrong(
+      name,
+      `the bridge does not know that ${mac} is behind ${device}, and floods its frames to all guests of the network on this host`,
+      command,
+    );
+  }
+  return ownOr(name, found.own, `the bridge sends ${mac} to ${device}`);
+}
+
+const ownOr = (name: string, own: boolean, says: string): Check =>
+  own ? ok(name, says) : note(name, `${says}; somebody else has written it, the agent will write it again`);
+
+function checkFarEnd({ inventory }: PathFacts): Check[] {
+  if (inventory.kind !== "read" || !inventory.network || !inventory.to) return [];
+  const { host, hostConnected } = inventory.to;
+  if (hostConnected) return [ok("far end", `the agent of host ${host} has a session`)];
+  return [
+    note(
+      "far end",
+      `the agent of host ${host} has no session: what it knows goes on working, the way back may not be known there`,
+      `start the agent on host ${host}`,
+    ),
+  ];
+}
+
+/** Both guests on this host: the bridge delivers, and the tunnel must know nothing of the second. */
+export function checkLocal({ kernel, memory: { to: held }, to, inventory, host }: PathFacts): Check[] {
+  const registered = inventory.kind === "read" && inventory.network ? inventory.to : undefined;
+  const mac = registered?.mac ?? (held?.kind === "local" ? held.mac : undefined);
+  const device = kernel.vxlan?.name ?? "the tunnel";
+  const checks: Check[] = [];
+  if (held?.kind === "remote") {
+    checks.push(wrong("memory", `the agent holds ${to} at ${held.vtep}, the inventory has it on ${host}`, restart));
+  } else if (held?.kind === "absent") {
+    checks.push(
+      wrong("memory", `the agent holds that ${to} is not registered, the inventory has it on ${host}`, restart),
+    );
+  } else checks.push(ok("memory", `${to} is a VM of this host, so no tunnel entry is wanted`));
+  const neighbour = find(kernel.tables.entries, "neighbour", ({ ip }) => ip === to);
+  const tunnel = find(kernel.tables.entries, "tunnel", (entry) => entry.mac === mac);
+  const bridge = find(kernel.tables.entries, "bridge", (entry) => entry.mac === mac);
+  if (neighbour) {
+    checks.push(
+      wrong(
+        "neighbour entry",
+        `${device} answers for ${to}, which is on this host`,
+        `ip neigh del ${to} dev ${device}`,
+      ),
+    );
+  }
+  if (tunnel) {
+    checks.push(
+      wrong(
+        "FDB entry (self)",
+        `${device} has ${mac}, which is on this host`,
+        `bridge fdb del ${mac} dev ${device} dst ${tunnel.entry.vtep} self`,
+      ),
+    );
+  }
+  if (bridge) {
+    checks.push(
+      wrong(
+        "FDB entry (master)",
+        `the bridge has ${mac} behind ${device}, though its VM is on this host`,
+        `bridge fdb del ${mac} dev ${device} master`,
+      ),
+    );
+  }
+  const port = kernel.portOfTo;
+  if (!port) checks.push(note("destination port", `the bridge has not heard ${to} lately: it floods the first frame`));
+  else if (!port.isTunnel) checks.push(ok("destination port", `${to} is behind ${port.port}`));
+  return checks;
+}

@@ -1,0 +1,156 @@
+// From the facts about a path to findings, in the order of the path: controller, inventory, this host's devices, the
+// answer in memory, the three entries in the kernel, what lies beyond. Pure.
+import { type IpAddress, subnetContains } from "../../schema/index.ts";
+import { type Check, note, ok, wrong } from "./check.ts";
+import { checkDevices, checkFit } from "./explain-devices.ts";
+import { checkLocal, checkRemote } from "./explain-entries.ts";
+import type { PathFacts } from "./facts.ts";
+import type { Registered, RegisteredNetwork } from "./inventory.ts";
+
+export interface Explanation {
+  readonly host: string;
+  readonly network: string;
+  readonly from: string;
+  readonly to: string;
+  /** The first that is wrong; null where nothing is. */
+  readonly first: Check | null;
+  readonly checks: readonly Check[];
+}
+
+export function explain(facts: PathFacts): Explanation {
+  const checks = checkPath(facts);
+  const { host, network, from, to } = facts;
+  return { host, network, from, to, first: checks.find(({ state }) => state === "wrong") ?? null, checks };
+}
+
+/** Ends where what is wrong leaves nothing to look at behind it. */
+function checkPath(facts: PathFacts): Check[] {
+  const checks = [ok("agent", `the agent of host ${facts.host} answers`), checkSession(facts), checkNetwork(facts)];
+  if (!facts.told) return checks;
+  const source = checkSource(facts);
+  checks.push(source);
+  if (source.state === "wrong") return checks;
+  checks.push(...checkDevices(facts, facts.told));
+  const destination = checkDestination(facts);
+  checks.push(destination);
+  if (destination.state !== "wrong")
+    checks.push(...(isHere(facts) ? checkLocal(facts) : checkRemote(facts, facts.told)));
+  checks.push(...checkFit(facts, facts.told));
+  return checks;
+}
+
+function checkSession({ session }: PathFacts): Check {
+  const { controller, state, reason, asOf } = session;
+  if (state === "connected") return ok("session", `connected to ${controller} at revision ${asOf ?? 0}`);
+  const why = reason === undefined ? "the first try is under way" : reason;
+  return wrong(
+    "session",
+    `the agent has no session with the controller ${controller}: ${why}. What this host knows goes on working; it learns nothing new`,
+    `see whether the controller runs and this host reaches it (curl ${new URL("/livez", controller).href}); the agent tries again by itself`,
+  );
+}
+
+function checkNetwork({ inventory, network, told, host }: PathFacts): Check {
+  if (inventory.kind === "unreachable") {
+    const rest = told
+      ? `memory and kernel are compared with each other only`
+      : `nor has it told this host of a network ${network}`;
+    return wrong(
+      "inventory",
+      `the controller does not say what is registered (${inventory.reason}): ${rest}`,
+      "see whether the controller runs and this host reaches it",
+    );
+  }
+  if (!inventory.network) {
+    return wrong(
+      "network",
+      `no network "${network}" is registered`,
+      `register it: PUT /v1/networks/${network} {"vni": …, "subnets": […]}`,
+    );
+  }
+  const { vni } = inventory.network;
+  if (told) return ok("network", `${network} is VNI ${vni} and has a VM on this host`);
+  const here = inventory.from?.host === host;
+  return wrong(
+    "network",
+    here
+      ? `${network} has a VM on this host, but the controller has not told the agent so yet`
+      : `${network} has no VM on host ${host}, so this host has no part in it`,
+    here
+      ? "wait a moment and ask again; if it stays so, look at the agent's session (nearmiss agent status)"
+      : "run this on the host of the first address, or register that VM with this host",
+  );
+}
+
+function checkSource({ inventory, network, from, host, memory }: PathFacts): Check {
+  if (inventory.kind === "unreachable" || !inventory.network) {
+    if (memory.from?.kind === "local") return ok("source", `${from} is a VM of this host, as the agent remembers it`);
+    return wrong(
+      "source",
+      `the agent does not remember ${from} as a VM of this host`,
+      "run this on the host of the first address, or ask again when the controller is back",
+    );
+  }
+  const { from: found } = inventory;
+  if (!found) return wrong("source", notRegistered(from, inventory.network), howToRegister(from, network));
+  if (found.host !== host) {
+    return wrong(
+      "source",
+      `${from} is VM ${found.vm}, which is registered on host ${found.host}, not on ${host}`,
+      `run this on host ${found.host}; if the VM runs here, say so: PATCH /v1/vms/${found.vm} {"host": "${host}"}`,
+    );
+  }
+  return ok("source", `${from} is VM ${found.vm} of this host, MAC ${found.mac}`);
+}
+
+function checkDestination({ inventory, network, to, host, memory, told }: PathFacts): Check {
+  if (inventory.kind === "unreachable" || !inventory.network) {
+    const { to: held } = memory;
+    if (held && held.kind !== "absent")
+      return ok("destination", `${to} has MAC ${held.mac}, as the agent remembers it`);
+    return wrong(
+      "destination",
+      held ? `${to} was not registered when the controller last said so` : `the agent knows nothing of ${to}`,
+      "ask again when the controller is back: until then it cannot be learned",
+    );
+  }
+  const { to: found } = inventory;
+  if (!found) {
+    const held = memory.to;
+    const quiet = held?.kind === "absent" && told ? "; its registration is pushed to this host at once" : "";
+    return wrong("destination", notRegistered(to, inventory.network), `${howToRegister(to, network)}${quiet}`);
+  }
+  const where = found.host === host ? "on this host too" : `on host ${found.host}`;
+  return ok("destination", `${to} is VM ${found.vm} ${where}, MAC ${found.mac}, revision ${found.revision}`);
+}
+
+function notRegistered(ip: IpAddress, { name, subnets }: RegisteredNetwork): string {
+  const inside = subnets.some((subnet) => subnetContains(subnet, ip));
+  return inside
+    ? `no VM with ${ip} is registered in ${name}`
+    : `${ip} is in no subnet of ${name} (${subnets.join(", ")}), so no VM can have it`;
+}
+
+function howToRegister(ip: IpAddress, network: string): string {
+  return `register its VM: POST /v1/vms with an interface in ${network} that has ${ip}; or correct the address`;
+}
+
+function isHere({ inventory, memory, host }: PathFacts): boolean {
+  const registered: Registered | undefined = inventory.kind === "read" && inventory.network ? inventory.to : undefined;
+  return registered ? registered.host === host : memory.to?.kind === "local";
+}
+
+/** For where no agent could be asked. */
+export function withoutAgent(question: Omit<Explanation, "first" | "checks">, says: string, mend: string): Explanation {
+  const first = wrong("agent", says, mend);
+  return { ...question, first, checks: [first] };
+}
+
+/** The agent that answers is another build than this command. */
+export function otherVersion(agent: string, command: string): Check {
+  return note(
+    "agent",
+    `the running agent is nearmiss ${agent}, this command ${command}`,
+    "restart the agent: entries stay",
+  );
+}

@@ -1,0 +1,50 @@
+// The facts about a path from one guest to another, as `explain` judges them: plain values, gathered at one moment.
+import type { AgentNetwork, IpAddress, MacAddress } from "../../schema/index.ts";
+import type { LocalVtep } from "../kernel/devices.ts";
+import type { Link } from "../kernel/link-codec.ts";
+import type { TunnelTables } from "../kernel/path-probe.ts";
+import type { HeldFact } from "../tables/held.ts";
+import type { InventoryFacts } from "./inventory.ts";
+import type { SessionReport } from "./report.ts";
+
+export interface PathFacts {
+  /** Of this agent. */
+  readonly host: string;
+  readonly network: string;
+  readonly from: IpAddress;
+  readonly to: IpAddress;
+  readonly session: SessionReport;
+  readonly inventory: InventoryFacts;
+  /** The network as the controller has told this host: absent where no VM here is in it. */
+  readonly told: AgentNetwork | undefined;
+  /** This host as the controller has told it. */
+  readonly tunnelEnd: LocalVtep | undefined;
+  readonly memory: { readonly from: HeldFact | undefined; readonly to: HeldFact | undefined };
+  readonly kernel: KernelFacts;
+}
+
+export interface KernelFacts {
+  /** What carries the VTEP address. */
+  readonly underlay: Link | undefined;
+  readonly bridge: Link | undefined;
+  readonly vxlan: Link | undefined;
+  /** Other vxlan devices of the same VNI and UDP port. */
+  readonly rivals: readonly string[];
+  /** Addresses of the host on the vxlan device. */
+  readonly vxlanAddresses: readonly IpAddress[];
+  /** The guests' ports of the bridge. */
+  readonly ports: readonly Link[];
+  readonly tables: TunnelTables;
+  /** Where the bridge has the two MACs; absent where it does not know them, or nobody knows the MAC. */
+  readonly portOfFrom: MacPort | undefined;
+  readonly portOfTo: MacPort | undefined;
+  /** Bridged frames go through the host's iptables; undefined where they cannot. */
+  readonly bridgeFilter: boolean | undefined;
+}
+
+export interface MacPort {
+  readonly mac: MacAddress;
+  /** Name of the link. */
+  readonly port: string;
+  readonly isTunnel: boolean;
+}

@@ -1,0 +1,107 @@
+// Gathers the facts about a path: from the controller, from the agent's memory, and from the kernel, in that order, so that
+// a change on its way shows as memory or kernel being ahead of what was read before, never as lagging.
+import { familyOf, type IpAddress, type MacAddress, type Vni } from "../../schema/index.ts";
+import { bridgeName, vxlanName } from "../kernel/devices.ts";
+import type { Link } from "../kernel/link-codec.ts";
+import { Links } from "../kernel/links.ts";
+import { noTables, probeAddresses, probeBridgeFilter, probePort, probeTables } from "../kernel/path-probe.ts";
+import type { RequestSocket } from "../kernel/request-socket.ts";
+import type { HeldFact } from "../tables/held.ts";
+import type { KernelFacts, MacPort, PathFacts } from "./facts.ts";
+import { readInventory } from "./inventory.ts";
+import { describeSession } from "./report.ts";
+import type { StatusSources } from "./sources.ts";
+
+export type PathSources = Pick<
+  StatusSources,
+  "host" | "controller" | "requests" | "devices" | "held" | "position" | "nowMs"
+> & { readonly networks: Pick<StatusSources["networks"], "list" | "tunnelEnd"> };
+
+export interface PathQuestion {
+  readonly network: string;
+  readonly from: IpAddress;
+  readonly to: IpAddress;
+}
+
+/** @throws NetlinkError */
+export async function gatherPath(sources: PathSources, question: PathQuestion): Promise<PathFacts> {
+  const { network, from, to } = question;
+  const inventory = await readInventory(sources.controller, network, from, to);
+  const told = sources.networks.list().find(({ name }) => name === network);
+  const registered = inventory.kind === "read" ? inventory.network : undefined;
+  const vni = registered?.vni ?? told?.vni;
+  const memory = {
+    from: vni && sources.held.find({ kind: "ip", vni, ip: from }),
+    to: vni && sources.held.find({ kind: "ip", vni, ip: to }),
+  };
+  const ends = inventory.kind === "read" && inventory.network ? inventory : undefined;
+  const macs = { from: ends?.from?.mac ?? macOf(memory.from), to: ends?.to?.mac ?? macOf(memory.to) };
+  return {
+    ...question,
+    host: sources.host,
+    session: describeSession(sources.controller, sources.position(), sources.nowMs()),
+    inventory,
+    told,
+    tunnelEnd: sources.networks.tunnelEnd,
+    memory,
+    kernel: await gatherKernel(sources, vni, macs, familyOf(to)),
+  };
+}
+
+const macOf = (fact: HeldFact | undefined): MacAddress | undefined => (fact?.kind === "absent" ? undefined : fact?.mac);
+
+async function gatherKernel(
+  { requests, devices, networks }: PathSources,
+  vni: Vni | undefined,
+  macs: { readonly from: MacAddress | undefined; readonly to: MacAddress | undefined },
+  family: 4 | 6,
+): Promise<KernelFacts> {
+  const links = new Links(requests);
+  const local = networks.tunnelEnd;
+  const underlay = local && (await links.findByAddress(local.vtep));
+  const present = await links.list();
+  const device = vni && devices.deviceOf(vni);
+  const named = (name: string | undefined): Link | undefined => present.find((link) => link.name === name);
+  const numbered = (ifindex: number | undefined): Link | undefined => present.find((link) => link.ifindex === ifindex);
+  const vxlan = numbered(device?.ifindex) ?? (vni && named(vxlanName(vni)));
+  const bridge = numbered(device?.bridgeIfindex) ?? (vni && named(bridgeName(vni)));
+  const portOf = (mac: MacAddress | undefined): Promise<MacPort | undefined> =>
+    findPort(requests, present, bridge, vxlan, mac);
+  return {
+    underlay,
+    bridge,
+    vxlan,
+    rivals: present.filter((link) => isRival(link, vxlan, vni)).map(({ name }) => name),
+    vxlanAddresses: vxlan ? await probeAddresses(requests, vxlan.ifindex) : [],
+    ports: present.filter((link) => bridge && link.master === bridge.ifindex && link.ifindex !== vxlan?.ifindex),
+    tables: vxlan?.vxlan
+      ? await probeTables(requests, {
+          ifindex: vxlan.ifindex,
+          bridgeIfindex: bridge?.ifindex ?? 0,
+          vni: vxlan.vxlan.vni,
+          vtepPort: vxlan.vxlan.port,
+        })
+      : noTables,
+    portOfFrom: await portOf(macs.from),
+    portOfTo: await portOf(macs.to),
+    bridgeFilter: probeBridgeFilter(family),
+  };
+}
+
+/** Two devices of one VNI share its frames by chance: the kernel delivers to the one that it finds first. */
+function isRival(link: Link, vxlan: Link | undefined, vni: Vni | undefined): boolean {
+  return link.up && link.vxlan !== undefined && link.vxlan.vni === vni && link.ifindex !== vxlan?.ifindex;
+}
+
+async function findPort(
+  requests: RequestSocket,
+  links: readonly Link[],
+  bridge: Link | undefined,
+  vxlan: Link | undefined,
+  mac: MacAddress | undefined,
+): Promise<MacPort | undefined> {
+  if (!bridge || !mac) return undefined;
+  const ifindex = await probePort(requests, bridge.ifindex, mac);
+  const port = links.find((link) => link.ifindex === ifindex);
+  return port && { mac, port: port.name, isTunnel: port.ifindex === vxlan?.ifindex };
+}

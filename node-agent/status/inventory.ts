@@ -1,0 +1,150 @@
+// What the controller has registered about a path, over its REST API. Fields that this build does not know are ignored.
+import { type Static, Type } from "typebox";
+import { Compile, type Validator } from "typebox/compile";
+import {
+  AddressError,
+  type IpAddress,
+  type MacAddress,
+  parseMac,
+  parseRevision,
+  parseSubnet,
+  parseVni,
+  parseVtep,
+  type Revision,
+  type Subnet,
+  type Vni,
+  type VtepAddress,
+} from "../../schema/index.ts";
+
+const replyMs = 3_000;
+
+export interface RegisteredNetwork {
+  readonly name: string;
+  readonly vni: Vni;
+  readonly mtu: number;
+  readonly subnets: readonly Subnet[];
+}
+
+/** A VM's address as registered. */
+export interface Registered {
+  readonly vm: string;
+  readonly host: string;
+  readonly mac: MacAddress;
+  readonly vtep: VtepAddress;
+  readonly vtepPort: number;
+  readonly revision: Revision;
+  /** The bridge port that the interface names. */
+  readonly guestPort?: string;
+  /** Whether the agent of its host has a session. */
+  readonly hostConnected: boolean;
+}
+
+export type InventoryFacts =
+  | { readonly kind: "unreachable"; readonly reason: string }
+  | { readonly kind: "read"; readonly network: undefined }
+  | {
+      readonly kind: "read";
+      readonly network: RegisteredNetwork;
+      readonly from: Registered | undefined;
+      readonly to: Registered | undefined;
+    };
+
+const checkNetwork = Compile(
+  Type.Object({
+    name: Type.String(),
+    vni: Type.Integer(),
+    mtu: Type.Integer(),
+    subnets: Type.Array(Type.String()),
+  }),
+);
+const checkResolution = Compile(
+  Type.Object({
+    mac: Type.String(),
+    vtep: Type.String(),
+    port: Type.Integer(),
+    host: Type.String(),
+    vm: Type.String(),
+    revision: Type.Integer(),
+  }),
+);
+const checkVm = Compile(
+  Type.Object({
+    hostConnected: Type.Boolean(),
+    interfaces: Type.Array(
+      Type.Object({ network: Type.String(), mac: Type.String(), port: Type.Optional(Type.String()) }),
+    ),
+  }),
+);
+
+/** The controller did not say, or not what it should. */
+class InventoryError extends Error {
+  override readonly name = "InventoryError";
+}
+
+export async function readInventory(
+  controller: URL,
+  name: string,
+  from: IpAddress,
+  to: IpAddress,
+): Promise<InventoryFacts> {
+  try {
+    const found = await read(controller, `/v1/networks/${name}`, checkNetwork);
+    if (!found) return { kind: "read", network: undefined };
+    const network = { ...found, vni: parseVni(found.vni), subnets: found.subnets.map(parseSubnet) };
+    const [source, destination] = await Promise.all([
+      findRegistered(controller, network, from),
+      findRegistered(controller, network, to),
+    ]);
+    return { kind: "read", network, from: source, to: destination };
+  } catch (error) {
+    if (error instanceof InventoryError || error instanceof AddressError) {
+      return { kind: "unreachable", reason: error.message };
+    }
+    throw error;
+  }
+}
+
+async function findRegistered(
+  controller: URL,
+  network: RegisteredNetwork,
+  ip: IpAddress,
+): Promise<Registered | undefined> {
+  const found = await read(controller, `/v1/resolve?vni=${network.vni}&ip=${encodeURIComponent(ip)}`, checkResolution);
+  if (!found) return undefined;
+  const vm = await read(controller, `/v1/vms/${found.vm}`, checkVm);
+  const attached = vm?.interfaces.find((each) => each.network === network.name && each.mac === found.mac);
+  return {
+    vm: found.vm,
+    host: found.host,
+    mac: parseMac(found.mac),
+    vtep: parseVtep(found.vtep),
+    vtepPort: found.port,
+    revision: parseRevision(found.revision),
+    hostConnected: vm?.hostConnected ?? false,
+    ...(attached?.port === undefined ? {} : { guestPort: attached.port }),
+  };
+}
+
+/** @returns undefined for 404. @throws InventoryError */
+async function read<T extends Type.TSchema>(
+  controller: URL,
+  path: string,
+  check: Validator<Record<never, never>, T>,
+): Promise<Static<T> | undefined> {
+  const { status, body } = await fetchJson(new URL(path, controller));
+  if (status === 404) return undefined;
+  if (status !== 200) throw new InventoryError(`GET ${path}: status ${status}`);
+  if (!check.Check(body)) throw new InventoryError(`GET ${path}: not what a nearmiss controller answers`);
+  return body;
+}
+
+async function fetchJson(url: URL): Promise<{ status: number; body: unknown }> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(replyMs) });
+    const body: unknown = await response.json();
+    return { status: response.status, body };
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    throw new InventoryError(`GET ${url.pathname}: ${cause instanceof Error ? cause.message : String(cause)}`);
+  }
+}

@@ -1,0 +1,24 @@
+// An explanation for a person at a terminal: what holds, and the first that does not, with what mends it.
+import type { Check } from "./check.ts";
+import type { Explanation } from "./explain.ts";
+
+const marks = { ok: "ok", wrong: "WRONG", note: "note" } as const;
+
+export function printExplanation({ host, network, from, to, first, checks }: Explanation): string {
+  const width = Math.max(...checks.map(({ name }) => name.length));
+  const lines = checks.map(({ name, state, says }) => `  ${marks[state].padEnd(5)}  ${name.padEnd(width)}  ${says}`);
+  const mends = checks.filter((check) => check.state === "note" && check.mend !== undefined);
+  return `${[
+    `${from} → ${to} in ${network}, seen from host ${host}`,
+    "",
+    ...lines,
+    "",
+    ...verdict(first),
+    ...mends.map(({ name, mend }) => `Note on ${name}: ${mend}`),
+  ].join("\n")}\n`;
+}
+
+function verdict(first: Check | null): string[] {
+  if (!first) return ["Nothing is wrong on this host."];
+  return [`First wrong: ${first.name}: ${first.says}.`, `What mends it: ${first.mend ?? "not known"}`];
+}

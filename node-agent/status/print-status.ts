@@ -1,0 +1,139 @@
+// The status of an agent for a person at a terminal.
+import type { DeviceReport, MissReport, NetworkReport, SessionReport, StatusReport } from "./report.ts";
+import { duration, table } from "./table.ts";
+
+export interface Shown {
+  /** Per network. */
+  readonly entries: number;
+  readonly misses: number;
+}
+
+export function printStatus(report: StatusReport, shown: Shown): string {
+  const { counters, drops, budgets, tunnelEnd } = report;
+  const lines = [
+    `agent of host ${report.host}, nearmiss ${report.version}, process ${report.pid}`,
+    `controller  ${session(report.session)}`,
+    `position    ${position(report.session)}`,
+    `tunnel end  ${tunnelEnd ? `${tunnelEnd.vtep}:${tunnelEnd.port} ${on(tunnelEnd.device)}` : "not known before the first session"}`,
+    ...problems(report.problems),
+    ...(report.networks.length === 0 ? ["", "no network has a VM on this host"] : []),
+    ...report.networks.flatMap((network) => ["", ...describeNetwork(network, shown.entries)]),
+    "",
+    ...misses(report.misses, shown.misses),
+    "",
+    `misses      ${counters.missed} read: ${counters.asked} asked, ${counters.joined} joined another, ${counters.local} local, ` +
+      `${counters.quiet} lately unknown, ${counters.reasserted} from memory, ${counters.overBudget} over budget`,
+    `told        ${counters.replied === undefined ? "nobody: --announce off" : `${counters.replied} by a reply to the guest alone, ${counters.announced} by an announcement to all`}`,
+    `drops       ${drops.misses} misses, ${drops.changes} changes`,
+    `budgets     ${budgets.left.host} of ${budgets.allowed.host.burst} questions left${scanning(report)}`,
+    `repairs     ${repairs(report)}`,
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function session({ controller, state, connectedForMs, reason, retryInMs }: SessionReport): string {
+  if (state === "connected") return `${controller} connected for ${duration(connectedForMs ?? 0)}`;
+  const why = reason === undefined ? "" : `: ${reason}`;
+  const next = retryInMs === undefined ? "" : `; next try in ${duration(retryInMs)}`;
+  return `${controller} ${state === "connecting" ? "connecting" : "no session"}${why}${next}`;
+}
+
+function position({ epoch, asOf, appliedRevision }: SessionReport): string {
+  if (asOf === undefined) return "nothing heard yet";
+  return `revision ${asOf}, confirmed ${appliedRevision ?? "none"}, epoch ${epoch ?? "unknown"}`;
+}
+
+const on = (device: string | null): string => (device === null ? "on no device of this host" : `on ${device}`);
+
+function problems(list: readonly string[]): string[] {
+  return list.length === 0 ? [] : ["", "problems", ...list.map((each) => `  ${each}`)];
+}
+
+function describeNetwork(network: NetworkReport, most: number): string[] {
+  const { name, vni, mtu, bridge, vxlan, ports, held, entries } = network;
+  const rows = entries
+    .slice(0, most)
+    .map((entry) => [
+      entry.key,
+      entry.mac ?? "",
+      entry.kind === "remote"
+        ? `${entry.vtep}${entry.router ? " router" : ""}`
+        : entry.kind === "local"
+          ? "here"
+          : "not registered",
+      String(entry.revision),
+      duration(entry.ageMs),
+    ]);
+  const total = held.remote + held.local + held.unknown;
+  const more = total - rows.length;
+  return [
+    `${name === null ? "network" : `network ${name},`} VNI ${vni}${mtu === undefined ? "" : `, MTU ${mtu}`}: ${held.remote} remote, ${held.local} here, ${held.unknown} unknown`,
+    `  ${[bridge, vxlan].map(device).join(", ")}`,
+    `  ports: ${ports.length === 0 ? "none" : ports.map(device).join(", ")}`,
+    ...table(
+      [
+        { title: "KEY" },
+        { title: "MAC" },
+        { title: "VTEP" },
+        { title: "REV", right: true },
+        { title: "AGE", right: true },
+      ],
+      rows,
+      "  ",
+    ).slice(rows.length === 0 ? 1 : 0),
+    ...(more > 0 ? [`  … and ${more} more (--all)`] : []),
+  ];
+}
+
+function device({ name, state, mtu }: DeviceReport): string {
+  return `${name} ${state}${mtu === undefined ? "" : ` (MTU ${mtu})`}`;
+}
+
+function misses(list: readonly MissReport[], most: number): string[] {
+  if (list.length === 0) return ["no misses yet"];
+  const step = (ms: number | undefined): string => (ms === undefined ? "-" : ms.toFixed(1));
+  const rows = list
+    .slice(0, most)
+    .map(({ agoMs, network, vni, kind, key, outcome, mac, vtep, steps }) => [
+      duration(agoMs),
+      network ?? `VNI ${vni}`,
+      kind,
+      key,
+      step(steps.askedMs),
+      step(steps.answeredMs),
+      step(steps.programmedMs),
+      step(steps.announcedMs),
+      vtep ? `${mac} at ${vtep}` : outcome === "answered" ? "" : outcome,
+    ]);
+  const right = true as const;
+  const columns = ["ASKED", "ANSWERED", "PROGRAMMED", "ANNOUNCED"].map((title) => ({ title, right }));
+  return [
+    "last misses, and ms from the kernel's message to each step",
+    ...table(
+      [
+        { title: "AGO", right },
+        { title: "NETWORK" },
+        { title: "MISS" },
+        { title: "KEY" },
+        ...columns,
+        { title: "OUTCOME" },
+      ],
+      rows,
+      "  ",
+    ),
+    ...(list.length > rows.length ? [`  … and ${list.length - rows.length} more (--all)`] : []),
+  ];
+}
+
+/** Whoever has used up more than half of its own. */
+function scanning({ budgets }: StatusReport): string {
+  const half = budgets.allowed.guest.burst / 2;
+  const guests = budgets.left.guests.filter(({ left }) => left < half);
+  return guests.map(({ name, left }) => `; guest ${name.split(" ")[1]} in VNI ${name.split(" ")[0]}: ${left}`).join("");
+}
+
+function repairs({ repairs, counters }: StatusReport): string {
+  const list = Object.entries(repairs).map(([cause, operations]) => `${operations} by ${cause}`);
+  if (counters.thefts > 0) list.push(`${counters.thefts} stolen bridge entries put back`);
+  return list.length === 0 ? "none" : list.join(", ");
+}

@@ -1,0 +1,69 @@
+// What is said over the agent's local socket: one JSON object per line, a request and its reply, both bounded. Whoever may
+// open the socket may ask; nothing here changes anything.
+import { safeParse } from "secure-json-parse";
+import { type Static, Type } from "typebox";
+import { Compile } from "typebox/compile";
+import { AddressError, type IpAddress, namePattern, parseIp } from "../../schema/index.ts";
+
+export const maxRequestBytes = 4 * 1024;
+/** More than the largest report; an agent that sends more is none. */
+export const maxReplyBytes = 32 * 1024 * 1024;
+/** Entries of one report: what is beyond is counted only. */
+export const mostEntries = 20_000;
+
+const WireRequest = Type.Union([
+  Type.Object({
+    type: Type.Literal("status"),
+    maxEntries: Type.Optional(Type.Integer({ minimum: 0, maximum: mostEntries })),
+  }),
+  Type.Object({
+    type: Type.Literal("explain"),
+    network: Type.String({ pattern: namePattern }),
+    from: Type.String(),
+    to: Type.String(),
+  }),
+]);
+const check = Compile(WireRequest);
+
+export type StatusRequest =
+  | { readonly type: "status"; readonly maxEntries: number }
+  | { readonly type: "explain"; readonly network: string; readonly from: IpAddress; readonly to: IpAddress };
+
+/** What goes over the wire: addresses as text, and nothing that has a default must be given. */
+export type WireStatusRequest = Static<typeof WireRequest>;
+
+export type StatusReply = { readonly version: string } & (
+  | { readonly result: unknown }
+  /** For a person: what is wrong with the request, or why it cannot be answered. */
+  | { readonly error: string }
+);
+
+/** A request that makes no sense to this agent. */
+export class RequestError extends Error {
+  override readonly name = "RequestError";
+}
+
+/** @throws RequestError */
+export function parseStatusRequest(line: string): StatusRequest {
+  const value: unknown = safeParse(line);
+  if (!check.Check(value)) {
+    throw new RequestError('this agent answers {"type":"status"} and {"type":"explain","network":…,"from":…,"to":…}');
+  }
+  if (value.type === "status") return { type: "status", maxEntries: value.maxEntries ?? mostEntries };
+  try {
+    return { type: "explain", network: value.network, from: parseIp(value.from), to: parseIp(value.to) };
+  } catch (error) {
+    if (error instanceof AddressError) throw new RequestError(error.message);
+    throw error;
+  }
+}
+
+/** @returns undefined for what no agent says */
+export function findStatusReply(line: string): StatusReply | undefined {
+  const value: unknown = safeParse(line);
+  if (typeof value !== "object" || value === null || !("version" in value) || typeof value.version !== "string") {
+    return undefined;
+  }
+  if ("error" in value && typeof value.error === "string") return { version: value.version, error: value.error };
+  return "result" in value ? { version: value.version, result: value.result } : undefined;
+}

@@ -1,0 +1,227 @@
+// What `agent status` shows, as one JSON object: made from the agent's parts and a fresh look at the links. Times are
+// durations in ms, so that they mean something outside this process.
+import { addressOf, type Vni, version } from "../../schema/index.ts";
+import type { AnnounceCounters } from "../announcer.ts";
+import { bridgeName, vxlanName } from "../kernel/devices.ts";
+import type { Link } from "../kernel/link-codec.ts";
+import { Links } from "../kernel/links.ts";
+import { missKey } from "../misses/miss.ts";
+import type { FinishedMiss } from "../misses/recent.ts";
+import { allowances, type BudgetReport, type MissCounters } from "../misses/resolver.ts";
+import type { Timeline } from "../misses/timeline.ts";
+import type { HeldFact } from "../tables/held.ts";
+import type { Drops, Position, StatusSources } from "./sources.ts";
+
+export interface StatusReport {
+  readonly host: string;
+  readonly version: string;
+  readonly pid: number;
+  readonly session: SessionReport;
+  /** This host's tunnel end, once the controller has said it. */
+  readonly tunnelEnd?: { readonly vtep: string; readonly port: number; readonly device: string | null };
+  readonly networks: readonly NetworkReport[];
+  /** The newest first; those without an answer before all. */
+  readonly misses: readonly MissReport[];
+  readonly counters: MissCounters & Partial<AnnounceCounters> & { readonly thefts: number };
+  readonly drops: Drops;
+  readonly budgets: { readonly left: BudgetReport; readonly allowed: typeof allowances };
+  /** Operations by what made the agent look. */
+  readonly repairs: Readonly<Record<string, number>>;
+  /** What an operator should mend. */
+  readonly problems: readonly string[];
+}
+
+export interface SessionReport {
+  readonly controller: string;
+  readonly state: Position["link"]["kind"];
+  readonly connectedForMs?: number;
+  /** Why there is no session. */
+  readonly reason?: string;
+  readonly retryInMs?: number;
+  readonly epoch?: string;
+  readonly asOf?: number;
+  readonly appliedRevision?: number;
+}
+
+export interface DeviceReport {
+  readonly name: string;
+  readonly state: "up" | "down" | "missing";
+  readonly mtu?: number;
+}
+
+export interface NetworkReport {
+  /** null where only an earlier run of the agent knew it. */
+  readonly name: string | null;
+  readonly vni: number;
+  /** Absent where the controller has not named the network in this run. */
+  readonly mtu?: number;
+  readonly revision?: number;
+  readonly bridge: DeviceReport;
+  readonly vxlan: DeviceReport;
+  /** The guests', without the tunnel's own. */
+  readonly ports: readonly DeviceReport[];
+  readonly held: { readonly remote: number; readonly local: number; readonly unknown: number };
+  /** As many as were asked for, in the order remote, local, unknown. */
+  readonly entries: readonly EntryReport[];
+}
+
+export interface EntryReport {
+  readonly key: string;
+  readonly kind: "remote" | "local" | "unknown";
+  readonly mac?: string;
+  readonly vtep?: string;
+  readonly port?: number;
+  readonly router?: true;
+  readonly revision: number;
+  /** Since the controller last said so. */
+  readonly ageMs: number;
+}
+
+export interface MissReport {
+  readonly kind: Timeline["miss"]["kind"];
+  readonly network: string | null;
+  readonly vni: number;
+  readonly key: string;
+  readonly outcome: FinishedMiss["outcome"] | "waiting";
+  readonly mac?: string;
+  readonly vtep?: string;
+  readonly agoMs: number;
+  /** When each step was done, since the kernel's message was read. */
+  readonly steps: Partial<Record<"askedMs" | "answeredMs" | "programmedMs" | "announcedMs", number>>;
+}
+
+/** @throws NetlinkError */
+export async function reportStatus(sources: StatusSources, maxEntries: number): Promise<StatusReport> {
+  const links = new Links(sources.requests);
+  const local = sources.networks.tunnelEnd;
+  const underlay = local && (await links.findByAddress(local.vtep));
+  const present = await links.list();
+  const nowMs = sources.nowMs();
+  const { networks, resolver, announcer } = sources;
+  const nameOf = (vni: Vni): string | null => networks.nameOf(vni) ?? null;
+  const waiting = resolver
+    .waiting()
+    .map((each): MissReport => describeMiss({ ...each, outcome: "waiting" }, nameOf, nowMs));
+  return {
+    host: sources.host,
+    version,
+    pid: process.pid,
+    session: describeSession(sources.controller, sources.position(), nowMs),
+    ...(local ? { tunnelEnd: { vtep: local.vtep, port: local.vtepPort, device: underlay?.name ?? null } } : {}),
+    networks: describeNetworks(sources, present, maxEntries),
+    misses: [
+      ...waiting.slice(-64).reverse(),
+      ...sources.recent.list().map((miss) => describeMiss(miss, nameOf, nowMs)),
+    ],
+    counters: { ...resolver.counters, ...announcer?.counters, thefts: sources.thefts() },
+    drops: sources.drops(),
+    budgets: { left: resolver.budgets(nowMs), allowed: allowances },
+    repairs: Object.fromEntries(networks.repairs),
+    problems: networks.problems,
+  };
+}
+
+export function describeSession(
+  controller: URL,
+  { link, epoch, asOf, applied }: Position,
+  nowMs: number,
+): SessionReport {
+  return {
+    controller: controller.href,
+    state: link.kind,
+    ...(link.kind === "connected" ? { connectedForMs: whole(nowMs - link.sinceMs) } : {}),
+    ...(link.kind !== "connected" && link.reason !== undefined ? { reason: link.reason } : {}),
+    ...(link.kind === "waiting" ? { retryInMs: whole(Math.max(0, link.retryAtMs - nowMs)) } : {}),
+    ...(epoch === undefined ? {} : { epoch }),
+    ...(asOf === undefined ? {} : { asOf }),
+    ...(applied === undefined ? {} : { appliedRevision: applied }),
+  };
+}
+
+/** Those with a VM here, and those whose devices an earlier run left. */
+function describeNetworks(sources: StatusSources, links: readonly Link[], maxEntries: number): NetworkReport[] {
+  const { networks, devices, held } = sources;
+  const known = new Map(networks.list().map((network) => [network.vni, network]));
+  const facts = new Map<Vni, HeldFact[]>();
+  for (const key of held.keys()) {
+    const fact = held.find(key);
+    if (!fact) continue;
+    const list = facts.get(key.vni);
+    if (list) list.push(fact);
+    else facts.set(key.vni, [fact]);
+  }
+  let room = maxEntries;
+  return [...new Set([...known.keys(), ...devices.vnis()])]
+    .sort((a, b) => a - b)
+    .map((vni) => {
+      const network = known.get(vni);
+      const device = devices.deviceOf(vni);
+      const vxlan = links.find((link) => (device ? link.ifindex === device.ifindex : link.name === vxlanName(vni)));
+      const bridge = links.find((link) =>
+        device ? link.ifindex === device.bridgeIfindex : link.name === bridgeName(vni),
+      );
+      const ports = links.filter((link) => link.master === bridge?.ifindex && bridge && link !== vxlan);
+      const entries = describeEntries(facts.get(vni) ?? [], sources.nowMs());
+      const shown = entries.slice(0, room);
+      room -= shown.length;
+      return {
+        name: network?.name ?? null,
+        vni,
+        ...(network ? { mtu: network.mtu, revision: network.revision } : {}),
+        bridge: describeDevice(bridgeName(vni), bridge),
+        vxlan: describeDevice(vxlanName(vni), vxlan),
+        ports: ports.map((port) => describeDevice(port.name, port)),
+        held: {
+          remote: entries.filter(({ kind }) => kind === "remote").length,
+          local: entries.filter(({ kind }) => kind === "local").length,
+          unknown: entries.filter(({ kind }) => kind === "unknown").length,
+        },
+        entries: shown,
+      };
+    });
+}
+
+function describeDevice(name: string, link: Link | undefined): DeviceReport {
+  if (!link) return { name, state: "missing" };
+  return { name: link.name, state: link.up ? "up" : "down", mtu: link.mtu };
+}
+
+const entryOrder = { remote: 0, local: 1, unknown: 2 } as const;
+
+export function describeEntries(facts: readonly HeldFact[], nowMs: number): EntryReport[] {
+  return facts
+    .map((fact): EntryReport => {
+      const rest = { revision: fact.revision, ageMs: whole(nowMs - fact.sinceMs) };
+      const key = addressOf(fact.key);
+      if (fact.kind === "absent") return { key, kind: "unknown", ...rest };
+      if (fact.kind === "local") return { key, kind: "local", mac: fact.mac, ...rest };
+      const { mac, vtep, vtepPort, router } = fact;
+      return { key, kind: "remote", mac, vtep, port: vtepPort, ...(router ? { router } : {}), ...rest };
+    })
+    .sort((a, b) => entryOrder[a.kind] - entryOrder[b.kind]);
+}
+
+type AnyMiss = Omit<FinishedMiss, "outcome"> & { readonly outcome: MissReport["outcome"] };
+
+export function describeMiss(miss: AnyMiss, nameOf: (vni: Vni) => string | null, nowMs: number): MissReport {
+  const key = missKey(miss.miss);
+  const steps: MissReport["steps"] = {};
+  for (const step of ["askedMs", "answeredMs", "programmedMs", "announcedMs"] as const) {
+    const atMs = miss[step];
+    if (atMs !== undefined) steps[step] = thousandths(atMs - miss.missedMs);
+  }
+  return {
+    kind: miss.miss.kind,
+    network: nameOf(key.vni),
+    vni: key.vni,
+    key: addressOf(key),
+    outcome: miss.outcome,
+    ...(miss.mac === undefined ? {} : { mac: miss.mac }),
+    ...(miss.vtep === undefined ? {} : { vtep: miss.vtep }),
+    agoMs: whole(nowMs - miss.missedMs),
+    steps,
+  };
+}
+
+const whole = (ms: number): number => Math.round(ms);
+const thousandths = (ms: number): number => Math.round(ms * 1_000) / 1_000;
