@@ -234,6 +234,11 @@ export class Agent {
   private onAnswers(frame: Frame<"answers"> | Frame<"seed">): void {
     const timelines = this.resolver.onAnswers(frame.answers);
     this.report(timelines, frame.answers, nowMs(), this.take(frame.answers));
+    if (frame.type !== "seed") return;
+    for (const { key, binding } of frame.answers) {
+      const { vni } = key;
+      this.log.debug({ network: this.networks.nameOf(vni), vni, key: addressOf(key), vtep: binding?.vtep }, "seeded");
+    }
   }
 
   private onChanges(frame: Frame<"changes">): void {
