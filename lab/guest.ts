@@ -84,7 +84,7 @@ export class Guest extends Namespace {
 
   /** Forgets all neighbours, so that the next packet asks again. */
   async forgetNeighbours(): Promise<void> {
-    await this.ip("neigh flush all", "-6 neigh flush all");
+    await this.ip("neigh flush all");
   }
 
   /**
