@@ -43,6 +43,11 @@ export class Metrics {
     help: "Bindings of askers sent ahead to the host of whom they asked for",
     registers: [this.registry],
   });
+  private readonly releases = new Counter({
+    name: "nearmiss_controller_released_total",
+    help: "Bindings that hosts gave up: idle, or least recently used where room was short",
+    registers: [this.registry],
+  });
   private readonly commitSeconds = new Histogram({
     name: "nearmiss_controller_commit_seconds",
     help: "Duration of one transaction of the store, fsync included",
@@ -84,6 +89,10 @@ export class Metrics {
 
   pushed(answers: number): void {
     this.pushedChanges.inc(answers);
+  }
+
+  released(count: number): void {
+    this.releases.inc(count);
   }
 
   seeded(answers: number): void {

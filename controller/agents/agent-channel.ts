@@ -116,6 +116,12 @@ export class AgentChannel implements SessionHandler {
     this.deps.metrics.resolved(answers, (this.deps.nowMs() - startedAt) / 1_000);
   }
 
+  release(session: AgentSession, keys: readonly BindingKey[]): void {
+    const host = hostOf(session);
+    for (const key of keys) this.interests.release(host, key);
+    this.deps.metrics.released(keys.length);
+  }
+
   applied(session: AgentSession, frame: Extract<AgentFrame, { type: "applied" }>): void {
     const { revision } = this.deps.committer;
     if (frame.revision > revision) throw new FrameError(`applied ${frame.revision} is beyond the log, at ${revision}`);

@@ -60,6 +60,15 @@ export class InterestIndex {
     }
   }
 
+  /** The host holds `key` no longer: it need not be told. */
+  release(host: string, key: BindingKey): void {
+    const held = this.held.get(host, key.vni);
+    if (!held) return;
+    const text = keyText(key);
+    held.unknown.delete(text);
+    this.drop(host, held, text);
+  }
+
   /** The host's last VM left the network: what it held there is void. */
   revoke(host: string, vni: Vni): void {
     const held = this.held.get(host, vni);

@@ -10,6 +10,7 @@ export interface SessionHandler {
   hello(session: AgentSession, hello: Hello): Promise<void>;
   interest(session: AgentSession, keys: readonly BindingKey[]): void;
   resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): void;
+  release(session: AgentSession, keys: readonly BindingKey[]): void;
   applied(session: AgentSession, frame: Extract<AgentFrame, { type: "applied" }>): void;
   heard(session: AgentSession): void;
   /** A beat has passed: say something. */
@@ -117,11 +118,14 @@ export class AgentSession {
         if (!this.synced) throw new FrameError("resolve comes after interest … end");
         this.handler.resolve(this, frame);
         return;
+      case "release":
+        if (!this.synced) throw new FrameError("release comes after interest … end");
+        this.handler.release(this, frame.keys);
+        return;
       case "applied":
         this.handler.applied(this, frame);
         return;
       case "hello":
-      case "release": // Holding on costs an agent a frame that it ignores.
         return;
     }
   }

@@ -444,3 +444,53 @@ describe("wait=ready", () => {
     expect((await waiting).body).toMatchObject({ ready: false });
   });
 });
+
+describe("releasing", () => {
+  test("ends the interest in a key: its changes are pushed no longer, others' are", async () => {
+    const controller = await startController();
+    await populate(controller);
+    await call(controller, 201, "PUT", "/v1/vms/web-3", vm("b", 3));
+    const a = await controller.agent("a").connect();
+    a.send({ type: "resolve", id: 1, questions: [ipKey(2), ipKey(3)] });
+    await a.frame("answers");
+    a.send({ type: "release", keys: [ipKey(2), macKey(2)] });
+    // The empty question's answer says that the release before it has been carried out.
+    a.send({ type: "resolve", id: 2, questions: [] });
+    expect((await a.frame("answers", ({ id }) => id === 2)).answers).toEqual([]);
+    await call(controller, 200, "PATCH", "/v1/vms/web-2", { host: "c" });
+    await call(controller, 200, "PATCH", "/v1/vms/web-3", { host: "c" });
+    const changes = await a.frame("changes");
+    expect(changes.answers.map(({ key }) => key)).toEqual([macKey(3), ipKey(3)]);
+    const { body } = await controller.request("GET", "/metrics");
+    expect(body).toMatch(/^nearmiss_controller_released_total 2$/m);
+  });
+
+  test("and asking again begins it anew", async () => {
+    const controller = await startController();
+    await populate(controller);
+    const a = await controller.agent("a").connect([ipKey(2)]);
+    a.send({ type: "release", keys: [ipKey(2), macKey(2)] });
+    a.send({ type: "resolve", id: 1, questions: [ipKey(2)] });
+    await a.frame("answers");
+    await call(controller, 200, "PATCH", "/v1/vms/web-2", { host: "c" });
+    expect((await a.frame("changes")).answers).toContainEqual(expect.objectContaining({ binding: at("c", 2) }));
+  });
+
+  test("of what is not held, or of another network, changes nothing", async () => {
+    const controller = await startController();
+    await populate(controller);
+    const a = await controller.agent("a").connect([ipKey(2)]);
+    a.send({ type: "release", keys: [ipKey(77), ipKey(2, red), macKey(9)] });
+    await call(controller, 200, "PATCH", "/v1/vms/web-2", { host: "c" });
+    await a.frame("changes");
+  });
+
+  test("before the session has begun ends it with the reason", async () => {
+    const controller = await startController();
+    await populate(controller);
+    const a = controller.agent("a");
+    await a.hello();
+    a.send({ type: "release", keys: [ipKey(2)] });
+    expect(await a.closed).toEqual({ code: closeCodes.badFrame, reason: "release comes after interest … end" });
+  });
+});

@@ -42,6 +42,23 @@ class ModelAgent {
     if (this.answers.has(keyText(key))) this.asked.add(keyText(key));
   }
 
+  /** Gives up an address; the MAC behind it goes with the last one that leads there. */
+  release(interest: InterestIndex, key: BindingKey): void {
+    const { binding } = this.answers.get(keyText(key)) ?? {};
+    if (!binding || binding.local) return;
+    const mac: BindingKey = { kind: "mac", vni: key.vni, mac: binding.mac };
+    const leading = [...this.answers.values()].filter(
+      ({ key: other, binding: to }) => other.kind === "ip" && other.vni === key.vni && to?.mac === binding.mac,
+    );
+    if (key.kind === "mac" && leading.length > 0) return;
+    const last = leading.length === 1 && !this.asked.has(keyText(mac));
+    for (const each of last ? [key, mac] : [key]) {
+      interest.release(this.host, each);
+      this.answers.delete(keyText(each));
+      this.asked.delete(keyText(each));
+    }
+  }
+
   receive(push: Push): void {
     for (const network of push.networks) this.networks.set(network.vni, network);
     for (const vni of push.gone) {
@@ -71,6 +88,7 @@ class ModelAgent {
 type Step =
   | { readonly kind: "mutate"; readonly mutations: readonly Mutation[] }
   | { readonly kind: "ask"; readonly host: string; readonly key: BindingKey }
+  | { readonly kind: "release"; readonly host: string; readonly key: BindingKey }
   | { readonly kind: "reconnect"; readonly host: string };
 
 const someHost = fc.constantFrom("a", "b", "c");
@@ -89,6 +107,10 @@ const someStep: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: someMutations.map((mutations): Step => ({ kind: "mutate", mutations })),
   },
   { weight: 5, arbitrary: fc.record({ host: someHost, key: someKey }).map((ask): Step => ({ kind: "ask", ...ask })) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ host: someHost, key: someKey }).map((each): Step => ({ kind: "release", ...each })),
+  },
   { weight: 1, arbitrary: someHost.map((host): Step => ({ kind: "reconnect", host })) },
 );
 
@@ -111,9 +133,10 @@ function* run(steps: readonly Step[], maxUnknown?: number) {
     } else {
       const agent = agents.get(step.host);
       if (step.kind === "ask") agent?.ask(world, interest, step.key);
+      else if (step.kind === "release") agent?.release(interest, step.key);
       else agent?.declare(world, interest);
     }
-    yield { world, agents, pushes };
+    yield { world, interest, agents, pushes };
   }
 }
 
@@ -169,6 +192,20 @@ test("a host is never told of a network without a VM of its own", () =>
           for (const { key } of push.answers) expect(findVisibleNetwork(world.state, host, key.vni)).toBeDefined();
           for (const { name } of push.networks) expect(world.state.networksOn(host).has(name)).toBe(true);
         }
+      }
+    }),
+    { numRuns: 200 },
+  ));
+
+test("a host is told of all that it holds, and of nothing that it has released", () =>
+  fc.assert(
+    fc.property(someSteps, someHost, someKey, (steps, host, key) => {
+      for (const { interest, agents } of run([...steps, { kind: "release", host, key }])) {
+        const agent = agents.get(host);
+        for (const told of agent?.answers.values() ?? []) {
+          if (told.binding && !told.binding.local) expect(interest.knows(host, told.key)).toBe(true);
+        }
+        if (agent?.answers.has(keyText(key)) === false) expect(interest.knows(host, key)).toBe(false);
       }
     }),
     { numRuns: 200 },
