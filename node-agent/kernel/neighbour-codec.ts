@@ -31,6 +31,7 @@ export const NTF_EXT_LEARNED = 0x10;
 export const NTF_ROUTER = 0x80;
 export const NDA_DST = 1;
 export const NDA_LLADDR = 2;
+const NDA_CACHEINFO = 3;
 const NDA_PORT = 6;
 const NDA_IFINDEX = 8;
 const NDA_MASTER = 9;
@@ -143,6 +144,22 @@ export function decodeBridgeEntry(message: NeighbourMessage): { mac: MacAddress;
   const mac = findMac(message.attributes.get(NDA_LLADDR) ?? Buffer.alloc(0));
   if (message.family !== AF_BRIDGE || !bridge || bridge.length < 4 || !mac) return undefined;
   return { mac, bridgeIfindex: bridge.readUInt32LE() };
+}
+
+/** Ages in struct nda_cacheinfo are in clock ticks for user space: USER_HZ, 100 a second on every architecture we run on. */
+const msPerTick = 10;
+
+/**
+ * How long ago the tunnel last used its entry for a MAC, in ms: a frame sent there, or a guest's ARP request or neighbour
+ * solicitation answered for it (vxlan_find_mac()). Replacing the entry does not count. Undefined for other messages.
+ */
+export function decodeIdle(message: NeighbourMessage): { mac: MacAddress; idleMs: number } | undefined {
+  const mac = findMac(message.attributes.get(NDA_LLADDR) ?? Buffer.alloc(0));
+  const ages = message.attributes.get(NDA_CACHEINFO);
+  if (message.family !== AF_BRIDGE || (message.flags & NTF_SELF) === 0 || !mac || !ages || ages.length < 8) {
+    return undefined;
+  }
+  return { mac, idleMs: ages.readUInt32LE(4) * msPerTick };
 }
 
 interface Ndmsg {

@@ -1,8 +1,9 @@
 // The kernel's neighbour tables and FDBs behind the `Tables` interface.
-import type { Vni } from "../../schema/index.ts";
+import type { MacAddress, Vni } from "../../schema/index.ts";
 import type { ActualEntry, Entry, Operation, OperationResult, Tables } from "../tables/entry.ts";
 import {
   decodeEntry,
+  decodeIdle,
   decodeNeighbourMessage,
   type EntryDevice,
   encodeEntry,
@@ -49,6 +50,19 @@ export class KernelTables implements Tables {
       const neighbour = decodeNeighbourMessage(message);
       return (neighbour && decodeEntry(neighbour, device)) ?? [];
     });
+  }
+
+  async idleMs(vni: Vni): Promise<ReadonlyMap<MacAddress, number>> {
+    const device = this.deviceOf(vni);
+    if (!device) return new Map();
+    const dump = await this.socket.dump(`ages of VNI ${vni}`, RTM_GETNEIGH, encodeFdbDump(device.ifindex));
+    return new Map(
+      dump.flatMap((message) => {
+        const neighbour = decodeNeighbourMessage(message);
+        const idle = neighbour?.ifindex === device.ifindex && decodeIdle(neighbour);
+        return idle ? [[idle.mac, idle.idleMs] as const] : [];
+      }),
+    );
   }
 }
 

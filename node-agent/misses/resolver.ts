@@ -9,7 +9,7 @@ import {
   type Vni,
 } from "../../schema/index.ts";
 import type { Entry } from "../tables/entry.ts";
-import type { Knowledge } from "../tables/held.ts";
+import type { Knowledge } from "../tables/held-network.ts";
 import { Budget } from "./budget.ts";
 import { type Miss, missKey } from "./miss.ts";
 import type { Timeline } from "./timeline.ts";

@@ -3,7 +3,7 @@
 import type { AgentNetwork, MacAddress, VtepAddress } from "../../schema/index.ts";
 import { vxlanName } from "../kernel/devices.ts";
 import type { ActualEntry, Entry } from "../tables/entry.ts";
-import type { HeldFact } from "../tables/held.ts";
+import type { HeldFact } from "../tables/held-network.ts";
 import { type Check, note, ok, wrong } from "./check.ts";
 import type { PathFacts } from "./facts.ts";
 

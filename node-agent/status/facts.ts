@@ -3,7 +3,7 @@ import type { AgentNetwork, IpAddress, MacAddress } from "../../schema/index.ts"
 import type { LocalVtep } from "../kernel/devices.ts";
 import type { Link } from "../kernel/link-codec.ts";
 import type { TunnelTables } from "../kernel/path-probe.ts";
-import type { HeldFact } from "../tables/held.ts";
+import type { HeldFact } from "../tables/held-network.ts";
 import type { InventoryFacts } from "./inventory.ts";
 import type { SessionReport } from "./report.ts";
 

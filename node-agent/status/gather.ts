@@ -6,7 +6,7 @@ import type { Link } from "../kernel/link-codec.ts";
 import { Links } from "../kernel/links.ts";
 import { noTables, probeAddresses, probeBridgeFilter, probePort, probeTables } from "../kernel/path-probe.ts";
 import type { RequestSocket } from "../kernel/request-socket.ts";
-import type { HeldFact } from "../tables/held.ts";
+import type { HeldFact } from "../tables/held-network.ts";
 import type { KernelFacts, MacPort, PathFacts } from "./facts.ts";
 import { readInventory } from "./inventory.ts";
 import { describeSession } from "./report.ts";

@@ -9,7 +9,7 @@ import { missKey } from "../misses/miss.ts";
 import type { FinishedMiss } from "../misses/recent.ts";
 import { allowances, type BudgetReport, type MissCounters } from "../misses/resolver.ts";
 import type { Timeline } from "../misses/timeline.ts";
-import type { HeldFact } from "../tables/held.ts";
+import type { HeldFact } from "../tables/held-network.ts";
 import type { Drops, Position, StatusSources } from "./sources.ts";
 
 export interface StatusReport {

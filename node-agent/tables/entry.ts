@@ -58,6 +58,8 @@ export interface Tables {
   apply(operations: readonly Operation[]): Promise<OperationResult[]>;
   /** All unicast entries on the devices of a network, others' too. */
   list(vni: Vni): Promise<ActualEntry[]>;
+  /** Of each MAC with a tunnel entry, for how many ms nothing has used it; a fresh entry counts as used. */
+  idleMs(vni: Vni): Promise<ReadonlyMap<MacAddress, number>>;
 }
 
 /** What two entries must share to be the same place in the tables. */

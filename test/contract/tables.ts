@@ -97,6 +97,17 @@ export function describeTables({ tables, foreign, runs }: TablesContract): void 
     expect(await tables().list(network)).toContainEqual({ entry: theirs, own: false, lasting: true });
   });
 
+  test("each MAC with a tunnel entry has an age, from its first entry on; neighbours and bridge entries have none", async () => {
+    await expectAll([neighbour, { ...bridge, mac: mac("52:54:00:00:00:02") }].map((entry) => put(entry)));
+    expect((await tables().idleMs(network)).size).toBe(0);
+    await expectAll([tunnel, { ...tunnel, mac: mac("52:54:00:00:00:03") }].map(put));
+    await expectAll([put({ ...tunnel, vtep: vtep("192.0.2.9") })]);
+    const ages = await tables().idleMs(network);
+    expect([...ages.keys()].sort()).toEqual([guest, "52:54:00:00:00:03"]);
+    for (const age of ages.values()) expect(age >= 0 && age < 5_000).toBe(true);
+    expect((await tables().idleMs(vni(999))).size).toBe(0);
+  });
+
   test("deleting what is absent succeeds", async () => {
     await expectAll([neighbour, neighbour6, tunnel, bridge].map(del));
   });

@@ -32,6 +32,13 @@ const someAnswer: fc.Arbitrary<Answer> = fc
     return { key, revision: rev(revision), binding: gone ? null : binding };
   });
 
+/** A network exists on a host that has a VM in it. */
+const own: Answer = {
+  key: { kind: "mac", vni: network, mac: mac("52:54:00:00:00:ff") },
+  revision: rev(1),
+  binding: { mac: mac("52:54:00:00:00:ff"), host: "h", vtep: vtep("192.0.2.9"), vtepPort: 4789, local: true },
+};
+
 const sorted = (entries: Iterable<Entry>): Entry[] =>
   [...entries].sort((a, b) => entryKey(a).localeCompare(entryKey(b)));
 
@@ -73,10 +80,12 @@ describe("held answers", () => {
         fc.uniqueArray(someAnswer, { selector: (answer) => keyText(answer.key), maxLength: 10 }),
         (answers) => {
           const held = new HeldAnswers();
-          // One revision for one MAC, as in one state of the inventory.
-          const consistent = answers.filter(
-            ({ binding }, i) =>
-              answers.findIndex((other) => other.binding?.mac === binding?.mac) === i || binding === null,
+          held.take([own], 0);
+          // As in one state of the inventory: one revision for one MAC, and none that is both there and not.
+          const consistent = answers.filter(({ key, binding }, i) =>
+            binding
+              ? answers.findIndex((other) => other.binding?.mac === binding.mac) === i
+              : key.kind === "ip" || !answers.some((other) => other.binding?.mac === key.mac),
           );
           held.take(consistent, 0);
           const before = sorted(held.desired(network).values());

@@ -8,13 +8,18 @@ import {
   type OperationResult,
   type Tables,
 } from "../../node-agent/tables/entry.ts";
-import type { Vni } from "../../schema/index.ts";
+import type { MacAddress, Vni } from "../../schema/index.ts";
 
 export class FakeTables implements Tables {
   private readonly entries = new Map<string, ActualEntry>();
 
+  private readonly usedMs = new Map<string, number>();
+
   /** @param vnis networks whose vxlan device exists */
-  constructor(private readonly vnis: ReadonlySet<Vni>) {}
+  constructor(
+    private readonly vnis: ReadonlySet<Vni>,
+    private readonly nowMs: () => number = () => 0,
+  ) {}
 
   async apply(operations: readonly Operation[]): Promise<OperationResult[]> {
     return operations.map((operation) => this.applyOne(operation));
@@ -22,6 +27,17 @@ export class FakeTables implements Tables {
 
   async list(vni: Vni): Promise<ActualEntry[]> {
     return [...this.entries.values()].filter(({ entry }) => entry.vni === vni);
+  }
+
+  async idleMs(vni: Vni): Promise<ReadonlyMap<MacAddress, number>> {
+    const tunnels = (await this.list(vni)).map(({ entry }) => entry).filter(({ kind }) => kind === "tunnel");
+    return new Map(tunnels.map((each) => [each.mac, this.nowMs() - (this.usedMs.get(entryKey(each)) ?? 0)]));
+  }
+
+  /** A guest sends to this MAC, or is answered for it by the proxy. */
+  use(vni: Vni, mac: MacAddress): void {
+    const key = entryKey({ kind: "tunnel", vni, mac });
+    if (this.entries.has(key)) this.usedMs.set(key, this.nowMs());
   }
 
   /** Somebody else's `ip neigh replace` or `bridge fdb replace`: it keeps our mark but on tunnel entries. */
@@ -46,6 +62,7 @@ export class FakeTables implements Tables {
   /** Replacing an FDB entry in place leaves its flags as they were: the router flag, and whose it is. */
   private put(entry: Entry): void {
     const stored = this.entries.get(entryKey(entry));
+    if (!stored) this.usedMs.set(entryKey(entry), this.nowMs());
     const own = entry.kind === "neighbour" || (stored?.own ?? true);
     this.entries.set(entryKey(entry), { entry: keepRouterFlag(entry, stored?.entry), own, lasting: true });
   }

@@ -16,6 +16,12 @@ const found: Answer = {
   binding: { mac: mac("52:54:00:00:00:01"), host: "b", vtep: vtep("192.0.2.2"), vtepPort: 4789 },
 };
 const unknown: Answer = { key, revision: rev(5), binding: null };
+/** A network exists on a host that has a VM in it. */
+const own: Answer = {
+  key: { kind: "mac", vni: network, mac: mac("52:54:00:00:00:0a") },
+  revision: rev(1),
+  binding: { mac: mac("52:54:00:00:00:0a"), host: "a", vtep: vtep("192.0.2.1"), vtepPort: 4789, local: true },
+};
 
 describe("the resolver", () => {
   let held: HeldAnswers;
@@ -29,6 +35,7 @@ describe("the resolver", () => {
 
   beforeEach(() => {
     held = new HeldAnswers();
+    held.take([own], 0);
     asked = [];
     reasserted = [];
     askers = new Map();

@@ -1,0 +1,280 @@
+// The answers that this host holds of one network. No I/O.
+//
+// An answer to (VNI, IP) carries two facts, each with its own life: the IP's MAC, and the MAC's location. Several IPs may
+// share a MAC; its tunnel and bridge entries go with the last of them.
+import {
+  type Answer,
+  type Binding,
+  type BindingKey,
+  type IpAddress,
+  keyText,
+  type MacAddress,
+  type Revision,
+  type Vni,
+  type VtepAddress,
+} from "../../schema/index.ts";
+import { LastUse } from "./ageing.ts";
+import type { Entry } from "./entry.ts";
+
+/** Unregistered addresses that are remembered per network; beyond, the longest known is forgotten. */
+export const maxAbsentPerNetwork = 4_096;
+
+type Location =
+  | { readonly kind: "remote"; readonly vtep: VtepAddress; readonly vtepPort: number; readonly router?: true }
+  | { readonly kind: "local" };
+
+interface IpFact {
+  readonly ip: IpAddress;
+  readonly mac: MacAddress;
+  readonly revision: Revision;
+  /** When the controller last said so. */
+  readonly sinceMs: number;
+}
+
+interface MacFact {
+  readonly mac: MacAddress;
+  location: Location;
+  revision: Revision;
+  /** When the controller last said so. */
+  sinceMs: number;
+  /** Asked for by itself (l2miss), or told of without an IP: it stays without an IP that leads to it. */
+  asked: boolean;
+  /** In the order in which they were asked for. */
+  readonly ips: Set<IpAddress>;
+}
+
+interface Absence {
+  readonly key: BindingKey;
+  readonly revision: Revision;
+  readonly sinceMs: number;
+  /** So many times in a row the controller was asked and did not know it. */
+  readonly times: number;
+  /** The MAC that an IP had before: guests may still hold it when the IP comes back with another. */
+  readonly lastMac?: MacAddress;
+}
+
+export type Knowledge =
+  | { readonly kind: "nothing" }
+  /** The VM runs on this host: the bridge delivers, and the tunnel must never answer for it. */
+  | { readonly kind: "local" }
+  | { readonly kind: "remote"; readonly entries: readonly Entry[] }
+  /** The controller said that nothing is registered there, so long ago and so many times in a row. */
+  | { readonly kind: "absent"; readonly forMs: number; readonly times: number };
+
+/** One address as it is held. */
+export type HeldFact = {
+  readonly key: BindingKey;
+  readonly revision: Revision;
+  /** When the controller last said so. */
+  readonly sinceMs: number;
+} & ((Location & { readonly mac: MacAddress }) | { readonly kind: "absent" });
+
+/** Why an answer is here: a guest asked for it, or the controller tells of a change or ahead of a question. */
+export type Occasion = "asked" | "told";
+
+const localHere: Location = { kind: "local" };
+
+export class HeldNetwork {
+  readonly lastUse = new LastUse();
+  private readonly ips = new Map<IpAddress, IpFact>();
+  private readonly macs = new Map<MacAddress, MacFact>();
+  private readonly absent = new Map<string, Absence>();
+  private remote = 0;
+
+  constructor(readonly vni: Vni) {}
+
+  /** Addresses of remote VMs: what a cap counts. */
+  get size(): number {
+    return this.remote;
+  }
+
+  /** All entries that the network should have now. */
+  entries(): Entry[] {
+    return [...this.macs.keys()].flatMap((mac) => this.entriesOfMac(mac));
+  }
+
+  /** The entries that an address of this network should have now. */
+  entriesOfMac(mac: MacAddress): Entry[] {
+    const fact = this.macs.get(mac);
+    if (fact?.location.kind !== "remote") return [];
+    const { vni } = this;
+    const { vtep, vtepPort, router } = fact.location;
+    return [
+      { kind: "tunnel", vni, mac, vtep, vtepPort, ...(router ? { router } : {}) },
+      { kind: "bridge", vni, mac },
+      ...[...fact.ips].map((ip): Entry => ({ kind: "neighbour", vni, ip, mac })),
+    ];
+  }
+
+  entriesOfIp(ip: IpAddress): Entry[] {
+    const fact = this.ips.get(ip);
+    return fact ? this.entriesOfMac(fact.mac).filter((entry) => entry.kind !== "neighbour" || entry.ip === ip) : [];
+  }
+
+  lookUp(key: BindingKey, nowMs: number): Knowledge {
+    const mac = key.kind === "ip" ? this.ips.get(key.ip)?.mac : key.mac;
+    const fact = mac && this.macs.get(mac);
+    if (fact?.location.kind === "local") return { kind: "local" };
+    if (fact) {
+      const entries = key.kind === "ip" ? this.entriesOfIp(key.ip) : this.entriesOfMac(key.mac);
+      return { kind: "remote", entries };
+    }
+    const absence = this.absent.get(keyText(key));
+    return absence ? { kind: "absent", forMs: nowMs - absence.sinceMs, times: absence.times } : { kind: "nothing" };
+  }
+
+  find(key: BindingKey): HeldFact | undefined {
+    const ipFact = key.kind === "ip" ? this.ips.get(key.ip) : undefined;
+    const mac = key.kind === "ip" ? ipFact?.mac : key.mac;
+    const macFact = mac && this.macs.get(mac);
+    if (!macFact) {
+      const absence = this.absent.get(keyText(key));
+      return absence && { kind: "absent", key, revision: absence.revision, sinceMs: absence.sinceMs };
+    }
+    const revision = ipFact && ipFact.revision > macFact.revision ? ipFact.revision : macFact.revision;
+    return { key, mac: macFact.mac, revision, sinceMs: (ipFact ?? macFact).sinceMs, ...macFact.location };
+  }
+
+  /** Known in whatever way: by itself, as the MAC behind an IP, or as absent. */
+  holds(key: BindingKey): boolean {
+    return (key.kind === "ip" ? this.ips.has(key.ip) : this.macs.has(key.mac)) || this.absent.has(keyText(key));
+  }
+
+  /** Every key held by itself, known, local or absent. */
+  keys(): BindingKey[] {
+    const { vni } = this;
+    return [
+      ...[...this.ips.keys()].map((ip): BindingKey => ({ kind: "ip", vni, ip })),
+      ...[...this.macs.values()].filter((fact) => fact.asked).map(({ mac }): BindingKey => ({ kind: "mac", vni, mac })),
+      ...[...this.absent.values()].map(({ key }) => key),
+    ];
+  }
+
+  /** The MAC that guests may hold for an IP: the present one, or the last before it was unregistered. */
+  knownMacOf(ip: IpAddress): MacAddress | undefined {
+    return this.ips.get(ip)?.mac ?? this.absent.get(keyText({ kind: "ip", vni: this.vni, ip }))?.lastMac;
+  }
+
+  /** The MACs whose entries an answer may change: the one that the key led to, and the one that it leads to now. */
+  touchedBy({ key, binding }: Answer): Set<MacAddress> {
+    const before = key.kind === "ip" ? this.ips.get(key.ip)?.mac : key.mac;
+    return new Set([before, binding?.mac].filter((mac) => mac !== undefined));
+  }
+
+  /** How many more remote addresses would be held with this answer, at most. */
+  roomFor({ key, binding }: Answer): number {
+    if (!binding || binding.local || this.holds(key)) return 0;
+    return key.kind === "mac" || this.isRemote(binding.mac) ? 1 : 2;
+  }
+
+  /** @returns false for an answer that is older than what is held: it is dropped, tombstones included */
+  take(answer: Answer, occasion: Occasion, nowMs: number): boolean {
+    const { key, revision, binding } = answer;
+    if (revision < this.revisionOf(key)) return false;
+    this.changing(this.touchedBy(answer), () => {
+      if (binding) this.takeBinding(answer, binding, occasion, nowMs);
+      else this.takeAbsence(key, revision, nowMs);
+    });
+    for (const mac of this.touchedBy(answer)) {
+      const news = !this.lastUse.has(mac) || (occasion === "asked" && mac === binding?.mac);
+      if (news && this.isRemote(mac)) this.lastUse.touch(mac, nowMs);
+    }
+    return true;
+  }
+
+  /** Gives up a MAC with all IPs that lead to it. @returns the keys that this host is no longer interested in */
+  evictMac(mac: MacAddress): BindingKey[] {
+    const { vni } = this;
+    const ips = [...(this.macs.get(mac)?.ips ?? [])];
+    this.changing([mac], () => this.removeMac(mac));
+    return [...ips.map((ip): BindingKey => ({ kind: "ip", vni, ip })), { kind: "mac", vni, mac }];
+  }
+
+  /** Gives up one address: the MAC's longest known IP, or the MAC itself with its last one. */
+  evictOne(mac: MacAddress): BindingKey[] {
+    const { vni } = this;
+    const [ip, another] = this.macs.get(mac)?.ips ?? [];
+    if (ip === undefined || another === undefined) return this.evictMac(mac);
+    this.changing([mac], () => this.unpointIp(ip));
+    return [{ kind: "ip", vni, ip }];
+  }
+
+  /** Keeps `size` and `lastUse` true to what a change makes of these MACs. */
+  private changing(macs: Iterable<MacAddress>, change: () => void): void {
+    const touched = [...macs];
+    const before = this.weigh(touched);
+    change();
+    this.remote += this.weigh(touched) - before;
+    for (const mac of touched) if (!this.isRemote(mac)) this.lastUse.forget(mac);
+  }
+
+  private weigh(macs: readonly MacAddress[]): number {
+    return macs.reduce((sum, mac) => sum + (this.isRemote(mac) ? 1 + (this.macs.get(mac)?.ips.size ?? 0) : 0), 0);
+  }
+
+  private isRemote(mac: MacAddress): boolean {
+    return this.macs.get(mac)?.location.kind === "remote";
+  }
+
+  private takeBinding({ key, revision }: Answer, binding: Binding, occasion: Occasion, nowMs: number): void {
+    const { mac, vtep, vtepPort, router, local } = binding;
+    this.absent.delete(keyText(key));
+    this.absent.delete(keyText({ kind: "mac", vni: this.vni, mac }));
+    if (key.kind === "ip") this.pointIp({ ip: key.ip, mac, revision, sinceMs: nowMs });
+    const known = this.macs.get(mac);
+    const fact = known ?? {
+      mac,
+      location: localHere,
+      revision,
+      sinceMs: nowMs,
+      asked: false,
+      ips: new Set<IpAddress>(),
+    };
+    this.macs.set(mac, fact);
+    if (key.kind === "ip") {
+      fact.ips.delete(key.ip);
+      fact.ips.add(key.ip);
+    } else if (occasion === "asked" || !known || local) fact.asked = true;
+    if (revision < fact.revision) return;
+    fact.revision = revision;
+    fact.sinceMs = nowMs;
+    fact.location = local ? localHere : { kind: "remote", vtep, vtepPort, ...(router ? { router } : {}) };
+  }
+
+  private revisionOf(key: BindingKey): number {
+    const absence = this.absent.get(keyText(key))?.revision ?? 0;
+    return (key.kind === "ip" ? this.ips.get(key.ip) : this.macs.get(key.mac))?.revision ?? absence;
+  }
+
+  private pointIp(fact: IpFact): void {
+    if (this.ips.get(fact.ip)?.mac !== fact.mac) this.unpointIp(fact.ip);
+    this.ips.set(fact.ip, fact);
+  }
+
+  private unpointIp(ip: IpAddress): void {
+    const fact = this.ips.get(ip);
+    if (!fact) return;
+    this.ips.delete(ip);
+    const macFact = this.macs.get(fact.mac);
+    macFact?.ips.delete(ip);
+    if (macFact && macFact.ips.size === 0 && !macFact.asked) this.macs.delete(fact.mac);
+  }
+
+  private takeAbsence(key: BindingKey, revision: Revision, nowMs: number): void {
+    const lastMac = key.kind === "ip" ? this.knownMacOf(key.ip) : undefined;
+    if (key.kind === "ip") this.unpointIp(key.ip);
+    else this.removeMac(key.mac);
+    const text = keyText(key);
+    const times = (this.absent.get(text)?.times ?? 0) + 1;
+    this.absent.delete(text);
+    this.absent.set(text, { key, revision, sinceMs: nowMs, times, ...(lastMac ? { lastMac } : {}) });
+    const [oldest] = this.absent.keys();
+    if (this.absent.size > maxAbsentPerNetwork && oldest !== undefined) this.absent.delete(oldest);
+  }
+
+  /** A MAC without a location takes its IPs' neighbours with it: a neighbour without a tunnel is a black hole. */
+  private removeMac(mac: MacAddress): void {
+    for (const ip of this.macs.get(mac)?.ips ?? []) this.ips.delete(ip);
+    this.macs.delete(mac);
+  }
+}
