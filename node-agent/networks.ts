@@ -25,6 +25,8 @@ export class HostNetworks {
   readonly repairs = new Map<Cause, number>();
   private readonly networks = new Map<Vni, AgentNetwork>();
   private readonly warnings = new Map<Vni, readonly string[]>();
+  /** By network, why the kernel did not take an entry. */
+  private readonly refusals = new Map<Vni, string>();
   /** Networks whose kernel state is not known to be right. */
   private readonly unsettled = new Set<Vni>();
   private readonly requested = new Map<Vni, Cause>();
@@ -37,7 +39,10 @@ export class HostNetworks {
 
   /** What an operator should mend. */
   get problems(): string[] {
-    return [...this.warnings.values()].flat();
+    const refusals = [...this.refusals].map(
+      ([vni, reason]) => `network ${this.nameOf(vni) ?? vni}: the kernel does not take all entries: ${reason}`,
+    );
+    return [...[...this.warnings.values()].flat(), ...refusals];
   }
 
   /** The kernel is known to hold what is held here. */
@@ -146,11 +151,18 @@ export class HostNetworks {
   async write(operations: readonly Operation[]): Promise<OperationResult[]> {
     const placed = operations.filter(({ entry }) => this.deps.devices.deviceOf(entry.vni) !== undefined);
     const results = await this.deps.tables.apply(placed);
-    for (const result of results) {
-      if (result.ok) continue;
-      const { verb, entry } = result.operation;
-      this.unsettled.add(entry.vni);
-      this.deps.log.warn({ vni: entry.vni, verb, entry: entryKey(entry), reason: result.reason }, "the kernel refused");
+    const refused = results.flatMap((result) => (result.ok ? [] : [result]));
+    for (const { operation, reason } of refused) {
+      const { vni } = operation.entry;
+      this.unsettled.add(vni);
+      this.refusals.set(vni, reason);
+    }
+    const [first] = refused;
+    if (first) {
+      // One line for all: a full table refuses thousands, at every try.
+      const { verb, entry } = first.operation;
+      const fields = { vni: entry.vni, refused: refused.length, verb, entry: entryKey(entry), reason: first.reason };
+      this.deps.log.warn(fields, "the kernel refused");
     }
     return results;
   }
@@ -177,7 +189,7 @@ export class HostNetworks {
   private async settle(vni: Vni, cause: Cause): Promise<void> {
     const network = this.networks.get(vni);
     if (!network || !this.local) {
-      this.unsettled.delete(vni);
+      this.forgetRefusals(vni);
       return;
     }
     try {
@@ -211,7 +223,7 @@ export class HostNetworks {
   private async settleEntries({ vni, name }: AgentNetwork, cause: Cause): Promise<void> {
     const { tables, held, log } = this.deps;
     const actual = actualByKey(await tables.list(vni));
-    this.unsettled.delete(vni);
+    this.forgetRefusals(vni);
     const operations = plan(held.desired(vni), actual);
     if (operations.length === 0) return;
     this.repairs.set(cause, (this.repairs.get(cause) ?? 0) + operations.length);
@@ -220,11 +232,16 @@ export class HostNetworks {
     await this.write(operations);
   }
 
+  private forgetRefusals(vni: Vni): void {
+    this.unsettled.delete(vni);
+    this.refusals.delete(vni);
+  }
+
   private async remove(vni: Vni): Promise<void> {
     // It may have come back while this work waited.
     if (this.networks.has(vni)) return;
     this.warnings.delete(vni);
-    this.unsettled.delete(vni);
+    this.forgetRefusals(vni);
     this.deps.announcer?.leave(vni);
     try {
       await this.deps.devices.remove(vni);

@@ -49,6 +49,7 @@ export class NetlinkError extends Error {
 const errnoNames: Readonly<Record<number, string>> = {
   1: "EPERM, needs CAP_NET_ADMIN",
   2: "ENOENT",
+  12: "ENOMEM, the kernel has no memory for it",
   16: "EBUSY",
   17: "EEXIST",
   19: "ENODEV, no such device",
