@@ -20,6 +20,8 @@ import {
 } from "../schema/index.ts";
 import { Announcer } from "./announcer.ts";
 import { ControllerLink, type Frame } from "./controller-link/link.ts";
+import { Releases } from "./controller-link/releases.ts";
+import { Eviction } from "./eviction.ts";
 import { NetworkDevices } from "./kernel/devices.ts";
 import { MissSocket } from "./kernel/miss-socket.ts";
 import { RequestSocket } from "./kernel/request-socket.ts";
@@ -31,8 +33,10 @@ import { type AskedFor, MissResolver } from "./misses/resolver.ts";
 import { describeTimeline, type Timeline } from "./misses/timeline.ts";
 import { HostNetworks } from "./networks.ts";
 import type { StatusSources } from "./status/sources.ts";
+import type { Caps } from "./tables/ageing.ts";
 import type { Entry } from "./tables/entry.ts";
 import { HeldAnswers } from "./tables/held.ts";
+import type { Occasion } from "./tables/held-network.ts";
 import { Upkeep } from "./upkeep.ts";
 
 export interface AgentOptions {
@@ -42,7 +46,14 @@ export interface AgentOptions {
   readonly vtep?: VtepAddress;
   /** Tell waiting guests what has become known, and let the way back be seeded. */
   readonly announce: boolean;
+  /** Entries that no traffic has used for so long are given up; Infinity: none. */
+  readonly idleMs: number;
+  readonly caps: Caps;
 }
+
+/** What an `applied` frame has room for. */
+const maxProblems = 64;
+const maxProblemLength = 512;
 
 const nowMs = (): number => performance.now();
 
@@ -58,13 +69,18 @@ export class Agent {
   private readonly requests = new RequestSocket();
   private readonly devices = new NetworkDevices(this.requests);
   private readonly tables = new KernelTables(this.requests, this.devices.deviceOf);
-  private readonly held = new HeldAnswers();
+  private readonly held: HeldAnswers;
   private readonly networks: HostNetworks;
   private readonly resolver: MissResolver;
   private readonly link: ControllerLink;
   private readonly announcer: Announcer | undefined;
   private misses: MissSocket | undefined;
   private upkeep: Upkeep | undefined;
+  private eviction: Eviction | undefined;
+  private readonly releases = new Releases(
+    (frame) => this.link.send(frame),
+    () => this.nextId++,
+  );
 
   private epoch: string | undefined;
   private asOf: Revision | undefined;
@@ -80,6 +96,7 @@ export class Agent {
     private readonly options: AgentOptions,
     private readonly log: Logger,
   ) {
+    this.held = new HeldAnswers(options.caps);
     this.announcer = options.announce ? new Announcer(this.requests, nowMs) : undefined;
     const { devices, tables, held, announcer } = this;
     this.networks = new HostNetworks({ devices, tables, held, announcer, log });
@@ -114,7 +131,7 @@ export class Agent {
         onAnswers: (frame) => this.onAnswers(frame),
         onChanges: (frame) => this.onChanges(frame),
         onHeartbeat: (frame) => this.acknowledge(frame.asOf, Promise.resolve()),
-        onClosed: () => {},
+        onClosed: () => this.releases.clear(),
       },
       log,
     );
@@ -140,6 +157,19 @@ export class Agent {
       nowMs,
       random: Math.random,
     });
+    this.eviction = new Eviction({
+      held: this.held,
+      tables: this.tables,
+      idleMs: this.options.idleMs,
+      canAskAgain: () => this.link.isLive,
+      evict: (operations, released) => {
+        void this.networks.write(operations);
+        this.releases.release(released);
+      },
+      log: this.log,
+      nowMs,
+      random: Math.random,
+    });
     this.link.start();
   }
 
@@ -148,6 +178,7 @@ export class Agent {
     this.link.stop();
     this.misses?.close();
     this.upkeep?.close();
+    this.eviction?.close();
     this.announcer?.close();
     await this.networks.idle;
     this.requests.close();
@@ -218,7 +249,7 @@ export class Agent {
     // What is said of a network that is not ours to see says nothing: it may come into view with VMs in it.
     const answers = frame.answers.filter(({ key }) => visible.has(key.vni));
     const before = this.interest();
-    this.held.replace(answers, nowMs());
+    this.releases.release(this.held.replace(answers, nowMs()));
     const work = this.networks.replace(frame.networks, this.epoch ?? "");
     // Entries that stay without being ours to see are asked for again by the next session, perhaps with the right store.
     this.inherited = before.filter((key) => this.networks.keeps(key.vni));
@@ -232,8 +263,10 @@ export class Agent {
 
   /** A seed may answer what a guest here has just asked: it ends a question as an answer does. */
   private onAnswers(frame: Frame<"answers"> | Frame<"seed">): void {
+    if (frame.type === "answers") this.releases.confirmed(frame.id);
     const timelines = this.resolver.onAnswers(frame.answers);
-    this.report(timelines, frame.answers, nowMs(), this.take(frame.answers));
+    const occasion = frame.type === "answers" ? "asked" : "told";
+    this.report(timelines, frame.answers, nowMs(), this.take(frame.answers, occasion));
     if (frame.type !== "seed") return;
     for (const { key, binding } of frame.answers) {
       const { vni } = key;
@@ -246,7 +279,7 @@ export class Agent {
     const startMs = nowMs();
     for (const { vni } of frame.networks) if (!this.networks.nameOf(vni)) this.held.forgetNetwork(vni);
     // Entries of standing devices at once; what is set up below starts from everything that is held by then.
-    const written = this.take(frame.answers);
+    const written = this.take(frame.answers, "told");
     this.report(timelines, frame.answers, startMs, written);
     for (const vni of frame.gone) this.held.forgetNetwork(vni);
     const changed = this.networks.change(frame.networks, frame.gone, frame.self);
@@ -257,11 +290,14 @@ export class Agent {
   }
 
   /** Into memory and into the kernel; then to the guests that wait, or that hold an older MAC. */
-  private async take(answers: readonly Answer[]): Promise<Done> {
-    const { operations, changedMacs } = this.held.take(answers, nowMs());
-    await this.networks.write(operations);
+  private async take(answers: readonly Answer[], occasion: Occasion): Promise<Done> {
+    const { operations, released, taken, changedMacs } = this.held.take(this.releases.pass(answers), nowMs(), occasion);
+    const written = this.networks.write(operations);
+    this.releases.release(released);
+    if (this.held.isCrowded()) this.eviction?.hurry();
+    await written;
     const writtenMs = nowMs();
-    const announced = this.announce(answers);
+    const announced = this.announce(taken);
     for (const { vni, ...known } of changedMacs) void this.announcer?.announce(vni, known);
     return { writtenMs, announced };
   }
@@ -290,14 +326,18 @@ export class Agent {
     });
   }
 
-  /** Tells the controller that the kernel is at `asOf`, once it is: what is unsettled is tried again first. */
+  /**
+   * Tells the controller that the kernel is at `asOf`, once it is: what is unsettled is tried again first. As long as the
+   * kernel refuses, the revision stays where it was, and the problems say why.
+   */
   private acknowledge(asOf: Revision, work: Promise<unknown>): void {
     this.asOf = asOf;
     void work
       .then(() => this.networks.retry())
       .then(() => {
         if (this.networks.settled) this.applied = asOf;
-        this.link.send({ type: "applied", revision: this.applied, problems: this.networks.problems });
+        const problems = this.networks.problems.slice(0, maxProblems).map((text) => text.slice(0, maxProblemLength));
+        this.link.send({ type: "applied", revision: this.applied, problems });
       });
   }
 

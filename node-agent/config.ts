@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { AddressError, namePattern, parseVtep, type VtepAddress } from "../schema/index.ts";
 import { addStatusCommand, parseSocketPath } from "./status/command.ts";
 import { defaultSocket, socketDirectory } from "./status/socket-path.ts";
+import { type Caps, defaultCaps, defaultIdleMs } from "./tables/ageing.ts";
 
 export interface AgentFlags {
   readonly controller: URL;
@@ -11,11 +12,19 @@ export interface AgentFlags {
   readonly announce: boolean;
   /** For `agent status` and `explain`. */
   readonly socket: string;
+  /** Infinity: never. */
+  readonly idleMs: number;
+  readonly caps: Caps;
   readonly logLevel: string;
 }
 
-type GivenFlags = Omit<AgentFlags, "announce" | "controller" | "host" | "socket"> &
-  Partial<Pick<AgentFlags, "controller" | "host" | "socket">> & { readonly announce: "on" | "off" };
+type GivenFlags = Pick<AgentFlags, "vtep" | "logLevel"> &
+  Partial<Pick<AgentFlags, "controller" | "host" | "socket">> & {
+    readonly announce: "on" | "off";
+    readonly idleTimeout: number;
+    readonly maxPerNetwork: number;
+    readonly maxPerHost: number;
+  };
 
 export function addAgentCommand(program: Command): void {
   const agent = program
@@ -44,6 +53,28 @@ export function addAgentCommand(program: Command): void {
         .default("on"),
     )
     .addOption(
+      new Option(
+        "--idle-timeout <time>",
+        "give up entries that no traffic has used for so long, 1s … 7d (s, m, h, d), or off; a guest that comes back " +
+          "later and remembers the MAC loses one frame",
+      )
+        .argParser(parseIdleTimeout)
+        .default(defaultIdleMs, "10m"),
+    )
+    .addOption(
+      new Option(
+        "--max-per-network <count>",
+        "addresses (IPs and MACs) of remote VMs held in one network, 16 … 500000; the least recently used leave",
+      )
+        .argParser(parseCap)
+        .default(defaultCaps.perNetwork),
+    )
+    .addOption(
+      new Option("--max-per-host <count>", "the same over all networks: about 0.5 kB each here, and in the kernel")
+        .argParser(parseCap)
+        .default(defaultCaps.perHost),
+    )
+    .addOption(
       new Option("--log-level <level>", "least severe line to log, as JSON on standard error")
         .choices(["trace", "debug", "info", "warn", "error", "fatal"])
         .default("info"),
@@ -53,12 +84,20 @@ export function addAgentCommand(program: Command): void {
       `local socket for "agent status" and "explain", its owner's alone (default: ${socketDirectory}/HOST.sock)`,
       parseSocketPath,
     )
-    .action(async ({ announce, controller, host, ...flags }: GivenFlags) => {
+    .action(async ({ announce, controller, host, idleTimeout, maxPerNetwork, maxPerHost, ...flags }: GivenFlags) => {
       // Not `requiredOption`: commander would want them for `agent status` too.
       if (!controller) return agent.error("error: required option '--controller <url>' not specified");
       if (host === undefined) return agent.error("error: required option '--host <name>' not specified");
       const { runAgent } = await import("./main.ts");
-      await runAgent({ socket: defaultSocket(host), ...flags, controller, host, announce: announce === "on" });
+      await runAgent({
+        socket: defaultSocket(host),
+        ...flags,
+        controller,
+        host,
+        announce: announce === "on",
+        idleMs: idleTimeout,
+        caps: { perNetwork: maxPerNetwork, perHost: maxPerHost },
+      });
     });
   addStatusCommand(agent);
 }
@@ -85,4 +124,24 @@ function parseVtepFlag(text: string): VtepAddress {
     if (error instanceof AddressError) throw new InvalidArgumentError(error.message);
     throw error;
   }
+}
+
+const unitMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** In ms, Infinity for "off". @throws InvalidArgumentError outside 1s … 7d */
+export function parseIdleTimeout(text: string): number {
+  if (text === "off") return Number.POSITIVE_INFINITY;
+  const [, count, unit = ""] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  const ms = Number(count) * (unitMs[unit] ?? Number.NaN);
+  if (!(ms >= 1_000 && ms <= 7 * 86_400_000)) {
+    throw new InvalidArgumentError("Write a time from 1s to 7d such as 90s, 10m or 2h, or off.");
+  }
+  return ms;
+}
+
+/** @throws InvalidArgumentError outside 16 … 500000 */
+export function parseCap(text: string): number {
+  const count = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(count >= 16 && count <= 500_000)) throw new InvalidArgumentError("Write a whole number from 16 to 500000.");
+  return count;
 }

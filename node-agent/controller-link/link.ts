@@ -100,6 +100,11 @@ export class ControllerLink {
     });
   }
 
+  /** There is a session, and it has begun with a whole snapshot. */
+  get isLive(): boolean {
+    return this.live;
+  }
+
   /** Sends now; without a live session the frame is dropped, because the next one starts from the whole interest. */
   send(frame: AgentFrame): boolean {
     if (!this.live) return false;

@@ -1,0 +1,57 @@
+// Ends the host's interest in keys, and knows which of them the controller has not yet confirmed. A frame that was on its
+// way meanwhile may speak of such a key; holding it then would be holding without interest: nobody would tell when it
+// changes.
+//
+// The channel is ordered, so a question without content that is sent after a release tells by its answer that the release
+// has been carried out: all frames before it may be older, all after it are not.
+import { type AgentFrame, type Answer, type BindingKey, chunk, keyText } from "../../schema/index.ts";
+
+export class Releases {
+  /** By key, the id of the question that follows its last release. */
+  private readonly open = new Map<string, number>();
+  /** In the order of their ids. */
+  private readonly waiting: { readonly id: number; readonly texts: readonly string[] }[] = [];
+
+  /**
+   * @param send false: there is no session, and the next one will begin with what is held then
+   * @param nextId of questions, counting up
+   */
+  constructor(
+    private readonly send: (frame: AgentFrame) => boolean,
+    private readonly nextId: () => number,
+  ) {}
+
+  /** Keys whose release is not confirmed yet. */
+  get size(): number {
+    return this.open.size;
+  }
+
+  release(keys: readonly BindingKey[]): void {
+    if (keys.length === 0) return;
+    for (const part of chunk(keys)) if (!this.send({ type: "release", keys: part })) return;
+    const id = this.nextId();
+    this.send({ type: "resolve", id, questions: [] });
+    const texts = keys.map(keyText);
+    for (const text of texts) this.open.set(text, id);
+    this.waiting.push({ id, texts });
+  }
+
+  /** Question `id` is answered: so is every release before it. */
+  confirmed(id: number): void {
+    for (let first = this.waiting[0]; first && first.id <= id; first = this.waiting[0]) {
+      this.waiting.shift();
+      for (const text of first.texts) if (this.open.get(text) === first.id) this.open.delete(text);
+    }
+  }
+
+  /** The answers that may be taken. */
+  pass(answers: readonly Answer[]): readonly Answer[] {
+    return this.open.size === 0 ? answers : answers.filter(({ key }) => !this.open.has(keyText(key)));
+  }
+
+  /** The session is over: the next one begins with the whole interest. */
+  clear(): void {
+    this.open.clear();
+    this.waiting.length = 0;
+  }
+}

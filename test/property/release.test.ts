@@ -1,0 +1,220 @@
+// What a host gives up, it is not told of any longer; what it holds, it is. Over an ordered channel with frames under way
+// in both directions, whatever guests ask, operators change and entries are given up meanwhile.
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { fanOut, holdAnswer } from "../../controller/agents/fan-out.ts";
+import { InterestIndex } from "../../controller/agents/interest.ts";
+import { seedsFor } from "../../controller/agents/seeding.ts";
+import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
+import { answerFor, findVisibleNetwork, localKeys } from "../../controller/inventory/bindings.ts";
+import type { Mutation } from "../../controller/inventory/decide.ts";
+import { Releases } from "../../node-agent/controller-link/releases.ts";
+import { HeldAnswers } from "../../node-agent/tables/held.ts";
+import {
+  type AgentFrame,
+  type Answer,
+  type BindingKey,
+  keyText,
+  parseIp,
+  parseMac,
+  parseVni,
+  type Vni,
+} from "../../schema/index.ts";
+import { Driven, furnished, someMutations } from "./inventory-model.ts";
+
+const vnis = [100, 200].map(parseVni);
+const caps = { perNetwork: 3, perHost: 4 };
+const idleMs = 1_000;
+
+type Down =
+  | { readonly type: "answers"; readonly id: number; readonly answers: readonly Answer[] }
+  | { readonly type: "seed"; readonly answers: readonly Answer[] }
+  | { readonly type: "changes"; readonly gone: readonly Vni[]; readonly answers: readonly Answer[] };
+
+/** The agent of one host, as `agent.ts` puts its parts together, with a queue in each direction. */
+class World {
+  readonly inventory = new Driven();
+  readonly interest = new InterestIndex();
+  held = new HeldAnswers(caps);
+  private up: AgentFrame[] = [];
+  private down: Down[] = [];
+  private nextId = 1;
+  private nowMs = 0;
+  private readonly releases = new Releases(
+    (frame) => this.up.push(frame) > 0,
+    () => this.nextId++,
+  );
+
+  constructor(readonly host: string) {
+    this.mutate(furnished);
+  }
+
+  mutate(mutations: readonly Mutation[]): void {
+    const changes = this.inventory.apply(mutations);
+    if (!changes) return;
+    const { state, revision } = this.inventory;
+    const concerned = bindingChanges(state, changes);
+    const push = fanOut(state, this.interest, concerned, revision).get(this.host);
+    if (push) this.down.push({ type: "changes", gone: push.gone, answers: push.answers });
+    if (concerned.deletedHosts.includes(this.host)) {
+      this.held = new HeldAnswers(caps);
+      this.reconnect();
+    }
+  }
+
+  ask(key: BindingKey): void {
+    const { kind } = this.held.lookUp(key, this.nowMs);
+    if (kind !== "remote" && kind !== "local") this.up.push({ type: "resolve", id: this.nextId++, questions: [key] });
+  }
+
+  /** A guest of another host asks for one of this host. */
+  seed(host: string, question: BindingKey): void {
+    const { state, revision } = this.inventory;
+    const { binding } = answerFor(state, host, question, revision);
+    if (!binding || binding.host !== this.host || host === this.host) return;
+    const answers = seedsFor(state, this.interest, { host, question, binding }, revision);
+    if (answers.length > 0) this.down.push({ type: "seed", answers });
+  }
+
+  /** The kernel says that these MACs were not used for long. */
+  age(vni: Vni, idle: ReadonlySet<string>): void {
+    this.nowMs += idleMs;
+    const macs = [...this.held.desired(vni).values()].map(({ mac }) => mac);
+    const ages = new Map(macs.filter((mac) => !idle.has(mac)).map((mac) => [mac, 0]));
+    this.releases.release(this.held.age(vni, ages, this.nowMs, idleMs).released);
+  }
+
+  /** The controller reads one frame. */
+  serve(): boolean {
+    const frame = this.up.shift();
+    const { state, revision } = this.inventory;
+    if (frame?.type === "release") for (const key of frame.keys) this.interest.release(this.host, key);
+    if (frame?.type === "resolve") {
+      const answers = frame.questions.map((key) => this.answer(key));
+      this.down.push({ type: "answers", id: frame.id, answers });
+    }
+    return frame !== undefined && state !== undefined && revision >= 0;
+  }
+
+  /** The agent reads one frame. */
+  deliver(): boolean {
+    const frame = this.down.shift();
+    if (!frame) return false;
+    if (frame.type === "answers") this.releases.confirmed(frame.id);
+    const occasion = frame.type === "answers" ? "asked" : "told";
+    this.nowMs++;
+    this.releases.release(this.held.take(this.releases.pass(frame.answers), this.nowMs, occasion).released);
+    if (frame.type === "changes") for (const vni of frame.gone) this.held.forgetNetwork(vni);
+    return true;
+  }
+
+  reconnect(): void {
+    const { state, revision } = this.inventory;
+    this.up = [];
+    this.down = [];
+    this.releases.clear();
+    this.interest.forget(this.host);
+    const own = localKeys(state, this.host).map((key) => answerFor(state, this.host, key, revision));
+    const declared = this.held.keys().map((key) => this.answer(key));
+    const answers = [...new Map([...own, ...declared].map((answer) => [keyText(answer.key), answer])).values()];
+    this.releases.release(this.held.replace(answers, this.nowMs));
+  }
+
+  /** Everything under way arrives. */
+  settle(): void {
+    while (this.serve() || this.deliver());
+    expect(this.releases.size).toBe(0);
+  }
+
+  expectBounded(): void {
+    expect(this.held.size).toBeLessThanOrEqual(caps.perHost);
+    for (const vni of vnis) {
+      const addresses = [...this.held.desired(vni).values()].filter(({ kind }) => kind !== "bridge");
+      expect(addresses.length).toBeLessThanOrEqual(caps.perNetwork);
+    }
+  }
+
+  /** Every entry is what a fresh question would lead to, and its change would be told. */
+  expectTrue(): void {
+    const { state, revision } = this.inventory;
+    for (const entry of vnis.flatMap((vni) => [...this.held.desired(vni).values()])) {
+      const { vni } = entry;
+      const key: BindingKey =
+        entry.kind === "neighbour" ? { kind: "ip", vni, ip: entry.ip } : { kind: "mac", vni, mac: entry.mac };
+      const { binding } = answerFor(state, this.host, key, revision);
+      expect(binding).toMatchObject(
+        entry.kind === "tunnel" ? { mac: entry.mac, vtep: entry.vtep, vtepPort: entry.vtepPort } : { mac: entry.mac },
+      );
+      expect(binding).not.toHaveProperty("local");
+      if (entry.kind === "neighbour") expect(this.interest.knows(this.host, key)).toBe(true);
+    }
+    for (const key of this.held.keys()) {
+      if (this.held.lookUp(key, 0).kind === "remote") expect(this.interest.knows(this.host, key)).toBe(true);
+    }
+  }
+
+  /** What the host is told of is what it holds: nothing lingers on either side. */
+  expectNoLeftovers(keys: readonly BindingKey[]): void {
+    for (const key of keys) {
+      if (this.interest.knows(this.host, key))
+        expect([key, this.held.lookUp(key, 0).kind]).not.toEqual([key, "nothing"]);
+    }
+  }
+
+  private answer(key: BindingKey): Answer {
+    const { state, revision } = this.inventory;
+    const answer = answerFor(state, this.host, key, revision);
+    if (findVisibleNetwork(state, this.host, key.vni)) holdAnswer(this.interest, this.host, answer, { asked: true });
+    return answer;
+  }
+}
+
+const someVni = fc.constantFrom(...vnis);
+const ips = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.9", "fd00::2", "fe80::1"];
+const macs = [1, 2, 3, 4, 5].map((n) => `52:54:00:00:00:0${n}`);
+const everyKey: readonly BindingKey[] = vnis.flatMap((vni) => [
+  ...ips.map((ip): BindingKey => ({ kind: "ip", vni, ip: parseIp(ip) })),
+  ...macs.map((mac): BindingKey => ({ kind: "mac", vni, mac: parseMac(mac) })),
+]);
+const someKey = fc.constantFrom(...everyKey);
+type Step = (world: World) => unknown;
+const step = <T>(
+  weight: number,
+  name: string,
+  arbitrary: fc.Arbitrary<T>,
+  act: (world: World, value: T) => unknown,
+) => ({
+  weight,
+  arbitrary: arbitrary.map((value): Step => {
+    const described = { [fc.toStringMethod]: () => `${name} ${fc.stringify(value)}` };
+    return Object.assign((world: World) => act(world, value), described);
+  }),
+});
+const nothing = fc.constant("");
+const someSteps: fc.Arbitrary<Step[]> = fc.array(
+  fc.oneof(
+    step(4, "mutate", someMutations, (world, mutations) => world.mutate(mutations)),
+    step(6, "ask", someKey, (world, key) => world.ask(key)),
+    step(2, "seed", fc.tuple(fc.constantFrom("b", "c"), someKey), (world, [host, key]) => world.seed(host, key)),
+    step(3, "age", fc.tuple(someVni, fc.subarray(macs)), (world, [vni, idle]) => world.age(vni, new Set(idle))),
+    step(6, "serve", nothing, (world) => world.serve()),
+    step(6, "deliver", nothing, (world) => world.deliver()),
+    step(1, "reconnect", nothing, (world) => world.reconnect()),
+  ),
+  { size: "max", maxLength: 60 },
+);
+
+test("whatever is under way when entries are given up, no entry is left without somebody to correct it", () =>
+  fc.assert(
+    fc.property(someSteps, (steps) => {
+      const world = new World("a");
+      for (const act of steps) {
+        act(world);
+        world.expectBounded();
+      }
+      world.settle();
+      world.expectTrue();
+      world.expectNoLeftovers(everyKey);
+    }),
+    { numRuns: 1_000 },
+  ));
