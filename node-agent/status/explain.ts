@@ -1,21 +1,12 @@
 // From the facts about a path to findings, in the order of the path: controller, inventory, this host's devices, the
 // answer in memory, the three entries in the kernel, what lies beyond. Pure.
 import { type IpAddress, subnetContains } from "../../schema/index.ts";
-import { type Check, note, ok, wrong } from "./check.ts";
+import { type Check, ok, wrong } from "./check.ts";
 import { checkDevices, checkFit } from "./explain-devices.ts";
 import { checkLocal, checkRemote } from "./explain-entries.ts";
+import type { Explanation } from "./explanation.ts";
 import type { PathFacts } from "./facts.ts";
 import type { Registered, RegisteredNetwork } from "./inventory.ts";
-
-export interface Explanation {
-  readonly host: string;
-  readonly network: string;
-  readonly from: string;
-  readonly to: string;
-  /** The first that is wrong; null where nothing is. */
-  readonly first: Check | null;
-  readonly checks: readonly Check[];
-}
 
 export function explain(facts: PathFacts): Explanation {
   const checks = checkPath(facts);
@@ -138,19 +129,4 @@ function howToRegister(ip: IpAddress, network: string): string {
 function isHere({ inventory, memory, host }: PathFacts): boolean {
   const registered: Registered | undefined = inventory.kind === "read" && inventory.network ? inventory.to : undefined;
   return registered ? registered.host === host : memory.to?.kind === "local";
-}
-
-/** For where no agent could be asked. */
-export function withoutAgent(question: Omit<Explanation, "first" | "checks">, says: string, mend: string): Explanation {
-  const first = wrong("agent", says, mend);
-  return { ...question, first, checks: [first] };
-}
-
-/** The agent that answers is another build than this command. */
-export function otherVersion(agent: string, command: string): Check {
-  return note(
-    "agent",
-    `the running agent is nearmiss ${agent}, this command ${command}`,
-    "restart the agent: entries stay",
-  );
 }

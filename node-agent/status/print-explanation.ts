@@ -1,6 +1,6 @@
 // An explanation for a person at a terminal: what holds, and the first that does not, with what mends it.
 import type { Check } from "./check.ts";
-import type { Explanation } from "./explain.ts";
+import type { Explanation } from "./explanation.ts";
 
 const marks = { ok: "ok", wrong: "WRONG", note: "note" } as const;
 
@@ -9,7 +9,7 @@ export function printExplanation({ host, network, from, to, first, checks }: Exp
   const lines = checks.map(({ name, state, says }) => `  ${marks[state].padEnd(5)}  ${name.padEnd(width)}  ${says}`);
   const mends = checks.filter((check) => check.state === "note" && check.mend !== undefined);
   return `${[
-    `${from} → ${to} in ${network}, seen from host ${host}`,
+    `${from} → ${to} in ${network}, seen from ${host === null ? "this host" : `host ${host}`}`,
     "",
     ...lines,
     "",

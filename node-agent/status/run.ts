@@ -3,7 +3,7 @@ import type { IpAddress } from "../../schema/index.ts";
 import { version } from "../../schema/index.ts";
 import { AskError, askAgent, findSocket, howToStart, NoAgentError } from "./client.ts";
 import type { ExplainFlags, StatusFlags } from "./command.ts";
-import { type Explanation, otherVersion, withoutAgent } from "./explain.ts";
+import { type Explanation, otherVersion, withoutAgent } from "./explanation.ts";
 import { printExplanation } from "./print-explanation.ts";
 import { printStatus } from "./print-status.ts";
 import { mostEntries } from "./protocol.ts";
@@ -57,6 +57,6 @@ async function askExplanation(
     return { ...explanation, checks: [otherVersion(says.version, version), ...explanation.checks] };
   } catch (error) {
     if (!(error instanceof NoAgentError)) throw error;
-    return withoutAgent({ host: host ?? "this one", network, from, to }, error.says, howToStart);
+    return withoutAgent({ host: host ?? null, network, from, to }, error.says, howToStart);
   }
 }

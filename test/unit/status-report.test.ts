@@ -1,0 +1,153 @@
+// What `agent status` makes of the agent's parts.
+import { describe, expect, test } from "vitest";
+import { type FinishedMiss, RecentMisses } from "../../node-agent/misses/recent.ts";
+import { allowances } from "../../node-agent/misses/resolver.ts";
+import { printStatus } from "../../node-agent/status/print-status.ts";
+import { describeEntries, describeMiss, describeSession, type StatusReport } from "../../node-agent/status/report.ts";
+import { duration, table } from "../../node-agent/status/table.ts";
+import { HeldAnswers } from "../../node-agent/tables/held.ts";
+import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
+
+const blue = vni(100);
+const missed = (n: number): FinishedMiss => ({
+  miss: { kind: "l3miss", vni: blue, ip: ip(`10.20.${n >> 8}.${n & 0xff}`) },
+  missedMs: n,
+  outcome: "unknown",
+});
+
+describe("the last misses", () => {
+  test("are kept up to a number, the newest first", () => {
+    const recent = new RecentMisses(4);
+    for (let n = 1; n <= 2; n++) recent.push(missed(n));
+    expect(recent.list().map(({ missedMs }) => missedMs)).toEqual([2, 1]);
+    for (let n = 3; n <= 10; n++) recent.push(missed(n));
+    expect(recent.list().map(({ missedMs }) => missedMs)).toEqual([10, 9, 8, 7]);
+  });
+
+  test("tell their steps from the kernel's message on", () => {
+    const miss = {
+      ...missed(1_000),
+      askedMs: 1_000.25,
+      answeredMs: 1_001.5,
+      programmedMs: 1_002,
+      announcedMs: 1_002.125,
+    };
+    const report = describeMiss({ ...miss, outcome: "answered" }, () => "blue", 4_000);
+    expect(report).toMatchObject({ network: "blue", agoMs: 3_000, outcome: "answered" });
+    expect(report.steps).toEqual({ askedMs: 0.25, answeredMs: 1.5, programmedMs: 2, announcedMs: 2.125 });
+    expect(describeMiss({ ...missed(1_000), outcome: "waiting" }, () => null, 1_000).steps).toEqual({});
+  });
+});
+
+test("what is held is told with revision and age, what is remote first", () => {
+  const held = new HeldAnswers();
+  const at = (n: number) => ({ kind: "ip", vni: blue, ip: ip(`10.20.1.${n}`) }) as const;
+  const binding = { mac: mac("52:54:00:00:00:02"), host: "b", vtep: vtep("192.0.2.2"), vtepPort: 4789 };
+  held.take([{ key: at(9), revision: rev(3), binding: null }], 100);
+  held.take(
+    [{ key: at(1), revision: rev(4), binding: { ...binding, mac: mac("52:54:00:00:00:01"), local: true } }],
+    200,
+  );
+  held.take([{ key: at(2), revision: rev(5), binding: { ...binding, router: true } }], 300);
+  const facts = held.keys().flatMap((key) => held.find(key) ?? []);
+  expect(describeEntries(facts, 1_000)).toEqual([
+    {
+      key: "10.20.1.2",
+      kind: "remote",
+      mac: "52:54:00:00:00:02",
+      vtep: "192.0.2.2",
+      port: 4789,
+      router: true,
+      revision: 5,
+      ageMs: 700,
+    },
+    { key: "10.20.1.1", kind: "local", mac: "52:54:00:00:00:01", revision: 4, ageMs: 800 },
+    { key: "10.20.1.9", kind: "unknown", revision: 3, ageMs: 900 },
+  ]);
+  expect(held.find(at(77))).toBeUndefined();
+});
+
+test("the session is told as it stands", () => {
+  const url = new URL("http://192.0.2.10:4788");
+  const connected = { link: { kind: "connected", sinceMs: 500 }, epoch: "e", asOf: rev(7), applied: rev(6) } as const;
+  expect(describeSession(url, connected, 2_000)).toEqual({
+    controller: "http://192.0.2.10:4788/",
+    state: "connected",
+    connectedForMs: 1_500,
+    epoch: "e",
+    asOf: 7,
+    appliedRevision: 6,
+  });
+  const waiting = { link: { kind: "waiting", reason: "connect ECONNREFUSED", retryAtMs: 2_250 } } as const;
+  expect(describeSession(url, waiting, 2_000)).toMatchObject({ reason: "connect ECONNREFUSED", retryInMs: 250 });
+});
+
+describe("for a person", () => {
+  const report: StatusReport = {
+    host: "a",
+    version: "0.1.0",
+    pid: 42,
+    session: {
+      controller: "http://192.0.2.10:4788/",
+      state: "waiting",
+      reason: "connect ECONNREFUSED",
+      retryInMs: 250,
+    },
+    networks: [
+      {
+        name: null,
+        vni: 100,
+        bridge: { name: "nmb100", state: "up", mtu: 1_450 },
+        vxlan: { name: "nmv100", state: "missing" },
+        ports: [],
+        held: { remote: 3, local: 0, unknown: 0 },
+        entries: [1, 2, 3].map((n) => ({ key: `10.20.1.${n}`, kind: "remote", revision: n, ageMs: n * 60_000 })),
+      },
+    ],
+    misses: [],
+    counters: { missed: 9, asked: 5, joined: 1, local: 1, quiet: 1, reasserted: 0, overBudget: 1, thefts: 2 },
+    drops: { misses: 7, changes: 0 },
+    budgets: {
+      left: { host: 4_000, networks: [], guests: [{ name: "100 52:54:00:00:00:01", left: 3 }] },
+      allowed: allowances,
+    },
+    repairs: { device: 4, timer: 1 },
+    problems: ["no interface of this host has the VTEP address 192.0.2.1"],
+  };
+
+  test("everything that is not as it should be stands out in words", () => {
+    const text = printStatus(report, { entries: 2, misses: 2 });
+    for (const line of [
+      "controller  http://192.0.2.10:4788/ no session: connect ECONNREFUSED; next try in 250 ms",
+      "position    nothing heard yet",
+      "tunnel end  not known before the first session",
+      "  no interface of this host has the VTEP address 192.0.2.1",
+      "network VNI 100: 3 remote, 0 here, 0 unknown",
+      "  nmb100 up (MTU 1450), nmv100 missing",
+      "  ports: none",
+      "  … and 1 more (--all)",
+      "no misses yet",
+      "told        nobody: --announce off",
+      "drops       7 misses, 0 changes",
+      "budgets     4000 of 4096 questions left; guest 52:54:00:00:00:01 in VNI 100: 3",
+      "repairs     4 by device, 1 by timer, 2 stolen bridge entries put back",
+    ]) {
+      expect(text.split("\n")).toContain(line);
+    }
+  });
+
+  test("durations are short, columns are even", () => {
+    expect([850, 12_400, 200_000, 20_000_000, 200_000_000].map(duration)).toEqual([
+      "850 ms",
+      "12 s",
+      "3 min",
+      "5 h",
+      "2 d",
+    ]);
+    expect(table([{ title: "KEY" }, { title: "REV", right: true }], [["10.20.1.1", "7"], ["x"]], "  ")).toEqual([
+      "  KEY        REV",
+      "  10.20.1.1    7",
+      "  x",
+    ]);
+  });
+});
