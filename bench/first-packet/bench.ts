@@ -6,6 +6,7 @@ import type { ModeName } from "../modes/mode.ts";
 import type { Progress } from "../progress.ts";
 import { interleave } from "../schedule.ts";
 import { Stand } from "../stand.ts";
+import { type AgentTimes, agentTimes } from "./agent-times.ts";
 import { countReplicated, type ReplicatedFrames } from "./replication.ts";
 import { type FirstPacketResult, ratios, summarizeModes } from "./result.ts";
 import { type Step, StepWatch } from "./steps.ts";
@@ -29,7 +30,7 @@ const fewHosts = 8;
 
 export async function firstPacket(options: FirstPacketOptions, progress: Progress): Promise<FirstPacketResult> {
   const addresses = new Addresses();
-  const { trials, steps } = await runTrials(options, addresses, progress);
+  const { trials, ...followed } = await runTrials(options, addresses, progress);
   const replicatedFrames: ReplicatedFrames[] = [];
   for (const hosts of options.hosts) {
     progress(`replicated frames with ${hosts} hosts`);
@@ -37,12 +38,13 @@ export async function firstPacket(options: FirstPacketOptions, progress: Progres
     replicatedFrames.push(...(await inGroups(options.modes, hosts > fewHosts ? 1 : options.modes.length, work)));
   }
   const modes = summarizeModes(trials, options.modes, options.families);
-  return { modes, ratios: ratios(modes, options.families), replicatedFrames, ...(steps ? { steps } : {}) };
+  return { modes, ratios: ratios(modes, options.families), replicatedFrames, ...followed };
 }
 
 interface Measured {
   readonly trials: readonly Trial[];
   readonly steps?: readonly Step[];
+  readonly agent?: readonly AgentTimes[];
 }
 
 async function runTrials(options: FirstPacketOptions, addresses: Addresses, progress: Progress): Promise<Measured> {
@@ -51,7 +53,7 @@ async function runTrials(options: FirstPacketOptions, addresses: Addresses, prog
   try {
     for (const name of options.modes) {
       progress(`building ${name}`);
-      stands.push(await Stand.build(modeNamed(name), 2, [0, 1]));
+      stands.push(await Stand.build(modeNamed(name, options.steps ? "debug" : undefined), 2, [0, 1]));
     }
     await warmUp(stands, options.families, addresses);
     const schedule = interleave(
@@ -70,7 +72,9 @@ async function runTrials(options: FirstPacketOptions, addresses: Addresses, prog
       if (trials.length % 20 === 0) progress(`trial ${trials.length} of ${schedule.length}`);
       trials.push(await runTrial(stand, family, addresses, stand === watched ? watch : undefined));
     }
-    return { trials, ...(watch ? { steps: watch.steps(options.families) } : {}) };
+    const logs = watched?.guests[0]?.host.agent.logs ?? [];
+    const followed = watch && { steps: watch.steps(options.families), agent: agentTimes(logs, options.families) };
+    return { trials, ...followed };
   } finally {
     watch?.close();
     for (const stand of stands) await stand.remove();

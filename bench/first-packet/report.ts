@@ -2,7 +2,7 @@
 import { formatMs, formatRatio, formatShare, table } from "../table.ts";
 import type { FirstPacketResult } from "./result.ts";
 
-export function report({ modes, ratios, replicatedFrames, steps = [] }: FirstPacketResult): string {
+export function report({ modes, ratios, replicatedFrames, steps = [], agent = [] }: FirstPacketResult): string {
   const parts = [
     "First packet between two VMs that nobody has met, both sides cold: round trip as ping sees it\n\n",
     table(
@@ -48,6 +48,21 @@ export function report({ modes, ratios, replicatedFrames, steps = [] }: FirstPac
       table(
         ["until", "IP", "trials", "median"],
         steps.map(({ until, family, trials, medianMs }) => [until, `v${family}`, String(trials), formatMs(medianMs)]),
+      ),
+    );
+  }
+  if (agent.length > 0) {
+    parts.push(
+      "\nThe asking agent by its own clock: medians of misses that it answered\n\n",
+      table(
+        ["IP", "misses", "question to answer", "answer to kernel", "miss to kernel"],
+        agent.map(({ family, misses, askMs, programMs, totalMs }) => [
+          `v${family}`,
+          String(misses),
+          formatMs(askMs),
+          formatMs(programMs),
+          formatMs(totalMs),
+        ]),
       ),
     );
   }

@@ -2,6 +2,7 @@
 import type { Family } from "../addresses.ts";
 import type { ModeName } from "../modes/mode.ts";
 import { distribution, round } from "../statistics.ts";
+import type { AgentTimes } from "./agent-times.ts";
 import type { ReplicatedFrames } from "./replication.ts";
 import type { Step } from "./steps.ts";
 import type { Trial } from "./trial.ts";
@@ -36,6 +37,7 @@ export interface FirstPacketResult {
   readonly replicatedFrames: readonly ReplicatedFrames[];
   /** Only where asked for. */
   readonly steps?: readonly Step[];
+  readonly agent?: readonly AgentTimes[];
 }
 
 /** Modes and families in the order given; those without trials are left out. */

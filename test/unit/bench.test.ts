@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Addresses, endpoint, scannedSubnet } from "../../bench/addresses.ts";
+import { agentTimes } from "../../bench/first-packet/agent-times.ts";
 import { report } from "../../bench/first-packet/report.ts";
 import { ratios, summarizeModes } from "../../bench/first-packet/result.ts";
 import type { Trial } from "../../bench/first-packet/trial.ts";
@@ -130,6 +131,19 @@ describe("the result of first-packet", () => {
     expect(text).toContain("  static   0   1,234\n");
     expect(text).not.toContain("Where the time");
   });
+});
+
+test("an agent's own times are the medians of the l3misses that it answered, by family", () => {
+  const line = (key: string, askMs: number, msg = "miss answered", kind = "l3miss") => {
+    return { msg, kind, key, askMs, programMs: 0.2, totalMs: askMs + 0.3 };
+  };
+  const lines = [
+    ...[0.5, 0.9, 0.7].map((ms) => line("10.64.0.1", ms)),
+    line("10.64.0.2", 9, "miss unknown"),
+    line("52:54:00:00:00:01", 9, "miss answered", "l2miss"),
+    { msg: "listening" },
+  ];
+  expect(agentTimes(lines, [4, 6])).toEqual([{ family: 4, misses: 3, askMs: 0.7, programMs: 0.2, totalMs: 1 }]);
 });
 
 describe("tables for people", () => {

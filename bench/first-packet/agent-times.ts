@@ -1,0 +1,28 @@
+// What the asking agent itself says of the misses that it answered, from its log. Pure.
+import type { LogLine } from "../../lab/process.ts";
+import type { Family } from "../addresses.ts";
+import { median, round } from "../statistics.ts";
+
+/** Medians in ms, by the agent's clock. */
+export interface AgentTimes {
+  readonly family: Family;
+  readonly misses: number;
+  /** Question sent → answer read. */
+  readonly askMs: number;
+  /** Answer read → acknowledged by the kernel. */
+  readonly programMs: number;
+  /** Miss read → acknowledged by the kernel. */
+  readonly totalMs: number;
+}
+
+/** Families without an answered miss are left out. */
+export function agentTimes(lines: readonly LogLine[], families: readonly Family[]): AgentTimes[] {
+  const answered = lines.filter(({ msg, kind }) => msg === "miss answered" && kind === "l3miss");
+  return families.flatMap((family): AgentTimes[] => {
+    const own = answered.filter(({ key }) => String(key).includes(":") === (family === 6));
+    if (own.length === 0) return [];
+    const of = (field: string) => round(median(own.map((line) => Number(line[field]))));
+    const [askMs, programMs, totalMs] = [of("askMs"), of("programMs"), of("totalMs")];
+    return [{ family, misses: own.length, askMs, programMs, totalMs }];
+  });
+}
