@@ -12,12 +12,15 @@ export interface Caps {
 /**
  * A network: about 10,000 dual-stack VMs that one host talks to within the idle time, far beyond real use; the kernel's
  * FDB is a hash of 256 chains before Linux 6.16, so a packet would walk 40 entries. A host: four such networks, about
- * 64 MB in the agent and as much in the kernel.
+ * 50 MB in the agent and as much in the kernel.
  */
 export const defaultCaps: Caps = { perNetwork: 32_768, perHost: 131_072 };
 
 /** Ten minutes: longer than a guest's pauses, shorter than the life of most VMs. */
 export const defaultIdleMs = 600_000;
+
+/** MACs that go at one time: a question that comes meanwhile waits 20 ms at most. The rest goes at the next look. */
+export const maxIdleAtOnce = 1_024;
 
 /** From here on, ages are read more often, so that what goes first is really what was used least recently. */
 const crowdedShare = 7 / 8;
@@ -65,11 +68,11 @@ export class LastUse {
     return first && { mac: first[0], atMs: first[1] };
   }
 
-  /** MACs that nothing has used for `idleMs`. */
+  /** MACs that nothing has used for `idleMs`; of very many those that were used longest ago. */
   idle(nowMs: number, idleMs: number): MacAddress[] {
     const idle: MacAddress[] = [];
     for (const [mac, atMs] of this.atMs) {
-      if (nowMs - atMs < idleMs) break;
+      if (nowMs - atMs < idleMs || idle.length === maxIdleAtOnce) break;
       idle.push(mac);
     }
     return idle;

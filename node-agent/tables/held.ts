@@ -96,7 +96,7 @@ export class HeldAnswers {
   }
 
   /**
-   * Gives up the remote addresses of a network that nothing has used for `idleMs`.
+   * Gives up the remote addresses of a network that nothing has used for `idleMs`, many of them by and by.
    * @param ages how long ago the kernel last used the entry of each MAC, in ms
    */
   age(vni: Vni, ages: ReadonlyMap<MacAddress, number>, nowMs: number, idleMs: number): Evicted {

@@ -2,6 +2,7 @@
 // was used least recently.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { maxIdleAtOnce } from "../../node-agent/tables/ageing.ts";
 import { type Entry, entryKey } from "../../node-agent/tables/entry.ts";
 import { type Evicted, HeldAnswers } from "../../node-agent/tables/held.ts";
 import { maxAbsentPerNetwork, type Occasion } from "../../node-agent/tables/held-network.ts";
@@ -12,7 +13,7 @@ import { FakeTables } from "../support/fake-tables.ts";
 const networks = [vni(100), vni(200)] as const;
 const [network] = networks;
 const idleMs = 1_000;
-const ipOf = (n: number) => ip(`10.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255 || 1}`);
+const ipOf = (n: number) => ip(`10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`);
 const macOf = (n: number): MacAddress =>
   mac(`52:54:00:${(n + 0x1000000).toString(16).slice(1).match(/../g)?.join(":")}`);
 const remote = (n: number): Binding => ({ mac: macOf(n), host: "b", vtep: vtep("192.0.2.2"), vtepPort: 4789 });
@@ -216,6 +217,16 @@ describe("ageing", () => {
     held.take([{ ...answerTo(1, 1, 2), binding: { ...remote(1), vtep: vtep("192.0.2.3") } }], idleMs / 2, "told");
     const evicted = held.age(network, new Map([[macOf(2), 0]]), idleMs, idleMs);
     expect(texts(evicted)).toEqual(all(1).sort());
+  });
+
+  test("of very many takes some at a time, those that were used longest ago", () => {
+    const held = new HeldAnswers();
+    for (let n = 1; n <= 2 * maxIdleAtOnce; n++) held.take([answerTo(n, n)], n);
+    expect(held.age(network, new Map(), 1e6, idleMs).released).toHaveLength(2 * maxIdleAtOnce);
+    expect(held.lookUp({ kind: "ip", vni: network, ip: ipOf(maxIdleAtOnce) }, 0).kind).toBe("nothing");
+    expect(held.lookUp({ kind: "ip", vni: network, ip: ipOf(maxIdleAtOnce + 1) }, 0).kind).toBe("remote");
+    held.age(network, new Map(), 1e6, idleMs);
+    expect(held.size).toBe(0);
   });
 
   test("never happens with an idle time of Infinity", () => {

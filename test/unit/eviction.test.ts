@@ -1,0 +1,115 @@
+// When ages are read, and when they are not. What goes is told by test/property/ageing.test.ts.
+import { pino } from "pino";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Eviction } from "../../node-agent/eviction.ts";
+import { NetlinkError } from "../../node-agent/kernel/request-socket.ts";
+import { type Evicted, HeldAnswers } from "../../node-agent/tables/held.ts";
+import { type Answer, keyText, type Vni } from "../../schema/index.ts";
+import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
+import { FakeTables } from "../support/fake-tables.ts";
+
+const idleMs = 60_000;
+const networks = [vni(100), vni(200), vni(300)];
+
+let held: HeldAnswers;
+let tables: FakeTables;
+let read: Vni[];
+let evicted: Evicted["released"][number][];
+let live: boolean;
+let refuse: boolean;
+let eviction: Eviction;
+
+beforeEach(async () => {
+  vi.useFakeTimers();
+  const nowMs = () => Date.now();
+  held = new HeldAnswers();
+  tables = new FakeTables(new Set(networks), nowMs);
+  [read, evicted, live, refuse] = [[], [], true, false];
+  for (const on of networks) await tables.apply(held.take([answer(on)], nowMs()).operations);
+  eviction = new Eviction({
+    held,
+    tables: {
+      idleMs: async (on) => {
+        read.push(on);
+        if (refuse) throw new NetlinkError("ages", { errno: 16 });
+        return tables.idleMs(on);
+      },
+    },
+    idleMs,
+    canAskAgain: () => live,
+    evict: (operations, released) => {
+      void tables.apply(operations);
+      evicted.push(...released);
+    },
+    log: pino({ level: "silent" }),
+    nowMs,
+    random: () => 0.5,
+  });
+});
+afterEach(() => {
+  eviction.close();
+  vi.useRealTimers();
+});
+
+function answer(on: Vni): Answer {
+  const binding = { mac: mac("52:54:00:00:00:01"), host: "b", vtep: vtep("192.0.2.2"), vtepPort: 4789 };
+  return { key: { kind: "ip", vni: on, ip: ip("10.20.1.1") }, revision: rev(1), binding };
+}
+
+test("networks are read one after the other, all of them in a quarter of the idle time", async () => {
+  await vi.advanceTimersByTimeAsync(idleMs / 4 / 3);
+  expect(read).toEqual([100]);
+  await vi.advanceTimersByTimeAsync(idleMs / 4);
+  expect(read).toEqual([100, 200, 300, 100]);
+});
+
+test("what is idle goes within a quarter of the idle time, in each network for itself", async () => {
+  await vi.advanceTimersByTimeAsync(idleMs / 2);
+  tables.use(vni(200), mac("52:54:00:00:00:01"));
+  await vi.advanceTimersByTimeAsync(idleMs / 2 + idleMs / 4);
+  expect(evicted.map(keyText).sort()).toEqual(
+    ["100 10.20.1.1", "100 52:54:00:00:00:01", "300 10.20.1.1", "300 52:54:00:00:00:01"].sort(),
+  );
+  expect(eviction.aged).toBe(4);
+});
+
+test("nothing goes while there is no session, and what is idle goes once there is", async () => {
+  live = false;
+  await vi.advanceTimersByTimeAsync(10 * idleMs);
+  expect(evicted).toEqual([]);
+  live = true;
+  await vi.advanceTimersByTimeAsync(idleMs / 4);
+  expect(evicted).toHaveLength(6);
+});
+
+test("ages that cannot be read give nothing up, and are read again", async () => {
+  refuse = true;
+  await vi.advanceTimersByTimeAsync(2 * idleMs);
+  expect(evicted).toEqual([]);
+  refuse = false;
+  await vi.advanceTimersByTimeAsync(idleMs / 4);
+  expect(evicted).toHaveLength(6);
+});
+
+test("where room is short all are read at once, but not more than every five seconds", async () => {
+  for (let i = 0; i < 100; i++) eviction.hurry();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(read).toEqual(networks);
+  await vi.advanceTimersByTimeAsync(4_900);
+  const before = read.length;
+  eviction.hurry();
+  expect(read).toHaveLength(before);
+  await vi.advanceTimersByTimeAsync(100);
+  const later = read.length;
+  eviction.hurry();
+  expect(read.slice(later)).toEqual(networks);
+});
+
+test("nothing happens after the end, not even with ages that were being read", async () => {
+  await vi.advanceTimersByTimeAsync(idleMs - 1);
+  vi.setSystemTime(Date.now() + idleMs);
+  eviction.hurry();
+  eviction.close();
+  await vi.advanceTimersByTimeAsync(10 * idleMs);
+  expect(evicted).toEqual([]);
+});
