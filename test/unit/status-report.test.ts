@@ -43,11 +43,11 @@ test("what is held is told with revision and age, what is remote first", () => {
   const held = new HeldAnswers();
   const at = (n: number) => ({ kind: "ip", vni: blue, ip: ip(`10.20.1.${n}`) }) as const;
   const binding = { mac: mac("52:54:00:00:00:02"), host: "b", vtep: vtep("192.0.2.2"), vtepPort: 4789 };
-  held.take([{ key: at(9), revision: rev(3), binding: null }], 100);
   held.take(
     [{ key: at(1), revision: rev(4), binding: { ...binding, mac: mac("52:54:00:00:00:01"), local: true } }],
     200,
   );
+  held.take([{ key: at(9), revision: rev(3), binding: null }], 250);
   held.take([{ key: at(2), revision: rev(5), binding: { ...binding, router: true } }], 300);
   const facts = held.keys().flatMap((key) => held.find(key) ?? []);
   expect(describeEntries(facts, 1_000)).toEqual([
@@ -62,7 +62,7 @@ test("what is held is told with revision and age, what is remote first", () => {
       ageMs: 700,
     },
     { key: "10.20.1.1", kind: "local", mac: "52:54:00:00:00:01", revision: 4, ageMs: 800 },
-    { key: "10.20.1.9", kind: "unknown", revision: 3, ageMs: 900 },
+    { key: "10.20.1.9", kind: "unknown", revision: 3, ageMs: 750 },
   ]);
   expect(held.find(at(77))).toBeUndefined();
 });
