@@ -199,10 +199,8 @@ export class Agent {
         ...(this.asOf === undefined ? {} : { asOf: this.asOf }),
         ...(this.asOf === undefined ? {} : { applied: this.applied }),
       }),
-      drops: () => {
-        const misses = this.misses?.drops() ?? 0;
-        return { misses, changes: Math.max(0, (this.upkeep?.totalDrops ?? 0) - misses) };
-      },
+      drops: () => ({ misses: this.misses?.drops() ?? 0, changes: this.upkeep?.changeDrops() ?? 0 }),
+      aged: () => this.eviction?.aged ?? 0,
       thefts: () => this.upkeep?.thefts ?? 0,
       nowMs,
     };

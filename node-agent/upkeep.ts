@@ -65,6 +65,11 @@ export class Upkeep {
     return this.dropped;
   }
 
+  /** Of the second subscription alone. */
+  changeDrops(): number {
+    return this.socket.drops();
+  }
+
   close(): void {
     clearInterval(this.drops);
     clearTimeout(this.timer);

@@ -42,7 +42,7 @@ function wayOf({ inventory, memory: { to } }: PathFacts): Way | undefined {
 
 function checkMemory({ inventory, memory: { to: held }, to }: PathFacts, way: Way): Check {
   const registered = inventory.kind === "read" && inventory.network ? inventory.to : undefined;
-  if (!held) return note("memory", `this host has not asked for ${to} yet: the first packet will`);
+  if (!held) return note("memory", `this host holds nothing of ${to}: the first packet asks for it`);
   const at = `at revision ${held.revision}`;
   const differs = difference(held, way);
   if (differs === undefined) return ok("memory", `${to} is held ${at}: ${way.mac} at ${way.vtep}`);

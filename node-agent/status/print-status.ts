@@ -9,7 +9,7 @@ export interface Shown {
 }
 
 export function printStatus(report: StatusReport, shown: Shown): string {
-  const { counters, drops, budgets, tunnelEnd } = report;
+  const { counters, drops, budgets, room, tunnelEnd } = report;
   const lines = [
     `agent of host ${report.host}, nearmiss ${report.version}, process ${report.pid}`,
     `controller  ${session(report.session)}`,
@@ -26,6 +26,7 @@ export function printStatus(report: StatusReport, shown: Shown): string {
     `told        ${counters.replied === undefined ? "nobody: --announce off" : `${counters.replied} by a reply to the guest alone, ${counters.announced} by an announcement to all`}`,
     `drops       ${drops.misses} misses, ${drops.changes} changes`,
     `budgets     ${budgets.left.host} of ${budgets.allowed.host.burst} questions left${scanning(report)}`,
+    `room        ${room.held} of ${room.perHost} addresses, ${room.perNetwork} in a network; ${room.aged} given up unused`,
     `repairs     ${repairs(report)}`,
   ];
   return `${lines.join("\n")}\n`;

@@ -8,7 +8,7 @@ import { AddressError, type IpAddress, namePattern, parseIp } from "../../schema
 export const maxRequestBytes = 4 * 1024;
 /** More than the largest report; an agent that sends more is none. */
 export const maxReplyBytes = 32 * 1024 * 1024;
-/** Entries of one report: what is beyond is counted only. */
+/** Entries of one report, all networks together: what is beyond is counted only. */
 export const mostEntries = 20_000;
 
 const WireRequest = Type.Union([
@@ -26,6 +26,7 @@ const WireRequest = Type.Union([
 const check = Compile(WireRequest);
 
 export type StatusRequest =
+  /** `maxEntries` of each network. */
   | { readonly type: "status"; readonly maxEntries: number }
   | { readonly type: "explain"; readonly network: string; readonly from: IpAddress; readonly to: IpAddress };
 

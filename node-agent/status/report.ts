@@ -1,5 +1,6 @@
 // What `agent status` shows, as one JSON object: made from the agent's parts and a fresh look at the links. Times are
 // durations in ms, so that they mean something outside this process.
+import { setImmediate } from "node:timers/promises";
 import { addressOf, type Vni, version } from "../../schema/index.ts";
 import type { AnnounceCounters } from "../announcer.ts";
 import { bridgeName, vxlanName } from "../kernel/devices.ts";
@@ -10,7 +11,11 @@ import type { FinishedMiss } from "../misses/recent.ts";
 import { allowances, type BudgetReport, type MissCounters } from "../misses/resolver.ts";
 import type { Timeline } from "../misses/timeline.ts";
 import type { HeldFact } from "../tables/held-network.ts";
+import { mostEntries } from "./protocol.ts";
 import type { Drops, Position, StatusSources } from "./sources.ts";
+
+/** About 2 ms. */
+const keysPerTurn = 2_048;
 
 export interface StatusReport {
   readonly host: string;
@@ -25,6 +30,13 @@ export interface StatusReport {
   readonly counters: MissCounters & Partial<AnnounceCounters> & { readonly thefts: number };
   readonly drops: Drops;
   readonly budgets: { readonly left: BudgetReport; readonly allowed: typeof allowances };
+  /** How many addresses of remote VMs are held, may be held, and were given up because no traffic used them. */
+  readonly room: {
+    readonly held: number;
+    readonly perNetwork: number;
+    readonly perHost: number;
+    readonly aged: number;
+  };
   /** Operations by what made the agent look. */
   readonly repairs: Readonly<Record<string, number>>;
   /** What an operator should mend. */
@@ -96,6 +108,7 @@ export async function reportStatus(sources: StatusSources, maxEntries: number): 
   const local = sources.networks.tunnelEnd;
   const underlay = local && (await links.findByAddress(local.vtep));
   const present = await links.list();
+  const facts = await factsByNetwork(sources.held);
   const nowMs = sources.nowMs();
   const { networks, resolver, announcer } = sources;
   const nameOf = (vni: Vni): string | null => networks.nameOf(vni) ?? null;
@@ -108,7 +121,7 @@ export async function reportStatus(sources: StatusSources, maxEntries: number): 
     pid: process.pid,
     session: describeSession(sources.controller, sources.position(), nowMs),
     ...(local ? { tunnelEnd: { vtep: local.vtep, port: local.vtepPort, device: underlay?.name ?? null } } : {}),
-    networks: describeNetworks(sources, present, maxEntries),
+    networks: describeNetworks(sources, present, facts, maxEntries),
     misses: [
       ...waiting.slice(-64).reverse(),
       ...sources.recent.list().map((miss) => describeMiss(miss, nameOf, nowMs)),
@@ -116,6 +129,7 @@ export async function reportStatus(sources: StatusSources, maxEntries: number): 
     counters: { ...resolver.counters, ...announcer?.counters, thefts: sources.thefts() },
     drops: sources.drops(),
     budgets: { left: resolver.budgets(nowMs), allowed: allowances },
+    room: { held: sources.held.size, ...sources.held.caps, aged: sources.aged() },
     repairs: Object.fromEntries(networks.repairs),
     problems: networks.problems,
   };
@@ -138,19 +152,31 @@ export function describeSession(
   };
 }
 
-/** Those with a VM here, and those whose devices an earlier run left. */
-function describeNetworks(sources: StatusSources, links: readonly Link[], maxEntries: number): NetworkReport[] {
-  const { networks, devices, held } = sources;
-  const known = new Map(networks.list().map((network) => [network.vni, network]));
+/** With pauses: at the caps this takes a tenth of a second, and a miss must not wait for it. */
+async function factsByNetwork(held: StatusSources["held"]): Promise<Map<Vni, HeldFact[]>> {
   const facts = new Map<Vni, HeldFact[]>();
+  let sincePause = 0;
   for (const key of held.keys()) {
+    if (++sincePause % keysPerTurn === 0) await setImmediate();
     const fact = held.find(key);
     if (!fact) continue;
     const list = facts.get(key.vni);
     if (list) list.push(fact);
     else facts.set(key.vni, [fact]);
   }
-  let room = maxEntries;
+  return facts;
+}
+
+/** Those with a VM here, and those whose devices an earlier run left. */
+function describeNetworks(
+  sources: StatusSources,
+  links: readonly Link[],
+  facts: ReadonlyMap<Vni, readonly HeldFact[]>,
+  maxEntries: number,
+): NetworkReport[] {
+  const { networks, devices } = sources;
+  const known = new Map(networks.list().map((network) => [network.vni, network]));
+  let room = mostEntries;
   return [...new Set([...known.keys(), ...devices.vnis()])]
     .sort((a, b) => a - b)
     .map((vni) => {
@@ -161,9 +187,8 @@ function describeNetworks(sources: StatusSources, links: readonly Link[], maxEnt
         device ? link.ifindex === device.bridgeIfindex : link.name === bridgeName(vni),
       );
       const ports = links.filter((link) => link.master === bridge?.ifindex && bridge && link !== vxlan);
-      const entries = describeEntries(facts.get(vni) ?? [], sources.nowMs());
-      const shown = entries.slice(0, room);
-      room -= shown.length;
+      const entries = describeEntries(facts.get(vni) ?? [], Math.min(maxEntries, room), sources.nowMs());
+      room -= entries.entries.length;
       return {
         name: network?.name ?? null,
         vni,
@@ -171,12 +196,7 @@ function describeNetworks(sources: StatusSources, links: readonly Link[], maxEnt
         bridge: describeDevice(bridgeName(vni), bridge),
         vxlan: describeDevice(vxlanName(vni), vxlan),
         ports: ports.map((port) => describeDevice(port.name, port)),
-        held: {
-          remote: entries.filter(({ kind }) => kind === "remote").length,
-          local: entries.filter(({ kind }) => kind === "local").length,
-          unknown: entries.filter(({ kind }) => kind === "unknown").length,
-        },
-        entries: shown,
+        ...entries,
       };
     });
 }
@@ -186,19 +206,27 @@ function describeDevice(name: string, link: Link | undefined): DeviceReport {
   return { name: link.name, state: link.up ? "up" : "down", mtu: link.mtu };
 }
 
-const entryOrder = { remote: 0, local: 1, unknown: 2 } as const;
+/** Counts all, and describes the first `most`. */
+export function describeEntries(
+  facts: readonly HeldFact[],
+  most: number,
+  nowMs: number,
+): Pick<NetworkReport, "held" | "entries"> {
+  const [remote, local, absent] = (["remote", "local", "absent"] as const).map((kind) =>
+    facts.filter((fact) => fact.kind === kind),
+  );
+  const counted = { remote: remote?.length ?? 0, local: local?.length ?? 0, unknown: absent?.length ?? 0 };
+  const shown = [remote, local, absent].flatMap((each) => each?.slice(0, most) ?? []).slice(0, most);
+  return { held: counted, entries: shown.map((fact) => describeEntry(fact, nowMs)) };
+}
 
-export function describeEntries(facts: readonly HeldFact[], nowMs: number): EntryReport[] {
-  return facts
-    .map((fact): EntryReport => {
-      const rest = { revision: fact.revision, ageMs: whole(nowMs - fact.sinceMs) };
-      const key = addressOf(fact.key);
-      if (fact.kind === "absent") return { key, kind: "unknown", ...rest };
-      if (fact.kind === "local") return { key, kind: "local", mac: fact.mac, ...rest };
-      const { mac, vtep, vtepPort, router } = fact;
-      return { key, kind: "remote", mac, vtep, port: vtepPort, ...(router ? { router } : {}), ...rest };
-    })
-    .sort((a, b) => entryOrder[a.kind] - entryOrder[b.kind]);
+function describeEntry(fact: HeldFact, nowMs: number): EntryReport {
+  const rest = { revision: fact.revision, ageMs: whole(nowMs - fact.sinceMs) };
+  const key = addressOf(fact.key);
+  if (fact.kind === "absent") return { key, kind: "unknown", ...rest };
+  if (fact.kind === "local") return { key, kind: "local", mac: fact.mac, ...rest };
+  const { mac, vtep, vtepPort, router } = fact;
+  return { key, kind: "remote", mac, vtep, port: vtepPort, ...(router ? { router } : {}), ...rest };
 }
 
 type AnyMiss = Omit<FinishedMiss, "outcome"> & { readonly outcome: MissReport["outcome"] };

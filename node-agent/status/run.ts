@@ -16,7 +16,7 @@ const few = { entries: 20, misses: 10 };
 export async function runStatus({ socket, host, json, all }: StatusFlags): Promise<number> {
   try {
     const path = await findSocket(socket, host);
-    const says = await askAgent(path, { type: "status", maxEntries: mostEntries });
+    const says = await askAgent(path, { type: "status", maxEntries: json || all ? mostEntries : few.entries });
     if (json) process.stdout.write(`${JSON.stringify(says.result, undefined, 2)}\n`);
     // An agent of another build may say less or more: what it says has the form of its own build.
     else process.stdout.write(printStatus(says.result as StatusReport, all ? everything : few));

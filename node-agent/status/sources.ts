@@ -40,6 +40,8 @@ export interface StatusSources {
   readonly recent: RecentMisses;
   position(): Position;
   drops(): Drops;
+  /** Addresses given up because no traffic used them. */
+  aged(): number;
   /** Bridge entries that guests' frames had moved to their ports. */
   thefts(): number;
   nowMs(): number;

@@ -50,7 +50,9 @@ test("what is held is told with revision and age, what is remote first", () => {
   held.take([{ key: at(9), revision: rev(3), binding: null }], 250);
   held.take([{ key: at(2), revision: rev(5), binding: { ...binding, router: true } }], 300);
   const facts = held.keys().flatMap((key) => held.find(key) ?? []);
-  expect(describeEntries(facts, 1_000)).toEqual([
+  const { held: counted, entries } = describeEntries(facts, 20, 1_000);
+  expect(counted).toEqual({ remote: 1, local: 1, unknown: 1 });
+  expect(entries).toEqual([
     {
       key: "10.20.1.2",
       kind: "remote",
@@ -65,6 +67,9 @@ test("what is held is told with revision and age, what is remote first", () => {
     { key: "10.20.1.9", kind: "unknown", revision: 3, ageMs: 750 },
   ]);
   expect(held.find(at(77))).toBeUndefined();
+  const two = describeEntries(facts, 2, 1_000);
+  expect(two.held).toEqual(counted);
+  expect(two.entries).toEqual(entries.slice(0, 2));
 });
 
 test("the session is told as it stands", () => {
@@ -111,6 +116,7 @@ describe("for a person", () => {
       left: { host: 4_000, networks: [], guests: [{ name: "100 52:54:00:00:00:01", left: 3 }] },
       allowed: allowances,
     },
+    room: { held: 3, perNetwork: 32_768, perHost: 131_072, aged: 5 },
     repairs: { device: 4, timer: 1 },
     problems: ["no interface of this host has the VTEP address 192.0.2.1"],
   };
@@ -130,6 +136,7 @@ describe("for a person", () => {
       "told        nobody: --announce off",
       "drops       7 misses, 0 changes",
       "budgets     4000 of 4096 questions left; guest 52:54:00:00:00:01 in VNI 100: 3",
+      "room        3 of 131072 addresses, 32768 in a network; 5 given up unused",
       "repairs     4 by device, 1 by timer, 2 stolen bridge entries put back",
     ]) {
       expect(text.split("\n")).toContain(line);
