@@ -1,6 +1,5 @@
 // What `agent status` shows, as one JSON object: made from the agent's parts and a fresh look at the links. Times are
 // durations in ms, so that they mean something outside this process.
-import { setImmediate } from "node:timers/promises";
 import { addressOf, type Vni, version } from "../../schema/index.ts";
 import type { AnnounceCounters } from "../announcer.ts";
 import { bridgeName, vxlanName } from "../kernel/devices.ts";
@@ -11,11 +10,9 @@ import type { FinishedMiss } from "../misses/recent.ts";
 import { allowances, type BudgetReport, type MissCounters } from "../misses/resolver.ts";
 import type { Timeline } from "../misses/timeline.ts";
 import type { HeldFact } from "../tables/held-network.ts";
+import { describeEntries, type EntriesReport, factsByNetwork } from "./entries.ts";
 import { mostEntries } from "./protocol.ts";
 import type { Drops, Position, StatusSources } from "./sources.ts";
-
-/** About 2 ms. */
-const keysPerTurn = 2_048;
 
 export interface StatusReport {
   readonly host: string;
@@ -61,7 +58,7 @@ export interface DeviceReport {
   readonly mtu?: number;
 }
 
-export interface NetworkReport {
+export interface NetworkReport extends EntriesReport {
   /** null where only an earlier run of the agent knew it. */
   readonly name: string | null;
   readonly vni: number;
@@ -72,21 +69,6 @@ export interface NetworkReport {
   readonly vxlan: DeviceReport;
   /** The guests', without the tunnel's own. */
   readonly ports: readonly DeviceReport[];
-  readonly held: { readonly remote: number; readonly local: number; readonly unknown: number };
-  /** As many as were asked for, in the order remote, local, unknown. */
-  readonly entries: readonly EntryReport[];
-}
-
-export interface EntryReport {
-  readonly key: string;
-  readonly kind: "remote" | "local" | "unknown";
-  readonly mac?: string;
-  readonly vtep?: string;
-  readonly port?: number;
-  readonly router?: true;
-  readonly revision: number;
-  /** Since the controller last said so. */
-  readonly ageMs: number;
 }
 
 export interface MissReport {
@@ -152,21 +134,6 @@ export function describeSession(
   };
 }
 
-/** With pauses: at the caps this takes a tenth of a second, and a miss must not wait for it. */
-async function factsByNetwork(held: StatusSources["held"]): Promise<Map<Vni, HeldFact[]>> {
-  const facts = new Map<Vni, HeldFact[]>();
-  let sincePause = 0;
-  for (const key of held.keys()) {
-    if (++sincePause % keysPerTurn === 0) await setImmediate();
-    const fact = held.find(key);
-    if (!fact) continue;
-    const list = facts.get(key.vni);
-    if (list) list.push(fact);
-    else facts.set(key.vni, [fact]);
-  }
-  return facts;
-}
-
 /** Those with a VM here, and those whose devices an earlier run left. */
 function describeNetworks(
   sources: StatusSources,
@@ -204,29 +171,6 @@ function describeNetworks(
 function describeDevice(name: string, link: Link | undefined): DeviceReport {
   if (!link) return { name, state: "missing" };
   return { name: link.name, state: link.up ? "up" : "down", mtu: link.mtu };
-}
-
-/** Counts all, and describes the first `most`. */
-export function describeEntries(
-  facts: readonly HeldFact[],
-  most: number,
-  nowMs: number,
-): Pick<NetworkReport, "held" | "entries"> {
-  const [remote, local, absent] = (["remote", "local", "absent"] as const).map((kind) =>
-    facts.filter((fact) => fact.kind === kind),
-  );
-  const counted = { remote: remote?.length ?? 0, local: local?.length ?? 0, unknown: absent?.length ?? 0 };
-  const shown = [remote, local, absent].flatMap((each) => each?.slice(0, most) ?? []).slice(0, most);
-  return { held: counted, entries: shown.map((fact) => describeEntry(fact, nowMs)) };
-}
-
-function describeEntry(fact: HeldFact, nowMs: number): EntryReport {
-  const rest = { revision: fact.revision, ageMs: whole(nowMs - fact.sinceMs) };
-  const key = addressOf(fact.key);
-  if (fact.kind === "absent") return { key, kind: "unknown", ...rest };
-  if (fact.kind === "local") return { key, kind: "local", mac: fact.mac, ...rest };
-  const { mac, vtep, vtepPort, router } = fact;
-  return { key, kind: "remote", mac, vtep, port: vtepPort, ...(router ? { router } : {}), ...rest };
 }
 
 type AnyMiss = Omit<FinishedMiss, "outcome"> & { readonly outcome: MissReport["outcome"] };

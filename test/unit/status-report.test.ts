@@ -2,8 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { type FinishedMiss, RecentMisses } from "../../node-agent/misses/recent.ts";
 import { allowances } from "../../node-agent/misses/resolver.ts";
+import { describeEntries } from "../../node-agent/status/entries.ts";
 import { printStatus } from "../../node-agent/status/print-status.ts";
-import { describeEntries, describeMiss, describeSession, type StatusReport } from "../../node-agent/status/report.ts";
+import { describeMiss, describeSession, type StatusReport } from "../../node-agent/status/report.ts";
 import { duration, table } from "../../node-agent/status/table.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
