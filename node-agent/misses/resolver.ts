@@ -86,6 +86,8 @@ export class MissResolver {
   private readonly inFlight = new Map<string, Timeline>();
   /** Read, not yet decided on. */
   private read = new Map<string, Timeline>();
+  /** More may be waiting to be read. */
+  private reading = false;
   private readonly guests = new Budget(allowances.guest);
   private readonly networks = new Budget(allowances.network);
   private readonly host = new Budget(allowances.host);
@@ -99,8 +101,15 @@ export class MissResolver {
       this.counters.joined++;
       return;
     }
-    if (this.read.size === 0) this.deps.afterReading(() => this.decide());
     this.read.set(text, { miss, missedMs: this.deps.nowMs() });
+    if (this.reading) return;
+    // The first of what is waiting need not wait for the rest.
+    this.reading = true;
+    this.deps.afterReading(() => {
+      this.reading = false;
+      this.decide();
+    });
+    this.decide();
   }
 
   /** The timelines that these answers end. */
@@ -140,6 +149,7 @@ export class MissResolver {
 
   private decide(): void {
     const { read } = this;
+    if (read.size === 0) return;
     this.read = new Map();
     const nowMs = this.deps.nowMs();
     this.deps.listen(new Set([...read.values()].map(({ miss }) => miss.vni)));
