@@ -179,14 +179,16 @@ describeKernel("waiting guests", () => {
 
   test("a guest's probe for its own address and its announcement are never answered by us", async () => {
     const { ip4, ip6, guest } = await fresh();
+    const other = await fresh();
     const own = await openPacketSocket(asker, "eth0");
-    // As a guest would that is about to take an address which is registered elsewhere: ACD, DAD, gratuitous ARP.
+    // As a guest would that is about to take an address which is registered elsewhere: ACD, DAD, gratuitous ARP. Each for an
+    // address of its own: once one is programmed, the kernel's proxy answers for it, and that is not us.
     own.inject(arp({ operation: "request", senderMac: macOf(1), senderIp: "0.0.0.0", targetIp: ip4 }));
-    own.inject(arp({ operation: "request", senderMac: macOf(1), senderIp: ip4, targetIp: ip4 }));
+    own.inject(arp({ operation: "request", senderMac: macOf(1), senderIp: other.ip4, targetIp: other.ip4 }));
     own.inject(neighbourSolicitation({ mac: macOf(1), from: "::", target: ip6 }));
     const answered = (key: string) =>
       it.lab.host("a").agent.logs.some((line) => line.msg === "miss answered" && line.key === key);
-    await waitFor(() => answered(ip4) && answered(ip6), { what: "the misses of the probes to be answered" });
+    await waitFor(() => [ip4, ip6, other.ip4].every(answered), { what: "the misses of the probes to be answered" });
     // Whatever would be told has been sent before a later frame through the same bridge.
     const marker = await openPacketSocket(third, "eth0");
     marker.inject(ethernet({ to: macOf(1), from: macOf(3), type: 0x88b5, payload: Buffer.alloc(46) }));
@@ -194,6 +196,7 @@ describeKernel("waiting guests", () => {
     expect(incoming(own, isAnnouncement)).toEqual([]);
     for (const each of [own, marker]) each.close();
     await guest.remove();
+    await other.guest.remove();
   });
 
   test("with an FDB entry gone, a guest that knows the MAC loses that one frame and no more", async () => {

@@ -30,8 +30,11 @@ async function addNetwork(host: Host, vni: number, peer: Host): Promise<void> {
   await host.ip(
     `link add nmb${vni} type bridge mcast_snooping 0`,
     `link add nmv${vni} type vxlan id ${vni} dstport 4789 local ${host.address} remote ${peer.address}`,
-    `link set nmb${vni} addrgenmode none up`,
-    `link set nmv${vni} addrgenmode none master nmb${vni} up`,
+    // Apart: in one request the device goes up first, and begins to look for an address of its own.
+    `link set nmb${vni} addrgenmode none`,
+    `link set nmv${vni} addrgenmode none master nmb${vni}`,
+    `link set nmb${vni} up`,
+    `link set nmv${vni} up`,
   );
 }
 
