@@ -16,6 +16,7 @@ import { Draft } from "./draft.ts";
 import type { Inventory } from "./inventory.ts";
 import { Refusal } from "./refusal.ts";
 import { checkRules } from "./rules.ts";
+import { atOnce, type Steps } from "./steps.ts";
 
 export type Mutation =
   | { readonly kind: "network.put"; readonly spec: NetworkSpec }
@@ -50,15 +51,46 @@ export interface Decision {
 /**
  * Addresses and references are checked when all mutations are laid over the state, so that two VMs can swap addresses
  * in one change set.
- * @throws Refusal
+ * @throws Refusal, the first
  */
 export function decide(state: Inventory, mutations: readonly Mutation[], context: DecisionContext): Decision {
+  const steps = decideSteps(state, mutations, context, (refusal) => {
+    throw refusal;
+  });
+  return atOnce(steps);
+}
+
+/**
+ * As `decide`, but hands every refusal to `onRefusal`, with the number of the mutation that is at fault, where one of
+ * them is. Where it was called and did not throw, the decision is worth nothing.
+ */
+export function* decideSteps(
+  state: Inventory,
+  mutations: readonly Mutation[],
+  context: DecisionContext,
+  onRefusal: (refusal: Refusal, mutation: number | undefined) => void,
+): Steps<Decision> {
   const draft = new Draft(state);
-  for (const mutation of mutations) lay(draft, mutation, context);
-  checkRules(draft);
+  const last = new Map<string, number>();
+  for (const [i, mutation] of mutations.entries()) {
+    yield;
+    try {
+      lay(draft, mutation, context);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      onRefusal(error, i);
+    }
+    last.set(subjectOf(mutation), i);
+  }
+  yield* checkRules(draft, (refusal, kind, name) => onRefusal(refusal, last.get(`${kind} ${name}`)));
   const touched = draft.touched();
   // An unchanged resource is the same object: see `renewed`.
   return { touched, changes: touched.filter(({ before, after }) => before !== after) };
+}
+
+function subjectOf(mutation: Mutation): string {
+  const [kind] = mutation.kind.split(".");
+  return `${kind} ${"spec" in mutation ? mutation.spec.name : mutation.name}`;
 }
 
 function lay(draft: Draft, mutation: Mutation, context: DecisionContext): void {

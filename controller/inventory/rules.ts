@@ -1,23 +1,43 @@
 // What must hold when a change set is done. Each rule looks only at what the change set touches; for the rest it held
 // before.
-import { type Family, familyOf, type Host, type Network, type Vm } from "../../schema/index.ts";
+import { type Family, familyOf, type Host, type Network, type ResourceKind, type Vm } from "../../schema/index.ts";
 import type { Draft } from "./draft.ts";
 import { Refusal } from "./refusal.ts";
+import type { Steps } from "./steps.ts";
 import { findAddressFault } from "./subnet-rules.ts";
+import { TwoLevelMap } from "./two-level-map.ts";
 
-/** @throws Refusal naming what the change set collides with */
-export function checkRules(draft: Draft): void {
-  for (const { before, after } of draft.networks.values()) {
-    if (after) checkNetwork(draft, before, after);
-    else if (before) checkNetworkUnused(draft, before.name);
+/** Hears of each breach and of the resource that is at fault. May throw, which ends the look. */
+export type OnRefusal = (refusal: Refusal, kind: ResourceKind, name: string) => void;
+
+/** Every refusal names what the change set collides with. */
+export function* checkRules(draft: Draft, onRefusal: OnRefusal): Steps<void> {
+  const look = (kind: ResourceKind, name: string, check: () => void) => {
+    try {
+      check();
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      onRefusal(error, kind, name);
+    }
+  };
+  for (const [name, { before, after }] of draft.networks) {
+    yield;
+    if (after) look("network", name, () => checkNetwork(draft, before, after));
+    else if (before) look("network", name, () => checkNetworkUnused(draft, name));
   }
-  for (const { before, after } of draft.hosts.values()) {
-    if (after) checkVtepFree(draft, after);
-    else if (before) checkHostUnused(draft, before.name);
+  for (const [name, { before, after }] of draft.hosts) {
+    yield;
+    if (after) look("host", name, () => checkVtepFree(draft, after));
+    else if (before) look("host", name, () => checkHostUnused(draft, name));
   }
-  for (const { after } of draft.vms.values()) if (after) checkReferences(draft, after);
-  checkAddressesFree(draft);
-  for (const network of networksWithNewHosts(draft)) checkUnderlayFamily(draft, network);
+  const claims = new Map<string, string>();
+  for (const [name, { after }] of draft.vms) {
+    yield;
+    if (!after) continue;
+    look("vm", name, () => checkReferences(draft, after));
+    look("vm", name, () => checkAddressesFree(draft, claims, after));
+  }
+  yield* checkUnderlays(draft, look);
 }
 
 function checkNetwork(draft: Draft, before: Network | null, after: Network): void {
@@ -78,65 +98,81 @@ function checkReferences(draft: Draft, vm: Vm): void {
 }
 
 /** MAC and IP are unique per network: among the VMs of the change set, and against those that it leaves alone. */
-function checkAddressesFree(draft: Draft): void {
-  const claims = new Map<string, string>();
-  const claim = (network: string, address: string, owner: string, holder: Vm | undefined) => {
-    const key = `${network} ${address}`;
-    const other = claims.get(key) ?? (holder && !draft.vms.has(holder.name) ? `VM "${holder.name}"` : undefined);
-    if (other) throw new Refusal("address-taken", `${owner}: ${address} belongs to ${other} in network "${network}"`);
-    claims.set(key, owner);
-  };
-  for (const { after } of draft.vms.values()) {
-    for (const each of after?.interfaces ?? []) {
-      const owner = `VM "${after?.name}", interface "${each.name}"`;
-      claim(each.network, each.mac, owner, draft.base.findByMac(each.network, each.mac)?.vm);
-      for (const ip of each.ips) claim(each.network, ip, owner, draft.base.findByIp(each.network, ip)?.vm);
-    }
+function checkAddressesFree(draft: Draft, claims: Map<string, string>, vm: Vm): void {
+  for (const each of vm.interfaces) {
+    const owner = `VM "${vm.name}", interface "${each.name}"`;
+    const claim = (address: string, holder: Vm | undefined) => {
+      const key = `${each.network} ${address}`;
+      const other = claims.get(key) ?? (holder && !draft.vms.has(holder.name) ? `VM "${holder.name}"` : undefined);
+      if (other) {
+        const detail = `${owner}: ${address} belongs to ${other} in network "${each.network}"`;
+        throw new Refusal("address-taken", detail);
+      }
+      claims.set(key, owner);
+    };
+    claim(each.mac, draft.base.findByMac(each.network, each.mac)?.vm);
+    for (const ip of each.ips) claim(ip, draft.base.findByIp(each.network, ip)?.vm);
   }
 }
 
-/** Networks where a host may have come in, or changed the family of its VTEP. */
-function networksWithNewHosts(draft: Draft): Set<string> {
-  const networks = new Set<string>();
-  for (const { after } of draft.vms.values()) for (const each of after?.interfaces ?? []) networks.add(each.network);
-  for (const { before, after } of draft.hosts.values()) {
-    if (!before || !after || familyOf(before.vtep) === familyOf(after.vtep)) continue;
-    for (const network of draft.base.networksOn(after.name).keys()) networks.add(network);
-  }
-  return networks;
-}
+type Look = (kind: ResourceKind, name: string, check: () => void) => void;
 
 /**
  * A vxlan device has one underlay family. Hosts that the change set leaves alone agree already, so one of them speaks
  * for all: the cost is that of the change set, not of the network.
  */
-function checkUnderlayFamily(draft: Draft, network: string): void {
-  const seen = new Map<Family, string>();
-  for (const host of hostsToCompare(draft, network)) {
-    const vtep = draft.findHost(host)?.vtep;
-    if (!vtep) continue;
-    const family = familyOf(vtep);
-    const other = seen.get(family === 4 ? 6 : 4);
-    if (other) {
-      const [v4, v6] = family === 4 ? [host, other] : [other, host];
-      const detail = `network "${network}" would span host "${v4}" with an IPv4 VTEP and host "${v6}" with an IPv6 VTEP`;
-      throw new Refusal("mixed-underlay", detail);
+function* checkUnderlays(draft: Draft, look: Look): Steps<void> {
+  /** By network, the hosts that VMs of the change set are on, each with one of these VMs. */
+  const coming = new TwoLevelMap<string, string, string>();
+  /** By network and host, how many interfaces the change set takes away. */
+  const leaving = new TwoLevelMap<string, string, number>();
+  const networks = new Set<string>();
+  for (const { before, after } of draft.vms.values()) {
+    yield;
+    for (const { network } of before?.interfaces ?? []) {
+      const host = before?.host ?? "";
+      leaving.set(network, host, (leaving.get(network, host) ?? 0) + 1);
     }
-    seen.set(family, host);
+    for (const { network } of after?.interfaces ?? []) {
+      coming.set(network, after?.host ?? "", after?.name ?? "");
+      networks.add(network);
+    }
+  }
+  for (const { before, after } of draft.hosts.values()) {
+    if (!before || !after || familyOf(before.vtep) === familyOf(after.vtep)) continue;
+    for (const network of draft.base.networksOn(after.name).keys()) networks.add(network);
+  }
+  for (const network of networks) {
+    yield;
+    const seen = new Map<Family, string>();
+    for (const host of stayingHosts(draft, network, leaving)) {
+      look("host", host, () => checkUnderlay(draft, network, host, seen));
+    }
+    for (const [host, vm] of coming.under(network)) {
+      look("vm", vm, () => checkUnderlay(draft, network, host, seen));
+    }
   }
 }
 
-function* hostsToCompare(draft: Draft, network: string): Generator<string> {
-  for (const { after } of draft.vms.values()) {
-    if (after?.interfaces.some((each) => each.network === network)) yield after.host;
+function checkUnderlay(draft: Draft, network: string, host: string, seen: Map<Family, string>): void {
+  const vtep = draft.findHost(host)?.vtep;
+  if (!vtep) return;
+  const family = familyOf(vtep);
+  const other = seen.get(family === 4 ? 6 : 4);
+  if (other !== undefined) {
+    const [v4, v6] = family === 4 ? [host, other] : [other, host];
+    const detail = `network "${network}" would span host "${v4}" with an IPv4 VTEP and host "${v6}" with an IPv6 VTEP`;
+    throw new Refusal("mixed-underlay", detail);
   }
-  const stays = (host: string) =>
-    [...draft.vms.values()].reduce((count, { before }) => {
-      const leaving = before?.host === host ? before.interfaces.filter((each) => each.network === network).length : 0;
-      return count - leaving;
-    }, draft.base.hostsIn(network).get(host) ?? 0) > 0;
+  seen.set(family, host);
+}
+
+/** Hosts in the network by VMs that the change set leaves alone: all that it edits, and one of the others. */
+function* stayingHosts(draft: Draft, network: string, leaving: TwoLevelMap<string, string, number>): Generator<string> {
+  const interfaces = draft.base.hostsIn(network);
+  const stays = (host: string) => (interfaces.get(host) ?? 0) > (leaving.get(network, host) ?? 0);
   for (const host of draft.hosts.keys()) if (stays(host)) yield host;
-  for (const host of draft.base.hostsIn(network).keys()) {
+  for (const host of interfaces.keys()) {
     if (draft.hosts.has(host) || !stays(host)) continue;
     yield host;
     return;
