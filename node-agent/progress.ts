@@ -1,0 +1,50 @@
+// Where this host stands in the controller's log, and the word of it to the controller.
+import { type AgentFrame, parseRevision, type Revision } from "../schema/index.ts";
+import type { HostNetworks } from "./networks.ts";
+
+/** What an `applied` frame has room for. */
+const maxProblems = 64;
+const maxProblemLength = 512;
+
+export interface ProgressDependencies {
+  readonly networks: Pick<HostNetworks, "retry" | "settled" | "problems">;
+  send(frame: AgentFrame): void;
+}
+
+export class Progress {
+  /** The store that the answers held are from; absent before the first session. */
+  epoch: string | undefined;
+  /** How far its log has been followed. */
+  asOf: Revision | undefined;
+  /** The kernel holds every change up to here; with another epoch it begins anew. */
+  applied = parseRevision(0);
+
+  constructor(private readonly deps: ProgressDependencies) {}
+
+  /** `applied` makes sense beside a position only. */
+  get position(): { epoch?: string; asOf?: Revision; applied?: Revision } {
+    const { epoch, asOf, applied } = this;
+    return { ...(epoch === undefined ? {} : { epoch }), ...(asOf === undefined ? {} : { asOf, applied }) };
+  }
+
+  begin(epoch: string): void {
+    if (this.epoch !== epoch) this.applied = parseRevision(0);
+    this.epoch = epoch;
+  }
+
+  /**
+   * Tells the controller that the kernel is at `asOf`, once it is: what is unsettled is tried again first. As long as the
+   * kernel refuses, the revision stays where it was, and the problems say why.
+   */
+  acknowledge(asOf: Revision, work: Promise<unknown>): void {
+    const { networks, send } = this.deps;
+    this.asOf = asOf;
+    void work
+      .then(() => networks.retry())
+      .then(() => {
+        if (networks.settled) this.applied = asOf;
+        const problems = networks.problems.slice(0, maxProblems).map((text) => text.slice(0, maxProblemLength));
+        send({ type: "applied", revision: this.applied, problems });
+      });
+  }
+}
