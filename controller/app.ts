@@ -1,8 +1,11 @@
 // The controller without a process around it: everything is built here, and nothing listens.
+import type { Socket } from "node:net";
 import websocket from "@fastify/websocket";
 import Fastify, { type FastifyBaseLogger } from "fastify";
 import { closeCodes, heartbeatMs, maxFrameBytes } from "../schema/index.ts";
 import { AgentChannel } from "./agents/agent-channel.ts";
+import { registerAuthentication } from "./auth/hook.ts";
+import type { CertifiedHost } from "./auth/identity.ts";
 import { Committer } from "./committer.ts";
 import type { StreamLimits } from "./events/event-stream.ts";
 import { EventHub } from "./events/hub.ts";
@@ -23,8 +26,12 @@ import type { Store } from "./store/store.ts";
 
 export interface AppOptions {
   readonly store: Store;
-  /** Agents may register their hosts. */
+  /** Whoever reaches the port may do everything. */
   readonly insecure: boolean;
+  /** Agents may register their hosts; default: where it is insecure. */
+  readonly selfRegistration?: boolean;
+  /** The host that a verified client certificate names. */
+  readonly findCertified?: (socket: Socket) => CertifiedHost | undefined;
   readonly log: FastifyBaseLogger;
   /** What is durable and what is shown may differ: the process has to stop. */
   readonly onFatal: (error: unknown) => void;
@@ -75,6 +82,11 @@ export async function buildApp(options: AppOptions): Promise<App> {
   await registerOpenApi(app);
   const methods = new MethodsByPath();
   app.addHook("onRoute", (route) => methods.add(route));
+  registerAuthentication(app, {
+    findToken: () => undefined,
+    findCertified: options.findCertified ?? (() => undefined),
+    insecure: options.insecure,
+  });
   app.setNotFoundHandler(handleUnrouted(methods));
   app.addHook("onResponse", async (request, reply) => {
     const route = request.routeOptions.url ?? "none";
@@ -84,7 +96,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const agents = new AgentChannel({
     committer,
     epoch: store.epoch,
-    selfRegistration: options.insecure,
+    selfRegistration: options.selfRegistration ?? options.insecure,
     limits: {
       heartbeatMs: options.heartbeatMs ?? heartbeatMs,
       maxBufferedBytes: options.maxAgentBufferedBytes ?? 8 * mebibyte,

@@ -1,7 +1,7 @@
 // The one writer. Whatever is queued is decided serially, committed in one transaction, then shown to readers and
 // published in order of revision. At most one batch is in flight, and readers never see what is not durable.
 import { randomUUID } from "node:crypto";
-import type { ResourceChange, ResourceKind, ResourceOf, Revision } from "../schema/index.ts";
+import type { Actor, ResourceChange, ResourceKind, ResourceOf, Revision } from "../schema/index.ts";
 import { decide, type Mutation } from "./inventory/decide.ts";
 import { Inventory, invert } from "./inventory/inventory.ts";
 import { type Commit, type Store, StoreFullError, StoreUnavailableError } from "./store/store.ts";
@@ -26,6 +26,7 @@ export function written<K extends ResourceKind>(
 export type CommitListener = (commit: Commit) => void;
 
 interface Queued {
+  readonly by: Actor;
   readonly mutations: readonly Mutation[];
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: unknown) => void;
@@ -78,13 +79,14 @@ export class Committer {
   }
 
   /**
-   * All of the mutations as one revision, or none.
+   * All of the mutations as one revision, or none. Whoever it is `by` stands in the audit trail, and can neither see nor
+   * change what is beyond their scope.
    * @throws Refusal, StoreFullError, StoreUnavailableError, CommitterStoppedError
    */
-  mutate(...mutations: readonly Mutation[]): Promise<Outcome> {
+  mutate(by: Actor, ...mutations: readonly Mutation[]): Promise<Outcome> {
     if (this.stopped) return Promise.reject(new CommitterStoppedError(this.stopped));
     return new Promise((resolve, reject) => {
-      this.queue.push({ mutations, resolve, reject });
+      this.queue.push({ by, mutations, resolve, reject });
       this.draining ??= this.drain();
     });
   }
@@ -134,10 +136,11 @@ export class Committer {
   }
 
   /** Decides against `pending` and moves it on. @returns what tells the asker, to be called when the batch is durable */
-  private decideOne({ mutations, resolve, reject }: Queued, commits: Commit[]): () => void {
+  private decideOne({ by, mutations, resolve, reject }: Queued, commits: Commit[]): () => void {
     const revision = (this.published + commits.length + 1) as Revision;
     try {
-      const { changes, touched } = decide(this.pending, mutations, { revision, newUid: randomUUID });
+      const context = { revision, newUid: randomUUID, scope: by.scope };
+      const { changes, touched } = decide(this.pending, mutations, context);
       if (changes.length > 0) {
         this.pending.apply(changes);
         commits.push({ revision, time: this.deps.now().toISOString(), changes });

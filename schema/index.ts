@@ -1,4 +1,5 @@
 // The one barrel: everything that crosses a process or disk boundary.
+export * from "./access.ts";
 export * from "./address.ts";
 export * from "./agent-protocol.ts";
 export * from "./binding.ts";

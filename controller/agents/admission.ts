@@ -1,5 +1,6 @@
 // Who may open a session: known hosts, and with self-registration those that name their tunnel end.
 import { type AgentFrame, closeCodes, type Host, protocolVersions } from "../../schema/index.ts";
+import type { Identity } from "../auth/identity.ts";
 import type { Committer } from "../committer.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import { Refusal } from "../inventory/refusal.ts";
@@ -28,6 +29,13 @@ export function agreeOnProtocol(theirs: Hello["protocol"]): number {
   );
 }
 
+/** A host's name comes from its certificate: a frame that says otherwise is a misconfigured agent, or a rogue one. */
+export function checkName(identity: Identity, hello: Hello): void {
+  if (identity.kind !== "host" || identity.name === hello.host) return;
+  const reason = `the certificate is host "${identity.name}"'s: start the agent with --host ${identity.name}`;
+  throw new Rejection(closeCodes.hostUnknown, reason);
+}
+
 /**
  * Registers the agent's host where that is allowed: an agent's word on its tunnel end counts only where no operator has
  * registered the host. A word that does not count is reported by `findMismatch`.
@@ -37,7 +45,8 @@ export async function registerHost(committer: Committer, hello: Hello): Promise<
   const known = committer.current.findHost(name);
   if (!vtep || known?.origin === "operator" || (known && !findMismatch(known, hello))) return;
   try {
-    await committer.mutate({ kind: "host.register", spec: { name, vtep, port, origin: "agent" } });
+    const by = { name: `host ${name}`, role: "host", scope: "all" } as const;
+    await committer.mutate(by, { kind: "host.register", spec: { name, vtep, port, origin: "agent" } });
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     if (!known) throw new Rejection(closeCodes.hostUnknown, error.message);

@@ -12,12 +12,13 @@ import {
   type Question,
   type Revision,
 } from "../../schema/index.ts";
+import type { Identity } from "../auth/identity.ts";
 import type { Committer } from "../committer.ts";
 import { bindingChanges } from "../inventory/binding-changes.ts";
 import { agentNetwork, answerFor, findVisibleNetwork, localKeys } from "../inventory/bindings.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Commit } from "../store/store.ts";
-import { agreeOnProtocol, findMismatch, getHost, type Hello, registerHost } from "./admission.ts";
+import { agreeOnProtocol, checkName, findMismatch, getHost, type Hello, registerHost } from "./admission.ts";
 import { fanOut, holdAnswer } from "./fan-out.ts";
 import { answersFrames, changesFrames, frameText, snapshotFrames } from "./frames.ts";
 import { type HostReport, HostStatuses } from "./host-status.ts";
@@ -48,8 +49,8 @@ export class AgentChannel implements SessionHandler {
     deps.metrics.observe({ sessions: () => this.sessions.size, interest: () => this.interests.size });
   }
 
-  accept(socket: WebSocket): void {
-    new AgentSession(socket, this, this.deps.limits, this.deps.nowMs);
+  accept(socket: WebSocket, identity: Identity): void {
+    new AgentSession(socket, identity, this, this.deps.limits, this.deps.nowMs);
   }
 
   isConnected(host: string): boolean {
@@ -79,6 +80,7 @@ export class AgentChannel implements SessionHandler {
 
   async hello(session: AgentSession, hello: Hello): Promise<void> {
     const protocol = agreeOnProtocol(hello.protocol);
+    checkName(session.identity, hello);
     const { committer, epoch, selfRegistration, log } = this.deps;
     if (selfRegistration) await registerHost(committer, hello);
     if (!session.isOpen) return;

@@ -2,6 +2,7 @@
 
 import type { RawData, WebSocket } from "ws";
 import { type AgentFrame, type BindingKey, closeCodes, FrameError, parseAgentFrame } from "../../schema/index.ts";
+import type { Identity } from "../auth/identity.ts";
 import { type Hello, Rejection } from "./admission.ts";
 
 /** What the session hands its frames to. Each call ends with all that it has to say sent. */
@@ -47,6 +48,7 @@ export class AgentSession {
 
   constructor(
     private readonly socket: WebSocket,
+    readonly identity: Identity,
     private readonly handler: SessionHandler,
     private readonly limits: SessionLimits,
     private readonly nowMs: () => number,

@@ -2,12 +2,14 @@ import { agentPath } from "../../schema/index.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { App } from "./app-types.ts";
+import { identityOf } from "./caller.ts";
 import { problems, switching } from "./responses.ts";
 
 export function agentRoutes(app: App, { agents }: { agents: AgentChannel }): void {
   app.route({
     method: "GET",
     url: agentPath,
+    config: { access: "agent" },
     schema: {
       tags: ["agents"],
       summary: "The agents' channel (WebSocket; schema/agent-protocol.ts describes its frames)",
@@ -17,6 +19,6 @@ export function agentRoutes(app: App, { agents }: { agents: AgentChannel }): voi
       reply.header("connection", "upgrade").header("upgrade", "websocket");
       throw new Refusal("upgrade-required", "this path is for nearmiss agents");
     },
-    wsHandler: (socket) => agents.accept(socket),
+    wsHandler: (socket, request) => agents.accept(socket, identityOf(request)),
   });
 }

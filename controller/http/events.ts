@@ -21,6 +21,7 @@ export function eventRoutes(app: App, deps: StreamDeps & { readonly metrics: Met
   app.route({
     method: "GET",
     url: "/v1/events",
+    config: { access: "watch" },
     schema: {
       tags: ["events"],
       summary: "Every change, live (WebSocket)",

@@ -3,6 +3,7 @@ import { Name, type Network, NetworkInput, NetworkView, parseNetwork } from "../
 import { type Committer, written } from "../committer.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { App } from "./app-types.ts";
+import { actorOf, callerView } from "./caller.ts";
 import { bodyProblems, described, listOf, noContent, problems, writeProblems } from "./responses.ts";
 
 const tags = ["networks"];
@@ -12,18 +13,20 @@ export function networkRoutes(app: App, { committer }: { committer: Committer })
   app.get(
     "/v1/networks",
     {
+      config: { access: "read" },
       schema: {
         tags,
         summary: "All networks",
         response: { 200: described("All, by name", listOf("networks", NetworkView)), ...problems() },
       },
     },
-    () => ({ networks: committer.current.listNetworks().map(view) }),
+    (request) => ({ networks: callerView(request, committer.current).listNetworks().map(view) }),
   );
 
   app.get(
     "/v1/networks/:name",
     {
+      config: { access: "read" },
       schema: {
         tags,
         summary: "One network",
@@ -31,8 +34,9 @@ export function networkRoutes(app: App, { committer }: { committer: Committer })
         response: { 200: described("The network as it stands", NetworkView), ...problems("not-found") },
       },
     },
-    ({ params: { name } }) => {
-      const network = committer.current.findNetwork(name);
+    (request) => {
+      const { name } = request.params;
+      const network = callerView(request, committer.current).findNetwork(name);
       if (!network) throw new Refusal("not-found", `no network is named "${name}"`);
       return view(network);
     },
@@ -41,6 +45,7 @@ export function networkRoutes(app: App, { committer }: { committer: Committer })
   app.put(
     "/v1/networks/:name",
     {
+      config: { access: "write" },
       schema: {
         tags,
         summary: "Create or replace a network",
@@ -53,8 +58,10 @@ export function networkRoutes(app: App, { committer }: { committer: Committer })
         },
       },
     },
-    async ({ params: { name }, body }, reply) => {
-      const outcome = await committer.mutate({ kind: "network.put", spec: parseNetwork(name, body) });
+    async (request, reply) => {
+      const { params, body } = request;
+      const { name } = params;
+      const outcome = await committer.mutate(actorOf(request), { kind: "network.put", spec: parseNetwork(name, body) });
       const { resource, created } = written(outcome, "network");
       if (created) reply.code(201).header("location", `/v1/networks/${name}`);
       return view(resource);
@@ -64,6 +71,7 @@ export function networkRoutes(app: App, { committer }: { committer: Committer })
   app.delete(
     "/v1/networks/:name",
     {
+      config: { access: "write" },
       schema: {
         tags,
         summary: "Delete a network without interfaces",
@@ -71,8 +79,8 @@ export function networkRoutes(app: App, { committer }: { committer: Committer })
         response: { 204: noContent, ...problems("not-found", "in-use", ...writeProblems) },
       },
     },
-    async ({ params: { name } }, reply) => {
-      await committer.mutate({ kind: "network.delete", name });
+    async (request, reply) => {
+      await committer.mutate(actorOf(request), { kind: "network.delete", name: request.params.name });
       return reply.code(204).send(null);
     },
   );

@@ -41,6 +41,7 @@ export function openApiRoutes(app: App): void {
   app.get(
     "/openapi.json",
     {
+      config: { access: "public" },
       schema: {
         tags: ["operations"],
         summary: "This document",

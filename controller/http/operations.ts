@@ -11,6 +11,7 @@ export function operationRoutes(app: App, { committer, metrics }: { committer: C
   app.get(
     "/livez",
     {
+      config: { access: "public" },
       schema: {
         tags,
         summary: "The process answers",
@@ -23,6 +24,7 @@ export function operationRoutes(app: App, { committer, metrics }: { committer: C
   app.get(
     "/readyz",
     {
+      config: { access: "public" },
       schema: {
         tags,
         summary: "The controller takes changes",
@@ -41,6 +43,7 @@ export function operationRoutes(app: App, { committer, metrics }: { committer: C
   app.get(
     "/metrics",
     {
+      config: { access: "read-all" },
       schema: {
         tags,
         summary: "Metrics for Prometheus",

@@ -30,6 +30,7 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, proble
   const instance = request.url.split("?")[0] ?? request.url;
   const body: ProblemDetails = problemDetails(type, detail, { instance, ...(errors ? { errors } : {}) });
   if (type === "unavailable") reply.header("retry-after", "1");
+  if (type === "unauthenticated") reply.header("www-authenticate", "Bearer");
   return reply.code(problemTypes[type].status).type("application/problem+json").send(JSON.stringify(body));
 }
 

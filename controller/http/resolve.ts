@@ -1,9 +1,10 @@
 import { Type } from "typebox";
 import { AddressError, type BindingKey, parseIp, parseMac, parseVni, ResolveView } from "../../schema/index.ts";
 import type { Committer } from "../committer.ts";
-import { findBound, revisionOf } from "../inventory/bindings.ts";
+import { revisionOf } from "../inventory/bindings.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { App } from "./app-types.ts";
+import { callerView } from "./caller.ts";
 import { described, problems } from "./responses.ts";
 import { RequestFormError } from "./validation.ts";
 
@@ -20,6 +21,7 @@ export function resolveRoutes(app: App, { committer }: { committer: Committer })
   app.get(
     "/v1/resolve",
     {
+      config: { access: "read" },
       schema: {
         tags: ["resolve"],
         summary: "What an agent would be told: the MAC behind an IP, the tunnel end behind a MAC",
@@ -27,9 +29,10 @@ export function resolveRoutes(app: App, { committer }: { committer: Committer })
         response: { 200: described("Where it lives", ResolveView), ...problems("not-found") },
       },
     },
-    ({ query: { vni, ip, mac } }) => {
+    (request) => {
+      const { vni, ip, mac } = request.query;
       const key = parseQuestion(vni, ip, mac);
-      const found = findBound(committer.current, key);
+      const found = callerView(request, committer.current).findBound(key);
       if (!found) {
         const address = key.kind === "ip" ? key.ip : key.mac;
         throw new Refusal("not-found", `nothing is registered under ${address} in VNI ${vni}`);

@@ -1,5 +1,6 @@
 import { type Static, Type } from "typebox";
 import {
+  type Actor,
   Name,
   type ProblemType,
   parseVm,
@@ -15,6 +16,7 @@ import { type Committer, written } from "../committer.ts";
 import type { Mutation } from "../inventory/decide.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { App } from "./app-types.ts";
+import { actorOf, callerView } from "./caller.ts";
 import { bodyProblems, described, listOf, noContent, problems, writeProblems } from "./responses.ts";
 
 const tags = ["vms"];
@@ -33,6 +35,7 @@ const waitQuery = Type.Object(
 type WaitQuery = Static<typeof waitQuery>;
 
 const vmProblems = [
+  "name-taken",
   "address-taken",
   "mixed-underlay",
   "unknown-reference",
@@ -48,27 +51,30 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
     hostConnected: agents.isConnected(vm.host),
   });
 
-  const write = async (mutation: Mutation, { wait, timeoutMs }: WaitQuery) => {
-    const { resource, created } = written(await committer.mutate(mutation), "vm");
+  const write = async (by: Actor, mutation: Mutation, { wait, timeoutMs }: WaitQuery) => {
+    const { resource, created } = written(await committer.mutate(by, mutation), "vm");
     if (wait === undefined) return { created, body: view(resource) };
-    return { created, body: { ...(await readiness(agents, resource, timeoutMs ?? 10_000)), ...view(resource) } };
+    const state = await readiness(agents, resource, timeoutMs ?? 10_000, by.scope === "all");
+    return { created, body: { ...state, ...view(resource) } };
   };
 
   app.get(
     "/v1/vms",
     {
+      config: { access: "read" },
       schema: {
         tags,
         summary: "All VMs",
         response: { 200: described("All, by name", listOf("vms", VmView)), ...problems() },
       },
     },
-    () => ({ vms: committer.current.listVms().map(view) }),
+    (request) => ({ vms: callerView(request, committer.current).listVms().map(view) }),
   );
 
   app.get(
     "/v1/vms/:name",
     {
+      config: { access: "read" },
       schema: {
         tags,
         summary: "One VM",
@@ -76,8 +82,9 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
         response: { 200: described("The VM as it stands", VmView), ...problems("not-found") },
       },
     },
-    ({ params: { name } }) => {
-      const vm = committer.current.findVm(name);
+    (request) => {
+      const { name } = request.params;
+      const vm = callerView(request, committer.current).findVm(name);
       if (!vm) throw new Refusal("not-found", `no VM is named "${name}"`);
       return view(vm);
     },
@@ -86,16 +93,18 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
   app.post(
     "/v1/vms",
     {
+      config: { access: "write" },
       schema: {
         tags,
         summary: "Register a VM",
         querystring: waitQuery,
         body: VmInput,
-        response: { 201: described("Created", VmView), ...problems("name-taken", ...vmProblems) },
+        response: { 201: described("Created", VmView), ...problems(...vmProblems) },
       },
     },
-    async ({ body, query }, reply) => {
-      const vm = await write({ kind: "vm.create", spec: parseVm(body.name, body) }, query);
+    async (request, reply) => {
+      const { body, query } = request;
+      const vm = await write(actorOf(request), { kind: "vm.create", spec: parseVm(body.name, body) }, query);
       reply.code(201).header("location", `/v1/vms/${body.name}`);
       return vm.body;
     },
@@ -104,6 +113,7 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
   app.put(
     "/v1/vms/:name",
     {
+      config: { access: "write" },
       schema: {
         tags,
         summary: "Register or replace a VM",
@@ -117,8 +127,10 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
         },
       },
     },
-    async ({ params: { name }, body, query }, reply) => {
-      const vm = await write({ kind: "vm.put", spec: parseVm(name, body) }, query);
+    async (request, reply) => {
+      const { params, body, query } = request;
+      const { name } = params;
+      const vm = await write(actorOf(request), { kind: "vm.put", spec: parseVm(name, body) }, query);
       if (vm.created) reply.code(201).header("location", `/v1/vms/${name}`);
       return vm.body;
     },
@@ -127,6 +139,7 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
   app.patch(
     "/v1/vms/:name",
     {
+      config: { access: "write" },
       schema: {
         tags,
         summary: "Change a VM (JSON Merge Patch, RFC 7396); another host moves it with all its interfaces",
@@ -137,8 +150,10 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
         response: { 200: described("The VM as it stands", VmView), ...problems("not-found", ...vmProblems) },
       },
     },
-    async ({ params: { name }, body, query }) => {
-      const vm = await write({ kind: "vm.patch", name, ...parseVmPatch(name, body) }, query);
+    async (request) => {
+      const { params, body, query } = request;
+      const { name } = params;
+      const vm = await write(actorOf(request), { kind: "vm.patch", name, ...parseVmPatch(name, body) }, query);
       return vm.body;
     },
   );
@@ -146,6 +161,7 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
   app.delete(
     "/v1/vms/:name",
     {
+      config: { access: "write" },
       schema: {
         tags,
         summary: "Delete a VM",
@@ -153,8 +169,8 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
         response: { 204: noContent, ...problems("not-found", ...writeProblems) },
       },
     },
-    async ({ params: { name } }, reply) => {
-      await committer.mutate({ kind: "vm.delete", name });
+    async (request, reply) => {
+      await committer.mutate(actorOf(request), { kind: "vm.delete", name: request.params.name });
       return reply.code(204).send(null);
     },
   );
@@ -165,11 +181,13 @@ async function readiness(
   agents: AgentChannel,
   vm: Vm,
   timeoutMs: number,
+  /** May know the host's problems, which may speak of any network. */
+  whole: boolean,
 ): Promise<Pick<Static<typeof VmView>, "ready" | "notReady">> {
   if (await agents.waitApplied(vm.host, vm.revision, timeoutMs)) return { ready: true };
   const { connected, problems } = agents.report(vm.host);
   const reason = connected
     ? `host "${vm.host}" has not confirmed revision ${vm.revision} within ${timeoutMs} ms`
     : `host "${vm.host}" has no agent connected`;
-  return { ready: false, notReady: [reason, ...problems].join("; ") };
+  return { ready: false, notReady: [reason, ...(whole ? problems : [])].join("; ") };
 }

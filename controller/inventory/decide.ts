@@ -6,6 +6,7 @@ import type {
   HostSpec,
   InterfaceSpec,
   Network,
+  NetworkScope,
   NetworkSpec,
   ResourceChange,
   Revision,
@@ -15,7 +16,8 @@ import type {
 import { Draft } from "./draft.ts";
 import type { Inventory } from "./inventory.ts";
 import { Refusal } from "./refusal.ts";
-import { checkRules } from "./rules.ts";
+import { checkRules, type OnRefusal } from "./rules.ts";
+import { findBreaches } from "./scope.ts";
 import { atOnce, type Steps } from "./steps.ts";
 
 export type Mutation =
@@ -39,6 +41,8 @@ export interface DecisionContext {
   /** The revision that the change set becomes, if there is any change. */
   readonly revision: Revision;
   readonly newUid: () => string;
+  /** What the asker may know and change; absent: everything. */
+  readonly scope?: NetworkScope;
 }
 
 export interface Decision {
@@ -70,7 +74,7 @@ export function* decideSteps(
   context: DecisionContext,
   onRefusal: (refusal: Refusal, mutation: number | undefined) => void,
 ): Steps<Decision> {
-  const draft = new Draft(state);
+  const draft = new Draft(state, context.scope);
   const last = new Map<string, number>();
   for (const [i, mutation] of mutations.entries()) {
     yield;
@@ -82,7 +86,11 @@ export function* decideSteps(
     }
     last.set(subjectOf(mutation), i);
   }
-  yield* checkRules(draft, (refusal, kind, name) => onRefusal(refusal, last.get(`${kind} ${name}`)));
+  const refuse: OnRefusal = (refusal, kind, name) => onRefusal(refusal, last.get(`${kind} ${name}`));
+  const breaches = findBreaches(draft);
+  for (const { refusal, kind, name } of breaches) refuse(refusal, kind, name);
+  // A rule might tell of what the asker may not know.
+  if (breaches.length === 0) yield* checkRules(draft, refuse);
   const touched = draft.touched();
   // An unchanged resource is the same object: see `renewed`.
   return { touched, changes: touched.filter(({ before, after }) => before !== after) };

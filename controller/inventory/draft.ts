@@ -1,6 +1,7 @@
 // An inventory with a change set laid over it: what the rules look at, before anything is applied.
-import type { Host, Network, ResourceChange, ResourceKind, ResourceOf, Vm } from "../../schema/index.ts";
+import type { Host, Network, NetworkScope, ResourceChange, ResourceKind, ResourceOf, Vm } from "../../schema/index.ts";
 import type { Inventory } from "./inventory.ts";
+import { narrowVm } from "./scope.ts";
 
 export interface Edit<T> {
   readonly before: T | null;
@@ -12,7 +13,11 @@ export class Draft {
   readonly hosts = new Map<string, Edit<Host>>();
   readonly vms = new Map<string, Edit<Vm>>();
 
-  constructor(readonly base: Inventory) {}
+  constructor(
+    readonly base: Inventory,
+    /** What the asker may know. */
+    readonly scope: NetworkScope = "all",
+  ) {}
 
   findNetwork(name: string): Network | undefined {
     return present(this.networks.get(name), () => this.base.findNetwork(name));
@@ -22,8 +27,10 @@ export class Draft {
     return present(this.hosts.get(name), () => this.base.findHost(name));
   }
 
+  /** As far as the asker may know. */
   findVm(name: string): Vm | undefined {
-    return present(this.vms.get(name), () => this.base.findVm(name));
+    const vm = present(this.vms.get(name), () => this.base.findVm(name));
+    return vm && narrowVm(this.scope, vm) ? vm : undefined;
   }
 
   putNetwork(name: string, after: Network | null): void {

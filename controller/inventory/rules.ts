@@ -3,6 +3,7 @@
 import { type Family, familyOf, type Host, type Network, type ResourceKind, type Vm } from "../../schema/index.ts";
 import type { Draft } from "./draft.ts";
 import { Refusal } from "./refusal.ts";
+import { includesNetwork } from "./scope.ts";
 import type { Steps } from "./steps.ts";
 import { findAddressFault } from "./subnet-rules.ts";
 import { TwoLevelMap } from "./two-level-map.ts";
@@ -48,7 +49,10 @@ function checkNetwork(draft: Draft, before: Network | null, after: Network): voi
     after,
     (other) => other.vni === after.vni,
   );
-  if (twin) throw new Refusal("address-taken", `VNI ${after.vni} belongs to network "${twin.name}"`);
+  if (twin) {
+    const owner = includesNetwork(draft.scope, twin.name) ? `network "${twin.name}"` : "another network";
+    throw new Refusal("address-taken", `VNI ${after.vni} belongs to ${owner}`);
+  }
   if (!before) return;
   if (before.vni !== after.vni) {
     const [user] = draft.vmsIn(after.name);

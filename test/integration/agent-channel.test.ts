@@ -44,7 +44,7 @@ describe("opening a session", () => {
   });
 
   test("with --insecure an unknown host that names its VTEP registers itself", async () => {
-    const controller = await startController({ insecure: true });
+    const controller = await startController({ selfRegistration: true });
     const agent = controller.agent("new");
     await agent.hello({ vtep: parseVtep("192.0.2.50"), vtepPort: 8472 });
     const host = await call(controller, 200, "GET", "/v1/hosts/new");
@@ -58,14 +58,14 @@ describe("opening a session", () => {
   });
 
   test("a host that registered itself may come back with another VTEP, in one revision", async () => {
-    const controller = await startController({ insecure: true });
+    const controller = await startController({ selfRegistration: true });
     await controller.agent("new").hello({ vtep: parseVtep("192.0.2.50") });
     const welcome = await controller.agent("new").hello({ vtep: parseVtep("192.0.2.51") });
     expect(welcome).toMatchObject({ vtep: "192.0.2.51", asOf: 2 });
   });
 
   test("what an operator set wins over the agent's word, and the mismatch is reported", async () => {
-    const controller = await startController({ insecure: true });
+    const controller = await startController({ selfRegistration: true });
     await populate(controller);
     const welcome = await controller.agent("a").hello({ vtep: parseVtep("192.0.2.99") });
     expect(welcome.vtep).toBe("192.0.2.1");

@@ -4,6 +4,7 @@ import type { Mutation } from "../../controller/inventory/decide.ts";
 import { Refusal } from "../../controller/inventory/refusal.ts";
 import { type Commit, type Store, StoreBrokenError, StoreFullError } from "../../controller/store/store.ts";
 import { parseHost, parseNetwork, parseRevision, type Revision } from "../../schema/index.ts";
+import { by } from "../support/actors.ts";
 
 /** A store whose commits wait until they are let through, or fail. */
 class GatedStore implements Store {
@@ -63,9 +64,9 @@ const host = (name: string, vtep: string): Mutation => ({
 test("what is queued together is one batch, each mutation with its own revision, in order", async () => {
   const { store, committer, published } = await setUp();
   const all = [
-    committer.mutate(network("n1", 1)),
-    committer.mutate(network("n2", 2)),
-    committer.mutate(network("n3", 3)),
+    committer.mutate(by, network("n1", 1)),
+    committer.mutate(by, network("n2", 2)),
+    committer.mutate(by, network("n3", 3)),
   ];
   await store.arrived(1);
   expect(store.batches[0]?.map(({ revision }) => revision)).toEqual([1, 2, 3]);
@@ -76,7 +77,7 @@ test("what is queued together is one batch, each mutation with its own revision,
 
 test("one list of mutations is one revision with many changes", async () => {
   const { store, committer } = await setUp();
-  const both = committer.mutate(network("n1", 1), host("a", "192.0.2.1"));
+  const both = committer.mutate(by, network("n1", 1), host("a", "192.0.2.1"));
   await store.arrived(1);
   expect(store.batches[0]?.map(({ revision, changes }) => [revision, changes.length])).toEqual([[1, 2]]);
   store.let("through");
@@ -86,7 +87,7 @@ test("one list of mutations is one revision with many changes", async () => {
 test("readers see nothing, and nobody is acknowledged, before the batch is durable", async () => {
   const { store, committer, published } = await setUp();
   let acknowledged = false;
-  const put = committer.mutate(network("n1", 1)).then(() => {
+  const put = committer.mutate(by, network("n1", 1)).then(() => {
     acknowledged = true;
   });
   await store.arrived(1);
@@ -104,9 +105,9 @@ test("readers see nothing, and nobody is acknowledged, before the batch is durab
 
 test("only one batch is in flight; what arrives meanwhile is decided after it", async () => {
   const { store, committer } = await setUp();
-  const first = committer.mutate(network("n1", 1));
+  const first = committer.mutate(by, network("n1", 1));
   await store.arrived(1);
-  const second = committer.mutate(network("n2", 1));
+  const second = committer.mutate(by, network("n2", 1));
   await new Promise((resolve) => setImmediate(resolve));
   expect(store.batches).toHaveLength(1);
   store.let("through");
@@ -118,9 +119,9 @@ test("only one batch is in flight; what arrives meanwhile is decided after it", 
 test("a refused mutation does not fail its neighbours, and uses up no revision", async () => {
   const { store, committer } = await setUp();
   const all = [
-    committer.mutate(network("n1", 1)),
-    committer.mutate(network("n2", 1)),
-    committer.mutate(network("n3", 3)),
+    committer.mutate(by, network("n1", 1)),
+    committer.mutate(by, network("n2", 1)),
+    committer.mutate(by, network("n3", 3)),
   ];
   const settled = Promise.allSettled(all);
   await store.arrived(1);
@@ -132,24 +133,24 @@ test("a refused mutation does not fail its neighbours, and uses up no revision",
 
 test("what stands as asked makes no commit", async () => {
   const { store, committer } = await setUp();
-  const first = committer.mutate(network("n1", 1));
+  const first = committer.mutate(by, network("n1", 1));
   await store.arrived(1);
   store.let("through");
   await first;
-  const { touched } = await committer.mutate(network("n1", 1));
+  const { touched } = await committer.mutate(by, network("n1", 1));
   expect(touched[0]?.after).toMatchObject({ name: "n1", revision: 1 });
   expect(store.batches).toHaveLength(1);
 });
 
 test("a full disk fails the batch, and the same is possible again afterwards", async () => {
   const { store, committer, fatal, published } = await setUp();
-  const failing = [committer.mutate(network("n1", 1)), committer.mutate(host("a", "192.0.2.1"))];
+  const failing = [committer.mutate(by, network("n1", 1)), committer.mutate(by, host("a", "192.0.2.1"))];
   const settled = Promise.allSettled(failing);
   await store.arrived(1);
   store.let(new StoreFullError("full"));
   expect((await settled).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
   expect([committer.revision, published, fatal]).toEqual([0, [], []]);
-  const again = committer.mutate(network("other", 1));
+  const again = committer.mutate(by, network("other", 1));
   await store.arrived(2);
   store.let("through");
   await again;
@@ -159,15 +160,15 @@ test("a full disk fails the batch, and the same is possible again afterwards", a
 
 test("a broken store stops everything: nothing is shown, nothing more is accepted", async () => {
   const { store, committer, fatal } = await setUp();
-  const first = committer.mutate(network("n1", 1));
+  const first = committer.mutate(by, network("n1", 1));
   const refused = expect(first).rejects.toThrow(StoreBrokenError);
   await store.arrived(1);
-  const queued = expect(committer.mutate(network("n2", 2))).rejects.toThrow(CommitterStoppedError);
+  const queued = expect(committer.mutate(by, network("n2", 2))).rejects.toThrow(CommitterStoppedError);
   store.let(new StoreBrokenError("I/O error"));
   await Promise.all([refused, queued]);
   expect(fatal).toHaveLength(1);
   expect(committer.current.listNetworks()).toEqual([]);
-  await expect(committer.mutate(network("n3", 3))).rejects.toThrow(CommitterStoppedError);
+  await expect(committer.mutate(by, network("n3", 3))).rejects.toThrow(CommitterStoppedError);
 });
 
 test("a listener that throws stops the process rather than leave hosts untold", async () => {
@@ -175,7 +176,7 @@ test("a listener that throws stops the process rather than leave hosts untold", 
   committer.subscribe(() => {
     throw new Error("bug");
   });
-  const put = committer.mutate(network("n1", 1));
+  const put = committer.mutate(by, network("n1", 1));
   await store.arrived(1);
   store.let("through");
   await put;
@@ -184,9 +185,9 @@ test("a listener that throws stops the process rather than leave hosts untold", 
 
 test("stopping lets what was accepted finish", async () => {
   const { store, committer } = await setUp();
-  const accepted = committer.mutate(network("n1", 1));
+  const accepted = committer.mutate(by, network("n1", 1));
   const stopped = committer.stop("stopping");
-  await expect(committer.mutate(network("n2", 2))).rejects.toThrow("stopping");
+  await expect(committer.mutate(by, network("n2", 2))).rejects.toThrow("stopping");
   await store.arrived(1);
   store.let("through");
   await Promise.all([accepted, stopped]);

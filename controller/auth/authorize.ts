@@ -1,0 +1,52 @@
+// Which identity may use which route. What it then sees there is `view.ts`, what it may change `inventory/scope.ts`.
+import { type Identity, scopeOf } from "./identity.ts";
+
+/**
+ * What a route asks of its caller, stated in `config: { access }` of each:
+ * - `public`: nothing;
+ * - `read`: any identity, each seeing what is its own (`callerView`);
+ * - `watch`: the same without hosts, which have their channel;
+ * - `write`: operators and admins, within their networks;
+ * - `read-all`, `write-all`: the same for what belongs to no network, so not for tokens that are narrowed to some;
+ * - `admin`: tokens, audit;
+ * - `agent`: hosts only.
+ */
+export type Access = "public" | "read" | "watch" | "write" | "read-all" | "write-all" | "admin" | "agent";
+
+const viewers: readonly Identity["kind"][] = ["admin", "operator", "viewer"];
+const operators: readonly Identity["kind"][] = ["admin", "operator"];
+
+const kindsFor: Readonly<Record<Exclude<Access, "public">, readonly Identity["kind"][]>> = {
+  read: [...viewers, "host"],
+  watch: viewers,
+  write: operators,
+  "read-all": viewers,
+  "write-all": operators,
+  admin: ["admin"],
+  agent: ["host"],
+};
+
+/**
+ * Why the identity may not, or undefined where it may. The reason depends on the route alone, never on whether what was
+ * asked for exists.
+ */
+export function findObstacle(identity: Identity, access: Access): string | undefined {
+  if (access === "public" || identity.kind === "anyone") return undefined;
+  const kinds = kindsFor[access];
+  if (!kinds.includes(identity.kind)) {
+    const wanted = kinds.includes("viewer") ? "a token" : kinds.map((kind) => articles[kind]).join(" or ");
+    return `${articles[identity.kind]} may not do this: it takes ${wanted}`;
+  }
+  if (access.endsWith("-all") && scopeOf(identity) !== "all") {
+    return "a token that is narrowed to networks may not do this: it takes one for all networks";
+  }
+  return undefined;
+}
+
+const articles: Readonly<Record<Identity["kind"], string>> = {
+  admin: "an admin token",
+  operator: "an operator token",
+  viewer: "a viewer token",
+  host: "a host's certificate",
+  anyone: "anyone",
+};

@@ -1,0 +1,51 @@
+// Who asks: what a bearer token or a client certificate makes of a request.
+import type { Actor, NetworkScope } from "../../schema/index.ts";
+
+export type Identity =
+  | { readonly kind: "admin"; readonly tokenId: string; readonly note: string }
+  | {
+      readonly kind: "operator" | "viewer";
+      readonly tokenId: string;
+      readonly note: string;
+      readonly networks: NetworkScope;
+    }
+  /** A host by its certificate. */
+  | { readonly kind: "host"; readonly name: string }
+  /** `--insecure`: whoever reaches the port, with every right there is. */
+  | { readonly kind: "anyone" };
+
+/** What a verified client certificate says: supplied by TLS, undefined where there is none. */
+export interface CertifiedHost {
+  readonly kind: "host";
+  readonly name: string;
+}
+
+/** For logs and the audit trail: never the secret. */
+export function nameOf(identity: Identity): string {
+  switch (identity.kind) {
+    case "host":
+      return `host ${identity.name}`;
+    case "anyone":
+      return "anyone";
+    default:
+      return identity.note === "" ? `token ${identity.tokenId}` : `token ${identity.tokenId} (${identity.note})`;
+  }
+}
+
+/** What the identity may change. Hosts change nothing of the inventory by request. */
+export function scopeOf(identity: Identity): NetworkScope {
+  switch (identity.kind) {
+    case "admin":
+    case "anyone":
+      return "all";
+    case "operator":
+    case "viewer":
+      return identity.networks;
+    case "host":
+      return new Set();
+  }
+}
+
+export function actorFor(identity: Identity, address: string): Actor {
+  return { name: nameOf(identity), role: identity.kind, address, scope: scopeOf(identity) };
+}

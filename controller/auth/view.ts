@@ -1,0 +1,76 @@
+// The inventory as one caller may know it: whatever is outside looks as if it did not exist.
+import type { BindingKey, Host, Network, Vm } from "../../schema/index.ts";
+import { type Found, findBound } from "../inventory/bindings.ts";
+import type { Inventory } from "../inventory/inventory.ts";
+import { narrowVm } from "../inventory/scope.ts";
+import { type Identity, scopeOf } from "./identity.ts";
+
+export interface InventoryView {
+  /** Nothing is hidden. */
+  readonly isWhole: boolean;
+  findNetwork(name: string): Network | undefined;
+  findHost(name: string): Host | undefined;
+  findVm(name: string): Vm | undefined;
+  findBound(key: BindingKey): Found | undefined;
+  listNetworks(): Network[];
+  listHosts(): Host[];
+  listVms(): Vm[];
+}
+
+/**
+ * Tokens see their networks, the VMs in them with the interfaces in them, and the hosts that run such VMs. A host sees
+ * itself, its own VMs, and the networks that they are in.
+ */
+export function viewFor(identity: Identity, state: Inventory): InventoryView {
+  if (identity.kind === "host") {
+    const seesNetwork = (name: string) => state.networksOn(identity.name).has(name);
+    const seesHost = (name: string) => name === identity.name;
+    return narrowed(state, seesNetwork, seesHost, (vm) => (vm.host === identity.name ? vm : undefined));
+  }
+  const scope = scopeOf(identity);
+  if (scope === "all") {
+    return {
+      isWhole: true,
+      findNetwork: (name) => state.findNetwork(name),
+      findHost: (name) => state.findHost(name),
+      findVm: (name) => state.findVm(name),
+      findBound: (key) => findBound(state, key),
+      listNetworks: () => state.listNetworks(),
+      listHosts: () => state.listHosts(),
+      listVms: () => state.listVms(),
+    };
+  }
+  const seesHost = (name: string) => [...scope].some((network) => state.hostsIn(network).has(name));
+  return narrowed(
+    state,
+    (name) => scope.has(name),
+    seesHost,
+    (vm) => narrowVm(scope, vm),
+  );
+}
+
+function narrowed(
+  state: Inventory,
+  seesNetwork: (name: string) => boolean,
+  seesHost: (name: string) => boolean,
+  seenOf: (vm: Vm) => Vm | undefined,
+): InventoryView {
+  const only = <T extends { readonly name: string }>(sees: (name: string) => boolean, found: T | undefined) =>
+    found && sees(found.name) ? found : undefined;
+  return {
+    isWhole: false,
+    findNetwork: (name) => only(seesNetwork, state.findNetwork(name)),
+    findHost: (name) => only(seesHost, state.findHost(name)),
+    findVm: (name) => {
+      const vm = state.findVm(name);
+      return vm && seenOf(vm);
+    },
+    findBound: (key) => {
+      const found = findBound(state, key);
+      return found && seesNetwork(found.network.name) ? found : undefined;
+    },
+    listNetworks: () => state.listNetworks().filter(({ name }) => seesNetwork(name)),
+    listHosts: () => state.listHosts().filter(({ name }) => seesHost(name)),
+    listVms: () => state.listVms().flatMap((vm) => seenOf(vm) ?? []),
+  };
+}

@@ -1,0 +1,33 @@
+// The caller of a request, as the front door (`auth/front-door.ts`) has established it.
+import type { FastifyRequest } from "fastify";
+import type { Actor } from "../../schema/index.ts";
+import type { Access } from "../auth/authorize.ts";
+import { actorFor, type Identity } from "../auth/identity.ts";
+import { type InventoryView, viewFor } from "../auth/view.ts";
+import type { Inventory } from "../inventory/inventory.ts";
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** Who may use the route: each states it, or the controller does not start. */
+    access?: Access;
+  }
+  interface FastifyRequest {
+    identity: Identity | undefined;
+  }
+}
+
+/** @throws Error on a public route */
+export function identityOf({ identity, routeOptions }: FastifyRequest): Identity {
+  if (!identity) throw new Error(`${routeOptions.url} is public: it has no caller`);
+  return identity;
+}
+
+/** On whose behalf a handler changes something. */
+export function actorOf(request: FastifyRequest): Actor {
+  return actorFor(identityOf(request), request.ip);
+}
+
+/** What the caller may know of `state`. Handlers answer from nothing else. */
+export function callerView(request: FastifyRequest, state: Inventory): InventoryView {
+  return viewFor(identityOf(request), state);
+}

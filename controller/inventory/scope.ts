@@ -1,0 +1,75 @@
+// What is left of inventory and changes for somebody who may know some networks only. A VM that also has interfaces in
+// other networks is seen with those in reach alone, and changed only by who may know them all.
+import { isDeepStrictEqual } from "node:util";
+import type { NetworkScope, ResourceChange, ResourceKind, Vm } from "../../schema/index.ts";
+import type { Draft } from "./draft.ts";
+import { Refusal } from "./refusal.ts";
+
+export function includesNetwork(scope: NetworkScope, network: string): boolean {
+  return scope === "all" || scope.has(network);
+}
+
+/** The VM with its interfaces in reach, or undefined where it has none. */
+export function narrowVm(scope: NetworkScope, vm: Vm): Vm | undefined {
+  if (scope === "all") return vm;
+  const interfaces = vm.interfaces.filter((each) => scope.has(each.network));
+  if (interfaces.length === vm.interfaces.length) return vm;
+  return interfaces.length > 0 ? { ...vm, interfaces } : undefined;
+}
+
+/** What the change looks like from within `scope`, or undefined where nothing of it is to be seen. */
+export function narrowChange(scope: NetworkScope, change: ResourceChange): ResourceChange | undefined {
+  if (scope === "all") return change;
+  switch (change.kind) {
+    case "network":
+      return scope.has((change.after ?? change.before)?.name ?? "") ? change : undefined;
+    // Hosts belong to no network: which of them matter to one changes with every VM.
+    case "host":
+      return undefined;
+    case "vm": {
+      const before = change.before && (narrowVm(scope, change.before) ?? null);
+      const after = change.after && (narrowVm(scope, change.after) ?? null);
+      if (!before && !after) return undefined;
+      if (before && after && isDeepStrictEqual({ ...before, revision: 0 }, { ...after, revision: 0 })) return undefined;
+      return { kind: "vm", before, after };
+    }
+  }
+}
+
+export interface Breach {
+  readonly refusal: Refusal;
+  readonly kind: ResourceKind;
+  readonly name: string;
+}
+
+/** What the draft writes beyond its scope. Each refusal is in the words for what does not exist. */
+export function findBreaches({ scope, networks, hosts, vms }: Draft): Breach[] {
+  if (scope === "all") return [];
+  const breaches: Breach[] = [];
+  for (const name of networks.keys()) {
+    if (scope.has(name)) continue;
+    breaches.push({ kind: "network", name, refusal: new Refusal("not-found", `no network is named "${name}"`) });
+  }
+  for (const name of hosts.keys()) {
+    breaches.push({ kind: "host", name, refusal: new Refusal("not-found", `no host is named "${name}"`) });
+  }
+  for (const [name, { before, after }] of vms) {
+    const refusal = findVmRefusal(scope, name, before, after);
+    if (refusal) breaches.push({ kind: "vm", name, refusal });
+  }
+  return breaches;
+}
+
+function findVmRefusal(scope: ReadonlySet<string>, name: string, before: Vm | null, after: Vm | null) {
+  const seen = before && narrowVm(scope, before);
+  // Names are everybody's, so that a name is taken cannot be hidden from who wants it. Nothing else has come this far.
+  if (before && !seen) return new Refusal("name-taken", `the name "${name}" is in use`);
+  if (seen && seen !== before) {
+    const detail = `VM "${name}" also has interfaces in networks that are not yours: it takes a token for all of them`;
+    return new Refusal("forbidden", detail);
+  }
+  const foreign = after?.interfaces.find((each) => !scope.has(each.network));
+  if (!foreign) return undefined;
+  const detail = `VM "${name}", interface "${foreign.name}": no network is named "${foreign.network}"`;
+  return new Refusal("unknown-reference", detail);
+}

@@ -1,0 +1,4 @@
+import type { Actor } from "../../schema/index.ts";
+
+/** Whoever may do everything. */
+export const by: Actor = { name: "a test", role: "admin", scope: "all" };
