@@ -2,14 +2,21 @@
 // published in order of revision. At most one batch is in flight, and readers never see what is not durable.
 import { randomUUID } from "node:crypto";
 import type { Actor, ResourceChange, ResourceKind, ResourceOf, Revision } from "../schema/index.ts";
-import { decide, type Mutation } from "./inventory/decide.ts";
+import { type Decision, decide, decideSteps, type Mutation } from "./inventory/decide.ts";
 import { Inventory, invert } from "./inventory/inventory.ts";
+import type { Refusal } from "./inventory/refusal.ts";
+import { inSlices } from "./slices.ts";
 import { type Commit, type Store, StoreFullError, StoreUnavailableError } from "./store/store.ts";
 
 /** What mutations came to, once that is durable. */
 export interface Outcome {
   /** Every resource that they named; `before` is `after` where it stood as asked. */
   readonly touched: readonly ResourceChange[];
+}
+
+export interface ChangeSetOutcome extends Outcome {
+  /** The revision that the change set became, or the present one where nothing changed. */
+  readonly revision: Revision;
 }
 
 /** The one resource of `kind` that a mutation wrote. */
@@ -22,10 +29,40 @@ export function written<K extends ResourceKind>(
   return { resource: change.after as ResourceOf[K], created: change.before === null };
 }
 
-/** Told of each revision right after `current` has moved to it. Must not throw, and must not wait. */
-export type CommitListener = (commit: Commit) => void;
+/**
+ * Told of each revision right after `current` has moved to it. Must not throw. It works without a wait, but for a large
+ * commit, which it takes in slices: the next revision waits for it.
+ */
+export type CommitListener = (commit: Commit) => void | Promise<void>;
+
+/** So many changes that whoever is told of them works in slices. */
+export function isLarge({ changes }: Pick<Commit, "changes">): boolean {
+  return changes.length > maxBatch;
+}
+
+/** What a change set came to, and what is wrong with it by the number of the mutation, as far as one is at fault. */
+export class ChangeSetRefused extends Error {
+  override readonly name = "ChangeSetRefused";
+  constructor(readonly refusals: readonly { readonly refusal: Refusal; readonly mutation: number | undefined }[]) {
+    super(`${refusals.length} refusals, the first: ${refusals[0]?.refusal.message}`);
+  }
+}
+
+export interface ChangeSetOptions {
+  /** Decide, and change nothing. */
+  readonly dryRun: boolean;
+}
+
+interface QueuedChangeSet extends ChangeSetOptions {
+  readonly kind: "change set";
+  readonly by: Actor;
+  readonly mutations: readonly Mutation[];
+  readonly resolve: (outcome: ChangeSetOutcome) => void;
+  readonly reject: (error: unknown) => void;
+}
 
 interface Queued {
+  readonly kind: "single";
   readonly by: Actor;
   readonly mutations: readonly Mutation[];
   readonly resolve: (outcome: Outcome) => void;
@@ -49,23 +86,27 @@ export interface CommitterDeps {
 }
 
 export class Committer {
-  private readonly queue: Queued[] = [];
+  private readonly queue: (Queued | QueuedChangeSet)[] = [];
   private readonly listeners = new Set<CommitListener>();
   private draining: Promise<void> | undefined;
   private stopped: string | undefined;
 
   private constructor(
     private readonly deps: CommitterDeps,
-    /** What is durable and published. */
-    readonly current: Inventory,
+    private shown: Inventory,
     /** `current`, and what the batch in flight adds. */
-    private readonly pending: Inventory,
+    private pending: Inventory,
     private published: Revision,
   ) {}
 
   static async open(deps: CommitterDeps): Promise<Committer> {
     const stored = await deps.store.load();
     return new Committer(deps, Inventory.of(stored), Inventory.of(stored), stored.revision);
+  }
+
+  /** What is durable and published. Good for one turn of the event loop: it may be another object in the next. */
+  get current(): Inventory {
+    return this.shown;
   }
 
   /** How far `current` has followed the log. */
@@ -86,7 +127,19 @@ export class Committer {
   mutate(by: Actor, ...mutations: readonly Mutation[]): Promise<Outcome> {
     if (this.stopped) return Promise.reject(new CommitterStoppedError(this.stopped));
     return new Promise((resolve, reject) => {
-      this.queue.push({ by, mutations, resolve, reject });
+      this.queue.push({ kind: "single", by, mutations, resolve, reject });
+      this.draining ??= this.drain();
+    });
+  }
+
+  /**
+   * As `mutate`, for any number of mutations: in slices, so that readers go on being answered. Other mutations wait.
+   * @throws ChangeSetRefused with all that is wrong, StoreFullError, StoreUnavailableError, CommitterStoppedError
+   */
+  mutateAll(by: Actor, mutations: readonly Mutation[], options: ChangeSetOptions): Promise<ChangeSetOutcome> {
+    if (this.stopped) return Promise.reject(new CommitterStoppedError(this.stopped));
+    return new Promise((resolve, reject) => {
+      this.queue.push({ kind: "change set", by, mutations, ...options, resolve, reject });
       this.draining ??= this.drain();
     });
   }
@@ -106,8 +159,71 @@ export class Committer {
   private async drain(): Promise<void> {
     // Requests that arrive in one turn of the event loop share a transaction.
     await new Promise<void>((resolve) => setImmediate(resolve));
-    while (this.queue.length > 0) await this.commitBatch(this.queue.splice(0, maxBatch));
+    for (let next = this.queue[0]; next; next = this.queue[0]) {
+      if (next.kind === "change set") {
+        this.queue.shift();
+        await this.commitChangeSet(next);
+      } else await this.commitBatch(this.takeBatch());
+    }
     this.draining = undefined;
+  }
+
+  private takeBatch(): Queued[] {
+    const batch: Queued[] = [];
+    for (let next = this.queue[0]; next?.kind === "single" && batch.length < maxBatch; next = this.queue[0]) {
+      batch.push(next);
+      this.queue.shift();
+    }
+    return batch;
+  }
+
+  /** A revision of its own, in slices from the decision to the last listener. */
+  private async commitChangeSet({ by, mutations, dryRun, resolve, reject }: QueuedChangeSet): Promise<void> {
+    const revision = (this.published + 1) as Revision;
+    let decision: Decision;
+    try {
+      decision = await this.decideAll(by, mutations, revision);
+    } catch (error) {
+      return reject(error);
+    }
+    const { changes, touched } = decision;
+    if (dryRun || changes.length === 0) return resolve({ touched, revision: this.published });
+    const commit = { revision, time: this.deps.now().toISOString(), changes };
+    await inSlices(this.pending.applySteps(changes));
+    try {
+      await this.store([commit]);
+    } catch (error) {
+      await inSlices(this.pending.applySteps(invert(changes)));
+      return this.failed(error, [reject]);
+    }
+    try {
+      await this.publishChangeSet(commit);
+    } catch (error) {
+      this.fail(error);
+    }
+    resolve({ touched, revision });
+  }
+
+  /** @throws ChangeSetRefused */
+  private async decideAll(by: Actor, mutations: readonly Mutation[], revision: Revision): Promise<Decision> {
+    const refusals: { refusal: Refusal; mutation: number | undefined }[] = [];
+    const context = { revision, newUid: randomUUID, scope: by.scope };
+    const steps = decideSteps(this.pending, mutations, context, (refusal, mutation) => {
+      refusals.push({ refusal, mutation });
+    });
+    const decision = await inSlices(steps);
+    if (refusals.length > 0) throw new ChangeSetRefused(refusals);
+    return decision;
+  }
+
+  /**
+   * Readers must see all of a revision or nothing. `pending` has it already, so the two change places at once, and the
+   * one that readers have left follows in slices.
+   */
+  private async publishChangeSet(commit: Commit): Promise<void> {
+    [this.shown, this.pending] = [this.pending, this.shown];
+    await this.tell(commit);
+    await inSlices(this.pending.applySteps(commit.changes));
   }
 
   private async commitBatch(batch: readonly Queued[]): Promise<void> {
@@ -117,12 +233,18 @@ export class Committer {
       if (commits.length > 0) await this.store(commits);
     } catch (error) {
       for (const commit of commits.toReversed()) this.pending.apply(invert(commit.changes));
-      for (const { reject } of batch) reject(error);
-      if (!(error instanceof StoreFullError || error instanceof StoreUnavailableError)) this.fail(error);
-      return;
+      return this.failed(
+        error,
+        batch.map(({ reject }) => reject),
+      );
     }
     try {
-      for (const commit of commits) this.publish(commit);
+      for (const commit of commits) {
+        this.current.apply(commit.changes);
+        const told = this.tell(commit);
+        // Without a wait where there is nothing to wait for: what follows must happen in this turn of the event loop.
+        if (told) await told;
+      }
     } catch (error) {
       this.fail(error);
     }
@@ -151,10 +273,16 @@ export class Committer {
     }
   }
 
-  private publish(commit: Commit): void {
-    this.current.apply(commit.changes);
+  /** @returns undefined where nobody asks for time */
+  private tell(commit: Commit): Promise<unknown> | undefined {
     this.published = commit.revision;
-    for (const listener of this.listeners) listener(commit);
+    const slow = [...this.listeners].flatMap((listener) => listener(commit) ?? []);
+    return slow.length > 0 ? Promise.all(slow) : undefined;
+  }
+
+  private failed(error: unknown, rejects: readonly ((error: unknown) => void)[]): void {
+    for (const reject of rejects) reject(error);
+    if (!(error instanceof StoreFullError || error instanceof StoreUnavailableError)) this.fail(error);
   }
 
   private fail(error: unknown): void {

@@ -13,10 +13,12 @@ import {
   type Revision,
 } from "../../schema/index.ts";
 import type { Identity } from "../auth/identity.ts";
-import type { Committer } from "../committer.ts";
+import { type Committer, isLarge } from "../committer.ts";
 import { bindingChanges } from "../inventory/binding-changes.ts";
 import { agentNetwork, answerFor, findVisibleNetwork, localKeys } from "../inventory/bindings.ts";
+import { atOnce, type Steps } from "../inventory/steps.ts";
 import type { Metrics } from "../metrics.ts";
+import { inSlices } from "../slices.ts";
 import type { Commit } from "../store/store.ts";
 import { agreeOnProtocol, checkName, findMismatch, getHost, type Hello, registerHost } from "./admission.ts";
 import { fanOut, holdAnswer } from "./fan-out.ts";
@@ -43,6 +45,8 @@ export class AgentChannel implements SessionHandler {
   private readonly sessions = new Map<string, AgentSession>();
   private readonly statuses = new HostStatuses();
   private readonly interests = new InterestIndex();
+  /** The changes of a large revision are on their way to the sessions. */
+  private distributing = false;
 
   constructor(private readonly deps: AgentChannelDeps) {
     deps.committer.subscribe((commit) => this.onCommit(commit));
@@ -135,7 +139,9 @@ export class AgentChannel implements SessionHandler {
   }
 
   beat(session: AgentSession): void {
-    if (session.synced) session.send([frameText({ type: "heartbeat", asOf: this.deps.committer.revision })]);
+    // A bookmark says that all before it was sent, which is not so in the middle of a large revision.
+    if (session.synced && !this.distributing)
+      session.send([frameText({ type: "heartbeat", asOf: this.deps.committer.revision })]);
   }
 
   closed(session: AgentSession): void {
@@ -171,12 +177,31 @@ export class AgentChannel implements SessionHandler {
     });
   }
 
-  private onCommit({ revision, changes }: Commit): void {
-    const concerned = bindingChanges(this.deps.committer.current, changes);
-    for (const [host, push] of fanOut(this.deps.committer.current, this.interests, concerned, revision)) {
+  private onCommit(commit: Commit): void | Promise<void> {
+    if (!isLarge(commit)) return atOnce(this.distribute(commit));
+    this.distributing = true;
+    return inSlices(this.distribute(commit)).finally(() => {
+      this.distributing = false;
+    });
+  }
+
+  /** `current` stays as it is until this is done: the next revision waits. */
+  private *distribute(commit: Commit): Steps<void> {
+    const { revision, changes } = commit;
+    const { current } = this.deps.committer;
+    const concerned = yield* bindingChanges(current, changes);
+    const pushes = yield* fanOut(current, this.interests, concerned, revision);
+    for (const [host, push] of pushes) {
+      const frames: string[] = [];
+      for (const frame of changesFrames(revision, push)) {
+        frames.push(frame);
+        yield;
+      }
       const session = this.sessions.get(host);
       if (!session?.synced) continue;
-      session.send(changesFrames(revision, push));
+      // In one turn: frames of one set must not be separated by a snapshot.
+      if (isLarge(commit)) session.sendLarge(frames);
+      else session.send(frames);
       this.deps.metrics.pushed(push.answers.length);
     }
     for (const host of concerned.deletedHosts) {

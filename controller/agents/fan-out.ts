@@ -3,6 +3,7 @@ import type { AgentNetwork, Answer, BindingKey, Revision, Vni, VtepAddress } fro
 import type { BindingChanges, KeyChange } from "../inventory/binding-changes.ts";
 import { agentNetwork, answerFor, findVisibleNetwork } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";
+import type { Steps } from "../inventory/steps.ts";
 import type { InterestIndex } from "./interest.ts";
 
 /** The content of one host's `changes` for one revision. */
@@ -14,12 +15,12 @@ export interface Push {
 }
 
 /** Moves the interest along: what a host is told here, it holds from now on, whether its agent is connected or not. */
-export function fanOut(
+export function* fanOut(
   state: Inventory,
   interest: InterestIndex,
   changes: BindingChanges,
   asOf: Revision,
-): Map<string, Push> {
+): Steps<Map<string, Push>> {
   const pushes = new Map<string, Push>();
   const pushTo = (host: string): Push => {
     const push = pushes.get(host) ?? { networks: [], gone: [], answers: [] };
@@ -34,6 +35,7 @@ export function fanOut(
   for (const [host, networks] of changes.networks) pushTo(host).networks.push(...networks.map(agentNetwork));
   for (const { name, vtep, port } of changes.selves) pushTo(name).self = { vtep, vtepPort: port };
   for (const change of changes.keys) {
+    yield;
     for (const host of toldOf(interest, change)) {
       if (!findVisibleNetwork(state, host, change.key.vni)) continue;
       const answer = answerFor(state, host, change.key, asOf);

@@ -4,6 +4,7 @@ import {
   type Answer,
   type ControllerFrame,
   chunk,
+  chunks,
   type Revision,
   type Vni,
 } from "../../schema/index.ts";
@@ -31,23 +32,35 @@ export function snapshotFrames(
 }
 
 /** The first frame carries `self`. */
-export function changesFrames(asOf: Revision, push: Push): string[] {
-  const parts = chunk<{ network: AgentNetwork } | { gone: Vni } | { answer: Answer }>([
-    ...push.networks.map((network) => ({ network })),
-    ...push.gone.map((gone) => ({ gone })),
-    ...push.answers.map((answer) => ({ answer })),
-  ]);
-  return parts.map((part, i) =>
+export function* changesFrames(asOf: Revision, push: Push): Generator<string, void, void> {
+  let first = true;
+  let part: ChangesItem[] | undefined;
+  const frame = (items: readonly ChangesItem[], end: boolean) =>
     frameText({
       type: "changes",
       asOf,
-      networks: part.flatMap((item) => ("network" in item ? item.network : [])),
-      gone: part.flatMap((item) => ("gone" in item ? item.gone : [])),
-      answers: part.flatMap((item) => ("answer" in item ? item.answer : [])),
-      ...(i === 0 && push.self ? { self: push.self } : {}),
-      end: i === parts.length - 1,
-    }),
-  );
+      networks: items.flatMap((item) => ("network" in item ? item.network : [])),
+      gone: items.flatMap((item) => ("gone" in item ? item.gone : [])),
+      answers: items.flatMap((item) => ("answer" in item ? item.answer : [])),
+      ...(first && push.self ? { self: push.self } : {}),
+      end,
+    });
+  for (const next of chunks(itemsOf(push))) {
+    if (part) {
+      yield frame(part, false);
+      first = false;
+    }
+    part = next;
+  }
+  yield frame(part ?? [], true);
+}
+
+type ChangesItem = { network: AgentNetwork } | { gone: Vni } | { answer: Answer };
+
+function* itemsOf(push: Push): Generator<ChangesItem> {
+  for (const network of push.networks) yield { network };
+  for (const gone of push.gone) yield { gone };
+  for (const answer of push.answers) yield { answer };
 }
 
 /** Several frames with one id where the answers do not fit into one: each answers its part of the questions. */

@@ -22,7 +22,7 @@ export interface SessionHandler {
 
 export interface SessionLimits {
   readonly heartbeatMs: number;
-  /** Bytes waiting for an agent that does not read, beside its snapshot. */
+  /** Bytes waiting for an agent that does not read, beside its snapshot or a large change set. */
   readonly maxBufferedBytes: number;
 }
 
@@ -42,7 +42,7 @@ export class AgentSession {
   private declared: BindingKey[] = [];
   private work: Promise<void> = Promise.resolve();
   private lastHeardMs: number;
-  private snapshotBytes = 0;
+  private largeBytes = 0;
   private closing = false;
   private readonly timer: NodeJS.Timeout;
 
@@ -71,18 +71,22 @@ export class AgentSession {
 
   send(frames: readonly string[]): void {
     if (this.closing) return;
-    if (this.socket.bufferedAmount > this.limits.maxBufferedBytes + this.snapshotBytes) {
+    if (this.socket.bufferedAmount > this.limits.maxBufferedBytes + this.largeBytes) {
       this.close(closeCodes.tooSlow, "the agent reads more slowly than changes come");
       return;
     }
     for (const frame of frames) this.socket.send(frame);
   }
 
-  /** A snapshot is as large as the host's part of the inventory, so it does not count against the limit. */
   sendSnapshot(frames: readonly string[]): void {
-    this.send(frames);
-    this.snapshotBytes = frames.reduce((sum, frame) => sum + Buffer.byteLength(frame), 0);
+    this.sendLarge(frames);
     this.synced = true;
+  }
+
+  /** A set that may be as large as the host's part of the inventory, so it does not count against the limit. */
+  sendLarge(frames: readonly string[]): void {
+    this.send(frames);
+    this.largeBytes = frames.reduce((sum, frame) => sum + Buffer.byteLength(frame), 0);
   }
 
   close(code: number, reason: string): void {

@@ -1,6 +1,6 @@
 // One consumer of the event stream: replay, then live, within bounds.
 import type { WebSocket } from "ws";
-import { eventCloseCodes, type Revision, toCloudEvent } from "../../schema/index.ts";
+import { eventCloseCodes, type LoggedEvent, type Revision, toCloudEvent } from "../../schema/index.ts";
 import type { Store } from "../store/store.ts";
 import { catchUp } from "./catch-up.ts";
 import type { EventHub } from "./hub.ts";
@@ -16,6 +16,8 @@ export interface StreamDeps {
   readonly hub: EventHub;
   readonly store: Pick<Store, "readEvents" | "epoch">;
   readonly limits: StreamLimits;
+  /** The log could not be read for a consumer that had been live; it has been told. */
+  readonly onError: (error: unknown) => void;
 }
 
 /** How long a consumer may take to answer a close. */
@@ -35,34 +37,38 @@ export async function streamEvents(socket: WebSocket, since: Revision | undefine
   if (since !== undefined && since > hub.revision) {
     return close(eventCloseCodes.sinceBeyondLog, `since ${since} is beyond the log, at ${hub.revision}`);
   }
+  let unsubscribe = () => {};
+  socket.once("close", () => unsubscribe());
   const goLive = () => {
-    const unsubscribe = hub.subscribe((messages) => {
-      if (socket.readyState !== socket.OPEN) return;
-      if (socket.bufferedAmount > limits.maxBufferedBytes) {
-        return close(eventCloseCodes.tooSlow, "read faster, or connect again with since");
-      }
-      for (const message of messages) socket.send(message);
+    if (socket.readyState !== socket.OPEN) return;
+    unsubscribe = hub.subscribe({
+      events: (messages) => {
+        if (socket.readyState !== socket.OPEN) return;
+        if (socket.bufferedAmount > limits.maxBufferedBytes) {
+          return close(eventCloseCodes.tooSlow, "read faster, or connect again with since");
+        }
+        for (const message of messages) socket.send(message);
+      },
+      behind: (from) => void replay(from).catch(deps.onError),
     });
-    socket.once("close", unsubscribe);
   };
-  if (since === undefined) return goLive();
-  const source = { store, published: () => hub.revision, pageSize: limits.pageSize };
-  try {
-    await catchUp(
-      source,
-      since,
-      (page) =>
-        sendAndFlush(
-          socket,
-          page.map((event) => JSON.stringify(toCloudEvent(event, store.epoch))),
-        ),
-      goLive,
-    );
-  } catch (error) {
-    if (error instanceof ConsumerGoneError) return;
-    close(eventCloseCodes.failed, "the controller failed to read the log");
-    throw error;
-  }
+  const replay = async (from: Revision): Promise<void> => {
+    const source = { store, published: () => hub.revision, pageSize: limits.pageSize };
+    const send = (page: readonly LoggedEvent[]) =>
+      sendAndFlush(
+        socket,
+        page.map((event) => JSON.stringify(toCloudEvent(event, store.epoch))),
+      );
+    try {
+      await catchUp(source, from, send, goLive);
+    } catch (error) {
+      if (error instanceof ConsumerGoneError) return;
+      close(eventCloseCodes.failed, "the controller failed to read the log");
+      throw error;
+    }
+  };
+  if (since === undefined) goLive();
+  else await replay(since);
 }
 
 class ConsumerGoneError extends Error {}

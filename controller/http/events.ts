@@ -15,7 +15,7 @@ const query = Type.Object(
   { additionalProperties: false },
 );
 
-export function eventRoutes(app: App, deps: StreamDeps & { readonly metrics: Metrics }): void {
+export function eventRoutes(app: App, deps: Omit<StreamDeps, "onError"> & { readonly metrics: Metrics }): void {
   let streams = 0;
   deps.metrics.observe({ streams: () => streams });
   app.route({
@@ -36,12 +36,15 @@ export function eventRoutes(app: App, deps: StreamDeps & { readonly metrics: Met
       reply.header("connection", "upgrade").header("upgrade", "websocket");
       throw new Refusal("upgrade-required", "connect with a WebSocket client: ws://…/v1/events");
     },
-    wsHandler: (socket, { query: { since } }) => {
+    wsHandler: (socket, { query: { since }, log }) => {
       streams += 1;
       socket.once("close", () => {
         streams -= 1;
       });
-      return streamEvents(socket, since === undefined ? undefined : parseRevision(since), deps);
+      return streamEvents(socket, since === undefined ? undefined : parseRevision(since), {
+        ...deps,
+        onError: (error) => log.error({ err: error }, "event stream failed"),
+      });
     },
   });
 }

@@ -13,6 +13,7 @@ import {
 } from "../../schema/index.ts";
 import { keysOf, localKeys } from "./bindings.ts";
 import type { Inventory } from "./inventory.ts";
+import type { Steps } from "./steps.ts";
 
 /** A key whose answer changed. */
 export interface KeyChange {
@@ -35,18 +36,13 @@ export interface BindingChanges {
 }
 
 /** @param after the state that the changes led to */
-export function bindingChanges(after: Inventory, changes: readonly ResourceChange[]): BindingChanges {
+export function* bindingChanges(after: Inventory, changes: readonly ResourceChange[]): Steps<BindingChanges> {
   const before = new NetworksBefore(after, changes);
-  const keys = new Map<string, { key: BindingKey; hosts: Set<string>; created: boolean }>();
-  for (const change of changedKeys(after, before, changes)) {
-    const known = keys.get(keyText(change.key));
-    if (known) for (const host of change.hosts) known.hosts.add(host);
-    else keys.set(keyText(change.key), { ...change, hosts: new Set(change.hosts) });
-  }
+  const keys = yield* changedKeys(after, before, changes);
   const hostChanges = changes.flatMap((change) => (change.kind === "host" ? [change] : []));
   return {
     keys: [...keys.values()],
-    ...visibilityChanges(after, before, changes),
+    ...(yield* visibilityChanges(after, before, changes)),
     selves: hostChanges.flatMap((change) =>
       change.before && change.after && tunnelMoved(change) ? [change.after] : [],
     ),
@@ -95,15 +91,18 @@ function places(vm: Vm, vniOf: (network: string) => Vni | undefined): Place[] {
   });
 }
 
-function changedKeys(after: Inventory, before: NetworksBefore, changes: readonly ResourceChange[]): KeyChange[] {
+type ChangedKeys = Map<string, { key: BindingKey; hosts: Set<string>; created: boolean }>;
+
+function* changedKeys(
+  after: Inventory,
+  before: NetworksBefore,
+  changes: readonly ResourceChange[],
+): Steps<ChangedKeys> {
   const was = new Map<string, Place>();
   const is = new Map<string, Place>();
-  const moved: KeyChange[] = [];
+  const changed: ChangedKeys = new Map();
   for (const change of changes) {
-    if (change.kind === "host" && change.before && change.after && tunnelMoved(change)) {
-      const hosts = new Set([change.after.name]);
-      moved.push(...localKeys(after, change.after.name).map((key) => ({ key, hosts, created: false })));
-    }
+    yield;
     if (change.kind !== "vm") continue;
     for (const place of change.before ? places(change.before, (name) => before.find(name)?.vni) : []) {
       was.set(keyText(place.key), place);
@@ -112,20 +111,34 @@ function changedKeys(after: Inventory, before: NetworksBefore, changes: readonly
       is.set(keyText(place.key), place);
     }
   }
-  const differing = [...new Map([...was, ...is])].flatMap(([text, { key }]): KeyChange[] => {
-    const old = was.get(text);
+  for (const [text, old] of was) {
+    yield;
     const now = is.get(text);
-    if (isDeepStrictEqual(old, now)) return [];
-    return [{ key, hosts: new Set([old, now].flatMap((place) => place?.host ?? [])), created: !old }];
-  });
-  return [...differing, ...moved];
+    if (isDeepStrictEqual(old, now)) continue;
+    changed.set(text, { key: old.key, hosts: new Set(now ? [old.host, now.host] : [old.host]), created: false });
+  }
+  for (const [text, { key, host }] of is) {
+    yield;
+    if (!was.has(text)) changed.set(text, { key, hosts: new Set([host]), created: true });
+  }
+  for (const change of changes) {
+    if (change.kind !== "host" || !change.before || !change.after || !tunnelMoved(change)) continue;
+    const { name } = change.after;
+    for (const key of localKeys(after, name)) {
+      yield;
+      const known = changed.get(keyText(key));
+      if (known) known.hosts.add(name);
+      else changed.set(keyText(key), { key, hosts: new Set([name]), created: false });
+    }
+  }
+  return changed;
 }
 
-function visibilityChanges(
+function* visibilityChanges(
   after: Inventory,
   before: NetworksBefore,
   changes: readonly ResourceChange[],
-): Pick<BindingChanges, "networks" | "gone"> {
+): Steps<Pick<BindingChanges, "networks" | "gone">> {
   const networks = new Map<string, Network[]>();
   const gone = new Map<string, Vni[]>();
   const listUnder = <T>(map: Map<string, T[]>, host: string, item: T) => {
@@ -133,7 +146,7 @@ function visibilityChanges(
     if (!list) map.set(host, [item]);
     else if (!list.includes(item)) list.push(item);
   };
-  for (const { host, vni, step } of attachmentSteps(after, before, changes)) {
+  for (const { host, vni, step } of yield* attachmentSteps(after, before, changes)) {
     const network = after.findNetworkByVni(vni);
     const now = network ? (after.networksOn(host).get(network.name) ?? 0) : 0;
     if (network && now > 0 && now - step === 0) listUnder(networks, host, network);
@@ -147,11 +160,11 @@ function visibilityChanges(
 }
 
 /** How the number of interfaces changed, by host and VNI, where a VM was touched. */
-function attachmentSteps(
+function* attachmentSteps(
   after: Inventory,
   before: NetworksBefore,
   changes: readonly ResourceChange[],
-): Iterable<{ host: string; vni: Vni; step: number }> {
+): Steps<Iterable<{ host: string; vni: Vni; step: number }>> {
   const steps = new Map<string, { host: string; vni: Vni; step: number }>();
   const count = (host: string, vni: Vni | undefined, step: number) => {
     if (vni === undefined) return;
@@ -159,6 +172,7 @@ function attachmentSteps(
     steps.set(key, { host, vni, step: (steps.get(key)?.step ?? 0) + step });
   };
   for (const change of changes) {
+    yield;
     if (change.kind !== "vm") continue;
     for (const each of change.before?.interfaces ?? []) {
       count((change.before as Vm).host, before.find(each.network)?.vni, -1);

@@ -11,6 +11,7 @@ import type {
   Vni,
   VtepAddress,
 } from "../../schema/index.ts";
+import { atOnce, type Steps } from "./steps.ts";
 import { TwoLevelMap } from "./two-level-map.ts";
 
 /** One interface of one VM in one network. */
@@ -50,8 +51,19 @@ export class Inventory {
 
   /** All `before`s leave before any `after` enters, so that one change set may swap addresses. */
   apply(changes: readonly ResourceChange[]): void {
-    for (const change of changes) this.remove(change);
-    for (const change of changes) this.add(change);
+    atOnce(this.applySteps(changes));
+  }
+
+  /** As `apply`. Until the last step nobody may look. */
+  *applySteps(changes: readonly ResourceChange[]): Steps<void> {
+    for (const change of changes) {
+      yield;
+      this.remove(change);
+    }
+    for (const change of changes) {
+      yield;
+      this.add(change);
+    }
   }
 
   findNetwork(name: string): Network | undefined {

@@ -7,6 +7,7 @@ import { InterestIndex } from "../../controller/agents/interest.ts";
 import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
 import { agentNetwork, answerFor, findVisibleNetwork, localKeys } from "../../controller/inventory/bindings.ts";
 import type { Mutation } from "../../controller/inventory/decide.ts";
+import { atOnce } from "../../controller/inventory/steps.ts";
 import { type Answer, type BindingKey, keyText, parseIp, parseMac, parseVni, type Vni } from "../../schema/index.ts";
 import { Driven, furnished, someMutations } from "./inventory-model.ts";
 
@@ -125,8 +126,8 @@ function* run(steps: readonly Step[], maxUnknown?: number) {
     if (step.kind === "mutate") {
       const changes = world.apply(step.mutations);
       if (changes) {
-        const concerned = bindingChanges(world.state, changes);
-        pushes = fanOut(world.state, interest, concerned, world.revision);
+        const concerned = atOnce(bindingChanges(world.state, changes));
+        pushes = atOnce(fanOut(world.state, interest, concerned, world.revision));
         for (const host of concerned.deletedHosts) agents.set(host, new ModelAgent(host));
         for (const [host, push] of pushes) agents.get(host)?.receive(push);
       }

@@ -8,6 +8,7 @@ import { seedsFor } from "../../controller/agents/seeding.ts";
 import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
 import { answerFor, findVisibleNetwork, localKeys } from "../../controller/inventory/bindings.ts";
 import type { Mutation } from "../../controller/inventory/decide.ts";
+import { atOnce } from "../../controller/inventory/steps.ts";
 import { Releases } from "../../node-agent/controller-link/releases.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import {
@@ -53,8 +54,8 @@ class World {
     const changes = this.inventory.apply(mutations);
     if (!changes) return;
     const { state, revision } = this.inventory;
-    const concerned = bindingChanges(state, changes);
-    const push = fanOut(state, this.interest, concerned, revision).get(this.host);
+    const concerned = atOnce(bindingChanges(state, changes));
+    const push = atOnce(fanOut(state, this.interest, concerned, revision)).get(this.host);
     if (push) this.down.push({ type: "changes", gone: push.gone, answers: push.answers });
     if (concerned.deletedHosts.includes(this.host)) {
       this.held = new HeldAnswers(caps);

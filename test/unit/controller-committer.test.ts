@@ -48,7 +48,9 @@ async function setUp() {
     onCommitted: () => {},
   });
   const published: Revision[] = [];
-  committer.subscribe(({ revision }) => published.push(revision));
+  committer.subscribe(({ revision }) => {
+    published.push(revision);
+  });
   return { store, fatal, committer, published };
 }
 

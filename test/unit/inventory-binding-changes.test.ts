@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
 import { decide, type Mutation } from "../../controller/inventory/decide.ts";
 import { Inventory } from "../../controller/inventory/inventory.ts";
+import { atOnce } from "../../controller/inventory/steps.ts";
 import { keyText, parseHost, parseNetwork, parseRevision, parseVm, type VmInput } from "../../schema/index.ts";
 
 const blue = (mtu = 1450, vni = 100): Mutation => ({
@@ -27,7 +28,7 @@ function changesAfter(first: Mutation[], last: Mutation[]) {
     return decision.changes;
   };
   apply(first, 1);
-  const { keys, networks, gone, selves, deletedHosts } = bindingChanges(state, apply(last, 2));
+  const { keys, networks, gone, selves, deletedHosts } = atOnce(bindingChanges(state, apply(last, 2)));
   return {
     keys: keys
       .map(({ key, hosts, created }) => `${keyText(key)} ${[...hosts].join(",")}${created ? " created" : ""}`)

@@ -1,7 +1,7 @@
 // The embedded store: one SQLite file. State and events of a batch go into one transaction with a full fsync.
 import { randomUUID } from "node:crypto";
 import Database from "better-sqlite3";
-import { changeDataVersion, type LoggedEvent, type ResourceChange, type Revision } from "../../../schema/index.ts";
+import type { LoggedEvent, Revision } from "../../../schema/index.ts";
 import {
   type Commit,
   type LogPosition,
@@ -10,6 +10,9 @@ import {
   type StoredState,
   StoreOpenError,
 } from "../store.ts";
+import { CommitRows } from "./commit-rows.ts";
+import { commitInThread } from "./commit-thread.ts";
+import { busyTimeoutMs, makeDurable } from "./connection.ts";
 import { asStoreError } from "./errors.ts";
 import { lockDatabase } from "./lock.ts";
 import { type Migration, migrate, readMigrations } from "./migrations.ts";
@@ -21,13 +24,11 @@ import {
   fromVmRow,
   type HostRow,
   type NetworkRow,
-  toNetworkRow,
-  toVmRow,
   type VmRow,
 } from "./rows.ts";
 
-/** SQLite waits for a lock on the event loop, so never for long. */
-const busyTimeoutMs = 50;
+/** Larger batches are written by a thread of their own: 256 changes take a few milliseconds, and the fsync. */
+const maxChangesOnLoop = 512;
 
 /** @throws StoreOpenError with what to do about it */
 export function openSqliteStore(path: string, migrations: readonly Migration[] = readMigrations()): Store {
@@ -58,16 +59,6 @@ function reasonOf(error: unknown): string {
   return error.message;
 }
 
-/** A WAL database that is opened again falls back to synchronous=NORMAL, which loses commits: set and read back. */
-function makeDurable(db: Database.Database, path: string): void {
-  const settings = { journal_mode: "wal", synchronous: 2, foreign_keys: 1 };
-  for (const [name, wanted] of Object.entries(settings)) {
-    db.pragma(`${name} = ${wanted}`);
-    const actual: unknown = db.pragma(name, { simple: true });
-    if (actual !== wanted) throw new StoreOpenError(`${path}: SQLite keeps ${name} at ${actual}, ${wanted} is needed`);
-  }
-}
-
 class SqliteStore implements Store {
   readonly epoch: string;
   private readonly statements: ReturnType<typeof prepare>;
@@ -79,8 +70,12 @@ class SqliteStore implements Store {
     private readonly closeFiles: () => void,
   ) {
     this.statements = prepare(db);
+    const rows = new CommitRows(db);
     this.write = db.transaction((batch: readonly Commit[]) => {
-      for (const commit of batch) this.writeCommit(commit);
+      for (const commit of batch) {
+        rows.remove(commit.changes);
+        rows.add(commit, 0);
+      }
     }).immediate;
     this.statements.addEpoch.run(randomUUID());
     this.epoch = this.statements.epoch.get() as string;
@@ -96,6 +91,10 @@ class SqliteStore implements Store {
   }
 
   async commit(batch: readonly Commit[]): Promise<void> {
+    if (batch.reduce((sum, { changes }) => sum + changes.length, 0) > maxChangesOnLoop) {
+      await commitInThread(this.path, batch);
+      return;
+    }
     this.guard(() => this.write(batch));
     if (this.db.inTransaction)
       throw new StoreBrokenError(`${this.path}: a transaction neither committed nor rolled back`);
@@ -117,45 +116,6 @@ class SqliteStore implements Store {
       throw asStoreError(error, this.path);
     }
   }
-
-  /** All rows that go leave before any that comes: two VMs may swap an address. References are checked at the end. */
-  private writeCommit(commit: Commit): void {
-    for (const change of commit.changes) this.removeRow(change);
-    for (const change of commit.changes) this.addRow(change);
-    commit.changes.forEach((change, idx) => {
-      this.statements.addEvent.run({
-        revision: commit.revision,
-        idx,
-        time: commit.time,
-        kind: change.kind,
-        name: (change.after ?? change.before)?.name,
-        data_version: changeDataVersion,
-        data: JSON.stringify({ before: change.before, after: change.after }),
-      });
-    });
-  }
-
-  private removeRow({ kind, before }: ResourceChange): void {
-    if (before) this.statements.remove[kind].run(before.name);
-  }
-
-  private addRow(change: ResourceChange): void {
-    if (change.after === null) return;
-    switch (change.kind) {
-      case "network":
-        this.statements.addNetwork.run(toNetworkRow(change.after));
-        return;
-      case "host":
-        this.statements.addHost.run(change.after);
-        return;
-      case "vm":
-        this.statements.addVm.run(toVmRow(change.after));
-        for (const { network, mac, ips } of change.after.interfaces) {
-          this.statements.addMac.run(network, mac, change.after.name);
-          for (const ip of ips) this.statements.addIp.run(network, ip, change.after.name);
-        }
-    }
-  }
 }
 
 function prepare(db: Database.Database) {
@@ -169,16 +129,5 @@ function prepare(db: Database.Database) {
     events: db.prepare(
       "SELECT * FROM events WHERE (revision, idx) > ($revision, $index) AND revision <= $upTo ORDER BY revision, idx LIMIT $limit",
     ),
-    remove: {
-      network: db.prepare("DELETE FROM networks WHERE name = ?"),
-      host: db.prepare("DELETE FROM hosts WHERE name = ?"),
-      vm: db.prepare("DELETE FROM vms WHERE name = ?"),
-    },
-    addNetwork: db.prepare("INSERT INTO networks VALUES ($name, $uid, $vni, $subnets, $mtu, $revision)"),
-    addHost: db.prepare("INSERT INTO hosts VALUES ($name, $uid, $vtep, $port, $origin, $revision)"),
-    addVm: db.prepare("INSERT INTO vms VALUES ($name, $uid, $host, $interfaces, $revision)"),
-    addMac: db.prepare("INSERT INTO macs VALUES (?, ?, ?)"),
-    addIp: db.prepare("INSERT INTO ips VALUES (?, ?, ?)"),
-    addEvent: db.prepare("INSERT INTO events VALUES ($revision, $idx, $time, $kind, $name, $data_version, $data)"),
   };
 }

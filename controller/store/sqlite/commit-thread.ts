@@ -1,0 +1,69 @@
+// A large batch, written by a thread of its own: its statements, its fsync and the checkpoint after it would hold the
+// event loop for seconds. The batch goes over in parts, because copying it at once would hold the loop as well.
+import { Worker } from "node:worker_threads";
+import type { ResourceChange } from "../../../schema/index.ts";
+import { type Commit, StoreBrokenError } from "../store.ts";
+import { asStoreError } from "./errors.ts";
+
+/** Each is answered with an `Answer`, in order. */
+export type Order =
+  | { readonly do: "begin" }
+  | { readonly do: "remove"; readonly changes: readonly ResourceChange[] }
+  | { readonly do: "add"; readonly commit: Commit; readonly firstIndex: number }
+  | { readonly do: "commit" };
+
+/** `code` is SQLite's, where the error is. After an error nothing of the transaction is left, and the thread ends. */
+export type Answer = { readonly ok: true } | { readonly ok: false; readonly message: string; readonly code?: string };
+
+/** Of changes: a part is copied in about a millisecond. */
+const partSize = 200;
+
+/** Node runs what is built; tests run the sources, and have the build beside them. */
+const built = import.meta.url.endsWith(".ts") ? "../../../dist/controller/store/sqlite/" : "./";
+
+/** As `Store.commit`. */
+export async function commitInThread(path: string, batch: readonly Commit[]): Promise<void> {
+  const thread = new Worker(new URL(`${built}commit-worker.js`, import.meta.url), { workerData: { path } });
+  try {
+    for (const order of ordersFor(batch)) await obey(thread, order, path);
+  } finally {
+    await thread.terminate();
+  }
+}
+
+function* ordersFor(batch: readonly Commit[]): Generator<Order> {
+  yield { do: "begin" };
+  // Each commit may depend on what the one before it removed and added.
+  for (const commit of batch) {
+    const gone = commit.changes.filter(({ before }) => before !== null);
+    for (let i = 0; i < gone.length; i += partSize) yield { do: "remove", changes: gone.slice(i, i + partSize) };
+    for (let i = 0; i < commit.changes.length; i += partSize) {
+      yield { do: "add", commit: { ...commit, changes: commit.changes.slice(i, i + partSize) }, firstIndex: i };
+    }
+  }
+  yield { do: "commit" };
+}
+
+function obey(thread: Worker, order: Order, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (act: () => void) => {
+      thread.removeAllListeners();
+      act();
+    };
+    thread.once("message", (answer: Answer) => {
+      settle(() => (answer.ok ? resolve() : reject(errorOf(answer, path))));
+    });
+    // Without an answer it is not known how far the thread came.
+    const lost = (reason: string) =>
+      settle(() => reject(new StoreBrokenError(`${path}: the writing thread ${reason}`)));
+    thread.once("error", (error) => lost(`failed: ${error.message}`));
+    thread.once("exit", (code) => lost(`ended with ${code}`));
+    thread.postMessage(order);
+  });
+}
+
+function errorOf(answer: Extract<Answer, { ok: false }>, path: string): unknown {
+  return answer.code === undefined
+    ? new StoreBrokenError(`${path}: the writing thread failed: ${answer.message}`)
+    : asStoreError(answer, path);
+}
