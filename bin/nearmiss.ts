@@ -2,6 +2,8 @@
 // The one command. Each sub-command's flags live beside its program, and its code loads only when it runs.
 import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
+import { addAuditCommand } from "../cli/audit.ts";
+import { addTokenCommand } from "../cli/token.ts";
 import { addControllerCommand } from "../controller/config.ts";
 import { addAgentCommand } from "../node-agent/config.ts";
 import { addExplainCommand } from "../node-agent/status/command.ts";
@@ -20,5 +22,7 @@ const program = new Command("nearmiss")
 addControllerCommand(program);
 addAgentCommand(program);
 addExplainCommand(program);
+addTokenCommand(program, async (db) => (await import("../controller/auth/local-tokens.ts")).openLocalTokens(db));
+addAuditCommand(program);
 
 await program.parseAsync();

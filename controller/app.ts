@@ -6,11 +6,13 @@ import { closeCodes, heartbeatMs, maxFrameBytes } from "../schema/index.ts";
 import { AgentChannel } from "./agents/agent-channel.ts";
 import { registerAuthentication } from "./auth/hook.ts";
 import type { CertifiedHost } from "./auth/identity.ts";
+import { TokenRegistry } from "./auth/token-registry.ts";
 import { Committer } from "./committer.ts";
 import type { StreamLimits } from "./events/event-stream.ts";
 import { EventHub } from "./events/hub.ts";
 import { agentRoutes } from "./http/agent.ts";
 import type { App } from "./http/app-types.ts";
+import { auditRoutes } from "./http/audit.ts";
 import { eventRoutes } from "./http/events.ts";
 import { hostRoutes } from "./http/hosts.ts";
 import { MethodsByPath } from "./http/methods.ts";
@@ -19,6 +21,7 @@ import { openApiRoutes, registerOpenApi } from "./http/openapi.ts";
 import { operationRoutes } from "./http/operations.ts";
 import { handleError, handleUnrouted } from "./http/problems.ts";
 import { resolveRoutes } from "./http/resolve.ts";
+import { tokenRoutes } from "./http/tokens.ts";
 import { compileValidator } from "./http/validation.ts";
 import { vmRoutes } from "./http/vms.ts";
 import { Metrics } from "./metrics.ts";
@@ -57,6 +60,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     onFatal: options.onFatal,
     onCommitted: (seconds) => metrics.committed(seconds),
   });
+  const tokens = await TokenRegistry.load({ access: store.access, now: () => new Date(), onFatal: options.onFatal });
   metrics.observe({ revision: () => committer.revision });
 
   const app = createServer(options);
@@ -83,7 +87,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const methods = new MethodsByPath();
   app.addHook("onRoute", (route) => methods.add(route));
   registerAuthentication(app, {
-    findToken: () => undefined,
+    findToken: (token) => tokens.find(token),
     findCertified: options.findCertified ?? (() => undefined),
     insecure: options.insecure,
   });
@@ -112,13 +116,16 @@ export async function buildApp(options: AppOptions): Promise<App> {
   hostRoutes(app, { committer, agents });
   vmRoutes(app, { committer, agents });
   resolveRoutes(app, { committer });
-  eventRoutes(app, { hub: new EventHub(committer, store.epoch), store, limits, metrics });
+  eventRoutes(app, { hub: new EventHub(committer, store.epoch), store, limits, metrics, tokens });
+  tokenRoutes(app, { tokens });
+  auditRoutes(app, { access: store.access });
   agentRoutes(app, { agents });
   operationRoutes(app, { committer, metrics });
   openApiRoutes(app);
 
   app.addHook("preClose", async () => {
     agents.stop();
+    await tokens.stop();
     await committer.stop("the controller is stopping");
   });
   app.addHook("onClose", () => store.close());

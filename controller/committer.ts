@@ -78,7 +78,7 @@ export class CommitterStoppedError extends Error {
 }
 
 export interface CommitterDeps {
-  readonly store: Store;
+  readonly store: Pick<Store, "load" | "commit">;
   readonly now: () => Date;
   /** What is durable and what is shown may differ from here on: the process has to stop. */
   readonly onFatal: (error: unknown) => void;
@@ -188,7 +188,7 @@ export class Committer {
     }
     const { changes, touched } = decision;
     if (dryRun || changes.length === 0) return resolve({ touched, revision: this.published });
-    const commit = { revision, time: this.deps.now().toISOString(), changes };
+    const commit = { revision, time: this.deps.now().toISOString(), by, changes };
     await inSlices(this.pending.applySteps(changes));
     try {
       await this.store([commit]);
@@ -265,7 +265,7 @@ export class Committer {
       const { changes, touched } = decide(this.pending, mutations, context);
       if (changes.length > 0) {
         this.pending.apply(changes);
-        commits.push({ revision, time: this.deps.now().toISOString(), changes });
+        commits.push({ revision, time: this.deps.now().toISOString(), by, changes });
       }
       return () => resolve({ touched });
     } catch (error) {

@@ -4,6 +4,7 @@ import closeWithGrace from "close-with-grace";
 import { type Logger, pino } from "pino";
 import { warmUp } from "./agents/warm-up.ts";
 import { buildApp } from "./app.ts";
+import { writeFirstToken } from "./auth/first-token.ts";
 import { type ControllerConfig, formatListen, isLoopback } from "./config.ts";
 import { openSqliteStore } from "./store/sqlite/sqlite-store.ts";
 import { StoreBrokenError, StoreOpenError } from "./store/store.ts";
@@ -41,6 +42,12 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
     },
   });
   warmUp();
+  if (config.insecure) {
+    log.warn("INSECURE: no tokens, no TLS, hosts register themselves: whoever reaches the port controls the network");
+  } else {
+    const file = await writeFirstToken(store.access, config.db, new Date());
+    if (file) log.info({ file }, "first start: the file holds an admin token, and only its owner can read it");
+  }
   try {
     await app.listen(config.listen);
   } catch (error) {

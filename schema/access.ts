@@ -1,4 +1,6 @@
-// Who may do what: roles, tokens as REST shows them, and the audit trail.
+// Who may do what: roles, tokens and the audit trail, as REST shows them.
+import { type Static, Type } from "typebox";
+import { Name } from "./resources.ts";
 
 /** What a token can be. Hosts have certificates instead. */
 export const tokenRoles = ["admin", "operator", "viewer"] as const;
@@ -17,3 +19,65 @@ export interface Actor {
   /** What the change may touch. */
   readonly scope: NetworkScope;
 }
+
+/** How long a token lives where nobody says otherwise. */
+export const defaultTokenDays = 90;
+
+const closed = { additionalProperties: false } as const;
+const Time = (description: string) => Type.String({ description: `${description}: RFC 3339, UTC` });
+
+export const TokenInput = Type.Object(
+  {
+    role: Type.Enum([...tokenRoles], { description: "admin: everything; operator: changes; viewer: reads" }),
+    networks: Type.Optional(
+      Type.Array(Name, {
+        minItems: 1,
+        maxItems: 256,
+        description: "Sees and changes only these, and VMs in them. Absent: all. Not for admins",
+      }),
+    ),
+    note: Type.Optional(
+      Type.String({ maxLength: 100, pattern: "^[^\\p{Cc}]*$", description: "What it is for, for people" }),
+    ),
+    expires: Type.Optional(
+      Type.Union([Type.String({ maxLength: 40 }), Type.Null()], {
+        description: `RFC 3339. Absent: ${defaultTokenDays} days from now; null: never`,
+      }),
+    ),
+  },
+  { title: "TokenInput", ...closed },
+);
+export type TokenInput = Static<typeof TokenInput>;
+
+export const TokenView = Type.Object(
+  {
+    id: Type.String({ description: "Names the token; no secret" }),
+    role: Type.Enum([...tokenRoles]),
+    networks: Type.Union([Type.Array(Type.String()), Type.Null()], { description: "null: all" }),
+    note: Type.String(),
+    created: Time("When"),
+    createdBy: Type.String({ description: "By whom" }),
+    expires: Type.Union([Time("Refused from then on"), Type.Null()], { description: "null: never" }),
+    lastUsed: Type.Union([Time("To the minute"), Type.Null()]),
+    token: Type.Optional(Type.String({ description: "The secret: only in the answer that created it" })),
+  },
+  { title: "Token" },
+);
+export type TokenView = Static<typeof TokenView>;
+
+export const AuditView = Type.Object(
+  {
+    id: Type.Integer({ description: "Position in the trail, ascending" }),
+    time: Time("When"),
+    actor: Type.String({
+      description: "Who: a token by its id and note, a host, or a user of the controller's machine",
+    }),
+    role: Type.String(),
+    address: Type.Union([Type.String(), Type.Null()], { description: "From where; null: on the controller's machine" }),
+    what: Type.Array(Type.String(), { description: "Such as `vm.updated vms/web-1`; of many, the first" }),
+    changes: Type.Integer({ description: "How many there were" }),
+    revision: Type.Union([Type.Integer(), Type.Null()], { description: "null: not a change of the inventory" }),
+  },
+  { title: "AuditEntry" },
+);
+export type AuditView = Static<typeof AuditView>;

@@ -55,6 +55,8 @@ export const eventCloseCodes = {
   tooSlow: 4408,
   /** `since` lies beyond the log: it is from another epoch, so start over. */
   sinceBeyondLog: 4416,
+  /** The token was revoked or has expired. */
+  revoked: 4401,
   failed: 1011,
   controllerStopping: 1001,
 } as const;
@@ -62,6 +64,12 @@ export const eventCloseCodes = {
 export function changeVerb(change: ResourceChange): ChangeVerb {
   if (change.before === null) return "created";
   return change.after === null ? "deleted" : "updated";
+}
+
+/** Such as `vm.updated vms/web-1`. */
+export function describeChange(change: ResourceChange): string {
+  const name = (change.after ?? change.before)?.name;
+  return `${change.kind}.${changeVerb(change)} ${change.kind}s/${name}`;
 }
 
 export function toCloudEvent(event: LoggedEvent, epoch: string): CloudEvent {

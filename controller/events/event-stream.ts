@@ -1,6 +1,13 @@
 // One consumer of the event stream: replay, then live, within bounds.
 import type { WebSocket } from "ws";
-import { eventCloseCodes, type LoggedEvent, type Revision, toCloudEvent } from "../../schema/index.ts";
+import {
+  eventCloseCodes,
+  type LoggedEvent,
+  type NetworkScope,
+  type Revision,
+  toCloudEvent,
+} from "../../schema/index.ts";
+import { narrowChange } from "../inventory/scope.ts";
 import type { Store } from "../store/store.ts";
 import { catchUp } from "./catch-up.ts";
 import type { EventHub } from "./hub.ts";
@@ -24,10 +31,15 @@ export interface StreamDeps {
 const closeTimeoutMs = 2_000;
 
 /**
- * Sends every event behind `since`, or only what comes from now on without it, until either side closes.
+ * Sends every event behind `since`, or only what comes from now on without it, until either side closes: those that can
+ * be seen from within `scope`.
  * @throws what the store throws
  */
-export async function streamEvents(socket: WebSocket, since: Revision | undefined, deps: StreamDeps): Promise<void> {
+export async function streamEvents(
+  socket: WebSocket,
+  { since, scope }: { readonly since: Revision | undefined; readonly scope: NetworkScope },
+  deps: StreamDeps,
+): Promise<void> {
   const { hub, store, limits } = deps;
   const close = (code: number, reason: string) => {
     socket.close(code, reason);
@@ -41,7 +53,7 @@ export async function streamEvents(socket: WebSocket, since: Revision | undefine
   socket.once("close", () => unsubscribe());
   const goLive = () => {
     if (socket.readyState !== socket.OPEN) return;
-    unsubscribe = hub.subscribe({
+    unsubscribe = hub.subscribe(scope, {
       events: (messages) => {
         if (socket.readyState !== socket.OPEN) return;
         if (socket.bufferedAmount > limits.maxBufferedBytes) {
@@ -57,7 +69,10 @@ export async function streamEvents(socket: WebSocket, since: Revision | undefine
     const send = (page: readonly LoggedEvent[]) =>
       sendAndFlush(
         socket,
-        page.map((event) => JSON.stringify(toCloudEvent(event, store.epoch))),
+        page.flatMap((event) => {
+          const change = narrowChange(scope, event.change);
+          return change ? JSON.stringify(toCloudEvent({ ...event, change }, store.epoch)) : [];
+        }),
       );
     try {
       await catchUp(source, from, send, goLive);
@@ -80,6 +95,7 @@ function sendAndFlush(socket: WebSocket, messages: readonly string[]): Promise<v
       if (error || socket.readyState !== socket.OPEN) reject(new ConsumerGoneError());
       else resolve();
     };
+    if (messages.length === 0) return done();
     messages.forEach((message, i) => {
       socket.send(message, i === messages.length - 1 ? done : undefined);
     });

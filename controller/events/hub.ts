@@ -1,6 +1,13 @@
-// The log of changes, live: each revision's events as texts, made once for all consumers.
-import { changeDataVersion, type Revision, toCloudEvent } from "../../schema/index.ts";
+// The log of changes, live: each revision's events as texts, made once for all consumers that may see everything.
+import {
+  changeDataVersion,
+  type NetworkScope,
+  type ResourceChange,
+  type Revision,
+  toCloudEvent,
+} from "../../schema/index.ts";
 import { type Committer, isLarge } from "../committer.ts";
+import { narrowChange } from "../inventory/scope.ts";
 import type { Commit } from "../store/store.ts";
 
 export interface EventListener {
@@ -11,7 +18,7 @@ export interface EventListener {
 }
 
 export class EventHub {
-  private readonly listeners = new Set<EventListener>();
+  private readonly listeners = new Map<EventListener, NetworkScope>();
 
   constructor(
     private readonly committer: Committer,
@@ -25,9 +32,9 @@ export class EventHub {
     return this.committer.revision;
   }
 
-  /** Events behind the present `revision`. @returns what ends the subscription */
-  subscribe(listener: EventListener): () => void {
-    this.listeners.add(listener);
+  /** Events behind the present `revision`, as seen from within `scope`. @returns what ends the subscription */
+  subscribe(scope: NetworkScope, listener: EventListener): () => void {
+    this.listeners.set(listener, scope);
     return () => this.listeners.delete(listener);
   }
 
@@ -35,14 +42,25 @@ export class EventHub {
     if (this.listeners.size === 0) return;
     const { revision, time, changes } = commit;
     if (isLarge(commit)) {
-      const listeners = [...this.listeners];
+      const listeners = [...this.listeners.keys()];
       this.listeners.clear();
       for (const listener of listeners) listener.behind((revision - 1) as Revision);
       return;
     }
-    const messages = changes.map((change, index) =>
-      JSON.stringify(toCloudEvent({ revision, index, time, dataVersion: changeDataVersion, change }, this.epoch)),
-    );
-    for (const listener of this.listeners) listener.events(messages);
+    const textOf = (change: ResourceChange, index: number) =>
+      JSON.stringify(toCloudEvent({ revision, index, time, dataVersion: changeDataVersion, change }, this.epoch));
+    let whole: string[] | undefined;
+    for (const [listener, scope] of this.listeners) {
+      if (scope === "all") {
+        whole ??= changes.map(textOf);
+        listener.events(whole);
+        continue;
+      }
+      const seen = changes.flatMap((change, index) => {
+        const narrowed = narrowChange(scope, change);
+        return narrowed ? textOf(narrowed, index) : [];
+      });
+      if (seen.length > 0) listener.events(seen);
+    }
   }
 }

@@ -1,10 +1,16 @@
 import { Type } from "typebox";
-import { parseRevision } from "../../schema/index.ts";
+import { eventCloseCodes, parseRevision } from "../../schema/index.ts";
+import { scopeOf } from "../auth/identity.ts";
+import type { TokenRegistry } from "../auth/token-registry.ts";
 import { type StreamDeps, streamEvents } from "../events/event-stream.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { Metrics } from "../metrics.ts";
 import type { App } from "./app-types.ts";
+import { identityOf } from "./caller.ts";
 import { problems, switching } from "./responses.ts";
+
+/** How long a consumer whose token was revoked may take to answer the close. */
+const closeTimeoutMs = 2_000;
 
 const query = Type.Object(
   {
@@ -15,7 +21,10 @@ const query = Type.Object(
   { additionalProperties: false },
 );
 
-export function eventRoutes(app: App, deps: Omit<StreamDeps, "onError"> & { readonly metrics: Metrics }): void {
+export function eventRoutes(
+  app: App,
+  deps: Omit<StreamDeps, "onError"> & { readonly metrics: Metrics; readonly tokens: TokenRegistry },
+): void {
   let streams = 0;
   deps.metrics.observe({ streams: () => streams });
   app.route({
@@ -28,7 +37,7 @@ export function eventRoutes(app: App, deps: Omit<StreamDeps, "onError"> & { read
       description:
         "Upgrade to a WebSocket. Each message is one CloudEvents 1.0 event in JSON, in order of (revision, index). " +
         "Close codes: 4408 the consumer reads too slowly, connect again with `since`; 4416 `since` lies beyond the " +
-        "log; 1001 the controller is stopping; 1011 it failed.",
+        "log; 4401 the token was revoked or has expired; 1001 the controller is stopping; 1011 it failed.",
       querystring: query,
       response: { 101: switching, ...problems("upgrade-required") },
     },
@@ -36,15 +45,26 @@ export function eventRoutes(app: App, deps: Omit<StreamDeps, "onError"> & { read
       reply.header("connection", "upgrade").header("upgrade", "websocket");
       throw new Refusal("upgrade-required", "connect with a WebSocket client: ws://…/v1/events");
     },
-    wsHandler: (socket, { query: { since }, log }) => {
+    wsHandler: (socket, request) => {
+      const { since } = request.query;
+      const identity = identityOf(request);
       streams += 1;
+      const release = deps.tokens.hold(identity, {
+        end(reason) {
+          socket.close(eventCloseCodes.revoked, reason);
+          setTimeout(() => socket.terminate(), closeTimeoutMs).unref();
+        },
+      });
       socket.once("close", () => {
         streams -= 1;
+        release();
       });
-      return streamEvents(socket, since === undefined ? undefined : parseRevision(since), {
-        ...deps,
-        onError: (error) => log.error({ err: error }, "event stream failed"),
-      });
+      const from = since === undefined ? undefined : parseRevision(since);
+      return streamEvents(
+        socket,
+        { since: from, scope: scopeOf(identity) },
+        { ...deps, onError: (error) => request.log.error({ err: error }, "event stream failed") },
+      );
     },
   });
 }

@@ -1,12 +1,15 @@
 // Where inventory and log last. SQLite is the embedded one (`sqlite/`); a replicated store comes behind the same interface.
-import type { LoggedEvent, ResourceChange, Revision } from "../../schema/index.ts";
+import type { Actor, LoggedEvent, ResourceChange, Revision } from "../../schema/index.ts";
 import type { Resources } from "../inventory/inventory.ts";
+import type { AccessStore } from "./access-store.ts";
 
 /** One mutation's change set, as one revision. */
 export interface Commit {
   readonly revision: Revision;
   /** RFC 3339, UTC. */
   readonly time: string;
+  /** Goes into the audit trail with the changes. */
+  readonly by: Actor;
   readonly changes: readonly ResourceChange[];
 }
 
@@ -26,13 +29,14 @@ export interface Store {
   readonly epoch: string;
   load(): Promise<StoredState>;
   /**
-   * All of the batch, state and events, or nothing of it. Durable when the promise resolves.
+   * All of the batch, state, events and audit, or nothing of it. Durable when the promise resolves.
    * @throws StoreUnavailableError, StoreFullError: nothing was written, the same batch may be tried again
    * @throws StoreBrokenError: what is on disk is not known
    */
   commit(batch: readonly Commit[]): Promise<void>;
   /** At most `limit` events behind `after` and not beyond revision `upTo`, in order of position. */
   readEvents(after: LogPosition, upTo: Revision, limit: number): Promise<LoggedEvent[]>;
+  readonly access: AccessStore;
   close(): Promise<void>;
 }
 

@@ -5,6 +5,7 @@ import { decide, type Mutation } from "../../controller/inventory/decide.ts";
 import { Inventory } from "../../controller/inventory/inventory.ts";
 import type { Commit, LogPosition, Store } from "../../controller/store/store.ts";
 import { parseHost, parseNetwork, parseRevision, parseVm, type Revision } from "../../schema/index.ts";
+import { by } from "../support/actors.ts";
 
 export interface StoreUnderTest {
   /** Opens what `close` closed, or a new one the first time. */
@@ -35,7 +36,7 @@ export function commitsOf(state: Inventory, from: number, ...lists: readonly (re
     const revision = parseRevision(from + i);
     const { changes } = decide(state, mutations, { revision, newUid: randomUUID });
     state.apply(changes);
-    return { revision, time: "2026-01-02T03:04:05.678Z", changes };
+    return { revision, time: "2026-01-02T03:04:05.678Z", by, changes };
   });
 }
 

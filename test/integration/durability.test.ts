@@ -7,6 +7,7 @@ import { call, populate, problemType, startController } from "./harness.ts";
 function faulty(store: Store, state: { failure: Error | undefined }): Store {
   return {
     epoch: store.epoch,
+    access: store.access,
     load: () => store.load(),
     commit: async (batch) => {
       if (state.failure) throw state.failure;

@@ -8,6 +8,7 @@ import { pino } from "pino";
 import { onTestFinished } from "vitest";
 import { type RawData, WebSocket } from "ws";
 import { type AppOptions, buildApp } from "../../controller/app.ts";
+import { makeToken } from "../../controller/auth/tokens.ts";
 import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
 import type { Store } from "../../controller/store/store.ts";
 import {
@@ -17,6 +18,7 @@ import {
   type ControllerFrame,
   type ProblemDetails,
   parseControllerFrame,
+  type TokenInput,
 } from "../../schema/index.ts";
 
 const deadlineMs = 5_000;
@@ -48,8 +50,8 @@ export async function startController(
     stop,
     base,
     /** Status, body and headers of one request with a JSON body. */
-    request: async (method: string, path: string, body?: unknown) => {
-      const headers = body === undefined ? {} : { "content-type": "application/json" };
+    request: async (method: string, path: string, body?: unknown, more: Record<string, string> = {}) => {
+      const headers = { ...(body === undefined ? {} : { "content-type": "application/json" }), ...more };
       const payload = body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body);
       const response = await fetch(`http://${base}${path}`, { method, headers, body: payload });
       const text = await response.text();
@@ -59,6 +61,31 @@ export async function startController(
     events: (query = "", protocols: string[] = []) => new EventConsumer(`ws://${base}/v1/events${query}`, protocols),
     agent: (host: string) => new AgentClient(`ws://${base}${agentPath}`, host),
   };
+}
+
+/** With authentication: `as` gives the same controller as seen by who holds the token. */
+export async function startSecured(options: Parameters<typeof startController>[0] = {}) {
+  const db = options.db ?? temporaryDatabase();
+  const store = openSqliteStore(db);
+  const local = { name: "the test", role: "admin", scope: "all" } as const;
+  const { token, secret } = makeToken({ role: "admin" }, local, new Date());
+  await store.access.addToken(token, local);
+  await store.close();
+  const controller = await startController({ insecure: false, ...options, db });
+  const as = (bearer: string): Controller => {
+    const headers = { authorization: `Bearer ${bearer}` };
+    return {
+      ...controller,
+      request: (method, path, body, more = {}) => controller.request(method, path, body, { ...headers, ...more }),
+      events: (query = "", protocols = []) =>
+        new EventConsumer(`ws://${controller.base}/v1/events${query}`, protocols, headers),
+    };
+  };
+  const admin = as(secret);
+  /** A new token's secret and id. */
+  const issue = (input: TokenInput): Promise<{ id: string; token: string }> =>
+    call(admin, 201, "POST", "/v1/tokens", input);
+  return { ...controller, as, admin, adminToken: secret, issue };
 }
 
 export type Controller = Awaited<ReturnType<typeof startController>>;
@@ -89,8 +116,12 @@ class Client<Message> {
   protected readonly socket: WebSocket;
   private wake: () => void = () => {};
 
-  constructor(url: string, protocols: string[], parse: (text: string) => Message | undefined) {
-    this.socket = new WebSocket(url, protocols);
+  constructor(
+    url: string,
+    { protocols = [], headers = {} }: { protocols?: string[]; headers?: Record<string, string> },
+    parse: (text: string) => Message | undefined,
+  ) {
+    this.socket = new WebSocket(url, protocols, { headers });
     this.socket.on("message", (data: RawData) => {
       const message = parse(data.toString());
       if (message) this.received.push(message);
@@ -141,8 +172,8 @@ class Client<Message> {
 }
 
 export class EventConsumer extends Client<CloudEvent> {
-  constructor(url: string, protocols: string[]) {
-    super(url, protocols, (text) => JSON.parse(text));
+  constructor(url: string, protocols: string[], headers: Record<string, string> = {}) {
+    super(url, { protocols, headers }, (text) => JSON.parse(text));
   }
 }
 
@@ -153,7 +184,7 @@ export class AgentClient extends Client<ControllerFrame> {
     url: string,
     private readonly host: string,
   ) {
-    super(url, [], parseControllerFrame);
+    super(url, {}, parseControllerFrame);
   }
 
   async hello(more: Partial<Extract<AgentFrame, { type: "hello" }>> = {}): Promise<FrameOf<"welcome">> {

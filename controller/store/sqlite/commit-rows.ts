@@ -1,8 +1,18 @@
 // One commit as rows: what is written, and in which order. The transaction around it is the caller's.
 import type Database from "better-sqlite3";
-import { changeDataVersion, type ResourceChange } from "../../../schema/index.ts";
+import { changeDataVersion, describeChange, type ResourceChange } from "../../../schema/index.ts";
+import type { AuditRecord } from "../access-store.ts";
 import type { Commit } from "../store.ts";
+import { AuditTrail } from "./audit.ts";
 import { toNetworkRow, toVmRow } from "./rows.ts";
+
+/** Changes of one revision that the audit trail names: the log has the rest. */
+const maxAudited = 32;
+
+/** The one row of the trail that tells of the whole commit. */
+export function auditOf({ time, by, revision, changes }: Commit): AuditRecord {
+  return { time, by, revision, what: changes.slice(0, maxAudited).map(describeChange), changes: changes.length };
+}
 
 /**
  * All rows that go must leave before any that comes: two VMs may swap an address. So `remove` for the whole change set,
@@ -10,9 +20,15 @@ import { toNetworkRow, toVmRow } from "./rows.ts";
  */
 export class CommitRows {
   private readonly statements: ReturnType<typeof prepare>;
+  private readonly trail: AuditTrail;
 
   constructor(db: Database.Database) {
     this.statements = prepare(db);
+    this.trail = new AuditTrail(db);
+  }
+
+  audit(record: AuditRecord): void {
+    this.trail.add(record);
   }
 
   remove(changes: readonly ResourceChange[]): void {

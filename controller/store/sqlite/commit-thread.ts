@@ -2,7 +2,9 @@
 // event loop for seconds. The batch goes over in parts, because copying it at once would hold the loop as well.
 import { Worker } from "node:worker_threads";
 import type { ResourceChange } from "../../../schema/index.ts";
+import type { AuditRecord } from "../access-store.ts";
 import { type Commit, StoreBrokenError } from "../store.ts";
+import { auditOf } from "./commit-rows.ts";
 import { asStoreError } from "./errors.ts";
 
 /** Each is answered with an `Answer`, in order. */
@@ -10,6 +12,7 @@ export type Order =
   | { readonly do: "begin" }
   | { readonly do: "remove"; readonly changes: readonly ResourceChange[] }
   | { readonly do: "add"; readonly commit: Commit; readonly firstIndex: number }
+  | { readonly do: "audit"; readonly record: AuditRecord }
   | { readonly do: "commit" };
 
 /** `code` is SQLite's, where the error is. After an error nothing of the transaction is left, and the thread ends. */
@@ -40,6 +43,7 @@ function* ordersFor(batch: readonly Commit[]): Generator<Order> {
     for (let i = 0; i < commit.changes.length; i += partSize) {
       yield { do: "add", commit: { ...commit, changes: commit.changes.slice(i, i + partSize) }, firstIndex: i };
     }
+    yield { do: "audit", record: auditOf(commit) };
   }
   yield { do: "commit" };
 }

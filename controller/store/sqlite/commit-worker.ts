@@ -21,6 +21,9 @@ function obey(order: Order): void {
     case "add":
       rows.add(order.commit, order.firstIndex);
       return;
+    case "audit":
+      rows.audit(order.record);
+      return;
     case "commit":
       // With its fsync, and the checkpoint that so large a log makes due.
       db.exec("COMMIT");

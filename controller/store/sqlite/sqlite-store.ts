@@ -1,4 +1,4 @@
-// The embedded store: one SQLite file. State and events of a batch go into one transaction with a full fsync.
+// The embedded store: one SQLite file. State, events and audit of a batch go into one transaction with a full fsync.
 import { randomUUID } from "node:crypto";
 import Database from "better-sqlite3";
 import type { LoggedEvent, Revision } from "../../../schema/index.ts";
@@ -10,7 +10,8 @@ import {
   type StoredState,
   StoreOpenError,
 } from "../store.ts";
-import { CommitRows } from "./commit-rows.ts";
+import { SqliteAccess } from "./access.ts";
+import { auditOf, CommitRows } from "./commit-rows.ts";
 import { commitInThread } from "./commit-thread.ts";
 import { busyTimeoutMs, makeDurable } from "./connection.ts";
 import { asStoreError } from "./errors.ts";
@@ -61,6 +62,7 @@ function reasonOf(error: unknown): string {
 
 class SqliteStore implements Store {
   readonly epoch: string;
+  readonly access: SqliteAccess;
   private readonly statements: ReturnType<typeof prepare>;
   private readonly write: (batch: readonly Commit[]) => void;
 
@@ -70,11 +72,13 @@ class SqliteStore implements Store {
     private readonly closeFiles: () => void,
   ) {
     this.statements = prepare(db);
+    this.access = new SqliteAccess(db, path);
     const rows = new CommitRows(db);
     this.write = db.transaction((batch: readonly Commit[]) => {
       for (const commit of batch) {
         rows.remove(commit.changes);
         rows.add(commit, 0);
+        rows.audit(auditOf(commit));
       }
     }).immediate;
     this.statements.addEpoch.run(randomUUID());

@@ -1,0 +1,135 @@
+// `nearmiss token`: over REST, or on the controller's machine by the database itself.
+import { type Command, Option } from "commander";
+import { type TokenInput, type TokenView, tokenRoles } from "../schema/index.ts";
+import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "./connection.ts";
+import { parseDuration } from "./durations.ts";
+import { action, formatJson, formatTable } from "./output.ts";
+
+/** Tokens in a database on this machine. */
+export interface TokenDesk {
+  create(input: TokenInput): Promise<TokenView>;
+  list(): Promise<TokenView[]>;
+  revoke(id: string): Promise<void>;
+  close(): void;
+}
+
+interface CommonOptions extends ConnectionOptions {
+  readonly db?: string;
+  readonly json?: boolean;
+}
+
+interface CreateOptions extends CommonOptions {
+  readonly role: TokenInput["role"];
+  readonly network?: string[];
+  readonly expires?: number | "never";
+  readonly note?: string;
+}
+
+export function addTokenCommand(program: Command, openLocal: (db: string) => Promise<TokenDesk>): void {
+  const token = program.command("token").summary("make, list and revoke tokens").description("Tokens of the API.");
+  const common = (command: Command) =>
+    addConnectionOptions(command)
+      .option("--db <path>", "on the controller's machine: its database, instead of asking the controller")
+      .option("--json", "print JSON")
+      .addHelpText("after", connectionHelp);
+  const withDesk = async <T>(options: CommonOptions, use: (desk: TokenDesk) => Promise<T>): Promise<T> => {
+    const desk = options.db === undefined ? remoteDesk(options) : await openLocal(options.db);
+    try {
+      return await use(desk);
+    } finally {
+      desk.close();
+    }
+  };
+
+  common(token.command("create"))
+    .summary("make a token")
+    .description("Makes a token and prints it: this once, since only its hash is kept.")
+    .addOption(
+      new Option("--role <role>", "admin: everything; operator: changes; viewer: reads")
+        .choices(tokenRoles)
+        .makeOptionMandatory(),
+    )
+    .option("--network <name>", "only this network and the VMs in it; may be repeated (not for admins)", collect)
+    .option("--expires <time>", "how long it is valid, such as 12h or 90d, or never (default: 90d)", parseExpiry)
+    .option("--note <text>", "what it is for")
+    .action(
+      action(async (options: CreateOptions) => {
+        const made = await withDesk(options, (desk) => desk.create(inputOf(options)));
+        if (options.json) return formatJson(made);
+        process.stderr.write(`${describe(made)}\nIt is shown this once:\n`);
+        return `${made.token}\n`;
+      }),
+    );
+
+  common(token.command("list"))
+    .summary("list tokens")
+    .description("Lists all tokens, without their secrets.")
+    .action(
+      action(async (options: CommonOptions) => {
+        const tokens = await withDesk(options, (desk) => desk.list());
+        if (options.json) return formatJson(tokens);
+        const rows = tokens.map((each) => [
+          each.id,
+          each.role,
+          each.networks?.join(",") ?? "all",
+          shortTime(each.created),
+          expiryOf(each),
+          each.lastUsed === null ? "never" : shortTime(each.lastUsed),
+          each.note,
+        ]);
+        return formatTable(["ID", "ROLE", "NETWORKS", "CREATED", "EXPIRES", "LAST USED", "NOTE"], rows);
+      }),
+    );
+
+  common(token.command("revoke"))
+    .summary("revoke a token")
+    .description("Revokes a token: requests with it are refused within a second, what it holds open is closed.")
+    .argument("<id>", "as `nearmiss token list` shows it")
+    .action(
+      action(async (id: string, options: CommonOptions) => {
+        await withDesk(options, (desk) => desk.revoke(id));
+        return options.json ? "" : `token ${id} is revoked\n`;
+      }),
+    );
+}
+
+function remoteDesk(options: ConnectionOptions): TokenDesk {
+  return {
+    create: (input) => callController<TokenView>(options, "POST", "/v1/tokens", input),
+    list: async () => (await callController<{ tokens: TokenView[] }>(options, "GET", "/v1/tokens")).tokens,
+    revoke: (id) => callController<void>(options, "DELETE", `/v1/tokens/${encodeURIComponent(id)}`),
+    close: () => {},
+  };
+}
+
+function inputOf({ role, network, expires, note }: CreateOptions): TokenInput {
+  const until = typeof expires === "number" ? new Date(Date.now() + expires).toISOString() : null;
+  return {
+    role,
+    ...(network === undefined ? {} : { networks: network }),
+    ...(note === undefined ? {} : { note }),
+    ...(expires === undefined ? {} : { expires: until }),
+  };
+}
+
+function describe(token: TokenView): string {
+  const reach = token.networks ? ` for ${token.networks.join(", ")}` : "";
+  return `token ${token.id}: ${token.role}${reach}, ${token.expires === null ? "never expires" : `expires ${shortTime(token.expires)}`}`;
+}
+
+function expiryOf({ expires }: TokenView): string {
+  if (expires === null) return "never";
+  return Date.parse(expires) <= Date.now() ? "expired" : shortTime(expires);
+}
+
+function shortTime(time: string): string {
+  return `${time.slice(0, 16).replace("T", " ")}Z`;
+}
+
+function parseExpiry(text: string): number | "never" {
+  return text === "never" ? text : parseDuration(text);
+}
+
+function collect(value: string, before: string[] = []): string[] {
+  return [...before, value];
+}

@@ -1,0 +1,32 @@
+// Tokens by whoever may write the database, with a controller beside it or without: how a lost admin token is replaced.
+import { userInfo } from "node:os";
+import type { Actor, TokenInput, TokenView } from "../../schema/index.ts";
+import { Refusal } from "../inventory/refusal.ts";
+import { openAccess } from "../store/sqlite/access.ts";
+import { makeToken, viewOf } from "./tokens.ts";
+
+export interface LocalTokens {
+  create(input: TokenInput): Promise<TokenView>;
+  list(): Promise<TokenView[]>;
+  revoke(id: string): Promise<void>;
+  close(): void;
+}
+
+/** @throws StoreOpenError with what to do about it */
+export function openLocalTokens(db: string): LocalTokens {
+  const { access, close } = openAccess(db);
+  const by: Actor = { name: `user ${userInfo().username}`, role: "admin", scope: "all" };
+  return {
+    create: async (input) => {
+      const { token, secret } = makeToken(input, by, new Date());
+      await access.addToken(token, by);
+      return { ...viewOf(token), token: secret };
+    },
+    list: async () => (await access.listTokens()).map(viewOf),
+    revoke: async (id) => {
+      const known = await access.removeToken(id, by, new Date().toISOString());
+      if (!known) throw new Refusal("not-found", `no token has the id "${id}"`);
+    },
+    close,
+  };
+}

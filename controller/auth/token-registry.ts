@@ -1,0 +1,146 @@
+// The tokens of a running controller: valid ones in memory, and the sockets that were opened with them. What a command on
+// the same machine writes into the database is noticed at the next look.
+import { timingSafeEqual } from "node:crypto";
+import type { Actor, TokenInput, TokenView } from "../../schema/index.ts";
+import { Refusal } from "../inventory/refusal.ts";
+import type { AccessStore, StoredToken } from "../store/access-store.ts";
+import { StoreFullError, StoreUnavailableError } from "../store/store.ts";
+import type { Identity } from "./identity.ts";
+import { hashOf, identityBehind, isExpired, makeToken, viewOf } from "./tokens.ts";
+
+/** Something open that ends with the token that opened it. */
+export interface Revocable {
+  end(reason: string): void;
+}
+
+/** Revocation from outside takes effect within a second: half of it to notice. */
+const lookMs = 500;
+const minuteMs = 60_000;
+
+export interface TokenRegistryDeps {
+  readonly access: AccessStore;
+  readonly now: () => Date;
+  /** The store failed for good. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+export class TokenRegistry {
+  private byHash = new Map<string, StoredToken>();
+  private readonly open = new Map<string, Set<Revocable>>();
+  private readonly uses = new Map<string, string>();
+  private version: number;
+  private flushedAtMs: number;
+  private looking: Promise<void> | undefined;
+  private timer: NodeJS.Timeout | undefined;
+
+  private constructor(private readonly deps: TokenRegistryDeps) {
+    this.version = deps.access.foreignVersion();
+    this.flushedAtMs = deps.now().getTime();
+  }
+
+  static async load(deps: TokenRegistryDeps): Promise<TokenRegistry> {
+    const registry = new TokenRegistry(deps);
+    await registry.reload();
+    registry.timer = setInterval(() => void registry.look(), lookMs);
+    return registry;
+  }
+
+  /** Whose the token is, where it is valid now. */
+  find(secret: string): Identity | undefined {
+    const hash = hashOf(secret);
+    const token = this.byHash.get(hash.toString("hex"));
+    const now = this.deps.now();
+    // The map is searched by a hash, which tells nothing of the secret; the comparison is the one that counts.
+    if (!token || !timingSafeEqual(hash, token.hash) || isExpired(token, now)) return undefined;
+    this.uses.set(token.id, now.toISOString());
+    return identityBehind(token);
+  }
+
+  list(): TokenView[] {
+    const used = (token: StoredToken) => ({ ...token, lastUsed: this.uses.get(token.id) ?? token.lastUsed });
+    return [...this.byHash.values()].map((token) => viewOf(used(token)));
+  }
+
+  /** The answer alone carries the secret. @throws Refusal */
+  async create(input: TokenInput, by: Actor): Promise<TokenView> {
+    const { token, secret } = makeToken(input, by, this.deps.now());
+    await this.deps.access.addToken(token, by);
+    await this.reload();
+    return { ...viewOf(token), token: secret };
+  }
+
+  /** @throws Refusal where there is none */
+  async revoke(id: string, by: Actor): Promise<void> {
+    const known = await this.deps.access.removeToken(id, by, this.deps.now().toISOString());
+    await this.reload();
+    if (!known) throw new Refusal("not-found", `no token has the id "${id}"`);
+  }
+
+  /** Ends `revocable` when the token behind `identity` is revoked or expires. @returns what to call when it ended by itself */
+  hold(identity: Identity, revocable: Revocable): () => void {
+    if (!("tokenId" in identity)) return () => {};
+    const { tokenId } = identity;
+    const held = this.open.get(tokenId) ?? new Set();
+    this.open.set(tokenId, held.add(revocable));
+    return () => {
+      held.delete(revocable);
+      if (held.size === 0 && this.open.get(tokenId) === held) this.open.delete(tokenId);
+    };
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.timer);
+    await this.looking;
+    await this.tolerate(() => this.flush());
+  }
+
+  private look(): Promise<void> {
+    this.looking ??= this.tolerate(async () => {
+      const { access, now } = this.deps;
+      const version = access.foreignVersion();
+      if (version !== this.version) {
+        await this.reload();
+        this.version = version;
+      }
+      this.endRevoked();
+      if (now().getTime() - this.flushedAtMs >= minuteMs) await this.flush();
+    }).finally(() => {
+      this.looking = undefined;
+    });
+    return this.looking;
+  }
+
+  private async reload(): Promise<void> {
+    const tokens = await this.deps.access.listTokens();
+    this.byHash = new Map(tokens.map((token) => [token.hash.toString("hex"), token]));
+    this.endRevoked();
+  }
+
+  private endRevoked(): void {
+    const now = this.deps.now();
+    const valid = new Set([...this.byHash.values()].filter((token) => !isExpired(token, now)).map(({ id }) => id));
+    for (const [id, held] of this.open) {
+      if (valid.has(id)) continue;
+      this.open.delete(id);
+      for (const each of held) each.end("the token was revoked or has expired");
+    }
+  }
+
+  private async flush(): Promise<void> {
+    this.flushedAtMs = this.deps.now().getTime();
+    if (this.uses.size === 0) return;
+    await this.deps.access.noteUses(this.uses);
+    const tokens = await this.deps.access.listTokens();
+    this.byHash = new Map(tokens.map((token) => [token.hash.toString("hex"), token]));
+    this.uses.clear();
+  }
+
+  /** A store that is busy or full now is looked at again later. */
+  private async tolerate(run: () => Promise<void>): Promise<void> {
+    try {
+      await run();
+    } catch (error) {
+      if (!(error instanceof StoreUnavailableError || error instanceof StoreFullError)) this.deps.onFatal(error);
+    }
+  }
+}

@@ -1,0 +1,57 @@
+// Making tokens, and reading what is said about one. Nothing here is kept: see `token-registry.ts` and the store.
+import { createHash, randomBytes } from "node:crypto";
+import { type Actor, defaultTokenDays, type TokenInput, type TokenView } from "../../schema/index.ts";
+import { Refusal } from "../inventory/refusal.ts";
+import type { StoredToken } from "../store/access-store.ts";
+import type { Identity } from "./identity.ts";
+
+const dayMs = 86_400_000;
+const secretBytes = 32;
+
+/** A token, and the secret that is shown once: `nm_<role>_` and 256 random bits in base64url. @throws Refusal */
+export function makeToken(input: TokenInput, by: Actor, now: Date): { token: StoredToken; secret: string } {
+  const { role, networks, note = "" } = input;
+  if (role === "admin" && networks) {
+    throw new Refusal("invalid-input", "an admin is not narrowed to networks: make an operator, or leave networks out");
+  }
+  const secret = `nm_${role}_${randomBytes(secretBytes).toString("base64url")}`;
+  const token: StoredToken = {
+    id: randomBytes(4).toString("hex"),
+    hash: hashOf(secret),
+    role,
+    networks: networks ? [...new Set(networks)].sort() : null,
+    note,
+    created: now.toISOString(),
+    createdBy: by.name,
+    expires: readExpiry(input.expires, now),
+    lastUsed: null,
+  };
+  return { token, secret };
+}
+
+export function hashOf(secret: string): Buffer {
+  return createHash("sha256").update(secret).digest();
+}
+
+export function viewOf({ hash: _hash, networks, ...token }: StoredToken): TokenView {
+  return { ...token, networks: networks && [...networks] };
+}
+
+export function identityBehind({ id, role, note, networks }: StoredToken): Identity {
+  if (role === "admin") return { kind: "admin", tokenId: id, note };
+  return { kind: role, tokenId: id, note, networks: networks ? new Set(networks) : "all" };
+}
+
+export function isExpired({ expires }: StoredToken, now: Date): boolean {
+  return expires !== null && Date.parse(expires) <= now.getTime();
+}
+
+function readExpiry(text: string | null | undefined, now: Date): string | null {
+  if (text === null) return null;
+  if (text === undefined) return new Date(now.getTime() + defaultTokenDays * dayMs).toISOString();
+  const ms = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(ms))
+    throw new Refusal("invalid-input", 'expires: write a time such as "2027-01-31T12:00:00Z", or null');
+  if (ms <= now.getTime()) throw new Refusal("invalid-input", `expires: ${new Date(ms).toISOString()} has passed`);
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,59 @@
+import { Type } from "typebox";
+import { TokenInput, TokenView } from "../../schema/index.ts";
+import type { TokenRegistry } from "../auth/token-registry.ts";
+import type { App } from "./app-types.ts";
+import { actorOf } from "./caller.ts";
+import { bodyProblems, described, listOf, noContent, problems, writeProblems } from "./responses.ts";
+
+const tags = ["access"];
+
+export function tokenRoutes(app: App, { tokens }: { tokens: TokenRegistry }): void {
+  app.get(
+    "/v1/tokens",
+    {
+      config: { access: "admin" },
+      schema: {
+        tags,
+        summary: "All tokens, without their secrets",
+        response: { 200: described("All, by age", listOf("tokens", TokenView)), ...problems() },
+      },
+    },
+    () => ({ tokens: tokens.list() }),
+  );
+
+  app.post(
+    "/v1/tokens",
+    {
+      config: { access: "admin" },
+      schema: {
+        tags,
+        summary: "Make a token",
+        description: "The answer carries the secret, which is shown this once and kept as a hash.",
+        body: TokenInput,
+        response: { 201: described("Created", TokenView), ...problems(...bodyProblems, ...writeProblems) },
+      },
+    },
+    async (request, reply) => {
+      const token = await tokens.create(request.body, actorOf(request));
+      reply.code(201).header("location", `/v1/tokens/${token.id}`).header("cache-control", "no-store");
+      return token;
+    },
+  );
+
+  app.delete(
+    "/v1/tokens/:id",
+    {
+      config: { access: "admin" },
+      schema: {
+        tags,
+        summary: "Revoke a token: requests with it are refused at once, and what it holds open is closed",
+        params: Type.Object({ id: Type.String({ maxLength: 64 }) }),
+        response: { 204: noContent, ...problems("not-found", ...writeProblems) },
+      },
+    },
+    async (request, reply) => {
+      await tokens.revoke(request.params.id, actorOf(request));
+      return reply.code(204).send(null);
+    },
+  );
+}

@@ -1,0 +1,45 @@
+// What a store keeps beside the inventory: tokens, and who did what.
+import type { Actor, AuditView, TokenRole } from "../../schema/index.ts";
+
+export interface StoredToken {
+  readonly id: string;
+  /** SHA-256 of the token. */
+  readonly hash: Buffer;
+  readonly role: TokenRole;
+  /** null: all. */
+  readonly networks: readonly string[] | null;
+  readonly note: string;
+  /** RFC 3339, UTC, as all times here. */
+  readonly created: string;
+  readonly createdBy: string;
+  /** null: never. */
+  readonly expires: string | null;
+  readonly lastUsed: string | null;
+}
+
+/** What goes into the trail together with the change that it tells of. */
+export interface AuditRecord {
+  readonly time: string;
+  readonly by: Actor;
+  readonly what: readonly string[];
+  /** Where `what` names only the first of them. */
+  readonly changes?: number;
+  readonly revision?: number;
+}
+
+/** Every promise that resolves means durable. @throws StoreUnavailableError, StoreFullError, StoreBrokenError */
+export interface AccessStore {
+  listTokens(): Promise<StoredToken[]>;
+  addToken(token: StoredToken, by: Actor): Promise<void>;
+  /** Once in the life of the store. @returns whether this was that once */
+  addFirstToken(token: StoredToken, by: Actor): Promise<boolean>;
+  hasHadFirstToken(): Promise<boolean>;
+  /** @returns whether there was one */
+  removeToken(id: string, by: Actor, time: string): Promise<boolean>;
+  /** By id, when each was last used. */
+  noteUses(uses: ReadonlyMap<string, string>): Promise<void>;
+  /** Another number where somebody else, such as a command on this machine, may have written. */
+  foreignVersion(): number;
+  /** In order of id: those behind `after`, and not before `since`. */
+  readAudit(query: { readonly after: number; readonly since: string; readonly limit: number }): Promise<AuditView[]>;
+}

@@ -1,0 +1,145 @@
+// Tokens in SQLite, each change with its row in the audit trail. A controller has this beside its inventory; a command on
+// the same machine opens it alone, while the controller runs or not.
+import { existsSync } from "node:fs";
+import Database from "better-sqlite3";
+import type { Actor, AuditView, TokenRole } from "../../../schema/index.ts";
+import type { AccessStore, StoredToken } from "../access-store.ts";
+import { StoreOpenError } from "../store.ts";
+import { AuditTrail } from "./audit.ts";
+import { asStoreError } from "./errors.ts";
+import { readMigrations } from "./migrations.ts";
+
+/** A command can wait for the controller's transaction to end. */
+const commandBusyTimeoutMs = 5_000;
+
+interface TokenRow {
+  readonly id: string;
+  readonly hash: Buffer;
+  readonly role: TokenRole;
+  readonly networks: string | null;
+  readonly note: string;
+  readonly created: string;
+  readonly created_by: string;
+  readonly expires: string | null;
+  readonly last_used: string | null;
+}
+
+export class SqliteAccess implements AccessStore {
+  private readonly statements: ReturnType<typeof prepare>;
+  private readonly audit: AuditTrail;
+
+  constructor(
+    private readonly db: Database.Database,
+    private readonly path: string,
+  ) {
+    this.statements = prepare(db);
+    this.audit = new AuditTrail(db);
+  }
+
+  async listTokens(): Promise<StoredToken[]> {
+    return this.guard(() => (this.statements.tokens.all() as TokenRow[]).map(fromTokenRow));
+  }
+
+  async addToken(token: StoredToken, by: Actor): Promise<void> {
+    this.transact(() => this.insert(token, by));
+  }
+
+  async addFirstToken(token: StoredToken, by: Actor): Promise<boolean> {
+    return this.transact(() => {
+      if (this.statements.claimFirst.run(token.id).changes === 0) return false;
+      this.insert(token, by);
+      return true;
+    });
+  }
+
+  async hasHadFirstToken(): Promise<boolean> {
+    return this.guard(() => this.statements.first.get() !== undefined);
+  }
+
+  async removeToken(id: string, by: Actor, time: string): Promise<boolean> {
+    return this.transact(() => {
+      if (this.statements.remove.run(id).changes === 0) return false;
+      this.audit.add({ time, by, what: [`token.revoked tokens/${id}`] });
+      return true;
+    });
+  }
+
+  async noteUses(uses: ReadonlyMap<string, string>): Promise<void> {
+    this.transact(() => {
+      for (const [id, time] of uses) this.statements.used.run(time, id);
+    });
+  }
+
+  foreignVersion(): number {
+    return this.guard(() => this.db.pragma("data_version", { simple: true }) as number);
+  }
+
+  async readAudit(query: { after: number; since: string; limit: number }): Promise<AuditView[]> {
+    return this.guard(() => this.audit.read(query));
+  }
+
+  private insert(token: StoredToken, by: Actor): void {
+    const networks = token.networks && JSON.stringify(token.networks);
+    this.statements.add.run({ ...token, networks });
+    const reach = token.networks ? ` for ${token.networks.join(", ")}` : "";
+    this.audit.add({ time: token.created, by, what: [`token.created tokens/${token.id} (${token.role}${reach})`] });
+  }
+
+  private transact<T>(run: () => T): T {
+    return this.guard(() => this.db.transaction(run).immediate());
+  }
+
+  private guard<T>(run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      throw asStoreError(error, this.path);
+    }
+  }
+}
+
+/**
+ * For a command on the controller's machine. Takes no lock (ADR 0012): the controller notices what it writes.
+ * @throws StoreOpenError with what to do about it
+ */
+export function openAccess(path: string): { readonly access: AccessStore; readonly close: () => void } {
+  if (!existsSync(path)) {
+    throw new StoreOpenError(`there is no ${path}: name the database of the controller, which its first start makes`);
+  }
+  let db: Database.Database | undefined;
+  try {
+    db = new Database(path, { fileMustExist: true, timeout: commandBusyTimeoutMs });
+    const known = readMigrations().length;
+    const version = db.pragma("user_version", { simple: true });
+    if (version !== known) {
+      throw new StoreOpenError(
+        `${path} has schema ${version}, this build works with ${known}: run the version of the controller that uses it`,
+      );
+    }
+    db.pragma("synchronous = FULL");
+    return { access: new SqliteAccess(db, path), close: () => db?.close() };
+  } catch (error) {
+    db?.close();
+    if (error instanceof StoreOpenError) throw error;
+    throw new StoreOpenError(`cannot open ${path}: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    });
+  }
+}
+
+function fromTokenRow({ created_by, last_used, networks, ...row }: TokenRow): StoredToken {
+  return { ...row, networks: networks && JSON.parse(networks), createdBy: created_by, lastUsed: last_used };
+}
+
+function prepare(db: Database.Database) {
+  return {
+    tokens: db.prepare("SELECT * FROM tokens ORDER BY created, id"),
+    add: db.prepare(
+      "INSERT INTO tokens VALUES ($id, $hash, $role, $networks, $note, $created, $createdBy, $expires, $lastUsed)",
+    ),
+    remove: db.prepare("DELETE FROM tokens WHERE id = ?"),
+    used: db.prepare("UPDATE tokens SET last_used = ? WHERE id = ?"),
+    claimFirst: db.prepare("INSERT INTO meta (name, value) VALUES ('first_token', ?) ON CONFLICT DO NOTHING"),
+    first: db.prepare("SELECT 1 FROM meta WHERE name = 'first_token'"),
+  };
+}

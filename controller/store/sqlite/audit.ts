@@ -1,0 +1,43 @@
+// The audit trail in SQLite. `add` writes within the caller's transaction: what was done and who did it are durable together.
+import type { Database } from "better-sqlite3";
+import type { AuditView } from "../../../schema/index.ts";
+import type { AuditRecord } from "../access-store.ts";
+
+interface AuditRow extends Omit<AuditView, "what"> {
+  readonly what: string;
+}
+
+export class AuditTrail {
+  private readonly statements: ReturnType<typeof prepare>;
+
+  constructor(db: Database) {
+    this.statements = prepare(db);
+  }
+
+  add({ time, by, what, changes = what.length, revision }: AuditRecord): void {
+    this.statements.add.run({
+      time,
+      actor: by.name,
+      role: by.role,
+      address: by.address ?? null,
+      what: JSON.stringify(what),
+      changes,
+      revision: revision ?? null,
+    });
+  }
+
+  read(query: { readonly after: number; readonly since: string; readonly limit: number }): AuditView[] {
+    const rows = this.statements.read.all(query) as AuditRow[];
+    return rows.map((row) => ({ ...row, what: JSON.parse(row.what) }));
+  }
+}
+
+function prepare(db: Database) {
+  return {
+    add: db.prepare(
+      "INSERT INTO audit (time, actor, role, address, what, changes, revision) " +
+        "VALUES ($time, $actor, $role, $address, $what, $changes, $revision)",
+    ),
+    read: db.prepare("SELECT * FROM audit WHERE id > $after AND time >= $since ORDER BY id LIMIT $limit"),
+  };
+}

@@ -1,0 +1,213 @@
+// Tokens from the first start to revocation, over REST and beside a running controller.
+import { readFileSync, statSync } from "node:fs";
+import Database from "better-sqlite3";
+import { describe, expect, test } from "vitest";
+import { firstTokenFile, writeFirstToken } from "../../controller/auth/first-token.ts";
+import { openLocalTokens } from "../../controller/auth/local-tokens.ts";
+import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
+import type { TokenView } from "../../schema/index.ts";
+import { call, populate, problemType, startController, startSecured, temporaryDatabase } from "./harness.ts";
+
+const roles = ["admin", "operator", "viewer"] as const;
+
+describe("a token", () => {
+  test.each(roles)("of role %s has a readable prefix and 256 random bits, and is shown once", async (role) => {
+    const { admin, db } = await startSecured();
+    const made: TokenView = await call(admin, 201, "POST", "/v1/tokens", { role, note: "ci" });
+    expect(made.token).toMatch(new RegExp(`^nm_${role}_[A-Za-z0-9_-]{43}$`));
+    const { tokens } = await call(admin, 200, "GET", "/v1/tokens");
+    expect(tokens).toHaveLength(2);
+    const { token: _secret, ...listed } = made;
+    expect(tokens).toContainEqual(listed);
+    expect(readFileSync(db).includes(made.token ?? "")).toBe(false);
+    expect(readFileSync(`${db}-wal`).includes(made.token ?? "")).toBe(false);
+  });
+
+  test("lives 90 days unless it says otherwise, and is refused when its time has come", async () => {
+    const secured = await startSecured();
+    const { expires } = await call(secured.admin, 201, "POST", "/v1/tokens", { role: "viewer" });
+    expect(Date.parse(expires) - Date.now()).toBeGreaterThan(89.9 * 86_400_000);
+    expect(await call(secured.admin, 201, "POST", "/v1/tokens", { role: "viewer", expires: null })).toMatchObject({
+      expires: null,
+    });
+    const short = await secured.issue({ role: "viewer", expires: new Date(Date.now() + 1_500).toISOString() });
+    const viewer = secured.as(short.token);
+    const events = viewer.events();
+    await events.opened;
+    await call(viewer, 200, "GET", "/v1/networks");
+    expect(await events.closed).toMatchObject({ code: 4401 });
+    await call(viewer, 401, "GET", "/v1/networks");
+  });
+
+  test.each([
+    [{ role: "admin", networks: ["blue"] }, "narrowed"],
+    [{ role: "viewer", networks: [] }, "networks"],
+    [{ role: "viewer", expires: "tomorrow" }, "expires"],
+    [{ role: "viewer", expires: "2001-01-01T00:00:00Z" }, "passed"],
+    [{ role: "viewer", note: "a\u001b[2Jb" }, "note"],
+    [{ role: "host" }, "role"],
+  ])("%j is refused, and says why", async (body, why) => {
+    const { admin } = await startSecured();
+    expect(JSON.stringify(await call(admin, 400, "POST", "/v1/tokens", body))).toContain(why);
+    expect((await call(admin, 200, "GET", "/v1/tokens")).tokens).toHaveLength(1);
+  });
+
+  test("that is revoked is refused by the next request, and what it holds open is closed", async () => {
+    const secured = await startSecured();
+    const { id, token } = await secured.issue({ role: "operator" });
+    const operator = secured.as(token);
+    const events = operator.events();
+    await events.opened;
+    await call(secured.admin, 204, "DELETE", `/v1/tokens/${id}`);
+    const refused = await operator.request("GET", "/v1/networks");
+    expect(refused.status).toBe(401);
+    expect(refused.headers.get("www-authenticate")).toBe("Bearer");
+    expect(await events.closed).toMatchObject({ code: 4401 });
+    await call(secured.admin, 404, "DELETE", `/v1/tokens/${id}`);
+  });
+
+  test("shows when it was last used, also after a restart", async () => {
+    const secured = await startSecured();
+    const { id, token } = await secured.issue({ role: "viewer" });
+    await call(secured.as(token), 200, "GET", "/v1/networks");
+    const lastUsed = async (controller: typeof secured.admin) => {
+      const { tokens } = await call(controller, 200, "GET", "/v1/tokens");
+      return tokens.find((each: TokenView) => each.id === id).lastUsed;
+    };
+    const before = await lastUsed(secured.admin);
+    expect(Date.now() - Date.parse(before)).toBeLessThan(60_000);
+    await secured.stop();
+    const again = await startController({ insecure: false, db: secured.db });
+    const headers = { authorization: `Bearer ${secured.adminToken}` };
+    const { body } = await again.request("GET", "/v1/tokens", undefined, headers);
+    expect(body.tokens.find((each: TokenView) => each.id === id).lastUsed).toBe(before);
+  });
+});
+
+describe("on the controller's machine", () => {
+  test("the first start writes an admin token that only its owner can read, and no later one does", async () => {
+    const db = temporaryDatabase();
+    const store = openSqliteStore(db);
+    const file = await writeFirstToken(store.access, db, new Date());
+    expect(file).toBe(firstTokenFile(db));
+    expect(statSync(file ?? "").mode & 0o777).toBe(0o600);
+    const secret = readFileSync(file ?? "", "utf8").trim();
+    for (const { id } of await store.access.listTokens()) {
+      await store.access.removeToken(id, { name: "x", role: "admin", scope: "all" }, new Date().toISOString());
+    }
+    expect(await writeFirstToken(store.access, db, new Date())).toBeUndefined();
+    await store.close();
+    expect(secret).toMatch(/^nm_admin_/);
+  });
+
+  test("a token can be made and revoked without a controller", async () => {
+    const secured = await startSecured();
+    await secured.stop();
+    const desk = openLocalTokens(secured.db);
+    const { token = "" } = await desk.create({ role: "admin" });
+    const [old] = await desk.list();
+    await desk.revoke(old?.id ?? "");
+    desk.close();
+    const again = await startController({ insecure: false, db: secured.db });
+    expect((await again.request("GET", "/v1/tokens", undefined, bearer(token))).status).toBe(200);
+    expect((await again.request("GET", "/v1/tokens", undefined, bearer(secured.adminToken))).status).toBe(401);
+  });
+
+  test("a running controller takes a new one, and drops a revoked one with its sockets, within a second", async () => {
+    const secured = await startSecured();
+    const desk = openLocalTokens(secured.db);
+    const { id, token = "" } = await desk.create({ role: "viewer" });
+    const viewer = secured.as(token);
+    await untilStatus(() => viewer.request("GET", "/v1/networks"), 200);
+    const events = viewer.events();
+    await events.opened;
+    await desk.revoke(id);
+    await untilStatus(() => viewer.request("GET", "/v1/networks"), 401);
+    expect(await events.closed).toMatchObject({ code: 4401 });
+    desk.close();
+  });
+
+  test("a database that is none, or of another version, is refused with what to do", async () => {
+    const db = temporaryDatabase();
+    expect(() => openLocalTokens(db)).toThrow(/there is no .*first start/);
+    new Database(db).exec("PRAGMA user_version = 99").close();
+    expect(() => openLocalTokens(db)).toThrow(/schema 99/);
+  });
+});
+
+describe("the audit trail", () => {
+  test("tells who did what, when and from where, tokens included", async () => {
+    const secured = await startSecured();
+    await populate(secured.admin);
+    const { id, token } = await secured.issue({ role: "operator", networks: ["blue"], note: "blue team" });
+    await call(secured.as(token), 200, "PATCH", "/v1/vms/web-1", { host: "c" });
+    await call(secured.admin, 204, "DELETE", `/v1/tokens/${id}`);
+    const { entries, next } = await call(secured.admin, 200, "GET", "/v1/audit");
+    expect(next).toBeNull();
+    const moved = entries.at(-2);
+    expect(moved).toMatchObject({
+      actor: `token ${id} (blue team)`,
+      role: "operator",
+      address: "127.0.0.1",
+      what: ["vm.updated vms/web-1"],
+      changes: 1,
+      revision: 8,
+    });
+    expect(Math.abs(Date.now() - Date.parse(moved.time))).toBeLessThan(60_000);
+    expect(entries.at(-3)).toMatchObject({ what: [`token.created tokens/${id} (operator for blue)`], revision: null });
+    expect(entries.at(-1)).toMatchObject({ what: [`token.revoked tokens/${id}`] });
+    expect(JSON.stringify(entries)).not.toContain(token);
+  });
+
+  test("has nothing of what was refused or changed nothing", async () => {
+    const { admin } = await startSecured();
+    await populate(admin);
+    const before = await call(admin, 200, "GET", "/v1/audit");
+    await call(admin, 404, "DELETE", "/v1/vms/nobody");
+    await call(admin, 200, "PUT", "/v1/hosts/a", { vtep: "192.0.2.1" });
+    expect(await call(admin, 200, "GET", "/v1/audit")).toEqual(before);
+  });
+
+  test("is read page by page, and since a time", async () => {
+    const { admin } = await startSecured();
+    await populate(admin);
+    const all = await call(admin, 200, "GET", "/v1/audit");
+    const first = await call(admin, 200, "GET", "/v1/audit?limit=3");
+    const rest = await call(admin, 200, "GET", `/v1/audit?after=${first.next}`);
+    expect([...first.entries, ...rest.entries]).toEqual(all.entries);
+    const since = all.entries[4].time;
+    const late = await call(admin, 200, "GET", `/v1/audit?since=${since}`);
+    expect(late.entries).toEqual(all.entries.filter((each: { time: string }) => each.time >= since));
+    expect(problemType(await call(admin, 400, "GET", "/v1/audit?since=yesterday"))).toBe("invalid-input");
+  });
+
+  test("stands or falls with the change that it tells of", async () => {
+    const secured = await startSecured();
+    await populate(secured.admin);
+    const before = (await call(secured.admin, 200, "GET", "/v1/audit")).entries.length;
+    // A disk that fails between the two writes: the trail's table refuses.
+    const other = new Database(secured.db);
+    other.exec("CREATE TRIGGER no_audit BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no room'); END");
+    other.close();
+    const answer = await secured.admin.request("PUT", "/v1/networks/green", { vni: 5, subnets: ["10.9.0.0/24"] });
+    expect(answer.status).toBeGreaterThanOrEqual(500);
+    expect(secured.fatal).toHaveLength(1);
+    await secured.stop();
+    const db = new Database(secured.db);
+    expect(db.prepare("SELECT count(*) FROM networks WHERE name = 'green'").pluck().get()).toBe(0);
+    expect(db.prepare("SELECT count(*) FROM audit").pluck().get()).toBe(before);
+    db.close();
+  });
+});
+
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+
+/** Within the second that revocation may take. */
+async function untilStatus(ask: () => Promise<{ status: number }>, status: number): Promise<void> {
+  const endMs = performance.now() + 1_000;
+  for (;;) {
+    const answer = await ask();
+    if (answer.status === status) return;
+    if (performance.now() > endMs) throw new Error(`still ${answer.status} after a second`);
+  }
+}
