@@ -20,6 +20,8 @@ export interface GuestOptions {
   readonly mtu?: number;
   /** Name of the bridge port on the host, default `vnet<n>`. */
   readonly port?: string;
+  /** Bridge to be a port of, default the agent's. */
+  readonly bridge?: string;
 }
 
 export interface MoveOptions {
@@ -36,8 +38,7 @@ export function bridgeOf(vni: number): string {
 }
 
 /** The agent makes the bridge; the guest waits for it as a hypervisor would. @throws WaitError */
-export async function waitForBridge(host: Host, vni: number, deadlineMs = 10_000): Promise<void> {
-  const bridge = bridgeOf(vni);
+export async function waitForBridge(host: Host, bridge: string, deadlineMs = 10_000): Promise<void> {
   await waitFor(() => host.interfaces().includes(bridge), {
     what: `bridge ${bridge} on host ${host.name} (the agent makes it)`,
     deadlineMs,
@@ -49,6 +50,8 @@ export class Guest extends Namespace {
   readonly mac: string;
   readonly vni: number;
   readonly port: string;
+  /** On each host that it comes to. */
+  readonly bridge: string;
   /** Without prefix lengths, in the order given. */
   readonly ips: readonly string[];
   #host: Host;
@@ -66,6 +69,7 @@ export class Guest extends Namespace {
     this.mac = options.mac;
     this.vni = options.vni;
     this.port = options.port;
+    this.bridge = options.bridge ?? bridgeOf(options.vni);
     this.ips = options.ips.map((ip) => ip.split("/")[0] ?? ip);
   }
 
@@ -93,10 +97,10 @@ export class Guest extends Namespace {
    */
   async moveTo(host: Host, options: MoveOptions = {}): Promise<void> {
     if (host === this.#host) return;
-    await waitForBridge(host, this.vni, options.deadlineMs);
+    await waitForBridge(host, this.bridge, options.deadlineMs);
     await this.#host.ip(`link set ${this.port} nomaster`, `link set ${this.port} netns ${host.namespace}`);
     this.#host = host;
-    await Promise.all([options.meanwhile?.(), host.ip(...plugIn(this.port, this.vni))]);
+    await Promise.all([options.meanwhile?.(), host.ip(...plugIn(this.port, this.bridge))]);
     await this.ip(settled(guestDevice));
     const socket = await openPacketSocket(this, guestDevice);
     try {
@@ -118,10 +122,10 @@ export class Guest extends Namespace {
 }
 
 /** Run on the host. A port with a link-local address of its own would make the host speak on the guests' network. */
-function plugIn(port: string, vni: number): string[] {
+function plugIn(port: string, bridge: string): string[] {
   return [
     `link set ${port} addrgenmode none`,
-    `link set ${port} master ${bridgeOf(vni)}`,
+    `link set ${port} master ${bridge}`,
     `link set ${port} up`,
     settled(port),
   ];
@@ -130,7 +134,7 @@ function plugIn(port: string, vni: number): string[] {
 /** Builds the namespace, its card and the port; `guest.namespace` must not exist yet. */
 export async function bootGuest(guest: Guest, options: GuestOptions): Promise<void> {
   const { host, port, namespace } = guest;
-  await waitForBridge(host, guest.vni);
+  await waitForBridge(host, guest.bridge);
   // Not on the host: inside a namespace `ip` has mounts of its own, and nobody else would see the new one.
   await ipBatch([`netns add ${namespace}`]);
   // New devices inherit the defaults: no duplicate address detection, no router solicitations.
@@ -146,7 +150,7 @@ export async function bootGuest(guest: Guest, options: GuestOptions): Promise<vo
   const mtu = options.mtu ?? 1_450;
   await host.ip(
     `link add name ${port} mtu ${mtu} type veth peer name ${guestDevice} mtu ${mtu} address ${guest.mac} netns ${namespace}`,
-    ...plugIn(port, guest.vni),
+    ...plugIn(port, guest.bridge),
   );
   await guest.ip(
     "link set lo up",

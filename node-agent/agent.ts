@@ -14,6 +14,7 @@ import { Announcer } from "./announcer.ts";
 import { ControllerLink } from "./controller-link/link.ts";
 import { Releases } from "./controller-link/releases.ts";
 import { Eviction } from "./eviction.ts";
+import type { Adoptable } from "./kernel/adoption.ts";
 import { NetworkDevices } from "./kernel/devices.ts";
 import { MissSocket } from "./kernel/miss-socket.ts";
 import { RequestSocket } from "./kernel/request-socket.ts";
@@ -42,14 +43,16 @@ export interface AgentOptions {
   /** Entries that no traffic has used for so long are given up; Infinity: none. */
   readonly idleMs: number;
   readonly caps: Caps;
+  /** Vxlan devices of others that may serve a network here. */
+  readonly adoptable: Adoptable;
 }
 
 const nowMs = (): number => performance.now();
 
 export class Agent {
   private readonly requests = new RequestSocket();
-  private readonly devices = new NetworkDevices(this.requests);
-  private readonly tables = new KernelTables(this.requests, this.devices.deviceOf);
+  private readonly devices: NetworkDevices;
+  private readonly tables: KernelTables;
   private readonly held: HeldAnswers;
   private readonly announcer: Announcer | undefined;
   private readonly networks: HostNetworks;
@@ -71,13 +74,16 @@ export class Agent {
     private readonly log: Logger,
   ) {
     const { host, vtep, announce, caps, controller } = options;
-    const { devices, tables } = this;
+    const devices = new NetworkDevices(this.requests, { adoptable: options.adoptable });
+    const tables = new KernelTables(this.requests, devices.deviceOf);
     const send = (frame: AgentFrame): boolean => this.link.send(frame);
     const held = new HeldAnswers(caps);
     const announcer = announce ? new Announcer(this.requests, nowMs) : undefined;
     const networks = new HostNetworks({ devices, tables, held, announcer, log });
     const releases = new Releases(send, () => this.nextId++);
     const crowded = (): void => this.eviction?.hurry();
+    this.devices = devices;
+    this.tables = tables;
     this.held = held;
     this.announcer = announcer;
     this.networks = networks;

@@ -1,6 +1,7 @@
 // The agent's flags.
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { AddressError, namePattern, parseVtep, type VtepAddress } from "../schema/index.ts";
+import type { Adoptable } from "./kernel/adoption.ts";
 import { addStatusCommand, parseSocketPath } from "./status/command.ts";
 import { defaultSocket, socketDirectory } from "./status/socket-path.ts";
 import { type Caps, defaultCaps, defaultIdleMs } from "./tables/ageing.ts";
@@ -15,6 +16,7 @@ export interface AgentFlags {
   /** Infinity: never. */
   readonly idleMs: number;
   readonly caps: Caps;
+  readonly adoptable: Adoptable;
   readonly logLevel: string;
 }
 
@@ -24,6 +26,8 @@ type GivenFlags = Pick<AgentFlags, "vtep" | "logLevel"> &
     readonly idleTimeout: number;
     readonly maxPerNetwork: number;
     readonly maxPerHost: number;
+    /** True: without names. */
+    readonly adopt?: Adoptable | true;
   };
 
 export function addAgentCommand(program: Command): void {
@@ -75,6 +79,13 @@ export function addAgentCommand(program: Command): void {
         .default(defaultCaps.perHost),
     )
     .addOption(
+      new Option(
+        "--adopt [devices]",
+        "use a vxlan device that is there already for the network of its VNI, with its bridge, and keep it when the network " +
+          "leaves; of the names given (with commas between them), or any",
+      ).argParser(parseAdoptable),
+    )
+    .addOption(
       new Option("--log-level <level>", "least severe line to log, as JSON on standard error")
         .choices(["trace", "debug", "info", "warn", "error", "fatal"])
         .default("info"),
@@ -84,21 +95,24 @@ export function addAgentCommand(program: Command): void {
       `local socket for "agent status" and "explain", its owner's alone (default: ${socketDirectory}/HOST.sock)`,
       parseSocketPath,
     )
-    .action(async ({ announce, controller, host, idleTimeout, maxPerNetwork, maxPerHost, ...flags }: GivenFlags) => {
-      // Not `requiredOption`: commander would want them for `agent status` too.
-      if (!controller) return agent.error("error: required option '--controller <url>' not specified");
-      if (host === undefined) return agent.error("error: required option '--host <name>' not specified");
-      const { runAgent } = await import("./main.ts");
-      await runAgent({
-        socket: defaultSocket(host),
-        ...flags,
-        controller,
-        host,
-        announce: announce === "on",
-        idleMs: idleTimeout,
-        caps: { perNetwork: maxPerNetwork, perHost: maxPerHost },
-      });
-    });
+    .action(
+      async ({ adopt, announce, controller, host, idleTimeout, maxPerNetwork, maxPerHost, ...flags }: GivenFlags) => {
+        // Not `requiredOption`: commander would want them for `agent status` too.
+        if (!controller) return agent.error("error: required option '--controller <url>' not specified");
+        if (host === undefined) return agent.error("error: required option '--host <name>' not specified");
+        const { runAgent } = await import("./main.ts");
+        await runAgent({
+          socket: defaultSocket(host),
+          ...flags,
+          controller,
+          host,
+          announce: announce === "on",
+          idleMs: idleTimeout,
+          caps: { perNetwork: maxPerNetwork, perHost: maxPerHost },
+          adoptable: adopt === true ? "all" : (adopt ?? new Set()),
+        });
+      },
+    );
   addStatusCommand(agent);
 }
 
@@ -137,6 +151,18 @@ export function parseIdleTimeout(text: string): number {
     throw new InvalidArgumentError("Write a time from 1s to 7d such as 90s, 10m or 2h, or off.");
   }
   return ms;
+}
+
+/** Names of network devices, as the kernel takes them (dev_valid_name() in net/core/dev.c). @throws InvalidArgumentError */
+export function parseAdoptable(text: string): ReadonlySet<string> {
+  const names = text.split(",");
+  const wrong = names.find((name) => !/^[^\s/:]{1,15}$/.test(name) || name === "." || name === "..");
+  if (wrong !== undefined) {
+    throw new InvalidArgumentError(
+      `"${wrong}" is no name of a device. Write names such as vxlan7,vxlan8, or none for any.`,
+    );
+  }
+  return new Set(names);
 }
 
 /** @throws InvalidArgumentError outside 16 … 500000 */

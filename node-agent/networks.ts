@@ -3,7 +3,10 @@
 import type { Logger } from "pino";
 import type { AgentNetwork, Vni, VtepAddress } from "../schema/index.ts";
 import type { Announcer } from "./announcer.ts";
-import { bridgeName, DeviceError, type LocalVtep, type NetworkDevices, vxlanName } from "./kernel/devices.ts";
+import type { LocalVtep } from "./kernel/device-fit.ts";
+import { bridgeName, vxlanName } from "./kernel/device-names.ts";
+import { DeviceError } from "./kernel/device-problems.ts";
+import type { NetworkDevices } from "./kernel/devices.ts";
 import { NetlinkError } from "./kernel/request-socket.ts";
 import { entryKey, type Operation, type OperationResult, type Tables } from "./tables/entry.ts";
 import type { HeldAnswers } from "./tables/held.ts";
@@ -42,7 +45,8 @@ export class HostNetworks {
     const refusals = [...this.refusals].map(
       ([vni, reason]) => `network ${this.nameOf(vni) ?? vni}: the kernel does not take all entries: ${reason}`,
     );
-    return [...[...this.warnings.values()].flat(), ...refusals];
+    // Of one cause all networks may tell.
+    return [...new Set([...[...this.warnings.values()].flat(), ...refusals])];
   }
 
   /** The kernel is known to hold what is held here. */
@@ -96,9 +100,12 @@ export class HostNetworks {
     const absent = devices.vnis().filter((vni) => !this.networks.has(vni));
     const gone = absent.filter((vni) => devices.epochOf(vni) === epoch);
     for (const vni of absent.filter((each) => !gone.includes(each))) {
-      const warning =
-        `VNI ${vni} has devices here that were made for another store of the controller, and this one has no VM of it on ` +
-        `this host: they stay; remove them with ip link del ${vxlanName(vni)}; ip link del ${bridgeName(vni)}`;
+      const adopted = devices.adoptedFor(vni);
+      const warning = adopted
+        ? `VNI ${vni}: the adopted device ${adopted.name} has entries of an earlier agent, and the controller has no VM of it on ` +
+          `this host: they stay; delete those with proto 78 (ip neigh show dev ${adopted.name}) and extern_learn (bridge fdb show dev ${adopted.name})`
+        : `VNI ${vni} has devices here that were made for another store of the controller, and this one has no VM of it on ` +
+          `this host: they stay; remove them with ip link del ${vxlanName(vni)}; ip link del ${bridgeName(vni)}`;
       this.warnings.set(vni, [warning]);
       log.warn({ vni }, warning);
     }
@@ -215,7 +222,9 @@ export class HostNetworks {
     }
     this.warnings.set(vni, warnings);
     if (before !== device?.ifindex) {
-      log.info({ network: name, vni, bridge: bridgeName(vni), vxlan: vxlanName(vni) }, "network ready");
+      const adopted = devices.adoptedFor(vni);
+      const { bridge = bridgeName(vni), name: vxlan = vxlanName(vni) } = adopted ?? {};
+      log.info({ network: name, vni, bridge, vxlan, ...(adopted ? { adopted: true } : {}) }, "network ready");
     }
   }
 
@@ -244,11 +253,18 @@ export class HostNetworks {
     this.forgetRefusals(vni);
     this.deps.announcer?.leave(vni);
     try {
+      if (this.deps.devices.adoptedFor(vni)) await this.removeEntries(vni);
       await this.deps.devices.remove(vni);
       this.deps.log.info({ vni }, "network removed: its last VM left this host");
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
       this.deps.log.error({ vni, reason: error.message }, "network not removed");
     }
+  }
+
+  /** What an adopted device was given: it stays, and so does what others have put there. */
+  private async removeEntries(vni: Vni): Promise<void> {
+    const actual = actualByKey(await this.deps.tables.list(vni));
+    await this.deps.tables.apply(plan(new Map(), actual));
   }
 }

@@ -53,7 +53,7 @@ export class Upkeep {
   constructor(private readonly deps: UpkeepDependencies) {
     this.socket = new ChangeSocket({
       onLink: (link, gone) => this.onLink(link, gone),
-      onAddressGone: (address) => this.onAddressGone(address),
+      onAddress: (address) => this.onAddress(address),
       onEntry: (message) => this.onEntry(message),
     });
     this.drops = setInterval(() => this.checkDrops(), dropsEveryMs);
@@ -105,7 +105,7 @@ export class Upkeep {
     else this.deps.networks.sweep();
   }
 
-  private onAddressGone({ ip }: HostAddress): void {
+  private onAddress({ ip }: HostAddress): void {
     if (ip === this.deps.vtep()) this.deps.networks.look("device");
   }
 

@@ -7,6 +7,7 @@ import {
   type Link,
   RTM_DELADDR,
   RTM_DELLINK,
+  RTM_NEWADDR,
   RTM_NEWLINK,
 } from "./link-codec.ts";
 import {
@@ -40,7 +41,8 @@ const notMisses: readonly BpfInstruction[] = [
 
 export interface ChangeHandlers {
   onLink(link: Link, gone: boolean): void;
-  onAddressGone(address: HostAddress): void;
+  /** An address came or went. */
+  onAddress(address: HostAddress): void;
   /** A neighbour or FDB entry was written or deleted, by us too. */
   onEntry(message: NeighbourMessage): void;
 }
@@ -86,9 +88,10 @@ export class ChangeSocket {
         if (link) this.handlers.onLink(link, message.type === RTM_DELLINK);
         break;
       }
+      case RTM_NEWADDR:
       case RTM_DELADDR: {
         const address = decodeAddress(message);
-        if (address) this.handlers.onAddressGone(address);
+        if (address) this.handlers.onAddress(address);
         break;
       }
     }

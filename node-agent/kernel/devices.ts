@@ -1,7 +1,12 @@
 // The devices of a network on this host: bridge nmb<vni> for the guests' ports, and vxlan nmv<vni> as one of its ports.
 // Made and kept as the kernel needs them; what carries these names without our alias is somebody's and stays untouched.
+// A vxlan device of somebody's that the agent may adopt serves a network in the place of ours, with its bridge.
 import { randomBytes } from "node:crypto";
-import { type AgentNetwork, familyOf, maxVni, parseVni, type Vni, type VtepAddress } from "../../schema/index.ts";
+import type { AgentNetwork, Vni } from "../../schema/index.ts";
+import { type Adoptable, type Awaited, chooseVxlan, mayAdopt } from "./adoption.ts";
+import { type LocalVtep, misfits } from "./device-fit.ts";
+import { aliasFor, bridgeName, epochOf, isOurs, mayTake, vniOfName, vxlanName } from "./device-names.ts";
+import { DeviceError, missingVtep, nameTaken, noBridge, portTaken, rivals, tooLargeMtu } from "./device-problems.ts";
 import {
   encodeBridge,
   encodeClsact,
@@ -10,7 +15,7 @@ import {
   encodeLinkUp,
   encodeMaster,
   encodeMtu,
-  encodePortLearningOff,
+  encodePortSettings,
   encodeRename,
   encodeSnoopingOff,
   encodeVxlan,
@@ -23,34 +28,18 @@ import {
 import { Links } from "./links.ts";
 import type { EntryDevice } from "./neighbour-codec.ts";
 import { NLM_F_CREATE, NLM_F_EXCL } from "./netlink-codec.ts";
+import { probeTables } from "./path-probe.ts";
 import { RememberedPorts } from "./remembered-ports.ts";
 import { NetlinkError, type RequestSocket } from "./request-socket.ts";
 
-/** What VXLAN adds to a guest's frame, in bytes of the underlay's MTU: inner Ethernet, VXLAN, UDP, outer IP. */
-export const overheadBytes = { 4: 50, 6: 70 } as const;
-/** Alias of our devices: whose they are, the network's name, the epoch of the store that they were made for. */
-const aliasPrefix = "nearmiss ";
+export interface DevicesOptions {
+  /** Devices of others that may serve a network here; default none. */
+  readonly adoptable?: Adoptable;
+  readonly nowMs?: () => number;
+}
+
 const EEXIST = 17;
-
-export const bridgeName = (vni: Vni): string => `nmb${vni}`;
-export const vxlanName = (vni: Vni): string => `nmv${vni}`;
-
-/** The network of a bridge by its name. */
-function vniOfName(name: string): Vni | undefined {
-  const vni = Number(/^nmb([1-9]\d{0,7})$/.exec(name)?.[1]);
-  return vni <= maxVni ? parseVni(vni) : undefined;
-}
-
-/** This host's tunnel end. */
-export interface LocalVtep {
-  readonly vtep: VtepAddress;
-  readonly vtepPort: number;
-}
-
-/** A device that is in the way, and what mends it. */
-export class DeviceError extends Error {
-  override readonly name = "DeviceError";
-}
+const EADDRINUSE = 98;
 
 export class NetworkDevices {
   private readonly links: Links;
@@ -62,13 +51,24 @@ export class NetworkDevices {
   private readonly ports: RememberedPorts;
   /** What carries the VTEP address, as it was when last looked at. */
   private underlay: Link | undefined;
+  /** Networks that are to have devices here: what happens to other devices of their VNIs concerns them. */
+  private readonly wanted = new Set<Vni>();
+  private readonly adopted = new Set<Vni>();
+  private readonly awaited = new Map<Vni, Awaited>();
+  private readonly adoptable: Adoptable;
 
   constructor(
     private readonly socket: RequestSocket,
-    nowMs: () => number = () => performance.now(),
+    { adoptable = new Set(), nowMs = () => performance.now() }: DevicesOptions = {},
   ) {
     this.links = new Links(socket);
     this.ports = new RememberedPorts(nowMs);
+    this.adoptable = adoptable;
+  }
+
+  /** Somebody's vxlan device that serves the network, and its bridge: kept when the network leaves, without our entries. */
+  adoptedFor(vni: Vni): Awaited | undefined {
+    return this.adopted.has(vni) ? this.awaited.get(vni) : undefined;
   }
 
   readonly deviceOf = (vni: Vni): EntryDevice | undefined => this.byVni.get(vni);
@@ -93,7 +93,15 @@ export class NetworkDevices {
   async takeOver(): Promise<Vni[]> {
     const links = await this.links.list();
     for (const link of links) {
-      if (link.vxlan && isOurs(link) && link.name === vxlanName(link.vxlan.vni)) this.remember(link, link.master ?? 0);
+      if (!link.vxlan) continue;
+      if (isOurs(link) && link.name === vxlanName(link.vxlan.vni)) this.remember(link, link.master ?? 0);
+      else if (await this.servedBefore(link)) {
+        const { vni } = link.vxlan;
+        this.remember(link, link.master ?? 0);
+        this.adopted.add(vni);
+        const bridge = links.find(({ ifindex }) => ifindex === link.master)?.name;
+        this.awaited.set(vni, { name: link.name, bridge });
+      }
     }
     for (const link of links) {
       const vni = isOurs(link) && link.kind === "bridge" ? vniOfName(link.name) : undefined;
@@ -103,6 +111,14 @@ export class NetworkDevices {
     return this.vnis();
   }
 
+  /** A device for adoption, with entries of ours. */
+  private async servedBefore(link: Link): Promise<boolean> {
+    if (!link.vxlan || !mayAdopt(this.adoptable, link) || this.byVni.has(link.vxlan.vni)) return false;
+    const { vni, port } = link.vxlan;
+    const device = { ifindex: link.ifindex, bridgeIfindex: link.master ?? 0, vni, vtepPort: port };
+    return (await probeTables(this.socket, device)).entries.some(({ entry, own }) => own && entry.kind === "neighbour");
+  }
+
   /**
    * Makes what is missing and sets what differs, and nothing else: what is right is not touched.
    * @param epoch of the controller's store, noted on the devices
@@ -110,29 +126,53 @@ export class NetworkDevices {
    * @throws DeviceError for a foreign device in the way, NetlinkError where the kernel refuses
    */
   async ensure(network: AgentNetwork, local: LocalVtep, epoch: string): Promise<string[]> {
+    const { vni } = network;
+    this.wanted.add(vni);
     const underlay = await this.links.findByAddress(local.vtep);
     this.underlay = underlay;
     const mtu = underlay?.mtu ?? 1_500;
-    const alias = `${aliasPrefix}${network.name} ${epoch}`;
-    const bridge = await this.ensureBridge(network, alias);
-    const vxlan = await this.ensureVxlan(network, local, mtu, alias);
+    const alias = aliasFor(network.name, epoch);
+    const vxlans = await this.links.vxlans();
+    const theirs = await this.chooseTheirs(vxlans, network, local);
+    const bridge = theirs ? await this.ensureBridgeOf(theirs, network, alias) : await this.ensureBridge(network, alias);
+    const vxlan = theirs ?? (await this.ensureVxlan(network, local, alias, mtu));
+    await this.adjust(vxlan, local, mtu);
     // Enslaving turns learning on again.
     if (vxlan.master !== bridge.ifindex) await this.links.set(vxlan.name, encodeMaster(vxlan.ifindex, bridge.ifindex));
     if (vxlan.master !== bridge.ifindex || vxlan.portLearning !== false) {
-      await this.links.set(vxlan.name, encodePortLearningOff(vxlan.ifindex), RTM_SETLINK);
+      await this.links.set(vxlan.name, encodePortSettings(vxlan.ifindex, { learning: false }), RTM_SETLINK);
     }
     // Bridge last: until it is up no guest's frame reaches a tunnel that is half set up.
-    for (const link of [vxlan, bridge]) if (!link.up) await this.links.set(link.name, encodeLinkUp(link.ifindex));
-    this.remember({ ...vxlan, alias }, bridge.ifindex);
-    this.leftovers.delete(network.vni);
-    return [...missingVtep(local, underlay), ...tooLargeMtu(network, local, mtu)];
+    for (const link of [vxlan, bridge]) if (!link.up) await this.setUp(link, vxlans, local);
+    this.remember(theirs ? vxlan : { ...vxlan, alias }, bridge.ifindex);
+    if (theirs) {
+      this.adopted.add(vni);
+      this.awaited.set(vni, { name: vxlan.name, bridge: bridge.name });
+    }
+    this.leftovers.delete(vni);
+    return [
+      ...missingVtep(local, underlay),
+      ...tooLargeMtu(network, local, underlay),
+      ...rivals(vxlans, vxlan, network, local),
+    ];
   }
 
-  /** Deletes both devices of a network, with the entries on them; a bridge that still has a guest's port stays. */
+  /**
+   * Deletes both devices of a network, with the entries on them; a bridge that still has a guest's port stays, and so does
+   * what was adopted.
+   */
   async remove(vni: Vni): Promise<void> {
+    const device = this.byVni.get(vni);
+    const adopted = this.adopted.has(vni);
     this.forget(vni);
-    const vxlan = await this.links.find({ name: vxlanName(vni) });
-    if (vxlan && isOurs(vxlan)) await this.links.delete(vxlan);
+    this.wanted.delete(vni);
+    this.awaited.delete(vni);
+    const vxlan = adopted ? device && (await this.links.find(device)) : await this.links.find({ name: vxlanName(vni) });
+    const bridge = await this.links.find({ name: bridgeName(vni) });
+    if (vxlan && !adopted && isOurs(vxlan)) await this.links.delete(vxlan);
+    if (vxlan && adopted && bridge && isOurs(bridge) && vxlan.master === bridge.ifindex) {
+      await this.links.set(vxlan.name, encodeMaster(vxlan.ifindex, 0));
+    }
     await this.removeBridge(vni);
   }
 
@@ -159,15 +199,54 @@ export class NetworkDevices {
     if (link.ifindex === this.underlay?.ifindex && (gone || link.mtu !== this.underlay.mtu)) return "all";
     const vni = this.vniOf(link.ifindex) ?? this.vniOfBridge(link.ifindex);
     if (vni !== undefined) return vni;
+    // Another device of a VNI that is ours: a rival came or went, or what is to be adopted is there.
+    if (link.vxlan && this.wanted.has(link.vxlan.vni)) return link.vxlan.vni;
     this.ports.note(link, gone, link.master === undefined ? undefined : this.vniOfBridge(link.master));
     return undefined;
+  }
+
+  /** The device of somebody's that serves a network, if any. @throws DeviceError */
+  private async chooseTheirs(vxlans: Link[], network: AgentNetwork, local: LocalVtep): Promise<Link | undefined> {
+    const { vni } = network;
+    const masters = new Map<number, string>();
+    for (const { vxlan, master } of vxlans) {
+      if (vxlan?.vni !== vni || master === undefined) continue;
+      const bridge = await this.links.find({ ifindex: master });
+      if (bridge) masters.set(master, bridge.name);
+    }
+    const bridgeOf = ({ master }: Link): string | undefined => (master === undefined ? undefined : masters.get(master));
+    const known = this.byVni.get(vni)?.ifindex;
+    const choice = chooseVxlan(vxlans, network, local, this.adoptable, this.awaited.get(vni), bridgeOf);
+    if (choice.kind === "none") {
+      if (!vxlans.some(({ ifindex }) => ifindex === known)) this.forget(vni);
+      if (choice.awaited) this.awaited.set(vni, choice.awaited);
+      throw choice.reason;
+    }
+    if (choice.kind === "own") {
+      this.adopted.delete(vni);
+      return undefined;
+    }
+    this.awaited.set(vni, { name: choice.link.name, bridge: bridgeOf(choice.link) });
+    return choice.link;
+  }
+
+  /** The bridge of an adopted device; where it has none, the one that it had, or ours. */
+  private async ensureBridgeOf(vxlan: Link, network: AgentNetwork, alias: string): Promise<Link> {
+    const before = this.byVni.get(network.vni)?.bridgeIfindex || undefined;
+    const ifindex = vxlan.master ?? before;
+    const found = ifindex === undefined ? undefined : await this.links.find({ ifindex });
+    if (vxlan.master !== undefined && found?.kind !== "bridge") throw noBridge(vxlan, found, network);
+    if (!found || isOurs(found)) return this.ensureBridge(network, alias);
+    // Somebody's, perhaps with an address of the host: it is not closed towards the host.
+    if (found.snooping) await this.links.set(found.name, encodeSnoopingOff(found.ifindex));
+    return found;
   }
 
   private async ensureBridge(network: AgentNetwork, alias: string): Promise<Link> {
     const { vni } = network;
     const name = bridgeName(vni);
     let link = await this.findOrRename(name, this.byVni.get(vni)?.bridgeIfindex);
-    if (link && !mayTake(link, "bridge")) throw inTheWay(link, network);
+    if (link && !mayTake(link, "bridge")) throw nameTaken(link, network);
     if (!link) {
       await this.links.create(name, encodeBridge(name, localMac()));
       link = await this.get(name);
@@ -179,12 +258,12 @@ export class NetworkDevices {
     return link;
   }
 
-  private async ensureVxlan(network: AgentNetwork, local: LocalVtep, mtu: number, alias: string): Promise<Link> {
+  private async ensureVxlan(network: AgentNetwork, local: LocalVtep, alias: string, mtu: number): Promise<Link> {
     const { vni } = network;
     const name = vxlanName(vni);
     let link = await this.findOrRename(name, this.byVni.get(vni)?.ifindex);
-    if (link && !mayTake(link, "vxlan")) throw inTheWay(link, network);
-    if (link && !fits(link, vni, local)) {
+    if (link && !mayTake(link, "vxlan")) throw nameTaken(link, network);
+    if (link && misfits(link, vni, local).length > 0) {
       // Ours, but with settings that the kernel cannot change on a live device.
       await this.links.delete(link);
       link = undefined;
@@ -194,11 +273,25 @@ export class NetworkDevices {
       link = await this.get(name);
     }
     if (link.alias !== alias || !link.addressless) await this.links.set(name, encodeLinkSettings(link.ifindex, alias));
+    return { ...link, alias, addressless: true };
+  }
+
+  /** What a live vxlan device can change. */
+  private async adjust(link: Link, local: LocalVtep, mtu: number): Promise<void> {
+    if (!link.addressless) await this.links.set(link.name, encodeLinkSettings(link.ifindex));
     if (link.vxlan?.local !== local.vtep || link.vxlan.learning) {
-      await this.links.set(name, encodeVxlanChange(link.ifindex, local.vtep));
+      await this.links.set(link.name, encodeVxlanChange(link.ifindex, local.vtep));
     }
-    if (link.mtu !== mtu) await this.links.set(name, encodeMtu(link.ifindex, mtu));
-    return link;
+    if (link.mtu !== mtu) await this.links.set(link.name, encodeMtu(link.ifindex, mtu));
+  }
+
+  private async setUp(link: Link, vxlans: readonly Link[], local: LocalVtep): Promise<void> {
+    try {
+      await this.links.set(link.name, encodeLinkUp(link.ifindex));
+    } catch (error) {
+      const taken = error instanceof NetlinkError && error.acknowledgement.errno === EADDRINUSE;
+      throw taken ? portTaken(link, vxlans, local) : error;
+    }
   }
 
   /** The link of that name; one that we know by its index and that somebody renamed gets its name back. */
@@ -244,7 +337,7 @@ export class NetworkDevices {
     this.forget(vni);
     this.byVni.set(vni, { ifindex: link.ifindex, bridgeIfindex, vni, vtepPort: port });
     this.byIfindex.set(link.ifindex, vni);
-    const epoch = link.alias?.split(" ").at(2);
+    const epoch = epochOf(link);
     if (epoch) this.epochs.set(vni, epoch);
   }
 
@@ -254,43 +347,8 @@ export class NetworkDevices {
     this.byVni.delete(vni);
     this.byIfindex.delete(device.ifindex);
     this.epochs.delete(vni);
+    this.adopted.delete(vni);
   }
-}
-
-function isOurs(link: Link): boolean {
-  return link.alias?.startsWith(aliasPrefix) ?? false;
-}
-
-/** A device of ours, or one that an agent was killed over before it could put its alias on it. */
-function mayTake(link: Link, kind: string): boolean {
-  return link.kind === kind && (isOurs(link) || (link.alias === undefined && !link.up));
-}
-
-/** Whether everything that cannot change on a live vxlan device is as it must be. */
-function fits({ vxlan }: Link, vni: Vni, { vtep, vtepPort }: LocalVtep): boolean {
-  if (!vxlan?.local || vxlan.vni !== vni || vxlan.port !== vtepPort) return false;
-  return vxlan.proxy && vxlan.l2miss && vxlan.l3miss && familyOf(vxlan.local) === familyOf(vtep);
-}
-
-function inTheWay(link: Link, network: AgentNetwork): DeviceError {
-  return new DeviceError(
-    `network ${network.name} needs the name ${link.name}, which a device that is not nearmiss's has: ` +
-      `rename it (ip link set ${link.name} name …) or delete it (ip link del ${link.name})`,
-  );
-}
-
-function missingVtep({ vtep }: LocalVtep, underlay: Link | undefined): string[] {
-  if (underlay) return [];
-  return [`no interface of this host has the VTEP address ${vtep}: nothing sent to it arrives`];
-}
-
-function tooLargeMtu(network: AgentNetwork, { vtep }: LocalVtep, underlayMtu: number): string[] {
-  const most = underlayMtu - overheadBytes[familyOf(vtep)];
-  if (network.mtu <= most) return [];
-  return [
-    `network ${network.name}: MTU ${network.mtu} does not fit the underlay's ${underlayMtu}; ` +
-      `set the network's MTU to ${most} or less, or raise the underlay's to ${network.mtu - most + underlayMtu}`,
-  ];
 }
 
 /** A random locally administered unicast address (IEEE 802, U/L bit). */

@@ -27,7 +27,7 @@ export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;
 export const RTM_GETLINK = 18;
 export const RTM_SETLINK = 19;
-const RTM_NEWADDR = 20;
+export const RTM_NEWADDR = 20;
 export const RTM_DELADDR = 21;
 export const RTM_GETADDR = 22;
 export const RTM_NEWQDISC = 36;
@@ -51,14 +51,20 @@ const IFLA_INFO_SLAVE_DATA = 5;
 const IFLA_INET6_ADDR_GEN_MODE = 8;
 const IN6_ADDR_GEN_MODE_NONE = 1;
 const IFLA_BR_MCAST_SNOOPING = 23;
+const IFLA_BR_NF_CALL_IPTABLES = 36;
+const IFLA_BR_NF_CALL_IP6TABLES = 37;
+const IFLA_BR_NF_CALL_ARPTABLES = 38;
 const IFLA_BRPORT_LEARNING = 8;
+const IFLA_BRPORT_UNICAST_FLOOD = 9;
 const IFLA_VXLAN_ID = 1;
+const IFLA_VXLAN_GROUP = 2;
 const IFLA_VXLAN_LOCAL = 4;
 const IFLA_VXLAN_LEARNING = 7;
 const IFLA_VXLAN_PROXY = 11;
 const IFLA_VXLAN_L2MISS = 13;
 const IFLA_VXLAN_L3MISS = 14;
 const IFLA_VXLAN_PORT = 15;
+const IFLA_VXLAN_GROUP6 = 16;
 const IFLA_VXLAN_LOCAL6 = 17;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
@@ -75,7 +81,14 @@ export interface VxlanSettings {
   readonly proxy: boolean;
   readonly l2miss: boolean;
   readonly l3miss: boolean;
+  /** A default destination: the kernel makes an all-zeros FDB entry of it. */
+  readonly hasRemote?: boolean;
+  /** What a device without a local address runs over, where that is IPv6. */
+  readonly overIpv6?: boolean;
 }
+
+/** Which of the host's filters a bridge sends its frames through, by the name of the sysctl that does it for all bridges. */
+export type BridgeFilter = "iptables" | "ip6tables" | "arptables";
 
 export interface Link {
   readonly ifindex: number;
@@ -89,10 +102,14 @@ export interface Link {
   readonly master?: number;
   /** As a port of a bridge: it learns what it hears. */
   readonly portLearning?: boolean;
+  /** As a port of a bridge: it gets the unicast frames that the bridge knows no port for. */
+  readonly portFlood?: boolean;
   /** Makes no IPv6 address of its own. */
   readonly addressless: boolean;
   /** Of a bridge: multicast snooping is on. */
   readonly snooping?: boolean;
+  /** Of a bridge: it asks for these by itself, whatever the sysctls say. */
+  readonly filters?: readonly BridgeFilter[];
   readonly vxlan?: VxlanSettings;
 }
 
@@ -120,10 +137,24 @@ export function decodeLink({ type, payload }: NetlinkMessage): Link | undefined 
     ...(kind === undefined ? {} : { kind }),
     ...(alias === undefined ? {} : { alias }),
     ...(master === undefined ? {} : { master }),
-    ...(isBridgePort ? { portLearning: port.get(IFLA_BRPORT_LEARNING)?.[0] === 1 } : {}),
-    ...(kind === "bridge" ? { snooping: data.get(IFLA_BR_MCAST_SNOOPING)?.[0] === 1 } : {}),
+    ...(isBridgePort
+      ? {
+          portLearning: port.get(IFLA_BRPORT_LEARNING)?.[0] === 1,
+          portFlood: port.get(IFLA_BRPORT_UNICAST_FLOOD)?.[0] === 1,
+        }
+      : {}),
+    ...(kind === "bridge" ? { snooping: data.get(IFLA_BR_MCAST_SNOOPING)?.[0] === 1, filters: filtersOf(data) } : {}),
     ...(vxlan === undefined ? {} : { vxlan }),
   };
+}
+
+function filtersOf(data: Attributes): BridgeFilter[] {
+  const attributes = [
+    [IFLA_BR_NF_CALL_IPTABLES, "iptables"],
+    [IFLA_BR_NF_CALL_IP6TABLES, "ip6tables"],
+    [IFLA_BR_NF_CALL_ARPTABLES, "arptables"],
+  ] as const;
+  return attributes.flatMap(([type, name]) => (data.get(type)?.[0] === 1 ? [name] : []));
 }
 
 function addressModeOf(attributes: Attributes): number | undefined {
@@ -148,6 +179,8 @@ function decodeVxlan(data: Attributes): VxlanSettings | undefined {
     proxy: flag(IFLA_VXLAN_PROXY),
     l2miss: flag(IFLA_VXLAN_L2MISS),
     l3miss: flag(IFLA_VXLAN_L3MISS),
+    ...(data.has(IFLA_VXLAN_GROUP) || data.has(IFLA_VXLAN_GROUP6) ? { hasRemote: true } : {}),
+    ...(data.has(IFLA_VXLAN_GROUP6) ? { overIpv6: true } : {}),
   };
 }
 
@@ -189,6 +222,11 @@ function linkInfo(kind: string, ...data: Buffer[]): Buffer {
 /** All links of the namespace, or a bridge's ports alone. */
 export function encodeLinkDump(bridgeIfindex?: number): Buffer {
   return bridgeIfindex === undefined ? ifinfomsg({}) : ifinfomsg({}, attribute(IFLA_MASTER, u32(bridgeIfindex)));
+}
+
+/** All links of a kind. */
+export function encodeLinkDumpOfKind(kind: string): Buffer {
+  return ifinfomsg({}, nested(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, text(kind))));
 }
 
 /** One link, by its name or its index. */
@@ -252,17 +290,22 @@ export function encodeMtu(ifindex: number, mtu: number): Buffer {
   return ifinfomsg({ ifindex }, attribute(IFLA_MTU, u32(mtu)));
 }
 
-/** Alias, and no automatic addresses: the host's own duplicate address detection would raise misses. */
-export function encodeLinkSettings(ifindex: number, alias: string): Buffer {
+/** An alias ("" takes it away). */
+export const encodeAlias = (ifindex: number, alias: string): Buffer =>
+  ifinfomsg({ ifindex }, attribute(IFLA_IFALIAS, alias === "" ? Buffer.alloc(0) : text(alias)));
+
+/** Alias where one is given, and no automatic addresses: the host's own duplicate address detection would raise misses. */
+export function encodeLinkSettings(ifindex: number, alias?: string): Buffer {
   return ifinfomsg(
     { ifindex },
-    attribute(IFLA_IFALIAS, text(alias)),
+    ...(alias === undefined ? [] : [attribute(IFLA_IFALIAS, text(alias))]),
     nested(IFLA_AF_SPEC, nested(AF_INET6, attribute(IFLA_INET6_ADDR_GEN_MODE, u8(IN6_ADDR_GEN_MODE_NONE)))),
   );
 }
 
 export const encodeRename = (ifindex: number, name: string): Buffer =>
   ifinfomsg({ ifindex }, attribute(IFLA_IFNAME, text(name)));
+/** As a port of a bridge; master 0: of none. */
 export const encodeMaster = (ifindex: number, master: number): Buffer =>
   ifinfomsg({ ifindex }, attribute(IFLA_MASTER, u32(master)));
 export function encodeSnoopingOff(ifindex: number): Buffer {
@@ -271,12 +314,35 @@ export function encodeSnoopingOff(ifindex: number): Buffer {
 export const encodeLinkUp = (ifindex: number): Buffer => ifinfomsg({ ifindex, up: true });
 export const encodeLinkDelete = (ifindex: number): Buffer => ifinfomsg({ ifindex });
 
+/** What a bridge does with a port of its; what is absent stays. */
+export interface PortSettings {
+  readonly learning?: boolean;
+  readonly flood?: boolean;
+}
+
+/** For RTM_SETLINK only; RTM_NEWLINK acknowledges it and does nothing. */
+export function encodePortSettings(ifindex: number, { learning, flood }: PortSettings): Buffer {
+  return ifinfomsg(
+    { family: AF_BRIDGE, ifindex },
+    nested(
+      IFLA_PROTINFO,
+      ...(learning === undefined ? [] : [attribute(IFLA_BRPORT_LEARNING, u8(learning ? 1 : 0))]),
+      ...(flood === undefined ? [] : [attribute(IFLA_BRPORT_UNICAST_FLOOD, u8(flood ? 1 : 0))]),
+    ),
+  );
+}
+
 /**
- * `learning off` on a bridge port: otherwise one injected frame moves a local guest's MAC to the tunnel. For
- * RTM_SETLINK only; RTM_NEWLINK acknowledges it and does nothing.
+ * The port that a bridge tells of in a message of its own: what it does with the port has changed. Undefined for others.
+ * Source: br_ifinfo_notify() in net/bridge/br_netlink.c.
  */
-export function encodePortLearningOff(ifindex: number): Buffer {
-  return ifinfomsg({ family: AF_BRIDGE, ifindex }, nested(IFLA_PROTINFO, attribute(IFLA_BRPORT_LEARNING, u8(0))));
+export function decodePortChange({
+  type,
+  payload,
+}: NetlinkMessage): { ifindex: number; bridgeIfindex: number } | undefined {
+  if (type !== RTM_NEWLINK || payload.length < ifinfomsgBytes || payload.readUInt8(0) !== AF_BRIDGE) return undefined;
+  const bridgeIfindex = readU32(parseAttributes(payload.subarray(ifinfomsgBytes)).get(IFLA_MASTER));
+  return bridgeIfindex === undefined ? undefined : { ifindex: payload.readInt32LE(4), bridgeIfindex };
 }
 
 const TCA_KIND = 1;

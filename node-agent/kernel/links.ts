@@ -6,6 +6,7 @@ import {
   encodeAddressDump,
   encodeLinkDelete,
   encodeLinkDump,
+  encodeLinkDumpOfKind,
   encodeLinkGet,
   type Link,
   RTM_DELLINK,
@@ -31,6 +32,13 @@ export class Links {
     const messages = await this.socket.dump("list links", RTM_GETLINK, encodeLinkDump(bridgeIfindex));
     const links = messages.flatMap((message) => decodeLink(message) ?? []);
     return bridgeIfindex === undefined ? links : links.filter((link) => link.master === bridgeIfindex);
+  }
+
+  /** All vxlan devices of the namespace. @throws NetlinkError */
+  async vxlans(): Promise<Link[]> {
+    const messages = await this.socket.dump("list vxlan devices", RTM_GETLINK, encodeLinkDumpOfKind("vxlan"));
+    // A kernel that does not filter by kind (before 4.6) sends all.
+    return messages.flatMap((message) => decodeLink(message) ?? []).filter(({ kind }) => kind === "vxlan");
   }
 
   /** The link that carries a VTEP address. @throws NetlinkError */

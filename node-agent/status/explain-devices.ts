@@ -1,6 +1,7 @@
 // The devices of a path on this host: tunnel end, vxlan, bridge, the guest's port; and whether frames fit. Pure.
 import { type AgentNetwork, familyOf } from "../../schema/index.ts";
-import { bridgeName, overheadBytes, vxlanName } from "../kernel/devices.ts";
+import { overheadBytes } from "../kernel/device-fit.ts";
+import { bridgeName, vxlanName } from "../kernel/device-names.ts";
 import type { Link } from "../kernel/link-codec.ts";
 import { type Check, note, ok, wrong } from "./check.ts";
 import type { PathFacts } from "./facts.ts";

@@ -1,6 +1,6 @@
 // The facts about a path from one guest to another, as `explain` judges them: plain values, gathered at one moment.
 import type { AgentNetwork, IpAddress, MacAddress } from "../../schema/index.ts";
-import type { LocalVtep } from "../kernel/devices.ts";
+import type { LocalVtep } from "../kernel/device-fit.ts";
 import type { Link } from "../kernel/link-codec.ts";
 import type { TunnelTables } from "../kernel/path-probe.ts";
 import type { HeldFact } from "../tables/held-network.ts";

@@ -1,7 +1,7 @@
 // Gathers the facts about a path: from the controller, from the agent's memory, and from the kernel, in that order, so that
 // a change on its way shows as memory or kernel being ahead of what was read before, never as lagging.
 import { familyOf, type IpAddress, type MacAddress, type Vni } from "../../schema/index.ts";
-import { bridgeName, vxlanName } from "../kernel/devices.ts";
+import { bridgeName, vxlanName } from "../kernel/device-names.ts";
 import type { Link } from "../kernel/link-codec.ts";
 import { Links } from "../kernel/links.ts";
 import { noTables, probeAddresses, probeBridgeFilter, probePort, probeTables } from "../kernel/path-probe.ts";

@@ -2,7 +2,7 @@
 // durations in ms, so that they mean something outside this process.
 import { addressOf, type Vni, version } from "../../schema/index.ts";
 import type { AnnounceCounters } from "../announcer.ts";
-import { bridgeName, vxlanName } from "../kernel/devices.ts";
+import { bridgeName, vxlanName } from "../kernel/device-names.ts";
 import type { Link } from "../kernel/link-codec.ts";
 import { Links } from "../kernel/links.ts";
 import { missKey } from "../misses/miss.ts";

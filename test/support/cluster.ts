@@ -9,7 +9,16 @@ export interface Cluster {
   /** PUTs a network. */
   network(name: string, vni: number, fields?: object): Promise<void>;
   /** Registers the VM, waits for its host, boots the guest. IPs with prefix length. */
-  vm(name: string, host: string, network: string, vni: number, mac: string, ips: readonly string[]): Promise<Guest>;
+  vm(
+    name: string,
+    host: string,
+    network: string,
+    vni: number,
+    mac: string,
+    ips: readonly string[],
+    /** Of the interface as it is registered (`pin`: with its `port`), and of the guest. */
+    options?: { readonly port?: string; readonly pin?: boolean; readonly bridge?: string },
+  ): Promise<Guest>;
   /** A REST call that must succeed. */
   call<Body = unknown>(method: string, path: string, body?: unknown): Promise<Body>;
   /** `ip neigh` and `bridge fdb` of a network on a host, without what the kernel adds by itself. */
@@ -17,7 +26,7 @@ export interface Cluster {
 }
 
 /** Starts with the calling block and ends with it. */
-export function cluster(options: LabOptions): Cluster {
+export function cluster(options: LabOptions & { readonly agentArgs?: readonly string[] }): Cluster {
   const self: Cluster = {
     lab: undefined as unknown as Lab,
     network: async (name, vni, fields = {}) => {
@@ -28,11 +37,14 @@ export function cluster(options: LabOptions): Cluster {
         ...fields,
       });
     },
-    vm: async (name, host, network, vni, mac, ips) => {
-      const interfaces = [{ network, mac, ips: ips.map((ip) => ip.split("/")[0]) }];
+    vm: async (name, host, network, vni, mac, ips, { pin = false, ...attached } = {}) => {
+      const port = pin ? { port: attached.port } : {};
+      const interfaces = [{ network, mac, ips: ips.map((ip) => ip.split("/")[0]), ...port }];
       const vm = await self.call<{ ready: boolean }>("POST", "/v1/vms?wait=ready", { name, host, interfaces });
       if (!vm.ready) throw new Error(`host ${host} is not ready for ${name}: ${JSON.stringify(vm)}`);
-      return self.lab.host(host).addGuest({ name, vni, mac, ips, ...(options.underlay === 6 ? { mtu: 1430 } : {}) });
+      return self.lab
+        .host(host)
+        .addGuest({ name, vni, mac, ips, ...attached, ...(options.underlay === 6 ? { mtu: 1430 } : {}) });
     },
     call: async <Body>(method: string, path: string, body?: unknown): Promise<Body> => {
       const reply = await self.lab.api<Body>(method, path, body);
@@ -59,7 +71,7 @@ export function cluster(options: LabOptions): Cluster {
   beforeAll(async () => {
     self.lab = await createLab(options);
     await self.lab.startController();
-    for (const host of self.lab.hosts) host.startAgent();
+    for (const host of self.lab.hosts) host.startAgent({ extraArgs: options.agentArgs ?? [] });
     for (const { name } of self.lab.hosts) {
       await waitFor(
         async () => (await self.lab.api<{ connected?: boolean }>("GET", `/v1/hosts/${name}`)).body.connected,

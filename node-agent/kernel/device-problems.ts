@@ -1,0 +1,72 @@
+// What an operator is told of devices that are not as a network needs them, each with what mends it. Pure.
+import { type AgentNetwork, familyOf } from "../../schema/index.ts";
+import { excludes, type LocalVtep, overheadBytes } from "./device-fit.ts";
+import { isOurs } from "./device-names.ts";
+import type { Link } from "./link-codec.ts";
+
+/** A device that is in the way, and what mends it. */
+export class DeviceError extends Error {
+  override readonly name = "DeviceError";
+}
+
+export function nameTaken(link: Link, network: AgentNetwork): DeviceError {
+  return new DeviceError(
+    `network ${network.name} needs the name ${link.name}, which a device that is not nearmiss's has: ` +
+      `rename it (ip link set ${link.name} name …) or delete it (ip link del ${link.name})`,
+  );
+}
+
+export function noBridge(link: Link, master: Link | undefined, network: AgentNetwork): DeviceError {
+  return new DeviceError(
+    `${link.name}, adopted for network ${network.name}, is a port of ${master?.name ?? "a device that is gone"}, which is ` +
+      `no bridge: take it out (ip link set ${link.name} nomaster), then the agent makes a bridge`,
+  );
+}
+
+/** Another socket holds the UDP port: the kernel says so (EADDRINUSE) only when the device is set up. */
+export function portTaken(vxlan: Link, vxlans: readonly Link[], { vtepPort }: LocalVtep): DeviceError {
+  const holders = vxlans.filter((link) => link.up && link.ifindex !== vxlan.ifindex && !isOurs(link));
+  const same = holders.filter((link) => link.vxlan === undefined || link.vxlan.port === vtepPort);
+  const [holder] = same;
+  return new DeviceError(
+    holder
+      ? `${vxlan.name} cannot be set up: ${holder.name}, a vxlan device with other settings, holds UDP port ${vtepPort}; ` +
+          `delete it (ip link del ${holder.name}), or register the host with another port`
+      : `${vxlan.name} cannot be set up: another program holds UDP port ${vtepPort} (ss -ulnp sport = :${vtepPort}); ` +
+          "end it, or register the host with another port",
+  );
+}
+
+export function missingVtep({ vtep }: LocalVtep, underlay: Link | undefined): string[] {
+  if (underlay) return [];
+  return [
+    `no interface of this host has the VTEP address ${vtep}: nothing sent to it arrives; ` +
+      `give it back (ip address add ${vtep}/… dev …), or register the host with the address that it has`,
+  ];
+}
+
+export function tooLargeMtu(network: AgentNetwork, { vtep }: LocalVtep, underlay: Link | undefined): string[] {
+  if (!underlay) return [];
+  const most = underlay.mtu - overheadBytes[familyOf(vtep)];
+  if (network.mtu <= most) return [];
+  const needed = network.mtu - most + underlay.mtu;
+  return [
+    `network ${network.name}: MTU ${network.mtu} does not fit the underlay's ${underlay.mtu}; ` +
+      `set the network's MTU to ${most} or less, or raise the underlay's to ${needed} (ip link set ${underlay.name} mtu ${needed})`,
+  ];
+}
+
+/** Other devices of the network's VNI. @param vxlan the one that the agent uses */
+export function rivals(vxlans: readonly Link[], vxlan: Link, network: AgentNetwork, local: LocalVtep): string[] {
+  return vxlans
+    .filter((link) => link.vxlan?.vni === network.vni && link.ifindex !== vxlan.ifindex)
+    .map((rival) => {
+      const effect = excludes(rival, network.vni, local)
+        ? "only one of the two can be up, and each takes the other's place"
+        : "frames that are sent to it never reach the guests here";
+      return (
+        `network ${network.name}: ${rival.name} is a second vxlan device of VNI ${network.vni} beside ${vxlan.name}: ` +
+        `${effect}; delete it (ip link del ${rival.name})`
+      );
+    });
+}
