@@ -14,7 +14,9 @@ import { Announcer } from "./announcer.ts";
 import { ControllerLink } from "./controller-link/link.ts";
 import { Releases } from "./controller-link/releases.ts";
 import { Eviction } from "./eviction.ts";
+import { HostPorts } from "./host-ports.ts";
 import type { Adoptable } from "./kernel/adoption.ts";
+import { BridgePorts } from "./kernel/bridge-ports.ts";
 import { NetworkDevices } from "./kernel/devices.ts";
 import { MissSocket } from "./kernel/miss-socket.ts";
 import { RequestSocket } from "./kernel/request-socket.ts";
@@ -54,6 +56,7 @@ export class Agent {
   private readonly devices: NetworkDevices;
   private readonly tables: KernelTables;
   private readonly held: HeldAnswers;
+  private readonly ports: HostPorts;
   private readonly announcer: Announcer | undefined;
   private readonly networks: HostNetworks;
   private readonly releases: Releases;
@@ -79,10 +82,12 @@ export class Agent {
     const send = (frame: AgentFrame): boolean => this.link.send(frame);
     const held = new HeldAnswers(caps);
     const announcer = announce ? new Announcer(this.requests, nowMs) : undefined;
-    const networks = new HostNetworks({ devices, tables, held, announcer, log });
+    const ports = new HostPorts({ devices, bridgePorts: new BridgePorts(this.requests), held, log });
+    const networks = new HostNetworks({ devices, tables, held, announcer, ports, log });
     const releases = new Releases(send, () => this.nextId++);
     const crowded = (): void => this.eviction?.hurry();
     this.devices = devices;
+    this.ports = ports;
     this.tables = tables;
     this.held = held;
     this.announcer = announcer;
@@ -112,7 +117,7 @@ export class Agent {
 
   /** Takes over what an earlier run left in the kernel, then listens and connects. */
   async start(): Promise<void> {
-    const { devices, tables, networks, held, log } = this;
+    const { devices, tables, networks, ports, held, log } = this;
     const vnis = await devices.takeOver();
     const entries = (await Promise.all(vnis.map((vni) => tables.list(vni)))).flat().filter(({ own }) => own);
     this.session.inherit(entries.flatMap(({ entry }) => keyOfEntry(entry) ?? []));
@@ -123,7 +128,17 @@ export class Agent {
     });
     const missDrops = (): number => this.misses?.drops() ?? 0;
     const { random } = Math;
-    this.upkeep = new Upkeep({ devices, networks, held, missDrops, vtep: () => networks.vtep, log, nowMs, random });
+    this.upkeep = new Upkeep({
+      devices,
+      networks,
+      ports,
+      held,
+      missDrops,
+      vtep: () => networks.vtep,
+      log,
+      nowMs,
+      random,
+    });
     this.eviction = new Eviction({
       held,
       tables,

@@ -3,6 +3,7 @@
 import type { Logger } from "pino";
 import type { AgentNetwork, Vni, VtepAddress } from "../schema/index.ts";
 import type { Announcer } from "./announcer.ts";
+import type { HostPorts } from "./host-ports.ts";
 import type { LocalVtep } from "./kernel/device-fit.ts";
 import { bridgeName, vxlanName } from "./kernel/device-names.ts";
 import { DeviceError } from "./kernel/device-problems.ts";
@@ -20,6 +21,7 @@ export interface NetworksDependencies {
   readonly tables: Tables;
   readonly held: HeldAnswers;
   readonly announcer: Announcer | undefined;
+  readonly ports: HostPorts;
   readonly log: Logger;
 }
 
@@ -33,6 +35,7 @@ export class HostNetworks {
   /** Networks whose kernel state is not known to be right. */
   private readonly unsettled = new Set<Vni>();
   private readonly requested = new Map<Vni, Cause>();
+  private readonly portsRequested = new Set<Vni>();
   private local: LocalVtep | undefined;
   private epoch = "";
   /** Work on devices runs one after the other; entries of standing devices need not wait for it. */
@@ -128,6 +131,21 @@ export class HostNetworks {
     if (first && this.requested.size > 0) void this.queue(() => this.settleRequested());
   }
 
+  /** Looks at the guests' ports of a network, soon and once for all that comes meanwhile. */
+  lookAtPorts(vni: Vni): void {
+    if (!this.networks.has(vni) || this.portsRequested.has(vni)) return;
+    this.portsRequested.add(vni);
+    void this.queue(async () => {
+      this.portsRequested.delete(vni);
+      await this.attempt(vni, (network) => this.deps.ports.settle(network.vni));
+    });
+  }
+
+  /** Answers were taken that may say which ports guests have. */
+  guestsMayHaveChanged(vnis: Iterable<Vni>): void {
+    for (const vni of new Set(vnis)) if (this.deps.ports.hasChanged(vni)) this.lookAtPorts(vni);
+  }
+
   /** Deletes bridges that were left only because a guest's port was still on them, once it is not. */
   sweep(): void {
     const { devices, log } = this.deps;
@@ -193,15 +211,23 @@ export class HostNetworks {
     for (const [vni, cause] of requested) await this.settle(vni, cause);
   }
 
-  private async settle(vni: Vni, cause: Cause): Promise<void> {
+  private settle(vni: Vni, cause: Cause): Promise<void> {
+    return this.attempt(vni, async (network, local) => {
+      await this.settleDevices(network, local);
+      await this.settleEntries(network, cause);
+      await this.deps.ports.settle(vni);
+    });
+  }
+
+  /** Where the kernel or a device is in the way the network is unsettled, and says why. */
+  private async attempt(vni: Vni, work: (network: AgentNetwork, local: LocalVtep) => Promise<void>): Promise<void> {
     const network = this.networks.get(vni);
     if (!network || !this.local) {
       this.forgetRefusals(vni);
       return;
     }
     try {
-      await this.settleDevices(network, this.local);
-      await this.settleEntries(network, cause);
+      await work(network, this.local);
     } catch (error) {
       if (!(error instanceof DeviceError) && !(error instanceof NetlinkError)) throw error;
       this.unsettled.add(vni);
@@ -253,6 +279,7 @@ export class HostNetworks {
     this.forgetRefusals(vni);
     this.deps.announcer?.leave(vni);
     try {
+      await this.deps.ports.release(vni);
       if (this.deps.devices.adoptedFor(vni)) await this.removeEntries(vni);
       await this.deps.devices.remove(vni);
       this.deps.log.info({ vni }, "network removed: its last VM left this host");

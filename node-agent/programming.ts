@@ -34,6 +34,7 @@ export class Programming {
     const { held, networks, releases, announcer, nowMs } = this.deps;
     const { operations, released, taken, changedMacs } = held.take(releases.pass(answers), nowMs(), occasion);
     const written = networks.write(operations);
+    networks.guestsMayHaveChanged(answers.map(({ key }) => key.vni));
     releases.release(released);
     if (held.isCrowded()) this.deps.crowded();
     await written;

@@ -2,14 +2,16 @@
 // could not tell, and looks again from time to time all the same.
 import type { Logger } from "pino";
 import type { MacAddress, Vni, VtepAddress } from "../schema/index.ts";
+import type { HostPorts } from "./host-ports.ts";
 import { ChangeSocket } from "./kernel/change-socket.ts";
 import type { NetworkDevices } from "./kernel/devices.ts";
-import type { HostAddress, Link } from "./kernel/link-codec.ts";
+import type { HostAddress, Link, PortOfBridge } from "./kernel/link-codec.ts";
 import {
   decodeBridgeEntry,
   decodeEntry,
   decodePlace,
   type NeighbourMessage,
+  NTF_EXT_LEARNED,
   RTM_DELNEIGH,
 } from "./kernel/neighbour-codec.ts";
 import { Budget } from "./misses/budget.ts";
@@ -27,6 +29,7 @@ const laterMs = 50;
 export interface UpkeepDependencies {
   readonly devices: NetworkDevices;
   readonly networks: HostNetworks;
+  readonly ports: HostPorts;
   readonly held: HeldAnswers;
   /** Drops of the miss socket so far. */
   missDrops(): number;
@@ -53,6 +56,7 @@ export class Upkeep {
   constructor(private readonly deps: UpkeepDependencies) {
     this.socket = new ChangeSocket({
       onLink: (link, gone) => this.onLink(link, gone),
+      onPort: (port) => this.onPort(port),
       onAddress: (address) => this.onAddress(address),
       onEntry: (message) => this.onEntry(message),
     });
@@ -99,10 +103,24 @@ export class Upkeep {
   }
 
   private onLink(link: Link, gone: boolean): void {
-    const concerned = this.deps.devices.onLink(link, gone);
-    if (concerned === "all") this.deps.networks.look("device");
-    else if (concerned !== undefined) this.deps.networks.look("device", concerned);
-    else this.deps.networks.sweep();
+    const { devices, networks, ports } = this.deps;
+    const concerned = devices.onLink(link, gone);
+    ports.onLink(link, gone);
+    if (concerned === "all") networks.look("device");
+    else if (concerned !== undefined) networks.look("device", concerned);
+    else {
+      const vni = gone || link.master === undefined ? undefined : devices.vniOfBridge(link.master);
+      if (vni !== undefined) networks.lookAtPorts(vni);
+      networks.sweep();
+    }
+  }
+
+  private onPort({ ifindex, bridgeIfindex }: PortOfBridge): void {
+    const { devices, networks } = this.deps;
+    const vni = devices.vniOfBridge(bridgeIfindex);
+    if (vni === undefined) return;
+    if (devices.vniOf(ifindex) === vni) networks.look("device", vni);
+    else networks.lookAtPorts(vni);
   }
 
   private onAddress({ ip }: HostAddress): void {
@@ -128,11 +146,22 @@ export class Upkeep {
     if (!agrees) this.lookLater("entry", vni);
   }
 
+  /** A pin that somebody took away, replaced or moved; what we have written stands where it was put, with our mark. */
+  private onPinnedEntry(vni: Vni, mac: MacAddress, message: NeighbourMessage): void {
+    const held = this.deps.held.find({ kind: "mac", vni, mac });
+    if (held?.kind !== "local" || held.port === undefined) return;
+    const stands = this.deps.ports.pinnedTo(vni).get(message.ifindex)?.includes(mac) ?? false;
+    const agrees = message.type !== RTM_DELNEIGH && (message.flags & NTF_EXT_LEARNED) !== 0 && stands;
+    if (!agrees) this.deps.networks.lookAtPorts(vni);
+  }
+
   /** A bridge entry on a guest's port: if the MAC is a remote VM's, a frame that carries it has stolen it. */
   private onPortEntry(message: NeighbourMessage): void {
-    const found = message.type === RTM_DELNEIGH ? undefined : decodeBridgeEntry(message);
+    const found = decodeBridgeEntry(message);
     const vni = found && this.deps.devices.vniOfBridge(found.bridgeIfindex);
     if (!found || vni === undefined) return;
+    this.onPinnedEntry(vni, found.mac, message);
+    if (message.type === RTM_DELNEIGH) return;
     const entry = this.deps.held.desiredAt({ kind: "bridge", vni, mac: found.mac });
     if (!entry) return;
     const nowMs = this.deps.nowMs();

@@ -3,8 +3,10 @@ import { RawNetlinkSocket } from "netlink";
 import {
   decodeAddress,
   decodeLink,
+  decodePortChange,
   type HostAddress,
   type Link,
+  type PortOfBridge,
   RTM_DELADDR,
   RTM_DELLINK,
   RTM_NEWADDR,
@@ -41,6 +43,8 @@ const notMisses: readonly BpfInstruction[] = [
 
 export interface ChangeHandlers {
   onLink(link: Link, gone: boolean): void;
+  /** A bridge treats one of its ports in another way. */
+  onPort(port: PortOfBridge): void;
   /** An address came or went. */
   onAddress(address: HostAddress): void;
   /** A neighbour or FDB entry was written or deleted, by us too. */
@@ -85,7 +89,9 @@ export class ChangeSocket {
       case RTM_NEWLINK:
       case RTM_DELLINK: {
         const link = decodeLink({ ...message, type: RTM_NEWLINK });
+        const port = decodePortChange(message);
         if (link) this.handlers.onLink(link, message.type === RTM_DELLINK);
+        if (port) this.handlers.onPort(port);
         break;
       }
       case RTM_NEWADDR:

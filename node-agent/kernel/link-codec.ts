@@ -332,14 +332,16 @@ export function encodePortSettings(ifindex: number, { learning, flood }: PortSet
   );
 }
 
+export interface PortOfBridge {
+  readonly ifindex: number;
+  readonly bridgeIfindex: number;
+}
+
 /**
  * The port that a bridge tells of in a message of its own: what it does with the port has changed. Undefined for others.
  * Source: br_ifinfo_notify() in net/bridge/br_netlink.c.
  */
-export function decodePortChange({
-  type,
-  payload,
-}: NetlinkMessage): { ifindex: number; bridgeIfindex: number } | undefined {
+export function decodePortChange({ type, payload }: NetlinkMessage): PortOfBridge | undefined {
   if (type !== RTM_NEWLINK || payload.length < ifinfomsgBytes || payload.readUInt8(0) !== AF_BRIDGE) return undefined;
   const bridgeIfindex = readU32(parseAttributes(payload.subarray(ifinfomsgBytes)).get(IFLA_MASTER));
   return bridgeIfindex === undefined ? undefined : { ifindex: payload.readInt32LE(4), bridgeIfindex };

@@ -28,6 +28,7 @@ export const NUD_PERMANENT = 0x80;
 export const NTF_SELF = 0x02;
 export const NTF_MASTER = 0x04;
 export const NTF_EXT_LEARNED = 0x10;
+const NTF_STICKY = 0x40;
 export const NTF_ROUTER = 0x80;
 export const NDA_DST = 1;
 export const NDA_LLADDR = 2;
@@ -146,6 +147,17 @@ export function decodeBridgeEntry(message: NeighbourMessage): { mac: MacAddress;
   return { mac, bridgeIfindex: bridge.readUInt32LE() };
 }
 
+/** What a bridge has on one of its ports: learned from a frame, or pinned by us. Undefined for what is neither. */
+export function decodePortEntry(
+  { family, ifindex, flags, state, attributes }: NeighbourMessage,
+  portIfindex: number,
+): { readonly kind: "learned" | "pinned"; readonly mac: MacAddress } | undefined {
+  const mac = findMac(attributes.get(NDA_LLADDR) ?? Buffer.alloc(0));
+  if (family !== AF_BRIDGE || ifindex !== portIfindex || !mac || (flags & NTF_SELF) !== 0) return undefined;
+  if ((flags & NTF_EXT_LEARNED) !== 0) return { kind: "pinned", mac };
+  return (state & (NUD_PERMANENT | NUD_NOARP)) === 0 ? { kind: "learned", mac } : undefined;
+}
+
 /** Ages in struct nda_cacheinfo are in clock ticks for user space: USER_HZ, 100 a second on every architecture we run on. */
 const msPerTick = 10;
 
@@ -201,6 +213,20 @@ export function encodeEntry(entry: Entry, ifindex: number): Buffer {
     attribute(NDA_DST, ipToBytes(entry.vtep)),
     attribute(NDA_PORT, be16(entry.vtepPort)),
   );
+}
+
+/**
+ * The body of RTM_NEWNEIGH that pins a MAC to a port: `held`, static and sticky, then `marked` as ours. Both flags at once
+ * make an entry that is not sticky (br_fdb_external_learn_add() in net/bridge/br_fdb.c).
+ */
+export function encodePin(ifindex: number, mac: MacAddress, step: "held" | "marked"): Buffer {
+  const flags = NTF_MASTER | (step === "held" ? NTF_STICKY : NTF_EXT_LEARNED);
+  return ndmsg({ family: AF_BRIDGE, ifindex, state: NUD_NOARP, flags }, attribute(NDA_LLADDR, macToBytes(mac)));
+}
+
+/** The body of RTM_DELNEIGH: deletes nothing where the MAC stands on another port by now. */
+export function encodeUnpin(ifindex: number, mac: MacAddress): Buffer {
+  return ndmsg({ family: AF_BRIDGE, ifindex, state: 0, flags: NTF_MASTER }, attribute(NDA_LLADDR, macToBytes(mac)));
 }
 
 /** The body of a dump request for one device's neighbours, both families (needs NETLINK_GET_STRICT_CHK). */

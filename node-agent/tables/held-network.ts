@@ -21,7 +21,15 @@ export const maxAbsentPerNetwork = 4_096;
 
 type Location =
   | { readonly kind: "remote"; readonly vtep: VtepAddress; readonly vtepPort: number; readonly router?: true }
-  | { readonly kind: "local" };
+  /** `port`: of the bridge, where it is registered. */
+  | { readonly kind: "local"; readonly port?: string };
+
+/** A VM's interface on this host. */
+export interface LocalGuest {
+  readonly mac: MacAddress;
+  /** Of the bridge, where it is registered. */
+  readonly port?: string;
+}
 
 interface IpFact {
   readonly ip: IpAddress;
@@ -79,6 +87,7 @@ export class HeldNetwork {
   private readonly ips = new Map<IpAddress, IpFact>();
   private readonly macs = new Map<MacAddress, MacFact>();
   private readonly absent = new Map<string, Absence>();
+  private readonly local = new Map<MacAddress, LocalGuest>();
   private remote = 0;
 
   constructor(readonly vni: Vni) {}
@@ -91,6 +100,11 @@ export class HeldNetwork {
   /** All entries that the network should have now. */
   entries(): Entry[] {
     return [...this.macs.keys()].flatMap((mac) => this.entriesOfMac(mac));
+  }
+
+  /** The VMs' interfaces that are registered on this host. */
+  locals(): LocalGuest[] {
+    return [...this.local.values()];
   }
 
   /** The entries that an address of this network should have now. */
@@ -199,13 +213,18 @@ export class HeldNetwork {
     return [{ kind: "ip", vni, ip }];
   }
 
-  /** Keeps `size` and `lastUse` true to what a change makes of these MACs. */
+  /** Keeps `size`, `lastUse` and `local` true to what a change makes of these MACs. */
   private changing(macs: Iterable<MacAddress>, change: () => void): void {
     const touched = [...macs];
     const before = this.weigh(touched);
     change();
     this.remote += this.weigh(touched) - before;
-    for (const mac of touched) if (!this.isRemote(mac)) this.lastUse.forget(mac);
+    for (const mac of touched) {
+      if (!this.isRemote(mac)) this.lastUse.forget(mac);
+      const location = this.macs.get(mac)?.location;
+      if (location?.kind !== "local") this.local.delete(mac);
+      else this.local.set(mac, location.port === undefined ? { mac } : { mac, port: location.port });
+    }
   }
 
   private weigh(macs: readonly MacAddress[]): number {
@@ -217,7 +236,7 @@ export class HeldNetwork {
   }
 
   private takeBinding({ key, revision }: Answer, binding: Binding, occasion: Occasion, nowMs: number): void {
-    const { mac, vtep, vtepPort, router, local } = binding;
+    const { mac, vtep, vtepPort, router, local, guestPort } = binding;
     this.absent.delete(keyText(key));
     this.absent.delete(keyText({ kind: "mac", vni: this.vni, mac }));
     if (key.kind === "ip") this.pointIp({ ip: key.ip, mac, revision, sinceMs: nowMs });
@@ -238,7 +257,8 @@ export class HeldNetwork {
     if (revision < fact.revision) return;
     fact.revision = revision;
     fact.sinceMs = nowMs;
-    fact.location = local ? localHere : { kind: "remote", vtep, vtepPort, ...(router ? { router } : {}) };
+    const here: Location = guestPort === undefined ? localHere : { kind: "local", port: guestPort };
+    fact.location = local ? here : { kind: "remote", vtep, vtepPort, ...(router ? { router } : {}) };
   }
 
   private revisionOf(key: BindingKey): number {

@@ -1,6 +1,8 @@
 // A kernel that takes no more entries: what works goes on, the operator is told, and all is made good when there is room.
 import { pino } from "pino";
 import { expect, test } from "vitest";
+import { HostPorts } from "../../node-agent/host-ports.ts";
+import { BridgePorts } from "../../node-agent/kernel/bridge-ports.ts";
 import { HostNetworks } from "../../node-agent/networks.ts";
 import type { OperationResult, Tables } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
@@ -43,7 +45,9 @@ describeKernel("a full kernel table", () => {
     const held = new HeldAnswers();
     const lines: string[] = [];
     const log = pino({ level: "warn" }, { write: (line: string) => void lines.push(line) });
-    const networks = new HostNetworks({ devices: host.devices, tables, held, announcer: undefined, log });
+    const { devices, requests } = host;
+    const ports = new HostPorts({ devices, bridgePorts: new BridgePorts(requests), held, log });
+    const networks = new HostNetworks({ devices, tables, held, announcer: undefined, ports, log });
     const take = (...answers: Answer[]) => networks.write(held.take(answers, 0).operations);
     networks.setLocal(localVtep);
     await networks.replace([agentNetwork(100)], epoch);

@@ -45,6 +45,7 @@ const rules: readonly Rule[] = [
       "node-agent/misses/miss.ts",
       "node-agent/misses/waiting.ts",
       "node-agent/tables/entry.ts",
+      "node-agent/tables/port.ts",
       "schema",
     ],
     because: "the kernel's edge decides nothing",

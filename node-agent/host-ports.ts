@@ -1,0 +1,96 @@
+// The guests' ports of this host's networks: addresses whose port is registered are pinned there, and what was set on a port
+// is put back when its VM goes.
+import type { Logger } from "pino";
+import type { MacAddress, Vni } from "../schema/index.ts";
+import type { BridgePorts } from "./kernel/bridge-ports.ts";
+import type { NetworkDevices } from "./kernel/devices.ts";
+import type { Link } from "./kernel/link-codec.ts";
+import type { HeldAnswers } from "./tables/held.ts";
+import { behaviourInAlias, planPorts, samePins, type WantedPins, wantedPins } from "./tables/pins.ts";
+import type { GuestPort, PortBehaviour } from "./tables/port.ts";
+
+export interface HostPortsDependencies {
+  readonly devices: NetworkDevices;
+  readonly bridgePorts: BridgePorts;
+  readonly held: HeldAnswers;
+  readonly log: Logger;
+}
+
+const nothing: WantedPins = new Map();
+
+export class HostPorts {
+  /** As they were settled last; a network is absent until its ports were looked at in this run. */
+  private readonly settled = new Map<Vni, WantedPins>();
+  private readonly pinned = new Map<Vni, ReadonlyMap<number, readonly MacAddress[]>>();
+  /** How ports were that have an alias of somebody's. */
+  private readonly before = new Map<number, PortBehaviour>();
+
+  constructor(private readonly deps: HostPortsDependencies) {}
+
+  /** What is registered of a network's ports is not what was settled last. */
+  hasChanged(vni: Vni): boolean {
+    const settled = this.settled.get(vni);
+    return settled !== undefined && !samePins(settled, this.wanted(vni));
+  }
+
+  /** The addresses that are pinned to a network's ports, by ifindex. */
+  pinnedTo(vni: Vni): ReadonlyMap<number, readonly MacAddress[]> {
+    return this.pinned.get(vni) ?? new Map();
+  }
+
+  /** Brings a network's ports in line with what is registered. @throws NetlinkError */
+  async settle(vni: Vni): Promise<void> {
+    await this.bring(vni, this.wanted(vni));
+  }
+
+  /** The network leaves this host: its ports are as they were. @throws NetlinkError */
+  async release(vni: Vni): Promise<void> {
+    await this.bring(vni, nothing);
+    this.settled.delete(vni);
+    this.pinned.delete(vni);
+  }
+
+  /** A port that has left our bridges has left its pins and settings with them; only our word of them stays on it. */
+  onLink(link: Link, gone: boolean): void {
+    if (gone) this.before.delete(link.ifindex);
+    const ours = link.master !== undefined && this.deps.devices.vniOfBridge(link.master) !== undefined;
+    if (gone || ours || !behaviourInAlias(link.alias)) return;
+    void this.deps.bridgePorts.apply([{ kind: "alias", ifindex: link.ifindex, alias: "" }]);
+  }
+
+  private wanted(vni: Vni): WantedPins {
+    return wantedPins(this.deps.held.locals(vni));
+  }
+
+  private async bring(vni: Vni, wanted: WantedPins): Promise<void> {
+    const { devices, bridgePorts, log } = this.deps;
+    const device = devices.deviceOf(vni);
+    if (!device) return;
+    const known = this.settled.get(vni);
+    // The first look of a run finds what an earlier one has left.
+    if (known?.size === 0 && wanted.size === 0) return;
+    const ports = await bridgePorts.list(device, (port) => known === undefined || this.concerns(port, wanted));
+    for (const port of ports) this.remember(port, wanted);
+    const changes = planPorts(wanted, ports, this.before);
+    const refusals = await bridgePorts.apply(changes);
+    const held = ports.filter((port) => wanted.has(port.name));
+    for (const port of ports) if (!wanted.has(port.name)) this.before.delete(port.ifindex);
+    this.pinned.set(vni, new Map(held.map(({ ifindex, name }) => [ifindex, [...(wanted.get(name) ?? [])]])));
+    this.settled.set(vni, wanted);
+    if (refusals.length > 0) log.warn({ vni, refused: refusals.length, reason: refusals[0] }, "ports not pinned");
+    const pins = changes.filter(({ kind }) => kind === "pin").length;
+    const unpins = changes.filter(({ kind }) => kind === "unpin").length;
+    if (pins + unpins > 0)
+      log.info({ vni, pins, unpins, ports: held.map(({ name }) => name) }, "ports brought in line");
+  }
+
+  private concerns(port: Link, wanted: WantedPins): boolean {
+    return wanted.has(port.name) || behaviourInAlias(port.alias) !== undefined || this.before.has(port.ifindex);
+  }
+
+  private remember(port: GuestPort, wanted: WantedPins): void {
+    const elsewhere = port.alias === undefined || behaviourInAlias(port.alias) !== undefined;
+    if (elsewhere || !wanted.has(port.name) || this.before.has(port.ifindex) || port.pinned.length > 0) return;
+    this.before.set(port.ifindex, { learning: port.learning, flood: port.flood });
+  }
+}

@@ -1,0 +1,89 @@
+// Which MAC addresses are pinned to which ports of a bridge, and what becomes of the ports meanwhile. Pure.
+//
+// A MAC whose port is registered stands there `static sticky`: no frame from elsewhere can move it. The port itself learns
+// nothing, so that its guest cannot draw another's traffic, and gets no frame that the bridge has no port for. Broadcast and
+// multicast still reach it: they are how local guests find each other.
+import type { MacAddress } from "../../schema/index.ts";
+import type { LocalGuest } from "./held-network.ts";
+import type { GuestPort, PortBehaviour, PortChange } from "./port.ts";
+
+/** By the name of the port. */
+export type WantedPins = ReadonlyMap<string, ReadonlySet<MacAddress>>;
+
+/** What is registered of one network's interfaces on this host, as pins. */
+export function wantedPins(guests: readonly LocalGuest[]): WantedPins {
+  const wanted = new Map<string, Set<MacAddress>>();
+  for (const { mac, port } of guests) {
+    if (port === undefined) continue;
+    wanted.set(port, (wanted.get(port) ?? new Set()).add(mac));
+  }
+  return wanted;
+}
+
+export function samePins(a: WantedPins, b: WantedPins): boolean {
+  return a.size === b.size && [...a].every(([port, macs]) => sameMacs(macs, b.get(port)));
+}
+
+function sameMacs(a: ReadonlySet<MacAddress>, b: ReadonlySet<MacAddress> | undefined): boolean {
+  return a.size === b?.size && [...a].every((mac) => b.has(mac));
+}
+
+const pinnedBehaviour: PortBehaviour = { learning: false, flood: false };
+/** What a port is when it joins a bridge (new_nbp() in net/bridge/br_if.c). */
+const defaultBehaviour: PortBehaviour = { learning: true, flood: true };
+
+const onOff = (on: boolean): string => (on ? "on" : "off");
+
+/** How the port was before, written on it, so that it is known after a restart of the agent. */
+export function aliasOfPinned({ learning, flood }: PortBehaviour): string {
+  return `nearmiss-port learning ${onOff(learning)} flood ${onOff(flood)}`;
+}
+
+export function behaviourInAlias(alias: string | undefined): PortBehaviour | undefined {
+  const found = /^nearmiss-port learning (on|off) flood (on|off)$/.exec(alias ?? "");
+  return found ? { learning: found[1] === "on", flood: found[2] === "on" } : undefined;
+}
+
+/**
+ * @param before how ports were that have no room for our alias, by ifindex
+ * @returns in the order in which they can be carried out without losing a frame for a pinned address
+ */
+export function planPorts(
+  wanted: WantedPins,
+  ports: readonly GuestPort[],
+  before: ReadonlyMap<number, PortBehaviour>,
+): PortChange[] {
+  const macsOf = (port: GuestPort): ReadonlySet<MacAddress> => wanted.get(port.name) ?? new Set();
+  // What is pinned elsewhere by now is moved there by its pin, and then no longer here to be taken away.
+  const pins = ports.flatMap((port) => (macsOf(port).size > 0 ? pin(port, macsOf(port)) : []));
+  const unpins = ports.flatMap((port) => [
+    ...(macsOf(port).size === 0 ? restore(port, before.get(port.ifindex)) : []),
+    ...port.pinned
+      .filter((mac) => !macsOf(port).has(mac))
+      .map((mac): PortChange => ({ kind: "unpin", ifindex: port.ifindex, mac })),
+  ]);
+  return [...pins, ...unpins];
+}
+
+function pin(port: GuestPort, macs: ReadonlySet<MacAddress>): PortChange[] {
+  const { ifindex, alias, learning, flood } = port;
+  return [
+    ...(alias === undefined ? [{ kind: "alias", ifindex, alias: aliasOfPinned(port) } as const] : []),
+    ...[...macs].filter((mac) => !port.pinned.includes(mac)).map((mac) => ({ kind: "pin", ifindex, mac }) as const),
+    ...(learning || flood ? [{ kind: "behave", ifindex, ...pinnedBehaviour } as const] : []),
+  ];
+}
+
+function restore(port: GuestPort, remembered: PortBehaviour | undefined): PortChange[] {
+  const { ifindex } = port;
+  const written = behaviourInAlias(port.alias);
+  // With our pins but without a word of how it was: its alias is somebody's, and the agent was restarted.
+  const was = written ?? remembered ?? (port.pinned.length > 0 ? defaultBehaviour : undefined);
+  if (!was) return [];
+  const { learning, flood } = was;
+  const same = port.learning === learning && port.flood === flood;
+  return [
+    ...(same ? [] : [{ kind: "behave", ifindex, learning, flood } as const]),
+    ...(written ? [{ kind: "alias", ifindex, alias: "" } as const] : []),
+  ];
+}
