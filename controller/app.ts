@@ -1,11 +1,14 @@
 // The controller without a process around it: everything is built here, and nothing listens.
 import type { Socket } from "node:net";
+import helmet from "@fastify/helmet";
 import websocket from "@fastify/websocket";
 import Fastify, { type FastifyBaseLogger } from "fastify";
 import { closeCodes, heartbeatMs, maxFrameBytes } from "../schema/index.ts";
 import { AgentChannel } from "./agents/agent-channel.ts";
-import { registerAuthentication } from "./auth/hook.ts";
+import { type DoorLimits, defaultDoorLimits } from "./auth/front-door.ts";
+import { registerFrontDoor } from "./auth/hook.ts";
 import type { CertifiedHost } from "./auth/identity.ts";
+import { RefusalLog } from "./auth/refusals.ts";
 import { TokenRegistry } from "./auth/token-registry.ts";
 import { Committer } from "./committer.ts";
 import type { StreamLimits } from "./events/event-stream.ts";
@@ -38,6 +41,7 @@ export interface AppOptions {
   readonly log: FastifyBaseLogger;
   /** What is durable and what is shown may differ: the process has to stop. */
   readonly onFatal: (error: unknown) => void;
+  readonly door?: Partial<DoorLimits>;
   readonly heartbeatMs?: number;
   readonly stream?: Partial<StreamLimits>;
   readonly maxAgentBufferedBytes?: number;
@@ -86,10 +90,16 @@ export async function buildApp(options: AppOptions): Promise<App> {
   await registerOpenApi(app);
   const methods = new MethodsByPath();
   app.addHook("onRoute", (route) => methods.add(route));
-  registerAuthentication(app, {
-    findToken: (token) => tokens.find(token),
-    findCertified: options.findCertified ?? (() => undefined),
-    insecure: options.insecure,
+  await app.register(helmet);
+  await registerFrontDoor(app, {
+    credentials: {
+      findToken: (token) => tokens.find(token),
+      findCertified: options.findCertified ?? (() => undefined),
+      insecure: options.insecure,
+    },
+    limits: { ...defaultDoorLimits, ...options.door },
+    refusals: new RefusalLog(options.log, () => performance.now()),
+    onRefused: (reason) => metrics.refused(reason),
   });
   app.setNotFoundHandler(handleUnrouted(methods));
   app.addHook("onResponse", async (request, reply) => {
@@ -137,6 +147,12 @@ function createServer({ log }: AppOptions): App {
     // Fastify speaks of every request at info, and repeats where it listens: what only those want who debug.
     loggerInstance: log.child({}, log.level === "info" ? { level: "warn" } : {}),
     bodyLimit: maxBodyBytes,
+    http: {
+      // Headers have to arrive whole in this time, and whoever is late is looked for every second.
+      headersTimeout: 10_000,
+      connectionsCheckingInterval: 1_000,
+      maxHeaderSize: 16 * 1024,
+    },
     // A request has to arrive whole in this time. Upgraded connections are not requests any more.
     requestTimeout: 30_000,
     // Longer than a wait=ready may take.

@@ -1,6 +1,7 @@
 // The flags of `nearmiss controller`. What runs loads only when it runs.
 import { isIP, isIPv4 } from "node:net";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { defaultDoorLimits } from "./auth/front-door.ts";
 
 export interface ListenAddress {
   readonly host: string;
@@ -11,6 +12,9 @@ export interface ControllerConfig {
   readonly listen: ListenAddress;
   readonly db: string;
   readonly insecure: boolean;
+  readonly allowHost?: readonly string[];
+  readonly allowOrigin?: readonly string[];
+  readonly rateLimit: number;
   readonly logLevel: string;
 }
 
@@ -48,6 +52,13 @@ export function addControllerCommand(program: Command): void {
         "port controls the network",
       false,
     )
+    .option("--allow-host <name>", "a name that clients reach it by, beside its addresses; may be repeated", collect)
+    .option("--allow-origin <origin>", "a site whose pages may use it, such as https://tools.example.org", collect)
+    .addOption(
+      new Option("--rate-limit <n>", "requests a second of one identity, on average over ten seconds")
+        .argParser(parseRateLimit)
+        .default(defaultDoorLimits.requestsPerSecond),
+    )
     .addOption(
       new Option("--log-level <level>", "what goes to standard error, as JSON lines")
         .choices(logLevels)
@@ -59,6 +70,17 @@ export function addControllerCommand(program: Command): void {
       const { runController } = await import("./main.ts");
       await runController(config);
     });
+}
+
+function collect(value: string, before: string[] = []): string[] {
+  return [...before, value.toLowerCase()];
+}
+
+/** @throws InvalidArgumentError outside 1 … 100000 */
+function parseRateLimit(text: string): number {
+  const count = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(count >= 1 && count <= 100_000)) throw new InvalidArgumentError("Write a whole number from 1 to 100000.");
+  return count;
 }
 
 /** `address:port`, with an IPv6 address in brackets. @throws InvalidArgumentError */

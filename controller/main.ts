@@ -31,10 +31,23 @@ export async function runController(config: ControllerConfig): Promise<void> {
 }
 
 async function start(config: ControllerConfig, log: Logger): Promise<void> {
+  // What it writes holds secrets, or leads to some.
+  process.umask(0o077);
   const store = openSqliteStore(config.db);
+  if (config.insecure) {
+    log.warn("INSECURE: no tokens, no TLS, hosts register themselves: whoever reaches the port controls the network");
+  } else {
+    const file = await writeFirstToken(store.access, config.db, new Date());
+    if (file) log.info({ file }, "first start: the file holds an admin token, and only its owner can read it");
+  }
   const app = await buildApp({
     store,
     insecure: config.insecure,
+    door: {
+      hosts: config.allowHost ?? [],
+      origins: config.allowOrigin ?? [],
+      requestsPerSecond: config.rateLimit,
+    },
     log,
     onFatal: (error) => {
       log.fatal({ err: error }, "the store failed: stopping, so that nothing is guessed");
@@ -42,12 +55,6 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
     },
   });
   warmUp();
-  if (config.insecure) {
-    log.warn("INSECURE: no tokens, no TLS, hosts register themselves: whoever reaches the port controls the network");
-  } else {
-    const file = await writeFirstToken(store.access, config.db, new Date());
-    if (file) log.info({ file }, "first start: the file holds an admin token, and only its owner can read it");
-  }
   try {
     await app.listen(config.listen);
   } catch (error) {

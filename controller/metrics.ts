@@ -48,6 +48,12 @@ export class Metrics {
     help: "Bindings that hosts gave up: idle, or least recently used where room was short",
     registers: [this.registry],
   });
+  private readonly refusals = new Counter({
+    name: "nearmiss_controller_refused_requests_total",
+    help: "Requests turned away at the door: of whom, from where, how often or what for",
+    labelNames: ["reason"] as const,
+    registers: [this.registry],
+  });
   private readonly commitSeconds = new Histogram({
     name: "nearmiss_controller_commit_seconds",
     help: "Duration of one transaction of the store, fsync included",
@@ -89,6 +95,11 @@ export class Metrics {
 
   pushed(answers: number): void {
     this.pushedChanges.inc(answers);
+  }
+
+  /** By problem type. */
+  refused(reason: string): void {
+    this.refusals.inc({ reason });
   }
 
   released(count: number): void {

@@ -32,12 +32,18 @@ function connection(server: Server) {
   return { host: "controller.lab", port: server.port, lookup: lookupInside(server), autoSelectFamily: false };
 }
 
+/** As a client on the underlay would name it: the name that makes the look-up happen is nobody's. */
+function hostHeader({ address, port }: Server): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
 /** @throws Error where no reply came within 30 s; every status is a reply */
 export function callApi<Body>(server: Server, method: string, path: string, body?: unknown): Promise<ApiReply<Body>> {
   const text = body === undefined ? undefined : JSON.stringify(body);
   const type = method === "PATCH" ? "application/merge-patch+json" : "application/json";
   return new Promise((resolve, reject) => {
-    const headers = text === undefined ? {} : { "content-type": type, "content-length": Buffer.byteLength(text) };
+    const content = text === undefined ? {} : { "content-type": type, "content-length": Buffer.byteLength(text) };
+    const headers = { host: hostHeader(server), ...content };
     const call = request({ ...connection(server), method, path, headers, agent: false }, (response) => {
       let received = "";
       response.setEncoding("utf8").on("data", (chunk: string) => {
@@ -83,7 +89,11 @@ export class LabWebSocket {
 export function openWebSocket(server: Server, path: string): Promise<LabWebSocket> {
   return new Promise((resolve, reject) => {
     const socket = new LabWebSocket(
-      new WebSocket(`ws://controller.lab:${server.port}${path}`, { ...connection(server), perMessageDeflate: false }),
+      new WebSocket(`ws://controller.lab:${server.port}${path}`, {
+        ...connection(server),
+        headers: { host: hostHeader(server) },
+        perMessageDeflate: false,
+      }),
     );
     socket.socket.once("open", () => resolve(socket));
     // After `open` a failure also closes the socket, which is what a reader waits for.

@@ -1,21 +1,101 @@
-// Where requests are let in: who asks is established and judged before a body is read or a WebSocket is opened.
+// Where requests are let in: where from, who, how often and what for is judged before a body is read or a WebSocket opened.
+import rateLimit from "@fastify/rate-limit";
 import type { FastifyRequest } from "fastify";
 import type { App } from "../http/app-types.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import { findObstacle } from "./authorize.ts";
-import type { CertifiedHost, Identity } from "./identity.ts";
+import { countedAddress, type DoorLimits, isAllowedHost, isAllowedOrigin } from "./front-door.ts";
+import { type CertifiedHost, type Identity, nameOf } from "./identity.ts";
+import type { RefusalLog } from "./refusals.ts";
+import { UnprovenConnections } from "./unproven-connections.ts";
 
 export interface Credentials {
   /** The identity behind a bearer token that is valid now. */
   readonly findToken: (token: string) => Identity | undefined;
   /** What a client certificate, verified by TLS, says of the peer. */
   readonly findCertified: (socket: FastifyRequest["raw"]["socket"]) => CertifiedHost | undefined;
-  /** `--insecure`: who shows nothing is let in. */
+  /** `--insecure`: who shows nothing is let in, and nobody is counted. */
   readonly insecure: boolean;
 }
 
+const windowSeconds = 10;
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** Why nobody is behind the request, where a route asks for somebody. */
+    anonymousBecause: string;
+  }
+}
+
+export interface DoorDeps {
+  readonly credentials: Credentials;
+  readonly limits: DoorLimits;
+  readonly refusals: RefusalLog;
+  readonly onRefused: (reason: string) => void;
+}
+
 /** Before the routes. Each must state its `access`, or the app does not get ready. */
-export function registerAuthentication(app: App, credentials: Credentials): void {
+export async function registerFrontDoor(
+  app: App,
+  { credentials, limits, refusals, onRefused }: DoorDeps,
+): Promise<void> {
+  const unproven = new UnprovenConnections(limits.unprovenConnections);
+  app.server.on("connection", (socket) => unproven.opened(socket));
+  requireAccess(app);
+  app.decorateRequest("identity", undefined);
+  app.decorateRequest("anonymousBecause", "");
+
+  const refuse = (
+    request: FastifyRequest,
+    type: "unauthenticated" | "forbidden" | "misdirected-request",
+    why: string,
+  ) => {
+    onRefused(type);
+    const who = request.identity && nameOf(request.identity);
+    const path = request.routeOptions.url ?? "";
+    refusals.add({ reason: why, address: request.ip, path, ...(who === undefined ? {} : { who }) });
+    return new Refusal(type, why);
+  };
+
+  app.addHook("onRequest", async (request) => {
+    const { host, origin } = request.headers;
+    if (!isAllowedHost(host, limits.hosts)) {
+      const why = `the controller is not known as "${host ?? ""}": use its address, or start it with --allow-host`;
+      throw refuse(request, "misdirected-request", why);
+    }
+    if (!isAllowedOrigin(origin, host, limits.origins)) {
+      const why = `pages of ${JSON.stringify(origin)} may not use this controller: start it with --allow-origin if they should`;
+      throw refuse(request, "forbidden", why);
+    }
+    const found = identify(request, credentials);
+    if (typeof found === "string") request.anonymousBecause = found;
+    else request.identity = found;
+  });
+
+  await app.register(rateLimit, { global: false });
+  const limit = app.rateLimit({
+    timeWindow: windowSeconds * 1_000,
+    max: ({ identity }) => windowSeconds * (identity ? limits.requestsPerSecond : limits.unknownPerSecond),
+    keyGenerator: ({ identity, ip }) => (identity ? nameOf(identity) : countedAddress(ip)),
+    allowList: ({ identity }) => identity?.kind === "anyone",
+    onExceeded: () => onRefused("too-many-requests"),
+    errorResponseBuilder: (_request, { after }) =>
+      new Refusal("too-many-requests", `that is more than ${windowSeconds} s allow: go on in ${after}`),
+  });
+  app.addHook("onRequest", limit);
+
+  app.addHook("onRequest", async (request) => {
+    const { access } = request.routeOptions.config;
+    // No route: what is answered to that says nothing of what there is.
+    if (access === undefined || access === "public") return;
+    if (!request.identity) throw refuse(request, "unauthenticated", request.anonymousBecause);
+    const obstacle = findObstacle(request.identity, access);
+    if (obstacle !== undefined) throw refuse(request, "forbidden", obstacle);
+    unproven.proved(request.raw.socket);
+  });
+}
+
+function requireAccess(app: App): void {
   const unstated: string[] = [];
   app.addHook("onRoute", (route) => {
     if (route.config?.access === undefined) unstated.push(`${route.method} ${route.url}`);
@@ -23,28 +103,17 @@ export function registerAuthentication(app: App, credentials: Credentials): void
   app.addHook("onReady", async () => {
     if (unstated.length > 0) throw new Error(`no access is stated for ${unstated.join(", ")}`);
   });
-  app.decorateRequest("identity", undefined);
-  app.addHook("onRequest", async (request) => {
-    const { access } = request.routeOptions.config;
-    // No route: what is answered to that says nothing of what there is.
-    if (access === undefined || access === "public") return;
-    request.identity = identify(request, credentials);
-    const obstacle = findObstacle(request.identity, access);
-    if (obstacle !== undefined) throw new Refusal("forbidden", obstacle);
-  });
 }
 
-/** @throws Refusal */
-function identify({ headers, raw }: FastifyRequest, credentials: Credentials): Identity {
+/** Somebody, or why it is nobody. A token that is not valid is never passed over for a lesser right. */
+function identify({ headers, raw }: FastifyRequest, credentials: Credentials): Identity | string {
   const { authorization } = headers;
   if (authorization !== undefined) {
     const [, token] = /^Bearer +([\w-]+) *$/i.exec(authorization) ?? [];
     const identity = token === undefined ? undefined : credentials.findToken(token);
-    if (identity) return identity;
-    throw new Refusal("unauthenticated", "the token is unknown, expired or revoked: `nearmiss token create` makes one");
+    return identity ?? "the token is unknown, expired or revoked: `nearmiss token create` makes one";
   }
   const host = credentials.findCertified(raw.socket);
   if (host) return host;
-  if (credentials.insecure) return { kind: "anyone" };
-  throw new Refusal("unauthenticated", "send a token: `Authorization: Bearer nm_…`");
+  return credentials.insecure ? { kind: "anyone" } : "send a token: `Authorization: Bearer nm_…`";
 }

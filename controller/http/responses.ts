@@ -26,7 +26,14 @@ export const Problem = Type.Object(
 );
 
 /** Every route can answer with these. */
-const everywhere: readonly ProblemType[] = ["invalid-input", "unauthenticated", "forbidden", "internal"];
+const everywhere: readonly ProblemType[] = [
+  "invalid-input",
+  "unauthenticated",
+  "forbidden",
+  "misdirected-request",
+  "too-many-requests",
+  "internal",
+];
 /** Every route with a body. */
 export const bodyProblems = ["body-too-large", "unsupported-media-type"] as const satisfies ProblemType[];
 /** Every route that changes something. */

@@ -120,7 +120,7 @@ describe("the event stream", () => {
     await reader.opened;
     const stalled = connect(Number(controller.base.split(":")[1]), "127.0.0.1");
     stalled.write(
-      "GET /v1/events HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+      "GET /v1/events HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n",
     );
     await once(stalled, "readable");
@@ -150,7 +150,7 @@ describe("the event stream", () => {
     await alive.opened;
     const silent = connect(Number(controller.base.split(":")[1]), "127.0.0.1");
     silent.write(
-      "GET /v1/events HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+      "GET /v1/events HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n",
     );
     silent.resume();

@@ -114,7 +114,7 @@ describe("on the controller's machine", () => {
   });
 
   test("a running controller takes a new one, and drops a revoked one with its sockets, within a second", async () => {
-    const secured = await startSecured();
+    const secured = await startSecured({ door: { unknownPerSecond: 100_000 } });
     const desk = openLocalTokens(secured.db);
     const { id, token = "" } = await desk.create({ role: "viewer" });
     const viewer = secured.as(token);

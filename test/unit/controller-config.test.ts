@@ -59,7 +59,14 @@ describe("nearmiss controller", () => {
       return true;
     });
     const listen = { host: "127.0.0.1", port: 0 };
-    await runController({ listen, db: "/nonexistent/x.db", insecure: false, logLevel: "silent", ...config });
+    await runController({
+      listen,
+      db: "/nonexistent/x.db",
+      insecure: false,
+      rateLimit: 500,
+      logLevel: "silent",
+      ...config,
+    });
     return { status: process.exitCode, written };
   }
 
