@@ -30,7 +30,7 @@ const kernelAddress = Buffer.of(16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 
 export interface Request {
   readonly type: number;
-  /** NLM_F_CREATE and the like; NLM_F_REQUEST and NLM_F_ACK are added. */
+  /** NLM_F_CREATE and the like; NLM_F_REQUEST, and NLM_F_ACK where an answer is due, are added. */
   readonly flags: number;
   readonly payload: Buffer;
 }
@@ -62,6 +62,7 @@ const errnoNames: Readonly<Record<number, string>> = {
   110: "no answer from the kernel",
 };
 export const ETIMEDOUT = 110;
+const unsaid: Acknowledgement = { errno: ETIMEDOUT };
 
 export function describe({ errno, message }: Acknowledgement): string {
   const name = errnoNames[errno] ?? `errno ${errno}`;
@@ -168,28 +169,30 @@ export class RequestSocket {
   private sendWindow(requests: readonly Request[]): Promise<Acknowledgement[]> {
     if (requests.length === 0) return Promise.resolve([]);
     return new Promise((resolve) => {
-      const acknowledgements: Acknowledgement[] = requests.map(() => ({ errno: ETIMEDOUT }));
+      const acknowledgements: Acknowledgement[] = requests.map(() => unsaid);
       const seqs = requests.map(() => this.nextSeq());
-      let waiting = requests.length;
+      const last = requests.length - 1;
       let timer: NodeJS.Timeout | undefined;
       const finish = (): void => {
         clearTimeout(timer);
         for (const seq of seqs) this.pending.delete(seq);
         resolve(acknowledgements);
       };
+      // The kernel works in order and reports every failure unasked (netlink_rcv_skb() in net/netlink/af_netlink.c), so
+      // the last acknowledgement vouches for all before it that it said nothing of.
       seqs.forEach((seq, i) => {
         this.pending.set(seq, (acknowledgement) => {
-          this.pending.delete(seq);
           acknowledgements[i] = acknowledgement;
-          waiting--;
-          if (waiting === 0) finish();
+          if (i < last) return;
+          for (let at = 0; at < last; at++) if (acknowledgements[at] === unsaid) acknowledgements[at] = { errno: 0 };
+          finish();
         });
       });
       const bytes = requests.map(({ type, flags, payload }, i) =>
-        encodeMessage(type, flags | NLM_F_REQUEST | NLM_F_ACK, seqs[i] ?? 0, payload),
+        encodeMessage(type, flags | NLM_F_REQUEST | (i === last ? NLM_F_ACK : 0), seqs[i] ?? 0, payload),
       );
       this.transmit(seqs, Buffer.concat(bytes));
-      if (waiting > 0) timer = setTimeout(finish, replyTimeoutMs);
+      if (this.pending.has(seqs[last] ?? 0)) timer = setTimeout(finish, replyTimeoutMs);
     });
   }
 
@@ -216,7 +219,7 @@ export class RequestSocket {
       for (const seq of seqs) this.refuse(seq, error.errno);
       return;
     }
-    while (seqs.some((seq) => this.isWaitedFor(seq))) {
+    while (this.isWaitedFor(seqs.at(-1) ?? 0)) {
       const datagram = this.readNow();
       if (!datagram) break;
       this.receive(datagram);
