@@ -14,6 +14,7 @@ import { Announcer } from "./announcer.ts";
 import { ControllerLink } from "./controller-link/link.ts";
 import { Releases } from "./controller-link/releases.ts";
 import { Eviction } from "./eviction.ts";
+import { HostFilter } from "./host-filter.ts";
 import { HostPorts } from "./host-ports.ts";
 import type { Adoptable } from "./kernel/adoption.ts";
 import { BridgePorts } from "./kernel/bridge-ports.ts";
@@ -68,6 +69,7 @@ export class Agent {
   private readonly link: ControllerLink;
   private misses: MissSocket | undefined;
   private upkeep: Upkeep | undefined;
+  private filter: HostFilter | undefined;
   private eviction: Eviction | undefined;
   private readonly scans = new Budget({ perSecond: 1 / 60, burst: 1 });
   private nextId = 1;
@@ -83,7 +85,15 @@ export class Agent {
     const held = new HeldAnswers(caps);
     const announcer = announce ? new Announcer(this.requests, nowMs) : undefined;
     const ports = new HostPorts({ devices, bridgePorts: new BridgePorts(this.requests), held, log });
-    const networks = new HostNetworks({ devices, tables, held, announcer, ports, log });
+    const networks = new HostNetworks({
+      devices,
+      tables,
+      held,
+      announcer,
+      ports,
+      otherProblems: () => this.filter?.problems ?? [],
+      log,
+    });
     const releases = new Releases(send, () => this.nextId++);
     const crowded = (): void => this.eviction?.hurry();
     this.devices = devices;
@@ -139,6 +149,7 @@ export class Agent {
       nowMs,
       random,
     });
+    this.filter = new HostFilter({ bridges: () => devices.bridges(), log });
     this.eviction = new Eviction({
       held,
       tables,
@@ -160,6 +171,7 @@ export class Agent {
     this.link.stop();
     this.misses?.close();
     this.upkeep?.close();
+    this.filter?.close();
     this.eviction?.close();
     this.announcer?.close();
     await this.networks.idle;

@@ -22,6 +22,8 @@ export interface NetworksDependencies {
   readonly held: HeldAnswers;
   readonly announcer: Announcer | undefined;
   readonly ports: HostPorts;
+  /** Of the host around the networks. */
+  readonly otherProblems?: () => readonly string[];
   readonly log: Logger;
 }
 
@@ -49,7 +51,7 @@ export class HostNetworks {
       ([vni, reason]) => `network ${this.nameOf(vni) ?? vni}: the kernel does not take all entries: ${reason}`,
     );
     // Of one cause all networks may tell.
-    return [...new Set([...[...this.warnings.values()].flat(), ...refusals])];
+    return [...new Set([...[...this.warnings.values()].flat(), ...refusals, ...(this.deps.otherProblems?.() ?? [])])];
   }
 
   /** The kernel is known to hold what is held here. */

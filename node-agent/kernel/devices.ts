@@ -176,6 +176,14 @@ export class NetworkDevices {
     await this.removeBridge(vni);
   }
 
+  /** The bridges of all networks. @throws NetlinkError */
+  async bridges(): Promise<Link[]> {
+    const links = await Promise.all(
+      [...this.byVni.values()].map(({ bridgeIfindex }) => this.links.find({ ifindex: bridgeIfindex })),
+    );
+    return links.filter((link) => link !== undefined);
+  }
+
   get hasLeftovers(): boolean {
     return this.leftovers.size > 0;
   }

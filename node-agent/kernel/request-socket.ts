@@ -95,9 +95,9 @@ export class RequestSocket {
   private queued = 0;
 
   /** Opens in the calling thread's network namespace, and stays there. */
-  constructor() {
-    this.socket = new RawNetlinkSocket(NETLINK_ROUTE);
-    this.fd = guardSocket(this.socket, { receiveBytes: 4 * 1024 * 1024 }).fd;
+  constructor(protocol = NETLINK_ROUTE) {
+    this.socket = new RawNetlinkSocket(protocol);
+    this.fd = guardSocket(this.socket, { receiveBytes: 4 * 1024 * 1024, protocol }).fd;
     this.socket.on("message", (datagram) => this.receive(datagram));
     // Overruns are silenced by the guard; anything else leaves the requests to their timeouts.
     this.socket.on("error", () => {});

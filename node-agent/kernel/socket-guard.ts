@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { RawNetlinkSocket } from "netlink";
 import { attachFilter, SOL_NETLINK, SOL_SOCKET, setsockopt } from "./libc.ts";
 
+const NETLINK_ROUTE = 0;
 const NETLINK_NO_ENOBUFS = 5;
 const NETLINK_EXT_ACK = 11;
 const NETLINK_GET_STRICT_CHK = 12;
@@ -17,6 +18,8 @@ export interface GuardOptions {
   readonly receiveBytes: number;
   /** Classic BPF that decides which messages reach the socket. */
   readonly filter?: readonly BpfInstruction[];
+  /** Of netlink; default NETLINK_ROUTE. */
+  readonly protocol?: number;
 }
 
 /** One classic BPF instruction (struct sock_filter in linux/filter.h). */
@@ -36,7 +39,7 @@ export interface GuardedSocket {
 
 /** @throws SystemCallError without CAP_NET_ADMIN; Error where /proc does not show the socket */
 export function guardSocket(socket: RawNetlinkSocket, options: GuardOptions): GuardedSocket {
-  const inode = inodeOf(socket.address().port);
+  const inode = inodeOf(socket.address().port, options.protocol ?? NETLINK_ROUTE);
   const fd = descriptorOf(inode);
   // Before anything can arrive in numbers: this one is the guard, the others are comfort.
   setsockopt(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, 1);
@@ -56,9 +59,8 @@ function rowOf(match: (row: readonly string[]) => boolean): readonly string[] | 
     .find(match);
 }
 
-function inodeOf(port: number): string {
-  const NETLINK_ROUTE = "0";
-  const inode = rowOf((row) => row[1] === NETLINK_ROUTE && Number(row[2]) === port)?.at(-1);
+function inodeOf(port: number, protocol: number): string {
+  const inode = rowOf((row) => Number(row[1]) === protocol && Number(row[2]) === port)?.at(-1);
   if (!inode) throw new Error(`netlink port ${port} is not in ${netlinkTable}`);
   return inode;
 }
