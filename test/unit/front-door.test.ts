@@ -3,10 +3,15 @@ import { countedAddress, isAllowedHost, isAllowedOrigin } from "../../controller
 import { RefusalLog } from "../../controller/auth/refusals.ts";
 
 describe("Host", () => {
-  test.each(["127.0.0.1", "192.0.2.1:4788", "[::1]:4788", "[2001:db8::1]", "localhost:1", "ctl.example:4788", "CTL.example."])(
-    "%s may come in",
-    (host) => expect(isAllowedHost(host, ["ctl.example"])).toBe(true),
-  );
+  test.each([
+    "127.0.0.1",
+    "192.0.2.1:4788",
+    "[::1]:4788",
+    "[2001:db8::1]",
+    "localhost:1",
+    "ctl.example:4788",
+    "CTL.example.",
+  ])("%s may come in", (host) => expect(isAllowedHost(host, ["ctl.example"])).toBe(true));
 
   test.each([
     undefined,
@@ -31,9 +36,15 @@ describe("Origin", () => {
     expect(isAllowedOrigin("https://tools.example", "192.0.2.1:4788", ["https://tools.example"])).toBe(true);
   });
 
-  test.each(["https://evil.example", "http://192.0.2.1:9", "null", "file://", "http://192.0.2.1:4788.evil.example", ""])(
-    "%j of a page elsewhere is refused",
-    (origin) => expect(isAllowedOrigin(origin, "192.0.2.1:4788", ["https://tools.example"])).toBe(false),
+  test.each([
+    "https://evil.example",
+    "http://192.0.2.1:9",
+    "null",
+    "file://",
+    "http://192.0.2.1:4788.evil.example",
+    "",
+  ])("%j of a page elsewhere is refused", (origin) =>
+    expect(isAllowedOrigin(origin, "192.0.2.1:4788", ["https://tools.example"])).toBe(false),
   );
 });
 
