@@ -109,6 +109,12 @@ export function problemType(body: ProblemDetails): string {
   return body.type.replace("urn:nearmiss:problem:", "");
 }
 
+interface ClientOptions {
+  readonly headers?: Record<string, string>;
+  /** Address to connect from. */
+  readonly localAddress?: string;
+}
+
 class Client<Message> {
   readonly received: Message[] = [];
   readonly closed: Promise<{ code: number; reason: string }>;
@@ -118,10 +124,10 @@ class Client<Message> {
 
   constructor(
     url: string,
-    { protocols = [], headers = {} }: { protocols?: string[]; headers?: Record<string, string> },
+    { protocols = [], ...options }: ClientOptions & { protocols?: string[] },
     parse: (text: string) => Message | undefined,
   ) {
-    this.socket = new WebSocket(url, protocols, { headers });
+    this.socket = new WebSocket(url, protocols, options);
     this.socket.on("message", (data: RawData) => {
       const message = parse(data.toString());
       if (message) this.received.push(message);
@@ -162,6 +168,10 @@ class Client<Message> {
     }
   }
 
+  get isOpen(): boolean {
+    return this.socket.readyState === this.socket.OPEN;
+  }
+
   get protocol(): string {
     return this.socket.protocol;
   }
@@ -183,8 +193,9 @@ export class AgentClient extends Client<ControllerFrame> {
   constructor(
     url: string,
     private readonly host: string,
+    options: ClientOptions = {},
   ) {
-    super(url, {}, parseControllerFrame);
+    super(url, options, parseControllerFrame);
   }
 
   async hello(more: Partial<Extract<AgentFrame, { type: "hello" }>> = {}): Promise<FrameOf<"welcome">> {

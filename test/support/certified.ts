@@ -1,0 +1,40 @@
+// Hosts by the loopback address that they connect from, where a test is about what a certified host may do, not about how
+// TLS verifies its certificate: the address stands for the certificate at the seam where TLS hands its name over.
+import { request } from "node:http";
+import type { Socket } from "node:net";
+import type { CertifiedHost } from "../../controller/auth/identity.ts";
+import { agentPath } from "../../schema/index.ts";
+import { AgentClient, type Controller } from "../integration/harness.ts";
+
+const names = ["a", "b", "c"] as const;
+export type HostName = (typeof names)[number];
+
+const addressOf = (host: HostName) => `127.0.1.${names.indexOf(host) + 1}`;
+
+/** For the app's `findCertified`. */
+export function findCertified({ remoteAddress }: Socket): CertifiedHost | undefined {
+  const name = names.find((each) => addressOf(each) === remoteAddress);
+  return name && { kind: "host", name };
+}
+
+export function agentOf(controller: Controller, host: HostName, claimed: string = host): AgentClient {
+  return new AgentClient(`ws://${controller.base}${agentPath}`, claimed, { localAddress: addressOf(host) });
+}
+
+/** A REST request with the host's certificate. */
+export function requestAs(controller: Controller, host: HostName, method: string, path: string, body?: unknown) {
+  const text = body === undefined ? "" : JSON.stringify(body);
+  const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(text) };
+  return new Promise<{ status: number; text: string }>((resolve, reject) => {
+    const options = { localAddress: addressOf(host), method, headers: body === undefined ? {} : headers, agent: false };
+    const call = request(`http://${controller.base}${path}`, options, (response) => {
+      let received = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => {
+        received += chunk;
+      });
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, text: received }));
+    });
+    call.on("error", reject);
+    call.end(text);
+  });
+}
