@@ -23,6 +23,13 @@ export interface Actor {
 /** How long a token lives where nobody says otherwise. */
 export const defaultTokenDays = 90;
 
+/** RFC 3339 §5.6, as ms since 1970, or undefined: `Date.parse` alone takes nearly anything for a time. */
+export function findTimeMs(text: string): number | undefined {
+  const form = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
+  const ms = form.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
 const closed = { additionalProperties: false } as const;
 const Time = (description: string) => Type.String({ description: `${description}: RFC 3339, UTC` });
 

@@ -1,6 +1,6 @@
 // Making tokens, and reading what is said about one. Nothing here is kept: see `token-registry.ts` and the store.
 import { createHash, randomBytes } from "node:crypto";
-import { type Actor, defaultTokenDays, type TokenInput, type TokenView } from "../../schema/index.ts";
+import { type Actor, defaultTokenDays, findTimeMs, type TokenInput, type TokenView } from "../../schema/index.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { StoredToken } from "../store/access-store.ts";
 import type { Identity } from "./identity.ts";
@@ -49,9 +49,10 @@ export function isExpired({ expires }: StoredToken, now: Date): boolean {
 function readExpiry(text: string | null | undefined, now: Date): string | null {
   if (text === null) return null;
   if (text === undefined) return new Date(now.getTime() + defaultTokenDays * dayMs).toISOString();
-  const ms = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(ms))
+  const ms = findTimeMs(text);
+  if (ms === undefined) {
     throw new Refusal("invalid-input", 'expires: write a time such as "2027-01-31T12:00:00Z", or null');
+  }
   if (ms <= now.getTime()) throw new Refusal("invalid-input", `expires: ${new Date(ms).toISOString()} has passed`);
   return new Date(ms).toISOString();
 }

@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import { AuditView } from "../../schema/index.ts";
+import { AuditView, findTimeMs } from "../../schema/index.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { AccessStore } from "../store/access-store.ts";
 import type { App } from "./app-types.ts";
@@ -43,7 +43,7 @@ export function auditRoutes(app: App, { access }: { access: Pick<AccessStore, "r
 /** As stored: all times there have one form, so that texts compare like times. */
 function readTime(text: string | undefined): string {
   if (text === undefined) return "";
-  const ms = Date.parse(text);
-  if (Number.isNaN(ms)) throw new Refusal("invalid-input", 'since: write a time such as "2027-01-31T12:00:00Z"');
+  const ms = findTimeMs(text);
+  if (ms === undefined) throw new Refusal("invalid-input", 'since: write a time such as "2027-01-31T12:00:00Z"');
   return new Date(ms).toISOString();
 }
