@@ -134,6 +134,27 @@ test("a full disk is told as such, nothing of the batch is written, and the stor
   await store.close();
 });
 
+test("a large revision that fails half way leaves nothing, and can be written again", async () => {
+  const path = temporaryPath();
+  const store = openSqliteStore(path);
+  const lock = new Database(path);
+  lock.exec("BEGIN IMMEDIATE");
+  const many = Array.from({ length: 1_000 }, (_, i) => networkPut(`n-${i}`, 1_000 + i));
+  const batch = commitsOf(new Inventory(), 1, many);
+  await expect(store.commit(batch)).rejects.toThrow(StoreUnavailableError);
+  lock.exec("ROLLBACK");
+  lock.exec(
+    "CREATE TRIGGER full BEFORE INSERT ON networks WHEN NEW.name = 'n-900' BEGIN SELECT RAISE(ABORT, 'no'); END",
+  );
+  await expect(store.commit(batch)).rejects.toThrow(StoreBrokenError);
+  lock.exec("DROP TRIGGER full");
+  lock.close();
+  expect(await store.load()).toMatchObject({ revision: 0, networks: [] });
+  await store.commit(batch);
+  expect((await store.load()).networks).toHaveLength(1_000);
+  await store.close();
+});
+
 test("damage that is found while running breaks the store", async () => {
   const path = temporaryPath();
   const store = openSqliteStore(path);

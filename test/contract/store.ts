@@ -57,6 +57,23 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       await store.close();
     });
 
+    test("a revision of thousands of changes is written like a small one, swaps included", async () => {
+      const { open } = make();
+      const store = await open();
+      const state = new Inventory();
+      const networks = Array.from({ length: 1_000 }, (_, i) => networkPut(`n-${i}`, 1_000 + i));
+      const swapped = networks.map((_, i) => networkPut(`n-${i}`, 1_000 + ((i + 1) % networks.length)));
+      await store.commit(commitsOf(state, 1, networks, [hostPut("a", "192.0.2.1")]));
+      await store.commit(commitsOf(state, 3, swapped));
+      const third = await store.readEvents({ revision: parseRevision(2), index: 0 }, parseRevision(3), 2_000);
+      expect(third.map(({ revision, index }) => [revision, index])).toEqual(networks.map((_, i) => [3, i]));
+      await store.close();
+      const again = await open();
+      const { networks: read, hosts, revision } = await again.load();
+      expect([byName(read), hosts, revision]).toEqual([byName(state.listNetworks()), state.listHosts(), 3]);
+      await again.close();
+    });
+
     test("opened again it holds the state, the log and the epoch that it was closed with", async () => {
       const place = make();
       const store = await place.open();

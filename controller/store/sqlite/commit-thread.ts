@@ -26,11 +26,11 @@ const built = import.meta.url.endsWith(".ts") ? "../../../dist/controller/store/
 
 /** As `Store.commit`. */
 export async function commitInThread(path: string, batch: readonly Commit[]): Promise<void> {
-  const thread = new Worker(new URL(`${built}commit-worker.js`, import.meta.url), { workerData: { path } });
+  const thread = new CommitThread(path);
   try {
-    for (const order of ordersFor(batch)) await obey(thread, order, path);
+    for (const order of ordersFor(batch)) await thread.obey(order);
   } finally {
-    await thread.terminate();
+    await thread.end();
   }
 }
 
@@ -48,22 +48,38 @@ function* ordersFor(batch: readonly Commit[]): Generator<Order> {
   yield { do: "commit" };
 }
 
-function obey(thread: Worker, order: Order, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const settle = (act: () => void) => {
-      thread.removeAllListeners();
-      act();
-    };
-    thread.once("message", (answer: Answer) => {
-      settle(() => (answer.ok ? resolve() : reject(errorOf(answer, path))));
+class CommitThread {
+  private readonly worker: Worker;
+  /** Without an answer it is not known how far the thread came. */
+  private lost: StoreBrokenError | undefined;
+  private settle: ((answer?: Answer) => void) | undefined;
+
+  constructor(private readonly path: string) {
+    this.worker = new Worker(new URL(`${built}commit-worker.js`, import.meta.url), { workerData: { path } });
+    this.worker.on("message", (answer: Answer) => this.settle?.(answer));
+    this.worker.on("error", (error) => this.lose(`failed: ${error.message}`));
+    this.worker.on("exit", (code) => this.lose(`ended with ${code}`));
+  }
+
+  /** @throws as `Store.commit` */
+  async obey(order: Order): Promise<void> {
+    const answer = await new Promise<Answer | undefined>((resolve) => {
+      this.settle = resolve;
+      if (this.lost) return resolve(undefined);
+      this.worker.postMessage(order);
     });
-    // Without an answer it is not known how far the thread came.
-    const lost = (reason: string) =>
-      settle(() => reject(new StoreBrokenError(`${path}: the writing thread ${reason}`)));
-    thread.once("error", (error) => lost(`failed: ${error.message}`));
-    thread.once("exit", (code) => lost(`ended with ${code}`));
-    thread.postMessage(order);
-  });
+    if (!answer) throw this.lost;
+    if (!answer.ok) throw errorOf(answer, this.path);
+  }
+
+  async end(): Promise<void> {
+    await this.worker.terminate();
+  }
+
+  private lose(reason: string): void {
+    this.lost ??= new StoreBrokenError(`${this.path}: the writing thread ${reason}`);
+    this.settle?.();
+  }
 }
 
 function errorOf(answer: Extract<Answer, { ok: false }>, path: string): unknown {
