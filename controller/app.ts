@@ -16,6 +16,7 @@ import { EventHub } from "./events/hub.ts";
 import { agentRoutes } from "./http/agent.ts";
 import type { App } from "./http/app-types.ts";
 import { auditRoutes } from "./http/audit.ts";
+import { bulkRoutes } from "./http/bulk.ts";
 import { eventRoutes } from "./http/events.ts";
 import { hostRoutes } from "./http/hosts.ts";
 import { MethodsByPath } from "./http/methods.ts";
@@ -130,6 +131,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   tokenRoutes(app, { tokens });
   auditRoutes(app, { access: store.access });
   agentRoutes(app, { agents });
+  bulkRoutes(app, { committer, epoch: store.epoch });
   operationRoutes(app, { committer, metrics });
   openApiRoutes(app);
 

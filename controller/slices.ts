@@ -5,7 +5,7 @@ import type { Steps } from "./inventory/steps.ts";
 const sliceMs = 4;
 
 /** Lets others have their turn whenever a slice is over. */
-class Slices {
+export class Slices {
   private endMs = performance.now() + sliceMs;
 
   get over(): boolean {

@@ -14,6 +14,7 @@ export const problemTypes = {
   immutable: { status: 409, title: "The field cannot change while the resource is in use" },
   "body-too-large": { status: 413, title: "The body is too large" },
   "unsupported-media-type": { status: 415, title: "The body is of no supported type" },
+  "import-refused": { status: 422, title: "Lines of the import are refused, so nothing was changed" },
   "unknown-reference": { status: 422, title: "The body names a resource that does not exist" },
   "outside-subnets": { status: 422, title: "The address is none that the network's subnets offer" },
   "misdirected-request": { status: 421, title: "The controller is not known under that name" },
@@ -31,6 +32,10 @@ export interface ProblemFault {
   readonly detail: string;
   /** Absent: the body. */
   readonly in?: "path" | "query";
+  /** Of an import: the line that the pointer is into, from 1. */
+  readonly line?: number;
+  /** Of an import: the problem type, where the line is refused for more than its form. */
+  readonly type?: string;
 }
 
 /** Body of every 4xx and 5xx answer, `application/problem+json`. */

@@ -8,6 +8,8 @@ import {
   problemDetails,
   problemTypes,
 } from "../../schema/index.ts";
+import { ImportRefused } from "../bulk/import.ts";
+import { BodyError } from "../bulk/lines.ts";
 import { CommitterStoppedError } from "../committer.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import { StoreFullError, StoreUnavailableError } from "../store/store.ts";
@@ -46,6 +48,10 @@ function findProblem(error: FastifyError | Error): Problem | undefined {
   if (error instanceof Refusal) return { type: error.type, detail: error.message };
   if (error instanceof InputError || error instanceof RequestFormError) {
     return { type: "invalid-input", detail: error.message, errors: error.faults };
+  }
+  if (error instanceof ImportRefused) return { type: "import-refused", detail: error.message, errors: error.faults };
+  if (error instanceof BodyError) {
+    return { type: error.reason === "too-large" ? "body-too-large" : "invalid-input", detail: error.message };
   }
   if (error instanceof StoreFullError) return { type: "storage-full", detail: "nothing was changed: free disk space" };
   if (error instanceof StoreUnavailableError) {

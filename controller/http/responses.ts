@@ -7,6 +7,8 @@ const Fault = Type.Object(
     pointer: Type.String({ description: "JSON Pointer (RFC 6901) to what is wrong" }),
     detail: Type.String(),
     in: Type.Optional(Type.Union([Type.Literal("path"), Type.Literal("query")], { description: "Absent: the body" })),
+    line: Type.Optional(Type.Integer({ description: "Of an import: the line that the pointer is into, from 1" })),
+    type: Type.Optional(Type.String({ description: "Of an import: the kind of problem, where it is not the form" })),
   },
   { title: "ProblemFault" },
 );

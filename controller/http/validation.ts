@@ -25,9 +25,14 @@ export function compileValidator({ schema, httpPart }: { schema: unknown; httpPa
   return (input: unknown) => {
     const value = place ? readNumbers(shape, input) : input;
     if (check.Check(value)) return { value };
-    const faults = check.Errors(value).flatMap(explain).slice(0, maxFaults);
+    const faults = explainFaults(check, value);
     return { error: new RequestFormError(faults.map((fault) => (place ? { ...fault, in: place } : fault))) };
   };
+}
+
+/** What is wrong with a value that `check` has refused. */
+export function explainFaults(check: Pick<ReturnType<typeof Compile>, "Errors">, value: unknown): ProblemFault[] {
+  return check.Errors(value).flatMap(explain).slice(0, maxFaults);
 }
 
 function readNumbers(schema: TSchema, input: unknown): unknown {

@@ -1,0 +1,134 @@
+// The whole inventory at once: out of the controller as NDJSON, and in again as one revision.
+import { Readable } from "node:stream";
+import { Type } from "typebox";
+import { exportLines, inChunks } from "../bulk/export.ts";
+import { type Imported, importLines } from "../bulk/import.ts";
+import { readLines } from "../bulk/lines.ts";
+import { AnyLine } from "../bulk/resource-line.ts";
+import type { Committer } from "../committer.ts";
+import { Refusal } from "../inventory/refusal.ts";
+import type { App } from "./app-types.ts";
+import { actorOf, callerView } from "./caller.ts";
+import { bodyProblems, problems, writeProblems } from "./responses.ts";
+
+const ndjson = "application/x-ndjson";
+/** About a million VMs. */
+const maxImportBytes = 256 * 1024 * 1024;
+
+const tags = ["bulk"];
+
+const importQuery = Type.Object(
+  {
+    dryRun: Type.Optional(
+      Type.Union([Type.Literal("true"), Type.Literal("false")], {
+        description: "Say what would happen, change nothing",
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+const ResultLine = Type.Union([
+  Type.Object(
+    {
+      line: Type.Integer({ description: "From 1" }),
+      kind: Type.Union([Type.Literal("network"), Type.Literal("host"), Type.Literal("vm")]),
+      name: Type.String(),
+      result: Type.Union(["created", "updated", "unchanged", "deleted"].map((each) => Type.Literal(each))),
+    },
+    { title: "ImportResult" },
+  ),
+  Type.Object(
+    {
+      kind: Type.Literal("summary"),
+      revision: Type.Integer({ description: "What the import became; the present one where nothing changed" }),
+      created: Type.Integer(),
+      updated: Type.Integer(),
+      unchanged: Type.Integer(),
+      deleted: Type.Integer(),
+      dryRun: Type.Boolean(),
+    },
+    { title: "ImportSummary" },
+  ),
+]);
+
+const stream = (description: string, schema: object) => ({ description, content: { [ndjson]: { schema } } });
+
+export function bulkRoutes(app: App, { committer, epoch }: { committer: Committer; epoch: string }): void {
+  app.get(
+    "/v1/export",
+    {
+      config: { access: "read" },
+      schema: {
+        tags,
+        summary: "Everything, as NDJSON that can be imported",
+        description:
+          "A line per resource: networks, hosts, VMs, each by name. All lines are of one revision, which the first line states.",
+        response: { 200: stream("A resource per line", AnyLine), ...problems() },
+      },
+    },
+    (request, reply) => {
+      const { current, revision } = committer;
+      const lines = exportLines(callerView(request, current), { revision, epoch });
+      return reply.type(ndjson).send(Readable.from(lines, { objectMode: false }));
+    },
+  );
+
+  app.register(async (scope: App) => {
+    // Nothing but NDJSON, which is read as it arrives.
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser(ndjson, (_request, payload, done) => done(null, payload));
+    importRoute(scope, committer);
+  });
+}
+
+function importRoute(app: App, committer: Committer): void {
+  let running = false;
+  app.post(
+    "/v1/import",
+    {
+      config: { access: "write" },
+      schema: {
+        tags,
+        summary: "Create, replace or delete many resources in one revision",
+        description:
+          'A line per resource, in any order, each at most once. A line with `"delete":true` deletes. All or nothing: ' +
+          "addresses and references are checked when all lines are in, so that VMs can swap addresses. At most 256 MiB, " +
+          "which must arrive within 30 s. One import at a time.",
+        consumes: [ndjson],
+        querystring: importQuery,
+        body: {
+          content: {
+            [ndjson]: { schema: Type.Unknown({ description: "A line per resource, as export writes them" }) },
+          },
+        },
+        response: {
+          200: stream("A result per line, and a summary as the last", ResultLine),
+          ...problems("import-refused", ...bodyProblems, ...writeProblems),
+        },
+      },
+    },
+    async (request, reply) => {
+      if (running) throw new Refusal("unavailable", "another import is running: try again when it is done");
+      running = true;
+      try {
+        const dryRun = request.query.dryRun === "true";
+        const body = request.body as AsyncIterable<Buffer>;
+        const imported = await importLines(readLines(body, maxImportBytes), committer, actorOf(request), { dryRun });
+        return reply.type(ndjson).send(Readable.from(inChunks(resultLines(imported, dryRun)), { objectMode: false }));
+      } finally {
+        running = false;
+      }
+    },
+  );
+}
+
+function* resultLines({ subjects, resultOf, revision }: Imported, dryRun: boolean): Generator<string> {
+  const counts = { created: 0, updated: 0, unchanged: 0, deleted: 0 };
+  for (const subject of subjects) {
+    const result = resultOf(subject);
+    counts[result] += 1;
+    yield `${JSON.stringify({ ...subject, result })}\n`;
+  }
+  yield `${JSON.stringify({ kind: "summary", revision, ...counts, dryRun })}\n`;
+}

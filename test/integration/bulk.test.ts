@@ -1,0 +1,258 @@
+// Import and export as their clients see them, against a whole controller.
+import { describe, expect, test } from "vitest";
+import type { ProblemDetails } from "../../schema/index.ts";
+import { type Controller, call, populate, problemType, startController, vm } from "./harness.ts";
+
+const ndjson = { "content-type": "application/x-ndjson" };
+
+async function importInto(controller: Controller, lines: readonly (object | string)[], query = "") {
+  const body = lines.map((line) => (typeof line === "string" ? line : JSON.stringify(line))).join("\n");
+  const response = await fetch(`http://${controller.base}/v1/import${query}`, {
+    method: "POST",
+    headers: ndjson,
+    body,
+  });
+  const text = await response.text();
+  return { status: response.status, text };
+}
+
+async function imported(controller: Controller, lines: readonly (object | string)[], query = "") {
+  const { status, text } = await importInto(controller, lines, query);
+  if (status !== 200) throw new Error(`${status} ${text}`);
+  return parseLines(text);
+}
+
+async function refused(controller: Controller, lines: readonly (object | string)[]): Promise<ProblemDetails> {
+  const { status, text } = await importInto(controller, lines);
+  expect(status).toBe(422);
+  return JSON.parse(text);
+}
+
+async function exported(controller: Controller): Promise<Record<string, unknown>[]> {
+  const response = await fetch(`http://${controller.base}/v1/export`);
+  expect(response.headers.get("content-type")).toBe("application/x-ndjson");
+  return parseLines(await response.text());
+}
+
+function parseLines(text: string): Record<string, unknown>[] {
+  return text
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+}
+
+const revisionOf = async (controller: Controller): Promise<number> =>
+  (await call(controller, 200, "GET", "/readyz")).revision;
+
+const line = (n: number, host = "a") => ({ kind: "vm", name: `vm-${n}`, ...vmBody(host, n) });
+const vmBody = (host: string, n: number) => {
+  const mac = `52:54:01:00:${(n >> 8).toString(16).padStart(2, "0")}:${(n & 255).toString(16).padStart(2, "0")}`;
+  return { host, interfaces: [{ network: "big", mac, ips: [`10.9.${n >> 8}.${n & 255}`] }] };
+};
+const big = { kind: "network", name: "big", vni: 900, subnets: ["10.8.0.0/15"] };
+
+describe("import", () => {
+  test("is one revision with an event per resource, and says what became of each line", async () => {
+    const controller = await startController();
+    await populate(controller);
+    const before = await revisionOf(controller);
+    const events = controller.events(`?since=${before}`);
+    const answer = await imported(controller, [
+      { kind: "vm", name: "web-3", ...vm("d", 3) },
+      "",
+      { kind: "host", name: "d", vtep: "192.0.2.4" },
+      { kind: "network", name: "red", vni: 200, subnets: ["10.20.1.0/24"] },
+      { kind: "vm", name: "web-1", delete: true },
+      { kind: "vm", name: "web-2", ...vm("a", 2) },
+    ]);
+    const revision = before + 1;
+    expect(answer).toEqual([
+      { line: 1, kind: "vm", name: "web-3", result: "created" },
+      { line: 3, kind: "host", name: "d", result: "created" },
+      { line: 4, kind: "network", name: "red", result: "unchanged" },
+      { line: 5, kind: "vm", name: "web-1", result: "deleted" },
+      { line: 6, kind: "vm", name: "web-2", result: "updated" },
+      { kind: "summary", revision, created: 2, updated: 1, unchanged: 1, deleted: 1, dryRun: false },
+    ]);
+    await events.untilAll((received) => received.length >= 4);
+    expect(events.received.map(({ id, type }) => `${id} ${type}`)).toEqual([
+      `${revision}.0 nearmiss.host.created`,
+      `${revision}.1 nearmiss.vm.created`,
+      `${revision}.2 nearmiss.vm.deleted`,
+      `${revision}.3 nearmiss.vm.updated`,
+    ]);
+  });
+
+  test("lets VMs swap their addresses", async () => {
+    const controller = await startController();
+    await populate(controller);
+    await imported(controller, [
+      { kind: "vm", name: "web-1", ...vm("a", 2) },
+      { kind: "vm", name: "web-2", ...vm("b", 1) },
+    ]);
+    expect(await call(controller, 200, "GET", "/v1/resolve?vni=100&ip=10.20.1.1")).toMatchObject({ vm: "web-2" });
+  });
+
+  test("names every bad line, and changes nothing", async () => {
+    const controller = await startController();
+    await populate(controller);
+    const before = await exported(controller);
+    const byForm = await refused(controller, [
+      { kind: "vm", name: "ok", ...vm("a", 3) },
+      "{nonsense",
+      { kind: "vm", name: "two", host: "a", interfaces: [{ network: "blue", mac: "nope", ips: ["1.2.3"] }] },
+      { kind: "tree", name: "x" },
+      { kind: "vm", name: "ok", ...vm("a", 4) },
+      { kind: "host", name: "h", vtep: "192.0.2.9", colour: "red" },
+    ]);
+    expect(problemType(byForm)).toBe("import-refused");
+    expect(byForm.detail).toBe("nothing was changed: 5 lines are refused");
+    expect(byForm.errors?.map((fault) => [fault.line, fault.pointer])).toEqual([
+      [2, ""],
+      [3, "/interfaces/0/mac"],
+      [3, "/interfaces/0/ips/0"],
+      [4, "/kind"],
+      [5, "/name"],
+      [6, "/colour"],
+    ]);
+    const byRules = await refused(controller, [
+      { kind: "vm", name: "ok", ...vm("a", 3) },
+      { kind: "vm", name: "taken", ...vm("b", 1) },
+      { kind: "vm", name: "nowhere", ...vm("z", 4) },
+      { kind: "vm", name: "gone", delete: true },
+      { kind: "network", name: "blue", delete: true },
+      { kind: "vm", name: "same", ...vm("b", 3) },
+    ]);
+    const short = (type?: string) => type?.replace("urn:nearmiss:problem:", "");
+    expect(byRules.errors?.map((fault) => [fault.line, short(fault.type)])).toEqual([
+      [1, "unknown-reference"],
+      [2, "unknown-reference"],
+      [2, "address-taken"],
+      [3, "unknown-reference"],
+      [4, "not-found"],
+      [5, "in-use"],
+      [6, "unknown-reference"],
+      [6, "address-taken"],
+    ]);
+    const collisions = await refused(controller, [
+      { kind: "vm", name: "ok", ...vm("a", 3) },
+      { kind: "vm", name: "taken", ...vm("b", 1) },
+      { kind: "vm", name: "same", ...vm("b", 3) },
+    ]);
+    expect(
+      collisions.errors?.map(({ line: at, detail }) => [at, /belongs to (VM "[\w-]+")/.exec(detail)?.[1]]),
+    ).toEqual([
+      [2, 'VM "web-1"'],
+      [3, 'VM "ok"'],
+    ]);
+    expect(await exported(controller)).toEqual(before);
+  });
+
+  test("as a dry run says the same, and changes nothing", async () => {
+    const controller = await startController();
+    await populate(controller);
+    const before = await exported(controller);
+    const lines = [{ kind: "vm", name: "web-1", ...vm("b", 1) }];
+    const revision = await revisionOf(controller);
+    expect(await imported(controller, lines, "?dryRun=true")).toEqual([
+      { line: 1, kind: "vm", name: "web-1", result: "updated" },
+      { kind: "summary", revision, created: 0, updated: 1, unchanged: 0, deleted: 0, dryRun: true },
+    ]);
+    expect(await exported(controller)).toEqual(before);
+  });
+
+  test("takes NDJSON only, of lines that are not endless", async () => {
+    const controller = await startController();
+    const json = await controller.request("POST", "/v1/import", { kind: "host" });
+    expect([json.status, problemType(json.body)]).toEqual([415, "unsupported-media-type"]);
+    const { status, text } = await importInto(controller, [`{"kind":"${"x".repeat(300_000)}"}`]);
+    expect([status, problemType(JSON.parse(text))]).toEqual([400, "invalid-input"]);
+  });
+
+  test("of an export into an empty controller makes the same inventory", async () => {
+    const [from, to] = [await startController(), await startController()];
+    await populate(from);
+    await call(from, 201, "PUT", "/v1/vms/gw", {
+      host: "a",
+      interfaces: [{ name: "lan", network: "blue", mac: "52:54:00:00:00:0a", ips: [], port: "tap0", router: true }],
+    });
+    const [head, ...lines] = await exported(from);
+    expect(head).toMatchObject({ kind: "export", version: 1, revision: await revisionOf(from) });
+    await imported(to, [head ?? {}, ...lines]);
+    expect((await exported(to)).slice(1)).toEqual(lines);
+    const again = await imported(from, lines);
+    expect(again.at(-1)).toMatchObject({ created: 0, updated: 0, deleted: 0, unchanged: lines.length });
+  });
+});
+
+describe("a large import", () => {
+  test("reaches agents as one set, followers in order, and those who ask meanwhile see all of it or nothing", async () => {
+    const controller = await startController({ stream: { maxBufferedBytes: 64 * 1024 } });
+    await populate(controller);
+    const agent = await controller.agent("a").connect();
+    const live = controller.events();
+    await live.opened;
+    const before = await revisionOf(controller);
+    const count = 3_000;
+    const lines = [big, ...Array.from({ length: count }, (_, i) => line(i + 256, i % 2 === 0 ? "a" : "b"))];
+    let done = false;
+    const look = async () => {
+      while (!done) {
+        const [first, last] = await Promise.all(
+          [256, count + 255].map((n) => controller.request("GET", `/v1/vms/vm-${n}`)),
+        );
+        // Asked for in one turn, so of one state or of two that follow each other.
+        if (first?.status === 200) expect(last?.status).toBe(200);
+      }
+    };
+    const looking = look();
+    const answer = await imported(controller, lines);
+    done = true;
+    await looking;
+    const revision = before + 1;
+    expect(answer.at(-1)).toMatchObject({ kind: "summary", revision, created: count + 1 });
+    await agent.until((frame) => frame.type === "changes" && frame.asOf === revision && frame.end);
+    const frames = agent.frames("changes").filter((frame) => frame.asOf === revision);
+    expect(frames.map(({ end }) => end)).toEqual([...frames.slice(1).map(() => false), true]);
+    expect(frames.flatMap(({ networks }) => networks.map(({ name }) => name))).toEqual(["big"]);
+    expect(frames.flatMap(({ answers }) => answers).filter(({ binding }) => binding?.local)).toHaveLength(count);
+    await live.untilAll((received) => received.length >= count + 1);
+    expect(live.received.map(({ id }) => id)).toEqual(Array.from({ length: count + 1 }, (_, i) => `${revision}.${i}`));
+    const [, ...rest] = await exported(controller);
+    expect(rest).toHaveLength(count + 1 + 7);
+    // The other copy of the inventory has followed: the next change is decided and seen on the same state.
+    await call(controller, 204, "DELETE", "/v1/vms/vm-256");
+    await call(controller, 404, "GET", "/v1/vms/vm-256");
+    await call(controller, 404, "GET", "/v1/resolve?vni=900&ip=10.9.1.0");
+    await call(controller, 201, "PUT", "/v1/vms/again", vmBody("b", 256));
+  });
+
+  test("that is refused at its last line leaves everything as it was, for the next change too", async () => {
+    const controller = await startController();
+    await populate(controller);
+    const before = await exported(controller);
+    const lines = [big, ...Array.from({ length: 2_000 }, (_, i) => line(i + 256)), line(5_000, "nowhere")];
+    const problem = await refused(controller, lines);
+    expect(problem.errors).toEqual([
+      {
+        line: 2_002,
+        pointer: "",
+        detail: 'VM "vm-5000": no host is named "nowhere"',
+        type: "urn:nearmiss:problem:unknown-reference",
+      },
+    ]);
+    expect(await exported(controller)).toEqual(before);
+    await imported(controller, lines.slice(0, -1));
+    expect(await exported(controller)).toHaveLength(before.length + 2_001);
+  });
+
+  test("is there after a restart", async () => {
+    const controller = await startController();
+    await populate(controller);
+    await imported(controller, [big, ...Array.from({ length: 1_000 }, (_, i) => line(i + 256))]);
+    const before = await exported(controller);
+    await controller.stop();
+    const again = await startController({ db: controller.db });
+    expect(await exported(again)).toEqual(before);
+  });
+});
