@@ -7,6 +7,8 @@ import { firstPacketBurst } from "./first-packet-burst/bench.ts";
 import { reportBurst } from "./first-packet-burst/report.ts";
 import { firstPacketStorm } from "./first-packet-storm/bench.ts";
 import { reportStorm } from "./first-packet-storm/report.ts";
+import { importBench } from "./import/bench.ts";
+import { reportImport } from "./import/report.ts";
 import { modeNames } from "./modes/mode.ts";
 import { OptionError, parseFamilies, parseList, parseNumber, parseNumbers } from "./options.ts";
 import { tellProgress } from "./progress.ts";
@@ -21,6 +23,7 @@ Benches:
                       mode sends to hosts which do not need them
   first-packet-burst  the first packets of many guests at the same moment
   first-packet-storm  first packets while another guest of the same host scans a /16
+  import              one import of many VMs, and what other requests wait for meanwhile
 
 Modes: ${modeNames.join(", ")}
 
@@ -36,6 +39,8 @@ Options:
   --guests <n>         burst: guests (200)
   --rounds <n>         burst: bursts per mode and family (5)
   --rate <n>           storm: questions a second (as many as a packet socket takes)
+  --vms <n>            import: VMs in the import (100,000)
+  --agents <n>         import: hosts, each with an agent connected (100)
   --help               print this
 
 Exit status: 0 with a result, 1 without, 2 for wrong options, 128 + n when ended by signal n.
@@ -59,6 +64,8 @@ function parseOptions() {
         guests: { type: "string" },
         rounds: { type: "string" },
         rate: { type: "string" },
+        vms: { type: "string" },
+        agents: { type: "string" },
         help: { type: "boolean", short: "h", default: false },
       },
     });
@@ -110,6 +117,16 @@ const benches: Readonly<Record<string, () => Promise<string>>> = {
       tellProgress,
     );
     return values.json ? json(result) : reportStorm(result);
+  },
+  import: async () => {
+    const result = await importBench(
+      {
+        vms: parseNumber(or(values.vms, "100000", "5000")),
+        hosts: parseNumber(or(values.agents, "100", "10"), 2),
+      },
+      tellProgress,
+    );
+    return values.json ? json(result) : reportImport(result);
   },
 };
 

@@ -1,0 +1,56 @@
+// A controller as a process of its own, on a free port of 127.0.0.1, with a fresh database.
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { waitFor } from "../../lab/wait.ts";
+
+const program = join(import.meta.dirname, "../../bin/nearmiss.js");
+
+export class BenchController {
+  private constructor(
+    readonly base: string,
+    private readonly child: ChildProcess,
+    private readonly directory: string,
+  ) {}
+
+  static async start(): Promise<BenchController> {
+    const directory = mkdtempSync(join(tmpdir(), "nearmiss-bench-"));
+    const base = `127.0.0.1:${await freePort()}`;
+    const args = [program, "controller", "--listen", base, "--db", join(directory, "nearmiss.db"), "--insecure"];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"], env: process.env });
+    const controller = new BenchController(base, child, directory);
+    await waitFor(async () => (await fetch(`http://${base}/livez`)).ok, { what: "the controller", deadlineMs: 20_000 });
+    return controller;
+  }
+
+  /** Highest resident set so far, MiB. */
+  peakRssMib(): number {
+    const status = readFileSync(`/proc/${this.child.pid}/status`, "utf8");
+    return Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1_024);
+  }
+
+  /** Longest time, ms, that the event loop was late since it was last asked. */
+  async maxLagMs(): Promise<number> {
+    const text = await (await fetch(`http://${this.base}/metrics`)).text();
+    return Math.round(Number(/^nodejs_eventloop_lag_max_seconds (\S+)/m.exec(text)?.[1]) * 1_000);
+  }
+
+  async stop(): Promise<void> {
+    const ended = new Promise((resolve) => this.child.once("exit", resolve));
+    this.child.kill("SIGTERM");
+    await ended;
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+    });
+  });
+}

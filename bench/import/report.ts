@@ -1,0 +1,29 @@
+// The result of `import` for people. Pure.
+import { formatMs, formatRatio, table } from "../table.ts";
+import type { ImportResult } from "./bench.ts";
+
+export function reportImport(result: ImportResult): string {
+  const { idle, during, exporting } = result;
+  const rows = [
+    { name: "in peace", waits: idle },
+    { name: "during the import", waits: during },
+    { name: "during the export", waits: exporting },
+  ].map(({ name, waits: { get, resolve, maxLagMs } }) => [
+    name,
+    formatMs(get.medianMs),
+    formatMs(get.p99Ms),
+    formatMs(get.maxMs),
+    formatMs(resolve.p99Ms),
+    formatMs(resolve.maxMs),
+    formatMs(maxLagMs),
+  ]);
+  const head = ["others wait", "GET median", "p99", "max", "question p99", "max", "loop late, max"];
+  return [
+    `\n${result.vms.toLocaleString("en")} VMs (${Math.round(result.bytes / 1_048_576)} MiB) in one revision, `,
+    `${result.hosts} agents connected, ${result.pushed.toLocaleString("en")} bindings pushed\n\n`,
+    `  import ${formatMs(result.importMs)}, export ${formatMs(result.exportMs)}\n`,
+    `  resident set ${result.rssBeforeMib} MiB before, ${result.rssPeakMib} MiB at most\n\n`,
+    table(head, rows),
+    `\n  p99 of a GET, import : peace  ${formatRatio(result.ratio)}\n`,
+  ].join("");
+}
