@@ -15,6 +15,7 @@ import {
   type NetlinkMessage,
   nested,
   parseAttributes,
+  readBe16,
   readText,
   readU32,
   text,
@@ -165,16 +166,16 @@ function addressModeOf(attributes: Attributes): number | undefined {
 
 function decodeVxlan(data: Attributes): VxlanSettings | undefined {
   const id = readU32(data.get(IFLA_VXLAN_ID));
-  const port = data.get(IFLA_VXLAN_PORT);
+  const port = readBe16(data.get(IFLA_VXLAN_PORT));
   // `external` devices have VNI 0 and no misses of their own.
-  if (id === undefined || id < 1 || id > 0xff_ffff || !port || port.length < 2) return undefined;
+  if (id === undefined || id < 1 || id > 0xff_ffff || port === undefined) return undefined;
   const localBytes = data.get(IFLA_VXLAN_LOCAL) ?? data.get(IFLA_VXLAN_LOCAL6);
   const local = localBytes && findIp(localBytes);
   const flag = (type: number): boolean => data.get(type)?.[0] === 1;
   return {
     vni: parseVni(id),
     ...(local ? { local } : {}),
-    port: port.readUInt16BE(),
+    port,
     learning: flag(IFLA_VXLAN_LEARNING),
     proxy: flag(IFLA_VXLAN_PROXY),
     l2miss: flag(IFLA_VXLAN_L2MISS),

@@ -12,7 +12,17 @@ import {
 } from "../../schema/index.ts";
 import type { Miss } from "../misses/miss.ts";
 import type { ActualEntry, Entry, Place } from "../tables/entry.ts";
-import { type Attributes, attribute, be16, type NetlinkMessage, parseAttributes, u8, u32 } from "./netlink-codec.ts";
+import {
+  type Attributes,
+  attribute,
+  be16,
+  type NetlinkMessage,
+  parseAttributes,
+  readBe16,
+  readU32,
+  u8,
+  u32,
+} from "./netlink-codec.ts";
 
 export const RTM_NEWNEIGH = 28;
 export const RTM_DELNEIGH = 29;
@@ -113,8 +123,8 @@ export function decodeEntry(message: NeighbourMessage, device: EntryDevice): Act
   // The bridge does not age what is extern_learn, whatever its state says.
   if (place.kind === "bridge") return { entry: { kind: "bridge", vni, mac }, own, lasting: own || lasting };
   const vtep = findIp(attributes.get(NDA_DST) ?? Buffer.alloc(0));
-  if (!vtep) return undefined;
-  const vtepPort = attributes.get(NDA_PORT)?.readUInt16BE() ?? device.vtepPort;
+  const vtepPort = attributes.has(NDA_PORT) ? readBe16(attributes.get(NDA_PORT)) : device.vtepPort;
+  if (!vtep || vtepPort === undefined) return undefined;
   const router = (flags & NTF_ROUTER) !== 0;
   const entry = {
     kind: "tunnel",
@@ -141,10 +151,10 @@ export function decodePlace(message: NeighbourMessage, device: EntryDevice): Pla
 
 /** The MAC address that an FDB entry of a bridge is about, and the bridge; undefined for anything else. */
 export function decodeBridgeEntry(message: NeighbourMessage): { mac: MacAddress; bridgeIfindex: number } | undefined {
-  const bridge = message.attributes.get(NDA_MASTER);
+  const bridgeIfindex = readU32(message.attributes.get(NDA_MASTER));
   const mac = findMac(message.attributes.get(NDA_LLADDR) ?? Buffer.alloc(0));
-  if (message.family !== AF_BRIDGE || !bridge || bridge.length < 4 || !mac) return undefined;
-  return { mac, bridgeIfindex: bridge.readUInt32LE() };
+  if (message.family !== AF_BRIDGE || bridgeIfindex === undefined || !mac) return undefined;
+  return { mac, bridgeIfindex };
 }
 
 /** What a bridge has on one of its ports: learned from a frame, or pinned by us. Undefined for what is neither. */

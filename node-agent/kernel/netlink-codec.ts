@@ -115,6 +115,11 @@ export function readU32(bytes: Buffer | undefined): number | undefined {
   return bytes && bytes.length >= 4 ? bytes.readUInt32LE() : undefined;
 }
 
+/** In network byte order. */
+export function readBe16(bytes: Buffer | undefined): number | undefined {
+  return bytes && bytes.length >= 2 ? bytes.readUInt16BE() : undefined;
+}
+
 /** What the kernel said to one request. `errno` 0 is success; `message` is the kernel's own (NETLINK_EXT_ACK). */
 export interface Acknowledgement {
   readonly errno: number;

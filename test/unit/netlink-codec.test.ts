@@ -1,10 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeAddress, decodeLink } from "../../node-agent/kernel/link-codec.ts";
+import { decodeDropping } from "../../node-agent/kernel/forward-chains.ts";
+import { decodeAddress, decodeLink, decodePortChange } from "../../node-agent/kernel/link-codec.ts";
 import {
+  decodeBridgeEntry,
   decodeEntry,
+  decodeIdle,
   decodeMiss,
   decodeNeighbourMessage,
+  decodePlace,
+  decodePortEntry,
   encodeEntry,
   RTM_NEWNEIGH,
 } from "../../node-agent/kernel/neighbour-codec.ts";
@@ -140,6 +145,25 @@ describe("mutated bytes", () => {
     tail: fc.uint8Array({ maxLength: 32 }),
   });
 
+  /** By every decoder, with whatever type of message each is for. */
+  function decodeAll(datagram: Buffer): void {
+    entriesIn(datagram);
+    for (const message of splitMessages(datagram)) {
+      const neighbour = decodeNeighbourMessage(message);
+      if (neighbour) {
+        decodePlace(neighbour, device);
+        decodeBridgeEntry(neighbour);
+        decodePortEntry(neighbour, device.ifindex);
+        decodeIdle(neighbour);
+      }
+      decodeAcknowledgement(message);
+      decodeLink({ ...message, type: 16 });
+      decodePortChange({ ...message, type: 16 });
+      decodeAddress({ ...message, type: 20 });
+      decodeDropping(message.payload);
+    }
+  }
+
   test("no datagram makes the codec throw, and what it yields is well formed", () => {
     fc.assert(
       fc.property(mutation, ({ seed, edits, cut, tail }) => {
@@ -149,14 +173,38 @@ describe("mutated bytes", () => {
           expect(miss.vni).toBe(100);
           if (miss.kind === "l2miss") expect(mac(miss.mac)).toBe(miss.mac);
         }
-        entriesIn(datagram);
-        for (const message of splitMessages(datagram)) {
-          decodeAcknowledgement(message);
-          decodeLink({ ...message, type: 16 });
-          decodeAddress({ ...message, type: 20 });
-        }
+        decodeAll(datagram);
       }),
       { numRuns: 5_000 },
     );
+  });
+
+  /** As captured, with attributes of any length in place of the message's own. */
+  const oddAttributes = fc.record({
+    seed: fc.constantFrom(...seeds),
+    odd: fc.array(fc.tuple(fc.nat(60), fc.uint8Array({ maxLength: 20 }))),
+  });
+
+  test("an attribute of any length is left out or makes its message nobody's", () => {
+    fc.assert(
+      fc.property(oddAttributes, ({ seed, odd }) => {
+        for (const { type, flags, seq, payload } of splitMessages(seed)) {
+          const ndmsg = payload.subarray(0, 12);
+          const tail = odd.map(([attributeType, value]) => attribute(attributeType, Buffer.from(value)));
+          decodeAll(encodeMessage(type, flags, seq, Buffer.concat([ndmsg, payload.subarray(12), ...tail])));
+          decodeAll(encodeMessage(type, flags, seq, Buffer.concat([ndmsg, ...tail])));
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test("a tunnel entry whose port is cut short is nobody's", () => {
+    const NDA_PORT = 6;
+    const [message] = splitMessages(bytes(captured.tunnelToRouter));
+    if (!message) throw new Error("no message captured");
+    const short = Buffer.concat([message.payload, attribute(NDA_PORT, Buffer.of(0x21))]);
+    expect(actualIn(encodeMessage(RTM_NEWNEIGH, 0, 1, message.payload))).toHaveLength(1);
+    expect(actualIn(encodeMessage(RTM_NEWNEIGH, 0, 1, short))).toEqual([]);
   });
 });
