@@ -65,7 +65,8 @@ export type AgentFrame =
   /** All keys that the agent holds: replaces the controller's set for this host. Complete with `end`. */
   | { readonly type: "interest"; readonly keys: readonly BindingKey[]; readonly end: boolean }
   | { readonly type: "resolve"; readonly id: number; readonly questions: readonly Question[] }
-  | { readonly type: "release"; readonly keys: readonly BindingKey[] }
+  /** Answered with empty `answers` of this id: what left before them may still speak of the keys, nothing after them does. */
+  | { readonly type: "release"; readonly id: number; readonly keys: readonly BindingKey[] }
   /** The kernel has acknowledged everything up to `revision` (0: nothing yet); `problems` is the whole present list. */
   | { readonly type: "applied"; readonly revision: Revision; readonly problems: readonly string[] };
 
@@ -170,7 +171,7 @@ const agentWire = {
   }),
   interest: Type.Object({ keys: Type.Array(WireKey), end: Type.Boolean() }),
   resolve: Type.Object({ id: Type.Integer(), questions: Type.Array(WireQuestion) }),
-  release: Type.Object({ keys: Type.Array(WireKey) }),
+  release: Type.Object({ id: Type.Integer(), keys: Type.Array(WireKey) }),
   applied: Type.Object({
     revision: Type.Integer(),
     problems: Type.Array(Type.String({ maxLength: 512 }), { maxItems: 64 }),
@@ -295,7 +296,7 @@ export function parseAgentFrame(text: string): AgentFrame | undefined {
       case "resolve":
         return { type: "resolve", id: wire.id, questions: wire.questions.map(parseQuestion) };
       case "release":
-        return { type: "release", keys: wire.keys.map(parseKey) };
+        return { type: "release", id: wire.id, keys: wire.keys.map(parseKey) };
       case "applied":
         return { type: "applied", revision: parseRevision(wire.revision), problems: wire.problems };
     }

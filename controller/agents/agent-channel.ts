@@ -122,9 +122,11 @@ export class AgentChannel implements SessionHandler {
     this.deps.metrics.resolved(answers, (this.deps.nowMs() - startedAt) / 1_000);
   }
 
-  release(session: AgentSession, keys: readonly BindingKey[]): void {
+  release(session: AgentSession, { id, keys }: Extract<AgentFrame, { type: "release" }>): void {
     const host = hostOf(session);
     for (const key of keys) this.interests.release(host, key);
+    // In the same turn: nothing may be sent for these keys between the release and its answer.
+    session.send(answersFrames(id, this.deps.committer.revision, []));
     this.deps.metrics.released(keys.length);
   }
 

@@ -11,7 +11,7 @@ export interface SessionHandler {
   hello(session: AgentSession, hello: Hello): Promise<void>;
   interest(session: AgentSession, keys: readonly BindingKey[]): void;
   resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): void;
-  release(session: AgentSession, keys: readonly BindingKey[]): void;
+  release(session: AgentSession, frame: Extract<AgentFrame, { type: "release" }>): void;
   applied(session: AgentSession, frame: Extract<AgentFrame, { type: "applied" }>): void;
   heard(session: AgentSession): void;
   /** A beat has passed: say something. */
@@ -126,7 +126,7 @@ export class AgentSession {
         return;
       case "release":
         if (!this.synced) throw new FrameError("release comes after interest … end");
-        this.handler.release(this, frame.keys);
+        this.handler.release(this, frame);
         return;
       case "applied":
         this.handler.applied(this, frame);

@@ -2,19 +2,19 @@
 // way meanwhile may speak of such a key; holding it then would be holding without interest: nobody would tell when it
 // changes.
 //
-// The channel is ordered, so a question without content that is sent after a release tells by its answer that the release
-// has been carried out: all frames before it may be older, all after it are not.
+// The channel is ordered and a release is answered in the turn that carries it out: all frames before that answer may be
+// older, all after it are not.
 import { type AgentFrame, type Answer, type BindingKey, chunk, keyText } from "../../schema/index.ts";
 
 export class Releases {
-  /** By key, the id of the question that follows its last release. */
+  /** By key, the id of its last release. */
   private readonly open = new Map<string, number>();
   /** In the order of their ids. */
   private readonly waiting: { readonly id: number; readonly texts: readonly string[] }[] = [];
 
   /**
    * @param send false: there is no session, and the next one will begin with what is held then
-   * @param nextId of questions, counting up
+   * @param nextId of questions and releases, counting up
    */
   constructor(
     private readonly send: (frame: AgentFrame) => boolean,
@@ -28,15 +28,16 @@ export class Releases {
 
   release(keys: readonly BindingKey[]): void {
     if (keys.length === 0) return;
-    for (const part of chunk(keys)) if (!this.send({ type: "release", keys: part })) return;
-    const id = this.nextId();
-    this.send({ type: "resolve", id, questions: [] });
-    const texts = keys.map(keyText);
-    for (const text of texts) this.open.set(text, id);
-    this.waiting.push({ id, texts });
+    for (const part of chunk(keys)) {
+      const id = this.nextId();
+      if (!this.send({ type: "release", id, keys: part })) return;
+      const texts = part.map(keyText);
+      for (const text of texts) this.open.set(text, id);
+      this.waiting.push({ id, texts });
+    }
   }
 
-  /** Question `id` is answered: so is every release before it. */
+  /** Question or release `id` is answered: so is every release before it. */
   confirmed(id: number): void {
     for (let first = this.waiting[0]; first && first.id <= id; first = this.waiting[0]) {
       this.waiting.shift();

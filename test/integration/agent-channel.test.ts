@@ -453,9 +453,7 @@ describe("releasing", () => {
     const a = await controller.agent("a").connect();
     a.send({ type: "resolve", id: 1, questions: [ipKey(2), ipKey(3)] });
     await a.frame("answers");
-    a.send({ type: "release", keys: [ipKey(2), macKey(2)] });
-    // The empty question's answer says that the release before it has been carried out.
-    a.send({ type: "resolve", id: 2, questions: [] });
+    a.send({ type: "release", id: 2, keys: [ipKey(2), macKey(2)] });
     expect((await a.frame("answers", ({ id }) => id === 2)).answers).toEqual([]);
     await call(controller, 200, "PATCH", "/v1/vms/web-2", { host: "c" });
     await call(controller, 200, "PATCH", "/v1/vms/web-3", { host: "c" });
@@ -469,9 +467,9 @@ describe("releasing", () => {
     const controller = await startController();
     await populate(controller);
     const a = await controller.agent("a").connect([ipKey(2)]);
-    a.send({ type: "release", keys: [ipKey(2), macKey(2)] });
-    a.send({ type: "resolve", id: 1, questions: [ipKey(2)] });
-    await a.frame("answers");
+    a.send({ type: "release", id: 1, keys: [ipKey(2), macKey(2)] });
+    a.send({ type: "resolve", id: 2, questions: [ipKey(2)] });
+    await a.frame("answers", ({ id }) => id === 2);
     await call(controller, 200, "PATCH", "/v1/vms/web-2", { host: "c" });
     expect((await a.frame("changes")).answers).toContainEqual(expect.objectContaining({ binding: at("c", 2) }));
   });
@@ -480,7 +478,7 @@ describe("releasing", () => {
     const controller = await startController();
     await populate(controller);
     const a = await controller.agent("a").connect([ipKey(2)]);
-    a.send({ type: "release", keys: [ipKey(77), ipKey(2, red), macKey(9)] });
+    a.send({ type: "release", id: 1, keys: [ipKey(77), ipKey(2, red), macKey(9)] });
     await call(controller, 200, "PATCH", "/v1/vms/web-2", { host: "c" });
     await a.frame("changes");
   });
@@ -490,7 +488,7 @@ describe("releasing", () => {
     await populate(controller);
     const a = controller.agent("a");
     await a.hello();
-    a.send({ type: "release", keys: [ipKey(2)] });
+    a.send({ type: "release", id: 1, keys: [ipKey(2)] });
     expect(await a.closed).toEqual({ code: closeCodes.badFrame, reason: "release comes after interest … end" });
   });
 });

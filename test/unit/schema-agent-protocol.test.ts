@@ -44,7 +44,7 @@ const agentFrames: AgentFrame[] = [
       { kind: "mac", vni, mac },
     ],
   },
-  { type: "release", keys: [{ kind: "mac", vni, mac }] },
+  { type: "release", id: 8, keys: [{ kind: "mac", vni, mac }] },
   { type: "applied", revision: asOf, problems: ["x"] },
 ];
 const network = { name: "blue", vni, mtu: 1450, revision: asOf };
