@@ -5,6 +5,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     pool: "forks",
+    // CommonJS packages are imported as Node imports them.
+    deps: { interopDefault: false },
     projects: [
       {
         extends: true,

@@ -43,6 +43,8 @@ export interface AppOptions {
   /** What is durable and what is shown may differ: the process has to stop. */
   readonly onFatal: (error: unknown) => void;
   readonly door?: Partial<DoorLimits>;
+  /** Wall clock of commits; default: the machine's. */
+  readonly now?: () => Date;
   readonly heartbeatMs?: number;
   readonly stream?: Partial<StreamLimits>;
   readonly maxAgentBufferedBytes?: number;
@@ -61,7 +63,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const metrics = new Metrics();
   const committer = await Committer.open({
     store,
-    now: () => new Date(),
+    now: options.now ?? (() => new Date()),
     onFatal: options.onFatal,
     onCommitted: (seconds) => metrics.committed(seconds),
   });

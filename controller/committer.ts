@@ -1,17 +1,49 @@
 // The one writer. Whatever is queued is decided serially, committed in one transaction, then shown to readers and
 // published in order of revision. At most one batch is in flight, and readers never see what is not durable.
-import { randomUUID } from "node:crypto";
-import type { Actor, ResourceChange, ResourceKind, ResourceOf, Revision } from "../schema/index.ts";
-import { type Decision, decide, decideSteps, type Mutation } from "./inventory/decide.ts";
+import { randomBytes, randomUUID } from "node:crypto";
+import {
+  type Actor,
+  localMac,
+  type ResourceChange,
+  type ResourceKind,
+  type ResourceOf,
+  type Revision,
+} from "../schema/index.ts";
+import { AddressPools } from "./inventory/address-pools.ts";
+import { type Decision, type DecisionContext, decide, decideSteps, type Mutation } from "./inventory/decide.ts";
 import { Inventory, invert } from "./inventory/inventory.ts";
-import type { Refusal } from "./inventory/refusal.ts";
+import { Refusal } from "./inventory/refusal.ts";
+import { Receipts } from "./receipts.ts";
 import { inSlices } from "./slices.ts";
-import { type Commit, type Store, StoreFullError, StoreUnavailableError } from "./store/store.ts";
+import {
+  type Commit,
+  type Receipt,
+  type ReceiptHead,
+  type Store,
+  StoreFullError,
+  StoreUnavailableError,
+} from "./store/store.ts";
 
 /** What mutations came to, once that is durable. */
 export interface Outcome {
   /** Every resource that they named; `before` is `after` where it stood as asked. */
   readonly touched: readonly ResourceChange[];
+  /** It was only decided. */
+  readonly dryRun?: true;
+  /** It was carried out earlier, for the same request with the same idempotency key. */
+  readonly replayed?: true;
+}
+
+/** For a request that may be sent again. */
+export type ReceiptRequest = Pick<ReceiptHead, "key" | "fingerprint">;
+
+export interface Order {
+  /** All of them become one revision, or none. */
+  readonly mutations: readonly Mutation[];
+  /** Decide, and change nothing. */
+  readonly dryRun?: boolean;
+  /** Carry it out once, however often it is asked for. Not with `dryRun`. */
+  readonly receipt?: ReceiptRequest;
 }
 
 export interface ChangeSetOutcome extends Outcome {
@@ -61,11 +93,10 @@ interface QueuedChangeSet extends ChangeSetOptions {
   readonly reject: (error: unknown) => void;
 }
 
-interface Queued {
+interface Queued extends Order {
   readonly kind: "single";
   readonly by: Actor;
-  readonly mutations: readonly Mutation[];
-  readonly resolve: (outcome: Outcome) => void;
+  readonly resolve: (outcome: Outcome | Promise<Outcome>) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -78,11 +109,17 @@ export class CommitterStoppedError extends Error {
 }
 
 export interface CommitterDeps {
-  readonly store: Pick<Store, "load" | "commit">;
+  readonly store: Pick<Store, "load" | "commit" | "readReceipt">;
   readonly now: () => Date;
   /** What is durable and what is shown may differ from here on: the process has to stop. */
   readonly onFatal: (error: unknown) => void;
   readonly onCommitted: (seconds: number) => void;
+}
+
+/** What one transaction is to hold, as far as it is decided. */
+interface Batch {
+  readonly commits: Commit[];
+  readonly receipts: (Receipt & { readonly decided: Outcome })[];
 }
 
 export class Committer {
@@ -97,11 +134,16 @@ export class Committer {
     /** `current`, and what the batch in flight adds. */
     private pending: Inventory,
     private published: Revision,
+    /** Follows `pending`. */
+    private readonly pools: AddressPools,
+    private readonly receipts: Receipts,
   ) {}
 
   static async open(deps: CommitterDeps): Promise<Committer> {
     const stored = await deps.store.load();
-    return new Committer(deps, Inventory.of(stored), Inventory.of(stored), stored.revision);
+    const pending = Inventory.of(stored);
+    const pools = new AddressPools(pending, stored.released);
+    return new Committer(deps, Inventory.of(stored), pending, stored.revision, pools, new Receipts(stored.receipts));
   }
 
   /** What is durable and published. Good for one turn of the event loop: it may be another object in the next. */
@@ -125,9 +167,14 @@ export class Committer {
    * @throws Refusal, StoreFullError, StoreUnavailableError, CommitterStoppedError
    */
   mutate(by: Actor, ...mutations: readonly Mutation[]): Promise<Outcome> {
+    return this.submit(by, { mutations });
+  }
+
+  /** As `mutate`, with more to ask for. @throws as `mutate` */
+  submit(by: Actor, order: Order): Promise<Outcome> {
     if (this.stopped) return Promise.reject(new CommitterStoppedError(this.stopped));
     return new Promise((resolve, reject) => {
-      this.queue.push({ kind: "single", by, mutations, resolve, reject });
+      this.queue.push({ kind: "single", by, ...order, resolve, reject });
       this.draining ??= this.drain();
     });
   }
@@ -189,11 +236,11 @@ export class Committer {
     const { changes, touched } = decision;
     if (dryRun || changes.length === 0) return resolve({ touched, revision: this.published });
     const commit = { revision, time: this.deps.now().toISOString(), by, changes };
-    await inSlices(this.pending.applySteps(changes));
+    await this.followInSlices(changes);
     try {
-      await this.store([commit]);
+      await this.store([commit], []);
     } catch (error) {
-      await inSlices(this.pending.applySteps(invert(changes)));
+      await this.followInSlices(invert(changes));
       return this.failed(error, [reject]);
     }
     try {
@@ -207,8 +254,7 @@ export class Committer {
   /** @throws ChangeSetRefused */
   private async decideAll(by: Actor, mutations: readonly Mutation[], revision: Revision): Promise<Decision> {
     const refusals: { refusal: Refusal; mutation: number | undefined }[] = [];
-    const context = { revision, newUid: randomUUID, scope: by.scope };
-    const steps = decideSteps(this.pending, mutations, context, (refusal, mutation) => {
+    const steps = decideSteps(this.pending, mutations, this.contextFor(by, revision), (refusal, mutation) => {
       refusals.push({ refusal, mutation });
     });
     const decision = await inSlices(steps);
@@ -226,18 +272,31 @@ export class Committer {
     await inSlices(this.pending.applySteps(commit.changes));
   }
 
-  private async commitBatch(batch: readonly Queued[]): Promise<void> {
-    const commits: Commit[] = [];
-    const settle = batch.map((queued) => this.decideOne(queued, commits));
+  /** `pending`, and what is kept beside it. */
+  private async followInSlices(changes: readonly ResourceChange[]): Promise<void> {
+    await inSlices(this.pending.applySteps(changes));
+    await inSlices(this.pools.applySteps(changes, this.deps.now().getTime()));
+  }
+
+  private follow(changes: readonly ResourceChange[]): void {
+    this.pending.apply(changes);
+    this.pools.apply(changes, this.deps.now().getTime());
+  }
+
+  private async commitBatch(queue: readonly Queued[]): Promise<void> {
+    const batch: Batch = { commits: [], receipts: [] };
+    const { commits, receipts } = batch;
+    const settle = queue.map((queued) => this.decideOne(queued, batch));
     try {
-      if (commits.length > 0) await this.store(commits);
+      if (commits.length + receipts.length > 0) await this.store(commits, receipts);
     } catch (error) {
-      for (const commit of commits.toReversed()) this.pending.apply(invert(commit.changes));
+      for (const commit of commits.toReversed()) this.follow(invert(commit.changes));
       return this.failed(
         error,
-        batch.map(({ reject }) => reject),
+        queue.map(({ reject }) => reject),
       );
     }
+    for (const receipt of receipts) this.receipts.add(receipt);
     try {
       for (const commit of commits) {
         this.current.apply(commit.changes);
@@ -251,26 +310,69 @@ export class Committer {
     for (const each of settle) each();
   }
 
-  private async store(commits: readonly Commit[]): Promise<void> {
+  private async store(commits: readonly Commit[], receipts: readonly Receipt[]): Promise<void> {
     const startedAt = performance.now();
-    await this.deps.store.commit(commits);
+    await this.deps.store.commit(commits, receipts);
     this.deps.onCommitted((performance.now() - startedAt) / 1_000);
   }
 
+  private contextFor({ scope }: Actor, revision: Revision): DecisionContext {
+    const newMac = () => localMac(randomBytes(6));
+    const addresses = { pools: this.pools, newMac, nowMs: this.deps.now().getTime() };
+    return { revision, newUid: randomUUID, scope, addresses };
+  }
+
   /** Decides against `pending` and moves it on. @returns what tells the asker, to be called when the batch is durable */
-  private decideOne({ by, mutations, resolve, reject }: Queued, commits: Commit[]): () => void {
-    const revision = (this.published + commits.length + 1) as Revision;
+  private decideOne(queued: Queued, batch: Batch): () => void {
+    const { resolve, reject } = queued;
     try {
-      const context = { revision, newUid: randomUUID, scope: by.scope };
-      const { changes, touched } = decide(this.pending, mutations, context);
-      if (changes.length > 0) {
-        this.pending.apply(changes);
-        commits.push({ revision, time: this.deps.now().toISOString(), by, changes });
-      }
-      return () => resolve({ touched });
+      const outcome = this.findEarlier(queued, batch) ?? this.decideNew(queued, batch);
+      return () => resolve(outcome);
     } catch (error) {
       return () => reject(error);
     }
+  }
+
+  private decideNew({ by, mutations, dryRun, receipt }: Queued, { commits, receipts }: Batch): Outcome {
+    const revision = (this.published + commits.length + 1) as Revision;
+    const now = this.deps.now();
+    const { changes, touched } = decide(this.pending, mutations, this.contextFor(by, revision));
+    if (dryRun) return { touched, dryRun };
+    if (changes.length > 0) {
+      this.follow(changes);
+      commits.push({ revision, time: now.toISOString(), by, changes });
+    }
+    if (receipt) {
+      const outcome = JSON.stringify({ touched });
+      receipts.push({ ...receipt, atMs: now.getTime(), outcome, decided: { touched } });
+    }
+    return { touched };
+  }
+
+  /**
+   * What came of the same request before, in this batch or earlier.
+   * @throws Refusal where the key was used for another request
+   */
+  private findEarlier({ receipt }: Queued, { receipts }: Batch): Outcome | Promise<Outcome> | undefined {
+    if (!receipt) return undefined;
+    const inBatch = receipts.find(({ key }) => key === receipt.key);
+    const known = inBatch ?? this.receipts.find(receipt.key, this.deps.now().getTime());
+    if (!known) return undefined;
+    if (known.fingerprint !== receipt.fingerprint) {
+      const detail = "the Idempotency-Key was used for another request: take a new key for a new request";
+      throw new Refusal("idempotency-key-reused", detail);
+    }
+    if (inBatch) return { ...inBatch.decided, replayed: true };
+    const replay = this.replay(receipt.key);
+    // It is handed on when the batch is durable, which may be after it has failed.
+    replay.catch(() => {});
+    return replay;
+  }
+
+  private async replay(key: string): Promise<Outcome> {
+    const outcome = await this.deps.store.readReceipt(key);
+    if (outcome === undefined) throw new Error(`the receipt of ${key} is gone`);
+    return { ...JSON.parse(outcome), replayed: true };
   }
 
   /** @returns undefined where nobody asks for time */

@@ -16,6 +16,8 @@ export type IpAddress = Brand<string, "IpAddress">;
 export type VtepAddress = Brand<IpAddress, "VtepAddress">;
 /** `address/length` with the host bits zero. */
 export type Subnet = Brand<string, "Subnet">;
+/** Part of a subnet: `address`, `first-last`, or `address/length`. */
+export type AddressRange = Brand<string, "AddressRange">;
 /** Position in the log of changes: 0 is the empty log. Comparable within one epoch only. */
 export type Revision = Brand<number, "Revision">;
 
@@ -201,4 +203,55 @@ export function subnetLast(subnet: Subnet): IpAddress {
   const [address, bits] = ipaddr.parseCIDR(subnet);
   const bytes = address.toByteArray().map((byte, i) => byte | (0xff >> Math.max(0, Math.min(8, bits - i * 8))));
   return ipaddr.fromByteArray(bytes).toString() as IpAddress;
+}
+
+/**
+ * One address, `first-last`, or a subnet.
+ * @throws AddressError for other text, ends of two families, or a first address behind the last
+ */
+export function parseRange(text: string): AddressRange {
+  if (text.includes("/")) return parseSubnet(text) as string as AddressRange;
+  const [first = "", last, ...rest] = text.split("-");
+  if (rest.length > 0) throw new AddressError(`"${text}" is no range such as 10.20.1.200-10.20.1.254`);
+  const from = parseIp(first);
+  if (last === undefined) return from as string as AddressRange;
+  const to = parseIp(last);
+  if (familyOf(from) !== familyOf(to)) throw new AddressError(`"${text}" has ends of two address families`);
+  if (ipToNumber(from) > ipToNumber(to)) throw new AddressError(`"${text}": the first address comes behind the last`);
+  return `${from}-${to}` as AddressRange;
+}
+
+/** The first and the last address of a range. */
+export function rangeEnds(range: AddressRange): [first: IpAddress, last: IpAddress] {
+  if (range.includes("/")) return [subnetFirst(range as string as Subnet), subnetLast(range as string as Subnet)];
+  const [first = range, last = first] = range.split("-");
+  return [first as IpAddress, last as IpAddress];
+}
+
+/** The address as a number: of 32 bits, or of 128. */
+export function ipToNumber(ip: IpAddress): bigint {
+  return BigInt(`0x${ipToBytes(ip).toString("hex")}`);
+}
+
+/** How many addresses a subnet has. */
+export function subnetSize(subnet: Subnet): bigint {
+  return 1n << BigInt((subnetFamily(subnet) === 4 ? 32 : 128) - ipaddr.parseCIDR(subnet)[1]);
+}
+
+/** The address `offset` behind the first one of a subnet. */
+export function subnetAddress(subnet: Subnet, offset: bigint): IpAddress {
+  const width = subnetFamily(subnet) === 4 ? 4 : 16;
+  const hex = (ipToNumber(subnetFirst(subnet)) + offset).toString(16).padStart(2 * width, "0");
+  return ipaddr.fromByteArray([...Buffer.from(hex, "hex")]).toString() as IpAddress;
+}
+
+/**
+ * A locally administered unicast address (IEEE 802: U/L bit set, I/G bit clear) from six bytes, of which these two bits
+ * are set right. Never with the first byte fe: libvirt gives it to the tap of a guest with otherwise the same address.
+ */
+export function localMac(bytes: Uint8Array): MacAddress {
+  const [first = 0, ...rest] = bytes;
+  const local = (first & 0xfc) | 0x02;
+  const hex = [local === 0xfe ? 0x02 : local, ...rest].map((byte) => byte.toString(16).padStart(2, "0"));
+  return parseMac(hex.join(":"));
 }

@@ -1,6 +1,8 @@
 // The log of changes as its readers see it: CloudEvents 1.0 in JSON (https://cloudevents.io), one per changed resource.
 import type { Revision } from "./address.ts";
-import type { Host, Network, Vm } from "./resources.ts";
+import type { Host } from "./host.ts";
+import type { Network } from "./network.ts";
+import type { Vm } from "./vm.ts";
 
 export type ResourceKind = "network" | "host" | "vm";
 export type ChangeVerb = "created" | "updated" | "deleted";
@@ -20,8 +22,8 @@ export type ResourceChange = {
   };
 }[ResourceKind];
 
-/** Version of the `data` of change events. Readers bring older rows up to date. */
-export const changeDataVersion = 1;
+/** Version of the `data` of change events. Readers bring older rows up to date. 2: labels and description. */
+export const changeDataVersion = 2;
 
 /** One row of the log. (revision, index) is its position: an atomic bulk is one revision with many indexes. */
 export interface LoggedEvent {

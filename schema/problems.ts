@@ -11,11 +11,15 @@ export const problemTypes = {
   "name-taken": { status: 409, title: "The name is already in use" },
   "in-use": { status: 409, title: "The resource is still in use" },
   "mixed-underlay": { status: 409, title: "Hosts of one network must share an underlay address family" },
+  "addresses-exhausted": { status: 409, title: "The network has no address left to assign" },
+  "limit-exceeded": { status: 409, title: "A documented limit would be exceeded" },
   immutable: { status: 409, title: "The field cannot change while the resource is in use" },
+  "precondition-failed": { status: 412, title: "The resource is not as the request wants it" },
   "body-too-large": { status: 413, title: "The body is too large" },
   "unsupported-media-type": { status: 415, title: "The body is of no supported type" },
   "import-refused": { status: 422, title: "Lines of the import are refused, so nothing was changed" },
   "unknown-reference": { status: 422, title: "The body names a resource that does not exist" },
+  "idempotency-key-reused": { status: 422, title: "The idempotency key belongs to another request" },
   "outside-subnets": { status: 422, title: "The address is none that the network's subnets offer" },
   "misdirected-request": { status: 421, title: "The controller is not known under that name" },
   "upgrade-required": { status: 426, title: "This path speaks WebSocket" },
@@ -31,7 +35,7 @@ export interface ProblemFault {
   readonly pointer: string;
   readonly detail: string;
   /** Absent: the body. */
-  readonly in?: "path" | "query";
+  readonly in?: "path" | "query" | "header";
   /** Of an import: the line that the pointer is into, from 1. */
   readonly line?: number;
   /** Of an import: the problem type, where the line is refused for more than its form. */
@@ -46,7 +50,7 @@ export interface ProblemDetails {
   readonly detail: string;
   /** Path of the request. */
   readonly instance?: string;
-  /** For `invalid-input`: each fault with a JSON Pointer (RFC 6901) into the body, or into path or query as an object. */
+  /** For `invalid-input`: each fault with a JSON Pointer (RFC 6901) into the body, or into path, query or headers as an object. */
   readonly errors?: readonly ProblemFault[];
 }
 

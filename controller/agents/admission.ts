@@ -1,5 +1,5 @@
 // Who may open a session: known hosts, and with self-registration those that name their tunnel end.
-import { type AgentFrame, closeCodes, type Host, protocolVersions } from "../../schema/index.ts";
+import { type AgentFrame, closeCodes, type Host, parseHost, protocolVersions } from "../../schema/index.ts";
 import type { Identity } from "../auth/identity.ts";
 import type { Committer } from "../committer.ts";
 import type { Inventory } from "../inventory/inventory.ts";
@@ -46,7 +46,7 @@ export async function registerHost(committer: Committer, hello: Hello): Promise<
   if (!vtep || known?.origin === "operator" || (known && !findMismatch(known, hello))) return;
   try {
     const by = { name: `host ${name}`, role: "host", scope: "all" } as const;
-    await committer.mutate(by, { kind: "host.register", spec: { name, vtep, port, origin: "agent" } });
+    await committer.mutate(by, { kind: "host.register", spec: parseHost(name, { vtep, port }, "agent") });
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     if (!known) throw new Rejection(closeCodes.hostUnknown, error.message);

@@ -1,6 +1,14 @@
 // Answers made-up questions before the first real one: code that V8 has never run takes milliseconds where it later takes
 // microseconds.
-import { parseAgentFrame, parseHost, parseNetwork, parseRevision, parseVm } from "../../schema/index.ts";
+import {
+  parseAgentFrame,
+  parseHost,
+  parseIp,
+  parseMac,
+  parseNetwork,
+  parseRevision,
+  type Vm,
+} from "../../schema/index.ts";
 import { answerFor } from "../inventory/bindings.ts";
 import { Inventory } from "../inventory/inventory.ts";
 import { holdAnswer } from "./fan-out.ts";
@@ -13,11 +21,19 @@ const rounds = 300;
 
 export function warmUp(): void {
   const stored = { uid: "warm-up", revision: parseRevision(1) };
-  const vm = (n: number) => ({
-    ...parseVm(`vm-${n}`, {
-      host: `h${n}`,
-      interfaces: [{ network: "n", mac: `02:00:00:00:00:0${n}`, ips: [`192.0.2.${n}`, `2001:db8::${n}`] }],
-    }),
+  const vm = (n: number): Vm => ({
+    name: `vm-${n}`,
+    host: `h${n}`,
+    interfaces: [
+      {
+        name: "eth0",
+        network: "n",
+        mac: parseMac(`02:00:00:00:00:0${n}`),
+        ips: [parseIp(`192.0.2.${n}`), parseIp(`2001:db8::${n}`)],
+      },
+    ],
+    labels: {},
+    description: "",
     ...stored,
   });
   const state = Inventory.of({

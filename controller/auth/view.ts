@@ -12,9 +12,14 @@ export interface InventoryView {
   findHost(name: string): Host | undefined;
   findVm(name: string): Vm | undefined;
   findBound(key: BindingKey): Found | undefined;
-  listNetworks(): Network[];
-  listHosts(): Host[];
-  listVms(): Vm[];
+  /** In order of names, from this name on. */
+  networksFrom(name: string): Iterable<Network>;
+  hostsFrom(name: string): Iterable<Host>;
+  vmsFrom(name: string): Iterable<Vm>;
+  /** Those on one host. */
+  vmsOnFrom(host: string, name: string): Iterable<Vm>;
+  /** Whether VMs on the host have interfaces in the network. */
+  isNetworkOn(network: string, host: string): boolean;
 }
 
 /**
@@ -35,9 +40,11 @@ export function viewFor(identity: Identity, state: Inventory): InventoryView {
       findHost: (name) => state.findHost(name),
       findVm: (name) => state.findVm(name),
       findBound: (key) => findBound(state, key),
-      listNetworks: () => state.listNetworks(),
-      listHosts: () => state.listHosts(),
-      listVms: () => state.listVms(),
+      networksFrom: (name) => state.networks.from(name),
+      hostsFrom: (name) => state.hosts.from(name),
+      vmsFrom: (name) => state.vms.from(name),
+      vmsOnFrom: (host, name) => sortedFrom(state.vmsOn(host), name),
+      isNetworkOn: (network, host) => state.networksOn(host).has(network),
     };
   }
   const seesHost = (name: string) => [...scope].some((network) => state.hostsIn(network).has(name));
@@ -69,8 +76,22 @@ function narrowed(
       const found = findBound(state, key);
       return found && seesNetwork(found.network.name) ? found : undefined;
     },
-    listNetworks: () => state.listNetworks().filter(({ name }) => seesNetwork(name)),
-    listHosts: () => state.listHosts().filter(({ name }) => seesHost(name)),
-    listVms: () => state.listVms().flatMap((vm) => seenOf(vm) ?? []),
+    networksFrom: (name) => filtered(state.networks.from(name), (each) => only(seesNetwork, each)),
+    hostsFrom: (name) => filtered(state.hosts.from(name), (each) => only(seesHost, each)),
+    vmsFrom: (name) => filtered(state.vms.from(name), seenOf),
+    vmsOnFrom: (host, name) => filtered(sortedFrom(state.vmsOn(host), name), seenOf),
+    isNetworkOn: (network, host) => seesNetwork(network) && seesHost(host) && state.networksOn(host).has(network),
   };
+}
+
+function* filtered<T>(resources: Iterable<T>, seenOf: (resource: T) => T | undefined): Generator<T> {
+  for (const resource of resources) {
+    const seen = seenOf(resource);
+    if (seen) yield seen;
+  }
+}
+
+/** A host has few VMs (`limits.vmsPerHost`), and its own order. */
+function sortedFrom(vms: ReadonlyMap<string, Vm>, name: string): Vm[] {
+  return [...vms.values()].filter((vm) => vm.name >= name).sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -11,7 +11,11 @@ const chunkSize = 32 * 1024;
 
 /** Looks at `view` now, in one turn of the event loop, and never again. */
 export function exportLines(view: InventoryView, at: { revision: Revision; epoch: string }): AsyncGenerator<string> {
-  const resources: Resources = { networks: view.listNetworks(), hosts: view.listHosts(), vms: view.listVms() };
+  const resources: Resources = {
+    networks: [...view.networksFrom("")],
+    hosts: [...view.hostsFrom("")],
+    vms: [...view.vmsFrom("")],
+  };
   const head: ExportLine = { kind: "export", version: 1, ...at };
   return inChunks(linesOf(head, resources));
 }

@@ -29,7 +29,7 @@ function nameShapes<Document extends object>(document: Document): Document {
     if (Array.isArray(node)) return node.map(walk);
     if (typeof node !== "object" || node === null) return node;
     const walked = Object.fromEntries(Object.entries(node).map(([key, value]) => [key, walk(value)]));
-    if (typeof walked.title !== "string" || walked.type !== "object") return walked;
+    if (typeof walked.title !== "string" || ![walked.type].flat().includes("object")) return walked;
     schemas[walked.title] = walked;
     return { $ref: `#/components/schemas/${walked.title}` };
   };

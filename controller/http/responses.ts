@@ -6,7 +6,7 @@ const Fault = Type.Object(
   {
     pointer: Type.String({ description: "JSON Pointer (RFC 6901) to what is wrong" }),
     detail: Type.String(),
-    in: Type.Optional(Type.Union([Type.Literal("path"), Type.Literal("query")], { description: "Absent: the body" })),
+    in: Type.Optional(Type.Enum(["path", "query", "header"], { description: "Absent: the body" })),
     line: Type.Optional(Type.Integer({ description: "Of an import: the line that the pointer is into, from 1" })),
     type: Type.Optional(Type.String({ description: "Of an import: the kind of problem, where it is not the form" })),
   },
@@ -57,13 +57,31 @@ function problemResponse(types: readonly ProblemType[]) {
 }
 
 /** What a route's answer is, in words. */
-export function described<T extends TSchema>(description: string, schema: T): T {
-  return { description, content: { "application/json": { schema } } } as unknown as T;
+export function described<T extends TSchema>(description: string, schema: T, headers?: object): T {
+  const answer = { description, ...(headers ? { headers } : {}), content: { "application/json": { schema } } };
+  return answer as unknown as T;
 }
 
+const etag = { etag: Type.String({ description: "The resource's revision, for If-Match" }) };
+const dryRun = { "dry-run": Type.Optional(Type.String({ description: "true: nothing was changed" })) };
+
+export const entityHeaders = etag;
+export const writeHeaders = {
+  etag: Type.Optional(Type.String({ description: "The resource's revision, for If-Match; absent in a dry run" })),
+  location: Type.Optional(Type.String({ description: "Path of what was created" })),
+  ...dryRun,
+  "idempotency-replayed": Type.Optional(
+    Type.String({ description: "true: the same request with the same Idempotency-Key was carried out before" }),
+  ),
+};
+export const notModified = { type: "null", description: "It stands at an ETag of If-None-Match", headers: etag };
 export const noContent = Type.Null({ description: "Deleted" });
+export const deletedAnswer = { ...noContent, headers: dryRun };
 export const switching = Type.Null({ description: "Switching to WebSocket" });
 
-/** `{ "<plural>": [ … ] }`: a list is an object, so that it can grow fields. */
-export const listOf = <K extends string, T extends TSchema>(plural: K, item: T) =>
-  Type.Object({ [plural]: Type.Array(item) } as Record<K, Type.TArray<T>>);
+/** `{ "<plural>": [ … ], "next"?: … }`: a list is an object, so that it can grow fields. */
+export function listAnswer(plural: string, item: TSchema): TSchema {
+  const next = Type.Optional(Type.String({ description: "`cursor` of the next page; absent: this is the last" }));
+  const link = Type.Optional(Type.String({ description: 'The next page: `<…>; rel="next"`' }));
+  return described("One page", Type.Object({ [plural]: Type.Array(item), next }), { link });
+}

@@ -3,7 +3,7 @@ import { TokenInput, TokenView } from "../../schema/index.ts";
 import type { TokenRegistry } from "../auth/token-registry.ts";
 import type { App } from "./app-types.ts";
 import { actorOf } from "./caller.ts";
-import { bodyProblems, described, listOf, noContent, problems, writeProblems } from "./responses.ts";
+import { bodyProblems, described, noContent, problems, writeProblems } from "./responses.ts";
 
 const tags = ["access"];
 
@@ -15,7 +15,7 @@ export function tokenRoutes(app: App, { tokens }: { tokens: TokenRegistry }): vo
       schema: {
         tags,
         summary: "All tokens, without their secrets",
-        response: { 200: described("All, by age", listOf("tokens", TokenView)), ...problems() },
+        response: { 200: described("All, by age", Type.Object({ tokens: Type.Array(TokenView) })), ...problems() },
       },
     },
     () => ({ tokens: tokens.list() }),

@@ -3,38 +3,48 @@
 import { isDeepStrictEqual } from "node:util";
 import type {
   Host,
+  HostPatch,
   HostSpec,
-  InterfaceSpec,
   Network,
+  NetworkPatch,
   NetworkScope,
   NetworkSpec,
   ResourceChange,
   Revision,
   Vm,
+  VmPatch,
+  VmRequest,
   VmSpec,
 } from "../../schema/index.ts";
+import { patchHost, patchNetwork, patchVm } from "../../schema/index.ts";
+import { type AddressSource, assignAddresses, Claims, keepAssigned } from "./assign.ts";
 import { Draft } from "./draft.ts";
+import { checkExpectation, type Expectation } from "./expectation.ts";
 import type { Inventory } from "./inventory.ts";
 import { Refusal } from "./refusal.ts";
 import { checkRules, type OnRefusal } from "./rules.ts";
-import { findBreaches } from "./scope.ts";
+import { findBreaches, includesNetwork } from "./scope.ts";
 import { atOnce, type Steps } from "./steps.ts";
 
-export type Mutation =
+export type Mutation = Change & {
+  /** Of the resource that the change is for. Absent: nothing. */
+  readonly expect?: Expectation;
+};
+
+type Change =
+  | { readonly kind: "network.create"; readonly spec: NetworkSpec }
   | { readonly kind: "network.put"; readonly spec: NetworkSpec }
+  | { readonly kind: "network.patch"; readonly name: string; readonly patch: NetworkPatch }
   | { readonly kind: "network.delete"; readonly name: string }
+  | { readonly kind: "host.create"; readonly spec: HostSpec }
   | { readonly kind: "host.put"; readonly spec: HostSpec }
+  | { readonly kind: "host.patch"; readonly name: string; readonly patch: HostPatch }
   /** An agent's word on its own host: it counts until an operator has spoken. */
   | { readonly kind: "host.register"; readonly spec: HostSpec }
   | { readonly kind: "host.delete"; readonly name: string }
-  | { readonly kind: "vm.create"; readonly spec: VmSpec }
-  | { readonly kind: "vm.put"; readonly spec: VmSpec }
-  | {
-      readonly kind: "vm.patch";
-      readonly name: string;
-      readonly host?: string;
-      readonly interfaces?: readonly InterfaceSpec[];
-    }
+  | { readonly kind: "vm.create"; readonly spec: VmRequest }
+  | { readonly kind: "vm.put"; readonly spec: VmRequest }
+  | { readonly kind: "vm.patch"; readonly name: string; readonly patch: VmPatch }
   | { readonly kind: "vm.delete"; readonly name: string };
 
 export interface DecisionContext {
@@ -43,6 +53,8 @@ export interface DecisionContext {
   readonly newUid: () => string;
   /** What the asker may know and change; absent: everything. */
   readonly scope?: NetworkScope;
+  /** Absent: every interface must name its MAC and IPs. */
+  readonly addresses?: AddressSource;
 }
 
 export interface Decision {
@@ -55,7 +67,7 @@ export interface Decision {
 /**
  * Addresses and references are checked when all mutations are laid over the state, so that two VMs can swap addresses
  * in one change set.
- * @throws Refusal, the first
+ * @throws Refusal, the first; InputError where a patch leads to what is not valid
  */
 export function decide(state: Inventory, mutations: readonly Mutation[], context: DecisionContext): Decision {
   const steps = decideSteps(state, mutations, context, (refusal) => {
@@ -76,10 +88,16 @@ export function* decideSteps(
 ): Steps<Decision> {
   const draft = new Draft(state, context.scope);
   const last = new Map<string, number>();
+  const claims = new Claims();
+  // What one mutation names must not be assigned to another that comes earlier.
+  for (const mutation of mutations) {
+    yield;
+    if (isForVm(mutation) && "spec" in mutation) claims.addRequest(mutation.spec);
+  }
   for (const [i, mutation] of mutations.entries()) {
     yield;
     try {
-      lay(draft, mutation, context);
+      lay(draft, mutation, claims, context);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       onRefusal(error, i);
@@ -98,58 +116,103 @@ export function* decideSteps(
 
 function subjectOf(mutation: Mutation): string {
   const [kind] = mutation.kind.split(".");
-  return `${kind} ${"spec" in mutation ? mutation.spec.name : mutation.name}`;
+  return `${kind} ${nameIn(mutation)}`;
 }
 
-function lay(draft: Draft, mutation: Mutation, context: DecisionContext): void {
+function nameIn(mutation: Mutation): string {
+  return "spec" in mutation ? mutation.spec.name : mutation.name;
+}
+
+function lay(draft: Draft, mutation: Mutation, claims: Claims, context: DecisionContext): void {
+  if (isForVm(mutation)) layVm(draft, mutation, claims, context);
+  else if (isForHost(mutation)) layHost(draft, mutation, context);
+  else layNetwork(draft, mutation, context);
+}
+
+type MutationOf<Prefix extends string> = Extract<Mutation, { readonly kind: `${Prefix}.${string}` }>;
+
+const isForVm = (mutation: Mutation): mutation is MutationOf<"vm"> => mutation.kind.startsWith("vm.");
+const isForHost = (mutation: Mutation): mutation is MutationOf<"host"> => mutation.kind.startsWith("host.");
+
+function layNetwork(draft: Draft, mutation: MutationOf<"network">, context: DecisionContext): void {
+  const name = nameIn(mutation);
+  const current = draft.findNetwork(name);
+  if (!includesNetwork(draft.scope, name)) getOr404("network", name, undefined);
+  checkExpectation(`network "${name}"`, current, mutation.expect);
+  const put = (spec: NetworkSpec) => draft.putNetwork(name, renewed<NetworkSpec, Network>(current, spec, context));
   switch (mutation.kind) {
-    case "network.put": {
-      const { spec } = mutation;
-      draft.putNetwork(spec.name, renewed<NetworkSpec, Network>(draft.findNetwork(spec.name), spec, context));
+    case "network.create":
+      refuseTaken("network", current);
+      put(mutation.spec);
       return;
-    }
+    case "network.put":
+      put(mutation.spec);
+      return;
+    case "network.patch":
+      put(patchNetwork(getOr404("network", name, current), mutation.patch));
+      return;
     case "network.delete":
-      getOr404("network", mutation.name, draft.findNetwork(mutation.name));
-      draft.putNetwork(mutation.name, null);
-      return;
-    case "host.put": {
-      const { spec } = mutation;
-      draft.putHost(spec.name, renewed<HostSpec, Host>(draft.findHost(spec.name), spec, context));
-      return;
-    }
-    case "host.register": {
-      const host = draft.findHost(mutation.spec.name);
-      if (host?.origin === "operator") return;
-      draft.putHost(mutation.spec.name, renewed<HostSpec, Host>(host, mutation.spec, context));
-      return;
-    }
-    case "host.delete":
-      getOr404("host", mutation.name, draft.findHost(mutation.name));
-      draft.putHost(mutation.name, null);
-      return;
-    case "vm.create":
-      if (draft.findVm(mutation.spec.name)) {
-        throw new Refusal("name-taken", `a VM named "${mutation.spec.name}" exists: change it with PUT or PATCH`);
-      }
-      draft.putVm(mutation.spec.name, renewed<VmSpec, Vm>(undefined, mutation.spec, context));
-      return;
-    case "vm.put":
-      putVm(draft, mutation.spec, context);
-      return;
-    case "vm.patch": {
-      const { name, host, interfaces } = getOr404("VM", mutation.name, draft.findVm(mutation.name));
-      const spec = { name, host: mutation.host ?? host, interfaces: mutation.interfaces ?? interfaces };
-      putVm(draft, spec, context);
-      return;
-    }
-    case "vm.delete":
-      getOr404("VM", mutation.name, draft.findVm(mutation.name));
-      draft.putVm(mutation.name, null);
+      getOr404("network", name, current);
+      draft.putNetwork(name, null);
   }
 }
 
-function putVm(draft: Draft, spec: VmSpec, context: DecisionContext): void {
-  draft.putVm(spec.name, renewed<VmSpec, Vm>(draft.findVm(spec.name), spec, context));
+function layHost(draft: Draft, mutation: MutationOf<"host">, context: DecisionContext): void {
+  const name = nameIn(mutation);
+  const current = draft.findHost(name);
+  if (draft.scope !== "all") getOr404("host", name, undefined);
+  checkExpectation(`host "${name}"`, current, mutation.expect);
+  const put = (spec: HostSpec) => draft.putHost(name, renewed<HostSpec, Host>(current, spec, context));
+  switch (mutation.kind) {
+    case "host.create":
+      refuseTaken("host", current);
+      put(mutation.spec);
+      return;
+    case "host.put":
+      put(mutation.spec);
+      return;
+    case "host.patch":
+      put(patchHost(getOr404("host", name, current), mutation.patch));
+      return;
+    case "host.register":
+      if (current?.origin === "operator") return;
+      put({ ...mutation.spec, ...(current ? { labels: current.labels, description: current.description } : {}) });
+      return;
+    case "host.delete":
+      getOr404("host", name, current);
+      draft.putHost(name, null);
+  }
+}
+
+function layVm(draft: Draft, mutation: MutationOf<"vm">, claims: Claims, context: DecisionContext): void {
+  const name = nameIn(mutation);
+  const current = draft.findVm(name);
+  checkExpectation(`VM "${name}"`, current, mutation.expect);
+  const put = (request: VmRequest) => {
+    const spec = assignAddresses(draft, request, claims, context.addresses);
+    draft.putVm(name, renewed<VmSpec, Vm>(current, spec, context));
+  };
+  switch (mutation.kind) {
+    case "vm.create":
+      refuseTaken("VM", current);
+      put(mutation.spec);
+      return;
+    case "vm.put":
+      put(keepAssigned(current, mutation.spec));
+      return;
+    case "vm.patch":
+      put(patchVm(getOr404("VM", name, current), mutation.patch));
+      return;
+    case "vm.delete":
+      getOr404("VM", name, current);
+      draft.putVm(name, null);
+  }
+}
+
+function refuseTaken(kind: string, current: { readonly name: string; readonly revision: Revision } | undefined): void {
+  if (!current) return;
+  const detail = `a ${kind} named "${current.name}" exists, at revision ${current.revision}: change it with PUT or PATCH`;
+  throw new Refusal("name-taken", detail);
 }
 
 /** The same object where `spec` says what stands already. A new name gets a new uid, a known one keeps it. */

@@ -11,6 +11,7 @@ import type {
   Vni,
   VtepAddress,
 } from "../../schema/index.ts";
+import { NamedIndex } from "./named-index.ts";
 import { atOnce, type Steps } from "./steps.ts";
 import { TwoLevelMap } from "./two-level-map.ts";
 
@@ -27,11 +28,11 @@ export interface Resources {
 }
 
 export class Inventory {
-  private readonly networks = new Map<string, Network>();
+  readonly networks = new NamedIndex<Network>();
   private readonly networksByVni = new Map<Vni, Network>();
-  private readonly hosts = new Map<string, Host>();
+  readonly hosts = new NamedIndex<Host>();
   private readonly hostsByVtep = new Map<string, Host>();
-  private readonly vms = new Map<string, Vm>();
+  readonly vms = new NamedIndex<Vm>();
   private readonly vmsByHost = new TwoLevelMap<string, string, Vm>();
   private readonly byMac = new TwoLevelMap<string, MacAddress, Attachment>();
   private readonly byIp = new TwoLevelMap<string, IpAddress, Attachment>();
@@ -95,15 +96,15 @@ export class Inventory {
   }
 
   listNetworks(): Network[] {
-    return byName(this.networks);
+    return this.networks.list();
   }
 
   listHosts(): Host[] {
-    return byName(this.hosts);
+    return this.hosts.list();
   }
 
   listVms(): Vm[] {
-    return byName(this.vms);
+    return this.vms.list();
   }
 
   vmsOn(host: string): ReadonlyMap<string, Vm> {
@@ -157,15 +158,15 @@ export class Inventory {
     const { name } = change.after;
     switch (change.kind) {
       case "network":
-        this.networks.set(name, change.after);
+        this.networks.set(change.after);
         this.networksByVni.set(change.after.vni, change.after);
         return;
       case "host":
-        this.hosts.set(name, change.after);
+        this.hosts.set(change.after);
         this.hostsByVtep.set(`${change.after.vtep} ${change.after.port}`, change.after);
         return;
       case "vm":
-        this.vms.set(name, change.after);
+        this.vms.set(change.after);
         this.vmsByHost.set(change.after.host, name, change.after);
         for (const each of change.after.interfaces) {
           const attachment = { vm: change.after, interface: each };
@@ -191,8 +192,4 @@ export class Inventory {
 /** What takes `changes` back. */
 export function invert(changes: readonly ResourceChange[]): ResourceChange[] {
   return changes.map(({ kind, before, after }) => ({ kind, before: after, after: before }) as ResourceChange);
-}
-
-function byName<T extends { readonly name: string }>(resources: ReadonlyMap<string, T>): T[] {
-  return [...resources.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }

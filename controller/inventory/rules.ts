@@ -1,7 +1,16 @@
 // What must hold when a change set is done. Each rule looks only at what the change set touches; for the rest it held
 // before.
-import { type Family, familyOf, type Host, type Network, type ResourceKind, type Vm } from "../../schema/index.ts";
+import {
+  type Family,
+  familyOf,
+  type Host,
+  limits,
+  type Network,
+  type ResourceKind,
+  type Vm,
+} from "../../schema/index.ts";
 import type { Draft } from "./draft.ts";
+import type { Attachment } from "./inventory.ts";
 import { Refusal } from "./refusal.ts";
 import { includesNetwork } from "./scope.ts";
 import type { Steps } from "./steps.ts";
@@ -31,13 +40,14 @@ export function* checkRules(draft: Draft, onRefusal: OnRefusal): Steps<void> {
     if (after) look("host", name, () => checkVtepFree(draft, after));
     else if (before) look("host", name, () => checkHostUnused(draft, name));
   }
-  const claims = new Map<string, string>();
+  const claims = new Map<string, Attachment>();
   for (const [name, { after }] of draft.vms) {
     yield;
     if (!after) continue;
     look("vm", name, () => checkReferences(draft, after));
     look("vm", name, () => checkAddressesFree(draft, claims, after));
   }
+  yield* checkHostCapacity(draft, look);
   yield* checkUnderlays(draft, look);
 }
 
@@ -102,24 +112,50 @@ function checkReferences(draft: Draft, vm: Vm): void {
 }
 
 /** MAC and IP are unique per network: among the VMs of the change set, and against those that it leaves alone. */
-function checkAddressesFree(draft: Draft, claims: Map<string, string>, vm: Vm): void {
+function checkAddressesFree(draft: Draft, claims: Map<string, Attachment>, vm: Vm): void {
   for (const each of vm.interfaces) {
-    const owner = `VM "${vm.name}", interface "${each.name}"`;
-    const claim = (address: string, holder: Vm | undefined) => {
+    const own = { vm, interface: each };
+    const claim = (address: string, stored: Attachment | undefined) => {
       const key = `${each.network} ${address}`;
-      const other = claims.get(key) ?? (holder && !draft.vms.has(holder.name) ? `VM "${holder.name}"` : undefined);
+      const other = claims.get(key) ?? (stored && !draft.vms.has(stored.vm.name) ? stored : undefined);
       if (other) {
-        const detail = `${owner}: ${address} belongs to ${other} in network "${each.network}"`;
-        throw new Refusal("address-taken", detail);
+        const holder = `${describe(other)} on host "${other.vm.host}"`;
+        throw new Refusal(
+          "address-taken",
+          `${describe(own)}: ${address} belongs to ${holder} in network "${each.network}"`,
+        );
       }
-      claims.set(key, owner);
+      claims.set(key, own);
     };
-    claim(each.mac, draft.base.findByMac(each.network, each.mac)?.vm);
-    for (const ip of each.ips) claim(ip, draft.base.findByIp(each.network, ip)?.vm);
+    claim(each.mac, draft.base.findByMac(each.network, each.mac));
+    for (const ip of each.ips) claim(ip, draft.base.findByIp(each.network, ip));
   }
 }
 
+function describe({ vm, interface: { name } }: Attachment): string {
+  return `VM "${vm.name}", interface "${name}"`;
+}
+
 type Look = (kind: ResourceKind, name: string, check: () => void) => void;
+
+/** Only hosts that gain VMs are looked at: where the limit is exceeded for another reason, VMs may still leave. */
+function* checkHostCapacity(draft: Draft, look: Look): Steps<void> {
+  const gained = new Map<string, { step: number; vm: string }>();
+  const count = (host: string, step: number, vm: string) =>
+    gained.set(host, { step: (gained.get(host)?.step ?? 0) + step, vm });
+  for (const { before, after } of draft.vms.values()) {
+    yield;
+    if (before) count(before.host, -1, before.name);
+    if (after) count(after.host, 1, after.name);
+  }
+  for (const [host, { step, vm }] of gained) {
+    if (step <= 0 || draft.base.vmsOn(host).size + step <= limits.vmsPerHost) continue;
+    look("vm", vm, () => {
+      const detail = `host "${host}" would have more than ${limits.vmsPerHost} VMs: place VM "${vm}" on another one`;
+      throw new Refusal("limit-exceeded", detail);
+    });
+  }
+}
 
 /**
  * A vxlan device has one underlay family. Hosts that the change set leaves alone agree already, so one of them speaks

@@ -1,7 +1,11 @@
 // Where inventory and log last. SQLite is the embedded one (`sqlite/`); a replicated store comes behind the same interface.
 import type { Actor, LoggedEvent, ResourceChange, Revision } from "../../schema/index.ts";
 import type { Resources } from "../inventory/inventory.ts";
+import type { TimedRelease } from "../inventory/quarantine.ts";
 import type { AccessStore } from "./access-store.ts";
+
+/** Receipts are kept for a day, the youngest of them where there are too many. */
+export const receiptLimits = { ageMs: 86_400_000, count: 10_000 } as const;
 
 /** One mutation's change set, as one revision. */
 export interface Commit {
@@ -16,6 +20,24 @@ export interface Commit {
 export interface StoredState extends Resources {
   /** Of the last commit; 0 where there was none. */
   readonly revision: Revision;
+  /** Addresses that VMs lost in the last `limits.quarantineSeconds` at least, in order of time; some may be taken again. */
+  readonly released: readonly TimedRelease[];
+  /** In order of time. */
+  readonly receipts: readonly ReceiptHead[];
+}
+
+/** That a request with an idempotency key was carried out. */
+export interface ReceiptHead {
+  readonly key: string;
+  /** Of the request: the key is good for no other. */
+  readonly fingerprint: string;
+  /** Wall clock, ms. */
+  readonly atMs: number;
+}
+
+export interface Receipt extends ReceiptHead {
+  /** What came of it, as JSON. */
+  readonly outcome: string;
 }
 
 /** Position in the log. */
@@ -29,11 +51,14 @@ export interface Store {
   readonly epoch: string;
   load(): Promise<StoredState>;
   /**
-   * All of the batch, state, events and audit, or nothing of it. Durable when the promise resolves.
+   * All of the batch, state, events, audit and receipts, or nothing of it. Durable when the promise resolves. Of the receipts the
+   * store may forget those beyond `receiptLimits`.
    * @throws StoreUnavailableError, StoreFullError: nothing was written, the same batch may be tried again
    * @throws StoreBrokenError: what is on disk is not known
    */
-  commit(batch: readonly Commit[]): Promise<void>;
+  commit(batch: readonly Commit[], receipts?: readonly Receipt[]): Promise<void>;
+  /** The outcome, where the receipt is still kept. */
+  readReceipt(key: string): Promise<string | undefined>;
   /** At most `limit` events behind `after` and not beyond revision `upTo`, in order of position. */
   readEvents(after: LogPosition, upTo: Revision, limit: number): Promise<LoggedEvent[]>;
   readonly access: AccessStore;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
 import { Inventory } from "../../controller/inventory/inventory.ts";
-import { readMigrations } from "../../controller/store/sqlite/migrations.ts";
+import { newestOf, readMigrations } from "../../controller/store/sqlite/migrations.ts";
 import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
 import {
   StoreBrokenError,
@@ -62,7 +62,7 @@ test("a second controller on the same file is refused, and comes in when the fir
 test("a newer schema is refused with what to do, and stays as it is", async () => {
   const path = temporaryPath();
   await openSqliteStore(path).close();
-  const version = readMigrations().length;
+  const version = newestOf(readMigrations());
   const db = new Database(path);
   db.pragma(`user_version = ${version + 1}`);
   db.close();
@@ -75,13 +75,13 @@ test("missing migrations are applied in order, each once", async () => {
   const path = temporaryPath();
   const known = readMigrations();
   await openSqliteStore(path, known).close();
-  const added = { version: known.length + 1, sql: "CREATE TABLE later (x INTEGER) STRICT" };
+  const added = { version: newestOf(known) + 1, sql: "CREATE TABLE later (x INTEGER) STRICT" };
   await openSqliteStore(path, [...known, added]).close();
   await openSqliteStore(path, [...known, added]).close();
-  const broken = { version: known.length + 2, sql: "CREATE TABLE half (x INTEGER) STRICT; CREATE TABLE later (x)" };
+  const broken = { version: newestOf(known) + 2, sql: "CREATE TABLE half (x INTEGER) STRICT; CREATE TABLE later (x)" };
   expect(() => openSqliteStore(path, [...known, added, broken])).toThrow(StoreOpenError);
   const db = new Database(path);
-  expect(db.pragma("user_version", { simple: true })).toBe(known.length + 1);
+  expect(db.pragma("user_version", { simple: true })).toBe(newestOf(known) + 1);
   expect(db.prepare("SELECT count(*) FROM sqlite_schema WHERE name = 'half'").pluck().get()).toBe(0);
   db.close();
 });

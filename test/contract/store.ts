@@ -52,7 +52,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
   describe(`store: ${name}`, () => {
     test("a new one is empty, at revision 0", async () => {
       const store = await make().open();
-      expect(await store.load()).toEqual({ revision: 0, networks: [], hosts: [], vms: [] });
+      expect(await store.load()).toEqual({ revision: 0, networks: [], hosts: [], vms: [], released: [], receipts: [] });
       expect(await allEvents(store, 10)).toEqual([]);
       await store.close();
     });
@@ -85,7 +85,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
         [hostPut("a", "192.0.2.1")],
         [vmPut("web-1", "a", 1)],
         [hostPut("b", "192.0.2.2")],
-        [{ kind: "vm.patch", name: "web-1", host: "b" }],
+        [{ kind: "vm.patch", name: "web-1", patch: { host: "b" } }],
         [{ kind: "host.delete", name: "a" }],
       );
       await store.commit(batch.slice(0, 2));
@@ -103,7 +103,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       expect(events.map(({ revision, index, change }) => [revision, index, change])).toEqual(
         batch.flatMap(({ revision, changes }) => changes.map((change, index) => [revision, index, change])),
       );
-      expect(events.every(({ time, dataVersion }) => time === "2026-01-02T03:04:05.678Z" && dataVersion === 1)).toBe(
+      expect(events.every(({ time, dataVersion }) => time === "2026-01-02T03:04:05.678Z" && dataVersion === 2)).toBe(
         true,
       );
       await again.close();
@@ -150,7 +150,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       await expect(
         store.commit([first, { ...second, changes: [...second.changes, ...second.changes] }]),
       ).rejects.toThrow();
-      expect(await store.load()).toEqual({ revision: 0, networks: [], hosts: [], vms: [] });
+      expect(await store.load()).toEqual({ revision: 0, networks: [], hosts: [], vms: [], released: [], receipts: [] });
       expect(await allEvents(store, 10)).toEqual([]);
       await store.commit(batch);
       expect((await store.load()).revision).toBe(2);

@@ -185,6 +185,50 @@ describe("import", () => {
   });
 });
 
+describe("a line", () => {
+  test("carries labels, a description, and what addresses are assigned from", async () => {
+    const [from, to] = [await startController(), await startController()];
+    const pool = { gateways: ["10.7.0.9"], reserved: ["10.7.0.1-10.7.0.3"], quarantineSeconds: 0 };
+    const notes = { labels: { "example.com/team": "red", tier: "web" }, description: "left of the door" };
+    await imported(from, [
+      { kind: "network", name: "pool", vni: 7, subnets: ["10.7.0.0/28"], ...pool, ...notes },
+      { kind: "host", name: "a", vtep: "192.0.2.1", ...notes },
+      { kind: "vm", name: "web", host: "a", interfaces: [{ network: "pool" }], ...notes },
+    ]);
+    const [, ...lines] = await exported(from);
+    expect(lines).toMatchObject([{ ...pool, ...notes }, notes, notes]);
+    await imported(to, lines);
+    expect((await exported(to)).slice(1)).toEqual(lines);
+  });
+
+  test("that names no addresses is given those that no other line wants, and keeps them when it comes again", async () => {
+    const controller = await startController();
+    const lines = [
+      { kind: "network", name: "pool", vni: 7, subnets: ["10.7.0.0/29", "fd07::/64"] },
+      { kind: "host", name: "a", vtep: "192.0.2.1" },
+      { kind: "vm", name: "any-1", host: "a", interfaces: [{ network: "pool" }] },
+      { kind: "vm", name: "any-2", host: "a", interfaces: [{ network: "pool" }] },
+      { kind: "vm", name: "own", host: "a", interfaces: [{ network: "pool", ips: ["10.7.0.2", "fd07::3"] }] },
+    ];
+    await imported(controller, lines);
+    const vms = (await exported(controller)).filter(({ kind }) => kind === "vm");
+    expect(vms.map(({ interfaces }) => (interfaces as { ips: string[] }[])[0]?.ips)).toEqual([
+      ["10.7.0.3", "fd07::2"],
+      ["10.7.0.4", "fd07::4"],
+      ["10.7.0.2", "fd07::3"],
+    ]);
+    expect((await imported(controller, lines)).at(-1)).toMatchObject({ unchanged: 5, created: 0, updated: 0 });
+    const more = [1, 2, 3].map((n) => ({
+      kind: "vm",
+      name: `more-${n}`,
+      host: "a",
+      interfaces: [{ network: "pool" }],
+    }));
+    const { errors } = await refused(controller, more);
+    expect(errors).toMatchObject([{ line: 3, type: "urn:nearmiss:problem:addresses-exhausted" }]);
+  });
+});
+
 describe("a large import", () => {
   test("reaches agents as one set, followers in order, and those who ask meanwhile see all of it or nothing", async () => {
     const controller = await startController({ stream: { maxBufferedBytes: 64 * 1024 } });

@@ -9,10 +9,11 @@ function faulty(store: Store, state: { failure: Error | undefined }): Store {
     epoch: store.epoch,
     access: store.access,
     load: () => store.load(),
-    commit: async (batch) => {
+    commit: async (...args) => {
       if (state.failure) throw state.failure;
-      await store.commit(batch);
+      await store.commit(...args);
     },
+    readReceipt: (key) => store.readReceipt(key),
     readEvents: (...args) => store.readEvents(...args),
     close: () => store.close(),
   };

@@ -27,7 +27,7 @@ describe("the event stream", () => {
       type: "nearmiss.vm.updated",
       subject: "vms/web-1",
       datacontenttype: "application/json",
-      dataschema: "urn:nearmiss:event:vm:v1",
+      dataschema: "urn:nearmiss:event:vm:v2",
       revision: 8,
       index: 0,
       data: { before: { host: "a" }, after: { host: "c" } },

@@ -110,10 +110,18 @@ function requestFor(mutation: Mutation): [string, string, unknown?] {
       return ["POST", "/v1/vms", mutation.spec];
     case "vm.put":
       return ["PUT", `/v1/vms/${mutation.spec.name}`, mutation.spec];
-    case "vm.patch": {
-      const { kind: _kind, name, ...patch } = mutation;
-      return ["PATCH", `/v1/vms/${name}`, patch];
+    case "network.create":
+      return ["POST", "/v1/networks", mutation.spec];
+    case "host.create": {
+      const { name, vtep, port } = mutation.spec;
+      return ["POST", "/v1/hosts", { name, vtep, port }];
     }
+    case "network.patch":
+      return ["PATCH", `/v1/networks/${mutation.name}`, mutation.patch];
+    case "host.patch":
+      return ["PATCH", `/v1/hosts/${mutation.name}`, mutation.patch];
+    case "vm.patch":
+      return ["PATCH", `/v1/vms/${mutation.name}`, mutation.patch];
     case "network.delete":
       return ["DELETE", `/v1/networks/${mutation.name}`];
     case "host.delete":

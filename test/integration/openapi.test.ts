@@ -45,8 +45,12 @@ test("describes every route that the controller has, and no other", async () => 
     "GET /v1/tokens",
     "GET /v1/vms",
     "GET /v1/vms/{name}",
+    "PATCH /v1/hosts/{name}",
+    "PATCH /v1/networks/{name}",
     "PATCH /v1/vms/{name}",
+    "POST /v1/hosts",
     "POST /v1/import",
+    "POST /v1/networks",
     "POST /v1/tokens",
     "POST /v1/vms",
     "PUT /v1/hosts/{name}",
@@ -82,13 +86,18 @@ test("states each shape once, under a name", async () => {
     "Host",
     "HostInput",
     "HostLine",
+    "HostPatch",
+    "HostPutInput",
     "ImportResult",
     "ImportSummary",
     "Interface",
     "InterfaceInput",
+    "InterfacePatch",
     "Network",
     "NetworkInput",
     "NetworkLine",
+    "NetworkPatch",
+    "NetworkPutInput",
     "Problem",
     "ProblemFault",
     "Resolution",
@@ -101,7 +110,7 @@ test("states each shape once, under a name", async () => {
     "VmPutInput",
   ]);
   const body = document.paths["/v1/networks/{name}"].put.requestBody.content["application/json"].schema;
-  expect(body).toEqual({ $ref: "#/components/schemas/NetworkInput" });
+  expect(body).toEqual({ $ref: "#/components/schemas/NetworkPutInput" });
 });
 
 const text = fc.oneof(

@@ -526,7 +526,7 @@ describe("refused, and nothing changed:", () => {
   test("a wrong method names those that the path has", async () => {
     const controller = await startController();
     const { headers } = await controller.request("POST", "/v1/hosts/a", {});
-    expect(headers.get("allow")).toBe("DELETE, GET, HEAD, PUT");
+    expect(headers.get("allow")).toBe("DELETE, GET, HEAD, PATCH, PUT");
   });
 
   test("a body of another media type", async () => {

@@ -62,13 +62,12 @@ function mostly<T>(usual: T, other: fc.Arbitrary<T>): fc.Arbitrary<T> {
   return fc.oneof({ weight: 4, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary: other });
 }
 
-const vmSpec = vmName
-  .chain((name) => {
-    const n = Number(name.slice(1));
-    const interfaces = fc.array(someInterface(n).map(defined), { minLength: 1, maxLength: 2 });
-    return fc.record({ name: fc.constant(name), host: hostName, interfaces });
-  })
-  .map(({ name, ...body }) => parseVm(name, body));
+const vmBody = vmName.chain((name) => {
+  const n = Number(name.slice(1));
+  const interfaces = fc.array(someInterface(n).map(defined), { minLength: 1, maxLength: 2 });
+  return fc.record({ name: fc.constant(name), host: hostName, interfaces });
+});
+const vmSpec = vmBody.map(({ name, ...body }) => parseVm(name, body));
 
 /** `exactOptionalPropertyTypes`: absent, not undefined. */
 function defined<T extends object>(value: T): T {
@@ -89,11 +88,13 @@ const someMutation: fc.Arbitrary<Mutation> = fc.oneof(
   { weight: 1, arbitrary: vmSpec.map((spec): Mutation => ({ kind: "vm.create", spec })) },
   {
     weight: 2,
-    arbitrary: vmSpec.map(({ name, interfaces }): Mutation => ({ kind: "vm.patch", name, interfaces })),
+    arbitrary: vmBody.map(({ name, interfaces }): Mutation => ({ kind: "vm.patch", name, patch: { interfaces } })),
   },
   {
     weight: 3,
-    arbitrary: fc.record({ name: vmName, host: hostName }).map((move): Mutation => ({ kind: "vm.patch", ...move })),
+    arbitrary: fc
+      .record({ name: vmName, host: hostName })
+      .map(({ name, host }): Mutation => ({ kind: "vm.patch", name, patch: { host } })),
   },
   { weight: 2, arbitrary: vmName.map((name): Mutation => ({ kind: "vm.delete", name })) },
 );

@@ -1,14 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Inventory, invert } from "../../controller/inventory/inventory.ts";
+import { NamedIndex } from "../../controller/inventory/named-index.ts";
 import type { ResourceChange } from "../../schema/index.ts";
 import { breaches, Driven, furnished, someChangeSets } from "./inventory-model.ts";
 
 const rebuilt = (state: Inventory) =>
   Inventory.of({ networks: state.listNetworks(), hosts: state.listHosts(), vms: state.listVms() });
 
-/** Insertion order of maps is no part of the state. */
+/** Insertion order of maps is no part of the state, nor is how a tree has grown. */
 function normal(value: unknown): unknown {
+  if (value instanceof NamedIndex) return value.list().map((each) => [value.get(each.name) === each, each]);
   if (value instanceof Map) return [...value].map(([key, each]) => [key, normal(each)]).sort(byText);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, normal(each)]));

@@ -13,7 +13,7 @@ class GatedStore implements Omit<Store, "access"> {
   private readonly gates: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
 
   async load() {
-    return { revision: parseRevision(0), networks: [], hosts: [], vms: [] };
+    return { revision: parseRevision(0), networks: [], hosts: [], vms: [], released: [], receipts: [] };
   }
 
   commit(batch: readonly Commit[]): Promise<void> {
@@ -23,6 +23,10 @@ class GatedStore implements Omit<Store, "access"> {
 
   async readEvents() {
     return [];
+  }
+
+  async readReceipt() {
+    return undefined;
   }
 
   async close() {}

@@ -3,7 +3,7 @@ import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
 import { decide, type Mutation } from "../../controller/inventory/decide.ts";
 import { Inventory } from "../../controller/inventory/inventory.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
-import { keyText, parseHost, parseNetwork, parseRevision, parseVm, type VmInput } from "../../schema/index.ts";
+import { keyText, parseHost, parseNetwork, parseRevision, parseVm, type VmPutInput } from "../../schema/index.ts";
 
 const blue = (mtu = 1450, vni = 100): Mutation => ({
   kind: "network.put",
@@ -13,7 +13,7 @@ const host = (name: string, vtep: string): Mutation => ({
   kind: "host.put",
   spec: parseHost(name, { vtep }, "operator"),
 });
-const vm = (name: string, on: string, ...interfaces: VmInput["interfaces"]): Mutation => ({
+const vm = (name: string, on: string, ...interfaces: VmPutInput["interfaces"]): Mutation => ({
   kind: "vm.put",
   spec: parseVm(name, { host: on, interfaces }),
 });
@@ -52,7 +52,9 @@ test("a first VM creates its keys and brings the network to its host", () => {
 });
 
 test("a move changes all keys, for both hosts, and takes the network along", () => {
-  expect(changesAfter([...base, vm("v1", "a", eth0)], [{ kind: "vm.patch", name: "v1", host: "b" }])).toEqual({
+  expect(
+    changesAfter([...base, vm("v1", "a", eth0)], [{ kind: "vm.patch", name: "v1", patch: { host: "b" } }]),
+  ).toEqual({
     ...nothing,
     keys: ["100 10.0.0.1 a,b", "100 10.0.0.2 a,b", "100 52:54:00:00:00:01 a,b"],
     networks: ["b: 100"],

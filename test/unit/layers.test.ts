@@ -23,7 +23,7 @@ const rules: readonly Rule[] = [
   {
     from: "controller/inventory",
     may: ["controller/inventory", "schema"],
-    packages: ["node:util"],
+    packages: ["node:util", "sorted-btree"],
     because: "decisions are functions of their arguments",
   },
   {

@@ -8,7 +8,6 @@ import {
   parseNetwork,
   parseRevision,
   parseVm,
-  parseVmPatch,
   problemDetails,
   problemTypes,
   toCloudEvent,
@@ -60,13 +59,6 @@ describe("VMs", () => {
   test("absent and false mean the same for router, so that equal VMs are equal", () => {
     const [off] = parseVm("v", { host: "h", interfaces: [{ ...eth, router: false }] }).interfaces;
     expect(off).toEqual(parseVm("v", { host: "h", interfaces: [eth] }).interfaces[0]);
-  });
-
-  test("a patch sets what it names", () => {
-    expect(parseVmPatch("v", {})).toEqual({});
-    expect(parseVmPatch("v", { host: "h" })).toEqual({ host: "h" });
-    expect(parseVmPatch("v", { interfaces: [eth] }).interfaces?.[0]?.name).toBe("eth0");
-    expect(pointers(() => parseVmPatch("v", { name: "w" }))).toEqual(["/name"]);
   });
 
   test("whatever text the addresses are, only InputError comes out", () =>

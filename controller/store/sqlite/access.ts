@@ -7,7 +7,7 @@ import type { AccessStore, StoredToken } from "../access-store.ts";
 import { StoreOpenError } from "../store.ts";
 import { AuditTrail } from "./audit.ts";
 import { asStoreError } from "./errors.ts";
-import { readMigrations } from "./migrations.ts";
+import { newestOf, readMigrations } from "./migrations.ts";
 
 /** A command can wait for the controller's transaction to end. */
 const commandBusyTimeoutMs = 5_000;
@@ -109,7 +109,7 @@ export function openAccess(path: string): { readonly access: AccessStore; readon
   let db: Database.Database | undefined;
   try {
     db = new Database(path, { fileMustExist: true, timeout: commandBusyTimeoutMs });
-    const known = readMigrations().length;
+    const known = newestOf(readMigrations());
     const version = db.pragma("user_version", { simple: true });
     if (version !== known) {
       throw new StoreOpenError(

@@ -1,10 +1,11 @@
 // One commit as rows: what is written, and in which order. The transaction around it is the caller's.
 import type Database from "better-sqlite3";
-import { changeDataVersion, describeChange, type ResourceChange } from "../../../schema/index.ts";
+import { changeDataVersion, describeChange, limits, type ResourceChange } from "../../../schema/index.ts";
+import { releasedBy } from "../../inventory/quarantine.ts";
 import type { AuditRecord } from "../access-store.ts";
-import type { Commit } from "../store.ts";
+import { type Commit, type Receipt, receiptLimits } from "../store.ts";
 import { AuditTrail } from "./audit.ts";
-import { toNetworkRow, toVmRow } from "./rows.ts";
+import { toHostRow, toNetworkRow, toVmRow } from "./rows.ts";
 
 /** Changes of one revision that the audit trail names: the log has the rest. */
 const maxAudited = 32;
@@ -31,8 +32,20 @@ export class CommitRows {
     this.trail.add(record);
   }
 
-  remove(changes: readonly ResourceChange[]): void {
-    for (const { kind, before } of changes) if (before) this.statements.remove[kind].run(before.name);
+  remove({ time, changes }: Pick<Commit, "time" | "changes">): void {
+    const atMs = Date.parse(time);
+    for (const change of changes) {
+      if (change.before) this.statements.remove[change.kind].run(change.before.name);
+      for (const { network, ip } of releasedBy(change)) this.statements.addRelease.run(network, ip, atMs);
+    }
+    this.statements.forgetReleases.run(atMs - limits.quarantineSeconds * 1_000);
+  }
+
+  addReceipts(receipts: readonly Receipt[]): void {
+    for (const receipt of receipts) {
+      this.statements.addReceipt.run(receipt);
+      this.statements.forgetReceipts.run(receiptLimits.count, receipt.atMs - receiptLimits.ageMs);
+    }
   }
 
   /** @param firstIndex position of the first change in its revision */
@@ -58,7 +71,7 @@ export class CommitRows {
         this.statements.addNetwork.run(toNetworkRow(change.after));
         return;
       case "host":
-        this.statements.addHost.run(change.after);
+        this.statements.addHost.run(toHostRow(change.after));
         return;
       case "vm":
         this.statements.addVm.run(toVmRow(change.after));
@@ -77,11 +90,23 @@ function prepare(db: Database.Database) {
       host: db.prepare("DELETE FROM hosts WHERE name = ?"),
       vm: db.prepare("DELETE FROM vms WHERE name = ?"),
     },
-    addNetwork: db.prepare("INSERT INTO networks VALUES ($name, $uid, $vni, $subnets, $mtu, $revision)"),
-    addHost: db.prepare("INSERT INTO hosts VALUES ($name, $uid, $vtep, $port, $origin, $revision)"),
-    addVm: db.prepare("INSERT INTO vms VALUES ($name, $uid, $host, $interfaces, $revision)"),
+    addNetwork: db.prepare(insert("networks", "name uid vni subnets mtu revision labels description pool")),
+    addHost: db.prepare(insert("hosts", "name uid vtep port origin revision labels description")),
+    addVm: db.prepare(insert("vms", "name uid host interfaces revision labels description")),
     addMac: db.prepare("INSERT INTO macs VALUES (?, ?, ?)"),
     addIp: db.prepare("INSERT INTO ips VALUES (?, ?, ?)"),
     addEvent: db.prepare("INSERT INTO events VALUES ($revision, $idx, $time, $kind, $name, $data_version, $data)"),
+    addRelease: db.prepare("INSERT OR REPLACE INTO releases VALUES (?, ?, ?)"),
+    forgetReleases: db.prepare("DELETE FROM releases WHERE at_ms < ?"),
+    addReceipt: db.prepare(
+      "INSERT OR REPLACE INTO receipts (key, fingerprint, at_ms, outcome) VALUES ($key, $fingerprint, $atMs, $outcome)",
+    ),
+    forgetReceipts: db.prepare("DELETE FROM receipts WHERE id <= (SELECT max(id) FROM receipts) - ? OR at_ms < ?"),
   };
+}
+
+/** With the columns by name: migrations add some at the end of a table. */
+function insert(table: string, columns: string): string {
+  const names = columns.split(" ");
+  return `INSERT INTO ${table} (${names.join(", ")}) VALUES (${names.map((name) => `$${name}`).join(", ")})`;
 }

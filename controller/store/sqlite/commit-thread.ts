@@ -3,16 +3,17 @@
 import { Worker } from "node:worker_threads";
 import type { ResourceChange } from "../../../schema/index.ts";
 import type { AuditRecord } from "../access-store.ts";
-import { type Commit, StoreBrokenError } from "../store.ts";
+import { type Commit, type Receipt, StoreBrokenError } from "../store.ts";
 import { auditOf } from "./commit-rows.ts";
 import { asStoreError } from "./errors.ts";
 
 /** Each is answered with an `Answer`, in order. */
 export type Order =
   | { readonly do: "begin" }
-  | { readonly do: "remove"; readonly changes: readonly ResourceChange[] }
+  | { readonly do: "remove"; readonly time: string; readonly changes: readonly ResourceChange[] }
   | { readonly do: "add"; readonly commit: Commit; readonly firstIndex: number }
   | { readonly do: "audit"; readonly record: AuditRecord }
+  | { readonly do: "add receipts"; readonly receipts: readonly Receipt[] }
   | { readonly do: "commit" };
 
 /** `code` is SQLite's, where the error is. After an error nothing of the transaction is left, and the thread ends. */
@@ -25,26 +26,33 @@ const partSize = 200;
 const built = import.meta.url.endsWith(".ts") ? "../../../dist/controller/store/sqlite/" : "./";
 
 /** As `Store.commit`. */
-export async function commitInThread(path: string, batch: readonly Commit[]): Promise<void> {
+export async function commitInThread(
+  path: string,
+  batch: readonly Commit[],
+  receipts: readonly Receipt[],
+): Promise<void> {
   const thread = new CommitThread(path);
   try {
-    for (const order of ordersFor(batch)) await thread.obey(order);
+    for (const order of ordersFor(batch, receipts)) await thread.obey(order);
   } finally {
     await thread.end();
   }
 }
 
-function* ordersFor(batch: readonly Commit[]): Generator<Order> {
+function* ordersFor(batch: readonly Commit[], receipts: readonly Receipt[]): Generator<Order> {
   yield { do: "begin" };
   // Each commit may depend on what the one before it removed and added.
   for (const commit of batch) {
     const gone = commit.changes.filter(({ before }) => before !== null);
-    for (let i = 0; i < gone.length; i += partSize) yield { do: "remove", changes: gone.slice(i, i + partSize) };
+    for (let i = 0; i < gone.length; i += partSize) {
+      yield { do: "remove", time: commit.time, changes: gone.slice(i, i + partSize) };
+    }
     for (let i = 0; i < commit.changes.length; i += partSize) {
       yield { do: "add", commit: { ...commit, changes: commit.changes.slice(i, i + partSize) }, firstIndex: i };
     }
     yield { do: "audit", record: auditOf(commit) };
   }
+  if (receipts.length > 0) yield { do: "add receipts", receipts };
   yield { do: "commit" };
 }
 

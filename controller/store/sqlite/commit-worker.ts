@@ -16,13 +16,16 @@ function obey(order: Order): void {
       db.exec("BEGIN IMMEDIATE");
       return;
     case "remove":
-      rows.remove(order.changes);
+      rows.remove(order);
       return;
     case "add":
       rows.add(order.commit, order.firstIndex);
       return;
     case "audit":
       rows.audit(order.record);
+      return;
+    case "add receipts":
+      rows.addReceipts(order.receipts);
       return;
     case "commit":
       // With its fsync, and the checkpoint that so large a log makes due.

@@ -14,25 +14,33 @@ export interface Migration {
 
 export function readMigrations(): Migration[] {
   const files = readdirSync(directory).filter((file) => /^\d{4}_.*\.sql$/.test(file));
-  return files.sort().map((file, i) => {
-    if (Number(file.slice(0, 4)) !== i + 1) throw new Error(`schema/sqlite/${file}: expected number ${i + 1}`);
-    return { version: i + 1, sql: readFileSync(new URL(file, directory), "utf8") };
-  });
+  const migrations = files
+    .sort()
+    .map((file) => ({ version: Number(file.slice(0, 4)), sql: readFileSync(new URL(file, directory), "utf8") }));
+  const twice = migrations.find(({ version }, i) => version <= (migrations[i - 1]?.version ?? 0));
+  if (twice) throw new Error(`schema/sqlite: number ${twice.version} is there twice`);
+  return migrations;
+}
+
+/** The `user_version` of a database to which all of them were applied. */
+export function newestOf(migrations: readonly Migration[]): number {
+  return migrations.at(-1)?.version ?? 0;
 }
 
 /** @throws StoreOpenError for the file of a newer build or of another program */
 export function migrate(db: Database, path: string, migrations: readonly Migration[]): void {
   const version = db.pragma("user_version", { simple: true }) as number;
-  if (version > migrations.length) {
+  const newest = newestOf(migrations);
+  if (version > newest) {
     throw new StoreOpenError(
-      `${path} was written by a newer nearmiss (schema ${version}; this build knows up to ${migrations.length}): ` +
+      `${path} was written by a newer nearmiss (schema ${version}; this build knows up to ${newest}): ` +
         "run that version, or restore a backup from before the upgrade",
     );
   }
   if (version === 0 && db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get()) {
     throw new StoreOpenError(`${path} is a database of another program: name another file with --db`);
   }
-  for (const migration of migrations.slice(version)) {
+  for (const migration of migrations.filter((each) => each.version > version)) {
     db.transaction(() => {
       db.exec(migration.sql);
       db.pragma(`user_version = ${migration.version}`);

@@ -1,38 +1,39 @@
 // Resources and events as rows. What the store wrote went through the parsers, so reading it back needs none.
-import type {
-  Host,
-  LoggedEvent,
-  Network,
-  ResourceChange,
-  ResourceKind,
-  Revision,
-  Vm,
-  Vni,
-  VtepAddress,
+import {
+  changeDataVersion,
+  type Host,
+  type LoggedEvent,
+  type Network,
+  type ResourceChange,
+  type ResourceKind,
+  type Revision,
+  type Vm,
+  type Vni,
+  type VtepAddress,
 } from "../../../schema/index.ts";
 
-export interface NetworkRow {
+interface ResourceRow {
   name: string;
   uid: string;
+  revision: number;
+  labels: string;
+  description: string;
+}
+export interface NetworkRow extends ResourceRow {
   vni: number;
   subnets: string;
   mtu: number;
-  revision: number;
+  /** What addresses are assigned from: fields that a network may lack. */
+  pool: string;
 }
-export interface HostRow {
-  name: string;
-  uid: string;
+export interface HostRow extends ResourceRow {
   vtep: string;
   port: number;
   origin: Host["origin"];
-  revision: number;
 }
-export interface VmRow {
-  name: string;
-  uid: string;
+export interface VmRow extends ResourceRow {
   host: string;
   interfaces: string;
-  revision: number;
 }
 export interface EventRow {
   revision: number;
@@ -44,40 +45,58 @@ export interface EventRow {
   data: string;
 }
 
-export function toNetworkRow(network: Network): NetworkRow {
-  return { ...network, subnets: JSON.stringify(network.subnets) };
-}
-
-export function fromNetworkRow(row: NetworkRow): Network {
+export function toNetworkRow({ gateways, reserved, quarantineSeconds, ...network }: Network): NetworkRow {
   return {
-    name: row.name,
-    vni: row.vni as Vni,
-    subnets: JSON.parse(row.subnets),
-    mtu: row.mtu,
-    uid: row.uid,
-    revision: row.revision as Revision,
+    ...network,
+    subnets: JSON.stringify(network.subnets),
+    labels: JSON.stringify(network.labels),
+    pool: JSON.stringify({ gateways, reserved, quarantineSeconds }),
   };
 }
 
-export function fromHostRow({ name, vtep, port, origin, uid, revision }: HostRow): Host {
-  return { name, vtep: vtep as VtepAddress, port, origin, uid, revision: revision as Revision };
+export function fromNetworkRow({ vni, subnets, mtu, pool, ...row }: NetworkRow): Network {
+  return { vni: vni as Vni, subnets: JSON.parse(subnets), mtu, ...JSON.parse(pool), ...common(row) };
+}
+
+export function toHostRow(host: Host): HostRow {
+  return { ...host, labels: JSON.stringify(host.labels) };
+}
+
+export function fromHostRow({ vtep, port, origin, ...row }: HostRow): Host {
+  return { vtep: vtep as VtepAddress, port, origin, ...common(row) };
 }
 
 export function toVmRow(vm: Vm): VmRow {
-  return { ...vm, interfaces: JSON.stringify(vm.interfaces) };
+  return { ...vm, interfaces: JSON.stringify(vm.interfaces), labels: JSON.stringify(vm.labels) };
 }
 
-export function fromVmRow({ name, host, interfaces, uid, revision }: VmRow): Vm {
-  return { name, host, interfaces: JSON.parse(interfaces), uid, revision: revision as Revision };
+export function fromVmRow({ host, interfaces, ...row }: VmRow): Vm {
+  return { host, interfaces: JSON.parse(interfaces), ...common(row) };
+}
+
+function common({ name, uid, revision, labels, description }: ResourceRow) {
+  return { name, uid, revision: revision as Revision, labels: JSON.parse(labels), description };
 }
 
 export function fromEventRow(row: EventRow): LoggedEvent {
-  const { before, after } = JSON.parse(row.data);
+  const { before, after } = upToDate(row.data_version, JSON.parse(row.data));
   return {
     revision: row.revision as Revision,
     index: row.idx,
     time: row.time,
-    dataVersion: row.data_version,
+    dataVersion: changeDataVersion,
     change: { kind: row.kind, before, after } as ResourceChange,
   };
+}
+
+interface ChangeData {
+  readonly before: object | null;
+  readonly after: object | null;
+}
+
+/** Version 1 had neither labels nor descriptions. */
+function upToDate(version: number, data: ChangeData): ChangeData {
+  if (version >= 2) return data;
+  const dated = (resource: object | null) => resource && { labels: {}, description: "", ...resource };
+  return { before: dated(data.before), after: dated(data.after) };
 }

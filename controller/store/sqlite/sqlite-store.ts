@@ -2,9 +2,12 @@
 import { randomUUID } from "node:crypto";
 import Database from "better-sqlite3";
 import type { LoggedEvent, Revision } from "../../../schema/index.ts";
+import type { TimedRelease } from "../../inventory/quarantine.ts";
 import {
   type Commit,
   type LogPosition,
+  type Receipt,
+  type ReceiptHead,
   type Store,
   StoreBrokenError,
   type StoredState,
@@ -64,7 +67,7 @@ class SqliteStore implements Store {
   readonly epoch: string;
   readonly access: SqliteAccess;
   private readonly statements: ReturnType<typeof prepare>;
-  private readonly write: (batch: readonly Commit[]) => void;
+  private readonly write: (batch: readonly Commit[], receipts: readonly Receipt[]) => void;
 
   constructor(
     private readonly db: Database.Database,
@@ -74,12 +77,13 @@ class SqliteStore implements Store {
     this.statements = prepare(db);
     this.access = new SqliteAccess(db, path);
     const rows = new CommitRows(db);
-    this.write = db.transaction((batch: readonly Commit[]) => {
+    this.write = db.transaction((batch: readonly Commit[], receipts: readonly Receipt[]) => {
       for (const commit of batch) {
-        rows.remove(commit.changes);
+        rows.remove(commit);
         rows.add(commit, 0);
         rows.audit(auditOf(commit));
       }
+      rows.addReceipts(receipts);
     }).immediate;
     this.statements.addEpoch.run(randomUUID());
     this.epoch = this.statements.epoch.get() as string;
@@ -91,15 +95,17 @@ class SqliteStore implements Store {
       networks: (this.statements.networks.all() as NetworkRow[]).map(fromNetworkRow),
       hosts: (this.statements.hosts.all() as HostRow[]).map(fromHostRow),
       vms: (this.statements.vms.all() as VmRow[]).map(fromVmRow),
+      released: this.statements.releases.all() as TimedRelease[],
+      receipts: this.statements.receipts.all() as ReceiptHead[],
     }));
   }
 
-  async commit(batch: readonly Commit[]): Promise<void> {
+  async commit(batch: readonly Commit[], receipts: readonly Receipt[] = []): Promise<void> {
     if (batch.reduce((sum, { changes }) => sum + changes.length, 0) > maxChangesOnLoop) {
-      await commitInThread(this.path, batch);
+      await commitInThread(this.path, batch, receipts);
       return;
     }
-    this.guard(() => this.write(batch));
+    this.guard(() => this.write(batch, receipts));
     if (this.db.inTransaction)
       throw new StoreBrokenError(`${this.path}: a transaction neither committed nor rolled back`);
   }
@@ -107,6 +113,10 @@ class SqliteStore implements Store {
   async readEvents(after: LogPosition, upTo: Revision, limit: number): Promise<LoggedEvent[]> {
     const rows = this.guard(() => this.statements.events.all({ ...after, upTo, limit }) as EventRow[]);
     return rows.map(fromEventRow);
+  }
+
+  async readReceipt(key: string): Promise<string | undefined> {
+    return this.guard(() => this.statements.receipt.get(key) as string | undefined);
   }
 
   async close(): Promise<void> {
@@ -130,6 +140,9 @@ function prepare(db: Database.Database) {
     networks: db.prepare("SELECT * FROM networks"),
     hosts: db.prepare("SELECT * FROM hosts"),
     vms: db.prepare("SELECT * FROM vms"),
+    releases: db.prepare("SELECT network, ip, at_ms AS atMs FROM releases ORDER BY at_ms"),
+    receipts: db.prepare("SELECT key, fingerprint, at_ms AS atMs FROM receipts ORDER BY id"),
+    receipt: db.prepare("SELECT outcome FROM receipts WHERE key = ?").pluck(),
     events: db.prepare(
       "SELECT * FROM events WHERE (revision, idx) > ($revision, $index) AND revision <= $upTo ORDER BY revision, idx LIMIT $limit",
     ),

@@ -1,0 +1,87 @@
+// Lists in pages: query, cursor, and the link to the next page.
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { type Static, Type } from "typebox";
+import { Name, namePattern } from "../../schema/index.ts";
+import type { Page, PageRequest } from "../inventory/page.ts";
+import { parseSelector, SelectorError } from "../inventory/selector.ts";
+import { RequestFormError } from "./validation.ts";
+
+export const defaultPageLimit = 100;
+export const maxPageLimit = 1_000;
+
+const listQuery = {
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: maxPageLimit, default: defaultPageLimit, description: "How many at most" }),
+  ),
+  cursor: Type.Optional(Type.String({ description: "`next` of the page before; opaque" })),
+  name: Type.Optional(Type.String({ maxLength: 63, description: "Names that begin so" })),
+  label: Type.Optional(
+    Type.String({
+      maxLength: 4_096,
+      description: "Label selector: `key=value`, `key!=value`, `key`, `!key`; a comma is an and",
+      examples: ["tier=web,!retired"],
+    }),
+  ),
+};
+const networkFilter = { network: Type.Optional({ ...Name, description: "Only what is in this network" }) };
+const hostFilter = { host: Type.Optional({ ...Name, description: "Only what is on this host" }) };
+
+const closed = { additionalProperties: false };
+
+export const listQueries = {
+  network: Type.Object({ ...listQuery, ...hostFilter }, closed),
+  host: Type.Object({ ...listQuery, ...networkFilter }, closed),
+  vm: Type.Object({ ...listQuery, ...networkFilter, ...hostFilter }, closed),
+};
+
+/** Of all lists together: those that a list does not have are refused by its schema. */
+export interface ListQuery extends Static<typeof listQueries.vm> {}
+
+/** @throws RequestFormError */
+export function pageRequestOf({ limit = defaultPageLimit, cursor, name: prefix = "", label }: ListQuery): PageRequest {
+  const after = cursor === undefined ? {} : { after: parseCursor(cursor) };
+  return { ...after, prefix, limit, labels: label === undefined ? [] : parseLabels(label) };
+}
+
+/** The body, with the link to the next page in `next` and in `Link` (RFC 8288). */
+export function answerPage<T, View>(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  plural: string,
+  page: Page<T>,
+  view: (item: T) => View,
+): object {
+  const items = page.items.map(view);
+  if (page.last === undefined) return { [plural]: items };
+  const next = formatCursor(page.last);
+  const target = new URL(request.url, "http://localhost");
+  target.searchParams.set("cursor", next);
+  reply.header("link", `<${target.pathname}${target.search}>; rel="next"`);
+  return { [plural]: items, next };
+}
+
+/** The form of cursors, so that another may follow. */
+const cursorVersion = "1";
+const cursorText = new RegExp(`^${cursorVersion}:(${namePattern.slice(1, -1)})$`);
+
+function formatCursor(name: string): string {
+  return Buffer.from(`${cursorVersion}:${name}`).toString("base64url");
+}
+
+function parseCursor(cursor: string): string {
+  const [, name] = cursorText.exec(Buffer.from(cursor, "base64url").toString()) ?? [];
+  if (name !== undefined) return name;
+  throw queryFault("/cursor", "is no cursor of this list: begin again without one");
+}
+
+function parseLabels(label: string) {
+  try {
+    return parseSelector(label);
+  } catch (error) {
+    throw error instanceof SelectorError ? queryFault("/label", error.message) : error;
+  }
+}
+
+function queryFault(pointer: string, detail: string): RequestFormError {
+  return new RequestFormError([{ pointer, detail, in: "query" }]);
+}

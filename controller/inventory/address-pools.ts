@@ -1,0 +1,160 @@
+// What addresses are assigned from: for each subnet which offsets are taken, by a VM or for a while after its release.
+// A subnet's set is made when an address is first wanted from it, and follows the changes from then on.
+import {
+  defaultQuarantineSeconds,
+  type IpAddress,
+  ipToNumber,
+  type Network,
+  type ResourceChange,
+  rangeEnds,
+  type Subnet,
+  subnetAddress,
+  subnetContains,
+  subnetFamily,
+  subnetFirst,
+  subnetSize,
+} from "../../schema/index.ts";
+import type { Inventory } from "./inventory.ts";
+import { OffsetSet, offsetLimit } from "./offset-set.ts";
+import { Quarantine, releasedBy, type TimedRelease } from "./quarantine.ts";
+import { atOnce, type Steps } from "./steps.ts";
+
+/** How full a subnet is, for who was refused. */
+export interface Occupancy {
+  /** Addresses that VMs have, or that are held back after their release. */
+  readonly taken: number;
+  readonly heldBack: number;
+  /** Offsets that addresses are assigned from, taken ones included. */
+  readonly assignable: number;
+}
+
+export class AddressPools {
+  private readonly quarantine = new Quarantine();
+  private readonly taken = new Map<string, Map<Subnet, OffsetSet>>();
+
+  /** @param released addresses that `state` does not have any more, in order of their release */
+  constructor(state: Inventory, released: readonly TimedRelease[] = []) {
+    for (const release of released) {
+      if (!state.findByIp(release.network, release.ip)) this.quarantine.hold(release);
+    }
+  }
+
+  /** All releases before any that is taken: one change set may hand an address on. */
+  *applySteps(changes: readonly ResourceChange[], nowMs: number): Steps<void> {
+    for (const change of changes) {
+      yield;
+      if (change.kind === "network" && change.before) this.taken.delete(change.before.name);
+      for (const release of releasedBy(change)) this.quarantine.hold({ ...release, atMs: nowMs });
+    }
+    for (const change of changes) {
+      yield;
+      if (change.kind !== "vm") continue;
+      for (const { network, ips } of change.after?.interfaces ?? []) {
+        for (const ip of ips) this.take(network, ip);
+      }
+    }
+  }
+
+  apply(changes: readonly ResourceChange[], nowMs: number): void {
+    atOnce(this.applySteps(changes, nowMs));
+  }
+
+  /**
+   * The lowest address of the subnet that is free, not reserved, and not refused by `isFree`; undefined where there is
+   * none. The cost does not grow with the subnet or with what is taken in it.
+   */
+  findFree(
+    state: Inventory,
+    network: Network,
+    subnet: Subnet,
+    nowMs: number,
+    isFree: (ip: IpAddress) => boolean,
+  ): IpAddress | undefined {
+    const taken = this.takenIn(state, network, subnet, nowMs);
+    for (const [first, last] of assignableRanges(network, subnet)) {
+      for (let at = taken.nextFree(first); at <= last; at = taken.nextFree(at + 1)) {
+        const ip = subnetAddress(subnet, BigInt(at));
+        if (isFree(ip)) return ip;
+      }
+    }
+    return undefined;
+  }
+
+  occupancy(state: Inventory, network: Network, subnet: Subnet, nowMs: number): Occupancy {
+    const { size } = this.takenIn(state, network, subnet, nowMs);
+    const heldBack = [...this.quarantine.heldIn(network.name)].filter((ip) => subnetContains(subnet, ip)).length;
+    const assignable = assignableRanges(network, subnet).reduce((sum, [first, last]) => sum + last - first + 1, 0);
+    return { taken: size, heldBack, assignable };
+  }
+
+  private take(network: string, ip: IpAddress): void {
+    this.quarantine.end(network, ip);
+    for (const [subnet, set] of this.taken.get(network) ?? []) {
+      const offset = offsetIn(subnet, ip);
+      if (offset !== undefined) set.add(offset);
+    }
+  }
+
+  private takenIn(state: Inventory, network: Network, subnet: Subnet, nowMs: number): OffsetSet {
+    const heldMs = (network.quarantineSeconds ?? defaultQuarantineSeconds) * 1_000;
+    const expired = this.quarantine.expire(network.name, nowMs - heldMs);
+    const subnets = this.taken.get(network.name) ?? new Map<Subnet, OffsetSet>();
+    this.taken.set(network.name, subnets);
+    for (const [each, set] of subnets) {
+      for (const ip of expired) {
+        const offset = offsetIn(each, ip);
+        if (offset !== undefined) set.delete(offset);
+      }
+    }
+    const known = subnets.get(subnet);
+    if (known) return known;
+    const made = new OffsetSet();
+    subnets.set(subnet, made);
+    for (const addresses of [state.addressesIn(network.name).keys(), this.quarantine.heldIn(network.name)]) {
+      for (const ip of addresses) {
+        const offset = offsetIn(subnet, ip);
+        if (offset !== undefined) made.add(offset);
+      }
+    }
+    return made;
+  }
+}
+
+/** Undefined outside of the subnet, and beyond what is assigned from. */
+function offsetIn(subnet: Subnet, ip: IpAddress): number | undefined {
+  if (!subnetContains(subnet, ip)) return undefined;
+  const offset = ipToNumber(ip) - ipToNumber(subnetFirst(subnet));
+  return offset < offsetLimit ? Number(offset) : undefined;
+}
+
+/**
+ * From where to where addresses are assigned, as offsets: without the ends that no guest can have (see
+ * `subnet-rules.ts`), gateways and reserved ranges. Where the network names no gateways, the first host address of each
+ * subnet is left to one. Of large subnets the first 2^48 addresses are used.
+ */
+export function assignableRanges(network: Network, subnet: Subnet): [first: number, last: number][] {
+  const size = Number(subnetSize(subnet));
+  const hasEnds = size > 2;
+  const start = hasEnds ? 1 : 0;
+  const end = hasEnds && subnetFamily(subnet) === 4 ? size - 2 : size - 1;
+  const blocked = [
+    ...(network.gateways?.map((ip) => [ip, ip] as const) ?? []),
+    ...(network.reserved?.map(rangeEnds) ?? []),
+  ].flatMap(([first, last]): [number, number][] => {
+    if (!subnetContains(subnet, first)) return [];
+    const base = ipToNumber(subnetFirst(subnet));
+    return [[Number(ipToNumber(first) - base), Number(ipToNumber(last) - base)]];
+  });
+  if (!network.gateways && hasEnds) blocked.push([start, start]);
+  blocked.sort(([a], [b]) => a - b);
+  const ranges: [number, number][] = [];
+  let next = start;
+  for (const [first, last] of blocked) {
+    if (first > next) ranges.push([next, first - 1]);
+    next = Math.max(next, last + 1);
+  }
+  ranges.push([next, end]);
+  return ranges
+    .map(([first, last]): [number, number] => [first, Math.min(last, offsetLimit - 1)])
+    .filter(([first, last]) => first <= last);
+}

@@ -1,0 +1,115 @@
+// MACs and IPs for interfaces that name none.
+import {
+  type IpAddress,
+  type MacAddress,
+  type Network,
+  type Subnet,
+  subnetFamily,
+  type Vm,
+  type VmRequest,
+  type VmSpec,
+} from "../../schema/index.ts";
+import type { AddressPools } from "./address-pools.ts";
+import type { Draft } from "./draft.ts";
+import type { Inventory } from "./inventory.ts";
+import { Refusal } from "./refusal.ts";
+import { includesNetwork } from "./scope.ts";
+
+export interface AddressSource {
+  readonly pools: AddressPools;
+  /** A random locally administered unicast address. */
+  readonly newMac: () => MacAddress;
+  /** Wall clock. */
+  readonly nowMs: number;
+}
+
+/** Addresses that a change set names or was given: none of them is given twice. */
+export class Claims {
+  private readonly taken = new Set<string>();
+
+  add(network: string, address: string): void {
+    this.taken.add(`${network} ${address}`);
+  }
+
+  has(network: string, address: string): boolean {
+    return this.taken.has(`${network} ${address}`);
+  }
+
+  addRequest({ interfaces }: VmRequest): void {
+    for (const { network, mac, ips = [] } of interfaces) {
+      if (mac) this.add(network, mac);
+      for (const ip of ips) this.add(network, ip);
+    }
+  }
+}
+
+/** Fills what the request leaves open with what the VM has: the same request twice changes nothing. */
+export function keepAssigned(current: Vm | undefined, request: VmRequest): VmRequest {
+  if (!current) return request;
+  const interfaces = request.interfaces.map((each) => {
+    const held = current.interfaces.find(({ name, network }) => name === each.name && network === each.network);
+    return held ? { mac: held.mac, ips: held.ips, ...each } : each;
+  });
+  return { ...request, interfaces };
+}
+
+/** @throws Refusal where a subnet has no address left, or the network does not exist */
+export function assignAddresses(draft: Draft, request: VmRequest, claims: Claims, source?: AddressSource): VmSpec {
+  const interfaces = request.interfaces.map(({ name, network, mac, ips, ...rest }) => {
+    if (mac && ips) return { name, network, mac, ips, ...rest };
+    if (!source) throw new Error("no source to assign addresses from");
+    const found = draft.findNetwork(network);
+    const owner = `VM "${request.name}", interface "${name}"`;
+    if (!found || !includesNetwork(draft.scope, network))
+      throw new Refusal("unknown-reference", `${owner}: no network is named "${network}"`);
+    return {
+      name,
+      network,
+      mac: mac ?? assignMac(draft, found, claims, source),
+      ips: ips ?? assignIps(draft.base, found, owner, claims, source),
+      ...rest,
+    };
+  });
+  return { ...request, interfaces };
+}
+
+function assignMac(draft: Draft, network: Network, claims: Claims, source: AddressSource): MacAddress {
+  for (;;) {
+    const mac = source.newMac();
+    if (claims.has(network.name, mac) || draft.base.findByMac(network.name, mac)) continue;
+    claims.add(network.name, mac);
+    return mac;
+  }
+}
+
+/** One address of each family that the network has, from the first subnet with room. */
+function assignIps(
+  state: Inventory,
+  network: Network,
+  owner: string,
+  claims: Claims,
+  source: AddressSource,
+): IpAddress[] {
+  const families = [...new Set(network.subnets.map(subnetFamily))];
+  return families.map((family) => {
+    const subnets = network.subnets.filter((subnet) => subnetFamily(subnet) === family);
+    for (const subnet of subnets) {
+      const ip = source.pools.findFree(state, network, subnet, source.nowMs, (each) => !claims.has(network.name, each));
+      if (!ip) continue;
+      claims.add(network.name, ip);
+      return ip;
+    }
+    const reasons = subnets.map((subnet) => describeFull(state, network, subnet, source));
+    throw new Refusal(
+      "addresses-exhausted",
+      `${owner}: no address is left in network "${network.name}": ${reasons.join("; ")}. Add a subnet, release ` +
+        "addresses, or name one in ips",
+    );
+  });
+}
+
+function describeFull(state: Inventory, network: Network, subnet: Subnet, { pools, nowMs }: AddressSource): string {
+  const { taken, heldBack, assignable } = pools.occupancy(state, network, subnet, nowMs);
+  const held = heldBack > 0 ? `, ${heldBack} of them held back after their release` : "";
+  return `${subnet} has ${taken} addresses taken${held}, and ${assignable} to assign from`;
+}

@@ -1,0 +1,58 @@
+// Addresses that were released lately: they are not given to another VM for a while, because guests and their peers may
+// still hold the old MAC. An operator who names one may have it.
+import type { InterfaceSpec, IpAddress, ResourceChange } from "../../schema/index.ts";
+
+export interface Release {
+  readonly network: string;
+  readonly ip: IpAddress;
+}
+
+export interface TimedRelease extends Release {
+  /** Wall clock, ms: it has to mean something after a restart. */
+  readonly atMs: number;
+}
+
+/** Addresses that the change takes from its VM. Another VM of the same change set may have them now. */
+export function releasedBy(change: ResourceChange): Release[] {
+  if (change.kind !== "vm" || !change.before) return [];
+  const kept = new Set(
+    (change.after?.interfaces ?? []).flatMap(addressesOf).map(({ network, ip }) => `${network} ${ip}`),
+  );
+  return change.before.interfaces.flatMap(addressesOf).filter(({ network, ip }) => !kept.has(`${network} ${ip}`));
+}
+
+function addressesOf({ network, ips }: InterfaceSpec): Release[] {
+  return ips.map((ip) => ({ network, ip }));
+}
+
+export class Quarantine {
+  /** In order of release. */
+  private readonly byNetwork = new Map<string, Map<IpAddress, number>>();
+
+  hold({ network, ip, atMs }: TimedRelease): void {
+    const held = this.byNetwork.get(network) ?? new Map<IpAddress, number>();
+    this.byNetwork.set(network, held);
+    held.delete(ip);
+    held.set(ip, atMs);
+  }
+
+  end(network: string, ip: IpAddress): void {
+    const held = this.byNetwork.get(network);
+    if (held?.delete(ip) && held.size === 0) this.byNetwork.delete(network);
+  }
+
+  heldIn(network: string): Iterable<IpAddress> {
+    return this.byNetwork.get(network)?.keys() ?? [];
+  }
+
+  /** Lets go of what was released at `untilMs` or earlier, and tells which addresses that were. */
+  expire(network: string, untilMs: number): IpAddress[] {
+    const expired: IpAddress[] = [];
+    for (const [ip, atMs] of this.byNetwork.get(network) ?? []) {
+      if (atMs > untilMs) break;
+      expired.push(ip);
+    }
+    for (const ip of expired) this.end(network, ip);
+    return expired;
+  }
+}

@@ -1,0 +1,121 @@
+// Hosts: shapes for REST bodies and answers, and the parsed form behind them.
+import { type Static, Type } from "typebox";
+import { parseVtep, type VtepAddress } from "./address.ts";
+import { Faults } from "./input.ts";
+import { mergePatch } from "./merge-patch.ts";
+import {
+  closed,
+  type Metadata,
+  metadataInput,
+  metadataPatch,
+  metadataView,
+  Name,
+  nullable,
+  parseMetadata,
+  type Stored,
+  writeNotes,
+} from "./metadata.ts";
+
+export const defaultVtepPort = 4789;
+
+const Vtep = Type.String({
+  description: "Underlay address of the host's tunnel end",
+  examples: ["192.0.2.1", "2001:db8::1"],
+});
+export const UdpPort = Type.Integer({
+  minimum: 1,
+  maximum: 65_535,
+  description: `UDP port of the VTEP, default ${defaultVtepPort}`,
+});
+
+const hostInput = { vtep: Vtep, port: Type.Optional(UdpPort), ...metadataInput };
+const example = { vtep: "192.0.2.1", labels: { rack: "r7" }, description: "left of the door" };
+
+/** Body of POST /v1/hosts. */
+export const HostInput = Type.Object(
+  { name: Name, ...hostInput },
+  { ...closed, title: "HostInput", examples: [{ name: "a", ...example }] },
+);
+/** Body of PUT /v1/hosts/{name}. */
+export const HostPutInput = Type.Object(
+  { name: Type.Optional(Name), ...hostInput },
+  { ...closed, title: "HostPutInput", examples: [example] },
+);
+export type HostPutInput = Static<typeof HostPutInput>;
+/** Body of PATCH /v1/hosts/{name}. */
+export const HostPatch = Type.Object(
+  {
+    name: Type.Optional(Name),
+    vtep: Type.Optional(Vtep),
+    port: Type.Optional(nullable(UdpPort)),
+    ...metadataPatch,
+  },
+  { ...closed, title: "HostPatch", examples: [{ vtep: "192.0.2.9" }] },
+);
+export type HostPatch = Static<typeof HostPatch>;
+export const HostView = Type.Object(
+  {
+    name: Name,
+    vtep: Vtep,
+    port: UdpPort,
+    origin: Type.Enum(["operator", "agent"], {
+      description: "Who registered the host. What an operator set, an agent cannot change.",
+    }),
+    ...metadataView,
+    ...writeNotes,
+    connected: Type.Boolean(),
+    lastSeen: Type.Unsafe<string | null>({
+      type: ["string", "null"],
+      format: "date-time",
+      description: "Last frame from the agent since the controller started",
+    }),
+    appliedRevision: Type.Unsafe<number | null>({
+      type: ["integer", "null"],
+      description: "The host's kernel holds every change up to here that concerns it",
+    }),
+    problems: Type.Array(Type.String(), { description: "What the agent reported and an operator should mend" }),
+  },
+  {
+    ...closed,
+    title: "Host",
+    examples: [
+      {
+        name: "a",
+        uid: "3e52ee55-3ce6-4288-9683-7476b34849f2",
+        ...example,
+        port: 4789,
+        origin: "operator",
+        revision: 1,
+        connected: true,
+        lastSeen: "2026-11-21T09:54:31.944Z",
+        appliedRevision: 5,
+        problems: [],
+      },
+    ],
+  },
+);
+
+/** Parsed, checked by itself, canonical. */
+export interface HostSpec extends Metadata {
+  readonly name: string;
+  readonly vtep: VtepAddress;
+  readonly port: number;
+  readonly origin: "operator" | "agent";
+}
+export type Host = HostSpec & Stored;
+
+/** @throws InputError */
+export function parseHost(name: string, input: HostPutInput, origin: HostSpec["origin"]): HostSpec {
+  const faults = new Faults();
+  faults.sameName(name, input.name);
+  const vtep = faults.at("/vtep", () => parseVtep(input.vtep));
+  const metadata = parseMetadata(input, faults);
+  faults.throwIfAny();
+  return { name, vtep: vtep as VtepAddress, port: input.port ?? defaultVtepPort, origin, ...metadata };
+}
+
+/** A tunnel end that is patched is an operator's word from then on. @throws InputError about what the host would be */
+export function patchHost({ uid, revision, origin, ...spec }: Host, patch: HostPatch): HostSpec {
+  const isWord = patch.vtep !== undefined || patch.port !== undefined;
+  return parseHost(spec.name, mergePatch(spec, patch) as HostPutInput, isWord ? "operator" : origin);
+}

@@ -1,0 +1,103 @@
+// What every resource has beside its own fields: name, labels, description, uid, revision.
+import { type Static, type TSchema, Type } from "typebox";
+import type { Revision } from "./address.ts";
+import { type Faults, pointerToken } from "./input.ts";
+import { limits } from "./limits.ts";
+
+export const closed = { additionalProperties: false } as const;
+
+export const namePattern = "^[A-Za-z0-9._-]{1,63}$";
+
+export const Name = Type.String({
+  pattern: namePattern,
+  description: "1 … 63 of letters, digits, '.', '_', '-'. Immutable.",
+});
+
+export const RevisionNumber = Type.Integer({ minimum: 0, description: "Position of the last change in the log" });
+const Uid = Type.String({ description: "Differs when a name is deleted and created again" });
+
+const labelValue = { type: "string", maxLength: limits.labelLength } as const;
+const labelRules =
+  `At most ${limits.labelsPerResource}. Keys and values are up to ${limits.labelLength} letters, digits, '.', '_', '-', ` +
+  "beginning and ending with a letter or digit; a key may have a DNS name and '/' before it; a value may be empty.";
+
+const Labels = Type.Unsafe<Readonly<Record<string, string>>>({
+  type: "object",
+  additionalProperties: labelValue,
+  maxProperties: limits.labelsPerResource,
+  description: `What lists are filtered by. ${labelRules}`,
+  examples: [{ tier: "web", "example.com/team": "red" }],
+});
+const Description = Type.String({ maxLength: limits.descriptionLength, description: "For people" });
+
+/** In bodies that create or replace. */
+export const metadataInput = { labels: Type.Optional(Labels), description: Type.Optional(Description) };
+
+/** In merge patches (RFC 7396): null removes. */
+export const metadataPatch = {
+  labels: Type.Optional(
+    Type.Unsafe<Readonly<Record<string, string | null>> | null>({
+      type: ["object", "null"],
+      additionalProperties: { ...labelValue, type: ["string", "null"] },
+      maxProperties: limits.labelsPerResource,
+      description: `Merged key by key; null removes one, or all. ${labelRules}`,
+    }),
+  ),
+  description: Type.Optional(nullable(Description)),
+};
+
+/** In answers. */
+export const metadataView = { uid: Uid, labels: Labels, description: Description, revision: RevisionNumber };
+
+/** In answers to writes. */
+export const writeNotes = {
+  dryRun: Type.Optional(Type.Boolean({ description: "Only with ?dryRun=true: nothing was changed" })),
+};
+
+export interface Metadata {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly description: string;
+}
+
+/** What the store adds to a spec. */
+export interface Stored {
+  readonly uid: string;
+  /** Revision of the last change of this resource. */
+  readonly revision: Revision;
+}
+
+/** A field that a merge patch may remove. */
+export function nullable<T extends TSchema>(schema: T) {
+  return Type.Unsafe<Static<T> | null>({ ...schema, type: [(schema as unknown as { type: string }).type, "null"] });
+}
+
+const labelText = "[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?";
+const keyPattern = new RegExp(`^(?:([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)/)?(${labelText})$`);
+const valuePattern = new RegExp(`^(?:${labelText})?$`);
+
+/** @returns what is wrong with the key, in words for the person who wrote it */
+export function findLabelKeyFault(key: string): string | undefined {
+  const [, prefix = "", name = ""] = keyPattern.exec(key) ?? [];
+  if (name && name.length <= limits.labelLength && prefix.length <= limits.labelPrefixLength) return undefined;
+  return `"${key}" is no label key: up to ${limits.labelLength} letters, digits, '.', '_', '-', beginning and ending with a letter or digit, such as "tier" or "example.com/tier"`;
+}
+
+/** @returns what is wrong with the value */
+export function findLabelValueFault(value: string): string | undefined {
+  if (valuePattern.test(value) && value.length <= limits.labelLength) return undefined;
+  return `"${value}" is no label value: up to ${limits.labelLength} letters, digits, '.', '_', '-', beginning and ending with a letter or digit, or empty`;
+}
+
+/** Labels in order of their keys, so that equal ones are equal text. */
+export function parseMetadata(input: Partial<Metadata>, faults: Faults): Metadata {
+  const labels = Object.entries(input.labels ?? {});
+  if (labels.length > limits.labelsPerResource) {
+    faults.add("/labels", `${labels.length} labels are too many: a resource has at most ${limits.labelsPerResource}`);
+  }
+  for (const [key, value] of labels) {
+    const fault = findLabelKeyFault(key) ?? findLabelValueFault(value);
+    if (fault) faults.add(`/labels/${pointerToken(key)}`, fault);
+  }
+  labels.sort(([a], [b]) => (a < b ? -1 : 1));
+  return { labels: Object.fromEntries(labels), description: input.description ?? "" };
+}

@@ -1,0 +1,171 @@
+// Networks: shapes for REST bodies and answers, and the parsed form behind them.
+import { type Static, Type } from "typebox";
+import {
+  type AddressRange,
+  type IpAddress,
+  parseIp,
+  parseRange,
+  parseSubnet,
+  parseVni,
+  rangeEnds,
+  type Subnet,
+  subnetContains,
+  subnetFamily,
+  subnetsOverlap,
+  type Vni,
+} from "./address.ts";
+import { Faults } from "./input.ts";
+import { limits, minIpv6Mtu } from "./limits.ts";
+import { mergePatch } from "./merge-patch.ts";
+import {
+  closed,
+  type Metadata,
+  metadataInput,
+  metadataPatch,
+  metadataView,
+  Name,
+  nullable,
+  parseMetadata,
+  type Stored,
+  writeNotes,
+} from "./metadata.ts";
+
+export const defaultMtu = 1450;
+/** How long a released address is not given to another VM, where the network does not say, s. */
+export const defaultQuarantineSeconds = 300;
+
+const Mtu = Type.Integer({
+  minimum: 576,
+  maximum: 65_485,
+  description: `MTU of the guests, bytes; default ${defaultMtu}. Must fit into the underlay's: 50 less over IPv4, 70 less over IPv6.`,
+});
+export const VniNumber = Type.Integer({ description: "VXLAN network identifier, 1 … 16777215", examples: [100] });
+const Subnets = Type.Array(Type.String({ examples: ["10.20.1.0/24", "fd00:20::/64"] }), {
+  minItems: 1,
+  maxItems: limits.subnetsPerNetwork,
+});
+const Gateways = Type.Array(Type.String({ examples: ["10.20.1.1"] }), {
+  maxItems: limits.gatewaysPerNetwork,
+  description:
+    "Addresses that are not assigned by themselves, because a gateway has them. Absent: the first host address of each subnet",
+});
+const Reserved = Type.Array(Type.String({ examples: ["10.20.1.200-10.20.1.254", "10.20.1.16/28", "10.20.1.9"] }), {
+  maxItems: limits.reservedRangesPerNetwork,
+  description: "Ranges that no address is assigned from. A VM may still name one of them",
+});
+const QuarantineSeconds = Type.Integer({
+  minimum: 0,
+  maximum: limits.quarantineSeconds,
+  description: `How long a released address is not assigned again, s; default ${defaultQuarantineSeconds}`,
+});
+
+const networkInput = {
+  vni: VniNumber,
+  subnets: Subnets,
+  mtu: Type.Optional(Mtu),
+  gateways: Type.Optional(Gateways),
+  reserved: Type.Optional(Reserved),
+  quarantineSeconds: Type.Optional(QuarantineSeconds),
+  ...metadataInput,
+};
+const example = { vni: 100, subnets: ["10.20.1.0/24", "fd00:20::/64"], mtu: 1450, labels: { env: "prod" } };
+
+/** Body of POST /v1/networks. */
+export const NetworkInput = Type.Object(
+  { name: Name, ...networkInput },
+  { ...closed, title: "NetworkInput", examples: [{ name: "blue", ...example }] },
+);
+/** Body of PUT /v1/networks/{name}. */
+export const NetworkPutInput = Type.Object(
+  { name: Type.Optional(Name), ...networkInput },
+  { ...closed, title: "NetworkPutInput", examples: [example] },
+);
+export type NetworkPutInput = Static<typeof NetworkPutInput>;
+/** Body of PATCH /v1/networks/{name}. */
+export const NetworkPatch = Type.Object(
+  {
+    name: Type.Optional(Name),
+    vni: Type.Optional(VniNumber),
+    subnets: Type.Optional(Subnets),
+    mtu: Type.Optional(nullable(Mtu)),
+    gateways: Type.Optional(nullable(Gateways)),
+    reserved: Type.Optional(nullable(Reserved)),
+    quarantineSeconds: Type.Optional(nullable(QuarantineSeconds)),
+    ...metadataPatch,
+  },
+  { ...closed, title: "NetworkPatch", examples: [{ mtu: 8950, labels: { env: null } }] },
+);
+export type NetworkPatch = Static<typeof NetworkPatch>;
+export const NetworkView = Type.Object(
+  { name: Name, ...networkInput, mtu: Mtu, ...metadataView, ...writeNotes },
+  {
+    ...closed,
+    title: "Network",
+    examples: [{ name: "blue", uid: "ae298bfe-5a19-4167-9e57-0576b0da9513", ...example, description: "", revision: 3 }],
+  },
+);
+
+/** Parsed, checked by itself, canonical. What the inventory decides on and the store keeps. */
+export interface NetworkSpec extends Metadata {
+  readonly name: string;
+  readonly vni: Vni;
+  readonly subnets: readonly Subnet[];
+  readonly mtu: number;
+  readonly gateways?: readonly IpAddress[];
+  readonly reserved?: readonly AddressRange[];
+  readonly quarantineSeconds?: number;
+}
+export type Network = NetworkSpec & Stored;
+
+/** @throws InputError */
+export function parseNetwork(name: string, input: NetworkPutInput): NetworkSpec {
+  const faults = new Faults();
+  faults.sameName(name, input.name);
+  const vni = faults.at("/vni", () => parseVni(input.vni));
+  const subnets = input.subnets.flatMap((text, i) => faults.at(`/subnets/${i}`, () => parseSubnet(text)) ?? []);
+  subnets.forEach((subnet, i) => {
+    const other = subnets.slice(0, i).find((earlier) => subnetsOverlap(earlier, subnet));
+    if (other) faults.add("/subnets", `${subnet} overlaps ${other}`);
+  });
+  const mtu = input.mtu ?? defaultMtu;
+  if (mtu < minIpv6Mtu && subnets.some((subnet) => subnetFamily(subnet) === 6)) {
+    faults.add("/mtu", `a network with an IPv6 subnet needs an MTU of at least ${minIpv6Mtu}`);
+  }
+  const pool = parsePool(input, subnets, faults);
+  const metadata = parseMetadata(input, faults);
+  faults.throwIfAny();
+  return { name, vni: vni as Vni, subnets, mtu, ...pool, ...metadata };
+}
+
+/** What addresses are assigned from. An absent field stays absent: it stands for a default. */
+function parsePool(
+  input: NetworkPutInput,
+  subnets: readonly Subnet[],
+  faults: Faults,
+): Pick<NetworkSpec, "gateways" | "reserved" | "quarantineSeconds"> {
+  const within = (pointer: string, text: string, ...ends: readonly IpAddress[]) => {
+    if (subnets.some((subnet) => ends.every((ip) => subnetContains(subnet, ip)))) return;
+    faults.add(pointer, `${text} is within none of the network's subnets (${subnets.join(", ")})`);
+  };
+  const gateways = input.gateways?.flatMap((text, i) => {
+    const ip = faults.at(`/gateways/${i}`, () => parseIp(text));
+    if (ip) within(`/gateways/${i}`, ip, ip);
+    return ip ?? [];
+  });
+  const reserved = input.reserved?.flatMap((text, i) => {
+    const range = faults.at(`/reserved/${i}`, () => parseRange(text));
+    if (range) within(`/reserved/${i}`, range, ...rangeEnds(range));
+    return range ?? [];
+  });
+  const { quarantineSeconds } = input;
+  return {
+    ...(gateways ? { gateways } : {}),
+    ...(reserved ? { reserved } : {}),
+    ...(quarantineSeconds === undefined ? {} : { quarantineSeconds }),
+  };
+}
+
+/** @throws InputError about what the network would be */
+export function patchNetwork({ uid, revision, ...spec }: Network, patch: NetworkPatch): NetworkSpec {
+  return parseNetwork(spec.name, mergePatch(spec, patch) as NetworkPutInput);
+}

@@ -1,0 +1,257 @@
+// VMs and their interfaces: shapes for REST bodies and answers, and the parsed forms behind them.
+import { type Static, type TSchema, Type } from "typebox";
+import { type IpAddress, type MacAddress, parseIp, parseMac } from "./address.ts";
+import { UdpPort } from "./host.ts";
+import { Faults, pointerToken } from "./input.ts";
+import { limits } from "./limits.ts";
+import { mergePatch } from "./merge-patch.ts";
+import {
+  closed,
+  type Metadata,
+  metadataInput,
+  metadataPatch,
+  metadataView,
+  Name,
+  namePattern,
+  nullable,
+  parseMetadata,
+  RevisionNumber,
+  type Stored,
+  writeNotes,
+} from "./metadata.ts";
+import { VniNumber } from "./network.ts";
+
+const Mac = Type.String({ description: "Left out: one is assigned", examples: ["52:54:00:00:00:01"] });
+const Ips = Type.Array(Type.String({ examples: ["10.20.1.1", "fd00:20::1"] }), {
+  maxItems: limits.ipsPerInterface,
+  description: "Left out: one of each address family that the network has is assigned. []: none",
+});
+const Port = Type.String({
+  pattern: "^[^\\s/]{1,15}$",
+  description: "The host's bridge port (tap or veth) of this interface",
+});
+const Router = Type.Boolean({ description: "The VM routes: neighbour advertisements keep their router flag" });
+
+const InterfaceInput = Type.Object(
+  {
+    name: Type.Optional(Name),
+    network: Name,
+    mac: Type.Optional(Mac),
+    ips: Type.Optional(Ips),
+    port: Type.Optional(Port),
+    router: Type.Optional(Router),
+  },
+  { ...closed, title: "InterfaceInput" },
+);
+type InterfaceInput = Static<typeof InterfaceInput>;
+const InterfacePatch = Type.Object(
+  {
+    network: Type.Optional(Name),
+    mac: Type.Optional(nullable(Mac)),
+    ips: Type.Optional(nullable(Ips)),
+    port: Type.Optional(nullable(Port)),
+    router: Type.Optional(nullable(Router)),
+  },
+  { ...closed, title: "InterfacePatch", type: ["object", "null"], description: "null removes the interface" },
+);
+const InterfaceView = Type.Object(
+  {
+    name: Name,
+    network: Name,
+    mac: Mac,
+    ips: Ips,
+    port: Type.Optional(Port),
+    router: Type.Optional(Router),
+  },
+  { ...closed, title: "Interface" },
+);
+
+const interfacesOf = <T extends TSchema>(item: T) => Type.Array(item, { maxItems: limits.interfacesPerVm });
+
+const vmInput = { host: Name, interfaces: interfacesOf(InterfaceInput), ...metadataInput };
+const example = { host: "a", interfaces: [{ network: "blue", port: "tap0" }], labels: { tier: "web" } };
+
+/** Body of POST /v1/vms. */
+export const VmInput = Type.Object(
+  { name: Name, ...vmInput },
+  { ...closed, title: "VmInput", examples: [{ name: "web-1", ...example }] },
+);
+/** Body of PUT /v1/vms/{name}. */
+export const VmPutInput = Type.Object(
+  { name: Type.Optional(Name), ...vmInput },
+  { ...closed, title: "VmPutInput", examples: [example] },
+);
+export type VmPutInput = Static<typeof VmPutInput>;
+/** Body of PATCH /v1/vms/{name}. */
+export const VmPatch = Type.Object(
+  {
+    name: Type.Optional(Name),
+    host: Type.Optional(Name),
+    interfaces: Type.Optional(
+      Type.Union([
+        interfacesOf(InterfaceInput),
+        Type.Unsafe<Readonly<Record<string, Static<typeof InterfacePatch> | null>>>({
+          type: "object",
+          additionalProperties: InterfacePatch,
+          maxProperties: limits.interfacesPerVm,
+          description: "By name: those not named stay as they are, new ones are added, null removes one",
+        }),
+      ]),
+    ),
+    ...metadataPatch,
+  },
+  { ...closed, title: "VmPatch", examples: [{ interfaces: { eth1: { port: "tap7" } } }, { host: "b" }] },
+);
+export type VmPatch = Static<typeof VmPatch>;
+export const VmView = Type.Object(
+  {
+    name: Name,
+    host: Name,
+    hostConnected: Type.Boolean({ description: "An agent of the host is connected" }),
+    interfaces: interfacesOf(InterfaceView),
+    ...metadataView,
+    ...writeNotes,
+    ready: Type.Optional(Type.Boolean({ description: "Only with ?wait=ready: the host has the bridges of this VM" })),
+    notReady: Type.Optional(Type.String({ description: "Only with ready: false. Why; the change itself is done" })),
+  },
+  {
+    ...closed,
+    title: "Vm",
+    examples: [
+      {
+        name: "web-1",
+        uid: "6e64cf60-f9d6-484c-810c-01fdbb105c1d",
+        host: "a",
+        hostConnected: true,
+        interfaces: [
+          {
+            name: "eth0",
+            network: "blue",
+            mac: "52:54:00:00:00:01",
+            ips: ["10.20.1.2", "fd00:20::2"],
+            port: "tap0",
+          },
+        ],
+        labels: { tier: "web" },
+        description: "",
+        revision: 5,
+      },
+    ],
+  },
+);
+
+/** Answer of GET /v1/resolve. */
+export const ResolveView = Type.Object(
+  {
+    vni: VniNumber,
+    ip: Type.Optional(Type.String({ description: "Where the question was an IP address" })),
+    mac: Type.String(),
+    vtep: Type.String(),
+    port: UdpPort,
+    host: Name,
+    vm: Name,
+    revision: RevisionNumber,
+  },
+  { ...closed, title: "Resolution" },
+);
+
+/** Parsed, checked by itself, canonical. What the inventory decides on and the store keeps. */
+export interface InterfaceSpec {
+  readonly name: string;
+  readonly network: string;
+  readonly mac: MacAddress;
+  readonly ips: readonly IpAddress[];
+  readonly port?: string;
+  readonly router?: boolean;
+}
+export interface VmSpec extends Metadata {
+  readonly name: string;
+  readonly host: string;
+  readonly interfaces: readonly InterfaceSpec[];
+}
+export type Vm = VmSpec & Stored;
+
+/** An interface as it was asked for: what is absent is the inventory's to assign. */
+export type InterfaceRequest = Omit<InterfaceSpec, "mac" | "ips"> & Partial<Pick<InterfaceSpec, "mac" | "ips">>;
+export interface VmRequest extends Omit<VmSpec, "interfaces"> {
+  readonly interfaces: readonly InterfaceRequest[];
+}
+
+/** @throws InputError */
+export function parseVm(name: string, input: VmPutInput): VmRequest {
+  const faults = new Faults();
+  faults.sameName(name, input.name);
+  const interfaces = parseInterfaces(input.interfaces, (i) => `/interfaces/${i}`, faults);
+  const metadata = parseMetadata(input, faults);
+  faults.throwIfAny();
+  return { name, host: input.host, interfaces, ...metadata };
+}
+
+/**
+ * The VM as the patch (RFC 7396) wants it. Interfaces are an object by name for it, so that one can be changed alone; an
+ * array replaces them all. A MAC or IPs that are set to null are assigned anew.
+ * @throws InputError about what the VM would be
+ */
+export function patchVm({ uid, revision, interfaces, ...spec }: Vm, patch: VmPatch): VmRequest {
+  const { interfaces: changes = {}, ...rest } = patch;
+  const merged = mergePatch(spec, rest) as Omit<VmPutInput, "interfaces">;
+  if (Array.isArray(changes)) return parseVm(spec.name, { ...merged, interfaces: [...changes] });
+  const faults = new Faults();
+  faults.sameName(spec.name, merged.name);
+  for (const name of Object.keys(changes)) {
+    if (!new RegExp(namePattern).test(name)) faults.add(pointerOf(name), `"${name}" is no name of an interface`);
+  }
+  const byName = Object.fromEntries(interfaces.map(({ name, ...each }) => [name, each]));
+  const list = Object.entries(mergePatch(byName, changes) as Record<string, Partial<InterfaceRequest>>);
+  if (list.length > limits.interfacesPerVm) {
+    faults.add("/interfaces", `${list.length} interfaces are too many: a VM has at most ${limits.interfacesPerVm}`);
+  }
+  // Integer-like keys of an object come first, whatever was written first.
+  const place = (name: string) => interfaces.findIndex((each) => each.name === name) >>> 0;
+  list.sort(([a], [b]) => place(a) - place(b));
+  const wanted = list.map(([name, { network = "", ips, ...each }]): InterfaceInput => {
+    if (!network) faults.add(`${pointerOf(name)}/network`, "is required: the VM has no such interface yet");
+    return { ...each, ...(ips ? { ips: [...ips] } : {}), name, network };
+  });
+  const parsed = parseInterfaces(wanted, (i) => pointerOf(list[i]?.[0] ?? ""), faults);
+  const metadata = parseMetadata(merged, faults);
+  faults.throwIfAny();
+  return { name: spec.name, host: merged.host, interfaces: parsed, ...metadata };
+}
+
+const pointerOf = (name: string) => `/interfaces/${pointerToken(name)}`;
+
+/** Interfaces without a name get eth0, eth1, … by their position. */
+function parseInterfaces(
+  inputs: readonly InterfaceInput[],
+  pointer: (index: number) => string,
+  faults: Faults,
+): InterfaceRequest[] {
+  const interfaces = inputs.map((given, i) => parseInterface(given, i, pointer(i), faults));
+  const names = interfaces.map((each) => each.name);
+  names.forEach((each, i) => {
+    if (names.indexOf(each) !== i) faults.add(`${pointer(i)}/name`, `"${each}" is used twice in this VM`);
+  });
+  return interfaces;
+}
+
+function parseInterface(
+  { name, network, mac, ips, port, router }: InterfaceInput,
+  index: number,
+  pointer: string,
+  faults: Faults,
+): InterfaceRequest {
+  const parsedMac = mac === undefined ? undefined : faults.at(`${pointer}/mac`, () => parseMac(mac));
+  const parsedIps = ips?.flatMap((ip, j) => faults.at(`${pointer}/ips/${j}`, () => parseIp(ip)) ?? []);
+  parsedIps?.forEach((ip, j) => {
+    if (parsedIps.indexOf(ip) !== j) faults.add(`${pointer}/ips`, `${ip} is listed twice`);
+  });
+  return {
+    name: name ?? `eth${index}`,
+    network,
+    ...(parsedMac ? { mac: parsedMac } : {}),
+    ...(parsedIps ? { ips: parsedIps } : {}),
+    ...(port === undefined ? {} : { port }),
+    ...(router ? { router: true } : {}),
+  };
+}
