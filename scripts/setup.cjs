@@ -28,8 +28,8 @@ function checkMachine() {
     stop(`${missing.join(", ")} not found: install with \`apt-get install ${packages}\` and try again.`);
   }
   if (process.getuid() === 0) return;
-  if (purpose === "demo" || purpose === "bench") {
-    stop(`the ${purpose} makes network namespaces and needs root: run \`sudo npm run ${purpose}\`.`);
+  if (["demo", "bench", "fault"].includes(purpose)) {
+    stop(`npm run ${purpose} makes network namespaces and needs root: run \`sudo npm run ${purpose}\`.`);
   }
   process.stderr.write(
     "nearmiss: not root, so the kernel tests will be skipped: run `sudo npm test` for all of them.\n",

@@ -99,6 +99,14 @@ describe("layers", () => {
     expect(breaches(rule, "x.ts", imports)).toEqual(["x.ts imports node-agent/agent.ts", "x.ts imports node:fs"]);
   });
 
+  test("SQLite is loaded in one place, which knows what the running Node can bear (ADR 52)", () => {
+    const folders = ["controller", "lab", "demo", "bench", "fault", "test"];
+    const direct = folders
+      .flatMap(sources)
+      .filter((file) => importsOf(file).some((target) => target.startsWith("better-sqlite3")));
+    expect(direct).toEqual(["controller/store/sqlite/driver.ts"]);
+  });
+
   test("only schema/ has a barrel", () => {
     const barrels = ["controller", "node-agent", "lab", "demo"]
       .flatMap(sources)

@@ -1,12 +1,13 @@
 // What every connection that writes must be set to.
-import type Database from "better-sqlite3";
+
 import { StoreOpenError } from "../store.ts";
+import type { Database } from "./driver.ts";
 
 /** SQLite waits for a lock on the event loop, so never for long. */
 export const busyTimeoutMs = 50;
 
 /** A WAL database that is opened again falls back to synchronous=NORMAL, which loses commits: set and read back. */
-export function makeDurable(db: Database.Database, path: string): void {
+export function makeDurable(db: Database, path: string): void {
   const settings = { journal_mode: "wal", synchronous: 2, foreign_keys: 1 };
   for (const [name, wanted] of Object.entries(settings)) {
     db.pragma(`${name} = ${wanted}`);

@@ -1,6 +1,5 @@
 // The embedded store: one SQLite file. State, events and audit of a batch go into one transaction with a full fsync.
 import { randomUUID } from "node:crypto";
-import Database from "better-sqlite3";
 import type { LoggedEvent, Revision } from "../../../schema/index.ts";
 import type { TimedRelease } from "../../inventory/quarantine.ts";
 import {
@@ -17,6 +16,7 @@ import { SqliteAccess } from "./access.ts";
 import { auditOf, CommitRows } from "./commit-rows.ts";
 import { commitInThread } from "./commit-thread.ts";
 import { busyTimeoutMs, makeDurable } from "./connection.ts";
+import { Database } from "./driver.ts";
 import { asStoreError } from "./errors.ts";
 import { lockDatabase } from "./lock.ts";
 import { type Migration, migrate, readMigrations } from "./migrations.ts";
@@ -70,7 +70,7 @@ class SqliteStore implements Store {
   private readonly write: (batch: readonly Commit[], receipts: readonly Receipt[]) => void;
 
   constructor(
-    private readonly db: Database.Database,
+    private readonly db: Database,
     private readonly path: string,
     private readonly closeFiles: () => void,
   ) {
@@ -132,7 +132,7 @@ class SqliteStore implements Store {
   }
 }
 
-function prepare(db: Database.Database) {
+function prepare(db: Database) {
   return {
     addEpoch: db.prepare("INSERT INTO meta (name, value) VALUES ('epoch', ?) ON CONFLICT DO NOTHING"),
     epoch: db.prepare("SELECT value FROM meta WHERE name = 'epoch'").pluck(),
