@@ -19,6 +19,9 @@ export class Progress {
   /** The kernel holds every change up to here; with another epoch it begins anew. */
   applied = parseRevision(0);
 
+  /** What an earlier session asked for says nothing about the log of this one. */
+  private session = 0;
+
   constructor(private readonly deps: ProgressDependencies) {}
 
   /** `applied` makes sense beside a position only. */
@@ -27,9 +30,11 @@ export class Progress {
     return { ...(epoch === undefined ? {} : { epoch }), ...(asOf === undefined ? {} : { asOf, applied }) };
   }
 
-  begin(epoch: string): void {
-    if (this.epoch !== epoch) this.applied = parseRevision(0);
+  /** A session with a controller whose log is at `revision`: it may be behind what was applied, after a restored backup. */
+  begin(epoch: string, revision: Revision): void {
+    if (this.epoch !== epoch || revision < this.applied) this.applied = parseRevision(0);
     this.epoch = epoch;
+    this.session++;
   }
 
   /**
@@ -38,10 +43,12 @@ export class Progress {
    */
   acknowledge(asOf: Revision, work: Promise<unknown>): void {
     const { networks, send } = this.deps;
+    const { session } = this;
     this.asOf = asOf;
     void work
       .then(() => networks.retry())
       .then(() => {
+        if (session !== this.session) return;
         if (networks.settled) this.applied = asOf;
         const problems = networks.problems.slice(0, maxProblems).map((text) => text.slice(0, maxProblemLength));
         send({ type: "applied", revision: this.applied, problems });

@@ -74,7 +74,7 @@ export class Session implements LinkHandlers {
 
   onWelcome(frame: Frame<"welcome">): void {
     const { identity, networks, progress, log } = this.deps;
-    progress.begin(frame.epoch);
+    progress.begin(frame.epoch, frame.asOf);
     networks.setLocal({ vtep: frame.vtep, vtepPort: frame.vtepPort });
     if (identity.vtep && identity.vtep !== frame.vtep) {
       log.warn(

@@ -1,7 +1,8 @@
 // When to try again: exponential, with full jitter, so that a fleet whose controller restarted does not come as one.
 
 const firstMs = 250;
-const mostMs = 15_000;
+/** With the time that a connection may take to come about (`link.ts`), a host is back within 5 s of any healing. */
+const mostMs = 2_500;
 
 /** Milliseconds to wait before attempt `attempt` (0 is the first repetition); `random` is in [0, 1). */
 export function backoffMs(attempt: number, random: number): number {

@@ -1,5 +1,6 @@
 // The session with the controller: one ordered WebSocket, opened again for ever. Frames are parsed and put together
 // here; what they mean is the agent's.
+import type { ClientRequest } from "node:http";
 import type { Logger } from "pino";
 import { WebSocket } from "ws";
 import {
@@ -40,7 +41,10 @@ export type LinkState =
   | { readonly kind: "connecting"; readonly reason?: string }
   | { readonly kind: "waiting"; readonly reason: string; readonly retryAtMs: number };
 
-const connectTimeoutMs = 10_000;
+/** For TCP: two SYNs, 1 s apart. A third, 2 s later, would only put off the next try. */
+const connectTimeoutMs = 2_000;
+/** For the answer of a controller that the whole fleet calls at once. */
+const handshakeTimeoutMs = 10_000;
 /** Another agent took this host's name: coming back at once, the two would push each other out for ever. */
 const replacedMs = 30_000;
 const silenceMs = 3 * heartbeatMs;
@@ -75,7 +79,8 @@ export class ControllerLink {
     target.protocol = target.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(target, {
       maxPayload: maxFrameBytes,
-      handshakeTimeout: connectTimeoutMs,
+      handshakeTimeout: handshakeTimeoutMs,
+      finishRequest: endUnlessConnected,
       perMessageDeflate: false,
     });
     this.socket = socket;
@@ -144,7 +149,6 @@ export class ControllerLink {
     this.asOf = frame.asOf;
     switch (frame.type) {
       case "welcome":
-        this.attempt = 0;
         this.handlers.onWelcome(frame);
         break;
       case "snapshot":
@@ -168,6 +172,7 @@ export class ControllerLink {
   private endSnapshot(whole: Frame<"snapshot">): void {
     this.partialSnapshot = undefined;
     this.live = true;
+    this.attempt = 0;
     this.current = { kind: "connected", sinceMs: performance.now() };
     this.handlers.onSnapshot(whole);
   }
@@ -194,6 +199,16 @@ export class ControllerLink {
     this.log.warn({ reason, retryMs: Math.round(delayMs) }, "no session with the controller");
     this.retryTimer = setTimeout(() => this.start(), delayMs);
   }
+}
+
+/** Sends the request, and gives it up where there is no connection in time. */
+function endUnlessConnected(request: ClientRequest): void {
+  request.on("socket", (socket) => {
+    const giveUp = () => request.destroy(new Error(`no connection within ${connectTimeoutMs} ms`));
+    const timer = setTimeout(giveUp, connectTimeoutMs);
+    for (const event of ["connect", "close"]) socket.once(event, () => clearTimeout(timer));
+  });
+  request.end();
 }
 
 function joinSnapshot(earlier: Frame<"snapshot"> | undefined, frame: Frame<"snapshot">): Frame<"snapshot"> {

@@ -1,0 +1,42 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { backoffMs } from "../../node-agent/controller-link/backoff.ts";
+
+const attempts = fc.integer({ min: 0, max: 10_000 });
+const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+
+test("a pause is anywhere between nothing and its bound: a fleet does not come back as one", () => {
+  fc.assert(
+    fc.property(attempts, random, (attempt, at) => {
+      const bound = backoffMs(attempt, 1);
+      expect(backoffMs(attempt, at)).toBeCloseTo(at * bound);
+    }),
+  );
+});
+
+test("its bound doubles from try to try, until a host that was away long is still back within 5 s", () => {
+  expect([0, 1, 2, 3, 4, 5, 100].map((attempt) => backoffMs(attempt, 1))).toEqual([
+    250, 500, 1_000, 2_000, 2_500, 2_500, 2_500,
+  ]);
+});
+
+test("10,000 agents that have lost one controller spread their tries evenly", () => {
+  const perTenth = new Map<number, number>();
+  // The same numbers at every run: a linear congruential generator (Numerical Recipes).
+  let state = 1;
+  const next = () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+  for (let agent = 0; agent < 10_000; agent++) {
+    for (let attempt = 0, ms = backoffMs(0, next()); ms < 10_000; ms += backoffMs(++attempt, next())) {
+      const tenth = Math.floor(ms / 100);
+      perTenth.set(tenth, (perTenth.get(tenth) ?? 0) + 1);
+    }
+  }
+  const counts = Array.from({ length: 100 }, (_, tenth) => perTenth.get(tenth) ?? 0);
+  // On average one in 1.25 s each, once all have come to the longest pauses.
+  const settled = counts.slice(60);
+  expect(Math.max(...settled)).toBeLessThan(1_200);
+  expect(Math.min(...settled)).toBeGreaterThan(400);
+});

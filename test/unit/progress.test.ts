@@ -1,0 +1,53 @@
+import { expect, test } from "vitest";
+import { Progress } from "../../node-agent/progress.ts";
+import type { AgentFrame } from "../../schema/index.ts";
+import { rev } from "../support/addresses.ts";
+
+function progress(networks: { settled: boolean }) {
+  const sent: AgentFrame[] = [];
+  const self = new Progress({
+    networks: { retry: () => Promise.resolve(), problems: [], ...networks },
+    send: (frame) => sent.push(frame),
+  });
+  const revisions = () => sent.flatMap((frame) => (frame.type === "applied" ? frame.revision : []));
+  return { self, revisions };
+}
+
+const soon = () => new Promise((resolve) => setImmediate(resolve));
+
+test("a controller that is behind, after a restored backup, is never told of more than its log has", async () => {
+  const networks = { settled: true };
+  const { self, revisions } = progress(networks);
+  self.begin("one", rev(9));
+  self.acknowledge(rev(9), Promise.resolve());
+  await soon();
+  self.begin("one", rev(5));
+  expect(self.position).toMatchObject({ applied: 0 });
+  self.acknowledge(rev(5), Promise.resolve());
+  await soon();
+  expect(revisions()).toEqual([9, 5]);
+});
+
+test("work of a session that is over acknowledges nothing in the next", async () => {
+  const { self, revisions } = progress({ settled: true });
+  let finish: () => void = () => {};
+  const slow = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  self.begin("one", rev(9));
+  self.acknowledge(rev(9), slow);
+  self.begin("two", rev(3));
+  self.acknowledge(rev(3), Promise.resolve());
+  finish();
+  await soon();
+  expect(revisions()).toEqual([3]);
+});
+
+test("without a change of store, what was applied holds on over a reconnect", async () => {
+  const { self } = progress({ settled: true });
+  self.begin("one", rev(9));
+  self.acknowledge(rev(9), Promise.resolve());
+  await soon();
+  self.begin("one", rev(12));
+  expect(self.position).toEqual({ epoch: "one", asOf: 9, applied: 9 });
+});
