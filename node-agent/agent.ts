@@ -112,6 +112,7 @@ export class Agent {
         for (const vni of vnis) announcer?.listen(vni);
       },
       askerOf: (vni, target) => announcer?.askerOf(vni, target),
+      suspectIn: (vni) => announcer?.suspectIn(vni),
       ask: (questions) => this.ask(questions),
       overBudget: (vni, guest) => this.reportScan(vni, guest),
       reassert: (entries, misses) => this.reassert(entries, misses),
@@ -208,6 +209,7 @@ export class Agent {
 
   /** Once per guest and minute: the log is no place for a storm. */
   private reportScan(vni: Vni, guest: MacAddress | undefined): void {
+    if (guest) this.announcer?.ignore(vni, guest);
     if (!this.scans.allows(`${vni} ${guest}`, nowMs())) return;
     this.scans.spend(`${vni} ${guest}`, nowMs());
     this.log.warn(

@@ -1,6 +1,6 @@
 // Tells waiting guests what has just become known, so that none waits for its own next retry: the kernel's proxy has
 // swallowed the question that missed. Frames leave through guests' ports only; nothing of it can enter the tunnel.
-import type { IpAddress, Vni } from "../schema/index.ts";
+import type { IpAddress, MacAddress, Vni } from "../schema/index.ts";
 import { GuestPorts } from "./kernel/guest-ports.ts";
 import { type Announcement, encodeAnnouncement, encodeReply } from "./kernel/packet-codec.ts";
 import { AskerSocket, FrameSender } from "./kernel/packet-socket.ts";
@@ -9,6 +9,8 @@ import { type WaitingGuest, WaitingGuests } from "./misses/waiting.ts";
 
 /** Between two looks at what guests ask without missing: only keeps the sockets from filling up with the old. */
 const housekeepingMs = 500;
+/** A guest over its budget is not heard for so long: what it asks would leave no room for what others ask. */
+const ignoredMs = 5_000;
 
 export interface AnnounceCounters {
   /** Replies to a guest that was heard asking. */
@@ -21,6 +23,8 @@ interface Ear {
   readonly socket: AskerSocket;
   readonly tunnelIfindex: number;
   readonly ports: GuestPorts;
+  /** Guests that are not heard, and until when; those that went over their budget last come last. */
+  readonly ignored: Map<MacAddress, number>;
 }
 
 export class Announcer {
@@ -35,7 +39,10 @@ export class Announcer {
     private readonly nowMs: () => number,
   ) {
     this.housekeeping = setInterval(() => {
-      for (const vni of this.ears.keys()) this.listen(vni);
+      for (const [vni, ear] of this.ears) {
+        this.hearAgain(ear);
+        this.listen(vni);
+      }
     }, housekeepingMs).unref();
   }
 
@@ -45,7 +52,8 @@ export class Announcer {
     if (present?.socket.bridgeIfindex === bridgeIfindex && present.tunnelIfindex === tunnelIfindex) return;
     this.leave(vni);
     const socket = new AskerSocket(bridgeIfindex);
-    this.ears.set(vni, { socket, tunnelIfindex, ports: new GuestPorts(this.requests, bridgeIfindex, tunnelIfindex) });
+    const ports = new GuestPorts(this.requests, bridgeIfindex, tunnelIfindex);
+    this.ears.set(vni, { socket, tunnelIfindex, ports, ignored: new Map() });
   }
 
   leave(vni: Vni): void {
@@ -68,6 +76,20 @@ export class Announcer {
   /** Finds out where a guest is, while the controller is being asked for its sake. */
   locate(vni: Vni, guest: WaitingGuest): void {
     void this.ears.get(vni)?.ports.portOf(guest.mac, this.nowMs());
+  }
+
+  /** A guest asks for more than its budget allows: it is not listened to for a while, so that the others are. */
+  ignore(vni: Vni, guest: MacAddress): void {
+    const ear = this.ears.get(vni);
+    if (!ear) return;
+    const isNew = !ear.ignored.delete(guest);
+    ear.ignored.set(guest, this.nowMs() + ignoredMs);
+    if (isNew) ear.socket.ignore([...ear.ignored.keys()].reverse());
+  }
+
+  /** Who has most likely asked where nobody was heard: a guest that is not listened to. */
+  suspectIn(vni: Vni): MacAddress | undefined {
+    return [...(this.ears.get(vni)?.ignored.keys() ?? [])].at(-1);
   }
 
   /** The guest that asked last for `target`, where it was heard. */
@@ -102,6 +124,13 @@ export class Announcer {
     clearInterval(this.housekeeping);
     for (const vni of [...this.ears.keys()]) this.leave(vni);
     this.sender.close();
+  }
+
+  private hearAgain({ socket, ignored }: Ear): void {
+    const nowMs = this.nowMs();
+    const over = [...ignored].filter(([, untilMs]) => untilMs <= nowMs);
+    for (const [guest] of over) ignored.delete(guest);
+    if (over.length > 0) socket.ignore([...ignored.keys()].reverse());
   }
 
   private async reply(ear: Ear, known: Announcement, guest: WaitingGuest, nowMs: number): Promise<void> {

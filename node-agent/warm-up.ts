@@ -48,6 +48,7 @@ function resolveOnce(n: number): void {
     lookUp: (key, nowMs) => held.lookUp(key, nowMs),
     listen: () => {},
     askerOf: (on, target) => waiting.lastAsker(on, target),
+    suspectIn: () => undefined,
     ask: (asked) => {
       const questions = asked.map(({ key, asker }): Question => (asker ? { ...key, asker: asker.ip } : key));
       JSON.stringify({ type: "resolve", id: n, questions });

@@ -7,8 +7,8 @@ import { splitMessages } from "./netlink-codec.ts";
 import { type BpfInstruction, type GuardedSocket, guardSocket } from "./socket-guard.ts";
 
 const NETLINK_ROUTE = 0;
-/** About 10,000 misses of a storm wait here while the process does something else. */
-const receiveBytes = 8 * 1024 * 1024;
+/** About 5,000 misses of a storm wait here (the kernel doubles the size). More would only be older when they are read. */
+const receiveBytes = 2 * 1024 * 1024;
 /** Larger than any neighbour message: the package reads it in one call instead of peeking at its size first. */
 const messageBytes = 512;
 

@@ -1,6 +1,7 @@
 // AF_PACKET sockets: one on each bridge that hears who asks for whom, and one for the host that answers out of guests'
 // ports. Neither is waited on: the first is drained when a miss or an answer makes it worth looking.
 
+import { type MacAddress, macToBytes } from "../../schema/index.ts";
 import type { Heard } from "../misses/waiting.ts";
 import {
   AF_PACKET,
@@ -53,6 +54,24 @@ const questionsOnly: readonly BpfInstruction[] = [
   /* 12 */ { code: RET, jt: 0, jf: 0, k: 0 },
 ];
 
+const LD_W = 0x20;
+/** Within a filter's length, and more than scan at one time. */
+const maxIgnored = 8;
+
+/** Drops what one of these guests sends; anything else goes on to `questionsOnly`. */
+function exceptFrom(macs: readonly MacAddress[]): BpfInstruction[] {
+  return macs.flatMap((mac): BpfInstruction[] => {
+    const bytes = macToBytes(mac);
+    return [
+      { code: LD_W, jt: 0, jf: 0, k: 6 }, // source address, first four bytes
+      { code: JEQ, jt: 0, jf: 3, k: bytes.readUInt32BE(0) },
+      { code: LD_H, jt: 0, jf: 0, k: 10 },
+      { code: JEQ, jt: 0, jf: 1, k: bytes.readUInt16BE(4) },
+      { code: RET, jt: 0, jf: 0, k: 0 },
+    ];
+  });
+}
+
 /** struct sockaddr_ll for one device. */
 function linkAddress(ifindex: number, protocol: number): Buffer {
   const address = Buffer.alloc(20);
@@ -87,6 +106,11 @@ export class AskerSocket {
       if (one) heard.push(one);
     }
     return heard;
+  }
+
+  /** Hears nothing of these guests from now on, and all others again: the buffer is theirs. */
+  ignore(macs: readonly MacAddress[]): void {
+    attachFilter(this.fd, [...exceptFrom(macs.slice(0, maxIgnored)), ...questionsOnly]);
   }
 
   close(): void {

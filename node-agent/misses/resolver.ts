@@ -41,6 +41,8 @@ export interface ResolverDependencies {
   listen(vnis: ReadonlySet<Vni>): void;
   /** The guest that asked last for an address, where it was heard. */
   askerOf(vni: Vni, target: IpAddress): WaitingGuest | undefined;
+  /** The guest that nearly all unheard questions are of: one that scans, and is not listened to therefore. */
+  suspectIn(vni: Vni): MacAddress | undefined;
   /** Sends questions now, or keeps still while there is no session: `unanswered` are part of the next one's interest. */
   ask(questions: readonly AskedFor[]): void;
   /** Writes entries that are held but that the kernel has lost; the misses that told so. */
@@ -179,11 +181,12 @@ export class MissResolver {
   /** Counted against all three or none: who is over its own budget costs its network and host nothing. */
   private admit(key: BindingKey, asker: WaitingGuest | undefined, nowMs: number): boolean {
     const network = String(key.vni);
-    const guest = asker && `${network} ${asker.mac}`;
+    const mac = asker?.mac ?? (key.kind === "ip" ? this.deps.suspectIn(key.vni) : undefined);
+    const guest = mac && `${network} ${mac}`;
     const exhausted = this.exhausted(network, guest, nowMs);
     if (exhausted !== undefined) {
       this.counters.overBudget++;
-      this.deps.overBudget(key.vni, exhausted === "guest" ? asker?.mac : undefined);
+      this.deps.overBudget(key.vni, exhausted === "guest" ? mac : undefined);
       return false;
     }
     if (guest !== undefined) this.guests.spend(guest, nowMs);

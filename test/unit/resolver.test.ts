@@ -30,6 +30,7 @@ describe("the resolver", () => {
   let reasserted: Entry[][];
   let askers: Map<string, WaitingGuest>;
   let exceeded: (MacAddress | undefined)[];
+  let suspect: MacAddress | undefined;
   let readingDone: () => void;
   let nowMs: number;
 
@@ -40,6 +41,7 @@ describe("the resolver", () => {
     reasserted = [];
     askers = new Map();
     exceeded = [];
+    suspect = undefined;
     nowMs = 1_000;
     let later: (() => void)[] = [];
     readingDone = () => {
@@ -51,6 +53,7 @@ describe("the resolver", () => {
       lookUp: (each, now) => held.lookUp(each, now),
       listen: () => {},
       askerOf: (_, target) => askers.get(target),
+      suspectIn: () => suspect,
       ask: (questions) => void asked.push(questions.map((each) => each.key)),
       overBudget: (_, guest) => void exceeded.push(guest),
       reassert: (entries) => void reasserted.push([...entries]),
@@ -174,6 +177,17 @@ describe("the resolver", () => {
     resolver.onMiss({ ...miss, vni: vni(200) });
     readingDone();
     expect(asked.at(-1)).toEqual([{ ...key, vni: 200 }]);
+  });
+
+  test("while a guest that scans is not listened to, what nobody was heard asking is charged to it, not to the network", () => {
+    suspect = scanner.mac;
+    scan(70_000, undefined);
+    expect(asked.flat()).toHaveLength(allowances.guest.burst);
+    expect(new Set(exceeded)).toEqual(new Set([scanner.mac]));
+    askers.set("10.99.0.1", { mac: mac("52:54:00:00:00:bb"), ip: ip("10.20.9.8") });
+    resolver.onMiss({ ...miss, ip: ip("10.99.0.1") });
+    readingDone();
+    expect(asked.at(-1)).toEqual([{ kind: "ip", vni: 100, ip: "10.99.0.1" }]);
   });
 
   test("questions in flight are bounded, whatever guests do", () => {
