@@ -11,6 +11,8 @@ export interface ProgramOptions {
   readonly extraArgs?: readonly string[];
   /** pino's; default "debug" for agents, and the controller's own default. */
   readonly logLevel?: string;
+  /** Loaded into the program's process before it starts (`node --import`). */
+  readonly preload?: string;
 }
 
 /** The repository, seen from lab/ as well as from dist/lab/. */
@@ -19,11 +21,16 @@ function repositoryRoot(): string {
   return existsSync(join(here, "package.json")) ? here : dirname(here);
 }
 
+/** @throws Error where it has not been built */
+export function builtFile(...path: readonly string[]): string {
+  const built = join(repositoryRoot(), "dist", ...path);
+  if (!existsSync(built)) throw new Error(`${built} is missing: run \`npm run build\` first`);
+  return built;
+}
+
 /** The built command with these arguments. */
 export function nearmiss(...args: readonly string[]): [string, ...string[]] {
-  const built = join(repositoryRoot(), "dist", "bin", "nearmiss.js");
-  if (!existsSync(built)) throw new Error(`${built} is missing: run \`npm run build\` first`);
-  return [process.execPath, built, ...args];
+  return [process.execPath, builtFile("bin", "nearmiss.js"), ...args];
 }
 
 export function authority(address: string): string {
@@ -37,10 +44,10 @@ export interface ControllerOptions extends ProgramOptions {
 
 /** Resolves when it listens. @throws ProcessEndedError, WaitError */
 export async function startController(where: Namespace, options: ControllerOptions): Promise<LabProcess> {
-  const { db, address, logLevel, extraArgs = [] } = options;
+  const { db, address, logLevel, preload, extraArgs = [] } = options;
   const level = logLevel === undefined ? [] : ["--log-level", logLevel];
   const args = ["--listen", authority(address), "--insecure", "--db", db, ...level, ...extraArgs];
-  const controller = new LabProcess("controller", where, nearmiss("controller", ...args));
+  const controller = new LabProcess("controller", where, withPreload(nearmiss("controller", ...args), preload));
   try {
     await controller.waitForLog((line) => line.msg === "listening", 20_000, "its log to say that it listens");
     return controller;
@@ -59,8 +66,12 @@ export interface AgentOptions extends ProgramOptions {
 }
 
 export function startAgent(where: Namespace, options: AgentOptions): LabProcess {
-  const { controllerUrl, name, vtep, socket, logLevel = "debug", extraArgs = [] } = options;
+  const { controllerUrl, name, vtep, socket, logLevel = "debug", preload, extraArgs = [] } = options;
   const identity = ["--host", name, "--vtep", vtep, "--socket", socket];
   const args = ["--controller", controllerUrl, ...identity, "--log-level", logLevel, ...extraArgs];
-  return new LabProcess(`agent ${name}`, where, nearmiss("agent", ...args));
+  return new LabProcess(`agent ${name}`, where, withPreload(nearmiss("agent", ...args), preload));
+}
+
+function withPreload([node, ...args]: [string, ...string[]], preload: string | undefined): [string, ...string[]] {
+  return [node, ...(preload === undefined ? [] : ["--import", preload]), ...args];
 }

@@ -1,7 +1,8 @@
 // `first-packet-storm`: first packets of one guest while another guest of the same host scans a /16, against its first
 // packets in peace, taken in turn.
+import { Scan, type ScanCount } from "../../lab/scan.ts";
 import { pause, waitFor } from "../../lab/wait.ts";
-import { Addresses, type Family } from "../addresses.ts";
+import { Addresses, type Family, scannedSubnet } from "../addresses.ts";
 import { runTrial, type Trial } from "../first-packet/trial.ts";
 import { modeNamed } from "../modes/all.ts";
 import type { ModeName } from "../modes/mode.ts";
@@ -10,7 +11,6 @@ import { bootQuietGuest } from "../quiet-guest.ts";
 import { interleave } from "../schedule.ts";
 import { Stand } from "../stand.ts";
 import { type Distribution, distribution, round } from "../statistics.ts";
-import { Scan, type ScanCount } from "./scan.ts";
 
 export interface StormOptions {
   readonly modes: readonly ModeName[];
@@ -81,7 +81,7 @@ async function startScan(stand: Stand, addresses: Addresses, rate: number): Prom
   const endpoint = addresses.fresh(4);
   const guest = await bootQuietGuest(host, stand.guests.length);
   await stand.mode.place(stand.lab, [{ host, endpoint }], []);
-  return Scan.start(guest, endpoint, rate);
+  return Scan.start(guest, { ...endpoint, ...scannedSubnet, rate });
 }
 
 async function stormTrial(stand: Stand, family: Family, addresses: Addresses, scan: Scan): Promise<StormTrial> {

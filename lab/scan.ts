@@ -1,9 +1,19 @@
-// The scanning guest as the bench sees it: goes on, pauses, and tells how fast it was.
+// A guest that scans, as benches and fault tests see it: goes on, pauses, and tells how fast it was.
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
-import { type Guest, guestDevice } from "../../lab/guest.ts";
-import type { Spawned } from "../../lab/namespace.ts";
-import { type Endpoint, scannedSubnet } from "../addresses.ts";
+import { type Guest, guestDevice } from "./guest.ts";
+import type { Spawned } from "./namespace.ts";
+import { builtFile } from "./programs.ts";
+
+export interface ScanOptions {
+  /** The guest's own. */
+  readonly mac: string;
+  readonly ip: string;
+  readonly firstIp: string;
+  /** How many addresses, from the first on, again and again. */
+  readonly size: number;
+  /** Questions a second; 0: as fast as they are taken. */
+  readonly rate: number;
+}
 
 export interface ScanCount {
   readonly questions: number;
@@ -16,13 +26,10 @@ export class Scan {
     private readonly lines: AsyncIterator<string>,
   ) {}
 
-  /** @param rate questions a second; 0: as fast as they are taken */
-  static async start(guest: Guest, { mac, ip }: Endpoint, rate: number): Promise<Scan> {
-    const scanner = fileURLToPath(new URL("./scanner.js", import.meta.url));
+  static async start(guest: Guest, { mac, ip, firstIp, size, rate }: ScanOptions): Promise<Scan> {
     const ifindex = await guest.ifindexOf(guestDevice);
-    const { firstIp, size } = scannedSubnet;
     const args = [ifindex, mac, ip, firstIp, size, rate].map(String);
-    const child = guest.spawn([process.execPath, scanner, ...args]);
+    const child = guest.spawn([process.execPath, builtFile("lab", "scanner.js"), ...args]);
     child.stderr.pipe(process.stderr);
     const scan = new Scan(child, createInterface({ input: child.stdout })[Symbol.asyncIterator]());
     await scan.#nextLine();

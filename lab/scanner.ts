@@ -2,8 +2,9 @@
 // process of its own, so that it competes with everything else as a guest does. Told by SIGUSR2 to go on, by SIGUSR1 to
 // pause; on its output, one line per pause: questions sent, and within how many ms.
 //   node scanner.js <ifindex> <mac> <own IPv4> <first IPv4> <how many> <questions a second, 0: all it can>
-import { arp } from "../../lab/frames.ts";
-import { AF_PACKET, openSocket, SOCK_CLOEXEC, SOCK_RAW, sendTo } from "../../node-agent/kernel/libc.ts";
+
+import { AF_PACKET, openSocket, SOCK_CLOEXEC, SOCK_RAW, sendTo } from "../node-agent/kernel/libc.ts";
+import { arp } from "./frames.ts";
 
 const [ifindex = "", mac = "", senderIp = "", firstIp = "", count = "", rate = ""] = process.argv.slice(2);
 /** Offset of the target address in an ARP request over Ethernet. */

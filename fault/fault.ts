@@ -1,0 +1,49 @@
+// What a fault is, and what came of it.
+import type { Scene } from "./scene.ts";
+
+/** How large a run is. The short form is part of `npm test`. */
+export interface Size {
+  readonly pingIntervalMs: number;
+  readonly partitionS: number;
+  readonly moves: number;
+  readonly overrunS: number;
+  readonly kills: number;
+  readonly races: number;
+}
+
+export const sizes: Readonly<Record<"short" | "long", Size>> = {
+  short: { pingIntervalMs: 20, partitionS: 20, moves: 200, overrunS: 5, kills: 4, races: 20 },
+  long: { pingIntervalMs: 50, partitionS: 600, moves: 1_000, overrunS: 60, kills: 40, races: 200 },
+};
+
+export interface Fault {
+  /** A sentence on what happens and what must hold. */
+  readonly name: string;
+  /** Absent: no packet of a flow that was programmed before may be lost. Else why some may be, and for how long at most. */
+  readonly mayLose?: { readonly because: string; readonly forMs: number };
+  /** The tables must be right again so long after the fault has healed, ms. Default 5,000. */
+  readonly equalWithinMs?: number;
+  /** It mostly waits, and so may run beside others. */
+  readonly waits?: true;
+  /**
+   * Injects the fault, checks what is its own, and heals it.
+   * @returns remarks for the report
+   * @throws where something does not hold
+   */
+  act(scene: Scene, size: Size): Promise<readonly string[]>;
+  /** Takes away what is no part of the scene, after everything has been looked at. */
+  tidy?(scene: Scene): Promise<void>;
+}
+
+export interface FaultResult {
+  readonly fault: string;
+  readonly sent: number;
+  readonly lost: number;
+  /** The longest time that a flow was without an answer, ms. */
+  readonly longestGapMs: number;
+  /** From the healing of the fault until every host's tables equalled the inventory; null: not within the deadline. */
+  readonly equalMs: number | null;
+  readonly remarks: readonly string[];
+  /** What did not hold; empty: passed. */
+  readonly failures: readonly string[];
+}

@@ -1,0 +1,34 @@
+// All faults, in the order in which they run.
+import type { Fault } from "../fault.ts";
+import { clockSteps } from "./clock.ts";
+import { deviceFaults } from "./devices.ts";
+import { neighbourTableFull, overrun } from "./load.ts";
+import { halfOpen, partition } from "./partition.ts";
+import {
+  agentKilled,
+  agentKilledWriting,
+  agentStopped,
+  bothKilled,
+  controllerKilled,
+  controllerStopped,
+} from "./processes.ts";
+import { sameAddressTwice } from "./race.ts";
+import { restoredOlder, restoredWithNewEpoch } from "./store.ts";
+
+export const allFaults: readonly Fault[] = [
+  agentKilled,
+  controllerKilled,
+  bothKilled,
+  agentKilledWriting,
+  agentStopped,
+  controllerStopped,
+  halfOpen,
+  partition,
+  restoredWithNewEpoch,
+  restoredOlder,
+  ...deviceFaults,
+  sameAddressTwice,
+  clockSteps,
+  overrun,
+  neighbourTableFull,
+];

@@ -1,0 +1,173 @@
+// More than fits: misses that nobody reads, and a neighbour table that somebody else has filled.
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { CommandError, ipBatch } from "../../lab/command.ts";
+import { guestDevice } from "../../lab/guest.ts";
+import { deleteNamespaces, Namespace } from "../../lab/namespace.ts";
+import type { LogLine } from "../../lab/process.ts";
+import { Scan } from "../../lab/scan.ts";
+import { underlayDevice } from "../../lab/underlay.ts";
+import { pause } from "../../lab/wait.ts";
+import { decodePlace, type NeighbourMessage } from "../../node-agent/kernel/neighbour-codec.ts";
+import { parseVni } from "../../schema/index.ts";
+import type { Fault } from "../fault.ts";
+import { blue, ipsOf, macOf, type Scene } from "../scene.ts";
+import { whileWatching } from "../watch.ts";
+
+const missesPerSecond = 50_000;
+const stoppedMs = 2_000;
+const resolvedWithinMs = 1_000;
+/** One a question: nobody waits for a guest's own retry, which takes a second itself. */
+const askedAfter = 64;
+const askEveryMs = 25;
+/** Nothing is registered there. */
+const scanned = { firstIp: "10.20.64.0", size: 0x4000 } as const;
+
+export const overrun: Fault = {
+  name: "50,000 misses a second, and nobody reads them for 2 s: survived, seen, made good; others resolve within 1 s",
+  mayLose: { because: "the guests share the machine's packet queues with the scan", forMs: 2_000 },
+  act: async (scene, { overrunS }) => {
+    const [scannerNumber = 0, ...targets] = scene.numbersFrom(1 + askedAfter);
+    const peer = `overrun-${targets[0]}`;
+    for (const [i, part] of inParts(targets, 32).entries()) await scene.registerPeer(`${peer}-${i}`, "b", part);
+    const scanner = await scene.bootVm(`overrun-${scannerNumber}`, "a", "blue", blue, scannerNumber);
+    const { mac, ips } = scanner;
+    const scan = await Scan.start(scanner, { mac, ip: ips[0] ?? "", ...scanned, rate: missesPerSecond });
+    const { agent } = scene.host("a");
+    const seen = agent.nextLog(isOverrun, overrunS * 1_000 + 10_000, "its log to tell of the overrun");
+    const endMs = performance.now() + overrunS * 1_000;
+    try {
+      scan.go();
+      await pause(1_000);
+      agent.signal("SIGSTOP");
+      await pause(stoppedMs);
+      const answered = await askAfter(scene, targets, () => agent.signal("SIGCONT"));
+      await pause(endMs - performance.now());
+      const { questions, ms } = await scan.pause();
+      await seen;
+      const [first = Number.POSITIVE_INFINITY] = answered;
+      if (first > resolvedWithinMs)
+        throw new Error(`the first answer came after ${first} ms, not within ${resolvedWithinMs} ms`);
+      return [
+        `${Math.round((questions / ms) * 1_000)} misses a second`,
+        `first answer ${first} ms after the reader went on; ${answered.length} of ${targets.length} questions answered at once`,
+      ];
+    } finally {
+      agent.signal("SIGCONT");
+      scan.end();
+      await scanner.remove();
+    }
+  },
+  tidy: (scene) => scene.deleteVms("overrun-"),
+};
+
+const isOverrun = ({ msg }: LogLine): boolean => msg.startsWith("overrun");
+
+/**
+ * Another guest asks for one address after the other, once each, from the moment on that the reader goes on.
+ * @returns when each of those that were answered was, in ms from that moment, sorted
+ */
+async function askAfter(scene: Scene, numbers: readonly number[], goOn: () => void): Promise<number[]> {
+  const waiting = new Set<string>(numbers.map((n) => ipsOf(n)[0]));
+  const answeredMs: number[] = [];
+  let startMs = 0;
+  const host = scene.host("a");
+  const ifindex = await host.ifindexOf(`nmv${blue}`);
+  const device = { ifindex, bridgeIfindex: 0, vni: parseVni(blue), vtepPort: 4789 };
+  const note = (message: NeighbourMessage): void => {
+    const place = decodePlace(message, device);
+    if (place?.kind !== "neighbour" || !waiting.delete(place.ip)) return;
+    answeredMs.push(Math.round(performance.now() - startMs));
+  };
+  await whileWatching(host, note, async () => {
+    startMs = performance.now();
+    goOn();
+    for (const [i, n] of numbers.entries()) {
+      await pause(startMs + i * askEveryMs - performance.now());
+      await scene.ask(scene.guest(0), [ipsOf(n)[0]]);
+    }
+  });
+  return answeredMs;
+}
+
+function inParts<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
+}
+
+export const neighbourTableFull: Fault = {
+  name: "the kernel's neighbour table filled from another namespace: what works goes on, and new answers are programmed",
+  act: async (scene) => {
+    const [number = 0] = scene.numbersFrom(1);
+    await scene.registerPeer(`full-${number}`, "b", [number]);
+    const giveUp = await keepTheirOwn(scene);
+    const filler = new Namespace(`nmfill${randomBytes(3).toString("hex")}`);
+    await ipBatch([`netns add ${filler.namespace}`]);
+    try {
+      const filled = await fillTable(filler);
+      await scene.ask(scene.guest(0), ipsOf(number).slice(0, 1));
+      await scene.holds("a", ipsOf(number).slice(0, 1), 2_000);
+      return [filled];
+    } finally {
+      await deleteNamespaces([filler.namespace]);
+      await giveUp();
+    }
+  },
+  tidy: (scene) => scene.deleteVms("full-"),
+};
+
+/** Guests and underlay share this kernel's table, which real ones would not: their own entries are made exempt. */
+async function keepTheirOwn(scene: Scene): Promise<() => Promise<void>> {
+  const { hosts, controllerNamespace, controllerAddress } = scene.lab;
+  const underlay = [
+    ...hosts.map((host) => ({ where: host as Namespace, ip: host.address })),
+    { where: controllerNamespace, ip: controllerAddress },
+  ];
+  const macs = await Promise.all(underlay.map(({ where }) => macOfDevice(where, underlayDevice)));
+  const undo: (() => Promise<void>)[] = [];
+  const pin = async (
+    where: Namespace,
+    device: string,
+    entries: readonly { ip: string; mac: string }[],
+  ): Promise<void> => {
+    await where.ip(...entries.map(({ ip, mac }) => `neigh replace ${ip} lladdr ${mac} dev ${device} nud permanent`));
+    undo.push(() =>
+      where.ip(...entries.map(({ ip, mac }) => `neigh replace ${ip} lladdr ${mac} dev ${device} nud reachable`)),
+    );
+  };
+  for (const { where } of underlay) {
+    const others = underlay.flatMap((other, i) => (other.where === where ? [] : { ip: other.ip, mac: macs[i] ?? "" }));
+    await pin(where, underlayDevice, others);
+  }
+  for (const guest of scene.guests) {
+    const others = scene.guests.filter((other) => other !== guest);
+    await pin(
+      guest,
+      guestDevice,
+      others.flatMap(({ ips, mac }) => ips.map((ip) => ({ ip, mac }))),
+    );
+  }
+  return async () => {
+    for (const each of undo) await each();
+  };
+}
+
+async function macOfDevice(where: Namespace, device: string): Promise<string> {
+  const [link] = JSON.parse(await where.exec(["ip", "-j", "link", "show", "dev", device])) as { address: string }[];
+  if (!link) throw new Error(`no ${device} in ${where.namespace}`);
+  return link.address;
+}
+
+/** @returns what the kernel said, and after how many entries. @throws Error where it took them all */
+async function fillTable(filler: Namespace): Promise<string> {
+  const limit = Number(readFileSync("/proc/sys/net/ipv4/neigh/default/gc_thresh3", "utf8"));
+  await filler.ip("link add fill type veth peer name fill-peer", "link set fill up", "link set fill-peer up");
+  const entry = (n: number) =>
+    `neigh add 10.${n >> 16}.${(n >> 8) & 255}.${n & 255} lladdr ${macOf(blue, n)} dev fill nud reachable`;
+  try {
+    await filler.ip(...Array.from({ length: limit + 16 }, (_, n) => entry(n + 1)));
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    return `full at ${limit} entries: ${error.stderr.trim().split("\n")[0] ?? ""}`;
+  }
+  throw new Error(`the kernel took ${limit + 16} entries of ${limit}`);
+}

@@ -1,0 +1,67 @@
+// The controller is there, and cannot be reached: cable pulled, or packets that vanish on the way. Tunnels go on working.
+import { Namespace } from "../../lab/namespace.ts";
+import { underlayDevice } from "../../lab/underlay.ts";
+import { pause, waitFor } from "../../lab/wait.ts";
+import type { Fault } from "../fault.ts";
+import { inWindows, ipsOf, type Scene } from "../scene.ts";
+import { agentsNotice, noticedWithinMs, seconds } from "./processes.ts";
+
+export const partition: Fault = {
+  name: "a partition with VM moves meanwhile: unmoved flows lose nothing, all is right within 5 s of healing",
+  waits: true,
+  act: async (scene, { partitionS, moves }) => {
+    const numbers = scene.numbersFrom(moves);
+    const names = numbers.map((n) => `moving-${n}`);
+    await inWindows(numbers, (n) => scene.registerPeer(`moving-${n}`, "b", [n]));
+    await askGently(scene, numbers);
+    const { switch: switchName, controller } = scene.lab.plan;
+    const network = new Namespace(switchName);
+    const healAtMs = performance.now() + partitionS * 1_000;
+    await network.ip(`link set ${controller.switchPort} down`);
+    try {
+      // The controller itself can be reached from where it runs.
+      await inWindows(names, (name, i) => scene.call("PATCH", `/v1/vms/${name}`, { host: i % 2 === 0 ? "c" : "a" }));
+      await pause(healAtMs - performance.now());
+    } finally {
+      await network.ip(`link set ${controller.switchPort} up`);
+    }
+    return [`${moves} moves in ${partitionS} s`];
+  },
+  tidy: (scene) => scene.deleteVms("moving-"),
+};
+
+/** Asks for so many at a time as a guest may. */
+async function askGently(scene: Scene, numbers: readonly number[]): Promise<void> {
+  const atOnce = 150;
+  for (let i = 0; i < numbers.length; i += atOnce) {
+    const ips = numbers.slice(i, i + atOnce).map((n) => ipsOf(n)[0]);
+    await scene.ask(scene.guest(0), ips);
+    await scene.holds("a", ips);
+  }
+}
+
+export const halfOpen: Fault = {
+  name: "a connection whose packets vanish both ways is noticed on both sides within 20 s",
+  waits: true,
+  act: async (scene) => {
+    const host = scene.host("a");
+    const { controllerNamespace, controllerAddress } = scene.lab;
+    const nowhere = (address: string) =>
+      `neigh replace ${address} lladdr 02:00:00:00:00:99 dev ${underlayDevice} nud permanent`;
+    const known = (address: string) => `neigh del ${address} dev ${underlayDevice}`;
+    await Promise.all([host.ip(nowhere(controllerAddress)), controllerNamespace.ip(nowhere(host.address))]);
+    const startMs = performance.now();
+    try {
+      const controllerNotices = waitFor(async () => !(await scene.isConnected("a")), {
+        what: "the controller to notice",
+        deadlineMs: noticedWithinMs,
+        everyMs: 100,
+      }).then(() => seconds(startMs));
+      const agentNotices = agentsNotice(scene, ["a"]).then(() => seconds(startMs));
+      const [byController, byAgent] = await Promise.all([controllerNotices, agentNotices]);
+      return [`noticed by the agent after ${byAgent}, by the controller after ${byController}`];
+    } finally {
+      await Promise.all([host.ip(known(controllerAddress)), controllerNamespace.ip(known(host.address))]);
+    }
+  },
+};

@@ -1,0 +1,83 @@
+// The controller comes back with another past: a restored backup, or the log compacted. The agent gets the present answers
+// for what it holds, and no entry that is still right leaves the kernel on the way.
+import { randomUUID } from "node:crypto";
+import { copyFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { Database } from "../../controller/store/sqlite/driver.ts";
+import { type NeighbourMessage, RTM_DELNEIGH } from "../../node-agent/kernel/neighbour-codec.ts";
+import type { Fault } from "../fault.ts";
+import { blue, ipsOf, type Scene } from "../scene.ts";
+import { whileWatching } from "../watch.ts";
+
+const held = 100;
+
+/** @param renewed the backup was restored as it should be, with a new epoch; false: its file was just put back */
+function restored(renewed: boolean): Fault["act"] {
+  return async (scene) => {
+    const numbers = scene.numbersFrom(held);
+    const names = numbers.map((n) => `restored-${n}`);
+    for (const [i, n] of numbers.entries()) await scene.registerPeer(names[i] ?? "", "b", [n]);
+    await scene.ask(
+      scene.guest(0),
+      numbers.map((n) => ipsOf(n)[0]),
+    );
+    await scene.holds(
+      "a",
+      numbers.map((n) => ipsOf(n)[0]),
+    );
+    const db = join(scene.lab.directory, "controller.db");
+    const backup = join(scene.lab.directory, `backup-${randomUUID()}.db`);
+    await scene.lab.controller.stop("SIGTERM");
+    await copyFile(db, backup);
+    await scene.lab.startController();
+    await scene.allConnected();
+    // What the backup does not know: every tenth has moved.
+    const moved = names.filter((_, i) => i % 10 === 0);
+    for (const name of moved) await scene.call("PATCH", `/v1/vms/${name}?wait=ready`, { host: "c" });
+    await scene.lab.controller.stop("SIGTERM");
+    const deletions = await watchDeletions(scene, async () => {
+      await replaceDatabase(db, backup, renewed);
+      await scene.lab.startController();
+      await scene.allConnected();
+      for (const name of moved) await scene.call("PATCH", `/v1/vms/${name}?wait=ready`, { host: "c" });
+    });
+    // Entries of FDBs cannot change all their flags in place; nothing here changes flags.
+    if (deletions > 0) throw new Error(`${deletions} entries were deleted on the way, and all of them stay`);
+    return [`${held} addresses held, ${moved.length} moves undone and done again, no entry deleted`];
+  };
+}
+
+async function replaceDatabase(db: string, backup: string, renewed: boolean): Promise<void> {
+  for (const suffix of ["-wal", "-shm"]) await rm(`${db}${suffix}`, { force: true });
+  await copyFile(backup, db);
+  if (!renewed) return;
+  const file = new Database(db);
+  file.prepare("UPDATE meta SET value = ? WHERE name = 'epoch'").run(randomUUID());
+  file.close();
+}
+
+/** @returns how many entries were deleted on host a's blue tunnel meanwhile */
+async function watchDeletions(scene: Scene, meanwhile: () => Promise<void>): Promise<number> {
+  const host = scene.host("a");
+  const tunnel = await host.ifindexOf(`nmv${blue}`);
+  let deletions = 0;
+  const count = ({ ifindex, type }: NeighbourMessage): void => {
+    if (ifindex === tunnel && type === RTM_DELNEIGH) deletions++;
+  };
+  await whileWatching(host, count, meanwhile);
+  return deletions;
+}
+
+const tidy: Fault["tidy"] = (scene) => scene.deleteVms("restored-");
+
+export const restoredWithNewEpoch: Fault = {
+  name: "a backup restored with another epoch: present answers, without flush and refill",
+  act: restored(true),
+  tidy,
+};
+
+export const restoredOlder: Fault = {
+  name: "a backup put back that is older than what agents have seen: present answers, without flush and refill",
+  act: restored(false),
+  tidy,
+};
