@@ -13,6 +13,7 @@ import { TokenRegistry } from "./auth/token-registry.ts";
 import { Committer } from "./committer.ts";
 import type { StreamLimits } from "./events/event-stream.ts";
 import { EventHub } from "./events/hub.ts";
+import { OperationalEvents } from "./events/operational-events.ts";
 import { agentRoutes } from "./http/agent.ts";
 import type { App } from "./http/app-types.ts";
 import { auditRoutes } from "./http/audit.ts";
@@ -22,6 +23,7 @@ import { hostRoutes } from "./http/hosts.ts";
 import { MethodsByPath } from "./http/methods.ts";
 import { networkRoutes } from "./http/networks.ts";
 import { openApiRoutes, registerOpenApi } from "./http/openapi.ts";
+import { operationalEventRoutes } from "./http/operational-events.ts";
 import { operationRoutes } from "./http/operations.ts";
 import { handleError, handleUnrouted } from "./http/problems.ts";
 import { resolveRoutes } from "./http/resolve.ts";
@@ -46,6 +48,8 @@ export interface AppOptions {
   /** Wall clock of commits; default: the machine's. */
   readonly now?: () => Date;
   readonly heartbeatMs?: number;
+  /** A host is lost after this time without a session. */
+  readonly hostGraceMs?: number;
   readonly stream?: Partial<StreamLimits>;
   readonly maxAgentBufferedBytes?: number;
 }
@@ -54,6 +58,8 @@ export interface AppOptions {
 const cloudEventsProtocol = "cloudevents.json";
 const mebibyte = 1024 * 1024;
 const maxBodyBytes = 256 * 1024;
+/** Longer than an agent ever waits between two tries. */
+const hostGraceMs = 20_000;
 /** How long peers may take to answer a close before the process stops waiting for them. */
 const closeTimeoutMs = 1_000;
 
@@ -110,6 +116,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     metrics.httpAnswered(request.method, route, reply.statusCode, reply.elapsedTime / 1_000);
   });
 
+  const operational = new OperationalEvents(store.epoch);
   const agents = new AgentChannel({
     committer,
     epoch: store.epoch,
@@ -118,6 +125,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
       heartbeatMs: options.heartbeatMs ?? heartbeatMs,
       maxBufferedBytes: options.maxAgentBufferedBytes ?? 8 * mebibyte,
     },
+    graceMs: options.hostGraceMs ?? hostGraceMs,
+    operational,
     metrics,
     log: options.log,
     now: () => new Date(),
@@ -129,7 +138,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
   hostRoutes(app, { committer, agents });
   vmRoutes(app, { committer, agents });
   resolveRoutes(app, { committer });
-  eventRoutes(app, { hub: new EventHub(committer, store.epoch), store, limits, metrics, tokens });
+  const hub = new EventHub(committer, store.epoch);
+  eventRoutes(app, { hub, operational, store, limits, committer, metrics, tokens });
+  operationalEventRoutes(app, { operational, committer });
   tokenRoutes(app, { tokens });
   auditRoutes(app, { access: store.access });
   agentRoutes(app, { agents });

@@ -1,6 +1,9 @@
 // What the controller counts, in a registry of its own.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { Answer } from "../schema/index.ts";
+import { type Answer, type OperationalKind, presenceKinds, reportKinds } from "../schema/index.ts";
+
+/** Hosts with a series of their own per kind of occurrence; those beyond share one, as host "other". */
+const maxHostLabels = 1_000;
 
 const latencyBuckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];
 
@@ -54,6 +57,19 @@ export class Metrics {
     labelNames: ["reason"] as const,
     registers: [this.registry],
   });
+  private readonly occurrences = new Counter({
+    name: "nearmiss_controller_operational_total",
+    help: 'What happened on hosts and is no inventory, each occurrence counted; beyond 1,000 hosts as host "other"',
+    labelNames: ["host", "kind"] as const,
+    registers: [this.registry],
+  });
+  private readonly refusedReports = new Counter({
+    name: "nearmiss_controller_reports_refused_total",
+    help: "Reports of agents that became no event: of a network that is not theirs to see, or more than an agent may make",
+    labelNames: ["reason"] as const,
+    registers: [this.registry],
+  });
+  private readonly labelledHosts = new Set<string>();
   private readonly commitSeconds = new Histogram({
     name: "nearmiss_controller_commit_seconds",
     help: "Duration of one transaction of the store, fsync included",
@@ -70,6 +86,7 @@ export class Metrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
+    for (const reason of ["network", "rate"]) this.refusedReports.inc({ reason }, 0);
     for (const kind of ["ip", "mac"]) for (const result of ["known", "unknown"]) this.resolves.inc({ kind, result }, 0);
   }
 
@@ -108,6 +125,21 @@ export class Metrics {
 
   seeded(answers: number): void {
     this.seeds.inc(answers);
+  }
+
+  operational(host: string, kind: OperationalKind, count: number): void {
+    if (this.labelledHosts.size < maxHostLabels) this.labelledHosts.add(host);
+    this.occurrences.inc({ host: this.labelledHosts.has(host) ? host : "other", kind }, count);
+  }
+
+  operationalRefused(reason: "network" | "rate"): void {
+    this.refusedReports.inc({ reason });
+  }
+
+  /** The host is deleted: its series end. */
+  forgetHost(host: string): void {
+    if (!this.labelledHosts.delete(host)) return;
+    for (const kind of [...reportKinds, ...presenceKinds]) this.occurrences.remove({ host, kind });
   }
 
   committed(seconds: number): void {

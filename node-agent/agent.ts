@@ -22,13 +22,13 @@ import { NetworkDevices } from "./kernel/devices.ts";
 import { MissSocket } from "./kernel/miss-socket.ts";
 import { RequestSocket } from "./kernel/request-socket.ts";
 import { KernelTables } from "./kernel/tables.ts";
-import { Budget } from "./misses/budget.ts";
 import { type AskedFor, MissResolver } from "./misses/resolver.ts";
 import type { Timeline } from "./misses/timeline.ts";
 import { HostNetworks } from "./networks.ts";
 import { MissOutcomes } from "./outcomes.ts";
 import { Programming } from "./programming.ts";
 import { Progress } from "./progress.ts";
+import { Reporter } from "./reporter.ts";
 import { Session } from "./session.ts";
 import type { StatusSources } from "./status/sources.ts";
 import type { Caps } from "./tables/ageing.ts";
@@ -64,6 +64,7 @@ export class Agent {
   private readonly programming: Programming;
   private readonly outcomes: MissOutcomes;
   private readonly progress: Progress;
+  private readonly reporter: Reporter;
   private readonly resolver: MissResolver;
   private readonly session: Session;
   private readonly link: ControllerLink;
@@ -71,7 +72,6 @@ export class Agent {
   private upkeep: Upkeep | undefined;
   private filter: HostFilter | undefined;
   private eviction: Eviction | undefined;
-  private readonly scans = new Budget({ perSecond: 1 / 60, burst: 1 });
   private nextId = 1;
 
   constructor(
@@ -84,6 +84,8 @@ export class Agent {
     const send = (frame: AgentFrame): boolean => this.link.send(frame);
     const held = new HeldAnswers(caps);
     const announcer = announce ? new Announcer(this.requests, nowMs) : undefined;
+    const nextId = (): number => this.nextId++;
+    const reporter = new Reporter({ isLive: () => this.link.isLive, send, nextId, nowMs });
     const ports = new HostPorts({ devices, bridgePorts: new BridgePorts(this.requests), held, log });
     const networks = new HostNetworks({
       devices,
@@ -92,15 +94,17 @@ export class Agent {
       announcer,
       ports,
       otherProblems: () => this.filter?.problems ?? [],
+      reporter,
       log,
     });
-    const releases = new Releases(send, () => this.nextId++);
+    const releases = new Releases(send, nextId);
     const crowded = (): void => this.eviction?.hurry();
     this.devices = devices;
     this.ports = ports;
     this.tables = tables;
     this.held = held;
     this.announcer = announcer;
+    this.reporter = reporter;
     this.networks = networks;
     this.releases = releases;
     this.outcomes = new MissOutcomes((vni) => networks.nameOf(vni), log);
@@ -121,14 +125,14 @@ export class Agent {
     });
     const { resolver, programming, outcomes, progress } = this;
     const identity = { host, ...(vtep ? { vtep } : {}), seeding: announce };
-    const parts = { held, networks, resolver, releases, programming, outcomes, progress };
+    const parts = { held, networks, resolver, releases, programming, outcomes, progress, reporter };
     this.session = new Session({ identity, ...parts, log, nowMs });
     this.link = new ControllerLink(controller, this.session, log);
   }
 
   /** Takes over what an earlier run left in the kernel, then listens and connects. */
   async start(): Promise<void> {
-    const { devices, tables, networks, ports, held, log } = this;
+    const { devices, tables, networks, ports, held, reporter, log } = this;
     const vnis = await devices.takeOver();
     const entries = (await Promise.all(vnis.map((vni) => tables.list(vni)))).flat().filter(({ own }) => own);
     this.session.inherit(entries.flatMap(({ entry }) => keyOfEntry(entry) ?? []));
@@ -146,6 +150,7 @@ export class Agent {
       held,
       missDrops,
       vtep: () => networks.vtep,
+      reporter,
       log,
       nowMs,
       random,
@@ -160,6 +165,7 @@ export class Agent {
         void networks.write(operations);
         this.releases.release(released);
       },
+      reporter,
       log,
       nowMs,
       random,
@@ -175,6 +181,7 @@ export class Agent {
     this.filter?.close();
     this.eviction?.close();
     this.announcer?.close();
+    this.reporter.close();
     await this.networks.idle;
     this.requests.close();
     this.log.info({ misses: this.resolver.counters }, "stopped; devices and entries stay in place");
@@ -182,9 +189,9 @@ export class Agent {
 
   /** What `agent status` and `explain` look at. */
   get sources(): StatusSources {
-    const { requests, devices, tables, networks, held, resolver, announcer, progress } = this;
+    const { requests, devices, tables, networks, held, resolver, announcer, progress, reporter } = this;
     const { recent } = this.outcomes;
-    const parts = { requests, devices, tables, networks, held, resolver, announcer, recent };
+    const parts = { requests, devices, tables, networks, held, resolver, announcer, recent, reporter };
     return {
       ...parts,
       host: this.options.host,
@@ -207,11 +214,9 @@ export class Agent {
     void this.programming.reassert(entries).then((writtenMs) => this.outcomes.answeredFromMemory(misses, writtenMs));
   }
 
-  /** Once per guest and minute: the log is no place for a storm. */
   private reportScan(vni: Vni, guest: MacAddress | undefined): void {
     if (guest) this.announcer?.ignore(vni, guest);
-    if (!this.scans.allows(`${vni} ${guest}`, nowMs())) return;
-    this.scans.spend(`${vni} ${guest}`, nowMs());
+    if (!this.reporter.note({ kind: "scan", vni, ...(guest === undefined ? {} : { subject: guest }) })) return;
     this.log.warn(
       { network: this.networks.nameOf(vni), vni, guest },
       "scan: more addresses are asked for than the budget allows, the rest is dropped",

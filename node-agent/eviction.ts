@@ -3,7 +3,7 @@
 import type { Logger } from "pino";
 import { addressOf, type Vni } from "../schema/index.ts";
 import { NetlinkError } from "./kernel/request-socket.ts";
-import { Budget } from "./misses/budget.ts";
+import type { Reporter } from "./reporter.ts";
 import { readAgesEveryMs } from "./tables/ageing.ts";
 import type { Tables } from "./tables/entry.ts";
 import type { Evicted, HeldAnswers } from "./tables/held.ts";
@@ -23,6 +23,7 @@ export interface EvictionDependencies {
   canAskAgain(): boolean;
   /** Carries out: entries out of the kernel, interest out of the controller. */
   evict(operations: Evicted["operations"], released: Evicted["released"]): void;
+  readonly reporter: Pick<Reporter, "note">;
   readonly log: Logger;
   nowMs(): number;
   /** In [0, 1). */
@@ -32,7 +33,6 @@ export interface EvictionDependencies {
 export class Eviction {
   /** Addresses given up because nothing used them. */
   aged = 0;
-  private readonly reports = new Budget({ perSecond: 1 / 60, burst: 1 });
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
   private round: Vni[] = [];
@@ -47,7 +47,7 @@ export class Eviction {
     const nowMs = this.deps.nowMs();
     if (nowMs - this.hurriedMs < hurriedRoundMs) return;
     this.hurriedMs = nowMs;
-    this.report(nowMs);
+    this.report();
     for (const vni of this.deps.held.vnis()) void this.look(vni);
   }
 
@@ -63,10 +63,10 @@ export class Eviction {
     this.timer = setTimeout(() => void this.next(), pauseMs);
   }
 
-  private report(nowMs: number): void {
-    const { held, log } = this.deps;
-    if (!this.reports.allows("room", nowMs)) return;
-    this.reports.spend("room", nowMs);
+  private report(): void {
+    const { held, reporter, log } = this.deps;
+    const detail = `${held.size} addresses held; room for ${held.caps.perNetwork} in a network, ${held.caps.perHost} here`;
+    if (!reporter.note({ kind: "room-short", detail })) return;
     log.warn(
       { held: held.size, ...held.caps },
       "room is short: the least recently used addresses leave (--max-per-network, --max-per-host)",

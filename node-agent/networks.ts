@@ -9,12 +9,16 @@ import { bridgeName, vxlanName } from "./kernel/device-names.ts";
 import { DeviceError } from "./kernel/device-problems.ts";
 import type { NetworkDevices } from "./kernel/devices.ts";
 import { NetlinkError } from "./kernel/request-socket.ts";
+import type { Reporter } from "./reporter.ts";
 import { entryKey, type Operation, type OperationResult, type Tables } from "./tables/entry.ts";
 import type { HeldAnswers } from "./tables/held.ts";
 import { actualByKey, plan } from "./tables/plan.ts";
 
 /** Why a network's kernel state is looked at again. */
 export type Cause = "session" | "change" | "refused" | "overrun" | "device" | "entry" | "theft" | "timer";
+
+/** Differences that nobody but somebody else, or a lost message, can have made. */
+const drifts: readonly Cause[] = ["overrun", "device", "entry", "timer"];
 
 export interface NetworksDependencies {
   readonly devices: NetworkDevices;
@@ -24,6 +28,7 @@ export interface NetworksDependencies {
   readonly ports: HostPorts;
   /** Of the host around the networks. */
   readonly otherProblems?: () => readonly string[];
+  readonly reporter: Pick<Reporter, "note">;
   readonly log: Logger;
 }
 
@@ -186,6 +191,9 @@ export class HostNetworks {
     }
     const [first] = refused;
     if (first) {
+      for (const [vni, count] of countFull(refused)) {
+        this.deps.reporter.note({ kind: "table-full", vni, count, detail: first.reason });
+      }
       // One line for all: a full table refuses thousands, at every try.
       const { verb, entry } = first.operation;
       const fields = { vni: entry.vni, refused: refused.length, verb, entry: entryKey(entry), reason: first.reason };
@@ -258,13 +266,22 @@ export class HostNetworks {
 
   /** Actual to desired, from a fresh dump. */
   private async settleEntries({ vni, name }: AgentNetwork, cause: Cause): Promise<void> {
-    const { tables, held, log } = this.deps;
+    const { tables, held, reporter, log } = this.deps;
     const actual = actualByKey(await tables.list(vni));
     this.forgetRefusals(vni);
     const operations = plan(held.desired(vni), actual);
     if (operations.length === 0) return;
     this.repairs.set(cause, (this.repairs.get(cause) ?? 0) + operations.length);
     const first = operations.slice(0, 5).map(({ verb, entry }) => `${verb} ${entryKey(entry)}`);
+    if (drifts.includes(cause)) {
+      reporter.note({
+        kind: "drift-repaired",
+        vni,
+        subject: cause,
+        count: operations.length,
+        detail: first.join(", "),
+      });
+    }
     log.info({ network: name, vni, cause, operations: operations.length, first }, "entries brought in line");
     await this.write(operations);
   }
@@ -296,4 +313,14 @@ export class HostNetworks {
     const actual = actualByKey(await this.deps.tables.list(vni));
     await this.deps.tables.apply(plan(new Map(), actual));
   }
+}
+
+/** How many entries the kernel had no room for, by network. */
+function countFull(refused: readonly OperationResult[]): Map<Vni, number> {
+  const counts = new Map<Vni, number>();
+  for (const result of refused) {
+    const { vni } = result.operation.entry;
+    if (!result.ok && result.full) counts.set(vni, (counts.get(vni) ?? 0) + 1);
+  }
+  return counts;
 }

@@ -17,6 +17,7 @@ import type { HostNetworks } from "./networks.ts";
 import type { MissOutcomes } from "./outcomes.ts";
 import type { Programming } from "./programming.ts";
 import type { Progress } from "./progress.ts";
+import type { Reporter } from "./reporter.ts";
 import type { HeldAnswers } from "./tables/held.ts";
 
 /** What this host says of itself. */
@@ -37,6 +38,7 @@ export interface SessionDependencies {
   readonly programming: Programming;
   readonly outcomes: MissOutcomes;
   readonly progress: Progress;
+  readonly reporter: Reporter;
   readonly log: Logger;
   nowMs(): number;
 }
@@ -103,12 +105,16 @@ export class Session implements LinkHandlers {
     const programmed = work.then(() => programming.announce(answers));
     outcomes.answered(timelines, frame.answers, nowMs(), programmed);
     progress.acknowledge(frame.asOf, work);
+    this.deps.reporter.flush();
   }
 
   /** A seed may answer what a guest here has just asked: it ends a question as an answer does. */
   onAnswers(frame: Frame<"answers"> | Frame<"seed">): void {
     const { networks, resolver, releases, programming, outcomes, log, nowMs } = this.deps;
-    if (frame.type === "answers") releases.confirmed(frame.id);
+    if (frame.type === "answers") {
+      releases.confirmed(frame.id);
+      this.deps.reporter.answered(frame.id);
+    }
     const timelines = resolver.onAnswers(frame.answers);
     const occasion = frame.type === "answers" ? "asked" : "told";
     outcomes.answered(timelines, frame.answers, nowMs(), programming.take(frame.answers, occasion));
@@ -141,5 +147,6 @@ export class Session implements LinkHandlers {
 
   onClosed(): void {
     this.deps.releases.clear();
+    this.deps.reporter.onClosed();
   }
 }

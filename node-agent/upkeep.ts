@@ -16,6 +16,7 @@ import {
 } from "./kernel/neighbour-codec.ts";
 import { Budget } from "./misses/budget.ts";
 import type { Cause, HostNetworks } from "./networks.ts";
+import type { Reporter } from "./reporter.ts";
 import { sameEntry } from "./tables/entry.ts";
 import type { HeldAnswers } from "./tables/held.ts";
 
@@ -35,6 +36,7 @@ export interface UpkeepDependencies {
   missDrops(): number;
   /** This host's tunnel end, once it is known. */
   vtep(): VtepAddress | undefined;
+  readonly reporter: Pick<Reporter, "note">;
   readonly log: Logger;
   nowMs(): number;
   /** In [0, 1). */
@@ -47,10 +49,9 @@ export class Upkeep {
   private readonly socket: ChangeSocket;
   private readonly drops: NodeJS.Timeout;
   private timer: NodeJS.Timeout | undefined;
-  private dropped = 0;
+  private readonly dropped = { misses: 0, changes: 0 };
   private readonly later = new Map<Vni, NodeJS.Timeout>();
   private readonly putBacks = new Budget({ perSecond: 20, burst: 5 });
-  private readonly reports = new Budget({ perSecond: 1 / 60, burst: 1 });
 
   /** Opens its socket in the calling thread's network namespace. */
   constructor(private readonly deps: UpkeepDependencies) {
@@ -64,12 +65,7 @@ export class Upkeep {
     this.schedule();
   }
 
-  /** Messages that the kernel dropped on both subscriptions, since the start. */
-  get totalDrops(): number {
-    return this.dropped;
-  }
-
-  /** Of the second subscription alone. */
+  /** Messages that the kernel dropped on this subscription, since the start. */
   changeDrops(): number {
     return this.socket.drops();
   }
@@ -92,14 +88,17 @@ export class Upkeep {
   }
 
   private checkDrops(): void {
-    const dropped = this.deps.missDrops() + this.socket.drops();
-    if (dropped === this.dropped) return;
-    this.deps.log.warn(
-      { dropped: dropped - this.dropped },
-      "overrun: the kernel dropped messages, looking at everything",
-    );
-    this.dropped = dropped;
-    this.deps.networks.look("overrun");
+    const { reporter, missDrops, log, networks } = this.deps;
+    const now = { misses: missDrops(), changes: this.socket.drops() };
+    for (const subject of ["misses", "changes"] as const) {
+      const dropped = now[subject] - this.dropped[subject];
+      if (dropped <= 0) continue;
+      this.dropped[subject] = now[subject];
+      if (reporter.note({ kind: "overrun", subject, count: dropped })) {
+        log.warn({ dropped, of: subject }, "overrun: the kernel dropped messages, looking at everything");
+      }
+      networks.look("overrun");
+    }
   }
 
   private onLink(link: Link, gone: boolean): void {
@@ -165,7 +164,7 @@ export class Upkeep {
     const entry = this.deps.held.desiredAt({ kind: "bridge", vni, mac: found.mac });
     if (!entry) return;
     const nowMs = this.deps.nowMs();
-    this.reportTheft(vni, found.mac, message.ifindex, nowMs);
+    this.reportTheft(vni, found.mac, message.ifindex);
     this.thefts++;
     if (this.putBacks.allows(`${vni} ${found.mac}`, nowMs)) {
       this.putBacks.spend(`${vni} ${found.mac}`, nowMs);
@@ -173,10 +172,9 @@ export class Upkeep {
     } else this.lookLater("theft", vni);
   }
 
-  private reportTheft(vni: Vni, mac: MacAddress, portIfindex: number, nowMs: number): void {
-    const name = `${vni} ${mac} ${portIfindex}`;
-    if (!this.reports.allows(name, nowMs)) return;
-    this.reports.spend(name, nowMs);
+  private reportTheft(vni: Vni, mac: MacAddress, portIfindex: number): void {
+    const detail = `put back from the port with ifindex ${portIfindex}`;
+    if (!this.deps.reporter.note({ kind: "theft", vni, subject: mac, detail })) return;
     this.deps.log.warn(
       { network: this.deps.networks.nameOf(vni), vni, mac, portIfindex },
       "theft: a guest's frame carried a remote VM's MAC address; the bridge's entry is put back",

@@ -1,6 +1,6 @@
 // The agent channel: one WebSocket per host at `agentPath`, JSON text frames, ordered both ways.
 //
-//   agent → controller   hello, interest … end, then resolve, release, applied
+//   agent → controller   hello, interest … end, then resolve, release, applied, report
 //   controller → agent   welcome, snapshot … end, then answers, seed, changes, heartbeat
 //
 // Frames are at most `maxFrameBytes`; a larger set is chunked, closed by `end: true`, and applied only when whole.
@@ -21,6 +21,7 @@ import {
   type VtepAddress,
 } from "./address.ts";
 import type { Answer, Binding, BindingKey } from "./binding.ts";
+import { parseReports, type Report, WireReports } from "./operational.ts";
 
 export const agentPath = "/v1/agent";
 /** Versions of this protocol that this build speaks. Both sides use the highest that both know. */
@@ -68,7 +69,9 @@ export type AgentFrame =
   /** Answered with empty `answers` of this id: what left before them may still speak of the keys, nothing after them does. */
   | { readonly type: "release"; readonly id: number; readonly keys: readonly BindingKey[] }
   /** The kernel has acknowledged everything up to `revision` (0: nothing yet); `problems` is the whole present list. */
-  | { readonly type: "applied"; readonly revision: Revision; readonly problems: readonly string[] };
+  | { readonly type: "applied"; readonly revision: Revision; readonly problems: readonly string[] }
+  /** What happened on the host and is no inventory. An older controller ignores it. */
+  | { readonly type: "report"; readonly reports: readonly Report[] };
 
 /** A network that has a VM on the agent's host. */
 export interface AgentNetwork {
@@ -176,6 +179,7 @@ const agentWire = {
     revision: Type.Integer(),
     problems: Type.Array(Type.String({ maxLength: 512 }), { maxItems: 64 }),
   }),
+  report: WireReports,
 };
 const controllerWire = {
   welcome: Type.Object({
@@ -299,6 +303,8 @@ export function parseAgentFrame(text: string): AgentFrame | undefined {
         return { type: "release", id: wire.id, keys: wire.keys.map(parseKey) };
       case "applied":
         return { type: "applied", revision: parseRevision(wire.revision), problems: wire.problems };
+      case "report":
+        return { type: "report", reports: parseReports(wire) };
     }
   });
 }

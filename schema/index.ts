@@ -10,6 +10,7 @@ export * from "./limits.ts";
 export * from "./merge-patch.ts";
 export * from "./metadata.ts";
 export * from "./network.ts";
+export * from "./operational.ts";
 export * from "./problems.ts";
 export * from "./version.ts";
 export * from "./vm.ts";

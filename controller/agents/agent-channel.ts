@@ -14,6 +14,7 @@ import {
 } from "../../schema/index.ts";
 import type { Identity } from "../auth/identity.ts";
 import { type Committer, isLarge } from "../committer.ts";
+import type { OperationalEvents } from "../events/operational-events.ts";
 import { bindingChanges } from "../inventory/binding-changes.ts";
 import { agentNetwork, answerFor, findVisibleNetwork, localKeys } from "../inventory/bindings.ts";
 import { atOnce, type Steps } from "../inventory/steps.ts";
@@ -23,8 +24,10 @@ import type { Commit } from "../store/store.ts";
 import { agreeOnProtocol, checkName, findMismatch, getHost, type Hello, registerHost } from "./admission.ts";
 import { fanOut, holdAnswer } from "./fan-out.ts";
 import { answersFrames, changesFrames, frameText, snapshotFrames } from "./frames.ts";
+import { HostReports } from "./host-reports.ts";
 import { type HostReport, HostStatuses } from "./host-status.ts";
 import { InterestIndex } from "./interest.ts";
+import { Presence } from "./presence.ts";
 import { seedsFor } from "./seeding.ts";
 import { AgentSession, type SessionHandler, type SessionLimits } from "./session.ts";
 
@@ -34,6 +37,9 @@ export interface AgentChannelDeps {
   /** Hosts may register themselves. */
   readonly selfRegistration: boolean;
   readonly limits: SessionLimits;
+  /** A host without a session for so long is lost. */
+  readonly graceMs: number;
+  readonly operational: OperationalEvents;
   readonly metrics: Metrics;
   readonly log: FastifyBaseLogger;
   readonly now: () => Date;
@@ -47,8 +53,12 @@ export class AgentChannel implements SessionHandler {
   private readonly interests = new InterestIndex();
   /** The changes of a large revision are on their way to the sessions. */
   private distributing = false;
+  private readonly presence: Presence;
+  private readonly reports: HostReports;
 
   constructor(private readonly deps: AgentChannelDeps) {
+    this.presence = new Presence(deps);
+    this.reports = new HostReports(deps);
     deps.committer.subscribe((commit) => this.onCommit(commit));
     deps.metrics.observe({ sessions: () => this.sessions.size, interest: () => this.interests.size });
   }
@@ -76,6 +86,7 @@ export class AgentChannel implements SessionHandler {
   }
 
   stop(): void {
+    this.presence.stop();
     this.statuses.stop();
     for (const session of this.sessions.values()) {
       session.close(closeCodes.controllerStopping, "the controller is stopping");
@@ -99,6 +110,7 @@ export class AgentChannel implements SessionHandler {
       frameText({ type: "welcome", protocol, epoch, asOf: committer.revision, host: name, vtep, vtepPort: port }),
     ]);
     log.info({ host: name, version: hello.version }, "agent connected");
+    this.presence.connected(name);
   }
 
   interest(session: AgentSession, keys: readonly BindingKey[]): void {
@@ -136,6 +148,10 @@ export class AgentChannel implements SessionHandler {
     this.statuses.applied(hostOf(session), frame.revision, frame.problems);
   }
 
+  reported(session: AgentSession, { reports }: Extract<AgentFrame, { type: "report" }>): void {
+    this.reports.take(hostOf(session), reports);
+  }
+
   heard(session: AgentSession): void {
     if (session.hello && this.isCurrent(session)) this.statuses.seen(session.hello.host, this.deps.now());
   }
@@ -150,6 +166,7 @@ export class AgentChannel implements SessionHandler {
     if (!session.hello || !this.isCurrent(session)) return;
     this.sessions.delete(session.hello.host);
     this.deps.log.info({ host: session.hello.host }, "agent disconnected");
+    this.presence.disconnected(session.hello.host);
   }
 
   failed(session: AgentSession, error: unknown): void {
@@ -209,6 +226,9 @@ export class AgentChannel implements SessionHandler {
     for (const host of concerned.deletedHosts) {
       this.sessions.get(host)?.close(closeCodes.hostDeleted, `host "${host}" was deleted`);
       this.statuses.forget(host);
+      this.presence.forget(host);
+      this.reports.forget(host);
+      this.deps.metrics.forgetHost(host);
     }
   }
 

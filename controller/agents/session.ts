@@ -13,6 +13,7 @@ export interface SessionHandler {
   resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): void;
   release(session: AgentSession, frame: Extract<AgentFrame, { type: "release" }>): void;
   applied(session: AgentSession, frame: Extract<AgentFrame, { type: "applied" }>): void;
+  reported(session: AgentSession, frame: Extract<AgentFrame, { type: "report" }>): void;
   heard(session: AgentSession): void;
   /** A beat has passed: say something. */
   beat(session: AgentSession): void;
@@ -130,6 +131,9 @@ export class AgentSession {
         return;
       case "applied":
         this.handler.applied(this, frame);
+        return;
+      case "report":
+        this.handler.reported(this, frame);
         return;
       case "hello":
         return;

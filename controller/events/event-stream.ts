@@ -4,6 +4,7 @@ import {
   eventCloseCodes,
   type LoggedEvent,
   type NetworkScope,
+  type OperationalEvent,
   type Revision,
   toCloudEvent,
 } from "../../schema/index.ts";
@@ -11,6 +12,7 @@ import { narrowChange } from "../inventory/scope.ts";
 import type { Store } from "../store/store.ts";
 import { catchUp } from "./catch-up.ts";
 import type { EventHub } from "./hub.ts";
+import type { OperationalEvents } from "./operational-events.ts";
 
 export interface StreamLimits {
   readonly pingMs: number;
@@ -21,6 +23,7 @@ export interface StreamLimits {
 
 export interface StreamDeps {
   readonly hub: EventHub;
+  readonly operational: OperationalEvents;
   readonly store: Pick<Store, "readEvents" | "epoch">;
   readonly limits: StreamLimits;
   /** The log could not be read for a consumer that had been live; it has been told. */
@@ -30,17 +33,23 @@ export interface StreamDeps {
 /** How long a consumer may take to answer a close. */
 const closeTimeoutMs = 2_000;
 
+export interface Consumer {
+  /** Absent: only what comes from now on. */
+  readonly since: Revision | undefined;
+  /** Changes outside are left out. */
+  readonly scope: NetworkScope;
+  /** Whether it may know of this. */
+  sees(event: OperationalEvent): boolean;
+}
+
 /**
- * Sends every event behind `since`, or only what comes from now on without it, until either side closes: those that can
- * be seen from within `scope`.
+ * Sends every change behind `since`, or only what comes from now on without it, and operational events from now on, until
+ * either side closes: those that the consumer may see.
  * @throws what the store throws
  */
-export async function streamEvents(
-  socket: WebSocket,
-  { since, scope }: { readonly since: Revision | undefined; readonly scope: NetworkScope },
-  deps: StreamDeps,
-): Promise<void> {
-  const { hub, store, limits } = deps;
+export async function streamEvents(socket: WebSocket, consumer: Consumer, deps: StreamDeps): Promise<void> {
+  const { hub, operational, store, limits } = deps;
+  const { since, scope } = consumer;
   const close = (code: number, reason: string) => {
     socket.close(code, reason);
     setTimeout(() => socket.terminate(), closeTimeoutMs).unref();
@@ -50,23 +59,29 @@ export async function streamEvents(
     return close(eventCloseCodes.sinceBeyondLog, `since ${since} is beyond the log, at ${hub.revision}`);
   }
   let unsubscribe = () => {};
-  socket.once("close", () => unsubscribe());
+  let endOperational: (() => void) | undefined;
+  socket.once("close", () => {
+    unsubscribe();
+    endOperational?.();
+  });
+  const send = (messages: readonly string[]) => {
+    if (socket.readyState !== socket.OPEN) return;
+    if (socket.bufferedAmount > limits.maxBufferedBytes) {
+      return close(eventCloseCodes.tooSlow, "read faster, or connect again with since");
+    }
+    for (const message of messages) socket.send(message);
+  };
   const goLive = () => {
     if (socket.readyState !== socket.OPEN) return;
-    unsubscribe = hub.subscribe(scope, {
-      events: (messages) => {
-        if (socket.readyState !== socket.OPEN) return;
-        if (socket.bufferedAmount > limits.maxBufferedBytes) {
-          return close(eventCloseCodes.tooSlow, "read faster, or connect again with since");
-        }
-        for (const message of messages) socket.send(message);
-      },
-      behind: (from) => void replay(from).catch(deps.onError),
+    unsubscribe = hub.subscribe(scope, { events: send, behind: (from) => void replay(from).catch(deps.onError) });
+    // Stays while the log is replayed once more: these have no place in its order.
+    endOperational ??= operational.subscribe((event, message) => {
+      if (consumer.sees(event)) send([message]);
     });
   };
   const replay = async (from: Revision): Promise<void> => {
     const source = { store, published: () => hub.revision, pageSize: limits.pageSize };
-    const send = (page: readonly LoggedEvent[]) =>
+    const sendPage = (page: readonly LoggedEvent[]) =>
       sendAndFlush(
         socket,
         page.flatMap((event) => {
@@ -75,7 +90,7 @@ export async function streamEvents(
         }),
       );
     try {
-      await catchUp(source, from, send, goLive);
+      await catchUp(source, from, sendPage, goLive);
     } catch (error) {
       if (error instanceof ConsumerGoneError) return;
       close(eventCloseCodes.failed, "the controller failed to read the log");

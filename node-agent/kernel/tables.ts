@@ -17,6 +17,11 @@ import { type Acknowledgement, NLM_F_CREATE, NLM_F_REPLACE } from "./netlink-cod
 import { describe, type Request, type RequestSocket } from "./request-socket.ts";
 
 const ENOENT = 2;
+const ENOMEM = 12;
+const ENOSPC = 28;
+const ENOBUFS = 105;
+/** What the kernel answers where a table, or its memory for one, is full (net/core/neighbour.c, net/bridge/br_fdb.c). */
+const fullErrnos: readonly number[] = [ENOMEM, ENOSPC, ENOBUFS];
 
 export class KernelTables implements Tables {
   /** @param deviceOf the vxlan device of a network, undefined while it does not exist */
@@ -79,7 +84,8 @@ function resultOf(operation: Operation, acknowledgement: Acknowledgement | undef
   if (!acknowledgement) return { operation, ok: false, reason: "the kernel said nothing" };
   const absent = operation.verb === "delete" && acknowledgement.errno === ENOENT;
   if (acknowledgement.errno === 0 || absent) return { operation, ok: true };
-  return { operation, ok: false, reason: describe(acknowledgement) };
+  const full = fullErrnos.includes(acknowledgement.errno);
+  return { operation, ok: false, reason: describe(acknowledgement), ...(full ? { full } : {}) };
 }
 
 /** Without its device a network holds nothing: deletes are done, puts have no place. */

@@ -1,5 +1,6 @@
 // The status of an agent for a person at a terminal.
 import type { DeviceReport, MissReport, NetworkReport, SessionReport, StatusReport } from "./report.ts";
+import type { ReportedReport } from "./reports.ts";
 import { duration, table } from "./table.ts";
 
 export interface Shown {
@@ -21,6 +22,7 @@ export function printStatus(report: StatusReport, shown: Shown): string {
     "",
     ...misses(report.misses, shown.misses),
     "",
+    ...reported(report.reports, shown.misses),
     `misses      ${counters.missed} read: ${counters.asked} asked, ${counters.joined} joined another, ${counters.local} local, ` +
       `${counters.quiet} lately unknown, ${counters.reasserted} from memory, ${counters.overBudget} over budget`,
     `told        ${counters.replied === undefined ? "nobody: --announce off" : `${counters.replied} by a reply to the guest alone, ${counters.announced} by an announcement to all`}`,
@@ -123,6 +125,40 @@ function misses(list: readonly MissReport[], most: number): string[] {
       "  ",
     ),
     ...(list.length > rows.length ? [`  … and ${list.length - rows.length} more (--all)`] : []),
+  ];
+}
+
+/** With an empty line behind it, where there is something to show. */
+function reported(list: readonly ReportedReport[], most: number): string[] {
+  if (list.length === 0) return [];
+  const rows = list
+    .slice(0, most)
+    .map(({ lastAgoMs, firstAgoMs, network, vni, kind, subject, count }) => [
+      duration(lastAgoMs),
+      duration(firstAgoMs),
+      vni === undefined ? "" : (network ?? `VNI ${vni}`),
+      kind,
+      subject ?? "",
+      String(count),
+    ]);
+  const right = true as const;
+  const more = list.length - rows.length;
+  return [
+    "reported to the controller",
+    ...table(
+      [
+        { title: "LAST", right },
+        { title: "FIRST", right },
+        { title: "NETWORK" },
+        { title: "WHAT" },
+        { title: "SUBJECT" },
+        { title: "COUNT", right },
+      ],
+      rows,
+      "  ",
+    ),
+    ...(more > 0 ? [`  … and ${more} more (--all)`] : []),
+    "",
   ];
 }
 

@@ -12,6 +12,7 @@ import type { Timeline } from "../misses/timeline.ts";
 import type { HeldFact } from "../tables/held-network.ts";
 import { describeEntries, type EntriesReport, factsByNetwork } from "./entries.ts";
 import { mostEntries } from "./protocol.ts";
+import { describeReports, type ReportedReport } from "./reports.ts";
 import type { Drops, Position, StatusSources } from "./sources.ts";
 
 export interface StatusReport {
@@ -38,6 +39,10 @@ export interface StatusReport {
   readonly repairs: Readonly<Record<string, number>>;
   /** What an operator should mend. */
   readonly problems: readonly string[];
+  /** What the controller was or will be told of as operational events, the last to happen first. */
+  readonly reports: readonly ReportedReport[];
+  /** The same since the start, by kind. */
+  readonly reported: Readonly<Record<string, number>>;
 }
 
 export interface SessionReport {
@@ -114,6 +119,8 @@ export async function reportStatus(sources: StatusSources, maxEntries: number): 
     room: { held: sources.held.size, ...sources.held.caps, aged: sources.aged() },
     repairs: Object.fromEntries(networks.repairs),
     problems: networks.problems,
+    reports: describeReports(sources.reporter, nameOf, nowMs),
+    reported: Object.fromEntries(sources.reporter.totals),
   };
 }
 

@@ -8,6 +8,7 @@ import type { KernelTables } from "../kernel/tables.ts";
 import type { RecentMisses } from "../misses/recent.ts";
 import type { MissResolver } from "../misses/resolver.ts";
 import type { HostNetworks } from "../networks.ts";
+import type { Reporter } from "../reporter.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 
 /** Where this host stands in the controller's log. */
@@ -38,6 +39,7 @@ export interface StatusSources {
   /** Absent with `--announce off`. */
   readonly announcer: Announcer | undefined;
   readonly recent: RecentMisses;
+  readonly reporter: Reporter;
   position(): Position;
   drops(): Drops;
   /** Addresses given up because no traffic used them. */

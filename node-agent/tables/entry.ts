@@ -50,7 +50,13 @@ export type Operation =
 /** How one operation ended. Operations of one call succeed and fail each by itself: there is no rollback. */
 export type OperationResult =
   | { readonly operation: Operation; readonly ok: true }
-  | { readonly operation: Operation; readonly ok: false; readonly reason: string };
+  | {
+      readonly operation: Operation;
+      readonly ok: false;
+      readonly reason: string;
+      /** There is no room for it in the kernel. */
+      readonly full?: true;
+    };
 
 /** The tables of one host: the kernel's, or the strict fake that keeps the same contract. */
 export interface Tables {

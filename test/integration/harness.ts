@@ -16,6 +16,8 @@ import {
   agentPath,
   type CloudEvent,
   type ControllerFrame,
+  type OperationalCloudEvent,
+  type OperationalKind,
   type ProblemDetails,
   parseControllerFrame,
   type TokenInput,
@@ -181,9 +183,26 @@ class Client<Message> {
   }
 }
 
+/** Receives changes; operational events, which have no revision, are kept apart. */
 export class EventConsumer extends Client<CloudEvent> {
+  readonly operational: OperationalCloudEvent[];
+
   constructor(url: string, protocols: string[], headers: Record<string, string> = {}) {
-    super(url, { protocols, headers }, (text) => JSON.parse(text));
+    const operational: OperationalCloudEvent[] = [];
+    super(url, { protocols, headers }, (text) => {
+      const event: CloudEvent | OperationalCloudEvent = JSON.parse(text);
+      if (!("operational" in event)) return event;
+      operational.push(event);
+      return undefined;
+    });
+    this.operational = operational;
+  }
+
+  /** The first operational event of the type, now or later. */
+  async untilOperational(kind: OperationalKind): Promise<OperationalCloudEvent> {
+    const found = () => this.operational.find(({ type }) => type === `nearmiss.operational.${kind}`);
+    await this.untilAll(() => found() !== undefined);
+    return found() as OperationalCloudEvent;
   }
 }
 

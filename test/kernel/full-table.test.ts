@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { HostPorts } from "../../node-agent/host-ports.ts";
 import { BridgePorts } from "../../node-agent/kernel/bridge-ports.ts";
 import { HostNetworks } from "../../node-agent/networks.ts";
+import { type Finding, ReportBook } from "../../node-agent/reports/report-book.ts";
 import type { OperationResult, Tables } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import type { Answer } from "../../schema/index.ts";
@@ -30,7 +31,7 @@ describeKernel("a full kernel table", () => {
     apply: async (operations) => {
       const results: OperationResult[] = [];
       for (const operation of operations) {
-        if (full && operation.verb === "put") results.push({ operation, ok: false, reason });
+        if (full && operation.verb === "put") results.push({ operation, ok: false, reason, full });
         else results.push(...(await host.tables.apply([operation])));
       }
       return results;
@@ -44,10 +45,12 @@ describeKernel("a full kernel table", () => {
   test("is reported at the host, harms nothing that works, and is made good when there is room", async () => {
     const held = new HeldAnswers();
     const lines: string[] = [];
+    const book = new ReportBook();
+    const reporter = { note: (finding: Finding) => book.note(finding, 0) };
     const log = pino({ level: "warn" }, { write: (line: string) => void lines.push(line) });
     const { devices, requests } = host;
     const ports = new HostPorts({ devices, bridgePorts: new BridgePorts(requests), held, log });
-    const networks = new HostNetworks({ devices, tables, held, announcer: undefined, ports, log });
+    const networks = new HostNetworks({ devices, tables, held, announcer: undefined, ports, reporter, log });
     const take = (...answers: Answer[]) => networks.write(held.take(answers, 0).operations);
     networks.setLocal(localVtep);
     await networks.replace([agentNetwork(100)], epoch);
@@ -60,6 +63,8 @@ describeKernel("a full kernel table", () => {
     expect(networks.problems).toEqual([`network net100: the kernel does not take all entries: ${reason}`]);
     expect(lines.filter((line) => line.includes("the kernel refused"))).toHaveLength(1);
     expect(await neighbours()).toEqual(["10.20.1.1", "10.20.1.2"]);
+    const reported = { kind: "table-full", vni: network, count: 12, detail: reason };
+    expect(book.list()).toMatchObject([reported]);
     // Trying again changes nothing as long as it is full, and a deletion still works.
     await networks.retry();
     expect(networks.problems).toHaveLength(1);

@@ -3,6 +3,7 @@ import { pino } from "pino";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Eviction } from "../../node-agent/eviction.ts";
 import { NetlinkError } from "../../node-agent/kernel/request-socket.ts";
+import type { Finding } from "../../node-agent/reports/report-book.ts";
 import { type Evicted, HeldAnswers } from "../../node-agent/tables/held.ts";
 import { type Answer, keyText, type Vni } from "../../schema/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
@@ -17,6 +18,7 @@ let read: Vni[];
 let evicted: Evicted["released"][number][];
 let live: boolean;
 let refuse: boolean;
+let noted: Finding[];
 let eviction: Eviction;
 
 beforeEach(async () => {
@@ -24,7 +26,7 @@ beforeEach(async () => {
   const nowMs = () => Date.now();
   held = new HeldAnswers();
   tables = new FakeTables(new Set(networks), nowMs);
-  [read, evicted, live, refuse] = [[], [], true, false];
+  [read, evicted, live, refuse, noted] = [[], [], true, false, []];
   for (const on of networks) await tables.apply(held.take([answer(on)], nowMs()).operations);
   eviction = new Eviction({
     held,
@@ -41,6 +43,7 @@ beforeEach(async () => {
       void tables.apply(operations);
       evicted.push(...released);
     },
+    reporter: { note: (finding) => noted.push(finding) === 1 },
     log: pino({ level: "silent" }),
     nowMs,
     random: () => 0.5,
@@ -103,6 +106,7 @@ test("where room is short all are read at once, but not more than every five sec
   const later = read.length;
   eviction.hurry();
   expect(read.slice(later)).toEqual(networks);
+  expect(noted.map(({ kind }) => kind)).toEqual(["room-short", "room-short"]);
 });
 
 test("nothing happens after the end, not even with ages that were being read", async () => {

@@ -120,6 +120,19 @@ describe("for a person", () => {
     room: { held: 3, perNetwork: 32_768, perHost: 131_072, aged: 5 },
     repairs: { device: 4, timer: 1 },
     problems: ["no interface of this host has the VTEP address 192.0.2.1"],
+    reports: [
+      {
+        kind: "theft",
+        vni: 100,
+        network: "blue",
+        subject: "52:54:00:00:00:02",
+        count: 2,
+        firstAgoMs: 60_000,
+        lastAgoMs: 250,
+      },
+      { kind: "overrun", subject: "misses", count: 7, firstAgoMs: 500, lastAgoMs: 500 },
+    ],
+    reported: { theft: 2, overrun: 7 },
   };
 
   test("everything that is not as it should be stands out in words", () => {
@@ -134,6 +147,9 @@ describe("for a person", () => {
       "  ports: none",
       "  … and 1 more (--all)",
       "no misses yet",
+      "reported to the controller",
+      "  250 ms   1 min  blue     theft    52:54:00:00:00:02      2",
+      "  500 ms  500 ms           overrun  misses                 7",
       "told        nobody: --announce off",
       "drops       7 misses, 0 changes",
       "budgets     4000 of 4096 questions left; guest 52:54:00:00:00:01 in VNI 100: 3",

@@ -1,0 +1,70 @@
+// What agents report becomes operational events, within bounds: of the agent's own host and of networks with a VM on it
+// only, and not more than an honest agent has to say.
+import type { FastifyBaseLogger } from "fastify";
+import type { OperationalEvent, Report } from "../../schema/index.ts";
+import type { Committer } from "../committer.ts";
+import type { OperationalEvents } from "../events/operational-events.ts";
+import { findVisibleNetwork } from "../inventory/bindings.ts";
+import type { Metrics } from "../metrics.ts";
+
+/** Events of one host in `windowMs`: an agent says at most 188. */
+const maxPerWindow = 240;
+const windowMs = 60_000;
+
+export interface HostReportsDeps {
+  readonly committer: Pick<Committer, "current">;
+  readonly operational: OperationalEvents;
+  readonly metrics: Metrics;
+  readonly log: FastifyBaseLogger;
+  readonly now: () => Date;
+  /** Monotonic. */
+  readonly nowMs: () => number;
+}
+
+export class HostReports {
+  private readonly windows = new Map<string, { readonly sinceMs: number; used: number }>();
+
+  constructor(private readonly deps: HostReportsDeps) {}
+
+  take(host: string, reports: readonly Report[]): void {
+    const { committer, operational, metrics, log, now } = this.deps;
+    for (const { vni, firstAgoMs, lastAgoMs, ...report } of reports) {
+      const network = vni === undefined ? undefined : findVisibleNetwork(committer.current, host, vni);
+      if (vni !== undefined && !network) {
+        metrics.operationalRefused("network");
+        continue;
+      }
+      metrics.operational(host, report.kind, report.count);
+      if (!this.admits(host)) continue;
+      const ago = (ms: number): string => new Date(now().getTime() - ms).toISOString();
+      const event: Omit<OperationalEvent, "sequence"> = {
+        host,
+        ...(network ? { network: network.name, networkUid: network.uid, vni: network.vni } : {}),
+        ...report,
+        first: ago(firstAgoMs),
+        last: ago(lastAgoMs),
+      };
+      operational.publish(event);
+      log.info(event, "reported by a host");
+    }
+  }
+
+  /** The host is deleted. */
+  forget(host: string): void {
+    this.windows.delete(host);
+  }
+
+  private admits(host: string): boolean {
+    const { metrics, log, nowMs } = this.deps;
+    let window = this.windows.get(host);
+    if (!window || nowMs() - window.sinceMs >= windowMs) {
+      window = { sinceMs: nowMs(), used: 0 };
+      this.windows.set(host, window);
+    }
+    window.used += 1;
+    if (window.used <= maxPerWindow) return true;
+    metrics.operationalRefused("rate");
+    if (window.used === maxPerWindow + 1) log.warn({ host }, "more reports than an agent may make: only counted");
+    return false;
+  }
+}

@@ -1,0 +1,58 @@
+// Which hosts have an agent, as an operator wants to be told: a session that ends and is back within the grace is no news.
+import type { FastifyBaseLogger } from "fastify";
+import type { OperationalEvents } from "../events/operational-events.ts";
+import type { Metrics } from "../metrics.ts";
+
+export interface PresenceDeps {
+  readonly operational: OperationalEvents;
+  readonly metrics: Metrics;
+  readonly log: FastifyBaseLogger;
+  /** A host is lost when it has had no session for so long: longer than an agent waits between two tries. */
+  readonly graceMs: number;
+  readonly now: () => Date;
+}
+
+export class Presence {
+  /** Hosts that count as connected; with a timer, those without a session. */
+  private readonly present = new Map<string, NodeJS.Timeout | undefined>();
+
+  constructor(private readonly deps: PresenceDeps) {}
+
+  /** A session has begun. */
+  connected(host: string): void {
+    const isNews = !this.present.has(host);
+    clearTimeout(this.present.get(host));
+    this.present.set(host, undefined);
+    if (isNews) this.publish("host-connected", host, this.deps.now());
+  }
+
+  /** Its session has ended, and no other took its place. */
+  disconnected(host: string): void {
+    if (!this.present.has(host)) return;
+    const since = this.deps.now();
+    clearTimeout(this.present.get(host));
+    const timer = setTimeout(() => {
+      this.present.delete(host);
+      this.publish("host-lost", host, since);
+      this.deps.log.warn({ host, since }, "host lost: its agent has no session");
+    }, this.deps.graceMs);
+    this.present.set(host, timer.unref());
+  }
+
+  /** The host is deleted. */
+  forget(host: string): void {
+    clearTimeout(this.present.get(host));
+    this.present.delete(host);
+  }
+
+  stop(): void {
+    for (const timer of this.present.values()) clearTimeout(timer);
+    this.present.clear();
+  }
+
+  private publish(kind: "host-connected" | "host-lost", host: string, at: Date): void {
+    const time = at.toISOString();
+    this.deps.metrics.operational(host, kind, 1);
+    this.deps.operational.publish({ kind, host, count: 1, first: time, last: time });
+  }
+}

@@ -1,0 +1,89 @@
+import { Type } from "typebox";
+import type { OperationalEvent } from "../../schema/index.ts";
+import type { InventoryView } from "../auth/view.ts";
+import type { Committer } from "../committer.ts";
+import type { OperationalEvents } from "../events/operational-events.ts";
+import type { App } from "./app-types.ts";
+import { callerView } from "./caller.ts";
+import { described, problems } from "./responses.ts";
+
+const query = Type.Object(
+  {
+    after: Type.Optional(
+      Type.Integer({ minimum: 0, description: "Only those behind this sequence, of the run that the answer names" }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+const Event = Type.Object(
+  {
+    specversion: Type.Literal("1.0"),
+    id: Type.String(),
+    source: Type.String(),
+    type: Type.String({ description: "`nearmiss.operational.<kind>`" }),
+    subject: Type.String({ description: "`hosts/<name>`" }),
+    time: Type.String({ format: "date-time" }),
+    datacontenttype: Type.Literal("application/json"),
+    dataschema: Type.String(),
+    operational: Type.Literal(true),
+    run: Type.String(),
+    sequence: Type.String({ description: "16 digits" }),
+    data: Type.Object({
+      host: Type.String(),
+      network: Type.Optional(Type.String({ description: "Absent: it concerns the host" })),
+      networkUid: Type.Optional(Type.String()),
+      vni: Type.Optional(Type.Integer()),
+      subject: Type.Optional(Type.String({ description: "Whom or what it is about, such as an address" })),
+      detail: Type.Optional(Type.String({ description: "For a person" })),
+      count: Type.Integer({ description: "How often it happened, or how much of it" }),
+      first: Type.String({ format: "date-time" }),
+      last: Type.String({ format: "date-time" }),
+    }),
+  },
+  { title: "OperationalEvent", description: "CloudEvents 1.0; no revision" },
+);
+
+/**
+ * An event of a network is for those who see the network, as it is now. What concerns a host concerns all networks on it, also
+ * those that a narrowed token must not know of.
+ */
+export function mayKnow(view: InventoryView, { network, networkUid }: OperationalEvent): boolean {
+  return view.isWhole || (network !== undefined && view.findNetwork(network)?.uid === networkUid);
+}
+
+export function operationalEventRoutes(
+  app: App,
+  { operational, committer }: { readonly operational: OperationalEvents; readonly committer: Committer },
+): void {
+  app.get(
+    "/v1/operational-events",
+    {
+      config: { access: "watch" },
+      schema: {
+        tags: ["events"],
+        summary: "What happened on hosts lately and is no inventory",
+        description:
+          "The last 1,024 of this run of the controller, oldest first: hosts connected or lost, scans, repairs, overruns, " +
+          "thefts and the like. They also travel on `/v1/events`, live, marked with `operational: true`. A token that is " +
+          "narrowed to networks sees those of its networks only, and none that concerns a host as a whole.",
+        querystring: query,
+        response: {
+          200: described(
+            "Kept events",
+            Type.Object({
+              run: Type.String({ description: "Another run begins again with sequence 1" }),
+              events: Type.Array(Event),
+            }),
+          ),
+          ...problems(),
+        },
+      },
+    },
+    (request) => {
+      const view = callerView(request, committer.current);
+      const events = operational.list(request.query.after).filter((event) => mayKnow(view, event));
+      return { run: operational.run, events: events.map((event) => operational.toCloudEvent(event)) };
+    },
+  );
+}

@@ -1,0 +1,174 @@
+// What happened here that an operator should know of and that is no inventory: counted by kind and subject, and given out
+// so that a storm never becomes a storm of reports. Pure; time is injected.
+import {
+  maxDetailLength,
+  maxReportsPerFrame,
+  maxSubjectLength,
+  type Report,
+  type ReportKind,
+  type Vni,
+} from "../../schema/index.ts";
+import { Budget } from "../misses/budget.ts";
+
+/** Of one kind and subject there is a report at once, and then one in this time at most. */
+export const intervalMs = 60_000;
+/** Subjects of one kind that are counted apart; what comes beyond is counted together. */
+export const maxSubjects = 64;
+/** A subject that has been quiet for so long makes room for another. */
+const quietMs = 10 * 60_000;
+/** Reports of this host, all kinds together. */
+const allowance = { perSecond: 1, burst: 128 } as const;
+
+/** Something that has just happened. */
+export interface Finding {
+  readonly kind: ReportKind;
+  /** Absent: it concerns the host. */
+  readonly vni?: Vni;
+  /** Whom or what it is about, such as an address. */
+  readonly subject?: string;
+  /** For a person; that of the first finding counts. */
+  readonly detail?: string;
+  /** How often it happened, 1 where it is absent. */
+  readonly count?: number;
+}
+
+interface Span {
+  readonly count: number;
+  readonly firstMs: number;
+  readonly lastMs: number;
+}
+
+/** All that happened of one kind and subject; times are of the agent's monotonic clock. */
+export interface Noted extends Span {
+  readonly kind: ReportKind;
+  readonly vni: Vni | undefined;
+  readonly subject: string | undefined;
+  readonly detail: string | undefined;
+}
+
+interface Line extends Noted {
+  /** Not yet given out. */
+  pending: Span | undefined;
+  /** Given out, not confirmed. */
+  given: Span | undefined;
+  givenMs: number;
+  loggedMs: number;
+}
+
+export class ReportBook {
+  /** By kind, how often since the start. */
+  readonly totals = new Map<ReportKind, number>();
+  private readonly kinds = new Map<ReportKind, Map<string, Line>>();
+  private readonly budget = new Budget(allowance, 1);
+
+  /** @returns whether it is worth a line in the log: the first of its subject, or the first for `intervalMs` */
+  note(finding: Finding, nowMs: number): boolean {
+    const { kind, count = 1 } = finding;
+    this.totals.set(kind, (this.totals.get(kind) ?? 0) + count);
+    const line = this.lineOf(finding, nowMs);
+    const span = { count, firstMs: nowMs, lastMs: nowMs };
+    Object.assign(line, joined(line, span));
+    line.pending = joined(line.pending, span);
+    if (nowMs - line.loggedMs < intervalMs) return false;
+    line.loggedMs = nowMs;
+    return true;
+  }
+
+  /** What may be reported now; it counts as given out until `confirm` or `restore`. */
+  take(nowMs: number): Report[] {
+    const reports: Report[] = [];
+    for (const line of this.lines()) {
+      if (reports.length === maxReportsPerFrame || !this.budget.allows("host", nowMs)) break;
+      const { pending } = line;
+      if (!pending || line.given || nowMs - line.givenMs < intervalMs) continue;
+      this.budget.spend("host", nowMs);
+      line.given = pending;
+      line.pending = undefined;
+      line.givenMs = nowMs;
+      reports.push(reportOf(line, pending, nowMs));
+    }
+    return reports;
+  }
+
+  /** What was given out has arrived. */
+  confirm(): void {
+    for (const line of this.lines()) line.given = undefined;
+  }
+
+  /** What was given out may not have arrived: it is given out again, with what has come since, and need not wait. */
+  restore(): void {
+    for (const line of this.lines()) {
+      if (!line.given) continue;
+      line.pending = line.pending ? joined(line.given, line.pending) : line.given;
+      line.given = undefined;
+      line.givenMs = Number.NEGATIVE_INFINITY;
+    }
+  }
+
+  /** The last to happen first. */
+  list(): Noted[] {
+    return [...this.lines()].sort((a, b) => b.lastMs - a.lastMs);
+  }
+
+  private *lines(): Iterable<Line> {
+    for (const lines of this.kinds.values()) yield* lines.values();
+  }
+
+  private lineOf({ kind, vni, subject, detail }: Finding, nowMs: number): Line {
+    const lines = this.kinds.get(kind) ?? new Map<string, Line>();
+    this.kinds.set(kind, lines);
+    const name = subject?.slice(0, maxSubjectLength);
+    const key = `${vni} ${name}`;
+    const known = lines.get(key);
+    if (known) return known;
+    if (lines.size >= maxSubjects && !dropQuietest(lines, nowMs)) return this.restOf(lines, kind, nowMs);
+    return addTo(lines, key, { kind, vni, subject: name, detail: detail?.slice(0, maxDetailLength) }, nowMs);
+  }
+
+  /** The one line beyond `maxSubjects`. */
+  private restOf(lines: Map<string, Line>, kind: ReportKind, nowMs: number): Line {
+    const detail = `more than ${maxSubjects} subjects: the rest together`;
+    return lines.get(rest) ?? addTo(lines, rest, { kind, vni: undefined, subject: undefined, detail }, nowMs);
+  }
+}
+
+/** No other line has this key: those carry a space. */
+const rest = "rest";
+
+function addTo(
+  lines: Map<string, Line>,
+  key: string,
+  what: Pick<Noted, "kind" | "vni" | "subject" | "detail">,
+  nowMs: number,
+): Line {
+  const never = Number.NEGATIVE_INFINITY;
+  const times = { firstMs: nowMs, lastMs: nowMs, givenMs: never, loggedMs: never };
+  const line: Line = { ...what, ...times, count: 0, pending: undefined, given: undefined };
+  lines.set(key, line);
+  return line;
+}
+
+/** Makes room where a subject has been quiet and all of it has been told. @returns whether there is room */
+function dropQuietest(lines: Map<string, Line>, nowMs: number): boolean {
+  const told = [...lines].filter(([key, { pending, given }]) => key !== rest && !pending && !given);
+  const [quietest] = told.sort(([, a], [, b]) => a.lastMs - b.lastMs);
+  if (!quietest || nowMs - quietest[1].lastMs < quietMs) return false;
+  return lines.delete(quietest[0]);
+}
+
+function joined(earlier: Span | undefined, later: Span): Span {
+  if (!earlier || earlier.count === 0) return later;
+  return { count: earlier.count + later.count, firstMs: earlier.firstMs, lastMs: later.lastMs };
+}
+
+function reportOf({ kind, vni, subject, detail }: Noted, span: Span, nowMs: number): Report {
+  return {
+    kind,
+    ...(vni === undefined ? {} : { vni }),
+    ...(subject === undefined ? {} : { subject }),
+    ...(detail === undefined ? {} : { detail }),
+    count: span.count,
+    firstAgoMs: Math.round(nowMs - span.firstMs),
+    lastAgoMs: Math.round(nowMs - span.lastMs),
+  };
+}

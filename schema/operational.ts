@@ -1,0 +1,136 @@
+// What happens on hosts and is no inventory. It has no revision: it travels on the event stream marked as operational, with
+// a sequence of its own within one run of the controller, and is never replayed.
+import { type Static, Type } from "typebox";
+import { parseVni, type Vni } from "./address.ts";
+
+/** What an agent reports of its own host; what stands behind each is in docs/events.md. */
+export const reportKinds = [
+  "scan",
+  "drift-repaired",
+  "overrun",
+  "table-full",
+  "room-short",
+  "theft",
+  "unregistered-guest",
+  "guest-never-seen",
+  "address-conflict",
+] as const;
+export type ReportKind = (typeof reportKinds)[number];
+
+/** What the controller says of a host by itself. */
+export const presenceKinds = ["host-connected", "host-lost"] as const;
+export type OperationalKind = ReportKind | (typeof presenceKinds)[number];
+
+/** Of one kind and subject, all that has happened since the last report of it. */
+export interface Report {
+  readonly kind: ReportKind;
+  /** Absent: it concerns the host. */
+  readonly vni?: Vni;
+  /** Whom or what it is about: an address, a cause. */
+  readonly subject?: string;
+  /** For a person. */
+  readonly detail?: string;
+  /** How often it happened, or how much of it. */
+  readonly count: number;
+  /** Whole ms before the frame was sent: hosts' clocks differ, so only the controller's counts. */
+  readonly firstAgoMs: number;
+  readonly lastAgoMs: number;
+}
+
+/** Reports in one frame, at most. */
+export const maxReportsPerFrame = 64;
+export const maxSubjectLength = 64;
+export const maxDetailLength = 256;
+/** A hundred years: what is longer is no duration. */
+const maxAgoMs = 3_155_760_000_000;
+
+const WireReport = Type.Object({
+  kind: Type.String({ maxLength: 64 }),
+  vni: Type.Optional(Type.Integer()),
+  subject: Type.Optional(Type.String({ maxLength: maxSubjectLength })),
+  detail: Type.Optional(Type.String({ maxLength: maxDetailLength })),
+  count: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+  firstAgoMs: Type.Integer({ minimum: 0, maximum: maxAgoMs }),
+  lastAgoMs: Type.Integer({ minimum: 0, maximum: maxAgoMs }),
+});
+
+export const WireReports = Type.Object({ reports: Type.Array(WireReport, { maxItems: maxReportsPerFrame }) });
+
+/** Leaves out kinds that a newer agent knows. @throws AddressError */
+export function parseReports({ reports }: Static<typeof WireReports>): Report[] {
+  return reports.flatMap(({ kind, vni, subject, detail, count, firstAgoMs, lastAgoMs }) => {
+    if (!isReportKind(kind)) return [];
+    return [
+      {
+        kind,
+        ...(vni === undefined ? {} : { vni: parseVni(vni) }),
+        ...(subject === undefined ? {} : { subject }),
+        ...(detail === undefined ? {} : { detail }),
+        count,
+        firstAgoMs: Math.max(firstAgoMs, lastAgoMs),
+        lastAgoMs,
+      },
+    ];
+  });
+}
+
+const isReportKind = (kind: string): kind is ReportKind => (reportKinds as readonly string[]).includes(kind);
+
+/** One operational event. */
+export interface OperationalEvent {
+  /** 1, 2, …: without gap in one run of the controller. */
+  readonly sequence: number;
+  readonly kind: OperationalKind;
+  readonly host: string;
+  /** Absent: it concerns the host. */
+  readonly network?: string;
+  readonly networkUid?: string;
+  readonly vni?: Vni;
+  readonly subject?: string;
+  readonly detail?: string;
+  readonly count: number;
+  /** RFC 3339, UTC, by the controller's clock. */
+  readonly first: string;
+  readonly last: string;
+}
+
+/** Version of the `data` of operational events. */
+const operationalDataVersion = 1;
+
+/** Without `revision` and `index`, which only changes have. */
+export interface OperationalCloudEvent {
+  readonly specversion: "1.0";
+  /** The sequence in digits: unique within `source`, which names store and run. */
+  readonly id: string;
+  readonly source: string;
+  readonly type: `nearmiss.operational.${OperationalKind}`;
+  readonly subject: string;
+  readonly time: string;
+  readonly datacontenttype: "application/json";
+  readonly dataschema: string;
+  /** Marks it: a change never has this attribute. */
+  readonly operational: true;
+  /** Names the run of the controller: sequences of different runs are not comparable. */
+  readonly run: string;
+  /** As CloudEvents' sequence extension wants it: of equal length, so that order of text is order. */
+  readonly sequence: string;
+  readonly data: Omit<OperationalEvent, "sequence" | "kind">;
+}
+
+export function toOperationalCloudEvent(event: OperationalEvent, epoch: string, run: string): OperationalCloudEvent {
+  const { sequence, kind, ...data } = event;
+  return {
+    specversion: "1.0",
+    id: String(sequence),
+    source: `/nearmiss/${epoch}/operational/${run}`,
+    type: `nearmiss.operational.${kind}`,
+    subject: `hosts/${event.host}`,
+    time: event.last,
+    datacontenttype: "application/json",
+    dataschema: `urn:nearmiss:event:operational:v${operationalDataVersion}`,
+    operational: true,
+    run,
+    sequence: String(sequence).padStart(16, "0"),
+    data,
+  };
+}

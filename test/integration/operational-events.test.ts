@@ -1,0 +1,276 @@
+// Operational events: what agents report and what the controller says of hosts, on the stream, over REST and as metrics.
+import { describe, expect, test } from "vitest";
+import type { OperationalCloudEvent, Report } from "../../schema/index.ts";
+import { vni } from "../support/addresses.ts";
+import { agentOf, findCertified } from "../support/certified.ts";
+import { type AgentClient, type Controller, call, populate, startController, startSecured, vm } from "./harness.ts";
+
+const blue = vni(100);
+const red = vni(200);
+const theft: Report = {
+  kind: "theft",
+  vni: blue,
+  subject: "52:54:00:00:00:02",
+  count: 3,
+  firstAgoMs: 60_000,
+  lastAgoMs: 1_000,
+};
+
+const metric = async (controller: Controller, line: string): Promise<number> => {
+  const { body } = await controller.request("GET", "/metrics");
+  return Number(
+    (body as string)
+      .split("\n")
+      .find((each) => each.startsWith(`${line} `))
+      ?.split(" ")
+      .at(-1),
+  );
+};
+const listed = async (controller: Controller, query = ""): Promise<OperationalCloudEvent[]> =>
+  (await call(controller, 200, "GET", `/v1/operational-events${query}`)).events;
+
+/** Returns when everything that was sent before has been read. */
+let questions = 0;
+async function read(agent: AgentClient): Promise<void> {
+  questions += 1;
+  const id = questions;
+  agent.send({ type: "resolve", id, questions: [] });
+  await agent.frame("answers", (frame) => frame.id === id);
+}
+
+async function start(options: Parameters<typeof startController>[0] = {}) {
+  const controller = await startController(options);
+  await populate(controller);
+  const consumer = controller.events();
+  await consumer.opened;
+  return { controller, consumer };
+}
+
+describe("what an agent reports", () => {
+  test("is on the stream, marked and without a revision, kept for a while, and counted", async () => {
+    const { controller, consumer } = await start();
+    const agent = await controller.agent("a").connect();
+    const before = Date.now();
+    agent.send({ type: "report", reports: [theft] });
+    const event = await consumer.untilOperational("theft");
+    const after = Date.now();
+    const { sequence, run, time } = event;
+    const { uid: blueUid } = await call(controller, 200, "GET", "/v1/networks/blue");
+    expect(event).toMatchObject({
+      specversion: "1.0",
+      type: "nearmiss.operational.theft",
+      subject: "hosts/a",
+      operational: true,
+      id: "2",
+      sequence: "0000000000000002",
+      dataschema: "urn:nearmiss:event:operational:v1",
+      data: {
+        host: "a",
+        network: "blue",
+        networkUid: blueUid,
+        vni: 100,
+        subject: "52:54:00:00:00:02",
+        count: 3,
+        last: time,
+      },
+    });
+    expect(event).not.toHaveProperty("revision");
+    expect(event.source).toMatch(new RegExp(`^/nearmiss/[0-9a-f-]{36}/operational/${run}$`));
+    const first = Date.parse(event.data.first);
+    expect(first).toBeGreaterThanOrEqual(before - 60_000);
+    expect(first).toBeLessThanOrEqual(after - 60_000);
+    expect(Date.parse(time) - first).toBe(59_000);
+    expect((await listed(controller)).map((each) => each.sequence)).toEqual(["0000000000000001", sequence]);
+    expect(await listed(controller, "?after=1")).toEqual([event]);
+    expect(await listed(controller, "?after=2")).toEqual([]);
+    expect(await metric(controller, 'nearmiss_controller_operational_total{host="a",kind="theft"}')).toBe(3);
+  });
+
+  test("never is a revision, and is not replayed", async () => {
+    const { controller, consumer } = await start();
+    const { revision } = await call(controller, 200, "GET", "/readyz");
+    const agent = await controller.agent("a").connect();
+    agent.send({ type: "report", reports: [theft] });
+    await consumer.untilOperational("theft");
+    expect(await call(controller, 200, "GET", "/readyz")).toMatchObject({ revision });
+    const late = controller.events("?since=0");
+    await late.untilAll((events) => events.length === revision);
+    await call(controller, 201, "PUT", "/v1/vms/new", vm("c", 9));
+    await late.untilAll((events) => events.length === revision + 1);
+    expect(late.operational).toEqual([]);
+  });
+
+  test("counts for its own networks only", async () => {
+    const { controller, consumer } = await start();
+    const agent = await controller.agent("a").connect();
+    agent.send({ type: "report", reports: [{ ...theft, vni: red }, { ...theft, vni: vni(999) }, theft] });
+    await consumer.untilOperational("theft");
+    await read(agent);
+    expect(consumer.operational.filter(({ type }) => type.endsWith("theft"))).toHaveLength(1);
+    expect(await metric(controller, 'nearmiss_controller_reports_refused_total{reason="network"}')).toBe(2);
+    expect(await metric(controller, 'nearmiss_controller_operational_total{host="a",kind="theft"}')).toBe(3);
+  });
+
+  test("of a kind that only a newer agent knows is left out, and the rest of the frame counts", async () => {
+    const { controller, consumer } = await start();
+    const agent = await controller.agent("a").connect();
+    const reports = [
+      { ...theft, kind: "brand-new", fresh: true },
+      { kind: "host-lost", count: 1, firstAgoMs: 0, lastAgoMs: 0 },
+      theft,
+    ];
+    agent.sendText(JSON.stringify({ type: "report", reports, also: "new" }));
+    await consumer.untilOperational("theft");
+    expect(consumer.operational.map(({ type }) => type)).toEqual([
+      "nearmiss.operational.host-connected",
+      "nearmiss.operational.theft",
+    ]);
+  });
+
+  test.each([
+    ["too many at once", { reports: Array.from({ length: 65 }, () => theft) }],
+    ["a subject without end", { reports: [{ ...theft, subject: "x".repeat(65) }] }],
+    ["no count", { reports: [{ ...theft, count: 0 }] }],
+    ["a time in the future", { reports: [{ ...theft, lastAgoMs: -1 }] }],
+    ["no network's number", { reports: [{ ...theft, vni: 0 }] }],
+  ])("%s ends the session with the reason", async (_what, frame) => {
+    const { controller } = await start();
+    const agent = await controller.agent("a").connect();
+    agent.sendText(JSON.stringify({ type: "report", ...frame }));
+    expect((await agent.closed).code).toBe(4400);
+  });
+
+  test("beyond what an agent may say is counted and becomes no event, and other hosts have their own", async () => {
+    const { controller, consumer } = await start();
+    const [a, b] = [await controller.agent("a").connect(), await controller.agent("b").connect()];
+    const frame = { type: "report" as const, reports: Array.from({ length: 64 }, () => theft) };
+    for (let n = 0; n < 20; n++) a.send(frame);
+    await read(a);
+    b.send({ type: "report", reports: [{ ...theft, kind: "scan" }] });
+    await consumer.untilOperational("scan");
+    expect(consumer.operational.filter(({ data }) => data.host === "a" && data.count === 3)).toHaveLength(240);
+    expect(await metric(controller, 'nearmiss_controller_operational_total{host="a",kind="theft"}')).toBe(64 * 20 * 3);
+    expect(await metric(controller, 'nearmiss_controller_reports_refused_total{reason="rate"}')).toBe(64 * 20 - 240);
+  });
+
+  test("is kept up to a number, without gap", async () => {
+    const { controller } = await start();
+    const hosts = ["a", "b", ...(await moreHosts(controller, 6))];
+    for (const host of hosts) {
+      const agent = await controller.agent(host).connect();
+      const reports = Array.from(
+        { length: 60 },
+        (): Report => ({ kind: "overrun", count: 1, firstAgoMs: 0, lastAgoMs: 0 }),
+      );
+      for (let n = 0; n < 4; n++) agent.send({ type: "report", reports });
+      await read(agent);
+    }
+    const total = hosts.length * 241;
+    const sequences = (await listed(controller)).map(({ id }) => Number(id));
+    expect(sequences).toEqual(Array.from({ length: 1_024 }, (_, i) => total - 1_024 + 1 + i));
+  });
+});
+
+async function moreHosts(controller: Controller, count: number): Promise<string[]> {
+  const names = Array.from({ length: count }, (_, i) => `more-${i}`);
+  for (const [i, name] of names.entries())
+    await call(controller, 201, "PUT", `/v1/hosts/${name}`, { vtep: `192.0.2.${50 + i}` });
+  return names;
+}
+
+describe("a host", () => {
+  test("that connects is told of once, and lost only when it stays away", async () => {
+    const { controller, consumer } = await start({ hostGraceMs: 300 });
+    const first = await controller.agent("a").connect();
+    await consumer.untilOperational("host-connected");
+    first.close();
+    await first.closed;
+    const second = await controller.agent("a").connect();
+    const before = Date.now();
+    second.close();
+    await second.closed;
+    const lost = await consumer.untilOperational("host-lost");
+    expect(Date.parse(lost.time)).toBeLessThan(before + 250);
+    expect(consumer.operational.map(({ type, data }) => `${type} ${data.host}`)).toEqual([
+      "nearmiss.operational.host-connected a",
+      "nearmiss.operational.host-lost a",
+    ]);
+    await controller.agent("a").connect();
+    await consumer.untilAll(() => consumer.operational.length === 3);
+    expect(await metric(controller, 'nearmiss_controller_operational_total{host="a",kind="host-connected"}')).toBe(2);
+  });
+
+  test("whose agent another one replaces is not lost", async () => {
+    const { controller, consumer } = await start({ hostGraceMs: 0 });
+    const first = await controller.agent("a").connect();
+    const second = await controller.agent("a").connect();
+    await first.closed;
+    second.send({ type: "report", reports: [theft] });
+    await consumer.untilOperational("theft");
+    expect(consumer.operational.map(({ type }) => type.split(".").at(-1))).toEqual(["host-connected", "theft"]);
+  });
+
+  test("that is deleted is not lost, and its series end", async () => {
+    const { controller, consumer } = await start({ hostGraceMs: 0 });
+    await call(controller, 201, "PUT", "/v1/hosts/spare", { vtep: "192.0.2.9" });
+    const agent = await controller.agent("spare").connect();
+    await consumer.untilOperational("host-connected");
+    const line = 'nearmiss_controller_operational_total{host="spare",kind="host-connected"}';
+    expect(await metric(controller, line)).toBe(1);
+    await call(controller, 204, "DELETE", "/v1/hosts/spare");
+    await agent.closed;
+    expect(await metric(controller, line)).toBeNaN();
+    expect((await listed(controller)).map(({ type }) => type)).toEqual(["nearmiss.operational.host-connected"]);
+  });
+});
+
+describe("a token that is narrowed to a network", () => {
+  const said = (events: readonly OperationalCloudEvent[]): string[] =>
+    events.map(({ type, data }) => `${type.split(".").at(-1)} ${data.network ?? "the host"}`);
+
+  test("sees what concerns its network, and nothing of others or of hosts as a whole, live and kept", async () => {
+    const secured = await startSecured({ findCertified });
+    await populate(secured.admin);
+    await call(secured.admin, 201, "PUT", "/v1/vms/on-red", vm("a", 7, "red"));
+    const narrow = secured.as((await secured.issue({ role: "viewer", networks: ["blue"] })).token);
+    const wide = secured.as((await secured.issue({ role: "viewer" })).token);
+    const [few, all] = [narrow.events(), wide.events()];
+    await Promise.all([few.opened, all.opened]);
+    const agent = await agentOf(secured, "a").connect();
+    const overrun: Report = { kind: "overrun", subject: "misses", count: 1, firstAgoMs: 0, lastAgoMs: 0 };
+    const scan: Report = { ...theft, kind: "scan" };
+    agent.send({ type: "report", reports: [{ ...theft, vni: red }, overrun, theft, { ...scan, vni: red }, scan] });
+    await few.untilOperational("scan");
+    await all.untilAll(() => all.operational.length === 6);
+    const everything = [
+      "host-connected the host",
+      "theft red",
+      "overrun the host",
+      "theft blue",
+      "scan red",
+      "scan blue",
+    ];
+    expect(said(all.operational)).toEqual(everything);
+    expect(said(await listed(wide))).toEqual(everything);
+    expect(said(few.operational)).toEqual(["theft blue", "scan blue"]);
+    expect(said(await listed(narrow))).toEqual(["theft blue", "scan blue"]);
+    expect(JSON.stringify([few.operational, await listed(narrow)])).not.toContain("red");
+  });
+
+  test("sees no more of a network that was deleted, nor of another that has its name", async () => {
+    const secured = await startSecured({ findCertified });
+    await populate(secured.admin);
+    await call(secured.admin, 201, "PUT", "/v1/vms/on-red", vm("a", 7, "red"));
+    const narrow = secured.as((await secured.issue({ role: "viewer", networks: ["red"] })).token);
+    const agent = await agentOf(secured, "a").connect();
+    agent.send({ type: "report", reports: [{ ...theft, vni: red }] });
+    await read(agent);
+    expect(said(await listed(narrow))).toEqual(["theft red"]);
+    await call(secured.admin, 204, "DELETE", "/v1/vms/on-red");
+    await call(secured.admin, 204, "DELETE", "/v1/networks/red");
+    expect(await listed(narrow)).toEqual([]);
+    await call(secured.admin, 201, "PUT", "/v1/networks/red", { vni: 200, subnets: ["10.20.1.0/24"] });
+    expect(await listed(narrow)).toEqual([]);
+    expect(said(await listed(secured.admin))).toContain("theft red");
+  });
+});
