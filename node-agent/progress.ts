@@ -21,6 +21,8 @@ export class Progress {
 
   /** What an earlier session asked for says nothing about the log of this one. */
   private session = 0;
+  /** All that was to be acknowledged so far. */
+  private settling: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly deps: ProgressDependencies) {}
 
@@ -39,13 +41,14 @@ export class Progress {
 
   /**
    * Tells the controller that the kernel is at `asOf`, once it is: what is unsettled is tried again first. As long as the
-   * kernel refuses, the revision stays where it was, and the problems say why.
+   * kernel refuses, the revision stays where it was, and the problems say why. A position vouches for all before it, so a
+   * heartbeat does not overtake a change that is still being written.
    */
   acknowledge(asOf: Revision, work: Promise<unknown>): void {
     const { networks, send } = this.deps;
     const { session } = this;
     this.asOf = asOf;
-    void work
+    this.settling = Promise.all([this.settling, work])
       .then(() => networks.retry())
       .then(() => {
         if (session !== this.session) return;

@@ -51,3 +51,19 @@ test("without a change of store, what was applied holds on over a reconnect", as
   self.begin("one", rev(12));
   expect(self.position).toEqual({ epoch: "one", asOf: 9, applied: 9 });
 });
+
+test("a heartbeat does not acknowledge a change that is still being written", async () => {
+  const { self, revisions } = progress({ settled: true });
+  let written: () => void = () => {};
+  const change = new Promise<void>((resolve) => {
+    written = resolve;
+  });
+  self.begin("one", rev(6));
+  self.acknowledge(rev(7), change);
+  self.acknowledge(rev(7), Promise.resolve());
+  await soon();
+  expect(revisions()).toEqual([]);
+  written();
+  await soon();
+  expect(revisions()).toEqual([7, 7]);
+});
