@@ -3,6 +3,7 @@
 import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
 import { addAuditCommand } from "../cli/audit.ts";
+import { addBackupCommands } from "../cli/backup.ts";
 import { addTokenCommand } from "../cli/token.ts";
 import { addControllerCommand } from "../controller/config.ts";
 import { addAgentCommand } from "../node-agent/config.ts";
@@ -24,5 +25,9 @@ addAgentCommand(program);
 addExplainCommand(program);
 addTokenCommand(program, async (db) => (await import("../controller/auth/local-tokens.ts")).openLocalTokens(db));
 addAuditCommand(program);
+addBackupCommands(program, {
+  backUp: async (options) => (await import("../controller/backup/backup.ts")).backUp(options),
+  restore: async (options) => (await import("../controller/backup/restore.ts")).restore(options),
+});
 
 await program.parseAsync();

@@ -4,8 +4,9 @@ import closeWithGrace from "close-with-grace";
 import { type Logger, pino } from "pino";
 import { warmUp } from "./agents/warm-up.ts";
 import { buildApp } from "./app.ts";
-import { writeFirstToken } from "./auth/first-token.ts";
+import { firstTokenFile, writeFirstToken } from "./auth/first-token.ts";
 import { type ControllerConfig, formatListen, isLoopback } from "./config.ts";
+import { checkModes } from "./file-modes.ts";
 import { openSqliteStore } from "./store/sqlite/sqlite-store.ts";
 import { StoreBrokenError, StoreOpenError } from "./store/store.ts";
 
@@ -33,6 +34,7 @@ export async function runController(config: ControllerConfig): Promise<void> {
 async function start(config: ControllerConfig, log: Logger): Promise<void> {
   // What it writes holds secrets, or leads to some.
   process.umask(0o077);
+  checkModes([config.db, `${config.db}-wal`, firstTokenFile(config.db)]);
   const store = openSqliteStore(config.db);
   if (config.insecure) {
     log.warn("INSECURE: no tokens, no TLS, hosts register themselves: whoever reaches the port controls the network");

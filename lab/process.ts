@@ -44,7 +44,7 @@ export class LabProcess {
 
   constructor(
     readonly name: string,
-    where: Namespace,
+    where: Pick<Namespace, "spawn">,
     command: readonly [string, ...string[]],
   ) {
     this.#lines.setMaxListeners(0);

@@ -22,6 +22,7 @@ function checkNode() {
 function checkMachine() {
   if (process.platform !== "linux") stop("nearmiss runs on Linux only: the data path is the Linux kernel's.");
   const packageOf = { ip: "iproute2", bridge: "iproute2", ping: "iputils-ping" };
+  if (purpose === "test") Object.assign(packageOf, { nft: "nftables", strace: "strace" });
   const missing = Object.keys(packageOf).filter((command) => spawnSync(command, ["-V"]).error);
   if (missing.length > 0) {
     const packages = [...new Set(missing.map((command) => packageOf[command]))].join(" ");

@@ -18,6 +18,7 @@ import { commitInThread } from "./commit-thread.ts";
 import { busyTimeoutMs, makeDurable } from "./connection.ts";
 import { Database } from "./driver.ts";
 import { asStoreError } from "./errors.ts";
+import { intactProblem } from "./integrity.ts";
 import { lockDatabase } from "./lock.ts";
 import { type Migration, migrate, readMigrations } from "./migrations.ts";
 import {
@@ -41,6 +42,7 @@ export function openSqliteStore(path: string, migrations: readonly Migration[] =
     closers.push(lockDatabase(path));
     const db = new Database(path, { timeout: busyTimeoutMs });
     closers.push(() => db.close());
+    checkIntact(db, path);
     makeDurable(db, path);
     migrate(db, path, migrations);
     return new SqliteStore(db, path, () => closeAll(closers));
@@ -55,11 +57,23 @@ function closeAll(closers: (() => void)[]): void {
   while (closers.length > 0) closers.pop()?.();
 }
 
+/** Before anything is written: a page that was damaged would be found only by who reads it, perhaps in weeks. */
+function checkIntact(db: Database, path: string): void {
+  const problem = intactProblem(db);
+  if (problem !== undefined) throw new StoreOpenError(damaged(path, problem));
+}
+
+function damaged(path: string, problem: string): string {
+  return (
+    `${path} is damaged (${problem}): move it away together with ${path}-wal, ` +
+    `and run \`nearmiss restore BACKUP --db ${path}\``
+  );
+}
+
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = "code" in error ? error.code : undefined;
   if (code === "SQLITE_NOTADB") return "the file is not a SQLite database; name another with --db";
-  if (code === "SQLITE_CORRUPT") return "the file is damaged; restore a backup";
   return error.message;
 }
 
@@ -90,14 +104,19 @@ class SqliteStore implements Store {
   }
 
   async load(): Promise<StoredState> {
-    return this.guard(() => ({
-      revision: this.statements.lastRevision.get() as Revision,
-      networks: (this.statements.networks.all() as NetworkRow[]).map(fromNetworkRow),
-      hosts: (this.statements.hosts.all() as HostRow[]).map(fromHostRow),
-      vms: (this.statements.vms.all() as VmRow[]).map(fromVmRow),
-      released: this.statements.releases.all() as TimedRelease[],
-      receipts: this.statements.receipts.all() as ReceiptHead[],
-    }));
+    try {
+      return this.guard(() => ({
+        revision: this.statements.lastRevision.get() as Revision,
+        networks: (this.statements.networks.all() as NetworkRow[]).map(fromNetworkRow),
+        hosts: (this.statements.hosts.all() as HostRow[]).map(fromHostRow),
+        vms: (this.statements.vms.all() as VmRow[]).map(fromVmRow),
+        released: this.statements.releases.all() as TimedRelease[],
+        receipts: this.statements.receipts.all() as ReceiptHead[],
+      }));
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      throw new StoreOpenError(damaged(this.path, error.message), { cause: error });
+    }
   }
 
   async commit(batch: readonly Commit[], receipts: readonly Receipt[] = []): Promise<void> {

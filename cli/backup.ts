@@ -1,0 +1,112 @@
+// `nearmiss backup` and `nearmiss restore`: on the controller's machine, with its files.
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { action, formatJson } from "./output.ts";
+
+/** What the two commands do. */
+export interface BackupDesk {
+  backUp(options: {
+    readonly db: string;
+    readonly to: string;
+    readonly rate: number;
+    readonly onProgress: (share: number) => void;
+  }): Promise<{ file: string; revision: number; epoch: string; bytes: number; sha256: string }>;
+  restore(options: {
+    readonly from: string;
+    readonly db: string;
+    readonly checksum: boolean;
+  }): Promise<{ db: string; revision: number; epoch: string; formerEpoch: string }>;
+}
+
+interface BackupFlags {
+  readonly db: string;
+  readonly rate: number;
+  readonly json?: boolean;
+}
+
+interface RestoreFlags {
+  readonly db: string;
+  readonly checksum: boolean;
+  readonly json?: boolean;
+}
+
+const defaultRate = 16;
+
+const backupHelp = `
+The controller may run, and goes on meanwhile. What is copied is the database as it stood when the command began. Beside
+the backup stands its checksum (sha256sum -c FILE.sha256). It holds hashes of tokens, so only its owner can read it.
+Exit status: 0 done, 1 refused or failed (nothing is left then), 2 wrong usage.
+
+Example: nearmiss backup --db /var/lib/nearmiss/nearmiss.db /var/backups/nearmiss-$(date +%F).db`;
+
+const restoreHelp = `
+Stop the controller first, and move its database away: nothing is overwritten. The backup is verified before anything is
+made. The restored database starts a history of its own (another epoch): agents ask for everything that they hold again,
+and change only what differs; consumers of the event stream begin with a snapshot.
+Exit status: 0 done, 1 refused or failed (nothing is left then), 2 wrong usage.
+
+Example: nearmiss restore /var/backups/nearmiss-2026-11-21.db --db /var/lib/nearmiss/nearmiss.db`;
+
+export function addBackupCommands(program: Command, desk: BackupDesk): void {
+  program
+    .command("backup")
+    .summary("copy the controller's database while it is in use")
+    .description("Copies the controller's database, consistent and checked, while the controller goes on.")
+    .argument("<file>", "where to; must not exist")
+    .option("--db <path>", "the controller's database", "nearmiss.db")
+    .addOption(
+      new Option("--rate <MiB/s>", "how fast it may read, so that the controller keeps its share of the disk")
+        .argParser(parseRate)
+        .default(defaultRate),
+    )
+    .option("--json", "print JSON")
+    .addHelpText("after", backupHelp)
+    .action(
+      action(async (to: string, { db, rate, json }: BackupFlags) => {
+        process.umask(0o077);
+        const result = await desk.backUp({ db, to, rate, onProgress: progressOn(process.stderr) });
+        if (json) return formatJson(result);
+        const size = (result.bytes / 2 ** 20).toFixed(1);
+        return `${result.file}: revision ${result.revision}, ${size} MiB, checksum in ${result.file}.sha256\n`;
+      }),
+    );
+
+  program
+    .command("restore")
+    .summary("make a database from a backup")
+    .description("Verifies a backup and makes a database of it, where none is.")
+    .argument("<file>", "what `nearmiss backup` made")
+    .option("--db <path>", "the database to make; must not exist", "nearmiss.db")
+    .option("--no-checksum", "do not ask for the file with the checksum; the backup itself is verified all the same")
+    .option("--json", "print JSON")
+    .addHelpText("after", restoreHelp)
+    .action(
+      action(async (from: string, { db, checksum, json }: RestoreFlags) => {
+        process.umask(0o077);
+        const result = await desk.restore({ from, db, checksum });
+        if (json) return formatJson(result);
+        return (
+          `${result.db}: as it was at revision ${result.revision}, with a new epoch. ` +
+          `Start it with \`nearmiss controller --db ${result.db}\`.\n`
+        );
+      }),
+    );
+}
+
+/** @throws InvalidArgumentError outside 1 … 10000 */
+function parseRate(text: string): number {
+  const rate = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(rate >= 1 && rate <= 10_000)) throw new InvalidArgumentError("Write a whole number from 1 to 10000.");
+  return rate;
+}
+
+/** Per cent on a terminal, nothing elsewhere. */
+function progressOn(stream: NodeJS.WriteStream): (share: number) => void {
+  if (!stream.isTTY) return () => {};
+  let shown = -1;
+  return (share) => {
+    const percent = Math.floor(share * 100);
+    if (percent === shown) return;
+    shown = percent;
+    stream.write(share === 1 ? "\r\x1b[K" : `\r${percent} %`);
+  };
+}

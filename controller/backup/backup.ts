@@ -1,0 +1,101 @@
+// `nearmiss backup`: a copy of the database as it stood at one revision, taken by a process of its own while the
+// controller goes on.
+import { existsSync, rmSync, statSync } from "node:fs";
+import { Database } from "../store/sqlite/driver.ts";
+import { intactProblem } from "../store/sqlite/integrity.ts";
+import { readMigrations } from "../store/sqlite/migrations.ts";
+import { StoreOpenError } from "../store/store.ts";
+import { checksumFile, checksumOf, formatChecksum } from "./checksum.ts";
+import { publish, refuseTaken, writeNew } from "./files.ts";
+
+export interface BackupOptions {
+  readonly db: string;
+  readonly to: string;
+  /** MiB a second: the controller shares the disk. */
+  readonly rate: number;
+  readonly onProgress: (share: number) => void;
+}
+
+export interface BackupResult {
+  readonly file: string;
+  readonly revision: number;
+  readonly epoch: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** Of SQLite's pages, 4 KiB each: short enough for an even pace. */
+const pagesAtOnce = 64;
+const mebibyte = 2 ** 20;
+
+/** @throws StoreOpenError with what to do about it; nothing is left then */
+export async function backUp(options: BackupOptions): Promise<BackupResult> {
+  const { db: path, to } = options;
+  const draft = `${to}.partial`;
+  refuseTaken([to, checksumFile(to), draft]);
+  if (!existsSync(path)) throw new StoreOpenError(`there is no ${path}: name the database of the controller with --db`);
+  const db = new Database(path, { fileMustExist: true, timeout: 5_000 });
+  try {
+    const { revision, epoch } = pin(db, path);
+    await copy(db, draft, options);
+    finish(draft);
+    const sha256 = await checksumOf(draft);
+    const { size } = statSync(draft);
+    writeNew(checksumFile(to), formatChecksum(sha256, to));
+    publish(draft, to);
+    return { file: to, revision, epoch, bytes: size, sha256 };
+  } catch (error) {
+    for (const file of [draft, `${draft}-journal`, ...(existsSync(to) ? [] : [checksumFile(to)])]) {
+      rmSync(file, { force: true });
+    }
+    throw error;
+  } finally {
+    db.close();
+  }
+}
+
+/** Opens a read transaction, so that the copy is of one moment however long it takes. */
+function pin(db: Database, path: string): { revision: number; epoch: string } {
+  db.exec("BEGIN");
+  const version = db.pragma("user_version", { simple: true }) as number;
+  const known = readMigrations().length;
+  if (version === 0 || version > known) {
+    throw new StoreOpenError(
+      `${path} has schema ${version}, this build knows 1 to ${known}: it is not nearmiss's, or a newer version's`,
+    );
+  }
+  return {
+    revision: db.prepare("SELECT coalesce(max(revision), 0) FROM events").pluck().get() as number,
+    epoch: db.prepare("SELECT value FROM meta WHERE name = 'epoch'").pluck().get() as string,
+  };
+}
+
+async function copy(db: Database, draft: string, { rate, onProgress }: BackupOptions): Promise<void> {
+  const startedAt = performance.now();
+  const pageSize = db.pragma("page_size", { simple: true }) as number;
+  const clock = new Int32Array(new SharedArrayBuffer(4));
+  await db.backup(draft, {
+    progress: ({ totalPages, remainingPages }) => {
+      const done = totalPages - remainingPages;
+      onProgress(totalPages === 0 ? 0 : done / totalPages);
+      const dueMs = ((done * pageSize) / (rate * mebibyte)) * 1_000;
+      const earlyMs = dueMs - (performance.now() - startedAt);
+      // This process has nothing else to do.
+      if (earlyMs > 1) Atomics.wait(clock, 0, 0, earlyMs);
+      return pagesAtOnce;
+    },
+  });
+  onProgress(1);
+}
+
+/** One file without a log beside it, and sound. */
+function finish(draft: string): void {
+  const db = new Database(draft, { fileMustExist: true });
+  try {
+    db.pragma("journal_mode = DELETE");
+    const problem = intactProblem(db);
+    if (problem !== undefined) throw new StoreOpenError(`the copy is damaged, so the database is: ${problem}`);
+  } finally {
+    db.close();
+  }
+}

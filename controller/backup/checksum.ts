@@ -1,0 +1,31 @@
+// The sum beside a backup, in the format of sha256sum(1): whoever has only the two files can check them.
+import { createHash } from "node:crypto";
+import { createReadStream, existsSync, readFileSync } from "node:fs";
+import { basename } from "node:path";
+import { StoreOpenError } from "../store/store.ts";
+
+export const checksumFile = (backup: string): string => `${backup}.sha256`;
+
+export function formatChecksum(sum: string, backup: string): string {
+  return `${sum}  ${basename(backup)}\n`;
+}
+
+/** SHA-256 of a file, in hex. Reads it as a stream: backups may be larger than memory. */
+export async function checksumOf(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(file)) hash.update(chunk);
+  return hash.digest("hex");
+}
+
+/** What the file beside a backup says. @throws StoreOpenError where there is none, or it is no such file */
+export function readChecksum(backup: string): string {
+  const file = checksumFile(backup);
+  if (!existsSync(file)) {
+    throw new StoreOpenError(
+      `there is no ${file}: copy it too, or add --no-checksum if you know that ${backup} arrived whole`,
+    );
+  }
+  const sum = /^([0-9a-f]{64}) [ *]/.exec(readFileSync(file, "utf8"))?.[1];
+  if (sum === undefined) throw new StoreOpenError(`${file} is no checksum: it should be what \`sha256sum\` prints`);
+  return sum;
+}

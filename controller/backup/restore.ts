@@ -1,0 +1,90 @@
+// `nearmiss restore`: makes a database out of a backup, in a place where none is. The copy is another history from here
+// on, so it gets an epoch of its own, by which agents and consumers know that revisions beyond it never were.
+import { randomUUID } from "node:crypto";
+import { chmodSync, constants, copyFileSync, existsSync, rmSync } from "node:fs";
+import { userInfo } from "node:os";
+import { basename } from "node:path";
+import { AuditTrail } from "../store/sqlite/audit.ts";
+import { Database } from "../store/sqlite/driver.ts";
+import { intactProblem } from "../store/sqlite/integrity.ts";
+import { lockDatabase } from "../store/sqlite/lock.ts";
+import { migrate, readMigrations } from "../store/sqlite/migrations.ts";
+import { StoreOpenError } from "../store/store.ts";
+import { checksumOf, readChecksum } from "./checksum.ts";
+import { publish, refuseTaken } from "./files.ts";
+
+export interface RestoreOptions {
+  readonly from: string;
+  readonly db: string;
+  /** Whether the file with the backup's checksum must be there and agree. */
+  readonly checksum: boolean;
+}
+
+export interface RestoreResult {
+  readonly db: string;
+  readonly revision: number;
+  readonly epoch: string;
+  readonly formerEpoch: string;
+}
+
+/** @throws StoreOpenError with what to do about it; nothing is left then */
+export async function restore({ from, db: path, checksum }: RestoreOptions): Promise<RestoreResult> {
+  if (!existsSync(from)) throw new StoreOpenError(`there is no ${from}`);
+  const draft = `${path}.restoring`;
+  refuseTaken([path, `${path}-wal`, draft]);
+  const wanted = checksum ? readChecksum(from) : undefined;
+  const unlock = lockDatabase(path);
+  try {
+    copyFileSync(from, draft, constants.COPYFILE_EXCL);
+    chmodSync(draft, 0o600);
+    if (wanted !== undefined && (await checksumOf(draft)) !== wanted) {
+      throw new StoreOpenError(`${from} is not what its checksum says: it was damaged or changed; take another backup`);
+    }
+    const result = renew(draft, from, path);
+    publish(draft, path);
+    return result;
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
+  } finally {
+    unlock();
+  }
+}
+
+function renew(draft: string, from: string, path: string): RestoreResult {
+  const db = openBackup(draft, from);
+  try {
+    const problem = intactProblem(db, { thorough: true });
+    if (problem !== undefined) throw new StoreOpenError(`${from} is damaged (${problem}): take another backup`);
+    const version = db.pragma("user_version", { simple: true });
+    if (version === 0) throw new StoreOpenError(`${from} is no backup of nearmiss`);
+    migrate(db, from, readMigrations());
+    const epoch = randomUUID();
+    const findEpoch = db.prepare("SELECT value FROM meta WHERE name = 'epoch'").pluck();
+    const formerEpoch = findEpoch.get() as string;
+    const revision = db.prepare("SELECT coalesce(max(revision), 0) FROM events").pluck().get() as number;
+    db.transaction(() => {
+      db.prepare("UPDATE meta SET value = ? WHERE name = 'epoch'").run(epoch);
+      new AuditTrail(db).add({
+        time: new Date().toISOString(),
+        by: { name: `user ${userInfo().username}`, role: "admin", scope: "all" },
+        what: [`restored from ${basename(from)} at revision ${revision}`],
+      });
+    })();
+    return { db: path, revision, epoch, formerEpoch };
+  } finally {
+    db.close();
+  }
+}
+
+function openBackup(draft: string, from: string): Database {
+  try {
+    const db = new Database(draft, { fileMustExist: true });
+    db.pragma("synchronous = FULL");
+    return db;
+  } catch (error) {
+    throw new StoreOpenError(`${from} is no SQLite database: name a file that \`nearmiss backup\` made`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,111 @@
+// `nearmiss backup` and `nearmiss restore`, as commands beside a controller in use.
+import { chmodSync, copyFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { Database } from "../../controller/store/sqlite/driver.ts";
+import { ControllerProcess, interfaceOf, runCommand, temporaryDirectory } from "../support/controller-process.ts";
+
+async function stand() {
+  const directory = temporaryDirectory();
+  const db = join(directory, "nearmiss.db");
+  const controller = await ControllerProcess.start(db);
+  await controller.furnish();
+  const add = (n: number) =>
+    controller.call("POST", "/v1/vms", { name: `vm-${n}`, host: "a", interfaces: [interfaceOf(n)] });
+  return { directory, db, controller, add, backup: join(directory, "backup.db"), other: join(directory, "other.db") };
+}
+
+test("a backup under load is of one revision, and restores to exactly that with an epoch of its own", async () => {
+  const { db, controller, add, backup, other, directory } = await stand();
+  for (let n = 1; n <= 40; n++) await add(n);
+  let written = 40;
+  let stop = false;
+  const load = (async () => {
+    while (!stop) await add(++written);
+  })();
+  const taken = await runCommand("backup", backup, "--db", db, "--json", "--rate", "1");
+  stop = true;
+  await load;
+  expect(taken.status, taken.output).toBe(0);
+  const { revision, epoch } = JSON.parse(taken.output) as { revision: number; epoch: string };
+  // Revisions 1 to 3 made network and hosts; each VM is one.
+  const expected = await controller.everything();
+  expect(expected.size).toBe(3 + written);
+  expect(statSync(backup).mode & 0o777).toBe(0o600);
+
+  const restored = await runCommand("restore", backup, "--db", other, "--json");
+  expect(restored.status, restored.output).toBe(0);
+  const result = JSON.parse(restored.output) as { revision: number; epoch: string; formerEpoch: string };
+  expect(result).toMatchObject({ revision, formerEpoch: epoch });
+  expect(result.epoch).not.toBe(epoch);
+  // The tokens came along, and the file with the first one did not.
+  copyFileSync(`${db}.admin-token`, `${other}.admin-token`);
+  const second = await ControllerProcess.start(other);
+  const stored = await second.everything();
+  expect(stored.size).toBe(revision);
+  for (const [name, resource] of stored) expect(resource).toEqual(expected.get(name));
+  const audit = await second.call<{ entries: { what: string[] }[] }>("GET", "/v1/audit");
+  expect(audit.entries.at(-1)?.what).toEqual([`restored from backup.db at revision ${revision}`]);
+  expect(readdirSync(directory).filter((name) => /partial|restoring/.test(name))).toEqual([]);
+});
+
+test("nothing is overwritten, and a refusal leaves nothing", async () => {
+  const { db, backup, other, controller, directory } = await stand();
+  const refused = async (args: string[], reason: RegExp) => {
+    const before = readdirSync(directory).filter((name) => !name.endsWith(".lock"));
+    const { status, output } = await runCommand(...args);
+    expect([status, output]).toEqual([1, expect.stringMatching(reason)]);
+    expect(readdirSync(directory).filter((name) => !name.endsWith(".lock"))).toEqual(before);
+  };
+  await refused(["backup", backup, "--db", other], /there is no .*other\.db/);
+  await refused(["backup", db, "--db", db], /exists, and nothing is overwritten/);
+  expect((await runCommand("backup", backup, "--db", db)).status).toBe(0);
+  await refused(["backup", backup, "--db", db], /exists, and nothing is overwritten/);
+  await refused(["restore", backup, "--db", db], /exists, and nothing is overwritten/);
+  const bytes = readFileSync(backup);
+  const sum = readFileSync(`${backup}.sha256`);
+
+  bytes.fill(0xa5, 8_192, 12_288);
+  writeFileSync(backup, bytes);
+  await refused(["restore", backup, "--db", other], /not what its checksum says/);
+  await refused(["restore", backup, "--db", other, "--no-checksum"], /is damaged/);
+  writeFileSync(backup, "not a database at all, but long enough to be looked at".repeat(100));
+  await refused(["restore", backup, "--db", other, "--no-checksum"], /is damaged|no SQLite database/);
+  writeFileSync(`${backup}.sha256`, "what?\n");
+  await refused(["restore", backup, "--db", other], /is no checksum/);
+
+  const foreign = join(directory, "foreign.db");
+  const database = new Database(foreign);
+  database.exec("CREATE TABLE mine (x)");
+  database.close();
+  await refused(["restore", foreign, "--db", other, "--no-checksum"], /no backup of nearmiss/);
+  await refused(["restore", foreign, "--db", other], /there is no .*foreign\.db\.sha256/);
+  await refused(["backup", backup, "--db", foreign], /exists/);
+  await refused(["backup", join(directory, "x.db"), "--db", foreign], /schema 0/);
+  expect(sum.toString()).toMatch(/^[0-9a-f]{64} {2}backup\.db\n$/);
+  await controller.call("GET", "/readyz");
+});
+
+test("a backup of a newer schema is refused", async () => {
+  const { backup, other, db } = await stand();
+  expect((await runCommand("backup", backup, "--db", db)).status).toBe(0);
+  const newer = new Database(backup);
+  newer.pragma("user_version = 9999");
+  newer.close();
+  const refused = await runCommand("restore", backup, "--db", other, "--no-checksum");
+  expect([refused.status, refused.output]).toEqual([1, expect.stringMatching(/written by a newer nearmiss/)]);
+  expect(existsSync(other)).toBe(false);
+});
+
+test("files that others may read are refused, with the command that mends it", async () => {
+  const { db, controller } = await stand();
+  expect(await controller.process.stop()).toBe(0);
+  for (const file of [db, `${db}.admin-token`]) {
+    chmodSync(file, 0o640);
+    const refused = ControllerProcess.launch(db);
+    expect(await refused.ended).toBe(1);
+    expect(refused.logs.map(({ msg }) => msg).join("\n")).toContain(`run \`chmod go= '${file}'\``);
+    chmodSync(file, 0o600);
+  }
+  await ControllerProcess.start(db);
+});

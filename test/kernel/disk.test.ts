@@ -1,0 +1,150 @@
+// Promise P9: what a disk can do to the controller, done to a real one. Clear errors, and nothing lost.
+import { execFileSync, spawn } from "node:child_process";
+import { closeSync, ftruncateSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { expect, onTestFinished, test } from "vitest";
+import { Database } from "../../controller/store/sqlite/driver.ts";
+import { ControllerProcess, interfaceOf, temporaryDirectory } from "../support/controller-process.ts";
+import { describeKernel } from "../support/kernel.ts";
+
+const vm = (n: number) => ({ name: `vm-${n}`, host: "a", interfaces: [interfaceOf(n)] });
+
+describeKernel("the disk", () => {
+  test("is full: 507, reads and streams go on, and writes again as soon as there is space", async () => {
+    const directory = temporaryDirectory();
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=4m", "tmpfs", directory]);
+    onTestFinished(() => void execFileSync("umount", ["--lazy", directory]));
+    const controller = await ControllerProcess.start(join(directory, "nearmiss.db"));
+    await controller.furnish();
+    const events = controller.events();
+    const filler = join(directory, "filler");
+    fill(filler);
+    let refused: { status: number; body: unknown } | undefined;
+    let made = 0;
+    for (; refused === undefined; made++) {
+      const reply = await controller.request("POST", "/v1/vms", vm(made));
+      if (reply.status >= 300) refused = reply;
+    }
+    expect(refused).toMatchObject({ status: 507, body: { type: "urn:nearmiss:problem:storage-full" } });
+    made--;
+    for (let n = 0; n < made; n++) await controller.call("GET", `/v1/vms/vm-${n}`);
+    expect((await controller.request("GET", `/v1/vms/vm-${made}`)).status).toBe(404);
+    expect((await controller.request("POST", "/v1/vms", vm(made))).status).toBe(507);
+    rmSync(filler);
+    await controller.call("POST", "/v1/vms", vm(made));
+    // Of each acknowledged write, and of no other.
+    for (let n = 0; n <= made; n++) expect(await events.next()).toMatchObject({ subject: `vms/vm-${n}` });
+    controller.process.signal("SIGKILL");
+    await controller.process.ended;
+    const again = await ControllerProcess.start(join(directory, "nearmiss.db"));
+    const stored = [...(await again.everything()).keys()].filter((name) => name.startsWith("vm/"));
+    expect(stored).toHaveLength(made + 1);
+  });
+
+  test("fails an fsync: nothing is acknowledged, the process stops and says why, and what was acknowledged is there", async () => {
+    const db = join(temporaryDirectory(), "nearmiss.db");
+    const controller = await ControllerProcess.start(db);
+    await controller.furnish();
+    await controller.call("POST", "/v1/vms", vm(1));
+    const detach = await failFsync(controller.process.pid);
+    const reply = await controller.request("POST", "/v1/vms", vm(2)).catch(() => undefined);
+    if (reply) expect(reply).toMatchObject({ status: 500, body: { type: "urn:nearmiss:problem:internal" } });
+    expect(await controller.process.ended).toBe(1);
+    const fatal = controller.process.logs.find(({ level }) => level === 60);
+    expect(fatal?.msg).toBe("the store failed: stopping, so that nothing is guessed");
+    expect(JSON.stringify(fatal)).toContain("SQLITE_IOERR_FSYNC");
+    await detach();
+    const again = await ControllerProcess.start(db);
+    await again.call("GET", "/v1/vms/vm-1");
+  });
+
+  test("has given back other bytes: refuses to start, and says how to restore", async () => {
+    const db = join(temporaryDirectory(), "nearmiss.db");
+    const controller = await ControllerProcess.start(db);
+    await controller.furnish();
+    for (let n = 1; n <= 50; n++) await controller.call("POST", "/v1/vms", vm(n));
+    expect(await controller.process.stop()).toBe(0);
+    const whole = readFileSync(db);
+    const pages = statSync(db).size / 4_096;
+    expect(pages).toBeGreaterThan(10);
+    // The first page says what the file is, the others what is in it.
+    for (let page = 0; page < pages; page++) {
+      if (whole.subarray(page * 4_096, (page + 1) * 4_096).every((byte) => byte === 0)) continue;
+      writeFileSync(db, whole);
+      overwrite(db, page * 4_096, 4_096);
+      const refused = ControllerProcess.launch(db);
+      expect(await refused.ended, `page ${page}`).toBe(1);
+      const said = refused.logs.map(({ msg }) => msg).join("\n");
+      if (page > 0) expect(said).toContain(`nearmiss restore BACKUP --db ${db}`);
+      expect(said, `page ${page}`).toMatch(/is damaged|is not a SQLite database/);
+      if (page > 3) break;
+    }
+    writeFileSync(db, whole);
+    const again = await ControllerProcess.start(db);
+    expect([...(await again.everything()).keys()].filter((name) => name.startsWith("vm/"))).toHaveLength(50);
+  });
+
+  test("is locked by another program: 503, the event loop goes on, and writes again when it lets go", async () => {
+    const db = join(temporaryDirectory(), "nearmiss.db");
+    const controller = await ControllerProcess.start(db);
+    await controller.furnish();
+    const other = new Database(db);
+    other.exec("BEGIN IMMEDIATE");
+    const writes = [1, 2, 3, 4].map((n) => controller.request("POST", "/v1/vms", vm(n)));
+    await controller.call("GET", "/v1/hosts/a");
+    for (const reply of await Promise.all(writes)) {
+      expect(reply).toMatchObject({ status: 503, body: { type: "urn:nearmiss:problem:unavailable" } });
+    }
+    other.exec("ROLLBACK");
+    other.close();
+    for (const n of [1, 2, 3, 4]) await controller.call("POST", "/v1/vms", vm(n));
+  });
+});
+
+/** Takes what space there is, to the last page. */
+function fill(path: string): void {
+  const file = openSync(path, "w");
+  try {
+    for (let size = 2 ** 20; size >= 4_096; ) {
+      try {
+        if (writeSync(file, Buffer.alloc(size, 1)) < size) size /= 2;
+      } catch {
+        size /= 2;
+      }
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+function overwrite(path: string, offset: number, length: number): void {
+  const file = openSync(path, "r+");
+  try {
+    writeSync(file, Buffer.alloc(length, 0xa5), 0, length, offset);
+    ftruncateSync(file, statSync(path).size);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** From now on the kernel answers EIO to every fsync of the process. @returns what lets go of it */
+async function failFsync(pid: number | undefined): Promise<() => Promise<void>> {
+  const calls = "fsync,fdatasync";
+  const flags = ["-f", "-p", String(pid), "-e", `trace=${calls}`, "-e", `inject=${calls}:error=EIO`];
+  const strace = spawn("strace", flags, { stdio: ["ignore", "ignore", "pipe"] });
+  const ended = new Promise<void>((resolve) => strace.on("close", () => resolve()));
+  onTestFinished(() => void strace.kill("SIGKILL"));
+  await new Promise<void>((resolve, reject) => {
+    strace.on("error", reject);
+    const lines = createInterface({ input: strace.stderr });
+    lines.on("line", (line) => {
+      if (/attached/.test(line)) resolve();
+    });
+    lines.on("close", () => reject(new Error("strace could not attach")));
+  });
+  return async () => {
+    strace.kill();
+    await ended;
+  };
+}

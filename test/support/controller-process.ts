@@ -1,0 +1,116 @@
+// The built controller as a process of its own, on loopback and with its tokens: what happens to it happens to no test.
+import { spawn } from "node:child_process";
+import { on } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import { WebSocket } from "ws";
+import { LabProcess } from "../../lab/process.ts";
+import { nearmiss } from "../../lab/programs.ts";
+
+const here = {
+  spawn: ([program, ...args]: readonly [string, ...string[]]) => spawn(program, args, { stdio: "pipe" }),
+};
+
+/** Gone with the test. */
+export function temporaryDirectory(): string {
+  const path = mkdtempSync(join(tmpdir(), "nearmiss-"));
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+export class ControllerProcess {
+  private constructor(
+    readonly process: LabProcess,
+    readonly url: string,
+    private readonly token: string,
+  ) {}
+
+  /** Resolves when it listens; killed with the test at the latest. @throws ProcessEndedError where it refuses to start */
+  static async start(db: string, port = 0): Promise<ControllerProcess> {
+    const process = ControllerProcess.launch(db, port);
+    const line = await process.waitForLog(({ msg }) => msg === "listening", 20_000, "its log to say that it listens");
+    const token = readFileSync(`${db}.admin-token`, "utf8").trim();
+    return new ControllerProcess(process, `http://127.0.0.1:${line.port}`, token);
+  }
+
+  /** As `start`, without waiting: for what refuses to start. */
+  static launch(db: string, port = 0): LabProcess {
+    const command = nearmiss("controller", "--listen", `127.0.0.1:${port}`, "--db", db, "--rate-limit", "100000");
+    const process = new LabProcess("controller", here, command);
+    onTestFinished(async () => void (await process.stop("SIGKILL")));
+    return process;
+  }
+
+  /** @throws where no complete answer comes */
+  async request(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown }> {
+    const response = await fetch(new URL(path, this.url), {
+      method,
+      headers: {
+        authorization: `Bearer ${this.token}`,
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      },
+      body: body === undefined ? null : JSON.stringify(body),
+    });
+    const text = await response.text();
+    return { status: response.status, body: text === "" ? undefined : JSON.parse(text) };
+  }
+
+  /** A request that must succeed. */
+  async call<Body = unknown>(method: string, path: string, body?: unknown): Promise<Body> {
+    const reply = await this.request(method, path, body);
+    if (reply.status >= 300) throw new Error(`${method} ${path}: ${reply.status} ${JSON.stringify(reply.body)}`);
+    return reply.body as Body;
+  }
+
+  /** The stream of changes from now on. */
+  events(): { next(): Promise<unknown> } {
+    const socket = new WebSocket(new URL("/v1/events", this.url.replace("http", "ws")), {
+      headers: { authorization: `Bearer ${this.token}` },
+    });
+    onTestFinished(() => socket.terminate());
+    const messages = on(socket, "message");
+    return {
+      next: async () => {
+        const { value } = await messages.next();
+        return JSON.parse(String((value as [unknown])[0]));
+      },
+    };
+  }
+
+  /** Everything that is registered, by kind and name, as the export has it. */
+  async everything(): Promise<Map<string, unknown>> {
+    const response = await fetch(new URL("/v1/export", this.url), {
+      headers: { authorization: `Bearer ${this.token}` },
+    });
+    const lines = (await response.text()).trim().split("\n");
+    const resources = lines.map((line) => JSON.parse(line) as { kind?: string; name?: string });
+    return new Map(resources.flatMap((each) => (each.name ? [[`${each.kind}/${each.name}`, each] as const] : [])));
+  }
+
+  /** A network "blue" and the hosts "a" and "b". */
+  async furnish(): Promise<void> {
+    await this.call("PUT", "/v1/networks/blue", { vni: 100, subnets: ["10.0.0.0/8"] });
+    await this.call("PUT", "/v1/hosts/a", { vtep: "192.0.2.1" });
+    await this.call("PUT", "/v1/hosts/b", { vtep: "192.0.2.2" });
+  }
+}
+
+/** A command to its end. */
+export async function runCommand(...args: string[]): Promise<{ status: number | NodeJS.Signals; output: string }> {
+  const command = new LabProcess("nearmiss", here, nearmiss(...args));
+  const status = await command.ended;
+  return { status, output: command.logs.map(({ msg }) => msg).join("\n") };
+}
+
+/** The interface of VM number `n`, below 2^16. */
+export function interfaceOf(n: number): object {
+  const hex = n.toString(16).padStart(4, "0");
+  return {
+    name: "eth0",
+    network: "blue",
+    mac: `52:54:00:00:${hex.slice(0, 2)}:${hex.slice(2)}`,
+    ips: [`10.1.${n >> 8}.${n & 255}`],
+  };
+}
