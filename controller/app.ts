@@ -21,6 +21,7 @@ import { bulkRoutes } from "./http/bulk.ts";
 import { eventRoutes } from "./http/events.ts";
 import { hostRoutes } from "./http/hosts.ts";
 import { MethodsByPath } from "./http/methods.ts";
+import { moveRoutes } from "./http/moves.ts";
 import { networkRoutes } from "./http/networks.ts";
 import { openApiRoutes, registerOpenApi } from "./http/openapi.ts";
 import { operationalEventRoutes } from "./http/operational-events.ts";
@@ -137,6 +138,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   networkRoutes(app, { committer });
   hostRoutes(app, { committer, agents });
   vmRoutes(app, { committer, agents });
+  moveRoutes(app, { committer, agents });
   resolveRoutes(app, { committer });
   const hub = new EventHub(committer, store.epoch);
   eventRoutes(app, { hub, operational, store, limits, committer, metrics, tokens });

@@ -9,6 +9,7 @@ export * from "./input.ts";
 export * from "./limits.ts";
 export * from "./merge-patch.ts";
 export * from "./metadata.ts";
+export * from "./move.ts";
 export * from "./network.ts";
 export * from "./operational.ts";
 export * from "./problems.ts";

@@ -27,6 +27,7 @@ import { answersFrames, changesFrames, frameText, snapshotFrames } from "./frame
 import { HostReports } from "./host-reports.ts";
 import { type HostReport, HostStatuses } from "./host-status.ts";
 import { InterestIndex } from "./interest.ts";
+import { MoveWatches } from "./move-watch.ts";
 import { Presence } from "./presence.ts";
 import { seedsFor } from "./seeding.ts";
 import { AgentSession, type SessionHandler, type SessionLimits } from "./session.ts";
@@ -48,6 +49,7 @@ export interface AgentChannelDeps {
 }
 
 export class AgentChannel implements SessionHandler {
+  readonly moves: MoveWatches;
   private readonly sessions = new Map<string, AgentSession>();
   private readonly statuses = new HostStatuses();
   private readonly interests = new InterestIndex();
@@ -59,6 +61,9 @@ export class AgentChannel implements SessionHandler {
   constructor(private readonly deps: AgentChannelDeps) {
     this.presence = new Presence(deps);
     this.reports = new HostReports(deps);
+    const { interests, statuses } = this;
+    const { committer, nowMs } = deps;
+    this.moves = new MoveWatches({ committer, interests, statuses, report: (host) => this.report(host), nowMs });
     deps.committer.subscribe((commit) => this.onCommit(commit));
     deps.metrics.observe({ sessions: () => this.sessions.size, interest: () => this.interests.size });
   }
@@ -116,7 +121,7 @@ export class AgentChannel implements SessionHandler {
   interest(session: AgentSession, keys: readonly BindingKey[]): void {
     const host = hostOf(session);
     const { current, revision } = this.deps.committer;
-    this.interests.forget(host);
+    this.interests.declare(host);
     const own = localKeys(current, host).map((key) => answerFor(current, host, key, revision));
     const declared = keys.map((key) => this.answer(host, key));
     const answers = [...new Map([...own, ...declared].map((answer) => [keyText(answer.key), answer])).values()];

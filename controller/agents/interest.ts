@@ -13,6 +13,7 @@ export class InterestIndex {
   private readonly holders = new Map<string, Set<string>>();
   private readonly held = new TwoLevelMap<string, Vni, Held>();
   private readonly overflown = new TwoLevelMap<Vni, string, true>();
+  private readonly declared = new Set<string>();
   private keyCount = 0;
 
   constructor(private readonly maxUnknown = maxUnknownPerHostAndNetwork) {}
@@ -78,9 +79,21 @@ export class InterestIndex {
     this.held.delete(host, vni);
   }
 
-  /** The host is gone, or declares anew. */
+  /** The host says what it holds, all of it: what it is told next. */
+  declare(host: string): void {
+    this.forget(host);
+    this.declared.add(host);
+  }
+
+  /** Whether what the host holds is known. Not so after a start of the controller, until its agent has come back. */
+  hasDeclared(host: string): boolean {
+    return this.declared.has(host);
+  }
+
+  /** The host is gone. */
   forget(host: string): void {
     for (const vni of [...this.held.under(host).keys()]) this.revoke(host, vni);
+    this.declared.delete(host);
   }
 
   private newHeld(host: string, vni: Vni): Held {

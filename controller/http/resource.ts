@@ -5,23 +5,21 @@ import { type TProperties, type TSchema, Type } from "typebox";
 import { Name, type ProblemType, type ResourceKind, type ResourceOf } from "../../schema/index.ts";
 import type { Access } from "../auth/authorize.ts";
 import type { InventoryView } from "../auth/view.ts";
-import { type Committer, type Outcome, written } from "../committer.ts";
+import { type Committer, written } from "../committer.ts";
 import type { Mutation } from "../inventory/decide.ts";
 import { pageOf } from "../inventory/page.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { App } from "./app-types.ts";
-import { actorOf, callerView } from "./caller.ts";
+import { callerView } from "./caller.ts";
 import {
   changeHeaders,
   dryRunQuery,
   etagOf,
-  expectationOf,
   isKnown,
   noteOutcome,
   postHeaders,
   putHeaders,
   readHeaders,
-  receiptOf,
 } from "./conditions.ts";
 import { answerPage, type ListQuery, listQueries, pageRequestOf } from "./lists.ts";
 import {
@@ -35,6 +33,7 @@ import {
   writeHeaders,
   writeProblems,
 } from "./responses.ts";
+import { submit } from "./submit.ts";
 
 export interface ResourceRoutes<K extends ResourceKind, Input, Patch> {
   readonly kind: K;
@@ -83,15 +82,8 @@ export function resourceRoutes<K extends ResourceKind, Input, Patch>(
   const refusals = [...routes.problems, ...writeProblems] as const;
   const seenBy = (request: FastifyRequest) => callerView(request, committer.current);
 
-  const submit = (request: FastifyRequest, mutation: Mutation): Promise<Outcome> => {
-    const by = actorOf(request);
-    const { dryRun = false } = request.query as { dryRun?: boolean };
-    const receipt = request.method === "POST" && !dryRun ? receiptOf(request, by.name) : {};
-    return committer.submit(by, { mutations: [{ ...mutation, ...expectationOf(request) }], dryRun, ...receipt });
-  };
-
   const write = async (request: FastifyRequest, reply: FastifyReply, mutation: Mutation): Promise<object> => {
-    const outcome = await submit(request, mutation);
+    const outcome = await submit(committer, request, mutation);
     const { resource, created } = written(outcome, kind);
     noteOutcome(reply, outcome);
     if (!outcome.dryRun) reply.header("etag", etagOf(resource.revision));
@@ -244,7 +236,7 @@ export function resourceRoutes<K extends ResourceKind, Input, Patch>(
       },
     },
     async (request, reply) => {
-      noteOutcome(reply, await submit(request, routes.remove(request.params.name)));
+      noteOutcome(reply, await submit(committer, request, routes.remove(request.params.name)));
       return reply.code(204).send(null);
     },
   );

@@ -57,7 +57,7 @@ export async function startController(
       const payload = body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body);
       const response = await fetch(`http://${base}${path}`, { method, headers, body: payload });
       const text = await response.text();
-      const isJson = response.headers.get("content-type")?.includes("json") ?? false;
+      const isJson = /[/+]json/.test(response.headers.get("content-type") ?? "");
       return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
     },
     events: (query = "", protocols: string[] = []) => new EventConsumer(`ws://${base}/v1/events${query}`, protocols),
@@ -122,7 +122,7 @@ class Client<Message> {
   readonly closed: Promise<{ code: number; reason: string }>;
   readonly opened: Promise<unknown>;
   protected readonly socket: WebSocket;
-  private wake: () => void = () => {};
+  private readonly waiting = new Set<() => void>();
 
   constructor(
     url: string,
@@ -133,7 +133,7 @@ class Client<Message> {
     this.socket.on("message", (data: RawData) => {
       const message = parse(data.toString());
       if (message) this.received.push(message);
-      this.wake();
+      for (const wake of this.waiting) wake();
     });
     this.opened = new Promise((resolve, reject) => {
       this.socket.once("open", resolve);
@@ -161,11 +161,13 @@ class Client<Message> {
       const leftMs = endMs - performance.now();
       if (leftMs <= 0) throw new Error(`waited ${deadlineMs} ms; received ${JSON.stringify(this.received)}`);
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, leftMs);
-        this.wake = () => {
+        const wake = () => {
           clearTimeout(timer);
+          this.waiting.delete(wake);
           resolve();
         };
+        const timer = setTimeout(wake, leftMs);
+        this.waiting.add(wake);
       });
     }
   }

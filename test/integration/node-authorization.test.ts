@@ -115,6 +115,7 @@ describe("over REST", () => {
         ...["blue-a", "red-b", "nothing"].flatMap((name): [string, string, unknown?][] => [
           ["PUT", `/v1/vms/${name}`, vm],
           ["PATCH", `/v1/vms/${name}`, { host }],
+          ["POST", `/v1/vms/${name}/move`, { host }],
           ["DELETE", `/v1/vms/${name}`],
         ]),
         ["POST", "/v1/vms", { name: "new", ...vm }],

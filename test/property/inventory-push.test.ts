@@ -3,12 +3,22 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { fanOut, holdAnswer, type Push } from "../../controller/agents/fan-out.ts";
+import { holdersOf, movesIn } from "../../controller/agents/holders.ts";
 import { InterestIndex } from "../../controller/agents/interest.ts";
 import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
 import { agentNetwork, answerFor, findVisibleNetwork, localKeys } from "../../controller/inventory/bindings.ts";
 import type { Mutation } from "../../controller/inventory/decide.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
-import { type Answer, type BindingKey, keyText, parseIp, parseMac, parseVni, type Vni } from "../../schema/index.ts";
+import {
+  type Answer,
+  type BindingKey,
+  keyText,
+  parseIp,
+  parseMac,
+  parseVni,
+  type ResourceChange,
+  type Vni,
+} from "../../schema/index.ts";
 import { Driven, furnished, someMutations } from "./inventory-model.ts";
 
 /** Remembers what it was told, drops what is older, and forgets a network that is gone. */
@@ -22,7 +32,7 @@ class ModelAgent {
 
   declare(world: Driven, interest: InterestIndex): void {
     const declared = [...this.answers.values()].map(({ key }) => key);
-    interest.forget(this.host);
+    interest.declare(this.host);
     this.answers.clear();
     this.asked.clear();
     this.networks.clear();
@@ -123,9 +133,10 @@ function* run(steps: readonly Step[], maxUnknown?: number) {
   const agents = new Map(["a", "b", "c"].map((host) => [host, new ModelAgent(host)]));
   for (const step of [{ kind: "mutate", mutations: furnished } as const, ...steps]) {
     let pushes = new Map<string, Push>();
+    let changes: readonly ResourceChange[] = [];
     if (step.kind === "mutate") {
-      const changes = world.apply(step.mutations);
-      if (changes) {
+      changes = world.apply(step.mutations) ?? [];
+      if (changes.length > 0) {
         const concerned = atOnce(bindingChanges(world.state, changes));
         pushes = atOnce(fanOut(world.state, interest, concerned, world.revision));
         for (const host of concerned.deletedHosts) agents.set(host, new ModelAgent(host));
@@ -137,7 +148,7 @@ function* run(steps: readonly Step[], maxUnknown?: number) {
       else if (step.kind === "release") agent?.release(interest, step.key);
       else agent?.declare(world, interest);
     }
-    yield { world, interest, agents, pushes };
+    yield { world, interest, agents, pushes, changes };
   }
 }
 
@@ -207,6 +218,20 @@ test("a host is told of all that it holds, and of nothing that it has released",
           if (told.binding && !told.binding.local) expect(interest.knows(host, told.key)).toBe(true);
         }
         if (agent?.answers.has(keyText(key)) === false) expect(interest.knows(host, key)).toBe(false);
+      }
+    }),
+    { numRuns: 200 },
+  ));
+
+test("whoever is told of a move has to confirm it", () =>
+  fc.assert(
+    fc.property(someSteps, (steps) => {
+      for (const { world, interest, pushes, changes } of run(steps)) {
+        // Alone: what else changed may concern others.
+        const moves = changes.length === 1 ? movesIn(changes) : [];
+        if (moves.length === 0) continue;
+        const holders = holdersOf(world.state, interest, moves);
+        for (const host of pushes.keys()) expect(holders).toContain(host);
       }
     }),
     { numRuns: 200 },

@@ -118,7 +118,7 @@ class World {
     this.up = [];
     this.down = [];
     this.releases.clear();
-    this.interest.forget(this.host);
+    this.interest.declare(this.host);
     const own = localKeys(state, this.host).map((key) => answerFor(state, this.host, key, revision));
     const declared = this.held.keys().map((key) => this.answer(key));
     const answers = [...new Map([...own, ...declared].map((answer) => [keyText(answer.key), answer])).values()];

@@ -1,0 +1,42 @@
+// Who has to confirm a revision, who has, and when. No I/O, no clock.
+import type { MoveView } from "../../schema/index.ts";
+
+export interface Confirmation {
+  readonly host: string;
+  /** Since the revision was durable. */
+  readonly ms: number;
+}
+
+export type Confirmed = Pick<MoveView, "confirmed" | "of" | "slowestMs">;
+
+export class Confirmations {
+  private readonly hosts: Set<string>;
+  private readonly outstanding: Set<string>;
+  private slowestMs: number | null = null;
+
+  constructor(hosts: Iterable<string>) {
+    this.hosts = new Set(hosts);
+    this.outstanding = new Set(this.hosts);
+  }
+
+  /** The host's kernel holds the revision. @returns false where it did already, or is none of those that have to */
+  confirm({ host, ms }: Confirmation): boolean {
+    if (!this.outstanding.delete(host)) return false;
+    this.slowestMs = Math.max(this.slowestMs ?? 0, ms);
+    return true;
+  }
+
+  /** The host was deleted: nobody waits for it any more. */
+  forget(host: string): void {
+    if (this.outstanding.delete(host)) this.hosts.delete(host);
+  }
+
+  get unconfirmed(): string[] {
+    return [...this.outstanding].sort();
+  }
+
+  get counts(): Confirmed {
+    const { hosts, outstanding, slowestMs } = this;
+    return { confirmed: hosts.size - outstanding.size, of: hosts.size, slowestMs };
+  }
+}

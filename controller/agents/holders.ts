@@ -1,0 +1,42 @@
+// Which hosts have to confirm that a VM has moved: all that may hold something of it.
+import type { ResourceChange, Vm } from "../../schema/index.ts";
+import { keysOf } from "../inventory/bindings.ts";
+import type { Inventory } from "../inventory/inventory.ts";
+import type { InterestIndex } from "./interest.ts";
+
+/** A VM before and after; the same where it stood as asked. */
+export interface VmMove {
+  readonly before: Vm;
+  readonly after: Vm;
+}
+
+export function movesIn(touched: readonly ResourceChange[]): VmMove[] {
+  return touched.flatMap((change) => {
+    if (change.kind !== "vm" || !change.before || !change.after) return [];
+    return [{ before: change.before, after: change.after }];
+  });
+}
+
+/**
+ * The hosts that were told of one of the VM's addresses, connected or not: their kernels forward by it. The old and the
+ * new host in any case. And whoever has a VM in one of its networks and has not said since the controller's start what
+ * its kernel holds: it may be one of them.
+ */
+export function holdersOf(state: Inventory, interest: InterestIndex, moves: readonly VmMove[]): Set<string> {
+  const hosts = new Set<string>();
+  const networks = new Set<string>();
+  for (const { before, after } of moves) {
+    hosts.add(before.host).add(after.host);
+    for (const each of [...before.interfaces, ...after.interfaces]) {
+      const network = state.findNetwork(each.network);
+      if (!network) continue;
+      networks.add(network.name);
+      for (const key of keysOf(each, network.vni)) for (const host of interest.holdersOf(key)) hosts.add(host);
+    }
+  }
+  for (const network of networks) {
+    for (const host of state.hostsIn(network).keys()) if (!interest.hasDeclared(host)) hosts.add(host);
+  }
+  for (const host of hosts) if (!state.findHost(host)) hosts.delete(host);
+  return hosts;
+}

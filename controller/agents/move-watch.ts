@@ -1,0 +1,90 @@
+// Waiting until the hosts that hold a VM have followed its move.
+import type { Revision, Unconfirmed } from "../../schema/index.ts";
+import type { Committer } from "../committer.ts";
+import { type Confirmation, Confirmations, type Confirmed } from "./confirmations.ts";
+import { holdersOf, type VmMove } from "./holders.ts";
+import type { HostReport, HostStatuses } from "./host-status.ts";
+import type { InterestIndex } from "./interest.ts";
+
+export interface MoveWatchDeps {
+  readonly committer: Pick<Committer, "current">;
+  readonly interests: InterestIndex;
+  readonly statuses: HostStatuses;
+  readonly report: (host: string) => HostReport & { readonly connected: boolean };
+  /** Monotonic. */
+  readonly nowMs: () => number;
+}
+
+export class MoveWatches {
+  constructor(private readonly deps: MoveWatchDeps) {}
+
+  /** Begins when the moves are durable and published as `revision`, which is when hosts have been told. */
+  begin(moves: readonly VmMove[], revision: Revision): MoveWatch {
+    return new MoveWatch(this.deps, moves, revision);
+  }
+}
+
+export class MoveWatch {
+  private readonly confirmations: Confirmations;
+  private readonly startMs: number;
+
+  constructor(
+    private readonly deps: MoveWatchDeps,
+    moves: readonly VmMove[],
+    readonly revision: Revision,
+  ) {
+    this.startMs = deps.nowMs();
+    this.confirmations = new Confirmations(holdersOf(deps.committer.current, deps.interests, moves));
+  }
+
+  get counts(): Confirmed {
+    return this.confirmations.counts;
+  }
+
+  /** Each confirmation when it comes, until all are there or the time is over. */
+  async *until(timeoutMs: number): AsyncGenerator<Confirmation> {
+    const news: Confirmation[] = [];
+    let wake = () => {};
+    let open = 0;
+    for (const host of this.confirmations.unconfirmed) {
+      open += 1;
+      void this.confirmation(host, timeoutMs).then((confirmation) => {
+        open -= 1;
+        if (confirmation) news.push(confirmation);
+        wake();
+      });
+    }
+    while (open > 0 || news.length > 0) {
+      const next = news.shift();
+      if (next) yield next;
+      else
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+    }
+  }
+
+  /** Those that have not confirmed, and why. @param whole with the agents' problems, which may speak of any network */
+  unconfirmed(timeoutMs: number, whole: boolean): Unconfirmed[] {
+    return this.confirmations.unconfirmed.map((host) => ({ host, why: this.explain(host, timeoutMs, whole) }));
+  }
+
+  private async confirmation(host: string, timeoutMs: number): Promise<Confirmation | undefined> {
+    const { statuses, committer, nowMs } = this.deps;
+    const confirmed = await statuses.waitApplied(host, this.revision, timeoutMs);
+    if (!confirmed && !committer.current.findHost(host)) this.confirmations.forget(host);
+    const confirmation = { host, ms: Math.round(nowMs() - this.startMs) };
+    return confirmed && this.confirmations.confirm(confirmation) ? confirmation : undefined;
+  }
+
+  private explain(host: string, timeoutMs: number, whole: boolean): string {
+    const { connected, lastSeen, problems } = this.deps.report(host);
+    if (!connected) {
+      const since = lastSeen ? `, last heard ${lastSeen.toISOString()}` : " since the controller started";
+      return `no agent is connected${since}: its kernel forwards as it was told last`;
+    }
+    const late = timeoutMs > 0 ? ` within ${timeoutMs} ms` : " yet";
+    const reason = `has not confirmed revision ${this.revision}${late}`;
+    return [reason, ...(whole ? problems : [])].join("; ");
+  }
+}

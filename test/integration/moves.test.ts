@@ -1,0 +1,242 @@
+// Moves with an answer when every host that holds the VM has followed.
+import { expect, test } from "vitest";
+import type { Revision } from "../../schema/index.ts";
+import {
+  type AgentClient,
+  type Controller,
+  call,
+  populate,
+  problemType,
+  startController,
+  startSecured,
+} from "./harness.ts";
+
+const web1 = { kind: "ip", vni: 100, ip: "10.20.1.1" } as never;
+
+/** Confirms every change as soon as it hears of it, once it is told to. */
+function follow(agent: AgentClient, problems: string[] = []): AgentClient {
+  const confirmed = new Set<number>();
+  const confirm = () => {
+    for (const { asOf, end } of agent.frames("changes")) {
+      if (!end || confirmed.has(asOf)) continue;
+      confirmed.add(asOf);
+      agent.send({ type: "applied", revision: asOf, problems });
+    }
+  };
+  void agent
+    .untilAll(() => {
+      confirm();
+      return false;
+    })
+    .catch(() => {});
+  return agent;
+}
+
+/** Hosts a, b and c with a VM each in blue; c holds web-1, which is on a. All agents are connected. */
+async function fleet(options: Parameters<typeof startController>[0] = {}) {
+  const controller = await startController(options);
+  await populate(controller);
+  await call(controller, 201, "PUT", "/v1/vms/web-3", {
+    host: "c",
+    interfaces: [{ network: "blue", mac: "52:54:00:00:00:03", ips: ["10.20.1.3"] }],
+  });
+  const [a, b, c] = await Promise.all(["a", "b", "c"].map((host) => controller.agent(host).connect()));
+  if (!a || !b || !c) throw new Error("three agents");
+  c.send({ type: "resolve", id: 1, questions: [web1] });
+  await c.frame("answers");
+  return { controller, a, b, c };
+}
+
+const move = (controller: Controller, body: object, status = 200) =>
+  call(controller, status, "POST", "/v1/vms/web-1/move", body);
+
+async function lines(controller: Controller, body: object) {
+  const answer = await controller.request("POST", "/v1/vms/web-1/move", body, { accept: "application/x-ndjson" });
+  expect(answer.headers.get("content-type")).toBe("application/x-ndjson");
+  return answer.body
+    .trim()
+    .split("\n")
+    .map((line: string) => JSON.parse(line));
+}
+
+test("answers when every host that holds the VM has confirmed: the old host, the new one, and who has asked", async () => {
+  const { controller, a, b, c } = await fleet();
+  for (const agent of [a, b, c]) follow(agent);
+  const moved = await move(controller, { host: "b", wait: true });
+  expect(moved).toEqual({
+    vm: "web-1",
+    from: "a",
+    to: "b",
+    revision: 9,
+    confirmed: 3,
+    of: 3,
+    slowestMs: expect.any(Number),
+    unconfirmed: [],
+  });
+  expect(await call(controller, 200, "GET", "/v1/vms/web-1")).toMatchObject({ host: "b", revision: 9 });
+});
+
+test("does not answer before the last of them has confirmed", async () => {
+  const { controller, a, b, c } = await fleet();
+  for (const agent of [a, b]) follow(agent);
+  let answered = false;
+  const moved = move(controller, { host: "b", wait: true }).finally(() => {
+    answered = true;
+  });
+  await c.frame("changes");
+  // The others have confirmed by the time that these are answered: their frames went first.
+  for (const agent of [a, b]) await agent.frame("changes");
+  await call(controller, 200, "GET", "/v1/hosts");
+  expect(answered).toBe(false);
+  c.send({ type: "applied", revision: 9 as Revision, problems: [] });
+  expect(await moved).toMatchObject({ confirmed: 3, of: 3 });
+});
+
+test("counts a host only that has something of the VM", async () => {
+  const { controller, a, b, c } = await fleet();
+  c.send({ type: "release", id: 2, keys: [web1, { kind: "mac", vni: 100, mac: "52:54:00:00:00:01" } as never] });
+  await c.frame("answers", ({ id }) => id === 2);
+  for (const agent of [a, b]) follow(agent);
+  expect(await move(controller, { host: "b", wait: true })).toMatchObject({ confirmed: 2, of: 2 });
+});
+
+test("at the deadline says who has not confirmed and why, and the move stands", async () => {
+  const { controller, a, b, c } = await fleet();
+  follow(b);
+  a.close();
+  await a.closed;
+  c.send({ type: "applied", revision: 8 as Revision, problems: ["network blue: the kernel's table is full"] });
+  const { unconfirmed, ...rest } = await move(controller, { host: "b", wait: true, timeoutMs: 200 });
+  expect(rest).toMatchObject({ confirmed: 1, of: 3, slowestMs: expect.any(Number) });
+  expect(unconfirmed).toEqual([
+    {
+      host: "a",
+      why: expect.stringMatching(/^no agent is connected, last heard .*: its kernel forwards as it was told last$/),
+    },
+    { host: "c", why: "has not confirmed revision 9 within 200 ms; network blue: the kernel's table is full" },
+  ]);
+  expect(await call(controller, 200, "GET", "/v1/vms/web-1")).toMatchObject({ host: "b" });
+});
+
+test("a host that comes back within the time confirms with its snapshot", async () => {
+  const { controller, a, b, c } = await fleet();
+  for (const agent of [b, c]) follow(agent);
+  a.close();
+  await a.closed;
+  const told = lines(controller, { host: "b", wait: true });
+  await c.frame("changes");
+  const back = await controller.agent("a").connect();
+  back.send({ type: "applied", revision: 9 as Revision, problems: [] });
+  expect((await told).at(-1)).toMatchObject({ type: "result", confirmed: 3, of: 3 });
+});
+
+test("after a start of the controller, who has not said yet what it holds counts as unconfirmed", async () => {
+  const { controller, a, b, c } = await fleet();
+  for (const agent of [a, b, c]) agent.close();
+  await controller.stop();
+  const again = await startController({ db: controller.db });
+  follow(await again.agent("a").connect());
+  follow(await again.agent("b").connect());
+  const { unconfirmed, ...rest } = await move(again, { host: "b", wait: true, timeoutMs: 100 });
+  expect(rest).toMatchObject({ confirmed: 2, of: 3 });
+  expect(unconfirmed).toEqual([
+    { host: "c", why: "no agent is connected since the controller started: its kernel forwards as it was told last" },
+  ]);
+});
+
+test("a host that is deleted meanwhile need not confirm", async () => {
+  const { controller, a, b, c } = await fleet();
+  follow(a);
+  follow(b);
+  const moved = move(controller, { host: "b", wait: true });
+  await c.frame("changes");
+  await call(controller, 204, "DELETE", "/v1/vms/web-3");
+  await call(controller, 204, "DELETE", "/v1/hosts/c");
+  expect(await moved).toMatchObject({ confirmed: 2, of: 2, unconfirmed: [] });
+});
+
+test("without wait it answers at once, with how far it is", async () => {
+  const { controller } = await fleet();
+  const moved = await move(controller, { host: "b" });
+  expect(moved).toMatchObject({ revision: 9, confirmed: 0, of: 3, slowestMs: null });
+  expect(moved.unconfirmed[0]).toEqual({ host: "a", why: "has not confirmed revision 9 yet" });
+});
+
+test("as NDJSON it tells of each confirmation when it comes", async () => {
+  const { controller, a, b, c } = await fleet();
+  for (const agent of [a, b, c]) follow(agent);
+  const told = await lines(controller, { host: "b", wait: true });
+  expect(told.map(({ type }: { type: string }) => type)).toEqual([
+    "committed",
+    "confirmed",
+    "confirmed",
+    "confirmed",
+    "result",
+  ]);
+  expect(told[0]).toEqual({ type: "committed", revision: 9, of: 3 });
+  const confirmed = told.slice(1, 4);
+  expect(confirmed.map(({ host }: { host: string }) => host).sort()).toEqual(["a", "b", "c"]);
+  expect(confirmed.map((each: { confirmed: number }) => each.confirmed)).toEqual([1, 2, 3]);
+  expect(told[4]).toMatchObject({ vm: "web-1", from: "a", to: "b", confirmed: 3, of: 3, unconfirmed: [] });
+});
+
+test("a move to where the VM is changes nothing, and waits for whoever has not followed the last one", async () => {
+  const { controller, a, b, c } = await fleet();
+  for (const agent of [a, b, c]) follow(agent);
+  await move(controller, { host: "b", wait: true });
+  expect(await move(controller, { host: "b", wait: true })).toMatchObject({
+    from: "b",
+    to: "b",
+    revision: 9,
+    confirmed: expect.any(Number),
+    unconfirmed: [],
+  });
+});
+
+test("the same request with the same key moves once, and waits again", async () => {
+  const { controller, a, b, c } = await fleet();
+  const key = { "idempotency-key": "k1" };
+  const send = (body: object) => controller.request("POST", "/v1/vms/web-1/move", body, key);
+  const first = await send({ host: "b", wait: true, timeoutMs: 0 });
+  expect(first.body).toMatchObject({ from: "a", to: "b", revision: 9, confirmed: 0, of: 3 });
+  for (const agent of [a, b, c]) agent.send({ type: "applied", revision: 9 as Revision, problems: [] });
+  await call(controller, 200, "PATCH", "/v1/vms/web-1", { host: "c" });
+  const again = await send({ host: "b", wait: true, timeoutMs: 0 });
+  expect(again.headers.get("idempotency-replayed")).toBe("true");
+  expect(again.body).toMatchObject({ from: "a", to: "b", revision: 9, confirmed: 3, of: 3 });
+  expect(await call(controller, 200, "GET", "/v1/vms/web-1")).toMatchObject({ host: "c" });
+  expect(problemType((await send({ host: "a" })).body)).toBe("idempotency-key-reused");
+});
+
+test("a dry run says how many would have to confirm, and moves nothing", async () => {
+  const { controller } = await fleet();
+  const told = await call(controller, 200, "POST", "/v1/vms/web-1/move?dryRun=true", { host: "b", wait: true });
+  expect(told).toMatchObject({ from: "a", to: "b", revision: 6, confirmed: 0, of: 3, unconfirmed: [], dryRun: true });
+  expect(await call(controller, 200, "GET", "/v1/vms/web-1")).toMatchObject({ host: "a", revision: 6 });
+});
+
+test("is refused like any change, and nothing has happened then", async () => {
+  const { controller } = await fleet();
+  const stale = await controller.request("POST", "/v1/vms/web-1/move", { host: "b" }, { "if-match": '"5"' });
+  expect([stale.status, problemType(stale.body)]).toEqual([412, "precondition-failed"]);
+  expect(problemType(await move(controller, { host: "nowhere" }, 422))).toBe("unknown-reference");
+  expect(problemType(await call(controller, 404, "POST", "/v1/vms/nobody/move", { host: "b" }))).toBe("not-found");
+  expect(problemType(await move(controller, { host: "b", timeoutMs: 60_001 }, 400))).toBe("invalid-input");
+  expect(await call(controller, 200, "GET", "/v1/vms/web-1")).toMatchObject({ host: "a", revision: 6 });
+  const fresh = await controller.request("POST", "/v1/vms/web-1/move", { host: "b" }, { "if-match": '"6"' });
+  expect([fresh.status, fresh.headers.get("etag")]).toEqual([200, '"9"']);
+});
+
+test("takes an operator's token for the VM's networks, tells only admins of all what agents complain of, and is audited", async () => {
+  const controller = await startSecured();
+  await populate(controller.admin);
+  const body = { host: "b", wait: true, timeoutMs: 0 };
+  const as = async (input: Parameters<typeof controller.issue>[0]) =>
+    controller.as((await controller.issue(input)).token).request("POST", "/v1/vms/web-1/move", body);
+  expect((await as({ role: "viewer" })).status).toBe(403);
+  expect((await as({ role: "operator", networks: ["red"] })).status).toBe(404);
+  const { status, body: moved } = await as({ role: "operator", networks: ["blue"] });
+  expect([status, moved.of]).toEqual([200, 2]);
+  const { entries } = await call(controller.admin, 200, "GET", "/v1/audit?limit=1000");
+  expect(entries.filter(({ what }: { what: string[] }) => what.includes("vm.updated vms/web-1"))).toHaveLength(1);
+});
