@@ -1,0 +1,117 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { aliasOfPinned, behaviourInAlias, planPorts, samePins, wantedPins } from "../../node-agent/tables/pins.ts";
+import type { GuestPort, PortBehaviour, PortChange } from "../../node-agent/tables/port.ts";
+import { mac } from "../support/addresses.ts";
+
+const macs = [1, 2, 3].map((n) => mac(`52:54:00:00:00:0${n}`));
+const [one, two] = macs as [(typeof macs)[0], (typeof macs)[0]];
+
+const port = (ifindex: number, fields: Partial<GuestPort> = {}): GuestPort => ({
+  ifindex,
+  name: `tap${ifindex}`,
+  carrier: true,
+  learning: true,
+  flood: true,
+  pinned: [],
+  learned: [],
+  ...fields,
+});
+
+/** What the kernel makes of the changes: a MAC stands on one port of a bridge. */
+function carryOut(ports: readonly GuestPort[], changes: readonly PortChange[]): GuestPort[] {
+  let now = [...ports];
+  const set = (ifindex: number, change: (port: GuestPort) => GuestPort): void => {
+    now = now.map((each) => (each.ifindex === ifindex ? change(each) : each));
+  };
+  for (const change of changes) {
+    const { ifindex } = change;
+    if (change.kind === "behave") set(ifindex, (each) => ({ ...each, learning: change.learning, flood: change.flood }));
+    if (change.kind === "alias") {
+      set(ifindex, ({ alias: _, ...each }) => (change.alias === "" ? each : { ...each, alias: change.alias }));
+    }
+    if (change.kind === "pin") {
+      now = now.map((each) => ({ ...each, pinned: each.pinned.filter((known) => known !== change.mac) }));
+      set(ifindex, (each) => ({ ...each, pinned: [...each.pinned, change.mac] }));
+    }
+    if (change.kind === "unpin") {
+      set(ifindex, (each) => ({ ...each, pinned: each.pinned.filter((known) => known !== change.mac) }));
+    }
+  }
+  return now;
+}
+
+describe("pinning a guest's address to its port", () => {
+  test("the port's word of before is on it first, and frames are kept out only when the address stands there", () => {
+    expect(planPorts(wantedPins([{ mac: one, port: "tap5" }]), [port(5), port(6)], new Map())).toEqual([
+      { kind: "alias", ifindex: 5, alias: "nearmiss-port learning on flood on" },
+      { kind: "pin", ifindex: 5, mac: one },
+      { kind: "behave", ifindex: 5, learning: false, flood: false },
+    ]);
+  });
+
+  test("what was before comes from the port's alias, from memory where that is somebody's, and else is the default", () => {
+    const pinned = { learning: false, flood: false, pinned: [one] };
+    const written = port(5, { ...pinned, alias: aliasOfPinned({ learning: false, flood: true }) });
+    const foreign = port(6, { ...pinned, alias: "theirs" });
+    const back = (each: GuestPort, before: ReadonlyMap<number, PortBehaviour> = new Map()): PortChange[] =>
+      planPorts(new Map(), [each], before);
+    expect(back(written)).toEqual([
+      { kind: "behave", ifindex: 5, learning: false, flood: true },
+      { kind: "alias", ifindex: 5, alias: "" },
+      { kind: "unpin", ifindex: 5, mac: one },
+    ]);
+    expect(back(foreign, new Map([[6, { learning: true, flood: false }]]))[0]).toMatchObject({
+      learning: true,
+      flood: false,
+    });
+    expect(back(foreign)[0]).toMatchObject({ learning: true, flood: true });
+  });
+
+  test("a port that nobody registered is left alone, whatever it is set to and whoever named it", () => {
+    const theirs = [port(5, { learning: false }), port(6, { flood: false, alias: "theirs" })];
+    expect(planPorts(wantedPins([{ mac: one, port: "tap7" }, { mac: two }]), theirs, new Map())).toEqual([]);
+  });
+
+  test("only an alias of ours is read", () => {
+    expect(behaviourInAlias("nearmiss-port learning on flood off")).toEqual({ learning: true, flood: false });
+    for (const other of [undefined, "", "theirs", "nearmiss blue epoch", "nearmiss-port learning maybe flood on"]) {
+      expect(behaviourInAlias(other)).toBeUndefined();
+    }
+  });
+
+  test("from any start the plan leads to what is wanted, then plans nothing, and without wishes to what was before", () => {
+    const anyPort = fc.record({ learning: fc.boolean(), flood: fc.boolean(), theirs: fc.boolean() });
+    const anyWish = fc.uniqueArray(
+      fc.record({ mac: fc.constantFrom(...macs), port: fc.constantFrom("tap1", "tap2", "tap9") }),
+      {
+        selector: (wish) => wish.mac,
+      },
+    );
+    fc.assert(
+      fc.property(
+        fc.array(anyPort, { minLength: 1, maxLength: 3 }),
+        fc.array(anyWish, { maxLength: 4 }),
+        (starts, wishes) => {
+          const start = starts.map(({ theirs, ...fields }, i) =>
+            port(i + 1, { ...fields, ...(theirs ? { alias: "theirs" } : {}) }),
+          );
+          const before = new Map(start.map(({ ifindex, learning, flood }) => [ifindex, { learning, flood }]));
+          let now = start;
+          for (const wish of [...wishes, []]) {
+            const wanted = wantedPins(wish);
+            now = carryOut(now, planPorts(wanted, now, before));
+            for (const each of now) {
+              const want = [...(wanted.get(each.name) ?? [])].sort();
+              expect([...each.pinned].sort()).toEqual(want);
+              if (want.length > 0) expect([each.learning, each.flood]).toEqual([false, false]);
+            }
+            expect(samePins(wanted, wantedPins(wish))).toBe(true);
+            expect(planPorts(wanted, now, before).filter(({ kind }) => kind === "pin" || kind === "unpin")).toEqual([]);
+          }
+          expect(now).toEqual(start);
+        },
+      ),
+    );
+  });
+});
