@@ -14,6 +14,7 @@ import { Announcer } from "./announcer.ts";
 import { ControllerLink } from "./controller-link/link.ts";
 import { Releases } from "./controller-link/releases.ts";
 import { Eviction } from "./eviction.ts";
+import { GuestWatch } from "./guest-watch.ts";
 import { HostFilter } from "./host-filter.ts";
 import { HostPorts } from "./host-ports.ts";
 import type { Adoptable } from "./kernel/adoption.ts";
@@ -34,6 +35,7 @@ import type { StatusSources } from "./status/sources.ts";
 import type { Caps } from "./tables/ageing.ts";
 import type { Entry } from "./tables/entry.ts";
 import { HeldAnswers } from "./tables/held.ts";
+import { type GuestFinding, meaningOf } from "./tables/local-guests.ts";
 import { Upkeep } from "./upkeep.ts";
 
 export interface AgentOptions {
@@ -54,6 +56,7 @@ const nowMs = (): number => performance.now();
 
 export class Agent {
   private readonly requests = new RequestSocket();
+  private readonly bridgePorts = new BridgePorts(this.requests);
   private readonly devices: NetworkDevices;
   private readonly tables: KernelTables;
   private readonly held: HeldAnswers;
@@ -71,6 +74,7 @@ export class Agent {
   private misses: MissSocket | undefined;
   private upkeep: Upkeep | undefined;
   private filter: HostFilter | undefined;
+  private guests: GuestWatch | undefined;
   private eviction: Eviction | undefined;
   private nextId = 1;
 
@@ -86,14 +90,14 @@ export class Agent {
     const announcer = announce ? new Announcer(this.requests, nowMs) : undefined;
     const nextId = (): number => this.nextId++;
     const reporter = new Reporter({ isLive: () => this.link.isLive, send, nextId, nowMs });
-    const ports = new HostPorts({ devices, bridgePorts: new BridgePorts(this.requests), held, log });
+    const ports = new HostPorts({ devices, bridgePorts: this.bridgePorts, held, log });
     const networks = new HostNetworks({
       devices,
       tables,
       held,
       announcer,
       ports,
-      otherProblems: () => this.filter?.problems ?? [],
+      otherProblems: () => (this.filter?.found ?? []).map(({ says, mend }) => `${says}; ${mend}`),
       reporter,
       log,
     });
@@ -156,6 +160,8 @@ export class Agent {
       random,
     });
     this.filter = new HostFilter({ bridges: () => devices.bridges(), log });
+    const onFinding = (finding: GuestFinding): void => this.reportGuest(finding);
+    this.guests = new GuestWatch({ devices, bridgePorts: this.bridgePorts, networks, held, onFinding, nowMs });
     this.eviction = new Eviction({
       held,
       tables,
@@ -179,6 +185,7 @@ export class Agent {
     this.misses?.close();
     this.upkeep?.close();
     this.filter?.close();
+    this.guests?.close();
     this.eviction?.close();
     this.announcer?.close();
     this.reporter.close();
@@ -189,9 +196,9 @@ export class Agent {
 
   /** What `agent status` and `explain` look at. */
   get sources(): StatusSources {
-    const { requests, devices, tables, networks, held, resolver, announcer, progress, reporter } = this;
+    const { requests, devices, tables, networks, ports, held, resolver, announcer, progress, reporter } = this;
     const { recent } = this.outcomes;
-    const parts = { requests, devices, tables, networks, held, resolver, announcer, recent, reporter };
+    const parts = { requests, devices, tables, networks, ports, held, resolver, announcer, recent, reporter };
     return {
       ...parts,
       host: this.options.host,
@@ -200,8 +207,15 @@ export class Agent {
       drops: () => ({ misses: this.misses?.drops() ?? 0, changes: this.upkeep?.changeDrops() ?? 0 }),
       aged: () => this.eviction?.aged ?? 0,
       thefts: () => this.upkeep?.thefts ?? 0,
+      guestFindings: () => this.guests?.findings ?? [],
+      filterProblems: () => this.filter?.found ?? [],
       nowMs,
     };
+  }
+
+  private reportGuest({ kind, vni, mac, detail }: GuestFinding): void {
+    if (!this.reporter.note({ kind, vni, subject: mac, detail })) return;
+    this.log.warn({ network: this.networks.nameOf(vni), vni, mac, detail }, meaningOf[kind]);
   }
 
   private ask(asked: readonly AskedFor[]): void {

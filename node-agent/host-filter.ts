@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import { bridgeFilters, type DroppingChain, ForwardChains, readBridgeFilterSysctls } from "./kernel/forward-chains.ts";
 import type { BridgeFilter, Link } from "./kernel/link-codec.ts";
 
-const everyMs = 5_000;
+const everyMs = 2_000;
 
 export interface HostFilterDependencies {
   /** The bridges of this host's networks. @throws NetlinkError */
@@ -12,9 +12,15 @@ export interface HostFilterDependencies {
   readonly log: Logger;
 }
 
+export interface FilterProblem {
+  readonly filter: BridgeFilter;
+  readonly says: string;
+  /** What an operator should do. */
+  readonly mend: string;
+}
+
 export class HostFilter {
-  /** What an operator should mend. */
-  problems: readonly string[] = [];
+  found: readonly FilterProblem[] = [];
   private readonly timer: NodeJS.Timeout;
   private chains: ForwardChains | undefined;
   private looking = false;
@@ -41,7 +47,7 @@ export class HostFilter {
     }
   }
 
-  private async find(): Promise<string[]> {
+  private async find(): Promise<FilterProblem[]> {
     const sysctls = readBridgeFilterSysctls();
     if (!sysctls) return [];
     const bridges = await this.deps.bridges();
@@ -51,11 +57,12 @@ export class HostFilter {
     return findFilterProblems(sysctls, bridges, await this.chains.dropping(bridges.map(({ name }) => name)));
   }
 
-  private report(problems: readonly string[]): void {
-    for (const problem of problems) if (!this.problems.includes(problem)) this.deps.log.warn(problem);
-    if (problems.length === 0 && this.problems.length > 0)
-      this.deps.log.info("the host's filter lets our bridges pass");
-    this.problems = problems;
+  private report(found: readonly FilterProblem[]): void {
+    for (const { says, mend } of found) {
+      if (!this.found.some((known) => known.says === says)) this.deps.log.warn({ mend }, says);
+    }
+    if (found.length === 0 && this.found.length > 0) this.deps.log.info("the host's filter lets our bridges pass");
+    this.found = found;
   }
 }
 
@@ -64,25 +71,24 @@ export function findFilterProblems(
   sysctls: readonly BridgeFilter[],
   bridges: readonly Pick<Link, "name" | "filters">[],
   chains: readonly DroppingChain[],
-): string[] {
+): FilterProblem[] {
   return bridgeFilters.flatMap((filter) => {
     const chain = chains.find(({ filters, sparesOurs }) => filters.includes(filter) && !sparesOurs);
     if (!chain) return [];
     const lost = `chain ${chain.name} drops what no rule accepts: between guests here ${whatIsLost[filter]} is lost`;
     const sysctl = `net.bridge.bridge-nf-call-${filter}`;
     if (sysctls.includes(filter)) {
-      return [
-        `bridged frames go through the host's ${filter} (${sysctl} is 1), and ${lost}; sysctl -w ${sysctl}=0, or let the bridges ` +
-          `pass (${filter} -I FORWARD -i nmb+ -o nmb+ -j ACCEPT)`,
-      ];
+      const says = `bridged frames go through the host's ${filter} (${sysctl} is 1), and ${lost}`;
+      const mend = `sysctl -w ${sysctl}=0, or let the bridges pass (${filter} -I FORWARD -i nmb+ -o nmb+ -j ACCEPT)`;
+      return [{ filter, says, mend }];
     }
     return bridges
       .filter(({ filters = [] }) => filters.includes(filter))
-      .map(
-        ({ name }) =>
-          `the bridge ${name} sends its frames through the host's ${filter}, and ${lost}; ` +
-          `ip link set ${name} type bridge nf_call_${filter} 0`,
-      );
+      .map(({ name }) => ({
+        filter,
+        says: `the bridge ${name} sends its frames through the host's ${filter}, and ${lost}`,
+        mend: `ip link set ${name} type bridge nf_call_${filter} 0`,
+      }));
   });
 }
 

@@ -64,11 +64,11 @@ type PortEntries = Pick<GuestPort, "pinned" | "learned">;
 const none: PortEntries = { pinned: [], learned: [] };
 
 function describePort(link: Link, entries: PortEntries): GuestPort {
-  const { ifindex, name, up, alias, portLearning = true, portFlood = true } = link;
+  const { ifindex, name, carrier, alias, portLearning = true, portFlood = true } = link;
   return {
     ifindex,
     name,
-    up,
+    carrier,
     learning: portLearning,
     flood: portFlood,
     ...(alias === undefined ? {} : { alias }),

@@ -37,6 +37,7 @@ export const RTM_NEWTFILTER = 44;
 const AF_BRIDGE = 7;
 const AF_INET6 = 10;
 const IFF_UP = 1;
+const IFF_LOWER_UP = 0x1_0000;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
@@ -95,6 +96,7 @@ export interface Link {
   readonly ifindex: number;
   readonly name: string;
   readonly up: boolean;
+  readonly carrier: boolean;
   readonly mtu: number;
   /** "bridge", "vxlan", "veth", … ; undefined for hardware. */
   readonly kind?: string;
@@ -133,6 +135,7 @@ export function decodeLink({ type, payload }: NetlinkMessage): Link | undefined 
     ifindex: payload.readInt32LE(4),
     name,
     up: (payload.readUInt32LE(8) & IFF_UP) !== 0,
+    carrier: (payload.readUInt32LE(8) & IFF_LOWER_UP) !== 0,
     mtu: readU32(attributes.get(IFLA_MTU)) ?? 0,
     addressless: addressModeOf(attributes) === IN6_ADDR_GEN_MODE_NONE,
     ...(kind === undefined ? {} : { kind }),

@@ -1,6 +1,6 @@
 // The devices of a path on this host: tunnel end, vxlan, bridge, the guest's port; and whether frames fit. Pure.
 import { type AgentNetwork, familyOf } from "../../schema/index.ts";
-import { overheadBytes } from "../kernel/device-fit.ts";
+import { commandToMake, overheadBytes } from "../kernel/device-fit.ts";
 import { bridgeName, vxlanName } from "../kernel/device-names.ts";
 import type { Link } from "../kernel/link-codec.ts";
 import { type Check, note, ok, wrong } from "./check.ts";
@@ -42,12 +42,16 @@ function checkBridge(bridge: Link | undefined, { vni }: AgentNetwork): Check {
 }
 
 function* checkVxlan({ kernel, tunnelEnd }: PathFacts, { vni }: AgentNetwork): Generator<Check> {
-  const { vxlan: link, rivals, vxlanAddresses, tables } = kernel;
+  const { vxlan: link, rivals, vxlanAddresses, tables, adopted, bridge } = kernel;
   if (!link) {
     yield wrong("vxlan", `the vxlan device ${vxlanName(vni)} does not exist`, whyDevice);
     return;
   }
   const { name } = link;
+  const again =
+    adopted && tunnelEnd
+      ? `ip link del ${name}; ${commandToMake(name, vni, tunnelEnd, bridge?.name)}`
+      : `ip link del ${name}; the agent makes it anew`;
   if (!link.up) {
     yield wrong(
       "vxlan",
@@ -61,7 +65,7 @@ function* checkVxlan({ kernel, tunnelEnd }: PathFacts, { vni }: AgentNetwork): G
     yield wrong(
       "vxlan",
       `${name} is without ${off.join(" and ")}, and the kernel cannot change that: ${whatIsLost(off)}`,
-      `ip link del ${name}; the agent makes it anew`,
+      again,
     );
   }
   if (settings?.learning) {
@@ -72,11 +76,7 @@ function* checkVxlan({ kernel, tunnelEnd }: PathFacts, { vni }: AgentNetwork): G
     );
   }
   if (settings && settings.vni !== vni) {
-    yield wrong(
-      "vxlan",
-      `${name} has VNI ${settings.vni}, the network ${vni}`,
-      `ip link del ${name}; the agent makes it anew`,
-    );
+    yield wrong("vxlan", `${name} has VNI ${settings.vni}, the network ${vni}`, again);
   }
   if (tunnelEnd && settings?.local !== tunnelEnd.vtep) {
     yield wrong(
@@ -86,11 +86,7 @@ function* checkVxlan({ kernel, tunnelEnd }: PathFacts, { vni }: AgentNetwork): G
     );
   }
   if (tunnelEnd && settings && settings.port !== tunnelEnd.vtepPort) {
-    yield wrong(
-      "vxlan",
-      `${name} uses UDP port ${settings.port}, registered is ${tunnelEnd.vtepPort}`,
-      `ip link del ${name}; the agent makes it anew`,
-    );
+    yield wrong("vxlan", `${name} uses UDP port ${settings.port}, registered is ${tunnelEnd.vtepPort}`, again);
   }
   if (rivals.length > 0) {
     yield wrong(
@@ -145,7 +141,8 @@ function checkMembership({ kernel: { bridge, vxlan } }: PathFacts): Check[] {
 }
 
 /** The port that the first address's guest is behind. A bridge forgets who is silent for five minutes. */
-function checkSourcePort({ kernel, inventory, from }: PathFacts): Check[] {
+function checkSourcePort(facts: PathFacts): Check[] {
+  const { kernel, inventory, from } = facts;
   const { bridge, ports, portOfFrom } = kernel;
   if (!bridge) return [];
   const registered = inventory.kind === "read" && inventory.network ? inventory.from?.guestPort : undefined;
@@ -184,7 +181,23 @@ function checkSourcePort({ kernel, inventory, from }: PathFacts): Check[] {
   }
   if (!port.up)
     return [wrong("source port", `${port.name}, the port of ${from}, is down`, `ip link set ${port.name} up`)];
-  return [ok("source port", `${from} is behind ${port.name}`)];
+  if (registered === undefined) return [ok("source port", `${from} is behind ${port.name}`)];
+  return [checkPin(facts, port)];
+}
+
+/** Of a port that is registered. */
+function checkPin({ kernel: { portOfFrom }, from }: PathFacts, port: Link): Check {
+  const pinned = portOfFrom?.port === port.name && port.portLearning === false && port.portFlood === false;
+  if (pinned) return ok("source port", `${from} is behind ${port.name} and pinned there`);
+  const seen = portOfFrom
+    ? `the bridge has its MAC behind ${portOfFrom.port}`
+    : "the bridge does not have its MAC there";
+  const open = port.portLearning || port.portFlood ? `, and ${port.name} is not closed to others' frames` : "";
+  return wrong(
+    "source port",
+    `${from} is registered on port ${port.name}, but ${seen}${open}`,
+    "the agent pins it within a moment; if it stays so, nearmiss agent status and the agent's log say why",
+  );
 }
 
 /** Whether what the guests send fits, and whether the host's own filter sees it. */
@@ -212,7 +225,11 @@ export function checkFit({ kernel, tunnelEnd, to }: PathFacts, network: AgentNet
       );
     }
   }
-  if (bridgeFilter) {
+  // ARP goes with IPv4.
+  const concerning = familyOf(to) === 4 ? ["iptables", "arptables"] : ["ip6tables"];
+  const dropping = kernel.filterProblems.filter(({ filter }) => concerning.includes(filter));
+  checks.push(...dropping.map(({ says, mend }) => wrong("filter", says, mend)));
+  if (bridgeFilter && dropping.length === 0) {
     const table = familyOf(to) === 4 ? "iptables" : "ip6tables";
     checks.push(
       note(

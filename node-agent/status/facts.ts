@@ -1,5 +1,6 @@
 // The facts about a path from one guest to another, as `explain` judges them: plain values, gathered at one moment.
 import type { AgentNetwork, IpAddress, MacAddress } from "../../schema/index.ts";
+import type { FilterProblem } from "../host-filter.ts";
 import type { LocalVtep } from "../kernel/device-fit.ts";
 import type { Link } from "../kernel/link-codec.ts";
 import type { TunnelTables } from "../kernel/path-probe.ts";
@@ -40,6 +41,10 @@ export interface KernelFacts {
   readonly portOfTo: MacPort | undefined;
   /** Bridged frames go through the host's iptables; undefined where they cannot. */
   readonly bridgeFilter: boolean | undefined;
+  /** The host's filter drops what passes the bridges. */
+  readonly filterProblems: readonly FilterProblem[];
+  /** The vxlan device is somebody's. */
+  readonly adopted: boolean;
 }
 
 export interface MacPort {

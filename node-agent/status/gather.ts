@@ -1,6 +1,7 @@
 // Gathers the facts about a path: from the controller, from the agent's memory, and from the kernel, in that order, so that
 // a change on its way shows as memory or kernel being ahead of what was read before, never as lagging.
 import { familyOf, type IpAddress, type MacAddress, type Vni } from "../../schema/index.ts";
+import type { FilterProblem } from "../host-filter.ts";
 import { bridgeName, vxlanName } from "../kernel/device-names.ts";
 import type { Link } from "../kernel/link-codec.ts";
 import { Links } from "../kernel/links.ts";
@@ -14,7 +15,7 @@ import type { StatusSources } from "./sources.ts";
 
 export type PathSources = Pick<
   StatusSources,
-  "host" | "controller" | "requests" | "devices" | "held" | "position" | "nowMs"
+  "host" | "controller" | "requests" | "devices" | "held" | "position" | "filterProblems" | "nowMs"
 > & { readonly networks: Pick<StatusSources["networks"], "list" | "tunnelEnd"> };
 
 export interface PathQuestion {
@@ -44,7 +45,7 @@ export async function gatherPath(sources: PathSources, question: PathQuestion): 
     told,
     tunnelEnd: sources.networks.tunnelEnd,
     memory,
-    kernel: await gatherKernel(sources, vni, macs, familyOf(to)),
+    kernel: await gatherKernel(sources, vni, macs, familyOf(to), sources.filterProblems()),
   };
 }
 
@@ -55,6 +56,7 @@ async function gatherKernel(
   vni: Vni | undefined,
   macs: { readonly from: MacAddress | undefined; readonly to: MacAddress | undefined },
   family: 4 | 6,
+  filterProblems: readonly FilterProblem[],
 ): Promise<KernelFacts> {
   const links = new Links(requests);
   const local = networks.tunnelEnd;
@@ -85,12 +87,14 @@ async function gatherKernel(
     portOfFrom: await portOf(macs.from),
     portOfTo: await portOf(macs.to),
     bridgeFilter: probeBridgeFilter(family),
+    filterProblems,
+    adopted: vni !== undefined && devices.adoptedFor(vni) !== undefined,
   };
 }
 
 /** Two devices of one VNI share its frames by chance: the kernel delivers to the one that it finds first. */
 function isRival(link: Link, vxlan: Link | undefined, vni: Vni | undefined): boolean {
-  return link.up && link.vxlan !== undefined && link.vxlan.vni === vni && link.ifindex !== vxlan?.ifindex;
+  return link.vxlan !== undefined && link.vxlan.vni === vni && link.ifindex !== vxlan?.ifindex;
 }
 
 async function findPort(

@@ -1,5 +1,5 @@
 // The status of an agent for a person at a terminal.
-import type { DeviceReport, MissReport, NetworkReport, SessionReport, StatusReport } from "./report.ts";
+import type { DeviceReport, MissReport, NetworkReport, PortReport, SessionReport, StatusReport } from "./report.ts";
 import type { ReportedReport } from "./reports.ts";
 import { duration, table } from "./table.ts";
 
@@ -17,6 +17,7 @@ export function printStatus(report: StatusReport, shown: Shown): string {
     `position    ${position(report.session)}`,
     `tunnel end  ${tunnelEnd ? `${tunnelEnd.vtep}:${tunnelEnd.port} ${on(tunnelEnd.device)}` : "not known before the first session"}`,
     ...problems(report.problems),
+    ...guests(report),
     ...(report.networks.length === 0 ? ["", "no network has a VM on this host"] : []),
     ...report.networks.flatMap((network) => ["", ...describeNetwork(network, shown.entries)]),
     "",
@@ -52,8 +53,19 @@ function problems(list: readonly string[]): string[] {
   return list.length === 0 ? [] : ["", "problems", ...list.map((each) => `  ${each}`)];
 }
 
+function guests(report: StatusReport): string[] {
+  if (report.guests.length === 0) return [];
+  const lines = report.guests.map(({ kind, network, vni, mac, detail }) => {
+    const where = network ?? `VNI ${vni}`;
+    return kind === "guest-never-seen"
+      ? `${where}: ${mac} is registered here and not seen: ${detail}`
+      : `${where}: ${mac} is not registered here: ${detail}`;
+  });
+  return ["", "guests", ...lines.map((line) => `  ${line}`)];
+}
+
 function describeNetwork(network: NetworkReport, most: number): string[] {
-  const { name, vni, mtu, bridge, vxlan, ports, held, entries } = network;
+  const { name, vni, mtu, bridge, vxlan, adopted, ports, held, entries } = network;
   const rows = entries
     .slice(0, most)
     .map((entry) => [
@@ -71,8 +83,8 @@ function describeNetwork(network: NetworkReport, most: number): string[] {
   const more = total - rows.length;
   return [
     `${name === null ? "network" : `network ${name},`} VNI ${vni}${mtu === undefined ? "" : `, MTU ${mtu}`}: ${held.remote} remote, ${held.local} here, ${held.unknown} unknown`,
-    `  ${[bridge, vxlan].map(device).join(", ")}`,
-    `  ports: ${ports.length === 0 ? "none" : ports.map(device).join(", ")}`,
+    `  ${[bridge, vxlan].map(device).join(", ")}${adopted ? ", adopted" : ""}`,
+    `  ports: ${ports.length === 0 ? "none" : ports.map(port).join(", ")}`,
     ...table(
       [
         { title: "KEY" },
@@ -90,6 +102,11 @@ function describeNetwork(network: NetworkReport, most: number): string[] {
 
 function device({ name, state, mtu }: DeviceReport): string {
   return `${name} ${state}${mtu === undefined ? "" : ` (MTU ${mtu})`}`;
+}
+
+function port(report: PortReport): string {
+  const { pinned } = report;
+  return pinned.length === 0 ? device(report) : `${device(report)} pinned to ${pinned.join(" and ")}`;
 }
 
 function misses(list: readonly MissReport[], most: number): string[] {

@@ -10,6 +10,7 @@ import type { FinishedMiss } from "../misses/recent.ts";
 import { allowances, type BudgetReport, type MissCounters } from "../misses/resolver.ts";
 import type { Timeline } from "../misses/timeline.ts";
 import type { HeldFact } from "../tables/held-network.ts";
+import type { GuestFinding } from "../tables/local-guests.ts";
 import { describeEntries, type EntriesReport, factsByNetwork } from "./entries.ts";
 import { mostEntries } from "./protocol.ts";
 import { describeReports, type ReportedReport } from "./reports.ts";
@@ -43,6 +44,14 @@ export interface StatusReport {
   readonly reports: readonly ReportedReport[];
   /** The same since the start, by kind. */
   readonly reported: Readonly<Record<string, number>>;
+  /** Guests that are registered here and not seen, or seen here and not registered. */
+  readonly guests: readonly {
+    readonly kind: GuestFinding["kind"];
+    readonly network: string | null;
+    readonly vni: number;
+    readonly mac: string;
+    readonly detail: string;
+  }[];
 }
 
 export interface SessionReport {
@@ -63,6 +72,11 @@ export interface DeviceReport {
   readonly mtu?: number;
 }
 
+export interface PortReport extends DeviceReport {
+  /** MAC addresses that are pinned to it. */
+  readonly pinned: readonly string[];
+}
+
 export interface NetworkReport extends EntriesReport {
   /** null where only an earlier run of the agent knew it. */
   readonly name: string | null;
@@ -72,8 +86,10 @@ export interface NetworkReport extends EntriesReport {
   readonly revision?: number;
   readonly bridge: DeviceReport;
   readonly vxlan: DeviceReport;
+  /** The vxlan device is somebody's and adopted. */
+  readonly adopted: boolean;
   /** The guests', without the tunnel's own. */
-  readonly ports: readonly DeviceReport[];
+  readonly ports: readonly PortReport[];
 }
 
 export interface MissReport {
@@ -121,6 +137,7 @@ export async function reportStatus(sources: StatusSources, maxEntries: number): 
     problems: networks.problems,
     reports: describeReports(sources.reporter, nameOf, nowMs),
     reported: Object.fromEntries(sources.reporter.totals),
+    guests: sources.guestFindings().map((finding) => ({ ...finding, network: nameOf(finding.vni) })),
   };
 }
 
@@ -169,7 +186,11 @@ function describeNetworks(
         ...(network ? { mtu: network.mtu, revision: network.revision } : {}),
         bridge: describeDevice(bridgeName(vni), bridge),
         vxlan: describeDevice(vxlanName(vni), vxlan),
-        ports: ports.map((port) => describeDevice(port.name, port)),
+        adopted: devices.adoptedFor(vni) !== undefined,
+        ports: ports.map((port) => ({
+          ...describeDevice(port.name, port),
+          pinned: sources.ports.pinnedTo(vni).get(port.ifindex) ?? [],
+        })),
         ...entries,
       };
     });

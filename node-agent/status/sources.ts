@@ -2,6 +2,8 @@
 import type { Revision } from "../../schema/index.ts";
 import type { Announcer } from "../announcer.ts";
 import type { LinkState } from "../controller-link/link.ts";
+import type { FilterProblem } from "../host-filter.ts";
+import type { HostPorts } from "../host-ports.ts";
 import type { NetworkDevices } from "../kernel/devices.ts";
 import type { RequestSocket } from "../kernel/request-socket.ts";
 import type { KernelTables } from "../kernel/tables.ts";
@@ -10,6 +12,7 @@ import type { MissResolver } from "../misses/resolver.ts";
 import type { HostNetworks } from "../networks.ts";
 import type { Reporter } from "../reporter.ts";
 import type { HeldAnswers } from "../tables/held.ts";
+import type { GuestFinding } from "../tables/local-guests.ts";
 
 /** Where this host stands in the controller's log. */
 export interface Position {
@@ -34,6 +37,7 @@ export interface StatusSources {
   readonly devices: NetworkDevices;
   readonly tables: KernelTables;
   readonly networks: HostNetworks;
+  readonly ports: HostPorts;
   readonly held: HeldAnswers;
   readonly resolver: MissResolver;
   /** Absent with `--announce off`. */
@@ -46,5 +50,9 @@ export interface StatusSources {
   aged(): number;
   /** Bridge entries that guests' frames had moved to their ports. */
   thefts(): number;
+  /** Registered here and not seen, or seen here and not registered. */
+  guestFindings(): readonly GuestFinding[];
+  /** The host's own packet filter drops what passes the bridges. */
+  filterProblems(): readonly FilterProblem[];
   nowMs(): number;
 }

@@ -4,6 +4,8 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { Guest } from "../../lab/guest.ts";
 import type { Host } from "../../lab/host.ts";
 import { waitFor } from "../../lab/wait.ts";
+import { askAgent } from "../../node-agent/status/client.ts";
+import type { StatusReport } from "../../node-agent/status/report.ts";
 import { cluster } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 
@@ -25,8 +27,9 @@ describe.skipIf(!hasNft && process.env.CI !== "true")("a host", () => {
       await it.vm("two", "a", "blue", 100, mac(2), ["10.20.1.2/24", "fd00:20::2/64"]);
     });
 
-    const problems = async (): Promise<string[]> =>
-      (await it.call<{ problems: string[] }>("GET", "/v1/hosts/a")).problems;
+    /** Of the agent itself: the controller hears of them with the next heartbeat. */
+    const problems = async (): Promise<readonly string[]> =>
+      ((await askAgent(a.agentSocket, { type: "status" })).result as StatusReport).problems;
     const seen = (what: string): Promise<string> =>
       waitFor(async () => (await problems()).find((text) => text.includes(what)), {
         what: `a problem with ${what}`,

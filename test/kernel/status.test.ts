@@ -281,6 +281,7 @@ describeKernel("a path that nobody keeps right", () => {
         devices,
         held,
         networks: { list: () => [agentNetwork(on)], tunnelEnd: localVtep },
+        filterProblems: () => [],
         position: () => ({ link: { kind: "connected", sinceMs: 0 } }),
         nowMs: () => 0,
       },

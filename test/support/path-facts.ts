@@ -16,6 +16,7 @@ export const link = (ifindex: number, name: string, fields: Partial<Link> = {}):
   ifindex,
   name,
   up: true,
+  carrier: true,
   mtu: 1_500,
   addressless: true,
   ...fields,
@@ -70,6 +71,8 @@ export const healthyKernel: KernelFacts = {
   portOfFrom: { mac: macOfFrom, port: "vnet0", isTunnel: false },
   portOfTo: { mac: macOfTo, port: "nmv100", isTunnel: true },
   bridgeFilter: false,
+  filterProblems: [],
+  adopted: false,
 };
 
 const network = { name: "blue", vni: blue, mtu: 1_450 } as const;

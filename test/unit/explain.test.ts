@@ -205,6 +205,38 @@ describe("what is wrong comes first, with what mends it", () => {
       /ip link set tap9 master nmb100/,
     ],
     [
+      "an address that is not pinned to its registered port",
+      {
+        ...withInventory({ from: { ...registeredFrom, guestPort: "vnet0" } }),
+        kernel: { ...healthyKernel, portOfFrom: undefined },
+      },
+      "source port",
+      /registered on port vnet0, but the bridge does not have its MAC there/,
+      /nearmiss agent status/,
+    ],
+    [
+      "an adopted device without proxy",
+      withKernel({
+        adopted: true,
+        vxlan: link(4, "vx4", {
+          kind: "vxlan",
+          master: 3,
+          portLearning: false,
+          vxlan: { ...vxlanSettings, proxy: false },
+        }),
+      }),
+      "vxlan",
+      /vx4 is without proxy/,
+      /ip link del vx4; ip link add vx4 type vxlan id 100 .* master nmb100 up/,
+    ],
+    [
+      "a host that filters bridged frames",
+      withKernel({ filterProblems: [{ filter: "iptables", says: "IPv4 is lost", mend: "sysctl -w x=0" }] }),
+      "filter",
+      /IPv4 is lost/,
+      /sysctl -w x=0/,
+    ],
+    [
       "the guest's port down",
       withKernel({ ports: [link(5, "vnet0", { master: 3, up: false })] }),
       "source port",

@@ -105,7 +105,8 @@ describe("for a person", () => {
         vni: 100,
         bridge: { name: "nmb100", state: "up", mtu: 1_450 },
         vxlan: { name: "nmv100", state: "missing" },
-        ports: [],
+        adopted: true,
+        ports: [{ name: "tap1", state: "up", mtu: 1_450, pinned: ["52:54:00:00:00:01"] }],
         held: { remote: 3, local: 0, unknown: 0 },
         entries: [1, 2, 3].map((n) => ({ key: `10.20.1.${n}`, kind: "remote", revision: n, ageMs: n * 60_000 })),
       },
@@ -133,6 +134,22 @@ describe("for a person", () => {
       { kind: "overrun", subject: "misses", count: 7, firstAgoMs: 500, lastAgoMs: 500 },
     ],
     reported: { theft: 2, overrun: 7 },
+    guests: [
+      {
+        kind: "guest-never-seen",
+        network: "blue",
+        vni: 100,
+        mac: "52:54:00:00:00:02",
+        detail: "its port tap2 has no carrier",
+      },
+      {
+        kind: "unregistered-guest",
+        network: null,
+        vni: 100,
+        mac: "52:54:00:00:00:77",
+        detail: "it sends on port tap1",
+      },
+    ],
   };
 
   test("everything that is not as it should be stands out in words", () => {
@@ -143,8 +160,10 @@ describe("for a person", () => {
       "tunnel end  not known before the first session",
       "  no interface of this host has the VTEP address 192.0.2.1",
       "network VNI 100: 3 remote, 0 here, 0 unknown",
-      "  nmb100 up (MTU 1450), nmv100 missing",
-      "  ports: none",
+      "  blue: 52:54:00:00:00:02 is registered here and not seen: its port tap2 has no carrier",
+      "  VNI 100: 52:54:00:00:00:77 is not registered here: it sends on port tap1",
+      "  nmb100 up (MTU 1450), nmv100 missing, adopted",
+      "  ports: tap1 up (MTU 1450) pinned to 52:54:00:00:00:01",
       "  … and 1 more (--all)",
       "no misses yet",
       "reported to the controller",

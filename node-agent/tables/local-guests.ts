@@ -1,0 +1,99 @@
+// The guests that are registered on this host against those that are heard here. Pure; time is injected.
+import type { MacAddress, Vni } from "../../schema/index.ts";
+import type { LocalGuest } from "./held-network.ts";
+import type { GuestPort } from "./port.ts";
+
+export interface GuestFinding {
+  /** Registered here and not heard, or heard here and not registered. */
+  readonly kind: "guest-never-seen" | "unregistered-guest";
+  readonly vni: Vni;
+  readonly mac: MacAddress;
+  /** What was seen of it, for a person. */
+  readonly detail: string;
+}
+
+/** One network at one moment. */
+export interface GuestsSeen {
+  readonly vni: Vni;
+  readonly registered: readonly LocalGuest[];
+  /** All guests' ports of the bridge, with what it has learned on them. */
+  readonly ports: readonly GuestPort[];
+  /** VMs of other hosts: a frame of theirs here is a theft, which is another report. */
+  isRemote(mac: MacAddress): boolean;
+}
+
+/** Unregistered addresses that are named per network: a guest can send from any number of them. */
+export const maxUnregistered = 32;
+
+/** @param heard of the registered guests, those that were heard in this run of the agent */
+export function compareGuests(
+  { vni, registered, ports, isRemote }: GuestsSeen,
+  heard: ReadonlySet<MacAddress>,
+): GuestFinding[] {
+  const known = new Set(registered.map(({ mac }) => mac));
+  const silent = registered.flatMap((guest): GuestFinding[] => {
+    const detail = whyNotSeen(guest, ports, heard);
+    return detail === undefined ? [] : [{ kind: "guest-never-seen", vni, mac: guest.mac, detail }];
+  });
+  const strangers = ports.flatMap(({ name, learned }) =>
+    learned
+      .filter((mac) => !known.has(mac) && !isRemote(mac))
+      .map((mac): GuestFinding => ({ kind: "unregistered-guest", vni, mac, detail: `it sends on port ${name}` })),
+  );
+  return [...silent, ...strangers.slice(0, maxUnregistered)];
+}
+
+/** For a person. */
+export const meaningOf: Readonly<Record<GuestFinding["kind"], string>> = {
+  "guest-never-seen": "a guest that is registered on this host is not seen here",
+  "unregistered-guest": "a guest sends here that is not registered on this host",
+};
+
+/** Where the port is registered it learns nothing, so what tells is whether it is there and has a carrier. */
+function whyNotSeen(
+  { mac, port: name }: LocalGuest,
+  ports: readonly GuestPort[],
+  heard: ReadonlySet<MacAddress>,
+): string | undefined {
+  if (name === undefined) return heard.has(mac) ? undefined : "no frame of it has come since the agent knows it";
+  const port = ports.find((each) => each.name === name);
+  if (!port) return `its port ${name} is no port of the bridge`;
+  return port.carrier ? undefined : `its port ${name} has no carrier`;
+}
+
+/** A VM is registered before it is started, and may boot slowly. */
+export const neverSeenMs = 60_000;
+/** Its registration may be on its way. */
+export const unregisteredMs = 5_000;
+
+/** What holds for long enough to be told, of all networks. */
+export class LastingFindings {
+  private readonly sinceMs = new Map<string, number>();
+  private readonly told = new Map<string, GuestFinding>();
+
+  /** The present ones. */
+  list(): GuestFinding[] {
+    return [...this.told.values()];
+  }
+
+  /** @param found all findings of the network now. @returns those that are new to tell */
+  update(vni: Vni, found: readonly GuestFinding[], nowMs: number): GuestFinding[] {
+    const now = new Map(found.map((finding) => [nameOf(finding), finding]));
+    for (const name of this.sinceMs.keys()) {
+      if (!name.startsWith(`${vni} `) || now.has(name)) continue;
+      this.sinceMs.delete(name);
+      this.told.delete(name);
+    }
+    const fresh: GuestFinding[] = [];
+    for (const [name, finding] of now) {
+      const since = this.sinceMs.get(name) ?? nowMs;
+      this.sinceMs.set(name, since);
+      if (nowMs - since < (finding.kind === "guest-never-seen" ? neverSeenMs : unregisteredMs)) continue;
+      if (!this.told.has(name)) fresh.push(finding);
+      this.told.set(name, finding);
+    }
+    return fresh;
+  }
+}
+
+const nameOf = ({ vni, kind, mac }: GuestFinding): string => `${vni} ${kind} ${mac}`;

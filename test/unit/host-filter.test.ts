@@ -1,0 +1,43 @@
+import { expect, test } from "vitest";
+import { findFilterProblems } from "../../node-agent/host-filter.ts";
+import { decodeDropping } from "../../node-agent/kernel/forward-chains.ts";
+import { capturedForwardChain } from "../support/captured.ts";
+
+const bridges = [{ name: "nmb100", filters: [] }];
+const chain = { name: "ip filter FORWARD", filters: ["iptables"], sparesOurs: false } as const;
+
+test("bridged frames that meet a dropping chain are a problem with the sysctl that mends it", () => {
+  expect(findFilterProblems(["iptables", "ip6tables"], bridges, [chain])).toEqual([
+    {
+      filter: "iptables",
+      says:
+        "bridged frames go through the host's iptables (net.bridge.bridge-nf-call-iptables is 1), and chain ip filter FORWARD drops " +
+        "what no rule accepts: between guests here all IPv4 is lost",
+      mend: "sysctl -w net.bridge.bridge-nf-call-iptables=0, or let the bridges pass (iptables -I FORWARD -i nmb+ -o nmb+ -j ACCEPT)",
+    },
+  ]);
+});
+
+test("a filter that drops nothing, or lets our bridges pass, or that no frame of ours meets, is none", () => {
+  expect(findFilterProblems(["iptables"], bridges, [])).toEqual([]);
+  expect(findFilterProblems(["iptables"], bridges, [{ ...chain, sparesOurs: true }])).toEqual([]);
+  expect(findFilterProblems(["ip6tables"], bridges, [chain])).toEqual([]);
+});
+
+test("a bridge that asks for the filter by itself is named", () => {
+  const [problem] = findFilterProblems([], [{ name: "br-blue", filters: ["iptables"] }, ...bridges], [chain]);
+  expect(problem?.mend).toBe("ip link set br-blue type bridge nf_call_iptables 0");
+});
+
+test("a chain is read as the kernel sends it, and no truncated or foreign message is taken for one", () => {
+  expect(decodeDropping(capturedForwardChain)).toEqual({
+    family: 2,
+    table: "filter",
+    name: "ip filter FORWARD",
+    filters: ["iptables"],
+  });
+  for (let length = 0; length < capturedForwardChain.length - 1; length++) {
+    expect(() => decodeDropping(capturedForwardChain.subarray(0, length))).not.toThrow();
+  }
+  expect(decodeDropping(Buffer.concat([Buffer.of(7), capturedForwardChain.subarray(1)]))).toBeUndefined();
+});

@@ -1,0 +1,94 @@
+import { describe, expect, test } from "vitest";
+import {
+  compareGuests,
+  type GuestFinding,
+  LastingFindings,
+  maxUnregistered,
+  neverSeenMs,
+  unregisteredMs,
+} from "../../node-agent/tables/local-guests.ts";
+import type { GuestPort } from "../../node-agent/tables/port.ts";
+import type { MacAddress } from "../../schema/index.ts";
+import { mac, vni } from "../support/addresses.ts";
+
+const blue = vni(100);
+const one = mac("52:54:00:00:00:01");
+const two = mac("52:54:00:00:00:02");
+const stranger = mac("52:54:00:00:00:77");
+const port = (fields: Partial<GuestPort> = {}): GuestPort => ({
+  ifindex: 5,
+  name: "tap5",
+  carrier: true,
+  learning: true,
+  flood: true,
+  pinned: [],
+  learned: [],
+  ...fields,
+});
+const isRemote = (): boolean => false;
+const none: ReadonlySet<MacAddress> = new Set();
+
+describe("guests registered here against guests heard here", () => {
+  test("whoever was heard once is seen, however silent it is now", () => {
+    const seen = { vni: blue, registered: [{ mac: one }, { mac: two }], ports: [port()], isRemote };
+    expect(compareGuests(seen, new Set([one])).map(({ kind, mac }) => [kind, mac])).toEqual([
+      ["guest-never-seen", two],
+    ]);
+  });
+
+  test.each([
+    ["that is on the bridge and has a carrier", port(), undefined],
+    ["that is not on the bridge", port({ name: "tap6" }), "its port tap5 is no port of the bridge"],
+    ["without a carrier", port({ carrier: false }), "its port tap5 has no carrier"],
+  ])("a guest with a registered port %s", (_, present, detail) => {
+    const found = compareGuests(
+      { vni: blue, registered: [{ mac: one, port: "tap5" }], ports: [present], isRemote },
+      none,
+    );
+    expect(found.map((finding) => finding.detail)).toEqual(detail === undefined ? [] : [detail]);
+  });
+
+  test("whoever sends and is not registered is named with its port; a remote VM's address is a theft, not a stranger", () => {
+    const ports = [port({ learned: [one, stranger, two] })];
+    const seen = { vni: blue, registered: [{ mac: one }], ports, isRemote: (each: MacAddress) => each === two };
+    expect(compareGuests(seen, new Set([one]))).toEqual([
+      { kind: "unregistered-guest", vni: blue, mac: stranger, detail: "it sends on port tap5" },
+    ]);
+  });
+
+  test("a guest that sends from any number of addresses fills no memory", () => {
+    const learned = Array.from({ length: 1_000 }, (_, n) =>
+      mac(`52:54:00:01:${(n >> 8).toString(16).padStart(2, "0")}:${(n & 255).toString(16).padStart(2, "0")}`),
+    );
+    expect(compareGuests({ vni: blue, registered: [], ports: [port({ learned })], isRemote }, none)).toHaveLength(
+      maxUnregistered,
+    );
+  });
+});
+
+describe("what holds for long enough", () => {
+  const finding = (kind: GuestFinding["kind"]): GuestFinding => ({ kind, vni: blue, mac: one, detail: "" });
+
+  test.each([
+    ["guest-never-seen", neverSeenMs],
+    ["unregistered-guest", unregisteredMs],
+  ] as const)("%s is told once after its time, and again only when it has ended between", (kind, ms) => {
+    const lasting = new LastingFindings();
+    const at = (nowMs: number, ...found: GuestFinding[]): number => lasting.update(blue, found, nowMs).length;
+    expect([at(0, finding(kind)), at(ms - 1, finding(kind)), at(ms, finding(kind)), at(ms + 1, finding(kind))]).toEqual(
+      [0, 0, 1, 0],
+    );
+    expect(lasting.list()).toEqual([finding(kind)]);
+    expect(at(ms + 2)).toBe(0);
+    expect(lasting.list()).toEqual([]);
+    expect([at(ms + 3, finding(kind)), at(2 * ms + 3, finding(kind))]).toEqual([0, 1]);
+  });
+
+  test("another network's look ends nothing", () => {
+    const lasting = new LastingFindings();
+    lasting.update(blue, [finding("unregistered-guest")], 0);
+    lasting.update(blue, [finding("unregistered-guest")], unregisteredMs);
+    lasting.update(vni(1), [], unregisteredMs + 1);
+    expect(lasting.list()).toHaveLength(1);
+  });
+});
