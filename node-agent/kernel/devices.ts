@@ -1,36 +1,18 @@
 // The devices of a network on this host: bridge nmb<vni> for the guests' ports, and vxlan nmv<vni> as one of its ports.
 // Made and kept as the kernel needs them; what carries these names without our alias is somebody's and stays untouched.
 // A vxlan device of somebody's that the agent may adopt serves a network in the place of ours, with its bridge.
-import { randomBytes } from "node:crypto";
 import type { AgentNetwork, Vni } from "../../schema/index.ts";
 import { type Adoptable, type Awaited, chooseVxlan, mayAdopt } from "./adoption.ts";
-import { type LocalVtep, misfits } from "./device-fit.ts";
-import { aliasFor, bridgeName, epochOf, isOurs, mayTake, vniOfName, vxlanName } from "./device-names.ts";
-import { DeviceError, missingVtep, nameTaken, noBridge, portTaken, rivals, tooLargeMtu } from "./device-problems.ts";
-import {
-  encodeBridge,
-  encodeClsact,
-  encodeDropDeliveredUp,
-  encodeLinkSettings,
-  encodeLinkUp,
-  encodeMaster,
-  encodeMtu,
-  encodePortSettings,
-  encodeRename,
-  encodeSnoopingOff,
-  encodeVxlan,
-  encodeVxlanChange,
-  type Link,
-  RTM_NEWQDISC,
-  RTM_NEWTFILTER,
-  RTM_SETLINK,
-} from "./link-codec.ts";
+import type { LocalVtep } from "./device-fit.ts";
+import { aliasFor, bridgeName, epochOf, isOurs, vxlanName } from "./device-names.ts";
+import { missingVtep, rivals, tooLargeMtu } from "./device-problems.ts";
+import { encodeMaster, type Link } from "./link-codec.ts";
 import { Links } from "./links.ts";
 import type { EntryDevice } from "./neighbour-codec.ts";
-import { NLM_F_CREATE, NLM_F_EXCL } from "./netlink-codec.ts";
+import { NetworkBridges } from "./network-bridges.ts";
 import { probeTables } from "./path-probe.ts";
-import { RememberedPorts } from "./remembered-ports.ts";
-import { NetlinkError, type RequestSocket } from "./request-socket.ts";
+import type { RequestSocket } from "./request-socket.ts";
+import { VxlanDevices } from "./vxlan-devices.ts";
 
 export interface DevicesOptions {
   /** Devices of others that may serve a network here; default none. */
@@ -38,17 +20,13 @@ export interface DevicesOptions {
   readonly nowMs?: () => number;
 }
 
-const EEXIST = 17;
-const EADDRINUSE = 98;
-
 export class NetworkDevices {
   private readonly links: Links;
   private readonly byVni = new Map<Vni, EntryDevice>();
   private readonly byIfindex = new Map<number, Vni>();
   private readonly epochs = new Map<Vni, string>();
-  /** Bridges of networks that left this host, which somebody's port kept. */
-  private readonly leftovers = new Set<Vni>();
-  private readonly ports: RememberedPorts;
+  private readonly bridgesOfNetworks: NetworkBridges;
+  private readonly vxlans: VxlanDevices;
   /** What carries the VTEP address, as it was when last looked at. */
   private underlay: Link | undefined;
   /** Networks that are to have devices here: what happens to other devices of their VNIs concerns them. */
@@ -62,7 +40,8 @@ export class NetworkDevices {
     { adoptable = new Set(), nowMs = () => performance.now() }: DevicesOptions = {},
   ) {
     this.links = new Links(socket);
-    this.ports = new RememberedPorts(nowMs);
+    this.bridgesOfNetworks = new NetworkBridges(socket, this.links, nowMs);
+    this.vxlans = new VxlanDevices(this.links);
     this.adoptable = adoptable;
   }
 
@@ -103,10 +82,7 @@ export class NetworkDevices {
         this.awaited.set(vni, { name: link.name, bridge });
       }
     }
-    for (const link of links) {
-      const vni = isOurs(link) && link.kind === "bridge" ? vniOfName(link.name) : undefined;
-      if (vni !== undefined && !this.byVni.has(vni)) this.leftovers.add(vni);
-    }
+    for (const link of links) this.bridgesOfNetworks.takeOver(link, (vni) => this.byVni.has(vni));
     for (const link of links) this.onLink(link, false);
     return this.vnis();
   }
@@ -132,28 +108,26 @@ export class NetworkDevices {
     this.underlay = underlay;
     const mtu = underlay?.mtu ?? 1_500;
     const alias = aliasFor(network.name, epoch);
-    const vxlans = await this.links.vxlans();
-    const theirs = await this.chooseTheirs(vxlans, network, local);
-    const bridge = theirs ? await this.ensureBridgeOf(theirs, network, alias) : await this.ensureBridge(network, alias);
-    const vxlan = theirs ?? (await this.ensureVxlan(network, local, alias, mtu));
-    await this.adjust(vxlan, local, mtu);
-    // Enslaving turns learning on again.
-    if (vxlan.master !== bridge.ifindex) await this.links.set(vxlan.name, encodeMaster(vxlan.ifindex, bridge.ifindex));
-    if (vxlan.master !== bridge.ifindex || vxlan.portLearning !== false) {
-      await this.links.set(vxlan.name, encodePortSettings(vxlan.ifindex, { learning: false }), RTM_SETLINK);
-    }
+    const present = await this.links.vxlans();
+    const theirs = await this.chooseTheirs(present, network, local);
+    const known = this.byVni.get(vni);
+    const bridge = theirs
+      ? await this.bridgesOfNetworks.ensureFor(theirs, network, alias, known?.bridgeIfindex)
+      : await this.bridgesOfNetworks.ensure(network, alias, known?.bridgeIfindex);
+    const vxlan = theirs ?? (await this.vxlans.ensure(network, local, alias, mtu, known?.ifindex));
+    await this.vxlans.adjust(vxlan, local, mtu);
+    await this.vxlans.enslave(vxlan, bridge);
     // Bridge last: until it is up no guest's frame reaches a tunnel that is half set up.
-    for (const link of [vxlan, bridge]) if (!link.up) await this.setUp(link, vxlans, local);
+    for (const link of [vxlan, bridge]) if (!link.up) await this.vxlans.setUp(link, present, local);
     this.remember(theirs ? vxlan : { ...vxlan, alias }, bridge.ifindex);
     if (theirs) {
       this.adopted.add(vni);
       this.awaited.set(vni, { name: vxlan.name, bridge: bridge.name });
     }
-    this.leftovers.delete(vni);
     return [
       ...missingVtep(local, underlay),
       ...tooLargeMtu(network, local, underlay),
-      ...rivals(vxlans, vxlan, network, local),
+      ...rivals(present, vxlan, network, local),
     ];
   }
 
@@ -173,7 +147,7 @@ export class NetworkDevices {
     if (vxlan && adopted && bridge && isOurs(bridge) && vxlan.master === bridge.ifindex) {
       await this.links.set(vxlan.name, encodeMaster(vxlan.ifindex, 0));
     }
-    await this.removeBridge(vni);
+    await this.bridgesOfNetworks.remove(vni);
   }
 
   /** The bridges of all networks. @throws NetlinkError */
@@ -185,21 +159,12 @@ export class NetworkDevices {
   }
 
   get hasLeftovers(): boolean {
-    return this.leftovers.size > 0;
+    return this.bridgesOfNetworks.hasLeftovers;
   }
 
   /** Deletes the bridges that `remove` had to leave and that have no port any more. @throws NetlinkError */
-  async sweep(): Promise<void> {
-    for (const vni of [...this.leftovers]) await this.removeBridge(vni);
-  }
-
-  private async removeBridge(vni: Vni): Promise<void> {
-    this.leftovers.delete(vni);
-    const bridge = await this.links.find({ name: bridgeName(vni) });
-    if (!bridge || !isOurs(bridge)) return;
-    const ports = await this.links.list(bridge.ifindex);
-    if (ports.length > 0) this.leftovers.add(vni);
-    else await this.links.delete(bridge);
+  sweep(): Promise<void> {
+    return this.bridgesOfNetworks.sweep();
   }
 
   /** Somebody changed or deleted a link. @returns the network whose devices that concerns, or all of them, if any */
@@ -209,7 +174,7 @@ export class NetworkDevices {
     if (vni !== undefined) return vni;
     // Another device of a VNI that is ours: a rival came or went, or what is to be adopted is there.
     if (link.vxlan && this.wanted.has(link.vxlan.vni)) return link.vxlan.vni;
-    this.ports.note(link, gone, link.master === undefined ? undefined : this.vniOfBridge(link.master));
+    this.bridgesOfNetworks.onLink(link, gone, link.master === undefined ? undefined : this.vniOfBridge(link.master));
     return undefined;
   }
 
@@ -238,107 +203,6 @@ export class NetworkDevices {
     return choice.link;
   }
 
-  /** The bridge of an adopted device; where it has none, the one that it had, or ours. */
-  private async ensureBridgeOf(vxlan: Link, network: AgentNetwork, alias: string): Promise<Link> {
-    const before = this.byVni.get(network.vni)?.bridgeIfindex || undefined;
-    const ifindex = vxlan.master ?? before;
-    const found = ifindex === undefined ? undefined : await this.links.find({ ifindex });
-    if (vxlan.master !== undefined && found?.kind !== "bridge") throw noBridge(vxlan, found, network);
-    if (!found || isOurs(found)) return this.ensureBridge(network, alias);
-    // Somebody's, perhaps with an address of the host: it is not closed towards the host.
-    if (found.snooping) await this.links.set(found.name, encodeSnoopingOff(found.ifindex));
-    return found;
-  }
-
-  private async ensureBridge(network: AgentNetwork, alias: string): Promise<Link> {
-    const { vni } = network;
-    const name = bridgeName(vni);
-    let link = await this.findOrRename(name, this.byVni.get(vni)?.bridgeIfindex);
-    if (link && !mayTake(link, "bridge")) throw nameTaken(link, network);
-    if (!link) {
-      await this.links.create(name, encodeBridge(name, localMac()));
-      link = await this.get(name);
-      await this.reattach(vni, link);
-    }
-    if (link.alias !== alias || !link.addressless) await this.links.set(name, encodeLinkSettings(link.ifindex, alias));
-    if (link.snooping) await this.links.set(name, encodeSnoopingOff(link.ifindex));
-    await this.dropDeliveredUp(link);
-    return link;
-  }
-
-  private async ensureVxlan(network: AgentNetwork, local: LocalVtep, alias: string, mtu: number): Promise<Link> {
-    const { vni } = network;
-    const name = vxlanName(vni);
-    let link = await this.findOrRename(name, this.byVni.get(vni)?.ifindex);
-    if (link && !mayTake(link, "vxlan")) throw nameTaken(link, network);
-    if (link && misfits(link, vni, local).length > 0) {
-      // Ours, but with settings that the kernel cannot change on a live device.
-      await this.links.delete(link);
-      link = undefined;
-    }
-    if (!link) {
-      await this.links.create(name, encodeVxlan({ name, vni, local: local.vtep, port: local.vtepPort, mtu }));
-      link = await this.get(name);
-    }
-    if (link.alias !== alias || !link.addressless) await this.links.set(name, encodeLinkSettings(link.ifindex, alias));
-    return { ...link, alias, addressless: true };
-  }
-
-  /** What a live vxlan device can change. */
-  private async adjust(link: Link, local: LocalVtep, mtu: number): Promise<void> {
-    if (!link.addressless) await this.links.set(link.name, encodeLinkSettings(link.ifindex));
-    if (link.vxlan?.local !== local.vtep || link.vxlan.learning) {
-      await this.links.set(link.name, encodeVxlanChange(link.ifindex, local.vtep));
-    }
-    if (link.mtu !== mtu) await this.links.set(link.name, encodeMtu(link.ifindex, mtu));
-  }
-
-  private async setUp(link: Link, vxlans: readonly Link[], local: LocalVtep): Promise<void> {
-    try {
-      await this.links.set(link.name, encodeLinkUp(link.ifindex));
-    } catch (error) {
-      const taken = error instanceof NetlinkError && error.acknowledgement.errno === EADDRINUSE;
-      throw taken ? portTaken(link, vxlans, local) : error;
-    }
-  }
-
-  /** The link of that name; one that we know by its index and that somebody renamed gets its name back. */
-  private async findOrRename(name: string, knownIfindex: number | undefined): Promise<Link | undefined> {
-    const found = await this.links.find({ name });
-    if (found || !knownIfindex) return found;
-    const renamed = await this.links.find({ ifindex: knownIfindex });
-    if (!renamed || !isOurs(renamed)) return undefined;
-    await this.links.set(renamed.name, encodeRename(renamed.ifindex, name));
-    return { ...renamed, name };
-  }
-
-  /** The ports that a bridge had when it was deleted, where nobody has taken them since. */
-  private async reattach(vni: Vni, bridge: Link): Promise<void> {
-    for (const ifindex of this.ports.lostBy(vni)) {
-      const port = await this.links.find({ ifindex });
-      if (port && port.master === undefined) await this.links.set(port.name, encodeMaster(ifindex, bridge.ifindex));
-    }
-  }
-
-  private async dropDeliveredUp(bridge: Link): Promise<void> {
-    const flags = NLM_F_CREATE | NLM_F_EXCL;
-    const results = await this.socket.send([
-      { type: RTM_NEWQDISC, flags, payload: encodeClsact(bridge.ifindex) },
-      { type: RTM_NEWTFILTER, flags, payload: encodeDropDeliveredUp(bridge.ifindex) },
-    ]);
-    for (const result of results) {
-      if (result.errno !== 0 && result.errno !== EEXIST) {
-        throw new NetlinkError(`closing ${bridge.name} towards the host`, result);
-      }
-    }
-  }
-
-  private async get(name: string): Promise<Link> {
-    const link = await this.links.find({ name });
-    if (!link) throw new DeviceError(`${name} vanished while it was set up`);
-    return link;
-  }
-
   private remember(link: Link, bridgeIfindex: number): void {
     if (!link.vxlan) return;
     const { vni, port } = link.vxlan;
@@ -357,11 +221,4 @@ export class NetworkDevices {
     this.epochs.delete(vni);
     this.adopted.delete(vni);
   }
-}
-
-/** A random locally administered unicast address (IEEE 802, U/L bit). */
-function localMac(): Buffer {
-  const bytes = randomBytes(6);
-  bytes[0] = 0x02;
-  return bytes;
 }

@@ -1,5 +1,7 @@
 // Links and addresses of this host: reading them, and the single changes that `devices.ts` is made of.
 import type { VtepAddress } from "../../schema/index.ts";
+import { isOurs } from "./device-names.ts";
+import { DeviceError } from "./device-problems.ts";
 import {
   decodeAddress,
   decodeLink,
@@ -8,6 +10,7 @@ import {
   encodeLinkDump,
   encodeLinkDumpOfKind,
   encodeLinkGet,
+  encodeRename,
   type Link,
   RTM_DELLINK,
   RTM_GETADDR,
@@ -25,6 +28,23 @@ export class Links {
   async find(which: { readonly name: string } | { readonly ifindex: number }): Promise<Link | undefined> {
     const message = await this.socket.get(RTM_GETLINK, encodeLinkGet(which));
     return message && decodeLink(message);
+  }
+
+  /** One that was just made. @throws DeviceError where it is gone again */
+  async get(name: string): Promise<Link> {
+    const link = await this.find({ name });
+    if (!link) throw new DeviceError(`${name} vanished while it was set up`);
+    return link;
+  }
+
+  /** The link of that name; one that we know by its index and that somebody renamed gets its name back. */
+  async findOrRename(name: string, knownIfindex: number | undefined): Promise<Link | undefined> {
+    const found = await this.find({ name });
+    if (found || !knownIfindex) return found;
+    const renamed = await this.find({ ifindex: knownIfindex });
+    if (!renamed || !isOurs(renamed)) return undefined;
+    await this.set(renamed.name, encodeRename(renamed.ifindex, name));
+    return { ...renamed, name };
   }
 
   /** All of the namespace, or a bridge's ports. @throws NetlinkError */
