@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import helmet from "@fastify/helmet";
 import websocket from "@fastify/websocket";
 import Fastify, { type FastifyBaseLogger } from "fastify";
-import { closeCodes, heartbeatMs, maxFrameBytes } from "../schema/index.ts";
+import { closeCodes, cloudEventsProtocol, heartbeatMs, maxFrameBytes } from "../schema/index.ts";
 import { AgentChannel } from "./agents/agent-channel.ts";
 import { type DoorLimits, defaultDoorLimits } from "./auth/front-door.ts";
 import { registerFrontDoor } from "./auth/hook.ts";
@@ -11,8 +11,8 @@ import type { CertifiedHost } from "./auth/identity.ts";
 import { RefusalLog } from "./auth/refusals.ts";
 import { TokenRegistry } from "./auth/token-registry.ts";
 import { Committer } from "./committer.ts";
-import type { StreamLimits } from "./events/event-stream.ts";
-import { EventHub } from "./events/hub.ts";
+import { Compactor, defaultRetention, type LogRetention } from "./events/compactor.ts";
+import { EventHub, type HubLimits } from "./events/hub.ts";
 import { OperationalEvents } from "./events/operational-events.ts";
 import { agentRoutes } from "./http/agent.ts";
 import type { App } from "./http/app-types.ts";
@@ -51,16 +51,22 @@ export interface AppOptions {
   readonly heartbeatMs?: number;
   /** A host is lost after this time without a session. */
   readonly hostGraceMs?: number;
-  readonly stream?: Partial<StreamLimits>;
+  readonly stream?: Partial<HubLimits & { readonly pingMs: number }>;
+  readonly retention?: Partial<LogRetention>;
   readonly maxAgentBufferedBytes?: number;
 }
 
-/** CloudEvents' WebSocket binding. */
-const cloudEventsProtocol = "cloudevents.json";
 const mebibyte = 1024 * 1024;
 const maxBodyBytes = 256 * 1024;
 /** Longer than an agent ever waits between two tries. */
 const hostGraceMs = 20_000;
+const defaultStreamLimits = {
+  pingMs: 30_000,
+  maxBufferedBytes: 4 * mebibyte,
+  maxWaitMs: 30_000,
+  bookmarkMs: 10_000,
+  pageSize: 256,
+};
 /** How long peers may take to answer a close before the process stops waiting for them. */
 const closeTimeoutMs = 1_000;
 
@@ -133,15 +139,27 @@ export async function buildApp(options: AppOptions): Promise<App> {
     now: () => new Date(),
     nowMs: () => performance.now(),
   });
-  const limits = { pingMs: 30_000, maxBufferedBytes: 4 * mebibyte, pageSize: 256, ...options.stream };
+  const stream = { ...defaultStreamLimits, ...options.stream };
+  const hub = new EventHub({ committer, operational, store, limits: stream, nowMs: () => performance.now() });
+  const compactor = new Compactor({
+    store,
+    retention: { ...defaultRetention, ...options.retention },
+    now: () => new Date(),
+    log: options.log,
+    onFatal: options.onFatal,
+  });
+
+  metrics.observe({
+    log_events: () => compactor.extent.events,
+    log_compacted: () => compactor.extent.compacted,
+  });
 
   networkRoutes(app, { committer });
   hostRoutes(app, { committer, agents });
   vmRoutes(app, { committer, agents });
   moveRoutes(app, { committer, agents });
   resolveRoutes(app, { committer });
-  const hub = new EventHub(committer, store.epoch);
-  eventRoutes(app, { hub, operational, store, limits, committer, metrics, tokens });
+  eventRoutes(app, { hub, store, tokens, metrics, pingMs: stream.pingMs });
   operationalEventRoutes(app, { operational, committer });
   tokenRoutes(app, { tokens });
   auditRoutes(app, { access: store.access });
@@ -152,8 +170,10 @@ export async function buildApp(options: AppOptions): Promise<App> {
 
   app.addHook("preClose", async () => {
     agents.stop();
+    await compactor.stop();
     await tokens.stop();
     await committer.stop("the controller is stopping");
+    hub.stop();
   });
   app.addHook("onClose", () => store.close());
   return app;

@@ -2,6 +2,7 @@
 import { isIP, isIPv4 } from "node:net";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { defaultDoorLimits } from "./auth/front-door.ts";
+import { defaultRetention } from "./events/compactor.ts";
 
 export interface ListenAddress {
   readonly host: string;
@@ -15,6 +16,9 @@ export interface ControllerConfig {
   readonly allowHost?: readonly string[];
   readonly allowOrigin?: readonly string[];
   readonly rateLimit: number;
+  /** ms; undefined: off. */
+  readonly logMaxAge?: number | undefined;
+  readonly logMaxEvents: number;
   readonly logLevel: string;
 }
 
@@ -60,6 +64,19 @@ export function addControllerCommand(program: Command): void {
         .default(defaultDoorLimits.requestsPerSecond),
     )
     .addOption(
+      new Option(
+        "--log-max-age <time>",
+        "forget changes that are older, 1s … 3650d (s, m, h, d), or off: consumers of events that are behind them start over",
+      )
+        .argParser(parseMaxAge)
+        .default(defaultRetention.maxAgeMs, "30d"),
+    )
+    .addOption(
+      new Option("--log-max-events <n>", "forget the oldest changes beyond so many, 100 … 1000000000")
+        .argParser(parseMaxEvents)
+        .default(defaultRetention.maxEvents),
+    )
+    .addOption(
       new Option("--log-level <level>", "what goes to standard error, as JSON lines")
         .choices(logLevels)
         .default("info"),
@@ -80,6 +97,28 @@ function collect(value: string, before: string[] = []): string[] {
 function parseRateLimit(text: string): number {
   const count = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
   if (!(count >= 1 && count <= 100_000)) throw new InvalidArgumentError("Write a whole number from 1 to 100000.");
+  return count;
+}
+
+const unitMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** @returns ms, undefined for "off". @throws InvalidArgumentError */
+export function parseMaxAge(text: string): number | undefined {
+  if (text === "off") return undefined;
+  const [, count, unit = ""] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
+  const ms = Number(count) * (unitMs[unit] ?? Number.NaN);
+  if (!(ms >= 1_000 && ms <= 3_650 * 86_400_000)) {
+    throw new InvalidArgumentError("Write a time from 1s to 3650d such as 12h or 30d, or off.");
+  }
+  return ms;
+}
+
+/** @throws InvalidArgumentError outside 100 … 1000000000 */
+export function parseMaxEvents(text: string): number {
+  const count = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(count >= 100 && count <= 1_000_000_000)) {
+    throw new InvalidArgumentError("Write a whole number from 100 to 1000000000.");
+  }
   return count;
 }
 

@@ -50,6 +50,7 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
       origins: config.allowOrigin ?? [],
       requestsPerSecond: config.rateLimit,
     },
+    retention: { maxAgeMs: config.logMaxAge, maxEvents: config.logMaxEvents },
     log,
     onFatal: (error) => {
       log.fatal({ err: error }, "the store failed: stopping, so that nothing is guessed");

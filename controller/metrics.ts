@@ -1,6 +1,6 @@
 // What the controller counts, in a registry of its own.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import { type Answer, type OperationalKind, presenceKinds, reportKinds } from "../schema/index.ts";
+import { type Answer, type OperationalKind, operationalKinds } from "../schema/index.ts";
 
 /** Hosts with a series of their own per kind of occurrence; those beyond share one, as host "other". */
 const maxHostLabels = 1_000;
@@ -12,6 +12,8 @@ interface Observed {
   readonly sessions: number;
   readonly interest: number;
   readonly streams: number;
+  readonly log_events: number;
+  readonly log_compacted: number;
 }
 
 const gaugeHelp: Readonly<Record<keyof Observed, string>> = {
@@ -19,6 +21,8 @@ const gaugeHelp: Readonly<Record<keyof Observed, string>> = {
   sessions: "Agents connected",
   interest: "Bindings that hosts are told of when they change, summed over hosts",
   streams: "Consumers of the event stream connected",
+  log_events: "Changes in the log, when it was last looked at",
+  log_compacted: "Revision up to which the log has been forgotten, when it was last looked at",
 };
 
 export class Metrics {
@@ -139,7 +143,7 @@ export class Metrics {
   /** The host is deleted: its series end. */
   forgetHost(host: string): void {
     if (!this.labelledHosts.delete(host)) return;
-    for (const kind of [...reportKinds, ...presenceKinds]) this.occurrences.remove({ host, kind });
+    for (const kind of operationalKinds) this.occurrences.remove({ host, kind });
   }
 
   committed(seconds: number): void {

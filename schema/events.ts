@@ -51,18 +51,6 @@ export interface CloudEvent {
   readonly data: { readonly before: unknown; readonly after: unknown };
 }
 
-/** Why the controller closed an event stream (RFC 6455 §7.4.2: 4000 … 4999 are the application's). */
-export const eventCloseCodes = {
-  /** The consumer read more slowly than events came: connect again with `since`. */
-  tooSlow: 4408,
-  /** `since` lies beyond the log: it is from another epoch, so start over. */
-  sinceBeyondLog: 4416,
-  /** The token was revoked or has expired. */
-  revoked: 4401,
-  failed: 1011,
-  controllerStopping: 1001,
-} as const;
-
 export function changeVerb(change: ResourceChange): ChangeVerb {
   if (change.before === null) return "created";
   return change.after === null ? "deleted" : "updated";

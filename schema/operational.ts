@@ -19,6 +19,7 @@ export type ReportKind = (typeof reportKinds)[number];
 
 /** What the controller says of a host by itself. */
 export const presenceKinds = ["host-connected", "host-lost"] as const;
+export const operationalKinds = [...reportKinds, ...presenceKinds] as const;
 export type OperationalKind = ReportKind | (typeof presenceKinds)[number];
 
 /** Of one kind and subject, all that has happened since the last report of it. */
@@ -117,13 +118,18 @@ export interface OperationalCloudEvent {
   readonly data: Omit<OperationalEvent, "sequence" | "kind">;
 }
 
+/** CloudEvents type of an operational event. */
+export function operationalType<K extends OperationalKind>(kind: K): `nearmiss.operational.${K}` {
+  return `nearmiss.operational.${kind}`;
+}
+
 export function toOperationalCloudEvent(event: OperationalEvent, epoch: string, run: string): OperationalCloudEvent {
   const { sequence, kind, ...data } = event;
   return {
     specversion: "1.0",
     id: String(sequence),
     source: `/nearmiss/${epoch}/operational/${run}`,
-    type: `nearmiss.operational.${kind}`,
+    type: operationalType(kind),
     subject: `hosts/${event.host}`,
     time: event.last,
     datacontenttype: "application/json",

@@ -1,5 +1,5 @@
 // The inventory as one caller may know it: whatever is outside looks as if it did not exist.
-import type { BindingKey, Host, Network, Vm } from "../../schema/index.ts";
+import type { BindingKey, Host, Network, NetworkScope, OperationalEvent, Vm } from "../../schema/index.ts";
 import { type Found, findBound } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import { narrowVm } from "../inventory/scope.ts";
@@ -32,7 +32,11 @@ export function viewFor(identity: Identity, state: Inventory): InventoryView {
     const seesHost = (name: string) => name === identity.name;
     return narrowed(state, seesNetwork, seesHost, (vm) => (vm.host === identity.name ? vm : undefined));
   }
-  const scope = scopeOf(identity);
+  return viewWithin(scopeOf(identity), state);
+}
+
+/** What tokens of that scope see. */
+export function viewWithin(scope: NetworkScope, state: Inventory): InventoryView {
   if (scope === "all") {
     return {
       isWhole: true,
@@ -54,6 +58,14 @@ export function viewFor(identity: Identity, state: Inventory): InventoryView {
     seesHost,
     (vm) => narrowVm(scope, vm),
   );
+}
+
+/**
+ * An event of a network is for those who see the network, as it is now. What concerns a host concerns all networks on it, also
+ * those that a narrowed token must not know of.
+ */
+export function mayKnow(view: InventoryView, { network, networkUid }: OperationalEvent): boolean {
+  return view.isWhole || (network !== undefined && view.findNetwork(network)?.uid === networkUid);
 }
 
 function narrowed(

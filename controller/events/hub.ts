@@ -1,66 +1,220 @@
-// The log of changes, live: each revision's events as texts, made once for all consumers that may see everything.
+// The log of changes, live: each event made into bytes once for all consumers that see it alike, and handed to them in turns
+// that leave the event loop to others for as long as they took.
 import {
   changeDataVersion,
-  type NetworkScope,
+  type EventCursor,
+  eventCloseCodes,
+  type LoggedEvent,
+  type OperationalEvent,
   type ResourceChange,
   type Revision,
-  toCloudEvent,
 } from "../../schema/index.ts";
+import { mayKnow, viewWithin } from "../auth/view.ts";
 import { type Committer, isLarge } from "../committer.ts";
-import { narrowChange } from "../inventory/scope.ts";
-import type { Commit } from "../store/store.ts";
+import { Slices } from "../slices.ts";
+import type { Commit, Store } from "../store/store.ts";
+import { Consumer, type ConsumerLimits } from "./consumer.ts";
+import { Feed } from "./feed.ts";
+import type { Framing } from "./framing.ts";
+import type { Lens } from "./lens.ts";
+import { endOf, LogPages } from "./log-pages.ts";
+import type { OperationalEvents } from "./operational-events.ts";
+import type { Outlet } from "./outlet.ts";
+import { bookmarkSending, sendingOf } from "./sendings.ts";
 
-export interface EventListener {
-  /** The events of a revision, as soon as it is published. */
-  events(messages: readonly string[]): void;
-  /** More was published behind `since` than goes out at once: it is to be read from the log. Ends the subscription. */
-  behind(since: Revision): void;
+export interface HubLimits extends ConsumerLimits {
+  /** Events read from the log at once. */
+  readonly pageSize: number;
 }
 
-export class EventHub {
-  private readonly listeners = new Map<EventListener, NetworkScope>();
+export interface HubDeps {
+  readonly committer: Pick<Committer, "current" | "revision" | "subscribe">;
+  readonly operational: Pick<OperationalEvents, "subscribe">;
+  readonly store: Pick<Store, "readEvents" | "epoch">;
+  readonly limits: HubLimits;
+  readonly nowMs: () => number;
+}
 
-  constructor(
-    private readonly committer: Committer,
-    private readonly epoch: string,
-  ) {
+/** The longest pause between two turns, ms: what a quiet stream adds to an event's way is nothing. */
+const maxPauseMs = 50;
+/** How often bounds are looked at, ms. */
+const checkMs = 250;
+
+export class EventHub {
+  private readonly feeds = new Map<string, Feed<Consumer>>();
+  private readonly consumers = new Set<Consumer>();
+  private readonly pages: LogPages;
+  private readonly timers: NodeJS.Timeout[];
+  private delivery: "idle" | "due" | "running" = "idle";
+  private restUntilMs = 0;
+
+  constructor(private readonly deps: HubDeps) {
+    const { committer, operational, limits } = deps;
+    this.pages = new LogPages({ ...deps, ...limits });
     committer.subscribe((commit) => this.publish(commit));
+    operational.subscribe((event, text) => this.publishOperational(event, text));
+    this.timers = [
+      setInterval(() => this.check(), Math.min(checkMs, limits.maxWaitMs)),
+      setInterval(() => this.bookmark(), limits.bookmarkMs),
+    ];
+  }
+
+  get size(): number {
+    return this.consumers.size;
   }
 
   /** Events up to here have been published. */
   get revision(): Revision {
-    return this.committer.revision;
+    return this.deps.committer.revision;
   }
 
-  /** Events behind the present `revision`, as seen from within `scope`. @returns what ends the subscription */
-  subscribe(scope: NetworkScope, listener: EventListener): () => void {
-    this.listeners.set(listener, scope);
-    return () => this.listeners.delete(listener);
+  /** Why a consumer cannot go on behind the cursor, whatever the log still holds. */
+  findObstacle({ epoch, revision }: EventCursor): string | undefined {
+    if (epoch !== undefined && epoch !== this.deps.store.epoch) {
+      return `the position is of epoch ${epoch}, the log of another: start from GET /v1/export`;
+    }
+    if (revision <= this.revision) return undefined;
+    return `the position ${revision} is beyond the log, at ${this.revision}: start from GET /v1/export`;
+  }
+
+  /** Serves a consumer until either side closes. Without a cursor it gets what comes from now on. */
+  serve(
+    outlet: Outlet,
+    view: { readonly lens: Lens; readonly framing: Framing },
+    cursor: EventCursor | undefined,
+    onError: (error: unknown) => void,
+  ): Consumer {
+    const { limits, store, nowMs } = this.deps;
+    const feed = this.feedFor(view.lens, view.framing);
+    const published = () => this.revision;
+    const deps = { outlet, feed, pages: this.pages, epoch: store.epoch, limits, published, nowMs, onError };
+    const consumer = new Consumer(deps);
+    this.consumers.add(consumer);
+    outlet.onClosed(() => {
+      this.consumers.delete(consumer);
+      this.release(feed);
+    });
+    const obstacle = cursor && this.findObstacle(cursor);
+    if (obstacle !== undefined) consumer.end(eventCloseCodes.unknownPosition, obstacle);
+    else void consumer.start(cursor);
+    return consumer;
+  }
+
+  stop(): void {
+    for (const timer of this.timers) clearInterval(timer);
+    for (const consumer of this.consumers) {
+      consumer.end(eventCloseCodes.controllerStopping, "the controller is stopping");
+    }
+  }
+
+  /** One for all who see the same, from the first that comes until the last has gone. */
+  private feedFor(lens: Lens, framing: Framing): Feed<Consumer> {
+    const key = keyOf(lens, framing);
+    const feed = this.feeds.get(key) ?? new Feed<Consumer>(lens, framing);
+    this.feeds.set(key, feed);
+    feed.followers += 1;
+    return feed;
+  }
+
+  private release(feed: Feed<Consumer>): void {
+    feed.followers -= 1;
+    if (feed.followers === 0) this.feeds.delete(keyOf(feed.lens, feed.framing));
   }
 
   private publish(commit: Commit): void {
-    if (this.listeners.size === 0) return;
+    if (this.feeds.size === 0) return;
     const { revision, time, changes } = commit;
+    const now = this.deps.nowMs();
     if (isLarge(commit)) {
-      const listeners = [...this.listeners.keys()];
-      this.listeners.clear();
-      for (const listener of listeners) listener.behind((revision - 1) as Revision);
-      return;
+      const range = { after: endOf((revision - 1) as Revision), upTo: revision };
+      for (const feed of this.feeds.values()) feed.appendRange(range, now);
+    } else {
+      const events = changes.map((change, index) => ({
+        revision,
+        index,
+        time,
+        dataVersion: changeDataVersion,
+        change,
+      }));
+      this.append(events, now);
     }
-    const textOf = (change: ResourceChange, index: number) =>
-      JSON.stringify(toCloudEvent({ revision, index, time, dataVersion: changeDataVersion, change }, this.epoch));
-    let whole: string[] | undefined;
-    for (const [listener, scope] of this.listeners) {
-      if (scope === "all") {
-        whole ??= changes.map(textOf);
-        listener.events(whole);
-        continue;
+    this.deliverSoon();
+  }
+
+  private append(events: readonly LoggedEvent[], nowMs: number): void {
+    const frameOf = this.sharedFrames();
+    for (const feed of this.feeds.values()) {
+      for (const event of events) {
+        const seen = feed.lens.see(event.change);
+        if (seen) feed.append(frameOf(event, seen, feed.framing), nowMs);
       }
-      const seen = changes.flatMap((change, index) => {
-        const narrowed = narrowChange(scope, change);
-        return narrowed ? textOf(narrowed, index) : [];
-      });
-      if (seen.length > 0) listener.events(seen);
     }
   }
+
+  /** Changes that are seen whole become one text, and one frame of each framing. */
+  private sharedFrames() {
+    const { epoch } = this.deps.store;
+    const made = new Map<string, Buffer>();
+    return (event: LoggedEvent, seen: ResourceChange, framing: Framing): Buffer => {
+      if (seen !== event.change) return framing.frame(sendingOf({ ...event, change: seen }, epoch));
+      const key = `${framing.name} ${event.index}`;
+      const known = made.get(key);
+      if (known) return known;
+      const frame = framing.frame(sendingOf(event, epoch));
+      made.set(key, frame);
+      return frame;
+    };
+  }
+
+  /** These have no place in the log, so only those who are live get them. */
+  private publishOperational(event: OperationalEvent, text: string): void {
+    const { committer, nowMs } = this.deps;
+    for (const feed of this.feeds.values()) {
+      const { lens, framing } = feed;
+      if (!lens.passesOccurrence(event) || !mayKnow(viewWithin(lens.scope, committer.current), event)) continue;
+      feed.append(framing.frame({ text }), nowMs());
+    }
+    this.deliverSoon();
+  }
+
+  private bookmark(): void {
+    const sending = bookmarkSending(this.revision, this.deps.store.epoch, new Date());
+    for (const feed of this.feeds.values()) feed.append(feed.framing.frame(sending), this.deps.nowMs());
+    this.deliverSoon();
+  }
+
+  private deliverSoon(): void {
+    if (this.delivery !== "idle" || this.feeds.size === 0) return;
+    this.delivery = "due";
+    const pauseMs = this.restUntilMs - this.deps.nowMs();
+    const deliver = () => void this.deliver();
+    if (pauseMs < 1) setImmediate(deliver);
+    else setTimeout(deliver, pauseMs);
+  }
+
+  /** Rests for as long as it took, so that what comes meanwhile goes out in one write per consumer. */
+  private async deliver(): Promise<void> {
+    const { nowMs } = this.deps;
+    this.delivery = "running";
+    const startMs = nowMs();
+    const slices = new Slices();
+    for (const feed of this.feeds.values()) {
+      for (const consumer of feed.wake()) {
+        consumer.advance();
+        if (slices.over) await slices.next();
+      }
+      feed.trim();
+    }
+    this.restUntilMs = nowMs() + Math.min(nowMs() - startMs, maxPauseMs);
+    this.delivery = "idle";
+    if ([...this.feeds.values()].some((feed) => feed.hasNews)) this.deliverSoon();
+  }
+
+  private check(): void {
+    for (const consumer of this.consumers) consumer.check();
+  }
+}
+
+function keyOf(lens: Lens, framing: Framing): string {
+  return `${framing.name} ${lens.key}`;
 }

@@ -1,79 +1,128 @@
+// The event stream's two doors: WebSocket, and Server-Sent Events for simple clients.
+import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
-import { eventCloseCodes, type OperationalEvent, parseRevision } from "../../schema/index.ts";
-import { scopeOf } from "../auth/identity.ts";
+import { type EventCursor, eventCloseCodes, eventsPath } from "../../schema/index.ts";
+import { type Identity, scopeOf } from "../auth/identity.ts";
 import type { TokenRegistry } from "../auth/token-registry.ts";
-import type { Committer } from "../committer.ts";
-import { type StreamDeps, streamEvents } from "../events/event-stream.ts";
+import { sseFraming, webSocketFraming } from "../events/framing.ts";
+import type { EventHub } from "../events/hub.ts";
+import { type Outlet, sseOutlet, webSocketOutlet } from "../events/outlet.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { Metrics } from "../metrics.ts";
+import type { Store } from "../store/store.ts";
 import type { App } from "./app-types.ts";
-import { callerView, identityOf } from "./caller.ts";
-import { mayKnow } from "./operational-events.ts";
+import { identityOf } from "./caller.ts";
+import { cursorOf, type EventQuery, eventQuery, lensOf } from "./event-query.ts";
 import { problems, switching } from "./responses.ts";
 
-/** How long a consumer whose token was revoked may take to answer the close. */
-const closeTimeoutMs = 2_000;
+export interface EventRouteDeps {
+  readonly hub: EventHub;
+  readonly store: Pick<Store, "logExtent">;
+  readonly tokens: TokenRegistry;
+  readonly metrics: Metrics;
+  /** Between two pings of a WebSocket. */
+  readonly pingMs: number;
+}
 
-const query = Type.Object(
-  {
-    since: Type.Optional(
-      Type.Integer({ minimum: 0, description: "Replay every event behind this revision first. Absent: only new ones" }),
-    ),
-  },
-  { additionalProperties: false },
-);
+const c = eventCloseCodes;
+const description = [
+  "Upgrade to a WebSocket, or ask with `Accept: text/event-stream` for Server-Sent Events. Each message is one CloudEvents 1.0",
+  "event in JSON: every change once, in order of (revision, index), and `nearmiss.bookmark`s that say how far the stream has",
+  "come. Between them, marked with `operational: true` and without a revision, comes what happens on hosts and is no",
+  "inventory; it is never replayed. `/asyncapi.json` describes the messages.\n\nA filter picks changes by what they were before or are after, and leaves",
+  "them as they are: a VM that moves off a host is told to who watches that host. Of network, host and type each must fit.\n\n",
+  `Close codes: ${c.tooSlow} the consumer reads too slowly, connect again behind the last event received; ${c.compacted} the`,
+  `log does not go back so far, start from \`/v1/export\`; ${c.unknownPosition} the position is beyond the log or of another`,
+  `epoch, start from \`/v1/export\`; ${c.revoked} the token was revoked or has expired; ${c.controllerStopping} the controller`,
+  `is stopping; ${c.failed} it failed. Server-Sent Events end with an event named \`end\` that says the same.`,
+].join(" ");
 
-export function eventRoutes(
-  app: App,
-  deps: Omit<StreamDeps, "onError"> & {
-    readonly committer: Committer;
-    readonly metrics: Metrics;
-    readonly tokens: TokenRegistry;
-  },
-): void {
-  let streams = 0;
-  deps.metrics.observe({ streams: () => streams });
+export function eventRoutes(app: App, deps: EventRouteDeps): void {
+  const { hub, metrics, tokens, pingMs } = deps;
+  metrics.observe({ streams: () => hub.size });
+
+  /** Until either side closes, or the token ends. */
+  const serve = (
+    request: FastifyRequest,
+    outlet: Outlet,
+    view: Parameters<EventHub["serve"]>[1],
+    cursor: EventCursor | undefined,
+    identity: Identity,
+  ) => {
+    const onError = (error: unknown) => request.log.error({ err: error }, "event stream failed");
+    const consumer = hub.serve(outlet, view, cursor, onError);
+    const release = tokens.hold(identity, { end: (reason) => consumer.end(eventCloseCodes.revoked, reason) });
+    outlet.onClosed(release);
+  };
+
   app.route({
     method: "GET",
-    url: "/v1/events",
+    url: eventsPath,
     config: { access: "watch" },
     schema: {
       tags: ["events"],
-      summary: "Every change, live (WebSocket)",
-      description:
-        "Upgrade to a WebSocket. Each message is one CloudEvents 1.0 event in JSON, in order of (revision, index). " +
-        "Between them, marked with `operational: true` and without a revision, comes what happens on hosts and is no " +
-        "inventory; it is never replayed. " +
-        "Close codes: 4408 the consumer reads too slowly, connect again with `since`; 4416 `since` lies beyond the " +
-        "log; 4401 the token was revoked or has expired; 1001 the controller is stopping; 1011 it failed.",
-      querystring: query,
-      response: { 101: switching, ...problems("upgrade-required") },
+      summary: "Every change, live (WebSocket, or Server-Sent Events)",
+      description,
+      querystring: eventQuery,
+      response: {
+        101: switching,
+        200: {
+          description: "Server-Sent Events: `data` is the CloudEvent, `id` where to go on with `Last-Event-ID`",
+          content: { "text/event-stream": { schema: Type.String() } },
+        },
+        ...problems("upgrade-required", "log-compacted", "unknown-position"),
+      },
     },
-    handler: (_request, reply) => {
-      reply.header("connection", "upgrade").header("upgrade", "websocket");
-      throw new Refusal("upgrade-required", "connect with a WebSocket client: ws://…/v1/events");
+    handler: async (request, reply) => {
+      if (!accepts(request, "text/event-stream")) {
+        reply.header("connection", "upgrade").header("upgrade", "websocket");
+        const detail = `connect with a WebSocket client (ws://…${eventsPath}), or send Accept: text/event-stream`;
+        throw new Refusal("upgrade-required", detail);
+      }
+      const { identity, lens, cursor } = read(request);
+      if (cursor) await refuseWhatIsGone(deps, cursor);
+      beginStream(reply);
+      serve(request, sseOutlet(reply.raw), { lens, framing: sseFraming }, cursor, identity);
+    },
+    preValidation: async (request) => {
+      // Before the upgrade, so that a filter which makes no sense is answered as any request is.
+      if (request.ws) read(request);
     },
     wsHandler: (socket, request) => {
-      const { since } = request.query;
-      const identity = identityOf(request);
-      streams += 1;
-      const release = deps.tokens.hold(identity, {
-        end(reason) {
-          socket.close(eventCloseCodes.revoked, reason);
-          setTimeout(() => socket.terminate(), closeTimeoutMs).unref();
-        },
-      });
-      socket.once("close", () => {
-        streams -= 1;
-        release();
-      });
-      const consumer = {
-        since: since === undefined ? undefined : parseRevision(since),
-        scope: scopeOf(identity),
-        sees: (event: OperationalEvent) => mayKnow(callerView(request, deps.committer.current), event),
-      };
-      const onError = (error: unknown) => request.log.error({ err: error }, "event stream failed");
-      return streamEvents(socket, consumer, { ...deps, onError });
+      const { identity, lens, cursor } = read(request);
+      const outlet = webSocketOutlet(socket, request.raw.socket, pingMs);
+      serve(request, outlet, { lens, framing: webSocketFraming }, cursor, identity);
     },
   });
+}
+
+/** @throws RequestFormError, Refusal */
+function read(request: FastifyRequest) {
+  const query = request.query as EventQuery;
+  const identity = identityOf(request);
+  return { identity, lens: lensOf(query, scopeOf(identity)), cursor: cursorOf(query, request.headers) };
+}
+
+/** @throws Refusal */
+async function refuseWhatIsGone({ hub, store }: EventRouteDeps, cursor: EventCursor): Promise<void> {
+  const obstacle = hub.findObstacle(cursor);
+  if (obstacle !== undefined) throw new Refusal("unknown-position", obstacle);
+  const { compacted } = await store.logExtent();
+  if (cursor.revision >= compacted) return;
+  throw new Refusal("log-compacted", `the log is compacted up to revision ${compacted}: start from GET /v1/export`);
+}
+
+function accepts({ headers }: FastifyRequest, type: string): boolean {
+  return headers.accept?.split(",").some((each) => each.split(";")[0]?.trim().toLowerCase() === type) ?? false;
+}
+
+function beginStream(reply: FastifyReply): void {
+  reply.hijack();
+  const { raw } = reply;
+  for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
+  raw.setHeader("content-type", "text/event-stream; charset=utf-8");
+  raw.setHeader("cache-control", "no-store");
+  // Proxies such as nginx hold answers back otherwise.
+  raw.setHeader("x-accel-buffering", "no");
+  raw.flushHeaders();
 }

@@ -1,6 +1,5 @@
 import { Type } from "typebox";
-import type { OperationalEvent } from "../../schema/index.ts";
-import type { InventoryView } from "../auth/view.ts";
+import { mayKnow } from "../auth/view.ts";
 import type { Committer } from "../committer.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
 import type { App } from "./app-types.ts";
@@ -43,14 +42,6 @@ const Event = Type.Object(
   },
   { title: "OperationalEvent", description: "CloudEvents 1.0; no revision" },
 );
-
-/**
- * An event of a network is for those who see the network, as it is now. What concerns a host concerns all networks on it, also
- * those that a narrowed token must not know of.
- */
-export function mayKnow(view: InventoryView, { network, networkUid }: OperationalEvent): boolean {
-  return view.isWhole || (network !== undefined && view.findNetwork(network)?.uid === networkUid);
-}
 
 export function operationalEventRoutes(
   app: App,

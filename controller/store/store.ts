@@ -46,6 +46,19 @@ export interface LogPosition {
   readonly index: number;
 }
 
+export interface LogExtent {
+  /** Revisions up to here are gone; 0 where none is. */
+  readonly compacted: Revision;
+  readonly events: number;
+}
+
+/** What the log may forget. Whole revisions go, oldest first, and never the newest. */
+export interface LogLimits {
+  /** Revisions from before, by their time: RFC 3339, UTC. */
+  readonly before: string;
+  readonly maxEvents: number;
+}
+
 export interface Store {
   /** Names this history: revisions of different epochs are not comparable. */
   readonly epoch: string;
@@ -59,10 +72,27 @@ export interface Store {
   commit(batch: readonly Commit[], receipts?: readonly Receipt[]): Promise<void>;
   /** The outcome, where the receipt is still kept. */
   readReceipt(key: string): Promise<string | undefined>;
-  /** At most `limit` events behind `after` and not beyond revision `upTo`, in order of position. */
+  /**
+   * At most `limit` events behind `after` and not beyond revision `upTo`, in order of position.
+   * @throws LogCompactedError where there may have been more behind `after`
+   */
   readEvents(after: LogPosition, upTo: Revision, limit: number): Promise<LoggedEvent[]>;
+  logExtent(): Promise<LogExtent>;
+  /**
+   * Forgets a part of what the limits let go, about `atMost` events, in one transaction.
+   * @returns whether there may be more to forget
+   */
+  compactLog(limits: LogLimits, atMost: number): Promise<boolean>;
   readonly access: AccessStore;
   close(): Promise<void>;
+}
+
+/** The log does not go back so far. */
+export class LogCompactedError extends Error {
+  override readonly name = "LogCompactedError";
+  constructor(readonly compacted: Revision) {
+    super(`the log is compacted up to revision ${compacted}`);
+  }
 }
 
 /** Locked by somebody else for longer than a commit may wait. */

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { decide, type Mutation } from "../../controller/inventory/decide.ts";
 import { Inventory } from "../../controller/inventory/inventory.ts";
-import type { Commit, LogPosition, Store } from "../../controller/store/store.ts";
+import { type Commit, LogCompactedError, type LogPosition, type Store } from "../../controller/store/store.ts";
 import { parseHost, parseNetwork, parseRevision, parseVm, type Revision } from "../../schema/index.ts";
 import { by } from "../support/actors.ts";
 
@@ -177,6 +177,40 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       }
       expect(positions).toEqual(["1.0 1.1", "1.2 2.0", ""]);
       await store.close();
+    });
+
+    test("forgets whole revisions from the oldest, by number and by age, a part at a time, and says how far", async () => {
+      const place = make();
+      const store = await place.open();
+      const lists = [[1, 2, 3], [4], [5, 6, 7, 8], [9], [10]];
+      const batch = commitsOf(
+        new Inventory(),
+        1,
+        ...lists.map((vnis) => vnis.map((vni) => networkPut(`n${vni}`, vni))),
+      ).map((commit) => ({ ...commit, time: `2026-01-0${commit.revision}T00:00:00.000Z` }));
+      await store.commit(batch);
+      expect(await store.logExtent()).toEqual({ compacted: 0, events: 10 });
+      const left = async () => {
+        const { compacted, events } = await store.logExtent();
+        const read = await store.readEvents({ ...start, revision: compacted }, parseRevision(5), 100);
+        return { compacted, events, revisions: [...new Set(read.map(({ revision }) => revision))] };
+      };
+      expect(await store.compactLog({ before: "", maxEvents: 10 }, 100)).toBe(false);
+      expect(await store.compactLog({ before: "2026-01-02", maxEvents: 10 }, 100)).toBe(true);
+      expect(await left()).toEqual({ compacted: 1, events: 7, revisions: [2, 3, 4, 5] });
+      // Six are one too many, so the third revision goes too: it is half gone, and nothing of it is to be read.
+      while ((await store.logExtent()).events > 4) await store.compactLog({ before: "", maxEvents: 5 }, 2);
+      expect(await left()).toEqual({ compacted: 3, events: 3, revisions: [4, 5] });
+      await expect(store.readEvents({ revision: parseRevision(3), index: 1 }, parseRevision(5), 9)).rejects.toThrow(
+        LogCompactedError,
+      );
+      await store.close();
+
+      const again = await place.open();
+      while (await again.compactLog({ before: "9999", maxEvents: 0 }, 2));
+      expect(await again.logExtent()).toEqual({ compacted: 4, events: 1 });
+      expect((await again.load()).revision).toBe(5);
+      await again.close();
     });
   });
 }

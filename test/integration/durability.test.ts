@@ -15,6 +15,8 @@ function faulty(store: Store, state: { failure: Error | undefined }): Store {
     },
     readReceipt: (key) => store.readReceipt(key),
     readEvents: (...args) => store.readEvents(...args),
+    logExtent: () => store.logExtent(),
+    compactLog: (...args) => store.compactLog(...args),
     close: () => store.close(),
   };
 }

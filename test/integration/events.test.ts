@@ -50,7 +50,7 @@ describe("the event stream", () => {
     const controller = await startController();
     await populate(controller);
     const consumer = controller.events();
-    await consumer.opened;
+    await consumer.untilBookmark(7);
     await call(controller, 201, "PUT", "/v1/vms/new", vm("c", 9));
     await consumer.untilAll((events) => events.length > 0);
     expect(consumer.received.map(({ revision }) => revision)).toEqual([8]);
@@ -96,7 +96,7 @@ describe("the event stream", () => {
   test("closes on a cursor beyond the log", async () => {
     const controller = await startController();
     const { code, reason } = await controller.events("?since=5").closed;
-    expect(code).toBe(eventCloseCodes.sinceBeyondLog);
+    expect(code).toBe(eventCloseCodes.unknownPosition);
     expect(reason).toContain("beyond the log, at 0");
   });
 

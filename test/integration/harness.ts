@@ -14,6 +14,7 @@ import type { Store } from "../../controller/store/store.ts";
 import {
   type AgentFrame,
   agentPath,
+  type BookmarkCloudEvent,
   type CloudEvent,
   type ControllerFrame,
   type OperationalCloudEvent,
@@ -185,19 +186,28 @@ class Client<Message> {
   }
 }
 
-/** Receives changes; operational events, which have no revision, are kept apart. */
+/** Receives changes; operational events, which have no revision, and bookmarks are kept apart. */
 export class EventConsumer extends Client<CloudEvent> {
   readonly operational: OperationalCloudEvent[];
+  readonly bookmarks: BookmarkCloudEvent[];
+  /** Of everything, in the order in which it came. */
+  readonly ids: string[];
 
   constructor(url: string, protocols: string[], headers: Record<string, string> = {}) {
     const operational: OperationalCloudEvent[] = [];
+    const bookmarks: BookmarkCloudEvent[] = [];
+    const ids: string[] = [];
     super(url, { protocols, headers }, (text) => {
-      const event: CloudEvent | OperationalCloudEvent = JSON.parse(text);
-      if (!("operational" in event)) return event;
-      operational.push(event);
+      const event: CloudEvent | OperationalCloudEvent | BookmarkCloudEvent = JSON.parse(text);
+      ids.push(event.id);
+      if ("index" in event) return event;
+      if ("operational" in event) operational.push(event);
+      else bookmarks.push(event);
       return undefined;
     });
     this.operational = operational;
+    this.bookmarks = bookmarks;
+    this.ids = ids;
   }
 
   /** The first operational event of the type, now or later. */
@@ -205,6 +215,11 @@ export class EventConsumer extends Client<CloudEvent> {
     const found = () => this.operational.find(({ type }) => type === `nearmiss.operational.${kind}`);
     await this.untilAll(() => found() !== undefined);
     return found() as OperationalCloudEvent;
+  }
+
+  /** Everything up to the revision has come, as the controller says. */
+  async untilBookmark(revision: number): Promise<void> {
+    await this.untilAll(() => this.bookmarks.some((bookmark) => bookmark.revision >= revision));
   }
 }
 

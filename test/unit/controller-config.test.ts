@@ -64,6 +64,7 @@ describe("nearmiss controller", () => {
       db: "/nonexistent/x.db",
       insecure: false,
       rateLimit: 500,
+      logMaxEvents: 1_000_000,
       logLevel: "silent",
       ...config,
     });

@@ -4,6 +4,8 @@ import type { LoggedEvent, Revision } from "../../../schema/index.ts";
 import type { TimedRelease } from "../../inventory/quarantine.ts";
 import {
   type Commit,
+  type LogExtent,
+  type LogLimits,
   type LogPosition,
   type Receipt,
   type ReceiptHead,
@@ -18,19 +20,11 @@ import { commitInThread } from "./commit-thread.ts";
 import { busyTimeoutMs, makeDurable } from "./connection.ts";
 import { Database } from "./driver.ts";
 import { asStoreError } from "./errors.ts";
+import { EventLog } from "./event-log.ts";
 import { intactProblem } from "./integrity.ts";
 import { lockDatabase } from "./lock.ts";
 import { type Migration, migrate, readMigrations } from "./migrations.ts";
-import {
-  type EventRow,
-  fromEventRow,
-  fromHostRow,
-  fromNetworkRow,
-  fromVmRow,
-  type HostRow,
-  type NetworkRow,
-  type VmRow,
-} from "./rows.ts";
+import { fromHostRow, fromNetworkRow, fromVmRow, type HostRow, type NetworkRow, type VmRow } from "./rows.ts";
 
 /** Larger batches are written by a thread of their own: 256 changes take a few milliseconds, and the fsync. */
 const maxChangesOnLoop = 512;
@@ -80,6 +74,7 @@ function reasonOf(error: unknown): string {
 class SqliteStore implements Store {
   readonly epoch: string;
   readonly access: SqliteAccess;
+  private readonly log: EventLog;
   private readonly statements: ReturnType<typeof prepare>;
   private readonly write: (batch: readonly Commit[], receipts: readonly Receipt[]) => void;
 
@@ -90,6 +85,7 @@ class SqliteStore implements Store {
   ) {
     this.statements = prepare(db);
     this.access = new SqliteAccess(db, path);
+    this.log = new EventLog(db);
     const rows = new CommitRows(db);
     this.write = db.transaction((batch: readonly Commit[], receipts: readonly Receipt[]) => {
       for (const commit of batch) {
@@ -130,8 +126,15 @@ class SqliteStore implements Store {
   }
 
   async readEvents(after: LogPosition, upTo: Revision, limit: number): Promise<LoggedEvent[]> {
-    const rows = this.guard(() => this.statements.events.all({ ...after, upTo, limit }) as EventRow[]);
-    return rows.map(fromEventRow);
+    return this.guard(() => this.log.read(after, upTo, limit));
+  }
+
+  async logExtent(): Promise<LogExtent> {
+    return this.guard(() => this.log.extent());
+  }
+
+  async compactLog(limits: LogLimits, atMost: number): Promise<boolean> {
+    return this.guard(() => this.log.compact(limits, atMost));
   }
 
   async readReceipt(key: string): Promise<string | undefined> {
@@ -162,8 +165,5 @@ function prepare(db: Database) {
     releases: db.prepare("SELECT network, ip, at_ms AS atMs FROM releases ORDER BY at_ms"),
     receipts: db.prepare("SELECT key, fingerprint, at_ms AS atMs FROM receipts ORDER BY id"),
     receipt: db.prepare("SELECT outcome FROM receipts WHERE key = ?").pluck(),
-    events: db.prepare(
-      "SELECT * FROM events WHERE (revision, idx) > ($revision, $index) AND revision <= $upTo ORDER BY revision, idx LIMIT $limit",
-    ),
   };
 }

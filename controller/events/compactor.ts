@@ -1,0 +1,70 @@
+// Keeps the log within its bounds, a little at a time: between two transactions everybody else has a turn. Whoever reads
+// from what goes meanwhile is told so by the store.
+import type { FastifyBaseLogger } from "fastify";
+import type { Revision } from "../../schema/index.ts";
+import { type LogExtent, type Store, StoreFullError, StoreUnavailableError } from "../store/store.ts";
+
+export interface LogRetention {
+  /** ms; undefined: however old. */
+  readonly maxAgeMs: number | undefined;
+  readonly maxEvents: number;
+  /** Between two looks. */
+  readonly everyMs: number;
+}
+
+export const defaultRetention: LogRetention = { maxAgeMs: 30 * 86_400_000, maxEvents: 1_000_000, everyMs: 10_000 };
+
+export interface CompactorDeps {
+  readonly store: Pick<Store, "compactLog" | "logExtent">;
+  readonly retention: LogRetention;
+  readonly now: () => Date;
+  readonly log: FastifyBaseLogger;
+  /** The store failed for good. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** Events forgotten in one transaction: some milliseconds, and the fsync. */
+const atOnce = 256;
+
+export class Compactor {
+  /** Of the log, as of the last look. */
+  extent: LogExtent = { compacted: 0 as Revision, events: 0 };
+  private stopped = false;
+  private running: Promise<void> | undefined;
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(private readonly deps: CompactorDeps) {
+    this.timer = setInterval(() => void this.run(), deps.retention.everyMs);
+  }
+
+  /** Forgets all that may be forgotten now. */
+  run(): Promise<void> {
+    this.running ??= this.compact().finally(() => {
+      this.running = undefined;
+    });
+    return this.running;
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearInterval(this.timer);
+    await this.running;
+  }
+
+  private async compact(): Promise<void> {
+    const { store, retention, now, log, onFatal } = this.deps;
+    const { maxAgeMs, maxEvents } = retention;
+    const oldest = maxAgeMs === undefined ? "" : new Date(now().getTime() - maxAgeMs).toISOString();
+    try {
+      const before = await store.logExtent();
+      while (!this.stopped && (await store.compactLog({ before: oldest, maxEvents }, atOnce))) {
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
+      this.extent = await store.logExtent();
+      if (this.extent.compacted > before.compacted) log.info(this.extent, "log compacted");
+    } catch (error) {
+      // A store that is busy or full is tried again at the next look.
+      if (!(error instanceof StoreUnavailableError || error instanceof StoreFullError)) onFatal(error);
+    }
+  }
+}

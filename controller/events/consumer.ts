@@ -1,0 +1,157 @@
+// One consumer of the event stream: what it missed out of the log, then what comes, within bounds.
+import { type EventCursor, eventCloseCodes, type Revision } from "../../schema/index.ts";
+import { LogCompactedError, type LogPosition } from "../store/store.ts";
+import type { Feed, FeedReader } from "./feed.ts";
+import { endOf, type LogPages } from "./log-pages.ts";
+import type { Outlet } from "./outlet.ts";
+import { bookmarkSending } from "./sendings.ts";
+
+export interface ConsumerLimits {
+  /** Bytes waiting for a consumer that does not read. */
+  readonly maxBufferedBytes: number;
+  /** How long something may wait for it. */
+  readonly maxWaitMs: number;
+  readonly bookmarkMs: number;
+}
+
+export interface ConsumerDeps {
+  readonly outlet: Outlet;
+  readonly feed: Feed<Consumer>;
+  readonly pages: LogPages;
+  readonly epoch: string;
+  readonly limits: ConsumerLimits;
+  /** Events up to here have been published, in the feed where that is followed. */
+  readonly published: () => Revision;
+  readonly nowMs: () => number;
+  /** The log could not be read; the consumer has been told. */
+  readonly onError: (error: unknown) => void;
+}
+
+export class Consumer implements FeedReader {
+  /** Place in the feed; it has one once it is live. */
+  next = 0;
+  private ended = false;
+  /** When what is being written came, ms. */
+  private waitingSinceMs: number | undefined;
+  private toldAtMs: number;
+
+  constructor(private readonly deps: ConsumerDeps) {
+    this.toldAtMs = deps.nowMs();
+    deps.outlet.onClosed(() => this.leave());
+  }
+
+  /** Sends everything behind the cursor, or only what comes from now on without one, until either side closes. */
+  async start(cursor: EventCursor | undefined): Promise<void> {
+    if (!cursor) return this.goLive();
+    const { revision, index } = cursor;
+    await this.replay(index === undefined ? endOf(revision) : { revision, index }, undefined, () => this.goLive());
+  }
+
+  /** Takes the next from the feed, or waits for it. What is being written calls again when it is gone. */
+  readonly advance = (): void => {
+    this.waitingSinceMs = undefined;
+    if (this.ended) return;
+    const { feed } = this.deps;
+    const entry = feed.at(this.next);
+    if (!entry) {
+      feed.wait(this);
+      return;
+    }
+    this.next += 1;
+    if ("bytes" in entry) this.write(entry.bytes, entry.atMs, this.advance);
+    else void this.replay(entry.range.after, entry.range.upTo, this.advance);
+  };
+
+  /** Cuts it off where it is over its bounds. */
+  check(): void {
+    const { feed, limits, nowMs } = this.deps;
+    if (this.ended || this.waitingSinceMs === undefined) return;
+    const waitedMs = nowMs() - this.waitingSinceMs;
+    if (
+      waitedMs <= limits.maxWaitMs &&
+      !(feed.readers.has(this) && feed.bytesFrom(this.next) > limits.maxBufferedBytes)
+    )
+      return;
+    this.end(eventCloseCodes.tooSlow, "too slow: read faster, or connect again behind the last event received");
+  }
+
+  end(code: number, reason: string): void {
+    if (this.ended) return;
+    this.leave();
+    this.deps.outlet.end(code, reason);
+  }
+
+  private leave(): void {
+    this.ended = true;
+    this.deps.feed.readers.delete(this);
+  }
+
+  private goLive(): void {
+    const { feed, published } = this.deps;
+    this.next = feed.seal();
+    feed.readers.add(this);
+    this.write(this.bookmark(published()), this.deps.nowMs(), this.advance);
+  }
+
+  /**
+   * Sends the log behind `after`, to `upTo` or until nothing published is left; then calls `done`, in the turn of the last
+   * look at what is published: who subscribes there has no gap and no duplicate at the seam.
+   */
+  private async replay(after: LogPosition, upTo: Revision | undefined, done: () => void): Promise<void> {
+    const { feed, pages, published } = this.deps;
+    let position = after;
+    try {
+      for (;;) {
+        const target = upTo ?? published();
+        if (position.revision >= target && position.index === Number.MAX_SAFE_INTEGER) return done();
+        const page = await pages.read(feed.lens, feed.framing, position, target);
+        if (this.ended) return;
+        position = page.end;
+        if (page.bytes.length > 0) await this.writeNow(page.bytes);
+        else if (this.isBookmarkDue()) await this.writeNow(this.bookmark(wholeRevision(position)));
+        if (this.ended) return;
+      }
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  private fail(error: unknown): void {
+    if (error instanceof LogCompactedError) {
+      this.end(eventCloseCodes.compacted, `compacted up to ${error.compacted}: start from GET /v1/export`);
+    } else {
+      this.end(eventCloseCodes.failed, "the controller failed to read the log");
+      this.deps.onError(error);
+    }
+  }
+
+  private isBookmarkDue(): boolean {
+    const { limits, nowMs } = this.deps;
+    return nowMs() - this.toldAtMs >= limits.bookmarkMs;
+  }
+
+  private bookmark(revision: Revision): Buffer {
+    const { epoch, feed } = this.deps;
+    return feed.framing.frame(bookmarkSending(revision, epoch, new Date()));
+  }
+
+  private writeNow(bytes: Buffer): Promise<void> {
+    return new Promise((resolve) => {
+      this.write(bytes, this.deps.nowMs(), () => {
+        this.waitingSinceMs = undefined;
+        resolve();
+      });
+    });
+  }
+
+  private write(bytes: Buffer, sinceMs: number, taken: () => void): void {
+    this.waitingSinceMs = sinceMs;
+    this.toldAtMs = this.deps.nowMs();
+    this.deps.outlet.write(bytes, taken);
+  }
+}
+
+/** The last revision that is wholly at or before the position. */
+function wholeRevision({ revision, index }: LogPosition): Revision {
+  return (index === Number.MAX_SAFE_INTEGER ? revision : revision - 1) as Revision;
+}

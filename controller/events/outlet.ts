@@ -1,0 +1,62 @@
+// Where a consumer's events go: a WebSocket, or the body of an HTTP answer.
+import type { ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import type { WebSocket } from "ws";
+
+export interface Outlet {
+  /** Calls `taken` when the kernel has it, and never where the connection ends before. One at a time. */
+  write(bytes: Buffer, taken: () => void): void;
+  /** Tells the consumer why, if it still listens, and closes. */
+  end(code: number, reason: string): void;
+  onClosed(closed: () => void): void;
+}
+
+/** How long a consumer may take to answer a close. */
+const closeTimeoutMs = 2_000;
+
+/**
+ * Frames go to the socket below the WebSocket as they are: through `ws` each would be made anew for each consumer. Control
+ * frames may come between them, since both are written whole.
+ */
+export function webSocketOutlet(socket: WebSocket, below: Duplex, pingMs: number): Outlet {
+  dropWhenDead(socket, pingMs);
+  return {
+    write(bytes, taken) {
+      if (socket.readyState === socket.OPEN) below.write(bytes, (error) => error || taken());
+    },
+    end(code, reason) {
+      socket.close(code, reason);
+      setTimeout(() => socket.terminate(), closeTimeoutMs).unref();
+    },
+    onClosed: (closed) => void socket.once("close", closed),
+  };
+}
+
+/** A consumer that does not answer two pings in a row is gone. */
+function dropWhenDead(socket: WebSocket, pingMs: number): void {
+  let unanswered = 0;
+  const timer = setInterval(() => {
+    if (unanswered >= 2) return socket.terminate();
+    unanswered += 1;
+    socket.ping();
+  }, pingMs);
+  socket.on("pong", () => {
+    unanswered = 0;
+  });
+  socket.once("close", () => clearInterval(timer));
+}
+
+/** The answer's head is out already. */
+export function sseOutlet(response: ServerResponse): Outlet {
+  return {
+    write(bytes, taken) {
+      if (!response.writableEnded) response.write(bytes, (error) => error || taken());
+    },
+    end(code, reason) {
+      if (response.writableEnded) return;
+      response.end(`event: end\ndata: ${JSON.stringify({ code, reason })}\n\n`);
+      setTimeout(() => response.destroy(), closeTimeoutMs).unref();
+    },
+    onClosed: (closed) => void response.once("close", closed),
+  };
+}

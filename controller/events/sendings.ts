@@ -1,0 +1,12 @@
+// Log entries, bookmarks and occurrences as what is sent of them.
+import { type EventCursor, type LoggedEvent, type Revision, toBookmark, toCloudEvent } from "../../schema/index.ts";
+import type { Sending } from "./framing.ts";
+
+export function sendingOf(event: LoggedEvent, epoch: string): Sending {
+  const cursor: EventCursor = { epoch, revision: event.revision, index: event.index };
+  return { text: JSON.stringify(toCloudEvent(event, epoch)), cursor };
+}
+
+export function bookmarkSending(revision: Revision, epoch: string, now: Date): Sending {
+  return { text: JSON.stringify(toBookmark(revision, epoch, now)), cursor: { epoch, revision }, isBookmark: true };
+}

@@ -1,0 +1,76 @@
+// The log of changes in SQLite: read by position, and shortened from its old end.
+import type { LoggedEvent, Revision } from "../../../schema/index.ts";
+import { LogCompactedError, type LogExtent, type LogLimits, type LogPosition } from "../store.ts";
+import type { Database } from "./driver.ts";
+import { type EventRow, fromEventRow } from "./rows.ts";
+
+export class EventLog {
+  private readonly statements: ReturnType<typeof prepare>;
+  private readonly compactInTransaction: (limits: LogLimits, atMost: number) => boolean;
+
+  constructor(db: Database) {
+    this.statements = prepare(db);
+    this.compactInTransaction = db.transaction(this.compactSome.bind(this)).immediate;
+  }
+
+  read(after: LogPosition, upTo: Revision, limit: number): LoggedEvent[] {
+    const { compacted } = this.extent();
+    // That a position within the last compacted revision was its end is not known any more.
+    const isGone =
+      after.revision < compacted || (after.revision === compacted && after.index < Number.MAX_SAFE_INTEGER);
+    if (isGone) throw new LogCompactedError(compacted);
+    return (this.statements.events.all({ ...after, upTo, limit }) as EventRow[]).map(fromEventRow);
+  }
+
+  extent(): LogExtent {
+    return this.statements.extent.get() as LogExtent;
+  }
+
+  compact(limits: LogLimits, atMost: number): boolean {
+    return this.compactInTransaction(limits, atMost);
+  }
+
+  /** First the mark, then the rows, so that no reader ever finds half a revision. */
+  private compactSome(limits: LogLimits, atMost: number): boolean {
+    const { remove, mark } = this.statements;
+    const before = this.extent();
+    const compacted = this.findCompactable(before, limits, atMost);
+    if (compacted > before.compacted) mark.run(compacted);
+    const removed = remove.run(compacted, atMost).changes;
+    return removed > 0;
+  }
+
+  /** Up to which revision may go: those that are too old or too many, and of about `atMost` events. The newest stays. */
+  private findCompactable({ compacted, events }: LogExtent, limits: LogLimits, atMost: number): number {
+    const { last, head, size, leftovers } = this.statements;
+    if (leftovers.get(compacted) !== undefined) return compacted;
+    const newest = last.get() as number;
+    let revision: number = compacted;
+    let found = 0;
+    while (found < atMost && revision + 1 < newest) {
+      const time = head.get(revision + 1) as string;
+      if (events - found <= limits.maxEvents && time >= limits.before) break;
+      revision += 1;
+      found += size.get(revision) as number;
+    }
+    return revision;
+  }
+}
+
+function prepare(db: Database) {
+  return {
+    events: db.prepare(
+      "SELECT * FROM events WHERE (revision, idx) > ($revision, $index) AND revision <= $upTo ORDER BY revision, idx LIMIT $limit",
+    ),
+    extent: db.prepare("SELECT events, compacted FROM log_extent"),
+    last: db.prepare("SELECT coalesce(max(revision), 0) FROM events").pluck(),
+    head: db.prepare("SELECT time FROM events WHERE revision = ? AND idx = 0").pluck(),
+    size: db.prepare("SELECT max(idx) + 1 FROM events WHERE revision = ?").pluck(),
+    leftovers: db.prepare("SELECT 1 FROM events WHERE revision <= ? LIMIT 1"),
+    mark: db.prepare("UPDATE log_extent SET compacted = ?"),
+    remove: db.prepare(
+      "DELETE FROM events WHERE (revision, idx) IN " +
+        "(SELECT revision, idx FROM events WHERE revision <= ? ORDER BY revision, idx LIMIT ?)",
+    ),
+  };
+}

@@ -1,0 +1,92 @@
+// What the event stream says beside the changes of `events.ts`: where a consumer goes on, how far it has come, and why it
+// was closed.
+import { parseRevision, type Revision } from "./address.ts";
+import type { ChangeVerb, ResourceKind } from "./events.ts";
+
+export const eventsPath = "/v1/events";
+
+/** CloudEvents' WebSocket binding, JSON event format. */
+export const cloudEventsProtocol = "cloudevents.json";
+
+/**
+ * Why the controller closed a stream (RFC 6455 §7.4.2: 4000 … 4999 are the application's). Server-Sent Events say the same
+ * in a last event named `end`.
+ */
+export const eventCloseCodes = {
+  /** The consumer read more slowly than events came: connect again behind the last event received. */
+  tooSlow: 4408,
+  /** The log does not go back so far any more: start from a snapshot. */
+  compacted: 4410,
+  /** The position lies beyond the log, or is of another epoch: start from a snapshot. */
+  unknownPosition: 4416,
+  /** The token was revoked or has expired. */
+  revoked: 4401,
+  failed: 1011,
+  controllerStopping: 1001,
+} as const;
+
+/** Everything up to here has been received. */
+export interface EventCursor {
+  /** Where given, the store must be this one: revisions of different epochs are not comparable. */
+  readonly epoch?: string;
+  readonly revision: Revision;
+  /** Absent: the whole revision. */
+  readonly index?: number;
+}
+
+export const cursorPattern = "^([0-9a-f-]{36}/)?\\d{1,15}(\\.\\d{1,9})?$";
+
+/** `[<epoch>/]<revision>[.<index>]`, or undefined. */
+export function findCursor(text: string): EventCursor | undefined {
+  if (!new RegExp(cursorPattern).test(text)) return undefined;
+  const [position = "", epoch] = text.split("/").reverse();
+  const [revision, index] = position.split(".");
+  return {
+    ...(epoch === undefined ? {} : { epoch }),
+    revision: parseRevision(Number(revision)),
+    ...(index === undefined ? {} : { index: Number(index) }),
+  };
+}
+
+export function formatCursor({ epoch, revision, index }: EventCursor): string {
+  const position = index === undefined ? `${revision}` : `${revision}.${index}`;
+  return epoch === undefined ? position : `${epoch}/${position}`;
+}
+
+const changeKinds: readonly ResourceKind[] = ["network", "host", "vm"];
+const changeVerbs: readonly ChangeVerb[] = ["created", "updated", "deleted"];
+
+/** CloudEvents types of changes. */
+export const changeTypes = changeKinds.flatMap((kind) =>
+  changeVerbs.map((verb) => `nearmiss.${kind}.${verb}` as const),
+);
+
+/** What is meant by a type in a filter: the type itself, or all that begin with it and a dot. */
+export function coversType(wanted: string, type: string): boolean {
+  return type === wanted || type.startsWith(`${wanted}.`);
+}
+
+/**
+ * Says that the consumer has received everything up to the end of a revision, also where nothing of it was for its eyes. It
+ * comes when the log has been replayed, and then at every heartbeat. Not a change: it has no `index`.
+ */
+export interface BookmarkCloudEvent {
+  readonly specversion: "1.0";
+  /** The revision in digits. */
+  readonly id: string;
+  readonly source: string;
+  readonly type: "nearmiss.bookmark";
+  readonly time: string;
+  readonly revision: number;
+}
+
+export function toBookmark(revision: Revision, epoch: string, now: Date): BookmarkCloudEvent {
+  return {
+    specversion: "1.0",
+    id: String(revision),
+    source: `/nearmiss/${epoch}`,
+    type: "nearmiss.bookmark",
+    time: now.toISOString(),
+    revision,
+  };
+}
