@@ -4,6 +4,8 @@ import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
 import { addAuditCommand } from "../cli/audit.ts";
 import { addBackupCommands } from "../cli/backup.ts";
+import { addCaCommand } from "../cli/ca.ts";
+import { addHostCommand } from "../cli/host.ts";
 import { addTokenCommand } from "../cli/token.ts";
 import { addControllerCommand } from "../controller/config.ts";
 import { addAgentCommand } from "../node-agent/config.ts";
@@ -29,5 +31,7 @@ addBackupCommands(program, {
   backUp: async (options) => (await import("../controller/backup/backup.ts")).backUp(options),
   restore: async (options) => (await import("../controller/backup/restore.ts")).restore(options),
 });
+addHostCommand(program);
+addCaCommand(program);
 
 await program.parseAsync();

@@ -2,10 +2,13 @@
 import { readFileSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { ProblemDetails } from "../schema/index.ts";
+import { callHttp } from "./http.ts";
 
 export interface ConnectionOptions {
   readonly controller: URL;
   readonly tokenFile?: string;
+  /** File with the CA that the controller's certificate is checked with; absent: a public CA. */
+  readonly ca?: string;
 }
 
 /** Ends the command with this status, and the message on standard error. */
@@ -25,7 +28,7 @@ const defaultController = "http://127.0.0.1:4788";
 
 export const connectionHelp = `
 The controller is that of --controller or NEARMISS_CONTROLLER. The token is in the file of --token-file or
-NEARMISS_TOKEN_FILE, or is NEARMISS_TOKEN itself.
+NEARMISS_TOKEN_FILE, or is NEARMISS_TOKEN itself. The controller's CA is in the file of --ca or NEARMISS_CA.
 Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 not found, 4 conflict, 5 controller unreachable.`;
 
 export function addConnectionOptions(command: Command): Command {
@@ -36,12 +39,17 @@ export function addConnectionOptions(command: Command): Command {
         .argParser(parseUrl)
         .default(new URL(defaultController), defaultController),
     )
-    .addOption(new Option("--token-file <path>", "file with the token").env("NEARMISS_TOKEN_FILE"));
+    .addOption(new Option("--token-file <path>", "file with the token").env("NEARMISS_TOKEN_FILE"))
+    .addOption(
+      new Option("--ca <path>", "the controller's CA in PEM; with --tls self it is DATABASE.pki/ca.pem").env(
+        "NEARMISS_CA",
+      ),
+    );
 }
 
 /** One request. @returns the parsed answer, undefined where it is empty @throws CliError saying what to do */
 export async function callController<Body>(
-  { controller, tokenFile }: ConnectionOptions,
+  { controller, tokenFile, ca: caFile }: ConnectionOptions,
   method: string,
   path: string,
   body?: unknown,
@@ -51,17 +59,17 @@ export async function callController<Body>(
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     ...(body === undefined ? {} : { "content-type": "application/json" }),
   };
-  let response: Response;
+  const trusted = caFile === undefined ? {} : { ca: readCa(caFile) };
+  const payload = body === undefined ? {} : { body: JSON.stringify(body) };
+  let status: number;
   let text: string;
   try {
-    const payload = body === undefined ? null : JSON.stringify(body);
-    const signal = AbortSignal.timeout(timeoutMs);
-    response = await fetch(new URL(path, controller), { method, headers, body: payload, signal });
-    text = await response.text();
+    const call = { method, headers, timeoutMs, ...trusted, ...payload };
+    ({ status, text } = await callHttp(new URL(path, controller), call));
   } catch (error) {
     throw new CliError(`${controller.href} does not answer: ${reasonOf(error)}`, 5);
   }
-  if (!response.ok) throw new CliError(explain(response.status, text), exitStatus(response.status));
+  if (status < 200 || status > 299) throw new CliError(explain(status, text), exitStatus(status));
   return (text === "" ? undefined : JSON.parse(text)) as Body;
 }
 
@@ -90,10 +98,22 @@ function exitStatus(status: number): 1 | 3 | 4 {
   return status === 409 || status === 412 ? 4 : 1;
 }
 
-/** undici hides what happened in `cause`. */
+function readCa(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new CliError(`cannot read the CA: ${error instanceof Error ? error.message : error}`, 2);
+  }
+}
+
+/** What OpenSSL says of a CA that this machine does not know. */
+const unknownCa = ["SELF_SIGNED_CERT_IN_CHAIN", "UNABLE_TO_VERIFY_LEAF_SIGNATURE", "UNABLE_TO_GET_ISSUER_CERT_LOCALLY"];
+
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error && error.cause.message !== "" ? error.cause.message : error.message;
+  const code = "code" in error ? String(error.code) : "";
+  if (unknownCa.includes(code)) return "its certificate is of an unknown CA: name that with --ca or NEARMISS_CA";
+  return error.message || code;
 }
 
 function parseUrl(text: string): URL {

@@ -17,7 +17,9 @@ import { OperationalEvents } from "./events/operational-events.ts";
 import { agentRoutes } from "./http/agent.ts";
 import type { App } from "./http/app-types.ts";
 import { auditRoutes } from "./http/audit.ts";
+import { authorityRoutes } from "./http/authorities.ts";
 import { bulkRoutes } from "./http/bulk.ts";
+import { enrolmentRoutes } from "./http/enrolment.ts";
 import { eventRoutes } from "./http/events.ts";
 import { hostRoutes } from "./http/hosts.ts";
 import { MethodsByPath } from "./http/methods.ts";
@@ -32,7 +34,19 @@ import { tokenRoutes } from "./http/tokens.ts";
 import { compileValidator } from "./http/validation.ts";
 import { vmRoutes } from "./http/vms.ts";
 import { Metrics } from "./metrics.ts";
+import { Enrolment } from "./pki/enrolment.ts";
+import type { ServerTls } from "./pki/server-tls.ts";
 import type { Store } from "./store/store.ts";
+
+export interface TlsOptions {
+  readonly server: ServerTls;
+  /** Of hosts' certificates. */
+  readonly certificateLifetimeMs: number;
+  /** For how long an expired certificate still renews. */
+  readonly graceMs: number;
+  /** What hosts' certificates and join tokens are dated and judged with. */
+  readonly now: () => Date;
+}
 
 export interface AppOptions {
   readonly store: Store;
@@ -40,7 +54,9 @@ export interface AppOptions {
   readonly insecure: boolean;
   /** Agents may register their hosts; default: where it is insecure. */
   readonly selfRegistration?: boolean;
-  /** The host that a verified client certificate names. */
+  /** Absent: plain HTTP, so that no host can enrol. The app closes it. */
+  readonly tls?: TlsOptions;
+  /** The host that a client certificate proves; default: as enrolment knows it. */
   readonly findCertified?: (socket: Socket) => CertifiedHost | undefined;
   readonly log: FastifyBaseLogger;
   /** What is durable and what is shown may differ: the process has to stop. */
@@ -67,6 +83,8 @@ const defaultStreamLimits = {
   bookmarkMs: 10_000,
   pageSize: 256,
 };
+/** Headers have to arrive whole in this time, and whoever is late is looked for every second. */
+const headerLimits = { headersTimeout: 10_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 16 * 1024 };
 /** How long peers may take to answer a close before the process stops waiting for them. */
 const closeTimeoutMs = 1_000;
 
@@ -83,6 +101,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const tokens = await TokenRegistry.load({ access: store.access, now: () => new Date(), onFatal: options.onFatal });
   metrics.observe({ revision: () => committer.revision });
 
+  const { tls } = options;
+  const enrolment = tls && (await openEnrolment(tls, committer, store));
   const app = createServer(options);
   await app.register(websocket, {
     options: {
@@ -110,7 +130,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   await registerFrontDoor(app, {
     credentials: {
       findToken: (token) => tokens.find(token),
-      findCertified: options.findCertified ?? (() => undefined),
+      findCertified: options.findCertified ?? ((socket) => enrolment?.findCertified(socket)),
       insecure: options.insecure,
     },
     limits: { ...defaultDoorLimits, ...options.door },
@@ -128,6 +148,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     committer,
     epoch: store.epoch,
     selfRegistration: options.selfRegistration ?? options.insecure,
+    certificates: enrolment,
     limits: {
       heartbeatMs: options.heartbeatMs ?? heartbeatMs,
       maxBufferedBytes: options.maxAgentBufferedBytes ?? 8 * mebibyte,
@@ -165,10 +186,16 @@ export async function buildApp(options: AppOptions): Promise<App> {
   auditRoutes(app, { access: store.access });
   agentRoutes(app, { agents });
   bulkRoutes(app, { committer, epoch: store.epoch });
+  enrolmentRoutes(app, { enrolment });
+  authorityRoutes(app, tls && enrolment && { authorities: tls.server.authorities, enrolment });
   operationRoutes(app, { committer, metrics });
   openApiRoutes(app);
 
+  enrolment?.onRevoked((host) => agents.revoked(host));
+  tls?.server.onChange(() => agents.trustChanged());
+
   app.addHook("preClose", async () => {
+    tls?.server.close();
     agents.stop();
     await compactor.stop();
     await tokens.stop();
@@ -179,17 +206,26 @@ export async function buildApp(options: AppOptions): Promise<App> {
   return app;
 }
 
-function createServer({ log }: AppOptions): App {
+function openEnrolment(tls: TlsOptions, committer: Committer, store: Store): Promise<Enrolment> {
+  const { server, certificateLifetimeMs, graceMs, now } = tls;
+  return Enrolment.open({
+    committer,
+    store: store.credentials,
+    authorities: server.authorities,
+    server: () => server.current,
+    certificateLifetimeMs,
+    graceMs,
+    now,
+  });
+}
+
+function createServer({ log, tls }: AppOptions): App {
   const app: App = Fastify({
+    // An https.Server serves like an http.Server; the type parameters of Fastify would tell them apart everywhere.
+    ...(tls ? { https: { ...tls.server.options, ...headerLimits } } : { http: headerLimits }),
     // Fastify speaks of every request at info, and repeats where it listens: what only those want who debug.
     loggerInstance: log.child({}, log.level === "info" ? { level: "warn" } : {}),
     bodyLimit: maxBodyBytes,
-    http: {
-      // Headers have to arrive whole in this time, and whoever is late is looked for every second.
-      headersTimeout: 10_000,
-      connectionsCheckingInterval: 1_000,
-      maxHeaderSize: 16 * 1024,
-    },
     // A request has to arrive whole in this time. Upgraded connections are not requests any more.
     requestTimeout: 30_000,
     // Longer than a wait=ready may take.

@@ -9,9 +9,21 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+export interface TlsConfig {
+  /** The operator's certificate; absent: one of the controller's own CA. */
+  readonly files?: { readonly cert: string; readonly key: string; readonly ca?: string };
+  /** DNS names and addresses by which the controller is reached, beside the one that it listens on. */
+  readonly names: readonly string[];
+  readonly certificateLifetimeMs: number;
+  /** For how long an expired certificate of a host still renews. */
+  readonly graceMs: number;
+}
+
 export interface ControllerConfig {
   readonly listen: ListenAddress;
   readonly db: string;
+  /** Absent: plain HTTP. */
+  readonly tls?: TlsConfig;
   readonly insecure: boolean;
   readonly allowHost?: readonly string[];
   readonly allowOrigin?: readonly string[];
@@ -77,20 +89,98 @@ export function addControllerCommand(program: Command): void {
         .default(defaultRetention.maxEvents),
     )
     .addOption(
+      new Option(
+        "--tls <mode>",
+        "serve HTTPS, with a certificate of the CA that the controller makes beside its database",
+      )
+        .choices(["self", "off"])
+        .default("off", "off, or on where --tls-cert is given"),
+    )
+    .option("--tls-cert <path>", "serve HTTPS with this certificate (PEM, with those between it and its CA)")
+    .option("--tls-key <path>", "its private key (PEM)")
+    .option("--tls-ca <path>", "the CA that agents check it with (default: a public CA, or the certificate itself)")
+    .option("--name <name>", "DNS name or address by which agents and operators reach it; may be repeated", collect, [])
+    .addOption(
+      new Option(
+        "--cert-lifetime <time>",
+        "of hosts' certificates, and the controller's own, 6s … 825d; renewed at two thirds",
+      )
+        .argParser(parseLifetime)
+        .default(30 * 86_400_000, "30d"),
+    )
+    .addOption(
+      new Option("--cert-grace <time>", "for how long after its end a host's certificate can still be renewed")
+        .argParser(parseLifetime)
+        .default(30 * 86_400_000, "30d"),
+    )
+    .addOption(
       new Option("--log-level <level>", "what goes to standard error, as JSON lines")
         .choices(logLevels)
         .default("info"),
     )
     .addHelpText("after", help)
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
-    .action(async (config: ControllerConfig) => {
-      const { runController } = await import("./main.ts");
-      await runController(config);
-    });
+    .action(
+      async (
+        { tls: mode, tlsCert, tlsKey, tlsCa, name, certLifetime, certGrace, ...rest }: Flags,
+        command: Command,
+      ) => {
+        const tls = findTls({ mode, cert: tlsCert, key: tlsKey, ca: tlsCa }, (problem) =>
+          command.error(`error: ${problem}`),
+        );
+        const { runController } = await import("./main.ts");
+        await runController({
+          ...rest,
+          ...(tls ? { tls: { ...tls, names: name, certificateLifetimeMs: certLifetime, graceMs: certGrace } } : {}),
+        });
+      },
+    );
 }
 
-function collect(value: string, before: string[] = []): string[] {
+type Flags = Omit<ControllerConfig, "tls"> & {
+  readonly tls: "self" | "off";
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsCa?: string;
+  readonly name: readonly string[];
+  readonly certLifetime: number;
+  readonly certGrace: number;
+};
+
+interface TlsFlags {
+  readonly mode: "self" | "off";
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  readonly ca: string | undefined;
+}
+
+function findTls(
+  { mode, cert, key, ca }: TlsFlags,
+  fail: (problem: string) => never,
+): Pick<TlsConfig, "files"> | undefined {
+  if (cert === undefined || key === undefined) {
+    if (cert !== undefined || key !== undefined) fail("--tls-cert and --tls-key belong together");
+    if (ca !== undefined) fail("--tls-ca goes with --tls-cert and --tls-key");
+    return mode === "self" ? {} : undefined;
+  }
+  if (mode === "self") fail("--tls self makes its own certificate: leave out --tls-cert and --tls-key, or --tls self");
+  return { files: { cert, key, ...(ca === undefined ? {} : { ca }) } };
+}
+
+function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value.toLowerCase()];
+}
+
+const unitMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** In ms. @throws InvalidArgumentError outside 6s … 825d */
+export function parseLifetime(text: string): number {
+  const [, count, unit = ""] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  const ms = Number(count) * (unitMs[unit] ?? Number.NaN);
+  if (!(ms >= 6_000 && ms <= 825 * 86_400_000)) {
+    throw new InvalidArgumentError("Write a time from 6s to 825d such as 12h or 30d.");
+  }
+  return ms;
 }
 
 /** @throws InvalidArgumentError outside 1 … 100000 */

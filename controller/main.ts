@@ -7,6 +7,8 @@ import { buildApp } from "./app.ts";
 import { firstTokenFile, writeFirstToken } from "./auth/first-token.ts";
 import { type ControllerConfig, formatListen, isLoopback } from "./config.ts";
 import { checkModes } from "./file-modes.ts";
+import { PkiError } from "./pki/authorities.ts";
+import { openTls } from "./pki/open-tls.ts";
 import { openSqliteStore } from "./store/sqlite/sqlite-store.ts";
 import { StoreBrokenError, StoreOpenError } from "./store/store.ts";
 
@@ -15,11 +17,8 @@ const graceMs = 10_000;
 
 /** Ends the process with status 1 where the controller cannot start. */
 export async function runController(config: ControllerConfig): Promise<void> {
-  if (!config.insecure && !isLoopback(config.listen.host)) {
-    return refuse(
-      `--listen ${formatListen(config.listen)} is reachable from other machines, and there is no authentication yet: ` +
-        "add --insecure if every machine that reaches it may control the network, or listen on 127.0.0.1",
-    );
+  if (!config.insecure && !config.tls && !isLoopback(config.listen.host)) {
+    return refuse(explainReach(formatListen(config.listen), config.db));
   }
   const log = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
   try {
@@ -36,6 +35,8 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
   process.umask(0o077);
   checkModes([config.db, `${config.db}-wal`, firstTokenFile(config.db)]);
   const store = openSqliteStore(config.db);
+  // The store's lock keeps two controllers from making a CA each.
+  const tls = config.tls && (await openTls({ ...config, tls: config.tls }, log));
   if (config.insecure) {
     log.warn("INSECURE: no tokens, no TLS, hosts register themselves: whoever reaches the port controls the network");
   } else {
@@ -44,9 +45,10 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
   }
   const app = await buildApp({
     store,
+    ...(tls ? { tls } : {}),
     insecure: config.insecure,
     door: {
-      hosts: config.allowHost ?? [],
+      hosts: [...(config.allowHost ?? []), ...(config.tls?.names ?? [])],
       origins: config.allowOrigin ?? [],
       requestsPerSecond: config.rateLimit,
     },
@@ -70,12 +72,15 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
     await app.close();
   });
   const { address, port } = app.server.address() as AddressInfo;
-  log.info({ address, port, db: config.db, epoch: store.epoch, insecure: config.insecure }, "listening");
+  log.info(
+    { address, port, tls: tls !== undefined, db: config.db, epoch: store.epoch, insecure: config.insecure },
+    "listening",
+  );
 }
 
 /** What an operator can mend, in one line. */
 function findStartReason(error: unknown, { listen }: ControllerConfig): string | undefined {
-  if (error instanceof StoreOpenError) return error.message;
+  if (error instanceof StoreOpenError || error instanceof PkiError) return error.message;
   if (error instanceof StoreBrokenError) return `${error.message}: restore a backup`;
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   const where = formatListen(listen);
@@ -83,6 +88,18 @@ function findStartReason(error: unknown, { listen }: ControllerConfig): string |
   if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") return `${where} is no address of this machine`;
   if (code === "EACCES") return `not permitted to listen on ${where}: name a port above 1023`;
   return undefined;
+}
+
+function explainReach(listen: string, db: string): string {
+  const command = `nearmiss controller --listen ${listen} --db ${db}`;
+  return (
+    `${listen} can be reached from other machines, and without TLS tokens can be read on the way. Either\n` +
+    `  ${command} --tls self\n` +
+    "makes a CA of the controller's own, or\n" +
+    `  ${command} --tls-cert FILE --tls-key FILE\n` +
+    "serves with a certificate of yours. (--insecure serves without TLS and without tokens: whoever reaches the port " +
+    "controls the network.)"
+  );
 }
 
 function refuse(reason: string): void {

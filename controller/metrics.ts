@@ -74,6 +74,12 @@ export class Metrics {
     registers: [this.registry],
   });
   private readonly labelledHosts = new Set<string>();
+  private readonly secondSessions = new Counter({
+    name: "nearmiss_controller_second_sessions_total",
+    help: "Agents that connected as a host that was connected: replaced the older (same key), or refused (another key)",
+    labelNames: ["outcome"] as const,
+    registers: [this.registry],
+  });
   private readonly commitSeconds = new Histogram({
     name: "nearmiss_controller_commit_seconds",
     help: "Duration of one transaction of the store, fsync included",
@@ -92,6 +98,7 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry });
     for (const reason of ["network", "rate"]) this.refusedReports.inc({ reason }, 0);
     for (const kind of ["ip", "mac"]) for (const result of ["known", "unknown"]) this.resolves.inc({ kind, result }, 0);
+    for (const outcome of ["replaced", "refused"]) this.secondSessions.inc({ outcome }, 0);
   }
 
   /** Gauges read their value when they are scraped. */
@@ -125,6 +132,10 @@ export class Metrics {
 
   released(count: number): void {
     this.releases.inc(count);
+  }
+
+  secondSession(outcome: "replaced" | "refused"): void {
+    this.secondSessions.inc({ outcome });
   }
 
   seeded(answers: number): void {

@@ -11,12 +11,14 @@ import {
   type VtepAddress,
 } from "../schema/index.ts";
 import { Announcer } from "./announcer.ts";
-import { ControllerLink } from "./controller-link/link.ts";
+import { ControllerLink, type Frame } from "./controller-link/link.ts";
 import { Releases } from "./controller-link/releases.ts";
 import { Eviction } from "./eviction.ts";
 import { GuestWatch } from "./guest-watch.ts";
 import { HostFilter } from "./host-filter.ts";
 import { HostPorts } from "./host-ports.ts";
+import { controllerReader } from "./identity/read.ts";
+import type { Renewal } from "./identity/renewal.ts";
 import type { Adoptable } from "./kernel/adoption.ts";
 import { BridgePorts } from "./kernel/bridge-ports.ts";
 import { NetworkDevices } from "./kernel/devices.ts";
@@ -40,6 +42,8 @@ import { Upkeep } from "./upkeep.ts";
 
 export interface AgentOptions {
   readonly controller: URL;
+  /** What connections to it show and check. Absent: plain HTTP. */
+  readonly renewal?: Renewal;
   readonly host: string;
   /** Absent: what the operator registered for this host. */
   readonly vtep?: VtepAddress;
@@ -130,8 +134,9 @@ export class Agent {
     const { resolver, programming, outcomes, progress } = this;
     const identity = { host, ...(vtep ? { vtep } : {}), seeding: announce };
     const parts = { held, networks, resolver, releases, programming, outcomes, progress, reporter };
-    this.session = new Session({ identity, ...parts, log, nowMs });
-    this.link = new ControllerLink(controller, this.session, log);
+    const trust = (frame: Frame<"trust">): void => options.renewal?.onTrust(frame);
+    this.session = new Session({ identity, ...parts, trust, log, nowMs });
+    this.link = new ControllerLink(controller, () => options.renewal?.current, this.session, log);
   }
 
   /** Takes over what an earlier run left in the kernel, then listens and connects. */
@@ -176,11 +181,13 @@ export class Agent {
       nowMs,
       random,
     });
+    this.options.renewal?.start();
     this.link.start();
   }
 
   /** Stops listening and answering. Devices and entries stay: the data path does not need the agent. */
   async stop(): Promise<void> {
+    this.options.renewal?.stop();
     this.link.stop();
     this.misses?.close();
     this.upkeep?.close();
@@ -203,6 +210,7 @@ export class Agent {
       ...parts,
       host: this.options.host,
       controller: this.options.controller,
+      readController: controllerReader(this.options.controller, () => this.options.renewal?.current),
       position: () => ({ link: this.link.state, ...progress.position }),
       drops: () => ({ misses: this.misses?.drops() ?? 0, changes: this.upkeep?.changeDrops() ?? 0 }),
       aged: () => this.eviction?.aged ?? 0,

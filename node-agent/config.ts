@@ -1,18 +1,17 @@
 // The agent's flags.
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { AddressError, namePattern, parseVtep, type VtepAddress } from "../schema/index.ts";
+import { AddressError, findCaHash, namePattern, parseVtep, type VtepAddress } from "../schema/index.ts";
+import type { IdentityFlags } from "./identity/establish.ts";
+import { defaultStateDirectory } from "./identity/state.ts";
 import type { Adoptable } from "./kernel/adoption.ts";
 import { addStatusCommand, parseSocketPath } from "./status/command.ts";
-import { defaultSocket, socketDirectory } from "./status/socket-path.ts";
+import { socketDirectory } from "./status/socket-path.ts";
 import { type Caps, defaultCaps, defaultIdleMs } from "./tables/ageing.ts";
 
-export interface AgentFlags {
-  readonly controller: URL;
-  readonly host: string;
-  readonly vtep?: VtepAddress;
+export interface AgentFlags extends IdentityFlags {
   readonly announce: boolean;
-  /** For `agent status` and `explain`. */
-  readonly socket: string;
+  /** For `agent status` and `explain`; absent: after the host's name. */
+  readonly socket?: string;
   /** Infinity: never. */
   readonly idleMs: number;
   readonly caps: Caps;
@@ -20,8 +19,8 @@ export interface AgentFlags {
   readonly logLevel: string;
 }
 
-type GivenFlags = Pick<AgentFlags, "vtep" | "logLevel"> &
-  Partial<Pick<AgentFlags, "controller" | "host" | "socket">> & {
+type GivenFlags = IdentityFlags &
+  Pick<AgentFlags, "logLevel" | "socket"> & {
     readonly announce: "on" | "off";
     readonly idleTimeout: number;
     readonly maxPerNetwork: number;
@@ -44,9 +43,25 @@ export function addAgentCommand(program: Command): void {
       "after",
       "\nExit status: 0 after SIGINT or SIGTERM; 1 where it cannot start or failed; 2 for a wrong option.",
     )
-    .option("--controller <url>", "the controller, such as http://192.0.2.1:4788 (required)", parseController)
-    .option("--host <name>", "this host's name in the inventory (required)", parseName)
+    .option(
+      "--controller <url>",
+      "the controller, such as https://192.0.2.1:4788 (default: the one enrolled with)",
+      parseController,
+    )
+    .option("--host <name>", "this host's name in the inventory (default: the one enrolled as)", parseName)
     .option("--vtep <ip>", "this host's underlay address (default: what the operator registered)", parseVtepFlag)
+    .option(
+      "--join <token>",
+      "enrol with this token, which `nearmiss host add` prints; or put it into NEARMISS_JOIN or a --join-file, which " +
+        "`ps` never shows",
+    )
+    .option("--join-file <path>", "file with the join token")
+    .option("--ca-hash <hash>", "sha256:… of the controller's CA, beside --join", parseCaHash)
+    .option(
+      "--state-dir <path>",
+      "what an enrolled host remembers: key, certificate, controller",
+      defaultStateDirectory,
+    )
     .addOption(
       new Option(
         "--announce <mode>",
@@ -95,24 +110,16 @@ export function addAgentCommand(program: Command): void {
       `local socket for "agent status" and "explain", its owner's alone (default: ${socketDirectory}/HOST.sock)`,
       parseSocketPath,
     )
-    .action(
-      async ({ adopt, announce, controller, host, idleTimeout, maxPerNetwork, maxPerHost, ...flags }: GivenFlags) => {
-        // Not `requiredOption`: commander would want them for `agent status` too.
-        if (!controller) return agent.error("error: required option '--controller <url>' not specified");
-        if (host === undefined) return agent.error("error: required option '--host <name>' not specified");
-        const { runAgent } = await import("./main.ts");
-        await runAgent({
-          socket: defaultSocket(host),
-          ...flags,
-          controller,
-          host,
-          announce: announce === "on",
-          idleMs: idleTimeout,
-          caps: { perNetwork: maxPerNetwork, perHost: maxPerHost },
-          adoptable: adopt === true ? "all" : (adopt ?? new Set()),
-        });
-      },
-    );
+    .action(async ({ adopt, announce, idleTimeout, maxPerNetwork, maxPerHost, ...flags }: GivenFlags) => {
+      const { runAgent } = await import("./main.ts");
+      await runAgent({
+        ...flags,
+        announce: announce === "on",
+        idleMs: idleTimeout,
+        caps: { perNetwork: maxPerNetwork, perHost: maxPerHost },
+        adoptable: adopt === true ? "all" : (adopt ?? new Set()),
+      });
+    });
   addStatusCommand(agent);
 }
 
@@ -129,6 +136,12 @@ function parseName(text: string): string {
     throw new InvalidArgumentError("A name is 1 … 63 of letters, digits, '.', '_' and '-'.");
   }
   return text;
+}
+
+function parseCaHash(text: string): string {
+  const hash = findCaHash(text);
+  if (hash === undefined) throw new InvalidArgumentError("Write sha256: and 64 hexadecimal digits.");
+  return hash;
 }
 
 function parseVtepFlag(text: string): VtepAddress {

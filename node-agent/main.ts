@@ -1,20 +1,29 @@
 // The agent's process: log, signals, exit status.
 import closeWithGrace from "close-with-grace";
 import { pino } from "pino";
-import { Agent } from "./agent.ts";
+import { Agent, type AgentOptions } from "./agent.ts";
 import type { AgentFlags } from "./config.ts";
+import { type Established, establishIdentity, IdentityError } from "./identity/establish.ts";
+import { Renewal } from "./identity/renewal.ts";
 import { SystemCallError } from "./kernel/libc.ts";
 import { NetlinkError } from "./kernel/request-socket.ts";
 import { answerStatus } from "./status/answer.ts";
 import { openStatusServer, SocketTakenError, type StatusServer } from "./status/server.ts";
+import { defaultSocket } from "./status/socket-path.ts";
 import { warmUp } from "./warm-up.ts";
 
 const EPERM = 1;
 
 export async function runAgent(flags: AgentFlags): Promise<void> {
-  const log = pino({ level: flags.logLevel, base: { host: flags.host } }, pino.destination({ dest: 2, sync: true }));
-  const agent = openAgent(flags, log);
-  const status = await openStatus(flags.socket, agent, log);
+  // A join token on the command line leaves `ps` as soon as it has been read.
+  process.title = "nearmiss agent";
+  const first = pino({ level: flags.logLevel, base: {} }, pino.destination({ dest: 2, sync: true }));
+  const { controller, host, enrolled } = await establish(flags, first);
+  const log = first.child({ host });
+  const deps = { controller, log, now: Date.now, random: Math.random };
+  const renewal = enrolled && new Renewal(enrolled.identity, { ...deps, state: enrolled.state });
+  const agent = openAgent({ ...flags, controller, host, ...(renewal ? { renewal } : {}) }, log);
+  const status = await openStatus(flags.socket ?? defaultSocket(host), agent, log);
   closeWithGrace({ delay: 5_000, logger: false }, async ({ err }) => {
     if (err) log.fatal({ err }, "the agent failed");
     status?.close();
@@ -24,9 +33,19 @@ export async function runAgent(flags: AgentFlags): Promise<void> {
   await agent.start();
 }
 
-function openAgent(flags: AgentFlags, log: pino.Logger): Agent {
+async function establish(flags: AgentFlags, log: pino.Logger): Promise<Established> {
   try {
-    return new Agent(flags, log);
+    return await establishIdentity(flags, log);
+  } catch (error) {
+    if (!(error instanceof IdentityError)) throw error;
+    log.fatal(error.message);
+    process.exit(1);
+  }
+}
+
+function openAgent(options: AgentOptions, log: pino.Logger): Agent {
+  try {
+    return new Agent(options, log);
   } catch (error) {
     const refused = error instanceof SystemCallError && error.errno === EPERM;
     if (!refused && !(error instanceof NetlinkError)) throw error;

@@ -39,6 +39,7 @@ export interface SessionDependencies {
   readonly outcomes: MissOutcomes;
   readonly progress: Progress;
   readonly reporter: Reporter;
+  readonly trust: (frame: Frame<"trust">) => void;
   readonly log: Logger;
   nowMs(): number;
 }
@@ -139,6 +140,10 @@ export class Session implements LinkHandlers {
       log.debug({ revision, vni: key.vni, key: addressOf(key), vtep: binding?.vtep ?? null }, "change applied");
     }
     progress.acknowledge(frame.asOf, Promise.all([programmed, changed]));
+  }
+
+  onTrust(frame: Frame<"trust">): void {
+    this.deps.trust(frame);
   }
 
   onHeartbeat(frame: Frame<"heartbeat">): void {

@@ -1,7 +1,7 @@
 // The agent channel: one WebSocket per host at `agentPath`, JSON text frames, ordered both ways.
 //
 //   agent → controller   hello, interest … end, then resolve, release, applied, report
-//   controller → agent   welcome, snapshot … end, then answers, seed, changes, heartbeat
+//   controller → agent   welcome, snapshot … end, then answers, seed, changes, heartbeat; trust at any time
 //
 // Frames are at most `maxFrameBytes`; a larger set is chunked, closed by `end: true`, and applied only when whole.
 // Unknown fields and unknown frame types are ignored, so that neighbouring versions work together.
@@ -35,11 +35,15 @@ export const maxUnknownPerHostAndNetwork = 4_096;
 /** Why the controller closed the channel (RFC 6455 §7.4.2: 4000 … 4999 are the application's). */
 export const closeCodes = {
   badFrame: 4400,
+  /** The host's certificate has expired or was revoked since the session began. */
+  certificateEnded: 4401,
   hostUnknown: 4403,
   /** The agent read more slowly than changes came: connect again. */
   tooSlow: 4408,
   replaced: 4409,
   hostDeleted: 4410,
+  /** Another agent is connected as this host, with another key. */
+  hostTaken: 4423,
   protocolUnsupported: 4426,
   failed: 1011,
   controllerStopping: 1001,
@@ -114,7 +118,13 @@ export type ControllerFrame =
       readonly self?: { readonly vtep: VtepAddress; readonly vtepPort: number };
       readonly end: boolean;
     }
-  | { readonly type: "heartbeat"; readonly asOf: Revision };
+  | { readonly type: "heartbeat"; readonly asOf: Revision }
+  /**
+   * What the controller's certificate is to be checked with from now on (PEM; empty: a public CA), and who signs the
+   * hosts': an agent whose certificate has another issuer renews it at once. Over TLS only. No part of the inventory, so
+   * without a position in the log.
+   */
+  | { readonly type: "trust"; readonly ca: string; readonly issuer: string };
 
 /** A frame that cannot be understood: the channel is closed with `closeCodes.badFrame` and this message. */
 export class FrameError extends Error {
@@ -206,6 +216,7 @@ const controllerWire = {
     end: Type.Boolean(),
   }),
   heartbeat: Type.Object({ asOf: Type.Integer() }),
+  trust: Type.Object({ ca: Type.String(), issuer: Type.String({ maxLength: 256 }) }),
 };
 
 type Wire<T extends Type.TSchema> = Static<T>;
@@ -313,6 +324,7 @@ export function parseAgentFrame(text: string): AgentFrame | undefined {
 export function parseControllerFrame(text: string): ControllerFrame | undefined {
   const wire = parseWire(text, checkController) as WireFrame<typeof controllerWire> | undefined;
   if (!wire) return undefined;
+  if (wire.type === "trust") return { type: "trust", ca: wire.ca, issuer: wire.issuer };
   return asFrameError((): ControllerFrame => {
     const asOf = parseRevision(wire.asOf);
     switch (wire.type) {

@@ -13,6 +13,7 @@ export const problemTypes = {
   "mixed-underlay": { status: 409, title: "Hosts of one network must share an underlay address family" },
   "addresses-exhausted": { status: 409, title: "The network has no address left to assign" },
   "limit-exceeded": { status: 409, title: "A documented limit would be exceeded" },
+  "no-tls": { status: 409, title: "The controller runs without TLS" },
   immutable: { status: 409, title: "The field cannot change while the resource is in use" },
   "precondition-failed": { status: 412, title: "The resource is not as the request wants it" },
   "log-compacted": { status: 410, title: "The log does not go back so far any more" },

@@ -12,7 +12,7 @@ import {
   type Question,
   type Revision,
 } from "../../schema/index.ts";
-import type { Identity } from "../auth/identity.ts";
+import type { CertifiedHost, Identity } from "../auth/identity.ts";
 import { type Committer, isLarge } from "../committer.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
 import { bindingChanges } from "../inventory/binding-changes.ts";
@@ -21,7 +21,7 @@ import { atOnce, type Steps } from "../inventory/steps.ts";
 import type { Metrics } from "../metrics.ts";
 import { inSlices } from "../slices.ts";
 import type { Commit } from "../store/store.ts";
-import { agreeOnProtocol, checkName, findMismatch, getHost, type Hello, registerHost } from "./admission.ts";
+import { agreeOnProtocol, checkName, findMismatch, getHost, type Hello, Rejection, registerHost } from "./admission.ts";
 import { fanOut, holdAnswer } from "./fan-out.ts";
 import { answersFrames, changesFrames, frameText, snapshotFrames } from "./frames.ts";
 import { HostReports } from "./host-reports.ts";
@@ -32,11 +32,19 @@ import { Presence } from "./presence.ts";
 import { seedsFor } from "./seeding.ts";
 import { AgentSession, type SessionHandler, type SessionLimits } from "./session.ts";
 
+/** What the channel needs to know of the hosts' certificates. */
+export interface HostCertificates {
+  readonly trust: { readonly ca: string; readonly issuer: string };
+  isStillGood(certified: CertifiedHost): boolean;
+}
+
 export interface AgentChannelDeps {
   readonly committer: Committer;
   readonly epoch: string;
   /** Hosts may register themselves. */
   readonly selfRegistration: boolean;
+  /** Absent: without TLS. */
+  readonly certificates: HostCertificates | undefined;
   readonly limits: SessionLimits;
   /** A host without a session for so long is lost. */
   readonly graceMs: number;
@@ -90,6 +98,16 @@ export class AgentChannel implements SessionHandler {
     return this.statuses.waitApplied(host, revision, timeoutMs);
   }
 
+  /** Every certificate of the host was revoked. */
+  revoked(host: string): void {
+    this.sessions.get(host)?.close(closeCodes.certificateEnded, `the certificates of host "${host}" were revoked`);
+  }
+
+  /** Agents learn with their next frame what to check the controller with. */
+  trustChanged(): void {
+    for (const session of this.sessions.values()) this.sendTrust(session);
+  }
+
   stop(): void {
     this.presence.stop();
     this.statuses.stop();
@@ -107,13 +125,14 @@ export class AgentChannel implements SessionHandler {
     const host = getHost(committer.current, hello.host, selfRegistration);
     const mismatch = findMismatch(host, hello);
     if (mismatch) log.warn({ host: host.name }, mismatch);
-    this.sessions.get(host.name)?.close(closeCodes.replaced, `another agent connected as host "${host.name}"`);
+    this.settleWithOlder(host.name, session);
     this.sessions.set(host.name, session);
     session.hello = hello;
     const { name, vtep, port } = host;
     session.send([
       frameText({ type: "welcome", protocol, epoch, asOf: committer.revision, host: name, vtep, vtepPort: port }),
     ]);
+    this.sendTrust(session);
     log.info({ host: name, version: hello.version }, "agent connected");
     this.presence.connected(name);
   }
@@ -162,6 +181,11 @@ export class AgentChannel implements SessionHandler {
   }
 
   beat(session: AgentSession): void {
+    const { identity } = session;
+    if (identity.kind === "host" && this.deps.certificates?.isStillGood(identity) === false) {
+      session.close(closeCodes.certificateEnded, `the certificate of host "${identity.name}" has ended`);
+      return;
+    }
     // A bookmark says that all before it was sent, which is not so in the middle of a large revision.
     if (session.synced && !this.distributing)
       session.send([frameText({ type: "heartbeat", asOf: this.deps.committer.revision })]);
@@ -237,9 +261,41 @@ export class AgentChannel implements SessionHandler {
     }
   }
 
+  /**
+   * One session per host. An agent that lost its connection comes back with the same key and takes over; somebody with
+   * another key must not be able to push a working agent out. @throws Rejection
+   */
+  private settleWithOlder(host: string, session: AgentSession): void {
+    const older = this.sessions.get(host);
+    if (!older?.isOpen) return;
+    const sameKey = keyOfPeer(older.identity) === keyOfPeer(session.identity);
+    this.deps.metrics.secondSession(sameKey ? "replaced" : "refused");
+    if (sameKey) {
+      this.deps.log.warn({ host }, "second session: the older one with the same key is closed");
+      older.close(closeCodes.replaced, `another agent connected as host "${host}"`);
+      return;
+    }
+    this.deps.log.warn(
+      { host },
+      "second session with another key: refused, because an agent of this host is connected",
+    );
+    throw new Rejection(closeCodes.hostTaken, `an agent with another key is connected as host "${host}"`);
+  }
+
+  private sendTrust(session: AgentSession): void {
+    const { certificates } = this.deps;
+    if (!certificates || session.identity.kind !== "host") return;
+    session.send([frameText({ type: "trust", ...certificates.trust })]);
+  }
+
   private isCurrent(session: AgentSession): boolean {
     return session.hello !== undefined && this.sessions.get(session.hello.host) === session;
   }
+}
+
+/** What two sessions of one host must share; the same for all who have no certificate. */
+function keyOfPeer(identity: Identity): string | undefined {
+  return identity.kind === "host" ? identity.key : undefined;
 }
 
 function hostOf(session: AgentSession): string {

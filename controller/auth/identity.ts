@@ -9,15 +9,18 @@ export type Identity =
       readonly note: string;
       readonly networks: NetworkScope;
     }
-  /** A host by its certificate. */
-  | { readonly kind: "host"; readonly name: string }
+  | CertifiedHost
   /** `--insecure`: whoever reaches the port, with every right there is. */
   | { readonly kind: "anyone" };
 
-/** What a verified client certificate says: supplied by TLS, undefined where there is none. */
+/** A host by its certificate, which TLS has verified. */
 export interface CertifiedHost {
   readonly kind: "host";
   readonly name: string;
+  /** SHA-256 of its public key. */
+  readonly key: string;
+  /** Of the certificate, ms since 1970. */
+  readonly expiresMs: number;
 }
 
 /** For logs and the audit trail: never the secret. */

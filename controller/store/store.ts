@@ -3,6 +3,7 @@ import type { Actor, LoggedEvent, ResourceChange, Revision } from "../../schema/
 import type { Resources } from "../inventory/inventory.ts";
 import type { TimedRelease } from "../inventory/quarantine.ts";
 import type { AccessStore } from "./access-store.ts";
+import type { CredentialStore } from "./credential-store.ts";
 
 /** Receipts are kept for a day, the youngest of them where there are too many. */
 export const receiptLimits = { ageMs: 86_400_000, count: 10_000 } as const;
@@ -84,6 +85,7 @@ export interface Store {
    */
   compactLog(limits: LogLimits, atMost: number): Promise<boolean>;
   readonly access: AccessStore;
+  readonly credentials: CredentialStore;
   close(): Promise<void>;
 }
 

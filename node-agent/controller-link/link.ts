@@ -31,6 +31,7 @@ export interface LinkHandlers {
   /** Whole: chunks have been put together. */
   onChanges(frame: Frame<"changes">): void;
   onHeartbeat(frame: Frame<"heartbeat">): void;
+  onTrust(frame: Frame<"trust">): void;
   onClosed(reason: string): void;
 }
 
@@ -45,6 +46,16 @@ export type LinkState =
 const connectTimeoutMs = 2_000;
 /** For the answer of a controller that the whole fleet calls at once. */
 const handshakeTimeoutMs = 10_000;
+/** What a connection shows and checks: PEM, as it stands when the connection is made. */
+export interface LinkCredentials {
+  readonly certificate: string;
+  readonly key: string;
+  /** What the controller's certificate is checked with; empty: a public CA. */
+  readonly ca: string;
+}
+
+/** A refused upgrade says why in its body. */
+const maxRefusalBytes = 16 * 1024;
 /** Another agent took this host's name: coming back at once, the two would push each other out for ever. */
 const replacedMs = 30_000;
 const silenceMs = 3 * heartbeatMs;
@@ -62,9 +73,13 @@ export class ControllerLink {
   private partialSnapshot: Frame<"snapshot"> | undefined;
   private partialChanges: Frame<"changes"> | undefined;
 
-  /** @param url of the controller, http: or https: */
+  /**
+   * @param url of the controller, http: or https:
+   * @param credentials asked for at each connection; undefined: this host has not enrolled
+   */
   constructor(
     private readonly url: URL,
+    private readonly credentials: () => LinkCredentials | undefined,
     private readonly handlers: LinkHandlers,
     private readonly log: Logger,
   ) {}
@@ -82,9 +97,21 @@ export class ControllerLink {
       handshakeTimeout: handshakeTimeoutMs,
       finishRequest: endUnlessConnected,
       perMessageDeflate: false,
+      ...tlsOptions(this.credentials()),
     });
     this.socket = socket;
     let reason = "connection lost";
+    let refusal: string | undefined;
+    socket.on("unexpected-response", (_request, response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (part: string) => {
+        if (text.length < maxRefusalBytes) text += part;
+      });
+      response.on("end", () => {
+        refusal = describeRefusal(response.statusCode ?? 0, text);
+        socket.terminate();
+      });
+    });
     socket.on("open", () => this.onOpen());
     socket.on("message", (data, isBinary) => {
       try {
@@ -97,7 +124,7 @@ export class ControllerLink {
       }
     });
     socket.on("error", (error) => {
-      reason = error.message;
+      reason = refusal ?? error.message;
     });
     socket.on("close", (code, text) => {
       if (text.length > 0) reason = `${text.toString()} (${code})`;
@@ -145,6 +172,10 @@ export class ControllerLink {
     this.heard();
     const frame = parseControllerFrame(text);
     if (!frame) return;
+    if (frame.type === "trust") {
+      this.handlers.onTrust(frame);
+      return;
+    }
     if (frame.asOf < this.asOf) throw new FrameError(`asOf went back from ${this.asOf} to ${frame.asOf}`);
     this.asOf = frame.asOf;
     switch (frame.type) {
@@ -209,6 +240,22 @@ function endUnlessConnected(request: ClientRequest): void {
     for (const event of ["connect", "close"]) socket.once(event, () => clearTimeout(timer));
   });
   request.end();
+}
+
+function tlsOptions(credentials: LinkCredentials | undefined) {
+  if (!credentials) return {};
+  const { certificate: cert, key, ca } = credentials;
+  return { cert, key, minVersion: "TLSv1.2" as const, ...(ca === "" ? {} : { ca }) };
+}
+
+function describeRefusal(status: number, text: string): string {
+  try {
+    const { detail } = JSON.parse(text) as { detail?: unknown };
+    if (typeof detail === "string") return `${detail} (${status})`;
+  } catch {
+    // Not a controller, or a proxy before it.
+  }
+  return `the controller refuses the session with status ${status}`;
 }
 
 function joinSnapshot(earlier: Frame<"snapshot"> | undefined, frame: Frame<"snapshot">): Frame<"snapshot"> {

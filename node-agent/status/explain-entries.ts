@@ -167,6 +167,7 @@ const ownOr = (name: string, own: boolean, says: string): Check =>
 function checkFarEnd({ inventory }: PathFacts): Check[] {
   if (inventory.kind !== "read" || !inventory.network || !inventory.to) return [];
   const { host, hostConnected } = inventory.to;
+  if (hostConnected === undefined) return [];
   if (hostConnected) return [ok("far end", `the agent of host ${host} has a session`)];
   return [
     note(

@@ -15,7 +15,7 @@ import type { StatusSources } from "./sources.ts";
 
 export type PathSources = Pick<
   StatusSources,
-  "host" | "controller" | "requests" | "devices" | "held" | "position" | "filterProblems" | "nowMs"
+  "host" | "controller" | "readController" | "requests" | "devices" | "held" | "position" | "filterProblems" | "nowMs"
 > & { readonly networks: Pick<StatusSources["networks"], "list" | "tunnelEnd"> };
 
 export interface PathQuestion {
@@ -27,7 +27,7 @@ export interface PathQuestion {
 /** @throws NetlinkError */
 export async function gatherPath(sources: PathSources, question: PathQuestion): Promise<PathFacts> {
   const { network, from, to } = question;
-  const inventory = await readInventory(sources.controller, network, from, to);
+  const inventory = await readInventory(sources.readController, network, from, to);
   const told = sources.networks.list().find(({ name }) => name === network);
   const registered = inventory.kind === "read" ? inventory.network : undefined;
   const vni = registered?.vni ?? told?.vni;

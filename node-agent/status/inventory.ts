@@ -15,8 +15,7 @@ import {
   type Vni,
   type VtepAddress,
 } from "../../schema/index.ts";
-
-const replyMs = 3_000;
+import type { ControllerReader } from "../identity/read.ts";
 
 export interface RegisteredNetwork {
   readonly name: string;
@@ -35,8 +34,8 @@ export interface Registered {
   readonly revision: Revision;
   /** The bridge port that the interface names. */
   readonly guestPort?: string;
-  /** Whether the agent of its host has a session. */
-  readonly hostConnected: boolean;
+  /** Whether the agent of its host has a session; absent where this host may not know that of another's VM. */
+  readonly hostConnected?: boolean;
 }
 
 export type InventoryFacts =
@@ -82,18 +81,18 @@ class InventoryError extends Error {
 }
 
 export async function readInventory(
-  controller: URL,
+  reader: ControllerReader,
   name: string,
   from: IpAddress,
   to: IpAddress,
 ): Promise<InventoryFacts> {
   try {
-    const found = await read(controller, `/v1/networks/${name}`, checkNetwork);
+    const found = await read(reader, `/v1/networks/${name}`, checkNetwork);
     if (!found) return { kind: "read", network: undefined };
     const network = { ...found, vni: parseVni(found.vni), subnets: found.subnets.map(parseSubnet) };
     const [source, destination] = await Promise.all([
-      findRegistered(controller, network, from),
-      findRegistered(controller, network, to),
+      findRegistered(reader, network, from),
+      findRegistered(reader, network, to),
     ]);
     return { kind: "read", network, from: source, to: destination };
   } catch (error) {
@@ -105,13 +104,13 @@ export async function readInventory(
 }
 
 async function findRegistered(
-  controller: URL,
+  reader: ControllerReader,
   network: RegisteredNetwork,
   ip: IpAddress,
 ): Promise<Registered | undefined> {
-  const found = await read(controller, `/v1/resolve?vni=${network.vni}&ip=${encodeURIComponent(ip)}`, checkResolution);
+  const found = await read(reader, `/v1/resolve?vni=${network.vni}&ip=${encodeURIComponent(ip)}`, checkResolution);
   if (!found) return undefined;
-  const vm = await read(controller, `/v1/vms/${found.vm}`, checkVm);
+  const vm = await read(reader, `/v1/vms/${found.vm}`, checkVm);
   const attached = vm?.interfaces.find((each) => each.network === network.name && each.mac === found.mac);
   return {
     vm: found.vm,
@@ -120,31 +119,29 @@ async function findRegistered(
     vtep: parseVtep(found.vtep),
     vtepPort: found.port,
     revision: parseRevision(found.revision),
-    hostConnected: vm?.hostConnected ?? false,
+    ...(vm ? { hostConnected: vm.hostConnected } : {}),
     ...(attached?.port === undefined ? {} : { guestPort: attached.port }),
   };
 }
 
 /** @returns undefined for 404. @throws InventoryError */
 async function read<T extends Type.TSchema>(
-  controller: URL,
+  reader: ControllerReader,
   path: string,
   check: Validator<Record<never, never>, T>,
 ): Promise<Static<T> | undefined> {
-  const { status, body } = await fetchJson(new URL(path, controller));
+  const { status, body } = await readAny(reader, path);
   if (status === 404) return undefined;
   if (status !== 200) throw new InventoryError(`GET ${path}: status ${status}`);
   if (!check.Check(body)) throw new InventoryError(`GET ${path}: not what a nearmiss controller answers`);
   return body;
 }
 
-async function fetchJson(url: URL): Promise<{ status: number; body: unknown }> {
+async function readAny(reader: ControllerReader, path: string): Promise<{ status: number; body: unknown }> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(replyMs) });
-    const body: unknown = await response.json();
-    return { status: response.status, body };
+    return await reader(path);
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    throw new InventoryError(`GET ${url.pathname}: ${cause instanceof Error ? cause.message : String(cause)}`);
+    throw new InventoryError(`GET ${path}: ${cause instanceof Error ? cause.message : String(cause)}`);
   }
 }

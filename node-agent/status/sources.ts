@@ -1,9 +1,11 @@
 // What the status looks at: the agent's parts, none of which knows that it is looked at.
+
 import type { Revision } from "../../schema/index.ts";
 import type { Announcer } from "../announcer.ts";
 import type { LinkState } from "../controller-link/link.ts";
 import type { FilterProblem } from "../host-filter.ts";
 import type { HostPorts } from "../host-ports.ts";
+import type { ControllerReader } from "../identity/read.ts";
 import type { NetworkDevices } from "../kernel/devices.ts";
 import type { RequestSocket } from "../kernel/request-socket.ts";
 import type { KernelTables } from "../kernel/tables.ts";
@@ -33,6 +35,7 @@ export interface Drops {
 export interface StatusSources {
   readonly host: string;
   readonly controller: URL;
+  readonly readController: ControllerReader;
   readonly requests: RequestSocket;
   readonly devices: NetworkDevices;
   readonly tables: KernelTables;

@@ -8,6 +8,7 @@ function faulty(store: Store, state: { failure: Error | undefined }): Store {
   return {
     epoch: store.epoch,
     access: store.access,
+    credentials: store.credentials,
     load: () => store.load(),
     commit: async (...args) => {
       if (state.failure) throw state.failure;

@@ -8,6 +8,7 @@ import type { Guest } from "../../lab/guest.ts";
 import type { Host } from "../../lab/host.ts";
 import { nearmiss } from "../../lab/programs.ts";
 import { waitFor } from "../../lab/wait.ts";
+import { controllerReader } from "../../node-agent/identity/read.ts";
 import { explain } from "../../node-agent/status/explain.ts";
 import { gatherPath } from "../../node-agent/status/gather.ts";
 import type { StatusReport } from "../../node-agent/status/report.ts";
@@ -277,6 +278,7 @@ describeKernel("a path that nobody keeps right", () => {
       {
         host: "a",
         controller,
+        readController: controllerReader(controller, () => undefined),
         requests,
         devices,
         held,

@@ -14,7 +14,7 @@ const addressOf = (host: HostName) => `127.0.1.${names.indexOf(host) + 1}`;
 /** For the app's `findCertified`. */
 export function findCertified({ remoteAddress }: Socket): CertifiedHost | undefined {
   const name = names.find((each) => addressOf(each) === remoteAddress);
-  return name && { kind: "host", name };
+  return name && { kind: "host", name, key: name, expiresMs: Number.POSITIVE_INFINITY };
 }
 
 export function agentOf(controller: Controller, host: HostName, claimed: string = host): AgentClient {

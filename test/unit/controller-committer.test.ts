@@ -7,7 +7,7 @@ import { parseHost, parseNetwork, parseRevision, type Revision } from "../../sch
 import { by } from "../support/actors.ts";
 
 /** A store whose commits wait until they are let through, or fail. */
-class GatedStore implements Omit<Store, "access" | "logExtent" | "compactLog"> {
+class GatedStore implements Omit<Store, "access" | "credentials" | "logExtent" | "compactLog"> {
   readonly epoch = "test";
   readonly batches: (readonly Commit[])[] = [];
   private readonly gates: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];

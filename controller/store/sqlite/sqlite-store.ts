@@ -19,6 +19,7 @@ import { auditOf, CommitRows } from "./commit-rows.ts";
 import { commitInThread } from "./commit-thread.ts";
 import { busyTimeoutMs, makeDurable } from "./connection.ts";
 import { Database } from "./driver.ts";
+import { SqliteCredentials } from "./credentials.ts";
 import { asStoreError } from "./errors.ts";
 import { EventLog } from "./event-log.ts";
 import { intactProblem } from "./integrity.ts";
@@ -75,6 +76,7 @@ class SqliteStore implements Store {
   readonly epoch: string;
   readonly access: SqliteAccess;
   private readonly log: EventLog;
+  readonly credentials: SqliteCredentials;
   private readonly statements: ReturnType<typeof prepare>;
   private readonly write: (batch: readonly Commit[], receipts: readonly Receipt[]) => void;
 
@@ -86,6 +88,7 @@ class SqliteStore implements Store {
     this.statements = prepare(db);
     this.access = new SqliteAccess(db, path);
     this.log = new EventLog(db);
+    this.credentials = new SqliteCredentials(db, path);
     const rows = new CommitRows(db);
     this.write = db.transaction((batch: readonly Commit[], receipts: readonly Receipt[]) => {
       for (const commit of batch) {

@@ -1,0 +1,73 @@
+// `nearmiss ca`: the controller's own CAs, and how one follows another.
+import type { Command } from "commander";
+import type { AuthorityView } from "../schema/index.ts";
+import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "./connection.ts";
+import { action, formatJson, formatTable } from "./output.ts";
+
+interface Options extends ConnectionOptions {
+  readonly json?: boolean;
+  readonly force?: boolean;
+}
+
+export function addCaCommand(program: Command): void {
+  const ca = program
+    .command("ca")
+    .summary("list and rotate the controller's CAs")
+    .description(
+      "The CAs that sign hosts' certificates and, with --tls self, the controller's. To rotate: add, use, remove.",
+    );
+  const common = (name: string) =>
+    addConnectionOptions(ca.command(name)).option("--json", "print JSON").addHelpText("after", connectionHelp);
+
+  common("list")
+    .summary("list the CAs")
+    .description("Lists the CAs that are trusted, the issuing one first.")
+    .action(
+      action(async (options: Options) => {
+        const path = "/v1/authorities";
+        const { authorities } = await callController<{ authorities: AuthorityView[] }>(options, "GET", path);
+        return options.json ? formatJson(authorities) : formatTable(header, authorities.map(row));
+      }),
+    );
+
+  common("add")
+    .summary("make another CA, trusted at once")
+    .description("Makes another CA. Connected agents are told to trust it; nothing is signed by it yet.")
+    .action(
+      action(async (options: Options) => {
+        const added = await callController<AuthorityView>(options, "POST", "/v1/authorities");
+        return options.json ? formatJson(added) : formatTable(header, [row(added)]);
+      }),
+    );
+
+  common("use")
+    .summary("let a CA issue")
+    .description("Signs the controller's certificate with this CA now, and has connected agents renew theirs.")
+    .argument("<id>", "as `nearmiss ca list` shows it")
+    .action(
+      action(async (id: string, options: Options) => {
+        const path = `/v1/authorities/${encodeURIComponent(id)}/issue`;
+        const used = await callController<AuthorityView>(options, "POST", path);
+        return options.json ? formatJson(used) : formatTable(header, [row(used)]);
+      }),
+    );
+
+  common("remove")
+    .summary("trust a CA no longer")
+    .description("Removes a CA that does not issue. Refused while hosts hold certificates of it.")
+    .argument("<id>", "as `nearmiss ca list` shows it")
+    .option("--force", "also where hosts hold certificates of it: they need a new join line")
+    .action(
+      action(async (id: string, options: Options) => {
+        const query = options.force ? "?force=true" : "";
+        await callController<void>(options, "DELETE", `/v1/authorities/${encodeURIComponent(id)}${query}`);
+        return `CA ${id} is removed\n`;
+      }),
+    );
+}
+
+const header = ["ID", "ISSUES", "HOSTS", "EXPIRES", "HASH"] as const;
+
+function row({ id, issuing, hosts, expires, hash }: AuthorityView): string[] {
+  return [id, issuing ? "yes" : "no", String(hosts.length), expires.slice(0, 10), hash];
+}

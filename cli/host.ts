@@ -1,0 +1,70 @@
+// `nearmiss host`: letting hosts in, and putting them out.
+import type { Command } from "commander";
+import type { JoinTokenView } from "../schema/index.ts";
+import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "./connection.ts";
+import { parseDuration } from "./durations.ts";
+import { action, formatJson } from "./output.ts";
+
+interface AddOptions extends ConnectionOptions {
+  readonly vtep?: string;
+  readonly ttl?: number;
+  readonly json?: boolean;
+}
+
+export function addHostCommand(program: Command): void {
+  const host = program
+    .command("host")
+    .summary("let hosts in, and put them out")
+    .description("Hosts and their certificates.");
+
+  addConnectionOptions(host.command("add"))
+    .summary("let a host enrol")
+    .description(
+      "Prints the one line to run on the host, with a join token that is good for one host and one key.\n" +
+        "A host that is not registered yet is, with --vtep here, or with the address that its agent comes from.",
+    )
+    .argument("<name>", "the host's name")
+    .option("--vtep <ip>", "register the host with this underlay address")
+    .option("--ttl <time>", "how long the token is good, 1s … 7d (default: 1h)", parseDuration)
+    .option("--json", "print JSON")
+    .addHelpText("after", connectionHelp)
+    .action(
+      action(async (name: string, options: AddOptions) => {
+        const path = `/v1/hosts/${encodeURIComponent(name)}`;
+        if (options.vtep !== undefined) await callController(options, "PUT", path, { vtep: options.vtep });
+        const body = options.ttl === undefined ? {} : { ttlSeconds: Math.ceil(options.ttl / 1_000) };
+        const made = await callController<JoinTokenView>(options, "POST", `${path}/join-token`, body);
+        if (options.json) return formatJson(made);
+        process.stderr.write(explain(made));
+        return `${joinLine(made)}\n`;
+      }),
+    );
+
+  addConnectionOptions(host.command("revoke"))
+    .summary("refuse a host's certificates")
+    .description(
+      "Refuses every certificate and join token of the host, and ends its agent's session. The host's entries stay as " +
+        "they are; `nearmiss host add` lets it in again.",
+    )
+    .argument("<name>", "the host's name")
+    .addHelpText("after", connectionHelp)
+    .action(
+      action(async (name: string, options: ConnectionOptions) => {
+        await callController<void>(options, "POST", `/v1/hosts/${encodeURIComponent(name)}/revoke`);
+        return `host ${name} is revoked\n`;
+      }),
+    );
+}
+
+function joinLine({ controller, token, caHash }: JoinTokenView): string {
+  const trust = caHash === null ? "" : ` --ca-hash ${caHash}`;
+  return `nearmiss agent --controller ${controller} --join ${token}${trust}`;
+}
+
+function explain({ host, expiresAt, enrolled }: JoinTokenView): string {
+  const until = `${expiresAt.slice(0, 16).replace("T", " ")}Z`;
+  const earlier = enrolled
+    ? `${host} has enrolled before: that certificate stays good until \`nearmiss host revoke ${host}\`.\n`
+    : "";
+  return `${earlier}Run this on ${host} before ${until}, as root. It is shown this once:\n`;
+}

@@ -1,0 +1,116 @@
+// The controller's own CAs, for their rotation: add one, let it issue, remove the old. docs/enrolment.md walks through it.
+import { type Static, Type } from "typebox";
+import { AuthorityView, caHash } from "../../schema/index.ts";
+import { Refusal } from "../inventory/refusal.ts";
+import type { Authorities, Authority } from "../pki/authorities.ts";
+import type { Enrolment } from "../pki/enrolment.ts";
+import type { App } from "./app-types.ts";
+import { actorOf } from "./caller.ts";
+import { described, listOf, noContent, problems, writeProblems } from "./responses.ts";
+
+const tags = ["authorities"];
+const params = Type.Object({ id: Type.String({ pattern: "^[0-9a-f]{8}$" }) });
+const removal = Type.Object(
+  { force: Type.Optional(Type.Boolean({ description: "Also where hosts hold certificates of it" })) },
+  { additionalProperties: false },
+);
+
+interface Parts {
+  readonly authorities: Authorities;
+  readonly enrolment: Enrolment;
+}
+
+/** @param parts absent: the controller runs without TLS */
+export function authorityRoutes(app: App, parts: Parts | undefined): void {
+  const open = (): Parts => {
+    if (parts) return parts;
+    throw new Refusal("no-tls", "there is no CA without TLS: start the controller with --tls self");
+  };
+  const view = ({ id, certificate }: Authority): Static<typeof AuthorityView> => {
+    const { authorities, enrolment } = open();
+    const hosts = enrolment.hostsOf(certificate).sort();
+    const expires = new Date(certificate.validTo).toISOString();
+    return { id, issuing: authorities.issuing.id === id, hash: caHash(certificate), expires, hosts };
+  };
+
+  app.get(
+    "/v1/authorities",
+    {
+      config: { access: "admin" },
+      schema: {
+        tags,
+        summary: "The controller's CAs, the issuing one first",
+        response: { 200: described("All", listOf("authorities", AuthorityView)), ...problems("no-tls") },
+      },
+    },
+    () => ({ authorities: open().authorities.list().map(view) }),
+  );
+
+  app.post(
+    "/v1/authorities",
+    {
+      config: { access: "admin" },
+      schema: {
+        tags,
+        summary: "Another CA, which everybody is told to trust and which does not issue yet",
+        response: { 201: described("The new CA", AuthorityView), ...problems("no-tls", ...writeProblems) },
+      },
+    },
+    async (request, reply) => {
+      const { authorities, enrolment } = open();
+      const added = await authorities.add();
+      await enrolment.record(actorOf(request), `ca.added authorities/${added.id}`);
+      return reply.code(201).send(view(added));
+    },
+  );
+
+  app.post(
+    "/v1/authorities/:id/issue",
+    {
+      config: { access: "admin" },
+      schema: {
+        tags,
+        summary:
+          "Let this CA issue: the controller's certificate at once, hosts' as they renew, which they are told to",
+        params,
+        response: { 200: described("The CA", AuthorityView), ...problems("not-found", "no-tls", ...writeProblems) },
+      },
+    },
+    async (request) => {
+      const { authorities, enrolment } = open();
+      const authority = authorities.issueFrom(request.params.id);
+      await enrolment.record(actorOf(request), `ca.issues authorities/${authority.id}`);
+      return view(authority);
+    },
+  );
+
+  app.delete(
+    "/v1/authorities/:id",
+    {
+      config: { access: "admin" },
+      schema: {
+        tags,
+        summary: "Trust a CA no longer",
+        params,
+        querystring: removal,
+        response: { 204: noContent, ...problems("not-found", "in-use", "no-tls", ...writeProblems) },
+      },
+    },
+    async (request, reply) => {
+      const { authorities, enrolment } = open();
+      const { id } = request.params;
+      const found = authorities.list().find((each) => each.id === id);
+      const holders = found ? enrolment.hostsOf(found.certificate).sort() : [];
+      if (holders.length > 0 && !request.query.force) {
+        const some = holders.slice(0, 10).join(", ");
+        throw new Refusal(
+          "in-use",
+          `${holders.length} hosts hold certificates of CA ${id} (${some}): wait until they have renewed, revoke them, or force it`,
+        );
+      }
+      authorities.remove(id);
+      await enrolment.record(actorOf(request), `ca.removed authorities/${id}`);
+      return reply.code(204).send(null);
+    },
+  );
+}

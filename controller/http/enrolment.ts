@@ -1,0 +1,142 @@
+// How hosts come to certificates and lose them. What stands behind it is `pki/enrolment.ts`.
+import { Type } from "typebox";
+import {
+  CredentialsView,
+  EnrolInput,
+  enrolPath,
+  InputError,
+  JoinTokenInput,
+  JoinTokenView,
+  Name,
+  parseVtep,
+  RenewInput,
+  renewPath,
+  TrustView,
+  trustPath,
+  type VtepAddress,
+} from "../../schema/index.ts";
+import { Refusal } from "../inventory/refusal.ts";
+import type { Enrolment } from "../pki/enrolment.ts";
+import type { App } from "./app-types.ts";
+import { actorOf } from "./caller.ts";
+import { bodyProblems, described, noContent, problems, writeProblems } from "./responses.ts";
+
+const tags = ["enrolment"];
+const params = Type.Object({ name: Name });
+
+/** @param enrolment absent: the controller runs without TLS */
+export function enrolmentRoutes(app: App, { enrolment }: { enrolment: Enrolment | undefined }): void {
+  const open = (): Enrolment => {
+    if (enrolment) return enrolment;
+    throw new Refusal(
+      "no-tls",
+      "hosts enrol over TLS: start the controller with --tls self, or --tls-cert and --tls-key",
+    );
+  };
+
+  app.get(
+    trustPath,
+    {
+      config: { access: "public" },
+      schema: {
+        tags,
+        summary: "What the controller's own certificate is to be checked against",
+        response: { 200: described("CA certificates", TrustView), ...problems("no-tls") },
+      },
+    },
+    () => ({ ca: open().trust.ca }),
+  );
+
+  app.post(
+    "/v1/hosts/:name/join-token",
+    {
+      config: { access: "write-all" },
+      schema: {
+        tags,
+        summary: "Let a host enrol: a token for one certificate; an earlier unused one of the host ends",
+        params,
+        body: JoinTokenInput,
+        response: {
+          201: described("The token, shown this once", JoinTokenView),
+          ...problems("no-tls", ...bodyProblems, ...writeProblems),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { ttlSeconds } = request.body;
+      const ttlMs = ttlSeconds === undefined ? undefined : ttlSeconds * 1_000;
+      const token = await open().createJoinToken(request.params.name, actorOf(request), ttlMs);
+      return reply.code(201).header("cache-control", "no-store").send(token);
+    },
+  );
+
+  app.post(
+    "/v1/hosts/:name/revoke",
+    {
+      config: { access: "write-all" },
+      schema: {
+        tags,
+        summary: "Refuse every certificate and join token that the host has; its agent's session ends",
+        params,
+        response: { 204: noContent, ...problems("not-found", "no-tls", ...writeProblems) },
+      },
+    },
+    async (request, reply) => {
+      await open().revoke(request.params.name, actorOf(request));
+      return reply.code(204).send(null);
+    },
+  );
+
+  app.post(
+    enrolPath,
+    {
+      config: { access: "public" },
+      schema: {
+        tags,
+        summary: "A certificate for a join token",
+        body: EnrolInput,
+        response: {
+          201: described("The certificate", CredentialsView),
+          ...problems(
+            "no-tls",
+            "unknown-reference",
+            "address-taken",
+            "mixed-underlay",
+            ...bodyProblems,
+            ...writeProblems,
+          ),
+        },
+      },
+    },
+    async ({ body: { token, csr, vtep }, ip }, reply) =>
+      reply.code(201).send(await open().enrol(token, csr, parseAgentVtep(vtep), ip)),
+  );
+
+  app.post(
+    renewPath,
+    {
+      // The certificate may have expired, so it is judged there and not at the front door.
+      config: { access: "public" },
+      schema: {
+        tags,
+        summary: "Another certificate for the key that the client's certificate is for",
+        body: RenewInput,
+        response: {
+          201: described("The certificate", CredentialsView),
+          ...problems("no-tls", ...bodyProblems, ...writeProblems),
+        },
+      },
+    },
+    async ({ body, ip, raw }, reply) => reply.code(201).send(await open().renew(raw.socket, body.csr, ip)),
+  );
+}
+
+/** @throws InputError */
+function parseAgentVtep(text: string | undefined): VtepAddress | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return parseVtep(text);
+  } catch (error) {
+    throw new InputError([{ pointer: "/vtep", detail: error instanceof Error ? error.message : String(error) }]);
+  }
+}

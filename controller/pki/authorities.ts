@@ -1,0 +1,145 @@
+// The controller's own certificate authorities, as files that only its user can read. One of them issues; the others are
+// still trusted, or trusted already, while a rotation is under way.
+import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, unlinkSync } from "node:fs";
+import { join } from "node:path";
+import { Refusal } from "../inventory/refusal.ts";
+import { writeDurably } from "./durable-file.ts";
+import { type Issuer, makeCa, validityFrom } from "./x509.ts";
+
+export interface Authority extends Issuer {
+  readonly id: string;
+}
+
+/** Files that cannot be used, with what to do about it. */
+export class PkiError extends Error {
+  override readonly name = "PkiError";
+}
+
+const caLifetimeMs = 10 * 365 * 86_400_000;
+const issuingFile = "issuing";
+const bundleFile = "ca.pem";
+
+export class Authorities {
+  private readonly listeners = new Set<() => void>();
+
+  private constructor(
+    private readonly directory: string,
+    private readonly byId: Map<string, Authority>,
+    private issuingId: string,
+    private readonly now: () => Date,
+  ) {}
+
+  /** Makes directory and first CA where there are none. @throws PkiError */
+  static async open(directory: string, now: () => Date): Promise<Authorities> {
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      const ids = readdirSync(directory).flatMap((file) => /^([0-9a-f]{8})\.crt$/.exec(file)?.[1] ?? []);
+      const byId = new Map(ids.map((id) => [id, readAuthority(directory, id)]));
+      if (byId.size === 0) {
+        const first = await makeAuthority(directory, now());
+        byId.set(first.id, first);
+        writeDurably(join(directory, issuingFile), first.id);
+      }
+      const issuing = readFileSync(join(directory, issuingFile), "utf8").trim();
+      if (!byId.has(issuing)) throw new Error(`"${issuing}" issues, and is none of ${[...byId.keys()].join(", ")}`);
+      const authorities = new Authorities(directory, byId, issuing, now);
+      authorities.writeBundle();
+      return authorities;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new PkiError(`cannot use the CA in ${directory}: ${reason}; restore it from a backup`, { cause: error });
+    }
+  }
+
+  /** Signs new certificates. */
+  get issuing(): Authority {
+    return this.get(this.issuingId);
+  }
+
+  /** The issuing one first. */
+  list(): Authority[] {
+    return [...this.byId.values()].sort((a, b) => rank(a, this.issuingId) - rank(b, this.issuingId));
+  }
+
+  /** Called after each change, with everything on disk. */
+  onChange(listener: () => void): void {
+    this.listeners.add(listener);
+  }
+
+  /** Whether one of them, itself still valid, has signed the certificate. The certificate's own dates are not looked at. */
+  haveIssued(certificate: X509Certificate): boolean {
+    return this.list().some(
+      (ca) =>
+        certificate.checkIssued(ca.certificate) &&
+        certificate.verify(ca.certificate.publicKey) &&
+        Date.parse(ca.certificate.validTo) > this.now().getTime(),
+    );
+  }
+
+  /** Another CA, trusted from now on, which does not issue yet. */
+  async add(): Promise<Authority> {
+    const added = await makeAuthority(this.directory, this.now());
+    this.byId.set(added.id, added);
+    this.changed();
+    return added;
+  }
+
+  /** @throws Refusal for an id that is none */
+  issueFrom(id: string): Authority {
+    const authority = this.get(id);
+    if (id === this.issuingId) return authority;
+    writeDurably(join(this.directory, issuingFile), id);
+    this.issuingId = id;
+    this.changed();
+    return authority;
+  }
+
+  /** From now on nothing that it has signed is accepted. @throws Refusal for an unknown id and for the issuing one */
+  remove(id: string): void {
+    this.get(id);
+    if (id === this.issuingId) throw new Refusal("in-use", `CA ${id} issues: let another do that first`);
+    // The certificate first: without it the key is nothing.
+    unlinkSync(join(this.directory, `${id}.crt`));
+    unlinkSync(join(this.directory, `${id}.key`));
+    this.byId.delete(id);
+    this.changed();
+  }
+
+  private get(id: string): Authority {
+    const authority = this.byId.get(id);
+    if (!authority) throw new Refusal("not-found", `no CA has the id "${id}"`);
+    return authority;
+  }
+
+  /** For operators: what commands and browsers check the controller with. */
+  private writeBundle(): void {
+    const all = this.list().map(({ certificate }) => certificate.toString());
+    writeDurably(join(this.directory, bundleFile), all.join(""));
+  }
+
+  private changed(): void {
+    this.writeBundle();
+    for (const listener of this.listeners) listener();
+  }
+}
+
+function rank(authority: Authority, issuingId: string): number {
+  return authority.id === issuingId ? 0 : 1;
+}
+
+function readAuthority(directory: string, id: string): Authority {
+  const certificate = new X509Certificate(readFileSync(join(directory, `${id}.crt`)));
+  const key = createPrivateKey(readFileSync(join(directory, `${id}.key`)));
+  if (!certificate.checkPrivateKey(key)) throw new Error(`${id}.key is not the key of ${id}.crt`);
+  return { id, certificate, key };
+}
+
+async function makeAuthority(directory: string, now: Date): Promise<Authority> {
+  const id = randomBytes(4).toString("hex");
+  const { certificate, key } = await makeCa(`nearmiss CA ${id}`, validityFrom(now, caLifetimeMs));
+  // The key first: a certificate without it would be taken for a CA.
+  writeDurably(join(directory, `${id}.key`), key);
+  writeDurably(join(directory, `${id}.crt`), certificate);
+  return readAuthority(directory, id);
+}

@@ -1,0 +1,49 @@
+// From flags to the TLS of a controller: whose certificate, under which names, reached at which URL.
+import { hostname, networkInterfaces } from "node:os";
+import type { FastifyBaseLogger } from "fastify";
+import type { TlsOptions } from "../app.ts";
+import { type ControllerConfig, formatListen, type ListenAddress } from "../config.ts";
+import { Authorities } from "./authorities.ts";
+import { operatorsCertificate, ownCertificate } from "./server-certificate.ts";
+import { ServerTls } from "./server-tls.ts";
+
+export type TlsConfig = NonNullable<ControllerConfig["tls"]>;
+
+/** Beside the database: CA keys that only their owner can read. */
+export function pkiDirectory(db: string): string {
+  return `${db}.pki`;
+}
+
+/** @throws PkiError with what to do about it */
+export async function openTls(
+  { db, listen, tls }: Pick<ControllerConfig, "db" | "listen"> & { readonly tls: TlsConfig },
+  log: FastifyBaseLogger,
+): Promise<TlsOptions> {
+  const now = () => new Date();
+  const authorities = await Authorities.open(pkiDirectory(db), now);
+  const source = tls.files
+    ? operatorsCertificate(tls.files, now)
+    : ownCertificate(authorities, () => certificateNames(listen, tls.names), tls.certificateLifetimeMs, now);
+  const url = controllerUrl(listen, tls.names);
+  const server = await ServerTls.open({ authorities, source, url, now, log });
+  return { server, certificateLifetimeMs: tls.certificateLifetimeMs, graceMs: tls.graceMs, now };
+}
+
+const everywhere = ["0.0.0.0", "::"];
+
+/** Where agents reach it: the first name, or the address that it listens on, or the first that this machine has. */
+function controllerUrl({ host, port }: ListenAddress, [name]: readonly string[]): string {
+  const address = everywhere.includes(host) ? (machineAddresses()[0] ?? hostname()) : host;
+  return `https://${formatListen({ host: name ?? address, port })}`;
+}
+
+/** By all of these the controller may be reached; loopback, because commands run beside it. */
+function certificateNames({ host }: ListenAddress, names: readonly string[]): string[] {
+  const addresses = everywhere.includes(host) ? machineAddresses() : [host];
+  return [...new Set([...names, ...addresses, hostname(), "localhost", "127.0.0.1", "::1"])];
+}
+
+function machineAddresses(): string[] {
+  const all = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  return all.filter(({ internal, scopeid }) => !internal && !scopeid).map(({ address }) => address);
+}

@@ -1,0 +1,114 @@
+// The certificate that the server shows, kept fresh under it. Connections that stand are not touched by a change.
+import { constants } from "node:crypto";
+import type { ServerOptions } from "node:https";
+import type { SecureContextOptions, Server } from "node:tls";
+import type { FastifyBaseLogger } from "fastify";
+import type { Authorities } from "./authorities.ts";
+import { type CertificateSource, type ServerCertificate, secureContextOptions } from "./server-certificate.ts";
+
+/** Long timers overflow, and clocks are set: look again at least this often. */
+const longestWaitMs = 3_600_000;
+const retryMs = 10_000;
+
+export interface ServerTlsDeps {
+  readonly authorities: Authorities;
+  readonly source: CertificateSource;
+  /** Where agents reach the controller, as its certificate names it. */
+  readonly url: string;
+  readonly now: () => Date;
+  readonly log: FastifyBaseLogger;
+}
+
+export class ServerTls {
+  private readonly listeners = new Set<() => void>();
+  private server: Server | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private work: Promise<void> = Promise.resolve();
+  private closed = false;
+
+  private constructor(
+    private readonly deps: ServerTlsDeps,
+    private shown: ServerCertificate,
+  ) {
+    deps.authorities.onChange(() => void this.refresh());
+    this.schedule();
+  }
+
+  /** @throws PkiError where there is no certificate that can be shown */
+  static async open(deps: ServerTlsDeps): Promise<ServerTls> {
+    const first = await deps.source();
+    secureContextOptions(first, deps.authorities);
+    return new ServerTls(deps, first);
+  }
+
+  get authorities(): Authorities {
+    return this.deps.authorities;
+  }
+
+  get current(): ServerCertificate & { readonly url: string } {
+    return { ...this.shown, url: this.deps.url };
+  }
+
+  /**
+   * A client certificate is asked for and not insisted on: operators have tokens. Who shows one is judged per request.
+   * Sessions are not resumed, because a resumed one would not show its certificate again.
+   */
+  get options(): ServerOptions {
+    return { ...this.context(), requestCert: true, rejectUnauthorized: false };
+  }
+
+  /** The server to keep fresh. */
+  attach(server: Server): void {
+    this.server = server;
+  }
+
+  /** Called when what the controller is checked with may have changed. */
+  onChange(listener: () => void): void {
+    this.listeners.add(listener);
+  }
+
+  /** Makes or reads the certificate again now. One that is wrong is reported, and the present one stays. */
+  refresh(): Promise<void> {
+    this.work = this.work.then(() => this.renew());
+    return this.work;
+  }
+
+  close(): void {
+    this.closed = true;
+    clearTimeout(this.timer);
+  }
+
+  private async renew(): Promise<void> {
+    if (this.closed) return;
+    try {
+      const next = await this.deps.source();
+      const options = secureContextOptions(next, this.deps.authorities);
+      const isNew = next.certificate !== this.shown.certificate;
+      this.shown = next;
+      this.server?.setSecureContext({ ...options, ...withoutResumption });
+      if (isNew) this.deps.log.info("the controller shows a new certificate");
+      for (const listener of this.listeners) listener();
+      this.schedule();
+    } catch (error) {
+      this.deps.log.error({ err: error }, "no new certificate for the controller: the present one stays");
+      this.schedule(retryMs);
+    }
+  }
+
+  private schedule(leastMs = 1_000): void {
+    clearTimeout(this.timer);
+    if (this.closed) return;
+    const dueMs = this.shown.renewAt - this.deps.now().getTime();
+    const isDue = dueMs <= longestWaitMs;
+    this.timer = setTimeout(
+      () => (isDue ? void this.refresh() : this.schedule()),
+      Math.max(leastMs, Math.min(dueMs, longestWaitMs)),
+    ).unref();
+  }
+
+  private context(): SecureContextOptions {
+    return { ...secureContextOptions(this.shown, this.deps.authorities), ...withoutResumption };
+  }
+}
+
+const withoutResumption = { secureOptions: constants.SSL_OP_NO_TICKET };

@@ -1,0 +1,87 @@
+// From a join token to a certificate. The controller is known before the token is sent: by the hash of its CA, which the
+// operator's line carries, or by a public CA.
+import { X509Certificate } from "node:crypto";
+import { Check } from "typebox/value";
+import {
+  type Credentials,
+  CredentialsView,
+  caHash,
+  enrolPath,
+  findCaHash,
+  parseVtep,
+  splitPem,
+  TrustView,
+  trustPath,
+  type VtepAddress,
+} from "../../schema/index.ts";
+import { ask } from "./ask.ts";
+import { makeHostKey, makeRequest } from "./request.ts";
+import { type HostIdentity, type HostState, tokenHash } from "./state.ts";
+
+export interface JoinLine {
+  readonly controller: URL;
+  readonly token: string;
+  /** `sha256:…`; absent: the controller's certificate is a public CA's. */
+  readonly caHash?: string;
+  /** Absent: whatever host the token is for. */
+  readonly host?: string;
+  /** Registers the host where no operator has; default: the address that the controller is reached from. */
+  readonly vtep?: VtepAddress;
+}
+
+/** The controller is not who the operator's line says. Nothing secret was sent. */
+export class TrustError extends Error {
+  override readonly name = "TrustError";
+}
+
+/** Keeps what it gets in `state`. @throws TrustError, RefusedError, StateError; another Error where nobody answers */
+export async function enrol(line: JoinLine, state: HostState): Promise<HostIdentity> {
+  const { controller, token } = line;
+  const ca = line.caHash === undefined ? "" : await fetchTrust(controller, line.caHash);
+  // Over a connection that is checked: from here on it is known who answers.
+  const { localAddress } = await ask({ controller, path: trustPath, ca });
+  const joined = tokenHash(token);
+  const attempt = state.findAttempt();
+  const key = attempt?.joined === joined ? attempt.key : makeHostKey();
+  state.putAttempt({ joined, key });
+  const csr = await makeRequest(key, line.host);
+  const vtep = line.vtep ?? findVtep(localAddress);
+  const body = { token, csr, ...(vtep === undefined ? {} : { vtep }) };
+  const answer = await ask<Credentials>({ controller, path: enrolPath, ca, body });
+  const credentials = checkCredentials(answer.body);
+  const identity = { controller: controller.href, key, joined, ...credentials };
+  state.putIdentity(identity);
+  state.dropAttempt();
+  return identity;
+}
+
+/** @throws Error for what is no answer of a controller's */
+export function checkCredentials(value: unknown): Credentials {
+  if (!Check(CredentialsView, value)) throw new Error("what the controller sent is no certificate");
+  new X509Certificate(value.certificate);
+  return value;
+}
+
+/** The CA certificate with this hash, as PEM. @throws TrustError */
+async function fetchTrust(controller: URL, hash: string): Promise<string> {
+  const wanted = findCaHash(hash);
+  const { body } = await ask<{ ca: string }>({ controller, path: trustPath, unchecked: true });
+  if (!Check(TrustView, body)) throw new Error("what answered is no nearmiss controller");
+  const offered = splitPem(body.ca).map((pem) => ({ pem, hash: caHash(new X509Certificate(pem)) }));
+  const found = offered.find((each) => each.hash === wanted);
+  if (found) return found.pem;
+  const shown = offered.map((each) => each.hash).join(", ") || "none";
+  throw new TrustError(
+    `the controller at ${controller.href} does not show the CA of --ca-hash ${hash} (but ${shown}). The token was not ` +
+      "sent. Compare with `nearmiss ca list` on the controller: if they differ, somebody else answers there",
+  );
+}
+
+/** Addresses that no other host could send to are none. */
+function findVtep(localAddress: string): VtepAddress | undefined {
+  try {
+    return parseVtep(localAddress.replace(/^::ffff:/, ""));
+  } catch {
+    return undefined;
+  }
+}

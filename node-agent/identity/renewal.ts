@@ -1,0 +1,107 @@
+// The present certificate, and the next one in time. Sessions that stand go on; the next connection shows the new one.
+import { X509Certificate } from "node:crypto";
+import type { Logger } from "pino";
+import { type Credentials, renewalTime, renewPath } from "../../schema/index.ts";
+import { ask } from "./ask.ts";
+import { checkCredentials } from "./enrol.ts";
+import { makeRequest } from "./request.ts";
+import { type HostIdentity, type HostState, StateError } from "./state.ts";
+
+/** Long timers overflow, and clocks are set: look again at least this often. */
+const longestWaitMs = 3_600_000;
+const leastRetryMs = 1_000;
+const mostRetryMs = 600_000;
+
+export interface RenewalDeps {
+  readonly state: HostState;
+  /** As the agent was started: it may differ from what is remembered. */
+  readonly controller: URL;
+  readonly log: Logger;
+  /** Wall clock, ms since 1970: what certificates are dated with. */
+  readonly now: () => number;
+  readonly random: () => number;
+}
+
+export class Renewal {
+  private timer: NodeJS.Timeout | undefined;
+  private running: Promise<void> | undefined;
+  private stopped = false;
+
+  constructor(
+    private identity: HostIdentity,
+    private readonly deps: RenewalDeps,
+  ) {}
+
+  /** What the next connection uses. */
+  get current(): HostIdentity {
+    return this.identity;
+  }
+
+  start(): void {
+    this.schedule(renewalTime(this.certificate) - this.deps.now());
+  }
+
+  stop(): void {
+    this.stopped = true;
+    clearTimeout(this.timer);
+  }
+
+  /** The controller says what to check it with, and whose certificates it wants to see. */
+  onTrust({ ca, issuer }: { readonly ca: string; readonly issuer: string }): void {
+    if (ca !== this.identity.ca) {
+      this.keep({ ...this.identity, ca });
+      this.deps.log.info("the controller's CA has changed: what it is checked with from now on is on disk");
+    }
+    if (this.certificate.issuer !== issuer) void this.renew();
+  }
+
+  private get certificate(): X509Certificate {
+    return new X509Certificate(this.identity.certificate);
+  }
+
+  private renew(): Promise<void> {
+    this.running ??= this.tryRenew().finally(() => {
+      this.running = undefined;
+    });
+    return this.running;
+  }
+
+  private async tryRenew(): Promise<void> {
+    const { controller, log } = this.deps;
+    try {
+      const { ca, certificate, key, host } = this.identity;
+      const body = { csr: await makeRequest(key, host) };
+      const answer = await ask<Credentials>({ controller, path: renewPath, ca, certificate, key, body });
+      const renewed = checkCredentials(answer.body);
+      if (this.stopped) return;
+      this.keep({ ...this.identity, certificate: renewed.certificate, ca: renewed.ca });
+      log.info({ until: this.certificate.validTo }, "certificate renewed");
+      this.start();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      const leftMs = Date.parse(this.certificate.validTo) - this.deps.now();
+      // Ten tries in what is left, at random moments so that a fleet does not come as one.
+      const pauseMs = Math.min(mostRetryMs, Math.max(leastRetryMs, leftMs / 10)) * (0.5 + this.deps.random());
+      log.error({ reason, until: this.certificate.validTo }, "the certificate could not be renewed: trying again");
+      this.schedule(pauseMs);
+    }
+  }
+
+  /** Where the disk fails, this run goes on with what it has, and the next one with what was there before. */
+  private keep(identity: HostIdentity): void {
+    this.identity = identity;
+    try {
+      this.deps.state.putIdentity(identity);
+    } catch (error) {
+      if (!(error instanceof StateError)) throw error;
+      this.deps.log.error({ reason: error.message }, "the new certificate is not on disk");
+    }
+  }
+
+  private schedule(dueMs: number): void {
+    if (this.stopped) return;
+    clearTimeout(this.timer);
+    const act = () => (dueMs > longestWaitMs ? this.start() : void this.renew());
+    this.timer = setTimeout(act, Math.max(0, Math.min(dueMs, longestWaitMs)));
+  }
+}

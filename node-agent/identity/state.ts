@@ -1,0 +1,112 @@
+// What an enrolled host remembers: one file that only its owner can read, replaced whole, so that key and certificate
+// always belong together.
+import { createHash } from "node:crypto";
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Static, Type } from "typebox";
+import { Check } from "typebox/value";
+import { namePattern } from "../../schema/index.ts";
+
+export const defaultStateDirectory = "/var/lib/nearmiss";
+
+const Identity = Type.Object({
+  controller: Type.String(),
+  host: Type.String({ pattern: namePattern }),
+  /** PKCS #8, PEM. */
+  key: Type.String(),
+  certificate: Type.String(),
+  /** What the controller's certificate is checked with, PEM; empty: a public CA. */
+  ca: Type.String(),
+  /** SHA-256 of the join token: the same line may be run again. */
+  joined: Type.String(),
+});
+export type HostIdentity = Readonly<Static<typeof Identity>>;
+
+/** A key whose certificate has not arrived: an answer that was lost can be asked for again, by this key only. */
+const Attempt = Type.Object({ joined: Type.String(), key: Type.String() });
+export type EnrolmentAttempt = Readonly<Static<typeof Attempt>>;
+
+/** A state directory that cannot be used, with what to do about it. */
+export class StateError extends Error {
+  override readonly name = "StateError";
+}
+
+export class HostState {
+  constructor(private readonly directory: string) {}
+
+  /** @throws StateError */
+  findIdentity(): HostIdentity | undefined {
+    return this.read("identity.json", (value): value is HostIdentity => Check(Identity, value));
+  }
+
+  /** @throws StateError */
+  findAttempt(): EnrolmentAttempt | undefined {
+    return this.read("enrolling.json", (value): value is EnrolmentAttempt => Check(Attempt, value));
+  }
+
+  /** On disk when this returns. @throws StateError */
+  putIdentity(identity: HostIdentity): void {
+    this.write("identity.json", identity);
+  }
+
+  /** It led to an identity. */
+  dropAttempt(): void {
+    rmSync(join(this.directory, "enrolling.json"), { force: true });
+  }
+
+  /** @throws StateError */
+  putAttempt(attempt: EnrolmentAttempt): void {
+    this.write("enrolling.json", attempt);
+  }
+
+  private read<T>(name: string, is: (value: unknown) => value is T): T | undefined {
+    const path = join(this.directory, name);
+    let text: string;
+    try {
+      text = readFileSync(path, "utf8");
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+      throw new StateError(`cannot read ${path}: ${reasonOf(error)}`);
+    }
+    const value = parse(text);
+    if (is(value)) return value;
+    throw new StateError(`${path} is damaged: remove it, and enrol again with \`nearmiss host add\``);
+  }
+
+  private write(name: string, value: object): void {
+    const path = join(this.directory, name);
+    try {
+      mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+      const file = openSync(`${path}.new`, "w", 0o600);
+      try {
+        writeFileSync(file, `${JSON.stringify(value, null, 2)}\n`);
+        fsyncSync(file);
+      } finally {
+        closeSync(file);
+      }
+      renameSync(`${path}.new`, path);
+      const directory = openSync(this.directory, "r");
+      fsyncSync(directory);
+      closeSync(directory);
+    } catch (error) {
+      throw new StateError(`cannot write ${path}: ${reasonOf(error)}; name a directory with --state-dir`);
+    }
+  }
+}
+
+/** How a token is remembered without keeping it. */
+export function tokenHash(token: string): string {
+  return createHash("sha256").update(token).digest("hex");
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

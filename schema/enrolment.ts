@@ -1,0 +1,104 @@
+// How a host comes to its certificate: what agents, operators and the controller say to each other about it over REST.
+import { createHash, type X509Certificate } from "node:crypto";
+import { type Static, Type } from "typebox";
+import { namePattern } from "./resources.ts";
+
+export const trustPath = "/v1/ca";
+export const enrolPath = "/v1/enrol";
+export const renewPath = "/v1/renew";
+
+const closed = { additionalProperties: false } as const;
+const HostName = Type.String({ pattern: namePattern });
+
+const Pem = Type.String({ maxLength: 64 * 1024, description: "PEM (RFC 7468), one certificate or several" });
+/** Far more than a request for an elliptic curve key needs. */
+const Csr = Type.String({ maxLength: 4_096, description: "Certificate request (PKCS #10, RFC 2986) in PEM" });
+
+const caHashPattern = "^sha256:[0-9a-f]{64}$";
+
+/** Answer of GET /v1/ca, for everybody: certificates are public. */
+export const TrustView = Type.Object(
+  { ca: Pem },
+  { ...closed, title: "Trust", description: "What the controller's own certificate is to be checked against" },
+);
+
+/** Body of POST /v1/hosts/{name}/join-token. */
+export const JoinTokenInput = Type.Object(
+  {
+    ttlSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 7 * 86_400, description: "Default 3600" })),
+  },
+  { ...closed, title: "JoinTokenInput" },
+);
+export const JoinTokenView = Type.Object(
+  {
+    host: HostName,
+    token: Type.String({ description: "Shown this once; good for one enrolment of this host" }),
+    expiresAt: Type.String({ format: "date-time" }),
+    controller: Type.String({ description: "The controller's URL, as its certificate names it" }),
+    caHash: Type.Union([Type.String({ pattern: caHashPattern }), Type.Null()], {
+      description: "SHA-256 of the CA certificate behind the controller's; null: a public CA",
+    }),
+    enrolled: Type.Boolean({ description: "The host has a certificate already, which stays good until it is revoked" }),
+  },
+  { ...closed, title: "JoinToken" },
+);
+export type JoinTokenView = Static<typeof JoinTokenView>;
+
+/** Body of POST /v1/enrol. The name in the request's subject, if there is one, must be the token's host. */
+export const EnrolInput = Type.Object(
+  {
+    token: Type.String({ maxLength: 128 }),
+    csr: Csr,
+    vtep: Type.Optional(Type.String({ description: "Registers the host where no operator has" })),
+  },
+  { ...closed, title: "EnrolInput" },
+);
+/** Body of POST /v1/renew, over a connection with the present certificate. */
+export const RenewInput = Type.Object({ csr: Csr }, { ...closed, title: "RenewInput" });
+export const CredentialsView = Type.Object(
+  { host: HostName, certificate: Pem, ca: Pem },
+  {
+    ...closed,
+    title: "Credentials",
+    description: "A certificate for the agent, and what to check the controller's with",
+  },
+);
+export type Credentials = Static<typeof CredentialsView>;
+
+/** Of GET /v1/authorities: a CA of the controller's own. */
+export const AuthorityView = Type.Object(
+  {
+    id: Type.String(),
+    issuing: Type.Boolean({ description: "Signs new certificates" }),
+    hash: Type.String({ pattern: caHashPattern }),
+    expires: Type.String({ format: "date-time" }),
+    hosts: Type.Array(HostName, { description: "Hosts whose last certificate it has signed" }),
+  },
+  { ...closed, title: "Authority" },
+);
+export type AuthorityView = Static<typeof AuthorityView>;
+
+/** SHA-256 of the certificate's DER: what `openssl x509 -fingerprint -sha256` prints, in this form. */
+export function caHash(certificate: X509Certificate): string {
+  return `sha256:${createHash("sha256").update(certificate.raw).digest("hex")}`;
+}
+
+/** @returns lower case, or undefined where the text is no such hash */
+export function findCaHash(text: string): string | undefined {
+  const lower = text.toLowerCase();
+  return new RegExp(caHashPattern).test(lower) ? lower : undefined;
+}
+
+/** Each certificate of a text with several. Whatever stands around them is left out. */
+export function splitPem(text: string): string[] {
+  return text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g)?.map((pem) => `${pem}\n`) ?? [];
+}
+
+/** Part of a certificate's life, from its beginning, after which it is renewed. */
+export const renewAfter = 2 / 3;
+
+/** When a certificate is to be renewed, ms since 1970. */
+export function renewalTime(certificate: X509Certificate): number {
+  const from = Date.parse(certificate.validFrom);
+  return from + (Date.parse(certificate.validTo) - from) * renewAfter;
+}
