@@ -1,5 +1,6 @@
 // The controller without a process around it: everything is built here, and nothing listens.
 import type { Socket } from "node:net";
+import type { Server as TlsServer } from "node:tls";
 import helmet from "@fastify/helmet";
 import websocket from "@fastify/websocket";
 import Fastify, { type FastifyBaseLogger } from "fastify";
@@ -192,7 +193,10 @@ export async function buildApp(options: AppOptions): Promise<App> {
   openApiRoutes(app);
 
   enrolment?.onRevoked((host) => agents.revoked(host));
-  tls?.server.onChange(() => agents.trustChanged());
+  if (tls) {
+    tls.server.attach(app.server as unknown as TlsServer);
+    tls.server.onChange(() => agents.trustChanged());
+  }
 
   app.addHook("preClose", async () => {
     tls?.server.close();

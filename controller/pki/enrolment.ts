@@ -22,8 +22,6 @@ import type { Authorities } from "./authorities.ts";
 import { findHostSubject, type HostSubject } from "./subject.ts";
 import { type HostRequest, issueHostCertificate, readHostRequest, validityFrom } from "./x509.ts";
 
-/** An expired certificate still renews for so long, by whoever has its key; after that it takes a new join token. */
-export const defaultGraceMs = 30 * 86_400_000;
 const defaultJoinTtlMs = 3_600_000;
 const tokenPrefix = "nmj_";
 
@@ -34,6 +32,7 @@ export interface EnrolmentDeps {
   /** What the controller's own certificate is checked with, and where it is reached. */
   readonly server: () => { readonly ca: string; readonly caHash: string | null; readonly url: string };
   readonly certificateLifetimeMs: number;
+  /** An expired certificate still renews for so long, by whoever has its key; after that it takes a new join token. */
   readonly graceMs: number;
   readonly now: () => Date;
 }
