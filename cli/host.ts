@@ -58,7 +58,8 @@ export function addHostCommand(program: Command): void {
 
 function joinLine({ controller, token, caHash }: JoinTokenView): string {
   const trust = caHash === null ? "" : ` --ca-hash ${caHash}`;
-  return `nearmiss agent --controller ${controller} --join ${token}${trust}`;
+  // In the environment: `ps` shows everybody the arguments of a command.
+  return `NEARMISS_JOIN=${token} nearmiss agent --controller ${controller}${trust}`;
 }
 
 function explain({ host, expiresAt, enrolled }: JoinTokenView): string {

@@ -51,12 +51,10 @@ export function addAgentCommand(program: Command): void {
     .option("--host <name>", "this host's name in the inventory (default: the one enrolled as)", parseName)
     .option("--vtep <ip>", "this host's underlay address (default: what the operator registered)", parseVtepFlag)
     .option(
-      "--join <token>",
-      "enrol with this token, which `nearmiss host add` prints; or put it into NEARMISS_JOIN or a --join-file, which " +
-        "`ps` never shows",
+      "--join-file <path>",
+      "enrol with the token in this file, or with that of NEARMISS_JOIN, as `nearmiss host add` prints it",
     )
-    .option("--join-file <path>", "file with the join token")
-    .option("--ca-hash <hash>", "sha256:… of the controller's CA, beside --join", parseCaHash)
+    .option("--ca-hash <hash>", "sha256:… of the controller's CA, beside a join token", parseCaHash)
     .option(
       "--state-dir <path>",
       "what an enrolled host remembers: key, certificate, controller",

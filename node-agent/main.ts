@@ -15,8 +15,6 @@ import { warmUp } from "./warm-up.ts";
 const EPERM = 1;
 
 export async function runAgent(flags: AgentFlags): Promise<void> {
-  // A join token on the command line leaves `ps` as soon as it has been read.
-  process.title = "nearmiss agent";
   const first = pino({ level: flags.logLevel, base: {} }, pino.destination({ dest: 2, sync: true }));
   const { controller, host, enrolled } = await establish(flags, first);
   const log = first.child({ host });

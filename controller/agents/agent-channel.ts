@@ -103,9 +103,12 @@ export class AgentChannel implements SessionHandler {
     this.sessions.get(host)?.close(closeCodes.certificateEnded, `the certificates of host "${host}" were revoked`);
   }
 
-  /** Agents learn with their next frame what to check the controller with. */
+  /** Agents learn with their next frame what to check the controller with; those whose CA is trusted no longer go. */
   trustChanged(): void {
-    for (const session of this.sessions.values()) this.sendTrust(session);
+    for (const session of this.sessions.values()) {
+      if (this.endIfUncertified(session)) continue;
+      this.sendTrust(session);
+    }
   }
 
   stop(): void {
@@ -121,7 +124,8 @@ export class AgentChannel implements SessionHandler {
     checkName(session.identity, hello);
     const { committer, epoch, selfRegistration, log } = this.deps;
     if (selfRegistration) await registerHost(committer, hello);
-    if (!session.isOpen) return;
+    // Revoked between the upgrade and this frame.
+    if (!session.isOpen || this.endIfUncertified(session)) return;
     const host = getHost(committer.current, hello.host, selfRegistration);
     const mismatch = findMismatch(host, hello);
     if (mismatch) log.warn({ host: host.name }, mismatch);
@@ -181,11 +185,7 @@ export class AgentChannel implements SessionHandler {
   }
 
   beat(session: AgentSession): void {
-    const { identity } = session;
-    if (identity.kind === "host" && this.deps.certificates?.isStillGood(identity) === false) {
-      session.close(closeCodes.certificateEnded, `the certificate of host "${identity.name}" has ended`);
-      return;
-    }
+    if (this.endIfUncertified(session)) return;
     // A bookmark says that all before it was sent, which is not so in the middle of a large revision.
     if (session.synced && !this.distributing)
       session.send([frameText({ type: "heartbeat", asOf: this.deps.committer.revision })]);
@@ -280,6 +280,13 @@ export class AgentChannel implements SessionHandler {
       "second session with another key: refused, because an agent of this host is connected",
     );
     throw new Rejection(closeCodes.hostTaken, `an agent with another key is connected as host "${host}"`);
+  }
+
+  private endIfUncertified(session: AgentSession): boolean {
+    const { identity } = session;
+    if (identity.kind !== "host" || this.deps.certificates?.isStillGood(identity) !== false) return false;
+    session.close(closeCodes.certificateEnded, `the certificate of host "${identity.name}" has ended`);
+    return true;
   }
 
   private sendTrust(session: AgentSession): void {

@@ -17,8 +17,13 @@ export type Identity =
 export interface CertifiedHost {
   readonly kind: "host";
   readonly name: string;
+  readonly uid: string;
+  /** Of the certificate: how often the host had been revoked when it was issued. */
+  readonly generation: number;
   /** SHA-256 of its public key. */
   readonly key: string;
+  /** Subject of the CA that has signed the certificate. */
+  readonly issuer: string;
   /** Of the certificate, ms since 1970. */
   readonly expiresMs: number;
 }

@@ -11,7 +11,13 @@ import { described, listOf, noContent, problems, writeProblems } from "./respons
 const tags = ["authorities"];
 const params = Type.Object({ id: Type.String({ pattern: "^[0-9a-f]{8}$" }) });
 const removal = Type.Object(
-  { force: Type.Optional(Type.Boolean({ description: "Also where hosts hold certificates of it" })) },
+  {
+    force: Type.Optional(
+      Type.Union([Type.Literal("true"), Type.Literal("false")], {
+        description: "Also where hosts hold certificates of it",
+      }),
+    ),
+  },
   { additionalProperties: false },
 );
 
@@ -101,7 +107,7 @@ export function authorityRoutes(app: App, parts: Parts | undefined): void {
       const { id } = request.params;
       const found = authorities.list().find((each) => each.id === id);
       const holders = found ? enrolment.hostsOf(found.certificate).sort() : [];
-      if (holders.length > 0 && !request.query.force) {
+      if (holders.length > 0 && request.query.force !== "true") {
         const some = holders.slice(0, 10).join(", ");
         throw new Refusal(
           "in-use",

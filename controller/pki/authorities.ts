@@ -77,6 +77,11 @@ export class Authorities {
     );
   }
 
+  /** @param subject of a CA */
+  isTrusted(subject: string): boolean {
+    return [...this.byId.values()].some(({ certificate }) => certificate.subject === subject);
+  }
+
   /** Another CA, trusted from now on, which does not issue yet. */
   async add(): Promise<Authority> {
     const added = await makeAuthority(this.directory, this.now());

@@ -41,6 +41,7 @@ export interface EnrolmentDeps {
 interface Shown {
   readonly subject: HostSubject;
   readonly key: string;
+  readonly issuer: string;
   readonly expiresMs: number;
 }
 
@@ -154,16 +155,17 @@ export class Enrolment {
   findCertified(socket: Socket): CertifiedHost | undefined {
     const shown = this.findShown(socket);
     if (!shown || shown.expiresMs <= this.deps.now().getTime() || !this.findHostOf(shown.subject)) return undefined;
-    return { kind: "host", name: shown.subject.host, key: shown.key, expiresMs: shown.expiresMs };
+    const { subject, ...rest } = shown;
+    return { kind: "host", name: subject.host, uid: subject.uid, generation: subject.generation, ...rest };
   }
 
   /** Whether a session may go on that began with this certificate: it holds, or one that the key got since. */
-  isStillGood({ name, key, expiresMs }: CertifiedHost): boolean {
-    const uid = this.deps.committer.current.findHost(name)?.uid;
-    const issued = uid === undefined ? null : this.byUid.get(uid)?.issued;
-    if (!issued) return false;
-    const lastsUntil = issued.key === key ? Date.parse(issued.expires) : expiresMs;
-    return lastsUntil > this.deps.now().getTime();
+  isStillGood({ name: host, uid, generation, key, issuer, expiresMs }: CertifiedHost): boolean {
+    if (!this.findHostOf({ host, uid, generation })) return false;
+    const issued = this.byUid.get(uid)?.issued;
+    const renewed = issued?.key === key ? issued : undefined;
+    const lastsUntil = renewed ? Date.parse(renewed.expires) : expiresMs;
+    return lastsUntil > this.deps.now().getTime() && this.deps.authorities.isTrusted(renewed?.issuer ?? issuer);
   }
 
   /** Hosts whose last certificate this CA has signed. */
@@ -233,7 +235,8 @@ export class Enrolment {
     if (known) return known.shown;
     const subject = findHostSubject(certificate);
     const key = keyHash(certificate.publicKey.export({ type: "spki", format: "der" }));
-    const shown = subject && { subject, key, expiresMs: Date.parse(certificate.validTo) };
+    const { issuer, validTo } = certificate;
+    const shown = subject && { subject, key, issuer, expiresMs: Date.parse(validTo) };
     this.shownBy.set(socket, { certificate, shown });
     return shown;
   }

@@ -2,7 +2,7 @@
 import { hostname, networkInterfaces } from "node:os";
 import type { FastifyBaseLogger } from "fastify";
 import type { TlsOptions } from "../app.ts";
-import { type ControllerConfig, formatListen, type ListenAddress } from "../config.ts";
+import type { ControllerConfig, ListenAddress } from "../config.ts";
 import { Authorities } from "./authorities.ts";
 import { operatorsCertificate, ownCertificate } from "./server-certificate.ts";
 import { ServerTls } from "./server-tls.ts";
@@ -24,17 +24,17 @@ export async function openTls(
   const source = tls.files
     ? operatorsCertificate(tls.files, now)
     : ownCertificate(authorities, () => certificateNames(listen, tls.names), tls.certificateLifetimeMs, now);
-  const url = controllerUrl(listen, tls.names);
-  const server = await ServerTls.open({ authorities, source, url, now, log });
+  const reachedAt = reachableAt(listen, tls.names);
+  const server = await ServerTls.open({ authorities, source, reachedAt, now, log });
   return { server, certificateLifetimeMs: tls.certificateLifetimeMs, graceMs: tls.graceMs, now };
 }
 
 const everywhere = ["0.0.0.0", "::"];
 
 /** Where agents reach it: the first name, or the address that it listens on, or the first that this machine has. */
-function controllerUrl({ host, port }: ListenAddress, [name]: readonly string[]): string {
+function reachableAt({ host, port }: ListenAddress, [name]: readonly string[]): ListenAddress {
   const address = everywhere.includes(host) ? (machineAddresses()[0] ?? hostname()) : host;
-  return `https://${formatListen({ host: name ?? address, port })}`;
+  return { host: name ?? address, port };
 }
 
 /** By all of these the controller may be reached; loopback, because commands run beside it. */

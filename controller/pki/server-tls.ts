@@ -3,18 +3,20 @@ import { constants } from "node:crypto";
 import type { ServerOptions } from "node:https";
 import type { SecureContextOptions, Server } from "node:tls";
 import type { FastifyBaseLogger } from "fastify";
+import { formatListen, type ListenAddress } from "../config.ts";
 import type { Authorities } from "./authorities.ts";
 import { type CertificateSource, type ServerCertificate, secureContextOptions } from "./server-certificate.ts";
 
 /** Long timers overflow, and clocks are set: look again at least this often. */
 const longestWaitMs = 3_600_000;
 const retryMs = 10_000;
+const handshakeMs = 10_000;
 
 export interface ServerTlsDeps {
   readonly authorities: Authorities;
   readonly source: CertificateSource;
-  /** Where agents reach the controller, as its certificate names it. */
-  readonly url: string;
+  /** Where agents reach the controller, as its certificate names it; port 0: the one that the server got. */
+  readonly reachedAt: ListenAddress;
   readonly now: () => Date;
   readonly log: FastifyBaseLogger;
 }
@@ -46,7 +48,10 @@ export class ServerTls {
   }
 
   get current(): ServerCertificate & { readonly url: string } {
-    return { ...this.shown, url: this.deps.url };
+    const { host, port } = this.deps.reachedAt;
+    const bound = this.server?.address();
+    const actual = port === 0 && bound && typeof bound === "object" ? bound.port : port;
+    return { ...this.shown, url: `https://${formatListen({ host, port: actual })}` };
   }
 
   /**
@@ -54,7 +59,7 @@ export class ServerTls {
    * Sessions are not resumed, because a resumed one would not show its certificate again.
    */
   get options(): ServerOptions {
-    return { ...this.context(), requestCert: true, rejectUnauthorized: false };
+    return { ...this.context(), requestCert: true, rejectUnauthorized: false, handshakeTimeout: handshakeMs };
   }
 
   /** The server to keep fresh. */

@@ -13,7 +13,6 @@ export interface IdentityFlags {
   /** Absent: the enrolled one. */
   readonly host?: string;
   readonly vtep?: VtepAddress;
-  readonly join?: string;
   readonly joinFile?: string;
   readonly caHash?: string;
   readonly stateDir: string;
@@ -103,8 +102,8 @@ function isRefusal(error: unknown): boolean {
   return error instanceof RefusedError && error.status < 500 && error.status !== 429;
 }
 
-/** From the least visible place: a file, the environment, the command line. */
-function findToken({ join, joinFile }: IdentityFlags): string | undefined {
+/** Never from the command line, which `ps` shows to everybody. */
+function findToken({ joinFile }: IdentityFlags): string | undefined {
   if (joinFile !== undefined) {
     try {
       return readFileSync(joinFile, "utf8").trim();
@@ -112,5 +111,5 @@ function findToken({ join, joinFile }: IdentityFlags): string | undefined {
       throw new IdentityError(`cannot read --join-file: ${error instanceof Error ? error.message : error}`);
     }
   }
-  return join ?? (process.env.NEARMISS_JOIN || undefined);
+  return process.env.NEARMISS_JOIN || undefined;
 }

@@ -116,6 +116,10 @@ interface ClientOptions {
   readonly headers?: Record<string, string>;
   /** Address to connect from. */
   readonly localAddress?: string;
+  /** Over TLS, in PEM: what the client shows, and what it checks the controller with. */
+  readonly cert?: string;
+  readonly key?: string;
+  readonly ca?: string;
 }
 
 class Client<Message> {

@@ -80,7 +80,7 @@ function leakOf(moment: Moment, host: string, answer: Answer): string | undefine
 /** Frames by the revision that they speak of. Tombstones are no leak; a pushed one would be, in a network unseen. */
 function leaksTo(host: string, agent: AgentClient, moments: ReadonlyMap<number, Moment>): string[] {
   return agent.received.flatMap((frame) => {
-    if (frame.type === "welcome" || frame.type === "heartbeat") return [];
+    if (frame.type === "welcome" || frame.type === "heartbeat" || frame.type === "trust") return [];
     const moment = moments.get(frame.asOf);
     if (!moment) return frame.type === "changes" || "answers" in frame ? [`${frame.type} of no revision`] : [];
     if (!("answers" in frame)) return [];

@@ -14,7 +14,8 @@ const addressOf = (host: HostName) => `127.0.1.${names.indexOf(host) + 1}`;
 /** For the app's `findCertified`. */
 export function findCertified({ remoteAddress }: Socket): CertifiedHost | undefined {
   const name = names.find((each) => addressOf(each) === remoteAddress);
-  return name && { kind: "host", name, key: name, expiresMs: Number.POSITIVE_INFINITY };
+  if (!name) return undefined;
+  return { kind: "host", name, uid: name, generation: 0, key: name, issuer: "", expiresMs: Number.POSITIVE_INFINITY };
 }
 
 export function agentOf(controller: Controller, host: HostName, claimed: string = host): AgentClient {
