@@ -6,7 +6,7 @@ import type { Authorities, Authority } from "../pki/authorities.ts";
 import type { Enrolment } from "../pki/enrolment.ts";
 import type { App } from "./app-types.ts";
 import { actorOf } from "./caller.ts";
-import { described, listOf, noContent, problems, writeProblems } from "./responses.ts";
+import { described, noContent, problems, writeProblems } from "./responses.ts";
 
 const tags = ["authorities"];
 const params = Type.Object({ id: Type.String({ pattern: "^[0-9a-f]{8}$" }) });
@@ -46,7 +46,10 @@ export function authorityRoutes(app: App, parts: Parts | undefined): void {
       schema: {
         tags,
         summary: "The controller's CAs, the issuing one first",
-        response: { 200: described("All", listOf("authorities", AuthorityView)), ...problems("no-tls") },
+        response: {
+          200: described("All", Type.Object({ authorities: Type.Array(AuthorityView) })),
+          ...problems("no-tls"),
+        },
       },
     },
     () => ({ authorities: open().authorities.list().map(view) }),

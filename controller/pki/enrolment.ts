@@ -10,6 +10,7 @@ import {
   defaultVtepPort,
   type Host,
   type JoinTokenView,
+  parseHost,
   type Revision,
   type VtepAddress,
 } from "../../schema/index.ts";
@@ -201,7 +202,7 @@ export class Enrolment {
     if (vtep === undefined) {
       throw new Refusal("unknown-reference", `host "${name}" is not registered: name the agent's --vtep`);
     }
-    const spec = { name, vtep, port: defaultVtepPort, origin: "agent" as const };
+    const spec = parseHost(name, { vtep, port: defaultVtepPort }, "agent");
     return written(await committer.mutate(by, { kind: "host.register", spec }), "host").resource;
   }
 
