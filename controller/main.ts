@@ -8,7 +8,7 @@ import { firstTokenFile, writeFirstToken } from "./auth/first-token.ts";
 import { type ControllerConfig, formatListen, isLoopback } from "./config.ts";
 import { checkModes } from "./file-modes.ts";
 import { PkiError } from "./pki/authorities.ts";
-import { openTls } from "./pki/open-tls.ts";
+import { openTls, pkiDirectory } from "./pki/open-tls.ts";
 import { openSqliteStore } from "./store/sqlite/sqlite-store.ts";
 import { StoreBrokenError, StoreOpenError } from "./store/store.ts";
 
@@ -33,7 +33,7 @@ export async function runController(config: ControllerConfig): Promise<void> {
 async function start(config: ControllerConfig, log: Logger): Promise<void> {
   // What it writes holds secrets, or leads to some.
   process.umask(0o077);
-  checkModes([config.db, `${config.db}-wal`, firstTokenFile(config.db)]);
+  checkModes([config.db, `${config.db}-wal`, firstTokenFile(config.db), pkiDirectory(config.db)]);
   const store = openSqliteStore(config.db);
   // The store's lock keeps two controllers from making a CA each.
   const tls = config.tls && (await openTls({ ...config, tls: config.tls }, log));

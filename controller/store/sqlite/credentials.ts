@@ -1,8 +1,8 @@
 // Join tokens and hosts' certificates in SQLite, each change with its row in the audit trail.
-import type Database from "better-sqlite3";
 import type { Actor } from "../../../schema/index.ts";
 import type { CredentialStore, HostCredential, StoredJoinToken } from "../credential-store.ts";
 import { AuditTrail } from "./audit.ts";
+import type { Database } from "./driver.ts";
 import { asStoreError } from "./errors.ts";
 
 interface TokenRow {
@@ -27,7 +27,7 @@ export class SqliteCredentials implements CredentialStore {
   private readonly audit: AuditTrail;
 
   constructor(
-    private readonly db: Database.Database,
+    private readonly db: Database,
     private readonly path: string,
   ) {
     this.statements = prepare(db);
@@ -106,7 +106,7 @@ function fromCredentialRow({ host_uid, host, generation, key, issuer, expires }:
   return { hostUid: host_uid, host, generation, issued };
 }
 
-function prepare(db: Database.Database) {
+function prepare(db: Database) {
   return {
     credentials: db.prepare("SELECT * FROM host_credentials"),
     token: db.prepare("SELECT * FROM join_tokens WHERE hash = ?"),
