@@ -173,10 +173,15 @@ function collect(value: string, before: readonly string[] = []): string[] {
 
 const unitMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
+/** In ms; NaN where it is none. */
+function readTime(text: string): number {
+  const [, count, unit = ""] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
+  return Number(count) * (unitMs[unit] ?? Number.NaN);
+}
+
 /** In ms. @throws InvalidArgumentError outside 6s … 825d */
 export function parseLifetime(text: string): number {
-  const [, count, unit = ""] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
-  const ms = Number(count) * (unitMs[unit] ?? Number.NaN);
+  const ms = readTime(text);
   if (!(ms >= 6_000 && ms <= 825 * 86_400_000)) {
     throw new InvalidArgumentError("Write a time from 6s to 825d such as 12h or 30d.");
   }
@@ -190,13 +195,10 @@ function parseRateLimit(text: string): number {
   return count;
 }
 
-const unitMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
 /** @returns ms, undefined for "off". @throws InvalidArgumentError */
 export function parseMaxAge(text: string): number | undefined {
   if (text === "off") return undefined;
-  const [, count, unit = ""] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
-  const ms = Number(count) * (unitMs[unit] ?? Number.NaN);
+  const ms = readTime(text);
   if (!(ms >= 1_000 && ms <= 3_650 * 86_400_000)) {
     throw new InvalidArgumentError("Write a time from 1s to 3650d such as 12h or 30d, or off.");
   }
