@@ -1,37 +1,58 @@
 #!/usr/bin/env node
-// The one command. Each sub-command's flags live beside its program, and its code loads only when it runs.
+// The one command. Each sub-command's flags live beside its program, and only the one that is asked for is loaded: an
+// operator's commands are short, and most of their time would be loading.
 import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
-import { addAuditCommand } from "../cli/audit.ts";
-import { addBackupCommands } from "../cli/backup.ts";
-import { addCaCommand } from "../cli/ca.ts";
-import { addHostCommand } from "../cli/host.ts";
-import { addTokenCommand } from "../cli/token.ts";
-import { addControllerCommand } from "../controller/config.ts";
-import { addAgentCommand } from "../node-agent/config.ts";
-import { addExplainCommand } from "../node-agent/status/command.ts";
-import { version } from "../schema/index.ts";
+import { version } from "../schema/version.ts";
+
+type Add = (program: Command) => void;
+
+/** By the first words that they answer to, in the order of the help. */
+const commands: readonly { readonly words: readonly string[]; readonly load: () => Promise<Add> }[] = [
+  { words: ["controller"], load: async () => (await import("../controller/config.ts")).addControllerCommand },
+  { words: ["agent"], load: async () => (await import("../node-agent/config.ts")).addAgentCommand },
+  { words: ["explain"], load: async () => (await import("../node-agent/status/command.ts")).addExplainCommand },
+  { words: ["network"], load: async () => (await import("../cli/commands/network.ts")).addNetworkCommand },
+  { words: ["host"], load: async () => (await import("../cli/commands/host.ts")).addHostCommand },
+  { words: ["vm"], load: async () => (await import("../cli/commands/vm.ts")).addVmCommand },
+  { words: ["import"], load: async () => (await import("../cli/commands/import.ts")).addImportCommand },
+  { words: ["export"], load: async () => (await import("../cli/commands/export.ts")).addExportCommand },
+  { words: ["token"], load: loadToken },
+  { words: ["audit"], load: async () => (await import("../cli/commands/audit.ts")).addAuditCommand },
+  { words: ["ca"], load: async () => (await import("../cli/commands/ca.ts")).addCaCommand },
+  { words: ["backup", "restore"], load: loadBackup },
+];
+
+async function loadToken(): Promise<Add> {
+  const { addTokenCommand } = await import("../cli/commands/token.ts");
+  const openLocal = async (db: string) => (await import("../controller/auth/local-tokens.ts")).openLocalTokens(db);
+  return (program) => addTokenCommand(program, openLocal);
+}
+
+async function loadBackup(): Promise<Add> {
+  const { addBackupCommands } = await import("../cli/commands/backup.ts");
+  return (program) =>
+    addBackupCommands(program, {
+      backUp: async (options) => (await import("../controller/backup/backup.ts")).backUp(options),
+      restore: async (options) => (await import("../controller/backup/restore.ts")).restore(options),
+    });
+}
 
 // A miss is rare and must be fast: V8 compiles at once what it runs, and never throws compiled code away for lack of use.
 setFlagsFromString("--always-sparkplug");
 setFlagsFromString("--no-flush-bytecode");
 
+// A reader that has had enough, such as `head`, is no error.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+
 const program = new Command("nearmiss")
   .description("The control plane for Linux VXLAN that answers the kernel's neighbour misses")
   .version(version)
-  .showHelpAfterError()
-  .configureHelp({ showGlobalOptions: true });
+  .showHelpAfterError("Add --help for what there is.")
+  .configureHelp({ showGlobalOptions: true })
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
-addControllerCommand(program);
-addAgentCommand(program);
-addExplainCommand(program);
-addTokenCommand(program, async (db) => (await import("../controller/auth/local-tokens.ts")).openLocalTokens(db));
-addAuditCommand(program);
-addBackupCommands(program, {
-  backUp: async (options) => (await import("../controller/backup/backup.ts")).backUp(options),
-  restore: async (options) => (await import("../controller/backup/restore.ts")).restore(options),
-});
-addHostCommand(program);
-addCaCommand(program);
-
+const [, , asked = ""] = process.argv;
+const one = commands.filter(({ words }) => words.includes(asked));
+for (const { load } of one.length > 0 ? one : commands) (await load())(program);
 await program.parseAsync();

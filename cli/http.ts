@@ -1,32 +1,48 @@
-// One request, over HTTP or HTTPS with a CA of the operator's choosing, which `fetch` does not take.
-import { request as requestHttp } from "node:http";
+// Requests over HTTP or HTTPS with a CA of the operator's choosing, which `fetch` does not take.
+import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
+import type { Readable } from "node:stream";
 
 export interface HttpCall {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | Readable;
   /** PEM; absent: a public CA. */
   readonly ca?: string;
+  /** Longest silence. */
   readonly timeoutMs: number;
 }
 
-/** Every status is an answer. @throws Error where there is none */
-export function callHttp(url: URL, { method, headers, body, ca, timeoutMs }: HttpCall) {
+/** Every status is an answer; its body is the caller's to read. @throws Error where there is none */
+export function openHttp(url: URL, { method, headers, body, ca, timeoutMs }: HttpCall): Promise<IncomingMessage> {
   const request = url.protocol === "https:" ? requestHttps : requestHttp;
-  const signal = AbortSignal.timeout(timeoutMs);
-  const length = body === undefined ? {} : { "content-length": Buffer.byteLength(body) };
-  return new Promise<{ readonly status: number; readonly text: string }>((resolve, reject) => {
-    const options = { method, headers: { ...headers, ...length }, agent: false, signal, ...(ca ? { ca } : {}) };
-    const call = request(url, options, (response) => {
-      let text = "";
-      response.setEncoding("utf8").on("data", (part: string) => {
-        text += part;
-      });
-      response.on("error", reject);
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
-    });
+  const length = typeof body === "string" ? { "content-length": Buffer.byteLength(body) } : {};
+  return new Promise((resolve, reject) => {
+    const options = { method, headers: { ...headers, ...length }, agent: false, ...(ca ? { ca } : {}) };
+    const call = request(url, options, resolve);
+    call.setTimeout(timeoutMs, () => call.destroy(new Error(`nothing was heard for ${timeoutMs / 1_000} s`)));
     call.on("error", reject);
-    call.end(body);
+    if (typeof body !== "object") return void call.end(body);
+    body.on("error", (error) => call.destroy(error));
+    // A refusal may come before the body is through: then it is the answer that counts.
+    body.pipe(call);
   });
+}
+
+/** The whole body. @throws Error where it breaks off */
+export async function readText(response: IncomingMessage): Promise<string> {
+  let text = "";
+  for await (const part of response.setEncoding("utf8")) text += part;
+  return text;
+}
+
+/** The lines of a body as they arrive, without their ends; empty ones are left out. @throws Error where it breaks off */
+export async function* readLines(response: IncomingMessage): AsyncGenerator<string> {
+  let rest = "";
+  for await (const part of response.setEncoding("utf8")) {
+    const lines = (rest + part).split("\n");
+    rest = lines.pop() ?? "";
+    yield* lines.filter((line) => line !== "");
+  }
+  if (rest !== "") yield rest;
 }

@@ -1,12 +1,65 @@
-// What commands print: tables for people, JSON for programs, errors on standard error.
-import { CliError } from "./connection.ts";
+// What commands print: tables for people, JSON and YAML for programs, errors on standard error.
+import { type Command, Option } from "commander";
+import picocolors from "picocolors";
+import { CliError } from "./errors.ts";
+
+export type Format = "table" | "json" | "yaml";
+export interface OutputOptions {
+  readonly output: Format;
+}
+
+export function addOutputOption(command: Command): Command {
+  return command.addOption(
+    new Option("-o, --output <format>", "how to print").choices(["table", "json", "yaml"]).default("table"),
+  );
+}
+
+/** Colours on a terminal only, and none where NO_COLOR (https://no-color.org) is set. */
+export function mayColour(env: NodeJS.ProcessEnv, isTerminal: boolean): boolean {
+  if (env.NO_COLOR) return false;
+  return env.FORCE_COLOR ? env.FORCE_COLOR !== "0" : isTerminal && env.TERM !== "dumb";
+}
+
+const paints = picocolors.createColors(mayColour(process.env, process.stdout.isTTY === true));
+export type Colour = "red" | "green" | "yellow" | "bold" | "dim";
+/** A cell that shows more than its text. */
+export interface Painted {
+  readonly text: string;
+  readonly colour: Colour;
+}
+export type Cell = string | Painted;
+
+/** The paint has no part in the width. */
+export function paint(cell: Cell, width = 0): string {
+  if (typeof cell === "string") return printable(cell).padEnd(width);
+  const text = printable(cell.text);
+  return paints[cell.colour](text) + " ".repeat(Math.max(0, width - text.length));
+}
 
 /** Columns as wide as their widest cell; the last one runs on. */
-export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [header, ...rows].map((row) => row.map(printable));
-  const widths = header.map((_, i) => Math.max(...all.map((row) => row[i]?.length ?? 0)));
-  const line = (row: readonly string[]) => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join("  ");
-  return all.map((row) => `${line(row).trimEnd()}\n`).join("");
+export function formatTable(header: readonly string[], rows: readonly (readonly Cell[])[]): string {
+  const widths = columnWidths(header, rows);
+  const head = header.map((text): Cell => ({ text, colour: "bold" }));
+  return [head, ...rows].map((row) => formatRow(row, widths)).join("");
+}
+
+export function columnWidths(header: readonly string[], rows: readonly (readonly Cell[])[]): number[] {
+  const width = (cell: Cell | undefined) => printable(typeof cell === "object" ? cell.text : (cell ?? "")).length;
+  return header.map((title, i) => rows.reduce((max, row) => Math.max(max, width(row[i])), title.length));
+}
+
+export function formatRow(row: readonly Cell[], widths: readonly number[]): string {
+  const last = row.length - 1;
+  return `${row
+    .map((cell, i) => paint(cell, i === last ? 0 : widths[i]))
+    .join("  ")
+    .trimEnd()}\n`;
+}
+
+/** Names and values under each other. */
+export function formatFields(fields: readonly (readonly [name: string, value: Cell])[]): string {
+  const width = Math.max(...fields.map(([name]) => name.length)) + 1;
+  return fields.map(([name, value]) => `${`${name}:`.padEnd(width)} ${paint(value)}`.trimEnd().concat("\n")).join("");
 }
 
 /** Control characters could make a terminal show what is not so. */
@@ -18,15 +71,34 @@ export function formatJson(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
-/** Runs a command's action; what it throws for people ends the process with its status. */
-export function action<Args extends unknown[]>(run: (...args: Args) => Promise<string>) {
+/** One thing in the format asked for. */
+export async function format(as: Format, value: unknown, table: () => string): Promise<string> {
+  if (as === "table") return table();
+  return as === "json" ? formatJson(value) : formatYaml(value);
+}
+
+export async function formatYaml(value: unknown): Promise<string> {
+  const { stringify } = await import("yaml");
+  return stringify(value, { lineWidth: 0 });
+}
+
+type Printed = string | AsyncIterable<string>;
+
+/** Runs a command's action and prints what it gives; what it throws for people ends the process with its status. */
+export function action<Args extends unknown[]>(run: (...args: Args) => Promise<Printed> | Printed) {
   return async (...args: Args): Promise<void> => {
     try {
-      process.stdout.write(await run(...args));
+      const printed = await run(...args);
+      for await (const text of typeof printed === "string" ? [printed] : printed) await write(text);
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       process.stderr.write(`nearmiss: ${error.message}\n`);
       process.exitCode = error instanceof CliError ? error.status : 1;
     }
   };
+}
+
+/** At the reader's pace. Resolves for a reader that has gone too: `bin/nearmiss.ts` ends the process then. */
+function write(text: string): Promise<void> {
+  return new Promise((resolve) => process.stdout.write(text, () => resolve()));
 }

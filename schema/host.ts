@@ -94,6 +94,7 @@ export const HostView = Type.Object(
     ],
   },
 );
+export type HostView = Static<typeof HostView>;
 
 /** Parsed, checked by itself, canonical. */
 export interface HostSpec extends Metadata {

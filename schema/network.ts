@@ -104,6 +104,7 @@ export const NetworkView = Type.Object(
     examples: [{ name: "blue", uid: "ae298bfe-5a19-4167-9e57-0576b0da9513", ...example, description: "", revision: 3 }],
   },
 );
+export type NetworkView = Static<typeof NetworkView>;
 
 /** Parsed, checked by itself, canonical. What the inventory decides on and the store keeps. */
 export interface NetworkSpec extends Metadata {

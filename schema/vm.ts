@@ -139,6 +139,7 @@ export const VmView = Type.Object(
     ],
   },
 );
+export type VmView = Static<typeof VmView>;
 
 /** Answer of GET /v1/resolve. */
 export const ResolveView = Type.Object(

@@ -1,9 +1,9 @@
 // `nearmiss audit`: who changed what, when and from where.
 import type { Command } from "commander";
-import type { AuditView } from "../schema/index.ts";
-import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "./connection.ts";
-import { parseDuration } from "./durations.ts";
-import { action, formatTable } from "./output.ts";
+import type { AuditView } from "../../schema/index.ts";
+import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";
+import { parseDuration } from "../durations.ts";
+import { action, formatTable } from "../output.ts";
 
 interface AuditOptions extends ConnectionOptions {
   readonly since: number;

@@ -1,6 +1,6 @@
 // `nearmiss backup` and `nearmiss restore`: on the controller's machine, with its files.
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { action, formatJson } from "./output.ts";
+import { action, formatJson } from "../output.ts";
 
 /** What the two commands do. */
 export interface BackupDesk {

@@ -1,8 +1,8 @@
 // `nearmiss ca`: the controller's own CAs, and how one follows another.
 import type { Command } from "commander";
-import type { AuthorityView } from "../schema/index.ts";
-import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "./connection.ts";
-import { action, formatJson, formatTable } from "./output.ts";
+import type { AuthorityView } from "../../schema/index.ts";
+import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";
+import { action, formatJson, formatTable } from "../output.ts";
 
 interface Options extends ConnectionOptions {
   readonly json?: boolean;

@@ -1,9 +1,9 @@
-// `nearmiss host`: letting hosts in, and putting them out.
+// `nearmiss host add` and `host revoke`: letting hosts in, and putting them out.
 import type { Command } from "commander";
-import type { JoinTokenView } from "../schema/index.ts";
-import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "./connection.ts";
-import { parseDuration } from "./durations.ts";
-import { action, formatJson } from "./output.ts";
+import type { JoinTokenView } from "../../schema/index.ts";
+import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";
+import { parseDuration } from "../durations.ts";
+import { action, formatJson } from "../output.ts";
 
 interface AddOptions extends ConnectionOptions {
   readonly vtep?: string;
@@ -11,12 +11,7 @@ interface AddOptions extends ConnectionOptions {
   readonly json?: boolean;
 }
 
-export function addHostCommand(program: Command): void {
-  const host = program
-    .command("host")
-    .summary("let hosts in, and put them out")
-    .description("Hosts and their certificates.");
-
+export function addEnrolmentCommands(host: Command): void {
   addConnectionOptions(host.command("add"))
     .summary("let a host enrol")
     .description(

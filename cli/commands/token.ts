@@ -1,9 +1,9 @@
 // `nearmiss token`: over REST, or on the controller's machine by the database itself.
 import { type Command, Option } from "commander";
-import { type TokenInput, type TokenView, tokenRoles } from "../schema/index.ts";
-import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "./connection.ts";
-import { parseDuration } from "./durations.ts";
-import { action, formatJson, formatTable } from "./output.ts";
+import { type TokenInput, type TokenView, tokenRoles } from "../../schema/index.ts";
+import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";
+import { parseDuration } from "../durations.ts";
+import { action, formatJson, formatTable } from "../output.ts";
 
 /** Tokens in a database on this machine. */
 export interface TokenDesk {

@@ -1,0 +1,81 @@
+// `nearmiss host`: the machines that run an agent.
+import type { Command } from "commander";
+import type { HostView } from "../../schema/index.ts";
+import { addEnrolmentCommands } from "./enrolment.ts";
+import { parseCount } from "../numbers.ts";
+import { action, type Cell } from "../output.ts";
+import { addDelete, addGet, addList, labelText, type Resource, subcommand } from "./resource.ts";
+import { addCreateOptions, addUpdateOptions, create, update, type WriteOptions } from "./writing.ts";
+
+const defaultPort = 4789;
+
+export const hosts: Resource<HostView> = {
+  kind: "host",
+  plural: "hosts",
+  noun: "host",
+  header: ["NAME", "VTEP", "AGENT", "APPLIED", "PROBLEMS", "LABELS"],
+  row: (host) => [host.name, vtepOf(host), agentOf(host), appliedOf(host), problemsOf(host), labelText(host.labels)],
+  fields: (host) => [
+    ["vtep", vtepOf(host)],
+    ["agent", agentOf(host)],
+    ["last seen", host.lastSeen ?? "not since the controller started"],
+    ["applied", appliedOf(host)],
+    ["registered by", host.origin],
+    ...host.problems.map((problem) => ["problem", { text: problem, colour: "red" }] as const),
+  ],
+};
+
+function vtepOf({ vtep, port }: HostView): string {
+  if (port === defaultPort) return vtep;
+  return vtep.includes(":") ? `[${vtep}]:${port}` : `${vtep}:${port}`;
+}
+
+function agentOf({ connected }: HostView): Cell {
+  return connected ? { text: "connected", colour: "green" } : { text: "away", colour: "yellow" };
+}
+
+function appliedOf({ appliedRevision }: HostView): string {
+  return appliedRevision === null ? "-" : String(appliedRevision);
+}
+
+function problemsOf({ problems }: HostView): Cell {
+  return problems.length === 0 ? "none" : { text: String(problems.length), colour: "red" };
+}
+
+interface HostOptions extends WriteOptions {
+  readonly vtep?: string;
+  readonly port?: number;
+}
+
+export function addHostCommand(program: Command): void {
+  const group = program.command("host").summary("hosts: machines with an agent").description("Machines with an agent.");
+  addList(group, hosts, ["network"]);
+  addGet(group, hosts);
+
+  const createCommand = subcommand(group, "create", "register a host")
+    .description("Registers a host before its agent comes.")
+    .argument("<name>", "as the agent's --host says it")
+    .requiredOption("--vtep <ip>", "underlay address of its tunnel end");
+  addCreateOptions(addPort(createCommand)).action(
+    action((name: string, { vtep, port, ...options }: HostOptions) =>
+      create(hosts, name, { fields: { vtep, port } }, options),
+    ),
+  );
+
+  const updateCommand = subcommand(group, "update", "change a host")
+    .description("Changes what is named, and leaves the rest as it is.")
+    .argument("<name>", "as `nearmiss host list` shows it")
+    .option("--vtep <ip>", "underlay address of its tunnel end");
+  addUpdateOptions(addPort(updateCommand)).action(
+    action((name: string, { vtep, port, ...options }: HostOptions) =>
+      update(hosts, name, { fields: { vtep, port } }, options),
+    ),
+  );
+
+  addDelete(group, hosts);
+  addEnrolmentCommands(group);
+}
+
+function addPort(command: Command): Command {
+  return command.option("--port <n>", `UDP port of the tunnel end (default: ${defaultPort})`, parseCount);
+}

@@ -1,0 +1,57 @@
+// A VM's interface as one word on a command line: `network=blue,ip=10.20.1.1,mac=52:54:00:00:00:01,port=tap0`.
+import { InvalidArgumentError } from "commander";
+
+export const interfaceHelp =
+  "a network's name, or network=…,name=…,mac=…,ip=…,port=…,router (ip may be repeated; ip=none: no address)";
+
+/** As REST takes it. Addresses that are absent are assigned. */
+export interface InterfaceWords {
+  readonly name?: string;
+  readonly network?: string;
+  readonly mac?: string | null;
+  readonly ips?: readonly string[] | null;
+  readonly port?: string | null;
+  readonly router?: boolean;
+}
+
+/** For an option that may be repeated. @throws InvalidArgumentError */
+export function collectNewInterface(text: string, before: readonly InterfaceWords[] = []): readonly InterfaceWords[] {
+  const words = parseInterface(text);
+  if (words.network === undefined) throw new InvalidArgumentError(`Name its network: network=blue,${text}`);
+  for (const key of ["mac", "ips", "port"] as const) {
+    if (words[key] === null) throw new InvalidArgumentError(`Leave ${key === "ips" ? "ip" : key} out instead.`);
+  }
+  return [...before, words];
+}
+
+/** Changes of an interface by its name; `auto` has an address assigned anew, `port=none` forgets the port. */
+export function collectInterfaceChange(
+  text: string,
+  before: readonly InterfaceWords[] = [],
+): readonly InterfaceWords[] {
+  const words = parseInterface(text);
+  if (words.name === undefined) throw new InvalidArgumentError(`Name the interface: name=eth0,${text}`);
+  return [...before, words];
+}
+
+function parseInterface(text: string): InterfaceWords {
+  if (!text.includes("=")) return { network: text };
+  const words: Record<string, unknown> = {};
+  const ips: string[] = [];
+  for (const part of text.split(",")) {
+    const [key = "", ...rest] = part.split("=");
+    const value = rest.join("=");
+    if (key === "router" && (value === "" || value === "true" || value === "false")) words.router = value !== "false";
+    else if (value === "") throw new InvalidArgumentError(`"${part}" is no key=value.`);
+    else if (key === "ip") ips.push(value);
+    else if (key === "name" || key === "network") words[key] = value;
+    else if (key === "mac") words.mac = value === "auto" ? null : value;
+    else if (key === "port") words.port = value === "none" ? null : value;
+    else throw new InvalidArgumentError(`"${key}" is none of network, name, mac, ip, port, router.`);
+  }
+  if (ips.length === 0) return words;
+  if (ips.length > 1 && (ips.includes("none") || ips.includes("auto"))) {
+    throw new InvalidArgumentError("ip=none and ip=auto stand alone.");
+  }
+  return { ...words, ips: ips[0] === "auto" ? null : ips[0] === "none" ? [] : ips };
+}

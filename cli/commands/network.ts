@@ -1,0 +1,73 @@
+// `nearmiss network`: overlay segments.
+import type { Command } from "commander";
+import type { NetworkView } from "../../schema/index.ts";
+import { parseDuration } from "../durations.ts";
+import { parseCount } from "../numbers.ts";
+import { action } from "../output.ts";
+import { addDelete, addGet, addList, labelText, type Resource, subcommand } from "./resource.ts";
+import { addCreateOptions, addUpdateOptions, collect, create, update, type WriteOptions } from "./writing.ts";
+
+export const networks: Resource<NetworkView> = {
+  kind: "network",
+  plural: "networks",
+  noun: "network",
+  header: ["NAME", "VNI", "SUBNETS", "MTU", "LABELS"],
+  row: ({ name, vni, subnets, mtu, labels }) => [name, String(vni), subnets.join(","), String(mtu), labelText(labels)],
+  fields: ({ vni, subnets, mtu, gateways, reserved, quarantineSeconds }) => [
+    ["vni", String(vni)],
+    ["subnets", subnets.join(", ")],
+    ["mtu", String(mtu)],
+    ["gateways", gateways?.join(", ") ?? "the first host address of each subnet"],
+    ...(reserved ? [["reserved", reserved.join(", ")] as const] : []),
+    ...(quarantineSeconds === undefined ? [] : [["quarantine", `${quarantineSeconds} s`] as const]),
+  ],
+};
+
+interface NetworkOptions extends WriteOptions {
+  readonly vni?: number;
+  readonly subnet?: readonly string[];
+  readonly mtu?: number;
+  readonly gateway?: readonly string[];
+  readonly reserved?: readonly string[];
+  readonly quarantine?: number;
+}
+
+export function addNetworkCommand(program: Command): void {
+  const group = program.command("network").summary("networks: overlay segments").description("Overlay segments.");
+  addList(group, networks, ["host"]);
+  addGet(group, networks);
+
+  const vni = "VXLAN network identifier, 1 … 16777215";
+  const createCommand = subcommand(group, "create", "create a network")
+    .description("Creates a network. Addresses of VMs are assigned from its subnets, where a VM names none.")
+    .argument("<name>", "1 … 63 of letters, digits, '.', '_', '-'; it does not change")
+    .requiredOption("--vni <n>", vni, parseCount)
+    .requiredOption("--subnet <cidr>", "a subnet of the guests; may be repeated", collect);
+  addCreateOptions(addFields(createCommand)).action(
+    action((name: string, options: NetworkOptions) => create(networks, name, { fields: fieldsOf(options) }, options)),
+  );
+
+  const updateCommand = subcommand(group, "update", "change a network")
+    .description("Changes what is named, and leaves the rest as it is. A list is replaced as a whole.")
+    .argument("<name>", "as `nearmiss network list` shows it")
+    .option("--vni <n>", `${vni}; while no VM is in it`, parseCount)
+    .option("--subnet <cidr>", "a subnet; may be repeated: these and no others", collect);
+  addUpdateOptions(addFields(updateCommand)).action(
+    action((name: string, options: NetworkOptions) => update(networks, name, { fields: fieldsOf(options) }, options)),
+  );
+
+  addDelete(group, networks);
+}
+
+function addFields(command: Command): Command {
+  return command
+    .option("--mtu <bytes>", "MTU of the guests (default: 1450)", parseCount)
+    .option("--gateway <ip>", "never assigned, because a gateway has it; may be repeated", collect)
+    .option("--reserved <range>", "first-last, CIDR or IP that nothing is assigned from; may be repeated", collect)
+    .option("--quarantine <time>", "how long a released address is held back (default: 5m)", parseDuration);
+}
+
+function fieldsOf({ vni, subnet, mtu, gateway, reserved, quarantine }: NetworkOptions): object {
+  const quarantineSeconds = quarantine === undefined ? undefined : Math.ceil(quarantine / 1_000);
+  return { vni, subnets: subnet, mtu, gateways: gateway, reserved, quarantineSeconds };
+}

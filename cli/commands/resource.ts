@@ -1,0 +1,146 @@
+// What networks, hosts and VMs have in common on the command line: list, get, delete. What differs between kinds is in
+// `network.ts`, `host.ts`, `vm.ts`.
+import type { Command } from "commander";
+import type { Query } from "../client.ts";
+import { addConnectionOptions, type ConnectionOptions, connect, connectionHelp } from "../connection.ts";
+import { parseCount } from "../numbers.ts";
+import {
+  action,
+  addOutputOption,
+  type Cell,
+  format,
+  formatFields,
+  formatTable,
+  type OutputOptions,
+} from "../output.ts";
+
+/** What all resources show. */
+export interface View {
+  readonly name: string;
+  readonly uid: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly description: string;
+  readonly revision: number;
+}
+
+export interface Resource<V extends View> {
+  readonly kind: "network" | "host" | "vm";
+  /** In paths and answers. */
+  readonly plural: string;
+  /** In sentences. */
+  readonly noun: string;
+  readonly header: readonly string[];
+  row(view: V): readonly Cell[];
+  fields(view: V): readonly (readonly [string, Cell])[];
+}
+
+export interface CommonOptions extends ConnectionOptions, OutputOptions {}
+
+interface ListOptions extends CommonOptions {
+  readonly name?: string;
+  readonly label?: string;
+  readonly network?: string;
+  readonly host?: string;
+  readonly watch?: boolean;
+}
+
+interface DeleteOptions extends ConnectionOptions {
+  readonly dryRun?: boolean;
+  readonly ifRevision?: number;
+}
+
+export function pathOf({ plural }: { readonly plural: string }, name: string): string {
+  return `/v1/${plural}/${encodeURIComponent(name)}`;
+}
+
+/** A sub-command that asks the controller, and prints in the format asked for. */
+export function subcommand(group: Command, name: string, summary: string): Command {
+  return addOutputOption(addConnectionOptions(group.command(name)))
+    .summary(summary)
+    .addHelpText("after", connectionHelp);
+}
+
+const filterHelp = { network: "only what is in this network", host: "only what is on this host" };
+
+export function addList<V extends View>(
+  group: Command,
+  resource: Resource<V>,
+  filters: readonly (keyof typeof filterHelp)[],
+): void {
+  const { plural } = resource;
+  const command = subcommand(group, "list", `list ${plural}`)
+    .alias("ls")
+    .description(`Lists ${plural} in order of their names.`)
+    .option("--name <prefix>", "names that begin so")
+    .option("-l, --label <selector>", "labels: key=value, key!=value, key, !key; a comma is an and")
+    .option("-w, --watch", "then print each that changes, until interrupted");
+  for (const filter of filters) command.option(`--${filter} <name>`, filterHelp[filter]);
+  command.action(
+    action(async ({ name, label, network, host, ...options }: ListOptions) => {
+      const client = connect(options);
+      const query: Query = { name, label, network, host };
+      if (options.watch) return (await import("./watch.ts")).watch(client, resource, query, options.output);
+      const views: V[] = [];
+      for await (const view of client.list<V>(plural, query)) views.push(view);
+      return format(options.output, views, () => formatTable(resource.header, views.map(resource.row)));
+    }),
+  );
+}
+
+export function addGet<V extends View>(group: Command, resource: Resource<V>): void {
+  subcommand(group, "get", `show one ${resource.noun}`)
+    .description(`Shows one ${resource.noun}.`)
+    .argument("<name>", `as \`nearmiss ${resource.kind} list\` shows it`)
+    .action(
+      action(async (name: string, options: CommonOptions) => {
+        const view = await connect(options).call<V>("GET", pathOf(resource, name));
+        return format(options.output, view, () => formatFields(fieldsOf(resource, view)));
+      }),
+    );
+}
+
+function fieldsOf<V extends View>(resource: Resource<V>, view: V): (readonly [string, Cell])[] {
+  const { name, uid, labels, description, revision } = view;
+  const more = description === "" ? [] : [["description", description] as const];
+  return [
+    ["name", name],
+    ...resource.fields(view),
+    ...(Object.keys(labels).length === 0 ? [] : [["labels", labelText(labels)] as const]),
+    ...more,
+    ["revision", String(revision)],
+    ["uid", uid],
+  ];
+}
+
+export function labelText(labels: View["labels"]): string {
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(",");
+}
+
+/** @returns the command, for what only some kinds have */
+export function addDelete(group: Command, { kind, plural, noun }: Resource<never>): Command {
+  return addConnectionOptions(group.command("delete"))
+    .alias("rm")
+    .summary(`delete ${plural}`)
+    .description(`Deletes ${plural}, one after the other, up to the first that is refused.`)
+    .argument("<names...>", `as \`nearmiss ${kind} list\` shows them`)
+    .option("--dry-run", "check everything, change nothing")
+    .option("--if-revision <n>", "only where it stands at this revision", parseCount)
+    .addHelpText("after", connectionHelp)
+    .action(
+      action(async function* (names: readonly string[], { dryRun, ifRevision, ...options }: DeleteOptions) {
+        const client = connect(options);
+        for (const name of names) {
+          const call = { query: { dryRun }, headers: precondition(ifRevision) };
+          await client.call("DELETE", pathOf({ plural }, name), call);
+          yield `${noun} ${name} ${dryRun ? "would be deleted" : "is deleted"}\n`;
+        }
+      }),
+    );
+}
+
+/** If-Match (RFC 9110 §13.1.1). */
+export function precondition(revision: number | undefined): Readonly<Record<string, string>> {
+  return revision === undefined ? {} : { "if-match": `"${revision}"` };
+}

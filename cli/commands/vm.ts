@@ -1,0 +1,114 @@
+// `nearmiss vm`: VMs and containers.
+import type { Command } from "commander";
+import type { VmView } from "../../schema/index.ts";
+import { parseDuration } from "../durations.ts";
+import { action, type Cell } from "../output.ts";
+import { collectInterfaceChange, collectNewInterface, type InterfaceWords, interfaceHelp } from "./interfaces.ts";
+import { addDelete, addGet, addList, labelText, type Resource, subcommand } from "./resource.ts";
+import { addCreateOptions, addUpdateOptions, collect, create, update, type WriteOptions } from "./writing.ts";
+
+export const vms: Resource<VmView> = {
+  kind: "vm",
+  plural: "vms",
+  noun: "VM",
+  header: ["NAME", "HOST", "AGENT", "NETWORKS", "IPS", "LABELS"],
+  row: ({ name, host, hostConnected, interfaces, labels }) => [
+    name,
+    host,
+    agentOf(hostConnected),
+    [...new Set(interfaces.map(({ network }) => network))].join(",") || "-",
+    interfaces.flatMap(({ ips }) => ips).join(",") || "-",
+    labelText(labels),
+  ],
+  fields: ({ host, hostConnected, interfaces, ready, notReady }) => [
+    ["host", host],
+    ["host's agent", agentOf(hostConnected)],
+    ...interfaces.map((each) => [each.name, describeInterface(each)] as const),
+    ...(ready === undefined ? [] : [["ready", ready ? "yes" : `no: ${notReady}`] as const]),
+  ],
+};
+
+function agentOf(isConnected: boolean): Cell {
+  return isConnected ? { text: "connected", colour: "green" } : { text: "away", colour: "yellow" };
+}
+
+export function describeInterface({
+  network,
+  mac,
+  ips,
+  port,
+  router,
+}: Omit<VmView["interfaces"][number], "name">): string {
+  const words = [network, mac, ...ips, ...(port === undefined ? [] : [`port ${port}`]), ...(router ? ["router"] : [])];
+  return words.join(" ");
+}
+
+interface VmOptions extends WriteOptions {
+  readonly host?: string;
+  readonly interface?: readonly InterfaceWords[];
+  readonly removeInterface?: readonly string[];
+  readonly wait?: boolean;
+  readonly timeout?: number;
+}
+
+const defaultWaitMs = 10_000;
+
+export function addVmCommand(program: Command): void {
+  const group = program.command("vm").summary("VMs and containers").description("VMs and containers.");
+  addList(group, vms, ["network", "host"]);
+  addGet(group, vms);
+
+  const createCommand = subcommand(group, "create", "register a VM")
+    .description(
+      "Registers a VM on a host. MAC and IPs that are left out are assigned from the network's subnets.\n" +
+        "With --wait it returns when the host has the bridges that the VM's ports are attached to.",
+    )
+    .argument("<name>", "1 … 63 of letters, digits, '.', '_', '-'; it does not change")
+    .requiredOption("--host <name>", "the host that it runs on")
+    .option("-i, --interface <words>", `${interfaceHelp}; may be repeated`, collectNewInterface);
+  addCreateOptions(addWait(createCommand)).action(
+    action((name: string, { host, interface: interfaces = [], ...options }: VmOptions) =>
+      create(vms, name, { fields: { host, interfaces }, ...waitOf(options) }, options),
+    ),
+  );
+
+  const updateCommand = subcommand(group, "update", "change a VM")
+    .description("Changes what is named, and leaves the rest as it is.")
+    .argument("<name>", "as `nearmiss vm list` shows it")
+    .option("--host <name>", "the host that it runs on from now on; `nearmiss vm move` can wait for all who follow")
+    .option(
+      "-i, --interface <words>",
+      "name=… and what changes: network=, mac=, ip=, port=, router=; mac=auto or ip=auto assigns anew; may be repeated",
+      collectInterfaceChange,
+    )
+    .option("--remove-interface <name>", "may be repeated", collect);
+  addUpdateOptions(addWait(updateCommand)).action(
+    action((name: string, { host, interface: changed, removeInterface, ...options }: VmOptions) =>
+      update(
+        vms,
+        name,
+        { fields: { host, interfaces: patchOf(changed, removeInterface) }, ...waitOf(options) },
+        options,
+      ),
+    ),
+  );
+
+  addDelete(group, vms);
+}
+
+function addWait(command: Command): Command {
+  return command
+    .option("--wait", "return when the VM's host has its bridges")
+    .option("--timeout <time>", "how long to wait, 1s … 60s (default: 10s)", parseDuration);
+}
+
+function waitOf({ wait, timeout = defaultWaitMs }: VmOptions) {
+  return wait ? { query: { wait: "ready", timeoutMs: timeout }, waitMs: timeout } : {};
+}
+
+/** Interfaces by name (RFC 7396): null removes one. */
+function patchOf(changed: readonly InterfaceWords[] = [], removed: readonly string[] = []): object | undefined {
+  if (changed.length === 0 && removed.length === 0) return undefined;
+  const changes = changed.map(({ name = "", ...change }) => [name, change] as const);
+  return Object.fromEntries([...changes, ...removed.map((name) => [name, null] as const)]);
+}

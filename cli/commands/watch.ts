@@ -1,0 +1,61 @@
+// `--watch`: what a list holds, then each of its resources again as it changes. The event stream says what to look at;
+// what it looks like, and whether it is in the list, the controller is asked again, so that all filters are its own.
+import type { CloudEvent } from "../../schema/index.ts";
+import type { Client, Query } from "../client.ts";
+import { followEvents } from "../event-stream.ts";
+import { columnWidths, type Format, formatRow, formatTable, formatYaml } from "../output.ts";
+import type { Resource, View } from "./resource.ts";
+
+export async function* watch<V extends View>(
+  client: Client,
+  resource: Resource<V>,
+  query: Query,
+  format: Format,
+): AsyncGenerator<string> {
+  const { plural, header, row } = resource;
+  // Read before the list: what changes in between comes as an event, and is not shown twice where it is the same.
+  const { revision: since } = await client.call<{ revision: number }>("GET", "/readyz");
+  const shown = new Map<string, string>();
+  const first: V[] = [];
+  for await (const view of client.list<V>(plural, query)) {
+    first.push(view);
+    shown.set(view.name, JSON.stringify(view));
+  }
+  const widths = columnWidths(header, first.map(row));
+  if (format === "table") yield formatTable(header, first.map(row));
+  else for (const view of first) yield await formatOne(format, view);
+
+  for await (const { subject } of followEvents(client, { since })) {
+    const name = nameOf(subject, plural);
+    if (name === undefined) continue;
+    const view = await find(client, resource, name, query);
+    const text = view && JSON.stringify(view);
+    if (text === shown.get(name)) continue;
+    if (text === undefined) shown.delete(name);
+    else shown.set(name, text);
+    if (format !== "table") yield await formatOne(format, view ?? { name, gone: true });
+    else yield view ? formatRow(row(view), widths) : formatRow([name, { text: "gone", colour: "dim" }], widths);
+  }
+}
+
+/** The resource as the list has it; undefined where the list has it no longer. */
+async function find<V extends View>(
+  client: Client,
+  { plural }: Resource<V>,
+  name: string,
+  query: Query,
+): Promise<V | undefined> {
+  // Names that begin with this one follow behind it.
+  if (query.name !== undefined && !name.startsWith(String(query.name))) return undefined;
+  const page = await client.call<Record<string, V[]>>("GET", `/v1/${plural}`, { query: { ...query, name, limit: 1 } });
+  return page[plural]?.find((each) => each.name === name);
+}
+
+function nameOf(subject: CloudEvent["subject"] | undefined, plural: string): string | undefined {
+  return subject?.startsWith(`${plural}/`) ? subject.slice(plural.length + 1) : undefined;
+}
+
+/** Programs read one object a line, or one YAML document each. */
+async function formatOne(format: "json" | "yaml", value: unknown): Promise<string> {
+  return format === "json" ? `${JSON.stringify(value)}\n` : `---\n${await formatYaml(value)}`;
+}

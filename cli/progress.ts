@@ -1,0 +1,20 @@
+// How far long work has come, on a terminal's standard error. Elsewhere nothing is shown: logs and pipes stay clean.
+import { SingleBar } from "cli-progress";
+
+export interface Progress {
+  advance(by: number): void;
+  /** Leaves the terminal as it was; the second time does nothing. */
+  stop(): void;
+}
+
+/** Below that nobody waits long enough to look. */
+const worthBytes = 256 * 1024;
+
+/** @param total 0: unknown */
+export function progressOf(what: string, total: number, stream: NodeJS.WriteStream = process.stderr): Progress {
+  if (!stream.isTTY || total < worthBytes) return { advance: () => {}, stop: () => {} };
+  const format = `${what} {bar} {percentage}% {eta_formatted}`;
+  const bar = new SingleBar({ format, stream, clearOnComplete: true, hideCursor: true, stopOnComplete: false });
+  bar.start(total, 0);
+  return { advance: (by) => bar.increment(by), stop: () => bar.stop() };
+}

@@ -1,0 +1,142 @@
+// `nearmiss network|host|vm` as an operator runs them: the built command against a controller in a process of its own.
+import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { parse as parseYaml } from "yaml";
+import { type ControllerProcess, runNearmiss, startControllerProcess, temporaryDirectory } from "../support/binary.ts";
+
+let controller: ControllerProcess;
+
+// One for all: each test makes what it needs under names of its own.
+beforeAll(async () => {
+  controller = await startControllerProcess(afterAll);
+  await controller.ok("network", "create", "blue", "--vni", "100", "--subnet", "10.20.0.0/16", "-l", "env=prod");
+  await controller.ok("host", "create", "a", "--vtep", "192.0.2.1");
+  await controller.ok("vm", "create", "db-1", "--host", "a", "-i", "blue");
+});
+
+test("a network, a host and a VM are made, shown, changed and deleted", async () => {
+  const { ok } = controller;
+  const made = await ok("vm", "create", "web-1", "--host", "a", "-i", "blue", "-l", "tier=web");
+  expect(made).toMatch(
+    /^VM web-1 is created at revision \d+\nNAME +HOST +AGENT +NETWORKS +IPS +LABELS\nweb-1 +a +away/,
+  );
+  expect(await ok("vm", "list", "--name", "web-1")).toBe(
+    "NAME   HOST  AGENT  NETWORKS  IPS        LABELS\nweb-1  a     away   blue      10.20.0.3  tier=web\n",
+  );
+  await ok(
+    "vm",
+    "update",
+    "web-1",
+    "-i",
+    "name=eth0,port=tap7",
+    "-i",
+    "name=eth1,network=blue,ip=10.20.1.9",
+    "-l",
+    "tier-",
+  );
+  const vm = JSON.parse(await ok("vm", "get", "web-1", "-o", "json"));
+  expect(vm).toMatchObject({ labels: {}, interfaces: [{ port: "tap7", ips: ["10.20.0.3"] }, { ips: ["10.20.1.9"] }] });
+  expect(parseYaml(await ok("vm", "get", "web-1", "-o", "yaml"))).toEqual(vm);
+  await ok("vm", "update", "web-1", "--remove-interface", "eth1");
+  expect(await ok("vm", "get", "web-1")).not.toContain("eth1");
+  expect(await ok("network", "get", "blue")).toMatch(/^name: +blue\nvni: +100\nsubnets: +10.20.0.0\/16\n/);
+  expect(await ok("network", "update", "blue", "--mtu", "1400")).toContain("1400");
+  expect(await ok("host", "list", "--network", "blue", "-o", "json")).toContain('"192.0.2.1"');
+  expect(await ok("vm", "delete", "web-1", "--dry-run")).toBe("VM web-1 would be deleted\n");
+  expect(await ok("vm", "delete", "web-1")).toBe("VM web-1 is deleted\n");
+  expect(await ok("vm", "list", "--name", "web-1", "-o", "json")).toBe("[]\n");
+});
+
+test("lists are followed over all their pages, and filtered by the controller", async () => {
+  const { ok, run } = controller;
+  const lines = Array.from({ length: 1_200 }, (_, n) =>
+    JSON.stringify({ kind: "vm", name: `vm-${n}`, host: "a", interfaces: [], labels: { odd: String(n % 2) } }),
+  );
+  expect((await run(["import", "-"], { input: lines.join("\n") })).status).toBe(0);
+  expect(JSON.parse(await ok("vm", "list", "--name", "vm-", "-o", "json"))).toHaveLength(1_200);
+  expect(JSON.parse(await ok("vm", "list", "-l", "odd=1", "--name", "vm-11", "-o", "json"))).toHaveLength(56);
+});
+
+test.each<[string, string[], number, RegExp]>([
+  ["0: done", ["network", "list"], 0, /^$/],
+  ["1: refused", ["vm", "create", "x", "--host", "nowhere"], 1, /no host is named "nowhere"\nCreate that first/],
+  ["1: not a token", ["vm", "list", "--token-file", "/dev/null"], 1, /Name the file of a token with --token-file/],
+  ["2: an unknown command", ["vmm"], 2, /Did you mean vm\?\)\nAdd --help/],
+  ["2: an unknown flag", ["vm", "list", "--hots", "a"], 2, /Did you mean --host\?/],
+  ["2: a flag that makes no sense", ["vm", "create", "x", "--host", "a", "-i", "ip=1"], 2, /network=blue,ip=1/],
+  ["2: nothing to change", ["vm", "update", "db-1"], 2, /update --help/],
+  ["2: a token file that is not there", ["vm", "list", "--token-file", "/none"], 2, /cannot read the token.*\/none/],
+  ["3: not found", ["vm", "get", "nobody"], 3, /no VM is named "nobody"\n`list` shows what there is/],
+  ["4: taken", ["network", "create", "blue", "--vni", "7", "--subnet", "10.0.0.0/8"], 4, /`update` changes it/],
+  ["4: in use", ["host", "delete", "a"], 4, /db-1/],
+  [
+    "4: changed meanwhile",
+    ["host", "update", "a", "--if-revision", "1", "--port", "5"],
+    4,
+    /`get` shows how it is now/,
+  ],
+  ["5: unreachable", ["vm", "list", "--controller", "http://127.0.0.1:1"], 5, /does not answer: .*\nIs the controller/],
+])("exit status %s", async (_name, args, status, message) => {
+  const finished = await controller.run(args);
+  expect(finished.stderr).toMatch(message);
+  expect(finished.status).toBe(status);
+});
+
+test("a flag goes before the environment, and that before the file", async () => {
+  const { directory, env, url } = controller;
+  const file = join(directory, "settings.toml");
+  const { NEARMISS_CONTROLLER: _url, NEARMISS_TOKEN_FILE: _token, ...bare } = env;
+  const run = (more: Record<string, string>, ...args: string[]) =>
+    runNearmiss(["network", "list", ...args], { env: { ...bare, ...more } });
+  // Paths in the file are relative to it.
+  writeFileSync(file, `controller = "${url}"\ntoken-file = "nearmiss.db.admin-token"\n`);
+  expect((await run({ NEARMISS_CONFIG: file })).status).toBe(0);
+  expect((await run({}, "--config", file)).status).toBe(0);
+  expect((await run({ NEARMISS_CONFIG: file, NEARMISS_CONTROLLER: "http://127.0.0.1:1" })).status).toBe(5);
+  const flag = ["--controller", url];
+  expect((await run({ NEARMISS_CONFIG: file, NEARMISS_CONTROLLER: "http://127.0.0.1:1" }, ...flag)).status).toBe(0);
+  expect((await run({ NEARMISS_CONFIG: file, NEARMISS_TOKEN: "nm_viewer_wrong" })).status).toBe(1);
+});
+
+test.each([
+  ["controller = 7", /settings.toml: controller must be a text in quotes/],
+  ['contoller = "x"', /"contoller" is no setting: write controller, token-file, ca/],
+  ['controller = "ftp://x"', /controller must be a URL such as/],
+  ["controller =", /settings.toml:1:\d+ is no TOML/],
+])("settings that say %s are refused with what to write", async (text, message) => {
+  const file = join(temporaryDirectory(), "settings.toml");
+  writeFileSync(file, text);
+  const finished = await runNearmiss(["vm", "list", "--config", file]);
+  expect(finished.status).toBe(2);
+  expect(finished.stderr).toMatch(message);
+});
+
+test("a creation whose answer is lost is sent again with the same key", async () => {
+  const keys: unknown[] = [];
+  const server = createServer((request, response) => {
+    keys.push(request.headers["idempotency-key"]);
+    if (keys.length === 1) request.socket.resetAndDestroy();
+    else response.end(JSON.stringify({ name: "a", vtep: "192.0.2.1", labels: {}, problems: [], revision: 1 }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const at = ["--controller", `http://127.0.0.1:${port}`];
+  const finished = await runNearmiss(["host", "create", "a", "--vtep", "192.0.2.1", ...at]);
+  expect(finished.stderr).toBe("");
+  expect(keys).toHaveLength(2);
+  expect(keys[0]).toMatch(/^"[0-9a-f-]{36}"$/);
+  expect(keys[1]).toBe(keys[0]);
+});
+
+test("colours are for terminals, and NO_COLOR is honoured there too", async () => {
+  const { run } = controller;
+  const coloured = "\u001b[";
+  expect((await run(["host", "list"])).stdout).not.toContain(coloured);
+  expect((await run(["host", "list"], { env: { FORCE_COLOR: "1" } })).stdout).toContain(coloured);
+  expect((await run(["host", "list"], { env: { FORCE_COLOR: "1", NO_COLOR: "1" } })).stdout).not.toContain(coloured);
+  expect((await run(["host", "list", "-o", "json"], { env: { FORCE_COLOR: "1" } })).stdout).not.toContain(coloured);
+});
