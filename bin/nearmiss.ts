@@ -21,6 +21,7 @@ const commands: readonly { readonly words: readonly string[]; readonly load: () 
   { words: ["audit"], load: async () => (await import("../cli/commands/audit.ts")).addAuditCommand },
   { words: ["ca"], load: async () => (await import("../cli/commands/ca.ts")).addCaCommand },
   { words: ["backup", "restore"], load: loadBackup },
+  { words: ["complete"], load: async () => (await import("../cli/commands/completion.ts")).addCompletionCommand },
 ];
 
 async function loadToken(): Promise<Add> {
@@ -52,7 +53,14 @@ const program = new Command("nearmiss")
   .configureHelp({ showGlobalOptions: true })
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
-const [, , asked = ""] = process.argv;
-const one = commands.filter(({ words }) => words.includes(asked));
-for (const { load } of one.length > 0 ? one : commands) (await load())(program);
+for (const { load } of wanted(process.argv.slice(2))) (await load())(program);
 await program.parseAsync();
+
+/** What the line is about, or all where that is not known yet. A shell asks `complete -- vm get …`. */
+function wanted([first = "", , second = "", third]: readonly string[]) {
+  const isTab = first === "complete";
+  const word = isTab && third !== undefined ? second : first;
+  const about = commands.filter(({ words }) => words.includes(word) && word !== "complete");
+  if (about.length === 0) return commands;
+  return isTab ? [...about, ...commands.filter(({ words }) => words.includes("complete"))] : about;
+}
