@@ -1,55 +1,63 @@
 // The controller's event stream as a command follows it: in order, without gap or repetition, over lost connections.
 import { createWebSocketStream, WebSocket } from "ws";
-import { type CloudEvent, eventCloseCodes } from "../schema/events.ts";
-import type { Client } from "./client.ts";
+import { type BookmarkCloudEvent, eventCloseCodes, eventsPath } from "../schema/event-stream.ts";
+import type { CloudEvent } from "../schema/events.ts";
+import type { OperationalCloudEvent } from "../schema/operational.ts";
+import type { Client, Query } from "./client.ts";
 import { CliError, errorOf } from "./errors.ts";
 
+/** A change, what happened on a host, or how far the stream has come. */
+export type StreamEvent = CloudEvent | OperationalCloudEvent | BookmarkCloudEvent;
+
 export interface FollowOptions {
-  /** Everything behind this revision. Absent: from now on. */
-  readonly since?: number;
+  /** Everything behind this position: a revision, or an event's id. Absent: from now on. */
+  readonly since?: string;
+  readonly filters?: Query;
   /** The connection was lost, and is tried again. */
   readonly onLost?: (reason: string) => void;
 }
 
 /** Between two attempts to come back, ms. */
 const retryMs = 1_000;
+
 /** After these the same question has the same answer. */
-const finalCodes: readonly number[] = [eventCloseCodes.revoked, eventCloseCodes.sinceBeyondLog];
+const finalCodes: Readonly<Record<number, string>> = {
+  [eventCloseCodes.revoked]: "Ask again with another token.",
+  [eventCloseCodes.compacted]: "Begin with `nearmiss export`, and follow without --since.",
+  [eventCloseCodes.unknownPosition]: "Begin with `nearmiss export`, and follow without --since.",
+};
 
 /** Until the reader stops. @throws CliError where the first attempt fails, or no other can succeed */
-export async function* followEvents(client: Client, { since, onLost }: FollowOptions): AsyncGenerator<CloudEvent> {
-  let position: { readonly revision: number; readonly index: number } | undefined;
-  for (let attempt = 1; ; attempt++) {
-    // An atomic bulk is one revision of many events: it is asked for again as a whole where it was cut in two.
-    const from = position ? position.revision - 1 : since;
-    const connection = openEvents(client, from);
+export async function* followEvents(client: Client, options: FollowOptions): AsyncGenerator<StreamEvent> {
+  let since = options.since;
+  for (let isFirst = true; ; isFirst = false) {
+    const connection = openEvents(client, { ...options.filters, since });
     try {
       for await (const event of connection.events) {
-        if (position && !isBehind(event, position)) continue;
-        if (event.revision !== undefined) position = event;
+        since = positionOf(event) ?? since;
         yield event;
       }
     } catch (error) {
-      if (attempt === 1 && position === undefined) throw client.unreachable(error);
-      if (error instanceof CliError && error.status !== 5) throw error;
+      if (isFirst || (error instanceof CliError && error.status !== 5)) throw client.unreachable(error);
     } finally {
       connection.close();
     }
     const { code, reason } = await connection.closed;
-    if (finalCodes.includes(code)) throw new CliError(`the event stream has ended: ${reason}`, 1);
-    onLost?.(reason || "the connection was lost");
+    const cure = finalCodes[code];
+    if (cure !== undefined) throw new CliError(`the event stream has ended: ${reason}\n${cure}`, 1);
+    options.onLost?.(reason || "the connection was lost");
     await new Promise((resolve) => setTimeout(resolve, retryMs));
   }
 }
 
-function isBehind(event: CloudEvent, { revision, index }: { readonly revision: number; readonly index: number }) {
-  // What has no place in the log is not repeated.
-  if (event.revision === undefined) return true;
-  return event.revision > revision || (event.revision === revision && event.index > index);
+/** Where to go on behind it; undefined where it has no place in the log. */
+function positionOf(event: StreamEvent): string | undefined {
+  if (!("revision" in event)) return undefined;
+  return `${event.source.replace(/^.*\//, "")}/${event.id}`;
 }
 
-function openEvents(client: Client, since: number | undefined) {
-  const url = client.urlOf("/v1/events", { since });
+function openEvents(client: Client, query: Query) {
+  const url = client.urlOf(eventsPath, query);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   const { ca } = client.settings;
   const socket = new WebSocket(url, { headers: client.credentials, ...(ca === undefined ? {} : { ca }) });
@@ -67,8 +75,9 @@ function openEvents(client: Client, since: number | undefined) {
       request.destroy();
     });
   });
-  const events = (async function* () {
-    for await (const message of messages) yield JSON.parse(String(message)) as CloudEvent;
-  })();
-  return { events, closed, close: () => socket.terminate() };
+  return { events: parsed(messages), closed, close: () => socket.terminate() };
+}
+
+async function* parsed(messages: AsyncIterable<unknown>): AsyncGenerator<StreamEvent> {
+  for await (const message of messages) yield JSON.parse(String(message)) as StreamEvent;
 }

@@ -1,9 +1,9 @@
 // `nearmiss host`: the machines that run an agent.
 import type { Command } from "commander";
 import type { HostView } from "../../schema/index.ts";
-import { addEnrolmentCommands } from "./enrolment.ts";
 import { parseCount } from "../numbers.ts";
 import { action, type Cell } from "../output.ts";
+import { addEnrolmentCommands } from "./enrolment.ts";
 import { addDelete, addGet, addList, labelText, type Resource, subcommand } from "./resource.ts";
 import { addCreateOptions, addUpdateOptions, create, update, type WriteOptions } from "./writing.ts";
 

@@ -1,6 +1,5 @@
 // `--watch`: what a list holds, then each of its resources again as it changes. The event stream says what to look at;
 // what it looks like, and whether it is in the list, the controller is asked again, so that all filters are its own.
-import type { CloudEvent } from "../../schema/index.ts";
 import type { Client, Query } from "../client.ts";
 import { followEvents } from "../event-stream.ts";
 import { columnWidths, type Format, formatRow, formatTable, formatYaml } from "../output.ts";
@@ -25,8 +24,8 @@ export async function* watch<V extends View>(
   if (format === "table") yield formatTable(header, first.map(row));
   else for (const view of first) yield await formatOne(format, view);
 
-  for await (const { subject } of followEvents(client, { since })) {
-    const name = nameOf(subject, plural);
+  for await (const event of followEvents(client, { since: String(since) })) {
+    const name = "subject" in event ? nameOf(event.subject, plural) : undefined;
     if (name === undefined) continue;
     const view = await find(client, resource, name, query);
     const text = view && JSON.stringify(view);
@@ -51,7 +50,7 @@ async function find<V extends View>(
   return page[plural]?.find((each) => each.name === name);
 }
 
-function nameOf(subject: CloudEvent["subject"] | undefined, plural: string): string | undefined {
+function nameOf(subject: string | undefined, plural: string): string | undefined {
   return subject?.startsWith(`${plural}/`) ? subject.slice(plural.length + 1) : undefined;
 }
 
