@@ -27,6 +27,7 @@ import { RequestSocket } from "./kernel/request-socket.ts";
 import { KernelTables } from "./kernel/tables.ts";
 import { type AskedFor, MissResolver } from "./misses/resolver.ts";
 import type { Timeline } from "./misses/timeline.ts";
+import type { WaitingGuest } from "./misses/waiting.ts";
 import { HostNetworks } from "./networks.ts";
 import { MissOutcomes } from "./outcomes.ts";
 import { Programming } from "./programming.ts";
@@ -37,7 +38,7 @@ import type { StatusSources } from "./status/sources.ts";
 import type { Caps } from "./tables/ageing.ts";
 import type { Entry } from "./tables/entry.ts";
 import { HeldAnswers } from "./tables/held.ts";
-import { type GuestFinding, meaningOf } from "./tables/local-guests.ts";
+import { findConflict, type GuestFinding, meaningOf } from "./tables/local-guests.ts";
 import { Upkeep } from "./upkeep.ts";
 
 export interface AgentOptions {
@@ -91,7 +92,9 @@ export class Agent {
     const tables = new KernelTables(this.requests, devices.deviceOf);
     const send = (frame: AgentFrame): boolean => this.link.send(frame);
     const held = new HeldAnswers(caps);
-    const announcer = announce ? new Announcer(this.requests, nowMs) : undefined;
+    const announcer = announce
+      ? new Announcer(this.requests, nowMs, (vni, claim) => this.checkClaim(vni, claim))
+      : undefined;
     const nextId = (): number => this.nextId++;
     const reporter = new Reporter({ isLive: () => this.link.isLive, send, nextId, nowMs });
     const ports = new HostPorts({ devices, bridgePorts: this.bridgePorts, held, log });
@@ -164,7 +167,7 @@ export class Agent {
       nowMs,
       random,
     });
-    this.filter = new HostFilter({ bridges: () => devices.bridges(), log });
+    this.filter = new HostFilter({ bridges: () => devices.bridges(), reporter, log });
     const onFinding = (finding: GuestFinding): void => this.reportGuest(finding);
     this.guests = new GuestWatch({ devices, bridgePorts: this.bridgePorts, networks, held, onFinding, nowMs });
     this.eviction = new Eviction({
@@ -224,6 +227,12 @@ export class Agent {
   private reportGuest({ kind, vni, mac, detail }: GuestFinding): void {
     if (!this.reporter.note({ kind, vni, subject: mac, detail })) return;
     this.log.warn({ network: this.networks.nameOf(vni), vni, mac, detail }, meaningOf[kind]);
+  }
+
+  private checkClaim(vni: Vni, claim: WaitingGuest): void {
+    const finding = findConflict(vni, claim, this.held.find({ kind: "ip", vni, ip: claim.ip }));
+    if (!finding || !this.reporter.note(finding)) return;
+    this.log.warn({ network: this.networks.nameOf(vni), vni, ip: claim.ip, mac: claim.mac }, finding.detail);
   }
 
   private ask(asked: readonly AskedFor[]): void {

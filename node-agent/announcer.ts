@@ -37,6 +37,8 @@ export class Announcer {
   constructor(
     private readonly requests: RequestSocket,
     private readonly nowMs: () => number,
+    /** A guest speaks from an address, or is about to. */
+    private readonly onClaim: (vni: Vni, claim: WaitingGuest) => void,
   ) {
     this.housekeeping = setInterval(() => {
       for (const [vni, ear] of this.ears) {
@@ -70,7 +72,10 @@ export class Announcer {
     const ear = this.ears.get(vni);
     if (!ear) return;
     const nowMs = this.nowMs();
-    for (const heard of ear.socket.drain()) this.waiting.heard(vni, heard, nowMs);
+    for (const heard of ear.socket.drain()) {
+      this.waiting.heard(vni, heard, nowMs);
+      if (heard.claim) this.onClaim(vni, heard.claim);
+    }
   }
 
   /** Finds out where a guest is, while the controller is being asked for its sake. */

@@ -3,12 +3,14 @@
 import type { Logger } from "pino";
 import { bridgeFilters, type DroppingChain, ForwardChains, readBridgeFilterSysctls } from "./kernel/forward-chains.ts";
 import type { BridgeFilter, Link } from "./kernel/link-codec.ts";
+import type { Reporter } from "./reporter.ts";
 
 const everyMs = 2_000;
 
 export interface HostFilterDependencies {
   /** The bridges of this host's networks. @throws NetlinkError */
   bridges(): Promise<readonly Link[]>;
+  readonly reporter: Pick<Reporter, "note">;
   readonly log: Logger;
 }
 
@@ -58,10 +60,13 @@ export class HostFilter {
   }
 
   private report(found: readonly FilterProblem[]): void {
-    for (const { says, mend } of found) {
-      if (!this.found.some((known) => known.says === says)) this.deps.log.warn({ mend }, says);
+    const { reporter, log } = this.deps;
+    for (const { filter, says, mend } of found) {
+      if (this.found.some((known) => known.says === says)) continue;
+      log.warn({ mend }, says);
+      reporter.note({ kind: "host-filter", subject: filter, detail: `${says}; ${mend}` });
     }
-    if (found.length === 0 && this.found.length > 0) this.deps.log.info("the host's filter lets our bridges pass");
+    if (found.length === 0 && this.found.length > 0) log.info("the host's filter lets our bridges pass");
     this.found = found;
   }
 }

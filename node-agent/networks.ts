@@ -6,7 +6,7 @@ import type { Announcer } from "./announcer.ts";
 import type { HostPorts } from "./host-ports.ts";
 import type { LocalVtep } from "./kernel/device-fit.ts";
 import { bridgeName, vxlanName } from "./kernel/device-names.ts";
-import { DeviceError } from "./kernel/device-problems.ts";
+import { DeviceError, type DeviceWarning } from "./kernel/device-problems.ts";
 import type { NetworkDevices } from "./kernel/devices.ts";
 import { NetlinkError } from "./kernel/request-socket.ts";
 import type { Reporter } from "./reporter.ts";
@@ -243,6 +243,7 @@ export class HostNetworks {
       this.unsettled.add(vni);
       this.warnings.set(vni, [`network ${network.name}: ${error.message}`]);
       this.deps.log.error({ network: network.name, vni, reason: error.message }, "network not ready");
+      this.deps.reporter.note({ kind: "network-not-ready", vni, detail: error.message });
     }
   }
 
@@ -253,15 +254,24 @@ export class HostNetworks {
     const warnings = await devices.ensure(network, local, this.epoch);
     const device = devices.deviceOf(vni);
     if (device) announcer?.attend(vni, device.bridgeIfindex, device.ifindex);
-    if (warnings.join() !== this.warnings.get(vni)?.join()) {
-      for (const warning of warnings) log.warn({ network: name, vni }, warning);
-    }
-    this.warnings.set(vni, warnings);
+    const told = this.warnings.get(vni) ?? [];
+    for (const warning of warnings) if (!told.includes(warning.says)) this.warn(network, warning);
+    this.warnings.set(
+      vni,
+      warnings.map(({ says }) => says),
+    );
     if (before !== device?.ifindex) {
       const adopted = devices.adoptedFor(vni);
       const { bridge = bridgeName(vni), name: vxlan = vxlanName(vni) } = adopted ?? {};
       log.info({ network: name, vni, bridge, vxlan, ...(adopted ? { adopted: true } : {}) }, "network ready");
     }
+  }
+
+  private warn({ vni, name }: AgentNetwork, { kind, subject, says }: DeviceWarning): void {
+    const { reporter, log } = this.deps;
+    log.warn({ network: name, vni }, says);
+    // The tunnel end is that of all networks.
+    reporter.note({ kind, subject, detail: says, ...(kind === "vtep-missing" ? {} : { vni }) });
   }
 
   /** Actual to desired, from a fresh dump. */

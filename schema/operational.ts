@@ -14,6 +14,11 @@ export const reportKinds = [
   "unregistered-guest",
   "guest-never-seen",
   "address-conflict",
+  "network-not-ready",
+  "vtep-missing",
+  "mtu-too-large",
+  "second-device",
+  "host-filter",
 ] as const;
 export type ReportKind = (typeof reportKinds)[number];
 
@@ -39,9 +44,10 @@ export interface Report {
 }
 
 /** Reports in one frame, at most. */
-export const maxReportsPerFrame = 64;
+export const maxReportsPerFrame = 32;
 export const maxSubjectLength = 64;
-export const maxDetailLength = 256;
+/** Room for what is wrong with the commands that mend it; a frame of reports stays well below 64 KiB. */
+export const maxDetailLength = 512;
 /** A hundred years: what is longer is no duration. */
 const maxAgoMs = 3_155_760_000_000;
 

@@ -1,5 +1,5 @@
 // What an operator is told of devices that are not as a network needs them, each with what mends it. Pure.
-import { type AgentNetwork, familyOf } from "../../schema/index.ts";
+import { type AgentNetwork, familyOf, type ReportKind } from "../../schema/index.ts";
 import { excludes, type LocalVtep, overheadBytes } from "./device-fit.ts";
 import { isOurs } from "./device-names.ts";
 import type { Link } from "./link-codec.ts";
@@ -7,6 +7,15 @@ import type { Link } from "./link-codec.ts";
 /** A device that is in the way, and what mends it. */
 export class DeviceError extends Error {
   override readonly name = "DeviceError";
+}
+
+/** What an operator should mend, though the network works. */
+export interface DeviceWarning {
+  readonly kind: Extract<ReportKind, "vtep-missing" | "mtu-too-large" | "second-device">;
+  /** The address or the device that it is about. */
+  readonly subject: string;
+  /** With what mends it. */
+  readonly says: string;
 }
 
 export function nameTaken(link: Link, network: AgentNetwork): DeviceError {
@@ -37,36 +46,36 @@ export function portTaken(vxlan: Link, vxlans: readonly Link[], { vtepPort }: Lo
   );
 }
 
-export function missingVtep({ vtep }: LocalVtep, underlay: Link | undefined): string[] {
+export function missingVtep({ vtep }: LocalVtep, underlay: Link | undefined): DeviceWarning[] {
   if (underlay) return [];
-  return [
+  const says =
     `no interface of this host has the VTEP address ${vtep}: nothing sent to it arrives; ` +
-      `give it back (ip address add ${vtep}/… dev …), or register the host with the address that it has`,
-  ];
+    `give it back (ip address add ${vtep}/… dev …), or register the host with the address that it has`;
+  return [{ kind: "vtep-missing", subject: vtep, says }];
 }
 
-export function tooLargeMtu(network: AgentNetwork, { vtep }: LocalVtep, underlay: Link | undefined): string[] {
+export function tooLargeMtu(network: AgentNetwork, { vtep }: LocalVtep, underlay: Link | undefined): DeviceWarning[] {
   if (!underlay) return [];
   const most = underlay.mtu - overheadBytes[familyOf(vtep)];
   if (network.mtu <= most) return [];
   const needed = network.mtu - most + underlay.mtu;
-  return [
+  const says =
     `network ${network.name}: MTU ${network.mtu} does not fit the underlay's ${underlay.mtu}; ` +
-      `set the network's MTU to ${most} or less, or raise the underlay's to ${needed} (ip link set ${underlay.name} mtu ${needed})`,
-  ];
+    `set the network's MTU to ${most} or less, or raise the underlay's to ${needed} (ip link set ${underlay.name} mtu ${needed})`;
+  return [{ kind: "mtu-too-large", subject: underlay.name, says }];
 }
 
 /** Other devices of the network's VNI. @param vxlan the one that the agent uses */
-export function rivals(vxlans: readonly Link[], vxlan: Link, network: AgentNetwork, local: LocalVtep): string[] {
+export function rivals(vxlans: readonly Link[], vxlan: Link, network: AgentNetwork, local: LocalVtep): DeviceWarning[] {
   return vxlans
     .filter((link) => link.vxlan?.vni === network.vni && link.ifindex !== vxlan.ifindex)
     .map((rival) => {
       const effect = excludes(rival, network.vni, local)
         ? "only one of the two can be up, and each takes the other's place"
         : "frames that are sent to it never reach the guests here";
-      return (
+      const says =
         `network ${network.name}: ${rival.name} is a second vxlan device of VNI ${network.vni} beside ${vxlan.name}: ` +
-        `${effect}; delete it (ip link del ${rival.name})`
-      );
+        `${effect}; delete it (ip link del ${rival.name})`;
+      return { kind: "second-device", subject: rival.name, says };
     });
 }

@@ -5,7 +5,7 @@ import type { AgentNetwork, Vni } from "../../schema/index.ts";
 import { type Adoptable, type Awaited, chooseVxlan, mayAdopt } from "./adoption.ts";
 import type { LocalVtep } from "./device-fit.ts";
 import { aliasFor, bridgeName, epochOf, isOurs, vxlanName } from "./device-names.ts";
-import { missingVtep, rivals, tooLargeMtu } from "./device-problems.ts";
+import { type DeviceWarning, missingVtep, rivals, tooLargeMtu } from "./device-problems.ts";
 import { encodeMaster, type Link } from "./link-codec.ts";
 import { Links } from "./links.ts";
 import type { EntryDevice } from "./neighbour-codec.ts";
@@ -101,7 +101,7 @@ export class NetworkDevices {
    * @returns what an operator should mend, though the network works
    * @throws DeviceError for a foreign device in the way, NetlinkError where the kernel refuses
    */
-  async ensure(network: AgentNetwork, local: LocalVtep, epoch: string): Promise<string[]> {
+  async ensure(network: AgentNetwork, local: LocalVtep, epoch: string): Promise<DeviceWarning[]> {
     const { vni } = network;
     this.wanted.add(vni);
     const underlay = await this.links.findByAddress(local.vtep);

@@ -45,7 +45,9 @@ export function decodeHeard(frame: Buffer): Heard | undefined {
   if (!target) return undefined;
   const ip = findIp(question.sender);
   const mac = findMac(frame.subarray(6, 12));
-  return ip && mac && ip !== target ? { asker: { mac, ip }, target } : { target };
+  if (!mac) return { target };
+  if (!ip || ip === target) return { claim: { mac, ip: target }, target };
+  return { asker: { mac, ip }, claim: { mac, ip }, target };
 }
 
 interface Question {

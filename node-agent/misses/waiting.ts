@@ -10,6 +10,8 @@ const maxAskersPerTarget = 64;
 export interface Heard {
   /** Who asks; undefined for a probe or an announcement of the guest's own address, which nobody must answer. */
   readonly asker?: WaitingGuest;
+  /** Who claims which address by this: the sender its own, a probe the one that it asks for. */
+  readonly claim?: WaitingGuest;
   readonly target: IpAddress;
 }
 

@@ -4,6 +4,7 @@ import { type IpAddress, subnetContains } from "../../schema/index.ts";
 import { type Check, ok, wrong } from "./check.ts";
 import { checkDevices, checkFit } from "./explain-devices.ts";
 import { checkLocal, checkRemote } from "./explain-entries.ts";
+import { checkDestinationGuest, checkSourceGuest } from "./explain-guests.ts";
 import type { Explanation } from "./explanation.ts";
 import type { PathFacts } from "./facts.ts";
 import type { Registered, RegisteredNetwork } from "./inventory.ts";
@@ -21,9 +22,9 @@ function checkPath(facts: PathFacts): Check[] {
   const source = checkSource(facts);
   checks.push(source);
   if (source.state === "wrong") return checks;
-  checks.push(...checkDevices(facts, facts.told));
+  checks.push(...checkSourceGuest(facts), ...checkDevices(facts, facts.told));
   const destination = checkDestination(facts);
-  checks.push(destination);
+  checks.push(destination, ...checkDestinationGuest(facts));
   if (destination.state !== "wrong")
     checks.push(...(isHere(facts) ? checkLocal(facts) : checkRemote(facts, facts.told)));
   checks.push(...checkFit(facts, facts.told));

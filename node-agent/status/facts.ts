@@ -22,6 +22,16 @@ export interface PathFacts {
   readonly tunnelEnd: LocalVtep | undefined;
   readonly memory: { readonly from: HeldFact | undefined; readonly to: HeldFact | undefined };
   readonly kernel: KernelFacts;
+  readonly guests: GuestFacts;
+}
+
+/** What guests of this host have done lately. */
+export interface GuestFacts {
+  /** Another guest here uses one of the two addresses, as it was reported; absent where none does. */
+  readonly claimedFrom?: string;
+  readonly claimedTo?: string;
+  /** Whose budget of questions is used up, in words: that of the first address's guest, of its network, or of this host. */
+  readonly exhausted?: string;
 }
 
 export interface KernelFacts {

@@ -8,7 +8,7 @@ import { Links } from "../kernel/links.ts";
 import { noTables, probeAddresses, probeBridgeFilter, probePort, probeTables } from "../kernel/path-probe.ts";
 import type { RequestSocket } from "../kernel/request-socket.ts";
 import type { HeldFact } from "../tables/held-network.ts";
-import type { KernelFacts, MacPort, PathFacts } from "./facts.ts";
+import type { GuestFacts, KernelFacts, MacPort, PathFacts } from "./facts.ts";
 import { readInventory } from "./inventory.ts";
 import { describeSession } from "./report.ts";
 import type { StatusSources } from "./sources.ts";
@@ -16,7 +16,14 @@ import type { StatusSources } from "./sources.ts";
 export type PathSources = Pick<
   StatusSources,
   "host" | "controller" | "readController" | "requests" | "devices" | "held" | "position" | "filterProblems" | "nowMs"
-> & { readonly networks: Pick<StatusSources["networks"], "list" | "tunnelEnd"> };
+> & {
+  readonly networks: Pick<StatusSources["networks"], "list" | "tunnelEnd">;
+  readonly resolver: Pick<StatusSources["resolver"], "budgets">;
+  readonly reporter: Pick<StatusSources["reporter"], "list">;
+};
+
+/** What was reported longer ago says nothing of now: guests repeat themselves every few minutes. */
+const latelyMs = 5 * 60_000;
 
 export interface PathQuestion {
   readonly network: string;
@@ -46,6 +53,34 @@ export async function gatherPath(sources: PathSources, question: PathQuestion): 
     tunnelEnd: sources.networks.tunnelEnd,
     memory,
     kernel: await gatherKernel(sources, vni, macs, familyOf(to), sources.filterProblems()),
+    guests: vni === undefined ? {} : gatherGuests(sources, vni, question, macs.from),
+  };
+}
+
+function gatherGuests(
+  { resolver, reporter, nowMs }: PathSources,
+  vni: Vni,
+  { from, to }: PathQuestion,
+  mac: MacAddress | undefined,
+): GuestFacts {
+  const claims = reporter
+    .list()
+    .filter((each) => each.kind === "address-conflict" && each.vni === vni && nowMs() - each.lastMs < latelyMs);
+  const claimOf = (ip: IpAddress): string | undefined => claims.find(({ subject }) => subject === ip)?.detail;
+  const [claimedFrom, claimedTo] = [claimOf(from), claimOf(to)];
+  const { guests, networks, host } = resolver.budgets(nowMs());
+  const isEmpty = (left: number | undefined): boolean => left !== undefined && left < 1;
+  const exhausted = isEmpty(guests.find(({ name }) => name === `${vni} ${mac}`)?.left)
+    ? `the guest ${mac}`
+    : isEmpty(networks.find((network) => network.vni === vni)?.left)
+      ? "the network on this host"
+      : isEmpty(host)
+        ? "this host"
+        : undefined;
+  return {
+    ...(claimedFrom === undefined ? {} : { claimedFrom }),
+    ...(claimedTo === undefined ? {} : { claimedTo }),
+    ...(exhausted === undefined ? {} : { exhausted }),
   };
 }
 

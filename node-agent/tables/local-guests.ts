@@ -1,6 +1,6 @@
 // The guests that are registered on this host against those that are heard here. Pure; time is injected.
-import type { MacAddress, Vni } from "../../schema/index.ts";
-import type { LocalGuest } from "./held-network.ts";
+import type { IpAddress, MacAddress, Vni } from "../../schema/index.ts";
+import type { HeldFact, LocalGuest } from "./held-network.ts";
 import type { GuestPort } from "./port.ts";
 
 export interface GuestFinding {
@@ -94,6 +94,27 @@ export class LastingFindings {
     }
     return fresh;
   }
+}
+
+export interface ConflictFinding {
+  readonly kind: "address-conflict";
+  readonly vni: Vni;
+  /** The address. */
+  readonly subject: IpAddress;
+  /** For a person. */
+  readonly detail: string;
+}
+
+/** A guest here uses, or probes for, an address that is registered for another MAC. @param known what is held of the address */
+export function findConflict(
+  vni: Vni,
+  { mac, ip }: { readonly mac: MacAddress; readonly ip: IpAddress },
+  known: HeldFact | undefined,
+): ConflictFinding | undefined {
+  if (!known || known.kind === "absent" || known.mac === mac) return undefined;
+  const where = known.kind === "local" ? "a VM of this host" : "a VM of another host";
+  const detail = `${mac} on this host uses ${ip}, which is registered for ${known.mac}, ${where}`;
+  return { kind: "address-conflict", vni, subject: ip, detail };
 }
 
 const nameOf = ({ vni, kind, mac }: GuestFinding): string => `${vni} ${kind} ${mac}`;

@@ -128,7 +128,7 @@ describe("what an agent reports", () => {
   });
 
   test.each([
-    ["too many at once", { reports: Array.from({ length: 65 }, () => theft) }],
+    ["too many at once", { reports: Array.from({ length: 33 }, () => theft) }],
     ["a subject without end", { reports: [{ ...theft, subject: "x".repeat(65) }] }],
     ["no count", { reports: [{ ...theft, count: 0 }] }],
     ["a time in the future", { reports: [{ ...theft, lastAgoMs: -1 }] }],
@@ -143,14 +143,14 @@ describe("what an agent reports", () => {
   test("beyond what an agent may say is counted and becomes no event, and other hosts have their own", async () => {
     const { controller, consumer } = await start();
     const [a, b] = [await controller.agent("a").connect(), await controller.agent("b").connect()];
-    const frame = { type: "report" as const, reports: Array.from({ length: 64 }, () => theft) };
+    const frame = { type: "report" as const, reports: Array.from({ length: 32 }, () => theft) };
     for (let n = 0; n < 20; n++) a.send(frame);
     await read(a);
     b.send({ type: "report", reports: [{ ...theft, kind: "scan" }] });
     await consumer.untilOperational("scan");
     expect(consumer.operational.filter(({ data }) => data.host === "a" && data.count === 3)).toHaveLength(240);
-    expect(await metric(controller, 'nearmiss_controller_operational_total{host="a",kind="theft"}')).toBe(64 * 20 * 3);
-    expect(await metric(controller, 'nearmiss_controller_reports_refused_total{reason="rate"}')).toBe(64 * 20 - 240);
+    expect(await metric(controller, 'nearmiss_controller_operational_total{host="a",kind="theft"}')).toBe(32 * 20 * 3);
+    expect(await metric(controller, 'nearmiss_controller_reports_refused_total{reason="rate"}')).toBe(32 * 20 - 240);
   });
 
   test("is kept up to a number, without gap", async () => {
@@ -159,10 +159,10 @@ describe("what an agent reports", () => {
     for (const host of hosts) {
       const agent = await controller.agent(host).connect();
       const reports = Array.from(
-        { length: 60 },
+        { length: 30 },
         (): Report => ({ kind: "overrun", count: 1, firstAgoMs: 0, lastAgoMs: 0 }),
       );
-      for (let n = 0; n < 4; n++) agent.send({ type: "report", reports });
+      for (let n = 0; n < 8; n++) agent.send({ type: "report", reports });
       await read(agent);
     }
     const total = hosts.length * 241;

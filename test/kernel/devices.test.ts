@@ -79,14 +79,22 @@ describeKernel("devices of a network", () => {
 
   test("a network's MTU that does not fit the underlay is reported with what mends it", async () => {
     expect(await host.devices.ensure(agentNetwork(106, { name: "jumbo", mtu: 1451 }), localVtep, epoch)).toEqual([
-      "network jumbo: MTU 1451 does not fit the underlay's 1500; set the network's MTU to 1450 or less, or raise the underlay's to 1501 (ip link set under mtu 1501)",
+      {
+        kind: "mtu-too-large",
+        subject: "under",
+        says: "network jumbo: MTU 1451 does not fit the underlay's 1500; set the network's MTU to 1450 or less, or raise the underlay's to 1501 (ip link set under mtu 1501)",
+      },
     ]);
   });
 
   test("a VTEP that no interface has is reported", async () => {
     const problems = await host.devices.ensure(agentNetwork(107), { vtep: vtep("192.0.2.201"), vtepPort: 4789 }, epoch);
     expect(problems).toEqual([
-      "no interface of this host has the VTEP address 192.0.2.201: nothing sent to it arrives; give it back (ip address add 192.0.2.201/… dev …), or register the host with the address that it has",
+      {
+        kind: "vtep-missing",
+        subject: "192.0.2.201",
+        says: "no interface of this host has the VTEP address 192.0.2.201: nothing sent to it arrives; give it back (ip address add 192.0.2.201/… dev …), or register the host with the address that it has",
+      },
     ]);
   });
 

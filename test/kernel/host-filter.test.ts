@@ -6,6 +6,7 @@ import type { Host } from "../../lab/host.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { askAgent } from "../../node-agent/status/client.ts";
 import type { StatusReport } from "../../node-agent/status/report.ts";
+import type { OperationalCloudEvent } from "../../schema/index.ts";
 import { cluster } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 
@@ -27,6 +28,10 @@ describe.skipIf(!hasNft && process.env.CI !== "true")("a host", () => {
       await it.vm("two", "a", "blue", 100, mac(2), ["10.20.1.2/24", "fd00:20::2/64"]);
     });
 
+    const toldOf = async (filter: string): Promise<string | undefined> =>
+      (await it.call<{ events: OperationalCloudEvent[] }>("GET", "/v1/operational-events")).events.find(
+        ({ type, data }) => type === "nearmiss.operational.host-filter" && data.subject === filter,
+      )?.data.detail;
     /** Of the agent itself: the controller hears of them with the next heartbeat. */
     const problems = async (): Promise<readonly string[]> =>
       ((await askAgent(a.agentSocket, { type: "status" })).result as StatusReport).problems;
@@ -52,6 +57,7 @@ describe.skipIf(!hasNft && process.env.CI !== "true")("a host", () => {
       expect(await passes(ip)).toBe(false);
       const problem = await seen(`bridge-nf-call-${filter}`);
       expect(problem).toContain(`chain ${family} filter FORWARD`);
+      expect(await waitFor(() => toldOf(filter), { what: "the operational event" })).toBe(problem);
       const command = /sysctl -w \S+=0/.exec(problem)?.[0] ?? "";
       await a.exec(command.split(" ") as [string, ...string[]]);
       expect(await passes(ip)).toBe(true);

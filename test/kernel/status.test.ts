@@ -283,6 +283,8 @@ describeKernel("a path that nobody keeps right", () => {
         devices,
         held,
         networks: { list: () => [agentNetwork(on)], tunnelEnd: localVtep },
+        resolver: { budgets: () => ({ host: 1, networks: [], guests: [] }) },
+        reporter: { list: () => [] },
         filterProblems: () => [],
         position: () => ({ link: { kind: "connected", sinceMs: 0 } }),
         nowMs: () => 0,

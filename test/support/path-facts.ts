@@ -106,6 +106,7 @@ export const healthy: PathFacts = {
     },
   },
   kernel: healthyKernel,
+  guests: {},
 };
 
 /** With other facts about the kernel. */

@@ -103,6 +103,30 @@ describe("what is wrong comes first, with what mends it", () => {
       /run this on host c.*PATCH/,
     ],
     [
+      "another guest with the source's address",
+      {
+        ...healthy,
+        guests: { claimedFrom: `${other} on this host uses 10.20.1.1, which is registered for ${macOfFrom}` },
+      },
+      "source address",
+      /uses 10\.20\.1\.1/,
+      /take 10\.20\.1\.1 from that guest/,
+    ],
+    [
+      "another guest with the destination's address",
+      { ...healthy, guests: { claimedTo: `${other} on this host uses 10.20.1.2, which is registered for ${macOfTo}` } },
+      "destination address",
+      /uses 10\.20\.1\.2/,
+      /register it so/,
+    ],
+    [
+      "a guest that scans",
+      { ...healthy, guests: { exhausted: `the guest ${macOfFrom}` } },
+      "budget",
+      /has used up its budget of questions/,
+      /end the scan/,
+    ],
+    [
       "a source that nobody remembers",
       { ...withMemory({ from: undefined }), session, inventory: unreachable },
       "session",

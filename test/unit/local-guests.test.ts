@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
   compareGuests,
+  findConflict,
   type GuestFinding,
   LastingFindings,
   maxUnregistered,
@@ -9,7 +10,7 @@ import {
 } from "../../node-agent/tables/local-guests.ts";
 import type { GuestPort } from "../../node-agent/tables/port.ts";
 import type { MacAddress } from "../../schema/index.ts";
-import { mac, vni } from "../support/addresses.ts";
+import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 
 const blue = vni(100);
 const one = mac("52:54:00:00:00:01");
@@ -90,5 +91,28 @@ describe("what holds for long enough", () => {
     lasting.update(blue, [finding("unregistered-guest")], unregisteredMs);
     lasting.update(vni(1), [], unregisteredMs + 1);
     expect(lasting.list()).toHaveLength(1);
+  });
+});
+
+describe("an address that a guest claims", () => {
+  const address = ip("10.20.1.2");
+  const key = { kind: "ip", vni: blue, ip: address } as const;
+  const held = { key, revision: rev(1), sinceMs: 0 } as const;
+  const claim = { mac: stranger, ip: address };
+
+  test.each([
+    ["a VM of this host", { ...held, kind: "local", mac: one } as const],
+    ["a VM of another host", { ...held, kind: "remote", mac: one, vtep: vtep("192.0.2.2"), vtepPort: 4789 } as const],
+  ])("is a conflict where it is registered for %s", (whose, known) => {
+    const detail = `${stranger} on this host uses 10.20.1.2, which is registered for ${one}, ${whose}`;
+    expect(findConflict(blue, claim, known)).toEqual({ kind: "address-conflict", vni: blue, subject: address, detail });
+  });
+
+  test.each([
+    ["nobody knows it", undefined],
+    ["the controller does not know it", { ...held, kind: "absent" } as const],
+    ["it is registered for that guest", { ...held, kind: "local", mac: stranger } as const],
+  ])("is none where %s", (_, known) => {
+    expect(findConflict(blue, claim, known)).toBeUndefined();
   });
 });

@@ -120,6 +120,7 @@ test("whatever happens: bounded memory, few frames that the controller can read,
         given += reports.length;
         expect(reports.length).toBeLessThanOrEqual(maxReportsPerFrame);
         const text = JSON.stringify({ type: "report", reports });
+        expect(Buffer.byteLength(text)).toBeLessThan(64 * 1_024);
         expect(parseAgentFrame(text)).toEqual({ type: "report", reports });
         onTheWay.push(...reports);
       };

@@ -1,0 +1,31 @@
+// What guests do that spoils a path: two that use one address, and one that has asked for so much that nobody is asked for
+// it any more. Pure.
+import { type Check, wrong } from "./check.ts";
+import type { PathFacts } from "./facts.ts";
+
+/** Of the sender; nothing where nothing is wrong. */
+export function checkSourceGuest({ guests, from, network }: PathFacts): Check[] {
+  return [...checkClaim("source address", guests.claimedFrom, from, network), ...checkBudget(guests)];
+}
+
+/** Of whom it wants to reach; nothing where nothing is wrong. */
+export function checkDestinationGuest({ guests, to, network }: PathFacts): Check[] {
+  return checkClaim("destination address", guests.claimedTo, to, network);
+}
+
+function checkClaim(name: string, says: string | undefined, ip: string, network: string): Check[] {
+  if (says === undefined) return [];
+  const mend = `take ${ip} from that guest; or, if it is right, register it so: the VM in ${network} with that MAC gets the address`;
+  return [wrong(name, says, mend)];
+}
+
+function checkBudget({ exhausted }: PathFacts["guests"]): Check[] {
+  if (exhausted === undefined) return [];
+  return [
+    wrong(
+      "budget",
+      `${exhausted} has used up its budget of questions: nobody is asked for addresses that are not known yet`,
+      "end the scan (nearmiss agent status shows who asks); the budget comes back within seconds",
+    ),
+  ];
+}

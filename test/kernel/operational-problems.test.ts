@@ -1,0 +1,117 @@
+// Problems of a host that an operator has to mend, and guests that are not what is registered, as operational events.
+import { beforeAll, expect, test } from "vitest";
+import { arp, ethernet } from "../../lab/frames.ts";
+import type { Guest } from "../../lab/guest.ts";
+import type { Host } from "../../lab/host.ts";
+import { openPacketSocket } from "../../lab/packets.ts";
+import { nearmiss } from "../../lab/programs.ts";
+import { waitFor } from "../../lab/wait.ts";
+import type { Explanation } from "../../node-agent/status/explanation.ts";
+import type { OperationalCloudEvent, OperationalKind } from "../../schema/index.ts";
+import { cluster } from "../support/cluster.ts";
+import { describeKernel } from "../support/kernel.ts";
+
+const mac1 = "52:54:00:00:00:01";
+const mac2 = "52:54:00:00:00:02";
+const stranger = "52:54:00:00:00:77";
+
+describeKernel("an operator is told of", () => {
+  const it = cluster({ hosts: 2, underlay: 4 });
+  let a: Host;
+  let guest: Guest;
+  let underlay: string;
+
+  beforeAll(async () => {
+    a = it.lab.host("a");
+    await it.network("blue", 100);
+    guest = await it.vm("web-1", "a", "blue", 100, mac1, ["10.20.1.1/24", "fd00:20::1/64"]);
+    await it.vm("db-1", "b", "blue", 100, mac2, ["10.20.1.2/24", "fd00:20::2/64"]);
+    expect((await guest.ping("10.20.1.2")).received).toBe(1);
+    const links = JSON.parse(await a.exec(["ip", "-j", "address", "show", "to", a.address])) as { ifname: string }[];
+    underlay = links[0]?.ifname ?? "";
+    await inject(ethernet({ to: "ff:ff:ff:ff:ff:ff", from: stranger, type: 0x88b5, payload: Buffer.alloc(46) }));
+  });
+
+  async function inject(...frames: Buffer[]): Promise<void> {
+    const socket = await openPacketSocket(guest, "eth0");
+    for (const frame of frames) socket.inject(frame);
+    socket.close();
+  }
+
+  function told(kind: OperationalKind, subject?: string): Promise<OperationalCloudEvent["data"]> {
+    const find = async () => {
+      const { events } = await it.call<{ events: OperationalCloudEvent[] }>("GET", "/v1/operational-events");
+      return events.find(({ type, data }) => type === `nearmiss.operational.${kind}` && data.subject === subject)?.data;
+    };
+    return waitFor(find, { what: `the event ${kind} of ${subject}`, deadlineMs: 30_000 });
+  }
+
+  test("an underlay whose MTU became too small, with the command that mends it", async () => {
+    await a.ip(`link set ${underlay} mtu 1400`);
+    const { network, detail } = await told("mtu-too-large", underlay);
+    expect(network).toBe("blue");
+    expect(detail).toContain(`ip link set ${underlay} mtu 1500`);
+    await a.ip(`link set ${underlay} mtu 1500`);
+  });
+
+  test("a second device of a network's VNI", async () => {
+    await a.ip(`link add rival type vxlan id 100 local ${a.address} dstport 4790`);
+    expect((await told("second-device", "rival")).detail).toContain("ip link del rival");
+    await a.ip("link del rival");
+  });
+
+  test("a device in the way of a new network, which comes up once it is gone", async () => {
+    await a.ip("link add nmv200 type veth peer name in-the-way");
+    await it.network("red", 200);
+    const interfaces = [{ network: "red", mac: mac1, ips: ["10.20.1.1"] }];
+    await it.call("POST", "/v1/vms", { name: "red-1", host: "a", interfaces });
+    const { network, detail } = await told("network-not-ready");
+    expect(network).toBe("red");
+    expect(detail).toContain("ip link del nmv200");
+    await a.ip("link del nmv200");
+    await waitFor(() => a.interfaces().includes("nmb200"), { what: "the network's bridge", deadlineMs: 20_000 });
+  });
+
+  test.each([
+    [
+      "an announcement",
+      "10.20.1.2",
+      arp({ operation: "request", senderMac: mac1, senderIp: "10.20.1.2", targetIp: "10.20.1.2" }),
+    ],
+    [
+      "a question",
+      "10.20.1.2",
+      arp({ operation: "request", senderMac: stranger, senderIp: "10.20.1.2", targetIp: "10.20.1.9" }),
+    ],
+  ])("a guest that uses another VM's address, by %s; explain names it", async (_by, ip, frame) => {
+    await inject(frame);
+    expect(await told("address-conflict", ip)).toMatchObject({ network: "blue" });
+    const explained = a.exec(
+      nearmiss("explain", "--json", "--socket", a.agentSocket, "--network", "blue", "10.20.1.1", ip),
+    );
+    const text = await explained.catch((error: { stdout?: string }) => error.stdout ?? "");
+    const { checks } = JSON.parse(text) as Explanation;
+    expect(checks).toContainEqual(
+      expect.objectContaining({ name: "destination address", says: expect.stringContaining(`uses ${ip}`) }),
+    );
+  });
+
+  test("a VTEP address that vanished, when the host can be heard again", async () => {
+    const [shown] = JSON.parse(await a.exec(["ip", "-j", "address", "show", "to", a.address])) as {
+      addr_info: { prefixlen: number }[];
+    }[];
+    const address = `${a.address}/${shown?.addr_info[0]?.prefixlen}`;
+    const before = a.agent.logs.length;
+    await a.ip(`address del ${address} dev ${underlay}`);
+    await waitFor(
+      () => a.agent.logs.slice(before).some(({ msg }) => String(msg).includes(`the VTEP address ${a.address}`)),
+      { what: "the agent to see it" },
+    );
+    await a.ip(`address add ${address} dev ${underlay}`);
+    expect((await told("vtep-missing", a.address)).network).toBeUndefined();
+  });
+
+  test("a guest that sends and is not registered", async () => {
+    expect(await told("unregistered-guest", stranger)).toMatchObject({ host: "a", network: "blue" });
+  });
+});
