@@ -14,6 +14,7 @@ import { Announcer } from "./announcer.ts";
 import { ControllerLink, type Frame } from "./controller-link/link.ts";
 import { Releases } from "./controller-link/releases.ts";
 import { Eviction } from "./eviction.ts";
+import { GuestGuard, removeGuard } from "./guard/guest-guard.ts";
 import { GuestWatch } from "./guest-watch.ts";
 import { HostFilter } from "./host-filter.ts";
 import { HostPorts } from "./host-ports.ts";
@@ -53,6 +54,8 @@ export interface AgentOptions {
   /** Entries that no traffic has used for so long are given up; Infinity: none. */
   readonly idleMs: number;
   readonly caps: Caps;
+  /** Drop what guests send with addresses that are not registered for their port. */
+  readonly antiSpoof: boolean;
   /** Vxlan devices of others that may serve a network here. */
   readonly adoptable: Adoptable;
 }
@@ -67,6 +70,7 @@ export class Agent {
   private readonly held: HeldAnswers;
   private readonly ports: HostPorts;
   private readonly announcer: Announcer | undefined;
+  private readonly guard: GuestGuard | undefined;
   private readonly networks: HostNetworks;
   private readonly releases: Releases;
   private readonly programming: Programming;
@@ -98,12 +102,16 @@ export class Agent {
     const nextId = (): number => this.nextId++;
     const reporter = new Reporter({ isLive: () => this.link.isLive, send, nextId, nowMs });
     const ports = new HostPorts({ devices, bridgePorts: this.bridgePorts, held, log });
+    const guard = options.antiSpoof
+      ? new GuestGuard({ held, vnis: () => this.networks.list().map(({ vni }) => vni), reporter, log })
+      : undefined;
     const networks = new HostNetworks({
       devices,
       tables,
       held,
       announcer,
       ports,
+      guard,
       otherProblems: () => (this.filter?.found ?? []).map(({ says, mend }) => `${says}; ${mend}`),
       reporter,
       log,
@@ -115,6 +123,7 @@ export class Agent {
     this.tables = tables;
     this.held = held;
     this.announcer = announcer;
+    this.guard = guard;
     this.reporter = reporter;
     this.networks = networks;
     this.releases = releases;
@@ -145,6 +154,7 @@ export class Agent {
   /** Takes over what an earlier run left in the kernel, then listens and connects. */
   async start(): Promise<void> {
     const { devices, tables, networks, ports, held, reporter, log } = this;
+    if (!this.guard) await removeGuard();
     const vnis = await devices.takeOver();
     const entries = (await Promise.all(vnis.map((vni) => tables.list(vni)))).flat().filter(({ own }) => own);
     this.session.inherit(entries.flatMap(({ entry }) => keyOfEntry(entry) ?? []));
@@ -196,6 +206,7 @@ export class Agent {
     this.upkeep?.close();
     this.filter?.close();
     this.guests?.close();
+    this.guard?.close();
     this.eviction?.close();
     this.announcer?.close();
     this.reporter.close();

@@ -15,12 +15,13 @@ export interface AgentFlags extends IdentityFlags {
   /** Infinity: never. */
   readonly idleMs: number;
   readonly caps: Caps;
+  readonly antiSpoof: boolean;
   readonly adoptable: Adoptable;
   readonly logLevel: string;
 }
 
 type GivenFlags = IdentityFlags &
-  Pick<AgentFlags, "logLevel" | "socket"> & {
+  Pick<AgentFlags, "antiSpoof" | "logLevel" | "socket"> & {
     readonly announce: "on" | "off";
     readonly idleTimeout: number;
     readonly maxPerNetwork: number;
@@ -97,6 +98,12 @@ export function addAgentCommand(program: Command): void {
         "use a vxlan device that is there already for the network of its VNI, with its bridge, and keep it when the network " +
           "leaves; of the names given (with commas between them), or any",
       ).argParser(parseAdoptable),
+    )
+    .option(
+      "--anti-spoof",
+      "drop what a guest sends with addresses that are not registered for its interface, and router advertisements and " +
+        "DHCP answers, where the interface has a port; needs nft",
+      false,
     )
     .addOption(
       new Option("--log-level <level>", "least severe line to log, as JSON on standard error")

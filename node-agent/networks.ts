@@ -3,6 +3,7 @@
 import type { Logger } from "pino";
 import type { AgentNetwork, Vni, VtepAddress } from "../schema/index.ts";
 import type { Announcer } from "./announcer.ts";
+import type { GuestGuard } from "./guard/guest-guard.ts";
 import type { HostPorts } from "./host-ports.ts";
 import type { LocalVtep } from "./kernel/device-fit.ts";
 import { bridgeName, vxlanName } from "./kernel/device-names.ts";
@@ -26,6 +27,8 @@ export interface NetworksDependencies {
   readonly held: HeldAnswers;
   readonly announcer: Announcer | undefined;
   readonly ports: HostPorts;
+  /** Absent without `--anti-spoof`. */
+  readonly guard: GuestGuard | undefined;
   /** Of the host around the networks. */
   readonly otherProblems?: () => readonly string[];
   readonly reporter: Pick<Reporter, "note">;
@@ -43,6 +46,7 @@ export class HostNetworks {
   private readonly unsettled = new Set<Vni>();
   private readonly requested = new Map<Vni, Cause>();
   private readonly portsRequested = new Set<Vni>();
+  private guardRequested = false;
   private local: LocalVtep | undefined;
   private epoch = "";
   /** Work on devices runs one after the other; entries of standing devices need not wait for it. */
@@ -56,12 +60,19 @@ export class HostNetworks {
       ([vni, reason]) => `network ${this.nameOf(vni) ?? vni}: the kernel does not take all entries: ${reason}`,
     );
     // Of one cause all networks may tell.
-    return [...new Set([...[...this.warnings.values()].flat(), ...refusals, ...(this.deps.otherProblems?.() ?? [])])];
+    return [
+      ...new Set([
+        ...[...this.warnings.values()].flat(),
+        ...refusals,
+        ...(this.deps.guard?.problems ?? []),
+        ...(this.deps.otherProblems?.() ?? []),
+      ]),
+    ];
   }
 
   /** The kernel is known to hold what is held here. */
   get settled(): boolean {
-    return this.unsettled.size === 0;
+    return this.unsettled.size === 0 && (this.deps.guard?.settled ?? true);
   }
 
   get size(): number {
@@ -119,7 +130,9 @@ export class HostNetworks {
       this.warnings.set(vni, [warning]);
       log.warn({ vni }, warning);
     }
-    return this.bring(gone, [...this.networks.keys()], "session");
+    const brought = this.bring(gone, [...this.networks.keys()], "session");
+    this.guard();
+    return brought;
   }
 
   /** Some changed, some left this host; with a new tunnel end of our own all are touched. */
@@ -127,7 +140,13 @@ export class HostNetworks {
     for (const network of networks) this.networks.set(network.vni, network);
     for (const vni of gone) this.networks.delete(vni);
     if (local) this.local = local;
-    return this.bring(gone, local ? [...this.networks.keys()] : networks.map((network) => network.vni), "change");
+    const brought = this.bring(
+      gone,
+      local ? [...this.networks.keys()] : networks.map((network) => network.vni),
+      "change",
+    );
+    this.guard();
+    return brought;
   }
 
   /** Looks again at a network, soon and once for all causes that come meanwhile; without `vni` at all of them. */
@@ -151,6 +170,7 @@ export class HostNetworks {
   /** Answers were taken that may say which ports guests have. */
   guestsMayHaveChanged(vnis: Iterable<Vni>): void {
     for (const vni of new Set(vnis)) if (this.deps.ports.hasChanged(vni)) this.lookAtPorts(vni);
+    this.guard();
   }
 
   /** Deletes bridges that were left only because a guest's port was still on them, once it is not. */
@@ -170,6 +190,7 @@ export class HostNetworks {
   /** Settles once more what is not settled. */
   retry(): Promise<void> {
     for (const vni of this.unsettled) this.look("refused", vni);
+    if (this.deps.guard?.settled === false) this.guard();
     return this.work;
   }
 
@@ -207,6 +228,17 @@ export class HostNetworks {
     return this.queue(async () => {
       for (const vni of gone) await this.remove(vni);
       for (const vni of touched) await this.settle(vni, cause);
+    });
+  }
+
+  /** Rules follow what is registered of this host's guests, soon and once for all that comes meanwhile. */
+  private guard(): void {
+    const { guard } = this.deps;
+    if (!guard || this.guardRequested) return;
+    this.guardRequested = true;
+    void this.queue(() => {
+      this.guardRequested = false;
+      return guard.settle();
     });
   }
 

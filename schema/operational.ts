@@ -19,6 +19,7 @@ export const reportKinds = [
   "mtu-too-large",
   "second-device",
   "host-filter",
+  "spoofed",
 ] as const;
 export type ReportKind = (typeof reportKinds)[number];
 

@@ -27,7 +27,8 @@ const Ips = Type.Array(Type.String({ examples: ["10.20.1.1", "fd00:20::1"] }), {
   description: "Left out: one of each address family that the network has is assigned. []: none",
 });
 const Port = Type.String({
-  pattern: "^[^\\s/]{1,15}$",
+  // Of what the kernel would take, the part that needs no quoting in any tool's rules.
+  pattern: "^[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,14}$",
   description: "The host's bridge port (tap or veth) of this interface",
 });
 const Router = Type.Boolean({ description: "The VM routes: neighbour advertisements keep their router flag" });

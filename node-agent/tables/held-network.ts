@@ -31,6 +31,10 @@ export interface LocalGuest {
   readonly port?: string;
 }
 
+export interface AddressedGuest extends LocalGuest {
+  readonly ips: readonly IpAddress[];
+}
+
 interface IpFact {
   readonly ip: IpAddress;
   readonly mac: MacAddress;
@@ -87,7 +91,7 @@ export class HeldNetwork {
   private readonly ips = new Map<IpAddress, IpFact>();
   private readonly macs = new Map<MacAddress, MacFact>();
   private readonly absent = new Map<string, Absence>();
-  private readonly local = new Map<MacAddress, LocalGuest>();
+  private readonly local = new Map<MacAddress, string | undefined>();
   private remote = 0;
 
   constructor(readonly vni: Vni) {}
@@ -103,8 +107,12 @@ export class HeldNetwork {
   }
 
   /** The VMs' interfaces that are registered on this host. */
-  locals(): LocalGuest[] {
-    return [...this.local.values()];
+  locals(): AddressedGuest[] {
+    return [...this.local].map(([mac, port]) => ({
+      mac,
+      ips: [...(this.macs.get(mac)?.ips ?? [])],
+      ...(port === undefined ? {} : { port }),
+    }));
   }
 
   /** The entries that an address of this network should have now. */
@@ -223,7 +231,7 @@ export class HeldNetwork {
       if (!this.isRemote(mac)) this.lastUse.forget(mac);
       const location = this.macs.get(mac)?.location;
       if (location?.kind !== "local") this.local.delete(mac);
-      else this.local.set(mac, location.port === undefined ? { mac } : { mac, port: location.port });
+      else this.local.set(mac, location.port);
     }
   }
 

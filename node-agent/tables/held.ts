@@ -4,7 +4,7 @@ import type { Answer, BindingKey, IpAddress, MacAddress, Vni } from "../../schem
 import { keyText } from "../../schema/index.ts";
 import { type Caps, defaultCaps, isCrowded } from "./ageing.ts";
 import { type Entry, entryKey, type Operation, type Place } from "./entry.ts";
-import { type HeldFact, HeldNetwork, type Knowledge, type LocalGuest, type Occasion } from "./held-network.ts";
+import { type AddressedGuest, type HeldFact, HeldNetwork, type Knowledge, type Occasion } from "./held-network.ts";
 import { asOwn, byKey, plan } from "./plan.ts";
 
 /** What giving up addresses comes to. */
@@ -116,7 +116,7 @@ export class HeldAnswers {
   }
 
   /** The VMs' interfaces of a network that are registered on this host. */
-  locals(vni: Vni): LocalGuest[] {
+  locals(vni: Vni): AddressedGuest[] {
     return this.networks.get(vni)?.locals() ?? [];
   }
 

@@ -50,7 +50,16 @@ describeKernel("a full kernel table", () => {
     const log = pino({ level: "warn" }, { write: (line: string) => void lines.push(line) });
     const { devices, requests } = host;
     const ports = new HostPorts({ devices, bridgePorts: new BridgePorts(requests), held, log });
-    const networks = new HostNetworks({ devices, tables, held, announcer: undefined, ports, reporter, log });
+    const networks = new HostNetworks({
+      devices,
+      tables,
+      held,
+      announcer: undefined,
+      guard: undefined,
+      ports,
+      reporter,
+      log,
+    });
     const take = (...answers: Answer[]) => networks.write(held.take(answers, 0).operations);
     networks.setLocal(localVtep);
     await networks.replace([agentNetwork(100)], epoch);

@@ -1,0 +1,52 @@
+// What `nft -j list table` says of our table, taken apart.
+import { parse } from "secure-json-parse";
+import { counterOf, type DropReason, dropReasons } from "./rules.ts";
+
+export interface ReadTable {
+  /** The rules and sets as the kernel has them, without what changes by itself: equal text is equal rules. */
+  readonly fingerprint: string;
+  /** Elements by set. */
+  readonly sizes: ReadonlyMap<string, number>;
+  readonly guarded: readonly string[];
+  readonly dropped: ReadonlyMap<DropReason, number>;
+  /** Frames dropped lately, by port. */
+  readonly offenders: ReadonlyMap<string, number>;
+}
+
+interface Listed {
+  readonly set?: { readonly name: string; readonly elem?: readonly unknown[]; readonly [field: string]: unknown };
+  readonly counter?: { readonly name: string; readonly packets: number };
+  readonly chain?: { readonly [field: string]: unknown };
+  readonly rule?: { readonly [field: string]: unknown };
+}
+
+/** Sets that frames fill. */
+const dynamic: readonly string[] = ["talk", "offenders"];
+
+/** @throws SyntaxError where it is no JSON of nft's */
+export function readTable(json: string): ReadTable {
+  const { nftables } = parse(json) as { nftables: readonly Listed[] };
+  const sets = nftables.flatMap(({ set }) => (set ? [set] : []));
+  const elements = (name: string): readonly unknown[] => sets.find((set) => set.name === name)?.elem ?? [];
+  const counters = new Map(nftables.flatMap(({ counter }) => (counter ? [[counter.name, counter.packets]] : [])));
+  const lasting = nftables.flatMap(({ set, chain, rule }): unknown[] => {
+    if (set) return [dynamic.includes(set.name) ? { ...set, elem: [] } : { ...set, elem: sorted(set.elem ?? []) }];
+    return chain ? [chain] : rule ? [rule] : [];
+  });
+  return {
+    fingerprint: JSON.stringify(lasting, (key, value: unknown) => (key === "handle" ? undefined : value)),
+    sizes: new Map(sets.map(({ name, elem = [] }) => [name, elem.length])),
+    guarded: elements("guarded").map(String),
+    dropped: new Map(dropReasons.map((reason) => [reason, counters.get(counterOf(reason)) ?? 0])),
+    offenders: new Map(elements("offenders").flatMap(offender)),
+  };
+}
+
+const sorted = (elements: readonly unknown[]): unknown[] =>
+  elements.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+
+function offender(element: unknown): [string, number][] {
+  const { elem } = element as { elem?: { val?: unknown; counter?: { packets?: unknown } } };
+  const packets = elem?.counter?.packets;
+  return typeof elem?.val === "string" && typeof packets === "number" ? [[elem.val, packets]] : [];
+}

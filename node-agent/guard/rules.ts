@@ -1,0 +1,133 @@
+// What frames a guest may send, as rules of nf_tables in the bridge family: pure text. Everything is decided where a frame
+// enters the bridge, by the name of the port: rules stand before the tap does, so there is no moment without them.
+import { familyOf, findIp, type IpAddress, ipToBytes, type MacAddress, macToBytes } from "../../schema/index.ts";
+import type { AddressedGuest } from "../tables/held-network.ts";
+
+/** Of nobody else's: what has this name is deleted when the agent runs without the guard. */
+export const tableName = "nearmiss";
+
+/** By port: each MAC that its guest may send with, and the addresses that go with it. A port without MACs sends nothing. */
+export type GuardedPorts = ReadonlyMap<string, ReadonlyMap<MacAddress, ReadonlySet<IpAddress>>>;
+
+/** What reasons for a drop are counted, by the name of the counter. */
+export const dropReasons = ["ethertype", "mac", "arp", "ipv4", "ipv6", "neighbour", "router", "dhcp", "rate"] as const;
+export type DropReason = (typeof dropReasons)[number];
+
+/** ARP and neighbour discovery of one port, frames a second and at once: more is a scan. */
+const discoveryRate = { perSecond: 100, burst: 200 };
+
+/** Interfaces with a registered port. A name that the controller should not have taken has no place in a script. */
+export function guardedPorts(guests: readonly AddressedGuest[]): GuardedPorts {
+  const ports = new Map<string, Map<MacAddress, Set<IpAddress>>>();
+  for (const { mac, ips, port } of guests) {
+    if (port === undefined || !isPlainName(port)) continue;
+    const macs = ports.get(port) ?? new Map<MacAddress, Set<IpAddress>>();
+    macs.set(mac, new Set([...(macs.get(mac) ?? []), ...ips, linkLocalOf(mac)]));
+    ports.set(port, macs);
+  }
+  return ports;
+}
+
+export const isPlainName = (port: string): boolean => /^[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,14}$/.test(port);
+
+/** The link-local address that a guest makes of its MAC (RFC 4291, appendix A). */
+export function linkLocalOf(mac: MacAddress): IpAddress {
+  const bytes = macToBytes(mac);
+  const id = Buffer.concat([bytes.subarray(0, 3), Buffer.from([0xff, 0xfe]), bytes.subarray(3)]);
+  id[0] = (id[0] ?? 0) ^ 0x02;
+  const found = findIp(Buffer.concat([Buffer.from([0xfe, 0x80, 0, 0, 0, 0, 0, 0]), id]));
+  if (!found) throw new Error(`no address of ${mac}`);
+  return found;
+}
+
+/**
+ * The table without what it holds, in place of whatever has its name. ARP and neighbour discovery may speak of registered
+ * addresses only: sender of ARP (RFC 826), target of an advertisement (RFC 4861 §4.4), beside the source of the packet.
+ */
+export function tableScript(): string {
+  const { perSecond, burst } = discoveryRate;
+  const counters = dropReasons.map((reason) => `  counter ${counterOf(reason)} {}`).join("\n");
+  const refuse = (reason: DropReason): string => `counter name ${counterOf(reason)} jump refuse`;
+  return `
+table bridge ${tableName} {}
+delete table bridge ${tableName}
+table bridge ${tableName} {
+${counters}
+  set guarded { type ifname; }
+  set macs { type ifname . ether_addr; }
+  set addresses4 { type ifname . ether_addr . ipv4_addr; }
+  set addresses6 { type ifname . ether_addr . ipv6_addr; }
+  set targets6 { typeof iifname . ether saddr . @th,64,128; }
+  set talk { type ifname; size 65535; flags dynamic,timeout; timeout 10s; }
+  set offenders { type ifname; size 65535; flags dynamic,timeout; timeout 1h; counter; }
+  chain refuse {
+    add @offenders { iifname }
+    drop
+  }
+  chain arp_frames {
+    update @talk { iifname limit rate over ${perSecond}/second burst ${burst} packets } ${refuse("rate")}
+    arp operation request arp saddr ip 0.0.0.0 iifname . arp saddr ether @macs accept
+    iifname . arp saddr ether . arp saddr ip @addresses4 accept
+    ${refuse("arp")}
+  }
+  chain ipv4_frames {
+    udp sport 67 ${refuse("dhcp")}
+    iifname . ether saddr . ip saddr @addresses4 accept
+    ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept
+    ${refuse("ipv4")}
+  }
+  chain ipv6_frames {
+    icmpv6 type { nd-router-advert, nd-redirect } ${refuse("router")}
+    udp sport 547 ${refuse("dhcp")}
+    icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } update @talk { iifname limit rate over ${perSecond}/second burst ${burst} packets } ${refuse("rate")}
+    icmpv6 type nd-neighbor-advert iifname . ether saddr . @th,64,128 != @targets6 ${refuse("neighbour")}
+    iifname . ether saddr . ip6 saddr @addresses6 accept
+    ip6 saddr :: icmpv6 type nd-neighbor-solicit iifname . ether saddr . @th,64,128 @targets6 accept
+    ip6 saddr :: icmpv6 type { mld-listener-report, mld-listener-done, mld2-listener-report } accept
+    ip6 saddr :: icmpv6 type nd-neighbor-solicit ${refuse("neighbour")}
+    ${refuse("ipv6")}
+  }
+  chain guest {
+    ether type != { ip, arp, ip6 } ${refuse("ethertype")}
+    iifname . ether saddr != @macs ${refuse("mac")}
+    ether type arp goto arp_frames
+    ether type ip goto ipv4_frames
+    goto ipv6_frames
+  }
+  chain prerouting {
+    type filter hook prerouting priority -300; policy accept;
+    iifname @guarded goto guest
+  }
+}
+`;
+}
+
+/** Exactly these ports, in one step. @returns text for nft, and how many elements each set has then */
+export function elementsScript(ports: GuardedPorts): { script: string; sizes: ReadonlyMap<string, number> } {
+  const sets = elements(ports);
+  const script = [...sets].flatMap(([set, members]) => [
+    `flush set bridge ${tableName} ${set}`,
+    ...(members.length > 0 ? [`add element bridge ${tableName} ${set} { ${members.join(", ")} }`] : []),
+  ]);
+  return { script: `${script.join("\n")}\n`, sizes: new Map([...sets].map(([set, { length }]) => [set, length])) };
+}
+
+function elements(ports: GuardedPorts): ReadonlyMap<string, readonly string[]> {
+  const bindings = [...ports].flatMap(([port, macs]) =>
+    [...macs].flatMap(([mac, ips]) => [...ips].map((ip) => ({ at: `"${port}" . ${mac}`, ip }))),
+  );
+  const of = (family: 4 | 6): typeof bindings => bindings.filter(({ ip }) => familyOf(ip) === family);
+  return new Map([
+    ["guarded", [...ports.keys()].map((port) => `"${port}"`)],
+    ["macs", [...ports].flatMap(([port, macs]) => [...macs.keys()].map((mac) => `"${port}" . ${mac}`))],
+    ["addresses4", of(4).map(({ at, ip }) => `${at} . ${ip}`)],
+    ["addresses6", of(6).map(({ at, ip }) => `${at} . ${ip}`)],
+    ["targets6", of(6).map(({ at, ip }) => `${at} . 0x${ipToBytes(ip).toString("hex")}`)],
+  ]);
+}
+
+export const counterOf = (reason: DropReason): string => `dropped_${reason}`;
+
+export function samePorts(a: GuardedPorts, b: GuardedPorts): boolean {
+  return a.size === b.size && elementsScript(a).script === elementsScript(b).script;
+}

@@ -1,0 +1,18 @@
+// Says that somebody changed the rules of nf_tables: who reloads a firewall with `flush ruleset` takes ours along.
+import { RawNetlinkSocket } from "netlink";
+import { guardSocket } from "./socket-guard.ts";
+
+const NETLINK_NETFILTER = 12;
+const NFNLGRP_NFTABLES = 7;
+/** What is lost only means that there was more of the same. */
+const receiveBytes = 256 * 1024;
+
+/** Opens in the calling thread's network namespace. @returns what ends it */
+export function watchRuleset(onChange: () => void): () => void {
+  const socket = new RawNetlinkSocket(NETLINK_NETFILTER);
+  guardSocket(socket, { receiveBytes, protocol: NETLINK_NETFILTER });
+  socket.on("message", onChange);
+  socket.on("error", () => {});
+  socket.addMembership(NFNLGRP_NFTABLES);
+  return () => socket.close();
+}

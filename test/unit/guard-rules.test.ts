@@ -1,0 +1,81 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { readTable } from "../../node-agent/guard/readback.ts";
+import { elementsScript, guardedPorts, linkLocalOf, samePorts } from "../../node-agent/guard/rules.ts";
+import { parseIp } from "../../schema/index.ts";
+import { mac } from "../support/addresses.ts";
+
+const one = mac("52:54:00:00:00:01");
+const two = mac("52:54:00:00:00:02");
+
+test("the link-local address of a MAC is that of RFC 4291, appendix A", () => {
+  expect(linkLocalOf(mac("34:56:78:9a:bc:de"))).toBe("fe80::3656:78ff:fe9a:bcde");
+});
+
+test("what a port may send: the addresses of its interfaces, and the link-local one of each MAC", () => {
+  const ports = guardedPorts([
+    { mac: one, ips: [parseIp("10.0.0.1"), parseIp("fd00::1")], port: "tap1" },
+    { mac: two, ips: [], port: "tap1" },
+    { mac: two, ips: [parseIp("10.0.0.2")] },
+  ]);
+  const { script, sizes } = elementsScript(ports);
+  expect(script.split("\n")).toEqual([
+    "flush set bridge nearmiss guarded",
+    'add element bridge nearmiss guarded { "tap1" }',
+    "flush set bridge nearmiss macs",
+    'add element bridge nearmiss macs { "tap1" . 52:54:00:00:00:01, "tap1" . 52:54:00:00:00:02 }',
+    "flush set bridge nearmiss addresses4",
+    'add element bridge nearmiss addresses4 { "tap1" . 52:54:00:00:00:01 . 10.0.0.1 }',
+    "flush set bridge nearmiss addresses6",
+    'add element bridge nearmiss addresses6 { "tap1" . 52:54:00:00:00:01 . fd00::1, "tap1" . 52:54:00:00:00:01 . ' +
+      'fe80::5054:ff:fe00:1, "tap1" . 52:54:00:00:00:02 . fe80::5054:ff:fe00:2 }',
+    "flush set bridge nearmiss targets6",
+    'add element bridge nearmiss targets6 { "tap1" . 52:54:00:00:00:01 . 0xfd000000000000000000000000000001, ' +
+      '"tap1" . 52:54:00:00:00:01 . 0xfe80000000000000505400fffe000001, ' +
+      '"tap1" . 52:54:00:00:00:02 . 0xfe80000000000000505400fffe000002 }',
+    "",
+  ]);
+  expect(Object.fromEntries(sizes)).toEqual({ guarded: 1, macs: 2, addresses4: 1, addresses6: 3, targets6: 3 });
+});
+
+test("a port without MACs is guarded and may send nothing", () => {
+  const { script } = elementsScript(new Map([["tap1", new Map()]]));
+  expect(script).toContain('guarded { "tap1" }');
+  expect(script).not.toContain("element bridge nearmiss macs");
+});
+
+test("no name of a port writes rules of its own", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary", maxLength: 20 }), (port) => {
+      const { script } = elementsScript(guardedPorts([{ mac: one, ips: [], port }]));
+      expect(script.match(/"/g)?.length ?? 0).toBe(script.includes("element") ? 8 : 0);
+      expect(script.split("\n")).toHaveLength(script.includes("element") ? 10 : 6);
+    }),
+    { examples: [['a" }; x'], ["tap*"], ["tap\n1"], ["tap1"], ["tap\\"]] },
+  );
+});
+
+test("the order of registrations makes no difference to what is loaded, a changed address does", () => {
+  const guest = (ip: string) => ({ mac: one, ips: [parseIp(ip)], port: "tap1" });
+  const other = { mac: two, ips: [], port: "tap2" };
+  expect(samePorts(guardedPorts([guest("10.0.0.1"), other]), guardedPorts([guest("10.0.0.1"), other]))).toBe(true);
+  expect(samePorts(guardedPorts([guest("10.0.0.1")]), guardedPorts([guest("10.0.0.2")]))).toBe(false);
+});
+
+test("what frames change is no change of the rules", () => {
+  const table = (element: object) =>
+    JSON.stringify({
+      nftables: [
+        { metainfo: { version: "1.0.6" } },
+        { set: { family: "bridge", name: "guarded", handle: 3, elem: ["tap2", "tap1"] } },
+        { set: { family: "bridge", name: "offenders", handle: 4, elem: [{ elem: element }] } },
+        { counter: { name: "dropped_mac", packets: 7, bytes: 700 } },
+      ],
+    });
+  const first = readTable(table({ val: "tap1", counter: { packets: 3, bytes: 9 } }));
+  const second = readTable(table({ val: "tap2", counter: { packets: 4, bytes: 9 } }));
+  expect(first.fingerprint).toBe(second.fingerprint);
+  expect(first.dropped.get("mac")).toBe(7);
+  expect([...second.offenders]).toEqual([["tap2", 4]]);
+  expect(first.guarded).toEqual(["tap2", "tap1"]);
+});
