@@ -17,6 +17,7 @@ import { EventHub, type HubLimits } from "./events/hub.ts";
 import { OperationalEvents } from "./events/operational-events.ts";
 import { agentRoutes } from "./http/agent.ts";
 import type { App } from "./http/app-types.ts";
+import { asyncApiRoutes } from "./http/asyncapi.ts";
 import { auditRoutes } from "./http/audit.ts";
 import { authorityRoutes } from "./http/authorities.ts";
 import { bulkRoutes } from "./http/bulk.ts";
@@ -191,6 +192,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   authorityRoutes(app, tls && enrolment && { authorities: tls.server.authorities, enrolment });
   operationRoutes(app, { committer, metrics });
   openApiRoutes(app);
+  asyncApiRoutes(app);
 
   enrolment?.onRevoked((host) => agents.revoked(host));
   if (tls) {

@@ -4,6 +4,7 @@ export * from "./address.ts";
 export * from "./agent-protocol.ts";
 export * from "./binding.ts";
 export * from "./enrolment.ts";
+export * from "./event-shapes.ts";
 export * from "./event-stream.ts";
 export * from "./events.ts";
 export * from "./host.ts";

@@ -11,6 +11,7 @@ import { Refusal } from "../inventory/refusal.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Store } from "../store/store.ts";
 import type { App } from "./app-types.ts";
+import { closeCodes } from "./asyncapi.ts";
 import { identityOf } from "./caller.ts";
 import { cursorOf, type EventQuery, eventQuery, lensOf } from "./event-query.ts";
 import { problems, switching } from "./responses.ts";
@@ -24,18 +25,14 @@ export interface EventRouteDeps {
   readonly pingMs: number;
 }
 
-const c = eventCloseCodes;
-const description = [
-  "Upgrade to a WebSocket, or ask with `Accept: text/event-stream` for Server-Sent Events. Each message is one CloudEvents 1.0",
-  "event in JSON: every change once, in order of (revision, index), and `nearmiss.bookmark`s that say how far the stream has",
-  "come. Between them, marked with `operational: true` and without a revision, comes what happens on hosts and is no",
-  "inventory; it is never replayed. `/asyncapi.json` describes the messages.\n\nA filter picks changes by what they were before or are after, and leaves",
-  "them as they are: a VM that moves off a host is told to who watches that host. Of network, host and type each must fit.\n\n",
-  `Close codes: ${c.tooSlow} the consumer reads too slowly, connect again behind the last event received; ${c.compacted} the`,
-  `log does not go back so far, start from \`/v1/export\`; ${c.unknownPosition} the position is beyond the log or of another`,
-  `epoch, start from \`/v1/export\`; ${c.revoked} the token was revoked or has expired; ${c.controllerStopping} the controller`,
-  `is stopping; ${c.failed} it failed. Server-Sent Events end with an event named \`end\` that says the same.`,
-].join(" ");
+const description =
+  "Upgrade to a WebSocket, or ask with `Accept: text/event-stream` for Server-Sent Events. Each message is one CloudEvents " +
+  "1.0 event in JSON: every change once, in order of (revision, index), and `nearmiss.bookmark`s that say how far the stream " +
+  "has come. Between them, marked with `operational: true` and without a revision, comes what happens on hosts and is no " +
+  "inventory; it is never replayed. `/asyncapi.json` describes the messages.\n\nA filter picks changes by what they were " +
+  "before or are after, and leaves them as they are: a VM that moves off a host is told to who watches that host. Of network, " +
+  "host and type each must fit.\n\nServer-Sent Events end with an event named `end` that carries the close code of a " +
+  `WebSocket:\n\n${closeCodes}`;
 
 export function eventRoutes(app: App, deps: EventRouteDeps): void {
   const { hub, metrics, tokens, pingMs } = deps;

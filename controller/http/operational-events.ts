@@ -1,4 +1,5 @@
 import { Type } from "typebox";
+import { OperationalShape } from "../../schema/index.ts";
 import { mayKnow } from "../auth/view.ts";
 import type { Committer } from "../committer.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
@@ -13,34 +14,6 @@ const query = Type.Object(
     ),
   },
   { additionalProperties: false },
-);
-
-const Event = Type.Object(
-  {
-    specversion: Type.Literal("1.0"),
-    id: Type.String(),
-    source: Type.String(),
-    type: Type.String({ description: "`nearmiss.operational.<kind>`" }),
-    subject: Type.String({ description: "`hosts/<name>`" }),
-    time: Type.String({ format: "date-time" }),
-    datacontenttype: Type.Literal("application/json"),
-    dataschema: Type.String(),
-    operational: Type.Literal(true),
-    run: Type.String(),
-    sequence: Type.String({ description: "16 digits" }),
-    data: Type.Object({
-      host: Type.String(),
-      network: Type.Optional(Type.String({ description: "Absent: it concerns the host" })),
-      networkUid: Type.Optional(Type.String()),
-      vni: Type.Optional(Type.Integer()),
-      subject: Type.Optional(Type.String({ description: "Whom or what it is about, such as an address" })),
-      detail: Type.Optional(Type.String({ description: "For a person" })),
-      count: Type.Integer({ description: "How often it happened, or how much of it" }),
-      first: Type.String({ format: "date-time" }),
-      last: Type.String({ format: "date-time" }),
-    }),
-  },
-  { title: "OperationalEvent", description: "CloudEvents 1.0; no revision" },
 );
 
 export function operationalEventRoutes(
@@ -64,7 +37,7 @@ export function operationalEventRoutes(
             "Kept events",
             Type.Object({
               run: Type.String({ description: "Another run begins again with sequence 1" }),
-              events: Type.Array(Event),
+              events: Type.Array(OperationalShape),
             }),
           ),
           ...problems(),

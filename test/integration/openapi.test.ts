@@ -30,6 +30,7 @@ test("describes every route that the controller has, and no other", async () => 
     "DELETE /v1/networks/{name}",
     "DELETE /v1/tokens/{id}",
     "DELETE /v1/vms/{name}",
+    "GET /asyncapi.json",
     "GET /livez",
     "GET /metrics",
     "GET /openapi.json",

@@ -1,0 +1,95 @@
+// The messages of the event stream as JSON Schema, for AsyncAPI and OpenAPI. Consumers ignore fields that they do not know.
+import { type TProperties, type TSchema, Type } from "typebox";
+import type { ResourceKind } from "./events.ts";
+import { HostView } from "./host.ts";
+import { RevisionNumber } from "./metadata.ts";
+import { NetworkView } from "./network.ts";
+import { operationalKinds, operationalType } from "./operational.ts";
+import { VmView } from "./vm.ts";
+
+const Time = Type.String({ format: "date-time", description: "RFC 3339, UTC" });
+const Source = Type.String({
+  pattern: "^/nearmiss/[0-9a-f-]{36}$",
+  description: "`/nearmiss/<epoch>`: names the history that revisions are of",
+});
+
+/** The resource as the log keeps it: without what REST adds about the present. */
+function logged(title: string, { properties }: { readonly properties: TProperties }, present: readonly string[]) {
+  const kept = Object.entries(properties).filter(([name]) => !present.includes(name));
+  return Type.Object(Object.fromEntries(kept), { title });
+}
+
+const loggedShapes: Readonly<Record<ResourceKind, TSchema>> = {
+  network: logged("LoggedNetwork", NetworkView, ["dryRun"]),
+  host: logged("LoggedHost", HostView, ["dryRun", "connected", "lastSeen", "appliedRevision", "problems"]),
+  vm: logged("LoggedVm", VmView, ["dryRun", "hostConnected", "ready", "notReady"]),
+};
+
+function changeShape(kind: ResourceKind) {
+  const side = (description: string) => ({ anyOf: [loggedShapes[kind], { type: "null" }], description });
+  const title = `${kind.charAt(0).toUpperCase()}${kind.slice(1)}Change`;
+  return Type.Object(
+    {
+      specversion: Type.Literal("1.0"),
+      id: Type.String({ pattern: "^\\d+\\.\\d+$", description: "`<revision>.<index>`: where to go on" }),
+      source: Source,
+      type: Type.Enum(["created", "updated", "deleted"].map((verb) => `nearmiss.${kind}.${verb}`)),
+      subject: Type.String({ description: `\`${kind}s/<name>\`` }),
+      time: Time,
+      datacontenttype: Type.Literal("application/json"),
+      dataschema: Type.String({ pattern: `^urn:nearmiss:event:${kind}:v\\d+$` }),
+      revision: RevisionNumber,
+      index: Type.Integer({ minimum: 0, description: "Position within the revision" }),
+      data: Type.Object({
+        before: Type.Unsafe(side("null: it was created")),
+        after: Type.Unsafe(side("null: it was deleted")),
+      }),
+    },
+    { title, description: `A ${kind} was created, updated or deleted.` },
+  );
+}
+
+export const changeShapes = { network: changeShape("network"), host: changeShape("host"), vm: changeShape("vm") };
+
+export const BookmarkShape = Type.Object(
+  {
+    specversion: Type.Literal("1.0"),
+    id: Type.String({ pattern: "^\\d+$", description: "The revision: where to go on" }),
+    source: Source,
+    type: Type.Literal("nearmiss.bookmark"),
+    time: Time,
+    revision: RevisionNumber,
+  },
+  { title: "Bookmark", description: "Everything up to the end of this revision has been sent." },
+);
+
+export const OperationalShape = Type.Object(
+  {
+    specversion: Type.Literal("1.0"),
+    id: Type.String(),
+    source: Type.String({ description: "`/nearmiss/<epoch>/operational/<run>`" }),
+    type: Type.Enum(operationalKinds.map(operationalType)),
+    subject: Type.String({ description: "`hosts/<name>`" }),
+    time: Time,
+    datacontenttype: Type.Literal("application/json"),
+    dataschema: Type.String(),
+    operational: Type.Literal(true),
+    run: Type.String(),
+    sequence: Type.String({ description: "16 digits" }),
+    data: Type.Object({
+      host: Type.String(),
+      network: Type.Optional(Type.String({ description: "Absent: it concerns the host" })),
+      networkUid: Type.Optional(Type.String()),
+      vni: Type.Optional(Type.Integer()),
+      subject: Type.Optional(Type.String({ description: "Whom or what it is about, such as an address" })),
+      detail: Type.Optional(Type.String({ description: "For a person" })),
+      count: Type.Integer({ description: "How often it happened, or how much of it" }),
+      first: Time,
+      last: Time,
+    }),
+  },
+  {
+    title: "OperationalEvent",
+    description: "What happened on a host and is no inventory. No revision, never replayed.",
+  },
+);
