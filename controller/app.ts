@@ -27,7 +27,7 @@ import { hostRoutes } from "./http/hosts.ts";
 import { MethodsByPath } from "./http/methods.ts";
 import { moveRoutes } from "./http/moves.ts";
 import { networkRoutes } from "./http/networks.ts";
-import { openApiRoutes, registerOpenApi } from "./http/openapi.ts";
+import { openApiRoutes, registerDocsPage, registerOpenApi } from "./http/openapi.ts";
 import { operationalEventRoutes } from "./http/operational-events.ts";
 import { operationRoutes } from "./http/operations.ts";
 import { handleError, handleUnrouted } from "./http/problems.ts";
@@ -193,6 +193,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   operationRoutes(app, { committer, metrics });
   openApiRoutes(app);
   asyncApiRoutes(app);
+  await registerDocsPage(app);
 
   enrolment?.onRevoked((host) => agents.revoked(host));
   if (tls) {

@@ -6,11 +6,12 @@ import { limits } from "./limits.ts";
 
 export const closed = { additionalProperties: false } as const;
 
-export const namePattern = "^[A-Za-z0-9._-]{1,63}$";
+/** Without . and .., which no URL can name (RFC 3986 §5.2.4). */
+export const namePattern = "^(?!\\.{1,2}$)[A-Za-z0-9._-]{1,63}$";
 
 export const Name = Type.String({
   pattern: namePattern,
-  description: "1 … 63 of letters, digits, '.', '_', '-'. Immutable.",
+  description: "1 … 63 of letters, digits, '.', '_', '-', but not . or ..; immutable",
 });
 
 export const RevisionNumber = Type.Integer({ minimum: 0, description: "Position of the last change in the log" });

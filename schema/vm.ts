@@ -53,7 +53,7 @@ const InterfacePatch = Type.Object(
     port: Type.Optional(nullable(Port)),
     router: Type.Optional(nullable(Router)),
   },
-  { ...closed, title: "InterfacePatch", type: ["object", "null"], description: "null removes the interface" },
+  { ...closed, title: "InterfacePatch" },
 );
 const InterfaceView = Type.Object(
   {
@@ -93,7 +93,7 @@ export const VmPatch = Type.Object(
         interfacesOf(InterfaceInput),
         Type.Unsafe<Readonly<Record<string, Static<typeof InterfacePatch> | null>>>({
           type: "object",
-          additionalProperties: InterfacePatch,
+          additionalProperties: Type.Union([InterfacePatch, Type.Null({ description: "Removes the interface" })]),
           maxProperties: limits.interfacesPerVm,
           description: "By name: those not named stay as they are, new ones are added, null removes one",
         }),

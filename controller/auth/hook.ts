@@ -1,6 +1,6 @@
 // Where requests are let in: where from, who, how often and what for is judged before a body is read or a WebSocket opened.
 import rateLimit from "@fastify/rate-limit";
-import type { FastifyRequest } from "fastify";
+import type { FastifyRequest, RouteOptions } from "fastify";
 import type { App } from "../http/app-types.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import { findObstacle } from "./authorize.ts";
@@ -96,12 +96,14 @@ export async function registerFrontDoor(
 }
 
 function requireAccess(app: App): void {
-  const unstated: string[] = [];
+  const routes: RouteOptions[] = [];
   app.addHook("onRoute", (route) => {
-    if (route.config?.access === undefined) unstated.push(`${route.method} ${route.url}`);
+    routes.push(route);
   });
   app.addHook("onReady", async () => {
-    if (unstated.length > 0) throw new Error(`no access is stated for ${unstated.join(", ")}`);
+    const unstated = routes.filter(({ config }) => config?.access === undefined);
+    if (unstated.length === 0) return;
+    throw new Error(`no access is stated for ${unstated.map(({ method, url }) => `${method} ${url}`).join(", ")}`);
   });
 }
 

@@ -14,7 +14,7 @@ export interface Line {
 export class BodyError extends Error {
   override readonly name = "BodyError";
   constructor(
-    readonly reason: "too-large" | "line-too-long",
+    readonly reason: "missing" | "too-large" | "line-too-long",
     detail: string,
   ) {
     super(detail);

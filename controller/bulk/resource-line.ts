@@ -20,9 +20,6 @@ import type { Mutation } from "../inventory/decide.ts";
 
 const closed = { additionalProperties: false } as const;
 
-const deletion = <K extends ResourceKind>(kind: K) =>
-  Type.Object({ kind: Type.Literal(kind), name: Name, delete: Type.Literal(true) }, closed);
-
 const NetworkLine = Type.Object(
   { kind: Type.Literal("network"), ...NetworkInput.properties, name: Name },
   { ...closed, title: "NetworkLine" },
@@ -52,19 +49,20 @@ export const ExportLine = Type.Object(
 );
 export type ExportLine = Static<typeof ExportLine>;
 
+const DeletionLine = Type.Object(
+  { kind: Type.Enum(["network", "host", "vm"]), name: Name, delete: Type.Literal(true) },
+  { ...closed, title: "DeletionLine" },
+);
+
 /** For OpenAPI: any line of an export or import. */
-export const AnyLine = Type.Union([ExportLine, NetworkLine, HostLine, VmLine, deletion("network")]);
+export const AnyLine = Type.Union([ExportLine, NetworkLine, HostLine, VmLine, DeletionLine]);
 
 const checks = {
   export: Compile(ExportLine),
   network: Compile(NetworkLine),
   host: Compile(HostLine),
   vm: Compile(VmLine),
-};
-const deletionChecks = {
-  network: Compile(deletion("network")),
-  host: Compile(deletion("host")),
-  vm: Compile(deletion("vm")),
+  deletion: Compile(DeletionLine),
 };
 
 export type Parsed =
@@ -82,12 +80,12 @@ export function parseLine(text: string): Parsed {
   if (kind !== "network" && kind !== "host" && kind !== "vm" && kind !== "export") {
     return bad("/kind", 'must be "network", "host" or "vm"');
   }
-  const check = kind !== "export" && "delete" in value ? deletionChecks[kind] : checks[kind];
+  const check = kind !== "export" && "delete" in value ? checks.deletion : checks[kind];
   if (!check.Check(value)) return { is: "bad", faults: explainFaults(check, value) };
   if (kind === "export") return { is: "head" };
   if ("delete" in value) {
-    const { name } = value as Static<ReturnType<typeof deletion>>;
-    return { is: "mutation", kind, name, mutation: { kind: `${kind}.delete`, name } };
+    const { name } = value as Static<typeof DeletionLine>;
+    return { is: "mutation", kind, name, mutation: { kind: `${kind}.delete`, name, ifPresent: true } };
   }
   try {
     return mutationOf(value as Static<typeof NetworkLine> | Static<typeof HostLine> | Static<typeof VmLine>);

@@ -12,6 +12,7 @@ export function agentRoutes(app: App, { agents }: { agents: AgentChannel }): voi
     config: { access: "agent" },
     schema: {
       tags: ["agents"],
+      operationId: "openAgentChannel",
       summary: "The agents' channel (WebSocket; schema/agent-protocol.ts describes its frames)",
       response: { 101: switching, ...problems("upgrade-required") },
     },

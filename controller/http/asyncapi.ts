@@ -83,6 +83,8 @@ export function asyncApiRoutes(app: App): void {
       config: { access: "public" },
       schema: {
         tags: ["operations"],
+        operationId: "getAsyncApi",
+        security: [],
         summary: "The event stream, as AsyncAPI describes it",
         response: { 200: Type.Object({}, { description: "AsyncAPI 3", additionalProperties: true }), ...problems() },
       },

@@ -28,6 +28,7 @@ export function auditRoutes(app: App, { access }: { access: Pick<AccessStore, "r
       config: { access: "admin" },
       schema: {
         tags: ["access"],
+        operationId: "listAudit",
         summary: "Who changed what, when and from where",
         querystring: query,
         response: { 200: described("In order", Page), ...problems("unavailable") },

@@ -45,6 +45,7 @@ export function authorityRoutes(app: App, parts: Parts | undefined): void {
       config: { access: "admin" },
       schema: {
         tags,
+        operationId: "listAuthorities",
         summary: "The controller's CAs, the issuing one first",
         response: {
           200: described("All", Type.Object({ authorities: Type.Array(AuthorityView) })),
@@ -61,6 +62,7 @@ export function authorityRoutes(app: App, parts: Parts | undefined): void {
       config: { access: "admin" },
       schema: {
         tags,
+        operationId: "addAuthority",
         summary: "Another CA, which everybody is told to trust and which does not issue yet",
         response: { 201: described("The new CA", AuthorityView), ...problems("no-tls", ...writeProblems) },
       },
@@ -79,6 +81,7 @@ export function authorityRoutes(app: App, parts: Parts | undefined): void {
       config: { access: "admin" },
       schema: {
         tags,
+        operationId: "issueFromAuthority",
         summary:
           "Let this CA issue: the controller's certificate at once, hosts' as they renew, which they are told to",
         params,
@@ -99,6 +102,7 @@ export function authorityRoutes(app: App, parts: Parts | undefined): void {
       config: { access: "admin" },
       schema: {
         tags,
+        operationId: "removeAuthority",
         summary: "Trust a CA no longer",
         params,
         querystring: removal,

@@ -3,13 +3,15 @@ import { Readable } from "node:stream";
 import { Type } from "typebox";
 import { exportLines, inChunks } from "../bulk/export.ts";
 import { type Imported, importLines } from "../bulk/import.ts";
-import { readLines } from "../bulk/lines.ts";
+import { BodyError, readLines } from "../bulk/lines.ts";
 import { AnyLine } from "../bulk/resource-line.ts";
 import type { Committer } from "../committer.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { App } from "./app-types.ts";
 import { actorOf, callerView } from "./caller.ts";
+import { dryRunQuery } from "./conditions.ts";
 import { bodyProblems, problems, writeProblems } from "./responses.ts";
+import { compileValidator } from "./validation.ts";
 
 const ndjson = "application/x-ndjson";
 /** About a million VMs. */
@@ -17,16 +19,7 @@ const maxImportBytes = 256 * 1024 * 1024;
 
 const tags = ["bulk"];
 
-const importQuery = Type.Object(
-  {
-    dryRun: Type.Optional(
-      Type.Union([Type.Literal("true"), Type.Literal("false")], {
-        description: "Say what would happen, change nothing",
-      }),
-    ),
-  },
-  { additionalProperties: false },
-);
+const importQuery = Type.Object(dryRunQuery, { additionalProperties: false });
 
 const ResultLine = Type.Union([
   Type.Object(
@@ -61,6 +54,7 @@ export function bulkRoutes(app: App, { committer, epoch }: { committer: Committe
       config: { access: "read" },
       schema: {
         tags,
+        operationId: "exportAll",
         summary: "Everything, as NDJSON that can be imported",
         description:
           "A line per resource: networks, hosts, VMs, each by name. All lines are of one revision, which the first line states.",
@@ -88,8 +82,11 @@ function importRoute(app: App, committer: Committer): void {
     "/v1/import",
     {
       config: { access: "write" },
+      // The schema of the body is that of one line, which `parseLine` holds each against.
+      validatorCompiler: (part) => (part.httpPart === "body" ? (value) => ({ value }) : compileValidator(part)),
       schema: {
         tags,
+        operationId: "importAll",
         summary: "Create, replace or delete many resources in one revision",
         description:
           'A line per resource, in any order, each at most once. A line with `"delete":true` deletes. All or nothing: ' +
@@ -99,7 +96,7 @@ function importRoute(app: App, committer: Committer): void {
         querystring: importQuery,
         body: {
           content: {
-            [ndjson]: { schema: Type.Unknown({ description: "A line per resource, as export writes them" }) },
+            [ndjson]: { schema: AnyLine },
           },
         },
         response: {
@@ -112,8 +109,9 @@ function importRoute(app: App, committer: Committer): void {
       if (running) throw new Refusal("unavailable", "another import is running: try again when it is done");
       running = true;
       try {
-        const dryRun = request.query.dryRun === "true";
-        const body = request.body as AsyncIterable<Buffer>;
+        const { dryRun = false } = request.query;
+        const body = request.body as AsyncIterable<Buffer> | undefined;
+        if (!body) throw new BodyError("missing", `send a resource per line as ${ndjson}`);
         const imported = await importLines(readLines(body, maxImportBytes), committer, actorOf(request), { dryRun });
         return reply.type(ndjson).send(Readable.from(inChunks(resultLines(imported, dryRun)), { objectMode: false }));
       } finally {

@@ -40,6 +40,7 @@ export function enrolmentRoutes(app: App, { enrolment }: { enrolment: Enrolment 
       config: { access: "public" },
       schema: {
         tags,
+        operationId: "getTrust",
         summary: "What the controller's own certificate is to be checked against",
         response: { 200: described("CA certificates", TrustView), ...problems("no-tls") },
       },
@@ -53,6 +54,7 @@ export function enrolmentRoutes(app: App, { enrolment }: { enrolment: Enrolment 
       config: { access: "write-all" },
       schema: {
         tags,
+        operationId: "createJoinToken",
         summary: "Let a host enrol: a token for one certificate; an earlier unused one of the host ends",
         params,
         body: JoinTokenInput,
@@ -76,6 +78,7 @@ export function enrolmentRoutes(app: App, { enrolment }: { enrolment: Enrolment 
       config: { access: "write-all" },
       schema: {
         tags,
+        operationId: "revokeHost",
         summary: "Refuse every certificate and join token that the host has; its agent's session ends",
         params,
         response: { 204: noContent, ...problems("not-found", "no-tls", ...writeProblems) },
@@ -93,6 +96,7 @@ export function enrolmentRoutes(app: App, { enrolment }: { enrolment: Enrolment 
       config: { access: "public" },
       schema: {
         tags,
+        operationId: "enrol",
         summary: "A certificate for a join token",
         body: EnrolInput,
         response: {
@@ -119,6 +123,7 @@ export function enrolmentRoutes(app: App, { enrolment }: { enrolment: Enrolment 
       config: { access: "public" },
       schema: {
         tags,
+        operationId: "renewCertificate",
         summary: "Another certificate for the key that the client's certificate is for",
         body: RenewInput,
         response: {

@@ -58,6 +58,7 @@ export function eventRoutes(app: App, deps: EventRouteDeps): void {
     config: { access: "watch" },
     schema: {
       tags: ["events"],
+      operationId: "followEvents",
       summary: "Every change, live (WebSocket, or Server-Sent Events)",
       description,
       querystring: eventQuery,

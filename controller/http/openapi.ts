@@ -1,9 +1,14 @@
-// /openapi.json: made from the schemas that validate, so that it cannot differ from what the controller does.
+// /openapi.json: made from the schemas that validate, so that it cannot differ from what the controller does. /docs shows it.
 import swagger from "@fastify/swagger";
+import swaggerUi from "@fastify/swagger-ui";
 import { Type } from "typebox";
 import { version } from "../../schema/index.ts";
 import type { App } from "./app-types.ts";
 import { problems } from "./responses.ts";
+
+const securitySchemes = {
+  token: { type: "http", scheme: "bearer", description: "`nearmiss token create` makes one. Not with --insecure" },
+} as const;
 
 /** Before the routes that it describes. */
 export async function registerOpenApi(app: App): Promise<void> {
@@ -16,6 +21,21 @@ export async function registerOpenApi(app: App): Promise<void> {
         version,
         license: { name: "Apache-2.0", identifier: "Apache-2.0" },
       },
+      components: { securitySchemes },
+      security: [{ token: [] }],
+      tags: [
+        { name: "networks", description: "Overlay segments: VNI, subnets, MTU, and what addresses are assigned from" },
+        { name: "hosts", description: "Machines that run an agent" },
+        { name: "vms", description: "VMs and containers with their interfaces" },
+        { name: "bulk", description: "The whole inventory at once" },
+        { name: "resolve", description: "What agents are told" },
+        { name: "events", description: "Every change as it happens" },
+        { name: "enrolment", description: "How hosts come by certificates, and lose them" },
+        { name: "authorities", description: "The CAs behind certificates" },
+        { name: "access", description: "Tokens and the audit trail" },
+        { name: "agents", description: "What agents speak" },
+        { name: "operations", description: "For those who run the controller" },
+      ],
     },
     transformObject: (document) =>
       "openapiObject" in document ? nameShapes(document.openapiObject) : document.swaggerObject,
@@ -34,7 +54,7 @@ function nameShapes<Document extends object>(document: Document): Document {
     return { $ref: `#/components/schemas/${walked.title}` };
   };
   const { components: _none, ...rest } = walk(document) as Record<string, unknown>;
-  return { ...rest, components: { schemas } } as unknown as Document;
+  return { ...rest, components: { schemas, securitySchemes } } as unknown as Document;
 }
 
 export function openApiRoutes(app: App): void {
@@ -44,10 +64,32 @@ export function openApiRoutes(app: App): void {
       config: { access: "public" },
       schema: {
         tags: ["operations"],
+        operationId: "getOpenApi",
+        security: [],
         summary: "This document",
         response: { 200: Type.Object({}, { description: "OpenAPI 3.1", additionalProperties: true }), ...problems() },
       },
     },
     () => app.swagger(),
   );
+}
+
+/** The document for people, where they can try each request. Nothing is fetched from elsewhere. */
+export async function registerDocsPage(app: App): Promise<void> {
+  await app.register(async (scope) => {
+    scope.addHook("onRoute", (route) => {
+      route.config = { ...route.config, access: "public" };
+    });
+    await scope.register(swaggerUi, {
+      routePrefix: "/docs",
+      staticCSP: {
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "frame-ancestors": ["'none'"],
+      },
+      uiConfig: { deepLinking: true, displayOperationId: true, persistAuthorization: false },
+      theme: { title: "nearmiss API" },
+    });
+  });
 }

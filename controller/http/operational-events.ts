@@ -26,6 +26,7 @@ export function operationalEventRoutes(
       config: { access: "watch" },
       schema: {
         tags: ["events"],
+        operationId: "listOperationalEvents",
         summary: "What happened on hosts lately and is no inventory",
         description:
           "The last 1,024 of this run of the controller, oldest first: hosts connected or lost, scans, repairs, overruns, " +

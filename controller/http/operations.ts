@@ -14,6 +14,8 @@ export function operationRoutes(app: App, { committer, metrics }: { committer: C
       config: { access: "public" },
       schema: {
         tags,
+        operationId: "getLiveness",
+        security: [],
         summary: "The process answers",
         response: { 200: described("Alive", Type.Object({ live: Type.Literal(true) })), ...problems() },
       },
@@ -27,6 +29,8 @@ export function operationRoutes(app: App, { committer, metrics }: { committer: C
       config: { access: "public" },
       schema: {
         tags,
+        operationId: "getReadiness",
+        security: [],
         summary: "The controller takes changes",
         response: {
           200: described("Ready", Type.Object({ ready: Type.Literal(true), revision: Type.Integer() })),
@@ -46,6 +50,7 @@ export function operationRoutes(app: App, { committer, metrics }: { committer: C
       config: { access: "read-all" },
       schema: {
         tags,
+        operationId: "getMetrics",
         summary: "Metrics for Prometheus",
         produces: ["text/plain"],
         response: { 200: Type.String({ description: "Prometheus text format" }), ...problems() },

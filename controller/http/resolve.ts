@@ -24,6 +24,7 @@ export function resolveRoutes(app: App, { committer }: { committer: Committer })
       config: { access: "read" },
       schema: {
         tags: ["resolve"],
+        operationId: "resolve",
         summary: "What an agent would be told: the MAC behind an IP, the tunnel end behind a MAC",
         querystring: query,
         response: { 200: described("Where it lives", ResolveView), ...problems("not-found") },

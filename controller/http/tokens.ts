@@ -14,6 +14,7 @@ export function tokenRoutes(app: App, { tokens }: { tokens: TokenRegistry }): vo
       config: { access: "admin" },
       schema: {
         tags,
+        operationId: "listTokens",
         summary: "All tokens, without their secrets",
         response: { 200: described("All, by age", Type.Object({ tokens: Type.Array(TokenView) })), ...problems() },
       },
@@ -27,6 +28,7 @@ export function tokenRoutes(app: App, { tokens }: { tokens: TokenRegistry }): vo
       config: { access: "admin" },
       schema: {
         tags,
+        operationId: "createToken",
         summary: "Make a token",
         description: "The answer carries the secret, which is shown this once and kept as a hash.",
         body: TokenInput,
@@ -46,6 +48,7 @@ export function tokenRoutes(app: App, { tokens }: { tokens: TokenRegistry }): vo
       config: { access: "admin" },
       schema: {
         tags,
+        operationId: "revokeToken",
         summary: "Revoke a token: requests with it are refused at once, and what it holds open is closed",
         params: Type.Object({ id: Type.String({ maxLength: 64 }) }),
         response: { 204: noContent, ...problems("not-found", ...writeProblems) },

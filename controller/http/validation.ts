@@ -39,7 +39,7 @@ export function compileValidator({ schema, httpPart }: { schema: unknown; httpPa
 
 /** What is wrong with a value that `check` has refused. */
 export function explainFaults(check: Pick<ReturnType<typeof Compile>, "Errors">, value: unknown): ProblemFault[] {
-  return withoutOtherBranches(check.Errors(value)).flatMap(explain).slice(0, maxFaults);
+  return explainAll(check.Errors(value)).slice(0, maxFaults);
 }
 
 function readValues(schema: TSchema, input: unknown): unknown {
@@ -55,26 +55,41 @@ function readValue(property: TSchema | undefined, text: unknown): unknown {
   return text;
 }
 
+/** A branch of an `anyOf` that is not looked at, for one value. */
+interface Dropped {
+  readonly schemaPath: string;
+  readonly instancePath: string;
+}
+
 /**
  * Where a value may have one of several forms, only what is wrong with the form that it has: an object is not told that
- * it is no array.
+ * it is no array. What has none of them is told all.
  */
-function withoutOtherBranches(errors: readonly SchemaError[]): SchemaError[] {
-  const choices = errors.filter(({ keyword }) => keyword === "anyOf");
-  const otherBranches = choices.flatMap(({ schemaPath, instancePath }) =>
-    errors.flatMap((error) => {
-      const isForm = error.keyword === "type" && error.instancePath === instancePath;
-      const [, branch] =
-        isForm && error.schemaPath.startsWith(`${schemaPath}/anyOf/`)
-          ? (/^(\d+)/.exec(error.schemaPath.slice(`${schemaPath}/anyOf/`.length)) ?? [])
-          : [];
-      return branch === undefined ? [] : [`${schemaPath}/anyOf/${branch}`];
-    }),
-  );
-  const left = errors.filter(
-    ({ keyword, schemaPath }) => keyword !== "anyOf" && !otherBranches.some((branch) => schemaPath.startsWith(branch)),
-  );
-  return left.length > 0 ? left : [...errors];
+function explainAll(errors: readonly SchemaError[]): ProblemFault[] {
+  const dropped: Dropped[] = [];
+  const formless: (ProblemFault & Dropped)[] = [];
+  for (const { keyword, schemaPath, instancePath } of errors) {
+    if (keyword !== "anyOf") continue;
+    const branches = `${schemaPath}/anyOf/`;
+    const within = errors.filter((error) => isWithin(error, { schemaPath: branches, instancePath }));
+    const forms = within.filter(
+      (error) => error.keyword === "type" && /^\d+$/.test(error.schemaPath.slice(branches.length)),
+    );
+    const count = new Set(within.map((error) => error.schemaPath.slice(branches.length).split("/")[0])).size;
+    dropped.push(...forms.map((form) => ({ schemaPath: form.schemaPath, instancePath })));
+    if (forms.length < count) continue;
+    const detail = `must be ${forms.map(({ message }) => message.replace(/^must be /, "")).join(" or ")}`;
+    formless.push({ pointer: instancePath, detail, schemaPath, instancePath });
+  }
+  const isLookedAt = (error: Dropped) => !dropped.some((branch) => isWithin(error, branch));
+  return [
+    ...errors.filter((error) => error.keyword !== "anyOf" && isLookedAt(error)).flatMap(explain),
+    ...formless.filter(isLookedAt).map(({ pointer, detail }) => ({ pointer, detail })),
+  ];
+}
+
+function isWithin(error: Dropped, { schemaPath, instancePath }: Dropped): boolean {
+  return error.schemaPath.startsWith(schemaPath) && error.instancePath.startsWith(instancePath);
 }
 
 function explain(error: SchemaError): ProblemFault[] {

@@ -35,17 +35,23 @@ type Change =
   | { readonly kind: "network.create"; readonly spec: NetworkSpec }
   | { readonly kind: "network.put"; readonly spec: NetworkSpec }
   | { readonly kind: "network.patch"; readonly name: string; readonly patch: NetworkPatch }
-  | { readonly kind: "network.delete"; readonly name: string }
+  | ({ readonly kind: "network.delete" } & Deletion)
   | { readonly kind: "host.create"; readonly spec: HostSpec }
   | { readonly kind: "host.put"; readonly spec: HostSpec }
   | { readonly kind: "host.patch"; readonly name: string; readonly patch: HostPatch }
   /** An agent's word on its own host: it counts until an operator has spoken. */
   | { readonly kind: "host.register"; readonly spec: HostSpec }
-  | { readonly kind: "host.delete"; readonly name: string }
+  | ({ readonly kind: "host.delete" } & Deletion)
   | { readonly kind: "vm.create"; readonly spec: VmRequest }
   | { readonly kind: "vm.put"; readonly spec: VmRequest }
   | { readonly kind: "vm.patch"; readonly name: string; readonly patch: VmPatch }
-  | { readonly kind: "vm.delete"; readonly name: string };
+  | ({ readonly kind: "vm.delete" } & Deletion);
+
+interface Deletion {
+  readonly name: string;
+  /** What is not there is as it was asked for, and no refusal. */
+  readonly ifPresent?: boolean;
+}
 
 export interface DecisionContext {
   /** The revision that the change set becomes, if there is any change. */
@@ -152,6 +158,7 @@ function layNetwork(draft: Draft, mutation: MutationOf<"network">, context: Deci
       put(patchNetwork(getOr404("network", name, current), mutation.patch));
       return;
     case "network.delete":
+      if (mutation.ifPresent && !current) return;
       getOr404("network", name, current);
       draft.putNetwork(name, null);
   }
@@ -179,6 +186,7 @@ function layHost(draft: Draft, mutation: MutationOf<"host">, context: DecisionCo
       put({ ...mutation.spec, ...(current ? { labels: current.labels, description: current.description } : {}) });
       return;
     case "host.delete":
+      if (mutation.ifPresent && !current) return;
       getOr404("host", name, current);
       draft.putHost(name, null);
   }
@@ -204,6 +212,7 @@ function layVm(draft: Draft, mutation: MutationOf<"vm">, claims: Claims, context
       put(patchVm(getOr404("VM", name, current), mutation.patch));
       return;
     case "vm.delete":
+      if (mutation.ifPresent && !current) return;
       getOr404("VM", name, current);
       draft.putVm(name, null);
   }

@@ -275,6 +275,7 @@ describe("a merge patch", () => {
     [{ interfaces: { "a b": { network: "blue" } } }, "/interfaces/a b"],
     [{ interfaces: [{ mac: "52:54:00:00:00:01" }] }, "/interfaces/0/network"],
     [{ interfaces: 7 }, "/interfaces"],
+    [{ interfaces: { eth0: 7 } }, "/interfaces/eth0"],
   ])("%j is refused at its place", async (patch, pointer) => {
     const controller = await startController();
     await populate(controller);

@@ -119,7 +119,6 @@ describe("import", () => {
       { kind: "vm", name: "ok", ...vm("a", 3) },
       { kind: "vm", name: "taken", ...vm("b", 1) },
       { kind: "vm", name: "nowhere", ...vm("z", 4) },
-      { kind: "vm", name: "gone", delete: true },
       { kind: "network", name: "blue", delete: true },
       { kind: "vm", name: "same", ...vm("b", 3) },
     ]);
@@ -129,10 +128,9 @@ describe("import", () => {
       [2, "unknown-reference"],
       [2, "address-taken"],
       [3, "unknown-reference"],
-      [4, "not-found"],
-      [5, "in-use"],
-      [6, "unknown-reference"],
-      [6, "address-taken"],
+      [4, "in-use"],
+      [5, "unknown-reference"],
+      [5, "address-taken"],
     ]);
     const collisions = await refused(controller, [
       { kind: "vm", name: "ok", ...vm("a", 3) },
@@ -146,6 +144,19 @@ describe("import", () => {
       [3, 'VM "ok"'],
     ]);
     expect(await exported(controller)).toEqual(before);
+  });
+
+  test("sent again, because its answer was lost, changes nothing", async () => {
+    const controller = await startController();
+    await populate(controller);
+    const lines = [
+      { kind: "vm", name: "web-3", host: "c", interfaces: [{ network: "blue" }] },
+      { kind: "vm", name: "web-1", delete: true },
+      { kind: "host", name: "a", delete: true },
+    ];
+    const { revision } = (await imported(controller, lines)).at(-1) ?? {};
+    const unchanged = { revision, created: 0, updated: 0, unchanged: 3, deleted: 0 };
+    expect((await imported(controller, lines)).at(-1)).toMatchObject(unchanged);
   });
 
   test("as a dry run says the same, and changes nothing", async () => {
@@ -165,6 +176,8 @@ describe("import", () => {
     const controller = await startController();
     const json = await controller.request("POST", "/v1/import", { kind: "host" });
     expect([json.status, problemType(json.body)]).toEqual([415, "unsupported-media-type"]);
+    const none = await controller.request("POST", "/v1/import");
+    expect([none.status, none.body.detail]).toEqual([400, "send a resource per line as application/x-ndjson"]);
     const { status, text } = await importInto(controller, [`{"kind":"${"x".repeat(300_000)}"}`]);
     expect([status, problemType(JSON.parse(text))]).toEqual([400, "invalid-input"]);
   });

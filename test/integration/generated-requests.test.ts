@@ -1,0 +1,78 @@
+// Promise P10: whatever is sent, the answer is one that the document knows, never the controller's failure, and a refusal
+// changes nothing. Requests are made from the document. `npm run fuzz` sends more of them.
+import fc from "fast-check";
+import { pino } from "pino";
+import { describe, expect, test } from "vitest";
+import { type ApiDocument, type GeneratedRequest, requests } from "../support/request-arbitrary.ts";
+import { type Controller, call, populate, startController } from "./harness.ts";
+
+const perSequence = 200;
+const sequences = Math.ceil(Number(process.env.NEARMISS_FUZZ_REQUESTS ?? 10_000) / perSequence);
+
+/** Everything that a request could have changed. */
+async function stateOf({ app }: Controller): Promise<string> {
+  const [inventory, tokens] = await Promise.all([
+    app.inject({ method: "GET", url: "/v1/export" }),
+    app.inject({ method: "GET", url: "/v1/tokens" }),
+  ]);
+  return `${inventory.body}${tokens.body}`;
+}
+
+function send({ app }: Controller, { method, url, headers, payload }: GeneratedRequest) {
+  return app.inject({ method: method as "GET", url, headers, ...(payload === undefined ? {} : { payload }) });
+}
+
+async function describedBy(controller: Controller): Promise<ApiDocument> {
+  return call(controller, 200, "GET", "/openapi.json");
+}
+
+describe("generated requests", () => {
+  test(
+    "are answered as the document says, and change nothing where they are refused",
+    async () => {
+      const document = await describedBy(await startController());
+      const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods));
+      const responses = new Map(operations.map((each) => [each.operationId, each.responses]));
+      const counts: Record<string, number> = {};
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(requests(document), { minLength: perSequence, maxLength: perSequence }),
+          async (sequence) => {
+            const failures: string[] = [];
+            const log = pino({ level: "error" }, { write: (line) => failures.push(line) });
+            const controller = await startController({ log });
+            await populate(controller);
+            let state = await stateOf(controller);
+            for (const request of sequence) {
+              const answer = await send(controller, request);
+              const { statusCode: status } = answer;
+              counts[status] = (counts[status] ?? 0) + 1;
+              expect(status, failures.join("\n")).toBeLessThan(500);
+              const response = responses.get(request.operationId)?.[status];
+              expect(response, `${request.method} ${request.url}: undocumented ${status}`).toBeDefined();
+              // Reading is taken at its word; what it might have changed comes to light at the next refusal.
+              const after = request.method === "GET" ? state : await stateOf(controller);
+              if (status < 400) state = after;
+              else {
+                expect(after, `${request.method} ${request.url} was refused`).toBe(state);
+                expect(answer.headers["content-type"]).toMatch(/^application\/problem\+json/);
+                const { type, detail } = answer.json();
+                expect(response?.description).toContain(type);
+                expect(detail, answer.body).not.toBe("");
+              }
+            }
+            expect(controller.fatal).toEqual([]);
+            await controller.stop();
+          },
+        ),
+        // What failed is told with the failure; to shrink hundreds of requests takes longer than to read it.
+        { numRuns: sequences, endOnFailure: true },
+      );
+      // Neither do all of them fail, nor do they miss a kind of refusal that state brings about.
+      for (const status of [200, 201, 204, 304, 400, 404, 409, 412, 415, 422]) {
+        expect(counts[status], `${status} in ${JSON.stringify(counts)}`).toBeGreaterThan(0);
+      }
+    },
+    60_000 + sequences * 2_000,
+  );
+});
