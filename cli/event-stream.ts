@@ -64,20 +64,24 @@ function openEvents(client: Client, query: Query) {
   const closed = new Promise<{ code: number; reason: string }>((resolve) => {
     socket.once("close", (code, reason) => resolve({ code, reason: reason.toString() }));
   });
-  const messages = createWebSocketStream(socket, { readableObjectMode: true });
-  socket.on("unexpected-response", (request, response) => {
+  let refusal: CliError | undefined;
+  socket.on("unexpected-response", (_request, response) => {
     let text = "";
     response.setEncoding("utf8").on("data", (part: string) => {
       text += part;
     });
     response.on("end", () => {
-      messages.destroy(errorOf(response.statusCode ?? 0, text));
-      request.destroy();
+      refusal = errorOf(response.statusCode ?? 0, text);
+      socket.terminate();
     });
   });
-  return { events: parsed(messages), closed, close: () => socket.terminate() };
-}
-
-async function* parsed(messages: AsyncIterable<unknown>): AsyncGenerator<StreamEvent> {
-  for await (const message of messages) yield JSON.parse(String(message)) as StreamEvent;
+  const messages = createWebSocketStream(socket, { readableObjectMode: true });
+  const events = (async function* () {
+    try {
+      for await (const message of messages) yield JSON.parse(String(message)) as StreamEvent;
+    } catch (error) {
+      throw refusal ?? error;
+    }
+  })();
+  return { events, closed, close: () => socket.terminate() };
 }

@@ -16,5 +16,6 @@ export * from "./move.ts";
 export * from "./network.ts";
 export * from "./operational.ts";
 export * from "./problems.ts";
+export * from "./shape-faults.ts";
 export * from "./version.ts";
 export * from "./vm.ts";

@@ -1,16 +1,29 @@
 // `nearmiss export`: the whole inventory, to be imported or applied again.
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { addConnectionOptions, type ConnectionOptions, connect, connectionHelp } from "../connection.ts";
+import type { Fields } from "../fleet/fleet.ts";
 import { action } from "../output.ts";
 
 export function addExportCommand(program: Command): void {
   addConnectionOptions(program.command("export"))
     .summary("print the whole inventory")
-    .description("Prints everything as it stands at one revision, as NDJSON that `nearmiss import` reads.")
+    .description(
+      "Prints everything as it stands at one revision: as NDJSON for `nearmiss import`, or as YAML for `nearmiss apply`.",
+    )
+    .addOption(new Option("-o, --output <format>", "how to print").choices(["ndjson", "yaml"]).default("ndjson"))
     .addHelpText("after", connectionHelp)
     .action(
-      action(async function* (options: ConnectionOptions) {
-        for await (const line of connect(options).textLines("GET", "/v1/export")) yield `${line}\n`;
+      action(async function* ({ output, ...options }: ConnectionOptions & { readonly output: "ndjson" | "yaml" }) {
+        const client = connect(options);
+        if (output === "ndjson") {
+          for await (const line of client.textLines("GET", "/v1/export")) yield `${line}\n`;
+          return;
+        }
+        const { formatFleet } = await import("../fleet/document.ts");
+        const { presentOf } = await import("../fleet/fleet.ts");
+        const lines: Fields[] = [];
+        for await (const line of client.lines<Fields>("GET", "/v1/export")) lines.push(line);
+        yield await formatFleet(presentOf(lines));
       }),
     );
 }

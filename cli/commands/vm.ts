@@ -4,6 +4,7 @@ import type { VmView } from "../../schema/index.ts";
 import { parseDuration } from "../durations.ts";
 import { action, type Cell } from "../output.ts";
 import { collectInterfaceChange, collectNewInterface, type InterfaceWords, interfaceHelp } from "./interfaces.ts";
+import { addMoveCommands } from "./move.ts";
 import { addDelete, addGet, addList, labelText, type Resource, subcommand } from "./resource.ts";
 import { addCreateOptions, addUpdateOptions, collect, create, update, type WriteOptions } from "./writing.ts";
 
@@ -93,6 +94,7 @@ export function addVmCommand(program: Command): void {
     ),
   );
 
+  addMoveCommands(group);
   addDelete(group, vms);
 }
 

@@ -3,6 +3,7 @@ import { safeParse } from "secure-json-parse";
 import { type Static, Type } from "typebox";
 import { Compile } from "typebox/compile";
 import {
+  explainFaults,
   HostInput,
   InputError,
   Name,
@@ -15,7 +16,6 @@ import {
   type ResourceOf,
   VmInput,
 } from "../../schema/index.ts";
-import { explainFaults } from "../http/validation.ts";
 import type { Mutation } from "../inventory/decide.ts";
 
 const closed = { additionalProperties: false } as const;

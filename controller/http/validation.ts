@@ -2,7 +2,7 @@
 // dropped. Paths and queries arrive as text, so numbers are read from them.
 import { type TSchema, Type } from "typebox";
 import { Compile } from "typebox/compile";
-import type { ProblemFault } from "../../schema/index.ts";
+import { explainFaults, type ProblemFault } from "../../schema/index.ts";
 
 /** All that is wrong with a request by its form. */
 export class RequestFormError extends Error {
@@ -11,11 +11,6 @@ export class RequestFormError extends Error {
     super(faults.map((fault) => `${fault.pointer || fault.in || "body"} ${fault.detail}`).join("; "));
   }
 }
-
-type SchemaError = ReturnType<ReturnType<typeof Compile>["Errors"]>[number];
-
-/** Enough to mend a body by; a bound for what one request can make us say. */
-const maxFaults = 32;
 
 /** What of a request is text, by Fastify's name for it. */
 const places: Readonly<Record<string, ProblemFault["in"]>> = {
@@ -37,11 +32,6 @@ export function compileValidator({ schema, httpPart }: { schema: unknown; httpPa
   };
 }
 
-/** What is wrong with a value that `check` has refused. */
-export function explainFaults(check: Pick<ReturnType<typeof Compile>, "Errors">, value: unknown): ProblemFault[] {
-  return explainAll(check.Errors(value)).slice(0, maxFaults);
-}
-
 function readValues(schema: TSchema, input: unknown): unknown {
   if (!Type.IsObject(schema) || typeof input !== "object" || input === null) return input;
   const read = ([name, text]: [string, unknown]) => [name, readValue(schema.properties[name], text)];
@@ -53,57 +43,4 @@ function readValue(property: TSchema | undefined, text: unknown): unknown {
   if (Type.IsInteger(property) && /^\d{1,15}$/.test(text)) return Number(text);
   if (Type.IsBoolean(property) && (text === "true" || text === "false")) return text === "true";
   return text;
-}
-
-/** A branch of an `anyOf` that is not looked at, for one value. */
-interface Dropped {
-  readonly schemaPath: string;
-  readonly instancePath: string;
-}
-
-/**
- * Where a value may have one of several forms, only what is wrong with the form that it has: an object is not told that
- * it is no array. What has none of them is told all.
- */
-function explainAll(errors: readonly SchemaError[]): ProblemFault[] {
-  const dropped: Dropped[] = [];
-  const formless: (ProblemFault & Dropped)[] = [];
-  for (const { keyword, schemaPath, instancePath } of errors) {
-    if (keyword !== "anyOf") continue;
-    const branches = `${schemaPath}/anyOf/`;
-    const within = errors.filter((error) => isWithin(error, { schemaPath: branches, instancePath }));
-    const forms = within.filter(
-      (error) => error.keyword === "type" && /^\d+$/.test(error.schemaPath.slice(branches.length)),
-    );
-    const count = new Set(within.map((error) => error.schemaPath.slice(branches.length).split("/")[0])).size;
-    dropped.push(...forms.map((form) => ({ schemaPath: form.schemaPath, instancePath })));
-    if (forms.length < count) continue;
-    const detail = `must be ${forms.map(({ message }) => message.replace(/^must be /, "")).join(" or ")}`;
-    formless.push({ pointer: instancePath, detail, schemaPath, instancePath });
-  }
-  const isLookedAt = (error: Dropped) => !dropped.some((branch) => isWithin(error, branch));
-  return [
-    ...errors.filter((error) => error.keyword !== "anyOf" && isLookedAt(error)).flatMap(explain),
-    ...formless.filter(isLookedAt).map(({ pointer, detail }) => ({ pointer, detail })),
-  ];
-}
-
-function isWithin(error: Dropped, { schemaPath, instancePath }: Dropped): boolean {
-  return error.schemaPath.startsWith(schemaPath) && error.instancePath.startsWith(instancePath);
-}
-
-function explain(error: SchemaError): ProblemFault[] {
-  const { instancePath: pointer } = error;
-  switch (error.keyword) {
-    case "boolean": // `additionalProperties: false`, said of the field itself
-      return [{ pointer, detail: "is not a known field" }];
-    case "additionalProperties":
-      return [];
-    case "required":
-      return error.params.requiredProperties.map((name) => ({ pointer: `${pointer}/${name}`, detail: "is required" }));
-    case "const":
-      return [{ pointer, detail: `must be ${JSON.stringify(error.params.allowedValue)}` }];
-    default:
-      return [{ pointer, detail: error.message }];
-  }
 }

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { onTestFinished } from "vitest";
+import { waitUntil } from "../../lab/wait.ts";
 
 export const binary = resolve(import.meta.dirname, "../../dist/bin/nearmiss.js");
 
@@ -48,17 +49,43 @@ export function runNearmiss(
   });
 }
 
+/** A command that goes on until it is stopped, with what it has printed so far. */
+export function startNearmiss(args: readonly string[], env: Readonly<Record<string, string>>) {
+  const child = spawn(process.execPath, [binary, ...args], { stdio: ["ignore", "pipe", "pipe"], env });
+  onTestFinished(() => stop(child));
+  let stdout = "";
+  let stderr = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  const shows = (read: () => string, text: string | RegExp) =>
+    waitUntil(read, (seen) => seen.search(text) >= 0, {
+      what: `"${text}" of nearmiss ${args.join(" ")}`,
+      deadlineMs: 20_000,
+    });
+  return {
+    /** What it has printed, once that is in it. @throws WaitError */
+    shows: (text: string | RegExp) => shows(() => stdout, text),
+    complains: (text: string | RegExp) => shows(() => stderr, text),
+  };
+}
+
 /** A controller with an empty database that asks for tokens, until the end. */
 export async function startControllerProcess(atEnd: AtEnd = onTestFinished) {
   const directory = temporaryDirectory(atEnd);
   const db = join(directory, "nearmiss.db");
-  const args = [binary, "controller", "--listen", "127.0.0.1:0", "--db", db];
-  const child = spawn(process.execPath, args, {
-    stdio: ["ignore", "ignore", "pipe"],
-    env: cleanEnvironment(directory),
-  });
-  atEnd(() => stop(child));
-  const { port } = await firstLine(child, (line) => line.msg === "listening");
+  let child: ChildProcess | undefined;
+  const start = async (port: number): Promise<number> => {
+    const args = [binary, "controller", "--listen", `127.0.0.1:${port}`, "--db", db];
+    child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"], env: cleanEnvironment(directory) });
+    return (await firstLine(child, (line) => line.msg === "listening")).port;
+  };
+  const end = async () => void (child && (await stop(child)));
+  atEnd(end);
+  const port = await start(0);
   const env = {
     ...cleanEnvironment(directory),
     NEARMISS_CONTROLLER: `http://127.0.0.1:${port}`,
@@ -68,7 +95,11 @@ export async function startControllerProcess(atEnd: AtEnd = onTestFinished) {
     directory,
     env,
     url: env.NEARMISS_CONTROLLER,
-    stop: () => stop(child),
+    /** On the same port and database. */
+    restart: async () => {
+      await end();
+      await start(port);
+    },
     /** A command that asks this controller as its admin. */
     run: (args: readonly string[], options: RunOptions = {}) =>
       runNearmiss(args, { ...options, env: { ...env, ...options.env } }),

@@ -1,0 +1,106 @@
+// `nearmiss apply` and `nearmiss diff`: from a file that people keep in git to what the controller has.
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline/promises";
+import { Readable } from "node:stream";
+import type { Command } from "commander";
+import type { Client } from "../client.ts";
+import { connect } from "../connection.ts";
+import { CliError } from "../errors.ts";
+import { parseFleet } from "../fleet/document.ts";
+import { type Fields, presentOf } from "../fleet/fleet.ts";
+import { importLines, type Plan, planFleet } from "../fleet/plan.ts";
+import { describePlan } from "../fleet/show.ts";
+import { action, format } from "../output.ts";
+import { describeSummary, type ImportResult, type ImportSummary, importTimeoutMs } from "./import.ts";
+import { type CommonOptions, subcommand } from "./resource.ts";
+
+interface FleetOptions extends CommonOptions {
+  readonly file: string;
+  readonly prune?: boolean;
+}
+interface ApplyOptions extends FleetOptions {
+  readonly yes?: boolean;
+  readonly dryRun?: boolean;
+}
+
+/** Exit status of `diff` where there is a difference: none of those that failures have. */
+const differs = 6;
+
+export function addApplyCommands(program: Command): void {
+  addFleetOptions(subcommand(program, "apply", "bring the controller to the state that a file describes"))
+    .description(
+      "Shows what has to change, asks, and changes it all in one revision or not at all. Applied again it does nothing.\n" +
+        "What the file does not name stays as it is, unless --prune is given.",
+    )
+    .option("-y, --yes", "do not ask")
+    .option("--dry-run", "have the controller check the change, and change nothing")
+    .action(action(apply));
+
+  addFleetOptions(subcommand(program, "diff", "show how the controller differs from a file"))
+    .description(`Shows what \`nearmiss apply\` would change. Exit status ${differs} where there is a difference.`)
+    .action(
+      action(async (options: FleetOptions) => {
+        const plan = await planOf(connect(options), options);
+        if (plan.steps.length > 0) process.exitCode = differs;
+        return format(options.output, plan, () => describePlan(plan));
+      }),
+    );
+}
+
+function addFleetOptions(command: Command): Command {
+  return command
+    .requiredOption("-f, --file <path>", "the fleet in YAML; - is standard input")
+    .option("--prune", "delete what is not in the file, of the kinds that it has a section for");
+}
+
+async function* apply(options: ApplyOptions): AsyncGenerator<string> {
+  const { output, yes, dryRun } = options;
+  const client = connect(options);
+  const plan = await planOf(client, options);
+  const isEmpty = plan.steps.length === 0;
+  if (output === "table") yield isEmpty ? `nothing to do: ${describePlan(plan)}` : describePlan(plan);
+  if (!isEmpty && !yes && !dryRun && !(await confirm(options.file))) throw new CliError("nothing was changed", 1);
+  const result = isEmpty ? null : await send(client, plan, dryRun === true);
+  if (output !== "table") yield await format(output, { ...plan, result }, () => "");
+  else if (result) yield describeSummary(result);
+}
+
+async function planOf(client: Client, { file, prune = false }: FleetOptions): Promise<Plan> {
+  const wanted = parseFleet(readInput(file), file === "-" ? "standard input" : file);
+  const lines: Fields[] = [];
+  for await (const line of client.lines<Fields>("GET", "/v1/export")) lines.push(line);
+  return planFleet(wanted, presentOf(lines), { prune });
+}
+
+/** One revision, or a refusal that names what is wrong. */
+async function send(client: Client, plan: Plan, dryRun: boolean): Promise<ImportSummary> {
+  const texts = importLines(plan.steps).map((line) => `${JSON.stringify(line)}\n`);
+  const answer = client.lines<ImportResult | ImportSummary>("POST", "/v1/import", {
+    body: Readable.from(texts, { objectMode: false }),
+    query: { dryRun },
+    headers: { "content-type": "application/x-ndjson" },
+    timeoutMs: importTimeoutMs,
+  });
+  for await (const line of answer) if (line.kind === "summary") return line;
+  throw new CliError("the controller's answer broke off: `nearmiss diff` shows whether it was applied", 1);
+}
+
+/** @throws CliError where there is nobody to ask */
+async function confirm(file: string): Promise<boolean> {
+  if (file === "-" || !process.stdin.isTTY) {
+    throw new CliError("nobody can be asked here, and nothing was changed: add --yes to apply it", 2);
+  }
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await terminal.question("Apply this? [y/N] ");
+  terminal.close();
+  return /^y(es)?$/i.test(answer.trim());
+}
+
+/** @throws CliError */
+function readInput(file: string): string {
+  try {
+    return readFileSync(file === "-" ? 0 : file, "utf8");
+  } catch (error) {
+    throw new CliError(`cannot read the fleet: ${error instanceof Error ? error.message : error}`, 2);
+  }
+}

@@ -1,0 +1,62 @@
+// `nearmiss events`: what has changed, and what changes.
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { addConnectionOptions, type ConnectionOptions, connect, connectionHelp } from "../connection.ts";
+import { followEvents } from "../event-stream.ts";
+import { describeEvent } from "../event-text.ts";
+import { action, printable } from "../output.ts";
+
+interface EventsOptions extends ConnectionOptions {
+  readonly since?: string;
+  readonly follow?: boolean;
+  readonly network?: string;
+  readonly host?: string;
+  readonly type?: string;
+  readonly output: "text" | "json";
+}
+
+export function addEventsCommand(program: Command): void {
+  addConnectionOptions(program.command("events"))
+    .summary("print what has changed, and what changes")
+    .description(
+      "Prints each change as a line: time, position in the log, what happened. With --follow also what happens on hosts,\n" +
+        "which has no position, until interrupted; a lost connection is taken up again where it broke.",
+    )
+    .option(
+      "--since <position>",
+      "what is behind this revision or event (default: 0, with --follow now)",
+      parsePosition,
+    )
+    .option("-F, --follow", "go on with what comes")
+    .option("--network <name>", "only changes of this network and of VMs in it")
+    .option("--host <name>", "only changes of this host and of VMs on it")
+    .option("--type <type>", "only events of this type, such as nearmiss.vm or nearmiss.operational")
+    .addOption(
+      new Option("-o, --output <format>", "a line for people, or the CloudEvent")
+        .choices(["text", "json"])
+        .default("text"),
+    )
+    .addHelpText("after", connectionHelp)
+    .action(
+      action(async function* ({ since, follow, network, host, type, output, ...options }: EventsOptions) {
+        const from = since ?? (follow ? undefined : "0");
+        const stream = followEvents(connect(options), {
+          ...(from === undefined ? {} : { since: from }),
+          filters: { network, host, type },
+          onLost: (reason) => process.stderr.write(`nearmiss: ${reason}: trying again\n`),
+        });
+        for await (const event of stream) {
+          // The log has been told to its end.
+          if (event.type === "nearmiss.bookmark" && !follow) return;
+          const text = describeEvent(event);
+          if (text !== undefined) yield `${output === "json" ? JSON.stringify(event) : printable(text)}\n`;
+        }
+      }),
+    );
+}
+
+function parsePosition(text: string): string {
+  if (!/^([0-9a-f-]{36}\/)?\d{1,15}(\.\d{1,9})?$/.test(text)) {
+    throw new InvalidArgumentError("Write a revision such as 17, or an event's position such as 17.3.");
+  }
+  return text;
+}

@@ -1,0 +1,30 @@
+// A fleet as it is written down, and as a controller has it: plain resources by name, in canonical form.
+import type { ResourceKind } from "../../schema/index.ts";
+
+export const kinds = ["network", "host", "vm"] as const satisfies readonly ResourceKind[];
+export const plurals = { network: "networks", host: "hosts", vm: "vms" } as const;
+
+/** What an operator can write of a resource beside its name, in canonical form. */
+export type Fields = Readonly<Record<string, unknown>>;
+export type Resources = ReadonlyMap<string, Fields>;
+
+/** A kind that is absent is none of the file's business; one that is empty has no resources. */
+export type Wanted = Readonly<Partial<Record<ResourceKind, Resources>>>;
+export type Present = Readonly<Record<ResourceKind, Resources>>;
+
+/** An interface's part in `Fields`: what is absent is assigned. */
+export interface InterfaceFields {
+  readonly name: string;
+  readonly network: string;
+  readonly mac?: string;
+  readonly ips?: readonly string[];
+}
+
+/** Lines of an export (NDJSON), parsed. The first line of an export says only what it is of. */
+export function presentOf(lines: Iterable<Fields>): Present {
+  const present = { network: new Map(), host: new Map(), vm: new Map() };
+  for (const { kind, name, ...fields } of lines) {
+    if (kind === "network" || kind === "host" || kind === "vm") present[kind].set(name, fields);
+  }
+  return present;
+}

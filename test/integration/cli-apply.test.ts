@@ -1,0 +1,101 @@
+// apply, diff, export and import, from a file to a controller in a process of its own.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { type ControllerProcess, startControllerProcess } from "../support/binary.ts";
+
+const fleet = `
+networks:
+  blue: {vni: 100, subnets: [10.20.1.0/24], labels: {env: prod}}
+hosts:
+  a: {vtep: 192.0.2.1}
+  b: {vtep: 192.0.2.2}
+vms:
+  web-1:
+    host: a
+    interfaces: [{network: blue}]
+  db-1:
+    host: b
+    interfaces: [{network: blue, mac: 52:54:00:00:00:02, ips: [10.20.1.77]}]
+`;
+
+/** Writes the file, and runs the command on it. */
+function on(controller: ControllerProcess, text: string) {
+  const file = join(controller.directory, "fleet.yaml");
+  writeFileSync(file, text);
+  return (command: "apply" | "diff", ...flags: string[]) => controller.run([command, "-f", file, ...flags]);
+}
+
+test("a file is applied in one revision, and then there is nothing to do", async () => {
+  const controller = await startControllerProcess();
+  const run = on(controller, fleet);
+  const before = await run("diff");
+  expect(before.status).toBe(6);
+  expect(before.stdout).toContain("5 to create, 0 to update, 0 to delete, 0 unchanged\n");
+  const applied = await run("apply", "--yes");
+  expect(applied).toMatchObject({ status: 0, stderr: "" });
+  expect(applied.stdout).toMatch(/5 created, 0 updated, 0 deleted, 0 unchanged at revision 1\n$/);
+  const address = JSON.parse(await controller.ok("vm", "get", "web-1", "-o", "json")).interfaces[0].ips[0];
+  expect(await run("diff")).toEqual({
+    status: 0,
+    stdout: "0 to create, 0 to update, 0 to delete, 5 unchanged\n",
+    stderr: "",
+  });
+  expect((await run("apply")).stdout).toMatch(/^nothing to do/);
+
+  const changed = on(controller, fleet.replace("host: a\n", "host: b\n").replace(/ {2}db-1:[\s\S]*$/, ""));
+  expect((await changed("diff")).stdout).toMatch(/~ vm web-1\n {4}host: a → b\n.*\nNot in the file, .*: vm db-1\n/);
+  expect((await changed("apply", "--yes")).stdout).toContain(
+    "0 created, 1 updated, 0 deleted, 0 unchanged at revision 2",
+  );
+  // What was assigned stays.
+  const web = JSON.parse(await controller.ok("vm", "get", "web-1", "-o", "json"));
+  expect([web.host, web.interfaces[0].ips[0]]).toEqual(["b", address]);
+  expect((await changed("apply", "--prune", "--dry-run")).stdout).toContain("1 deleted, 0 unchanged: a dry run");
+  expect((await changed("apply", "--prune", "--yes", "-o", "json")).stdout).toContain('"deleted": 1');
+  expect((await controller.run(["vm", "get", "db-1"])).status).toBe(3);
+});
+
+test("what collides is refused as a whole with status 4, what is not valid with status 2 before anything is sent", async () => {
+  const controller = await startControllerProcess();
+  await on(controller, fleet)("apply", "--yes");
+  const taken = await on(controller, fleet.replace("{network: blue}]", "{network: blue, ips: [10.20.1.77]}]"))(
+    "apply",
+    "--yes",
+  );
+  expect(taken.status).toBe(4);
+  expect(taken.stderr).toMatch(/nothing was changed: 1 line is refused\n.*10\.20\.1\.77/);
+  const invalid = await on(controller, fleet.replace("vni: 100", "vni: 0"))("apply", "--yes");
+  expect(invalid).toMatchObject({ status: 2, stdout: "" });
+  expect(invalid.stderr).toMatch(/fleet.yaml:3:15: \/networks\/blue\/vni/);
+  const unasked = await on(controller, fleet.replace("prod", "test"))("apply");
+  expect(unasked.status).toBe(2);
+  expect(unasked.stderr).toContain("nobody can be asked here, and nothing was changed: add --yes");
+  expect((await on(controller, fleet)("diff")).status).toBe(0);
+});
+
+test("an export is applied or imported by another controller, and is the same there", async () => {
+  const [from, to, third] = [
+    await startControllerProcess(),
+    await startControllerProcess(),
+    await startControllerProcess(),
+  ];
+  await on(from, fleet)("apply", "--yes");
+  const ndjson = await from.ok("export");
+  const yaml = await from.ok("export", "-o", "yaml");
+  expect((await to.run(["apply", "--yes", "-f", "-"], { input: yaml })).status).toBe(0);
+  expect(await to.ok("export", "-o", "yaml")).toBe(yaml);
+  const imported = await third.run(["import", "-"], { input: ndjson });
+  expect(imported.stdout).toContain("created    vm       web-1\n");
+  expect(imported.stdout).toMatch(/5 created, 0 updated, 0 deleted, 0 unchanged at revision 1\n$/);
+  expect(await third.ok("export", "-o", "yaml")).toBe(yaml);
+});
+
+test("an import names each bad line, and changes nothing", async () => {
+  const controller = await startControllerProcess();
+  const input = '{"kind":"host","name":"a","vtep":"192.0.2.1"}\n{"kind":"host","name":"b"}\n';
+  const refused = await controller.run(["import", "-"], { input });
+  expect(refused).toMatchObject({ status: 1, stdout: "" });
+  expect(refused.stderr).toContain("line 2: /vtep is required");
+  expect(await controller.ok("host", "list", "-o", "json")).toBe("[]\n");
+});
