@@ -26,6 +26,7 @@ import { NetworkDevices } from "./kernel/devices.ts";
 import { MissSocket } from "./kernel/miss-socket.ts";
 import { RequestSocket } from "./kernel/request-socket.ts";
 import { KernelTables } from "./kernel/tables.ts";
+import type { MetricsSources } from "./metrics/metrics.ts";
 import { type AskedFor, MissResolver } from "./misses/resolver.ts";
 import type { Timeline } from "./misses/timeline.ts";
 import type { WaitingGuest } from "./misses/waiting.ts";
@@ -233,6 +234,11 @@ export class Agent {
       filterProblems: () => this.filter?.found ?? [],
       nowMs,
     };
+  }
+
+  /** What `--metrics` shows. */
+  get metrics(): MetricsSources {
+    return { ...this.sources, onMiss: (listener) => this.outcomes.subscribe(listener) };
   }
 
   private reportGuest({ kind, vni, mac, detail }: GuestFinding): void {

@@ -1,9 +1,11 @@
 // The agent's flags.
+import { isIP } from "node:net";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { AddressError, findCaHash, namePattern, parseVtep, type VtepAddress } from "../schema/index.ts";
 import type { IdentityFlags } from "./identity/establish.ts";
 import { defaultStateDirectory } from "./identity/state.ts";
 import type { Adoptable } from "./kernel/adoption.ts";
+import type { MetricsAddress } from "./metrics/server.ts";
 import { addStatusCommand, parseSocketPath } from "./status/command.ts";
 import { socketDirectory } from "./status/socket-path.ts";
 import { type Caps, defaultCaps, defaultIdleMs } from "./tables/ageing.ts";
@@ -17,11 +19,13 @@ export interface AgentFlags extends IdentityFlags {
   readonly caps: Caps;
   readonly antiSpoof: boolean;
   readonly adoptable: Adoptable;
+  /** Absent: none are served. */
+  readonly metrics?: MetricsAddress;
   readonly logLevel: string;
 }
 
 type GivenFlags = IdentityFlags &
-  Pick<AgentFlags, "antiSpoof" | "logLevel" | "socket"> & {
+  Pick<AgentFlags, "antiSpoof" | "logLevel" | "metrics" | "socket"> & {
     readonly announce: "on" | "off";
     readonly idleTimeout: number;
     readonly maxPerNetwork: number;
@@ -115,6 +119,11 @@ export function addAgentCommand(program: Command): void {
       `local socket for "agent status" and "explain", its owner's alone (default: ${socketDirectory}/HOST.sock)`,
       parseSocketPath,
     )
+    .option(
+      "--metrics <address:port>",
+      "serve metrics for Prometheus at http://ADDRESS:PORT/metrics; of a port alone at 127.0.0.1 (default: none)",
+      parseMetricsAddress,
+    )
     .action(async ({ adopt, announce, idleTimeout, maxPerNetwork, maxPerHost, ...flags }: GivenFlags) => {
       const { runAgent } = await import("./main.ts");
       await runAgent({
@@ -181,6 +190,18 @@ export function parseAdoptable(text: string): ReadonlySet<string> {
     );
   }
   return new Set(names);
+}
+
+/** `port`, on loopback then, or `address:port` with an IPv6 address in brackets. @throws InvalidArgumentError */
+export function parseMetricsAddress(text: string): MetricsAddress {
+  const [, bracketed, plain, digits = ""] = /^(?:(?:\[([^\]]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text) ?? [];
+  const host = bracketed ?? plain ?? "127.0.0.1";
+  const family = bracketed === undefined ? 4 : 6;
+  if (digits === "" || isIP(host) !== family) {
+    throw new InvalidArgumentError("Write a port or address:port, such as 9478, 192.0.2.1:9478 or [::1]:9478.");
+  }
+  if (Number(digits) > 65_535) throw new InvalidArgumentError(`Port ${digits} is beyond 65535.`);
+  return { host, port: Number(digits) };
 }
 
 /** @throws InvalidArgumentError outside 16 … 500000 */

@@ -1,4 +1,5 @@
 // The agent's process: log, signals, exit status.
+import type { Server } from "node:http";
 import closeWithGrace from "close-with-grace";
 import { pino } from "pino";
 import { Agent, type AgentOptions } from "./agent.ts";
@@ -7,6 +8,8 @@ import { type Established, establishIdentity, IdentityError } from "./identity/e
 import { Renewal } from "./identity/renewal.ts";
 import { SystemCallError } from "./kernel/libc.ts";
 import { NetlinkError } from "./kernel/request-socket.ts";
+import { agentMetrics } from "./metrics/metrics.ts";
+import { type MetricsAddress, serveMetrics } from "./metrics/server.ts";
 import { answerStatus } from "./status/answer.ts";
 import { openStatusServer, SocketTakenError, type StatusServer } from "./status/server.ts";
 import { defaultSocket } from "./status/socket-path.ts";
@@ -22,9 +25,11 @@ export async function runAgent(flags: AgentFlags): Promise<void> {
   const renewal = enrolled && new Renewal(enrolled.identity, { ...deps, state: enrolled.state });
   const agent = openAgent({ ...flags, controller, host, ...(renewal ? { renewal } : {}) }, log);
   const status = await openStatus(flags.socket ?? defaultSocket(host), agent, log);
+  const metrics = flags.metrics && (await openMetrics(flags.metrics, agent, log));
   closeWithGrace({ delay: 5_000, logger: false }, async ({ err }) => {
     if (err) log.fatal({ err }, "the agent failed");
     status?.close();
+    metrics?.close();
     await agent.stop();
   });
   warmUp();
@@ -49,6 +54,19 @@ function openAgent(options: AgentOptions, log: pino.Logger): Agent {
     if (!refused && !(error instanceof NetlinkError)) throw error;
     log.fatal("the kernel refuses: run the agent as root, or give it CAP_NET_ADMIN and CAP_NET_RAW");
     process.exit(1);
+  }
+}
+
+/** An agent without its metrics does its work all the same. */
+async function openMetrics(address: MetricsAddress, agent: Agent, log: pino.Logger): Promise<Server | undefined> {
+  try {
+    const server = await serveMetrics(agentMetrics(agent.metrics), address);
+    log.info({ address: server.address() }, "metrics at /metrics");
+    return server;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    log.error({ metrics: `${address.host}:${address.port}`, reason }, "no metrics: free this address and port, or give --metrics another");
+    return undefined;
   }
 }
 

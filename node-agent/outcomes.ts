@@ -2,17 +2,23 @@
 import type { Logger } from "pino";
 import { type Answer, type Binding, keyText, type Vni } from "../schema/index.ts";
 import { missKey } from "./misses/miss.ts";
-import { RecentMisses } from "./misses/recent.ts";
+import { type FinishedMiss, RecentMisses } from "./misses/recent.ts";
 import { describeTimeline, type Timeline } from "./misses/timeline.ts";
 import type { Programmed } from "./programming.ts";
 
 export class MissOutcomes {
   readonly recent = new RecentMisses();
+  private readonly listeners = new Set<(miss: FinishedMiss) => void>();
 
   constructor(
     private readonly nameOf: (vni: Vni) => string | undefined,
     private readonly log: Logger,
   ) {}
+
+  /** Hears of each miss at its end, from now on. */
+  subscribe(listener: (miss: FinishedMiss) => void): void {
+    this.listeners.add(listener);
+  }
 
   /** These misses end with these answers, taken from `startMs` on. */
   answered(
@@ -30,7 +36,12 @@ export class MissOutcomes {
 
   /** The kernel had lost what is held here, and has it again. */
   answeredFromMemory(timelines: readonly Timeline[], programmedMs: number): void {
-    for (const timeline of timelines) this.recent.push({ ...timeline, outcome: "from memory", programmedMs });
+    for (const timeline of timelines) this.note({ ...timeline, outcome: "from memory", programmedMs });
+  }
+
+  private note(miss: FinishedMiss): void {
+    this.recent.push(miss);
+    for (const listener of this.listeners) listener(miss);
   }
 
   private async finish(
@@ -42,7 +53,7 @@ export class MissOutcomes {
     const key = missKey(timeline.miss);
     const { writtenMs, announced } = await programmed;
     const announcedMs = await announced.get(keyText(key));
-    this.recent.push({
+    this.note({
       ...timeline,
       outcome: binding ? "answered" : "unknown",
       ...(binding ? { programmedMs: writtenMs, mac: binding.mac, vtep: binding.vtep } : {}),

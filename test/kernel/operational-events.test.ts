@@ -5,8 +5,8 @@ import { arp, ethernet } from "../../lab/frames.ts";
 import type { Guest } from "../../lab/guest.ts";
 import type { Host } from "../../lab/host.ts";
 import { openPacketSocket } from "../../lab/packets.ts";
-import { nearmiss } from "../../lab/programs.ts";
 import { waitFor } from "../../lab/wait.ts";
+import { askAgent } from "../../node-agent/status/client.ts";
 import type { StatusReport } from "../../node-agent/status/report.ts";
 import type { OperationalCloudEvent, OperationalKind } from "../../schema/index.ts";
 import { cluster } from "../support/cluster.ts";
@@ -52,7 +52,7 @@ describeKernel("operational events", () => {
   }
 
   async function status(): Promise<StatusReport> {
-    return JSON.parse(await a.exec(nearmiss("agent", "status", "--json", "--socket", a.agentSocket)));
+    return (await askAgent(a.agentSocket, { type: "status" })).result as StatusReport;
   }
 
   /** From a guest whose frames come as fast as this process sends them. */
@@ -103,7 +103,7 @@ describeKernel("operational events", () => {
       stream.messages.filter((text) => text.includes("operational.scan") && text.includes(mac1)).length;
     // Not faster than the agent hears: of a flood that it cannot follow only the network is known.
     for (let n = 0; told() === 0 && n < 200; n++) {
-      await scan(200, n * 200);
+      await scan(250, n * 250);
       await status();
     }
     const event = await streamed("scan", mac1);

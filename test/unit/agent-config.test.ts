@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { describe, expect, test } from "vitest";
-import { addAgentCommand, parseCap, parseIdleTimeout } from "../../node-agent/config.ts";
+import { addAgentCommand, parseCap, parseIdleTimeout, parseMetricsAddress } from "../../node-agent/config.ts";
 
 describe("--idle-timeout", () => {
   test.each([
@@ -24,11 +24,24 @@ describe("caps", () => {
   });
 });
 
+describe("--metrics", () => {
+  test.each([
+    ["9478", { host: "127.0.0.1", port: 9478 }],
+    ["192.0.2.1:9478", { host: "192.0.2.1", port: 9478 }],
+    ["[::1]:0", { host: "::1", port: 0 }],
+  ])("takes %s", (text, address) => expect(parseMetricsAddress(text)).toEqual(address));
+
+  test.each(["", ":9478", "host:9478", "::1:9478", "[192.0.2.1]:9478", "192.0.2.1", "70000", "9478x"])(
+    "refuses %j",
+    (text) => expect(() => parseMetricsAddress(text)).toThrow(/address:port|beyond 65535/),
+  );
+});
+
 test("the help of `nearmiss agent` names every option with its default", () => {
   const program = new Command("nearmiss");
   addAgentCommand(program);
   const help = program.commands[0]?.helpInformation() ?? "";
-  for (const part of ["--idle-timeout", "10m", "--max-per-network", "32768", "--max-per-host", "131072"]) {
+  for (const part of ["--idle-timeout", "10m", "--max-per-network", "32768", "--max-per-host", "131072", "--metrics"]) {
     expect(help).toContain(part);
   }
 });
