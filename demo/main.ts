@@ -63,7 +63,9 @@ function tellHowToEnter(lab: Lab, story: Story): void {
   story.note(`ip netns exec ${lab.host("a").namespace} bridge fdb show dev nmv100`);
   story.note(`ip netns exec ${lab.host("a").namespace} ip monitor neigh`);
   story.say("Ask the controller:");
-  story.note(`ip netns exec ${lab.controllerNamespace.namespace} curl ${lab.controllerUrl}/v1/vms`);
+  const { token, ca } = lab.operatorFiles;
+  const curl = `curl --cacert ${ca} -H "Authorization: Bearer $(cat ${token})"`;
+  story.note(`ip netns exec ${lab.controllerNamespace.namespace} ${curl} ${lab.controllerUrl}/v1/vms`);
   story.blank();
   story.say(`Remove everything with Ctrl-C here, or with \`kill ${process.pid}\` from elsewhere.`);
 }
@@ -88,7 +90,7 @@ async function demo(flags: Flags): Promise<number> {
   let lab: Lab | undefined;
   const show = async (): Promise<Summary> => {
     story.title("nearmiss: the control plane for Linux VXLAN that answers the kernel's neighbour misses");
-    lab = await createLab({ hosts: hostNames, underlay: 4 });
+    lab = await createLab({ hosts: hostNames, underlay: 4, secured: true });
     const { stage, summary } = await play(lab, story, startMs);
     if (flags.keep && summary.error === undefined) await restartPrograms(stage);
     tellSummary(story, summary);

@@ -1,6 +1,8 @@
 // HTTP and WebSocket from this process to a server inside a namespace.
-import { request } from "node:http";
+import { request as requestHttp } from "node:http";
+import { request as requestHttps } from "node:https";
 import type { LookupFunction } from "node:net";
+import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import { WebSocket } from "ws";
 import { inNamespace } from "./namespace.ts";
 import { waitFor } from "./wait.ts";
@@ -16,6 +18,8 @@ export interface Server {
   readonly namespace: string;
   readonly address: string;
   readonly port: number;
+  /** Absent: plain HTTP, without a token. */
+  readonly secrets?: { readonly ca: string; readonly token: string };
 }
 
 /**
@@ -29,7 +33,16 @@ function lookupInside({ namespace, address }: Server): LookupFunction {
 
 /** Lookups happen for names only, never for addresses. One address: nothing to choose among. */
 function connection(server: Server) {
-  return { host: "controller.lab", port: server.port, lookup: lookupInside(server), autoSelectFamily: false };
+  const { address, port, secrets } = server;
+  const tls = secrets && {
+    ca: secrets.ca,
+    checkServerIdentity: (_name: string, certificate: PeerCertificate) => checkServerIdentity(address, certificate),
+  };
+  return { host: "controller.lab", port, lookup: lookupInside(server), autoSelectFamily: false, ...tls };
+}
+
+function bearer({ secrets }: Server): Record<string, string> {
+  return secrets ? { authorization: `Bearer ${secrets.token}` } : {};
 }
 
 /** As a client on the underlay would name it: the name that makes the look-up happen is nobody's. */
@@ -43,7 +56,8 @@ export function callApi<Body>(server: Server, method: string, path: string, body
   const type = method === "PATCH" ? "application/merge-patch+json" : "application/json";
   return new Promise((resolve, reject) => {
     const content = text === undefined ? {} : { "content-type": type, "content-length": Buffer.byteLength(text) };
-    const headers = { host: hostHeader(server), ...content };
+    const headers = { host: hostHeader(server), ...bearer(server), ...content };
+    const request = server.secrets ? requestHttps : requestHttp;
     const call = request({ ...connection(server), method, path, headers, agent: false }, (response) => {
       let received = "";
       response.setEncoding("utf8").on("data", (chunk: string) => {
@@ -89,9 +103,9 @@ export class LabWebSocket {
 export function openWebSocket(server: Server, path: string): Promise<LabWebSocket> {
   return new Promise((resolve, reject) => {
     const socket = new LabWebSocket(
-      new WebSocket(`ws://controller.lab:${server.port}${path}`, {
+      new WebSocket(`${server.secrets ? "wss" : "ws"}://controller.lab:${server.port}${path}`, {
         ...connection(server),
-        headers: { host: hostHeader(server) },
+        headers: { host: hostHeader(server), ...bearer(server) },
         perMessageDeflate: false,
       }),
     );

@@ -20,13 +20,16 @@ export interface RunOptions {
   readonly input?: string;
   /** Killed when it takes longer; default 30,000. */
   readonly deadlineMs?: number;
+  /** Beside the environment of this process. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** @returns standard output. @throws CommandError */
 export function run(command: readonly [string, ...string[]], options: RunOptions = {}): Promise<string> {
   const [file, ...args] = command;
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { stdio: "pipe", detached: true });
+    const env = { ...process.env, ...options.env };
+    const child = spawn(file, args, { stdio: "pipe", detached: true, env });
     let stdout = "";
     let stderr = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -9,7 +9,11 @@ import type { Attachment } from "./underlay.ts";
 /** What a host needs of the lab that it is in. */
 export interface HostSurroundings {
   readonly controllerUrl: string;
+  /** With TLS: hosts enrol before their agents start. */
+  readonly secured: boolean;
   readonly directory: string;
+  /** What an operator would run on the host, whose tunnel end is `vtep`. */
+  joinLine(name: string, vtep: string): Promise<string>;
   readonly switch: Namespace;
   nextPort(): string;
   /** Reserves the name and the namespace, before anything is made. @throws Error where the name is taken */
@@ -18,12 +22,26 @@ export interface HostSurroundings {
   track(process: LabProcess): void;
 }
 
+interface JoinLine {
+  /** Flags of the agent. */
+  readonly identity: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** `NAME=value nearmiss agent …`, as a shell would take it. @throws Error for another line */
+function parseJoinLine(text: string): JoinLine {
+  const [, name, value, flags] = /^(\w+)=(\S+) nearmiss agent (.+)\n$/.exec(text) ?? [];
+  if (!name || !value || !flags) throw new Error(`this is no line to run on a host: ${text}`);
+  return { identity: flags.split(" "), env: { [name]: value } };
+}
+
 export class Host extends Namespace {
   /** Underlay address, which is also the VTEP. */
   readonly address: string;
   readonly #switchPort: string;
   readonly #lab: HostSurroundings;
   #agent: LabProcess | undefined;
+  #join: JoinLine | undefined;
 
   constructor(
     readonly name: string,
@@ -47,12 +65,29 @@ export class Host extends Namespace {
     return this.#agent;
   }
 
-  /** Returns as soon as the process is started; `agent.waitForLog` tells how far it is. */
+  /** Lets the host in, as an operator does with `nearmiss host add`. @returns the line that is to be run on the host */
+  async enrol(): Promise<string> {
+    const text = await this.#lab.joinLine(this.name, this.address);
+    this.#join = parseJoinLine(text);
+    return text;
+  }
+
+  /** Returns as soon as the process is started; `agent.waitForLog` tells how far it is. @throws Error where it has to enrol */
   startAgent(options: ProgramOptions = {}): LabProcess {
-    const { address, name, agentSocket: socket } = this;
-    this.#agent = startAgent(this, { ...options, controllerUrl: this.#lab.controllerUrl, name, vtep: address, socket });
+    const { name, agentSocket: socket } = this;
+    this.#agent = startAgent(this, { ...options, ...this.#identity(), name, socket });
     this.#lab.track(this.#agent);
     return this.#agent;
+  }
+
+  /** The line may be run again and again: the host remembers that it has enrolled with it. */
+  #identity(): JoinLine {
+    const { controllerUrl, secured, directory } = this.#lab;
+    if (!secured)
+      return { identity: ["--controller", controllerUrl, "--host", this.name, "--vtep", this.address], env: {} };
+    if (!this.#join) throw new Error(`host ${this.name} is not enrolled`);
+    const { identity, env } = this.#join;
+    return { identity: [...identity, "--state-dir", join(directory, `state-${this.name}`)], env };
   }
 
   /** Boots a guest on this host's bridge of the network, once the agent has made that. @throws WaitError */

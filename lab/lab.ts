@@ -1,7 +1,7 @@
 // Hosts and guests in network namespaces on one machine: what the demo, the kernel tests and the benches run on.
 // Everything is inside namespaces that the lab made; it leaves with them, whatever happens.
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ApiReply, callApi, type LabWebSocket, openWebSocket, type Server } from "./api.ts";
@@ -11,7 +11,7 @@ import type { Guest } from "./guest.ts";
 import { Host } from "./host.ts";
 import { deleteNamespaces, Namespace, namespacesNamed } from "./namespace.ts";
 import type { LabProcess } from "./process.ts";
-import { authority, controllerPort, type ProgramOptions, startController } from "./programs.ts";
+import { authority, controllerPort, nearmiss, type ProgramOptions, startController } from "./programs.ts";
 import * as underlay from "./underlay.ts";
 
 export interface LabOptions {
@@ -20,6 +20,8 @@ export interface LabOptions {
   readonly underlay: underlay.UnderlayFamily;
   /** Default 1500. */
   readonly underlayMtu?: number;
+  /** TLS, tokens and enrolment, as in real life; default: `--insecure`, where none of it matters. */
+  readonly secured?: boolean;
 }
 
 /** Why no lab can be made here, or undefined where it can. */
@@ -34,7 +36,9 @@ export async function createLab(options: LabOptions): Promise<Lab> {
   if (obstacle !== undefined) throw new Error(obstacle);
   const names = typeof options.hosts === "number" ? underlay.hostNames(options.hosts) : options.hosts;
   const prefix = unusedPrefix();
-  const lab = new Lab(prefix, underlay.planUnderlay(prefix, names, options.underlay, options.underlayMtu ?? 1_500));
+  const lab = new Lab(prefix, underlay.planUnderlay(prefix, names, options.underlay, options.underlayMtu ?? 1_500), {
+    secured: options.secured ?? false,
+  });
   try {
     await lab.build();
     return lab;
@@ -58,6 +62,7 @@ export class Lab {
   readonly controllerNamespace: Namespace;
   readonly controllerAddress: string;
   readonly controllerUrl: string;
+  readonly secured: boolean;
   /** For files of the lab's programs; removed with the lab. */
   readonly directory = mkdtempSync(join(tmpdir(), "nearmiss-lab-"));
   readonly #namespaces = new Set<string>();
@@ -65,19 +70,24 @@ export class Lab {
   readonly #unregister: () => void;
   #ports = 0;
   #controller: LabProcess | undefined;
+  #db = join(this.directory, "controller.db");
   #removal: Promise<void> | undefined;
 
   constructor(
     readonly prefix: string,
     readonly plan: underlay.UnderlayPlan,
+    { secured }: { readonly secured: boolean },
   ) {
     this.#unregister = removeAtExit({ namespaces: this.#namespaces, directory: this.directory });
     this.controllerNamespace = new Namespace(plan.controller.namespace);
     this.controllerAddress = plan.controller.address;
-    this.controllerUrl = `http://${authority(plan.controller.address)}`;
+    this.secured = secured;
+    this.controllerUrl = `${secured ? "https" : "http"}://${authority(plan.controller.address)}`;
     const surroundings = {
       controllerUrl: this.controllerUrl,
+      secured,
       directory: this.directory,
+      joinLine: (name: string, vtep: string) => this.operate("host", "add", name, "--vtep", vtep),
       switch: new Namespace(plan.switch),
       nextPort: () => `vnet${this.#ports++}`,
       admit: (name: string) => this.#admit(name),
@@ -113,13 +123,28 @@ export class Lab {
   /** Resolves when it listens; with a fresh database in `directory` unless `db` says otherwise. */
   async startController(options: ProgramOptions & { readonly db?: string } = {}): Promise<LabProcess> {
     const { db = join(this.directory, "controller.db"), ...rest } = options;
+    this.#db = db;
     this.#controller = await startController(this.controllerNamespace, {
       ...rest,
       db,
       address: this.controllerAddress,
+      secured: this.secured,
     });
     this.#processes.add(this.#controller);
     return this.#controller;
+  }
+
+  /** What the operator of a secured lab has: who may do everything, and what the controller is checked with. */
+  get operatorFiles(): { readonly token: string; readonly ca: string } {
+    return { token: `${this.#db}.admin-token`, ca: join(`${this.#db}.pki`, "ca.pem") };
+  }
+
+  /** Runs `nearmiss` beside the controller. @returns its standard output. @throws CommandError */
+  operate(...args: readonly string[]): Promise<string> {
+    const { token, ca } = this.operatorFiles;
+    const secrets = this.secured ? { NEARMISS_TOKEN_FILE: token, NEARMISS_CA: ca } : {};
+    const env = { NEARMISS_CONTROLLER: this.controllerUrl, ...secrets };
+    return this.controllerNamespace.exec(nearmiss(...args), { env });
   }
 
   /** One REST call to the controller; every status is a reply. */
@@ -132,7 +157,14 @@ export class Lab {
   }
 
   get #server(): Server {
-    return { namespace: this.controllerNamespace.namespace, address: this.controllerAddress, port: controllerPort };
+    const { token, ca } = this.operatorFiles;
+    const secrets = this.secured && { token: readFileSync(token, "utf8").trim(), ca: readFileSync(ca, "utf8") };
+    return {
+      namespace: this.controllerNamespace.namespace,
+      address: this.controllerAddress,
+      port: controllerPort,
+      ...(secrets ? { secrets } : {}),
+    };
   }
 
   /** Stops what runs, agents before the controller, and removes all. May be called again at any time. */

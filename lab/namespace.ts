@@ -40,9 +40,10 @@ export class Namespace {
     return run(["ip", "netns", "exec", this.namespace, ...command], options);
   }
 
-  /** Starts a long-running command, which ends with the lab at the latest. */
-  spawn(command: readonly [string, ...string[]]): Spawned {
-    return spawn("ip", ["netns", "exec", this.namespace, ...command], { stdio: "pipe", detached: true });
+  /** Starts a long-running command, which ends with the lab at the latest. `more`: beside this process's environment. */
+  spawn(command: readonly [string, ...string[]], more: Readonly<Record<string, string>> = {}): Spawned {
+    const env = { ...process.env, ...more };
+    return spawn("ip", ["netns", "exec", this.namespace, ...command], { stdio: "pipe", detached: true, env });
   }
 
   /** Many `ip` commands at once, in here. */

@@ -46,9 +46,10 @@ export class LabProcess {
     readonly name: string,
     where: Pick<Namespace, "spawn">,
     command: readonly [string, ...string[]],
+    env: Readonly<Record<string, string>> = {},
   ) {
     this.#lines.setMaxListeners(0);
-    this.#child = where.spawn(command);
+    this.#child = where.spawn(command, env);
     this.#child.stdin.on("error", () => {}).end();
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       createInterface({ input: stream }).on("line", (text) => this.#onLine(text));

@@ -40,13 +40,16 @@ export function authority(address: string): string {
 export interface ControllerOptions extends ProgramOptions {
   readonly db: string;
   readonly address: string;
+  /** With TLS and tokens, instead of `--insecure`. */
+  readonly secured: boolean;
 }
 
 /** Resolves when it listens. @throws ProcessEndedError, WaitError */
 export async function startController(where: Namespace, options: ControllerOptions): Promise<LabProcess> {
-  const { db, address, logLevel, preload, extraArgs = [] } = options;
+  const { db, address, secured, logLevel, preload, extraArgs = [] } = options;
   const level = logLevel === undefined ? [] : ["--log-level", logLevel];
-  const args = ["--listen", authority(address), "--insecure", "--db", db, ...level, ...extraArgs];
+  const mode = secured ? ["--tls", "self"] : ["--insecure"];
+  const args = ["--listen", authority(address), ...mode, "--db", db, ...level, ...extraArgs];
   const controller = new LabProcess("controller", where, withPreload(nearmiss("controller", ...args), preload));
   try {
     await controller.waitForLog((line) => line.msg === "listening", 20_000, "its log to say that it listens");
@@ -58,18 +61,19 @@ export async function startController(where: Namespace, options: ControllerOptio
 }
 
 export interface AgentOptions extends ProgramOptions {
-  readonly controllerUrl: string;
+  /** The flags that tell who it is and whom it asks. */
+  readonly identity: readonly string[];
+  /** Beside the environment of this process: a join token. */
+  readonly env?: Readonly<Record<string, string>>;
   readonly name: string;
-  readonly vtep: string;
   /** Its local socket: hosts of a lab share /run. */
   readonly socket: string;
 }
 
 export function startAgent(where: Namespace, options: AgentOptions): LabProcess {
-  const { controllerUrl, name, vtep, socket, logLevel = "debug", preload, extraArgs = [] } = options;
-  const identity = ["--host", name, "--vtep", vtep, "--socket", socket];
-  const args = ["--controller", controllerUrl, ...identity, "--log-level", logLevel, ...extraArgs];
-  return new LabProcess(`agent ${name}`, where, withPreload(nearmiss("agent", ...args), preload));
+  const { identity, env, name, socket, logLevel = "debug", preload, extraArgs = [] } = options;
+  const args = [...identity, "--socket", socket, "--log-level", logLevel, ...extraArgs];
+  return new LabProcess(`agent ${name}`, where, withPreload(nearmiss("agent", ...args), preload), env);
 }
 
 function withPreload([node, ...args]: [string, ...string[]], preload: string | undefined): [string, ...string[]] {

@@ -16,9 +16,18 @@ export async function startPrograms(stage: Stage): Promise<void> {
   );
   story.blank();
   await lab.startController();
-  story.event("controller", "listens", lab.controllerUrl);
+  story.event("controller", "listens", `${lab.controllerUrl}, with a CA of its own and an admin token in a file`);
+  story.blank();
+  story.say(
+    "Hosts are let in one by one. The operator's command prints the line to run on the host: a token that is good for one " +
+      "host, one time and an hour, and the hash by which the host knows the controller. With it the agent gets a certificate.",
+  );
+  story.blank();
+  const lines = await Promise.all(lab.hosts.map((host) => host.enrol()));
+  const [first] = lab.hosts;
+  if (first) story.command(`nearmiss host add ${first.name} --vtep ${first.address}`, shorten(lines[0] ?? ""));
+  story.blank();
   for (const host of lab.hosts) {
-    await stage.call("PUT", `/v1/hosts/${host.name}`, { vtep: host.address });
     host.startAgent();
     stage.watch.follow(host);
   }
@@ -30,7 +39,13 @@ export async function startPrograms(stage: Stage): Promise<void> {
     const dead = lab.hosts.find((host) => !host.agent.running);
     throw dead ? new Error(dead.agent.describe("ended early"), { cause: error }) : error;
   });
-  for (const host of lab.hosts) story.event(`host ${host.name}`, "agent", `connected, tunnel end ${host.address}`);
+  for (const host of lab.hosts)
+    story.event(`host ${host.name}`, "agent", `connected with its certificate, tunnel end ${host.address}`);
+}
+
+/** As it is printed, but for the middle of what is secret or long. */
+function shorten(line: string): string {
+  return line.replace(/(nmj_\w{4})[\w-]+/, "$1…").replace(/(sha256:\w{8})\w+/, "$1…");
 }
 
 export async function registerInventory(stage: Stage): Promise<void> {

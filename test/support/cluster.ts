@@ -26,7 +26,9 @@ export interface Cluster {
 }
 
 /** Starts with the calling block and ends with it. */
-export function cluster(options: LabOptions & { readonly agentArgs?: readonly string[] }): Cluster {
+export function cluster(
+  options: LabOptions & { readonly agentArgs?: readonly string[]; readonly controllerArgs?: readonly string[] },
+): Cluster {
   const self: Cluster = {
     lab: undefined as unknown as Lab,
     network: async (name, vni, fields = {}) => {
@@ -70,7 +72,8 @@ export function cluster(options: LabOptions & { readonly agentArgs?: readonly st
   };
   beforeAll(async () => {
     self.lab = await createLab(options);
-    await self.lab.startController();
+    await self.lab.startController({ extraArgs: options.controllerArgs ?? [] });
+    if (options.secured) await Promise.all(self.lab.hosts.map((host) => host.enrol()));
     for (const host of self.lab.hosts) host.startAgent({ extraArgs: options.agentArgs ?? [] });
     for (const { name } of self.lab.hosts) {
       await waitFor(
