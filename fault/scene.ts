@@ -144,11 +144,16 @@ export class Scene {
     }
   }
 
+  /** Addresses in blue that a host holds. */
+  async heldOn(host: string): Promise<ReadonlySet<string>> {
+    return new Set((await dumpOf(this.host(host), blue)).neighbours.map(({ ip }) => ip));
+  }
+
   /** Waits until a host holds all of these. */
   async holds(host: string, ips: readonly string[], deadlineMs = 10_000): Promise<void> {
     await waitUntil(
       async () => {
-        const held = new Set((await dumpOf(this.host(host), blue)).neighbours.map(({ ip }) => ip));
+        const held = await this.heldOn(host);
         return ips.filter((ip) => !held.has(ip)).length;
       },
       (missing) => missing === 0,

@@ -10,7 +10,7 @@ import {
   type Vni,
   type VtepAddress,
 } from "../schema/index.ts";
-import { Announcer } from "./announcer.ts";
+import { Announcer, type AnnouncerDependencies } from "./announcer.ts";
 import { ControllerLink, type Frame } from "./controller-link/link.ts";
 import { Releases } from "./controller-link/releases.ts";
 import { Eviction } from "./eviction.ts";
@@ -97,9 +97,7 @@ export class Agent {
     const tables = new KernelTables(this.requests, devices.deviceOf);
     const send = (frame: AgentFrame): boolean => this.link.send(frame);
     const held = new HeldAnswers(caps);
-    const announcer = announce
-      ? new Announcer(this.requests, nowMs, (vni, claim) => this.checkClaim(vni, claim))
-      : undefined;
+    const announcer = announce ? new Announcer(this.announcing(held)) : undefined;
     const nextId = (): number => this.nextId++;
     const reporter = new Reporter({ isLive: () => this.link.isLive, send, nextId, nowMs });
     const ports = new HostPorts({ devices, bridgePorts: this.bridgePorts, held, log });
@@ -203,13 +201,13 @@ export class Agent {
   async stop(): Promise<void> {
     this.options.renewal?.stop();
     this.link.stop();
+    this.announcer?.close();
     this.misses?.close();
     this.upkeep?.close();
     this.filter?.close();
     this.guests?.close();
     this.guard?.close();
     this.eviction?.close();
-    this.announcer?.close();
     this.reporter.close();
     await this.networks.idle;
     this.requests.close();
@@ -250,6 +248,18 @@ export class Agent {
     const finding = findConflict(vni, claim, this.held.find({ kind: "ip", vni, ip: claim.ip }));
     if (!finding || !this.reporter.note(finding)) return;
     this.log.warn({ network: this.networks.nameOf(vni), vni, ip: claim.ip, mac: claim.mac }, finding.detail);
+  }
+
+  private announcing(held: HeldAnswers): AnnouncerDependencies {
+    return {
+      requests: this.requests,
+      isOpen: (vni, ip) => ["nothing", "absent"].includes(held.lookUp({ kind: "ip", vni, ip }, nowMs()).kind),
+      missed: (vni, ip) => this.resolver.onMiss({ kind: "l3miss", vni, ip }),
+      scanBegan: (vni, guest) => this.reportScan(vni, guest),
+      claimed: (vni, claim) => this.checkClaim(vni, claim),
+      shutOut: (ifindexes) => this.misses?.shutOut(ifindexes),
+      nowMs,
+    };
   }
 
   private ask(asked: readonly AskedFor[]): void {

@@ -1,16 +1,21 @@
 // Tells waiting guests what has just become known, so that none waits for its own next retry: the kernel's proxy has
 // swallowed the question that missed. Frames leave through guests' ports only; nothing of it can enter the tunnel.
+//
+// While a guest scans, what it misses fills the kernel's queue faster than anybody reads, and others' misses are lost in it.
+// Then its network's misses are shut out, the scanner is not heard, and what the others are heard asking stands for misses.
 import type { IpAddress, MacAddress, Vni } from "../schema/index.ts";
 import { GuestPorts } from "./kernel/guest-ports.ts";
 import { type Announcement, encodeAnnouncement, encodeReply } from "./kernel/packet-codec.ts";
 import { AskerSocket, FrameSender } from "./kernel/packet-socket.ts";
 import { NetlinkError, type RequestSocket } from "./kernel/request-socket.ts";
+import { allowances } from "./misses/resolver.ts";
+import { Scanners } from "./misses/scanners.ts";
 import { type WaitingGuest, WaitingGuests } from "./misses/waiting.ts";
 
 /** Between two looks at what guests ask without missing: only keeps the sockets from filling up with the old. */
 const housekeepingMs = 500;
-/** A guest over its budget is not heard for so long: what it asks would leave no room for what others ask. */
-const ignoredMs = 5_000;
+/** Between two looks while a guest scans, and no miss tells that others ask. */
+const scannedMs = 10;
 
 export interface AnnounceCounters {
   /** Replies to a guest that was heard asking. */
@@ -19,12 +24,26 @@ export interface AnnounceCounters {
   announced: number;
 }
 
+export interface AnnouncerDependencies {
+  readonly requests: RequestSocket;
+  /** Neither held nor local: a question for it raises a miss. */
+  isOpen(vni: Vni, target: IpAddress): boolean;
+  /** Heard instead of read: misses of its network are shut out. */
+  missed(vni: Vni, target: IpAddress): void;
+  /** A guest speaks from an address, or is about to. */
+  claimed(vni: Vni, claim: WaitingGuest): void;
+  /** A guest has begun to ask for more than its budget. */
+  scanBegan(vni: Vni, guest: MacAddress): void;
+  /** Shuts out l3misses of these vxlan devices, and of no others. */
+  shutOut(tunnelIfindexes: readonly number[]): void;
+  nowMs(): number;
+}
+
 interface Ear {
   readonly socket: AskerSocket;
   readonly tunnelIfindex: number;
   readonly ports: GuestPorts;
-  /** Guests that are not heard, and until when; those that went over their budget last come last. */
-  readonly ignored: Map<MacAddress, number>;
+  readonly scanners: Scanners;
 }
 
 export class Announcer {
@@ -33,16 +52,15 @@ export class Announcer {
   private readonly waiting = new WaitingGuests();
   private readonly sender = new FrameSender();
   private readonly housekeeping: NodeJS.Timeout;
+  private scanWatch: NodeJS.Timeout | undefined;
 
-  constructor(
-    private readonly requests: RequestSocket,
-    private readonly nowMs: () => number,
-    /** A guest speaks from an address, or is about to. */
-    private readonly onClaim: (vni: Vni, claim: WaitingGuest) => void,
-  ) {
+  constructor(private readonly deps: AnnouncerDependencies) {
     this.housekeeping = setInterval(() => {
-      for (const [vni, ear] of this.ears) {
-        this.hearAgain(ear);
+      for (const [vni, { scanners, socket }] of this.ears) {
+        if (scanners.forget(this.deps.nowMs())) {
+          socket.ignore(scanners.list());
+          this.followScans();
+        }
         this.listen(vni);
       }
     }, housekeepingMs).unref();
@@ -54,47 +72,59 @@ export class Announcer {
     if (present?.socket.bridgeIfindex === bridgeIfindex && present.tunnelIfindex === tunnelIfindex) return;
     this.leave(vni);
     const socket = new AskerSocket(bridgeIfindex);
-    const ports = new GuestPorts(this.requests, bridgeIfindex, tunnelIfindex);
-    this.ears.set(vni, { socket, tunnelIfindex, ports, ignored: new Map() });
+    const ports = new GuestPorts(this.deps.requests, bridgeIfindex, tunnelIfindex);
+    this.ears.set(vni, { socket, tunnelIfindex, ports, scanners: new Scanners(allowances.guest) });
   }
 
   leave(vni: Vni): void {
     this.ears.get(vni)?.socket.close();
     this.ears.delete(vni);
+    this.followScans();
   }
 
   missed(vni: Vni, target: IpAddress): void {
-    this.waiting.missed(vni, target, this.nowMs());
+    this.waiting.missed(vni, target, this.deps.nowMs());
   }
 
   /** Reads what the network's guests have asked. */
   listen(vni: Vni): void {
     const ear = this.ears.get(vni);
     if (!ear) return;
-    const nowMs = this.nowMs();
+    const nowMs = this.deps.nowMs();
+    const open: IpAddress[] = [];
     for (const heard of ear.socket.drain()) {
       this.waiting.heard(vni, heard, nowMs);
-      if (heard.claim) this.onClaim(vni, heard.claim);
+      const { asker, claim, target } = heard;
+      if (claim) this.deps.claimed(vni, claim);
+      if (!asker || !this.deps.isOpen(vni, target)) continue;
+      if (ear.scanners.heard(asker.mac, nowMs)) this.deps.scanBegan(vni, asker.mac);
+      if (!ear.scanners.isOne(asker.mac)) open.push(target);
     }
+    if (ear.scanners.size > 0) for (const target of open) this.deps.missed(vni, target);
   }
 
   /** Finds out where a guest is, while the controller is being asked for its sake. */
   locate(vni: Vni, guest: WaitingGuest): void {
-    void this.ears.get(vni)?.ports.portOf(guest.mac, this.nowMs());
+    void this.ears.get(vni)?.ports.portOf(guest.mac, this.deps.nowMs());
   }
 
   /** A guest asks for more than its budget allows: it is not listened to for a while, so that the others are. */
   ignore(vni: Vni, guest: MacAddress): void {
     const ear = this.ears.get(vni);
     if (!ear) return;
-    const isNew = !ear.ignored.delete(guest);
-    ear.ignored.set(guest, this.nowMs() + ignoredMs);
-    if (isNew) ear.socket.ignore([...ear.ignored.keys()].reverse());
+    ear.scanners.add(guest, this.deps.nowMs());
+    ear.socket.ignore(ear.scanners.list());
+    this.followScans();
+  }
+
+  /** Guests that are not listened to. */
+  scanners(): { readonly vni: Vni; readonly guest: MacAddress }[] {
+    return [...this.ears].flatMap(([vni, { scanners }]) => scanners.list().map((guest) => ({ vni, guest })));
   }
 
   /** Who has most likely asked where nobody was heard: a guest that is not listened to. */
   suspectIn(vni: Vni): MacAddress | undefined {
-    return [...(this.ears.get(vni)?.ignored.keys() ?? [])].at(-1);
+    return this.ears.get(vni)?.scanners.list()[0];
   }
 
   /** The guest that asked last for `target`, where it was heard. */
@@ -110,11 +140,11 @@ export class Announcer {
     const ear = this.ears.get(vni);
     if (!ear) return Promise.resolve(undefined);
     this.listen(vni);
-    const nowMs = this.nowMs();
+    const nowMs = this.deps.nowMs();
     const { guests, unheard } = this.waiting.take(vni, known.ip, nowMs);
     const sent = guests.map((guest) => this.reply(ear, known, guest, nowMs));
     if (unheard) sent.push(this.announce(vni, known));
-    return sent.length === 0 ? Promise.resolve(undefined) : Promise.all(sent).then(() => this.nowMs());
+    return sent.length === 0 ? Promise.resolve(undefined) : Promise.all(sent).then(() => this.deps.nowMs());
   }
 
   /** To all guests of the network on this host: somebody may hold an older MAC for it. */
@@ -127,15 +157,20 @@ export class Announcer {
 
   close(): void {
     clearInterval(this.housekeeping);
+    clearInterval(this.scanWatch);
     for (const vni of [...this.ears.keys()]) this.leave(vni);
     this.sender.close();
   }
 
-  private hearAgain({ socket, ignored }: Ear): void {
-    const nowMs = this.nowMs();
-    const over = [...ignored].filter(([, untilMs]) => untilMs <= nowMs);
-    for (const [guest] of over) ignored.delete(guest);
-    if (over.length > 0) socket.ignore([...ignored.keys()].reverse());
+  /** Shuts out the misses of networks where somebody scans, and listens often there instead. */
+  private followScans(): void {
+    const scanned = [...this.ears].filter(([, { scanners }]) => scanners.size > 0);
+    this.deps.shutOut(scanned.map(([, { tunnelIfindex }]) => tunnelIfindex));
+    clearInterval(this.scanWatch);
+    if (scanned.length === 0) return;
+    this.scanWatch = setInterval(() => {
+      for (const [vni] of scanned) this.listen(vni);
+    }, scannedMs);
   }
 
   private async reply(ear: Ear, known: Announcement, guest: WaitingGuest, nowMs: number): Promise<void> {

@@ -2,7 +2,15 @@
 import { RawNetlinkSocket } from "netlink";
 import type { Vni } from "../../schema/index.ts";
 import type { Miss } from "../misses/miss.ts";
-import { decodeMiss, decodeNeighbourMessage, NUD_STALE, RTM_GETNEIGH, RTNLGRP_NEIGH } from "./neighbour-codec.ts";
+import { attachFilter } from "./libc.ts";
+import {
+  decodeMiss,
+  decodeNeighbourMessage,
+  NDA_DST,
+  NUD_STALE,
+  RTM_GETNEIGH,
+  RTNLGRP_NEIGH,
+} from "./neighbour-codec.ts";
 import { splitMessages } from "./netlink-codec.ts";
 import { type BpfInstruction, type GuardedSocket, guardSocket } from "./socket-guard.ts";
 
@@ -12,27 +20,56 @@ const receiveBytes = 2 * 1024 * 1024;
 /** Larger than any neighbour message: the package reads it in one call instead of peeking at its size first. */
 const messageBytes = 512;
 
+const BPF_LD_W_ABS = 0x20;
 const BPF_LD_H_ABS = 0x28;
 const BPF_JEQ_K = 0x15;
 const BPF_RET_K = 0x06;
-const bigEndian = (value: number): number => ((value & 0xff) << 8) | (value >> 8);
+const networkOrder16 = (value: number): number => ((value & 0xff) << 8) | (value >> 8);
+function networkOrder32(value: number): number {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(value);
+  return bytes.readUInt32BE();
+}
+
+const typeAt = 4;
+const ifindexAt = 16 + 4;
+const stateAt = 16 + 8;
+/** Type of the first attribute: an l3miss begins with its address, an l2miss has none (vxlan_ip_miss()). */
+const attributeAt = 16 + 12 + 2;
+/** Within a filter's 4,096 instructions. */
+const maxShutOut = 256;
+
+const drop: BpfInstruction = { code: BPF_RET_K, jt: 0, jf: 0, k: 0 };
+const take: BpfInstruction = { code: BPF_RET_K, jt: 0, jf: 0, k: 0xffff_ffff };
 
 /**
  * Only what can be a miss: RTM_GETNEIGH whose ndm_state is NUD_STALE. Keeps the agent's own changes (RTM_NEWNEIGH) and
  * the ARP probes of the host's stack out of the buffer. BPF loads in network byte order, netlink writes in the host's.
+ * @param shutOut devices whose l3misses stay out too
  */
-const missesOnly: readonly BpfInstruction[] = [
-  { code: BPF_LD_H_ABS, jt: 0, jf: 0, k: 4 }, // nlmsg_type
-  { code: BPF_JEQ_K, jt: 0, jf: 3, k: bigEndian(RTM_GETNEIGH) },
-  { code: BPF_LD_H_ABS, jt: 0, jf: 0, k: 16 + 8 }, // ndm_state
-  { code: BPF_JEQ_K, jt: 0, jf: 1, k: bigEndian(NUD_STALE) },
-  { code: BPF_RET_K, jt: 0, jf: 0, k: 0xffff_ffff },
-  { code: BPF_RET_K, jt: 0, jf: 0, k: 0 },
-];
+function missesOnly(shutOut: readonly number[]): BpfInstruction[] {
+  return [
+    { code: BPF_LD_H_ABS, jt: 0, jf: 0, k: typeAt },
+    { code: BPF_JEQ_K, jt: 1, jf: 0, k: networkOrder16(RTM_GETNEIGH) },
+    drop,
+    { code: BPF_LD_H_ABS, jt: 0, jf: 0, k: stateAt },
+    { code: BPF_JEQ_K, jt: 1, jf: 0, k: networkOrder16(NUD_STALE) },
+    drop,
+    { code: BPF_LD_H_ABS, jt: 0, jf: 0, k: attributeAt },
+    { code: BPF_JEQ_K, jt: 1, jf: 0, k: networkOrder16(NDA_DST) },
+    take,
+    { code: BPF_LD_W_ABS, jt: 0, jf: 0, k: ifindexAt },
+    ...shutOut
+      .slice(0, maxShutOut)
+      .flatMap((ifindex): BpfInstruction[] => [{ code: BPF_JEQ_K, jt: 0, jf: 1, k: networkOrder32(ifindex) }, drop]),
+    take,
+  ];
+}
 
 export class MissSocket {
   private readonly socket: RawNetlinkSocket;
   private readonly guard: GuardedSocket;
+  private shut: ReadonlySet<number> = new Set();
 
   /**
    * Opens in the calling thread's network namespace, and stays there.
@@ -46,8 +83,10 @@ export class MissSocket {
       recvBufferSize: receiveBytes,
       sendBufferSize: 0,
     });
-    this.guard = guardSocket(this.socket, { receiveBytes, filter: missesOnly });
+    this.guard = guardSocket(this.socket, { receiveBytes, filter: missesOnly([]) });
     this.socket.on("message", (datagram) => {
+      // Queued before they were shut out: thousands, of which the decoder need not know.
+      if (this.shut.size > 0 && this.isShutOut(datagram)) return;
       for (const message of splitMessages(datagram)) {
         const neighbour = decodeNeighbourMessage(message);
         const miss = neighbour && decodeMiss(neighbour, vniOf);
@@ -64,7 +103,22 @@ export class MissSocket {
     return this.guard.drops();
   }
 
+  /** Leaves out the l3misses of these devices from now on, those that are queued included, and of no others. */
+  shutOut(ifindexes: readonly number[]): void {
+    if (ifindexes.length === this.shut.size && ifindexes.every((each) => this.shut.has(each))) return;
+    this.shut = new Set(ifindexes);
+    attachFilter(this.guard.fd, missesOnly(ifindexes));
+  }
+
   close(): void {
     this.socket.close();
+  }
+
+  private isShutOut(datagram: Buffer): boolean {
+    return (
+      datagram.length >= attributeAt + 2 &&
+      datagram.readUInt16LE(attributeAt) === NDA_DST &&
+      this.shut.has(datagram.readInt32LE(ifindexAt))
+    );
   }
 }

@@ -105,6 +105,14 @@ export interface MissReport {
   readonly steps: Partial<Record<"askedMs" | "answeredMs" | "programmedMs" | "announcedMs", number>>;
 }
 
+/** A guest that is not listened to may put no question at all. */
+function budgetsLeft({ resolver, announcer }: StatusSources, nowMs: number): BudgetReport {
+  const left = resolver.budgets(nowMs);
+  const none = (announcer?.scanners() ?? []).map(({ vni, guest }) => ({ name: `${vni} ${guest}`, left: 0 }));
+  const names = new Set(none.map(({ name }) => name));
+  return { ...left, guests: [...none, ...left.guests.filter(({ name }) => !names.has(name))].slice(0, 16) };
+}
+
 /** @throws NetlinkError */
 export async function reportStatus(sources: StatusSources, maxEntries: number): Promise<StatusReport> {
   const links = new Links(sources.requests);
@@ -131,7 +139,7 @@ export async function reportStatus(sources: StatusSources, maxEntries: number): 
     ],
     counters: { ...resolver.counters, ...announcer?.counters, thefts: sources.thefts() },
     drops: sources.drops(),
-    budgets: { left: resolver.budgets(nowMs), allowed: allowances },
+    budgets: { left: budgetsLeft(sources, nowMs), allowed: allowances },
     room: { held: sources.held.size, ...sources.held.caps, aged: sources.aged() },
     repairs: Object.fromEntries(networks.repairs),
     problems: networks.problems,

@@ -1,21 +1,18 @@
 // Every fault in its short form. Those that mostly wait have a scene of their own beside the others'.
 import { afterAll, test } from "vitest";
-import { type Fault, sizes } from "../../fault/fault.ts";
+import { sizes } from "../../fault/fault.ts";
 import { allFaults } from "../../fault/faults/all.ts";
-import { overrun } from "../../fault/faults/load.ts";
 import { Lane } from "../../fault/lane.ts";
 import { describeKernel } from "../support/kernel.ts";
 
 const deadlineMs = 300_000;
-/** What it promises holds on some runs only, so far: `npm run fault -- --only misses` tells. */
-const open: readonly Fault[] = [overrun];
 
 describeKernel("faults", () => {
   const working = new Lane(sizes.short);
   const waiting = new Lane(sizes.short);
   afterAll(() => Promise.all([working.close(), waiting.close()]));
 
-  for (const fault of allFaults.filter((each) => !open.includes(each))) {
+  for (const fault of allFaults) {
     test.concurrent(fault.name, { timeout: deadlineMs }, async ({ expect }) => {
       const { failures } = await (fault.waits ? waiting : working).run(fault);
       expect(failures).toEqual([]);

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from "vitest";
-import { arp } from "../../lab/frames.ts";
+import { arp, ethernet, etherTypes } from "../../lab/frames.ts";
 import { inNamespace } from "../../lab/namespace.ts";
 import { openPacketSocket, type PacketSocket } from "../../lab/packets.ts";
 import { waitFor } from "../../lab/wait.ts";
@@ -62,6 +62,29 @@ describeKernel("the miss socket", () => {
     await waitFor(() => misses.some((miss) => miss.kind === "l3miss" && miss.ip === "10.20.1.77"), {
       what: "the miss after the overrun",
     });
+    socket.close();
+  });
+
+  test("while a device's misses are shut out nothing of them is read or queued, and its l2misses are", async () => {
+    const socket = open();
+    misses.length = 0;
+    const tunnel = await host.namespace.ifindexOf("nmv100");
+    ask(4, 1);
+    await waitFor(() => misses.length === 1, { what: "the miss before" });
+    // Queued, and not read before the next turn of the event loop.
+    ask(4, 2);
+    socket.shutOut([tunnel]);
+    for (let i = 3; i < 200; i++) ask(4, i);
+    const [to, from] = ["52:54:00:00:00:77", "52:54:00:00:00:01"];
+    await host.namespace.exec(["bridge", "fdb", "add", to, "dev", "nmv100", "master", "static"]);
+    guest.inject(ethernet({ to, from, type: etherTypes.rarp, payload: Buffer.alloc(46) }));
+    await waitFor(() => misses.some(({ kind }) => kind === "l2miss"), { what: "the l2miss" });
+    expect(misses.filter(({ kind }) => kind === "l3miss")).toHaveLength(1);
+    expect(dropsOf(socket)).toBe(0);
+    socket.shutOut([]);
+    ask(4, 200);
+    await waitFor(() => misses.length === 3, { what: "the miss after" });
+    expect(misses.at(-1)).toMatchObject({ kind: "l3miss", ip: "10.20.4.200" });
     socket.close();
   });
 });

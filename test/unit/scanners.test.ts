@@ -1,0 +1,45 @@
+import { describe, expect, test } from "vitest";
+import { ignoredMs, Scanners } from "../../node-agent/misses/scanners.ts";
+import { mac } from "../support/addresses.ts";
+
+const allowance = { perSecond: 10, burst: 20 };
+const [one, other] = [mac("52:54:00:00:00:01"), mac("52:54:00:00:00:02")];
+
+/** Asks so many times, `everyMs` apart. @returns how many of the questions were of a guest that scans */
+function ask(scanners: Scanners, guest: typeof one, times: number, everyMs = 0, fromMs = 0): number {
+  return Array.from({ length: times }, (_, i) => scanners.heard(guest, fromMs + i * everyMs)).filter(Boolean).length;
+}
+
+describe("scanners", () => {
+  test("a burst within the allowance, and a steady pace within it, are no scan", () => {
+    const scanners = new Scanners(allowance);
+    expect(ask(scanners, one, 20)).toBe(0);
+    expect(ask(scanners, other, 1_000, 100)).toBe(0);
+    expect(scanners.list()).toEqual([]);
+  });
+
+  test("more than that is one, and told once", () => {
+    const scanners = new Scanners(allowance);
+    expect(ask(scanners, one, 100)).toBe(1);
+    expect(scanners.isOne(one)).toBe(true);
+    expect(scanners.isOne(other)).toBe(false);
+  });
+
+  test("who was found last comes first: it is most likely the one whose questions nobody heard", () => {
+    const scanners = new Scanners(allowance);
+    ask(scanners, one, 100);
+    ask(scanners, other, 100);
+    expect(scanners.list()).toEqual([other, one]);
+    expect(scanners.add(one, 0)).toBe(false);
+    expect(scanners.list()).toEqual([one, other]);
+  });
+
+  test("it is listened to again after a while, and found again as soon as it goes on", () => {
+    const scanners = new Scanners(allowance);
+    ask(scanners, one, 100);
+    expect(scanners.forget(ignoredMs - 1)).toBe(false);
+    expect(scanners.forget(ignoredMs)).toBe(true);
+    expect(scanners.size).toBe(0);
+    expect(ask(scanners, one, 100, 0, ignoredMs)).toBe(1);
+  });
+});
