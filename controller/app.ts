@@ -165,6 +165,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const stream = { ...defaultStreamLimits, ...options.stream };
   const hub = new EventHub({ committer, operational, store, limits: stream, nowMs: () => performance.now() });
   const compactor = new Compactor({
+    committer,
     store,
     retention: { ...defaultRetention, ...options.retention },
     now: () => new Date(),

@@ -2,6 +2,7 @@
 // from what goes meanwhile is told so by the store.
 import type { FastifyBaseLogger } from "fastify";
 import type { Revision } from "../../schema/index.ts";
+import type { Committer } from "../committer.ts";
 import { type LogExtent, type Store, StoreFullError, StoreUnavailableError } from "../store/store.ts";
 
 export interface LogRetention {
@@ -15,6 +16,7 @@ export interface LogRetention {
 export const defaultRetention: LogRetention = { maxAgeMs: 30 * 86_400_000, maxEvents: 1_000_000, everyMs: 10_000 };
 
 export interface CompactorDeps {
+  readonly committer: Pick<Committer, "subscribe">;
   readonly store: Pick<Store, "compactLog" | "logExtent">;
   readonly retention: LogRetention;
   readonly now: () => Date;
@@ -32,13 +34,23 @@ export class Compactor {
   private stopped = false;
   private running: Promise<void> | undefined;
   private readonly timer: NodeJS.Timeout;
+  /** Events since the last look. */
+  private grownBy = 0;
 
   constructor(private readonly deps: CompactorDeps) {
-    this.timer = setInterval(() => void this.run(), deps.retention.everyMs);
+    const { committer, retention } = deps;
+    this.timer = setInterval(() => void this.run(), retention.everyMs);
+    committer.subscribe(({ changes }) => {
+      this.grownBy += changes.length;
+      // Between two looks the log is a tenth too long at most.
+      if (this.grownBy > retention.maxEvents / 10) setImmediate(() => void this.run());
+    });
   }
 
   /** Forgets all that may be forgotten now. */
   run(): Promise<void> {
+    this.grownBy = 0;
+    if (this.stopped) return Promise.resolve();
     this.running ??= this.compact().finally(() => {
       this.running = undefined;
     });

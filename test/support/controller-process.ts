@@ -24,20 +24,21 @@ export class ControllerProcess {
   private constructor(
     readonly process: LabProcess,
     readonly url: string,
-    private readonly token: string,
+    readonly token: string,
   ) {}
 
   /** Resolves when it listens; killed with the test at the latest. @throws ProcessEndedError where it refuses to start */
-  static async start(db: string, port = 0): Promise<ControllerProcess> {
-    const process = ControllerProcess.launch(db, port);
+  static async start(db: string, port = 0, more: readonly string[] = []): Promise<ControllerProcess> {
+    const process = ControllerProcess.launch(db, port, more);
     const line = await process.waitForLog(({ msg }) => msg === "listening", 20_000, "its log to say that it listens");
     const token = readFileSync(`${db}.admin-token`, "utf8").trim();
     return new ControllerProcess(process, `http://127.0.0.1:${line.port}`, token);
   }
 
   /** As `start`, without waiting: for what refuses to start. */
-  static launch(db: string, port = 0): LabProcess {
-    const command = nearmiss("controller", "--listen", `127.0.0.1:${port}`, "--db", db, "--rate-limit", "100000");
+  static launch(db: string, port = 0, more: readonly string[] = []): LabProcess {
+    const options = ["--listen", `127.0.0.1:${port}`, "--db", db, "--rate-limit", "100000"];
+    const command = nearmiss("controller", ...options, ...more);
     const process = new LabProcess("controller", here, command);
     onTestFinished(async () => void (await process.stop("SIGKILL")));
     return process;
