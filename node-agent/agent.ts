@@ -14,7 +14,9 @@ import { Announcer, type AnnouncerDependencies } from "./announcer.ts";
 import { ControllerLink, type Frame } from "./controller-link/link.ts";
 import { Releases } from "./controller-link/releases.ts";
 import { Eviction } from "./eviction.ts";
-import { GuestGuard, removeGuard } from "./guard/guest-guard.ts";
+import { GuestGuard } from "./guard/guest-guard.ts";
+import { removeTable } from "./guard/rule-table.ts";
+import { UnderlayGuard } from "./guard/underlay-guard.ts";
 import { GuestWatch } from "./guest-watch.ts";
 import { HostFilter } from "./host-filter.ts";
 import { HostPorts } from "./host-ports.ts";
@@ -57,6 +59,8 @@ export interface AgentOptions {
   readonly caps: Caps;
   /** Drop what guests send with addresses that are not registered for their port. */
   readonly antiSpoof: boolean;
+  /** Let tunnelled frames in from the hosts of their networks only. */
+  readonly underlayFilter: boolean;
   /** Vxlan devices of others that may serve a network here. */
   readonly adoptable: Adoptable;
 }
@@ -72,6 +76,7 @@ export class Agent {
   private readonly ports: HostPorts;
   private readonly announcer: Announcer | undefined;
   private readonly guard: GuestGuard | undefined;
+  private readonly underlay: UnderlayGuard | undefined;
   private readonly networks: HostNetworks;
   private readonly releases: Releases;
   private readonly programming: Programming;
@@ -104,13 +109,21 @@ export class Agent {
     const guard = options.antiSpoof
       ? new GuestGuard({ held, vnis: () => this.networks.list().map(({ vni }) => vni), reporter, log })
       : undefined;
+    const underlay = options.underlayFilter
+      ? new UnderlayGuard({
+          port: () => this.networks.tunnelEnd?.vtepPort,
+          bridges: () => this.networks.bridges(),
+          reporter,
+          log,
+        })
+      : undefined;
     const networks = new HostNetworks({
       devices,
       tables,
       held,
       announcer,
       ports,
-      guard,
+      guards: [guard, underlay].filter((each) => each !== undefined),
       otherProblems: () => (this.filter?.found ?? []).map(({ says, mend }) => `${says}; ${mend}`),
       reporter,
       log,
@@ -123,6 +136,7 @@ export class Agent {
     this.held = held;
     this.announcer = announcer;
     this.guard = guard;
+    this.underlay = underlay;
     this.reporter = reporter;
     this.networks = networks;
     this.releases = releases;
@@ -143,8 +157,8 @@ export class Agent {
       nowMs,
     });
     const { resolver, programming, outcomes, progress } = this;
-    const identity = { host, ...(vtep ? { vtep } : {}), seeding: announce };
-    const parts = { held, networks, resolver, releases, programming, outcomes, progress, reporter };
+    const identity = { host, ...(vtep ? { vtep } : {}), seeding: announce, senders: underlay !== undefined };
+    const parts = { underlay, held, networks, resolver, releases, programming, outcomes, progress, reporter };
     const trust = (frame: Frame<"trust">): void => options.renewal?.onTrust(frame);
     this.session = new Session({ identity, ...parts, trust, log, nowMs });
     this.link = new ControllerLink(controller, () => options.renewal?.current, this.session, log);
@@ -153,7 +167,8 @@ export class Agent {
   /** Takes over what an earlier run left in the kernel, then listens and connects. */
   async start(): Promise<void> {
     const { devices, tables, networks, ports, held, reporter, log } = this;
-    if (!this.guard) await removeGuard();
+    if (!this.guard) await removeTable("bridge");
+    if (!this.underlay) await removeTable("inet");
     const vnis = await devices.takeOver();
     const entries = (await Promise.all(vnis.map((vni) => tables.list(vni)))).flat().filter(({ own }) => own);
     this.session.inherit(entries.flatMap(({ entry }) => keyOfEntry(entry) ?? []));
@@ -207,6 +222,7 @@ export class Agent {
     this.filter?.close();
     this.guests?.close();
     this.guard?.close();
+    this.underlay?.close();
     this.eviction?.close();
     this.reporter.close();
     await this.networks.idle;

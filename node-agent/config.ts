@@ -18,6 +18,7 @@ export interface AgentFlags extends IdentityFlags {
   readonly idleMs: number;
   readonly caps: Caps;
   readonly antiSpoof: boolean;
+  readonly underlayFilter: boolean;
   readonly adoptable: Adoptable;
   /** Absent: none are served. */
   readonly metrics?: MetricsAddress;
@@ -25,7 +26,7 @@ export interface AgentFlags extends IdentityFlags {
 }
 
 type GivenFlags = IdentityFlags &
-  Pick<AgentFlags, "antiSpoof" | "logLevel" | "metrics" | "socket"> & {
+  Pick<AgentFlags, "antiSpoof" | "underlayFilter" | "logLevel" | "metrics" | "socket"> & {
     readonly announce: "on" | "off";
     readonly idleTimeout: number;
     readonly maxPerNetwork: number;
@@ -107,6 +108,11 @@ export function addAgentCommand(program: Command): void {
       "--anti-spoof",
       "drop what a guest sends with addresses that are not registered for its interface, and router advertisements and " +
         "DHCP answers, where the interface has a port; needs nft",
+      false,
+    )
+    .option(
+      "--underlay-filter",
+      "let tunnelled frames in only from VTEPs of hosts that have a VM in the network, and none from a guest; needs nft",
       false,
     )
     .addOption(

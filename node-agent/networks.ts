@@ -3,7 +3,6 @@
 import type { Logger } from "pino";
 import type { AgentNetwork, Vni, VtepAddress } from "../schema/index.ts";
 import type { Announcer } from "./announcer.ts";
-import type { GuestGuard } from "./guard/guest-guard.ts";
 import type { HostPorts } from "./host-ports.ts";
 import type { LocalVtep } from "./kernel/device-fit.ts";
 import { bridgeName, vxlanName } from "./kernel/device-names.ts";
@@ -21,14 +20,22 @@ export type Cause = "session" | "change" | "refused" | "overrun" | "device" | "e
 /** Differences that nobody but somebody else, or a lost message, can have made. */
 const drifts: readonly Cause[] = ["overrun", "device", "entry", "timer"];
 
+/** Rules in the kernel beside the tables. */
+export interface Guard {
+  /** What an operator should mend. */
+  readonly problems: readonly string[];
+  readonly settled: boolean;
+  settle(): Promise<void>;
+}
+
 export interface NetworksDependencies {
   readonly devices: NetworkDevices;
   readonly tables: Tables;
   readonly held: HeldAnswers;
   readonly announcer: Announcer | undefined;
   readonly ports: HostPorts;
-  /** Absent without `--anti-spoof`. */
-  readonly guard: GuestGuard | undefined;
+  /** Rules that follow what is registered. */
+  readonly guards: readonly Guard[];
   /** Of the host around the networks. */
   readonly otherProblems?: () => readonly string[];
   readonly reporter: Pick<Reporter, "note">;
@@ -64,7 +71,7 @@ export class HostNetworks {
       ...new Set([
         ...[...this.warnings.values()].flat(),
         ...refusals,
-        ...(this.deps.guard?.problems ?? []),
+        ...this.deps.guards.flatMap(({ problems }) => problems),
         ...(this.deps.otherProblems?.() ?? []),
       ]),
     ];
@@ -72,7 +79,7 @@ export class HostNetworks {
 
   /** The kernel is known to hold what is held here. */
   get settled(): boolean {
-    return this.unsettled.size === 0 && (this.deps.guard?.settled ?? true);
+    return this.unsettled.size === 0 && this.deps.guards.every(({ settled }) => settled);
   }
 
   get size(): number {
@@ -190,7 +197,7 @@ export class HostNetworks {
   /** Settles once more what is not settled. */
   retry(): Promise<void> {
     for (const vni of this.unsettled) this.look("refused", vni);
-    if (this.deps.guard?.settled === false) this.guard();
+    if (!this.deps.guards.every(({ settled }) => settled)) this.guard();
     return this.work;
   }
 
@@ -232,14 +239,20 @@ export class HostNetworks {
   }
 
   /** Rules follow what is registered of this host's guests, soon and once for all that comes meanwhile. */
-  private guard(): void {
-    const { guard } = this.deps;
-    if (!guard || this.guardRequested) return;
+  guard(): void {
+    const { guards } = this.deps;
+    if (guards.length === 0 || this.guardRequested) return;
     this.guardRequested = true;
-    void this.queue(() => {
+    void this.queue(async () => {
       this.guardRequested = false;
-      return guard.settle();
+      for (const guard of guards) await guard.settle();
     });
+  }
+
+  /** Names of the bridges that stand. */
+  bridges(): string[] {
+    const standing = this.list().filter(({ vni }) => this.deps.devices.deviceOf(vni) !== undefined);
+    return standing.map(({ vni }) => this.deps.devices.adoptedFor(vni)?.bridge ?? bridgeName(vni));
   }
 
   private queue(work: () => Promise<void>): Promise<void> {

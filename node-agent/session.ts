@@ -7,11 +7,13 @@ import {
   defaultVtepPort,
   keyText,
   protocolVersions,
+  type Vni,
   type VtepAddress,
   version,
 } from "../schema/index.ts";
 import type { Frame, Hello, LinkHandlers } from "./controller-link/link.ts";
 import type { Releases } from "./controller-link/releases.ts";
+import type { UnderlayGuard } from "./guard/underlay-guard.ts";
 import type { MissResolver } from "./misses/resolver.ts";
 import type { HostNetworks } from "./networks.ts";
 import type { MissOutcomes } from "./outcomes.ts";
@@ -27,6 +29,7 @@ export interface Identity {
   readonly vtep?: VtepAddress;
   /** Its questions prepare the way back elsewhere, and others' here. */
   readonly seeding: boolean;
+  readonly senders: boolean;
 }
 
 export interface SessionDependencies {
@@ -36,6 +39,8 @@ export interface SessionDependencies {
   readonly resolver: MissResolver;
   readonly releases: Releases;
   readonly programming: Programming;
+  /** Absent without `--underlay-filter`. */
+  readonly underlay: UnderlayGuard | undefined;
   readonly outcomes: MissOutcomes;
   readonly progress: Progress;
   readonly reporter: Reporter;
@@ -55,7 +60,7 @@ export class Session implements LinkHandlers {
   }
 
   hello(): Hello {
-    const { host, vtep, seeding } = this.deps.identity;
+    const { host, vtep, seeding, senders } = this.deps.identity;
     const { epoch, asOf } = this.deps.progress;
     return {
       protocol: protocolVersions,
@@ -64,6 +69,7 @@ export class Session implements LinkHandlers {
       ...(vtep ? { vtep } : {}),
       vtepPort: defaultVtepPort,
       ...(seeding ? { seeding: true } : {}),
+      ...(senders ? { senders: true } : {}),
       ...(epoch === undefined ? {} : { epoch }),
       ...(asOf === undefined ? {} : { asOf }),
     };
@@ -96,6 +102,7 @@ export class Session implements LinkHandlers {
     // What is said of a network that is not ours to see says nothing: it may come into view with VMs in it.
     const answers = frame.answers.filter(({ key }) => visible.has(key.vni));
     const before = this.interest();
+    this.deps.underlay?.keep(visible);
     releases.release(held.replace(answers, nowMs()));
     const work = networks.replace(frame.networks, progress.epoch ?? "");
     // Entries that stay without being ours to see are asked for again by the next session, perhaps with the right store.
@@ -135,6 +142,7 @@ export class Session implements LinkHandlers {
     const programmed = programming.take(frame.answers, "told");
     outcomes.answered(timelines, frame.answers, startMs, programmed);
     for (const vni of frame.gone) held.forgetNetwork(vni);
+    if (frame.gone.length > 0) this.deps.underlay?.keep(this.remaining(frame));
     const changed = networks.change(frame.networks, frame.gone, frame.self);
     for (const { key, binding, revision } of frame.answers) {
       log.debug({ revision, vni: key.vni, key: addressOf(key), vtep: binding?.vtep ?? null }, "change applied");
@@ -144,6 +152,17 @@ export class Session implements LinkHandlers {
 
   onTrust(frame: Frame<"trust">): void {
     this.deps.trust(frame);
+  }
+
+  onSenders(frame: Frame<"senders">): void {
+    const { underlay, networks } = this.deps;
+    if (underlay?.take(frame)) networks.guard();
+  }
+
+  /** VNIs of this host after the change. */
+  private remaining({ networks, gone }: Frame<"changes">): Vni[] {
+    const vnis = [...this.deps.networks.list(), ...networks].map(({ vni }) => vni);
+    return vnis.filter((vni) => !gone.includes(vni));
   }
 
   onHeartbeat(frame: Frame<"heartbeat">): void {

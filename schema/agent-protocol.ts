@@ -63,6 +63,8 @@ export type AgentFrame =
       readonly vtepPort: number;
       /** Takes part in seeding: its questions prepare the way back elsewhere, and others' here. */
       readonly seeding?: true;
+      /** Lets in only what the VTEPs of a network's hosts send, and wants to be told of them. */
+      readonly senders?: true;
       /** The store and position that the agent's entries are from; absent on the first connection. */
       readonly epoch?: string;
       readonly asOf?: Revision;
@@ -76,6 +78,12 @@ export type AgentFrame =
   | { readonly type: "applied"; readonly revision: Revision; readonly problems: readonly string[] }
   /** What happened on the host and is no inventory. An older controller ignores it. */
   | { readonly type: "report"; readonly reports: readonly Report[] };
+
+/** A host whose frames of a network are let in: with a VM in it. null: no longer. */
+export interface Sender {
+  readonly host: string;
+  readonly vtep: VtepAddress | null;
+}
 
 /** A network that has a VM on the agent's host. */
 export interface AgentNetwork {
@@ -116,6 +124,16 @@ export type ControllerFrame =
       readonly answers: readonly Answer[];
       /** The host's own registration changed. */
       readonly self?: { readonly vtep: VtepAddress; readonly vtepPort: number };
+      readonly end: boolean;
+    }
+  /** Goes before the snapshot or the changes that it belongs to. `whole`: instead of all that was said of the network. */
+  | {
+      readonly type: "senders";
+      readonly asOf: Revision;
+      readonly vni: Vni;
+      readonly whole: boolean;
+      readonly hosts: readonly Sender[];
+      /** More of the same network follow otherwise. */
       readonly end: boolean;
     }
   | { readonly type: "heartbeat"; readonly asOf: Revision }
@@ -179,6 +197,7 @@ const agentWire = {
     vtep: Type.Optional(Type.String()),
     vtepPort: WireSelf.vtepPort,
     seeding: Type.Optional(Type.Literal(true)),
+    senders: Type.Optional(Type.Literal(true)),
     epoch: Type.Optional(Type.String({ maxLength: 64 })),
     asOf: Type.Optional(Type.Integer()),
   }),
@@ -213,6 +232,13 @@ const controllerWire = {
     gone: Type.Array(Type.Integer()),
     answers: Type.Array(WireAnswer),
     self: Type.Optional(Type.Object(WireSelf)),
+    end: Type.Boolean(),
+  }),
+  senders: Type.Object({
+    asOf: Type.Integer(),
+    vni: Type.Integer(),
+    whole: Type.Boolean(),
+    hosts: Type.Array(Type.Object({ host: Type.String(), vtep: Type.Union([Type.String(), Type.Null()]) })),
     end: Type.Boolean(),
   }),
   heartbeat: Type.Object({ asOf: Type.Integer() }),
@@ -303,6 +329,7 @@ export function parseAgentFrame(text: string): AgentFrame | undefined {
           ...(wire.vtep === undefined ? {} : { vtep: parseVtep(wire.vtep) }),
           vtepPort: wire.vtepPort,
           ...(wire.seeding ? { seeding: true } : {}),
+          ...(wire.senders ? { senders: true } : {}),
           ...(wire.epoch === undefined ? {} : { epoch: wire.epoch }),
           ...(wire.asOf === undefined ? {} : { asOf: parseRevision(wire.asOf) }),
         };
@@ -360,6 +387,10 @@ export function parseControllerFrame(text: string): ControllerFrame | undefined 
           ...(wire.self ? { self: { vtep: parseVtep(wire.self.vtep), vtepPort: wire.self.vtepPort } } : {}),
           end: wire.end,
         };
+      case "senders": {
+        const hosts = wire.hosts.map(({ host, vtep }) => ({ host, vtep: vtep === null ? null : parseVtep(vtep) }));
+        return { type: "senders", asOf, vni: parseVni(wire.vni), whole: wire.whole, hosts, end: wire.end };
+      }
       case "heartbeat":
         return { type: "heartbeat", asOf };
     }

@@ -20,6 +20,7 @@ export const reportKinds = [
   "second-device",
   "host-filter",
   "spoofed",
+  "stranger",
 ] as const;
 export type ReportKind = (typeof reportKinds)[number];
 

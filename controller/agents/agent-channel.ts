@@ -6,6 +6,7 @@ import {
   type AgentFrame,
   type Answer,
   type BindingKey,
+  type ControllerFrame,
   closeCodes,
   FrameError,
   keyText,
@@ -30,6 +31,7 @@ import { InterestIndex } from "./interest.ts";
 import { MoveWatches } from "./move-watch.ts";
 import { Presence } from "./presence.ts";
 import { seedsFor } from "./seeding.ts";
+import { senderChanges, sendersOf } from "./senders.ts";
 import { AgentSession, type SessionHandler, type SessionLimits } from "./session.ts";
 
 /** What the channel needs to know of the hosts' certificates. */
@@ -149,7 +151,8 @@ export class AgentChannel implements SessionHandler {
     const declared = keys.map((key) => this.answer(host, key));
     const answers = [...new Map([...own, ...declared].map((answer) => [keyText(answer.key), answer])).values()];
     const networks = [...current.networksOn(host).keys()].flatMap((name) => current.findNetwork(name) ?? []);
-    session.sendSnapshot(snapshotFrames(revision, networks.map(agentNetwork), answers));
+    const senders = session.hello?.senders ? sendersOf(current, host, revision).map(frameText) : [];
+    session.sendSnapshot([...senders, ...snapshotFrames(revision, networks.map(agentNetwork), answers)]);
   }
 
   resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): void {
@@ -238,9 +241,16 @@ export class AgentChannel implements SessionHandler {
     const { revision, changes } = commit;
     const { current } = this.deps.committer;
     const concerned = yield* bindingChanges(current, changes);
+    const senders = yield* senderChanges(
+      current,
+      concerned,
+      revision,
+      (host) => this.sessions.get(host)?.hello?.senders === true,
+    );
     const pushes = yield* fanOut(current, this.interests, concerned, revision);
+    for (const host of senders.keys()) if (!pushes.has(host)) this.sendIfSynced(host, senders.get(host) ?? []);
     for (const [host, push] of pushes) {
-      const frames: string[] = [];
+      const frames = (senders.get(host) ?? []).map(frameText);
       for (const frame of changesFrames(revision, push)) {
         frames.push(frame);
         yield;
@@ -259,6 +269,11 @@ export class AgentChannel implements SessionHandler {
       this.reports.forget(host);
       this.deps.metrics.forgetHost(host);
     }
+  }
+
+  private sendIfSynced(host: string, frames: readonly ControllerFrame[]): void {
+    const session = this.sessions.get(host);
+    if (session?.synced) session.send(frames.map(frameText));
   }
 
   /**

@@ -28,6 +28,8 @@ export interface BindingChanges {
   readonly keys: readonly KeyChange[];
   /** By host: networks that it sees for the first time, or that changed. */
   readonly networks: ReadonlyMap<string, readonly Network[]>;
+  /** By host: VNIs of which it has its first VM. */
+  readonly joined: ReadonlyMap<string, readonly Vni[]>;
   /** By host: VNIs of which it has no VM any more. */
   readonly gone: ReadonlyMap<string, readonly Vni[]>;
   /** Hosts whose own tunnel end changed. */
@@ -138,8 +140,9 @@ function* visibilityChanges(
   after: Inventory,
   before: NetworksBefore,
   changes: readonly ResourceChange[],
-): Steps<Pick<BindingChanges, "networks" | "gone">> {
+): Steps<Pick<BindingChanges, "networks" | "joined" | "gone">> {
   const networks = new Map<string, Network[]>();
+  const joined = new Map<string, Vni[]>();
   const gone = new Map<string, Vni[]>();
   const listUnder = <T>(map: Map<string, T[]>, host: string, item: T) => {
     const list = map.get(host);
@@ -149,14 +152,17 @@ function* visibilityChanges(
   for (const { host, vni, step } of yield* attachmentSteps(after, before, changes)) {
     const network = after.findNetworkByVni(vni);
     const now = network ? (after.networksOn(host).get(network.name) ?? 0) : 0;
-    if (network && now > 0 && now - step === 0) listUnder(networks, host, network);
+    if (network && now > 0 && now - step === 0) {
+      listUnder(networks, host, network);
+      listUnder(joined, host, vni);
+    }
     if (now === 0 && step < 0) listUnder(gone, host, vni);
   }
   for (const change of changes) {
     if (change.kind !== "network" || !change.after || sameForAgents(change.before, change.after)) continue;
     for (const host of after.hostsIn(change.after.name).keys()) listUnder(networks, host, change.after);
   }
-  return { networks, gone };
+  return { networks, joined, gone };
 }
 
 /** How the number of interfaces changed, by host and VNI, where a VM was touched. */

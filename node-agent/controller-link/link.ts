@@ -30,6 +30,7 @@ export interface LinkHandlers {
   onAnswers(frame: Frame<"answers"> | Frame<"seed">): void;
   /** Whole: chunks have been put together. */
   onChanges(frame: Frame<"changes">): void;
+  onSenders(frame: Frame<"senders">): void;
   onHeartbeat(frame: Frame<"heartbeat">): void;
   onTrust(frame: Frame<"trust">): void;
   onClosed(reason: string): void;
@@ -193,6 +194,9 @@ export class ControllerLink {
       case "changes":
         this.partialChanges = joinChanges(this.partialChanges, frame);
         if (frame.end) this.endChanges(this.partialChanges);
+        break;
+      case "senders":
+        this.handlers.onSenders(frame);
         break;
       case "heartbeat":
         this.handlers.onHeartbeat(frame);

@@ -4,26 +4,13 @@
 import { existsSync } from "node:fs";
 import type { Logger } from "pino";
 import type { Vni } from "../../schema/index.ts";
-import { watchRuleset } from "../kernel/ruleset-watch.ts";
 import type { Reporter } from "../reporter.ts";
 import type { HeldAnswers } from "../tables/held.ts";
-import { CommandError, runCommand } from "./commands.ts";
+import { Keeper } from "./keeper.ts";
 import { probeRules } from "./probe.ts";
-import { type ReadTable, readTable } from "./readback.ts";
-import {
-  dropReasons,
-  elementsScript,
-  type GuardedPorts,
-  guardedPorts,
-  samePorts,
-  tableName,
-  tableScript,
-} from "./rules.ts";
-
-/** Between two looks at what was dropped, and at the rules. */
-const everyMs = 2_000;
-/** After the kernel has said that rules changed: our own changes come by as well. */
-const soonMs = 20;
+import type { ReadTable } from "./readback.ts";
+import { RuleError, RuleTable } from "./rule-table.ts";
+import { dropReasons, elementsScript, type GuardedPorts, guardedPorts, samePorts, tableScript } from "./rules.ts";
 
 export interface GuestGuardDependencies {
   readonly held: Pick<HeldAnswers, "locals">;
@@ -34,20 +21,19 @@ export interface GuestGuardDependencies {
 }
 
 export class GuestGuard {
-  /** What an operator should mend. */
-  problems: readonly string[] = [];
+  private readonly table = new RuleTable("bridge", tableScript());
+  private readonly keeper: Keeper;
   private loaded: GuardedPorts | undefined;
-  private fingerprint: string | undefined;
   private seen: Pick<ReadTable, "dropped" | "offenders"> = { dropped: new Map(), offenders: new Map() };
-  private work: Promise<void> = Promise.resolve();
-  private soon: NodeJS.Timeout | undefined;
-  private readonly timer: NodeJS.Timeout;
-  private readonly unwatch: () => void;
 
   /** Opens its socket in the calling thread's network namespace. */
   constructor(private readonly deps: GuestGuardDependencies) {
-    this.unwatch = watchRuleset(() => this.lookSoon());
-    this.timer = setInterval(() => void this.inTurn(() => this.check()), everyMs).unref();
+    this.keeper = new Keeper({ flag: "--anti-spoof", check: () => this.check(), log: deps.log });
+  }
+
+  /** What an operator should mend. */
+  get problems(): readonly string[] {
+    return this.keeper.problems;
   }
 
   /** The kernel is known to enforce what is registered. */
@@ -57,30 +43,11 @@ export class GuestGuard {
 
   /** Brings the rules in line with what is registered. */
   settle(): Promise<void> {
-    return this.inTurn(() => this.load());
+    return this.keeper.inTurn(() => this.load());
   }
 
-  /** The rules stay: the data path does not need the agent. */
   close(): void {
-    this.unwatch();
-    clearInterval(this.timer);
-    clearTimeout(this.soon);
-  }
-
-  private lookSoon(): void {
-    this.soon ??= setTimeout(() => {
-      this.soon = undefined;
-      void this.inTurn(() => this.check());
-    }, soonMs).unref();
-  }
-
-  /** One after the other; what nft refuses is a problem and no end. */
-  private inTurn(work: () => Promise<void>): Promise<void> {
-    this.work = this.work.then(work).catch((error: unknown) => {
-      if (!(error instanceof CommandError) && !(error instanceof SyntaxError)) throw error;
-      this.fail(error.message);
-    });
-    return this.work;
+    this.keeper.close();
   }
 
   private async load(): Promise<void> {
@@ -88,38 +55,29 @@ export class GuestGuard {
     const wanted = this.wanted(this.loaded.keys());
     if (this.settled && samePorts(wanted, this.loaded)) return;
     await this.fill(wanted);
-    this.problems = [];
   }
 
   /** Ports that an earlier run guarded stay guarded: their guests may still be there. */
   private async begin(): Promise<void> {
-    const before = await this.read();
+    const before = await this.table.read();
     const wanted = this.wanted(before?.guarded ?? []);
-    await runCommand("nft", ["-f", "-"], tableScript() + elementsScript(wanted).script);
+    await this.table.create(elementsScript(wanted));
     const wrong = await probeRules(wanted);
-    if (wrong !== undefined) return this.fail(`the rules do not hold: ${wrong}`);
+    if (wrong !== undefined) throw new RuleError(`they do not hold: ${wrong}`);
     await this.fill(wanted);
-    this.problems = [];
     this.deps.log.info({ ports: wanted.size }, "guests are kept to their addresses");
   }
 
   private async fill(wanted: GuardedPorts): Promise<void> {
-    const { script, sizes } = elementsScript(wanted);
-    await runCommand("nft", ["-f", "-"], script);
-    const table = await this.read();
-    const missing = [...sizes].find(([set, size]) => table?.sizes.get(set) !== size);
-    if (!table || missing)
-      throw new CommandError(`the kernel does not show what was loaded${missing ? ` into ${missing[0]}` : ""}`);
+    this.seen = await this.table.fill(elementsScript(wanted));
     this.loaded = wanted;
-    this.fingerprint = table.fingerprint;
-    this.seen = table;
+    this.keeper.succeed();
   }
 
-  /** Whether the rules are still there, and what they have dropped. */
   private async check(): Promise<void> {
     if (this.loaded === undefined) return;
-    const table = await this.read();
-    if (table?.fingerprint === this.fingerprint && table !== undefined) return this.count(table);
+    const table = await this.table.look();
+    if (table) return this.count(table);
     this.deps.reporter.note({ kind: "drift-repaired", subject: "anti-spoof rules", count: 1 });
     this.deps.log.warn("somebody changed the rules that keep guests to their addresses: loading them again");
     this.loaded = undefined;
@@ -127,23 +85,15 @@ export class GuestGuard {
   }
 
   private count(table: ReadTable): void {
-    const reasons = dropReasons.filter(
-      (reason) => (table.dropped.get(reason) ?? 0) > (this.seen.dropped.get(reason) ?? 0),
-    );
+    const dropped = (at: Pick<ReadTable, "dropped">, reason: string): number => at.dropped.get(reason) ?? 0;
+    const reasons = dropReasons.filter((reason) => dropped(table, reason) > dropped(this.seen, reason));
     for (const [port, total] of table.offenders) {
       const count = total - (this.seen.offenders.get(port) ?? 0);
       if (count <= 0) continue;
-      const detail = `${count} frames: ${reasons.join(", ")}`;
       const vni = this.networkOf(port);
-      if (
-        this.deps.reporter.note({
-          kind: "spoofed",
-          ...(vni === undefined ? {} : { vni }),
-          subject: port,
-          count,
-          detail,
-        })
-      ) {
+      const concerned = vni === undefined ? {} : { vni };
+      const detail = `${count} frames: ${reasons.join(", ")}`;
+      if (this.deps.reporter.note({ kind: "spoofed", ...concerned, subject: port, count, detail })) {
         this.deps.log.warn({ port, vni, count, reasons }, "a guest sent what is not registered for it: dropped");
       }
     }
@@ -163,25 +113,5 @@ export class GuestGuard {
   private networkOf(port: string): Vni | undefined {
     const { held, vnis } = this.deps;
     return vnis().find((vni) => held.locals(vni).some((guest) => guest.port === port));
-  }
-
-  private async read(): Promise<ReadTable | undefined> {
-    const tables = await runCommand("nft", ["-j", "list", "tables", "bridge"]);
-    if (!tables.includes(`"name": "${tableName}"`)) return undefined;
-    return readTable(await runCommand("nft", ["-j", "list", "table", "bridge", tableName]));
-  }
-
-  private fail(reason: string): void {
-    const problem = `guests are not kept to their addresses as --anti-spoof wants: ${reason}`;
-    if (!this.problems.includes(problem)) this.deps.log.error({ reason }, "anti-spoof rules not in place");
-    this.problems = [problem];
-  }
-}
-
-/** Without the guard: what an earlier run with it has left goes. @throws CommandError where nft is there and refuses */
-export async function removeGuard(): Promise<void> {
-  const tables = await runCommand("nft", ["-j", "list", "tables", "bridge"]).catch(() => "");
-  if (tables.includes(`"name": "${tableName}"`)) {
-    await runCommand("nft", ["delete", "table", "bridge", tableName]);
   }
 }

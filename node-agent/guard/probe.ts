@@ -7,7 +7,8 @@ import { encodeAnnouncement } from "../kernel/packet-codec.ts";
 import { FrameSender } from "../kernel/packet-socket.ts";
 import { runCommand } from "./commands.ts";
 import { readTable } from "./readback.ts";
-import { elementsScript, type GuardedPorts, tableName } from "./rules.ts";
+import { tableName } from "./rule-table.ts";
+import { elementsScript, type GuardedPorts } from "./rules.ts";
 
 const mac = parseMac("02:00:00:00:00:01");
 const ip = parseIp("192.0.2.1");

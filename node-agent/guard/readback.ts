@@ -1,6 +1,5 @@
 // What `nft -j list table` says of our table, taken apart.
 import { parse } from "secure-json-parse";
-import { counterOf, type DropReason, dropReasons } from "./rules.ts";
 
 export interface ReadTable {
   /** The rules and sets as the kernel has them, without what changes by itself: equal text is equal rules. */
@@ -8,7 +7,8 @@ export interface ReadTable {
   /** Elements by set. */
   readonly sizes: ReadonlyMap<string, number>;
   readonly guarded: readonly string[];
-  readonly dropped: ReadonlyMap<DropReason, number>;
+  /** Frames, by the reason that a counter's name gives behind `dropped_`. */
+  readonly dropped: ReadonlyMap<string, number>;
   /** Frames dropped lately, by port. */
   readonly offenders: ReadonlyMap<string, number>;
 }
@@ -28,7 +28,7 @@ export function readTable(json: string): ReadTable {
   const { nftables } = parse(json) as { nftables: readonly Listed[] };
   const sets = nftables.flatMap(({ set }) => (set ? [set] : []));
   const elements = (name: string): readonly unknown[] => sets.find((set) => set.name === name)?.elem ?? [];
-  const counters = new Map(nftables.flatMap(({ counter }) => (counter ? [[counter.name, counter.packets]] : [])));
+  const counters = nftables.flatMap(({ counter }) => (counter ? [counter] : []));
   const lasting = nftables.flatMap(({ set, chain, rule }): unknown[] => {
     if (set) return [dynamic.includes(set.name) ? { ...set, elem: [] } : { ...set, elem: sorted(set.elem ?? []) }];
     return chain ? [chain] : rule ? [rule] : [];
@@ -37,7 +37,7 @@ export function readTable(json: string): ReadTable {
     fingerprint: JSON.stringify(lasting, (key, value: unknown) => (key === "handle" ? undefined : value)),
     sizes: new Map(sets.map(({ name, elem = [] }) => [name, elem.length])),
     guarded: elements("guarded").map(String),
-    dropped: new Map(dropReasons.map((reason) => [reason, counters.get(counterOf(reason)) ?? 0])),
+    dropped: new Map(counters.map(({ name, packets }) => [name.replace(/^dropped_/, ""), packets])),
     offenders: new Map(elements("offenders").flatMap(offender)),
   };
 }

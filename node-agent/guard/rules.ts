@@ -2,9 +2,7 @@
 // enters the bridge, by the name of the port: rules stand before the tap does, so there is no moment without them.
 import { familyOf, findIp, type IpAddress, ipToBytes, type MacAddress, macToBytes } from "../../schema/index.ts";
 import type { AddressedGuest } from "../tables/held-network.ts";
-
-/** Of nobody else's: what has this name is deleted when the agent runs without the guard. */
-export const tableName = "nearmiss";
+import { type Elements, fillScript, tableName } from "./rule-table.ts";
 
 /** By port: each MAC that its guest may send with, and the addresses that go with it. A port without MACs sends nothing. */
 export type GuardedPorts = ReadonlyMap<string, ReadonlyMap<MacAddress, ReadonlySet<IpAddress>>>;
@@ -102,14 +100,9 @@ ${counters}
 `;
 }
 
-/** Exactly these ports, in one step. @returns text for nft, and how many elements each set has then */
-export function elementsScript(ports: GuardedPorts): { script: string; sizes: ReadonlyMap<string, number> } {
-  const sets = elements(ports);
-  const script = [...sets].flatMap(([set, members]) => [
-    `flush set bridge ${tableName} ${set}`,
-    ...(members.length > 0 ? [`add element bridge ${tableName} ${set} { ${members.join(", ")} }`] : []),
-  ]);
-  return { script: `${script.join("\n")}\n`, sizes: new Map([...sets].map(([set, { length }]) => [set, length])) };
+/** Exactly these ports, in one step. */
+export function elementsScript(ports: GuardedPorts): Elements {
+  return fillScript("bridge", elements(ports));
 }
 
 function elements(ports: GuardedPorts): ReadonlyMap<string, readonly string[]> {
@@ -126,7 +119,7 @@ function elements(ports: GuardedPorts): ReadonlyMap<string, readonly string[]> {
   ]);
 }
 
-export const counterOf = (reason: DropReason): string => `dropped_${reason}`;
+const counterOf = (reason: DropReason): string => `dropped_${reason}`;
 
 export function samePorts(a: GuardedPorts, b: GuardedPorts): boolean {
   return a.size === b.size && elementsScript(a).script === elementsScript(b).script;

@@ -8,6 +8,7 @@ import {
   type Answer,
   type BindingKey,
   type CloudEvent,
+  type ControllerFrame,
   type Network,
   parseIp,
   parseMac,
@@ -77,11 +78,24 @@ function leakOf(moment: Moment, host: string, answer: Answer): string | undefine
   return truth.includes(told) ? undefined : `${told} for ${JSON.stringify(key)}, but it is ${truth}`;
 }
 
+/** Hosts of a network are told of to its hosts alone; that one has left, as well. */
+function sendersLeak(
+  moment: Moment,
+  host: string,
+  { vni, hosts }: Extract<ControllerFrame, { type: "senders" }>,
+): string[] {
+  const network = networkOf(moment, vni);
+  if (!network || !isOn(moment, host, network.name)) return [`senders of VNI ${vni} to ${host}`];
+  const strangers = hosts.filter((each) => each.vtep !== null && !isOn(moment, each.host, network.name));
+  return strangers.map((each) => `${each.host} as a sender of ${network.name}, to ${host}`);
+}
+
 /** Frames by the revision that they speak of. Tombstones are no leak; a pushed one would be, in a network unseen. */
 function leaksTo(host: string, agent: AgentClient, moments: ReadonlyMap<number, Moment>): string[] {
   return agent.received.flatMap((frame) => {
     if (frame.type === "welcome" || frame.type === "heartbeat" || frame.type === "trust") return [];
     const moment = moments.get(frame.asOf);
+    if (frame.type === "senders") return moment ? sendersLeak(moment, host, frame) : [`${frame.type} of no revision`];
     if (!moment) return frame.type === "changes" || "answers" in frame ? [`${frame.type} of no revision`] : [];
     if (!("answers" in frame)) return [];
     const networks = "networks" in frame ? frame.networks : [];
@@ -166,7 +180,7 @@ test("no answer, seed, push, snapshot, event or list carries a foreign network",
         if (known) return known.agent;
         const agent = agentOf(controller, host);
         sessions.push({ host, agent });
-        return agent.connect([...allKeys], { seeding: true });
+        return agent.connect([...allKeys], { seeding: true, senders: true });
       };
       for (const host of hosts) await agentFor(host);
       for (const [id, step] of steps.entries()) {

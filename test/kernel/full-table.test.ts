@@ -55,7 +55,7 @@ describeKernel("a full kernel table", () => {
       tables,
       held,
       announcer: undefined,
-      guard: undefined,
+      guards: [],
       ports,
       reporter,
       log,

@@ -1,0 +1,77 @@
+// Which VTEPs may send to a host: those of the hosts that share a network with it. For agents that let in no others.
+import type { ControllerFrame, Network, Revision, Sender, Vni } from "../../schema/index.ts";
+import type { BindingChanges } from "../inventory/binding-changes.ts";
+import type { Inventory } from "../inventory/inventory.ts";
+import type { Steps } from "../inventory/steps.ts";
+
+export type SendersFrame = Extract<ControllerFrame, { type: "senders" }>;
+
+/** Of hosts in a frame: names and addresses of that many stay below `maxFrameBytes`. */
+const hostsAtOnce = 400;
+
+/** All that a host must know of its networks. */
+export function sendersOf(state: Inventory, host: string, asOf: Revision): SendersFrame[] {
+  return [...state.networksOn(host).keys()].flatMap((name) => {
+    const network = state.findNetwork(name);
+    return network ? wholeOf(state, network, host, asOf) : [];
+  });
+}
+
+/**
+ * What one revision changed, by host. A first VM on a host, or the last one's leaving, is told to all hosts of the network
+ * that want to know: the cost of membership, where every other change costs as many as hold it.
+ */
+export function* senderChanges(
+  state: Inventory,
+  changes: BindingChanges,
+  asOf: Revision,
+  wants: (host: string) => boolean,
+): Steps<Map<string, SendersFrame[]>> {
+  const frames = new Map<string, SendersFrame[]>();
+  const add = (to: string, ...more: SendersFrame[]): void => {
+    frames.set(to, [...(frames.get(to) ?? []), ...more]);
+  };
+  const tellOthers = (vni: Vni, sender: Sender): void => {
+    const network = state.findNetworkByVni(vni);
+    for (const other of network ? state.hostsIn(network.name).keys() : []) {
+      if (other !== sender.host && wants(other))
+        add(other, { type: "senders", asOf, vni, whole: false, hosts: [sender], end: true });
+    }
+  };
+  for (const [host, vnis] of changes.gone) {
+    for (const vni of vnis) {
+      yield;
+      tellOthers(vni, { host, vtep: null });
+    }
+  }
+  for (const [host, vnis] of changes.joined) {
+    for (const vni of vnis) {
+      yield;
+      const network = state.findNetworkByVni(vni);
+      const vtep = state.findHost(host)?.vtep;
+      if (vtep !== undefined) tellOthers(vni, { host, vtep });
+      if (network && wants(host)) add(host, ...wholeOf(state, network, host, asOf));
+    }
+  }
+  for (const { name, vtep } of changes.selves) {
+    for (const network of state.networksOn(name).keys()) {
+      yield;
+      const vni = state.findNetwork(network)?.vni;
+      if (vni !== undefined) tellOthers(vni, { host: name, vtep });
+    }
+  }
+  return frames;
+}
+
+function wholeOf(state: Inventory, { name, vni }: Network, except: string, asOf: Revision): SendersFrame[] {
+  const hosts = [...state.hostsIn(name).keys()].flatMap((host): Sender[] => {
+    const vtep = host === except ? undefined : state.findHost(host)?.vtep;
+    return vtep === undefined ? [] : [{ host, vtep }];
+  });
+  const frames: SendersFrame[] = [];
+  for (let at = 0; at === 0 || at < hosts.length; at += hostsAtOnce) {
+    const part = hosts.slice(at, at + hostsAtOnce);
+    frames.push({ type: "senders", asOf, vni, whole: at === 0, hosts: part, end: at + hostsAtOnce >= hosts.length });
+  }
+  return frames;
+}

@@ -1,0 +1,68 @@
+// What both guards do alike: one thing after the other, again when somebody changes the ruleset, and problems instead of
+// failures.
+import type { Logger } from "pino";
+import { watchRuleset } from "../kernel/ruleset-watch.ts";
+import { CommandError } from "./commands.ts";
+import { RuleError } from "./rule-table.ts";
+
+/** Between two looks. */
+const everyMs = 2_000;
+/** After the kernel has said that rules changed: our own changes come by as well. */
+const soonMs = 20;
+
+export interface KeeperDependencies {
+  /** What the operator asked for, for messages. */
+  readonly flag: string;
+  /** Whether the rules still stand, and what they have dropped. */
+  check(): Promise<void>;
+  readonly log: Logger;
+}
+
+export class Keeper {
+  /** What an operator should mend. */
+  problems: readonly string[] = [];
+  private work: Promise<void> = Promise.resolve();
+  private soon: NodeJS.Timeout | undefined;
+  private readonly timer: NodeJS.Timeout;
+  private readonly unwatch: () => void;
+
+  /** Opens its socket in the calling thread's network namespace. */
+  constructor(private readonly deps: KeeperDependencies) {
+    this.unwatch = watchRuleset(() => this.lookSoon());
+    this.timer = setInterval(() => void this.inTurn(deps.check), everyMs).unref();
+  }
+
+  /** What nft refuses is a problem and no end. */
+  inTurn(work: () => Promise<void>): Promise<void> {
+    this.work = this.work.then(work).catch((error: unknown) => {
+      const known = error instanceof CommandError || error instanceof RuleError || error instanceof SyntaxError;
+      if (!known) throw error;
+      this.fail(error.message);
+    });
+    return this.work;
+  }
+
+  succeed(): void {
+    this.problems = [];
+  }
+
+  /** The rules stay: the data path does not need the agent. */
+  close(): void {
+    this.unwatch();
+    clearInterval(this.timer);
+    clearTimeout(this.soon);
+  }
+
+  private lookSoon(): void {
+    this.soon ??= setTimeout(() => {
+      this.soon = undefined;
+      void this.inTurn(this.deps.check);
+    }, soonMs).unref();
+  }
+
+  private fail(reason: string): void {
+    const problem = `the rules that ${this.deps.flag} asks for are not in place: ${reason}`;
+    if (!this.problems.includes(problem)) this.deps.log.error({ reason }, `rules of ${this.deps.flag} not in place`);
+    this.problems = [problem];
+  }
+}

@@ -1,0 +1,79 @@
+// One table of nf_tables that is ours alone: loaded in one step, read back, and known again by what it holds.
+import { runCommand } from "./commands.ts";
+import { type ReadTable, readTable } from "./readback.ts";
+
+/** Of nobody else's: what has this name, in either family, is deleted when the agent runs without the guard. */
+export const tableName = "nearmiss";
+
+export interface Elements {
+  /** For nft. */
+  readonly script: string;
+  /** How many elements each set has then. */
+  readonly sizes: ReadonlyMap<string, number>;
+}
+
+/** Exactly these elements in each set, in one step. */
+export function fillScript(family: string, sets: ReadonlyMap<string, readonly string[]>): Elements {
+  const script = [...sets].flatMap(([set, members]) => [
+    `flush set ${family} ${tableName} ${set}`,
+    ...(members.length > 0 ? [`add element ${family} ${tableName} ${set} { ${members.join(", ")} }`] : []),
+  ]);
+  return { script: `${script.join("\n")}\n`, sizes: new Map([...sets].map(([set, { length }]) => [set, length])) };
+}
+
+/** The rules do not stand as they were loaded. */
+export class RuleError extends Error {
+  override readonly name = "RuleError";
+}
+
+export class RuleTable {
+  /** What the kernel showed right after it was loaded. */
+  private fingerprint: string | undefined;
+
+  /**
+   * @param script the table without elements, in place of whatever has its name
+   * @param counters whose packets are read
+   */
+  constructor(
+    private readonly family: "bridge" | "inet",
+    private readonly script: string,
+  ) {}
+
+  /** @throws CommandError */
+  async create(elements: Elements): Promise<void> {
+    await runCommand("nft", ["-f", "-"], this.script + elements.script);
+  }
+
+  /** @returns the table as the kernel shows it then @throws CommandError, RuleError */
+  async fill({ script, sizes }: Elements): Promise<ReadTable> {
+    await runCommand("nft", ["-f", "-"], script);
+    const table = await this.read();
+    const missing = [...sizes].find(([set, size]) => table?.sizes.get(set) !== size);
+    if (!table || missing) {
+      throw new RuleError(`the kernel does not show what was loaded${missing ? ` into ${missing[0]}` : ""}`);
+    }
+    this.fingerprint = table.fingerprint;
+    return table;
+  }
+
+  /** @returns undefined where it is not what was loaded last, or not there @throws CommandError */
+  async look(): Promise<ReadTable | undefined> {
+    const table = await this.read();
+    return table?.fingerprint === this.fingerprint ? table : undefined;
+  }
+
+  /** @throws CommandError */
+  async read(): Promise<ReadTable | undefined> {
+    if (!(await exists(this.family))) return undefined;
+    return readTable(await runCommand("nft", ["-j", "list", "table", this.family, tableName]));
+  }
+}
+
+async function exists(family: string): Promise<boolean> {
+  return (await runCommand("nft", ["-j", "list", "tables", family])).includes(`"name": "${tableName}"`);
+}
+
+/** What an earlier run with a guard has left goes. @throws CommandError where nft is there and refuses */
+export async function removeTable(family: "bridge" | "inet"): Promise<void> {
+  if (await exists(family).catch(() => false)) await runCommand("nft", ["delete", "table", family, tableName]);
+}

@@ -1,0 +1,101 @@
+// Which hosts may send to this one, as the controller has said, and the rules that let in no other. Pure.
+import { type ControllerFrame, familyOf, type Vni, type VtepAddress } from "../../schema/index.ts";
+import { type Elements, fillScript, tableName } from "./rule-table.ts";
+
+type SendersFrame = Extract<ControllerFrame, { type: "senders" }>;
+
+export class Senders {
+  private readonly byVni = new Map<Vni, Map<string, VtepAddress>>();
+  /** A whole set of which more is to come. */
+  private readonly partial = new Map<Vni, Map<string, VtepAddress>>();
+
+  /** @returns whether something is known now that was not before */
+  take({ vni, whole, hosts, end }: SendersFrame): boolean {
+    const before = whole ? new Map<string, VtepAddress>() : (this.partial.get(vni) ?? this.byVni.get(vni) ?? new Map());
+    for (const { host, vtep } of hosts) {
+      if (vtep === null) before.delete(host);
+      else before.set(host, vtep);
+    }
+    if (!end) {
+      this.partial.set(vni, before);
+      return false;
+    }
+    this.partial.delete(vni);
+    this.byVni.set(vni, before);
+    return true;
+  }
+
+  /** Sets of other networks are forgotten. */
+  keep(vnis: Iterable<Vni>): void {
+    const kept = new Set(vnis);
+    for (const vni of this.byVni.keys()) if (!kept.has(vni)) this.byVni.delete(vni);
+    this.partial.clear();
+  }
+
+  /** By network: who may send. */
+  list(): ReadonlyMap<Vni, ReadonlySet<VtepAddress>> {
+    return new Map([...this.byVni].map(([vni, hosts]) => [vni, new Set(hosts.values())]));
+  }
+}
+
+/** What the rules go by. */
+export interface Underlay {
+  /** UDP port of this host's tunnels. */
+  readonly port: number;
+  readonly senders: ReadonlyMap<Vni, ReadonlySet<VtepAddress>>;
+  /** Bridges with guests: nothing that comes in there is of the underlay. */
+  readonly bridges: readonly string[];
+}
+
+export const underlayReasons = ["sender", "guest"] as const;
+
+/** Bits 96 … 119 behind the UDP header's begin are the VNI (RFC 768, RFC 7348 §5). */
+const vniField = "@th,96,24";
+
+/**
+ * Where UDP is delivered, whatever device it came by. Tunnels of VNIs that are none of ours pass: somebody else's devices may
+ * share the port.
+ */
+export function underlayScript(): string {
+  const refuse = (reason: (typeof underlayReasons)[number]): string => `counter name dropped_${reason} drop`;
+  return `
+table inet ${tableName} {}
+delete table inet ${tableName}
+table inet ${tableName} {
+  counter dropped_sender {}
+  counter dropped_guest {}
+  set ports { type inet_service; }
+  set vnis { typeof ${vniField}; }
+  set senders4 { typeof ${vniField} . ip saddr; }
+  set senders6 { typeof ${vniField} . ip6 saddr; }
+  set bridges { type ifname; }
+  chain tunnels {
+    iifname @bridges ${refuse("guest")}
+    ${vniField} != @vnis accept
+    meta nfproto ipv4 ${vniField} . ip saddr @senders4 accept
+    meta nfproto ipv6 ${vniField} . ip6 saddr @senders6 accept
+    ${refuse("sender")}
+  }
+  chain input {
+    type filter hook input priority -300; policy accept;
+    udp dport @ports goto tunnels
+  }
+}
+`;
+}
+
+export function underlayElements({ port, senders, bridges }: Underlay): Elements {
+  const pairs = [...senders].flatMap(([vni, vteps]) => [...vteps].map((vtep) => ({ vni, vtep })));
+  const of = (family: 4 | 6): string[] =>
+    pairs.filter(({ vtep }) => familyOf(vtep) === family).map(({ vni, vtep }) => `${vni} . ${vtep}`);
+  return fillScript(
+    "inet",
+    new Map([
+      ["ports", [String(port)]],
+      ["vnis", [...senders.keys()].map(String)],
+      ["senders4", of(4)],
+      ["senders6", of(6)],
+      ["bridges", bridges.map((bridge) => `"${bridge}"`)],
+    ]),
+  );
+}

@@ -1,0 +1,99 @@
+// Lets tunnelled frames in only from the VTEPs of hosts that share the network: a set that the controller keeps current.
+import type { Logger } from "pino";
+import type { ControllerFrame, Vni } from "../../schema/index.ts";
+import type { Reporter } from "../reporter.ts";
+import { Keeper } from "./keeper.ts";
+import type { ReadTable } from "./readback.ts";
+import { RuleTable } from "./rule-table.ts";
+import { isPlainName } from "./rules.ts";
+import { Senders, underlayElements, underlayReasons, underlayScript } from "./senders.ts";
+
+export interface UnderlayGuardDependencies {
+  /** UDP port of this host's tunnels, once it is known. */
+  port(): number | undefined;
+  /** Names of the bridges of this host's networks. */
+  bridges(): readonly string[];
+  readonly reporter: Pick<Reporter, "note">;
+  readonly log: Logger;
+}
+
+const meanings = {
+  sender: "tunnelled frames from an address that is no VTEP of the network's hosts",
+  guest: "tunnelled frames from a guest",
+} as const;
+
+export class UnderlayGuard {
+  private readonly senders = new Senders();
+  private readonly table = new RuleTable("inet", underlayScript());
+  private readonly keeper: Keeper;
+  private loaded: string | undefined;
+  private dropped: ReadTable["dropped"] = new Map();
+
+  /** Opens its socket in the calling thread's network namespace. */
+  constructor(private readonly deps: UnderlayGuardDependencies) {
+    this.keeper = new Keeper({ flag: "--underlay-filter", check: () => this.check(), log: deps.log });
+  }
+
+  /** What an operator should mend. */
+  get problems(): readonly string[] {
+    return this.keeper.problems;
+  }
+
+  get settled(): boolean {
+    return this.problems.length === 0 && this.loaded !== undefined;
+  }
+
+  /** @returns whether the rules must follow */
+  take(frame: Extract<ControllerFrame, { type: "senders" }>): boolean {
+    return this.senders.take(frame);
+  }
+
+  /** Networks that left this host are nobody's business here any more. */
+  keep(vnis: Iterable<Vni>): void {
+    this.senders.keep(vnis);
+  }
+
+  /** Brings the rules in line with what the controller has said. */
+  settle(): Promise<void> {
+    return this.keeper.inTurn(() => this.load());
+  }
+
+  close(): void {
+    this.keeper.close();
+  }
+
+  private async load(): Promise<void> {
+    const port = this.deps.port();
+    if (port === undefined) return;
+    const bridges = this.deps.bridges().filter(isPlainName);
+    const elements = underlayElements({ port, senders: this.senders.list(), bridges });
+    if (this.settled && this.loaded === elements.script) return;
+    const fresh = this.loaded === undefined;
+    if (fresh) await this.table.create(elements);
+    this.dropped = (await this.table.fill(elements)).dropped;
+    this.loaded = elements.script;
+    this.keeper.succeed();
+    if (fresh) this.deps.log.info("tunnels take frames from the hosts of their networks only");
+  }
+
+  private async check(): Promise<void> {
+    if (this.loaded === undefined) return;
+    const table = await this.table.look();
+    if (table) return this.count(table.dropped);
+    this.deps.reporter.note({ kind: "drift-repaired", subject: "underlay rules", count: 1 });
+    this.deps.log.warn("somebody changed the rules that keep strangers out of the tunnels: loading them again");
+    this.loaded = undefined;
+    await this.load();
+  }
+
+  private count(dropped: ReadTable["dropped"]): void {
+    for (const reason of underlayReasons) {
+      const count = (dropped.get(reason) ?? 0) - (this.dropped.get(reason) ?? 0);
+      if (count <= 0) continue;
+      if (this.deps.reporter.note({ kind: "stranger", subject: reason, count, detail: meanings[reason] })) {
+        this.deps.log.warn({ count }, `${meanings[reason]}: dropped`);
+      }
+    }
+    this.dropped = dropped;
+  }
+}
