@@ -103,7 +103,7 @@ export class ScheduledAgent {
       held,
       announcer: undefined,
       ports: ports as unknown as NetworksDependencies["ports"],
-      guard: undefined,
+      guards: [],
       reporter,
       log,
     });
@@ -126,7 +126,8 @@ export class ScheduledAgent {
       nowMs,
     });
     this.session = new Session({
-      identity: { host, vtep: parseVtep("192.0.2.1"), seeding: true },
+      identity: { host, vtep: parseVtep("192.0.2.1"), seeding: true, senders: false },
+      underlay: undefined,
       held,
       networks,
       resolver: this.resolver,
