@@ -65,7 +65,7 @@ export class ControllerProcess {
     return reply.body as Body;
   }
 
-  /** The stream of changes from now on. */
+  /** The changes from now on. */
   events(): { next(): Promise<unknown> } {
     const socket = new WebSocket(new URL("/v1/events", this.url.replace("http", "ws")), {
       headers: { authorization: `Bearer ${this.token}` },
@@ -74,8 +74,11 @@ export class ControllerProcess {
     const messages = on(socket, "message");
     return {
       next: async () => {
-        const { value } = await messages.next();
-        return JSON.parse(String((value as [unknown])[0]));
+        for (;;) {
+          const { value } = await messages.next();
+          const event = JSON.parse(String((value as [unknown])[0])) as { type: string };
+          if (event.type !== "nearmiss.bookmark") return event;
+        }
       },
     };
   }

@@ -54,6 +54,8 @@ function closeAll(closers: (() => void)[]): void {
 
 /** Before anything is written: a page that was damaged would be found only by who reads it, perhaps in weeks. */
 function checkIntact(db: Database, path: string): void {
+  // Throws what is wrong with a file of another kind.
+  db.pragma("user_version");
   const problem = intactProblem(db);
   if (problem !== undefined) throw new StoreOpenError(damaged(path, problem));
 }
