@@ -65,7 +65,10 @@ async function openMetrics(address: MetricsAddress, agent: Agent, log: pino.Logg
     return server;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    log.error({ metrics: `${address.host}:${address.port}`, reason }, "no metrics: free this address and port, or give --metrics another");
+    log.error(
+      { metrics: `${address.host}:${address.port}`, reason },
+      "no metrics: free this address and port, or give --metrics another",
+    );
     return undefined;
   }
 }
