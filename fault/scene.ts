@@ -38,8 +38,8 @@ export class Scene {
 
   private constructor(readonly lab: Lab) {}
 
-  static async build(): Promise<Scene> {
-    const scene = new Scene(await createLab({ hosts: 3, underlay: 4 }));
+  static async build(hosts = 3): Promise<Scene> {
+    const scene = new Scene(await createLab({ hosts, underlay: 4 }));
     try {
       await scene.furnish();
       return scene;
