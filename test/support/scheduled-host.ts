@@ -28,10 +28,11 @@ export class ScheduledKernel implements Tables {
     this.tables = new FakeTables({ has: (vni: Vni) => this.epochs.has(vni) } as ReadonlySet<Vni>);
   }
 
-  apply(operations: readonly Operation[]): Promise<OperationResult[]> {
+  /** @param isWanted false by then: whoever began it is dead. The kernel writes within a system call, so never after that */
+  apply(operations: readonly Operation[], isWanted: () => boolean = () => true): Promise<OperationResult[]> {
     const written = this.lastWrite.then(async () => {
       await this.soon("write");
-      return this.tables.apply(operations);
+      return isWanted() ? this.tables.apply(operations) : [];
     });
     this.lastWrite = written;
     return written.then(async (results) => {
@@ -167,12 +168,12 @@ export class ScheduledAgent {
     this.alive = false;
   }
 
-  /** What a dead process began is carried out or not; it learns of nothing, and begins nothing. */
+  /** What a dead process has begun is carried out before its death or not at all; it learns of nothing. */
   private mortal(): Pick<Tables, "apply" | "list"> {
     const never = new Promise<never>(() => {});
     return {
       apply: (operations) =>
-        this.alive ? this.kernel.apply(operations).then((results) => (this.alive ? results : never)) : never,
+        this.kernel.apply(operations, () => this.alive).then((results) => (this.alive ? results : never)),
       list: (vni) => this.kernel.list(vni).then((entries) => (this.alive ? entries : never)),
     };
   }
