@@ -12,7 +12,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "fast",
-          include: ["test/{unit,property,contract,integration,abuse}/**/*.test.ts"],
+          include: ["test/{unit,property,contract,integration,abuse,docs}/**/*.test.ts"],
           // Deadlines are for what hangs, not for a busy machine.
           testTimeout: 60_000,
           hookTimeout: 60_000,

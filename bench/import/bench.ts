@@ -1,6 +1,7 @@
 // `import`: one import of many VMs into a controller with connected agents, and what others wait for meanwhile: a GET and
 // an agent's question every 10 ms, beside the same in peace.
 import { Agent, request } from "node:http";
+import { pause } from "../../lab/wait.ts";
 import { parseIp, parseVni } from "../../schema/index.ts";
 import type { Progress } from "../progress.ts";
 import { type Distribution, distribution, round } from "../statistics.ts";
@@ -34,13 +35,17 @@ export interface ImportResult extends ImportOptions {
   readonly ratio: number;
   readonly rssBeforeMib: number;
   readonly rssPeakMib: number;
+  /** Of a process that has only loaded what was imported. */
+  readonly rssLoadedMib: number;
+  /** How much higher that process came by one export to a slow reader. */
+  readonly rssExportMib: number;
 }
 
 const everyMs = 10;
 const idleForMs = 5_000;
 
 export async function importBench(options: ImportOptions, progress: Progress): Promise<ImportResult> {
-  const controller = await BenchController.start();
+  let controller = await BenchController.start();
   const agents: BenchAgent[] = [];
   try {
     progress("connecting agents");
@@ -64,6 +69,13 @@ export async function importBench(options: ImportOptions, progress: Progress): P
       const response = await fetch(`http://${controller.base}/v1/export`);
       for await (const _chunk of response.body ?? []);
     });
+    const rssPeakMib = controller.peakRssMib();
+    progress("restarting");
+    for (const agent of agents.splice(0)) agent.close();
+    controller = await controller.restart();
+    const rssLoadedMib = controller.peakRssMib();
+    progress("exporting slowly");
+    await readSlowly(`http://${controller.base}/v1/export`);
     return {
       ...options,
       importMs: during.tookMs,
@@ -75,7 +87,9 @@ export async function importBench(options: ImportOptions, progress: Progress): P
       exporting: exporting.waits,
       ratio: round(during.waits.get.p99Ms / idle.waits.get.p99Ms),
       rssBeforeMib,
-      rssPeakMib: controller.peakRssMib(),
+      rssPeakMib,
+      rssLoadedMib,
+      rssExportMib: controller.peakRssMib() - rssLoadedMib,
     };
   } finally {
     for (const agent of agents) agent.close();
@@ -120,6 +134,18 @@ function get(agent: Agent, url: string): Promise<void> {
     });
     call.once("error", reject).end();
   });
+}
+
+/** A reader that keeps the writer waiting most of the time. */
+async function readSlowly(url: string): Promise<void> {
+  const response = await fetch(url);
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.length;
+    if (bytes < 1_048_576) continue;
+    bytes = 0;
+    await pause(100);
+  }
 }
 
 async function sendImport(base: string, body: Buffer): Promise<void> {

@@ -15,10 +15,11 @@ export class BenchController {
     private readonly directory: string,
   ) {}
 
-  static async start(): Promise<BenchController> {
-    const directory = mkdtempSync(join(tmpdir(), "nearmiss-bench-"));
+  /** @param directory of an earlier run, to go on with its database */
+  static async start(directory = mkdtempSync(join(tmpdir(), "nearmiss-bench-"))): Promise<BenchController> {
     const base = `127.0.0.1:${await freePort()}`;
-    const args = [program, "controller", "--listen", base, "--db", join(directory, "nearmiss.db"), "--insecure"];
+    const db = join(directory, "nearmiss.db");
+    const args = [program, "controller", "--listen", base, "--db", db, "--insecure", "--log-level", "error"];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"], env: process.env });
     const controller = new BenchController(base, child, directory);
     await waitFor(async () => (await fetch(`http://${base}/livez`)).ok, { what: "the controller", deadlineMs: 20_000 });
@@ -38,10 +39,20 @@ export class BenchController {
   }
 
   async stop(): Promise<void> {
+    await this.end();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  /** The next run has the same database, and none of what this one did. */
+  async restart(): Promise<BenchController> {
+    await this.end();
+    return BenchController.start(this.directory);
+  }
+
+  private async end(): Promise<void> {
     const ended = new Promise((resolve) => this.child.once("exit", resolve));
     this.child.kill("SIGTERM");
     await ended;
-    rmSync(this.directory, { recursive: true, force: true });
   }
 }
 

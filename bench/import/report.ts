@@ -22,7 +22,8 @@ export function reportImport(result: ImportResult): string {
     `\n${result.vms.toLocaleString("en")} VMs (${Math.round(result.bytes / 1_048_576)} MiB) in one revision, `,
     `${result.hosts} agents connected, ${result.pushed.toLocaleString("en")} bindings pushed\n\n`,
     `  import ${formatMs(result.importMs)}, export ${formatMs(result.exportMs)}\n`,
-    `  resident set ${result.rssBeforeMib} MiB before, ${result.rssPeakMib} MiB at most\n\n`,
+    `  resident set ${result.rssBeforeMib} MiB before, ${result.rssPeakMib} MiB at most; ${result.rssLoadedMib} MiB in a `,
+    `process that has only loaded it,\n  and ${result.rssExportMib} MiB more while a slow reader takes an export\n\n`,
     table(head, rows),
     `\n  p99 of a GET, import : peace  ${formatRatio(result.ratio)}\n`,
   ].join("");

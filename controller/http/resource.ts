@@ -101,7 +101,7 @@ export function resourceRoutes<K extends ResourceKind, Input, Patch>(
       schema: {
         tags,
         operationId: `list${title(plural)}`,
-        summary: `${title(plural)} in order of their names, in pages`,
+        summary: `${title(noun)}s in order of their names, in pages`,
         querystring: listQueries[kind],
         response: { 200: listAnswer(plural, shapes.view), ...problems() },
       },

@@ -61,38 +61,45 @@ function checkNetwork(draft: Draft, before: Network | null, after: Network): voi
   );
   if (twin) {
     const owner = includesNetwork(draft.scope, twin.name) ? `network "${twin.name}"` : "another network";
-    throw new Refusal("address-taken", `VNI ${after.vni} belongs to ${owner}`);
+    throw new Refusal("address-taken", `VNI ${after.vni} belongs to ${owner}: take another`);
   }
   if (!before) return;
   if (before.vni !== after.vni) {
     const [user] = draft.vmsIn(after.name);
     if (user) {
-      const detail = `network "${after.name}" keeps VNI ${before.vni} while VMs have interfaces in it, such as "${user.name}"`;
+      const detail = `network "${after.name}" keeps VNI ${before.vni} while VMs have interfaces in it, such as "${user.name}": make another network`;
       throw new Refusal("immutable", detail);
     }
   }
   if (before.subnets.every((subnet) => after.subnets.includes(subnet))) return;
   for (const [ip, { vm }] of draft.base.addressesIn(after.name)) {
     const fault = draft.vms.has(vm.name) ? undefined : findAddressFault(after, ip);
-    if (fault) throw new Refusal("in-use", `VM "${vm.name}" has ${ip} in network "${after.name}", but then ${fault}`);
+    if (!fault) continue;
+    const detail = `VM "${vm.name}" has ${ip} in network "${after.name}", but then ${fault}: change the VM first`;
+    throw new Refusal("in-use", detail);
   }
 }
 
 function checkNetworkUnused(draft: Draft, name: string): void {
   const users = [...draft.vmsIn(name)];
-  if (users.length > 0) throw new Refusal("in-use", `network "${name}" has interfaces of ${someOf(users)}`);
+  if (users.length === 0) return;
+  throw new Refusal("in-use", `network "${name}" has interfaces of ${someOf(users)}: remove these first`);
 }
 
 function checkVtepFree(draft: Draft, host: Host): void {
   const { vtep, port } = host;
   const same = (other: Host) => other.vtep === vtep && other.port === port;
   const twin = findTwin(draft.hosts, draft.base.findHostByVtep(vtep, port), host, same);
-  if (twin) throw new Refusal("address-taken", `VTEP ${vtep} port ${port} belongs to host "${twin.name}"`);
+  if (twin)
+    throw new Refusal(
+      "address-taken",
+      `VTEP ${vtep} port ${port} belongs to host "${twin.name}": take another address or port`,
+    );
 }
 
 function checkHostUnused(draft: Draft, name: string): void {
   const users = [...draft.vmsOn(name)];
-  if (users.length > 0) throw new Refusal("in-use", `host "${name}" runs ${someOf(users)}`);
+  if (users.length > 0) throw new Refusal("in-use", `host "${name}" runs ${someOf(users)}: move or delete them first`);
 }
 
 function checkReferences(draft: Draft, vm: Vm): void {
@@ -122,7 +129,7 @@ function checkAddressesFree(draft: Draft, claims: Map<string, Attachment>, vm: V
         const holder = `${describe(other)} on host "${other.vm.host}"`;
         throw new Refusal(
           "address-taken",
-          `${describe(own)}: ${address} belongs to ${holder} in network "${each.network}"`,
+          `${describe(own)}: ${address} belongs to ${holder} in network "${each.network}": take another, or free it there`,
         );
       }
       claims.set(key, own);
@@ -201,7 +208,7 @@ function checkUnderlay(draft: Draft, network: string, host: string, seen: Map<Fa
   const other = seen.get(family === 4 ? 6 : 4);
   if (other !== undefined) {
     const [v4, v6] = family === 4 ? [host, other] : [other, host];
-    const detail = `network "${network}" would span host "${v4}" with an IPv4 VTEP and host "${v6}" with an IPv6 VTEP`;
+    const detail = `network "${network}" would span host "${v4}" with an IPv4 VTEP and host "${v6}" with an IPv6 VTEP: use hosts of one family`;
     throw new Refusal("mixed-underlay", detail);
   }
   seen.set(family, host);

@@ -1,0 +1,57 @@
+// The commands of a page, with what they print: blocks that are marked ```console tested. Pure.
+
+export interface Step {
+  /** Of the page, from 1. */
+  readonly line: number;
+  readonly command: string;
+  readonly output: readonly string[];
+}
+
+/** `$ ` begins a command, `> ` goes on with it; the rest is what it prints. */
+export function stepsOf(markdown: string): Step[] {
+  const steps: { line: number; command: string; output: string[] }[] = [];
+  let inside = false;
+  markdown.split("\n").forEach((text, i) => {
+    if (text.startsWith("```")) {
+      inside = text === "```console tested";
+      return;
+    }
+    if (!inside) return;
+    const last = steps.at(-1);
+    if (text.startsWith("$ ")) steps.push({ line: i + 1, command: text.slice(2), output: [] });
+    else if (text.startsWith("> ") && last?.output.length === 0) last.command += `\n${text.slice(2)}`;
+    else if (last) last.output.push(text);
+    else throw new Error(`line ${i + 1}: a block begins with a command`);
+  });
+  return steps;
+}
+
+/** What differs from run to run, under one name each. */
+const volatile: readonly (readonly [RegExp, string])[] = [
+  [/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, "<uuid>"],
+  [/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, "<time>"],
+  [/^(date|Date): .*$/g, "<date>"],
+  // Those that are assigned. 52:54:00 is what the pages name themselves.
+  [/\b(?!52:54:00)[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b/g, "<mac>"],
+  [/"epoch":"[^"]*"/g, '"epoch":"<epoch>"'],
+];
+
+function normalized(line: string): string {
+  return volatile.reduce((text, [pattern, name]) => text.replaceAll(pattern, name), line.trimEnd());
+}
+
+/** Whether the output is as the page shows it: `…` stands for anything within a line, alone on a line for any lines. */
+export function fitsOutput(shown: readonly string[], output: readonly string[]): boolean {
+  const [first, ...rest] = shown;
+  if (first === undefined) return output.length === 0;
+  if (first === "…") return output.some((_, i) => fitsOutput(rest, output.slice(i))) || fitsOutput(rest, []);
+  const [line, ...others] = output;
+  return line !== undefined && fitsLine(first, line) && fitsOutput(rest, others);
+}
+
+function fitsLine(shown: string, line: string): boolean {
+  const parts = normalized(shown)
+    .split("…")
+    .map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  return new RegExp(`^${parts.join(".*")}$`).test(normalized(line));
+}

@@ -1,0 +1,80 @@
+// Runs the commands of a page as a reader would: one shell, a fresh controller, an empty directory.
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { waitFor } from "../../lab/wait.ts";
+import type { Step } from "./console-blocks.ts";
+
+const program = join(import.meta.dirname, "../../dist/bin/nearmiss.js");
+/** Where the pages say that the controller is. */
+const shownBase = "127.0.0.1:4788";
+
+/** What the pages' commands need beside ours. */
+export function missingCommands(): string[] {
+  return ["bash", "curl", "jq"].filter((command) => spawnSync(command, ["--version"]).error);
+}
+
+export interface Ran {
+  readonly output: readonly string[];
+  readonly status: number;
+}
+
+/** What each step printed, standard error included. */
+export async function runSteps(steps: readonly Step[]): Promise<Ran[]> {
+  const directory = mkdtempSync(join(tmpdir(), "nearmiss-docs-"));
+  const base = `127.0.0.1:${await freePort()}`;
+  writeFileSync(join(directory, "nearmiss"), `#!/bin/sh\nexec ${process.execPath} ${program} "$@"\n`, { mode: 0o755 });
+  const args = [program, "controller", "--listen", base, "--db", join(directory, "nearmiss.db"), "--insecure"];
+  const controller = spawn(process.execPath, args, { stdio: "ignore" });
+  try {
+    const isUp = async () => (await fetch(`http://${base}/readyz`)).ok;
+    await waitFor(isUp, { what: "the controller", deadlineMs: 20_000 });
+    const env = { ...process.env, PATH: `${directory}:${process.env.PATH}`, NEARMISS_CONTROLLER: `http://${base}`, NO_COLOR: "1" };
+    const marker = `end-of-step-${process.pid}`;
+    const script = steps.map(({ command }) => `${command}\nprintf '\\n${marker} %s\\n' "$?"`).join("\n");
+    const work = mkdtempSync(join(directory, "work-"));
+    const shell = spawn("bash", ["-c", `exec 2>&1\n${script}`], {
+      cwd: work,
+      env,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const text = (await textOf(shell)).replaceAll(base, shownBase);
+    return text
+      .split(new RegExp(`\\n${marker} (\\d+)\\n`))
+      .slice(0, -1)
+      .flatMap((part, i, parts): Ran[] =>
+        i % 2 === 0 ? [{ output: linesOf(part), status: Number(parts[i + 1]) }] : [],
+      );
+  } finally {
+    const ended = new Promise((resolve) => controller.once("exit", resolve));
+    controller.kill("SIGTERM");
+    await ended;
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function linesOf(text: string): string[] {
+  const lines = text.replaceAll("\r\n", "\n").split("\n");
+  return lines.at(-1) === "" ? lines.slice(0, -1) : lines;
+}
+
+async function textOf(child: ChildProcess): Promise<string> {
+  let text = "";
+  child.stdout?.setEncoding("utf8").on("data", (part: string) => {
+    text += part;
+  });
+  await new Promise((resolve) => child.once("close", resolve));
+  return text;
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+    });
+  });
+}
