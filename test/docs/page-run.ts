@@ -31,7 +31,12 @@ export async function runSteps(steps: readonly Step[]): Promise<Ran[]> {
   try {
     const isUp = async () => (await fetch(`http://${base}/readyz`)).ok;
     await waitFor(isUp, { what: "the controller", deadlineMs: 20_000 });
-    const env = { ...process.env, PATH: `${directory}:${process.env.PATH}`, NEARMISS_CONTROLLER: `http://${base}`, NO_COLOR: "1" };
+    const env = {
+      ...process.env,
+      PATH: `${directory}:${process.env.PATH}`,
+      NEARMISS_CONTROLLER: `http://${base}`,
+      NO_COLOR: "1",
+    };
     const marker = `end-of-step-${process.pid}`;
     const script = steps.map(({ command }) => `${command}\nprintf '\\n${marker} %s\\n' "$?"`).join("\n");
     const work = mkdtempSync(join(directory, "work-"));

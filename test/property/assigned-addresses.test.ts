@@ -52,7 +52,10 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 4, arbitrary: fc.constant({ do: "assign" } as const) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("name" as const), offset: fc.integer({ min: 1, max: 14 }) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("release" as const), which: fc.nat() }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.integer({ min: 0, max: quarantineMs }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.integer({ min: 0, max: quarantineMs }) }),
+  },
   { weight: 1, arbitrary: fc.constant({ do: "restart" } as const) },
 );
 
@@ -101,7 +104,10 @@ test("the lowest address is given that is free, not reserved and not released la
             break;
           case "restart": {
             const released = [...releasedMs].map(([ip, atMs]) => ({ network: "n", ip, atMs }));
-            pools = new AddressPools(inventory, released.sort((a, b) => a.atMs - b.atMs));
+            pools = new AddressPools(
+              inventory,
+              released.sort((a, b) => a.atMs - b.atMs),
+            );
           }
         }
       }
