@@ -12,6 +12,8 @@ import { reportImport } from "./import/report.ts";
 import { modeNames } from "./modes/mode.ts";
 import { OptionError, parseFamilies, parseList, parseNumber, parseNumbers } from "./options.ts";
 import { tellProgress } from "./progress.ts";
+import { streamBench } from "./stream/bench.ts";
+import { reportStream } from "./stream/report.ts";
 
 const help = `Usage: npm run bench -- <bench> [options]
 
@@ -24,6 +26,8 @@ Benches:
   first-packet-burst  the first packets of many guests at the same moment
   first-packet-storm  first packets while another guest of the same host scans a /16
   import              one import of many VMs, and what other requests wait for meanwhile
+  stream              many consumers of the event stream while changes are made, beside a bare ws server that sends the
+                      same messages
 
 Modes: ${modeNames.join(", ")}
 
@@ -38,9 +42,12 @@ Options:
   --steps              first-packet: follow nearmiss's frames on their way; costs some time itself
   --guests <n>         burst: guests (200)
   --rounds <n>         burst: bursts per mode and family (5)
-  --rate <n>           storm: questions a second (as many as a packet socket takes)
+  --rate <n>           storm: questions a second (as many as a packet socket takes); stream: events a second (1,000)
   --vms <n>            import: VMs in the import (100,000)
   --agents <n>         import: hosts, each with an agent connected (100)
+  --consumers <n>      stream: consumers (2,000)
+  --seconds <n>        stream: how long changes are made (10)
+  --batch <n>          stream: changes in one revision (20)
   --help               print this
 
 Exit status: 0 with a result, 1 without, 2 for wrong options, 128 + n when ended by signal n.
@@ -66,6 +73,9 @@ function parseOptions() {
         rate: { type: "string" },
         vms: { type: "string" },
         agents: { type: "string" },
+        consumers: { type: "string" },
+        seconds: { type: "string" },
+        batch: { type: "string" },
         help: { type: "boolean", short: "h", default: false },
       },
     });
@@ -127,6 +137,18 @@ const benches: Readonly<Record<string, () => Promise<string>>> = {
       tellProgress,
     );
     return values.json ? json(result) : reportImport(result);
+  },
+  stream: async () => {
+    const result = await streamBench(
+      {
+        consumers: parseNumber(or(values.consumers, "2000", "50")),
+        rate: parseNumber(or(values.rate, "1000", "200")),
+        seconds: parseNumber(or(values.seconds, "10", "2")),
+        batch: parseNumber(or(values.batch, "20", "20")),
+      },
+      tellProgress,
+    );
+    return values.json ? json(result) : reportStream(result);
   },
 };
 

@@ -1,10 +1,11 @@
 // A controller as a process of its own, on a free port of 127.0.0.1, with a fresh database.
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { waitFor } from "../../lab/wait.ts";
+import { peakRssMib } from "../process-usage.ts";
 
 const program = join(import.meta.dirname, "../../bin/nearmiss.js");
 
@@ -26,10 +27,13 @@ export class BenchController {
     return controller;
   }
 
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
   /** Highest resident set so far, MiB. */
   peakRssMib(): number {
-    const status = readFileSync(`/proc/${this.child.pid}/status`, "utf8");
-    return Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1_024);
+    return peakRssMib(this.pid);
   }
 
   /** Longest time, ms, that the event loop was late since it was last asked. */
@@ -56,7 +60,7 @@ export class BenchController {
   }
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once("error", reject);
     server.listen(0, "127.0.0.1", () => {

@@ -1,0 +1,19 @@
+// What a process has used, as the kernel tells it (proc(5)).
+import { readFileSync } from "node:fs";
+
+/** Ticks of the kernel's accounting in a second: USER_HZ, 100 on every architecture that Node runs on. */
+const ticksPerSecond = 100;
+
+/** Highest resident set so far, MiB. */
+export function peakRssMib(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1_024);
+}
+
+/** Of all its threads, in user and kernel mode. */
+export function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  // The name, in parentheses, may hold spaces; utime and stime are the 12th and 13th field behind it.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+}
