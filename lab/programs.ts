@@ -33,6 +33,12 @@ export function nearmiss(...args: readonly string[]): [string, ...string[]] {
   return [process.execPath, builtFile("bin", "nearmiss.js"), ...args];
 }
 
+/** As `nearmiss`, of another version where the environment names its tree: see `scripts/test-versions.cjs`. */
+function versionOf(part: "CONTROLLER" | "AGENT", ...args: readonly string[]): [string, ...string[]] {
+  const tree = process.env[`NEARMISS_${part}_TREE`];
+  return tree ? [process.execPath, join(tree, "dist", "bin", "nearmiss.js"), ...args] : nearmiss(...args);
+}
+
 export function authority(address: string): string {
   return address.includes(":") ? `[${address}]:${controllerPort}` : `${address}:${controllerPort}`;
 }
@@ -50,7 +56,11 @@ export async function startController(where: Namespace, options: ControllerOptio
   const level = logLevel === undefined ? [] : ["--log-level", logLevel];
   const mode = secured ? ["--tls", "self"] : ["--insecure"];
   const args = ["--listen", authority(address), ...mode, "--db", db, ...level, ...extraArgs];
-  const controller = new LabProcess("controller", where, withPreload(nearmiss("controller", ...args), preload));
+  const controller = new LabProcess(
+    "controller",
+    where,
+    withPreload(versionOf("CONTROLLER", "controller", ...args), preload),
+  );
   try {
     await controller.waitForLog((line) => line.msg === "listening", 20_000, "its log to say that it listens");
     return controller;
@@ -73,7 +83,7 @@ export interface AgentOptions extends ProgramOptions {
 export function startAgent(where: Namespace, options: AgentOptions): LabProcess {
   const { identity, env, name, socket, logLevel = "debug", preload, extraArgs = [] } = options;
   const args = [...identity, "--socket", socket, "--log-level", logLevel, ...extraArgs];
-  return new LabProcess(`agent ${name}`, where, withPreload(nearmiss("agent", ...args), preload), env);
+  return new LabProcess(`agent ${name}`, where, withPreload(versionOf("AGENT", "agent", ...args), preload), env);
 }
 
 function withPreload([node, ...args]: [string, ...string[]], preload: string | undefined): [string, ...string[]] {

@@ -1,0 +1,48 @@
+"use strict";
+// `npm run test:versions [-- <ref>]`: controllers and agents of this tree with those of an earlier one, each way, on the real
+// kernel. Without a ref the earlier one is the last tag.
+const { execFileSync, spawnSync } = require("child_process");
+const fs = require("fs");
+const os = require("os");
+const path = require("path");
+
+const root = path.join(__dirname, "..");
+const tests = ["test/kernel/end-to-end.test.ts", "test/kernel/repair.test.ts"];
+const git = (...args) => execFileSync("git", args, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+
+function findRef() {
+  try {
+    const ref = process.argv[2] || git("describe", "--tags", "--abbrev=0").trim();
+    return git("rev-parse", "--verify", `${ref}^{commit}`).trim();
+  } catch {
+    process.stderr.write("nearmiss: no tag and no such ref: name the version to test with, such as a commit\n");
+    process.exit(2);
+  }
+}
+
+function build(ref, tree) {
+  git("worktree", "add", "--force", "--detach", tree, ref);
+  const lock = (at) => fs.readFileSync(path.join(at, "package-lock.json"), "utf8");
+  // Packages of its own where it was made with others.
+  if (lock(tree) === lock(root)) fs.symlinkSync(path.join(root, "node_modules"), path.join(tree, "node_modules"));
+  else execFileSync("npm", ["ci", "--json=false"], { cwd: tree, stdio: ["ignore", 2, 2] });
+  execFileSync(process.execPath, [path.join(tree, "scripts", "build.cjs")], { cwd: tree, stdio: ["ignore", 2, 2] });
+}
+
+const ref = findRef();
+const directory = fs.mkdtempSync(path.join(os.tmpdir(), "nearmiss-version-"));
+const tree = path.join(directory, "tree");
+let status = 0;
+try {
+  build(ref, tree);
+  for (const part of ["CONTROLLER", "AGENT"]) {
+    process.stderr.write(`nearmiss: ${part.toLowerCase()} of ${ref.slice(0, 7)}, everything else of this tree …\n`);
+    const vitest = path.join(root, "node_modules", "vitest", "vitest.mjs");
+    const env = { ...process.env, [`NEARMISS_${part}_TREE`]: tree };
+    status ||= spawnSync(process.execPath, [vitest, "run", ...tests], { cwd: root, env, stdio: "inherit" }).status ?? 1;
+  }
+} finally {
+  git("worktree", "remove", "--force", tree);
+  fs.rmSync(directory, { recursive: true, force: true });
+}
+process.exit(status);
