@@ -25,12 +25,14 @@ interface Waits {
 export interface ImportResult extends ImportOptions {
   readonly importMs: number;
   readonly exportMs: number;
+  readonly backupMs: number;
   readonly bytes: number;
   /** Bindings pushed to agents. */
   readonly pushed: number;
   readonly idle: Waits;
   readonly during: Waits;
   readonly exporting: Waits;
+  readonly backingUp: Waits;
   /** p99 of a GET, import : idle. */
   readonly ratio: number;
   readonly rssBeforeMib: number;
@@ -70,6 +72,8 @@ export async function importBench(options: ImportOptions, progress: Progress): P
       for await (const _chunk of response.body ?? []);
     });
     const rssPeakMib = controller.peakRssMib();
+    progress("backing up");
+    const backup = await waitsDuring(controller, agents, () => controller.backUp());
     progress("restarting");
     for (const agent of agents.splice(0)) agent.close();
     controller = await controller.restart();
@@ -80,11 +84,13 @@ export async function importBench(options: ImportOptions, progress: Progress): P
       ...options,
       importMs: during.tookMs,
       exportMs: exporting.tookMs,
+      backupMs: backup.tookMs,
       bytes: body.length,
       pushed: agents.reduce((sum, { pushed }) => sum + pushed, 0),
       idle: idle.waits,
       during: during.waits,
       exporting: exporting.waits,
+      backingUp: backup.waits,
       ratio: round(during.waits.get.p99Ms / idle.waits.get.p99Ms),
       rssBeforeMib,
       rssPeakMib,

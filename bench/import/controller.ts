@@ -27,6 +27,15 @@ export class BenchController {
     return controller;
   }
 
+  /** `nearmiss backup` of its database, to the end. */
+  backUp(): Promise<void> {
+    const args = [program, "backup", join(this.directory, "backup.db"), "--db", join(this.directory, "nearmiss.db")];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"] });
+    return new Promise((resolve, reject) => {
+      child.once("exit", (code) => (code === 0 ? resolve() : reject(new Error(`the backup ended with ${code}`))));
+    });
+  }
+
   get pid(): number {
     return this.child.pid ?? 0;
   }

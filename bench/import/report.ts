@@ -3,11 +3,12 @@ import { formatMs, formatRatio, table } from "../table.ts";
 import type { ImportResult } from "./bench.ts";
 
 export function reportImport(result: ImportResult): string {
-  const { idle, during, exporting } = result;
+  const { idle, during, exporting, backingUp } = result;
   const rows = [
     { name: "in peace", waits: idle },
     { name: "during the import", waits: during },
     { name: "during the export", waits: exporting },
+    { name: "during a backup", waits: backingUp },
   ].map(({ name, waits: { get, resolve, maxLagMs } }) => [
     name,
     formatMs(get.medianMs),
@@ -21,7 +22,7 @@ export function reportImport(result: ImportResult): string {
   return [
     `\n${result.vms.toLocaleString("en")} VMs (${Math.round(result.bytes / 1_048_576)} MiB) in one revision, `,
     `${result.hosts} agents connected, ${result.pushed.toLocaleString("en")} bindings pushed\n\n`,
-    `  import ${formatMs(result.importMs)}, export ${formatMs(result.exportMs)}\n`,
+    `  import ${formatMs(result.importMs)}, export ${formatMs(result.exportMs)}, backup ${formatMs(result.backupMs)}\n`,
     `  resident set ${result.rssBeforeMib} MiB before, ${result.rssPeakMib} MiB at most; ${result.rssLoadedMib} MiB in a `,
     `process that has only loaded it,\n  and ${result.rssExportMib} MiB more while a slow reader takes an export\n\n`,
     table(head, rows),
