@@ -1,13 +1,17 @@
 // A change that hosts have to follow: sent, and told as they confirm it.
 import { randomUUID } from "node:crypto";
+import type { Command } from "commander";
 import type { MoveLine, MoveView } from "../schema/index.ts";
 import type { Client } from "./client.ts";
+import { type ConnectionOptions, connect } from "./connection.ts";
+import { parseDuration } from "./durations.ts";
 import { CliError } from "./errors.ts";
+import { format, type OutputOptions } from "./output.ts";
 
 type Outcome = Pick<MoveView, "revision" | "confirmed" | "of" | "slowestMs" | "unconfirmed" | "dryRun">;
 type Progress = Exclude<MoveLine, { readonly type: "result" }>;
 
-export interface Wait {
+export interface WaitOptions extends ConnectionOptions, OutputOptions {
   readonly wait?: boolean;
   readonly timeout?: number;
   readonly dryRun?: boolean;
@@ -17,12 +21,40 @@ export interface Wait {
 const marginMs = 10_000;
 const defaultTimeoutMs = 10_000;
 
-/** Sends the change, and says each confirmation as it comes. @throws CliError @returns the answer */
-export async function* confirmed<Answer extends Outcome>(
+export function addWaitOptions(command: Command): Command {
+  return command
+    .option("--wait", "return when every host that it concerns has confirmed")
+    .option("--timeout <time>", "how long to wait, at most 60s (default: 10s)", parseDuration)
+    .option("--dry-run", "check everything, change nothing");
+}
+
+/** Sends the change, and prints each confirmation as it comes and the outcome. @throws CliError */
+export async function* toldAsItGoes<Answer extends Outcome>(
+  path: string,
+  body: object,
+  options: WaitOptions,
+  describe: (answer: Answer) => string,
+): AsyncGenerator<string> {
+  const lines = sent<Answer>(connect(options), path, body, options);
+  for (;;) {
+    const { done, value } = await lines.next();
+    if (!done) {
+      if (options.output === "table") yield value;
+      continue;
+    }
+    // A script learns by the status that somebody has not followed; the change stands all the same.
+    if (options.wait && value.unconfirmed.length > 0) process.exitCode = 1;
+    yield await format(options.output, value, () => `${describe(value)}, ${describeOutcome(value)}`);
+    return;
+  }
+}
+
+/** Says each confirmation. @throws CliError @returns the answer */
+async function* sent<Answer extends Outcome>(
   client: Client,
   path: string,
   body: object,
-  { wait = false, timeout = defaultTimeoutMs, dryRun = false }: Wait,
+  { wait = false, timeout = defaultTimeoutMs, dryRun = false }: WaitOptions,
 ): AsyncGenerator<string, Answer> {
   const asked = wait ? { ...body, wait, timeoutMs: timeout } : body;
   if (dryRun) return client.call<Answer>("POST", path, { body: asked, query: { dryRun } });
@@ -51,16 +83,11 @@ function describeProgress(line: Progress): string {
 }
 
 /** How far it has come, and who is missing. */
-export function describeOutcome({ revision, confirmed, of, slowestMs, unconfirmed, dryRun }: Outcome): string {
+function describeOutcome({ revision, confirmed, of, slowestMs, unconfirmed, dryRun }: Outcome): string {
   if (dryRun) return `a dry run: ${hostsText(of)} would have to confirm\n`;
   const slowest = slowestMs === null ? "" : `, slowest ${slowestMs} ms`;
   const missing = unconfirmed.map(({ host, why }) => `  ${host} has not: ${why}\n`);
   return `revision ${revision}: ${confirmed} of ${hostsText(of)} confirmed${slowest}\n${missing.join("")}`;
-}
-
-/** With `--wait` a script learns by the status that somebody has not followed; the change stands all the same. */
-export function noteUnconfirmed({ unconfirmed }: Outcome, { wait }: Wait): void {
-  if (wait && unconfirmed.length > 0) process.exitCode = 1;
 }
 
 function hostsText(count: number): string {

@@ -32,6 +32,8 @@ export interface Resource<V extends View> {
   readonly header: readonly string[];
   row(view: V): readonly Cell[];
   fields(view: V): readonly (readonly [string, Cell])[];
+  /** Why what was waited for has not come; what was written is written. */
+  pending?(view: V): string | undefined;
 }
 
 export interface CommonOptions extends ConnectionOptions, OutputOptions {}

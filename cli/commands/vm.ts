@@ -21,12 +21,12 @@ export const vms: Resource<VmView> = {
     interfaces.flatMap(({ ips }) => ips).join(",") || "-",
     labelText(labels),
   ],
-  fields: ({ host, hostConnected, interfaces, ready, notReady }) => [
+  fields: ({ host, hostConnected, interfaces }) => [
     ["host", host],
     ["host's agent", agentOf(hostConnected)],
     ...interfaces.map((each) => [each.name, describeInterface(each)] as const),
-    ...(ready === undefined ? [] : [["ready", ready ? "yes" : `no: ${notReady}`] as const]),
   ],
+  pending: ({ ready, notReady }) => (ready === false ? (notReady ?? "") : undefined),
 };
 
 function agentOf(isConnected: boolean): Cell {

@@ -97,13 +97,21 @@ export async function update<V extends View>(
   return describe(resource, view, options.dryRun ? "would be as follows" : `is at revision ${view.revision}`, options);
 }
 
+/** A wait that was in vain is told by the exit status too. */
 function describe<V extends View>(
-  { noun, header, row }: Resource<V>,
+  { noun, header, row, pending }: Resource<V>,
   view: V,
   outcome: string,
   options: WriteOptions,
 ): Promise<string> {
-  return format(options.output, view, () => `${noun} ${view.name} ${outcome}\n${formatTable(header, [row(view)])}`);
+  const reason = pending?.(view);
+  if (reason !== undefined) process.exitCode = 1;
+  const note = reason === undefined ? "" : `not ready: ${reason}\n`;
+  return format(
+    options.output,
+    view,
+    () => `${noun} ${view.name} ${outcome}\n${formatTable(header, [row(view)])}${note}`,
+  );
 }
 
 function metadataOf({ label, description }: WriteOptions): object {

@@ -7,7 +7,7 @@ import { fitsOutput, stepsOf } from "./console-blocks.ts";
 import { missingCommands, runSteps } from "./page-run.ts";
 
 /** Another page: mark its blocks ```console tested and list it. `$NEARMISS_CONTROLLER` is it, `nearmiss` the command. */
-const pages = ["api.md", "import-export.md"];
+const pages = ["api.md", "apply.md", "cli.md", "import-export.md", "operators.md"];
 
 const missing = missingCommands();
 // In CI a missing command is a failure, not a skip.

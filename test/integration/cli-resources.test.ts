@@ -132,6 +132,13 @@ test("a creation whose answer is lost is sent again with the same key", async ()
   expect(keys[1]).toBe(keys[0]);
 });
 
+test("a wait for a host without an agent ends with status 1 and the reason; the VM is registered", async () => {
+  const finished = await controller.run(["vm", "create", "wait-1", "--host", "a", "--wait", "--timeout", "1s"]);
+  expect(finished.status).toBe(1);
+  expect(finished.stdout).toMatch(/^VM wait-1 is created .*\nnot ready: host "a" has no agent connected\n$/s);
+  expect(await controller.ok("vm", "get", "wait-1")).toContain("host:         a\n");
+});
+
 test("colours are for terminals, and NO_COLOR is honoured there too", async () => {
   const { run } = controller;
   const coloured = "\u001b[";
