@@ -29,7 +29,7 @@ export function stepsOf(markdown: string): Step[] {
 /** What differs from run to run, under one name each. */
 const volatile: readonly (readonly [RegExp, string])[] = [
   [/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, "<uuid>"],
-  [/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, "<time>"],
+  [/\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?Z/g, "<time>"],
   [/^(date|Date): .*$/g, "<date>"],
   // Those that are assigned. 52:54:00 is what the pages name themselves.
   [/\b(?!52:54:00)[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b/g, "<mac>"],
