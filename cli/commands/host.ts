@@ -13,6 +13,7 @@ export const hosts: Resource<HostView> = {
   kind: "host",
   plural: "hosts",
   noun: "host",
+  nouns: "hosts",
   header: ["NAME", "VTEP", "AGENT", "APPLIED", "PROBLEMS", "LABELS"],
   row: (host) => [host.name, vtepOf(host), agentOf(host), appliedOf(host), problemsOf(host), labelText(host.labels)],
   fields: (host) => [

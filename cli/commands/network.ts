@@ -11,6 +11,7 @@ export const networks: Resource<NetworkView> = {
   kind: "network",
   plural: "networks",
   noun: "network",
+  nouns: "networks",
   header: ["NAME", "VNI", "SUBNETS", "MTU", "LABELS"],
   row: ({ name, vni, subnets, mtu, labels }) => [name, String(vni), subnets.join(","), String(mtu), labelText(labels)],
   fields: ({ vni, subnets, mtu, gateways, reserved, quarantineSeconds }) => [

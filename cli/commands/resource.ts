@@ -27,8 +27,9 @@ export interface Resource<V extends View> {
   readonly kind: "network" | "host" | "vm";
   /** In paths and answers. */
   readonly plural: string;
-  /** In sentences. */
+  /** In sentences: one, and many. */
   readonly noun: string;
+  readonly nouns: string;
   readonly header: readonly string[];
   row(view: V): readonly Cell[];
   fields(view: V): readonly (readonly [string, Cell])[];
@@ -69,10 +70,10 @@ export function addList<V extends View>(
   resource: Resource<V>,
   filters: readonly (keyof typeof filterHelp)[],
 ): void {
-  const { plural } = resource;
-  const command = subcommand(group, "list", `list ${plural}`)
+  const { plural, nouns } = resource;
+  const command = subcommand(group, "list", `list ${nouns}`)
     .alias("ls")
-    .description(`Lists ${plural} in order of their names.`)
+    .description(`Lists ${nouns} in order of their names.`)
     .option("--name <prefix>", "names that begin so")
     .option("-l, --label <selector>", "labels: key=value, key!=value, key, !key; a comma is an and")
     .option("-w, --watch", "then print each that changes, until interrupted");
@@ -121,11 +122,11 @@ export function labelText(labels: View["labels"]): string {
 }
 
 /** @returns the command, for what only some kinds have */
-export function addDelete(group: Command, { kind, plural, noun }: Resource<never>): Command {
+export function addDelete(group: Command, { kind, plural, noun, nouns }: Resource<never>): Command {
   return addConnectionOptions(group.command("delete"))
     .alias("rm")
-    .summary(`delete ${plural}`)
-    .description(`Deletes ${plural}, one after the other, up to the first that is refused.`)
+    .summary(`delete ${nouns}`)
+    .description(`Deletes ${nouns}, one after the other, up to the first that is refused.`)
     .argument("<names...>", `as \`nearmiss ${kind} list\` shows them`)
     .option("--dry-run", "check everything, change nothing")
     .option("--if-revision <n>", "only where it stands at this revision", parseCount)

@@ -12,6 +12,7 @@ export const vms: Resource<VmView> = {
   kind: "vm",
   plural: "vms",
   noun: "VM",
+  nouns: "VMs",
   header: ["NAME", "HOST", "AGENT", "NETWORKS", "IPS", "LABELS"],
   row: ({ name, host, hostConnected, interfaces, labels }) => [
     name,
