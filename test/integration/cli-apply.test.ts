@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { type ControllerProcess, startControllerProcess } from "../support/binary.ts";
+import { type Operated, startOperated } from "../support/binary.ts";
 
 const fleet = `
 networks:
@@ -20,14 +20,14 @@ vms:
 `;
 
 /** Writes the file, and runs the command on it. */
-function on(controller: ControllerProcess, text: string) {
+function on(controller: Operated, text: string) {
   const file = join(controller.directory, "fleet.yaml");
   writeFileSync(file, text);
   return (command: "apply" | "diff", ...flags: string[]) => controller.run([command, "-f", file, ...flags]);
 }
 
 test("a file is applied in one revision, and then there is nothing to do", async () => {
-  const controller = await startControllerProcess();
+  const controller = await startOperated();
   const run = on(controller, fleet);
   const before = await run("diff");
   expect(before.status).toBe(6);
@@ -57,7 +57,7 @@ test("a file is applied in one revision, and then there is nothing to do", async
 });
 
 test("what collides is refused as a whole with status 4, what is not valid with status 2 before anything is sent", async () => {
-  const controller = await startControllerProcess();
+  const controller = await startOperated();
   await on(controller, fleet)("apply", "--yes");
   const taken = await on(controller, fleet.replace("{network: blue}]", "{network: blue, ips: [10.20.1.77]}]"))(
     "apply",
@@ -75,11 +75,7 @@ test("what collides is refused as a whole with status 4, what is not valid with 
 });
 
 test("an export is applied or imported by another controller, and is the same there", async () => {
-  const [from, to, third] = [
-    await startControllerProcess(),
-    await startControllerProcess(),
-    await startControllerProcess(),
-  ];
+  const [from, to, third] = [await startOperated(), await startOperated(), await startOperated()];
   await on(from, fleet)("apply", "--yes");
   const ndjson = await from.ok("export");
   const yaml = await from.ok("export", "-o", "yaml");
@@ -92,7 +88,7 @@ test("an export is applied or imported by another controller, and is the same th
 });
 
 test("an import names each bad line, and changes nothing", async () => {
-  const controller = await startControllerProcess();
+  const controller = await startOperated();
   const input = '{"kind":"host","name":"a","vtep":"192.0.2.1"}\n{"kind":"host","name":"b"}\n';
   const refused = await controller.run(["import", "-"], { input });
   expect(refused).toMatchObject({ status: 1, stdout: "" });

@@ -2,13 +2,10 @@
 import { execFile } from "node:child_process";
 import { existsSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { binary, type ControllerProcess, runNearmiss, startControllerProcess } from "../support/binary.ts";
+import { expect, test } from "vitest";
+import { binary, operatedForFile, runNearmiss } from "../support/binary.ts";
 
-let controller: ControllerProcess;
-
-beforeAll(async () => {
-  controller = await startControllerProcess(afterAll);
+const operated = operatedForFile(async (controller) => {
   await controller.ok("host", "create", "alpha", "--vtep", "192.0.2.1");
   await controller.ok("host", "create", "beta", "--vtep", "192.0.2.2");
   await controller.ok("vm", "create", "web-1", "--host", "alpha");
@@ -24,7 +21,7 @@ async function offered(...words: string[]): Promise<string[]> {
     COMP_LINE=$1 COMP_POINT=\${#1}
     [[ $(complete -p nearmiss) == "complete -F _nearmiss nearmiss" ]] && _nearmiss
     printf '%s\\n' "\${COMPREPLY[@]}"`;
-  const { directory, env } = controller;
+  const { directory, env } = operated();
   const path = { ...env, PATH: `${directory}:${process.env.PATH}` };
   const args = ["--norc", "-c", script, "bash", ["nearmiss", ...words].join(" ")];
   const stdout = await new Promise<string>((resolve, reject) => {
@@ -51,13 +48,13 @@ test.each<[string, string[], string[]]>([
 });
 
 test("what has been typed is not run", async () => {
-  const trace = join(controller.directory, "trace");
+  const trace = join(operated().directory, "trace");
   expect(await offered("vm", "get", `$(touch ${trace})`, "")).toEqual([]);
   expect(existsSync(trace)).toBe(false);
 });
 
 test("nothing is said where the controller does not answer", async () => {
-  const env = { ...controller.env, NEARMISS_CONTROLLER: "http://127.0.0.1:1" };
+  const env = { ...operated().env, NEARMISS_CONTROLLER: "http://127.0.0.1:1" };
   const finished = await runNearmiss(["complete", "--", "vm", "get", "w"], { env });
   expect(finished).toEqual({ status: 0, stdout: ":4\n", stderr: "" });
 });

@@ -3,22 +3,19 @@ import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { parse as parseYaml } from "yaml";
-import { type ControllerProcess, runNearmiss, startControllerProcess, temporaryDirectory } from "../support/binary.ts";
+import { operatedForFile, runNearmiss } from "../support/binary.ts";
+import { temporaryDirectory } from "../support/controller-process.ts";
 
-let controller: ControllerProcess;
-
-// One for all: each test makes what it needs under names of its own.
-beforeAll(async () => {
-  controller = await startControllerProcess(afterAll);
+const operated = operatedForFile(async (controller) => {
   await controller.ok("network", "create", "blue", "--vni", "100", "--subnet", "10.20.0.0/16", "-l", "env=prod");
   await controller.ok("host", "create", "a", "--vtep", "192.0.2.1");
   await controller.ok("vm", "create", "db-1", "--host", "a", "-i", "blue");
 });
 
 test("a network, a host and a VM are made, shown, changed and deleted", async () => {
-  const { ok } = controller;
+  const { ok } = operated();
   const made = await ok("vm", "create", "web-1", "--host", "a", "-i", "blue", "-l", "tier=web");
   expect(made).toMatch(
     /^VM web-1 is created at revision \d+\nNAME +HOST +AGENT +NETWORKS +IPS +LABELS\nweb-1 +a +away/,
@@ -51,7 +48,7 @@ test("a network, a host and a VM are made, shown, changed and deleted", async ()
 });
 
 test("lists are followed over all their pages, and filtered by the controller", async () => {
-  const { ok, run } = controller;
+  const { ok, run } = operated();
   const lines = Array.from({ length: 1_200 }, (_, n) =>
     JSON.stringify({ kind: "vm", name: `vm-${n}`, host: "a", interfaces: [], labels: { odd: String(n % 2) } }),
   );
@@ -80,13 +77,13 @@ test.each<[string, string[], number, RegExp]>([
   ],
   ["5: unreachable", ["vm", "list", "--controller", "http://127.0.0.1:1"], 5, /does not answer: .*\nIs the controller/],
 ])("exit status %s", async (_name, args, status, message) => {
-  const finished = await controller.run(args);
+  const finished = await operated().run(args);
   expect(finished.stderr).toMatch(message);
   expect(finished.status).toBe(status);
 });
 
 test("a flag goes before the environment, and that before the file", async () => {
-  const { directory, env, url } = controller;
+  const { directory, env, url } = operated();
   const file = join(directory, "settings.toml");
   const { NEARMISS_CONTROLLER: _url, NEARMISS_TOKEN_FILE: _token, ...bare } = env;
   const run = (more: Record<string, string>, ...args: string[]) =>
@@ -133,14 +130,14 @@ test("a creation whose answer is lost is sent again with the same key", async ()
 });
 
 test("a wait for a host without an agent ends with status 1 and the reason; the VM is registered", async () => {
-  const finished = await controller.run(["vm", "create", "wait-1", "--host", "a", "--wait", "--timeout", "1s"]);
+  const finished = await operated().run(["vm", "create", "wait-1", "--host", "a", "--wait", "--timeout", "1s"]);
   expect(finished.status).toBe(1);
   expect(finished.stdout).toMatch(/^VM wait-1 is created .*\nnot ready: host "a" has no agent connected\n$/s);
-  expect(await controller.ok("vm", "get", "wait-1")).toContain("host:         a\n");
+  expect(await operated().ok("vm", "get", "wait-1")).toContain("host:         a\n");
 });
 
 test("colours are for terminals, and NO_COLOR is honoured there too", async () => {
-  const { run } = controller;
+  const { run } = operated();
   const coloured = "\u001b[";
   expect((await run(["host", "list"])).stdout).not.toContain(coloured);
   expect((await run(["host", "list"], { env: { FORCE_COLOR: "1" } })).stdout).toContain(coloured);

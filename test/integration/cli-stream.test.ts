@@ -1,25 +1,16 @@
 // What goes on until it is interrupted, and moves that wait: the built command against real controllers.
-import { afterAll, beforeAll, expect, test } from "vitest";
-import {
-  type ControllerProcess,
-  cleanEnvironment,
-  runNearmiss,
-  startControllerProcess,
-  startNearmiss,
-} from "../support/binary.ts";
+import { expect, test } from "vitest";
+import { cleanEnvironment, operatedForFile, runNearmiss, startNearmiss, startOperated } from "../support/binary.ts";
 import { type AgentClient, populate, startController } from "./harness.ts";
 
-let controller: ControllerProcess;
-
-beforeAll(async () => {
-  controller = await startControllerProcess(afterAll);
+const operated = operatedForFile(async (controller) => {
   await controller.ok("network", "create", "blue", "--vni", "100", "--subnet", "10.20.0.0/16");
   await controller.ok("host", "create", "a", "--vtep", "192.0.2.1");
   await controller.ok("host", "create", "b", "--vtep", "192.0.2.2");
 });
 
 test("events prints the log to its end, a line that a person can read for each change", async () => {
-  const { ok, run } = controller;
+  const { ok, run } = operated();
   await ok("vm", "create", "log-1", "--host", "a", "-i", "network=blue,ip=10.20.7.1,mac=52:54:00:00:07:01");
   await ok("vm", "move", "log-1", "b");
   await ok("vm", "update", "log-1", "--host", "a", "-l", "tier=db", "-i", "name=eth0,port=tap0");
@@ -45,7 +36,7 @@ test("events prints the log to its end, a line that a person can read for each c
 });
 
 test("events --follow goes on over a restart of the controller, without gap or repetition", async () => {
-  const own = await startControllerProcess();
+  const own = await startOperated();
   const follower = startNearmiss(["events", "--since", "0", "--follow"], own.env);
   await own.ok("host", "create", "a", "--vtep", "192.0.2.1");
   await follower.shows("host a created");
@@ -61,7 +52,7 @@ test("events --follow goes on over a restart of the controller, without gap or r
 });
 
 test("list --watch prints what changes within its filters, and what has gone from them", async () => {
-  const { ok, env } = controller;
+  const { ok, env } = operated();
   await ok("vm", "create", "watch-1", "--host", "a", "-i", "blue");
   const watch = startNearmiss(["vm", "list", "--name", "watch-", "--host", "a", "--watch"], env);
   await watch.shows(/^NAME.*\nwatch-1 /);
@@ -80,7 +71,7 @@ test("list --watch prints what changes within its filters, and what has gone fro
 });
 
 test("resolve says where an address lives, by IP and by MAC", async () => {
-  const { ok, run } = controller;
+  const { ok, run } = operated();
   await ok("vm", "create", "res-1", "--host", "b", "-i", "network=blue,ip=10.20.8.1,mac=52:54:00:00:08:01");
   expect(await ok("resolve", "--network", "blue", "10.20.8.1")).toMatch(
     /^vm: +res-1\nip: +10\.20\.8\.1\nmac: +52:54:00:00:08:01\nhost: +b\nvtep: +192\.0\.2\.2 port 4789\n/,

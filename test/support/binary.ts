@@ -1,33 +1,21 @@
-// The built `nearmiss` as its users have it: a controller as a process, and commands as processes.
+// The built `nearmiss` as an operator has it: commands as processes, and a controller that they ask.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { createInterface } from "node:readline";
-import { onTestFinished } from "vitest";
+import { afterAll, beforeAll, onTestFinished } from "vitest";
 import { waitUntil } from "../../lab/wait.ts";
+import { type AtEnd, ControllerProcess, temporaryDirectory } from "./controller-process.ts";
 
 export const binary = resolve(import.meta.dirname, "../../dist/bin/nearmiss.js");
 
-export interface Finished {
+interface Finished {
   readonly status: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-export interface RunOptions {
+interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
-}
-
-/** What to do in the end: of the test, or with `afterAll` of the file. */
-type AtEnd = (clean: () => Promise<void> | void) => void;
-
-/** Removed in the end. */
-export function temporaryDirectory(atEnd: AtEnd = onTestFinished): string {
-  const directory = mkdtempSync(join(tmpdir(), "nearmiss-cli-"));
-  atEnd(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
 }
 
 /** Nothing of the tester's own settings, terminal or home. */
@@ -61,11 +49,10 @@ export function startNearmiss(args: readonly string[], env: Readonly<Record<stri
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     stderr += text;
   });
-  const shows = (read: () => string, text: string | RegExp) =>
-    waitUntil(read, (seen) => seen.search(text) >= 0, {
-      what: `"${text}" of nearmiss ${args.join(" ")}`,
-      deadlineMs: 20_000,
-    });
+  const shows = (read: () => string, text: string | RegExp) => {
+    const what = `"${text}" of nearmiss ${args.join(" ")}`;
+    return waitUntil(read, (seen) => seen.search(text) >= 0, { what, deadlineMs: 30_000 });
+  };
   return {
     /** What it has printed, once that is in it. @throws WaitError */
     shows: (text: string | RegExp) => shows(() => stdout, text),
@@ -73,37 +60,29 @@ export function startNearmiss(args: readonly string[], env: Readonly<Record<stri
   };
 }
 
-/** A controller with an empty database that asks for tokens, until the end. */
-export async function startControllerProcess(atEnd: AtEnd = onTestFinished) {
+/** A controller with an empty database that asks for tokens, and commands that ask it as its admin. */
+export async function startOperated(atEnd: AtEnd = onTestFinished) {
   const directory = temporaryDirectory(atEnd);
   const db = join(directory, "nearmiss.db");
-  let child: ChildProcess | undefined;
-  const start = async (port: number): Promise<number> => {
-    const args = [binary, "controller", "--listen", `127.0.0.1:${port}`, "--db", db];
-    child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"], env: cleanEnvironment(directory) });
-    return (await firstLine(child, (line) => line.msg === "listening")).port;
-  };
-  const end = async () => void (child && (await stop(child)));
-  atEnd(end);
-  const port = await start(0);
+  let controller = await ControllerProcess.start(db, 0, [], atEnd);
+  const { url } = controller;
   const env = {
     ...cleanEnvironment(directory),
-    NEARMISS_CONTROLLER: `http://127.0.0.1:${port}`,
+    NEARMISS_CONTROLLER: url,
     NEARMISS_TOKEN_FILE: `${db}.admin-token`,
   };
   return {
     directory,
     env,
-    url: env.NEARMISS_CONTROLLER,
+    url,
     /** On the same port and database. */
     restart: async () => {
-      await end();
-      await start(port);
+      await controller.process.stop("SIGTERM");
+      controller = await ControllerProcess.start(db, Number(new URL(url).port), [], atEnd);
     },
-    /** A command that asks this controller as its admin. */
     run: (args: readonly string[], options: RunOptions = {}) =>
       runNearmiss(args, { ...options, env: { ...env, ...options.env } }),
-    /** The same, which is to succeed. @returns its standard output */
+    /** A command that is to succeed. @returns its standard output */
     ok: async (...args: string[]): Promise<string> => {
       const finished = await runNearmiss(args, { env });
       if (finished.status !== 0) throw new Error(`nearmiss ${args.join(" ")}: ${finished.status} ${finished.stderr}`);
@@ -112,25 +91,23 @@ export async function startControllerProcess(atEnd: AtEnd = onTestFinished) {
   };
 }
 
-export type ControllerProcess = Awaited<ReturnType<typeof startControllerProcess>>;
+export type Operated = Awaited<ReturnType<typeof startOperated>>;
 
-interface LogLine {
-  readonly msg: string;
-  readonly port: number;
-}
-
-async function firstLine(child: ChildProcess, fits: (line: LogLine) => boolean): Promise<LogLine> {
-  const seen: string[] = [];
-  if (!child.stderr) throw new Error("no standard error");
-  const lines = createInterface({ input: child.stderr });
-  for await (const text of lines) {
-    seen.push(text);
-    const line = JSON.parse(text) as LogLine;
-    if (!fits(line)) continue;
-    child.stderr.resume();
-    return line;
-  }
-  throw new Error(`the controller ended: ${seen.join("\n")}`);
+/** One for all tests of a file: each makes what it needs under names of its own. Call it outside of tests. */
+export function operatedForFile(prepare: (controller: Operated) => Promise<void>): () => Operated {
+  const cleans: (() => Promise<void> | void)[] = [];
+  let operated: Operated | undefined;
+  beforeAll(async () => {
+    operated = await startOperated((clean) => cleans.push(clean));
+    await prepare(operated);
+  });
+  afterAll(async () => {
+    for (const clean of cleans.reverse()) await clean();
+  });
+  return () => {
+    if (!operated) throw new Error("the controller has not started");
+    return operated;
+  };
 }
 
 function stop(child: ChildProcess): Promise<void> {

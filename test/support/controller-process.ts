@@ -13,10 +13,13 @@ const here = {
   spawn: ([program, ...args]: readonly [string, ...string[]]) => spawn(program, args, { stdio: "pipe" }),
 };
 
-/** Gone with the test. */
-export function temporaryDirectory(): string {
+/** What to do in the end: of the test, where nothing else is said. */
+export type AtEnd = (clean: () => Promise<void> | void) => void;
+
+/** Gone in the end. */
+export function temporaryDirectory(atEnd: AtEnd = onTestFinished): string {
   const path = mkdtempSync(join(tmpdir(), "nearmiss-"));
-  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  atEnd(() => rmSync(path, { recursive: true, force: true }));
   return path;
 }
 
@@ -27,20 +30,25 @@ export class ControllerProcess {
     readonly token: string,
   ) {}
 
-  /** Resolves when it listens; killed with the test at the latest. @throws ProcessEndedError where it refuses to start */
-  static async start(db: string, port = 0, more: readonly string[] = []): Promise<ControllerProcess> {
-    const process = ControllerProcess.launch(db, port, more);
+  /** Resolves when it listens; killed in the end at the latest. @throws ProcessEndedError where it refuses to start */
+  static async start(
+    db: string,
+    port = 0,
+    more: readonly string[] = [],
+    atEnd: AtEnd = onTestFinished,
+  ): Promise<ControllerProcess> {
+    const process = ControllerProcess.launch(db, port, more, atEnd);
     const line = await process.waitForLog(({ msg }) => msg === "listening", 20_000, "its log to say that it listens");
     const token = readFileSync(`${db}.admin-token`, "utf8").trim();
     return new ControllerProcess(process, `http://127.0.0.1:${line.port}`, token);
   }
 
   /** As `start`, without waiting: for what refuses to start. */
-  static launch(db: string, port = 0, more: readonly string[] = []): LabProcess {
+  static launch(db: string, port = 0, more: readonly string[] = [], atEnd: AtEnd = onTestFinished): LabProcess {
     const options = ["--listen", `127.0.0.1:${port}`, "--db", db, "--rate-limit", "100000"];
     const command = nearmiss("controller", ...options, ...more);
     const process = new LabProcess("controller", here, command);
-    onTestFinished(async () => void (await process.stop("SIGKILL")));
+    atEnd(async () => void (await process.stop("SIGKILL")));
     return process;
   }
 
