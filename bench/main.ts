@@ -12,6 +12,8 @@ import { reportImport } from "./import/report.ts";
 import { modeNames } from "./modes/mode.ts";
 import { OptionError, parseFamilies, parseList, parseNumber, parseNumbers } from "./options.ts";
 import { tellProgress } from "./progress.ts";
+import { reconcileBench } from "./reconcile/bench.ts";
+import { reportReconcile } from "./reconcile/report.ts";
 import { streamBench } from "./stream/bench.ts";
 import { reportStream } from "./stream/report.ts";
 
@@ -28,6 +30,7 @@ Benches:
   import              one import of many VMs, and what other requests wait for meanwhile
   stream              many consumers of the event stream while changes are made, beside a bare ws server that sends the
                       same messages
+  reconcile           one agent comparing all that it holds with the kernel, beside a plain dump of the same tables
 
 Modes: ${modeNames.join(", ")}
 
@@ -41,13 +44,14 @@ Options:
   --hosts <n,n,…>      first-packet: numbers of hosts to count replicated frames with (2,8,32)
   --steps              first-packet: follow nearmiss's frames on their way; costs some time itself
   --guests <n>         burst: guests (200)
-  --rounds <n>         burst: bursts per mode and family (5)
+  --rounds <n>         burst: bursts per mode and family (5); reconcile: turns of each (20)
   --rate <n>           storm: questions a second (as many as a packet socket takes); stream: events a second (1,000)
   --vms <n>            import: VMs in the import (100,000)
   --agents <n>         import: hosts, each with an agent connected (100)
   --consumers <n>      stream: consumers (2,000)
   --seconds <n>        stream: how long changes are made (10)
   --batch <n>          stream: changes in one revision (20)
+  --entries <n>        reconcile: VMs of other hosts that are held, three kernel entries each (10,000)
   --help               print this
 
 Exit status: 0 with a result, 1 without, 2 for wrong options, 128 + n when ended by signal n.
@@ -76,6 +80,7 @@ function parseOptions() {
         consumers: { type: "string" },
         seconds: { type: "string" },
         batch: { type: "string" },
+        entries: { type: "string" },
         help: { type: "boolean", short: "h", default: false },
       },
     });
@@ -149,6 +154,16 @@ const benches: Readonly<Record<string, () => Promise<string>>> = {
       tellProgress,
     );
     return values.json ? json(result) : reportStream(result);
+  },
+  reconcile: async () => {
+    const result = await reconcileBench(
+      {
+        entries: parseNumber(or(values.entries, "10000", "1000")),
+        rounds: parseNumber(or(values.rounds, "20", "4")),
+      },
+      tellProgress,
+    );
+    return values.json ? json(result) : reportReconcile(result);
   },
 };
 

@@ -61,8 +61,10 @@ export class GuestWatch {
     if (!device) return;
     const ports = await bridgePorts.list(device, () => true);
     const registered = held.locals(vni);
-    const heard = this.heardOf(vni, new Set(registered.map(({ mac }) => mac)));
-    for (const { learned } of ports) for (const mac of learned) heard.add(mac);
+    const known = new Set(registered.map(({ mac }) => mac));
+    const heard = this.heardOf(vni, known);
+    // Of others there may be any number, and none of them matters.
+    for (const { learned } of ports) for (const mac of learned) if (known.has(mac)) heard.add(mac);
     const isRemote = (mac: MacAddress): boolean => held.find({ kind: "mac", vni, mac })?.kind === "remote";
     const found = compareGuests({ vni, registered, ports, isRemote }, heard);
     for (const finding of this.lasting.update(vni, found, nowMs())) onFinding(finding);

@@ -1,0 +1,107 @@
+// `reconcile`: what it costs an agent to compare everything that it holds with the kernel, beside `ip neigh show` and
+// `bridge fdb show` of the same tables, turn by turn.
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { ipBatch, run } from "../../lab/command.ts";
+import { pause } from "../../lab/wait.ts";
+import type { Progress } from "../progress.ts";
+import { median, round } from "../statistics.ts";
+import { ReconcileHost } from "./host.ts";
+
+export interface ReconcileOptions {
+  /** VMs of other hosts that are held: each is a neighbour, a tunnel entry and a bridge entry. */
+  readonly entries: number;
+  readonly rounds: number;
+}
+
+/** Medians over the rounds, ms. */
+export interface Cost {
+  readonly wallMs: number;
+  readonly cpuMs: number;
+}
+
+export interface ReconcileResult extends ReconcileOptions {
+  /** In the kernel, all three tables together. */
+  readonly kernelEntries: number;
+  /** Nothing to mend. */
+  readonly reconcile: Cost;
+  /** Longest that the agent's event loop was late during one of them, ms, median. */
+  readonly lateMs: number;
+  /** The device was set down and up, which erases all neighbours. */
+  readonly repair: Cost;
+  readonly repaired: number;
+  /** Both commands, with the start of their processes. */
+  readonly dump: Cost;
+  /** reconcile : dump */
+  readonly ratio: Cost;
+}
+
+const tickMs = 5;
+
+export async function reconcileBench(options: ReconcileOptions, progress: Progress): Promise<ReconcileResult> {
+  const { entries, rounds } = options;
+  progress(`${entries} VMs into the kernel`);
+  const host = await ReconcileHost.start(entries);
+  try {
+    const kernelEntries = await host.entries();
+    await host.reconcile();
+    const late = monitorEventLoopDelay({ resolution: 1 });
+    const lateMs: number[] = [];
+    late.enable();
+    const costs: Record<"reconcile" | "dump" | "repair", Cost[]> = { reconcile: [], dump: [], repair: [] };
+    for (let n = 0; n < rounds; n++) {
+      progress(`round ${n + 1} of ${rounds}`);
+      late.reset();
+      costs.reconcile.push(await ownCost(() => host.reconcile()));
+      // What was late shows with the next tick.
+      await pause(tickMs);
+      lateMs.push(late.max / 1e6);
+      costs.dump.push(await dumpCost(host));
+    }
+    late.disable();
+    const before = host.repairs;
+    if (before > 0) throw new Error(`${before} entries were not as they were held: nobody else should be here`);
+    progress("with all neighbours erased");
+    for (let n = 0; n < Math.ceil(rounds / 4); n++) {
+      await ipBatch([`link set ${host.device} down`, `link set ${host.device} up`], host.namespace);
+      costs.repair.push(await ownCost(() => host.reconcile()));
+    }
+    const [reconcile, dump, repair] = [middle(costs.reconcile), middle(costs.dump), middle(costs.repair)];
+    return {
+      ...options,
+      kernelEntries,
+      reconcile,
+      lateMs: round(median(lateMs)),
+      repair,
+      repaired: Math.round(host.repairs / costs.repair.length),
+      dump,
+      ratio: { wallMs: round(reconcile.wallMs / dump.wallMs), cpuMs: round(reconcile.cpuMs / dump.cpuMs) },
+    };
+  } finally {
+    await host.remove();
+  }
+}
+
+async function ownCost(act: () => Promise<void>): Promise<Cost> {
+  const startMs = performance.now();
+  const cpu = process.cpuUsage();
+  await act();
+  const { user, system } = process.cpuUsage(cpu);
+  return { wallMs: performance.now() - startMs, cpuMs: (user + system) / 1_000 };
+}
+
+/** bash's own `time` measures the two processes: user, system and elapsed seconds. */
+async function dumpCost({ namespace, device }: ReconcileHost): Promise<Cost> {
+  const commands = `ip -n ${namespace} neigh show dev ${device}; bridge -n ${namespace} fdb show dev ${device}`;
+  const script = `TIMEFORMAT='%3U %3S %3R'; time { ${commands}; } >/dev/null`;
+  const text = await run(["bash", "-c", `{ ${script}; } 2>&1`]);
+  const [user, system, elapsed] = text.trim().split(" ").map(Number);
+  if (user === undefined || system === undefined || elapsed === undefined) throw new Error(`no times: ${text}`);
+  return { wallMs: elapsed * 1_000, cpuMs: (user + system) * 1_000 };
+}
+
+function middle(costs: readonly Cost[]): Cost {
+  return {
+    wallMs: round(median(costs.map(({ wallMs }) => wallMs))),
+    cpuMs: round(median(costs.map(({ cpuMs }) => cpuMs))),
+  };
+}
