@@ -16,6 +16,6 @@ export function reportReconcile(result: ReconcileResult): string {
       ],
     ),
     `\n  reconcile : show   wall ${formatRatio(ratio.wallMs)}, CPU ${formatRatio(ratio.cpuMs)}\n`,
-    `  a miss that comes meanwhile waits for ${formatMs(result.lateMs)} at most (event loop, median of the rounds)\n`,
+    `  a miss that comes meanwhile waits for ${formatMs(result.blockMs)} at most (median of the rounds)\n`,
   ].join("");
 }
