@@ -35,7 +35,7 @@ export class ReconcileHost {
     const log = pino({ level: "silent" });
     const ports = new HostPorts({ devices, bridgePorts: new BridgePorts(this.requests), held: this.held, log });
     const reporter = { note: () => false };
-    const unused = { announcer: undefined, guard: undefined };
+    const unused = { announcer: undefined, guards: [] };
     this.networks = new HostNetworks({
       ...unused,
       devices,
