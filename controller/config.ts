@@ -31,6 +31,9 @@ export interface ControllerConfig {
   /** ms; undefined: off. */
   readonly logMaxAge?: number | undefined;
   readonly logMaxEvents: number;
+  /** ms; undefined: however old. */
+  readonly auditMaxAge?: number | undefined;
+  readonly auditMaxEntries: number;
   readonly logLevel: string;
 }
 
@@ -87,6 +90,16 @@ export function addControllerCommand(program: Command): void {
       new Option("--log-max-events <n>", "forget the oldest changes beyond so many, 100 … 1000000000")
         .argParser(parseMaxEvents)
         .default(defaultRetention.maxEvents),
+    )
+    .addOption(
+      new Option("--audit-max-age <time>", "forget entries of the audit trail that are older, 1s … 3650d, or off")
+        .argParser(parseMaxAge)
+        .default(defaultRetention.audit.maxAgeMs, "365d"),
+    )
+    .addOption(
+      new Option("--audit-max-entries <n>", "forget the oldest entries beyond so many, 100 … 1000000000")
+        .argParser(parseMaxEvents)
+        .default(defaultRetention.audit.maxEntries),
     )
     .addOption(
       new Option(

@@ -52,7 +52,11 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
       origins: config.allowOrigin ?? [],
       requestsPerSecond: config.rateLimit,
     },
-    retention: { maxAgeMs: config.logMaxAge, maxEvents: config.logMaxEvents },
+    retention: {
+      maxAgeMs: config.logMaxAge,
+      maxEvents: config.logMaxEvents,
+      audit: { maxAgeMs: config.auditMaxAge, maxEntries: config.auditMaxEntries },
+    },
     log,
     onFatal: (error) => {
       log.fatal({ err: error }, "the store failed: stopping, so that nothing is guessed");

@@ -9,7 +9,7 @@ import { action, formatJson, formatTable } from "../output.ts";
 export interface TokenDesk {
   create(input: TokenInput): Promise<TokenView>;
   list(): Promise<TokenView[]>;
-  revoke(id: string): Promise<void>;
+  revoke(id: string, force: boolean): Promise<void>;
   close(): void;
 }
 
@@ -85,9 +85,10 @@ export function addTokenCommand(program: Command, openLocal: (db: string) => Pro
     .summary("revoke a token")
     .description("Revokes a token: requests with it are refused within a second, what it holds open is closed.")
     .argument("<id>", "as `nearmiss token list` shows it")
+    .option("--force", "also the last admin token: then only --db makes another", false)
     .action(
-      action(async (id: string, options: CommonOptions) => {
-        await withDesk(options, (desk) => desk.revoke(id));
+      action(async (id: string, options: CommonOptions & { readonly force: boolean }) => {
+        await withDesk(options, (desk) => desk.revoke(id, options.force));
         return options.json ? "" : `token ${id} is revoked\n`;
       }),
     );
@@ -97,7 +98,10 @@ function remoteDesk(options: ConnectionOptions): TokenDesk {
   return {
     create: (input) => callController<TokenView>(options, "POST", "/v1/tokens", input),
     list: async () => (await callController<{ tokens: TokenView[] }>(options, "GET", "/v1/tokens")).tokens,
-    revoke: (id) => callController<void>(options, "DELETE", `/v1/tokens/${encodeURIComponent(id)}`),
+    revoke: (id, force) => {
+      const query = force ? "?force=true" : "";
+      return callController<void>(options, "DELETE", `/v1/tokens/${encodeURIComponent(id)}${query}`);
+    },
     close: () => {},
   };
 }

@@ -1,4 +1,5 @@
 // Where requests are let in: where from, who, how often and what for is judged before a body is read or a WebSocket opened.
+import { TLSSocket } from "node:tls";
 import rateLimit from "@fastify/rate-limit";
 import type { FastifyRequest, RouteOptions } from "fastify";
 import type { App } from "../http/app-types.ts";
@@ -117,5 +118,9 @@ function identify({ headers, raw }: FastifyRequest, credentials: Credentials): I
   }
   const host = credentials.findCertified(raw.socket);
   if (host) return host;
-  return credentials.insecure ? { kind: "anyone" } : "send a token: `Authorization: Bearer nm_…`";
+  if (credentials.insecure) return { kind: "anyone" };
+  const shown = raw.socket instanceof TLSSocket && raw.socket.getPeerX509Certificate() !== undefined;
+  return shown
+    ? "the certificate has expired, was revoked, or is of another CA: `nearmiss host add HOST` prints a new line for the host"
+    : "send a token: `Authorization: Bearer nm_…`";
 }

@@ -1,14 +1,13 @@
 // Tokens by whoever may write the database, with a controller beside it or without: how a lost admin token is replaced.
 import { userInfo } from "node:os";
 import type { Actor, TokenInput, TokenView } from "../../schema/index.ts";
-import { Refusal } from "../inventory/refusal.ts";
 import { openAccess } from "../store/sqlite/access.ts";
-import { makeToken, viewOf } from "./tokens.ts";
+import { makeToken, refuseUnlessRemoved, viewOf } from "./tokens.ts";
 
 export interface LocalTokens {
   create(input: TokenInput): Promise<TokenView>;
   list(): Promise<TokenView[]>;
-  revoke(id: string): Promise<void>;
+  revoke(id: string, force: boolean): Promise<void>;
   close(): void;
 }
 
@@ -23,9 +22,8 @@ export function openLocalTokens(db: string): LocalTokens {
       return { ...viewOf(token), token: secret };
     },
     list: async () => (await access.listTokens()).map(viewOf),
-    revoke: async (id) => {
-      const known = await access.removeToken(id, by, new Date().toISOString());
-      if (!known) throw new Refusal("not-found", `no token has the id "${id}"`);
+    revoke: async (id, force) => {
+      refuseUnlessRemoved(id, await access.removeToken(id, by, new Date().toISOString(), !force));
     },
     close,
   };

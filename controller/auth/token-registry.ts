@@ -2,11 +2,10 @@
 // the same machine writes into the database is noticed at the next look.
 import { timingSafeEqual } from "node:crypto";
 import type { Actor, TokenInput, TokenView } from "../../schema/index.ts";
-import { Refusal } from "../inventory/refusal.ts";
 import type { AccessStore, StoredToken } from "../store/access-store.ts";
 import { StoreFullError, StoreUnavailableError } from "../store/store.ts";
 import type { Identity } from "./identity.ts";
-import { hashOf, identityBehind, isExpired, makeToken, viewOf } from "./tokens.ts";
+import { hashOf, identityBehind, isExpired, makeToken, refuseUnlessRemoved, viewOf } from "./tokens.ts";
 
 /** Something open that ends with the token that opened it. */
 export interface Revocable {
@@ -69,11 +68,16 @@ export class TokenRegistry {
     return { ...viewOf(token), token: secret };
   }
 
-  /** @throws Refusal where there is none */
-  async revoke(id: string, by: Actor): Promise<void> {
-    const known = await this.deps.access.removeToken(id, by, this.deps.now().toISOString());
+  /** @param force also the last admin token @throws Refusal */
+  async revoke(id: string, by: Actor, force: boolean): Promise<void> {
+    const removal = await this.deps.access.removeToken(id, by, this.deps.now().toISOString(), !force);
     await this.reload();
-    if (!known) throw new Refusal("not-found", `no token has the id "${id}"`);
+    refuseUnlessRemoved(id, removal);
+  }
+
+  /** How much is held open with the token. */
+  openWith(identity: Identity): number {
+    return "tokenId" in identity ? (this.open.get(identity.tokenId)?.size ?? 0) : 0;
   }
 
   /** Ends `revocable` when the token behind `identity` is revoked or expires. @returns what to call when it ended by itself */

@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { type Actor, defaultTokenDays, findTimeMs, type TokenInput, type TokenView } from "../../schema/index.ts";
 import { Refusal } from "../inventory/refusal.ts";
-import type { StoredToken } from "../store/access-store.ts";
+import type { StoredToken, TokenRemoval } from "../store/access-store.ts";
 import type { Identity } from "./identity.ts";
 
 const dayMs = 86_400_000;
@@ -55,4 +55,16 @@ function readExpiry(text: string | null | undefined, now: Date): string | null {
   }
   if (ms <= now.getTime()) throw new Refusal("invalid-input", `expires: ${new Date(ms).toISOString()} has passed`);
   return new Date(ms).toISOString();
+}
+
+/** @throws Refusal */
+export function refuseUnlessRemoved(id: string, removal: TokenRemoval): void {
+  if (removal === "unknown") throw new Refusal("not-found", `no token has the id "${id}"`);
+  if (removal === "last-admin") {
+    throw new Refusal(
+      "in-use",
+      `token ${id} is the last admin token: make another first, or force it; then only a command on the controller's ` +
+        "machine makes a new one (`nearmiss token create --role admin --db FILE`)",
+    );
+  }
 }

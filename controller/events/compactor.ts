@@ -1,23 +1,32 @@
-// Keeps the log within its bounds, a little at a time: between two transactions everybody else has a turn. Whoever reads
+// Keeps the log and the audit trail within their bounds, a little at a time: between two transactions everybody else has a turn. Whoever reads
 // from what goes meanwhile is told so by the store.
 import type { FastifyBaseLogger } from "fastify";
 import type { Revision } from "../../schema/index.ts";
 import type { Committer } from "../committer.ts";
+import type { AccessStore } from "../store/access-store.ts";
 import { type LogExtent, type Store, StoreFullError, StoreUnavailableError } from "../store/store.ts";
 
 export interface LogRetention {
   /** ms; undefined: however old. */
   readonly maxAgeMs: number | undefined;
   readonly maxEvents: number;
+  /** Of the audit trail. */
+  readonly audit: { readonly maxAgeMs: number | undefined; readonly maxEntries: number };
   /** Between two looks. */
   readonly everyMs: number;
 }
 
-export const defaultRetention: LogRetention = { maxAgeMs: 30 * 86_400_000, maxEvents: 1_000_000, everyMs: 10_000 };
+const dayMs = 86_400_000;
+export const defaultRetention: LogRetention = {
+  maxAgeMs: 30 * dayMs,
+  maxEvents: 1_000_000,
+  audit: { maxAgeMs: 365 * dayMs, maxEntries: 1_000_000 },
+  everyMs: 10_000,
+};
 
 export interface CompactorDeps {
   readonly committer: Pick<Committer, "subscribe">;
-  readonly store: Pick<Store, "compactLog" | "logExtent">;
+  readonly store: Pick<Store, "compactLog" | "logExtent"> & { readonly access: Pick<AccessStore, "trimAudit"> };
   readonly retention: LogRetention;
   readonly now: () => Date;
   readonly log: FastifyBaseLogger;
@@ -66,10 +75,16 @@ export class Compactor {
   private async compact(): Promise<void> {
     const { store, retention, now, log, onFatal } = this.deps;
     const { maxAgeMs, maxEvents } = retention;
-    const oldest = maxAgeMs === undefined ? "" : new Date(now().getTime() - maxAgeMs).toISOString();
+    const since = (ageMs: number | undefined) =>
+      ageMs === undefined ? "" : new Date(now().getTime() - ageMs).toISOString();
+    const oldest = since(maxAgeMs);
+    const trail = { before: since(retention.audit.maxAgeMs), maxEntries: retention.audit.maxEntries };
     try {
       const before = await store.logExtent();
       while (!this.stopped && (await store.compactLog({ before: oldest, maxEvents }, atOnce))) {
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
+      while (!this.stopped && (await store.access.trimAudit(trail, atOnce))) {
         await new Promise<void>((resolve) => setImmediate(resolve));
       }
       this.extent = await store.logExtent();

@@ -6,20 +6,11 @@ import type { Authorities, Authority } from "../pki/authorities.ts";
 import type { Enrolment } from "../pki/enrolment.ts";
 import type { App } from "./app-types.ts";
 import { actorOf } from "./caller.ts";
-import { described, noContent, problems, writeProblems } from "./responses.ts";
+import { described, forced, noContent, problems, writeProblems } from "./responses.ts";
 
 const tags = ["authorities"];
 const params = Type.Object({ id: Type.String({ pattern: "^[0-9a-f]{8}$" }) });
-const removal = Type.Object(
-  {
-    force: Type.Optional(
-      Type.Union([Type.Literal("true"), Type.Literal("false")], {
-        description: "Also where hosts hold certificates of it",
-      }),
-    ),
-  },
-  { additionalProperties: false },
-);
+const removal = forced("Also where hosts hold certificates of it");
 
 interface Parts {
   readonly authorities: Authorities;

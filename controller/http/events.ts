@@ -25,6 +25,9 @@ export interface EventRouteDeps {
   readonly pingMs: number;
 }
 
+/** Each costs memory, and a copy of every event. */
+const maxStreamsPerToken = 64;
+
 const description =
   "Upgrade to a WebSocket, or ask with `Accept: text/event-stream` for Server-Sent Events. Each message is one CloudEvents " +
   "1.0 event in JSON: every change once, in order of (revision, index), and `nearmiss.bookmark`s that say how far the stream " +
@@ -37,6 +40,12 @@ const description =
 export function eventRoutes(app: App, deps: EventRouteDeps): void {
   const { hub, metrics, tokens, pingMs } = deps;
   metrics.observe({ streams: () => hub.size });
+
+  const refuseBeyond = (request: FastifyRequest) => {
+    if (tokens.openWith(identityOf(request)) < maxStreamsPerToken) return;
+    const why = `this token has ${maxStreamsPerToken} event streams open: close one, or make another token`;
+    throw new Refusal("too-many-requests", why);
+  };
 
   /** Until either side closes, or the token ends. */
   const serve = (
@@ -78,13 +87,16 @@ export function eventRoutes(app: App, deps: EventRouteDeps): void {
         throw new Refusal("upgrade-required", detail);
       }
       const { identity, lens, cursor } = read(request);
+      refuseBeyond(request);
       if (cursor) await refuseWhatIsGone(deps, cursor);
       beginStream(reply);
       serve(request, sseOutlet(reply.raw), { lens, framing: sseFraming }, cursor, identity);
     },
     preValidation: async (request) => {
       // Before the upgrade, so that a filter which makes no sense is answered as any request is.
-      if (request.ws) read(request);
+      if (!request.ws) return;
+      read(request);
+      refuseBeyond(request);
     },
     wsHandler: (socket, request) => {
       const { identity, lens, cursor } = read(request);

@@ -77,6 +77,11 @@ export const writeHeaders = {
 export const notModified = { type: "null", description: "It stands at an ETag of If-None-Match", headers: etag };
 export const noContent = Type.Null({ description: "Deleted" });
 export const deletedAnswer = { ...noContent, headers: dryRun };
+/** For a query: `?force=true`. */
+export function forced(description: string) {
+  const force = Type.Union([Type.Literal("true"), Type.Literal("false")], { description });
+  return Type.Object({ force: Type.Optional(force) }, { additionalProperties: false });
+}
 export const switching = Type.Null({ description: "Switching to WebSocket" });
 
 /** `{ "<plural>": [ … ], "next"?: … }`: a list is an object, so that it can grow fields. */

@@ -3,7 +3,7 @@ import { TokenInput, TokenView } from "../../schema/index.ts";
 import type { TokenRegistry } from "../auth/token-registry.ts";
 import type { App } from "./app-types.ts";
 import { actorOf } from "./caller.ts";
-import { bodyProblems, described, noContent, problems, writeProblems } from "./responses.ts";
+import { bodyProblems, described, forced, noContent, problems, writeProblems } from "./responses.ts";
 
 const tags = ["access"];
 
@@ -51,11 +51,12 @@ export function tokenRoutes(app: App, { tokens }: { tokens: TokenRegistry }): vo
         operationId: "revokeToken",
         summary: "Revoke a token: requests with it are refused at once, and what it holds open is closed",
         params: Type.Object({ id: Type.String({ maxLength: 64 }) }),
-        response: { 204: noContent, ...problems("not-found", ...writeProblems) },
+        querystring: forced("Also the last admin token"),
+        response: { 204: noContent, ...problems("not-found", "in-use", ...writeProblems) },
       },
     },
     async (request, reply) => {
-      await tokens.revoke(request.params.id, actorOf(request));
+      await tokens.revoke(request.params.id, actorOf(request), request.query.force === "true");
       return reply.code(204).send(null);
     },
   );

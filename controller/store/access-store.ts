@@ -17,6 +17,8 @@ export interface StoredToken {
   readonly lastUsed: string | null;
 }
 
+export type TokenRemoval = "removed" | "unknown" | "last-admin";
+
 /** What goes into the trail together with the change that it tells of. */
 export interface AuditRecord {
   readonly time: string;
@@ -34,12 +36,14 @@ export interface AccessStore {
   /** Once in the life of the store. @returns whether this was that once */
   addFirstToken(token: StoredToken, by: Actor): Promise<boolean>;
   hasHadFirstToken(): Promise<boolean>;
-  /** @returns whether there was one */
-  removeToken(id: string, by: Actor, time: string): Promise<boolean>;
+  /** `spareLast`: not where no other admin token would be valid at `time`. */
+  removeToken(id: string, by: Actor, time: string, spareLast: boolean): Promise<TokenRemoval>;
   /** By id, when each was last used. */
   noteUses(uses: ReadonlyMap<string, string>): Promise<void>;
   /** Another number where somebody else, such as a command on this machine, may have written. */
   foreignVersion(): number;
   /** In order of id: those behind `after`, and not before `since`. */
   readAudit(query: { readonly after: number; readonly since: string; readonly limit: number }): Promise<AuditView[]>;
+  /** Forgets entries before `before` and the oldest beyond `maxEntries`, `limit` at most. @returns whether there may be more */
+  trimAudit(bounds: { readonly before: string; readonly maxEntries: number }, limit: number): Promise<boolean>;
 }

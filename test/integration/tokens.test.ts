@@ -66,6 +66,39 @@ describe("a token", () => {
     await call(secured.admin, 404, "DELETE", `/v1/tokens/${id}`);
   });
 
+  test("that is the last admin's is revoked only by force: then a command on the machine makes another", async () => {
+    const secured = await startSecured({ door: { unknownPerSecond: 100_000 } });
+    const list = async () => (await call(secured.admin, 200, "GET", "/v1/tokens")).tokens;
+    const [{ id }] = await list();
+    const soon = new Date(Date.now() + 200).toISOString();
+    const other = await secured.issue({ role: "admin", expires: soon });
+    await secured.issue({ role: "operator" });
+    await untilStatus(() => secured.as(other.token).request("GET", "/v1/tokens"), 401);
+    const refused = await secured.admin.request("DELETE", `/v1/tokens/${id}`);
+    expect([refused.status, problemType(refused.body)]).toEqual([409, "in-use"]);
+    expect(refused.body.detail).toContain("`nearmiss token create --role admin --db FILE`");
+    const second = await secured.issue({ role: "admin" });
+    await call(secured.as(second.token), 204, "DELETE", `/v1/tokens/${id}`);
+    await call(secured.as(second.token), 204, "DELETE", `/v1/tokens/${second.id}?force=true`);
+    expect((await secured.as(second.token).request("GET", "/v1/tokens")).status).toBe(401);
+  });
+
+  test("holds 64 event streams open at a time, of either kind", async () => {
+    const secured = await startSecured();
+    const { token } = await secured.issue({ role: "viewer" });
+    const viewer = secured.as(token);
+    const streams = Array.from({ length: 64 }, () => viewer.events());
+    await Promise.all(streams.map(({ opened }) => opened));
+    await expect(viewer.events().opened).rejects.toThrow("429");
+    const sse = await viewer.request("GET", "/v1/events", undefined, { accept: "text/event-stream" });
+    expect([sse.status, problemType(sse.body)]).toEqual([429, "too-many-requests"]);
+    const others = secured.admin.events();
+    await others.opened;
+    streams[0]?.close();
+    await streams[0]?.closed;
+    await viewer.events().opened;
+  });
+
   test("shows when it was last used, also after a restart", async () => {
     const secured = await startSecured();
     const { id, token } = await secured.issue({ role: "viewer" });
@@ -93,7 +126,7 @@ describe("on the controller's machine", () => {
     expect(statSync(file ?? "").mode & 0o777).toBe(0o600);
     const secret = readFileSync(file ?? "", "utf8").trim();
     for (const { id } of await store.access.listTokens()) {
-      await store.access.removeToken(id, { name: "x", role: "admin", scope: "all" }, new Date().toISOString());
+      await store.access.removeToken(id, { name: "x", role: "admin", scope: "all" }, new Date().toISOString(), false);
     }
     expect(await writeFirstToken(store.access, db, new Date())).toBeUndefined();
     await store.close();
@@ -106,7 +139,7 @@ describe("on the controller's machine", () => {
     const desk = openLocalTokens(secured.db);
     const { token = "" } = await desk.create({ role: "admin" });
     const [old] = await desk.list();
-    await desk.revoke(old?.id ?? "");
+    await desk.revoke(old?.id ?? "", false);
     desk.close();
     const again = await startController({ insecure: false, db: secured.db });
     expect((await again.request("GET", "/v1/tokens", undefined, bearer(token))).status).toBe(200);
@@ -121,7 +154,7 @@ describe("on the controller's machine", () => {
     await untilStatus(() => viewer.request("GET", "/v1/networks"), 200);
     const events = viewer.events();
     await events.opened;
-    await desk.revoke(id);
+    await desk.revoke(id, false);
     await untilStatus(() => viewer.request("GET", "/v1/networks"), 401);
     expect(await events.closed).toMatchObject({ code: 4401 });
     desk.close();
@@ -211,3 +244,20 @@ async function untilStatus(ask: () => Promise<{ status: number }>, status: numbe
     if (performance.now() > endMs) throw new Error(`still ${answer.status} after a second`);
   }
 }
+
+test("the audit trail keeps so many entries, and none that is too old", async () => {
+  const everyMs = 20;
+  const secured = await startSecured({ retention: { audit: { maxAgeMs: undefined, maxEntries: 3 }, everyMs } });
+  for (let i = 0; i < 6; i++) await secured.issue({ role: "viewer", note: `number ${i}` });
+  const ids = async (): Promise<number[]> =>
+    (await call(secured.admin, 200, "GET", "/v1/audit")).entries.map(({ id }: { id: number }) => id);
+  await expect.poll(ids).toEqual([5, 6, 7]);
+  await secured.stop();
+  const again = await startController({
+    insecure: false,
+    db: secured.db,
+    retention: { audit: { maxAgeMs: 1, maxEntries: 100 }, everyMs },
+  });
+  const read = async () => (await again.request("GET", "/v1/audit", undefined, bearer(secured.adminToken))).body;
+  await expect.poll(async () => (await read()).entries).toEqual([]);
+});

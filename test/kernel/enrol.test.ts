@@ -81,7 +81,7 @@ describe.skipIf(whyNoLab() !== undefined)("hosts that enrol", () => {
     const lost = host.agent.nextLog(({ msg }) => msg === "no session with the controller", 5_000, "its end");
     expect(await lab.operate("host", "revoke", "a")).toBe("host a is revoked\n");
     expect((await lost).reason).toContain(`(${certificateEnded})`);
-    await host.agent.nextLog(({ reason }) => String(reason).includes("(401)"), 10_000, "a refusal");
+    await host.agent.nextLog(({ reason }) => /was revoked.*\(401\)/.test(String(reason)), 10_000, "a refusal");
     expect(await host.exec(["ip", "neigh", "show", "dev", "nmv100"])).toContain("10.20.1.2");
     await host.agent.stop();
     await host.enrol();

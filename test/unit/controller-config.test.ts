@@ -65,6 +65,7 @@ describe("nearmiss controller", () => {
       insecure: false,
       rateLimit: 500,
       logMaxEvents: 1_000_000,
+      auditMaxEntries: 1_000_000,
       logLevel: "silent",
       ...config,
     });

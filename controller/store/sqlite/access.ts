@@ -2,7 +2,7 @@
 // the same machine opens it alone, while the controller runs or not.
 import { existsSync } from "node:fs";
 import type { Actor, AuditView, TokenRole } from "../../../schema/index.ts";
-import type { AccessStore, StoredToken } from "../access-store.ts";
+import type { AccessStore, StoredToken, TokenRemoval } from "../access-store.ts";
 import { StoreOpenError } from "../store.ts";
 import { AuditTrail } from "./audit.ts";
 import { Database } from "./driver.ts";
@@ -56,11 +56,12 @@ export class SqliteAccess implements AccessStore {
     return this.guard(() => this.statements.first.get() !== undefined);
   }
 
-  async removeToken(id: string, by: Actor, time: string): Promise<boolean> {
+  async removeToken(id: string, by: Actor, time: string, spareLast: boolean): Promise<TokenRemoval> {
     return this.transact(() => {
-      if (this.statements.remove.run(id).changes === 0) return false;
+      if (spareLast && this.statements.lastAdmin.get({ id, time }) !== undefined) return "last-admin";
+      if (this.statements.remove.run(id).changes === 0) return "unknown";
       this.audit.add({ time, by, what: [`token.revoked tokens/${id}`] });
-      return true;
+      return "removed";
     });
   }
 
@@ -76,6 +77,10 @@ export class SqliteAccess implements AccessStore {
 
   async readAudit(query: { after: number; since: string; limit: number }): Promise<AuditView[]> {
     return this.guard(() => this.audit.read(query));
+  }
+
+  async trimAudit(bounds: { before: string; maxEntries: number }, limit: number): Promise<boolean> {
+    return this.transact(() => this.audit.trim({ ...bounds, limit }) === limit);
   }
 
   private insert(token: StoredToken, by: Actor): void {
@@ -138,6 +143,11 @@ function prepare(db: Database) {
       "INSERT INTO tokens VALUES ($id, $hash, $role, $networks, $note, $created, $createdBy, $expires, $lastUsed)",
     ),
     remove: db.prepare("DELETE FROM tokens WHERE id = ?"),
+    // The token is a valid admin's, and there is no other such.
+    lastAdmin: db.prepare(
+      "WITH admins AS (SELECT id FROM tokens WHERE role = 'admin' AND (expires IS NULL OR expires > $time)) " +
+        "SELECT 1 FROM admins WHERE id = $id AND (SELECT count(*) FROM admins) = 1",
+    ),
     used: db.prepare("UPDATE tokens SET last_used = ? WHERE id = ?"),
     claimFirst: db.prepare("INSERT INTO meta (name, value) VALUES ('first_token', ?) ON CONFLICT DO NOTHING"),
     first: db.prepare("SELECT 1 FROM meta WHERE name = 'first_token'"),

@@ -27,6 +27,11 @@ export class AuditTrail {
     });
   }
 
+  /** @returns how many entries are gone */
+  trim(bounds: { readonly before: string; readonly maxEntries: number; readonly limit: number }): number {
+    return this.statements.trim.run(bounds).changes;
+  }
+
   read(query: { readonly after: number; readonly since: string; readonly limit: number }): AuditView[] {
     const rows = this.statements.read.all(query) as AuditRow[];
     return rows.map((row) => ({ ...row, what: JSON.parse(row.what) }));
@@ -38,6 +43,10 @@ function prepare(db: Database) {
     add: db.prepare(
       "INSERT INTO audit (time, actor, role, address, what, changes, revision) " +
         "VALUES ($time, $actor, $role, $address, $what, $changes, $revision)",
+    ),
+    trim: db.prepare(
+      "DELETE FROM audit WHERE id IN (SELECT id FROM audit " +
+        "WHERE time < $before OR id <= (SELECT max(id) FROM audit) - $maxEntries ORDER BY id LIMIT $limit)",
     ),
     read: db.prepare("SELECT * FROM audit WHERE id > $after AND time >= $since ORDER BY id LIMIT $limit"),
   };
