@@ -1,6 +1,8 @@
 // `npm run bench -- <bench>`: builds labs, measures, prints, and takes everything away again.
 import { parseArgs } from "node:util";
 import { whyNoLab } from "../lab/lab.ts";
+import { abuseBench } from "./abuse/bench.ts";
+import { reportAbuse } from "./abuse/report.ts";
 import { firstPacket } from "./first-packet/bench.ts";
 import { report } from "./first-packet/report.ts";
 import { firstPacketBurst } from "./first-packet-burst/bench.ts";
@@ -27,6 +29,7 @@ Benches:
                       mode sends to hosts which do not need them
   first-packet-burst  the first packets of many guests at the same moment
   first-packet-storm  first packets while another guest of the same host scans a /16
+  abuse               what honest clients of a controller wait for while others attack it
   import              one import of many VMs, and what other requests wait for meanwhile
   stream              many consumers of the event stream while changes are made, beside a bare ws server that sends the
                       same messages
@@ -44,8 +47,10 @@ Options:
   --hosts <n,n,…>      first-packet: numbers of hosts to count replicated frames with (2,8,32)
   --steps              first-packet: follow nearmiss's frames on their way; costs some time itself
   --guests <n>         burst: guests (200)
-  --rounds <n>         burst: bursts per mode and family (5); reconcile: turns of each (20)
-  --rate <n>           storm: questions a second (as many as a packet socket takes); stream: events a second (1,000)
+  --rounds <n>         burst: bursts per mode and family (5); reconcile: turns of each (20); abuse: turns of
+                       4 s in peace and attacked (10)
+  --rate <n>           storm: questions a second (as many as a packet socket takes); stream: events a second (1,000);
+                       abuse: attacks of each kind a second (20)
   --vms <n>            import: VMs in the import (100,000)
   --agents <n>         import: hosts, each with an agent connected (100)
   --consumers <n>      stream: consumers (2,000)
@@ -132,6 +137,13 @@ const benches: Readonly<Record<string, () => Promise<string>>> = {
       tellProgress,
     );
     return values.json ? json(result) : reportStorm(result);
+  },
+  abuse: async () => {
+    const result = await abuseBench(
+      { rounds: parseNumber(or(values.rounds, "10", "1")), rate: parseNumber(values.rate ?? "20") },
+      tellProgress,
+    );
+    return values.json ? json(result) : reportAbuse(result);
   },
   import: async () => {
     const result = await importBench(

@@ -1,6 +1,6 @@
 // A controller as a process of its own, on a free port of 127.0.0.1, with a fresh database.
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,19 +12,28 @@ const program = join(import.meta.dirname, "../../bin/nearmiss.js");
 export class BenchController {
   private constructor(
     readonly base: string,
+    /** Empty where it is not secured. */
+    readonly adminToken: string,
     private readonly child: ChildProcess,
     private readonly directory: string,
   ) {}
 
-  /** @param directory of an earlier run, to go on with its database */
-  static async start(directory = mkdtempSync(join(tmpdir(), "nearmiss-bench-"))): Promise<BenchController> {
+  /**
+   * @param options directory: of an earlier run, to go on with its database; secured: with tokens, and over plain HTTP all the
+   * same, so that TLS is not what is measured
+   */
+  static async start({
+    directory = mkdtempSync(join(tmpdir(), "nearmiss-bench-")),
+    secured = false,
+  } = {}): Promise<BenchController> {
     const base = `127.0.0.1:${await freePort()}`;
     const db = join(directory, "nearmiss.db");
-    const args = [program, "controller", "--listen", base, "--db", db, "--insecure", "--log-level", "error"];
+    const mode = secured ? [] : ["--insecure"];
+    const args = [program, "controller", "--listen", base, "--db", db, ...mode, "--log-level", "error"];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"], env: process.env });
-    const controller = new BenchController(base, child, directory);
     await waitFor(async () => (await fetch(`http://${base}/livez`)).ok, { what: "the controller", deadlineMs: 20_000 });
-    return controller;
+    const token = secured ? readFileSync(`${db}.admin-token`, "utf8").trim() : "";
+    return new BenchController(base, token, child, directory);
   }
 
   /** `nearmiss backup` of its database, to the end. */
@@ -59,7 +68,7 @@ export class BenchController {
   /** The next run has the same database, and none of what this one did. */
   async restart(): Promise<BenchController> {
     await this.end();
-    return BenchController.start(this.directory);
+    return BenchController.start({ directory: this.directory });
   }
 
   private async end(): Promise<void> {
