@@ -1,4 +1,4 @@
-// The caller of a request, as the front door (`auth/front-door.ts`) has established it.
+// The caller of a request, as the front door (`auth/hook.ts`) has established it.
 import type { FastifyRequest } from "fastify";
 import type { Actor } from "../../schema/index.ts";
 import type { Access } from "../auth/authorize.ts";

@@ -70,7 +70,7 @@ describe("a token", () => {
     const secured = await startSecured({ door: { unknownPerSecond: 100_000 } });
     const list = async () => (await call(secured.admin, 200, "GET", "/v1/tokens")).tokens;
     const [{ id }] = await list();
-    const soon = new Date(Date.now() + 200).toISOString();
+    const soon = new Date(Date.now() + 1_500).toISOString();
     const other = await secured.issue({ role: "admin", expires: soon });
     await secured.issue({ role: "operator" });
     await untilStatus(() => secured.as(other.token).request("GET", "/v1/tokens"), 401);
@@ -251,7 +251,7 @@ test("the audit trail keeps so many entries, and none that is too old", async ()
   for (let i = 0; i < 6; i++) await secured.issue({ role: "viewer", note: `number ${i}` });
   const ids = async (): Promise<number[]> =>
     (await call(secured.admin, 200, "GET", "/v1/audit")).entries.map(({ id }: { id: number }) => id);
-  await expect.poll(ids).toEqual([5, 6, 7]);
+  await expect.poll(ids, { timeout: 5_000 }).toEqual([5, 6, 7]);
   await secured.stop();
   const again = await startController({
     insecure: false,
@@ -259,5 +259,5 @@ test("the audit trail keeps so many entries, and none that is too old", async ()
     retention: { audit: { maxAgeMs: 1, maxEntries: 100 }, everyMs },
   });
   const read = async () => (await again.request("GET", "/v1/audit", undefined, bearer(secured.adminToken))).body;
-  await expect.poll(async () => (await read()).entries).toEqual([]);
+  await expect.poll(async () => (await read()).entries, { timeout: 5_000 }).toEqual([]);
 });
