@@ -75,6 +75,7 @@ export async function importBench(options: ImportOptions, progress: Progress): P
     progress("backing up");
     const backup = await waitsDuring(controller, agents, () => controller.backUp());
     progress("restarting");
+    const pushed = agents.reduce((sum, agent) => sum + agent.pushed, 0);
     for (const agent of agents.splice(0)) agent.close();
     controller = await controller.restart();
     const rssLoadedMib = controller.peakRssMib();
@@ -86,7 +87,7 @@ export async function importBench(options: ImportOptions, progress: Progress): P
       exportMs: exporting.tookMs,
       backupMs: backup.tookMs,
       bytes: body.length,
-      pushed: agents.reduce((sum, { pushed }) => sum + pushed, 0),
+      pushed,
       idle: idle.waits,
       during: during.waits,
       exporting: exporting.waits,

@@ -1,5 +1,6 @@
 // Import and export as their clients see them, against a whole controller.
 import { describe, expect, test } from "vitest";
+import { waitFor } from "../../lab/wait.ts";
 import type { ProblemDetails } from "../../schema/index.ts";
 import { type Controller, call, populate, problemType, startController, vm } from "./harness.ts";
 
@@ -170,6 +171,35 @@ describe("import", () => {
       { kind: "summary", revision, created: 0, updated: 1, unchanged: 0, deleted: 0, dryRun: true },
     ]);
     expect(await exported(controller)).toEqual(before);
+  });
+
+  test("is one at a time, and one whose client went away is none", async () => {
+    const controller = await startController();
+    const open = () => {
+      let send: ReadableStreamDefaultController<Uint8Array> | undefined;
+      const body = new ReadableStream<Uint8Array>({
+        start: (stream) => {
+          send = stream;
+          stream.enqueue(new TextEncoder().encode(`${JSON.stringify(big)}\n`));
+        },
+      });
+      const abort = new AbortController();
+      const request = { method: "POST", headers: ndjson, body, duplex: "half", signal: abort.signal } as RequestInit;
+      return { answer: fetch(`http://${controller.base}/v1/import`, request), abort, end: () => send?.close() };
+    };
+    // Without a body: refused at once, so that it is never the one that the others wait for.
+    const isBusy = async () => (await controller.request("POST", "/v1/import")).status === 503;
+    const gone = open();
+    gone.answer.catch(() => {});
+    await waitFor(isBusy, { what: "the first import to be under way" });
+    gone.abort.abort();
+    await waitFor(async () => !(await isBusy()), { what: "the first import to be given up" });
+    expect((await exported(controller)).slice(1)).toEqual([]);
+    const slow = open();
+    await waitFor(isBusy, { what: "the second import to be under way" });
+    slow.end();
+    expect((await slow.answer).status).toBe(200);
+    expect((await exported(controller)).slice(1)).toMatchObject([{ kind: "network", name: "big" }]);
   });
 
   test("takes NDJSON only, of lines that are not endless", async () => {
