@@ -1,6 +1,7 @@
 // The controller's event stream as a command follows it: in order, without gap or repetition, over lost connections.
 import { createWebSocketStream, WebSocket } from "ws";
-import { type BookmarkCloudEvent, eventCloseCodes, eventsPath } from "../schema/event-stream.ts";
+import { eventCloseCodes, eventsPath } from "../schema/event-door.ts";
+import type { BookmarkCloudEvent } from "../schema/event-stream.ts";
 import type { CloudEvent } from "../schema/events.ts";
 import type { OperationalCloudEvent } from "../schema/operational.ts";
 import type { Client, Query } from "./client.ts";

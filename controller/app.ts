@@ -21,21 +21,26 @@ import { asyncApiRoutes } from "./http/asyncapi.ts";
 import { auditRoutes } from "./http/audit.ts";
 import { authorityRoutes } from "./http/authorities.ts";
 import { bulkRoutes } from "./http/bulk.ts";
+import { dashboardRoutes } from "./http/dashboard.ts";
 import { enrolmentRoutes } from "./http/enrolment.ts";
 import { eventRoutes } from "./http/events.ts";
 import { hostRoutes } from "./http/hosts.ts";
+import { logRoutes } from "./http/log.ts";
 import { MethodsByPath } from "./http/methods.ts";
 import { moveRoutes } from "./http/moves.ts";
 import { networkRoutes } from "./http/networks.ts";
+import { observeRoutes } from "./http/observe.ts";
 import { openApiRoutes, registerDocsPage, registerOpenApi } from "./http/openapi.ts";
 import { operationalEventRoutes } from "./http/operational-events.ts";
 import { operationRoutes } from "./http/operations.ts";
 import { handleError, handleUnrouted } from "./http/problems.ts";
 import { resolveRoutes } from "./http/resolve.ts";
 import { tokenRoutes } from "./http/tokens.ts";
+import { topologyRoutes } from "./http/topology.ts";
 import { compileValidator } from "./http/validation.ts";
 import { vmRoutes } from "./http/vms.ts";
 import { Metrics } from "./metrics.ts";
+import { Rates } from "./observe/rates.ts";
 import { Enrolment } from "./pki/enrolment.ts";
 import type { ServerTls } from "./pki/server-tls.ts";
 import type { Store } from "./store/store.ts";
@@ -146,6 +151,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
   });
 
   const operational = new OperationalEvents(store.epoch);
+  const nowMs = () => performance.now();
+  const rates = new Rates(nowMs);
   const agents = new AgentChannel({
     committer,
     epoch: store.epoch,
@@ -158,9 +165,10 @@ export async function buildApp(options: AppOptions): Promise<App> {
     graceMs: options.hostGraceMs ?? hostGraceMs,
     operational,
     metrics,
+    rates,
     log: options.log,
     now: () => new Date(),
-    nowMs: () => performance.now(),
+    nowMs,
   });
   const stream = { ...defaultStreamLimits, ...options.stream };
   const hub = new EventHub({ committer, operational, store, limits: stream, nowMs: () => performance.now() });
@@ -187,6 +195,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
   operationalEventRoutes(app, { operational, committer });
   tokenRoutes(app, { tokens });
   auditRoutes(app, { access: store.access });
+  observeRoutes(app, { committer, agents, rates, epoch: store.epoch, now: () => new Date() });
+  topologyRoutes(app, { committer, agents, nowMs });
+  logRoutes(app, { store });
   agentRoutes(app, { agents });
   bulkRoutes(app, { committer, epoch: store.epoch });
   enrolmentRoutes(app, { enrolment });
@@ -195,6 +206,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   openApiRoutes(app);
   asyncApiRoutes(app);
   await registerDocsPage(app);
+  await dashboardRoutes(app);
 
   enrolment?.onRevoked((host) => agents.revoked(host));
   if (tls) {

@@ -1,29 +1,6 @@
-// What the event stream says beside the changes of `events.ts`: where a consumer goes on, how far it has come, and why it
-// was closed.
+// What the event stream says beside the changes of `events.ts`: where a consumer goes on, and how far it has come.
 import { parseRevision, type Revision } from "./address.ts";
 import type { ChangeVerb, ResourceKind } from "./events.ts";
-
-export const eventsPath = "/v1/events";
-
-/** CloudEvents' WebSocket binding, JSON event format. */
-export const cloudEventsProtocol = "cloudevents.json";
-
-/**
- * Why the controller closed a stream (RFC 6455 §7.4.2: 4000 … 4999 are the application's). Server-Sent Events say the same
- * in a last event named `end`.
- */
-export const eventCloseCodes = {
-  /** The consumer read more slowly than events came: connect again behind the last event received. */
-  tooSlow: 4408,
-  /** The log does not go back so far any more: start from a snapshot. */
-  compacted: 4410,
-  /** The position lies beyond the log, or is of another epoch: start from a snapshot. */
-  unknownPosition: 4416,
-  /** The token was revoked or has expired. */
-  revoked: 4401,
-  failed: 1011,
-  controllerStopping: 1001,
-} as const;
 
 /** Everything up to here has been received. */
 export interface EventCursor {

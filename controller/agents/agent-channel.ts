@@ -20,6 +20,7 @@ import { bindingChanges } from "../inventory/binding-changes.ts";
 import { agentNetwork, answerFor, findVisibleNetwork, localKeys } from "../inventory/bindings.ts";
 import { atOnce, type Steps } from "../inventory/steps.ts";
 import type { Metrics } from "../metrics.ts";
+import type { Rates } from "../observe/rates.ts";
 import { inSlices } from "../slices.ts";
 import type { Commit } from "../store/store.ts";
 import { agreeOnProtocol, checkName, findMismatch, getHost, type Hello, Rejection, registerHost } from "./admission.ts";
@@ -52,6 +53,7 @@ export interface AgentChannelDeps {
   readonly graceMs: number;
   readonly operational: OperationalEvents;
   readonly metrics: Metrics;
+  readonly rates: Rates;
   readonly log: FastifyBaseLogger;
   readonly now: () => Date;
   /** Monotonic. */
@@ -62,7 +64,8 @@ export class AgentChannel implements SessionHandler {
   readonly moves: MoveWatches;
   private readonly sessions = new Map<string, AgentSession>();
   private readonly statuses = new HostStatuses();
-  private readonly interests = new InterestIndex();
+  /** Others only read it. */
+  readonly interests = new InterestIndex();
   /** The changes of a large revision are on their way to the sessions. */
   private distributing = false;
   private readonly presence: Presence;
@@ -162,7 +165,9 @@ export class AgentChannel implements SessionHandler {
     // The seed first: it has no longer way than answer, announcement and packet together, and must not come second.
     if (session.hello?.seeding) this.seed(host, frame.questions, answers);
     session.send(answersFrames(frame.id, this.deps.committer.revision, answers));
-    this.deps.metrics.resolved(answers, (this.deps.nowMs() - startedAt) / 1_000);
+    const tookMs = this.deps.nowMs() - startedAt;
+    this.deps.metrics.resolved(answers, tookMs / 1_000);
+    this.deps.rates.answered(host, answers, tookMs);
   }
 
   release(session: AgentSession, { id, keys }: Extract<AgentFrame, { type: "release" }>): void {
@@ -268,6 +273,7 @@ export class AgentChannel implements SessionHandler {
       this.presence.forget(host);
       this.reports.forget(host);
       this.deps.metrics.forgetHost(host);
+      this.deps.rates.forget(host);
     }
   }
 

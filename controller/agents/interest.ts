@@ -1,6 +1,13 @@
 // Which hosts must be told when a binding changes. Interest is kept by host, not by connection: the kernel of a host
 // whose agent is away goes on forwarding by what it was told.
-import { type BindingKey, keyText, maxUnknownPerHostAndNetwork, type Vni } from "../../schema/index.ts";
+import {
+  type BindingKey,
+  findMacOfKey,
+  keyText,
+  type MacAddress,
+  maxUnknownPerHostAndNetwork,
+  type Vni,
+} from "../../schema/index.ts";
 import { TwoLevelMap } from "../inventory/two-level-map.ts";
 
 /** What one host holds of one network. */
@@ -32,6 +39,15 @@ export class InterestIndex {
     const held = this.held.get(host, key.vni);
     const text = keyText(key);
     return held?.keys.has(text) === true && !held.unknown.has(text);
+  }
+
+  /** The MACs behind which the host knows a tunnel end. */
+  *macsKnownTo(host: string, vni: Vni): Generator<MacAddress> {
+    const held = this.held.get(host, vni);
+    for (const text of held?.keys ?? []) {
+      const mac = findMacOfKey(text);
+      if (mac !== undefined && !held?.unknown.has(text)) yield mac;
+    }
   }
 
   /** Hosts that are told of every creation in the network. */

@@ -2,6 +2,7 @@
 import { TLSSocket } from "node:tls";
 import rateLimit from "@fastify/rate-limit";
 import type { FastifyRequest, RouteOptions } from "fastify";
+import { bearerProtocol } from "../../schema/index.ts";
 import type { App } from "../http/app-types.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import { findObstacle } from "./authorize.ts";
@@ -108,15 +109,24 @@ function requireAccess(app: App): void {
   });
 }
 
+/** The token that a request carries: in its header, or where a WebSocket cannot have one among its subprotocols. */
+function tokenOf({ headers }: FastifyRequest): string | undefined | "malformed" {
+  const { authorization, upgrade } = headers;
+  if (authorization !== undefined) return /^Bearer +([\w-]+) *$/i.exec(authorization)?.[1] ?? "malformed";
+  if (upgrade?.toLowerCase() !== "websocket") return undefined;
+  const offered = headers["sec-websocket-protocol"]?.split(",").map((each) => each.trim()) ?? [];
+  return offered.find((each) => each.startsWith(bearerProtocol))?.slice(bearerProtocol.length);
+}
+
 /** Somebody, or why it is nobody. A token that is not valid is never passed over for a lesser right. */
-function identify({ headers, raw }: FastifyRequest, credentials: Credentials): Identity | string {
-  const { authorization } = headers;
-  if (authorization !== undefined) {
-    const [, token] = /^Bearer +([\w-]+) *$/i.exec(authorization) ?? [];
-    const identity = token === undefined ? undefined : credentials.findToken(token);
-    return identity ?? "the token is unknown, expired or revoked: `nearmiss token create` makes one";
+function identify(request: FastifyRequest, credentials: Credentials): Identity | string {
+  const token = tokenOf(request);
+  if (token !== undefined) {
+    return (
+      credentials.findToken(token) ?? "the token is unknown, expired or revoked: `nearmiss token create` makes one"
+    );
   }
-  const host = credentials.findCertified(raw.socket);
+  const host = credentials.findCertified(request.raw.socket);
   if (host) return host;
   if (credentials.insecure) return { kind: "anyone" };
   const shown = raw.socket instanceof TLSSocket && raw.socket.getPeerX509Certificate() !== undefined;

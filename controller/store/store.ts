@@ -1,5 +1,5 @@
 // Where inventory and log last. SQLite is the embedded one (`sqlite/`); a replicated store comes behind the same interface.
-import type { Actor, LoggedEvent, ResourceChange, Revision } from "../../schema/index.ts";
+import type { Actor, LoggedEvent, ResourceChange, ResourceKind, Revision } from "../../schema/index.ts";
 import type { Resources } from "../inventory/inventory.ts";
 import type { TimedRelease } from "../inventory/quarantine.ts";
 import type { AccessStore } from "./access-store.ts";
@@ -84,6 +84,12 @@ export interface Store {
    * @returns whether there may be more to forget
    */
   compactLog(limits: LogLimits, atMost: number): Promise<boolean>;
+  /** At most `limit` events before `before`, newest first; of one resource alone where named. */
+  readEventsBack(
+    before: LogPosition,
+    limit: number,
+    of?: { readonly kind: ResourceKind; readonly name: string },
+  ): Promise<LoggedEvent[]>;
   readonly access: AccessStore;
   readonly credentials: CredentialStore;
   close(): Promise<void>;

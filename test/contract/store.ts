@@ -74,6 +74,32 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       await again.close();
     });
 
+    test("reads the log backwards too, whole or of one resource", async () => {
+      const store = await make().open();
+      const state = new Inventory();
+      const commits = commitsOf(
+        state,
+        1,
+        [networkPut("blue", 100), hostPut("a", "192.0.2.1"), hostPut("b", "192.0.2.2")],
+        [vmPut("web", "a", 1)],
+        [vmPut("db", "a", 2)],
+        [vmPut("web", "b", 1)],
+      );
+      await store.commit(commits);
+      const end: LogPosition = { revision: parseRevision(9), index: 0 };
+      const back = (before: LogPosition, limit: number, of?: { kind: "vm" | "host"; name: string }) =>
+        store
+          .readEventsBack(before, limit, of)
+          .then((events) => events.map(({ revision, index }) => `${revision}.${index}`));
+      expect(await back(end, 10)).toEqual(["4.0", "3.0", "2.0", "1.2", "1.1", "1.0"]);
+      expect(await back(end, 2)).toEqual(["4.0", "3.0"]);
+      expect(await back({ revision: parseRevision(1), index: 2 }, 10)).toEqual(["1.1", "1.0"]);
+      expect(await back(end, 10, { kind: "vm", name: "web" })).toEqual(["4.0", "2.0"]);
+      expect(await back({ revision: parseRevision(4), index: 0 }, 10, { kind: "vm", name: "web" })).toEqual(["2.0"]);
+      expect(await back(end, 10, { kind: "host", name: "web" })).toEqual([]);
+      await store.close();
+    });
+
     test("opened again it holds the state, the log and the epoch that it was closed with", async () => {
       const place = make();
       const store = await place.open();

@@ -18,6 +18,7 @@ function faulty(store: Store, state: { failure: Error | undefined }): Store {
     readEvents: (...args) => store.readEvents(...args),
     logExtent: () => store.logExtent(),
     compactLog: (...args) => store.compactLog(...args),
+    readEventsBack: (...args) => store.readEventsBack(...args),
     close: () => store.close(),
   };
 }

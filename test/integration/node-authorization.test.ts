@@ -124,6 +124,13 @@ describe("over REST", () => {
         ["DELETE", "/v1/tokens/x"],
         ["GET", "/v1/audit"],
         ["GET", "/v1/events"],
+        ["GET", "/v1/identity"],
+        ["GET", "/v1/log"],
+        ["GET", "/v1/overview"],
+        ["GET", "/v1/rates"],
+        ["GET", "/v1/topology"],
+        ["GET", "/v1/topology?network=blue"],
+        ["GET", `/v1/vms/blue-${host}/holders`],
         ["GET", "/metrics"],
       ];
       for (const [method, path, body] of attempts) {

@@ -25,6 +25,10 @@ class GatedStore implements Omit<Store, "access" | "credentials" | "logExtent" |
     return [];
   }
 
+  async readEventsBack() {
+    return [];
+  }
+
   async readReceipt() {
     return undefined;
   }

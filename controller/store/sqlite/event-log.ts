@@ -1,5 +1,5 @@
 // The log of changes in SQLite: read by position, and shortened from its old end.
-import type { LoggedEvent, Revision } from "../../../schema/index.ts";
+import type { LoggedEvent, ResourceKind, Revision } from "../../../schema/index.ts";
 import { LogCompactedError, type LogExtent, type LogLimits, type LogPosition } from "../store.ts";
 import type { Database } from "./driver.ts";
 import { type EventRow, fromEventRow } from "./rows.ts";
@@ -20,6 +20,19 @@ export class EventLog {
       after.revision < compacted || (after.revision === compacted && after.index < Number.MAX_SAFE_INTEGER);
     if (isGone) throw new LogCompactedError(compacted);
     return (this.statements.events.all({ ...after, upTo, limit }) as EventRow[]).map(fromEventRow);
+  }
+
+  /** Newest first. What is compacted is not read, though some of it may still stand. */
+  readBack(
+    { revision, index }: LogPosition,
+    limit: number,
+    of?: { readonly kind: ResourceKind; readonly name: string },
+  ): LoggedEvent[] {
+    const { compacted } = this.extent();
+    const { eventsBack, eventsBackOf } = this.statements;
+    const range = { revision, index, compacted, limit };
+    const rows = of ? eventsBackOf.all({ ...range, ...of }) : eventsBack.all(range);
+    return (rows as EventRow[]).map(fromEventRow);
   }
 
   extent(): LogExtent {
@@ -58,10 +71,14 @@ export class EventLog {
 }
 
 function prepare(db: Database) {
+  const before = "revision > $compacted AND (revision, idx) < ($revision, $index)";
+  const newestFirst = "ORDER BY revision DESC, idx DESC LIMIT $limit";
   return {
     events: db.prepare(
       "SELECT * FROM events WHERE (revision, idx) > ($revision, $index) AND revision <= $upTo ORDER BY revision, idx LIMIT $limit",
     ),
+    eventsBack: db.prepare(`SELECT * FROM events WHERE ${before} ${newestFirst}`),
+    eventsBackOf: db.prepare(`SELECT * FROM events WHERE kind = $kind AND name = $name AND ${before} ${newestFirst}`),
     extent: db.prepare("SELECT events, compacted FROM log_extent"),
     last: db.prepare("SELECT coalesce(max(revision), 0) FROM events").pluck(),
     head: db.prepare("SELECT time FROM events WHERE revision = ? AND idx = 0").pluck(),

@@ -1,6 +1,6 @@
 // The embedded store: one SQLite file. State, events and audit of a batch go into one transaction with a full fsync.
 import { randomUUID } from "node:crypto";
-import type { LoggedEvent, Revision } from "../../../schema/index.ts";
+import type { LoggedEvent, ResourceKind, Revision } from "../../../schema/index.ts";
 import type { TimedRelease } from "../../inventory/quarantine.ts";
 import {
   type Commit,
@@ -140,6 +140,14 @@ class SqliteStore implements Store {
 
   async compactLog(limits: LogLimits, atMost: number): Promise<boolean> {
     return this.guard(() => this.log.compact(limits, atMost));
+  }
+
+  async readEventsBack(
+    before: LogPosition,
+    limit: number,
+    of?: { readonly kind: ResourceKind; readonly name: string },
+  ): Promise<LoggedEvent[]> {
+    return this.guard(() => this.log.readBack(before, limit, of));
   }
 
   async readReceipt(key: string): Promise<string | undefined> {

@@ -1,0 +1,112 @@
+// How it goes: who asks, counts and concerns, rates. For people who look; programs have /metrics.
+import { Type } from "typebox";
+import { IdentityView, maxConcerns, Name, OverviewView, RatesView, version } from "../../schema/index.ts";
+import type { AgentChannel } from "../agents/agent-channel.ts";
+import { nameOf, scopeOf } from "../auth/identity.ts";
+import type { InventoryView } from "../auth/view.ts";
+import type { Committer } from "../committer.ts";
+import type { Rates } from "../observe/rates.ts";
+import type { App } from "./app-types.ts";
+import { callerView, identityOf } from "./caller.ts";
+import { described, problems } from "./responses.ts";
+
+export interface ObserveDeps {
+  readonly committer: Committer;
+  readonly agents: AgentChannel;
+  readonly rates: Rates;
+  readonly epoch: string;
+  readonly now: () => Date;
+}
+
+const tags = ["observe"];
+
+export function observeRoutes(app: App, { committer, agents, rates, epoch, now }: ObserveDeps): void {
+  app.get(
+    "/v1/identity",
+    {
+      config: { access: "watch" },
+      schema: {
+        tags,
+        summary: "Who the caller is, and what it may see",
+        response: { 200: described("The caller", IdentityView), ...problems() },
+      },
+    },
+    (request) => {
+      const identity = identityOf(request);
+      if (identity.kind === "host") throw new Error("hosts do not come this far");
+      const scope = scopeOf(identity);
+      const networks = scope === "all" ? null : [...scope].sort();
+      return { name: nameOf(identity), role: identity.kind, networks, version, epoch };
+    },
+  );
+
+  app.get(
+    "/v1/overview",
+    {
+      config: { access: "watch" },
+      schema: {
+        tags,
+        summary: "How many there are, and what wants attention",
+        response: { 200: described("As it stands", OverviewView), ...problems() },
+      },
+    },
+    (request) => {
+      const { current, revision } = committer;
+      const seen = callerView(request, current);
+      const hosts = [...seen.hostsFrom("")].map((host) => ({ host, report: agents.report(host.name) }));
+      const concerns = hosts.flatMap(({ host, report }) => concernsOf(seen, host.name, report));
+      return {
+        revision,
+        networks: count(seen.networksFrom("")),
+        hosts: hosts.length,
+        hostsConnected: hosts.filter(({ report }) => report.connected).length,
+        vms: seen.isWhole ? current.vms.size : count(seen.vmsFrom("")),
+        concerns: concerns.slice(0, maxConcerns),
+        concernCount: concerns.length,
+      };
+    },
+  );
+
+  app.get(
+    "/v1/rates",
+    {
+      config: { access: "read-all" },
+      schema: {
+        tags,
+        summary: "Questions and answers of the last quarter of an hour",
+        querystring: Type.Object(
+          { host: Type.Optional({ ...Name, description: "Of this host alone, in longer steps" }) },
+          { additionalProperties: false },
+        ),
+        response: { 200: described("By step", RatesView), ...problems() },
+      },
+    },
+    (request) => {
+      const series = rates.read(request.query.host);
+      const { stepMs } = series;
+      return { until: new Date(Math.floor(now().getTime() / stepMs) * stepMs).toISOString(), ...series };
+    },
+  );
+}
+
+function concernsOf(seen: InventoryView, host: string, report: ReturnType<AgentChannel["report"]>) {
+  const concern = <K extends "host-away" | "host-problem">(kind: K, detail: string) => ({ kind, host, detail });
+  const away: ReturnType<typeof concern>[] = [];
+  if (!report.connected) {
+    const vms = count(seen.vmsOnFrom(host, ""));
+    const since = report.lastSeen
+      ? `last heard ${report.lastSeen.toISOString()}`
+      : "not heard since the controller started";
+    if (vms > 0)
+      away.push(concern("host-away", `no agent is connected: ${since}; ${vms === 1 ? "1 VM" : `${vms} VMs`}`));
+  }
+  // They may speak of any network on the host.
+  const problemsTold = seen.isWhole ? report.problems : [];
+  return [...away, ...problemsTold.map((problem) => concern("host-problem", problem))];
+}
+
+function count(items: Iterable<unknown>): number {
+  let found = 0;
+  for (const _ of items) found += 1;
+  return found;
+}

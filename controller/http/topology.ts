@@ -1,0 +1,117 @@
+// Who holds what: the tunnels in use, and the holders of one VM. Both out of the interest of hosts.
+import { Type } from "typebox";
+import { addressOf, HoldersView, Name, TopologyView, type Vm } from "../../schema/index.ts";
+import type { AgentChannel } from "../agents/agent-channel.ts";
+import type { InventoryView } from "../auth/view.ts";
+import type { Committer } from "../committer.ts";
+import { keysOf } from "../inventory/bindings.ts";
+import { Refusal } from "../inventory/refusal.ts";
+import { TunnelSurvey } from "../observe/topology.ts";
+import type { App } from "./app-types.ts";
+import { callerView } from "./caller.ts";
+import { described, problems } from "./responses.ts";
+
+const tags = ["observe"];
+
+export interface TopologyDeps {
+  readonly committer: Committer;
+  readonly agents: AgentChannel;
+  /** Monotonic. */
+  readonly nowMs: () => number;
+}
+
+export function topologyRoutes(app: App, { committer, agents, nowMs }: TopologyDeps): void {
+  const survey = new TunnelSurvey({ state: () => committer.current, interest: agents.interests, nowMs });
+
+  app.get(
+    "/v1/topology",
+    {
+      config: { access: "watch" },
+      schema: {
+        tags,
+        summary: "Hosts, and the tunnels between them that are in use",
+        querystring: Type.Object(
+          { network: Type.Optional({ ...Name, description: "Of this network alone" }) },
+          { additionalProperties: false },
+        ),
+        response: { 200: described("At most a second old", TopologyView), ...problems("not-found") },
+      },
+    },
+    async (request) => {
+      const { network } = request.query;
+      const seen = callerView(request, committer.current);
+      const networks = network === undefined ? [...seen.networksFrom("")] : [seen.findNetwork(network)];
+      const towards = new Map<string, Map<string, number>>();
+      for (const each of networks) {
+        if (!each) throw new Refusal("not-found", `no network is named "${network}"`);
+        for (const [from, peers] of await survey.in(each)) addTo(towards, from, peers);
+      }
+      const { current, revision } = committer;
+      const view = callerView(request, current);
+      const hosts = [...view.hostsFrom("")]
+        .filter(({ name }) => network === undefined || view.isNetworkOn(network, name))
+        .map(({ name }) => ({ name, connected: agents.isConnected(name), vms: vmsOn(view, name, network) }));
+      const places = new Map(hosts.map(({ name }, i) => [name, i]));
+      const tunnels = [...towards].flatMap(([from, peers]) =>
+        [...peers].flatMap(([to, macs]) => {
+          const [a, b] = [places.get(from), places.get(to)];
+          return a === undefined || b === undefined ? [] : [[a, b, macs]];
+        }),
+      );
+      return { revision, hosts, tunnels };
+    },
+  );
+
+  app.get(
+    "/v1/vms/:name/holders",
+    {
+      config: { access: "watch" },
+      schema: {
+        tags,
+        summary: "Which hosts hold a VM's addresses, and how far each has followed",
+        params: Type.Object({ name: Name }),
+        response: { 200: described("As it stands", HoldersView), ...problems("not-found") },
+      },
+    },
+    (request) => {
+      const { name } = request.params;
+      const seen = callerView(request, committer.current);
+      const vm = seen.findVm(name);
+      if (!vm) throw new Refusal("not-found", `no VM is named "${name}"`);
+      return { revision: vm.revision, holders: holdersOf(seen, agents, vm) };
+    },
+  );
+}
+
+function addTo(sums: Map<string, Map<string, number>>, from: string, peers: ReadonlyMap<string, number>): void {
+  const sum = sums.get(from) ?? new Map<string, number>();
+  sums.set(from, sum);
+  for (const [to, macs] of peers) sum.set(to, (sum.get(to) ?? 0) + macs);
+}
+
+function vmsOn(seen: InventoryView, host: string, network: string | undefined): number {
+  let found = 0;
+  for (const vm of seen.vmsOnFrom(host, "")) {
+    if (network === undefined || vm.interfaces.some((each) => each.network === network)) found += 1;
+  }
+  return found;
+}
+
+function holdersOf(seen: InventoryView, agents: AgentChannel, vm: Vm) {
+  const told = new Map<string, string[]>([[vm.host, []]]);
+  for (const each of vm.interfaces) {
+    const network = seen.findNetwork(each.network);
+    for (const key of network ? keysOf(each, network.vni) : []) {
+      // The VM's own host is told of all of it without asking.
+      for (const host of new Set([vm.host, ...agents.interests.holdersOf(key)])) {
+        told.set(host, [...(told.get(host) ?? []), addressOf(key)]);
+      }
+    }
+  }
+  const holders = [...told].map(([host, addresses]) => {
+    const { connected, appliedRevision } = agents.report(host);
+    const current = appliedRevision !== null && appliedRevision >= vm.revision;
+    return { host, local: host === vm.host, connected, appliedRevision, current, addresses };
+  });
+  return holders.sort((a, b) => Number(b.local) - Number(a.local) || (a.host < b.host ? -1 : 1));
+}

@@ -1,0 +1,68 @@
+// The log read backwards, from a position to what came before it.
+import type { LoggedEvent, NetworkScope, ResourceChange, ResourceKind, Revision } from "../../schema/index.ts";
+import { narrowChange } from "../inventory/scope.ts";
+import type { LogPosition, Store } from "../store/store.ts";
+
+export interface Subject {
+  readonly kind?: ResourceKind;
+  /** Of the resource itself. */
+  readonly name?: string;
+  /** Networks themselves, and VMs that are or were in them. */
+  readonly network?: string;
+  /** Hosts themselves, and VMs that are on them, come to them or leave them. */
+  readonly host?: string;
+}
+
+export interface LookBack {
+  /** Newest first. */
+  readonly events: readonly LoggedEvent[];
+  /** Where to go on; absent where the log begins here. */
+  readonly next?: LogPosition;
+}
+
+const pageSize = 256;
+/** What one look may read, so that a search for what is rare comes back soon, with where to go on. */
+const maxRead = 8_192;
+
+/** @throws what the store throws */
+export async function lookBack(
+  store: Pick<Store, "readEventsBack">,
+  { before, limit, subject, scope }: { before: LogPosition; limit: number; subject: Subject; scope: NetworkScope },
+): Promise<LookBack> {
+  const { kind, name } = subject;
+  const of = kind !== undefined && name !== undefined ? { kind, name } : undefined;
+  const events: LoggedEvent[] = [];
+  let position = before;
+  for (let read = 0; read < maxRead; read += pageSize) {
+    const page = await store.readEventsBack(position, pageSize, of);
+    for (const event of page) {
+      position = event;
+      const change = concerns(event.change, subject) ? narrowChange(scope, event.change) : undefined;
+      if (change) events.push({ ...event, change });
+      if (events.length === limit) return { events, next: position };
+    }
+    if (page.length < pageSize) return { events };
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+  return { events, next: { revision: position.revision, index: position.index } };
+}
+
+export const endOfLog: LogPosition = { revision: Number.MAX_SAFE_INTEGER as Revision, index: 0 };
+
+export function concerns(change: ResourceChange, { kind, name, network, host }: Subject): boolean {
+  if (kind !== undefined && change.kind !== kind) return false;
+  const sides = [change.before, change.after].filter((side) => side !== null);
+  if (name !== undefined && !sides.some((side) => side.name === name)) return false;
+  if (network === undefined && host === undefined) return true;
+  if (change.kind !== "vm") {
+    const wanted = change.kind === "network" ? network : host;
+    const other = change.kind === "network" ? host : network;
+    return other === undefined && sides.some((side) => side.name === wanted);
+  }
+  const vms = [change.before, change.after].filter((side) => side !== null);
+  return vms.some(
+    (vm) =>
+      (host === undefined || vm.host === host) &&
+      (network === undefined || vm.interfaces.some((each) => each.network === network)),
+  );
+}

@@ -1,0 +1,53 @@
+// Which tunnels are in use: who holds forwarding entries towards whom, out of the interest of hosts.
+import type { Network } from "../../schema/index.ts";
+import type { InterestIndex } from "../agents/interest.ts";
+import type { Inventory } from "../inventory/inventory.ts";
+import type { Steps } from "../inventory/steps.ts";
+import { inSlices } from "../slices.ts";
+
+/** Towards each peer, how many MACs of its VMs the host has been told of. */
+export type Towards = ReadonlyMap<string, number>;
+
+/** By the host that holds. Only hosts with VMs in the network can hold anything there. */
+export type Tunnels = ReadonlyMap<string, Towards>;
+
+export function* tunnelsIn(state: Inventory, interest: InterestIndex, network: Network): Steps<Tunnels> {
+  const tunnels = new Map<string, Map<string, number>>();
+  for (const host of [...state.hostsIn(network.name).keys()]) {
+    const towards = new Map<string, number>();
+    for (const mac of interest.macsKnownTo(host, network.vni)) {
+      yield;
+      const peer = state.findByMac(network.name, mac)?.vm.host;
+      if (peer !== undefined && peer !== host) towards.set(peer, (towards.get(peer) ?? 0) + 1);
+    }
+    if (towards.size > 0) tunnels.set(host, towards);
+  }
+  return tunnels;
+}
+
+/** How old an answer may be: many who look at once cost as much as one. */
+const maxAgeMs = 1_000;
+
+/** Computed in slices, once for all who ask within a second. */
+export class TunnelSurvey {
+  private readonly byNetwork = new Map<string, { readonly atMs: number; readonly tunnels: Promise<Tunnels> }>();
+
+  constructor(
+    private readonly deps: {
+      readonly state: () => Inventory;
+      readonly interest: InterestIndex;
+      /** Monotonic. */
+      readonly nowMs: () => number;
+    },
+  ) {}
+
+  in(network: Network): Promise<Tunnels> {
+    const { state, interest, nowMs } = this.deps;
+    const kept = this.byNetwork.get(network.uid);
+    if (kept && nowMs() - kept.atMs < maxAgeMs) return kept.tunnels;
+    for (const [uid, { atMs }] of this.byNetwork) if (nowMs() - atMs >= maxAgeMs) this.byNetwork.delete(uid);
+    const tunnels = inSlices(tunnelsIn(state(), interest, network));
+    this.byNetwork.set(network.uid, { atMs: nowMs(), tunnels });
+    return tunnels;
+  }
+}

@@ -1,0 +1,156 @@
+// What is shown of a running controller beside the inventory: who I am, how it goes, who holds what, what was.
+import { type Static, Type } from "typebox";
+import { Name, RevisionNumber } from "./metadata.ts";
+
+const orNull = (schema: { readonly type: string }, description: string) => ({
+  ...schema,
+  type: [schema.type, "null"],
+  description,
+});
+
+export const IdentityView = Type.Object(
+  {
+    name: Type.String({ description: "As the audit trail names it" }),
+    role: Type.Enum(["admin", "operator", "viewer", "anyone"], {
+      description: "anyone: the controller runs with --insecure",
+    }),
+    networks: Type.Union([Type.Array(Type.String()), Type.Null()], {
+      description: "Sees and changes these; null: all",
+    }),
+    version: Type.String({ description: "The controller's" }),
+    epoch: Type.String({ description: "Names the store: revisions compare within one epoch only" }),
+  },
+  { title: "Identity" },
+);
+export type IdentityView = Static<typeof IdentityView>;
+
+const Concern = Type.Object(
+  {
+    kind: Type.Enum(["host-away", "host-problem"], {
+      description: "host-away: VMs are registered on it and no agent is connected; host-problem: its agent complains",
+    }),
+    host: Name,
+    detail: Type.String({ description: "For a person" }),
+  },
+  { title: "Concern" },
+);
+
+/** In one overview, at most. */
+export const maxConcerns = 100;
+
+export const OverviewView = Type.Object(
+  {
+    revision: RevisionNumber,
+    networks: Type.Integer(),
+    hosts: Type.Integer(),
+    hostsConnected: Type.Integer(),
+    vms: Type.Integer(),
+    concerns: Type.Array(Concern, { description: `The first ${maxConcerns} that want attention, by host` }),
+    concernCount: Type.Integer({ description: "How many there are" }),
+  },
+  { title: "Overview" },
+);
+export type OverviewView = Static<typeof OverviewView>;
+
+const numbers = (description: string) => Type.Array(Type.Number(), { description });
+const gaps = (description: string) =>
+  Type.Unsafe<(number | null)[]>({ type: "array", items: { type: ["number", "null"] }, description });
+
+export const RatesView = Type.Object(
+  {
+    until: Type.String({ format: "date-time", description: "End of the last step" }),
+    stepMs: Type.Integer({ description: "Length of a step, ms" }),
+    known: numbers("Questions of agents a second that were answered with a binding, by step, oldest first"),
+    unknown: numbers("Those that were answered with: nothing is registered there"),
+    meanMs: gaps("From reading a frame of questions to handing its answers to the socket, ms; null: none came"),
+    slowestMs: gaps("The slowest of the step, ms"),
+  },
+  { title: "Rates" },
+);
+export type RatesView = Static<typeof RatesView>;
+
+const MapHost = Type.Object(
+  {
+    name: Name,
+    connected: Type.Boolean(),
+    vms: Type.Integer({
+      description: "VMs on the host that the caller may see, in this network where one is asked for",
+    }),
+  },
+  { title: "MapHost" },
+);
+
+export const TopologyView = Type.Object(
+  {
+    revision: RevisionNumber,
+    hosts: Type.Array(MapHost, { description: "In order of names" }),
+    tunnels: Type.Array(Type.Array(Type.Integer(), { minItems: 3, maxItems: 3 }), {
+      description:
+        "[from, to, MACs]: the host at `from` in `hosts` forwards to so many MACs behind the host at `to`. In this short " +
+        "form because there can be hosts × hosts of them",
+    }),
+  },
+  { title: "Topology" },
+);
+export type TopologyView = Static<typeof TopologyView>;
+
+const Holder = Type.Object(
+  {
+    host: Name,
+    local: Type.Boolean({ description: "The VM runs here" }),
+    connected: Type.Boolean(),
+    appliedRevision: Type.Unsafe<number | null>(
+      orNull(
+        { type: "integer" },
+        "The host's kernel holds every change up to here; null: not told since the controller started",
+      ),
+    ),
+    current: Type.Boolean({ description: "It has confirmed the VM as it stands" }),
+    addresses: Type.Array(Type.String(), { description: "Those of the VM that the host was told of" }),
+  },
+  { title: "Holder" },
+);
+
+export const HoldersView = Type.Object(
+  {
+    revision: { ...RevisionNumber, description: "Of the VM" },
+    holders: Type.Array(Holder, { description: "The VM's own host first, then in order of names" }),
+  },
+  { title: "Holders" },
+);
+export type HoldersView = Static<typeof HoldersView>;
+
+const Resource = Type.Unsafe<Readonly<Record<string, unknown>> | null>({
+  type: ["object", "null"],
+  additionalProperties: true,
+});
+
+const LogEvent = Type.Object(
+  {
+    specversion: Type.Literal("1.0"),
+    id: Type.String({ description: "`<revision>.<index>`" }),
+    source: Type.String(),
+    type: Type.String({ description: "Such as `nearmiss.vm.updated`" }),
+    subject: Type.String({ description: "Such as `vms/web-1`" }),
+    time: Type.String({ format: "date-time" }),
+    datacontenttype: Type.Literal("application/json"),
+    dataschema: Type.String(),
+    revision: Type.Integer(),
+    index: Type.Integer(),
+    data: Type.Object({ before: Resource, after: Resource }),
+  },
+  { title: "LogEvent", description: "CloudEvents 1.0, as on /v1/events" },
+);
+
+export const LogView = Type.Object(
+  {
+    events: Type.Array(LogEvent, { description: "Newest first" }),
+    next: Type.Optional(
+      Type.String({
+        description: "`before` for what is older; it may come with few events, or none: the search goes on",
+      }),
+    ),
+  },
+  { title: "LogPage" },
+);
+export type LogView = Static<typeof LogView>;

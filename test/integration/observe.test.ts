@@ -1,0 +1,167 @@
+// What is shown beside the inventory: who asks, how it goes, who holds what, what was; and to whom.
+import { expect, test } from "vitest";
+import { type BindingKey, parseIp, parseMac, parseVni } from "../../schema/index.ts";
+import { call, populate, startController, startSecured, vm } from "./harness.ts";
+
+const vni = parseVni(100);
+const web2: BindingKey[] = [
+  { kind: "ip", vni, ip: parseIp("10.20.1.2") },
+  { kind: "mac", vni, mac: parseMac("52:54:00:00:00:02") },
+];
+const nobody: BindingKey = { kind: "ip", vni, ip: parseIp("10.20.1.99") };
+
+test("says who the caller is, and which networks it may see", async () => {
+  const secured = await startSecured();
+  const { id, token } = await secured.issue({ role: "operator", networks: ["red", "blue"], note: "ci" });
+  const seen = await call(secured.as(token), 200, "GET", "/v1/identity");
+  expect(seen).toMatchObject({ name: `token ${id} (ci)`, role: "operator", networks: ["blue", "red"] });
+  expect(await call(secured.admin, 200, "GET", "/v1/identity")).toMatchObject({ role: "admin", networks: null });
+  expect((await secured.request("GET", "/v1/identity")).status).toBe(401);
+  const open = await startController();
+  expect(await call(open, 200, "GET", "/v1/identity")).toMatchObject({ role: "anyone", networks: null });
+});
+
+test("counts what is there, and names hosts whose VMs no agent serves or whose agent complains", async () => {
+  const controller = await startController();
+  await populate(controller);
+  const agent = await controller.agent("a").connect();
+  agent.send({ type: "applied", revision: 7 as never, problems: ["the disk of cables is full"] });
+  agent.send({ type: "resolve", id: 1, questions: [] });
+  await agent.frame("answers");
+  expect(await call(controller, 200, "GET", "/v1/overview")).toEqual({
+    revision: 7,
+    networks: 2,
+    hosts: 3,
+    hostsConnected: 1,
+    vms: 2,
+    concerns: [
+      { kind: "host-problem", host: "a", detail: "the disk of cables is full" },
+      {
+        kind: "host-away",
+        host: "b",
+        detail: "no agent is connected: not heard since the controller started; 1 VM",
+      },
+    ],
+    concernCount: 2,
+  });
+});
+
+test("shows a tunnel for what a host was told of, in its direction, and follows when the VM moves", async () => {
+  const controller = await startController();
+  await populate(controller);
+  const agent = await controller.agent("a").connect();
+  const topology = async (query = "") => {
+    const { hosts, tunnels } = await call(controller, 200, "GET", `/v1/topology${query}`);
+    const nameOf = (i: number) => hosts[i].name;
+    return tunnels.map(([from, to, macs]: number[]) => `${nameOf(from ?? 0)}→${nameOf(to ?? 0)} ${macs}`);
+  };
+  expect(await topology("?network=red")).toEqual([]);
+  agent.send({ type: "resolve", id: 1, questions: [...web2, nobody] });
+  await agent.frame("answers");
+  expect(await topology("?network=blue")).toEqual(["a→b 1"]);
+  expect((await call(controller, 200, "GET", "/v1/topology?network=blue")).hosts).toEqual([
+    { name: "a", connected: true, vms: 1 },
+    { name: "b", connected: false, vms: 1 },
+  ]);
+  await call(controller, 200, "PATCH", "/v1/vms/web-2", { host: "c" });
+  // An answer is at most a second old.
+  await expect.poll(() => topology(), { timeout: 5_000 }).toEqual(["a→c 1"]);
+  await call(controller, 404, "GET", "/v1/topology?network=nowhere");
+});
+
+test("lists who holds a VM, with which addresses, and whether its kernel has followed", async () => {
+  const controller = await startController();
+  await populate(controller);
+  const agent = await controller.agent("a").connect(web2);
+  const { revision } = await call(controller, 200, "PATCH", "/v1/vms/web-2", { description: "new" });
+  const holders = () => call(controller, 200, "GET", "/v1/vms/web-2/holders");
+  const there = { local: true, connected: false, appliedRevision: null, current: false };
+  const addresses = ["52:54:00:00:00:02", "10.20.1.2"];
+  expect(await holders()).toEqual({
+    revision,
+    holders: [
+      { host: "b", ...there, addresses: [...addresses, "fd00:20::2"] },
+      { host: "a", local: false, connected: true, appliedRevision: null, current: false, addresses },
+    ],
+  });
+  agent.send({ type: "applied", revision, problems: [] });
+  agent.send({ type: "resolve", id: 1, questions: [] });
+  await agent.frame("answers");
+  expect((await holders()).holders[1]).toMatchObject({ appliedRevision: revision, current: true });
+  await call(controller, 404, "GET", "/v1/vms/nobody/holders");
+});
+
+test("counts questions by what came of them, for all hosts and for one", async () => {
+  const controller = await startController();
+  await populate(controller);
+  const agent = await controller.agent("a").connect();
+  agent.send({ type: "resolve", id: 1, questions: [...web2, nobody] });
+  await agent.frame("answers");
+  const sums = async (query: string) => {
+    const { stepMs, known, unknown, meanMs, slowestMs } = await call(controller, 200, "GET", `/v1/rates${query}`);
+    const sum = (values: number[]) => Math.round((values.reduce((all, each) => all + each, 0) * stepMs) / 1_000);
+    expect(new Set([known, unknown, meanMs, slowestMs].map(({ length }) => length)).size).toBe(1);
+    return [sum(known), sum(unknown)];
+  };
+  await expect.poll(() => sums(""), { timeout: 10_000, interval: 200 }).toEqual([2, 1]);
+  expect(await sums("?host=b")).toEqual([0, 0]);
+});
+
+test("reads the log backwards in pages, by resource, host and network", async () => {
+  const controller = await startController();
+  await populate(controller);
+  await call(controller, 200, "PATCH", "/v1/vms/web-1", { host: "c" });
+  await call(controller, 204, "DELETE", "/v1/vms/web-1");
+  const log = async (query: string) => {
+    const { events, next } = await call(controller, 200, "GET", `/v1/log${query}`);
+    return {
+      what: events.map((event: { type: string; subject: string }) => `${event.type.slice(9)} ${event.subject}`),
+      next,
+    };
+  };
+  const ends = ["vm.deleted vms/web-1", "vm.updated vms/web-1"];
+  expect(await log("?limit=2")).toEqual({ what: ends, next: "8.0" });
+  expect(await log("?limit=2&before=8.0")).toEqual({
+    what: ["vm.created vms/web-2", "vm.created vms/web-1"],
+    next: "6.0",
+  });
+  expect(await log("?kind=vm&name=web-1")).toEqual({ what: [...ends, "vm.created vms/web-1"], next: undefined });
+  expect((await log("?host=a")).what).toEqual(["vm.updated vms/web-1", "vm.created vms/web-1", "host.created hosts/a"]);
+  expect((await log("?host=c")).what).toEqual([...ends, "host.created hosts/c"]);
+  expect((await log("?network=red")).what).toEqual(["network.created networks/red"]);
+  expect((await log("?before=3")).what).toEqual(["network.created networks/red", "network.created networks/blue"]);
+  await call(controller, 400, "GET", "/v1/log?before=-1");
+  await call(controller, 400, "GET", "/v1/log?before=999999999999999999");
+});
+
+test("a token narrowed to a network learns of nothing else by any of it", async () => {
+  const secured = await startSecured();
+  await populate(secured.admin);
+  await call(secured.admin, 201, "PUT", "/v1/vms/red-1", vm("c", 3, "red"));
+  const { token } = await secured.issue({ role: "viewer", networks: ["red"] });
+  const narrowed = secured.as(token);
+  const overview = await call(narrowed, 200, "GET", "/v1/overview");
+  expect(overview).toMatchObject({ networks: 1, hosts: 1, vms: 1 });
+  const topology = await call(narrowed, 200, "GET", "/v1/topology");
+  expect(topology).toMatchObject({ hosts: [{ name: "c", vms: 1 }], tunnels: [] });
+  await call(narrowed, 404, "GET", "/v1/topology?network=blue");
+  await call(narrowed, 404, "GET", "/v1/vms/web-1/holders");
+  await call(narrowed, 200, "GET", "/v1/vms/red-1/holders");
+  await call(narrowed, 403, "GET", "/v1/rates");
+  const { events } = await call(narrowed, 200, "GET", "/v1/log");
+  expect(events.map(({ subject }: { subject: string }) => subject)).toEqual(["vms/red-1", "networks/red"]);
+});
+
+test("a page in a browser shows its token among a WebSocket's subprotocols, and nobody agrees on that one", async () => {
+  const secured = await startSecured();
+  const { token } = await secured.issue({ role: "viewer" });
+  const allowed = secured.events("", ["cloudevents.json", `bearer.nearmiss.${token}`]);
+  await allowed.opened;
+  expect(allowed.protocol).toBe("cloudevents.json");
+  for (const protocols of [["cloudevents.json"], ["cloudevents.json", "bearer.nearmiss.nm_viewer_wrong"]]) {
+    await expect(secured.events("", protocols).opened).rejects.toThrow("401");
+  }
+  // Only where a WebSocket is asked for.
+  const headers = { "sec-websocket-protocol": `bearer.nearmiss.${token}` };
+  expect((await secured.request("GET", "/v1/networks", undefined, headers)).status).toBe(401);
+});
