@@ -16,5 +16,11 @@ execFileSync(
     stdio: ["ignore", 2, 2],
   },
 );
+// Each stamps its own part of dist/: vite the dashboard's, beside what tsc has put there.
+execFileSync(process.execPath, [path.join(root, "node_modules", "vite", "bin", "vite.js"), "build", "dashboard"], {
+  cwd: root,
+  stdio: ["ignore", "ignore", 2],
+});
+require("./compress.cjs").compressDirectory(path.join(dist, "dashboard"));
 fs.cpSync(path.join(root, "schema", "sqlite"), path.join(dist, "schema", "sqlite"), { recursive: true });
 fs.chmodSync(path.join(dist, "bin", "nearmiss.js"), 0o755);

@@ -63,7 +63,14 @@ function install() {
 function build() {
   const stamp = path.join(root, "dist", ".nearmiss-built");
   const sources = JSON.parse(fs.readFileSync(path.join(root, "tsconfig.build.json"), "utf8")).include;
-  const inputs = [...sources, "package-lock.json", "tsconfig.json", "tsconfig.build.json", "scripts/build.cjs"];
+  const inputs = [
+    ...sources,
+    "dashboard",
+    "package-lock.json",
+    "tsconfig.json",
+    "tsconfig.build.json",
+    "scripts/build.cjs",
+  ];
   if (newest(stamp) > Math.max(...inputs.map((name) => newest(path.join(root, name))))) return;
   process.stderr.write("nearmiss: building …\n");
   execFileSync(process.execPath, [path.join(root, "scripts", "build.cjs")], { cwd: root, stdio: ["ignore", 2, 2] });

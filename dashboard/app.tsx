@@ -1,0 +1,63 @@
+// The shell: navigation, the state of the link, who is logged in; and which page stands in it.
+import { useEffect, useRef } from "preact/hooks";
+import { restarts } from "./live/stream.ts";
+import { EventsPage } from "./pages/events.tsx";
+import { HostPage } from "./pages/host.tsx";
+import { HostsPage } from "./pages/hosts.tsx";
+import { LoginPage } from "./pages/login.tsx";
+import { MapPage } from "./pages/map.tsx";
+import { NetworkPage } from "./pages/network.tsx";
+import { NetworksPage } from "./pages/networks.tsx";
+import { OverviewPage } from "./pages/overview.tsx";
+import { VmPage } from "./pages/vm.tsx";
+import { VmsPage } from "./pages/vms.tsx";
+import { Shell } from "./parts/shell.tsx";
+import { Empty } from "./parts/states.tsx";
+import { href, place } from "./router.ts";
+import { session } from "./session.ts";
+
+export function App() {
+  const { kind } = session.value;
+  if (kind === "starting") return <p class="starting">Connecting to the controller…</p>;
+  if (kind === "out") return <LoginPage because={session.value.because} />;
+  return (
+    <Shell>
+      <Page key={restarts.value} />
+    </Shell>
+  );
+}
+
+function Page() {
+  const { path } = place.value;
+  const [section = "", name] = path;
+  const isFirst = useRef(true);
+  useEffect(() => {
+    const heading = document.querySelector("h1");
+    document.title = heading?.textContent ? `${heading.textContent} · nearmiss` : "nearmiss";
+    // Another page was asked for: that is where reading goes on.
+    if (!isFirst.current) heading?.focus();
+    isFirst.current = false;
+    scrollTo(0, 0);
+  }, [section, name]);
+  const key = path.join("/");
+  switch (section) {
+    case "":
+      return <OverviewPage />;
+    case "map":
+      return <MapPage />;
+    case "vms":
+      return name === undefined ? <VmsPage /> : <VmPage key={key} name={name} />;
+    case "hosts":
+      return name === undefined ? <HostsPage /> : <HostPage key={key} name={name} />;
+    case "networks":
+      return name === undefined ? <NetworksPage /> : <NetworkPage key={key} name={name} />;
+    case "events":
+      return <EventsPage />;
+    default:
+      return (
+        <Empty title="There is no such page">
+          <a href={href([])}>Go to the overview</a>
+        </Empty>
+      );
+  }
+}

@@ -1,0 +1,51 @@
+// Which field a refusal speaks of, so that the API's own words stand where they are needed. Pure.
+import type { ProblemDetails } from "../../schema/problems.ts";
+
+export interface Faults {
+  /** By the pointer of the field. */
+  readonly byField: Readonly<Record<string, readonly string[]>>;
+  /** What belongs to no field. */
+  readonly general: readonly string[];
+}
+
+export const noFaults: Faults = { byField: {}, general: [] };
+
+/** @param values of the fields by their JSON Pointer into the body, as text */
+export function assignFaults(problem: ProblemDetails, values: Readonly<Record<string, string>>): Faults {
+  const byField: Record<string, string[]> = {};
+  const general: string[] = [];
+  const put = (field: string | undefined, text: string) => {
+    if (field === undefined) general.push(text);
+    else byField[field] = [...(byField[field] ?? []), text];
+  };
+  for (const { pointer, detail } of problem.errors ?? []) put(fieldAt(pointer, Object.keys(values)), detail);
+  if (problem.errors === undefined || problem.errors.length === 0) put(fieldNamed(problem, values), problem.detail);
+  return { byField, general };
+}
+
+/** The field that the pointer leads to or into. */
+function fieldAt(pointer: string, fields: readonly string[]): string | undefined {
+  const fitting = fields.filter((field) => pointer === field || pointer.startsWith(`${field}/`));
+  return fitting.sort((a, b) => b.length - a.length)[0];
+}
+
+/** Refusals by other resources name what they object to: the field with that value is meant. */
+function fieldNamed({ type, detail }: ProblemDetails, values: Readonly<Record<string, string>>): string | undefined {
+  if (type.endsWith(":name-taken") && "/name" in values) return "/name";
+  const named = Object.entries(values)
+    .filter(([field]) => field !== "/name" && !field.endsWith("/name"))
+    .flatMap(([field, value]) => value.split(/[\s,]+/).map((word) => ({ field, at: lastWord(detail, word) })))
+    .filter(({ at }) => at >= 0)
+    .sort((a, b) => b.at - a.at);
+  return named[0]?.field;
+}
+
+/** Where `word` stands by itself in `text`, the last time; -1 where it does not. */
+function lastWord(text: string, word: string): number {
+  if (word === "") return -1;
+  for (let at = text.lastIndexOf(word); at >= 0; at = at === 0 ? -1 : text.lastIndexOf(word, at - 1)) {
+    const around = `${text[at - 1] ?? " "}${text[at + word.length] ?? " "}`;
+    if (!/[\w/-]/.test(around)) return at;
+  }
+  return -1;
+}

@@ -1,0 +1,171 @@
+// What every form has: fields with the API's words beneath them, and one way to send.
+import type { ComponentChildren } from "preact";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { get, ProblemError, withQuery } from "../api.ts";
+import { Dialog } from "../parts/dialog.tsx";
+import { assignFaults, type Faults, noFaults } from "./faults.ts";
+
+/** Text of the fields by their JSON Pointer into the body. */
+export type Values = Readonly<Record<string, string>>;
+
+export interface FormModel {
+  readonly values: Values;
+  readonly faults: Faults;
+  readonly set: (pointer: string, value: string) => void;
+  readonly replace: (values: Values) => void;
+}
+
+export function Form(props: {
+  readonly title: string;
+  readonly submit: string;
+  readonly wide?: boolean;
+  readonly initial: Values;
+  /** @returns "stay" where closing is not all that is left. @throws ProblemError, which is shown at its fields */
+  readonly send: (values: Values) => Promise<"stay" | undefined>;
+  readonly onClose: () => void;
+  readonly children: (form: FormModel) => ComponentChildren;
+}) {
+  const { title, submit, wide, initial, send, onClose, children } = props;
+  const [values, setValues] = useState(initial);
+  const [faults, setFaults] = useState(noFaults);
+  const [busy, setBusy] = useState(false);
+  const form = useRef<HTMLFormElement>(null);
+  // Where reading must go on: at the first thing that is wrong.
+  useEffect(() => {
+    if (faults === noFaults) return;
+    form.current?.querySelector<HTMLElement>(".form-fault, [aria-invalid=true]")?.focus();
+  }, [faults]);
+  const onSubmit = async (event: Event) => {
+    event.preventDefault();
+    setBusy(true);
+    try {
+      if ((await send(values)) !== "stay") onClose();
+    } catch (error) {
+      if (error instanceof ProblemError) setFaults(assignFaults(error.problem, values));
+      else setFaults({ byField: {}, general: [error instanceof Error ? error.message : String(error)] });
+      setBusy(false);
+    }
+  };
+  const model: FormModel = {
+    values,
+    faults,
+    set: (pointer, value) => setValues((all) => ({ ...all, [pointer]: value })),
+    replace: setValues,
+  };
+  return (
+    <Dialog title={title} onClose={onClose} {...(wide ? { wide } : {})}>
+      <form ref={form} onSubmit={onSubmit} noValidate>
+        {faults.general.map((text) => (
+          <p key={text} class="form-fault" role="alert" tabIndex={-1} dir="auto">
+            {text}
+          </p>
+        ))}
+        <div class="form-body">{children(model)}</div>
+        <div class="form-end">
+          <button type="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" class="primary" disabled={busy}>
+            {busy ? "Sending…" : submit}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+interface FieldProps {
+  readonly form: FormModel;
+  readonly pointer: string;
+  readonly label: string;
+  readonly hint?: string;
+  readonly help?: string;
+  /** Cannot change. */
+  readonly fixed?: boolean;
+  readonly lines?: boolean;
+  /** Names of these are suggested. */
+  readonly suggest?: "hosts" | "networks";
+}
+
+export function Field({ form, pointer, label, hint, help, fixed, lines, suggest }: FieldProps) {
+  const id = useId();
+  const faults = form.faults.byField[pointer] ?? [];
+  const value = form.values[pointer] ?? "";
+  const common = {
+    id,
+    value,
+    placeholder: hint ?? "",
+    "aria-invalid": faults.length > 0,
+    "aria-describedby": `${id}-help ${id}-fault`,
+    autocomplete: "off",
+    spellcheck: false,
+    dir: "auto",
+  } as const;
+  return (
+    <div class={lines ? "field field-lines" : "field"}>
+      <label for={id}>{label}</label>
+      {lines ? (
+        <textarea {...common} rows={3} onInput={({ currentTarget }) => form.set(pointer, currentTarget.value)} />
+      ) : (
+        <input
+          {...common}
+          type="text"
+          disabled={fixed === true}
+          {...(suggest ? { list: `${id}-list` } : {})}
+          onInput={({ currentTarget }) => form.set(pointer, currentTarget.value)}
+        />
+      )}
+      {suggest && <Suggestions id={`${id}-list`} plural={suggest} prefix={value} />}
+      <p id={`${id}-help`} class="help">
+        {help}
+      </p>
+      <p id={`${id}-fault`} class="fault" role="alert" dir="auto">
+        {faults.join("; ")}
+      </p>
+    </div>
+  );
+}
+
+export function Check({ form, pointer, label }: Pick<FieldProps, "form" | "pointer" | "label">) {
+  return (
+    <label class="check">
+      <input
+        type="checkbox"
+        checked={form.values[pointer] === "true"}
+        onChange={({ currentTarget }) => form.set(pointer, String(currentTarget.checked))}
+      />
+      {label}
+    </label>
+  );
+}
+
+function Suggestions({
+  id,
+  plural,
+  prefix,
+}: {
+  readonly id: string;
+  readonly plural: string;
+  readonly prefix: string;
+}) {
+  const [names, setNames] = useState<readonly string[]>([]);
+  useEffect(() => {
+    const abort = new AbortController();
+    const path = withQuery(`/v1/${plural}`, { limit: 12, name: prefix.trim() });
+    get<Record<string, { name: string }[]>>(path, abort.signal).then(
+      (page) => setNames((page[plural] ?? []).map(({ name }) => name)),
+      // A prefix that no name can have is refused: nothing is suggested, and the form says what is wrong when it is sent.
+      () => abort.signal.aborted || setNames([]),
+    );
+    return () => abort.abort();
+  }, [plural, prefix]);
+  return (
+    <datalist id={id}>
+      {names.map((name) => (
+        <option key={name} value={name} />
+      ))}
+    </datalist>
+  );
+}
+
+export const notesHelp = "One key=value a line";

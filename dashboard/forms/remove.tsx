@@ -1,0 +1,30 @@
+import { request } from "../api.ts";
+import { notice } from "../parts/notices.tsx";
+import { goTo } from "../router.ts";
+import { Form } from "./form.tsx";
+
+const consequences = {
+  vms: "Every host that knows its addresses is told at once, and takes them out of its kernel. The addresses rest for the network's quarantine.",
+  hosts: "Its agent is sent away. A host with VMs is not deleted.",
+  networks: "A network with VMs in it is not deleted.",
+} as const;
+
+export function Remove(props: {
+  readonly plural: keyof typeof consequences;
+  readonly noun: string;
+  readonly of: { readonly name: string; readonly revision: number };
+  readonly onClose: () => void;
+}) {
+  const { plural, noun, of, onClose } = props;
+  const send = async () => {
+    await request("DELETE", `/v1/${plural}/${of.name}`, { ifMatch: `"${of.revision}"` });
+    notice(`${noun} ${of.name} is deleted`);
+    goTo([plural]);
+    return undefined;
+  };
+  return (
+    <Form title={`Delete ${noun} ${of.name}?`} submit={`Delete ${noun}`} initial={{}} send={send} onClose={onClose}>
+      {() => <p>{consequences[plural]}</p>}
+    </Form>
+  );
+}

@@ -1,0 +1,19 @@
+// Where in the log a follower stands: what it has seen, and from where it must ask again. Pure.
+export interface Position {
+  readonly revision: number;
+  readonly index: number;
+}
+
+/** All of `revision` is known: the state was read there, or a bookmark says so. */
+export function whollyAt(revision: number): Position {
+  return { revision, index: Number.MAX_SAFE_INTEGER };
+}
+
+/** As `/v1/events` takes it (`formatCursor` in schema/event-stream.ts). A connection can end in the middle of a revision. */
+export function cursorOf(epoch: string, { revision, index }: Position): string {
+  return index === Number.MAX_SAFE_INTEGER ? `${epoch}/${revision}` : `${epoch}/${revision}.${index}`;
+}
+
+export function isNew(seen: Position, { revision, index }: Position): boolean {
+  return revision > seen.revision || (revision === seen.revision && index > seen.index);
+}

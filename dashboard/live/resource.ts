@@ -1,0 +1,101 @@
+// What a page shows from the controller, kept current: fetched again when the stream says that it changed.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { get } from "../api.ts";
+import { listenToStream, type StreamEvent } from "./stream.ts";
+
+export type Loaded<T> =
+  | { readonly kind: "loading" }
+  | { readonly kind: "failed"; readonly error: Error }
+  /** `error`: the last attempt to renew it failed. */
+  | { readonly kind: "ready"; readonly value: T; readonly path: string; readonly error?: Error };
+
+export interface ResourceOptions {
+  /** Which events make a new look worth while; default: none. */
+  readonly changedBy?: (event: StreamEvent) => boolean;
+  /** Also looked at so often, for what no event tells. */
+  readonly everyMs?: number;
+}
+
+/** Looks follow each other at this distance at least. */
+const restMs = 600;
+
+/** `path` undefined: nothing is asked for. While another path loads, what was there stays. */
+export function useResource<T>(path: string | undefined, options: ResourceOptions = {}): [Loaded<T>, () => void] {
+  const [loaded, setLoaded] = useState<Loaded<T>>({ kind: "loading" });
+  const latest = useRef(options);
+  latest.current = options;
+  const refresh = useRef(() => {});
+
+  useEffect(() => {
+    if (path === undefined) return;
+    const abort = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let lastMs = 0;
+    let loading = false;
+    let again = false;
+    const load = async () => {
+      loading = true;
+      lastMs = Date.now();
+      try {
+        const value = await get<T>(path, abort.signal);
+        setLoaded({ kind: "ready", value, path });
+      } catch (error) {
+        if (abort.signal.aborted || !(error instanceof Error)) return;
+        const failed = error;
+        setLoaded((before) =>
+          before.kind === "ready" && before.path === path
+            ? { ...before, error: failed }
+            : { kind: "failed", error: failed },
+        );
+      }
+      loading = false;
+      if (again) soon();
+    };
+    const soon = () => {
+      again = loading;
+      if (loading || timer !== undefined) return;
+      timer = setTimeout(
+        () => {
+          timer = undefined;
+          void load();
+        },
+        Math.max(0, lastMs + restMs - Date.now()),
+      );
+    };
+    refresh.current = soon;
+    void load();
+    const { everyMs } = latest.current;
+    const ticking = everyMs === undefined ? undefined : setInterval(soon, everyMs);
+    const stop = listenToStream({
+      onEvents: (events) => {
+        const { changedBy } = latest.current;
+        if (changedBy && events.some(changedBy)) soon();
+      },
+      onResumed: soon,
+    });
+    return () => {
+      abort.abort();
+      clearTimeout(timer);
+      clearInterval(ticking);
+      stop();
+    };
+  }, [path]);
+
+  return [loaded, () => refresh.current()];
+}
+
+/** `nearmiss.vm.updated` → `vm`. */
+export function kindOf(event: StreamEvent): string {
+  return event.type.split(".")[1] ?? "";
+}
+
+export const changes =
+  (...kinds: readonly string[]) =>
+  (event: StreamEvent): boolean =>
+    kinds.includes(kindOf(event));
+
+/** Of one resource. */
+export const changesOf =
+  (subject: string) =>
+  (event: StreamEvent): boolean =>
+    event.subject === subject;

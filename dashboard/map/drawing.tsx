@@ -1,0 +1,207 @@
+// The map itself: lines beneath, hosts above, and on top what is chosen and what moves.
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import type { TopologyView } from "../../schema/observe.ts";
+import { plural } from "../format.ts";
+import { type Layout, linkPath, neighbour, type Spot } from "./layout.ts";
+import type { SeenMove } from "./moves.ts";
+import { peersOf, type Tunnel } from "./tunnels.ts";
+
+export interface DrawingProps {
+  readonly hosts: TopologyView["hosts"];
+  readonly tunnels: readonly Tunnel[];
+  readonly counts: readonly number[];
+  readonly layout: Layout;
+  readonly chosen: number | undefined;
+  readonly showAll: boolean;
+  readonly flying: readonly SeenMove[];
+  readonly onChoose: (index: number | undefined) => void;
+}
+
+export function Drawing(props: DrawingProps) {
+  const { hosts, tunnels, counts, layout, chosen, showAll, flying, onChoose } = props;
+  const { width, height, kind } = layout;
+  const svg = useRef<SVGSVGElement>(null);
+  const peers = useMemo(
+    () => new Set(chosen === undefined ? [] : peersOf(tunnels, chosen).map(({ index }) => index)),
+    [chosen, tunnels],
+  );
+  const most = Math.max(1, ...counts);
+  const onKeyDown = (event: KeyboardEvent, index: number) => {
+    if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      return onChoose(chosen === index ? undefined : index);
+    }
+    if (event.key === "Escape") return onChoose(undefined);
+    const to = neighbour(layout, index, event.key);
+    if (to === index) return;
+    event.preventDefault();
+    svg.current?.querySelector<SVGGElement>(`[data-index="${to}"]`)?.focus();
+  };
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset draws nothing
+    <svg
+      ref={svg}
+      class={`map map-${kind}${chosen === undefined ? "" : " map-chosen"}`}
+      viewBox={`0 0 ${width} ${Math.ceil(height)}`}
+      role="group"
+      aria-label={`Map of ${plural(hosts.length, "host")} and ${plural(tunnels.length, "tunnel")}`}
+    >
+      <Lines {...props} showAll={showAll} />
+      {hosts.map(({ name, vms, connected }, index) => {
+        const spot = layout.spots[index];
+        if (!spot) return null;
+        const words = [name, plural(vms, "VM"), plural(counts[index] ?? 0, "tunnel"), connected ? "" : "agent away"];
+        const classes = ["node", connected ? "" : "away", chosen === index ? "chosen" : peers.has(index) ? "peer" : ""];
+        return (
+          // biome-ignore lint/a11y/useSemanticElements: there is no button inside SVG
+          <g
+            key={name}
+            class={classes.filter(Boolean).join(" ")}
+            transform={`translate(${spot.x.toFixed(1)} ${spot.y.toFixed(1)})`}
+            role="button"
+            tabIndex={index === (chosen ?? 0) ? 0 : -1}
+            data-index={index}
+            aria-pressed={chosen === index}
+            onClick={() => onChoose(chosen === index ? undefined : index)}
+            onKeyDown={(event) => onKeyDown(event, index)}
+          >
+            <title>{words.filter(Boolean).join(", ")}</title>
+            <Card
+              layout={layout}
+              label={layout.labels[index] ?? ""}
+              vms={vms}
+              isAway={!connected}
+              share={(counts[index] ?? 0) / most}
+            />
+          </g>
+        );
+      })}
+      <g class="flights">
+        {flying.map((move) => (
+          <Flight key={move.id} move={move} layout={layout} hosts={hosts} />
+        ))}
+      </g>
+    </svg>
+  );
+}
+
+function Card(props: {
+  readonly layout: Layout;
+  readonly label: string;
+  readonly vms: number;
+  readonly isAway: boolean;
+  /** Of the host with most tunnels. */
+  readonly share: number;
+}) {
+  const { layout, label, vms, isAway, share } = props;
+  const { width, height } = layout.card;
+  const box = {
+    x: -width / 2,
+    y: -height / 2,
+    width,
+    height,
+    rx: layout.kind === "ring" ? 9 : Math.min(5, height / 5),
+  };
+  if (layout.kind === "grid") {
+    return (
+      <>
+        <rect {...box} class="card" />
+        <rect {...box} class="heat" style={{ opacity: share * 0.55 }} />
+        {label !== "" && (
+          <text class="tile-label" y={3.8}>
+            {label}
+          </text>
+        )}
+        {isAway && <path class="away-mark" d={`M${-width / 2} ${height / 2}L${width / 2} ${-height / 2}`} />}
+      </>
+    );
+  }
+  return (
+    <>
+      <rect {...box} class="card" />
+      <circle class="card-dot" cx={-width / 2 + 18} cy={-9} r={5} />
+      <text class="card-name" x={-width / 2 + 32} y={-4}>
+        {label}
+      </text>
+      <text class="card-note" x={-width / 2 + 32} y={17}>
+        {isAway ? `${plural(vms, "VM")} · away` : plural(vms, "VM")}
+      </text>
+    </>
+  );
+}
+
+function Lines({ tunnels, layout, chosen, showAll }: DrawingProps) {
+  const path = ({ a, b }: Tunnel) => {
+    const [from, to] = [layout.spots[a], layout.spots[b]];
+    return from && to ? linkPath(layout, from, to) : "";
+  };
+  // Thousands of lines are one element.
+  const all = useMemo(() => (layout.kind === "grid" ? tunnels.map(path).join("") : ""), [tunnels, layout]);
+  const own = chosen === undefined ? [] : tunnels.filter(({ a, b }) => a === chosen || b === chosen);
+  if (layout.kind === "grid") {
+    return (
+      <g>
+        {showAll && <path class="tunnels-all" d={all} />}
+        {own.map((tunnel) => (
+          <path key={`${tunnel.a} ${tunnel.b}`} class="tunnel own" d={path(tunnel)} />
+        ))}
+      </g>
+    );
+  }
+  return (
+    <g>
+      {tunnels.map((tunnel) => {
+        const macs = tunnel.aToB + tunnel.bToA;
+        return (
+          <path
+            key={`${tunnel.a} ${tunnel.b}`}
+            class={own.includes(tunnel) ? "tunnel own" : "tunnel"}
+            d={path(tunnel)}
+            style={{ strokeWidth: `${Math.min(7, 1.2 + Math.log2(1 + macs) * 0.7)}px` }}
+          />
+        );
+      })}
+    </g>
+  );
+}
+
+function Flight({
+  move,
+  layout,
+  hosts,
+}: {
+  readonly move: SeenMove;
+  readonly layout: Layout;
+  readonly hosts: TopologyView["hosts"];
+}) {
+  const motion = useRef<SVGAnimateMotionElement>(null);
+  const spotOf = (host: string): Spot | undefined => layout.spots[hosts.findIndex(({ name }) => name === host)];
+  const [from, to] = [spotOf(move.from), spotOf(move.to)];
+  // Time inside SVG began with the page.
+  useEffect(() => motion.current?.beginElement(), []);
+  if (!from || !to) return null;
+  const path = linkPath(layout, from, to);
+  // Which preact's types leave out.
+  const way = { path } as object;
+  const dot = layout.kind === "ring" ? 9 : 6;
+  return (
+    <g class="flight" data-vm={move.vm}>
+      <path class="flight-path" d={path} />
+      <circle class="flight-goal" cx={to.x} cy={to.y} r={dot * 2.2} />
+      <g class="flight-dot">
+        <circle r={dot} />
+        <text y={-dot - 6}>{move.vm.length > 24 ? `${move.vm.slice(0, 23)}…` : move.vm}</text>
+        <animateMotion
+          ref={motion}
+          begin="indefinite"
+          dur="1.4s"
+          fill="freeze"
+          {...way}
+          calcMode="spline"
+          keyTimes="0;1"
+          keySplines=".4 0 .2 1"
+        />
+      </g>
+    </g>
+  );
+}

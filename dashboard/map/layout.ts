@@ -1,0 +1,114 @@
+// Where hosts stand on the map, and how a line runs between two of them. Pure: the same names always stand alike.
+export interface Spot {
+  readonly x: number;
+  readonly y: number;
+}
+
+export interface Layout {
+  /** A few stand around a ring as cards; many in rows as tiles. */
+  readonly kind: "ring" | "grid";
+  readonly width: number;
+  readonly height: number;
+  /** Of one card or tile. */
+  readonly card: { readonly width: number; readonly height: number };
+  readonly columns: number;
+  /** Centres, in the order of the names. */
+  readonly spots: readonly Spot[];
+  /** What fits onto the card: the name, or what tells it from the others; may be empty. */
+  readonly labels: readonly string[];
+}
+
+const width = 1_000;
+const mostOnRing = 12;
+const mostBent = 36;
+/** Of a letter at the size that tiles have, in units of the drawing. */
+const letterWidth = 6.6;
+
+export function layOut(names: readonly string[]): Layout {
+  return names.length <= mostOnRing ? ring(names) : grid(names);
+}
+
+function ring(names: readonly string[]): Layout {
+  const height = names.length <= 2 ? 320 : 560;
+  const card = { width: 168, height: 62 };
+  const middle = { x: width / 2, y: height / 2 };
+  const radius = { x: width / 2 - card.width / 2 - 30, y: height / 2 - card.height / 2 - 26 };
+  const spots = names.map((_, i) => {
+    if (names.length === 1) return middle;
+    // Two stand side by side; more begin at the top.
+    const start = names.length === 2 ? Math.PI : -Math.PI / 2;
+    const angle = start + (2 * Math.PI * i) / names.length;
+    return { x: middle.x + radius.x * Math.cos(angle), y: middle.y + radius.y * Math.sin(angle) };
+  });
+  const letters = Math.floor((card.width - 40) / 7.6);
+  return { kind: "ring", width, height, card, columns: 1, spots, labels: names.map((name) => cut(name, letters)) };
+}
+
+function grid(names: readonly string[]): Layout {
+  const columns = Math.ceil(Math.sqrt(names.length * 1.9));
+  const pitch = width / columns;
+  const card = { width: pitch * 0.8, height: Math.min(44, pitch * 0.62) };
+  const rowPitch = card.height * 1.5 + 3;
+  const rows = Math.ceil(names.length / columns);
+  const spots = names.map((_, i) => ({
+    x: pitch * ((i % columns) + 0.5),
+    y: mostBent / 2 + rowPitch * (Math.floor(i / columns) + 0.5),
+  }));
+  const letters = Math.floor((card.width - 6) / letterWidth);
+  const prefix = commonPrefix(names);
+  const label = (name: string) => {
+    if (name.length <= letters) return name;
+    const rest = name.slice(prefix.length);
+    if (rest.length <= letters) return rest;
+    return letters >= 5 ? cut(rest, letters) : "";
+  };
+  return { kind: "grid", width, height: rowPitch * rows + mostBent, card, columns, spots, labels: names.map(label) };
+}
+
+/** Up to and without the digits or letters in which they begin to differ. */
+export function commonPrefix(names: readonly string[]): string {
+  const [first = "", ...others] = names;
+  let length = first.length;
+  for (const name of others) while (!name.startsWith(first.slice(0, length))) length -= 1;
+  // A number is not cut apart.
+  return first.slice(0, length).replace(/\d+$/, "");
+}
+
+function cut(text: string, letters: number): string {
+  return text.length <= letters ? text : `${text.slice(0, letters - 1)}…`;
+}
+
+/** A path of SVG from one centre to the other: bent, so that lines over the same places stay apart. */
+export function linkPath({ kind, width: w, height: h }: Layout, from: Spot, to: Spot): string {
+  const middle = { x: (from.x + to.x) / 2, y: (from.y + to.y) / 2 };
+  const pull = 0.35;
+  const bend =
+    kind === "ring"
+      ? { x: middle.x + (w / 2 - middle.x) * pull, y: middle.y + (h / 2 - middle.y) * pull }
+      : { x: middle.x + bent(to.y - from.y), y: middle.y - bent(to.x - from.x) };
+  const at = ({ x, y }: Spot) => `${round(x)} ${round(y)}`;
+  return `M${at(from)}Q${at(bend)} ${at(to)}`;
+}
+
+/** By how much a line of tiles leaves the straight way: never so far that it leaves the drawing. */
+function bent(length: number): number {
+  return Math.sign(length) * Math.min(mostBent, Math.abs(length) * 0.12);
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}
+
+/** Whom an arrow key leads to from `index`. */
+export function neighbour({ kind, columns, spots }: Layout, index: number, key: string): number {
+  const steps: Readonly<Record<string, number>> =
+    kind === "ring"
+      ? { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }
+      : { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns };
+  const last = spots.length - 1;
+  if (key === "Home") return 0;
+  if (key === "End") return last;
+  const to = index + (steps[key] ?? 0);
+  if (kind === "ring") return (to + spots.length) % spots.length;
+  return to < 0 || to > last ? index : to;
+}

@@ -1,0 +1,130 @@
+import { useMemo, useState } from "preact/hooks";
+import type { TopologyView } from "../../schema/observe.ts";
+import { withQuery } from "../api.ts";
+import { changes, useResource } from "../live/resource.ts";
+import { Drawing } from "../map/drawing.tsx";
+import { layOut } from "../map/layout.ts";
+import { useMoves } from "../map/moves.ts";
+import { Side } from "../map/side.tsx";
+import { degrees, tunnelsOf } from "../map/tunnels.ts";
+import type { Network } from "../parts/rows.tsx";
+import { Empty, Load, PageHead } from "../parts/states.tsx";
+import { place, refine } from "../router.ts";
+
+/** More lines than these hide what they should show: they are drawn on demand. */
+const linesAtFirst = 600;
+
+export function MapPage() {
+  const { query } = place.value;
+  const network = query.get("network") ?? "";
+  const host = query.get("host") ?? "";
+  const [topology] = useResource<TopologyView>(withQuery("/v1/topology", { network }), {
+    changedBy: changes("vm", "host", "network", "operational"),
+    everyMs: 3_000,
+  });
+  const [networks] = useResource<{ networks: Network[] }>("/v1/networks?limit=1000", { changedBy: changes("network") });
+  const names = networks.kind === "ready" ? networks.value.networks.map(({ name }) => name) : [];
+  return (
+    <>
+      <PageHead title="Map">
+        <label class="filter">
+          <span>Network</span>
+          <select value={network} onChange={({ currentTarget }) => refine({ host, network: currentTarget.value })}>
+            <option value="">All networks</option>
+            {[...new Set([...names, ...(network === "" ? [] : [network])])].map((name) => (
+              <option key={name} value={name}>
+                {name}
+              </option>
+            ))}
+          </select>
+        </label>
+      </PageHead>
+      <Load of={topology}>{(view) => <Topology view={view} network={network} host={host} />}</Load>
+    </>
+  );
+}
+
+function Topology({
+  view,
+  network,
+  host,
+}: {
+  readonly view: TopologyView;
+  readonly network: string;
+  readonly host: string;
+}) {
+  const { hosts } = view;
+  const tunnels = useMemo(() => tunnelsOf(view), [view]);
+  const counts = useMemo(() => degrees(tunnels, hosts.length), [tunnels, hosts]);
+  const names = hosts.map(({ name }) => name).join("\n");
+  const layout = useMemo(() => layOut(names === "" ? [] : names.split("\n")), [names]);
+  const [wish, setWish] = useState<boolean>();
+  const showAll = wish ?? tunnels.length <= linesAtFirst;
+  const { latest, flying } = useMoves();
+  const index = hosts.findIndex(({ name }) => name === host);
+  const chosen = index < 0 ? undefined : index;
+  const choose = (to: number | undefined) => refine({ network, host: to === undefined ? "" : (hosts[to]?.name ?? "") });
+  if (hosts.length === 0) {
+    return (
+      <Empty title={network === "" ? "No host is registered" : "No VM is in this network"}>
+        Hosts appear here as soon as they are registered.
+      </Empty>
+    );
+  }
+  return (
+    <div class="map-block">
+      <div class="map-main">
+        <div class="map-tools">
+          <label class="filter">
+            <span>Find host</span>
+            <input
+              type="search"
+              list="map-hosts"
+              value={host}
+              placeholder="name"
+              autocomplete="off"
+              spellcheck={false}
+              onInput={({ currentTarget }) => refine({ network, host: currentTarget.value.trim() })}
+            />
+          </label>
+          <datalist id="map-hosts">
+            {hosts.map(({ name }) => (
+              <option key={name} value={name} />
+            ))}
+          </datalist>
+          {layout.kind === "grid" && (
+            <label class="check">
+              <input
+                type="checkbox"
+                checked={showAll}
+                onChange={({ currentTarget }) => setWish(currentTarget.checked)}
+              />
+              All {tunnels.length} tunnels
+            </label>
+          )}
+          <p class="legend">
+            {layout.kind === "grid" ? (
+              <>
+                <span class="legend-heat" aria-hidden="true" /> more tunnels
+                <span class="legend-away" aria-hidden="true" /> agent away
+              </>
+            ) : (
+              "A line is a tunnel in use: the thicker, the more VMs are reached through it."
+            )}
+          </p>
+        </div>
+        <Drawing
+          hosts={hosts}
+          tunnels={tunnels}
+          counts={counts}
+          layout={layout}
+          chosen={chosen}
+          showAll={showAll}
+          flying={flying}
+          onChoose={choose}
+        />
+      </div>
+      <Side hosts={hosts} tunnels={tunnels} counts={counts} chosen={chosen} moves={latest} onChoose={choose} />
+    </div>
+  );
+}

@@ -1,0 +1,112 @@
+// What the log says of one thing, newest first, page after page.
+import { useEffect, useState } from "preact/hooks";
+import type { LogView } from "../../schema/observe.ts";
+import { get, withQuery } from "../api.ts";
+import { listenToStream, type StreamEvent } from "../live/stream.ts";
+import { EventList } from "./event-list.tsx";
+import { Empty, Failure, Panel } from "./states.tsx";
+
+export interface LogFilter {
+  readonly kind?: string;
+  readonly name?: string;
+  readonly network?: string;
+  readonly host?: string;
+}
+
+const pageSize = 20;
+
+export function History({
+  of,
+  changedBy,
+}: {
+  readonly of: LogFilter;
+  readonly changedBy: (event: StreamEvent) => boolean;
+}) {
+  const log = useLog(of, { limit: pageSize, changedBy });
+  return (
+    <Panel title="History">
+      {log.error && <Failure error={log.error} />}
+      {log.isComplete && log.events.length === 0 ? (
+        <Empty title="The log says nothing of it">What is older than the log reaches back is not kept.</Empty>
+      ) : (
+        <EventList events={log.events} details />
+      )}
+      <LogEnd log={log} />
+    </Panel>
+  );
+}
+
+export interface LogPages {
+  readonly events: readonly { readonly revision: number }[];
+  readonly isComplete: boolean;
+  readonly loading: boolean;
+  readonly error: Error | undefined;
+  /** How far back was searched: a revision. */
+  readonly searchedTo: string | undefined;
+  readonly older: () => void;
+}
+
+/** @param options `before`: begin there; absent: at the newest, again whenever something new fits `changedBy` */
+export function useLog(
+  filter: LogFilter,
+  options: { limit: number; before?: string; changedBy?: (event: StreamEvent) => boolean },
+): LogPages {
+  const { limit, before, changedBy } = options;
+  const [pages, setPages] = useState<readonly LogView[]>([]);
+  const [loading, setLoading] = useState(false);
+  const [error, setError] = useState<Error>();
+  const path = (from: string | undefined) => withQuery("/v1/log", { ...filter, limit, before: from });
+  const first = path(before);
+
+  const load = async (from: string | undefined, then: (page: LogView) => void, signal?: AbortSignal) => {
+    setLoading(true);
+    try {
+      then(await get<LogView>(path(from), signal));
+      setError(undefined);
+    } catch (failed) {
+      if (!signal?.aborted && failed instanceof Error) setError(failed);
+    }
+    setLoading(false);
+  };
+
+  // `first` says all that it depends on.
+  useEffect(() => {
+    const abort = new AbortController();
+    const begin = () => void load(before, (page) => setPages([page]), abort.signal);
+    begin();
+    const stop = listenToStream({
+      onEvents: (events) => {
+        if (changedBy && events.some(changedBy)) begin();
+      },
+      onResumed: begin,
+    });
+    return () => {
+      abort.abort();
+      stop();
+    };
+  }, [first]);
+
+  const next = pages.at(-1)?.next;
+  return {
+    events: pages.flatMap(({ events }) => events),
+    isComplete: pages.length > 0 && next === undefined,
+    loading,
+    error,
+    searchedTo: next?.split(".")[0],
+    older: () => void load(next, (page) => setPages((all) => [...all, page])),
+  };
+}
+
+export function LogEnd({ log }: { readonly log: LogPages }) {
+  const { isComplete, loading, searchedTo, older, events } = log;
+  if (isComplete) return events.length === 0 ? null : <p class="log-end">The log begins here.</p>;
+  if (searchedTo === undefined) return null;
+  return (
+    <p class="log-end">
+      <button type="button" class="small" disabled={loading} onClick={older}>
+        {loading ? "Reading…" : "Older"}
+      </button>
+      <span>read back to revision {searchedTo}</span>
+    </p>
+  );
+}

@@ -1,0 +1,64 @@
+import type { HoldersView } from "../../schema/observe.ts";
+import { href } from "../router.ts";
+import { Empty } from "./states.tsx";
+import { Status } from "./status.tsx";
+
+type Holder = HoldersView["holders"][number];
+
+/** Which hosts hold a VM's addresses, and whether they hold them as they are now. */
+export function Holders({ view }: { readonly view: HoldersView }) {
+  const { holders, revision } = view;
+  const current = holders.filter((each) => each.current).length;
+  return (
+    <>
+      <p class="panel-note" role="status">
+        {current} of {holders.length} hold revision {revision}
+      </p>
+      <div class="scroll">
+        <table class="table">
+          <thead>
+            <tr>
+              <th scope="col">Host</th>
+              <th scope="col">State</th>
+              <th scope="col" class="number">
+                Applied
+              </th>
+              <th scope="col">Addresses told</th>
+            </tr>
+          </thead>
+          <tbody>
+            {holders.map((holder) => (
+              <tr key={holder.host}>
+                <th scope="row">
+                  <a href={href(["hosts", holder.host])}>{holder.host}</a>
+                  {holder.local && <span class="tag">runs here</span>}
+                </th>
+                <td>
+                  <HolderState holder={holder} />
+                </td>
+                <td class="number">{holder.appliedRevision ?? "–"}</td>
+                <td>
+                  <span class="several">
+                    {holder.addresses.map((address) => (
+                      <code key={address}>{address}</code>
+                    ))}
+                  </span>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {holders.length === 1 && <Empty title="No other host has asked for it" />}
+    </>
+  );
+}
+
+export function HolderState({
+  holder: { connected, current },
+}: {
+  readonly holder: Pick<Holder, "connected" | "current">;
+}) {
+  if (!connected) return <Status tone="bad">{current ? "away, was current" : "away"}</Status>;
+  return <Status tone={current ? "good" : "wait"}>{current ? "current" : "behind"}</Status>;
+}

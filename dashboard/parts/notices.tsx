@@ -1,0 +1,27 @@
+// Short words on what was done, which go by themselves.
+import { signal } from "@preact/signals";
+
+const notices = signal<readonly { readonly id: number; readonly text: string }[]>([]);
+const shownMs = 6_000;
+let count = 0;
+
+export function notice(text: string): void {
+  count += 1;
+  const id = count;
+  notices.value = [...notices.value.slice(-2), { id, text }];
+  setTimeout(() => {
+    notices.value = notices.value.filter((each) => each.id !== id);
+  }, shownMs);
+}
+
+export function Notices() {
+  return (
+    <div class="notices" role="status" aria-live="polite">
+      {notices.value.map(({ id, text }) => (
+        <p key={id} dir="auto">
+          {text}
+        </p>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,133 @@
+import type { ComponentChildren } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { formatCount } from "../format.ts";
+import { followed, link, retryNow } from "../live/stream.ts";
+import { href, place } from "../router.ts";
+import { identity, logOut } from "../session.ts";
+import { theme, themes } from "../theme.ts";
+import { Icon, type IconName } from "./icon.tsx";
+import { Notices } from "./notices.tsx";
+
+const sections: readonly { readonly path: string; readonly title: string; readonly icon: IconName }[] = [
+  { path: "", title: "Overview", icon: "overview" },
+  { path: "map", title: "Map", icon: "map" },
+  { path: "vms", title: "VMs", icon: "vm" },
+  { path: "hosts", title: "Hosts", icon: "host" },
+  { path: "networks", title: "Networks", icon: "network" },
+  { path: "events", title: "Live events", icon: "events" },
+];
+
+export function Shell({ children }: { readonly children: ComponentChildren }) {
+  const [section = ""] = place.value.path;
+  return (
+    <>
+      <button type="button" class="skip" onClick={() => document.getElementById("main")?.focus()}>
+        Skip to content
+      </button>
+      <header class="bar">
+        <a class="brand" href={href([])}>
+          <Icon name="brand" />
+          nearmiss
+        </a>
+        <LinkBadge />
+        <div class="bar-end">
+          <ThemeSwitch />
+          <Caller />
+        </div>
+      </header>
+      <LostBanner />
+      <div class="frame">
+        <nav class="side" aria-label="Pages">
+          <ul>
+            {sections.map(({ path, title, icon }) => (
+              <li key={path}>
+                <a href={href(path === "" ? [] : [path])} aria-current={section === path ? "page" : undefined}>
+                  <Icon name={icon} />
+                  <span>{title}</span>
+                </a>
+              </li>
+            ))}
+          </ul>
+        </nav>
+        <main id="main" tabIndex={-1}>
+          {children}
+        </main>
+      </div>
+      <Notices />
+    </>
+  );
+}
+
+function LinkBadge() {
+  const { kind } = link.value;
+  const text = { connecting: "Connecting", live: "Live", lost: "No connection" }[kind];
+  return (
+    <p class={`link link-${kind}`} role="status">
+      <span class="dot" aria-hidden="true" />
+      {text}
+      {followed.value > 0 && <span class="link-revision">revision {formatCount(followed.value)}</span>}
+    </p>
+  );
+}
+
+function LostBanner() {
+  const state = link.value;
+  const [now, setNow] = useState(Date.now());
+  const isLost = state.kind === "lost";
+  useEffect(() => {
+    if (!isLost) return;
+    const timer = setInterval(() => setNow(Date.now()), 500);
+    return () => clearInterval(timer);
+  }, [isLost]);
+  if (state.kind !== "lost") return null;
+  const seconds = Math.max(0, Math.round((now - state.sinceMs) / 1_000));
+  return (
+    <div class="lost" role="alert">
+      <Icon name="warning" />
+      <p>
+        <strong>The controller does not answer.</strong> What is shown is from before{" "}
+        <span aria-hidden="true">({seconds} s ago)</span>. Everything that happens meanwhile is made up for as soon as
+        it is back. Traffic between VMs does not depend on it.
+      </p>
+      <button type="button" class="small" onClick={retryNow}>
+        Try now
+      </button>
+    </div>
+  );
+}
+
+function ThemeSwitch() {
+  return (
+    <label class="theme">
+      <span class="hidden">Colours</span>
+      <select
+        value={theme.value}
+        onChange={({ currentTarget }) => {
+          theme.value = themes.find((each) => each === currentTarget.value) ?? "system";
+        }}
+      >
+        <option value="system">System colours</option>
+        <option value="light">Light</option>
+        <option value="dark">Dark</option>
+      </select>
+    </label>
+  );
+}
+
+function Caller() {
+  const who = identity.value;
+  if (!who) return null;
+  const scope = who.networks === null ? "" : ` · ${who.networks.join(", ")}`;
+  if (who.role === "anyone") return <p class="caller caller-open">No authentication (--insecure)</p>;
+  return (
+    <div class="caller">
+      <p title={who.name}>
+        <strong>{who.role}</strong>
+        <span>{scope}</span>
+      </p>
+      <button type="button" class="small quiet" onClick={() => logOut()}>
+        Log out
+      </button>
+    </div>
+  );
+}

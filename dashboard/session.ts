@@ -1,0 +1,55 @@
+// Who is logged in. The token stays in this tab's sessionStorage: it is in no URL, no cookie, and gone with the tab.
+import { computed, signal } from "@preact/signals";
+import type { IdentityView } from "../schema/observe.ts";
+import { get, listenToApi, ProblemError, setBearer } from "./api.ts";
+import { startStream, stopStream, streamIsSuspect } from "./live/stream.ts";
+
+export type Session =
+  | { readonly kind: "starting" }
+  | { readonly kind: "out"; readonly because?: string }
+  | { readonly kind: "in"; readonly identity: IdentityView };
+
+const storageKey = "nearmiss.token";
+
+export const session = signal<Session>({ kind: "starting" });
+
+export const identity = computed(() => (session.value.kind === "in" ? session.value.identity : undefined));
+/** May change VMs and networks, within its networks. */
+export const mayWrite = computed(() => identity.value !== undefined && identity.value.role !== "viewer");
+/** May do what belongs to no network. */
+export const seesAll = computed(() => identity.value?.networks === null);
+
+export async function startSession(): Promise<void> {
+  listenToApi({
+    onRefusedToken: (reason) => {
+      if (session.value.kind === "in") logOut(`The controller refuses this token now: ${reason}`);
+    },
+    onUnreachable: streamIsSuspect,
+  });
+  const refusal = await logIn(sessionStorage.getItem(storageKey) ?? undefined);
+  // Without a token there is nothing to complain about yet.
+  if (refusal !== undefined) logOut(sessionStorage.getItem(storageKey) === null ? undefined : refusal);
+}
+
+/** @returns why not, or undefined where it went well */
+export async function logIn(token: string | undefined): Promise<string | undefined> {
+  setBearer(token);
+  try {
+    const identity = await get<IdentityView>("/v1/identity");
+    if (token !== undefined) sessionStorage.setItem(storageKey, token);
+    session.value = { kind: "in", identity };
+    startStream({ token, epoch: identity.epoch, onRefused: logOut });
+    return undefined;
+  } catch (error) {
+    setBearer(undefined);
+    if (error instanceof ProblemError && error.problem.status === 401) return error.message;
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+export function logOut(because?: string): void {
+  sessionStorage.removeItem(storageKey);
+  setBearer(undefined);
+  stopStream();
+  session.value = { kind: "out", ...(because === undefined ? {} : { because }) };
+}

@@ -1,0 +1,73 @@
+// Debian's Chromium, driven by playwright-core: found, started, and watched for whatever a page complains of.
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { describe, expect, onTestFinished } from "vitest";
+import { whyNoLab } from "../../lab/lab.ts";
+
+const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+
+export function findChromium(): string | undefined {
+  return [process.env.NEARMISS_CHROMIUM ?? "", ...places].find((path) => path !== "" && existsSync(path));
+}
+
+/** In CI a skip is a failure: there they run and fail. */
+export const describeBrowser = describe.skipIf(findChromium() === undefined && process.env.CI !== "true");
+
+/** The same, where agents and guests are needed too. */
+export const describeBrowserLab = describe.skipIf(
+  (findChromium() === undefined || whyNoLab() !== undefined) && process.env.CI !== "true",
+);
+
+/** @param namespace in which the browser lives: it reaches what a host of a lab would reach. @throws Error where there is none */
+export async function startBrowser(namespace?: string): Promise<Browser> {
+  const found = findChromium();
+  if (found === undefined) {
+    throw new Error(
+      `no Chromium at ${places.join(", ")}: \`apt-get install chromium\`, or name it in NEARMISS_CHROMIUM`,
+    );
+  }
+  const directory = mkdtempSync(join(tmpdir(), "nearmiss-browser-"));
+  const started = join(directory, "chromium");
+  const inside = namespace === undefined ? "" : `ip netns exec ${namespace} `;
+  writeFileSync(started, `#!/bin/sh\nexec ${inside}${found} "$@"\n`);
+  chmodSync(started, 0o755);
+  // As root Chromium refuses its own sandbox; what it opens here is ours.
+  const browser = await chromium.launch({ executablePath: started, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+  browser.on("disconnected", () => rmSync(directory, { recursive: true, force: true }));
+  return browser;
+}
+
+export interface Watched {
+  readonly page: Page;
+  /** What the page complained of so far. */
+  readonly complaints: string[];
+  /** Leaves out what a test has brought about itself. */
+  expectNone(except?: RegExp): void;
+}
+
+/** A fresh tab with nothing stored. Closed with the test. */
+export async function openPage(browser: Browser, options: Parameters<Browser["newContext"]>[0] = {}): Promise<Watched> {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+  onTestFinished(() => context.close());
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  const complaints: string[] = [];
+  const origins = new Set<string>();
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning")
+      complaints.push(`${message.type()}: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => complaints.push(`uncaught: ${error.message}`));
+  page.on("request", (request) => origins.add(new URL(request.url()).origin));
+  return {
+    page,
+    complaints,
+    expectNone(except) {
+      expect(complaints.filter((complaint) => !except?.test(complaint))).toEqual([]);
+      // Whatever it needs it has from the controller.
+      expect([...origins].filter((origin) => origin !== new URL(page.url()).origin)).toEqual([]);
+    },
+  };
+}
