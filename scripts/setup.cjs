@@ -28,6 +28,17 @@ function checkMachine() {
     const packages = [...new Set(missing.map((command) => packageOf[command]))].join(" ");
     stop(`${missing.join(", ")} not found: install with \`apt-get install ${packages}\` and try again.`);
   }
+  const chromium = [
+    process.env.NEARMISS_CHROMIUM || "",
+    "/usr/bin/chromium",
+    "/usr/bin/chromium-browser",
+    "/usr/bin/google-chrome",
+  ];
+  if (purpose === "test" && !chromium.some((file) => file !== "" && fs.existsSync(file))) {
+    process.stderr.write(
+      "nearmiss: no Chromium, so the browser tests will be skipped: `apt-get install chromium` for all of them.\n",
+    );
+  }
   if (process.getuid() === 0) return;
   if (["demo", "bench", "fault"].includes(purpose)) {
     stop(`npm run ${purpose} makes network namespaces and needs root: run \`sudo npm run ${purpose}\`.`);

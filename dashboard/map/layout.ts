@@ -55,23 +55,22 @@ function grid(names: readonly string[]): Layout {
     y: mostBent / 2 + rowPitch * (Math.floor(i / columns) + 0.5),
   }));
   const letters = Math.floor((card.width - 6) / letterWidth);
-  const prefix = commonPrefix(names);
+  const shared = commonPrefix(names);
+  // A number is cut apart only where it does not fit otherwise.
+  const word = shared.replace(/\d+$/, "");
   const label = (name: string) => {
-    if (name.length <= letters) return name;
-    const rest = name.slice(prefix.length);
-    if (rest.length <= letters) return rest;
-    return letters >= 5 ? cut(rest, letters) : "";
+    const ways = [name, name.slice(word.length), name.slice(shared.length)];
+    const rest = ways.find((way) => way.length <= letters);
+    return rest ?? (letters >= 5 ? cut(name.slice(word.length), letters) : "");
   };
   return { kind: "grid", width, height: rowPitch * rows + mostBent, card, columns, spots, labels: names.map(label) };
 }
 
-/** Up to and without the digits or letters in which they begin to differ. */
 export function commonPrefix(names: readonly string[]): string {
   const [first = "", ...others] = names;
   let length = first.length;
   for (const name of others) while (!name.startsWith(first.slice(0, length))) length -= 1;
-  // A number is not cut apart.
-  return first.slice(0, length).replace(/\d+$/, "");
+  return first.slice(0, length);
 }
 
 function cut(text: string, letters: number): string {

@@ -1,0 +1,126 @@
+// What operators write and how much of it: names at their limits, text of every kind, and 100,000 VMs.
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { call, populate, startController, vm } from "../integration/harness.ts";
+import { describeBrowser, openPage, startBrowser } from "../support/browser.ts";
+import { inventoryOf } from "../support/fleet.ts";
+
+const longest = "w".repeat(63);
+const html = `<img src=x onerror="globalThis.broken=1"><script>globalThis.broken=1</script>&amp;`;
+const rightToLeft = "שרת האינטרנט הראשי (web) reversed";
+
+describeBrowser("what operators write", () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await startBrowser();
+  });
+  afterAll(() => browser?.close());
+
+  test("HTML, right-to-left text and 63 characters are shown as they are, and break nothing", async () => {
+    const controller = await startController();
+    await populate(controller);
+    await call(controller, 201, "PUT", `/v1/vms/${longest}`, { ...vm("a", 7), description: html });
+    const labels = { ["k".repeat(63)]: "v".repeat(63) };
+    await call(controller, 200, "PATCH", "/v1/vms/web-2", { description: rightToLeft, labels });
+    await call(controller, 200, "PATCH", "/v1/networks/blue", { description: `${rightToLeft} ${html}` });
+    const { page, expectNone } = await openPage(browser);
+    for (const [path, text] of [
+      ["vms", longest],
+      [`vms/${longest}`, html],
+      ["vms/web-2", rightToLeft],
+      ["networks", rightToLeft],
+      ["events", html],
+    ] as const) {
+      await page.goto(`http://${controller.base}/#/${path}`);
+      await page.locator("main").getByText(text).first().waitFor();
+      expect(await page.evaluate("document.documentElement.scrollWidth - innerWidth"), path).toBeLessThanOrEqual(0);
+    }
+    expect(await page.evaluate("globalThis.broken")).toBeUndefined();
+    expectNone();
+  });
+
+  test("what the API refuses is said at the field, nothing that was written is lost, and what is right is done", async () => {
+    const controller = await startController();
+    await populate(controller);
+    const { page, expectNone } = await openPage(browser);
+    await page.goto(`http://${controller.base}/#/vms`);
+    await page.getByRole("button", { name: "Create VM" }).click();
+    const dialog = page.getByRole("dialog");
+    const name = dialog.getByLabel("Name", { exact: true }).first();
+    await name.fill("<b>web</b>");
+    await dialog.getByLabel("Host", { exact: true }).fill("a");
+    await dialog.getByLabel("Network", { exact: true }).fill("blue");
+    await dialog.getByLabel("IP addresses").fill("10.20.1.1");
+    const create = dialog.getByRole("button", { name: "Create", exact: true });
+    await create.click();
+    await dialog.getByText("must match pattern").waitFor();
+    expect(await name.getAttribute("aria-invalid")).toBe("true");
+    await name.fill("web-9");
+    await create.click();
+    await dialog
+      .locator('.field:has([aria-invalid="true"])', { hasText: "IP addresses" })
+      .getByText("10.20.1.1")
+      .waitFor();
+    await dialog.getByLabel("IP addresses").fill("10.20.1.9");
+    await create.click();
+    await page.getByRole("heading", { name: "web-9" }).waitFor();
+    await page.getByRole("button", { name: "Edit" }).click();
+    await page.getByLabel("Labels").fill("tier=web");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.locator(".facts").getByText("tier").waitFor();
+    expect((await call(controller, 200, "GET", "/v1/vms/web-9")).labels).toEqual({ tier: "web" });
+    await page.getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("button", { name: "Delete VM" }).click();
+    await page.getByText("VM web-9 is deleted").waitFor();
+    // The two refusals, and the page of what is gone.
+    expectNone(/400|409|404/);
+  });
+
+  test("pausing holds events back without losing one, and a revision leads into the past", async () => {
+    const controller = await startController();
+    await populate(controller);
+    const { page, expectNone } = await openPage(browser);
+    await page.goto(`http://${controller.base}/#/events?kind=vm`);
+    await page.locator(".link-live").waitFor();
+    await page.getByRole("link", { name: "web-2", exact: true }).waitFor();
+    expect(await page.getByRole("link", { name: "blue", exact: true }).count()).toBe(0);
+    await page.getByRole("button", { name: "Pause" }).click();
+    await call(controller, 200, "PATCH", "/v1/vms/web-1", { host: "c" });
+    await call(controller, 200, "PATCH", "/v1/hosts/c", { description: "not a VM" });
+    await page.getByText("Paused: 1 new").waitFor();
+    expect(await page.getByText("host a → c").count()).toBe(0);
+    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByText("host a → c").waitFor();
+    await page.getByLabel("Back to revision").fill("6");
+    await page.getByRole("button", { name: "Go", exact: true }).click();
+    await page.getByText("As it was at revision 6").waitFor();
+    await page.getByRole("link", { name: "web-1", exact: true }).waitFor();
+    expect(await page.getByText("host a → c").count()).toBe(0);
+    expectNone();
+  });
+
+  test("100,000 VMs are searched by the server, a page at a time", async () => {
+    const controller = await startController();
+    const headers = { "content-type": "application/x-ndjson" };
+    const body = inventoryOf({ hosts: 100, vmsPerHost: 1_000, asked: 0, awayEvery: 1 });
+    const imported = await fetch(`http://${controller.base}/v1/import`, { method: "POST", headers, body });
+    if (!imported.ok) throw new Error(await imported.text());
+    await imported.text();
+    const { page, expectNone } = await openPage(browser);
+    const sizes: number[] = [];
+    page.on("response", (response) => {
+      if (response.url().includes("/v1/vms?")) sizes.push(Number(response.headers()["content-length"]));
+    });
+    await page.goto(`http://${controller.base}/#/vms`);
+    await page.getByRole("link", { name: "cache-000003" }).waitFor();
+    await page.getByRole("button", { name: "Next" }).click();
+    await page.getByText("page 2").waitFor();
+    await page.getByLabel("Name").fill("web-09999");
+    await page.getByRole("link", { name: "web-099997" }).waitFor();
+    // 99,993 and 99,997, and the heading.
+    expect(await page.getByRole("row").count()).toBe(3);
+    // However many there are, what is fetched is a page.
+    expect(Math.max(...sizes)).toBeLessThan(40_000);
+    expectNone();
+  });
+});

@@ -1,0 +1,110 @@
+// What of the dashboard is a function of its arguments.
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { assignFaults } from "../../dashboard/forms/faults.ts";
+import { formatLabels, numberOf, parseLabels, words } from "../../dashboard/forms/text.ts";
+import { cursorOf, isNew, whollyAt } from "../../dashboard/live/position.ts";
+import { commonPrefix, layOut, neighbour } from "../../dashboard/map/layout.ts";
+import { degrees, peersOf, tunnelsOf } from "../../dashboard/map/tunnels.ts";
+import { findCursor, problemDetails } from "../../schema/index.ts";
+
+describe("a refusal is shown", () => {
+  const values = { "/name": "web", "/host": "a", "/interfaces/0/ips": "10.0.0.1, 10.0.0.2", "/interfaces/0/mac": "" };
+
+  test("at the field that its pointer leads into, and above the form where no field is meant", () => {
+    const errors = [
+      { pointer: "/interfaces/0/ips/1", detail: "is no address" },
+      { pointer: "/host", detail: "is missing" },
+      { pointer: "/interfaces", detail: "too many" },
+    ];
+    expect(assignFaults(problemDetails("invalid-input", "2 faults", { errors }), values)).toEqual({
+      byField: { "/interfaces/0/ips": ["is no address"], "/host": ["is missing"] },
+      general: ["too many"],
+    });
+  });
+
+  test("at the field whose value it names", () => {
+    const fieldOf = (type: Parameters<typeof problemDetails>[0], detail: string) =>
+      Object.keys(assignFaults(problemDetails(type, detail), values).byField);
+    expect(fieldOf("name-taken", 'the name "web" is in use')).toEqual(["/name"]);
+    expect(fieldOf("address-taken", '10.0.0.2 in network "blue" is "db"\'s')).toEqual(["/interfaces/0/ips"]);
+    expect(fieldOf("unknown-reference", 'VM "web": no host is named "a"')).toEqual(["/host"]);
+    // Part of another word is not the value.
+    expect(fieldOf("address-taken", "10.0.0.21 is taken")).toEqual([]);
+  });
+});
+
+test("labels are read back as they were written", () => {
+  const word = fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,10}[a-z0-9]$/);
+  fc.assert(
+    fc.property(fc.dictionary(word, word), (labels) => {
+      expect(parseLabels(formatLabels(labels))).toEqual({ ...labels });
+    }),
+  );
+  expect(parseLabels("a=b=c\n lonely \n")).toEqual({ a: "b=c", lonely: "" });
+  expect(words(" 10.0.0.1,\n fd00::1 ")).toEqual(["10.0.0.1", "fd00::1"]);
+  expect([numberOf(" 7 "), numberOf(""), numberOf("7x")]).toEqual([7, undefined, "7x"]);
+});
+
+test("a follower asks for what is behind the last event that it saw, in the words of the API", () => {
+  const epoch = "173ebf65-6b0d-4627-8325-239e89e12cd8";
+  expect(findCursor(cursorOf(epoch, { revision: 7, index: 3 }))).toEqual({ epoch, revision: 7, index: 3 });
+  expect(findCursor(cursorOf(epoch, whollyAt(7)))).toEqual({ epoch, revision: 7 });
+  const positions = [
+    { revision: 7, index: 2 },
+    { revision: 7, index: 3 },
+    { revision: 7, index: 4 },
+    { revision: 8, index: 0 },
+  ];
+  expect(positions.map((each) => isNew({ revision: 7, index: 3 }, each))).toEqual([false, false, true, true]);
+});
+
+describe("the map", () => {
+  test.each([1, 2, 5, 12, 13, 100, 500, 2_000])(
+    "gives each of %i hosts a place of its own inside the drawing",
+    (count) => {
+      const names = Array.from({ length: count }, (_, i) => `node-${String(i).padStart(4, "0")}`);
+      const { spots, card, width, height, labels } = layOut(names);
+      expect(spots).toHaveLength(count);
+      for (const { x, y } of spots) {
+        expect(Math.min(x - card.width / 2, width - x - card.width / 2)).toBeGreaterThanOrEqual(0);
+        expect(Math.min(y - card.height / 2, height - y - card.height / 2)).toBeGreaterThanOrEqual(0);
+      }
+      const overlap = spots.some((a, i) =>
+        spots.slice(i + 1).some((b) => Math.abs(a.x - b.x) < card.width && Math.abs(a.y - b.y) < card.height),
+      );
+      expect(overlap).toBe(false);
+      // What is written on it tells it from the others.
+      if (count <= 500) expect(new Set(labels).size).toBe(count);
+    },
+  );
+
+  test("leads from host to host with arrow keys, and never out", () => {
+    const grid = layOut(Array.from({ length: 40 }, (_, i) => `h${i}`));
+    expect(neighbour(grid, 0, "ArrowDown")).toBe(grid.columns);
+    expect(neighbour(grid, 0, "ArrowUp")).toBe(0);
+    expect(neighbour(grid, 39, "ArrowRight")).toBe(39);
+    expect(neighbour(grid, 5, "End")).toBe(39);
+    expect(neighbour(layOut(["a", "b", "c"]), 2, "ArrowRight")).toBe(0);
+    expect(commonPrefix(["node-101", "node-102"])).toBe("node-10");
+  });
+
+  test("draws both directions between two hosts as one tunnel", () => {
+    const tunnels = tunnelsOf({
+      tunnels: [
+        [0, 1, 3],
+        [1, 0, 2],
+        [2, 1, 1],
+      ],
+    });
+    expect(tunnels).toEqual([
+      { a: 0, b: 1, aToB: 3, bToA: 2 },
+      { a: 1, b: 2, aToB: 0, bToA: 1 },
+    ]);
+    expect(degrees(tunnels, 3)).toEqual([1, 2, 1]);
+    expect(peersOf(tunnels, 1)).toEqual([
+      { index: 0, out: 2, back: 3 },
+      { index: 2, out: 0, back: 1 },
+    ]);
+  });
+});
