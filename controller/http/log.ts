@@ -32,6 +32,7 @@ export function logRoutes(app: App, { store }: { readonly store: Pick<Store, "re
       config: { access: "watch" },
       schema: {
         tags: ["events"],
+        operationId: "getLog",
         summary: "What changed, newest first, in pages",
         description: "For people. Programs that must miss nothing follow `/v1/events`.",
         querystring: query,

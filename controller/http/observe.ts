@@ -27,6 +27,7 @@ export function observeRoutes(app: App, { committer, agents, rates, epoch, now }
       config: { access: "watch" },
       schema: {
         tags,
+        operationId: "getIdentity",
         summary: "Who the caller is, and what it may see",
         response: { 200: described("The caller", IdentityView), ...problems() },
       },
@@ -46,6 +47,7 @@ export function observeRoutes(app: App, { committer, agents, rates, epoch, now }
       config: { access: "watch" },
       schema: {
         tags,
+        operationId: "getOverview",
         summary: "How many there are, and what wants attention",
         response: { 200: described("As it stands", OverviewView), ...problems() },
       },
@@ -73,6 +75,7 @@ export function observeRoutes(app: App, { committer, agents, rates, epoch, now }
       config: { access: "read-all" },
       schema: {
         tags,
+        operationId: "getRates",
         summary: "Questions and answers of the last quarter of an hour",
         querystring: Type.Object(
           { host: Type.Optional({ ...Name, description: "Of this host alone, in longer steps" }) },

@@ -29,6 +29,7 @@ export function topologyRoutes(app: App, { committer, agents, nowMs }: TopologyD
       config: { access: "watch" },
       schema: {
         tags,
+        operationId: "getTopology",
         summary: "Hosts, and the tunnels between them that are in use",
         querystring: Type.Object(
           { network: Type.Optional({ ...Name, description: "Of this network alone" }) },
@@ -68,6 +69,7 @@ export function topologyRoutes(app: App, { committer, agents, nowMs }: TopologyD
       config: { access: "watch" },
       schema: {
         tags,
+        operationId: "getVmHolders",
         summary: "Which hosts hold a VM's addresses, and how far each has followed",
         params: Type.Object({ name: Name }),
         response: { 200: described("As it stands", HoldersView), ...problems("not-found") },

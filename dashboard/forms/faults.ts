@@ -34,9 +34,10 @@ function fieldNamed({ type, detail }: ProblemDetails, values: Readonly<Record<st
   if (type.endsWith(":name-taken") && "/name" in values) return "/name";
   const named = Object.entries(values)
     .filter(([field]) => field !== "/name" && !field.endsWith("/name"))
-    .flatMap(([field, value]) => value.split(/[\s,]+/).map((word) => ({ field, at: lastWord(detail, word) })))
+    .flatMap(([field, value]) => value.split(/[\s,]+/).map((word) => ({ field, word, at: lastWord(detail, word) })))
     .filter(({ at }) => at >= 0)
-    .sort((a, b) => b.at - a.at);
+    // An address says more than the name of the network that it is in.
+    .sort((a, b) => b.word.length - a.word.length || b.at - a.at);
   return named[0]?.field;
 }
 

@@ -28,6 +28,9 @@ describe("a refusal is shown", () => {
       Object.keys(assignFaults(problemDetails(type, detail), values).byField);
     expect(fieldOf("name-taken", 'the name "web" is in use')).toEqual(["/name"]);
     expect(fieldOf("address-taken", '10.0.0.2 in network "blue" is "db"\'s')).toEqual(["/interfaces/0/ips"]);
+    const ofBlue = { ...values, "/interfaces/0/network": "blue" };
+    const taken = problemDetails("address-taken", '10.0.0.2 is taken in network "blue"');
+    expect(Object.keys(assignFaults(taken, ofBlue).byField)).toEqual(["/interfaces/0/ips"]);
     expect(fieldOf("unknown-reference", 'VM "web": no host is named "a"')).toEqual(["/host"]);
     // Part of another word is not the value.
     expect(fieldOf("address-taken", "10.0.0.21 is taken")).toEqual([]);
