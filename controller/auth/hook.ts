@@ -120,13 +120,14 @@ function tokenOf({ headers }: FastifyRequest): string | undefined | "malformed" 
 
 /** Somebody, or why it is nobody. A token that is not valid is never passed over for a lesser right. */
 function identify(request: FastifyRequest, credentials: Credentials): Identity | string {
+  const { raw } = request;
   const token = tokenOf(request);
   if (token !== undefined) {
     return (
       credentials.findToken(token) ?? "the token is unknown, expired or revoked: `nearmiss token create` makes one"
     );
   }
-  const host = credentials.findCertified(request.raw.socket);
+  const host = credentials.findCertified(raw.socket);
   if (host) return host;
   if (credentials.insecure) return { kind: "anyone" };
   const shown = raw.socket instanceof TLSSocket && raw.socket.getPeerX509Certificate() !== undefined;

@@ -57,7 +57,7 @@ export function Chart({ title, times, curves, format }: ChartProps) {
             stroke: colour(name),
             width: 1.75,
             ...(dashed ? { dash: [4, 3] } : { fill: colour(`${name}-fill`) }),
-            points: { show: false },
+            points: { show: true, size: 3.5 },
             value: (_self: uPlot, value: number | null) => (value === null ? "–" : format(value)),
           })),
         ],
