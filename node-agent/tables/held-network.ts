@@ -92,6 +92,8 @@ export class HeldNetwork {
   private readonly macs = new Map<MacAddress, MacFact>();
   private readonly absent = new Map<string, Absence>();
   private readonly local = new Map<MacAddress, string | undefined>();
+  /** Of IPs that went with their MAC: guests may hold it on, and the IP may come back with another. */
+  private readonly formerMacs = new Map<IpAddress, MacAddress>();
   private remote = 0;
 
   constructor(readonly vni: Vni) {}
@@ -174,7 +176,8 @@ export class HeldNetwork {
 
   /** The MAC that guests may hold for an IP: the present one, or the last before it was unregistered. */
   knownMacOf(ip: IpAddress): MacAddress | undefined {
-    return this.ips.get(ip)?.mac ?? this.absent.get(keyText({ kind: "ip", vni: this.vni, ip }))?.lastMac;
+    const absent = this.absent.get(keyText({ kind: "ip", vni: this.vni, ip }));
+    return this.ips.get(ip)?.mac ?? absent?.lastMac ?? this.formerMacs.get(ip);
   }
 
   /** The MACs whose entries an answer may change: the one that the key led to, and the one that it leads to now. */
@@ -277,6 +280,7 @@ export class HeldNetwork {
   private pointIp(fact: IpFact): void {
     if (this.ips.get(fact.ip)?.mac !== fact.mac) this.unpointIp(fact.ip);
     this.ips.set(fact.ip, fact);
+    this.formerMacs.delete(fact.ip);
   }
 
   private unpointIp(ip: IpAddress): void {
@@ -302,7 +306,15 @@ export class HeldNetwork {
 
   /** A MAC without a location takes its IPs' neighbours with it: a neighbour without a tunnel is a black hole. */
   private removeMac(mac: MacAddress): void {
-    for (const ip of this.macs.get(mac)?.ips ?? []) this.ips.delete(ip);
+    for (const ip of this.macs.get(mac)?.ips ?? []) {
+      this.ips.delete(ip);
+      this.formerMacs.delete(ip);
+      this.formerMacs.set(ip, mac);
+    }
+    for (const ip of this.formerMacs.keys()) {
+      if (this.formerMacs.size <= maxAbsentPerNetwork) break;
+      this.formerMacs.delete(ip);
+    }
     this.macs.delete(mac);
   }
 }

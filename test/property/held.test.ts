@@ -120,6 +120,22 @@ describe("held answers", () => {
     expect(changed(at(3, 7))).toEqual(["52:54:00:00:00:03"]);
   });
 
+  test("and where the MAC was deleted before it, as a push of a deleted VM says it", () => {
+    const binding: Binding = { mac: mac("52:54:00:00:00:01"), host: "b", vtep: vtep("192.0.2.2"), vtepPort: 4789 };
+    const ofMac: Answer = { key: { kind: "mac", vni: network, mac: binding.mac }, revision: rev(2), binding: null };
+    const ofIp = (revision: number, to: Binding | null): Answer => ({
+      key: { kind: "ip", vni: network, ip: ip("10.20.1.1") },
+      revision: rev(revision),
+      binding: to,
+    });
+    const held = new HeldAnswers();
+    held.take([ofIp(1, binding)], 0);
+    held.take([ofMac, ofIp(2, null)], 0);
+    const again = { ...binding, mac: mac("52:54:00:00:00:02") };
+    expect(held.take([ofIp(3, again)], 0).changedMacs.map((each) => each.mac)).toEqual([again.mac]);
+    expect(held.take([ofIp(4, again)], 0).changedMacs).toEqual([]);
+  });
+
   test("a tunnel entry that several IPs share goes with the last of them", () => {
     const held = new HeldAnswers();
     const binding: Binding = { mac: mac("52:54:00:00:00:01"), host: "b", vtep: vtep("192.0.2.2"), vtepPort: 4789 };
