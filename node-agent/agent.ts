@@ -271,7 +271,7 @@ export class Agent {
       requests: this.requests,
       isOpen: (vni, ip) => ["nothing", "absent"].includes(held.lookUp({ kind: "ip", vni, ip }, nowMs()).kind),
       missed: (vni, ip) => this.resolver.onMiss({ kind: "l3miss", vni, ip }),
-      scanBegan: (vni, guest) => this.reportScan(vni, guest),
+      scanBegan: (vni, guest) => this.resolver.refuse(vni, guest),
       claimed: (vni, claim) => this.checkClaim(vni, claim),
       shutOut: (ifindexes) => this.misses?.shutOut(ifindexes),
       nowMs,

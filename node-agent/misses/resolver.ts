@@ -185,14 +185,19 @@ export class MissResolver {
     const guest = mac && `${network} ${mac}`;
     const exhausted = this.exhausted(network, guest, nowMs);
     if (exhausted !== undefined) {
-      this.counters.overBudget++;
-      this.deps.overBudget(key.vni, exhausted === "guest" ? mac : undefined);
+      this.refuse(key.vni, exhausted === "guest" ? mac : undefined);
       return false;
     }
     if (guest !== undefined) this.guests.spend(guest, nowMs);
     this.networks.spend(network, nowMs);
     this.host.spend("host", nowMs);
     return true;
+  }
+
+  /** A question is not put: `guest` asks for too much, otherwise its network or the host. */
+  refuse(vni: Vni, guest: MacAddress | undefined): void {
+    this.counters.overBudget++;
+    this.deps.overBudget(vni, guest);
   }
 
   private exhausted(
