@@ -9,11 +9,12 @@ export interface Size {
   readonly overrunS: number;
   readonly kills: number;
   readonly races: number;
+  readonly histories: number;
 }
 
 export const sizes: Readonly<Record<"short" | "long", Size>> = {
-  short: { pingIntervalMs: 20, partitionS: 20, moves: 200, overrunS: 5, kills: 4, races: 20 },
-  long: { pingIntervalMs: 50, partitionS: 600, moves: 1_000, overrunS: 60, kills: 40, races: 200 },
+  short: { pingIntervalMs: 20, partitionS: 20, moves: 200, overrunS: 5, kills: 4, races: 20, histories: 3 },
+  long: { pingIntervalMs: 50, partitionS: 600, moves: 1_000, overrunS: 60, kills: 40, races: 200, histories: 100 },
 };
 
 export interface Fault {
@@ -23,6 +24,8 @@ export interface Fault {
   readonly mayLose?: { readonly because: string; readonly forMs: number };
   /** The tables must be right again so long after the fault has healed, ms. Default 5,000. */
   readonly equalWithinMs?: number;
+  /** In a scene of its own: what others leave in the controller's memory of a host would answer for it. */
+  readonly fresh?: true;
   /** It mostly waits, and so may run beside others. */
   readonly waits?: true;
   /**

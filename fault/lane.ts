@@ -18,17 +18,19 @@ export class Lane {
   /** Waits for the fault that runs, then removes the scene. */
   async close(): Promise<void> {
     await this.last;
-    await this.scene?.remove();
-    this.scene = undefined;
+    await this.leave();
   }
 
   private async runNow(fault: Fault): Promise<FaultResult> {
+    if (fault.fresh) await this.leave();
     this.scene ??= await Scene.build();
     const result = await runFault(this.scene, fault, this.size);
-    if (result.failures.length > 0) {
-      await this.scene.remove();
-      this.scene = undefined;
-    }
+    if (result.failures.length > 0) await this.leave();
     return result;
+  }
+
+  private async leave(): Promise<void> {
+    await this.scene?.remove();
+    this.scene = undefined;
   }
 }

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { whyNoLab } from "../lab/lab.ts";
 import { type Fault, type FaultResult, sizes } from "./fault.ts";
 import { allFaults } from "./faults/all.ts";
+import { randomHistories } from "./faults/histories.ts";
 import { Lane } from "./lane.ts";
 import { reportHead, reportLine } from "./report.ts";
 
@@ -15,6 +16,7 @@ tunnel, no frame crossed networks, and no packet was lost where none may be. Nee
 Options:
   --short         as in npm test: a partition of 20 s instead of ten minutes, an overrun of 5 s instead of 60 s
   --only <text>   only faults whose name contains this; may be repeated
+  --histories <n> only random histories, so many of them
   --list          print the names
   --json          print the results as one JSON object
   --help          print this
@@ -28,6 +30,7 @@ function parseOptions() {
       options: {
         short: { type: "boolean", default: false },
         only: { type: "string", multiple: true, default: [] },
+        histories: { type: "string" },
         list: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         help: { type: "boolean", short: "h", default: false },
@@ -44,6 +47,12 @@ function stop(message: string, status: number): never {
   process.exit(status);
 }
 
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1) stop(`--histories wants a number from 1 on, not "${text}"`, 2);
+  return count;
+}
+
 function choose(texts: readonly string[]): readonly Fault[] {
   const unknown = texts.find((text) => !allFaults.some(({ name }) => name.includes(text)));
   if (unknown !== undefined) stop(`no fault's name contains "${unknown}" (--list prints the names)`, 2);
@@ -51,14 +60,15 @@ function choose(texts: readonly string[]): readonly Fault[] {
 }
 
 async function main(): Promise<number> {
-  const { short, only, list, json, help: wantsHelp } = parseOptions();
+  const { short, only, histories, list, json, help: wantsHelp } = parseOptions();
   if (wantsHelp) process.stdout.write(help);
   else if (list) process.stdout.write(allFaults.map(({ name }) => `${name}\n`).join(""));
   if (wantsHelp || list) return 0;
-  const faults = choose(only);
+  const faults = histories === undefined ? choose(only) : [randomHistories];
   const obstacle = whyNoLab();
   if (obstacle !== undefined) stop(`${obstacle}: run it with sudo`, 1);
-  const size = short ? sizes.short : sizes.long;
+  const form = short ? sizes.short : sizes.long;
+  const size = histories === undefined ? form : { ...form, histories: parseCount(histories) };
   const lane = new Lane(size);
   const results: FaultResult[] = [];
   if (!json) process.stdout.write(reportHead());

@@ -1,7 +1,8 @@
 // Runs one fault while guests talk, and looks at everything that must hold whatever happened.
 import { waitFor } from "../lab/wait.ts";
+import { untilEqual } from "./equal.ts";
 import type { Fault, FaultResult, Size } from "./fault.ts";
-import type { Flow, Held, Scene } from "./scene.ts";
+import type { Flow, Scene } from "./scene.ts";
 
 const equalWithinMs = 5_000;
 /** Answers that each flow must get before and after: it runs. */
@@ -42,24 +43,6 @@ export async function runFault(scene: Scene, fault: Fault, size: Size): Promise<
   failures.push(...scene.takeLeaks());
   await attempt(async () => fault.tidy?.(scene));
   return { fault: fault.name, ...loss, equalMs, remarks, failures };
-}
-
-/** @returns ms. @throws WaitError with what is still wrong */
-async function untilEqual(scene: Scene, held: Held, deadlineMs: number): Promise<number> {
-  const startMs = performance.now();
-  let wrong: string[] = [];
-  while (true) {
-    const lookedMs = performance.now();
-    try {
-      wrong = await scene.deviations(held);
-    } catch (error) {
-      wrong = [`no comparison: ${error instanceof Error ? error.message : error}`];
-    }
-    if (wrong.length === 0) return Math.round(lookedMs - startMs);
-    if (performance.now() - startMs > deadlineMs) {
-      throw new Error(`not equal after ${deadlineMs} ms: ${wrong.length} deviations, ${wrong.slice(0, 3).join("; ")}`);
-    }
-  }
 }
 
 async function flowing(flows: readonly Flow[]): Promise<void> {

@@ -2,6 +2,7 @@
 import type { Fault } from "../fault.ts";
 import { clockSteps } from "./clock.ts";
 import { deviceFaults } from "./devices.ts";
+import { randomHistories } from "./histories.ts";
 import { neighbourTableFull, overrun } from "./load.ts";
 import { halfOpen, partition } from "./partition.ts";
 import {
@@ -19,7 +20,6 @@ export const allFaults: readonly Fault[] = [
   agentKilled,
   controllerKilled,
   bothKilled,
-  agentKilledWriting,
   agentStopped,
   controllerStopped,
   halfOpen,
@@ -29,6 +29,8 @@ export const allFaults: readonly Fault[] = [
   ...deviceFaults,
   sameAddressTwice,
   clockSteps,
-  overrun,
   neighbourTableFull,
+  randomHistories,
+  agentKilledWriting,
+  overrun,
 ];

@@ -10,7 +10,7 @@ const bridge = `nmb${blue}`;
 
 const works: readonly (readonly [string, ...string[]])[] = [
   ["the tunnel device set down", `link set ${vxlan} down`],
-  ["the tunnel device deleted", `link del ${vxlan}`],
+  ["flannel#877: the tunnel device deleted", `link del ${vxlan}`],
   ["the tunnel device renamed", `link set ${vxlan} name elsewhere0`],
   ["the tunnel device put into another bridge", "link add other0 type bridge", `link set ${vxlan} master other0`],
   ["the tunnel device's MTU lowered", `link set ${vxlan} mtu 1300`],

@@ -11,7 +11,7 @@ import { whileWatching } from "../watch.ts";
 export const noticedWithinMs = 20_000;
 
 export const agentKilled: Fault = {
-  name: "an agent killed at random points, again and again",
+  name: "flannel#628: an agent killed at random points, again and again",
   act: async (scene, { kills }) => {
     for (let i = 0; i < kills; i++) {
       await scene.host("a").agent.stop("SIGKILL");
@@ -88,7 +88,7 @@ export const controllerKilled: Fault = {
 };
 
 export const bothKilled: Fault = {
-  name: "controller and all agents killed at once",
+  name: "flannel#636: controller and all agents killed at once",
   act: async (scene) => {
     await Promise.all(
       [scene.lab.controller, ...scene.lab.hosts.map(({ agent }) => agent)].map((each) => each.stop("SIGKILL")),
