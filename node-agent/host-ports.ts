@@ -22,6 +22,7 @@ export class HostPorts {
   /** As they were settled last; a network is absent until its ports were looked at in this run. */
   private readonly settled = new Map<Vni, WantedPins>();
   private readonly pinned = new Map<Vni, ReadonlyMap<number, readonly MacAddress[]>>();
+  private work: Promise<void> = Promise.resolve();
   /** How ports were that have an alias of somebody's. */
   private readonly before = new Map<number, PortBehaviour>();
 
@@ -53,23 +54,45 @@ export class HostPorts {
   /** A port that has left our bridges has left its pins and settings with them; only our word of them stays on it. */
   onLink(link: Link, gone: boolean): void {
     if (gone) this.before.delete(link.ifindex);
-    const ours = link.master !== undefined && this.deps.devices.vniOfBridge(link.master) !== undefined;
-    if (gone || ours || !behaviourInAlias(link.alias)) return;
-    void this.deps.bridgePorts.apply([{ kind: "alias", ifindex: link.ifindex, alias: "" }]);
+    if (gone || !this.hasLeft(link)) return;
+    const forget = this.inTurn(async () => {
+      // It may have come back since that message was sent, and be pinned again.
+      const now = await this.deps.bridgePorts.find(link.ifindex);
+      if (!now || !this.hasLeft(now)) return;
+      await this.deps.bridgePorts.apply([{ kind: "alias", ifindex: link.ifindex, alias: "" }]);
+    });
+    forget.catch((error: unknown) => this.deps.log.warn({ err: error, port: link.name }, "port not looked at"));
+  }
+
+  /** On a bridge that a network left behind, a port that is not as it was before keeps our word of that. */
+  private hasLeft({ master, alias, portLearning = true, portFlood = true }: Link): boolean {
+    const ours = master !== undefined && this.deps.devices.vniOfBridge(master) !== undefined;
+    return !ours && portLearning && portFlood && behaviourInAlias(alias) !== undefined;
+  }
+
+  /** One look at ports and what follows from it at a time: what was seen is what is changed. */
+  private inTurn(act: () => Promise<void>): Promise<void> {
+    const done = this.work.then(act);
+    this.work = done.catch(() => {});
+    return done;
   }
 
   private wanted(vni: Vni): WantedPins {
     return wantedPins(this.deps.held.locals(vni));
   }
 
-  private async bring(vni: Vni, wanted: WantedPins): Promise<void> {
+  private bring(vni: Vni, wanted: WantedPins): Promise<void> {
+    return this.inTurn(() => this.bringInLine(vni, wanted));
+  }
+
+  private async bringInLine(vni: Vni, wanted: WantedPins): Promise<void> {
     const { devices, bridgePorts, log } = this.deps;
     const device = devices.deviceOf(vni);
     if (!device) return;
     const known = this.settled.get(vni);
     // The first look of a run finds what an earlier one has left.
     if (known?.size === 0 && wanted.size === 0) return;
-    const ports = await bridgePorts.list(device, (port) => known === undefined || this.concerns(port, wanted));
+    const ports = await bridgePorts.list(device, (port) => known === undefined || this.concerns(vni, port, wanted));
     for (const port of ports) this.remember(port, wanted);
     const changes = planPorts(wanted, ports, this.before);
     const refusals = await bridgePorts.apply(changes);
@@ -84,8 +107,9 @@ export class HostPorts {
       log.info({ vni, pins, unpins, ports: held.map(({ name }) => name) }, "ports brought in line");
   }
 
-  private concerns(port: Link, wanted: WantedPins): boolean {
-    return wanted.has(port.name) || behaviourInAlias(port.alias) !== undefined || this.before.has(port.ifindex);
+  private concerns(vni: Vni, { name, alias, ifindex }: Link, wanted: WantedPins): boolean {
+    const known = this.before.has(ifindex) || this.pinnedTo(vni).has(ifindex);
+    return known || wanted.has(name) || behaviourInAlias(alias) !== undefined;
   }
 
   private remember(port: GuestPort, wanted: WantedPins): void {

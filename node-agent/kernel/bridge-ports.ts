@@ -27,6 +27,10 @@ export class BridgePorts {
     this.links = new Links(socket);
   }
 
+  find(ifindex: number): Promise<Link | undefined> {
+    return this.links.find({ ifindex });
+  }
+
   /** @param look of which ports the entries are read too. @throws NetlinkError */
   async list(device: EntryDevice, look: (port: Link) => boolean): Promise<GuestPort[]> {
     const links = await this.links.list(device.bridgeIfindex);
