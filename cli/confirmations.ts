@@ -1,7 +1,7 @@
 // A change that hosts have to follow: sent, and told as they confirm it.
 import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
-import type { MoveLine, MoveView } from "../schema/index.ts";
+import type { MoveView, ProgressLine } from "../schema/index.ts";
 import type { Client } from "./client.ts";
 import { type ConnectionOptions, connect } from "./connection.ts";
 import { parseDuration } from "./durations.ts";
@@ -9,7 +9,6 @@ import { CliError } from "./errors.ts";
 import { format, type OutputOptions } from "./output.ts";
 
 type Outcome = Pick<MoveView, "revision" | "confirmed" | "of" | "slowestMs" | "unconfirmed" | "dryRun">;
-type Progress = Exclude<MoveLine, { readonly type: "result" }>;
 
 export interface WaitOptions extends ConnectionOptions, OutputOptions {
   readonly wait?: boolean;
@@ -58,7 +57,7 @@ async function* sent<Answer extends Outcome>(
 ): AsyncGenerator<string, Answer> {
   const asked = wait ? { ...body, wait, timeoutMs: timeout } : body;
   if (dryRun) return client.call<Answer>("POST", path, { body: asked, query: { dryRun } });
-  const lines = client.lines<Progress | ({ readonly type: "result" } & Answer)>("POST", path, {
+  const lines = client.lines<ProgressLine | ({ readonly type: "result" } & Answer)>("POST", path, {
     body: JSON.stringify(asked),
     headers: {
       accept: "application/x-ndjson",
@@ -77,7 +76,7 @@ async function* sent<Answer extends Outcome>(
   throw new CliError("the controller's answer broke off: the same command again shows how far it is", 1);
 }
 
-function describeProgress(line: Progress): string {
+function describeProgress(line: ProgressLine): string {
   if (line.type === "committed") return `revision ${line.revision}: ${hostsText(line.of)} to confirm\n`;
   return `  ${line.host} confirmed after ${line.ms} ms (${line.confirmed} of ${line.of})\n`;
 }

@@ -23,6 +23,7 @@ import { authorityRoutes } from "./http/authorities.ts";
 import { bulkRoutes } from "./http/bulk.ts";
 import { dashboardRoutes } from "./http/dashboard.ts";
 import { enrolmentRoutes } from "./http/enrolment.ts";
+import { evacuationRoutes } from "./http/evacuation.ts";
 import { eventRoutes } from "./http/events.ts";
 import { hostRoutes } from "./http/hosts.ts";
 import { logRoutes } from "./http/log.ts";
@@ -190,6 +191,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   hostRoutes(app, { committer, agents });
   vmRoutes(app, { committer, agents });
   moveRoutes(app, { committer, agents });
+  evacuationRoutes(app, { committer, agents });
   resolveRoutes(app, { committer });
   eventRoutes(app, { hub, store, tokens, metrics, pingMs: stream.pingMs });
   operationalEventRoutes(app, { operational, committer });

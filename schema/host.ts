@@ -28,7 +28,12 @@ export const UdpPort = Type.Integer({
   description: `UDP port of the VTEP, default ${defaultVtepPort}`,
 });
 
-const hostInput = { vtep: Vtep, port: Type.Optional(UdpPort), ...metadataInput };
+const Down = Type.Boolean({
+  description:
+    "An operator says that the host is dead or away: no VM is placed on it, and no move waits for it. PUT without it leaves it as it is",
+});
+
+const hostInput = { vtep: Vtep, port: Type.Optional(UdpPort), down: Type.Optional(Down), ...metadataInput };
 const example = { vtep: "192.0.2.1", labels: { rack: "r7" }, description: "left of the door" };
 
 /** Body of POST /v1/hosts. */
@@ -48,9 +53,10 @@ export const HostPatch = Type.Object(
     name: Type.Optional(Name),
     vtep: Type.Optional(Vtep),
     port: Type.Optional(nullable(UdpPort)),
+    down: Type.Optional(Down),
     ...metadataPatch,
   },
-  { ...closed, title: "HostPatch", examples: [{ vtep: "192.0.2.9" }] },
+  { ...closed, title: "HostPatch", examples: [{ vtep: "192.0.2.9" }, { down: true }] },
 );
 export type HostPatch = Static<typeof HostPatch>;
 export const HostView = Type.Object(
@@ -61,6 +67,7 @@ export const HostView = Type.Object(
     origin: Type.Enum(["operator", "agent"], {
       description: "Who registered the host. What an operator set, an agent cannot change.",
     }),
+    down: Type.Optional(Type.Boolean({ description: "Marked down; absent: it is not" })),
     ...metadataView,
     ...writeNotes,
     connected: Type.Boolean(),
@@ -102,6 +109,8 @@ export interface HostSpec extends Metadata {
   readonly vtep: VtepAddress;
   readonly port: number;
   readonly origin: "operator" | "agent";
+  /** Marked down by an operator. Absent: of a resource that it is not, of a spec that it stays as it is. */
+  readonly down?: boolean;
 }
 export type Host = HostSpec & Stored;
 
@@ -112,7 +121,8 @@ export function parseHost(name: string, input: HostPutInput, origin: HostSpec["o
   const vtep = faults.at("/vtep", () => parseVtep(input.vtep));
   const metadata = parseMetadata(input, faults);
   faults.throwIfAny();
-  return { name, vtep: vtep as VtepAddress, port: input.port ?? defaultVtepPort, origin, ...metadata };
+  const { port = defaultVtepPort, down } = input;
+  return { name, vtep: vtep as VtepAddress, port, origin, ...(down === undefined ? {} : { down }), ...metadata };
 }
 
 /** A tunnel end that is patched is an operator's word from then on. @throws InputError about what the host would be */

@@ -3,19 +3,19 @@ import { type Static, Type } from "typebox";
 import { closed, Name, RevisionNumber } from "./metadata.ts";
 
 /** Longest time that a request waits for confirmations, ms. */
-export const maxWaitMs = 60_000;
+const maxWaitMs = 60_000;
 export const defaultWaitMs = 10_000;
 
 const waitInput = {
   wait: Type.Optional(
-    Type.Boolean({ description: "Answer when every host that holds the VM has confirmed", default: false }),
+    Type.Boolean({ description: "Answer when every host that it concerns has confirmed", default: false }),
   ),
   timeoutMs: Type.Optional(
     Type.Integer({
       minimum: 0,
       maximum: maxWaitMs,
       default: defaultWaitMs,
-      description: "How long to wait, ms. What has not confirmed by then is listed; the move stands",
+      description: "How long to wait, ms. Who has not confirmed by then is listed; the change stands",
     }),
   ),
 };
@@ -24,70 +24,114 @@ export interface WaitInput {
   readonly timeoutMs?: number;
 }
 
+const shape = (title: string, example: object) => ({ ...closed, title, examples: [example] });
+
 /** Body of POST /v1/vms/{name}/move. */
 export const MoveInput = Type.Object(
-  { host: { ...Name, description: "The host that the VM runs on from now on" }, ...waitInput },
-  { ...closed, title: "MoveInput", examples: [{ host: "b", wait: true }] },
+  { host: { ...Name, description: "Where the VM runs from now on" }, ...waitInput },
+  shape("MoveInput", { host: "b", wait: true }),
+);
+/** Body of POST /v1/vms/{name}/prepare. */
+export const PrepareInput = Type.Object(
+  { host: { ...Name, description: "Where the VM is about to run" }, ...waitInput },
+  shape("PrepareInput", { host: "b", wait: true }),
+);
+/** Body of POST /v1/vms/{name}/commit. */
+export const CommitInput = Type.Object(
+  {
+    host: Type.Optional({
+      ...Name,
+      description: "The host that is meant: refused where another is prepared, and nothing new where the VM is there",
+    }),
+    ...waitInput,
+  },
+  shape("CommitInput", { host: "b", wait: true }),
+);
+/** Body of POST /v1/vms/{name}/abort. */
+export const AbortInput = Type.Object(waitInput, shape("AbortInput", { wait: true }));
+/** Body of POST /v1/hosts/{name}/evacuate. */
+export const EvacuateInput = Type.Object(
+  {
+    to: Type.Array(Name, {
+      minItems: 1,
+      maxItems: 1_024,
+      uniqueItems: true,
+      description: "Each VM goes to the one of these with the fewest VMs by then",
+    }),
+    ...waitInput,
+  },
+  shape("EvacuateInput", { to: ["a", "b"], wait: true }),
 );
 
-const Of = Type.Integer({ minimum: 0, description: "Hosts that have to confirm: all that hold something of the VM" });
-const Confirmed = Type.Integer({ minimum: 0, description: "Hosts whose kernels hold the revision" });
-const Ms = Type.Integer({ minimum: 0, description: "Since the move was durable" });
+const Of = Type.Integer({ minimum: 0, description: "Hosts that have to confirm" });
+const Confirmed = Type.Integer({ minimum: 0, description: "Those whose kernels hold the revision" });
 
-export const Unconfirmed = Type.Object(
+const Unconfirmed = Type.Object(
   { host: Name, why: Type.String({ description: "For a person" }) },
   { ...closed, title: "Unconfirmed" },
 );
 export type Unconfirmed = Static<typeof Unconfirmed>;
 
 /** How far hosts have followed a revision. */
-export const confirmationView = {
+const confirmationView = {
   revision: RevisionNumber,
   confirmed: Confirmed,
   of: Of,
   slowestMs: Type.Unsafe<number | null>({
     type: ["integer", "null"],
-    description: "When the last of the confirmed ones confirmed; null: none has",
+    description: "When the last of the confirmed ones confirmed, since the change was durable; null: none has",
   }),
   unconfirmed: Type.Array(Unconfirmed),
-};
-
-const moveView = {
-  vm: Name,
-  from: { ...Name, description: "Where the VM was; the same as `to` where nothing changed" },
-  to: Name,
-  ...confirmationView,
   dryRun: Type.Optional(
     Type.Boolean({ description: "Only with ?dryRun=true: nothing was changed; `of` hosts would have to confirm" }),
   ),
 };
-const moveExample = {
-  vm: "web-1",
-  from: "a",
-  to: "b",
-  revision: 7,
-  confirmed: 3,
-  of: 3,
-  slowestMs: 9,
-  unconfirmed: [],
-};
+export type ConfirmationView = Static<Type.TObject<typeof confirmationView>>;
+const confirmations = { revision: 7, confirmed: 3, of: 3, slowestMs: 9, unconfirmed: [] };
 
-export const MoveView = Type.Object(moveView, { ...closed, title: "Move", examples: [moveExample] });
+const moveView = {
+  vm: Name,
+  from: { ...Name, description: "The same as `to` where nothing changed" },
+  to: Name,
+  ...confirmationView,
+};
+export const MoveView = Type.Object(moveView, shape("Move", { vm: "web-1", from: "a", to: "b", ...confirmations }));
 export type MoveView = Static<typeof MoveView>;
 
-/** A line of a wait that is told as it goes, `application/x-ndjson`: `committed`, any number of `confirmed`, one `result`. */
+const evacuationView = {
+  host: Name,
+  moved: Type.Array(Type.Object({ vm: Name, to: Name }, closed)),
+  ...confirmationView,
+};
+export const EvacuationView = Type.Object(
+  evacuationView,
+  shape("Evacuation", { host: "c", moved: [{ vm: "web-3", to: "a" }], ...confirmations }),
+);
+export type EvacuationView = Static<typeof EvacuationView>;
+
+const committed = Type.Object(
+  { type: Type.Literal("committed"), revision: RevisionNumber, of: Of },
+  { ...closed, description: "The change is durable, and now goes to the hosts" },
+);
+const confirmed = Type.Object(
+  {
+    type: Type.Literal("confirmed"),
+    host: Name,
+    ms: Type.Integer({ minimum: 0, description: "Since the change was durable" }),
+    confirmed: Confirmed,
+    of: Of,
+  },
+  { ...closed, description: "One more host has confirmed" },
+);
+const result = { type: Type.Literal("result") };
+
+/** The lines of a wait that is told as it goes: `committed`, any number of `confirmed`, and the answer as `result`. */
 export const MoveLine = Type.Union(
-  [
-    Type.Object(
-      { type: Type.Literal("committed"), revision: RevisionNumber, of: Of },
-      { ...closed, description: "The move is durable, and now goes to the hosts" },
-    ),
-    Type.Object(
-      { type: Type.Literal("confirmed"), host: Name, ms: Ms, confirmed: Confirmed, of: Of },
-      { ...closed, description: "One more host has confirmed" },
-    ),
-    Type.Object({ type: Type.Literal("result"), ...moveView }, { ...closed, description: "The last line" }),
-  ],
+  [committed, confirmed, Type.Object({ ...result, ...moveView }, { ...closed, description: "The last line" })],
   { title: "MoveLine" },
 );
-export type MoveLine = Static<typeof MoveLine>;
+export const EvacuationLine = Type.Union(
+  [committed, confirmed, Type.Object({ ...result, ...evacuationView }, { ...closed, description: "The last line" })],
+  { title: "EvacuationLine" },
+);
+export type ProgressLine = Static<typeof committed> | Static<typeof confirmed>;

@@ -26,8 +26,10 @@ export type ReportKind = (typeof reportKinds)[number];
 
 /** What the controller says of a host by itself. */
 export const presenceKinds = ["host-connected", "host-lost"] as const;
-export const operationalKinds = [...reportKinds, ...presenceKinds] as const;
-export type OperationalKind = ReportKind | (typeof presenceKinds)[number];
+/** What has become of a move, whether anybody waited for it or not. */
+const moveKinds = ["move-confirmed", "move-unconfirmed"] as const;
+export const operationalKinds = [...reportKinds, ...presenceKinds, ...moveKinds] as const;
+export type OperationalKind = (typeof operationalKinds)[number];
 
 /** Of one kind and subject, all that has happened since the last report of it. */
 export interface Report {

@@ -14,6 +14,8 @@ export const problemTypes = {
   "addresses-exhausted": { status: 409, title: "The network has no address left to assign" },
   "limit-exceeded": { status: 409, title: "A documented limit would be exceeded" },
   "no-tls": { status: 409, title: "The controller runs without TLS" },
+  "host-down": { status: 409, title: "The host is marked down" },
+  "migration-conflict": { status: 409, title: "The VM's migration does not allow this" },
   immutable: { status: 409, title: "The field cannot change while the resource is in use" },
   "precondition-failed": { status: 412, title: "The resource is not as the request wants it" },
   "log-compacted": { status: 410, title: "The log does not go back so far any more" },

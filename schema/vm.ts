@@ -108,6 +108,10 @@ export const VmView = Type.Object(
   {
     name: Name,
     host: Name,
+    preparedHost: Type.Optional({
+      ...Name,
+      description: "A live migration to this host is under way: it has the VM's networks already",
+    }),
     hostConnected: Type.Boolean({ description: "An agent of the host is connected" }),
     interfaces: interfacesOf(InterfaceView),
     ...metadataView,
@@ -169,13 +173,15 @@ export interface InterfaceSpec {
 export interface VmSpec extends Metadata {
   readonly name: string;
   readonly host: string;
+  /** A live migration to this host is under way. */
+  readonly preparedHost?: string;
   readonly interfaces: readonly InterfaceSpec[];
 }
 export type Vm = VmSpec & Stored;
 
 /** An interface as it was asked for: what is absent is the inventory's to assign. */
 export type InterfaceRequest = Omit<InterfaceSpec, "mac" | "ips"> & Partial<Pick<InterfaceSpec, "mac" | "ips">>;
-export interface VmRequest extends Omit<VmSpec, "interfaces"> {
+export interface VmRequest extends Omit<VmSpec, "interfaces" | "preparedHost"> {
   readonly interfaces: readonly InterfaceRequest[];
 }
 
@@ -194,7 +200,7 @@ export function parseVm(name: string, input: VmPutInput): VmRequest {
  * array replaces them all. A MAC or IPs that are set to null are assigned anew.
  * @throws InputError about what the VM would be
  */
-export function patchVm({ uid, revision, interfaces, ...spec }: Vm, patch: VmPatch): VmRequest {
+export function patchVm({ uid, revision, preparedHost, interfaces, ...spec }: Vm, patch: VmPatch): VmRequest {
   const { interfaces: changes = {}, ...rest } = patch;
   const merged = mergePatch(spec, rest) as Omit<VmPutInput, "interfaces">;
   if (Array.isArray(changes)) return parseVm(spec.name, { ...merged, interfaces: [...changes] });

@@ -6,7 +6,6 @@ import {
   type AgentFrame,
   type Answer,
   type BindingKey,
-  type ControllerFrame,
   closeCodes,
   FrameError,
   keyText,
@@ -16,7 +15,6 @@ import {
 import type { CertifiedHost, Identity } from "../auth/identity.ts";
 import { type Committer, isLarge } from "../committer.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
-import { bindingChanges } from "../inventory/binding-changes.ts";
 import { agentNetwork, answerFor, findVisibleNetwork, localKeys } from "../inventory/bindings.ts";
 import { atOnce, type Steps } from "../inventory/steps.ts";
 import type { Metrics } from "../metrics.ts";
@@ -24,15 +22,17 @@ import type { Rates } from "../observe/rates.ts";
 import { inSlices } from "../slices.ts";
 import type { Commit } from "../store/store.ts";
 import { agreeOnProtocol, checkName, findMismatch, getHost, type Hello, Rejection, registerHost } from "./admission.ts";
-import { fanOut, holdAnswer } from "./fan-out.ts";
-import { answersFrames, changesFrames, frameText, snapshotFrames } from "./frames.ts";
+import { distribute } from "./distribution.ts";
+import { holdAnswer } from "./fan-out.ts";
+import { answersFrames, frameText, snapshotFrames } from "./frames.ts";
 import { HostReports } from "./host-reports.ts";
 import { type HostReport, HostStatuses } from "./host-status.ts";
 import { InterestIndex } from "./interest.ts";
+import { MoveEvents } from "./move-events.ts";
 import { MoveWatches } from "./move-watch.ts";
 import { Presence } from "./presence.ts";
 import { seedsFor } from "./seeding.ts";
-import { senderChanges, sendersOf } from "./senders.ts";
+import { sendersOf } from "./senders.ts";
 import { AgentSession, type SessionHandler, type SessionLimits } from "./session.ts";
 
 /** What the channel needs to know of the hosts' certificates. */
@@ -68,6 +68,7 @@ export class AgentChannel implements SessionHandler {
   readonly interests = new InterestIndex();
   /** The changes of a large revision are on their way to the sessions. */
   private distributing = false;
+  private readonly moveEvents: MoveEvents;
   private readonly presence: Presence;
   private readonly reports: HostReports;
 
@@ -77,6 +78,7 @@ export class AgentChannel implements SessionHandler {
     const { interests, statuses } = this;
     const { committer, nowMs } = deps;
     this.moves = new MoveWatches({ committer, interests, statuses, report: (host) => this.report(host), nowMs });
+    this.moveEvents = new MoveEvents({ ...deps, moves: this.moves });
     deps.committer.subscribe((commit) => this.onCommit(commit));
     deps.metrics.observe({ sessions: () => this.sessions.size, interest: () => this.interests.size });
   }
@@ -95,7 +97,8 @@ export class AgentChannel implements SessionHandler {
     const host = this.deps.committer.current.findHost(name);
     const hello = this.sessions.get(name)?.hello;
     const mismatch = host && hello && findMismatch(host, hello);
-    const problems = mismatch ? [mismatch, ...report.problems] : report.problems;
+    const downBut = host?.down && hello && "the host is marked down, and its agent is connected: no VM is placed on it";
+    const problems = [mismatch, downBut].flatMap((each) => each || []).concat(report.problems);
     return { ...report, problems, connected: this.isConnected(name) };
   }
 
@@ -241,45 +244,18 @@ export class AgentChannel implements SessionHandler {
     });
   }
 
-  /** `current` stays as it is until this is done: the next revision waits. */
   private *distribute(commit: Commit): Steps<void> {
-    const { revision, changes } = commit;
-    const { current } = this.deps.committer;
-    const concerned = yield* bindingChanges(current, changes);
-    const senders = yield* senderChanges(
-      current,
-      concerned,
-      revision,
-      (host) => this.sessions.get(host)?.hello?.senders === true,
-    );
-    const pushes = yield* fanOut(current, this.interests, concerned, revision);
-    for (const host of senders.keys()) if (!pushes.has(host)) this.sendIfSynced(host, senders.get(host) ?? []);
-    for (const [host, push] of pushes) {
-      const frames = (senders.get(host) ?? []).map(frameText);
-      for (const frame of changesFrames(revision, push)) {
-        frames.push(frame);
-        yield;
-      }
-      const session = this.sessions.get(host);
-      if (!session?.synced) continue;
-      // In one turn: frames of one set must not be separated by a snapshot.
-      if (isLarge(commit)) session.sendLarge(frames);
-      else session.send(frames);
-      this.deps.metrics.pushed(push.answers.length);
-    }
-    for (const host of concerned.deletedHosts) {
-      this.sessions.get(host)?.close(closeCodes.hostDeleted, `host "${host}" was deleted`);
-      this.statuses.forget(host);
+    const { deps, interests, statuses, sessions } = this;
+    const { deletedHosts } = yield* distribute({ ...deps, interests, statuses, sessions }, commit);
+    for (const host of deletedHosts) {
+      sessions.get(host)?.close(closeCodes.hostDeleted, `host "${host}" was deleted`);
+      statuses.forget(host);
       this.presence.forget(host);
       this.reports.forget(host);
-      this.deps.metrics.forgetHost(host);
-      this.deps.rates.forget(host);
+      deps.metrics.forgetHost(host);
+      deps.rates.forget(host);
     }
-  }
-
-  private sendIfSynced(host: string, frames: readonly ControllerFrame[]): void {
-    const session = this.sessions.get(host);
-    if (session?.synced) session.send(frames.map(frameText));
+    this.moveEvents.follow(commit);
   }
 
   /**

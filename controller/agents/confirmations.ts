@@ -1,5 +1,5 @@
 // Who has to confirm a revision, who has, and when. No I/O, no clock.
-import type { MoveView } from "../../schema/index.ts";
+import type { ConfirmationView } from "../../schema/index.ts";
 
 export interface Confirmation {
   readonly host: string;
@@ -7,7 +7,7 @@ export interface Confirmation {
   readonly ms: number;
 }
 
-export type Confirmed = Pick<MoveView, "confirmed" | "of" | "slowestMs">;
+export type Confirmed = Pick<ConfirmationView, "confirmed" | "of" | "slowestMs">;
 
 export class Confirmations {
   private readonly hosts: Set<string>;

@@ -1,7 +1,7 @@
 // Which hosts have to confirm that a VM has moved: all that may hold something of it.
 import type { ResourceChange, Vm } from "../../schema/index.ts";
 import { keysOf } from "../inventory/bindings.ts";
-import type { Inventory } from "../inventory/inventory.ts";
+import { hostsOf, type Inventory } from "../inventory/inventory.ts";
 import type { InterestIndex } from "./interest.ts";
 
 /** A VM before and after; the same where it stood as asked. */
@@ -17,16 +17,22 @@ export function movesIn(touched: readonly ResourceChange[]): VmMove[] {
   });
 }
 
+/** Hosts that a live migration is committed to. */
+export function migratedTo(changes: readonly ResourceChange[]): Set<string> {
+  const committed = movesIn(changes).filter(({ before, after }) => before.preparedHost === after.host);
+  return new Set(committed.map(({ after }) => after.host));
+}
+
 /**
  * The hosts that were told of one of the VM's addresses, connected or not: their kernels forward by it. The old and the
- * new host in any case. And whoever has a VM in one of its networks and has not said since the controller's start what
+ * new host in any case, and one that was prepared for it. And whoever has a VM in one of its networks and has not said since the controller's start what
  * its kernel holds: it may be one of them.
  */
 export function holdersOf(state: Inventory, interest: InterestIndex, moves: readonly VmMove[]): Set<string> {
   const hosts = new Set<string>();
   const networks = new Set<string>();
   for (const { before, after } of moves) {
-    hosts.add(before.host).add(after.host);
+    for (const host of [...hostsOf(before), ...hostsOf(after)]) hosts.add(host);
     for (const each of [...before.interfaces, ...after.interfaces]) {
       const network = state.findNetwork(each.network);
       if (!network) continue;

@@ -18,9 +18,14 @@ export interface MoveWatchDeps {
 export class MoveWatches {
   constructor(private readonly deps: MoveWatchDeps) {}
 
-  /** Begins when the moves are durable and published as `revision`, which is when hosts have been told. */
-  begin(moves: readonly VmMove[], revision: Revision): MoveWatch {
-    return new MoveWatch(this.deps, moves, revision);
+  /** Who has to confirm the moves. */
+  holdersOf(moves: readonly VmMove[]): Set<string> {
+    return holdersOf(this.deps.committer.current, this.deps.interests, moves);
+  }
+
+  /** Begins when a change is durable and published as `revision`, which is when hosts have been told. */
+  begin(hosts: Iterable<string>, revision: Revision): MoveWatch {
+    return new MoveWatch(this.deps, hosts, revision);
   }
 }
 
@@ -30,11 +35,11 @@ export class MoveWatch {
 
   constructor(
     private readonly deps: MoveWatchDeps,
-    moves: readonly VmMove[],
+    hosts: Iterable<string>,
     readonly revision: Revision,
   ) {
     this.startMs = deps.nowMs();
-    this.confirmations = new Confirmations(holdersOf(deps.committer.current, deps.interests, moves));
+    this.confirmations = new Confirmations(hosts);
   }
 
   get counts(): Confirmed {
@@ -71,13 +76,19 @@ export class MoveWatch {
 
   private async confirmation(host: string, timeoutMs: number): Promise<Confirmation | undefined> {
     const { statuses, committer, nowMs } = this.deps;
-    const confirmed = await statuses.waitApplied(host, this.revision, timeoutMs);
+    const confirmed = await statuses.waitApplied(host, this.revision, this.isDown(host) ? 0 : timeoutMs);
     if (!confirmed && !committer.current.findHost(host)) this.confirmations.forget(host);
     const confirmation = { host, ms: Math.round(nowMs() - this.startMs) };
     return confirmed && this.confirmations.confirm(confirmation) ? confirmation : undefined;
   }
 
+  /** An operator has said that it will not confirm. */
+  private isDown(host: string): boolean {
+    return this.deps.committer.current.findHost(host)?.down ?? false;
+  }
+
   private explain(host: string, timeoutMs: number, whole: boolean): string {
+    if (this.isDown(host)) return "is marked down, so nobody waits for it: its kernel forwards as it was told last";
     const { connected, lastSeen, problems } = this.deps.report(host);
     if (!connected) {
       const since = lastSeen ? `, last heard ${lastSeen.toISOString()}` : " since the controller started";

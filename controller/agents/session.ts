@@ -45,6 +45,9 @@ export class AgentSession {
   private lastHeardMs: number;
   private largeBytes = 0;
   private closing = false;
+  /** What is to be sent when the last of `gates` has opened. */
+  private readonly held: string[] = [];
+  private gates = 0;
   private readonly timer: NodeJS.Timeout;
 
   constructor(
@@ -76,7 +79,18 @@ export class AgentSession {
       this.close(closeCodes.tooSlow, "the agent reads more slowly than changes come");
       return;
     }
-    for (const frame of frames) this.socket.send(frame);
+    if (this.gates > 0) this.held.push(...frames);
+    else for (const frame of frames) this.socket.send(frame);
+  }
+
+  /** Whatever is sent from now on stays here, in its order, until `gate` settles: which must be soon. */
+  hold(gate: Promise<unknown>): void {
+    this.gates += 1;
+    void gate.finally(() => {
+      this.gates -= 1;
+      if (this.gates > 0) return;
+      for (const frame of this.held.splice(0)) if (!this.closing) this.socket.send(frame);
+    });
   }
 
   sendSnapshot(frames: readonly string[]): void {

@@ -126,8 +126,8 @@ function mutationOf(line: Static<typeof NetworkLine> | Static<typeof HostLine> |
   }
 }
 
-/** What `parseLine` makes the same resource of. */
+/** What `parseLine` makes the same resource of. A migration that is under way is none of it: it ends here and now. */
 export function lineOf<K extends ResourceKind>(kind: K, resource: ResourceOf[K]): string {
   const { uid: _uid, revision: _revision, ...written } = resource;
-  return `${JSON.stringify({ kind, ...written })}\n`;
+  return `${JSON.stringify({ kind, ...written, preparedHost: undefined })}\n`;
 }

@@ -1,3 +1,4 @@
+import { Type } from "typebox";
 import {
   HostInput,
   type HostPatch,
@@ -22,7 +23,12 @@ export function hostRoutes(app: App, { committer, agents }: { committer: Committ
     create: (name, input) => ({ kind: "host.create", spec: parseHost(name, input, "operator") }),
     put: (name, input) => ({ kind: "host.put", spec: parseHost(name, input, "operator") }),
     patch: (name, patch) => ({ kind: "host.patch", name, patch }),
-    remove: (name) => ({ kind: "host.delete", name }),
+    remove: (name, query) => ({ kind: "host.delete", name, force: (query as { force?: boolean }).force ?? false }),
+    removeQuery: {
+      force: Type.Optional(
+        Type.Boolean({ description: "true: with all its VMs, where the host is marked down", default: false }),
+      ),
+    },
     find: (seen, name) => seen.findHost(name),
     list: (seen, name) => seen.hostsFrom(name),
     fits: (seen, { name }, { network }) => network === undefined || seen.isNetworkOn(network, name),

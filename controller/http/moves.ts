@@ -1,137 +1,137 @@
-// Moves of VMs as operators need them: to another host, and back with an answer when every host has followed.
-import { Readable } from "node:stream";
+// Moves of VMs as operators need them: at once, or as a live migration that is prepared, then committed or aborted.
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { Type } from "typebox";
+import { type TSchema, Type } from "typebox";
 import {
-  defaultWaitMs,
+  AbortInput,
+  CommitInput,
   MoveInput,
-  type MoveLine,
-  MoveLine as MoveLineShape,
-  MoveView,
+  MoveLine,
+  type MoveView,
+  MoveView as moveShape,
   Name,
-  type Vm,
-  type WaitInput,
+  PrepareInput,
+  type ProblemType,
 } from "../../schema/index.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import { movesIn, type VmMove } from "../agents/holders.ts";
-import type { MoveWatch } from "../agents/move-watch.ts";
-import type { Committer, Outcome } from "../committer.ts";
-import type { Mutation } from "../inventory/decide.ts";
+import type { Committer } from "../committer.ts";
+import { hostsOf } from "../inventory/inventory.ts";
+import type { VmMutation } from "../inventory/vm-mutations.ts";
 import type { App } from "./app-types.ts";
-import { actorOf } from "./caller.ts";
-import { changeHeaders, dryRunQuery, etagOf, noteOutcome, postHeaders } from "./conditions.ts";
-import { bodyProblems, problems, writeHeaders, writeProblems } from "./responses.ts";
+import { dryRunQuery, etagOf } from "./conditions.ts";
+import { answerConfirmed, confirmedAnswer, confirmedHeaders } from "./confirmed.ts";
+import { bodyProblems, problems, writeProblems } from "./responses.ts";
 import { submit } from "./submit.ts";
 
-const ndjson = "application/x-ndjson";
+interface Verb {
+  readonly verb: "move" | "prepare" | "commit" | "abort";
+  readonly summary: string;
+  readonly description: string;
+  readonly body: TSchema;
+  readonly problems: readonly ProblemType[];
+  readonly mutation: (name: string, body: { readonly host?: string }) => VmMutation;
+  readonly told: (move: VmMove) => Pick<MoveView, "from" | "to">;
+  /** Whom it concerns beside those that hold the VM; absent: all of these. */
+  readonly hosts?: (move: VmMove) => string[];
+}
 
-const moveHeaders = Type.Object({
-  ...changeHeaders.properties,
-  ...postHeaders.properties,
-  accept: Type.Optional(
-    Type.String({ description: `${ndjson}: a line for each confirmation as it comes`, examples: [ndjson] }),
-  ),
-});
+/** What placing a VM on a host can be refused for. */
+const placing = ["unknown-reference", "host-down", "limit-exceeded", "mixed-underlay"] as const satisfies ProblemType[];
 
-// As an object the type provider leaves the handler's answer alone: it is one of two.
-const moveAnswer: object = {
-  description: "What the move has come to; as NDJSON line by line while hosts confirm",
-  headers: writeHeaders,
-  content: { "application/json": { schema: MoveView }, [ndjson]: { schema: MoveLineShape } },
-};
+const fromHostToHost = ({ before, after }: VmMove) => ({ from: before.host, to: after.host });
+/** Nothing changes for whoever holds the VM: only the other host has something to do. */
+const theOther = ({ before, after }: VmMove) =>
+  [...hostsOf(before), ...hostsOf(after)].filter((host) => host !== after.host);
 
-export function moveRoutes(app: App, { committer, agents }: { committer: Committer; agents: AgentChannel }): void {
-  const move = async (request: FastifyRequest, reply: FastifyReply, mutation: Mutation): Promise<object> => {
-    const { wait = false, timeoutMs = defaultWaitMs } = request.body as WaitInput;
-    const outcome = await submit(committer, request, mutation);
-    const answer = beginMove(agents, outcome, wait ? timeoutMs : 0, actorOf(request).scope === "all");
-    noteOutcome(reply, outcome);
-    if (!outcome.dryRun) reply.header("etag", etagOf(answer.vm.revision));
-    if (!outcome.dryRun && request.headers.accept?.includes(ndjson)) {
-      return reply.type(ndjson).send(Readable.from(answer.lines(), { objectMode: false }));
-    }
-    return answer.whole();
-  };
+const verbs: readonly Verb[] = [
+  {
+    verb: "move",
+    summary: "Move a VM to another host, and learn when every host has followed",
+    description:
+      "With `wait` the answer comes when every host that holds the VM has confirmed that its kernel follows, or at the " +
+      "deadline with those that have not and why. The move is done in either case.",
+    body: MoveInput,
+    problems: placing,
+    mutation: (name, { host = "" }) => ({ kind: "vm.patch", name, patch: { host } }),
+    told: fromHostToHost,
+  },
+  {
+    verb: "prepare",
+    summary: "Begin a live migration: the other host gets the VM's networks",
+    description:
+      "The VM stays where it is, and is reached there from everywhere, the other host included. With `wait` the answer " +
+      "comes when that host has the bridges.",
+    body: PrepareInput,
+    problems: [...placing, "migration-conflict"],
+    mutation: (name, { host = "" }) => ({ kind: "vm.prepare", name, host }),
+    told: ({ before, after }) => ({ from: before.host, to: after.preparedHost ?? after.host }),
+    hosts: theOther,
+  },
+  {
+    verb: "commit",
+    summary: "End a live migration: the VM runs on the prepared host",
+    description: "One revision. The prepared host follows first, then all that hold the VM. Otherwise as a move.",
+    body: CommitInput,
+    problems: [...placing, "migration-conflict"],
+    mutation: (name, { host }) => ({ kind: "vm.commit", name, ...(host === undefined ? {} : { host }) }),
+    told: fromHostToHost,
+  },
+  {
+    verb: "abort",
+    summary: "Give a live migration up: the VM stays where it is",
+    description:
+      "Networks that the other host has for this VM alone leave it again. Nothing happens where none is under way.",
+    body: AbortInput,
+    problems: [],
+    mutation: (name) => ({ kind: "vm.abort", name }),
+    told: ({ before, after }) => ({ from: before.preparedHost ?? before.host, to: after.host }),
+    hosts: theOther,
+  },
+];
 
+export function moveRoutes(app: App, deps: { committer: Committer; agents: AgentChannel }): void {
+  for (const verb of verbs) moveRoute(app, verb, deps);
+}
+
+function moveRoute(app: App, verb: Verb, { committer, agents }: { committer: Committer; agents: AgentChannel }): void {
+  const { summary, description, body } = verb;
   app.post(
-    "/v1/vms/:name/move",
+    `/v1/vms/:name/${verb.verb}`,
     {
       config: { access: "write" },
       schema: {
         tags: ["vms"],
-        operationId: "moveVm",
-        summary: "Move a VM to another host, and learn when every host has followed",
-        description:
-          "With `wait` the answer comes when every host that holds the VM has confirmed that its kernel follows, or at " +
-          "the deadline with those that have not and why. The move is done in either case.",
+        operationId: `${verb.verb}Vm`,
+        summary,
+        description,
         params: Type.Object({ name: Name }),
         querystring: Type.Object(dryRunQuery, { additionalProperties: false }),
-        headers: moveHeaders,
-        body: MoveInput,
+        headers: confirmedHeaders,
+        body,
         response: {
-          200: moveAnswer,
+          200: confirmedAnswer(moveShape, MoveLine),
           ...problems(
             "not-found",
             "precondition-failed",
-            "unknown-reference",
-            "limit-exceeded",
-            "mixed-underlay",
             "idempotency-key-reused",
+            ...verb.problems,
             ...bodyProblems,
             ...writeProblems,
           ),
         },
       },
     },
-    async (request, reply) => {
-      const { host } = request.body;
-      return move(request, reply, { kind: "vm.patch", name: request.params.name, patch: { host } });
+    async (request: FastifyRequest, reply: FastifyReply) => {
+      const { name } = request.params as { name: string };
+      const outcome = await submit(committer, request, verb.mutation(name, request.body as { host?: string }));
+      const [move] = movesIn(outcome.touched);
+      if (!move) throw new Error("no VM was touched");
+      const { before, after } = move;
+      const hosts = verb.hosts?.(move) ?? agents.moves.holdersOf([move]);
+      const watch = agents.moves.begin(hosts, after.revision);
+      if (!outcome.dryRun) reply.header("etag", etagOf(after.revision));
+      const told = { vm: after.name, ...verb.told(move) };
+      return answerConfirmed(request, reply, { outcome, watch, told, present: before.revision });
     },
   );
-}
-
-interface MoveAnswer {
-  readonly vm: Vm;
-  /** When the wait is over. */
-  whole(): Promise<MoveView>;
-  /** The same as it goes. */
-  lines(): AsyncGenerator<string>;
-}
-
-function beginMove(agents: AgentChannel, outcome: Outcome, timeoutMs: number, isWhole: boolean): MoveAnswer {
-  const [move] = movesIn(outcome.touched);
-  if (!move) throw new Error("no VM was moved");
-  const watch = agents.moves.begin([move], move.after.revision);
-  const confirmations = () => watch.until(outcome.dryRun ? 0 : timeoutMs);
-  const view = () => viewOf(outcome, move, watch, timeoutMs, isWhole);
-  return {
-    vm: move.after,
-    whole: async () => {
-      for await (const _ of confirmations());
-      return view();
-    },
-    lines: async function* () {
-      const { revision } = watch;
-      yield line({ type: "committed", revision, of: watch.counts.of });
-      for await (const { host, ms } of confirmations()) {
-        const { confirmed, of } = watch.counts;
-        yield line({ type: "confirmed", host, ms, confirmed, of });
-      }
-      yield line({ type: "result", ...view() });
-    },
-  };
-}
-
-function viewOf(outcome: Outcome, { before, after }: VmMove, watch: MoveWatch, timeoutMs: number, isWhole: boolean) {
-  const told = { vm: after.name, from: before.host, to: after.host };
-  if (outcome.dryRun) {
-    const counts = { confirmed: 0, of: watch.counts.of, slowestMs: null, unconfirmed: [] };
-    return { ...told, revision: before.revision, ...counts, dryRun: true };
-  }
-  const { revision } = watch;
-  return { ...told, revision, ...watch.counts, unconfirmed: watch.unconfirmed(timeoutMs, isWhole) };
-}
-
-function line(content: MoveLine): string {
-  return `${JSON.stringify(content)}\n`;
 }

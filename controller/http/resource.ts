@@ -53,7 +53,9 @@ export interface ResourceRoutes<K extends ResourceKind, Input, Patch> {
   readonly create: (name: string, input: Input) => Mutation;
   readonly put: (name: string, input: Input) => Mutation;
   readonly patch: (name: string, patch: Patch) => Mutation;
-  readonly remove: (name: string) => Mutation;
+  readonly remove: (name: string, query: object) => Mutation;
+  /** What a deletion can be asked for beside a dry run. */
+  readonly removeQuery?: TProperties;
   readonly find: (seen: InventoryView, name: string) => ResourceOf[K] | undefined;
   /** In order of names, from a name on. */
   readonly list: (seen: InventoryView, name: string, query: ListQuery) => Iterable<ResourceOf[K]>;
@@ -222,7 +224,7 @@ export function resourceRoutes<K extends ResourceKind, Input, Patch>(
         operationId: `delete${title(kind)}`,
         summary: `Delete a ${noun}`,
         params,
-        querystring: Type.Object(dryRunQuery, closed),
+        querystring: Type.Object({ ...dryRunQuery, ...routes.removeQuery }, closed),
         headers: changeHeaders,
         response: {
           204: deletedAnswer,
@@ -236,7 +238,7 @@ export function resourceRoutes<K extends ResourceKind, Input, Patch>(
       },
     },
     async (request, reply) => {
-      noteOutcome(reply, await submit(committer, request, routes.remove(request.params.name)));
+      noteOutcome(reply, await submit(committer, request, routes.remove(request.params.name, request.query)));
       return reply.code(204).send(null);
     },
   );

@@ -37,6 +37,7 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
     problems: [
       "address-taken",
       "addresses-exhausted",
+      "host-down",
       "limit-exceeded",
       "mixed-underlay",
       "unknown-reference",

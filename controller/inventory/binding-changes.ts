@@ -12,7 +12,7 @@ import {
   type Vni,
 } from "../../schema/index.ts";
 import { keysOf, localKeys } from "./bindings.ts";
-import type { Inventory } from "./inventory.ts";
+import { hostsOf, type Inventory } from "./inventory.ts";
 import type { Steps } from "./steps.ts";
 
 /** A key whose answer changed. */
@@ -181,10 +181,10 @@ function* attachmentSteps(
     yield;
     if (change.kind !== "vm") continue;
     for (const each of change.before?.interfaces ?? []) {
-      count((change.before as Vm).host, before.find(each.network)?.vni, -1);
+      for (const host of hostsOf(change.before as Vm)) count(host, before.find(each.network)?.vni, -1);
     }
     for (const each of change.after?.interfaces ?? []) {
-      count((change.after as Vm).host, after.findNetwork(each.network)?.vni, 1);
+      for (const host of hostsOf(change.after as Vm)) count(host, after.findNetwork(each.network)?.vni, 1);
     }
   }
   return steps.values();

@@ -1,30 +1,25 @@
 // From what was asked to what changes: mutations against a state become a change set, or a refusal that says why.
 // Nothing is applied here, and nothing is read but the arguments.
-import { isDeepStrictEqual } from "node:util";
-import type {
-  Host,
-  HostPatch,
-  HostSpec,
-  Network,
-  NetworkPatch,
-  NetworkScope,
-  NetworkSpec,
-  ResourceChange,
-  Revision,
-  Vm,
-  VmPatch,
-  VmRequest,
-  VmSpec,
+import {
+  type Network,
+  type NetworkPatch,
+  type NetworkScope,
+  type NetworkSpec,
+  patchNetwork,
+  type ResourceChange,
+  type Revision,
 } from "../../schema/index.ts";
-import { patchHost, patchNetwork, patchVm } from "../../schema/index.ts";
-import { type AddressSource, assignAddresses, Claims, keepAssigned } from "./assign.ts";
+import { type AddressSource, Claims } from "./assign.ts";
 import { Draft } from "./draft.ts";
 import { checkExpectation, type Expectation } from "./expectation.ts";
+import { type HostMutation, layHost } from "./host-mutations.ts";
 import type { Inventory } from "./inventory.ts";
 import { Refusal } from "./refusal.ts";
+import { type Deletion, getOr404, refuseTaken, renewed } from "./renewal.ts";
 import { checkRules, type OnRefusal } from "./rules.ts";
 import { findBreaches, includesNetwork } from "./scope.ts";
 import { atOnce, type Steps } from "./steps.ts";
+import { layVm, type VmMutation } from "./vm-mutations.ts";
 
 export type Mutation = Change & {
   /** Of the resource that the change is for. Absent: nothing. */
@@ -36,22 +31,8 @@ type Change =
   | { readonly kind: "network.put"; readonly spec: NetworkSpec }
   | { readonly kind: "network.patch"; readonly name: string; readonly patch: NetworkPatch }
   | ({ readonly kind: "network.delete" } & Deletion)
-  | { readonly kind: "host.create"; readonly spec: HostSpec }
-  | { readonly kind: "host.put"; readonly spec: HostSpec }
-  | { readonly kind: "host.patch"; readonly name: string; readonly patch: HostPatch }
-  /** An agent's word on its own host: it counts until an operator has spoken. */
-  | { readonly kind: "host.register"; readonly spec: HostSpec }
-  | ({ readonly kind: "host.delete" } & Deletion)
-  | { readonly kind: "vm.create"; readonly spec: VmRequest }
-  | { readonly kind: "vm.put"; readonly spec: VmRequest }
-  | { readonly kind: "vm.patch"; readonly name: string; readonly patch: VmPatch }
-  | ({ readonly kind: "vm.delete" } & Deletion);
-
-interface Deletion {
-  readonly name: string;
-  /** What is not there is as it was asked for, and no refusal. */
-  readonly ifPresent?: boolean;
-}
+  | HostMutation
+  | VmMutation;
 
 export interface DecisionContext {
   /** The revision that the change set becomes, if there is any change. */
@@ -162,80 +143,4 @@ function layNetwork(draft: Draft, mutation: MutationOf<"network">, context: Deci
       getOr404("network", name, current);
       draft.putNetwork(name, null);
   }
-}
-
-function layHost(draft: Draft, mutation: MutationOf<"host">, context: DecisionContext): void {
-  const name = nameIn(mutation);
-  const current = draft.findHost(name);
-  if (draft.scope !== "all") getOr404("host", name, undefined);
-  checkExpectation(`host "${name}"`, current, mutation.expect);
-  const put = (spec: HostSpec) => draft.putHost(name, renewed<HostSpec, Host>(current, spec, context));
-  switch (mutation.kind) {
-    case "host.create":
-      refuseTaken("host", current);
-      put(mutation.spec);
-      return;
-    case "host.put":
-      put(mutation.spec);
-      return;
-    case "host.patch":
-      put(patchHost(getOr404("host", name, current), mutation.patch));
-      return;
-    case "host.register":
-      if (current?.origin === "operator") return;
-      put({ ...mutation.spec, ...(current ? { labels: current.labels, description: current.description } : {}) });
-      return;
-    case "host.delete":
-      if (mutation.ifPresent && !current) return;
-      getOr404("host", name, current);
-      draft.putHost(name, null);
-  }
-}
-
-function layVm(draft: Draft, mutation: MutationOf<"vm">, claims: Claims, context: DecisionContext): void {
-  const name = nameIn(mutation);
-  const current = draft.findVm(name);
-  checkExpectation(`VM "${name}"`, current, mutation.expect);
-  const put = (request: VmRequest) => {
-    const spec = assignAddresses(draft, request, claims, context.addresses);
-    draft.putVm(name, renewed<VmSpec, Vm>(current, spec, context));
-  };
-  switch (mutation.kind) {
-    case "vm.create":
-      refuseTaken("VM", current);
-      put(mutation.spec);
-      return;
-    case "vm.put":
-      put(keepAssigned(current, mutation.spec));
-      return;
-    case "vm.patch":
-      put(patchVm(getOr404("VM", name, current), mutation.patch));
-      return;
-    case "vm.delete":
-      if (mutation.ifPresent && !current) return;
-      getOr404("VM", name, current);
-      draft.putVm(name, null);
-  }
-}
-
-function refuseTaken(kind: string, current: { readonly name: string; readonly revision: Revision } | undefined): void {
-  if (!current) return;
-  const detail = `a ${kind} named "${current.name}" exists, at revision ${current.revision}: change it with PUT or PATCH`;
-  throw new Refusal("name-taken", detail);
-}
-
-/** The same object where `spec` says what stands already. A new name gets a new uid, a known one keeps it. */
-function renewed<Spec extends object, Resource extends Spec & { readonly uid: string; readonly revision: Revision }>(
-  current: Resource | undefined,
-  spec: Spec,
-  context: DecisionContext,
-): Resource {
-  const uid = current?.uid ?? context.newUid();
-  if (current && isDeepStrictEqual(current, { ...spec, uid, revision: current.revision })) return current;
-  return { ...spec, uid, revision: context.revision } as Resource;
-}
-
-function getOr404<T>(kind: string, name: string, resource: T | undefined): T {
-  if (!resource) throw new Refusal("not-found", `no ${kind} is named "${name}"`);
-  return resource;
 }

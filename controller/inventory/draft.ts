@@ -63,6 +63,12 @@ export class Draft {
     for (const vm of this.base.vmsOn(host).values()) if (!this.vms.has(vm.name)) yield vm;
   }
 
+  /** VMs that are prepared on the host once all is done. */
+  *vmsPreparedOn(host: string): Generator<Vm> {
+    for (const { after } of this.vms.values()) if (after?.preparedHost === host) yield after;
+    for (const vm of this.base.vmsPreparedOn(host).values()) if (!this.vms.has(vm.name)) yield vm;
+  }
+
   /** Every resource that was written or deleted, each once. */
   touched(): ResourceChange[] {
     return [...listed("network", this.networks), ...listed("host", this.hosts), ...listed("vm", this.vms)];

@@ -34,9 +34,10 @@ export class Inventory {
   private readonly hostsByVtep = new Map<string, Host>();
   readonly vms = new NamedIndex<Vm>();
   private readonly vmsByHost = new TwoLevelMap<string, string, Vm>();
+  private readonly vmsByPreparedHost = new TwoLevelMap<string, string, Vm>();
   private readonly byMac = new TwoLevelMap<string, MacAddress, Attachment>();
   private readonly byIp = new TwoLevelMap<string, IpAddress, Attachment>();
-  /** How many interfaces a host's VMs have in a network, from both ends. */
+  /** How many interfaces a host's VMs have in a network, those prepared on it included, from both ends. */
   private readonly interfacesByHost = new TwoLevelMap<string, string, number>();
   private readonly interfacesByNetwork = new TwoLevelMap<string, string, number>();
 
@@ -111,6 +112,11 @@ export class Inventory {
     return this.vmsByHost.under(host);
   }
 
+  /** VMs whose migration to the host is under way. */
+  vmsPreparedOn(host: string): ReadonlyMap<string, Vm> {
+    return this.vmsByPreparedHost.under(host);
+  }
+
   /** Every interface has one MAC, so this is also the list of a network's interfaces. */
   interfacesIn(network: string): ReadonlyMap<MacAddress, Attachment> {
     return this.byMac.under(network);
@@ -120,12 +126,12 @@ export class Inventory {
     return this.byIp.under(network);
   }
 
-  /** Networks with a VM on the host, each with its number of interfaces there. */
+  /** Networks with a VM on the host or prepared on it, each with its number of interfaces there. */
   networksOn(host: string): ReadonlyMap<string, number> {
     return this.interfacesByHost.under(host);
   }
 
-  /** Hosts with a VM in the network, each with its number of interfaces. */
+  /** Hosts with a VM in the network, or prepared for one, each with its number of interfaces. */
   hostsIn(network: string): ReadonlyMap<string, number> {
     return this.interfacesByNetwork.under(network);
   }
@@ -145,10 +151,11 @@ export class Inventory {
       case "vm":
         this.vms.delete(name);
         this.vmsByHost.delete(change.before.host, name);
+        if (change.before.preparedHost) this.vmsByPreparedHost.delete(change.before.preparedHost, name);
         for (const each of change.before.interfaces) {
           this.byMac.delete(each.network, each.mac);
           for (const ip of each.ips) this.byIp.delete(each.network, ip);
-          this.count(change.before.host, each.network, -1);
+          for (const host of hostsOf(change.before)) this.count(host, each.network, -1);
         }
     }
   }
@@ -168,11 +175,12 @@ export class Inventory {
       case "vm":
         this.vms.set(change.after);
         this.vmsByHost.set(change.after.host, name, change.after);
+        if (change.after.preparedHost) this.vmsByPreparedHost.set(change.after.preparedHost, name, change.after);
         for (const each of change.after.interfaces) {
           const attachment = { vm: change.after, interface: each };
           this.byMac.set(each.network, each.mac, attachment);
           for (const ip of each.ips) this.byIp.set(each.network, ip, attachment);
-          this.count(change.after.host, each.network, 1);
+          for (const host of hostsOf(change.after)) this.count(host, each.network, 1);
         }
     }
   }
@@ -187,6 +195,11 @@ export class Inventory {
       this.interfacesByNetwork.set(network, host, count);
     }
   }
+}
+
+/** Where the VM's networks have to be: where it runs, and where it is about to. */
+export function hostsOf({ host, preparedHost }: Pick<Vm, "host" | "preparedHost">): string[] {
+  return preparedHost === undefined ? [host] : [host, preparedHost];
 }
 
 /** What takes `changes` back. */

@@ -1,21 +1,13 @@
 // What must hold when a change set is done. Each rule looks only at what the change set touches; for the rest it held
 // before.
-import {
-  type Family,
-  familyOf,
-  type Host,
-  limits,
-  type Network,
-  type ResourceKind,
-  type Vm,
-} from "../../schema/index.ts";
+import { type Host, limits, type Network, type ResourceKind, type Vm } from "../../schema/index.ts";
 import type { Draft } from "./draft.ts";
-import type { Attachment } from "./inventory.ts";
+import { type Attachment, hostsOf } from "./inventory.ts";
 import { Refusal } from "./refusal.ts";
 import { includesNetwork } from "./scope.ts";
 import type { Steps } from "./steps.ts";
 import { findAddressFault } from "./subnet-rules.ts";
-import { TwoLevelMap } from "./two-level-map.ts";
+import { checkUnderlays } from "./underlay-rules.ts";
 
 /** Hears of each breach and of the resource that is at fault. May throw, which ends the look. */
 export type OnRefusal = (refusal: Refusal, kind: ResourceKind, name: string) => void;
@@ -41,10 +33,11 @@ export function* checkRules(draft: Draft, onRefusal: OnRefusal): Steps<void> {
     else if (before) look("host", name, () => checkHostUnused(draft, name));
   }
   const claims = new Map<string, Attachment>();
-  for (const [name, { after }] of draft.vms) {
+  for (const [name, { before, after }] of draft.vms) {
     yield;
     if (!after) continue;
     look("vm", name, () => checkReferences(draft, after));
+    look("vm", name, () => checkHostsUp(draft, before, after));
     look("vm", name, () => checkAddressesFree(draft, claims, after));
   }
   yield* checkHostCapacity(draft, look);
@@ -100,11 +93,29 @@ function checkVtepFree(draft: Draft, host: Host): void {
 function checkHostUnused(draft: Draft, name: string): void {
   const users = [...draft.vmsOn(name)];
   if (users.length > 0) throw new Refusal("in-use", `host "${name}" runs ${someOf(users)}: move or delete them first`);
+  const coming = [...draft.vmsPreparedOn(name)];
+  if (coming.length > 0)
+    throw new Refusal("in-use", `host "${name}" is prepared for ${someOf(coming)}: abort that first`);
+}
+
+/** A VM may stay on a host that is down, but not come to it, unless by the change set that marks it down. */
+function checkHostsUp(draft: Draft, before: Vm | null, after: Vm): void {
+  for (const role of ["host", "preparedHost"] as const) {
+    const name = after[role];
+    if (name === undefined || before?.[role] === name || !draft.findHost(name)?.down) continue;
+    const edit = draft.hosts.get(name);
+    if (edit && !edit.before?.down) continue;
+    const detail =
+      `VM "${after.name}": host "${name}" is marked down: place the VM on another one, or say that the host is up ` +
+      `(PATCH /v1/hosts/${name} {"down": false})`;
+    throw new Refusal("host-down", detail);
+  }
 }
 
 function checkReferences(draft: Draft, vm: Vm): void {
-  if (!draft.findHost(vm.host))
-    throw new Refusal("unknown-reference", `VM "${vm.name}": no host is named "${vm.host}"`);
+  for (const host of hostsOf(vm)) {
+    if (!draft.findHost(host)) throw new Refusal("unknown-reference", `VM "${vm.name}": no host is named "${host}"`);
+  }
   for (const each of vm.interfaces) {
     const network = draft.findNetwork(each.network);
     if (!network) {
@@ -143,7 +154,7 @@ function describe({ vm, interface: { name } }: Attachment): string {
   return `VM "${vm.name}", interface "${name}"`;
 }
 
-type Look = (kind: ResourceKind, name: string, check: () => void) => void;
+export type Look = (kind: ResourceKind, name: string, check: () => void) => void;
 
 /** Only hosts that gain VMs are looked at: where the limit is exceeded for another reason, VMs may still leave. */
 function* checkHostCapacity(draft: Draft, look: Look): Steps<void> {
@@ -161,68 +172,6 @@ function* checkHostCapacity(draft: Draft, look: Look): Steps<void> {
       const detail = `host "${host}" would have more than ${limits.vmsPerHost} VMs: place VM "${vm}" on another one`;
       throw new Refusal("limit-exceeded", detail);
     });
-  }
-}
-
-/**
- * A vxlan device has one underlay family. Hosts that the change set leaves alone agree already, so one of them speaks
- * for all: the cost is that of the change set, not of the network.
- */
-function* checkUnderlays(draft: Draft, look: Look): Steps<void> {
-  /** By network, the hosts that VMs of the change set are on, each with one of these VMs. */
-  const coming = new TwoLevelMap<string, string, string>();
-  /** By network and host, how many interfaces the change set takes away. */
-  const leaving = new TwoLevelMap<string, string, number>();
-  const networks = new Set<string>();
-  for (const { before, after } of draft.vms.values()) {
-    yield;
-    for (const { network } of before?.interfaces ?? []) {
-      const host = before?.host ?? "";
-      leaving.set(network, host, (leaving.get(network, host) ?? 0) + 1);
-    }
-    for (const { network } of after?.interfaces ?? []) {
-      coming.set(network, after?.host ?? "", after?.name ?? "");
-      networks.add(network);
-    }
-  }
-  for (const { before, after } of draft.hosts.values()) {
-    if (!before || !after || familyOf(before.vtep) === familyOf(after.vtep)) continue;
-    for (const network of draft.base.networksOn(after.name).keys()) networks.add(network);
-  }
-  for (const network of networks) {
-    yield;
-    const seen = new Map<Family, string>();
-    for (const host of stayingHosts(draft, network, leaving)) {
-      look("host", host, () => checkUnderlay(draft, network, host, seen));
-    }
-    for (const [host, vm] of coming.under(network)) {
-      look("vm", vm, () => checkUnderlay(draft, network, host, seen));
-    }
-  }
-}
-
-function checkUnderlay(draft: Draft, network: string, host: string, seen: Map<Family, string>): void {
-  const vtep = draft.findHost(host)?.vtep;
-  if (!vtep) return;
-  const family = familyOf(vtep);
-  const other = seen.get(family === 4 ? 6 : 4);
-  if (other !== undefined) {
-    const [v4, v6] = family === 4 ? [host, other] : [other, host];
-    const detail = `network "${network}" would span host "${v4}" with an IPv4 VTEP and host "${v6}" with an IPv6 VTEP: use hosts of one family`;
-    throw new Refusal("mixed-underlay", detail);
-  }
-  seen.set(family, host);
-}
-
-/** Hosts in the network by VMs that the change set leaves alone: all that it edits, and one of the others. */
-function* stayingHosts(draft: Draft, network: string, leaving: TwoLevelMap<string, string, number>): Generator<string> {
-  const interfaces = draft.base.hostsIn(network);
-  const stays = (host: string) => (interfaces.get(host) ?? 0) > (leaving.get(network, host) ?? 0);
-  for (const host of draft.hosts.keys()) if (stays(host)) yield host;
-  for (const host of interfaces.keys()) {
-    if (draft.hosts.has(host) || !stays(host)) continue;
-    yield host;
-    return;
   }
 }
 

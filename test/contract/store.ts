@@ -113,6 +113,8 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
         [hostPut("b", "192.0.2.2")],
         [{ kind: "vm.patch", name: "web-1", patch: { host: "b" } }],
         [{ kind: "host.delete", name: "a" }],
+        [hostPut("c", "192.0.2.3"), { kind: "vm.prepare", name: "web-1", host: "c" }],
+        [{ kind: "host.patch", name: "c", patch: { down: true } }],
       );
       await store.commit(batch.slice(0, 2));
       await store.commit(batch.slice(2));
@@ -121,11 +123,11 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       const again = await place.open();
       expect(again.epoch).toBe(store.epoch);
       const { revision, networks, hosts, vms } = await again.load();
-      expect(revision).toBe(6);
+      expect(revision).toBe(8);
       expect(networks).toEqual(state.listNetworks());
       expect(byName(hosts)).toEqual(state.listHosts());
       expect(vms).toEqual(state.listVms());
-      const events = await allEvents(again, 6);
+      const events = await allEvents(again, 8);
       expect(events.map(({ revision, index, change }) => [revision, index, change])).toEqual(
         batch.flatMap(({ revision, changes }) => changes.map((change, index) => [revision, index, change])),
       );

@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Mutation } from "../../controller/inventory/decide.ts";
-import { Inventory } from "../../controller/inventory/inventory.ts";
+import { hostsOf, Inventory } from "../../controller/inventory/inventory.ts";
 import {
   type Answer,
   type BindingKey,
@@ -59,7 +59,7 @@ interface Moment {
 
 const networkOf = ({ networks }: Moment, vni: number) => networks.find((each) => each.vni === vni);
 const isOn = ({ vms }: Moment, host: string, network: string) =>
-  vms.some((vm) => vm.host === host && vm.interfaces.some((each) => each.network === network));
+  vms.some((vm) => hostsOf(vm).includes(host) && vm.interfaces.some((each) => each.network === network));
 
 /** How `answer`, told to `host`, says more than it may. */
 function leakOf(moment: Moment, host: string, answer: Answer): string | undefined {
@@ -139,9 +139,17 @@ function requestFor(mutation: Mutation): [string, string, unknown?] {
     case "network.delete":
       return ["DELETE", `/v1/networks/${mutation.name}`];
     case "host.delete":
-      return ["DELETE", `/v1/hosts/${mutation.name}`];
+      return ["DELETE", `/v1/hosts/${mutation.name}?force=${mutation.force ?? false}`];
     case "vm.delete":
       return ["DELETE", `/v1/vms/${mutation.name}`];
+    case "host.evacuate":
+      return ["POST", `/v1/hosts/${mutation.name}/evacuate`, { to: mutation.to }];
+    case "vm.prepare":
+      return ["POST", `/v1/vms/${mutation.name}/prepare`, { host: mutation.host }];
+    case "vm.commit":
+      return ["POST", `/v1/vms/${mutation.name}/commit`, {}];
+    case "vm.abort":
+      return ["POST", `/v1/vms/${mutation.name}/abort`, {}];
   }
 }
 

@@ -1,51 +1,8 @@
 // Moves with an answer when every host that holds the VM has followed.
 import { expect, test } from "vitest";
 import type { Revision } from "../../schema/index.ts";
-import {
-  type AgentClient,
-  type Controller,
-  call,
-  populate,
-  problemType,
-  startController,
-  startSecured,
-} from "./harness.ts";
-
-const web1 = { kind: "ip", vni: 100, ip: "10.20.1.1" } as never;
-
-/** Confirms every change as soon as it hears of it, once it is told to. */
-function follow(agent: AgentClient, problems: string[] = []): AgentClient {
-  const confirmed = new Set<number>();
-  const confirm = () => {
-    for (const { asOf, end } of agent.frames("changes")) {
-      if (!end || confirmed.has(asOf)) continue;
-      confirmed.add(asOf);
-      agent.send({ type: "applied", revision: asOf, problems });
-    }
-  };
-  void agent
-    .untilAll(() => {
-      confirm();
-      return false;
-    })
-    .catch(() => {});
-  return agent;
-}
-
-/** Hosts a, b and c with a VM each in blue; c holds web-1, which is on a. All agents are connected. */
-async function fleet(options: Parameters<typeof startController>[0] = {}) {
-  const controller = await startController(options);
-  await populate(controller);
-  await call(controller, 201, "PUT", "/v1/vms/web-3", {
-    host: "c",
-    interfaces: [{ network: "blue", mac: "52:54:00:00:00:03", ips: ["10.20.1.3"] }],
-  });
-  const [a, b, c] = await Promise.all(["a", "b", "c"].map((host) => controller.agent(host).connect()));
-  if (!a || !b || !c) throw new Error("three agents");
-  c.send({ type: "resolve", id: 1, questions: [web1] });
-  await c.frame("answers");
-  return { controller, a, b, c };
-}
+import { fleet, follow, web1 } from "./fleet.ts";
+import { type Controller, call, populate, problemType, startController, startSecured } from "./harness.ts";
 
 const move = (controller: Controller, body: object, status = 200) =>
   call(controller, status, "POST", "/v1/vms/web-1/move", body);
@@ -239,4 +196,35 @@ test("takes an operator's token for the VM's networks, tells only admins of all 
   expect([status, moved.of]).toEqual([200, 2]);
   const { entries } = await call(controller.admin, 200, "GET", "/v1/audit?limit=1000");
   expect(entries.filter(({ what }: { what: string[] }) => what.includes("vm.updated vms/web-1"))).toHaveLength(1);
+});
+
+test("the operational stream tells that everybody has followed, whether anybody waited or not", async () => {
+  const { controller, a, b, c } = await fleet();
+  for (const agent of [a, b, c]) follow(agent);
+  const stream = controller.events();
+  await stream.opened;
+  await call(controller, 200, "PATCH", "/v1/vms/web-1", { host: "b" });
+  const event = await stream.until(({ type }) => type === "nearmiss.operational.move-confirmed");
+  expect(event).toMatchObject({
+    subject: "hosts/b",
+    data: {
+      host: "b",
+      network: "blue",
+      vni: 100,
+      subject: "web-1",
+      detail: expect.stringMatching(/^VM web-1 from host a to b: 3 of 3 hosts, slowest \d+ ms$/),
+    },
+  });
+});
+
+test("it names who has not followed: at once where all that are missing are marked down", async () => {
+  const { controller, a, b } = await fleet();
+  for (const agent of [a, b]) follow(agent);
+  await call(controller, 200, "PATCH", "/v1/hosts/c", { down: true });
+  const stream = controller.events();
+  await stream.opened;
+  await call(controller, 200, "POST", "/v1/hosts/c/evacuate", { to: ["a"] });
+  await call(controller, 200, "PATCH", "/v1/vms/web-1", { host: "b" });
+  const event = await stream.until(({ type }) => type === "nearmiss.operational.move-unconfirmed");
+  expect(event).toMatchObject({ data: { detail: expect.stringContaining("; not c") } });
 });

@@ -110,12 +110,18 @@ describe("over REST", () => {
         ]),
         ...["a", "b", "nobody"].flatMap((name): [string, string, unknown?][] => [
           ["PUT", `/v1/hosts/${name}`, { vtep: "192.0.2.9" }],
+          ["PATCH", `/v1/hosts/${name}`, { down: true }],
+          ["POST", `/v1/hosts/${name}/evacuate`, { to: [host] }],
+          ["DELETE", `/v1/hosts/${name}?force=true`],
           ["DELETE", `/v1/hosts/${name}`],
         ]),
         ...["blue-a", "red-b", "nothing"].flatMap((name): [string, string, unknown?][] => [
           ["PUT", `/v1/vms/${name}`, vm],
           ["PATCH", `/v1/vms/${name}`, { host }],
           ["POST", `/v1/vms/${name}/move`, { host }],
+          ["POST", `/v1/vms/${name}/prepare`, { host }],
+          ["POST", `/v1/vms/${name}/commit`, {}],
+          ["POST", `/v1/vms/${name}/abort`, {}],
           ["DELETE", `/v1/vms/${name}`],
         ]),
         ["POST", "/v1/vms", { name: "new", ...vm }],

@@ -108,6 +108,11 @@ const provocations: Readonly<Record<ProblemType, Provocation>> = {
       },
     },
   ),
+  "host-down": request("PUT", "/v1/vms/x", oneInterface({}), {
+    on: anyVm,
+    prepare: (controller) => call(controller, 200, "PATCH", "/v1/hosts/a", { down: true }),
+  }),
+  "migration-conflict": request("POST", "/v1/vms/web-1/commit", {}, { on: "/v1/vms/{name}/commit" }),
   "no-tls": request("GET", "/v1/authorities"),
   immutable: request("PATCH", "/v1/networks/blue", { vni: 101 }, { on: "/v1/networks/{name}" }),
   "precondition-failed": request("DELETE", "/v1/vms/web-1", undefined, { on: anyVm, headers: { "if-match": '"1"' } }),

@@ -14,6 +14,7 @@ import {
   type ResourceChange,
   type Revision,
   subnetContains,
+  type Vm,
 } from "../../schema/index.ts";
 
 const networkName = fc.constantFrom("blue", "red");
@@ -97,6 +98,27 @@ const someMutation: fc.Arbitrary<Mutation> = fc.oneof(
       .map(({ name, host }): Mutation => ({ kind: "vm.patch", name, patch: { host } })),
   },
   { weight: 2, arbitrary: vmName.map((name): Mutation => ({ kind: "vm.delete", name })) },
+  {
+    weight: 3,
+    arbitrary: fc
+      .record({ name: vmName, host: hostName })
+      .map(({ name, host }): Mutation => ({ kind: "vm.prepare", name, host })),
+  },
+  { weight: 2, arbitrary: vmName.map((name): Mutation => ({ kind: "vm.commit", name })) },
+  { weight: 1, arbitrary: vmName.map((name): Mutation => ({ kind: "vm.abort", name })) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .record({ name: hostName, down: fc.boolean() })
+      .map(({ name, down }): Mutation => ({ kind: "host.patch", name, patch: { down } })),
+  },
+  { weight: 1, arbitrary: hostName.map((name): Mutation => ({ kind: "host.delete", name, force: true })) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .record({ name: hostName, to: fc.uniqueArray(hostName, { minLength: 1 }) })
+      .map(({ name, to }): Mutation => ({ kind: "host.evacuate", name, to })),
+  },
 );
 
 /** The start of most runs: without networks and hosts nearly every mutation is refused. */
@@ -141,6 +163,8 @@ export class Driven {
   }
 }
 
+const placesOf = ({ host, preparedHost = host }: Vm) => [host, preparedHost];
+
 /** Every breach of the data model's rules, found by looking at everything. */
 export function breaches(state: Inventory): string[] {
   const found: string[] = [];
@@ -157,7 +181,10 @@ export function breaches(state: Inventory): string[] {
     hosts.map(({ vtep, port }) => `${vtep} ${port}`),
   );
   for (const vm of vms) {
-    if (!hosts.some(({ name }) => name === vm.host)) found.push(`${vm.name}: no host ${vm.host}`);
+    for (const host of placesOf(vm)) {
+      if (!hosts.some(({ name }) => name === host)) found.push(`${vm.name}: no host ${host}`);
+    }
+    if (vm.preparedHost === vm.host) found.push(`${vm.name} is prepared where it is`);
   }
   const attached = vms.flatMap((vm) => vm.interfaces.map((each) => ({ vm, ...each })));
   for (const { vm, network } of attached) {
@@ -178,7 +205,7 @@ export function breaches(state: Inventory): string[] {
       if (!fits) found.push(`${ip} is outside ${network.name}`);
     }
     const families = inside.flatMap(({ vm }) =>
-      hosts.filter(({ name }) => name === vm.host).map(({ vtep }) => familyOf(vtep)),
+      hosts.filter(({ name }) => placesOf(vm).includes(name)).map(({ vtep }) => familyOf(vtep)),
     );
     if (new Set(families).size > 1) found.push(`${network.name} mixes underlays`);
   }

@@ -30,6 +30,25 @@ describe("whatever is asked for, in any order", () => {
       { numRuns: 300 },
     ));
 
+  test("no VM comes to a host that is marked down, unless with the mark", () =>
+    fc.assert(
+      fc.property(someChangeSets, (sets) => {
+        const driven = new Driven();
+        for (const mutations of [furnished, ...sets]) {
+          const wasDown = new Set(driven.state.listHosts().flatMap(({ name, down }) => (down ? name : [])));
+          for (const { kind, before, after } of driven.apply(mutations) ?? []) {
+            if (kind !== "vm" || !after) continue;
+            for (const role of ["host", "preparedHost"] as const) {
+              const host = after[role];
+              if (host === undefined || host === before?.[role] || !wasDown.has(host)) continue;
+              expect(driven.state.findHost(host)?.down).toBeUndefined();
+            }
+          }
+        }
+      }),
+      { numRuns: 200 },
+    ));
+
   test("the indexes equal those built from scratch", () =>
     fc.assert(
       fc.property(someChangeSets, (sets) => {

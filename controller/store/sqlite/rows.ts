@@ -30,9 +30,11 @@ export interface HostRow extends ResourceRow {
   vtep: string;
   port: number;
   origin: Host["origin"];
+  down: number;
 }
 export interface VmRow extends ResourceRow {
   host: string;
+  prepared_host: string | null;
   interfaces: string;
 }
 export interface EventRow {
@@ -59,19 +61,26 @@ export function fromNetworkRow({ vni, subnets, mtu, pool, ...row }: NetworkRow):
 }
 
 export function toHostRow(host: Host): HostRow {
-  return { ...host, labels: JSON.stringify(host.labels) };
+  return { ...host, labels: JSON.stringify(host.labels), down: host.down ? 1 : 0 };
 }
 
-export function fromHostRow({ vtep, port, origin, ...row }: HostRow): Host {
-  return { vtep: vtep as VtepAddress, port, origin, ...common(row) };
+export function fromHostRow({ vtep, port, origin, down, ...row }: HostRow): Host {
+  return { vtep: vtep as VtepAddress, port, origin, ...(down ? { down: true } : {}), ...common(row) };
 }
 
 export function toVmRow(vm: Vm): VmRow {
-  return { ...vm, interfaces: JSON.stringify(vm.interfaces), labels: JSON.stringify(vm.labels) };
+  const { preparedHost = null, interfaces, labels, ...rest } = vm;
+  return {
+    ...rest,
+    prepared_host: preparedHost,
+    interfaces: JSON.stringify(interfaces),
+    labels: JSON.stringify(labels),
+  };
 }
 
-export function fromVmRow({ host, interfaces, ...row }: VmRow): Vm {
-  return { host, interfaces: JSON.parse(interfaces), ...common(row) };
+export function fromVmRow({ host, prepared_host, interfaces, ...row }: VmRow): Vm {
+  const prepared = prepared_host === null ? {} : { preparedHost: prepared_host };
+  return { host, ...prepared, interfaces: JSON.parse(interfaces), ...common(row) };
 }
 
 function common({ name, uid, revision, labels, description }: ResourceRow) {

@@ -1,0 +1,60 @@
+// One revision on its way to the sessions of the hosts that it concerns.
+import { type Committer, isLarge } from "../committer.ts";
+import { type BindingChanges, bindingChanges } from "../inventory/binding-changes.ts";
+import type { Steps } from "../inventory/steps.ts";
+import type { Metrics } from "../metrics.ts";
+import type { Commit } from "../store/store.ts";
+import { fanOut } from "./fan-out.ts";
+import { changesFrames, frameText } from "./frames.ts";
+import { migratedTo } from "./holders.ts";
+import type { HostStatuses } from "./host-status.ts";
+import type { InterestIndex } from "./interest.ts";
+import { senderChanges } from "./senders.ts";
+import type { AgentSession } from "./session.ts";
+
+/**
+ * How long the others wait until the host that a VM has migrated to follows. While it still has the VM's tunnel entries it
+ * drops what arrives for the VM, so the old way is the better one. It takes some ms, or the host is in trouble.
+ */
+const maxHeadStartMs = 100;
+
+export interface DistributionDeps {
+  readonly committer: Pick<Committer, "current">;
+  readonly interests: InterestIndex;
+  readonly statuses: HostStatuses;
+  readonly sessions: ReadonlyMap<string, AgentSession>;
+  readonly metrics: Metrics;
+}
+
+/** `current` stays as it is until this is done: the next revision waits. */
+export function* distribute(deps: DistributionDeps, commit: Commit): Steps<BindingChanges> {
+  const { committer, interests, statuses, sessions, metrics } = deps;
+  const { revision, changes } = commit;
+  const { current } = committer;
+  const concerned = yield* bindingChanges(current, changes);
+  const isFiltering = (host: string) => sessions.get(host)?.hello?.senders === true;
+  const senders = yield* senderChanges(current, concerned, revision, isFiltering);
+  const pushes = yield* fanOut(current, interests, concerned, revision);
+  const first = new Set([...migratedTo(changes)].filter((host) => sessions.get(host)?.synced));
+  const headStart =
+    first.size > 0 && Promise.all([...first].map((host) => statuses.waitApplied(host, revision, maxHeadStartMs)));
+  for (const [host, frames] of senders) {
+    const session = sessions.get(host);
+    if (session?.synced && !pushes.has(host)) session.send(frames.map(frameText));
+  }
+  for (const [host, push] of pushes) {
+    const frames = (senders.get(host) ?? []).map(frameText);
+    for (const frame of changesFrames(revision, push)) {
+      frames.push(frame);
+      yield;
+    }
+    const session = sessions.get(host);
+    if (!session?.synced) continue;
+    if (headStart && !first.has(host)) session.hold(headStart);
+    // In one turn: frames of one set must not be separated by a snapshot.
+    if (isLarge(commit)) session.sendLarge(frames);
+    else session.send(frames);
+    metrics.pushed(push.answers.length);
+  }
+  return concerned;
+}

@@ -1,0 +1,60 @@
+// All VMs of a host to other hosts, in one revision: for a host that is dead, or is to be.
+import { Type } from "typebox";
+import { EvacuateInput, EvacuationLine, EvacuationView, Name, type Revision } from "../../schema/index.ts";
+import type { AgentChannel } from "../agents/agent-channel.ts";
+import { movesIn } from "../agents/holders.ts";
+import type { Committer } from "../committer.ts";
+import type { App } from "./app-types.ts";
+import { dryRunQuery } from "./conditions.ts";
+import { answerConfirmed, confirmedAnswer, confirmedHeaders } from "./confirmed.ts";
+import { bodyProblems, problems, writeProblems } from "./responses.ts";
+import { submit } from "./submit.ts";
+
+export function evacuationRoutes(
+  app: App,
+  { committer, agents }: { committer: Committer; agents: AgentChannel },
+): void {
+  app.post(
+    "/v1/hosts/:name/evacuate",
+    {
+      config: { access: "write-all" },
+      schema: {
+        tags: ["hosts"],
+        operationId: "evacuateHost",
+        summary: "Move all VMs of a host to others, in one revision",
+        description:
+          "Migrations of these VMs that are under way are off. With `dryRun` the answer is the plan. A host that is not " +
+          "marked down may get new VMs meanwhile.",
+        params: Type.Object({ name: Name }),
+        querystring: Type.Object(dryRunQuery, { additionalProperties: false }),
+        headers: confirmedHeaders,
+        body: EvacuateInput,
+        response: {
+          200: confirmedAnswer(EvacuationView, EvacuationLine),
+          ...problems(
+            "not-found",
+            "precondition-failed",
+            "unknown-reference",
+            "host-down",
+            "limit-exceeded",
+            "mixed-underlay",
+            "idempotency-key-reused",
+            ...bodyProblems,
+            ...writeProblems,
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { name } = request.params;
+      const { to } = request.body;
+      const outcome = await submit(committer, request, { kind: "host.evacuate", name, to });
+      const moves = movesIn(outcome.touched);
+      const present = committer.revision;
+      const revision = moves[0]?.after.revision ?? present;
+      const watch = agents.moves.begin(agents.moves.holdersOf(moves), revision as Revision);
+      const told = { host: name, moved: moves.map(({ after }) => ({ vm: after.name, to: after.host })) };
+      return answerConfirmed(request, reply, { outcome, watch, told, present });
+    },
+  );
+}

@@ -1,0 +1,86 @@
+// What can be asked of a host, laid over a draft.
+import { type Host, type HostPatch, type HostSpec, patchHost, type Vm } from "../../schema/index.ts";
+import type { DecisionContext } from "./decide.ts";
+import type { Draft } from "./draft.ts";
+import { checkExpectation, type Expectation } from "./expectation.ts";
+import { Refusal } from "./refusal.ts";
+import { type Deletion, getOr404, refuseTaken, renewed } from "./renewal.ts";
+import { withoutPreparation } from "./vm-mutations.ts";
+
+export type HostMutation =
+  | { readonly kind: "host.create"; readonly spec: HostSpec }
+  | { readonly kind: "host.put"; readonly spec: HostSpec }
+  | { readonly kind: "host.patch"; readonly name: string; readonly patch: HostPatch }
+  /** An agent's word on its own host: it counts until an operator has spoken. */
+  | { readonly kind: "host.register"; readonly spec: HostSpec }
+  /** `force`: with all its VMs, where it is marked down. */
+  | ({ readonly kind: "host.delete"; readonly force?: boolean } & Deletion)
+  /** All VMs of the host, spread over others. */
+  | { readonly kind: "host.evacuate"; readonly name: string; readonly to: readonly string[] };
+
+export function layHost(
+  draft: Draft,
+  mutation: HostMutation & { readonly expect?: Expectation },
+  context: DecisionContext,
+): void {
+  const name = "spec" in mutation ? mutation.spec.name : mutation.name;
+  const current = draft.findHost(name);
+  if (draft.scope !== "all") getOr404("host", name, undefined);
+  checkExpectation(`host "${name}"`, current, mutation.expect);
+  // Who writes the host anew without a word on whether it is down leaves it as it is.
+  const put = ({ down = current?.down, ...spec }: HostSpec) =>
+    draft.putHost(name, renewed<HostSpec, Host>(current, { ...spec, ...(down ? { down } : {}) }, context));
+  switch (mutation.kind) {
+    case "host.create":
+      refuseTaken("host", current);
+      put(mutation.spec);
+      return;
+    case "host.put":
+      put(mutation.spec);
+      return;
+    case "host.patch":
+      put(patchHost(getOr404("host", name, current), mutation.patch));
+      return;
+    case "host.register":
+      if (current?.origin === "operator") return;
+      put({ ...mutation.spec, ...(current ? { labels: current.labels, description: current.description } : {}) });
+      return;
+    case "host.delete":
+      if (mutation.ifPresent && !current) return;
+      if (mutation.force) clear(draft, getOr404("host", name, current), context);
+      getOr404("host", name, current);
+      draft.putHost(name, null);
+      return;
+    case "host.evacuate":
+      evacuate(draft, getOr404("host", name, current), mutation.to, context);
+  }
+}
+
+/** What is on the host goes with it, and migrations towards it are off. */
+function clear(draft: Draft, host: Host, context: DecisionContext): void {
+  const vms = [...draft.vmsOn(host.name)];
+  if (vms.length > 0 && !host.down) {
+    const detail =
+      `host "${host.name}" runs ${vms.length} VMs and is not marked down: deleting it by force would delete them too. ` +
+      `If it is dead, mark it down first (PATCH /v1/hosts/${host.name} {"down": true})`;
+    throw new Refusal("in-use", detail);
+  }
+  for (const { name } of vms) draft.putVm(name, null);
+  for (const vm of [...draft.vmsPreparedOn(host.name)]) draft.putVm(vm.name, withoutPreparation(vm, context));
+}
+
+/** In order of names, each to the host that has the fewest by then: the same asked twice comes to the same. */
+function evacuate(draft: Draft, { name }: Host, to: readonly string[], context: DecisionContext): void {
+  if (to.includes(name)) throw new Refusal("invalid-input", `to: "${name}" is the host that is to be evacuated`);
+  const targets = to.map((target) => {
+    if (!draft.findHost(target)) throw new Refusal("unknown-reference", `to: no host is named "${target}"`);
+    return { host: target, count: [...draft.vmsOn(target)].length };
+  });
+  const vms = [...draft.vmsOn(name)].sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const vm of vms) {
+    const target = targets.reduce((a, b) => (b.count < a.count ? b : a));
+    target.count += 1;
+    const { preparedHost: _, ...moved } = vm;
+    draft.putVm(vm.name, { ...moved, host: target.host, revision: context.revision } satisfies Vm);
+  }
+}
