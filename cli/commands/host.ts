@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { HostView } from "../../schema/index.ts";
 import { parseCount } from "../numbers.ts";
 import { action, type Cell } from "../output.ts";
+import { addDeadHostCommands } from "./dead-host.ts";
 import { addEnrolmentCommands } from "./enrolment.ts";
 import { addDelete, addGet, addList, labelText, type Resource, subcommand } from "./resource.ts";
 import { addCreateOptions, addUpdateOptions, create, update, type WriteOptions } from "./writing.ts";
@@ -31,7 +32,8 @@ function vtepOf({ vtep, port }: HostView): string {
   return vtep.includes(":") ? `[${vtep}]:${port}` : `${vtep}:${port}`;
 }
 
-function agentOf({ connected }: HostView): Cell {
+function agentOf({ connected, down }: HostView): Cell {
+  if (down) return { text: connected ? "marked down" : "down", colour: "red" };
   return connected ? { text: "connected", colour: "green" } : { text: "away", colour: "yellow" };
 }
 
@@ -73,7 +75,8 @@ export function addHostCommand(program: Command): void {
     ),
   );
 
-  addDelete(group, hosts);
+  addDelete(group, hosts).option("--force", "with all its VMs, where it is marked down");
+  addDeadHostCommands(group);
   addEnrolmentCommands(group);
 }
 

@@ -49,6 +49,8 @@ interface ListOptions extends CommonOptions {
 
 interface DeleteOptions extends ConnectionOptions {
   readonly dryRun?: boolean;
+  /** Only where the command has the flag. */
+  readonly force?: boolean;
   readonly ifRevision?: number;
 }
 
@@ -132,10 +134,10 @@ export function addDelete(group: Command, { kind, plural, noun, nouns }: Resourc
     .option("--if-revision <n>", "only where it stands at this revision", parseCount)
     .addHelpText("after", connectionHelp)
     .action(
-      action(async function* (names: readonly string[], { dryRun, ifRevision, ...options }: DeleteOptions) {
+      action(async function* (names: readonly string[], { dryRun, force, ifRevision, ...options }: DeleteOptions) {
         const client = connect(options);
         for (const name of names) {
-          const call = { query: { dryRun }, headers: precondition(ifRevision) };
+          const call = { query: { dryRun, force }, headers: precondition(ifRevision) };
           await client.call("DELETE", pathOf({ plural }, name), call);
           yield `${noun} ${name} ${dryRun ? "would be deleted" : "is deleted"}\n`;
         }

@@ -22,8 +22,9 @@ export const vms: Resource<VmView> = {
     interfaces.flatMap(({ ips }) => ips).join(",") || "-",
     labelText(labels),
   ],
-  fields: ({ host, hostConnected, interfaces }) => [
+  fields: ({ host, hostConnected, preparedHost, interfaces }) => [
     ["host", host],
+    ...(preparedHost === undefined ? [] : [["migrates to", preparedHost] as const]),
     ["host's agent", agentOf(hostConnected)],
     ...interfaces.map((each) => [each.name, describeInterface(each)] as const),
   ],

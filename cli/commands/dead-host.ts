@@ -1,0 +1,44 @@
+// `nearmiss host down`, `up`, `evacuate`: hosts that are dead, or are to be taken away.
+import type { Command } from "commander";
+import type { EvacuationView } from "../../schema/index.ts";
+import { addWaitOptions, toldAsItGoes, type WaitOptions } from "../confirmations.ts";
+import { action } from "../output.ts";
+import { hosts } from "./host.ts";
+import { pathOf, subcommand } from "./resource.ts";
+import { addUpdateOptions, collect, update, type WriteOptions } from "./writing.ts";
+
+const hostHelp = "as `nearmiss host list` shows it";
+
+interface EvacuateOptions extends WaitOptions {
+  readonly to: readonly string[];
+}
+
+export function addDeadHostCommands(group: Command): void {
+  const mark = (verb: string, down: boolean, summary: string, description: string) =>
+    addUpdateOptions(subcommand(group, verb, summary))
+      .description(description)
+      .argument("<name>", hostHelp)
+      .action(action((name: string, options: WriteOptions) => update(hosts, name, { fields: { down } }, options)));
+  mark(
+    "down",
+    true,
+    "say that a host is dead or away",
+    "Marks a host down: no VM is placed on it, and nobody waits for it. Its VMs stay registered: `evacuate` moves them.",
+  );
+  mark("up", false, "say that a host is back", "Takes the mark away.");
+
+  addWaitOptions(subcommand(group, "evacuate", "move all VMs of a host to others"))
+    .description(
+      "Moves all VMs of a host in one revision, each to the host of --to with the fewest VMs by then. --dry-run shows where.",
+    )
+    .argument("<name>", hostHelp)
+    .requiredOption("--to <host>", "where VMs may go; may be repeated", collect)
+    .action(
+      action((name: string, { to, ...options }: EvacuateOptions) =>
+        toldAsItGoes<EvacuationView>(`${pathOf(hosts, name)}/evacuate`, { to }, options, ({ moved }) => {
+          const lines = moved.map((each) => `${each.vm} → ${each.to}\n`).join("");
+          return `${lines}host ${name}: ${moved.length === 1 ? "1 VM" : `${moved.length} VMs`}`;
+        }),
+      ),
+    );
+}
