@@ -15,7 +15,7 @@ import {
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import { movesIn, type VmMove } from "../agents/holders.ts";
 import type { Committer } from "../committer.ts";
-import { hostsOf } from "../inventory/inventory.ts";
+import { hostsOf, type Inventory } from "../inventory/inventory.ts";
 import type { VmMutation } from "../inventory/vm-mutations.ts";
 import type { App } from "./app-types.ts";
 import { dryRunQuery, etagOf } from "./conditions.ts";
@@ -32,16 +32,25 @@ interface Verb {
   readonly mutation: (name: string, body: { readonly host?: string }) => VmMutation;
   readonly told: (move: VmMove) => Pick<MoveView, "from" | "to">;
   /** Whom it concerns beside those that hold the VM; absent: all of these. */
-  readonly hosts?: (move: VmMove) => string[];
+  readonly hosts?: (move: VmMove, state: Inventory) => string[];
 }
 
 /** What placing a VM on a host can be refused for. */
 const placing = ["unknown-reference", "host-down", "limit-exceeded", "mixed-underlay"] as const satisfies ProblemType[];
 
 const fromHostToHost = ({ before, after }: VmMove) => ({ from: before.host, to: after.host });
-/** Nothing changes for whoever holds the VM: only the other host has something to do. */
-const theOther = ({ before, after }: VmMove) =>
-  [...hostsOf(before), ...hostsOf(after)].filter((host) => host !== after.host);
+/**
+ * Nothing changes for whoever holds the VM: only the other host has something to do, and only where a network has come to it
+ * or left it. One that has other VMs in all of them is told nothing, and so has nothing to confirm.
+ */
+const theOther = ({ before, after }: VmMove, state: Inventory): string[] =>
+  [...new Set([...hostsOf(before), ...hostsOf(after)])]
+    .filter((host) => host !== after.host)
+    .filter((host) => {
+      const own = (network: string): number =>
+        host === after.preparedHost ? after.interfaces.filter((each) => each.network === network).length : 0;
+      return after.interfaces.some(({ network }) => (state.networksOn(host).get(network) ?? 0) === own(network));
+    });
 
 const verbs: readonly Verb[] = [
   {
@@ -127,7 +136,7 @@ function moveRoute(app: App, verb: Verb, { committer, agents }: { committer: Com
       const [move] = movesIn(outcome.touched);
       if (!move) throw new Error("no VM was touched");
       const { before, after } = move;
-      const hosts = verb.hosts?.(move) ?? agents.moves.holdersOf([move]);
+      const hosts = verb.hosts?.(move, committer.current) ?? agents.moves.holdersOf([move]);
       const watch = agents.moves.begin(hosts, after.revision);
       if (!outcome.dryRun) reply.header("etag", etagOf(after.revision));
       const told = { vm: after.name, ...verb.told(move) };

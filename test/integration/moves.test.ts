@@ -204,7 +204,7 @@ test("the operational stream tells that everybody has followed, whether anybody 
   const stream = controller.events();
   await stream.opened;
   await call(controller, 200, "PATCH", "/v1/vms/web-1", { host: "b" });
-  const event = await stream.until(({ type }) => type === "nearmiss.operational.move-confirmed");
+  const event = await stream.untilOperational("move-confirmed");
   expect(event).toMatchObject({
     subject: "hosts/b",
     data: {
@@ -225,6 +225,6 @@ test("it names who has not followed: at once where all that are missing are mark
   await stream.opened;
   await call(controller, 200, "POST", "/v1/hosts/c/evacuate", { to: ["a"] });
   await call(controller, 200, "PATCH", "/v1/vms/web-1", { host: "b" });
-  const event = await stream.until(({ type }) => type === "nearmiss.operational.move-unconfirmed");
+  const event = await stream.untilOperational("move-unconfirmed");
   expect(event).toMatchObject({ data: { detail: expect.stringContaining("; not c") } });
 });
