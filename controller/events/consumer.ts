@@ -103,12 +103,12 @@ export class Consumer implements FeedReader {
     try {
       for (;;) {
         const target = upTo ?? published();
-        if (position.revision >= target && position.index === Number.MAX_SAFE_INTEGER) return done();
+        if (position.revision >= target && isWhole(position)) return done();
         const page = await pages.read(feed.lens, feed.framing, position, target);
         if (this.ended) return;
         position = page.end;
         if (page.bytes.length > 0) await this.writeNow(page.bytes);
-        else if (this.isBookmarkDue()) await this.writeNow(this.bookmark(wholeRevision(position)));
+        else if (isWhole(position) && this.isBookmarkDue()) await this.writeNow(this.bookmark(position.revision));
         if (this.ended) return;
       }
     } catch (error) {
@@ -151,7 +151,7 @@ export class Consumer implements FeedReader {
   }
 }
 
-/** The last revision that is wholly at or before the position. */
-function wholeRevision({ revision, index }: LogPosition): Revision {
-  return (index === Number.MAX_SAFE_INTEGER ? revision : revision - 1) as Revision;
+/** Within a revision a bookmark would lead back behind what was sent of it. */
+function isWhole({ index }: LogPosition): boolean {
+  return index === Number.MAX_SAFE_INTEGER;
 }
