@@ -130,6 +130,7 @@ export const MoveLine = Type.Union(
   [committed, confirmed, Type.Object({ ...result, ...moveView }, { ...closed, description: "The last line" })],
   { title: "MoveLine" },
 );
+export type MoveLine = Static<typeof MoveLine>;
 export const EvacuationLine = Type.Union(
   [committed, confirmed, Type.Object({ ...result, ...evacuationView }, { ...closed, description: "The last line" })],
   { title: "EvacuationLine" },
