@@ -1,7 +1,9 @@
 // The guests' ports of a bridge: how they stand, with what stands on them, and the changes that pin addresses to them.
 import type { MacAddress } from "../../schema/index.ts";
 import type { GuestPort, PortChange } from "../tables/port.ts";
-import { encodeAlias, encodePortSettings, type Link, RTM_NEWLINK, RTM_SETLINK } from "./link-codec.ts";
+import type { Link } from "./link-codec.ts";
+import { RTM_NEWLINK, RTM_SETLINK } from "./link-numbers.ts";
+import { encodeAlias, encodePortSettings } from "./link-requests.ts";
 import { Links } from "./links.ts";
 import {
   decodeNeighbourMessage,

@@ -7,11 +7,8 @@ import {
   type HostAddress,
   type Link,
   type PortOfBridge,
-  RTM_DELADDR,
-  RTM_DELLINK,
-  RTM_NEWADDR,
-  RTM_NEWLINK,
 } from "./link-codec.ts";
+import { RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK } from "./link-numbers.ts";
 import {
   decodeNeighbourMessage,
   type NeighbourMessage,

@@ -6,7 +6,8 @@ import { type Adoptable, type Awaited, chooseVxlan, mayAdopt } from "./adoption.
 import type { LocalVtep } from "./device-fit.ts";
 import { aliasFor, bridgeName, epochOf, isOurs, vxlanName } from "./device-names.ts";
 import { type DeviceWarning, missingVtep, rivals, tooLargeMtu } from "./device-problems.ts";
-import { encodeMaster, type Link } from "./link-codec.ts";
+import type { Link } from "./link-codec.ts";
+import { encodeMaster } from "./link-requests.ts";
 import { Links } from "./links.ts";
 import type { EntryDevice } from "./neighbour-codec.ts";
 import { NetworkBridges } from "./network-bridges.ts";

@@ -1,6 +1,8 @@
 // The guests' ports of one bridge: which there are, and which one a MAC address is behind.
 import type { MacAddress } from "../../schema/index.ts";
-import { decodeLink, encodeLinkDump, RTM_GETLINK } from "./link-codec.ts";
+import { decodeLink } from "./link-codec.ts";
+import { RTM_GETLINK } from "./link-numbers.ts";
+import { encodeLinkDump } from "./link-requests.ts";
 import { decodeNeighbourMessage, encodePortLookUp, RTM_GETNEIGH } from "./neighbour-codec.ts";
 import type { RequestSocket } from "./request-socket.ts";
 

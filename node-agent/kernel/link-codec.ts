@@ -1,78 +1,47 @@
-// Links, addresses and traffic control as bytes (include/uapi/linux/if_link.h, if_bridge.h, pkt_sched.h). No I/O.
+// Links and addresses as the kernel tells of them. No I/O; link-requests.ts has what is asked of it.
+import { findIp, type IpAddress, parseVni, type Vni } from "../../schema/index.ts";
 import {
-  familyOf,
-  findIp,
-  type IpAddress,
-  ipToBytes,
-  parseVni,
-  type Vni,
-  type VtepAddress,
-} from "../../schema/index.ts";
-import {
-  type Attributes,
-  attribute,
-  be16,
-  type NetlinkMessage,
-  nested,
-  parseAttributes,
-  readBe16,
-  readText,
-  readU32,
-  text,
-  u8,
-  u16,
-  u32,
-} from "./netlink-codec.ts";
-
-export const RTM_NEWLINK = 16;
-export const RTM_DELLINK = 17;
-export const RTM_GETLINK = 18;
-export const RTM_SETLINK = 19;
-export const RTM_NEWADDR = 20;
-export const RTM_DELADDR = 21;
-export const RTM_GETADDR = 22;
-export const RTM_NEWQDISC = 36;
-export const RTM_NEWTFILTER = 44;
-
-const AF_BRIDGE = 7;
-const AF_INET6 = 10;
-const IFF_UP = 1;
-const IFF_LOWER_UP = 0x1_0000;
-const IFLA_ADDRESS = 1;
-const IFLA_IFNAME = 3;
-const IFLA_MTU = 4;
-const IFLA_MASTER = 10;
-const IFLA_PROTINFO = 12;
-const IFLA_LINKINFO = 18;
-const IFLA_IFALIAS = 20;
-const IFLA_AF_SPEC = 26;
-const IFLA_INFO_KIND = 1;
-const IFLA_INFO_DATA = 2;
-const IFLA_INFO_SLAVE_KIND = 4;
-const IFLA_INFO_SLAVE_DATA = 5;
-const IFLA_INET6_ADDR_GEN_MODE = 8;
-const IN6_ADDR_GEN_MODE_NONE = 1;
-const IFLA_BR_MCAST_SNOOPING = 23;
-const IFLA_BR_NF_CALL_IPTABLES = 36;
-const IFLA_BR_NF_CALL_IP6TABLES = 37;
-const IFLA_BR_NF_CALL_ARPTABLES = 38;
-const IFLA_BRPORT_LEARNING = 8;
-const IFLA_BRPORT_UNICAST_FLOOD = 9;
-const IFLA_VXLAN_ID = 1;
-const IFLA_VXLAN_GROUP = 2;
-const IFLA_VXLAN_LOCAL = 4;
-const IFLA_VXLAN_LEARNING = 7;
-const IFLA_VXLAN_PROXY = 11;
-const IFLA_VXLAN_L2MISS = 13;
-const IFLA_VXLAN_L3MISS = 14;
-const IFLA_VXLAN_PORT = 15;
-const IFLA_VXLAN_GROUP6 = 16;
-const IFLA_VXLAN_LOCAL6 = 17;
-const IFA_ADDRESS = 1;
-const IFA_LOCAL = 2;
-
-const ifinfomsgBytes = 16;
-const ifaddrmsgBytes = 8;
+  AF_BRIDGE,
+  AF_INET6,
+  IFA_ADDRESS,
+  IFA_LOCAL,
+  IFF_LOWER_UP,
+  IFF_UP,
+  IFLA_AF_SPEC,
+  IFLA_BR_MCAST_SNOOPING,
+  IFLA_BR_NF_CALL_ARPTABLES,
+  IFLA_BR_NF_CALL_IP6TABLES,
+  IFLA_BR_NF_CALL_IPTABLES,
+  IFLA_BRPORT_LEARNING,
+  IFLA_BRPORT_UNICAST_FLOOD,
+  IFLA_IFALIAS,
+  IFLA_IFNAME,
+  IFLA_INET6_ADDR_GEN_MODE,
+  IFLA_INFO_DATA,
+  IFLA_INFO_KIND,
+  IFLA_INFO_SLAVE_DATA,
+  IFLA_INFO_SLAVE_KIND,
+  IFLA_LINKINFO,
+  IFLA_MASTER,
+  IFLA_MTU,
+  IFLA_VXLAN_GROUP,
+  IFLA_VXLAN_GROUP6,
+  IFLA_VXLAN_ID,
+  IFLA_VXLAN_L2MISS,
+  IFLA_VXLAN_L3MISS,
+  IFLA_VXLAN_LEARNING,
+  IFLA_VXLAN_LOCAL,
+  IFLA_VXLAN_LOCAL6,
+  IFLA_VXLAN_PORT,
+  IFLA_VXLAN_PROXY,
+  IN6_ADDR_GEN_MODE_NONE,
+  ifaddrmsgBytes,
+  ifinfomsgBytes,
+  RTM_DELADDR,
+  RTM_NEWADDR,
+  RTM_NEWLINK,
+} from "./link-numbers.ts";
+import { type Attributes, type NetlinkMessage, parseAttributes, readBe16, readText, readU32 } from "./netlink-codec.ts";
 
 /** What the agent needs to know of a vxlan device; all but `local` and `learning` cannot change on a live one. */
 export interface VxlanSettings {
@@ -203,139 +172,6 @@ export function decodeAddress({ type, payload }: NetlinkMessage): HostAddress | 
   return ip && { ifindex: payload.readUInt32LE(4), ip };
 }
 
-interface LinkHead {
-  readonly family?: number;
-  /** 0: the link is named by IFLA_IFNAME. */
-  readonly ifindex?: number;
-  readonly up?: boolean;
-}
-
-function ifinfomsg({ family = 0, ifindex = 0, up = false }: LinkHead, ...attributes: Buffer[]): Buffer {
-  const head = Buffer.alloc(ifinfomsgBytes);
-  head.writeUInt8(family, 0);
-  head.writeInt32LE(ifindex, 4);
-  head.writeUInt32LE(up ? IFF_UP : 0, 8);
-  head.writeUInt32LE(up ? IFF_UP : 0, 12);
-  return Buffer.concat([head, ...attributes]);
-}
-
-function linkInfo(kind: string, ...data: Buffer[]): Buffer {
-  return nested(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, text(kind)), nested(IFLA_INFO_DATA, ...data));
-}
-
-/** All links of the namespace, or a bridge's ports alone. */
-export function encodeLinkDump(bridgeIfindex?: number): Buffer {
-  return bridgeIfindex === undefined ? ifinfomsg({}) : ifinfomsg({}, attribute(IFLA_MASTER, u32(bridgeIfindex)));
-}
-
-/** All links of a kind. */
-export function encodeLinkDumpOfKind(kind: string): Buffer {
-  return ifinfomsg({}, nested(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, text(kind))));
-}
-
-/** One link, by its name or its index. */
-export function encodeLinkGet(which: { readonly name: string } | { readonly ifindex: number }): Buffer {
-  return "name" in which ? ifinfomsg({}, attribute(IFLA_IFNAME, text(which.name))) : ifinfomsg(which);
-}
-
-/** All addresses of the namespace. */
-export const encodeAddressDump = (): Buffer => Buffer.alloc(ifaddrmsgBytes);
-
-/**
- * A bridge without multicast snooping: otherwise one MLD query of a guest stops neighbour solicitations on their way
- * to the tunnel. Its MAC is set, because it would follow its lowest port's.
- */
-export function encodeBridge(name: string, mac: Buffer): Buffer {
-  return ifinfomsg(
-    {},
-    attribute(IFLA_IFNAME, text(name)),
-    attribute(IFLA_ADDRESS, mac),
-    linkInfo("bridge", attribute(IFLA_BR_MCAST_SNOOPING, u8(0))),
-  );
-}
-
-export interface VxlanDevice {
-  readonly name: string;
-  readonly vni: Vni;
-  readonly local: VtepAddress;
-  readonly port: number;
-  readonly mtu: number;
-}
-
-export function encodeVxlan({ name, vni, local, port, mtu }: VxlanDevice): Buffer {
-  return ifinfomsg(
-    {},
-    attribute(IFLA_IFNAME, text(name)),
-    attribute(IFLA_MTU, u32(mtu)),
-    linkInfo(
-      "vxlan",
-      attribute(IFLA_VXLAN_ID, u32(vni)),
-      encodeLocal(local),
-      attribute(IFLA_VXLAN_PORT, be16(port)),
-      attribute(IFLA_VXLAN_LEARNING, u8(0)),
-      attribute(IFLA_VXLAN_PROXY, u8(1)),
-      attribute(IFLA_VXLAN_L2MISS, u8(1)),
-      attribute(IFLA_VXLAN_L3MISS, u8(1)),
-    ),
-  );
-}
-
-function encodeLocal(local: VtepAddress): Buffer {
-  return attribute(familyOf(local) === 4 ? IFLA_VXLAN_LOCAL : IFLA_VXLAN_LOCAL6, ipToBytes(local));
-}
-
-/** What may change on a live vxlan device: its VTEP within the address family, and learning, which must be off. */
-export function encodeVxlanChange(ifindex: number, local: VtepAddress): Buffer {
-  return ifinfomsg({ ifindex }, linkInfo("vxlan", encodeLocal(local), attribute(IFLA_VXLAN_LEARNING, u8(0))));
-}
-
-/** Apart from vxlan settings: with both in one request the kernel refuses ("Cannot change mtu"). */
-export function encodeMtu(ifindex: number, mtu: number): Buffer {
-  return ifinfomsg({ ifindex }, attribute(IFLA_MTU, u32(mtu)));
-}
-
-/** An alias ("" takes it away). */
-export const encodeAlias = (ifindex: number, alias: string): Buffer =>
-  ifinfomsg({ ifindex }, attribute(IFLA_IFALIAS, alias === "" ? Buffer.alloc(0) : text(alias)));
-
-/** Alias where one is given, and no automatic addresses: the host's own duplicate address detection would raise misses. */
-export function encodeLinkSettings(ifindex: number, alias?: string): Buffer {
-  return ifinfomsg(
-    { ifindex },
-    ...(alias === undefined ? [] : [attribute(IFLA_IFALIAS, text(alias))]),
-    nested(IFLA_AF_SPEC, nested(AF_INET6, attribute(IFLA_INET6_ADDR_GEN_MODE, u8(IN6_ADDR_GEN_MODE_NONE)))),
-  );
-}
-
-export const encodeRename = (ifindex: number, name: string): Buffer =>
-  ifinfomsg({ ifindex }, attribute(IFLA_IFNAME, text(name)));
-/** As a port of a bridge; master 0: of none. */
-export const encodeMaster = (ifindex: number, master: number): Buffer =>
-  ifinfomsg({ ifindex }, attribute(IFLA_MASTER, u32(master)));
-export function encodeSnoopingOff(ifindex: number): Buffer {
-  return ifinfomsg({ ifindex }, linkInfo("bridge", attribute(IFLA_BR_MCAST_SNOOPING, u8(0))));
-}
-export const encodeLinkUp = (ifindex: number): Buffer => ifinfomsg({ ifindex, up: true });
-export const encodeLinkDelete = (ifindex: number): Buffer => ifinfomsg({ ifindex });
-
-/** What a bridge does with a port of its; what is absent stays. */
-export interface PortSettings {
-  readonly learning?: boolean;
-  readonly flood?: boolean;
-}
-
-/** For RTM_SETLINK only; RTM_NEWLINK acknowledges it and does nothing. */
-export function encodePortSettings(ifindex: number, { learning, flood }: PortSettings): Buffer {
-  return ifinfomsg(
-    { family: AF_BRIDGE, ifindex },
-    nested(
-      IFLA_PROTINFO,
-      ...(learning === undefined ? [] : [attribute(IFLA_BRPORT_LEARNING, u8(learning ? 1 : 0))]),
-      ...(flood === undefined ? [] : [attribute(IFLA_BRPORT_UNICAST_FLOOD, u8(flood ? 1 : 0))]),
-    ),
-  );
-}
-
 export interface PortOfBridge {
   readonly ifindex: number;
   readonly bridgeIfindex: number;
@@ -349,54 +185,4 @@ export function decodePortChange({ type, payload }: NetlinkMessage): PortOfBridg
   if (type !== RTM_NEWLINK || payload.length < ifinfomsgBytes || payload.readUInt8(0) !== AF_BRIDGE) return undefined;
   const bridgeIfindex = readU32(parseAttributes(payload.subarray(ifinfomsgBytes)).get(IFLA_MASTER));
   return bridgeIfindex === undefined ? undefined : { ifindex: payload.readInt32LE(4), bridgeIfindex };
-}
-
-const TCA_KIND = 1;
-const TCA_OPTIONS = 2;
-const TCA_BPF_OPS_LEN = 4;
-const TCA_BPF_OPS = 5;
-const TCA_BPF_FLAGS = 8;
-const TCA_BPF_FLAG_ACT_DIRECT = 1;
-const TC_H_CLSACT = 0xffff_fff1;
-const TC_H_CLSACT_HANDLE = 0xffff_0000;
-const TC_H_CLSACT_INGRESS = 0xffff_fff2;
-const TC_ACT_SHOT = 2;
-const ETH_P_ALL_BE = 0x0300;
-const BPF_RET_K = 0x06;
-
-function tcmsg(ifindex: number, handle: number, parent: number, info: number, ...attributes: Buffer[]): Buffer {
-  const head = Buffer.alloc(20);
-  head.writeInt32LE(ifindex, 4);
-  head.writeUInt32LE(handle, 8);
-  head.writeUInt32LE(parent, 12);
-  head.writeUInt32LE(info, 16);
-  return Buffer.concat([head, ...attributes]);
-}
-
-export function encodeClsact(ifindex: number): Buffer {
-  return tcmsg(ifindex, TC_H_CLSACT_HANDLE, TC_H_CLSACT, 0, attribute(TCA_KIND, text("clsact")));
-}
-
-/**
- * Drops everything that a device would deliver up to its host (classic BPF: return TC_ACT_SHOT). On a bridge that is
- * what guests address to the host itself; bridging and packet sockets go on.
- */
-export function encodeDropDeliveredUp(ifindex: number): Buffer {
-  const program = Buffer.alloc(8);
-  program.writeUInt16LE(BPF_RET_K, 0);
-  program.writeUInt32LE(TC_ACT_SHOT, 4);
-  const preference = 1;
-  return tcmsg(
-    ifindex,
-    1,
-    TC_H_CLSACT_INGRESS,
-    ((preference << 16) | ETH_P_ALL_BE) >>> 0,
-    attribute(TCA_KIND, text("bpf")),
-    nested(
-      TCA_OPTIONS,
-      attribute(TCA_BPF_OPS_LEN, u16(1)),
-      attribute(TCA_BPF_OPS, program),
-      attribute(TCA_BPF_FLAGS, u32(TCA_BPF_FLAG_ACT_DIRECT)),
-    ),
-  );
 }

@@ -2,21 +2,16 @@
 import type { VtepAddress } from "../../schema/index.ts";
 import { isOurs } from "./device-names.ts";
 import { DeviceError } from "./device-problems.ts";
+import { decodeAddress, decodeLink, type Link } from "./link-codec.ts";
+import { RTM_DELLINK, RTM_GETADDR, RTM_GETLINK, RTM_NEWLINK } from "./link-numbers.ts";
 import {
-  decodeAddress,
-  decodeLink,
   encodeAddressDump,
   encodeLinkDelete,
   encodeLinkDump,
   encodeLinkDumpOfKind,
   encodeLinkGet,
   encodeRename,
-  type Link,
-  RTM_DELLINK,
-  RTM_GETADDR,
-  RTM_GETLINK,
-  RTM_NEWLINK,
-} from "./link-codec.ts";
+} from "./link-requests.ts";
 import { NLM_F_CREATE, NLM_F_EXCL } from "./netlink-codec.ts";
 import { NetlinkError, type RequestSocket } from "./request-socket.ts";
 

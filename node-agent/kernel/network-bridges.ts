@@ -4,21 +4,13 @@ import { randomBytes } from "node:crypto";
 import type { AgentNetwork, Vni } from "../../schema/index.ts";
 import { bridgeName, isOurs, mayTake, vniOfName } from "./device-names.ts";
 import { nameTaken, noBridge } from "./device-problems.ts";
-import {
-  encodeBridge,
-  encodeClsact,
-  encodeDropDeliveredUp,
-  encodeLinkSettings,
-  encodeMaster,
-  encodeSnoopingOff,
-  type Link,
-  RTM_NEWQDISC,
-  RTM_NEWTFILTER,
-} from "./link-codec.ts";
+import type { Link } from "./link-codec.ts";
+import { encodeBridge, encodeLinkSettings, encodeMaster, encodeSnoopingOff } from "./link-requests.ts";
 import type { Links } from "./links.ts";
 import { NLM_F_CREATE, NLM_F_EXCL } from "./netlink-codec.ts";
 import { RememberedPorts } from "./remembered-ports.ts";
 import { NetlinkError, type RequestSocket } from "./request-socket.ts";
+import { encodeClsact, encodeDropDeliveredUp, RTM_NEWQDISC, RTM_NEWTFILTER } from "./traffic-control.ts";
 
 const EEXIST = 17;
 

@@ -2,7 +2,9 @@
 import { readFileSync } from "node:fs";
 import { findIp, type IpAddress, type MacAddress } from "../../schema/index.ts";
 import type { ActualEntry } from "../tables/entry.ts";
-import { decodeAddress, encodeAddressDump, RTM_GETADDR } from "./link-codec.ts";
+import { decodeAddress } from "./link-codec.ts";
+import { RTM_GETADDR } from "./link-numbers.ts";
+import { encodeAddressDump } from "./link-requests.ts";
 import {
   AF_BRIDGE,
   decodeEntry,

@@ -3,6 +3,8 @@ import type { AgentNetwork } from "../../schema/index.ts";
 import { type LocalVtep, misfits } from "./device-fit.ts";
 import { mayTake, vxlanName } from "./device-names.ts";
 import { nameTaken, portTaken } from "./device-problems.ts";
+import type { Link } from "./link-codec.ts";
+import { RTM_SETLINK } from "./link-numbers.ts";
 import {
   encodeLinkSettings,
   encodeLinkUp,
@@ -11,9 +13,7 @@ import {
   encodePortSettings,
   encodeVxlan,
   encodeVxlanChange,
-  type Link,
-  RTM_SETLINK,
-} from "./link-codec.ts";
+} from "./link-requests.ts";
 import type { Links } from "./links.ts";
 import { NetlinkError } from "./request-socket.ts";
 

@@ -1,0 +1,263 @@
+// Frames of the agent channel as they stand on the wire: their form checked, their addresses parsed. What they mean stands
+// in agent-protocol.ts.
+import { safeParse } from "secure-json-parse";
+import { type Static, Type } from "typebox";
+import { Compile } from "typebox/compile";
+import { AddressError, parseIp, parseMac, parseRevision, parseVni, parseVtep } from "./address.ts";
+import {
+  type AgentFrame,
+  type AgentNetwork,
+  type ControllerFrame,
+  FrameError,
+  type Question,
+} from "./agent-protocol.ts";
+import type { Answer, Binding, BindingKey } from "./binding.ts";
+import { parseReports, WireReports } from "./operational.ts";
+
+const WireKey = Type.Union([
+  Type.Object({ kind: Type.Literal("ip"), vni: Type.Integer(), ip: Type.String() }),
+  Type.Object({ kind: Type.Literal("mac"), vni: Type.Integer(), mac: Type.String() }),
+]);
+const WireQuestion = Type.Union([
+  Type.Object({
+    kind: Type.Literal("ip"),
+    vni: Type.Integer(),
+    ip: Type.String(),
+    asker: Type.Optional(Type.String()),
+  }),
+  Type.Object({
+    kind: Type.Literal("mac"),
+    vni: Type.Integer(),
+    mac: Type.String(),
+    asker: Type.Optional(Type.String()),
+  }),
+]);
+const WireBinding = Type.Object({
+  mac: Type.String(),
+  host: Type.String(),
+  vtep: Type.String(),
+  vtepPort: Type.Integer({ minimum: 1, maximum: 65_535 }),
+  local: Type.Optional(Type.Literal(true)),
+  router: Type.Optional(Type.Literal(true)),
+  guestPort: Type.Optional(Type.String()),
+});
+const WireAnswer = Type.Object({
+  key: WireKey,
+  revision: Type.Integer(),
+  binding: Type.Union([WireBinding, Type.Null()]),
+});
+const WireNetwork = Type.Object({
+  name: Type.String(),
+  vni: Type.Integer(),
+  mtu: Type.Integer(),
+  revision: Type.Integer(),
+});
+const WireSelf = { vtep: Type.String(), vtepPort: Type.Integer({ minimum: 1, maximum: 65_535 }) };
+
+const agentWire = {
+  hello: Type.Object({
+    protocol: Type.Object({ min: Type.Integer(), max: Type.Integer() }),
+    version: Type.String({ maxLength: 64 }),
+    host: Type.String({ pattern: "^[A-Za-z0-9._-]{1,63}$" }),
+    vtep: Type.Optional(Type.String()),
+    vtepPort: WireSelf.vtepPort,
+    seeding: Type.Optional(Type.Literal(true)),
+    senders: Type.Optional(Type.Literal(true)),
+    epoch: Type.Optional(Type.String({ maxLength: 64 })),
+    asOf: Type.Optional(Type.Integer()),
+  }),
+  interest: Type.Object({ keys: Type.Array(WireKey), end: Type.Boolean() }),
+  resolve: Type.Object({ id: Type.Integer(), questions: Type.Array(WireQuestion) }),
+  release: Type.Object({ id: Type.Integer(), keys: Type.Array(WireKey) }),
+  applied: Type.Object({
+    revision: Type.Integer(),
+    problems: Type.Array(Type.String({ maxLength: 512 }), { maxItems: 64 }),
+  }),
+  report: WireReports,
+};
+const controllerWire = {
+  welcome: Type.Object({
+    protocol: Type.Integer(),
+    epoch: Type.String(),
+    asOf: Type.Integer(),
+    host: Type.String(),
+    ...WireSelf,
+  }),
+  snapshot: Type.Object({
+    asOf: Type.Integer(),
+    networks: Type.Array(WireNetwork),
+    answers: Type.Array(WireAnswer),
+    end: Type.Boolean(),
+  }),
+  seed: Type.Object({ asOf: Type.Integer(), answers: Type.Array(WireAnswer) }),
+  answers: Type.Object({ id: Type.Integer(), asOf: Type.Integer(), answers: Type.Array(WireAnswer) }),
+  changes: Type.Object({
+    asOf: Type.Integer(),
+    networks: Type.Array(WireNetwork),
+    gone: Type.Array(Type.Integer()),
+    answers: Type.Array(WireAnswer),
+    self: Type.Optional(Type.Object(WireSelf)),
+    end: Type.Boolean(),
+  }),
+  senders: Type.Object({
+    asOf: Type.Integer(),
+    vni: Type.Integer(),
+    whole: Type.Boolean(),
+    hosts: Type.Array(Type.Object({ host: Type.String(), vtep: Type.Union([Type.String(), Type.Null()]) })),
+    end: Type.Boolean(),
+  }),
+  heartbeat: Type.Object({ asOf: Type.Integer() }),
+  trust: Type.Object({ ca: Type.String(), issuer: Type.String({ maxLength: 256 }) }),
+};
+
+type Wire<T extends Type.TSchema> = Static<T>;
+
+const checkAgent = Object.fromEntries(Object.entries(agentWire).map(([type, schema]) => [type, Compile(schema)]));
+const checkController = Object.fromEntries(
+  Object.entries(controllerWire).map(([type, schema]) => [type, Compile(schema)]),
+);
+
+/** The frame's fields with the form of `type` checked, or undefined where the type is not known here. */
+function parseWire(text: string, checks: Record<string, (typeof checkAgent)[string]>): { type: string } | undefined {
+  const value: unknown = safeParse(text);
+  if (typeof value !== "object" || value === null || !("type" in value) || typeof value.type !== "string") {
+    throw new FrameError("a frame is a JSON object with a `type`, without __proto__ or constructor.prototype");
+  }
+  if (!Object.hasOwn(checks, value.type)) return undefined;
+  const check = checks[value.type];
+  if (check && !check.Check(value)) {
+    const [first] = check.Errors(value);
+    throw new FrameError(`${value.type}${first ? `${first.instancePath} ${first.message}` : " is malformed"}`);
+  }
+  return value as { type: string };
+}
+
+function parseKey(wire: Wire<typeof WireKey>): BindingKey {
+  const vni = parseVni(wire.vni);
+  return wire.kind === "ip" ? { kind: "ip", vni, ip: parseIp(wire.ip) } : { kind: "mac", vni, mac: parseMac(wire.mac) };
+}
+
+function parseQuestion(wire: Wire<typeof WireQuestion>): Question {
+  return wire.asker === undefined ? parseKey(wire) : { ...parseKey(wire), asker: parseIp(wire.asker) };
+}
+
+function parseBinding(wire: Wire<typeof WireBinding>): Binding {
+  return {
+    mac: parseMac(wire.mac),
+    host: wire.host,
+    vtep: parseVtep(wire.vtep),
+    vtepPort: wire.vtepPort,
+    ...(wire.local ? { local: true } : {}),
+    ...(wire.router ? { router: true } : {}),
+    ...(wire.guestPort === undefined ? {} : { guestPort: wire.guestPort }),
+  };
+}
+
+function parseAnswer(wire: Wire<typeof WireAnswer>): Answer {
+  return {
+    key: parseKey(wire.key),
+    revision: parseRevision(wire.revision),
+    binding: wire.binding && parseBinding(wire.binding),
+  };
+}
+
+function parseAgentNetwork(wire: Wire<typeof WireNetwork>): AgentNetwork {
+  return { name: wire.name, vni: parseVni(wire.vni), mtu: wire.mtu, revision: parseRevision(wire.revision) };
+}
+
+/** A wrong address in a frame is as fatal as a wrong form: the other side cannot be trusted to mean what it says. */
+function asFrameError<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof AddressError) throw new FrameError(error.message);
+    throw error;
+  }
+}
+
+type WireFrame<Wires extends Record<string, Type.TSchema>> = {
+  [K in keyof Wires]: { type: K } & Static<Wires[K]>;
+}[keyof Wires];
+
+/** @returns undefined for a frame type that a newer agent knows. @throws FrameError */
+export function parseAgentFrame(text: string): AgentFrame | undefined {
+  const wire = parseWire(text, checkAgent) as WireFrame<typeof agentWire> | undefined;
+  if (!wire) return undefined;
+  return asFrameError((): AgentFrame => {
+    switch (wire.type) {
+      case "hello":
+        return {
+          type: "hello",
+          protocol: { min: wire.protocol.min, max: wire.protocol.max },
+          version: wire.version,
+          host: wire.host,
+          ...(wire.vtep === undefined ? {} : { vtep: parseVtep(wire.vtep) }),
+          vtepPort: wire.vtepPort,
+          ...(wire.seeding ? { seeding: true } : {}),
+          ...(wire.senders ? { senders: true } : {}),
+          ...(wire.epoch === undefined ? {} : { epoch: wire.epoch }),
+          ...(wire.asOf === undefined ? {} : { asOf: parseRevision(wire.asOf) }),
+        };
+      case "interest":
+        return { type: "interest", keys: wire.keys.map(parseKey), end: wire.end };
+      case "resolve":
+        return { type: "resolve", id: wire.id, questions: wire.questions.map(parseQuestion) };
+      case "release":
+        return { type: "release", id: wire.id, keys: wire.keys.map(parseKey) };
+      case "applied":
+        return { type: "applied", revision: parseRevision(wire.revision), problems: wire.problems };
+      case "report":
+        return { type: "report", reports: parseReports(wire) };
+    }
+  });
+}
+
+/** @returns undefined for a frame type that a newer controller knows. @throws FrameError */
+export function parseControllerFrame(text: string): ControllerFrame | undefined {
+  const wire = parseWire(text, checkController) as WireFrame<typeof controllerWire> | undefined;
+  if (!wire) return undefined;
+  if (wire.type === "trust") return { type: "trust", ca: wire.ca, issuer: wire.issuer };
+  return asFrameError((): ControllerFrame => {
+    const asOf = parseRevision(wire.asOf);
+    switch (wire.type) {
+      case "welcome":
+        return {
+          type: "welcome",
+          protocol: wire.protocol,
+          epoch: wire.epoch,
+          asOf,
+          host: wire.host,
+          vtep: parseVtep(wire.vtep),
+          vtepPort: wire.vtepPort,
+        };
+      case "snapshot":
+        return {
+          type: "snapshot",
+          asOf,
+          networks: wire.networks.map(parseAgentNetwork),
+          answers: wire.answers.map(parseAnswer),
+          end: wire.end,
+        };
+      case "seed":
+        return { type: "seed", asOf, answers: wire.answers.map(parseAnswer) };
+      case "answers":
+        return { type: "answers", id: wire.id, asOf, answers: wire.answers.map(parseAnswer) };
+      case "changes":
+        return {
+          type: "changes",
+          asOf,
+          networks: wire.networks.map(parseAgentNetwork),
+          gone: wire.gone.map(parseVni),
+          answers: wire.answers.map(parseAnswer),
+          ...(wire.self ? { self: { vtep: parseVtep(wire.self.vtep), vtepPort: wire.self.vtepPort } } : {}),
+          end: wire.end,
+        };
+      case "senders": {
+        const hosts = wire.hosts.map(({ host, vtep }) => ({ host, vtep: vtep === null ? null : parseVtep(vtep) }));
+        return { type: "senders", asOf, vni: parseVni(wire.vni), whole: wire.whole, hosts, end: wire.end };
+      }
+      case "heartbeat":
+        return { type: "heartbeat", asOf };
+    }
+  });
+}
