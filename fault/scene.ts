@@ -15,6 +15,8 @@ import { deviations, remoteIps, type Truth, type TruthSource, truthOf } from "./
 
 export const blue = 100;
 export const red = 200;
+/** Blue's, on each host. */
+export const tunnel = `nmv${blue}`;
 const subnets = ["10.20.0.0/16", "fd00:20::/64"];
 /** What the MACs of each network begin with. */
 const prefixes = { [blue]: "52:54:b1", [red]: "52:54:4e" } as const;

@@ -2,7 +2,8 @@
 import type { Host } from "../lab/host.ts";
 import { inNamespace } from "../lab/namespace.ts";
 import { ChangeSocket } from "../node-agent/kernel/change-socket.ts";
-import type { NeighbourMessage } from "../node-agent/kernel/neighbour-codec.ts";
+import { NDA_DST, NDA_LLADDR, type NeighbourMessage, RTM_DELNEIGH } from "../node-agent/kernel/neighbour-codec.ts";
+import { findIp, findMac } from "../schema/index.ts";
 
 /** Calls back for every entry that comes, changes or goes, until `meanwhile` has ended. */
 export async function whileWatching<T>(
@@ -17,4 +18,18 @@ export async function whileWatching<T>(
   } finally {
     socket.close();
   }
+}
+
+/** @returns what was deleted on a device meanwhile: the IP of each neighbour, the MAC of each FDB entry */
+export async function deletedOn(host: Host, device: string, meanwhile: () => Promise<unknown>): Promise<string[]> {
+  const watched = await host.ifindexOf(device);
+  const deleted: string[] = [];
+  const note = ({ ifindex, type, attributes }: NeighbourMessage): void => {
+    if (ifindex !== watched || type !== RTM_DELNEIGH) return;
+    const key = (attribute: number) => attributes.get(attribute) ?? Buffer.alloc(0);
+    // A neighbour's deletion carries no MAC.
+    deleted.push(findMac(key(NDA_LLADDR)) ?? findIp(key(NDA_DST)) ?? "an entry that cannot be read");
+  };
+  await whileWatching(host, note, meanwhile);
+  return deleted;
 }

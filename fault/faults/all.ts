@@ -1,6 +1,7 @@
 // All faults, in the order in which they run.
 import type { Fault } from "../fault.ts";
 import { clockSteps } from "./clock.ts";
+import { logCompacted } from "./compaction.ts";
 import { deviceFaults } from "./devices.ts";
 import { randomHistories } from "./histories.ts";
 import { neighbourTableFull, overrun } from "./load.ts";
@@ -26,6 +27,7 @@ export const allFaults: readonly Fault[] = [
   partition,
   restoredWithNewEpoch,
   restoredOlder,
+  logCompacted,
   ...deviceFaults,
   sameAddressTwice,
   clockSteps,

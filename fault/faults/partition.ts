@@ -1,7 +1,7 @@
 // The controller is there, and cannot be reached: cable pulled, or packets that vanish on the way. Tunnels go on working.
 import { Namespace } from "../../lab/namespace.ts";
-import { underlayDevice } from "../../lab/underlay.ts";
 import { pause, waitFor } from "../../lab/wait.ts";
+import { cutOff } from "../cut-off.ts";
 import type { Fault } from "../fault.ts";
 import { inWindows, ipsOf, type Scene } from "../scene.ts";
 import { agentsNotice, noticedWithinMs, seconds } from "./processes.ts";
@@ -50,12 +50,7 @@ export const halfOpen: Fault = {
   name: "a connection whose packets vanish both ways is noticed on both sides within 20 s",
   waits: true,
   act: async (scene) => {
-    const host = scene.host("a");
-    const { controllerNamespace, controllerAddress } = scene.lab;
-    const nowhere = (address: string) =>
-      `neigh replace ${address} lladdr 02:00:00:00:00:99 dev ${underlayDevice} nud permanent`;
-    const known = (address: string) => `neigh del ${address} dev ${underlayDevice}`;
-    await Promise.all([host.ip(nowhere(controllerAddress)), controllerNamespace.ip(nowhere(host.address))]);
+    const heal = await cutOff(scene, "a");
     const startMs = performance.now();
     try {
       const controllerNotices = waitFor(async () => !(await scene.isConnected("a")), {
@@ -67,7 +62,7 @@ export const halfOpen: Fault = {
       const [byController, byAgent] = await Promise.all([controllerNotices, agentNotices]);
       return [`noticed by the agent after ${byAgent}, by the controller after ${byController}`];
     } finally {
-      await Promise.all([host.ip(known(controllerAddress)), controllerNamespace.ip(known(host.address))]);
+      await heal();
     }
   },
 };

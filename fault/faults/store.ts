@@ -1,13 +1,12 @@
-// The controller comes back with another past: a restored backup, or the log compacted. The agent gets the present answers
+// The controller comes back with another past, out of a restored backup. The agent gets the present answers
 // for what it holds, and no entry that is still right leaves the kernel on the way.
 import { randomUUID } from "node:crypto";
 import { copyFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Database } from "../../controller/store/sqlite/driver.ts";
-import { type NeighbourMessage, RTM_DELNEIGH } from "../../node-agent/kernel/neighbour-codec.ts";
 import type { Fault } from "../fault.ts";
-import { blue, ipsOf, type Scene } from "../scene.ts";
-import { whileWatching } from "../watch.ts";
+import { ipsOf, tunnel } from "../scene.ts";
+import { deletedOn } from "../watch.ts";
 
 const held = 100;
 
@@ -35,14 +34,14 @@ function restored(renewed: boolean): Fault["act"] {
     const moved = names.filter((_, i) => i % 10 === 0);
     for (const name of moved) await scene.call("PATCH", `/v1/vms/${name}?wait=ready`, { host: "c" });
     await scene.lab.controller.stop("SIGTERM");
-    const deletions = await watchDeletions(scene, async () => {
+    const deleted = await deletedOn(scene.host("a"), tunnel, async () => {
       await replaceDatabase(db, backup, renewed);
       await scene.lab.startController();
       await scene.allConnected();
       for (const name of moved) await scene.call("PATCH", `/v1/vms/${name}?wait=ready`, { host: "c" });
     });
     // Entries of FDBs cannot change all their flags in place; nothing here changes flags.
-    if (deletions > 0) throw new Error(`${deletions} entries were deleted on the way, and all of them stay`);
+    if (deleted.length > 0) throw new Error(`${deleted.length} entries were deleted on the way, and all of them stay`);
     return [`${held} addresses held, ${moved.length} moves undone and done again, no entry deleted`];
   };
 }
@@ -54,18 +53,6 @@ async function replaceDatabase(db: string, backup: string, renewed: boolean): Pr
   const file = new Database(db);
   file.prepare("UPDATE meta SET value = ? WHERE name = 'epoch'").run(randomUUID());
   file.close();
-}
-
-/** @returns how many entries were deleted on host a's blue tunnel meanwhile */
-async function watchDeletions(scene: Scene, meanwhile: () => Promise<void>): Promise<number> {
-  const host = scene.host("a");
-  const tunnel = await host.ifindexOf(`nmv${blue}`);
-  let deletions = 0;
-  const count = ({ ifindex, type }: NeighbourMessage): void => {
-    if (ifindex === tunnel && type === RTM_DELNEIGH) deletions++;
-  };
-  await whileWatching(host, count, meanwhile);
-  return deletions;
 }
 
 const tidy: Fault["tidy"] = (scene) => scene.deleteVms("restored-");
