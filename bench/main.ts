@@ -16,6 +16,8 @@ import { OptionError, parseFamilies, parseList, parseNumber, parseNumbers } from
 import { tellProgress } from "./progress.ts";
 import { reconcileBench } from "./reconcile/bench.ts";
 import { reportReconcile } from "./reconcile/report.ts";
+import { searchBench } from "./search/bench.ts";
+import { reportSearch } from "./search/report.ts";
 import { streamBench } from "./stream/bench.ts";
 import { reportStream } from "./stream/report.ts";
 
@@ -33,6 +35,7 @@ Benches:
   import              one import of many VMs, and what other requests wait for meanwhile
   stream              many consumers of the event stream while changes are made, beside a bare ws server that sends the
                       same messages
+  search              a page of VMs by name, IP, MAC, label, host and network, in a small fleet and in a large one
   reconcile           one agent comparing all that it holds with the kernel, beside a plain dump of the same tables
 
 Modes: ${modeNames.join(", ")}
@@ -47,11 +50,11 @@ Options:
   --hosts <n,n,…>      first-packet: numbers of hosts to count replicated frames with (2,8,32)
   --steps              first-packet: follow nearmiss's frames on their way; costs some time itself
   --guests <n>         burst: guests (200)
-  --rounds <n>         burst: bursts per mode and family (5); reconcile: turns of each (20); abuse: turns of
-                       4 s in peace and attacked (10)
+  --rounds <n>         burst: bursts per mode and family (5); reconcile: turns of each (20); search: of each (100);
+                       abuse: turns of 4 s in peace and attacked (10)
   --rate <n>           storm: questions a second (as many as a packet socket takes); stream: events a second (1,000);
                        abuse: attacks of each kind a second (20)
-  --vms <n>            import: VMs in the import (100,000)
+  --vms <n>            import: VMs in the import; search: in the large fleet (100,000)
   --agents <n>         import: hosts, each with an agent connected (100)
   --consumers <n>      stream: consumers (2,000)
   --seconds <n>        stream: how long changes are made (10)
@@ -166,6 +169,16 @@ const benches: Readonly<Record<string, () => Promise<string>>> = {
       tellProgress,
     );
     return values.json ? json(result) : reportStream(result);
+  },
+  search: async () => {
+    const result = await searchBench(
+      {
+        vms: parseNumber(or(values.vms, "100000", "5000"), 1_000),
+        rounds: parseNumber(or(values.rounds, "100", "10")),
+      },
+      tellProgress,
+    );
+    return values.json ? json(result) : reportSearch(result);
   },
   reconcile: async () => {
     const result = await reconcileBench(

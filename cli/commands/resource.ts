@@ -44,6 +44,8 @@ interface ListOptions extends CommonOptions {
   readonly label?: string;
   readonly network?: string;
   readonly host?: string;
+  readonly ip?: string;
+  readonly mac?: string;
   readonly watch?: boolean;
 }
 
@@ -65,12 +67,17 @@ export function subcommand(group: Command, name: string, summary: string): Comma
     .addHelpText("after", connectionHelp);
 }
 
-const filterHelp = { network: "only what is in this network", host: "only what is on this host" };
+const filterFlags = {
+  network: ["--network <name>", "only what is in this network"],
+  host: ["--host <name>", "only what is on this host"],
+  ip: ["--ip <address>", "only what has this address, in any network"],
+  mac: ["--mac <address>", "only what has this MAC, in any network"],
+} as const;
 
 export function addList<V extends View>(
   group: Command,
   resource: Resource<V>,
-  filters: readonly (keyof typeof filterHelp)[],
+  filters: readonly (keyof typeof filterFlags)[],
 ): void {
   const { plural, nouns } = resource;
   const command = subcommand(group, "list", `list ${nouns}`)
@@ -79,11 +86,14 @@ export function addList<V extends View>(
     .option("--name <prefix>", "names that begin so")
     .option("-l, --label <selector>", "labels: key=value, key!=value, key, !key; a comma is an and")
     .option("-w, --watch", "then print each that changes, until interrupted");
-  for (const filter of filters) command.option(`--${filter} <name>`, filterHelp[filter]);
+  for (const filter of filters) {
+    const [flags, help] = filterFlags[filter];
+    command.option(flags, help);
+  }
   command.action(
-    action(async ({ name, label, network, host, ...options }: ListOptions) => {
+    action(async ({ name, label, network, host, ip, mac, ...options }: ListOptions) => {
       const client = connect(options);
-      const query: Query = { name, label, network, host };
+      const query: Query = { name, label, network, host, ip, mac };
       if (options.watch) return (await import("./watch.ts")).watch(client, resource, query, options.output);
       const views: V[] = [];
       for await (const view of client.list<V>(plural, query)) views.push(view);

@@ -58,7 +58,7 @@ const defaultWaitMs = 10_000;
 
 export function addVmCommand(program: Command): void {
   const group = program.command("vm").summary("VMs and containers").description("VMs and containers.");
-  addList(group, vms, ["network", "host"]);
+  addList(group, vms, ["network", "host", "ip", "mac"]);
   addGet(group, vms);
 
   const createCommand = subcommand(group, "create", "register a VM")

@@ -1,7 +1,7 @@
 // The inventory as one caller may know it: whatever is outside looks as if it did not exist.
 import type { BindingKey, Host, Network, NetworkScope, OperationalEvent, Vm } from "../../schema/index.ts";
 import { type Found, findBound } from "../inventory/bindings.ts";
-import type { Inventory } from "../inventory/inventory.ts";
+import type { AddressSought, Inventory } from "../inventory/inventory.ts";
 import { narrowVm } from "../inventory/scope.ts";
 import { type Identity, scopeOf } from "./identity.ts";
 
@@ -18,6 +18,8 @@ export interface InventoryView {
   vmsFrom(name: string): Iterable<Vm>;
   /** Those on one host. */
   vmsOnFrom(host: string, name: string): Iterable<Vm>;
+  /** Candidates: those with one of the addresses, in whatever network. */
+  vmsAtFrom(sought: AddressSought, name: string): Iterable<Vm>;
   /** Whether VMs on the host have interfaces in the network. */
   isNetworkOn(network: string, host: string): boolean;
 }
@@ -48,6 +50,7 @@ export function viewWithin(scope: NetworkScope, state: Inventory): InventoryView
       hostsFrom: (name) => state.hosts.from(name),
       vmsFrom: (name) => state.vms.from(name),
       vmsOnFrom: (host, name) => sortedFrom(state.vmsOn(host), name),
+      vmsAtFrom: (sought, name) => sortedFrom(state.vmsAt(sought), name),
       isNetworkOn: (network, host) => state.networksOn(host).has(network),
     };
   }
@@ -92,6 +95,7 @@ function narrowed(
     hostsFrom: (name) => filtered(state.hosts.from(name), (each) => only(seesHost, each)),
     vmsFrom: (name) => filtered(state.vms.from(name), seenOf),
     vmsOnFrom: (host, name) => filtered(sortedFrom(state.vmsOn(host), name), seenOf),
+    vmsAtFrom: (sought, name) => filtered(sortedFrom(state.vmsAt(sought), name), seenOf),
     isNetworkOn: (network, host) => seesNetwork(network) && seesHost(host) && state.networksOn(host).has(network),
   };
 }
@@ -103,7 +107,7 @@ function* filtered<T>(resources: Iterable<T>, seenOf: (resource: T) => T | undef
   }
 }
 
-/** A host has few VMs (`limits.vmsPerHost`), and its own order. */
+/** A host has few VMs (`limits.vmsPerHost`) and an address fewer, in an order of their own. */
 function sortedFrom(vms: ReadonlyMap<string, Vm>, name: string): Vm[] {
   return [...vms.values()].filter((vm) => vm.name >= name).sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -1,7 +1,15 @@
 // Lists in pages: query, cursor, and the link to the next page.
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { type Static, Type } from "typebox";
-import { Name, namePattern } from "../../schema/index.ts";
+import {
+  AddressError,
+  type IpAddress,
+  type MacAddress,
+  Name,
+  namePattern,
+  parseIp,
+  parseMac,
+} from "../../schema/index.ts";
 import type { Page, PageRequest } from "../inventory/page.ts";
 import { parseSelector, SelectorError } from "../inventory/selector.ts";
 import { RequestFormError } from "./validation.ts";
@@ -26,16 +34,44 @@ const listQuery = {
 const networkFilter = { network: Type.Optional({ ...Name, description: "Only what is in this network" }) };
 const hostFilter = { host: Type.Optional({ ...Name, description: "Only what is on this host" }) };
 
+const addressFilters = {
+  ip: Type.Optional(
+    Type.String({ maxLength: 64, description: "Only VMs with this address, in any network", examples: ["10.20.1.11"] }),
+  ),
+  mac: Type.Optional(
+    Type.String({
+      maxLength: 64,
+      description: "Only VMs with this MAC, in any network; with `ip`: one interface has both",
+      examples: ["52:54:00:00:00:01"],
+    }),
+  ),
+};
+
 const closed = { additionalProperties: false };
 
 export const listQueries = {
   network: Type.Object({ ...listQuery, ...hostFilter }, closed),
   host: Type.Object({ ...listQuery, ...networkFilter }, closed),
-  vm: Type.Object({ ...listQuery, ...networkFilter, ...hostFilter }, closed),
+  vm: Type.Object({ ...listQuery, ...networkFilter, ...hostFilter, ...addressFilters }, closed),
 };
 
 /** Of all lists together: those that a list does not have are refused by its schema. */
-export interface ListQuery extends Static<typeof listQueries.vm> {}
+export type WrittenQuery = Static<typeof listQueries.vm>;
+
+/** With addresses in their one form. */
+export interface ListQuery extends Omit<WrittenQuery, "ip" | "mac"> {
+  readonly ip?: IpAddress;
+  readonly mac?: MacAddress;
+}
+
+/** @throws RequestFormError */
+export function readListQuery({ ip, mac, ...rest }: WrittenQuery): ListQuery {
+  return {
+    ...rest,
+    ...(ip === undefined ? {} : { ip: addressAt("/ip", () => parseIp(ip)) }),
+    ...(mac === undefined ? {} : { mac: addressAt("/mac", () => parseMac(mac)) }),
+  };
+}
 
 /** @throws RequestFormError */
 export function pageRequestOf({ limit = defaultPageLimit, cursor, name: prefix = "", label }: ListQuery): PageRequest {
@@ -82,6 +118,15 @@ function parseLabels(label: string) {
   }
 }
 
-function queryFault(pointer: string, detail: string): RequestFormError {
+/** @throws RequestFormError where it throws AddressError */
+export function addressAt<T>(pointer: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw error instanceof AddressError ? queryFault(pointer, error.message) : error;
+  }
+}
+
+export function queryFault(pointer: string, detail: string): RequestFormError {
   return new RequestFormError([{ pointer, detail, in: "query" }]);
 }

@@ -1,12 +1,12 @@
 import { Type } from "typebox";
-import { AddressError, type BindingKey, parseIp, parseMac, parseVni, ResolveView } from "../../schema/index.ts";
+import { type BindingKey, parseIp, parseMac, parseVni, ResolveView } from "../../schema/index.ts";
 import type { Committer } from "../committer.ts";
 import { revisionOf } from "../inventory/bindings.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { App } from "./app-types.ts";
 import { callerView } from "./caller.ts";
+import { addressAt, queryFault } from "./lists.ts";
 import { described, problems } from "./responses.ts";
-import { RequestFormError } from "./validation.ts";
 
 const query = Type.Object(
   {
@@ -55,20 +55,8 @@ export function resolveRoutes(app: App, { committer }: { committer: Committer })
 /** @throws RequestFormError */
 function parseQuestion(vni: number, ip: string | undefined, mac: string | undefined): BindingKey {
   if (ip !== undefined && mac !== undefined) throw queryFault("", "ask for an ip or a mac, not for both");
-  const network = at("/vni", () => parseVni(vni));
-  if (ip !== undefined) return { kind: "ip", vni: network, ip: at("/ip", () => parseIp(ip)) };
-  if (mac !== undefined) return { kind: "mac", vni: network, mac: at("/mac", () => parseMac(mac)) };
+  const network = addressAt("/vni", () => parseVni(vni));
+  if (ip !== undefined) return { kind: "ip", vni: network, ip: addressAt("/ip", () => parseIp(ip)) };
+  if (mac !== undefined) return { kind: "mac", vni: network, mac: addressAt("/mac", () => parseMac(mac)) };
   throw queryFault("", "ask for an ip or a mac");
-}
-
-function at<T>(pointer: string, parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    throw error instanceof AddressError ? queryFault(pointer, error.message) : error;
-  }
-}
-
-function queryFault(pointer: string, detail: string): RequestFormError {
-  return new RequestFormError([{ pointer, detail, in: "query" }]);
 }

@@ -9,6 +9,7 @@ import { type Committer, written } from "../committer.ts";
 import type { Mutation } from "../inventory/decide.ts";
 import { pageOf } from "../inventory/page.ts";
 import { Refusal } from "../inventory/refusal.ts";
+import { inSlices } from "../slices.ts";
 import type { App } from "./app-types.ts";
 import { callerView } from "./caller.ts";
 import {
@@ -21,7 +22,7 @@ import {
   putHeaders,
   readHeaders,
 } from "./conditions.ts";
-import { answerPage, type ListQuery, listQueries, pageRequestOf } from "./lists.ts";
+import { answerPage, type ListQuery, listQueries, pageRequestOf, readListQuery, type WrittenQuery } from "./lists.ts";
 import {
   bodyProblems,
   deletedAnswer,
@@ -108,14 +109,15 @@ export function resourceRoutes<K extends ResourceKind, Input, Patch>(
         response: { 200: listAnswer(plural, shapes.view), ...problems() },
       },
     },
-    (request, reply) => {
-      const query = request.query as ListQuery;
-      const seen = seenBy(request);
-      const page = pageOf(
-        (name) => routes.list(seen, name, query),
-        pageRequestOf(query),
-        (resource) => routes.fits(seen, resource, query),
-      );
+    async (request, reply) => {
+      const query = readListQuery(request.query as WrittenQuery);
+      let seen = seenBy(request);
+      const from = (name: string) => {
+        seen = seenBy(request);
+        return routes.list(seen, name, query);
+      };
+      // What fits rarely is searched for among all there are, and others are answered meanwhile.
+      const page = await inSlices(pageOf(from, pageRequestOf(query), (resource) => routes.fits(seen, resource, query)));
       return answerPage(request, reply, plural, page, (resource) => routes.view(resource, seen));
     },
   );

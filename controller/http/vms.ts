@@ -48,9 +48,19 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
     patch: (name, patch) => ({ kind: "vm.patch", name, patch }),
     remove: (name) => ({ kind: "vm.delete", name }),
     find: (seen, name) => seen.findVm(name),
-    list: (seen, name, { host }) => (host === undefined ? seen.vmsFrom(name) : seen.vmsOnFrom(host, name)),
-    fits: (_seen, { interfaces }, { network }) =>
-      network === undefined || interfaces.some((each) => each.network === network),
+    list: (seen, name, { host, ip, mac }) => {
+      if (ip !== undefined || mac !== undefined) return seen.vmsAtFrom({ ip, mac }, name);
+      return host === undefined ? seen.vmsFrom(name) : seen.vmsOnFrom(host, name);
+    },
+    fits: (_seen, vm, { network, host, ip, mac }) =>
+      (host === undefined || vm.host === host) &&
+      ((network ?? ip ?? mac) === undefined ||
+        vm.interfaces.some(
+          (each) =>
+            (network === undefined || each.network === network) &&
+            (ip === undefined || each.ips.includes(ip)) &&
+            (mac === undefined || each.mac === mac),
+        )),
     view: (vm) => ({ ...vm, hostConnected: agents.isConnected(vm.host) }),
     more: {
       query: waitQuery,

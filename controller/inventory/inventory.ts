@@ -21,6 +21,12 @@ export interface Attachment {
   readonly interface: InterfaceSpec;
 }
 
+/** An address is unique in a network, not beyond it. */
+export interface AddressSought {
+  readonly ip?: IpAddress | undefined;
+  readonly mac?: MacAddress | undefined;
+}
+
 export interface Resources {
   readonly networks: readonly Network[];
   readonly hosts: readonly Host[];
@@ -115,6 +121,17 @@ export class Inventory {
   /** VMs whose migration to the host is under way. */
   vmsPreparedOn(host: string): ReadonlyMap<string, Vm> {
     return this.vmsByPreparedHost.under(host);
+  }
+
+  /** VMs with one of the addresses in any network: one look-up a network, however many VMs. */
+  vmsAt({ ip, mac }: AddressSought): ReadonlyMap<string, Vm> {
+    const found = new Map<string, Vm>();
+    for (const { name } of this.networks.from("")) {
+      for (const attachment of [ip && this.byIp.get(name, ip), mac && this.byMac.get(name, mac)]) {
+        if (attachment) found.set(attachment.vm.name, attachment.vm);
+      }
+    }
+    return found;
   }
 
   /** Every interface has one MAC, so this is also the list of a network's interfaces. */

@@ -1,6 +1,7 @@
 // One page of a list in order of names. A page begins behind a name, not at a position, so that what is created or
 // deleted meanwhile neither repeats nor hides anything else.
 import { fitsSelector, type Selector } from "./selector.ts";
+import type { Steps } from "./steps.ts";
 
 export interface PageRequest {
   /** Begin behind this name; absent: at the first. */
@@ -22,20 +23,35 @@ interface Listed {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** @param from what is to be listed, in order of names, from a name on */
-export function pageOf<T extends Listed>(
+/** So many are looked at between two steps. */
+const stretch = 512;
+
+/**
+ * Between steps the inventory may change: what is listed is asked for again, behind the last that was looked at.
+ * @param from what is to be listed, in order of names, from a name on
+ */
+export function* pageOf<T extends Listed>(
   from: (name: string) => Iterable<T>,
   { after = "", prefix, labels, limit }: PageRequest,
   fits: (item: T) => boolean,
-): Page<T> {
+): Steps<Page<T>> {
   const items: T[] = [];
-  for (const item of from(after > prefix ? after : prefix)) {
-    if (item.name === after) continue;
-    if (!item.name.startsWith(prefix)) break;
-    if (!fitsSelector(item.labels, labels) || !fits(item)) continue;
-    const last = items.at(-1)?.name;
-    if (items.length === limit && last !== undefined) return { items, last };
-    items.push(item);
+  let behind = after;
+  for (;;) {
+    let looked = 0;
+    for (const item of from(behind > prefix ? behind : prefix)) {
+      if (item.name === behind) continue;
+      if (!item.name.startsWith(prefix)) return { items };
+      behind = item.name;
+      if (fitsSelector(item.labels, labels) && fits(item)) {
+        const last = items.at(-1)?.name;
+        if (items.length === limit && last !== undefined) return { items, last };
+        items.push(item);
+      }
+      looked += 1;
+      if (looked === stretch) break;
+    }
+    if (looked < stretch) return { items };
+    yield;
   }
-  return { items };
 }

@@ -1,6 +1,6 @@
 // What every resource has beside its own fields: preconditions, retries, pages, patches, dry runs, labels.
 import { describe, expect, test } from "vitest";
-import { type Controller, call, populate, problemType, startController, vm } from "./harness.ts";
+import { type Controller, call, populate, problemType, startController, startSecured, vm } from "./harness.ts";
 
 /** As `request`, with headers. */
 async function send(
@@ -203,14 +203,50 @@ describe("lists", () => {
     expect(namesOf(networks.networks)).toEqual(["red"]);
   });
 
-  test.each(["cursor=zzz", "label=%3Dx", "label=!a%3Db", "limit=0", "limit=1001", "colour=red"])(
-    "%s is refused",
-    async (query) => {
-      const controller = await startController();
-      const { status, body } = await controller.request("GET", `/v1/vms?${query}`);
-      expect([status, body.errors[0].pointer]).toEqual([400, `/${query.split("=")[0]}`]);
-    },
-  );
+  test("find a VM by a whole IP or MAC in any form, in whatever network, and with a token only in its own", async () => {
+    const secured = await startSecured();
+    await populate(secured.admin);
+    // The same addresses as web-1's, in another network.
+    await call(secured.admin, 201, "PUT", "/v1/vms/twin", vm("c", 1, "red"));
+    const both = { ...vm("c", 4, "red"), interfaces: [...vm("c", 4, "red").interfaces, ...vm("c", 5).interfaces] };
+    await call(secured.admin, 201, "PUT", "/v1/vms/both", both);
+    const found = async (query: string, as = secured.admin) =>
+      namesOf((await call(as, 200, "GET", `/v1/vms?${query}`)).vms);
+    expect(await found("ip=10.20.1.1")).toEqual(["twin", "web-1"]);
+    expect(await found("ip=10.20.1.1&network=blue")).toEqual(["web-1"]);
+    expect(await found("ip=10.20.1.1&host=c")).toEqual(["twin"]);
+    expect(await found("ip=FD00:20:0::1")).toEqual(["web-1"]);
+    expect(await found("mac=52-54-00-00-00-02")).toEqual(["web-2"]);
+    expect(await found("mac=52:54:00:00:00:01&name=t")).toEqual(["twin"]);
+    expect(await found("ip=10.20.1.4&mac=52:54:00:00:00:04")).toEqual(["both"]);
+    // Both are its addresses, but of two interfaces.
+    expect(await found("ip=10.20.1.4&mac=52:54:00:00:00:05")).toEqual([]);
+    expect(await found("ip=10.20.1.99")).toEqual([]);
+    const first = await call(secured.admin, 200, "GET", "/v1/vms?ip=10.20.1.1&limit=1");
+    expect(await found(`ip=10.20.1.1&limit=1&cursor=${first.next}`)).toEqual(["web-1"]);
+
+    const { token } = await secured.issue({ role: "viewer", networks: ["red"] });
+    const narrowed = secured.as(token);
+    expect(await found("ip=10.20.1.1", narrowed)).toEqual(["twin"]);
+    expect(await found("mac=52:54:00:00:00:05", narrowed)).toEqual([]);
+    await call(secured.admin, 200, "PATCH", "/v1/vms/twin", { interfaces: { eth0: { ips: ["10.20.1.7"] } } });
+    expect(await found("ip=10.20.1.1")).toEqual(["web-1"]);
+  });
+
+  test.each([
+    "cursor=zzz",
+    "label=%3Dx",
+    "label=!a%3Db",
+    "limit=0",
+    "limit=1001",
+    "colour=red",
+    "ip=10.20.1",
+    "mac=52:54",
+  ])("%s is refused", async (query) => {
+    const controller = await startController();
+    const { status, body } = await controller.request("GET", `/v1/vms?${query}`);
+    expect([status, body.errors[0].pointer]).toEqual([400, `/${query.split("=")[0]}`]);
+  });
 });
 
 describe("labels and description", () => {

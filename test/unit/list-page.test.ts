@@ -1,0 +1,52 @@
+// A page that is searched for in steps, while others change what is listed.
+import { expect, test } from "vitest";
+import { NamedIndex } from "../../controller/inventory/named-index.ts";
+import { pageOf } from "../../controller/inventory/page.ts";
+
+const listed = (n: number, labels = {}) => ({ name: `vm-${String(n).padStart(5, "0")}`, labels });
+const rare = [{ key: "rare", kind: "present", value: "" }] as const;
+
+test("what stands from the first step to the last is found once, whatever comes and goes between the steps", () => {
+  const index = new NamedIndex<ReturnType<typeof listed>>();
+  for (let n = 0; n < 4_000; n += 2) index.set(listed(n, n % 1_000 === 0 ? { rare: "" } : {}));
+  const steps = pageOf(
+    (name) => index.from(name),
+    { prefix: "", labels: rare, limit: 10 },
+    () => true,
+  );
+  let between = 0;
+  for (;;) {
+    const step = steps.next();
+    if (step.done) {
+      expect(step.value.items.map(({ name }) => name)).toEqual(["vm-00000", "vm-01000", "vm-02000", "vm-03000"]);
+      break;
+    }
+    between += 1;
+    // Behind and before the place where the search stands, and that place itself.
+    for (let n = 1; n < 4_000; n += 2) index.set(listed(n));
+    for (let n = 2; n < 4_000; n += 1_000) for (let i = 0; i < 990; i += 2) index.delete(listed(n + i).name);
+  }
+  expect(between).toBeGreaterThan(1);
+});
+
+test("the page ends where it is full, where the prefix ends and where the list ends, and says whether more follows", () => {
+  const index = new NamedIndex<ReturnType<typeof listed>>();
+  for (let n = 0; n < 1_500; n++) index.set(listed(n));
+  const page = (prefix: string, limit: number, after?: string) => {
+    const steps = pageOf(
+      (name) => index.from(name),
+      { prefix, labels: [], limit, ...(after === undefined ? {} : { after }) },
+      () => true,
+    );
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done) return [value.items.length, value.items.at(-1)?.name, value.last];
+    }
+  };
+  expect(page("", 1_000)).toEqual([1_000, "vm-00999", "vm-00999"]);
+  expect(page("", 1_000, "vm-00999")).toEqual([500, "vm-01499", undefined]);
+  expect(page("vm-000", 100)).toEqual([100, "vm-00099", undefined]);
+  // A multiple of the stretch, and one more.
+  expect(page("", 1_024, "vm-00475")).toEqual([1_024, "vm-01499", undefined]);
+  expect(page("vm-1", 5)).toEqual([0, undefined, undefined]);
+});
