@@ -141,7 +141,7 @@ export class Agent {
     this.networks = networks;
     this.releases = releases;
     this.outcomes = new MissOutcomes((vni) => networks.nameOf(vni), log);
-    this.progress = new Progress({ networks, send });
+    this.progress = new Progress({ networks, takeTimes: () => this.outcomes.times.take(), send });
     this.programming = new Programming({ held, networks, releases, announcer, crowded, nowMs });
     this.resolver = new MissResolver({
       lookUp: (key, now) => held.lookUp(key, now),

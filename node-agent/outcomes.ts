@@ -4,10 +4,13 @@ import { type Answer, type Binding, keyText, type Vni } from "../schema/index.ts
 import { missKey } from "./misses/miss.ts";
 import { type FinishedMiss, RecentMisses } from "./misses/recent.ts";
 import { describeTimeline, type Timeline } from "./misses/timeline.ts";
+import { TimesOfMisses } from "./misses/times.ts";
 import type { Programmed } from "./programming.ts";
 
 export class MissOutcomes {
   readonly recent = new RecentMisses();
+  /** For the controller. */
+  readonly times = new TimesOfMisses();
   private readonly listeners = new Set<(miss: FinishedMiss) => void>();
 
   constructor(
@@ -41,6 +44,7 @@ export class MissOutcomes {
 
   private note(miss: FinishedMiss): void {
     this.recent.push(miss);
+    if (miss.programmedMs !== undefined) this.times.add(miss.programmedMs - miss.missedMs);
     for (const listener of this.listeners) listener(miss);
   }
 

@@ -1,5 +1,5 @@
 // Where this host stands in the controller's log, and the word of it to the controller.
-import { type AgentFrame, parseRevision, type Revision } from "../schema/index.ts";
+import { type AgentFrame, type MissTimes, parseRevision, type Revision } from "../schema/index.ts";
 import type { HostNetworks } from "./networks.ts";
 
 /** What an `applied` frame has room for. */
@@ -8,6 +8,8 @@ const maxProblemLength = 512;
 
 export interface ProgressDependencies {
   readonly networks: Pick<HostNetworks, "retry" | "settled" | "problems">;
+  /** Of misses that have ended since it was called last. */
+  takeTimes(): MissTimes | undefined;
   send(frame: AgentFrame): void;
 }
 
@@ -45,7 +47,7 @@ export class Progress {
    * heartbeat does not overtake a change that is still being written.
    */
   acknowledge(asOf: Revision, work: Promise<unknown>): void {
-    const { networks, send } = this.deps;
+    const { networks, takeTimes, send } = this.deps;
     const { session } = this;
     this.asOf = asOf;
     this.settling = Promise.all([this.settling, work])
@@ -54,7 +56,8 @@ export class Progress {
         if (session !== this.session) return;
         if (networks.settled) this.applied = asOf;
         const problems = networks.problems.slice(0, maxProblems).map((text) => text.slice(0, maxProblemLength));
-        send({ type: "applied", revision: this.applied, problems });
+        const misses = takeTimes();
+        send({ type: "applied", revision: this.applied, problems, ...(misses ? { misses } : {}) });
       });
   }
 }

@@ -63,7 +63,13 @@ export type AgentFrame =
   /** Answered with empty `answers` of this id: what left before them may still speak of the keys, nothing after them does. */
   | { readonly type: "release"; readonly id: number; readonly keys: readonly BindingKey[] }
   /** The kernel has acknowledged everything up to `revision` (0: nothing yet); `problems` is the whole present list. */
-  | { readonly type: "applied"; readonly revision: Revision; readonly problems: readonly string[] }
+  | {
+      readonly type: "applied";
+      readonly revision: Revision;
+      readonly problems: readonly string[];
+      /** Absent: none has ended since the last word. */
+      readonly misses?: MissTimes;
+    }
   /** What happened on the host and is no inventory. An older controller ignores it. */
   | { readonly type: "report"; readonly reports: readonly Report[] };
 
@@ -71,6 +77,14 @@ export type AgentFrame =
 export interface Sender {
   readonly host: string;
   readonly vtep: VtepAddress | null;
+}
+
+/** Misses whose entries the kernel has acknowledged since the agent's last word: from reading the miss to there. */
+export interface MissTimes {
+  readonly count: number;
+  /** Of all together. */
+  readonly sumMs: number;
+  readonly maxMs: number;
 }
 
 /** A network that has a VM on the agent's host. */

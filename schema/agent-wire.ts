@@ -72,6 +72,13 @@ const agentWire = {
   applied: Type.Object({
     revision: Type.Integer(),
     problems: Type.Array(Type.String({ maxLength: 512 }), { maxItems: 64 }),
+    misses: Type.Optional(
+      Type.Object({
+        count: Type.Integer({ minimum: 1, maximum: 1_000_000_000 }),
+        sumMs: Type.Number({ minimum: 0, maximum: 1e12 }),
+        maxMs: Type.Number({ minimum: 0, maximum: 1e9 }),
+      }),
+    ),
   }),
   report: WireReports,
 };
@@ -205,7 +212,12 @@ export function parseAgentFrame(text: string): AgentFrame | undefined {
       case "release":
         return { type: "release", id: wire.id, keys: wire.keys.map(parseKey) };
       case "applied":
-        return { type: "applied", revision: parseRevision(wire.revision), problems: wire.problems };
+        return {
+          type: "applied",
+          revision: parseRevision(wire.revision),
+          problems: wire.problems,
+          ...(wire.misses === undefined ? {} : { misses: wire.misses }),
+        };
       case "report":
         return { type: "report", reports: parseReports(wire) };
     }

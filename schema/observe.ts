@@ -64,6 +64,10 @@ export const RatesView = Type.Object(
     unknown: numbers("Those that were answered with: nothing is registered there"),
     meanMs: gaps("From reading a frame of questions to handing its answers to the socket, ms; null: none came"),
     slowestMs: gaps("The slowest of the step, ms"),
+    programmedMeanMs: gaps(
+      "From reading a miss on its host to its entries in the kernel, ms, in the step in which the agent told; null: none ended",
+    ),
+    programmedSlowestMs: gaps("The slowest of those, ms"),
   },
   { title: "Rates" },
 );

@@ -185,6 +185,7 @@ export class AgentChannel implements SessionHandler {
     const { revision } = this.deps.committer;
     if (frame.revision > revision) throw new FrameError(`applied ${frame.revision} is beyond the log, at ${revision}`);
     this.statuses.applied(hostOf(session), frame.revision, frame.problems);
+    if (frame.misses) this.deps.rates.programmed(hostOf(session), frame.misses);
   }
 
   reported(session: AgentSession, { reports }: Extract<AgentFrame, { type: "report" }>): void {

@@ -1,6 +1,6 @@
 // What agents asked lately and how long answers took: a few minutes in memory, in steps, for people who look at curves.
 // Programs take the counters of /metrics instead.
-import type { Answer } from "../../schema/index.ts";
+import type { Answer, MissTimes } from "../../schema/index.ts";
 
 /** How finely, and how far back. */
 export interface Grain {
@@ -8,7 +8,7 @@ export interface Grain {
   readonly steps: number;
 }
 
-/** A quarter of an hour each. A host's ring takes 1.2 kB, so that 10,000 hosts take no more than 12 MB. */
+/** A quarter of an hour each. A host's ring takes 2 kB, so that 10,000 hosts take no more than 20 MB. */
 export const fleetGrain: Grain = { stepMs: 5_000, steps: 180 };
 export const hostGrain: Grain = { stepMs: 15_000, steps: 60 };
 
@@ -21,59 +21,70 @@ export interface Series {
   /** From reading a frame of questions to handing its answers to the socket, ms; null where nothing was asked. */
   readonly meanMs: (number | null)[];
   readonly slowestMs: (number | null)[];
+  /** From reading a miss on its host to its entries in the kernel, ms, in the step in which the agent told; null where none did. */
+  readonly programmedMeanMs: (number | null)[];
+  readonly programmedSlowestMs: (number | null)[];
 }
 
-const columns = 5;
-const [known, unknown, frames, micros, slowest] = [0, 1, 2, 3, 4];
+const columns = 8;
+const [known, unknown, frames, answerMs, answerMaxMs, programmed, programmedMs, programmedMaxMs] = [
+  0, 1, 2, 3, 4, 5, 6, 7,
+];
+
+/** By column; what is largest of a step is not added up. */
+type Counts = Readonly<Record<number, number>>;
+const maxima: ReadonlySet<number> = new Set([answerMaxMs, programmedMaxMs]);
 
 class Ring {
-  private readonly cells: Uint32Array;
+  private readonly cells: Float32Array;
   private newest = -1;
 
   constructor(private readonly grain: Grain) {
     // One more for the step that is not over.
-    this.cells = new Uint32Array((grain.steps + 1) * columns);
+    this.cells = new Float32Array((grain.steps + 1) * columns);
   }
 
-  add(nowMs: number, counts: { readonly known: number; readonly unknown: number }, took: number): void {
-    const at = this.advance(nowMs) * columns;
-    const bump = (column: number, by: number) => {
-      this.cells[at + column] = (this.cells[at + column] ?? 0) + by;
-    };
-    bump(known, counts.known);
-    bump(unknown, counts.unknown);
-    bump(frames, 1);
-    bump(micros, took);
-    this.cells[at + slowest] = Math.max(this.cells[at + slowest] ?? 0, took);
+  add(nowMs: number, counts: Counts): void {
+    const row = this.row(this.advance(nowMs));
+    for (const [key, value] of Object.entries(counts)) {
+      const column = Number(key);
+      const before = row[column] ?? 0;
+      row[column] = maxima.has(column) ? Math.max(before, value) : before + value;
+    }
   }
 
   read(nowMs: number): Series {
     this.advance(nowMs);
     const { stepMs, steps } = this.grain;
     const rows = Array.from({ length: steps }, (_, i) => this.row(this.newest - steps + i));
-    const perSecond = (count = 0) => (count * 1_000) / stepMs;
+    const perSecond = (column: number) => rows.map((row) => ((row[column] ?? 0) * 1_000) / stepMs);
+    const mean = (sum: number, count: number) =>
+      rows.map((row) => (row[count] ? round((row[sum] ?? 0) / row[count]) : null));
+    const largest = (column: number, count: number) => rows.map((row) => (row[count] ? round(row[column] ?? 0) : null));
     return {
       stepMs,
-      known: rows.map((row) => perSecond(row[known])),
-      unknown: rows.map((row) => perSecond(row[unknown])),
-      meanMs: rows.map((row) => (row[frames] ? (row[micros] ?? 0) / row[frames] / 1_000 : null)),
-      slowestMs: rows.map((row) => (row[frames] ? (row[slowest] ?? 0) / 1_000 : null)),
+      known: perSecond(known),
+      unknown: perSecond(unknown),
+      meanMs: mean(answerMs, frames),
+      slowestMs: largest(answerMaxMs, frames),
+      programmedMeanMs: mean(programmedMs, programmed),
+      programmedSlowestMs: largest(programmedMaxMs, programmed),
     };
   }
 
-  private row(step: number): Uint32Array {
+  private row(step: number): Float32Array {
     const size = this.grain.steps + 1;
     const at = (((step % size) + size) % size) * columns;
     return this.cells.subarray(at, at + columns);
   }
 
-  /** Empties the steps that have begun since. @returns the present one's place */
+  /** Empties the steps that have begun since. @returns the present one */
   private advance(nowMs: number): number {
     const size = this.grain.steps + 1;
     const step = Math.floor(nowMs / this.grain.stepMs);
     for (let each = Math.max(this.newest + 1, step - size + 1); each <= step; each += 1) this.row(each).fill(0);
     this.newest = Math.max(this.newest, step);
-    return this.newest % size;
+    return this.newest;
   }
 }
 
@@ -86,16 +97,28 @@ export class Rates {
 
   answered(host: string, answers: readonly Answer[], tookMs: number): void {
     const found = answers.reduce((sum, { binding }) => sum + (binding ? 1 : 0), 0);
-    const counts = { known: found, unknown: answers.length - found };
+    this.add(host, {
+      [known]: found,
+      [unknown]: answers.length - found,
+      [frames]: 1,
+      [answerMs]: tookMs,
+      [answerMaxMs]: tookMs,
+    });
+  }
+
+  /** An agent's word of misses that it has seen through. */
+  programmed(host: string, { count, sumMs, maxMs }: MissTimes): void {
+    this.add(host, { [programmed]: count, [programmedMs]: sumMs, [programmedMaxMs]: maxMs });
+  }
+
+  private add(host: string, counts: Counts): void {
     const now = this.nowMs();
-    const took = Math.round(tookMs * 1_000);
-    this.fleet.add(now, counts, took);
     let ring = this.hosts.get(host);
     if (!ring) {
       ring = new Ring(hostGrain);
       this.hosts.set(host, ring);
     }
-    ring.add(now, counts, took);
+    for (const each of [this.fleet, ring]) each.add(now, counts);
   }
 
   /** Of one host, or of all together. */
@@ -107,4 +130,9 @@ export class Rates {
   forget(host: string): void {
     this.hosts.delete(host);
   }
+}
+
+/** To a thousandth: single precision has no more to say. */
+function round(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
 }

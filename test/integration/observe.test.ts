@@ -107,6 +107,23 @@ test("counts questions by what came of them, for all hosts and for one", async (
   expect(await sums("?host=b")).toEqual([0, 0]);
 });
 
+test("shows how long misses took on their hosts, as agents tell with the acknowledgement of a heartbeat", async () => {
+  const controller = await startController();
+  await populate(controller);
+  const agent = await controller.agent("a").connect();
+  const misses = { count: 4, sumMs: 8, maxMs: 4.25 };
+  agent.send({ type: "applied", revision: 7 as never, problems: [], misses });
+  const rates = async (query: string) => {
+    const { programmedMeanMs, programmedSlowestMs } = await call(controller, 200, "GET", `/v1/rates${query}`);
+    return [programmedMeanMs, programmedSlowestMs].map((values) => values.filter((value: unknown) => value !== null));
+  };
+  await expect.poll(() => rates(""), { timeout: 10_000, interval: 200 }).toEqual([[2], [4.25]]);
+  expect(await rates("?host=b")).toEqual([[], []]);
+  // What cannot be is no frame.
+  agent.sendText('{"type":"applied","revision":7,"problems":[],"misses":{"count":0,"sumMs":-1,"maxMs":0}}');
+  expect((await agent.closed).code).toBe(4400);
+});
+
 test("reads the log backwards in pages, by resource, host and network", async () => {
   const controller = await startController();
   await populate(controller);

@@ -110,7 +110,7 @@ export class ScheduledAgent {
     });
     const releases = new Releases(send, nextId);
     const outcomes = new MissOutcomes((vni) => networks.nameOf(vni), log);
-    const progress = new Progress({ networks, send });
+    const progress = new Progress({ networks, takeTimes: () => undefined, send });
     const programming = new Programming({ held, networks, releases, announcer: undefined, crowded: () => {}, nowMs });
     this.resolver = new MissResolver({
       lookUp: (key, now) => held.lookUp(key, now),

@@ -1,16 +1,19 @@
 import { expect, test } from "vitest";
+import { TimesOfMisses } from "../../node-agent/misses/times.ts";
 import { Progress } from "../../node-agent/progress.ts";
 import type { AgentFrame } from "../../schema/index.ts";
 import { rev } from "../support/addresses.ts";
 
 function progress(networks: { settled: boolean }) {
   const sent: AgentFrame[] = [];
+  const times = new TimesOfMisses();
   const self = new Progress({
     networks: { retry: () => Promise.resolve(), problems: [], ...networks },
+    takeTimes: () => times.take(),
     send: (frame) => sent.push(frame),
   });
   const revisions = () => sent.flatMap((frame) => (frame.type === "applied" ? frame.revision : []));
-  return { self, revisions };
+  return { self, sent, times, revisions };
 }
 
 const soon = () => new Promise((resolve) => setImmediate(resolve));
@@ -66,4 +69,17 @@ test("a heartbeat does not acknowledge a change that is still being written", as
   written();
   await soon();
   expect(revisions()).toEqual([7, 7]);
+});
+
+test("how long misses took is told once, with the next word", async () => {
+  const { self, sent, times } = progress({ settled: true });
+  self.begin("one", rev(5));
+  times.add(1.5);
+  times.add(0.25);
+  self.acknowledge(rev(5), Promise.resolve());
+  await soon();
+  self.acknowledge(rev(5), Promise.resolve());
+  await soon();
+  const word = { type: "applied", revision: 5, problems: [] };
+  expect(sent).toEqual([{ ...word, misses: { count: 2, sumMs: 1.75, maxMs: 1.5 } }, word]);
 });

@@ -1,0 +1,25 @@
+// How long misses took, from reading each to its entries in the kernel: gathered until the controller is told.
+
+export class TimesOfMisses {
+  private count = 0;
+  private sumMs = 0;
+  private maxMs = 0;
+
+  add(tookMs: number): void {
+    this.count += 1;
+    this.sumMs += tookMs;
+    this.maxMs = Math.max(this.maxMs, tookMs);
+  }
+
+  /** What came together since the last call, to a thousandth; undefined where nothing did. */
+  take(): { readonly count: number; readonly sumMs: number; readonly maxMs: number } | undefined {
+    const { count, sumMs, maxMs } = this;
+    if (count === 0) return undefined;
+    this.count = this.sumMs = this.maxMs = 0;
+    return { count, sumMs: round(sumMs), maxMs: round(maxMs) };
+  }
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
+}
