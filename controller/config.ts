@@ -28,11 +28,11 @@ export interface ControllerConfig {
   readonly allowHost?: readonly string[];
   readonly allowOrigin?: readonly string[];
   readonly rateLimit: number;
-  /** ms; undefined: off. */
-  readonly logMaxAge?: number | undefined;
+  /** ms; Infinity: off. */
+  readonly logMaxAge: number;
   readonly logMaxEvents: number;
-  /** ms; undefined: however old. */
-  readonly auditMaxAge?: number | undefined;
+  /** ms; Infinity: off. */
+  readonly auditMaxAge: number;
   readonly auditMaxEntries: number;
   readonly logLevel: string;
 }
@@ -208,9 +208,12 @@ function parseRateLimit(text: string): number {
   return count;
 }
 
-/** @returns ms, undefined for "off". @throws InvalidArgumentError */
-export function parseMaxAge(text: string): number | undefined {
-  if (text === "off") return undefined;
+/**
+ * In ms, Infinity for "off": where a parser returns nothing, commander makes it an empty text.
+ * @throws InvalidArgumentError outside 1s … 3650d
+ */
+function parseMaxAge(text: string): number {
+  if (text === "off") return Number.POSITIVE_INFINITY;
   const ms = readTime(text);
   if (!(ms >= 1_000 && ms <= 3_650 * 86_400_000)) {
     throw new InvalidArgumentError("Write a time from 1s to 3650d such as 12h or 30d, or off.");
@@ -219,7 +222,7 @@ export function parseMaxAge(text: string): number | undefined {
 }
 
 /** @throws InvalidArgumentError outside 100 … 1000000000 */
-export function parseMaxEvents(text: string): number {
+function parseMaxEvents(text: string): number {
   const count = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
   if (!(count >= 100 && count <= 1_000_000_000)) {
     throw new InvalidArgumentError("Write a whole number from 100 to 1000000000.");

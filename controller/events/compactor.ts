@@ -7,11 +7,11 @@ import type { AccessStore } from "../store/access-store.ts";
 import { type LogExtent, type Store, StoreFullError, StoreUnavailableError } from "../store/store.ts";
 
 export interface LogRetention {
-  /** ms; undefined: however old. */
-  readonly maxAgeMs: number | undefined;
+  /** ms; Infinity: nothing goes for its age. */
+  readonly maxAgeMs: number;
   readonly maxEvents: number;
   /** Of the audit trail. */
-  readonly audit: { readonly maxAgeMs: number | undefined; readonly maxEntries: number };
+  readonly audit: { readonly maxAgeMs: number; readonly maxEntries: number };
   /** Between two looks. */
   readonly everyMs: number;
 }
@@ -49,6 +49,7 @@ export class Compactor {
   constructor(private readonly deps: CompactorDeps) {
     const { committer, retention } = deps;
     this.timer = setInterval(() => void this.run(), retention.everyMs);
+    setImmediate(() => void this.run());
     committer.subscribe(({ changes }) => {
       this.grownBy += changes.length;
       // Between two looks the log is a tenth too long at most.
@@ -75,10 +76,9 @@ export class Compactor {
   private async compact(): Promise<void> {
     const { store, retention, now, log, onFatal } = this.deps;
     const { maxAgeMs, maxEvents } = retention;
-    const since = (ageMs: number | undefined) =>
-      ageMs === undefined ? "" : new Date(now().getTime() - ageMs).toISOString();
-    const oldest = since(maxAgeMs);
-    const trail = { before: since(retention.audit.maxAgeMs), maxEntries: retention.audit.maxEntries };
+    const nowMs = now().getTime();
+    const oldest = timeBefore(nowMs, maxAgeMs);
+    const trail = { before: timeBefore(nowMs, retention.audit.maxAgeMs), maxEntries: retention.audit.maxEntries };
     try {
       const before = await store.logExtent();
       while (!this.stopped && (await store.compactLog({ before: oldest, maxEvents }, atOnce))) {
@@ -94,4 +94,9 @@ export class Compactor {
       if (!(error instanceof StoreUnavailableError || error instanceof StoreFullError)) onFatal(error);
     }
   }
+}
+
+/** As text that compares with the times in the store; before all of them where the age has no bound. */
+function timeBefore(nowMs: number, ageMs: number): string {
+  return ageMs === Number.POSITIVE_INFINITY ? "" : new Date(nowMs - ageMs).toISOString();
 }

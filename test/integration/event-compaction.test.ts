@@ -1,11 +1,13 @@
 // Compaction of the log while others read it: nobody gets a stream with a gap, and who cannot go on is told how.
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { LogPosition, Store } from "../../controller/store/store.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { eventCloseCodes, type Revision } from "../../schema/index.ts";
+import { ControllerProcess, temporaryDirectory } from "../support/controller-process.ts";
 import { type Controller, call, problemType, startController } from "./harness.ts";
 
-const quick = { maxEvents: 100, maxAgeMs: undefined, everyMs: 10 };
+const quick = { maxEvents: 100, maxAgeMs: Number.POSITIVE_INFINITY, everyMs: 10 };
 
 async function putHosts(controller: Controller, count: number): Promise<void> {
   for (let n = 0; n < count; n += 1) {
@@ -95,4 +97,15 @@ test("by age, whole revisions go and the newest stays", async () => {
   await newest.untilBookmark(30);
   expect(newest.received.map(({ id }) => id)).toEqual(["30.0"]);
   await call(controller, 200, "GET", "/v1/hosts/a");
+});
+
+test("nothing goes for its age where --log-max-age and --audit-max-age are off", async () => {
+  const flags = ["--log-max-age", "off", "--audit-max-age", "off", "--log-max-events", "100"];
+  const controller = await ControllerProcess.start(join(temporaryDirectory(), "nearmiss.db"), 0, flags);
+  for (let n = 1; n <= 150; n += 1) await controller.call("PUT", "/v1/hosts/a", { vtep: `192.0.2.${n}` });
+  const compacted = async () => (await controller.metric("nearmiss_controller_log_compacted")) > 0;
+  await waitFor(compacted, { what: "compaction", deadlineMs: 10_000 });
+  expect(await controller.metric("nearmiss_controller_log_events")).toBe(100);
+  const { entries } = await controller.call<{ entries: unknown[] }>("GET", "/v1/audit?limit=200");
+  expect(entries.length).toBeGreaterThanOrEqual(150);
 });

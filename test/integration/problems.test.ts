@@ -136,7 +136,9 @@ const provocations: Readonly<Record<ProblemType, Provocation>> = {
   "log-compacted": {
     on: ["GET", "/v1/events"],
     send: async () => {
-      const controller = await populated({ retention: { maxEvents: 1, maxAgeMs: undefined, everyMs: 1 } });
+      const controller = await populated({
+        retention: { maxEvents: 1, maxAgeMs: Number.POSITIVE_INFINITY, everyMs: 1 },
+      });
       const isCompacted = async () => /^nearmiss_controller_log_compacted [1-9]/m.test(await metricsOf(controller));
       await waitFor(isCompacted, { what: "compaction", deadlineMs: 10_000 });
       return controller.request("GET", "/v1/events?since=0", undefined, sse);

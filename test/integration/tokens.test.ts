@@ -249,7 +249,9 @@ async function untilStatus(ask: () => Promise<{ status: number }>, status: numbe
 
 test("the audit trail keeps so many entries, and none that is too old", async () => {
   const everyMs = 20;
-  const secured = await startSecured({ retention: { audit: { maxAgeMs: undefined, maxEntries: 3 }, everyMs } });
+  const secured = await startSecured({
+    retention: { audit: { maxAgeMs: Number.POSITIVE_INFINITY, maxEntries: 3 }, everyMs },
+  });
   for (let i = 0; i < 6; i++) await secured.issue({ role: "viewer", note: `number ${i}` });
   const ids = async (): Promise<number[]> =>
     (await call(secured.admin, 200, "GET", "/v1/audit")).entries.map(({ id }: { id: number }) => id);

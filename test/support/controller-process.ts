@@ -73,6 +73,13 @@ export class ControllerProcess {
     return reply.body as Body;
   }
 
+  /** A gauge or counter of `/metrics` without labels; NaN where there is none. */
+  async metric(name: string): Promise<number> {
+    const headers = { authorization: `Bearer ${this.token}` };
+    const text = await (await fetch(new URL("/metrics", this.url), { headers })).text();
+    return Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1]);
+  }
+
   /** The changes from now on. */
   events(): { next(): Promise<unknown> } {
     const socket = new WebSocket(new URL("/v1/events", this.url.replace("http", "ws")), {

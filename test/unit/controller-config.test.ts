@@ -51,6 +51,22 @@ describe("nearmiss controller", () => {
     }
   });
 
+  test.each([
+    ["--log-max-age", "logMaxAge"],
+    ["--audit-max-age", "auditMaxAge"],
+  ])("%s is a time, or off: then nothing is too old", (flag, name) => {
+    const read = (...args: string[]) => {
+      const program = new Command("nearmiss").exitOverride().configureOutput({ writeErr: () => {} });
+      addControllerCommand(program);
+      const command = program.commands[0];
+      command?.exitOverride().parseOptions(args);
+      return command?.opts()[name];
+    };
+    expect(read(flag, "12h")).toBe(43_200_000);
+    expect(read(flag, "off")).toBe(Number.POSITIVE_INFINITY);
+    expect(() => read(flag, "never")).toThrow("1s to 3650d");
+  });
+
   /** Exit status and standard error of a controller that does not come up. */
   async function refusal(config: Partial<ControllerConfig>) {
     const written: string[] = [];
@@ -64,7 +80,9 @@ describe("nearmiss controller", () => {
       db: "/nonexistent/x.db",
       insecure: false,
       rateLimit: 500,
+      logMaxAge: 1_000,
       logMaxEvents: 1_000_000,
+      auditMaxAge: 1_000,
       auditMaxEntries: 1_000_000,
       logLevel: "silent",
       ...config,
