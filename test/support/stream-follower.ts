@@ -3,7 +3,7 @@
 import { type ClientRequest, get, type IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
 import { pause } from "../../lab/wait.ts";
-import { eventCloseCodes } from "../../schema/index.ts";
+import { eventCloseCodes, findCursor } from "../../schema/index.ts";
 import { endOf, position, type Segment } from "./stream-validator.ts";
 
 export interface StreamTarget {
@@ -19,8 +19,8 @@ export interface FollowerOptions {
   readonly sse?: boolean;
   /** Events until it leaves without a word; absent: it stays. */
   readonly leaveAfter?: () => number;
-  /** What it does before it comes back. */
-  readonly away?: () => Promise<void>;
+  /** What it does before it comes back behind the revision. */
+  readonly away?: (revision: number) => Promise<void>;
   /** How long it reads nothing before it leaves, ms. */
   readonly stallMs?: () => number;
   /** What passes its filter, as the one that sees everything judges. */
@@ -85,7 +85,7 @@ export class StreamFollower {
       const code = (await this.connection.ended) ?? 0;
       this.ends.set(code, (this.ends.get(code) ?? 0) + 1);
       if (code === eventCloseCodes.compacted || code === 410) await this.startOver();
-      else if (this.left <= 0 && !this.calm) await away?.();
+      else if (this.left <= 0 && !this.calm) await away?.(findCursor(this.cursor)?.revision ?? 0);
       else await pause(10);
     }
   }

@@ -5,7 +5,7 @@ const networks = 4;
 export const soakHosts = 8;
 const vms = 800;
 /** Beyond 256 the controller reads a revision back from the log, beyond 512 a thread writes it. */
-const largestImport = 600;
+export const largestImport = 600;
 const patchesAtOnce = 8;
 
 interface VmState {
