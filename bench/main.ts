@@ -9,6 +9,8 @@ import { firstPacketBurst } from "./first-packet-burst/bench.ts";
 import { reportBurst } from "./first-packet-burst/report.ts";
 import { firstPacketStorm } from "./first-packet-storm/bench.ts";
 import { reportStorm } from "./first-packet-storm/report.ts";
+import { fleetBench } from "./fleet/bench.ts";
+import { reportFleet } from "./fleet/report.ts";
 import { importBench } from "./import/bench.ts";
 import { reportImport } from "./import/report.ts";
 import { modeNames } from "./modes/mode.ts";
@@ -36,6 +38,7 @@ Benches:
   stream              many consumers of the event stream while changes are made, beside a bare ws server that sends the
                       same messages
   search              a page of VMs by name, IP, MAC, label, host and network, in a small fleet and in a large one
+  fleet               a controller that was killed and is back, and how soon all its agents are, beside a bare ws server
   reconcile           one agent comparing all that it holds with the kernel, beside a plain dump of the same tables
 
 Modes: ${modeNames.join(", ")}
@@ -55,7 +58,8 @@ Options:
   --rate <n>           storm: questions a second (as many as a packet socket takes); stream: events a second (1,000);
                        abuse: attacks of each kind a second (20)
   --vms <n>            import: VMs in the import; search: in the large fleet (100,000)
-  --agents <n>         import: hosts, each with an agent connected (100)
+  --agents <n>         import: hosts, each with an agent connected (100); fleet: agents (10,000)
+  --held <n>           fleet: VMs of other hosts that each agent holds (20)
   --consumers <n>      stream: consumers (2,000)
   --seconds <n>        stream: how long changes are made (10)
   --batch <n>          stream: changes in one revision (20)
@@ -85,6 +89,7 @@ function parseOptions() {
         rate: { type: "string" },
         vms: { type: "string" },
         agents: { type: "string" },
+        held: { type: "string" },
         consumers: { type: "string" },
         seconds: { type: "string" },
         batch: { type: "string" },
@@ -179,6 +184,16 @@ const benches: Readonly<Record<string, () => Promise<string>>> = {
       tellProgress,
     );
     return values.json ? json(result) : reportSearch(result);
+  },
+  fleet: async () => {
+    const result = await fleetBench(
+      {
+        agents: parseNumber(or(values.agents, "10000", "200"), 2),
+        held: parseNumber(or(values.held, "20", "20")),
+      },
+      tellProgress,
+    );
+    return values.json ? json(result) : reportFleet(result);
   },
   reconcile: async () => {
     const result = await reconcileBench(

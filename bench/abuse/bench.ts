@@ -3,7 +3,7 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { Agent, request } from "node:http";
 import { join } from "node:path";
-import { BenchController } from "../import/controller.ts";
+import { BenchController } from "../controller.ts";
 import type { Progress } from "../progress.ts";
 import { type Distribution, distribution, round } from "../statistics.ts";
 

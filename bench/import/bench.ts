@@ -3,11 +3,11 @@
 import { Agent, request } from "node:http";
 import { pause } from "../../lab/wait.ts";
 import { parseIp, parseVni } from "../../schema/index.ts";
+import { BenchController } from "../controller.ts";
+import { fleetLines, hostName, vtepOf } from "../made-up-fleet.ts";
 import type { Progress } from "../progress.ts";
 import { type Distribution, distribution, round } from "../statistics.ts";
 import { BenchAgent } from "./agent.ts";
-import { BenchController } from "./controller.ts";
-import { fleetLines, hostName, vtepOf } from "./fleet.ts";
 
 export interface ImportOptions {
   readonly vms: number;
@@ -47,7 +47,7 @@ const everyMs = 10;
 const idleForMs = 5_000;
 
 export async function importBench(options: ImportOptions, progress: Progress): Promise<ImportResult> {
-  let controller = await BenchController.start();
+  const controller = await BenchController.start();
   const agents: BenchAgent[] = [];
   try {
     progress("connecting agents");
@@ -65,7 +65,7 @@ export async function importBench(options: ImportOptions, progress: Progress): P
     progress("in peace");
     const idle = await waitsDuring(controller, agents, () => new Promise((resolve) => setTimeout(resolve, idleForMs)));
     progress(`importing ${options.vms} VMs`);
-    const during = await waitsDuring(controller, agents, () => sendImport(controller.base, body));
+    const during = await waitsDuring(controller, agents, () => controller.import(body));
     progress("exporting");
     const exporting = await waitsDuring(controller, agents, async () => {
       const response = await fetch(`http://${controller.base}/v1/export`);
@@ -77,7 +77,7 @@ export async function importBench(options: ImportOptions, progress: Progress): P
     progress("restarting");
     const pushed = agents.reduce((sum, agent) => sum + agent.pushed, 0);
     for (const agent of agents.splice(0)) agent.close();
-    controller = await controller.restart();
+    await controller.restart("SIGTERM");
     const rssLoadedMib = controller.peakRssMib();
     progress("exporting slowly");
     await readSlowly(`http://${controller.base}/v1/export`);
@@ -118,7 +118,7 @@ async function waitsDuring(
     await ask();
     into.push(performance.now() - startMs);
   };
-  await controller.maxLagMs();
+  await controller.lagMs();
   const timer = setInterval(() => {
     pending.push(time(gets, () => get(connections, `http://${controller.base}/v1/vms/probe-1`)));
     const question = { kind: "ip", vni: parseVni(1), ip: parseIp("10.255.0.2") } as const;
@@ -130,7 +130,7 @@ async function waitsDuring(
   clearInterval(timer);
   await Promise.all(pending);
   connections.destroy();
-  const maxLagMs = await controller.maxLagMs();
+  const { max: maxLagMs } = await controller.lagMs();
   return { tookMs, waits: { get: distribution(gets), resolve: distribution(resolves), maxLagMs } };
 }
 
@@ -153,15 +153,6 @@ async function readSlowly(url: string): Promise<void> {
     bytes = 0;
     await pause(100);
   }
-}
-
-async function sendImport(base: string, body: Buffer): Promise<void> {
-  const headers = { "content-type": "application/x-ndjson" };
-  const response = await fetch(`http://${base}/v1/import`, { method: "POST", headers, body });
-  let tail = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of response.body ?? []) tail = (tail + decoder.decode(chunk, { stream: true })).slice(-2_000);
-  if (!response.ok) throw new Error(`import: ${response.status} ${tail}`);
 }
 
 async function call(base: string, method: string, path: string, body: object): Promise<void> {

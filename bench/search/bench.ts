@@ -1,8 +1,8 @@
 // `search`: what a list of VMs answers with, as the dashboard and the command line ask for it, in a fleet of a thousand and
 // in one that is much larger: what is quick in both is quick because of how it searches, not because there is little.
 import { pause } from "../../lab/wait.ts";
-import { BenchController } from "../import/controller.ts";
-import { fleetLines } from "../import/fleet.ts";
+import { BenchController } from "../controller.ts";
+import { fleetLines } from "../made-up-fleet.ts";
 import type { Progress } from "../progress.ts";
 import { type Distribution, distribution, round } from "../statistics.ts";
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { WebSocket } from "ws";
 import { pause, waitFor } from "../../lab/wait.ts";
-import { BenchController, freePort } from "../import/controller.ts";
+import { BenchController, freePort } from "../controller.ts";
 import { cpuSeconds, peakRssMib } from "../process-usage.ts";
 import type { Progress } from "../progress.ts";
 import { round } from "../statistics.ts";

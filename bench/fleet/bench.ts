@@ -1,0 +1,133 @@
+// `fleet`: the server of a whole fleet of agents is killed and started again, and all of them come back at once; beside a bare
+// `ws` server that sends as many bytes to as many.
+import { Worker } from "node:worker_threads";
+import { waitUntil } from "../../lab/wait.ts";
+import { BenchController, type Lag } from "../controller.ts";
+import { fleetLines } from "../made-up-fleet.ts";
+import { cpuSeconds, peakRssMib } from "../process-usage.ts";
+import type { Progress } from "../progress.ts";
+import { percentile, round } from "../statistics.ts";
+import { type AgentsData, type AgentsReport, hello, keysOf, nowMs } from "./agents.ts";
+import { BareServer } from "./bare.ts";
+import { recordFrames } from "./record.ts";
+
+export interface FleetOptions {
+  readonly agents: number;
+  /** VMs of other hosts that each agent holds: an IP and a MAC each. */
+  readonly held: number;
+}
+
+export interface FleetSide {
+  /** From the kill to the first answer on HTTP. */
+  readonly startMs: number;
+  /** From that answer until so many agents had a whole snapshot. */
+  readonly halfMs: number;
+  readonly allMs: number;
+  /** Sessions that the kill ended, and tries that came to nothing. */
+  readonly ended: number;
+  /** Of looks at the event loop every 10 ms, while agents came back. */
+  readonly lagP99Ms: number;
+  readonly lagMaxMs: number;
+  /** Of the server, from its start until all were in sync. */
+  readonly cpuSeconds: number;
+  readonly peakRssMib: number;
+}
+
+export interface FleetResult extends FleetOptions {
+  readonly bytesPerAgent: number;
+  readonly nearmiss: FleetSide;
+  readonly bare: FleetSide;
+  /** nearmiss : bare. */
+  readonly ratios: { readonly all: number; readonly cpu: number; readonly rss: number };
+}
+
+/** On each of them. */
+const ownVms = 2;
+const deadlineMs = 300_000;
+
+/** Something that agents connect to, as a process of its own. */
+interface Server {
+  readonly base: string;
+  readonly pid: number;
+  lagMs(): Promise<Lag>;
+  /** Resolves when it listens again. */
+  restart(signal: "SIGKILL"): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function fleetBench(options: FleetOptions, progress: Progress): Promise<FleetResult> {
+  const vms = options.agents * ownVms;
+  const fleet = { hosts: options.agents, vms, held: options.held };
+  const controller = await BenchController.start();
+  const { frames, side: nearmiss } = await stopped(controller, async () => {
+    progress(`importing ${options.agents} hosts and ${vms} VMs`);
+    await controller.import(Buffer.from([...fleetLines({ vms, hosts: options.agents })].join("")));
+    const frames = await recordFrames(controller.base, hello(0), keysOf(0, fleet));
+    return { frames, side: await measure(controller, fleet, progress) };
+  });
+  const bareServer = await BareServer.start(frames);
+  const bare = await stopped(bareServer, () => measure(bareServer, fleet, progress));
+  const ratio = (of: (side: FleetSide) => number) => round(of(nearmiss) / of(bare));
+  return {
+    ...options,
+    bytesPerAgent: frames.reduce((sum, text) => sum + text.length, 0),
+    nearmiss,
+    bare,
+    ratios: { all: ratio((s) => s.allMs), cpu: ratio((s) => s.cpuSeconds), rss: ratio((s) => s.peakRssMib) },
+  };
+}
+
+async function stopped<T>(server: Server, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } finally {
+    await server.stop();
+  }
+}
+
+async function measure(server: Server, fleet: Omit<AgentsData, "url">, progress: Progress): Promise<FleetSide> {
+  const workerData: AgentsData = { url: `http://${server.base}`, ...fleet };
+  const agents = new Worker(new URL("./agents.js", import.meta.url), { workerData });
+  try {
+    const look = (): Promise<AgentsReport> => {
+      const report = new Promise<AgentsReport>((resolve) => agents.once("message", resolve));
+      agents.postMessage("report");
+      return report;
+    };
+    const allInSync = async (): Promise<AgentsReport[]> => {
+      const reports: AgentsReport[] = [];
+      await waitUntil(
+        async () => {
+          const report = await look();
+          reports.push(report);
+          progress(`${report.inSync} of ${fleet.hosts} agents in sync`);
+          return report.inSync;
+        },
+        (inSync) => inSync === fleet.hosts,
+        { what: `${fleet.hosts} agents to be in sync`, deadlineMs, everyMs: 100 },
+      );
+      return reports;
+    };
+    await allInSync();
+    const killedMs = nowMs();
+    await server.restart("SIGKILL");
+    const listeningMs = nowMs();
+    const reports = await allInSync();
+    const { max, p99 } = await server.lagMs();
+    const incomplete = reports.reduce((sum, report) => sum + report.incomplete, 0);
+    if (incomplete > 0) throw new Error(`${incomplete} snapshots lack an answer`);
+    const syncedMs = reports.flatMap(({ syncedAtMs }) => syncedAtMs).map((ms) => ms - listeningMs);
+    return {
+      startMs: round(listeningMs - killedMs),
+      halfMs: round(percentile(syncedMs, 0.5)),
+      allMs: round(percentile(syncedMs, 1)),
+      ended: reports.reduce((sum, report) => sum + report.ended, 0),
+      lagP99Ms: p99,
+      lagMaxMs: max,
+      cpuSeconds: cpuSeconds(server.pid),
+      peakRssMib: peakRssMib(server.pid),
+    };
+  } finally {
+    await agents.terminate();
+  }
+}
