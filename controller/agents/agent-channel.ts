@@ -229,7 +229,7 @@ export class AgentChannel implements SessionHandler {
       const binding = answers[i]?.binding;
       if (!binding || binding.local) return;
       const session = this.sessions.get(binding.host);
-      if (!session?.synced || !session.hello?.seeding) return;
+      if (!session?.takesSeeds) return;
       const seeds = seedsFor(current, this.interests, { host, question, binding }, revision);
       if (seeds.length === 0) return;
       session.send([frameText({ type: "seed", asOf: revision, answers: seeds })]);

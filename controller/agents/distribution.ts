@@ -4,9 +4,10 @@ import { type BindingChanges, bindingChanges } from "../inventory/binding-change
 import type { Steps } from "../inventory/steps.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Commit } from "../store/store.ts";
+import { partnersOf, seedArrivals } from "./arrivals.ts";
 import { fanOut } from "./fan-out.ts";
 import { changesFrames, frameText } from "./frames.ts";
-import { migratedTo } from "./holders.ts";
+import { migratedTo, movesIn } from "./holders.ts";
 import type { HostStatuses } from "./host-status.ts";
 import type { InterestIndex } from "./interest.ts";
 import { senderChanges } from "./senders.ts";
@@ -34,7 +35,10 @@ export function* distribute(deps: DistributionDeps, commit: Commit): Steps<Bindi
   const concerned = yield* bindingChanges(current, changes);
   const isFiltering = (host: string) => sessions.get(host)?.hello?.senders === true;
   const senders = yield* senderChanges(current, concerned, revision, isFiltering);
+  const partners = yield* partnersOf(current, interests, movesIn(changes));
   const pushes = yield* fanOut(current, interests, concerned, revision);
+  const seeding = new Map([...partners].filter(([host]) => sessions.get(host)?.takesSeeds));
+  metrics.seeded(yield* seedArrivals({ state: current, interest: interests, pushes, asOf: revision }, seeding));
   const first = new Set([...migratedTo(changes)].filter((host) => sessions.get(host)?.synced));
   const headStart =
     first.size > 0 && Promise.all([...first].map((host) => statuses.waitApplied(host, revision, maxHeadStartMs)));

@@ -14,19 +14,25 @@ export interface Push {
   self?: { readonly vtep: VtepAddress; readonly vtepPort: number };
 }
 
+/** By host. */
+export type Pushes = Map<string, Push>;
+
+/** An empty one where there is none yet. */
+export function pushOf(pushes: Pushes, host: string): Push {
+  const push = pushes.get(host) ?? { networks: [], gone: [], answers: [] };
+  pushes.set(host, push);
+  return push;
+}
+
 /** Moves the interest along: what a host is told here, it holds from now on, whether its agent is connected or not. */
 export function* fanOut(
   state: Inventory,
   interest: InterestIndex,
   changes: BindingChanges,
   asOf: Revision,
-): Steps<Map<string, Push>> {
-  const pushes = new Map<string, Push>();
-  const pushTo = (host: string): Push => {
-    const push = pushes.get(host) ?? { networks: [], gone: [], answers: [] };
-    pushes.set(host, push);
-    return push;
-  };
+): Steps<Pushes> {
+  const pushes: Pushes = new Map();
+  const pushTo = (host: string) => pushOf(pushes, host);
   for (const host of changes.deletedHosts) interest.forget(host);
   for (const [host, vnis] of changes.gone) {
     for (const vni of vnis) interest.revoke(host, vni);

@@ -69,6 +69,11 @@ export class AgentSession {
     });
   }
 
+  /** May be told of what it has not asked for, so that it need not ask. */
+  get takesSeeds(): boolean {
+    return this.synced && this.hello?.seeding === true;
+  }
+
   get isOpen(): boolean {
     return !this.closing;
   }

@@ -16,6 +16,9 @@ describeKernel("a move under traffic", () => {
   /** What a host's kernel holds of the wanderer: the VTEPs that its tunnel entries lead to. */
   const heldOn = async (host: string) =>
     (await it.entries(host, 100)).fdb.filter((line) => line.startsWith(mac(2)) && line.includes(" self "));
+  /** What the kernel of c holds of those who have talked with the wanderer. */
+  const waysBack = async () =>
+    (await it.entries("c", 100)).fdb.filter((line) => line.includes(" self ") && !line.startsWith(mac(2))).toSorted();
   const leadingTo = (host: string) => [`${mac(2)} dst ${it.lab.host(host).address} self extern_learn permanent`];
   const move = (host: string, more: object = {}) =>
     it.call<MoveView>("POST", "/v1/vms/wanderer/move", { host, wait: true, timeoutMs: 10_000, ...more });
@@ -35,12 +38,15 @@ describeKernel("a move under traffic", () => {
     const ping = asker.startPing("10.20.1.2", { intervalMs: 10 });
     await waitFor(() => ping.received() > 10, { what: "the ping to run" });
     let held: string[][] = [];
+    let back: string[] = [];
+    const backBefore = await waysBack();
     let moved: MoveView | undefined;
     await wanderer.moveTo(it.lab.host("c"), {
       meanwhile: async () => {
         moved = await move("c");
         // At the moment of the answer: nothing waits for anything here.
         held = await Promise.all(["a", "b", "c", "d"].map(heldOn));
+        back = await waysBack();
       },
     });
     const atMove = ping.received();
@@ -48,6 +54,10 @@ describeKernel("a move under traffic", () => {
     const { lost, sent } = await ping.stop();
     expect(moved).toMatchObject({ from: "b", to: "c", confirmed: 4, of: 4, unconfirmed: [] });
     expect(held).toEqual([leadingTo("c"), leadingTo("c"), [], leadingTo("c")]);
+    // The wanderer's guest knows their MACs and will not ask: its first frame to each finds its way.
+    const way = (n: number, host: string) => `${mac(n)} dst ${it.lab.host(host).address} self extern_learn permanent`;
+    expect(backBefore).toEqual([]);
+    expect(back).toEqual([way(1, "a"), way(4, "d"), way(5, "b")]);
     // One gap: while the guest was on neither host.
     const first = lost[0] ?? 0;
     expect(lost).toEqual(lost.map((_, i) => first + i));

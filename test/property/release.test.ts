@@ -2,7 +2,9 @@
 // in both directions, whatever guests ask, operators change and entries are given up meanwhile.
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { partnersOf, seedArrivals } from "../../controller/agents/arrivals.ts";
 import { fanOut, holdAnswer } from "../../controller/agents/fan-out.ts";
+import { movesIn } from "../../controller/agents/holders.ts";
 import { InterestIndex } from "../../controller/agents/interest.ts";
 import { seedsFor } from "../../controller/agents/seeding.ts";
 import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
@@ -56,7 +58,10 @@ class World {
     if (!changes) return;
     const { state, revision } = this.inventory;
     const concerned = atOnce(bindingChanges(state, changes));
-    const push = atOnce(fanOut(state, this.interest, concerned, revision)).get(this.host);
+    const partners = atOnce(partnersOf(state, this.interest, movesIn(changes)));
+    const pushes = atOnce(fanOut(state, this.interest, concerned, revision));
+    atOnce(seedArrivals({ state, interest: this.interest, pushes, asOf: revision }, partners));
+    const push = pushes.get(this.host);
     if (push) this.down.push({ type: "changes", gone: push.gone, answers: push.answers });
     if (concerned.deletedHosts.includes(this.host)) {
       this.held = new HeldAnswers(caps);

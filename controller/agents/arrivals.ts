@@ -1,0 +1,113 @@
+// Whom a VM that comes to another host has talked with there: its guest remembers their MACs, and its first frame to one of
+// them must find a way. A question would be answered in milliseconds, and that frame is lost all the same.
+import type { BindingKey, MacAddress, Revision, Vni } from "../../schema/index.ts";
+import { answerFor, findBound, keysOf } from "../inventory/bindings.ts";
+import { hostsOf, type Inventory } from "../inventory/inventory.ts";
+import type { Steps } from "../inventory/steps.ts";
+import { TwoLevelMap } from "../inventory/two-level-map.ts";
+import { holdAnswer, type Pushes, pushOf } from "./fan-out.ts";
+import type { VmMove } from "./holders.ts";
+import type { InterestIndex } from "./interest.ts";
+
+/** Of one interface, at most; the ones that its old host was told of last. */
+const maxPartners = 256;
+
+/** By host: what to tell it of the partners of VMs that come to it. */
+export type Partners = ReadonlyMap<string, ReadonlyMap<string, BindingKey>>;
+
+/**
+ * Talk goes both ways: a partner is known to the VM's old host, and the VM to the partner's. Or both are on the old host,
+ * where nothing tells who talks with whom.
+ * @param state after the moves
+ * @param interest before them
+ */
+export function* partnersOf(state: Inventory, interest: InterestIndex, moves: readonly VmMove[]): Steps<Partners> {
+  const partners = new Map<string, Map<string, BindingKey>>();
+  const near = new TwoLevelMap<string, Vni, readonly Near[]>();
+  for (const move of moves) {
+    const receivers = receiversOf(move);
+    if (receivers.length === 0) continue;
+    const { host, interfaces } = move.before;
+    for (const each of interfaces) {
+      yield;
+      const network = state.findNetwork(each.network);
+      if (!network) continue;
+      const { vni } = network;
+      const known = near.get(host, vni) ?? nearOf(state, interest, moves, host, network);
+      near.set(host, vni, known);
+      const talking = new Set(keysOf(each, vni).flatMap((key) => [...interest.holdersOf(key)]));
+      const keys = known.filter((one) => one.mac !== each.mac && (one.host === host || talking.has(one.host)));
+      for (const receiver of receivers) {
+        const told = partners.get(receiver) ?? new Map<string, BindingKey>();
+        partners.set(receiver, told);
+        for (const { mac } of keys.slice(-maxPartners)) told.set(`${vni} ${mac}`, { kind: "mac", vni, mac });
+      }
+    }
+  }
+  return partners;
+}
+
+/**
+ * Puts the partners' ways into what the hosts are told of the moves, so that whoever has confirmed these has both. A host
+ * is told of nothing that it holds or has itself.
+ * @returns how many
+ */
+export function* seedArrivals(
+  {
+    state,
+    interest,
+    pushes,
+    asOf,
+  }: {
+    readonly state: Inventory;
+    readonly interest: InterestIndex;
+    readonly pushes: Pushes;
+    readonly asOf: Revision;
+  },
+  partners: Partners,
+): Steps<number> {
+  let seeds = 0;
+  for (const [host, keys] of partners) {
+    for (const key of keys.values()) {
+      yield;
+      if (interest.knows(host, key)) continue;
+      const answer = answerFor(state, host, key, asOf);
+      if (!answer.binding || answer.binding.local) continue;
+      pushOf(pushes, host).answers.push(answer);
+      holdAnswer(interest, host, answer, { asked: false });
+      seeds++;
+    }
+  }
+  return seeds;
+}
+
+/** A MAC that is within reach of a host, and where. */
+interface Near {
+  readonly mac: MacAddress;
+  readonly host: string;
+}
+
+function nearOf(
+  state: Inventory,
+  interest: InterestIndex,
+  moves: readonly VmMove[],
+  host: string,
+  { name, vni }: { readonly name: string; readonly vni: Vni },
+): Near[] {
+  const remote = [...interest.macsKnownTo(host, vni)].flatMap((mac): Near[] => {
+    const found = findBound(state, { kind: "mac", vni, mac });
+    return found ? [{ mac, host: found.host.name }] : [];
+  });
+  const left = moves.flatMap(({ before }) => (before.host === host ? [before] : []));
+  const local = [...state.vmsOn(host).values(), ...left].flatMap((vm) =>
+    vm.interfaces.flatMap(({ network, mac }): Near[] => (network === name ? [{ mac, host }] : [])),
+  );
+  return [...local, ...remote];
+}
+
+/** Hosts that the VM comes to, or may come to by a live migration. */
+function receiversOf({ before, after }: VmMove): string[] {
+  const moves = before.host !== after.host;
+  const stood = new Set(moves ? [before.host] : hostsOf(before));
+  return hostsOf(after).filter((host) => !stood.has(host));
+}
