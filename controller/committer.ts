@@ -1,89 +1,21 @@
 // The one writer. Whatever is queued is decided serially, committed in one transaction, then shown to readers and
 // published in order of revision. At most one batch is in flight, and readers never see what is not durable.
-import { randomBytes, randomUUID } from "node:crypto";
-import {
-  type Actor,
-  localMac,
-  type ResourceChange,
-  type ResourceKind,
-  type ResourceOf,
-  type Revision,
-} from "../schema/index.ts";
+import type { Actor, Revision } from "../schema/index.ts";
 import { AddressPools } from "./inventory/address-pools.ts";
-import { type Decision, type DecisionContext, decide, decideSteps, type Mutation } from "./inventory/decide.ts";
+import type { Decision, Mutation } from "./inventory/decide.ts";
 import { Inventory, invert } from "./inventory/inventory.ts";
-import { Refusal } from "./inventory/refusal.ts";
-import { Receipts } from "./receipts.ts";
-import { inSlices } from "./slices.ts";
 import {
-  type Commit,
-  type Receipt,
-  type ReceiptHead,
-  type Store,
-  StoreFullError,
-  StoreUnavailableError,
-} from "./store/store.ts";
-
-/** What mutations came to, once that is durable. */
-export interface Outcome {
-  /** Every resource that they named; `before` is `after` where it stood as asked. */
-  readonly touched: readonly ResourceChange[];
-  /** It was only decided. */
-  readonly dryRun?: true;
-  /** It was carried out earlier, for the same request with the same idempotency key. */
-  readonly replayed?: true;
-}
-
-/** For a request that may be sent again. */
-export type ReceiptRequest = Pick<ReceiptHead, "key" | "fingerprint">;
-
-export interface Order {
-  /** All of them become one revision, or none. */
-  readonly mutations: readonly Mutation[];
-  /** Decide, and change nothing. */
-  readonly dryRun?: boolean;
-  /** Carry it out once, however often it is asked for. Not with `dryRun`. */
-  readonly receipt?: ReceiptRequest;
-}
-
-export interface ChangeSetOutcome extends Outcome {
-  /** The revision that the change set became, or the present one where nothing changed. */
-  readonly revision: Revision;
-}
-
-/** The one resource of `kind` that a mutation wrote. */
-export function written<K extends ResourceKind>(
-  outcome: Outcome,
-  kind: K,
-): { resource: ResourceOf[K]; created: boolean } {
-  const change = outcome.touched.find((each) => each.kind === kind);
-  if (!change?.after) throw new Error(`no ${kind} was written`);
-  return { resource: change.after as ResourceOf[K], created: change.before === null };
-}
-
-/**
- * Told of each revision right after `current` has moved to it. Must not throw. It works without a wait, but for a large
- * commit, which it takes in slices: the next revision waits for it.
- */
-export type CommitListener = (commit: Commit) => void | Promise<void>;
-
-/** So many changes that whoever is told of them works in slices. */
-export function isLarge({ changes }: Pick<Commit, "changes">): boolean {
-  return changes.length > maxBatch;
-}
-
-/** What a change set came to, and what is wrong with it by the number of the mutation, as far as one is at fault. */
-export class ChangeSetRefused extends Error {
-  override readonly name = "ChangeSetRefused";
-  constructor(readonly refusals: readonly { readonly refusal: Refusal; readonly mutation: number | undefined }[]) {
-    super(`${refusals.length} refusals, the first: ${refusals[0]?.refusal.message}`);
-  }
-}
-
-export interface ChangeSetOptions {
-  /** Decide, and change nothing. */
-  readonly dryRun: boolean;
-}
+  type ChangeSetOptions,
+  type ChangeSetOutcome,
+  type CommitListener,
+  CommitterStoppedError,
+  maxBatch,
+  type Order,
+  type Outcome,
+} from "./orders.ts";
+import { type Batch, Pending } from "./pending.ts";
+import { Receipts } from "./receipts.ts";
+import { type Commit, type Receipt, type Store, StoreFullError, StoreUnavailableError } from "./store/store.ts";
 
 interface QueuedChangeSet extends ChangeSetOptions {
   readonly kind: "change set";
@@ -100,26 +32,12 @@ interface Queued extends Order {
   readonly reject: (error: unknown) => void;
 }
 
-/** Bounds how long one transaction holds the event loop. */
-const maxBatch = 256;
-
-/** The controller does not accept mutations (any more). */
-export class CommitterStoppedError extends Error {
-  override readonly name = "CommitterStoppedError";
-}
-
 export interface CommitterDeps {
   readonly store: Pick<Store, "load" | "commit" | "readReceipt">;
   readonly now: () => Date;
   /** What is durable and what is shown may differ from here on: the process has to stop. */
   readonly onFatal: (error: unknown) => void;
   readonly onCommitted: (seconds: number) => void;
-}
-
-/** What one transaction is to hold, as far as it is decided. */
-interface Batch {
-  readonly commits: Commit[];
-  readonly receipts: (Receipt & { readonly decided: Outcome })[];
 }
 
 export class Committer {
@@ -132,18 +50,16 @@ export class Committer {
     private readonly deps: CommitterDeps,
     private shown: Inventory,
     /** `current`, and what the batch in flight adds. */
-    private pending: Inventory,
+    private readonly pending: Pending,
     private published: Revision,
-    /** Follows `pending`. */
-    private readonly pools: AddressPools,
-    private readonly receipts: Receipts,
   ) {}
 
   static async open(deps: CommitterDeps): Promise<Committer> {
     const stored = await deps.store.load();
-    const pending = Inventory.of(stored);
-    const pools = new AddressPools(pending, stored.released);
-    return new Committer(deps, Inventory.of(stored), pending, stored.revision, pools, new Receipts(stored.receipts));
+    const inventory = Inventory.of(stored);
+    const pools = new AddressPools(inventory, stored.released);
+    const pending = new Pending(deps, inventory, pools, new Receipts(stored.receipts));
+    return new Committer(deps, Inventory.of(stored), pending, stored.revision);
   }
 
   /** What is durable and published. Good for one turn of the event loop: it may be another object in the next. */
@@ -229,18 +145,18 @@ export class Committer {
     const revision = (this.published + 1) as Revision;
     let decision: Decision;
     try {
-      decision = await this.decideAll(by, mutations, revision);
+      decision = await this.pending.decideAll(by, mutations, revision);
     } catch (error) {
       return reject(error);
     }
     const { changes, touched } = decision;
     if (dryRun || changes.length === 0) return resolve({ touched, revision: this.published });
     const commit = { revision, time: this.deps.now().toISOString(), by, changes };
-    await this.followInSlices(changes);
+    await this.pending.followInSlices(changes);
     try {
       await this.store([commit], []);
     } catch (error) {
-      await this.followInSlices(invert(changes));
+      await this.pending.followInSlices(invert(changes));
       return this.failed(error, [reject]);
     }
     try {
@@ -251,52 +167,30 @@ export class Committer {
     resolve({ touched, revision });
   }
 
-  /** @throws ChangeSetRefused */
-  private async decideAll(by: Actor, mutations: readonly Mutation[], revision: Revision): Promise<Decision> {
-    const refusals: { refusal: Refusal; mutation: number | undefined }[] = [];
-    const steps = decideSteps(this.pending, mutations, this.contextFor(by, revision), (refusal, mutation) => {
-      refusals.push({ refusal, mutation });
-    });
-    const decision = await inSlices(steps);
-    if (refusals.length > 0) throw new ChangeSetRefused(refusals);
-    return decision;
-  }
-
   /**
    * Readers must see all of a revision or nothing. `pending` has it already, so the two change places at once, and the
    * one that readers have left follows in slices.
    */
   private async publishChangeSet(commit: Commit): Promise<void> {
-    [this.shown, this.pending] = [this.pending, this.shown];
+    this.shown = this.pending.exchange(this.shown);
     await this.tell(commit);
-    await inSlices(this.pending.applySteps(commit.changes));
-  }
-
-  /** `pending`, and what is kept beside it. */
-  private async followInSlices(changes: readonly ResourceChange[]): Promise<void> {
-    await inSlices(this.pending.applySteps(changes));
-    await inSlices(this.pools.applySteps(changes, this.deps.now().getTime()));
-  }
-
-  private follow(changes: readonly ResourceChange[]): void {
-    this.pending.apply(changes);
-    this.pools.apply(changes, this.deps.now().getTime());
+    await this.pending.catchUp(commit.changes);
   }
 
   private async commitBatch(queue: readonly Queued[]): Promise<void> {
-    const batch: Batch = { commits: [], receipts: [] };
+    const batch: Batch = { after: this.published, commits: [], receipts: [] };
     const { commits, receipts } = batch;
     const settle = queue.map((queued) => this.decideOne(queued, batch));
     try {
       if (commits.length + receipts.length > 0) await this.store(commits, receipts);
     } catch (error) {
-      for (const commit of commits.toReversed()) this.follow(invert(commit.changes));
+      this.pending.undo(batch);
       return this.failed(
         error,
         queue.map(({ reject }) => reject),
       );
     }
-    for (const receipt of receipts) this.receipts.add(receipt);
+    this.pending.keepReceipts(batch);
     try {
       for (const commit of commits) {
         this.current.apply(commit.changes);
@@ -316,63 +210,14 @@ export class Committer {
     this.deps.onCommitted((performance.now() - startedAt) / 1_000);
   }
 
-  private contextFor({ scope }: Actor, revision: Revision): DecisionContext {
-    const newMac = () => localMac(randomBytes(6));
-    const addresses = { pools: this.pools, newMac, nowMs: this.deps.now().getTime() };
-    return { revision, newUid: randomUUID, scope, addresses };
-  }
-
-  /** Decides against `pending` and moves it on. @returns what tells the asker, to be called when the batch is durable */
-  private decideOne(queued: Queued, batch: Batch): () => void {
-    const { resolve, reject } = queued;
+  /** Decides, and moves `pending` on. @returns what tells the asker, to be called when the batch is durable */
+  private decideOne({ by, resolve, reject, ...order }: Queued, batch: Batch): () => void {
     try {
-      const outcome = this.findEarlier(queued, batch) ?? this.decideNew(queued, batch);
+      const outcome = this.pending.decide(by, order, batch);
       return () => resolve(outcome);
     } catch (error) {
       return () => reject(error);
     }
-  }
-
-  private decideNew({ by, mutations, dryRun, receipt }: Queued, { commits, receipts }: Batch): Outcome {
-    const revision = (this.published + commits.length + 1) as Revision;
-    const now = this.deps.now();
-    const { changes, touched } = decide(this.pending, mutations, this.contextFor(by, revision));
-    if (dryRun) return { touched, dryRun };
-    if (changes.length > 0) {
-      this.follow(changes);
-      commits.push({ revision, time: now.toISOString(), by, changes });
-    }
-    if (receipt) {
-      const outcome = JSON.stringify({ touched });
-      receipts.push({ ...receipt, atMs: now.getTime(), outcome, decided: { touched } });
-    }
-    return { touched };
-  }
-
-  /**
-   * What came of the same request before, in this batch or earlier.
-   * @throws Refusal where the key was used for another request
-   */
-  private findEarlier({ receipt }: Queued, { receipts }: Batch): Outcome | Promise<Outcome> | undefined {
-    if (!receipt) return undefined;
-    const inBatch = receipts.find(({ key }) => key === receipt.key);
-    const known = inBatch ?? this.receipts.find(receipt.key, this.deps.now().getTime());
-    if (!known) return undefined;
-    if (known.fingerprint !== receipt.fingerprint) {
-      const detail = "the Idempotency-Key was used for another request: take a new key for a new request";
-      throw new Refusal("idempotency-key-reused", detail);
-    }
-    if (inBatch) return { ...inBatch.decided, replayed: true };
-    const replay = this.replay(receipt.key);
-    // It is handed on when the batch is durable, which may be after it has failed.
-    replay.catch(() => {});
-    return replay;
-  }
-
-  private async replay(key: string): Promise<Outcome> {
-    const outcome = await this.deps.store.readReceipt(key);
-    if (outcome === undefined) throw new Error(`the receipt of ${key} is gone`);
-    return { ...JSON.parse(outcome), replayed: true };
   }
 
   /** @returns undefined where nobody asks for time */

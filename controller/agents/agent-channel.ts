@@ -13,12 +13,13 @@ import {
   type Revision,
 } from "../../schema/index.ts";
 import type { CertifiedHost, Identity } from "../auth/identity.ts";
-import { type Committer, isLarge } from "../committer.ts";
+import type { Committer } from "../committer.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
 import { agentNetwork, answerFor, findVisibleNetwork, localKeys } from "../inventory/bindings.ts";
 import { atOnce, type Steps } from "../inventory/steps.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Rates } from "../observe/rates.ts";
+import { isLarge } from "../orders.ts";
 import { inSlices } from "../slices.ts";
 import type { Commit } from "../store/store.ts";
 import { agreeOnProtocol, checkName, findMismatch, getHost, type Hello, Rejection, registerHost } from "./admission.ts";

@@ -8,9 +8,10 @@ import {
   type ResourceKind,
   type Revision,
 } from "../../schema/index.ts";
-import { ChangeSetRefused, type Committer } from "../committer.ts";
+import type { Committer } from "../committer.ts";
 import type { Mutation } from "../inventory/decide.ts";
 import type { Steps } from "../inventory/steps.ts";
+import { ChangeSetRefused } from "../orders.ts";
 import { inSlices, Slices } from "../slices.ts";
 import type { Line } from "./lines.ts";
 import { parseLine } from "./resource-line.ts";

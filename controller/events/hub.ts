@@ -10,7 +10,8 @@ import {
   type Revision,
 } from "../../schema/index.ts";
 import { mayKnow, viewWithin } from "../auth/view.ts";
-import { type Committer, isLarge } from "../committer.ts";
+import type { Committer } from "../committer.ts";
+import { isLarge } from "../orders.ts";
 import { Slices } from "../slices.ts";
 import type { Commit, Store } from "../store/store.ts";
 import { Consumer, type ConsumerLimits } from "./consumer.ts";

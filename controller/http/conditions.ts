@@ -3,8 +3,8 @@ import { createHash } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { parseRevision, type Revision } from "../../schema/index.ts";
-import type { ReceiptRequest } from "../committer.ts";
 import type { Expectation } from "../inventory/expectation.ts";
+import type { ReceiptRequest } from "../orders.ts";
 import { RequestFormError } from "./validation.ts";
 
 export const dryRunQuery = {

@@ -10,7 +10,7 @@ import {
   type WaitInput,
 } from "../../schema/index.ts";
 import type { MoveWatch } from "../agents/move-watch.ts";
-import type { Outcome } from "../committer.ts";
+import type { Outcome } from "../orders.ts";
 import { actorOf } from "./caller.ts";
 import { changeHeaders, noteOutcome, postHeaders } from "./conditions.ts";
 import { writeHeaders } from "./responses.ts";

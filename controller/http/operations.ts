@@ -1,7 +1,8 @@
 // For those who run the controller: liveness, readiness, metrics.
 import { Type } from "typebox";
-import { type Committer, CommitterStoppedError } from "../committer.ts";
+import type { Committer } from "../committer.ts";
 import type { Metrics } from "../metrics.ts";
+import { CommitterStoppedError } from "../orders.ts";
 import type { App } from "./app-types.ts";
 import { described, problems } from "./responses.ts";
 

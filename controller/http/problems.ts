@@ -10,8 +10,8 @@ import {
 } from "../../schema/index.ts";
 import { ImportRefused } from "../bulk/import.ts";
 import { BodyError } from "../bulk/lines.ts";
-import { CommitterStoppedError } from "../committer.ts";
 import { Refusal } from "../inventory/refusal.ts";
+import { CommitterStoppedError } from "../orders.ts";
 import { StoreFullError, StoreUnavailableError } from "../store/store.ts";
 import type { MethodsByPath } from "./methods.ts";
 import { RequestFormError } from "./validation.ts";

@@ -15,8 +15,9 @@ import {
   type VtepAddress,
 } from "../../schema/index.ts";
 import type { CertifiedHost } from "../auth/identity.ts";
-import { type Committer, written } from "../committer.ts";
+import type { Committer } from "../committer.ts";
 import { Refusal } from "../inventory/refusal.ts";
+import { written } from "../orders.ts";
 import type { CredentialStore, HostCredential } from "../store/credential-store.ts";
 import type { Commit } from "../store/store.ts";
 import type { Authorities } from "./authorities.ts";
