@@ -34,6 +34,8 @@ export class Consumer implements FeedReader {
   /** When what is being written came, ms. */
   private waitingSinceMs: number | undefined;
   private toldAtMs: number;
+  /** When it came to the end of what a range of its feed names: what came meanwhile could not be sent before, ms. */
+  private readOnAtMs = 0;
 
   constructor(private readonly deps: ConsumerDeps) {
     this.toldAtMs = deps.nowMs();
@@ -58,8 +60,13 @@ export class Consumer implements FeedReader {
       return;
     }
     this.next += 1;
-    if ("bytes" in entry) this.write(entry.bytes, entry.atMs, this.advance);
-    else void this.replay(entry.range.after, entry.range.upTo, this.advance);
+    if ("bytes" in entry) this.write(entry.bytes, Math.max(entry.atMs, this.readOnAtMs), this.advance);
+    else void this.replay(entry.range.after, entry.range.upTo, this.readOn);
+  };
+
+  private readonly readOn = (): void => {
+    this.readOnAtMs = this.deps.nowMs();
+    this.advance();
   };
 
   /** Cuts it off where it is over its bounds. */

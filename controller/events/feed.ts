@@ -4,7 +4,7 @@ import type { LogPosition } from "../store/store.ts";
 import type { Framing } from "./framing.ts";
 import type { Lens } from "./lens.ts";
 
-/** A part of the log that is read from there when a consumer comes to it, because it is large. */
+/** A part of the log that is read from there when a consumer comes to it, because it is large or came in a burst. */
 export interface LogRange {
   readonly after: LogPosition;
   readonly upTo: Revision;
@@ -35,6 +35,8 @@ export class Feed<Reader extends FeedReader> {
   followers = 0;
   /** Something came since the last `wake`. */
   hasNews = false;
+  /** Bytes that came since then. */
+  freshBytes = 0;
   private readonly entries: FeedEntry[] = [];
   /** Number of the first of `entries`. */
   private first = 0;
@@ -55,6 +57,7 @@ export class Feed<Reader extends FeedReader> {
     if (this.open.length === 0) this.openSinceMs = nowMs;
     this.open.push(frame);
     this.openBytes += frame.length;
+    this.freshBytes += frame.length;
     if (this.openBytes >= maxEntryBytes) this.seal();
   }
 
@@ -97,6 +100,7 @@ export class Feed<Reader extends FeedReader> {
   wake(): Reader[] {
     if (!this.hasNews) return [];
     this.hasNews = false;
+    this.freshBytes = 0;
     this.seal();
     const woken = this.waiting;
     this.waiting = [];

@@ -18,7 +18,7 @@ import { Consumer, type ConsumerLimits } from "./consumer.ts";
 import { Feed } from "./feed.ts";
 import type { Framing } from "./framing.ts";
 import type { Lens } from "./lens.ts";
-import { endOf, LogPages } from "./log-pages.ts";
+import { LogPages, positionBefore } from "./log-pages.ts";
 import type { OperationalEvents } from "./operational-events.ts";
 import type { Outlet } from "./outlet.ts";
 import { bookmarkSending, sendingOf } from "./sendings.ts";
@@ -127,7 +127,7 @@ export class EventHub {
     const { revision, time, changes } = commit;
     const now = this.deps.nowMs();
     if (isLarge(commit)) {
-      const range = { after: endOf((revision - 1) as Revision), upTo: revision };
+      const range = { after: positionBefore({ revision, index: 0 }), upTo: revision };
       for (const feed of this.feeds.values()) feed.appendRange(range, now);
     } else {
       const events = changes.map((change, index) => ({
@@ -144,11 +144,27 @@ export class EventHub {
 
   private append(events: readonly LoggedEvent[], nowMs: number): void {
     const frameOf = this.sharedFrames();
-    for (const feed of this.feeds.values()) {
-      for (const event of events) {
-        const seen = feed.lens.see(event.change);
-        if (seen) feed.append(frameOf(event, seen, feed.framing), nowMs);
+    for (const feed of this.feeds.values()) this.fill(feed, events, frameOf, nowMs);
+  }
+
+  /**
+   * What comes at once beyond a part of the bound in bytes is left in the log, to be read from there: otherwise a burst would
+   * cut off everybody, however quickly they read.
+   */
+  private fill(
+    feed: Feed<Consumer>,
+    events: readonly LoggedEvent[],
+    frameOf: ReturnType<EventHub["sharedFrames"]>,
+    nowMs: number,
+  ): void {
+    const atOnceBytes = this.deps.limits.maxBufferedBytes / 4;
+    for (const event of events) {
+      if (feed.freshBytes > atOnceBytes) {
+        feed.appendRange({ after: positionBefore(event), upTo: event.revision }, nowMs);
+        return;
       }
+      const seen = feed.lens.see(event.change);
+      if (seen) feed.append(frameOf(event, seen, feed.framing), nowMs);
     }
   }
 

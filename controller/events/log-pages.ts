@@ -114,3 +114,8 @@ export class LogPages {
 export function endOf(revision: Revision): LogPosition {
   return { revision, index: Number.MAX_SAFE_INTEGER };
 }
+
+/** Behind everything that comes before the event. */
+export function positionBefore({ revision, index }: LogPosition): LogPosition {
+  return index === 0 ? endOf((revision - 1) as Revision) : { revision, index: index - 1 };
+}
