@@ -8,7 +8,7 @@ import { type FollowerOptions, type StreamChange, StreamFollower } from "../supp
 import { endOf, findViolations, type Position, position } from "../support/stream-validator.ts";
 import { generator, largestImport, StreamWriter } from "../support/stream-writer.ts";
 
-const events = Number(process.env.NEARMISS_EVENTS ?? 8_000);
+const events = Number(process.env.NEARMISS_EVENTS ?? 6_000);
 /** What the log holds, less one revision at most: consumers that are away for longer have to start over. */
 const logEvents = Math.max(2_000, Math.min(50_000, events / 20));
 const kills = Math.max(2, Math.round(events / 25_000));

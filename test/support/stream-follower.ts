@@ -35,6 +35,9 @@ export interface StreamChange {
   readonly data: Readonly<Record<"before" | "after", Readonly<Record<string, unknown>> | null>>;
 }
 
+/** While the controller is away all of them come again and again. */
+const retryMs = 50;
+
 /** One connection, until it ends. */
 interface Connection {
   readonly ended: Promise<number | undefined>;
@@ -86,7 +89,7 @@ export class StreamFollower {
       this.ends.set(code, (this.ends.get(code) ?? 0) + 1);
       if (code === eventCloseCodes.compacted || code === 410) await this.startOver();
       else if (this.left <= 0 && !this.calm) await away?.(findCursor(this.cursor)?.revision ?? 0);
-      else await pause(10);
+      else await pause(retryMs);
     }
   }
 
