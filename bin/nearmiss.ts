@@ -10,8 +10,8 @@ type Add = (program: Command) => void;
 /** By the first words that they answer to, in the order of the help. */
 const commands: readonly { readonly words: readonly string[]; readonly load: () => Promise<Add> }[] = [
   { words: ["controller"], load: async () => (await import("../controller/config.ts")).addControllerCommand },
-  { words: ["agent"], load: async () => (await import("../node-agent/config.ts")).addAgentCommand },
-  { words: ["explain"], load: async () => (await import("../node-agent/status/command.ts")).addExplainCommand },
+  { words: ["agent"], load: loadAgent },
+  { words: ["explain"], load: loadExplain },
   { words: ["network"], load: async () => (await import("../cli/commands/network.ts")).addNetworkCommand },
   { words: ["host"], load: async () => (await import("../cli/commands/host.ts")).addHostCommand },
   { words: ["vm"], load: async () => (await import("../cli/commands/vm.ts")).addVmCommand },
@@ -26,6 +26,19 @@ const commands: readonly { readonly words: readonly string[]; readonly load: () 
   { words: ["backup", "restore"], load: loadBackup },
   { words: ["complete"], load: async () => (await import("../cli/commands/completion.ts")).addCompletionCommand },
 ];
+
+async function loadAgent(): Promise<Add> {
+  const [{ addAgentCommand }, output] = [await import("../node-agent/config.ts"), await import("../cli/output.ts")];
+  return (program) => addAgentCommand(program, output);
+}
+
+async function loadExplain(): Promise<Add> {
+  const [{ addExplainCommand }, output] = [
+    await import("../node-agent/status/command.ts"),
+    await import("../cli/output.ts"),
+  ];
+  return (program) => addExplainCommand(program, output);
+}
 
 async function loadToken(): Promise<Add> {
   const { addTokenCommand } = await import("../cli/commands/token.ts");

@@ -3,15 +3,21 @@ import { type Command, Option } from "commander";
 import picocolors from "picocolors";
 import { CliError } from "./errors.ts";
 
-export type Format = "table" | "json" | "yaml";
+/** What people read is called a table or a text. */
+export type Format = "table" | "text" | "json" | "yaml";
 export interface OutputOptions {
   readonly output: Format;
 }
 
-export function addOutputOption(command: Command): Command {
-  return command.addOption(
-    new Option("-o, --output <format>", "how to print").choices(["table", "json", "yaml"]).default("table"),
-  );
+/** `-o` with its short form `--json`: the same on every command that prints data. */
+export function addOutputOption(command: Command, human: "table" | "text" | null = "table"): Command {
+  const formats = [...(human ? [human] : []), "json", "yaml"];
+  return command
+    .addOption(new Option("-o, --output <format>", "how to print").choices(formats).default(formats[0]))
+    .addOption(new Option("--json", "the same as -o json").conflicts("output"))
+    .hook("preAction", () => {
+      if (command.getOptionValue("json") === true) command.setOptionValue("output", "json");
+    });
 }
 
 /** Colours on a terminal only, and none where NO_COLOR (https://no-color.org) is set. */
@@ -67,14 +73,16 @@ export function printable(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
 
-export function formatJson(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
+/** One thing in the format asked for. */
+export async function format(as: Format, value: unknown, human: () => string): Promise<string> {
+  if (as === "json") return `${JSON.stringify(value, null, 2)}\n`;
+  return as === "yaml" ? formatYaml(value) : human();
 }
 
-/** One thing in the format asked for. */
-export async function format(as: Format, value: unknown, table: () => string): Promise<string> {
-  if (as === "table") return table();
-  return as === "json" ? formatJson(value) : formatYaml(value);
+/** One of many that come one after the other: programs read an object a line, or a YAML document each. */
+export async function formatNext(as: Format, value: unknown, human: () => string): Promise<string> {
+  if (as === "json") return `${JSON.stringify(value)}\n`;
+  return as === "yaml" ? `---\n${await formatYaml(value)}` : human();
 }
 
 export async function formatYaml(value: unknown): Promise<string> {

@@ -6,7 +6,7 @@ import type { IdentityFlags } from "./identity/establish.ts";
 import { defaultStateDirectory } from "./identity/state.ts";
 import type { Adoptable } from "./kernel/adoption.ts";
 import type { MetricsAddress } from "./metrics/server.ts";
-import { addStatusCommand, parseSocketPath } from "./status/command.ts";
+import { addStatusCommand, type Output, parseSocketPath } from "./status/command.ts";
 import { socketDirectory } from "./status/socket-path.ts";
 import { type Caps, defaultCaps, defaultIdleMs } from "./tables/ageing.ts";
 
@@ -35,7 +35,7 @@ type GivenFlags = IdentityFlags &
     readonly adopt?: Adoptable | true;
   };
 
-export function addAgentCommand(program: Command): void {
+export function addAgentCommand(program: Command, output: Output): void {
   const agent = program
     .command("agent")
     .summary("answer this host's neighbour misses")
@@ -140,7 +140,7 @@ export function addAgentCommand(program: Command): void {
         adoptable: adopt === true ? "all" : (adopt ?? new Set()),
       });
     });
-  addStatusCommand(agent);
+  addStatusCommand(agent, output);
 }
 
 function parseController(text: string): URL {

@@ -3,11 +3,10 @@ import type { Command } from "commander";
 import type { AuditView } from "../../schema/index.ts";
 import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";
 import { parseDuration } from "../durations.ts";
-import { action, formatTable } from "../output.ts";
+import { action, addOutputOption, formatNext, formatTable, type OutputOptions } from "../output.ts";
 
-interface AuditOptions extends ConnectionOptions {
+interface AuditOptions extends ConnectionOptions, OutputOptions {
   readonly since: number;
-  readonly json?: boolean;
 }
 
 interface Page {
@@ -16,23 +15,21 @@ interface Page {
 }
 
 export function addAuditCommand(program: Command): void {
-  addConnectionOptions(program.command("audit"))
+  addOutputOption(addConnectionOptions(program.command("audit")))
     .summary("show who changed what, when and from where")
     .description("Prints the audit trail, oldest first: what was changed, with whose token, from where.")
     .option("--since <time>", "how far back, such as 30m, 1h or 7d", parseDuration, parseDuration("1h"))
-    .option("--json", "print one JSON object a line")
     .addHelpText("after", connectionHelp)
     .action(
-      action(async (options: AuditOptions) => {
+      action(async function* ({ output, ...options }: AuditOptions) {
         const entries = await readAll(options);
-        if (options.json) return entries.map((entry) => `${JSON.stringify(entry)}\n`).join("");
-        const header = ["TIME", "WHO", "FROM", "REVISION", "WHAT"];
-        return formatTable(header, entries.map(rowOf));
+        if (output === "table") yield formatTable(["TIME", "WHO", "FROM", "REVISION", "WHAT"], entries.map(rowOf));
+        else for (const entry of entries) yield formatNext(output, entry, () => "");
       }),
     );
 }
 
-async function readAll(options: AuditOptions): Promise<AuditView[]> {
+async function readAll(options: Omit<AuditOptions, "output">): Promise<AuditView[]> {
   const since = new Date(Date.now() - options.since).toISOString();
   const entries: AuditView[] = [];
   let after: number | null = 0;

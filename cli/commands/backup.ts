@@ -1,6 +1,6 @@
 // `nearmiss backup` and `nearmiss restore`: on the controller's machine, with its files.
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { action, formatJson } from "../output.ts";
+import { action, addOutputOption, format, type OutputOptions } from "../output.ts";
 
 /** What the two commands do. */
 export interface BackupDesk {
@@ -17,16 +17,14 @@ export interface BackupDesk {
   }): Promise<{ db: string; revision: number; epoch: string; formerEpoch: string }>;
 }
 
-interface BackupFlags {
+interface BackupFlags extends OutputOptions {
   readonly db: string;
   readonly rate: number;
-  readonly json?: boolean;
 }
 
-interface RestoreFlags {
+interface RestoreFlags extends OutputOptions {
   readonly db: string;
   readonly checksum: boolean;
-  readonly json?: boolean;
 }
 
 const defaultRate = 16;
@@ -47,8 +45,7 @@ Exit status: 0 done, 1 refused or failed (nothing is left then), 2 wrong usage.
 Example: nearmiss restore /var/backups/nearmiss-2026-11-21.db --db /var/lib/nearmiss/nearmiss.db`;
 
 export function addBackupCommands(program: Command, desk: BackupDesk): void {
-  program
-    .command("backup")
+  addOutputOption(program.command("backup"), "text")
     .summary("copy the controller's database while it is in use")
     .description("Copies the controller's database, consistent and checked, while the controller goes on.")
     .argument("<file>", "where to; must not exist")
@@ -58,36 +55,32 @@ export function addBackupCommands(program: Command, desk: BackupDesk): void {
         .argParser(parseRate)
         .default(defaultRate),
     )
-    .option("--json", "print JSON")
     .addHelpText("after", backupHelp)
     .action(
-      action(async (to: string, { db, rate, json }: BackupFlags) => {
+      action(async (to: string, { db, rate, output }: BackupFlags) => {
         process.umask(0o077);
         const result = await desk.backUp({ db, to, rate, onProgress: progressOn(process.stderr) });
-        if (json) return formatJson(result);
         const size = (result.bytes / 2 ** 20).toFixed(1);
-        return `${result.file}: revision ${result.revision}, ${size} MiB, checksum in ${result.file}.sha256\n`;
+        const done = `${result.file}: revision ${result.revision}, ${size} MiB, checksum in ${result.file}.sha256\n`;
+        return format(output, result, () => done);
       }),
     );
 
-  program
-    .command("restore")
+  addOutputOption(program.command("restore"), "text")
     .summary("make a database from a backup")
     .description("Verifies a backup and makes a database of it, where none is.")
     .argument("<file>", "what `nearmiss backup` made")
     .option("--db <path>", "the database to make; must not exist", "nearmiss.db")
     .option("--no-checksum", "do not ask for the file with the checksum; the backup itself is verified all the same")
-    .option("--json", "print JSON")
     .addHelpText("after", restoreHelp)
     .action(
-      action(async (from: string, { db, checksum, json }: RestoreFlags) => {
+      action(async (from: string, { db, checksum, output }: RestoreFlags) => {
         process.umask(0o077);
         const result = await desk.restore({ from, db, checksum });
-        if (json) return formatJson(result);
-        return (
+        const done =
           `${result.db}: as it was at revision ${result.revision}, with a new epoch. ` +
-          `Start it with \`nearmiss controller --db ${result.db}\`.\n`
-        );
+          `Start it with \`nearmiss controller --db ${result.db}\`.\n`;
+        return format(output, result, () => done);
       }),
     );
 }

@@ -2,10 +2,11 @@
 import type { Command } from "commander";
 import type { AuthorityView } from "../../schema/index.ts";
 import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";
-import { action, formatJson, formatTable } from "../output.ts";
+import { action, addOutputOption, format, formatTable, type OutputOptions } from "../output.ts";
 
-interface Options extends ConnectionOptions {
-  readonly json?: boolean;
+interface Options extends ConnectionOptions, OutputOptions {}
+
+interface RemoveOptions extends ConnectionOptions {
   readonly force?: boolean;
 }
 
@@ -16,31 +17,31 @@ export function addCaCommand(program: Command): void {
     .description(
       "The CAs that sign hosts' certificates and, with --tls self, the controller's. To rotate: add, use, remove.",
     );
-  const common = (name: string) =>
-    addConnectionOptions(ca.command(name)).option("--json", "print JSON").addHelpText("after", connectionHelp);
+  const common = (name: string) => addConnectionOptions(ca.command(name)).addHelpText("after", connectionHelp);
+  const printing = (name: string) => addOutputOption(common(name));
 
-  common("list")
+  printing("list")
     .summary("list the CAs")
     .description("Lists the CAs that are trusted, the issuing one first.")
     .action(
       action(async (options: Options) => {
         const path = "/v1/authorities";
         const { authorities } = await callController<{ authorities: AuthorityView[] }>(options, "GET", path);
-        return options.json ? formatJson(authorities) : formatTable(header, authorities.map(row));
+        return format(options.output, authorities, () => formatTable(header, authorities.map(row)));
       }),
     );
 
-  common("add")
+  printing("add")
     .summary("make another CA, trusted at once")
     .description("Makes another CA. Connected agents are told to trust it; nothing is signed by it yet.")
     .action(
       action(async (options: Options) => {
         const added = await callController<AuthorityView>(options, "POST", "/v1/authorities");
-        return options.json ? formatJson(added) : formatTable(header, [row(added)]);
+        return format(options.output, added, () => formatTable(header, [row(added)]));
       }),
     );
 
-  common("use")
+  printing("use")
     .summary("let a CA issue")
     .description("Signs the controller's certificate with this CA now, and has connected agents renew theirs.")
     .argument("<id>", "as `nearmiss ca list` shows it")
@@ -48,7 +49,7 @@ export function addCaCommand(program: Command): void {
       action(async (id: string, options: Options) => {
         const path = `/v1/authorities/${encodeURIComponent(id)}/issue`;
         const used = await callController<AuthorityView>(options, "POST", path);
-        return options.json ? formatJson(used) : formatTable(header, [row(used)]);
+        return format(options.output, used, () => formatTable(header, [row(used)]));
       }),
     );
 
@@ -58,7 +59,7 @@ export function addCaCommand(program: Command): void {
     .argument("<id>", "as `nearmiss ca list` shows it")
     .option("--force", "also where hosts hold certificates of it: they need a new join line")
     .action(
-      action(async (id: string, options: Options) => {
+      action(async (id: string, options: RemoveOptions) => {
         const query = options.force ? "?force=true" : "";
         await callController<void>(options, "DELETE", `/v1/authorities/${encodeURIComponent(id)}${query}`);
         return `CA ${id} is removed\n`;

@@ -3,16 +3,15 @@ import type { Command } from "commander";
 import type { JoinTokenView } from "../../schema/index.ts";
 import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";
 import { parseDuration } from "../durations.ts";
-import { action, formatJson } from "../output.ts";
+import { action, addOutputOption, format, type OutputOptions } from "../output.ts";
 
-interface AddOptions extends ConnectionOptions {
+interface AddOptions extends ConnectionOptions, OutputOptions {
   readonly vtep?: string;
   readonly ttl?: number;
-  readonly json?: boolean;
 }
 
 export function addEnrolmentCommands(host: Command): void {
-  addConnectionOptions(host.command("add"))
+  addOutputOption(addConnectionOptions(host.command("add")), "text")
     .summary("let a host enrol")
     .description(
       "Prints the one line to run on the host, with a join token that is good for one host and one key.\n" +
@@ -21,7 +20,6 @@ export function addEnrolmentCommands(host: Command): void {
     .argument("<name>", "the host's name")
     .option("--vtep <ip>", "register the host with this underlay address")
     .option("--ttl <time>", "how long the token is good, 1s … 7d (default: 1h)", parseDuration)
-    .option("--json", "print JSON")
     .addHelpText("after", connectionHelp)
     .action(
       action(async (name: string, options: AddOptions) => {
@@ -29,9 +27,10 @@ export function addEnrolmentCommands(host: Command): void {
         if (options.vtep !== undefined) await callController(options, "PUT", path, { vtep: options.vtep });
         const body = options.ttl === undefined ? {} : { ttlSeconds: Math.ceil(options.ttl / 1_000) };
         const made = await callController<JoinTokenView>(options, "POST", `${path}/join-token`, body);
-        if (options.json) return formatJson(made);
-        process.stderr.write(explain(made));
-        return `${joinLine(made)}\n`;
+        return format(options.output, made, () => {
+          process.stderr.write(explain(made));
+          return `${joinLine(made)}\n`;
+        });
       }),
     );
 

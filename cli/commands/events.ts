@@ -1,21 +1,20 @@
 // `nearmiss events`: what has changed, and what changes.
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { addConnectionOptions, type ConnectionOptions, connect, connectionHelp } from "../connection.ts";
 import { followEvents } from "../event-stream.ts";
 import { describeEvent } from "../event-text.ts";
-import { action, printable } from "../output.ts";
+import { action, addOutputOption, formatNext, type OutputOptions, printable } from "../output.ts";
 
-interface EventsOptions extends ConnectionOptions {
+interface EventsOptions extends ConnectionOptions, OutputOptions {
   readonly since?: string;
   readonly follow?: boolean;
   readonly network?: string;
   readonly host?: string;
   readonly type?: string;
-  readonly output: "text" | "json";
 }
 
 export function addEventsCommand(program: Command): void {
-  addConnectionOptions(program.command("events"))
+  addOutputOption(addConnectionOptions(program.command("events")), "text")
     .summary("print what has changed, and what changes")
     .description(
       "Prints each change as a line: time, position in the log, what happened. With --follow also what happens on hosts,\n" +
@@ -30,11 +29,6 @@ export function addEventsCommand(program: Command): void {
     .option("--network <name>", "only changes of this network and of VMs in it")
     .option("--host <name>", "only changes of this host and of VMs on it")
     .option("--type <type>", "only events of this type, such as nearmiss.vm or nearmiss.operational")
-    .addOption(
-      new Option("-o, --output <format>", "a line for people, or the CloudEvent")
-        .choices(["text", "json"])
-        .default("text"),
-    )
     .addHelpText("after", connectionHelp)
     .action(
       action(async function* ({ since, follow, network, host, type, output, ...options }: EventsOptions) {
@@ -48,7 +42,7 @@ export function addEventsCommand(program: Command): void {
           // The log has been told to its end.
           if (event.type === "nearmiss.bookmark" && !follow) return;
           const text = describeEvent(event);
-          if (text !== undefined) yield `${output === "json" ? JSON.stringify(event) : printable(text)}\n`;
+          if (text !== undefined) yield formatNext(output, event, () => `${printable(text)}\n`);
         }
       }),
     );

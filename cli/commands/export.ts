@@ -1,21 +1,20 @@
 // `nearmiss export`: the whole inventory, to be imported or applied again.
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { addConnectionOptions, type ConnectionOptions, connect, connectionHelp } from "../connection.ts";
 import type { Fields } from "../fleet/fleet.ts";
-import { action } from "../output.ts";
+import { action, addOutputOption, type OutputOptions } from "../output.ts";
 
 export function addExportCommand(program: Command): void {
-  addConnectionOptions(program.command("export"))
+  addOutputOption(addConnectionOptions(program.command("export")), null)
     .summary("print the whole inventory")
     .description(
-      "Prints everything as it stands at one revision: as NDJSON for `nearmiss import`, or as YAML for `nearmiss apply`.",
+      "Prints everything as it stands at one revision: a JSON object a line for `nearmiss import`, or as YAML for `nearmiss apply`.",
     )
-    .addOption(new Option("-o, --output <format>", "how to print").choices(["ndjson", "yaml"]).default("ndjson"))
     .addHelpText("after", connectionHelp)
     .action(
-      action(async function* ({ output, ...options }: ConnectionOptions & { readonly output: "ndjson" | "yaml" }) {
+      action(async function* ({ output, ...options }: ConnectionOptions & OutputOptions) {
         const client = connect(options);
-        if (output === "ndjson") {
+        if (output === "json") {
           for await (const line of client.textLines("GET", "/v1/export")) yield `${line}\n`;
           return;
         }

@@ -4,7 +4,7 @@ import type { Readable } from "node:stream";
 import type { Command } from "commander";
 import { connect } from "../connection.ts";
 import { CliError } from "../errors.ts";
-import { action, type Cell, type Format, formatRow, formatYaml } from "../output.ts";
+import { action, type Cell, formatNext, formatRow } from "../output.ts";
 import { progressOf } from "../progress.ts";
 import { type CommonOptions, subcommand } from "./resource.ts";
 
@@ -57,7 +57,7 @@ export function addImportCommand(program: Command): void {
         try {
           for await (const line of lines) {
             progress.stop();
-            if (line.kind === "summary" || !quiet) yield await formatLine(output, line);
+            if (line.kind === "summary" || !quiet) yield formatNext(output, line, () => describeLine(line));
           }
         } finally {
           progress.stop();
@@ -68,9 +68,7 @@ export function addImportCommand(program: Command): void {
 
 const colours = { created: "green", updated: "yellow", deleted: "red", unchanged: "dim" } as const;
 
-function formatLine(format: Format, line: ImportResult | ImportSummary): Promise<string> | string {
-  if (format === "json") return `${JSON.stringify(line)}\n`;
-  if (format === "yaml") return formatYaml([line]);
+function describeLine(line: ImportResult | ImportSummary): string {
   if (line.kind === "summary") return describeSummary(line);
   const result: Cell = { text: line.result, colour: colours[line.result] };
   return formatRow([result, line.kind, line.name], [9, 7, 0]);

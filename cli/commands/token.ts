@@ -3,7 +3,7 @@ import { type Command, Option } from "commander";
 import { type TokenInput, type TokenView, tokenRoles } from "../../schema/index.ts";
 import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";
 import { parseDuration } from "../durations.ts";
-import { action, formatJson, formatTable } from "../output.ts";
+import { action, addOutputOption, format, formatTable, type OutputOptions } from "../output.ts";
 
 /** Tokens in a database on this machine. */
 export interface TokenDesk {
@@ -15,10 +15,11 @@ export interface TokenDesk {
 
 interface CommonOptions extends ConnectionOptions {
   readonly db?: string;
-  readonly json?: boolean;
 }
 
-interface CreateOptions extends CommonOptions {
+interface ListOptions extends CommonOptions, OutputOptions {}
+
+interface CreateOptions extends CommonOptions, OutputOptions {
   readonly role: TokenInput["role"];
   readonly network?: string[];
   readonly expires?: number | "never";
@@ -30,7 +31,6 @@ export function addTokenCommand(program: Command, openLocal: (db: string) => Pro
   const common = (command: Command) =>
     addConnectionOptions(command)
       .option("--db <path>", "on the controller's machine: its database, instead of asking the controller")
-      .option("--json", "print JSON")
       .addHelpText("after", connectionHelp);
   const withDesk = async <T>(options: CommonOptions, use: (desk: TokenDesk) => Promise<T>): Promise<T> => {
     const desk = options.db === undefined ? remoteDesk(options) : await openLocal(options.db);
@@ -41,7 +41,7 @@ export function addTokenCommand(program: Command, openLocal: (db: string) => Pro
     }
   };
 
-  common(token.command("create"))
+  addOutputOption(common(token.command("create")), "text")
     .summary("make a token")
     .description("Makes a token and prints it: this once, since only its hash is kept.")
     .addOption(
@@ -55,19 +55,19 @@ export function addTokenCommand(program: Command, openLocal: (db: string) => Pro
     .action(
       action(async (options: CreateOptions) => {
         const made = await withDesk(options, (desk) => desk.create(inputOf(options)));
-        if (options.json) return formatJson(made);
-        process.stderr.write(`${describe(made)}\nIt is shown this once:\n`);
-        return `${made.token}\n`;
+        return format(options.output, made, () => {
+          process.stderr.write(`${describe(made)}\nIt is shown this once:\n`);
+          return `${made.token}\n`;
+        });
       }),
     );
 
-  common(token.command("list"))
+  addOutputOption(common(token.command("list")))
     .summary("list tokens")
     .description("Lists all tokens, without their secrets.")
     .action(
-      action(async (options: CommonOptions) => {
+      action(async (options: ListOptions) => {
         const tokens = await withDesk(options, (desk) => desk.list());
-        if (options.json) return formatJson(tokens);
         const rows = tokens.map((each) => [
           each.id,
           each.role,
@@ -77,7 +77,8 @@ export function addTokenCommand(program: Command, openLocal: (db: string) => Pro
           each.lastUsed === null ? "never" : shortTime(each.lastUsed),
           each.note,
         ]);
-        return formatTable(["ID", "ROLE", "NETWORKS", "CREATED", "EXPIRES", "LAST USED", "NOTE"], rows);
+        const header = ["ID", "ROLE", "NETWORKS", "CREATED", "EXPIRES", "LAST USED", "NOTE"];
+        return format(options.output, tokens, () => formatTable(header, rows));
       }),
     );
 
@@ -89,7 +90,7 @@ export function addTokenCommand(program: Command, openLocal: (db: string) => Pro
     .action(
       action(async (id: string, options: CommonOptions & { readonly force: boolean }) => {
         await withDesk(options, (desk) => desk.revoke(id, options.force));
-        return options.json ? "" : `token ${id} is revoked\n`;
+        return `token ${id} is revoked\n`;
       }),
     );
 }

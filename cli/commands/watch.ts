@@ -2,7 +2,7 @@
 // what it looks like, and whether it is in the list, the controller is asked again, so that all filters are its own.
 import type { Client, Query } from "../client.ts";
 import { followEvents } from "../event-stream.ts";
-import { columnWidths, type Format, formatRow, formatTable, formatYaml } from "../output.ts";
+import { columnWidths, type Format, formatNext, formatRow, formatTable } from "../output.ts";
 import type { Resource, View } from "./resource.ts";
 
 export async function* watch<V extends View>(
@@ -22,7 +22,7 @@ export async function* watch<V extends View>(
   }
   const widths = columnWidths(header, first.map(row));
   if (format === "table") yield formatTable(header, first.map(row));
-  else for (const view of first) yield await formatOne(format, view);
+  else for (const view of first) yield formatNext(format, view, () => "");
 
   for await (const event of followEvents(client, { since: String(since) })) {
     const name = "subject" in event ? nameOf(event.subject, plural) : undefined;
@@ -32,8 +32,8 @@ export async function* watch<V extends View>(
     if (text === shown.get(name)) continue;
     if (text === undefined) shown.delete(name);
     else shown.set(name, text);
-    if (format !== "table") yield await formatOne(format, view ?? { name, gone: true });
-    else yield view ? formatRow(row(view), widths) : formatRow([name, { text: "gone", colour: "dim" }], widths);
+    const cells = view ? row(view) : [name, { text: "gone", colour: "dim" } as const];
+    yield formatNext(format, view ?? { name, gone: true }, () => formatRow(cells, widths));
   }
 }
 
@@ -52,9 +52,4 @@ async function find<V extends View>(
 
 function nameOf(subject: string | undefined, plural: string): string | undefined {
   return subject?.startsWith(`${plural}/`) ? subject.slice(plural.length + 1) : undefined;
-}
-
-/** Programs read one object a line, or one YAML document each. */
-async function formatOne(format: "json" | "yaml", value: unknown): Promise<string> {
-  return format === "json" ? `${JSON.stringify(value)}\n` : `---\n${await formatYaml(value)}`;
 }

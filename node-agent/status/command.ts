@@ -7,13 +7,20 @@ export interface WhichAgent {
   readonly socket?: string;
   readonly host?: string;
 }
-export interface StatusFlags extends WhichAgent {
-  readonly json: boolean;
+interface OutputFlag {
+  readonly output: "text" | "json" | "yaml";
+}
+export interface StatusFlags extends WhichAgent, OutputFlag {
   readonly all: boolean;
 }
-export interface ExplainFlags extends WhichAgent {
+export interface ExplainFlags extends WhichAgent, OutputFlag {
   readonly network: string;
-  readonly json: boolean;
+}
+
+/** How all commands print: the command line's part, which the agent does not import. */
+export interface Output {
+  addOutputOption(command: Command, human: "text"): Command;
+  format(as: OutputFlag["output"], value: unknown, human: () => string): Promise<string>;
 }
 
 const socketFlag = "the agent's local socket";
@@ -32,17 +39,15 @@ Example:
   nearmiss explain --network blue 10.20.1.1 10.20.1.7`;
 
 /** @param agent the command of the agent itself */
-export function addStatusCommand(agent: Command): void {
-  agent
-    .command("status")
+export function addStatusCommand(agent: Command, { addOutputOption, format }: Output): void {
+  addOutputOption(agent.command("status"), "text")
     .summary("show what the running agent holds and does")
     .description(
       "Asks the running agent of this host for its session, devices, entries, last misses, counters and problems.",
     )
     .option("--socket <path>", `${socketFlag} ${which}`, parseSocketPath)
     .option("--host <name>", "the agent's host name, where several run on this machine", parseHostName)
-    .option("--json", "one JSON object with everything", false)
-    .option("--all", "every entry and every miss instead of the first few", false)
+    .option("--all", "every entry and every miss instead of the first few (json and yaml have all)", false)
     .addHelpText("after", statusHelp)
     .configureHelp({ showGlobalOptions: false })
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
@@ -50,13 +55,12 @@ export function addStatusCommand(agent: Command): void {
       // `agent` has --socket and --host as well, and commander gives them to the outer command.
       const flags = command.optsWithGlobals<StatusFlags>();
       const { runStatus } = await import("./run.ts");
-      process.exitCode = await runStatus(flags);
+      process.exitCode = await runStatus(flags, format);
     });
 }
 
-export function addExplainCommand(program: Command): void {
-  program
-    .command("explain")
+export function addExplainCommand(program: Command, { addOutputOption, format }: Output): void {
+  addOutputOption(program.command("explain"), "text")
     .summary("say why one guest does not reach another")
     .description(
       "Looks at the path from a guest of this host to another guest and names the first thing that is wrong.",
@@ -66,12 +70,11 @@ export function addExplainCommand(program: Command): void {
     .requiredOption("--network <name>", "the network of both", parseHostName)
     .option("--socket <path>", `${socketFlag} ${which}`, parseSocketPath)
     .option("--host <name>", "the agent's host name, where several run on this machine", parseHostName)
-    .option("--json", "one JSON object with every check", false)
     .addHelpText("after", explainHelp)
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
     .action(async (from: IpAddress, to: IpAddress, flags: ExplainFlags) => {
       const { runExplain } = await import("./run.ts");
-      process.exitCode = await runExplain(from, to, flags);
+      process.exitCode = await runExplain(from, to, flags, format);
     });
 }
 

@@ -2,7 +2,7 @@
 import type { IpAddress } from "../../schema/index.ts";
 import { version } from "../../schema/index.ts";
 import { AskError, askAgent, findSocket, howToStart, NoAgentError } from "./client.ts";
-import type { ExplainFlags, StatusFlags } from "./command.ts";
+import type { ExplainFlags, Output, StatusFlags } from "./command.ts";
 import { type Explanation, otherVersion, withoutAgent } from "./explanation.ts";
 import { printExplanation } from "./print-explanation.ts";
 import { printStatus } from "./print-status.ts";
@@ -13,13 +13,14 @@ const noAgentStatus = 5;
 const few = { entries: 20, misses: 10 };
 
 /** @returns the exit status */
-export async function runStatus({ socket, host, json, all }: StatusFlags): Promise<number> {
+export async function runStatus({ socket, host, output, all }: StatusFlags, format: Output["format"]): Promise<number> {
   try {
     const path = await findSocket(socket, host);
-    const says = await askAgent(path, { type: "status", maxEntries: json || all ? mostEntries : few.entries });
-    if (json) process.stdout.write(`${JSON.stringify(says.result, undefined, 2)}\n`);
+    const isWhole = all || output !== "text";
+    const { result } = await askAgent(path, { type: "status", maxEntries: isWhole ? mostEntries : few.entries });
     // An agent of another build may say less or more: what it says has the form of its own build.
-    else process.stdout.write(printStatus(says.result as StatusReport, all ? everything : few));
+    const print = () => printStatus(result as StatusReport, all ? everything : few);
+    process.stdout.write(await format(output, result, print));
     return 0;
   } catch (error) {
     if (!(error instanceof NoAgentError) && !(error instanceof AskError)) throw error;
@@ -31,11 +32,16 @@ export async function runStatus({ socket, host, json, all }: StatusFlags): Promi
 const everything = { entries: Number.POSITIVE_INFINITY, misses: Number.POSITIVE_INFINITY };
 
 /** @returns the exit status */
-export async function runExplain(from: IpAddress, to: IpAddress, flags: ExplainFlags): Promise<number> {
-  const { network, json } = flags;
+export async function runExplain(
+  from: IpAddress,
+  to: IpAddress,
+  flags: ExplainFlags,
+  format: Output["format"],
+): Promise<number> {
+  const { network, output } = flags;
   try {
     const explanation = await askExplanation(from, to, flags);
-    process.stdout.write(json ? `${JSON.stringify(explanation, undefined, 2)}\n` : printExplanation(explanation));
+    process.stdout.write(await format(output, explanation, () => printExplanation(explanation)));
     return explanation.first === null ? 0 : 1;
   } catch (error) {
     if (!(error instanceof AskError)) throw error;

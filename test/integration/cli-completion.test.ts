@@ -40,6 +40,7 @@ test.each<[string, string[], string[]]>([
   ["sub-commands", ["vm", "cr"], ["create"]],
   ["flags", ["vm", "list", "--wat"], ["--watch"]],
   ["the choices of a flag", ["vm", "list", "--output", "j"], ["json"]],
+  ["the short form of -o json", ["explain", "--js"], ["--json"]],
   ["names, asked of the controller", ["vm", "get", "web"], ["web-1", "web-2"]],
   ["names behind a flag", ["vm", "create", "x", "--host", "be"], ["beta"]],
   ["nothing for a name that is yet to be found", ["vm", "create", "we"], []],

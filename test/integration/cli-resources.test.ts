@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { parse as parseYaml } from "yaml";
+import { parseAllDocuments, parse as parseYaml } from "yaml";
 import { operatedForFile, runNearmiss } from "../support/binary.ts";
 import { temporaryDirectory } from "../support/controller-process.ts";
 
@@ -143,4 +143,29 @@ test("colours are for terminals, and NO_COLOR is honoured there too", async () =
   expect((await run(["host", "list"], { env: { FORCE_COLOR: "1" } })).stdout).toContain(coloured);
   expect((await run(["host", "list"], { env: { FORCE_COLOR: "1", NO_COLOR: "1" } })).stdout).not.toContain(coloured);
   expect((await run(["host", "list", "-o", "json"], { env: { FORCE_COLOR: "1" } })).stdout).not.toContain(coloured);
+});
+
+test.each([
+  ["host", "list"],
+  ["token", "list"],
+  ["token", "create", "--role", "viewer"],
+  ["audit"],
+  ["events"],
+  ["export"],
+])("%s %s prints JSON by -o json and by --json, and YAML", async (...args) => {
+  const { ok } = operated();
+  for (const flags of [["-o", "json"], ["--json"]]) {
+    const text = await ok(...args, ...flags);
+    // One value, or an object a line where it is told while it is read.
+    const values = ["audit", "events", "export"].includes(args[0] ?? "") ? text.trimEnd().split("\n") : [text];
+    for (const value of values) expect(JSON.parse(value)).toBeTypeOf("object");
+  }
+  const documents = parseAllDocuments(await ok(...args, "-o", "yaml"));
+  for (const document of documents) expect(document.toJS()).toBeTypeOf("object");
+});
+
+test("two formats at once are refused", async () => {
+  const finished = await operated().run(["host", "list", "--json", "-o", "yaml"]);
+  expect(finished.status).toBe(2);
+  expect(finished.stderr).toContain("option '--json' cannot be used with option '-o, --output <format>'");
 });

@@ -62,6 +62,12 @@ describeKernel("a running agent", () => {
     return JSON.parse((await run(a, "agent", "status", "--json")).stdout) as StatusReport;
   }
 
+  test("its status is printed as JSON and as YAML too", async () => {
+    const pid = a.agent.pid;
+    expect(JSON.parse((await run(a, "agent", "status", "-o", "json")).stdout)).toMatchObject({ pid });
+    expect((await run(a, "agent", "status", "-o", "yaml")).stdout).toContain(`\npid: ${pid}\n`);
+  });
+
   test("its session, devices and entries are shown", async () => {
     const report = await status();
     expect(report).toMatchObject({

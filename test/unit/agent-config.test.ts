@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { describe, expect, test } from "vitest";
+import { addOutputOption, format } from "../../cli/output.ts";
 import { addAgentCommand, parseCap, parseIdleTimeout, parseMetricsAddress } from "../../node-agent/config.ts";
 
 describe("--idle-timeout", () => {
@@ -39,7 +40,7 @@ describe("--metrics", () => {
 
 test("the help of `nearmiss agent` names every option with its default", () => {
   const program = new Command("nearmiss");
-  addAgentCommand(program);
+  addAgentCommand(program, { addOutputOption, format });
   const help = program.commands[0]?.helpInformation() ?? "";
   for (const part of ["--idle-timeout", "10m", "--max-per-network", "32768", "--max-per-host", "131072", "--metrics"]) {
     expect(help).toContain(part);
