@@ -1,5 +1,5 @@
 // `npm run fault`: injects every fault while guests talk, and prints what it cost. Needs root; leaves nothing behind.
-import { parseArgs } from "node:util";
+import { parseFlags, stop as stopProgram } from "../lab/flags.ts";
 import { whyNoLab } from "../lab/lab.ts";
 import { type Fault, type FaultResult, sizes } from "./fault.ts";
 import { allFaults } from "./faults/all.ts";
@@ -24,27 +24,8 @@ Options:
 Exit status: 0 if everything held, 1 if not, 2 for wrong options.
 `;
 
-function parseOptions() {
-  try {
-    return parseArgs({
-      options: {
-        short: { type: "boolean", default: false },
-        only: { type: "string", multiple: true, default: [] },
-        histories: { type: "string" },
-        list: { type: "boolean", default: false },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    }).values;
-  } catch (error) {
-    if (error instanceof TypeError) return stop(`${error.message} (--help lists all options)`, 2);
-    throw error;
-  }
-}
-
 function stop(message: string, status: number): never {
-  process.stderr.write(`nearmiss fault: ${message}\n`);
-  process.exit(status);
+  return stopProgram("fault", message, status);
 }
 
 function parseCount(text: string): number {
@@ -60,7 +41,21 @@ function choose(texts: readonly string[]): readonly Fault[] {
 }
 
 async function main(): Promise<number> {
-  const { short, only, histories, list, json, help: wantsHelp } = parseOptions();
+  const {
+    short,
+    only,
+    histories,
+    list,
+    json,
+    help: wantsHelp,
+  } = parseFlags("fault", {
+    short: { type: "boolean", default: false },
+    only: { type: "string", multiple: true, default: [] },
+    histories: { type: "string" },
+    list: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
+  });
   if (wantsHelp) process.stdout.write(help);
   else if (list) process.stdout.write(allFaults.map(({ name }) => `${name}\n`).join(""));
   if (wantsHelp || list) return 0;

@@ -1,5 +1,5 @@
 // `npm run soak`: see --help. Needs root; leaves nothing behind.
-import { parseArgs } from "node:util";
+import { parseFlags, stop as stopProgram } from "../lab/flags.ts";
 import { whyNoLab } from "../lab/lab.ts";
 import { soak } from "./soak.ts";
 
@@ -20,28 +20,21 @@ Exit status: 0 if everything held, 1 if not, 2 for wrong options.
 `;
 
 function stop(message: string, status: number): never {
-  process.stderr.write(`nearmiss soak: ${message}\n`);
-  process.exit(status);
-}
-
-function parseOptions() {
-  try {
-    return parseArgs({
-      options: {
-        hours: { type: "string" },
-        minutes: { type: "string" },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    }).values;
-  } catch (error) {
-    if (error instanceof TypeError) return stop(`${error.message} (--help lists all options)`, 2);
-    throw error;
-  }
+  return stopProgram("soak", message, status);
 }
 
 async function main(): Promise<number> {
-  const { hours, minutes, json, help: wantsHelp } = parseOptions();
+  const {
+    hours,
+    minutes,
+    json,
+    help: wantsHelp,
+  } = parseFlags("soak", {
+    hours: { type: "string" },
+    minutes: { type: "string" },
+    json: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
+  });
   if (wantsHelp) {
     process.stdout.write(help);
     return 0;

@@ -1,5 +1,5 @@
 // The first start makes an admin token, for whoever may read the database anyway.
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { writeDurably } from "../durable-file.ts";
 import type { AccessStore } from "../store/access-store.ts";
 import { makeToken } from "./tokens.ts";
 
@@ -16,21 +16,7 @@ export async function writeFirstToken(access: AccessStore, db: string, now: Date
   const by = { name: "the first start", role: "admin", scope: "all" } as const;
   const { token, secret } = makeToken({ role: "admin", note: "made at the first start", expires: null }, by, now);
   const file = firstTokenFile(db);
-  writePrivately(file, `${secret}\n`);
+  writeDurably(file, `${secret}\n`);
   await access.addFirstToken(token, by);
   return file;
-}
-
-/** Whole or not at all, and only its owner can read it. */
-function writePrivately(file: string, text: string): void {
-  const draft = `${file}.new`;
-  rmSync(draft, { force: true });
-  const descriptor = openSync(draft, "wx", 0o600);
-  try {
-    writeSync(descriptor, text);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-  renameSync(draft, file);
 }

@@ -1,12 +1,13 @@
 // `nearmiss backup`: a copy of the database as it stood at one revision, taken by a process of its own while the
 // controller goes on.
 import { existsSync, rmSync, statSync } from "node:fs";
+import { writeNew } from "../durable-file.ts";
 import { Database } from "../store/sqlite/driver.ts";
 import { intactProblem } from "../store/sqlite/integrity.ts";
 import { readMigrations } from "../store/sqlite/migrations.ts";
 import { StoreOpenError } from "../store/store.ts";
 import { checksumFile, checksumOf, formatChecksum } from "./checksum.ts";
-import { publish, refuseTaken, writeNew } from "./files.ts";
+import { publish, refuseTaken } from "./files.ts";
 
 export interface BackupOptions {
   readonly db: string;

@@ -1,16 +1,8 @@
-// Files that are there whole or not at all, and that take nobody's place.
-import { closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync, writeSync } from "node:fs";
+// Finished files get their names here, and take nobody's place.
+import { existsSync, linkSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
+import { syncFile } from "../durable-file.ts";
 import { StoreOpenError } from "../store/store.ts";
-
-export function syncFile(path: string): void {
-  const descriptor = openSync(path, "r");
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-}
 
 /** Gives a finished draft its name. @throws StoreOpenError where the name is taken */
 export function publish(draft: string, path: string): void {
@@ -23,16 +15,6 @@ export function publish(draft: string, path: string): void {
   }
   rmSync(draft);
   syncFile(dirname(path));
-}
-
-export function writeNew(path: string, text: string): void {
-  const descriptor = openSync(path, "wx", 0o600);
-  try {
-    writeSync(descriptor, text);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }
 
 /** @throws StoreOpenError for the first that exists */

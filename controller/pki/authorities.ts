@@ -3,8 +3,8 @@
 import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
+import { writeDurably } from "../durable-file.ts";
 import { Refusal } from "../inventory/refusal.ts";
-import { writeDurably } from "./durable-file.ts";
 import { type Issuer, makeCa, validityFrom } from "./x509.ts";
 
 export interface Authority extends Issuer {

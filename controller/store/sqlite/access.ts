@@ -6,8 +6,8 @@ import type { AccessStore, StoredToken, TokenRemoval } from "../access-store.ts"
 import { StoreOpenError } from "../store.ts";
 import { AuditTrail } from "./audit.ts";
 import { Database } from "./driver.ts";
-import { asStoreError } from "./errors.ts";
 import { newestOf, readMigrations } from "./migrations.ts";
+import { Transactions } from "./transactions.ts";
 
 /** A command can wait for the controller's transaction to end. */
 const commandBusyTimeoutMs = 5_000;
@@ -27,25 +27,27 @@ interface TokenRow {
 export class SqliteAccess implements AccessStore {
   private readonly statements: ReturnType<typeof prepare>;
   private readonly audit: AuditTrail;
+  private readonly database: Transactions;
 
   constructor(
     private readonly db: Database,
-    private readonly path: string,
+    path: string,
   ) {
+    this.database = new Transactions(db, path);
     this.statements = prepare(db);
     this.audit = new AuditTrail(db);
   }
 
   async listTokens(): Promise<StoredToken[]> {
-    return this.guard(() => (this.statements.tokens.all() as TokenRow[]).map(fromTokenRow));
+    return this.database.read(() => (this.statements.tokens.all() as TokenRow[]).map(fromTokenRow));
   }
 
   async addToken(token: StoredToken, by: Actor): Promise<void> {
-    this.transact(() => this.insert(token, by));
+    this.database.write(() => this.insert(token, by));
   }
 
   async addFirstToken(token: StoredToken, by: Actor): Promise<boolean> {
-    return this.transact(() => {
+    return this.database.write(() => {
       if (this.statements.claimFirst.run(token.id).changes === 0) return false;
       this.insert(token, by);
       return true;
@@ -53,11 +55,11 @@ export class SqliteAccess implements AccessStore {
   }
 
   async hasHadFirstToken(): Promise<boolean> {
-    return this.guard(() => this.statements.first.get() !== undefined);
+    return this.database.read(() => this.statements.first.get() !== undefined);
   }
 
   async removeToken(id: string, by: Actor, time: string, spareLast: boolean): Promise<TokenRemoval> {
-    return this.transact(() => {
+    return this.database.write(() => {
       if (spareLast && this.statements.lastAdmin.get({ id, time }) !== undefined) return "last-admin";
       if (this.statements.remove.run(id).changes === 0) return "unknown";
       this.audit.add({ time, by, what: [`token.revoked tokens/${id}`] });
@@ -66,21 +68,21 @@ export class SqliteAccess implements AccessStore {
   }
 
   async noteUses(uses: ReadonlyMap<string, string>): Promise<void> {
-    this.transact(() => {
+    this.database.write(() => {
       for (const [id, time] of uses) this.statements.used.run(time, id);
     });
   }
 
   foreignVersion(): number {
-    return this.guard(() => this.db.pragma("data_version", { simple: true }) as number);
+    return this.database.read(() => this.db.pragma("data_version", { simple: true }) as number);
   }
 
   async readAudit(query: { after: number; since: string; limit: number }): Promise<AuditView[]> {
-    return this.guard(() => this.audit.read(query));
+    return this.database.read(() => this.audit.read(query));
   }
 
   async trimAudit(bounds: { before: string; maxEntries: number }, limit: number): Promise<boolean> {
-    return this.transact(() => this.audit.trim({ ...bounds, limit }) === limit);
+    return this.database.write(() => this.audit.trim({ ...bounds, limit }) === limit);
   }
 
   private insert(token: StoredToken, by: Actor): void {
@@ -88,18 +90,6 @@ export class SqliteAccess implements AccessStore {
     this.statements.add.run({ ...token, networks });
     const reach = token.networks ? ` for ${token.networks.join(", ")}` : "";
     this.audit.add({ time: token.created, by, what: [`token.created tokens/${token.id} (${token.role}${reach})`] });
-  }
-
-  private transact<T>(run: () => T): T {
-    return this.guard(() => this.db.transaction(run).immediate());
-  }
-
-  private guard<T>(run: () => T): T {
-    try {
-      return run();
-    } catch (error) {
-      throw asStoreError(error, this.path);
-    }
   }
 }
 

@@ -3,7 +3,7 @@ import type { Actor } from "../../../schema/index.ts";
 import type { CredentialStore, HostCredential, StoredJoinToken } from "../credential-store.ts";
 import { AuditTrail } from "./audit.ts";
 import type { Database } from "./driver.ts";
-import { asStoreError } from "./errors.ts";
+import { Transactions } from "./transactions.ts";
 
 interface TokenRow {
   readonly hash: Buffer;
@@ -25,21 +25,20 @@ interface CredentialRow {
 export class SqliteCredentials implements CredentialStore {
   private readonly statements: ReturnType<typeof prepare>;
   private readonly audit: AuditTrail;
+  private readonly database: Transactions;
 
-  constructor(
-    private readonly db: Database,
-    private readonly path: string,
-  ) {
+  constructor(db: Database, path: string) {
+    this.database = new Transactions(db, path);
     this.statements = prepare(db);
     this.audit = new AuditTrail(db);
   }
 
   async listCredentials(): Promise<HostCredential[]> {
-    return this.guard(() => (this.statements.credentials.all() as CredentialRow[]).map(fromCredentialRow));
+    return this.database.read(() => (this.statements.credentials.all() as CredentialRow[]).map(fromCredentialRow));
   }
 
   async addJoinToken(token: StoredJoinToken, by: Actor, time: string): Promise<void> {
-    this.transact(() => {
+    this.database.write(() => {
       this.statements.dropTokens.run(token.host, time);
       this.statements.addToken.run(token);
       this.audit.add({ time, by, what: [`join-token.created hosts/${token.host} (until ${token.expires})`] });
@@ -47,23 +46,23 @@ export class SqliteCredentials implements CredentialStore {
   }
 
   async findJoinToken(hash: Buffer): Promise<StoredJoinToken | undefined> {
-    const row = this.guard(() => this.statements.token.get(hash) as TokenRow | undefined);
+    const row = this.database.read(() => this.statements.token.get(hash) as TokenRow | undefined);
     return row && { hash: row.hash, host: row.host, hostUid: row.host_uid, expires: row.expires, key: row.key };
   }
 
   async useJoinToken(hash: Buffer, key: string): Promise<boolean> {
-    return this.transact(() => this.statements.useToken.run({ hash, key }).changes === 1);
+    return this.database.write(() => this.statements.useToken.run({ hash, key }).changes === 1);
   }
 
   async putCredential(credential: HostCredential, by: Actor, what: string, time: string): Promise<void> {
-    this.transact(() => {
+    this.database.write(() => {
       this.put(credential);
       this.audit.add({ time, by, what: [what] });
     });
   }
 
   async revoke(credential: HostCredential, by: Actor, time: string): Promise<void> {
-    this.transact(() => {
+    this.database.write(() => {
       this.put(credential);
       this.statements.dropHostTokens.run(credential.host);
       this.audit.add({ time, by, what: [`host.revoked hosts/${credential.host}`] });
@@ -71,7 +70,7 @@ export class SqliteCredentials implements CredentialStore {
   }
 
   async forgetHosts(uids: readonly string[]): Promise<void> {
-    this.transact(() => {
+    this.database.write(() => {
       for (const uid of uids) {
         this.statements.dropUidTokens.run(uid);
         this.statements.dropCredential.run(uid);
@@ -80,24 +79,12 @@ export class SqliteCredentials implements CredentialStore {
   }
 
   async record(by: Actor, what: string, time: string): Promise<void> {
-    this.transact(() => this.audit.add({ time, by, what: [what] }));
+    this.database.write(() => this.audit.add({ time, by, what: [what] }));
   }
 
   private put({ hostUid, host, generation, issued }: HostCredential): void {
     const { key, issuer, expires } = issued ?? { key: null, issuer: null, expires: null };
     this.statements.putCredential.run({ hostUid, host, generation, key, issuer, expires });
-  }
-
-  private transact<T>(run: () => T): T {
-    return this.guard(() => this.db.transaction(run).immediate());
-  }
-
-  private guard<T>(run: () => T): T {
-    try {
-      return run();
-    } catch (error) {
-      throw asStoreError(error, this.path);
-    }
   }
 }
 

@@ -20,12 +20,12 @@ import { commitInThread } from "./commit-thread.ts";
 import { busyTimeoutMs, makeDurable } from "./connection.ts";
 import { SqliteCredentials } from "./credentials.ts";
 import { Database } from "./driver.ts";
-import { asStoreError } from "./errors.ts";
 import { EventLog } from "./event-log.ts";
 import { intactProblem } from "./integrity.ts";
 import { lockDatabase } from "./lock.ts";
 import { type Migration, migrate, readMigrations } from "./migrations.ts";
 import { fromHostRow, fromNetworkRow, fromVmRow, type HostRow, type NetworkRow, type VmRow } from "./rows.ts";
+import { Transactions } from "./transactions.ts";
 
 /** Larger batches are written by a thread of their own: 256 changes take a few milliseconds, and the fsync. */
 const maxChangesOnLoop = 512;
@@ -80,6 +80,7 @@ class SqliteStore implements Store {
   private readonly log: EventLog;
   readonly credentials: SqliteCredentials;
   private readonly statements: ReturnType<typeof prepare>;
+  private readonly database: Transactions;
   private readonly write: (batch: readonly Commit[], receipts: readonly Receipt[]) => void;
 
   constructor(
@@ -87,6 +88,7 @@ class SqliteStore implements Store {
     private readonly path: string,
     private readonly closeFiles: () => void,
   ) {
+    this.database = new Transactions(db, path);
     this.statements = prepare(db);
     this.access = new SqliteAccess(db, path);
     this.log = new EventLog(db);
@@ -106,7 +108,7 @@ class SqliteStore implements Store {
 
   async load(): Promise<StoredState> {
     try {
-      return this.guard(() => ({
+      return this.database.read(() => ({
         revision: this.statements.lastRevision.get() as Revision,
         networks: (this.statements.networks.all() as NetworkRow[]).map(fromNetworkRow),
         hosts: (this.statements.hosts.all() as HostRow[]).map(fromHostRow),
@@ -125,21 +127,21 @@ class SqliteStore implements Store {
       await commitInThread(this.path, batch, receipts);
       return;
     }
-    this.guard(() => this.write(batch, receipts));
+    this.database.read(() => this.write(batch, receipts));
     if (this.db.inTransaction)
       throw new StoreBrokenError(`${this.path}: a transaction neither committed nor rolled back`);
   }
 
   async readEvents(after: LogPosition, upTo: Revision, limit: number): Promise<LoggedEvent[]> {
-    return this.guard(() => this.log.read(after, upTo, limit));
+    return this.database.read(() => this.log.read(after, upTo, limit));
   }
 
   async logExtent(): Promise<LogExtent> {
-    return this.guard(() => this.log.extent());
+    return this.database.read(() => this.log.extent());
   }
 
   async compactLog(limits: LogLimits, atMost: number): Promise<boolean> {
-    return this.guard(() => this.log.compact(limits, atMost));
+    return this.database.read(() => this.log.compact(limits, atMost));
   }
 
   async readEventsBack(
@@ -147,23 +149,15 @@ class SqliteStore implements Store {
     limit: number,
     of?: { readonly kind: ResourceKind; readonly name: string },
   ): Promise<LoggedEvent[]> {
-    return this.guard(() => this.log.readBack(before, limit, of));
+    return this.database.read(() => this.log.readBack(before, limit, of));
   }
 
   async readReceipt(key: string): Promise<string | undefined> {
-    return this.guard(() => this.statements.receipt.get(key) as string | undefined);
+    return this.database.read(() => this.statements.receipt.get(key) as string | undefined);
   }
 
   async close(): Promise<void> {
     this.closeFiles();
-  }
-
-  private guard<T>(run: () => T): T {
-    try {
-      return run();
-    } catch (error) {
-      throw asStoreError(error, this.path);
-    }
   }
 }
 
