@@ -1,21 +1,12 @@
-// The agent side of the controller: sessions by host, answers, and pushes. Everything that is sent is computed and
-// queued in one turn of the event loop from `committer.current`, so that frames of a session never go back in `asOf`.
+// The agent side of the controller: sessions by host, and pushes; answering.ts has the answers. Everything that is sent is
+// computed and queued in one turn of the event loop from `committer.current`, so that frames of a session never go back in
+// `asOf`.
 import type { FastifyBaseLogger } from "fastify";
 import type { WebSocket } from "ws";
-import {
-  type AgentFrame,
-  type Answer,
-  type BindingKey,
-  closeCodes,
-  FrameError,
-  keyText,
-  type Question,
-  type Revision,
-} from "../../schema/index.ts";
+import { type AgentFrame, type BindingKey, closeCodes, FrameError, type Revision } from "../../schema/index.ts";
 import type { CertifiedHost, Identity } from "../auth/identity.ts";
 import type { Committer } from "../committer.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
-import { agentNetwork, answerFor, findVisibleNetwork, localKeys } from "../inventory/bindings.ts";
 import { atOnce, type Steps } from "../inventory/steps.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Rates } from "../observe/rates.ts";
@@ -23,17 +14,15 @@ import { isLarge } from "../orders.ts";
 import { inSlices } from "../slices.ts";
 import type { Commit } from "../store/store.ts";
 import { agreeOnProtocol, checkName, findMismatch, getHost, type Hello, Rejection, registerHost } from "./admission.ts";
+import { Answering, hostOf } from "./answering.ts";
 import { distribute } from "./distribution.ts";
-import { holdAnswer } from "./fan-out.ts";
-import { answersFrames, frameText, snapshotFrames } from "./frames.ts";
+import { frameText } from "./frames.ts";
 import { HostReports } from "./host-reports.ts";
 import { type HostReport, HostStatuses } from "./host-status.ts";
 import { InterestIndex } from "./interest.ts";
 import { MoveEvents } from "./move-events.ts";
 import { MoveWatches } from "./move-watch.ts";
 import { Presence } from "./presence.ts";
-import { seedsFor } from "./seeding.ts";
-import { sendersOf } from "./senders.ts";
 import { AgentSession, type SessionHandler, type SessionLimits } from "./session.ts";
 
 /** What the channel needs to know of the hosts' certificates. */
@@ -69,6 +58,7 @@ export class AgentChannel implements SessionHandler {
   readonly interests = new InterestIndex();
   /** The changes of a large revision are on their way to the sessions. */
   private distributing = false;
+  private readonly answering: Answering;
   private readonly moveEvents: MoveEvents;
   private readonly presence: Presence;
   private readonly reports: HostReports;
@@ -78,6 +68,7 @@ export class AgentChannel implements SessionHandler {
     this.reports = new HostReports(deps);
     const { interests, statuses } = this;
     const { committer, nowMs } = deps;
+    this.answering = new Answering({ ...deps, interests, sessions: this.sessions });
     this.moves = new MoveWatches({ committer, interests, statuses, report: (host) => this.report(host), nowMs });
     this.moveEvents = new MoveEvents({ ...deps, moves: this.moves });
     deps.committer.subscribe((commit) => this.onCommit(commit));
@@ -151,35 +142,15 @@ export class AgentChannel implements SessionHandler {
   }
 
   interest(session: AgentSession, keys: readonly BindingKey[]): void {
-    const host = hostOf(session);
-    const { current, revision } = this.deps.committer;
-    this.interests.declare(host);
-    const own = localKeys(current, host).map((key) => answerFor(current, host, key, revision));
-    const declared = keys.map((key) => this.answer(host, key));
-    const answers = [...new Map([...own, ...declared].map((answer) => [keyText(answer.key), answer])).values()];
-    const networks = [...current.networksOn(host).keys()].flatMap((name) => current.findNetwork(name) ?? []);
-    const senders = session.hello?.senders ? sendersOf(current, host, revision).map(frameText) : [];
-    session.sendSnapshot([...senders, ...snapshotFrames(revision, networks.map(agentNetwork), answers)]);
+    this.answering.declare(session, keys);
   }
 
   resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): void {
-    const startedAt = this.deps.nowMs();
-    const host = hostOf(session);
-    const answers = frame.questions.map((question) => this.answer(host, keyOf(question)));
-    // The seed first: it has no longer way than answer, announcement and packet together, and must not come second.
-    if (session.hello?.seeding) this.seed(host, frame.questions, answers);
-    session.send(answersFrames(frame.id, this.deps.committer.revision, answers));
-    const tookMs = this.deps.nowMs() - startedAt;
-    this.deps.metrics.resolved(answers, tookMs / 1_000);
-    this.deps.rates.answered(host, answers, tookMs);
+    this.answering.resolve(session, frame);
   }
 
-  release(session: AgentSession, { id, keys }: Extract<AgentFrame, { type: "release" }>): void {
-    const host = hostOf(session);
-    for (const key of keys) this.interests.release(host, key);
-    // In the same turn: nothing may be sent for these keys between the release and its answer.
-    session.send(answersFrames(id, this.deps.committer.revision, []));
-    this.deps.metrics.released(keys.length);
+  release(session: AgentSession, frame: Extract<AgentFrame, { type: "release" }>): void {
+    this.answering.release(session, frame);
   }
 
   applied(session: AgentSession, frame: Extract<AgentFrame, { type: "applied" }>): void {
@@ -213,29 +184,6 @@ export class AgentChannel implements SessionHandler {
 
   failed(session: AgentSession, error: unknown): void {
     this.deps.log.error({ err: error, host: session.hello?.host }, "agent session failed");
-  }
-
-  /** Answers, and remembers whom to tell when the answer changes. */
-  private answer(host: string, key: BindingKey): Answer {
-    const { current, revision } = this.deps.committer;
-    const answer = answerFor(current, host, key, revision);
-    if (findVisibleNetwork(current, host, key.vni)) holdAnswer(this.interests, host, answer, { asked: true });
-    return answer;
-  }
-
-  /** In the same breath: the asked host should know the way back when the first packet arrives. */
-  private seed(host: string, questions: readonly Question[], answers: readonly Answer[]): void {
-    const { current, revision } = this.deps.committer;
-    questions.forEach((question, i) => {
-      const binding = answers[i]?.binding;
-      if (!binding || binding.local) return;
-      const session = this.sessions.get(binding.host);
-      if (!session?.takesSeeds) return;
-      const seeds = seedsFor(current, this.interests, { host, question, binding }, revision);
-      if (seeds.length === 0) return;
-      session.send([frameText({ type: "seed", asOf: revision, answers: seeds })]);
-      this.deps.metrics.seeded(seeds.length);
-    });
   }
 
   private onCommit(commit: Commit): void | Promise<void> {
@@ -302,14 +250,4 @@ export class AgentChannel implements SessionHandler {
 /** What two sessions of one host must share; the same for all who have no certificate. */
 function keyOfPeer(identity: Identity): string | undefined {
   return identity.kind === "host" ? identity.key : undefined;
-}
-
-function hostOf(session: AgentSession): string {
-  if (!session.hello) throw new FrameError("hello comes first");
-  return session.hello.host;
-}
-
-function keyOf(question: Question): BindingKey {
-  const { vni } = question;
-  return question.kind === "ip" ? { kind: "ip", vni, ip: question.ip } : { kind: "mac", vni, mac: question.mac };
 }

@@ -1,0 +1,102 @@
+// What hosts are told when they ask: their snapshot, answers, and the way back that is sent ahead. Whoever is answered is
+// remembered as interested.
+import {
+  type AgentFrame,
+  type Answer,
+  type BindingKey,
+  FrameError,
+  keyText,
+  type Question,
+} from "../../schema/index.ts";
+import type { Committer } from "../committer.ts";
+import { agentNetwork, answerFor, findVisibleNetwork, localKeys } from "../inventory/bindings.ts";
+import type { Metrics } from "../metrics.ts";
+import type { Rates } from "../observe/rates.ts";
+import { holdAnswer } from "./fan-out.ts";
+import { answersFrames, frameText, snapshotFrames } from "./frames.ts";
+import type { InterestIndex } from "./interest.ts";
+import { seedsFor } from "./seeding.ts";
+import { sendersOf } from "./senders.ts";
+import type { AgentSession } from "./session.ts";
+
+export interface AnsweringDeps {
+  readonly committer: Committer;
+  readonly interests: InterestIndex;
+  /** By host. */
+  readonly sessions: ReadonlyMap<string, AgentSession>;
+  readonly metrics: Metrics;
+  readonly rates: Rates;
+  /** Monotonic. */
+  readonly nowMs: () => number;
+}
+
+export class Answering {
+  constructor(private readonly deps: AnsweringDeps) {}
+
+  /** The snapshot: all that concerns the host, and the present answer to each key that it holds. */
+  declare(session: AgentSession, keys: readonly BindingKey[]): void {
+    const host = hostOf(session);
+    const { current, revision } = this.deps.committer;
+    this.deps.interests.declare(host);
+    const own = localKeys(current, host).map((key) => answerFor(current, host, key, revision));
+    const declared = keys.map((key) => this.answer(host, key));
+    const answers = [...new Map([...own, ...declared].map((answer) => [keyText(answer.key), answer])).values()];
+    const networks = [...current.networksOn(host).keys()].flatMap((name) => current.findNetwork(name) ?? []);
+    const senders = session.hello?.senders ? sendersOf(current, host, revision).map(frameText) : [];
+    session.sendSnapshot([...senders, ...snapshotFrames(revision, networks.map(agentNetwork), answers)]);
+  }
+
+  resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): void {
+    const startedAt = this.deps.nowMs();
+    const host = hostOf(session);
+    const answers = frame.questions.map((question) => this.answer(host, keyOf(question)));
+    // The seed first: it has no longer way than answer, announcement and packet together, and must not come second.
+    if (session.hello?.seeding) this.seed(host, frame.questions, answers);
+    session.send(answersFrames(frame.id, this.deps.committer.revision, answers));
+    const tookMs = this.deps.nowMs() - startedAt;
+    this.deps.metrics.resolved(answers, tookMs / 1_000);
+    this.deps.rates.answered(host, answers, tookMs);
+  }
+
+  release(session: AgentSession, { id, keys }: Extract<AgentFrame, { type: "release" }>): void {
+    const host = hostOf(session);
+    for (const key of keys) this.deps.interests.release(host, key);
+    // In the same turn: nothing may be sent for these keys between the release and its answer.
+    session.send(answersFrames(id, this.deps.committer.revision, []));
+    this.deps.metrics.released(keys.length);
+  }
+
+  /** Answers, and remembers whom to tell when the answer changes. */
+  private answer(host: string, key: BindingKey): Answer {
+    const { current, revision } = this.deps.committer;
+    const answer = answerFor(current, host, key, revision);
+    if (findVisibleNetwork(current, host, key.vni)) holdAnswer(this.deps.interests, host, answer, { asked: true });
+    return answer;
+  }
+
+  /** In the same breath: the asked host should know the way back when the first packet arrives. */
+  private seed(host: string, questions: readonly Question[], answers: readonly Answer[]): void {
+    const { current, revision } = this.deps.committer;
+    questions.forEach((question, i) => {
+      const binding = answers[i]?.binding;
+      if (!binding || binding.local) return;
+      const session = this.deps.sessions.get(binding.host);
+      if (!session?.takesSeeds) return;
+      const seeds = seedsFor(current, this.deps.interests, { host, question, binding }, revision);
+      if (seeds.length === 0) return;
+      session.send([frameText({ type: "seed", asOf: revision, answers: seeds })]);
+      this.deps.metrics.seeded(seeds.length);
+    });
+  }
+}
+
+/** @throws FrameError before the hello */
+export function hostOf(session: AgentSession): string {
+  if (!session.hello) throw new FrameError("hello comes first");
+  return session.hello.host;
+}
+
+function keyOf(question: Question): BindingKey {
+  const { vni } = question;
+  return question.kind === "ip" ? { kind: "ip", vni, ip: question.ip } : { kind: "mac", vni, mac: question.mac };
+}
