@@ -204,7 +204,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   bulkRoutes(app, { committer, epoch: store.epoch });
   enrolmentRoutes(app, { enrolment });
   authorityRoutes(app, tls && enrolment && { authorities: tls.server.authorities, enrolment });
-  operationRoutes(app, { committer, metrics });
+  operationRoutes(app, { committer, metrics, insecure: options.insecure });
   openApiRoutes(app);
   asyncApiRoutes(app);
   await registerDocsPage(app);

@@ -12,7 +12,7 @@ import { OverviewPage } from "./pages/overview.tsx";
 import { VmPage } from "./pages/vm.tsx";
 import { VmsPage } from "./pages/vms.tsx";
 import { Shell } from "./parts/shell.tsx";
-import { Empty } from "./parts/states.tsx";
+import { Empty, PageHead } from "./parts/states.tsx";
 import { href, place } from "./router.ts";
 import { session } from "./session.ts";
 
@@ -55,9 +55,14 @@ function Page() {
       return <EventsPage />;
     default:
       return (
-        <Empty title="There is no such page">
-          <a href={href([])}>Go to the overview</a>
-        </Empty>
+        <>
+          <PageHead title="No such page" />
+          <div class="panel">
+            <Empty title="Nothing is at this address">
+              <a href={href([])}>Go to the overview</a>
+            </Empty>
+          </div>
+        </>
       );
   }
 }

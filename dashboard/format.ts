@@ -14,11 +14,17 @@ export function plural(value: number, noun: string): string {
 export function formatRate(value: number): string {
   if (value >= 100) return whole.format(Math.round(value));
   if (value >= 10) return value.toFixed(1);
-  return value === 0 ? "0" : value.toFixed(2);
+  return value === 0 ? "0" : value.toFixed(value < 1 ? 2 : 1);
+}
+
+/** "6", "6.4", "640". */
+export function formatMean(value: number): string {
+  return whole.format(Number(value.toFixed(value < 10 ? 1 : 0)));
 }
 
 export function formatMs(value: number | null | undefined): string {
   if (value === null || value === undefined) return "–";
+  if (value === 0) return "0 ms";
   if (value >= 1_000) return `${(value / 1_000).toFixed(1)} s`;
   if (value >= 10) return `${value.toFixed(0)} ms`;
   return value >= 1 ? `${value.toFixed(1)} ms` : `${value.toFixed(2)} ms`;

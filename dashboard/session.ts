@@ -2,6 +2,7 @@
 import { computed, signal } from "@preact/signals";
 import type { IdentityView } from "../schema/observe.ts";
 import { get, listenToApi, ProblemError, setBearer } from "./api.ts";
+import { followHappenings } from "./live/happenings.ts";
 import { startStream, stopStream, streamIsSuspect } from "./live/stream.ts";
 
 export type Session =
@@ -16,8 +17,12 @@ export const session = signal<Session>({ kind: "starting" });
 export const identity = computed(() => (session.value.kind === "in" ? session.value.identity : undefined));
 /** May change VMs and networks, within its networks. */
 export const mayWrite = computed(() => identity.value !== undefined && identity.value.role !== "viewer");
-/** May do what belongs to no network. */
+/** Sees what belongs to no network. */
 export const seesAll = computed(() => identity.value?.networks === null);
+/** Hosts belong to no network. */
+export const mayWriteHosts = computed(() => mayWrite.value && seesAll.value);
+
+let stopHappenings = () => {};
 
 export async function startSession(): Promise<void> {
   listenToApi({
@@ -26,9 +31,21 @@ export async function startSession(): Promise<void> {
     },
     onUnreachable: streamIsSuspect,
   });
-  const refusal = await logIn(sessionStorage.getItem(storageKey) ?? undefined);
-  // Without a token there is nothing to complain about yet.
-  if (refusal !== undefined) logOut(sessionStorage.getItem(storageKey) === null ? undefined : refusal);
+  const refusal = await enter(sessionStorage.getItem(storageKey) ?? undefined);
+  if (refusal !== undefined) logOut(refusal);
+}
+
+/** With the token that this tab has. Without one the controller is asked first whether it wants any. */
+async function enter(token: string | undefined): Promise<string | undefined> {
+  if (token !== undefined) return logIn(token);
+  try {
+    const { authentication } = await get<{ authentication: "token" | "none" }>("/livez");
+    if (authentication === "none") return logIn(undefined);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  logOut();
+  return undefined;
 }
 
 /** @returns why not, or undefined where it went well */
@@ -38,6 +55,8 @@ export async function logIn(token: string | undefined): Promise<string | undefin
     const identity = await get<IdentityView>("/v1/identity");
     if (token !== undefined) sessionStorage.setItem(storageKey, token);
     session.value = { kind: "in", identity };
+    stopHappenings();
+    stopHappenings = followHappenings();
     startStream({ token, epoch: identity.epoch, onRefused: logOut });
     return undefined;
   } catch (error) {
@@ -51,5 +70,6 @@ export function logOut(because?: string): void {
   sessionStorage.removeItem(storageKey);
   setBearer(undefined);
   stopStream();
+  stopHappenings();
   session.value = { kind: "out", ...(because === undefined ? {} : { because }) };
 }

@@ -1,5 +1,6 @@
 // What is shown of a running controller beside the inventory: who I am, how it goes, who holds what, what was.
 import { type Static, Type } from "typebox";
+import type { CloudEvent } from "./events.ts";
 import { Name, RevisionNumber } from "./metadata.ts";
 
 const orNull = (schema: { readonly type: string }, description: string) => ({
@@ -157,4 +158,5 @@ export const LogView = Type.Object(
   },
   { title: "LogPage" },
 );
-export type LogView = Static<typeof LogView>;
+/** What the schema says, by the types that events have elsewhere. */
+export type LogView = Omit<Static<typeof LogView>, "events"> & { readonly events: readonly CloudEvent[] };

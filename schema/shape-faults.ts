@@ -1,5 +1,6 @@
 // What is wrong with a value by its form, in words for the person who wrote it.
 import type { Compile } from "typebox/compile";
+import { namePattern } from "./metadata.ts";
 import type { ProblemFault } from "./problems.ts";
 
 type SchemaError = ReturnType<ReturnType<typeof Compile>["Errors"]>[number];
@@ -60,6 +61,9 @@ function explain(error: SchemaError): ProblemFault[] {
       return error.params.requiredProperties.map((name) => ({ pointer: `${pointer}/${name}`, detail: "is required" }));
     case "const":
       return [{ pointer, detail: `must be ${JSON.stringify(error.params.allowedValue)}` }];
+    case "pattern":
+      if (error.params.pattern !== namePattern) return [{ pointer, detail: error.message }];
+      return [{ pointer, detail: 'must be 1 … 63 letters, digits, ".", "_" or "-", and neither . nor ..' }];
     default:
       return [{ pointer, detail: error.message }];
   }

@@ -8,7 +8,14 @@ import { described, problems } from "./responses.ts";
 
 const tags = ["operations"];
 
-export function operationRoutes(app: App, { committer, metrics }: { committer: Committer; metrics: Metrics }): void {
+export interface OperationDeps {
+  readonly committer: Committer;
+  readonly metrics: Metrics;
+  /** Requests need no token. */
+  readonly insecure: boolean;
+}
+
+export function operationRoutes(app: App, { committer, metrics, insecure }: OperationDeps): void {
   app.get(
     "/livez",
     {
@@ -18,10 +25,21 @@ export function operationRoutes(app: App, { committer, metrics }: { committer: C
         operationId: "getLiveness",
         security: [],
         summary: "The process answers",
-        response: { 200: described("Alive", Type.Object({ live: Type.Literal(true) })), ...problems() },
+        response: {
+          200: described(
+            "Alive",
+            Type.Object({
+              live: Type.Literal(true),
+              authentication: Type.Enum(["token", "none"], {
+                description: "Whether requests need a token; none: the controller runs with --insecure",
+              }),
+            }),
+          ),
+          ...problems(),
+        },
       },
     },
-    () => ({ live: true as const }),
+    () => ({ live: true as const, authentication: insecure ? ("none" as const) : ("token" as const) }),
   );
 
   app.get(

@@ -19,13 +19,15 @@ export function Form(props: {
   readonly title: string;
   readonly submit: string;
   readonly wide?: boolean;
+  /** What it does cannot be taken back. */
+  readonly isFinal?: boolean;
   readonly initial: Values;
   /** @returns "stay" where closing is not all that is left. @throws ProblemError, which is shown at its fields */
   readonly send: (values: Values) => Promise<"stay" | undefined>;
   readonly onClose: () => void;
   readonly children: (form: FormModel) => ComponentChildren;
 }) {
-  const { title, submit, wide, initial, send, onClose, children } = props;
+  const { title, submit, wide, isFinal, initial, send, onClose, children } = props;
   const [values, setValues] = useState(initial);
   const [faults, setFaults] = useState(noFaults);
   const [busy, setBusy] = useState(false);
@@ -65,7 +67,7 @@ export function Form(props: {
           <button type="button" onClick={onClose}>
             Cancel
           </button>
-          <button type="submit" class="primary" disabled={busy}>
+          <button type="submit" class={isFinal ? "primary final" : "primary"} disabled={busy}>
             {busy ? "Sending…" : submit}
           </button>
         </div>
@@ -167,5 +169,3 @@ function Suggestions({
     </datalist>
   );
 }
-
-export const notesHelp = "One key=value a line";

@@ -6,6 +6,7 @@ import { Dialog } from "../parts/dialog.tsx";
 import type { Vm } from "../parts/rows.tsx";
 import { Status } from "../parts/status.tsx";
 import { Field, Form, type Values } from "./form.tsx";
+import { given } from "./text.ts";
 
 /** How long hosts are waited for, ms: who has not followed by then is named, with why. */
 const waitMs = 10_000;
@@ -21,7 +22,7 @@ export function Move({ vm, onClose }: { readonly vm: Vm; readonly onClose: () =>
   if (progress) return <Following vm={vm} progress={progress} onClose={onClose} />;
   const send = async (values: Values) => {
     const host = values["/host"]?.trim() ?? "";
-    const body = { host, wait: true, timeoutMs: waitMs };
+    const body = given({ host, wait: true, timeoutMs: waitMs });
     const take = (line: MoveLine) => setProgress((before) => ({ to: host, lines: [...(before?.lines ?? []), line] }));
     await requestLines<MoveLine>(`/v1/vms/${vm.name}/move`, body, `"${vm.revision}"`, take);
     return "stay" as const;

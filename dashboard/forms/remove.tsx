@@ -18,12 +18,19 @@ export function Remove(props: {
   const { plural, noun, of, onClose } = props;
   const send = async () => {
     await request("DELETE", `/v1/${plural}/${of.name}`, { ifMatch: `"${of.revision}"` });
-    notice(`${noun} ${of.name} is deleted`);
+    notice(`${noun.charAt(0).toUpperCase()}${noun.slice(1)} ${of.name} is deleted`);
     goTo([plural]);
     return undefined;
   };
   return (
-    <Form title={`Delete ${noun} ${of.name}?`} submit={`Delete ${noun}`} initial={{}} send={send} onClose={onClose}>
+    <Form
+      title={`Delete ${noun} ${of.name}?`}
+      submit={`Delete ${noun}`}
+      isFinal
+      initial={{}}
+      send={send}
+      onClose={onClose}
+    >
       {() => <p>{consequences[plural]}</p>}
     </Form>
   );

@@ -1,58 +1,43 @@
-import { request } from "../api.ts";
 import { Icon } from "../parts/icon.tsx";
-import { notice } from "../parts/notices.tsx";
 import type { Vm } from "../parts/rows.tsx";
-import { goTo } from "../router.ts";
-import { Check, Field, Form, type FormModel, notesHelp, type Values } from "./form.tsx";
-import { formatLabels, given, parseLabels, words } from "./text.ts";
+import { Check, Field, type FormModel, type Values } from "./form.tsx";
+import { type Read, ResourceForm, type Wording } from "./resource-form.tsx";
+import { given, words } from "./text.ts";
 
+const wording: Wording = {
+  plural: "vms",
+  noun: "VM",
+  create: "Create",
+  created: "created",
+  nameHint: "web-1",
+  nameHelp: "Cannot change later",
+  labelsHint: "tier=web",
+};
 /** What an interface's field for addresses says where it is to have none. */
 const none = "none";
 const interfaceFields = ["name", "network", "mac", "ips", "port", "router"] as const;
 
 export function VmForm({ vm, onClose }: { readonly vm?: Vm; readonly onClose: () => void }) {
-  const send = async (values: Values) => {
-    const name = values["/name"]?.trim() ?? "";
-    const body = bodyOf(values);
-    if (vm) {
-      await request("PUT", `/v1/vms/${vm.name}`, { body, ifMatch: `"${vm.revision}"` });
-      notice(`VM ${vm.name} is changed`);
-    } else {
-      await request("POST", "/v1/vms", { body: { name, ...body } });
-      notice(`VM ${name} is created`);
-      goTo(["vms", name]);
-    }
-    return undefined;
-  };
   return (
-    <Form
-      title={vm ? `Edit VM ${vm.name}` : "Create VM"}
-      submit={vm ? "Save" : "Create"}
-      wide
-      initial={valuesOf(vm)}
-      send={send}
+    <ResourceForm
+      wording={wording}
+      of={vm}
+      fields={fieldsOf(vm)}
+      bodyOf={bodyOf}
+      first={(form) => (
+        <Field
+          form={form}
+          pointer="/host"
+          label="Host"
+          suggest="hosts"
+          fixed={vm !== undefined}
+          help={vm ? "Move changes it" : "Where it runs"}
+        />
+      )}
       onClose={onClose}
     >
       {(form) => (
         <>
-          <div class="field-row">
-            <Field
-              form={form}
-              pointer="/name"
-              label="Name"
-              hint="web-1"
-              fixed={vm !== undefined}
-              help="Cannot change later"
-            />
-            <Field
-              form={form}
-              pointer="/host"
-              label="Host"
-              suggest="hosts"
-              fixed={vm !== undefined}
-              help={vm ? "Move changes it" : ""}
-            />
-          </div>
           {Array.from({ length: countOf(form.values) }, (_, i) => (
             <Interface key={String(i)} form={form} index={i} />
           ))}
@@ -62,13 +47,9 @@ export function VmForm({ vm, onClose }: { readonly vm?: Vm; readonly onClose: ()
               Add interface
             </button>
           </p>
-          <div class="field-row">
-            <Field form={form} pointer="/labels" label="Labels" lines hint="tier=web" help={notesHelp} />
-            <Field form={form} pointer="/description" label="Description" lines />
-          </div>
         </>
       )}
-    </Form>
+    </ResourceForm>
   );
 }
 
@@ -96,7 +77,7 @@ function Interface({ form, index }: { readonly form: FormModel; readonly index: 
   );
 }
 
-function valuesOf(vm: Vm | undefined): Values {
+function fieldsOf(vm: Vm | undefined): Values {
   const interfaces = (vm?.interfaces ?? [{ name: "", network: "", mac: "", ips: [] as string[] }]).map((each) => ({
     ...each,
     ips: vm && each.ips.length === 0 ? none : each.ips.join(", "),
@@ -107,13 +88,7 @@ function valuesOf(vm: Vm | undefined): Values {
       return [`/interfaces/${i}/${field}`, value === undefined ? "" : String(value)];
     }),
   );
-  return {
-    "/name": vm?.name ?? "",
-    "/host": vm?.host ?? "",
-    "/labels": formatLabels(vm?.labels ?? {}),
-    "/description": vm?.description ?? "",
-    ...Object.fromEntries(fields),
-  };
+  return { "/host": vm?.host ?? "", ...Object.fromEntries(fields) };
 }
 
 function countOf(values: Values): number {
@@ -137,14 +112,19 @@ function withoutInterface(values: Values, gone: number): Values {
   );
 }
 
-function bodyOf(values: Values): object {
-  const text = (pointer: string) => values[pointer]?.trim() ?? "";
+function bodyOf(read: Read, values: Values): object {
   const interfaces = Array.from({ length: countOf(values) }, (_, i) => {
-    const at = (field: (typeof interfaceFields)[number]) => text(`/interfaces/${i}/${field}`);
+    const at = (field: (typeof interfaceFields)[number]) => read(`/interfaces/${i}/${field}`);
     const ips = at("ips") === none ? [] : at("ips") === "" ? undefined : words(at("ips"));
     const router = at("router") === "true" ? true : undefined;
-    return { network: at("network"), ...given({ name: at("name"), mac: at("mac"), port: at("port"), ips, router }) };
+    return given({
+      network: at("network"),
+      name: at("name"),
+      mac: at("mac"),
+      port: at("port"),
+      ips,
+      router,
+    });
   });
-  const labels = parseLabels(text("/labels"));
-  return { host: text("/host"), interfaces, labels, description: text("/description") };
+  return { host: read("/host"), interfaces };
 }

@@ -1,6 +1,6 @@
 // An event in words. Pure.
 import type { CloudEvent } from "../../schema/events.ts";
-import type { HappeningEvent, StreamEvent } from "./stream.ts";
+import type { HappeningEvent, StreamEvent } from "./events.ts";
 
 export interface FieldChange {
   readonly field: string;
@@ -50,7 +50,7 @@ export function summary(event: CloudEvent): string {
     const changed = fieldChanges(event);
     const [first] = changed;
     if (!first) return "";
-    const one = `${first.field} ${first.before ?? "none"} → ${first.after ?? "none"}`;
+    const one = `${first.field}: ${first.before ?? "none"} → ${first.after ?? "none"}`;
     return changed.length === 1 ? one : `${one}, and ${changed.length - 1} more`;
   }
   const resource = after ?? before ?? {};
@@ -62,7 +62,7 @@ export function summary(event: CloudEvent): string {
 /** Of what happened on a host. */
 export function happening({ data }: HappeningEvent): string {
   const { subject, detail, count, network } = data;
-  const often = typeof count === "number" && count > 1 ? `${count} times` : undefined;
+  const often = count > 1 ? `${count} times` : undefined;
   return [subject, detail, network && `network ${network}`, often].filter(Boolean).join(" · ");
 }
 
@@ -89,7 +89,7 @@ export function passes(filter: EventFilter, event: StreamEvent): boolean {
   if (filter.kind !== "" && filter.kind !== kind) return false;
   if (filter.name !== "" && !event.subject.endsWith(`/${filter.name}`)) return false;
   if (filter.network === "" && filter.host === "") return true;
-  const sides = kind === "operational" ? [event.data as Fields] : Object.values(event.data as Fields);
+  const sides = kind === "operational" ? [event.data as object as Fields] : Object.values(event.data as Fields);
   return sides.some((side) => side !== null && isAt(filter, kind, side as Fields));
 }
 

@@ -1,13 +1,13 @@
 // What a page shows from the controller, kept current: fetched again when the stream says that it changed.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { get } from "../api.ts";
-import { listenToStream, type StreamEvent } from "./stream.ts";
+import { get, ProblemError } from "../api.ts";
+import type { StreamEvent } from "./events.ts";
+import { listenToStream } from "./stream.ts";
 
 export type Loaded<T> =
   | { readonly kind: "loading" }
   | { readonly kind: "failed"; readonly error: Error }
-  /** `error`: the last attempt to renew it failed. */
-  | { readonly kind: "ready"; readonly value: T; readonly path: string; readonly error?: Error };
+  | { readonly kind: "ready"; readonly value: T; readonly path: string };
 
 export interface ResourceOptions {
   /** Which events make a new look worth while; default: none. */
@@ -42,10 +42,10 @@ export function useResource<T>(path: string | undefined, options: ResourceOption
       } catch (error) {
         if (abort.signal.aborted || !(error instanceof Error)) return;
         const failed = error;
+        // What is gone is not shown as if it stood; what cannot be reached for a while is.
+        const isGone = failed instanceof ProblemError && failed.problem.status === 404;
         setLoaded((before) =>
-          before.kind === "ready" && before.path === path
-            ? { ...before, error: failed }
-            : { kind: "failed", error: failed },
+          before.kind === "ready" && before.path === path && !isGone ? before : { kind: "failed", error: failed },
         );
       }
       loading = false;

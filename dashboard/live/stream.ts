@@ -2,9 +2,9 @@
 import { signal } from "@preact/signals";
 import { bearerProtocol, cloudEventsProtocol, eventCloseCodes, eventsPath } from "../../schema/event-door.ts";
 import type { BookmarkCloudEvent } from "../../schema/event-stream.ts";
-import type { CloudEvent } from "../../schema/events.ts";
 import type { IdentityView, OverviewView } from "../../schema/observe.ts";
 import { get } from "../api.ts";
+import { isBookmark, isChange, type StreamEvent } from "./events.ts";
 import { cursorOf, isNew, type Position, whollyAt } from "./position.ts";
 
 export type LinkState =
@@ -13,21 +13,11 @@ export type LinkState =
   /** Since when, and when the next attempt is made: wall clock, ms. */
   | { readonly kind: "lost"; readonly sinceMs: number; readonly nextMs: number };
 
-/** A change, or what happened on a host and has no revision. */
-export type StreamEvent = CloudEvent | HappeningEvent;
-
-export interface HappeningEvent extends Omit<CloudEvent, "revision" | "index" | "data"> {
-  readonly operational: true;
-  readonly data: Readonly<Record<string, unknown>>;
-}
-
-const isBookmark = (event: StreamEvent | BookmarkCloudEvent): event is BookmarkCloudEvent =>
-  event.type === "nearmiss.bookmark";
-export const isChange = (event: StreamEvent): event is CloudEvent => !("operational" in event);
-
 export interface StreamListener {
   /** What came in since the last call, in order; gathered for a moment, so that a burst is one redraw. */
   readonly onEvents?: (events: readonly StreamEvent[]) => void;
+  /** The link stands, for the first time or again: what happens from now on comes in. */
+  readonly onLive?: () => void;
   /** The link was lost and stands again, or the log had to be begun anew: whatever is shown may be old. */
   readonly onResumed?: () => void;
 }
@@ -126,7 +116,10 @@ async function connect(): Promise<void> {
     pauseMs = firstPauseMs;
     const resumed = link.peek().kind === "lost";
     link.value = { kind: "live" };
-    if (resumed) for (const listener of listeners) listener.onResumed?.();
+    for (const listener of listeners) {
+      listener.onLive?.();
+      if (resumed) listener.onResumed?.();
+    }
   };
   opened.onmessage = ({ data }) => {
     heardMs = Date.now();

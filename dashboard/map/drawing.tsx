@@ -45,8 +45,14 @@ export function Drawing(props: DrawingProps) {
       viewBox={`0 0 ${width} ${Math.ceil(height)}`}
       role="group"
       aria-label={`Map of ${plural(hosts.length, "host")} and ${plural(tunnels.length, "tunnel")}`}
+      aria-describedby="map-help"
     >
       <Lines {...props} showAll={showAll} />
+      <g class="flights">
+        {flying.map((move) => (
+          <FlightWay key={move.id} move={move} layout={layout} hosts={hosts} />
+        ))}
+      </g>
       {hosts.map(({ name, vms, connected }, index) => {
         const spot = layout.spots[index];
         if (!spot) return null;
@@ -59,7 +65,7 @@ export function Drawing(props: DrawingProps) {
             class={classes.filter(Boolean).join(" ")}
             transform={`translate(${spot.x.toFixed(1)} ${spot.y.toFixed(1)})`}
             role="button"
-            tabIndex={index === (chosen ?? 0) ? 0 : -1}
+            tabindex={index === (chosen ?? 0) ? 0 : -1}
             data-index={index}
             aria-pressed={chosen === index}
             onClick={() => onChoose(chosen === index ? undefined : index)}
@@ -120,9 +126,9 @@ function Card(props: {
     <>
       <rect {...box} class="card" />
       <circle class="card-dot" cx={-width / 2 + 18} cy={-9} r={5} />
-      <text class="card-name" x={-width / 2 + 32} y={-4}>
-        {label}
-      </text>
+      <foreignObject x={-width / 2 + 31} y={-height / 2 + 8} width={width - 40} height={24}>
+        <div class="card-name">{label}</div>
+      </foreignObject>
       <text class="card-note" x={-width / 2 + 32} y={17}>
         {isAway ? `${plural(vms, "VM")} · away` : plural(vms, "VM")}
       </text>
@@ -165,42 +171,74 @@ function Lines({ tunnels, layout, chosen, showAll }: DrawingProps) {
   );
 }
 
-function Flight({
-  move,
-  layout,
-  hosts,
-}: {
+/** Then the way and its end are shown, and nothing runs along it. */
+const stillWanted = matchMedia("(prefers-reduced-motion: reduce)");
+
+interface FlightProps {
   readonly move: SeenMove;
   readonly layout: Layout;
   readonly hosts: TopologyView["hosts"];
-}) {
-  const motion = useRef<SVGAnimateMotionElement>(null);
+}
+
+function endsOf({ move, layout, hosts }: FlightProps): { readonly from: Spot; readonly to: Spot } | undefined {
   const spotOf = (host: string): Spot | undefined => layout.spots[hosts.findIndex(({ name }) => name === host)];
   const [from, to] = [spotOf(move.from), spotOf(move.to)];
+  return from && to ? { from, to } : undefined;
+}
+
+/** Beneath the hosts: where it goes along, and around where it ends. */
+function FlightWay(props: FlightProps) {
+  const ends = endsOf(props);
+  if (!ends) return null;
+  const { width, height } = props.layout.card;
+  const margin = props.layout.kind === "ring" ? 6 : 3;
+  const { x, y } = ends.to;
+  return (
+    <g class="flight">
+      <path class="flight-path" d={linkPath(props.layout, ends.from, ends.to)} />
+      <rect
+        class="flight-goal"
+        x={x - width / 2 - margin}
+        y={y - height / 2 - margin}
+        width={width + 2 * margin}
+        height={height + 2 * margin}
+        rx={9 + margin / 2}
+      />
+    </g>
+  );
+}
+
+/** Above the hosts: the VM on its way. */
+function Flight(props: FlightProps) {
+  const { move, layout } = props;
+  const motion = useRef<SVGAnimateMotionElement>(null);
+  const ends = endsOf(props);
+  const isStill = stillWanted.matches;
   // Time inside SVG began with the page.
   useEffect(() => motion.current?.beginElement(), []);
-  if (!from || !to) return null;
-  const path = linkPath(layout, from, to);
+  if (!ends) return null;
   // Which preact's types leave out.
-  const way = { path } as object;
-  const dot = layout.kind === "ring" ? 9 : 6;
+  const way = { path: linkPath(layout, ends.from, ends.to) } as object;
+  const dot = layout.kind === "ring" ? 8 : 6;
+  // Clear of what stands on the card where it ends.
+  const above = layout.kind === "ring" ? layout.card.height / 2 + 14 : dot + 6;
   return (
     <g class="flight" data-vm={move.vm}>
-      <path class="flight-path" d={path} />
-      <circle class="flight-goal" cx={to.x} cy={to.y} r={dot * 2.2} />
-      <g class="flight-dot">
+      <g class="flight-dot" transform={isStill ? `translate(${ends.to.x} ${ends.to.y})` : undefined}>
         <circle r={dot} />
-        <text y={-dot - 6}>{move.vm.length > 24 ? `${move.vm.slice(0, 23)}…` : move.vm}</text>
-        <animateMotion
-          ref={motion}
-          begin="indefinite"
-          dur="1.4s"
-          fill="freeze"
-          {...way}
-          calcMode="spline"
-          keyTimes="0;1"
-          keySplines=".4 0 .2 1"
-        />
+        <text y={-above}>{move.vm.length > 24 ? `${move.vm.slice(0, 23)}…` : move.vm}</text>
+        {!isStill && (
+          <animateMotion
+            ref={motion}
+            begin="indefinite"
+            dur="1.4s"
+            fill="freeze"
+            {...way}
+            calcMode="spline"
+            keyTimes="0;1"
+            keySplines=".4 0 .2 1"
+          />
+        )}
       </g>
     </g>
   );

@@ -14,38 +14,56 @@ export interface Layout {
   readonly columns: number;
   /** Centres, in the order of the names. */
   readonly spots: readonly Spot[];
-  /** What fits onto the card: the name, or what tells it from the others; may be empty. */
+  /** On a card the name, which is cut where it is drawn; on a tile what fits of it, or tells it from the others: may be empty. */
   readonly labels: readonly string[];
 }
 
-const width = 1_000;
-const mostOnRing = 12;
+/** How much room there is: a desk's screen, or a phone's. In units of the drawing, of about a pixel each. */
+const rooms = {
+  wide: { width: 1_000, mostOnRing: 12, ringHeight: 560, shape: 1.9, mostColumns: 60 },
+  narrow: { width: 400, mostOnRing: 5, ringHeight: 520, shape: 0.7, mostColumns: 9 },
+} as const;
+export type Room = keyof typeof rooms;
+
 const mostBent = 36;
+const margin = 26;
 /** Of a letter at the size that tiles have, in units of the drawing. */
 const letterWidth = 6.6;
 
-export function layOut(names: readonly string[]): Layout {
-  return names.length <= mostOnRing ? ring(names) : grid(names);
+export function layOut(names: readonly string[], room: Room = "wide"): Layout {
+  return names.length <= rooms[room].mostOnRing ? ring(names, room) : grid(names, room);
 }
 
-function ring(names: readonly string[]): Layout {
-  const height = names.length <= 2 ? 320 : 560;
-  const card = { width: 168, height: 62 };
-  const middle = { x: width / 2, y: height / 2 };
-  const radius = { x: width / 2 - card.width / 2 - 30, y: height / 2 - card.height / 2 - 26 };
+function ring(names: readonly string[], room: Room): Layout {
+  const { width, ringHeight } = rooms[room];
+  const card = { width: room === "wide" ? 168 : 124, height: 62 };
+  const radius = { x: width / 2 - card.width / 2 - margin, y: ringHeight / 2 - card.height / 2 - margin };
   const spots = names.map((_, i) => {
-    if (names.length === 1) return middle;
+    if (names.length === 1) return { x: width / 2, y: 0 };
     // Two stand side by side; more begin at the top.
     const start = names.length === 2 ? Math.PI : -Math.PI / 2;
     const angle = start + (2 * Math.PI * i) / names.length;
-    return { x: middle.x + radius.x * Math.cos(angle), y: middle.y + radius.y * Math.sin(angle) };
+    return { x: width / 2 + radius.x * Math.cos(angle), y: radius.y * Math.sin(angle) };
   });
-  const letters = Math.floor((card.width - 40) / 7.6);
-  return { kind: "ring", width, height, card, columns: 1, spots, labels: names.map((name) => cut(name, letters)) };
+  const ys = spots.map(({ y }) => y);
+  const [top, bottom] = [Math.min(...ys), Math.max(...ys)];
+  // A few stand in the middle of a drawing that is not too flat for their lines.
+  const height = Math.max(bottom - top + card.height + 2 * margin, 220);
+  const shift = height / 2 - (top + bottom) / 2;
+  return {
+    kind: "ring",
+    width,
+    height,
+    card,
+    columns: 1,
+    spots: spots.map(({ x, y }) => ({ x, y: y + shift })),
+    labels: names,
+  };
 }
 
-function grid(names: readonly string[]): Layout {
-  const columns = Math.ceil(Math.sqrt(names.length * 1.9));
+function grid(names: readonly string[], room: Room): Layout {
+  const { width, shape, mostColumns } = rooms[room];
+  const columns = Math.min(mostColumns, Math.ceil(Math.sqrt(names.length * shape)));
   const pitch = width / columns;
   const card = { width: pitch * 0.8, height: Math.min(44, pitch * 0.62) };
   const rowPitch = card.height * 1.5 + 3;

@@ -1,8 +1,12 @@
 // The log as it grows, and back in time.
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import type { CloudEvent } from "../../schema/events.ts";
 import { formatCount } from "../format.ts";
 import { type EventFilter, passes } from "../live/describe.ts";
-import { isChange, listenToStream, type StreamEvent } from "../live/stream.ts";
+import { isChange, type StreamEvent } from "../live/events.ts";
+import { happenings } from "../live/happenings.ts";
+import { byTime } from "../live/order.ts";
+import { listenToStream } from "../live/stream.ts";
 import { EventList } from "../parts/event-list.tsx";
 import { LogEnd, useLog } from "../parts/history.tsx";
 import { Empty, Failure, PageHead } from "../parts/states.tsx";
@@ -36,7 +40,7 @@ const kinds = {
   vm: "VMs",
   host: "Hosts",
   network: "Networks",
-  operational: "What happened on hosts",
+  operational: "Operational",
 } as const;
 const fields = ["name", "network", "host"] as const;
 const titles = { name: "Name", network: "Network", host: "Host" } as const;
@@ -95,63 +99,66 @@ function Controls({ filter, at }: { readonly filter: EventFilter; readonly at: s
 }
 
 function logFilter({ kind, network, host, name }: EventFilter) {
-  return { kind, network, host, ...(kind === "operational" ? {} : { name }) };
+  return { kind, network, host, name };
 }
 
 function Live({ filter }: { readonly filter: EventFilter }) {
   const onlyHappenings = filter.kind === "operational";
-  const [fresh, setFresh] = useState<readonly StreamEvent[]>([]);
-  const [held, setHeld] = useState<readonly StreamEvent[]>([]);
-  const [paused, setPaused] = useState(false);
-  const isPaused = useRef(false);
+  const [fresh, setFresh] = useState<readonly CloudEvent[]>([]);
+  /** What was shown when it was paused. */
+  const [paused, setPaused] = useState<readonly StreamEvent[]>();
   useEffect(
     () =>
       listenToStream({
         onEvents: (events) => {
-          const fitting = events.filter((event) => passes(filter, event)).reverse();
-          if (fitting.length === 0) return;
-          const add = (before: readonly StreamEvent[]) => [...fitting, ...before].slice(0, shownAtMost);
-          if (isPaused.current) setHeld(add);
-          else setFresh(add);
+          const fitting = events.filter((event) => isChange(event)).filter((event) => passes(filter, event));
+          if (fitting.length > 0) setFresh((before) => [...fitting.toReversed(), ...before].slice(0, shownAtMost));
         },
       }),
     [filter],
   );
-  const pause = () => {
-    isPaused.current = !paused;
-    setPaused(!paused);
-    if (!paused) return;
-    setFresh((before) => [...held, ...before].slice(0, shownAtMost));
-    setHeld([]);
-  };
-  const log = useLog(onlyHappenings ? { kind: "vm", name: "-" } : logFilter(filter), { limit: backfill });
-  const shown = useMemo(() => {
-    const known = new Set(fresh.map(({ source, id }) => `${source} ${id}`));
-    const past = onlyHappenings ? [] : (log.events as unknown as readonly StreamEvent[]);
-    return [...fresh, ...past.filter(({ source, id }) => !known.has(`${source} ${id}`))].slice(0, shownAtMost);
-  }, [fresh, log.events, onlyHappenings]);
+  const log = useLog(onlyHappenings ? undefined : logFilter(filter), { limit: backfill });
+  const happened = happenings.value;
+  const current = useMemo(() => {
+    const known = new Set(fresh.map(({ id }) => id));
+    const changes = [...fresh, ...log.events.filter(({ id }) => !known.has(id))];
+    // An agent that was away tells of what was before what has come since.
+    const others = happened
+      .filter((event) => passes(filter, event))
+      .toReversed()
+      .sort((a, b) => (a.time === b.time ? 0 : a.time > b.time ? -1 : 1));
+    return byTime(changes, others).slice(0, shownAtMost);
+  }, [fresh, log.events, happened, filter]);
+  const shown = paused ?? current;
+  const missed = paused && current.filter((event) => !paused.includes(event)).length;
   const oldest = shown.filter(isChange).at(-1);
   return (
     <>
       <div class="live-bar">
-        <button type="button" aria-pressed={paused} onClick={pause}>
+        <button
+          type="button"
+          aria-pressed={paused !== undefined}
+          onClick={() => setPaused(paused === undefined ? current : undefined)}
+        >
           {paused ? "Go on" : "Pause"}
         </button>
         <p role="status">
-          {paused
-            ? held.length === 0
+          {missed === undefined
+            ? `Live: ${formatCount(shown.length)} shown, newest first`
+            : missed === 0
               ? "Paused"
-              : `Paused: ${held.length >= shownAtMost ? `more than ${shownAtMost}` : held.length} new`
-            : `Live: ${formatCount(shown.length)} shown, newest first`}
+              : `Paused: ${missed >= shownAtMost ? `${formatCount(shownAtMost)} or more` : formatCount(missed)} new`}
         </p>
       </div>
       {log.error && <Failure error={log.error} />}
-      {shown.length === 0 && !log.loading ? (
-        <Empty title={onlyHappenings ? "Nothing has happened since this page was opened" : "Nothing fits"}>
-          New events appear here as they come.
-        </Empty>
-      ) : (
-        <EventList events={shown} details />
+      {shown.length > 0 && <EventList events={shown} details />}
+      {shown.length === 0 && log.loading && <p class="loading">Loading…</p>}
+      {shown.length === 0 && !log.loading && (
+        <div class="panel">
+          <Empty title={onlyHappenings ? "Nothing has happened lately" : "Nothing fits"}>
+            New events appear here as they come.
+          </Empty>
+        </div>
       )}
       {oldest && !(log.isComplete && shown.length < shownAtMost) && (
         <p class="log-end">
@@ -165,22 +172,31 @@ function Live({ filter }: { readonly filter: EventFilter }) {
 }
 
 function Past({ filter, at }: { readonly filter: EventFilter; readonly at: string }) {
+  const hasNone = filter.kind === "operational";
   // `before` leaves its revision out, and the one that is asked for is to be seen.
-  const log = useLog(logFilter(filter), { limit: backfill, before: String(Number(at) + 1) });
+  const log = useLog(hasNone ? undefined : logFilter(filter), { limit: backfill, before: String(Number(at) + 1) });
   return (
     <>
       <div class="live-bar">
         <button type="button" class="primary" onClick={() => refine({ ...filter })}>
           Back to live
         </button>
-        <p role="status">As it was at revision {at}, newest first</p>
+        <p role="status">As it was at revision {formatCount(Number(at))}, newest first</p>
       </div>
       {log.error && <Failure error={log.error} />}
-      {log.isComplete && log.events.length === 0 ? (
-        <Empty title="Nothing fits before this revision" />
-      ) : (
-        <EventList events={log.events} details />
+      {hasNone && (
+        <div class="panel">
+          <Empty title="What happens on hosts has no revision">
+            The controller keeps the last 1,024, which are live.
+          </Empty>
+        </div>
       )}
+      {log.isComplete && log.events.length === 0 && (
+        <div class="panel">
+          <Empty title="Nothing fits before this revision" />
+        </div>
+      )}
+      {log.events.length > 0 && <EventList events={log.events} details />}
       <LogEnd log={log} />
     </>
   );

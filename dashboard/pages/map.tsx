@@ -1,6 +1,7 @@
 import { useMemo, useState } from "preact/hooks";
 import type { TopologyView } from "../../schema/observe.ts";
 import { withQuery } from "../api.ts";
+import { formatCount } from "../format.ts";
 import { changes, useResource } from "../live/resource.ts";
 import { Drawing } from "../map/drawing.tsx";
 import { layOut } from "../map/layout.ts";
@@ -10,6 +11,7 @@ import { degrees, tunnelsOf } from "../map/tunnels.ts";
 import type { Network } from "../parts/rows.tsx";
 import { Empty, Load, PageHead } from "../parts/states.tsx";
 import { place, refine } from "../router.ts";
+import { isNarrow } from "../screen.ts";
 
 /** More lines than these hide what they should show: they are drawn on demand. */
 const linesAtFirst = 600;
@@ -26,7 +28,8 @@ export function MapPage() {
   const names = networks.kind === "ready" ? networks.value.networks.map(({ name }) => name) : [];
   return (
     <>
-      <PageHead title="Map">
+      <PageHead title="Map" />
+      <search class="filters">
         <label class="filter">
           <span>Network</span>
           <select value={network} onChange={({ currentTarget }) => refine({ host, network: currentTarget.value })}>
@@ -38,7 +41,19 @@ export function MapPage() {
             ))}
           </select>
         </label>
-      </PageHead>
+        <label class="filter">
+          <span>Find host</span>
+          <input
+            type="search"
+            list="map-hosts"
+            value={host}
+            placeholder="name"
+            autocomplete="off"
+            spellcheck={false}
+            onInput={({ currentTarget }) => refine({ network, host: currentTarget.value.trim() })}
+          />
+        </label>
+      </search>
       <Load of={topology}>{(view) => <Topology view={view} network={network} host={host} />}</Load>
     </>
   );
@@ -57,7 +72,8 @@ function Topology({
   const tunnels = useMemo(() => tunnelsOf(view), [view]);
   const counts = useMemo(() => degrees(tunnels, hosts.length), [tunnels, hosts]);
   const names = hosts.map(({ name }) => name).join("\n");
-  const layout = useMemo(() => layOut(names === "" ? [] : names.split("\n")), [names]);
+  const room = isNarrow.value ? "narrow" : "wide";
+  const layout = useMemo(() => layOut(names === "" ? [] : names.split("\n"), room), [names, room]);
   const [wish, setWish] = useState<boolean>();
   const showAll = wish ?? tunnels.length <= linesAtFirst;
   const { latest, flying } = useMoves();
@@ -66,32 +82,24 @@ function Topology({
   const choose = (to: number | undefined) => refine({ network, host: to === undefined ? "" : (hosts[to]?.name ?? "") });
   if (hosts.length === 0) {
     return (
-      <Empty title={network === "" ? "No host is registered" : "No VM is in this network"}>
-        Hosts appear here as soon as they are registered.
-      </Empty>
+      <div class="panel">
+        <Empty title={network === "" ? "No host is registered" : "No VM is in this network"}>
+          {network === ""
+            ? "Hosts appear here as soon as they are registered."
+            : "Hosts appear here with their first VM in it."}
+        </Empty>
+      </div>
     );
   }
   return (
     <div class="map-block">
       <div class="map-main">
+        <datalist id="map-hosts">
+          {hosts.map(({ name }) => (
+            <option key={name} value={name} />
+          ))}
+        </datalist>
         <div class="map-tools">
-          <label class="filter">
-            <span>Find host</span>
-            <input
-              type="search"
-              list="map-hosts"
-              value={host}
-              placeholder="name"
-              autocomplete="off"
-              spellcheck={false}
-              onInput={({ currentTarget }) => refine({ network, host: currentTarget.value.trim() })}
-            />
-          </label>
-          <datalist id="map-hosts">
-            {hosts.map(({ name }) => (
-              <option key={name} value={name} />
-            ))}
-          </datalist>
           {layout.kind === "grid" && (
             <label class="check">
               <input
@@ -99,9 +107,10 @@ function Topology({
                 checked={showAll}
                 onChange={({ currentTarget }) => setWish(currentTarget.checked)}
               />
-              All {tunnels.length} tunnels
+              All {formatCount(tunnels.length)} tunnels
             </label>
           )}
+          {host !== "" && chosen === undefined && <p role="status">No host is named so</p>}
           <p class="legend">
             {layout.kind === "grid" ? (
               <>
@@ -113,6 +122,10 @@ function Topology({
             )}
           </p>
         </div>
+        <p id="map-help" class="hidden">
+          Arrow keys lead from host to host, Enter chooses one and its tunnels, Escape lets go. What is chosen is said
+          beside the map in words.
+        </p>
         <Drawing
           hosts={hosts}
           tunnels={tunnels}

@@ -1,7 +1,8 @@
 import type { ComponentChildren } from "preact";
 import type { LogView, OverviewView, RatesView } from "../../schema/observe.ts";
-import { formatCount, formatMs, formatRate, plural } from "../format.ts";
+import { formatCount, formatMean, formatMs, formatRate } from "../format.ts";
 import { changes, useResource } from "../live/resource.ts";
+import { Concerns } from "../parts/concerns.tsx";
 import { EventList } from "../parts/event-list.tsx";
 import { Rates, summaryOf } from "../parts/rates.tsx";
 import { Empty, Load, PageHead, Panel } from "../parts/states.tsx";
@@ -48,10 +49,16 @@ function Figures({ overview }: { readonly overview: OverviewView }) {
       >
         {formatCount(hosts)}
       </Figure>
-      <Figure name="Networks" to={["networks"]} note={mayWrite.value && networks === 0 ? "create the first" : ""}>
+      <Figure
+        name="Networks"
+        to={["networks"]}
+        note={
+          networks === 0 ? (mayWrite.value ? "create the first" : "none yet") : `${formatMean(vms / networks)} VMs each`
+        }
+      >
         {formatCount(networks)}
       </Figure>
-      <Figure name="VMs" to={["vms"]} note={hosts > 0 ? `${formatRate(vms / hosts)} per host` : ""}>
+      <Figure name="VMs" to={["vms"]} note={hosts === 0 ? "none yet" : `${formatMean(vms / hosts)} per host`}>
         {formatCount(vms)}
       </Figure>
       {seesAll.value && <RateFigures />}
@@ -62,16 +69,17 @@ function Figures({ overview }: { readonly overview: OverviewView }) {
 function RateFigures() {
   const [rates] = useResource<RatesView>("/v1/rates", { everyMs: 5_000 });
   if (rates.kind !== "ready") return null;
-  const { perSecond, unknownShare, meanMs, slowestMs } = summaryOf(rates.value);
-  const share = unknownShare === undefined ? "none in 15 min" : `${Math.round(unknownShare * 100)} % to nobody`;
+  const { perSecond, unknownShare, isWhole, meanMs, slowestMs } = summaryOf(rates.value);
+  const share = unknownShare === undefined ? "none in 15 min" : `${Math.round(unknownShare * 100)} % for nobody`;
+  const whose = isWhole ? "" : "controller's share, ";
   return (
     <>
       <Figure name="Misses per second" note={share}>
         {formatRate(perSecond)}
       </Figure>
       <Figure
-        name="Answer latency"
-        note={slowestMs === undefined ? "no questions in 15 min" : `slowest ${formatMs(slowestMs)}`}
+        name="Answer latency, mean"
+        note={slowestMs === undefined ? "nothing asked in 15 min" : `${whose}slowest ${formatMs(slowestMs)}`}
       >
         {formatMs(meanMs)}
       </Figure>
@@ -95,46 +103,5 @@ function Figure(props: {
         <span class={bad ? "figure-note bad" : "figure-note"}>{note}</span>
       </dd>
     </div>
-  );
-}
-
-const concernTitles = { "host-away": "away", "host-problem": "reports a problem" } as const;
-
-function Concerns({ overview }: { readonly overview: OverviewView }) {
-  const { concerns, concernCount, hosts } = overview;
-  if (hosts === 0) {
-    return (
-      <Panel title="Needs attention">
-        <Empty title="No host is registered">
-          Start <code>nearmiss agent</code> on a host, or <a href={href(["hosts"])}>register one</a>; then create a
-          network and the first VM.
-        </Empty>
-      </Panel>
-    );
-  }
-  return (
-    <Panel title="Needs attention" aside={concernCount > 0 ? <span>{plural(concernCount, "matter")}</span> : undefined}>
-      {concerns.length === 0 ? (
-        <Empty title="Nothing needs attention">Every host with VMs is connected, and none reports a problem.</Empty>
-      ) : (
-        <ul class="concerns">
-          {concerns.slice(0, 12).map(({ kind, host, detail }) => (
-            <li key={`${kind} ${host} ${detail}`} class={kind === "host-away" ? "concern bad" : "concern"}>
-              <p>
-                <a href={href(["hosts", host])}>{host}</a> {concernTitles[kind]}
-              </p>
-              <p class="concern-detail" dir="auto">
-                {detail}
-              </p>
-            </li>
-          ))}
-          {concernCount > 12 && (
-            <li class="concern-more">
-              <a href={href(["hosts"])}>and {formatCount(concernCount - 12)} more</a>
-            </li>
-          )}
-        </ul>
-      )}
-    </Panel>
   );
 }

@@ -1,14 +1,14 @@
-import { useState } from "preact/hooks";
 import type { HoldersView } from "../../schema/observe.ts";
 import { Move } from "../forms/move.tsx";
 import { Remove } from "../forms/remove.tsx";
 import { VmForm } from "../forms/vm-form.tsx";
 import { changesOf, useResource } from "../live/resource.ts";
+import { Detail } from "../parts/detail.tsx";
 import { Fact, Facts } from "../parts/facts.tsx";
 import { History } from "../parts/history.tsx";
 import { Holders } from "../parts/holders.tsx";
 import type { Vm } from "../parts/rows.tsx";
-import { Load, PageHead, Panel } from "../parts/states.tsx";
+import { Load, Panel } from "../parts/states.tsx";
 import { Labels, Status } from "../parts/status.tsx";
 import { href } from "../router.ts";
 import { mayWrite } from "../session.ts";
@@ -17,54 +17,63 @@ export function VmPage({ name }: { readonly name: string }) {
   const path = `/v1/vms/${encodeURIComponent(name)}`;
   const isThis = changesOf(`vms/${name}`);
   const [vm] = useResource<Vm>(path, { changedBy: isThis, everyMs: 10_000 });
-  const [holders] = useResource<HoldersView>(`${path}/holders`, { changedBy: isThis, everyMs: 2_000 });
-  const [open, setOpen] = useState<"edit" | "move" | "delete">();
-  const close = () => setOpen(undefined);
   const value = vm.kind === "ready" ? vm.value : undefined;
+  // What is not there has no holders to ask for.
+  const held = value === undefined ? undefined : `${path}/holders`;
+  const [holders] = useResource<HoldersView>(held, { changedBy: isThis, everyMs: 2_000 });
   return (
-    <>
-      <PageHead title={name} above={<a href={href(["vms"])}>VMs</a>}>
-        {mayWrite.value && value && (
-          <>
-            <button type="button" class="primary" onClick={() => setOpen("move")}>
-              Move
-            </button>
-            <button type="button" onClick={() => setOpen("edit")}>
-              Edit
-            </button>
-            <button type="button" class="danger" onClick={() => setOpen("delete")}>
-              Delete
-            </button>
-          </>
-        )}
-      </PageHead>
-      <Load of={vm}>
-        {({ host, hostConnected, labels, description, revision, uid }) => (
-          <Facts>
-            <Fact name="Host">
-              <a href={href(["hosts", host])}>{host}</a>{" "}
-              <Status tone={hostConnected ? "good" : "bad"}>{hostConnected ? "connected" : "away"}</Status>
-            </Fact>
-            <Fact name="Labels">
-              <Labels labels={labels} />
-            </Fact>
-            <Fact name="Description">{description}</Fact>
-            <Fact name="Revision">{revision}</Fact>
-            <Fact name="UID" code>
-              {uid}
-            </Fact>
-          </Facts>
-        )}
-      </Load>
+    <Detail
+      name={name}
+      list={{ plural: "vms", title: "VMs" }}
+      of={vm}
+      deeds={
+        mayWrite.value
+          ? [
+              { title: "Move", look: "primary", dialog: (of, close) => <Move vm={of} onClose={close} /> },
+              { title: "Edit", dialog: (of, close) => <VmForm vm={of} onClose={close} /> },
+              {
+                title: "Delete",
+                look: "danger",
+                dialog: (of, close) => <Remove plural="vms" noun="VM" of={of} onClose={close} />,
+              },
+            ]
+          : []
+      }
+      facts={(found) => <VmFacts vm={found} />}
+      history={<History of={{ kind: "vm", name }} changedBy={isThis} />}
+    >
       {value && <Interfaces vm={value} />}
-      <Panel title="Holders" aside={<span>hosts that were told where this VM is</span>}>
-        <Load of={holders}>{(found) => <Holders view={found} />}</Load>
-      </Panel>
-      <History of={{ kind: "vm", name }} changedBy={isThis} />
-      {open === "edit" && value && <VmForm vm={value} onClose={close} />}
-      {open === "move" && value && <Move vm={value} onClose={close} />}
-      {open === "delete" && value && <Remove plural="vms" noun="VM" of={value} onClose={close} />}
-    </>
+      {value && (
+        <Panel title="Holders" aside={<span>hosts that were told where this VM is</span>}>
+          <Load of={holders}>{(found) => <Holders view={found} />}</Load>
+        </Panel>
+      )}
+    </Detail>
+  );
+}
+
+function VmFacts({ vm }: { readonly vm: Vm }) {
+  const { host, hostConnected, preparedHost, labels, description, revision, uid } = vm;
+  return (
+    <Facts>
+      <Fact name="Host">
+        <a href={href(["hosts", host])}>{host}</a>{" "}
+        <Status tone={hostConnected ? "good" : "bad"}>{hostConnected ? "connected" : "away"}</Status>
+      </Fact>
+      {preparedHost !== undefined && (
+        <Fact name="Migrates to">
+          <a href={href(["hosts", preparedHost])}>{preparedHost}</a>
+        </Fact>
+      )}
+      <Fact name="Labels">
+        <Labels labels={labels} />
+      </Fact>
+      <Fact name="Description">{description}</Fact>
+      <Fact name="Revision">{revision}</Fact>
+      <Fact name="UID" code>
+        {uid}
+      </Fact>
+    </Facts>
   );
 }
 

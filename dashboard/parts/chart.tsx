@@ -1,12 +1,12 @@
-// Curves over the last quarter of an hour, on a canvas; beside them stands in words what they come to.
-import { useEffect, useRef } from "preact/hooks";
+// Curves over the last quarter of an hour, on a canvas. What they are and come to stands above them in words.
+import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import { isDark } from "../theme.ts";
 
 export interface Curve {
   readonly label: string;
-  /** Name of a CSS variable. */
-  readonly colour: "--curve-1" | "--curve-2";
+  /** Of the curve and of its swatch: `--curve-1` … `--curve-3`. */
+  readonly colour: 1 | 2 | 3;
   readonly values: readonly (number | null)[];
   readonly dashed?: boolean;
 }
@@ -17,13 +17,16 @@ export interface ChartProps {
   readonly times: readonly number[];
   readonly curves: readonly Curve[];
   readonly format: (value: number) => string;
+  /** Said where there is nothing to draw. */
+  readonly empty: string;
 }
 
-const height = 190;
+const height = 170;
 
-export function Chart({ title, times, curves, format }: ChartProps) {
+export function Chart({ title, times, curves, format, empty }: ChartProps) {
   const holder = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>();
+  const [pointed, setPointed] = useState<number | null>(null);
   const dark = isDark.value;
   const shape = curves.map(({ label }) => label).join();
 
@@ -43,22 +46,25 @@ export function Chart({ title, times, curves, format }: ChartProps) {
       {
         width: element.clientWidth,
         height,
-        cursor: { y: false, drag: { x: false, y: false } },
-        legend: { live: true },
-        scales: { y: { range: (_self, _min, max) => [0, max > 0 ? max * 1.15 : 1] } },
+        padding: [8, 8, 0, 0],
+        cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
+        legend: { show: false },
+        hooks: { setCursor: [({ cursor }) => setPointed(cursor.idx ?? null)] },
+        scales: { y: { range: (_self, _min, max) => [0, max > 0 ? max * 1.12 : 1] } },
         axes: [
-          { ...axis, space: 80, values: (_self, splits) => splits.map(clock) },
-          { ...axis, size: 58, space: 40, values: (_self, splits) => splits.map(format) },
+          { ...axis, space: 80, size: 24, values: (_self, splits) => splits.map(clock) },
+          { ...axis, size: 62, space: 36, values: (_self, splits) => splits.map(format) },
         ],
         series: [
-          { label: "Time", value: (_self, value) => (value === null ? "–" : clock(value)) },
-          ...curves.map(({ label, colour: name, dashed }) => ({
+          {},
+          ...curves.map(({ label, colour: n, dashed }) => ({
             label,
-            stroke: colour(name),
+            stroke: colour(`--curve-${n}`),
             width: 1.75,
-            ...(dashed ? { dash: [4, 3] } : { fill: colour(`${name}-fill`) }),
-            points: { show: true, size: 3.5 },
-            value: (_self: uPlot, value: number | null) => (value === null ? "–" : format(value)),
+            ...(dashed ? { dash: [4, 3] } : {}),
+            ...(n === 1 ? { fill: colour("--curve-1-fill") } : {}),
+            // A value between two gaps is no line, and would not be seen.
+            points: { show: true, size: 4, fill: colour(`--curve-${n}`), filter: alone },
           })),
         ],
       },
@@ -76,21 +82,44 @@ export function Chart({ title, times, curves, format }: ChartProps) {
 
   useEffect(() => plot.current?.setData(dataOf(times, curves)), [times, curves]);
 
-  const latest = curves.map(({ label, values }) => `${label} ${formatLast(values, format)}`).join(", ");
+  const isEmpty = curves.every(({ values }) => values.every((value) => value === null || value === 0));
+  const at = pointed ?? times.length - 1;
+  const said = curves.map(({ label, values }) => `${label} ${formatAt(values, at, format)}`).join(", ");
   return (
     <div class="chart">
-      <div ref={holder} role="img" aria-label={`${title}, last 15 minutes; now: ${latest}`} />
+      <ul class="chart-legend" aria-hidden="true">
+        {curves.map(({ label, colour, dashed, values }) => (
+          <li key={label}>
+            <span class={`swatch swatch-${colour}${dashed ? " dashed" : ""}`} />
+            {label} <strong class="number">{formatAt(values, at, format)}</strong>
+          </li>
+        ))}
+        {pointed !== null && <li class="chart-when">{clock(times[at] ?? 0)}</li>}
+      </ul>
+      <div ref={holder} class="chart-plot" role="img" aria-label={`${title}, last 15 minutes; now: ${said}`} />
+      {isEmpty && (
+        <p class="chart-empty">
+          <span>{empty}</span>
+        </p>
+      )}
     </div>
   );
+}
+
+/** Indexes of values that have none beside them. */
+function alone({ data }: uPlot, series: number): number[] {
+  const values = data[series] ?? [];
+  const isGap = (i: number) => values[i] === null || values[i] === undefined;
+  return Array.from(values, (_, i) => i).filter((i) => !isGap(i) && isGap(i - 1) && isGap(i + 1));
 }
 
 function dataOf(times: readonly number[], curves: readonly Curve[]): uPlot.AlignedData {
   return [[...times], ...curves.map(({ values }) => [...values])];
 }
 
-function formatLast(values: readonly (number | null)[], format: (value: number) => string): string {
-  const last = values.at(-1);
-  return last === null || last === undefined ? "none" : format(last);
+function formatAt(values: readonly (number | null)[], at: number, format: (value: number) => string): string {
+  const value = values[at];
+  return value === null || value === undefined ? "–" : format(value);
 }
 
 function clock(seconds: number): string {

@@ -13,11 +13,10 @@ export function Dialog(props: {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
   useEffect(() => {
-    const before = document.activeElement;
-    dialog.current?.showModal();
-    return () => {
-      if (before instanceof HTMLElement) before.focus();
-    };
+    const element = dialog.current;
+    element?.showModal();
+    // Taken out of the page while it is modal, it would take the focus with it.
+    return () => element?.close();
   }, []);
   return (
     <dialog

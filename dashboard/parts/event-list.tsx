@@ -1,7 +1,7 @@
 import type { CloudEvent } from "../../schema/events.ts";
 import { formatTime } from "../format.ts";
 import { fieldChanges, happening, summary } from "../live/describe.ts";
-import { isChange, type StreamEvent } from "../live/stream.ts";
+import { type HappeningEvent, isChange, type StreamEvent } from "../live/events.ts";
 import { href } from "../router.ts";
 
 /** Events as the log and the stream have them, in the order given. */
@@ -9,12 +9,12 @@ export function EventList({
   events,
   details = false,
 }: {
-  readonly events: readonly object[];
+  readonly events: readonly StreamEvent[];
   readonly details?: boolean;
 }) {
   return (
     <ol class="events">
-      {(events as readonly StreamEvent[]).map((event) => (
+      {events.map((event) => (
         <EventRow key={`${event.source} ${event.id}`} event={event} details={details} />
       ))}
     </ol>
@@ -22,30 +22,39 @@ export function EventList({
 }
 
 const marks: Readonly<Record<string, string>> = { created: "+", updated: "~", deleted: "−" };
+/** Nothing to look into. */
+const calm: ReadonlySet<string> = new Set(["host-connected", "move-confirmed"]);
 
 function EventRow({ event, details }: { readonly event: StreamEvent; readonly details: boolean }) {
   const [, kind = "", what = ""] = event.type.split(".");
   const [plural = "", name = ""] = event.subject.split("/");
   const change = isChange(event) ? event : undefined;
   return (
-    <li class={`event event-${change ? what : "operational"}`}>
+    <li class={`event event-${change ? what : calm.has(what) ? "calm" : "operational"}`}>
       <time dateTime={event.time}>{formatTime(event.time)}</time>
       <span class="event-revision" title={change ? "Revision" : "Not in the log"}>
         {change ? change.revision : "–"}
       </span>
       <span class="event-what">
         <span class="event-mark" aria-hidden="true">
-          {marks[what] ?? "!"}
+          {marks[what] ?? (calm.has(what) ? "✓" : "!")}
         </span>
-        {change ? `${kind === "vm" ? "VM" : kind} ${what}` : what.replaceAll("-", " ")}
+        <span>{titleOf(kind, what)}</span>
       </span>
       <span class="event-text">
         <a href={href([plural, name])}>{name}</a>{" "}
-        <bdi class="event-summary">{change ? summary(change) : happening(event as never)}</bdi>
+        <bdi class="event-summary">{change ? summary(change) : happening(event as HappeningEvent)}</bdi>
         {details && change && <Fields event={change} />}
       </span>
     </li>
   );
+}
+
+/** "VM updated", "Host lost". */
+function titleOf(kind: string, what: string): string {
+  if (kind === "vm") return `VM ${what}`;
+  const words = kind === "operational" ? what.replaceAll("-", " ") : `${kind} ${what}`;
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}`;
 }
 
 function Fields({ event }: { readonly event: CloudEvent }) {

@@ -1,8 +1,10 @@
 // What the log says of one thing, newest first, page after page.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import type { CloudEvent } from "../../schema/events.ts";
 import type { LogView } from "../../schema/observe.ts";
 import { get, withQuery } from "../api.ts";
-import { listenToStream, type StreamEvent } from "../live/stream.ts";
+import type { StreamEvent } from "../live/events.ts";
+import { listenToStream } from "../live/stream.ts";
 import { EventList } from "./event-list.tsx";
 import { Empty, Failure, Panel } from "./states.tsx";
 
@@ -37,7 +39,7 @@ export function History({
 }
 
 export interface LogPages {
-  readonly events: readonly { readonly revision: number }[];
+  readonly events: readonly CloudEvent[];
   readonly isComplete: boolean;
   readonly loading: boolean;
   readonly error: Error | undefined;
@@ -46,9 +48,9 @@ export interface LogPages {
   readonly older: () => void;
 }
 
-/** @param options `before`: begin there; absent: at the newest, again whenever something new fits `changedBy` */
+/** @param filter undefined: nothing is asked for @param options `before`: begin there; absent: at the newest, again whenever something new fits `changedBy` */
 export function useLog(
-  filter: LogFilter,
+  filter: LogFilter | undefined,
   options: { limit: number; before?: string; changedBy?: (event: StreamEvent) => boolean },
 ): LogPages {
   const { limit, before, changedBy } = options;
@@ -71,6 +73,8 @@ export function useLog(
 
   // `first` says all that it depends on.
   useEffect(() => {
+    setPages([]);
+    if (!filter) return;
     const abort = new AbortController();
     const begin = () => void load(before, (page) => setPages([page]), abort.signal);
     begin();
@@ -84,11 +88,11 @@ export function useLog(
       abort.abort();
       stop();
     };
-  }, [first]);
+  }, [first, filter === undefined]);
 
   const next = pages.at(-1)?.next;
   return {
-    events: pages.flatMap(({ events }) => events),
+    events: useMemo(() => pages.flatMap(({ events }) => events), [pages]),
     isComplete: pages.length > 0 && next === undefined,
     loading,
     error,

@@ -1,6 +1,5 @@
 import type { HoldersView } from "../../schema/observe.ts";
 import { href } from "../router.ts";
-import { Empty } from "./states.tsx";
 import { Status } from "./status.tsx";
 
 type Holder = HoldersView["holders"][number];
@@ -49,7 +48,7 @@ export function Holders({ view }: { readonly view: HoldersView }) {
           </tbody>
         </table>
       </div>
-      {holders.length === 1 && <Empty title="No other host has asked for it" />}
+      {holders.length === 1 && <p class="log-end">No other host has asked for it.</p>}
     </>
   );
 }

@@ -26,25 +26,38 @@ function Curves({ rates }: { readonly rates: RatesView }) {
   const times = useMemo(() => timesOf(rates), [rates]);
   const questions = useMemo(
     () => [
-      { label: "Answered", colour: "--curve-1", values: rates.known } as const,
-      { label: "Nothing registered", colour: "--curve-2", values: rates.unknown, dashed: true } as const,
+      { label: "Answered", colour: 1, values: rates.known } as const,
+      { label: "Nothing registered", colour: 2, values: rates.unknown, dashed: true } as const,
     ],
     [rates],
   );
   const latency = useMemo(
     () => [
-      { label: "Mean", colour: "--curve-1", values: rates.meanMs } as const,
-      { label: "Slowest", colour: "--curve-2", values: rates.slowestMs, dashed: true } as const,
+      { label: "Mean", colour: 1, values: rates.programmedMeanMs } as const,
+      { label: "Slowest", colour: 2, values: rates.programmedSlowestMs, dashed: true } as const,
+      { label: "Controller's share", colour: 3, values: rates.meanMs } as const,
     ],
     [rates],
   );
   return (
     <div class="columns">
-      <Panel title="Misses asked per second" aside={<span>by what came of them</span>}>
-        <Chart title="Misses asked per second" times={times} curves={questions} format={formatRate} />
+      <Panel title="Misses asked per second">
+        <Chart
+          title="Misses asked per second"
+          times={times}
+          curves={questions}
+          format={formatRate}
+          empty="Nothing was asked in 15 minutes"
+        />
       </Panel>
-      <Panel title="Answer latency" aside={<span>in the controller, per question frame</span>}>
-        <Chart title="Answer latency" times={times} curves={latency} format={formatMs} />
+      <Panel title="Answer latency" aside={<span>from miss to kernel</span>}>
+        <Chart
+          title="Answer latency"
+          times={times}
+          curves={latency}
+          format={formatMs}
+          empty="Nothing was asked in 15 minutes"
+        />
       </Panel>
     </div>
   );
@@ -58,13 +71,17 @@ function timesOf({ until, stepMs, known }: RatesView): number[] {
 /** The newest whole step, and how the quarter of an hour went. */
 export function summaryOf(rates: RatesView) {
   const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+  const there = (values: readonly (number | null)[]) => values.filter((value) => value !== null);
   const last = rates.known.length - 1;
   const asked = sum(rates.known) + sum(rates.unknown);
-  const means = rates.meanMs.filter((value) => value !== null);
-  const slowest = rates.slowestMs.filter((value) => value !== null);
+  // Agents of an earlier version do not tell how long their misses took.
+  const isWhole = there(rates.programmedMeanMs).length > 0;
+  const means = there(isWhole ? rates.programmedMeanMs : rates.meanMs);
+  const slowest = there(isWhole ? rates.programmedSlowestMs : rates.slowestMs);
   return {
     perSecond: (rates.known[last] ?? 0) + (rates.unknown[last] ?? 0),
     unknownShare: asked === 0 ? undefined : sum(rates.unknown) / asked,
+    isWhole,
     meanMs: means.length === 0 ? undefined : sum(means) / means.length,
     slowestMs: slowest.length === 0 ? undefined : Math.max(...slowest),
   };

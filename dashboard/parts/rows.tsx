@@ -2,8 +2,9 @@
 import type { Static } from "typebox";
 import type { HostView, NetworkView, VmView } from "../../schema/index.ts";
 import { href } from "../router.ts";
+import { soughtBy } from "./search.ts";
 import { Labels, Status } from "./status.tsx";
-import type { Column } from "./table.tsx";
+import type { Column, Filter } from "./table.tsx";
 
 export type Vm = Static<typeof VmView>;
 export type Host = Static<typeof HostView>;
@@ -55,6 +56,14 @@ export const vmColumns: readonly Column<Vm>[] = [
   },
   { title: "Revision", isNumber: true, cell: ({ revision }) => revision },
 ];
+
+export const vmSearch: Filter = {
+  key: "name",
+  title: "Name, IP or MAC",
+  hint: "begins with, or whole address",
+  sought: soughtBy,
+  unfit: "No name has such characters; an address is searched for when it is whole.",
+};
 
 export const hostColumns: readonly Column<Host>[] = [
   { title: "Name", cell: ({ name }) => <a href={href(["hosts", name])}>{name}</a> },

@@ -4,9 +4,9 @@ import { formatCount } from "../format.ts";
 import { followed, link, retryNow } from "../live/stream.ts";
 import { href, place } from "../router.ts";
 import { identity, logOut } from "../session.ts";
-import { theme, themes } from "../theme.ts";
 import { Icon, type IconName } from "./icon.tsx";
 import { Notices } from "./notices.tsx";
+import { ThemeSwitch } from "./theme-switch.tsx";
 
 const sections: readonly { readonly path: string; readonly title: string; readonly icon: IconName }[] = [
   { path: "", title: "Overview", icon: "overview" },
@@ -14,7 +14,7 @@ const sections: readonly { readonly path: string; readonly title: string; readon
   { path: "vms", title: "VMs", icon: "vm" },
   { path: "hosts", title: "Hosts", icon: "host" },
   { path: "networks", title: "Networks", icon: "network" },
-  { path: "events", title: "Live events", icon: "events" },
+  { path: "events", title: "Events", icon: "events" },
 ];
 
 export function Shell({ children }: { readonly children: ComponentChildren }) {
@@ -27,7 +27,7 @@ export function Shell({ children }: { readonly children: ComponentChildren }) {
       <header class="bar">
         <a class="brand" href={href([])}>
           <Icon name="brand" />
-          nearmiss
+          <span>nearmiss</span>
         </a>
         <LinkBadge />
         <div class="bar-end">
@@ -93,24 +93,6 @@ function LostBanner() {
         Try now
       </button>
     </div>
-  );
-}
-
-function ThemeSwitch() {
-  return (
-    <label class="theme">
-      <span class="hidden">Colours</span>
-      <select
-        value={theme.value}
-        onChange={({ currentTarget }) => {
-          theme.value = themes.find((each) => each === currentTarget.value) ?? "system";
-        }}
-      >
-        <option value="system">System colours</option>
-        <option value="light">Light</option>
-        <option value="dark">Dark</option>
-      </select>
-    </label>
   );
 }
 

@@ -34,6 +34,10 @@ export interface Filter {
   readonly key: "name" | "network" | "host" | "label";
   readonly title: string;
   readonly hint: string;
+  /** What the text asks the controller for, where that is not its own key; undefined: nothing that could be found. */
+  readonly sought?: (text: string) => Readonly<Record<string, string>> | undefined;
+  /** Said where it asks for nothing that could be found. */
+  readonly unfit?: string;
 }
 
 type Page<Row> = Readonly<Record<string, readonly Row[] | string | undefined>> & { readonly next?: string };
@@ -47,17 +51,27 @@ export function ServerTable<Row>(props: TableProps<Row>) {
   const query = place.value.query;
   const wanted = Object.fromEntries(filters.map(({ key }) => [key, query.get(key) ?? ""]));
   const filtered = Object.values(wanted).some((value) => value !== "");
-  const base = withQuery(`/v1/${plural}`, { ...fixed, ...wanted, limit: pageSize });
+  const asked = filters.map(({ key, sought }) => {
+    const text = wanted[key] ?? "";
+    return sought ? sought(text) : { [key]: text };
+  });
+  const unfit = filters.find((_, i) => asked[i] === undefined)?.unfit;
+  const base = withQuery(`/v1/${plural}`, { ...fixed, ...Object.assign({}, ...asked), limit: pageSize });
   // Cursors of the pages before this one: a cursor leads onward only.
   const [trail, setTrail] = useState<{ readonly base: string; readonly cursors: readonly string[] }>({
     base,
     cursors: [],
   });
   const cursors = trail.base === base ? trail.cursors : [];
+  // Another search begins at its first page, also when one comes back to it.
+  useEffect(() => setTrail({ base, cursors: [] }), [base]);
   const cursor = cursors.at(-1);
   const path = cursor === undefined ? base : `${base}&cursor=${encodeURIComponent(cursor)}`;
-  const [loaded] = useResource<Page<Row>>(path, { changedBy: changes(...kinds), ...(everyMs ? { everyMs } : {}) });
-  const rows = loaded.kind === "ready" ? ((loaded.value[plural] ?? []) as readonly Row[]) : [];
+  const [loaded] = useResource<Page<Row>>(unfit === undefined ? path : undefined, {
+    changedBy: changes(...kinds),
+    ...(everyMs ? { everyMs } : {}),
+  });
+  const rows = loaded.kind === "ready" && unfit === undefined ? ((loaded.value[plural] ?? []) as readonly Row[]) : [];
   const next = loaded.kind === "ready" && loaded.path === path ? loaded.value.next : undefined;
   const turn = (to: readonly string[]) => setTrail({ base, cursors: to });
 
@@ -71,11 +85,12 @@ export function ServerTable<Row>(props: TableProps<Row>) {
         </search>
       )}
       {loaded.kind === "failed" && <Failure error={loaded.error} />}
-      {loaded.kind === "loading" && <p class="loading">Loading…</p>}
-      {loaded.kind === "ready" &&
+      {loaded.kind === "loading" && unfit === undefined && <p class="loading">Loading…</p>}
+      {(loaded.kind === "ready" || unfit !== undefined) &&
         rows.length === 0 &&
         (filtered ? (
           <Empty title="Nothing fits">
+            {unfit !== undefined && <p>{unfit}</p>}
             <button type="button" class="small" onClick={() => refine({})}>
               Clear the search
             </button>

@@ -39,7 +39,7 @@ describeBrowserLab("three hosts and their guests", () => {
     await page.getByRole("region", { name: "Moves" }).getByRole("link", { name: "db" }).waitFor();
     await page.getByRole("button", { name: "c, 1 VM, 1 tunnel" }).waitFor();
     await other.getByRole("dialog", { name: "VM db is on c now" }).getByRole("button", { name: "Done" }).click();
-    await other.getByText("host b → c").waitFor();
+    await other.getByText("host: b → c").waitFor();
     // What the page says of holders is what the kernel has.
     await other.getByRole("row", { name: /^a current/ }).waitFor();
     const { fdb } = await self.entries("a", 100);

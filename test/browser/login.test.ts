@@ -2,7 +2,7 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { populate, startSecured } from "../integration/harness.ts";
-import { describeBrowser, openPage, startBrowser } from "../support/browser.ts";
+import { describeBrowser, logIn, openPage, startBrowser } from "../support/browser.ts";
 
 describeBrowser("the way in", () => {
   let browser: Browser;
@@ -44,20 +44,15 @@ describeBrowser("the way in", () => {
     const viewer = await secured.issue({ role: "viewer" });
     const narrowed = await secured.issue({ role: "operator", networks: ["red"] });
     const { page, expectNone } = await openPage(browser);
-    const logIn = async (token: string) => {
-      await page.getByLabel("Token").fill(token);
-      await page.getByRole("button", { name: "Log in" }).click();
-      await page.getByRole("navigation", { name: "Pages" }).waitFor();
-    };
     await page.goto(`http://${secured.base}/`);
-    await logIn(viewer.token);
+    await logIn(page, viewer.token);
     await page.getByRole("link", { name: "VMs", exact: true }).first().click();
     await page.getByRole("link", { name: "web-1", exact: true }).click();
     await page.getByRole("heading", { name: "Holders" }).waitFor();
     expect(await page.getByRole("button", { name: /Create|Edit|Move|Delete/ }).count()).toBe(0);
     await page.getByRole("button", { name: "Log out" }).click();
 
-    await logIn(narrowed.token);
+    await logIn(page, narrowed.token);
     await page.getByRole("link", { name: "Networks", exact: true }).first().click();
     await page.getByRole("link", { name: "red", exact: true }).waitFor();
     expect(await page.getByRole("link", { name: "blue", exact: true }).count()).toBe(0);

@@ -71,3 +71,10 @@ export async function openPage(browser: Browser, options: Parameters<Browser["ne
     },
   };
 }
+
+/** At the way in. */
+export async function logIn(page: Page, token: string): Promise<void> {
+  await page.getByLabel("Token").fill(token);
+  await page.getByRole("button", { name: "Log in" }).click();
+  await page.getByRole("navigation", { name: "Pages" }).waitFor();
+}

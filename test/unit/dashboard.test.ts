@@ -3,10 +3,13 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { assignFaults } from "../../dashboard/forms/faults.ts";
 import { formatLabels, numberOf, parseLabels, words } from "../../dashboard/forms/text.ts";
+import { mattersOf } from "../../dashboard/live/matters.ts";
+import { byTime, merged } from "../../dashboard/live/order.ts";
 import { cursorOf, isNew, whollyAt } from "../../dashboard/live/position.ts";
 import { commonPrefix, layOut, neighbour } from "../../dashboard/map/layout.ts";
 import { degrees, peersOf, tunnelsOf } from "../../dashboard/map/tunnels.ts";
-import { findCursor, problemDetails } from "../../schema/index.ts";
+import { soughtBy } from "../../dashboard/parts/search.ts";
+import { findCursor, type OperationalEvent, problemDetails, toOperationalCloudEvent } from "../../schema/index.ts";
 
 describe("a refusal is shown", () => {
   const values = { "/name": "web", "/host": "a", "/interfaces/0/ips": "10.0.0.1, 10.0.0.2", "/interfaces/0/mac": "" };
@@ -62,12 +65,82 @@ test("a follower asks for what is behind the last event that it saw, in the word
   expect(positions.map((each) => isNew({ revision: 7, index: 3 }, each))).toEqual([false, false, true, true]);
 });
 
+test.each([
+  ["", {}],
+  ["web-1", { name: "web-1" }],
+  ["10.20.1", { name: "10.20.1" }],
+  ["10.20.1.5", { ip: "10.20.1.5" }],
+  ["10.20.1.999", { name: "10.20.1.999" }],
+  ["fd00:20::1", { ip: "fd00:20::1" }],
+  ["52:54:00:12:34:56", { mac: "52:54:00:12:34:56" }],
+  ["52-54-00-12-34-56", { mac: "52-54-00-12-34-56" }],
+  // The controller would refuse them: not whole, not unicast, no name.
+  ["52:54:00", undefined],
+  ["fd00:", undefined],
+  ["ff:ff:ff:ff:ff:ff", undefined],
+  ["<b>", undefined],
+])("a search for %j asks for %j", (text, sought) => {
+  expect(soughtBy(text)).toEqual(sought);
+});
+
+describe("what happened on hosts", () => {
+  const at = (minute: number) => new Date(Date.UTC(2026, 0, 1, 12, minute)).toISOString();
+  const event = (sequence: number, more: Partial<OperationalEvent> = {}, run = "r1") => {
+    const base = { sequence, kind: "theft", host: "a", subject: "52:54:00:00:00:01", count: 1 } as const;
+    return toOperationalCloudEvent({ ...base, first: at(sequence), last: at(sequence), ...more }, "e", run);
+  };
+  const ids = (events: readonly { id: string }[]) => events.map(({ id }) => id);
+
+  test("is kept once and in order, whether it came live or was asked for, across runs of the controller", () => {
+    const known = [event(2), event(3)];
+    const more = [event(1), event(2), event(3), event(4)];
+    expect(ids(merged(known, more))).toEqual(["1", "2", "3", "4"]);
+    expect(ids(merged(more, [event(1, {}, "r2")]))).toEqual(["1", "2", "3", "4", "1"]);
+    const many = Array.from({ length: 1_100 }, (_, i) => event(i + 1));
+    expect([merged(many, []).length, merged(many, [])[0]?.id]).toEqual([1_024, "77"]);
+  });
+
+  test("stands among changes by its time, which never puts changes out of the order of the log", () => {
+    // The clock was set back between revisions 7 and 8.
+    const changes = [
+      { id: "8.0", time: at(2) },
+      { id: "7.0", time: at(5) },
+    ] as never[];
+    expect(ids(byTime(changes, [event(6), event(3), event(1)]))).toEqual(["6", "3", "8.0", "7.0", "1"]);
+  });
+
+  test("needs attention where somebody should look into it, once for all that is the same, for a quarter of an hour", () => {
+    const happened = [
+      event(1, { subject: "52:54:00:00:00:09" }),
+      event(20, { count: 2, network: "blue" }),
+      event(21, { network: "blue" }),
+      event(22, { kind: "host-connected" }),
+      event(23, { kind: "host-filter", detail: "iptables drops" }),
+      event(24, { kind: "unregistered-guest", host: "b" }),
+    ];
+    const concerns = [{ kind: "host-away", host: "c", detail: "no agent" }] as const;
+    const said = (seesProblems: boolean) =>
+      mattersOf([...concerns], happened, { nowMs: Date.parse(at(25)), seesProblems }).map(
+        ({ host, tone, title, detail, last }) => [host, tone, title, detail, last],
+      );
+    const whole = [
+      ["c", "bad", "is away", "no agent", undefined],
+      ["b", "wait", "a guest sends and is not registered here", "52:54:00:00:00:01", at(24)],
+      ["a", "bad", "a guest sent with the MAC of a VM elsewhere", "52:54:00:00:00:01 · network blue · 3 times", at(21)],
+    ];
+    expect(said(true)).toEqual(whole);
+    // Who does not see the host's problems sees what was reported of them.
+    expect(said(false)).toHaveLength(4);
+  });
+});
+
 describe("the map", () => {
-  test.each([1, 2, 5, 12, 13, 100, 500, 2_000])(
-    "gives each of %i hosts a place of its own inside the drawing",
-    (count) => {
+  const counts = [1, 2, 4, 5, 6, 12, 13, 100, 500, 2_000];
+  test.each(counts.flatMap((count) => [["wide", count] as const, ["narrow", count] as const]))(
+    "gives, where it is %s, each of %i hosts a place of its own inside the drawing",
+    (room, count) => {
       const names = Array.from({ length: count }, (_, i) => `node-${String(i).padStart(4, "0")}`);
-      const { spots, card, width, height, labels } = layOut(names);
+      const { spots, card, width, height, labels } = layOut(names, room);
       expect(spots).toHaveLength(count);
       for (const { x, y } of spots) {
         expect(Math.min(x - card.width / 2, width - x - card.width / 2)).toBeGreaterThanOrEqual(0);

@@ -1,0 +1,33 @@
+// Events of both kinds in an order: changes by the log, what happened on hosts by its run and sequence. Pure.
+import type { CloudEvent } from "../../schema/events.ts";
+import type { HappeningEvent, StreamEvent } from "./events.ts";
+
+/** As many as the controller keeps. */
+const keptAtMost = 1_024;
+
+/** Each once; an earlier run of the controller before a later one. */
+export function merged(known: readonly HappeningEvent[], more: readonly HappeningEvent[]): readonly HappeningEvent[] {
+  const runs = new Map<string, Map<string, HappeningEvent>>();
+  for (const event of [...known, ...more]) {
+    const run = runs.get(event.run) ?? new Map<string, HappeningEvent>();
+    runs.set(event.run, run.set(event.sequence, event));
+  }
+  const inOrder = [...runs.values()].flatMap((run) =>
+    [...run.values()].sort((a, b) => (a.sequence < b.sequence ? -1 : 1)),
+  );
+  return inOrder.slice(-keptAtMost);
+}
+
+/** Both newest first into one: changes stay in the order of the log, whatever a clock was set to meanwhile. */
+export function byTime(changes: readonly CloudEvent[], happened: readonly HappeningEvent[]): StreamEvent[] {
+  const all: StreamEvent[] = [];
+  let next = 0;
+  for (const change of changes) {
+    for (let each = happened[next]; each && each.time > change.time; each = happened[next]) {
+      all.push(each);
+      next += 1;
+    }
+    all.push(change);
+  }
+  return [...all, ...happened.slice(next)];
+}

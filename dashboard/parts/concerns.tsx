@@ -1,0 +1,89 @@
+import { useEffect, useState } from "preact/hooks";
+import type { OverviewView } from "../../schema/observe.ts";
+import { formatAgo, formatCount, plural } from "../format.ts";
+import { happenings } from "../live/happenings.ts";
+import { type Matter, mattersOf } from "../live/matters.ts";
+import { href } from "../router.ts";
+import { seesAll } from "../session.ts";
+import { Empty, Panel } from "./states.tsx";
+
+const listed = 10;
+const tickMs = 10_000;
+
+/** What needs attention now, and what was reported in the last quarter of an hour. */
+export function Concerns({ overview }: { readonly overview: OverviewView }) {
+  const { concerns, concernCount, hosts } = overview;
+  const nowMs = useNow();
+  if (hosts === 0) {
+    return (
+      <Panel title="Needs attention">
+        <Empty title="No host is registered">
+          Start <code>nearmiss agent</code> on a host, or <a href={href(["hosts"])}>register one</a>; then create a
+          network and the first VM.
+        </Empty>
+      </Panel>
+    );
+  }
+  const matters = mattersOf(concerns, happenings.value, { nowMs, seesProblems: seesAll.value });
+  // The controller names a hundred of its own.
+  const count = matters.length + concernCount - concerns.length;
+  return (
+    <Panel title="Needs attention" aside={count > 0 ? <span>{plural(count, "matter")}</span> : undefined}>
+      {matters.length === 0 ? (
+        <Empty title="Nothing needs attention">
+          Every host with VMs is connected, none reports a problem, and nothing was reported in 15 minutes.
+        </Empty>
+      ) : (
+        <ul class="concerns">
+          {shownOf(matters).map((matter) => (
+            <Row key={matter.key} matter={matter} nowMs={nowMs} />
+          ))}
+          {count > listed && (
+            <li class="concern-more">
+              and {formatCount(count - listed)} more: <a href={href(["hosts"])}>hosts</a>,{" "}
+              <a href={href(["events"], { kind: "operational" })}>what happened on them</a>
+            </li>
+          )}
+        </ul>
+      )}
+    </Panel>
+  );
+}
+
+function Row({ matter, nowMs }: { readonly matter: Matter; readonly nowMs: number }) {
+  const { tone, host, title, detail, last } = matter;
+  return (
+    <li class={`concern ${tone}`}>
+      <p>
+        <a href={href(["hosts", host])}>{host}</a> {title}
+      </p>
+      <p class="concern-detail">
+        <bdi>{detail}</bdi>
+        {last !== undefined && (
+          <>
+            {detail === "" ? "" : " · "}
+            <time dateTime={last}>{formatAgo(nowMs - Date.parse(last))}</time>
+          </>
+        )}
+      </p>
+    </li>
+  );
+}
+
+/** Neither kind hides the other: many hosts that are away leave room for what was reported. */
+function shownOf(matters: readonly Matter[]): readonly Matter[] {
+  const present = matters.filter(({ last }) => last === undefined);
+  const reported = matters.filter(({ last }) => last !== undefined);
+  const room = Math.max(listed - reported.length, Math.ceil(listed / 2));
+  const first = present.slice(0, room);
+  return [...first, ...reported.slice(0, listed - first.length)];
+}
+
+function useNow(): number {
+  const [nowMs, setNowMs] = useState(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNowMs(Date.now()), tickMs);
+    return () => clearInterval(timer);
+  }, []);
+  return nowMs;
+}

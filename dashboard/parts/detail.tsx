@@ -1,0 +1,64 @@
+// A page of one resource, as hosts, networks and VMs have it: its head with what may be done to it, what it is, and the rest.
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+import { ProblemError } from "../api.ts";
+import type { Loaded } from "../live/resource.ts";
+import { href } from "../router.ts";
+import { Empty, Load, PageHead } from "./states.tsx";
+
+export interface Deed<T> {
+  readonly title: string;
+  readonly look?: "primary" | "danger";
+  readonly dialog: (of: T, onClose: () => void) => ComponentChildren;
+}
+
+export function Detail<T>(props: {
+  readonly name: string;
+  /** The list that it stands in. */
+  readonly list: { readonly plural: string; readonly title: string };
+  readonly of: Loaded<T>;
+  readonly links?: ComponentChildren;
+  /** What this caller may do to it. */
+  readonly deeds: readonly Deed<T>[];
+  readonly facts: (value: T) => ComponentChildren;
+  /** What stands also where there is none of that name any more. */
+  readonly history: ComponentChildren;
+  readonly children?: ComponentChildren;
+}) {
+  const { name, list, of, links, deeds, facts, history, children } = props;
+  const [open, setOpen] = useState<string>();
+  const value = of.kind === "ready" ? of.value : undefined;
+  const dialog = value === undefined ? undefined : deeds.find(({ title }) => title === open);
+  const above = <a href={href([list.plural])}>{list.title}</a>;
+  if (of.kind === "failed" && of.error instanceof ProblemError && of.error.problem.status === 404) {
+    return (
+      <>
+        <PageHead title={name} above={above} />
+        <div class="panel">
+          <Empty title={of.error.message}>
+            It was deleted, never was, or is not for this token to see.{" "}
+            <a href={href([list.plural])}>All {list.title}</a>
+          </Empty>
+        </div>
+        {history}
+      </>
+    );
+  }
+  return (
+    <>
+      <PageHead title={name} above={above}>
+        {links}
+        {value !== undefined &&
+          deeds.map(({ title, look }) => (
+            <button key={title} type="button" class={look} onClick={() => setOpen(title)}>
+              {title}
+            </button>
+          ))}
+      </PageHead>
+      <Load of={of}>{facts}</Load>
+      {children}
+      {history}
+      {value !== undefined && dialog?.dialog(value, () => setOpen(undefined))}
+    </>
+  );
+}

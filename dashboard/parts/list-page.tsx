@@ -1,0 +1,31 @@
+// A page of all hosts, networks or VMs.
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+import { Icon } from "./icon.tsx";
+import { Empty, PageHead } from "./states.tsx";
+import { ServerTable, type TableProps } from "./table.tsx";
+
+export function ListPage<Row extends { readonly uid: string }>(
+  props: Omit<TableProps<Row>, "keyOf" | "empty"> & {
+    /** Where this caller may. */
+    readonly create?: { readonly title: string; readonly form: (onClose: () => void) => ComponentChildren } | undefined;
+    readonly empty: { readonly title: string; readonly help: ComponentChildren };
+  },
+) {
+  const { create, empty, ...table } = props;
+  const [creating, setCreating] = useState(false);
+  return (
+    <>
+      <PageHead title={table.title}>
+        {create && (
+          <button type="button" class="primary" onClick={() => setCreating(true)}>
+            <Icon name="plus" />
+            {create.title}
+          </button>
+        )}
+      </PageHead>
+      <ServerTable {...table} keyOf={({ uid }) => uid} empty={<Empty title={empty.title}>{empty.help}</Empty>} />
+      {creating && create?.form(() => setCreating(false))}
+    </>
+  );
+}

@@ -1,0 +1,10 @@
+// How much room there is, for what CSS alone cannot arrange.
+import { signal } from "@preact/signals";
+
+/** As in the styles. */
+const narrow = matchMedia("(max-width: 700px)");
+
+export const isNarrow = signal(narrow.matches);
+narrow.addEventListener("change", ({ matches }) => {
+  isNarrow.value = matches;
+});

@@ -1,0 +1,114 @@
+// As in production: TLS, tokens, enrolled agents; and what happens on their hosts.
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { ethernet } from "../../lab/frames.ts";
+import type { Guest } from "../../lab/guest.ts";
+import { openPacketSocket } from "../../lab/packets.ts";
+import { describeBrowserLab, logIn, openPage, startBrowser } from "../support/browser.ts";
+import { cluster } from "../support/cluster.ts";
+
+const [mac1, mac2] = ["52:54:00:00:00:01", "52:54:00:00:00:02"];
+
+describeBrowserLab("a controller with --tls self", () => {
+  const self = cluster({ hosts: 2, underlay: 4, secured: true });
+  let browser: Browser;
+  let guest: Guest;
+  beforeAll(async () => {
+    browser = await startBrowser(self.lab.controllerNamespace.namespace);
+    await self.network("blue", 100);
+    await self.network("red", 200);
+    guest = await self.vm("web", "a", "blue", 100, mac1, ["10.20.1.1/24"]);
+    await self.vm("db", "b", "blue", 100, mac2, ["10.20.1.2/24"]);
+    await self.vm("other", "b", "red", 200, "52:54:00:00:00:03", ["10.20.1.3/24"]);
+    expect((await guest.ping("10.20.1.2")).received).toBe(1);
+  });
+  afterAll(() => browser?.close());
+
+  // Who signs it is not known to this browser, as it is not to an operator's before it is told.
+  const open = async (role: "admin" | "operator" | "viewer", networks?: readonly string[]) => {
+    const { token } = await self.call<{ token: string }>("POST", "/v1/tokens", {
+      role,
+      ...(networks ? { networks } : {}),
+    });
+    const watched = await openPage(browser, { ignoreHTTPSErrors: true });
+    await watched.page.goto(`${self.lab.controllerUrl}/`);
+    await logIn(watched.page, token);
+    await watched.page.locator(".link-live").waitFor();
+    return watched;
+  };
+
+  test("what an agent repairs and what a guest steals is seen as it happens, by whom it concerns", async () => {
+    const { page, expectNone } = await open("viewer");
+    expect(page.url()).toMatch(/^https:/);
+    await page.getByText("Nothing needs attention").waitFor();
+    const { page: narrowed, expectNone: narrowedExpectsNone } = await open("operator", ["red"]);
+    const { page: events, expectNone: eventsExpectNone } = await open("viewer");
+    await events.getByRole("link", { name: "Events", exact: true }).click();
+    await events.getByLabel("Kind").selectOption("operational");
+    await events.getByText("Host connected").first().waitFor();
+
+    await self.lab.host("a").exec(["ip", "neigh", "del", "10.20.1.2", "dev", "nmv100"]);
+    await page.getByText("entries were changed by somebody else and repaired").waitFor();
+    const socket = await openPacketSocket(guest, "eth0");
+    socket.inject(ethernet({ to: mac1, from: mac2, type: 0x88b5, payload: Buffer.alloc(46) }));
+    await page.getByText("a guest sent with the MAC of a VM elsewhere").waitFor();
+    socket.close();
+    for (const words of ["Drift repaired", "Theft"]) {
+      expect(await events.getByRole("listitem").filter({ hasText: words }).count()).toBe(1);
+    }
+    await events.getByText(`${mac2} · put back`).waitFor();
+
+    // Kept for whoever comes later, and for who reloads.
+    const { page: later, expectNone: laterExpectsNone } = await open("viewer");
+    await later.getByText("a guest sent with the MAC of a VM elsewhere").waitFor();
+    await later.getByRole("link", { name: "what happened on them" }).waitFor({ state: "detached" });
+    // Another's network: its guests' doings are not for this token, nor in what it is shown.
+    await narrowed.goto(`${self.lab.controllerUrl}/#/events?kind=operational`);
+    await narrowed.getByText("Nothing has happened lately").waitFor();
+    for (const none of [expectNone, eventsExpectNone, laterExpectsNone, narrowedExpectsNone]) none();
+  });
+
+  test("who may only look is offered nothing else, who has one network works in it and knows of no other", async () => {
+    const { page: viewer, expectNone: viewerExpectsNone } = await open("viewer");
+    const url = self.lab.controllerUrl;
+    for (const [path, whole] of [
+      ["vms", "web"],
+      ["vms/web", "Interfaces"],
+      ["hosts", "b"],
+      ["hosts/a", "History"],
+      ["networks", "blue"],
+      ["networks/blue", "History"],
+    ] as const) {
+      await viewer.goto(`${url}/#/${path}`);
+      await viewer.locator("main").getByText(whole, { exact: true }).first().waitFor();
+      const deeds = viewer.getByRole("button", { name: /Create|Register|Edit|Move|Delete/ });
+      expect([path, await deeds.count()]).toEqual([path, 0]);
+    }
+    viewerExpectsNone();
+
+    const { page, expectNone } = await open("operator", ["red"]);
+    await page.getByText("Rates belong to no single network").waitFor();
+    await page.getByRole("link", { name: "Hosts" }).first().click();
+    await page.getByRole("link", { name: "b", exact: true }).waitFor();
+    expect(await page.getByRole("link", { name: "a", exact: true }).count()).toBe(0);
+    expect(await page.getByRole("button", { name: "Register host" }).count()).toBe(0);
+    await page.goto(`${url}/#/vms?name=10.20.1.2`);
+    await page.getByText("Nothing fits").waitFor();
+    await page.goto(`${url}/#/vms?name=10.20.1.3`);
+    await page.getByRole("link", { name: "other", exact: true }).waitFor();
+    await page.getByRole("button", { name: "Create VM" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Name", { exact: true }).first().fill("mine");
+    await dialog.getByLabel("Host", { exact: true }).fill("b");
+    await dialog.getByLabel("Network", { exact: true }).fill("blue");
+    await dialog.getByRole("button", { name: "Create", exact: true }).click();
+    await dialog.locator('.field:has([aria-invalid="true"])', { hasText: "Network" }).getByText(/blue/).waitFor();
+    await dialog.getByLabel("Network", { exact: true }).fill("red");
+    await dialog.getByRole("button", { name: "Create", exact: true }).click();
+    await page.getByRole("heading", { name: "mine" }).waitFor();
+    // For who sees all it is there at once.
+    await viewer.goto(`${url}/#/vms/mine`);
+    await viewer.getByRole("heading", { name: "Interfaces" }).waitFor();
+    expectNone(/403|409|422/);
+  });
+});

@@ -1,0 +1,173 @@
+// What every page can look like, and how to get there: for tests that look at all of it, and for pictures.
+import type { Page } from "playwright-core";
+import { type Controller, call } from "../integration/harness.ts";
+
+export interface State {
+  readonly name: string;
+  /** Behind `#/`. */
+  readonly path: string;
+  /** Brings it about, and waits until it is whole. */
+  readonly arrange: (page: Page, controller: Controller) => Promise<unknown>;
+}
+
+const heading = (name: string) => (page: Page) => page.getByRole("heading", { name, exact: true }).waitFor();
+const dialogOf = (button: string, then: (page: Page) => Promise<unknown>) => async (page: Page) => {
+  await page.getByRole("button", { name: button, exact: true }).click();
+  await page.getByRole("dialog").waitFor();
+  await then(page);
+};
+/** Sends the form as it is, and waits for what the API says of it. */
+const sent = (button: string) => async (page: Page) => {
+  await page.getByRole("dialog").getByRole("button", { name: button, exact: true }).click();
+  await page.locator('.dialog [aria-invalid="true"], .form-fault').first().waitFor();
+};
+const curves = (page: Page) => page.getByRole("img", { name: /Answer latency/ }).waitFor();
+const drawn = (page: Page) => page.getByRole("group", { name: /Map of/ }).waitFor();
+
+/** What looks otherwise where there are many hosts. */
+export const sizedStates = (host: string): readonly State[] => [
+  { name: "overview", path: "", arrange: curves },
+  { name: "map", path: "map", arrange: drawn },
+  {
+    name: "map-host",
+    path: `map?host=${host}`,
+    arrange: (page) => page.getByRole("region", { name: /Host / }).waitFor(),
+  },
+  { name: "map-network", path: "map?network=red", arrange: drawn },
+  {
+    name: "map-move",
+    path: "map",
+    arrange: async (page, controller) => {
+      await drawn(page);
+      await page.locator(".link-live").waitFor();
+      const { host: from } = await call(controller, 200, "GET", "/v1/vms/db-000002");
+      const { hosts } = await call(controller, 200, "GET", "/v1/hosts?limit=3");
+      const to = hosts.find(({ name }: { name: string }) => name !== from).name;
+      await call(controller, 200, "PATCH", "/v1/vms/db-000002", { host: to });
+      await page.locator('.flight[data-vm="db-000002"]').waitFor();
+    },
+  },
+  { name: "hosts", path: "hosts", arrange: (page) => page.getByRole("link", { name: host, exact: true }).waitFor() },
+];
+
+export const fleetStates = (host: string): readonly State[] => [
+  { name: "vms", path: "vms", arrange: (page) => page.getByRole("link", { name: "web-000001" }).waitFor() },
+  {
+    name: "vms-by-ip",
+    path: "vms",
+    arrange: async (page) => {
+      await page.getByLabel("Name, IP or MAC").fill("10.16.0.5");
+      await page.getByRole("link", { name: "web-000005" }).waitFor();
+      await page.getByRole("link", { name: "web-000001" }).waitFor({ state: "detached" });
+    },
+  },
+  { name: "vms-none", path: "vms?name=nobody", arrange: (page) => page.getByText("Nothing fits").waitFor() },
+  { name: "vm", path: "vms/web-000001", arrange: (page) => page.getByText(/of \d+ hold revision/).waitFor() },
+  {
+    name: "vm-history-open",
+    path: "vms/web-000001",
+    arrange: async (page) => {
+      await page.locator(".event summary").first().click();
+      await page.getByRole("columnheader", { name: "Before" }).first().waitFor();
+    },
+  },
+  { name: "vm-unknown", path: "vms/nobody", arrange: (page) => page.getByText('no VM is named "nobody"').waitFor() },
+  {
+    name: "vm-create",
+    path: "vms",
+    arrange: dialogOf("Create VM", (page) => page.getByLabel("Labels").nth(1).waitFor()),
+  },
+  { name: "vm-create-refused", path: "vms", arrange: dialogOf("Create VM", sent("Create")) },
+  { name: "vm-edit", path: "vms/web-000001", arrange: dialogOf("Edit", (page) => page.getByLabel("Labels").waitFor()) },
+  {
+    name: "vm-move",
+    path: "vms/web-000001",
+    arrange: dialogOf("Move", (page) => page.getByLabel("New host").waitFor()),
+  },
+  {
+    name: "vm-move-unknown-host",
+    path: "vms/web-000001",
+    arrange: dialogOf("Move", async (page) => {
+      await page.getByLabel("New host").fill("nowhere");
+      await sent("Move")(page);
+    }),
+  },
+  { name: "vm-delete", path: "vms/web-000001", arrange: dialogOf("Delete", heading("Delete VM web-000001?")) },
+  { name: "host", path: `hosts/${host}`, arrange: heading("History") },
+  { name: "host-create-refused", path: "hosts", arrange: dialogOf("Register host", sent("Register")) },
+  { name: "host-delete-refused", path: `hosts/${host}`, arrange: dialogOf("Delete", sent("Delete host")) },
+  {
+    name: "host-unknown",
+    path: "hosts/nobody",
+    arrange: (page) => page.getByText('no host is named "nobody"').waitFor(),
+  },
+  { name: "networks", path: "networks", arrange: (page) => page.getByRole("link", { name: "blue" }).waitFor() },
+  {
+    name: "network",
+    path: "networks/red",
+    arrange: (page) => page.getByRole("link", { name: /web-/ }).first().waitFor(),
+  },
+  { name: "network-create-refused", path: "networks", arrange: dialogOf("Create network", sent("Create")) },
+  {
+    name: "network-edit",
+    path: "networks/red",
+    arrange: dialogOf("Edit", (page) => page.getByLabel("Subnets").waitFor()),
+  },
+  { name: "events", path: "events", arrange: (page) => page.locator(".event").first().waitFor() },
+  {
+    name: "events-paused",
+    path: "events",
+    arrange: async (page, controller) => {
+      await page.locator(".event").first().waitFor();
+      await page.locator(".link-live").waitFor();
+      await page.getByRole("button", { name: "Pause" }).click();
+      const description = `paused at ${Date.now()}`;
+      await call(controller, 200, "PATCH", "/v1/vms/web-000005", { description });
+      await page.getByText("Paused: 1 new").waitFor();
+    },
+  },
+  { name: "events-past", path: "events?at=2", arrange: (page) => page.getByText("As it was at revision 2").waitFor() },
+  {
+    name: "events-on-hosts",
+    path: "events?kind=operational",
+    arrange: (page) => page.getByText("Unregistered guest").first().waitFor(),
+  },
+  { name: "no-such-page", path: "nowhere", arrange: heading("No such page") },
+];
+
+/** Names as long as they may be, text that means something to a browser, and text from right to left. */
+export const oddStates = (longest: string): readonly State[] => [
+  { name: "odd-vms", path: "vms", arrange: (page) => page.getByRole("link", { name: longest }).first().waitFor() },
+  { name: "odd-vm", path: `vms/${longest}`, arrange: (page) => page.getByText(/of \d+ hold revision/).waitFor() },
+  { name: "odd-host", path: `hosts/${longest}`, arrange: heading("History") },
+  { name: "odd-hosts", path: "hosts", arrange: (page) => page.getByRole("link", { name: longest }).waitFor() },
+  { name: "odd-networks", path: "networks", arrange: (page) => page.getByRole("link", { name: longest }).waitFor() },
+  { name: "odd-network", path: `networks/${longest}`, arrange: heading("History") },
+  {
+    name: "odd-map",
+    path: `map?host=${longest}`,
+    arrange: (page) => page.getByRole("region", { name: /Host / }).waitFor(),
+  },
+  { name: "odd-events", path: "events", arrange: (page) => page.locator(".event").first().waitFor() },
+  { name: "odd-overview", path: "", arrange: curves },
+  {
+    name: "odd-vm-delete",
+    path: `vms/${longest}`,
+    arrange: dialogOf("Delete", (page) => page.getByRole("dialog").waitFor()),
+  },
+];
+
+/** A controller that nobody has told anything yet. */
+export const emptyStates: readonly State[] = [
+  { name: "empty-overview", path: "", arrange: curves },
+  { name: "empty-map", path: "map", arrange: (page) => page.getByText("No host is registered").waitFor() },
+  { name: "empty-vms", path: "vms", arrange: (page) => page.getByText("No VM is registered").waitFor() },
+  { name: "empty-hosts", path: "hosts", arrange: (page) => page.getByText("No host is registered").waitFor() },
+  { name: "empty-networks", path: "networks", arrange: (page) => page.getByText("There is no network").waitFor() },
+  { name: "empty-events", path: "events", arrange: (page) => page.getByText("Nothing fits").waitFor() },
+  {
+    name: "empty-events-on-hosts",
+    path: "events?kind=operational",
+    arrange: (page) => page.getByText("Nothing has happened lately").waitFor(),
+  },
+];
