@@ -28,7 +28,7 @@ export function EventsPage() {
   const key = JSON.stringify({ filter, at });
   return (
     <>
-      <PageHead title="Live events" />
+      <PageHead title="Events" />
       <Controls filter={filter} at={at} />
       {at === "" ? <Live key={key} filter={filter} /> : <Past key={key} filter={filter} at={at} />}
     </>

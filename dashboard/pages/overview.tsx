@@ -53,7 +53,13 @@ function Figures({ overview }: { readonly overview: OverviewView }) {
         name="Networks"
         to={["networks"]}
         note={
-          networks === 0 ? (mayWrite.value ? "create the first" : "none yet") : `${formatMean(vms / networks)} VMs each`
+          networks === 0
+            ? mayWrite.value
+              ? "create the first"
+              : "none yet"
+            : vms === 0
+              ? "no VM in them"
+              : `${formatMean(vms / networks)} VMs each`
         }
       >
         {formatCount(networks)}

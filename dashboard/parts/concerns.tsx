@@ -4,7 +4,7 @@ import { formatAgo, formatCount, plural } from "../format.ts";
 import { happenings } from "../live/happenings.ts";
 import { type Matter, mattersOf } from "../live/matters.ts";
 import { href } from "../router.ts";
-import { seesAll } from "../session.ts";
+import { mayWriteHosts, seesAll } from "../session.ts";
 import { Empty, Panel } from "./states.tsx";
 
 const listed = 10;
@@ -17,10 +17,14 @@ export function Concerns({ overview }: { readonly overview: OverviewView }) {
   if (hosts === 0) {
     return (
       <Panel title="Needs attention">
-        <Empty title="No host is registered">
-          Start <code>nearmiss agent</code> on a host, or <a href={href(["hosts"])}>register one</a>; then create a
-          network and the first VM.
-        </Empty>
+        {mayWriteHosts.value ? (
+          <Empty title="No host is registered">
+            Start <code>nearmiss agent</code> on a host, or <a href={href(["hosts"])}>register one</a>; then create a
+            network and the first VM.
+          </Empty>
+        ) : (
+          <Empty title="There is no host to see yet">Hosts with VMs in your networks appear here.</Empty>
+        )}
       </Panel>
     );
   }
