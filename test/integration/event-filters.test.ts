@@ -63,6 +63,36 @@ describe("filters of the event stream", () => {
     });
     expect(idsOf(red)).toEqual([]);
   });
+
+  test("a narrowed token's filters are asked of what it sees, in the log and live", async () => {
+    const controller = await startSecured();
+    await populate(controller.admin);
+    const { token } = await controller.issue({ role: "viewer", networks: ["blue"] });
+    const narrowed = (query: string) => controller.as(token).events(`?since=0&${query}`);
+    const consumers = {
+      onA: narrowed("host=a"),
+      vmsOnA: narrowed("host=a&type=nearmiss.vm"),
+      gone: narrowed("type=nearmiss.vm.deleted"),
+      hosts: narrowed("type=nearmiss.host"),
+      blueOnB: narrowed("network=blue&network=red&host=b"),
+    };
+    for (const consumer of Object.values(consumers)) await consumer.untilBookmark(7);
+    await call(controller.admin, 200, "PATCH", "/v1/vms/web-1", { host: "b" });
+    // It leaves what the token sees, to a host that is filtered for.
+    await call(controller.admin, 200, "PUT", "/v1/vms/web-1", vm("a", 3, "red"));
+    const { revision } = await call(controller.admin, 200, "PATCH", "/v1/vms/web-2", { host: "a" });
+    for (const consumer of [consumers.onA, consumers.vmsOnA, consumers.blueOnB]) {
+      await consumer.until((event) => event.revision === revision);
+    }
+    expect(idsOf(consumers.onA)).toEqual(["6.0", "8.0", "10.0"]);
+    expect(idsOf(consumers.vmsOnA)).toEqual(["6.0", "8.0", "10.0"]);
+    expect(idsOf(consumers.blueOnB)).toEqual(["7.0", "8.0", "9.0", "10.0"]);
+    expect(idsOf(consumers.gone)).toEqual(["9.0"]);
+    expect(consumers.gone.received[0]?.data).toMatchObject({ before: { host: "b" }, after: null });
+    expect(idsOf(consumers.hosts)).toEqual([]);
+    const everything = Object.values(consumers).flatMap(({ received }) => received);
+    expect(JSON.stringify(everything)).not.toContain("red");
+  });
 });
 
 describe("positions of the event stream", () => {
