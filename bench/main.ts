@@ -62,7 +62,7 @@ Options:
   --held <n>           fleet: VMs of other hosts that each agent holds (20)
   --consumers <n>      stream: consumers (2,000)
   --seconds <n>        stream: how long changes are made (10)
-  --batch <n>          stream: changes in one revision (20)
+  --batch <n>          stream: changes in one revision at most (50)
   --entries <n>        reconcile: VMs of other hosts that are held, three kernel entries each (10,000)
   --help               print this
 
@@ -169,7 +169,7 @@ const benches: Readonly<Record<string, () => Promise<string>>> = {
         consumers: parseNumber(or(values.consumers, "2000", "50")),
         rate: parseNumber(or(values.rate, "1000", "200")),
         seconds: parseNumber(or(values.seconds, "10", "2")),
-        batch: parseNumber(or(values.batch, "20", "20")),
+        batch: parseNumber(or(values.batch, "50", "50")),
       },
       tellProgress,
     );

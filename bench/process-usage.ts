@@ -6,8 +6,17 @@ const ticksPerSecond = 100;
 
 /** Highest resident set so far, MiB. */
 export function peakRssMib(pid: number): number {
+  return statusMib(pid, "VmHWM");
+}
+
+/** Resident set, MiB. */
+export function rssMib(pid: number): number {
+  return statusMib(pid, "VmRSS");
+}
+
+function statusMib(pid: number, field: string): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  return Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1_024);
+  return Math.round(Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1]) / 1_024);
 }
 
 /** Of all its threads, in user and kernel mode. */

@@ -1,24 +1,38 @@
 // The result of `stream` for people. Pure.
 import { formatMs, formatRatio, table } from "../table.ts";
-import type { StreamResult } from "./bench.ts";
+import { keepsUp, type StreamResult, type StreamRound } from "./bench.ts";
+import type { StreamSide } from "./side.ts";
 
-export function reportStream(result: StreamResult): string {
-  const { nearmiss, bare, ratios } = result;
-  const rows = Object.entries({ nearmiss, "bare ws": bare }).map(([name, side]) => [
-    name,
-    `${(side.delivered * 100).toFixed(1)} %`,
-    String(side.rate),
-    formatMs(side.medianMs),
-    formatMs(side.p99Ms),
-    formatMs(side.tookMs),
-    `${side.cpuSeconds.toFixed(1)} s`,
-    `${side.peakRssMib} MiB`,
-  ]);
-  const head = ["", "delivered", "events/s", "median", "p99", "took", "CPU", "memory"];
-  return [
-    `\n${result.consumers} consumers, ${result.rate} events/s for ${result.seconds} s, ${result.batch} in one revision, `,
-    `${result.bytesPerEvent} bytes each\n\n`,
-    table(head, rows),
-    `\n  nearmiss : bare ws  p99 ${formatRatio(ratios.p99)}, CPU ${formatRatio(ratios.cpu)}, memory ${formatRatio(ratios.rss)}\n`,
-  ].join("");
+export function reportStream({ consumers, seconds, bytesPerEvent, rounds }: StreamResult): string {
+  const head = `\n${consumers} consumers, ${seconds} s, events of ${bytesPerEvent} bytes\n`;
+  return [head, ...rounds.map(reportRound)].join("");
+}
+
+function reportRound(measured: StreamRound): string {
+  const { rate, batch, nearmiss, bare, ratios } = measured;
+  const sides: readonly (readonly [string, StreamSide])[] = [
+    ["nearmiss", nearmiss],
+    ["bare ws", bare],
+  ];
+  const rows = sides.map(([name, side]) => {
+    const keeps = keepsUp(side);
+    return [
+      name,
+      keeps ? "kept" : `only ${side.rate.toFixed(0)}`,
+      `${(side.delivered * 100).toFixed(1)} %`,
+      String(side.ended),
+      keeps ? formatMs(side.medianMs) : "–",
+      keeps ? formatMs(side.p99Ms) : "–",
+      `${side.cpuSeconds.toFixed(1)} s`,
+      `${((side.cpuSeconds * 1e6) / side.received).toFixed(2)} s`,
+      `${side.restingRssMib} MiB`,
+      `${side.peakRssMib} MiB`,
+    ];
+  });
+  const head = ["", "events/s", "delivered", "cut off", "median", "p99", "CPU", "per million", "at rest", "peak"];
+  const p99 = ratios.p99 === undefined ? "" : `p99 ${formatRatio(ratios.p99)}, `;
+  return (
+    `\n${rate} events/s asked for, ${batch} in one revision\n\n${table(head, rows)}\n  nearmiss : bare ws  ${p99}CPU per event ` +
+    `${formatRatio(ratios.cpu)}, peak memory ${formatRatio(ratios.peak)}, above rest ${formatRatio(ratios.grown)}\n`
+  );
 }

@@ -1,8 +1,11 @@
 // What the bench of the event stream counts by.
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { compare, keepsUp, lowerRate } from "../../bench/stream/bench.ts";
 import { changeLines, furnishLines } from "../../bench/stream/changes.ts";
 import { FrameCounter } from "../../bench/stream/frames.ts";
+import { reportStream } from "../../bench/stream/report.ts";
+import type { StreamSide } from "../../bench/stream/side.ts";
 import { webSocketFraming } from "../../controller/events/framing.ts";
 
 test("events are counted however the frames are cut, and what is shorter than an event is not", () => {
@@ -28,4 +31,39 @@ test("each batch moves every VM to the other host", () => {
   expect(hosts(furnishLines(3))).toEqual(["host-1", "host-1", "host-1"]);
   expect(hosts(changeLines(3, 0))).toEqual(["host-0", "host-0", "host-0"]);
   expect(hosts(changeLines(3, 1))).toEqual(["host-1", "host-1", "host-1"]);
+});
+
+const side = (rate: number, more: Partial<StreamSide> = {}): StreamSide => ({
+  delivered: 1,
+  received: 1_000,
+  ended: 0,
+  rate,
+  behindMs: 20,
+  medianMs: 10,
+  p99Ms: 20,
+  cpuSeconds: 2,
+  restingRssMib: 100,
+  peakRssMib: 150,
+  ...more,
+});
+
+test.each<[string, StreamSide, boolean]>([
+  ["everything in time", side(100), true],
+  ["later and later", side(90, { behindMs: 1_001 }), false],
+  ["not all of it", side(100, { delivered: 0.999 }), false],
+  ["one was cut off", side(100, { ended: 1 }), false],
+])("a rate is kept where all came in time: %s", (_what, measured, kept) => {
+  expect(keepsUp(measured)).toBe(kept);
+});
+
+test("delays are compared only where both kept the rate, costs by what came", () => {
+  const quick = side(100, { cpuSeconds: 1 });
+  const slow = side(40, { received: 400, p99Ms: 900, behindMs: 9_000 });
+  expect(compare({ rate: 100, batch: 5 }, quick, side(100)).ratios).toEqual({ p99: 1, cpu: 0.5, peak: 1, grown: 1 });
+  const uneven = compare({ rate: 100, batch: 5 }, quick, slow);
+  expect(uneven.ratios).toEqual({ cpu: 0.2, peak: 1, grown: 1 });
+  expect(lowerRate(uneven)).toBe(20);
+  expect(
+    reportStream({ consumers: 10, rate: 100, seconds: 1, batch: 5, bytesPerEvent: 700, rounds: [uneven] }),
+  ).toMatch(/bare ws +only 40 .*–.*–/);
 });
