@@ -146,9 +146,12 @@ export class RequestSocket {
     });
   }
 
-  /** All messages of a dump; repeated while the kernel says that the table changed under it. @throws NetlinkError */
+  /**
+   * All messages of a dump, which shows what was sent before it; repeated while the kernel says that the table changed under it.
+   * @throws NetlinkError
+   */
   dump(what: string, type: number, payload: Buffer): Promise<NetlinkMessage[]> {
-    const dump = this.lastDump.then(async () => {
+    const dump = Promise.all([this.lastDump, this.lastBatch]).then(async () => {
       for (let attempt = 1; ; attempt++) {
         const messages = await this.dumpOnce(what, type, payload);
         const interrupted = messages.some((message) => (message.flags & NLM_F_DUMP_INTR) !== 0);

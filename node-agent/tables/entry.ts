@@ -62,7 +62,7 @@ export type OperationResult =
 export interface Tables {
   /** Carries out all operations in order, in as few system calls as it can. */
   apply(operations: readonly Operation[]): Promise<OperationResult[]>;
-  /** All unicast entries on the devices of a network, others' too. */
+  /** All unicast entries on the devices of a network, others' too, after every earlier `apply`. */
   list(vni: Vni): Promise<ActualEntry[]>;
   /** Of each MAC with a tunnel entry, for how many ms nothing has used it; a fresh entry counts as used. */
   idleMs(vni: Vni): Promise<ReadonlyMap<MacAddress, number>>;

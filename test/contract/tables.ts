@@ -108,6 +108,16 @@ export function describeTables({ tables, foreign, runs }: TablesContract): void 
     expect((await tables().idleMs(vni(999))).size).toBe(0);
   });
 
+  test("a list shows what was written before it, however much of that is still on its way", async () => {
+    const many = Array.from({ length: 1_000 }, (_, i) =>
+      put({ kind: "neighbour", vni: network, mac: guest, ip: ip(`10.20.${2 + (i >> 8)}.${i & 255}`) }),
+    );
+    const written = tables().apply(many);
+    const behind = tables().apply([put(tunnel)]);
+    expect(await present()).toHaveLength(many.length + 1);
+    await Promise.all([written, behind]);
+  });
+
   test("deleting what is absent succeeds", async () => {
     await expectAll([neighbour, neighbour6, tunnel, bridge].map(del));
   });

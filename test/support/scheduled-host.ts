@@ -41,8 +41,9 @@ export class ScheduledKernel implements Tables {
     });
   }
 
-  /** As the kernel's dumps: neighbours and FDB one after the other, and old when they arrive. */
+  /** As the kernel's dumps: after what was sent before, neighbours and FDB one after the other, and old when they arrive. */
   async list(vni: Vni): Promise<ActualEntry[]> {
+    await this.lastWrite;
     await this.soon("dump of neighbours");
     const neighbours = await this.tables.list(vni);
     await this.soon("dump of the FDB");
