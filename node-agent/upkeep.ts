@@ -15,7 +15,8 @@ import {
   RTM_DELNEIGH,
 } from "./kernel/neighbour-codec.ts";
 import { Budget } from "./misses/budget.ts";
-import type { Cause, HostNetworks } from "./networks.ts";
+import type { Cause } from "./network-keeper.ts";
+import type { HostNetworks } from "./networks.ts";
 import type { Reporter } from "./reporter.ts";
 import { sameEntry } from "./tables/entry.ts";
 import type { HeldAnswers } from "./tables/held.ts";
