@@ -11,7 +11,7 @@ import {
   type VtepAddress,
 } from "../../schema/index.ts";
 import type { Miss } from "../misses/miss.ts";
-import type { ActualEntry, Entry, Place } from "../tables/entry.ts";
+import type { ActualEntry, Entry, Place, TunnelEntry } from "../tables/entry.ts";
 import {
   type Attributes,
   attribute,
@@ -204,24 +204,35 @@ export const familyNumber = (ip: IpAddress): number => (familyOf(ip) === 4 ? AF_
 
 /** The body of RTM_NEWNEIGH and RTM_DELNEIGH for an entry: a delete must name the stored VTEP, or it deletes nothing. */
 export function encodeEntry(entry: Entry, ifindex: number): Buffer {
-  if (entry.kind === "neighbour") {
-    return ndmsg(
-      { family: familyNumber(entry.ip), ifindex, state: NUD_PERMANENT, flags: 0 },
-      attribute(NDA_DST, ipToBytes(entry.ip)),
-      attribute(NDA_LLADDR, macToBytes(entry.mac)),
-      attribute(NDA_PROTOCOL, u8(ownProtocol)),
-    );
-  }
-  const lladdr = attribute(NDA_LLADDR, macToBytes(entry.mac));
+  if (entry.kind === "tunnel") return encodeTunnel(entry, ifindex, ipToBytes(entry.vtep));
   if (entry.kind === "bridge") {
-    return ndmsg({ family: AF_BRIDGE, ifindex, state: NUD_NOARP, flags: NTF_MASTER | NTF_EXT_LEARNED }, lladdr);
+    const flags = NTF_MASTER | NTF_EXT_LEARNED;
+    return ndmsg({ family: AF_BRIDGE, ifindex, state: NUD_NOARP, flags }, attribute(NDA_LLADDR, macToBytes(entry.mac)));
   }
-  const flags = NTF_SELF | NTF_EXT_LEARNED | (entry.router ? NTF_ROUTER : 0);
+  return ndmsg(
+    { family: familyNumber(entry.ip), ifindex, state: NUD_PERMANENT, flags: 0 },
+    attribute(NDA_DST, ipToBytes(entry.ip)),
+    attribute(NDA_LLADDR, macToBytes(entry.mac)),
+    attribute(NDA_PROTOCOL, u8(ownProtocol)),
+  );
+}
+
+/**
+ * The body of RTM_DELNEIGH for whatever stands in the place of an entry: the unspecified VTEP means all
+ * (__vxlan_fdb_delete() in drivers/net/vxlan/vxlan_core.c).
+ */
+export function encodePlace(entry: Entry, ifindex: number): Buffer {
+  if (entry.kind !== "tunnel") return encodeEntry(entry, ifindex);
+  return encodeTunnel(entry, ifindex, ipToBytes(entry.vtep).fill(0));
+}
+
+function encodeTunnel({ mac, vtepPort, router }: TunnelEntry, ifindex: number, vtep: Buffer): Buffer {
+  const flags = NTF_SELF | NTF_EXT_LEARNED | (router ? NTF_ROUTER : 0);
   return ndmsg(
     { family: AF_BRIDGE, ifindex, state: NUD_PERMANENT, flags },
-    lladdr,
-    attribute(NDA_DST, ipToBytes(entry.vtep)),
-    attribute(NDA_PORT, be16(entry.vtepPort)),
+    attribute(NDA_LLADDR, macToBytes(mac)),
+    attribute(NDA_DST, vtep),
+    attribute(NDA_PORT, be16(vtepPort)),
   );
 }
 

@@ -1,6 +1,6 @@
 // The kernel's neighbour tables and FDBs behind the `Tables` interface.
 import type { MacAddress, Vni } from "../../schema/index.ts";
-import type { ActualEntry, Entry, Operation, OperationResult, Tables } from "../tables/entry.ts";
+import type { ActualEntry, Operation, OperationResult, Tables } from "../tables/entry.ts";
 import {
   decodeEntry,
   decodeIdle,
@@ -9,6 +9,7 @@ import {
   encodeEntry,
   encodeFdbDump,
   encodeNeighbourDump,
+  encodePlace,
   RTM_DELNEIGH,
   RTM_GETNEIGH,
   RTM_NEWNEIGH,
@@ -74,10 +75,10 @@ export class KernelTables implements Tables {
 /** CREATE alone on an existing MAC answers success and keeps the old VTEP: puts always replace. */
 function requestsOf(operation: Operation, ifindex: number): Request[] {
   const { verb, entry } = operation;
-  const remove = (each: Entry): Request => ({ type: RTM_DELNEIGH, flags: 0, payload: encodeEntry(each, ifindex) });
-  if (verb === "delete") return [remove(entry)];
+  const remove = (payload: Buffer): Request => ({ type: RTM_DELNEIGH, flags: 0, payload });
+  if (verb === "delete") return [remove(encodeEntry(entry, ifindex))];
   const put = { type: RTM_NEWNEIGH, flags: NLM_F_CREATE | NLM_F_REPLACE, payload: encodeEntry(entry, ifindex) };
-  return operation.away ? [remove(operation.away), put] : [put];
+  return operation.anew ? [remove(encodePlace(entry, ifindex)), put] : [put];
 }
 
 function resultOf(operation: Operation, acknowledgement: Acknowledgement | undefined): OperationResult {

@@ -41,10 +41,10 @@ export type Place =
 
 /**
  * `put` creates or replaces; deleting what is absent succeeds. The kernel cannot change the flags of an FDB entry in place
- * (the router flag, our mark): a put that does names what it takes `away` first, in the same call.
+ * (the router flag, our mark): a put that does makes it `anew`, after taking away what stands there by then, in the same call.
  */
 export type Operation =
-  | { readonly verb: "put"; readonly entry: Entry; readonly away?: Entry }
+  | { readonly verb: "put"; readonly entry: Entry; readonly anew?: true }
   | { readonly verb: "delete"; readonly entry: Entry };
 
 /** How one operation ended. Operations of one call succeed and fail each by itself: there is no rollback. */

@@ -18,11 +18,11 @@ export function plan(desired: ReadonlyMap<string, Entry>, actual: ReadonlyMap<st
 function putOver(entry: Entry, present: ActualEntry | undefined): Operation | undefined {
   if (!present) return { verb: "put", entry };
   if (present.own && present.lasting && sameEntry(present.entry, entry)) return undefined;
-  return needsRoom(entry, present) ? { verb: "put", entry, away: present.entry } : { verb: "put", entry };
+  return mustBeAnew(entry, present) ? { verb: "put", entry, anew: true } : { verb: "put", entry };
 }
 
 /** Neighbours take our mark and any MAC in place; FDB entries keep the flags that they were made with. */
-function needsRoom(entry: Entry, { entry: present, own, lasting }: ActualEntry): boolean {
+function mustBeAnew(entry: Entry, { entry: present, own, lasting }: ActualEntry): boolean {
   if (entry.kind === "neighbour") return false;
   return !own || !lasting || (entry.kind === "tunnel" && present.kind === "tunnel" && entry.router !== present.router);
 }

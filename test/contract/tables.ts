@@ -66,14 +66,17 @@ export function describeTables({ tables, foreign, runs }: TablesContract): void 
     expect(await present()).toEqual(sorted([moved, rebuilt]));
   });
 
-  test("a put changes the router flag only where it takes the old entry away", async () => {
+  test("a put changes the router flag only where it makes the entry anew", async () => {
     const router: TunnelEntry = { ...tunnel, router: true };
     await expectAll([put(tunnel), put(router)]);
     expect(await present()).toEqual([tunnel]);
-    await expectAll([{ verb: "put", entry: router, away: tunnel }]);
+    await expectAll([{ verb: "put", entry: router, anew: true }]);
     expect(await present()).toEqual([router]);
-    await expectAll([{ verb: "put", entry: tunnel, away: router }]);
+    await expectAll([{ verb: "put", entry: tunnel, anew: true }]);
     expect(await present()).toEqual([tunnel]);
+    // Also where it leads elsewhere by now.
+    await expectAll([put({ ...router, vtep: vtep("192.0.2.9") }), { verb: "put", entry: router, anew: true }]);
+    expect(await present()).toEqual([router]);
   });
 
   test("a foreign change strips a tunnel entry of our mark, and keeps it elsewhere; the plan brings all back", async () => {

@@ -2,7 +2,9 @@
 // forth, reconnects and restarts, with every frame, write, dump and acknowledgement at any time that its order allows.
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { partnersOf, seedArrivals } from "../../controller/agents/arrivals.ts";
 import { fanOut, holdAnswer } from "../../controller/agents/fan-out.ts";
+import { movesIn } from "../../controller/agents/holders.ts";
 import { InterestIndex } from "../../controller/agents/interest.ts";
 import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
 import { agentNetwork, answerFor, findVisibleNetwork, localKeys } from "../../controller/inventory/bindings.ts";
@@ -54,7 +56,11 @@ class World {
     if (!changes) return;
     const { state, revision } = this.inventory;
     const concerned = atOnce(bindingChanges(state, changes));
-    const push = atOnce(fanOut(state, this.interest, concerned, revision)).get(host);
+    const { interest } = this;
+    const partners = atOnce(partnersOf(state, interest, movesIn(changes)));
+    const pushes = atOnce(fanOut(state, interest, concerned, revision));
+    atOnce(seedArrivals({ state, interest, pushes, asOf: revision }, partners));
+    const push = pushes.get(host);
     if (push && this.connection.synced) {
       const { networks, gone, answers, self } = push;
       this.tell({ type: "changes", asOf: revision, networks, gone, answers, ...(self ? { self } : {}), end: true });

@@ -53,7 +53,7 @@ export class FakeTables implements Tables {
     }
     if (verb === "delete") this.remove(entry);
     else {
-      if (operation.away) this.remove(operation.away);
+      if (operation.anew) this.entries.delete(entryKey(entry));
       this.put(entry);
     }
     return { operation, ok: true };
