@@ -2,6 +2,8 @@ import { defineConfig } from "vitest/config";
 
 // Deadlines are for what hangs, not for a busy machine.
 const deadlines = { testTimeout: 60_000, hookTimeout: 60_000 };
+/** Made when asked for: `npm run screenshots:readme`. */
+const pictures = process.env.NEARMISS_README_PICTURES ? ["test/browser/readme.pictures.ts"] : [];
 const faults = "test/kernel/fault.test.ts";
 
 export default defineConfig({
@@ -40,7 +42,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "browser",
-          include: ["test/browser/**/*.test.ts"],
+          include: ["test/browser/**/*.test.ts", ...pictures],
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
           ...deadlines,

@@ -1,0 +1,68 @@
+// The pictures of README.md and docs/dashboard.md: five hosts in a lab, whose guests talk for some minutes before anybody
+// looks. `npm run screenshots:readme` makes them anew; no test, and not part of `npm test`.
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import type { Guest } from "../../lab/guest.ts";
+import { describeBrowserLab, openPage, startBrowser } from "../support/browser.ts";
+import { cluster } from "../support/cluster.ts";
+
+const minutes = Number(process.env.NEARMISS_README_PICTURES);
+const images = join(import.meta.dirname, "../../docs/images");
+const size = { width: 1_280, height: 900 };
+const roles = ["web", "db", "cache"] as const;
+
+describeBrowserLab("pictures with traffic", { timeout: (minutes + 3) * 60_000 }, () => {
+  // What is not used goes after a while, so that there are misses as long as there is talk.
+  const self = cluster({ hosts: 5, underlay: 4, agentArgs: ["--idle-timeout", "10s"] });
+
+  test("overview and map, light and dark", async () => {
+    await self.network("blue", 100, { description: "Shop front", labels: { env: "prod" } });
+    const guests: Guest[] = [];
+    for (const [h, { name: host }] of self.lab.hosts.entries()) {
+      for (const [r, role] of roles.entries()) {
+        const n = 1 + h * roles.length + r;
+        const mac = `52:54:00:00:00:${n.toString(16).padStart(2, "0")}`;
+        guests.push(await self.vm(`${role}-${h + 1}`, host, "blue", 100, mac, [`10.20.1.${n}/24`]));
+      }
+    }
+    await talk(guests, performance.now() + minutes * 60_000);
+
+    const browser = await startBrowser(self.lab.controllerNamespace.namespace);
+    const { page, expectNone } = await openPage(browser, { viewport: size, deviceScaleFactor: 1.5 });
+    const picture = async (name: string) => {
+      for (const colorScheme of ["light", "dark"] as const) {
+        await page.emulateMedia({ colorScheme });
+        await page.screenshot({ path: join(images, `${name}-${colorScheme}.png`) });
+      }
+    };
+    const stop = new AbortController();
+    const talking = talk(guests, Number.POSITIVE_INFINITY, stop.signal);
+    await page.goto(`${self.lab.controllerUrl}/`);
+    await page.getByRole("img", { name: /Answer latency.*Mean \d/ }).waitFor();
+    await page.locator(".link-live").waitFor();
+    await picture("overview");
+    await page.goto(`${self.lab.controllerUrl}/#/map`);
+    await page.getByRole("group", { name: /Map of 5 hosts and ([5-9]|10) tunnels/ }).waitFor();
+    await self.call("PATCH", "/v1/vms/cache-1", { host: "d" });
+    await page.locator('.flight[data-vm="cache-1"]').waitFor();
+    await picture("map");
+    stop.abort();
+    await talking;
+    expectNone();
+    await browser.close();
+  });
+});
+
+/** Guests ask for others, and now and then for nobody; more in some minutes than in others. */
+async function talk(guests: readonly Guest[], untilMs: number, signal?: AbortSignal): Promise<void> {
+  for (let turn = 0; performance.now() < untilMs && !signal?.aborted; turn++) {
+    const busy = 1 + Math.round(2.5 * (1 + Math.sin(turn / 40)));
+    const pings = Array.from({ length: busy }, (_, i) => {
+      const from = guests[(turn * 7 + i * 4) % guests.length];
+      const to = (turn * turn + i * 5) % (guests.length + 2);
+      return from?.ping(`10.20.1.${to + 1}`, { count: 1 });
+    });
+    await Promise.allSettled(pings);
+  }
+  expect(guests.length).toBeGreaterThan(0);
+}
