@@ -99,6 +99,16 @@ test("by age, whole revisions go and the newest stays", async () => {
   await call(controller, 200, "GET", "/v1/hosts/a");
 });
 
+test("how long the log is is known soon after the start, not at the first look in ten seconds", async () => {
+  const first = await startController();
+  await putHosts(first, 3);
+  await first.stop();
+  const second = await startController({ db: first.db });
+  const isKnown = async () =>
+    /^nearmiss_controller_log_events 3$/m.test((await second.request("GET", "/metrics")).body);
+  await waitFor(isKnown, { what: "the length of the log", deadlineMs: 5_000 });
+});
+
 test("nothing goes for its age where --log-max-age and --audit-max-age are off", async () => {
   const flags = ["--log-max-age", "off", "--audit-max-age", "off", "--log-max-events", "100"];
   const controller = await ControllerProcess.start(join(temporaryDirectory(), "nearmiss.db"), 0, flags);
