@@ -9,6 +9,7 @@ import { maxAbsentPerNetwork, type Occasion } from "../../node-agent/tables/held
 import { type Answer, type Binding, type BindingKey, keyText, type MacAddress } from "../../schema/index.ts";
 import { ip, mac, rev, someIp, someMac, someVtep, vni, vtep } from "../support/addresses.ts";
 import { FakeTables } from "../support/fake-tables.ts";
+import { runs } from "../support/property-runs.ts";
 
 const networks = [vni(100), vni(200)] as const;
 const [network] = networks;
@@ -109,7 +110,7 @@ describe("caps", () => {
           }
         },
       ),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
   });
 

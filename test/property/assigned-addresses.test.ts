@@ -14,6 +14,7 @@ import {
   type Subnet,
   type Vm,
 } from "../../schema/index.ts";
+import { runs } from "../support/property-runs.ts";
 
 const quarantineMs = 60_000;
 const subnet = "10.0.0.0/28" as Subnet;
@@ -112,6 +113,6 @@ test("the lowest address is given that is free, not reserved and not released la
         }
       }
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
 });

@@ -11,6 +11,7 @@ import { maxAbsentPerNetwork } from "../../node-agent/tables/held-network.ts";
 import { compareGuests, findConflict, LastingFindings, maxUnregistered } from "../../node-agent/tables/local-guests.ts";
 import { type IpAddress, type MacAddress, reportKinds } from "../../schema/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
+import { runs } from "../support/property-runs.ts";
 
 const blue = vni(100);
 const ipOf = (n: number): IpAddress => ip(`10.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`);
@@ -129,7 +130,7 @@ test("whatever guests ask, claim and send, from however many addresses, nothing 
         }
       }
     }),
-    { numRuns: 12 },
+    { numRuns: runs(12) },
   );
 });
 

@@ -8,6 +8,7 @@ import { byKey } from "../../node-agent/tables/plan.ts";
 import { type Answer, type Binding, type BindingKey, keyText } from "../../schema/index.ts";
 import { ip, mac, rev, someIp, someMac, someVtep, vni, vtep } from "../support/addresses.ts";
 import { FakeTables } from "../support/fake-tables.ts";
+import { runs } from "../support/property-runs.ts";
 
 const network = vni(100);
 
@@ -54,7 +55,7 @@ describe("held answers", () => {
           expect(sorted(actual)).toEqual(sorted(held.desired(network).values()));
         }
       }),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
   });
 
@@ -70,7 +71,7 @@ describe("held answers", () => {
           expect(desired.has(`tunnel ${network} ${entry.mac}`)).toBe(true);
         }
       }),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
   });
 
@@ -97,7 +98,7 @@ describe("held answers", () => {
           expect(sorted(held.desired(network).values())).toEqual(before);
         },
       ),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
   });
 

@@ -19,6 +19,7 @@ import {
   type ResourceChange,
   type Vni,
 } from "../../schema/index.ts";
+import { runs } from "../support/property-runs.ts";
 import { Driven, furnished, someMutations } from "./inventory-model.ts";
 
 /** Remembers what it was told, drops what is older, and forgets a network that is gone. */
@@ -176,7 +177,7 @@ test("an agent that applies what it is sent knows what a fresh question would te
     fc.property(someSteps, (steps) => {
       for (const { world, agents } of run(steps)) expectInSync(world, agents);
     }),
-    { numRuns: 400 },
+    { numRuns: runs(400) },
   ));
 
 test("who asked is told when an unknown address comes into being, however few of them are remembered", () =>
@@ -193,7 +194,7 @@ test("who asked is told when an unknown address comes into being, however few of
         }
       }
     }),
-    { numRuns: 200 },
+    { numRuns: runs(200) },
   ));
 
 test("a host is never told of a network without a VM of its own", () =>
@@ -206,7 +207,7 @@ test("a host is never told of a network without a VM of its own", () =>
         }
       }
     }),
-    { numRuns: 200 },
+    { numRuns: runs(200) },
   ));
 
 test("a host is told of all that it holds, and of nothing that it has released", () =>
@@ -220,7 +221,7 @@ test("a host is told of all that it holds, and of nothing that it has released",
         if (agent?.answers.has(keyText(key)) === false) expect(interest.knows(host, key)).toBe(false);
       }
     }),
-    { numRuns: 200 },
+    { numRuns: runs(200) },
   ));
 
 test("whoever is told of a move has to confirm it", () =>
@@ -234,7 +235,7 @@ test("whoever is told of a move has to confirm it", () =>
         for (const host of pushes.keys()) expect(holders).toContain(host);
       }
     }),
-    { numRuns: 200 },
+    { numRuns: runs(200) },
   ));
 
 test("a frame is never empty", () =>
@@ -246,5 +247,5 @@ test("a frame is never empty", () =>
         }
       }
     }),
-    { numRuns: 100 },
+    { numRuns: runs(100) },
   ));

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Inventory, invert } from "../../controller/inventory/inventory.ts";
 import { NamedIndex } from "../../controller/inventory/named-index.ts";
 import type { ResourceChange } from "../../schema/index.ts";
+import { runs } from "../support/property-runs.ts";
 import { breaches, Driven, furnished, someChangeSets } from "./inventory-model.ts";
 
 const rebuilt = (state: Inventory) =>
@@ -27,7 +28,7 @@ describe("whatever is asked for, in any order", () => {
           expect(breaches(driven.state)).toEqual([]);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     ));
 
   test("no VM comes to a host that is marked down, unless with the mark", () =>
@@ -46,7 +47,7 @@ describe("whatever is asked for, in any order", () => {
           }
         }
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     ));
 
   test("the indexes equal those built from scratch", () =>
@@ -56,7 +57,7 @@ describe("whatever is asked for, in any order", () => {
         for (const mutations of [furnished, ...sets]) driven.apply(mutations);
         expect(normal(driven.state)).toEqual(normal(rebuilt(driven.state)));
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     ));
 
   test("a change set that is taken back leaves what was", () =>
@@ -77,7 +78,7 @@ describe("whatever is asked for, in any order", () => {
           expect(normal(driven.state)).toEqual(before.pop());
         }
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     ));
 
   test("a refusal leaves what was, and the same asked again is refused again or changes nothing", () =>
@@ -91,7 +92,7 @@ describe("whatever is asked for, in any order", () => {
           expect(driven.apply(mutations)).toBeUndefined();
         }
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     ));
 
   test("what changed carries the new revision, and a uid that only its deletion ends", () =>
@@ -105,6 +106,6 @@ describe("whatever is asked for, in any order", () => {
           }
         }
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     ));
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { OffsetSet } from "../../controller/inventory/offset-set.ts";
+import { runs } from "../support/property-runs.ts";
 
 /** Around the ends of words and levels, where it could go wrong. */
 const offset = fc.oneof(
@@ -26,7 +27,7 @@ test("finds the next number that is not in it, whatever came and went", () =>
       expect(set.size).toBe(model.size);
       for (const each of model) expect(set.has(each)).toBe(true);
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   ));
 
 test("finds the one hole among a million without looking at them", () => {

@@ -22,6 +22,7 @@ import {
   parseVni,
   parseVtep,
 } from "../../schema/index.ts";
+import { runs } from "../support/property-runs.ts";
 import { ScheduledAgent, ScheduledKernel } from "../support/scheduled-host.ts";
 import { Driven, furnished, someMutations } from "./inventory-model.ts";
 
@@ -210,5 +211,5 @@ test("in whatever order things take effect, the kernel ends up with what the inv
       await scheduler.waitIdle();
       await world.expectTrue();
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   ));

@@ -24,6 +24,7 @@ import {
   parseVni,
   type Vni,
 } from "../../schema/index.ts";
+import { runs } from "../support/property-runs.ts";
 import { Driven, furnished, someMutations } from "./inventory-model.ts";
 
 const vnis = [100, 200].map(parseVni);
@@ -226,7 +227,7 @@ test("whatever is under way when entries are given up, no entry is left without 
       world.expectTrue();
       world.expectNoLeftovers(everyKey);
     }),
-    { numRuns: 1_000 },
+    { numRuns: runs(1_000) },
   ));
 
 // Found by the property above, as seed 1877199810, while a release was confirmed by a frame of its own.

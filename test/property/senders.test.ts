@@ -7,6 +7,7 @@ import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
 import { Senders } from "../../node-agent/guard/senders.ts";
 import { parseControllerFrame, parseRevision, parseVni, parseVtep } from "../../schema/index.ts";
+import { runs } from "../support/property-runs.ts";
 import { Driven, furnished, someMutations } from "./inventory-model.ts";
 
 const names = ["a", "b", "c"];
@@ -50,7 +51,7 @@ test("every host's set follows each revision, and equals that of a fresh session
         }
       }
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   ));
 
 test("a set of more hosts than one frame has room for counts when it is whole", () => {
