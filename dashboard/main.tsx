@@ -6,6 +6,10 @@ import "uplot/dist/uPlot.min.css";
 import "./styles/base.css";
 import "./styles/shell.css";
 import "./styles/parts.css";
+import "./styles/tables.css";
+import "./styles/events.css";
+import "./styles/charts.css";
+import "./styles/forms.css";
 import "./styles/map.css";
 
 startTheme();

@@ -49,19 +49,7 @@ function Figures({ overview }: { readonly overview: OverviewView }) {
       >
         {formatCount(hosts)}
       </Figure>
-      <Figure
-        name="Networks"
-        to={["networks"]}
-        note={
-          networks === 0
-            ? mayWrite.value
-              ? "create the first"
-              : "none yet"
-            : vms === 0
-              ? "no VM in them"
-              : `${formatMean(vms / networks)} VMs each`
-        }
-      >
+      <Figure name="Networks" to={["networks"]} note={networksNote(networks, vms)}>
         {formatCount(networks)}
       </Figure>
       <Figure name="VMs" to={["vms"]} note={hosts === 0 ? "none yet" : `${formatMean(vms / hosts)} per host`}>
@@ -70,6 +58,12 @@ function Figures({ overview }: { readonly overview: OverviewView }) {
       {seesAll.value && <RateFigures />}
     </dl>
   );
+}
+
+function networksNote(networks: number, vms: number): string {
+  if (networks === 0) return mayWrite.value ? "create the first" : "none yet";
+  const mean = formatMean(vms / networks);
+  return vms === 0 ? "no VM in them yet" : `${mean} ${mean === "1" ? "VM" : "VMs"} each`;
 }
 
 function RateFigures() {

@@ -46,7 +46,7 @@ export function Chart({ title, times, curves, format, empty }: ChartProps) {
       {
         width: element.clientWidth,
         height,
-        padding: [8, 8, 0, 0],
+        padding: [8, 18, 0, 0],
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
         legend: { show: false },
         hooks: { setCursor: [({ cursor }) => setPointed(cursor.idx ?? null)] },

@@ -37,7 +37,7 @@ export function Detail<T>(props: {
         <div class="panel">
           <Empty title={of.error.message}>
             It was deleted, never was, or is not for this token to see.{" "}
-            <a href={href([list.plural])}>All {list.title}</a>
+            <a href={href([list.plural])}>Back to {list.title}</a>
           </Empty>
         </div>
         {history}

@@ -80,7 +80,7 @@ export function ServerTable<Row>(props: TableProps<Row>) {
       {filters.length > 0 && (
         <search class="filters">
           {filters.map((filter) => (
-            <FilterField key={filter.key} filter={filter} value={wanted[filter.key] ?? ""} others={wanted} />
+            <FilterField key={filter.key} filter={filter} value={wanted[filter.key] ?? ""} />
           ))}
         </search>
       )}
@@ -153,18 +153,14 @@ export function ServerTable<Row>(props: TableProps<Row>) {
   );
 }
 
-function FilterField(props: {
-  readonly filter: Filter;
-  readonly value: string;
-  readonly others: Readonly<Record<string, string>>;
-}) {
-  const { filter, value, others } = props;
+function FilterField({ filter, value }: { readonly filter: Filter; readonly value: string }) {
   const [text, setText] = useState(value);
   useEffect(() => setText(value), [value]);
-  // What is typed here decides when to search.
+  // What is typed here decides when to search; what other fields hold by then belongs to the search.
   useEffect(() => {
     if (text === value) return;
-    const timer = setTimeout(() => refine({ ...others, [filter.key]: text.trim() }), pauseMs);
+    const search = () => refine({ ...Object.fromEntries(place.peek().query), [filter.key]: text.trim() });
+    const timer = setTimeout(search, pauseMs);
     return () => clearTimeout(timer);
   }, [text]);
   return (
