@@ -63,7 +63,7 @@ export async function searchBench(options: SearchOptions, progress: Progress): P
       progress(`importing ${vms} VMs`);
       const controller = await BenchController.start();
       fleets.push({ vms, controller });
-      await fill(controller.base, vms);
+      await fill(controller, vms);
     }
     const [small, large] = fleets as [(typeof fleets)[0], (typeof fleets)[0]];
     await large.controller.lagMs();
@@ -88,14 +88,11 @@ export async function searchBench(options: SearchOptions, progress: Progress): P
 }
 
 /** Two carry the label `rare`. */
-async function fill(base: string, vms: number): Promise<void> {
+async function fill(controller: BenchController, vms: number): Promise<void> {
   const lines = [...fleetLines({ vms, hosts: Math.ceil(vms / vmsPerHost) })].map((line) =>
     /"name":"vm-(?:7|8)"/.test(line) ? line.replace('"host"', '"labels":{"rare":""},"host"') : line,
   );
-  const headers = { "content-type": "application/x-ndjson" };
-  const response = await fetch(`http://${base}/v1/import`, { method: "POST", headers, body: lines.join("") });
-  const text = await response.text();
-  if (!response.ok) throw new Error(`import: ${response.status} ${text}`);
+  await controller.import(Buffer.from(lines.join("")));
 }
 
 async function time(base: string, { what, query, finds }: Search, vms: number): Promise<number> {
