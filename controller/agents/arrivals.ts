@@ -1,6 +1,6 @@
 // Whom a VM that comes to another host has talked with there: its guest remembers their MACs, and its first frame to one of
 // them must find a way. A question would be answered in milliseconds, and that frame is lost all the same.
-import type { BindingKey, MacAddress, Revision, Vni } from "../../schema/index.ts";
+import { type BindingKey, keyText, type MacAddress, type Revision, type Vni } from "../../schema/index.ts";
 import { answerFor, findBound, keysOf } from "../inventory/bindings.ts";
 import { hostsOf, type Inventory } from "../inventory/inventory.ts";
 import type { Steps } from "../inventory/steps.ts";
@@ -12,7 +12,7 @@ import type { InterestIndex } from "./interest.ts";
 /** Of one interface, at most; the ones that its old host was told of last. */
 const maxPartners = 256;
 
-/** By host: what to tell it of the partners of VMs that come to it. */
+/** By host, and by the text of each key: what to tell it of the partners of VMs that come to it. */
 export type Partners = ReadonlyMap<string, ReadonlyMap<string, BindingKey>>;
 
 /**
@@ -40,7 +40,10 @@ export function* partnersOf(state: Inventory, interest: InterestIndex, moves: re
       for (const receiver of receivers) {
         const told = partners.get(receiver) ?? new Map<string, BindingKey>();
         partners.set(receiver, told);
-        for (const { mac } of keys.slice(-maxPartners)) told.set(`${vni} ${mac}`, { kind: "mac", vni, mac });
+        for (const { mac } of keys.slice(-maxPartners)) {
+          const key: BindingKey = { kind: "mac", vni, mac };
+          told.set(keyText(key), key);
+        }
       }
     }
   }
