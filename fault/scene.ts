@@ -8,6 +8,7 @@ import { createLab, type Lab } from "../lab/lab.ts";
 import { openPacketSocket } from "../lab/packets.ts";
 import type { ContinuousPing } from "../lab/ping.ts";
 import type { LabProcess } from "../lab/process.ts";
+import type { ProgramOptions } from "../lab/programs.ts";
 import { waitFor, waitUntil } from "../lab/wait.ts";
 import { dumpOf } from "./dump.ts";
 import { LeakWatch } from "./leaks.ts";
@@ -32,16 +33,25 @@ export interface Flow {
   readonly ping: ContinuousPing;
 }
 
+export interface SceneOptions extends Pick<ProgramOptions, "preload"> {
+  /** Default 3. */
+  readonly hosts?: number;
+}
+
 export class Scene {
   /** In blue, on hosts a, b and c. */
   readonly guests: Guest[] = [];
   private leaks: LeakWatch | undefined;
   private numbers = 16;
 
-  private constructor(readonly lab: Lab) {}
+  private constructor(
+    readonly lab: Lab,
+    /** What every program loads before it starts (`node --import`). */
+    private readonly programs: Pick<ProgramOptions, "preload">,
+  ) {}
 
-  static async build(hosts = 3): Promise<Scene> {
-    const scene = new Scene(await createLab({ hosts, underlay: 4 }));
+  static async build({ hosts = 3, ...programs }: SceneOptions = {}): Promise<Scene> {
+    const scene = new Scene(await createLab({ hosts, underlay: 4 }), programs);
     try {
       await scene.furnish();
       return scene;
@@ -90,8 +100,13 @@ export class Scene {
     return this.lab.api(method, path, body);
   }
 
-  startAgent(host: string, options: { readonly preload?: string } = {}): LabProcess {
-    return this.host(host).startAgent({ extraArgs: agentArgs, ...options });
+  startAgent(host: string, options: Pick<ProgramOptions, "preload"> = {}): LabProcess {
+    return this.host(host).startAgent({ extraArgs: agentArgs, ...this.programs, ...options });
+  }
+
+  /** Resolves when it listens. */
+  startController(options: ProgramOptions = {}): Promise<LabProcess> {
+    return this.lab.startController({ ...this.programs, ...options });
   }
 
   /** The agent that runs now has had a whole snapshot. */
@@ -208,7 +223,7 @@ export class Scene {
   }
 
   private async furnish(): Promise<void> {
-    await this.lab.startController();
+    await this.startController();
     for (const { name } of this.lab.hosts) this.startAgent(name);
     await this.allConnected();
     for (const [name, vni] of [

@@ -2,6 +2,7 @@
 import { parseFlags, stop as stopProgram } from "../lab/flags.ts";
 import { whyNoLab } from "../lab/lab.ts";
 import { soak } from "./soak.ts";
+import { describe } from "./usage.ts";
 
 const help = `Usage: npm run soak -- [options]
 
@@ -55,10 +56,7 @@ async function main(): Promise<number> {
       ...Object.entries(result.operations).map(([name, count]) => `${String(count).padStart(6)}  ${name}`),
       `${comparisons} comparisons of all tables with the inventory, equal after ${slowestMs} ms at most`,
       `${packets.sent} packets of running flows, ${packets.lost} lost`,
-      ...Object.entries(growth).map(
-        ([name, { memory, descriptors }]) =>
-          `${name}: memory ${memory.join(" → ")} MiB, file descriptors ${descriptors.join(" → ")}`,
-      ),
+      ...Object.entries(growth).map(([name, each]) => `${name}: ${describe(each)}`),
       ...failures.map((failure) => `FAILED: ${failure}`),
       failures.length === 0 ? `${asked} min, everything held` : `${failures.length} FAILED`,
     ];

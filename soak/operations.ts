@@ -8,6 +8,8 @@ export interface Operation {
   readonly name: string;
   /** How often, beside the others. */
   readonly weight: number;
+  /** Default: always. */
+  possible?(world: World): boolean;
   act(soak: World): Promise<void>;
 }
 
@@ -23,6 +25,7 @@ export interface World {
 }
 
 const maxVms = 300;
+const minVms = 50;
 const oneOf = <T>(items: readonly T[]): T => items[randomInt(items.length)] as T;
 const hostNames = ({ scene }: World): string[] => scene.lab.hosts.map(({ name }) => name);
 
@@ -30,8 +33,8 @@ const inventory: readonly Operation[] = [
   {
     name: "VMs registered",
     weight: 6,
+    possible: ({ vms }) => vms.size < maxVms,
     act: async (world) => {
-      if (world.vms.size >= maxVms) return;
       for (const number of world.scene.numbersFrom(10)) {
         const name = `soak-${number}`;
         await world.scene.registerPeer(name, oneOf(hostNames(world)), [number]);
@@ -42,9 +45,10 @@ const inventory: readonly Operation[] = [
   {
     name: "VMs moved",
     weight: 8,
+    possible: ({ vms }) => vms.size > 0,
     act: async (world) => {
       const names = [...world.vms.keys()];
-      for (let i = 0; i < Math.min(10, names.length); i++) {
+      for (let i = 0; i < 10; i++) {
         await world.scene.call("PATCH", `/v1/vms/${oneOf(names)}`, { host: oneOf(hostNames(world)) });
       }
     },
@@ -52,8 +56,9 @@ const inventory: readonly Operation[] = [
   {
     name: "VMs deleted",
     weight: 4,
+    possible: ({ vms }) => vms.size > minVms,
     act: async ({ scene, vms }) => {
-      for (let i = 0; i < 5 && vms.size > 50; i++) {
+      for (let i = 0; i < 5; i++) {
         const name = oneOf([...vms.keys()]);
         await scene.call("DELETE", `/v1/vms/${name}`);
         vms.delete(name);
@@ -63,9 +68,9 @@ const inventory: readonly Operation[] = [
   {
     name: "VMs asked for",
     weight: 10,
+    possible: ({ vms }) => vms.size > 0,
     act: async ({ scene, vms }) => {
       const numbers = [...vms.values()];
-      if (numbers.length === 0) return;
       const ips = Array.from({ length: 30 }, () => ipsOf(oneOf(numbers))[0]);
       await scene.ask(scene.guest(oneOf([0, 1, 2] as const)), ips);
     },
@@ -94,10 +99,10 @@ const faults: readonly Operation[] = [
   {
     name: "the controller killed",
     weight: 1,
-    act: async ({ scene, controllerMortal }) => {
-      if (!controllerMortal) return;
+    possible: ({ controllerMortal }) => controllerMortal,
+    act: async ({ scene }) => {
       await scene.lab.controller.stop("SIGKILL");
-      await scene.lab.startController();
+      await scene.startController();
       await scene.allConnected();
     },
   },
@@ -124,9 +129,11 @@ const faults: readonly Operation[] = [
 
 export const operations: readonly Operation[] = [...inventory, ...faults];
 
-export function pick(): Operation {
-  let at = randomInt(operations.reduce((sum, { weight }) => sum + weight, 0));
-  for (const operation of operations) {
+/** One of those that are possible now. */
+export function pick(world: World): Operation {
+  const possible = operations.filter((each) => each.possible?.(world) ?? true);
+  let at = randomInt(possible.reduce((sum, { weight }) => sum + weight, 0));
+  for (const operation of possible) {
     at -= operation.weight;
     if (at < 0) return operation;
   }

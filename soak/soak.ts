@@ -1,5 +1,6 @@
 // Random operations on five hosts for as long as is asked, with everything that must hold looked at all the time.
 import { Scene } from "../fault/scene.ts";
+import { builtFile } from "../lab/programs.ts";
 import { waitUntil } from "../lab/wait.ts";
 import { operations, pick, type World } from "./operations.ts";
 import { type Growth, growthOf, leaksOf, type Usage, usageOf } from "./usage.ts";
@@ -27,7 +28,7 @@ const pingIntervalMs = 50;
 
 /** @param note is told how far it is, once a comparison */
 export async function soak(minutes: number, note: (text: string) => void): Promise<SoakResult> {
-  const scene = await Scene.build(hosts);
+  const scene = await Scene.build({ hosts, preload: builtFile("soak", "live-memory.js") });
   try {
     return await run(scene, minutes, note);
   } finally {
@@ -48,7 +49,7 @@ async function run(scene: Scene, minutes: number, note: (text: string) => void):
   while (share() < 1 && failures.length === 0) {
     for (let i = 0; i < operationsAtOnce; i++) {
       const world: World = { scene, vms, mortal: ["a", "b", "c", "d"], controllerMortal: share() < 0.25 };
-      const operation = pick();
+      const operation = pick(world);
       await operation.act(world);
       done.set(operation.name, (done.get(operation.name) ?? 0) + 1);
     }
@@ -59,7 +60,7 @@ async function run(scene: Scene, minutes: number, note: (text: string) => void):
     comparisons++;
     slowestMs = Math.max(slowestMs, tookMs);
     failures.push(...scene.takeLeaks());
-    if (share() > 0.25) sample(scene, samples);
+    if (share() > 0.25) await sample(scene, samples);
     note(`${Math.min(100, Math.round(share() * 100))} %, ${comparisons} comparisons, ${vms.size} VMs`);
   }
   const packets = { sent: 0, lost: 0 };
@@ -71,7 +72,7 @@ async function run(scene: Scene, minutes: number, note: (text: string) => void):
   }
   const growth = Object.fromEntries([...samples].map(([name, usages]) => [name, growthOf(usages)]));
   for (const [name, each] of Object.entries(growth)) {
-    failures.push(...leaksOf(each).map((leak) => `${name}: ${leak}`));
+    failures.push(...leaksOf(each, minutes).map((leak) => `${name}: ${leak}`));
   }
   return { minutes, operations: Object.fromEntries(done), comparisons, slowestMs, packets, growth, failures };
 }
@@ -89,12 +90,8 @@ async function untilEqual(scene: Scene): Promise<number> {
 }
 
 /** Of what is not killed any more. */
-function sample(scene: Scene, samples: Map<string, Usage[]>): void {
-  const processes = [
-    ["controller", scene.lab.controller.pid],
-    ["agent e", scene.host("e").agent.pid],
-  ] as const;
-  for (const [name, pid] of processes) {
-    if (pid !== undefined) samples.set(name, [...(samples.get(name) ?? []), usageOf(pid)]);
+async function sample(scene: Scene, samples: Map<string, Usage[]>): Promise<void> {
+  for (const program of [scene.lab.controller, scene.host("e").agent]) {
+    samples.set(program.name, [...(samples.get(program.name) ?? []), await usageOf(program)]);
   }
 }

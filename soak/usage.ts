@@ -1,28 +1,45 @@
 // What a process takes over time, and whether that is flat.
 import { readdirSync, readFileSync } from "node:fs";
+import type { LabProcess } from "../lab/process.ts";
 
 export interface Usage {
-  /** Resident memory, MiB. */
-  readonly memory: number;
+  /** What a garbage collection leaves over, MiB. */
+  readonly live: number;
+  /** Resident memory, MiB: with what V8 and SQLite keep for later, and what is outside of every heap. */
+  readonly resident: number;
   readonly descriptors: number;
 }
 
-/** @throws where the process is gone */
-export function usageOf(pid: number): Usage {
-  const kibibytes = Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
-  return { memory: Math.round(kibibytes / 1_024), descriptors: readdirSync(`/proc/${pid}/fd`).length };
+/** The message of a program that `live-memory.ts` was loaded into, with its `bytes`. */
+export const liveMemoryMessage = "live memory";
+
+const mebibyte = 1_048_576;
+
+/** Of a program that `live-memory.ts` was loaded into. @throws ProcessEndedError, WaitError */
+export async function usageOf(program: LabProcess): Promise<Usage> {
+  const told = program.nextLog(({ msg }) => msg === liveMemoryMessage, 10_000, "what it holds");
+  program.signal("SIGWINCH");
+  const { bytes } = await told;
+  const status = readFileSync(`/proc/${program.pid}/status`, "utf8");
+  const kibibytes = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]);
+  return {
+    live: Math.round((Number(bytes) / mebibyte) * 10) / 10,
+    resident: Math.round(kibibytes / 1_024),
+    descriptors: readdirSync(`/proc/${program.pid}/fd`).length,
+  };
 }
 
 /** The middle of the first and of the last third. */
-export interface Growth {
-  readonly memory: readonly [number, number];
-  readonly descriptors: readonly [number, number];
-}
+export type Growth = { readonly [each in keyof Usage]: readonly [number, number] };
 
-/** Caches that fill and heaps that have not been swept yet are no leak. */
-const memorySlack = { factor: 1.25, mebibytes: 24 };
-/** Requests under way when it was looked. */
-const descriptorSlack = 24;
+/** Growth that is none: caches that fill, an inventory that is larger at the end, requests under way when it was looked. */
+const slack = {
+  live: { factor: 1.25, more: 4 },
+  resident: { factor: 1.25, more: 24 },
+  descriptors: { factor: 1, more: 24 },
+} as const satisfies Record<keyof Usage, unknown>;
+/** Until then resident memory is that of a heap which has not found its size, minutes. */
+const residentTellsAfter = 10;
 
 export function growthOf(samples: readonly Usage[]): Growth {
   const third = Math.max(1, Math.floor(samples.length / 3));
@@ -31,18 +48,29 @@ export function growthOf(samples: readonly Usage[]): Growth {
     median(ends[0].map((each) => each[what])),
     median(ends[1].map((each) => each[what])),
   ];
-  return { memory: of("memory"), descriptors: of("descriptors") };
+  return { live: of("live"), resident: of("resident"), descriptors: of("descriptors") };
 }
 
-/** @returns what is not flat */
-export function leaksOf({ memory, descriptors }: Growth): string[] {
-  const [before, after] = memory;
-  return [
-    ...(after > before * memorySlack.factor + memorySlack.mebibytes ? [`memory from ${before} to ${after} MiB`] : []),
-    ...(descriptors[1] > descriptors[0] + descriptorSlack
-      ? [`descriptors from ${descriptors[0]} to ${descriptors[1]}`]
-      : []),
-  ];
+/** @param minutes of the run that it is the growth of @returns what is not flat */
+export function leaksOf(growth: Growth, minutes: number): string[] {
+  const judged = (Object.keys(slack) as (keyof Usage)[]).filter(
+    (what) => what !== "resident" || minutes >= residentTellsAfter,
+  );
+  return judged
+    .filter((what) => growth[what][1] > growth[what][0] * slack[what].factor + slack[what].more)
+    .map((what) => `${named[what]} from ${growth[what].join(" to ")}`);
+}
+
+const named = {
+  live: "live memory, MiB,",
+  resident: "resident memory, MiB,",
+  descriptors: "file descriptors",
+} as const satisfies Record<keyof Usage, string>;
+
+/** For people. */
+export function describe({ live, resident, descriptors }: Growth): string {
+  const change = (pair: readonly [number, number]): string => pair.join(" → ");
+  return `live memory ${change(live)} MiB, resident ${change(resident)} MiB, file descriptors ${change(descriptors)}`;
 }
 
 function median(values: readonly number[]): number {

@@ -34,7 +34,7 @@ export const clockSteps: Fault = {
 async function restart(scene: Scene, options: { readonly preload?: string }): Promise<void> {
   await scene.host("a").agent.stop();
   await scene.lab.controller.stop();
-  await scene.lab.startController(options);
+  await scene.startController(options);
   scene.startAgent("a", options);
   await scene.inStep("a");
   await scene.allConnected();

@@ -30,7 +30,7 @@ export const logCompacted: Fault = {
     let equalMs = 0;
     const gone = await deletedOn(scene.host("a"), tunnel, async () => {
       try {
-        await scene.lab.startController({ extraArgs: ["--log-max-events", `${logged}`] });
+        await scene.startController({ extraArgs: ["--log-max-events", `${logged}`] });
         for (const n of deleted) await scene.call("DELETE", `/v1/vms/logged-${n}`);
         for (const n of replaced) {
           await scene.call("DELETE", `/v1/vms/logged-${n}`);

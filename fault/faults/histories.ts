@@ -119,7 +119,7 @@ async function carryOut(scene: Scene, step: Step, numbers: readonly number[]): P
     case "kill controller":
       scene.lab.controller.signal("SIGKILL");
       await scene.lab.controller.ended;
-      await scene.lab.startController();
+      await scene.startController();
       break;
     case "tamper":
       await tamper(scene, step.host, numberOf(step.address), step.how);

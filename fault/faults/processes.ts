@@ -82,7 +82,7 @@ export const controllerKilled: Fault = {
   act: async (scene) => {
     await scene.lab.controller.stop("SIGKILL");
     await pause(500);
-    await scene.lab.startController();
+    await scene.startController();
     return [];
   },
 };
@@ -95,7 +95,7 @@ export const bothKilled: Fault = {
     );
     await pause(500);
     for (const { name } of scene.lab.hosts) scene.startAgent(name);
-    await scene.lab.startController();
+    await scene.startController();
     return [];
   },
 };

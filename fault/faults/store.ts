@@ -28,7 +28,7 @@ function restored(renewed: boolean): Fault["act"] {
     const backup = join(scene.lab.directory, `backup-${randomUUID()}.db`);
     await scene.lab.controller.stop("SIGTERM");
     await copyFile(db, backup);
-    await scene.lab.startController();
+    await scene.startController();
     await scene.allConnected();
     // What the backup does not know: every tenth has moved.
     const moved = names.filter((_, i) => i % 10 === 0);
@@ -36,7 +36,7 @@ function restored(renewed: boolean): Fault["act"] {
     await scene.lab.controller.stop("SIGTERM");
     const deleted = await deletedOn(scene.host("a"), tunnel, async () => {
       await replaceDatabase(db, backup, renewed);
-      await scene.lab.startController();
+      await scene.startController();
       await scene.allConnected();
       for (const name of moved) await scene.call("PATCH", `/v1/vms/${name}?wait=ready`, { host: "c" });
     });

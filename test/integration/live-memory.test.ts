@@ -1,0 +1,38 @@
+// What the soak asks the programs that it watches: what they hold, and not what V8 has not swept yet.
+import { spawn } from "node:child_process";
+import { expect, onTestFinished, test } from "vitest";
+import { LabProcess } from "../../lab/process.ts";
+import { builtFile } from "../../lab/programs.ts";
+import { usageOf } from "../../soak/usage.ts";
+
+const mebibyte = 1_048_576;
+
+/** A program whose `rounds` rounds make a mebibyte of objects each and hold them, or drop them. */
+async function run(does: "hold" | "drop"): Promise<LabProcess> {
+  const script = `
+    const held = [];
+    for (let round = 0; round < 40; round++) {
+      const made = Array.from({ length: ${mebibyte / 8} }, (_, i) => i + 0.5);
+      if (${does === "hold"}) held.push(made);
+    }
+    process.stderr.write('{"msg":"ready"}\\n');
+    setInterval(() => held, 60_000);`;
+  const here = { spawn: ([file, ...args]: readonly [string, ...string[]]) => spawn(file, args, { stdio: "pipe" }) };
+  const program = new LabProcess(does, here, [
+    process.execPath,
+    "--import",
+    builtFile("soak", "live-memory.js"),
+    "--eval",
+    script,
+  ]);
+  onTestFinished(async () => void (await program.stop("SIGKILL")));
+  await program.waitForLog(({ msg }) => msg === "ready");
+  return program;
+}
+
+test("what is dropped does not count, what is held does", async () => {
+  const [dropped, held] = [await usageOf(await run("drop")), await usageOf(await run("hold"))];
+  expect(dropped.live).toBeLessThan(20);
+  expect(held.live - dropped.live).toBeGreaterThan(39);
+  expect(held.live - dropped.live).toBeLessThan(60);
+});

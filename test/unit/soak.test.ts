@@ -1,0 +1,30 @@
+import { describe, expect, test } from "vitest";
+import { growthOf, leaksOf, type Usage } from "../../soak/usage.ts";
+
+const usage = (live: number, resident = 130, descriptors = 28): Usage => ({ live, resident, descriptors });
+/** Thirty samples, whose nth is `of(n)`. */
+const life = (of: (n: number) => Usage): Usage[] => Array.from({ length: 30 }, (_, n) => of(n));
+
+describe("what a soak calls a leak", () => {
+  test("nothing, where all is flat", () => {
+    expect(leaksOf(growthOf(life(() => usage(34))), 60)).toEqual([]);
+  });
+
+  test("memory that a collection leaves over and that grows", () => {
+    expect(leaksOf(growthOf(life((n) => usage(34 + n))), 1)).toEqual(["live memory, MiB, from 39 to 59"]);
+  });
+
+  test("descriptors that are not closed", () => {
+    expect(leaksOf(growthOf(life((n) => usage(34, 130, 28 + 2 * n))), 1)).toEqual(["file descriptors from 38 to 78"]);
+  });
+
+  test("resident memory in a long run, where it tells something", () => {
+    const growth = growthOf(life((n) => usage(34, 130 + 5 * n)));
+    expect(leaksOf(growth, 1)).toEqual([]);
+    expect(leaksOf(growth, 10)).toEqual(["resident memory, MiB, from 155 to 255"]);
+  });
+
+  test("no single peak", () => {
+    expect(leaksOf(growthOf(life((n) => usage(n === 29 ? 300 : 34))), 1)).toEqual([]);
+  });
+});
