@@ -6,6 +6,45 @@ export class OptionError extends Error {
   override readonly name = "OptionError";
 }
 
+/** The short form is for CI. */
+export type Length = "whole" | "short";
+
+export interface Option<Value> {
+  /** As in the help: "<n>". A flag without a value has none. */
+  readonly placeholder?: string;
+  readonly about: string;
+  /** What it is where it is not given: in a whole run, and in the short form of one. */
+  readonly fallback: Readonly<Record<Length, Value>>;
+  /** @throws OptionError */
+  parse(text: string): Value;
+}
+
+/** @param short what it is in the short form, where that differs */
+export function number(about: string, whole: number, short = whole, least = 1): Option<number> {
+  return { placeholder: "<n>", about, fallback: { whole, short }, parse: (text) => parseNumber(text, least) };
+}
+
+export function numbers(about: string, whole: readonly number[], short = whole, least = 1): Option<readonly number[]> {
+  return { placeholder: "<n,n,…>", about, fallback: { whole, short }, parse: (text) => parseNumbers(text, least) };
+}
+
+export function names<T extends string>(
+  about: string,
+  known: readonly T[],
+  whole: readonly T[] = known,
+): Option<readonly T[]> {
+  return { placeholder: "<names>", about, fallback: { whole, short: whole }, parse: (text) => parseList(text, known) };
+}
+
+export function families(whole: readonly Family[]): Option<readonly Family[]> {
+  const about = "address families of the guests";
+  return { placeholder: "<4,6>", about, fallback: { whole, short: whole }, parse: parseFamilies };
+}
+
+export function flag(about: string): Option<boolean> {
+  return { about, fallback: { whole: false, short: false }, parse: () => true };
+}
+
 export function parseNumber(text: string, least = 1): number {
   const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   if (!(number >= least)) throw new OptionError(`"${text}" is not a number from ${least}`);

@@ -1,10 +1,21 @@
 import { describe, expect, test } from "vitest";
 import { Addresses, endpoint, scannedSubnet } from "../../bench/addresses.ts";
+import { bench, type Given } from "../../bench/bench.ts";
 import { agentTimes } from "../../bench/first-packet/agent-times.ts";
 import { report } from "../../bench/first-packet/report.ts";
 import { ratios, summarizeModes } from "../../bench/first-packet/result.ts";
 import type { Trial } from "../../bench/first-packet/trial.ts";
-import { OptionError, parseFamilies, parseList, parseNumber, parseNumbers } from "../../bench/options.ts";
+import { helpFor } from "../../bench/help.ts";
+import {
+  flag,
+  type Length,
+  number,
+  OptionError,
+  parseFamilies,
+  parseList,
+  parseNumber,
+  parseNumbers,
+} from "../../bench/options.ts";
 import { interleave } from "../../bench/schedule.ts";
 import { distribution, median, percentile } from "../../bench/statistics.ts";
 import { formatMs, formatRatio, formatShare, table } from "../../bench/table.ts";
@@ -66,6 +77,30 @@ describe("a trial's addresses", () => {
     expect(endpoint(0, 4).ip).toBe("10.65.0.1");
     expect(endpoint(0x3e_0000, 4).ip).toBe("10.127.0.1");
     expect(() => endpoint(0x40_0000, 4)).toThrow(RangeError);
+  });
+});
+
+describe("a bench", () => {
+  const twice = bench({
+    about: "numbers, doubled",
+    options: { rounds: number("rounds", 300, 20), steps: flag("also the steps") },
+    run: async ({ rounds, steps }) => ({ doubled: 2 * rounds, steps }),
+    report: ({ doubled }) => `${doubled}\n`,
+  });
+  const outcome = (given: Given, length: Length) => twice.start(given, length, () => {})();
+
+  test("takes what is given, and else what suits the length of the run", async () => {
+    expect(await outcome({}, "whole")).toEqual({ result: { doubled: 600, steps: false }, text: "600\n" });
+    expect(await outcome({ steps: true }, "short")).toEqual({ result: { doubled: 40, steps: true }, text: "40\n" });
+    expect((await outcome({ rounds: "7" }, "short")).text).toBe("14\n");
+  });
+
+  test("refuses before anything is built, and names the flag", () => {
+    expect(() => twice.start({ rounds: "0" }, "whole", () => {})).toThrow('--rounds: "0" is not a number from 1');
+  });
+
+  test("explains itself", () => {
+    expect(helpFor("twice", twice)).toMatch(/^ {2}--rounds <n> +rounds \(300, 20 with --short\)$/m);
   });
 });
 

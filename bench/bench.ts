@@ -1,0 +1,52 @@
+// A bench as the command line sees it: what it is about, what it takes, how it is run and told.
+import { type Length, type Option, OptionError } from "./options.ts";
+import type { Progress } from "./progress.ts";
+
+/** What a bench takes, by the name of its flag. */
+type Options<Values> = { readonly [Name in keyof Values]: Option<Values[Name]> };
+
+interface Kind<Values, Result extends object> {
+  readonly about: string;
+  readonly options: Options<Values>;
+  run(values: Values, progress: Progress): Promise<Result>;
+  report(result: Result): string;
+}
+
+export interface Outcome {
+  readonly result: object;
+  readonly text: string;
+}
+
+export interface Bench {
+  readonly about: string;
+  readonly options: Readonly<Record<string, Option<unknown>>>;
+  /** @param given texts of the options that are given, true for a flag @throws OptionError */
+  start(given: Given, length: Length, progress: Progress): () => Promise<Outcome>;
+}
+
+export type Given = Readonly<Record<string, string | boolean | undefined>>;
+
+export function bench<Values, Result extends object>({ about, options, run, report }: Kind<Values, Result>): Bench {
+  return {
+    about,
+    options,
+    start(given, length, progress) {
+      const flags = Object.keys(options) as (keyof Values & string)[];
+      const values = Object.fromEntries(flags.map((name) => [name, read(name, options[name], given[name], length)]));
+      return async () => {
+        const result = await run(values as Values, progress);
+        return { result, text: report(result) };
+      };
+    },
+  };
+}
+
+function read<Value>(name: string, option: Option<Value>, text: Given[string], length: Length): Value {
+  if (text === undefined) return option.fallback[length];
+  try {
+    return option.parse(String(text));
+  } catch (error) {
+    if (error instanceof OptionError) throw new OptionError(`--${name}: ${error.message}`);
+    throw error;
+  }
+}

@@ -1,0 +1,120 @@
+// All benches: what each measures, what it takes, and how its result is told.
+import { abuseBench } from "./abuse/bench.ts";
+import { reportAbuse } from "./abuse/report.ts";
+import { type Bench, bench } from "./bench.ts";
+import { firstPacket } from "./first-packet/bench.ts";
+import { report } from "./first-packet/report.ts";
+import { firstPacketBurst } from "./first-packet-burst/bench.ts";
+import { reportBurst } from "./first-packet-burst/report.ts";
+import { firstPacketStorm } from "./first-packet-storm/bench.ts";
+import { reportStorm } from "./first-packet-storm/report.ts";
+import { fleetBench } from "./fleet/bench.ts";
+import { reportFleet } from "./fleet/report.ts";
+import { importBench } from "./import/bench.ts";
+import { reportImport } from "./import/report.ts";
+import { type ModeName, modeNames } from "./modes/mode.ts";
+import { families, flag, names, number, numbers } from "./options.ts";
+import { reconcileBench } from "./reconcile/bench.ts";
+import { reportReconcile } from "./reconcile/report.ts";
+import { searchBench } from "./search/bench.ts";
+import { reportSearch } from "./search/report.ts";
+import { streamBench } from "./stream/bench.ts";
+import { reportStream } from "./stream/report.ts";
+
+const modes = (whole: readonly ModeName[]) => names("with commas between", modeNames, whole);
+
+export const benches: Readonly<Record<string, Bench>> = {
+  "first-packet": bench({
+    about:
+      "the first packet between two VMs that nobody has met, in all modes, and the frames that each mode sends to hosts which do not need them",
+    options: {
+      modes: modes(modeNames),
+      families: families([4, 6]),
+      trials: number("per mode and family", 300, 20),
+      "slow-trials": number("the same for modes that wait for the guest's own retry", 25, 2),
+      hosts: numbers("numbers of hosts to count replicated frames with", [2, 8, 32], [2, 8], 2),
+      steps: flag("follow nearmiss's frames on their way; costs some time itself"),
+    },
+    run: ({ "slow-trials": slowTrials, ...rest }, progress) => firstPacket({ slowTrials, ...rest }, progress),
+    report,
+  }),
+  "first-packet-burst": bench({
+    about: "the first packets of many guests at the same moment",
+    options: {
+      modes: modes(["static", "nearmiss"]),
+      families: families([4, 6]),
+      guests: number("guests", 200, 40, 8),
+      rounds: number("bursts per mode and family", 5, 2),
+    },
+    run: firstPacketBurst,
+    report: reportBurst,
+  }),
+  "first-packet-storm": bench({
+    about: "first packets while another guest of the same host scans a /16",
+    options: {
+      modes: modes(["nearmiss"]),
+      families: families([4]),
+      trials: number("per mode and family", 100, 10),
+      rate: number("questions a second; 0: as many as a packet socket takes", 0, 0, 0),
+    },
+    run: firstPacketStorm,
+    report: reportStorm,
+  }),
+  abuse: bench({
+    about: "what honest clients of a controller wait for while others attack it",
+    options: {
+      rounds: number("turns of 4 s in peace and attacked", 10, 1),
+      rate: number("attacks of each kind a second", 20),
+    },
+    run: abuseBench,
+    report: reportAbuse,
+  }),
+  import: bench({
+    about: "one import of many VMs, and what other requests wait for meanwhile",
+    options: {
+      vms: number("VMs in the import", 100_000, 5_000),
+      agents: number("hosts, each with an agent connected", 100, 10, 2),
+    },
+    run: ({ vms, agents }, progress) => importBench({ vms, hosts: agents }, progress),
+    report: reportImport,
+  }),
+  stream: bench({
+    about:
+      "many consumers of the event stream while changes are made, beside a bare ws server that sends the same messages",
+    options: {
+      consumers: number("consumers", 2_000, 50),
+      rate: number("events a second", 1_000, 200),
+      seconds: number("how long changes are made", 10, 2),
+      batch: number("changes in one revision at most", 50),
+    },
+    run: streamBench,
+    report: reportStream,
+  }),
+  search: bench({
+    about: "a page of VMs by name, IP, MAC, label, host and network, in a small fleet and in a large one",
+    options: {
+      vms: number("VMs in the large fleet", 100_000, 5_000, 1_000),
+      rounds: number("of each search", 100, 10),
+    },
+    run: searchBench,
+    report: reportSearch,
+  }),
+  fleet: bench({
+    about: "a controller that was killed and is back, and how soon all its agents are, beside a bare ws server",
+    options: {
+      agents: number("agents", 10_000, 200, 2),
+      held: number("VMs of other hosts that each agent holds", 20),
+    },
+    run: fleetBench,
+    report: reportFleet,
+  }),
+  reconcile: bench({
+    about: "one agent comparing all that it holds with the kernel, beside a plain dump of the same tables",
+    options: {
+      entries: number("VMs of other hosts that are held, three kernel entries each", 10_000, 1_000),
+      rounds: number("turns of each", 20, 4),
+    },
+    run: reconcileBench,
+    report: reportReconcile,
+  }),
+};
