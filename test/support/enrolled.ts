@@ -7,6 +7,7 @@ import { type Logger, pino } from "pino";
 import { onTestFinished } from "vitest";
 import type { AppOptions } from "../../controller/app.ts";
 import { openTls, pkiDirectory } from "../../controller/pki/open-tls.ts";
+import type { CertificateFiles } from "../../controller/pki/server-certificate.ts";
 import { enrol } from "../../node-agent/identity/enrol.ts";
 import { Renewal } from "../../node-agent/identity/renewal.ts";
 import { type HostIdentity, HostState } from "../../node-agent/identity/state.ts";
@@ -34,12 +35,19 @@ export interface Shows {
   readonly identity?: Pick<HostIdentity, "certificate" | "key">;
 }
 
+export interface EnrollingOptions extends Partial<AppOptions> {
+  /** Goes on with this one. */
+  readonly db?: string;
+  /** The operator's certificate, with its CA, instead of one of the controller's own. */
+  readonly files?: CertificateFiles & { readonly ca: string };
+}
+
 /** Runs until the test ends. Hosts a and b are registered, unless it goes on with a database. */
-export async function startEnrolling({ db: given, ...options }: Partial<AppOptions> & { readonly db?: string } = {}) {
+export async function startEnrolling({ db: given, files, ...options }: EnrollingOptions = {}) {
   const db = given ?? temporaryDatabase();
   const clock = new Clock();
   const log = options.log ?? silent;
-  const flags = { names: [], certificateLifetimeMs: lifetimeMs, graceMs };
+  const flags = { ...(files ? { files } : {}), names: [], certificateLifetimeMs: lifetimeMs, graceMs };
   const tls = await openTls({ db, listen: { host: "127.0.0.1", port: 0 }, tls: flags }, log);
   const { base, adminToken, fatal, stop } = await startSecured({
     db,
@@ -48,7 +56,7 @@ export async function startEnrolling({ db: given, ...options }: Partial<AppOptio
     ...options,
   });
   const admin: Shows = { token: adminToken };
-  const trust = () => readFileSync(join(pkiDirectory(db), "ca.pem"), "utf8");
+  const trust = () => readFileSync(files?.ca ?? join(pkiDirectory(db), "ca.pem"), "utf8");
   const ask = (shows: Shows, method: string, path: string, body?: unknown) =>
     requestOverTls(base, trust(), shows, method, path, body);
   const controller = {
@@ -71,10 +79,8 @@ export async function startEnrolling({ db: given, ...options }: Partial<AppOptio
     joinToken: (host: string, body: object = {}): Promise<JoinTokenView> =>
       controller.call(201, "POST", `/v1/hosts/${host}/join-token`, body),
     /** As the agent does it, with what `host add` prints. */
-    enrol: async (host: string, state = temporaryState()): Promise<HostIdentity> => {
-      const { token, caHash, controller: url } = await controller.joinToken(host);
-      return enrol({ controller: new URL(url), token, ...(caHash === null ? {} : { caHash }) }, state);
-    },
+    enrol: async (host: string, state = temporaryState()): Promise<HostIdentity> =>
+      enrolWith(await controller.joinToken(host), state),
     agent: (identity: HostIdentity, claimed = identity.host) => {
       const { certificate: cert, key } = identity;
       return new AgentClient(`wss://${base}${agentPath}`, claimed, { cert, key, ca: trust() });
@@ -98,6 +104,14 @@ export async function startEnrolling({ db: given, ...options }: Partial<AppOptio
   await controller.call(201, "PUT", "/v1/hosts/a", { vtep: "192.0.2.1" });
   await controller.call(201, "PUT", "/v1/hosts/b", { vtep: "192.0.2.2" });
   return controller;
+}
+
+/** As an agent that was started with that line. */
+export function enrolWith(
+  { token, caHash, controller }: JoinTokenView,
+  state = temporaryState(),
+): Promise<HostIdentity> {
+  return enrol({ controller: new URL(controller), token, ...(caHash === null ? {} : { caHash }) }, state);
 }
 
 export type EnrollingController = Awaited<ReturnType<typeof startEnrolling>>;
