@@ -104,6 +104,7 @@ export const benches: Readonly<Record<string, Bench>> = {
     options: {
       agents: number("agents", 10_000, 200, 2),
       held: number("VMs of other hosts that each agent holds", 20),
+      tls: flag("with TLS and a certificate of each agent's own; enrolling 10,000 takes minutes"),
     },
     run: fleetBench,
     report: reportFleet,

@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { waitFor } from "../lab/wait.ts";
+import { ask } from "./ask.ts";
 import { peakRssMib } from "./process-usage.ts";
 
 const program = join(import.meta.dirname, "../bin/nearmiss.js");
@@ -15,28 +16,41 @@ export interface Lag {
   readonly p99: number;
 }
 
+/** To whom it opens: to everybody; to tokens, over plain HTTP all the same; to tokens and hosts' certificates, over TLS. */
+export type Door = "open" | "tokens" | "tls";
+
+const doorFlags = { open: ["--insecure"], tokens: [], tls: ["--tls", "self"] } as const satisfies Record<Door, unknown>;
+
 export class BenchController {
   private child: ChildProcess;
 
   private constructor(
     readonly base: string,
-    private readonly secured: boolean,
+    private door: Door,
     private readonly directory: string,
   ) {
     this.child = this.run();
   }
 
-  /** @param options secured: with tokens, and over plain HTTP all the same, so that TLS is not what is measured */
-  static async start({ secured = false } = {}): Promise<BenchController> {
+  static async start(door: Door = "open"): Promise<BenchController> {
     const directory = mkdtempSync(join(tmpdir(), "nearmiss-bench-"));
-    const controller = new BenchController(`127.0.0.1:${await freePort()}`, secured, directory);
+    const controller = new BenchController(`127.0.0.1:${await freePort()}`, door, directory);
     await controller.listening();
     return controller;
   }
 
-  /** Empty where it is not secured. */
+  get url(): string {
+    return `${this.door === "tls" ? "https" : "http"}://${this.base}`;
+  }
+
+  /** Empty where none is asked for. */
   get adminToken(): string {
-    return this.secured ? readFileSync(`${this.db}.admin-token`, "utf8").trim() : "";
+    return this.door === "open" ? "" : readFileSync(`${this.db}.admin-token`, "utf8").trim();
+  }
+
+  /** What it is checked with; empty without TLS. */
+  get ca(): string {
+    return this.door === "tls" ? readFileSync(`${this.db}.pki/ca.pem`, "utf8") : "";
   }
 
   private get db(): string {
@@ -63,7 +77,7 @@ export class BenchController {
 
   /** Since it was last asked. */
   async lagMs(): Promise<Lag> {
-    const text = await (await fetch(`http://${this.base}/metrics`)).text();
+    const { text } = await ask({ url: `${this.url}/metrics`, ca: this.ca, token: this.adminToken });
     const of = (name: string) =>
       Math.round(Number(new RegExp(`^nodejs_eventloop_lag_${name}_seconds (\\S+)`, "m").exec(text)?.[1]) * 1_000);
     return { max: of("max"), p99: of("p99") };
@@ -72,7 +86,7 @@ export class BenchController {
   /** One import, to its end. */
   async import(lines: Buffer): Promise<void> {
     const headers = { "content-type": "application/x-ndjson" };
-    const response = await fetch(`http://${this.base}/v1/import`, { method: "POST", headers, body: lines });
+    const response = await fetch(`${this.url}/v1/import`, { method: "POST", headers, body: lines });
     let tail = "";
     const decoder = new TextDecoder();
     for await (const chunk of response.body ?? [])
@@ -86,20 +100,22 @@ export class BenchController {
   }
 
   /** The next run has the same address and database, and none of what this one did. */
-  async restart(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+  async restart(signal: "SIGTERM" | "SIGKILL", door = this.door): Promise<void> {
     await this.end(signal);
+    this.door = door;
     this.child = this.run();
     await this.listening();
   }
 
   private run(): ChildProcess {
-    const mode = this.secured ? [] : ["--insecure"];
-    const args = [program, "controller", "--listen", this.base, "--db", this.db, ...mode, "--log-level", "error"];
+    const door = doorFlags[this.door];
+    const args = [program, "controller", "--listen", this.base, "--db", this.db, ...door, "--log-level", "error"];
     return spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"], env: process.env });
   }
 
   private async listening(): Promise<void> {
-    const isLive = async () => (await fetch(`http://${this.base}/livez`)).ok;
+    // Its CA is there no sooner than itself, so nothing is checked.
+    const isLive = async () => (await ask({ url: `${this.url}/livez` })).status === 200;
     await waitFor(isLive, { what: "the controller", deadlineMs: 20_000 });
   }
 

@@ -36,7 +36,7 @@ const turnMs = 4_000;
 const settleMs = 500;
 
 export async function abuseBench(options: AbuseOptions, progress: Progress): Promise<AbuseResult> {
-  const controller = await BenchController.start({ secured: true });
+  const controller = await BenchController.start("tokens");
   const attackers = fork(join(import.meta.dirname, "attack.js"), [controller.base, String(options.rate)]);
   const clients = new HonestClients(controller);
   try {

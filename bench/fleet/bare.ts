@@ -1,26 +1,31 @@
 // The bare server as a process that can be killed and started again in its place.
 import { type ChildProcess, spawn } from "node:child_process";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { issueServerCertificate, makeCa, validityFrom } from "../../controller/pki/x509.ts";
 import { waitFor } from "../../lab/wait.ts";
+import { ask } from "../ask.ts";
 import { freePort, type Lag } from "../controller.ts";
 
 const program = join(import.meta.dirname, "bare-server.js");
 
 export class BareServer {
   private constructor(
-    readonly base: string,
+    readonly url: string,
+    readonly ca: string,
     private readonly directory: string,
     private child: ChildProcess,
   ) {}
 
-  /** @param frames what each agent is sent */
-  static async start(frames: readonly string[]): Promise<BareServer> {
+  /** @param frames what each agent is sent @param tls a certificate is shown, and each agent asked for its own */
+  static async start(frames: readonly string[], tls: boolean): Promise<BareServer> {
     const directory = mkdtempSync(join(tmpdir(), "nearmiss-bench-"));
     writeFileSync(join(directory, "frames"), frames.join("\n"));
-    const port = await freePort();
-    const server = new BareServer(`127.0.0.1:${port}`, directory, run(port, directory));
+    const ca = tls ? await writeCertificate(directory) : "";
+    const url = `${tls ? "https" : "http"}://127.0.0.1:${await freePort()}`;
+    const server = new BareServer(url, ca, directory, run(url, directory));
     await server.listening();
     return server;
   }
@@ -30,12 +35,12 @@ export class BareServer {
   }
 
   async lagMs(): Promise<Lag> {
-    return (await (await fetch(`http://${this.base}/`)).json()) as Lag;
+    return JSON.parse((await ask({ url: this.url, ca: this.ca })).text) as Lag;
   }
 
   async restart(): Promise<void> {
     await this.end();
-    this.child = run(Number(this.base.split(":")[1]), this.directory);
+    this.child = run(this.url, this.directory);
     await this.listening();
   }
 
@@ -45,7 +50,7 @@ export class BareServer {
   }
 
   private async listening(): Promise<void> {
-    await waitFor(async () => (await fetch(`http://${this.base}/`)).ok, {
+    await waitFor(async () => (await ask({ url: this.url, ca: this.ca })).status === 200, {
       what: "the bare server",
       deadlineMs: 20_000,
     });
@@ -58,7 +63,17 @@ export class BareServer {
   }
 }
 
-function run(port: number, directory: string): ChildProcess {
-  const args = [program, String(port), join(directory, "frames")];
-  return spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"] });
+function run(url: string, directory: string): ChildProcess {
+  return spawn(process.execPath, [program, url, directory], { stdio: ["ignore", "ignore", "inherit"] });
+}
+
+/** For 127.0.0.1, into the files that the program reads. @returns its CA, PEM */
+async function writeCertificate(directory: string): Promise<string> {
+  const validity = validityFrom(new Date(), 86_400_000);
+  const ca = await makeCa("nearmiss bench", validity);
+  const issuer = { certificate: new X509Certificate(ca.certificate), key: createPrivateKey(ca.key) };
+  const pair = await issueServerCertificate(issuer, ["127.0.0.1"], validity);
+  writeFileSync(join(directory, "certificate"), pair.certificate);
+  writeFileSync(join(directory, "key"), pair.key);
+  return ca.certificate;
 }

@@ -9,12 +9,15 @@ import type { Progress } from "../progress.ts";
 import { percentile, round } from "../statistics.ts";
 import { type AgentsData, type AgentsReport, hello, keysOf, nowMs } from "./agents.ts";
 import { BareServer } from "./bare.ts";
+import { enrolAll } from "./identities.ts";
 import { recordFrames } from "./record.ts";
 
 export interface FleetOptions {
   readonly agents: number;
   /** VMs of other hosts that each agent holds: an IP and a MAC each. */
   readonly held: number;
+  /** TLS, and a certificate of each agent's own. */
+  readonly tls: boolean;
 }
 
 export interface FleetSide {
@@ -47,7 +50,9 @@ const deadlineMs = 300_000;
 
 /** Something that agents connect to, as a process of its own. */
 interface Server {
-  readonly base: string;
+  readonly url: string;
+  /** What it is checked with; empty without TLS. */
+  readonly ca: string;
   readonly pid: number;
   lagMs(): Promise<Lag>;
   /** Resolves when it listens again. */
@@ -59,14 +64,20 @@ export async function fleetBench(options: FleetOptions, progress: Progress): Pro
   const vms = options.agents * ownVms;
   const fleet = { hosts: options.agents, vms, held: options.held };
   const controller = await BenchController.start();
-  const { frames, side: nearmiss } = await stopped(controller, async () => {
+  const {
+    frames,
+    identities,
+    side: nearmiss,
+  } = await stopped(controller, async () => {
     progress(`importing ${options.agents} hosts and ${vms} VMs`);
     await controller.import(Buffer.from([...fleetLines({ vms, hosts: options.agents })].join("")));
     const frames = await recordFrames(controller.base, hello(0), keysOf(0, fleet));
-    return { frames, side: await measure(controller, fleet, progress) };
+    if (options.tls) await controller.restart("SIGTERM", "tls");
+    const identities = options.tls ? await enrolAll(controller, options.agents, progress) : [];
+    return { frames, identities, side: await measure(controller, { ...fleet, identities }, progress) };
   });
-  const bareServer = await BareServer.start(frames);
-  const bare = await stopped(bareServer, () => measure(bareServer, fleet, progress));
+  const bareServer = await BareServer.start(frames, options.tls);
+  const bare = await stopped(bareServer, () => measure(bareServer, { ...fleet, identities }, progress));
   const ratio = (of: (side: FleetSide) => number) => round(of(nearmiss) / of(bare));
   return {
     ...options,
@@ -85,8 +96,10 @@ async function stopped<T>(server: Server, work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function measure(server: Server, fleet: Omit<AgentsData, "url">, progress: Progress): Promise<FleetSide> {
-  const workerData: AgentsData = { url: `http://${server.base}`, ...fleet };
+type Fleet = Omit<AgentsData, "url" | "ca">;
+
+async function measure(server: Server, fleet: Fleet, progress: Progress): Promise<FleetSide> {
+  const workerData: AgentsData = { url: server.url, ca: server.ca, ...fleet };
   const agents = new Worker(new URL("./agents.js", import.meta.url), { workerData });
   try {
     const look = (): Promise<AgentsReport> => {
