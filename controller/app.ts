@@ -42,7 +42,7 @@ import { compileValidator } from "./http/validation.ts";
 import { vmRoutes } from "./http/vms.ts";
 import { Metrics } from "./metrics.ts";
 import { Rates } from "./observe/rates.ts";
-import { Enrolment } from "./pki/enrolment.ts";
+import { openCertification } from "./pki/certification.ts";
 import type { ServerTls } from "./pki/server-tls.ts";
 import type { Store } from "./store/store.ts";
 
@@ -110,7 +110,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   metrics.observe({ revision: () => committer.revision });
 
   const { tls } = options;
-  const enrolment = tls && (await openEnrolment(tls, committer, store));
+  const certification = tls && (await openCertification(tls, committer, store));
   const app = createServer(options);
   await app.register(websocket, {
     options: {
@@ -138,7 +138,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   await registerFrontDoor(app, {
     credentials: {
       findToken: (token) => tokens.find(token),
-      findCertified: options.findCertified ?? ((socket) => enrolment?.findCertified(socket)),
+      findCertified: options.findCertified ?? ((socket) => certification?.certificates.findCertified(socket)),
       insecure: options.insecure,
     },
     limits: { ...defaultDoorLimits, ...options.door },
@@ -158,7 +158,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     committer,
     epoch: store.epoch,
     selfRegistration: options.selfRegistration ?? options.insecure,
-    certificates: enrolment,
+    certification,
     limits: {
       heartbeatMs: options.heartbeatMs ?? heartbeatMs,
       maxBufferedBytes: options.maxAgentBufferedBytes ?? 8 * mebibyte,
@@ -202,15 +202,15 @@ export async function buildApp(options: AppOptions): Promise<App> {
   logRoutes(app, { store });
   agentRoutes(app, { agents });
   bulkRoutes(app, { committer, epoch: store.epoch });
-  enrolmentRoutes(app, { enrolment });
-  authorityRoutes(app, tls && enrolment && { authorities: tls.server.authorities, enrolment });
+  enrolmentRoutes(app, certification);
+  authorityRoutes(app, certification);
   operationRoutes(app, { committer, metrics, insecure: options.insecure });
   openApiRoutes(app);
   asyncApiRoutes(app);
   await registerDocsPage(app);
   await dashboardRoutes(app);
 
-  enrolment?.onRevoked((host) => agents.revoked(host));
+  certification?.certificates.onRevoked((host) => agents.revoked(host));
   if (tls) {
     tls.server.attach(app.server as unknown as TlsServer);
     tls.server.onChange(() => agents.trustChanged());
@@ -226,19 +226,6 @@ export async function buildApp(options: AppOptions): Promise<App> {
   });
   app.addHook("onClose", () => store.close());
   return app;
-}
-
-function openEnrolment(tls: TlsOptions, committer: Committer, store: Store): Promise<Enrolment> {
-  const { server, certificateLifetimeMs, graceMs, now } = tls;
-  return Enrolment.open({
-    committer,
-    store: store.credentials,
-    authorities: server.authorities,
-    server: () => server.current,
-    certificateLifetimeMs,
-    graceMs,
-    now,
-  });
 }
 
 function createServer({ log, tls }: AppOptions): App {

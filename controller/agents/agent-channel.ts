@@ -26,9 +26,9 @@ import { Presence } from "./presence.ts";
 import { AgentSession, type SessionHandler, type SessionLimits } from "./session.ts";
 
 /** What the channel needs to know of the hosts' certificates. */
-export interface HostCertificates {
-  readonly trust: { readonly ca: string; readonly issuer: string };
-  isStillGood(certified: CertifiedHost): boolean;
+export interface Certification {
+  readonly enrolment: { readonly trust: { readonly ca: string; readonly issuer: string } };
+  readonly certificates: { isStillGood(certified: CertifiedHost): boolean };
 }
 
 export interface AgentChannelDeps {
@@ -37,7 +37,7 @@ export interface AgentChannelDeps {
   /** Hosts may register themselves. */
   readonly selfRegistration: boolean;
   /** Absent: without TLS. */
-  readonly certificates: HostCertificates | undefined;
+  readonly certification: Certification | undefined;
   readonly limits: SessionLimits;
   /** A host without a session for so long is lost. */
   readonly graceMs: number;
@@ -231,15 +231,15 @@ export class AgentChannel implements SessionHandler {
 
   private endIfUncertified(session: AgentSession): boolean {
     const { identity } = session;
-    if (identity.kind !== "host" || this.deps.certificates?.isStillGood(identity) !== false) return false;
+    if (identity.kind !== "host" || this.deps.certification?.certificates.isStillGood(identity) !== false) return false;
     session.close(closeCodes.certificateEnded, `the certificate of host "${identity.name}" has ended`);
     return true;
   }
 
   private sendTrust(session: AgentSession): void {
-    const { certificates } = this.deps;
-    if (!certificates || session.identity.kind !== "host") return;
-    session.send([frameText({ type: "trust", ...certificates.trust })]);
+    const { certification } = this.deps;
+    if (!certification || session.identity.kind !== "host") return;
+    session.send([frameText({ type: "trust", ...certification.enrolment.trust })]);
   }
 
   private isCurrent(session: AgentSession): boolean {

@@ -2,8 +2,8 @@
 import { type Static, Type } from "typebox";
 import { AuthorityView, caHash } from "../../schema/index.ts";
 import { Refusal } from "../inventory/refusal.ts";
-import type { Authorities, Authority } from "../pki/authorities.ts";
-import type { Enrolment } from "../pki/enrolment.ts";
+import type { Authority } from "../pki/authorities.ts";
+import type { Certification } from "../pki/certification.ts";
 import type { App } from "./app-types.ts";
 import { actorOf } from "./caller.ts";
 import { described, forced, noContent, problems, writeProblems } from "./responses.ts";
@@ -12,20 +12,15 @@ const tags = ["authorities"];
 const params = Type.Object({ id: Type.String({ pattern: "^[0-9a-f]{8}$" }) });
 const removal = forced("Also where hosts hold certificates of it");
 
-interface Parts {
-  readonly authorities: Authorities;
-  readonly enrolment: Enrolment;
-}
-
-/** @param parts absent: the controller runs without TLS */
-export function authorityRoutes(app: App, parts: Parts | undefined): void {
-  const open = (): Parts => {
-    if (parts) return parts;
+/** @param certification absent: the controller runs without TLS */
+export function authorityRoutes(app: App, certification: Certification | undefined): void {
+  const open = (): Certification => {
+    if (certification) return certification;
     throw new Refusal("no-tls", "there is no CA without TLS: start the controller with --tls self");
   };
   const view = ({ id, certificate }: Authority): Static<typeof AuthorityView> => {
-    const { authorities, enrolment } = open();
-    const hosts = enrolment.hostsOf(certificate).sort();
+    const { authorities, certificates } = open();
+    const hosts = certificates.hostsOf(certificate).sort();
     const expires = new Date(certificate.validTo).toISOString();
     return { id, issuing: authorities.issuing.id === id, hash: caHash(certificate), expires, hosts };
   };
@@ -59,9 +54,9 @@ export function authorityRoutes(app: App, parts: Parts | undefined): void {
       },
     },
     async (request, reply) => {
-      const { authorities, enrolment } = open();
+      const { authorities, certificates } = open();
       const added = await authorities.add();
-      await enrolment.record(actorOf(request), `ca.added authorities/${added.id}`);
+      await certificates.record(actorOf(request), `ca.added authorities/${added.id}`);
       return reply.code(201).send(view(added));
     },
   );
@@ -80,9 +75,9 @@ export function authorityRoutes(app: App, parts: Parts | undefined): void {
       },
     },
     async (request) => {
-      const { authorities, enrolment } = open();
+      const { authorities, certificates } = open();
       const authority = authorities.issueFrom(request.params.id);
-      await enrolment.record(actorOf(request), `ca.issues authorities/${authority.id}`);
+      await certificates.record(actorOf(request), `ca.issues authorities/${authority.id}`);
       return view(authority);
     },
   );
@@ -101,10 +96,10 @@ export function authorityRoutes(app: App, parts: Parts | undefined): void {
       },
     },
     async (request, reply) => {
-      const { authorities, enrolment } = open();
+      const { authorities, certificates } = open();
       const { id } = request.params;
       const found = authorities.list().find((each) => each.id === id);
-      const holders = found ? enrolment.hostsOf(found.certificate).sort() : [];
+      const holders = found ? certificates.hostsOf(found.certificate).sort() : [];
       if (holders.length > 0 && request.query.force !== "true") {
         const some = holders.slice(0, 10).join(", ");
         throw new Refusal(
@@ -113,7 +108,7 @@ export function authorityRoutes(app: App, parts: Parts | undefined): void {
         );
       }
       authorities.remove(id);
-      await enrolment.record(actorOf(request), `ca.removed authorities/${id}`);
+      await certificates.record(actorOf(request), `ca.removed authorities/${id}`);
       return reply.code(204).send(null);
     },
   );

@@ -16,7 +16,7 @@ import {
   type VtepAddress,
 } from "../../schema/index.ts";
 import { Refusal } from "../inventory/refusal.ts";
-import type { Enrolment } from "../pki/enrolment.ts";
+import type { Certification } from "../pki/certification.ts";
 import type { App } from "./app-types.ts";
 import { actorOf } from "./caller.ts";
 import { bodyProblems, described, noContent, problems, writeProblems } from "./responses.ts";
@@ -24,10 +24,10 @@ import { bodyProblems, described, noContent, problems, writeProblems } from "./r
 const tags = ["enrolment"];
 const params = Type.Object({ name: Name });
 
-/** @param enrolment absent: the controller runs without TLS */
-export function enrolmentRoutes(app: App, { enrolment }: { enrolment: Enrolment | undefined }): void {
-  const open = (): Enrolment => {
-    if (enrolment) return enrolment;
+/** @param certification absent: the controller runs without TLS */
+export function enrolmentRoutes(app: App, certification: Certification | undefined): void {
+  const open = (): Certification => {
+    if (certification) return certification;
     throw new Refusal(
       "no-tls",
       "hosts enrol over TLS: start the controller with --tls self, or --tls-cert and --tls-key",
@@ -45,7 +45,7 @@ export function enrolmentRoutes(app: App, { enrolment }: { enrolment: Enrolment 
         response: { 200: described("CA certificates", TrustView), ...problems("no-tls") },
       },
     },
-    () => ({ ca: open().trust.ca }),
+    () => ({ ca: open().enrolment.trust.ca }),
   );
 
   app.post(
@@ -67,7 +67,7 @@ export function enrolmentRoutes(app: App, { enrolment }: { enrolment: Enrolment 
     async (request, reply) => {
       const { ttlSeconds } = request.body;
       const ttlMs = ttlSeconds === undefined ? undefined : ttlSeconds * 1_000;
-      const token = await open().createJoinToken(request.params.name, actorOf(request), ttlMs);
+      const token = await open().enrolment.createJoinToken(request.params.name, actorOf(request), ttlMs);
       return reply.code(201).header("cache-control", "no-store").send(token);
     },
   );
@@ -85,7 +85,7 @@ export function enrolmentRoutes(app: App, { enrolment }: { enrolment: Enrolment 
       },
     },
     async (request, reply) => {
-      await open().revoke(request.params.name, actorOf(request));
+      await open().certificates.revoke(request.params.name, actorOf(request));
       return reply.code(204).send(null);
     },
   );
@@ -113,7 +113,7 @@ export function enrolmentRoutes(app: App, { enrolment }: { enrolment: Enrolment 
       },
     },
     async ({ body: { token, csr, vtep }, ip }, reply) =>
-      reply.code(201).send(await open().enrol(token, csr, parseAgentVtep(vtep), ip)),
+      reply.code(201).send(await open().enrolment.enrol(token, csr, parseAgentVtep(vtep), ip)),
   );
 
   app.post(
@@ -132,7 +132,7 @@ export function enrolmentRoutes(app: App, { enrolment }: { enrolment: Enrolment 
         },
       },
     },
-    async ({ body, ip, raw }, reply) => reply.code(201).send(await open().renew(raw.socket, body.csr, ip)),
+    async ({ body, ip, raw }, reply) => reply.code(201).send(await open().enrolment.renew(raw.socket, body.csr, ip)),
   );
 }
 
