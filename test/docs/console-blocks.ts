@@ -3,23 +3,31 @@
 export interface Step {
   /** Of the page, from 1. */
   readonly line: number;
+  /** Where it is typed: ```console tested on a. */
+  readonly machine?: string;
   readonly command: string;
   readonly output: readonly string[];
 }
 
-/** `$ ` begins a command, `> ` goes on with it; the rest is what it prints. */
+const fence = /^ *```console tested(?: on (\S+))?$/;
+
+/** `$ ` (as root, `# `) begins a command, `> ` goes on with it; the rest is what it prints. */
 export function stepsOf(markdown: string): Step[] {
-  const steps: { line: number; command: string; output: string[] }[] = [];
-  let inside = false;
+  const steps: { line: number; machine?: string; command: string; output: string[] }[] = [];
+  let block: RegExpExecArray | null = null;
+  let begun = false;
   markdown.split("\n").forEach((text, i) => {
-    if (text.startsWith("```")) {
-      inside = text === "```console tested";
+    if (text.trimStart().startsWith("```")) {
+      block = fence.exec(text);
+      begun = false;
       return;
     }
-    if (!inside) return;
-    const last = steps.at(-1);
-    if (text.startsWith("$ ")) steps.push({ line: i + 1, command: text.slice(2), output: [] });
-    else if (text.startsWith("> ") && last?.output.length === 0) last.command += `\n${text.slice(2)}`;
+    if (!block) return;
+    const last = begun ? steps.at(-1) : undefined;
+    if (/^[$#] /.test(text)) {
+      steps.push({ line: i + 1, ...(block[1] ? { machine: block[1] } : {}), command: text.slice(2), output: [] });
+      begun = true;
+    } else if (text.startsWith("> ") && last?.output.length === 0) last.command += `\n${text.slice(2)}`;
     else if (last) last.output.push(text);
     else throw new Error(`line ${i + 1}: a block begins with a command`);
   });
@@ -34,10 +42,18 @@ const volatile: readonly (readonly [RegExp, string])[] = [
   // Those that are assigned. 52:54:00 is what the pages name themselves.
   [/\b(?!52:54:00)[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b/g, "<mac>"],
   [/"epoch":"[^"]*"/g, '"epoch":"<epoch>"'],
+  [/\btime=[\d.]+ ms\b/g, "time=<time>"],
+];
+
+/** How long something took or is ago, and with it the width of its column. */
+const timed: typeof volatile = [
+  [/\b\d+ (?:ms|s|min)\b/g, "<duration>"],
+  [/(?<![\d.])\d+\.\d(?![\d.])/g, "<ms>"],
+  [/ {2,}/g, "  "],
 ];
 
 function normalized(line: string): string {
-  return volatile.reduce((text, [pattern, name]) => text.replaceAll(pattern, name), line.trimEnd());
+  return [...volatile, ...timed].reduce((text, [pattern, name]) => text.replaceAll(pattern, name), line.trimEnd());
 }
 
 /** Whether the output is as the page shows it: `…` stands for anything within a line, alone on a line for any lines. */

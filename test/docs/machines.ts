@@ -1,0 +1,93 @@
+// The machines that pages speak of, each a network namespace on one underlay, with a root shell of its own and files where a
+// machine has them: what one puts into /run, /var/lib or its home is not seen by the others, nor after them.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { createLab, type Lab } from "../../lab/lab.ts";
+import type { Namespace, Spawned } from "../../lab/namespace.ts";
+import { parseLogLine } from "../../lab/process.ts";
+import { nearmiss } from "../../lab/programs.ts";
+import { waitFor } from "../../lab/wait.ts";
+import type { Ran } from "./page-run.ts";
+
+/** What runs until it is stopped: the reader gives it a terminal of its own. */
+const lasting = /(?:^|\s)nearmiss (?:controller|agent)(?: --|$)/;
+/** What it says when it has come up. */
+const isUp = /^(?:listening|session with the controller)$/;
+
+export class Machines {
+  readonly #machines = new Map<string, Machine>();
+
+  private constructor(private readonly lab: Lab) {}
+
+  /** The controller's, and two hosts. */
+  static async build(): Promise<Machines> {
+    const machines = new Machines(await createLab({ hosts: ["a", "b"], underlay: 4 }));
+    machines.#add("controller", machines.lab.controllerNamespace);
+    for (const host of machines.lab.hosts) machines.#add(host.name, host);
+    return machines;
+  }
+
+  get(name: string): Machine {
+    const machine = this.#machines.get(name);
+    if (!machine) throw new RangeError(`there is no machine ${name} but ${[...this.#machines.keys()].join(", ")}`);
+    return machine;
+  }
+
+  remove(): Promise<void> {
+    return this.lab.remove();
+  }
+
+  #add(name: string, namespace: Namespace): void {
+    this.#machines.set(name, new Machine(namespace, join(this.lab.directory, name)));
+  }
+}
+
+export class Machine {
+  readonly #shell: Spawned;
+  readonly #lines: AsyncIterator<string>;
+  #terminals = 0;
+
+  constructor(
+    namespace: Namespace,
+    private readonly home: string,
+  ) {
+    mkdirSync(join(home, "bin"), { recursive: true });
+    const program = nearmiss().join(" ");
+    writeFileSync(join(home, "bin", "nearmiss"), `#!/bin/sh\nexec ${program} "$@"\n`, { mode: 0o755 });
+    // Each program that is started with `ip netns exec` has mounts of its own.
+    const furnish = "mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib && mkdir /run/netns && cd";
+    const env = { HOME: home, PATH: `${join(home, "bin")}:${process.env.PATH}`, NO_COLOR: "1" };
+    this.#shell = namespace.spawn(["bash", "-c", `${furnish} && exec bash --norc 2>&1`], env);
+    this.#lines = createInterface({ input: this.#shell.stdout })[Symbol.asyncIterator]();
+  }
+
+  /** @throws WaitError where what should last has not come up, Error where the shell is gone */
+  async run(command: string): Promise<Ran> {
+    if (!lasting.test(command)) return this.#obey(command);
+    const log = join(this.home, `terminal-${++this.#terminals}.log`);
+    const ran = await this.#obey(`${command} > ${log} 2>&1 &`);
+    const said = () => (existsSync(log) ? readFileSync(log, "utf8").split("\n") : []);
+    await waitFor(() => said().some((line) => isUp.test(parseLogLine(line).msg)), {
+      what: `\`${command}\` to come up`,
+      deadlineMs: 20_000,
+    });
+    return ran;
+  }
+
+  async #obey(command: string): Promise<Ran> {
+    const marker = "end of step";
+    this.#shell.stdin.write(`{ ${command}\n} < /dev/null\nprintf '\\n${marker} %s\\n' "$?"\n`);
+    const output: string[] = [];
+    for (;;) {
+      const { value: line, done } = await this.#lines.next();
+      if (done) throw new Error(`the shell ended in \`${command}\`: ${output.join("\n")}`);
+      if (line.startsWith(`${marker} `)) {
+        // printf's own line break ends the last line, or is a line of its own.
+        if (output.at(-1) === "") output.pop();
+        return { output, status: Number(line.slice(marker.length)) };
+      }
+      output.push(line);
+    }
+  }
+}
