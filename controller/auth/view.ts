@@ -1,8 +1,17 @@
 // The inventory as one caller may know it: whatever is outside looks as if it did not exist.
 import type { BindingKey, Host, Network, NetworkScope, OperationalEvent, Vm } from "../../schema/index.ts";
 import { type Found, findBound } from "../inventory/bindings.ts";
-import type { AddressSought, Inventory } from "../inventory/inventory.ts";
+import type { Inventory } from "../inventory/inventory.ts";
+import { countUnited, type Names, sortedNames, unitedNames } from "../inventory/names.ts";
 import { narrowVm } from "../inventory/scope.ts";
+import {
+  type Candidate,
+  candidates,
+  type LabelsSought,
+  type VmsSought,
+  vmsWith,
+  withLabels,
+} from "../inventory/search.ts";
 import { type Identity, scopeOf } from "./identity.ts";
 
 export interface InventoryView {
@@ -12,14 +21,17 @@ export interface InventoryView {
   findHost(name: string): Host | undefined;
   findVm(name: string): Vm | undefined;
   findBound(key: BindingKey): Found | undefined;
-  /** In order of names, from this name on. */
-  networksFrom(name: string): Iterable<Network>;
-  hostsFrom(name: string): Iterable<Host>;
-  vmsFrom(name: string): Iterable<Vm>;
-  /** Those on one host. */
-  vmsOnFrom(host: string, name: string): Iterable<Vm>;
-  /** Candidates: those with one of the addresses, in whatever network. */
-  vmsAtFrom(sought: AddressSought, name: string): Iterable<Vm>;
+  /** In order, from a name on: all that are sought and seen, and maybe others. */
+  networksFrom(sought: LabelsSought, name: string): Iterable<Candidate<Network>>;
+  hostsFrom(sought: LabelsSought, name: string): Iterable<Candidate<Host>>;
+  vmsFrom(sought: VmsSought, name: string): Iterable<Candidate<Vm>>;
+  /** All that are seen, in order of names. */
+  networks(): readonly Network[];
+  hosts(): readonly Host[];
+  /** As they are now, whenever they are read; undefined in the place of what is hidden, so that a reader can pause there. */
+  vms(): Iterable<Vm | undefined>;
+  countVms(): number;
+  countVmsOn(host: string): number;
   /** Whether VMs on the host have interfaces in the network. */
   isNetworkOn(network: string, host: string): boolean;
 }
@@ -30,9 +42,13 @@ export interface InventoryView {
  */
 export function viewFor(identity: Identity, state: Inventory): InventoryView {
   if (identity.kind === "host") {
-    const seesNetwork = (name: string) => state.networksOn(identity.name).has(name);
-    const seesHost = (name: string) => name === identity.name;
-    return narrowed(state, seesNetwork, seesHost, (vm) => (vm.host === identity.name ? vm : undefined));
+    const { name } = identity;
+    return narrowed(state, {
+      networks: state.networksOn(name),
+      seesHost: (host) => host === name,
+      seenOf: (vm) => (vm.host === name ? vm : undefined),
+      vms: () => [sortedNames(state.vmsOn(name))],
+    });
   }
   return viewWithin(scopeOf(identity), state);
 }
@@ -46,21 +62,23 @@ export function viewWithin(scope: NetworkScope, state: Inventory): InventoryView
       findHost: (name) => state.findHost(name),
       findVm: (name) => state.findVm(name),
       findBound: (key) => findBound(state, key),
-      networksFrom: (name) => state.networks.from(name),
-      hostsFrom: (name) => state.hosts.from(name),
-      vmsFrom: (name) => state.vms.from(name),
-      vmsOnFrom: (host, name) => sortedFrom(state.vmsOn(host), name),
-      vmsAtFrom: (sought, name) => sortedFrom(state.vmsAt(sought), name),
+      networksFrom: ({ labels }, name) => candidates(state.networks, withLabels(state.networks, labels), name),
+      hostsFrom: ({ labels }, name) => candidates(state.hosts, withLabels(state.hosts, labels), name),
+      vmsFrom: (sought, name) => candidates(state.vms, vmsWith(state, sought), name),
+      networks: () => state.networks.list(),
+      hosts: () => state.hosts.list(),
+      vms: () => state.vms.snapshot(),
+      countVms: () => state.vms.size,
+      countVmsOn: (host) => state.vmsOn(host).size,
       isNetworkOn: (network, host) => state.networksOn(host).has(network),
     };
   }
-  const seesHost = (name: string) => [...scope].some((network) => state.hostsIn(network).has(name));
-  return narrowed(
-    state,
-    (name) => scope.has(name),
-    seesHost,
-    (vm) => narrowVm(scope, vm),
-  );
+  return narrowed(state, {
+    networks: scope,
+    seesHost: (name) => [...scope].some((network) => state.hostsIn(network).has(name)),
+    seenOf: (vm) => narrowVm(scope, vm),
+    vms: () => [state.unattachedVmNames(), ...[...scope].map((network) => state.vmNamesIn(network))],
+  });
 }
 
 /**
@@ -71,43 +89,55 @@ export function mayKnow(view: InventoryView, { network, networkUid }: Operationa
   return view.isWhole || (network !== undefined && view.findNetwork(network)?.uid === networkUid);
 }
 
-function narrowed(
-  state: Inventory,
-  seesNetwork: (name: string) => boolean,
-  seesHost: (name: string) => boolean,
-  seenOf: (vm: Vm) => Vm | undefined,
-): InventoryView {
-  const only = <T extends { readonly name: string }>(sees: (name: string) => boolean, found: T | undefined) =>
-    found && sees(found.name) ? found : undefined;
+interface Reach {
+  readonly networks: { readonly size: number; has(name: string): boolean; keys(): Iterable<string> };
+  readonly seesHost: (name: string) => boolean;
+  readonly seenOf: (vm: Vm) => Vm | undefined;
+  /** Of which something is seen: the lists together. */
+  readonly vms: () => readonly Names[];
+}
+
+function narrowed(state: Inventory, { networks, seesHost, seenOf, vms }: Reach): InventoryView {
   return {
     isWhole: false,
-    findNetwork: (name) => only(seesNetwork, state.findNetwork(name)),
-    findHost: (name) => only(seesHost, state.findHost(name)),
+    findNetwork: (name) => (networks.has(name) ? state.findNetwork(name) : undefined),
+    findHost: (name) => (seesHost(name) ? state.findHost(name) : undefined),
     findVm: (name) => {
       const vm = state.findVm(name);
       return vm && seenOf(vm);
     },
     findBound: (key) => {
       const found = findBound(state, key);
-      return found && seesNetwork(found.network.name) ? found : undefined;
+      return found && networks.has(found.network.name) ? found : undefined;
     },
-    networksFrom: (name) => filtered(state.networks.from(name), (each) => only(seesNetwork, each)),
-    hostsFrom: (name) => filtered(state.hosts.from(name), (each) => only(seesHost, each)),
-    vmsFrom: (name) => filtered(state.vms.from(name), seenOf),
-    vmsOnFrom: (host, name) => filtered(sortedFrom(state.vmsOn(host), name), seenOf),
-    vmsAtFrom: (sought, name) => filtered(sortedFrom(state.vmsAt(sought), name), seenOf),
-    isNetworkOn: (network, host) => seesNetwork(network) && seesHost(host) && state.networksOn(host).has(network),
+    networksFrom: (_sought, name) =>
+      seenAmong(
+        candidates(state.networks, [sortedNames(networks)], name),
+        only((each) => networks.has(each)),
+      ),
+    hostsFrom: ({ labels }, name) =>
+      seenAmong(candidates(state.hosts, withLabels(state.hosts, labels), name), only(seesHost)),
+    vmsFrom: (sought, name) =>
+      seenAmong(candidates(state.vms, [unitedNames(vms()), ...vmsWith(state, sought)], name), seenOf),
+    networks: () => state.networks.list().filter(({ name }) => networks.has(name)),
+    hosts: () => state.hosts.list().filter(({ name }) => seesHost(name)),
+    vms: () => each(state.vms.snapshot(), seenOf),
+    countVms: () => countUnited(vms()),
+    countVmsOn: (host) => [...state.vmsOn(host).values()].filter(seenOf).length,
+    isNetworkOn: (network, host) => networks.has(network) && seesHost(host) && state.networksOn(host).has(network),
   };
 }
 
-function* filtered<T>(resources: Iterable<T>, seenOf: (resource: T) => T | undefined): Generator<T> {
-  for (const resource of resources) {
-    const seen = seenOf(resource);
-    if (seen) yield seen;
-  }
+/** Those that are not named are not seen. */
+const only =
+  <T extends { readonly name: string }>(sees: (name: string) => boolean) =>
+  (item: T) =>
+    sees(item.name) ? item : undefined;
+
+function* seenAmong<T>(found: Iterable<Candidate<T>>, seenOf: (item: T) => T | undefined): Generator<Candidate<T>> {
+  for (const [name, item] of found) yield [name, item && seenOf(item)];
 }
 
-/** A host has few VMs (`limits.vmsPerHost`) and an address fewer, in an order of their own. */
-function sortedFrom(vms: ReadonlyMap<string, Vm>, name: string): Vm[] {
-  return [...vms.values()].filter((vm) => vm.name >= name).sort((a, b) => (a.name < b.name ? -1 : 1));
+function* each<T, Seen>(resources: Iterable<T>, seenOf: (resource: T) => Seen): Generator<Seen> {
+  for (const resource of resources) yield seenOf(resource);
 }

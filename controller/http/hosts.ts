@@ -30,7 +30,7 @@ export function hostRoutes(app: App, { committer, agents }: { committer: Committ
       ),
     },
     find: (seen, name) => seen.findHost(name),
-    list: (seen, name) => seen.hostsFrom(name),
+    list: (seen, query, name) => seen.hostsFrom(query, name),
     fits: (seen, { name }, { network }) => network === undefined || seen.isNetworkOn(network, name),
     view: (host, seen) => {
       const { connected, lastSeen, appliedRevision, problems } = agents.report(host.name);

@@ -11,7 +11,7 @@ import {
   parseMac,
 } from "../../schema/index.ts";
 import type { Page, PageRequest } from "../inventory/page.ts";
-import { parseSelector, SelectorError } from "../inventory/selector.ts";
+import { parseSelector, type Selector, SelectorError } from "../inventory/selector.ts";
 import { RequestFormError } from "./validation.ts";
 
 export const defaultPageLimit = 100;
@@ -58,25 +58,27 @@ export const listQueries = {
 /** Of all lists together: those that a list does not have are refused by its schema. */
 export type WrittenQuery = Static<typeof listQueries.vm>;
 
-/** With addresses in their one form. */
-export interface ListQuery extends Omit<WrittenQuery, "ip" | "mac"> {
+/** With addresses in their one form, and labels as what they ask for. */
+export interface ListQuery extends Omit<WrittenQuery, "label" | "ip" | "mac"> {
+  readonly labels: Selector;
   readonly ip?: IpAddress;
   readonly mac?: MacAddress;
 }
 
 /** @throws RequestFormError */
-export function readListQuery({ ip, mac, ...rest }: WrittenQuery): ListQuery {
+export function readListQuery({ label, ip, mac, ...rest }: WrittenQuery): ListQuery {
   return {
     ...rest,
+    labels: label === undefined ? [] : parseLabels(label),
     ...(ip === undefined ? {} : { ip: addressAt("/ip", () => parseIp(ip)) }),
     ...(mac === undefined ? {} : { mac: addressAt("/mac", () => parseMac(mac)) }),
   };
 }
 
 /** @throws RequestFormError */
-export function pageRequestOf({ limit = defaultPageLimit, cursor, name: prefix = "", label }: ListQuery): PageRequest {
+export function pageRequestOf({ limit = defaultPageLimit, cursor, name: prefix = "", labels }: ListQuery): PageRequest {
   const after = cursor === undefined ? {} : { after: parseCursor(cursor) };
-  return { ...after, prefix, limit, labels: label === undefined ? [] : parseLabels(label) };
+  return { ...after, prefix, limit, labels };
 }
 
 /** The body, with the link to the next page in `next` and in `Link` (RFC 8288). */

@@ -23,7 +23,7 @@ export function networkRoutes(app: App, { committer }: { committer: Committer })
     patch: (name, patch) => ({ kind: "network.patch", name, patch }),
     remove: (name) => ({ kind: "network.delete", name }),
     find: (seen, name) => seen.findNetwork(name),
-    list: (seen, name) => seen.networksFrom(name),
+    list: (seen, query, name) => seen.networksFrom(query, name),
     fits: (seen, { name }, { host }) => host === undefined || seen.isNetworkOn(name, host),
     view: (network) => network,
   });

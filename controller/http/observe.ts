@@ -1,11 +1,12 @@
 // How it goes: who asks, counts and concerns, rates. For people who look; programs have /metrics.
 import { Type } from "typebox";
-import { IdentityView, maxConcerns, Name, OverviewView, RatesView, version } from "../../schema/index.ts";
+import { type Host, IdentityView, maxConcerns, Name, OverviewView, RatesView, version } from "../../schema/index.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import { nameOf, scopeOf } from "../auth/identity.ts";
 import type { InventoryView } from "../auth/view.ts";
 import type { Committer } from "../committer.ts";
 import type { Rates } from "../observe/rates.ts";
+import { countByHost } from "../observe/vm-counts.ts";
 import type { App } from "./app-types.ts";
 import { callerView, identityOf } from "./caller.ts";
 import { described, problems } from "./responses.ts";
@@ -52,17 +53,19 @@ export function observeRoutes(app: App, { committer, agents, rates, epoch, now }
         response: { 200: described("As it stands", OverviewView), ...problems() },
       },
     },
-    (request) => {
-      const { current, revision } = committer;
-      const seen = callerView(request, current);
-      const hosts = [...seen.hostsFrom("")].map((host) => ({ host, report: agents.report(host.name) }));
-      const concerns = hosts.flatMap(({ host, report }) => concernsOf(seen, host.name, report));
+    async (request) => {
+      const look = () => callerView(request, committer.current);
+      const isAway = ({ name }: Host) => !agents.isConnected(name);
+      const vms = look().hosts().some(isAway) ? await countByHost(look) : new Map<string, number>();
+      const seen = look();
+      const hosts = seen.hosts().map(({ name }) => ({ name, report: agents.report(name) }));
+      const concerns = hosts.flatMap(({ name, report }) => concernsOf(seen, name, report, vms.get(name) ?? 0));
       return {
-        revision,
-        networks: count(seen.networksFrom("")),
+        revision: committer.revision,
+        networks: seen.networks().length,
         hosts: hosts.length,
         hostsConnected: hosts.filter(({ report }) => report.connected).length,
-        vms: seen.isWhole ? current.vms.size : count(seen.vmsFrom("")),
+        vms: seen.countVms(),
         concerns: concerns.slice(0, maxConcerns),
         concernCount: concerns.length,
       };
@@ -92,11 +95,10 @@ export function observeRoutes(app: App, { committer, agents, rates, epoch, now }
   );
 }
 
-function concernsOf(seen: InventoryView, host: string, report: ReturnType<AgentChannel["report"]>) {
+function concernsOf(seen: InventoryView, host: string, report: ReturnType<AgentChannel["report"]>, vms: number) {
   const concern = <K extends "host-away" | "host-problem">(kind: K, detail: string) => ({ kind, host, detail });
   const away: ReturnType<typeof concern>[] = [];
   if (!report.connected) {
-    const vms = count(seen.vmsOnFrom(host, ""));
     const since = report.lastSeen
       ? `last heard ${report.lastSeen.toISOString()}`
       : "not heard since the controller started";
@@ -106,10 +108,4 @@ function concernsOf(seen: InventoryView, host: string, report: ReturnType<AgentC
   // They may speak of any network on the host.
   const problemsTold = seen.isWhole ? report.problems : [];
   return [...away, ...problemsTold.map((problem) => concern("host-problem", problem))];
-}
-
-function count(items: Iterable<unknown>): number {
-  let found = 0;
-  for (const _ of items) found += 1;
-  return found;
 }

@@ -7,8 +7,9 @@ import type { Access } from "../auth/authorize.ts";
 import type { InventoryView } from "../auth/view.ts";
 import type { Committer } from "../committer.ts";
 import type { Mutation } from "../inventory/decide.ts";
-import { pageOf } from "../inventory/page.ts";
+import { type Listing, pageOf } from "../inventory/page.ts";
 import { Refusal } from "../inventory/refusal.ts";
+import type { Candidate } from "../inventory/search.ts";
 import { written } from "../orders.ts";
 import { inSlices } from "../slices.ts";
 import type { App } from "./app-types.ts";
@@ -59,8 +60,8 @@ export interface ResourceRoutes<K extends ResourceKind, Input, Patch> {
   /** What a deletion can be asked for beside a dry run. */
   readonly removeQuery?: TProperties;
   readonly find: (seen: InventoryView, name: string) => ResourceOf[K] | undefined;
-  /** In order of names, from a name on. */
-  readonly list: (seen: InventoryView, name: string, query: ListQuery) => Iterable<ResourceOf[K]>;
+  /** In order, from a name on: all that fit, and maybe others. */
+  readonly list: (seen: InventoryView, query: ListQuery, name: string) => Iterable<Candidate<ResourceOf[K]>>;
   readonly fits: (seen: InventoryView, resource: ResourceOf[K], query: ListQuery) => boolean;
   readonly view: (resource: ResourceOf[K], seen: InventoryView) => object;
   /** More that a write can be asked for: what to add to its answer. */
@@ -113,12 +114,15 @@ export function resourceRoutes<K extends ResourceKind, Input, Patch>(
     async (request, reply) => {
       const query = readListQuery(request.query as WrittenQuery);
       let seen = seenBy(request);
-      const from = (name: string) => {
-        seen = seenBy(request);
-        return routes.list(seen, name, query);
+      const listing: Listing<ResourceOf[K]> = {
+        from: (name) => {
+          seen = seenBy(request);
+          return routes.list(seen, query, name);
+        },
+        fits: (resource) => routes.fits(seen, resource, query),
       };
-      // What fits rarely is searched for among all there are, and others are answered meanwhile.
-      const page = await inSlices(pageOf(from, pageRequestOf(query), (resource) => routes.fits(seen, resource, query)));
+      // What no index finds is searched for among all there are, and others are answered meanwhile.
+      const page = await inSlices(pageOf(listing, pageRequestOf(query)));
       return answerPage(request, reply, plural, page, (resource) => routes.view(resource, seen));
     },
   );

@@ -7,6 +7,7 @@ import type { Committer } from "../committer.ts";
 import { keysOf } from "../inventory/bindings.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import { TunnelSurvey } from "../observe/topology.ts";
+import { countByHost } from "../observe/vm-counts.ts";
 import type { App } from "./app-types.ts";
 import { callerView } from "./caller.ts";
 import { described, problems } from "./responses.ts";
@@ -40,18 +41,21 @@ export function topologyRoutes(app: App, { committer, agents, nowMs }: TopologyD
     },
     async (request) => {
       const { network } = request.query;
-      const seen = callerView(request, committer.current);
-      const networks = network === undefined ? [...seen.networksFrom("")] : [seen.findNetwork(network)];
+      const look = () => callerView(request, committer.current);
+      const seen = look();
+      const networks = network === undefined ? seen.networks() : [seen.findNetwork(network)];
       const towards = new Map<string, Map<string, number>>();
       for (const each of networks) {
         if (!each) throw new Refusal("not-found", `no network is named "${network}"`);
         for (const [from, peers] of await survey.in(each)) addTo(towards, from, peers);
       }
-      const { current, revision } = committer;
-      const view = callerView(request, current);
-      const hosts = [...view.hostsFrom("")]
+      const vms = await countByHost(look, network);
+      const { revision } = committer;
+      const view = look();
+      const hosts = view
+        .hosts()
         .filter(({ name }) => network === undefined || view.isNetworkOn(network, name))
-        .map(({ name }) => ({ name, connected: agents.isConnected(name), vms: vmsOn(view, name, network) }));
+        .map(({ name }) => ({ name, connected: agents.isConnected(name), vms: vms.get(name) ?? 0 }));
       const places = new Map(hosts.map(({ name }, i) => [name, i]));
       const tunnels = [...towards].flatMap(([from, peers]) =>
         [...peers].flatMap(([to, macs]) => {
@@ -89,14 +93,6 @@ function addTo(sums: Map<string, Map<string, number>>, from: string, peers: Read
   const sum = sums.get(from) ?? new Map<string, number>();
   sums.set(from, sum);
   for (const [to, macs] of peers) sum.set(to, (sum.get(to) ?? 0) + macs);
-}
-
-function vmsOn(seen: InventoryView, host: string, network: string | undefined): number {
-  let found = 0;
-  for (const vm of seen.vmsOnFrom(host, "")) {
-    if (network === undefined || vm.interfaces.some((each) => each.network === network)) found += 1;
-  }
-  return found;
 }
 
 function holdersOf(seen: InventoryView, agents: AgentChannel, vm: Vm) {

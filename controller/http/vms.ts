@@ -10,6 +10,7 @@ import {
 } from "../../schema/index.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import type { Committer } from "../committer.ts";
+import { fitsVm } from "../inventory/search.ts";
 import type { App } from "./app-types.ts";
 import { actorOf } from "./caller.ts";
 import { resourceRoutes } from "./resource.ts";
@@ -48,19 +49,8 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
     patch: (name, patch) => ({ kind: "vm.patch", name, patch }),
     remove: (name) => ({ kind: "vm.delete", name }),
     find: (seen, name) => seen.findVm(name),
-    list: (seen, name, { host, ip, mac }) => {
-      if (ip !== undefined || mac !== undefined) return seen.vmsAtFrom({ ip, mac }, name);
-      return host === undefined ? seen.vmsFrom(name) : seen.vmsOnFrom(host, name);
-    },
-    fits: (_seen, vm, { network, host, ip, mac }) =>
-      (host === undefined || vm.host === host) &&
-      ((network ?? ip ?? mac) === undefined ||
-        vm.interfaces.some(
-          (each) =>
-            (network === undefined || each.network === network) &&
-            (ip === undefined || each.ips.includes(ip)) &&
-            (mac === undefined || each.mac === mac),
-        )),
+    list: (seen, query, name) => seen.vmsFrom(query, name),
+    fits: (_seen, vm, query) => fitsVm(vm, query),
     view: (vm) => ({ ...vm, hostConnected: agents.isConnected(vm.host) }),
     more: {
       query: waitQuery,

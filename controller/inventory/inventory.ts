@@ -12,6 +12,7 @@ import type {
   VtepAddress,
 } from "../../schema/index.ts";
 import { NamedIndex } from "./named-index.ts";
+import { NameGroups, type Names } from "./names.ts";
 import { atOnce, type Steps } from "./steps.ts";
 import { TwoLevelMap } from "./two-level-map.ts";
 
@@ -40,6 +41,7 @@ export class Inventory {
   private readonly hostsByVtep = new Map<string, Host>();
   readonly vms = new NamedIndex<Vm>();
   private readonly vmsByHost = new TwoLevelMap<string, string, Vm>();
+  private readonly vmsByNetwork = new NameGroups();
   private readonly vmsByPreparedHost = new TwoLevelMap<string, string, Vm>();
   private readonly byMac = new TwoLevelMap<string, MacAddress, Attachment>();
   private readonly byIp = new TwoLevelMap<string, IpAddress, Attachment>();
@@ -118,6 +120,16 @@ export class Inventory {
     return this.vmsByHost.under(host);
   }
 
+  /** VMs with an interface in the network. */
+  vmNamesIn(network: string): Names {
+    return this.vmsByNetwork.in(network);
+  }
+
+  /** VMs without any interface. */
+  unattachedVmNames(): Names {
+    return this.vmsByNetwork.in(unattached);
+  }
+
   /** VMs whose migration to the host is under way. */
   vmsPreparedOn(host: string): ReadonlyMap<string, Vm> {
     return this.vmsByPreparedHost.under(host);
@@ -126,7 +138,7 @@ export class Inventory {
   /** VMs with one of the addresses in any network: one look-up a network, however many VMs. */
   vmsAt({ ip, mac }: AddressSought): ReadonlyMap<string, Vm> {
     const found = new Map<string, Vm>();
-    for (const { name } of this.networks.from("")) {
+    for (const name of this.networks.from("")) {
       for (const attachment of [ip && this.byIp.get(name, ip), mac && this.byMac.get(name, mac)]) {
         if (attachment) found.set(attachment.vm.name, attachment.vm);
       }
@@ -158,15 +170,15 @@ export class Inventory {
     const { name } = change.before;
     switch (change.kind) {
       case "network":
-        this.networks.delete(name);
+        if (change.after === null) this.networks.delete(name);
         this.networksByVni.delete(change.before.vni);
         return;
       case "host":
-        this.hosts.delete(name);
+        if (change.after === null) this.hosts.delete(name);
         this.hostsByVtep.delete(`${change.before.vtep} ${change.before.port}`);
         return;
       case "vm":
-        this.vms.delete(name);
+        if (change.after === null) this.vms.delete(name);
         this.vmsByHost.delete(change.before.host, name);
         if (change.before.preparedHost) this.vmsByPreparedHost.delete(change.before.preparedHost, name);
         for (const each of change.before.interfaces) {
@@ -178,6 +190,7 @@ export class Inventory {
   }
 
   private add(change: ResourceChange): void {
+    if (change.kind === "vm") this.regroup(change.before, change.after);
     if (change.after === null) return;
     const { name } = change.after;
     switch (change.kind) {
@@ -202,6 +215,12 @@ export class Inventory {
     }
   }
 
+  private regroup(before: Vm | null, after: Vm | null): void {
+    if (before?.interfaces === after?.interfaces) return;
+    if (before) for (const network of networksOf(before)) this.vmsByNetwork.delete(network, before.name);
+    if (after) for (const network of networksOf(after)) this.vmsByNetwork.add(network, after.name);
+  }
+
   private count(host: string, network: string, step: 1 | -1): void {
     const count = (this.interfacesByHost.get(host, network) ?? 0) + step;
     if (count === 0) {
@@ -212,6 +231,13 @@ export class Inventory {
       this.interfacesByNetwork.set(network, host, count);
     }
   }
+}
+
+/** In the place of a network's name, of which none is empty. */
+const unattached = "";
+
+function networksOf({ interfaces }: Vm): string[] {
+  return interfaces.length === 0 ? [unattached] : interfaces.map(({ network }) => network);
 }
 
 /** Where the VM's networks have to be: where it runs, and where it is about to. */

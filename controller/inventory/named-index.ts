@@ -1,11 +1,21 @@
-// Resources by name: looked up in constant time, and read in order of their names from any name on.
+// Resources by name: looked up in constant time, read in order of their names from any name on, and found by label.
 import sortedBtree from "sorted-btree";
+import { byName, NameGroups, type Names } from "./names.ts";
 
 const { default: BTree } = sortedBtree;
 
-export class NamedIndex<T extends { readonly name: string }> {
+type Labels = Readonly<Record<string, string>>;
+const noLabels: Labels = {};
+
+export interface Labelled {
+  readonly name: string;
+  readonly labels: Labels;
+}
+
+export class NamedIndex<T extends Labelled> implements Names {
   private readonly byName = new Map<string, T>();
-  private readonly ordered = new BTree<string, T>(undefined, (a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  private readonly ordered = new BTree<string, T>(undefined, byName);
+  private readonly byLabel = new NameGroups();
 
   get size(): number {
     return this.byName.size;
@@ -16,11 +26,14 @@ export class NamedIndex<T extends { readonly name: string }> {
   }
 
   set(resource: T): void {
-    this.byName.set(resource.name, resource);
-    this.ordered.set(resource.name, resource);
+    const { name, labels } = resource;
+    this.relabel(name, this.byName.get(name)?.labels, labels);
+    this.byName.set(name, resource);
+    this.ordered.set(name, resource);
   }
 
   delete(name: string): void {
+    this.relabel(name, this.byName.get(name)?.labels, noLabels);
     this.byName.delete(name);
     this.ordered.delete(name);
   }
@@ -29,8 +42,42 @@ export class NamedIndex<T extends { readonly name: string }> {
     return this.ordered.valuesArray();
   }
 
-  /** Those whose name is `name` or comes behind it. */
-  *from(name: string): Generator<T> {
-    for (const [, resource] of this.ordered.entries(name)) yield resource;
+  from(name: string): Iterable<string> {
+    return this.ordered.keys(name);
   }
+
+  /** As `from`, with what stands behind the names. */
+  entries(name: string): Iterable<[name: string, resource: T]> {
+    return this.ordered.entries(name);
+  }
+
+  /** Those with the label, whatever its value unless one is given. */
+  labelled(key: string, value?: string): Names {
+    return this.byLabel.in(value === undefined ? key : labelText(key, value));
+  }
+
+  /** As they are now, in order of their names, whenever they are read. Costs no more than what changes meanwhile. */
+  snapshot(): Iterable<T> {
+    return this.ordered.clone().values();
+  }
+
+  /** Only what differs is touched: most changes leave labels alone. */
+  private relabel(name: string, before: Labels = noLabels, after: Labels): void {
+    if (before === after) return;
+    for (const [key, value] of Object.entries(before)) {
+      if (after[key] === value) continue;
+      this.byLabel.delete(labelText(key, value), name);
+      if (!Object.hasOwn(after, key)) this.byLabel.delete(key, name);
+    }
+    for (const [key, value] of Object.entries(after)) {
+      if (before[key] === value) continue;
+      this.byLabel.add(labelText(key, value), name);
+      this.byLabel.add(key, name);
+    }
+  }
+}
+
+/** No key has "=" in it. */
+function labelText(key: string, value: string): string {
+  return `${key}=${value}`;
 }

@@ -1,5 +1,7 @@
 // One page of a list in order of names. A page begins behind a name, not at a position, so that what is created or
 // deleted meanwhile neither repeats nor hides anything else.
+import type { Labelled } from "./named-index.ts";
+import type { Candidate } from "./search.ts";
 import { fitsSelector, type Selector } from "./selector.ts";
 import type { Steps } from "./steps.ts";
 
@@ -18,32 +20,30 @@ export interface Page<T> {
   readonly last?: string;
 }
 
-interface Listed {
-  readonly name: string;
-  readonly labels: Readonly<Record<string, string>>;
-}
-
 /** So many are looked at between two steps. */
 const stretch = 512;
 
-/**
- * Between steps the inventory may change: what is listed is asked for again, behind the last that was looked at.
- * @param from what is to be listed, in order of names, from a name on
- */
-export function* pageOf<T extends Listed>(
-  from: (name: string) => Iterable<T>,
+/** Where a page comes from. */
+export interface Listing<T> {
+  /** In order, from a name on: all that fit, and maybe others. */
+  readonly from: (name: string) => Iterable<Candidate<T>>;
+  readonly fits: (item: T) => boolean;
+}
+
+/** Between steps the inventory may change: what is listed is asked for again, behind the last name that was looked at. */
+export function* pageOf<T extends Labelled>(
+  { from, fits }: Listing<T>,
   { after = "", prefix, labels, limit }: PageRequest,
-  fits: (item: T) => boolean,
 ): Steps<Page<T>> {
   const items: T[] = [];
   let behind = after;
   for (;;) {
     let looked = 0;
-    for (const item of from(behind > prefix ? behind : prefix)) {
-      if (item.name === behind) continue;
-      if (!item.name.startsWith(prefix)) return { items };
-      behind = item.name;
-      if (fitsSelector(item.labels, labels) && fits(item)) {
+    for (const [name, item] of from(behind > prefix ? behind : prefix)) {
+      if (name === behind) continue;
+      if (!name.startsWith(prefix)) return { items };
+      behind = name;
+      if (item && fitsSelector(item.labels, labels) && fits(item)) {
         const last = items.at(-1)?.name;
         if (items.length === limit && last !== undefined) return { items, last };
         items.push(item);

@@ -57,6 +57,38 @@ describe("lists", () => {
     expect(namesOf(networks.networks)).toEqual(["red"]);
   });
 
+  test("find by label what was imported, patched, moved and deleted, also after a restart", async () => {
+    const controller = await startController();
+    await populate(controller);
+    const found = async (label: string, more = "", of = controller) => {
+      const query = `label=${encodeURIComponent(label)}${more}`;
+      return namesOf((await call(of, 200, "GET", `/v1/vms?${query}`)).vms);
+    };
+    const lines = [5, 6, 7].map((n) => ({ kind: "vm", name: `job-${n}`, labels: { tier: "batch" }, ...vm("a", n) }));
+    const ndjson = { "content-type": "application/x-ndjson" };
+    const text = lines.map((line) => JSON.stringify(line)).join("\n");
+    expect((await controller.request("POST", "/v1/import", text, ndjson)).status).toBe(200);
+    expect(await found("tier=batch")).toEqual(["job-5", "job-6", "job-7"]);
+
+    await call(controller, 200, "PATCH", "/v1/vms/job-5", { labels: { tier: "web" } });
+    await call(controller, 200, "PATCH", "/v1/vms/job-6", { labels: { tier: null, team: "red" } });
+    await call(controller, 200, "PATCH", "/v1/vms/job-7", { host: "b" });
+    const expectAll = async (of = controller) => {
+      expect(await found("tier=batch", "", of)).toEqual(["job-7"]);
+      expect(await found("tier=batch", "&host=a", of)).toEqual([]);
+      expect(await found("tier", "", of)).toEqual(["job-5", "job-7"]);
+      expect(await found("tier", "&network=blue&name=job-5", of)).toEqual(["job-5"]);
+      expect(await found("team=red", "", of)).toEqual(["job-6"]);
+    };
+    await expectAll();
+    await controller.stop();
+    const restarted = await startController({ db: controller.db });
+    await expectAll(restarted);
+    await call(restarted, 204, "DELETE", "/v1/vms/job-7");
+    expect(await found("tier=batch", "", restarted)).toEqual([]);
+    expect(await found("tier", "", restarted)).toEqual(["job-5"]);
+  });
+
   test("find a VM by a whole IP or MAC in any form, in whatever network, and with a token only in its own", async () => {
     const secured = await startSecured();
     await populate(secured.admin);

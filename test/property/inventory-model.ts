@@ -21,12 +21,15 @@ const networkName = fc.constantFrom("blue", "red");
 const hostName = fc.constantFrom("a", "b", "c");
 const vmName = fc.constantFrom("v1", "v2", "v3", "v4");
 
+const someLabels = fc.dictionary(fc.constantFrom("tier", "team"), fc.constantFrom("", "x", "y"), { maxKeys: 2 });
+
 const networkSpec = fc
   .record({
     name: networkName,
     vni: fc.constantFrom(100, 200),
     subnets: fc.constantFrom<string[]>(["10.0.0.0/29"], ["10.0.0.0/29", "fd00::/64"], ["10.0.0.0/28"]),
     mtu: fc.constantFrom(1400, 1450),
+    labels: someLabels,
   })
   .map(({ name, ...body }) => parseNetwork(name, body));
 
@@ -66,7 +69,7 @@ function mostly<T>(usual: T, other: fc.Arbitrary<T>): fc.Arbitrary<T> {
 const vmBody = vmName.chain((name) => {
   const n = Number(name.slice(1));
   const interfaces = fc.array(someInterface(n).map(defined), { minLength: 1, maxLength: 2 });
-  return fc.record({ name: fc.constant(name), host: hostName, interfaces });
+  return fc.record({ name: fc.constant(name), host: hostName, interfaces, labels: someLabels });
 });
 const vmSpec = vmBody.map(({ name, ...body }) => parseVm(name, body));
 
@@ -89,7 +92,9 @@ const someMutation: fc.Arbitrary<Mutation> = fc.oneof(
   { weight: 1, arbitrary: vmSpec.map((spec): Mutation => ({ kind: "vm.create", spec })) },
   {
     weight: 2,
-    arbitrary: vmBody.map(({ name, interfaces }): Mutation => ({ kind: "vm.patch", name, patch: { interfaces } })),
+    arbitrary: vmBody.map(
+      ({ name, interfaces, labels }): Mutation => ({ kind: "vm.patch", name, patch: { interfaces, labels } }),
+    ),
   },
   {
     weight: 3,

@@ -1,21 +1,31 @@
 import fc from "fast-check";
+import sortedBtree from "sorted-btree";
 import { describe, expect, test } from "vitest";
 import { Inventory, invert } from "../../controller/inventory/inventory.ts";
-import { NamedIndex } from "../../controller/inventory/named-index.ts";
+import { NameGroups } from "../../controller/inventory/names.ts";
 import type { ResourceChange } from "../../schema/index.ts";
 import { runs } from "../support/property-runs.ts";
 import { breaches, Driven, furnished, someChangeSets } from "./inventory-model.ts";
+
+const { default: BTree } = sortedBtree;
 
 const rebuilt = (state: Inventory) =>
   Inventory.of({ networks: state.listNetworks(), hosts: state.listHosts(), vms: state.listVms() });
 
 /** Insertion order of maps is no part of the state, nor is how a tree has grown. */
 function normal(value: unknown): unknown {
-  if (value instanceof NamedIndex) return value.list().map((each) => [value.get(each.name) === each, each]);
+  if (value instanceof NameGroups) return normal(groupsOf(value));
+  if (value instanceof BTree) return value.toArray();
   if (value instanceof Map) return [...value].map(([key, each]) => [key, normal(each)]).sort(byText);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, normal(each)]));
 }
+/** One name or a tree of them, by group. */
+function groupsOf(value: NameGroups): Map<string, string[]> {
+  const [groups] = Object.values(value) as [ReadonlyMap<string, unknown>];
+  return new Map([...groups.keys()].map((group) => [group, [...value.in(group).from("")]]));
+}
+
 const byText = (a: unknown, b: unknown) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
 
 describe("whatever is asked for, in any order", () => {

@@ -1,19 +1,19 @@
 // A page that is searched for in steps, while others change what is listed.
 import { expect, test } from "vitest";
 import { NamedIndex } from "../../controller/inventory/named-index.ts";
-import { pageOf } from "../../controller/inventory/page.ts";
+import { type Listing, pageOf } from "../../controller/inventory/page.ts";
 
 const listed = (n: number, labels = {}) => ({ name: `vm-${String(n).padStart(5, "0")}`, labels });
+const all = <T extends ReturnType<typeof listed>>(index: NamedIndex<T>): Listing<T> => ({
+  from: (name) => index.entries(name),
+  fits: () => true,
+});
 const rare = [{ key: "rare", kind: "present", value: "" }] as const;
 
 test("what stands from the first step to the last is found once, whatever comes and goes between the steps", () => {
   const index = new NamedIndex<ReturnType<typeof listed>>();
   for (let n = 0; n < 4_000; n += 2) index.set(listed(n, n % 1_000 === 0 ? { rare: "" } : {}));
-  const steps = pageOf(
-    (name) => index.from(name),
-    { prefix: "", labels: rare, limit: 10 },
-    () => true,
-  );
+  const steps = pageOf(all(index), { prefix: "", labels: rare, limit: 10 });
   let between = 0;
   for (;;) {
     const step = steps.next();
@@ -33,11 +33,7 @@ test("the page ends where it is full, where the prefix ends and where the list e
   const index = new NamedIndex<ReturnType<typeof listed>>();
   for (let n = 0; n < 1_500; n++) index.set(listed(n));
   const page = (prefix: string, limit: number, after?: string) => {
-    const steps = pageOf(
-      (name) => index.from(name),
-      { prefix, labels: [], limit, ...(after === undefined ? {} : { after }) },
-      () => true,
-    );
+    const steps = pageOf(all(index), { prefix, labels: [], limit, ...(after === undefined ? {} : { after }) });
     for (;;) {
       const { done, value } = steps.next();
       if (done) return [value.items.length, value.items.at(-1)?.name, value.last];

@@ -1,0 +1,64 @@
+// What to look at for what is sought: by the index that leaves the fewest. All that fit is among it, and mostly others.
+import type { Vm } from "../../schema/index.ts";
+import type { AddressSought, Inventory } from "./inventory.ts";
+import type { Labelled, NamedIndex } from "./named-index.ts";
+import { fewest, type Names, sortedNames } from "./names.ts";
+import type { Selector } from "./selector.ts";
+
+/** A name to look at, and what stands behind it, where that is to be seen. */
+export type Candidate<T> = readonly [name: string, seen: T | undefined];
+
+export interface LabelsSought {
+  readonly labels: Selector;
+}
+
+export interface VmsSought extends LabelsSought, AddressSought {
+  readonly network?: string;
+  readonly host?: string;
+}
+
+/**
+ * In order, from a name on.
+ * @param lists each names all that fit, beside the index itself
+ */
+export function candidates<T extends Labelled>(
+  index: NamedIndex<T>,
+  lists: readonly Names[],
+  from: string,
+): Iterable<Candidate<T>> {
+  const names = fewest([index, ...lists]);
+  return names === index ? index.entries(from) : lookedUp(index, names.from(from));
+}
+
+function* lookedUp<T extends Labelled>(index: NamedIndex<T>, names: Iterable<string>): Generator<Candidate<T>> {
+  for (const name of names) yield [name, index.get(name)];
+}
+
+/** Labels that are absent, or differ, leave too many for an index to be of use. */
+export function withLabels<T extends Labelled>(index: NamedIndex<T>, labels: Selector): Names[] {
+  return labels.flatMap(({ key, kind, value }) => {
+    if (kind === "present") return index.labelled(key);
+    return kind === "equals" ? index.labelled(key, value) : [];
+  });
+}
+
+export function vmsWith(state: Inventory, { network, host, labels, ...sought }: VmsSought): Names[] {
+  const lists = withLabels(state.vms, labels);
+  if (network !== undefined) lists.push(state.vmNamesIn(network));
+  // A host has few VMs (`limits.vmsPerHost`), and an address fewer.
+  if (host !== undefined) lists.push(sortedNames(state.vmsOn(host)));
+  if ((sought.ip ?? sought.mac) !== undefined) lists.push(sortedNames(state.vmsAt(sought)));
+  return lists;
+}
+
+/** Labels aside, which every page looks at. */
+export function fitsVm(vm: Vm, { network, host, ip, mac }: Omit<VmsSought, "labels">): boolean {
+  if (host !== undefined && vm.host !== host) return false;
+  if ((network ?? ip ?? mac) === undefined) return true;
+  return vm.interfaces.some(
+    (each) =>
+      (network === undefined || each.network === network) &&
+      (ip === undefined || each.ips.includes(ip)) &&
+      (mac === undefined || each.mac === mac),
+  );
+}
