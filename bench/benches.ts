@@ -91,7 +91,8 @@ export const benches: Readonly<Record<string, Bench>> = {
     report: reportStream,
   }),
   search: bench({
-    about: "a page of VMs by name, IP, MAC, label, host and network, in a small fleet and in a large one",
+    about:
+      "a page of VMs by name, IP, MAC, label, host and network, overview and map, in a small fleet and in a large one",
     options: {
       vms: number("VMs in the large fleet", 100_000, 5_000, 1_000),
       rounds: number("of each search", 100, 10),

@@ -1,7 +1,7 @@
 // The lines of a made-up fleet: networks of a thousand VMs, spread over all hosts.
 import { type IpAddress, type MacAddress, parseIp, parseMac, parseVni, type Vni } from "../schema/index.ts";
 
-const vmsPerNetwork = 1_000;
+export const vmsPerNetwork = 1_000;
 const firstVni = 1_000;
 
 export interface FleetOptions {
@@ -9,6 +9,7 @@ export interface FleetOptions {
   readonly hosts: number;
 }
 
+export const networkName = (n: number): string => `net-${n}`;
 export const hostName = (n: number): string => `host-${n}`;
 
 /** @param first number of the first host that the lines make: those before it stand already */
@@ -16,12 +17,12 @@ export function* fleetLines({ vms, hosts }: FleetOptions, first = 0): Generator<
   const networks = Math.ceil(vms / vmsPerNetwork);
   for (let n = 0; n < networks; n++) {
     const subnets = [`10.${n % 250}.${Math.floor(n / 250) * 16}.0/20`, `fd00:${n.toString(16)}::/64`];
-    yield line({ kind: "network", name: `net-${n}`, vni: firstVni + n, subnets });
+    yield line({ kind: "network", name: networkName(n), vni: firstVni + n, subnets });
   }
   for (let n = first; n < hosts; n++) yield line({ kind: "host", name: hostName(n), vtep: vtepOf(n) });
   for (let n = 0; n < vms; n++) {
     const { network, mac, ips } = placeOf(n);
-    const interfaces = [{ network: `net-${network}`, mac, ips }];
+    const interfaces = [{ network: networkName(network), mac, ips }];
     yield line({ kind: "vm", name: `vm-${n}`, host: hostName(n % hosts), interfaces });
   }
 }

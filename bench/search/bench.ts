@@ -1,8 +1,9 @@
-// `search`: what a list of VMs answers with, as the dashboard and the command line ask for it, in a fleet of a thousand and
-// in one that is much larger: what is quick in both is quick because of how it searches, not because there is little.
+// `search`: what a list of VMs answers with, and the pages that count them, as the dashboard and the command line ask for
+// them, in a fleet of a thousand and in one that is much larger: what is quick in both is quick because of how it searches,
+// not because there is little.
 import { pause } from "../../lab/wait.ts";
 import { BenchController } from "../controller.ts";
-import { fleetLines } from "../made-up-fleet.ts";
+import { fleetLines, networkName, vmsPerNetwork } from "../made-up-fleet.ts";
 import type { Progress } from "../progress.ts";
 import { type Distribution, distribution, round } from "../statistics.ts";
 
@@ -15,11 +16,13 @@ export interface SearchOptions {
 
 interface Search {
   readonly what: string;
-  /** Behind `/v1/vms?`, in a fleet of so many. */
-  readonly query: (vms: number) => string;
-  /** How many VMs the answer has, so that nothing is measured that finds nothing. */
-  readonly finds: number;
+  /** Behind `/v1/`, in a fleet of so many. */
+  readonly path: (vms: number) => string;
+  /** How many VMs the answer has or counts, so that nothing is measured that finds nothing. */
+  readonly finds: (vms: number) => number;
 }
+
+type Answer = { readonly vms: readonly unknown[] | number } | { readonly hosts: readonly { readonly vms: number }[] };
 
 export interface SearchResult extends SearchOptions {
   readonly smallVms: number;
@@ -43,17 +46,31 @@ const macOf = (n: number) =>
   `52:54:00:${[n >> 16, n >> 8, n].map((byte) => (byte & 255).toString(16).padStart(2, "0")).join(":")}`;
 const ipv6Of = (n: number) => `fd00:${Math.floor(n / 1_000).toString(16)}::${((n % 1_000) + 1).toString(16)}`;
 
+const page = (what: string, query: (vms: number) => string, finds = pageSize): Search => ({
+  what,
+  path: (vms) => `vms?limit=${pageSize}&${query(vms)}`,
+  finds: () => finds,
+});
+const lastNetwork = (vms: number) => `network=${networkName(Math.ceil(vms / vmsPerNetwork) - 1)}`;
+const label = (selector: string) => `label=${encodeURIComponent(selector)}`;
+
 const searches: readonly Search[] = [
-  { what: "first page", query: () => "", finds: pageSize },
-  { what: "name, begins with", query: () => "name=vm-9", finds: pageSize },
-  { what: "name, whole", query: (vms) => `name=vm-${vms - 1}`, finds: 1 },
-  { what: "IP", query: (vms) => `ip=${ipv6Of(middle(vms))}`, finds: 1 },
-  { what: "MAC", query: (vms) => `mac=${macOf(middle(vms))}`, finds: 1 },
-  { what: "IP of nobody", query: () => "ip=10.255.255.1", finds: 0 },
-  { what: "on a host", query: () => "host=host-1", finds: pageSize },
-  { what: "in a network", query: () => "network=net-0", finds: pageSize },
-  { what: "label of two", query: () => "label=rare", finds: 2 },
-  { what: "label of none", query: () => "label=nobody", finds: 0 },
+  page("first page", () => ""),
+  page("name, begins with", () => "name=vm-9"),
+  page("name, whole", (vms) => `name=vm-${vms - 1}`, 1),
+  page("IP", (vms) => `ip=${ipv6Of(middle(vms))}`, 1),
+  page("MAC", (vms) => `mac=${macOf(middle(vms))}`, 1),
+  page("IP of nobody", () => "ip=10.255.255.1", 0),
+  page("on a host", () => "host=host-1"),
+  page("in a network", lastNetwork),
+  page("label of a third", () => label("tier=web")),
+  page("label of a third, in a network", (vms) => `${label("tier=web")}&${lastNetwork(vms)}`),
+  page("label of two", () => label("rare"), 2),
+  page("label of none", () => label("nobody"), 0),
+  page("without a label that all have", () => label("!tier"), 0),
+  { what: "overview, no host connected", path: () => "overview", finds: (vms) => vms },
+  { what: "map", path: () => "topology", finds: (vms) => vms },
+  { what: "map of a network", path: (vms) => `topology?${lastNetwork(vms)}`, finds: () => vmsPerNetwork },
 ];
 
 export async function searchBench(options: SearchOptions, progress: Progress): Promise<SearchResult> {
@@ -87,19 +104,28 @@ export async function searchBench(options: SearchOptions, progress: Progress): P
   }
 }
 
-/** Two carry the label `rare`. */
+/** Each carries one of three tiers, and two the label `rare`. */
 async function fill(controller: BenchController, vms: number): Promise<void> {
-  const lines = [...fleetLines({ vms, hosts: Math.ceil(vms / vmsPerHost) })].map((line) =>
-    /"name":"vm-(?:7|8)"/.test(line) ? line.replace('"host"', '"labels":{"rare":""},"host"') : line,
-  );
+  const tiers = ["web", "app", "db"];
+  const lines = [...fleetLines({ vms, hosts: Math.ceil(vms / vmsPerHost) })].map((line, n) => {
+    if (!line.startsWith('{"kind":"vm"')) return line;
+    const labels = { tier: tiers[n % tiers.length], ...(/"name":"vm-[78]"/.test(line) ? { rare: "" } : {}) };
+    return line.replace('"host"', `"labels":${JSON.stringify(labels)},"host"`);
+  });
   await controller.import(Buffer.from(lines.join("")));
 }
 
-async function time(base: string, { what, query, finds }: Search, vms: number): Promise<number> {
+async function time(base: string, { what, path, finds }: Search, vms: number): Promise<number> {
   const startMs = performance.now();
-  const response = await fetch(`http://${base}/v1/vms?limit=${pageSize}&${query(vms)}`);
-  const { vms: found } = (await response.json()) as { vms: unknown[] };
+  const response = await fetch(`http://${base}/v1/${path(vms)}`);
+  const answer = (await response.json()) as Answer;
   const tookMs = performance.now() - startMs;
-  if (found.length !== finds) throw new Error(`${what} among ${vms}: found ${found.length}, expected ${finds}`);
+  const found = countIn(answer);
+  if (found !== finds(vms)) throw new Error(`${what} among ${vms}: found ${found}, expected ${finds(vms)}`);
   return tookMs;
+}
+
+function countIn(answer: Answer): number {
+  if (!("vms" in answer)) return answer.hosts.reduce((sum, { vms }) => sum + vms, 0);
+  return typeof answer.vms === "number" ? answer.vms : answer.vms.length;
 }

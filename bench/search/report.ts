@@ -12,7 +12,7 @@ export function reportSearch({ vms, smallVms, rounds, searches, maxLagMs }: Sear
     formatRatio(ratio),
   ]);
   return [
-    `\nOne page of VMs by search, ${count(rounds)} of each, in fleets of ${count(smallVms)} and ${count(vms)} VMs\n\n`,
+    `\nOne page of VMs by search, and pages that count them, ${count(rounds)} of each, in fleets of ${count(smallVms)} and ${count(vms)} VMs\n\n`,
     table(["search", `median of ${count(smallVms)}`, `of ${count(vms)}`, "p99", "median, large : small"], rows),
     `\n  event loop of the large one late by ${formatMs(maxLagMs)} at most\n`,
   ].join("");
