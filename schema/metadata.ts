@@ -3,11 +3,9 @@ import { type Static, type TSchema, Type } from "typebox";
 import type { Revision } from "./address.ts";
 import { type Faults, pointerToken } from "./input.ts";
 import { limits } from "./limits.ts";
+import { findLabelKeyFault, findLabelValueFault, namePattern } from "./names.ts";
 
 export const closed = { additionalProperties: false } as const;
-
-/** Without . and .., which no URL can name (RFC 3986 §5.2.4). */
-export const namePattern = "^(?!\\.{1,2}$)[A-Za-z0-9._-]{1,63}$";
 
 export const Name = Type.String({
   pattern: namePattern,
@@ -70,23 +68,6 @@ export interface Stored {
 /** A field that a merge patch may remove. */
 export function nullable<T extends TSchema>(schema: T) {
   return Type.Unsafe<Static<T> | null>({ ...schema, type: [(schema as unknown as { type: string }).type, "null"] });
-}
-
-const labelText = "[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?";
-const keyPattern = new RegExp(`^(?:([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)/)?(${labelText})$`);
-const valuePattern = new RegExp(`^(?:${labelText})?$`);
-
-/** @returns what is wrong with the key, in words for the person who wrote it */
-export function findLabelKeyFault(key: string): string | undefined {
-  const [, prefix = "", name = ""] = keyPattern.exec(key) ?? [];
-  if (name && name.length <= limits.labelLength && prefix.length <= limits.labelPrefixLength) return undefined;
-  return `"${key}" is no label key: up to ${limits.labelLength} letters, digits, '.', '_', '-', beginning and ending with a letter or digit, such as "tier" or "example.com/tier"`;
-}
-
-/** @returns what is wrong with the value */
-export function findLabelValueFault(value: string): string | undefined {
-  if (valuePattern.test(value) && value.length <= limits.labelLength) return undefined;
-  return `"${value}" is no label value: up to ${limits.labelLength} letters, digits, '.', '_', '-', beginning and ending with a letter or digit, or empty`;
 }
 
 /** Labels in order of their keys, so that equal ones are equal text. */

@@ -12,13 +12,13 @@ import {
   metadataPatch,
   metadataView,
   Name,
-  namePattern,
   nullable,
   parseMetadata,
   RevisionNumber,
   type Stored,
   writeNotes,
 } from "./metadata.ts";
+import { namePattern } from "./names.ts";
 import { VniNumber } from "./network.ts";
 
 const Mac = Type.String({ description: "Left out: one is assigned", examples: ["52:54:00:00:00:01"] });

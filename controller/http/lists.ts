@@ -5,13 +5,16 @@ import {
   AddressError,
   type IpAddress,
   type MacAddress,
+  maxSelectorLength,
   Name,
   namePattern,
   parseIp,
   parseMac,
+  parseSelector,
+  type Selector,
+  SelectorError,
 } from "../../schema/index.ts";
 import type { Page, PageRequest } from "../inventory/page.ts";
-import { parseSelector, type Selector, SelectorError } from "../inventory/selector.ts";
 import { RequestFormError } from "./validation.ts";
 
 export const defaultPageLimit = 100;
@@ -25,7 +28,7 @@ const listQuery = {
   name: Type.Optional(Type.String({ maxLength: 63, description: "Names that begin so" })),
   label: Type.Optional(
     Type.String({
-      maxLength: 4_096,
+      maxLength: maxSelectorLength,
       description: "Label selector: `key=value`, `key!=value`, `key`, `!key`; a comma is an and",
       examples: ["tier=web,!retired"],
     }),

@@ -1,9 +1,8 @@
 // What to look at for what is sought: by the index that leaves the fewest. All that fit is among it, and mostly others.
-import type { Vm } from "../../schema/index.ts";
+import type { Selector, Vm } from "../../schema/index.ts";
 import type { AddressSought, Inventory } from "./inventory.ts";
 import type { Labelled, NamedIndex } from "./named-index.ts";
 import { fewest, type Names, sortedNames } from "./names.ts";
-import type { Selector } from "./selector.ts";
 
 /** A name to look at, and what stands behind it, where that is to be seen. */
 export type Candidate<T> = readonly [name: string, seen: T | undefined];

@@ -1,0 +1,38 @@
+// Label selectors, written as in Kubernetes: `tier=web,env!=test,team,!retired`. All terms must hold.
+import { findLabelKeyFault, findLabelValueFault } from "./names.ts";
+
+export type Selector = readonly Term[];
+
+interface Term {
+  readonly key: string;
+  /** `present` and `absent` ask for the key alone. A resource without the key fits `differs`. */
+  readonly kind: "present" | "absent" | "equals" | "differs";
+  readonly value: string;
+}
+
+/** What is wrong with a selector, in words for the person who wrote it. */
+export class SelectorError extends Error {
+  override readonly name = "SelectorError";
+}
+
+export const maxSelectorLength = 4_096;
+
+const forms = "key=value, key!=value, key or !key";
+
+/** @throws SelectorError */
+export function parseSelector(text: string): Selector {
+  return text.split(",").map(parseTerm);
+}
+
+function parseTerm(text: string): Term {
+  const term = text.trim();
+  if (term === "") throw new SelectorError(`a term is empty: write ${forms} between commas`);
+  const [, not = "", key = "", operator, value = ""] = /^(!?)([^!=]*)(?:(!=|==?)(.*))?$/.exec(term) ?? [];
+  const trimmed = { key: key.trim(), value: value.trim() };
+  if (trimmed.key === "") throw new SelectorError(`"${term}" has no key: write ${forms}`);
+  const fault = findLabelKeyFault(trimmed.key) ?? findLabelValueFault(trimmed.value);
+  if (fault) throw new SelectorError(`in "${term}": ${fault}`);
+  if (not && operator) throw new SelectorError(`"${term}": write key!=value`);
+  if (!operator) return { ...trimmed, kind: not ? "absent" : "present" };
+  return { ...trimmed, kind: operator === "!=" ? "differs" : "equals" };
+}
