@@ -1,24 +1,16 @@
 // Three hosts with connected agents, one of which holds a VM of another.
+import type { ControllerFrame } from "../../schema/index.ts";
 import { type AgentClient, call, populate, startController } from "./harness.ts";
 
 export const web1 = { kind: "ip", vni: 100, ip: "10.20.1.1" } as never;
 
 /** Confirms every change as soon as it hears of it, once it is told to. */
 export function follow(agent: AgentClient, problems: string[] = []): AgentClient {
-  const confirmed = new Set<number>();
-  const confirm = () => {
-    for (const { asOf, end } of agent.frames("changes")) {
-      if (!end || confirmed.has(asOf)) continue;
-      confirmed.add(asOf);
-      agent.send({ type: "applied", revision: asOf, problems });
-    }
+  const confirm = (frame: ControllerFrame) => {
+    if (frame.type === "changes" && frame.end) agent.send({ type: "applied", revision: frame.asOf, problems });
   };
-  void agent
-    .untilAll(() => {
-      confirm();
-      return false;
-    })
-    .catch(() => {});
+  for (const frame of agent.received) confirm(frame);
+  agent.listen(confirm);
   return agent;
 }
 

@@ -128,6 +128,7 @@ class Client<Message> {
   readonly opened: Promise<unknown>;
   protected readonly socket: WebSocket;
   private readonly waiting = new Set<() => void>();
+  private readonly listeners: ((message: Message) => void)[] = [];
 
   constructor(
     url: string,
@@ -137,7 +138,10 @@ class Client<Message> {
     this.socket = new WebSocket(url, protocols, options);
     this.socket.on("message", (data: RawData) => {
       const message = parse(data.toString());
-      if (message) this.received.push(message);
+      if (message) {
+        this.received.push(message);
+        for (const listener of this.listeners) listener(message);
+      }
       for (const wake of this.waiting) wake();
     });
     this.opened = new Promise((resolve, reject) => {
@@ -175,6 +179,11 @@ class Client<Message> {
         this.waiting.add(wake);
       });
     }
+  }
+
+  /** Each message that comes from now on. */
+  listen(listener: (message: Message) => void): void {
+    this.listeners.push(listener);
   }
 
   get isOpen(): boolean {

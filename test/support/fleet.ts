@@ -2,6 +2,7 @@
 // what its VMs would talk to.
 
 import { type BindingKey, parseMac, parseVni } from "../../schema/index.ts";
+import { follow } from "../integration/fleet.ts";
 import { type AgentClient, type Controller, call } from "../integration/harness.ts";
 
 const networks = [
@@ -18,6 +19,10 @@ export interface FleetShape {
   readonly asked: number;
   /** Every so manieth agent is not there. */
   readonly awayEvery: number;
+  /** Hosts that do not follow what changes. */
+  readonly slow?: readonly string[];
+  /** What agents say that is wrong, by host. */
+  readonly problems?: Readonly<Record<string, readonly string[]>>;
 }
 
 const hostName = (i: number, { hosts }: FleetShape) =>
@@ -79,7 +84,9 @@ export async function startFleet(controller: Controller, shape: FleetShape): Pro
       });
       const agent = controller.agent(name);
       await agent.connect(keys);
-      agent.send({ type: "applied", revision, problems: [] });
+      const problems = [...(shape.problems?.[name] ?? [])];
+      agent.send({ type: "applied", revision, problems });
+      if (!shape.slow?.includes(name)) follow(agent, problems);
       agents.set(name, agent);
     }),
   );
