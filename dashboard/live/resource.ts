@@ -21,9 +21,18 @@ const restMs = 600;
 
 /** `path` undefined: nothing is asked for. While another path loads, what was there stays. */
 export function useResource<T>(path: string | undefined, options: ResourceOptions = {}): [Loaded<T>, () => void] {
+  return useLoaded(path, (signal) => get<T>(path ?? "", signal), options);
+}
+
+/** The same, for what takes more than one request. @param path names what is loaded: another is loaded anew */
+export function useLoaded<T>(
+  path: string | undefined,
+  ask: (signal: AbortSignal) => Promise<T>,
+  options: ResourceOptions = {},
+): [Loaded<T>, () => void] {
   const [loaded, setLoaded] = useState<Loaded<T>>({ kind: "loading" });
-  const latest = useRef(options);
-  latest.current = options;
+  const latest = useRef({ options, ask });
+  latest.current = { options, ask };
   const refresh = useRef(() => {});
 
   useEffect(() => {
@@ -37,7 +46,8 @@ export function useResource<T>(path: string | undefined, options: ResourceOption
       loading = true;
       lastMs = Date.now();
       try {
-        const value = await get<T>(path, abort.signal);
+        const value = await latest.current.ask(abort.signal);
+        if (abort.signal.aborted) return;
         setLoaded({ kind: "ready", value, path });
       } catch (error) {
         if (abort.signal.aborted || !(error instanceof Error)) return;
@@ -64,11 +74,11 @@ export function useResource<T>(path: string | undefined, options: ResourceOption
     };
     refresh.current = soon;
     void load();
-    const { everyMs } = latest.current;
+    const { everyMs } = latest.current.options;
     const ticking = everyMs === undefined ? undefined : setInterval(soon, everyMs);
     const stop = listenToStream({
       onEvents: (events) => {
-        const { changedBy } = latest.current;
+        const { changedBy } = latest.current.options;
         if (changedBy && events.some(changedBy)) soon();
       },
       onResumed: soon,

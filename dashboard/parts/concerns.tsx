@@ -3,11 +3,15 @@ import type { OverviewView } from "../../schema/observe.ts";
 import { formatAgo, formatCount, plural } from "../format.ts";
 import { happenings } from "../live/happenings.ts";
 import { type Matter, mattersOf } from "../live/matters.ts";
+import { useMended } from "../live/mended.ts";
 import { href } from "../router.ts";
 import { mayWriteHosts, seesAll } from "../session.ts";
+import { Prose } from "./prose.tsx";
 import { Empty, Panel } from "./states.tsx";
+import { Status } from "./status.tsx";
 
 const listed = 10;
+const endedListed = 5;
 const tickMs = 10_000;
 
 /** What needs attention now, and what was reported in the last quarter of an hour. */
@@ -28,18 +32,32 @@ export function Concerns({ overview }: { readonly overview: OverviewView }) {
       </Panel>
     );
   }
-  const matters = mattersOf(concerns, happenings.value, { nowMs, seesProblems: seesAll.value });
-  // The controller names a hundred of its own.
-  const count = matters.length + concernCount - concerns.length;
+  return <Matters concerns={concerns} unlisted={concernCount - concerns.length} nowMs={nowMs} />;
+}
+
+function Matters(props: {
+  readonly concerns: OverviewView["concerns"];
+  /** The controller names a hundred of its own. */
+  readonly unlisted: number;
+  readonly nowMs: number;
+}) {
+  const { concerns, unlisted, nowMs } = props;
+  const reported = mattersOf(concerns, happenings.value, { nowMs, seesProblems: seesAll.value });
+  const mended = useMended(reported);
+  const matters = reported.map((each): Matter => (mended.has(each.key) ? { ...each, end: "mended" } : each));
+  const open = matters.filter(({ end }) => end === undefined);
+  const ended = matters.filter(({ end }) => end !== undefined);
+  const count = open.length + unlisted;
   return (
     <Panel title="Needs attention" aside={count > 0 ? <span>{plural(count, "matter")}</span> : undefined}>
-      {matters.length === 0 ? (
+      {open.length === 0 ? (
         <Empty title="Nothing needs attention">
-          Every host with VMs is connected, none reports a problem, and nothing was reported in 15 minutes.
+          Every host with VMs is connected, none reports a problem
+          {ended.length === 0 ? ", and nothing was reported in 15 minutes." : ", and what was reported is mended."}
         </Empty>
       ) : (
         <ul class="concerns">
-          {shownOf(matters).map((matter) => (
+          {shownOf(open).map((matter) => (
             <Row key={matter.key} matter={matter} nowMs={nowMs} />
           ))}
           {count > listed && (
@@ -50,19 +68,49 @@ export function Concerns({ overview }: { readonly overview: OverviewView }) {
           )}
         </ul>
       )}
+      {ended.length > 0 && <Ended matters={ended} nowMs={nowMs} />}
     </Panel>
   );
 }
 
-function Row({ matter, nowMs }: { readonly matter: Matter; readonly nowMs: number }) {
-  const { tone, host, title, detail, last } = matter;
+function Ended({ matters, nowMs }: { readonly matters: readonly Matter[]; readonly nowMs: number }) {
   return (
-    <li class={`concern ${tone}`}>
+    <section class="ended" aria-label="Mended or over">
+      <h3>Mended or over in the last 15 minutes</h3>
+      <ul>
+        {matters.slice(0, endedListed).map((matter) => (
+          <Row key={matter.key} matter={matter} nowMs={nowMs} />
+        ))}
+        {matters.length > endedListed && (
+          <li class="concern-more">
+            and {formatCount(matters.length - endedListed)} more:{" "}
+            <a href={href(["events"], { kind: "operational" })}>what happened on hosts</a>
+          </li>
+        )}
+      </ul>
+    </section>
+  );
+}
+
+function Row({ matter, nowMs }: { readonly matter: Matter; readonly nowMs: number }) {
+  const { tone, host, title, detail, last, end } = matter;
+  return (
+    <li class={`concern ${end === undefined ? tone : "ended-concern"}`}>
       <p>
-        <a href={href(["hosts", host])}>{host}</a> {title}
+        <a href={href(["hosts", host])}>{host}</a>
+        {last === undefined ? " " : ": "}
+        {title}
+        {end !== undefined && (
+          <>
+            {" "}
+            <Status tone="good">{end}</Status>
+          </>
+        )}
       </p>
       <p class="concern-detail">
-        <bdi>{detail}</bdi>
+        <bdi>
+          <Prose text={detail} />
+        </bdi>
         {last !== undefined && (
           <>
             {detail === "" ? "" : " · "}

@@ -1,0 +1,48 @@
+// Whether what was reported is mended: the inventory is asked, once at first and again when the stream says that something
+// of it has changed.
+import type { HoldersView } from "../../schema/observe.ts";
+import { get, withQuery } from "../api.ts";
+import type { Matter } from "./matters.ts";
+import { bearsOn, isAnswered, type Question, type Vm } from "./questions.ts";
+import { useLoaded } from "./resource.ts";
+
+/** More are not asked about at a time. */
+const mostAsked = 24;
+/** That a host has followed a move comes with no event. */
+const everyMs = 10_000;
+
+/** Keys of those that the inventory says are mended. */
+export function useMended(matters: readonly Matter[]): ReadonlySet<string> {
+  const open = matters.flatMap(({ key, question, end, last }) =>
+    question && end === undefined ? [{ key, question, last }] : [],
+  );
+  const asked = open.slice(0, mostAsked);
+  const key = asked.length === 0 ? undefined : asked.map((each) => `${each.key} ${each.last}`).join("\n");
+  const look = async (): Promise<ReadonlySet<string>> => {
+    const answers = await Promise.all(asked.map(({ question }) => isMended(question)));
+    return new Set(asked.filter((_, i) => answers[i]).map((each) => each.key));
+  };
+  const [mended] = useLoaded(key, look, {
+    changedBy: (event) => asked.some(({ question }) => bearsOn(question, event)),
+    everyMs,
+  });
+  return asked.length > 0 && mended.kind === "ready" ? mended.value : none;
+}
+
+const none: ReadonlySet<string> = new Set();
+
+async function isMended(question: Question): Promise<boolean> {
+  const { kind, network, subject } = question;
+  if (kind === "followed") return hasFollowed(subject);
+  const by = kind === "registered-otherwise" ? { ip: subject } : { mac: subject };
+  const { vms } = await get<{ vms: Vm[] }>(withQuery("/v1/vms", { ...by, network }));
+  return isAnswered(question, vms);
+}
+
+/** All that hold the VM hold it as it is now, or there is none of that name any more. */
+async function hasFollowed(name: string): Promise<boolean> {
+  const { vms } = await get<{ vms: Vm[] }>(withQuery("/v1/vms", { name, limit: 1 }));
+  if (vms[0]?.name !== name) return true;
+  const { holders } = await get<HoldersView>(`/v1/vms/${encodeURIComponent(name)}/holders`);
+  return holders.every(({ current }) => current);
+}

@@ -1,0 +1,7 @@
+/** What controller and agents say in words: between backticks stands what is to be typed. */
+export function Prose({ text }: { readonly text: string }) {
+  const parts = text.split("`");
+  // Without its partner a backtick is one.
+  if (parts.length % 2 === 0) return <>{text}</>;
+  return <>{parts.map((part, i) => (i % 2 === 0 ? part : <code key={String(i)}>{part}</code>))}</>;
+}

@@ -1,0 +1,101 @@
+// What needs attention, and that it no longer does when it is mended.
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, test } from "vitest";
+import { parseVni, type Report } from "../../schema/index.ts";
+import { fleet, follow } from "../integration/fleet.ts";
+import { call, populate, startController, vm } from "../integration/harness.ts";
+import { describeBrowser, openPage, startBrowser } from "../support/browser.ts";
+
+const vni = parseVni(100);
+const justNow = { firstAgoMs: 0, lastAgoMs: 0 };
+
+describeBrowser("what needs attention", () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await startBrowser();
+  });
+  afterAll(() => browser?.close());
+
+  test("is told as it comes, and is mended once the inventory says so, also to who opens the page then", async () => {
+    const controller = await startController();
+    await populate(controller);
+    const [a, b] = await Promise.all(["a", "b"].map((host) => controller.agent(host).connect()));
+    if (!a || !b) throw new Error("two agents");
+    for (const agent of [a, b]) agent.send({ type: "applied", revision: 7 as never, problems: [] });
+    const { page, expectNone } = await openPage(browser);
+    await page.goto(`http://${controller.base}/`);
+    await page.getByText("Nothing needs attention").waitFor();
+    const reports: Report[] = [
+      {
+        kind: "unregistered-guest",
+        vni,
+        subject: "52:54:00:00:00:07",
+        detail: "it sends on port vnet7",
+        count: 1,
+        ...justNow,
+      },
+      {
+        kind: "guest-never-seen",
+        vni,
+        subject: "52:54:00:00:00:01",
+        detail: "no frame of it has come",
+        count: 1,
+        ...justNow,
+      },
+      {
+        kind: "address-conflict",
+        vni,
+        subject: "10.20.1.2",
+        detail:
+          "52:54:00:00:00:66 on this host uses 10.20.1.2, which is registered for 52:54:00:00:00:02, a VM of another host",
+        count: 1,
+        ...justNow,
+      },
+      { kind: "drift-repaired", vni, subject: "entry", detail: "put neighbour", count: 2, ...justNow },
+    ];
+    a.send({ type: "report", reports });
+    const open = page.locator(".concerns");
+    const ended = page.getByRole("region", { name: "Mended or over" });
+    const titles = {
+      unregistered: "a guest sends and is not registered here",
+      unseen: "a registered guest is not heard",
+      conflict: "a guest uses an address of another",
+      drift: "entries were changed by somebody else",
+    };
+    for (const title of [titles.unregistered, titles.unseen, titles.conflict]) await open.getByText(title).waitFor();
+    await page.getByText("3 matters").waitFor();
+    await ended.getByText(titles.drift).waitFor();
+
+    await call(controller, 201, "PUT", "/v1/vms/late", vm("a", 7));
+    await ended.getByText(titles.unregistered).waitFor();
+    await page.getByText("2 matters").waitFor();
+    await call(controller, 200, "PATCH", "/v1/vms/web-1", { host: "b" });
+    await ended.getByText(titles.unseen).waitFor();
+    await call(controller, 204, "DELETE", "/v1/vms/web-2");
+    await ended.getByText(titles.conflict).waitFor();
+    await page.getByText("what was reported is mended").waitFor();
+
+    const { page: later, expectNone: laterExpectsNone } = await openPage(browser);
+    await later.goto(`http://${controller.base}/`);
+    await later.getByText("what was reported is mended").waitFor();
+    // What is undone needs attention again.
+    await call(controller, 204, "DELETE", "/v1/vms/late");
+    for (const each of [page, later]) await each.locator(".concerns").getByText(titles.unregistered).waitFor();
+    expectNone();
+    laterExpectsNone();
+  });
+
+  test("a move that was not confirmed is mended when all have followed", async () => {
+    const { controller, a, b, c } = await fleet();
+    for (const agent of [a, b]) follow(agent);
+    // It holds the VM, and nobody waits for it.
+    await call(controller, 200, "PATCH", "/v1/hosts/c", { down: true });
+    const { page, expectNone } = await openPage(browser);
+    await page.goto(`http://${controller.base}/`);
+    const { revision } = await call(controller, 200, "PATCH", "/v1/vms/web-1", { host: "b" });
+    await page.locator(".concerns").getByText("a move is not confirmed by all").waitFor();
+    c.send({ type: "applied", revision, problems: [] });
+    await page.getByRole("region", { name: "Mended or over" }).getByText("a move is not confirmed by all").waitFor();
+    expectNone();
+  });
+});
