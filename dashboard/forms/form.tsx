@@ -2,7 +2,10 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { get, ProblemError, withQuery } from "../api.ts";
+import { sentence } from "../format.ts";
 import { Dialog } from "../parts/dialog.tsx";
+import { Prose } from "../parts/prose.tsx";
+import { namesBeginning } from "../parts/search.ts";
 import { assignFaults, type Faults, noFaults } from "./faults.ts";
 
 /** Text of the fields by their JSON Pointer into the body. */
@@ -59,7 +62,7 @@ export function Form(props: {
       <form ref={form} onSubmit={onSubmit} noValidate>
         {faults.general.map((text) => (
           <p key={text} class="form-fault" role="alert" tabIndex={-1} dir="auto">
-            {text}
+            <Prose text={sentence(text)} />
           </p>
         ))}
         <div class="form-body">{children(model)}</div>
@@ -98,7 +101,7 @@ export function Field({ form, pointer, label, hint, help, fixed, lines, suggest 
     value,
     placeholder: hint ?? "",
     "aria-invalid": faults.length > 0,
-    "aria-describedby": `${id}-help ${id}-fault`,
+    "aria-describedby": `${id}-fault ${id}-help`,
     autocomplete: "off",
     spellcheck: false,
     dir: "auto",
@@ -118,11 +121,11 @@ export function Field({ form, pointer, label, hint, help, fixed, lines, suggest 
         />
       )}
       {suggest && <Suggestions id={`${id}-list`} plural={suggest} prefix={value} />}
+      <p id={`${id}-fault`} class="fault" role="alert" dir="auto">
+        <Prose text={sentence(faults.join("; "))} />
+      </p>
       <p id={`${id}-help`} class="help">
         {help}
-      </p>
-      <p id={`${id}-fault`} class="fault" role="alert" dir="auto">
-        {faults.join("; ")}
       </p>
     </div>
   );
@@ -152,11 +155,13 @@ function Suggestions({
 }) {
   const [names, setNames] = useState<readonly string[]>([]);
   useEffect(() => {
+    const sought = namesBeginning(prefix.trim());
+    // What no name begins with is not asked for: the form says what is wrong with it when it is sent.
+    if (!("ask" in sought)) return setNames([]);
     const abort = new AbortController();
-    const path = withQuery(`/v1/${plural}`, { limit: 12, name: prefix.trim() });
+    const path = withQuery(`/v1/${plural}`, { limit: 12, ...sought.ask });
     get<Record<string, { name: string }[]>>(path, abort.signal).then(
       (page) => setNames((page[plural] ?? []).map(({ name }) => name)),
-      // A prefix that no name can have is refused: nothing is suggested, and the form says what is wrong when it is sent.
       () => abort.signal.aborted || setNames([]),
     );
     return () => abort.abort();

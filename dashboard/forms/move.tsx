@@ -3,6 +3,7 @@ import type { MoveLine } from "../../schema/move.ts";
 import { requestLines } from "../api.ts";
 import { formatMs } from "../format.ts";
 import { Dialog } from "../parts/dialog.tsx";
+import { Prose } from "../parts/prose.tsx";
 import type { Vm } from "../parts/rows.tsx";
 import { Status } from "../parts/status.tsx";
 import { Field, Form, type Values } from "./form.tsx";
@@ -67,7 +68,10 @@ function Following(props: { readonly vm: Vm; readonly progress: Progress; readon
           )}
           {result?.unconfirmed.map(({ host, why }) => (
             <li key={host}>
-              <Status tone="bad">unconfirmed</Status> <span>{host}</span> <bdi class="none">{why}</bdi>
+              <Status tone="bad">unconfirmed</Status> <span>{host}</span>{" "}
+              <bdi class="none">
+                <Prose text={why} />
+              </bdi>
             </li>
           ))}
         </ul>

@@ -23,7 +23,13 @@ export function NetworkForm({ network, onClose }: { readonly network?: Network; 
       first={(form) => (
         <>
           <Field form={form} pointer="/vni" label="VNI" hint="100" help="1 … 16777215" />
-          <Field form={form} pointer="/mtu" label="MTU" hint="1450" help="Bytes. Underlay's less 50, over IPv6 70" />
+          <Field
+            form={form}
+            pointer="/mtu"
+            label="MTU"
+            hint="1450"
+            help="Bytes: the underlay's less 50, over IPv6 less 70"
+          />
         </>
       )}
       onClose={onClose}

@@ -5,7 +5,7 @@ import { Form } from "./form.tsx";
 
 const consequences = {
   vms: "Every host that knows its addresses is told at once, and takes them out of its kernel. The addresses rest for the network's quarantine.",
-  hosts: "Its agent is sent away. A host with VMs is not deleted.",
+  hosts: "Its agent is disconnected. A host with VMs is not deleted.",
   networks: "A network with VMs in it is not deleted.",
 } as const;
 

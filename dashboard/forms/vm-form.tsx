@@ -65,12 +65,22 @@ function Interface({ form, index }: { readonly form: FormModel; readonly index: 
       </div>
       <div class="field-row">
         <Field form={form} pointer={at("mac")} label="MAC" help="Empty: one is assigned" />
-        <Field form={form} pointer={at("ips")} label="IP addresses" help={`Empty: assigned; "${none}": none`} />
+        <Field
+          form={form}
+          pointer={at("ips")}
+          label="IP addresses"
+          help={`Empty: assigned. "${none}": the interface has none`}
+        />
       </div>
       <div class="interface-end">
-        <Check form={form} pointer={at("router")} label="The VM routes" />
-        <button type="button" class="small quiet" onClick={() => form.replace(withoutInterface(form.values, index))}>
-          Remove interface {index + 1}
+        <Check form={form} pointer={at("router")} label="The VM is a router" />
+        <button
+          type="button"
+          class="small quiet"
+          aria-label={`Remove interface ${index + 1}`}
+          onClick={() => form.replace(withoutInterface(form.values, index))}
+        >
+          Remove
         </button>
       </div>
     </fieldset>

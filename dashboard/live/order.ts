@@ -18,6 +18,12 @@ export function merged(known: readonly HappeningEvent[], more: readonly Happenin
   return inOrder.slice(-keptAtMost);
 }
 
+/** Each once, newest first, however what is read and what is told overlap. */
+export function newestFirst(...lists: readonly (readonly CloudEvent[])[]): CloudEvent[] {
+  const all = new Map(lists.flat().map((change) => [change.id, change]));
+  return [...all.values()].sort((a, b) => b.revision - a.revision || b.index - a.index);
+}
+
 /** Both newest first into one: changes stay in the order of the log, whatever a clock was set to meanwhile. */
 export function byTime(changes: readonly CloudEvent[], happened: readonly HappeningEvent[]): StreamEvent[] {
   const all: StreamEvent[] = [];

@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { TopologyView } from "../../schema/observe.ts";
 import { plural } from "../format.ts";
-import { type Layout, linkPath, neighbour, type Spot } from "./layout.ts";
+import { goalMargin, type Layout, linkPath, neighbour, type Spot } from "./layout.ts";
 import type { SeenMove } from "./moves.ts";
 import { peersOf, type Tunnel } from "./tunnels.ts";
 
@@ -25,7 +25,7 @@ export function Drawing(props: DrawingProps) {
     () => new Set(chosen === undefined ? [] : peersOf(tunnels, chosen).map(({ index }) => index)),
     [chosen, tunnels],
   );
-  const most = Math.max(1, ...counts);
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
   const onKeyDown = (event: KeyboardEvent, index: number) => {
     if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
@@ -77,7 +77,7 @@ export function Drawing(props: DrawingProps) {
               label={layout.labels[index] ?? ""}
               vms={vms}
               isAway={!connected}
-              share={(counts[index] ?? 0) / most}
+              share={shareOf(counts[index] ?? 0, least, most)}
             />
           </g>
         );
@@ -91,12 +91,18 @@ export function Drawing(props: DrawingProps) {
   );
 }
 
+/** The same shade for all where all have as many. */
+function shareOf(count: number, least: number, most: number): number {
+  if (count === 0) return 0;
+  return most === least ? 0.5 : 0.12 + (0.88 * (count - least)) / (most - least);
+}
+
 function Card(props: {
   readonly layout: Layout;
   readonly label: string;
   readonly vms: number;
   readonly isAway: boolean;
-  /** Of the host with most tunnels. */
+  /** How much of the way it is from the host with the fewest tunnels to the one with most, 0 … 1. */
   readonly share: number;
 }) {
   const { layout, label, vms, isAway, share } = props;
@@ -112,20 +118,24 @@ function Card(props: {
     return (
       <>
         <rect {...box} class="card" />
-        <rect {...box} class="heat" style={{ opacity: share * 0.55 }} />
+        {!isAway && <rect {...box} class="heat" style={{ opacity: share * 0.55 }} />}
         {label !== "" && (
           <text class="tile-label" y={3.8}>
             {label}
           </text>
         )}
-        {isAway && <path class="away-mark" d={`M${-width / 2} ${height / 2}L${width / 2} ${-height / 2}`} />}
+        {isAway && <rect class="away-mark" x={width / 2 - 5} y={-height / 2 - 2} width={7} height={7} rx={1} />}
       </>
     );
   }
   return (
     <>
       <rect {...box} class="card" />
-      <circle class="card-dot" cx={-width / 2 + 18} cy={-9} r={5} />
+      {isAway ? (
+        <rect class="card-dot" x={-width / 2 + 13} y={-15} width={10} height={10} rx={1} />
+      ) : (
+        <circle class="card-dot" cx={-width / 2 + 18} cy={-10} r={5} />
+      )}
       <foreignObject x={-width / 2 + 31} y={-height / 2 + 8} width={width - 40} height={24}>
         <div class="card-name">{label}</div>
       </foreignObject>
@@ -180,26 +190,30 @@ interface FlightProps {
   readonly hosts: TopologyView["hosts"];
 }
 
-function endsOf({ move, layout, hosts }: FlightProps): { readonly from: Spot; readonly to: Spot } | undefined {
-  const spotOf = (host: string): Spot | undefined => layout.spots[hosts.findIndex(({ name }) => name === host)];
-  const [from, to] = [spotOf(move.from), spotOf(move.to)];
-  return from && to ? { from, to } : undefined;
+/** From one card's upper edge to the other's, so that nothing is hidden that is written on them. */
+function wayOf({ move, layout, hosts }: FlightProps): { readonly path: string; readonly to: Spot } | undefined {
+  const edgeOf = (host: string): Spot | undefined => {
+    const spot = layout.spots[hosts.findIndex(({ name }) => name === host)];
+    return spot && { x: spot.x, y: spot.y - layout.card.height / 2 };
+  };
+  const [from, to] = [edgeOf(move.from), edgeOf(move.to)];
+  return from && to ? { path: linkPath(layout, from, to), to } : undefined;
 }
 
 /** Beneath the hosts: where it goes along, and around where it ends. */
 function FlightWay(props: FlightProps) {
-  const ends = endsOf(props);
-  if (!ends) return null;
+  const way = wayOf(props);
+  if (!way) return null;
   const { width, height } = props.layout.card;
-  const margin = props.layout.kind === "ring" ? 6 : 3;
-  const { x, y } = ends.to;
+  const margin = props.layout.kind === "ring" ? goalMargin : goalMargin / 2;
+  const { x, y } = way.to;
   return (
     <g class="flight">
-      <path class="flight-path" d={linkPath(props.layout, ends.from, ends.to)} />
+      <path class="flight-path" d={way.path} />
       <rect
         class="flight-goal"
         x={x - width / 2 - margin}
-        y={y - height / 2 - margin}
+        y={y - margin}
         width={width + 2 * margin}
         height={height + 2 * margin}
         rx={9 + margin / 2}
@@ -212,28 +226,26 @@ function FlightWay(props: FlightProps) {
 function Flight(props: FlightProps) {
   const { move, layout } = props;
   const motion = useRef<SVGAnimateMotionElement>(null);
-  const ends = endsOf(props);
+  const way = wayOf(props);
   const isStill = stillWanted.matches;
   // Time inside SVG began with the page.
   useEffect(() => motion.current?.beginElement(), []);
-  if (!ends) return null;
+  if (!way) return null;
   // Which preact's types leave out.
-  const way = { path: linkPath(layout, ends.from, ends.to) } as object;
-  const dot = layout.kind === "ring" ? 8 : 6;
-  // Clear of what stands on the card where it ends.
-  const above = layout.kind === "ring" ? layout.card.height / 2 + 14 : dot + 6;
+  const along = { path: way.path } as object;
+  const dot = layout.kind === "ring" ? 7 : 5;
   return (
     <g class="flight" data-vm={move.vm}>
-      <g class="flight-dot" transform={isStill ? `translate(${ends.to.x} ${ends.to.y})` : undefined}>
+      <g class="flight-dot" transform={isStill ? `translate(${way.to.x} ${way.to.y})` : undefined}>
         <circle r={dot} />
-        <text y={-above}>{move.vm.length > 24 ? `${move.vm.slice(0, 23)}…` : move.vm}</text>
+        <text y={-dot - 5}>{move.vm.length > 24 ? `${move.vm.slice(0, 23)}…` : move.vm}</text>
         {!isStill && (
           <animateMotion
             ref={motion}
             begin="indefinite"
             dur="1.4s"
             fill="freeze"
-            {...way}
+            {...along}
             calcMode="spline"
             keyTimes="0;1"
             keySplines=".4 0 .2 1"

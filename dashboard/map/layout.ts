@@ -21,12 +21,14 @@ export interface Layout {
 /** How much room there is: a desk's screen, or a phone's. In units of the drawing, of about a pixel each. */
 const rooms = {
   wide: { width: 1_000, mostOnRing: 12, ringHeight: 560, shape: 1.9, mostColumns: 60 },
-  narrow: { width: 400, mostOnRing: 5, ringHeight: 520, shape: 0.7, mostColumns: 9 },
+  narrow: { width: 340, mostOnRing: 5, ringHeight: 480, shape: 0.7, mostColumns: 9 },
 } as const;
 export type Room = keyof typeof rooms;
 
 const mostBent = 36;
 const margin = 26;
+/** Between a card and the frame that marks where a move ends. */
+export const goalMargin = 6;
 /** Of a letter at the size that tiles have, in units of the drawing. */
 const letterWidth = 6.6;
 
@@ -36,14 +38,19 @@ export function layOut(names: readonly string[], room: Room = "wide"): Layout {
 
 function ring(names: readonly string[], room: Room): Layout {
   const { width, ringHeight } = rooms[room];
-  const card = { width: room === "wide" ? 168 : 124, height: 62 };
-  const radius = { x: width / 2 - card.width / 2 - margin, y: ringHeight / 2 - card.height / 2 - margin };
+  const card = { width: room === "wide" ? 168 : 132, height: 62 };
+  const side = room === "wide" ? margin : goalMargin + 2;
+  const radius = { x: width / 2 - card.width / 2 - side, y: ringHeight / 2 - card.height / 2 - margin };
+  // Where there is little room sideways, all of it is used: those that are not in the middle stand at its edges.
+  const power = room === "wide" ? 1 : 0.35;
   const spots = names.map((_, i) => {
     if (names.length === 1) return { x: width / 2, y: 0 };
     // Two stand side by side; more begin at the top.
     const start = names.length === 2 ? Math.PI : -Math.PI / 2;
     const angle = start + (2 * Math.PI * i) / names.length;
-    return { x: width / 2 + radius.x * Math.cos(angle), y: radius.y * Math.sin(angle) };
+    const across = Math.cos(angle);
+    const x = Math.abs(across) < 1e-9 ? 0 : Math.sign(across) * Math.abs(across) ** power;
+    return { x: width / 2 + radius.x * x, y: radius.y * Math.sin(angle) };
   });
   const ys = spots.map(({ y }) => y);
   const [top, bottom] = [Math.min(...ys), Math.max(...ys)];

@@ -70,11 +70,11 @@ function Chosen(props: SideProps & { readonly host: TopologyView["hosts"][number
           <thead>
             <tr>
               <th scope="col">Peer</th>
-              <th scope="col" class="number" title="MACs behind the peer that this host forwards to">
+              <th scope="col" class="number">
                 MACs there
               </th>
-              <th scope="col" class="number" title="MACs of this host that the peer forwards to">
-                back
+              <th scope="col" class="number">
+                MACs here
               </th>
             </tr>
           </thead>
@@ -94,6 +94,11 @@ function Chosen(props: SideProps & { readonly host: TopologyView["hosts"][number
         </table>
       )}
       {peers.length > listed && <p class="help">and {formatCount(peers.length - listed)} more</p>}
+      {peers.length > 0 && (
+        <p class="help">
+          There: behind the peer, and this host sends to them. Here: on this host, and the peer sends to them.
+        </p>
+      )}
     </section>
   );
 }

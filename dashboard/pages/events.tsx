@@ -5,10 +5,13 @@ import { formatCount } from "../format.ts";
 import { type EventFilter, passes } from "../live/describe.ts";
 import { isChange, type StreamEvent } from "../live/events.ts";
 import { happenings } from "../live/happenings.ts";
-import { byTime } from "../live/order.ts";
+import { byTime, newestFirst } from "../live/order.ts";
 import { listenToStream } from "../live/stream.ts";
 import { EventList } from "../parts/event-list.tsx";
+import { type Filter, FilterField, useSearch } from "../parts/filters.tsx";
 import { LogEnd, useLog } from "../parts/history.tsx";
+import { hostFilter, networkFilter } from "../parts/rows.tsx";
+import { wholeName } from "../parts/search.ts";
 import { Empty, Failure, PageHead } from "../parts/states.tsx";
 import { place, refine } from "../router.ts";
 
@@ -18,23 +21,23 @@ const shownAtMost = 200;
 
 export function EventsPage() {
   const { query } = place.value;
-  const at = query.get("at") ?? "";
-  const filter: EventFilter = {
-    kind: query.get("kind") ?? "",
-    network: query.get("network") ?? "",
-    host: query.get("host") ?? "",
-    name: query.get("name") ?? "",
-  };
+  const { asked = {} } = useSearch(filters);
+  const wanted = query.get("at") ?? "";
+  const at = revisionPattern.test(wanted) ? wanted : "";
+  const { name = "", network = "", host = "" } = asked;
+  const kind = Object.keys(kinds).find((each) => each === query.get("kind")) ?? "";
+  const filter: EventFilter = { kind, network, host, name };
   const key = JSON.stringify({ filter, at });
   return (
     <>
       <PageHead title="Events" />
-      <Controls filter={filter} at={at} />
+      <Controls kind={kind} at={at} />
       {at === "" ? <Live key={key} filter={filter} /> : <Past key={key} filter={filter} at={at} />}
     </>
   );
 }
 
+const revisionPattern = /^\d{1,15}$/;
 const kinds = {
   "": "All",
   vm: "VMs",
@@ -42,47 +45,45 @@ const kinds = {
   network: "Networks",
   operational: "Operational",
 } as const;
-const fields = ["name", "network", "host"] as const;
-const titles = { name: "Name", network: "Network", host: "Host" } as const;
+const filters = [
+  { key: "name", title: "Name", hint: "any", read: wholeName("name") },
+  networkFilter,
+  hostFilter,
+] as const satisfies readonly Filter[];
 
-function Controls({ filter, at }: { readonly filter: EventFilter; readonly at: string }) {
-  const change = (more: Partial<EventFilter> & { readonly at?: string }) => refine({ ...filter, at, ...more });
+/** As the URL has it, with something else of it changed. */
+function change(more: Readonly<Record<string, string>>): void {
+  refine({ ...Object.fromEntries(place.peek().query), ...more });
+}
+
+function Controls({ kind, at }: { readonly kind: string; readonly at: string }) {
   return (
     <search class="filters">
-      <label class="filter">
-        <span>Kind</span>
-        <select value={filter.kind} onChange={({ currentTarget }) => change({ kind: currentTarget.value })}>
-          {Object.entries(kinds).map(([kind, title]) => (
-            <option key={kind} value={kind}>
+      <div class="filter">
+        <label for="event-kind">Kind</label>
+        <select id="event-kind" value={kind} onChange={({ currentTarget }) => change({ kind: currentTarget.value })}>
+          {Object.entries(kinds).map(([each, title]) => (
+            <option key={each} value={each}>
               {title}
             </option>
           ))}
         </select>
-      </label>
-      {fields.map((field) => (
-        <label key={field} class="filter">
-          <span>{titles[field]}</span>
-          <input
-            type="search"
-            value={filter[field]}
-            placeholder="any"
-            spellcheck={false}
-            autocomplete="off"
-            onChange={({ currentTarget }) => change({ [field]: currentTarget.value.trim() })}
-          />
-        </label>
+      </div>
+      {filters.map((filter) => (
+        <FilterField key={filter.key} filter={filter} />
       ))}
       <form
         class="filter-go"
         onSubmit={(event) => {
           event.preventDefault();
           const revision = new FormData(event.currentTarget).get("revision");
-          if (/^\d{1,15}$/.test(String(revision))) change({ at: String(revision) });
+          if (revisionPattern.test(String(revision))) change({ at: String(revision) });
         }}
       >
-        <label class="filter">
-          <span>Back to revision</span>
+        <div class="filter">
+          <label for="event-revision">Back to revision</label>
           <input
+            id="event-revision"
             name="revision"
             inputMode="numeric"
             pattern="\d{1,15}"
@@ -91,7 +92,7 @@ function Controls({ filter, at }: { readonly filter: EventFilter; readonly at: s
             placeholder="now"
             autocomplete="off"
           />
-        </label>
+        </div>
         <button type="submit">Go</button>
       </form>
     </search>
@@ -112,16 +113,15 @@ function Live({ filter }: { readonly filter: EventFilter }) {
       listenToStream({
         onEvents: (events) => {
           const fitting = events.filter((event) => isChange(event)).filter((event) => passes(filter, event));
-          if (fitting.length > 0) setFresh((before) => [...fitting.toReversed(), ...before].slice(0, shownAtMost));
+          if (fitting.length > 0) setFresh((before) => newestFirst(fitting, before).slice(0, shownAtMost));
         },
       }),
     [filter],
   );
-  const log = useLog(onlyHappenings ? undefined : logFilter(filter), { limit: backfill });
+  const log = useLog(onlyHappenings ? undefined : logFilter(filter), { limit: backfill, isFollowed: true });
   const happened = happenings.value;
   const current = useMemo(() => {
-    const known = new Set(fresh.map(({ id }) => id));
-    const changes = [...fresh, ...log.events.filter(({ id }) => !known.has(id))];
+    const changes = newestFirst(fresh, log.events);
     // An agent that was away tells of what was before what has come since.
     const others = happened
       .filter((event) => passes(filter, event))
@@ -155,20 +155,24 @@ function Live({ filter }: { readonly filter: EventFilter }) {
       {shown.length === 0 && log.loading && <p class="loading">Loading…</p>}
       {shown.length === 0 && !log.loading && (
         <div class="panel">
-          <Empty title={onlyHappenings ? "Nothing has happened lately" : "Nothing fits"}>
-            New events appear here as they come.
-          </Empty>
+          <Empty title={emptyTitle(filter)}>New events appear here as they come.</Empty>
         </div>
       )}
       {oldest && !(log.isComplete && shown.length < shownAtMost) && (
         <p class="log-end">
-          <button type="button" class="small" onClick={() => refine({ ...filter, at: String(oldest.revision) })}>
+          <button type="button" class="small" onClick={() => change({ at: String(oldest.revision) })}>
             Older
           </button>
         </p>
       )}
     </>
   );
+}
+
+function emptyTitle({ kind, name, network, host }: EventFilter): string {
+  if (name !== "" || network !== "" || host !== "") return "Nothing matches";
+  if (kind === "") return "Nothing has changed yet";
+  return kind === "operational" ? "Nothing has happened lately" : "Nothing of this kind has changed";
 }
 
 function Past({ filter, at }: { readonly filter: EventFilter; readonly at: string }) {
@@ -178,7 +182,7 @@ function Past({ filter, at }: { readonly filter: EventFilter; readonly at: strin
   return (
     <>
       <div class="live-bar">
-        <button type="button" class="primary" onClick={() => refine({ ...filter })}>
+        <button type="button" class="primary" onClick={() => change({ at: "" })}>
           Back to live
         </button>
         <p role="status">As it was at revision {formatCount(Number(at))}, newest first</p>
@@ -193,7 +197,7 @@ function Past({ filter, at }: { readonly filter: EventFilter; readonly at: strin
       )}
       {log.isComplete && log.events.length === 0 && (
         <div class="panel">
-          <Empty title="Nothing fits before this revision" />
+          <Empty title="Nothing matches before this revision" />
         </div>
       )}
       {log.events.length > 0 && <EventList events={log.events} details />}

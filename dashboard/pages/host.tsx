@@ -1,4 +1,4 @@
-import { formatTime } from "../format.ts";
+import { formatTime, sentence } from "../format.ts";
 import { HostForm } from "../forms/host-form.tsx";
 import { Remove } from "../forms/remove.tsx";
 import { passes } from "../live/describe.ts";
@@ -7,8 +7,9 @@ import { Detail } from "../parts/detail.tsx";
 import { Fact, Facts } from "../parts/facts.tsx";
 import { History } from "../parts/history.tsx";
 import { Icon } from "../parts/icon.tsx";
+import { Prose } from "../parts/prose.tsx";
 import { Rates } from "../parts/rates.tsx";
-import { type Host, HostStatus, vmColumns, vmSearch } from "../parts/rows.tsx";
+import { type Host, HostStatus, networkFilter, vmColumns, vmSearch } from "../parts/rows.tsx";
 import { Empty, Panel } from "../parts/states.tsx";
 import { Labels } from "../parts/status.tsx";
 import { ServerTable } from "../parts/table.tsx";
@@ -53,7 +54,7 @@ export function HostPage({ name }: { readonly name: string }) {
           fixed={{ host: name }}
           columns={vmColumns.filter(({ title }) => title !== "Host" && title !== "Host agent")}
           keyOf={({ uid }) => uid}
-          filters={[vmSearch, { key: "network", title: "Network", hint: "any" }]}
+          filters={[vmSearch, networkFilter]}
           empty={<Empty title="No VM is on this host" />}
         />
       </Panel>
@@ -67,7 +68,9 @@ function HostFacts({ host }: { readonly host: Host }) {
       {host.problems.map((problem) => (
         <div key={problem} class="failure warn">
           <Icon name="warning" />
-          <p dir="auto">{problem}</p>
+          <p dir="auto">
+            <Prose text={sentence(problem)} />
+          </p>
         </div>
       ))}
       <Facts>

@@ -1,6 +1,6 @@
 import { HostForm } from "../forms/host-form.tsx";
 import { ListPage } from "../parts/list-page.tsx";
-import { hostColumns } from "../parts/rows.tsx";
+import { hostColumns, labelFilter, nameSearch, networkFilter } from "../parts/rows.tsx";
 import { mayWriteHosts } from "../session.ts";
 
 export function HostsPage() {
@@ -10,11 +10,7 @@ export function HostsPage() {
       plural="hosts"
       kinds={["host", "operational"]}
       columns={hostColumns}
-      filters={[
-        { key: "name", title: "Name", hint: "begins with" },
-        { key: "network", title: "Network", hint: "any" },
-        { key: "label", title: "Labels", hint: "rack=r7" },
-      ]}
+      filters={[nameSearch, networkFilter, labelFilter("rack=r7")]}
       everyMs={5_000}
       create={
         mayWriteHosts.value ? { title: "Register host", form: (close) => <HostForm onClose={close} /> } : undefined

@@ -1,5 +1,7 @@
 import { useRef, useState } from "preact/hooks";
+import { sentence } from "../format.ts";
 import { Icon } from "../parts/icon.tsx";
+import { Prose } from "../parts/prose.tsx";
 import { logIn } from "../session.ts";
 
 export function LoginPage({ because }: { readonly because: string | undefined }) {
@@ -37,7 +39,7 @@ export function LoginPage({ because }: { readonly because: string | undefined })
           required
         />
         <p id="token-fault" class="fault" role="alert" dir="auto">
-          {refusal}
+          {refusal !== undefined && <Prose text={sentence(refusal)} />}
         </p>
         <button type="submit" class="primary" disabled={busy}>
           {busy ? "Asking the controller…" : "Log in"}

@@ -1,7 +1,7 @@
 import { useMemo, useState } from "preact/hooks";
 import type { TopologyView } from "../../schema/observe.ts";
 import { withQuery } from "../api.ts";
-import { formatCount } from "../format.ts";
+import { formatCount, plural } from "../format.ts";
 import { changes, useResource } from "../live/resource.ts";
 import { Drawing } from "../map/drawing.tsx";
 import { layOut } from "../map/layout.ts";
@@ -30,9 +30,13 @@ export function MapPage() {
     <>
       <PageHead title="Map" />
       <search class="filters">
-        <label class="filter">
-          <span>Network</span>
-          <select value={network} onChange={({ currentTarget }) => refine({ host, network: currentTarget.value })}>
+        <div class="filter">
+          <label for="map-network">Network</label>
+          <select
+            id="map-network"
+            value={network}
+            onChange={({ currentTarget }) => refine({ host, network: currentTarget.value })}
+          >
             <option value="">All networks</option>
             {[...new Set([...names, ...(network === "" ? [] : [network])])].map((name) => (
               <option key={name} value={name}>
@@ -40,10 +44,11 @@ export function MapPage() {
               </option>
             ))}
           </select>
-        </label>
-        <label class="filter">
-          <span>Find host</span>
+        </div>
+        <div class="filter">
+          <label for="map-host">Find host</label>
           <input
+            id="map-host"
             type="search"
             list="map-hosts"
             value={host}
@@ -52,7 +57,7 @@ export function MapPage() {
             spellcheck={false}
             onInput={({ currentTarget }) => refine({ network, host: currentTarget.value.trim() })}
           />
-        </label>
+        </div>
       </search>
       <Load of={topology}>{(view) => <Topology view={view} network={network} host={host} />}</Load>
     </>
@@ -92,7 +97,7 @@ function Topology({
     );
   }
   return (
-    <div class="map-block">
+    <div class={layout.kind === "grid" && chosen !== undefined ? "map-block map-sheet" : "map-block"}>
       <div class="map-main">
         <datalist id="map-hosts">
           {hosts.map(({ name }) => (
@@ -107,14 +112,15 @@ function Topology({
                 checked={showAll}
                 onChange={({ currentTarget }) => setWish(currentTarget.checked)}
               />
-              All {formatCount(tunnels.length)} tunnels
+              Draw all {formatCount(tunnels.length)} tunnels
             </label>
           )}
           {host !== "" && chosen === undefined && <p role="status">No host is named so</p>}
           <p class="legend">
             {layout.kind === "grid" ? (
               <>
-                <span class="legend-heat" aria-hidden="true" /> more tunnels
+                {formatCount(Math.min(...counts))} <span class="legend-heat" aria-hidden="true" />{" "}
+                {plural(Math.max(...counts), "tunnel")}
                 <span class="legend-away" aria-hidden="true" /> agent away
               </>
             ) : (
@@ -122,10 +128,6 @@ function Topology({
             )}
           </p>
         </div>
-        <p id="map-help" class="hidden">
-          Arrow keys lead from host to host, Enter chooses one and its tunnels, Escape lets go. What is chosen is said
-          beside the map in words.
-        </p>
         <Drawing
           hosts={hosts}
           tunnels={tunnels}
@@ -136,6 +138,10 @@ function Topology({
           flying={flying}
           onChoose={choose}
         />
+        <p id="map-help" class="map-help">
+          Arrow keys lead from host to host, Enter chooses one and its tunnels, Escape lets go. What is chosen is said
+          beside the map in words.
+        </p>
       </div>
       <Side hosts={hosts} tunnels={tunnels} counts={counts} chosen={chosen} moves={latest} onChoose={choose} />
     </div>

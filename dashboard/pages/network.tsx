@@ -5,7 +5,7 @@ import { changesOf, useResource } from "../live/resource.ts";
 import { Detail } from "../parts/detail.tsx";
 import { Fact, Facts } from "../parts/facts.tsx";
 import { History } from "../parts/history.tsx";
-import { type Network, vmColumns, vmSearch } from "../parts/rows.tsx";
+import { hostFilter, type Network, vmColumns, vmSearch } from "../parts/rows.tsx";
 import { Empty, Panel } from "../parts/states.tsx";
 import { Labels } from "../parts/status.tsx";
 import { ServerTable } from "../parts/table.tsx";
@@ -52,9 +52,9 @@ export function NetworkPage({ name }: { readonly name: string }) {
           plural="vms"
           kinds={["vm"]}
           fixed={{ network: name }}
-          columns={vmColumns}
+          columns={vmColumns.filter(({ title }) => title !== "Network")}
           keyOf={({ uid }) => uid}
-          filters={[vmSearch, { key: "host", title: "Host", hint: "any" }]}
+          filters={[vmSearch, hostFilter]}
           empty={<Empty title="No VM is in this network" />}
         />
       </Panel>

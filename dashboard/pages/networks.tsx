@@ -1,6 +1,6 @@
 import { NetworkForm } from "../forms/network-form.tsx";
 import { ListPage } from "../parts/list-page.tsx";
-import { networkColumns } from "../parts/rows.tsx";
+import { hostFilter, labelFilter, nameSearch, networkColumns } from "../parts/rows.tsx";
 import { mayWrite } from "../session.ts";
 
 export function NetworksPage() {
@@ -10,11 +10,7 @@ export function NetworksPage() {
       plural="networks"
       kinds={["network"]}
       columns={networkColumns}
-      filters={[
-        { key: "name", title: "Name", hint: "begins with" },
-        { key: "host", title: "Host", hint: "any" },
-        { key: "label", title: "Labels", hint: "env=prod" },
-      ]}
+      filters={[nameSearch, hostFilter, labelFilter("env=prod")]}
       create={
         mayWrite.value ? { title: "Create network", form: (close) => <NetworkForm onClose={close} /> } : undefined
       }

@@ -12,7 +12,7 @@ import { mayWrite, seesAll } from "../session.ts";
 export function OverviewPage() {
   const anything = changes("vm", "host", "network", "operational");
   const [overview] = useResource<OverviewView>("/v1/overview", { changedBy: anything, everyMs: 5_000 });
-  const [log] = useResource<LogView>("/v1/log?limit=8", { changedBy: anything });
+  const [log] = useResource<LogView>("/v1/log?limit=10", { changedBy: anything });
   return (
     <>
       <PageHead title="Overview" />

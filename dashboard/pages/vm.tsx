@@ -84,7 +84,7 @@ function Interfaces({ vm }: { readonly vm: Vm }) {
         <table class="table">
           <thead>
             <tr>
-              {["Name", "Network", "MAC", "Addresses", "Port", "Routes"].map((title) => (
+              {["Name", "Network", "MAC", "Addresses", "Port", "Router"].map((title) => (
                 <th key={title} scope="col">
                   {title}
                 </th>
@@ -95,23 +95,23 @@ function Interfaces({ vm }: { readonly vm: Vm }) {
             {vm.interfaces.map(({ name, network, mac, ips, port, router }) => (
               <tr key={name}>
                 <th scope="row">{name}</th>
-                <td>
+                <td data-title="Network">
                   <a href={href(["networks", network])}>{network}</a>
                 </td>
-                <td>
+                <td data-title="MAC">
                   <code>{mac}</code>
                 </td>
-                <td>
+                <td data-title="Addresses">
                   <span class="several">
                     {ips.map((ip) => (
                       <code key={ip}>{ip}</code>
                     ))}
                   </span>
                 </td>
-                <td>
+                <td data-title="Port">
                   <code>{port ?? "–"}</code>
                 </td>
-                <td>{router ? "yes" : "no"}</td>
+                <td data-title="Router">{router ? "yes" : "no"}</td>
               </tr>
             ))}
           </tbody>

@@ -1,6 +1,6 @@
 import { VmForm } from "../forms/vm-form.tsx";
 import { ListPage } from "../parts/list-page.tsx";
-import { vmColumns, vmSearch } from "../parts/rows.tsx";
+import { hostFilter, labelFilter, networkFilter, vmColumns, vmSearch } from "../parts/rows.tsx";
 import { mayWrite } from "../session.ts";
 
 export function VmsPage() {
@@ -10,12 +10,7 @@ export function VmsPage() {
       plural="vms"
       kinds={["vm"]}
       columns={vmColumns}
-      filters={[
-        vmSearch,
-        { key: "network", title: "Network", hint: "any" },
-        { key: "host", title: "Host", hint: "any" },
-        { key: "label", title: "Labels", hint: "tier=web,!retired" },
-      ]}
+      filters={[vmSearch, networkFilter, hostFilter, labelFilter("tier=web,!retired")]}
       everyMs={10_000}
       create={mayWrite.value ? { title: "Create VM", form: (close) => <VmForm onClose={close} /> } : undefined}
       empty={{

@@ -52,7 +52,7 @@ export function Chart({ title, times, curves, format, empty }: ChartProps) {
         hooks: { setCursor: [({ cursor }) => setPointed(cursor.idx ?? null)] },
         scales: { y: { range: (_self, _min, max) => [0, max > 0 ? max * 1.12 : 1] } },
         axes: [
-          { ...axis, space: 80, size: 24, values: (_self, splits) => splits.map(clock) },
+          { ...axis, space: 80, size: 30, gap: 10, values: (_self, splits) => splits.map(clock) },
           { ...axis, size: 62, space: 36, values: (_self, splits) => splits.map(format) },
         ],
         series: [

@@ -15,6 +15,8 @@ export function Dialog(props: {
   useEffect(() => {
     const element = dialog.current;
     element?.showModal();
+    // Else it would be on what closes the dialog.
+    element?.querySelector<HTMLElement>("input:enabled, textarea")?.focus();
     // Taken out of the page while it is modal, it would take the focus with it.
     return () => element?.close();
   }, []);

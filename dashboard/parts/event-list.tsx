@@ -3,6 +3,7 @@ import { formatTime } from "../format.ts";
 import { fieldChanges, happening, summary } from "../live/describe.ts";
 import { type HappeningEvent, isChange, type StreamEvent } from "../live/events.ts";
 import { href } from "../router.ts";
+import { Prose } from "./prose.tsx";
 
 /** Events as the log and the stream have them, in the order given. */
 export function EventList({
@@ -43,7 +44,9 @@ function EventRow({ event, details }: { readonly event: StreamEvent; readonly de
       </span>
       <span class="event-text">
         <a href={href([plural, name])}>{name}</a>{" "}
-        <bdi class="event-summary">{change ? summary(change) : happening(event as HappeningEvent)}</bdi>
+        <bdi class="event-summary">
+          {change ? summary(change) : <Prose text={happening(event as HappeningEvent)} />}
+        </bdi>
         {details && change && <Fields event={change} />}
       </span>
     </li>

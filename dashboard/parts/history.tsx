@@ -29,7 +29,7 @@ export function History({
     <Panel title="History">
       {log.error && <Failure error={log.error} />}
       {log.isComplete && log.events.length === 0 ? (
-        <Empty title="The log says nothing of it">What is older than the log reaches back is not kept.</Empty>
+        <Empty title="Nothing of it is in the log">Changes that are older than the log are not kept.</Empty>
       ) : (
         <EventList events={log.events} details />
       )}
@@ -48,12 +48,19 @@ export interface LogPages {
   readonly older: () => void;
 }
 
-/** @param filter undefined: nothing is asked for @param options `before`: begin there; absent: at the newest, again whenever something new fits `changedBy` */
-export function useLog(
-  filter: LogFilter | undefined,
-  options: { limit: number; before?: string; changedBy?: (event: StreamEvent) => boolean },
-): LogPages {
-  const { limit, before, changedBy } = options;
+interface LogOptions {
+  readonly limit: number;
+  /** Begin there; absent: at the newest. */
+  readonly before?: string;
+  /** Whenever something new fits, it is read again. */
+  readonly changedBy?: (event: StreamEvent) => boolean;
+  /** The caller adds what the stream tells, also of a time without a connection: what was read once needs no second look. */
+  readonly isFollowed?: boolean;
+}
+
+/** @param filter undefined: nothing is asked for */
+export function useLog(filter: LogFilter | undefined, options: LogOptions): LogPages {
+  const { limit, before, changedBy, isFollowed = false } = options;
   const [pages, setPages] = useState<readonly LogView[]>([]);
   const [loading, setLoading] = useState(false);
   const [error, setError] = useState<Error>();
@@ -76,13 +83,20 @@ export function useLog(
     setPages([]);
     if (!filter) return;
     const abort = new AbortController();
-    const begin = () => void load(before, (page) => setPages([page]), abort.signal);
+    let isRead = false;
+    const take = (page: LogView) => {
+      isRead = true;
+      setPages([page]);
+    };
+    const begin = () => void load(before, take, abort.signal);
     begin();
     const stop = listenToStream({
       onEvents: (events) => {
         if (changedBy && events.some(changedBy)) begin();
       },
-      onResumed: begin,
+      onResumed: () => {
+        if (!(isFollowed && isRead)) begin();
+      },
     });
     return () => {
       abort.abort();

@@ -32,11 +32,13 @@ export function Holders({ view }: { readonly view: HoldersView }) {
                   <a href={href(["hosts", holder.host])}>{holder.host}</a>
                   {holder.local && <span class="tag">runs here</span>}
                 </th>
-                <td>
+                <td data-title="State">
                   <HolderState holder={holder} />
                 </td>
-                <td class="number">{holder.appliedRevision ?? "–"}</td>
-                <td>
+                <td class="number" data-title="Applied">
+                  {holder.appliedRevision ?? "–"}
+                </td>
+                <td data-title="Addresses told">
                   <span class="several">
                     {holder.addresses.map((address) => (
                       <code key={address}>{address}</code>

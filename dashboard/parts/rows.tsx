@@ -2,9 +2,10 @@
 import type { Static } from "typebox";
 import type { HostView, NetworkView, VmView } from "../../schema/index.ts";
 import { href } from "../router.ts";
-import { soughtBy } from "./search.ts";
+import type { Filter } from "./filters.tsx";
+import { labelled, nameOrAddress, namesBeginning, wholeName } from "./search.ts";
 import { Labels, Status } from "./status.tsx";
-import type { Column, Filter } from "./table.tsx";
+import type { Column } from "./table.tsx";
 
 export type Vm = Static<typeof VmView>;
 export type Host = Static<typeof HostView>;
@@ -61,9 +62,19 @@ export const vmSearch: Filter = {
   key: "name",
   title: "Name, IP or MAC",
   hint: "begins with, or whole address",
-  sought: soughtBy,
-  unfit: "No name has such characters; an address is searched for when it is whole.",
+  isMain: true,
+  read: nameOrAddress,
 };
+export const nameSearch: Filter = {
+  key: "name",
+  title: "Name",
+  hint: "begins with",
+  isMain: true,
+  read: namesBeginning,
+};
+export const networkFilter: Filter = { key: "network", title: "Network", hint: "any", read: wholeName("network") };
+export const hostFilter: Filter = { key: "host", title: "Host", hint: "any", read: wholeName("host") };
+export const labelFilter = (hint: string): Filter => ({ key: "label", title: "Labels", hint, read: labelled });
 
 export const hostColumns: readonly Column<Host>[] = [
   { title: "Name", cell: ({ name }) => <a href={href(["hosts", name])}>{name}</a> },
@@ -98,9 +109,13 @@ export const networkColumns: readonly Column<Network>[] = [
   },
   { title: "MTU", isNumber: true, cell: ({ mtu }) => mtu },
   { title: "Labels", cell: ({ labels }) => <Labels labels={labels} /> },
-  { title: "Description", cell: ({ description }) => <bdi class="description">{description}</bdi> },
+  { title: "Description", cell: ({ description }) => <Description text={description} /> },
   { title: "Revision", isNumber: true, cell: ({ revision }) => revision },
 ];
+
+function Description({ text }: { readonly text: string }) {
+  return text === "" ? <span class="none">–</span> : <bdi class="description">{text}</bdi>;
+}
 
 function Several({ children }: { readonly children: preact.ComponentChildren }) {
   return <span class="several">{children}</span>;

@@ -1,14 +1,48 @@
-// What is searched for, by how it reads: a whole IP or MAC, or how a name begins. Pure.
+// What is searched for, by how it reads. What the controller would refuse is not asked: it lacks something yet. Pure.
+import { namePattern } from "../../schema/names.ts";
+import { maxSelectorLength, parseSelector, SelectorError } from "../../schema/selector.ts";
 
-export type Sought = Partial<Readonly<Record<"name" | "ip" | "mac", string>>>;
+export type Query = Readonly<Record<string, string>>;
 
-/** @returns undefined for what is no name and not yet an address: the controller would refuse it */
-export function soughtBy(text: string): Sought | undefined {
-  if (text === "") return {};
-  if (/^[\da-f]{2}([:-][\da-f]{2}){5}$/i.test(text)) return isUnicast(text) ? { mac: text } : undefined;
-  if (/^(\d{1,3}\.){3}\d{1,3}$/.test(text)) return isIp(text) ? { ip: text } : { name: text };
-  if (text.includes(":")) return isIp(`[${text}]`) ? { ip: text } : undefined;
-  return /^[\w.-]{1,63}$/.test(text) ? { name: text } : undefined;
+/** What a text asks the controller for, or what it lacks for that, in words for its writer. */
+export type Sought = { readonly ask: Query } | { readonly missing: string };
+
+const noName = "a name has letters, digits, '.', '_' and '-', 63 at most";
+
+/** All whose names begin so. */
+export function namesBeginning(text: string): Sought {
+  return /^[\w.-]{0,63}$/.test(text) ? { ask: text === "" ? {} : { name: text } } : { missing: noName };
+}
+
+/** One by its whole name, as the query `key` takes it. */
+export const wholeName =
+  (key: string) =>
+  (text: string): Sought => {
+    if (text === "") return { ask: {} };
+    return new RegExp(namePattern).test(text) ? { ask: { [key]: text } } : { missing: noName };
+  };
+
+/** Label selectors. */
+export function labelled(text: string): Sought {
+  if (text === "") return { ask: {} };
+  if (text.length > maxSelectorLength) return { missing: `${maxSelectorLength} characters at most` };
+  try {
+    parseSelector(text);
+    return { ask: { label: text } };
+  } catch (error) {
+    if (error instanceof SelectorError) return { missing: error.message };
+    throw error;
+  }
+}
+
+/** A whole IP or MAC, or how a name begins. */
+export function nameOrAddress(text: string): Sought {
+  if (/^[\da-f]{2}([:-][\da-f]{2}){5}$/i.test(text)) {
+    return isUnicast(text) ? { ask: { mac: text } } : { missing: "no interface has this MAC: it is not unicast" };
+  }
+  if (/^(\d{1,3}\.){3}\d{1,3}$/.test(text) && isIp(text)) return { ask: { ip: text } };
+  if (!text.includes(":")) return namesBeginning(text);
+  return isIp(`[${text}]`) ? { ask: { ip: text } } : { missing: "an address is searched for when it is whole" };
 }
 
 /** Multicast addresses belong to no interface (IEEE 802: I/G bit). */

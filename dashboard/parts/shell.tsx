@@ -86,8 +86,8 @@ function LostBanner() {
       <Icon name="warning" />
       <p>
         <strong>The controller does not answer.</strong> What is shown is from before{" "}
-        <span aria-hidden="true">({seconds} s ago)</span>. Everything that happens meanwhile is made up for as soon as
-        it is back. Traffic between VMs does not depend on it.
+        <span aria-hidden="true">({seconds} s ago)</span>. What happens meanwhile appears as soon as it is back. Traffic
+        between VMs does not depend on it.
       </p>
       <button type="button" class="small" onClick={retryNow}>
         Try now

@@ -1,7 +1,9 @@
 // What stands where nothing is to be seen: not yet, nothing there, or not to be had.
 import type { ComponentChildren } from "preact";
+import { sentence } from "../format.ts";
 import type { Loaded } from "../live/resource.ts";
 import { Icon } from "./icon.tsx";
+import { Prose } from "./prose.tsx";
 
 export function Empty({ title, children }: { readonly title: string; readonly children?: ComponentChildren }) {
   return (
@@ -16,7 +18,9 @@ export function Failure({ error }: { readonly error: Error }) {
   return (
     <div class="failure" role="alert">
       <Icon name="warning" />
-      <p dir="auto">{error.message}</p>
+      <p dir="auto">
+        <Prose text={sentence(error.message)} />
+      </p>
     </div>
   );
 }

@@ -3,8 +3,8 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { withQuery } from "../api.ts";
 import { changes, useResource } from "../live/resource.ts";
-import { place, refine } from "../router.ts";
-import { Icon } from "./icon.tsx";
+import { refine } from "../router.ts";
+import { type Filter, FilterField, useSearch } from "./filters.tsx";
 import { Empty, Failure } from "./states.tsx";
 
 export interface Column<Row> {
@@ -30,48 +30,31 @@ export interface TableProps<Row> {
   readonly everyMs?: number;
 }
 
-export interface Filter {
-  readonly key: "name" | "network" | "host" | "label";
-  readonly title: string;
-  readonly hint: string;
-  /** What the text asks the controller for, where that is not its own key; undefined: nothing that could be found. */
-  readonly sought?: (text: string) => Readonly<Record<string, string>> | undefined;
-  /** Said where it asks for nothing that could be found. */
-  readonly unfit?: string;
+interface Trail {
+  readonly base: string | undefined;
+  readonly cursors: readonly string[];
 }
 
 type Page<Row> = Readonly<Record<string, readonly Row[] | string | undefined>> & { readonly next?: string };
 
 const pageSize = 50;
-/** A word is searched for when its writer pauses. */
-const pauseMs = 180;
 
 export function ServerTable<Row>(props: TableProps<Row>) {
   const { title, plural, kinds, columns, keyOf, fixed = {}, filters, empty, everyMs } = props;
-  const query = place.value.query;
-  const wanted = Object.fromEntries(filters.map(({ key }) => [key, query.get(key) ?? ""]));
-  const filtered = Object.values(wanted).some((value) => value !== "");
-  const asked = filters.map(({ key, sought }) => {
-    const text = wanted[key] ?? "";
-    return sought ? sought(text) : { [key]: text };
-  });
-  const unfit = filters.find((_, i) => asked[i] === undefined)?.unfit;
-  const base = withQuery(`/v1/${plural}`, { ...fixed, ...Object.assign({}, ...asked), limit: pageSize });
+  const { asked, isWritten, isBehind } = useSearch(filters);
+  const base = asked && withQuery(`/v1/${plural}`, { ...fixed, ...asked, limit: pageSize });
   // Cursors of the pages before this one: a cursor leads onward only.
-  const [trail, setTrail] = useState<{ readonly base: string; readonly cursors: readonly string[] }>({
-    base,
-    cursors: [],
-  });
+  const [trail, setTrail] = useState<Trail>({ base, cursors: [] });
   const cursors = trail.base === base ? trail.cursors : [];
   // Another search begins at its first page, also when one comes back to it.
   useEffect(() => setTrail({ base, cursors: [] }), [base]);
   const cursor = cursors.at(-1);
   const path = cursor === undefined ? base : `${base}&cursor=${encodeURIComponent(cursor)}`;
-  const [loaded] = useResource<Page<Row>>(unfit === undefined ? path : undefined, {
+  const [loaded] = useResource<Page<Row>>(path, {
     changedBy: changes(...kinds),
     ...(everyMs ? { everyMs } : {}),
   });
-  const rows = loaded.kind === "ready" && unfit === undefined ? ((loaded.value[plural] ?? []) as readonly Row[]) : [];
+  const rows = loaded.kind === "ready" ? ((loaded.value[plural] ?? []) as readonly Row[]) : [];
   const next = loaded.kind === "ready" && loaded.path === path ? loaded.value.next : undefined;
   const turn = (to: readonly string[]) => setTrail({ base, cursors: to });
 
@@ -80,17 +63,16 @@ export function ServerTable<Row>(props: TableProps<Row>) {
       {filters.length > 0 && (
         <search class="filters">
           {filters.map((filter) => (
-            <FilterField key={filter.key} filter={filter} value={wanted[filter.key] ?? ""} />
+            <FilterField key={filter.key} filter={filter} />
           ))}
         </search>
       )}
       {loaded.kind === "failed" && <Failure error={loaded.error} />}
-      {loaded.kind === "loading" && unfit === undefined && <p class="loading">Loading…</p>}
-      {(loaded.kind === "ready" || unfit !== undefined) &&
+      {loaded.kind === "loading" && asked && <p class="loading">Loading…</p>}
+      {(loaded.kind === "ready" || !asked) &&
         rows.length === 0 &&
-        (filtered ? (
-          <Empty title="Nothing fits">
-            {unfit !== undefined && <p>{unfit}</p>}
+        (isWritten ? (
+          <Empty title={asked ? "Nothing matches" : "Nothing is searched for yet"}>
             <button type="button" class="small" onClick={() => refine({})}>
               Clear the search
             </button>
@@ -100,7 +82,7 @@ export function ServerTable<Row>(props: TableProps<Row>) {
         ))}
       {rows.length > 0 && (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard
-        <section class="scroll" tabIndex={0} aria-label={title}>
+        <section class={isBehind ? "scroll behind" : "scroll"} tabIndex={0} aria-label={title}>
           <table class="table">
             <thead>
               <tr>
@@ -115,7 +97,7 @@ export function ServerTable<Row>(props: TableProps<Row>) {
               {rows.map((row) => (
                 <tr key={keyOf(row)}>
                   {columns.map(({ title: heading, isNumber, cell }) => (
-                    <td key={heading} class={isNumber ? "number" : undefined}>
+                    <td key={heading} data-title={heading} class={isNumber ? "number" : undefined}>
                       {cell(row)}
                     </td>
                   ))}
@@ -150,33 +132,5 @@ export function ServerTable<Row>(props: TableProps<Row>) {
         </nav>
       )}
     </div>
-  );
-}
-
-function FilterField({ filter, value }: { readonly filter: Filter; readonly value: string }) {
-  const [text, setText] = useState(value);
-  useEffect(() => setText(value), [value]);
-  // What is typed here decides when to search; what other fields hold by then belongs to the search.
-  useEffect(() => {
-    if (text === value) return;
-    const search = () => refine({ ...Object.fromEntries(place.peek().query), [filter.key]: text.trim() });
-    const timer = setTimeout(search, pauseMs);
-    return () => clearTimeout(timer);
-  }, [text]);
-  return (
-    <label class={`filter filter-${filter.key}`}>
-      <span>{filter.title}</span>
-      <span class="filter-input">
-        {filter.key === "name" && <Icon name="search" />}
-        <input
-          type="search"
-          value={text}
-          placeholder={filter.hint}
-          spellcheck={false}
-          autocomplete="off"
-          onInput={({ currentTarget }) => setText(currentTarget.value)}
-        />
-      </span>
-    </label>
   );
 }

@@ -9,8 +9,9 @@ import { type FleetShape, startFleet } from "../support/fleet.ts";
 import { look } from "./look.ts";
 import { emptyStates, fleetStates, oddStates, type State, sizedStates } from "./states.ts";
 
-const few: FleetShape = { hosts: 5, vmsPerHost: 6, asked: 9, awayEvery: 5 };
-const many: FleetShape = { hosts: 500, vmsPerHost: 8, asked: 12, awayEvery: 83 };
+const problem = "the underlay's MTU 1400 does not carry 1450: `ip link set eth0 mtu 1500`";
+const few: FleetShape = { hosts: 5, vmsPerHost: 6, asked: 9, awayEvery: 5, slow: ["d"], problems: { a: [problem] } };
+const many: FleetShape = { hosts: 500, vmsPerHost: 8, asked: 12, awayEvery: 83, problems: { "node-001": [problem] } };
 const longest = "w".repeat(63);
 
 describeBrowser("every page is readable, reachable and silent", { timeout: 240_000 }, () => {
@@ -22,7 +23,7 @@ describeBrowser("every page is readable, reachable and silent", { timeout: 240_0
 
   test("with five hosts", async () => {
     const controller = await startWithFleet(few);
-    await lookAtAll(controller, "few", [...sizedStates("a"), ...fleetStates("a")]);
+    await lookAtAll(controller, "few", [...fleetStates("a"), ...sizedStates("a")]);
   });
 
   test("with 500 hosts", async () => {
@@ -106,9 +107,8 @@ async function startWithFleet(shape: FleetShape): Promise<Controller> {
     (n): Question => ({ kind: "ip", vni: parseVni(200), ip: parseIp(`10.16.0.${n}`) }),
   );
   for (const agent of [...agents.values()].slice(0, 5)) agent.send({ type: "resolve", id: 1, questions });
-  const problem = "the underlay's MTU 1400 does not carry 1450: `ip link set eth0 mtu 1500`";
   const misses = { count: 40, sumMs: 61, maxMs: 3.4 };
-  first?.send({ type: "applied", revision: parseRevision(1), problems: [problem], misses });
+  first?.send({ type: "applied", revision: parseRevision(2), problems: [problem], misses });
   const vni = parseVni(200);
   const ago = { firstAgoMs: 90_000, lastAgoMs: 20_000 };
   second?.send({

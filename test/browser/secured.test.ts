@@ -48,7 +48,7 @@ describeBrowserLab("a controller with --tls self", () => {
     await events.getByText("Host connected").first().waitFor();
 
     await self.lab.host("a").exec(["ip", "neigh", "del", "10.20.1.2", "dev", "nmv100"]);
-    await page.getByText("entries were changed by somebody else and repaired").waitFor();
+    await page.getByText("entries were changed by somebody else").waitFor();
     const socket = await openPacketSocket(guest, "eth0");
     socket.inject(ethernet({ to: mac1, from: mac2, type: 0x88b5, payload: Buffer.alloc(46) }));
     await page.getByText("a guest sent with the MAC of a VM elsewhere").waitFor();
@@ -93,7 +93,7 @@ describeBrowserLab("a controller with --tls self", () => {
     expect(await page.getByRole("link", { name: "a", exact: true }).count()).toBe(0);
     expect(await page.getByRole("button", { name: "Register host" }).count()).toBe(0);
     await page.goto(`${url}/#/vms?name=10.20.1.2`);
-    await page.getByText("Nothing fits").waitFor();
+    await page.getByText("Nothing matches").waitFor();
     await page.goto(`${url}/#/vms?name=10.20.1.3`);
     await page.getByRole("link", { name: "other", exact: true }).waitFor();
     await page.getByRole("button", { name: "Create VM" }).click();

@@ -22,11 +22,16 @@ const sent = (button: string) => async (page: Page) => {
   await page.locator('.dialog [aria-invalid="true"], .form-fault').first().waitFor();
 };
 const curves = (page: Page) => page.getByRole("img", { name: /Answer latency/ }).waitFor();
+/** With what agents have told, which comes in steps. */
+const drawnCurves = (page: Page) =>
+  page
+    .getByRole("img", { name: /Answer latency/ })
+    .and(page.locator(".chart:not(:has(.chart-empty)) *"))
+    .waitFor();
 const drawn = (page: Page) => page.getByRole("group", { name: /Map of/ }).waitFor();
 
 /** What looks otherwise where there are many hosts. */
 export const sizedStates = (host: string): readonly State[] => [
-  { name: "overview", path: "", arrange: curves },
   { name: "map", path: "map", arrange: drawn },
   {
     name: "map-host",
@@ -41,13 +46,15 @@ export const sizedStates = (host: string): readonly State[] => [
       await drawn(page);
       await page.locator(".link-live").waitFor();
       const { host: from } = await call(controller, 200, "GET", "/v1/vms/db-000002");
-      const { hosts } = await call(controller, 200, "GET", "/v1/hosts?limit=3");
-      const to = hosts.find(({ name }: { name: string }) => name !== from).name;
-      await call(controller, 200, "PATCH", "/v1/vms/db-000002", { host: to });
+      const { hosts } = await call(controller, 200, "GET", "/v1/hosts?limit=1000");
+      const away = hosts.findIndex(({ name }: { name: string }) => name === from);
+      const to = hosts[(away + Math.floor(hosts.length * 0.45)) % hosts.length];
+      await call(controller, 200, "PATCH", "/v1/vms/db-000002", { host: to.name });
       await page.locator('.flight[data-vm="db-000002"]').waitFor();
     },
   },
   { name: "hosts", path: "hosts", arrange: (page) => page.getByRole("link", { name: host, exact: true }).waitFor() },
+  { name: "overview", path: "", arrange: drawnCurves },
 ];
 
 export const fleetStates = (host: string): readonly State[] => [
@@ -61,7 +68,17 @@ export const fleetStates = (host: string): readonly State[] => [
       await page.getByRole("link", { name: "web-000001" }).waitFor({ state: "detached" });
     },
   },
-  { name: "vms-none", path: "vms?name=nobody", arrange: (page) => page.getByText("Nothing fits").waitFor() },
+  {
+    name: "vms-label-half-typed",
+    path: "vms",
+    arrange: async (page) => {
+      await page.getByLabel("Labels").fill("tier=web");
+      await page.getByRole("link", { name: "cache-000003" }).waitFor({ state: "detached" });
+      await page.getByLabel("Labels").fill("tier=web,");
+      await page.getByText("a term is empty").waitFor();
+    },
+  },
+  { name: "vms-none", path: "vms?name=nobody", arrange: (page) => page.getByText("Nothing matches").waitFor() },
   { name: "vm", path: "vms/web-000001", arrange: (page) => page.getByText(/of \d+ hold revision/).waitFor() },
   {
     name: "vm-history-open",
@@ -92,8 +109,23 @@ export const fleetStates = (host: string): readonly State[] => [
       await sent("Move")(page);
     }),
   },
+  {
+    name: "vm-moved",
+    path: "vms/cache-000003",
+    arrange: dialogOf("Move", async (page) => {
+      await page.getByLabel("New host").fill("c");
+      await page.getByRole("dialog").getByRole("button", { name: "Move" }).click();
+      await page.getByText(/^[1-9]\d* of \d+ hosts have confirmed/).waitFor();
+    }),
+  },
   { name: "vm-delete", path: "vms/web-000001", arrange: dialogOf("Delete", heading("Delete VM web-000001?")) },
   { name: "host", path: `hosts/${host}`, arrange: heading("History") },
+  {
+    name: "host-create",
+    path: "hosts",
+    arrange: dialogOf("Register host", (page) => page.getByLabel("VTEP").waitFor()),
+  },
+  { name: "host-edit", path: `hosts/${host}`, arrange: dialogOf("Edit", (page) => page.getByLabel("VTEP").waitFor()) },
   { name: "host-create-refused", path: "hosts", arrange: dialogOf("Register host", sent("Register")) },
   { name: "host-delete-refused", path: `hosts/${host}`, arrange: dialogOf("Delete", sent("Delete host")) },
   {
@@ -107,11 +139,21 @@ export const fleetStates = (host: string): readonly State[] => [
     path: "networks/red",
     arrange: (page) => page.getByRole("link", { name: /web-/ }).first().waitFor(),
   },
+  {
+    name: "network-create",
+    path: "networks",
+    arrange: dialogOf("Create network", (page) => page.getByLabel("Subnets").waitFor()),
+  },
   { name: "network-create-refused", path: "networks", arrange: dialogOf("Create network", sent("Create")) },
   {
     name: "network-edit",
     path: "networks/red",
     arrange: dialogOf("Edit", (page) => page.getByLabel("Subnets").waitFor()),
+  },
+  {
+    name: "network-delete-refused",
+    path: "networks/red",
+    arrange: dialogOf("Delete", sent("Delete network")),
   },
   { name: "events", path: "events", arrange: (page) => page.locator(".event").first().waitFor() },
   {
@@ -164,7 +206,7 @@ export const emptyStates: readonly State[] = [
   { name: "empty-vms", path: "vms", arrange: (page) => page.getByText("No VM is registered").waitFor() },
   { name: "empty-hosts", path: "hosts", arrange: (page) => page.getByText("No host is registered").waitFor() },
   { name: "empty-networks", path: "networks", arrange: (page) => page.getByText("There is no network").waitFor() },
-  { name: "empty-events", path: "events", arrange: (page) => page.getByText("Nothing fits").waitFor() },
+  { name: "empty-events", path: "events", arrange: (page) => page.getByText("Nothing has changed yet").waitFor() },
   {
     name: "empty-events-on-hosts",
     path: "events?kind=operational",

@@ -1,15 +1,25 @@
 // What of the dashboard is a function of its arguments.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { sentence } from "../../dashboard/format.ts";
 import { assignFaults } from "../../dashboard/forms/faults.ts";
 import { formatLabels, numberOf, parseLabels, words } from "../../dashboard/forms/text.ts";
 import { mattersOf } from "../../dashboard/live/matters.ts";
-import { byTime, merged } from "../../dashboard/live/order.ts";
+import { byTime, merged, newestFirst } from "../../dashboard/live/order.ts";
 import { cursorOf, isNew, whollyAt } from "../../dashboard/live/position.ts";
+import { bearsOn, isAnswered } from "../../dashboard/live/questions.ts";
 import { commonPrefix, layOut, neighbour } from "../../dashboard/map/layout.ts";
 import { degrees, peersOf, tunnelsOf } from "../../dashboard/map/tunnels.ts";
-import { soughtBy } from "../../dashboard/parts/search.ts";
-import { findCursor, type OperationalEvent, problemDetails, toOperationalCloudEvent } from "../../schema/index.ts";
+import { labelled, nameOrAddress, namesBeginning, wholeName } from "../../dashboard/parts/search.ts";
+import { findConflict } from "../../node-agent/tables/local-guests.ts";
+import {
+  findCursor,
+  type OperationalEvent,
+  parseMac,
+  parseVni,
+  problemDetails,
+  toOperationalCloudEvent,
+} from "../../schema/index.ts";
 
 describe("a refusal is shown", () => {
   const values = { "/name": "web", "/host": "a", "/interfaces/0/ips": "10.0.0.1, 10.0.0.2", "/interfaces/0/mac": "" };
@@ -74,13 +84,36 @@ test.each([
   ["fd00:20::1", { ip: "fd00:20::1" }],
   ["52:54:00:12:34:56", { mac: "52:54:00:12:34:56" }],
   ["52-54-00-12-34-56", { mac: "52-54-00-12-34-56" }],
-  // The controller would refuse them: not whole, not unicast, no name.
-  ["52:54:00", undefined],
-  ["fd00:", undefined],
-  ["ff:ff:ff:ff:ff:ff", undefined],
-  ["<b>", undefined],
-])("a search for %j asks for %j", (text, sought) => {
-  expect(soughtBy(text)).toEqual(sought);
+])("a search for %j asks for %j", (text, ask) => {
+  expect(nameOrAddress(text)).toEqual({ ask });
+});
+
+test.each([
+  [nameOrAddress, "52:54:00", /when it is whole/],
+  [nameOrAddress, "fd00:", /when it is whole/],
+  [nameOrAddress, "ff:ff:ff:ff:ff:ff", /not unicast/],
+  [nameOrAddress, "<b>", /letters, digits/],
+  [namesBeginning, "w".repeat(64), /63 at most/],
+  [wholeName("host"), "..", /letters, digits/],
+  [labelled, "tier=web,", /a term is empty: write key=value, key!=value, key or !key/],
+  [labelled, "!", /"!" has no key/],
+  [labelled, "=web", /"=web" has no key/],
+  [labelled, "tier=we b", /"we b" is no label value/],
+  [labelled, "example.com/", /"example.com\/" is no label key/],
+  [labelled, "!a=b", /write key!=value/],
+])("%o: %j is not asked for, and says what it lacks", (read, text, missing) => {
+  expect(read(text)).toEqual({ missing: expect.stringMatching(missing) });
+});
+
+test("whatever is asked for as a label is what the controller takes", () => {
+  expect(["tier", "tier=", "tier=web,!retired", "a!=b", " a = b "].map((text) => labelled(text))).toEqual(
+    ["tier", "tier=", "tier=web,!retired", "a!=b", " a = b "].map((label) => ({ ask: { label } })),
+  );
+  expect([labelled(""), wholeName("host")("a"), namesBeginning("..")]).toEqual([
+    { ask: {} },
+    { ask: { host: "a" } },
+    { ask: { name: ".." } },
+  ]);
 });
 
 describe("what happened on hosts", () => {
@@ -125,13 +158,98 @@ describe("what happened on hosts", () => {
       );
     const whole = [
       ["c", "bad", "is away", "no agent", undefined],
-      ["b", "wait", "a guest sends and is not registered here", "52:54:00:00:00:01", at(24)],
       ["a", "bad", "a guest sent with the MAC of a VM elsewhere", "52:54:00:00:00:01 · network blue · 3 times", at(21)],
+      ["b", "wait", "a guest sends and is not registered here", "52:54:00:00:00:01", at(24)],
     ];
     expect(said(true)).toEqual(whole);
     // Who does not see the host's problems sees what was reported of them.
     expect(said(false)).toHaveLength(4);
   });
+
+  test("has ended when it was repaired, and when what is repeated as long as it goes on is not any more", () => {
+    const ends = (events: readonly ReturnType<typeof event>[], minute: number, away: readonly string[] = []) => {
+      const concerns = away.map((host) => ({ kind: "host-away", host, detail: "no agent" }) as const);
+      return mattersOf(concerns, events, { nowMs: Date.parse(at(minute)), seesProblems: true })
+        .filter(({ last }) => last !== undefined)
+        .map(({ end }) => end);
+    };
+    expect(ends([event(1)], 2)).toEqual([undefined]);
+    expect(ends([event(1)], 4)).toEqual(["over"]);
+    // From a host that is away nothing comes, whatever goes on there.
+    expect(ends([event(1)], 4, ["a"])).toEqual([undefined]);
+    const drift = (sequence: number) => event(sequence, { kind: "drift-repaired", subject: "entry" });
+    expect(ends([drift(1)], 1)).toEqual(["repaired"]);
+    expect(ends([drift(1), drift(2)], 2)).toEqual([undefined]);
+    expect(ends([drift(1), drift(2)], 6)).toEqual(["repaired"]);
+    expect(ends([event(1, { kind: "unregistered-guest", network: "blue" })], 9)).toEqual([undefined]);
+  });
+
+  test("is mended when the inventory says so of the address that was reported", () => {
+    const [mac, other] = ["52:54:00:00:00:01", "52:54:00:00:00:02"] as const;
+    const questionOf = (kind: OperationalEvent["kind"], more: Partial<OperationalEvent> = {}) => {
+      const events = [event(1, { kind, network: "blue", ...more })];
+      const [matter] = mattersOf([], events, { nowMs: Date.parse(at(1)), seesProblems: true });
+      if (!matter?.question) throw new Error(`${kind} asks nothing`);
+      return matter.question;
+    };
+    const vm = (host: string, its: string, network = "blue") =>
+      ({ name: "web", host, interfaces: [{ name: "eth0", network, mac: its, ips: ["10.20.1.1"] }] }) as never;
+    const unregistered = questionOf("unregistered-guest");
+    const answers = [[], [vm("b", mac)], [vm("a", mac, "red")], [vm("a", mac)]];
+    expect(answers.map((vms) => isAnswered(unregistered, vms))).toEqual([false, false, false, true]);
+    expect(answers.map((vms) => isAnswered(questionOf("guest-never-seen"), vms))).toEqual([true, true, true, false]);
+    // In the agent's own words.
+    const ip = "10.20.1.1" as never;
+    const found = findConflict(parseVni(100), { mac: parseMac(mac), ip }, { kind: "local", mac: other } as never);
+    const conflict = questionOf("address-conflict", { subject: ip, ...(found ? { detail: found.detail } : {}) });
+    expect([[], [vm("b", other)], [vm("b", mac)]].map((vms) => isAnswered(conflict, vms))).toEqual([true, false, true]);
+    // What belongs to no network, or is many things together, nobody can be asked about.
+    const [nameless] = mattersOf([], [event(1, { kind: "unregistered-guest" })], {
+      nowMs: Date.parse(at(1)),
+      seesProblems: true,
+    });
+    expect(nameless?.question).toBeUndefined();
+  });
+
+  test("is asked about again only where a change bears on it", () => {
+    const question = {
+      kind: "registered-here",
+      host: "a",
+      network: "blue",
+      subject: "52:54:00:00:00:01",
+      detail: "",
+    } as const;
+    const change = (mac: string, type = "nearmiss.vm.created") =>
+      ({ type, subject: "vms/web", data: { before: null, after: { interfaces: [{ mac, ips: [] }] } } }) as never;
+    expect(bearsOn(question, change("52:54:00:00:00:01"))).toBe(true);
+    expect(bearsOn(question, change("52:54:00:00:00:02"))).toBe(false);
+    expect(bearsOn(question, event(1, { kind: "host-connected" }))).toBe(false);
+    const move = { ...question, kind: "followed", subject: "web" } as const;
+    expect(bearsOn(move, change("52:54:00:00:00:02", "nearmiss.vm.updated"))).toBe(true);
+    expect(bearsOn(move, event(1, { kind: "host-connected" }))).toBe(true);
+  });
+});
+
+test("what is read of the log and what the stream tells of it is one list, newest first", () => {
+  const change = (revision: number, index = 0) => ({ id: `${revision}.${index}`, revision, index }) as never;
+  const fresh = [change(3), change(2, 1)];
+  expect(newestFirst(fresh, [change(5), change(4), change(3), change(2)]).map(({ id }) => id)).toEqual([
+    "5.0",
+    "4.0",
+    "3.0",
+    "2.1",
+    "2.0",
+  ]);
+});
+
+test("what controller and agents say begins as a sentence, unless with what somebody has named", () => {
+  expect(["is required", '"we b" is no value', "web-1 is taken", "10.0.0.1 is taken", "host a"].map(sentence)).toEqual([
+    "Is required",
+    '"we b" is no value',
+    "web-1 is taken",
+    "10.0.0.1 is taken",
+    "Host a",
+  ]);
 });
 
 describe("the map", () => {

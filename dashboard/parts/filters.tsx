@@ -1,0 +1,74 @@
+// Fields that narrow what a page lists. Their texts are in the URL; what they ask for follows when their writer pauses.
+import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { sentence } from "../format.ts";
+import { place, refine } from "../router.ts";
+import { Icon } from "./icon.tsx";
+import type { Query, Sought } from "./search.ts";
+
+export interface Filter {
+  readonly key: "name" | "network" | "host" | "label";
+  readonly title: string;
+  readonly hint: string;
+  /** With a magnifying glass, and wider. */
+  readonly isMain?: boolean;
+  readonly read: (text: string) => Sought;
+}
+
+export interface Search {
+  /** What all fields together ask for, the last time that none of them lacked anything; undefined: they did from the start. */
+  readonly asked: Query | undefined;
+  /** Some field is written in. */
+  readonly isWritten: boolean;
+  /** Some field lacks something: what is asked for is older than what is written. */
+  readonly isBehind: boolean;
+}
+
+export function useSearch(filters: readonly Filter[]): Search {
+  const { query } = place.value;
+  const texts = filters.map(({ key }) => query.get(key) ?? "");
+  const sought = filters.map(({ read }, i) => read(texts[i] ?? ""));
+  const whole = useRef<Query>();
+  const isBehind = sought.some((each) => "missing" in each);
+  if (!isBehind) whole.current = Object.assign({}, ...sought.map((each) => "ask" in each && each.ask));
+  return { asked: whole.current, isWritten: texts.some((text) => text !== ""), isBehind };
+}
+
+/** A word is searched for when its writer pauses. */
+const pauseMs = 180;
+
+export function FilterField({ filter }: { readonly filter: Filter }) {
+  const { key, title, hint, isMain, read } = filter;
+  const value = place.value.query.get(key) ?? "";
+  const id = useId();
+  const [text, setText] = useState(value);
+  useEffect(() => setText(value), [value]);
+  // What is typed here decides when to search; what other fields hold by then belongs to the search.
+  useEffect(() => {
+    if (text === value) return;
+    const search = () => refine({ ...Object.fromEntries(place.peek().query), [key]: text.trim() });
+    const timer = setTimeout(search, pauseMs);
+    return () => clearTimeout(timer);
+  }, [text]);
+  const sought = read(value);
+  return (
+    <div class={isMain ? "filter filter-main" : "filter"}>
+      <label for={id}>{title}</label>
+      <span class="filter-input">
+        {isMain && <Icon name="search" />}
+        <input
+          id={id}
+          type="search"
+          value={text}
+          placeholder={hint}
+          aria-describedby={`${id}-missing`}
+          spellcheck={false}
+          autocomplete="off"
+          onInput={({ currentTarget }) => setText(currentTarget.value)}
+        />
+      </span>
+      <p id={`${id}-missing`} class="filter-missing" role="status" dir="auto">
+        {"missing" in sought && sentence(sought.missing)}
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,68 @@
+// Searching while one types.
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { call, populate, startController } from "../integration/harness.ts";
+import { describeBrowser, openPage, startBrowser } from "../support/browser.ts";
+
+describeBrowser("a search", () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await startBrowser();
+  });
+  afterAll(() => browser?.close());
+
+  test("that is half typed is not asked for, says at its field what it lacks, and leaves what is shown", async () => {
+    const controller = await startController();
+    await populate(controller);
+    await call(controller, 200, "PATCH", "/v1/vms/web-1", { labels: { tier: "web" } });
+    const { page, expectNone } = await openPage(browser);
+    const asked: string[] = [];
+    page.on("request", (request) => asked.push(decodeURIComponent(request.url().replaceAll("+", " "))));
+    const type = async (field: string, text: string, missing: RegExp) => {
+      await page.getByLabel(field, { exact: true }).fill(text);
+      await page.getByText(missing).waitFor();
+    };
+    await page.goto(`http://${controller.base}/#/vms`);
+    await page.getByRole("link", { name: "web-2" }).waitFor();
+    // Letter by letter, slower than the pause that makes a search of it.
+    const selector = "tier=web,!old";
+    for (let n = 1; n <= selector.length; n++) {
+      await page.getByLabel("Labels").fill(selector.slice(0, n));
+      await page.waitForURL((url) => new URLSearchParams(url.hash.split("?")[1]).get("label") === selector.slice(0, n));
+    }
+    await page.getByRole("link", { name: "web-2" }).waitFor({ state: "detached" });
+    await page.getByRole("link", { name: "web-1" }).waitFor();
+    await type("Labels", "tier=web,", /A term is empty: write key=value, key!=value, key or !key/);
+    await type("Labels", "tier=we b", /"we b" is no label value/);
+    await type("Labels", "!", /"!" has no key/);
+    // What was found last stands.
+    await page.getByRole("link", { name: "web-1" }).waitFor();
+    await type("Host", "a b", /A name has letters/);
+    await page.getByLabel("Labels").fill("");
+    await page.getByLabel("Host", { exact: true }).fill("b");
+    await page.getByRole("link", { name: "web-2" }).waitFor();
+    await page.getByLabel("Host", { exact: true }).fill("");
+    await type("Name, IP or MAC", "52-54-00:", /An address is searched for when it is whole/);
+    for (const [path, field, text] of [
+      ["hosts", "Labels", "rack="],
+      ["hosts", "Labels", "rack=r7,"],
+      ["networks", "Name", "<b>"],
+      ["events", "Network", "x".repeat(64)],
+    ] as const) {
+      await page.goto(`http://${controller.base}/#/${path}`);
+      await page.getByLabel(field, { exact: true }).fill(text);
+      const written = () => new URL(page.url()).hash.includes("?");
+      await expect.poll(written).toBe(true);
+    }
+    await page.getByText("A name has letters").waitFor();
+    // What is opened so has nothing to show, and a way out.
+    await page.goto(`http://${controller.base}/#/networks?label=%3D`);
+    await page.reload();
+    await page.getByText("Nothing is searched for yet").waitFor();
+    await page.getByRole("button", { name: "Clear the search" }).click();
+    await page.getByRole("link", { name: "red", exact: true }).waitFor();
+    expect(asked.filter((url) => /label=(.*,|!|=|tier=we b)(&|$)|host=a|52-54|<b>|xxx/.test(url))).toEqual([]);
+    expect(asked.some((url) => url.includes("label=tier=web,!old"))).toBe(true);
+    expectNone();
+  });
+});
