@@ -1,5 +1,5 @@
 // By keyboard alone, and in the colours that one chooses.
-import type { Browser, Page } from "playwright-core";
+import type { Browser, Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { populate, startController, vm } from "../integration/harness.ts";
 import { describeBrowser, openPage, startBrowser } from "../support/browser.ts";
@@ -7,8 +7,21 @@ import { describeBrowser, openPage, startBrowser } from "../support/browser.ts";
 /** Accessible name of what has the focus. */
 const focused = (page: Page) =>
   page.evaluate(
-    "(document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.querySelector('title')?.textContent ?? document.activeElement?.textContent ?? '').trim()",
+    "(document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.labels?.[0]?.textContent ?? document.activeElement?.querySelector('title')?.textContent ?? document.activeElement?.textContent ?? '').trim()",
   );
+/** What Chromium tells screen readers beside the name of an element. */
+async function describedAs(page: Page, name: string): Promise<string> {
+  const client = await page.context().newCDPSession(page);
+  const { root } = await client.send("DOM.getDocument");
+  const query = { nodeId: root.nodeId, accessibleName: name };
+  const { nodes } = await client.send("Accessibility.queryAXTree", query);
+  const described = nodes.flatMap(({ ignored, description }) => (ignored || !description ? [] : [description.value]));
+  await client.detach();
+  return String(described[0]);
+}
+
+const isSeen = async (what: Locator): Promise<boolean> => ((await what.boundingBox())?.width ?? 0) > 100;
+
 /** Whether one can see where the focus is. */
 const isMarked = (page: Page) =>
   page.evaluate(`(() => {
@@ -39,8 +52,15 @@ describeBrowser("without a mouse", () => {
     const { page, expectNone } = await openPage(browser);
     await page.goto(`http://${controller.base}/#/map`);
     await page.getByRole("group", { name: "Map of 3 hosts and 1 tunnel", exact: true }).waitFor();
+    const help = page.getByText(
+      "Arrow keys lead from host to host, Enter chooses one and its tunnels, Escape lets go.",
+    );
+    // As a screen reader says it.
+    expect(await describedAs(page, "Map of 3 hosts and 1 tunnel")).toContain(await help.textContent());
+    expect(await isSeen(help)).toBe(false);
     await page.getByLabel("Find host").focus();
     await page.keyboard.press("Tab");
+    expect(await isSeen(help)).toBe(true);
     expect(await focused(page)).toBe("a, 1 VM, 1 tunnel");
     expect(await isMarked(page)).toBe(true);
     await page.keyboard.press("ArrowRight");
@@ -55,7 +75,27 @@ describeBrowser("without a mouse", () => {
     await side.getByRole("row", { name: "b 1 0" }).waitFor();
     await page.keyboard.press("Escape");
     await page.getByRole("region", { name: "All hosts" }).waitFor();
+    // Who points needs no help with keys.
+    await page.getByRole("button", { name: /^b, / }).click();
+    await page.getByRole("region", { name: "Host b" }).waitFor();
+    expect(await isSeen(help)).toBe(false);
     expectNone();
+  });
+
+  test("a dialog begins at its first field, and says with each field what belongs to it", async () => {
+    const controller = await startController();
+    await populate(controller);
+    const { page, expectNone } = await openPage(browser);
+    await page.goto(`http://${controller.base}/#/networks`);
+    await page.getByRole("button", { name: "Create network" }).press("Enter");
+    await page.getByRole("dialog").waitFor();
+    await page.keyboard.type("blue");
+    expect(await page.getByLabel("Name", { exact: true }).last().inputValue()).toBe("blue");
+    await page.keyboard.press("Enter");
+    await page.locator('.dialog [aria-invalid="true"]').first().waitFor();
+    expect(await describedAs(page, "VNI")).toBe("Is required 1 … 16777215");
+    expect(await focused(page)).toBe("VNI");
+    expectNone(/400/);
   });
 
   test("from the first Tab to a deleted VM: every stop is marked, a dialog keeps the focus and gives it back", async () => {

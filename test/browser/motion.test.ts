@@ -1,0 +1,76 @@
+// A move on the map: seen on its way, or only where it ends, for who wants no motion.
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { call, populate, startController } from "../integration/harness.ts";
+import { describeBrowser, openPage, startBrowser } from "../support/browser.ts";
+
+describeBrowser("a move on the map", () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await startBrowser();
+  });
+  afterAll(() => browser?.close());
+
+  /** The map while web-1 moves from a to c. */
+  async function watchMove(reducedMotion: "reduce" | "no-preference") {
+    const controller = await startController();
+    await populate(controller);
+    const watched = await openPage(browser, { reducedMotion });
+    const { page } = watched;
+    // Each place of the VM that is drawn, however busy the machine is.
+    await page.addInitScript(recordPlaces);
+    await page.goto(`http://${controller.base}/#/map`);
+    await page.getByRole("group", { name: "Map of 3 hosts and 0 tunnels" }).waitFor();
+    await page.locator(".link-live").waitFor();
+    await call(controller, 200, "PATCH", "/v1/vms/web-1", { host: "c" });
+    await page.locator('.flight[data-vm="web-1"]').waitFor({ state: "attached" });
+    const style = await page.evaluate("getComputedStyle(document.querySelector('.flight')).animationTimingFunction");
+    const tags = await page.locator(".flight animateMotion").count();
+    await page.locator(".flight").first().waitFor({ state: "detached" });
+    await page.getByRole("region", { name: "Moves" }).getByText("a to c").waitFor();
+    return { ...watched, style, tags, places: await placesOf(page), end: await upperEdgeOf(page, "c") };
+  }
+
+  test("is seen on its way, from the one host to the other", async () => {
+    const { expectNone, tags, places, end } = await watchMove("no-preference");
+    expect(tags).toBe(1);
+    expect(new Set(places.map(String)).size).toBeGreaterThan(3);
+    expect(distance(places.at(-1), end)).toBeLessThan(2);
+    expectNone();
+  });
+
+  test("stands at once where it ends, and goes without fading, for who wants no motion", async () => {
+    const { expectNone, tags, style, places, end } = await watchMove("reduce");
+    expect(tags).toBe(0);
+    expect(style).toMatch(/^step/);
+    expect(new Set(places.map(String)).size).toBe(1);
+    expect(distance(places[0], end)).toBeLessThan(2);
+    expectNone();
+  });
+});
+
+/** In the page. */
+const recordPlaces = `
+  globalThis.places = [];
+  const record = () => {
+    const dot = document.querySelector(".flight-dot circle")?.getBoundingClientRect();
+    if (dot) places.push([Math.round(dot.x + dot.width / 2), Math.round(dot.y + dot.height / 2)]);
+    requestAnimationFrame(record);
+  };
+  requestAnimationFrame(record);
+`;
+
+const placesOf = (page: Page) => page.evaluate("globalThis.places") as Promise<number[][]>;
+
+async function upperEdgeOf(page: Page, host: string): Promise<number[]> {
+  const box = await page.locator(".node", { hasText: host }).locator(".card").boundingBox();
+  if (!box) throw new Error(`${host} is not on the map`);
+  return [box.x + box.width / 2, box.y];
+}
+
+function distance(
+  [x = Number.NaN, y = Number.NaN]: readonly number[] = [],
+  [toX = 0, toY = 0]: readonly number[],
+): number {
+  return Math.hypot(toX - x, toY - y);
+}
