@@ -2,13 +2,15 @@
 // looks. `npm run screenshots:readme` makes them anew; no test, and not part of `npm test`.
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { ethernet } from "../../lab/frames.ts";
 import type { Guest } from "../../lab/guest.ts";
+import { openPacketSocket } from "../../lab/packets.ts";
 import { describeBrowserLab, openPage, startBrowser } from "../support/browser.ts";
 import { cluster } from "../support/cluster.ts";
 
 const minutes = Number(process.env.NEARMISS_README_PICTURES);
 const images = join(import.meta.dirname, "../../docs/images");
-const size = { width: 1_280, height: 900 };
+const sizes = { overview: { width: 1_280, height: 970 }, map: { width: 1_280, height: 680 } } as const;
 const roles = ["web", "db", "cache"] as const;
 
 describeBrowserLab("pictures with traffic", { timeout: (minutes + 3) * 60_000 }, () => {
@@ -28,8 +30,8 @@ describeBrowserLab("pictures with traffic", { timeout: (minutes + 3) * 60_000 },
     await talk(guests, performance.now() + minutes * 60_000);
 
     const browser = await startBrowser(self.lab.controllerNamespace.namespace);
-    const { page, expectNone } = await openPage(browser, { viewport: size, deviceScaleFactor: 1.5 });
-    const picture = async (name: string) => {
+    const { page, expectNone } = await openPage(browser, { deviceScaleFactor: 1.5 });
+    const picture = async (name: keyof typeof sizes) => {
       for (const colorScheme of ["light", "dark"] as const) {
         await page.emulateMedia({ colorScheme });
         await page.screenshot({ path: join(images, `${name}-${colorScheme}.png`) });
@@ -37,20 +39,44 @@ describeBrowserLab("pictures with traffic", { timeout: (minutes + 3) * 60_000 },
     };
     const stop = new AbortController();
     const talking = talk(guests, Number.POSITIVE_INFINITY, stop.signal);
+    await page.setViewportSize(sizes.overview);
     await page.goto(`${self.lab.controllerUrl}/`);
+    await happen(guests[0]);
+    await page.getByText("a guest sends and is not registered here").waitFor({ timeout: 60_000 });
+    await page.getByText("entries were changed by somebody else").waitFor();
     await page.getByRole("img", { name: /Answer latency.*Mean \d/ }).waitFor();
     await page.locator(".link-live").waitFor();
     await picture("overview");
+    await page.setViewportSize(sizes.map);
     await page.goto(`${self.lab.controllerUrl}/#/map`);
     await page.getByRole("group", { name: /Map of 5 hosts and ([5-9]|10) tunnels/ }).waitFor();
     await self.call("PATCH", "/v1/vms/cache-1", { host: "d" });
-    await page.locator('.flight[data-vm="cache-1"]').waitFor();
+    await page.locator('.flight[data-vm="cache-1"] animateMotion').waitFor({ state: "attached" });
+    // Half of its way.
+    const svg = "document.querySelector('svg.map')";
+    await page.evaluate(`${svg}.pauseAnimations(); ${svg}.setCurrentTime(${svg}.getCurrentTime() + 0.6)`);
     await picture("map");
     stop.abort();
     await talking;
     expectNone();
     await browser.close();
   });
+
+  /** What operators do, and what they should know of. */
+  async function happen(guest: Guest | undefined): Promise<void> {
+    await self.call("PATCH", "/v1/vms/web-2", { description: "Front of the shop", labels: { tier: "web" } });
+    const interfaces = [{ network: "blue", ips: ["10.20.1.40"] }];
+    await self.call("PUT", "/v1/vms/queue-1", { host: "d", interfaces, labels: { tier: "queue" } });
+    await self.call("PUT", "/v1/networks/red", { vni: 200, subnets: ["10.30.1.0/24"], description: "Payments" });
+    await self.call("PATCH", "/v1/hosts/e", { labels: { rack: "r7" } });
+    if (!guest) throw new Error("no guest");
+    await guest.ping("10.20.1.4", { count: 1 });
+    await self.lab.host("a").exec(["ip", "neigh", "del", "10.20.1.4", "dev", "nmv100"]);
+    const socket = await openPacketSocket(guest, "eth0");
+    const nobody = { to: "52:54:00:00:00:01", from: "52:54:00:00:ff:01", type: 0x88b5, payload: Buffer.alloc(46) };
+    socket.inject(ethernet(nobody));
+    socket.close();
+  }
 });
 
 /** Guests ask for others, and now and then for nobody; more in some minutes than in others. */
