@@ -28,7 +28,7 @@ export function NetworkForm({ network, onClose }: { readonly network?: Network; 
             pointer="/mtu"
             label="MTU"
             hint="1450"
-            help="Bytes: the underlay's less 50, over IPv6 less 70"
+            help="Bytes: underlay's less 50 (IPv6: 70)"
           />
         </>
       )}
