@@ -23,13 +23,7 @@ export function NetworkForm({ network, onClose }: { readonly network?: Network; 
       first={(form) => (
         <>
           <Field form={form} pointer="/vni" label="VNI" hint="100" help="1 … 16777215" />
-          <Field
-            form={form}
-            pointer="/mtu"
-            label="MTU"
-            hint="1450"
-            help="Bytes: underlay's less 50 (IPv6: 70)"
-          />
+          <Field form={form} pointer="/mtu" label="MTU" hint="1450" help="Bytes: underlay's less 50 (IPv6: 70)" />
         </>
       )}
       onClose={onClose}
