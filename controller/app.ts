@@ -43,6 +43,7 @@ import { vmRoutes } from "./http/vms.ts";
 import { Metrics } from "./metrics.ts";
 import { Rates } from "./observe/rates.ts";
 import { openCertification } from "./pki/certification.ts";
+import { paceHandshakes } from "./pki/handshakes.ts";
 import type { ServerTls } from "./pki/server-tls.ts";
 import type { Store } from "./store/store.ts";
 
@@ -243,6 +244,7 @@ function createServer({ log, tls }: AppOptions): App {
     routerOptions: { maxParamLength: 1_024 },
     frameworkErrors: (error, request, reply) => handleError(error, request, reply),
   });
+  if (tls) paceHandshakes(app.server as unknown as TlsServer);
   app.setValidatorCompiler(compileValidator);
   // Answers are typed against their schemas; the serializer need not pick fields once more.
   app.setSerializerCompiler(() => JSON.stringify);

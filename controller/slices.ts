@@ -19,6 +19,18 @@ export class Slices {
   }
 }
 
+/** What many ask for at the same moment, in the order in which they ask, a slice at a time. */
+export class Turns {
+  private readonly slices = new Slices();
+  private last: Promise<void> = Promise.resolve();
+
+  /** Resolves when it is the caller's turn: what it does at once belongs to the slice. */
+  take(): Promise<void> {
+    this.last = this.last.then(() => (this.slices.over ? this.slices.next() : undefined));
+    return this.last;
+  }
+}
+
 /** @throws what the steps throw; then nobody has gone on with them */
 export async function inSlices<T>(steps: Steps<T>): Promise<T> {
   const slices = new Slices();

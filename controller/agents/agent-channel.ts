@@ -11,7 +11,7 @@ import { atOnce, type Steps } from "../inventory/steps.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Rates } from "../observe/rates.ts";
 import { isLarge } from "../orders.ts";
-import { inSlices } from "../slices.ts";
+import { inSlices, Turns } from "../slices.ts";
 import type { Commit } from "../store/store.ts";
 import { agreeOnProtocol, checkName, findMismatch, getHost, type Hello, Rejection, registerHost } from "./admission.ts";
 import { Answering, hostOf } from "./answering.ts";
@@ -59,6 +59,7 @@ export class AgentChannel implements SessionHandler {
   /** The changes of a large revision are on their way to the sessions. */
   private distributing = false;
   private readonly answering: Answering;
+  private readonly snapshots = new Turns();
   private readonly moveEvents: MoveEvents;
   private readonly presence: Presence;
   private readonly reports: HostReports;
@@ -141,8 +142,9 @@ export class AgentChannel implements SessionHandler {
     this.presence.connected(name);
   }
 
-  interest(session: AgentSession, keys: readonly BindingKey[]): void {
-    this.answering.declare(session, keys);
+  async interest(session: AgentSession, keys: readonly BindingKey[]): Promise<void> {
+    await this.snapshots.take();
+    if (session.isOpen) this.answering.declare(session, keys);
   }
 
   resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): void {

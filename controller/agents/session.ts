@@ -9,7 +9,8 @@ import { type Hello, Rejection } from "./admission.ts";
 export interface SessionHandler {
   /** @throws Rejection */
   hello(session: AgentSession, hello: Hello): Promise<void>;
-  interest(session: AgentSession, keys: readonly BindingKey[]): void;
+  /** Answered in its turn: a whole fleet may come at once. */
+  interest(session: AgentSession, keys: readonly BindingKey[]): Promise<void>;
   resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): void;
   release(session: AgentSession, frame: Extract<AgentFrame, { type: "release" }>): void;
   applied(session: AgentSession, frame: Extract<AgentFrame, { type: "applied" }>): void;
@@ -125,21 +126,23 @@ export class AgentSession {
     if (frame?.type === "hello") {
       if (this.hello) throw new FrameError("hello comes once");
       await this.handler.hello(this, frame);
-      if (!this.isOpen) return;
+      if (this.isOpen) this.handler.heard(this);
+      return;
     }
     if (!this.hello && frame) throw new FrameError(`hello comes first, not ${frame.type}`);
     this.handler.heard(this);
-    if (frame) this.dispatch(frame);
+    if (frame?.type === "interest") await this.declare(frame);
+    else if (frame) this.dispatch(frame);
   }
 
-  private dispatch(frame: AgentFrame): void {
+  private async declare({ keys, end }: Extract<AgentFrame, { type: "interest" }>): Promise<void> {
+    this.declared = this.declared.concat(keys);
+    if (this.declared.length > maxInterestKeys) throw new FrameError(`more than ${maxInterestKeys} keys of interest`);
+    if (end) await this.handler.interest(this, this.declared.splice(0));
+  }
+
+  private dispatch(frame: Exclude<AgentFrame, { type: "hello" | "interest" }>): void {
     switch (frame.type) {
-      case "interest":
-        this.declared = this.declared.concat(frame.keys);
-        if (this.declared.length > maxInterestKeys)
-          throw new FrameError(`more than ${maxInterestKeys} keys of interest`);
-        if (frame.end) this.handler.interest(this, this.declared.splice(0));
-        return;
       case "resolve":
         if (!this.synced) throw new FrameError("resolve comes after interest … end");
         this.handler.resolve(this, frame);
@@ -153,8 +156,6 @@ export class AgentSession {
         return;
       case "report":
         this.handler.reported(this, frame);
-        return;
-      case "hello":
         return;
     }
   }

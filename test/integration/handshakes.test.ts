@@ -1,0 +1,91 @@
+// TLS handshakes that come at once: few at a time, in order, and none holds up the others.
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { once } from "node:events";
+import { type AddressInfo, connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTls, createServer, type TLSSocket } from "node:tls";
+import { expect, onTestFinished, test } from "vitest";
+import { type HandshakeLimits, paceHandshakes } from "../../controller/pki/handshakes.ts";
+import { issueServerCertificate, makeCa, validityFrom } from "../../controller/pki/x509.ts";
+import { waitFor } from "../../lab/wait.ts";
+import { startEnrolling } from "../support/enrolled.ts";
+
+async function pacedServer(limits: HandshakeLimits) {
+  const validity = validityFrom(new Date(), 86_400_000);
+  const ca = await makeCa("test", validity);
+  const issuer = { certificate: new X509Certificate(ca.certificate), key: createPrivateKey(ca.key) };
+  const { certificate, key } = await issueServerCertificate(issuer, ["127.0.0.1"], validity);
+  const server = createServer({ cert: certificate, key }, (socket) => socket.end("hello"));
+  server.on("tlsClientError", () => {});
+  const begun: (number | undefined)[] = [];
+  server.on("connection", ({ remotePort }) => begun.push(remotePort));
+  paceHandshakes(server, limits);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const kept = <S extends Socket>(socket: S): S => {
+    onTestFinished(() => void socket.destroy());
+    return socket.on("error", () => {});
+  };
+  return {
+    /** Ports of peers whose handshake has begun, in that order. */
+    begun,
+    /** Connects, and says nothing. */
+    silent: async (): Promise<Socket> => {
+      const socket = kept(connectTcp(port, "127.0.0.1"));
+      await once(socket, "connect");
+      return socket;
+    },
+    client: (): TLSSocket => kept(connectTls({ port, host: "127.0.0.1", ca: ca.certificate })),
+  };
+}
+
+/** @returns what the server says after the handshake */
+async function heard(client: TLSSocket): Promise<string> {
+  const [data] = await once(client, "data");
+  return String(data);
+}
+
+test("no more are under way than may be; the next begins when one has ended", async () => {
+  const { begun, silent, client } = await pacedServer({ underWay: 2, patienceMs: 60_000 });
+  const [first, second] = [await silent(), await silent()];
+  await waitFor(() => begun.length === 2, { what: "two handshakes to begin" });
+  const waits = client();
+  await once(waits, "connect");
+  const last = client();
+  await once(last, "connect");
+  const ports = [waits.localPort, last.localPort];
+  // The first of the two that wait takes the place; the other follows as soon as it is done.
+  first.destroy();
+  expect(await Promise.all([heard(waits), heard(last)])).toEqual(["hello", "hello"]);
+  expect(begun.slice(2)).toEqual(ports);
+  expect(second.destroyed).toBe(false);
+});
+
+test("one that stays silent keeps its place for a moment only", async () => {
+  const { begun, silent, client } = await pacedServer({ underWay: 1, patienceMs: 30 });
+  const mute = await silent();
+  await waitFor(() => begun.length === 1, { what: "a handshake to begin" });
+  expect(await heard(client())).toBe("hello");
+  expect(mute.destroyed).toBe(false);
+});
+
+test("a peer that has gone while it waited costs nothing", async () => {
+  const { begun, silent, client } = await pacedServer({ underWay: 1, patienceMs: 60_000 });
+  const mute = await silent();
+  await waitFor(() => begun.length === 1, { what: "a handshake to begin" });
+  const gone = await silent();
+  gone.resetAndDestroy();
+  const patient = client();
+  await once(patient, "connect");
+  mute.destroy();
+  expect(await heard(patient)).toBe("hello");
+});
+
+test("hundreds at once are all answered", async () => {
+  const { ask, adminToken } = await startEnrolling({ door: { requestsPerSecond: 10_000, unprovenConnections: 1_000 } });
+  const answers = await Promise.all(
+    Array.from({ length: 300 }, () => ask({ token: adminToken }, "GET", "/v1/hosts/a")),
+  );
+  expect(answers.filter(({ status }) => status === 200).length).toBe(300);
+});
