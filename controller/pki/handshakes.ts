@@ -2,6 +2,7 @@
 // better part of a millisecond, and a thousand may be ready at the same moment.
 import type { Socket } from "node:net";
 import type { Server, TLSSocket } from "node:tls";
+import { peerOf } from "../peer.ts";
 
 export interface HandshakeLimits {
   /** Handshakes that are under way at one time. */
@@ -22,7 +23,7 @@ export function paceHandshakes(server: Server, { underWay, patienceMs }: Handsha
   const listeners = server.listeners("connection");
   server.removeAllListeners("connection");
   const waiting = new Set<Socket>();
-  /** What gives a place back, by the peer's address and port: TLS does not tell which socket it stands on. */
+  /** What gives a place back, by peer. */
   const places = new Map<string, () => void>();
 
   const begin = (socket: Socket): void => {
@@ -52,8 +53,4 @@ export function paceHandshakes(server: Server, { underWay, patienceMs }: Handsha
     socket.on("error", () => {});
     beginMore();
   });
-}
-
-function peerOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
 }
