@@ -41,11 +41,19 @@ export function FilterField({ filter }: { readonly filter: Filter }) {
   const value = place.value.query.get(key) ?? "";
   const id = useId();
   const [text, setText] = useState(value);
-  useEffect(() => setText(value), [value]);
+  // What this field has written itself, and comes back while somebody may be typing on.
+  const written = useRef<string>();
+  useEffect(() => {
+    if (value !== written.current) setText(value);
+    written.current = undefined;
+  }, [value]);
   // What is typed here decides when to search; what other fields hold by then belongs to the search.
   useEffect(() => {
     if (text === value) return;
-    const search = () => refine({ ...Object.fromEntries(place.peek().query), [key]: text.trim() });
+    const search = () => {
+      written.current = text.trim();
+      refine({ ...Object.fromEntries(place.peek().query), [key]: written.current });
+    };
     const timer = setTimeout(search, pauseMs);
     return () => clearTimeout(timer);
   }, [text]);

@@ -11,6 +11,23 @@ describeBrowser("a search", () => {
   });
   afterAll(() => browser?.close());
 
+  test("keeps every letter of who types as slowly as it waits for", async () => {
+    const controller = await startController();
+    await populate(controller);
+    const { page, expectNone } = await openPage(browser);
+    await page.goto(`http://${controller.base}/#/vms`);
+    await page.getByRole("link", { name: "web-2" }).waitFor();
+    const name = page.getByLabel("Name, IP or MAC");
+    for (const delay of [170, 180, 190]) {
+      await name.pressSequentially("web-1", { delay });
+      expect(await name.inputValue()).toBe("web-1");
+      await page.getByRole("link", { name: "web-2" }).waitFor({ state: "detached" });
+      await name.fill("");
+      await page.getByRole("link", { name: "web-2" }).waitFor();
+    }
+    expectNone();
+  });
+
   test("that is half typed is not asked for, says at its field what it lacks, and leaves what is shown", async () => {
     const controller = await startController();
     await populate(controller);
@@ -50,6 +67,8 @@ describeBrowser("a search", () => {
       ["events", "Network", "x".repeat(64)],
     ] as const) {
       await page.goto(`http://${controller.base}/#/${path}`);
+      // The page before had another text in it.
+      await expect.poll(() => page.getByLabel(field, { exact: true }).inputValue()).toBe("");
       await page.getByLabel(field, { exact: true }).fill(text);
       const written = () => new URL(page.url()).hash.includes("?");
       await expect.poll(written).toBe(true);
