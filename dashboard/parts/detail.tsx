@@ -26,9 +26,10 @@ export function Detail<T>(props: {
   readonly children?: ComponentChildren;
 }) {
   const { name, list, of, links, deeds, facts, history, children } = props;
-  const [open, setOpen] = useState<string>();
+  // As it was when the dialog was opened: what others change meanwhile must not be overwritten unseen.
+  const [open, setOpen] = useState<{ readonly title: string; readonly as: T }>();
   const value = of.kind === "ready" ? of.value : undefined;
-  const dialog = value === undefined ? undefined : deeds.find(({ title }) => title === open);
+  const dialog = deeds.find(({ title }) => title === open?.title);
   const above = <a href={href([list.plural])}>{list.title}</a>;
   if (of.kind === "failed" && of.error instanceof ProblemError && of.error.problem.status === 404) {
     return (
@@ -50,7 +51,7 @@ export function Detail<T>(props: {
         {links}
         {value !== undefined &&
           deeds.map(({ title, look }) => (
-            <button key={title} type="button" class={look} onClick={() => setOpen(title)}>
+            <button key={title} type="button" class={look} onClick={() => setOpen({ title, as: value })}>
               {title}
             </button>
           ))}
@@ -58,7 +59,7 @@ export function Detail<T>(props: {
       <Load of={of}>{facts}</Load>
       {children}
       {history}
-      {value !== undefined && dialog?.dialog(value, () => setOpen(undefined))}
+      {open && dialog?.dialog(open.as, () => setOpen(undefined))}
     </>
   );
 }
