@@ -43,6 +43,7 @@ import type { Caps } from "./tables/ageing.ts";
 import type { Entry } from "./tables/entry.ts";
 import { HeldAnswers } from "./tables/held.ts";
 import { findConflict, type GuestFinding, meaningOf } from "./tables/local-guests.ts";
+import { LoopTurns } from "./turns.ts";
 import { Upkeep } from "./upkeep.ts";
 
 export interface AgentOptions {
@@ -124,6 +125,7 @@ export class Agent {
       announcer,
       ports,
       guards: [guard, underlay].filter((each) => each !== undefined),
+      turns: new LoopTurns(),
       otherProblems: () => (this.filter?.found ?? []).map(({ says, mend }) => `${says}; ${mend}`),
       reporter,
       log,

@@ -1,10 +1,11 @@
 // The networks of this host: which there are, and when each is looked at again. Everything that writes goes through here; what
 // is done to one network is network-keeper.ts.
 import type { AgentNetwork, Vni, VtepAddress } from "../schema/index.ts";
+import type { Cause } from "./entry-keeper.ts";
 import type { LocalVtep } from "./kernel/device-fit.ts";
 import { bridgeName } from "./kernel/device-names.ts";
 import { NetlinkError } from "./kernel/request-socket.ts";
-import { type Cause, NetworkKeeper, type NetworkKeeperDependencies } from "./network-keeper.ts";
+import { NetworkKeeper, type NetworkKeeperDependencies } from "./network-keeper.ts";
 import type { Operation, OperationResult } from "./tables/entry.ts";
 
 /** Rules in the kernel beside the tables. */
@@ -39,7 +40,7 @@ export class HostNetworks {
 
   /** Entries brought back in line, by what made the agent look. */
   get repairs(): ReadonlyMap<Cause, number> {
-    return this.keeper.repairs;
+    return this.keeper.entries.repairs;
   }
 
   /** What an operator should mend. */
@@ -174,9 +175,9 @@ export class HostNetworks {
     return this.work;
   }
 
-  /** @see NetworkKeeper.write */
+  /** @see EntryKeeper.write */
   write(operations: readonly Operation[]): Promise<OperationResult[]> {
-    return this.keeper.write(operations);
+    return this.keeper.entries.write(operations);
   }
 
   private bring(gone: readonly Vni[], touched: readonly Vni[], cause: Cause): Promise<void> {
@@ -218,8 +219,8 @@ export class HostNetworks {
 
   private async settle(vni: Vni, cause: Cause): Promise<void> {
     const network = this.networks.get(vni);
-    if (network && this.local) await this.keeper.settle(network, this.local, this.epoch, cause);
-    else this.keeper.forgetRefusals(vni);
+    if (!network || !this.local) this.keeper.forgetRefusals(vni);
+    else if (!(await this.keeper.settle(network, this.local, this.epoch, cause))) this.look(cause, vni);
   }
 
   private async settlePorts(vni: Vni): Promise<void> {

@@ -2,6 +2,7 @@
 // could not tell, and looks again from time to time all the same.
 import type { Logger } from "pino";
 import type { MacAddress, Vni, VtepAddress } from "../schema/index.ts";
+import type { Cause } from "./entry-keeper.ts";
 import type { HostPorts } from "./host-ports.ts";
 import { ChangeSocket } from "./kernel/change-socket.ts";
 import type { NetworkDevices } from "./kernel/devices.ts";
@@ -15,7 +16,6 @@ import {
   RTM_DELNEIGH,
 } from "./kernel/neighbour-codec.ts";
 import { Budget } from "./misses/budget.ts";
-import type { Cause } from "./network-keeper.ts";
 import type { HostNetworks } from "./networks.ts";
 import type { Reporter } from "./reporter.ts";
 import { sameEntry } from "./tables/entry.ts";

@@ -11,6 +11,7 @@ import { RequestSocket } from "../../node-agent/kernel/request-socket.ts";
 import { KernelTables } from "../../node-agent/kernel/tables.ts";
 import { HostNetworks } from "../../node-agent/networks.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
+import { LoopTurns } from "../../node-agent/turns.ts";
 import { type Answer, parseIp, parseMac, parseRevision, parseVni, parseVtep } from "../../schema/index.ts";
 
 const vni = parseVni(100);
@@ -36,6 +37,7 @@ export class ReconcileHost {
     const ports = new HostPorts({ devices, bridgePorts: new BridgePorts(this.requests), held: this.held, log });
     const reporter = { note: () => false };
     const unused = { announcer: undefined, guards: [] };
+    const turns = new LoopTurns();
     this.networks = new HostNetworks({
       ...unused,
       devices,
@@ -44,6 +46,7 @@ export class ReconcileHost {
       ports,
       reporter,
       log,
+      turns,
     });
   }
 

@@ -33,10 +33,7 @@ const align = (length: number): number => (length + 3) & ~3;
 /** The whole messages of one datagram; a truncated last one is left out. */
 export function splitMessages(datagram: Buffer): NetlinkMessage[] {
   const messages: NetlinkMessage[] = [];
-  let at = 0;
-  while (at + headerBytes <= datagram.length) {
-    const length = datagram.readUInt32LE(at);
-    if (length < headerBytes || at + length > datagram.length) break;
+  for (let at = 0, length = messageLength(datagram, at); length > 0; length = messageLength(datagram, at)) {
     messages.push({
       type: datagram.readUInt16LE(at + 4),
       flags: datagram.readUInt16LE(at + 6),
@@ -46,6 +43,30 @@ export function splitMessages(datagram: Buffer): NetlinkMessage[] {
     at += align(length);
   }
   return messages;
+}
+
+/** Of which types the messages of a datagram are, and all their flags together: without taking thousands apart. */
+export function surveyMessages(datagram: Buffer): { readonly types: ReadonlySet<number>; readonly flags: number } {
+  const types = new Set<number>();
+  let flags = 0;
+  for (let at = 0, length = messageLength(datagram, at); length > 0; length = messageLength(datagram, at)) {
+    types.add(datagram.readUInt16LE(at + 4));
+    flags |= datagram.readUInt16LE(at + 6);
+    at += align(length);
+  }
+  return { types, flags };
+}
+
+/** Which request a datagram belongs to; 0 where it is too short to say. */
+export function seqOf(datagram: Buffer): number {
+  return datagram.length < headerBytes ? 0 : datagram.readUInt32LE(8);
+}
+
+/** In bytes; 0 where no whole message begins. */
+function messageLength(datagram: Buffer, at: number): number {
+  if (at + headerBytes > datagram.length) return 0;
+  const length = datagram.readUInt32LE(at);
+  return length < headerBytes || at + length > datagram.length ? 0 : length;
 }
 
 /** Attributes by type, the last of each; what is truncated is left out. */

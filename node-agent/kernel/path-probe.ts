@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { findIp, type IpAddress, type MacAddress } from "../../schema/index.ts";
 import type { ActualEntry } from "../tables/entry.ts";
+import { readEntries } from "./device-entries.ts";
 import { decodeAddress } from "./link-codec.ts";
 import { RTM_GETADDR } from "./link-numbers.ts";
 import { encodeAddressDump } from "./link-requests.ts";
@@ -10,8 +11,6 @@ import {
   decodeEntry,
   decodeNeighbourMessage,
   type EntryDevice,
-  encodeFdbDump,
-  encodeNeighbourDump,
   encodePortLookUp,
   NDA_DST,
   NDA_LLADDR,
@@ -34,21 +33,19 @@ export const noTables: TunnelTables = { entries: [], unresolved: [], floods: fal
 
 /** None for a device that is gone. */
 export async function probeTables(socket: RequestSocket, device: EntryDevice): Promise<TunnelTables> {
+  const entries: ActualEntry[] = [];
+  const unresolved: IpAddress[] = [];
+  let floods = false;
   try {
-    const dumps = await Promise.all([
-      socket.dump("list neighbours", RTM_GETNEIGH, encodeNeighbourDump(device.ifindex)),
-      socket.dump("list FDB", RTM_GETNEIGH, encodeFdbDump(device.ifindex)),
-    ]);
-    const messages = dumps
-      .flat()
-      .map(decodeNeighbourMessage)
-      .filter((message) => message !== undefined)
-      .filter((message) => message.ifindex === device.ifindex);
-    return {
-      entries: messages.flatMap((message) => decodeEntry(message, device) ?? []),
-      unresolved: messages.flatMap(unresolvedIp),
-      floods: messages.some(isFloodDefault),
-    };
+    for await (const lot of readEntries(socket, device)) {
+      for (const message of lot) {
+        const entry = decodeEntry(message, device);
+        if (entry) entries.push(entry);
+        unresolved.push(...unresolvedIp(message));
+        if (isFloodDefault(message)) floods = true;
+      }
+    }
+    return { entries, unresolved, floods };
   } catch (error) {
     if (!(error instanceof NetlinkError)) throw error;
     return noTables;

@@ -1,17 +1,14 @@
 // The kernel's neighbour tables and FDBs behind the `Tables` interface.
 import type { MacAddress, Vni } from "../../schema/index.ts";
 import type { ActualEntry, Operation, OperationResult, Tables } from "../tables/entry.ts";
+import { readEntries, readFdb } from "./device-entries.ts";
 import {
   decodeEntry,
   decodeIdle,
-  decodeNeighbourMessage,
   type EntryDevice,
   encodeEntry,
-  encodeFdbDump,
-  encodeNeighbourDump,
   encodePlace,
   RTM_DELNEIGH,
-  RTM_GETNEIGH,
   RTM_NEWNEIGH,
 } from "./neighbour-codec.ts";
 import { type Acknowledgement, NLM_F_CREATE, NLM_F_REPLACE } from "./netlink-codec.ts";
@@ -48,27 +45,27 @@ export class KernelTables implements Tables {
   async list(vni: Vni): Promise<ActualEntry[]> {
     const device = this.deviceOf(vni);
     if (!device) return [];
-    const dumps = await Promise.all([
-      this.socket.dump(`list neighbours of VNI ${vni}`, RTM_GETNEIGH, encodeNeighbourDump(device.ifindex)),
-      this.socket.dump(`list FDB of VNI ${vni}`, RTM_GETNEIGH, encodeFdbDump(device.ifindex)),
-    ]);
-    return dumps.flat().flatMap((message) => {
-      const neighbour = decodeNeighbourMessage(message);
-      return (neighbour && decodeEntry(neighbour, device)) ?? [];
-    });
+    const entries: ActualEntry[] = [];
+    for await (const lot of readEntries(this.socket, device)) {
+      for (const message of lot) {
+        const entry = decodeEntry(message, device);
+        if (entry) entries.push(entry);
+      }
+    }
+    return entries;
   }
 
   async idleMs(vni: Vni): Promise<ReadonlyMap<MacAddress, number>> {
     const device = this.deviceOf(vni);
-    if (!device) return new Map();
-    const dump = await this.socket.dump(`ages of VNI ${vni}`, RTM_GETNEIGH, encodeFdbDump(device.ifindex));
-    return new Map(
-      dump.flatMap((message) => {
-        const neighbour = decodeNeighbourMessage(message);
-        const idle = neighbour?.ifindex === device.ifindex && decodeIdle(neighbour);
-        return idle ? [[idle.mac, idle.idleMs] as const] : [];
-      }),
-    );
+    const ages = new Map<MacAddress, number>();
+    if (!device) return ages;
+    for await (const lot of readFdb(this.socket, device)) {
+      for (const message of lot) {
+        const idle = decodeIdle(message);
+        if (idle) ages.set(idle.mac, idle.idleMs);
+      }
+    }
+    return ages;
   }
 }
 

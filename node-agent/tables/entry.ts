@@ -62,7 +62,10 @@ export type OperationResult =
 export interface Tables {
   /** Carries out all operations in order, in as few system calls as it can. */
   apply(operations: readonly Operation[]): Promise<OperationResult[]>;
-  /** All unicast entries on the devices of a network, others' too, after every earlier `apply`. */
+  /**
+   * All unicast entries on the devices of a network, others' too, after every earlier `apply`: neighbours as of one moment,
+   * FDB entries as of one. Of what is applied before it resolves it may show either state, and all of it is old by then.
+   */
   list(vni: Vni): Promise<ActualEntry[]>;
   /** Of each MAC with a tunnel entry, for how many ms nothing has used it; a fresh entry counts as used. */
   idleMs(vni: Vni): Promise<ReadonlyMap<MacAddress, number>>;
@@ -74,13 +77,8 @@ export function entryKey(entry: Place): string {
 }
 
 export function sameEntry(a: Entry, b: Entry): boolean {
-  if (a.kind === "neighbour") return b.kind === "neighbour" && a.mac === b.mac && entryKey(a) === entryKey(b);
-  if (a.kind === "bridge") return entryKey(a) === entryKey(b);
-  return (
-    b.kind === "tunnel" &&
-    entryKey(a) === entryKey(b) &&
-    a.vtep === b.vtep &&
-    a.vtepPort === b.vtepPort &&
-    a.router === b.router
-  );
+  if (a.vni !== b.vni || a.mac !== b.mac) return false;
+  if (a.kind === "bridge") return b.kind === "bridge";
+  if (a.kind === "neighbour") return b.kind === "neighbour" && a.ip === b.ip;
+  return b.kind === "tunnel" && a.vtep === b.vtep && a.vtepPort === b.vtepPort && a.router === b.router;
 }

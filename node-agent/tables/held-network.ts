@@ -14,13 +14,20 @@ import {
   type VtepAddress,
 } from "../../schema/index.ts";
 import { LastUse } from "./ageing.ts";
-import type { Entry } from "./entry.ts";
+import type { Entry, Place, TunnelEntry } from "./entry.ts";
 
 /** Unregistered addresses that are remembered per network; beyond, the longest known is forgotten. */
 export const maxAbsentPerNetwork = 4_096;
 
+interface RemoteLocation {
+  readonly kind: "remote";
+  readonly vtep: VtepAddress;
+  readonly vtepPort: number;
+  readonly router?: true;
+}
+
 type Location =
-  | { readonly kind: "remote"; readonly vtep: VtepAddress; readonly vtepPort: number; readonly router?: true }
+  | RemoteLocation
   /** `port`: of the bridge, where it is registered. */
   | { readonly kind: "local"; readonly port?: string };
 
@@ -103,9 +110,9 @@ export class HeldNetwork {
     return this.remote;
   }
 
-  /** All entries that the network should have now. */
-  entries(): Entry[] {
-    return [...this.macs.keys()].flatMap((mac) => this.entriesOfMac(mac));
+  /** All entries that the network should have, each as of when it is reached: what comes meanwhile may be left out. */
+  *entries(): Generator<Entry, void> {
+    for (const mac of this.macs.keys()) yield* this.entriesOfMac(mac);
   }
 
   /** The VMs' interfaces that are registered on this host. */
@@ -122,12 +129,21 @@ export class HeldNetwork {
     const fact = this.macs.get(mac);
     if (fact?.location.kind !== "remote") return [];
     const { vni } = this;
-    const { vtep, vtepPort, router } = fact.location;
     return [
-      { kind: "tunnel", vni, mac, vtep, vtepPort, ...(router ? { router } : {}) },
+      tunnelEntry(vni, mac, fact.location),
       { kind: "bridge", vni, mac },
       ...[...fact.ips].map((ip): Entry => ({ kind: "neighbour", vni, ip, mac })),
     ];
+  }
+
+  /** The entry that the network should have at a place now, if any. */
+  entryAt(place: Place): Entry | undefined {
+    const { vni } = this;
+    const mac = place.kind === "neighbour" ? this.ips.get(place.ip)?.mac : place.mac;
+    const fact = mac && this.macs.get(mac);
+    if (fact?.location.kind !== "remote") return undefined;
+    if (place.kind === "neighbour") return { kind: "neighbour", vni, ip: place.ip, mac: fact.mac };
+    return place.kind === "tunnel" ? tunnelEntry(vni, fact.mac, fact.location) : { kind: "bridge", vni, mac: fact.mac };
   }
 
   entriesOfIp(ip: IpAddress): Entry[] {
@@ -317,4 +333,8 @@ export class HeldNetwork {
     }
     this.macs.delete(mac);
   }
+}
+
+function tunnelEntry(vni: Vni, mac: MacAddress, { vtep, vtepPort, router }: RemoteLocation): TunnelEntry {
+  return { kind: "tunnel", vni, mac, vtep, vtepPort, ...(router ? { router } : {}) };
 }

@@ -3,7 +3,8 @@
 import type { Answer, BindingKey, IpAddress, MacAddress, Vni } from "../../schema/index.ts";
 import { keyText } from "../../schema/index.ts";
 import { type Caps, defaultCaps, isCrowded } from "./ageing.ts";
-import { type Entry, entryKey, type Operation, type Place } from "./entry.ts";
+import type { Desired } from "./comparison.ts";
+import type { Entry, Operation, Place } from "./entry.ts";
 import { type AddressedGuest, type HeldFact, HeldNetwork, type Knowledge, type Occasion } from "./held-network.ts";
 import { asOwn, byKey, plan } from "./plan.ts";
 
@@ -115,6 +116,11 @@ export class HeldAnswers {
     return byKey(this.networks.get(vni)?.entries() ?? []);
   }
 
+  /** What the kernel should hold for a network, as of when it is asked; another object once the network was forgotten or replaced. */
+  desiredOf(vni: Vni): Desired | undefined {
+    return this.networks.get(vni);
+  }
+
   /** The VMs' interfaces of a network that are registered on this host. */
   locals(vni: Vni): AddressedGuest[] {
     return this.networks.get(vni)?.locals() ?? [];
@@ -122,9 +128,7 @@ export class HeldAnswers {
 
   /** The entry that the kernel should hold at a place, if any. */
   desiredAt(place: Place): Entry | undefined {
-    const network = this.networks.get(place.vni);
-    const entries = place.kind === "neighbour" ? network?.entriesOfIp(place.ip) : network?.entriesOfMac(place.mac);
-    return entries?.find((entry) => entryKey(entry) === entryKey(place));
+    return this.networks.get(place.vni)?.entryAt(place);
   }
 
   /** How much of a key this host knows already, and so need not ask. */

@@ -8,11 +8,17 @@ const putOrder = { tunnel: 0, bridge: 1, neighbour: 2 } as const;
  * deleted only where it stands in the place of what we need.
  */
 export function plan(desired: ReadonlyMap<string, Entry>, actual: ReadonlyMap<string, ActualEntry>): Operation[] {
-  const puts = [...desired].flatMap(([key, entry]) => putOver(entry, actual.get(key)) ?? []);
-  const deletes = [...actual].flatMap(([key, { entry, own }]): Operation[] =>
-    own && !desired.has(key) ? [{ verb: "delete", entry }] : [],
+  const puts = [...desired].flatMap(([key, entry]) => operationAt(entry, actual.get(key)) ?? []);
+  const deletes = [...actual].flatMap(([key, present]) =>
+    desired.has(key) ? [] : (operationAt(undefined, present) ?? []),
   );
-  return [...puts.sort(byPutOrder), ...deletes.sort((a, b) => byPutOrder(b, a))];
+  return [...puts, ...deletes].sort((a, b) => rankOf(a) - rankOf(b));
+}
+
+/** What one place needs, if anything. */
+export function operationAt(desired: Entry | undefined, actual: ActualEntry | undefined): Operation | undefined {
+  if (desired) return putOver(desired, actual);
+  return actual?.own ? { verb: "delete", entry: actual.entry } : undefined;
 }
 
 function putOver(entry: Entry, present: ActualEntry | undefined): Operation | undefined {
@@ -27,17 +33,14 @@ function mustBeAnew(entry: Entry, { entry: present, own, lasting }: ActualEntry)
   return !own || !lasting || (entry.kind === "tunnel" && present.kind === "tunnel" && entry.router !== present.router);
 }
 
-function byPutOrder(a: Operation, b: Operation): number {
-  return putOrder[a.entry.kind] - putOrder[b.entry.kind];
+/** Operations of a lower rank come first: 0 … 5. */
+export function rankOf({ verb, entry }: Operation): number {
+  return verb === "put" ? putOrder[entry.kind] : 5 - putOrder[entry.kind];
 }
 
 /** Entries by the place that they take. */
 export function byKey(entries: Iterable<Entry>): Map<string, Entry> {
   return new Map([...entries].map((entry) => [entryKey(entry), entry]));
-}
-
-export function actualByKey(entries: Iterable<ActualEntry>): Map<string, ActualEntry> {
-  return new Map([...entries].map((actual) => [entryKey(actual.entry), actual]));
 }
 
 /** Entries of ours, as something to plan from. */

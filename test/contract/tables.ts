@@ -1,6 +1,8 @@
 // What every implementation of `Tables` keeps: the kernel's, and the fake that stands for it elsewhere.
 import fc from "fast-check";
 import { beforeEach, expect, test } from "vitest";
+import { atOnce } from "../../controller/inventory/steps.ts";
+import { compare, type Desired, mend } from "../../node-agent/tables/comparison.ts";
 import {
   type ActualEntry,
   type Entry,
@@ -9,7 +11,7 @@ import {
   type Tables,
   type TunnelEntry,
 } from "../../node-agent/tables/entry.ts";
-import { actualByKey, byKey, plan } from "../../node-agent/tables/plan.ts";
+import { byKey } from "../../node-agent/tables/plan.ts";
 import { ip, mac, someEntries, vni, vtep } from "../support/addresses.ts";
 
 const network = vni(100);
@@ -38,8 +40,12 @@ export function describeTables({ tables, foreign, runs }: TablesContract): void 
   const own = (actual: readonly ActualEntry[]): Entry[] =>
     sorted(actual.filter((each) => each.own).map((each) => each.entry));
   const present = async (): Promise<Entry[]> => own(await tables().list(network));
-  const planFor = async (desired: readonly Entry[]): Promise<Operation[]> =>
-    plan(byKey(desired), actualByKey(await tables().list(network)));
+  const planFor = async (desired: readonly Entry[]): Promise<Operation[]> => {
+    const at = byKey(desired);
+    const wanted: Desired = { entryAt: (place) => at.get(entryKey(place)), entries: () => at.values() };
+    const differences = atOnce(compare(wanted, await tables().list(network)));
+    return differences.flatMap((difference) => mend(difference, wanted) ?? []);
+  };
   const clear = async (): Promise<void> => {
     const all = (await tables().list(network)).map(({ entry }) => entry);
     await tables().apply(all.filter((entry) => entry.mac.startsWith("52:54:00:")).map(del));
@@ -119,6 +125,29 @@ export function describeTables({ tables, foreign, runs }: TablesContract): void 
     const behind = tables().apply([put(tunnel)]);
     expect(await present()).toHaveLength(many.length + 1);
     await Promise.all([written, behind]);
+  });
+
+  test("a list leaves out nothing that stands throughout, whatever is written while it is under way", async () => {
+    const hex = (byte: number): string => byte.toString(16).padStart(2, "0");
+    const thousand = (set: number): Entry[] =>
+      Array.from({ length: 1_000 }, (_, n) => ({
+        ...tunnel,
+        mac: mac(`52:54:00:${hex(set)}:${hex(n >> 8)}:${hex(n & 255)}`),
+      }));
+    const [standing, leaving, coming] = [thousand(1), thousand(2), thousand(3)];
+    await expectAll([...leaving, ...standing].map(put));
+    let isUnderWay = true;
+    const listed = present().finally(() => {
+      isUnderWay = false;
+    });
+    for (let n = 0; n < 1_000 && isUnderWay; n += 20) {
+      await tables().apply([...leaving.slice(n, n + 20).map(del), ...coming.slice(n, n + 20).map(put)]);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const listedOnce = (await listed).map(entryKey);
+    const keys = new Set(listedOnce);
+    expect(standing.filter((entry) => !keys.has(entryKey(entry)))).toEqual([]);
+    expect(listedOnce).toHaveLength(keys.size);
   });
 
   test("deleting what is absent succeeds", async () => {

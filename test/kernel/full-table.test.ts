@@ -1,15 +1,12 @@
 // A kernel that takes no more entries: what works goes on, the operator is told, and all is made good when there is room.
 import { pino } from "pino";
 import { expect, test } from "vitest";
-import { HostPorts } from "../../node-agent/host-ports.ts";
-import { BridgePorts } from "../../node-agent/kernel/bridge-ports.ts";
-import { HostNetworks } from "../../node-agent/networks.ts";
 import { type Finding, ReportBook } from "../../node-agent/reports/report-book.ts";
 import type { OperationResult, Tables } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import type { Answer } from "../../schema/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
-import { agentNetwork, describeKernel, epoch, kernelHost, localVtep } from "../support/kernel.ts";
+import { agentNetwork, describeKernel, epoch, kernelHost, networksOn } from "../support/kernel.ts";
 
 const network = vni(100);
 const reason = "ENOBUFS, the kernel's table is full";
@@ -48,20 +45,8 @@ describeKernel("a full kernel table", () => {
     const book = new ReportBook();
     const reporter = { note: (finding: Finding) => book.note(finding, 0) };
     const log = pino({ level: "warn" }, { write: (line: string) => void lines.push(line) });
-    const { devices, requests } = host;
-    const ports = new HostPorts({ devices, bridgePorts: new BridgePorts(requests), held, log });
-    const networks = new HostNetworks({
-      devices,
-      tables,
-      held,
-      announcer: undefined,
-      guards: [],
-      ports,
-      reporter,
-      log,
-    });
+    const networks = networksOn(host, held, { tables, reporter, log });
     const take = (...answers: Answer[]) => networks.write(held.take(answers, 0).operations);
-    networks.setLocal(localVtep);
     await networks.replace([agentNetwork(100)], epoch);
     await take(answer(1), answer(2));
     expect([networks.settled, networks.problems]).toEqual([true, []]);

@@ -5,40 +5,13 @@ import { describe, expect, test } from "vitest";
 import { type Entry, entryKey } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import { byKey } from "../../node-agent/tables/plan.ts";
-import { type Answer, type Binding, type BindingKey, keyText } from "../../schema/index.ts";
-import { ip, mac, rev, someIp, someMac, someVtep, vni, vtep } from "../support/addresses.ts";
+import { type Answer, type Binding, keyText } from "../../schema/index.ts";
+import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 import { FakeTables } from "../support/fake-tables.ts";
 import { runs } from "../support/property-runs.ts";
+import { ownGuest, someAnswer } from "../support/some-answers.ts";
 
 const network = vni(100);
-
-const someBinding = fc
-  .record({ mac: someMac, vtep: someVtep, local: fc.boolean(), router: fc.boolean() })
-  .map(({ mac, vtep, local, router }): Binding => {
-    const flags = { ...(local ? { local } : {}), ...(router ? { router } : {}) };
-    return { mac, host: "h", vtep, vtepPort: 4789, ...flags };
-  });
-
-/** As a controller says it: a key by IP leads to any MAC, a key by MAC to itself. */
-const someAnswer: fc.Arbitrary<Answer> = fc
-  .record({
-    ip: someIp,
-    byIp: fc.boolean(),
-    binding: someBinding,
-    gone: fc.boolean(),
-    revision: fc.integer({ min: 1, max: 9 }),
-  })
-  .map(({ ip, byIp, binding, gone, revision }) => {
-    const key: BindingKey = byIp ? { kind: "ip", vni: network, ip } : { kind: "mac", vni: network, mac: binding.mac };
-    return { key, revision: rev(revision), binding: gone ? null : binding };
-  });
-
-/** A network exists on a host that has a VM in it. */
-const own: Answer = {
-  key: { kind: "mac", vni: network, mac: mac("52:54:00:00:00:ff") },
-  revision: rev(1),
-  binding: { mac: mac("52:54:00:00:00:ff"), host: "h", vtep: vtep("192.0.2.9"), vtepPort: 4789, local: true },
-};
 
 const sorted = (entries: Iterable<Entry>): Entry[] =>
   [...entries].sort((a, b) => entryKey(a).localeCompare(entryKey(b)));
@@ -81,7 +54,7 @@ describe("held answers", () => {
         fc.uniqueArray(someAnswer, { selector: (answer) => keyText(answer.key), maxLength: 10 }),
         (answers) => {
           const held = new HeldAnswers();
-          held.take([own], 0);
+          held.take([ownGuest], 0);
           // As in one state of the inventory: one revision for one MAC, and none that is both there and not.
           const consistent = answers.filter(({ key, binding }, i) =>
             binding

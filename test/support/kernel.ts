@@ -1,11 +1,17 @@
 // What kernel tests share: a namespace of their own, and the agent's kernel parts inside it.
 import { randomBytes } from "node:crypto";
+import { pino } from "pino";
 import { afterAll, beforeAll, describe } from "vitest";
 import { run } from "../../lab/command.ts";
 import { deleteNamespaces, inNamespace, Namespace } from "../../lab/namespace.ts";
+import { HostPorts } from "../../node-agent/host-ports.ts";
+import { BridgePorts } from "../../node-agent/kernel/bridge-ports.ts";
 import { NetworkDevices } from "../../node-agent/kernel/devices.ts";
 import { RequestSocket } from "../../node-agent/kernel/request-socket.ts";
 import { KernelTables } from "../../node-agent/kernel/tables.ts";
+import { HostNetworks, type NetworksDependencies } from "../../node-agent/networks.ts";
+import type { HeldAnswers } from "../../node-agent/tables/held.ts";
+import { LoopTurns } from "../../node-agent/turns.ts";
 import type { AgentNetwork } from "../../schema/index.ts";
 import { rev, vni, vtep } from "./addresses.ts";
 
@@ -29,6 +35,29 @@ export const localVtep = { vtep: vtep("192.0.2.200"), vtepPort: 4789 };
 
 export function agentNetwork(number: number, fields: Partial<AgentNetwork> = {}): AgentNetwork {
   return { name: `net${number}`, vni: vni(number), mtu: 1450, revision: rev(1), ...fields };
+}
+
+/** The networks of a host whose guests' ports are nobody's business. */
+export function networksOn(
+  { devices, requests, tables }: KernelHost,
+  held: HeldAnswers,
+  others: Partial<NetworksDependencies> = {},
+): HostNetworks {
+  const log = others.log ?? pino({ level: "silent" });
+  const networks = new HostNetworks({
+    devices,
+    tables,
+    held,
+    announcer: undefined,
+    guards: [],
+    ports: new HostPorts({ devices, bridgePorts: new BridgePorts(requests), held, log }),
+    reporter: { note: () => false },
+    log,
+    turns: new LoopTurns(),
+    ...others,
+  });
+  networks.setLocal(localVtep);
+  return networks;
 }
 
 /** A namespace with an underlay device, and the agent's kernel parts in it, for the tests of the calling block. */

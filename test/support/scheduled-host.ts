@@ -11,7 +11,7 @@ import { Programming } from "../../node-agent/programming.ts";
 import { Progress } from "../../node-agent/progress.ts";
 import type { Reporter } from "../../node-agent/reporter.ts";
 import { Session } from "../../node-agent/session.ts";
-import type { ActualEntry, Operation, OperationResult, Tables } from "../../node-agent/tables/entry.ts";
+import type { ActualEntry, Entry, Operation, OperationResult, Tables } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import type { AgentFrame, AgentNetwork, BindingKey, MacAddress, Question, Vni } from "../../schema/index.ts";
 import { parseVtep } from "../../schema/index.ts";
@@ -57,6 +57,11 @@ export class ScheduledKernel implements Tables {
 
   idleMs(vni: Vni): Promise<ReadonlyMap<MacAddress, number>> {
     return this.tables.idleMs(vni);
+  }
+
+  /** Somebody else's change, at once. */
+  putForeign(entry: Entry): void {
+    this.tables.putForeign(entry);
   }
 
   /** What stands there now. */
@@ -108,6 +113,8 @@ export class ScheduledAgent {
       guards: [],
       reporter,
       log,
+      // Anything may happen between any two entries of a comparison.
+      turns: { over: true, next: () => kernel.soon("turn") },
     });
     const releases = new Releases(send, nextId);
     const outcomes = new MissOutcomes((vni) => networks.nameOf(vni), log);

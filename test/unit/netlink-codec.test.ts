@@ -20,6 +20,7 @@ import {
   nested,
   parseAttributes,
   splitMessages,
+  surveyMessages,
   text,
 } from "../../node-agent/kernel/netlink-codec.ts";
 import type { ActualEntry, Entry } from "../../node-agent/tables/entry.ts";
@@ -174,6 +175,11 @@ describe("mutated bytes", () => {
           if (miss.kind === "l2miss") expect(mac(miss.mac)).toBe(miss.mac);
         }
         decodeAll(datagram);
+        const messages = splitMessages(datagram);
+        expect(surveyMessages(datagram)).toEqual({
+          types: new Set(messages.map(({ type }) => type)),
+          flags: messages.reduce((flags, message) => flags | message.flags, 0),
+        });
       }),
       { numRuns: 5_000 },
     );

@@ -1,0 +1,86 @@
+// What the kernel refuses, before, during and after a comparison.
+import { pino } from "pino";
+import { expect, test } from "vitest";
+import { EntryKeeper } from "../../node-agent/entry-keeper.ts";
+import type { OperationResult, Tables } from "../../node-agent/tables/entry.ts";
+import { HeldAnswers } from "../../node-agent/tables/held.ts";
+import type { Answer } from "../../schema/index.ts";
+import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
+import { FakeTables } from "../support/fake-tables.ts";
+
+const network = { name: "blue", vni: vni(100), mtu: 1450, revision: rev(1) };
+const reason = "ENOBUFS, the kernel's table is full";
+
+const answer = (n: number): Answer => ({
+  key: { kind: "ip", vni: network.vni, ip: ip(`10.20.1.${n}`) },
+  revision: rev(1),
+  binding: { mac: mac(`52:54:00:00:00:0${n}`), host: "b", vtep: vtep("192.0.2.1"), vtepPort: 4789 },
+});
+
+/** @param meanwhile happens once, in the first turn of others during a comparison */
+function keeperOn(
+  tables: FakeTables,
+  meanwhile: (host: { held: HeldAnswers; keeper: EntryKeeper }) => Promise<unknown>,
+) {
+  let isFull = false;
+  const lines: string[] = [];
+  const refusing: Tables = {
+    list: (on) => tables.list(on),
+    idleMs: (on) => tables.idleMs(on),
+    apply: async (operations) =>
+      isFull
+        ? operations.map((operation): OperationResult => ({ operation, ok: false, reason, full: true }))
+        : tables.apply(operations),
+  };
+  let waiting = [meanwhile];
+  const held = new HeldAnswers();
+  const keeper: EntryKeeper = new EntryKeeper({
+    devices: { deviceOf: () => ({ ifindex: 3, bridgeIfindex: 2, vni: network.vni, vtepPort: 4789 }) },
+    tables: refusing,
+    held,
+    reporter: { note: () => false },
+    log: pino({ level: "warn" }, { write: (line: string) => void lines.push(line) }),
+    turns: {
+      over: true,
+      next: async () => {
+        const [act] = waiting;
+        waiting = [];
+        await act?.({ held, keeper });
+      },
+    },
+  });
+  const fill = (full: boolean): void => {
+    isFull = full;
+  };
+  return { held, keeper, lines, fill };
+}
+
+test("what is refused while a network is compared stays refused until the next comparison", async () => {
+  const host = keeperOn(new FakeTables(new Set([network.vni])), async ({ held, keeper }) => {
+    const { operations } = held.take([answer(1)], 0);
+    host.fill(true);
+    await keeper.write(operations);
+    host.fill(false);
+    // It is right again by chance: nobody has looked.
+    await keeper.write(operations);
+  });
+  host.held.take([answer(2)], 0);
+  await host.keeper.settle(network, "timer");
+  expect([...host.keeper.refusals]).toEqual([[network.vni, reason]]);
+  await host.keeper.settle(network, "refused");
+  expect([...host.keeper.refusals]).toEqual([]);
+});
+
+test("a comparison that is refused everything says so in one line, and the next one makes it good", async () => {
+  const tables = new FakeTables(new Set([network.vni]));
+  const host = keeperOn(tables, async () => {});
+  host.held.take([1, 2, 3].map(answer), 0);
+  host.fill(true);
+  await host.keeper.settle(network, "timer");
+  expect([...host.keeper.refusals]).toEqual([[network.vni, reason]]);
+  expect(host.lines.map((line) => JSON.parse(line).refused)).toEqual([9]);
+  host.fill(false);
+  await host.keeper.settle(network, "refused");
+  expect([...host.keeper.refusals]).toEqual([]);
+  expect(await tables.list(network.vni)).toHaveLength(9);
+});
