@@ -17,20 +17,26 @@ export interface Cost {
   readonly cpuMs: number;
 }
 
+/** Of something that the agent does, which should leave it time for misses. */
+export interface OwnCost extends Cost {
+  /** The longest that it kept the event loop from everything else: what a miss that comes meanwhile waits for at most. */
+  readonly blockMs: number;
+}
+
 export interface ReconcileResult extends ReconcileOptions {
   /** In the kernel, all three tables together. */
   readonly kernelEntries: number;
   /** Nothing to mend. */
-  readonly reconcile: Cost;
-  /** Longest that one of them kept the agent from anything else, ms, median. */
-  readonly blockMs: number;
+  readonly reconcile: OwnCost;
   /** The device was set down and up, which erases all neighbours. */
-  readonly repair: Cost;
+  readonly repair: OwnCost;
   readonly repaired: number;
   /** Both commands, with the start of their processes. */
   readonly dump: Cost;
   /** reconcile : dump */
   readonly ratio: Cost;
+  /** block : wall of the same; 1 where nothing else has a turn */
+  readonly blocked: { readonly reconcile: number; readonly repair: number };
 }
 
 export async function reconcileBench(options: ReconcileOptions, progress: Progress): Promise<ReconcileResult> {
@@ -40,57 +46,63 @@ export async function reconcileBench(options: ReconcileOptions, progress: Progre
   try {
     const kernelEntries = await host.entries();
     await host.reconcile();
-    const blocks: number[] = [];
-    const costs: Record<"reconcile" | "dump" | "repair", Cost[]> = { reconcile: [], dump: [], repair: [] };
+    const reconciles: OwnCost[] = [];
+    const repairs: OwnCost[] = [];
+    const dumps: Cost[] = [];
     for (let n = 0; n < rounds; n++) {
       progress(`round ${n + 1} of ${rounds}`);
-      blocks.push(await longestBlock(async () => void costs.reconcile.push(await ownCost(() => host.reconcile()))));
-      costs.dump.push(await dumpCost(host));
+      reconciles.push(await ownCost(() => host.reconcile()));
+      dumps.push(await dumpCost(host));
     }
     const before = host.repairs;
     if (before > 0) throw new Error(`${before} entries were not as they were held: nobody else should be here`);
     progress("with all neighbours erased");
     for (let n = 0; n < Math.ceil(rounds / 4); n++) {
       await ipBatch([`link set ${host.device} down`, `link set ${host.device} up`], host.namespace);
-      costs.repair.push(await ownCost(() => host.reconcile()));
+      repairs.push(await ownCost(() => host.reconcile()));
     }
-    const [reconcile, dump, repair] = [middle(costs.reconcile), middle(costs.dump), middle(costs.repair)];
+    const [reconcile, repair, dump] = [middleOfOwn(reconciles), middleOfOwn(repairs), middle(dumps)];
     return {
       ...options,
       kernelEntries,
       reconcile,
-      blockMs: round(median(blocks)),
       repair,
-      repaired: Math.round(host.repairs / costs.repair.length),
+      repaired: Math.round(host.repairs / repairs.length),
       dump,
       ratio: { wallMs: round(reconcile.wallMs / dump.wallMs), cpuMs: round(reconcile.cpuMs / dump.cpuMs) },
+      blocked: {
+        reconcile: round(reconcile.blockMs / reconcile.wallMs),
+        repair: round(repair.blockMs / repair.wallMs),
+      },
     };
   } finally {
     await host.remove();
   }
 }
 
-async function ownCost(act: () => Promise<void>): Promise<Cost> {
+async function ownCost(act: () => Promise<void>): Promise<OwnCost> {
   const startMs = performance.now();
   const cpu = process.cpuUsage();
-  await act();
+  const blockMs = await longestBlock(act);
   const { user, system } = process.cpuUsage(cpu);
-  return { wallMs: performance.now() - startMs, cpuMs: (user + system) / 1_000 };
+  return { wallMs: performance.now() - startMs, cpuMs: (user + system) / 1_000, blockMs };
 }
 
 /** Longest time between two turns of the event loop. Node's own monitor misses a block that begins right after a reset. */
 async function longestBlock(act: () => Promise<void>): Promise<number> {
   let lastMs = performance.now();
   let longestMs = 0;
+  let next: NodeJS.Immediate | undefined;
   const turn = () => {
     const nowMs = performance.now();
     longestMs = Math.max(longestMs, nowMs - lastMs);
     lastMs = nowMs;
+    next = setImmediate(turn);
   };
-  const timer = setInterval(turn, 1);
+  next = setImmediate(turn);
   await act();
   turn();
-  clearInterval(timer);
+  clearImmediate(next);
   return longestMs;
 }
 
@@ -109,4 +121,8 @@ function middle(costs: readonly Cost[]): Cost {
     wallMs: round(median(costs.map(({ wallMs }) => wallMs))),
     cpuMs: round(median(costs.map(({ cpuMs }) => cpuMs))),
   };
+}
+
+function middleOfOwn(costs: readonly OwnCost[]): OwnCost {
+  return { ...middle(costs), blockMs: round(median(costs.map(({ blockMs }) => blockMs))) };
 }
