@@ -108,6 +108,9 @@ function importRoute(app: App, committer: Committer): void {
     async (request, reply) => {
       if (running) throw new Refusal("unavailable", "another import is running: try again when it is done");
       running = true;
+      const { socket } = request.raw;
+      // A large one takes minutes, in which nothing is said.
+      socket.setTimeout(0);
       try {
         const { dryRun = false } = request.query;
         const body = request.body as AsyncIterable<Buffer> | undefined;
@@ -116,6 +119,7 @@ function importRoute(app: App, committer: Committer): void {
         return reply.type(ndjson).send(Readable.from(inChunks(resultLines(imported, dryRun)), { objectMode: false }));
       } finally {
         running = false;
+        socket.setTimeout(app.server.timeout);
       }
     },
   );

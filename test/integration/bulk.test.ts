@@ -1,5 +1,6 @@
 // Import and export as their clients see them, against a whole controller.
 import { describe, expect, test } from "vitest";
+import type { Store } from "../../controller/store/store.ts";
 import { waitFor } from "../../lab/wait.ts";
 import type { ProblemDetails } from "../../schema/index.ts";
 import { type Controller, call, populate, problemType, startController, vm } from "./harness.ts";
@@ -273,6 +274,20 @@ describe("a line", () => {
 });
 
 describe("a large import", () => {
+  test("may take longer than a connection may be silent", async () => {
+    const silenceMs = 1_000;
+    const slow = (store: Store): Store =>
+      Object.assign(Object.create(store), {
+        commit: async (...args: Parameters<Store["commit"]>) => {
+          await new Promise((resolve) => setTimeout(resolve, 2 * silenceMs));
+          await store.commit(...args);
+        },
+      });
+    const controller = await startController({ wrap: slow });
+    controller.app.server.timeout = silenceMs;
+    expect((await imported(controller, [big])).at(-1)).toMatchObject({ kind: "summary", created: 1 });
+  });
+
   test("reaches agents as one set, followers in order, and those who ask meanwhile see all of it or nothing", async () => {
     const controller = await startController({ stream: { maxBufferedBytes: 64 * 1024 } });
     await populate(controller);
