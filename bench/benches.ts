@@ -30,9 +30,9 @@ export const benches: Readonly<Record<string, Bench>> = {
     options: {
       modes: modes(modeNames),
       families: families([4, 6]),
-      trials: number("per mode and family", 300, 20),
-      "slow-trials": number("the same for modes that wait for the guest's own retry", 25, 2),
-      hosts: numbers("numbers of hosts to count replicated frames with", [2, 8, 32], [2, 8], 2),
+      trials: number("per mode and family", 300, 10),
+      "slow-trials": number("the same for modes that wait for the guest's own retry", 25, 1),
+      hosts: numbers("numbers of hosts to count replicated frames with", [2, 8, 32], [3], 2),
       steps: flag("follow nearmiss's frames on their way; costs some time itself"),
     },
     run: ({ "slow-trials": slowTrials, ...rest }, progress) => firstPacket({ slowTrials, ...rest }, progress),
@@ -43,8 +43,8 @@ export const benches: Readonly<Record<string, Bench>> = {
     options: {
       modes: modes(["static", "nearmiss"]),
       families: families([4, 6]),
-      guests: number("guests", 200, 40, 8),
-      rounds: number("bursts per mode and family", 5, 2),
+      guests: number("guests", 200, 16, 8),
+      rounds: number("bursts per mode and family", 5, 1),
     },
     run: firstPacketBurst,
     report: reportBurst,
@@ -54,7 +54,7 @@ export const benches: Readonly<Record<string, Bench>> = {
     options: {
       modes: modes(["nearmiss"]),
       families: families([4]),
-      trials: number("per mode and family", 100, 10),
+      trials: number("per mode and family", 100, 5),
       rate: number("questions a second; 0: as many as a packet socket takes", 0, 0, 0),
     },
     run: firstPacketStorm,
@@ -72,7 +72,7 @@ export const benches: Readonly<Record<string, Bench>> = {
   import: bench({
     about: "one import of many VMs, and what other requests wait for meanwhile",
     options: {
-      vms: number("VMs in the import", 100_000, 5_000),
+      vms: number("VMs in the import", 100_000, 2_000),
       agents: number("hosts, each with an agent connected", 100, 10, 2),
     },
     run: ({ vms, agents }, progress) => importBench({ vms, hosts: agents }, progress),
@@ -94,7 +94,7 @@ export const benches: Readonly<Record<string, Bench>> = {
     about:
       "a page of VMs by name, IP, MAC, label, host and network, overview and map, in a small fleet and in a large one",
     options: {
-      vms: number("VMs in the large fleet", 100_000, 5_000, 1_000),
+      vms: number("VMs in the large fleet", 100_000, 2_000, 1_000),
       rounds: number("of each search", 100, 10),
     },
     run: searchBench,
@@ -103,7 +103,7 @@ export const benches: Readonly<Record<string, Bench>> = {
   fleet: bench({
     about: "a controller that was killed and is back, and how soon all its agents are, beside a bare ws server",
     options: {
-      agents: number("agents", 10_000, 200, 2),
+      agents: number("agents", 10_000, 50, 2),
       held: number("VMs of other hosts that each agent holds", 20),
       tls: flag("with TLS and a certificate of each agent's own; enrolling 10,000 takes minutes"),
     },

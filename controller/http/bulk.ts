@@ -1,4 +1,5 @@
 // The whole inventory at once: out of the controller as NDJSON, and in again as one revision.
+import { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { Type } from "typebox";
 import { exportLines, inChunks } from "../bulk/export.ts";
@@ -109,8 +110,9 @@ function importRoute(app: App, committer: Committer): void {
       if (running) throw new Refusal("unavailable", "another import is running: try again when it is done");
       running = true;
       const { socket } = request.raw;
-      // A large one takes minutes, in which nothing is said.
-      socket.setTimeout(0);
+      // A large one takes minutes, in which nothing is said. (A request that was injected has no connection.)
+      const mayBeSilent = (ms: number) => socket instanceof Socket && socket.setTimeout(ms);
+      mayBeSilent(0);
       try {
         const { dryRun = false } = request.query;
         const body = request.body as AsyncIterable<Buffer> | undefined;
@@ -119,7 +121,7 @@ function importRoute(app: App, committer: Committer): void {
         return reply.type(ndjson).send(Readable.from(inChunks(resultLines(imported, dryRun)), { objectMode: false }));
       } finally {
         running = false;
-        socket.setTimeout(app.server.timeout);
+        mayBeSilent(app.server.timeout);
       }
     },
   );

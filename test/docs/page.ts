@@ -11,7 +11,7 @@ export class Page {
   readonly #text: string;
 
   /** @param path in the repository */
-  constructor(path: string) {
+  constructor(private readonly path: string) {
     this.#file = join(import.meta.dirname, "../..", path);
     this.#text = readFileSync(this.#file, "utf8");
     this.steps = stepsOf(this.#text);
@@ -22,7 +22,7 @@ export class Page {
   expectAsShown(steps: readonly Step[], printed: readonly (readonly string[])[]): void {
     const differing = steps.flatMap(({ line, command, output }, i) => {
       const real = printed[i] ?? ["(was not run)"];
-      return fitsOutput(output, real) ? [] : [{ line, command, shown: output, real }];
+      return fitsOutput(output, real) ? [] : [{ page: this.path, line, command, shown: output, real }];
     });
     if (process.env.NEARMISS_WRITE_DOCS) this.#write(differing);
     else expect(differing).toEqual([]);

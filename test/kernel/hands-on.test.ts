@@ -18,22 +18,13 @@ async function follow(machines: Machines, path: string): Promise<void> {
   page.expectAsShown(steps, printed);
 }
 
-async function clusterOfReadme(): Promise<Machines> {
-  const machines = await Machines.build();
-  onTestFinished(() => machines.remove());
-  await follow(machines, "README.md");
-  return machines;
-}
-
-/** Another page: mark its blocks ```console tested on <machine> and list it. */
-const pages = ["debugging.md", "enrolment.md", "operators.md"];
+/** In the order in which they are typed, each after those before it. Another: mark its blocks ```console tested on <machine>. */
+const pages = ["README.md", "docs/operators.md", "docs/debugging.md", "docs/enrolment.md"];
 
 describeKernel("hands-on", () => {
-  test("README.md shows what its commands print", async () => {
-    await clusterOfReadme();
-  });
-
-  test.each(pages)("docs/%s shows what its commands print, after the README's", async (name) => {
-    await follow(await clusterOfReadme(), `docs/${name}`);
+  test(`${pages.join(", ")} show what their commands print`, async () => {
+    const machines = await Machines.build();
+    onTestFinished(() => machines.remove());
+    for (const page of pages) await follow(machines, page);
   });
 });
