@@ -46,7 +46,7 @@ The first signal lets requests finish (10 s at most), the second ends the proces
 
 Examples:
   nearmiss controller
-  nearmiss controller --listen 192.0.2.10:4788 --db /var/lib/nearmiss/nearmiss.db --insecure
+  nearmiss controller --listen 192.0.2.250:4788 --db /var/lib/nearmiss/nearmiss.db --insecure
   nearmiss controller --listen '[::1]:4788'
 
 REST and WebSocket API: GET /openapi.json. Metrics for Prometheus: GET /metrics.`;
