@@ -21,14 +21,14 @@ import { reportSearch } from "./search/report.ts";
 import { streamBench } from "./stream/bench.ts";
 import { reportStream } from "./stream/report.ts";
 
-const modes = (whole: readonly ModeName[]) => names("with commas between", modeNames, whole);
+const modes = (whole: readonly ModeName[], short = whole) => names("with commas between", modeNames, whole, short);
 
 export const benches: Readonly<Record<string, Bench>> = {
   "first-packet": bench({
     about:
       "the first packet between two VMs that nobody has met, in all modes, and the frames that each mode sends to hosts which do not need them",
     options: {
-      modes: modes(modeNames),
+      modes: modes(modeNames, ["static", "nearmiss", "nearmiss-announce-off"]),
       families: families([4, 6]),
       trials: number("per mode and family", 300, 10),
       "slow-trials": number("the same for modes that wait for the guest's own retry", 25, 1),
@@ -63,7 +63,8 @@ export const benches: Readonly<Record<string, Bench>> = {
   abuse: bench({
     about: "what honest clients of a controller wait for while others attack it",
     options: {
-      rounds: number("turns of 4 s in peace and attacked", 10, 1),
+      rounds: number("turns in peace and attacked", 10, 1),
+      seconds: number("length of a turn", 4, 1),
       rate: number("attacks of each kind a second", 20),
     },
     run: abuseBench,
@@ -74,8 +75,9 @@ export const benches: Readonly<Record<string, Bench>> = {
     options: {
       vms: number("VMs in the import", 100_000, 2_000),
       agents: number("hosts, each with an agent connected", 100, 10, 2),
+      seconds: number("how long others are watched in peace", 5, 1),
     },
-    run: ({ vms, agents }, progress) => importBench({ vms, hosts: agents }, progress),
+    run: ({ agents, ...rest }, progress) => importBench({ ...rest, hosts: agents }, progress),
     report: reportImport,
   }),
   stream: bench({

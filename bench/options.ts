@@ -31,9 +31,10 @@ export function numbers(about: string, whole: readonly number[], short = whole, 
 export function names<T extends string>(
   about: string,
   known: readonly T[],
-  whole: readonly T[] = known,
+  whole: readonly T[],
+  short = whole,
 ): Option<readonly T[]> {
-  return { placeholder: "<names>", about, fallback: { whole, short: whole }, parse: (text) => parseList(text, known) };
+  return { placeholder: "<names>", about, fallback: { whole, short }, parse: (text) => parseList(text, known) };
 }
 
 export function families(whole: readonly Family[]): Option<readonly Family[]> {

@@ -10,6 +10,8 @@ import { type Distribution, distribution, round } from "../statistics.ts";
 export interface AbuseOptions {
   /** Turns of each: in peace, attacked. */
   readonly rounds: number;
+  /** How long a turn is. */
+  readonly seconds: number;
   /** Attacks of each of six kinds in a second, beside 100 connections that never end their headers. */
   readonly rate: number;
 }
@@ -31,7 +33,6 @@ interface Honest {
 
 const readEveryMs = 5;
 const writeEveryMs = 50;
-const turnMs = 4_000;
 /** Until the first requests of a turn have warmed up, or the last attackers have left. */
 const settleMs = 500;
 
@@ -41,16 +42,16 @@ export async function abuseBench(options: AbuseOptions, progress: Progress): Pro
   const clients = new HonestClients(controller);
   try {
     await clients.prepare();
-    await clients.turn();
+    await clients.turn(options.seconds);
     const peace = { reads: [] as number[], writes: [] as number[] };
     const attacked = { reads: [] as number[], writes: [] as number[] };
     let answers: Record<string, number> = {};
     for (let i = 0; i < options.rounds; i++) {
       progress(`round ${i + 1} of ${options.rounds}: in peace`);
-      append(peace, await clients.turn());
+      append(peace, await clients.turn(options.seconds));
       progress(`round ${i + 1} of ${options.rounds}: attacked`);
       attackers.send("attack");
-      append(attacked, await clients.turn());
+      append(attacked, await clients.turn(options.seconds));
       attackers.send("rest");
       [answers] = (await once(attackers, "message")) as [Record<string, number>];
     }
@@ -96,7 +97,7 @@ class HonestClients {
     await this.writeOne();
   }
 
-  async turn(): Promise<Times> {
+  async turn(seconds: number): Promise<Times> {
     await pause(settleMs);
     const times: Times = { reads: [], writes: [] };
     const pending: Promise<void>[] = [];
@@ -110,7 +111,7 @@ class HonestClients {
       readEveryMs,
     );
     const writing = setInterval(() => pending.push(time(times.writes, () => this.writeOne())), writeEveryMs);
-    await pause(turnMs);
+    await pause(seconds * 1_000);
     clearInterval(reading);
     clearInterval(writing);
     await Promise.all(pending);

@@ -13,6 +13,8 @@ export interface ImportOptions {
   readonly vms: number;
   /** Each with an agent connected. */
   readonly hosts: number;
+  /** How long others are watched in peace. */
+  readonly seconds: number;
 }
 
 interface Waits {
@@ -44,7 +46,6 @@ export interface ImportResult extends ImportOptions {
 }
 
 const everyMs = 10;
-const idleForMs = 5_000;
 
 export async function importBench(options: ImportOptions, progress: Progress): Promise<ImportResult> {
   const controller = await BenchController.start();
@@ -63,7 +64,11 @@ export async function importBench(options: ImportOptions, progress: Progress): P
     const body = Buffer.from([...fleetLines(options, options.hosts)].join(""));
     const rssBeforeMib = controller.peakRssMib();
     progress("in peace");
-    const idle = await waitsDuring(controller, agents, () => new Promise((resolve) => setTimeout(resolve, idleForMs)));
+    const idle = await waitsDuring(
+      controller,
+      agents,
+      () => new Promise((resolve) => setTimeout(resolve, options.seconds * 1_000)),
+    );
     progress(`importing ${options.vms} VMs`);
     const during = await waitsDuring(controller, agents, () => controller.import(body));
     progress("exporting");
