@@ -36,3 +36,12 @@ function parseTerm(text: string): Term {
   if (!operator) return { ...trimmed, kind: not ? "absent" : "present" };
   return { ...trimmed, kind: operator === "!=" ? "differs" : "equals" };
 }
+
+export function fitsSelector(labels: Readonly<Record<string, string>>, selector: Selector): boolean {
+  return selector.every(({ key, kind, value }) => {
+    const present = Object.hasOwn(labels, key);
+    if (kind === "present") return present;
+    if (kind === "absent") return !present;
+    return (present && labels[key] === value) === (kind === "equals");
+  });
+}

@@ -1,9 +1,8 @@
 // One page of a list in order of names. A page begins behind a name, not at a position, so that what is created or
 // deleted meanwhile neither repeats nor hides anything else.
-import type { Selector } from "../../schema/index.ts";
+import { fitsSelector, type Selector } from "../../schema/index.ts";
 import type { Labelled } from "./named-index.ts";
 import type { Candidate } from "./search.ts";
-import { fitsSelector } from "./selector.ts";
 import type { Steps } from "./steps.ts";
 
 export interface PageRequest {

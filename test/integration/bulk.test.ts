@@ -1,4 +1,6 @@
 // Import and export as their clients see them, against a whole controller.
+import { type IncomingMessage, request } from "node:http";
+import type { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import type { Store } from "../../controller/store/store.ts";
 import { waitFor } from "../../lab/wait.ts";
@@ -274,18 +276,31 @@ describe("a line", () => {
 });
 
 describe("a large import", () => {
-  test("may take longer than a connection may be silent", async () => {
-    const silenceMs = 1_000;
-    const slow = (store: Store): Store =>
+  test("may take longer than a connection may be silent, and its answer may not", async () => {
+    let connection: Socket | undefined;
+    const whileWritten: (number | undefined)[] = [];
+    const watched = (store: Store): Store =>
       Object.assign(Object.create(store), {
-        commit: async (...args: Parameters<Store["commit"]>) => {
-          await new Promise((resolve) => setTimeout(resolve, 2 * silenceMs));
-          await store.commit(...args);
+        commit: (...args: Parameters<Store["commit"]>) => {
+          whileWritten.push(connection?.timeout);
+          return store.commit(...args);
         },
       });
-    const controller = await startController({ wrap: slow });
-    controller.app.server.timeout = silenceMs;
-    expect((await imported(controller, [big])).at(-1)).toMatchObject({ kind: "summary", created: 1 });
+    const controller = await startController({ wrap: watched });
+    const allowed = controller.app.server.timeout;
+    expect(allowed).toBeGreaterThan(0);
+    controller.app.server.on("connection", (socket) => {
+      connection = socket;
+    });
+    const headers = { ...ndjson, connection: "close" };
+    const answered = new Promise<IncomingMessage>((resolve, reject) => {
+      const options = { method: "POST", headers, agent: false };
+      request(`http://${controller.base}/v1/import`, options, resolve).on("error", reject).end(JSON.stringify(big));
+    });
+    expect((await answered).resume().statusCode).toBe(200);
+    // Node's word for none.
+    expect(whileWritten).toEqual([0]);
+    expect(connection?.timeout).toBe(allowed);
   });
 
   test("reaches agents as one set, followers in order, and those who ask meanwhile see all of it or nothing", async () => {

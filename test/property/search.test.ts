@@ -7,10 +7,10 @@ import { countUnited, NameGroups, unitedNames } from "../../controller/inventory
 import { pageOf } from "../../controller/inventory/page.ts";
 import { narrowVm } from "../../controller/inventory/scope.ts";
 import { fitsVm, type VmsSought } from "../../controller/inventory/search.ts";
-import { fitsSelector } from "../../controller/inventory/selector.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
 import { countByHost } from "../../controller/observe/vm-counts.ts";
 import {
+  fitsSelector,
   type NetworkScope,
   parseHost,
   parseIp,
