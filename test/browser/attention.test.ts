@@ -1,20 +1,14 @@
-// What needs attention, and that it no longer does when it is mended.
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, test } from "vitest";
+import { test } from "vitest";
 import { parseVni, type Report } from "../../schema/index.ts";
 import { fleet, follow } from "../integration/fleet.ts";
 import { call, populate, startController, vm } from "../integration/harness.ts";
-import { describeBrowser, openPage, startBrowser } from "../support/browser.ts";
+import { describeBrowser, tabs } from "../support/browser.ts";
 
 const vni = parseVni(100);
 const justNow = { firstAgoMs: 0, lastAgoMs: 0 };
 
 describeBrowser("what needs attention", () => {
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await startBrowser();
-  });
-  afterAll(() => browser?.close());
+  const openPage = tabs();
 
   test("is told as it comes, and is mended once the inventory says so, also to who opens the page then", async () => {
     const controller = await startController();
@@ -22,7 +16,7 @@ describeBrowser("what needs attention", () => {
     const [a, b] = await Promise.all(["a", "b"].map((host) => controller.agent(host).connect()));
     if (!a || !b) throw new Error("two agents");
     for (const agent of [a, b]) agent.send({ type: "applied", revision: 7 as never, problems: [] });
-    const { page, expectNone } = await openPage(browser);
+    const { page, expectNone } = await openPage();
     await page.goto(`http://${controller.base}/`);
     await page.getByText("Nothing needs attention").waitFor();
     const reports: Report[] = [
@@ -75,7 +69,7 @@ describeBrowser("what needs attention", () => {
     await ended.getByText(titles.conflict).waitFor();
     await page.getByText("what was reported is mended").waitFor();
 
-    const { page: later, expectNone: laterExpectsNone } = await openPage(browser);
+    const { page: later, expectNone: laterExpectsNone } = await openPage();
     await later.goto(`http://${controller.base}/`);
     await later.getByText("what was reported is mended").waitFor();
     // What is undone needs attention again.
@@ -90,7 +84,7 @@ describeBrowser("what needs attention", () => {
     for (const agent of [a, b]) follow(agent);
     // It holds the VM, and nobody waits for it.
     await call(controller, 200, "PATCH", "/v1/hosts/c", { down: true });
-    const { page, expectNone } = await openPage(browser);
+    const { page, expectNone } = await openPage();
     await page.goto(`http://${controller.base}/`);
     const { revision } = await call(controller, 200, "PATCH", "/v1/vms/web-1", { host: "b" });
     await page.locator(".concerns").getByText("a move is not confirmed by all").waitFor();

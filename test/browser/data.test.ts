@@ -1,8 +1,6 @@
-// What operators write and how much of it: names at their limits, text of every kind, and 100,000 VMs.
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { call, populate, startController, vm } from "../integration/harness.ts";
-import { describeBrowser, openPage, startBrowser } from "../support/browser.ts";
+import { describeBrowser, tabs } from "../support/browser.ts";
 import { inventoryOf } from "../support/fleet.ts";
 
 const longest = "w".repeat(63);
@@ -10,11 +8,7 @@ const html = `<img src=x onerror="globalThis.broken=1"><script>globalThis.broken
 const rightToLeft = "שרת האינטרנט הראשי (web) reversed";
 
 describeBrowser("what operators write", () => {
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await startBrowser();
-  });
-  afterAll(() => browser?.close());
+  const openPage = tabs();
 
   test("HTML, right-to-left text and 63 characters are shown as they are, and break nothing", async () => {
     const controller = await startController();
@@ -23,7 +17,7 @@ describeBrowser("what operators write", () => {
     const labels = { ["k".repeat(63)]: "v".repeat(63) };
     await call(controller, 200, "PATCH", "/v1/vms/web-2", { description: rightToLeft, labels });
     await call(controller, 200, "PATCH", "/v1/networks/blue", { description: `${rightToLeft} ${html}` });
-    const { page, expectNone } = await openPage(browser);
+    const { page, expectNone } = await openPage();
     for (const [path, text] of [
       ["vms", longest],
       [`vms/${longest}`, html],
@@ -42,7 +36,7 @@ describeBrowser("what operators write", () => {
   test("what the API refuses is said at the field, nothing that was written is lost, and what is right is done", async () => {
     const controller = await startController();
     await populate(controller);
-    const { page, expectNone } = await openPage(browser);
+    const { page, expectNone } = await openPage();
     await page.goto(`http://${controller.base}/#/vms`);
     await page.getByRole("button", { name: "Create VM" }).click();
     const dialog = page.getByRole("dialog");
@@ -79,7 +73,7 @@ describeBrowser("what operators write", () => {
   test("hosts and networks are registered, changed and deleted, and what the API refuses is said at its field", async () => {
     const controller = await startController();
     await populate(controller);
-    const { page, expectNone } = await openPage(browser);
+    const { page, expectNone } = await openPage();
     const dialog = page.getByRole("dialog");
     const refused = (field: string, words: string | RegExp) =>
       dialog.locator('.field:has([aria-invalid="true"])', { hasText: field }).getByText(words).waitFor();
@@ -149,7 +143,7 @@ describeBrowser("what operators write", () => {
   test("pausing holds events back without losing one, and a revision leads into the past", async () => {
     const controller = await startController();
     await populate(controller);
-    const { page, expectNone } = await openPage(browser);
+    const { page, expectNone } = await openPage();
     await page.goto(`http://${controller.base}/#/events?kind=vm`);
     await page.locator(".link-live").waitFor();
     await page.getByRole("link", { name: "web-2", exact: true }).waitFor();
@@ -180,7 +174,7 @@ describeBrowser("what operators write", () => {
       const answer = await imported.text();
       if (!imported.ok) throw new Error(answer);
     }
-    const { page, expectNone } = await openPage(browser);
+    const { page, expectNone } = await openPage();
     const sizes: number[] = [];
     page.on("response", (response) => {
       if (response.url().includes("/v1/vms?")) sizes.push(Number(response.headers()["content-length"]));

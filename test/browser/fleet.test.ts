@@ -1,23 +1,19 @@
-// The dashboard in front of a real controller, with real agents and guests in namespaces.
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { waitFor } from "../../lab/wait.ts";
-import { describeBrowserLab, openPage, startBrowser } from "../support/browser.ts";
+import { describeBrowserLab, tabs } from "../support/browser.ts";
 import { cluster } from "../support/cluster.ts";
 
 describeBrowserLab("three hosts and their guests", () => {
   const self = cluster({ hosts: 3, underlay: 4 });
-  let browser: Browser;
+  const openPage = tabs(() => self.lab.controllerNamespace.namespace);
   beforeAll(async () => {
-    browser = await startBrowser(self.lab.controllerNamespace.namespace);
     await self.network("blue", 100);
   });
-  afterAll(() => browser?.close());
 
   test("the map shows a tunnel when guests talk, and a move as it happens; history and holders tell of it", async () => {
     const web = await self.vm("web", "a", "blue", 100, "52:54:00:00:00:01", ["10.20.1.1/24"]);
     await self.vm("db", "b", "blue", 100, "52:54:00:00:00:02", ["10.20.1.2/24"]);
-    const { page, expectNone } = await openPage(browser);
+    const { page, expectNone } = await openPage();
     await page.goto(`${self.lab.controllerUrl}/`);
     await page.getByText("Every host with VMs is connected").waitFor();
     await page.getByRole("link", { name: "Map" }).click();
@@ -29,7 +25,7 @@ describeBrowserLab("three hosts and their guests", () => {
     await page.getByRole("region", { name: "Host a" }).getByRole("button", { name: "b" }).waitFor();
 
     // Another tab moves the VM, and this one sees it.
-    const { page: other, expectNone: otherExpectsNone } = await openPage(browser);
+    const { page: other, expectNone: otherExpectsNone } = await openPage();
     await other.goto(`${self.lab.controllerUrl}/#/vms/db`);
     await other.getByText("2 of 2 hold revision").waitFor();
     await other.getByRole("button", { name: "Move" }).click();
@@ -52,7 +48,7 @@ describeBrowserLab("three hosts and their guests", () => {
   });
 
   test("a lost controller is said at once, and when it is back every event is there, once, without a reload", async () => {
-    const { page, expectNone } = await openPage(browser);
+    const { page, expectNone } = await openPage();
     await page.goto(`${self.lab.controllerUrl}/#/events`);
     await page.locator(".link-live").waitFor();
     await page.evaluate("globalThis.sameDocument = true");

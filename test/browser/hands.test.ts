@@ -1,8 +1,8 @@
 // By keyboard alone, and in the colours that one chooses.
-import type { Browser, Locator, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Locator, Page } from "playwright-core";
+import { expect, test } from "vitest";
 import { populate, startController, vm } from "../integration/harness.ts";
-import { describeBrowser, openPage, startBrowser } from "../support/browser.ts";
+import { describeBrowser, tabs } from "../support/browser.ts";
 
 /** Accessible name of what has the focus. */
 const focused = (page: Page) =>
@@ -31,11 +31,7 @@ const isMarked = (page: Page) =>
   })()`);
 
 describeBrowser("without a mouse", () => {
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await startBrowser();
-  });
-  afterAll(() => browser?.close());
+  const openPage = tabs();
 
   test("the map is walked with arrow keys, a host chosen with Enter and let go with Escape, and said in words", async () => {
     const controller = await startController();
@@ -49,7 +45,7 @@ describeBrowser("without a mouse", () => {
       questions: [{ kind: "mac", vni: 100, mac: vm("b", 2).interfaces[0]?.mac } as never],
     });
     await agent.frame("answers");
-    const { page, expectNone } = await openPage(browser);
+    const { page, expectNone } = await openPage();
     await page.goto(`http://${controller.base}/#/map`);
     await page.getByRole("group", { name: "Map of 3 hosts and 1 tunnel", exact: true }).waitFor();
     const help = page.getByText(
@@ -85,7 +81,7 @@ describeBrowser("without a mouse", () => {
   test("a dialog begins at its first field, and says with each field what belongs to it", async () => {
     const controller = await startController();
     await populate(controller);
-    const { page, expectNone } = await openPage(browser);
+    const { page, expectNone } = await openPage();
     await page.goto(`http://${controller.base}/#/networks`);
     await page.getByRole("button", { name: "Create network" }).press("Enter");
     await page.getByRole("dialog").waitFor();
@@ -101,7 +97,7 @@ describeBrowser("without a mouse", () => {
   test("from the first Tab to a deleted VM: every stop is marked, a dialog keeps the focus and gives it back", async () => {
     const controller = await startController();
     await populate(controller);
-    const { page, expectNone } = await openPage(browser);
+    const { page, expectNone } = await openPage();
     await page.goto(`http://${controller.base}/#/vms/web-1`);
     await page.getByRole("heading", { name: "History" }).waitFor();
     await page.getByText("0 of 1 hold revision").waitFor();
@@ -136,7 +132,7 @@ describeBrowser("without a mouse", () => {
 
   test("colours are the system's until one chooses, and stay chosen", async () => {
     const controller = await startController();
-    const { page, expectNone } = await openPage(browser, { colorScheme: "dark" });
+    const { page, expectNone } = await openPage({ colorScheme: "dark" });
     const theme = () => page.evaluate("document.documentElement.dataset.theme");
     await page.goto(`http://${controller.base}/`);
     await page.getByRole("heading", { name: "Overview" }).waitFor();

@@ -1,20 +1,14 @@
-// The way in: tokens, roles, and what each may do.
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { populate, startSecured } from "../integration/harness.ts";
-import { describeBrowser, logIn, openPage, startBrowser } from "../support/browser.ts";
+import { describeBrowser, logIn, tabs } from "../support/browser.ts";
 
 describeBrowser("the way in", () => {
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await startBrowser();
-  });
-  afterAll(() => browser?.close());
+  const openPage = tabs();
 
   test("a wrong token is refused with the API's words, a right one stays in the tab and in no URL", async () => {
     const secured = await startSecured();
     await populate(secured.admin);
-    const { page, expectNone } = await openPage(browser);
+    const { page, expectNone } = await openPage();
     const asked: string[] = [];
     page.on("request", (request) => asked.push(request.url()));
     page.on("websocket", (socket) => asked.push(socket.url()));
@@ -43,7 +37,7 @@ describeBrowser("the way in", () => {
     await populate(secured.admin);
     const viewer = await secured.issue({ role: "viewer" });
     const narrowed = await secured.issue({ role: "operator", networks: ["red"] });
-    const { page, expectNone } = await openPage(browser);
+    const { page, expectNone } = await openPage();
     await page.goto(`http://${secured.base}/`);
     await logIn(page, viewer.token);
     await page.getByRole("link", { name: "VMs", exact: true }).first().click();

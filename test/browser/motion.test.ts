@@ -1,21 +1,17 @@
 // A move on the map: seen on its way, or only where it ends, for who wants no motion.
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { expect, test } from "vitest";
 import { call, populate, startController } from "../integration/harness.ts";
-import { describeBrowser, openPage, startBrowser } from "../support/browser.ts";
+import { describeBrowser, tabs } from "../support/browser.ts";
 
 describeBrowser("a move on the map", () => {
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await startBrowser();
-  });
-  afterAll(() => browser?.close());
+  const openPage = tabs();
 
   /** The map while web-1 moves from a to c. */
   async function watchMove(reducedMotion: "reduce" | "no-preference") {
     const controller = await startController();
     await populate(controller);
-    const watched = await openPage(browser, { reducedMotion });
+    const watched = await openPage({ reducedMotion });
     const { page } = watched;
     await page.addInitScript(recordPlaces);
     await page.goto(`http://${controller.base}/#/map`);

@@ -1,10 +1,10 @@
 // Every page in every state, light and dark, wide and narrow, with few hosts and with many: nothing on the console, nothing
 // beyond the edge, and nothing that axe-core objects to. `npm run screenshots` leaves a picture of each.
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { expect, test } from "vitest";
 import { parseIp, parseRevision, parseVni, type Question } from "../../schema/index.ts";
 import { type Controller, call, populate, startController, startSecured } from "../integration/harness.ts";
-import { describeBrowser, logIn, openPage, startBrowser } from "../support/browser.ts";
+import { describeBrowser, logIn, tabs } from "../support/browser.ts";
 import { type FleetShape, startFleet } from "../support/fleet.ts";
 import { look } from "./look.ts";
 import { emptyStates, fleetStates, oddStates, type State, sizedStates } from "./states.ts";
@@ -15,11 +15,7 @@ const many: FleetShape = { hosts: 500, vmsPerHost: 8, asked: 12, awayEvery: 83, 
 const longest = "w".repeat(63);
 
 describeBrowser("every page is readable, reachable and silent", { timeout: 240_000 }, () => {
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await startBrowser();
-  });
-  afterAll(() => browser?.close());
+  const openPage = tabs();
 
   test("with five hosts", async () => {
     const controller = await startWithFleet(few);
@@ -52,7 +48,7 @@ describeBrowser("every page is readable, reachable and silent", { timeout: 240_0
   test("at the way in, for who may only look, for who sees one network, and when the controller is lost", async () => {
     const secured = await startSecured();
     await populate(secured.admin);
-    const { page, expectNone } = await openPage(browser, { reducedMotion: "reduce" });
+    const { page, expectNone } = await openPage({ reducedMotion: "reduce" });
     const faults: string[] = [];
     await page.goto(`http://${secured.base}/`);
     await page.getByLabel("Token").waitFor();
@@ -81,7 +77,7 @@ describeBrowser("every page is readable, reachable and silent", { timeout: 240_0
   });
 
   async function lookAtAll(controller: Controller, size: string, states: readonly State[]): Promise<Page> {
-    const { page, expectNone } = await openPage(browser, { reducedMotion: "reduce" });
+    const { page, expectNone } = await openPage({ reducedMotion: "reduce" });
     const faults: string[] = [];
     await page.goto(`http://${controller.base}/`);
     for (const { name, path, arrange } of states) {

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { ethernet } from "../../lab/frames.ts";
 import type { Guest } from "../../lab/guest.ts";
 import { openPacketSocket } from "../../lab/packets.ts";
-import { describeBrowserLab, openPage, startBrowser } from "../support/browser.ts";
+import { describeBrowserLab, tabs } from "../support/browser.ts";
 import { cluster } from "../support/cluster.ts";
 
 const minutes = Number(process.env.NEARMISS_README_PICTURES);
@@ -16,6 +16,7 @@ const roles = ["web", "db", "cache"] as const;
 describeBrowserLab("pictures with traffic", { timeout: (minutes + 3) * 60_000 }, () => {
   // What is not used goes after a while, so that there are misses as long as there is talk.
   const self = cluster({ hosts: 5, underlay: 4, agentArgs: ["--idle-timeout", "10s"] });
+  const openPage = tabs(() => self.lab.controllerNamespace.namespace);
 
   test("overview and map, light and dark", async () => {
     await self.network("blue", 100, { description: "Shop front", labels: { env: "prod" } });
@@ -29,8 +30,7 @@ describeBrowserLab("pictures with traffic", { timeout: (minutes + 3) * 60_000 },
     }
     await talk(guests, performance.now() + minutes * 60_000);
 
-    const browser = await startBrowser(self.lab.controllerNamespace.namespace);
-    const { page, expectNone } = await openPage(browser, { deviceScaleFactor: 1.5 });
+    const { page, expectNone } = await openPage({ deviceScaleFactor: 1.5 });
     const picture = async (name: keyof typeof sizes) => {
       for (const colorScheme of ["light", "dark"] as const) {
         await page.emulateMedia({ colorScheme });
@@ -59,7 +59,6 @@ describeBrowserLab("pictures with traffic", { timeout: (minutes + 3) * 60_000 },
     stop.abort();
     await talking;
     expectNone();
-    await browser.close();
   });
 
   /** What operators do, and what they should know of. */

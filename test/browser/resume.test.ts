@@ -1,7 +1,7 @@
 // A dashboard that was cut off: what happened meanwhile is there when it is back, each change once and in order.
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { describeBrowser, logIn, openPage, startBrowser } from "../support/browser.ts";
+import type { Page } from "playwright-core";
+import { expect, test } from "vitest";
+import { describeBrowser, logIn, tabs } from "../support/browser.ts";
 import { ControllerProcess, interfaceOf, temporaryDirectory } from "../support/controller-process.ts";
 import { severableWay } from "../support/severable.ts";
 
@@ -13,11 +13,7 @@ interface Listed {
 }
 
 describeBrowser("while the dashboard is cut off", () => {
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await startBrowser();
-  });
-  afterAll(() => browser?.close());
+  const openPage = tabs();
 
   test("200 changes are made, across a SIGKILL of the controller: events and tables have each once and in order", async () => {
     const db = `${temporaryDirectory()}/nearmiss.db`;
@@ -26,9 +22,9 @@ describeBrowser("while the dashboard is cut off", () => {
     await first.furnish();
     for (let n = 1; n <= 20; n++) await put(first, n, "a");
     const way = await severableWay(Number(port));
-    const { page: events, expectNone } = await openPage(browser);
-    const { page: vms, expectNone: vmsExpectNone } = await openPage(browser);
-    const { page: one, expectNone: oneExpectsNone } = await openPage(browser);
+    const { page: events, expectNone } = await openPage();
+    const { page: vms, expectNone: vmsExpectNone } = await openPage();
+    const { page: one, expectNone: oneExpectsNone } = await openPage();
     for (const [page, path] of [
       [events, "events?kind=vm"],
       [vms, "vms"],

@@ -1,20 +1,14 @@
-// Searching while one types.
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { call, populate, startController } from "../integration/harness.ts";
-import { describeBrowser, openPage, startBrowser } from "../support/browser.ts";
+import { describeBrowser, tabs } from "../support/browser.ts";
 
 describeBrowser("a search", () => {
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await startBrowser();
-  });
-  afterAll(() => browser?.close());
+  const openPage = tabs();
 
   test("keeps every letter of who types as slowly as it waits for", async () => {
     const controller = await startController();
     await populate(controller);
-    const { page, expectNone } = await openPage(browser);
+    const { page, expectNone } = await openPage();
     await page.goto(`http://${controller.base}/#/vms`);
     await page.getByRole("link", { name: "web-2" }).waitFor();
     const name = page.getByLabel("Name, IP or MAC");
@@ -32,7 +26,7 @@ describeBrowser("a search", () => {
     const controller = await startController();
     await populate(controller);
     await call(controller, 200, "PATCH", "/v1/vms/web-1", { labels: { tier: "web" } });
-    const { page, expectNone } = await openPage(browser);
+    const { page, expectNone } = await openPage();
     const asked: string[] = [];
     page.on("request", (request) => asked.push(decodeURIComponent(request.url().replaceAll("+", " "))));
     const type = async (field: string, text: string, missing: RegExp) => {

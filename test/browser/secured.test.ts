@@ -1,20 +1,17 @@
-// As in production: TLS, tokens, enrolled agents; and what happens on their hosts.
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { ethernet } from "../../lab/frames.ts";
 import type { Guest } from "../../lab/guest.ts";
 import { openPacketSocket } from "../../lab/packets.ts";
-import { describeBrowserLab, logIn, openPage, startBrowser } from "../support/browser.ts";
+import { describeBrowserLab, logIn, tabs } from "../support/browser.ts";
 import { cluster } from "../support/cluster.ts";
 
 const [mac1, mac2] = ["52:54:00:00:00:01", "52:54:00:00:00:02"];
 
 describeBrowserLab("a controller with --tls self", () => {
   const self = cluster({ hosts: 2, underlay: 4, secured: true });
-  let browser: Browser;
+  const openPage = tabs(() => self.lab.controllerNamespace.namespace);
   let guest: Guest;
   beforeAll(async () => {
-    browser = await startBrowser(self.lab.controllerNamespace.namespace);
     await self.network("blue", 100);
     await self.network("red", 200);
     guest = await self.vm("web", "a", "blue", 100, mac1, ["10.20.1.1/24"]);
@@ -22,7 +19,6 @@ describeBrowserLab("a controller with --tls self", () => {
     await self.vm("other", "b", "red", 200, "52:54:00:00:00:03", ["10.20.1.3/24"]);
     expect((await guest.ping("10.20.1.2")).received).toBe(1);
   });
-  afterAll(() => browser?.close());
 
   // Who signs it is not known to this browser, as it is not to an operator's before it is told.
   const open = async (role: "admin" | "operator" | "viewer", networks?: readonly string[]) => {
@@ -30,7 +26,7 @@ describeBrowserLab("a controller with --tls self", () => {
       role,
       ...(networks ? { networks } : {}),
     });
-    const watched = await openPage(browser, { ignoreHTTPSErrors: true });
+    const watched = await openPage({ ignoreHTTPSErrors: true });
     await watched.page.goto(`${self.lab.controllerUrl}/`);
     await logIn(watched.page, token);
     await watched.page.locator(".link-live").waitFor();

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
-import { describe, expect, onTestFinished } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished } from "vitest";
 import { whyNoLab } from "../../lab/lab.ts";
 
 const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
@@ -20,8 +20,32 @@ export const describeBrowserLab = describe.skipIf(
   (findChromium() === undefined || whyNoLab() !== undefined) && process.env.CI !== "true",
 );
 
-/** @param namespace in which the browser lives: it reaches what a host of a lab would reach. @throws Error where there is none */
-export async function startBrowser(namespace?: string): Promise<Browser> {
+export interface Watched {
+  readonly page: Page;
+  /** What the page complained of so far. */
+  readonly complaints: string[];
+  /** Leaves out what a test has brought about itself. */
+  expectNone(except?: RegExp): void;
+}
+
+type TabOptions = Parameters<Browser["newContext"]>[0];
+
+/**
+ * A browser for the tests of the block in which this is called.
+ * @param namespace in which it lives: it reaches what a host of a lab would reach
+ * @returns opens a fresh tab with nothing stored, which is closed with its test
+ */
+export function tabs(namespace?: () => string): (options?: TabOptions) => Promise<Watched> {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await startBrowser(namespace?.());
+  });
+  afterAll(() => browser?.close());
+  return (options) => openPage(browser, options);
+}
+
+/** @throws Error where there is none */
+async function startBrowser(namespace?: string): Promise<Browser> {
   const found = findChromium();
   if (found === undefined) {
     throw new Error(
@@ -39,16 +63,7 @@ export async function startBrowser(namespace?: string): Promise<Browser> {
   return browser;
 }
 
-export interface Watched {
-  readonly page: Page;
-  /** What the page complained of so far. */
-  readonly complaints: string[];
-  /** Leaves out what a test has brought about itself. */
-  expectNone(except?: RegExp): void;
-}
-
-/** A fresh tab with nothing stored. Closed with the test. */
-export async function openPage(browser: Browser, options: Parameters<Browser["newContext"]>[0] = {}): Promise<Watched> {
+async function openPage(browser: Browser, options: TabOptions): Promise<Watched> {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
   onTestFinished(() => context.close());
   const page = await context.newPage();
