@@ -21,7 +21,6 @@ export const tunnel = `nmv${blue}`;
 const subnets = ["10.20.0.0/16", "fd00:20::/64"];
 /** What the MACs of each network begin with. */
 const prefixes = { [blue]: "52:54:b1", [red]: "52:54:4e" } as const;
-const startMs = 30_000;
 /** Nothing ages while a fault is looked at: what was held must be held afterwards. */
 export const agentArgs = ["--idle-timeout", "off"] as const;
 
@@ -110,11 +109,10 @@ export class Scene {
   }
 
   /** The agent that runs now has had a whole snapshot. */
-  async inStep(host: string, deadlineMs = startMs): Promise<void> {
+  async inStep(host: string): Promise<void> {
     const { agent } = this.host(host);
     await agent.waitForLog(
       (line) => line.msg === "in step with the controller",
-      deadlineMs,
       `${host} to be in step with the controller`,
     );
   }
@@ -123,9 +121,9 @@ export class Scene {
     return (await this.call<{ connected: boolean }>("GET", `/v1/hosts/${host}`)).connected;
   }
 
-  async allConnected(deadlineMs = startMs): Promise<void> {
+  async allConnected(): Promise<void> {
     for (const { name } of this.lab.hosts) {
-      await waitFor(() => this.isConnected(name), { what: `host ${name} to be connected`, deadlineMs, everyMs: 20 });
+      await waitFor(() => this.isConnected(name), { what: `host ${name} to be connected`, everyMs: 20 });
     }
   }
 

@@ -89,8 +89,8 @@ export class LabWebSocket {
   }
 
   /** The first message, past or to come, that satisfies `predicate`. @throws WaitError */
-  waitForMessage(predicate: (text: string) => boolean, deadlineMs = 5_000): Promise<string> {
-    return waitFor(() => this.messages.find(predicate), { what: "a message on the WebSocket", deadlineMs });
+  waitForMessage(predicate: (text: string) => boolean): Promise<string> {
+    return waitFor(() => this.messages.find(predicate), { what: "a message on the WebSocket" });
   }
 
   async close(): Promise<void> {

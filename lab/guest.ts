@@ -7,7 +7,7 @@ import { deleteNamespaces, Namespace } from "./namespace.ts";
 import { openPacketSocket } from "./packets.ts";
 import { type ContinuousPing, type PingOptions, type PingResult, ping, startPing } from "./ping.ts";
 import { settled } from "./underlay.ts";
-import { waitFor } from "./wait.ts";
+import { patienceMs, waitFor } from "./wait.ts";
 
 export interface GuestOptions {
   /** Unique in the lab. */
@@ -27,7 +27,7 @@ export interface GuestOptions {
 export interface MoveOptions {
   /** Runs while the guest is on neither host: between pausing it here and resuming it there. */
   readonly meanwhile?: () => Promise<unknown>;
-  /** For the bridge on the other host, default 10,000. */
+  /** For the bridge on the other host, default `patienceMs`. */
   readonly deadlineMs?: number;
 }
 
@@ -38,7 +38,7 @@ export function bridgeOf(vni: number): string {
 }
 
 /** The agent makes the bridge; the guest waits for it as a hypervisor would. @throws WaitError */
-export async function waitForBridge(host: Host, bridge: string, deadlineMs = 10_000): Promise<void> {
+export async function waitForBridge(host: Host, bridge: string, deadlineMs = patienceMs): Promise<void> {
   await waitFor(() => host.interfaces().includes(bridge), {
     what: `bridge ${bridge} on host ${host.name} (the agent makes it)`,
     deadlineMs,

@@ -2,7 +2,7 @@
 import { EventEmitter } from "node:events";
 import { createInterface } from "node:readline";
 import type { Namespace, Spawned } from "./namespace.ts";
-import { WaitError } from "./wait.ts";
+import { patienceMs, WaitError } from "./wait.ts";
 
 /** A line of pino's, or `{ msg }` for a line that is no JSON object. */
 export interface LogLine {
@@ -81,13 +81,13 @@ export class LabProcess {
   }
 
   /** The first line, past or to come, that satisfies `predicate`. @throws WaitError, ProcessEndedError */
-  waitForLog(predicate: LogPredicate, deadlineMs = 10_000, what = "a log line"): Promise<LogLine> {
+  waitForLog(predicate: LogPredicate, what = "a log line", deadlineMs = patienceMs): Promise<LogLine> {
     const past = this.logs.find(predicate);
-    return past ? Promise.resolve(past) : this.nextLog(predicate, deadlineMs, what);
+    return past ? Promise.resolve(past) : this.nextLog(predicate, what, deadlineMs);
   }
 
   /** As `waitForLog`, among the lines to come. */
-  nextLog(predicate: LogPredicate, deadlineMs = 10_000, what = "a log line"): Promise<LogLine> {
+  nextLog(predicate: LogPredicate, what = "a log line", deadlineMs = patienceMs): Promise<LogLine> {
     return new Promise((resolve, reject) => {
       const settle = (act: () => void) => {
         clearTimeout(timer);

@@ -62,7 +62,7 @@ export async function startController(where: Namespace, options: ControllerOptio
     withPreload(versionOf("CONTROLLER", "controller", ...args), preload),
   );
   try {
-    await controller.waitForLog((line) => line.msg === "listening", 20_000, "its log to say that it listens");
+    await controller.waitForLog((line) => line.msg === "listening", "its log to say that it listens");
     return controller;
   } catch (error) {
     await controller.stop("SIGKILL");

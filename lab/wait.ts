@@ -1,10 +1,13 @@
 // Waiting for conditions, never for time alone: every wait has a deadline and says what it waited for.
 import { inspect } from "node:util";
 
+/** For what must come to hold and promises no time: a deadline for what hangs, not for a busy machine. */
+export const patienceMs = 30_000;
+
 export interface WaitOptions {
   /** Completes "waited for …" in the error. */
   readonly what: string;
-  /** Default 5,000. */
+  /** Default `patienceMs`. */
   readonly deadlineMs?: number;
   /** Pause between two looks, default 5. */
   readonly everyMs?: number;
@@ -27,7 +30,7 @@ export async function waitUntil<T>(
   accept: (value: T) => boolean,
   options: WaitOptions,
 ): Promise<T> {
-  const { what, deadlineMs = 5_000, everyMs = 5 } = options;
+  const { what, deadlineMs = patienceMs, everyMs = 5 } = options;
   const end = performance.now() + deadlineMs;
   for (;;) {
     let failure: unknown;

@@ -41,7 +41,7 @@ async function restart(scene: Scene, options: { readonly preload?: string }): Pr
 }
 
 async function step(process: LabProcess): Promise<void> {
-  const stepped = process.nextLog((line) => line.msg === "clock stepped", 5_000, "its clock to step");
+  const stepped = process.nextLog((line) => line.msg === "clock stepped", "its clock to step");
   process.signal("SIGWINCH");
   await stepped;
 }

@@ -67,7 +67,7 @@ async function moveUntilCompacted(scene: Scene, numbers: readonly number[], beyo
       compacted = Number(/^nearmiss_controller_log_compacted (\d+)$/m.exec(metrics)?.[1]);
       return compacted > beyond;
     },
-    { what: `the log to be compacted beyond ${beyond}`, deadlineMs: 30_000 },
+    { what: `the log to be compacted beyond ${beyond}` },
   );
   return compacted;
 }

@@ -7,7 +7,7 @@ import { deleteNamespaces, Namespace } from "../../lab/namespace.ts";
 import type { LogLine } from "../../lab/process.ts";
 import { Scan } from "../../lab/scan.ts";
 import { underlayDevice } from "../../lab/underlay.ts";
-import { pause } from "../../lab/wait.ts";
+import { patienceMs, pause } from "../../lab/wait.ts";
 import { decodePlace, type NeighbourMessage } from "../../node-agent/kernel/neighbour-codec.ts";
 import { parseVni } from "../../schema/index.ts";
 import type { Fault } from "../fault.ts";
@@ -40,7 +40,7 @@ export const overrun: Fault = {
     const { mac, ips } = scanner;
     const scan = await Scan.start(scanner, { mac, ip: ips[0] ?? "", ...scanned, rate: missesPerSecond });
     const { agent } = scene.host("a");
-    const seen = agent.nextLog(isOverrun, overrunS * 1_000 + 10_000, "its log to tell of the overrun");
+    const seen = agent.nextLog(isOverrun, "its log to tell of the overrun", overrunS * 1_000 + patienceMs);
     try {
       // Nobody reads from the first miss on: whoever scans is not known to scan.
       agent.signal("SIGSTOP");

@@ -69,7 +69,7 @@ async function killWhileWriting(scene: Scene, host: Host, entries: number): Prom
   };
   await whileWatching(host, kill, async () => {
     const agent = scene.startAgent(host.name);
-    await waitFor(() => seen >= entries, { what: `${entries} entries to be written`, deadlineMs: 20_000 });
+    await waitFor(() => seen >= entries, { what: `${entries} entries to be written` });
     await agent.ended;
   });
   const { neighbours, tunnel, bridge } = await dumpOf(host, blue);
@@ -143,8 +143,8 @@ export async function agentsNotice(scene: Scene, hosts: readonly string[]): Prom
       .host(host)
       .agent.nextLog(
         (line) => line.msg === "no session with the controller",
-        noticedWithinMs,
         "its session to be called dead",
+        noticedWithinMs,
       );
   await Promise.all(hosts.map(lost));
 }

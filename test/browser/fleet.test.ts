@@ -73,7 +73,7 @@ describeBrowserLab("three hosts and their guests", () => {
     for (const host of self.lab.hosts) {
       await waitFor(
         async () => (await self.lab.api<{ connected?: boolean }>("GET", `/v1/hosts/${host.name}`)).body.connected,
-        { what: `host ${host.name} to come back`, deadlineMs: 20_000 },
+        { what: `host ${host.name} to come back` },
       );
     }
   });

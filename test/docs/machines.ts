@@ -70,7 +70,6 @@ export class Machine {
     const said = () => (existsSync(log) ? readFileSync(log, "utf8").split("\n") : []);
     await waitFor(() => said().some((line) => isUp.test(parseLogLine(line).msg)), {
       what: `\`${command}\` to come up`,
-      deadlineMs: 20_000,
     });
     return ran;
   }

@@ -30,7 +30,7 @@ export async function runSteps(steps: readonly Step[]): Promise<Ran[]> {
   const controller = spawn(process.execPath, args, { stdio: "ignore" });
   try {
     const isUp = async () => (await fetch(`http://${base}/readyz`)).ok;
-    await waitFor(isUp, { what: "the controller", deadlineMs: 20_000 });
+    await waitFor(isUp, { what: "the controller" });
     const env = {
       ...process.env,
       PATH: `${directory}:${process.env.PATH}`,

@@ -31,7 +31,7 @@ class SseClient {
   }
 
   async until(holds: () => boolean, what: string): Promise<void> {
-    await waitFor(async () => holds(), { what, deadlineMs: 5_000 });
+    await waitFor(async () => holds(), { what });
   }
 
   get changes(): string[] {

@@ -1,5 +1,6 @@
 // A real controller on a free port with a database of its own, and the two kinds of clients that it has.
 // Nothing here sleeps: waiting is for a condition, with a deadline.
+
 import { mkdtempSync, rmSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -11,6 +12,7 @@ import { type AppOptions, buildApp } from "../../controller/app.ts";
 import { makeToken } from "../../controller/auth/tokens.ts";
 import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
 import type { Store } from "../../controller/store/store.ts";
+import { patienceMs } from "../../lab/wait.ts";
 import {
   type AgentFrame,
   agentPath,
@@ -23,8 +25,6 @@ import {
   parseControllerFrame,
   type TokenInput,
 } from "../../schema/index.ts";
-
-const deadlineMs = 5_000;
 
 /** Runs until the test ends. */
 export async function startController(
@@ -165,10 +165,10 @@ class Client<Message> {
   }
 
   async untilAll(holds: (received: readonly Message[]) => boolean): Promise<void> {
-    const endMs = performance.now() + deadlineMs;
+    const endMs = performance.now() + patienceMs;
     while (!holds(this.received)) {
       const leftMs = endMs - performance.now();
-      if (leftMs <= 0) throw new Error(`waited ${deadlineMs} ms; received ${JSON.stringify(this.received)}`);
+      if (leftMs <= 0) throw new Error(`waited ${patienceMs} ms; received ${JSON.stringify(this.received)}`);
       await new Promise<void>((resolve) => {
         const wake = () => {
           clearTimeout(timer);

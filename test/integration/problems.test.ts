@@ -140,7 +140,7 @@ const provocations: Readonly<Record<ProblemType, Provocation>> = {
         retention: { maxEvents: 1, maxAgeMs: Number.POSITIVE_INFINITY, everyMs: 1 },
       });
       const isCompacted = async () => /^nearmiss_controller_log_compacted [1-9]/m.test(await metricsOf(controller));
-      await waitFor(isCompacted, { what: "compaction", deadlineMs: 10_000 });
+      await waitFor(isCompacted, { what: "compaction" });
       return controller.request("GET", "/v1/events?since=0", undefined, sse);
     },
   },

@@ -255,7 +255,7 @@ test("the audit trail keeps so many entries, and none that is too old", async ()
   for (let i = 0; i < 6; i++) await secured.issue({ role: "viewer", note: `number ${i}` });
   const ids = async (): Promise<number[]> =>
     (await call(secured.admin, 200, "GET", "/v1/audit")).entries.map(({ id }: { id: number }) => id);
-  await expect.poll(ids, { timeout: 5_000 }).toEqual([5, 6, 7]);
+  await expect.poll(ids).toEqual([5, 6, 7]);
   await secured.stop();
   const again = await startController({
     insecure: false,
@@ -263,5 +263,5 @@ test("the audit trail keeps so many entries, and none that is too old", async ()
     retention: { audit: { maxAgeMs: 1, maxEntries: 100 }, everyMs },
   });
   const read = async () => (await again.request("GET", "/v1/audit", undefined, bearer(secured.adminToken))).body;
-  await expect.poll(async () => (await read()).entries, { timeout: 5_000 }).toEqual([]);
+  await expect.poll(async () => (await read()).entries).toEqual([]);
 });

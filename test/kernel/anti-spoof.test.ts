@@ -200,7 +200,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
     const { events } = await waitUntil(
       list,
       ({ events }) => events.some(({ type }) => type === "nearmiss.operational.spoofed"),
-      { what: "the event", deadlineMs: 10_000 },
+      { what: "the event" },
     );
     const spoofed = events.find(({ type }) => type === "nearmiss.operational.spoofed");
     expect(spoofed?.data).toMatchObject({ host: "a", network: "blue", subject: "tap1" });
@@ -231,9 +231,9 @@ describeKernel("a guest of a host with --anti-spoof", () => {
     const theirs = await a.exec(["nft", "list", "table", "bridge", "mine"]);
     const whole = await ruleset();
     await a.exec(["nft", "delete", "table", "bridge", "nearmiss"]);
-    await waitFor(async () => (await ruleset()) === whole, { what: "the rules to be back", deadlineMs: 10_000 });
+    await waitFor(async () => (await ruleset()) === whole, { what: "the rules to be back" });
     await a.exec(["nft", "flush", "set", "bridge", "nearmiss", "guarded"]);
-    await waitFor(async () => (await ruleset()) === whole, { what: "the rules to be back", deadlineMs: 10_000 });
+    await waitFor(async () => (await ruleset()) === whole, { what: "the rules to be back" });
     expect(await seenAfter(send(mac(1), etherTypes.ipv4, v4(ip4(2))))).toBe(false);
     expect(await a.exec(["nft", "list", "table", "bridge", "mine"])).toBe(theirs);
   });
@@ -244,7 +244,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
     await a.agent.ended;
     expect(await seenAfter(lie)).toBe(false);
     const again = a.startAgent({ extraArgs: ["--anti-spoof"] });
-    await again.waitForLog(({ msg }) => msg === "guests are kept to their addresses", 20_000);
+    await again.waitForLog(({ msg }) => msg === "guests are kept to their addresses");
     expect(await seenAfter(lie)).toBe(false);
     expect((await one.ping(ip4(9))).received).toBe(1);
   });
@@ -263,7 +263,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
   test("is free again where the agent runs without it", async () => {
     await a.agent.stop();
     const again = a.startAgent();
-    await again.waitForLog(({ msg }) => msg === "in step with the controller", 20_000);
+    await again.waitForLog(({ msg }) => msg === "in step with the controller");
     const tables = await a.exec(["nft", "list", "tables"]);
     expect(tables).not.toContain("table bridge nearmiss");
     expect(tables).toContain("table bridge mine");

@@ -49,7 +49,7 @@ describeKernel("complaints of other systems' users", () => {
     await waitUntil(
       () => known(n, host),
       (lines) => lines.join() === wanted.join(),
-      { what: `entries ${wanted.join(", ")} on host ${host}`, deadlineMs: 5_000 },
+      { what: `entries ${wanted.join(", ")} on host ${host}` },
     );
   }
 

@@ -44,7 +44,7 @@ describe.skipIf(whyNoLab() !== undefined)("the demo", () => {
     ["SIGTERM", 143],
   ] as const)("leaves nothing behind on %s", async (signal, expected) => {
     const { child, output, status } = runDemo();
-    await waitFor(() => /\$ ip netns exec nm/.test(output.stdout), { what: "the first entries", deadlineMs: 30_000 });
+    await waitFor(() => /\$ ip netns exec nm/.test(output.stdout), { what: "the first entries" });
     child.kill(signal);
     expect(await status).toBe(expected);
     expect(leftBehind(output.stdout)).toEqual([]);

@@ -38,10 +38,8 @@ describe.skipIf(!hasNft && process.env.CI !== "true")("a host", () => {
     const seen = (what: string): Promise<string> =>
       waitFor(async () => (await problems()).find((text) => text.includes(what)), {
         what: `a problem with ${what}`,
-        deadlineMs: 15_000,
       });
-    const none = (): Promise<unknown> =>
-      waitFor(async () => (await problems()).length === 0, { what: "no problem", deadlineMs: 15_000 });
+    const none = (): Promise<unknown> => waitFor(async () => (await problems()).length === 0, { what: "no problem" });
     const nft = (line: string): Promise<string> => a.exec(["nft", ...line.split(" ")]);
     const passes = async (ip: string): Promise<boolean> => (await one.ping(ip, { deadlineS: 1 })).received === 1;
 

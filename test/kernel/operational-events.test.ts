@@ -121,7 +121,6 @@ describeKernel("operational events", () => {
     // What a guest that is known to scan asks is not queued, and cannot overrun.
     await waitFor(async () => (await status()).budgets.left.guests.every(({ left }) => left > 0), {
       what: "the scanner to be listened to again",
-      deadlineMs: 20_000,
     });
     const { pid } = a.agent;
     if (pid === undefined) throw new Error("the agent does not run");
@@ -154,7 +153,7 @@ describeKernel("operational events", () => {
         const { events } = await it.call<{ events: OperationalCloudEvent[] }>("GET", "/v1/operational-events");
         return events.find(({ data }) => data.subject === mac3);
       },
-      { what: "the event", deadlineMs: 20_000 },
+      { what: "the event" },
     );
     expect(told.type).toBe("nearmiss.operational.theft");
     expect(Date.parse(told.time)).toBeGreaterThanOrEqual(before - 50);

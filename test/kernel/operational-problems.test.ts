@@ -43,7 +43,7 @@ describeKernel("an operator is told of", () => {
       const { events } = await it.call<{ events: OperationalCloudEvent[] }>("GET", "/v1/operational-events");
       return events.find(({ type, data }) => type === `nearmiss.operational.${kind}` && data.subject === subject)?.data;
     };
-    return waitFor(find, { what: `the event ${kind} of ${subject}`, deadlineMs: 30_000 });
+    return waitFor(find, { what: `the event ${kind} of ${subject}` });
   }
 
   test("an underlay whose MTU became too small, with the command that mends it", async () => {
@@ -69,7 +69,7 @@ describeKernel("an operator is told of", () => {
     expect(network).toBe("red");
     expect(detail).toContain("ip link del nmv200");
     await a.ip("link del nmv200");
-    await waitFor(() => a.interfaces().includes("nmb200"), { what: "the network's bridge", deadlineMs: 20_000 });
+    await waitFor(() => a.interfaces().includes("nmb200"), { what: "the network's bridge" });
   });
 
   test.each([

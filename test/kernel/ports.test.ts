@@ -46,11 +46,11 @@ describeKernel("a guest whose port is registered", () => {
   });
   const untouched: Port = { learning: true, flood: true, alias: undefined, pinned: [] };
 
-  const becomes = (device: string, port: Port, host = a, deadlineMs = 2_000): Promise<Port> =>
+  const becomes = (device: string, port: Port, host = a): Promise<Port> =>
     waitUntil(
       () => portOf(device, host),
       (now) => JSON.stringify(now) === JSON.stringify(port),
-      { what: `port ${device} to become ${JSON.stringify(port)}`, deadlineMs },
+      { what: `port ${device} to become ${JSON.stringify(port)}` },
     );
 
   const pin = (
@@ -207,7 +207,7 @@ describeKernel("a guest whose port is registered", () => {
     await a.agent.stop("SIGKILL");
     await pin("loose", 4, undefined, "a", "");
     a.startAgent();
-    await becomes("tap4", { ...untouched, learning: false }, a, 10_000);
+    await becomes("tap4", { ...untouched, learning: false });
   });
 
   test("of somebody who has named the port otherwise: that alias stays", async () => {

@@ -211,7 +211,6 @@ describeKernel("a running agent", () => {
     await it.lab.startController();
     await waitFor(async () => (await status()).session.state === "connected", {
       what: "the session to be back",
-      deadlineMs: 30_000,
     });
   });
 

@@ -51,7 +51,7 @@ export function startNearmiss(args: readonly string[], env: Readonly<Record<stri
   });
   const shows = (read: () => string, text: string | RegExp) => {
     const what = `"${text}" of nearmiss ${args.join(" ")}`;
-    return waitUntil(read, (seen) => seen.search(text) >= 0, { what, deadlineMs: 30_000 });
+    return waitUntil(read, (seen) => seen.search(text) >= 0, { what });
   };
   return {
     /** What it has printed, once that is in it. @throws WaitError */

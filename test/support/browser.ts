@@ -1,10 +1,12 @@
 // Debian's Chromium, driven by playwright-core: found, started, and watched for whatever a page complains of.
+
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished } from "vitest";
 import { whyNoLab } from "../../lab/lab.ts";
+import { patienceMs } from "../../lab/wait.ts";
 
 const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
@@ -67,7 +69,7 @@ async function openPage(browser: Browser, options: TabOptions): Promise<Watched>
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
   onTestFinished(() => context.close());
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(patienceMs);
   const complaints: string[] = [];
   const origins = new Set<string>();
   page.on("console", (message) => {

@@ -80,7 +80,6 @@ export function cluster(
         async () => (await self.lab.api<{ connected?: boolean }>("GET", `/v1/hosts/${name}`)).body.connected,
         {
           what: `host ${name} to connect`,
-          deadlineMs: 20_000,
         },
       );
     }

@@ -38,7 +38,7 @@ export class ControllerProcess {
     atEnd: AtEnd = onTestFinished,
   ): Promise<ControllerProcess> {
     const process = ControllerProcess.launch(db, port, more, atEnd);
-    const line = await process.waitForLog(({ msg }) => msg === "listening", 20_000, "its log to say that it listens");
+    const line = await process.waitForLog(({ msg }) => msg === "listening", "its log to say that it listens");
     const token = readFileSync(`${db}.admin-token`, "utf8").trim();
     return new ControllerProcess(process, `http://127.0.0.1:${line.port}`, token);
   }
