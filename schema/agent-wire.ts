@@ -1,8 +1,6 @@
 // Frames of the agent channel as they stand on the wire: their form checked, their addresses parsed. What they mean stands
 // in agent-protocol.ts.
 import { safeParse } from "secure-json-parse";
-import { type Static, Type } from "typebox";
-import { Compile } from "typebox/compile";
 import { AddressError, parseIp, parseMac, parseRevision, parseVni, parseVtep } from "./address.ts";
 import {
   type AgentFrame,
@@ -13,6 +11,7 @@ import {
 } from "./agent-protocol.ts";
 import type { Answer, Binding, BindingKey } from "./binding.ts";
 import { parseReports, WireReports } from "./operational.ts";
+import { Compile, type Static, Type } from "./typebox.ts";
 
 const WireKey = Type.Union([
   Type.Object({ kind: Type.Literal("ip"), vni: Type.Integer(), ip: Type.String() }),

@@ -1,7 +1,7 @@
 // How a host comes to its certificate: what agents, operators and the controller say to each other about it over REST.
 import { createHash, type X509Certificate } from "node:crypto";
-import { type Static, Type } from "typebox";
 import { namePattern } from "./names.ts";
+import { type Static, Type } from "./typebox.ts";
 
 export const trustPath = "/v1/ca";
 export const enrolPath = "/v1/enrol";

@@ -1,10 +1,11 @@
 // The messages of the event stream as JSON Schema, for AsyncAPI and OpenAPI. Consumers ignore fields that they do not know.
-import { type TProperties, type TSchema, Type } from "typebox";
+
 import type { ResourceKind } from "./events.ts";
 import { HostView } from "./host.ts";
 import { RevisionNumber } from "./metadata.ts";
 import { NetworkView } from "./network.ts";
 import { operationalKinds, operationalType } from "./operational.ts";
+import { type TProperties, type TSchema, Type } from "./typebox.ts";
 import { VmView } from "./vm.ts";
 
 const Time = Type.String({ format: "date-time", description: "RFC 3339, UTC" });

@@ -1,5 +1,5 @@
 // Hosts: shapes for REST bodies and answers, and the parsed form behind them.
-import { type Static, Type } from "typebox";
+
 import { parseVtep, type VtepAddress } from "./address.ts";
 import { Faults } from "./input.ts";
 import { mergePatch } from "./merge-patch.ts";
@@ -15,6 +15,7 @@ import {
   type Stored,
   writeNotes,
 } from "./metadata.ts";
+import { type Static, Type } from "./typebox.ts";
 
 export const defaultVtepPort = 4789;
 

@@ -1,5 +1,5 @@
 // Networks: shapes for REST bodies and answers, and the parsed form behind them.
-import { type Static, Type } from "typebox";
+
 import {
   type AddressRange,
   type IpAddress,
@@ -29,6 +29,7 @@ import {
   type Stored,
   writeNotes,
 } from "./metadata.ts";
+import { type Static, Type } from "./typebox.ts";
 
 export const defaultMtu = 1450;
 /** How long a released address is not given to another VM, where the network does not say, s. */

@@ -1,7 +1,8 @@
 // What is shown of a running controller beside the inventory: who I am, how it goes, who holds what, what was.
-import { type Static, Type } from "typebox";
+
 import type { CloudEvent } from "./events.ts";
 import { Name, RevisionNumber } from "./metadata.ts";
+import { type Static, Type } from "./typebox.ts";
 
 const orNull = (schema: { readonly type: string }, description: string) => ({
   ...schema,

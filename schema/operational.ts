@@ -1,7 +1,8 @@
 // What happens on hosts and is no inventory. It has no revision: it travels on the event stream marked as operational, with
 // a sequence of its own within one run of the controller, and is never replayed.
-import { type Static, Type } from "typebox";
+
 import { parseVni, type Vni } from "./address.ts";
+import { type Static, Type } from "./typebox.ts";
 
 /** What an agent reports of its own host; what stands behind each is in docs/events.md. */
 export const reportKinds = [

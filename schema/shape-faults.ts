@@ -1,7 +1,8 @@
 // What is wrong with a value by its form, in words for the person who wrote it.
-import type { Compile } from "typebox/compile";
+
 import { namePattern } from "./names.ts";
 import type { ProblemFault } from "./problems.ts";
+import type { Compile } from "./typebox.ts";
 
 type SchemaError = ReturnType<ReturnType<typeof Compile>["Errors"]>[number];
 

@@ -24,3 +24,28 @@ execFileSync(process.execPath, [path.join(root, "node_modules", "vite", "bin", "
 require("./compress.cjs").compressDirectory(path.join(dist, "dashboard"));
 fs.cpSync(path.join(root, "schema", "sqlite"), path.join(dist, "schema", "sqlite"), { recursive: true });
 fs.chmodSync(path.join(dist, "bin", "nearmiss.js"), 0o755);
+makeOneFile(path.join(dist, "schema", "typebox.js")).catch((error) => {
+  process.stderr.write(`${error.stack}\n`);
+  process.exit(1);
+});
+
+/** Puts all that a module imports into its own file. */
+async function makeOneFile(file) {
+  const { build } = await import("vite");
+  await build({
+    root,
+    configFile: false,
+    logLevel: "warn",
+    ssr: { noExternal: true },
+    build: {
+      ssr: file,
+      outDir: path.dirname(file),
+      emptyOutDir: false,
+      copyPublicDir: false,
+      minify: false,
+      sourcemap: true,
+      target: "node20",
+      rollupOptions: { output: { entryFileNames: path.basename(file) } },
+    },
+  });
+}

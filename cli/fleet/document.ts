@@ -1,5 +1,5 @@
 // fleet.yaml: read with all its faults told at once, each with its line, and written.
-import { Compile } from "typebox/compile";
+
 import { type Document, isNode, LineCounter, parseDocument } from "yaml";
 import {
   explainFaults,
@@ -15,6 +15,7 @@ import {
   type ResourceKind,
   VmPutInput,
 } from "../../schema/index.ts";
+import { Compile } from "../../schema/typebox.ts";
 import { CliError } from "../errors.ts";
 import { formatYaml } from "../output.ts";
 import { type Fields, kinds, type Present, plurals, type Wanted } from "./fleet.ts";

@@ -1,7 +1,5 @@
 // One resource as a line of NDJSON: what export writes and import reads. Pure.
 import { safeParse } from "secure-json-parse";
-import { type Static, Type } from "typebox";
-import { Compile } from "typebox/compile";
 import {
   explainFaults,
   HostInput,
@@ -16,6 +14,7 @@ import {
   type ResourceOf,
   VmInput,
 } from "../../schema/index.ts";
+import { Compile, type Static, Type } from "../../schema/typebox.ts";
 import type { Mutation } from "../inventory/decide.ts";
 
 const closed = { additionalProperties: false } as const;

@@ -1,5 +1,5 @@
 // /asyncapi.json: the event stream in AsyncAPI 3, made from the shapes of its messages and the query that is validated.
-import { Type } from "typebox";
+
 import {
   BookmarkShape,
   changeShapes,
@@ -9,6 +9,7 @@ import {
   OperationalShape,
   version,
 } from "../../schema/index.ts";
+import { Type } from "../../schema/typebox.ts";
 import type { App } from "./app-types.ts";
 import { eventQuery } from "./event-query.ts";
 import { problems } from "./responses.ts";

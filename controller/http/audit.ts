@@ -1,5 +1,5 @@
-import { Type } from "typebox";
 import { AuditView, findTimeMs } from "../../schema/index.ts";
+import { Type } from "../../schema/typebox.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { AccessStore } from "../store/access-store.ts";
 import type { App } from "./app-types.ts";

@@ -1,6 +1,7 @@
 // The controller's own CAs, for their rotation: add one, let it issue, remove the old. docs/enrolment.md walks through it.
-import { type Static, Type } from "typebox";
+
 import { AuthorityView, caHash } from "../../schema/index.ts";
+import { type Static, Type } from "../../schema/typebox.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { Authority } from "../pki/authorities.ts";
 import type { Certification } from "../pki/certification.ts";

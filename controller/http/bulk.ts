@@ -1,7 +1,7 @@
 // The whole inventory at once: out of the controller as NDJSON, and in again as one revision.
 import { Socket } from "node:net";
 import { Readable } from "node:stream";
-import { Type } from "typebox";
+import { Type } from "../../schema/typebox.ts";
 import { exportLines, inChunks } from "../bulk/export.ts";
 import { type Imported, importLines } from "../bulk/import.ts";
 import { BodyError, readLines } from "../bulk/lines.ts";

@@ -1,8 +1,8 @@
 // What a request asks for beside its body: preconditions (RFC 9110 §13), an idempotency key, a dry run.
 import { createHash } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { Type } from "typebox";
 import { parseRevision, type Revision } from "../../schema/index.ts";
+import { Type } from "../../schema/typebox.ts";
 import type { Expectation } from "../inventory/expectation.ts";
 import type { ReceiptRequest } from "../orders.ts";
 import { RequestFormError } from "./validation.ts";

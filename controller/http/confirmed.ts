@@ -1,7 +1,6 @@
 // Answers to changes that hosts have to confirm: at once, when they have, or line by line while they do.
 import { Readable } from "node:stream";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { type TSchema, Type } from "typebox";
 import {
   type ConfirmationView,
   defaultWaitMs,
@@ -9,6 +8,7 @@ import {
   type Revision,
   type WaitInput,
 } from "../../schema/index.ts";
+import { type TSchema, Type } from "../../schema/typebox.ts";
 import type { MoveWatch } from "../agents/move-watch.ts";
 import type { Outcome } from "../orders.ts";
 import { actorOf } from "./caller.ts";

@@ -1,5 +1,5 @@
 // How hosts come to certificates and lose them. What stands behind it is `pki/enrolment.ts`.
-import { Type } from "typebox";
+
 import {
   CredentialsView,
   EnrolInput,
@@ -15,6 +15,7 @@ import {
   trustPath,
   type VtepAddress,
 } from "../../schema/index.ts";
+import { Type } from "../../schema/typebox.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { Certification } from "../pki/certification.ts";
 import type { App } from "./app-types.ts";

@@ -1,6 +1,7 @@
 // All VMs of a host to other hosts, in one revision: for a host that is dead, or is to be.
-import { Type } from "typebox";
+
 import { EvacuateInput, EvacuationLine, EvacuationView, Name, type Revision } from "../../schema/index.ts";
+import { Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import { movesIn } from "../agents/holders.ts";
 import type { Committer } from "../committer.ts";

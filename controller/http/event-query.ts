@@ -1,6 +1,5 @@
 // What a consumer asks of the event stream: where it goes on, and what it wants to see.
 import type { IncomingHttpHeaders } from "node:http";
-import { type Static, Type } from "typebox";
 import {
   changeTypes,
   coversType,
@@ -12,6 +11,7 @@ import {
   operationalKinds,
   operationalType,
 } from "../../schema/index.ts";
+import { type Static, Type } from "../../schema/typebox.ts";
 import { Lens } from "../events/lens.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import { RequestFormError } from "./validation.ts";

@@ -1,4 +1,3 @@
-import { Type } from "typebox";
 import {
   HostInput,
   type HostPatch,
@@ -7,6 +6,7 @@ import {
   parseHost,
   HostPatch as patchShape,
 } from "../../schema/index.ts";
+import { Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import type { Committer } from "../committer.ts";
 import type { App } from "./app-types.ts";

@@ -1,6 +1,5 @@
 // Lists in pages: query, cursor, and the link to the next page.
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { type Static, Type } from "typebox";
 import {
   AddressError,
   type IpAddress,
@@ -14,6 +13,7 @@ import {
   type Selector,
   SelectorError,
 } from "../../schema/index.ts";
+import { type Static, Type } from "../../schema/typebox.ts";
 import type { Page, PageRequest } from "../inventory/page.ts";
 import { RequestFormError } from "./validation.ts";
 

@@ -1,6 +1,7 @@
 // The log of changes read backwards, in pages. Forwards it is `/v1/events`.
-import { type Static, Type } from "typebox";
+
 import { LogView, Name, parseRevision, toCloudEvent } from "../../schema/index.ts";
+import { type Static, Type } from "../../schema/typebox.ts";
 import { scopeOf } from "../auth/identity.ts";
 import { endOfLog, lookBack, type Subject } from "../observe/look-back.ts";
 import type { LogPosition, Store } from "../store/store.ts";

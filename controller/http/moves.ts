@@ -1,6 +1,5 @@
 // Moves of VMs as operators need them: at once, or as a live migration that is prepared, then committed or aborted.
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { type TSchema, Type } from "typebox";
 import {
   AbortInput,
   CommitInput,
@@ -12,6 +11,7 @@ import {
   PrepareInput,
   type ProblemType,
 } from "../../schema/index.ts";
+import { type TSchema, Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import { movesIn, type VmMove } from "../agents/holders.ts";
 import type { Committer } from "../committer.ts";

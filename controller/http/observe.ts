@@ -1,6 +1,7 @@
 // How it goes: who asks, counts and concerns, rates. For people who look; programs have /metrics.
-import { Type } from "typebox";
+
 import { type Host, IdentityView, maxConcerns, Name, OverviewView, RatesView, version } from "../../schema/index.ts";
+import { Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import { nameOf, scopeOf } from "../auth/identity.ts";
 import type { InventoryView } from "../auth/view.ts";

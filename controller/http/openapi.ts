@@ -1,8 +1,8 @@
 // /openapi.json: made from the schemas that validate, so that it cannot differ from what the controller does. /docs shows it.
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
-import { Type } from "typebox";
 import { version } from "../../schema/index.ts";
+import { Type } from "../../schema/typebox.ts";
 import type { App } from "./app-types.ts";
 import { problems } from "./responses.ts";
 

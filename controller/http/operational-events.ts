@@ -1,5 +1,5 @@
-import { Type } from "typebox";
 import { OperationalShape } from "../../schema/index.ts";
+import { Type } from "../../schema/typebox.ts";
 import { mayKnow } from "../auth/view.ts";
 import type { Committer } from "../committer.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";

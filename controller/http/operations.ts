@@ -1,5 +1,5 @@
 // For those who run the controller: liveness, readiness, metrics.
-import { Type } from "typebox";
+import { Type } from "../../schema/typebox.ts";
 import type { Committer } from "../committer.ts";
 import type { Metrics } from "../metrics.ts";
 import { CommitterStoppedError } from "../orders.ts";

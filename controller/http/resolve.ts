@@ -1,5 +1,5 @@
-import { Type } from "typebox";
 import { type BindingKey, parseIp, parseMac, parseVni, ResolveView } from "../../schema/index.ts";
+import { Type } from "../../schema/typebox.ts";
 import type { Committer } from "../committer.ts";
 import { revisionOf } from "../inventory/bindings.ts";
 import { Refusal } from "../inventory/refusal.ts";

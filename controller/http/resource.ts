@@ -1,8 +1,8 @@
 // The routes that every kind of resource has: list, read, create, put, patch, delete. What differs between kinds is in
 // `networks.ts`, `hosts.ts`, `vms.ts`.
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { type TProperties, type TSchema, Type } from "typebox";
 import { Name, type ProblemType, type ResourceKind, type ResourceOf } from "../../schema/index.ts";
+import { type TProperties, type TSchema, Type } from "../../schema/typebox.ts";
 import type { Access } from "../auth/authorize.ts";
 import type { InventoryView } from "../auth/view.ts";
 import type { Committer } from "../committer.ts";

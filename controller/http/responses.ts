@@ -1,6 +1,7 @@
 // What OpenAPI says of answers: shapes by status, and for each route the problems that it can answer with.
-import { type TSchema, Type } from "typebox";
+
 import { type ProblemType, problemTypes, problemUri } from "../../schema/index.ts";
+import { type TSchema, Type } from "../../schema/typebox.ts";
 
 const Fault = Type.Object(
   {

@@ -1,5 +1,5 @@
-import { Type } from "typebox";
 import { TokenInput, TokenView } from "../../schema/index.ts";
+import { Type } from "../../schema/typebox.ts";
 import type { TokenRegistry } from "../auth/token-registry.ts";
 import type { App } from "./app-types.ts";
 import { actorOf } from "./caller.ts";

@@ -1,8 +1,8 @@
 // Requests against the TypeBox schemas of their routes. Bodies are taken as they are: nothing is coerced, defaulted or
 // dropped. Paths and queries arrive as text, so numbers are read from them.
-import { type TSchema, Type } from "typebox";
-import { Compile } from "typebox/compile";
+
 import { explainFaults, type ProblemFault } from "../../schema/index.ts";
+import { Compile, type TSchema, Type } from "../../schema/typebox.ts";
 
 /** All that is wrong with a request by its form. */
 export class RequestFormError extends Error {

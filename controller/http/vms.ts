@@ -1,4 +1,3 @@
-import { type Static, Type } from "typebox";
 import {
   parseVm,
   VmPatch as patchShape,
@@ -8,6 +7,7 @@ import {
   VmPutInput,
   VmView,
 } from "../../schema/index.ts";
+import { type Static, Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import type { Committer } from "../committer.ts";
 import { fitsVm } from "../inventory/search.ts";

@@ -1,5 +1,5 @@
 // What is asked of the inventory about what was reported, and what its answers mean. Pure.
-import type { Static } from "typebox";
+import type { Static } from "../../schema/typebox.ts";
 import type { VmView } from "../../schema/vm.ts";
 import type { StreamEvent } from "./events.ts";
 

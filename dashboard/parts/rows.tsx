@@ -1,6 +1,7 @@
 // Columns of lists, as every page that lists VMs, hosts or networks has them.
-import type { Static } from "typebox";
+
 import type { HostView, NetworkView, VmView } from "../../schema/index.ts";
+import type { Static } from "../../schema/typebox.ts";
 import { href } from "../router.ts";
 import type { Filter } from "./filters.tsx";
 import { labelled, nameOrAddress, namesBeginning, wholeName } from "./search.ts";

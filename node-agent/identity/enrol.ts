@@ -1,7 +1,6 @@
 // From a join token to a certificate. The controller is known before the token is sent: by the hash of its CA, which the
 // operator's line carries, or by a public CA.
 import { X509Certificate } from "node:crypto";
-import { Check } from "typebox/value";
 import {
   type Credentials,
   CredentialsView,
@@ -14,6 +13,7 @@ import {
   trustPath,
   type VtepAddress,
 } from "../../schema/index.ts";
+import { Check } from "../../schema/typebox.ts";
 import { ask } from "./ask.ts";
 import { makeHostKey, makeRequest } from "./request.ts";
 import { type HostIdentity, type HostState, tokenHash } from "./state.ts";

@@ -3,9 +3,8 @@
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Static, Type } from "typebox";
-import { Check } from "typebox/value";
 import { namePattern } from "../../schema/index.ts";
+import { Check, type Static, Type } from "../../schema/typebox.ts";
 
 export const defaultStateDirectory = "/var/lib/nearmiss";
 

@@ -1,6 +1,5 @@
 // What the controller has registered about a path, over its REST API. Fields that this build does not know are ignored.
-import { type Static, Type } from "typebox";
-import { Compile, type Validator } from "typebox/compile";
+
 import {
   AddressError,
   type IpAddress,
@@ -15,6 +14,7 @@ import {
   type Vni,
   type VtepAddress,
 } from "../../schema/index.ts";
+import { Compile, type Static, Type, type Validator } from "../../schema/typebox.ts";
 import type { ControllerReader } from "../identity/read.ts";
 
 export interface RegisteredNetwork {

@@ -1,9 +1,8 @@
 // What is said over the agent's local socket: one JSON object per line, a request and its reply, both bounded. Whoever may
 // open the socket may ask; nothing here changes anything.
 import { safeParse } from "secure-json-parse";
-import { type Static, Type } from "typebox";
-import { Compile } from "typebox/compile";
 import { AddressError, type IpAddress, namePattern, parseIp } from "../../schema/index.ts";
+import { Compile, type Static, Type } from "../../schema/typebox.ts";
 
 export const maxRequestBytes = 4 * 1024;
 /** More than the largest report; an agent that sends more is none. */

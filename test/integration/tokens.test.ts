@@ -30,7 +30,7 @@ describe("a token", () => {
     expect(await call(secured.admin, 201, "POST", "/v1/tokens", { role: "viewer", expires: null })).toMatchObject({
       expires: null,
     });
-    const short = await secured.issue({ role: "viewer", expires: new Date(Date.now() + 1_500).toISOString() });
+    const short = await secured.issue({ role: "viewer", expires: new Date(Date.now() + 3_000).toISOString() });
     const viewer = secured.as(short.token);
     const events = viewer.events();
     await events.opened;
@@ -70,7 +70,7 @@ describe("a token", () => {
     const secured = await startSecured();
     const list = async () => (await call(secured.admin, 200, "GET", "/v1/tokens")).tokens;
     const [{ id }] = await list();
-    const soon = new Date(Date.now() + 1_500).toISOString();
+    const soon = new Date(Date.now() + 3_000).toISOString();
     const other = await secured.issue({ role: "admin", expires: soon });
     await secured.issue({ role: "operator" });
     const watching = secured.as(other.token).events();
