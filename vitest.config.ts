@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import { patienceMs } from "./lab/wait.ts";
 
@@ -22,7 +23,8 @@ export default defineConfig({
         test: {
           name: "fast",
           include: ["test/{unit,property,contract,integration,abuse,docs}/**/*.test.ts"],
-          maxWorkers: "100%",
+          // One more than there are cores: there is always one that waits.
+          maxWorkers: availableParallelism() + 1,
           sequence: { groupOrder: 0 },
           ...deadlines,
         },
