@@ -239,6 +239,8 @@ export class EventConsumer extends Client<CloudEvent> {
 type FrameOf<Type extends ControllerFrame["type"]> = Extract<ControllerFrame, { type: Type }>;
 
 export class AgentClient extends Client<ControllerFrame> {
+  private fences = 0;
+
   constructor(
     url: string,
     private readonly host: string,
@@ -264,6 +266,14 @@ export class AgentClient extends Client<ControllerFrame> {
 
   send(frame: AgentFrame): void {
     this.socket.send(JSON.stringify(frame));
+  }
+
+  /** Everything that was sent before has been read: frames are taken in order. */
+  async heard(): Promise<void> {
+    this.fences += 1;
+    const fence = 1_000_000 + this.fences;
+    this.send({ type: "resolve", id: fence, questions: [] });
+    await this.frame("answers", ({ id }) => id === fence);
   }
 
   sendText(text: string | Buffer): void {

@@ -1,5 +1,6 @@
 // A live migration: prepare, then commit or abort.
 import { expect, test } from "vitest";
+import { holdTimeouts } from "../support/held-timeouts.ts";
 import { fleet, follow, web1 } from "./fleet.ts";
 import { type Controller, call, problemType, startController } from "./harness.ts";
 
@@ -13,6 +14,7 @@ async function withRed() {
   const made = await fleet();
   await call(made.controller, 201, "PUT", "/v1/vms/red-1", red);
   for (const agent of [made.a, made.b, made.c]) follow(agent);
+  await made.a.frame("changes");
   return made;
 }
 
@@ -23,6 +25,7 @@ test("prepare gives the other host the VM's networks, says when it has them, and
   expect(told).toMatchObject({ vm: "red-1", from: "a", to: "b", revision: 10, confirmed: 1, of: 1, unconfirmed: [] });
   const frame = await b.frame("changes", ({ asOf }) => asOf === 10);
   expect(frame).toMatchObject({ networks: [{ name: "red", vni: 200 }], gone: [], answers: [] });
+  await Promise.all([a.heard(), c.heard()]);
   expect([a, c].map((agent) => agent.frames("changes").length)).toEqual(before);
   // It may ask, and is led to where the VM still is.
   b.send({ type: "resolve", id: 7, questions: [{ kind: "ip", vni: 200, ip: "10.20.1.7" } as never] });
@@ -73,6 +76,8 @@ test("until the prepared host has confirmed, the others are not told of a commit
   await call(controller, 200, "POST", "/v1/vms/web-1/prepare", { host: "b" });
   follow(a);
   follow(c);
+  // They are kept waiting for a moment only, which is not to end here.
+  holdTimeouts();
   const done = call(controller, 200, "POST", "/v1/vms/web-1/commit", { wait: true });
   const { asOf } = await b.frame("changes");
   await call(controller, 200, "GET", "/v1/hosts");
@@ -82,15 +87,25 @@ test("until the prepared host has confirmed, the others are not told of a commit
 });
 
 test("a prepared host that does not answer keeps the others waiting a moment only, and their questions in order", async () => {
-  const { controller, a, c } = await fleet();
+  const { controller, a, b, c } = await fleet();
   await call(controller, 200, "POST", "/v1/vms/web-1/prepare", { host: "b" });
+  const pass = holdTimeouts();
   const done = call(controller, 200, "POST", "/v1/vms/web-1/commit", { wait: true, timeoutMs: 1_000 });
+  await b.frame("changes");
   follow(a);
   c.send({ type: "resolve", id: 5, questions: [web1] });
+  await call(controller, 200, "GET", "/v1/hosts");
+  expect([...a.frames("changes"), ...c.frames("changes")]).toEqual([]);
+  pass(100);
   await c.frame("answers", ({ id }) => id === 5);
   const order = c.received.flatMap((frame) => (frame.type === "changes" || frame.type === "answers" ? frame.asOf : []));
   expect(order).toEqual(order.toSorted((x, y) => x - y));
   follow(c);
+  for (const agent of [a, c]) {
+    await agent.frame("changes");
+    await agent.heard();
+  }
+  pass(900);
   expect(await done).toMatchObject({ confirmed: 2, of: 3, unconfirmed: [{ host: "b" }] });
 });
 

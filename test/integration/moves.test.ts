@@ -1,6 +1,7 @@
 // Moves with an answer when every host that holds the VM has followed.
 import { expect, test } from "vitest";
 import type { Revision } from "../../schema/index.ts";
+import { holdTimeouts } from "../support/held-timeouts.ts";
 import { fleet, follow, web1 } from "./fleet.ts";
 import { type Controller, call, populate, problemType, startController, startSecured } from "./harness.ts";
 
@@ -63,7 +64,13 @@ test("at the deadline says who has not confirmed and why, and the move stands", 
   a.close();
   await a.closed;
   c.send({ type: "applied", revision: 8 as Revision, problems: ["network blue: the kernel's table is full"] });
-  const { unconfirmed, ...rest } = await move(controller, { host: "b", wait: true, timeoutMs: 200 });
+  await c.heard();
+  const pass = holdTimeouts();
+  const moved = move(controller, { host: "b", wait: true, timeoutMs: 200 });
+  await b.frame("changes");
+  await b.heard();
+  pass(200);
+  const { unconfirmed, ...rest } = await moved;
   expect(rest).toMatchObject({ confirmed: 1, of: 3, slowestMs: expect.any(Number) });
   expect(unconfirmed).toEqual([
     {
@@ -92,9 +99,16 @@ test("after a start of the controller, who has not said yet what it holds counts
   for (const agent of [a, b, c]) agent.close();
   await controller.stop();
   const again = await startController({ db: controller.db });
-  follow(await again.agent("a").connect());
-  follow(await again.agent("b").connect());
-  const { unconfirmed, ...rest } = await move(again, { host: "b", wait: true, timeoutMs: 100 });
+  const back = [await again.agent("a").connect(), await again.agent("b").connect()];
+  const pass = holdTimeouts();
+  const moved = move(again, { host: "b", wait: true, timeoutMs: 100 });
+  for (const agent of back) {
+    follow(agent);
+    await agent.frame("changes");
+    await agent.heard();
+  }
+  pass(100);
+  const { unconfirmed, ...rest } = await moved;
   expect(rest).toMatchObject({ confirmed: 2, of: 3 });
   expect(unconfirmed).toEqual([
     { host: "c", why: "no agent is connected since the controller started: its kernel forwards as it was told last" },
@@ -156,7 +170,10 @@ test("the same request with the same key moves once, and waits again", async () 
   const send = (body: object) => controller.request("POST", "/v1/vms/web-1/move", body, key);
   const first = await send({ host: "b", wait: true, timeoutMs: 0 });
   expect(first.body).toMatchObject({ from: "a", to: "b", revision: 9, confirmed: 0, of: 3 });
-  for (const agent of [a, b, c]) agent.send({ type: "applied", revision: 9 as Revision, problems: [] });
+  for (const agent of [a, b, c]) {
+    agent.send({ type: "applied", revision: 9 as Revision, problems: [] });
+    await agent.heard();
+  }
   await call(controller, 200, "PATCH", "/v1/vms/web-1", { host: "c" });
   const again = await send({ host: "b", wait: true, timeoutMs: 0 });
   expect(again.headers.get("idempotency-replayed")).toBe("true");
