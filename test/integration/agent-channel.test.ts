@@ -1,6 +1,7 @@
 // The agent channel over real WebSockets: who may open a session, how it begins, and how it ends.
 import { describe, expect, test } from "vitest";
 import { closeCodes, maxFrameBytes, parseAgentFrame, parseRevision, parseVtep } from "../../schema/index.ts";
+import { holdIntervals } from "../support/held-timeouts.ts";
 import { call, populate, startController, vm } from "./harness.ts";
 import { at, ipKey, macKey, red } from "./keys.ts";
 
@@ -168,10 +169,12 @@ describe("the snapshot", () => {
 
 describe("liveness", () => {
   test("heartbeats carry the bookmark that moves appliedRevision on", async () => {
-    const controller = await startController({ heartbeatMs: 20 });
+    const pass = holdIntervals();
+    const controller = await startController({ heartbeatMs: 1_000 });
     await populate(controller);
     const c = await controller.agent("c").connect();
     await call(controller, 200, "PUT", "/v1/networks/red", { vni: 201, subnets: ["10.20.1.0/24"] });
+    pass(1_000);
     const { asOf } = await c.frame("heartbeat", (frame) => frame.asOf === 8);
     c.send({ type: "applied", revision: asOf, problems: ["bridge nmb100: no such device"] });
     c.send({ type: "resolve", id: 1, questions: [] });
@@ -182,9 +185,13 @@ describe("liveness", () => {
   });
 
   test("an agent that is silent for three heartbeats is given up", async () => {
-    const controller = await startController({ heartbeatMs: 20 });
+    const pass = holdIntervals();
+    const controller = await startController({ heartbeatMs: 1_000 });
     await populate(controller);
     const a = await controller.agent("a").connect();
+    pass(2_999);
+    expect(await call(controller, 200, "GET", "/v1/hosts/a")).toMatchObject({ connected: true });
+    pass(1);
     expect((await a.closed).code).toBe(1006);
     expect(await call(controller, 200, "GET", "/v1/hosts/a")).toMatchObject({ connected: false });
   });

@@ -15,6 +15,7 @@ import {
   startEnrolling,
   temporaryState,
 } from "../support/enrolled.ts";
+import { holdIntervals } from "../support/held-timeouts.ts";
 
 async function renewed(renewal: Renewal, before: HostIdentity): Promise<HostIdentity> {
   await waitFor(() => renewal.current.certificate !== before.certificate, { what: "another certificate" });
@@ -75,9 +76,11 @@ describe("renewal", () => {
   });
 
   test("that never came ends the session with the certificate", async () => {
-    const controller = await startEnrolling({ heartbeatMs: 20 });
+    const pass = holdIntervals();
+    const controller = await startEnrolling({ heartbeatMs: 1_000 });
     const agent = await controller.agent(await controller.enrol("a")).connect();
     controller.clock.advance(lifetimeMs + 1_000);
+    pass(1_000);
     expect(await agent.closed).toEqual({
       code: closeCodes.certificateEnded,
       reason: 'the certificate of host "a" has ended',
