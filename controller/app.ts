@@ -71,7 +71,7 @@ export interface AppOptions {
   /** What is durable and what is shown may differ: the process has to stop. */
   readonly onFatal: (error: unknown) => void;
   readonly door?: Partial<DoorLimits>;
-  /** Wall clock of commits; default: the machine's. */
+  /** Wall clock of commits, and of the lives of tokens; default: the machine's. */
   readonly now?: () => Date;
   readonly heartbeatMs?: number;
   /** A host is lost after this time without a session. */
@@ -99,15 +99,15 @@ const closeTimeoutMs = 1_000;
 
 /** The app takes over the store and closes it with itself. */
 export async function buildApp(options: AppOptions): Promise<App> {
-  const { store } = options;
+  const { store, now = () => new Date() } = options;
   const metrics = new Metrics();
   const committer = await Committer.open({
     store,
-    now: options.now ?? (() => new Date()),
+    now,
     onFatal: options.onFatal,
     onCommitted: (seconds) => metrics.committed(seconds),
   });
-  const tokens = await TokenRegistry.load({ access: store.access, now: () => new Date(), onFatal: options.onFatal });
+  const tokens = await TokenRegistry.load({ access: store.access, now, onFatal: options.onFatal });
   metrics.observe({ revision: () => committer.revision });
 
   const { tls } = options;
