@@ -170,10 +170,14 @@ test("no answer, seed, push, snapshot, event or list carries a foreign network",
       const controller = await startSecured({ findCertified });
       const { admin } = controller;
       const log = admin.events("?since=0");
+      const sessions: { host: HostName; agent: AgentClient }[] = [];
       const mutate = async (mutation: Mutation) => {
         const [method, path, body] = requestFor(mutation);
         const { status } = await admin.request(method, path, body);
         expect(status).toBeLessThan(500);
+        if (mutation.kind !== "host.delete" || status !== 204) return;
+        // Its session ends, also where a host of the same name follows.
+        await Promise.all(sessions.flatMap(({ host, agent }) => (host === mutation.name ? agent.closed : [])));
       };
       for (const mutation of furnished) await mutate(mutation);
       const tokens = await Promise.all(
@@ -182,7 +186,6 @@ test("no answer, seed, push, snapshot, event or list carries a foreign network",
       const views = tokens.map(({ token }) => controller.as(token));
       const streams = views.map((view) => view.events("?since=0"));
       await Promise.all(streams.map((stream) => stream.opened));
-      const sessions: { host: HostName; agent: AgentClient }[] = [];
       const agentFor = async (host: HostName) => {
         const known = sessions.findLast((each) => each.host === host && each.agent.isOpen);
         if (known) return known.agent;
