@@ -91,6 +91,19 @@ export class Guest extends Namespace {
     await this.ip("neigh flush all");
   }
 
+  /** How its kernel asks for a neighbour: so often, and this long after each question. By default three times, for a second. */
+  askEvery(ms: number, times = 3): void {
+    for (const family of ["ipv4", "ipv6"]) {
+      this.sysctl(`${family}/neigh/${guestDevice}/retrans_time_ms`, ms);
+      this.sysctl(`${family}/neigh/${guestDevice}/mcast_solicit`, times);
+    }
+  }
+
+  /** Nothing that comes within our patience is the answer to another try of its own. */
+  askOnce(): void {
+    this.askEvery(2 * patienceMs);
+  }
+
   /**
    * Like a live migration: memory, addresses and card go along; the cable is plugged into the other host's bridge, and
    * the hypervisor announces the card there as QEMU does. Waits for the bridge before it unplugs anything.

@@ -1,8 +1,11 @@
 // A lab with controller and agents running, and shorthands for what kernel tests register there.
 import { afterAll, beforeAll } from "vitest";
 import type { Guest } from "../../lab/guest.ts";
+import type { Host } from "../../lab/host.ts";
 import { createLab, type Lab, type LabOptions } from "../../lab/lab.ts";
 import { waitFor } from "../../lab/wait.ts";
+import { askAgent } from "../../node-agent/status/client.ts";
+import type { StatusReport } from "../../node-agent/status/report.ts";
 
 export interface Cluster {
   lab: Lab;
@@ -23,6 +26,11 @@ export interface Cluster {
   call<Body = unknown>(method: string, path: string, body?: unknown): Promise<Body>;
   /** `ip neigh` and `bridge fdb` of a network on a host, without what the kernel adds by itself. */
   entries(host: string, vni: number): Promise<{ neighbours: string[]; fdb: string[] }>;
+}
+
+/** What the host's agent says of itself. */
+export async function statusOf(host: Host): Promise<StatusReport> {
+  return (await askAgent(host.agentSocket, { type: "status" })).result as StatusReport;
 }
 
 /** Starts with the calling block and ends with it. */
