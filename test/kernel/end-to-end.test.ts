@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Guest } from "../../lab/guest.ts";
-import { waitFor } from "../../lab/wait.ts";
-import { cluster } from "../support/cluster.ts";
+import { waitFor, waitUntil } from "../../lab/wait.ts";
+import { cluster, statusOf } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 
 const macs = {
@@ -70,6 +70,7 @@ describe.each([4, 6] as const)("three hosts over IPv%i", (underlay) => {
       const asked = () =>
         it.lab.host("a").agent.logs.filter((line) => line.msg === "miss unknown" && line.key === "10.20.1.3").length;
       await blue1.ping("10.20.1.3", { count: 3, deadlineS: 1 });
+      await waitFor(asked, { what: "the question" });
       expect(asked()).toBe(1);
       const blue3 = await it.vm("blue-3", "c", "blue", 100, macs.blue3, ["10.20.1.3/24"]);
       await waitFor(async () => (await it.entries("a", 100)).neighbours.some((line) => line.startsWith("10.20.1.3 ")), {
@@ -116,14 +117,24 @@ describe.each([4, 6] as const)("three hosts over IPv%i", (underlay) => {
       await blue4.remove();
       await it.call("DELETE", "/v1/vms/blue-4");
       await it.call("DELETE", "/v1/vms/keeps-c");
+      await waitFor(async () => to(await it.entries("a", 100)).length === 0, { what: "host a to forget the VM" });
     });
 
     test("an FDB entry that is gone is written again at the l2miss, from memory", async () => {
       const a = it.lab.host("a");
       expect(await blue1.ping("10.20.1.2")).toMatchObject({ received: 1 });
+      // The agent sees that the entry is gone as well, and would be faster than a frame that is late.
+      a.agent.signal("SIGSTOP");
       await a.exec(["bridge", "fdb", "del", macs.blue2, "dev", "nmv100", "dst", it.lab.host("b").address, "self"]);
-      const result = await blue1.ping("10.20.1.2", { count: 3, intervalMs: 100 });
-      expect(result.lost).toEqual([1]);
+      expect((await blue1.ping("10.20.1.2", { deadlineS: 0.1 })).lost).toEqual([1]);
+      a.agent.signal("SIGCONT");
+      const { misses } = await waitUntil(
+        () => statusOf(a),
+        ({ misses }) => misses.some(({ outcome }) => outcome === "from memory"),
+        { what: "the l2miss" },
+      );
+      expect(misses[0]).toMatchObject({ kind: "l2miss", key: macs.blue2, outcome: "from memory" });
+      expect((await blue1.ping("10.20.1.2", { count: 3, intervalMs: 100 })).lost).toEqual([]);
     });
 
     test("a stopped agent leaves its entries, and the next run takes them over and corrects what changed", async () => {

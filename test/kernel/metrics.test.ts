@@ -20,6 +20,7 @@ describeKernel("an agent with --metrics", () => {
     await it.vm("db-1", "b", "blue", 100, "52:54:00:00:00:02", ["10.20.1.2/24"]);
     expect((await guest.ping("10.20.1.2")).received).toBe(1);
     await guest.ping("10.20.1.99", { deadlineS: 1 });
+    for (const msg of ["miss answered", "miss unknown"]) await a.agent.waitForLog((line) => line.msg === msg);
   });
 
   /** In the host's namespace, where alone it is to be had. */

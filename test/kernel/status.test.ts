@@ -105,21 +105,22 @@ describeKernel("a running agent", () => {
 
   test("an unknown address, and a miss that memory answers, are shown as such", async () => {
     await guest.ping("10.20.1.99", { deadlineS: 1 });
+    await a.agent.waitForLog(({ msg, key }) => msg === "miss unknown" && key === "10.20.1.99");
     expect((await status()).misses).toContainEqual(
       expect.objectContaining({ key: "10.20.1.99", outcome: "unknown", steps: expect.anything() }),
     );
     const [blue] = (await status()).networks;
     expect(blue?.entries).toContainEqual(expect.objectContaining({ key: "10.20.1.99", kind: "unknown" }));
-    // The agent also puts an entry back by itself, within 50 ms: a guest that sends more often misses it before.
-    const ping = guest.startPing("10.20.1.2", { intervalMs: 5 });
-    await waitFor(() => ping.received() > 0, { what: "the ping to run" });
+    // The agent also puts an entry back by itself: a guest's frame is to miss it before.
+    a.agent.signal("SIGSTOP");
     await a.exec(["bridge", "fdb", "del", mac2, "dev", "nmv100", "dst", it.lab.host("b").address, "self"]);
+    expect((await guest.ping("10.20.1.2", { deadlineS: 0.1 })).received).toBe(0);
+    a.agent.signal("SIGCONT");
     const reasserted = await waitFor(
       async () => (await status()).misses.find(({ outcome }) => outcome === "from memory"),
       { what: "the miss that is answered from memory" },
     );
     expect(reasserted).toMatchObject({ kind: "l2miss", key: mac2, steps: { programmedMs: expect.any(Number) } });
-    await ping.stop();
   });
 
   test("a person gets tables", async () => {
@@ -162,9 +163,10 @@ describeKernel("a running agent", () => {
   test("explain finds a guest's port that is down", async () => {
     await a.ip(`link set ${guest.port} down`);
     // With the carrier goes what the bridge has learned there: the registered port says which one it is.
-    await it.call("PATCH", "/v1/vms/web-1", {
+    const ready = await it.call("PATCH", "/v1/vms/web-1?wait=ready", {
       interfaces: [{ network: "blue", mac: mac1, ips: ["10.20.1.1", "fd00:20::1"], port: guest.port }],
     });
+    expect(ready).toMatchObject({ ready: true });
     const { first } = await explained(a, "10.20.1.1", "10.20.1.2");
     expect(first).toMatchObject({ name: "source port", mend: `ip link set ${guest.port} up` });
     await a.ip(`link set ${guest.port} up`);
@@ -177,7 +179,7 @@ describeKernel("a running agent", () => {
     await waitFor(async () => (await status()).tunnelEnd?.device === null, { what: "the new VTEP to be told" });
     const { first } = await explained(a, "10.20.1.1", "10.20.1.2");
     expect(first).toMatchObject({ name: "tunnel end", says: expect.stringContaining("192.0.2.77") });
-    expect((await status()).problems.join()).toContain("192.0.2.77");
+    await waitFor(async () => (await status()).problems.join().includes("192.0.2.77"), { what: "the problem" });
     await it.call("PUT", "/v1/hosts/a", { vtep: a.address });
     await waitFor(async () => (await explained(a, "10.20.1.1", "10.20.1.2")).first === null, {
       what: "it to be mended",
@@ -185,10 +187,15 @@ describeKernel("a running agent", () => {
   });
 
   test("explain finds a network's MTU that does not fit", async () => {
+    const told = (mtu: number) =>
+      waitFor(async () => (await status()).networks[0]?.mtu === mtu, { what: `MTU ${mtu} to be told` });
+    const before = (await status()).networks[0]?.mtu ?? 0;
     await it.network("blue", 100, { mtu: 1480 });
+    await told(1480);
     const { first } = await explained(a, "10.20.1.1", "10.20.1.2");
     expect(first).toMatchObject({ name: "MTU", mend: expect.stringContaining("1450 or less") });
     await it.network("blue", 100);
+    await told(before);
   });
 
   test("a second agent on the same socket is refused, and the first goes on", async () => {
