@@ -101,8 +101,9 @@ describeKernel.each([4, 6] as const)("a host with --underlay-filter, on IPv%s", 
     expect(await arrives(await sendFrom(stranger))).toBe(false);
     const again = a.startAgent({ extraArgs: ["--underlay-filter"] });
     await again.waitForLog(({ msg }) => msg === "tunnels take frames from the hosts of their networks only");
+    const loaded = again.nextLog(({ msg }) => msg === "tunnels take frames from the hosts of their networks only");
     await a.exec(["nft", "flush", "ruleset"]);
-    await again.nextLog(({ msg }) => msg === "tunnels take frames from the hosts of their networks only");
+    await loaded;
     expect(await arrives(await sendFrom(stranger))).toBe(false);
     expect((await guest.ping("10.20.1.2")).received).toBe(1);
   });
