@@ -11,7 +11,7 @@ import { cluster } from "../support/cluster.ts";
 const certificateEnded = 4401;
 
 describe.skipIf(whyNoLab() !== undefined)("hosts that enrol", () => {
-  const world = cluster({ hosts: 2, underlay: 4, secured: true, controllerArgs: ["--cert-lifetime", "6s"] });
+  const world = cluster({ hosts: 2, underlay: 4, secured: true, controllerArgs: ["--cert-lifetime", "12s"] });
 
   const connected = (host: string) =>
     waitFor(async () => (await world.call<{ connected: boolean }>("GET", `/v1/hosts/${host}`)).connected, {
