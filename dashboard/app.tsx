@@ -1,5 +1,5 @@
 // The shell: navigation, the state of the link, who is logged in; and which page stands in it.
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { restarts } from "./live/stream.ts";
 import { EventsPage } from "./pages/events.tsx";
 import { HostPage } from "./pages/host.tsx";
@@ -31,7 +31,8 @@ function Page() {
   const { path } = place.value;
   const [section = "", name] = path;
   const isFirst = useRef(true);
-  useEffect(() => {
+  // At once: a moment later it would take the focus from whoever is typing by then.
+  useLayoutEffect(() => {
     const heading = document.querySelector("h1");
     document.title = heading?.textContent ? `${heading.textContent} · nearmiss` : "nearmiss";
     // Another page was asked for: that is where reading goes on.

@@ -1,6 +1,6 @@
 // What every form has: fields with the API's words beneath them, and one way to send.
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { get, ProblemError, withQuery } from "../api.ts";
 import { sentence } from "../format.ts";
 import { Dialog } from "../parts/dialog.tsx";
@@ -35,8 +35,8 @@ export function Form(props: {
   const [faults, setFaults] = useState(noFaults);
   const [busy, setBusy] = useState(false);
   const form = useRef<HTMLFormElement>(null);
-  // Where reading must go on: at the first thing that is wrong.
-  useEffect(() => {
+  // Where reading must go on: at the first thing that is wrong. At once, or it would take the focus from whoever types on.
+  useLayoutEffect(() => {
     if (faults === noFaults) return;
     form.current?.querySelector<HTMLElement>(".form-fault, [aria-invalid=true]")?.focus();
   }, [faults]);

@@ -1,5 +1,5 @@
 // Moves of VMs as they happen: drawn for a moment, then listed.
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { moveOf } from "../live/describe.ts";
 import { listenToStream } from "../live/stream.ts";
 
@@ -20,7 +20,8 @@ const mostInFlight = 60;
 export function useMoves(): { readonly latest: readonly SeenMove[]; readonly flying: readonly SeenMove[] } {
   const [latest, setLatest] = useState<readonly SeenMove[]>([]);
   const [flying, setFlying] = useState<readonly SeenMove[]>([]);
-  useEffect(
+  // Before the map is seen: a move that comes then is not asked for again.
+  useLayoutEffect(
     () =>
       listenToStream({
         onEvents: (events) => {

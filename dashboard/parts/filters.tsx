@@ -1,5 +1,5 @@
 // Fields that narrow what a page lists. Their texts are in the URL; what they ask for follows when their writer pauses.
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { sentence } from "../format.ts";
 import { place, refine } from "../router.ts";
 import { Icon } from "./icon.tsx";
@@ -43,7 +43,8 @@ export function FilterField({ filter }: { readonly filter: Filter }) {
   const [text, setText] = useState(value);
   // What this field has written itself, and comes back while somebody may be typing on.
   const written = useRef<string>();
-  useEffect(() => {
+  // Before anybody sees the field: what is typed into it from then on is not to be undone.
+  useLayoutEffect(() => {
     if (value !== written.current) setText(value);
     written.current = undefined;
   }, [value]);
