@@ -49,10 +49,11 @@ describeBrowserLab("a controller with --tls self", () => {
     socket.inject(ethernet({ to: mac1, from: mac2, type: 0x88b5, payload: Buffer.alloc(46) }));
     await page.getByText("a guest sent with the MAC of a VM elsewhere").waitFor();
     socket.close();
+    // Another page, which hears of it in its own time.
+    await events.getByText(`${mac2} · put back`).waitFor();
     for (const words of ["Drift repaired", "Theft"]) {
       expect(await events.getByRole("listitem").filter({ hasText: words }).count()).toBe(1);
     }
-    await events.getByText(`${mac2} · put back`).waitFor();
 
     // Kept for whoever comes later, and for who reloads.
     const { page: later, expectNone: laterExpectsNone } = await open("viewer");
