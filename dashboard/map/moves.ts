@@ -2,6 +2,7 @@
 import { useLayoutEffect, useState } from "preact/hooks";
 import { moveOf } from "../live/describe.ts";
 import { listenToStream } from "../live/stream.ts";
+import { flightMs } from "../moments.ts";
 
 export interface SeenMove {
   readonly id: string;
@@ -11,8 +12,6 @@ export interface SeenMove {
   readonly atMs: number;
 }
 
-/** How long one is drawn. */
-export const flightMs = 4_000;
 const kept = 8;
 /** Of an atomic bulk no more than these are drawn at once. */
 const mostInFlight = 60;

@@ -1,8 +1,8 @@
 // Short words on what was done, which go by themselves.
 import { signal } from "@preact/signals";
+import { noticeMs } from "../moments.ts";
 
 const notices = signal<readonly { readonly id: number; readonly text: string }[]>([]);
-const shownMs = 6_000;
 let count = 0;
 
 export function notice(text: string): void {
@@ -11,7 +11,7 @@ export function notice(text: string): void {
   notices.value = [...notices.value.slice(-2), { id, text }];
   setTimeout(() => {
     notices.value = notices.value.filter((each) => each.id !== id);
-  }, shownMs);
+  }, noticeMs);
 }
 
 export function Notices() {

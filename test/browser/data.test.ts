@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { call, populate, startController, vm } from "../integration/harness.ts";
-import { describeBrowser, tabs } from "../support/browser.ts";
+import { describeBrowser, letGo, tabs } from "../support/browser.ts";
 import { inventoryOf } from "../support/fleet.ts";
 
 const longest = "w".repeat(63);
@@ -65,7 +65,10 @@ describeBrowser("what operators write", () => {
     expect((await call(controller, 200, "GET", "/v1/vms/web-9")).labels).toEqual({ tier: "web" });
     await page.getByRole("button", { name: "Delete" }).click();
     await page.getByRole("button", { name: "Delete VM" }).click();
-    await page.getByText("VM web-9 is deleted").waitFor();
+    const notice = page.getByText("VM web-9 is deleted");
+    await notice.waitFor();
+    await letGo(page);
+    await notice.waitFor({ state: "detached" });
     // The two refusals, and the page of what is gone.
     expectNone(/400|409|404/);
   });

@@ -2,7 +2,7 @@
 import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
 import { call, populate, startController } from "../integration/harness.ts";
-import { describeBrowser, tabs } from "../support/browser.ts";
+import { describeBrowser, letGo, tabs } from "../support/browser.ts";
 
 describeBrowser("a move on the map", () => {
   const openPage = tabs();
@@ -23,7 +23,10 @@ describeBrowser("a move on the map", () => {
     const tags = await page.locator(".flight animateMotion").count();
     await page.waitForFunction("globalThis.places?.length === 3");
     await page.getByRole("region", { name: "Moves" }).getByText("a to c").waitFor();
-    return { ...watched, style, tags, places: await placesOf(page), end: await upperEdgeOf(page, "c") };
+    const seen = { ...watched, style, tags, places: await placesOf(page), end: await upperEdgeOf(page, "c") };
+    await letGo(page);
+    await expect.poll(() => page.locator(".flight").count()).toBe(0);
+    return seen;
   }
 
   test("is seen on its way, from the one host to the other", async () => {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished } from "vitest";
+import { flightMs, noticeMs } from "../../dashboard/moments.ts";
 import { whyNoLab } from "../../lab/lab.ts";
 import { patienceMs } from "../../lab/wait.ts";
 
@@ -46,6 +47,15 @@ export function tabs(namespace?: () => string): (options?: TabOptions) => Promis
   return (options) => openPage(browser, options);
 }
 
+/** In every page: what it takes away by itself stays until `letGo`, so that how soon a test looks does not matter. */
+const momentsAreHeld = `{
+  const start = globalThis.setTimeout;
+  const held = [];
+  globalThis.setTimeout = (what, ms, ...more) =>
+    ${JSON.stringify([flightMs, noticeMs])}.includes(ms) ? held.push(what) : start(what, ms, ...more);
+  globalThis.letGo = () => held.splice(0).forEach((what) => what());
+}`;
+
 /** @throws Error where there is none */
 async function startBrowser(namespace?: string): Promise<Browser> {
   const found = findChromium();
@@ -69,6 +79,7 @@ async function openPage(browser: Browser, options: TabOptions): Promise<Watched>
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
   onTestFinished(() => context.close());
   const page = await context.newPage();
+  await page.addInitScript(momentsAreHeld);
   page.setDefaultTimeout(patienceMs);
   const complaints: string[] = [];
   const origins = new Set<string>();
@@ -87,6 +98,11 @@ async function openPage(browser: Browser, options: TabOptions): Promise<Watched>
       expect([...origins].filter((origin) => origin !== new URL(page.url()).origin)).toEqual([]);
     },
   };
+}
+
+/** Moves on the map and notices, as if their time were over. */
+export async function letGo(page: Page): Promise<void> {
+  await page.evaluate("letGo()");
 }
 
 /** At the way in. */
