@@ -72,6 +72,8 @@ export const fleetStates = (host: string): readonly State[] => [
     name: "vms-label-half-typed",
     path: "vms",
     arrange: async (page) => {
+      // Not among what the search before has found.
+      await page.getByRole("link", { name: "cache-000003" }).waitFor();
       await page.getByLabel("Labels").fill("tier=web");
       await page.getByRole("link", { name: "cache-000003" }).waitFor({ state: "detached" });
       await page.getByLabel("Labels").fill("tier=web,");
