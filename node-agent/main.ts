@@ -8,8 +8,7 @@ import { type Established, establishIdentity, IdentityError } from "./identity/e
 import { Renewal } from "./identity/renewal.ts";
 import { SystemCallError } from "./kernel/libc.ts";
 import { NetlinkError } from "./kernel/request-socket.ts";
-import { agentMetrics } from "./metrics/metrics.ts";
-import { type MetricsAddress, serveMetrics } from "./metrics/server.ts";
+import type { MetricsAddress } from "./metrics/server.ts";
 import { answerStatus } from "./status/answer.ts";
 import { openStatusServer, SocketTakenError, type StatusServer } from "./status/server.ts";
 import { defaultSocket } from "./status/socket-path.ts";
@@ -60,6 +59,11 @@ function openAgent(options: AgentOptions, log: pino.Logger): Agent {
 /** An agent without its metrics does its work all the same. */
 async function openMetrics(address: MetricsAddress, agent: Agent, log: pino.Logger): Promise<Server | undefined> {
   try {
+    // Not loaded where nobody asked for them: an agent starts the sooner.
+    const [{ agentMetrics }, { serveMetrics }] = [
+      await import("./metrics/metrics.ts"),
+      await import("./metrics/server.ts"),
+    ];
     const server = await serveMetrics(agentMetrics(agent.metrics), address);
     log.info({ address: server.address() }, "metrics at /metrics");
     return server;

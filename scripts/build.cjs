@@ -45,7 +45,7 @@ async function makeOneFile(file) {
       minify: false,
       sourcemap: true,
       target: "node20",
-      rollupOptions: { output: { entryFileNames: path.basename(file) } },
+      rolldownOptions: { output: { entryFileNames: path.basename(file) } },
     },
   });
 }

@@ -1,7 +1,5 @@
 // The host's key, and the request for a certificate that proves that the host has it. The key never leaves the host.
-import "reflect-metadata"; // first: @peculiar/x509 asks for it as it loads
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
-import { Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
 
 const ecdsa = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 
@@ -13,6 +11,9 @@ export function makeHostKey(): string {
 
 /** PKCS #10 in PEM. @param host undefined: the join token says which */
 export async function makeRequest(keyPem: string, host: string | undefined): Promise<string> {
+  // Not before it is needed: loading it was a quarter of an agent's start, and a host that has its certificate does without.
+  await import("reflect-metadata"); // first: @peculiar/x509 asks for it as it loads
+  const { Pkcs10CertificateRequestGenerator } = await import("@peculiar/x509");
   const privateKey = createPrivateKey(keyPem);
   const publicKey = createPublicKey(privateKey);
   const pkcs8 = privateKey.export({ type: "pkcs8", format: "der" });

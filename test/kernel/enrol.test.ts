@@ -77,7 +77,7 @@ describe.skipIf(whyNoLab() !== undefined)("hosts that enrol", () => {
   test("and are revoked lose their session within 5 s and keep their traffic, until they are let in again", async () => {
     const { lab } = world;
     const host = lab.host("a");
-    const lost = host.agent.nextLog(({ msg }) => msg === "no session with the controller", "its end");
+    const lost = host.agent.nextLog(({ msg }) => msg === "no session with the controller", "its end", 5_000);
     expect(await lab.operate("host", "revoke", "a")).toBe("host a is revoked\n");
     expect((await lost).reason).toContain(`(${certificateEnded})`);
     await host.agent.nextLog(({ reason }) => /was revoked.*\(401\)/.test(String(reason)), "a refusal");
