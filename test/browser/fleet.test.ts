@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from "vitest";
 import { waitFor } from "../../lab/wait.ts";
-import { describeBrowserLab, tabs } from "../support/browser.ts";
+import { describeBrowserLab, tabs, wayIsCut } from "../support/browser.ts";
 import { cluster } from "../support/cluster.ts";
 
 describeBrowserLab("three hosts and their guests", () => {
@@ -71,7 +71,7 @@ describeBrowserLab("three hosts and their guests", () => {
       expect(await page.getByRole("link", { name, exact: true }).count()).toBe(1);
     }
     expect(await page.evaluate("globalThis.sameDocument")).toBe(true);
-    expectNone(/ERR_CONNECTION|WebSocket/);
+    expectNone(wayIsCut);
     for (const host of self.lab.hosts) {
       await waitFor(
         async () => (await self.lab.api<{ connected?: boolean }>("GET", `/v1/hosts/${host.name}`)).body.connected,

@@ -1,7 +1,7 @@
 // A dashboard that was cut off: what happened meanwhile is there when it is back, each change once and in order.
 import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
-import { describeBrowser, logIn, tabs } from "../support/browser.ts";
+import { describeBrowser, logIn, tabs, wayIsCut } from "../support/browser.ts";
 import { ControllerProcess, interfaceOf, temporaryDirectory } from "../support/controller-process.ts";
 import { severableWay } from "../support/severable.ts";
 
@@ -73,12 +73,9 @@ describeBrowser("while the dashboard is cut off", () => {
     await change(second, made, 201);
     await expect.poll(async () => (await listed(events))[0]).toEqual(made.at(-1));
     for (const page of [events, vms, one]) expect(await page.evaluate("globalThis.sameDocument")).toBe(true);
-    for (const none of [expectNone, vmsExpectNone, oneExpectsNone]) none(wayWasCut);
+    for (const none of [expectNone, vmsExpectNone, oneExpectsNone]) none(wayIsCut);
   });
 });
-
-/** What Chromium says of it depends on what it was about to do with its connections. */
-const wayWasCut = /net::ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED)|WebSocket/;
 
 const nameOf = (n: number) => `vm-${String(n).padStart(4, "0")}`;
 

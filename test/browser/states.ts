@@ -160,7 +160,7 @@ export const fleetStates = (host: string): readonly State[] => [
   { name: "events", path: "events", arrange: (page) => page.locator(".event").first().waitFor() },
   {
     name: "events-paused",
-    path: "events",
+    path: "events?kind=vm",
     arrange: async (page, controller) => {
       await page.locator(".event").first().waitFor();
       await page.locator(".link-live").waitFor();

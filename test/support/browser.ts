@@ -100,6 +100,9 @@ async function openPage(browser: Browser, options: TabOptions): Promise<Watched>
   };
 }
 
+/** What Chromium complains of where nobody answers: it depends on what it was about to do with its connections. */
+export const wayIsCut = /net::ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED)|WebSocket/;
+
 /** Moves on the map and notices, as if their time were over. */
 export async function letGo(page: Page): Promise<void> {
   await page.evaluate("letGo()");
