@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 import { patienceMs } from "./lab/wait.ts";
 
 // Deadlines are for what hangs, not for a busy machine.
-const deadlines = { testTimeout: 60_000, hookTimeout: 60_000, expect: { poll: { timeout: patienceMs } } };
+const deadlines = { testTimeout: 240_000, hookTimeout: 240_000, expect: { poll: { timeout: patienceMs } } };
 /** Made when asked for: `npm run screenshots:readme`. */
 const pictures = process.env.NEARMISS_README_PICTURES ? ["test/browser/readme.pictures.ts"] : [];
 const alone = ["test/kernel/fault.test.ts", "test/kernel/lab.test.ts"];

@@ -9,7 +9,7 @@ import { openPacketSocket } from "../lab/packets.ts";
 import type { ContinuousPing } from "../lab/ping.ts";
 import type { LabProcess } from "../lab/process.ts";
 import type { ProgramOptions } from "../lab/programs.ts";
-import { waitFor, waitUntil } from "../lab/wait.ts";
+import { patienceMs, waitFor, waitUntil } from "../lab/wait.ts";
 import { dumpOf } from "./dump.ts";
 import { LeakWatch } from "./leaks.ts";
 import { deviations, remoteIps, type Truth, type TruthSource, truthOf } from "./truth.ts";
@@ -165,7 +165,7 @@ export class Scene {
   }
 
   /** Waits until a host holds all of these. */
-  async holds(host: string, ips: readonly string[], deadlineMs = 10_000): Promise<void> {
+  async holds(host: string, ips: readonly string[], deadlineMs = patienceMs): Promise<void> {
     await waitUntil(
       async () => {
         const held = await this.heldOn(host);

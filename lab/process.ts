@@ -112,7 +112,7 @@ export class LabProcess {
   }
 
   /** Signals it and waits for the end; killed after `graceMs`. @returns exit status, or the signal that ended it */
-  async stop(signal: NodeJS.Signals = "SIGTERM", graceMs = 5_000): Promise<number | NodeJS.Signals> {
+  async stop(signal: NodeJS.Signals = "SIGTERM", graceMs = patienceMs): Promise<number | NodeJS.Signals> {
     this.signal(signal);
     const timer = setTimeout(() => this.signal("SIGKILL"), graceMs);
     try {

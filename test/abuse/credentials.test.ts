@@ -120,7 +120,7 @@ describe("a join token", () => {
 });
 
 describe("a connection", () => {
-  test("that never begins its handshake is closed, while others are served", { timeout: 30_000 }, async () => {
+  test("that never begins its handshake is closed, while others are served", async () => {
     const controller = await startEnrolling();
     const port = Number(controller.url.port);
     const ends = Array.from({ length: 20 }, () => {

@@ -14,7 +14,7 @@ const few: FleetShape = { hosts: 5, vmsPerHost: 6, asked: 9, awayEvery: 5, slow:
 const many: FleetShape = { hosts: 500, vmsPerHost: 8, asked: 12, awayEvery: 83, problems: { "node-001": [problem] } };
 const longest = "w".repeat(63);
 
-describeBrowser("every page is readable, reachable and silent", { timeout: 240_000 }, () => {
+describeBrowser("every page is readable, reachable and silent", () => {
   const openPage = tabs();
 
   test("with five hosts", async () => {

@@ -73,6 +73,6 @@ describe("generated requests", () => {
         expect(counts[status], `${status} in ${JSON.stringify(counts)}`).toBeGreaterThan(0);
       }
     },
-    60_000 + sequences * 2_000,
+    240_000 + sequences * 2_000,
   );
 });

@@ -164,7 +164,7 @@ function momentsOf(events: readonly CloudEvent[]): Map<number, Moment> {
   return moments;
 }
 
-test("no answer, seed, push, snapshot, event or list carries a foreign network", { timeout: 120_000 }, () =>
+test("no answer, seed, push, snapshot, event or list carries a foreign network", () =>
   fc.assert(
     fc.asyncProperty(fc.array(someStep, { minLength: 10, maxLength: 40, size: "max" }), async (steps) => {
       const controller = await startSecured({ findCertified });
@@ -231,5 +231,4 @@ test("no answer, seed, push, snapshot, event or list carries a foreign network",
       await controller.stop();
     }),
     { numRuns: 25 },
-  ),
-);
+  ));

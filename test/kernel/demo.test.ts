@@ -29,7 +29,7 @@ function leftBehind(story: string): string[] {
 }
 
 describe.skipIf(whyNoLab() !== undefined)("the demo", () => {
-  test("holds all it promises, prints one JSON object, and leaves nothing behind", { timeout: 120_000 }, async () => {
+  test("holds all it promises, prints one JSON object, and leaves nothing behind", async () => {
     const { output, status } = runDemo("--json");
     expect(await status, output.stderr).toBe(0);
     const summary = JSON.parse(output.stdout);
