@@ -1,10 +1,9 @@
 // Runs the commands of a page as a reader would: one shell, a fresh controller, an empty directory.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { waitFor } from "../../lab/wait.ts";
+import { ControllerProcess } from "../support/controller-process.ts";
 import type { Step } from "./console-blocks.ts";
 
 const program = join(import.meta.dirname, "../../dist/bin/nearmiss.js");
@@ -24,13 +23,11 @@ export interface Ran {
 /** What each step printed, standard error included. */
 export async function runSteps(steps: readonly Step[]): Promise<Ran[]> {
   const directory = mkdtempSync(join(tmpdir(), "nearmiss-docs-"));
-  const base = `127.0.0.1:${await freePort()}`;
   writeFileSync(join(directory, "nearmiss"), `#!/bin/sh\nexec ${process.execPath} ${program} "$@"\n`, { mode: 0o755 });
-  const args = [program, "controller", "--listen", base, "--db", join(directory, "nearmiss.db"), "--insecure"];
-  const controller = spawn(process.execPath, args, { stdio: "ignore" });
+  const controller = ControllerProcess.launch(join(directory, "nearmiss.db"), 0, ["--insecure"], () => {});
   try {
-    const isUp = async () => (await fetch(`http://${base}/readyz`)).ok;
-    await waitFor(isUp, { what: "the controller" });
+    const { port } = await controller.waitForLog(({ msg }) => msg === "listening", "its log to say that it listens");
+    const base = `127.0.0.1:${port}`;
     const env = {
       ...process.env,
       PATH: `${directory}:${process.env.PATH}`,
@@ -53,9 +50,7 @@ export async function runSteps(steps: readonly Step[]): Promise<Ran[]> {
         i % 2 === 0 ? [{ output: linesOf(part), status: Number(parts[i + 1]) }] : [],
       );
   } finally {
-    const ended = new Promise((resolve) => controller.once("exit", resolve));
-    controller.kill("SIGTERM");
-    await ended;
+    await controller.stop();
     rmSync(directory, { recursive: true, force: true });
   }
 }
@@ -72,14 +67,4 @@ async function textOf(child: ChildProcess): Promise<string> {
   });
   await new Promise((resolve) => child.once("close", resolve));
   return text;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
 }
