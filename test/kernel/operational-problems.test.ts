@@ -25,8 +25,8 @@ describeKernel("an operator is told of", () => {
     a = it.lab.host("a");
     await it.network("blue", 100);
     guest = await it.vm("web-1", "a", "blue", 100, mac1, ["10.20.1.1/24", "fd00:20::1/64"]);
-    await it.vm("db-1", "b", "blue", 100, mac2, ["10.20.1.2/24", "fd00:20::2/64"]);
-    expect((await guest.ping("10.20.1.2")).received).toBe(1);
+    await it.vm("db-1", "b", "blue", 100, mac2, ["10.20.1.2/24", "10.20.1.3/24", "fd00:20::2/64"]);
+    for (const ip of ["10.20.1.2", "10.20.1.3"]) expect((await guest.ping(ip)).received).toBe(1);
     const links = JSON.parse(await a.exec(["ip", "-j", "address", "show", "to", a.address])) as { ifname: string }[];
     underlay = links[0]?.ifname ?? "";
     await inject(ethernet({ to: "ff:ff:ff:ff:ff:ff", from: stranger, type: 0x88b5, payload: Buffer.alloc(46) }));
@@ -80,8 +80,8 @@ describeKernel("an operator is told of", () => {
     ],
     [
       "a question",
-      "10.20.1.2",
-      arp({ operation: "request", senderMac: stranger, senderIp: "10.20.1.2", targetIp: "10.20.1.9" }),
+      "10.20.1.3",
+      arp({ operation: "request", senderMac: stranger, senderIp: "10.20.1.3", targetIp: "10.20.1.9" }),
     ],
   ])("a guest that uses another VM's address, by %s; explain names it", async (_by, ip, frame) => {
     await inject(frame);
