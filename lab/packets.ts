@@ -15,7 +15,7 @@ import {
 } from "../node-agent/kernel/libc.ts";
 import { readEthernet } from "./frames.ts";
 import { inNamespace, type Namespace } from "./namespace.ts";
-import { patienceMs, waitFor } from "./wait.ts";
+import { waitFor } from "./wait.ts";
 
 /** All protocols: a bridge takes the frames of its ports before a socket for one protocol sees them. */
 const ETH_P_ALL = 0x0003;
@@ -60,10 +60,9 @@ export class PacketSocket {
   }
 
   /** The first frame seen, before or from now on, that satisfies `predicate`. @throws WaitError */
-  waitForFrame(predicate: (frame: Captured) => boolean, deadlineMs = patienceMs, what = "a frame"): Promise<Captured> {
+  waitForFrame(predicate: (frame: Captured) => boolean): Promise<Captured> {
     return waitFor(() => this.frames().find(predicate), {
-      what: `${what} among those captured`,
-      deadlineMs,
+      what: "a frame among those captured",
       everyMs: 1,
     });
   }

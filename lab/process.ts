@@ -111,10 +111,10 @@ export class LabProcess {
     if (this.running) this.#child.kill(signal);
   }
 
-  /** Signals it and waits for the end; killed after `graceMs`. @returns exit status, or the signal that ended it */
-  async stop(signal: NodeJS.Signals = "SIGTERM", graceMs = patienceMs): Promise<number | NodeJS.Signals> {
+  /** Signals it and waits for the end; killed when `patienceMs` are over. @returns exit status, or the signal that ended it */
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number | NodeJS.Signals> {
     this.signal(signal);
-    const timer = setTimeout(() => this.signal("SIGKILL"), graceMs);
+    const timer = setTimeout(() => this.signal("SIGKILL"), patienceMs);
     try {
       return await this.ended;
     } finally {

@@ -1,5 +1,4 @@
 // The messages of the event stream as JSON Schema, for AsyncAPI and OpenAPI. Consumers ignore fields that they do not know.
-
 import type { ResourceKind } from "./events.ts";
 import { HostView } from "./host.ts";
 import { RevisionNumber } from "./metadata.ts";

@@ -1,5 +1,4 @@
 // Hosts: shapes for REST bodies and answers, and the parsed form behind them.
-
 import { parseVtep, type VtepAddress } from "./address.ts";
 import { Faults } from "./input.ts";
 import { mergePatch } from "./merge-patch.ts";

@@ -1,5 +1,4 @@
 // What every resource has beside its own fields: name, labels, description, uid, revision.
-
 import type { Revision } from "./address.ts";
 import { type Faults, pointerToken } from "./input.ts";
 import { limits } from "./limits.ts";

@@ -1,5 +1,4 @@
 // Moves of VMs, and who has confirmed them: shapes for REST bodies and answers.
-
 import { closed, Name, RevisionNumber } from "./metadata.ts";
 import { type Static, Type } from "./typebox.ts";
 

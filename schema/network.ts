@@ -1,5 +1,4 @@
 // Networks: shapes for REST bodies and answers, and the parsed form behind them.
-
 import {
   type AddressRange,
   type IpAddress,

@@ -1,5 +1,4 @@
 // What is shown of a running controller beside the inventory: who I am, how it goes, who holds what, what was.
-
 import type { CloudEvent } from "./events.ts";
 import { Name, RevisionNumber } from "./metadata.ts";
 import { type Static, Type } from "./typebox.ts";

@@ -1,6 +1,5 @@
 // What happens on hosts and is no inventory. It has no revision: it travels on the event stream marked as operational, with
 // a sequence of its own within one run of the controller, and is never replayed.
-
 import { parseVni, type Vni } from "./address.ts";
 import { type Static, Type } from "./typebox.ts";
 

@@ -1,5 +1,4 @@
 // What is wrong with a value by its form, in words for the person who wrote it.
-
 import { namePattern } from "./names.ts";
 import type { ProblemFault } from "./problems.ts";
 import type { Compile } from "./typebox.ts";

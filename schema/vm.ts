@@ -1,5 +1,4 @@
 // VMs and their interfaces: shapes for REST bodies and answers, and the parsed forms behind them.
-
 import { type IpAddress, type MacAddress, parseIp, parseMac } from "./address.ts";
 import { UdpPort } from "./host.ts";
 import { Faults, pointerToken } from "./input.ts";

@@ -1,5 +1,4 @@
 // fleet.yaml: read with all its faults told at once, each with its line, and written.
-
 import { type Document, isNode, LineCounter, parseDocument } from "yaml";
 import {
   explainFaults,

@@ -1,5 +1,4 @@
 // /asyncapi.json: the event stream in AsyncAPI 3, made from the shapes of its messages and the query that is validated.
-
 import {
   BookmarkShape,
   changeShapes,

@@ -1,5 +1,4 @@
 // How hosts come to certificates and lose them. What stands behind it is `pki/enrolment.ts`.
-
 import {
   CredentialsView,
   EnrolInput,

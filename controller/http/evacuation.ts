@@ -1,5 +1,4 @@
 // All VMs of a host to other hosts, in one revision: for a host that is dead, or is to be.
-
 import { EvacuateInput, EvacuationLine, EvacuationView, Name, type Revision } from "../../schema/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";

@@ -1,5 +1,4 @@
 // The log of changes read backwards, in pages. Forwards it is `/v1/events`.
-
 import { LogView, Name, parseRevision, toCloudEvent } from "../../schema/index.ts";
 import { type Static, Type } from "../../schema/typebox.ts";
 import { scopeOf } from "../auth/identity.ts";

@@ -1,5 +1,4 @@
 // How it goes: who asks, counts and concerns, rates. For people who look; programs have /metrics.
-
 import { type Host, IdentityView, maxConcerns, Name, OverviewView, RatesView, version } from "../../schema/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";

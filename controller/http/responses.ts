@@ -1,5 +1,4 @@
 // What OpenAPI says of answers: shapes by status, and for each route the problems that it can answer with.
-
 import { type ProblemType, problemTypes, problemUri } from "../../schema/index.ts";
 import { type TSchema, Type } from "../../schema/typebox.ts";
 

@@ -1,6 +1,5 @@
 // Requests against the TypeBox schemas of their routes. Bodies are taken as they are: nothing is coerced, defaulted or
 // dropped. Paths and queries arrive as text, so numbers are read from them.
-
 import { explainFaults, type ProblemFault } from "../../schema/index.ts";
 import { Compile, type TSchema, Type } from "../../schema/typebox.ts";
 

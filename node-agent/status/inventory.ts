@@ -1,5 +1,4 @@
 // What the controller has registered about a path, over its REST API. Fields that this build does not know are ignored.
-
 import {
   AddressError,
   type IpAddress,

@@ -1,6 +1,5 @@
 // A real controller on a free port with a database of its own, and the two kinds of clients that it has.
 // Nothing here sleeps: waiting is for a condition, with a deadline.
-
 import { mkdtempSync, rmSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";

@@ -1,5 +1,4 @@
 // Debian's Chromium, driven by playwright-core: found, started, and watched for whatever a page complains of.
-
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
