@@ -3,7 +3,7 @@ import { ipToBytes, parseIp } from "../schema/address.ts";
 
 export const etherTypes = { ipv4: 0x0800, arp: 0x0806, rarp: 0x8035, ipv6: 0x86dd } as const;
 export const broadcastMac = "ff:ff:ff:ff:ff:ff";
-const protocols = { icmp: 1, udp: 17, icmpv6: 58 } as const;
+const protocols = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58 } as const;
 
 /** Any MAC, multicast and broadcast too: tests also send what no interface may own. */
 export function macBytes(mac: string): Buffer {
@@ -128,6 +128,19 @@ export function udpPacket(packet: {
   const sum = internetChecksum(pseudoHeader(packet.from, packet.to, protocols.udp, datagram.length), datagram);
   datagram.writeUInt16BE(sum === 0 ? 0xffff : sum, 6);
   return ipPacket({ from: packet.from, to: packet.to, protocol: protocols.udp, payload: datagram });
+}
+
+/** The first segment of a connection (RFC 9293 §3.1), without options. */
+export function tcpSyn(packet: { from: string; to: string; fromPort: number; toPort: number }): Buffer {
+  const segment = Buffer.alloc(20);
+  segment.writeUInt16BE(packet.fromPort, 0);
+  segment.writeUInt16BE(packet.toPort, 2);
+  segment.writeUInt32BE(1, 4);
+  segment.writeUInt16BE(0x5002, 12);
+  segment.writeUInt16BE(65_535, 14);
+  const pseudo = pseudoHeader(packet.from, packet.to, protocols.tcp, segment.length);
+  segment.writeUInt16BE(internetChecksum(pseudo, segment), 16);
+  return ipPacket({ from: packet.from, to: packet.to, protocol: protocols.tcp, payload: segment });
 }
 
 /** RFC 7348 §5: the header and the frame of the overlay inside; the payload of a UDP datagram. */

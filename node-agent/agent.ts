@@ -15,6 +15,7 @@ import { ControllerLink, type Frame } from "./controller-link/link.ts";
 import { Releases } from "./controller-link/releases.ts";
 import { Eviction } from "./eviction.ts";
 import { GuestGuard } from "./guard/guest-guard.ts";
+import { HostGuard } from "./guard/host-guard.ts";
 import { removeTable } from "./guard/rule-table.ts";
 import { UnderlayGuard } from "./guard/underlay-guard.ts";
 import { GuestWatch } from "./guest-watch.ts";
@@ -25,6 +26,7 @@ import type { Renewal } from "./identity/renewal.ts";
 import type { Adoptable } from "./kernel/adoption.ts";
 import { BridgePorts } from "./kernel/bridge-ports.ts";
 import { NetworkDevices } from "./kernel/devices.ts";
+import { HostRuleTables } from "./kernel/host-rule-tables.ts";
 import { MissSocket } from "./kernel/miss-socket.ts";
 import { RequestSocket } from "./kernel/request-socket.ts";
 import { KernelTables } from "./kernel/tables.ts";
@@ -76,6 +78,8 @@ export class Agent {
   private readonly held: HeldAnswers;
   private readonly ports: HostPorts;
   private readonly announcer: Announcer | undefined;
+  private readonly hostRules: HostRuleTables | undefined;
+  private readonly hostGuard: HostGuard;
   private readonly guard: GuestGuard | undefined;
   private readonly underlay: UnderlayGuard | undefined;
   private readonly networks: HostNetworks;
@@ -99,13 +103,15 @@ export class Agent {
     private readonly log: Logger,
   ) {
     const { host, vtep, announce, caps, controller } = options;
-    const devices = new NetworkDevices(this.requests, { adoptable: options.adoptable });
+    const hostRules = HostRuleTables.open();
+    const devices = new NetworkDevices(this.requests, { adoptable: options.adoptable, hostRules });
     const tables = new KernelTables(this.requests, devices.deviceOf);
     const send = (frame: AgentFrame): boolean => this.link.send(frame);
     const held = new HeldAnswers(caps);
     const announcer = announce ? new Announcer(this.announcing(held)) : undefined;
     const nextId = (): number => this.nextId++;
     const reporter = new Reporter({ isLive: () => this.link.isLive, send, nextId, nowMs });
+    const hostGuard = new HostGuard({ tables: hostRules, reporter, log });
     const ports = new HostPorts({ devices, bridgePorts: this.bridgePorts, held, log });
     const guard = options.antiSpoof
       ? new GuestGuard({ held, vnis: () => this.networks.list().map(({ vni }) => vni), reporter, log })
@@ -126,7 +132,10 @@ export class Agent {
       ports,
       guards: [guard, underlay].filter((each) => each !== undefined),
       turns: new LoopTurns(),
-      otherProblems: () => (this.filter?.found ?? []).map(({ says, mend }) => `${says}; ${mend}`),
+      otherProblems: () => [
+        ...hostGuard.problems,
+        ...(this.filter?.found ?? []).map(({ says, mend }) => `${says}; ${mend}`),
+      ],
       reporter,
       log,
     });
@@ -137,6 +146,8 @@ export class Agent {
     this.tables = tables;
     this.held = held;
     this.announcer = announcer;
+    this.hostRules = hostRules;
+    this.hostGuard = hostGuard;
     this.guard = guard;
     this.underlay = underlay;
     this.reporter = reporter;
@@ -169,6 +180,7 @@ export class Agent {
   /** Takes over what an earlier run left in the kernel, then listens and connects. */
   async start(): Promise<void> {
     const { devices, tables, networks, ports, held, reporter, log } = this;
+    await this.hostGuard.settle();
     if (!this.guard) await removeTable("bridge");
     if (!this.underlay) await removeTable("inet");
     const vnis = await devices.takeOver();
@@ -193,6 +205,10 @@ export class Agent {
       nowMs,
       random,
     });
+    await devices
+      .closeToHost()
+      .then(() => log.info("bridges and ports are closed towards this host"))
+      .catch((error: unknown) => log.error({ err: error }, "bridges not closed towards this host: looking again soon"));
     this.filter = new HostFilter({ bridges: () => devices.bridges(), reporter, log });
     const onFinding = (finding: GuestFinding): void => this.reportGuest(finding);
     this.guests = new GuestWatch({ devices, bridgePorts: this.bridgePorts, networks, held, onFinding, nowMs });
@@ -223,6 +239,8 @@ export class Agent {
     this.upkeep?.close();
     this.filter?.close();
     this.guests?.close();
+    this.hostGuard.close();
+    this.hostRules?.close();
     this.guard?.close();
     this.underlay?.close();
     this.eviction?.close();

@@ -103,7 +103,11 @@ export class Upkeep {
   }
 
   private onLink(link: Link, gone: boolean): void {
-    const { devices, networks, ports } = this.deps;
+    const { devices, networks, ports, log } = this.deps;
+    // First of all: until then the guest behind a new port can reach this host.
+    devices
+      .closePort(link, gone)
+      .catch((error: unknown) => log.error({ err: error, port: link.name }, "port not closed"));
     const concerned = devices.onLink(link, gone);
     ports.onLink(link, gone);
     if (concerned === "all") networks.look("device");

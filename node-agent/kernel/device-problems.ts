@@ -32,6 +32,15 @@ export function noBridge(link: Link, master: Link | undefined, network: AgentNet
   );
 }
 
+/** The bridge of an adopted device is open towards this host, and rules that would close it cannot be loaded. */
+export function notCovered(bridge: Link, network: AgentNetwork, reason: string): DeviceError {
+  return new DeviceError(
+    `${bridge.name}, the bridge of network ${network.name}'s adopted device, is not used: its guests could send into other ` +
+      `networks through this host (${reason}); load nf_tables (modprobe nf_tables), or let the agent make the bridge ` +
+      "(take the adopted device out of --adopt)",
+  );
+}
+
 /** Another socket holds the UDP port: the kernel says so (EADDRINUSE) only when the device is set up. */
 export function portTaken(vxlan: Link, vxlans: readonly Link[], { vtepPort }: LocalVtep): DeviceError {
   const holders = vxlans.filter((link) => link.up && link.ifindex !== vxlan.ifindex && !isOurs(link));

@@ -5,19 +5,22 @@ import type { AgentNetwork, Vni } from "../../schema/index.ts";
 import { type Adoptable, type Awaited, chooseVxlan, mayAdopt } from "./adoption.ts";
 import type { LocalVtep } from "./device-fit.ts";
 import { aliasFor, bridgeName, epochOf, isOurs, vxlanName } from "./device-names.ts";
-import { type DeviceWarning, missingVtep, rivals, tooLargeMtu } from "./device-problems.ts";
+import { type DeviceWarning, missingVtep, notCovered, rivals, tooLargeMtu } from "./device-problems.ts";
+import type { HostRuleTables } from "./host-rule-tables.ts";
 import type { Link } from "./link-codec.ts";
 import { encodeMaster } from "./link-requests.ts";
 import { Links } from "./links.ts";
 import type { EntryDevice } from "./neighbour-codec.ts";
 import { NetworkBridges } from "./network-bridges.ts";
 import { probeTables } from "./path-probe.ts";
-import type { RequestSocket } from "./request-socket.ts";
+import { NetlinkError, type RequestSocket } from "./request-socket.ts";
 import { VxlanDevices } from "./vxlan-devices.ts";
 
 export interface DevicesOptions {
   /** Devices of others that may serve a network here; default none. */
   readonly adoptable?: Adoptable;
+  /** What keeps the guests of adopted bridges from this host's tunnels; without it no bridge of others is used. */
+  readonly hostRules?: HostRuleTables | undefined;
   readonly nowMs?: () => number;
 }
 
@@ -35,15 +38,17 @@ export class NetworkDevices {
   private readonly adopted = new Set<Vni>();
   private readonly awaited = new Map<Vni, Awaited>();
   private readonly adoptable: Adoptable;
+  private readonly hostRules: HostRuleTables | undefined;
 
   constructor(
     private readonly socket: RequestSocket,
-    { adoptable = new Set(), nowMs = () => performance.now() }: DevicesOptions = {},
+    { adoptable = new Set(), hostRules, nowMs = () => performance.now() }: DevicesOptions = {},
   ) {
     this.links = new Links(socket);
     this.bridgesOfNetworks = new NetworkBridges(socket, this.links, nowMs);
     this.vxlans = new VxlanDevices(this.links);
     this.adoptable = adoptable;
+    this.hostRules = hostRules;
   }
 
   /** Somebody's vxlan device that serves the network, and its bridge: kept when the network leaves, without our entries. */
@@ -88,6 +93,24 @@ export class NetworkDevices {
     return this.vnis();
   }
 
+  /**
+   * Closes the bridges that stand, and all their ports, towards the host: an earlier version left some of that open, and the
+   * controller may be away. @throws NetlinkError
+   */
+  async closeToHost(): Promise<void> {
+    await this.bridgesOfNetworks.closeAll(await this.links.list());
+    for (const vni of this.adopted) {
+      const device = this.byVni.get(vni);
+      const bridge = device && (await this.links.find({ ifindex: device.bridgeIfindex }));
+      if (device && bridge && !isOurs(bridge)) await this.hostRules?.coverAdopted(vni, bridge.name, device.vtepPort);
+    }
+  }
+
+  /** Closes what has become a port of a bridge of ours. @throws NetlinkError */
+  closePort(link: Link, gone: boolean): Promise<void> {
+    return this.bridgesOfNetworks.follow(link, gone);
+  }
+
   /** A device for adoption, with entries of ours. */
   private async servedBefore(link: Link): Promise<boolean> {
     if (!link.vxlan || !mayAdopt(this.adoptable, link) || this.byVni.has(link.vxlan.vni)) return false;
@@ -115,6 +138,7 @@ export class NetworkDevices {
     const bridge = theirs
       ? await this.bridgesOfNetworks.ensureFor(theirs, network, alias, known?.bridgeIfindex)
       : await this.bridgesOfNetworks.ensure(network, alias, known?.bridgeIfindex);
+    if (theirs && !isOurs(bridge)) await this.cover(network, bridge, local);
     const vxlan = theirs ?? (await this.vxlans.ensure(network, local, alias, mtu, known?.ifindex));
     await this.vxlans.adjust(vxlan, local, mtu);
     await this.vxlans.enslave(vxlan, bridge);
@@ -149,6 +173,7 @@ export class NetworkDevices {
       await this.links.set(vxlan.name, encodeMaster(vxlan.ifindex, 0));
     }
     await this.bridgesOfNetworks.remove(vni);
+    await this.hostRules?.uncover(vni);
   }
 
   /** The bridges of all networks. @throws NetlinkError */
@@ -202,6 +227,16 @@ export class NetworkDevices {
     }
     this.awaited.set(vni, { name: choice.link.name, bridge: bridgeOf(choice.link) });
     return choice.link;
+  }
+
+  /** @throws DeviceError where the kernel does not load the rules */
+  private async cover(network: AgentNetwork, bridge: Link, local: LocalVtep): Promise<void> {
+    try {
+      if (!this.hostRules) throw notCovered(bridge, network, "the kernel has no netfilter");
+      await this.hostRules.coverAdopted(network.vni, bridge.name, local.vtepPort);
+    } catch (error) {
+      throw error instanceof NetlinkError ? notCovered(bridge, network, error.message) : error;
+    }
   }
 
   private remember(link: Link, bridgeIfindex: number): void {

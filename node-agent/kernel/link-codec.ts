@@ -8,10 +8,13 @@ import {
   IFF_LOWER_UP,
   IFF_UP,
   IFLA_AF_SPEC,
+  IFLA_BR_GROUP_FWD_MASK,
   IFLA_BR_MCAST_SNOOPING,
   IFLA_BR_NF_CALL_ARPTABLES,
   IFLA_BR_NF_CALL_IP6TABLES,
   IFLA_BR_NF_CALL_IPTABLES,
+  IFLA_BR_STP_STATE,
+  IFLA_BRPORT_GROUP_FWD_MASK,
   IFLA_BRPORT_LEARNING,
   IFLA_BRPORT_UNICAST_FLOOD,
   IFLA_IFALIAS,
@@ -41,7 +44,15 @@ import {
   RTM_NEWADDR,
   RTM_NEWLINK,
 } from "./link-numbers.ts";
-import { type Attributes, type NetlinkMessage, parseAttributes, readBe16, readText, readU32 } from "./netlink-codec.ts";
+import {
+  type Attributes,
+  type NetlinkMessage,
+  parseAttributes,
+  readBe16,
+  readText,
+  readU16,
+  readU32,
+} from "./netlink-codec.ts";
 
 /** What the agent needs to know of a vxlan device; all but `local` and `learning` cannot change on a live one. */
 export interface VxlanSettings {
@@ -76,10 +87,16 @@ export interface Link {
   readonly portLearning?: boolean;
   /** As a port of a bridge: it gets the unicast frames that the bridge knows no port for. */
   readonly portFlood?: boolean;
+  /** As a port of a bridge: which of the groups 01:80:c2:00:00:0X it bridges instead of delivering them to its own stack, as bits. */
+  readonly portGroupForward?: number;
   /** Makes no IPv6 address of its own. */
   readonly addressless: boolean;
   /** Of a bridge: multicast snooping is on. */
   readonly snooping?: boolean;
+  /** Of a bridge: a spanning tree protocol runs on it. */
+  readonly spanningTree?: boolean;
+  /** Of a bridge: as `portGroupForward`, for all its ports. */
+  readonly groupForward?: number;
   /** Of a bridge: it asks for these by itself, whatever the sysctls say. */
   readonly filters?: readonly BridgeFilter[];
   readonly vxlan?: VxlanSettings;
@@ -114,12 +131,25 @@ export function decodeLink({ type, payload }: NetlinkMessage): Link | undefined 
       ? {
           portLearning: port.get(IFLA_BRPORT_LEARNING)?.[0] === 1,
           portFlood: port.get(IFLA_BRPORT_UNICAST_FLOOD)?.[0] === 1,
+          ...optional("portGroupForward", readU16(port.get(IFLA_BRPORT_GROUP_FWD_MASK))),
         }
       : {}),
-    ...(kind === "bridge" ? { snooping: data.get(IFLA_BR_MCAST_SNOOPING)?.[0] === 1, filters: filtersOf(data) } : {}),
+    ...(kind === "bridge" ? decodeBridge(data) : {}),
     ...(vxlan === undefined ? {} : { vxlan }),
   };
 }
+
+function decodeBridge(data: Attributes): Pick<Link, "snooping" | "spanningTree" | "groupForward" | "filters"> {
+  return {
+    snooping: data.get(IFLA_BR_MCAST_SNOOPING)?.[0] === 1,
+    spanningTree: (readU32(data.get(IFLA_BR_STP_STATE)) ?? 0) !== 0,
+    ...optional("groupForward", readU16(data.get(IFLA_BR_GROUP_FWD_MASK))),
+    filters: filtersOf(data),
+  };
+}
+
+const optional = <Key extends string, Value>(key: Key, value: Value | undefined): { [key in Key]?: Value } =>
+  value === undefined ? {} : ({ [key]: value } as { [key in Key]: Value });
 
 function filtersOf(data: Attributes): BridgeFilter[] {
   const attributes = [

@@ -6,7 +6,10 @@ import {
   IFF_UP,
   IFLA_ADDRESS,
   IFLA_AF_SPEC,
+  IFLA_BR_GROUP_FWD_MASK,
   IFLA_BR_MCAST_SNOOPING,
+  IFLA_BR_STP_STATE,
+  IFLA_BRPORT_GROUP_FWD_MASK,
   IFLA_BRPORT_LEARNING,
   IFLA_BRPORT_UNICAST_FLOOD,
   IFLA_IFALIAS,
@@ -30,7 +33,8 @@ import {
   ifaddrmsgBytes,
   ifinfomsgBytes,
 } from "./link-numbers.ts";
-import { attribute, be16, nested, text, u8, u32 } from "./netlink-codec.ts";
+import { attribute, be16, nested, text, u8, u16, u32 } from "./netlink-codec.ts";
+import { bridgeGroupForward, portGroupForward } from "./reserved-groups.ts";
 
 interface LinkHead {
   readonly family?: number;
@@ -71,17 +75,28 @@ export function encodeLinkGet(which: { readonly name: string } | { readonly ifin
 export const encodeAddressDump = (): Buffer => Buffer.alloc(ifaddrmsgBytes);
 
 /**
- * A bridge without multicast snooping: otherwise one MLD query of a guest stops neighbour solicitations on their way
- * to the tunnel. Its MAC is set, because it would follow its lowest port's.
+ * What a bridge of ours is like. No multicast snooping: otherwise one MLD query of a guest stops neighbour solicitations on
+ * their way to the tunnel. No spanning tree, which keeps a new port silent for 30 s. And all groups forwarded that may be, so
+ * that no frame for them reaches the host.
  */
+const bridgeSettings = (): Buffer[] => [
+  attribute(IFLA_BR_MCAST_SNOOPING, u8(0)),
+  attribute(IFLA_BR_STP_STATE, u32(0)),
+  attribute(IFLA_BR_GROUP_FWD_MASK, u16(bridgeGroupForward)),
+];
+
+/** Its MAC is set, because it would follow its lowest port's. */
 export function encodeBridge(name: string, mac: Buffer): Buffer {
   return ifinfomsg(
     {},
     attribute(IFLA_IFNAME, text(name)),
     attribute(IFLA_ADDRESS, mac),
-    linkInfo("bridge", attribute(IFLA_BR_MCAST_SNOOPING, u8(0))),
+    linkInfo("bridge", ...bridgeSettings()),
   );
 }
+
+export const encodeBridgeSettings = (ifindex: number): Buffer =>
+  ifinfomsg({ ifindex }, linkInfo("bridge", ...bridgeSettings()));
 
 export interface VxlanDevice {
   readonly name: string;
@@ -151,16 +166,19 @@ export const encodeLinkDelete = (ifindex: number): Buffer => ifinfomsg({ ifindex
 export interface PortSettings {
   readonly learning?: boolean;
   readonly flood?: boolean;
+  /** Frames for the reserved groups stay on the bridge, see reserved-groups.ts. */
+  readonly closed?: true;
 }
 
 /** For RTM_SETLINK only; RTM_NEWLINK acknowledges it and does nothing. */
-export function encodePortSettings(ifindex: number, { learning, flood }: PortSettings): Buffer {
+export function encodePortSettings(ifindex: number, { learning, flood, closed }: PortSettings): Buffer {
   return ifinfomsg(
     { family: AF_BRIDGE, ifindex },
     nested(
       IFLA_PROTINFO,
       ...(learning === undefined ? [] : [attribute(IFLA_BRPORT_LEARNING, u8(learning ? 1 : 0))]),
       ...(flood === undefined ? [] : [attribute(IFLA_BRPORT_UNICAST_FLOOD, u8(flood ? 1 : 0))]),
+      ...(closed ? [attribute(IFLA_BRPORT_GROUP_FWD_MASK, u16(portGroupForward))] : []),
     ),
   );
 }

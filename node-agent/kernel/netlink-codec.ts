@@ -115,6 +115,13 @@ export function be16(value: number): Buffer {
   return bytes;
 }
 
+/** In network byte order, as all numbers of nf_tables are. */
+export function be32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32BE(value | 0);
+  return bytes;
+}
+
 export function u32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(value);
@@ -134,6 +141,10 @@ export function readText(bytes: Buffer | undefined): string | undefined {
 
 export function readU32(bytes: Buffer | undefined): number | undefined {
   return bytes && bytes.length >= 4 ? bytes.readUInt32LE() : undefined;
+}
+
+export function readU16(bytes: Buffer | undefined): number | undefined {
+  return bytes && bytes.length >= 2 ? bytes.readUInt16LE() : undefined;
 }
 
 /** In network byte order. */

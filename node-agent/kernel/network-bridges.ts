@@ -5,11 +5,20 @@ import type { AgentNetwork, Vni } from "../../schema/index.ts";
 import { bridgeName, isOurs, mayTake, vniOfName } from "./device-names.ts";
 import { nameTaken, noBridge } from "./device-problems.ts";
 import type { Link } from "./link-codec.ts";
-import { encodeBridge, encodeLinkSettings, encodeMaster, encodeSnoopingOff } from "./link-requests.ts";
+import { RTM_SETLINK } from "./link-numbers.ts";
+import {
+  encodeBridge,
+  encodeBridgeSettings,
+  encodeLinkSettings,
+  encodeMaster,
+  encodePortSettings,
+  encodeSnoopingOff,
+} from "./link-requests.ts";
 import type { Links } from "./links.ts";
 import { NLM_F_CREATE, NLM_F_EXCL } from "./netlink-codec.ts";
 import { RememberedPorts } from "./remembered-ports.ts";
 import { NetlinkError, type RequestSocket } from "./request-socket.ts";
+import { bridgeGroupForward, portGroupForward } from "./reserved-groups.ts";
 import { encodeClsact, encodeDropDeliveredUp, RTM_NEWQDISC, RTM_NEWTFILTER } from "./traffic-control.ts";
 
 const EEXIST = 17;
@@ -17,6 +26,8 @@ const EEXIST = 17;
 export class NetworkBridges {
   /** Bridges of networks that left this host, which somebody's port kept. */
   private readonly leftovers = new Set<Vni>();
+  /** ifindexes of all bridges of ours, leftovers included: none of their ports may deliver to the host. */
+  private readonly own = new Set<number>();
   private readonly ports: RememberedPorts;
 
   constructor(
@@ -29,13 +40,30 @@ export class NetworkBridges {
 
   /** A link as it is at the start: one of our bridges without a tunnel is what an earlier run had to leave. */
   takeOver(link: Link, hasTunnel: (vni: Vni) => boolean): void {
-    const vni = isOurs(link) && link.kind === "bridge" ? vniOfName(link.name) : undefined;
+    if (!isOurs(link) || link.kind !== "bridge") return;
+    this.own.add(link.ifindex);
+    const vni = vniOfName(link.name);
     if (vni !== undefined && !hasTunnel(vni)) this.leftovers.add(vni);
+  }
+
+  /** Closes what an earlier version has left open, before any controller is asked. @throws NetlinkError */
+  async closeAll(links: readonly Link[]): Promise<void> {
+    for (const link of links) {
+      if (!this.own.has(link.ifindex)) continue;
+      await this.close(link);
+      await this.closePorts(links.filter(({ master }) => master === link.ifindex));
+    }
   }
 
   /** @param vni of the bridge of ours that the link is a port of, if any */
   onLink(link: Link, gone: boolean, vni: Vni | undefined): void {
     this.ports.note(link, gone, vni);
+  }
+
+  /** A device came, changed or went: one that is a port of ours now is closed towards the host. @throws NetlinkError */
+  async follow(link: Link, gone: boolean): Promise<void> {
+    if (gone) this.own.delete(link.ifindex);
+    else if (link.master !== undefined && this.own.has(link.master)) await this.closePorts([link]);
   }
 
   /**
@@ -51,11 +79,14 @@ export class NetworkBridges {
     if (!link) {
       await this.links.create(name, encodeBridge(name, localMac()));
       link = await this.links.get(name);
+      this.own.add(link.ifindex);
+      await this.close(link);
       await this.reattach(vni, link);
     }
     if (link.alias !== alias || !link.addressless) await this.links.set(name, encodeLinkSettings(link.ifindex, alias));
-    if (link.snooping) await this.links.set(name, encodeSnoopingOff(link.ifindex));
-    await this.dropDeliveredUp(link);
+    this.own.add(link.ifindex);
+    await this.close(link);
+    await this.closePorts(await this.links.list(link.ifindex));
     this.leftovers.delete(vni);
     return link;
   }
@@ -96,6 +127,39 @@ export class NetworkBridges {
       const port = await this.links.find({ ifindex });
       if (port && port.master === undefined) await this.links.set(port.name, encodeMaster(ifindex, bridge.ifindex));
     }
+  }
+
+  /** Nothing that a guest sends goes on to the host: not what the bridge delivers up, and not what its ports would. */
+  private async close(bridge: Link): Promise<void> {
+    await this.dropDeliveredUp(bridge);
+    const { snooping, spanningTree, groupForward = bridgeGroupForward } = bridge;
+    if (!snooping && !spanningTree && groupForward === bridgeGroupForward) return;
+    await this.links.set(bridge.name, encodeBridgeSettings(bridge.ifindex));
+  }
+
+  private async closePorts(ports: readonly Link[]): Promise<void> {
+    const open = ports.filter(
+      (port) => port.portGroupForward !== undefined && port.portGroupForward !== portGroupForward,
+    );
+    const results = await this.socket.send(
+      open.map(({ ifindex }) => ({
+        type: RTM_SETLINK,
+        flags: 0,
+        payload: encodePortSettings(ifindex, { closed: true }),
+      })),
+    );
+    for (const [at, result] of results.entries()) {
+      const port = open[at];
+      if (result.errno !== 0 && port && (await this.isOpen(port.ifindex))) {
+        throw new NetlinkError(`closing port ${port.name} towards the host`, result);
+      }
+    }
+  }
+
+  /** False for a port that has left the bridge, or the host. */
+  private async isOpen(ifindex: number): Promise<boolean> {
+    const port = await this.links.find({ ifindex });
+    return port?.master !== undefined && this.own.has(port.master) && port.portGroupForward !== portGroupForward;
   }
 
   private async dropDeliveredUp(bridge: Link): Promise<void> {

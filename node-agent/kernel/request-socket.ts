@@ -132,6 +132,40 @@ export class RequestSocket {
     if (acknowledgement && acknowledgement.errno !== 0) throw new NetlinkError(what, acknowledgement);
   }
 
+  /**
+   * All or nothing: requests between the two messages that begin and end a transaction (nfnetlink_rcv_batch() in
+   * net/netfilter/nfnetlink.c). A commit that fails is answered to the first. The last is answered by new kernels only.
+   * @throws NetlinkError with the first refusal
+   */
+  async transact(what: string, requests: readonly Request[], [begin, end]: readonly [Request, Request]): Promise<void> {
+    await this.lastBatch;
+    const acknowledgements = await new Promise<Acknowledgement[]>((resolve) => {
+      const answers: Acknowledgement[] = [];
+      const parts = [begin, ...requests, end];
+      const seqs = parts.map(() => this.nextSeq());
+      const timer = setTimeout(() => settle(unsaid), replyTimeoutMs);
+      const finish = (): void => {
+        clearTimeout(timer);
+        for (const seq of seqs) this.pending.delete(seq);
+        resolve(answers);
+      };
+      const settle = (answer: Acknowledgement): void => {
+        answers.push(answer);
+        if (answer.errno !== 0 || answers.length === requests.length) finish();
+      };
+      const asked = seqs.slice(1, -1);
+      for (const seq of asked) this.pending.set(seq, settle);
+      this.pending.set(seqs[0] ?? 0, settle);
+      const bytes = parts.map(({ type, flags, payload }, i) => {
+        const acknowledge = requests.includes(parts[i] ?? begin) ? NLM_F_ACK : 0;
+        return encodeMessage(type, flags | NLM_F_REQUEST | acknowledge, seqs[i] ?? 0, payload);
+      });
+      this.transmit(asked, Buffer.concat(bytes));
+    });
+    const refusal = acknowledgements.find(({ errno }) => errno !== 0);
+    if (refusal) throw new NetlinkError(what, refusal);
+  }
+
   /** The one message that answers a request which is no dump, undefined where the kernel has none. */
   get(type: number, payload: Buffer): Promise<NetlinkMessage | undefined> {
     return new Promise((resolve) => {

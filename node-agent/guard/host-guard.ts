@@ -1,0 +1,82 @@
+// Keeps the rules in the kernel that hold guests away from their host (kernel/host-rules.ts): loads them before anything else, and
+// again when somebody takes them away. A kernel without them is a problem of the host and no reason to end.
+import type { Logger } from "pino";
+import type { HostRuleTables } from "../kernel/host-rule-tables.ts";
+import { NetlinkError } from "../kernel/request-socket.ts";
+import { watchRuleset } from "../kernel/ruleset-watch.ts";
+import type { Reporter } from "../reporter.ts";
+
+/** After a change of the ruleset: a firewall that is loaded again makes many. Our own come by as well. */
+const soonMs = 20;
+/** Between two tries where the kernel refuses: a module may have been loaded meanwhile. */
+const againMs = 30_000;
+
+export interface HostGuardDependencies {
+  /** Absent where this kernel has no netfilter. */
+  readonly tables: HostRuleTables | undefined;
+  readonly reporter: Pick<Reporter, "note">;
+  readonly log: Logger;
+}
+
+export class HostGuard {
+  /** What an operator should mend. */
+  problems: readonly string[] = [];
+  private work: Promise<void> = Promise.resolve();
+  private soon: NodeJS.Timeout | undefined;
+  private stood = false;
+  private unwatch: (() => void) | undefined;
+  private readonly timer: NodeJS.Timeout;
+
+  /** Opens its socket in the calling thread's network namespace. */
+  constructor(private readonly deps: HostGuardDependencies) {
+    if (deps.tables) this.unwatch = watchRuleset(() => this.settleSoon());
+    this.timer = setInterval(() => {
+      if (this.problems.length > 0) void this.settle();
+    }, againMs).unref();
+  }
+
+  /** Loads what is not there. Never throws: what the kernel refuses is a problem. */
+  settle(): Promise<void> {
+    this.work = this.work.then(() => this.load());
+    return this.work;
+  }
+
+  close(): void {
+    this.unwatch?.();
+    clearInterval(this.timer);
+    clearTimeout(this.soon);
+  }
+
+  private settleSoon(): void {
+    this.soon ??= setTimeout(() => {
+      this.soon = undefined;
+      void this.settle();
+    }, soonMs).unref();
+  }
+
+  private async load(): Promise<void> {
+    const { tables, log, reporter } = this.deps;
+    if (!tables) return this.fail("the kernel has no netfilter");
+    try {
+      const loaded = await tables.settle();
+      if (loaded && this.stood) {
+        reporter.note({ kind: "drift-repaired", subject: "host rules", count: 1 });
+        log.warn("the rules that keep guests away from this host were changed or deleted: loaded again");
+      }
+      this.stood = true;
+      this.problems = [];
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      this.fail(error.message);
+    }
+  }
+
+  private fail(reason: string): void {
+    const problem =
+      "guests can send to this host from the moment in which their port is attached until the agent has closed it, a few " +
+      `milliseconds later: ${reason}; load nf_tables (modprobe nf_tables)`;
+    if (!this.problems.includes(problem))
+      this.deps.log.error({ reason }, "no rules that keep guests away from this host");
+    this.problems = [problem];
+  }
+}
