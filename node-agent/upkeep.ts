@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import type { MacAddress, Vni, VtepAddress } from "../schema/index.ts";
 import type { Cause } from "./entry-keeper.ts";
 import type { HostPorts } from "./host-ports.ts";
+import type { BridgePorts } from "./kernel/bridge-ports.ts";
 import { ChangeSocket } from "./kernel/change-socket.ts";
 import type { NetworkDevices } from "./kernel/devices.ts";
 import type { HostAddress, Link, PortOfBridge } from "./kernel/link-codec.ts";
@@ -15,6 +16,7 @@ import {
   NTF_EXT_LEARNED,
   RTM_DELNEIGH,
 } from "./kernel/neighbour-codec.ts";
+import { MacFloods } from "./mac-floods.ts";
 import { Budget } from "./misses/budget.ts";
 import type { HostNetworks } from "./networks.ts";
 import type { Reporter } from "./reporter.ts";
@@ -32,6 +34,7 @@ export interface UpkeepDependencies {
   readonly devices: NetworkDevices;
   readonly networks: HostNetworks;
   readonly ports: HostPorts;
+  readonly bridgePorts: BridgePorts;
   readonly held: HeldAnswers;
   /** Drops of the miss socket so far. */
   missDrops(): number;
@@ -48,13 +51,14 @@ export class Upkeep {
   /** Bridge entries that a guest's frame had moved to its port, and that were put back. */
   thefts = 0;
   private readonly socket: ChangeSocket;
+  private readonly learned: MacFloods;
   private readonly drops: NodeJS.Timeout;
   private timer: NodeJS.Timeout | undefined;
   private readonly dropped = { misses: 0, changes: 0 };
   private readonly later = new Map<Vni, NodeJS.Timeout>();
   private readonly putBacks = new Budget({ perSecond: 20, burst: 5 });
 
-  /** Opens its socket in the calling thread's network namespace. */
+  /** Opens its sockets in the calling thread's network namespace. */
   constructor(private readonly deps: UpkeepDependencies) {
     this.socket = new ChangeSocket({
       onLink: (link, gone) => this.onLink(link, gone),
@@ -62,6 +66,7 @@ export class Upkeep {
       onAddress: (address) => this.onAddress(address),
       onEntry: (message) => this.onEntry(message),
     });
+    this.learned = new MacFloods({ ...deps, onLearned: (message) => this.onEntry(message) });
     this.drops = setInterval(() => this.checkDrops(), dropsEveryMs);
     this.schedule();
   }
@@ -76,6 +81,12 @@ export class Upkeep {
     clearTimeout(this.timer);
     for (const timer of this.later.values()) clearTimeout(timer);
     this.socket.close();
+    this.learned.close();
+  }
+
+  /** Times that more was learned from frames than is read, since the start. */
+  get macFloods(): number {
+    return this.learned.floods;
   }
 
   private schedule(): void {

@@ -17,7 +17,7 @@ import {
   RTM_NEWNEIGH,
 } from "./neighbour-codec.ts";
 import { type Acknowledgement, NLM_F_CREATE, NLM_F_REPLACE } from "./netlink-codec.ts";
-import { describe, type Request, type RequestSocket } from "./request-socket.ts";
+import { describe, NetlinkError, type Request, type RequestSocket } from "./request-socket.ts";
 
 const ENOENT = 2;
 const ENODEV = 19;
@@ -52,6 +52,14 @@ export class BridgePorts {
       at += own.length;
       return own.filter((each) => isRefusal(change, each)).map(describe);
     });
+  }
+
+  /** Off: what was learned is forgotten too. A port that is gone meanwhile is nothing. @throws NetlinkError */
+  async setLearning(ifindex: number, learning: boolean): Promise<void> {
+    const payload = encodePortSettings(ifindex, { learning, ...(learning ? {} : { flush: true }) });
+    const [result] = await this.socket.send([{ type: RTM_SETLINK, flags: 0, payload }]);
+    if (!result || result.errno === 0 || !(await this.find(ifindex))?.master) return;
+    throw new NetlinkError(`learning ${learning ? "on" : "off"} on a port`, result);
   }
 
   private async entries(ifindex: number): Promise<PortEntries> {

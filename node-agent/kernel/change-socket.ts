@@ -1,5 +1,7 @@
-// What happens to devices, addresses and entries, whoever does it: the second subscription, apart from the misses'.
+// What happens to devices, addresses and entries, whoever does it: the second subscription, apart from the misses' and from what
+// bridges learn.
 import { RawNetlinkSocket } from "netlink";
+import { changesOnly } from "./learned-filter.ts";
 import {
   decodeAddress,
   decodeLink,
@@ -17,26 +19,13 @@ import {
   RTNLGRP_NEIGH,
 } from "./neighbour-codec.ts";
 import { type NetlinkMessage, splitMessages } from "./netlink-codec.ts";
-import { type BpfInstruction, type GuardedSocket, guardSocket } from "./socket-guard.ts";
+import { type GuardedSocket, guardSocket } from "./socket-guard.ts";
 
 const NETLINK_ROUTE = 0;
 const RTNLGRP_LINK = 1;
 const RTNLGRP_IPV4_IFADDR = 5;
 const RTNLGRP_IPV6_IFADDR = 9;
 const receiveBytes = 8 * 1024 * 1024;
-
-const BPF_LD_H_ABS = 0x28;
-const BPF_JEQ_K = 0x15;
-const BPF_RET_K = 0x06;
-const RTM_GETNEIGH_BIG_ENDIAN = 30 << 8;
-
-/** All but the misses, which share a multicast group with the changes. */
-const notMisses: readonly BpfInstruction[] = [
-  { code: BPF_LD_H_ABS, jt: 0, jf: 0, k: 4 }, // nlmsg_type
-  { code: BPF_JEQ_K, jt: 0, jf: 1, k: RTM_GETNEIGH_BIG_ENDIAN },
-  { code: BPF_RET_K, jt: 0, jf: 0, k: 0 },
-  { code: BPF_RET_K, jt: 0, jf: 0, k: 0xffff_ffff },
-];
 
 export interface ChangeHandlers {
   onLink(link: Link, gone: boolean): void;
@@ -55,7 +44,7 @@ export class ChangeSocket {
   /** Opens in the calling thread's network namespace, and stays there. */
   constructor(private readonly handlers: ChangeHandlers) {
     this.socket = new RawNetlinkSocket(NETLINK_ROUTE);
-    this.guard = guardSocket(this.socket, { receiveBytes, filter: notMisses });
+    this.guard = guardSocket(this.socket, { receiveBytes, filter: changesOnly });
     this.socket.on("message", (datagram) => {
       for (const message of splitMessages(datagram)) this.dispatch(message);
     });

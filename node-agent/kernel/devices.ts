@@ -176,6 +176,11 @@ export class NetworkDevices {
     await this.hostRules?.uncover(vni);
   }
 
+  /** Whether a bridge of ours learns a bounded number of addresses. */
+  limitsLearning(bridgeIfindex: number): boolean {
+    return this.bridgesOfNetworks.limitsLearning(bridgeIfindex);
+  }
+
   /** The bridges of all networks. @throws NetlinkError */
   async bridges(): Promise<Link[]> {
     const links = await Promise.all(

@@ -8,6 +8,7 @@ import {
   IFF_LOWER_UP,
   IFF_UP,
   IFLA_AF_SPEC,
+  IFLA_BR_FDB_MAX_LEARNED,
   IFLA_BR_GROUP_FWD_MASK,
   IFLA_BR_MCAST_SNOOPING,
   IFLA_BR_NF_CALL_ARPTABLES,
@@ -97,6 +98,8 @@ export interface Link {
   readonly spanningTree?: boolean;
   /** Of a bridge: as `portGroupForward`, for all its ports. */
   readonly groupForward?: number;
+  /** Of a bridge: MAC addresses that it learns from frames at most, 0 for any number; undefined where the kernel knows no limit (before 6.8). */
+  readonly maxLearned?: number;
   /** Of a bridge: it asks for these by itself, whatever the sysctls say. */
   readonly filters?: readonly BridgeFilter[];
   readonly vxlan?: VxlanSettings;
@@ -139,11 +142,14 @@ export function decodeLink({ type, payload }: NetlinkMessage): Link | undefined 
   };
 }
 
-function decodeBridge(data: Attributes): Pick<Link, "snooping" | "spanningTree" | "groupForward" | "filters"> {
+function decodeBridge(
+  data: Attributes,
+): Pick<Link, "snooping" | "spanningTree" | "groupForward" | "maxLearned" | "filters"> {
   return {
     snooping: data.get(IFLA_BR_MCAST_SNOOPING)?.[0] === 1,
     spanningTree: (readU32(data.get(IFLA_BR_STP_STATE)) ?? 0) !== 0,
     ...optional("groupForward", readU16(data.get(IFLA_BR_GROUP_FWD_MASK))),
+    ...optional("maxLearned", readU32(data.get(IFLA_BR_FDB_MAX_LEARNED))),
     filters: filtersOf(data),
   };
 }

@@ -6,9 +6,11 @@ import {
   IFF_UP,
   IFLA_ADDRESS,
   IFLA_AF_SPEC,
+  IFLA_BR_FDB_MAX_LEARNED,
   IFLA_BR_GROUP_FWD_MASK,
   IFLA_BR_MCAST_SNOOPING,
   IFLA_BR_STP_STATE,
+  IFLA_BRPORT_FLUSH,
   IFLA_BRPORT_GROUP_FWD_MASK,
   IFLA_BRPORT_LEARNING,
   IFLA_BRPORT_UNICAST_FLOOD,
@@ -74,15 +76,19 @@ export function encodeLinkGet(which: { readonly name: string } | { readonly ifin
 /** All addresses of the namespace. */
 export const encodeAddressDump = (): Buffer => Buffer.alloc(ifaddrmsgBytes);
 
+/** Twice the VMs that a host may have (`vmsPerHost`): a bridge that is full learns nobody new, and floods frames for them. */
+export const maxLearnedPerBridge = 8_192;
+
 /**
  * What a bridge of ours is like. No multicast snooping: otherwise one MLD query of a guest stops neighbour solicitations on
- * their way to the tunnel. No spanning tree, which keeps a new port silent for 30 s. And all groups forwarded that may be, so
- * that no frame for them reaches the host.
+ * their way to the tunnel. No spanning tree, which keeps a new port silent for 30 s. All groups forwarded that may be, so that
+ * no frame for them reaches the host. And no more addresses learned than there can be guests: kernels before 6.8 ignore that.
  */
 const bridgeSettings = (): Buffer[] => [
   attribute(IFLA_BR_MCAST_SNOOPING, u8(0)),
   attribute(IFLA_BR_STP_STATE, u32(0)),
   attribute(IFLA_BR_GROUP_FWD_MASK, u16(bridgeGroupForward)),
+  attribute(IFLA_BR_FDB_MAX_LEARNED, u32(maxLearnedPerBridge)),
 ];
 
 /** Its MAC is set, because it would follow its lowest port's. */
@@ -168,16 +174,19 @@ export interface PortSettings {
   readonly flood?: boolean;
   /** Frames for the reserved groups stay on the bridge, see reserved-groups.ts. */
   readonly closed?: true;
+  /** What was learned on it is forgotten. */
+  readonly flush?: true;
 }
 
 /** For RTM_SETLINK only; RTM_NEWLINK acknowledges it and does nothing. */
-export function encodePortSettings(ifindex: number, { learning, flood, closed }: PortSettings): Buffer {
+export function encodePortSettings(ifindex: number, { learning, flood, closed, flush }: PortSettings): Buffer {
   return ifinfomsg(
     { family: AF_BRIDGE, ifindex },
     nested(
       IFLA_PROTINFO,
       ...(learning === undefined ? [] : [attribute(IFLA_BRPORT_LEARNING, u8(learning ? 1 : 0))]),
       ...(flood === undefined ? [] : [attribute(IFLA_BRPORT_UNICAST_FLOOD, u8(flood ? 1 : 0))]),
+      ...(flush ? [attribute(IFLA_BRPORT_FLUSH, Buffer.alloc(0))] : []),
       ...(closed ? [attribute(IFLA_BRPORT_GROUP_FWD_MASK, u16(portGroupForward))] : []),
     ),
   );

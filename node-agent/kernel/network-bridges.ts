@@ -13,6 +13,7 @@ import {
   encodeMaster,
   encodePortSettings,
   encodeSnoopingOff,
+  maxLearnedPerBridge,
 } from "./link-requests.ts";
 import type { Links } from "./links.ts";
 import { NLM_F_CREATE, NLM_F_EXCL } from "./netlink-codec.ts";
@@ -28,6 +29,8 @@ export class NetworkBridges {
   private readonly leftovers = new Set<Vni>();
   /** ifindexes of all bridges of ours, leftovers included: none of their ports may deliver to the host. */
   private readonly own = new Set<number>();
+  /** Those of them that learn a bounded number of addresses: the kernel knows a limit since 6.8. */
+  private readonly limited = new Set<number>();
   private readonly ports: RememberedPorts;
 
   constructor(
@@ -62,8 +65,10 @@ export class NetworkBridges {
 
   /** A device came, changed or went: one that is a port of ours now is closed towards the host. @throws NetlinkError */
   async follow(link: Link, gone: boolean): Promise<void> {
-    if (gone) this.own.delete(link.ifindex);
-    else if (link.master !== undefined && this.own.has(link.master)) await this.closePorts([link]);
+    if (gone) {
+      this.own.delete(link.ifindex);
+      this.limited.delete(link.ifindex);
+    } else if (link.master !== undefined && this.own.has(link.master)) await this.closePorts([link]);
   }
 
   /**
@@ -102,6 +107,10 @@ export class NetworkBridges {
     return found;
   }
 
+  limitsLearning(bridgeIfindex: number): boolean {
+    return this.limited.has(bridgeIfindex);
+  }
+
   /** Ours, unless it still has a guest's port: then `sweep` deletes it later. @throws NetlinkError */
   async remove(vni: Vni): Promise<void> {
     this.leftovers.delete(vni);
@@ -132,8 +141,10 @@ export class NetworkBridges {
   /** Nothing that a guest sends goes on to the host: not what the bridge delivers up, and not what its ports would. */
   private async close(bridge: Link): Promise<void> {
     await this.dropDeliveredUp(bridge);
-    const { snooping, spanningTree, groupForward = bridgeGroupForward } = bridge;
-    if (!snooping && !spanningTree && groupForward === bridgeGroupForward) return;
+    if (bridge.maxLearned !== undefined) this.limited.add(bridge.ifindex);
+    const { snooping, spanningTree, groupForward = bridgeGroupForward, maxLearned = maxLearnedPerBridge } = bridge;
+    const isClosed = groupForward === bridgeGroupForward && maxLearned === maxLearnedPerBridge;
+    if (!snooping && !spanningTree && isClosed) return;
     await this.links.set(bridge.name, encodeBridgeSettings(bridge.ifindex));
   }
 

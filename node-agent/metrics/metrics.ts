@@ -8,7 +8,7 @@ const missBuckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0
 
 export type MetricsSources = Pick<
   StatusSources,
-  "resolver" | "announcer" | "reporter" | "networks" | "held" | "position" | "drops" | "aged" | "nowMs"
+  "resolver" | "announcer" | "reporter" | "networks" | "held" | "position" | "drops" | "aged" | "macFloods" | "nowMs"
 > & {
   /** Hears of each miss at its end. */
   onMiss(listener: (miss: FinishedMiss) => void): void;
@@ -75,6 +75,9 @@ export function agentMetrics(sources: MetricsSources): Registry {
     );
   }
   counter("given_up_total", "Addresses given up", "why", () => [["idle", sources.aged()]]);
+  counter("mac_floods_total", "Times that bridges learned more addresses from frames than is read", "source", () => [
+    ["guest", sources.macFloods()],
+  ]);
   gauge("connected", "1 with a session with the controller", () =>
     Number(sources.position().link.kind === "connected"),
   );

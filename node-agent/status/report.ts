@@ -26,7 +26,7 @@ export interface StatusReport {
   readonly networks: readonly NetworkReport[];
   /** The newest first; those without an answer before all. */
   readonly misses: readonly MissReport[];
-  readonly counters: MissCounters & Partial<AnnounceCounters> & { readonly thefts: number };
+  readonly counters: MissCounters & Partial<AnnounceCounters> & { readonly thefts: number; readonly macFloods: number };
   readonly drops: Drops;
   readonly budgets: { readonly left: BudgetReport; readonly allowed: typeof allowances };
   /** How many addresses of remote VMs are held, may be held, and were given up because no traffic used them. */
@@ -137,7 +137,12 @@ export async function reportStatus(sources: StatusSources, maxEntries: number): 
       ...waiting.slice(-64).reverse(),
       ...sources.recent.list().map((miss) => describeMiss(miss, nameOf, nowMs)),
     ],
-    counters: { ...resolver.counters, ...announcer?.counters, thefts: sources.thefts() },
+    counters: {
+      ...resolver.counters,
+      ...announcer?.counters,
+      thefts: sources.thefts(),
+      macFloods: sources.macFloods(),
+    },
     drops: sources.drops(),
     budgets: { left: budgetsLeft(sources, nowMs), allowed: allowances },
     room: { held: sources.held.size, ...sources.held.caps, aged: sources.aged() },

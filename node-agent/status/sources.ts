@@ -53,6 +53,8 @@ export interface StatusSources {
   aged(): number;
   /** Bridge entries that guests' frames had moved to their ports. */
   thefts(): number;
+  /** Times that bridges learned more from frames than is read. */
+  macFloods(): number;
   /** Registered here and not seen, or seen here and not registered. */
   guestFindings(): readonly GuestFinding[];
   /** The host's own packet filter drops what passes the bridges. */

@@ -112,7 +112,17 @@ describe("for a person", () => {
       },
     ],
     misses: [],
-    counters: { missed: 9, asked: 5, joined: 1, local: 1, quiet: 1, reasserted: 0, overBudget: 1, thefts: 2 },
+    counters: {
+      missed: 9,
+      asked: 5,
+      joined: 1,
+      local: 1,
+      quiet: 1,
+      reasserted: 0,
+      overBudget: 1,
+      macFloods: 0,
+      thefts: 2,
+    },
     drops: { misses: 7, changes: 0 },
     budgets: {
       left: { host: 4_000, networks: [], guests: [{ name: "100 52:54:00:00:00:01", left: 3 }] },
