@@ -36,6 +36,7 @@ import type { Timeline } from "./misses/timeline.ts";
 import type { WaitingGuest } from "./misses/waiting.ts";
 import { HostNetworks } from "./networks.ts";
 import { MissOutcomes } from "./outcomes.ts";
+import { PortRegister } from "./port-register.ts";
 import { Programming } from "./programming.ts";
 import { Progress } from "./progress.ts";
 import { Reporter } from "./reporter.ts";
@@ -78,6 +79,7 @@ export class Agent {
   private readonly held: HeldAnswers;
   private readonly ports: HostPorts;
   private readonly announcer: Announcer | undefined;
+  private readonly register: PortRegister;
   private readonly hostRules: HostRuleTables | undefined;
   private readonly hostGuard: HostGuard;
   private readonly guard: GuestGuard | undefined;
@@ -113,9 +115,8 @@ export class Agent {
     const reporter = new Reporter({ isLive: () => this.link.isLive, send, nextId, nowMs });
     const hostGuard = new HostGuard({ tables: hostRules, reporter, log });
     const ports = new HostPorts({ devices, bridgePorts: this.bridgePorts, held, log });
-    const guard = options.antiSpoof
-      ? new GuestGuard({ held, vnis: () => this.networks.list().map(({ vni }) => vni), reporter, log })
-      : undefined;
+    const register = new PortRegister({ held, devices, networks: () => this.networks });
+    const guard = options.antiSpoof ? new GuestGuard({ register, reporter, log }) : undefined;
     const underlay = options.underlayFilter
       ? new UnderlayGuard({
           port: () => this.networks.tunnelEnd?.vtepPort,
@@ -134,6 +135,7 @@ export class Agent {
       turns: new LoopTurns(),
       otherProblems: () => [
         ...hostGuard.problems,
+        ...register.problems,
         ...(this.filter?.found ?? []).map(({ says, mend }) => `${says}; ${mend}`),
       ],
       reporter,
@@ -146,6 +148,7 @@ export class Agent {
     this.tables = tables;
     this.held = held;
     this.announcer = announcer;
+    this.register = register;
     this.hostRules = hostRules;
     this.hostGuard = hostGuard;
     this.guard = guard;
@@ -198,6 +201,7 @@ export class Agent {
       networks,
       ports,
       bridgePorts: this.bridgePorts,
+      register: this.register,
       held,
       missDrops,
       vtep: () => networks.vtep,

@@ -19,6 +19,7 @@ import {
 import { MacFloods } from "./mac-floods.ts";
 import { Budget } from "./misses/budget.ts";
 import type { HostNetworks } from "./networks.ts";
+import type { PortRegister } from "./port-register.ts";
 import type { Reporter } from "./reporter.ts";
 import { sameEntry } from "./tables/entry.ts";
 import type { HeldAnswers } from "./tables/held.ts";
@@ -35,6 +36,7 @@ export interface UpkeepDependencies {
   readonly networks: HostNetworks;
   readonly ports: HostPorts;
   readonly bridgePorts: BridgePorts;
+  readonly register: Pick<PortRegister, "claims">;
   readonly held: HeldAnswers;
   /** Drops of the miss socket so far. */
   missDrops(): number;
@@ -114,13 +116,15 @@ export class Upkeep {
   }
 
   private onLink(link: Link, gone: boolean): void {
-    const { devices, networks, ports, log } = this.deps;
+    const { devices, networks, ports, register, log } = this.deps;
     // First of all: until then the guest behind a new port can reach this host.
     devices
       .closePort(link, gone)
       .catch((error: unknown) => log.error({ err: error, port: link.name }, "port not closed"));
     const concerned = devices.onLink(link, gone);
     ports.onLink(link, gone);
+    // Rules go by its name, and which bridge it is in decides whose it is.
+    if (register.claims(link.name)) networks.guard();
     if (concerned === "all") networks.look("device");
     else if (concerned !== undefined) networks.look("device", concerned);
     else {

@@ -1,11 +1,10 @@
 // Keeps guests to the addresses that are registered for them: loads the rules, reads them back, has a probe prove them, and
 // puts them back when somebody takes them away. What cannot be loaded leaves the rules that were; the agent says so, and
 // acknowledges no revision meanwhile.
-import { existsSync } from "node:fs";
 import type { Logger } from "pino";
 import type { Vni } from "../../schema/index.ts";
+import type { ClaimedPort, PortRegister } from "../port-register.ts";
 import type { Reporter } from "../reporter.ts";
-import type { HeldAnswers } from "../tables/held.ts";
 import { Keeper } from "./keeper.ts";
 import { probeRules } from "./probe.ts";
 import type { ReadTable } from "./readback.ts";
@@ -13,9 +12,7 @@ import { RuleError, RuleTable } from "./rule-table.ts";
 import { dropReasons, elementsScript, type GuardedPorts, guardedPorts, samePorts, tableScript } from "./rules.ts";
 
 export interface GuestGuardDependencies {
-  readonly held: Pick<HeldAnswers, "locals">;
-  /** Networks of this host. */
-  vnis(): readonly Vni[];
+  readonly register: Pick<PortRegister, "list" | "isAt">;
   readonly reporter: Pick<Reporter, "note">;
   readonly log: Logger;
 }
@@ -24,6 +21,8 @@ export class GuestGuard {
   private readonly table = new RuleTable("bridge", tableScript());
   private readonly keeper: Keeper;
   private loaded: GuardedPorts | undefined;
+  /** For which network each guarded port is. */
+  private networks: ReadonlyMap<string, Vni | undefined> = new Map();
   private seen: Pick<ReadTable, "dropped" | "offenders"> = { dropped: new Map(), offenders: new Map() };
 
   /** Opens its socket in the calling thread's network namespace. */
@@ -52,7 +51,7 @@ export class GuestGuard {
 
   private async load(): Promise<void> {
     if (this.loaded === undefined) return this.begin();
-    const wanted = this.wanted(this.loaded.keys());
+    const wanted = this.wanted(this.networks);
     if (this.settled && samePorts(wanted, this.loaded)) return;
     await this.fill(wanted);
   }
@@ -60,8 +59,8 @@ export class GuestGuard {
   /** Ports that an earlier run guarded stay guarded: their guests may still be there. */
   private async begin(): Promise<void> {
     const before = await this.table.read();
-    const wanted = this.wanted(before?.guarded ?? []);
-    await this.table.create(elementsScript(wanted));
+    const wanted = this.wanted(before?.guarded ?? new Map());
+    await this.table.create(elementsScript(wanted, this.networkOf));
     const wrong = await probeRules(wanted);
     if (wrong !== undefined) throw new RuleError(`they do not hold: ${wrong}`);
     await this.fill(wanted);
@@ -69,7 +68,7 @@ export class GuestGuard {
   }
 
   private async fill(wanted: GuardedPorts): Promise<void> {
-    this.seen = await this.table.fill(elementsScript(wanted));
+    this.seen = await this.table.fill(elementsScript(wanted, this.networkOf));
     this.loaded = wanted;
     this.keeper.succeed();
   }
@@ -100,18 +99,38 @@ export class GuestGuard {
     this.seen = table;
   }
 
-  /** What is registered; and ports that had rules and are still there pass nothing, since nobody is registered for them. */
-  private wanted(before: Iterable<string>): GuardedPorts {
-    const { held, vnis } = this.deps;
-    const ports = new Map(guardedPorts(vnis().flatMap((vni) => held.locals(vni))));
-    for (const port of before) {
-      if (!ports.has(port) && existsSync(`/sys/class/net/${port}/brport`)) ports.set(port, new Map());
+  /**
+   * What is registered, at the ports that are or may become the interface's own. A port that had rules and is still in the bridge
+   * of the network that it had them for passes nothing, since nobody is registered for it.
+   * @param before the ports that have rules, with the network that each had them for
+   */
+  private wanted(before: ReadonlyMap<string, Vni | undefined>): GuardedPorts {
+    const { register } = this.deps;
+    const claimed = register.list();
+    const own = claimed.filter(({ verdict, disputed }) => verdict === "here" || (verdict === "free" && !disputed));
+    const ports = new Map(guardedPorts(own.map(({ guest }) => guest)));
+    const networks = new Map<string, Vni | undefined>(own.map(({ port, vni }) => [port, vni]));
+    for (const { port, vni } of closed(claimed, before)) {
+      if (ports.has(port) || (vni !== undefined && !register.isAt(port, vni))) continue;
+      ports.set(port, new Map());
+      networks.set(port, vni);
     }
+    this.networks = networks;
     return ports;
   }
 
-  private networkOf(port: string): Vni | undefined {
-    const { held, vnis } = this.deps;
-    return vnis().find((vni) => held.locals(vni).some((guest) => guest.port === port));
-  }
+  private readonly networkOf = (port: string): Vni | undefined => this.networks.get(port);
+}
+
+/**
+ * Ports that pass nothing: those that two networks claim and that are in no bridge yet, and those that had rules. What an agent
+ * before this one has not noted the network of is let go: it may be another tenant's by now.
+ */
+function closed(
+  claimed: readonly ClaimedPort[],
+  before: ReadonlyMap<string, Vni | undefined>,
+): { readonly port: string; readonly vni: Vni | undefined }[] {
+  const awaited = claimed.filter(({ verdict, disputed }) => verdict === "free" && disputed);
+  const known = [...before].filter(([, vni]) => vni !== undefined).map(([port, vni]) => ({ port, vni }));
+  return [...awaited.map(({ port }) => ({ port, vni: undefined })), ...known];
 }

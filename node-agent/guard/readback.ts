@@ -1,12 +1,14 @@
 // What `nft -j list table` says of our table, taken apart.
 import { parse } from "secure-json-parse";
+import { maxVni, parseVni, type Vni } from "../../schema/index.ts";
 
 export interface ReadTable {
   /** The rules and sets as the kernel has them, without what changes by itself: equal text is equal rules. */
   readonly fingerprint: string;
   /** Elements by set. */
   readonly sizes: ReadonlyMap<string, number>;
-  readonly guarded: readonly string[];
+  /** By port: the network that it was guarded for, where that was noted. */
+  readonly guarded: ReadonlyMap<string, Vni | undefined>;
   /** Frames, by the reason that a counter's name gives behind `dropped_`. */
   readonly dropped: ReadonlyMap<string, number>;
   /** Frames dropped lately, by port. */
@@ -36,7 +38,7 @@ export function readTable(json: string): ReadTable {
   return {
     fingerprint: JSON.stringify(lasting, (key, value: unknown) => (key === "handle" ? undefined : value)),
     sizes: new Map(sets.map(({ name, elem = [] }) => [name, elem.length])),
-    guarded: elements("guarded").map(String),
+    guarded: new Map(elements("guarded").flatMap(guardedPort)),
     dropped: new Map(counters.map(({ name, packets }) => [name.replace(/^dropped_/, ""), packets])),
     offenders: new Map(elements("offenders").flatMap(offender)),
   };
@@ -44,6 +46,14 @@ export function readTable(json: string): ReadTable {
 
 const sorted = (elements: readonly unknown[]): unknown[] =>
   elements.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+
+function guardedPort(element: unknown): [string, Vni | undefined][] {
+  if (typeof element === "string") return [[element, undefined]];
+  const { elem } = element as { elem?: { val?: unknown; comment?: unknown } };
+  if (typeof elem?.val !== "string") return [];
+  const vni = Number(elem.comment);
+  return [[elem.val, Number.isInteger(vni) && vni >= 1 && vni <= maxVni ? parseVni(vni) : undefined]];
+}
 
 function offender(element: unknown): [string, number][] {
   const { elem } = element as { elem?: { val?: unknown; counter?: { packets?: unknown } } };

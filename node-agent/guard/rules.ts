@@ -1,6 +1,14 @@
 // What frames a guest may send, as rules of nf_tables in the bridge family: pure text. Everything is decided where a frame
 // enters the bridge, by the name of the port: rules stand before the tap does, so there is no moment without them.
-import { familyOf, findIp, type IpAddress, ipToBytes, type MacAddress, macToBytes } from "../../schema/index.ts";
+import {
+  familyOf,
+  findIp,
+  type IpAddress,
+  ipToBytes,
+  type MacAddress,
+  macToBytes,
+  type Vni,
+} from "../../schema/index.ts";
 import type { AddressedGuest } from "../tables/held-network.ts";
 import { type Elements, fillScript, tableName } from "./rule-table.ts";
 
@@ -100,24 +108,35 @@ ${counters}
 `;
 }
 
-/** Exactly these ports, in one step. */
-export function elementsScript(ports: GuardedPorts): Elements {
-  return fillScript("bridge", elements(ports));
+/**
+ * Exactly these ports, in one step.
+ * @param networkOf whose a port is, noted beside it for the next run of the agent
+ */
+export function elementsScript(
+  ports: GuardedPorts,
+  networkOf: (port: string) => Vni | undefined = () => undefined,
+): Elements {
+  return fillScript("bridge", elements(ports, networkOf));
 }
 
-function elements(ports: GuardedPorts): ReadonlyMap<string, readonly string[]> {
+function elements(
+  ports: GuardedPorts,
+  networkOf: (port: string) => Vni | undefined,
+): ReadonlyMap<string, readonly string[]> {
   const bindings = [...ports].flatMap(([port, macs]) =>
     [...macs].flatMap(([mac, ips]) => [...ips].map((ip) => ({ at: `"${port}" . ${mac}`, ip }))),
   );
   const of = (family: 4 | 6): typeof bindings => bindings.filter(({ ip }) => familyOf(ip) === family);
   return new Map([
-    ["guarded", [...ports.keys()].map((port) => `"${port}"`)],
+    ["guarded", [...ports.keys()].map((port) => `"${port}"${noteOf(networkOf(port))}`)],
     ["macs", [...ports].flatMap(([port, macs]) => [...macs.keys()].map((mac) => `"${port}" . ${mac}`))],
     ["addresses4", of(4).map(({ at, ip }) => `${at} . ${ip}`)],
     ["addresses6", of(6).map(({ at, ip }) => `${at} . ${ip}`)],
     ["targets6", of(6).map(({ at, ip }) => `${at} . 0x${ipToBytes(ip).toString("hex")}`)],
   ]);
 }
+
+const noteOf = (vni: Vni | undefined): string => (vni === undefined ? "" : ` comment "${vni}"`);
 
 const counterOf = (reason: DropReason): string => `dropped_${reason}`;
 

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { readTable } from "../../node-agent/guard/readback.ts";
 import { elementsScript, guardedPorts, linkLocalOf, samePorts } from "../../node-agent/guard/rules.ts";
 import { parseIp } from "../../schema/index.ts";
-import { mac } from "../support/addresses.ts";
+import { mac, vni } from "../support/addresses.ts";
 
 const one = mac("52:54:00:00:00:01");
 const two = mac("52:54:00:00:00:02");
@@ -38,6 +38,11 @@ test("what a port may send: the addresses of its interfaces, and the link-local 
   expect(Object.fromEntries(sizes)).toEqual({ guarded: 1, macs: 2, addresses4: 1, addresses6: 3, targets6: 3 });
 });
 
+test("the network that a port is guarded for stands beside it", () => {
+  const { script } = elementsScript(new Map([["tap1", new Map()]]), () => vni(100));
+  expect(script).toContain('guarded { "tap1" comment "100" }');
+});
+
 test("a port without MACs is guarded and may send nothing", () => {
   const { script } = elementsScript(new Map([["tap1", new Map()]]));
   expect(script).toContain('guarded { "tap1" }');
@@ -67,7 +72,14 @@ test("what frames change is no change of the rules", () => {
     JSON.stringify({
       nftables: [
         { metainfo: { version: "1.0.6" } },
-        { set: { family: "bridge", name: "guarded", handle: 3, elem: ["tap2", "tap1"] } },
+        {
+          set: {
+            family: "bridge",
+            name: "guarded",
+            handle: 3,
+            elem: ["tap2", { elem: { val: "tap1", comment: "100" } }],
+          },
+        },
         { set: { family: "bridge", name: "offenders", handle: 4, elem: [{ elem: element }] } },
         { counter: { name: "dropped_mac", packets: 7, bytes: 700 } },
       ],
@@ -77,5 +89,8 @@ test("what frames change is no change of the rules", () => {
   expect(first.fingerprint).toBe(second.fingerprint);
   expect(first.dropped.get("mac")).toBe(7);
   expect([...second.offenders]).toEqual([["tap2", 4]]);
-  expect(first.guarded).toEqual(["tap2", "tap1"]);
+  expect([...first.guarded]).toEqual([
+    ["tap2", undefined],
+    ["tap1", 100],
+  ]);
 });

@@ -52,6 +52,7 @@ const rules: readonly Rule[] = [
       "node-agent/misses/waiting.ts",
       "node-agent/tables/entry.ts",
       "node-agent/tables/port.ts",
+      "node-agent/tables/port-claims.ts",
       "node-agent/turns.ts",
       "schema",
     ],

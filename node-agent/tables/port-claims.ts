@@ -1,0 +1,55 @@
+// Whose port a host's device is: what is registered as the port of an interface, against what the device is. A name in a
+// registration is an operator's word; a port of another network, or the host's own card, must not follow it. Pure.
+import type { Vni } from "../../schema/index.ts";
+
+/** An interface of a VM on this host says that it is behind this port. */
+export interface PortClaim {
+  readonly vni: Vni;
+  readonly port: string;
+}
+
+/** A device of this host as it is now. */
+export interface PortDevice {
+  /** Name of the bridge that it is a port of. */
+  readonly bridge?: string;
+  /** The host's own: a card, or a device that is made for more than one guest (bond, VLAN, tunnel, bridge). */
+  readonly isHosts: boolean;
+}
+
+/** The bridge of a network on this host. */
+export interface NetworkBridge {
+  readonly name: string;
+  /** Somebody made it, and may have put the host's own devices into it. */
+  readonly adopted: boolean;
+}
+
+/** `here`: it is a port of the network's bridge. `free`: it is not a port of any bridge yet, or does not exist. Else what is wrong, for a person. */
+export type PortVerdict = "here" | "free" | { readonly wrong: string };
+
+/** Names that nearmiss gives to its own devices. */
+const ownDevice = /^nm[bv][1-9]\d{0,7}$/;
+
+export function judgePort(
+  { port }: PortClaim,
+  device: PortDevice | undefined,
+  bridge: NetworkBridge | undefined,
+): PortVerdict {
+  if (ownDevice.test(port)) return { wrong: "is a device of nearmiss and no guest's" };
+  if (!device || device.bridge === undefined) return "free";
+  if (device.bridge !== bridge?.name) {
+    return { wrong: `is a port of ${device.bridge}${bridge ? `, not of the network's bridge ${bridge.name}` : ""}` };
+  }
+  return bridge.adopted && device.isHosts ? { wrong: `is the host's own device in ${bridge.name}` } : "here";
+}
+
+/** Ports that interfaces of more than one network claim, by name: of those only the one whose bridge it is in can be right. */
+export function disputedPorts(claims: readonly PortClaim[]): ReadonlySet<string> {
+  const networks = new Map<string, Vni>();
+  const disputed = new Set<string>();
+  for (const { vni, port } of claims) {
+    const known = networks.get(port);
+    if (known !== undefined && known !== vni) disputed.add(port);
+    networks.set(port, vni);
+  }
+  return disputed;
+}
