@@ -11,7 +11,7 @@ export async function whileWatching<T>(
   onEntry: (message: NeighbourMessage) => void,
   meanwhile: () => Promise<T>,
 ): Promise<T> {
-  const handlers = { onLink: () => {}, onAddress: () => {}, onPort: () => {}, onEntry };
+  const handlers = { onLink: () => {}, onAddress: () => {}, onPort: () => {}, onLostFilter: () => {}, onEntry };
   const socket = inNamespace(host.namespace, () => new ChangeSocket(handlers));
   try {
     return await meanwhile();

@@ -66,6 +66,7 @@ export class Upkeep {
       onLink: (link, gone) => this.onLink(link, gone),
       onPort: (port) => this.onPort(port),
       onAddress: (address) => this.onAddress(address),
+      onLostFilter: (ifindex) => this.onLostFilter(ifindex),
       onEntry: (message) => this.onEntry(message),
     });
     this.learned = new MacFloods({ ...deps, onLearned: (message) => this.onEntry(message) });
@@ -144,6 +145,12 @@ export class Upkeep {
 
   private onAddress({ ip }: HostAddress): void {
     if (ip === this.deps.vtep()) this.deps.networks.look("device");
+  }
+
+  /** What a bridge delivers up goes to the host until its filter stands again. */
+  private onLostFilter(ifindex: number): void {
+    const vni = this.deps.devices.vniOfBridge(ifindex);
+    if (vni !== undefined) this.deps.networks.look("device", vni);
   }
 
   private onEntry(message: NeighbourMessage): void {

@@ -20,6 +20,7 @@ import {
 } from "./neighbour-codec.ts";
 import { type NetlinkMessage, splitMessages } from "./netlink-codec.ts";
 import { type GuardedSocket, guardSocket } from "./socket-guard.ts";
+import { decodeLostFilter, RTM_DELQDISC, RTM_DELTFILTER, RTNLGRP_TC } from "./traffic-control.ts";
 
 const NETLINK_ROUTE = 0;
 const RTNLGRP_LINK = 1;
@@ -33,6 +34,8 @@ export interface ChangeHandlers {
   onPort(port: PortOfBridge): void;
   /** An address came or went. */
   onAddress(address: HostAddress): void;
+  /** A device lost a qdisc or a filter: whoever deletes one says so only here. */
+  onLostFilter(ifindex: number): void;
   /** A neighbour or FDB entry was written or deleted, by us too. */
   onEntry(message: NeighbourMessage): void;
 }
@@ -50,7 +53,7 @@ export class ChangeSocket {
     });
     // A receive error leaves the subscription standing; what was lost shows in `drops`.
     this.socket.on("error", () => {});
-    for (const group of [RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR]) {
+    for (const group of [RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_TC, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR]) {
       this.socket.addMembership(group);
     }
   }
@@ -78,6 +81,12 @@ export class ChangeSocket {
         const port = decodePortChange(message);
         if (link) this.handlers.onLink(link, message.type === RTM_DELLINK);
         if (port) this.handlers.onPort(port);
+        break;
+      }
+      case RTM_DELQDISC:
+      case RTM_DELTFILTER: {
+        const ifindex = decodeLostFilter(message);
+        if (ifindex !== undefined) this.handlers.onLostFilter(ifindex);
         break;
       }
       case RTM_NEWADDR:

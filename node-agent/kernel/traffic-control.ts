@@ -1,8 +1,11 @@
 // Traffic control as bytes (include/uapi/linux/pkt_sched.h, pkt_cls.h). No I/O.
-import { attribute, nested, text, u16, u32 } from "./netlink-codec.ts";
+import { attribute, type NetlinkMessage, nested, text, u16, u32 } from "./netlink-codec.ts";
 
 export const RTM_NEWQDISC = 36;
+export const RTM_DELQDISC = 37;
 export const RTM_NEWTFILTER = 44;
+export const RTM_DELTFILTER = 45;
+export const RTNLGRP_TC = 4;
 
 const TCA_KIND = 1;
 const TCA_OPTIONS = 2;
@@ -16,14 +19,21 @@ const TC_H_CLSACT_INGRESS = 0xffff_fff2;
 const TC_ACT_SHOT = 2;
 const ETH_P_ALL_BE = 0x0300;
 const BPF_RET_K = 0x06;
+const tcmsgBytes = 20;
 
 function tcmsg(ifindex: number, handle: number, parent: number, info: number, ...attributes: Buffer[]): Buffer {
-  const head = Buffer.alloc(20);
+  const head = Buffer.alloc(tcmsgBytes);
   head.writeInt32LE(ifindex, 4);
   head.writeUInt32LE(handle, 8);
   head.writeUInt32LE(parent, 12);
   head.writeUInt32LE(info, 16);
   return Buffer.concat([head, ...attributes]);
+}
+
+/** The device that lost a qdisc or a filter; undefined for other messages. */
+export function decodeLostFilter({ type, payload }: NetlinkMessage): number | undefined {
+  const isLoss = type === RTM_DELQDISC || type === RTM_DELTFILTER;
+  return isLoss && payload.length >= tcmsgBytes ? payload.readInt32LE(4) : undefined;
 }
 
 export function encodeClsact(ifindex: number): Buffer {

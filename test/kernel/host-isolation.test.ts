@@ -174,18 +174,20 @@ describeKernel.each([4, 6] as const)("a guest and its host, on IPv%s", (underlay
   test("what somebody opens again is closed within a moment", async () => {
     await openAll();
     await a.ip("link set nmb100 type bridge stp_state 1");
-    const closed = { bridge: 0xfff8, stp: 0, ports: [0xfffd, 0xfffd, 0xfffd], rules: true };
+    await a.exec(["tc", "qdisc", "del", "dev", "nmb100", "clsact"]);
+    const closed = { bridge: 0xfff8, stp: 0, ports: [0xfffd, 0xfffd, 0xfffd], filter: true, rules: true };
     await waitUntil(
       async () => ({
         bridge: await groupsOf("nmb100"),
         stp: Number(await a.exec(["cat", "/sys/class/net/nmb100/bridge/stp_state"])),
         ports: await Promise.all([free.port, "tap-pinned", "nmv100"].map(groupsOf)),
+        filter: (await a.exec(["tc", "filter", "show", "dev", "nmb100", "ingress"])).includes("1,6 0 0 2"),
         rules: (await a.exec(["nft", "list", "tables"])).includes("table bridge nearmiss-host"),
       }),
       (seen) => isDeepStrictEqual(seen, closed),
       { what: "bridge, ports and rules to be closed", deadlineMs: 2_000 },
     );
-    expect(await attack(free, reservedGroups)).toEqual([]);
+    expect(await attack(free, [...reservedGroups, target.macs[0] ?? "", "ff:ff:ff:ff:ff:ff"])).toEqual([]);
   });
 
   test("what arrives through a tunnel is bridged and not delivered, whatever group it is for", async () => {
