@@ -16,7 +16,19 @@ import { type Elements, fillScript, tableName } from "./rule-table.ts";
 export type GuardedPorts = ReadonlyMap<string, ReadonlyMap<MacAddress, ReadonlySet<IpAddress>>>;
 
 /** What reasons for a drop are counted, by the name of the counter. */
-export const dropReasons = ["ethertype", "mac", "arp", "ipv4", "ipv6", "neighbour", "router", "dhcp", "rate"] as const;
+export const dropReasons = [
+  "ethertype",
+  "mac",
+  "arp",
+  "ipv4",
+  "ipv6",
+  "neighbour",
+  "router",
+  "dhcp",
+  "rate",
+  "fragment",
+  "malformed",
+] as const;
 export type DropReason = (typeof dropReasons)[number];
 
 /** ARP and neighbour discovery of one port, frames a second and at once: more is a scan. */
@@ -47,8 +59,26 @@ export function linkLocalOf(mac: MacAddress): IpAddress {
 }
 
 /**
- * The table without what it holds, in place of whatever has its name. ARP and neighbour discovery may speak of registered
- * addresses only: sender of ARP (RFC 826), target of an advertisement (RFC 4861 §4.4), beside the source of the packet.
+ * IPv4's smallest first fragment: 60 bytes of header and 8 of data pass every link whole (RFC 791 §3.2), so a shorter one is made
+ * to hide a header.
+ */
+const minFirstFragmentBytes = 68;
+
+/** Solicitations, advertisements, redirects and SEND's path messages, which never come in fragments (RFC 6980 §5). */
+const neverInFragments = "{ 133-137, 148, 149 }";
+
+/** Hop-by-hop options, routing, fragment, destination options: those that the kernel's ipv6_find_hdr() walks past. */
+const extensionHeaders = "{ 0, 43, 44, 60 }";
+
+/**
+ * The table without its elements; replaces any table of this name. ARP and neighbour discovery may name registered addresses
+ * only: sender of ARP (RFC 826), target of a probe (RFC 5227 §1.1) and of an advertisement (RFC 4861 §4.4), besides the source
+ * of the packet.
+ *
+ * A filter without memory judges a fragmented packet by the one fragment that carries the upper-layer header, so that header
+ * must be where no other fragment can lay bytes over it: at offset 0, in its first 8 bytes, which only fragments of offset 0 cover,
+ * and each of those is judged. Hence nothing between an IPv6 fragment header and the upper-layer header passes: destination
+ * options would move it behind offset 0. A packet whose headers the kernel cannot walk to the end has no `meta l4proto`.
  */
 export function tableScript(): string {
   const { perSecond, burst } = discoveryRate;
@@ -72,19 +102,45 @@ ${counters}
   }
   chain arp_frames {
     update @talk { iifname limit rate over ${perSecond}/second burst ${burst} packets } ${refuse("rate")}
-    arp operation request arp saddr ip 0.0.0.0 iifname . arp saddr ether @macs accept
+    arp htype != 1 ${refuse("arp")}
+    arp ptype != 0x0800 ${refuse("arp")}
+    arp hlen != 6 ${refuse("arp")}
+    arp plen != 4 ${refuse("arp")}
+    arp operation != { request, reply } ${refuse("arp")}
+    arp operation request arp saddr ip 0.0.0.0 iifname . arp saddr ether . arp daddr ip @addresses4 accept
     iifname . arp saddr ether . arp saddr ip @addresses4 accept
     ${refuse("arp")}
   }
   chain ipv4_frames {
+    ip frag-off & 0x3fff == 0x2000 ip length < ${minFirstFragmentBytes} ${refuse("fragment")}
+    meta l4proto != 255 goto ipv4_packets
+    ${refuse("malformed")}
+  }
+  chain ipv4_packets {
     udp sport 67 ${refuse("dhcp")}
+    udp dport 68 ${refuse("dhcp")}
+    icmp type { redirect, router-advertisement } ${refuse("router")}
     iifname . ether saddr . ip saddr @addresses4 accept
     ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept
     ${refuse("ipv4")}
   }
   chain ipv6_frames {
-    icmpv6 type { nd-router-advert, nd-redirect } ${refuse("router")}
+    exthdr frag exists jump ipv6_fragments
+    meta l4proto != 255 goto ipv6_packets
+    ${refuse("malformed")}
+  }
+  chain ipv6_fragments {
+    frag nexthdr ${extensionHeaders} ${refuse("fragment")}
+    frag frag-off != 0 return
+    icmpv6 type ${neverInFragments} ${refuse("fragment")}
+    @th,56,8 0 return
+    @th,56,8 != 0 return
+    ${refuse("fragment")}
+  }
+  chain ipv6_packets {
+    icmpv6 type { nd-router-advert, nd-redirect, 149 } ${refuse("router")}
     udp sport 547 ${refuse("dhcp")}
+    udp dport 546 ${refuse("dhcp")}
     icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } update @talk { iifname limit rate over ${perSecond}/second burst ${burst} packets } ${refuse("rate")}
     icmpv6 type nd-neighbor-advert iifname . ether saddr . @th,64,128 != @targets6 ${refuse("neighbour")}
     iifname . ether saddr . ip6 saddr @addresses6 accept

@@ -12,10 +12,11 @@ import {
 } from "../../lab/frames.ts";
 import type { Guest } from "../../lab/guest.ts";
 import type { Host } from "../../lab/host.ts";
-import { openPacketSocket, type PacketSocket } from "../../lab/packets.ts";
+import { openPacketSocket } from "../../lab/packets.ts";
 import { waitFor, waitUntil } from "../../lab/wait.ts";
 import { cluster } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
+import { Liar } from "../support/liar.ts";
 
 const mac = (last: number): string => `52:54:00:00:00:${last.toString(16).padStart(2, "0")}`;
 const ip4 = (last: number): string => `10.20.1.${last}`;
@@ -124,15 +125,8 @@ describeKernel("a guest of a host with --anti-spoof", () => {
   let a: Host;
   let one: Guest;
   let two: Guest;
-  let liar: PacketSocket;
-  let victim: PacketSocket;
+  let liar: Liar;
 
-  const counters = async (): Promise<Map<string, number>> => {
-    const { nftables } = JSON.parse(await a.exec(["nft", "-j", "list", "counters", "table", "bridge", "nearmiss"])) as {
-      nftables: { counter?: { name: string; packets: number } }[];
-    };
-    return new Map(nftables.flatMap(({ counter }) => (counter ? [[counter.name, counter.packets]] : [])));
-  };
   /** Without the sets that frames fill; words in order, since the kernel lists elements in any. */
   const ruleset = async (): Promise<string> => {
     const text = await a.exec(["nft", "-s", "list", "ruleset"]);
@@ -143,16 +137,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
       .join(" ");
   };
 
-  /** Sends the frame, then one that passes: what the victim has by then is all that it will have. */
-  let serial = 0;
-  async function seenAfter(frame: Buffer): Promise<boolean> {
-    victim.clear();
-    liar.inject(frame);
-    const marker = send(mac(1), etherTypes.ipv4, v4(ip4(1), { ports: [6_000, 10_000 + serial++] }));
-    liar.inject(marker);
-    await waitFor(() => victim.frames().some(({ bytes }) => bytes.equals(marker)), { what: "the frame behind it" });
-    return victim.frames().some(({ bytes }) => bytes.equals(frame));
-  }
+  const seenAfter = async (frame: Buffer): Promise<boolean> => (await liar.seen([frame])).length > 0;
 
   beforeAll(async () => {
     a = it.lab.host("a");
@@ -166,8 +151,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
     one = await it.vm("one", "a", "blue", 100, mac(1), ips(1), { port: "tap1", pin: true });
     two = await it.vm("two", "a", "blue", 100, mac(2), ips(2), { port: "tap2", pin: true });
     await it.vm("far", "b", "blue", 100, mac(9), ips(9), { port: "tap9", pin: true });
-    liar = await openPacketSocket(one, "eth0");
-    victim = await openPacketSocket(two, "eth0");
+    liar = await Liar.on(a, one, two);
   });
 
   test("talks to guests here and elsewhere, over IPv4 and IPv6", async () => {
@@ -189,9 +173,9 @@ describeKernel("a guest of a host with --anti-spoof", () => {
   });
 
   test.each(lies)("cannot send %s", async (_name, reason, frame) => {
-    const before = (await counters()).get(`dropped_${reason}`) ?? Number.NaN;
+    const before = await liar.dropped();
     expect(await seenAfter(frame())).toBe(false);
-    expect((await counters()).get(`dropped_${reason}`)).toBe(before + 1);
+    expect(await liar.droppedSince(before)).toEqual({ [reason]: 1 });
   });
 
   test("is reported when it lies", async () => {
@@ -208,7 +192,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
 
   test("is held to its rate of questions, and what others ask goes on", async () => {
     for (let i = 0; i < 1_000; i++) liar.inject(claim(mac(1), ip4(1)));
-    await waitFor(async () => ((await counters()).get("dropped_rate") ?? 0) > 500, { what: "the rate to be held" });
+    await waitFor(async () => ((await liar.dropped()).get("rate") ?? 0) > 500, { what: "the rate to be held" });
     await two.forgetNeighbours();
     expect((await two.ping(ip4(9))).received).toBe(1);
   });
@@ -252,10 +236,10 @@ describeKernel("a guest of a host with --anti-spoof", () => {
   test("sends nothing any more where its VM has moved to another host", async () => {
     const moved = await it.call("POST", "/v1/vms/two/move", { host: "b", wait: true });
     expect(moved).toMatchObject({ unconfirmed: [] });
-    const said = await counters();
+    const said = await liar.dropped();
     const socket = await openPacketSocket(two, "eth0");
     socket.inject(send(mac(2), etherTypes.ipv4, v4(ip4(2))));
-    await waitFor(async () => ((await counters()).get("dropped_mac") ?? 0) > (said.get("dropped_mac") ?? 0), {
+    await waitFor(async () => ((await liar.droppedSince(said)).mac ?? 0) > 0, {
       what: "the straggler's frame to be dropped",
     });
   });
