@@ -1,11 +1,11 @@
-// What holds secrets, or leads to some, must be its owner's alone: checked at each start, since a copy or a restore by
-// hand easily loses it.
-import { statSync } from "node:fs";
+// What holds secrets, or leads to some, must be its owner's alone, and nothing that another user planted: checked at each start,
+// since a copy or a restore by hand easily loses it.
+import { lstatSync, statSync } from "node:fs";
 import { StoreOpenError } from "./store/store.ts";
 
 const groupAndOthers = 0o077;
 
-/** Files that are not there are none's to read. @throws StoreOpenError naming the command that mends it */
+/** Files that are not there are not checked. @throws StoreOpenError naming the command that corrects it */
 export function checkModes(files: readonly string[]): void {
   const open = files.filter((file) => ((statSync(file, { throwIfNoEntry: false })?.mode ?? 0) & groupAndOthers) !== 0);
   if (open.length === 0) return;
@@ -13,5 +13,24 @@ export function checkModes(files: readonly string[]): void {
   throw new StoreOpenError(
     `others than the owner may read or write ${open.join(", ")}, with secrets in it: run \`chmod go= ${names}\`, and think ` +
       "of who may have read it",
+  );
+}
+
+/**
+ * A link of root's or of this user's is an operator's, such as to another disk. Where there is no database yet, files and directories
+ * of another user beside it are refused too: the controller would keep its secrets in them.
+ * @throws StoreOpenError for another user's
+ */
+export function refusePlanted(db: string, files: readonly string[]): void {
+  const isFirstStart = lstatSync(db, { throwIfNoEntry: false }) === undefined;
+  const planted = [db, ...files].find((file) => {
+    const found = lstatSync(file, { throwIfNoEntry: false });
+    if (!found || found.uid === 0 || found.uid === process.geteuid?.()) return false;
+    return isFirstStart || found.isSymbolicLink();
+  });
+  if (planted === undefined) return;
+  throw new StoreOpenError(
+    `${planted} was made by another user: nothing was read or written. Remove it, and name a --db in a directory that only the ` +
+      "controller's user may write to",
   );
 }

@@ -6,7 +6,7 @@ import { warmUp } from "./agents/warm-up.ts";
 import { buildApp } from "./app.ts";
 import { firstTokenFile, writeFirstToken } from "./auth/first-token.ts";
 import { type ControllerConfig, formatListen, isLoopback } from "./config.ts";
-import { checkModes } from "./file-modes.ts";
+import { checkModes, refusePlanted } from "./file-modes.ts";
 import { PkiError } from "./pki/authorities.ts";
 import { openTls, pkiDirectory } from "./pki/open-tls.ts";
 import { openSqliteStore } from "./store/sqlite/sqlite-store.ts";
@@ -33,7 +33,9 @@ export async function runController(config: ControllerConfig): Promise<void> {
 async function start(config: ControllerConfig, log: Logger): Promise<void> {
   // What it writes holds secrets, or leads to some.
   process.umask(0o077);
-  checkModes([config.db, `${config.db}-wal`, firstTokenFile(config.db), pkiDirectory(config.db)]);
+  const secrets = [config.db, `${config.db}-wal`, firstTokenFile(config.db), pkiDirectory(config.db)];
+  refusePlanted(config.db, [...secrets, ...[".lock", "-journal", "-shm"].map((ending) => `${config.db}${ending}`)]);
+  checkModes(secrets);
   const store = openSqliteStore(config.db);
   // The store's lock keeps two controllers from making a CA each.
   const tls = config.tls && (await openTls({ ...config, tls: config.tls }, log));

@@ -1,5 +1,5 @@
 // The first start makes an admin token, for whoever may read the database anyway.
-import { writeDurably } from "../durable-file.ts";
+import { writeDurably } from "../../common/durable-file.ts";
 import type { AccessStore } from "../store/access-store.ts";
 import { makeToken } from "./tokens.ts";
 

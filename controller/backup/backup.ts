@@ -1,13 +1,13 @@
 // `nearmiss backup`: a copy of the database as it stood at one revision, taken by a process of its own while the
 // controller goes on.
 import { existsSync, rmSync, statSync } from "node:fs";
-import { writeNew } from "../durable-file.ts";
+import { writeNew } from "../../common/durable-file.ts";
 import { Database } from "../store/sqlite/driver.ts";
 import { intactProblem } from "../store/sqlite/integrity.ts";
 import { readMigrations } from "../store/sqlite/migrations.ts";
 import { StoreOpenError } from "../store/store.ts";
 import { checksumFile, checksumOf, formatChecksum } from "./checksum.ts";
-import { publish, refuseTaken } from "./files.ts";
+import { makeDraft, publish, refuseTaken } from "./files.ts";
 
 export interface BackupOptions {
   readonly db: string;
@@ -32,26 +32,27 @@ const mebibyte = 2 ** 20;
 /** @throws StoreOpenError with what to do about it; nothing is left then */
 export async function backUp(options: BackupOptions): Promise<BackupResult> {
   const { db: path, to } = options;
-  const draft = `${to}.partial`;
-  refuseTaken([to, checksumFile(to), draft]);
+  const partial = `${to}.partial`;
+  refuseTaken([to, checksumFile(to), partial]);
   if (!existsSync(path)) throw new StoreOpenError(`there is no ${path}: name the database of the controller with --db`);
-  const db = new Database(path, { fileMustExist: true, timeout: 5_000 });
+  const draft = makeDraft(partial);
+  let db: Database | undefined;
   try {
+    db = new Database(path, { fileMustExist: true, timeout: 5_000 });
     const { revision, epoch } = pin(db, path);
-    await copy(db, draft, options);
-    finish(draft);
-    const sha256 = await checksumOf(draft);
-    const { size } = statSync(draft);
+    await copy(db, draft.file, options);
+    finish(draft.file);
+    const sha256 = await checksumOf(draft.file);
+    const { size } = statSync(draft.file);
     writeNew(checksumFile(to), formatChecksum(sha256, to));
-    publish(draft, to);
+    publish(draft.file, to);
     return { file: to, revision, epoch, bytes: size, sha256 };
   } catch (error) {
-    for (const file of [draft, `${draft}-journal`, ...(existsSync(to) ? [] : [checksumFile(to)])]) {
-      rmSync(file, { force: true });
-    }
+    if (!existsSync(to)) rmSync(checksumFile(to), { force: true });
     throw error;
   } finally {
-    db.close();
+    db?.close();
+    draft.remove();
   }
 }
 

@@ -1,8 +1,27 @@
+// Drafts are made in a directory of their own, where no other user can plant anything, SQLite's files beside them included.
 // Finished files get their names here, and take nobody's place.
-import { existsSync, linkSync, rmSync } from "node:fs";
-import { dirname } from "node:path";
-import { syncFile } from "../durable-file.ts";
+import { linkSync, lstatSync, mkdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { syncFile } from "../../common/durable-file.ts";
 import { StoreOpenError } from "../store/store.ts";
+
+/** A draft beside its place to be, on the same file system. */
+export interface Draft {
+  /** In a directory that only this user may look into. */
+  readonly file: string;
+  remove(): void;
+}
+
+/** @throws StoreOpenError where the name of the directory is taken, by a link as well */
+export function makeDraft(directory: string): Draft {
+  try {
+    mkdirSync(directory, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") throw taken(directory);
+    throw error;
+  }
+  return { file: join(directory, "draft.db"), remove: () => rmSync(directory, { recursive: true, force: true }) };
+}
 
 /** Gives a finished draft its name. @throws StoreOpenError where the name is taken */
 export function publish(draft: string, path: string): void {
@@ -13,13 +32,12 @@ export function publish(draft: string, path: string): void {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") throw taken(path);
     throw error;
   }
-  rmSync(draft);
   syncFile(dirname(path));
 }
 
-/** @throws StoreOpenError for the first that exists */
+/** @throws StoreOpenError for the first that exists, links to nowhere included */
 export function refuseTaken(paths: readonly string[]): void {
-  const found = paths.find((path) => existsSync(path));
+  const found = paths.find((path) => lstatSync(path, { throwIfNoEntry: false }) !== undefined);
   if (found !== undefined) throw taken(found);
 }
 

@@ -1,7 +1,7 @@
 // `nearmiss restore`: makes a database out of a backup, in a place where none is. The copy is another history from here
 // on, so it gets an epoch of its own, by which agents and consumers know that revisions beyond it never were.
 import { randomUUID } from "node:crypto";
-import { chmodSync, constants, copyFileSync, existsSync, rmSync } from "node:fs";
+import { chmodSync, constants, copyFileSync, existsSync } from "node:fs";
 import { userInfo } from "node:os";
 import { basename } from "node:path";
 import { AuditTrail } from "../store/sqlite/audit.ts";
@@ -11,7 +11,7 @@ import { lockDatabase } from "../store/sqlite/lock.ts";
 import { migrate, readMigrations } from "../store/sqlite/migrations.ts";
 import { StoreOpenError } from "../store/store.ts";
 import { checksumOf, readChecksum } from "./checksum.ts";
-import { publish, refuseTaken } from "./files.ts";
+import { type Draft, makeDraft, publish, refuseTaken } from "./files.ts";
 
 export interface RestoreOptions {
   readonly from: string;
@@ -30,23 +30,24 @@ export interface RestoreResult {
 /** @throws StoreOpenError with what to do about it; nothing is left then */
 export async function restore({ from, db: path, checksum }: RestoreOptions): Promise<RestoreResult> {
   if (!existsSync(from)) throw new StoreOpenError(`there is no ${from}`);
-  const draft = `${path}.restoring`;
-  refuseTaken([path, `${path}-wal`, draft]);
+  const restoring = `${path}.restoring`;
+  // A journal beside the database would be taken for its own, and rolled back into it.
+  refuseTaken([path, ...["-wal", "-shm", "-journal"].map((ending) => `${path}${ending}`), restoring]);
   const wanted = checksum ? readChecksum(from) : undefined;
   const unlock = lockDatabase(path);
+  let draft: Draft | undefined;
   try {
-    copyFileSync(from, draft, constants.COPYFILE_EXCL);
-    chmodSync(draft, 0o600);
-    if (wanted !== undefined && (await checksumOf(draft)) !== wanted) {
+    draft = makeDraft(restoring);
+    copyFileSync(from, draft.file, constants.COPYFILE_EXCL);
+    chmodSync(draft.file, 0o600);
+    if (wanted !== undefined && (await checksumOf(draft.file)) !== wanted) {
       throw new StoreOpenError(`${from} is not what its checksum says: it was damaged or changed; take another backup`);
     }
-    const result = renew(draft, from, path);
-    publish(draft, path);
+    const result = renew(draft.file, from, path);
+    publish(draft.file, path);
     return result;
-  } catch (error) {
-    rmSync(draft, { force: true });
-    throw error;
   } finally {
+    draft?.remove();
     unlock();
   }
 }

@@ -3,7 +3,7 @@
 import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
-import { writeDurably } from "../durable-file.ts";
+import { writeDurably } from "../../common/durable-file.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import { type Issuer, makeCa, validityFrom } from "./x509.ts";
 

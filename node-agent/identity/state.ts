@@ -1,8 +1,9 @@
 // What an enrolled host remembers: one file that only its owner can read, replaced whole, so that key and certificate
 // always belong together.
 import { createHash } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { writeDurably } from "../../common/durable-file.ts";
 import { namePattern } from "../../schema/index.ts";
 import { Check, type Static, Type } from "../../schema/typebox.ts";
 
@@ -53,8 +54,9 @@ export class HostState {
     rmSync(join(this.directory, "enrolling.json"), { force: true });
   }
 
-  /** @throws StateError */
+  /** A host that enrols; one that has enrolled goes on in the directory that it has. @throws StateError */
   putAttempt(attempt: EnrolmentAttempt): void {
+    this.refuseForeignDirectory();
     this.write("enrolling.json", attempt);
   }
 
@@ -72,21 +74,21 @@ export class HostState {
     throw new StateError(`${path} is damaged: remove it, and enrol again with \`nearmiss host add\``);
   }
 
+  /** The owner of a directory can put other files in place of those in it. */
+  private refuseForeignDirectory(): void {
+    const { uid = 0 } = statSync(this.directory, { throwIfNoEntry: false }) ?? {};
+    if (uid === 0 || uid === process.geteuid?.()) return;
+    throw new StateError(
+      `${this.directory} belongs to another user, and would hold this host's private key: no key was made. Remove it, or name ` +
+        "another --state-dir",
+    );
+  }
+
   private write(name: string, value: object): void {
     const path = join(this.directory, name);
     try {
       mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-      const file = openSync(`${path}.new`, "w", 0o600);
-      try {
-        writeFileSync(file, `${JSON.stringify(value, null, 2)}\n`);
-        fsyncSync(file);
-      } finally {
-        closeSync(file);
-      }
-      renameSync(`${path}.new`, path);
-      const directory = openSync(this.directory, "r");
-      fsyncSync(directory);
-      closeSync(directory);
+      writeDurably(path, `${JSON.stringify(value, null, 2)}\n`);
     } catch (error) {
       throw new StateError(`cannot write ${path}: ${reasonOf(error)}; name a directory with --state-dir`);
     }

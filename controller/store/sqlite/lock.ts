@@ -1,15 +1,20 @@
 // One controller per database. The lock is SQLite's own on a file beside it, which the kernel drops with the process,
 // whatever ends it; the database itself stays open to readers such as `sqlite3`.
-
+import { lstatSync } from "node:fs";
 import { StoreOpenError } from "../store.ts";
 import { Database } from "./driver.ts";
 
 /**
  * @returns what gives the lock back
- * @throws StoreOpenError where another process holds it
+ * @throws StoreOpenError where another process holds it, or a link is in its place
  */
 export function lockDatabase(path: string): () => void {
-  const lock = new Database(`${path}.lock`, { timeout: 0 });
+  const file = `${path}.lock`;
+  // SQLite would follow it, and make an empty file at its end.
+  if (lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    throw new StoreOpenError(`${file} is a link, and nearmiss makes none there: nothing was changed. Remove it`);
+  }
+  const lock = new Database(file, { timeout: 0 });
   try {
     lock.pragma("journal_mode = MEMORY");
     lock.exec("BEGIN EXCLUSIVE");
