@@ -8,10 +8,13 @@ export class CommandError extends Error {
 
 const deadlineMs = 10_000;
 
+/** Messages in one language, and nothing of what this process was given: `nft` and `ip` need none of it. */
+const environment = (): NodeJS.ProcessEnv => ({ PATH: process.env.PATH, LC_ALL: "C" });
+
 /** @returns standard output @throws CommandError */
 export function runCommand(program: "nft" | "ip", args: readonly string[], input = ""): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: "pipe", timeout: deadlineMs });
+    const child = spawn(program, args, { stdio: "pipe", timeout: deadlineMs, env: environment() });
     let stdout = "";
     let stderr = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { VtepAddress } from "../../schema/index.ts";
+import { takeVariable } from "../kernel/environment.ts";
 import { RefusedError } from "./ask.ts";
 import { enrol, TrustError } from "./enrol.ts";
 import { type HostIdentity, HostState, StateError, tokenHash } from "./state.ts";
@@ -45,13 +46,15 @@ export async function establishIdentity(flags: IdentityFlags, log: Logger): Prom
 
 async function establish(flags: IdentityFlags, log: Logger): Promise<Established> {
   const { controller, host } = flags;
+  // Whether it is needed or not: nothing that runs later has to find it.
+  const given = takeVariable("NEARMISS_JOIN") || undefined;
   if (controller?.protocol === "http:") {
     if (host === undefined) throw new IdentityError("over http: the agent needs --host, this host's name");
     return { controller, host };
   }
   const state = new HostState(flags.stateDir);
   const remembered = state.findIdentity();
-  const token = findToken(flags);
+  const token = readJoinFile(flags) ?? given;
   // The line may stand in a unit file and be run at each start: a token that was used here already is no reason to enrol.
   if (remembered && (token === undefined || remembered.joined === tokenHash(token))) {
     if (host !== undefined && host !== remembered.host) {
@@ -102,14 +105,12 @@ function isRefusal(error: unknown): boolean {
   return error instanceof RefusedError && error.status < 500 && error.status !== 429;
 }
 
-/** Never from the command line, which `ps` shows to everybody. */
-function findToken({ joinFile }: IdentityFlags): string | undefined {
-  if (joinFile !== undefined) {
-    try {
-      return readFileSync(joinFile, "utf8").trim();
-    } catch (error) {
-      throw new IdentityError(`cannot read --join-file: ${error instanceof Error ? error.message : error}`);
-    }
+/** A token never comes by the command line, which `ps` shows to everybody. */
+function readJoinFile({ joinFile }: IdentityFlags): string | undefined {
+  if (joinFile === undefined) return undefined;
+  try {
+    return readFileSync(joinFile, "utf8").trim();
+  } catch (error) {
+    throw new IdentityError(`cannot read --join-file: ${error instanceof Error ? error.message : error}`);
   }
-  return process.env.NEARMISS_JOIN || undefined;
 }
