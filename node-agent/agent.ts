@@ -13,6 +13,7 @@ import {
 import { Announcer, type AnnouncerDependencies } from "./announcer.ts";
 import { ControllerLink, type Frame } from "./controller-link/link.ts";
 import { Releases } from "./controller-link/releases.ts";
+import { Crowding } from "./crowding.ts";
 import { Eviction } from "./eviction.ts";
 import { GuestGuard } from "./guard/guest-guard.ts";
 import { HostGuard } from "./guard/host-guard.ts";
@@ -74,6 +75,13 @@ const nowMs = (): number => performance.now();
 export class Agent {
   private readonly requests = new RequestSocket();
   private readonly bridgePorts = new BridgePorts(this.requests);
+  private readonly crowding = new Crowding({
+    drops: () => this.misses?.drops() ?? 0,
+    shutOut: (devices) => this.misses?.shutOut(devices),
+    hearInstead: (vnis) => this.announcer?.hearInstead(vnis),
+    began: (vni) => this.reportCrowd(vni),
+    nowMs,
+  });
   private readonly devices: NetworkDevices;
   private readonly tables: KernelTables;
   private readonly held: HeldAnswers;
@@ -190,7 +198,8 @@ export class Agent {
     const entries = (await Promise.all(vnis.map((vni) => tables.list(vni)))).flat().filter(({ own }) => own);
     this.session.inherit(entries.flatMap(({ entry }) => keyOfEntry(entry) ?? []));
     if (vnis.length > 0) log.info({ networks: vnis.length, entries: entries.length }, "took over earlier entries");
-    this.misses = new MissSocket(devices.vniOf, (miss) => {
+    this.misses = new MissSocket(devices.vniOf, (miss, ifindex) => {
+      this.crowding.onMiss(miss, ifindex);
       if (miss.kind === "l3miss") this.announcer?.missed(miss.vni, miss.ip);
       this.resolver.onMiss(miss);
     });
@@ -239,6 +248,7 @@ export class Agent {
   async stop(): Promise<void> {
     this.options.renewal?.stop();
     this.link.stop();
+    this.crowding.close();
     this.announcer?.close();
     this.misses?.close();
     this.upkeep?.close();
@@ -299,7 +309,7 @@ export class Agent {
       missed: (vni, ip) => this.resolver.onMiss({ kind: "l3miss", vni, ip }),
       scanBegan: (vni, guest) => this.resolver.refuse(vni, guest),
       claimed: (vni, claim) => this.checkClaim(vni, claim),
-      shutOut: (ifindexes) => this.misses?.shutOut(ifindexes),
+      shutOut: (ifindexes) => this.crowding.onScans(ifindexes),
       nowMs,
     };
   }
@@ -312,6 +322,14 @@ export class Agent {
 
   private reassert(entries: readonly Entry[], misses: readonly Timeline[]): void {
     void this.programming.reassert(entries).then((writtenMs) => this.outcomes.answeredFromMemory(misses, writtenMs));
+  }
+
+  private reportCrowd(vni: Vni): void {
+    this.reporter.note({ kind: "scan", vni });
+    this.log.warn(
+      { network: this.networks.nameOf(vni), vni },
+      "network crowds out others: its guests miss more than is read; its misses are left out for a while",
+    );
   }
 
   private reportScan(vni: Vni, guest: MacAddress | undefined): void {

@@ -16,6 +16,8 @@ import { type WaitingGuest, WaitingGuests } from "./misses/waiting.ts";
 const housekeepingMs = 500;
 /** Between two looks while a guest scans, and no miss tells that others ask. */
 const scannedMs = 10;
+/** Questions read at a time of a network that crowds: six times what its budget lets pass to the controller. */
+const maxHeardOfCrowd = 64;
 
 export interface AnnounceCounters {
   /** Replies to a guest that was heard asking. */
@@ -44,6 +46,7 @@ interface Ear {
   readonly tunnelIfindex: number;
   readonly ports: GuestPorts;
   readonly scanners: Scanners;
+  listenedMs: number;
 }
 
 export class Announcer {
@@ -53,6 +56,7 @@ export class Announcer {
   private readonly sender = new FrameSender();
   private readonly housekeeping: NodeJS.Timeout;
   private scanWatch: NodeJS.Timeout | undefined;
+  private crowded: ReadonlySet<Vni> = new Set();
 
   constructor(private readonly deps: AnnouncerDependencies) {
     this.housekeeping = setInterval(() => {
@@ -73,7 +77,7 @@ export class Announcer {
     this.leave(vni);
     const socket = new AskerSocket(bridgeIfindex);
     const ports = new GuestPorts(this.deps.requests, bridgeIfindex, tunnelIfindex);
-    this.ears.set(vni, { socket, tunnelIfindex, ports, scanners: new Scanners(allowances.guest) });
+    this.ears.set(vni, { socket, tunnelIfindex, ports, scanners: new Scanners(allowances.guest), listenedMs: 0 });
   }
 
   leave(vni: Vni): void {
@@ -91,8 +95,12 @@ export class Announcer {
     const ear = this.ears.get(vni);
     if (!ear) return;
     const nowMs = this.deps.nowMs();
+    const isCrowd = this.crowded.has(vni);
+    // What is heard raises misses, for which listening is tried again: without an end, as long as the crowd goes on.
+    if (isCrowd && nowMs - ear.listenedMs < scannedMs / 2) return;
+    ear.listenedMs = nowMs;
     const open: IpAddress[] = [];
-    for (const heard of ear.socket.drain()) {
+    for (const heard of ear.socket.drain(isCrowd ? maxHeardOfCrowd : undefined)) {
       this.waiting.heard(vni, heard, nowMs);
       const { asker, claim, target } = heard;
       if (claim) this.deps.claimed(vni, claim);
@@ -100,7 +108,13 @@ export class Announcer {
       if (ear.scanners.heard(asker.mac, nowMs)) this.deps.scanBegan(vni, asker.mac);
       if (!ear.scanners.isOne(asker.mac)) open.push(target);
     }
-    if (ear.scanners.size > 0) for (const target of open) this.deps.missed(vni, target);
+    if (this.isHeardInstead(vni, ear)) for (const target of open) this.deps.missed(vni, target);
+  }
+
+  /** Networks whose misses are not read, whoever it is that asks too much there. */
+  hearInstead(vnis: readonly Vni[]): void {
+    this.crowded = new Set(vnis);
+    this.watchScans();
   }
 
   /** Finds out where a guest is, while the controller is being asked for its sake. */
@@ -164,13 +178,23 @@ export class Announcer {
 
   /** Shuts out the misses of networks where somebody scans, and listens often there instead. */
   private followScans(): void {
-    const scanned = [...this.ears].filter(([, { scanners }]) => scanners.size > 0);
-    this.deps.shutOut(scanned.map(([, { tunnelIfindex }]) => tunnelIfindex));
+    const scanned = [...this.ears.values()].filter(({ scanners }) => scanners.size > 0);
+    this.deps.shutOut(scanned.map(({ tunnelIfindex }) => tunnelIfindex));
+    this.watchScans();
+  }
+
+  private watchScans(): void {
     clearInterval(this.scanWatch);
-    if (scanned.length === 0) return;
+    const heard = [...this.ears].filter(([vni, ear]) => this.isHeardInstead(vni, ear));
+    if (heard.length === 0) return;
     this.scanWatch = setInterval(() => {
-      for (const [vni] of scanned) this.listen(vni);
+      for (const [vni] of heard) this.listen(vni);
     }, scannedMs);
+  }
+
+  /** What its guests are heard asking stands for misses. */
+  private isHeardInstead(vni: Vni, { scanners }: Ear): boolean {
+    return scanners.size > 0 || this.crowded.has(vni);
   }
 
   private async reply(ear: Ear, known: Announcement, guest: WaitingGuest, nowMs: number): Promise<void> {

@@ -22,6 +22,7 @@ const messageBytes = 512;
 
 const BPF_LD_W_ABS = 0x20;
 const BPF_LD_H_ABS = 0x28;
+const BPF_JA = 0x05;
 const BPF_JEQ_K = 0x15;
 const BPF_RET_K = 0x06;
 const networkOrder16 = (value: number): number => ((value & 0xff) << 8) | (value >> 8);
@@ -42,12 +43,29 @@ const maxShutOut = 256;
 const drop: BpfInstruction = { code: BPF_RET_K, jt: 0, jf: 0, k: 0 };
 const take: BpfInstruction = { code: BPF_RET_K, jt: 0, jf: 0, k: 0xffff_ffff };
 
+/** Devices whose misses stay out of the socket. */
+export interface ShutOutDevices {
+  /** By ifindex: of unknown addresses. */
+  readonly l3: readonly number[];
+  /** The same, of unknown MACs. */
+  readonly l2: readonly number[];
+}
+
+const dropOf = (ifindexes: readonly number[]): BpfInstruction[] => [
+  { code: BPF_LD_W_ABS, jt: 0, jf: 0, k: ifindexAt },
+  ...ifindexes
+    .slice(0, maxShutOut)
+    .flatMap((ifindex): BpfInstruction[] => [{ code: BPF_JEQ_K, jt: 0, jf: 1, k: networkOrder32(ifindex) }, drop]),
+  take,
+];
+
 /**
  * Only what can be a miss: RTM_GETNEIGH whose ndm_state is NUD_STALE. Keeps the agent's own changes (RTM_NEWNEIGH) and
- * the ARP probes of the host's stack out of the buffer. BPF loads in network byte order, netlink writes in the host's.
- * @param shutOut devices whose l3misses stay out too
+ * the ARP probes of the host's stack out of the buffer. BPF loads in network byte order, netlink writes in the host's. A jump of
+ * BPF_JEQ reaches 255 instructions, hence the unconditional one.
  */
-function missesOnly(shutOut: readonly number[]): BpfInstruction[] {
+function missesOnly({ l3, l2 }: ShutOutDevices): BpfInstruction[] {
+  const unknownMac = dropOf(l2);
   return [
     { code: BPF_LD_H_ABS, jt: 0, jf: 0, k: typeAt },
     { code: BPF_JEQ_K, jt: 1, jf: 0, k: networkOrder16(RTM_GETNEIGH) },
@@ -56,41 +74,38 @@ function missesOnly(shutOut: readonly number[]): BpfInstruction[] {
     { code: BPF_JEQ_K, jt: 1, jf: 0, k: networkOrder16(NUD_STALE) },
     drop,
     { code: BPF_LD_H_ABS, jt: 0, jf: 0, k: attributeAt },
-    { code: BPF_JEQ_K, jt: 1, jf: 0, k: networkOrder16(NDA_DST) },
-    take,
-    { code: BPF_LD_W_ABS, jt: 0, jf: 0, k: ifindexAt },
-    ...shutOut
-      .slice(0, maxShutOut)
-      .flatMap((ifindex): BpfInstruction[] => [{ code: BPF_JEQ_K, jt: 0, jf: 1, k: networkOrder32(ifindex) }, drop]),
-    take,
+    { code: BPF_JEQ_K, jt: 0, jf: 1, k: networkOrder16(NDA_DST) },
+    { code: BPF_JA, jt: 0, jf: 0, k: unknownMac.length },
+    ...unknownMac,
+    ...dropOf(l3),
   ];
 }
 
 export class MissSocket {
   private readonly socket: RawNetlinkSocket;
   private readonly guard: GuardedSocket;
-  private shut: ReadonlySet<number> = new Set();
+  private shut: ShutOutDevices = { l3: [], l2: [] };
 
   /**
    * Opens in the calling thread's network namespace, and stays there.
    * @param vniOf the network behind a vxlan device of ours; other devices' misses are nobody's here
-   * @param onMiss called for every missed frame: the kernel neither deduplicates nor limits
+   * @param onMiss called for every missed frame, with the ifindex of the vxlan device: the kernel neither deduplicates nor limits
    */
-  constructor(vniOf: (ifindex: number) => Vni | undefined, onMiss: (miss: Miss) => void) {
+  constructor(vniOf: (ifindex: number) => Vni | undefined, onMiss: (miss: Miss, ifindex: number) => void) {
     this.socket = new RawNetlinkSocket(NETLINK_ROUTE, {
       messagePeeking: false,
       msgBufferSize: messageBytes,
       recvBufferSize: receiveBytes,
       sendBufferSize: 0,
     });
-    this.guard = guardSocket(this.socket, { receiveBytes, filter: missesOnly([]) });
+    this.guard = guardSocket(this.socket, { receiveBytes, filter: missesOnly(this.shut) });
     this.socket.on("message", (datagram) => {
       // Queued before they were shut out: thousands, of which the decoder need not know.
-      if (this.shut.size > 0 && this.isShutOut(datagram)) return;
+      if (this.isShutOut(datagram)) return;
       for (const message of splitMessages(datagram)) {
         const neighbour = decodeNeighbourMessage(message);
         const miss = neighbour && decodeMiss(neighbour, vniOf);
-        if (miss) onMiss(miss);
+        if (miss) onMiss(miss, neighbour.ifindex);
       }
     });
     // A receive error leaves the subscription standing; what was lost shows in `drops`.
@@ -103,11 +118,11 @@ export class MissSocket {
     return this.guard.drops();
   }
 
-  /** Leaves out the l3misses of these devices from now on, those that are queued included, and of no others. */
-  shutOut(ifindexes: readonly number[]): void {
-    if (ifindexes.length === this.shut.size && ifindexes.every((each) => this.shut.has(each))) return;
-    this.shut = new Set(ifindexes);
-    attachFilter(this.guard.fd, missesOnly(ifindexes));
+  /** Leaves out the misses of these devices from now on, those that are queued included, and of no others. */
+  shutOut(devices: ShutOutDevices): void {
+    if (JSON.stringify(devices) === JSON.stringify(this.shut)) return;
+    this.shut = devices;
+    attachFilter(this.guard.fd, missesOnly(devices));
   }
 
   close(): void {
@@ -115,10 +130,8 @@ export class MissSocket {
   }
 
   private isShutOut(datagram: Buffer): boolean {
-    return (
-      datagram.length >= attributeAt + 2 &&
-      datagram.readUInt16LE(attributeAt) === NDA_DST &&
-      this.shut.has(datagram.readInt32LE(ifindexAt))
-    );
+    const { l3, l2 } = this.shut;
+    if (l3.length + l2.length === 0 || datagram.length < attributeAt + 2) return false;
+    return (datagram.readUInt16LE(attributeAt) === NDA_DST ? l3 : l2).includes(datagram.readInt32LE(ifindexAt));
   }
 }

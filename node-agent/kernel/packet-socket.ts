@@ -97,9 +97,9 @@ export class AskerSocket {
   }
 
   /** What is waiting to be read, oldest first, without waiting for more. */
-  drain(): Heard[] {
+  drain(max = maxDrain): Heard[] {
     const heard: Heard[] = [];
-    for (let i = 0; i < maxDrain; i++) {
+    for (let i = 0; i < max; i++) {
       const frame = this.next();
       if (!frame) break;
       const one = decodeHeard(frame);

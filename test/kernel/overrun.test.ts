@@ -73,7 +73,7 @@ describeKernel("the miss socket", () => {
     await waitFor(() => misses.length === 1, { what: "the miss before" });
     // Queued, and not read before the next turn of the event loop.
     ask(4, 2);
-    socket.shutOut([tunnel]);
+    socket.shutOut({ l3: [tunnel], l2: [] });
     for (let i = 3; i < 200; i++) ask(4, i);
     const [to, from] = ["52:54:00:00:00:77", "52:54:00:00:00:01"];
     await host.namespace.exec(["bridge", "fdb", "add", to, "dev", "nmv100", "master", "static"]);
@@ -81,7 +81,7 @@ describeKernel("the miss socket", () => {
     await waitFor(() => misses.some(({ kind }) => kind === "l2miss"), { what: "the l2miss" });
     expect(misses.filter(({ kind }) => kind === "l3miss")).toHaveLength(1);
     expect(dropsOf(socket)).toBe(0);
-    socket.shutOut([]);
+    socket.shutOut({ l3: [], l2: [] });
     ask(4, 200);
     await waitFor(() => misses.length === 3, { what: "the miss after" });
     expect(misses.at(-1)).toMatchObject({ kind: "l3miss", ip: "10.20.4.200" });

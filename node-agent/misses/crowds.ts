@@ -1,0 +1,63 @@
+// Who misses so much that the misses of others are lost among theirs. Names are the caller's: a network and a kind of miss. Pure; time is
+// injected.
+import { type Allowance, Budget } from "./budget.ts";
+
+/** The misses of one that crowds are not read for so long. Then it is judged anew. */
+export const crowdedMs = 10_000;
+
+/**
+ * Misses that are read, repetitions included: four times the questions that a network may put, since three tries of a guest for an address
+ * that is not registered are one question. The queue that all networks share holds about 5,000.
+ */
+export const missAllowance: Allowance = { perSecond: 4_000, burst: 8_192 };
+
+/** Of those read while others were lost, so many at least are a crowd's. */
+const minCrowd = 64;
+
+export class Crowds {
+  private readonly missed: Budget;
+  private readonly crowdedUntil = new Map<string, number>();
+  /** Misses since the last look. */
+  private readonly lately = new Map<string, number>();
+
+  constructor(allowance: Allowance = missAllowance) {
+    this.missed = new Budget(allowance);
+  }
+
+  /** A miss was read. @returns true where `name` crowds out others, by this miss */
+  count(name: string, nowMs: number): boolean {
+    this.lately.set(name, (this.lately.get(name) ?? 0) + 1);
+    if (!this.missed.allows(name, nowMs)) return this.add(name, nowMs);
+    this.missed.spend(name, nowMs);
+    return false;
+  }
+
+  /**
+   * Looks at what was read since the last look.
+   * @param lost whether misses were lost meanwhile: a slow reader shows in that alone
+   * @returns who missed most, where that is new: several that crowd are found one look after the other
+   */
+  look(lost: boolean, nowMs: number): string | undefined {
+    const [name = "", most = 0] = [...this.lately].sort(([, a], [, b]) => b - a)[0] ?? [];
+    this.lately.clear();
+    if (!lost || most < minCrowd) return undefined;
+    return this.add(name, nowMs) ? name : undefined;
+  }
+
+  list(): string[] {
+    return [...this.crowdedUntil.keys()];
+  }
+
+  /** @returns whether the misses of somebody are read again */
+  forget(nowMs: number): boolean {
+    const over = [...this.crowdedUntil].filter(([, untilMs]) => untilMs <= nowMs);
+    for (const [name] of over) this.crowdedUntil.delete(name);
+    return over.length > 0;
+  }
+
+  private add(name: string, nowMs: number): boolean {
+    if (this.crowdedUntil.has(name)) return false;
+    this.crowdedUntil.set(name, nowMs + crowdedMs);
+    return true;
+  }
+}

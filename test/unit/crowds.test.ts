@@ -1,0 +1,57 @@
+import { describe, expect, test } from "vitest";
+import { Crowds, crowdedMs } from "../../node-agent/misses/crowds.ts";
+
+const allowance = { perSecond: 100, burst: 200 };
+
+/** @returns how many of the misses, `everyMs` apart, began a crowd */
+const miss = (crowds: Crowds, name: string, times: number, everyMs = 0, fromMs = 0): number =>
+  Array.from({ length: times }, (_, i) => crowds.count(name, fromMs + i * everyMs)).filter(Boolean).length;
+
+describe("crowds", () => {
+  test("a burst within the allowance, and a steady pace within it, are none", () => {
+    const crowds = new Crowds(allowance);
+    expect(miss(crowds, "l3miss 100", 200)).toBe(0);
+    expect(miss(crowds, "l3miss 200", 2_000, 10)).toBe(0);
+    expect(crowds.list()).toEqual([]);
+  });
+
+  test("more than that is one, told once, for a while", () => {
+    const crowds = new Crowds(allowance);
+    expect(miss(crowds, "l3miss 100", 1_000)).toBe(1);
+    expect(crowds.list()).toEqual(["l3miss 100"]);
+    expect(crowds.forget(crowdedMs - 1)).toBe(false);
+    expect(crowds.forget(crowdedMs)).toBe(true);
+    expect(crowds.list()).toEqual([]);
+    expect(miss(crowds, "l3miss 100", 10_000, 0, crowdedMs)).toBe(1);
+  });
+
+  test("where misses were lost, whoever most of the others are of is one, however slowly they were read", () => {
+    const crowds = new Crowds(allowance);
+    miss(crowds, "l3miss 100", 90);
+    miss(crowds, "l3miss 200", 10);
+    expect(crowds.look(true, 0)).toBe("l3miss 100");
+    expect(crowds.list()).toEqual(["l3miss 100"]);
+    miss(crowds, "l3miss 100", 90);
+    expect(crowds.look(true, 1)).toBeUndefined();
+  });
+
+  test("several are found one look after the other, as long as misses are lost", () => {
+    const crowds = new Crowds(allowance);
+    const look = (atMs: number) => {
+      const left = [100, 200, 300].filter((vni) => !crowds.list().includes(`l3miss ${vni}`));
+      for (const vni of left) miss(crowds, `l3miss ${vni}`, 65, 1, atMs);
+      return crowds.look(true, atMs + 250);
+    };
+    const found = [look(10_000), look(20_000), look(30_000)];
+    expect(found.sort()).toEqual(["l3miss 100", "l3miss 200", "l3miss 300"]);
+  });
+
+  test("nobody is where none were lost, or few were read", () => {
+    const crowds = new Crowds(allowance);
+    miss(crowds, "l3miss 100", 90);
+    expect(crowds.look(false, 0)).toBeUndefined();
+    miss(crowds, "l3miss 100", 60);
+    expect(crowds.look(true, 0)).toBeUndefined();
+    expect(crowds.list()).toEqual([]);
+  });
+});
