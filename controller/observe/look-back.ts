@@ -37,8 +37,9 @@ export async function lookBack(
     const page = await store.readEventsBack(position, pageSize, of);
     for (const event of page) {
       position = event;
-      const change = concerns(event.change, subject) ? narrowChange(scope, event.change) : undefined;
-      if (change) events.push({ ...event, change });
+      // Asked of the narrowed change: otherwise a filter would tell of networks that the scope hides.
+      const change = narrowChange(scope, event.change);
+      if (change && concerns(change, subject)) events.push({ ...event, change });
       if (events.length === limit) return { events, next: position };
     }
     if (page.length < pageSize) return { events };
