@@ -67,9 +67,23 @@ const InterfaceView = Type.Object(
   { ...closed, title: "Interface" },
 );
 
+const OwnerNetworks = Type.Array(Name, {
+  minItems: 1,
+  maxItems: limits.ownerNetworksPerVm,
+  uniqueItems: true,
+  description:
+    "Only of a VM without interfaces: tokens for all of these networks see and change it. Left out: those that it last had " +
+    "interfaces in; of a new VM those of the token. Absent: only tokens for all networks",
+});
+
 const interfacesOf = <T extends TSchema>(item: T) => Type.Array(item, { maxItems: limits.interfacesPerVm });
 
-const vmInput = { host: Name, interfaces: interfacesOf(InterfaceInput), ...metadataInput };
+const vmInput = {
+  host: Name,
+  interfaces: interfacesOf(InterfaceInput),
+  ownerNetworks: Type.Optional(OwnerNetworks),
+  ...metadataInput,
+};
 const example = { host: "a", interfaces: [{ network: "blue", port: "tap0" }], labels: { tier: "web" } };
 
 /** Body of POST /v1/vms. */
@@ -99,6 +113,7 @@ export const VmPatch = Type.Object(
         }),
       ]),
     ),
+    ownerNetworks: Type.Optional(OwnerNetworks),
     ...metadataPatch,
   },
   { ...closed, title: "VmPatch", examples: [{ interfaces: { eth1: { port: "tap7" } } }, { host: "b" }] },
@@ -114,6 +129,7 @@ export const VmView = Type.Object(
     }),
     hostConnected: Type.Boolean({ description: "An agent of the host is connected" }),
     interfaces: interfacesOf(InterfaceView),
+    ownerNetworks: Type.Optional(OwnerNetworks),
     ...metadataView,
     ...writeNotes,
     ready: Type.Optional(Type.Boolean({ description: "Only with ?wait=ready: the host has the bridges of this VM" })),
@@ -176,6 +192,11 @@ export interface VmSpec extends Metadata {
   /** A live migration to this host is under way. */
   readonly preparedHost?: string;
   readonly interfaces: readonly InterfaceSpec[];
+  /**
+   * In order, and only of a VM without interfaces: the networks that it last had some in, or that it was given to. Absent: it
+   * belongs to no network.
+   */
+  readonly ownerNetworks?: readonly string[];
 }
 export type Vm = VmSpec & Stored;
 
@@ -190,9 +211,10 @@ export function parseVm(name: string, input: VmPutInput): VmRequest {
   const faults = new Faults();
   faults.sameName(name, input.name);
   const interfaces = parseInterfaces(input.interfaces, (i) => `/interfaces/${i}`, faults);
+  const owners = parseOwners(input, faults);
   const metadata = parseMetadata(input, faults);
   faults.throwIfAny();
-  return { name, host: input.host, interfaces, ...metadata };
+  return { name, host: input.host, interfaces, ...owners, ...metadata };
 }
 
 /**
@@ -200,7 +222,10 @@ export function parseVm(name: string, input: VmPutInput): VmRequest {
  * array replaces them all. A MAC or IPs that are set to null are assigned anew.
  * @throws InputError about what the VM would be
  */
-export function patchVm({ uid, revision, preparedHost, interfaces, ...spec }: Vm, patch: VmPatch): VmRequest {
+export function patchVm(
+  { uid, revision, preparedHost, interfaces, ownerNetworks: _, ...spec }: Vm,
+  patch: VmPatch,
+): VmRequest {
   const { interfaces: changes = {}, ...rest } = patch;
   const merged = mergePatch(spec, rest) as Omit<VmPutInput, "interfaces">;
   if (Array.isArray(changes)) return parseVm(spec.name, { ...merged, interfaces: [...changes] });
@@ -222,9 +247,24 @@ export function patchVm({ uid, revision, preparedHost, interfaces, ...spec }: Vm
     return { ...each, ...(ips ? { ips: [...ips] } : {}), name, network };
   });
   const parsed = parseInterfaces(wanted, (i) => pointerOf(list[i]?.[0] ?? ""), faults);
+  const owners = parseOwners({ ...merged, interfaces: wanted }, faults);
   const metadata = parseMetadata(merged, faults);
   faults.throwIfAny();
-  return { name: spec.name, host: merged.host, interfaces: parsed, ...metadata };
+  return { name: spec.name, host: merged.host, interfaces: parsed, ...owners, ...metadata };
+}
+
+function parseOwners(
+  { interfaces, ownerNetworks }: Pick<VmPutInput, "interfaces" | "ownerNetworks">,
+  faults: Faults,
+): Pick<VmRequest, "ownerNetworks"> {
+  if (!ownerNetworks) return {};
+  if (interfaces.length > 0) {
+    faults.add(
+      "/ownerNetworks",
+      "is only for a VM without interfaces: this one belongs to the networks of its interfaces",
+    );
+  }
+  return { ownerNetworks: [...ownerNetworks].sort() };
 }
 
 const pointerOf = (name: string) => `/interfaces/${pointerToken(name)}`;

@@ -22,11 +22,12 @@ export const vms: Resource<VmView> = {
     interfaces.flatMap(({ ips }) => ips).join(",") || "-",
     labelText(labels),
   ],
-  fields: ({ host, hostConnected, preparedHost, interfaces }) => [
+  fields: ({ host, hostConnected, preparedHost, interfaces, ownerNetworks }) => [
     ["host", host],
     ...(preparedHost === undefined ? [] : [["migrates to", preparedHost] as const]),
     ["host's agent", agentOf(hostConnected)],
     ...interfaces.map((each) => [each.name, describeInterface(each)] as const),
+    ...(ownerNetworks === undefined ? [] : [["belongs to", ownerNetworks.join(", ")] as const]),
   ],
   pending: ({ ready, notReady }) => (ready === false ? (notReady ?? "") : undefined),
 };
@@ -50,11 +51,13 @@ interface VmOptions extends WriteOptions {
   readonly host?: string;
   readonly interface?: readonly InterfaceWords[];
   readonly removeInterface?: readonly string[];
+  readonly ownerNetwork?: readonly string[];
   readonly wait?: boolean;
   readonly timeout?: number;
 }
 
 const defaultWaitMs = 10_000;
+const ownerHelp = "of a VM without interfaces: tokens for all of these networks see and change it; may be repeated";
 
 export function addVmCommand(program: Command): void {
   const group = program.command("vm").summary("VMs and containers").description("VMs and containers.");
@@ -68,10 +71,11 @@ export function addVmCommand(program: Command): void {
     )
     .argument("<name>", "1 … 63 of letters, digits, '.', '_', '-'; it does not change")
     .requiredOption("--host <name>", "the host that it runs on")
-    .option("-i, --interface <words>", `${interfaceHelp}; may be repeated`, collectNewInterface);
+    .option("-i, --interface <words>", `${interfaceHelp}; may be repeated`, collectNewInterface)
+    .option("--owner-network <name>", ownerHelp, collect);
   addCreateOptions(addWait(createCommand)).action(
-    action((name: string, { host, interface: interfaces = [], ...options }: VmOptions) =>
-      create(vms, name, { fields: { host, interfaces }, ...waitOf(options) }, options),
+    action((name: string, { host, interface: interfaces = [], ownerNetwork, ...options }: VmOptions) =>
+      create(vms, name, { fields: { host, interfaces, ...ownersIn(ownerNetwork) }, ...waitOf(options) }, options),
     ),
   );
 
@@ -84,13 +88,17 @@ export function addVmCommand(program: Command): void {
       "name=… and what changes: network=, mac=, ip=, port=, router=; mac=auto or ip=auto assigns anew; may be repeated",
       collectInterfaceChange,
     )
-    .option("--remove-interface <name>", "may be repeated", collect);
+    .option("--remove-interface <name>", "may be repeated", collect)
+    .option("--owner-network <name>", ownerHelp, collect);
   addUpdateOptions(addWait(updateCommand)).action(
-    action((name: string, { host, interface: changed, removeInterface, ...options }: VmOptions) =>
+    action((name: string, { host, interface: changed, removeInterface, ownerNetwork, ...options }: VmOptions) =>
       update(
         vms,
         name,
-        { fields: { host, interfaces: patchOf(changed, removeInterface) }, ...waitOf(options) },
+        {
+          fields: { host, interfaces: patchOf(changed, removeInterface), ...ownersIn(ownerNetwork) },
+          ...waitOf(options),
+        },
         options,
       ),
     ),
@@ -108,6 +116,10 @@ function addWait(command: Command): Command {
 
 function waitOf({ wait, timeout = defaultWaitMs }: VmOptions) {
   return wait ? { query: { wait: "ready", timeoutMs: timeout }, waitMs: timeout } : {};
+}
+
+function ownersIn(ownerNetworks: readonly string[] | undefined): object {
+  return ownerNetworks === undefined ? {} : { ownerNetworks };
 }
 
 /** Interfaces by name (RFC 7396): null removes one. */

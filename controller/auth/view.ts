@@ -47,7 +47,8 @@ export function viewFor(identity: Identity, state: Inventory): InventoryView {
       networks: state.networksOn(name),
       seesHost: (host) => host === name,
       seenOf: (vm) => (vm.host === name ? vm : undefined),
-      vms: () => [sortedNames(state.vmsOn(name))],
+      attached: () => [sortedNames(state.vmsOn(name))],
+      unattached: () => [],
     });
   }
   return viewWithin(scopeOf(identity), state);
@@ -77,7 +78,8 @@ export function viewWithin(scope: NetworkScope, state: Inventory): InventoryView
     networks: scope,
     seesHost: (name) => [...scope].some((network) => state.hostsIn(network).has(name)),
     seenOf: (vm) => narrowVm(scope, vm),
-    vms: () => [state.unattachedVmNames(), ...[...scope].map((network) => state.vmNamesIn(network))],
+    attached: () => [...scope].map((network) => state.vmNamesIn(network)),
+    unattached: () => [...scope].map((network) => state.unattachedVmNamesOf(network)),
   });
 }
 
@@ -94,10 +96,21 @@ interface Reach {
   readonly seesHost: (name: string) => boolean;
   readonly seenOf: (vm: Vm) => Vm | undefined;
   /** Of which something is seen: the lists together. */
-  readonly vms: () => readonly Names[];
+  readonly attached: () => readonly Names[];
+  /** VMs without interfaces, of which some may not be seen. */
+  readonly unattached: () => readonly Names[];
 }
 
-function narrowed(state: Inventory, { networks, seesHost, seenOf, vms }: Reach): InventoryView {
+function narrowed(state: Inventory, { networks, seesHost, seenOf, attached, unattached }: Reach): InventoryView {
+  const countSeen = (lists: readonly Names[]) => {
+    let count = 0;
+    for (const names of lists)
+      for (const name of names.from("")) {
+        const vm = state.findVm(name);
+        if (vm && seenOf(vm)) count += 1;
+      }
+    return count;
+  };
   return {
     isWhole: false,
     findNetwork: (name) => (networks.has(name) ? state.findNetwork(name) : undefined),
@@ -118,11 +131,14 @@ function narrowed(state: Inventory, { networks, seesHost, seenOf, vms }: Reach):
     hostsFrom: ({ labels }, name) =>
       seenAmong(candidates(state.hosts, withLabels(state.hosts, labels), name), only(seesHost)),
     vmsFrom: (sought, name) =>
-      seenAmong(candidates(state.vms, [unitedNames(vms()), ...vmsWith(state, sought)], name), seenOf),
+      seenAmong(
+        candidates(state.vms, [unitedNames([...attached(), ...unattached()]), ...vmsWith(state, sought)], name),
+        seenOf,
+      ),
     networks: () => state.networks.list().filter(({ name }) => networks.has(name)),
     hosts: () => state.hosts.list().filter(({ name }) => seesHost(name)),
     vms: () => each(state.vms.snapshot(), seenOf),
-    countVms: () => countUnited(vms()),
+    countVms: () => countUnited(attached()) + countSeen(unattached()),
     countVmsOn: (host) => [...state.vmsOn(host).values()].filter(seenOf).length,
     isNetworkOn: (network, host) => networks.has(network) && seesHost(host) && state.networksOn(host).has(network),
   };

@@ -42,6 +42,8 @@ export class Inventory {
   readonly vms = new NamedIndex<Vm>();
   private readonly vmsByHost = new TwoLevelMap<string, string, Vm>();
   private readonly vmsByNetwork = new NameGroups();
+  /** By the first of their owners: whoever may see one has all of them. */
+  private readonly unattachedVms = new NameGroups();
   private readonly vmsByPreparedHost = new TwoLevelMap<string, string, Vm>();
   private readonly byMac = new TwoLevelMap<string, MacAddress, Attachment>();
   private readonly byIp = new TwoLevelMap<string, IpAddress, Attachment>();
@@ -125,9 +127,9 @@ export class Inventory {
     return this.vmsByNetwork.in(network);
   }
 
-  /** VMs without any interface. */
-  unattachedVmNames(): Names {
-    return this.vmsByNetwork.in(unattached);
+  /** VMs without any interface whose first owner is the network: they may have others beside it. */
+  unattachedVmNamesOf(network: string): Names {
+    return this.unattachedVms.in(network);
   }
 
   /** VMs whose migration to the host is under way. */
@@ -216,9 +218,13 @@ export class Inventory {
   }
 
   private regroup(before: Vm | null, after: Vm | null): void {
+    const [was] = before?.ownerNetworks ?? [];
+    const [is] = after?.ownerNetworks ?? [];
+    if (before && was !== undefined && was !== is) this.unattachedVms.delete(was, before.name);
+    if (after && is !== undefined && is !== was) this.unattachedVms.add(is, after.name);
     if (before?.interfaces === after?.interfaces) return;
-    if (before) for (const network of networksOf(before)) this.vmsByNetwork.delete(network, before.name);
-    if (after) for (const network of networksOf(after)) this.vmsByNetwork.add(network, after.name);
+    for (const { network } of before?.interfaces ?? []) this.vmsByNetwork.delete(network, before?.name ?? "");
+    for (const { network } of after?.interfaces ?? []) this.vmsByNetwork.add(network, after?.name ?? "");
   }
 
   private count(host: string, network: string, step: 1 | -1): void {
@@ -231,13 +237,6 @@ export class Inventory {
       this.interfacesByNetwork.set(network, host, count);
     }
   }
-}
-
-/** In the place of a network's name, of which none is empty. */
-const unattached = "";
-
-function networksOf({ interfaces }: Vm): string[] {
-  return interfaces.length === 0 ? [unattached] : interfaces.map(({ network }) => network);
 }
 
 /** Where the VM's networks have to be: where it runs, and where it is about to. */

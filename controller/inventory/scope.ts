@@ -9,9 +9,16 @@ export function includesNetwork(scope: NetworkScope, network: string): boolean {
   return scope === "all" || scope.has(network);
 }
 
-/** The VM with its interfaces in reach, or undefined where it has none. */
+/**
+ * The VM with its interfaces in reach, or undefined where it has none. A VM without interfaces is seen by a scope that has all
+ * of its owners (ADR 0150).
+ */
 export function narrowVm(scope: NetworkScope, vm: Vm): Vm | undefined {
   if (scope === "all") return vm;
+  if (vm.interfaces.length === 0) {
+    const { ownerNetworks = [] } = vm;
+    return ownerNetworks.length > 0 && ownerNetworks.every((each) => scope.has(each)) ? vm : undefined;
+  }
   const interfaces = vm.interfaces.filter((each) => scope.has(each.network));
   if (interfaces.length === vm.interfaces.length) return vm;
   return interfaces.length > 0 ? { ...vm, interfaces } : undefined;
@@ -68,6 +75,8 @@ function findVmRefusal(scope: ReadonlySet<string>, name: string, before: Vm | nu
     const detail = `VM "${name}" also has interfaces in networks that are not yours: it takes a token for all of them`;
     return new Refusal("forbidden", detail);
   }
+  const given = after?.ownerNetworks?.find((each) => !scope.has(each));
+  if (given) return new Refusal("unknown-reference", `VM "${name}": no network is named "${given}"`);
   const foreign = after?.interfaces.find((each) => !scope.has(each.network));
   if (!foreign) return undefined;
   const detail = `VM "${name}", interface "${foreign.name}": no network is named "${foreign.network}"`;

@@ -1,5 +1,5 @@
 // What can be asked of a VM, laid over a draft.
-import { patchVm, type Vm, type VmPatch, type VmRequest, type VmSpec } from "../../schema/index.ts";
+import { type NetworkScope, patchVm, type Vm, type VmPatch, type VmRequest, type VmSpec } from "../../schema/index.ts";
 import { assignAddresses, type Claims, keepAssigned } from "./assign.ts";
 import type { DecisionContext } from "./decide.ts";
 import type { Draft } from "./draft.ts";
@@ -32,7 +32,12 @@ export function layVm(
     const assigned = assignAddresses(draft, request, claims, context.addresses);
     // A migration is a matter of the host that the VM is on: whoever puts it elsewhere has ended it.
     const { preparedHost } = current?.host === assigned.host ? current : {};
-    const spec = { ...assigned, ...(preparedHost === undefined ? {} : { preparedHost }) };
+    const owners = assigned.interfaces.length === 0 ? (assigned.ownerNetworks ?? ownersOf(current, draft.scope)) : [];
+    const spec = {
+      ...assigned,
+      ...(preparedHost === undefined ? {} : { preparedHost }),
+      ...(owners.length === 0 ? {} : { ownerNetworks: owners }),
+    };
     draft.putVm(name, renewed<VmSpec, Vm>(current, spec, context));
   };
   switch (mutation.kind) {
@@ -60,6 +65,13 @@ export function layVm(
     case "vm.abort":
       draft.putVm(name, withoutPreparation(getOr404("VM", name, current), context));
   }
+}
+
+/** Of a VM that is to have no interfaces, where the request names none: those it has, or those of the token that makes it. */
+function ownersOf(current: Vm | undefined, scope: NetworkScope): readonly string[] {
+  if (!current) return scope === "all" ? [] : [...scope].sort();
+  if (current.interfaces.length === 0) return current.ownerNetworks ?? [];
+  return [...new Set(current.interfaces.map(({ network }) => network))].sort();
 }
 
 /** The same object where the same host is prepared already. @throws Refusal */

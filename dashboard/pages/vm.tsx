@@ -53,7 +53,7 @@ export function VmPage({ name }: { readonly name: string }) {
 }
 
 function VmFacts({ vm }: { readonly vm: Vm }) {
-  const { host, hostConnected, preparedHost, labels, description, revision, uid } = vm;
+  const { host, hostConnected, preparedHost, ownerNetworks, labels, description, revision, uid } = vm;
   return (
     <Facts>
       <Fact name="Host">
@@ -65,6 +65,7 @@ function VmFacts({ vm }: { readonly vm: Vm }) {
           <a href={href(["hosts", preparedHost])}>{preparedHost}</a>
         </Fact>
       )}
+      {ownerNetworks && <Fact name="Belongs to">{ownerNetworks.join(", ")}</Fact>}
       <Fact name="Labels">
         <Labels labels={labels} />
       </Fact>

@@ -62,3 +62,28 @@ test.each(dumps)("%s", async (dump) => {
   await openSqliteStore(fresh).close();
   expect(schemaOf(path)).toEqual(schemaOf(fresh));
 });
+
+test("VMs that stand without interfaces belong to the networks that the log last knew them in", async () => {
+  const path = join(temporary(), "old.db");
+  const old = new Database(path);
+  old.exec(readFileSync(new URL("schema-0007.sql", directory), "utf8"));
+  const addVm = old.prepare(
+    "INSERT INTO vms (name, uid, host, interfaces, revision, labels, description) VALUES (?, ?, 'a', ?, 9, '{}', '')",
+  );
+  const addEvent = old.prepare("INSERT INTO events VALUES (?, 0, '2026-01-01T00:00:00.000Z', 'vm', ?, 2, ?)");
+  const side = (uid: string, ...networks: string[]) => ({ uid, interfaces: networks.map((network) => ({ network })) });
+  const log = (revision: number, name: string, before: object, after: object | null) =>
+    addEvent.run(revision, name, JSON.stringify({ before, after }));
+  for (const name of ["detached", "made again", "forgotten"]) addVm.run(name, `${name} now`, "[]");
+  addVm.run("attached", "attached now", '[{"network":"blue"}]');
+  log(10, "detached", side("detached now", "blue"), side("detached now", "red", "blue", "red"));
+  log(11, "detached", side("detached now", "red", "blue", "red"), side("detached now"));
+  log(12, "detached", side("detached now"), side("detached now"));
+  log(13, "made again", side("another", "blue"), side("another"));
+  old.close();
+  const store = openSqliteStore(path);
+  const { vms } = await store.load();
+  const owners = Object.fromEntries(vms.map(({ name, ownerNetworks }) => [name, ownerNetworks]));
+  expect(owners).toEqual({ "web-1": undefined, attached: undefined, detached: ["blue", "red"] });
+  await store.close();
+});

@@ -37,11 +37,21 @@ const attached = fc.record({
   mac: fc.constantFrom(...macs),
   ips: fc.uniqueArray(fc.constantFrom(...ips), { maxLength: 2 }),
 });
+const owners = fc.uniqueArray(fc.constantFrom(...networks), { maxLength: 2 });
 /** Names that begin alike and names that do not. */
 const vmName = fc.stringMatching(/^[a-c]{1,3}$/);
 const someVm = fc
-  .record({ name: vmName, host: fc.constantFrom(...hosts), labels, interfaces: fc.array(attached, { maxLength: 3 }) })
-  .map(({ name, ...body }) => ({ ...parseVm(name, body), ...stamp }) as Vm);
+  .record({
+    name: vmName,
+    host: fc.constantFrom(...hosts),
+    labels,
+    interfaces: fc.array(attached, { maxLength: 3 }),
+    owners,
+  })
+  .map(({ name, owners: ownerNetworks, ...body }) => {
+    const owned = body.interfaces.length === 0 && ownerNetworks.length > 0 ? { ownerNetworks } : {};
+    return { ...parseVm(name, { ...body, ...owned }), ...stamp } as Vm;
+  });
 
 const term = fc.record({
   key: fc.constantFrom(...keys),

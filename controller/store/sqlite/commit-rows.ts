@@ -92,7 +92,9 @@ function prepare(db: Database) {
     },
     addNetwork: db.prepare(insert("networks", "name uid vni subnets mtu revision labels description pool")),
     addHost: db.prepare(insert("hosts", "name uid vtep port origin revision labels description down")),
-    addVm: db.prepare(insert("vms", "name uid host prepared_host interfaces revision labels description")),
+    addVm: db.prepare(
+      insert("vms", "name uid host prepared_host interfaces owner_networks revision labels description"),
+    ),
     addMac: db.prepare("INSERT INTO macs VALUES (?, ?, ?)"),
     addIp: db.prepare("INSERT INTO ips VALUES (?, ?, ?)"),
     addEvent: db.prepare("INSERT INTO events VALUES ($revision, $idx, $time, $kind, $name, $data_version, $data)"),

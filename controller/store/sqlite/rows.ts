@@ -36,6 +36,7 @@ export interface VmRow extends ResourceRow {
   host: string;
   prepared_host: string | null;
   interfaces: string;
+  owner_networks: string | null;
 }
 export interface EventRow {
   revision: number;
@@ -69,18 +70,20 @@ export function fromHostRow({ vtep, port, origin, down, ...row }: HostRow): Host
 }
 
 export function toVmRow(vm: Vm): VmRow {
-  const { preparedHost = null, interfaces, labels, ...rest } = vm;
+  const { preparedHost = null, interfaces, ownerNetworks, labels, ...rest } = vm;
   return {
     ...rest,
     prepared_host: preparedHost,
     interfaces: JSON.stringify(interfaces),
+    owner_networks: ownerNetworks ? JSON.stringify(ownerNetworks) : null,
     labels: JSON.stringify(labels),
   };
 }
 
-export function fromVmRow({ host, prepared_host, interfaces, ...row }: VmRow): Vm {
+export function fromVmRow({ host, prepared_host, interfaces, owner_networks, ...row }: VmRow): Vm {
   const prepared = prepared_host === null ? {} : { preparedHost: prepared_host };
-  return { host, ...prepared, interfaces: JSON.parse(interfaces), ...common(row) };
+  const owners = owner_networks === null ? {} : { ownerNetworks: JSON.parse(owner_networks) };
+  return { host, ...prepared, interfaces: JSON.parse(interfaces), ...owners, ...common(row) };
 }
 
 function common({ name, uid, revision, labels, description }: ResourceRow) {
