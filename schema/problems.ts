@@ -8,6 +8,7 @@ export const problemTypes = {
   "not-found": { status: 404, title: "No such resource" },
   "method-not-allowed": { status: 405, title: "The resource has no such method" },
   "address-taken": { status: 409, title: "The address is already in use" },
+  "port-conflict": { status: 409, title: "The interface cannot have this port or parent" },
   "name-taken": { status: 409, title: "The name is already in use" },
   "in-use": { status: 409, title: "The resource is still in use" },
   "mixed-underlay": { status: 409, title: "Hosts of one network must share an underlay address family" },

@@ -31,6 +31,13 @@ const Port = Type.String({
   pattern: "^[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,14}$",
   description: "The host's bridge port (tap or veth) of this interface",
 });
+const Parent = Type.String({
+  pattern: `${namePattern.slice(0, -1)}/${namePattern.slice(1)}`,
+  description:
+    "Instead of a port: `<vm>/<interface>`, the interface whose port this one's frames come through, because it belongs to a " +
+    "guest inside that VM. On the same host, in the same network, and with a port of its own",
+  examples: ["web-1/eth0"],
+});
 const Router = Type.Boolean({ description: "The VM routes: neighbour advertisements keep their router flag" });
 
 const InterfaceInput = Type.Object(
@@ -40,6 +47,7 @@ const InterfaceInput = Type.Object(
     mac: Type.Optional(Mac),
     ips: Type.Optional(Ips),
     port: Type.Optional(Port),
+    parent: Type.Optional(Parent),
     router: Type.Optional(Router),
   },
   { ...closed, title: "InterfaceInput" },
@@ -51,6 +59,7 @@ const InterfacePatch = Type.Object(
     mac: Type.Optional(nullable(Mac)),
     ips: Type.Optional(nullable(Ips)),
     port: Type.Optional(nullable(Port)),
+    parent: Type.Optional(nullable(Parent)),
     router: Type.Optional(nullable(Router)),
   },
   { ...closed, title: "InterfacePatch" },
@@ -62,6 +71,7 @@ const InterfaceView = Type.Object(
     mac: Mac,
     ips: Ips,
     port: Type.Optional(Port),
+    parent: Type.Optional(Parent),
     router: Type.Optional(Router),
   },
   { ...closed, title: "Interface" },
@@ -183,7 +193,10 @@ export interface InterfaceSpec {
   readonly network: string;
   readonly mac: MacAddress;
   readonly ips: readonly IpAddress[];
+  /** Of the host's devices: one interface on a host has it. */
   readonly port?: string;
+  /** Instead of `port`: the interface, as `interfaceKey` writes it, whose port this one's frames come through. */
+  readonly parent?: string;
   readonly router?: boolean;
 }
 export interface VmSpec extends Metadata {
@@ -284,7 +297,7 @@ function parseInterfaces(
 }
 
 function parseInterface(
-  { name, network, mac, ips, port, router }: InterfaceInput,
+  { name, network, mac, ips, port, parent, router }: InterfaceInput,
   index: number,
   pointer: string,
   faults: Faults,
@@ -294,12 +307,36 @@ function parseInterface(
   parsedIps?.forEach((ip, j) => {
     if (parsedIps.indexOf(ip) !== j) faults.add(`${pointer}/ips`, `${ip} is listed twice`);
   });
+  const reserved = port === undefined ? undefined : findReservedPort(port);
+  if (reserved !== undefined) faults.add(`${pointer}/port`, `"${port}" ${reserved}: name the tap or veth of the guest`);
+  if (port !== undefined && parent !== undefined) {
+    faults.add(
+      `${pointer}/parent`,
+      "cannot stand beside port: a nested guest has the port of its parent. Leave one of them out",
+    );
+  }
   return {
     name: name ?? `eth${index}`,
     network,
     ...(parsedMac ? { mac: parsedMac } : {}),
     ...(parsedIps ? { ips: parsedIps } : {}),
     ...(port === undefined ? {} : { port }),
+    ...(parent === undefined ? {} : { parent }),
     ...(router ? { router: true } : {}),
   };
+}
+
+/** As `parent` names an interface. */
+export function interfaceKey(vm: string, name: string): string {
+  return `${vm}/${name}`;
+}
+
+/**
+ * Why the name cannot be a guest's port on any host, or undefined. The kernel makes no device named as one of its directories
+ * of settings (sysctl_dev_name_is_allowed() in include/linux/inetdevice.h).
+ */
+function findReservedPort(port: string): string | undefined {
+  if (/^nm[bv]\d+$/.test(port)) return "is a device of the agent";
+  if (port === "lo") return "is the host's loopback device";
+  return port === "all" || port === "default" ? "is not a name that the kernel gives to a device" : undefined;
 }

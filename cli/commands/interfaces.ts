@@ -1,8 +1,9 @@
-// A VM's interface as one word on a command line: `network=blue,ip=10.20.1.1,mac=52:54:00:00:00:01,port=tap0`.
+// A VM's interface as one word on a command line: `network=blue,ip=10.20.1.1,mac=52:54:00:00:00:01,port=tap0`, or with the
+// parent of a nested guest in the place of a port: `network=blue,parent=web/eth0`.
 import { InvalidArgumentError } from "commander";
 
 export const interfaceHelp =
-  "a network's name, or network=…,name=…,mac=…,ip=…,port=…,router (ip may be repeated; ip=none: no address)";
+  "a network's name, or network=…,name=…,mac=…,ip=…,port=…,parent=VM/INTERFACE,router (ip may be repeated; ip=none: no address)";
 
 /** As REST takes it. Addresses that are absent are assigned. */
 export interface InterfaceWords {
@@ -11,6 +12,7 @@ export interface InterfaceWords {
   readonly mac?: string | null;
   readonly ips?: readonly string[] | null;
   readonly port?: string | null;
+  readonly parent?: string | null;
   readonly router?: boolean;
 }
 
@@ -18,13 +20,13 @@ export interface InterfaceWords {
 export function collectNewInterface(text: string, before: readonly InterfaceWords[] = []): readonly InterfaceWords[] {
   const words = parseInterface(text);
   if (words.network === undefined) throw new InvalidArgumentError(`Name its network: network=blue,${text}`);
-  for (const key of ["mac", "ips", "port"] as const) {
+  for (const key of ["mac", "ips", "port", "parent"] as const) {
     if (words[key] === null) throw new InvalidArgumentError(`Leave ${key === "ips" ? "ip" : key} out instead.`);
   }
   return [...before, words];
 }
 
-/** Changes of an interface by its name; `auto` has an address assigned anew, `port=none` forgets the port. */
+/** Changes of an interface by its name; `auto` has an address assigned anew, `port=none` and `parent=none` forget it. */
 export function collectInterfaceChange(
   text: string,
   before: readonly InterfaceWords[] = [],
@@ -46,8 +48,8 @@ function parseInterface(text: string): InterfaceWords {
     else if (key === "ip") ips.push(value);
     else if (key === "name" || key === "network") words[key] = value;
     else if (key === "mac") words.mac = value === "auto" ? null : value;
-    else if (key === "port") words.port = value === "none" ? null : value;
-    else throw new InvalidArgumentError(`"${key}" is none of network, name, mac, ip, port, router.`);
+    else if (key === "port" || key === "parent") words[key] = value === "none" ? null : value;
+    else throw new InvalidArgumentError(`"${key}" is none of network, name, mac, ip, port, parent, router.`);
   }
   if (ips.length === 0) return words;
   if (ips.length > 1 && (ips.includes("none") || ips.includes("auto"))) {

@@ -41,10 +41,11 @@ export function describeInterface({
   mac,
   ips,
   port,
+  parent,
   router,
 }: Omit<VmView["interfaces"][number], "name">): string {
-  const words = [network, mac, ...ips, ...(port === undefined ? [] : [`port ${port}`]), ...(router ? ["router"] : [])];
-  return words.join(" ");
+  const place = port === undefined ? (parent === undefined ? [] : [`in ${parent}`]) : [`port ${port}`];
+  return [network, mac, ...ips, ...place, ...(router ? ["router"] : [])].join(" ");
 }
 
 interface VmOptions extends WriteOptions {
@@ -85,7 +86,7 @@ export function addVmCommand(program: Command): void {
     .option("--host <name>", "the host that it runs on from now on; `nearmiss vm move` can wait for all who follow")
     .option(
       "-i, --interface <words>",
-      "name=… and what changes: network=, mac=, ip=, port=, router=; mac=auto or ip=auto assigns anew; may be repeated",
+      "name=… and what changes: network=, mac=, ip=, port=, parent=, router=; mac=auto or ip=auto assigns anew, port=none and parent=none forget it; may be repeated",
       collectInterfaceChange,
     )
     .option("--remove-interface <name>", "may be repeated", collect)

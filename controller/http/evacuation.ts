@@ -38,6 +38,8 @@ export function evacuationRoutes(
             "host-down",
             "limit-exceeded",
             "mixed-underlay",
+            "port-conflict",
+            "in-use",
             "idempotency-key-reused",
             ...bodyProblems,
             ...writeProblems,

@@ -36,7 +36,14 @@ interface Verb {
 }
 
 /** What placing a VM on a host can be refused for. */
-const placing = ["unknown-reference", "host-down", "limit-exceeded", "mixed-underlay"] as const satisfies ProblemType[];
+const placing = [
+  "unknown-reference",
+  "host-down",
+  "limit-exceeded",
+  "mixed-underlay",
+  "port-conflict",
+  "in-use",
+] as const satisfies ProblemType[];
 
 const fromHostToHost = ({ before, after }: VmMove) => ({ from: before.host, to: after.host });
 /**
@@ -91,7 +98,7 @@ const verbs: readonly Verb[] = [
     description:
       "Networks that the other host has for this VM alone leave it again. Nothing happens where none is under way.",
     body: AbortInput,
-    problems: [],
+    problems: ["port-conflict", "in-use"],
     mutation: (name) => ({ kind: "vm.abort", name }),
     told: ({ before, after }) => ({ from: before.preparedHost ?? before.host, to: after.host }),
     hosts: theOther,

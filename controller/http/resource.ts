@@ -235,12 +235,7 @@ export function resourceRoutes<K extends ResourceKind, Input, Patch>(
         headers: changeHeaders,
         response: {
           204: deletedAnswer,
-          ...problems(
-            "not-found",
-            "precondition-failed",
-            ...(kind === "vm" ? [] : ["in-use" as const]),
-            ...writeProblems,
-          ),
+          ...problems("not-found", "precondition-failed", "in-use", ...writeProblems),
         },
       },
     },

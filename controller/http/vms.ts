@@ -43,6 +43,8 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
       "mixed-underlay",
       "unknown-reference",
       "outside-subnets",
+      "port-conflict",
+      "in-use",
     ],
     create: (name, input) => ({ kind: "vm.create", spec: parseVm(name, input) }),
     put: (name, input) => ({ kind: "vm.put", spec: parseVm(name, input) }),

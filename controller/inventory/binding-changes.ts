@@ -5,6 +5,7 @@ import {
   type BindingKey,
   type Host,
   type InterfaceSpec,
+  interfaceKey,
   keyText,
   type Network,
   type ResourceChange,
@@ -12,7 +13,7 @@ import {
   type Vni,
 } from "../../schema/index.ts";
 import { keysOf, localKeys } from "./bindings.ts";
-import { hostsOf, type Inventory } from "./inventory.ts";
+import { attachmentIn, hostsOf, type Inventory } from "./inventory.ts";
 import type { Steps } from "./steps.ts";
 
 /** A key whose answer changed. */
@@ -80,14 +81,22 @@ class NetworksBefore {
 interface Place {
   readonly key: BindingKey;
   readonly host: string;
+  /** A nested guest's with the port of its parent. */
   readonly interface: Pick<InterfaceSpec, "mac" | "port" | "router">;
 }
 
-function places(vm: Vm, vniOf: (network: string) => Vni | undefined): Place[] {
+/** How things stand on one side of the change set. */
+interface Side {
+  readonly vniOf: (network: string) => Vni | undefined;
+  readonly findVm: (name: string) => Vm | undefined;
+}
+
+function places(vm: Vm, { vniOf, findVm }: Side): Place[] {
   return vm.interfaces.flatMap((each) => {
     const vni = vniOf(each.network);
     if (vni === undefined) return [];
-    const { mac, port, router } = each;
+    const { mac, router, parent } = each;
+    const { port } = parent === undefined ? each : (attachmentIn(parent, findVm)?.interface ?? {});
     const told = { mac, ...(port === undefined ? {} : { port }), ...(router ? { router } : {}) };
     return keysOf(each, vni).map((key) => ({ key, host: vm.host, interface: told }));
   });
@@ -103,15 +112,23 @@ function* changedKeys(
   const was = new Map<string, Place>();
   const is = new Map<string, Place>();
   const changed: ChangedKeys = new Map();
-  for (const change of changes) {
+  const edits = new Map(changes.flatMap((change) => (change.kind === "vm" ? [[nameOf(change), change]] : [])));
+  const earlier: Side = {
+    vniOf: (name) => before.find(name)?.vni,
+    findVm: (name) => {
+      const edit = edits.get(name);
+      return edit ? (edit.before ?? undefined) : after.findVm(name);
+    },
+  };
+  const later: Side = { vniOf: (name) => after.findNetwork(name)?.vni, findVm: (name) => after.findVm(name) };
+  const compare = (old: Vm | null, now: Vm | null) => {
+    for (const place of old ? places(old, earlier) : []) was.set(keyText(place.key), place);
+    for (const place of now ? places(now, later) : []) is.set(keyText(place.key), place);
+  };
+  for (const change of edits.values()) {
     yield;
-    if (change.kind !== "vm") continue;
-    for (const place of change.before ? places(change.before, (name) => before.find(name)?.vni) : []) {
-      was.set(keyText(place.key), place);
-    }
-    for (const place of change.after ? places(change.after, (name) => after.findNetwork(name)?.vni) : []) {
-      is.set(keyText(place.key), place);
-    }
+    compare(change.before, change.after);
+    for (const vm of nestedIn(after, change)) if (!edits.has(vm.name)) compare(vm, vm);
   }
   for (const [text, old] of was) {
     yield;
@@ -134,6 +151,18 @@ function* changedKeys(
     }
   }
   return changed;
+}
+
+type VmChange = Extract<ResourceChange, { kind: "vm" }>;
+
+const nameOf = ({ before, after }: VmChange): string => (after ?? before)?.name ?? "";
+
+/** VMs whose port is one of this VM's that has changed. */
+function* nestedIn(after: Inventory, { before, after: vm }: VmChange): Generator<Vm> {
+  for (const { name, port } of vm?.interfaces ?? []) {
+    if (before?.interfaces.find((each) => each.name === name)?.port === port) continue;
+    for (const child of after.childrenOf(interfaceKey(vm?.name ?? "", name)).values()) yield child.vm;
+  }
 }
 
 function* visibilityChanges(

@@ -7,6 +7,8 @@ import type { Attachment, Inventory } from "./inventory.ts";
 export interface Found extends Attachment {
   readonly network: Network;
   readonly host: Host;
+  /** Of a nested guest: the interface whose port it has. */
+  readonly parent?: Attachment;
 }
 
 export function findBound(state: Inventory, key: BindingKey): Found | undefined {
@@ -14,12 +16,15 @@ export function findBound(state: Inventory, key: BindingKey): Found | undefined 
   if (!network) return undefined;
   const attachment = key.kind === "ip" ? state.findByIp(network.name, key.ip) : state.findByMac(network.name, key.mac);
   const host = attachment && state.findHost(attachment.vm.host);
-  return host && { ...attachment, network, host };
+  if (!host) return undefined;
+  const parent =
+    attachment.interface.parent === undefined ? undefined : state.findInterface(attachment.interface.parent);
+  return { ...attachment, network, host, ...(parent ? { parent } : {}) };
 }
 
-/** Last change of the binding, its host or its network. */
-export function revisionOf(found: Found): Revision {
-  return Math.max(found.vm.revision, found.host.revision, found.network.revision) as Revision;
+/** Last change of the binding, its host, its network, or the VM whose port it has. */
+export function revisionOf({ vm, host, network, parent }: Found): Revision {
+  return Math.max(vm.revision, host.revision, network.revision, parent?.vm.revision ?? 0) as Revision;
 }
 
 /** The network of `vni` where the host has a VM in it. */
@@ -36,7 +41,8 @@ export function answerFor(state: Inventory, host: string, key: BindingKey, asOf:
 }
 
 function bindingFor(host: string, found: Found): Binding {
-  const { mac, port, router } = found.interface;
+  const { mac, router } = found.interface;
+  const { port } = (found.parent ?? found).interface;
   const local = found.host.name === host;
   return {
     mac,

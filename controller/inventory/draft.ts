@@ -29,8 +29,13 @@ export class Draft {
 
   /** As far as the asker may know. */
   findVm(name: string): Vm | undefined {
-    const vm = present(this.vms.get(name), () => this.base.findVm(name));
+    const vm = this.findAnyVm(name);
     return vm && narrowVm(this.scope, vm) ? vm : undefined;
+  }
+
+  /** Also where the asker may not know of it. */
+  findAnyVm(name: string): Vm | undefined {
+    return present(this.vms.get(name), () => this.base.findVm(name));
   }
 
   putNetwork(name: string, after: Network | null): void {

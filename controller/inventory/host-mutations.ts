@@ -69,7 +69,10 @@ function clear(draft: Draft, host: Host, context: DecisionContext): void {
   for (const vm of [...draft.vmsPreparedOn(host.name)]) draft.putVm(vm.name, withoutPreparation(vm, context));
 }
 
-/** In order of names, each to the host that has the fewest by then: the same asked twice comes to the same. */
+/**
+ * In order of names, each to the host that has the fewest by then: the same asked twice comes to the same. Nested guests go
+ * with their parents.
+ */
 function evacuate(draft: Draft, { name }: Host, to: readonly string[], context: DecisionContext): void {
   if (to.includes(name)) throw new Refusal("invalid-input", `to: "${name}" is the host that is to be evacuated`);
   const targets = to.map((target) => {
@@ -77,10 +80,26 @@ function evacuate(draft: Draft, { name }: Host, to: readonly string[], context: 
     return { host: target, count: [...draft.vmsOn(target)].length };
   });
   const vms = [...draft.vmsOn(name)].sort((a, b) => (a.name < b.name ? -1 : 1));
-  for (const vm of vms) {
+  for (const group of nestedTogether(vms)) {
     const target = targets.reduce((a, b) => (b.count < a.count ? b : a));
-    target.count += 1;
-    const { preparedHost: _, ...moved } = vm;
-    draft.putVm(vm.name, { ...moved, host: target.host, revision: context.revision } satisfies Vm);
+    target.count += group.length;
+    for (const { preparedHost: _, ...vm } of group) {
+      draft.putVm(vm.name, { ...vm, host: target.host, revision: context.revision } satisfies Vm);
+    }
   }
+}
+
+/** VMs in groups that share ports, each where its first VM stood. */
+function nestedTogether(vms: readonly Vm[]): Vm[][] {
+  const groups = new Map(vms.map((vm) => [vm.name, [vm]]));
+  for (const vm of vms) {
+    for (const { parent } of vm.interfaces) {
+      const into = parent === undefined ? undefined : groups.get(parent.split("/")[0] ?? "");
+      const from = groups.get(vm.name);
+      if (!into || !from || into === from) continue;
+      into.push(...from);
+      for (const { name } of from) groups.set(name, into);
+    }
+  }
+  return [...new Set(vms.flatMap(({ name }) => [groups.get(name) ?? []]))];
 }

@@ -1,15 +1,16 @@
 // The whole inventory in memory, with the indexes that decisions, look-ups and pushes need. It applies what was decided
 // (`decide.ts`) and checks nothing itself.
-import type {
-  Host,
-  InterfaceSpec,
-  IpAddress,
-  MacAddress,
-  Network,
-  ResourceChange,
-  Vm,
-  Vni,
-  VtepAddress,
+import {
+  type Host,
+  type InterfaceSpec,
+  type IpAddress,
+  interfaceKey,
+  type MacAddress,
+  type Network,
+  type ResourceChange,
+  type Vm,
+  type Vni,
+  type VtepAddress,
 } from "../../schema/index.ts";
 import { NamedIndex } from "./named-index.ts";
 import { NameGroups, type Names } from "./names.ts";
@@ -47,6 +48,10 @@ export class Inventory {
   private readonly vmsByPreparedHost = new TwoLevelMap<string, string, Vm>();
   private readonly byMac = new TwoLevelMap<string, MacAddress, Attachment>();
   private readonly byIp = new TwoLevelMap<string, IpAddress, Attachment>();
+  /** By host and port: more than one where an earlier version took them. */
+  private readonly byPort = new TwoLevelMap<string, string, Attachment>();
+  /** Interfaces whose frames come through another's port, by that one. */
+  private readonly byParent = new TwoLevelMap<string, string, Attachment>();
   /** How many interfaces a host's VMs have in a network, those prepared on it included, from both ends. */
   private readonly interfacesByHost = new TwoLevelMap<string, string, number>();
   private readonly interfacesByNetwork = new TwoLevelMap<string, string, number>();
@@ -148,6 +153,21 @@ export class Inventory {
     return found;
   }
 
+  /** Interfaces with the port on the host, by `interfaceKey`, those of VMs that are prepared on it included. */
+  interfacesAt(host: string, port: string): ReadonlyMap<string, Attachment> {
+    return this.byPort.under(placeKey(host, port));
+  }
+
+  /** Interfaces of nested guests, by `interfaceKey`. @param parent likewise */
+  childrenOf(parent: string): ReadonlyMap<string, Attachment> {
+    return this.byParent.under(parent);
+  }
+
+  /** The interface that `interfaceKey` names so. */
+  findInterface(key: string): Attachment | undefined {
+    return attachmentIn(key, (name) => this.findVm(name));
+  }
+
   /** Every interface has one MAC, so this is also the list of a network's interfaces. */
   interfacesIn(network: string): ReadonlyMap<MacAddress, Attachment> {
     return this.byMac.under(network);
@@ -186,7 +206,12 @@ export class Inventory {
         for (const each of change.before.interfaces) {
           this.byMac.delete(each.network, each.mac);
           for (const ip of each.ips) this.byIp.delete(each.network, ip);
-          for (const host of hostsOf(change.before)) this.count(host, each.network, -1);
+          const key = interfaceKey(name, each.name);
+          if (each.parent !== undefined) this.byParent.delete(each.parent, key);
+          for (const host of hostsOf(change.before)) {
+            this.count(host, each.network, -1);
+            if (each.port !== undefined) this.byPort.delete(placeKey(host, each.port), key);
+          }
         }
     }
   }
@@ -212,7 +237,12 @@ export class Inventory {
           const attachment = { vm: change.after, interface: each };
           this.byMac.set(each.network, each.mac, attachment);
           for (const ip of each.ips) this.byIp.set(each.network, ip, attachment);
-          for (const host of hostsOf(change.after)) this.count(host, each.network, 1);
+          const key = interfaceKey(name, each.name);
+          if (each.parent !== undefined) this.byParent.set(each.parent, key, attachment);
+          for (const host of hostsOf(change.after)) {
+            this.count(host, each.network, 1);
+            if (each.port !== undefined) this.byPort.set(placeKey(host, each.port), key, attachment);
+          }
         }
     }
   }
@@ -237,6 +267,17 @@ export class Inventory {
       this.interfacesByNetwork.set(network, host, count);
     }
   }
+}
+
+/** Neither names nor ports have a space. */
+const placeKey = (host: string, port: string): string => `${host} ${port}`;
+
+/** The interface that `interfaceKey` names so, among VMs that `findVm` knows. */
+export function attachmentIn(key: string, findVm: (name: string) => Vm | undefined): Attachment | undefined {
+  const [vmName = "", name] = key.split("/");
+  const vm = findVm(vmName);
+  const found = vm?.interfaces.find((each) => each.name === name);
+  return vm && found && { vm, interface: found };
 }
 
 /** Where the VM's networks have to be: where it runs, and where it is about to. */

@@ -3,6 +3,7 @@
 import { type Host, limits, type Network, type ResourceKind, type Vm } from "../../schema/index.ts";
 import type { Draft } from "./draft.ts";
 import { type Attachment, hostsOf } from "./inventory.ts";
+import { checkPorts } from "./port-rules.ts";
 import { Refusal } from "./refusal.ts";
 import { includesNetwork } from "./scope.ts";
 import type { Steps } from "./steps.ts";
@@ -40,6 +41,7 @@ export function* checkRules(draft: Draft, onRefusal: OnRefusal): Steps<void> {
     look("vm", name, () => checkHostsUp(draft, before, after));
     look("vm", name, () => checkAddressesFree(draft, claims, after));
   }
+  yield* checkPorts(draft, look);
   yield* checkHostCapacity(draft, look);
   yield* checkUnderlays(draft, look);
 }

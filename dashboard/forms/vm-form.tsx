@@ -15,7 +15,7 @@ const wording: Wording = {
 };
 /** What an interface's field for addresses says where it is to have none. */
 const none = "none";
-const interfaceFields = ["name", "network", "mac", "ips", "port", "router"] as const;
+const interfaceFields = ["name", "network", "mac", "ips", "port", "parent", "router"] as const;
 
 export function VmForm({ vm, onClose }: { readonly vm?: Vm; readonly onClose: () => void }) {
   return (
@@ -62,6 +62,13 @@ function Interface({ form, index }: { readonly form: FormModel; readonly index: 
         <Field form={form} pointer={at("network")} label="Network" suggest="networks" />
         <Field form={form} pointer={at("name")} label="Name" hint={`eth${index}`} />
         <Field form={form} pointer={at("port")} label="Port on the host" hint="tap0" />
+        <Field
+          form={form}
+          pointer={at("parent")}
+          label="Nested in"
+          hint="web-1/eth0"
+          help="Instead of a port: the interface whose port it has"
+        />
       </div>
       <div class="field-row">
         <Field form={form} pointer={at("mac")} label="MAC" help="Empty: one is assigned" />
@@ -132,6 +139,7 @@ function bodyOf(read: Read, values: Values): object {
       name: at("name"),
       mac: at("mac"),
       port: at("port"),
+      parent: at("parent"),
       ips,
       router,
     });

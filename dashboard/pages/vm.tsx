@@ -78,6 +78,16 @@ function VmFacts({ vm }: { readonly vm: Vm }) {
   );
 }
 
+/** A nested guest's: the interface whose port it has. */
+function Parent({ of }: { readonly of: string }) {
+  const [vm = ""] = of.split("/");
+  return (
+    <>
+      in <a href={href(["vms", vm])}>{of}</a>
+    </>
+  );
+}
+
 function Interfaces({ vm }: { readonly vm: Vm }) {
   return (
     <Panel title="Interfaces">
@@ -93,7 +103,7 @@ function Interfaces({ vm }: { readonly vm: Vm }) {
             </tr>
           </thead>
           <tbody>
-            {vm.interfaces.map(({ name, network, mac, ips, port, router }) => (
+            {vm.interfaces.map(({ name, network, mac, ips, port, parent, router }) => (
               <tr key={name}>
                 <th scope="row">{name}</th>
                 <td data-title="Network">
@@ -109,9 +119,7 @@ function Interfaces({ vm }: { readonly vm: Vm }) {
                     ))}
                   </span>
                 </td>
-                <td data-title="Port">
-                  <code>{port ?? "–"}</code>
-                </td>
+                <td data-title="Port">{parent === undefined ? <code>{port ?? "–"}</code> : <Parent of={parent} />}</td>
                 <td data-title="Router">{router ? "yes" : "no"}</td>
               </tr>
             ))}

@@ -80,6 +80,11 @@ const provocations: Readonly<Record<ProblemType, Provocation>> = {
   "not-found": request("GET", "/v1/vms/none", undefined, { on: anyVm }),
   "method-not-allowed": request("PUT", "/v1/vms", {}),
   "address-taken": request("PUT", "/v1/vms/x", vm("c", 1), { on: anyVm }),
+  "port-conflict": request("PUT", "/v1/vms/x", oneInterface({ port: "tap1" }), {
+    on: anyVm,
+    prepare: (controller) =>
+      call(controller, 200, "PATCH", "/v1/vms/web-1", { interfaces: { eth0: { port: "tap1" } } }),
+  }),
   "name-taken": request("POST", "/v1/vms", { name: "web-1", ...vm("c", 9) }),
   "in-use": request("DELETE", "/v1/networks/blue", undefined, { on: "/v1/networks/{name}" }),
   "mixed-underlay": request("PATCH", "/v1/hosts/a", { vtep: "2001:db8::1" }, { on: host }),

@@ -105,6 +105,20 @@ describeKernel("a guest whose port is registered", () => {
     for (const ip of ["10.20.1.9", "fd00:20::9"]) expect((await one.ping(ip)).received).toBe(1);
   });
 
+  test("shares it with the guests nested in it, which follow it to another port", async () => {
+    const interfaces = [{ network, mac: mac(5), ips: ["10.20.1.5"], parent: "one/eth0" }];
+    await it.call("PUT", "/v1/vms/nested?wait=ready", { host: "a", interfaces });
+    await becomes("tap1", pinnedWith(mac(1), mac(5)));
+    await pin("loose", 4, undefined);
+    await pin("one", 1, "tap4");
+    await becomes("tap4", pinnedWith(mac(1), mac(5)));
+    await becomes("tap1", untouched);
+    await pin("one", 1, "tap1");
+    await becomes("tap1", pinnedWith(mac(1), mac(5)));
+    await it.call("DELETE", "/v1/vms/nested");
+    await becomes("tap1", pinnedWith(mac(1)));
+  });
+
   test("sees not even the frames that the bridge knows no port for, which a guest without a port does see", async () => {
     const stranger = mac(0x77);
     const [sender, pinned, control] = [

@@ -56,7 +56,12 @@ const someInterface = (n: number) =>
           maxLength: 2,
         },
       ),
-      port: fc.constantFrom("tap1", "tap2"),
+      // Mostly its own: a port belongs to one interface on a host, beside those that name it as their parent.
+      place: fc.oneof(
+        fc.constant({ port: `tap${n}` }),
+        fc.constantFrom({ port: "tap1" }, { port: "tap2" }),
+        fc.constantFrom({ parent: "v1/eth0" }, { parent: "v2/eth0" }, { parent: "v2/eth1" }),
+      ),
       router: fc.boolean(),
     },
     { requiredKeys: ["network", "mac", "ips"] },
@@ -68,7 +73,10 @@ function mostly<T>(usual: T, other: fc.Arbitrary<T>): fc.Arbitrary<T> {
 
 const vmBody = vmName.chain((name) => {
   const n = Number(name.slice(1));
-  const interfaces = fc.array(someInterface(n).map(defined), { minLength: 1, maxLength: 2 });
+  const interfaces = fc.array(
+    someInterface(n).map(({ place, ...each }) => defined({ ...each, ...place })),
+    { minLength: 1, maxLength: 2 },
+  );
   return fc.record({ name: fc.constant(name), host: hostName, interfaces, labels: someLabels });
 });
 const vmSpec = vmBody.map(({ name, ...body }) => parseVm(name, body));
@@ -194,6 +202,21 @@ export function breaches(state: Inventory): string[] {
   const attached = vms.flatMap((vm) => vm.interfaces.map((each) => ({ vm, ...each })));
   for (const { vm, network } of attached) {
     if (!networks.some(({ name }) => name === network)) found.push(`${vm.name}: no network ${network}`);
+  }
+  unique(
+    "port of a host",
+    attached.flatMap(({ vm, port }) =>
+      port === undefined ? [] : [...new Set(placesOf(vm))].map((host) => `${host} ${port}`),
+    ),
+  );
+  for (const child of attached) {
+    if (child.parent === undefined) continue;
+    const parent = attached.find(({ vm, name }) => `${vm.name}/${name}` === child.parent);
+    const isFit =
+      parent?.port !== undefined &&
+      parent.network === child.network &&
+      placesOf(child.vm).every((host) => placesOf(parent.vm).includes(host));
+    if (!isFit) found.push(`${child.vm.name} is nested in ${child.parent}, which is not fit for it`);
   }
   for (const network of networks) {
     const inside = attached.filter((each) => each.network === network.name);
