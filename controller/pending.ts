@@ -85,10 +85,11 @@ export class Pending {
     this.pools.apply(changes, this.deps.now().getTime());
   }
 
-  private contextFor({ scope }: Actor, revision: Revision): DecisionContext {
+  private contextFor({ scope, hosts, quota }: Actor, revision: Revision): DecisionContext {
     const newMac = () => localMac(randomBytes(6));
     const addresses = { pools: this.pools, newMac, nowMs: this.deps.now().getTime() };
-    return { revision, newUid: randomUUID, scope, addresses };
+    const bounds = { ...(hosts ? { hosts } : {}), ...(quota ? { quota } : {}) };
+    return { revision, newUid: randomUUID, scope, ...bounds, addresses };
   }
 
   private decideNew(by: Actor, { mutations, dryRun, receipt }: Order, { after, commits, receipts }: Batch): Outcome {

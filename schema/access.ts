@@ -18,6 +18,10 @@ export interface Actor {
   readonly address?: string;
   /** What the change may touch. */
   readonly scope: NetworkScope;
+  /** Where it may place VMs, by name; absent: on any host. */
+  readonly hosts?: ReadonlySet<string>;
+  /** Absent: no limit but those of everybody. */
+  readonly quota?: Quota;
 }
 
 /** How long a token lives where nobody says otherwise. */
@@ -33,6 +37,34 @@ export function findTimeMs(text: string): number | undefined {
 const closed = { additionalProperties: false } as const;
 const Time = (description: string) => Type.String({ description: `${description}: RFC 3339, UTC` });
 
+const Maximum = (description: string) =>
+  Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000_000, description }));
+
+/** What is counted is in the token's networks, whoever put it there: each network by itself, and the numbers added. */
+const QuotaShape = Type.Object(
+  {
+    vms: Maximum("VMs with interfaces in its networks, or that belong to them without interfaces"),
+    vmsPerHost: Maximum("The same on one host: a share of the VMs that a host may have"),
+    addresses: Maximum("IP addresses of interfaces in its networks"),
+    hosts: Maximum("Hosts that its networks are on, those of live migrations included"),
+  },
+  {
+    title: "Quota",
+    ...closed,
+    description:
+      "At most so many, of what is in the token's networks, whoever put it there. Each network counts by itself, and the numbers " +
+      "are added: a VM in two of them counts twice. Writes that leave less than before are never refused for it",
+  },
+);
+export type Quota = Static<typeof QuotaShape>;
+
+/** How much of what quotas count there is. */
+export const QuotaUse = Type.Object(
+  { vms: Type.Integer(), addresses: Type.Integer(), hosts: Type.Integer() },
+  { title: "QuotaUse" },
+);
+export type QuotaUse = Static<typeof QuotaUse>;
+
 export const TokenInput = Type.Object(
   {
     role: Type.Enum([...tokenRoles], { description: "admin: everything; operator: changes; viewer: reads" }),
@@ -43,6 +75,16 @@ export const TokenInput = Type.Object(
         description: "Sees and changes only these, and VMs in them. Absent: all. Not for admins",
       }),
     ),
+    hosts: Type.Optional(
+      Type.Array(Name, {
+        minItems: 1,
+        maxItems: 1_024,
+        description:
+          "Places VMs on these alone, and sees them. Others answer as if they did not exist, but for those that run VMs of its " +
+          "networks. Absent: on any host. Only for operators with networks",
+      }),
+    ),
+    quota: Type.Optional(QuotaShape),
     note: Type.Optional(
       Type.String({ maxLength: 100, pattern: "^[^\\p{Cc}]*$", description: "What it is for, for people" }),
     ),
@@ -61,6 +103,8 @@ export const TokenView = Type.Object(
     id: Type.String({ description: "Names the token; no secret" }),
     role: Type.Enum([...tokenRoles]),
     networks: Type.Union([Type.Array(Type.String()), Type.Null()], { description: "null: all" }),
+    hosts: Type.Union([Type.Array(Type.String()), Type.Null()], { description: "null: places VMs on any host" }),
+    quota: Type.Union([QuotaShape, Type.Null()], { description: "null: none" }),
     note: Type.String(),
     created: Time("When"),
     createdBy: Type.String({ description: "By whom" }),

@@ -1,4 +1,5 @@
 // What is shown of a running controller beside the inventory: who I am, how it goes, who holds what, what was.
+import { QuotaUse, TokenView } from "./access.ts";
 import type { CloudEvent } from "./events.ts";
 import { Name, RevisionNumber } from "./metadata.ts";
 import { type Static, Type } from "./typebox.ts";
@@ -17,6 +18,13 @@ export const IdentityView = Type.Object(
     }),
     networks: Type.Union([Type.Array(Type.String()), Type.Null()], {
       description: "Sees and changes these; null: all",
+    }),
+    hosts: Type.Union([Type.Array(Type.String()), Type.Null()], {
+      description: "Places VMs on these; null: on any host",
+    }),
+    quota: Type.Union([TokenView.properties.quota, Type.Null()], { description: "null: none" }),
+    used: Type.Union([QuotaUse, Type.Null()], {
+      description: "What a quota would count, as it stands; null: the caller is not narrowed to networks",
     }),
     version: Type.String({ description: "The controller's" }),
     epoch: Type.String({ description: "Names the store: revisions compare within one epoch only" }),

@@ -5,6 +5,7 @@ export const problemTypes = {
   "invalid-input": { status: 400, title: "The request is not valid" },
   unauthenticated: { status: 401, title: "Nobody knows who asks" },
   forbidden: { status: 403, title: "The caller may not do this" },
+  "quota-exceeded": { status: 403, title: "The caller's quota would be exceeded" },
   "not-found": { status: 404, title: "No such resource" },
   "method-not-allowed": { status: 405, title: "The resource has no such method" },
   "address-taken": { status: 409, title: "The address is already in use" },

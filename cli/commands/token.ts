@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import { type TokenInput, type TokenView, tokenRoles } from "../../schema/index.ts";
 import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";
 import { parseDuration } from "../durations.ts";
+import { parseCount } from "../numbers.ts";
 import { action, addOutputOption, format, formatTable, type OutputOptions } from "../output.ts";
 
 /** Tokens in a database on this machine. */
@@ -22,6 +23,11 @@ interface ListOptions extends CommonOptions, OutputOptions {}
 interface CreateOptions extends CommonOptions, OutputOptions {
   readonly role: TokenInput["role"];
   readonly network?: string[];
+  readonly host?: string[];
+  readonly maxVms?: number;
+  readonly maxVmsPerHost?: number;
+  readonly maxAddresses?: number;
+  readonly maxHosts?: number;
   readonly expires?: number | "never";
   readonly note?: string;
 }
@@ -50,6 +56,11 @@ export function addTokenCommand(program: Command, openLocal: (db: string) => Pro
         .makeOptionMandatory(),
     )
     .option("--network <name>", "only this network and the VMs in it; may be repeated (not for admins)", collect)
+    .option("--host <name>", "of an operator with networks: places VMs on this host alone; may be repeated", collect)
+    .option("--max-vms <n>", "of an operator with networks: at most so many VMs in them, whoever made them", parseCount)
+    .option("--max-vms-per-host <n>", "the same on each host", parseCount)
+    .option("--max-addresses <n>", "at most so many IP addresses in its networks", parseCount)
+    .option("--max-hosts <n>", "at most so many hosts that its networks are on", parseCount)
     .option("--expires <time>", "how long it is valid, such as 12h or 90d, or never (default: 90d)", parseExpiry)
     .option("--note <text>", "what it is for")
     .action(
@@ -72,12 +83,14 @@ export function addTokenCommand(program: Command, openLocal: (db: string) => Pro
           each.id,
           each.role,
           each.networks?.join(",") ?? "all",
+          each.hosts?.join(",") ?? "all",
+          quotaText(each) || "-",
           shortTime(each.created),
           expiryOf(each),
           each.lastUsed === null ? "never" : shortTime(each.lastUsed),
           each.note,
         ]);
-        const header = ["ID", "ROLE", "NETWORKS", "CREATED", "EXPIRES", "LAST USED", "NOTE"];
+        const header = ["ID", "ROLE", "NETWORKS", "HOSTS", "QUOTA", "CREATED", "EXPIRES", "LAST USED", "NOTE"];
         return format(options.output, tokens, () => formatTable(header, rows));
       }),
     );
@@ -107,19 +120,40 @@ function remoteDesk(options: ConnectionOptions): TokenDesk {
   };
 }
 
-function inputOf({ role, network, expires, note }: CreateOptions): TokenInput {
+function inputOf({ role, network, host, expires, note, ...max }: CreateOptions): TokenInput {
+  const quota: TokenInput["quota"] = {
+    ...(max.maxVms === undefined ? {} : { vms: max.maxVms }),
+    ...(max.maxVmsPerHost === undefined ? {} : { vmsPerHost: max.maxVmsPerHost }),
+    ...(max.maxAddresses === undefined ? {} : { addresses: max.maxAddresses }),
+    ...(max.maxHosts === undefined ? {} : { hosts: max.maxHosts }),
+  };
   const until = typeof expires === "number" ? new Date(Date.now() + expires).toISOString() : null;
   return {
     role,
     ...(network === undefined ? {} : { networks: network }),
+    ...(host === undefined ? {} : { hosts: host }),
+    ...(Object.keys(quota).length === 0 ? {} : { quota }),
     ...(note === undefined ? {} : { note }),
     ...(expires === undefined ? {} : { expires: until }),
   };
 }
 
 function describe(token: TokenView): string {
-  const reach = token.networks ? ` for ${token.networks.join(", ")}` : "";
+  const quota = quotaText(token);
+  const reach = [
+    token.networks ? ` for ${token.networks.join(", ")}` : "",
+    token.hosts ? ` on ${token.hosts.join(", ")}` : "",
+    quota ? `, at most ${quota}` : "",
+  ].join("");
   return `token ${token.id}: ${token.role}${reach}, ${token.expires === null ? "never expires" : `expires ${shortTime(token.expires)}`}`;
+}
+
+function quotaText({ quota }: TokenView): string {
+  const { vms, vmsPerHost, addresses, hosts } = quota ?? {};
+  const parts = { VMs: vms, "VMs per host": vmsPerHost, addresses, hosts };
+  return Object.entries(parts)
+    .flatMap(([what, max]) => (max === undefined ? [] : [`${max} ${what}`]))
+    .join(", ");
 }
 
 function expiryOf({ expires }: TokenView): string {

@@ -1,5 +1,5 @@
 // Who asks: what a bearer token or a client certificate makes of a request.
-import type { Actor, NetworkScope } from "../../schema/index.ts";
+import type { Actor, NetworkScope, Quota } from "../../schema/index.ts";
 
 export type Identity =
   | { readonly kind: "admin"; readonly tokenId: string; readonly note: string }
@@ -8,6 +8,9 @@ export type Identity =
       readonly tokenId: string;
       readonly note: string;
       readonly networks: NetworkScope;
+      /** Where it may place VMs; absent: on any host. */
+      readonly hosts?: ReadonlySet<string>;
+      readonly quota?: Quota;
     }
   | CertifiedHost
   /** `--insecure`: whoever reaches the port, with every right there is. */
@@ -54,6 +57,13 @@ export function scopeOf(identity: Identity): NetworkScope {
   }
 }
 
+/** What bounds the identity's placing of VMs. */
+export function placementOf(identity: Identity): Pick<Actor, "hosts" | "quota"> {
+  if (identity.kind !== "operator") return {};
+  const { hosts, quota } = identity;
+  return { ...(hosts ? { hosts } : {}), ...(quota ? { quota } : {}) };
+}
+
 export function actorFor(identity: Identity, address: string): Actor {
-  return { name: nameOf(identity), role: identity.kind, address, scope: scopeOf(identity) };
+  return { name: nameOf(identity), role: identity.kind, address, scope: scopeOf(identity), ...placementOf(identity) };
 }

@@ -10,9 +10,13 @@ const secretBytes = 32;
 
 /** A token, and the secret that is shown once: `nm_<role>_` and 256 random bits in base64url. @throws Refusal */
 export function makeToken(input: TokenInput, by: Actor, now: Date): { token: StoredToken; secret: string } {
-  const { role, networks, note = "" } = input;
+  const { role, networks, hosts, quota, note = "" } = input;
   if (role === "admin" && networks) {
     throw new Refusal("invalid-input", "an admin is not narrowed to networks: make an operator, or leave networks out");
+  }
+  if ((hosts || quota) && (role !== "operator" || !networks)) {
+    const what = hosts ? "hosts" : "quota";
+    throw new Refusal("invalid-input", `${what}: only an operator with networks has ${hosts ? "them" : "one"}`);
   }
   const secret = `nm_${role}_${randomBytes(secretBytes).toString("base64url")}`;
   const token: StoredToken = {
@@ -20,6 +24,8 @@ export function makeToken(input: TokenInput, by: Actor, now: Date): { token: Sto
     hash: hashOf(secret),
     role,
     networks: networks ? [...new Set(networks)].sort() : null,
+    hosts: hosts ? [...new Set(hosts)].sort() : null,
+    quota: quota ?? null,
     note,
     created: now.toISOString(),
     createdBy: by.name,
@@ -33,13 +39,14 @@ export function hashOf(secret: string): Buffer {
   return createHash("sha256").update(secret).digest();
 }
 
-export function viewOf({ hash: _hash, networks, ...token }: StoredToken): TokenView {
-  return { ...token, networks: networks && [...networks] };
+export function viewOf({ hash: _hash, networks, hosts, ...token }: StoredToken): TokenView {
+  return { ...token, networks: networks && [...networks], hosts: hosts && [...hosts] };
 }
 
-export function identityBehind({ id, role, note, networks }: StoredToken): Identity {
+export function identityBehind({ id, role, note, networks, hosts, quota }: StoredToken): Identity {
   if (role === "admin") return { kind: "admin", tokenId: id, note };
-  return { kind: role, tokenId: id, note, networks: networks ? new Set(networks) : "all" };
+  const bounds = { ...(hosts ? { hosts: new Set(hosts) } : {}), ...(quota ? { quota } : {}) };
+  return { kind: role, tokenId: id, note, networks: networks ? new Set(networks) : "all", ...bounds };
 }
 
 export function isExpired({ expires }: StoredToken, now: Date): boolean {

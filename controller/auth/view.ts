@@ -12,7 +12,7 @@ import {
   vmsWith,
   withLabels,
 } from "../inventory/search.ts";
-import { type Identity, scopeOf } from "./identity.ts";
+import { type Identity, placementOf, scopeOf } from "./identity.ts";
 
 export interface InventoryView {
   /** Nothing is hidden. */
@@ -51,11 +51,14 @@ export function viewFor(identity: Identity, state: Inventory): InventoryView {
       unattached: () => [],
     });
   }
-  return viewWithin(scopeOf(identity), state);
+  return viewWithin(scopeOf(identity), state, placementOf(identity).hosts);
 }
 
-/** What tokens of that scope see. */
-export function viewWithin(scope: NetworkScope, state: Inventory): InventoryView {
+/**
+ * What tokens of that scope see.
+ * @param hosts that they may place VMs on, which they see as well
+ */
+export function viewWithin(scope: NetworkScope, state: Inventory, hosts?: ReadonlySet<string>): InventoryView {
   if (scope === "all") {
     return {
       isWhole: true,
@@ -76,7 +79,7 @@ export function viewWithin(scope: NetworkScope, state: Inventory): InventoryView
   }
   return narrowed(state, {
     networks: scope,
-    seesHost: (name) => [...scope].some((network) => state.hostsIn(network).has(name)),
+    seesHost: (name) => hosts?.has(name) === true || [...scope].some((network) => state.hostsIn(network).has(name)),
     seenOf: (vm) => narrowVm(scope, vm),
     attached: () => [...scope].map((network) => state.vmNamesIn(network)),
     unattached: () => [...scope].map((network) => state.unattachedVmNamesOf(network)),

@@ -42,6 +42,7 @@ const placing = [
   "limit-exceeded",
   "mixed-underlay",
   "port-conflict",
+  "quota-exceeded",
   "in-use",
 ] as const satisfies ProblemType[];
 

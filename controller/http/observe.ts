@@ -2,9 +2,10 @@
 import { type Host, IdentityView, maxConcerns, Name, OverviewView, RatesView, version } from "../../schema/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
-import { nameOf, scopeOf } from "../auth/identity.ts";
+import { nameOf, placementOf, scopeOf } from "../auth/identity.ts";
 import type { InventoryView } from "../auth/view.ts";
 import type { Committer } from "../committer.ts";
+import { useOf } from "../inventory/quota.ts";
 import type { Rates } from "../observe/rates.ts";
 import { countByHost } from "../observe/vm-counts.ts";
 import type { App } from "./app-types.ts";
@@ -38,7 +39,10 @@ export function observeRoutes(app: App, { committer, agents, rates, epoch, now }
       if (identity.kind === "host") throw new Error("hosts do not come this far");
       const scope = scopeOf(identity);
       const networks = scope === "all" ? null : [...scope].sort();
-      return { name: nameOf(identity), role: identity.kind, networks, version, epoch };
+      const { hosts, quota = null } = placementOf(identity);
+      const used = useOf(committer.current, scope) ?? null;
+      const placed = { hosts: hosts ? [...hosts].sort() : null, quota, used };
+      return { name: nameOf(identity), role: identity.kind, networks, ...placed, version, epoch };
     },
   );
 

@@ -44,6 +44,7 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
       "unknown-reference",
       "outside-subnets",
       "port-conflict",
+      "quota-exceeded",
       "in-use",
     ],
     create: (name, input) => ({ kind: "vm.create", spec: parseVm(name, input) }),

@@ -6,6 +6,7 @@ import {
   type NetworkScope,
   type NetworkSpec,
   patchNetwork,
+  type Quota,
   type ResourceChange,
   type Revision,
 } from "../../schema/index.ts";
@@ -14,6 +15,7 @@ import { Draft } from "./draft.ts";
 import { checkExpectation, type Expectation } from "./expectation.ts";
 import { type HostMutation, layHost } from "./host-mutations.ts";
 import type { Inventory } from "./inventory.ts";
+import { checkQuota } from "./quota.ts";
 import { Refusal } from "./refusal.ts";
 import { type Deletion, getOr404, refuseTaken, renewed } from "./renewal.ts";
 import { checkRules, type OnRefusal } from "./rules.ts";
@@ -40,6 +42,10 @@ export interface DecisionContext {
   readonly newUid: () => string;
   /** What the asker may know and change; absent: everything. */
   readonly scope?: NetworkScope;
+  /** Where the asker may place VMs, by name; absent: on any host. */
+  readonly hosts?: ReadonlySet<string>;
+  /** Of the asker, counted over `scope`. Absent: none. */
+  readonly quota?: Quota;
   /** Absent: every interface must name its MAC and IPs. */
   readonly addresses?: AddressSource;
 }
@@ -92,10 +98,11 @@ export function* decideSteps(
     last.set(subjectOf(mutation), i);
   }
   const refuse: OnRefusal = (refusal, kind, name) => onRefusal(refusal, last.get(`${kind} ${name}`));
-  const breaches = findBreaches(draft);
+  const breaches = findBreaches(draft, context.hosts);
   for (const { refusal, kind, name } of breaches) refuse(refusal, kind, name);
   // A rule might tell of what the asker may not know.
   if (breaches.length === 0) yield* checkRules(draft, refuse);
+  if (breaches.length === 0 && context.quota) yield* checkQuota(draft, context.quota, refuse);
   const touched = draft.touched();
   // An unchanged resource is the same object: see `renewed`.
   return { touched, changes: touched.filter(({ before, after }) => before !== after) };

@@ -16,6 +16,7 @@ import { NamedIndex } from "./named-index.ts";
 import { NameGroups, type Names } from "./names.ts";
 import { atOnce, type Steps } from "./steps.ts";
 import { TwoLevelMap } from "./two-level-map.ts";
+import { UseCounts } from "./use-counts.ts";
 
 /** One interface of one VM in one network. */
 export interface Attachment {
@@ -43,6 +44,7 @@ export class Inventory {
   readonly vms = new NamedIndex<Vm>();
   private readonly vmsByHost = new TwoLevelMap<string, string, Vm>();
   private readonly vmsByNetwork = new NameGroups();
+  readonly uses = new UseCounts();
   /** By the first of their owners: whoever may see one has all of them. */
   private readonly unattachedVms = new NameGroups();
   private readonly vmsByPreparedHost = new TwoLevelMap<string, string, Vm>();
@@ -201,6 +203,7 @@ export class Inventory {
         return;
       case "vm":
         if (change.after === null) this.vms.delete(name);
+        this.uses.count(change.before, -1);
         this.vmsByHost.delete(change.before.host, name);
         if (change.before.preparedHost) this.vmsByPreparedHost.delete(change.before.preparedHost, name);
         for (const each of change.before.interfaces) {
@@ -231,6 +234,7 @@ export class Inventory {
         return;
       case "vm":
         this.vms.set(change.after);
+        this.uses.count(change.after, 1);
         this.vmsByHost.set(change.after.host, name, change.after);
         if (change.after.preparedHost) this.vmsByPreparedHost.set(change.after.preparedHost, name, change.after);
         for (const each of change.after.interfaces) {

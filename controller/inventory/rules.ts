@@ -5,7 +5,7 @@ import type { Draft } from "./draft.ts";
 import { type Attachment, hostsOf } from "./inventory.ts";
 import { checkPorts } from "./port-rules.ts";
 import { Refusal } from "./refusal.ts";
-import { includesNetwork } from "./scope.ts";
+import { includesNetwork, unknownHost } from "./scope.ts";
 import type { Steps } from "./steps.ts";
 import { findAddressFault } from "./subnet-rules.ts";
 import { checkUnderlays } from "./underlay-rules.ts";
@@ -116,7 +116,7 @@ function checkHostsUp(draft: Draft, before: Vm | null, after: Vm): void {
 
 function checkReferences(draft: Draft, vm: Vm): void {
   for (const host of hostsOf(vm)) {
-    if (!draft.findHost(host)) throw new Refusal("unknown-reference", `VM "${vm.name}": no host is named "${host}"`);
+    if (!draft.findHost(host)) throw unknownHost(vm.name, host);
   }
   for (const each of vm.interfaces) {
     const network = draft.findNetwork(each.network);

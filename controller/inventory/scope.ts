@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { NetworkScope, ResourceChange, ResourceKind, Vm } from "../../schema/index.ts";
 import type { Draft } from "./draft.ts";
+import { hostsOf } from "./inventory.ts";
 import { Refusal } from "./refusal.ts";
 
 export function includesNetwork(scope: NetworkScope, network: string): boolean {
@@ -49,8 +50,11 @@ export interface Breach {
   readonly name: string;
 }
 
-/** What the draft writes beyond its scope. Each refusal is in the words for what does not exist. */
-export function findBreaches({ scope, networks, hosts, vms }: Draft): Breach[] {
+/**
+ * What the draft writes beyond its scope. Each refusal is in the words for what does not exist.
+ * @param placeable hosts that VMs may be placed on; absent: any
+ */
+export function findBreaches({ scope, networks, hosts, vms }: Draft, placeable?: ReadonlySet<string>): Breach[] {
   if (scope === "all") return [];
   const breaches: Breach[] = [];
   for (const name of networks.keys()) {
@@ -61,7 +65,7 @@ export function findBreaches({ scope, networks, hosts, vms }: Draft): Breach[] {
     breaches.push({ kind: "host", name, refusal: new Refusal("not-found", `no host is named "${name}"`) });
   }
   for (const [name, { before, after }] of vms) {
-    const refusal = findVmRefusal(scope, name, before, after);
+    const refusal = findVmRefusal(scope, name, before, after) ?? findPlaceRefusal(placeable, name, before, after);
     if (refusal) breaches.push({ kind: "vm", name, refusal });
   }
   return breaches;
@@ -81,4 +85,21 @@ function findVmRefusal(scope: ReadonlySet<string>, name: string, before: Vm | nu
   if (!foreign) return undefined;
   const detail = `VM "${name}", interface "${foreign.name}": no network is named "${foreign.network}"`;
   return new Refusal("unknown-reference", detail);
+}
+
+/** A VM may stay where others have placed it, also where they have prepared a migration to. */
+function findPlaceRefusal(
+  placeable: ReadonlySet<string> | undefined,
+  name: string,
+  before: Vm | null,
+  after: Vm | null,
+): Refusal | undefined {
+  const stood = before ? hostsOf(before) : [];
+  const host = after && hostsOf(after).find((each) => !stood.includes(each) && placeable?.has(each) === false);
+  return host ? unknownHost(name, host) : undefined;
+}
+
+/** The same words whether it does not exist or the asker may not place VMs there. */
+export function unknownHost(vm: string, host: string): Refusal {
+  return new Refusal("unknown-reference", `VM "${vm}": no host is named "${host}"`);
 }

@@ -1,5 +1,5 @@
 // What a store keeps beside the inventory: tokens, and who did what.
-import type { Actor, AuditView, TokenRole } from "../../schema/index.ts";
+import type { Actor, AuditView, Quota, TokenRole } from "../../schema/index.ts";
 
 export interface StoredToken {
   readonly id: string;
@@ -8,6 +8,10 @@ export interface StoredToken {
   readonly role: TokenRole;
   /** null: all. */
   readonly networks: readonly string[] | null;
+  /** null: places VMs on any. */
+  readonly hosts: readonly string[] | null;
+  /** null: none. */
+  readonly quota: Quota | null;
   readonly note: string;
   /** RFC 3339, UTC, as all times here. */
   readonly created: string;

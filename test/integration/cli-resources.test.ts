@@ -47,6 +47,41 @@ test("a network, a host and a VM are made, shown, changed and deleted", async ()
   expect(await ok("vm", "list", "--name", "web-1", "-o", "json")).toBe("[]\n");
 });
 
+test("a nested guest names its parent, and a VM without interfaces its owners", async () => {
+  const { ok } = operated();
+  await ok("vm", "create", "outer", "--host", "a", "-i", "network=blue,port=tap20");
+  await ok("vm", "create", "inner", "--host", "a", "-i", "network=blue,parent=outer/eth0");
+  expect(await ok("vm", "get", "inner")).toMatch(/^eth0: +blue .* in outer\/eth0$/m);
+  await ok("vm", "update", "inner", "-i", "name=eth0,parent=none,port=tap21");
+  expect(await ok("vm", "get", "inner")).toMatch(/^eth0: +blue .* port tap21$/m);
+  await ok("vm", "update", "inner", "--remove-interface", "eth0");
+  expect(await ok("vm", "get", "inner")).toMatch(/^belongs to: +blue$/m);
+  await ok("vm", "update", "inner", "--owner-network", "red", "--owner-network", "blue");
+  expect(await ok("vm", "get", "inner")).toMatch(/^belongs to: +blue, red$/m);
+  for (const name of ["inner", "outer"]) await ok("vm", "delete", name);
+});
+
+test("a token's hosts and quota are made and listed", async () => {
+  const { ok } = operated();
+  const bounds = ["--host", "b", "--host", "a", "--max-vms", "20", "--max-vms-per-host", "5", "--max-addresses", "40"];
+  await ok(
+    "token",
+    "create",
+    "--role",
+    "operator",
+    "--network",
+    "blue",
+    ...bounds,
+    "--max-hosts",
+    "0",
+    "--note",
+    "bounded",
+  );
+  expect(await ok("token", "list")).toMatch(
+    /operator +blue +a,b +20 VMs, 5 VMs per host, 40 addresses, 0 hosts .*bounded/,
+  );
+});
+
 test("lists are followed over all their pages, and filtered by the controller", async () => {
   const { ok, run } = operated();
   const lines = Array.from({ length: 1_200 }, (_, n) =>

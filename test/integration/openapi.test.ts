@@ -147,6 +147,8 @@ test("states each shape once, under a name", async () => {
     "PrepareInput",
     "Problem",
     "ProblemFault",
+    "Quota",
+    "QuotaUse",
     "Rates",
     "RenewInput",
     "Resolution",

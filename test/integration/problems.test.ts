@@ -77,6 +77,15 @@ const provocations: Readonly<Record<ProblemType, Provocation>> = {
       return viewer.request("POST", "/v1/vms", { name: "x", host: "a", interfaces: [] });
     },
   },
+  "quota-exceeded": {
+    on: ["PUT", anyVm],
+    send: async () => {
+      const controller = await startSecured();
+      await populate(controller.admin);
+      const { token } = await controller.issue({ role: "operator", networks: ["blue"], quota: { vms: 2 } });
+      return controller.as(token).request("PUT", "/v1/vms/x", oneInterface({}));
+    },
+  },
   "not-found": request("GET", "/v1/vms/none", undefined, { on: anyVm }),
   "method-not-allowed": request("PUT", "/v1/vms", {}),
   "address-taken": request("PUT", "/v1/vms/x", vm("c", 1), { on: anyVm }),

@@ -17,6 +17,8 @@ interface TokenRow {
   readonly hash: Buffer;
   readonly role: TokenRole;
   readonly networks: string | null;
+  readonly hosts: string | null;
+  readonly quota: string | null;
   readonly note: string;
   readonly created: string;
   readonly created_by: string;
@@ -86,9 +88,19 @@ export class SqliteAccess implements AccessStore {
   }
 
   private insert(token: StoredToken, by: Actor): void {
-    const networks = token.networks && JSON.stringify(token.networks);
-    this.statements.add.run({ ...token, networks });
-    const reach = token.networks ? ` for ${token.networks.join(", ")}` : "";
+    const { networks, hosts, quota } = token;
+    const written = (value: object | null) => value && JSON.stringify(value);
+    this.statements.add.run({
+      ...token,
+      networks: written(networks),
+      hosts: written(hosts),
+      quota: written(quota),
+    });
+    const reach = [
+      networks ? ` for ${networks.join(", ")}` : "",
+      hosts ? ` on ${hosts.join(", ")}` : "",
+      quota ? ` with quota ${JSON.stringify(quota)}` : "",
+    ].join("");
     this.audit.add({ time: token.created, by, what: [`token.created tokens/${token.id} (${token.role}${reach})`] });
   }
 }
@@ -122,15 +134,18 @@ export function openAccess(path: string): { readonly access: AccessStore; readon
   }
 }
 
-function fromTokenRow({ created_by, last_used, networks, ...row }: TokenRow): StoredToken {
-  return { ...row, networks: networks && JSON.parse(networks), createdBy: created_by, lastUsed: last_used };
+function fromTokenRow({ created_by, last_used, networks, hosts, quota, ...row }: TokenRow): StoredToken {
+  const read = (text: string | null) => text && JSON.parse(text);
+  const bounds = { networks: read(networks), hosts: read(hosts), quota: read(quota) };
+  return { ...row, ...bounds, createdBy: created_by, lastUsed: last_used };
 }
 
 function prepare(db: Database) {
   return {
     tokens: db.prepare("SELECT * FROM tokens ORDER BY created, id"),
     add: db.prepare(
-      "INSERT INTO tokens VALUES ($id, $hash, $role, $networks, $note, $created, $createdBy, $expires, $lastUsed)",
+      "INSERT INTO tokens (id, hash, role, networks, hosts, quota, note, created, created_by, expires, last_used) " +
+        "VALUES ($id, $hash, $role, $networks, $hosts, $quota, $note, $created, $createdBy, $expires, $lastUsed)",
     ),
     remove: db.prepare("DELETE FROM tokens WHERE id = ?"),
     // The token is a valid admin's, and there is no other such.
