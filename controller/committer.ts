@@ -206,7 +206,13 @@ export class Committer {
 
   private async store(commits: readonly Commit[], receipts: readonly Receipt[]): Promise<void> {
     const startedAt = performance.now();
-    await this.deps.store.commit(commits, receipts);
+    const forget = this.pending.takeForgottenReceipts();
+    try {
+      await this.deps.store.commit(commits, receipts, forget);
+    } catch (error) {
+      this.pending.keepForgottenReceipts(forget);
+      throw error;
+    }
     this.deps.onCommitted((performance.now() - startedAt) / 1_000);
   }
 

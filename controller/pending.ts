@@ -69,6 +69,16 @@ export class Pending {
     for (const commit of commits.toReversed()) this.follow(invert(commit.changes));
   }
 
+  /** Keys whose receipts the store is to forget with the next commit. */
+  takeForgottenReceipts(): readonly string[] {
+    return this.receipts.takeEvicted();
+  }
+
+  /** The store did not come to it. */
+  keepForgottenReceipts(keys: readonly string[]): void {
+    this.receipts.putBack(keys);
+  }
+
   /** The batch is stored. */
   keepReceipts({ receipts }: Batch): void {
     for (const receipt of receipts) this.receipts.add(receipt);

@@ -5,7 +5,7 @@ import type { TimedRelease } from "../inventory/quarantine.ts";
 import type { AccessStore } from "./access-store.ts";
 import type { CredentialStore } from "./credential-store.ts";
 
-/** Receipts are kept for a day, the youngest of them where there are too many. */
+/** Receipts are kept for a day. Where there are too many, callers lose some by how many they have (`Receipts`). */
 export const receiptLimits = { ageMs: 86_400_000, count: 10_000 } as const;
 
 /** One mutation's change set, as one revision. */
@@ -65,12 +65,12 @@ export interface Store {
   readonly epoch: string;
   load(): Promise<StoredState>;
   /**
-   * All of the batch, state, events, audit and receipts, or nothing of it. Durable when the promise resolves. Of the receipts the
-   * store may forget those beyond `receiptLimits`.
+   * All of the batch, state, events, audit and receipts, or nothing of it. Durable when the promise resolves. Receipts of the keys
+   * in `forget` go before the new ones come; the store may forget those that are older than `receiptLimits`.
    * @throws StoreUnavailableError, StoreFullError: nothing was written, the same batch may be tried again
    * @throws StoreBrokenError: what is on disk is not known
    */
-  commit(batch: readonly Commit[], receipts?: readonly Receipt[]): Promise<void>;
+  commit(batch: readonly Commit[], receipts?: readonly Receipt[], forget?: readonly string[]): Promise<void>;
   /** The outcome, where the receipt is still kept. */
   readReceipt(key: string): Promise<string | undefined>;
   /**

@@ -74,6 +74,17 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       await again.close();
     });
 
+    test("forgets the receipts that it is told to, before it takes new ones", async () => {
+      const store = await make().open();
+      const receipt = (key: string) => ({ key, fingerprint: "f", atMs: 1, outcome: `{"of":"${key}"}` });
+      await store.commit([], [receipt("token a 1"), receipt("token a 2"), receipt("token b 1")]);
+      await store.commit([], [receipt("token a 2")], ["token a 1", "token a 2", "token c 9"]);
+      expect((await store.load()).receipts.map(({ key }) => key)).toEqual(["token b 1", "token a 2"]);
+      expect(await store.readReceipt("token a 1")).toBeUndefined();
+      expect(await store.readReceipt("token a 2")).toBe('{"of":"token a 2"}');
+      await store.close();
+    });
+
     test("reads the log backwards too, whole or of one resource", async () => {
       const store = await make().open();
       const state = new Inventory();

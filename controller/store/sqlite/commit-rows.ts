@@ -41,10 +41,12 @@ export class CommitRows {
     this.statements.forgetReleases.run(atMs - limits.quarantineSeconds * 1_000);
   }
 
-  addReceipts(receipts: readonly Receipt[]): void {
+  /** @param forget keys of receipts that go first */
+  addReceipts(receipts: readonly Receipt[], forget: readonly string[]): void {
+    for (const key of forget) this.statements.forgetReceipt.run(key);
     for (const receipt of receipts) {
       this.statements.addReceipt.run(receipt);
-      this.statements.forgetReceipts.run(receiptLimits.count, receipt.atMs - receiptLimits.ageMs);
+      this.statements.forgetReceipts.run(receipt.atMs - receiptLimits.ageMs);
     }
   }
 
@@ -103,7 +105,8 @@ function prepare(db: Database) {
     addReceipt: db.prepare(
       "INSERT OR REPLACE INTO receipts (key, fingerprint, at_ms, outcome) VALUES ($key, $fingerprint, $atMs, $outcome)",
     ),
-    forgetReceipts: db.prepare("DELETE FROM receipts WHERE id <= (SELECT max(id) FROM receipts) - ? OR at_ms < ?"),
+    forgetReceipt: db.prepare("DELETE FROM receipts WHERE key = ?"),
+    forgetReceipts: db.prepare("DELETE FROM receipts WHERE at_ms < ?"),
   };
 }
 

@@ -13,7 +13,7 @@ export type Order =
   | { readonly do: "remove"; readonly time: string; readonly changes: readonly ResourceChange[] }
   | { readonly do: "add"; readonly commit: Commit; readonly firstIndex: number }
   | { readonly do: "audit"; readonly record: AuditRecord }
-  | { readonly do: "add receipts"; readonly receipts: readonly Receipt[] }
+  | { readonly do: "add receipts"; readonly receipts: readonly Receipt[]; readonly forget: readonly string[] }
   | { readonly do: "commit" };
 
 /** `code` is SQLite's, where the error is. After an error nothing of the transaction is left, and the thread ends. */
@@ -30,16 +30,21 @@ export async function commitInThread(
   path: string,
   batch: readonly Commit[],
   receipts: readonly Receipt[],
+  forget: readonly string[],
 ): Promise<void> {
   const thread = new CommitThread(path);
   try {
-    for (const order of ordersFor(batch, receipts)) await thread.obey(order);
+    for (const order of ordersFor(batch, receipts, forget)) await thread.obey(order);
   } finally {
     await thread.end();
   }
 }
 
-function* ordersFor(batch: readonly Commit[], receipts: readonly Receipt[]): Generator<Order> {
+function* ordersFor(
+  batch: readonly Commit[],
+  receipts: readonly Receipt[],
+  forget: readonly string[],
+): Generator<Order> {
   yield { do: "begin" };
   // Each commit may depend on what the one before it removed and added.
   for (const commit of batch) {
@@ -52,7 +57,7 @@ function* ordersFor(batch: readonly Commit[], receipts: readonly Receipt[]): Gen
     }
     yield { do: "audit", record: auditOf(commit) };
   }
-  if (receipts.length > 0) yield { do: "add receipts", receipts };
+  if (receipts.length + forget.length > 0) yield { do: "add receipts", receipts, forget };
   yield { do: "commit" };
 }
 

@@ -25,7 +25,7 @@ function obey(order: Order): void {
       rows.audit(order.record);
       return;
     case "add receipts":
-      rows.addReceipts(order.receipts);
+      rows.addReceipts(order.receipts, order.forget);
       return;
     case "commit":
       // With its fsync, and the checkpoint that so large a log makes due.

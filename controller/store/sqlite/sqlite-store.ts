@@ -81,7 +81,7 @@ class SqliteStore implements Store {
   readonly credentials: SqliteCredentials;
   private readonly statements: ReturnType<typeof prepare>;
   private readonly database: Transactions;
-  private readonly write: (batch: readonly Commit[], receipts: readonly Receipt[]) => void;
+  private readonly write: (batch: readonly Commit[], receipts: readonly Receipt[], forget: readonly string[]) => void;
 
   constructor(
     private readonly db: Database,
@@ -94,13 +94,13 @@ class SqliteStore implements Store {
     this.log = new EventLog(db);
     this.credentials = new SqliteCredentials(db, path);
     const rows = new CommitRows(db);
-    this.write = db.transaction((batch: readonly Commit[], receipts: readonly Receipt[]) => {
+    this.write = db.transaction((batch: readonly Commit[], receipts: readonly Receipt[], forget: readonly string[]) => {
       for (const commit of batch) {
         rows.remove(commit);
         rows.add(commit, 0);
         rows.audit(auditOf(commit));
       }
-      rows.addReceipts(receipts);
+      rows.addReceipts(receipts, forget);
     }).immediate;
     this.statements.addEpoch.run(randomUUID());
     this.epoch = this.statements.epoch.get() as string;
@@ -122,12 +122,16 @@ class SqliteStore implements Store {
     }
   }
 
-  async commit(batch: readonly Commit[], receipts: readonly Receipt[] = []): Promise<void> {
+  async commit(
+    batch: readonly Commit[],
+    receipts: readonly Receipt[] = [],
+    forget: readonly string[] = [],
+  ): Promise<void> {
     if (batch.reduce((sum, { changes }) => sum + changes.length, 0) > maxChangesOnLoop) {
-      await commitInThread(this.path, batch, receipts);
+      await commitInThread(this.path, batch, receipts, forget);
       return;
     }
-    this.database.read(() => this.write(batch, receipts));
+    this.database.read(() => this.write(batch, receipts, forget));
     if (this.db.inTransaction)
       throw new StoreBrokenError(`${this.path}: a transaction neither committed nor rolled back`);
   }
