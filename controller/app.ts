@@ -11,6 +11,7 @@ import { registerFrontDoor } from "./auth/hook.ts";
 import type { CertifiedHost } from "./auth/identity.ts";
 import { RefusalLog } from "./auth/refusals.ts";
 import { TokenRegistry } from "./auth/token-registry.ts";
+import { defaultUploadLimits, type UploadLimits, Uploads } from "./bulk/uploads.ts";
 import { Committer } from "./committer.ts";
 import { Compactor, defaultRetention, type LogRetention } from "./events/compactor.ts";
 import { EventHub, type HubLimits } from "./events/hub.ts";
@@ -79,6 +80,7 @@ export interface AppOptions {
   readonly stream?: Partial<HubLimits & { readonly pingMs: number }>;
   readonly retention?: Partial<LogRetention>;
   readonly maxAgentBufferedBytes?: number;
+  readonly uploads?: Partial<UploadLimits>;
 }
 
 const mebibyte = 1024 * 1024;
@@ -202,7 +204,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
   topologyRoutes(app, { committer, agents, nowMs });
   logRoutes(app, { store });
   agentRoutes(app, { agents });
-  bulkRoutes(app, { committer, epoch: store.epoch });
+  const uploads = new Uploads({ ...defaultUploadLimits, ...options.uploads });
+  metrics.observe({ imports: () => uploads.size });
+  bulkRoutes(app, { committer, uploads, epoch: store.epoch });
   enrolmentRoutes(app, certification);
   authorityRoutes(app, certification);
   operationRoutes(app, { committer, metrics, insecure: options.insecure });

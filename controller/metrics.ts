@@ -12,6 +12,7 @@ interface Observed {
   readonly sessions: number;
   readonly interest: number;
   readonly streams: number;
+  readonly imports: number;
   readonly log_events: number;
   readonly log_compacted: number;
 }
@@ -21,6 +22,7 @@ const gaugeHelp: Readonly<Record<keyof Observed, string>> = {
   sessions: "Agents connected",
   interest: "Bindings that hosts are told of when they change, summed over hosts",
   streams: "Consumers of the event stream connected",
+  imports: "Imports that arrive, wait for their turn or are carried out",
   log_events: "Changes in the log, when it was last looked at",
   log_compacted: "Revision up to which the log has been forgotten, when it was last looked at",
 };

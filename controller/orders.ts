@@ -55,7 +55,10 @@ export function isLarge({ changes }: Pick<Commit, "changes">): boolean {
   return changes.length > maxBatch;
 }
 
-/** What a change set came to, and what is wrong with it by the number of the mutation, as far as one is at fault. */
+/** Of a change set's refusals at most so many are found: then it is looked at no further. */
+export const maxRefusals = 1_000;
+
+/** What is wrong with a change set by the number of the mutation, as far as one is at fault. */
 export class ChangeSetRefused extends Error {
   override readonly name = "ChangeSetRefused";
   constructor(readonly refusals: readonly { readonly refusal: Refusal; readonly mutation: number | undefined }[]) {

@@ -6,7 +6,7 @@ import type { AddressPools } from "./inventory/address-pools.ts";
 import { type Decision, type DecisionContext, decide, decideSteps, type Mutation } from "./inventory/decide.ts";
 import { type Inventory, invert } from "./inventory/inventory.ts";
 import { Refusal } from "./inventory/refusal.ts";
-import { ChangeSetRefused, type Order, type Outcome } from "./orders.ts";
+import { ChangeSetRefused, maxRefusals, type Order, type Outcome } from "./orders.ts";
 import type { Receipts } from "./receipts.ts";
 import { inSlices } from "./slices.ts";
 import type { Commit, Receipt, Store } from "./store/store.ts";
@@ -46,6 +46,7 @@ export class Pending {
     const refusals: { refusal: Refusal; mutation: number | undefined }[] = [];
     const steps = decideSteps(this.inventory, mutations, this.contextFor(by, revision), (refusal, mutation) => {
       refusals.push({ refusal, mutation });
+      if (refusals.length === maxRefusals) throw new ChangeSetRefused(refusals);
     });
     const decision = await inSlices(steps);
     if (refusals.length > 0) throw new ChangeSetRefused(refusals);

@@ -11,24 +11,25 @@ import {
 import type { Committer } from "../committer.ts";
 import type { Mutation } from "../inventory/decide.ts";
 import type { Steps } from "../inventory/steps.ts";
-import { ChangeSetRefused } from "../orders.ts";
+import { ChangeSetRefused, maxRefusals } from "../orders.ts";
 import { inSlices, Slices } from "../slices.ts";
 import type { Line } from "./lines.ts";
 import { parseLine } from "./resource-line.ts";
-
-/** Of these each is told, of more the number. */
-const maxFaults = 1_000;
 
 /** Nothing was changed, and why, line by line. */
 export class ImportRefused extends Error {
   override readonly name = "ImportRefused";
   readonly faults: readonly ProblemFault[];
 
-  constructor(all: readonly ProblemFault[]) {
-    const lines = new Set(all.map(({ line }) => line)).size;
-    const rest = all.length > maxFaults ? `; the first ${maxFaults} of ${all.length} faults are listed` : "";
-    super(`nothing was changed: ${lines} ${lines === 1 ? "line is" : "lines are"} refused${rest}`);
-    this.faults = all.slice(0, maxFaults);
+  /** @param faults with so many of them as may be found nobody has looked any further */
+  constructor(faults: readonly ProblemFault[]) {
+    const lines = new Set(faults.map(({ line }) => line)).size;
+    const most = faults.length >= maxRefusals;
+    const rest = most ? `; after ${maxRefusals} faults the rest was not looked at` : "";
+    super(
+      `nothing was changed: ${most ? "at least " : ""}${lines} ${lines === 1 ? "line is" : "lines are"} refused${rest}`,
+    );
+    this.faults = faults;
   }
 }
 
@@ -89,6 +90,7 @@ export async function importLines(
   for await (const lines of chunks) {
     for (const line of lines) {
       intake.take(line);
+      if (intake.faults.length >= maxRefusals) throw new ImportRefused(intake.faults.slice(0, maxRefusals));
       if (slices.over) await slices.next();
     }
   }

@@ -22,14 +22,11 @@ export class BodyError extends Error {
 }
 
 /** The lines of each chunk as it arrives. @throws BodyError */
-export async function* readLines(body: AsyncIterable<Buffer>, maxBytes: number): AsyncGenerator<Line[], void, void> {
+export async function* readLines(body: AsyncIterable<Buffer>): AsyncGenerator<Line[], void, void> {
   const decoder = new StringDecoder("utf8");
   let rest = "";
   let number = 0;
-  let bytes = 0;
   for await (const chunk of body) {
-    bytes += chunk.length;
-    if (bytes > maxBytes) throw new BodyError("too-large", `an import has at most ${maxBytes} bytes: send it in parts`);
     const texts = (rest + decoder.write(chunk)).split("\n");
     rest = texts.pop() ?? "";
     const lines = texts.flatMap((text): Line[] => {

@@ -4,8 +4,10 @@ import { Readable } from "node:stream";
 import { Type } from "../../schema/typebox.ts";
 import { exportLines, inChunks } from "../bulk/export.ts";
 import { type Imported, importLines } from "../bulk/import.ts";
+import { ImportTurns } from "../bulk/import-turns.ts";
 import { BodyError, readLines } from "../bulk/lines.ts";
 import { AnyLine } from "../bulk/resource-line.ts";
+import type { Uploads } from "../bulk/uploads.ts";
 import type { Committer } from "../committer.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { App } from "./app-types.ts";
@@ -15,8 +17,6 @@ import { bodyProblems, problems, writeProblems } from "./responses.ts";
 import { compileValidator } from "./validation.ts";
 
 const ndjson = "application/x-ndjson";
-/** About a million VMs. */
-const maxImportBytes = 256 * 1024 * 1024;
 
 const tags = ["bulk"];
 
@@ -48,7 +48,13 @@ const ResultLine = Type.Union([
 
 const stream = (description: string, schema: object) => ({ description, content: { [ndjson]: { schema } } });
 
-export function bulkRoutes(app: App, { committer, epoch }: { committer: Committer; epoch: string }): void {
+export interface BulkDeps {
+  readonly committer: Committer;
+  readonly uploads: Uploads;
+  readonly epoch: string;
+}
+
+export function bulkRoutes(app: App, { committer, uploads, epoch }: BulkDeps): void {
   app.get(
     "/v1/export",
     {
@@ -73,12 +79,12 @@ export function bulkRoutes(app: App, { committer, epoch }: { committer: Committe
     // Nothing but NDJSON, which is read as it arrives.
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser(ndjson, (_request, payload, done) => done(null, payload));
-    importRoute(scope, committer);
+    importRoute(scope, committer, uploads);
   });
 }
 
-function importRoute(app: App, committer: Committer): void {
-  let running = false;
+function importRoute(app: App, committer: Committer, uploads: Uploads): void {
+  const turns = new ImportTurns();
   app.post(
     "/v1/import",
     {
@@ -91,8 +97,9 @@ function importRoute(app: App, committer: Committer): void {
         summary: "Create, replace or delete many resources in one revision",
         description:
           'A line per resource, in any order, each at most once. A line with `"delete":true` deletes. All or nothing: ' +
-          "addresses and references are checked when all lines are in, so that VMs can swap addresses. At most 256 MiB, " +
-          "which must arrive within 30 s. One import at a time.",
+          "addresses and references are checked when all lines are in, so that VMs can swap addresses. At most 256 MiB, or 8 MiB " +
+          "by a token that is narrowed to networks, which must arrive within 30 s. One import is carried out at a time, and " +
+          "others wait for their turn, two of each caller.",
         consumes: [ndjson],
         querystring: importQuery,
         body: {
@@ -107,20 +114,26 @@ function importRoute(app: App, committer: Committer): void {
       },
     },
     async (request, reply) => {
-      if (running) throw new Refusal("unavailable", "another import is running: try again when it is done");
-      running = true;
+      const by = actorOf(request);
+      const body = request.body as AsyncIterable<Buffer> | undefined;
+      if (!body) throw new BodyError("missing", `send a resource per line as ${ndjson}`);
+      const upload = uploads.begin({ name: by.name, isNarrowed: by.scope !== "all" });
+      let endTurn = () => {};
       const { socket } = request.raw;
       // A large one takes minutes, in which nothing is said. (A request that was injected has no connection.)
       const mayBeSilent = (ms: number) => socket instanceof Socket && socket.setTimeout(ms);
       mayBeSilent(0);
       try {
         const { dryRun = false } = request.query;
-        const body = request.body as AsyncIterable<Buffer> | undefined;
-        if (!body) throw new BodyError("missing", `send a resource per line as ${ndjson}`);
-        const imported = await importLines(readLines(body, maxImportBytes), committer, actorOf(request), { dryRun });
+        await upload.receive(body);
+        endTurn = await turns.take(by.name);
+        if (socket.destroyed)
+          throw new Refusal("unavailable", "nothing was changed: the client went away while it waited");
+        const imported = await importLines(readLines(upload.chunks()), committer, by, { dryRun });
         return reply.type(ndjson).send(Readable.from(inChunks(resultLines(imported, dryRun)), { objectMode: false }));
       } finally {
-        running = false;
+        endTurn();
+        await upload.close();
         mayBeSilent(app.server.timeout);
       }
     },

@@ -1,5 +1,7 @@
 // MACs and IPs for interfaces that name none.
 import {
+  type InterfaceRequest,
+  type InterfaceSpec,
   type IpAddress,
   type MacAddress,
   type Network,
@@ -25,14 +27,17 @@ export interface AddressSource {
 
 /** Addresses that a change set names or was given: none of them is given twice. */
 export class Claims {
-  private readonly taken = new Set<string>();
+  /** By network: addresses are not copied, since a large import has hundreds of thousands. */
+  private readonly taken = new Map<string, Set<string>>();
 
   add(network: string, address: string): void {
-    this.taken.add(`${network} ${address}`);
+    const addresses = this.taken.get(network);
+    if (addresses) addresses.add(address);
+    else this.taken.set(network, new Set([address]));
   }
 
   has(network: string, address: string): boolean {
-    return this.taken.has(`${network} ${address}`);
+    return this.taken.get(network)?.has(address) ?? false;
   }
 
   addRequest({ interfaces }: VmRequest): void {
@@ -48,13 +53,22 @@ export function keepAssigned(current: Vm | undefined, request: VmRequest): VmReq
   if (!current) return request;
   const interfaces = request.interfaces.map((each) => {
     const held = current.interfaces.find(({ name, network }) => name === each.name && network === each.network);
-    return held ? { mac: held.mac, ips: held.ips, ...each } : each;
+    if (!held || isWhole(each)) return each;
+    const { name, network, mac = held.mac, ips = held.ips, ...rest } = each;
+    return { name, network, mac, ips, ...rest };
   });
   return { ...request, interfaces };
 }
 
-/** @throws Refusal where a subnet has no address left, or the network does not exist */
+const isWhole = (each: InterfaceRequest): each is InterfaceSpec => each.mac !== undefined && each.ips !== undefined;
+
+/**
+ * What names all of its addresses is not copied.
+ * @throws Refusal where a subnet has no address left, or the network does not exist
+ */
 export function assignAddresses(draft: Draft, request: VmRequest, claims: Claims, source?: AddressSource): VmSpec {
+  const { interfaces: given } = request;
+  if (given.every(isWhole)) return { ...request, interfaces: given };
   const interfaces = request.interfaces.map(({ name, network, mac, ips, ...rest }) => {
     if (mac && ips) return { name, network, mac, ips, ...rest };
     if (!source) throw new Error("no source to assign addresses from");

@@ -16,9 +16,9 @@ import { checkExpectation, type Expectation } from "./expectation.ts";
 import { type HostMutation, layHost } from "./host-mutations.ts";
 import type { Inventory } from "./inventory.ts";
 import { checkQuota } from "./quota.ts";
-import { Refusal } from "./refusal.ts";
+import { type OnRefusal, Refusal } from "./refusal.ts";
 import { type Deletion, getOr404, refuseTaken, renewed } from "./renewal.ts";
-import { checkRules, type OnRefusal } from "./rules.ts";
+import { checkRules } from "./rules.ts";
 import { findBreaches, includesNetwork } from "./scope.ts";
 import { atOnce, type Steps } from "./steps.ts";
 import { layVm, type VmMutation } from "./vm-mutations.ts";
@@ -98,14 +98,19 @@ export function* decideSteps(
     last.set(subjectOf(mutation), i);
   }
   const refuse: OnRefusal = (refusal, kind, name) => onRefusal(refusal, last.get(`${kind} ${name}`));
-  const breaches = findBreaches(draft, context.hosts);
-  for (const { refusal, kind, name } of breaches) refuse(refusal, kind, name);
+  const breached = yield* findBreaches(draft, context.hosts, refuse);
   // A rule might tell of what the asker may not know.
-  if (breaches.length === 0) yield* checkRules(draft, refuse);
-  if (breaches.length === 0 && context.quota) yield* checkQuota(draft, context.quota, refuse);
-  const touched = draft.touched();
-  // An unchanged resource is the same object: see `renewed`.
-  return { touched, changes: touched.filter(({ before, after }) => before !== after) };
+  if (!breached) yield* checkRules(draft, refuse);
+  if (!breached && context.quota) yield* checkQuota(draft, context.quota, refuse);
+  const touched: ResourceChange[] = [];
+  const changes: ResourceChange[] = [];
+  for (const change of draft.touched()) {
+    yield;
+    touched.push(change);
+    // An unchanged resource is the same object: see `renewed`.
+    if (change.before !== change.after) changes.push(change);
+  }
+  return { touched, changes };
 }
 
 function subjectOf(mutation: Mutation): string {

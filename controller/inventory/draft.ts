@@ -75,8 +75,10 @@ export class Draft {
   }
 
   /** Every resource that was written or deleted, each once. */
-  touched(): ResourceChange[] {
-    return [...listed("network", this.networks), ...listed("host", this.hosts), ...listed("vm", this.vms)];
+  *touched(): Generator<ResourceChange> {
+    yield* listed("network", this.networks);
+    yield* listed("host", this.hosts);
+    yield* listed("vm", this.vms);
   }
 }
 
@@ -88,6 +90,9 @@ function edit<T>(edits: Map<string, Edit<T>>, name: string, base: T | undefined,
   edits.set(name, { before: base ?? null, after });
 }
 
-function listed<K extends ResourceKind>(kind: K, edits: ReadonlyMap<string, Edit<ResourceOf[K]>>): ResourceChange[] {
-  return [...edits.values()].map(({ before, after }) => ({ kind, before, after }) as ResourceChange);
+function* listed<K extends ResourceKind>(
+  kind: K,
+  edits: ReadonlyMap<string, Edit<ResourceOf[K]>>,
+): Generator<ResourceChange> {
+  for (const { before, after } of edits.values()) yield { kind, before, after } as ResourceChange;
 }

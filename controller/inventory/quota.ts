@@ -3,8 +3,7 @@
 import type { NetworkScope, Quota, QuotaUse, Vm } from "../../schema/index.ts";
 import type { Draft } from "./draft.ts";
 import { hostsOf, type Inventory } from "./inventory.ts";
-import { Refusal } from "./refusal.ts";
-import type { OnRefusal } from "./rules.ts";
+import { type OnRefusal, Refusal } from "./refusal.ts";
 import type { Steps } from "./steps.ts";
 import { addTo, countedNetworks } from "./use-counts.ts";
 

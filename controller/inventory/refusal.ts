@@ -1,4 +1,4 @@
-import type { ProblemType } from "../../schema/index.ts";
+import type { ProblemType, ResourceKind } from "../../schema/index.ts";
 
 /** A mutation that the inventory does not carry out, and why, in words for the person who asked for it. */
 export class Refusal extends Error {
@@ -10,3 +10,6 @@ export class Refusal extends Error {
     super(detail);
   }
 }
+
+/** Hears of each breach and of the resource that is at fault. May throw, which ends the look. */
+export type OnRefusal = (refusal: Refusal, kind: ResourceKind, name: string) => void;

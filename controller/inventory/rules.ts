@@ -4,14 +4,11 @@ import { type Host, limits, type Network, type ResourceKind, type Vm } from "../
 import type { Draft } from "./draft.ts";
 import { type Attachment, hostsOf } from "./inventory.ts";
 import { checkPorts } from "./port-rules.ts";
-import { Refusal } from "./refusal.ts";
+import { type OnRefusal, Refusal } from "./refusal.ts";
 import { includesNetwork, unknownHost } from "./scope.ts";
 import type { Steps } from "./steps.ts";
 import { findAddressFault } from "./subnet-rules.ts";
 import { checkUnderlays } from "./underlay-rules.ts";
-
-/** Hears of each breach and of the resource that is at fault. May throw, which ends the look. */
-export type OnRefusal = (refusal: Refusal, kind: ResourceKind, name: string) => void;
 
 /** Every refusal names what the change set collides with. */
 export function* checkRules(draft: Draft, onRefusal: OnRefusal): Steps<void> {

@@ -1,10 +1,11 @@
 // What is left of inventory and changes for somebody who may know some networks only. A VM that also has interfaces in
 // other networks is seen with those in reach alone, and changed only by who may know them all.
 import { isDeepStrictEqual } from "node:util";
-import type { NetworkScope, ResourceChange, ResourceKind, Vm } from "../../schema/index.ts";
+import type { NetworkScope, ResourceChange, Vm } from "../../schema/index.ts";
 import type { Draft } from "./draft.ts";
 import { hostsOf } from "./inventory.ts";
-import { Refusal } from "./refusal.ts";
+import { type OnRefusal, Refusal } from "./refusal.ts";
+import type { Steps } from "./steps.ts";
 
 export function includesNetwork(scope: NetworkScope, network: string): boolean {
   return scope === "all" || scope.has(network);
@@ -44,31 +45,36 @@ export function narrowChange(scope: NetworkScope, change: ResourceChange): Resou
   }
 }
 
-export interface Breach {
-  readonly refusal: Refusal;
-  readonly kind: ResourceKind;
-  readonly name: string;
-}
-
 /**
- * What the draft writes beyond its scope. Each refusal is in the words for what does not exist.
+ * What the draft writes beyond its scope goes to `refuse`, in the words for what does not exist.
  * @param placeable hosts that VMs may be placed on; absent: any
+ * @returns whether there was any
  */
-export function findBreaches({ scope, networks, hosts, vms }: Draft, placeable?: ReadonlySet<string>): Breach[] {
-  if (scope === "all") return [];
-  const breaches: Breach[] = [];
+export function* findBreaches(
+  { scope, networks, hosts, vms }: Draft,
+  placeable: ReadonlySet<string> | undefined,
+  refuse: OnRefusal,
+): Steps<boolean> {
+  if (scope === "all") return false;
+  let found = false;
+  const breach: OnRefusal = (refusal, kind, name) => {
+    found = true;
+    refuse(refusal, kind, name);
+  };
   for (const name of networks.keys()) {
-    if (scope.has(name)) continue;
-    breaches.push({ kind: "network", name, refusal: new Refusal("not-found", `no network is named "${name}"`) });
+    yield;
+    if (!scope.has(name)) breach(new Refusal("not-found", `no network is named "${name}"`), "network", name);
   }
   for (const name of hosts.keys()) {
-    breaches.push({ kind: "host", name, refusal: new Refusal("not-found", `no host is named "${name}"`) });
+    yield;
+    breach(new Refusal("not-found", `no host is named "${name}"`), "host", name);
   }
   for (const [name, { before, after }] of vms) {
+    yield;
     const refusal = findVmRefusal(scope, name, before, after) ?? findPlaceRefusal(placeable, name, before, after);
-    if (refusal) breaches.push({ kind: "vm", name, refusal });
+    if (refusal) breach(refusal, "vm", name);
   }
-  return breaches;
+  return found;
 }
 
 function findVmRefusal(scope: ReadonlySet<string>, name: string, before: Vm | null, after: Vm | null) {

@@ -176,7 +176,7 @@ describe("import", () => {
     expect(await exported(controller)).toEqual(before);
   });
 
-  test("is one at a time, and one whose client went away is none", async () => {
+  test("whose client went away before its body was whole is none, and keeps nobody waiting", async () => {
     const controller = await startController();
     const open = () => {
       let send: ReadableStreamDefaultController<Uint8Array> | undefined;
@@ -190,19 +190,30 @@ describe("import", () => {
       const request = { method: "POST", headers: ndjson, body, duplex: "half", signal: abort.signal } as RequestInit;
       return { answer: fetch(`http://${controller.base}/v1/import`, request), abort, end: () => send?.close() };
     };
-    // Without a body: refused at once, so that it is never the one that the others wait for.
-    const isBusy = async () => (await controller.request("POST", "/v1/import")).status === 503;
+    const imports = async () =>
+      /^nearmiss_controller_imports (\d+)$/m.exec(await call(controller, 200, "GET", "/metrics"))?.[1];
     const gone = open();
     gone.answer.catch(() => {});
-    await waitFor(isBusy, { what: "the first import to be under way" });
+    await waitFor(async () => (await imports()) === "1", { what: "the first import to be under way" });
     gone.abort.abort();
-    await waitFor(async () => !(await isBusy()), { what: "the first import to be given up" });
+    await waitFor(async () => (await imports()) === "0", { what: "the first import to be given up" });
     expect((await exported(controller)).slice(1)).toEqual([]);
     const slow = open();
-    await waitFor(isBusy, { what: "the second import to be under way" });
+    await waitFor(async () => (await imports()) === "1", { what: "the second import to be under way" });
+    await imported(controller, [{ kind: "host", name: "a", vtep: "192.0.2.1" }]);
     slow.end();
     expect((await slow.answer).status).toBe(200);
-    expect((await exported(controller)).slice(1)).toMatchObject([{ kind: "network", name: "big" }]);
+    expect((await exported(controller)).slice(1)).toMatchObject([{ kind: "network", name: "big" }, { kind: "host" }]);
+  });
+
+  test("waits for another to end, so that each is decided on what the one before has left", async () => {
+    const controller = await startController();
+    await populate(controller);
+    const lines = (host: string) => [big, ...Array.from({ length: 1_000 }, (_, i) => line(i + 256, host))];
+    const [first, second] = await Promise.all([imported(controller, lines("a")), imported(controller, lines("b"))]);
+    const [early, late] = [first, second].sort((a, b) => Number(a.at(-1)?.revision) - Number(b.at(-1)?.revision));
+    expect(early?.at(-1)).toMatchObject({ created: 1_001, updated: 0 });
+    expect(late?.at(-1)).toMatchObject({ created: 0, updated: 1_000, unchanged: 1 });
   });
 
   test("takes NDJSON only, of lines that are not endless", async () => {

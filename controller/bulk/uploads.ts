@@ -1,0 +1,145 @@
+// Bodies of imports while they arrive and until it is their turn: a small one in memory, a large one in a temporary file that has
+// no name any more. So nobody waits for a slow sender, and what one caller can hold is bounded (ADR 0153).
+import { randomUUID } from "node:crypto";
+import { type FileHandle, open, unlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Refusal } from "../inventory/refusal.ts";
+import { BodyError } from "./lines.ts";
+
+export interface UploadLimits {
+  /** Of one import, bytes: about a million VMs. */
+  readonly maxBytes: number;
+  /** The same of a token that is narrowed to networks: about 57,000 VMs, whose change set takes about 100 MiB of heap. */
+  readonly maxNarrowedBytes: number;
+  /** Imports of one caller that arrive, wait or run at once. */
+  readonly perCaller: number;
+  /** Bytes of all imports together, of narrowed tokens and of others each. */
+  readonly totalBytes: number;
+  /** Of each import, bytes that are kept in memory; the rest goes to the file. */
+  readonly memoryBytes: number;
+}
+
+const mebibyte = 1024 * 1024;
+export const defaultUploadLimits: UploadLimits = {
+  maxBytes: 256 * mebibyte,
+  maxNarrowedBytes: 8 * mebibyte,
+  perCaller: 2,
+  totalBytes: 512 * mebibyte,
+  memoryBytes: mebibyte,
+};
+
+export interface Uploader {
+  /** As the audit trail names it. */
+  readonly name: string;
+  readonly isNarrowed: boolean;
+}
+
+export class Uploads {
+  private readonly byCaller = new Map<string, number>();
+  private readonly bytes = { narrowed: 0, others: 0 };
+
+  constructor(private readonly limits: UploadLimits) {}
+
+  /** How many there are, of all callers. */
+  get size(): number {
+    return [...this.byCaller.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  /** To be closed, whatever becomes of it. @throws Refusal where the caller has too many already */
+  begin({ name, isNarrowed }: Uploader): Upload {
+    const { perCaller, maxBytes, maxNarrowedBytes, totalBytes, memoryBytes } = this.limits;
+    const count = this.byCaller.get(name) ?? 0;
+    if (count >= perCaller) {
+      const detail = `${perCaller} imports of yours are under way: wait for one of them to end`;
+      throw new Refusal("too-many-requests", detail);
+    }
+    this.byCaller.set(name, count + 1);
+    const pool = isNarrowed ? "narrowed" : "others";
+    return new Upload({
+      maxBytes: isNarrowed ? maxNarrowedBytes : maxBytes,
+      memoryBytes,
+      take: (bytes) => {
+        if (bytes > 0 && this.bytes[pool] + bytes > totalBytes) return false;
+        this.bytes[pool] += bytes;
+        return true;
+      },
+      onClosed: () => {
+        const left = (this.byCaller.get(name) ?? 0) - 1;
+        if (left > 0) this.byCaller.set(name, left);
+        else this.byCaller.delete(name);
+      },
+    });
+  }
+}
+
+interface UploadDeps {
+  readonly maxBytes: number;
+  readonly memoryBytes: number;
+  /** @returns false where there is no room for so many bytes more; fewer than 0 gives some back */
+  readonly take: (bytes: number) => boolean;
+  readonly onClosed: () => void;
+}
+
+export class Upload {
+  private held: Buffer[] = [];
+  private bytes = 0;
+  private file: FileHandle | undefined;
+
+  constructor(private readonly deps: UploadDeps) {}
+
+  /** Resolves when all of the body is here. @throws BodyError, Refusal, and what reading the body throws */
+  async receive(body: AsyncIterable<Buffer>): Promise<void> {
+    const { maxBytes, memoryBytes, take } = this.deps;
+    for await (const chunk of body) {
+      if (this.bytes + chunk.length > maxBytes) {
+        const detail = `an import by this caller has at most ${maxBytes} bytes; nothing was changed: send it in parts`;
+        throw new BodyError("too-large", detail);
+      }
+      if (!take(chunk.length)) {
+        throw new Refusal("unavailable", "too many large imports are arriving; nothing was changed: try again later");
+      }
+      this.bytes += chunk.length;
+      if (this.bytes <= memoryBytes) this.held.push(chunk);
+      else await this.spool(chunk);
+    }
+  }
+
+  /** What was received, from the beginning. */
+  async *chunks(): AsyncGenerator<Buffer> {
+    yield* this.held;
+    if (this.file) yield* this.file.createReadStream({ start: 0, autoClose: false });
+  }
+
+  async close(): Promise<void> {
+    this.held = [];
+    this.deps.take(-this.bytes);
+    this.bytes = 0;
+    this.deps.onClosed();
+    await this.file?.close();
+  }
+
+  private async spool(chunk: Buffer): Promise<void> {
+    try {
+      this.file ??= await openNameless();
+      for (let written = 0; written < chunk.length; ) {
+        written += (await this.file.write(chunk, written)).bytesWritten;
+      }
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT")))
+        throw error;
+      throw new Refusal(
+        "storage-full",
+        `the controller's ${tmpdir()} is full; nothing was changed: free space and try again`,
+      );
+    }
+  }
+}
+
+/** A file that is gone with its handle, whatever ends the process. */
+async function openNameless(): Promise<FileHandle> {
+  const path = join(tmpdir(), `nearmiss-import-${randomUUID()}`);
+  const file = await open(path, "wx+", 0o600);
+  await unlink(path);
+  return file;
+}
