@@ -35,8 +35,14 @@ describeBrowser("every page is readable, reachable and silent", () => {
     const notes = { description, labels };
     await call(controller, 201, "PUT", `/v1/networks/${longest}`, { vni: 9, subnets: ["fd00:99::/64"], ...notes });
     await call(controller, 201, "PUT", `/v1/hosts/${longest}`, { vtep: "192.0.2.99", ...notes });
-    const interfaces = [{ network: longest, name: "n".repeat(63), mac: "52:54:00:00:00:99", ips: ["fd00:99::1"] }];
+    const interfaces = [
+      { network: longest, name: "n".repeat(63), mac: "52:54:00:00:00:99", ips: ["fd00:99::1"], port: "tap0" },
+    ];
     await call(controller, 201, "PUT", `/v1/vms/${longest}`, { host: longest, interfaces, ...notes });
+    const nested = [{ network: longest, ips: [], parent: `${longest}/${"n".repeat(63)}` }];
+    await call(controller, 201, "PUT", `/v1/vms/${"v".repeat(63)}`, { host: longest, interfaces: nested });
+    const owners = { interfaces: [], ownerNetworks: [longest, "blue", "red"] };
+    await call(controller, 201, "PUT", "/v1/vms/unattached", { host: longest, ...owners });
     const page = await lookAtAll(controller, "few", oddStates(longest));
     expect(await page.evaluate("globalThis.broken")).toBeUndefined();
   });

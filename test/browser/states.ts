@@ -183,6 +183,17 @@ export const fleetStates = (host: string): readonly State[] => [
 export const oddStates = (longest: string): readonly State[] => [
   { name: "odd-vms", path: "vms", arrange: (page) => page.getByRole("link", { name: longest }).first().waitFor() },
   { name: "odd-vm", path: `vms/${longest}`, arrange: (page) => page.getByText(/of \d+ hold revision/).waitFor() },
+  {
+    name: "odd-vm-nested",
+    path: `vms/${"v".repeat(63)}`,
+    arrange: (page) => page.getByRole("link", { name: /\/n+$/ }).waitFor(),
+  },
+  {
+    name: "odd-vm-nested-edit",
+    path: `vms/${"v".repeat(63)}`,
+    arrange: dialogOf("Edit", (page) => page.getByLabel("Nested in").waitFor()),
+  },
+  { name: "odd-vm-unattached", path: "vms/unattached", arrange: (page) => page.getByText("Belongs to").waitFor() },
   { name: "odd-host", path: `hosts/${longest}`, arrange: heading("History") },
   { name: "odd-hosts", path: "hosts", arrange: (page) => page.getByRole("link", { name: longest }).waitFor() },
   { name: "odd-networks", path: "networks", arrange: (page) => page.getByRole("link", { name: longest }).waitFor() },
