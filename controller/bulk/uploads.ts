@@ -51,7 +51,7 @@ export class Uploads {
     const { perCaller, maxBytes, maxNarrowedBytes, totalBytes, memoryBytes } = this.limits;
     const count = this.byCaller.get(name) ?? 0;
     if (count >= perCaller) {
-      const detail = `${perCaller} imports of yours are under way: wait for one of them to end`;
+      const detail = `${perCaller} imports by this caller are in progress; nothing was changed: try again when one has ended`;
       throw new Refusal("too-many-requests", detail);
     }
     this.byCaller.set(name, count + 1);
@@ -81,8 +81,14 @@ interface UploadDeps {
   readonly onClosed: () => void;
 }
 
+/** Bytes that are copied together: a body of parts of one byte each would take a hundred times its size as it comes. */
+const blockBytes = 64 * 1024;
+
 export class Upload {
-  private held: Buffer[] = [];
+  private readonly held: Buffer[] = [];
+  /** Filled from its beginning. */
+  private block = Buffer.allocUnsafe(blockBytes);
+  private filled = 0;
   private bytes = 0;
   private file: FileHandle | undefined;
 
@@ -90,7 +96,7 @@ export class Upload {
 
   /** Resolves when all of the body is here. @throws BodyError, Refusal, and what reading the body throws */
   async receive(body: AsyncIterable<Buffer>): Promise<void> {
-    const { maxBytes, memoryBytes, take } = this.deps;
+    const { maxBytes, take } = this.deps;
     for await (const chunk of body) {
       if (this.bytes + chunk.length > maxBytes) {
         const detail = `an import by this caller has at most ${maxBytes} bytes; nothing was changed: send it in parts`;
@@ -100,9 +106,14 @@ export class Upload {
         throw new Refusal("unavailable", "too many large imports are arriving; nothing was changed: try again later");
       }
       this.bytes += chunk.length;
-      if (this.bytes <= memoryBytes) this.held.push(chunk);
-      else await this.spool(chunk);
+      for (let copied = 0; copied < chunk.length; ) {
+        const count = chunk.copy(this.block, this.filled, copied);
+        copied += count;
+        this.filled += count;
+        if (this.filled === blockBytes) await this.keep();
+      }
     }
+    await this.keep();
   }
 
   /** What was received, from the beginning. */
@@ -112,11 +123,20 @@ export class Upload {
   }
 
   async close(): Promise<void> {
-    this.held = [];
+    this.held.length = 0;
     this.deps.take(-this.bytes);
     this.bytes = 0;
     this.deps.onClosed();
     await this.file?.close();
+  }
+
+  /** What the block holds goes where there is room. */
+  private async keep(): Promise<void> {
+    const block = this.block.subarray(0, this.filled);
+    this.filled = 0;
+    if (this.bytes > this.deps.memoryBytes) return this.spool(block);
+    this.held.push(block);
+    this.block = Buffer.allocUnsafe(blockBytes);
   }
 
   private async spool(chunk: Buffer): Promise<void> {

@@ -112,7 +112,11 @@ function* changedKeys(
   const was = new Map<string, Place>();
   const is = new Map<string, Place>();
   const changed: ChangedKeys = new Map();
-  const edits = new Map(changes.flatMap((change) => (change.kind === "vm" ? [[nameOf(change), change]] : [])));
+  const edits = new Map<string, VmChange>();
+  for (const change of changes) {
+    yield;
+    if (change.kind === "vm") edits.set(nameOf(change), change);
+  }
   const earlier: Side = {
     vniOf: (name) => before.find(name)?.vni,
     findVm: (name) => {
