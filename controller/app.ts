@@ -81,12 +81,17 @@ export interface AppOptions {
   readonly retention?: Partial<LogRetention>;
   readonly maxAgentBufferedBytes?: number;
   readonly uploads?: Partial<UploadLimits>;
+  readonly agentHelloMs?: number;
+  /** Of each host on the agent channel; default: as agents/host-allowance.ts has it. */
+  readonly agentAllowance?: { readonly perSecond: number; readonly burst: number };
 }
 
 const mebibyte = 1024 * 1024;
 const maxBodyBytes = 256 * 1024;
 /** Longer than an agent ever waits between two tries. */
 const hostGraceMs = 20_000;
+/** An agent says hello as soon as the WebSocket is open. */
+const helloMs = 10_000;
 const defaultStreamLimits = {
   pingMs: 30_000,
   maxBufferedBytes: 4 * mebibyte,
@@ -165,7 +170,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
     limits: {
       heartbeatMs: options.heartbeatMs ?? heartbeatMs,
       maxBufferedBytes: options.maxAgentBufferedBytes ?? 8 * mebibyte,
+      helloMs: options.agentHelloMs ?? helloMs,
     },
+    ...(options.agentAllowance ? { allowance: options.agentAllowance } : {}),
     graceMs: options.hostGraceMs ?? hostGraceMs,
     operational,
     metrics,

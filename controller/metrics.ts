@@ -75,6 +75,21 @@ export class Metrics {
     labelNames: ["reason"] as const,
     registers: [this.registry],
   });
+  private readonly agentPauses = new Counter({
+    name: "nearmiss_controller_agent_paused_seconds_total",
+    help: "For how long hosts that sent more than their allowance were not read, summed over hosts",
+    registers: [this.registry],
+  });
+  private readonly endedAgentSockets = new Counter({
+    name: "nearmiss_controller_agent_sockets_ended_total",
+    help: "WebSockets of hosts that were ended since the host had more at a time than an agent needs",
+    registers: [this.registry],
+  });
+  private readonly leftOutKeys = new Counter({
+    name: "nearmiss_controller_declared_keys_left_out_total",
+    help: "Addresses that hosts declared beyond what is registered and what may be unknown: their agents ask again",
+    registers: [this.registry],
+  });
   private readonly labelledHosts = new Set<string>();
   private readonly secondSessions = new Counter({
     name: "nearmiss_controller_second_sessions_total",
@@ -138,6 +153,18 @@ export class Metrics {
 
   secondSession(outcome: "replaced" | "refused"): void {
     this.secondSessions.inc({ outcome });
+  }
+
+  agentPaused(seconds: number): void {
+    this.agentPauses.inc(seconds);
+  }
+
+  agentSocketEnded(): void {
+    this.endedAgentSockets.inc();
+  }
+
+  keysLeftOut(count: number): void {
+    this.leftOutKeys.inc(count);
   }
 
   seeded(answers: number): void {

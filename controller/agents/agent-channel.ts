@@ -3,7 +3,7 @@
 // `asOf`.
 import type { FastifyBaseLogger } from "fastify";
 import type { WebSocket } from "ws";
-import { type AgentFrame, type BindingKey, closeCodes, FrameError, type Revision } from "../../schema/index.ts";
+import { type AgentFrame, closeCodes, FrameError, type Revision } from "../../schema/index.ts";
 import type { CertifiedHost, Identity } from "../auth/identity.ts";
 import type { Committer } from "../committer.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
@@ -11,19 +11,22 @@ import { atOnce, type Steps } from "../inventory/steps.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Rates } from "../observe/rates.ts";
 import { isLarge } from "../orders.ts";
-import { inSlices, Turns } from "../slices.ts";
+import { FairTurns, inSlices } from "../slices.ts";
 import type { Commit } from "../store/store.ts";
 import { agreeOnProtocol, checkName, findMismatch, getHost, type Hello, Rejection, registerHost } from "./admission.ts";
 import { Answering, hostOf } from "./answering.ts";
+import { Declaration } from "./declaration.ts";
 import { distribute } from "./distribution.ts";
 import { frameText } from "./frames.ts";
+import { HostAllowances } from "./host-allowance.ts";
 import { HostReports } from "./host-reports.ts";
+import { HostSockets } from "./host-sockets.ts";
 import { type HostReport, HostStatuses } from "./host-status.ts";
 import { InterestIndex } from "./interest.ts";
 import { MoveEvents } from "./move-events.ts";
 import { MoveWatches } from "./move-watch.ts";
 import { Presence } from "./presence.ts";
-import { AgentSession, type SessionHandler, type SessionLimits } from "./session.ts";
+import { AgentSession, type SessionDeps, type SessionHandler, type SessionLimits } from "./session.ts";
 
 /** What the channel needs to know of the hosts' certificates. */
 export interface Certification {
@@ -39,6 +42,8 @@ export interface AgentChannelDeps {
   /** Absent: without TLS. */
   readonly certification: Certification | undefined;
   readonly limits: SessionLimits;
+  /** Units of the agent channel (host-allowance.ts); default: its own. */
+  readonly allowance?: { readonly perSecond: number; readonly burst: number };
   /** A host without a session for so long is lost. */
   readonly graceMs: number;
   readonly operational: OperationalEvents;
@@ -50,6 +55,9 @@ export interface AgentChannelDeps {
   readonly nowMs: () => number;
 }
 
+/** Between two lines about a host that is over its allowance. */
+const tellOfPauseMs = 60_000;
+
 export class AgentChannel implements SessionHandler {
   readonly moves: MoveWatches;
   private readonly sessions = new Map<string, AgentSession>();
@@ -59,7 +67,11 @@ export class AgentChannel implements SessionHandler {
   /** The changes of a large revision are on their way to the sessions. */
   private distributing = false;
   private readonly answering: Answering;
-  private readonly snapshots = new Turns();
+  private readonly allowances: HostAllowances;
+  private readonly sockets = new HostSockets<AgentSession>();
+  private readonly sessionDeps: SessionDeps;
+  /** When the log last told that the host is over its allowance. */
+  private readonly toldOfPauseMs = new Map<string, number>();
   private readonly moveEvents: MoveEvents;
   private readonly presence: Presence;
   private readonly reports: HostReports;
@@ -68,7 +80,9 @@ export class AgentChannel implements SessionHandler {
     this.presence = new Presence(deps);
     this.reports = new HostReports(deps);
     const { interests, statuses } = this;
-    const { committer, nowMs } = deps;
+    const { committer, limits, nowMs } = deps;
+    this.allowances = new HostAllowances(deps.allowance);
+    this.sessionDeps = { handler: this, limits, allowances: this.allowances, turns: new FairTurns(), nowMs };
     this.answering = new Answering({ ...deps, interests, sessions: this.sessions });
     this.moves = new MoveWatches({ committer, interests, statuses, report: (host) => this.report(host), nowMs });
     this.moveEvents = new MoveEvents({ ...deps, moves: this.moves });
@@ -77,7 +91,12 @@ export class AgentChannel implements SessionHandler {
   }
 
   accept(socket: WebSocket, identity: Identity): void {
-    new AgentSession(socket, identity, this, this.deps.limits, this.deps.nowMs);
+    const session = new AgentSession(socket, identity, this.sessionDeps);
+    if (identity.kind !== "host") return;
+    for (const crowdedOut of this.sockets.add(identity.name, session, this.sessions.get(identity.name))) {
+      this.deps.metrics.agentSocketEnded();
+      crowdedOut.terminate();
+    }
   }
 
   isConnected(host: string): boolean {
@@ -142,13 +161,38 @@ export class AgentChannel implements SessionHandler {
     this.presence.connected(name);
   }
 
-  async interest(session: AgentSession, keys: readonly BindingKey[]): Promise<void> {
-    await this.snapshots.take();
-    if (session.isOpen) this.answering.declare(session, keys);
+  declared(
+    session: AgentSession,
+    declaration = new Declaration(),
+    { keys }: Extract<AgentFrame, { type: "interest" }>,
+  ): Declaration {
+    declaration.add(this.deps.committer.current, hostOf(session), keys);
+    return declaration;
   }
 
-  resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): void {
-    this.answering.resolve(session, frame);
+  async interest(session: AgentSession, declaration: Declaration): Promise<void> {
+    const { leftOut } = declaration;
+    if (leftOut > 0) {
+      this.deps.metrics.keysLeftOut(leftOut);
+      const host = hostOf(session);
+      this.deps.log.warn(
+        { host, leftOut },
+        "more unregistered addresses than a host may declare: the rest is left out",
+      );
+    }
+    await this.answering.declare(session, declaration);
+  }
+
+  resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): number {
+    return this.answering.resolve(session, frame);
+  }
+
+  paused(host: string, ms: number): void {
+    this.deps.metrics.agentPaused(ms / 1_000);
+    const nowMs = this.deps.nowMs();
+    if (nowMs - (this.toldOfPauseMs.get(host) ?? Number.NEGATIVE_INFINITY) < tellOfPauseMs) return;
+    this.toldOfPauseMs.set(host, nowMs);
+    this.deps.log.warn({ host, ms }, "the host sends more than its allowance: its channel is read more slowly");
   }
 
   release(session: AgentSession, frame: Extract<AgentFrame, { type: "release" }>): void {
@@ -178,6 +222,7 @@ export class AgentChannel implements SessionHandler {
   }
 
   closed(session: AgentSession): void {
+    if (session.identity.kind === "host") this.sockets.ended(session.identity.name, session);
     if (!session.hello || !this.isCurrent(session)) return;
     this.sessions.delete(session.hello.host);
     this.deps.log.info({ host: session.hello.host }, "agent disconnected");
@@ -204,6 +249,8 @@ export class AgentChannel implements SessionHandler {
       statuses.forget(host);
       this.presence.forget(host);
       this.reports.forget(host);
+      this.allowances.forget(host);
+      this.toldOfPauseMs.delete(host);
       deps.metrics.forgetHost(host);
       deps.rates.forget(host);
     }

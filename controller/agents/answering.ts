@@ -1,23 +1,17 @@
 // What hosts are told when they ask: their snapshot, answers, and the way back that is sent ahead. Whoever is answered is
 // remembered as interested.
-import {
-  type AgentFrame,
-  type Answer,
-  type BindingKey,
-  FrameError,
-  keyText,
-  type Question,
-} from "../../schema/index.ts";
+import { type AgentFrame, type Answer, type BindingKey, FrameError, type Question } from "../../schema/index.ts";
 import type { Committer } from "../committer.ts";
-import { agentNetwork, answerFor, findVisibleNetwork, localKeys } from "../inventory/bindings.ts";
+import { answerFor, findVisibleNetwork } from "../inventory/bindings.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Rates } from "../observe/rates.ts";
+import type { Declaration } from "./declaration.ts";
 import { holdAnswer } from "./fan-out.ts";
-import { answersFrames, frameText, snapshotFrames } from "./frames.ts";
+import { answersFrames, frameText } from "./frames.ts";
 import type { InterestIndex } from "./interest.ts";
-import { seedsFor } from "./seeding.ts";
-import { sendersOf } from "./senders.ts";
+import { SeedCandidates, seedsFor } from "./seeding.ts";
 import type { AgentSession } from "./session.ts";
+import { Snapshots } from "./snapshots.ts";
 
 export interface AnsweringDeps {
   readonly committer: Committer;
@@ -31,31 +25,30 @@ export interface AnsweringDeps {
 }
 
 export class Answering {
-  constructor(private readonly deps: AnsweringDeps) {}
+  private readonly snapshots: Snapshots;
 
-  /** The snapshot: all that concerns the host, and the present answer to each key that it holds. */
-  declare(session: AgentSession, keys: readonly BindingKey[]): void {
-    const host = hostOf(session);
-    const { current, revision } = this.deps.committer;
-    this.deps.interests.declare(host);
-    const own = localKeys(current, host).map((key) => answerFor(current, host, key, revision));
-    const declared = keys.map((key) => this.answer(host, key));
-    const answers = [...new Map([...own, ...declared].map((answer) => [keyText(answer.key), answer])).values()];
-    const networks = [...current.networksOn(host).keys()].flatMap((name) => current.findNetwork(name) ?? []);
-    const senders = session.hello?.senders ? sendersOf(current, host, revision).map(frameText) : [];
-    session.sendSnapshot([...senders, ...snapshotFrames(revision, networks.map(agentNetwork), answers)]);
+  constructor(private readonly deps: AnsweringDeps) {
+    this.snapshots = new Snapshots(deps);
   }
 
-  resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): void {
+  /** The snapshot: all that concerns the host, and the present answer to each key that it holds. */
+  declare(session: AgentSession, declaration: Declaration): Promise<void> {
+    const host = hostOf(session);
+    return this.snapshots.send(session, host, declaration, (key) => this.answer(host, key));
+  }
+
+  /** @returns what was sent ahead to others, which the asking host is charged with */
+  resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): number {
     const startedAt = this.deps.nowMs();
     const host = hostOf(session);
     const answers = frame.questions.map((question) => this.answer(host, keyOf(question)));
     // The seed first: it has no longer way than answer, announcement and packet together, and must not come second.
-    if (session.hello?.seeding) this.seed(host, frame.questions, answers);
+    const seeded = session.hello?.seeding ? this.seed(host, frame.questions, answers) : 0;
     session.send(answersFrames(frame.id, this.deps.committer.revision, answers));
     const tookMs = this.deps.nowMs() - startedAt;
     this.deps.metrics.resolved(answers, tookMs / 1_000);
     this.deps.rates.answered(host, answers, tookMs);
+    return seeded;
   }
 
   release(session: AgentSession, { id, keys }: Extract<AgentFrame, { type: "release" }>): void {
@@ -75,18 +68,27 @@ export class Answering {
   }
 
   /** In the same breath: the asked host should know the way back when the first packet arrives. */
-  private seed(host: string, questions: readonly Question[], answers: readonly Answer[]): void {
+  private seed(host: string, questions: readonly Question[], answers: readonly Answer[]): number {
     const { current, revision } = this.deps.committer;
+    const candidates = new SeedCandidates(current, host);
+    let seeded = 0;
     questions.forEach((question, i) => {
       const binding = answers[i]?.binding;
       if (!binding || binding.local) return;
       const session = this.deps.sessions.get(binding.host);
       if (!session?.takesSeeds) return;
-      const seeds = seedsFor(current, this.deps.interests, { host, question, binding }, revision);
+      const seeds = seedsFor(
+        current,
+        this.deps.interests,
+        { host, asked: candidates.of(question), question, binding },
+        revision,
+      );
       if (seeds.length === 0) return;
       session.send([frameText({ type: "seed", asOf: revision, answers: seeds })]);
       this.deps.metrics.seeded(seeds.length);
+      seeded += seeds.length;
     });
+    return seeded;
   }
 }
 

@@ -14,21 +14,36 @@ export function frameText(frame: ControllerFrame): string {
   return JSON.stringify(frame);
 }
 
-export function snapshotFrames(
+/** Bytes of a frame of a snapshot: about 100 answers, so that making one holds the event loop for less than a millisecond. */
+const snapshotFrameBytes = 16 * 1024;
+
+/** Made one by one, as they are asked for. */
+export function* snapshotFrames(
   asOf: Revision,
   networks: readonly AgentNetwork[],
-  answers: readonly Answer[],
-): string[] {
-  const parts = chunk([...networks.map((network) => ({ network })), ...answers.map((answer) => ({ answer }))]);
-  return parts.map((part, i) =>
+  answers: Iterable<Answer>,
+): Generator<string, void, void> {
+  const frame = (items: readonly SnapshotItem[], end: boolean) =>
     frameText({
       type: "snapshot",
       asOf,
-      networks: part.flatMap((item) => ("network" in item ? item.network : [])),
-      answers: part.flatMap((item) => ("answer" in item ? item.answer : [])),
-      end: i === parts.length - 1,
-    }),
-  );
+      networks: items.flatMap((item) => ("network" in item ? item.network : [])),
+      answers: items.flatMap((item) => ("answer" in item ? item.answer : [])),
+      end,
+    });
+  let part: SnapshotItem[] | undefined;
+  for (const next of chunks(snapshotItems(networks, answers), snapshotFrameBytes)) {
+    if (part) yield frame(part, false);
+    part = next;
+  }
+  yield frame(part ?? [], true);
+}
+
+type SnapshotItem = { network: AgentNetwork } | { answer: Answer };
+
+function* snapshotItems(networks: readonly AgentNetwork[], answers: Iterable<Answer>): Generator<SnapshotItem> {
+  for (const network of networks) yield { network };
+  for (const answer of answers) yield { answer };
 }
 
 /** The first frame carries `self`. */

@@ -8,6 +8,7 @@ import {
   maxUnknownPerHostAndNetwork,
   type Vni,
 } from "../../schema/index.ts";
+import { atOnce, type Steps } from "../inventory/steps.ts";
 import { TwoLevelMap } from "../inventory/two-level-map.ts";
 
 /** What one host holds of one network. */
@@ -95,9 +96,8 @@ export class InterestIndex {
     this.held.delete(host, vni);
   }
 
-  /** The host says what it holds, all of it: what it is told next. */
-  declare(host: string): void {
-    this.forget(host);
+  /** The host has said what it holds, all of it, and each key is held here. */
+  markDeclared(host: string): void {
     this.declared.add(host);
   }
 
@@ -108,8 +108,20 @@ export class InterestIndex {
 
   /** The host is gone. */
   forget(host: string): void {
-    for (const vni of [...this.held.under(host).keys()]) this.revoke(host, vni);
+    atOnce(this.forgetting(host));
+  }
+
+  /** As `forget`, for the host that says anew what it holds. Until `markDeclared` it is not known what that is. */
+  *forgetting(host: string): Steps<void> {
     this.declared.delete(host);
+    for (const [vni, held] of [...this.held.under(host)]) {
+      for (const text of held.keys) {
+        yield;
+        held.unknown.delete(text);
+        this.drop(host, held, text);
+      }
+      this.revoke(host, vni);
+    }
   }
 
   private newHeld(host: string, vni: Vni): Held {

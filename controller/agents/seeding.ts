@@ -1,5 +1,5 @@
 // The way back: whoever is asked for will soon ask for the one who asked, so its host is told in the same breath.
-import type { Answer, Binding, Question, Revision } from "../../schema/index.ts";
+import type { Answer, Binding, IpAddress, Question, Revision, Vni } from "../../schema/index.ts";
 import { answerFor } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import { holdAnswer } from "./fan-out.ts";
@@ -16,11 +16,22 @@ const maxSeedsWithoutAsker = 16;
 export function seedsFor(
   state: Inventory,
   interest: InterestIndex,
-  { host, question, binding }: { host: string; question: Question; binding: Binding },
+  {
+    host,
+    asked,
+    question,
+    binding,
+  }: {
+    readonly host: string;
+    /** Of the asking host: whom the question may come from. */
+    readonly asked: readonly IpAddress[];
+    readonly question: Question;
+    readonly binding: Binding;
+  },
   asOf: Revision,
 ): Answer[] {
   const { vni } = question;
-  const fresh = candidates(state, host, question)
+  const fresh = asked
     .map((ip): Answer => answerFor(state, binding.host, { kind: "ip", vni, ip }, asOf))
     .filter((answer) => answer.binding?.host === host && !interest.knows(binding.host, answer.key))
     .slice(0, maxSeedsWithoutAsker);
@@ -28,12 +39,31 @@ export function seedsFor(
   return fresh;
 }
 
-function candidates(state: Inventory, host: string, question: Question) {
-  if (question.asker !== undefined) return [question.asker];
-  const network = state.findNetworkByVni(question.vni)?.name;
-  return [...state.vmsOn(host).values()]
-    .flatMap((vm) => vm.interfaces)
-    .filter((each) => each.network === network)
-    .flatMap((each) => each.ips)
-    .slice(0, maxSeedsWithoutAsker);
+/** Looked for once in a frame, however many questions leave the asker out: the host may have thousands of VMs. */
+export class SeedCandidates {
+  private readonly byVni = new Map<Vni, readonly IpAddress[]>();
+
+  constructor(
+    private readonly state: Inventory,
+    private readonly host: string,
+  ) {}
+
+  of({ asker, vni }: Question): readonly IpAddress[] {
+    if (asker !== undefined) return [asker];
+    const found = this.byVni.get(vni) ?? [...this.addressesIn(vni)];
+    this.byVni.set(vni, found);
+    return found;
+  }
+
+  private *addressesIn(vni: Vni): Generator<IpAddress> {
+    const network = this.state.findNetworkByVni(vni)?.name;
+    let left = maxSeedsWithoutAsker;
+    for (const { interfaces } of this.state.vmsOn(this.host).values()) {
+      for (const ip of interfaces.flatMap((each) => (each.network === network ? each.ips : []))) {
+        if (left === 0) return;
+        left -= 1;
+        yield ip;
+      }
+    }
+  }
 }

@@ -1,71 +1,117 @@
 // One agent's connection: the order of frames, liveness, and the limits that keep one agent from harming the others.
 
 import type { RawData, WebSocket } from "ws";
-import { type AgentFrame, type BindingKey, closeCodes, FrameError, parseAgentFrame } from "../../schema/index.ts";
+import { type AgentFrame, closeCodes, FrameError, parseAgentFrame } from "../../schema/index.ts";
 import type { Identity } from "../auth/identity.ts";
+import type { FairTurns } from "../slices.ts";
 import { type Hello, Rejection } from "./admission.ts";
+import type { Declaration } from "./declaration.ts";
+import { costOf, type HostAllowances, unitsPerFrame } from "./host-allowance.ts";
 
 /** What the session hands its frames to. Each call ends with all that it has to say sent. */
 export interface SessionHandler {
   /** @throws Rejection */
   hello(session: AgentSession, hello: Hello): Promise<void>;
-  /** Answered in its turn: a whole fleet may come at once. */
-  interest(session: AgentSession, keys: readonly BindingKey[]): Promise<void>;
-  resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): void;
-  release(session: AgentSession, frame: Extract<AgentFrame, { type: "release" }>): void;
-  applied(session: AgentSession, frame: Extract<AgentFrame, { type: "applied" }>): void;
-  reported(session: AgentSession, frame: Extract<AgentFrame, { type: "report" }>): void;
+  /** More of what the host has. */
+  declared(session: AgentSession, declaration: Declaration | undefined, frame: FrameOf<"interest">): Declaration;
+  /** That was all. Answered in its turn: a whole fleet may come at once. */
+  interest(session: AgentSession, declaration: Declaration): Promise<void>;
+  /** @returns units beside those of the frame, see host-allowance.ts */
+  resolve(session: AgentSession, frame: FrameOf<"resolve">): number;
+  release(session: AgentSession, frame: FrameOf<"release">): void;
+  applied(session: AgentSession, frame: FrameOf<"applied">): void;
+  reported(session: AgentSession, frame: FrameOf<"report">): void;
   heard(session: AgentSession): void;
+  /** The host is over its allowance: nothing is read of it for a while. */
+  paused(host: string, ms: number): void;
   /** A beat has passed: say something. */
   beat(session: AgentSession): void;
   closed(session: AgentSession): void;
   failed(session: AgentSession, error: unknown): void;
 }
 
+type FrameOf<Type extends AgentFrame["type"]> = Extract<AgentFrame, { type: Type }>;
+
 export interface SessionLimits {
   readonly heartbeatMs: number;
   /** Bytes waiting for an agent that does not read, beside its snapshot or a large change set. */
   readonly maxBufferedBytes: number;
+  /** From the upgrade to the hello, which agents send at once. */
+  readonly helloMs: number;
 }
 
-/** More keys than any host's tables hold. */
-const maxInterestKeys = 1_000_000;
+/** What the sessions share. */
+export interface SessionDeps {
+  readonly handler: SessionHandler;
+  readonly limits: SessionLimits;
+  readonly allowances: HostAllowances;
+  readonly turns: FairTurns;
+  /** Monotonic. */
+  readonly nowMs: () => number;
+}
+
+/** Frames that have been read and wait for their turn; beyond it nothing more is read. */
+const maxWaitingFrames = 32;
+/** Questions that are answered in one turn: some tenths of a millisecond. */
+const questionsPerTurn = 64;
+/** Of a snapshot, handed to the socket and not yet taken by the peer: enough for a fast link, and little for 1,000 slow ones. */
+const snapshotWindowBytes = 256 * 1024;
+/** A peer that takes nothing of a snapshot for so long is given up. */
+const stalledMs = 30_000;
 /** RFC 6455 §5.5: a control frame carries 125 bytes, two of them the code. */
 const maxReasonBytes = 123;
 /** How long a peer may take to answer a close. */
 const closeTimeoutMs = 2_000;
 
+interface Message {
+  readonly data: RawData;
+  readonly isBinary: boolean;
+}
+
 export class AgentSession {
   /** Set by a hello that was accepted. */
   hello: Hello | undefined;
-  /** Has its snapshot, so must be told of changes. */
+  /** Has its snapshot, or is getting it, so must be told of changes. */
   synced = false;
 
-  private declared: BindingKey[] = [];
-  private work: Promise<void> = Promise.resolve();
+  private declaration: Declaration | undefined;
+  private waitsForSnapshot = false;
+  private readonly inbox: Message[] = [];
+  private working = false;
   private lastHeardMs: number;
   private largeBytes = 0;
   private closing = false;
   /** What is to be sent when the last of `gates` has opened. */
   private readonly held: string[] = [];
+  private heldBytes = 0;
   private gates = 0;
   private readonly timer: NodeJS.Timeout;
+  private readonly helloTimer: NodeJS.Timeout;
+  /** Set while the host is over its allowance. */
+  private endPause: (() => void) | undefined;
 
   constructor(
     private readonly socket: WebSocket,
     readonly identity: Identity,
-    private readonly handler: SessionHandler,
-    private readonly limits: SessionLimits,
-    private readonly nowMs: () => number,
+    private readonly deps: SessionDeps,
   ) {
+    const { handler, limits, nowMs } = deps;
     this.lastHeardMs = nowMs();
     this.timer = setInterval(() => this.onBeat(), limits.heartbeatMs);
+    this.helloTimer = setTimeout(() => {
+      if (!this.hello) this.close(closeCodes.tooSlow, `no hello within ${limits.helloMs / 1_000} s`);
+    }, limits.helloMs);
     socket.on("message", (data, isBinary) => {
-      this.work = this.work.then(() => this.receive(data, isBinary)).catch((error) => this.fail(error));
+      if (this.closing) return;
+      this.lastHeardMs = nowMs();
+      this.inbox.push({ data, isBinary });
+      if (this.inbox.length >= maxWaitingFrames) socket.pause();
+      if (!this.working) void this.work();
     });
+    // ws answers pings by itself, and ends who does not read the answers.
+    for (const event of ["ping", "pong"]) socket.on(event, () => this.onControlFrame());
     socket.on("close", () => {
-      clearInterval(this.timer);
-      this.closing = true;
+      this.stop();
       handler.closed(this);
     });
   }
@@ -81,95 +127,228 @@ export class AgentSession {
 
   send(frames: readonly string[]): void {
     if (this.closing) return;
-    if (this.socket.bufferedAmount > this.limits.maxBufferedBytes + this.largeBytes) {
+    const waiting = this.socket.bufferedAmount;
+    this.largeBytes = Math.min(this.largeBytes, waiting);
+    if (waiting + this.heldBytes > this.limits.maxBufferedBytes + this.largeBytes) {
       this.close(closeCodes.tooSlow, "the agent reads more slowly than changes come");
       return;
     }
-    if (this.gates > 0) this.held.push(...frames);
-    else for (const frame of frames) this.socket.send(frame);
+    if (this.gates === 0) for (const frame of frames) this.socket.send(frame);
+    else {
+      this.held.push(...frames);
+      this.heldBytes += frames.reduce((sum, frame) => sum + Buffer.byteLength(frame), 0);
+    }
   }
 
   /** Whatever is sent from now on stays here, in its order, until `gate` settles: which must be soon. */
   hold(gate: Promise<unknown>): void {
     this.gates += 1;
-    void gate.finally(() => {
-      this.gates -= 1;
-      if (this.gates > 0) return;
-      for (const frame of this.held.splice(0)) if (!this.closing) this.socket.send(frame);
-    });
+    void gate.finally(() => this.open()).catch(() => {});
   }
 
-  sendSnapshot(frames: readonly string[]): void {
-    this.sendLarge(frames);
+  /** From now on the session is told of changes; they follow the last of `frames`. */
+  async sendSnapshot(frames: AsyncIterable<string>): Promise<void> {
     this.synced = true;
+    this.gates += 1;
+    try {
+      for await (const frame of frames) if (!this.closing) this.socket.send(frame);
+    } finally {
+      this.open();
+    }
+  }
+
+  /** While the peer has much of its snapshot yet to read: resolves when it has read on, or is given up. */
+  findWait(): Promise<void> | undefined {
+    if (this.closing || this.socket.bufferedAmount <= snapshotWindowBytes) return undefined;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.close(closeCodes.tooSlow, `the agent has read nothing of its snapshot for ${stalledMs / 1_000} s`);
+        resolve();
+      }, stalledMs);
+      // An empty ping is written behind all that waits.
+      this.socket.ping(undefined, false, () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
   }
 
   /** A set that may be as large as the host's part of the inventory, so it does not count against the limit. */
   sendLarge(frames: readonly string[]): void {
     this.send(frames);
-    this.largeBytes = frames.reduce((sum, frame) => sum + Buffer.byteLength(frame), 0);
+    this.largeBytes += frames.reduce((sum, frame) => sum + Buffer.byteLength(frame), 0);
   }
 
   close(code: number, reason: string): void {
     if (this.closing) return;
-    this.closing = true;
-    this.synced = false;
+    this.stop();
     this.socket.close(code, fitReason(reason));
     setTimeout(() => this.socket.terminate(), closeTimeoutMs).unref();
+    // Or the peer's answer to the close would not be read.
+    this.socket.resume();
   }
 
-  private async receive(data: RawData, isBinary: boolean): Promise<void> {
+  /** Ends it without a word. */
+  terminate(): void {
+    this.stop();
+    this.socket.terminate();
+  }
+
+  private get chargedHost(): string | undefined {
+    return this.identity.kind === "host" ? this.identity.name : this.hello?.host;
+  }
+
+  private get limits(): SessionLimits {
+    return this.deps.limits;
+  }
+
+  private stop(): void {
+    this.closing = true;
+    this.synced = false;
+    this.inbox.length = 0;
+    this.declaration = undefined;
+    this.held.length = 0;
+    clearInterval(this.timer);
+    clearTimeout(this.helloTimer);
+    this.endPause?.();
+  }
+
+  private open(): void {
+    this.gates -= 1;
+    if (this.gates > 0) return;
+    this.heldBytes = 0;
+    for (const frame of this.held.splice(0)) if (!this.closing) this.socket.send(frame);
+  }
+
+  private onControlFrame(): void {
+    if (this.closing) return;
+    this.spend(unitsPerFrame);
+    if (!this.working) void this.work();
+  }
+
+  /** One frame after the other, each in a turn of its own beside those of other hosts. */
+  private async work(): Promise<void> {
+    this.working = true;
+    try {
+      for (;;) {
+        await this.afford();
+        const next = this.inbox.shift();
+        if (!next || this.closing) break;
+        await this.deps.turns.run(() => this.receive(next));
+      }
+    } catch (error) {
+      this.fail(error);
+    } finally {
+      this.working = false;
+      this.socket.resume();
+    }
+  }
+
+  /** Over its allowance nothing is read of the host: TCP makes it wait, and nothing is lost. */
+  private async afford(): Promise<void> {
+    const { allowances, handler, nowMs } = this.deps;
+    const host = this.chargedHost;
+    if (host === undefined) return;
+    for (;;) {
+      const ms = allowances.waitMs(host, nowMs());
+      if (ms === 0 || this.closing) return;
+      handler.paused(host, ms);
+      this.socket.pause();
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, ms);
+        this.endPause = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      this.endPause = undefined;
+    }
+  }
+
+  private spend(units: number): void {
+    const { allowances, nowMs } = this.deps;
+    const host = this.chargedHost;
+    if (host !== undefined) allowances.spend(host, units, nowMs());
+  }
+
+  private async receive({ data, isBinary }: Message): Promise<void> {
     if (this.closing) return;
     if (isBinary) throw new FrameError("frames are text");
-    const frame = parseAgentFrame(data.toString());
-    this.lastHeardMs = this.nowMs();
+    const text = data.toString();
+    const frame = parseAgentFrame(text);
+    const { handler } = this.deps;
     if (frame?.type === "hello") {
       if (this.hello) throw new FrameError("hello comes once");
-      await this.handler.hello(this, frame);
-      if (this.isOpen) this.handler.heard(this);
+      await handler.hello(this, frame);
+      this.spend(costOf(frame, text.length));
+      if (this.isOpen) handler.heard(this);
       return;
     }
     if (!this.hello && frame) throw new FrameError(`hello comes first, not ${frame.type}`);
-    this.handler.heard(this);
+    this.spend(costOf(frame, text.length));
+    handler.heard(this);
     if (frame?.type === "interest") await this.declare(frame);
+    else if (frame?.type === "resolve") await this.resolve(frame);
     else if (frame) this.dispatch(frame);
   }
 
-  private async declare({ keys, end }: Extract<AgentFrame, { type: "interest" }>): Promise<void> {
-    this.declared = this.declared.concat(keys);
-    if (this.declared.length > maxInterestKeys) throw new FrameError(`more than ${maxInterestKeys} keys of interest`);
-    if (end) await this.handler.interest(this, this.declared.splice(0));
+  private async declare(frame: FrameOf<"interest">): Promise<void> {
+    this.declaration = this.deps.handler.declared(this, this.declaration, frame);
+    if (!frame.end) return;
+    const { declaration } = this;
+    this.declaration = undefined;
+    // Until its new snapshot begins: what it is told now would be forgotten with the old one.
+    this.synced = false;
+    this.waitsForSnapshot = true;
+    await this.deps.handler.interest(this, declaration);
+    this.waitsForSnapshot = false;
+    this.lastHeardMs = this.deps.nowMs();
   }
 
-  private dispatch(frame: Exclude<AgentFrame, { type: "hello" | "interest" }>): void {
+  /** A part in this turn, each further one in another: a frame of 900 questions must not keep others from theirs. */
+  private async resolve(frame: FrameOf<"resolve">): Promise<void> {
+    if (!this.synced) throw new FrameError("resolve comes after interest … end");
+    const { handler, turns } = this.deps;
+    const answer = (from: number): void => {
+      if (this.closing) return;
+      const questions = frame.questions.slice(from, from + questionsPerTurn);
+      this.spend(handler.resolve(this, { ...frame, questions }));
+    };
+    answer(0);
+    for (let from = questionsPerTurn; from < frame.questions.length && !this.closing; from += questionsPerTurn) {
+      await turns.run(() => answer(from));
+    }
+  }
+
+  private dispatch(frame: Exclude<AgentFrame, { type: "hello" | "interest" | "resolve" }>): void {
+    const { handler } = this.deps;
     switch (frame.type) {
-      case "resolve":
-        if (!this.synced) throw new FrameError("resolve comes after interest … end");
-        this.handler.resolve(this, frame);
-        return;
       case "release":
         if (!this.synced) throw new FrameError("release comes after interest … end");
-        this.handler.release(this, frame);
+        handler.release(this, frame);
         return;
       case "applied":
-        this.handler.applied(this, frame);
+        handler.applied(this, frame);
         return;
       case "report":
-        this.handler.reported(this, frame);
+        handler.reported(this, frame);
         return;
     }
   }
 
   private onBeat(): void {
-    if (this.nowMs() - this.lastHeardMs >= 3 * this.limits.heartbeatMs) this.socket.terminate();
-    else this.handler.beat(this);
+    // It is not read now, so it cannot be heard.
+    if (this.endPause || this.waitsForSnapshot) this.lastHeardMs = this.deps.nowMs();
+    const silentMs = this.deps.nowMs() - this.lastHeardMs;
+    if (silentMs >= 3 * this.limits.heartbeatMs) this.socket.terminate();
+    else this.deps.handler.beat(this);
   }
 
   private fail(error: unknown): void {
     if (error instanceof FrameError) this.close(closeCodes.badFrame, error.message);
     else if (error instanceof Rejection) this.close(error.code, error.message);
     else {
-      this.handler.failed(this, error);
+      this.deps.handler.failed(this, error);
       this.close(closeCodes.failed, "the controller failed");
     }
   }

@@ -14,7 +14,7 @@ import { Inventory } from "../inventory/inventory.ts";
 import { holdAnswer } from "./fan-out.ts";
 import { answersFrames, frameText } from "./frames.ts";
 import { InterestIndex } from "./interest.ts";
-import { seedsFor } from "./seeding.ts";
+import { SeedCandidates, seedsFor } from "./seeding.ts";
 
 /** Enough for V8's baseline code; more costs start-up time and gains little. */
 const rounds = 300;
@@ -57,7 +57,8 @@ function resolveOnce(state: Inventory, id: number): void {
     holdAnswer(interest, "h1", answer, { asked: true });
     answersFrames(id, asOf, [answer]);
     if (!answer.binding) continue;
-    const seeds = seedsFor(state, interest, { host: "h1", question, binding: answer.binding }, asOf);
+    const asked = new SeedCandidates(state, "h1").of(question);
+    const seeds = seedsFor(state, interest, { host: "h1", asked, question, binding: answer.binding }, asOf);
     frameText({ type: "seed", asOf, answers: seeds });
   }
 }

@@ -1,6 +1,16 @@
 // Look-ups: what a host is told when it asks. Which host asks matters: its own VMs are local, and networks without a VM
 // on it do not exist for it.
-import type { AgentNetwork, Answer, Binding, BindingKey, Host, Network, Revision, Vni } from "../../schema/index.ts";
+import type {
+  AgentNetwork,
+  Answer,
+  Binding,
+  BindingKey,
+  Host,
+  Network,
+  Revision,
+  Vm,
+  Vni,
+} from "../../schema/index.ts";
 import type { Attachment, Inventory } from "./inventory.ts";
 
 /** A registered binding with all that it derives from. */
@@ -62,12 +72,15 @@ export function keysOf(attached: Attachment["interface"], vni: Vni): BindingKey[
 
 /** The keys of all VMs on a host. */
 export function localKeys(state: Inventory, host: string): BindingKey[] {
-  return [...state.vmsOn(host).values()].flatMap((vm) =>
-    vm.interfaces.flatMap((each) => {
-      const network = state.findNetwork(each.network);
-      return network ? keysOf(each, network.vni) : [];
-    }),
-  );
+  return [...state.vmsOn(host).values()].flatMap((vm) => keysOfVm(state, vm));
+}
+
+/** The keys of a VM. */
+export function keysOfVm(state: Inventory, { interfaces }: Pick<Vm, "interfaces">): BindingKey[] {
+  return interfaces.flatMap((each) => {
+    const network = state.findNetwork(each.network);
+    return network ? keysOf(each, network.vni) : [];
+  });
 }
 
 export function agentNetwork({ name, vni, mtu, revision }: Network): AgentNetwork {

@@ -279,6 +279,19 @@ export class AgentClient extends Client<ControllerFrame> {
     this.socket.send(text);
   }
 
+  ping(): void {
+    this.socket.ping();
+  }
+
+  /** What the controller sends stays in the kernel's buffers, and then with the controller. */
+  stopReading(): void {
+    this.socket.pause();
+  }
+
+  readOn(): void {
+    this.socket.resume();
+  }
+
   frame<Type extends ControllerFrame["type"]>(type: Type, fits: (frame: FrameOf<Type>) => boolean = () => true) {
     return this.until((frame): frame is FrameOf<Type> => frame.type === type && fits(frame as FrameOf<Type>));
   }

@@ -33,7 +33,8 @@ class ModelAgent {
 
   declare(world: Driven, interest: InterestIndex): void {
     const declared = [...this.answers.values()].map(({ key }) => key);
-    interest.declare(this.host);
+    interest.forget(this.host);
+    interest.markDeclared(this.host);
     this.answers.clear();
     this.asked.clear();
     this.networks.clear();

@@ -128,7 +128,8 @@ class World {
     void this.kernel.soon("interest").then(() => {
       if (!connection.open) return;
       const { state, revision } = this.inventory;
-      this.interest.declare(host);
+      this.interest.forget(host);
+      this.interest.markDeclared(host);
       const own = localKeys(state, host).map((key) => answerFor(state, host, key, revision));
       const declared = keys.map((key) => this.answer(key));
       const answers = [...new Map([...own, ...declared].map((answer) => [keyText(answer.key), answer])).values()];

@@ -6,7 +6,7 @@ import { partnersOf, seedArrivals } from "../../controller/agents/arrivals.ts";
 import { fanOut, holdAnswer } from "../../controller/agents/fan-out.ts";
 import { movesIn } from "../../controller/agents/holders.ts";
 import { InterestIndex } from "../../controller/agents/interest.ts";
-import { seedsFor } from "../../controller/agents/seeding.ts";
+import { SeedCandidates, seedsFor } from "../../controller/agents/seeding.ts";
 import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
 import { answerFor, findVisibleNetwork, localKeys } from "../../controller/inventory/bindings.ts";
 import type { Mutation } from "../../controller/inventory/decide.ts";
@@ -80,7 +80,12 @@ class World {
     const { state, revision } = this.inventory;
     const { binding } = answerFor(state, host, question, revision);
     if (!binding || binding.host !== this.host || host === this.host) return;
-    const answers = seedsFor(state, this.interest, { host, question, binding }, revision);
+    const answers = seedsFor(
+      state,
+      this.interest,
+      { host, asked: new SeedCandidates(state, host).of(question), question, binding },
+      revision,
+    );
     if (answers.length > 0) this.down.push({ type: "seed", answers });
   }
 
@@ -124,7 +129,8 @@ class World {
     this.up = [];
     this.down = [];
     this.releases.clear();
-    this.interest.declare(this.host);
+    this.interest.forget(this.host);
+    this.interest.markDeclared(this.host);
     const own = localKeys(state, this.host).map((key) => answerFor(state, this.host, key, revision));
     const declared = this.held.keys().map((key) => this.answer(key));
     const answers = [...new Map([...own, ...declared].map((answer) => [keyText(answer.key), answer])).values()];

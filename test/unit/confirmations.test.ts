@@ -47,7 +47,7 @@ describe("the holders of a VM that moves", () => {
   };
   const declared = (...hosts: string[]) => {
     const interest = new InterestIndex();
-    for (const host of hosts) interest.declare(host);
+    for (const host of hosts) interest.markDeclared(host);
     return interest;
   };
 

@@ -1,0 +1,49 @@
+// The keys that a host says it has, while the frames of its declaration arrive: each once, and no more than there can be. What
+// is registered in the host's networks is bounded by the inventory; what is not registered has a bound of its own.
+import { type BindingKey, keyText, maxUnknownPerHostAndNetwork, type Vni } from "../../schema/index.ts";
+import { findBound, findVisibleNetwork } from "../inventory/bindings.ts";
+import type { Inventory } from "../inventory/inventory.ts";
+
+/** Keys of networks without a VM on the host: left over from networks that it has lost. Each is answered as unknown. */
+const maxForeign = 4_096;
+
+export class Declaration {
+  private readonly byText = new Map<string, BindingKey>();
+  private readonly unknown = new Map<Vni, number>();
+  private foreign = 0;
+  private leftOutCount = 0;
+
+  /** Keys that are not kept, since the host has too many that are not registered. The agent forgets them, and asks again. */
+  get leftOut(): number {
+    return this.leftOutCount;
+  }
+
+  get keys(): Iterable<BindingKey> {
+    return this.byText.values();
+  }
+
+  has(key: BindingKey): boolean {
+    return this.byText.has(keyText(key));
+  }
+
+  /** @param state as it is now */
+  add(state: Inventory, host: string, keys: readonly BindingKey[]): void {
+    for (const key of keys) {
+      const text = keyText(key);
+      if (this.byText.has(text)) continue;
+      if (this.hasRoomFor(state, host, key)) this.byText.set(text, key);
+      else this.leftOutCount += 1;
+    }
+  }
+
+  private hasRoomFor(state: Inventory, host: string, key: BindingKey): boolean {
+    if (!findVisibleNetwork(state, host, key.vni)) {
+      this.foreign += 1;
+      return this.foreign <= maxForeign;
+    }
+    if (findBound(state, key)) return true;
+    const count = (this.unknown.get(key.vni) ?? 0) + 1;
+    this.unknown.set(key.vni, count);
+    return count <= maxUnknownPerHostAndNetwork;
+  }
+}

@@ -1,0 +1,73 @@
+// What one host may cost the controller on the agent channel: a token bucket for each host that outlives its sessions, so that
+// reconnecting does not refill it. Pure; time is an argument. session.ts pauses the socket of a host that is over it.
+import type { AgentFrame } from "../../schema/index.ts";
+
+/**
+ * Units; a key, a question or a seed is one. An agent asks at most 2,000 questions a second (`allowances` in
+ * node-agent/misses/resolver.ts) and releases no more than it has asked for, so 10,000 is twice that and the frames. The burst
+ * lets a host declare all that it has by default (131,072 addresses, node-agent/tables/ageing.ts) three times in a row.
+ */
+export const hostAllowance = { perSecond: 10_000, burst: 400_000 } as const;
+
+/** Of a frame of any kind: reading it off the socket, and its turn. */
+export const unitsPerFrame = 4;
+/** A key takes about 60 bytes, so honest frames cost what their keys cost. */
+const bytesPerUnit = 64;
+/** A session costs a snapshot of the host's own VMs and lines in the log: reconnecting without pause stays at 5 a second. */
+const unitsPerHello = 2_000;
+
+interface Bucket {
+  units: number;
+  atMs: number;
+}
+
+export class HostAllowances {
+  private readonly buckets = new Map<string, Bucket>();
+
+  constructor(private readonly allowance: { readonly perSecond: number; readonly burst: number } = hostAllowance) {}
+
+  /** Takes the units, also where there are not so many: the debt is waited for. */
+  spend(host: string, units: number, nowMs: number): void {
+    const bucket = this.fill(host, nowMs);
+    bucket.units -= units;
+  }
+
+  /** How long until the host may go on, ms; 0: now. */
+  waitMs(host: string, nowMs: number): number {
+    const { units } = this.fill(host, nowMs);
+    return units >= 0 ? 0 : Math.ceil((-units / this.allowance.perSecond) * 1_000);
+  }
+
+  /** The host is deleted. */
+  forget(host: string): void {
+    this.buckets.delete(host);
+  }
+
+  private fill(host: string, nowMs: number): Bucket {
+    const { perSecond, burst } = this.allowance;
+    const bucket = this.buckets.get(host) ?? { units: burst, atMs: nowMs };
+    bucket.units = Math.min(burst, bucket.units + ((nowMs - bucket.atMs) / 1_000) * perSecond);
+    bucket.atMs = nowMs;
+    this.buckets.set(host, bucket);
+    return bucket;
+  }
+}
+
+/** Of a frame that was read. @param bytes of its text */
+export function costOf(frame: AgentFrame | undefined, bytes: number): number {
+  return unitsPerFrame + Math.max(itemsOf(frame), Math.floor(bytes / bytesPerUnit));
+}
+
+function itemsOf(frame: AgentFrame | undefined): number {
+  switch (frame?.type) {
+    case "hello":
+      return unitsPerHello;
+    case "resolve":
+      return frame.questions.length;
+    case "interest":
+    case "release":
+      return frame.keys.length;
+    default:
+      return 0;
+  }
+}

@@ -1,0 +1,120 @@
+// Snapshots on their way: a frame at a time, few hosts at once, and no faster than each host reads. A host that declares a
+// million keys, or reads slowly, costs the others a turn each and the controller a window of bytes.
+import type { AgentNetwork, Answer, BindingKey, Revision } from "../../schema/index.ts";
+import type { Committer } from "../committer.ts";
+import { agentNetwork, answerFor, keysOfVm } from "../inventory/bindings.ts";
+import { inSlices, Turns } from "../slices.ts";
+import type { Declaration } from "./declaration.ts";
+import { frameText, snapshotFrames } from "./frames.ts";
+import type { InterestIndex } from "./interest.ts";
+import { sendersOf } from "./senders.ts";
+import type { AgentSession } from "./session.ts";
+
+/** Snapshots that are being made at one time, so that those of a whole fleet are done one after the other. */
+const maxUnderWay = 8;
+/** The longest that they hold the event loop, ms. */
+const sliceMs = 2;
+
+export interface SnapshotsDeps {
+  readonly committer: Committer;
+  readonly interests: InterestIndex;
+}
+
+export class Snapshots {
+  private readonly turns = new Turns(sliceMs);
+  private readonly places = new Places(maxUnderWay);
+
+  constructor(private readonly deps: SnapshotsDeps) {}
+
+  /**
+   * All that concerns the host, and the present answer to each key that it declared. What changes meanwhile follows the
+   * snapshot: the session keeps it back.
+   * @param answer remembers the host's interest
+   */
+  async send(
+    session: AgentSession,
+    host: string,
+    declaration: Declaration,
+    answer: (key: BindingKey) => Answer,
+  ): Promise<void> {
+    const { committer, interests } = this.deps;
+    await this.places.take();
+    try {
+      await inSlices(interests.forgetting(host));
+      if (!session.isOpen) return;
+      const { current, revision } = committer;
+      const networks = [...current.networksOn(host).keys()].flatMap((name) => current.findNetwork(name) ?? []);
+      const senders = session.hello?.senders ? sendersOf(current, host, revision).map(frameText) : [];
+      const answers = this.answers(host, declaration, answer);
+      const frames = framesOf(senders, revision, networks.map(agentNetwork), answers);
+      await session.sendSnapshot(this.paced(session, frames));
+      if (session.isOpen) interests.markDeclared(host);
+    } finally {
+      this.places.give();
+    }
+  }
+
+  /** Each frame in its turn. While a host does not read, another has its place. */
+  private async *paced(session: AgentSession, frames: Iterable<string>): AsyncGenerator<string, void, void> {
+    const all = frames[Symbol.iterator]();
+    for (;;) {
+      const wait = session.findWait();
+      if (wait) {
+        this.places.give();
+        await wait;
+        await this.places.take();
+      }
+      await this.turns.take();
+      // Another session of this host may have begun to say what the host has.
+      if (!session.isOpen) return;
+      const next = all.next();
+      if (next.done) return;
+      yield next.value;
+    }
+  }
+
+  private *answers(host: string, declaration: Declaration, answer: (key: BindingKey) => Answer): Generator<Answer> {
+    const { committer } = this.deps;
+    for (const vm of [...committer.current.vmsOn(host).values()]) {
+      for (const key of keysOfVm(committer.current, vm)) {
+        if (!declaration.has(key)) yield answerFor(committer.current, host, key, committer.revision);
+      }
+    }
+    for (const key of declaration.keys) yield answer(key);
+  }
+}
+
+function* framesOf(
+  senders: readonly string[],
+  asOf: Revision,
+  networks: readonly AgentNetwork[],
+  answers: Iterable<Answer>,
+): Generator<string, void, void> {
+  yield* senders;
+  yield* snapshotFrames(asOf, networks, answers);
+}
+
+/** So many at a time; who comes beyond waits, the first come first. */
+class Places {
+  private readonly waiting = new Set<() => void>();
+
+  constructor(private free: number) {}
+
+  async take(): Promise<void> {
+    if (this.free > 0) {
+      this.free -= 1;
+      return;
+    }
+    await new Promise<void>((resolve) => this.waiting.add(resolve));
+  }
+
+  give(): void {
+    const [first] = this.waiting;
+    if (!first) {
+      this.free += 1;
+      return;
+    }
+    this.waiting.delete(first);
+    first();
+  }
+}
