@@ -6,8 +6,11 @@ import websocket from "@fastify/websocket";
 import Fastify, { type FastifyBaseLogger } from "fastify";
 import { closeCodes, cloudEventsProtocol, heartbeatMs, maxFrameBytes } from "../schema/index.ts";
 import { AgentChannel } from "./agents/agent-channel.ts";
+import { Connections, type Refused } from "./auth/connections.ts";
+import { connectionsFor } from "./auth/descriptors.ts";
 import { type DoorLimits, defaultDoorLimits } from "./auth/front-door.ts";
 import { registerFrontDoor } from "./auth/hook.ts";
+import { HostSources } from "./auth/host-sources.ts";
 import type { CertifiedHost } from "./auth/identity.ts";
 import { RefusalLog } from "./auth/refusals.ts";
 import { TokenRegistry } from "./auth/token-registry.ts";
@@ -44,7 +47,7 @@ import { vmRoutes } from "./http/vms.ts";
 import { Metrics } from "./metrics.ts";
 import { Rates } from "./observe/rates.ts";
 import { openCertification } from "./pki/certification.ts";
-import { paceHandshakes } from "./pki/handshakes.ts";
+import { type IsWaiting, paceHandshakes } from "./pki/handshakes.ts";
 import type { ServerTls } from "./pki/server-tls.ts";
 import type { Store } from "./store/store.ts";
 
@@ -72,6 +75,8 @@ export interface AppOptions {
   /** What is durable and what is shown may differ: the process has to stop. */
   readonly onFatal: (error: unknown) => void;
   readonly door?: Partial<DoorLimits>;
+  /** Of all clients together; default: out of the files that the process may open. */
+  readonly maxConnections?: number;
   /** Wall clock of commits, and of the lives of tokens; default: the machine's. */
   readonly now?: () => Date;
   readonly heartbeatMs?: number;
@@ -119,7 +124,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
 
   const { tls } = options;
   const certification = tls && (await openCertification(tls, committer, store));
-  const app = createServer(options);
+  const { app, isWaiting } = createServer(options);
   await app.register(websocket, {
     options: {
       maxPayload: maxFrameBytes,
@@ -143,14 +148,37 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const methods = new MethodsByPath();
   app.addHook("onRoute", (route) => methods.add(route));
   await app.register(helmet);
+  const limits = { ...defaultDoorLimits, ...options.door };
+  const refusals = new RefusalLog(options.log, () => performance.now());
+  const total = options.maxConnections ?? connectionsFor();
+  const hostSources = new HostSources(
+    () => committer.current,
+    () => performance.now(),
+  );
+  const connections = new Connections({
+    limits: { total, unprovenPerSource: limits.unprovenConnections, perToken: limits.tokenConnections },
+    hostsAt: (source) => hostSources.count(source),
+    isWaiting,
+    onRefused: (reason, address) => {
+      metrics.connectionRefused(reason);
+      refusals.add({ reason: whyRefused[reason], address, path: "" });
+    },
+  });
+  app.server.maxConnections = total;
+  metrics.observe({
+    connections_unproven: () => connections.unproven,
+    connections_proven: () => connections.proven,
+    connections_limit: () => total,
+  });
   await registerFrontDoor(app, {
+    connections,
     credentials: {
       findToken: (token) => tokens.find(token),
       findCertified: options.findCertified ?? ((socket) => certification?.certificates.findCertified(socket)),
       insecure: options.insecure,
     },
-    limits: { ...defaultDoorLimits, ...options.door },
-    refusals: new RefusalLog(options.log, () => performance.now()),
+    limits,
+    refusals,
     onRefused: (reason) => metrics.refused(reason),
   });
   app.setNotFoundHandler(handleUnrouted(methods));
@@ -240,7 +268,15 @@ export async function buildApp(options: AppOptions): Promise<App> {
   return app;
 }
 
-function createServer({ log, tls }: AppOptions): App {
+/** For the log. */
+const whyRefused: Readonly<Record<Refused, string>> = {
+  source: "more connections of one address or /64 than strangers may have",
+  strangers: "more connections without credentials than there may be: of the source with most of them one was ended",
+  identity: "more connections than one identity may have",
+  capacity: "as many connections as there may be",
+};
+
+function createServer({ log, tls }: AppOptions): { readonly app: App; readonly isWaiting: IsWaiting } {
   const app: App = Fastify({
     // An https.Server serves like an http.Server; the type parameters of Fastify would tell them apart everywhere.
     ...(tls ? { https: { ...tls.server.options, ...headerLimits } } : { http: headerLimits }),
@@ -255,7 +291,7 @@ function createServer({ log, tls }: AppOptions): App {
     routerOptions: { maxParamLength: 1_024 },
     frameworkErrors: (error, request, reply) => handleError(error, request, reply),
   });
-  if (tls) paceHandshakes(app.server as unknown as TlsServer);
+  const isWaiting = tls ? paceHandshakes(app.server as unknown as TlsServer) : () => false;
   app.setValidatorCompiler(compileValidator);
   // Answers are typed against their schemas; the serializer need not pick fields once more.
   app.setSerializerCompiler(() => JSON.stringify);
@@ -266,5 +302,5 @@ function createServer({ log, tls }: AppOptions): App {
     { parseAs: "string" },
     app.getDefaultJsonParser("error", "error"),
   );
-  return app;
+  return { app, isWaiting };
 }

@@ -28,6 +28,8 @@ export interface ControllerConfig {
   readonly allowHost?: readonly string[];
   readonly allowOrigin?: readonly string[];
   readonly rateLimit: number;
+  readonly tokenConnections: number;
+  readonly strangerConnections: number;
   /** ms; Infinity: off. */
   readonly logMaxAge: number;
   readonly logMaxEvents: number;
@@ -77,6 +79,20 @@ export function addControllerCommand(program: Command): void {
       new Option("--rate-limit <n>", "requests a second of one identity, on average over ten seconds")
         .argParser(parseRateLimit)
         .default(defaultDoorLimits.requestsPerSecond),
+    )
+    .addOption(
+      new Option("--token-connections <n>", "connections that one token may hold at a time, 8 … 100000")
+        .argParser(parseConnections)
+        .default(defaultDoorLimits.tokenConnections),
+    )
+    .addOption(
+      new Option(
+        "--stranger-connections <n>",
+        "connections of one IPv4 address or IPv6 /64 that have shown no credentials yet, 8 … 100000: raise it where " +
+          "many hosts reach the controller from one address",
+      )
+        .argParser(parseConnections)
+        .default(defaultDoorLimits.unprovenConnections),
     )
     .addOption(
       new Option(
@@ -199,6 +215,13 @@ export function parseLifetime(text: string): number {
     throw new InvalidArgumentError("Write a time from 6s to 825d such as 12h or 30d.");
   }
   return ms;
+}
+
+/** @throws InvalidArgumentError outside 8 … 100000 */
+export function parseConnections(text: string): number {
+  const count = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(count >= 8 && count <= 100_000)) throw new InvalidArgumentError("Write a whole number from 8 to 100000.");
+  return count;
 }
 
 /** @throws InvalidArgumentError outside 1 … 100000 */

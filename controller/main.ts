@@ -53,6 +53,8 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
       hosts: [...(config.allowHost ?? []), ...(config.tls?.names ?? [])],
       origins: config.allowOrigin ?? [],
       requestsPerSecond: config.rateLimit,
+      tokenConnections: config.tokenConnections,
+      unprovenConnections: config.strangerConnections,
     },
     retention: {
       maxAgeMs: config.logMaxAge,

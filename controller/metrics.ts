@@ -15,6 +15,9 @@ interface Observed {
   readonly imports: number;
   readonly log_events: number;
   readonly log_compacted: number;
+  readonly connections_unproven: number;
+  readonly connections_proven: number;
+  readonly connections_limit: number;
 }
 
 const gaugeHelp: Readonly<Record<keyof Observed, string>> = {
@@ -25,6 +28,9 @@ const gaugeHelp: Readonly<Record<keyof Observed, string>> = {
   imports: "Imports that arrive, wait for their turn or are carried out",
   log_events: "Changes in the log, when it was last looked at",
   log_compacted: "Revision up to which the log has been forgotten, when it was last looked at",
+  connections_unproven: "Connections on which no request was let in yet",
+  connections_proven: "Connections of tokens and hosts",
+  connections_limit: "Connections that the controller takes at most: out of the files that it may open",
 };
 
 export class Metrics {
@@ -90,6 +96,12 @@ export class Metrics {
     help: "Addresses that hosts declared beyond what is registered and what may be unknown: their agents ask again",
     registers: [this.registry],
   });
+  private readonly refusedConnections = new Counter({
+    name: "nearmiss_controller_connections_refused_total",
+    help: "Connections ended or refused: too many of one source, of strangers, of one identity, or of all",
+    labelNames: ["reason"] as const,
+    registers: [this.registry],
+  });
   private readonly labelledHosts = new Set<string>();
   private readonly secondSessions = new Counter({
     name: "nearmiss_controller_second_sessions_total",
@@ -113,6 +125,7 @@ export class Metrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
+    for (const reason of ["source", "strangers", "identity", "capacity"]) this.refusedConnections.inc({ reason }, 0);
     for (const reason of ["network", "rate"]) this.refusedReports.inc({ reason }, 0);
     for (const kind of ["ip", "mac"]) for (const result of ["known", "unknown"]) this.resolves.inc({ kind, result }, 0);
     for (const outcome of ["replaced", "refused"]) this.secondSessions.inc({ outcome }, 0);
@@ -153,6 +166,10 @@ export class Metrics {
 
   secondSession(outcome: "replaced" | "refused"): void {
     this.secondSessions.inc({ outcome });
+  }
+
+  connectionRefused(reason: string): void {
+    this.refusedConnections.inc({ reason });
   }
 
   agentPaused(seconds: number): void {

@@ -11,7 +11,10 @@ export interface DoorLimits {
   readonly requestsPerSecond: number;
   /** The same of an address for requests that nobody's credentials came with. */
   readonly unknownPerSecond: number;
+  /** Connections of one IPv4 address or IPv6 /64 on which no request was let in. */
   readonly unprovenConnections: number;
+  /** Connections of one token. */
+  readonly tokenConnections: number;
 }
 
 export const defaultDoorLimits: DoorLimits = {
@@ -20,6 +23,7 @@ export const defaultDoorLimits: DoorLimits = {
   requestsPerSecond: 500,
   unknownPerSecond: 20,
   unprovenConnections: 256,
+  tokenConnections: 256,
 };
 
 /**
@@ -43,18 +47,4 @@ export function isAllowedOrigin(
   if (origin === undefined || allowed.includes(origin)) return true;
   if (!/^https?:\/\//.test(origin) || !URL.canParse(origin)) return false;
   return host !== undefined && new URL(origin).host === host.toLowerCase();
-}
-
-/** Whom to count requests by: IPv6 by its /64, which is what one customer has. */
-export function countedAddress(address: string): string {
-  if (isIP(address) !== 6 || address.startsWith("::ffff:")) return address;
-  const [head = "", tail] = address.split("::");
-  const first = head.split(":");
-  const last = tail === undefined ? [] : tail.split(":");
-  const zeros = Array.from({ length: Math.max(0, 8 - first.length - last.length) }, () => "0");
-  const groups = tail === undefined ? first : [...first, ...zeros, ...last];
-  return `${groups
-    .slice(0, 4)
-    .map((group) => group || "0")
-    .join(":")}::/64`;
 }

@@ -5,11 +5,12 @@ import type { FastifyRequest, RouteOptions } from "fastify";
 import { bearerProtocol } from "../../schema/index.ts";
 import type { App } from "../http/app-types.ts";
 import { Refusal } from "../inventory/refusal.ts";
+import { countedAddress } from "../peer.ts";
 import { findObstacle } from "./authorize.ts";
-import { countedAddress, type DoorLimits, isAllowedHost, isAllowedOrigin } from "./front-door.ts";
+import type { Connections } from "./connections.ts";
+import { type DoorLimits, isAllowedHost, isAllowedOrigin } from "./front-door.ts";
 import { type CertifiedHost, type Identity, nameOf } from "./identity.ts";
 import type { RefusalLog } from "./refusals.ts";
-import { UnprovenConnections } from "./unproven-connections.ts";
 
 export interface Credentials {
   /** The identity behind a bearer token that is valid now. */
@@ -21,6 +22,8 @@ export interface Credentials {
 }
 
 const windowSeconds = 10;
+/** When connections are all in use. */
+const crowdedRetrySeconds = 5;
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -34,15 +37,16 @@ export interface DoorDeps {
   readonly limits: DoorLimits;
   readonly refusals: RefusalLog;
   readonly onRefused: (reason: string) => void;
+  readonly connections: Connections;
 }
 
 /** Before the routes. Each must state its `access`, or the app does not get ready. */
 export async function registerFrontDoor(
   app: App,
-  { credentials, limits, refusals, onRefused }: DoorDeps,
+  { credentials, limits, refusals, onRefused, connections }: DoorDeps,
 ): Promise<void> {
-  const unproven = new UnprovenConnections(limits.unprovenConnections);
-  app.server.on("connection", (socket) => unproven.opened(socket));
+  // Before TLS hears of it.
+  app.server.prependListener("connection", (socket) => connections.opened(socket));
   requireAccess(app);
   app.decorateRequest("identity", undefined);
   app.decorateRequest("anonymousBecause", "");
@@ -86,14 +90,19 @@ export async function registerFrontDoor(
   });
   app.addHook("onRequest", limit);
 
-  app.addHook("onRequest", async (request) => {
+  app.addHook("onRequest", async (request, reply) => {
     const { access } = request.routeOptions.config;
     // No route: what is answered to that says nothing of what there is.
     if (access === undefined || access === "public") return;
     if (!request.identity) throw refuse(request, "unauthenticated", request.anonymousBecause);
     const obstacle = findObstacle(request.identity, access);
     if (obstacle !== undefined) throw refuse(request, "forbidden", obstacle);
-    unproven.proved(request.raw.socket);
+    const { identity, raw } = request;
+    const crowded = connections.admit(raw.socket, identity, (done) => reply.raw.once("close", done));
+    if (crowded === undefined) return;
+    onRefused("too-many-requests");
+    reply.header("connection", "close").header("retry-after", crowdedRetrySeconds);
+    throw new Refusal("too-many-requests", crowded);
   });
 }
 

@@ -20,6 +20,7 @@ const closeTimeoutMs = 2_000;
  */
 export function webSocketOutlet(socket: WebSocket, below: Duplex, pingMs: number): Outlet {
   dropWhenDead(socket, pingMs);
+  dropWhenTalkative(socket);
   return {
     write(bytes, taken) {
       if (socket.readyState === socket.OPEN) below.write(bytes, (error) => error || taken());
@@ -44,6 +45,25 @@ function dropWhenDead(socket: WebSocket, pingMs: number): void {
     unanswered = 0;
   });
   socket.once("close", () => clearInterval(timer));
+}
+
+/** A consumer answers pings, and has nothing else to say. Programs that ping by themselves do so every few seconds. */
+const maxFramesHeard = 100;
+const heardWindowMs = 10_000;
+
+/** A consumer that sends frames without end is ended: reading them costs the others. */
+function dropWhenTalkative(socket: WebSocket): void {
+  let heard = 0;
+  let sinceMs = performance.now();
+  const hear = (): void => {
+    if (performance.now() - sinceMs >= heardWindowMs) {
+      sinceMs = performance.now();
+      heard = 0;
+    }
+    heard += 1;
+    if (heard > maxFramesHeard) socket.terminate();
+  };
+  for (const kind of ["message", "ping", "pong"]) socket.on(kind, hear);
 }
 
 /** The answer's head is out already. */

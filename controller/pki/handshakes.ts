@@ -2,7 +2,7 @@
 // better part of a millisecond, and a thousand may be ready at the same moment.
 import type { Socket } from "node:net";
 import type { Server, TLSSocket } from "node:tls";
-import { peerOf } from "../peer.ts";
+import { peerOf, sourceOf } from "../peer.ts";
 
 export interface HandshakeLimits {
   /** Handshakes that are under way at one time. */
@@ -14,43 +14,64 @@ export interface HandshakeLimits {
 /** Half a hundred may end in one turn of the event loop: some tens of milliseconds. */
 const defaultLimits: HandshakeLimits = { underWay: 48, patienceMs: 200 };
 
+/** Whether the handshake on this TCP socket has not begun yet. */
+export type IsWaiting = (socket: object) => boolean;
+
 /**
- * Begins handshakes in the order in which the connections came, few at a time. What the peer of one that waits has sent, waits
- * with it.
+ * Begins handshakes few at a time: of each source (`sourceOf`) in the order in which the connections came, and of several
+ * sources in turns, so that who opens thousands is behind nobody but himself. What the peer of one that waits has sent, waits with it.
  * @param server that nobody else listens to for connections yet
  */
-export function paceHandshakes(server: Server, { underWay, patienceMs }: HandshakeLimits = defaultLimits): void {
+export function paceHandshakes(server: Server, { underWay, patienceMs }: HandshakeLimits = defaultLimits): IsWaiting {
   const listeners = server.listeners("connection");
   server.removeAllListeners("connection");
-  const waiting = new Set<Socket>();
+  const waiting = new Map<string, Set<Socket>>();
+  const notBegun = new WeakSet<object>();
   /** What gives a place back, by peer. */
   const places = new Map<string, () => void>();
 
+  const leave = (socket: Socket, source: string): void => {
+    const sockets = waiting.get(source);
+    if (!sockets?.delete(socket)) return;
+    notBegun.delete(socket);
+    waiting.delete(source);
+    // Behind the other sources.
+    if (sockets.size > 0) waiting.set(source, sockets);
+  };
   const begin = (socket: Socket): void => {
     const peer = peerOf(socket);
-    const leave = (): void => {
+    const leavePlace = (): void => {
       clearTimeout(timer);
       if (places.delete(peer)) beginMore();
     };
-    const timer = setTimeout(leave, patienceMs);
-    places.set(peer, leave);
-    socket.once("close", leave);
+    const timer = setTimeout(leavePlace, patienceMs);
+    places.set(peer, leavePlace);
+    socket.once("close", leavePlace);
     for (const listener of listeners) listener.call(server, socket);
   };
   const beginMore = (): void => {
-    for (const socket of waiting) {
-      if (places.size >= underWay) return;
-      waiting.delete(socket);
+    while (places.size < underWay) {
+      const [next] = waiting;
+      if (!next) return;
+      const [source, sockets] = next;
+      const [socket] = sockets;
+      if (!socket) return;
+      leave(socket, source);
       begin(socket);
     }
   };
 
   server.on("secureConnection", (socket: TLSSocket) => places.get(peerOf(socket))?.());
   server.on("connection", (socket: Socket) => {
-    waiting.add(socket);
-    socket.once("close", () => waiting.delete(socket));
+    // There were too many of its source.
+    if (socket.destroyed) return;
+    const source = sourceOf(socket);
+    waiting.set(source, (waiting.get(source) ?? new Set()).add(socket));
+    notBegun.add(socket);
+    socket.once("close", () => leave(socket, source));
     // Until TLS listens for it: a peer that has gone again is no matter.
     socket.on("error", () => {});
     beginMore();
   });
+  return (socket) => notBegun.has(socket);
 }

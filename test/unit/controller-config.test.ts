@@ -80,6 +80,8 @@ describe("nearmiss controller", () => {
       db: "/nonexistent/x.db",
       insecure: false,
       rateLimit: 500,
+      tokenConnections: 256,
+      strangerConnections: 256,
       logMaxAge: 1_000,
       logMaxEvents: 1_000_000,
       auditMaxAge: 1_000,

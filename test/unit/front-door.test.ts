@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { countedAddress, isAllowedHost, isAllowedOrigin } from "../../controller/auth/front-door.ts";
+import { isAllowedHost, isAllowedOrigin } from "../../controller/auth/front-door.ts";
 import { RefusalLog } from "../../controller/auth/refusals.ts";
+import { countedAddress } from "../../controller/peer.ts";
 
 describe("Host", () => {
   test.each([

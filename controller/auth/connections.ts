@@ -1,0 +1,213 @@
+// Who holds how many connections. A stranger's are counted by source (IPv4 address or IPv6 /64) from accept(2) on, before TLS;
+// once a request was let in, the connection is its identity's. Nobody can use up the descriptors that others need: strangers
+// have a share of them, tokens another, and the rest is for hosts and, the last of it, for admins. Pure but for ending sockets.
+import { type Endpoint, peerOf, sourceOf } from "../peer.ts";
+import { type Identity, nameOf } from "./identity.ts";
+
+/** A TCP socket, beneath TLS if there is any. */
+export interface EndableSocket extends Endpoint {
+  destroy(): unknown;
+  once(event: "close", listener: () => void): unknown;
+}
+
+export interface ConnectionLimits {
+  /** Of all together. */
+  readonly total: number;
+  /** Of one source, without a request that was let in. */
+  readonly unprovenPerSource: number;
+  /** Of one token. */
+  readonly perToken: number;
+}
+
+/** An agent has a WebSocket, at times two, and renews its certificate beside it; see agents/host-sockets.ts. */
+const maxPerHost = 8;
+/** Of all, that strangers may hold together: a handshake takes a second at worst, so they leave soon. */
+const strangersShare = 1 / 4;
+const maxStrangers = 4_096;
+/** Of those that are not strangers', that tokens other than admins' may hold together. */
+const tokensShare = 1 / 2;
+/** Kept for admins where all else is used up: what they need to look and to revoke. */
+const reservedForAdmins = 16;
+/** Hosts of which a source is known may all come at once, and each again before its first connection is given up. */
+const unprovenPerKnownHost = 2;
+
+export type Refused = "source" | "strangers" | "identity" | "capacity";
+
+interface Connection {
+  readonly socket: EndableSocket;
+  readonly source: string;
+  /** Undefined: nobody's yet. */
+  owner: string | undefined;
+  /** Requests under way on it, streams and WebSockets included. */
+  busy: number;
+}
+
+export interface ConnectionsDeps {
+  readonly limits: ConnectionLimits;
+  /** How many registered hosts are reached at an address of the source. */
+  readonly hostsAt: (source: string) => number;
+  /** Its turn for a handshake has not come yet, which is not its peer's fault. */
+  readonly isWaiting: (socket: EndableSocket) => boolean;
+  readonly onRefused: (reason: Refused, address: string) => void;
+}
+
+export class Connections {
+  private readonly byPeer = new Map<string, Connection>();
+  private readonly strangers = new Map<string, Set<Connection>>();
+  private readonly owned = new Map<string, Set<Connection>>();
+  private strangerCount = 0;
+  private tokenCount = 0;
+
+  constructor(private readonly deps: ConnectionsDeps) {}
+
+  get unproven(): number {
+    return this.strangerCount;
+  }
+
+  get proven(): number {
+    return this.byPeer.size - this.strangerCount;
+  }
+
+  get maxUnproven(): number {
+    return Math.min(maxStrangers, Math.floor(this.deps.limits.total * strangersShare));
+  }
+
+  /** A connection was accepted. Where there are too many, one is ended: maybe this one. */
+  opened(socket: EndableSocket): void {
+    const peer = peerOf(socket);
+    const connection: Connection = { socket, source: sourceOf(socket), owner: undefined, busy: 0 };
+    this.byPeer.set(peer, connection);
+    this.addStranger(connection);
+    socket.once("close", () => this.closed(peer, connection));
+    const { source } = connection;
+    const { unprovenPerSource } = this.deps.limits;
+    if (this.countOf(source) > unprovenPerSource) {
+      const known = unprovenPerKnownHost * this.deps.hostsAt(source);
+      if (this.countOf(source) > unprovenPerSource + known) this.end(source, "source");
+    }
+    if (this.strangerCount > this.maxUnproven) this.end(this.largestSource(), "strangers");
+  }
+
+  /**
+   * The identity's request came in on the connection. @param done called when the request is over
+   * @returns why it must not go on
+   */
+  admit(endpoint: Endpoint, identity: Identity, done: (listener: () => void) => void): string | undefined {
+    const connection = this.byPeer.get(peerOf(endpoint));
+    if (!connection) return undefined;
+    const owner = ownerOf(identity);
+    if (connection.owner !== owner) {
+      const obstacle = this.findObstacle(owner, identity);
+      if (obstacle !== undefined) return obstacle;
+      this.disown(connection);
+      this.own(connection, owner);
+    }
+    connection.busy += 1;
+    done(() => {
+      connection.busy -= 1;
+    });
+    return undefined;
+  }
+
+  private findObstacle(owner: string, identity: Identity): string | undefined {
+    const { limits, onRefused } = this.deps;
+    const room = limits.total - this.maxUnproven - (identity.kind === "admin" ? 0 : reservedForAdmins);
+    const isFull = this.proven >= room || (isToken(owner) && this.tokenCount >= room * tokensShare);
+    if (isFull && !this.endIdle(owner)) {
+      onRefused("capacity", nameOf(identity));
+      return "the controller has as many connections as it may: close some, or raise its limit of open files";
+    }
+    const max = maxOf(identity, limits);
+    if ((this.owned.get(owner)?.size ?? 0) < max || this.endIdle(owner)) return undefined;
+    onRefused("identity", nameOf(identity));
+    return `${max} connections are in use by this ${identity.kind === "host" ? "host" : "token"}: close one, or wait for an answer`;
+  }
+
+  /** Makes room with the owner's own connection that has been idle for longest. */
+  private endIdle(owner: string): boolean {
+    for (const connection of this.owned.get(owner) ?? []) {
+      if (connection.busy > 0) continue;
+      this.disown(connection);
+      connection.socket.destroy();
+      return true;
+    }
+    return false;
+  }
+
+  /** The oldest of the source that has had its chance; where none has, the one that came last. */
+  private end(source: string, reason: Refused): void {
+    let last: Connection | undefined;
+    for (const connection of this.strangers.get(source) ?? []) {
+      last = connection;
+      if (!this.deps.isWaiting(connection.socket)) break;
+    }
+    if (!last) return;
+    this.deps.onRefused(reason, last.socket.remoteAddress ?? "");
+    this.removeStranger(last);
+    this.byPeer.delete(peerOf(last.socket));
+    last.socket.destroy();
+  }
+
+  private largestSource(): string {
+    let largest = "";
+    for (const [source, connections] of this.strangers) {
+      if (connections.size > this.countOf(largest)) largest = source;
+    }
+    return largest;
+  }
+
+  private closed(peer: string, connection: Connection): void {
+    if (this.byPeer.get(peer) === connection) this.byPeer.delete(peer);
+    this.removeStranger(connection);
+    this.disown(connection);
+  }
+
+  private countOf(source: string): number {
+    return this.strangers.get(source)?.size ?? 0;
+  }
+
+  private addStranger(connection: Connection): void {
+    const { source } = connection;
+    this.strangers.set(source, (this.strangers.get(source) ?? new Set()).add(connection));
+    this.strangerCount += 1;
+  }
+
+  private removeStranger(connection: Connection): void {
+    const connections = this.strangers.get(connection.source);
+    if (!connections?.delete(connection)) return;
+    this.strangerCount -= 1;
+    if (connections.size === 0) this.strangers.delete(connection.source);
+  }
+
+  private own(connection: Connection, owner: string): void {
+    this.removeStranger(connection);
+    connection.owner = owner;
+    this.owned.set(owner, (this.owned.get(owner) ?? new Set()).add(connection));
+    if (isToken(owner)) this.tokenCount += 1;
+  }
+
+  private disown(connection: Connection): void {
+    const { owner } = connection;
+    if (owner === undefined) return;
+    connection.owner = undefined;
+    const connections = this.owned.get(owner);
+    if (!connections?.delete(connection)) return;
+    if (isToken(owner)) this.tokenCount -= 1;
+    if (connections.size === 0) this.owned.delete(owner);
+  }
+}
+
+function maxOf(identity: Identity, { perToken }: ConnectionLimits): number {
+  if (identity.kind === "host") return maxPerHost;
+  return identity.kind === "anyone" ? Number.POSITIVE_INFINITY : perToken;
+}
+
+function ownerOf(identity: Identity): string {
+  if (identity.kind === "host") return `host ${identity.name}`;
+  if (identity.kind === "anyone") return "anyone";
+  return `${identity.kind === "admin" ? "admin" : "token"} ${identity.tokenId}`;
+}
+
+function isToken(owner: string): boolean {
+  return owner.startsWith("token ");
+}

@@ -1,0 +1,128 @@
+// Connections without end, by strangers and by those who have shown who they are: each runs into a bound of its own, and others
+// are let in.
+import { once } from "node:events";
+import { Agent, request } from "node:http";
+import { connect, type Socket } from "node:net";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { WebSocket } from "ws";
+import { waitFor, waitUntil } from "../../lab/wait.ts";
+import { type Controller, call, populate, startSecured } from "../integration/harness.ts";
+import { findCertified, requestAs } from "../support/certified.ts";
+import { startEnrolling } from "../support/enrolled.ts";
+
+function silent(base: string, localAddress: string): Socket {
+  const [host = "", port] = base.split(":");
+  const socket = connect({ host, port: Number(port), localAddress }).on("error", () => {});
+  onTestFinished(() => void socket.destroy());
+  return socket;
+}
+
+async function metric({ request }: Pick<Controller, "request">, name: string): Promise<number> {
+  const { body } = await request("GET", "/metrics");
+  const line = String(body)
+    .split("\n")
+    .find((each) => each.startsWith(`${name} `));
+  return Number(line?.split(" ")[1]);
+}
+
+/** An answered request on a connection that stays open, as a pool of clients has it. */
+async function kept(base: string, bearer: string, path = "/v1/networks", accept = "*/*") {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  onTestFinished(() => agent.destroy());
+  const headers = { authorization: `Bearer ${bearer}`, accept };
+  const call = request(`http://${base}${path}`, { agent, headers }).end();
+  const [response] = await once(call, "response");
+  let closed = false;
+  call.socket?.once("close", () => {
+    closed = true;
+  });
+  if (!accept.includes("event-stream")) {
+    response.resume();
+    await once(response, "end");
+  }
+  return { status: response.statusCode as number, headers: response.headers, isClosed: () => closed };
+}
+
+describe("strangers", () => {
+  test("of many addresses fill their share before TLS, and an operator and a host are let in at once", async () => {
+    const controller = await startEnrolling({ maxConnections: 80, door: { unknownPerSecond: 10_000 } });
+    const identity = await controller.enrol("a");
+    const sockets = Array.from({ length: 120 }, (_, n) => silent(controller.base, `127.0.2.${1 + (n % 12)}`));
+    await waitUntil(
+      () => sockets.filter(({ destroyed }) => destroyed).length,
+      (gone) => gone >= 100,
+      { what: "all but a quarter of 80 to be ended" },
+    );
+    await controller.call(200, "GET", "/v1/hosts");
+    expect((await controller.ask({ identity }, "GET", "/v1/hosts/a")).status).toBe(200);
+    const agent = await controller.agent(identity).connect();
+    expect(agent.isOpen).toBe(true);
+  });
+
+  test("of one address do not push out those of another", async () => {
+    const controller = await startSecured({ door: { unprovenConnections: 8 } });
+    const other = silent(controller.base, "127.0.2.1");
+    await once(other, "connect");
+    const sockets = Array.from({ length: 100 }, () => silent(controller.base, "127.0.2.2"));
+    await waitUntil(
+      () => sockets.filter(({ destroyed }) => destroyed).length,
+      (gone) => gone === 92,
+      { what: "all but eight to be ended" },
+    );
+    expect(other.destroyed).toBe(false);
+    expect(await metric(controller.admin, 'nearmiss_controller_connections_refused_total{reason="source"}')).toBe(92);
+    expect(await metric(controller.admin, "nearmiss_controller_connections_unproven")).toBe(9);
+  });
+});
+
+describe("a token", () => {
+  test("has its oldest idle connection ended by a new one, and never more than it may", async () => {
+    const controller = await startSecured({ door: { tokenConnections: 8 } });
+    const viewer = await controller.issue({ role: "viewer" });
+    const pool: Awaited<ReturnType<typeof kept>>[] = [];
+    for (let n = 0; n < 20; n += 1) pool.push(await kept(controller.base, viewer.token));
+    expect(pool.every(({ status }) => status === 200)).toBe(true);
+    await waitFor(() => pool.filter(({ isClosed }) => isClosed()).length === 12, {
+      what: "all but eight to be closed",
+    });
+    expect(pool.slice(-8).some(({ isClosed }) => isClosed())).toBe(false);
+    // The admin's own is the ninth.
+    expect(await metric(controller.admin, "nearmiss_controller_connections_proven")).toBeLessThanOrEqual(10);
+  });
+
+  test("whose connections are all in use is answered 429 with when to try again; others go on", async () => {
+    const controller = await startSecured({ door: { tokenConnections: 8 }, findCertified });
+    await populate(controller.admin);
+    const viewer = await controller.issue({ role: "viewer" });
+    for (let n = 0; n < 8; n += 1) {
+      expect((await kept(controller.base, viewer.token, "/v1/events", "text/event-stream")).status).toBe(200);
+    }
+    const refused = await kept(controller.base, viewer.token);
+    expect([refused.status, refused.headers["retry-after"], refused.headers.connection]).toEqual([429, "5", "close"]);
+    await call(controller.admin, 200, "GET", "/v1/vms");
+    expect((await requestAs(controller, "a", "GET", "/v1/hosts/a")).status).toBe(200);
+    const other = await controller.issue({ role: "viewer" });
+    await call(controller.as(other.token), 200, "GET", "/v1/vms");
+  });
+});
+
+describe("a consumer of events", () => {
+  test.each(["message", "ping"] as const)("that sends %ss without end is ended, and others are not", async (kind) => {
+    const controller = await startSecured();
+    const viewer = await controller.issue({ role: "viewer" });
+    const headers = { authorization: `Bearer ${viewer.token}` };
+    const [quiet, loud] = [0, 1].map(() => new WebSocket(`ws://${controller.base}/v1/events`, [], { headers }));
+    if (!quiet || !loud) throw new Error("two consumers");
+    onTestFinished(() => quiet.terminate());
+    await Promise.all([once(quiet, "open"), once(loud, "open")]);
+    const ended = once(loud, "close");
+    for (let n = 0; n <= 100; n += 1) {
+      if (kind === "message") loud.send("x");
+      else loud.ping();
+    }
+    await ended;
+    const pong = once(quiet, "pong");
+    quiet.ping();
+    await pong;
+  });
+});

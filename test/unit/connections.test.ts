@@ -1,0 +1,196 @@
+import { EventEmitter } from "node:events";
+import { describe, expect, test } from "vitest";
+import { Connections, type ConnectionsDeps } from "../../controller/auth/connections.ts";
+import { connectionsFor } from "../../controller/auth/descriptors.ts";
+import { HostSources } from "../../controller/auth/host-sources.ts";
+import type { Identity } from "../../controller/auth/identity.ts";
+import { Inventory } from "../../controller/inventory/inventory.ts";
+import { parseHost, parseRevision } from "../../schema/index.ts";
+
+let ports = 1_024;
+
+class Peer extends EventEmitter {
+  readonly remotePort = ports++;
+  destroyed = false;
+
+  constructor(readonly remoteAddress: string) {
+    super();
+  }
+
+  destroy(): void {
+    this.destroyed = true;
+    this.emit("close");
+  }
+}
+
+const token = (kind: "operator" | "viewer", tokenId: string): Identity => ({
+  kind,
+  tokenId,
+  note: "",
+  networks: "all",
+});
+const admin: Identity = { kind: "admin", tokenId: "root", note: "" };
+const host = (name: string): Identity => ({
+  kind: "host",
+  name,
+  uid: name,
+  generation: 0,
+  key: name,
+  issuer: "",
+  expiresMs: Number.POSITIVE_INFINITY,
+});
+
+function setUp(limits: Partial<ConnectionsDeps["limits"]> = {}, more: Partial<ConnectionsDeps> = {}) {
+  const refused: string[] = [];
+  const connections = new Connections({
+    limits: { total: 400, unprovenPerSource: 8, perToken: 16, ...limits },
+    hostsAt: () => 0,
+    isWaiting: () => false,
+    onRefused: (reason) => refused.push(reason),
+    ...more,
+  });
+  const open = (address: string) => {
+    const peer = new Peer(address);
+    connections.opened(peer);
+    return peer;
+  };
+  /** @returns why not, or what ends the request */
+  const ask = (peer: Peer, identity: Identity) => {
+    const ends: (() => void)[] = [];
+    const obstacle = connections.admit(peer, identity, (done) => ends.push(done));
+    return {
+      obstacle,
+      end: () => {
+        for (const done of ends) done();
+      },
+    };
+  };
+  return { connections, refused, open, ask };
+}
+
+describe("strangers", () => {
+  test("of one IPv6 /64 are one source, whatever the rest of the address is", () => {
+    const { connections, open } = setUp();
+    const peers = Array.from({ length: 3_000 }, (_, n) => open(`2001:db8:1:2:${n.toString(16)}::1`));
+    expect(connections.unproven).toBe(8);
+    expect(peers.filter(({ destroyed }) => !destroyed)).toEqual(peers.slice(-8));
+  });
+
+  test("of another source are not pushed out by them", () => {
+    const { open } = setUp();
+    const honest = open("2001:db8:1:3::1");
+    for (let n = 0; n < 100; n += 1) open(`2001:db8:1:2::${n.toString(16)}`);
+    expect(honest.destroyed).toBe(false);
+  });
+
+  test("of many sources have a share of all together, and the source with most makes room", () => {
+    const { connections, refused, open } = setUp({ total: 40 });
+    const honest = open("192.0.2.1");
+    for (let source = 2; source < 8; source += 1) for (let n = 0; n < 8; n += 1) open(`192.0.2.${source}`);
+    expect(connections.unproven).toBe(10);
+    expect(honest.destroyed).toBe(false);
+    expect(new Set(refused)).toEqual(new Set(["strangers"]));
+  });
+
+  test("who wait for their handshake keep their place: the one that came last goes", () => {
+    const waits = new Set<unknown>();
+    const { open } = setUp({}, { isWaiting: (socket) => waits.has(socket) });
+    const fleet = Array.from({ length: 8 }, () => {
+      const peer = open("192.0.2.1");
+      waits.add(peer);
+      return peer;
+    });
+    waits.delete(fleet[3]);
+    open("192.0.2.1");
+    expect(fleet[3]?.destroyed).toBe(true);
+    const { open: other } = setUp({}, { isWaiting: () => true });
+    const all = Array.from({ length: 9 }, () => other("192.0.2.1"));
+    expect(all.map(({ destroyed }) => destroyed)).toEqual([...Array(8).fill(false), true]);
+  });
+
+  test("of a source where hosts are registered may be as many as these need", () => {
+    const state = Inventory.of({
+      networks: [],
+      vms: [],
+      hosts: Array.from({ length: 50 }, (_, n) => ({
+        ...parseHost(`h${n}`, { vtep: `2001:db8:5::${(n + 1).toString(16)}` }, "operator"),
+        uid: `h${n}`,
+        revision: parseRevision(1),
+      })),
+    });
+    const sources = new HostSources(
+      () => state,
+      () => 0,
+    );
+    const { connections, open } = setUp({}, { hostsAt: (source) => sources.count(source) });
+    for (let n = 0; n < 200; n += 1) open(`2001:db8:5::${n.toString(16)}`);
+    for (let n = 0; n < 200; n += 1) open(`2001:db8:6::${n.toString(16)}`);
+    // 100 in all is the strangers' share of 400: what is over is taken from the larger source.
+    expect(connections.unproven).toBe(100);
+  });
+});
+
+describe("an identity", () => {
+  test("makes room with its own connection that is idle, and is refused where all are in use", () => {
+    const { refused, open, ask } = setUp();
+    const viewer = token("viewer", "v");
+    const first = open("192.0.2.1");
+    ask(first, viewer).end();
+    const streams = Array.from({ length: 16 }, (_, n) => {
+      const peer = open(`192.0.3.${n}`);
+      expect(ask(peer, viewer).obstacle).toBeUndefined();
+      return peer;
+    });
+    expect(first.destroyed).toBe(true);
+    expect(ask(open("192.0.2.1"), viewer).obstacle).toMatch(/^16 connections are in use by this token/);
+    expect(refused).toEqual(["identity"]);
+    streams[0]?.destroy();
+    expect(ask(open("192.0.2.1"), viewer).obstacle).toBeUndefined();
+  });
+
+  test("has its own: another token, a host and an admin go on", () => {
+    const { open, ask } = setUp();
+    for (let n = 0; n < 30; n += 1) ask(open(`192.0.3.${n}`), token("viewer", "v"));
+    for (const other of [token("viewer", "w"), host("a"), admin]) {
+      expect(ask(open("192.0.2.1"), other).obstacle).toBeUndefined();
+    }
+  });
+
+  test("that is a host has eight", () => {
+    const { open, ask } = setUp();
+    const answers = Array.from({ length: 9 }, (_, n) => ask(open(`192.0.3.${n}`), host("a")).obstacle);
+    expect(answers.map((obstacle) => obstacle !== undefined)).toEqual([...Array(8).fill(false), true]);
+  });
+
+  test("that shares a connection with others behind a proxy is counted where it was last", () => {
+    const { connections, open, ask } = setUp({ perToken: 8 });
+    const shared = open("192.0.2.1");
+    for (let n = 0; n < 40; n += 1) ask(shared, token("viewer", `${n}`)).end();
+    expect(connections.proven).toBe(1);
+    shared.destroy();
+    expect(connections.proven).toBe(0);
+  });
+});
+
+describe("when all are used up", () => {
+  test("tokens have left room for hosts, and both for admins", () => {
+    const { open, ask } = setUp({ total: 100 });
+    const room = 75;
+    const tokens = Array.from({ length: 100 }, (_, n) => ask(open(`192.0.3.${n}`), token("viewer", `v${n}`)).obstacle);
+    expect(tokens.filter((obstacle) => obstacle === undefined)).toHaveLength(Math.ceil((room - 16) / 2));
+    const hosts = Array.from({ length: 100 }, (_, n) => ask(open(`192.0.4.${n}`), host(`h${n}`)).obstacle);
+    expect(hosts.filter((obstacle) => obstacle === undefined)).toHaveLength(room - 16 - Math.ceil((room - 16) / 2));
+    const admins = Array.from({ length: 16 }, (_, n) => ask(open(`192.0.5.${n}`), admin).obstacle);
+    expect(admins.every((obstacle) => obstacle === undefined)).toBe(true);
+  });
+});
+
+test.each([
+  ["Max open files            1024                 1048576              files", 896],
+  ["Max open files            unlimited            unlimited            files", 250_000],
+  ["Max open files            1048576              1048576              files", 250_000],
+  ["Max open files            100                  100                  files", 32],
+  ["", 250_000],
+])("out of %j come %d connections", (limits, expected) => {
+  expect(connectionsFor(`Max processes 1 2 x\n${limits}\nMax locked memory`)).toBe(expected);
+});
