@@ -89,7 +89,8 @@ export class Connections {
   }
 
   /**
-   * The identity's request came in on the connection. @param done called when the request is over
+   * The identity's request came in on the connection.
+   * @param done takes what is to be called when the request is over, once or more often
    * @returns why it must not go on
    */
   admit(endpoint: Endpoint, identity: Identity, done: (listener: () => void) => void): string | undefined {
@@ -103,8 +104,10 @@ export class Connections {
       this.own(connection, owner);
     }
     connection.busy += 1;
+    let isOver = false;
     done(() => {
-      connection.busy -= 1;
+      if (!isOver) connection.busy -= 1;
+      isOver = true;
     });
     return undefined;
   }

@@ -1,13 +1,14 @@
 // Where requests are let in: where from, who, how often and what for is judged before a body is read or a WebSocket opened.
 import { TLSSocket } from "node:tls";
 import rateLimit from "@fastify/rate-limit";
-import type { FastifyRequest, RouteOptions } from "fastify";
+import type { FastifyReply, FastifyRequest, RouteOptions } from "fastify";
 import { bearerProtocol } from "../../schema/index.ts";
 import type { App } from "../http/app-types.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import { countedAddress } from "../peer.ts";
 import { findObstacle } from "./authorize.ts";
 import type { Connections } from "./connections.ts";
+import { CostlyRequests } from "./costly-requests.ts";
 import { type DoorLimits, isAllowedHost, isAllowedOrigin } from "./front-door.ts";
 import { type CertifiedHost, type Identity, nameOf } from "./identity.ts";
 import type { RefusalLog } from "./refusals.ts";
@@ -22,6 +23,11 @@ export interface Credentials {
 }
 
 const windowSeconds = 10;
+const costlyRetrySeconds = { look: 1, bulk: 10 } as const;
+const tooCostly = {
+  look: "many requests of this identity that read much are under way: wait for their answers",
+  bulk: "exports and imports of this identity are under way, as many as it may have: wait until one is done",
+} as const;
 /** When connections are all in use. */
 const crowdedRetrySeconds = 5;
 
@@ -97,13 +103,32 @@ export async function registerFrontDoor(
     if (!request.identity) throw refuse(request, "unauthenticated", request.anonymousBecause);
     const obstacle = findObstacle(request.identity, access);
     if (obstacle !== undefined) throw refuse(request, "forbidden", obstacle);
-    const { identity, raw } = request;
-    const crowded = connections.admit(raw.socket, identity, (done) => reply.raw.once("close", done));
+    const crowded = connections.admit(request.raw.socket, request.identity, whenOver(reply));
     if (crowded === undefined) return;
     onRefused("too-many-requests");
     reply.header("connection", "close").header("retry-after", crowdedRetrySeconds);
     throw new Refusal("too-many-requests", crowded);
   });
+
+  const costly = new CostlyRequests();
+  app.addHook("onRequest", async (request, reply) => {
+    const { identity, ip } = request;
+    const { cost } = request.routeOptions.config;
+    if (!identity || cost === undefined) return;
+    const who = identity.kind === "anyone" ? countedAddress(ip) : nameOf(identity);
+    const turn = costly.enter(cost, who, whenOver(reply));
+    if (turn) return turn;
+    onRefused("too-many-requests");
+    reply.header("retry-after", costlyRetrySeconds[cost]);
+    throw new Refusal("too-many-requests", tooCostly[cost]);
+  });
+}
+
+/** Calls what it is given when the request is over, answered or not. It may call twice. */
+function whenOver({ raw }: FastifyReply) {
+  return (listener: () => void): void => {
+    for (const event of ["finish", "close"]) raw.once(event, listener);
+  };
 }
 
 function requireAccess(app: App): void {

@@ -25,7 +25,7 @@ export function auditRoutes(app: App, { access }: { access: Pick<AccessStore, "r
   app.get(
     "/v1/audit",
     {
-      config: { access: "admin" },
+      config: { access: "admin", cost: "look" },
       schema: {
         tags: ["access"],
         operationId: "listAudit",

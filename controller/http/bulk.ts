@@ -58,7 +58,7 @@ export function bulkRoutes(app: App, { committer, uploads, epoch }: BulkDeps): v
   app.get(
     "/v1/export",
     {
-      config: { access: "read" },
+      config: { access: "read", cost: "bulk" },
       schema: {
         tags,
         operationId: "exportAll",
@@ -88,7 +88,7 @@ function importRoute(app: App, committer: Committer, uploads: Uploads): void {
   app.post(
     "/v1/import",
     {
-      config: { access: "write" },
+      config: { access: "write", cost: "bulk" },
       // The schema of the body is that of one line, which `parseLine` holds each against.
       validatorCompiler: (part) => (part.httpPart === "body" ? (value) => ({ value }) : compileValidator(part)),
       schema: {

@@ -2,6 +2,7 @@
 import type { FastifyRequest } from "fastify";
 import type { Actor } from "../../schema/index.ts";
 import type { Access } from "../auth/authorize.ts";
+import type { Cost } from "../auth/costly-requests.ts";
 import { actorFor, type Identity } from "../auth/identity.ts";
 import { type InventoryView, viewFor } from "../auth/view.ts";
 import type { Inventory } from "../inventory/inventory.ts";
@@ -10,6 +11,8 @@ declare module "fastify" {
   interface FastifyContextConfig {
     /** Who may use the route: each states it, or the controller does not start. */
     access?: Access;
+    /** Stated where one request may read or make much. */
+    cost?: Cost;
   }
   interface FastifyRequest {
     identity: Identity | undefined;

@@ -17,7 +17,7 @@ export function evacuationRoutes(
   app.post(
     "/v1/hosts/:name/evacuate",
     {
-      config: { access: "write-all" },
+      config: { access: "write-all", cost: "look" },
       schema: {
         tags: ["hosts"],
         operationId: "evacuateHost",

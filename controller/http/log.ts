@@ -3,6 +3,7 @@ import { LogView, Name, parseRevision, toCloudEvent } from "../../schema/index.t
 import { type Static, Type } from "../../schema/typebox.ts";
 import { scopeOf } from "../auth/identity.ts";
 import { endOfLog, lookBack, type Subject } from "../observe/look-back.ts";
+import { FairTurns } from "../slices.ts";
 import type { LogPosition, Store } from "../store/store.ts";
 import type { App } from "./app-types.ts";
 import { identityOf } from "./caller.ts";
@@ -26,10 +27,12 @@ const query = Type.Object(
 );
 
 export function logRoutes(app: App, { store }: { readonly store: Pick<Store, "readEventsBack" | "epoch"> }): void {
+  /** Of all that read the log backwards. */
+  const turns = new FairTurns();
   app.get(
     "/v1/log",
     {
-      config: { access: "watch" },
+      config: { access: "watch", cost: "look" },
       schema: {
         tags: ["events"],
         operationId: "getLog",
@@ -43,7 +46,10 @@ export function logRoutes(app: App, { store }: { readonly store: Pick<Store, "re
       const { before, limit = 50 } = request.query;
       const scope = scopeOf(identityOf(request));
       const position = before === undefined ? endOfLog : parsePosition(before);
-      const found = await lookBack(store, { before: position, limit, subject: subjectOf(request.query), scope });
+      const found = await lookBack(
+        { store, turns },
+        { before: position, limit, subject: subjectOf(request.query), scope },
+      );
       const events = found.events.map((event) => ({ ...toCloudEvent(event, store.epoch), data: plain(event.change) }));
       return { events, ...(found.next ? { next: `${found.next.revision}.${found.next.index}` } : {}) };
     },

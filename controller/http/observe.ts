@@ -49,7 +49,7 @@ export function observeRoutes(app: App, { committer, agents, rates, epoch, now }
   app.get(
     "/v1/overview",
     {
-      config: { access: "watch" },
+      config: { access: "watch", cost: "look" },
       schema: {
         tags,
         operationId: "getOverview",
@@ -79,7 +79,7 @@ export function observeRoutes(app: App, { committer, agents, rates, epoch, now }
   app.get(
     "/v1/rates",
     {
-      config: { access: "read-all" },
+      config: { access: "read-all", cost: "look" },
       schema: {
         tags,
         operationId: "getRates",

@@ -58,6 +58,8 @@ function nameShapes<Document extends object>(document: Document): Document {
 }
 
 export function openApiRoutes(app: App): void {
+  /** Made once: strangers may ask for it. */
+  let text: string | undefined;
   app.get(
     "/openapi.json",
     {
@@ -70,7 +72,10 @@ export function openApiRoutes(app: App): void {
         response: { 200: Type.Object({}, { description: "OpenAPI 3.1", additionalProperties: true }), ...problems() },
       },
     },
-    () => app.swagger(),
+    (_request, reply) => {
+      text ??= JSON.stringify(app.swagger());
+      return reply.type("application/json; charset=utf-8").send(text as never);
+    },
   );
 }
 

@@ -23,7 +23,7 @@ export function operationalEventRoutes(
   app.get(
     "/v1/operational-events",
     {
-      config: { access: "watch" },
+      config: { access: "watch", cost: "look" },
       schema: {
         tags: ["events"],
         operationId: "listOperationalEvents",

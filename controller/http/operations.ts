@@ -66,7 +66,7 @@ export function operationRoutes(app: App, { committer, metrics, insecure }: Oper
   app.get(
     "/metrics",
     {
-      config: { access: "read-all" },
+      config: { access: "read-all", cost: "look" },
       schema: {
         tags,
         operationId: "getMetrics",

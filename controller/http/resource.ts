@@ -102,7 +102,7 @@ export function resourceRoutes<K extends ResourceKind, Input, Patch>(
   app.get(
     path,
     {
-      config: { access: access.read },
+      config: { access: access.read, cost: "look" },
       schema: {
         tags,
         operationId: `list${title(plural)}`,

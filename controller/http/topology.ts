@@ -27,7 +27,7 @@ export function topologyRoutes(app: App, { committer, agents, nowMs }: TopologyD
   app.get(
     "/v1/topology",
     {
-      config: { access: "watch" },
+      config: { access: "watch", cost: "look" },
       schema: {
         tags,
         operationId: "getTopology",
@@ -70,7 +70,7 @@ export function topologyRoutes(app: App, { committer, agents, nowMs }: TopologyD
   app.get(
     "/v1/vms/:name/holders",
     {
-      config: { access: "watch" },
+      config: { access: "watch", cost: "look" },
       schema: {
         tags,
         operationId: "getVmHolders",

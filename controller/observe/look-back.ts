@@ -1,6 +1,7 @@
 // The log read backwards, from a position to what came before it.
 import type { LoggedEvent, NetworkScope, ResourceChange, ResourceKind, Revision } from "../../schema/index.ts";
 import { narrowChange } from "../inventory/scope.ts";
+import type { FairTurns } from "../slices.ts";
 import type { LogPosition, Store } from "../store/store.ts";
 
 export interface Subject {
@@ -20,13 +21,14 @@ export interface LookBack {
   readonly next?: LogPosition;
 }
 
-const pageSize = 256;
+/** Rows that are read and parsed in one turn: about half a millisecond. */
+const pageSize = 64;
 /** What one look may read, so that a search for what is rare comes back soon, with where to go on. */
 const maxRead = 8_192;
 
 /** @throws what the store throws */
 export async function lookBack(
-  store: Pick<Store, "readEventsBack">,
+  { store, turns }: { readonly store: Pick<Store, "readEventsBack">; readonly turns: FairTurns },
   { before, limit, subject, scope }: { before: LogPosition; limit: number; subject: Subject; scope: NetworkScope },
 ): Promise<LookBack> {
   const { kind, name } = subject;
@@ -34,7 +36,11 @@ export async function lookBack(
   const events: LoggedEvent[] = [];
   let position = before;
   for (let read = 0; read < maxRead; read += pageSize) {
-    const page = await store.readEventsBack(position, pageSize, of);
+    let page: LoggedEvent[] = [];
+    const from = position;
+    await turns.run(async () => {
+      page = await store.readEventsBack(from, pageSize, of);
+    });
     for (const event of page) {
       position = event;
       // Asked of the narrowed change: otherwise a filter would tell of networks that the scope hides.
@@ -43,7 +49,6 @@ export async function lookBack(
       if (events.length === limit) return { events, next: position };
     }
     if (page.length < pageSize) return { events };
-    await new Promise<void>((resolve) => setImmediate(resolve));
   }
   return { events, next: { revision: position.revision, index: position.index } };
 }

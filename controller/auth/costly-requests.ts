@@ -1,0 +1,116 @@
+// Requests that cost more than a look-up: each identity has few of them under way, some that wait, and is refused beyond. What
+// takes turns of the event loop within such a request is `slices.ts`. Pure.
+
+/**
+ * What a route states as `config: { cost }`, where one request may read or make much:
+ * - `look`: it is over when it has been computed, such as a page of the log;
+ * - `bulk`: it lasts as long as its peer reads or sends, such as an export.
+ */
+export type Cost = "look" | "bulk";
+
+interface CostLimits {
+  /** Under way, of one identity. */
+  readonly running: number;
+  /** Of one identity, for a place. */
+  readonly waiting: number;
+  /** Under way, of all. */
+  readonly total: number;
+}
+
+/**
+ * A page of the dashboard asks for three looks at once, and a program that keeps an inventory in step for some dozens: these
+ * wait for milliseconds. A bulk does not wait, because nobody knows for how long: four of one identity are a backup, an import
+ * and two people.
+ */
+const defaultLimits: Readonly<Record<Cost, CostLimits>> = {
+  look: { running: 2, waiting: 64, total: 16 },
+  bulk: { running: 4, waiting: 0, total: 32 },
+};
+
+interface Turn {
+  readonly start: () => void;
+}
+
+interface Holder {
+  running: number;
+  readonly waiting: Set<Turn>;
+}
+
+export class CostlyRequests {
+  private readonly kinds: Readonly<Record<Cost, Kind>>;
+
+  constructor(limits = defaultLimits) {
+    this.kinds = { look: new Kind(limits.look), bulk: new Kind(limits.bulk) };
+  }
+
+  /**
+   * @param done called when the request is over, whether it has begun or not
+   * @returns when it may begin, or undefined where its identity has too many
+   */
+  enter(cost: Cost, identity: string, done: (listener: () => void) => void): Promise<void> | undefined {
+    return this.kinds[cost].enter(identity, done);
+  }
+}
+
+class Kind {
+  /** In the order in which their next turn comes: who has had one goes to the end. */
+  private readonly holders = new Map<string, Holder>();
+  private running = 0;
+
+  constructor(private readonly limits: CostLimits) {}
+
+  enter(identity: string, done: (listener: () => void) => void): Promise<void> | undefined {
+    const holder = this.holders.get(identity) ?? { running: 0, waiting: new Set() };
+    const { running, waiting, total } = this.limits;
+    const isFree = holder.waiting.size === 0 && holder.running < running && this.running < total;
+    if (!isFree && holder.waiting.size >= waiting) return undefined;
+    this.holders.set(identity, holder);
+    return new Promise((resolve) => {
+      let state: "waits" | "runs" | "over" = "waits";
+      const turn: Turn = {
+        start: () => {
+          state = "runs";
+          resolve();
+        },
+      };
+      holder.waiting.add(turn);
+      done(() => {
+        const before = state;
+        if (before === "over") return;
+        state = "over";
+        if (before === "runs") {
+          holder.running -= 1;
+          this.running -= 1;
+        } else holder.waiting.delete(turn);
+        if (holder.running === 0 && holder.waiting.size === 0) this.holders.delete(identity);
+        this.startMore();
+      });
+      this.startMore();
+    });
+  }
+
+  private startMore(): void {
+    while (this.running < this.limits.total) {
+      const next = this.findNext();
+      if (!next) return;
+      const [identity, holder, turn] = next;
+      holder.waiting.delete(turn);
+      holder.running += 1;
+      this.running += 1;
+      this.holders.delete(identity);
+      this.holders.set(identity, holder);
+      turn.start();
+    }
+  }
+
+  /** Of the identity with the fewest under way; of several, whose turn is longest ago. */
+  private findNext(): [string, Holder, Turn] | undefined {
+    let next: [string, Holder, Turn] | undefined;
+    for (const [identity, holder] of this.holders) {
+      const [turn] = holder.waiting;
+      if (!turn || holder.running >= this.limits.running) continue;
+      if (!next || holder.running < next[1].running) next = [identity, holder, turn];
+    }
+    return next;
+  }
+}

@@ -1,0 +1,90 @@
+// One identity asks for much at once: it waits, or is told to, and others are answered.
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { request } from "node:http";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { waitFor } from "../../lab/wait.ts";
+import { call, populate, startSecured } from "../integration/harness.ts";
+
+/** Looks for what is nowhere: reads as much of the log as one request may. */
+const search = "/v1/log?name=nowhere";
+
+async function withLog() {
+  const controller = await startSecured({ door: { requestsPerSecond: 10_000 } });
+  await populate(controller.admin);
+  const lines = Array.from({ length: 3_000 }, (_, n) =>
+    JSON.stringify({ kind: "vm", name: `many-${n}`, host: "a", interfaces: [] }),
+  );
+  const headers = { "content-type": "application/x-ndjson" };
+  const { status } = await controller.admin.request("POST", "/v1/import", lines.join("\n"), headers);
+  expect(status).toBe(200);
+  return controller;
+}
+
+test("a hundred reads of the log at once: some wait, the rest is 429 with when to try again, and others go first", async () => {
+  const controller = await withLog();
+  const [viewer, other] = await Promise.all([1, 2].map(() => controller.issue({ role: "viewer" })));
+  if (!viewer || !other) throw new Error("two tokens");
+  const order: string[] = [];
+  const ask = async (token: string, who: string, path = search) => {
+    const answer = await controller.as(token).request("GET", path);
+    order.push(`${who} ${answer.status}`);
+    return answer;
+  };
+  const flood = Array.from({ length: 100 }, () => ask(viewer.token, "flood"));
+  await Promise.race(flood);
+  const honest = await Promise.all([
+    ask(other.token, "honest"),
+    ask(other.token, "honest", "/v1/vms"),
+    ask(controller.adminToken, "honest", "/v1/overview"),
+    ask(viewer.token, "honest", "/v1/vms/web-1"),
+  ]);
+  expect(honest.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+  const before = order.slice(0, order.lastIndexOf("honest 200"));
+  const answers = await Promise.all(flood);
+  const refused = answers.filter(({ status }) => status === 429);
+  expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThanOrEqual(66);
+  expect(refused.length).toBeGreaterThan(0);
+  expect(refused.every(({ headers }) => headers.get("retry-after") === "1")).toBe(true);
+  // Behind two that ran already, and as many as ran while these did.
+  expect(before.filter((each) => each === "flood 200").length).toBeLessThan(33);
+  expect((await ask(viewer.token, "again")).status).toBe(200);
+});
+
+test("imports without an end hold their identity's places, and nobody else's", async () => {
+  const controller = await withLog();
+  const operator = await controller.issue({ role: "operator" });
+  const headers = { authorization: `Bearer ${operator.token}`, "content-type": "application/x-ndjson" };
+  const statuses: (number | undefined)[] = [];
+  for (let n = 0; n < 5; n += 1) {
+    const endless = request(`http://${controller.base}/v1/import`, { method: "POST", headers, agent: false });
+    endless.on("error", () => {});
+    onTestFinished(() => void endless.destroy());
+    endless.flushHeaders();
+    // The first is never answered.
+    if (n > 0) statuses.push((await once(endless, "response"))[0].statusCode);
+    else await waitFor(() => endless.socket?.readyState === "open", { what: "the first import to be under way" });
+  }
+  expect(statuses.every((status) => status === 503 || status === 429)).toBe(true);
+  await call(controller.as(operator.token), 200, "GET", "/v1/vms");
+  expect((await controller.admin.request("GET", "/v1/export")).status).toBe(200);
+});
+
+test("every route that reads states its cost, or is known to read one resource or few", () => {
+  const folder = join(import.meta.dirname, "../../controller/http");
+  const routes = readdirSync(folder).flatMap((file) => {
+    const text = readFileSync(join(folder, file), "utf8");
+    const found = text.matchAll(/app\.get\(\s*"?([\w/:.-]+)"?,\s*\{\s*config: \{([^}]*)\}/g);
+    return [...found].map(([, path = "", config = ""]) => ({ path: `${file} ${path}`, config }));
+  });
+  const without = routes.filter(({ config }) => !config.includes("cost:") && !config.includes('"public"'));
+  expect(routes.length).toBeGreaterThan(15);
+  expect(without.map(({ path }) => path).sort()).toEqual([
+    "authorities.ts /v1/authorities",
+    "observe.ts /v1/identity",
+    "resolve.ts /v1/resolve",
+    "resource.ts one",
+    "tokens.ts /v1/tokens",
+  ]);
+});
