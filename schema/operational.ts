@@ -36,9 +36,9 @@ export interface Report {
   readonly kind: ReportKind;
   /** Absent: it concerns the host. */
   readonly vni?: Vni;
-  /** Whom or what it is about: an address, a cause. */
+  /** Whom or what it is about: an address, a cause. The controller shows what it knows (controller/agents/host-words.ts). */
   readonly subject?: string;
-  /** For a person. */
+  /** A sentence of the controller's table with this host's values; another is not shown. */
   readonly detail?: string;
   /** How often it happened, or how much of it. */
   readonly count: number;
@@ -89,7 +89,7 @@ const isReportKind = (kind: string): kind is ReportKind => (reportKinds as reado
 
 /** One operational event. */
 export interface OperationalEvent {
-  /** 1, 2, …: without gap in one run of the controller. */
+  /** 1, 2, …: without gap as they happen in one run of the controller; of those that are kept some may be missing. */
   readonly sequence: number;
   readonly kind: OperationalKind;
   readonly host: string;

@@ -22,6 +22,7 @@ import { HostAllowances } from "./host-allowance.ts";
 import { HostReports } from "./host-reports.ts";
 import { HostSockets } from "./host-sockets.ts";
 import { type HostReport, HostStatuses } from "./host-status.ts";
+import { problemOf } from "./host-words.ts";
 import { InterestIndex } from "./interest.ts";
 import { MoveEvents } from "./move-events.ts";
 import { MoveWatches } from "./move-watch.ts";
@@ -202,7 +203,10 @@ export class AgentChannel implements SessionHandler {
   applied(session: AgentSession, frame: Extract<AgentFrame, { type: "applied" }>): void {
     const { revision } = this.deps.committer;
     if (frame.revision > revision) throw new FrameError(`applied ${frame.revision} is beyond the log, at ${revision}`);
-    this.statuses.applied(hostOf(session), frame.revision, frame.problems);
+    const host = hostOf(session);
+    const { current } = this.deps.committer;
+    const problems = frame.problems.map((text) => problemOf(text, (name) => current.networksOn(host).has(name)));
+    this.statuses.applied(host, frame.revision, [...new Set(problems)]);
     if (frame.misses) this.deps.rates.programmed(hostOf(session), frame.misses);
   }
 

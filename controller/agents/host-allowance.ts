@@ -11,6 +11,8 @@ export const hostAllowance = { perSecond: 10_000, burst: 400_000 } as const;
 
 /** Of a frame of any kind: reading it off the socket, and its turn. */
 export const unitsPerFrame = 4;
+/** A sentence of the host is looked for in a table, and an event goes to everybody who listens. */
+const unitsPerText = 16;
 /** A key takes about 60 bytes, so honest frames cost what their keys cost. */
 const bytesPerUnit = 64;
 /** A session costs a snapshot of the host's own VMs and lines in the log: reconnecting without pause stays at 5 a second. */
@@ -67,6 +69,10 @@ function itemsOf(frame: AgentFrame | undefined): number {
     case "interest":
     case "release":
       return frame.keys.length;
+    case "applied":
+      return unitsPerText * frame.problems.length;
+    case "report":
+      return unitsPerText * frame.reports.length;
     default:
       return 0;
   }

@@ -6,6 +6,7 @@ import type { Committer } from "../committer.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
 import { findVisibleNetwork } from "../inventory/bindings.ts";
 import type { Metrics } from "../metrics.ts";
+import { wordsOf } from "./host-words.ts";
 
 /** Events of one host in `windowMs`: an agent says at most 188. */
 const maxPerWindow = 240;
@@ -28,19 +29,22 @@ export class HostReports {
 
   take(host: string, reports: readonly Report[]): void {
     const { committer, operational, metrics, log, now } = this.deps;
-    for (const { vni, firstAgoMs, lastAgoMs, ...report } of reports) {
+    for (const report of reports) {
+      const { vni, firstAgoMs, lastAgoMs, kind, count } = report;
       const network = vni === undefined ? undefined : findVisibleNetwork(committer.current, host, vni);
       if (vni !== undefined && !network) {
         metrics.operationalRefused("network");
         continue;
       }
-      metrics.operational(host, report.kind, report.count);
+      metrics.operational(host, kind, count);
       if (!this.admits(host)) continue;
       const ago = (ms: number): string => new Date(now().getTime() - ms).toISOString();
       const event: Omit<OperationalEvent, "sequence"> = {
+        kind,
         host,
         ...(network ? { network: network.name, networkUid: network.uid, vni: network.vni } : {}),
-        ...report,
+        ...wordsOf(report, (name) => name === network?.name),
+        count,
         first: ago(firstAgoMs),
         last: ago(lastAgoMs),
       };

@@ -29,7 +29,7 @@ export function operationalEventRoutes(
         operationId: "listOperationalEvents",
         summary: "What happened on hosts lately and is no inventory",
         description:
-          "The last 1,024 of this run of the controller, oldest first: hosts connected or lost, scans, repairs, overruns, " +
+          "The last 1,024 of this run of the controller, oldest first, a share of each host: hosts connected or lost, scans, repairs, overruns, " +
           "thefts and the like. They also travel on `/v1/events`, live, marked with `operational: true`. A token that is " +
           "narrowed to networks sees those of its networks only, and none that concerns a host as a whole.",
         querystring: query,

@@ -12,11 +12,13 @@ import { Budget } from "../misses/budget.ts";
 
 /** Of one kind and subject there is a report at once, and then one in this time at most. */
 export const intervalMs = 60_000;
-/** Subjects of one kind that are counted apart; what comes beyond is counted together. */
+/** Subjects of one kind in one network that are counted apart; what comes beyond is counted together. */
 export const maxSubjects = 64;
+/** Networks of one kind whose subjects are counted apart: so many lines are kept of a kind at most. */
+const maxGroups = 64;
 /** A subject that has been quiet for so long makes room for another. */
 const quietMs = 10 * 60_000;
-/** Reports of this host, all kinds together. */
+/** Reports of this host, all kinds together. Kinds and networks have their turns: noise of one guest takes none from others. */
 const allowance = { perSecond: 1, burst: 128 } as const;
 
 /** Something that has just happened. */
@@ -58,7 +60,8 @@ interface Line extends Noted {
 export class ReportBook {
   /** By kind, how often since the start. */
   readonly totals = new Map<ReportKind, number>();
-  private readonly kinds = new Map<ReportKind, Map<string, Line>>();
+  /** By kind and network. The one that was reported from last comes last. */
+  private readonly groups = new Map<string, Map<string, Line>>();
   private readonly budget = new Budget(allowance, 1);
 
   /** @returns whether it is worth a line in the log: the first of its subject, or the first for `intervalMs` */
@@ -77,17 +80,33 @@ export class ReportBook {
   /** What may be reported now; it counts as given out until `confirm` or `restore`. */
   take(nowMs: number): Report[] {
     const reports: Report[] = [];
-    for (const line of this.lines()) {
-      if (reports.length === maxReportsPerFrame || !this.budget.allows("host", nowMs)) break;
-      const { pending } = line;
-      if (!pending || line.given || nowMs - line.givenMs < intervalMs) continue;
+    const due = this.dueLines(nowMs);
+    while (due.length > 0 && reports.length < maxReportsPerFrame && this.budget.allows("host", nowMs)) {
+      const next = due.shift();
+      const line = next?.lines.shift();
+      if (!next || !line?.pending) continue;
       this.budget.spend("host", nowMs);
-      line.given = pending;
+      reports.push(reportOf(line, line.pending, nowMs));
+      line.given = line.pending;
       line.pending = undefined;
       line.givenMs = nowMs;
-      reports.push(reportOf(line, pending, nowMs));
+      if (next.lines.length > 0) due.push(next);
+      // Behind the others, also at the next look.
+      this.groups.delete(next.key);
+      this.groups.set(next.key, next.group);
     }
     return reports;
+  }
+
+  /** What may be reported, group by group, and within a group what was never reported or not for longest. */
+  private dueLines(nowMs: number): { key: string; group: Map<string, Line>; lines: Line[] }[] {
+    return [...this.groups].flatMap(([key, group]) => {
+      const lines = [...group.values()].filter(
+        ({ pending, given, givenMs }) => pending && !given && nowMs - givenMs >= intervalMs,
+      );
+      lines.sort((a, b) => (a.givenMs === b.givenMs ? 0 : a.givenMs - b.givenMs));
+      return lines.length === 0 ? [] : [{ key, group, lines }];
+    });
   }
 
   /** What was given out has arrived. */
@@ -111,18 +130,28 @@ export class ReportBook {
   }
 
   private *lines(): Iterable<Line> {
-    for (const lines of this.kinds.values()) yield* lines.values();
+    for (const lines of this.groups.values()) yield* lines.values();
   }
 
   private lineOf({ kind, vni, subject, detail }: Finding, nowMs: number): Line {
-    const lines = this.kinds.get(kind) ?? new Map<string, Line>();
-    this.kinds.set(kind, lines);
+    const lines = this.groupOf(kind, vni);
     const name = subject?.slice(0, maxSubjectLength);
     const key = `${vni} ${name}`;
     const known = lines.get(key);
     if (known) return known;
     if (lines.size >= maxSubjects && !dropQuietest(lines, nowMs)) return this.restOf(lines, kind, nowMs);
     return addTo(lines, key, { kind, vni, subject: name, detail: detail?.slice(0, maxDetailLength) }, nowMs);
+  }
+
+  /** Beyond `maxGroups` networks share one. */
+  private groupOf(kind: ReportKind, vni: Vni | undefined): Map<string, Line> {
+    const known = this.groups.get(`${kind} ${vni}`);
+    if (known) return known;
+    const isCrowded = [...this.groups.keys()].filter((key) => key.startsWith(`${kind} `)).length >= maxGroups;
+    const key = isCrowded ? `${kind} others` : `${kind} ${vni}`;
+    const group = this.groups.get(key) ?? new Map<string, Line>();
+    this.groups.set(key, group);
+    return group;
   }
 
   /** The one line beyond `maxSubjects`. */

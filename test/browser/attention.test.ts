@@ -32,7 +32,7 @@ describeBrowser("what needs attention", () => {
         kind: "guest-never-seen",
         vni,
         subject: "52:54:00:00:00:01",
-        detail: "no frame of it has come",
+        detail: "no frame of it has come since the agent knows it",
         count: 1,
         ...justNow,
       },
@@ -45,7 +45,7 @@ describeBrowser("what needs attention", () => {
         count: 1,
         ...justNow,
       },
-      { kind: "drift-repaired", vni, subject: "entry", detail: "put neighbour", count: 2, ...justNow },
+      { kind: "drift-repaired", vni, subject: "entry", detail: "put neighbour 100 10.20.1.2", count: 2, ...justNow },
     ];
     a.send({ type: "report", reports });
     const open = page.locator(".concerns");

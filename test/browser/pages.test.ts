@@ -117,9 +117,23 @@ async function startWithFleet(shape: FleetShape): Promise<Controller> {
   second?.send({
     type: "report",
     reports: [
-      { kind: "unregistered-guest", vni, subject: "52:54:00:00:ff:01", detail: "on port vnet7", count: 4, ...ago },
-      { kind: "theft", vni, subject: "52:54:00:00:00:05", detail: "put back from port vnet9", count: 1, ...ago },
-      { kind: "drift-repaired", subject: "timer", detail: "10.16.0.9 was gone", count: 12, ...ago },
+      {
+        kind: "unregistered-guest",
+        vni,
+        subject: "52:54:00:00:ff:01",
+        detail: "it sends on port vnet7",
+        count: 4,
+        ...ago,
+      },
+      {
+        kind: "theft",
+        vni,
+        subject: "52:54:00:00:00:05",
+        detail: "put back from the port with ifindex 9",
+        count: 1,
+        ...ago,
+      },
+      { kind: "drift-repaired", subject: "timer", detail: "put neighbour 200 10.16.0.9", count: 12, ...ago },
     ],
   });
   second?.send({ type: "resolve", id: 2, questions: [] });

@@ -176,11 +176,18 @@ describe("liveness", () => {
     await call(controller, 200, "PUT", "/v1/networks/red", { vni: 201, subnets: ["10.20.1.0/24"] });
     pass(1_000);
     const { asOf } = await c.frame("heartbeat", (frame) => frame.asOf === 8);
-    c.send({ type: "applied", revision: asOf, problems: ["bridge nmb100: no such device"] });
+    c.send({
+      type: "applied",
+      revision: asOf,
+      problems: ["the rules that --anti-spoof asks for are not in place: `nearmiss agent status` on the host says why"],
+    });
     c.send({ type: "resolve", id: 1, questions: [] });
     await c.frame("answers");
     const host = await call(controller, 200, "GET", "/v1/hosts/c");
-    expect(host).toMatchObject({ appliedRevision: 8, problems: ["bridge nmb100: no such device"] });
+    expect(host).toMatchObject({
+      appliedRevision: 8,
+      problems: ["the rules that --anti-spoof asks for are not in place: `nearmiss agent status` on the host says why"],
+    });
     expect(Date.parse(host.lastSeen)).toBeGreaterThan(0);
   });
 

@@ -63,7 +63,11 @@ test("at the deadline says who has not confirmed and why, and the move stands", 
   follow(b);
   a.close();
   await a.closed;
-  c.send({ type: "applied", revision: 8 as Revision, problems: ["network blue: the kernel's table is full"] });
+  c.send({
+    type: "applied",
+    revision: 8 as Revision,
+    problems: ["network blue: the kernel does not take all entries: ENOBUFS, the kernel's table is full"],
+  });
   await c.heard();
   const pass = holdTimeouts();
   const moved = move(controller, { host: "b", wait: true, timeoutMs: 200 });
@@ -77,7 +81,10 @@ test("at the deadline says who has not confirmed and why, and the move stands", 
       host: "a",
       why: expect.stringMatching(/^no agent is connected, last heard .*: its kernel forwards as it was told last$/),
     },
-    { host: "c", why: "has not confirmed revision 9 within 200 ms; network blue: the kernel's table is full" },
+    {
+      host: "c",
+      why: "has not confirmed revision 9 within 200 ms; network blue: the kernel does not take all entries: ENOBUFS, the kernel's table is full",
+    },
   ]);
   expect(await call(controller, 200, "GET", "/v1/vms/web-1")).toMatchObject({ host: "b" });
 });

@@ -25,7 +25,11 @@ test("counts what is there, and names hosts whose VMs no agent serves or whose a
   const controller = await startController();
   await populate(controller);
   const agent = await controller.agent("a").connect();
-  agent.send({ type: "applied", revision: 7 as never, problems: ["the disk of cables is full"] });
+  agent.send({
+    type: "applied",
+    revision: 7 as never,
+    problems: ["network blue: the kernel does not take all entries: ENOSPC"],
+  });
   agent.send({ type: "resolve", id: 1, questions: [] });
   await agent.frame("answers");
   expect(await call(controller, 200, "GET", "/v1/overview")).toEqual({
@@ -35,7 +39,7 @@ test("counts what is there, and names hosts whose VMs no agent serves or whose a
     hostsConnected: 1,
     vms: 2,
     concerns: [
-      { kind: "host-problem", host: "a", detail: "the disk of cables is full" },
+      { kind: "host-problem", host: "a", detail: "network blue: the kernel does not take all entries: ENOSPC" },
       {
         kind: "host-away",
         host: "b",

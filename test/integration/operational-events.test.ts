@@ -144,7 +144,7 @@ describe("what an agent reports", () => {
     expect(await metric(controller, 'nearmiss_controller_reports_refused_total{reason="rate"}')).toBe(32 * 20 - 240);
   });
 
-  test("is kept up to a number, without gap", async () => {
+  test("is kept up to a number, an equal share of each host, and of each host the newest of its noise", async () => {
     const { controller } = await start();
     const hosts = ["a", "b", ...(await moreHosts(controller, 6))];
     for (const host of hosts) {
@@ -156,9 +156,16 @@ describe("what an agent reports", () => {
       for (let n = 0; n < 8; n++) agent.send({ type: "report", reports });
       await agent.heard();
     }
-    const total = hosts.length * 241;
-    const sequences = (await listed(controller)).map(({ id }) => Number(id));
-    expect(sequences).toEqual(Array.from({ length: 1_024 }, (_, i) => total - 1_024 + 1 + i));
+    const kept = await listed(controller);
+    const sequences = kept.map(({ id }) => Number(id));
+    expect(sequences).toHaveLength(1_024);
+    expect(sequences).toEqual(sequences.toSorted((x, y) => x - y));
+    for (const [i, host] of hosts.entries()) {
+      const own = kept.filter(({ data }) => data.host === host);
+      expect(own).toHaveLength(1_024 / hosts.length);
+      expect(own[0]?.type).toBe("nearmiss.operational.host-connected");
+      expect(Number(own.at(-1)?.id)).toBe((i + 1) * 241);
+    }
   });
 });
 

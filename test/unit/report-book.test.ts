@@ -149,3 +149,39 @@ test("whatever happens: bounded memory, few frames that the controller can read,
     }),
   );
 });
+
+describe("noise of one guest", () => {
+  test("takes no turn from other kinds, and none from the same kind in another network", () => {
+    for (let n = 0; n < 60; n += 1) {
+      for (const kind of ["theft", "unregistered-guest", "address-conflict"] as const) {
+        book.note({ kind, vni: blue, subject: `${n}` }, 0);
+      }
+    }
+    book.note({ kind: "theft", vni: vni(200), subject: "other" }, 1);
+    book.note({ kind: "table-full", vni: vni(200) }, 1);
+    book.note({ kind: "vtep-missing", subject: "192.0.2.1" }, 1);
+    const first = tell(1);
+    expect(first.length).toBe(maxReportsPerFrame);
+    const others = first.filter((report) => report.vni !== blue);
+    expect(others.map(({ kind }) => kind).sort()).toEqual(["table-full", "theft", "vtep-missing"]);
+  });
+
+  test("which uses up the host's reports leaves what comes later its turn with the next", () => {
+    for (let n = 0; n < 60; n += 1) {
+      for (const kind of ["theft", "unregistered-guest", "address-conflict"] as const) {
+        book.note({ kind, vni: blue, subject: `${n}` }, 0);
+      }
+    }
+    while (tell(0).length > 0);
+    book.note({ kind: "network-not-ready", vni: vni(200) }, 1);
+    const later = [tell(1_001), tell(2_002), tell(3_003), tell(4_004)].flat();
+    expect(later.map(({ kind }) => kind)).toContain("network-not-ready");
+  });
+
+  test("with addresses without end leaves the subjects of another network apart", () => {
+    for (let n = 0; n < 1_000; n += 1) book.note({ kind: "theft", vni: blue, subject: `${n}` }, 0);
+    book.note({ kind: "theft", vni: vni(200), subject: "other" }, 1);
+    const told = book.list().filter(({ vni: of }) => of === vni(200));
+    expect(told.map(({ subject }) => subject)).toEqual(["other"]);
+  });
+});

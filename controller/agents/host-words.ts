@@ -1,0 +1,260 @@
+// What hosts say, in the controller's own words. An agent sends sentences; of each that is in the table below the values are taken,
+// checked, and put into the sentence again. What is not in it is not shown: nobody reads a text, or runs a command, that a host has
+// made up. (node-agent/ makes the sentences; test/unit/host-words.test.ts holds them against this table.)
+import { isIP } from "node:net";
+import { AddressError, namePattern, parseIp, parseMac, type Report, type ReportKind } from "../../schema/index.ts";
+
+/** In a network that the host has; a sentence about another says nothing. */
+export type IsKnownNetwork = (name: string) => boolean;
+
+/** For a problem that is not in the table: of a newer agent, or of a rogue one. */
+export const unknownProblem =
+  "the agent tells of a problem that this controller does not know: `nearmiss agent status` there says which";
+
+interface Value {
+  readonly pattern: string;
+  readonly isValid?: (text: string) => boolean;
+}
+
+/** Device names as sane systems have them: the kernel takes more (dev_valid_name() in net/core/dev.c), also what a shell would run. */
+const device: Value = { pattern: "[A-Za-z0-9_.@:-]{1,15}" };
+const number: Value = { pattern: "\\d{1,16}" };
+const values: Readonly<Record<string, Value>> = {
+  device,
+  number,
+  network: { pattern: namePattern.slice(1, -1) },
+  ip: { pattern: "[0-9a-f:.]{2,45}", isValid: (text) => isIP(text) !== 0 },
+  mac: { pattern: "(?:[0-9a-f]{2}:){5}[0-9a-f]{2}" },
+  filter: { pattern: "(?:iptables|ip6tables|arptables)" },
+  lost: { pattern: "(?:all IPv4|all IPv6|all ARP)" },
+  /** As `nft list chain` wants it: family, table, chain. */
+  chain: { pattern: "(?:inet|ip|ip6|arp|bridge) [A-Za-z0-9_.-]{1,32} [A-Za-z0-9_.-]{1,32}" },
+  guard: { pattern: "--(?:anti-spoof|underlay-filter)" },
+  reasons: { pattern: "(?:[a-z0-9]{1,16}(?:, [a-z0-9]{1,16}){0,15})?" },
+  entries: {
+    pattern:
+      "[a-z]{1,8} [a-z]{1,12} \\d{1,8} [0-9a-f:.]{2,45}(?:, [a-z]{1,8} [a-z]{1,12} \\d{1,8} [0-9a-f:.]{2,45}){0,4}",
+  },
+  /** `errnoNames` in node-agent/kernel/request-socket.ts. What the kernel says beside it is left out. */
+  errno: {
+    pattern:
+      "(?:EPERM, needs CAP_NET_ADMIN|ENOENT|ENOMEM, the kernel has no memory for it|EBUSY|EEXIST|ENODEV, no such device|EINVAL|" +
+      "ENOSPC|EOPNOTSUPP|EAFNOSUPPORT|EADDRINUSE|ENOBUFS, the kernel's table is full|no answer from the kernel|errno \\d{1,5})",
+  },
+  /** Is read and not shown. Once in a sentence at most, or a crafted text would take its square in time. */
+  any: { pattern: "[^\\n]{0,500}" },
+  make: {
+    pattern:
+      "ip link add [A-Za-z0-9_.@:-]{1,15} type vxlan id \\d{1,8} local [0-9a-f:.]{2,45} dstport \\d{1,5} nolearning proxy l2miss l3miss; " +
+      "ip link set [A-Za-z0-9_.@:-]{1,15} (?:master [A-Za-z0-9_.@:-]{1,15} )?up",
+  },
+  misfits: {
+    pattern:
+      "(?:(?:; )?(?:it has no VNI of its own|it has VNI \\d{1,8}|it is without (?:proxy|l2miss|l3miss)(?: and (?:proxy|l2miss|l3miss)){0,2}|" +
+      "it uses UDP port \\d{1,5}, not \\d{1,5}|its tunnel runs over IPv[46], this host's over IPv[46]|" +
+      "it has a default destination \\(remote or group\\), which hides every l2miss)){1,5}",
+  },
+};
+
+/** A sentence, and what is shown instead where that is another. */
+type Sentence = string | readonly [said: string, shown: string];
+
+const kernelRefuses =
+  "the kernel refuses what the network needs: {errno}; `nearmiss agent status` on the host says more";
+
+/** Why a network is not ready. */
+const obstacles: readonly Sentence[] = [
+  "network {network} needs the name {device}, which a device that is not nearmiss's has: " +
+    "rename it (ip link set {device} name …) or delete it (ip link del {device})",
+  "{device}, adopted for network {network}, is a port of {device}, which is " +
+    "no bridge: take it out (ip link set {device} nomaster), then the agent makes a bridge",
+  "{device}, adopted for network {network}, is a port of a device that is gone, which is " +
+    "no bridge: take it out (ip link set {device} nomaster), then the agent makes a bridge",
+  "{device} cannot be set up: {device}, a vxlan device with other settings, holds UDP port {number}; " +
+    "delete it (ip link del {device}), or register the host with another port",
+  "{device} cannot be set up: another program holds UDP port {number} (ss -ulnp sport = :{number}); " +
+    "end it, or register the host with another port",
+  "{device} vanished while it was set up",
+  "{device} is to be adopted for network {network}, but {misfits}; the kernel cannot change that on a live device. " +
+    "Make it again: ip link del {device}; {make}",
+  "{device}, the device adopted for network {network}, is gone. Make it again: {make}; " +
+    "or restart the agent, which then makes a device of its own",
+  "network {network} needs a vxlan device of VNI {number}, which {device} has, a device that is not nearmiss's: " +
+    "let the agent use it (start it with --adopt {device}), or delete it (ip link del {device})",
+  ["{any} ({errno})", kernelRefuses],
+  ["{any}: {errno}", kernelRefuses],
+];
+
+const missingVtep =
+  "no interface of this host has the VTEP address {ip}: nothing sent to it arrives; " +
+  "give it back (ip address add {ip}/… dev …), or register the host with the address that it has";
+const tooLargeMtu =
+  "network {network}: MTU {number} does not fit the underlay's {number}; " +
+  "set the network's MTU to {number} or less, or raise the underlay's to {number} (ip link set {device} mtu {number})";
+const secondDevice = [
+  "only one of the two can be up, and each takes the other's place",
+  "frames that are sent to it never reach the guests here",
+].map(
+  (effect) =>
+    `network {network}: {device} is a second vxlan device of VNI {number} beside {device}: ${effect}; delete it (ip link del {device})`,
+);
+const hostFilter = [
+  "bridged frames go through the host's {filter} (net.bridge.bridge-nf-call-{filter} is 1), and chain {chain} drops what no " +
+    "rule accepts: between guests here {lost} is lost; sysctl -w net.bridge.bridge-nf-call-{filter}=0, or let the bridges pass " +
+    "({filter} -I FORWARD -i nmb+ -o nmb+ -j ACCEPT)",
+  "the bridge {device} sends its frames through the host's {filter}, and chain {chain} drops what no rule accepts: " +
+    "between guests here {lost} is lost; ip link set {device} type bridge nf_call_{filter} 0",
+];
+/** Why the kernel does not take an entry. */
+const entryRefusals: readonly Sentence[] = [
+  "{errno}",
+  ["{any} ({errno})", "{errno}"],
+  "the kernel said nothing",
+  "there is no vxlan device for VNI {number}",
+];
+
+const prefixed = (prefix: string, sentences: readonly Sentence[]): Sentence[] =>
+  sentences.map((each) =>
+    typeof each === "string" ? `${prefix}${each}` : ([`${prefix}${each[0]}`, `${prefix}${each[1]}`] as const),
+  );
+
+const problems: readonly Sentence[] = [
+  missingVtep,
+  tooLargeMtu,
+  ...secondDevice,
+  ...hostFilter,
+  "VNI {number}: the adopted device {device} has entries of an earlier agent, and the controller has no VM of it on " +
+    "this host: they stay; delete those with proto 78 (ip neigh show dev {device}) and extern_learn (bridge fdb show dev {device})",
+  "VNI {number} has devices here that were made for another store of the controller, and this one has no VM of it on " +
+    "this host: they stay; remove them with ip link del {device}; ip link del {device}",
+  [
+    "the rules that {guard} asks for are not in place: {any}",
+    "the rules that {guard} asks for are not in place: `nearmiss agent status` on the host says why",
+  ],
+  ...prefixed("network {network}: the kernel does not take all entries: ", entryRefusals),
+  ...prefixed("network {network}: ", obstacles),
+];
+
+const details: Readonly<Partial<Record<ReportKind, readonly Sentence[]>>> = {
+  theft: ["put back from the port with ifindex {number}"],
+  "drift-repaired": ["{entries}"],
+  "table-full": entryRefusals,
+  "room-short": ["{number} addresses held; room for {number} in a network, {number} here"],
+  "unregistered-guest": ["it sends on port {device}"],
+  "guest-never-seen": [
+    "no frame of it has come since the agent knows it",
+    "its port {device} is no port of the bridge",
+    "its port {device} has no carrier",
+  ],
+  "address-conflict": ["a VM of this host", "a VM of another host"].map(
+    (where) => `{mac} on this host uses {ip}, which is registered for {mac}, ${where}`,
+  ),
+  "network-not-ready": obstacles,
+  "vtep-missing": [missingVtep],
+  "mtu-too-large": [tooLargeMtu],
+  "second-device": secondDevice,
+  "host-filter": hostFilter,
+  spoofed: ["{number} frames: {reasons}"],
+  stranger: [
+    "tunnelled frames from an address that is no VTEP of the network's hosts",
+    "tunnelled frames from a guest",
+  ],
+};
+/** Of any kind. */
+const others: readonly Sentence[] = ["more than {number} subjects: the rest together"];
+
+const oneOf =
+  (...texts: readonly string[]) =>
+  (text: string) =>
+    texts.includes(text);
+const isDevice = (text: string) => new RegExp(`^${device.pattern}$`).test(text);
+const isMac = (text: string) => parses(text, parseMac);
+const isIpAddress = (text: string) => parses(text, parseIp);
+
+/** Absent: of that kind there is no subject. */
+const subjects: Readonly<Partial<Record<ReportKind, (text: string) => boolean>>> = {
+  scan: isMac,
+  theft: isMac,
+  "drift-repaired": oneOf("entry", "device", "overrun", "timer", "anti-spoof rules", "underlay rules"),
+  overrun: oneOf("misses", "changes"),
+  "unregistered-guest": isMac,
+  "guest-never-seen": isMac,
+  "address-conflict": isIpAddress,
+  "vtep-missing": isIpAddress,
+  "mtu-too-large": isDevice,
+  "second-device": isDevice,
+  "host-filter": oneOf("iptables", "ip6tables", "arptables"),
+  spoofed: isDevice,
+  stranger: oneOf("sender", "guest"),
+};
+
+/** What operators may read of a report: subject and detail, as far as the table has them. */
+export function wordsOf(
+  { kind, subject, detail }: Report,
+  isKnown: IsKnownNetwork,
+): Pick<Report, "subject" | "detail"> {
+  const isSubject = subject !== undefined && subjects[kind]?.(subject);
+  const told = detail === undefined ? undefined : findSentence(readersOf(kind), detail, isKnown);
+  return { ...(isSubject ? { subject } : {}), ...(told === undefined ? {} : { detail: told }) };
+}
+
+/** A problem that a host has, in the controller's words. */
+export function problemOf(text: string, isKnown: IsKnownNetwork): string {
+  return findSentence(problemReaders, text, isKnown) ?? unknownProblem;
+}
+
+interface Reader {
+  readonly pattern: RegExp;
+  readonly kinds: readonly string[];
+  readonly shown: string;
+}
+
+function findSentence(readers: readonly Reader[], text: string, isKnown: IsKnownNetwork): string | undefined {
+  for (const { pattern, kinds, shown } of readers) {
+    const found = pattern.exec(text)?.slice(1);
+    if (!found) continue;
+    const read = found.map((value, i) => ({ kind: kinds[i] ?? "", value }));
+    if (!read.every(({ kind, value }) => values[kind]?.isValid?.(value) ?? true)) continue;
+    if (!read.every(({ kind, value }) => kind !== "network" || isKnown(value))) continue;
+    return put(shown, read);
+  }
+  return undefined;
+}
+
+/** Each value in the place of its kind, in their order. */
+function put(shown: string, read: readonly { readonly kind: string; readonly value: string }[]): string {
+  const left = [...read];
+  return shown.replace(/\{(\w+)\}/g, (_all, kind: string) => {
+    const at = left.findIndex((each) => each.kind === kind);
+    return at < 0 ? "" : (left.splice(at, 1)[0]?.value ?? "");
+  });
+}
+
+function readerOf(sentence: Sentence): Reader {
+  const [said, shown] = typeof sentence === "string" ? [sentence, sentence] : sentence;
+  const kinds: string[] = [];
+  const pattern = said.split(/\{(\w+)\}/).map((part, i) => {
+    if (i % 2 === 0) return part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+    kinds.push(part);
+    return `(${values[part]?.pattern})`;
+  });
+  return { pattern: new RegExp(`^${pattern.join("")}$`), kinds, shown };
+}
+
+const problemReaders = problems.map(readerOf);
+const detailReaders = new Map<ReportKind, readonly Reader[]>();
+
+function readersOf(kind: ReportKind): readonly Reader[] {
+  const readers = detailReaders.get(kind) ?? [...(details[kind] ?? []), ...others].map(readerOf);
+  detailReaders.set(kind, readers);
+  return readers;
+}
+
+function parses(text: string, parse: (text: string) => string): boolean {
+  try {
+    return parse(text) === text;
+  } catch (error) {
+    if (error instanceof AddressError) return false;
+    throw error;
+  }
+}

