@@ -32,10 +32,45 @@ export const defaultDoorLimits: DoorLimits = {
  */
 export function isAllowedHost(header: string | undefined, allowed: readonly string[]): boolean {
   if (header === undefined) return false;
-  const [, bracketed, plain] = /^(?:\[([0-9a-f:.]+)\]|([^:[\]/@\s]+))(?::\d{1,5})?$/i.exec(header) ?? [];
+  const [, bracketed, plain, port = "0"] = /^(?:\[([0-9a-f:.]+)\]|([^:[\]/@\s]+))(?::(\d{1,5}))?$/i.exec(header) ?? [];
+  if (Number(port) > 65_535) return false;
   if (bracketed !== undefined) return isIP(bracketed) === 6;
   if (plain === undefined) return false;
   return isIP(plain) === 4 || [...allowed, "localhost"].includes(plain.toLowerCase().replace(/\.$/, ""));
+}
+
+/** Headers of which a second one would mean that somebody on the way reads another than this controller does. */
+const singular = [
+  "host",
+  "authorization",
+  "origin",
+  "content-type",
+  "content-length",
+  "transfer-encoding",
+  "upgrade",
+  "sec-websocket-key",
+  "sec-websocket-version",
+];
+
+export interface RequestHead {
+  /** The request's target as it was sent. */
+  readonly url?: string | undefined;
+  /** Names and values in turns, as they came. */
+  readonly rawHeaders: readonly string[];
+}
+
+/**
+ * What makes a request ambiguous: two Host headers (RFC 9112 §3.2: answer 400), or a target that names another host than Host
+ * does (§3.2.2: the target counts, which the router below does not know).
+ */
+export function findAmbiguity({ url = "", rawHeaders }: RequestHead, host: string | undefined): string | undefined {
+  const names = rawHeaders.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase());
+  const twice = singular.find((name) => names.indexOf(name) !== names.lastIndexOf(name));
+  if (twice !== undefined) return `the header ${twice} came more than once: send it once`;
+  if (url.startsWith("/") || url === "*") return undefined;
+  const [, authority] = /^https?:\/\/([^/?#]*)/i.exec(url) ?? [];
+  if (authority !== undefined && authority.toLowerCase() === host?.toLowerCase()) return undefined;
+  return "the request's target names another host than its Host header: send the path alone";
 }
 
 /** Programs send no Origin. A browser's must be this controller itself, as the request's Host names it, or an allowed one. */

@@ -9,7 +9,7 @@ import { countedAddress } from "../peer.ts";
 import { findObstacle } from "./authorize.ts";
 import type { Connections } from "./connections.ts";
 import { CostlyRequests } from "./costly-requests.ts";
-import { type DoorLimits, isAllowedHost, isAllowedOrigin } from "./front-door.ts";
+import { type DoorLimits, findAmbiguity, isAllowedHost, isAllowedOrigin } from "./front-door.ts";
 import { type CertifiedHost, type Identity, nameOf } from "./identity.ts";
 import type { RefusalLog } from "./refusals.ts";
 
@@ -54,12 +54,16 @@ export async function registerFrontDoor(
   // Before TLS hears of it.
   app.server.prependListener("connection", (socket) => connections.opened(socket));
   requireAccess(app);
+  const upgrades = new Set<string>();
+  app.addHook("onRoute", ({ url, wsHandler }) => {
+    if (wsHandler) upgrades.add(url);
+  });
   app.decorateRequest("identity", undefined);
   app.decorateRequest("anonymousBecause", "");
 
   const refuse = (
     request: FastifyRequest,
-    type: "unauthenticated" | "forbidden" | "misdirected-request",
+    type: "unauthenticated" | "forbidden" | "misdirected-request" | "invalid-input",
     why: string,
   ) => {
     onRefused(type);
@@ -71,6 +75,8 @@ export async function registerFrontDoor(
 
   app.addHook("onRequest", async (request) => {
     const { host, origin } = request.headers;
+    const ambiguity = findAmbiguity(request.raw, host);
+    if (ambiguity !== undefined) throw refuse(request, "invalid-input", ambiguity);
     if (!isAllowedHost(host, limits.hosts)) {
       const why = `the controller is not known as "${host ?? ""}": use its address, or start it with --allow-host`;
       throw refuse(request, "misdirected-request", why);
@@ -95,6 +101,12 @@ export async function registerFrontDoor(
       new Refusal("too-many-requests", `that is more than ${windowSeconds} s allow: go on in ${after}`),
   });
   app.addHook("onRequest", limit);
+
+  app.addHook("onRequest", async (request) => {
+    // @fastify/websocket would answer 101 on every route, and close what it has opened.
+    if (!request.ws || upgrades.has(request.routeOptions.url ?? "")) return;
+    throw refuse(request, "invalid-input", "nothing at this path speaks WebSocket: leave out the header Upgrade");
+  });
 
   app.addHook("onRequest", async (request, reply) => {
     const { access } = request.routeOptions.config;

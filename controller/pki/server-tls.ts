@@ -90,7 +90,7 @@ export class ServerTls {
       const options = secureContextOptions(next, this.deps.authorities);
       const isNew = next.certificate !== this.shown.certificate;
       this.shown = next;
-      this.server?.setSecureContext({ ...options, ...withoutResumption });
+      this.server?.setSecureContext({ ...options, ...hardening });
       if (isNew) this.deps.log.info("the controller shows a new certificate");
       for (const listener of this.listeners) listener();
       this.schedule();
@@ -112,8 +112,29 @@ export class ServerTls {
   }
 
   private context(): SecureContextOptions {
-    return { ...secureContextOptions(this.shown, this.deps.authorities), ...withoutResumption };
+    return { ...secureContextOptions(this.shown, this.deps.authorities), ...hardening };
   }
 }
 
-const withoutResumption = { secureOptions: constants.SSL_OP_NO_TICKET };
+/**
+ * With TLS 1.3 all suites are AEAD. With 1.2 those that are, with forward secrecy (RFC 9325 §4.2): no CBC, no RSA key exchange.
+ * The list is of OpenSSL's names.
+ */
+export const cipherSuites = [
+  "TLS_AES_128_GCM_SHA256",
+  "TLS_AES_256_GCM_SHA384",
+  "TLS_CHACHA20_POLY1305_SHA256",
+  "ECDHE-ECDSA-AES128-GCM-SHA256",
+  "ECDHE-RSA-AES128-GCM-SHA256",
+  "ECDHE-ECDSA-AES256-GCM-SHA384",
+  "ECDHE-RSA-AES256-GCM-SHA384",
+  "ECDHE-ECDSA-CHACHA20-POLY1305",
+  "ECDHE-RSA-CHACHA20-POLY1305",
+] as const;
+
+/** Also of a context that takes the place of another: without resumption, and without renegotiation (RFC 9325 §3.5). */
+const hardening = {
+  minVersion: "TLSv1.2",
+  ciphers: cipherSuites.join(":"),
+  secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+} as const;
