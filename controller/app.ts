@@ -6,6 +6,7 @@ import websocket from "@fastify/websocket";
 import Fastify, { type FastifyBaseLogger } from "fastify";
 import { closeCodes, cloudEventsProtocol, heartbeatMs, maxFrameBytes } from "../schema/index.ts";
 import { AgentChannel } from "./agents/agent-channel.ts";
+import type { Allowance } from "./agents/host-allowance.ts";
 import { Connections, type Refused } from "./auth/connections.ts";
 import { connectionsFor } from "./auth/descriptors.ts";
 import { type DoorLimits, defaultDoorLimits } from "./auth/front-door.ts";
@@ -88,7 +89,7 @@ export interface AppOptions {
   readonly uploads?: Partial<UploadLimits>;
   readonly agentHelloMs?: number;
   /** Of each host on the agent channel; default: as agents/host-allowance.ts has it. */
-  readonly agentAllowance?: { readonly perSecond: number; readonly burst: number };
+  readonly agentAllowance?: Allowance;
 }
 
 const mebibyte = 1024 * 1024;

@@ -18,7 +18,7 @@ import { Answering, hostOf } from "./answering.ts";
 import { Declaration } from "./declaration.ts";
 import { distribute } from "./distribution.ts";
 import { frameText } from "./frames.ts";
-import { HostAllowances } from "./host-allowance.ts";
+import { type Allowance, HostAllowances } from "./host-allowance.ts";
 import { HostReports } from "./host-reports.ts";
 import { HostSockets } from "./host-sockets.ts";
 import { type HostReport, HostStatuses } from "./host-status.ts";
@@ -44,7 +44,7 @@ export interface AgentChannelDeps {
   readonly certification: Certification | undefined;
   readonly limits: SessionLimits;
   /** Units of the agent channel (host-allowance.ts); default: its own. */
-  readonly allowance?: { readonly perSecond: number; readonly burst: number };
+  readonly allowance?: Allowance;
   /** A host without a session for so long is lost. */
   readonly graceMs: number;
   readonly operational: OperationalEvents;

@@ -5,9 +5,21 @@ import type { AgentFrame } from "../../schema/index.ts";
 /**
  * Units; a key, a question or a seed is one. An agent asks at most 2,000 questions a second (`allowances` in
  * node-agent/misses/resolver.ts) and releases no more than it has asked for, so 10,000 is twice that and the frames. The burst
- * lets a host declare all that it has by default (131,072 addresses, node-agent/tables/ageing.ts) three times in a row.
+ * lets a host declare all that it has by default (131,072 addresses, node-agent/tables/ageing.ts) three times in a row. The peak
+ * spreads a large burst: 20,000 units take a tenth of a second of the controller, 40,000 a second a fifth of one CPU.
  */
-export const hostAllowance = { perSecond: 10_000, burst: 400_000 } as const;
+const hostAllowance: Allowance = { perSecond: 10_000, burst: 400_000, peak: { perSecond: 40_000, burst: 20_000 } };
+
+/** Units that come back in a second, and that may be spent at once. */
+interface Rate {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+export interface Allowance extends Rate {
+  /** Beside it: what a burst is spread to. */
+  readonly peak?: Rate;
+}
 
 /** Of a frame of any kind: reading it off the socket, and its turn. */
 export const unitsPerFrame = 4;
@@ -24,20 +36,23 @@ interface Bucket {
 }
 
 export class HostAllowances {
-  private readonly buckets = new Map<string, Bucket>();
+  private readonly buckets = new Map<string, Bucket[]>();
+  private readonly rates: readonly Rate[];
 
-  constructor(private readonly allowance: { readonly perSecond: number; readonly burst: number } = hostAllowance) {}
+  constructor(allowance = hostAllowance) {
+    this.rates = allowance.peak ? [allowance, allowance.peak] : [allowance];
+  }
 
   /** Takes the units, also where there are not so many: the debt is waited for. */
   spend(host: string, units: number, nowMs: number): void {
-    const bucket = this.fill(host, nowMs);
-    bucket.units -= units;
+    for (const bucket of this.fill(host, nowMs)) bucket.units -= units;
   }
 
   /** How long until the host may go on, ms; 0: now. */
   waitMs(host: string, nowMs: number): number {
-    const { units } = this.fill(host, nowMs);
-    return units >= 0 ? 0 : Math.ceil((-units / this.allowance.perSecond) * 1_000);
+    const buckets = this.fill(host, nowMs);
+    const waits = this.rates.map(({ perSecond }, i) => Math.ceil((-(buckets[i]?.units ?? 0) / perSecond) * 1_000));
+    return Math.max(0, ...waits);
   }
 
   /** The host is deleted. */
@@ -45,13 +60,14 @@ export class HostAllowances {
     this.buckets.delete(host);
   }
 
-  private fill(host: string, nowMs: number): Bucket {
-    const { perSecond, burst } = this.allowance;
-    const bucket = this.buckets.get(host) ?? { units: burst, atMs: nowMs };
-    bucket.units = Math.min(burst, bucket.units + ((nowMs - bucket.atMs) / 1_000) * perSecond);
-    bucket.atMs = nowMs;
-    this.buckets.set(host, bucket);
-    return bucket;
+  private fill(host: string, nowMs: number): Bucket[] {
+    const before = this.buckets.get(host);
+    const buckets = this.rates.map(({ perSecond, burst }, i): Bucket => {
+      const { units, atMs } = before?.[i] ?? { units: burst, atMs: nowMs };
+      return { units: Math.min(burst, units + ((nowMs - atMs) / 1_000) * perSecond), atMs: nowMs };
+    });
+    this.buckets.set(host, buckets);
+    return buckets;
   }
 }
 

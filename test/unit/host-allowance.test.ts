@@ -35,6 +35,15 @@ describe("the allowance of a host", () => {
     expect(allowances.waitMs("a", 1_000_000)).toBe(10);
   });
 
+  test("has a peak that spreads a burst", () => {
+    const allowances = new HostAllowances({ ...allowance, peak: { perSecond: 500, burst: 200 } });
+    allowances.spend("a", 300, 0);
+    expect(allowances.waitMs("a", 0)).toBe(200);
+    expect(allowances.waitMs("a", 200)).toBe(0);
+    allowances.spend("a", 800, 200);
+    expect(allowances.waitMs("a", 200)).toBe(1_600);
+  });
+
   test("is spent by what a frame makes the controller do, and by bytes that say nothing", () => {
     const key = { kind: "ip", vni: parseVni(1), ip: parseIp("192.0.2.1") } as const;
     const keys = Array.from({ length: 900 }, () => key);
