@@ -39,9 +39,14 @@ export interface KeyPair {
   readonly key: string;
 }
 
-/** Clocks differ, so a certificate begins a little before it is made: 5 min, or less where it lives shortly. */
+const dayMs = 86_400_000;
+
+/**
+ * Clocks differ, so a certificate begins before it is made: a day, or less where it lives shortly. It costs nothing, since nobody
+ * had the certificate then, and a peer whose clock is behind would refuse it until its clock comes there.
+ */
 export function validityFrom(now: Date, lifetimeMs: number): Validity {
-  const earlierMs = Math.min(300_000, lifetimeMs / 10);
+  const earlierMs = Math.min(dayMs, lifetimeMs / 10);
   return { notBefore: new Date(now.getTime() - earlierMs), notAfter: new Date(now.getTime() + lifetimeMs) };
 }
 

@@ -55,6 +55,13 @@ export interface LinkCredentials {
   readonly ca: string;
 }
 
+/** What OpenSSL says of dates, with the likely cause. */
+function withClock(error: Error & { readonly code?: unknown }): string {
+  if (error.code !== "CERT_NOT_YET_VALID" && error.code !== "CERT_HAS_EXPIRED") return error.message;
+  const here = new Date().toISOString();
+  return `the controller's ${error.message}; this host's clock is at ${here}: compare it with the controller's`;
+}
+
 /** A refused upgrade says why in its body. */
 const maxRefusalBytes = 16 * 1024;
 /** Another agent took this host's name: coming back at once, the two would push each other out for ever. */
@@ -125,7 +132,7 @@ export class ControllerLink {
       }
     });
     socket.on("error", (error) => {
-      reason = refusal ?? error.message;
+      reason = refusal ?? withClock(error);
     });
     socket.on("close", (code, text) => {
       if (text.length > 0) reason = `${text.toString()} (${code})`;
