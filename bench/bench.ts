@@ -10,11 +10,14 @@ interface Kind<Values, Result extends object> {
   readonly options: Options<Values>;
   run(values: Values, progress: Progress): Promise<Result>;
   report(result: Result): string;
+  /** Whether it keeps what is promised; absent: it promises nothing. */
+  holds?(result: Result): boolean;
 }
 
 export interface Outcome {
   readonly result: object;
   readonly text: string;
+  readonly holds: boolean;
 }
 
 export interface Bench {
@@ -26,7 +29,13 @@ export interface Bench {
 
 export type Given = Readonly<Record<string, string | boolean | undefined>>;
 
-export function bench<Values, Result extends object>({ about, options, run, report }: Kind<Values, Result>): Bench {
+export function bench<Values, Result extends object>({
+  about,
+  options,
+  run,
+  report,
+  holds,
+}: Kind<Values, Result>): Bench {
   return {
     about,
     options,
@@ -35,7 +44,7 @@ export function bench<Values, Result extends object>({ about, options, run, repo
       const values = Object.fromEntries(flags.map((name) => [name, read(name, options[name], given[name], length)]));
       return async () => {
         const result = await run(values as Values, progress);
-        return { result, text: report(result) };
+        return { result, text: report(result), holds: holds?.(result) ?? true };
       };
     },
   };

@@ -16,7 +16,8 @@ ${table(Object.entries(benches).map(([name, { about }]) => [name, about]))}
 
 npm run bench -- <bench> --help lists what that one takes.
 
-Exit status: 0 with a result, 1 without, 2 for wrong options, 128 + n when ended by signal n.
+Exit status: 0 with a result, 1 without, 2 for wrong options, 3 with a result beyond a ceiling, 128 + n when ended by
+signal n.
 `;
 }
 

@@ -54,13 +54,15 @@ async function main(args: readonly string[]): Promise<number> {
   const started = chosen.map((each) => ({ name: each.name, run: each.bench.start(values, length, tellProgress) }));
   const obstacle = whyNoLab();
   if (obstacle !== undefined) throw new Error(`${obstacle}: run it with sudo`);
+  let status = 0;
   for (const { name, run } of started) {
-    const { result, text } = await run();
+    const { result, text, holds } = await run();
+    if (!holds) status = 3;
     tellProgress("");
     const heading = started.length === 1 ? "" : `\n${name}\n`;
     process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : `${heading}${text}`);
   }
-  return 0;
+  return status;
 }
 
 function fail(error: unknown): never {

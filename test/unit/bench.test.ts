@@ -90,9 +90,25 @@ describe("a bench", () => {
   const outcome = (given: Given, length: Length) => twice.start(given, length, () => {})();
 
   test("takes what is given, and else what suits the length of the run", async () => {
-    expect(await outcome({}, "whole")).toEqual({ result: { doubled: 600, steps: false }, text: "600\n" });
-    expect(await outcome({ steps: true }, "short")).toEqual({ result: { doubled: 40, steps: true }, text: "40\n" });
+    expect(await outcome({}, "whole")).toMatchObject({ result: { doubled: 600, steps: false }, text: "600\n" });
+    expect(await outcome({ steps: true }, "short")).toMatchObject({
+      result: { doubled: 40, steps: true },
+      text: "40\n",
+    });
     expect((await outcome({ rounds: "7" }, "short")).text).toBe("14\n");
+  });
+
+  test("says whether a result keeps what is promised, where something is", async () => {
+    const promising = bench({
+      about: "numbers of at most 100",
+      options: { rounds: number("rounds", 300, 20) },
+      run: async ({ rounds }) => ({ rounds }),
+      report: () => "",
+      holds: ({ rounds }) => rounds <= 100,
+    });
+    expect((await promising.start({}, "whole", () => {})()).holds).toBe(false);
+    expect((await promising.start({}, "short", () => {})()).holds).toBe(true);
+    expect((await outcome({}, "whole")).holds).toBe(true);
   });
 
   test("refuses before anything is built, and names the flag", () => {
