@@ -1,5 +1,6 @@
 // All benches: what each measures, what it takes, and how its result is told.
-import { abuseBench } from "./abuse/bench.ts";
+import { aboutAbuse, abuseBench } from "./abuse/bench.ts";
+import { attackNames, shortAttackNames } from "./abuse/names.ts";
 import { reportAbuse } from "./abuse/report.ts";
 import { type Bench, bench } from "./bench.ts";
 import { firstPacket } from "./first-packet/bench.ts";
@@ -61,14 +62,31 @@ export const benches: Readonly<Record<string, Bench>> = {
     report: reportStorm,
   }),
   abuse: bench({
-    about: "what honest clients of a controller wait for while others attack it",
+    about: aboutAbuse,
     options: {
-      rounds: number("turns in peace and attacked", 10, 1),
-      seconds: number("length of a turn", 4, 1),
-      rate: number("attacks of each kind a second", 20),
+      attacks: names("with commas between", attackNames, attackNames, shortAttackNames),
+      rounds: number("turns of each: in peace, control, attacked", 3, 1),
+      turn: number("length of a turn, ms", 4_000, 500),
+      grow: number("how long an attack may take to its full size, ms", 8_000, 1_000),
+      vms: number("VMs in the inventory", 20_000, 2_000, 100),
+      files: number("file descriptors that the controller may have", 1_024, 256, 128),
+      rate: number("strangers: requests of each of six kinds a second", 20),
+      connections: number("hold: connections that a stranger keeps open", 3_000, 500),
+      keys: number("interest: keys in a declaration", 990_000, 200_000),
+      "held-keys": number("slow-reader: keys in a declaration", 200_000, 50_000),
+      questions: number("questions: in a frame", 900),
+      sockets: number("silent-sockets: WebSockets", 1_500, 300),
+      idle: number("idle-connections: of one token", 1_500, 300),
+      logs: number("log: requests at the same time", 30),
+      "import-mib": number("dry-run: size of the body, MiB", 18, 2),
+      ratio: number("ceiling: p99 of honest operations, attacked : control", 2, 10),
+      slack: number("ms that are added to that ceiling", 1, 100, 0),
+      memory: number("ceiling: MiB of resident memory above peace", 64, 256),
+      back: number("ceiling: seconds from the end of an attack until all is as in peace", 5, 10),
     },
     run: abuseBench,
     report: reportAbuse,
+    holds: ({ attacks }) => attacks.every(({ faults }) => faults.length === 0),
   }),
   import: bench({
     about: "one import of many VMs, and what other requests wait for meanwhile",

@@ -1,5 +1,5 @@
 // What a process has used, as the kernel tells it (proc(5)).
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 
 /** Ticks of the kernel's accounting in a second: USER_HZ, 100 on every architecture that Node runs on. */
 const ticksPerSecond = 100;
@@ -7,6 +7,11 @@ const ticksPerSecond = 100;
 /** Highest resident set so far, MiB. */
 export function peakRssMib(pid: number): number {
   return statusMib(pid, "VmHWM");
+}
+
+/** The highest resident set is counted anew from now on (proc(5), clear_refs). Needs root for processes of others. */
+export function resetPeakRss(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, "5");
 }
 
 /** Resident set, MiB. */

@@ -1,148 +1,86 @@
-// `abuse`: what honest clients wait for while others attack, beside the same in peace, in turns.
-import { fork } from "node:child_process";
-import { once } from "node:events";
-import { Agent, request } from "node:http";
-import { join } from "node:path";
-import { BenchController } from "../controller.ts";
+// `abuse`: what honest clients of a controller feel of each attack.
 import type { Progress } from "../progress.ts";
-import { type Distribution, distribution, round } from "../statistics.ts";
+import { Arena } from "./arena.ts";
+import { type ControllerResult, runControllerAttack, type Turns } from "./controller-attack.ts";
+import type { AttackName } from "./names.ts";
+import { type Ceilings, judgeController } from "./verdict.ts";
+
+export const aboutAbuse =
+  "what honest clients of a controller feel of each attack. Attackers have a processor of their own and send as " +
+  "fast as they can, in turns: to a server that accepts TLS and WebSockets and discards what it reads, on the processor of the " +
+  "controller (control), and to the controller (attacked). p99 of an honest operator's reads, writes, new connections and " +
+  "imports, and of an honest host's questions are compared between the two; memory and the way back with peace.";
 
 export interface AbuseOptions {
-  /** Turns of each: in peace, attacked. */
+  readonly attacks: readonly AttackName[];
   readonly rounds: number;
-  /** How long a turn is. */
-  readonly seconds: number;
-  /** Attacks of each of six kinds in a second, beside 100 connections that never end their headers. */
+  /** ms. */
+  readonly turn: number;
+  /** ms. */
+  readonly grow: number;
+  readonly vms: number;
+  readonly files: number;
   readonly rate: number;
+  readonly connections: number;
+  readonly keys: number;
+  readonly "held-keys": number;
+  readonly questions: number;
+  readonly sockets: number;
+  readonly idle: number;
+  readonly logs: number;
+  readonly "import-mib": number;
+  readonly ratio: number;
+  /** ms. */
+  readonly slack: number;
+  /** MiB. */
+  readonly memory: number;
+  /** Seconds. */
+  readonly back: number;
 }
 
-export interface AbuseResult extends AbuseOptions {
-  readonly peace: Honest;
-  readonly attacked: Honest;
-  /** p99 of reads and of writes, attacked : in peace. */
-  readonly readRatio: number;
-  readonly writeRatio: number;
-  /** How often attackers were answered what. */
-  readonly answers: Readonly<Record<string, number>>;
+interface Judged {
+  readonly name: AttackName;
+  /** Beyond which ceilings; empty: all holds. */
+  readonly faults: readonly string[];
 }
 
-interface Honest {
-  readonly reads: Distribution;
-  readonly writes: Distribution;
-}
+export type ControllerAttackResult = Judged & { readonly on: "controller" } & ControllerResult;
 
-const readEveryMs = 5;
-const writeEveryMs = 50;
-/** Until the first requests of a turn have warmed up, or the last attackers have left. */
-const settleMs = 500;
+export interface AbuseResult extends Omit<AbuseOptions, "attacks"> {
+  readonly attacks: readonly ControllerAttackResult[];
+  /** Processors, as taskset(1) takes them. */
+  readonly cpus: Arena["cpus"];
+}
 
 export async function abuseBench(options: AbuseOptions, progress: Progress): Promise<AbuseResult> {
-  const controller = await BenchController.start("tokens");
-  const attackers = fork(join(import.meta.dirname, "attack.js"), [controller.base, String(options.rate)]);
-  const clients = new HonestClients(controller);
+  const ceilings: Ceilings = {
+    ratio: options.ratio,
+    slackMs: options.slack,
+    memoryMib: options.memory,
+    backMs: options.back * 1_000,
+  };
+  const turns: Turns = {
+    rounds: options.rounds,
+    turnMs: options.turn,
+    growMs: options.grow,
+    settleMs: options.turn / 8,
+    patienceMs: 3 * ceilings.backMs,
+  };
+  const arena = await Arena.build({ vms: options.vms, files: options.files, sizes: sizesOf(options) }, progress);
   try {
-    await clients.prepare();
-    await clients.turn(options.seconds);
-    const peace = { reads: [] as number[], writes: [] as number[] };
-    const attacked = { reads: [] as number[], writes: [] as number[] };
-    let answers: Record<string, number> = {};
-    for (let i = 0; i < options.rounds; i++) {
-      progress(`round ${i + 1} of ${options.rounds}: in peace`);
-      append(peace, await clients.turn(options.seconds));
-      progress(`round ${i + 1} of ${options.rounds}: attacked`);
-      attackers.send("attack");
-      append(attacked, await clients.turn(options.seconds));
-      attackers.send("rest");
-      [answers] = (await once(attackers, "message")) as [Record<string, number>];
+    const attacks: ControllerAttackResult[] = [];
+    for (const name of options.attacks) {
+      const result = await runControllerAttack(arena, name, turns, progress);
+      attacks.push({ name, on: "controller", faults: judgeController(name, result, ceilings), ...result });
     }
-    const result = { peace: summarize(peace), attacked: summarize(attacked) };
-    return {
-      ...options,
-      ...result,
-      readRatio: round(result.attacked.reads.p99Ms / result.peace.reads.p99Ms),
-      writeRatio: round(result.attacked.writes.p99Ms / result.peace.writes.p99Ms),
-      answers,
-    };
+    return { ...options, attacks, cpus: arena.cpus };
   } finally {
-    attackers.disconnect();
-    clients.close();
-    await controller.stop();
+    await arena.remove();
   }
 }
 
-interface Times {
-  readonly reads: number[];
-  readonly writes: number[];
-}
-
-function append(all: Times, turn: Times): void {
-  all.reads.push(...turn.reads);
-  all.writes.push(...turn.writes);
-}
-
-function summarize({ reads, writes }: Times): Honest {
-  return { reads: distribution(reads), writes: distribution(writes) };
-}
-
-/** Known tokens, standing connections, and a pace that does not wait for answers. */
-class HonestClients {
-  private readonly connections = new Agent({ keepAlive: true });
-  private sent = 0;
-
-  constructor(private readonly controller: BenchController) {}
-
-  async prepare(): Promise<void> {
-    await this.call("PUT", "/v1/networks/blue", { vni: 1, subnets: ["10.20.0.0/16"] });
-    await this.call("PUT", "/v1/hosts/a", { vtep: "192.0.2.1" });
-    await this.writeOne();
-  }
-
-  async turn(seconds: number): Promise<Times> {
-    await pause(settleMs);
-    const times: Times = { reads: [], writes: [] };
-    const pending: Promise<void>[] = [];
-    const time = async (into: number[], act: () => Promise<void>) => {
-      const startMs = performance.now();
-      await act();
-      into.push(performance.now() - startMs);
-    };
-    const reading = setInterval(
-      () => pending.push(time(times.reads, () => this.call("GET", "/v1/vms/web"))),
-      readEveryMs,
-    );
-    const writing = setInterval(() => pending.push(time(times.writes, () => this.writeOne())), writeEveryMs);
-    await pause(seconds * 1_000);
-    clearInterval(reading);
-    clearInterval(writing);
-    await Promise.all(pending);
-    return times;
-  }
-
-  close(): void {
-    this.connections.destroy();
-  }
-
-  private writeOne(): Promise<void> {
-    const ip = `10.20.1.${1 + (this.sent++ % 200)}`;
-    const interfaces = [{ network: "blue", mac: "52:54:00:00:00:01", ips: [ip] }];
-    return this.call("PUT", "/v1/vms/web", { host: "a", interfaces });
-  }
-
-  private call(method: string, path: string, body?: object): Promise<void> {
-    const text = body === undefined ? "" : JSON.stringify(body);
-    const content = body && { "content-type": "application/json", "content-length": Buffer.byteLength(text) };
-    const headers = { authorization: `Bearer ${this.controller.adminToken}`, ...content };
-    return new Promise((resolve, reject) => {
-      const options = { method, headers, agent: this.connections };
-      const call = request(`http://${this.controller.base}${path}`, options, (response) => {
-        const ok = (response.statusCode ?? 500) < 300;
-        response.resume().once("end", () => (ok ? resolve() : reject(new Error(`${method}: ${response.statusCode}`))));
-      });
-      call.once("error", reject).end(text);
-    });
-  }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+function sizesOf(options: AbuseOptions) {
+  const { rate, connections, keys, questions, sockets, idle, logs } = options;
+  const { "held-keys": heldKeys, "import-mib": importMib } = options;
+  return { rate, connections, keys, heldKeys, questions, sockets, idle, logs, importMib };
 }

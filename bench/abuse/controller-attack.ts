@@ -1,0 +1,222 @@
+// One attack on a controller, in turns: in peace, with the attackers busy at the server that discards, attacked; and after each
+// attack the way back to peace.
+import { pause } from "../../lab/wait.ts";
+import { cpuSeconds, peakRssMib, resetPeakRss } from "../process-usage.ts";
+import type { Progress } from "../progress.ts";
+import { distribution, percentile, round } from "../statistics.ts";
+import { type Arena, discardTarget, target } from "./arena.ts";
+import type { Tally } from "./attacks/attack.ts";
+import type { ControllerAttack } from "./names.ts";
+import type { Cut } from "./samples.ts";
+import { type Distributions, type Operation, operations } from "./verdict.ts";
+
+export interface Turns {
+  readonly rounds: number;
+  readonly turnMs: number;
+  /** How long an attack may take to its full size, ms. */
+  readonly growMs: number;
+  /** From there until it is measured, ms. */
+  readonly settleMs: number;
+  /** How long peace is waited for, ms. */
+  readonly patienceMs: number;
+}
+
+/** CPU seconds of a turn, by who spent them, summed over the rounds. */
+export interface Cpu {
+  readonly controller: number;
+  readonly discard: number;
+  readonly attackers: number;
+  readonly honest: number;
+}
+
+export interface ControllerResult {
+  readonly peace: Distributions;
+  readonly control: Distributions;
+  readonly attacked: Distributions;
+  readonly failures: Readonly<Record<string, number>>;
+  readonly cpu: { readonly peace: Cpu; readonly control: Cpu; readonly attacked: Cpu };
+  readonly rssPeaceMib: number;
+  readonly rssPeakMib: number;
+  readonly backMs: number | null;
+  readonly ended: boolean;
+  /** What attackers did and were answered, at the server that discards and at the controller. */
+  readonly tally: { readonly control: Tally; readonly attacked: Tally };
+}
+
+/** What shows that an attack does what it is meant to, where it is let: without it a control run compares with nothing. */
+const proofs: Readonly<Record<ControllerAttack, string>> = {
+  strangers: "answered 200",
+  "hold-ipv4": "handshakes",
+  "hold-ipv6": "handshakes",
+  "handshakes-ipv4": "handshakes answered",
+  "handshakes-ipv6": "handshakes answered",
+  interest: "frames",
+  questions: "frames",
+  reports: "frames",
+  "slow-reader": "frames",
+  "silent-sockets": "channels",
+  "idle-connections": "answered 200",
+  "slow-import": "imports begun",
+  log: "answered 200",
+  "dry-run": "answered 200",
+};
+
+/** Peace is back when the honest are in a window as long as this. */
+const windowMs = 500;
+/** … in which p90 of each operation is at most so many times p99 in peace, and none fails. */
+const calmRatio = 2;
+
+const phases = ["peace", "control", "attacked"] as const;
+type Phase = (typeof phases)[number];
+
+export async function runControllerAttack(
+  arena: Arena,
+  name: ControllerAttack,
+  turns: Turns,
+  progress: Progress,
+): Promise<ControllerResult> {
+  const attacker = arena.startAttacker();
+  const controller = await arena.startController();
+  const pid = controller.pid ?? 0;
+  const cuts: Record<Phase, Cut[]> = { peace: [], control: [], attacked: [] };
+  const cpu: Record<Phase, Cpu[]> = { peace: [], control: [], attacked: [] };
+  const tally: Record<Phase, Tally> = { peace: {}, control: {}, attacked: {} };
+  let rssPeaceMib = Number.POSITIVE_INFINITY;
+  let rssPeakMib = 0;
+  let backMs: number | null = 0;
+  let ended = false;
+
+  const spent = (): Cpu => ({
+    controller: cpuSeconds(pid),
+    discard: cpuSeconds(arena.discard.pid),
+    attackers: cpuSeconds(attacker.pid),
+    honest: cpuSeconds(arena.operator.pid) + cpuSeconds(arena.host.pid),
+  });
+  const turn = async (phase: Phase): Promise<void> => {
+    await pause(turns.settleMs);
+    void cutBoth(arena);
+    const before = spent();
+    await pause(turns.turnMs);
+    const after = spent();
+    const cut = cutBoth(arena);
+    cpu[phase].push(minus(after, before));
+    if (phase !== "peace") tally[phase] = sum(tally[phase], await attacker.ask<Tally>({ kind: "rest" }));
+    const attackEndMs = performance.now();
+    if (phase === "attacked") {
+      const back = await waitForPeace(arena, cuts.peace, attackEndMs, turns.patienceMs);
+      backMs = back === null || backMs === null ? null : Math.max(backMs, back);
+    }
+    cuts[phase].push(await cut);
+  };
+  const attack = (phase: "control" | "attacked") =>
+    attacker.ask({
+      kind: "attack",
+      name,
+      target: phase === "control" ? discardTarget : target,
+      means: arena.means,
+      growMs: turns.growMs,
+    });
+
+  try {
+    await arena.beginHonest();
+    for (let round = 1; round <= turns.rounds; round++) {
+      const where = `${name}, round ${round} of ${turns.rounds}`;
+      progress(`${where}: in peace`);
+      resetPeakRss(pid);
+      await turn("peace");
+      rssPeaceMib = Math.min(rssPeaceMib, peakRssMib(pid));
+      progress(`${where}: control`);
+      await attack("control");
+      await turn("control");
+      if (!tally.control[proofs[name]]) throw new Error(`${name} did nothing to the server that discards`);
+      progress(`${where}: attacked`);
+      resetPeakRss(pid);
+      await attack("attacked");
+      await turn("attacked");
+      rssPeakMib = Math.max(rssPeakMib, peakRssMib(pid));
+      if (backMs === null) break;
+    }
+  } catch (error) {
+    if (controller.running) throw error;
+    ended = true;
+  } finally {
+    await attacker.end();
+    await arena.endHonest();
+    await controller.stop("SIGKILL");
+  }
+  return {
+    peace: summarize(cuts.peace),
+    control: summarize(cuts.control),
+    attacked: summarize(cuts.attacked),
+    failures: cuts.attacked.reduce<Tally>((all, { failures }) => sum(all, failures), {}),
+    cpu: { peace: total(cpu.peace), control: total(cpu.control), attacked: total(cpu.attacked) },
+    rssPeaceMib,
+    rssPeakMib,
+    backMs,
+    ended,
+    tally: { control: tally.control, attacked: tally.attacked },
+  };
+}
+
+async function cutBoth({ operator, host }: Arena): Promise<Cut> {
+  const [ofOperator, ofHost] = await Promise.all([operator.ask<Cut>({ kind: "cut" }), host.ask<Cut>({ kind: "cut" })]);
+  return {
+    times: { ...ofOperator.times, ...ofHost.times },
+    failures: { ...ofOperator.failures, ...ofHost.failures },
+  };
+}
+
+/** @returns ms from `sinceMs` until the first window like those of `peace`; null: none came in time */
+async function waitForPeace(
+  arena: Arena,
+  peace: readonly Cut[],
+  sinceMs: number,
+  patienceMs: number,
+): Promise<number | null> {
+  const usual = timesOf(peace);
+  const isCalm = ({ times, failures }: Cut) =>
+    Object.keys(failures).length === 0 &&
+    operations.every((operation) => {
+      const own = times[operation] ?? [];
+      return own.length > 0 && percentile(own, 0.9) <= calmRatio * percentile(usual[operation] ?? [], 0.99);
+    });
+  // What was begun under attack is not of this window.
+  void cutBoth(arena);
+  for (;;) {
+    const beginMs = performance.now();
+    if (beginMs - sinceMs > patienceMs) return null;
+    await pause(windowMs);
+    if (isCalm(await cutBoth(arena))) return Math.round(beginMs - sinceMs);
+  }
+}
+
+function timesOf(cuts: readonly Cut[]): Readonly<Partial<Record<Operation, readonly number[]>>> {
+  return Object.fromEntries(
+    operations.map((operation) => [operation, cuts.flatMap(({ times }) => times[operation] ?? [])]),
+  );
+}
+
+function summarize(cuts: readonly Cut[]): Distributions {
+  const some = Object.entries(timesOf(cuts)).filter(([, times]) => times.length > 0);
+  return Object.fromEntries(some.map(([operation, times]) => [operation, distribution(times)]));
+}
+
+function sum(a: Readonly<Tally>, b: Readonly<Tally>): Tally {
+  const all = { ...a };
+  for (const [what, count] of Object.entries(b)) all[what] = (all[what] ?? 0) + count;
+  return all;
+}
+
+function minus(a: Cpu, b: Cpu): Cpu {
+  return {
+    controller: a.controller - b.controller,
+    discard: a.discard - b.discard,
+    attackers: a.attackers - b.attackers,
+    honest: a.honest - b.honest,
+  };
+}
+
+function total(turns: readonly Cpu[]): Cpu {
+  const of = (who: keyof Cpu) => round(turns.reduce((all, each) => all + each[who], 0));
+  return { controller: of("controller"), discard: of("discard"), attackers: of("attackers"), honest: of("honest") };
+}

@@ -1,0 +1,40 @@
+// An attacker on a server: attacks while it is told to, and says what it did and how it was answered.
+import { controllerAttacks } from "../attacks/all.ts";
+import type { Tally } from "../attacks/attack.ts";
+import { serveOrders } from "../crew.ts";
+import type { Means, Target } from "../means.ts";
+import type { ControllerAttack } from "../names.ts";
+
+export type AttackerOrder =
+  /** Answered when the attack has come to its full size, or `growMs` are over: a server may not let it. */
+  | {
+      readonly kind: "attack";
+      readonly name: ControllerAttack;
+      readonly target: Target;
+      readonly means: Means;
+      readonly growMs: number;
+    }
+  /** Answered with a `Tally` of what was done since the attack began. */
+  | { readonly kind: "rest" };
+
+let tally: Tally = {};
+let stop = (): void => {};
+
+function attack({ name, target, means, growMs }: Extract<AttackerOrder, { kind: "attack" }>): Promise<void> {
+  tally = {};
+  // What ends late counts for the attack that it belongs to.
+  const own = tally;
+  const count = (what: string) => {
+    own[what] = (own[what] ?? 0) + 1;
+  };
+  return new Promise((grown) => {
+    setTimeout(grown, growMs);
+    stop = controllerAttacks[name]({ target, means, count, grown });
+  });
+}
+
+serveOrders((order: AttackerOrder) => {
+  stop();
+  stop = () => {};
+  return order.kind === "attack" ? attack(order) : tally;
+});

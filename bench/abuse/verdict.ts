@@ -1,0 +1,66 @@
+// What is promised of an attack, held against what was measured. Pure.
+import { type Distribution, round } from "../statistics.ts";
+import type { ControllerAttack } from "./names.ts";
+
+/** Honest operations on a controller. */
+export const operations = ["reads", "writes", "connects", "imports", "questions"] as const;
+export type Operation = (typeof operations)[number];
+
+export type Distributions = Readonly<Partial<Record<Operation, Distribution>>>;
+
+export interface Ceilings {
+  /** p99 of honest operations, attacked : control. */
+  readonly ratio: number;
+  /** Added to `ratio` times control, ms: what a few samples on a busy machine vary by themselves. */
+  readonly slackMs: number;
+  /** Highest resident memory above that of peace, MiB. */
+  readonly memoryMib: number;
+  /** From the end of the attack until all is as in peace, ms. */
+  readonly backMs: number;
+}
+
+export interface ControllerFigures {
+  readonly control: Distributions;
+  readonly attacked: Distributions;
+  /** Of honest operations under attack, by kind and cause: how many. */
+  readonly failures: Readonly<Record<string, number>>;
+  readonly rssPeaceMib: number;
+  readonly rssPeakMib: number;
+  /** null: not within the time that was waited. */
+  readonly backMs: number | null;
+  /** The controller ended under attack. */
+  readonly ended: boolean;
+}
+
+/** p99, attacked : control; null where one of them has no sample. */
+export function ratioOf({ control, attacked }: ControllerFigures, operation: Operation): number | null {
+  const [under, above] = [control[operation]?.p99Ms, attacked[operation]?.p99Ms];
+  return under === undefined || above === undefined ? null : round(above / under);
+}
+
+/**
+ * The controller does one import at a time, so one behind another waits: it must be done in time, and only where the attack is no
+ * import that is worked on does it count how long it took.
+ */
+function isTimed(operation: Operation, attack: ControllerAttack): boolean {
+  return operation !== "imports" || attack === "slow-import";
+}
+
+/** @returns what is beyond the ceilings; empty: all holds */
+export function judgeController(attack: ControllerAttack, figures: ControllerFigures, ceilings: Ceilings): string[] {
+  if (figures.ended) return ["the controller ended"];
+  const { control, attacked, failures, rssPeaceMib, rssPeakMib, backMs } = figures;
+  const faults: string[] = [];
+  for (const operation of operations) {
+    const [under, above] = [control[operation]?.p99Ms, attacked[operation]?.p99Ms];
+    if (under === undefined || above === undefined) faults.push(`${operation}: none succeeded`);
+    else if (isTimed(operation, attack) && above > ceilings.ratio * under + ceilings.slackMs)
+      faults.push(`${operation}: ${round(above / under)} ×`);
+  }
+  for (const [what, count] of Object.entries(failures)) faults.push(`${count} failed (${what})`);
+  const grownMib = rssPeakMib - rssPeaceMib;
+  if (grownMib > ceilings.memoryMib) faults.push(`memory: + ${grownMib} MiB`);
+  if (backMs === null) faults.push("not back to peace");
+  else if (backMs > ceilings.backMs) faults.push(`back to peace after ${backMs} ms`);
+  return faults;
+}

@@ -1,0 +1,114 @@
+import { describe, expect, test } from "vitest";
+import { controllerAttacks } from "../../bench/abuse/attacks/all.ts";
+import { interestFrames, textFrame } from "../../bench/abuse/attacks/frames.ts";
+import { parseCpuList, planCpus } from "../../bench/abuse/cpus.ts";
+import { controllerAttackNames } from "../../bench/abuse/names.ts";
+import { Samples } from "../../bench/abuse/samples.ts";
+import { type Ceilings, type ControllerFigures, judgeController } from "../../bench/abuse/verdict.ts";
+import { distribution } from "../../bench/statistics.ts";
+import { maxFrameBytes, parseAgentFrame } from "../../schema/index.ts";
+
+const ceilings: Ceilings = { ratio: 2, slackMs: 1, memoryMib: 64, backMs: 5_000 };
+const all = (ms: number) => {
+  const times = distribution([ms]);
+  return { reads: times, writes: times, connects: times, imports: times, questions: times };
+};
+const calm: ControllerFigures = {
+  control: all(10),
+  attacked: all(21),
+  failures: {},
+  rssPeaceMib: 100,
+  rssPeakMib: 164,
+  backMs: 5_000,
+  ended: false,
+};
+
+describe("the verdict on an attack", () => {
+  test("holds as long as each figure is at its ceiling", () => {
+    expect(judgeController("log", calm, ceilings)).toEqual([]);
+  });
+
+  test("names each honest operation that is slower than its ceiling", () => {
+    const attacked = { ...all(21), reads: distribution([22]) };
+    expect(judgeController("log", { ...calm, attacked }, ceilings)).toEqual(["reads: 2.2 ×"]);
+  });
+
+  test("does not take an operation without a sample for a fast one", () => {
+    const { questions: _, ...attacked } = all(10);
+    expect(judgeController("log", { ...calm, attacked }, ceilings)).toEqual(["questions: none succeeded"]);
+  });
+
+  test("counts failures, memory, the way back, and the controller's end", () => {
+    const worse = { ...calm, failures: { "connects: ECONNRESET": 3 }, rssPeakMib: 165, backMs: 5_001 };
+    expect(judgeController("log", worse, ceilings)).toEqual([
+      "3 failed (connects: ECONNRESET)",
+      "memory: + 65 MiB",
+      "back to peace after 5001 ms",
+    ]);
+    expect(judgeController("log", { ...calm, backMs: null }, ceilings)).toEqual(["not back to peace"]);
+    expect(judgeController("log", { ...calm, ended: true }, ceilings)).toEqual(["the controller ended"]);
+  });
+
+  test("lets an import wait for the import of an attacker, but not for one whose body does not come", () => {
+    const attacked = { ...all(10), imports: distribution([4_000]) };
+    expect(judgeController("dry-run", { ...calm, attacked }, ceilings)).toEqual([]);
+    expect(judgeController("slow-import", { ...calm, attacked }, ceilings)).toEqual(["imports: 400 ×"]);
+  });
+});
+
+describe("samples", () => {
+  test("belong to the phase in which they were begun", async () => {
+    const samples = new Samples();
+    let finish = (): void => {};
+    const late = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const timed = samples.time("reads", () => late);
+    const first = samples.cut();
+    await samples.time("reads", async () => {});
+    finish();
+    await timed;
+    expect((await first).times.reads).toHaveLength(1);
+    expect((await samples.cut()).times.reads).toHaveLength(1);
+  });
+
+  test("have no time where they failed, but the cause", async () => {
+    const samples = new Samples();
+    await samples.time("writes", () => Promise.reject(new Error("503")));
+    expect(await samples.cut()).toEqual({ times: {}, failures: { "writes: 503": 1 } });
+  });
+});
+
+describe("processors", () => {
+  test("are the controller's and the attackers' alone, and honest clients have those between", () => {
+    expect(planCpus([0, 1, 2, 3])).toEqual({ attacked: "0", attackers: "3", honest: "1,2" });
+    expect(planCpus([2, 5])).toEqual({ attacked: "2", attackers: "5", honest: "5" });
+    expect(planCpus([4])).toEqual({ attacked: "4", attackers: "4", honest: "4" });
+  });
+
+  test("are read as the kernel writes them", () => {
+    expect(parseCpuList("0-2,7")).toEqual([0, 1, 2, 7]);
+  });
+});
+
+describe("frames of a rogue host", () => {
+  test("are such as the controller takes", () => {
+    const frames = interestFrames(100, 2_000);
+    const parsed = frames.map((frame) => parseAgentFrame(frame.subarray(frame.length < 134 ? 6 : 8).toString()));
+    expect(parsed.map((frame) => frame?.type === "interest" && [frame.keys.length, frame.end])).toEqual([
+      [900, false],
+      [900, false],
+      [200, true],
+    ]);
+    for (const frame of frames) expect(frame.length).toBeLessThanOrEqual(maxFrameBytes);
+  });
+
+  test("state their length as RFC 6455 wants it", () => {
+    expect(textFrame("ab").subarray(0, 2)).toEqual(Buffer.from([0x81, 0x82]));
+    expect(textFrame("x".repeat(300)).subarray(0, 4)).toEqual(Buffer.from([0x81, 0xfe, 1, 44]));
+  });
+});
+
+test("each attack that can be chosen is there", () => {
+  expect(Object.keys(controllerAttacks).toSorted()).toEqual(controllerAttackNames.toSorted());
+});
