@@ -24,6 +24,14 @@ function statusMib(pid: number, field: string): number {
   return Math.round(Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1]) / 1_024);
 }
 
+/** Of the whole machine, in all processes and the kernel, since its start. */
+export function machineCpuSeconds(): number {
+  const [, ...fields] = (readFileSync("/proc/stat", "utf8").split("\n")[0] ?? "").split(/\s+/);
+  // user, nice, system, idle, iowait, irq, softirq: a guest's time is in user's.
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = fields.map(Number);
+  return (user + nice + system + irq + softirq) / ticksPerSecond;
+}
+
 /** Of all its threads, in user and kernel mode. */
 export function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");

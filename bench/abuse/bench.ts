@@ -1,15 +1,18 @@
-// `abuse`: what honest clients of a controller feel of each attack.
+// `abuse`: what others feel of each attack.
 import type { Progress } from "../progress.ts";
 import { Arena } from "./arena.ts";
 import { type ControllerResult, runControllerAttack, type Turns } from "./controller-attack.ts";
-import type { AttackName } from "./names.ts";
-import { type Ceilings, judgeController } from "./verdict.ts";
+import { allowedCpus, type Cpus, planCpus } from "./cpus.ts";
+import { type GuestResult, runGuestAttack } from "./guest-attack.ts";
+import { type AttackName, type ControllerAttack, controllerAttackNames, type GuestAttack } from "./names.ts";
+import { type Ceilings, judgeController, judgeGuest } from "./verdict.ts";
 
 export const aboutAbuse =
-  "what honest clients of a controller feel of each attack. Attackers have a processor of their own and send as " +
+  "what others feel of each attack, of strangers, hosts and tenants on a controller, and of guests on their host. Attackers have a processor of their own and send as " +
   "fast as they can, in turns: to a server that accepts TLS and WebSockets and discards what it reads, on the processor of the " +
   "controller (control), and to the controller (attacked). p99 of an honest operator's reads, writes, new connections and " +
-  "imports, and of an honest host's questions are compared between the two; memory and the way back with peace.";
+  "imports, and of an honest host's questions are compared between the two; memory and the way back with peace. Guests' " +
+  "floods: first packets of another tenant on the same host during and right after the flood, and the agent's memory, with peace.";
 
 export interface AbuseOptions {
   readonly attacks: readonly AttackName[];
@@ -29,6 +32,9 @@ export interface AbuseOptions {
   readonly idle: number;
   readonly logs: number;
   readonly "import-mib": number;
+  readonly packets: number;
+  /** Seconds. */
+  readonly flood: number;
   readonly ratio: number;
   /** ms. */
   readonly slack: number;
@@ -36,6 +42,7 @@ export interface AbuseOptions {
   readonly memory: number;
   /** Seconds. */
   readonly back: number;
+  readonly "first-packets": number;
 }
 
 interface Judged {
@@ -45,11 +52,11 @@ interface Judged {
 }
 
 export type ControllerAttackResult = Judged & { readonly on: "controller" } & ControllerResult;
+export type GuestAttackResult = Judged & { readonly on: "host" } & GuestResult;
 
 export interface AbuseResult extends Omit<AbuseOptions, "attacks"> {
-  readonly attacks: readonly ControllerAttackResult[];
-  /** Processors, as taskset(1) takes them. */
-  readonly cpus: Arena["cpus"];
+  readonly attacks: readonly (ControllerAttackResult | GuestAttackResult)[];
+  readonly cpus: Cpus;
 }
 
 export async function abuseBench(options: AbuseOptions, progress: Progress): Promise<AbuseResult> {
@@ -58,7 +65,22 @@ export async function abuseBench(options: AbuseOptions, progress: Progress): Pro
     slackMs: options.slack,
     memoryMib: options.memory,
     backMs: options.back * 1_000,
+    firstPackets: options["first-packets"],
   };
+  const attacks = [
+    ...(await controllerAttacks(options, ceilings, progress)),
+    ...(await guestAttacks(options, ceilings, progress)),
+  ];
+  return { ...options, attacks, cpus: planCpus(allowedCpus()) };
+}
+
+async function controllerAttacks(
+  options: AbuseOptions,
+  ceilings: Ceilings,
+  progress: Progress,
+): Promise<ControllerAttackResult[]> {
+  const chosen = options.attacks.filter(isOnController);
+  if (chosen.length === 0) return [];
   const turns: Turns = {
     rounds: options.rounds,
     turnMs: options.turn,
@@ -68,15 +90,33 @@ export async function abuseBench(options: AbuseOptions, progress: Progress): Pro
   };
   const arena = await Arena.build({ vms: options.vms, files: options.files, sizes: sizesOf(options) }, progress);
   try {
-    const attacks: ControllerAttackResult[] = [];
-    for (const name of options.attacks) {
+    const results: ControllerAttackResult[] = [];
+    for (const name of chosen) {
       const result = await runControllerAttack(arena, name, turns, progress);
-      attacks.push({ name, on: "controller", faults: judgeController(name, result, ceilings), ...result });
+      results.push({ name, on: "controller", faults: judgeController(name, result, ceilings), ...result });
     }
-    return { ...options, attacks, cpus: arena.cpus };
+    return results;
   } finally {
     await arena.remove();
   }
+}
+
+async function guestAttacks(
+  options: AbuseOptions,
+  ceilings: Ceilings,
+  progress: Progress,
+): Promise<GuestAttackResult[]> {
+  const { rounds, packets, flood } = options;
+  const results: GuestAttackResult[] = [];
+  for (const name of options.attacks.filter((each): each is GuestAttack => !isOnController(each))) {
+    const result = await runGuestAttack(name, { rounds, packets, floodMs: flood * 1_000 }, progress);
+    results.push({ name, on: "host", faults: judgeGuest(result, ceilings), ...result });
+  }
+  return results;
+}
+
+function isOnController(name: AttackName): name is ControllerAttack {
+  return (controllerAttackNames as readonly string[]).includes(name);
 }
 
 function sizesOf(options: AbuseOptions) {

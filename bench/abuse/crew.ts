@@ -72,17 +72,16 @@ export class CrewMember<Order> {
   /** @throws Error where the order fails, or the program ends before it has answered */
   ask<Answer>(order: Order): Promise<Answer> {
     const id = this.#nextId++;
-    const answered = new Promise<Answer>((resolve, reject) => {
+    return new Promise<Answer>((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as (answer: unknown) => void, reject });
       if (!this.#child.connected) reject(new Error(`the ${this.program} has ended`));
       else this.#child.send({ id, order } satisfies Question, (error) => error && reject(error));
     });
-    // Who waits for it fails; an answer that is no longer wanted fails nobody.
-    answered.catch(() => {});
-    return answered;
   }
 
+  /** Orders that have no answer yet get none. */
   async end(): Promise<void> {
+    this.#waiting.clear();
     this.#child.kill("SIGKILL");
     await this.#ended;
   }

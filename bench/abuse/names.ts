@@ -18,10 +18,15 @@ export const controllerAttackNames = [
 ] as const;
 export type ControllerAttack = (typeof controllerAttackNames)[number];
 
-export const attackNames = [...controllerAttackNames] as const;
-export type AttackName = ControllerAttack;
+export const guestAttackNames = ["mac-flood", "arp-storm", "guest-scan"] as const;
+export type GuestAttack = (typeof guestAttackNames)[number];
 
+export const attackNames = [...controllerAttackNames, ...guestAttackNames] as const;
 /** For CI: one of each kind. */
 export const shortAttackNames = attackNames.filter(
-  (name) => !["hold-ipv4", "handshakes-ipv6", "reports", "idle-connections", "dry-run"].includes(name),
+  (name) =>
+    !["hold-ipv4", "handshakes-ipv6", "reports", "idle-connections", "dry-run", "arp-storm", "guest-scan"].includes(
+      name,
+    ),
 );
+export type AttackName = (typeof attackNames)[number];

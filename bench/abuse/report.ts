@@ -1,6 +1,6 @@
 // The result of `abuse` for people. Pure.
 import { formatMs, formatRatio, table } from "../table.ts";
-import type { AbuseResult, ControllerAttackResult } from "./bench.ts";
+import type { AbuseResult, ControllerAttackResult, GuestAttackResult } from "./bench.ts";
 import type { Cpu } from "./controller-attack.ts";
 import { operations, ratioOf } from "./verdict.ts";
 
@@ -8,7 +8,7 @@ export function reportAbuse(result: AbuseResult): string {
   const { rounds, turn, cpus, attacks } = result;
   return [
     `\n${rounds} ${rounds === 1 ? "turn" : "turns"} of ${turn} ms each: in peace, control, attacked. CPUs: attacked ${cpus.attacked}, attackers ${cpus.attackers}, honest ${cpus.honest}\n`,
-    ...attacks.map(reportOnController),
+    ...attacks.map((attack) => (attack.on === "controller" ? reportOnController(attack) : reportOnHost(attack))),
     `\n${summary(attacks)}`,
   ].join("");
 }
@@ -29,16 +29,31 @@ function reportOnController(attack: ControllerAttackResult): string {
   const head = ["", "samples", "peace p99", "control p99", "attacked median", "p99", "max", "p99 : control"];
   return [
     `\n${name}\n\n${table(head, rows)}`,
-    `  CPU seconds  peace ${told(cpu.peace)}; control ${told(cpu.control)}; attacked ${told(cpu.attacked)}\n`,
+    `  CPU seconds of controller / discard / attackers / honest / all others: peace ${told(cpu.peace)}, control ${told(cpu.control)}, attacked ${told(cpu.attacked)}\n`,
     `  memory ${rssPeaceMib} MiB in peace, ${rssPeakMib} MiB attacked; back to peace ${backMs === null ? "never" : backMs === 0 ? "at once" : `after ${formatMs(backMs)}`}\n`,
     `  attackers, control: ${tallied(tally.control)}; attacked: ${tallied(tally.attacked)}\n`,
     verdict(attack.faults),
   ].join("");
 }
 
-function told({ controller, discard, attackers, honest }: Cpu): string {
-  const [c, d, a, h] = [controller, discard, attackers, honest].map((seconds) => seconds.toFixed(1));
-  return `controller ${c}, discard ${d}, attackers ${a}, honest ${h}`;
+function reportOnHost(attack: GuestAttackResult): string {
+  const { name, peace, framesPerSecond, agentCpuSeconds, attackerCpuSeconds, rssPeaceMib, rssPeakMib } = attack;
+  const rows = (["peace", "during", "after"] as const).map((phase) => {
+    const { trials, medianMs, p99Ms, maxMs, retried } = attack[phase];
+    const ratio = formatRatio(medianMs / peace.medianMs);
+    return [phase, String(trials), formatMs(medianMs), formatMs(p99Ms), formatMs(maxMs), String(retried), ratio];
+  });
+  const head = ["first packets of others", "samples", "median", "p99", "max", "lost", "median : peace"];
+  return [
+    `\n${name}: ${framesPerSecond.toLocaleString("en")} frames/s\n\n${table(head, rows)}`,
+    `  CPU seconds  agent ${agentCpuSeconds.toFixed(1)}, attacker ${attackerCpuSeconds.toFixed(1)}\n`,
+    `  agent's memory ${rssPeaceMib} MiB in peace, ${rssPeakMib} MiB at most from then on\n`,
+    verdict(attack.faults),
+  ].join("");
+}
+
+function told({ controller, discard, attackers, honest, others }: Cpu): string {
+  return [controller, discard, attackers, honest, others].map((seconds) => seconds.toFixed(1)).join(" / ");
 }
 
 function tallied(tally: Readonly<Record<string, number>>): string {

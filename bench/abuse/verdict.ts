@@ -17,7 +17,20 @@ export interface Ceilings {
   readonly memoryMib: number;
   /** From the end of the attack until all is as in peace, ms. */
   readonly backMs: number;
+  /** Median of others' first packets, during and after : in peace. */
+  readonly firstPackets: number;
 }
+
+export interface GuestFigures {
+  readonly peace: Distribution;
+  readonly during: Distribution;
+  readonly after: Distribution;
+  readonly rssPeaceMib: number;
+  readonly rssPeakMib: number;
+}
+
+/** First packets that may be lost: a guest that has to ask again waits for a second. */
+const maxLostShare = 0.05;
 
 export interface ControllerFigures {
   readonly control: Distributions;
@@ -62,5 +75,21 @@ export function judgeController(attack: ControllerAttack, figures: ControllerFig
   if (grownMib > ceilings.memoryMib) faults.push(`memory: + ${grownMib} MiB`);
   if (backMs === null) faults.push("not back to peace");
   else if (backMs > ceilings.backMs) faults.push(`back to peace after ${backMs} ms`);
+  return faults;
+}
+
+/** @returns what is beyond the ceilings; empty: all holds */
+export function judgeGuest(figures: GuestFigures, ceilings: Ceilings): string[] {
+  const { peace, rssPeaceMib, rssPeakMib } = figures;
+  const faults: string[] = [];
+  for (const phase of ["during", "after"] as const) {
+    const { medianMs, retried, trials } = figures[phase];
+    if (!(medianMs <= ceilings.firstPackets * peace.medianMs + ceilings.slackMs)) {
+      faults.push(`${phase}: ${round(medianMs / peace.medianMs)} ×`);
+    }
+    if (retried > maxLostShare * trials) faults.push(`${phase}: ${retried} of ${trials} lost`);
+  }
+  const grownMib = rssPeakMib - rssPeaceMib;
+  if (grownMib > ceilings.memoryMib) faults.push(`memory: + ${grownMib} MiB`);
   return faults;
 }

@@ -4,11 +4,11 @@ import { interestFrames, textFrame } from "../../bench/abuse/attacks/frames.ts";
 import { parseCpuList, planCpus } from "../../bench/abuse/cpus.ts";
 import { controllerAttackNames } from "../../bench/abuse/names.ts";
 import { Samples } from "../../bench/abuse/samples.ts";
-import { type Ceilings, type ControllerFigures, judgeController } from "../../bench/abuse/verdict.ts";
+import { type Ceilings, type ControllerFigures, judgeController, judgeGuest } from "../../bench/abuse/verdict.ts";
 import { distribution } from "../../bench/statistics.ts";
 import { maxFrameBytes, parseAgentFrame } from "../../schema/index.ts";
 
-const ceilings: Ceilings = { ratio: 2, slackMs: 1, memoryMib: 64, backMs: 5_000 };
+const ceilings: Ceilings = { ratio: 2, slackMs: 1, memoryMib: 64, backMs: 5_000, firstPackets: 3 };
 const all = (ms: number) => {
   const times = distribution([ms]);
   return { reads: times, writes: times, connects: times, imports: times, questions: times };
@@ -53,6 +53,28 @@ describe("the verdict on an attack", () => {
     const attacked = { ...all(10), imports: distribution([4_000]) };
     expect(judgeController("dry-run", { ...calm, attacked }, ceilings)).toEqual([]);
     expect(judgeController("slow-import", { ...calm, attacked }, ceilings)).toEqual(["imports: 400 ×"]);
+  });
+});
+
+describe("the verdict on a guest's flood", () => {
+  const peaceful = { peace: distribution([3]), during: distribution([10]), after: distribution([10]) };
+  const quiet = { ...peaceful, rssPeaceMib: 100, rssPeakMib: 164 };
+
+  test("holds as long as each figure is at its ceiling", () => {
+    expect(judgeGuest(quiet, ceilings)).toEqual([]);
+  });
+
+  test("names what is slower, what was lost and how much memory it took", () => {
+    const after = distribution([...Array<number>(18).fill(12), 2_000, 2_000]);
+    expect(judgeGuest({ ...quiet, after, rssPeakMib: 165 }, ceilings)).toEqual([
+      "after: 4 ×",
+      "after: 2 of 20 lost",
+      "memory: + 65 MiB",
+    ]);
+  });
+
+  test("does not take silence for speed", () => {
+    expect(judgeGuest({ ...quiet, during: distribution([]) }, ceilings)).toEqual(["during: NaN ×"]);
   });
 });
 

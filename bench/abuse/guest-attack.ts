@@ -1,0 +1,177 @@
+// One guest's flood, in turns: first packets between another tenant's VMs in peace, during the flood and right after it. Their
+// host is the flooding guest's, too.
+import { run } from "../../lab/command.ts";
+import { guestDevice } from "../../lab/guest.ts";
+import type { Host } from "../../lab/host.ts";
+import type { LabProcess } from "../../lab/process.ts";
+import { pause } from "../../lab/wait.ts";
+import { Addresses, type Endpoint } from "../addresses.ts";
+import { inGroups } from "../groups.ts";
+import { modeNamed } from "../modes/all.ts";
+import { cpuSeconds, peakRssMib, resetPeakRss } from "../process-usage.ts";
+import type { Progress } from "../progress.ts";
+import { become } from "../quiet-guest.ts";
+import { Stand } from "../stand.ts";
+import { type Distribution, distribution, round } from "../statistics.ts";
+import { allowedCpus, planCpus } from "./cpus.ts";
+import { CrewMember } from "./crew.ts";
+import type { GuestAttack } from "./names.ts";
+import type { Flood, GuestAttackerOrder } from "./programs/guest-attacker.ts";
+
+export interface GuestTurns {
+  readonly rounds: number;
+  /** First packets in each turn. */
+  readonly packets: number;
+  readonly floodMs: number;
+}
+
+export interface GuestResult {
+  readonly peace: Distribution;
+  readonly during: Distribution;
+  readonly after: Distribution;
+  /** Of the agent whose guest floods. */
+  readonly rssPeaceMib: number;
+  readonly rssPeakMib: number;
+  /** CPU seconds of all floods and what came after. */
+  readonly agentCpuSeconds: number;
+  readonly attackerCpuSeconds: number;
+  readonly framesPerSecond: number;
+}
+
+/** The flooding guest's own network, of another tenant. */
+const rogue = { name: "rogue", vni: 200, subnet: "10.200.0.0/16", mac: "52:54:02:00:00:01", ip: "10.200.0.1" } as const;
+/** What was not answered by then counts with it. */
+const deadlineS = 2;
+/** From one first packet to the next after a flood: what comes late is seen as well. */
+const afterEveryMs = 50;
+/** Registered at the same time. */
+const atOnce = 16;
+
+/** Two VMs that have not met, on two hosts. */
+type Pair = readonly [Endpoint, Endpoint];
+
+export async function runGuestAttack(name: GuestAttack, turns: GuestTurns, progress: Progress): Promise<GuestResult> {
+  const { rounds, packets, floodMs } = turns;
+  const cpus = planCpus(allowedCpus());
+  progress(`${name}: building a lab`);
+  const stand = await Stand.build(modeNamed("nearmiss"), 2, [0, 1]);
+  try {
+    const [host] = stand.lab.hosts;
+    if (!host) throw new Error("a flood needs a host");
+    const { attacker, ifindex } = await bootRogue(stand, host, cpus.attackers);
+    try {
+      for (const each of [stand.lab.controller, ...stand.lab.hosts.map(({ agent }) => agent)])
+        await pin(each, cpus.attacked);
+      const pairs = await registerPairs(stand, 3 * rounds * packets + 1);
+      const pid = host.agent.pid ?? 0;
+      const times = { peace: [] as number[], during: [] as number[], after: [] as number[] };
+      const floods: Flood[] = [];
+      let [rssPeaceMib, rssPeakMib, agentCpu, attackerCpu] = [Number.POSITIVE_INFINITY, 0, 0, 0];
+      // The first of all pays for what is done once in the life of a process.
+      await firstPackets(stand, pairs, { count: 1, everyMs: 0 });
+      for (let i = 1; i <= rounds; i++) {
+        progress(`${name}, round ${i} of ${rounds}: in peace`);
+        resetPeakRss(pid);
+        times.peace.push(...(await firstPackets(stand, pairs, { count: packets, everyMs: 0 })));
+        rssPeaceMib = Math.min(rssPeaceMib, peakRssMib(pid));
+        progress(`${name}, round ${i} of ${rounds}: flooded`);
+        resetPeakRss(pid);
+        const before = [cpuSeconds(pid), cpuSeconds(attacker.pid)] as const;
+        await attacker.ask({ kind: "attack", name, ifindex, mac: rogue.mac, ip: rogue.ip });
+        const [during] = await Promise.all([
+          firstPackets(stand, pairs, { count: packets, everyMs: floodMs / packets, maxMs: floodMs }),
+          pause(floodMs),
+        ]);
+        times.during.push(...during);
+        floods.push(await attacker.ask<Flood>({ kind: "rest" }));
+        times.after.push(
+          ...(await firstPackets(stand, pairs, { count: packets, everyMs: afterEveryMs, maxMs: floodMs })),
+        );
+        rssPeakMib = Math.max(rssPeakMib, peakRssMib(pid));
+        agentCpu += cpuSeconds(pid) - before[0];
+        attackerCpu += cpuSeconds(attacker.pid) - before[1];
+      }
+      const frames = floods.reduce((sum, flood) => sum + flood.frames, 0);
+      const ms = floods.reduce((sum, flood) => sum + flood.ms, 0);
+      return {
+        peace: distribution(times.peace),
+        during: distribution(times.during),
+        after: distribution(times.after),
+        rssPeaceMib,
+        rssPeakMib,
+        agentCpuSeconds: round(agentCpu),
+        attackerCpuSeconds: round(attackerCpu),
+        framesPerSecond: Math.round((frames * 1_000) / ms),
+      };
+    } finally {
+      await attacker.end();
+    }
+  } finally {
+    await stand.remove();
+  }
+}
+
+async function bootRogue({ lab }: Stand, host: Host, cpus: string) {
+  const { name, vni, subnet, mac, ip } = rogue;
+  await put(lab, `/v1/networks/${name}`, { vni, subnets: [subnet] });
+  await put(lab, "/v1/vms/rogue-guest", { host: host.name, interfaces: [{ network: name, mac, ips: [ip] }] });
+  const guest = await host.addGuest({ name: "rogue-guest", vni, mac, ips: [`${ip}/16`] });
+  const post = { namespace: guest.namespace, cpus, nice: 0 };
+  const attacker = new CrewMember<GuestAttackerOrder>("guest-attacker", post);
+  return { attacker, ifindex: await guest.ifindexOf(guestDevice) };
+}
+
+/** All its threads. */
+async function pin({ pid }: LabProcess, cpus: string): Promise<void> {
+  await run(["taskset", "--all-tasks", "--cpu-list", "--pid", cpus, String(pid)]);
+}
+
+/** All that will be needed, because a host under attack may take its time to take note. */
+async function registerPairs(stand: Stand, count: number): Promise<Iterator<Pair>> {
+  const addresses = new Addresses();
+  const [from, to] = stand.lab.hosts;
+  if (!from || !to) throw new Error("first packets need two hosts");
+  const pairs = Array.from({ length: count }, (): Pair => [addresses.fresh(4), addresses.fresh(4)]);
+  await inGroups(pairs, atOnce, ([asker, asked]) =>
+    stand.mode.place(
+      stand.lab,
+      [
+        { host: from, endpoint: asker },
+        { host: to, endpoint: asked },
+      ],
+      [],
+    ),
+  );
+  return pairs.values();
+}
+
+interface Pace {
+  readonly count: number;
+  readonly everyMs: number;
+  /** None begins later than this. */
+  readonly maxMs?: number;
+}
+
+/** @returns round trips, ms */
+async function firstPackets(stand: Stand, pairs: Iterator<Pair>, { count, everyMs, maxMs }: Pace): Promise<number[]> {
+  const [from, to] = stand.guests;
+  if (!from || !to) throw new Error("first packets need two guests");
+  const times: number[] = [];
+  const startMs = performance.now();
+  for (let i = 0; i < count; i++) {
+    const sinceMs = performance.now() - startMs;
+    if (maxMs !== undefined && sinceMs > maxMs) break;
+    if (sinceMs < i * everyMs) await pause(i * everyMs - sinceMs);
+    const { value: pair, done } = pairs.next();
+    if (done) throw new Error("more first packets than pairs were registered");
+    await Promise.all([become(from, pair[0]), become(to, pair[1])]);
+    const { rtts } = await from.ping(pair[1].ip, { count: 1, deadlineS });
+    times.push(rtts[0] ?? deadlineS * 1_000);
+  }
+  return times;
+}
+
+async function put(lab: Stand["lab"], path: string, body: object): Promise<void> {
+  const reply = await lab.api("PUT", path, body);
+  if (reply.status >= 300) throw new Error(`${path}: ${reply.status} ${JSON.stringify(reply.body)}`);
+}
