@@ -1,5 +1,6 @@
 // One attack on a controller, in turns: in peace, with the attackers busy at the server that discards, attacked; and after each
 // attack the way back to peace.
+import { availableParallelism } from "node:os";
 import { pause } from "../../lab/wait.ts";
 import { cpuSeconds, machineCpuSeconds, peakRssMib, resetPeakRss } from "../process-usage.ts";
 import type { Progress } from "../progress.ts";
@@ -37,6 +38,8 @@ export interface ControllerResult {
   readonly attacked: Distributions;
   readonly failures: Readonly<Record<string, number>>;
   readonly cpu: { readonly peace: Cpu; readonly control: Cpu; readonly attacked: Cpu };
+  /** Of the machine's CPU time in all turns, 0 … 1: what processes took that are no part of the bench. */
+  readonly othersShare: number;
   readonly rssPeaceMib: number;
   readonly rssPeakMib: number;
   readonly backMs: number | null;
@@ -45,7 +48,7 @@ export interface ControllerResult {
   readonly tally: { readonly control: Tally; readonly attacked: Tally };
 }
 
-/** What shows that an attack does what it is meant to, where it is let: without it a control run compares with nothing. */
+/** The count that proves that an attack works: without it a control run is no control. */
 const proofs: Readonly<Record<ControllerAttack, string>> = {
   strangers: "answered 200",
   "hold-ipv4": "handshakes",
@@ -154,6 +157,7 @@ export async function runControllerAttack(
     control: summarize(cuts.control),
     attacked: summarize(cuts.attacked),
     failures: cuts.attacked.reduce<Tally>((all, { failures }) => sum(all, failures), {}),
+    othersShare: othersShare([...cpu.peace, ...cpu.control, ...cpu.attacked], turns.turnMs),
     cpu: { peace: total(cpu.peace), control: total(cpu.control), attacked: total(cpu.attacked) },
     rssPeaceMib,
     rssPeakMib,
@@ -215,6 +219,11 @@ function sum(a: Readonly<Tally>, b: Readonly<Tally>): Tally {
   const all = { ...a };
   for (const [what, count] of Object.entries(b)) all[what] = (all[what] ?? 0) + count;
   return all;
+}
+
+function othersShare(all: readonly Cpu[], turnMs: number): number {
+  const seconds = (all.length * turnMs * availableParallelism()) / 1_000;
+  return round(all.reduce((sum, { others }) => sum + others, 0) / seconds);
 }
 
 function minus(a: Cpu, b: Cpu): Cpu {

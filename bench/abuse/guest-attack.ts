@@ -1,4 +1,4 @@
-// One guest's flood, in turns: first packets between another tenant's VMs in peace, during the flood and right after it. Their
+// One guest's flood: first packets between another tenant's VMs in peace, during the flood and right after it. Their
 // host is the flooding guest's, too.
 import { run } from "../../lab/command.ts";
 import { guestDevice } from "../../lab/guest.ts";
@@ -50,65 +50,97 @@ const atOnce = 16;
 /** Two VMs that have not met, on two hosts. */
 type Pair = readonly [Endpoint, Endpoint];
 
+/** Each round has a lab of its own: an agent may feel a flood longer than the next round's peace could wait. */
 export async function runGuestAttack(name: GuestAttack, turns: GuestTurns, progress: Progress): Promise<GuestResult> {
-  const { rounds, packets, floodMs } = turns;
-  const cpus = planCpus(allowedCpus());
-  progress(`${name}: building a lab`);
+  const rounds: Round[] = [];
+  while (rounds.length < turns.rounds) {
+    const where = `${name}, round ${rounds.length + 1} of ${turns.rounds}`;
+    rounds.push(await runRound(name, turns, (what) => progress(`${where}: ${what}`)));
+  }
+  const sum = (of: (round: Round) => number) => rounds.reduce((all, each) => all + of(each), 0);
+  return {
+    peace: distribution(rounds.flatMap(({ peaceMs }) => peaceMs)),
+    during: distribution(rounds.flatMap(({ duringMs }) => duringMs)),
+    after: distribution(rounds.flatMap(({ afterMs }) => afterMs)),
+    rssPeaceMib: Math.min(...rounds.map(({ rssPeaceMib }) => rssPeaceMib)),
+    rssPeakMib: Math.max(...rounds.map(({ rssPeakMib }) => rssPeakMib)),
+    agentCpuSeconds: round(sum(({ agentCpuSeconds }) => agentCpuSeconds)),
+    attackerCpuSeconds: round(sum(({ attackerCpuSeconds }) => attackerCpuSeconds)),
+    framesPerSecond: Math.round((1_000 * sum(({ flood }) => flood.frames)) / sum(({ flood }) => flood.ms)),
+  };
+}
+
+/** Times of first packets, ms, and what they cost. */
+interface Round {
+  readonly peaceMs: readonly number[];
+  readonly duringMs: readonly number[];
+  readonly afterMs: readonly number[];
+  readonly rssPeaceMib: number;
+  readonly rssPeakMib: number;
+  readonly agentCpuSeconds: number;
+  readonly attackerCpuSeconds: number;
+  readonly flood: Flood;
+}
+
+async function runRound(name: GuestAttack, turns: GuestTurns, progress: Progress): Promise<Round> {
+  progress("building a lab");
   const stand = await Stand.build(modeNamed("nearmiss"), 2, [0, 1]);
   try {
-    const [host] = stand.lab.hosts;
-    if (!host) throw new Error("a flood needs a host");
+    const cpus = planCpus(allowedCpus());
+    const host = stand.lab.host("a");
+    for (const each of [stand.lab.controller, ...stand.lab.hosts.map(({ agent }) => agent)]) {
+      await pin(each, cpus.attacked);
+    }
     const { attacker, ifindex } = await bootRogue(stand, host, cpus.attackers);
     try {
-      for (const each of [stand.lab.controller, ...stand.lab.hosts.map(({ agent }) => agent)])
-        await pin(each, cpus.attacked);
-      const pairs = await registerPairs(stand, 3 * rounds * packets + 1);
-      const pid = host.agent.pid ?? 0;
-      const times = { peace: [] as number[], during: [] as number[], after: [] as number[] };
-      const floods: Flood[] = [];
-      let [rssPeaceMib, rssPeakMib, agentCpu, attackerCpu] = [Number.POSITIVE_INFINITY, 0, 0, 0];
-      // The first of all pays for what is done once in the life of a process.
-      await firstPackets(stand, pairs, { count: 1, everyMs: 0 });
-      for (let i = 1; i <= rounds; i++) {
-        progress(`${name}, round ${i} of ${rounds}: in peace`);
-        resetPeakRss(pid);
-        times.peace.push(...(await firstPackets(stand, pairs, { count: packets, everyMs: 0 })));
-        rssPeaceMib = Math.min(rssPeaceMib, peakRssMib(pid));
-        progress(`${name}, round ${i} of ${rounds}: flooded`);
-        resetPeakRss(pid);
-        const before = [cpuSeconds(pid), cpuSeconds(attacker.pid)] as const;
-        await attacker.ask({ kind: "attack", name, ifindex, mac: rogue.mac, ip: rogue.ip });
-        const [during] = await Promise.all([
-          firstPackets(stand, pairs, { count: packets, everyMs: floodMs / packets, maxMs: floodMs }),
-          pause(floodMs),
-        ]);
-        times.during.push(...during);
-        floods.push(await attacker.ask<Flood>({ kind: "rest" }));
-        times.after.push(
-          ...(await firstPackets(stand, pairs, { count: packets, everyMs: afterEveryMs, maxMs: floodMs })),
-        );
-        rssPeakMib = Math.max(rssPeakMib, peakRssMib(pid));
-        agentCpu += cpuSeconds(pid) - before[0];
-        attackerCpu += cpuSeconds(attacker.pid) - before[1];
-      }
-      const frames = floods.reduce((sum, flood) => sum + flood.frames, 0);
-      const ms = floods.reduce((sum, flood) => sum + flood.ms, 0);
-      return {
-        peace: distribution(times.peace),
-        during: distribution(times.during),
-        after: distribution(times.after),
-        rssPeaceMib,
-        rssPeakMib,
-        agentCpuSeconds: round(agentCpu),
-        attackerCpuSeconds: round(attackerCpu),
-        framesPerSecond: Math.round((frames * 1_000) / ms),
-      };
+      const order: GuestAttackerOrder = { kind: "attack", name, ifindex, mac: rogue.mac, ip: rogue.ip };
+      return await measure({ stand, attacker, order, pid: host.agent.pid ?? 0 }, turns, progress);
     } finally {
       await attacker.end();
     }
   } finally {
     await stand.remove();
   }
+}
+
+interface Scene {
+  readonly stand: Stand;
+  readonly attacker: CrewMember<GuestAttackerOrder>;
+  readonly order: GuestAttackerOrder;
+  /** Of the agent whose guest floods. */
+  readonly pid: number;
+}
+
+async function measure(scene: Scene, { packets, floodMs }: GuestTurns, progress: Progress): Promise<Round> {
+  const { stand, attacker, order, pid } = scene;
+  const pairs = await registerPairs(stand, 1 + 3 * packets);
+  // The very first pays for what is done once in the life of a process.
+  await firstPackets(stand, pairs, { count: 1, everyMs: 0 });
+  progress("in peace");
+  resetPeakRss(pid);
+  const peaceMs = await firstPackets(stand, pairs, { count: packets, everyMs: 0 });
+  const rssPeaceMib = peakRssMib(pid);
+  progress("flooded");
+  resetPeakRss(pid);
+  const [agentCpu, attackerCpu] = [cpuSeconds(pid), cpuSeconds(attacker.pid)];
+  await attacker.ask(order);
+  const [duringMs] = await Promise.all([
+    firstPackets(stand, pairs, { count: packets, everyMs: floodMs / packets, maxMs: floodMs }),
+    pause(floodMs),
+  ]);
+  const flood = await attacker.ask<Flood>({ kind: "rest" });
+  progress("after the flood");
+  const afterMs = await firstPackets(stand, pairs, { count: packets, everyMs: afterEveryMs, maxMs: floodMs });
+  return {
+    peaceMs,
+    duringMs,
+    afterMs,
+    rssPeaceMib,
+    rssPeakMib: peakRssMib(pid),
+    agentCpuSeconds: cpuSeconds(pid) - agentCpu,
+    attackerCpuSeconds: cpuSeconds(attacker.pid) - attackerCpu,
+    flood,
+  };
 }
 
 async function bootRogue({ lab }: Stand, host: Host, cpus: string) {

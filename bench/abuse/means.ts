@@ -7,7 +7,7 @@ export interface Target {
   readonly port: number;
 }
 
-/** Who is let in with a certificate. PEM. */
+/** A host and its credentials, PEM. */
 export interface HostIdentity {
   readonly host: string;
   readonly certificate: string;

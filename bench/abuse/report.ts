@@ -1,8 +1,11 @@
 // The result of `abuse` for people. Pure.
-import { formatMs, formatRatio, table } from "../table.ts";
+import { formatMs, formatRatio, formatShare, table } from "../table.ts";
 import type { AbuseResult, ControllerAttackResult, GuestAttackResult } from "./bench.ts";
 import type { Cpu } from "./controller-attack.ts";
 import { operations, ratioOf } from "./verdict.ts";
+
+/** Of the machine: what the bench's own process and the kernel take stays below. */
+const maxOthersShare = 0.15;
 
 export function reportAbuse(result: AbuseResult): string {
   const { rounds, turn, cpus, attacks } = result;
@@ -29,9 +32,12 @@ function reportOnController(attack: ControllerAttackResult): string {
   const head = ["", "samples", "peace p99", "control p99", "attacked median", "p99", "max", "p99 : control"];
   return [
     `\n${name}\n\n${table(head, rows)}`,
-    `  CPU seconds of controller / discard / attackers / honest / all others: peace ${told(cpu.peace)}, control ${told(cpu.control)}, attacked ${told(cpu.attacked)}\n`,
+    `  CPU seconds of controller / discard / attackers / honest / all others: peace ${formatCpu(cpu.peace)}, control ${formatCpu(cpu.control)}, attacked ${formatCpu(cpu.attacked)}\n`,
     `  memory ${rssPeaceMib} MiB in peace, ${rssPeakMib} MiB attacked; back to peace ${backMs === null ? "never" : backMs === 0 ? "at once" : `after ${formatMs(backMs)}`}\n`,
-    `  attackers, control: ${tallied(tally.control)}; attacked: ${tallied(tally.attacked)}\n`,
+    attack.othersShare > maxOthersShare
+      ? `  other processes took ${formatShare(attack.othersShare, 1)} of the machine: repeat when it is quiet\n`
+      : "",
+    `  attackers, control: ${formatTally(tally.control)}; attacked: ${formatTally(tally.attacked)}\n`,
     verdict(attack.faults),
   ].join("");
 }
@@ -52,11 +58,11 @@ function reportOnHost(attack: GuestAttackResult): string {
   ].join("");
 }
 
-function told({ controller, discard, attackers, honest, others }: Cpu): string {
+function formatCpu({ controller, discard, attackers, honest, others }: Cpu): string {
   return [controller, discard, attackers, honest, others].map((seconds) => seconds.toFixed(1)).join(" / ");
 }
 
-function tallied(tally: Readonly<Record<string, number>>): string {
+function formatTally(tally: Readonly<Record<string, number>>): string {
   const parts = Object.entries(tally).map(([what, count]) => `${what} ${count.toLocaleString("en")}`);
   return parts.join(", ") || "–";
 }

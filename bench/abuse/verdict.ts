@@ -1,4 +1,4 @@
-// What is promised of an attack, held against what was measured. Pure.
+// Compares what was measured of an attack with the ceilings. Pure.
 import { type Distribution, round } from "../statistics.ts";
 import type { ControllerAttack } from "./names.ts";
 

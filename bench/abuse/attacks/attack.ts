@@ -1,7 +1,7 @@
 // An attack as its process sees it, and what all attacks count.
 import type { Means, Target } from "../means.ts";
 
-/** What attackers did and how they were answered, by name. */
+/** Counts of what an attacker sent and of the answers that it got. */
 export type Tally = Record<string, number>;
 
 export type Count = (what: string) => void;
@@ -10,7 +10,7 @@ export interface Battle {
   readonly target: Target;
   readonly means: Means;
   readonly count: Count;
-  /** To be called when the attack has come to its full size. */
+  /** The attack calls it when it has reached its full size. */
   readonly grown: () => void;
 }
 

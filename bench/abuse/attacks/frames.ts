@@ -24,7 +24,7 @@ export function helloFrame(host: string): Buffer {
   return agentFrame({ type: "hello", protocol: protocolVersions, version: "bench", host, vtepPort: 4789 });
 }
 
-/** Addresses of the shared network: those of its VMs first, then such as nobody has. */
+/** Addresses of the shared network: those of its VMs first, then unregistered ones. */
 function keyOf(vni: number, number: number) {
   const bytes = [10, 64 + (number >> 16), (number >> 8) & 255, number & 255];
   return { kind: "ip", vni: parseVni(vni), ip: parseIp(bytes.join(".")) } as const;

@@ -1,4 +1,4 @@
-// An attacker on a server: attacks while it is told to, and says what it did and how it was answered.
+// An attacker on a server: attacks on order, and reports what it sent and which answers it got.
 import { controllerAttacks } from "../attacks/all.ts";
 import type { Tally } from "../attacks/attack.ts";
 import { serveOrders } from "../crew.ts";
@@ -6,7 +6,7 @@ import type { Means, Target } from "../means.ts";
 import type { ControllerAttack } from "../names.ts";
 
 export type AttackerOrder =
-  /** Answered when the attack has come to its full size, or `growMs` are over: a server may not let it. */
+  /** Answered when the attack has reached its full size, or after `growMs`: a server may refuse to let it grow. */
   | {
       readonly kind: "attack";
       readonly name: ControllerAttack;

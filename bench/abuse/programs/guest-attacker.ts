@@ -22,7 +22,7 @@ export interface Flood {
   readonly ms: number;
 }
 
-/** IEEE 802: for experiments, so that nobody answers. */
+/** IEEE 802: for local experiments, so no protocol answers. */
 const experimentalType = 0x88b5;
 const minPayloadBytes = 46;
 /** Frames between two looks at orders. */
