@@ -7,6 +7,8 @@ type Options<Values> = { readonly [Name in keyof Values]: Option<Values[Name]> }
 
 interface Kind<Values, Result extends object> {
   readonly about: string;
+  /** What its own help says beside; absent: nothing. */
+  readonly details?: string;
   readonly options: Options<Values>;
   run(values: Values, progress: Progress): Promise<Result>;
   report(result: Result): string;
@@ -22,6 +24,7 @@ export interface Outcome {
 
 export interface Bench {
   readonly about: string;
+  readonly details?: string;
   readonly options: Readonly<Record<string, Option<unknown>>>;
   /** @param given texts of the options that are given, true for a flag @throws OptionError */
   start(given: Given, length: Length, progress: Progress): () => Promise<Outcome>;
@@ -29,15 +32,11 @@ export interface Bench {
 
 export type Given = Readonly<Record<string, string | boolean | undefined>>;
 
-export function bench<Values, Result extends object>({
-  about,
-  options,
-  run,
-  report,
-  holds,
-}: Kind<Values, Result>): Bench {
+export function bench<Values, Result extends object>(kind: Kind<Values, Result>): Bench {
+  const { about, details, options, run, report, holds } = kind;
   return {
     about,
+    ...(details === undefined ? {} : { details }),
     options,
     start(given, length, progress) {
       const flags = Object.keys(options) as (keyof Values & string)[];

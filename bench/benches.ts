@@ -1,5 +1,5 @@
 // All benches: what each measures, what it takes, and how its result is told.
-import { aboutAbuse, abuseBench } from "./abuse/bench.ts";
+import { abuseBench, details } from "./abuse/bench.ts";
 import { attackNames, shortAttackNames } from "./abuse/names.ts";
 import { reportAbuse } from "./abuse/report.ts";
 import { type Bench, bench } from "./bench.ts";
@@ -62,7 +62,9 @@ export const benches: Readonly<Record<string, Bench>> = {
     report: reportStorm,
   }),
   abuse: bench({
-    about: aboutAbuse,
+    about:
+      "what others feel of attacks on a controller, by strangers, hosts and tenants, and of a guest's flood on its host",
+    details,
     options: {
       attacks: names("with commas between", attackNames, attackNames, shortAttackNames),
       rounds: number("turns of each: in peace, control, attacked", 3, 1),

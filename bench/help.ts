@@ -21,7 +21,7 @@ signal n.
 `;
 }
 
-export function helpFor(name: string, { about, options }: Bench): string {
+export function helpFor(name: string, { about, details, options }: Bench): string {
   const own = Object.entries(options).map(([flag, option]): [string, string] => {
     const { whole, short } = option.fallback;
     const shorter = String(short) === String(whole) ? "" : `, ${short} with --short`;
@@ -31,7 +31,7 @@ export function helpFor(name: string, { about, options }: Bench): string {
   return `Usage: npm run bench -- ${name} [options]
 
 ${wrap(about, width).join("\n")}
-
+${details === undefined ? "" : `\n${wrap(details, width).join("\n")}\n`}
 Options:
 ${table([...own, ["--short", "a small run, as in CI"], ["--json", "print the result as one JSON object"], ["--help", "print this"]])}
 `;

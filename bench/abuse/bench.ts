@@ -7,12 +7,14 @@ import { type GuestResult, runGuestAttack } from "./guest-attack.ts";
 import { type AttackName, type ControllerAttack, controllerAttackNames, type GuestAttack } from "./names.ts";
 import { type Ceilings, judgeController, judgeGuest } from "./verdict.ts";
 
-export const aboutAbuse =
-  "what others feel of each attack, of strangers, hosts and tenants on a controller, and of guests on their host. Attackers have a processor of their own and send as " +
-  "fast as they can, in turns: to a server that accepts TLS and WebSockets and discards what it reads, on the processor of the " +
-  "controller (control), and to the controller (attacked). p99 of an honest operator's reads, writes, new connections and " +
-  "imports, and of an honest host's questions are compared between the two; memory and the way back with peace. Guests' " +
-  "floods: first packets of another tenant on the same host during and right after the flood, and the agent's memory, with peace.";
+export const details =
+  "Attackers have a processor of their own and send as fast as they can. With two processors, honest clients share the attackers' " +
+  "at a higher priority. On a controller the attackers take turns: at a server on the controller's processor, which accepts TLS " +
+  "and WebSockets and discards what it reads (control), and at the controller (attacked). The ceilings compare p99 of an honest " +
+  "operator's reads, writes and new connections and of an honest host's questions, attacked with control; imports must succeed " +
+  "within 10 s, and under slow-import they are compared too; memory and the time back are compared with peace. Floods of a guest " +
+  "compare first packets of another tenant on the same host, during and right after the flood, with those in peace. Exit status 3: " +
+  "beyond a ceiling.";
 
 export interface AbuseOptions {
   readonly attacks: readonly AttackName[];

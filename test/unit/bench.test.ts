@@ -117,6 +117,14 @@ describe("a bench", () => {
 
   test("explains itself", () => {
     expect(helpFor("twice", twice)).toMatch(/^ {2}--rounds <n> +rounds \(300, 20 with --short\)$/m);
+    const explained = bench({
+      about: "x",
+      details: "what it compares",
+      options: {},
+      run: async () => ({}),
+      report: () => "",
+    });
+    expect(helpFor("explained", explained)).toContain("\n\nwhat it compares\n\nOptions:");
   });
 });
 
