@@ -42,8 +42,9 @@ export interface Means {
   readonly from: string;
   /** Their IPv6 /64, without the last four groups: "2001:db8:bad:1". */
   readonly from64: string;
-  /** Of an operator and a viewer who may touch `network` alone. */
+  /** Of an operator who may change `network` alone. */
   readonly operatorToken: string;
+  /** Of a viewer who sees `network` and the shared one. */
   readonly viewerToken: string;
   readonly identity: HostIdentity;
   /** That `identity` has a VM in, with honest hosts. */

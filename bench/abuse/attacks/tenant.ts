@@ -1,4 +1,4 @@
-// Attacks with tokens that may touch one network only.
+// Attacks with tokens that are narrowed to networks.
 import { Agent, type RequestOptions, request } from "node:https";
 import type { Attack, Battle } from "./attack.ts";
 import { hostHeader, keepMany, openTls, wayOverIpv4 } from "./connections.ts";

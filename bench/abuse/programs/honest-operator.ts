@@ -85,16 +85,17 @@ async function patiently(act: () => Promise<void>): Promise<void> {
   }
 }
 
-/** @throws Error for any answer but success, and without one in time */
+/** @throws Error for any answer but success, and without one in time: waiting for a free connection counts */
 function answered(options: RequestOptions, body: string): Promise<void> {
   return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => call.destroy(new Error("no answer in time")), timeoutMs);
     const call = request(options, (response) => {
       const { statusCode = 0 } = response;
       response.on("error", reject).resume();
       response.once("end", () => (statusCode < 300 ? resolve() : reject(new Error(String(statusCode)))));
     });
-    call.setTimeout(timeoutMs, () => call.destroy(new Error("no answer in time")));
     call.once("error", (error) => reject(new Error("code" in error ? String(error.code) : error.message)));
+    call.once("close", () => clearTimeout(timer));
     call.end(body);
   });
 }
