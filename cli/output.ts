@@ -68,9 +68,15 @@ export function formatFields(fields: readonly (readonly [name: string, value: Ce
   return fields.map(([name, value]) => `${`${name}:`.padEnd(width)} ${paint(value)}`.trimEnd().concat("\n")).join("");
 }
 
-/** Control characters could make a terminal show what is not so. */
+/**
+ * Control characters could make a terminal show what is not so, and so could those that turn the direction of what follows, beyond their
+ * own cell (UAX #9 §2: embeddings, overrides, isolates). The marks that right-to-left text is written with stay.
+ */
 export function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  return text.replaceAll(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, (char) => {
+    const code = char.charCodeAt(0).toString(16);
+    return code.length > 2 ? `\\u${code}` : `\\x${code.padStart(2, "0")}`;
+  });
 }
 
 /** One thing in the format asked for. */
@@ -100,7 +106,7 @@ export function action<Args extends unknown[]>(run: (...args: Args) => Promise<P
       for await (const text of typeof printed === "string" ? [printed] : printed) await write(text);
     } catch (error) {
       if (!(error instanceof Error)) throw error;
-      process.stderr.write(`nearmiss: ${error.message}\n`);
+      process.stderr.write(`nearmiss: ${error.message.split("\n").map(printable).join("\n")}\n`);
       process.exitCode = error instanceof CliError ? error.status : 1;
     }
   };

@@ -15,10 +15,13 @@ export function changesWithin(field: string, from: unknown, to: unknown): FieldC
   const [before, after] = [byKey(from), byKey(to)];
   if (!before || !after) return [{ field, from, to }];
   const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
-  const within = [...keys].flatMap((key) => changesWithin(`${field}.${key}`, before[key], after[key]));
+  const within = [...keys].flatMap((key) => changesWithin(`${field}.${key}`, own(before, key), own(after, key)));
   // The same parts in another order.
   return within.length > 0 ? within : [{ field, from: Object.keys(before), to: Object.keys(after) }];
 }
+
+/** A label or an interface may be called as something that every object inherits, such as "constructor". */
+const own = (fields: Fields, key: string): unknown => (Object.hasOwn(fields, key) ? fields[key] : undefined);
 
 /** What has parts with names: objects, and lists of objects that are named. */
 function byKey(value: unknown): Fields | undefined {
