@@ -122,9 +122,10 @@ function narrowed(state: Inventory, { networks, seesHost, seenOf, attached, unat
       const vm = state.findVm(name);
       return vm && seenOf(vm);
     },
+    // Looked for only where it may be seen: how long it takes must not tell either.
     findBound: (key) => {
-      const found = findBound(state, key);
-      return found && networks.has(found.network.name) ? found : undefined;
+      const network = state.findNetworkByVni(key.vni);
+      return network && networks.has(network.name) ? findBound(state, key) : undefined;
     },
     networksFrom: (_sought, name) =>
       seenAmong(
