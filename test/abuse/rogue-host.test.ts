@@ -121,14 +121,19 @@ describe("a declaration without end", () => {
 describe("a host that does not read", () => {
   test("keeps a window of its snapshot in memory, not all of it, and has the rest when it reads on", async () => {
     const controller = await secured();
-    const vms = 40_000;
+    const addresses = 40_000;
+    const perVm = 16;
     const line = (n: number) =>
       JSON.stringify({
         kind: "vm",
         name: `many-${n}`,
         host: `h${n % 16}`,
         interfaces: [
-          { network: "wide", mac: `02:00:00:${hex(n >> 16)}:${hex(n >> 8)}:${hex(n)}`, ips: [unknownIp(n + 256)] },
+          {
+            network: "wide",
+            mac: `02:00:00:${hex(n >> 16)}:${hex(n >> 8)}:${hex(n)}`,
+            ips: Array.from({ length: perVm }, (_, i) => unknownIp(256 + n * perVm + i)),
+          },
         ],
       });
     const hosts = Array.from({ length: 16 }, (_, n) =>
@@ -141,7 +146,7 @@ describe("a host that does not read", () => {
       host: "a",
       interfaces: [{ network: "wide", mac: "02:00:01:00:00:01", ips: ["10.250.0.1"] }],
     });
-    const body = [wide, ...hosts, own, ...Array.from({ length: vms }, (_, n) => line(n))].join("\n");
+    const body = [wide, ...hosts, own, ...Array.from({ length: addresses / perVm }, (_, n) => line(n))].join("\n");
     const headers = { "content-type": "application/x-ndjson" };
     expect((await controller.admin.request("POST", "/v1/import", body, headers)).status).toBe(200);
 
@@ -151,11 +156,11 @@ describe("a host that does not read", () => {
     await rogue.hello();
     const [server] = serverSockets(controller).filter((socket) => !known.has(socket));
     if (!server) throw new Error("the controller has a socket for it");
-    const wideKeys = questionsFrom(256, vms).map((key) => ({ ...key, vni: parseVni(300) }));
+    const wideKeys = questionsFrom(256, addresses).map((key) => ({ ...key, vni: parseVni(300) }));
     rogue.stopReading();
-    for (let from = 0; from < vms; from += perFrame) {
+    for (let from = 0; from < addresses; from += perFrame) {
       const keys = wideKeys.slice(from, from + perFrame);
-      rogue.send({ type: "interest", keys, end: from + perFrame >= vms });
+      rogue.send({ type: "interest", keys, end: from + perFrame >= addresses });
     }
     let most = 0;
     await waitFor(() => server.bufferedAmount > 256 * 1024, { what: "the snapshot to wait for its reader" });
@@ -170,9 +175,10 @@ describe("a host that does not read", () => {
     rogue.readOn();
     await rogue.frame("snapshot", ({ end }) => end);
     const answers = rogue.frames("snapshot").flatMap((frame) => frame.answers);
-    expect(new Set(answers.map(({ key }) => JSON.stringify(key))).size).toBeGreaterThanOrEqual(vms);
+    expect(new Set(answers.map(({ key }) => JSON.stringify(key))).size).toBeGreaterThanOrEqual(addresses);
     const changes = await rogue.frame("changes", ({ asOf }) => asOf === revision);
-    expect(rogue.received.indexOf(changes)).toBe(rogue.received.length - 1);
+    const end = rogue.received.findIndex((frame) => frame.type === "snapshot" && frame.end);
+    expect(rogue.received.indexOf(changes)).toBeGreaterThan(end);
     expect(changes.answers.map(({ binding }) => binding?.host)).toContain("h5");
   });
 });
