@@ -1,6 +1,6 @@
 // The agent side of the controller: sessions by host, and pushes; answering.ts has the answers. Everything that is sent is
 // computed and queued in one turn of the event loop from `committer.current`, so that frames of a session never go back in
-// `asOf`.
+// `asOf`. A snapshot takes many turns: meanwhile its session keeps back what else is sent (snapshots.ts).
 import type { FastifyBaseLogger } from "fastify";
 import type { WebSocket } from "ws";
 import { type AgentFrame, closeCodes, FrameError, type Revision } from "../../schema/index.ts";

@@ -128,7 +128,7 @@ export class AgentSession {
   send(frames: readonly string[]): void {
     if (this.closing) return;
     const waiting = this.socket.bufferedAmount;
-    this.largeBytes = Math.min(this.largeBytes, waiting);
+    this.largeBytes = Math.min(this.largeBytes, waiting + this.heldBytes);
     if (waiting + this.heldBytes > this.limits.maxBufferedBytes + this.largeBytes) {
       this.close(closeCodes.tooSlow, "the agent reads more slowly than changes come");
       return;

@@ -120,14 +120,14 @@ describe("a declaration without end", () => {
 
 describe("a host that does not read", () => {
   test("keeps a window of its snapshot in memory, not all of it, and has the rest when it reads on", async () => {
-    const controller = await secured();
+    const controller = await secured({ maxAgentBufferedBytes: 512 * 1024 });
     const addresses = 40_000;
     const perVm = 16;
-    const line = (n: number) =>
+    const line = (n: number, host = `h${n % 16}`) =>
       JSON.stringify({
         kind: "vm",
         name: `many-${n}`,
-        host: `h${n % 16}`,
+        host,
         interfaces: [
           {
             network: "wide",
@@ -170,7 +170,9 @@ describe("a host that does not read", () => {
       most = Math.max(most, server.bufferedAmount);
     }
     expect(most).toBeLessThanOrEqual(256 * 1024 + 32 * 1024);
-    // Told meanwhile, behind the snapshot.
+    // Told meanwhile, behind the snapshot: a change set that is larger than what may wait, and one more change.
+    const moved = Array.from({ length: 300 }, (_, n) => line(n, "h6")).join("\n");
+    expect((await controller.admin.request("POST", "/v1/import", moved, headers)).status).toBe(200);
     const { revision } = await call(controller.admin, 200, "PATCH", "/v1/vms/many-1", { host: "h5" });
     rogue.readOn();
     await rogue.frame("snapshot", ({ end }) => end);
