@@ -88,6 +88,7 @@ export interface AppOptions {
   readonly maxAgentBufferedBytes?: number;
   readonly uploads?: Partial<UploadLimits>;
   readonly agentHelloMs?: number;
+  readonly agentStalledMs?: number;
   /** Of each host on the agent channel; default: as agents/host-allowance.ts has it. */
   readonly agentAllowance?: Allowance;
 }
@@ -98,6 +99,8 @@ const maxBodyBytes = 256 * 1024;
 const hostGraceMs = 20_000;
 /** An agent says hello as soon as the WebSocket is open. */
 const helloMs = 10_000;
+/** An agent reads what has come whenever its event loop turns: twice as long as it may be silent. */
+const stalledMs = 30_000;
 const defaultStreamLimits = {
   pingMs: 30_000,
   maxBufferedBytes: 4 * mebibyte,
@@ -200,6 +203,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
       heartbeatMs: options.heartbeatMs ?? heartbeatMs,
       maxBufferedBytes: options.maxAgentBufferedBytes ?? 8 * mebibyte,
       helloMs: options.agentHelloMs ?? helloMs,
+      stalledMs: options.agentStalledMs ?? stalledMs,
     },
     ...(options.agentAllowance ? { allowance: options.agentAllowance } : {}),
     graceMs: options.hostGraceMs ?? hostGraceMs,

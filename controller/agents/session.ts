@@ -38,6 +38,8 @@ export interface SessionLimits {
   readonly maxBufferedBytes: number;
   /** From the upgrade to the hello, which agents send at once. */
   readonly helloMs: number;
+  /** A peer that takes nothing of a snapshot for so long is given up. */
+  readonly stalledMs: number;
 }
 
 /** What the sessions share. */
@@ -56,8 +58,6 @@ const maxWaitingFrames = 32;
 const questionsPerTurn = 64;
 /** Of a snapshot, handed to the socket and not yet taken by the peer: enough for a fast link, and little for 1,000 slow ones. */
 const snapshotWindowBytes = 256 * 1024;
-/** A peer that takes nothing of a snapshot for so long is given up. */
-const stalledMs = 30_000;
 /** RFC 6455 §5.5: a control frame carries 125 bytes, two of them the code. */
 const maxReasonBytes = 123;
 /** How long a peer may take to answer a close. */
@@ -160,6 +160,7 @@ export class AgentSession {
   /** While the peer has much of its snapshot yet to read: resolves when it has read on, or is given up. */
   findWait(): Promise<void> | undefined {
     if (this.closing || this.socket.bufferedAmount <= snapshotWindowBytes) return undefined;
+    const { stalledMs } = this.limits;
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         this.close(closeCodes.tooSlow, `the agent has read nothing of its snapshot for ${stalledMs / 1_000} s`);
