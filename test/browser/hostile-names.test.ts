@@ -58,7 +58,10 @@ describeBrowserLab("what another operator writes", () => {
       // A change, for pages that show what was before.
       await call("PATCH", `/v1/vms/${name}`, { labels: { tier: "web" } });
     }
-    const { token } = await call<{ token: string }>("POST", "/v1/tokens", { role: "admin", note: "<img src=x onerror=globalThis.broken=1>" });
+    const { token } = await call<{ token: string }>("POST", "/v1/tokens", {
+      role: "admin",
+      note: "<img src=x onerror=globalThis.broken=1>",
+    });
     const { page, expectNone } = await openPage({ ignoreHTTPSErrors: true });
     await page.goto(`${self.lab.controllerUrl}/`);
     await logIn(page, token);
