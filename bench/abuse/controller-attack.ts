@@ -40,7 +40,9 @@ export interface ControllerResult {
   readonly cpu: { readonly peace: Cpu; readonly control: Cpu; readonly attacked: Cpu };
   /** Of the machine's CPU time in all turns, 0 … 1: what processes took that are no part of the bench. */
   readonly othersShare: number;
+  /** At most until the first attack, MiB. */
   readonly rssPeaceMib: number;
+  /** At most under attack and until peace was back, MiB. */
   readonly rssPeakMib: number;
   readonly backMs: number | null;
   readonly ended: boolean;
@@ -86,7 +88,7 @@ export async function runControllerAttack(
   const cuts: Record<Phase, Cut[]> = { peace: [], control: [], attacked: [] };
   const cpu: Record<Phase, Cpu[]> = { peace: [], control: [], attacked: [] };
   const tally: Record<Phase, Tally> = { peace: {}, control: {}, attacked: {} };
-  let rssPeaceMib = Number.POSITIVE_INFINITY;
+  let rssPeaceMib = 0;
   let rssPeakMib = 0;
   let backMs: number | null = 0;
   let ended = false;
@@ -130,13 +132,13 @@ export async function runControllerAttack(
     for (let round = 1; round <= turns.rounds; round++) {
       const where = `${name}, round ${round} of ${turns.rounds}`;
       progress(`${where}: in peace`);
-      resetPeakRss(pid);
       await turn("peace");
-      rssPeaceMib = Math.min(rssPeaceMib, peakRssMib(pid));
       progress(`${where}: control`);
       await attack("control");
       await turn("control");
       if (!tally.control[proofs[name]]) throw new Error(`${name} did nothing to the server that discards`);
+      // Until the first attack: a heap grows for some time after the start, and after an attack it is no measure any more.
+      if (round === 1) rssPeaceMib = peakRssMib(pid);
       progress(`${where}: attacked`);
       resetPeakRss(pid);
       await attack("attacked");
