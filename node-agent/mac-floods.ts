@@ -9,6 +9,7 @@ import type { NetworkDevices } from "./kernel/devices.ts";
 import { LearnedSocket } from "./kernel/learned-socket.ts";
 import { decodeBridgeEntry, type NeighbourMessage } from "./kernel/neighbour-codec.ts";
 import type { HostNetworks } from "./networks.ts";
+import type { Reporter } from "./reporter.ts";
 
 /** Between two looks at all networks while a flood goes on. */
 const lookEveryMs = 5_000;
@@ -21,6 +22,7 @@ export interface MacFloodsDependencies {
   readonly bridgePorts: Pick<BridgePorts, "find" | "setLearning">;
   readonly ports: Pick<HostPorts, "pinnedTo">;
   readonly networks: Pick<HostNetworks, "look" | "nameOf">;
+  readonly reporter: Pick<Reporter, "note">;
   /** Of every entry that is heard. */
   onLearned(message: NeighbourMessage): void;
   readonly log: Pick<Logger, "warn">;
@@ -57,7 +59,7 @@ export class MacFloods {
     const bridgeIfindex = decodeBridgeEntry(last)?.bridgeIfindex;
     const vni = bridgeIfindex === undefined ? undefined : this.deps.devices.vniOfBridge(bridgeIfindex);
     if (bridgeIfindex === undefined || vni === undefined) return;
-    this.tell(vni, last.ifindex);
+    void this.tell(vni, last.ifindex);
     if (!this.deps.devices.limitsLearning(bridgeIfindex)) this.rest(vni, last.ifindex);
   }
 
@@ -72,12 +74,15 @@ export class MacFloods {
     }, waitMs);
   }
 
-  private tell(vni: Vni, portIfindex: number): void {
-    const { nowMs, log, networks } = this.deps;
+  private async tell(vni: Vni, portIfindex: number): Promise<void> {
+    const { nowMs, log, networks, bridgePorts, reporter } = this.deps;
     if (nowMs() - (this.loggedMs.get(vni) ?? Number.NEGATIVE_INFINITY) < logEveryMs) return;
     this.loggedMs.set(vni, nowMs());
+    const port = (await bridgePorts.find(portIfindex))?.name;
+    if (port === undefined) return;
+    reporter.note({ kind: "mac-flood", vni, subject: port });
     log.warn(
-      { network: networks.nameOf(vni), vni, portIfindex },
+      { network: networks.nameOf(vni), vni, port },
       "a guest sends from very many MAC addresses: register its port to stop that (docs/anti-spoof.md)",
     );
   }

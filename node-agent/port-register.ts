@@ -7,7 +7,7 @@ import { readPortDevice } from "./kernel/port-devices.ts";
 import type { HostNetworks } from "./networks.ts";
 import type { HeldAnswers } from "./tables/held.ts";
 import type { AddressedGuest } from "./tables/held-network.ts";
-import { disputedPorts, judgePort, type NetworkBridge, type PortVerdict } from "./tables/port-claims.ts";
+import { disputedPorts, judgePort, type NetworkBridge, type PortVerdict, wrongPort } from "./tables/port-claims.ts";
 
 export interface PortRegisterDependencies {
   readonly held: Pick<HeldAnswers, "locals">;
@@ -53,10 +53,7 @@ export class PortRegister {
     return this.list().flatMap(({ vni, port, guest, verdict }) => {
       if (typeof verdict === "string") return [];
       const name = this.deps.networks().nameOf(vni) ?? `VNI ${vni}`;
-      return [
-        `network ${name}: the interface with MAC ${guest.mac} is registered for the port "${port}", which ${verdict.wrong}: it is ` +
-          "neither guarded nor pinned there; attach the guest's port to the network's bridge, or correct the registration",
-      ];
+      return [wrongPort(name, guest.mac, port, verdict.wrong)];
     });
   }
 

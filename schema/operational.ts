@@ -21,6 +21,7 @@ export const reportKinds = [
   "host-filter",
   "spoofed",
   "stranger",
+  "mac-flood",
 ] as const;
 export type ReportKind = (typeof reportKinds)[number];
 

@@ -62,6 +62,11 @@ type Sentence = string | readonly [said: string, shown: string];
 const kernelRefuses =
   "the kernel refuses what the network needs: {errno}; `nearmiss agent status` on the host says more";
 
+const notCovered = (reason: string): string =>
+  "{device}, the bridge of network {network}'s adopted device, is not used: its guests could send into other " +
+  `networks through this host (${reason}); load nf_tables (modprobe nf_tables), or let the agent make the bridge ` +
+  "(take the adopted device out of --adopt)";
+
 /** Why a network is not ready. */
 const obstacles: readonly Sentence[] = [
   "network {network} needs the name {device}, which a device that is not nearmiss's has: " +
@@ -81,6 +86,8 @@ const obstacles: readonly Sentence[] = [
     "or restart the agent, which then makes a device of its own",
   "network {network} needs a vxlan device of VNI {number}, which {device} has, a device that is not nearmiss's: " +
     "let the agent use it (start it with --adopt {device}), or delete it (ip link del {device})",
+  [notCovered("{any}: {errno}"), notCovered("{errno}")],
+  notCovered("the kernel has no netfilter"),
   ["{any} ({errno})", kernelRefuses],
   ["{any}: {errno}", kernelRefuses],
 ];
@@ -113,6 +120,20 @@ const entryRefusals: readonly Sentence[] = [
   "there is no vxlan device for VNI {number}",
 ];
 
+/** What a registered port is instead of the guest's. */
+const wrongPorts: readonly string[] = [
+  "is a device of nearmiss and no guest's",
+  "is a port of {device}",
+  "is a port of {device}, not of the network's bridge {device}",
+  "is the host's own device in {device}",
+].map(
+  (wrong) =>
+    `network {network}: the interface with MAC {mac} is registered for the port {device}, which ${wrong}: it is neither guarded ` +
+    "nor pinned there; attach the guest's port to the network's bridge, or correct the registration",
+);
+const hostNotCovered = (reason: string): string =>
+  "guests can send to this host from the moment in which their port is attached until the agent has closed it, a few " +
+  `milliseconds later: ${reason}; load nf_tables (modprobe nf_tables)`;
 const prefixed = (prefix: string, sentences: readonly Sentence[]): Sentence[] =>
   sentences.map((each) =>
     typeof each === "string" ? `${prefix}${each}` : ([`${prefix}${each[0]}`, `${prefix}${each[1]}`] as const),
@@ -133,6 +154,9 @@ const problems: readonly Sentence[] = [
   ],
   ...prefixed("network {network}: the kernel does not take all entries: ", entryRefusals),
   ...prefixed("network {network}: ", obstacles),
+  ...wrongPorts,
+  [hostNotCovered("{any}: {errno}"), hostNotCovered("{errno}")],
+  hostNotCovered("the kernel has no netfilter"),
 ];
 
 const details: Readonly<Partial<Record<ReportKind, readonly Sentence[]>>> = {
@@ -175,7 +199,7 @@ const isIpAddress = (text: string) => parses(text, parseIp);
 const subjects: Readonly<Partial<Record<ReportKind, (text: string) => boolean>>> = {
   scan: isMac,
   theft: isMac,
-  "drift-repaired": oneOf("entry", "device", "overrun", "timer", "anti-spoof rules", "underlay rules"),
+  "drift-repaired": oneOf("entry", "device", "overrun", "timer", "anti-spoof rules", "underlay rules", "host rules"),
   overrun: oneOf("misses", "changes"),
   "unregistered-guest": isMac,
   "guest-never-seen": isMac,
@@ -186,6 +210,7 @@ const subjects: Readonly<Partial<Record<ReportKind, (text: string) => boolean>>>
   "host-filter": oneOf("iptables", "ip6tables", "arptables"),
   spoofed: isDevice,
   stranger: oneOf("sender", "guest"),
+  "mac-flood": isDevice,
 };
 
 /** What operators may read of a report: subject and detail, as far as the table has them. */

@@ -48,6 +48,7 @@ const rules: Partial<Record<OperationalKind, Rule>> = {
   "guest-never-seen": { title: "a registered guest is not heard", ends: "not-registered-here" },
   "address-conflict": { title: "a guest uses an address of another", isBad: true, ends: "registered-otherwise" },
   spoofed: { title: "a guest sent what is not registered for it", isBad: true, ends: "quiet" },
+  "mac-flood": { title: "a guest sent from very many MAC addresses", isBad: true, ends: "quiet" },
   stranger: { title: "tunnelled frames came from a stranger", isBad: true, ends: "quiet" },
   "move-unconfirmed": { title: "a move is not confirmed by all", ends: "followed" },
   "network-not-ready": { title: "a network cannot be set up", isProblem: true },

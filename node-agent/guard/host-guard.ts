@@ -1,6 +1,7 @@
 // Keeps the rules in the kernel that hold guests away from their host (kernel/host-rules.ts): loads them before anything else, and
 // again when somebody takes them away. A kernel without them is a problem of the host and no reason to end.
 import type { Logger } from "pino";
+import { hostNotCovered } from "../kernel/device-problems.ts";
 import type { HostRuleTables } from "../kernel/host-rule-tables.ts";
 import { NetlinkError } from "../kernel/request-socket.ts";
 import { watchRuleset } from "../kernel/ruleset-watch.ts";
@@ -72,9 +73,7 @@ export class HostGuard {
   }
 
   private fail(reason: string): void {
-    const problem =
-      "guests can send to this host from the moment in which their port is attached until the agent has closed it, a few " +
-      `milliseconds later: ${reason}; load nf_tables (modprobe nf_tables)`;
+    const problem = hostNotCovered(reason);
     if (!this.problems.includes(problem))
       this.deps.log.error({ reason }, "no rules that keep guests away from this host");
     this.problems = [problem];

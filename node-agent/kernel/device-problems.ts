@@ -32,6 +32,14 @@ export function noBridge(link: Link, master: Link | undefined, network: AgentNet
   );
 }
 
+/** Without rules that know no port, a guest's first frames come before its port is closed. */
+export function hostNotCovered(reason: string): string {
+  return (
+    "guests can send to this host from the moment in which their port is attached until the agent has closed it, a few " +
+    `milliseconds later: ${reason}; load nf_tables (modprobe nf_tables)`
+  );
+}
+
 /** The bridge of an adopted device is open towards this host, and rules that would close it cannot be loaded. */
 export function notCovered(bridge: Link, network: AgentNetwork, reason: string): DeviceError {
   return new DeviceError(

@@ -1,6 +1,6 @@
 // Whose port a host's device is: what is registered as the port of an interface, against what the device is. A name in a
 // registration is an operator's word; a port of another network, or the host's own card, must not follow it. Pure.
-import type { Vni } from "../../schema/index.ts";
+import type { MacAddress, Vni } from "../../schema/index.ts";
 
 /** An interface of a VM on this host says that it is behind this port. */
 export interface PortClaim {
@@ -25,6 +25,14 @@ export interface NetworkBridge {
 
 /** `here`: it is a port of the network's bridge. `free`: it is not a port of any bridge yet, or does not exist. Else what is wrong, for a person. */
 export type PortVerdict = "here" | "free" | { readonly wrong: string };
+
+/** What an operator should correct, for a person. */
+export function wrongPort(network: string, mac: MacAddress, port: string, wrong: string): string {
+  return (
+    `network ${network}: the interface with MAC ${mac} is registered for the port ${port}, which ${wrong}: it is neither guarded ` +
+    "nor pinned there; attach the guest's port to the network's bridge, or correct the registration"
+  );
+}
 
 /** Names that nearmiss gives to its own devices. */
 const ownDevice = /^nm[bv][1-9]\d{0,7}$/;

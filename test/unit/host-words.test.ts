@@ -6,9 +6,11 @@ import { OperationalEvents } from "../../controller/events/operational-events.ts
 import { findFilterProblems } from "../../node-agent/host-filter.ts";
 import { chooseVxlan } from "../../node-agent/kernel/adoption.ts";
 import {
+  hostNotCovered,
   missingVtep,
   nameTaken,
   noBridge,
+  notCovered,
   portTaken,
   rivals,
   tooLargeMtu,
@@ -16,6 +18,7 @@ import {
 import type { Link } from "../../node-agent/kernel/link-codec.ts";
 import { NetlinkError } from "../../node-agent/kernel/request-socket.ts";
 import { compareGuests, findConflict } from "../../node-agent/tables/local-guests.ts";
+import { judgePort, wrongPort } from "../../node-agent/tables/port-claims.ts";
 import {
   type AgentNetwork,
   type OperationalKind,
@@ -49,6 +52,8 @@ describe("a problem of an agent", () => {
     portTaken(link("nmv100"), [vxlan("vxlan7")], local),
     portTaken(link("nmv100"), [], local),
     ...adoptionRefusals(),
+    notCovered(link("br0"), network, "the kernel has no netfilter"),
+    notCovered(link("br0"), network, new NetlinkError("loading the table inet nearmiss-host", { errno: 95 }).message),
     new NetlinkError("setting nmv100 up", { errno: 98 }),
     new NetlinkError("setting nmv100 up", { errno: 16, message: "device is busy: try $(reboot)" }),
     new NetlinkError("making nmb100", { errno: 77 }),
@@ -66,7 +71,13 @@ describe("a problem of an agent", () => {
     ...findFilterProblems([], [{ name: "nmb100", filters: ["iptables"] }], [chain]),
   ].map(({ says, mend }) => `${says}; ${mend}`);
 
-  test.each([...devices, ...warnings, ...filters])("is known: %s", (text) => {
+  const own = [
+    ...wrongPorts(),
+    hostNotCovered("the kernel has no netfilter"),
+    hostNotCovered(new NetlinkError("loading the table bridge nearmiss-host", { errno: 95 }).message),
+  ];
+
+  test.each([...devices, ...warnings, ...filters, ...own])("is known: %s", (text) => {
     expect(problemOf(text, isBlue)).not.toBe(unknownProblem);
   });
 
@@ -117,6 +128,7 @@ describe("what is reported", () => {
     overrun: { subject: "misses" },
     scan: { subject: "52:54:00:00:00:02" },
     spoofed: { subject: "vnet7", detail: "12 frames: mac, ipv4" },
+    "mac-flood": { subject: "vnet7" },
     stranger: { subject: "guest", detail: "tunnelled frames from a guest" },
     "network-not-ready": { detail: nameTaken(link("nmv100"), network).message },
     "vtep-missing": { subject: "192.0.2.1", detail: missingVtep(local, undefined)[0]?.says ?? "" },
@@ -209,4 +221,18 @@ function conflict(): string {
   const claim = { mac: parseMac("52:54:00:00:00:66"), ip: parseIp("10.0.0.1") };
   const known = { kind: "remote", mac: parseMac("52:54:00:00:00:02") } as never;
   return findConflict(vni, claim, known)?.detail ?? "";
+}
+
+function wrongPorts(): string[] {
+  const claims = [
+    ["nmv200", undefined, undefined],
+    ["vnet7", { bridge: "br0", isHosts: false }, undefined],
+    ["vnet7", { bridge: "nmb200", isHosts: false }, { name: "nmb100", adopted: false }],
+    ["eth0", { bridge: "br0", isHosts: true }, { name: "br0", adopted: true }],
+  ] as const;
+  return claims.map(([port, device, bridge]) => {
+    const verdict = judgePort({ vni, port }, device, bridge);
+    if (typeof verdict === "string") throw new Error(`${port} is ${verdict}`);
+    return wrongPort("blue", parseMac("52:54:00:00:00:01"), port, verdict.wrong);
+  });
 }

@@ -140,6 +140,8 @@ describe("layers", () => {
       "common/durable-file.ts",
       "controller/backup/files.ts",
       "controller/backup/restore.ts",
+      // A nameless file, made with O_EXCL.
+      "controller/bulk/uploads.ts",
       // The directory of CAs, beside the database.
       "controller/pki/authorities.ts",
       "node-agent/identity/state.ts",
