@@ -134,6 +134,7 @@ describeKernel("the port of an interface", () => {
       expect(await problems()).toContainEqual(expect.stringContaining("is a device of nearmiss"));
       await it.call("DELETE", "/v1/vms/blue-1");
     }
+    expect((await red.ping("10.20.1.11", { count: 3, intervalMs: 50 })).received).toBe(3);
     const { sent, received } = await talk.stop();
     expect(received).toBe(sent);
   });
