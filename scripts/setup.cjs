@@ -21,6 +21,8 @@ function checkNode() {
 
 function checkMachine() {
   if (process.platform !== "linux") stop("nearmiss runs on Linux only: the data path is the Linux kernel's.");
+  // Without root `npm run dev` makes no lab, and says so itself.
+  if (purpose === "dev" && process.getuid() !== 0) return;
   const packageOf = { ip: "iproute2", bridge: "iproute2", ping: "iputils-ping" };
   if (purpose === "test") Object.assign(packageOf, { nft: "nftables", strace: "strace" });
   const missing = Object.keys(packageOf).filter((command) => spawnSync(command, ["-V"]).error);
