@@ -16,6 +16,13 @@ export default defineConfig({
     isolate: false,
     // CommonJS packages are imported as Node imports them.
     deps: { interopDefault: false },
+    // `npm run coverage`. What tests start as processes runs from dist/ and is not counted.
+    coverage: {
+      provider: "v8",
+      include: ["{bin,cli,common,controller,dashboard,node-agent,schema}/**/*.{ts,tsx}"],
+      exclude: ["dashboard/vite.config.ts"],
+      reporter: ["text-summary", "html", "lcovonly"],
+    },
     // One group after the other.
     projects: [
       {
