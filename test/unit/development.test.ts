@@ -1,0 +1,38 @@
+// Files for developers' tools say the same as those that they repeat.
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { describe, expect, test } from "vitest";
+
+const root = resolve(import.meta.dirname, "../..");
+const textOf = (file: string): string => readFileSync(join(root, file), "utf8");
+/** Comments stand on lines of their own. */
+const container = JSON.parse(textOf(".devcontainer/devcontainer.json").replace(/^\s*\/\/.*$/gm, "")) as {
+  image: string;
+  onCreateCommand: string;
+  remoteUser: string;
+};
+const node = textOf(".nvmrc").trim();
+
+describe("the dev container", () => {
+  test("has the Node of .nvmrc, which is one that the tests run on", () => {
+    expect(container.image).toMatch(new RegExp(`:${node}-`));
+    expect(textOf("scripts/test-nodes.cjs")).toMatch(new RegExp(`[{ ]${node}: "${node}\\.`));
+  });
+
+  test("installs the packages that .ci/run does", () => {
+    const ci = [...textOf(".ci/run").matchAll(/packages\+=\(([^)]*)\)/g)].flatMap(([, names = ""]) => names.split(" "));
+    const [, installed = ""] = /--no-install-recommends (.*)$/.exec(container.onCreateCommand) ?? [];
+    expect(ci.length).toBeGreaterThan(0);
+    expect(installed.split(" ").sort()).toEqual(ci.sort());
+  });
+});
+
+test("coverage is measured by vitest's own version", () => {
+  const { devDependencies } = JSON.parse(textOf("package.json")) as { devDependencies: Record<string, string> };
+  expect(devDependencies["@vitest/coverage-v8"]).toBe(devDependencies.vitest);
+});
+
+test("revisions for git blame are full hashes", () => {
+  const lines = textOf(".git-blame-ignore-revs").split("\n");
+  expect(lines.filter((line) => line !== "" && !line.startsWith("#") && !/^[0-9a-f]{40}$/.test(line))).toEqual([]);
+});
