@@ -32,7 +32,7 @@ export async function serveDashboard({ root, port, target, ca }: DashboardOption
   // The page's own Host and Origin go along: the controller takes them where they agree and name an address.
   const through: ProxyOptions = { target, ws: true, changeOrigin: false, ...(ca ? { agent: new Agent({ ca }) } : {}) };
   const server = createServer();
-  await listen(server, port);
+  await listen(server, port, "--port");
   const vite = await createViteServer({
     root: join(root, "dashboard"),
     configFile: join(root, "dashboard", "vite.config.ts"),

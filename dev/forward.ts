@@ -32,7 +32,7 @@ export async function forward(port: number, target: Target): Promise<Forward> {
       from.pipe(to);
     }
   });
-  await listen(server, port);
+  await listen(server, port, "--controller-port");
   return {
     port: portOf(server),
     close: () => {

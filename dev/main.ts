@@ -1,6 +1,6 @@
 // `npm run dev`: controller, agents and dashboard from source, each reloaded when it changes.
 import { readFile } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseFlags, stop } from "../lab/flags.ts";
 import { whyNoLab } from "../lab/lab.ts";
@@ -120,7 +120,7 @@ async function dev(options: Options): Promise<number> {
     say("dev", `${signal}: removing everything`);
     return 128 + signalNumbers[signal];
   } finally {
-    // What is still being made is made to its end or to its error, and then removed with the rest.
+    // A lab that is still being made at this point is removed when the process exits (lab/cleanup.ts).
     running.unwatch?.();
     await running.programs?.settle();
     await running.dashboard?.close();

@@ -1,7 +1,9 @@
 // `npm run dev` on a copy of this tree, so that sources can be changed: starts, answers, reloads, and leaves nothing behind.
 import { spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { request as requestHttps } from "node:https";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -42,8 +44,22 @@ interface Dev {
   kill(signal: NodeJS.Signals): void;
 }
 
+/** Resolves when it is ready. @throws Error with its output where it ends before */
 async function startDev(...args: string[]): Promise<Dev> {
-  const command = [join(tree, "dist/dev/main.js"), "--port", "0", "--controller-port", "0", ...args];
+  const dev = spawnDev(...args);
+  const isReady = waitFor(() => dev.output().includes("│ ready: "), { what: "it to be ready", deadlineMs: 120_000 });
+  const early = dev.status.then((code) => Promise.reject(new Error(`ended with ${code}`)));
+  try {
+    await Promise.race([isReady, early]);
+  } catch (error) {
+    dev.kill("SIGKILL");
+    throw new Error(dev.output(), { cause: error });
+  }
+  return dev;
+}
+
+function spawnDev(...args: string[]): Dev {
+  const command = [join(tree, "dist/dev/main.js"), "--controller-port", "0", "--port", "0", ...args];
   const child = spawn(process.execPath, command, { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
@@ -52,14 +68,6 @@ async function startDev(...args: string[]): Promise<Dev> {
     });
   }
   const status = new Promise<number | null>((resolve) => child.on("close", (code) => resolve(code)));
-  const isReady = waitFor(() => output.includes("│ ready: "), { what: "it to be ready", deadlineMs: 120_000 });
-  const early = status.then((code) => Promise.reject(new Error(`ended with ${code}:\n${output}`)));
-  try {
-    await Promise.race([isReady, early]);
-  } catch (error) {
-    child.kill("SIGKILL");
-    throw new Error(output, { cause: error });
-  }
   return {
     output: () => output,
     shown: (label) => new RegExp(`│ ${label} +(\\S.*)`).exec(output)?.[1] ?? "",
@@ -154,8 +162,26 @@ describeKernel("npm run dev with a lab", () => {
     expect(await dev.status, dev.output()).toBe(130);
     const [prefix = "none"] = /nm[0-9a-f]{6}/.exec(dev.output()) ?? [];
     expect(namespacesNamed(prefix)).toEqual([]);
+    expect(pidsOfTree()).toEqual([]);
     await expect(fetch(dev.shown("dashboard"))).rejects.toThrow();
     await expect(statusWithCa(dev, "/livez")).rejects.toThrow();
+  });
+});
+
+describeKernel("npm run dev that is interrupted while it starts", () => {
+  test("leaves nothing behind", async () => {
+    const dev = spawnDev();
+    // `ip netns exec` has its command line before it has entered the namespace.
+    const name = await waitFor(() => namespaceOf(pidsOfTree("nearmiss.js controller")[0]), {
+      what: "the controller in its namespace",
+      deadlineMs: 60_000,
+    });
+    const [prefix = name] = name.split("-");
+    expect(namespacesNamed(prefix).length).toBeGreaterThan(2);
+    dev.kill("SIGINT");
+    expect(await dev.status, dev.output()).toBe(130);
+    expect(namespacesNamed(prefix)).toEqual([]);
+    expect(pidsOfTree()).toEqual([]);
   });
 });
 
@@ -184,7 +210,21 @@ describe("npm run dev without a lab", () => {
       dev.kill("SIGTERM");
     }
     expect(await dev.status, dev.output()).toBe(143);
-    await expect(fetch(new URL("/livez", dev.shown("controller")))).rejects.toThrow();
+    expect(pidsOfTree()).toEqual([]);
+  });
+
+  test("says which flag names another port where one is taken, and leaves nothing behind", async () => {
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    try {
+      const { port } = taken.address() as AddressInfo;
+      await expect(startDev("--no-lab", "--port", String(port))).rejects.toThrow(
+        `port ${port} of 127.0.0.1 is in use: name another with --port, 0 takes a free one`,
+      );
+    } finally {
+      taken.close();
+    }
+    expect(pidsOfTree()).toEqual([]);
   });
 
   test("says what a wrong option is", async () => {
@@ -192,6 +232,24 @@ describe("npm run dev without a lab", () => {
     await expect(startDev("--bogus")).rejects.toThrow("Unknown option '--bogus'");
   });
 });
+
+/** What runs from the copy, with this in its command line. */
+function pidsOfTree(words = ""): number[] {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  const isOurs = (pid: string): boolean => {
+    try {
+      const line = readFileSync(join("/proc", pid, "cmdline"), "utf8").replaceAll("\0", " ");
+      return line.includes(tree) && line.includes(words);
+    } catch {
+      return false; // ended during the loop
+    }
+  };
+  return pids.filter(isOurs).map(Number);
+}
+
+async function namespaceOf(pid: number | undefined): Promise<string> {
+  return pid === undefined ? "" : (await run(["ip", "netns", "identify", String(pid)])).trim();
+}
 
 function restartsOf(dev: Dev, name: string): number {
   return dev
