@@ -15,12 +15,12 @@ import { describeKernel } from "../support/kernel.ts";
 
 const mac = (last: number): string => `52:54:00:00:00:${last.toString(16).padStart(2, "0")}`;
 const macRed = mac(0x0a);
-const flagSets = [
-  [],
-  ["--anti-spoof"],
-  ["--underlay-filter"],
-  ["--anti-spoof", "--underlay-filter", "--announce", "off"],
-];
+/** Every combination of the flags that change rules or devices of a host. */
+const flagSets = [[], ["--anti-spoof"]].flatMap((spoof) =>
+  [[], ["--underlay-filter"]].flatMap((filter) =>
+    [[], ["--announce", "off"]].map((announce) => [...spoof, ...filter, ...announce]),
+  ),
+);
 
 describeKernel.each([4, 6] as const)("a guest and its host, on IPv%s", (underlay) => {
   const it = cluster({ hosts: 2, underlay });
