@@ -1,3 +1,4 @@
+import "./schema/supported-node.ts";
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import { patienceMs } from "./lab/wait.ts";

@@ -1,4 +1,5 @@
 // `npm run bench -- <bench>`: builds labs, measures, prints, and takes everything away again.
+import "../schema/supported-node.ts";
 import { parseArgs } from "node:util";
 import { whyNoLab } from "../lab/lab.ts";
 import type { Bench } from "./bench.ts";

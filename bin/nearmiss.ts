@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The one command. Each sub-command's flags live beside its program, and only the one that is asked for is loaded: an
 // operator's commands are short, and most of their time would be loading.
+import "../schema/supported-node.ts";
 import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
 import { version } from "../schema/version.ts";

@@ -1,4 +1,5 @@
 // `npm run demo`: builds a lab, tells the story, and takes everything away again.
+import "../schema/supported-node.ts";
 import { parseArgs } from "node:util";
 import { createLab, type Lab, whyNoLab } from "../lab/lab.ts";
 import { hostNames } from "./cast.ts";

@@ -3,6 +3,9 @@
 const { execFileSync } = require("child_process");
 const fs = require("fs");
 const path = require("path");
+const runtime = require("./runtime.cjs");
+
+runtime.requireSupported();
 
 const root = path.join(__dirname, "..");
 const dist = path.join(root, "dist");
@@ -24,6 +27,9 @@ execFileSync(process.execPath, [path.join(root, "node_modules", "vite", "bin", "
 require("./compress.cjs").compressDirectory(path.join(dist, "dashboard"));
 fs.cpSync(path.join(root, "schema", "sqlite"), path.join(dist, "schema", "sqlite"), { recursive: true });
 fs.chmodSync(path.join(dist, "bin", "nearmiss.js"), 0o755);
+fs.copyFileSync(path.join(root, "bin", "nearmiss.sh"), path.join(dist, "bin", "nearmiss"));
+fs.chmodSync(path.join(dist, "bin", "nearmiss"), 0o755);
+runtime.placeForCommand(dist, process.execPath);
 makeOneFile(path.join(dist, "schema", "typebox.js")).catch((error) => {
   process.stderr.write(`${error.stack}\n`);
   process.exit(1);
@@ -44,7 +50,7 @@ async function makeOneFile(file) {
       copyPublicDir: false,
       minify: false,
       sourcemap: true,
-      target: "node20",
+      target: "node22",
       rolldownOptions: { output: { entryFileNames: path.basename(file) } },
     },
   });

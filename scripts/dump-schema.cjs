@@ -5,6 +5,7 @@ const { spawn } = require("child_process");
 const fs = require("fs");
 const os = require("os");
 const path = require("path");
+require("./runtime.cjs").requireSupported();
 const Database = require("better-sqlite3");
 
 const root = path.join(__dirname, "..");

@@ -4,6 +4,7 @@
 const { execFileSync, spawnSync } = require("child_process");
 const fs = require("fs");
 const path = require("path");
+const runtime = require("./runtime.cjs");
 
 const root = path.join(__dirname, "..");
 const purpose = process.argv[2] || "build";
@@ -13,10 +14,17 @@ function stop(message) {
   process.exit(1);
 }
 
-function checkNode() {
-  const [major, minor] = process.versions.node.split(".").map(Number);
-  if (major > 20 || (major === 20 && minor >= 19)) return;
-  stop(`Node ${process.versions.node} is too old: install Node 20.19 or newer (22 and 24 work too) and try again.`);
+/** The Node of everything that follows; this script may run on an older one. */
+function findRuntime() {
+  try {
+    return runtime.chooseRuntime(root);
+  } catch (error) {
+    const why = error.status === undefined ? error.message : "npm failed, the lines above say why";
+    return stop(
+      `Node ${process.versions.node} is not supported, and Node ${runtime.pinned} could not be fetched: ${why}. ` +
+        "Nothing was installed. Install Node 24 (22.12 or newer and 26 work too) and try again.",
+    );
+  }
 }
 
 function checkMachine() {
@@ -58,43 +66,35 @@ function newest(file) {
   return fs.readdirSync(file).reduce((max, name) => Math.max(max, newest(path.join(file, name))), stat.mtimeMs);
 }
 
-function install() {
-  const lock = fs.readFileSync(path.join(root, "package-lock.json"), "utf8");
-  // Native modules are built for one ABI: another Node needs another install.
-  const wanted = `${process.versions.modules}\n${lock}`;
+function install({ node, npm, env }) {
+  const wanted = fs.readFileSync(path.join(root, "package-lock.json"), "utf8");
   const stamp = path.join(root, "node_modules", ".nearmiss-installed");
-  if (fs.existsSync(stamp) && fs.readFileSync(stamp, "utf8") === wanted) return;
-  process.stderr.write("nearmiss: installing dependencies (npm ci) …\n");
-  // Standard output belongs to the command that follows, so this goes to standard error; .npmrc asks for JSON.
-  const ci = ["ci", "--json=false"];
-  const npm = process.env.npm_execpath;
-  const [command, args] = npm ? [process.execPath, [npm, ...ci]] : ["npm", ci];
-  execFileSync(command, args, { cwd: root, stdio: ["ignore", 2, 2] });
-  fs.writeFileSync(stamp, wanted);
+  if (!fs.existsSync(stamp) || fs.readFileSync(stamp, "utf8") !== wanted) {
+    process.stderr.write("nearmiss: installing dependencies (npm ci) …\n");
+    runtime.runNpm(npm, ["ci"], { cwd: root, env });
+    fs.writeFileSync(stamp, wanted);
+  }
+  runtime.linkForScripts(root, node);
 }
 
-function build() {
+function build({ node, env }) {
   const stamp = path.join(root, "dist", ".nearmiss-built");
   const sources = JSON.parse(fs.readFileSync(path.join(root, "tsconfig.build.json"), "utf8")).include;
-  const inputs = [
-    ...sources,
-    "dashboard",
-    "package-lock.json",
-    "tsconfig.json",
-    "tsconfig.build.json",
-    "scripts/build.cjs",
-  ];
-  if (newest(stamp) > Math.max(...inputs.map((name) => newest(path.join(root, name))))) return;
+  const inputs = [...sources, "dashboard", "package-lock.json", "tsconfig.json", "tsconfig.build.json", "scripts"];
+  if (newest(stamp) > Math.max(...inputs.map((name) => newest(path.join(root, name))))) {
+    runtime.placeForCommand(path.join(root, "dist"), node);
+    return;
+  }
   process.stderr.write("nearmiss: building …\n");
-  execFileSync(process.execPath, [path.join(root, "scripts", "build.cjs")], { cwd: root, stdio: ["ignore", 2, 2] });
+  execFileSync(node, [path.join(root, "scripts", "build.cjs")], { cwd: root, env, stdio: ["ignore", 2, 2] });
   fs.writeFileSync(stamp, "");
 }
 
-checkNode();
 if (purpose !== "build") checkMachine();
+const chosen = findRuntime();
 try {
-  install();
-  build();
+  install(chosen);
+  build(chosen);
 } catch {
   stop("setting up failed: the lines above say why.");
 }

@@ -8,13 +8,10 @@
 //   npm run test:nodes -- 22 -- --project fast    what follows the second -- goes to vitest
 const { execFileSync, spawnSync } = require("child_process");
 const fs = require("fs");
-const os = require("os");
 const path = require("path");
+const { cache, installRuntime, versions } = require("./runtime.cjs");
 
-/** Exact, so that a failure can be seen again; the packages carry the headers that a source build needs. */
-const versions = { 20: "20.20.2", 22: "22.23.3", 24: "24.21.0" };
 const root = path.join(__dirname, "..");
-const cache = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), ".cache"), "nearmiss", "nodes");
 
 function stop(message) {
   process.stderr.write(`nearmiss: ${message}\n`);
@@ -34,27 +31,6 @@ function parseArguments() {
   return { majors: wanted.length > 0 ? wanted : Object.keys(versions), vitest: at < 0 ? [] : given.slice(at + 1) };
 }
 
-function npm(args, options) {
-  const cli = process.env.npm_execpath;
-  const [command, first] = cli ? [process.execPath, [cli]] : ["npm", []];
-  execFileSync(command, [...first, ...args], { stdio: ["ignore", 2, 2], ...options });
-}
-
-/** @returns the directory of that Node, which has bin/ and include/ */
-function installNode(version) {
-  const name = `node-linux-${process.arch}`;
-  const directory = path.join(cache, version, "node");
-  const installed = path.join(directory, "node_modules", name);
-  if (fs.existsSync(path.join(installed, "bin", "node"))) return installed;
-  process.stderr.write(`nearmiss: installing Node ${version} …\n`);
-  fs.mkdirSync(directory, { recursive: true });
-  fs.writeFileSync(path.join(directory, "package.json"), '{ "private": true }\n');
-  npm(["install", "--json=false", "--no-audit", "--no-fund", "--ignore-scripts", `${name}@${version}`], {
-    cwd: directory,
-  });
-  return installed;
-}
-
 /** What git knows or would add, in the place of what was there; installed packages stay. */
 function copyTree(to) {
   fs.mkdirSync(to, { recursive: true });
@@ -69,15 +45,10 @@ function copyTree(to) {
 }
 
 function testOn(version, vitest) {
-  const node = installNode(version);
+  const { node, env } = installRuntime(version);
   const tree = path.join(cache, version, "tree");
   copyTree(tree);
-  const env = {
-    ...process.env,
-    PATH: `${path.join(node, "bin")}:${process.env.PATH}`,
-    npm_config_nodedir: node,
-  };
-  const run = (...args) => spawnSync(path.join(node, "bin", "node"), args, { cwd: tree, env, stdio: "inherit" }).status;
+  const run = (...args) => spawnSync(node, args, { cwd: tree, env, stdio: "inherit" }).status;
   return run("scripts/setup.cjs", "test") === 0
     ? run(path.join("node_modules", "vitest", "vitest.mjs"), "run", ...vitest)
     : 1;

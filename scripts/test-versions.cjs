@@ -5,6 +5,9 @@ const { execFileSync, spawnSync } = require("child_process");
 const fs = require("fs");
 const os = require("os");
 const path = require("path");
+const runtime = require("./runtime.cjs");
+
+runtime.requireSupported();
 
 const root = path.join(__dirname, "..");
 const tests = ["test/kernel/end-to-end.test.ts", "test/kernel/repair.test.ts"];
@@ -25,7 +28,10 @@ function build(ref, tree) {
   const lock = (at) => fs.readFileSync(path.join(at, "package-lock.json"), "utf8");
   // Packages of its own where it was made with others.
   if (lock(tree) === lock(root)) fs.symlinkSync(path.join(root, "node_modules"), path.join(tree, "node_modules"));
-  else execFileSync("npm", ["ci", "--json=false"], { cwd: tree, stdio: ["ignore", 2, 2] });
+  else {
+    const { npm, env } = runtime.chooseRuntime(root);
+    runtime.runNpm(npm, ["ci"], { cwd: tree, env });
+  }
   execFileSync(process.execPath, [path.join(tree, "scripts", "build.cjs")], { cwd: tree, stdio: ["ignore", 2, 2] });
 }
 

@@ -1,4 +1,5 @@
 // `npm run soak`: see --help. Needs root; leaves nothing behind.
+import "../schema/supported-node.ts";
 import { parseFlags, stop as stopProgram } from "../lab/flags.ts";
 import { whyNoLab } from "../lab/lab.ts";
 import { soak } from "./soak.ts";

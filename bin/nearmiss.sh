@@ -1,0 +1,12 @@
+#!/bin/sh
+# dist/bin/nearmiss: becomes nearmiss.js on the Node that set-up chose, so process, signals, streams and status are its own.
+self=$0
+[ -L "$self" ] && self=$(readlink -f -- "$self")
+case $self in */*) ;; *) self=./$self ;; esac
+here=${self%/*}
+node=$here/node
+[ -x "$node" ] || node=$(command -v node) || {
+  echo "nearmiss: no Node at $here/node nor on PATH. Nothing was done. Run \`npm run setup\` in the clone, or install Node 24." >&2
+  exit 127
+}
+exec "$node" "$here/nearmiss.js" "$@"
