@@ -1,8 +1,8 @@
 // `nearmiss backup`: a copy of the database as it stood at one revision, taken by a process of its own while the
 // controller goes on.
 import { existsSync, rmSync, statSync } from "node:fs";
+import Database from "better-sqlite3";
 import { writeNew } from "../../common/durable-file.ts";
-import { Database } from "../store/sqlite/driver.ts";
 import { intactProblem } from "../store/sqlite/integrity.ts";
 import { readMigrations } from "../store/sqlite/migrations.ts";
 import { StoreOpenError } from "../store/store.ts";
@@ -57,7 +57,7 @@ export async function backUp(options: BackupOptions): Promise<BackupResult> {
 }
 
 /** Opens a read transaction, so that the copy is of one moment however long it takes. */
-function pin(db: Database, path: string): { revision: number; epoch: string } {
+function pin(db: Database.Database, path: string): { revision: number; epoch: string } {
   db.exec("BEGIN");
   const version = db.pragma("user_version", { simple: true }) as number;
   const known = readMigrations().length;
@@ -72,7 +72,7 @@ function pin(db: Database, path: string): { revision: number; epoch: string } {
   };
 }
 
-async function copy(db: Database, draft: string, { rate, onProgress }: BackupOptions): Promise<void> {
+async function copy(db: Database.Database, draft: string, { rate, onProgress }: BackupOptions): Promise<void> {
   const startedAt = performance.now();
   const pageSize = db.pragma("page_size", { simple: true }) as number;
   const clock = new Int32Array(new SharedArrayBuffer(4));

@@ -4,8 +4,8 @@ import { randomUUID } from "node:crypto";
 import { chmodSync, constants, copyFileSync, existsSync } from "node:fs";
 import { userInfo } from "node:os";
 import { basename } from "node:path";
+import Database from "better-sqlite3";
 import { AuditTrail } from "../store/sqlite/audit.ts";
-import { Database } from "../store/sqlite/driver.ts";
 import { intactProblem } from "../store/sqlite/integrity.ts";
 import { lockDatabase } from "../store/sqlite/lock.ts";
 import { migrate, readMigrations } from "../store/sqlite/migrations.ts";
@@ -78,7 +78,7 @@ function renew(draft: string, from: string, path: string): RestoreResult {
   }
 }
 
-function openBackup(draft: string, from: string): Database {
+function openBackup(draft: string, from: string): Database.Database {
   try {
     const db = new Database(draft, { fileMustExist: true });
     db.pragma("synchronous = FULL");

@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { copyFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { Database } from "../../controller/store/sqlite/driver.ts";
+import Database from "better-sqlite3";
 import type { Fault } from "../fault.ts";
 import { ipsOf, tunnel } from "../scene.ts";
 import { deletedOn } from "../watch.ts";

@@ -2,8 +2,8 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
-import { Database } from "../../controller/store/sqlite/driver.ts";
 import { readMigrations } from "../../controller/store/sqlite/migrations.ts";
 import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
 

@@ -2,9 +2,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
 import { Inventory } from "../../controller/inventory/inventory.ts";
-import { Database } from "../../controller/store/sqlite/driver.ts";
 import { newestOf, readMigrations } from "../../controller/store/sqlite/migrations.ts";
 import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
 import {
@@ -30,7 +30,7 @@ storeContract("sqlite", () => {
 function settingsWhileOpening(path: string): Record<string, unknown> {
   const settings: Record<string, unknown> = {};
   const { close } = Database.prototype;
-  Database.prototype.close = function (this: Database) {
+  Database.prototype.close = function (this: Database.Database) {
     for (const name of ["journal_mode", "synchronous", "foreign_keys", "busy_timeout"]) {
       if (this.name === path) settings[name] = this.pragma(name, { simple: true });
     }
@@ -169,6 +169,6 @@ test("damage that is found while running breaks the store", async () => {
 });
 
 function limitPages(store: unknown, limited: boolean): void {
-  const { db } = store as { db: Database };
+  const { db } = store as { db: Database.Database };
   db.pragma(`max_page_count = ${limited ? db.pragma("page_count", { simple: true }) : 0x3f_ffff}`);
 }

@@ -1,8 +1,8 @@
 // `nearmiss backup` and `nearmiss restore`, as commands beside a controller in use.
 import { chmodSync, copyFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import Database from "better-sqlite3";
 import { expect, test } from "vitest";
-import { Database } from "../../controller/store/sqlite/driver.ts";
 import { ControllerProcess, interfaceOf, runCommand, temporaryDirectory } from "../support/controller-process.ts";
 
 async function stand() {

@@ -1,9 +1,9 @@
 // Tokens from the first start to revocation, over REST and beside a running controller.
 import { readFileSync, statSync } from "node:fs";
+import Database from "better-sqlite3";
 import { describe, expect, test } from "vitest";
 import { firstTokenFile, writeFirstToken } from "../../controller/auth/first-token.ts";
 import { openLocalTokens } from "../../controller/auth/local-tokens.ts";
-import { Database } from "../../controller/store/sqlite/driver.ts";
 import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
 import type { TokenView } from "../../schema/index.ts";
 import { holdIntervals } from "../support/held-timeouts.ts";

@@ -3,8 +3,8 @@ import { execFileSync, spawn } from "node:child_process";
 import { closeSync, ftruncateSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
-import { Database } from "../../controller/store/sqlite/driver.ts";
 import { ControllerProcess, interfaceOf, temporaryDirectory } from "../support/controller-process.ts";
 import { describeKernel } from "../support/kernel.ts";
 

@@ -1,11 +1,11 @@
 // Tokens in SQLite, each change with its row in the audit trail. A controller has this beside its inventory; a command on
 // the same machine opens it alone, while the controller runs or not.
 import { existsSync } from "node:fs";
+import Database from "better-sqlite3";
 import type { Actor, AuditView, TokenRole } from "../../../schema/index.ts";
 import type { AccessStore, StoredToken, TokenRemoval } from "../access-store.ts";
 import { StoreOpenError } from "../store.ts";
 import { AuditTrail } from "./audit.ts";
-import { Database } from "./driver.ts";
 import { newestOf, readMigrations } from "./migrations.ts";
 import { Transactions } from "./transactions.ts";
 
@@ -32,7 +32,7 @@ export class SqliteAccess implements AccessStore {
   private readonly database: Transactions;
 
   constructor(
-    private readonly db: Database,
+    private readonly db: Database.Database,
     path: string,
   ) {
     this.database = new Transactions(db, path);
@@ -113,7 +113,7 @@ export function openAccess(path: string): { readonly access: AccessStore; readon
   if (!existsSync(path)) {
     throw new StoreOpenError(`there is no ${path}: name the database of the controller, which its first start makes`);
   }
-  let db: Database | undefined;
+  let db: Database.Database | undefined;
   try {
     db = new Database(path, { fileMustExist: true, timeout: commandBusyTimeoutMs });
     const known = newestOf(readMigrations());
@@ -140,7 +140,7 @@ function fromTokenRow({ created_by, last_used, networks, hosts, quota, ...row }:
   return { ...row, ...bounds, createdBy: created_by, lastUsed: last_used };
 }
 
-function prepare(db: Database) {
+function prepare(db: Database.Database) {
   return {
     tokens: db.prepare("SELECT * FROM tokens ORDER BY created, id"),
     add: db.prepare(

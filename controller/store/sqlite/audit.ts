@@ -1,8 +1,8 @@
 // The audit trail in SQLite. `add` writes within the caller's transaction: what was done and who did it are durable together.
 
+import type { Database } from "better-sqlite3";
 import type { AuditView } from "../../../schema/index.ts";
 import type { AuditRecord } from "../access-store.ts";
-import type { Database } from "./driver.ts";
 
 interface AuditRow extends Omit<AuditView, "what"> {
   readonly what: string;

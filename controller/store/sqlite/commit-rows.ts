@@ -1,10 +1,11 @@
 // One commit as rows: what is written, and in which order. The transaction around it is the caller's.
+
+import type { Database } from "better-sqlite3";
 import { changeDataVersion, describeChange, limits, type ResourceChange } from "../../../schema/index.ts";
 import { releasedBy } from "../../inventory/quarantine.ts";
 import type { AuditRecord } from "../access-store.ts";
 import { type Commit, type Receipt, receiptLimits } from "../store.ts";
 import { AuditTrail } from "./audit.ts";
-import type { Database } from "./driver.ts";
 import { toHostRow, toNetworkRow, toVmRow } from "./rows.ts";
 
 /** Changes of one revision that the audit trail names: the log has the rest. */

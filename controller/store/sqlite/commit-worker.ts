@@ -1,9 +1,9 @@
 // The thread that writes one large batch: see `commit-thread.ts`, which starts it.
 import { parentPort, workerData } from "node:worker_threads";
+import Database from "better-sqlite3";
 import { CommitRows } from "./commit-rows.ts";
 import type { Answer, Order } from "./commit-thread.ts";
 import { busyTimeoutMs, makeDurable } from "./connection.ts";
-import { Database } from "./driver.ts";
 
 const { path } = workerData as { path: string };
 const db = new Database(path, { timeout: busyTimeoutMs, fileMustExist: true });

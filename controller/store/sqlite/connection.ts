@@ -1,7 +1,7 @@
 // What every connection that writes must be set to.
 
+import type { Database } from "better-sqlite3";
 import { StoreOpenError } from "../store.ts";
-import type { Database } from "./driver.ts";
 
 /** SQLite waits for a lock on the event loop, so never for long. */
 export const busyTimeoutMs = 50;

@@ -1,5 +1,5 @@
+import Database from "better-sqlite3";
 import { StoreBrokenError, StoreFullError, StoreUnavailableError } from "../store.ts";
-import { Database } from "./driver.ts";
 
 /** What an error of SQLite means for who asked, given as such or as a thread told of it. Any other comes back as it is. */
 export function asStoreError(error: unknown, path: string): unknown {

@@ -1,7 +1,8 @@
 // The log of changes in SQLite: read by position, and shortened from its old end.
+
+import type { Database } from "better-sqlite3";
 import type { LoggedEvent, ResourceKind, Revision } from "../../../schema/index.ts";
 import { LogCompactedError, type LogExtent, type LogLimits, type LogPosition } from "../store.ts";
-import type { Database } from "./driver.ts";
 import { type EventRow, fromEventRow } from "./rows.ts";
 
 export class EventLog {

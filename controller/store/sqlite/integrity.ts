@@ -1,4 +1,4 @@
-import type { Database } from "./driver.ts";
+import type { Database } from "better-sqlite3";
 
 /**
  * Whether every page is where it should be and every row readable. Takes as long as reading the whole file.

@@ -1,8 +1,8 @@
 // One controller per database. The lock is SQLite's own on a file beside it, which the kernel drops with the process,
 // whatever ends it; the database itself stays open to readers such as `sqlite3`.
 import { lstatSync } from "node:fs";
+import Database from "better-sqlite3";
 import { StoreOpenError } from "../store.ts";
-import { Database } from "./driver.ts";
 
 /**
  * @returns what gives the lock back

@@ -1,7 +1,7 @@
 // Brings a database file to the schema that this build knows. Files are append-only: one that was released never changes.
 import { readdirSync, readFileSync } from "node:fs";
+import type { Database } from "better-sqlite3";
 import { StoreOpenError } from "../store.ts";
-import type { Database } from "./driver.ts";
 
 /** Beside the sources and beside the build alike. */
 const directory = new URL("../../../schema/sqlite/", import.meta.url);

@@ -1,5 +1,6 @@
 // The embedded store: one SQLite file. State, events and audit of a batch go into one transaction with a full fsync.
 import { randomUUID } from "node:crypto";
+import Database from "better-sqlite3";
 import type { LoggedEvent, ResourceKind, Revision } from "../../../schema/index.ts";
 import type { TimedRelease } from "../../inventory/quarantine.ts";
 import {
@@ -19,7 +20,6 @@ import { auditOf, CommitRows } from "./commit-rows.ts";
 import { commitInThread } from "./commit-thread.ts";
 import { busyTimeoutMs, makeDurable } from "./connection.ts";
 import { SqliteCredentials } from "./credentials.ts";
-import { Database } from "./driver.ts";
 import { EventLog } from "./event-log.ts";
 import { intactProblem } from "./integrity.ts";
 import { lockDatabase } from "./lock.ts";
@@ -53,7 +53,7 @@ function closeAll(closers: (() => void)[]): void {
 }
 
 /** Before anything is written: a page that was damaged would be found only by who reads it, perhaps in weeks. */
-function checkIntact(db: Database, path: string): void {
+function checkIntact(db: Database.Database, path: string): void {
   // Throws what is wrong with a file of another kind.
   db.pragma("user_version");
   const problem = intactProblem(db);
@@ -84,7 +84,7 @@ class SqliteStore implements Store {
   private readonly write: (batch: readonly Commit[], receipts: readonly Receipt[], forget: readonly string[]) => void;
 
   constructor(
-    private readonly db: Database,
+    private readonly db: Database.Database,
     private readonly path: string,
     private readonly closeFiles: () => void,
   ) {
@@ -165,7 +165,7 @@ class SqliteStore implements Store {
   }
 }
 
-function prepare(db: Database) {
+function prepare(db: Database.Database) {
   return {
     addEpoch: db.prepare("INSERT INTO meta (name, value) VALUES ('epoch', ?) ON CONFLICT DO NOTHING"),
     epoch: db.prepare("SELECT value FROM meta WHERE name = 'epoch'").pluck(),

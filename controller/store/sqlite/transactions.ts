@@ -1,4 +1,4 @@
-import type { Database } from "./driver.ts";
+import type { Database } from "better-sqlite3";
 import { asStoreError } from "./errors.ts";
 
 /** Reads and writes of one database whose errors are the store's. */
