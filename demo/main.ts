@@ -23,6 +23,7 @@ Options:
   --keep   leave everything running at the end, say how to enter it, and remove it on Ctrl-C
   --json   print the summary as one JSON object on standard output; the story goes to standard error
   --help   print this
+  --no-install   before it starts: install no missing programs, say how to
 
 Exit status: 0 if all expectations held, 1 if not, 2 for wrong options, 128 + n when ended by signal n.
 `;

@@ -1,0 +1,164 @@
+"use strict";
+// The programs that nearmiss's own commands need beside Node and npm, and the packages that have them. Set-up, CI and the
+// README's table read this one list.
+const { spawnSync } = require("child_process");
+const fs = require("fs");
+const path = require("path");
+
+const lab = ["demo", "bench", "fault", "test"];
+const tests = ["test"];
+
+/**
+ * `for`: who needs it; `compile` is an architecture for which a package brings no binaries. `skipped`: tests that need it are
+ * skipped where it is missing, except in CI. Without `ubuntu`, Ubuntu has Debian's package.
+ */
+const programs = [
+  { name: "ip", for: lab, ...same("iproute2"), dnf: ["iproute"] },
+  { name: "bridge", for: lab, ...same("iproute2"), dnf: ["iproute"] },
+  { name: "ping", for: lab, ...same("iputils"), debian: ["iputils-ping"], apk: ["iputils-ping"] },
+  { name: "tc", for: ["bench"], ...same("iproute2"), dnf: ["iproute-tc"] },
+  { name: "nft", for: tests, ...same("nftables") },
+  { name: "strace", for: tests, ...same("strace") },
+  { name: "bash", for: tests, ...same("bash") },
+  { name: "curl", for: tests, skipped: true, ...same("curl") },
+  { name: "jq", for: tests, skipped: true, ...same("jq") },
+  {
+    name: "chromium",
+    for: tests,
+    skipped: true,
+    // Where test/support/browser.ts looks.
+    files: ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"],
+    variable: "NEARMISS_CHROMIUM",
+    debian: ["chromium", "fonts-dejavu-core"],
+    // A snap, which does not run without snapd.
+    ubuntu: [],
+    dnf: ["chromium", "dejavu-sans-fonts"],
+    zypper: ["chromium", "dejavu-fonts"],
+    pacman: ["chromium", "ttf-dejavu"],
+    apk: ["chromium", "font-dejavu"],
+  },
+  { name: "make", for: ["compile"], ...same("make") },
+  { name: "g++", for: ["compile"], ...same("gcc-c++"), debian: ["g++"], pacman: ["gcc"], apk: ["g++"] },
+  { name: "python3", for: ["compile"], ...same("python3"), pacman: ["python"] },
+];
+
+/** How each distribution installs. As root on the first two, set-up does it by itself. */
+const distributions = {
+  debian: "apt-get update && apt-get install -y --no-install-recommends",
+  ubuntu: "apt-get update && apt-get install -y --no-install-recommends",
+  dnf: "dnf install -y",
+  zypper: "zypper --non-interactive install",
+  pacman: "pacman -S --needed",
+  apk: "apk add",
+};
+
+/** By ID and ID_LIKE of os-release(5). */
+const byId = {
+  ...{
+    debian: "debian",
+    ubuntu: "ubuntu",
+    fedora: "dnf",
+    rhel: "dnf",
+    centos: "dnf",
+    suse: "zypper",
+    opensuse: "zypper",
+  },
+  ...{ sles: "zypper", arch: "pacman", archlinux: "pacman", alpine: "apk" },
+};
+
+function same(name) {
+  return { debian: [name], dnf: [name], zypper: [name], pacman: [name], apk: [name] };
+}
+
+/** @returns a key of `distributions`, or undefined where this is another one */
+function findDistribution(osRelease) {
+  const field = (name) => (new RegExp(`^${name}=["']?([^"'\\n]*)`, "m").exec(osRelease) || ["", ""])[1];
+  const ids = [field("ID"), ...field("ID_LIKE").split(" ")];
+  const known = ids.flatMap((id) => byId[id] || byId[id.split("-")[0]] || []);
+  // Ubuntu's derivatives say "ubuntu debian".
+  return known.includes("ubuntu") ? "ubuntu" : known[0];
+}
+
+function readOsRelease() {
+  const file = ["/etc/os-release", "/usr/lib/os-release"].find((each) => fs.existsSync(each));
+  return file ? fs.readFileSync(file, "utf8") : "";
+}
+
+function packagesOf(program, distribution) {
+  return program[distribution] || program.debian;
+}
+
+/** The one line that installs what has these programs; several lines where the distribution is not known. */
+function installLine(missing, distribution, isRoot) {
+  const packages = (each) => [...new Set(missing.flatMap((program) => packagesOf(program, each)))].join(" ");
+  const line = (each) => {
+    const command = `${distributions[each]} ${packages(each)}`;
+    return isRoot ? command : `sudo ${command.replace("&& ", "&& sudo ")}`;
+  };
+  if (distribution) return packages(distribution) ? line(distribution) : "";
+  return Object.keys(distributions)
+    .filter((each) => each !== "ubuntu" && packages(each))
+    .map(line)
+    .join("\n  ");
+}
+
+function isThere({ name, files, variable }) {
+  if (files) return [process.env[variable || ""] || "", ...files].some((file) => file !== "" && fs.existsSync(file));
+  // Debian keeps some where only root looks; nobody else needs to run them.
+  const more = process.getuid() === 0 ? [] : ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+  return [...(process.env.PATH || "").split(":"), ...more].some((directory) =>
+    isExecutable(path.join(directory, name)),
+  );
+}
+
+function isExecutable(file) {
+  try {
+    fs.accessSync(file, fs.constants.X_OK);
+    return fs.statSync(file).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function missingFor(purposes) {
+  return programs.filter((program) => program.for.some((each) => purposes.includes(each)) && !isThere(program));
+}
+
+/** Installs with apt-get, all its output on standard error. @returns whether it said that it did */
+function aptInstall(packages) {
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", APT_LISTCHANGES_FRONTEND: "none" };
+  const options = ["-qq", "-o", "DPkg::Lock::Timeout=120"];
+  const run = (...args) => spawnSync("apt-get", [...options, ...args], { env, stdio: ["ignore", 2, 2] }).status === 0;
+  // One broken source of many is no reason to give up: what counts is whether the packages come.
+  run("update");
+  return run("install", "-y", "--no-install-recommends", ...packages);
+}
+
+/** The table of the README. */
+function renderTable() {
+  const code = (names) => (names.length > 0 ? names.map((name) => `\`${name}\``).join(" ") : "—");
+  const rows = new Map();
+  for (const program of programs) {
+    const ubuntu = program.ubuntu ? `${code(program.debian)} (not Ubuntu)` : code(program.debian);
+    const cells = [ubuntu, ...["dnf", "zypper", "pacman", "apk"].map((each) => code(program[each]))];
+    const who = program.for.map((each) => (each === "compile" ? "other than x64 and arm64" : each)).join(", ");
+    const key = [...cells, program.skipped ? `${who} (or skips)` : who].join(" | ");
+    rows.set(key, [...(rows.get(key) || []), program.name]);
+  }
+  return [
+    "| Program | Debian, Ubuntu | dnf | zypper | pacman | apk | For |",
+    "|---|---|---|---|---|---|---|",
+    ...[...rows].map(([key, names]) => `| ${code(names)} | ${key} |`),
+  ].join("\n");
+}
+
+module.exports = {
+  programs,
+  findDistribution,
+  readOsRelease,
+  packagesOf,
+  installLine,
+  missingFor,
+  aptInstall,
+  renderTable,
+};
