@@ -5,7 +5,7 @@ const { spawnSync } = require("child_process");
 const fs = require("fs");
 const path = require("path");
 
-const lab = ["demo", "bench", "fault", "test"];
+const lab = ["demo", "dev", "bench", "fault", "test"];
 const tests = ["test"];
 
 /**
@@ -16,7 +16,7 @@ const programs = [
   { name: "ip", for: lab, ...same("iproute2"), dnf: ["iproute"] },
   { name: "bridge", for: lab, ...same("iproute2"), dnf: ["iproute"] },
   { name: "ping", for: lab, ...same("iputils"), debian: ["iputils-ping"], apk: ["iputils-ping"] },
-  { name: "tc", for: ["bench"], ...same("iproute2"), dnf: ["iproute-tc"] },
+  { name: "tc", for: ["bench", "test"], ...same("iproute2"), dnf: ["iproute-tc"] },
   { name: "nft", for: tests, ...same("nftables") },
   { name: "strace", for: tests, ...same("strace") },
   { name: "bash", for: tests, ...same("bash") },

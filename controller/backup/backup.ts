@@ -36,7 +36,7 @@ export async function backUp(options: BackupOptions): Promise<BackupResult> {
   refuseTaken([to, checksumFile(to), partial]);
   if (!existsSync(path)) throw new StoreOpenError(`there is no ${path}: name the database of the controller with --db`);
   const draft = makeDraft(partial);
-  let db: Database | undefined;
+  let db: Database.Database | undefined;
   try {
     db = new Database(path, { fileMustExist: true, timeout: 5_000 });
     const { revision, epoch } = pin(db, path);
