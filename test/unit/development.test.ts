@@ -1,5 +1,6 @@
 // Files for developers' tools say the same as those that they repeat.
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 
@@ -16,14 +17,19 @@ const node = textOf(".nvmrc").trim();
 describe("the dev container", () => {
   test("has the Node of .nvmrc, which is one that the tests run on", () => {
     expect(container.image).toMatch(new RegExp(`:${node}-`));
-    expect(textOf("scripts/test-nodes.cjs")).toMatch(new RegExp(`[{ ]${node}: "${node}\\.`));
+    expect(textOf("scripts/runtime.cjs")).toMatch(new RegExp(`[{ ]${node}: "${node}\\.`));
   });
 
-  test("installs the packages that .ci/run does", () => {
-    const ci = [...textOf(".ci/run").matchAll(/packages\+=\(([^)]*)\)/g)].flatMap(([, names = ""]) => names.split(" "));
+  test("installs the packages that set-up would, and no others", () => {
+    const { programs, packagesOf } = createRequire(import.meta.url)(join(root, "scripts/programs.cjs")) as {
+      programs: readonly { for: readonly string[] }[];
+      packagesOf(program: unknown, distribution: string): string[];
+    };
+    const needed = programs.filter((program) => program.for.includes("test"));
+    const wanted = [...new Set(needed.flatMap((program) => packagesOf(program, "debian")))];
     const [, installed = ""] = /--no-install-recommends (.*)$/.exec(container.onCreateCommand) ?? [];
-    expect(ci.length).toBeGreaterThan(0);
-    expect(installed.split(" ").sort()).toEqual(ci.sort());
+    expect(wanted.length).toBeGreaterThan(0);
+    expect(installed.split(" ").sort()).toEqual(wanted.sort());
   });
 });
 
