@@ -17,6 +17,7 @@ const root = resolve(import.meta.dirname, "../..");
 const folders = [
   "bin",
   "cli",
+  "common",
   "controller",
   "dashboard",
   "node-agent",
