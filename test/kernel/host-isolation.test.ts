@@ -258,7 +258,7 @@ describeKernel("a guest on a bridge that somebody made, with an address of the h
     ears.datagrams = [];
     ears.connections.length = 0;
     const macs = [(await a.exec(["cat", "/sys/class/net/eth0/address"])).trim()];
-    return attackHost({ it, ears, red, target: { ...target, macs }, underlay: 4, guest, only, hostAsks: true });
+    return attackHost({ it, ears, red, target: { ...target, macs }, underlay: 4, guest, only, hostSpeaks: true });
   };
 
   test("reaches the host's services through the bridge, as its owner wants, and no other network", async () => {

@@ -17,8 +17,8 @@ export interface Scene {
   /** The last of its MAC addresses is that of host a's card on the underlay. */
   readonly target: Omit<Target, "mac">;
   readonly underlay: 4 | 6;
-  /** The host has an address on the guest's bridge, and asks for its neighbours there at times of its own. */
-  readonly hostAsks?: boolean;
+  /** The host has an address on the guest's bridge: it asks for neighbours there and reports its groups, at times of its own. */
+  readonly hostSpeaks?: boolean;
 }
 
 export interface Reached {
@@ -56,11 +56,12 @@ export async function fence({ it, ears, red, target, underlay }: Scene): Promise
   wire.close();
 }
 
-/** An ARP request or a neighbour solicitation (RFC 4861 §4.3). */
-function isQuestion(frame: Buffer): boolean {
-  const { type, payload } = readEthernet(frame);
-  if (type === etherTypes.arp) return payload.readUInt16BE(6) === 1;
-  return type === etherTypes.ipv6 && payload[6] === 58 && payload[40] === 135;
+/** For this guest alone, and no ARP request or neighbour solicitation (RFC 4861 §4.3). */
+function isAnswer(frame: Buffer, mac: string): boolean {
+  const { to, type, payload } = readEthernet(frame);
+  if (to !== mac) return false;
+  if (type === etherTypes.arp) return payload.readUInt16BE(6) !== 1;
+  return type !== etherTypes.ipv6 || payload[6] !== 58 || payload[40] !== 135;
 }
 
 /** @param only destinations; default all */
@@ -76,7 +77,7 @@ export async function attackHost(
   let sent = 0;
   const isInjected = ({ bytes }: { bytes: Buffer }): boolean => readEthernet(bytes).type === injectedType;
   const fromNoGuest = ({ bytes, outgoing }: { bytes: Buffer; outgoing: boolean }): boolean =>
-    !outgoing && !readEthernet(bytes).from.startsWith("52:54:") && !(scene.hostAsks && isQuestion(bytes));
+    !outgoing && !readEthernet(bytes).from.startsWith("52:54:") && !(scene.hostSpeaks && !isAnswer(bytes, guest.mac));
   const listen = (): void => {
     for (const bytes of ears.framesFrom([guest.mac, innerSource])) {
       stack.add(names.get(bytes.toString("hex")) ?? `a frame to ${readEthernet(bytes).to}`);
