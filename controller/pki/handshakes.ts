@@ -7,12 +7,14 @@ import { peerOf, sourceOf } from "../peer.ts";
 export interface HandshakeLimits {
   /** Handshakes that are under way at one time. */
   readonly underWay: number;
+  /** Those of one source (`sourceOf`), so that one which never ends its handshakes leaves places to others; default all. */
+  readonly perSource?: number;
   /** One that takes longer goes on, and makes room for another: who stays silent holds up nobody for longer than this. */
   readonly patienceMs: number;
 }
 
 /** Half a hundred may end in one turn of the event loop: some tens of milliseconds. */
-const defaultLimits: HandshakeLimits = { underWay: 48, patienceMs: 200 };
+const defaultLimits: HandshakeLimits = { underWay: 48, perSource: 32, patienceMs: 200 };
 
 /** Whether the handshake on this TCP socket has not begun yet. */
 export type IsWaiting = (socket: object) => boolean;
@@ -22,13 +24,18 @@ export type IsWaiting = (socket: object) => boolean;
  * sources in turns, so that who opens thousands is behind nobody but himself. What the peer of one that waits has sent, waits with it.
  * @param server that nobody else listens to for connections yet
  */
-export function paceHandshakes(server: Server, { underWay, patienceMs }: HandshakeLimits = defaultLimits): IsWaiting {
+export function paceHandshakes(
+  server: Server,
+  { underWay, perSource = underWay, patienceMs }: HandshakeLimits = defaultLimits,
+): IsWaiting {
   const listeners = server.listeners("connection");
   server.removeAllListeners("connection");
   const waiting = new Map<string, Set<Socket>>();
   const notBegun = new WeakSet<object>();
   /** What gives a place back, by peer. */
   const places = new Map<string, () => void>();
+  /** Places that each source has. */
+  const taken = new Map<string, number>();
 
   const leave = (socket: Socket, source: string): void => {
     const sockets = waiting.get(source);
@@ -38,12 +45,17 @@ export function paceHandshakes(server: Server, { underWay, patienceMs }: Handsha
     // Behind the other sources.
     if (sockets.size > 0) waiting.set(source, sockets);
   };
-  const begin = (socket: Socket): void => {
+  const begin = (socket: Socket, source: string): void => {
     const peer = peerOf(socket);
     const leavePlace = (): void => {
       clearTimeout(timer);
-      if (places.delete(peer)) beginMore();
+      if (!places.delete(peer)) return;
+      const left = (taken.get(source) ?? 1) - 1;
+      if (left > 0) taken.set(source, left);
+      else taken.delete(source);
+      beginMore();
     };
+    taken.set(source, (taken.get(source) ?? 0) + 1);
     const timer = setTimeout(leavePlace, patienceMs);
     places.set(peer, leavePlace);
     socket.once("close", leavePlace);
@@ -51,13 +63,13 @@ export function paceHandshakes(server: Server, { underWay, patienceMs }: Handsha
   };
   const beginMore = (): void => {
     while (places.size < underWay) {
-      const [next] = waiting;
+      const next = [...waiting].find(([source]) => (taken.get(source) ?? 0) < perSource);
       if (!next) return;
       const [source, sockets] = next;
       const [socket] = sockets;
       if (!socket) return;
       leave(socket, source);
-      begin(socket);
+      begin(socket, source);
     }
   };
 

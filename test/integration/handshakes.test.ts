@@ -36,7 +36,10 @@ async function pacedServer(limits: HandshakeLimits) {
       await once(socket, "connect");
       return socket;
     },
-    client: (): TLSSocket => kept(connectTls({ port, host: "127.0.0.1", ca: ca.certificate })),
+    client: (from = "127.0.0.1"): TLSSocket => {
+      const source = { localAddress: from };
+      return kept(connectTls({ port, host: "127.0.0.1", ca: ca.certificate, ...source }));
+    },
   };
 }
 
@@ -60,6 +63,14 @@ test("no more are under way than may be; the next begins when one has ended", as
   expect(await Promise.all([heard(waits), heard(last)])).toEqual(["hello", "hello"]);
   expect(begun.slice(2)).toEqual(ports);
   expect(second.destroyed).toBe(false);
+});
+
+test("a source that ends none of its handshakes leaves places to others", async () => {
+  const { begun, silent, client } = await pacedServer({ underWay: 3, perSource: 2, patienceMs: 60_000 });
+  for (let n = 0; n < 4; n++) await silent();
+  await waitFor(() => begun.length === 2, { what: "two handshakes to begin" });
+  expect(await heard(client("127.0.0.2"))).toBe("hello");
+  expect(begun).toHaveLength(3);
 });
 
 test("one that stays silent keeps its place for a moment only", async () => {
