@@ -14,7 +14,7 @@ export interface HandshakeLimits {
 }
 
 /** Half a hundred may end in one turn of the event loop: some tens of milliseconds. */
-const defaultLimits: HandshakeLimits = { underWay: 48, perSource: 32, patienceMs: 200 };
+const defaultLimits: HandshakeLimits = { underWay: 48, perSource: 12, patienceMs: 200 };
 
 /** Whether the handshake on this TCP socket has not begun yet. */
 export type IsWaiting = (socket: object) => boolean;
