@@ -123,7 +123,7 @@ export class Agent {
     const reporter = new Reporter({ isLive: () => this.link.isLive, send, nextId, nowMs });
     const hostGuard = new HostGuard({ tables: hostRules, reporter, log });
     const ports = new HostPorts({ devices, bridgePorts: this.bridgePorts, held, log });
-    const register = new PortRegister({ held, devices, networks: () => this.networks });
+    const register = new PortRegister({ held, devices, networks: () => this.networks, nowMs });
     const guard = options.antiSpoof ? new GuestGuard({ register, reporter, log }) : undefined;
     const underlay = options.underlayFilter
       ? new UnderlayGuard({

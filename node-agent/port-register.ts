@@ -13,6 +13,7 @@ export interface PortRegisterDependencies {
   readonly held: Pick<HeldAnswers, "locals">;
   readonly devices: Pick<NetworkDevices, "deviceOf" | "adoptedFor">;
   networks(): Pick<HostNetworks, "list" | "nameOf">;
+  nowMs(): number;
 }
 
 /** A guest with a port, and what its port is. */
@@ -25,8 +26,23 @@ export interface ClaimedPort {
   readonly disputed: boolean;
 }
 
+/** Verdicts are read again when a link changes, and after this time all the same: messages about links may be lost. */
+const freshMs = 60_000;
+
 export class PortRegister {
+  /** By network and port. They are asked for with every revision that is acknowledged. */
+  private readonly verdicts = new Map<
+    string,
+    { readonly port: string; readonly verdict: PortVerdict; readonly atMs: number }
+  >();
+
   constructor(private readonly deps: PortRegisterDependencies) {}
+
+  /** A link has changed: what was known of it is not. Without a name: of all of them. */
+  forget(name?: string): void {
+    if (name === undefined) this.verdicts.clear();
+    else for (const [key, { port }] of this.verdicts) if (port === name) this.verdicts.delete(key);
+  }
 
   /** Every interface with a registered port, as its port is now. */
   list(): ClaimedPort[] {
@@ -39,13 +55,9 @@ export class PortRegister {
           .flatMap((guest) => (guest.port === undefined ? [] : [{ vni, port: guest.port, guest }])),
       );
     const disputed = disputedPorts(claims);
-    const verdicts = new Map<string, PortVerdict>();
-    return claims.map((claim) => {
-      const key = `${claim.vni} ${claim.port}`;
-      const verdict = verdicts.get(key) ?? judgePort(claim, readPortDevice(claim.port), this.bridgeOf(claim.vni));
-      verdicts.set(key, verdict);
-      return { ...claim, verdict, disputed: disputed.has(claim.port) };
-    });
+    // Of registrations that are gone nothing is kept.
+    if (this.verdicts.size > 2 * claims.length) this.verdicts.clear();
+    return claims.map((claim) => ({ ...claim, verdict: this.verdictOf(claim), disputed: disputed.has(claim.port) }));
   }
 
   /** What an operator should correct. */
@@ -68,6 +80,16 @@ export class PortRegister {
   /** Whether a device is a port of the network's bridge, also where the network has left this host and the bridge had to stay. */
   isAt(port: string, vni: Vni): boolean {
     return readPortDevice(port)?.bridge === (this.bridgeOf(vni)?.name ?? bridgeName(vni));
+  }
+
+  private verdictOf(claim: { readonly vni: Vni; readonly port: string }): PortVerdict {
+    const key = `${claim.vni} ${claim.port}`;
+    const nowMs = this.deps.nowMs();
+    const known = this.verdicts.get(key);
+    if (known && nowMs - known.atMs < freshMs) return known.verdict;
+    const verdict = judgePort(claim, readPortDevice(claim.port), this.bridgeOf(claim.vni));
+    this.verdicts.set(key, { port: claim.port, verdict, atMs: nowMs });
+    return verdict;
   }
 
   private bridgeOf(vni: Vni): NetworkBridge | undefined {

@@ -36,7 +36,7 @@ export interface UpkeepDependencies {
   readonly networks: HostNetworks;
   readonly ports: HostPorts;
   readonly bridgePorts: BridgePorts;
-  readonly register: Pick<PortRegister, "claims">;
+  readonly register: Pick<PortRegister, "claims" | "forget">;
   readonly held: HeldAnswers;
   /** Drops of the miss socket so far. */
   missDrops(): number;
@@ -123,6 +123,7 @@ export class Upkeep {
       .closePort(link, gone)
       .catch((error: unknown) => log.error({ err: error, port: link.name }, "port not closed"));
     const concerned = devices.onLink(link, gone);
+    register.forget(concerned === undefined ? link.name : undefined);
     ports.onLink(link, gone);
     // Rules go by its name, and which bridge it is in decides whose it is.
     if (register.claims(link.name)) networks.guard();

@@ -3,15 +3,13 @@ import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { basename } from "node:path";
 import type { PortDevice } from "../tables/port-claims.ts";
 
-/** @param name of a device, without slashes. @returns undefined where there is none */
+/** @param name of a device, without slashes. @returns undefined where it is a port of no bridge, or does not exist */
 export function readPortDevice(name: string): PortDevice | undefined {
   const directory = `/sys/class/net/${name}`;
-  if (!existsSync(directory)) return undefined;
   const bridge = linkOf(`${directory}/brport/bridge`);
-  return {
-    isHosts: existsSync(`${directory}/device`) || hasType(directory),
-    ...(bridge === undefined ? {} : { bridge }),
-  };
+  if (bridge === undefined) return undefined;
+  // Asked for in adopted bridges only.
+  return { bridge, isHosts: () => existsSync(`${directory}/device`) || hasType(directory) };
 }
 
 function linkOf(path: string): string | undefined {

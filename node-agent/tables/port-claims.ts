@@ -8,12 +8,12 @@ export interface PortClaim {
   readonly port: string;
 }
 
-/** A device of this host as it is now. */
+/** A port of a bridge of this host as it is now. */
 export interface PortDevice {
-  /** Name of the bridge that it is a port of. */
-  readonly bridge?: string;
+  /** Name of its bridge. */
+  readonly bridge: string;
   /** The host's own: a card, or a device that is made for more than one guest (bond, VLAN, tunnel, bridge). */
-  readonly isHosts: boolean;
+  isHosts(): boolean;
 }
 
 /** The bridge of a network on this host. */
@@ -43,11 +43,11 @@ export function judgePort(
   bridge: NetworkBridge | undefined,
 ): PortVerdict {
   if (ownDevice.test(port)) return { wrong: "is a device of nearmiss and no guest's" };
-  if (!device || device.bridge === undefined) return "free";
+  if (!device) return "free";
   if (device.bridge !== bridge?.name) {
     return { wrong: `is a port of ${device.bridge}${bridge ? `, not of the network's bridge ${bridge.name}` : ""}` };
   }
-  return bridge.adopted && device.isHosts ? { wrong: `is the host's own device in ${bridge.name}` } : "here";
+  return bridge.adopted && device.isHosts() ? { wrong: `is the host's own device in ${bridge.name}` } : "here";
 }
 
 /** Ports that interfaces of more than one network claim, by name: of those only the one whose bridge it is in can be right. */

@@ -226,9 +226,9 @@ function conflict(): string {
 function wrongPorts(): string[] {
   const claims = [
     ["nmv200", undefined, undefined],
-    ["vnet7", { bridge: "br0", isHosts: false }, undefined],
-    ["vnet7", { bridge: "nmb200", isHosts: false }, { name: "nmb100", adopted: false }],
-    ["eth0", { bridge: "br0", isHosts: true }, { name: "br0", adopted: true }],
+    ["vnet7", { bridge: "br0", isHosts: () => false }, undefined],
+    ["vnet7", { bridge: "nmb200", isHosts: () => false }, { name: "nmb100", adopted: false }],
+    ["eth0", { bridge: "br0", isHosts: () => true }, { name: "br0", adopted: true }],
   ] as const;
   return claims.map(([port, device, bridge]) => {
     const verdict = judgePort({ vni, port }, device, bridge);
