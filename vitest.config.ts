@@ -1,7 +1,7 @@
 import "./schema/supported-node.ts";
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
-import { patienceMs } from "./lab/wait.ts";
+import { patienceMs } from "./testkit/lab/wait.ts";
 
 // Deadlines are for what hangs, not for a busy machine.
 const deadlines = { testTimeout: 240_000, hookTimeout: 240_000, expect: { poll: { timeout: patienceMs } } };

@@ -16,7 +16,6 @@ import type { CertifiedHost } from "./auth/identity.ts";
 import { RefusalLog } from "./auth/refusals.ts";
 import { TokenRegistry } from "./auth/token-registry.ts";
 import { defaultUploadLimits, type UploadLimits, Uploads } from "./bulk/uploads.ts";
-import { Committer } from "./committer.ts";
 import { Compactor, defaultRetention, type LogRetention } from "./events/compactor.ts";
 import { EventHub, type HubLimits } from "./events/hub.ts";
 import { OperationalEvents } from "./events/operational-events.ts";
@@ -51,6 +50,7 @@ import { openCertification } from "./pki/certification.ts";
 import { type IsWaiting, paceHandshakes } from "./pki/handshakes.ts";
 import type { ServerTls } from "./pki/server-tls.ts";
 import type { Store } from "./store/store.ts";
+import { Committer } from "./write/committer.ts";
 
 export interface TlsOptions {
   readonly server: ServerTls;

@@ -1,6 +1,7 @@
 // The agent: misses in, questions out, answers into the kernel, and the whole of it brought back in line whenever a
 // session begins. This file makes the parts and connects them; what they do is theirs.
 import type { Logger } from "pino";
+import { Slices } from "../common/cooperative.ts";
 import {
   type AgentFrame,
   type BindingKey,
@@ -10,45 +11,44 @@ import {
   type Vni,
   type VtepAddress,
 } from "../schema/index.ts";
-import { Announcer, type AnnouncerDependencies } from "./announcer.ts";
+import { Announcer, type AnnouncerDependencies } from "./announce/announcer.ts";
 import { ControllerLink, type Frame } from "./controller-link/link.ts";
 import { Releases } from "./controller-link/releases.ts";
-import { Crowding } from "./crowding.ts";
-import { Eviction } from "./eviction.ts";
 import { GuestGuard } from "./guard/guest-guard.ts";
 import { HostGuard } from "./guard/host-guard.ts";
 import { removeTable } from "./guard/rule-table.ts";
 import { UnderlayGuard } from "./guard/underlay-guard.ts";
-import { GuestWatch } from "./guest-watch.ts";
-import { HostFilter } from "./host-filter.ts";
-import { HostPorts } from "./host-ports.ts";
 import { controllerReader } from "./identity/read.ts";
 import type { Renewal } from "./identity/renewal.ts";
-import type { Adoptable } from "./kernel/adoption.ts";
-import { BridgePorts } from "./kernel/bridge-ports.ts";
-import { NetworkDevices } from "./kernel/devices.ts";
-import { HostRuleTables } from "./kernel/host-rule-tables.ts";
-import { MissSocket } from "./kernel/miss-socket.ts";
-import { RequestSocket } from "./kernel/request-socket.ts";
-import { KernelTables } from "./kernel/tables.ts";
+import type { Adoptable } from "./kernel/devices/adoption.ts";
+import { BridgePorts } from "./kernel/devices/bridge-ports.ts";
+import { NetworkDevices } from "./kernel/devices/network-devices.ts";
+import { HostRuleTables } from "./kernel/filters/host-rule-tables.ts";
+import { MissSocket } from "./kernel/sockets/miss-socket.ts";
+import { RequestSocket } from "./kernel/sockets/request-socket.ts";
+import { KernelTables } from "./kernel/tables/kernel-tables.ts";
 import type { MetricsSources } from "./metrics/metrics.ts";
 import { type AskedFor, MissResolver } from "./misses/resolver.ts";
 import type { Timeline } from "./misses/timeline.ts";
 import type { WaitingGuest } from "./misses/waiting.ts";
-import { HostNetworks } from "./networks.ts";
-import { MissOutcomes } from "./outcomes.ts";
-import { PortRegister } from "./port-register.ts";
-import { Programming } from "./programming.ts";
-import { Progress } from "./progress.ts";
-import { Reporter } from "./reporter.ts";
-import { Session } from "./session.ts";
+import { HostNetworks } from "./networks/host-networks.ts";
+import { HostPorts } from "./networks/host-ports.ts";
+import { PortRegister } from "./networks/port-register.ts";
+import { Reporter } from "./reports/reporter.ts";
+import { Programming } from "./session/answer-writer.ts";
+import { Progress } from "./session/applied-position.ts";
+import { Session } from "./session/frame-handler.ts";
+import { MissOutcomes } from "./session/miss-outcomes.ts";
 import type { StatusSources } from "./status/sources.ts";
 import type { Caps } from "./tables/ageing.ts";
 import type { Entry } from "./tables/entry.ts";
 import { HeldAnswers } from "./tables/held.ts";
 import { findConflict, type GuestFinding, meaningOf } from "./tables/local-guests.ts";
-import { LoopTurns } from "./turns.ts";
-import { Upkeep } from "./upkeep.ts";
+import { Crowding } from "./watch/crowding.ts";
+import { Eviction } from "./watch/eviction.ts";
+import { GuestWatch } from "./watch/guest-watch.ts";
+import { HostFilter } from "./watch/host-filter.ts";
+import { Upkeep } from "./watch/kernel-watch.ts";
 
 export interface AgentOptions {
   readonly controller: URL;
@@ -140,7 +140,7 @@ export class Agent {
       announcer,
       ports,
       guards: [guard, underlay].filter((each) => each !== undefined),
-      turns: new LoopTurns(),
+      turns: new Slices(2, true),
       otherProblems: () => [
         ...hostGuard.problems,
         ...register.problems,

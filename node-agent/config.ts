@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { AddressError, findCaHash, namePattern, parseVtep, type VtepAddress } from "../schema/index.ts";
 import type { IdentityFlags } from "./identity/establish.ts";
 import { defaultStateDirectory } from "./identity/state.ts";
-import type { Adoptable } from "./kernel/adoption.ts";
+import type { Adoptable } from "./kernel/devices/adoption.ts";
 import type { MetricsAddress } from "./metrics/server.ts";
 import { addStatusCommand, type Output, parseSocketPath } from "./status/command.ts";
 import { socketDirectory } from "./status/socket-path.ts";

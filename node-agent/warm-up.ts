@@ -9,9 +9,9 @@ import {
   parseVni,
   type Question,
 } from "../schema/index.ts";
-import { decodeMiss, decodeNeighbourMessage, encodeEntry } from "./kernel/neighbour-codec.ts";
-import { encodeMessage, splitMessages } from "./kernel/netlink-codec.ts";
-import { decodeHeard, encodeReply } from "./kernel/packet-codec.ts";
+import { decodeMiss, decodeNeighbourMessage, encodeEntry } from "./kernel/codec/neighbour-codec.ts";
+import { encodeMessage, splitMessages } from "./kernel/codec/netlink-codec.ts";
+import { decodeHeard, encodeReply } from "./kernel/codec/packet-codec.ts";
 import { MissResolver } from "./misses/resolver.ts";
 import { WaitingGuests } from "./misses/waiting.ts";
 import { HeldAnswers } from "./tables/held.ts";

@@ -1,9 +1,9 @@
 // Who may open a session: known hosts, and with self-registration those that name their tunnel end.
 import { type AgentFrame, closeCodes, type Host, parseHost, protocolVersions } from "../../schema/index.ts";
 import type { Identity } from "../auth/identity.ts";
-import type { Committer } from "../committer.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import { Refusal } from "../inventory/refusal.ts";
+import type { Committer } from "../write/committer.ts";
 
 export type Hello = Extract<AgentFrame, { type: "hello" }>;
 

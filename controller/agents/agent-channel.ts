@@ -3,16 +3,16 @@
 // `asOf`. A snapshot takes many turns: meanwhile its session keeps back what else is sent (snapshots.ts).
 import type { FastifyBaseLogger } from "fastify";
 import type { WebSocket } from "ws";
+import { FairTurns, inSlices } from "../../common/cooperative.ts";
 import { type AgentFrame, closeCodes, FrameError, type Revision } from "../../schema/index.ts";
 import type { CertifiedHost, Identity } from "../auth/identity.ts";
-import type { Committer } from "../committer.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
 import { atOnce, type Steps } from "../inventory/steps.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Rates } from "../observe/rates.ts";
-import { isLarge } from "../orders.ts";
-import { FairTurns, inSlices } from "../slices.ts";
 import type { Commit } from "../store/store.ts";
+import type { Committer } from "../write/committer.ts";
+import { isLarge } from "../write/orders.ts";
 import { agreeOnProtocol, checkName, findMismatch, getHost, type Hello, Rejection, registerHost } from "./admission.ts";
 import { Answering, hostOf } from "./answering.ts";
 import { Declaration } from "./declaration.ts";

@@ -1,10 +1,10 @@
 // What hosts are told when they ask: their snapshot, answers, and the way back that is sent ahead. Whoever is answered is
 // remembered as interested.
 import { type AgentFrame, type Answer, type BindingKey, FrameError, type Question } from "../../schema/index.ts";
-import type { Committer } from "../committer.ts";
 import { answerFor, findVisibleNetwork } from "../inventory/bindings.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Rates } from "../observe/rates.ts";
+import type { Committer } from "../write/committer.ts";
 import type { Declaration } from "./declaration.ts";
 import { holdAnswer } from "./fan-out.ts";
 import { answersFrames, frameText } from "./frames.ts";

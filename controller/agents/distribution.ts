@@ -1,10 +1,11 @@
 // One revision on its way to the sessions of the hosts that it concerns.
-import type { Committer } from "../committer.ts";
+
 import { type BindingChanges, bindingChanges } from "../inventory/binding-changes.ts";
 import type { Steps } from "../inventory/steps.ts";
 import type { Metrics } from "../metrics.ts";
-import { isLarge } from "../orders.ts";
 import type { Commit } from "../store/store.ts";
+import type { Committer } from "../write/committer.ts";
+import { isLarge } from "../write/orders.ts";
 import { partnersOf, seedArrivals } from "./arrivals.ts";
 import { fanOut } from "./fan-out.ts";
 import { changesFrames, frameText } from "./frames.ts";

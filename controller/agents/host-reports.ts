@@ -2,10 +2,10 @@
 // only, and not more than an honest agent has to say.
 import type { FastifyBaseLogger } from "fastify";
 import type { OperationalEvent, Report } from "../../schema/index.ts";
-import type { Committer } from "../committer.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
 import { findVisibleNetwork } from "../inventory/bindings.ts";
 import type { Metrics } from "../metrics.ts";
+import type { Committer } from "../write/committer.ts";
 import { wordsOf } from "./host-words.ts";
 
 /** Events of one host in `windowMs`: an agent says at most 188. */

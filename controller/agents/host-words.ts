@@ -35,7 +35,7 @@ const values: Readonly<Record<string, Value>> = {
     pattern:
       "[a-z]{1,8} [a-z]{1,12} \\d{1,8} [0-9a-f:.]{2,45}(?:, [a-z]{1,8} [a-z]{1,12} \\d{1,8} [0-9a-f:.]{2,45}){0,4}",
   },
-  /** `errnoNames` in node-agent/kernel/request-socket.ts. What the kernel says beside it is left out. */
+  /** `errnoNames` in node-agent/kernel/sockets/request-socket.ts. What the kernel says beside it is left out. */
   errno: {
     pattern:
       "(?:EPERM, needs CAP_NET_ADMIN|ENOENT|ENOMEM, the kernel has no memory for it|EBUSY|EEXIST|ENODEV, no such device|EINVAL|" +

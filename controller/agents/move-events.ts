@@ -1,10 +1,10 @@
 // Tells the operational stream when everybody has followed a move, or who has not, whether anybody waited for it or not.
 import type { FastifyBaseLogger } from "fastify";
 import type { OperationalEvent } from "../../schema/index.ts";
-import type { Committer } from "../committer.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Commit } from "../store/store.ts";
+import type { Committer } from "../write/committer.ts";
 import { movesIn, type VmMove } from "./holders.ts";
 import type { MoveWatches } from "./move-watch.ts";
 

@@ -1,6 +1,6 @@
 // Waiting until the hosts that hold a VM have followed its move.
 import type { Revision, Unconfirmed } from "../../schema/index.ts";
-import type { Committer } from "../committer.ts";
+import type { Committer } from "../write/committer.ts";
 import { type Confirmation, Confirmations, type Confirmed } from "./confirmations.ts";
 import { holdersOf, type VmMove } from "./holders.ts";
 import type { HostReport, HostStatuses } from "./host-status.ts";

@@ -1,9 +1,9 @@
 // One agent's connection: the order of frames, liveness, and the limits that keep one agent from harming the others.
 
 import type { RawData, WebSocket } from "ws";
+import type { FairTurns } from "../../common/cooperative.ts";
 import { type AgentFrame, closeCodes, FrameError, parseAgentFrame } from "../../schema/index.ts";
 import type { Identity } from "../auth/identity.ts";
-import type { FairTurns } from "../slices.ts";
 import { type Hello, Rejection } from "./admission.ts";
 import type { Declaration } from "./declaration.ts";
 import { costOf, type HostAllowances, unitsPerFrame } from "./host-allowance.ts";

@@ -1,9 +1,10 @@
 // Snapshots on their way: a frame at a time, few hosts at once, and no faster than each host reads. A host that declares a
 // million keys, or reads slowly, costs the others a turn each and the controller a window of bytes.
+
+import { inSlices, TurnQueue } from "../../common/cooperative.ts";
 import type { AgentNetwork, Answer, BindingKey, Revision } from "../../schema/index.ts";
-import type { Committer } from "../committer.ts";
 import { agentNetwork, answerFor, keysOfVm } from "../inventory/bindings.ts";
-import { inSlices, Turns } from "../slices.ts";
+import type { Committer } from "../write/committer.ts";
 import type { Declaration } from "./declaration.ts";
 import { frameText, snapshotFrames } from "./frames.ts";
 import type { InterestIndex } from "./interest.ts";
@@ -21,7 +22,7 @@ export interface SnapshotsDeps {
 }
 
 export class Snapshots {
-  private readonly turns = new Turns(sliceMs);
+  private readonly turns = new TurnQueue(sliceMs);
   private readonly places = new Places(maxUnderWay);
 
   constructor(private readonly deps: SnapshotsDeps) {}

@@ -1,8 +1,9 @@
 // An export: the inventory at one revision as lines, in an order that imports. What is held meanwhile is the tree of
 // VMs as it was, which shares with the present one what has not changed; nobody waits for the reader.
+
+import { Slices } from "../../common/cooperative.ts";
 import type { Host, Network, Revision, Vm } from "../../schema/index.ts";
 import type { InventoryView } from "../auth/view.ts";
-import { Slices } from "../slices.ts";
 import { type ExportLine, lineOf } from "./resource-line.ts";
 
 /** Characters that go to the socket at once. */

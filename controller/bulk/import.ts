@@ -1,5 +1,7 @@
 // An import: lines in, one change set, a result for each line. What is held until the change set is decided: each line's
 // resource as parsed, its name and its number. The text is not.
+
+import { inSlices, Slices } from "../../common/cooperative.ts";
 import {
   type Actor,
   type ProblemFault,
@@ -8,11 +10,10 @@ import {
   type ResourceKind,
   type Revision,
 } from "../../schema/index.ts";
-import type { Committer } from "../committer.ts";
 import type { Mutation } from "../inventory/decide.ts";
 import type { Steps } from "../inventory/steps.ts";
-import { ChangeSetRefused, maxRefusals } from "../orders.ts";
-import { inSlices, Slices } from "../slices.ts";
+import type { Committer } from "../write/committer.ts";
+import { ChangeSetRefused, maxRefusals } from "../write/orders.ts";
 import type { Line } from "./lines.ts";
 import { parseLine } from "./resource-line.ts";
 

@@ -2,9 +2,9 @@
 // from what goes meanwhile is told so by the store.
 import type { FastifyBaseLogger } from "fastify";
 import type { Revision } from "../../schema/index.ts";
-import type { Committer } from "../committer.ts";
 import type { AccessStore } from "../store/access-store.ts";
 import { type LogExtent, type Store, StoreFullError, StoreUnavailableError } from "../store/store.ts";
+import type { Committer } from "../write/committer.ts";
 
 export interface LogRetention {
   /** ms; Infinity: nothing goes for its age. */

@@ -1,5 +1,7 @@
 // The log of changes, live: each event made into bytes once for all consumers that see it alike, and handed to them in turns
 // that leave the event loop to others for as long as they took.
+
+import { Slices } from "../../common/cooperative.ts";
 import {
   changeDataVersion,
   type EventCursor,
@@ -10,10 +12,9 @@ import {
   type Revision,
 } from "../../schema/index.ts";
 import { mayKnow, viewWithin } from "../auth/view.ts";
-import type { Committer } from "../committer.ts";
-import { isLarge } from "../orders.ts";
-import { Slices } from "../slices.ts";
 import type { Commit, Store } from "../store/store.ts";
+import type { Committer } from "../write/committer.ts";
+import { isLarge } from "../write/orders.ts";
 import { Consumer, type ConsumerLimits } from "./consumer.ts";
 import { Feed } from "./feed.ts";
 import type { Framing } from "./framing.ts";

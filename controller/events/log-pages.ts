@@ -1,7 +1,8 @@
 // The log for consumers that are behind: page by page, one page at a time for all of them, so that a thousand consumers that
 // come back together do not hold the event loop. Those who see the same share a page.
+
+import { Slices } from "../../common/cooperative.ts";
 import type { Revision } from "../../schema/index.ts";
-import { Slices } from "../slices.ts";
 import type { LogPosition, Store } from "../store/store.ts";
 import type { Framing } from "./framing.ts";
 import type { Lens } from "./lens.ts";

@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { parseRevision, type Revision } from "../../schema/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import type { Expectation } from "../inventory/expectation.ts";
-import type { ReceiptRequest } from "../orders.ts";
+import type { ReceiptRequest } from "../write/orders.ts";
 import { RequestFormError } from "./validation.ts";
 
 export const dryRunQuery = {

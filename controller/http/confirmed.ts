@@ -10,7 +10,7 @@ import {
 } from "../../schema/index.ts";
 import { type TSchema, Type } from "../../schema/typebox.ts";
 import type { MoveWatch } from "../agents/move-watch.ts";
-import type { Outcome } from "../orders.ts";
+import type { Outcome } from "../write/orders.ts";
 import { actorOf } from "./caller.ts";
 import { changeHeaders, noteOutcome, postHeaders } from "./conditions.ts";
 import { writeHeaders } from "./responses.ts";

@@ -3,7 +3,7 @@ import { EvacuateInput, EvacuationLine, EvacuationView, Name, type Revision } fr
 import { Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import { movesIn } from "../agents/holders.ts";
-import type { Committer } from "../committer.ts";
+import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
 import { dryRunQuery } from "./conditions.ts";
 import { answerConfirmed, confirmedAnswer, confirmedHeaders } from "./confirmed.ts";

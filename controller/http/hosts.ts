@@ -8,7 +8,7 @@ import {
 } from "../../schema/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
-import type { Committer } from "../committer.ts";
+import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
 import { resourceRoutes } from "./resource.ts";
 

@@ -1,9 +1,10 @@
 // The log of changes read backwards, in pages. Forwards it is `/v1/events`.
+
+import { FairTurns } from "../../common/cooperative.ts";
 import { LogView, Name, parseRevision, toCloudEvent } from "../../schema/index.ts";
 import { type Static, Type } from "../../schema/typebox.ts";
 import { scopeOf } from "../auth/identity.ts";
 import { endOfLog, lookBack, type Subject } from "../observe/look-back.ts";
-import { FairTurns } from "../slices.ts";
 import type { LogPosition, Store } from "../store/store.ts";
 import type { App } from "./app-types.ts";
 import { identityOf } from "./caller.ts";

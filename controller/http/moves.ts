@@ -14,9 +14,9 @@ import {
 import { type TSchema, Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import { movesIn, type VmMove } from "../agents/holders.ts";
-import type { Committer } from "../committer.ts";
 import { hostsOf, type Inventory } from "../inventory/inventory.ts";
 import type { VmMutation } from "../inventory/vm-mutations.ts";
+import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
 import { dryRunQuery, etagOf } from "./conditions.ts";
 import { answerConfirmed, confirmedAnswer, confirmedHeaders } from "./confirmed.ts";

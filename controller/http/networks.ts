@@ -6,7 +6,7 @@ import {
   parseNetwork,
   NetworkPatch as patchShape,
 } from "../../schema/index.ts";
-import type { Committer } from "../committer.ts";
+import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
 import { resourceRoutes } from "./resource.ts";
 

@@ -1,8 +1,8 @@
 import { OperationalShape } from "../../schema/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import { mayKnow } from "../auth/view.ts";
-import type { Committer } from "../committer.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
+import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
 import { callerView } from "./caller.ts";
 import { described, problems } from "./responses.ts";

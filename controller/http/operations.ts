@@ -1,8 +1,8 @@
 // For those who run the controller: liveness, readiness, metrics.
 import { Type } from "../../schema/typebox.ts";
-import type { Committer } from "../committer.ts";
 import type { Metrics } from "../metrics.ts";
-import { CommitterStoppedError } from "../orders.ts";
+import type { Committer } from "../write/committer.ts";
+import { CommitterStoppedError } from "../write/orders.ts";
 import type { App } from "./app-types.ts";
 import { described, problems } from "./responses.ts";
 

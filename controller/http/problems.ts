@@ -11,8 +11,8 @@ import {
 import { ImportRefused } from "../bulk/import.ts";
 import { BodyError } from "../bulk/lines.ts";
 import { Refusal } from "../inventory/refusal.ts";
-import { CommitterStoppedError } from "../orders.ts";
 import { StoreFullError, StoreUnavailableError } from "../store/store.ts";
+import { CommitterStoppedError } from "../write/orders.ts";
 import type { MethodsByPath } from "./methods.ts";
 import { RequestFormError } from "./validation.ts";
 

@@ -1,8 +1,8 @@
 import { type BindingKey, parseIp, parseMac, parseVni, ResolveView } from "../../schema/index.ts";
 import { Type } from "../../schema/typebox.ts";
-import type { Committer } from "../committer.ts";
 import { revisionOf } from "../inventory/bindings.ts";
 import { Refusal } from "../inventory/refusal.ts";
+import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
 import { callerView } from "./caller.ts";
 import { addressAt, queryFault } from "./lists.ts";

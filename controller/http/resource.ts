@@ -1,17 +1,17 @@
 // The routes that every kind of resource has: list, read, create, put, patch, delete. What differs between kinds is in
 // `networks.ts`, `hosts.ts`, `vms.ts`.
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { inSlices } from "../../common/cooperative.ts";
 import { Name, type ProblemType, type ResourceKind, type ResourceOf } from "../../schema/index.ts";
 import { type TProperties, type TSchema, Type } from "../../schema/typebox.ts";
 import type { Access } from "../auth/authorize.ts";
 import type { InventoryView } from "../auth/view.ts";
-import type { Committer } from "../committer.ts";
 import type { Mutation } from "../inventory/decide.ts";
 import { type Listing, pageOf } from "../inventory/page.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { Candidate } from "../inventory/search.ts";
-import { written } from "../orders.ts";
-import { inSlices } from "../slices.ts";
+import type { Committer } from "../write/committer.ts";
+import { written } from "../write/orders.ts";
 import type { App } from "./app-types.ts";
 import { callerView } from "./caller.ts";
 import {

@@ -1,8 +1,8 @@
 // A request's one mutation to the committer, with what the request asks for beside it.
 import type { FastifyRequest } from "fastify";
-import type { Committer } from "../committer.ts";
 import type { Mutation } from "../inventory/decide.ts";
-import type { Outcome } from "../orders.ts";
+import type { Committer } from "../write/committer.ts";
+import type { Outcome } from "../write/orders.ts";
 import { actorOf } from "./caller.ts";
 import { expectationOf, receiptOf } from "./conditions.ts";
 

@@ -3,11 +3,11 @@ import { addressOf, HoldersView, Name, TopologyView, type Vm } from "../../schem
 import { Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import type { InventoryView } from "../auth/view.ts";
-import type { Committer } from "../committer.ts";
 import { keysOf } from "../inventory/bindings.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import { TunnelSurvey } from "../observe/topology.ts";
 import { countByHost } from "../observe/vm-counts.ts";
+import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
 import { callerView } from "./caller.ts";
 import { described, problems } from "./responses.ts";

@@ -9,8 +9,8 @@ import {
 } from "../../schema/index.ts";
 import { type Static, Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
-import type { Committer } from "../committer.ts";
 import { fitsVm } from "../inventory/search.ts";
+import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
 import { actorOf } from "./caller.ts";
 import { resourceRoutes } from "./resource.ts";

@@ -1,7 +1,8 @@
 // The log read backwards, from a position to what came before it.
+
+import type { FairTurns } from "../../common/cooperative.ts";
 import type { LoggedEvent, NetworkScope, ResourceChange, ResourceKind, Revision } from "../../schema/index.ts";
 import { narrowChange } from "../inventory/scope.ts";
-import type { FairTurns } from "../slices.ts";
 import type { LogPosition, Store } from "../store/store.ts";
 
 export interface Subject {

@@ -1,9 +1,10 @@
 // Which tunnels are in use: who holds forwarding entries towards whom, out of the interest of hosts.
+
+import { inSlices } from "../../common/cooperative.ts";
 import type { Network } from "../../schema/index.ts";
 import type { InterestIndex } from "../agents/interest.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import type { Steps } from "../inventory/steps.ts";
-import { inSlices } from "../slices.ts";
 
 /** Towards each peer, how many MACs of its VMs the host has been told of. */
 export type Towards = ReadonlyMap<string, number>;

@@ -1,9 +1,10 @@
 // How many VMs each host runs.
+
+import { inSlices } from "../../common/cooperative.ts";
 import type { Vm } from "../../schema/index.ts";
 import type { InventoryView } from "../auth/view.ts";
 import { type Listing, pageOf } from "../inventory/page.ts";
 import { fitsVm } from "../inventory/search.ts";
-import { inSlices } from "../slices.ts";
 
 /**
  * Of those that are seen, in one network or in all; a host with none is left out. In slices.

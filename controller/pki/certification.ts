@@ -1,7 +1,7 @@
 // All that a controller with TLS has to do with its hosts' certificates, put together.
 import type { TlsOptions } from "../app.ts";
-import type { Committer } from "../committer.ts";
 import type { Store } from "../store/store.ts";
+import type { Committer } from "../write/committer.ts";
 import type { Authorities } from "./authorities.ts";
 import { Enrolment } from "./enrolment.ts";
 import { HostCertificates } from "./host-certificates.ts";

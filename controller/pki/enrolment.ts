@@ -10,10 +10,10 @@ import {
   parseHost,
   type VtepAddress,
 } from "../../schema/index.ts";
-import type { Committer } from "../committer.ts";
 import { Refusal } from "../inventory/refusal.ts";
-import { written } from "../orders.ts";
 import type { CredentialStore } from "../store/credential-store.ts";
+import type { Committer } from "../write/committer.ts";
+import { written } from "../write/orders.ts";
 import type { Authorities } from "./authorities.ts";
 import { type HostCertificates, keyHash } from "./host-certificates.ts";
 import { type HostRequest, issueHostCertificate, readHostRequest, validityFrom } from "./x509.ts";

@@ -5,10 +5,10 @@ import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { Actor, Host, Revision } from "../../schema/index.ts";
 import type { CertifiedHost } from "../auth/identity.ts";
-import type { Committer } from "../committer.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { CredentialStore, HostCredential } from "../store/credential-store.ts";
 import type { Commit } from "../store/store.ts";
+import type { Committer } from "../write/committer.ts";
 import type { Authorities } from "./authorities.ts";
 import { findHostSubject, type HostSubject } from "./subject.ts";
 

@@ -1,11 +1,11 @@
-// Keeps the rules in the kernel that hold guests away from their host (kernel/host-rules.ts): loads them before anything else, and
+// Keeps the rules in the kernel that hold guests away from their host (kernel/filters/host-rules.ts): loads them before anything else, and
 // again when somebody takes them away. A kernel without them is a problem of the host and no reason to end.
 import type { Logger } from "pino";
-import { hostNotCovered } from "../kernel/device-problems.ts";
-import type { HostRuleTables } from "../kernel/host-rule-tables.ts";
-import { NetlinkError } from "../kernel/request-socket.ts";
-import { watchRuleset } from "../kernel/ruleset-watch.ts";
-import type { Reporter } from "../reporter.ts";
+import { hostNotCovered } from "../kernel/devices/device-problems.ts";
+import type { HostRuleTables } from "../kernel/filters/host-rule-tables.ts";
+import { NetlinkError } from "../kernel/sockets/request-socket.ts";
+import { watchRuleset } from "../kernel/sockets/ruleset-watch.ts";
+import type { Reporter } from "../reports/reporter.ts";
 
 /** After a change of the ruleset: a firewall that is loaded again makes many. Our own come by as well. */
 const soonMs = 20;

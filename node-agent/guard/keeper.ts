@@ -1,7 +1,7 @@
 // What both guards do alike: one thing after the other, again when somebody changes the ruleset, and problems instead of
 // failures.
 import type { Logger } from "pino";
-import { watchRuleset } from "../kernel/ruleset-watch.ts";
+import { watchRuleset } from "../kernel/sockets/ruleset-watch.ts";
 import { CommandError } from "./commands.ts";
 import { RuleError } from "./rule-table.ts";
 

@@ -1,7 +1,7 @@
 // Lets tunnelled frames in only from the VTEPs of hosts that share the network: a set that the controller keeps current.
 import type { Logger } from "pino";
 import type { ControllerFrame, Vni } from "../../schema/index.ts";
-import type { Reporter } from "../reporter.ts";
+import type { Reporter } from "../reports/reporter.ts";
 import { Keeper } from "./keeper.ts";
 import type { ReadTable } from "./readback.ts";
 import { RuleTable } from "./rule-table.ts";

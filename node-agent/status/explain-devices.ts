@@ -1,8 +1,8 @@
 // The devices of a path on this host: tunnel end, vxlan, bridge, the guest's port; and whether frames fit. Pure.
 import { type AgentNetwork, familyOf } from "../../schema/index.ts";
-import { commandToMake, overheadBytes } from "../kernel/device-fit.ts";
-import { bridgeName, vxlanName } from "../kernel/device-names.ts";
-import type { Link } from "../kernel/link-codec.ts";
+import type { Link } from "../kernel/codec/link-codec.ts";
+import { commandToMake, overheadBytes } from "../kernel/devices/device-fit.ts";
+import { bridgeName, vxlanName } from "../kernel/devices/device-names.ts";
 import { type Check, note, ok, wrong } from "./check.ts";
 import type { PathFacts } from "./facts.ts";
 

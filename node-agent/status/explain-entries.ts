@@ -1,7 +1,7 @@
 // The answer for a path's destination: in the agent's memory against the inventory, and in each of the kernel's three
 // places against both. Pure.
 import type { AgentNetwork, MacAddress, VtepAddress } from "../../schema/index.ts";
-import { vxlanName } from "../kernel/device-names.ts";
+import { vxlanName } from "../kernel/devices/device-names.ts";
 import type { ActualEntry, Entry } from "../tables/entry.ts";
 import type { HeldFact } from "../tables/held-network.ts";
 import { type Check, note, ok, wrong } from "./check.ts";

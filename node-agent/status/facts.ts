@@ -1,10 +1,10 @@
 // The facts about a path from one guest to another, as `explain` judges them: plain values, gathered at one moment.
 import type { AgentNetwork, IpAddress, MacAddress } from "../../schema/index.ts";
-import type { FilterProblem } from "../host-filter.ts";
-import type { LocalVtep } from "../kernel/device-fit.ts";
-import type { Link } from "../kernel/link-codec.ts";
-import type { TunnelTables } from "../kernel/path-probe.ts";
+import type { Link } from "../kernel/codec/link-codec.ts";
+import type { LocalVtep } from "../kernel/devices/device-fit.ts";
+import type { TunnelTables } from "../kernel/tables/path-probe.ts";
 import type { HeldFact } from "../tables/held-network.ts";
+import type { FilterProblem } from "../watch/host-filter.ts";
 import type { InventoryFacts } from "./inventory.ts";
 import type { SessionReport } from "./report.ts";
 

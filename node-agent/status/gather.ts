@@ -1,13 +1,13 @@
 // Gathers the facts about a path: from the controller, from the agent's memory, and from the kernel, in that order, so that
 // a change on its way shows as memory or kernel being ahead of what was read before, never as lagging.
 import { familyOf, type IpAddress, type MacAddress, type Vni } from "../../schema/index.ts";
-import type { FilterProblem } from "../host-filter.ts";
-import { bridgeName, vxlanName } from "../kernel/device-names.ts";
-import type { Link } from "../kernel/link-codec.ts";
-import { Links } from "../kernel/links.ts";
-import { noTables, probeAddresses, probeBridgeFilter, probePort, probeTables } from "../kernel/path-probe.ts";
-import type { RequestSocket } from "../kernel/request-socket.ts";
+import type { Link } from "../kernel/codec/link-codec.ts";
+import { bridgeName, vxlanName } from "../kernel/devices/device-names.ts";
+import { Links } from "../kernel/devices/links.ts";
+import type { RequestSocket } from "../kernel/sockets/request-socket.ts";
+import { noTables, probeAddresses, probeBridgeFilter, probePort, probeTables } from "../kernel/tables/path-probe.ts";
 import type { HeldFact } from "../tables/held-network.ts";
+import type { FilterProblem } from "../watch/host-filter.ts";
 import type { GuestFacts, KernelFacts, MacPort, PathFacts } from "./facts.ts";
 import { readInventory } from "./inventory.ts";
 import { describeSession } from "./report.ts";

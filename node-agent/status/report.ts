@@ -1,10 +1,10 @@
 // What `agent status` shows, as one JSON object: made from the agent's parts and a fresh look at the links. Times are
 // durations in ms, so that they mean something outside this process.
 import { addressOf, type Vni, version } from "../../schema/index.ts";
-import type { AnnounceCounters } from "../announcer.ts";
-import { bridgeName, vxlanName } from "../kernel/device-names.ts";
-import type { Link } from "../kernel/link-codec.ts";
-import { Links } from "../kernel/links.ts";
+import type { AnnounceCounters } from "../announce/announcer.ts";
+import type { Link } from "../kernel/codec/link-codec.ts";
+import { bridgeName, vxlanName } from "../kernel/devices/device-names.ts";
+import { Links } from "../kernel/devices/links.ts";
 import { missKey } from "../misses/miss.ts";
 import type { FinishedMiss } from "../misses/recent.ts";
 import { allowances, type BudgetReport, type MissCounters } from "../misses/resolver.ts";

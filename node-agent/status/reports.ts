@@ -1,6 +1,6 @@
 // What was reported lately, as the status shows it.
 import type { ReportKind, Vni } from "../../schema/index.ts";
-import type { Reporter } from "../reporter.ts";
+import type { Reporter } from "../reports/reporter.ts";
 
 export interface ReportedReport {
   readonly kind: ReportKind;

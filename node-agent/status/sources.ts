@@ -1,20 +1,20 @@
 // What the status looks at: the agent's parts, none of which knows that it is looked at.
 
 import type { Revision } from "../../schema/index.ts";
-import type { Announcer } from "../announcer.ts";
+import type { Announcer } from "../announce/announcer.ts";
 import type { LinkState } from "../controller-link/link.ts";
-import type { FilterProblem } from "../host-filter.ts";
-import type { HostPorts } from "../host-ports.ts";
 import type { ControllerReader } from "../identity/read.ts";
-import type { NetworkDevices } from "../kernel/devices.ts";
-import type { RequestSocket } from "../kernel/request-socket.ts";
-import type { KernelTables } from "../kernel/tables.ts";
+import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
+import type { RequestSocket } from "../kernel/sockets/request-socket.ts";
+import type { KernelTables } from "../kernel/tables/kernel-tables.ts";
 import type { RecentMisses } from "../misses/recent.ts";
 import type { MissResolver } from "../misses/resolver.ts";
-import type { HostNetworks } from "../networks.ts";
-import type { Reporter } from "../reporter.ts";
+import type { HostNetworks } from "../networks/host-networks.ts";
+import type { HostPorts } from "../networks/host-ports.ts";
+import type { Reporter } from "../reports/reporter.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import type { GuestFinding } from "../tables/local-guests.ts";
+import type { FilterProblem } from "../watch/host-filter.ts";
 
 /** Where this host stands in the controller's log. */
 export interface Position {

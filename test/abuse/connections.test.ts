@@ -5,7 +5,7 @@ import { Agent, request } from "node:http";
 import { connect, type Socket } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
-import { waitFor, waitUntil } from "../../lab/wait.ts";
+import { waitFor, waitUntil } from "../../testkit/lab/wait.ts";
 import { type Controller, call, populate, startSecured } from "../integration/harness.ts";
 import { findCertified, requestAs } from "../support/certified.ts";
 import { startEnrolling } from "../support/enrolled.ts";

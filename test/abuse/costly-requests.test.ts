@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { waitFor } from "../../lab/wait.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { call, populate, startSecured } from "../integration/harness.ts";
 
 /** Looks for what is nowhere: reads as much of the log as one request may. */

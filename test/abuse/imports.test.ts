@@ -2,7 +2,7 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { type ClientRequest, request } from "node:http";
 import { describe, expect, test } from "vitest";
-import { waitFor } from "../../lab/wait.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { type Controller, call, populate, problemType, startSecured } from "../integration/harness.ts";
 
 const ndjson = { "content-type": "application/x-ndjson" };

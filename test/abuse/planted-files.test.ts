@@ -13,8 +13,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { LabProcess } from "../../lab/process.ts";
 import { HostState } from "../../node-agent/identity/state.ts";
+import type { LabProcess } from "../../testkit/lab/process.ts";
 import { ControllerProcess, runCommand, temporaryDirectory } from "../support/controller-process.ts";
 
 const isRoot = process.getuid?.() === 0;

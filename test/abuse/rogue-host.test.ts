@@ -1,8 +1,8 @@
 // What an enrolled host can do to the controller with its own certificate, while an honest host goes on: by order and bounds.
 import { describe, expect, test } from "vitest";
 import type { WebSocket } from "ws";
-import { waitFor, waitUntil } from "../../lab/wait.ts";
 import { closeCodes, maxUnknownPerHostAndNetwork, parseIp, parseVni, type Question } from "../../schema/index.ts";
+import { waitFor, waitUntil } from "../../testkit/lab/wait.ts";
 import { type Controller, call, populate, startSecured } from "../integration/harness.ts";
 import { blue, ipKey } from "../integration/keys.ts";
 import { agentOf, findCertified } from "../support/certified.ts";

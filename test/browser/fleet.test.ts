@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from "vitest";
-import { waitFor } from "../../lab/wait.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { describeBrowserLab, tabs, wayIsCut } from "../support/browser.ts";
 import { cluster } from "../support/cluster.ts";
 

@@ -2,9 +2,9 @@
 // looks. `npm run screenshots:readme` makes them anew; no test, and not part of `npm test`.
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { ethernet } from "../../lab/frames.ts";
-import type { Guest } from "../../lab/guest.ts";
-import { openPacketSocket } from "../../lab/packets.ts";
+import { ethernet } from "../../testkit/lab/frames.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import { openPacketSocket } from "../../testkit/lab/packets.ts";
 import { describeBrowserLab, tabs } from "../support/browser.ts";
 import { cluster } from "../support/cluster.ts";
 

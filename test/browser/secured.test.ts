@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from "vitest";
-import { ethernet } from "../../lab/frames.ts";
-import type { Guest } from "../../lab/guest.ts";
-import { openPacketSocket } from "../../lab/packets.ts";
+import { ethernet } from "../../testkit/lab/frames.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import { openPacketSocket } from "../../testkit/lab/packets.ts";
 import { describeBrowserLab, logIn, tabs } from "../support/browser.ts";
 import { cluster } from "../support/cluster.ts";
 

@@ -3,11 +3,11 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { createLab, type Lab } from "../../lab/lab.ts";
-import type { Namespace, Spawned } from "../../lab/namespace.ts";
-import { parseLogLine } from "../../lab/process.ts";
-import { nearmiss } from "../../lab/programs.ts";
-import { waitFor } from "../../lab/wait.ts";
+import { createLab, type Lab } from "../../testkit/lab/lab.ts";
+import type { Namespace, Spawned } from "../../testkit/lab/namespace.ts";
+import { parseLogLine } from "../../testkit/lab/process.ts";
+import { nearmiss } from "../../testkit/lab/programs.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import type { Ran } from "./page-run.ts";
 
 /** What runs until it is stopped: the reader gives it a terminal of its own. */

@@ -2,11 +2,11 @@
 import { X509Certificate } from "node:crypto";
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
-import { waitFor } from "../../lab/wait.ts";
 import type { Renewal } from "../../node-agent/identity/renewal.ts";
 import { makeHostKey, makeRequest } from "../../node-agent/identity/request.ts";
 import type { HostIdentity } from "../../node-agent/identity/state.ts";
 import { closeCodes } from "../../schema/index.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import {
   day,
   type EnrollingController,

@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { LogPosition, Store } from "../../controller/store/store.ts";
-import { waitFor } from "../../lab/wait.ts";
 import { eventCloseCodes, type Revision } from "../../schema/index.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { ControllerProcess, temporaryDirectory } from "../support/controller-process.ts";
 import { type Controller, call, problemType, startController } from "./harness.ts";
 

@@ -1,8 +1,8 @@
 // A consumer of the event stream that does not read: cut off at its bound, told why, and without loss when it comes back.
 import { expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
-import { waitFor } from "../../lab/wait.ts";
 import { eventCloseCodes } from "../../schema/index.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { type Controller, call, startController } from "./harness.ts";
 
 /** Notes the ids of changes, and the close code. */

@@ -1,7 +1,7 @@
 // Server-Sent Events on the path of the event stream, over real HTTP: read as a simple client reads them.
 import { get } from "node:http";
 import { expect, onTestFinished, test } from "vitest";
-import { waitFor } from "../../lab/wait.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { type Controller, call, populate, startController, startSecured } from "./harness.ts";
 
 interface Block {

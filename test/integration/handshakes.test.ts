@@ -6,7 +6,7 @@ import { connect as connectTls, createServer, type TLSSocket } from "node:tls";
 import { expect, onTestFinished, test } from "vitest";
 import { type HandshakeLimits, paceHandshakes } from "../../controller/pki/handshakes.ts";
 import { issueServerCertificate, makeCa, validityFrom } from "../../controller/pki/x509.ts";
-import { waitFor } from "../../lab/wait.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { startEnrolling } from "../support/enrolled.ts";
 
 async function pacedServer(limits: HandshakeLimits) {

@@ -11,7 +11,6 @@ import { type AppOptions, buildApp } from "../../controller/app.ts";
 import { makeToken } from "../../controller/auth/tokens.ts";
 import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
 import type { Store } from "../../controller/store/store.ts";
-import { patienceMs } from "../../lab/wait.ts";
 import {
   type AgentFrame,
   agentPath,
@@ -24,6 +23,7 @@ import {
   parseControllerFrame,
   type TokenInput,
 } from "../../schema/index.ts";
+import { patienceMs } from "../../testkit/lab/wait.ts";
 
 /** Runs until the test ends. */
 export async function startController(

@@ -4,8 +4,8 @@ import { execFile, spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readlinkSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { builtFile } from "../../lab/programs.ts";
-import { waitUntil } from "../../lab/wait.ts";
+import { builtFile } from "../../testkit/lab/programs.ts";
+import { waitUntil } from "../../testkit/lab/wait.ts";
 import { cleanEnvironment } from "../support/binary.ts";
 import { temporaryDirectory } from "../support/controller-process.ts";
 
@@ -97,17 +97,20 @@ describe("on an older Node", () => {
     'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.20.2" } })',
   )}`;
 
-  test.each(["bin/nearmiss.js", "demo/main.js", "bench/main.js", "fault/main.js", "soak/main.js"])(
-    "dist/%s says what to do",
-    async (file) => {
-      const { status, stdout, stderr } = await run(process.execPath, [
-        "--import",
-        pretend,
-        builtFile(...file.split("/")),
-        "--help",
-      ]);
-      expect([status, stdout]).toEqual([1, ""]);
-      expect(stderr).toMatch(/^nearmiss: Node 20\.20\.2 is not supported: .* Nothing was done\. Run `npm run setup`/);
-    },
-  );
+  test.each([
+    "bin/nearmiss.js",
+    "testkit/demo/main.js",
+    "testkit/bench/main.js",
+    "testkit/fault/main.js",
+    "testkit/soak/main.js",
+  ])("dist/%s says what to do", async (file) => {
+    const { status, stdout, stderr } = await run(process.execPath, [
+      "--import",
+      pretend,
+      builtFile(...file.split("/")),
+      "--help",
+    ]);
+    expect([status, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(/^nearmiss: Node 20\.20\.2 is not supported: .* Nothing was done\. Run `npm run setup`/);
+  });
 });

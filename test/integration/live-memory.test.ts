@@ -1,9 +1,9 @@
 // What the soak asks the programs that it watches: what they hold, and not what V8 has not swept yet.
 import { spawn } from "node:child_process";
 import { expect, onTestFinished, test } from "vitest";
-import { LabProcess } from "../../lab/process.ts";
-import { builtFile } from "../../lab/programs.ts";
-import { usageOf } from "../../soak/usage.ts";
+import { LabProcess } from "../../testkit/lab/process.ts";
+import { builtFile } from "../../testkit/lab/programs.ts";
+import { usageOf } from "../../testkit/soak/usage.ts";
 
 const mebibyte = 1_048_576;
 
@@ -21,7 +21,7 @@ async function run(does: "hold" | "drop"): Promise<LabProcess> {
   const program = new LabProcess(does, here, [
     process.execPath,
     "--import",
-    builtFile("soak", "live-memory.js"),
+    builtFile("testkit", "soak", "live-memory.js"),
     "--eval",
     script,
   ]);

@@ -2,7 +2,7 @@
 // order. Here in short; `npm run soak:stream` runs it with a million events, and NEARMISS_EVENTS says how many else.
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { pause, waitFor } from "../../lab/wait.ts";
+import { pause, waitFor } from "../../testkit/lab/wait.ts";
 import { ControllerProcess, temporaryDirectory } from "../support/controller-process.ts";
 import { type FollowerOptions, type StreamChange, StreamFollower } from "../support/stream-follower.ts";
 import { endOf, findViolations, type Position, position } from "../support/stream-validator.ts";

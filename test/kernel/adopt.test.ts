@@ -1,7 +1,7 @@
 // Devices that somebody made: adopted where the agent may, refused with what mends it where they cannot serve, and left alone.
 import { beforeAll, expect, test } from "vitest";
-import type { Host } from "../../lab/host.ts";
-import { waitFor } from "../../lab/wait.ts";
+import type { Host } from "../../testkit/lab/host.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { cluster } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 

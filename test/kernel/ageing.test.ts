@@ -1,7 +1,7 @@
 // Entries that no traffic uses leave the host, and nothing that is in use does: ages are the kernel's own.
 import { afterEach, beforeAll, expect, test } from "vitest";
-import type { Guest } from "../../lab/guest.ts";
-import { waitFor, waitUntil } from "../../lab/wait.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import { waitFor, waitUntil } from "../../testkit/lab/wait.ts";
 import { mac, vni } from "../support/addresses.ts";
 import { cluster } from "../support/cluster.ts";
 import { agentNetwork, describeKernel, epoch, kernelHost, localVtep } from "../support/kernel.ts";

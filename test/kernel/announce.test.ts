@@ -1,10 +1,10 @@
 // The first packet: waiting guests are told at once, alone where they were heard, and nothing of it enters the tunnel.
 import { beforeAll, beforeEach, expect, test } from "vitest";
-import { arp, ethernet, etherTypes, findVxlan, neighbourSolicitation, readEthernet } from "../../lab/frames.ts";
-import type { Guest } from "../../lab/guest.ts";
-import { type Captured, openPacketSocket, type PacketSocket } from "../../lab/packets.ts";
-import type { PingResult } from "../../lab/ping.ts";
-import { patienceMs, waitFor } from "../../lab/wait.ts";
+import { arp, ethernet, etherTypes, findVxlan, neighbourSolicitation, readEthernet } from "../../testkit/lab/frames.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import { type Captured, openPacketSocket, type PacketSocket } from "../../testkit/lab/packets.ts";
+import type { PingResult } from "../../testkit/lab/ping.ts";
+import { patienceMs, waitFor } from "../../testkit/lab/wait.ts";
 import { cluster, statusOf } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 

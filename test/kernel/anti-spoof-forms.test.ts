@@ -1,8 +1,8 @@
 // A guest of a host with --anti-spoof hides what it must not send: in fragments, behind extension headers, in tags, in odd ARP. Every
 // message that could deceive another guest in every form that could hide it, and beside them what honest guests send in such forms.
 import { beforeAll, expect, test } from "vitest";
-import { broadcastMac, ethernet, etherTypes, ipBytes, macBytes } from "../../lab/frames.ts";
-import type { Guest } from "../../lab/guest.ts";
+import { broadcastMac, ethernet, etherTypes, ipBytes, macBytes } from "../../testkit/lab/frames.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
 import {
   type ChainHeader,
   destinationOptions,
@@ -13,7 +13,7 @@ import {
   oddArp,
   routingHeader,
   tagged,
-} from "../../lab/header-chains.ts";
+} from "../../testkit/lab/header-chains.ts";
 import { cluster } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 import { Liar } from "../support/liar.ts";

@@ -9,11 +9,11 @@ import {
   ipPacket,
   neighbourSolicitation,
   udpPacket,
-} from "../../lab/frames.ts";
-import type { Guest } from "../../lab/guest.ts";
-import type { Host } from "../../lab/host.ts";
-import { openPacketSocket } from "../../lab/packets.ts";
-import { waitFor, waitUntil } from "../../lab/wait.ts";
+} from "../../testkit/lab/frames.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import type { Host } from "../../testkit/lab/host.ts";
+import { openPacketSocket } from "../../testkit/lab/packets.ts";
+import { waitFor, waitUntil } from "../../testkit/lab/wait.ts";
 import { cluster } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 import { Liar } from "../support/liar.ts";

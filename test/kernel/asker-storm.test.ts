@@ -2,12 +2,12 @@
 // and all networks of the host share one queue: another tenant's guest must get its answers as if nothing were.
 import { createInterface } from "node:readline";
 import { beforeAll, expect, test } from "vitest";
-import { arp, etherTypes, readEthernet } from "../../lab/frames.ts";
-import type { Guest } from "../../lab/guest.ts";
-import type { Host } from "../../lab/host.ts";
-import { type Captured, openPacketSocket, type PacketSocket } from "../../lab/packets.ts";
-import { builtFile } from "../../lab/programs.ts";
-import { waitFor } from "../../lab/wait.ts";
+import { arp, etherTypes, readEthernet } from "../../testkit/lab/frames.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import type { Host } from "../../testkit/lab/host.ts";
+import { type Captured, openPacketSocket, type PacketSocket } from "../../testkit/lab/packets.ts";
+import { builtFile } from "../../testkit/lab/programs.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { cluster } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 
@@ -64,7 +64,13 @@ describeKernel("a storm of questions from one guest", () => {
 
   test.each(["arp", "ns", "unicast"])("of kind %s leaves another tenant's first packets alone", async (kind) => {
     const ifindex = String(await liar.ifindexOf("eth0"));
-    const child = liar.spawn([process.execPath, builtFile("lab", "asker-storm.js"), ifindex, kind, "random"]);
+    const child = liar.spawn([
+      process.execPath,
+      builtFile("testkit", "lab", "asker-storm.js"),
+      ifindex,
+      kind,
+      "random",
+    ]);
     child.stderr.pipe(process.stderr);
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     expect((await lines.next()).value).toBe("ready");

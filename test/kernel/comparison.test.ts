@@ -1,6 +1,6 @@
 // Thousands of entries are compared with the kernel's tables, and written again, while guests go on asking.
 import { beforeEach, expect, test } from "vitest";
-import type { HostNetworks } from "../../node-agent/networks.ts";
+import type { HostNetworks } from "../../node-agent/networks/host-networks.ts";
 import { type Entry, entryKey } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import type { Answer } from "../../schema/index.ts";

@@ -1,8 +1,8 @@
 // What users of other systems of this kind reported, done to nearmiss. docs/faults.md has the threads, and which faults of
 // `npm run fault` belong to the same complaint.
 import { beforeAll, expect, test } from "vitest";
-import type { Guest } from "../../lab/guest.ts";
-import { patienceMs, waitFor, waitUntil } from "../../lab/wait.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import { patienceMs, waitFor, waitUntil } from "../../testkit/lab/wait.ts";
 import { cluster, statusOf } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 

@@ -1,9 +1,9 @@
 // What a guest can do to another of its host, by how the host defends: by default, with registered ports, with --anti-spoof. SECURITY.md
 // has the table; here each of its cells is an attack that arrives or does not.
 import { beforeAll, describe, expect, test } from "vitest";
-import { arp, broadcastMac, ethernet, etherTypes, ipBytes, ipPacket, udpPacket } from "../../lab/frames.ts";
-import type { Guest } from "../../lab/guest.ts";
-import { ipv4Fragment } from "../../lab/header-chains.ts";
+import { arp, broadcastMac, ethernet, etherTypes, ipBytes, ipPacket, udpPacket } from "../../testkit/lab/frames.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import { ipv4Fragment } from "../../testkit/lab/header-chains.ts";
 import { cluster } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 import { Liar } from "../support/liar.ts";

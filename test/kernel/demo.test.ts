@@ -2,11 +2,11 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { whyNoLab } from "../../lab/lab.ts";
-import { namespacesNamed } from "../../lab/namespace.ts";
-import { waitFor } from "../../lab/wait.ts";
+import { whyNoLab } from "../../testkit/lab/lab.ts";
+import { namespacesNamed } from "../../testkit/lab/namespace.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 
-const program = fileURLToPath(new URL("../../dist/demo/main.js", import.meta.url));
+const program = fileURLToPath(new URL("../../dist/testkit/demo/main.js", import.meta.url));
 
 function runDemo(...args: string[]) {
   const child = spawn(process.execPath, [program, ...args], { stdio: "pipe" });

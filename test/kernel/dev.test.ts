@@ -8,9 +8,9 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { run } from "../../lab/command.ts";
-import { namespacesNamed } from "../../lab/namespace.ts";
-import { waitFor, waitUntil } from "../../lab/wait.ts";
+import { run } from "../../testkit/lab/command.ts";
+import { namespacesNamed } from "../../testkit/lab/namespace.ts";
+import { waitFor, waitUntil } from "../../testkit/lab/wait.ts";
 import { describeKernel } from "../support/kernel.ts";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -60,7 +60,7 @@ async function startDev(...args: string[]): Promise<Dev> {
 }
 
 function spawnDev(...args: string[]): Dev {
-  const command = [join(tree, "dist/dev/main.js"), "--controller-port", "0", "--port", "0", ...args];
+  const command = [join(tree, "dist/testkit/dev/main.js"), "--controller-port", "0", "--port", "0", ...args];
   const child = spawn(process.execPath, command, { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {

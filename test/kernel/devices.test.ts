@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { DeviceError } from "../../node-agent/kernel/device-problems.ts";
+import { DeviceError } from "../../node-agent/kernel/devices/device-problems.ts";
 import { ip, mac, vni, vtep } from "../support/addresses.ts";
 import { agentNetwork, describeKernel, epoch, kernelHost, localVtep } from "../support/kernel.ts";
 

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import type { Guest } from "../../lab/guest.ts";
-import { waitFor, waitUntil } from "../../lab/wait.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import { waitFor, waitUntil } from "../../testkit/lab/wait.ts";
 import { cluster, statusOf } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 

@@ -2,10 +2,10 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { whyNoLab } from "../../lab/lab.ts";
-import { processesIn } from "../../lab/namespace.ts";
-import { nearmiss } from "../../lab/programs.ts";
-import { waitFor } from "../../lab/wait.ts";
+import { whyNoLab } from "../../testkit/lab/lab.ts";
+import { processesIn } from "../../testkit/lab/namespace.ts";
+import { nearmiss } from "../../testkit/lab/programs.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { cluster } from "../support/cluster.ts";
 
 const certificateEnded = 4401;

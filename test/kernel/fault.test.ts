@@ -1,8 +1,8 @@
 // Every fault in its short form. Those that mostly wait have a scene of their own beside the others'.
 import { afterAll, test } from "vitest";
-import { sizes } from "../../fault/fault.ts";
-import { allFaults } from "../../fault/faults/all.ts";
-import { Lane } from "../../fault/lane.ts";
+import { sizes } from "../../testkit/fault/fault.ts";
+import { allFaults } from "../../testkit/fault/faults/all.ts";
+import { Lane } from "../../testkit/fault/lane.ts";
 import { describeKernel } from "../support/kernel.ts";
 
 /** For all of them: each waits for those before it in its lane. */

@@ -1,12 +1,12 @@
 // Guests that are registered here and not seen, and guests that are seen here and not registered, on a real bridge.
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ethernet } from "../../lab/frames.ts";
-import { openPacketSocket, type PacketSocket } from "../../lab/packets.ts";
-import { GuestWatch } from "../../node-agent/guest-watch.ts";
-import { BridgePorts } from "../../node-agent/kernel/bridge-ports.ts";
+import { BridgePorts } from "../../node-agent/kernel/devices/bridge-ports.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import { type GuestFinding, neverSeenMs } from "../../node-agent/tables/local-guests.ts";
+import { GuestWatch } from "../../node-agent/watch/guest-watch.ts";
 import type { Answer, MacAddress } from "../../schema/index.ts";
+import { ethernet } from "../../testkit/lab/frames.ts";
+import { openPacketSocket, type PacketSocket } from "../../testkit/lab/packets.ts";
 import { mac, rev, vni } from "../support/addresses.ts";
 import { agentNetwork, describeKernel, epoch, kernelHost, localVtep } from "../support/kernel.ts";
 

@@ -1,12 +1,12 @@
 // The host's own packet filter, as Docker leaves it: bridged frames go through it, and it drops what no rule accepts.
 import { spawnSync } from "node:child_process";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { Guest } from "../../lab/guest.ts";
-import type { Host } from "../../lab/host.ts";
-import { waitFor } from "../../lab/wait.ts";
 import { askAgent } from "../../node-agent/status/client.ts";
 import type { StatusReport } from "../../node-agent/status/report.ts";
 import type { OperationalCloudEvent } from "../../schema/index.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import type { Host } from "../../testkit/lab/host.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { cluster } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 

@@ -2,11 +2,11 @@
 // and content, under every combination of flags, from the first moment of a port on.
 import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { ethernet, etherTypes, findVxlan, readEthernet, udpPacket, vxlan } from "../../lab/frames.ts";
-import type { Guest } from "../../lab/guest.ts";
-import type { Host } from "../../lab/host.ts";
-import { openPacketSocket, type PacketSocket } from "../../lab/packets.ts";
-import { waitFor, waitUntil } from "../../lab/wait.ts";
+import { ethernet, etherTypes, findVxlan, readEthernet, udpPacket, vxlan } from "../../testkit/lab/frames.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import type { Host } from "../../testkit/lab/host.ts";
+import { openPacketSocket, type PacketSocket } from "../../testkit/lab/packets.ts";
+import { waitFor, waitUntil } from "../../testkit/lab/wait.ts";
 import { cluster } from "../support/cluster.ts";
 import { attackHost, fence } from "../support/host-attack.ts";
 import { HostEars } from "../support/host-ears.ts";

@@ -2,12 +2,21 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { beforeAll, expect, test } from "vitest";
-import { arp, broadcastMac, ethernet, etherTypes, icmpEcho, readEthernet, udpPacket, vxlan } from "../../lab/frames.ts";
-import type { Guest } from "../../lab/guest.ts";
-import type { Host } from "../../lab/host.ts";
-import { inNamespace } from "../../lab/namespace.ts";
-import { openPacketSocket } from "../../lab/packets.ts";
-import { waitFor } from "../../lab/wait.ts";
+import {
+  arp,
+  broadcastMac,
+  ethernet,
+  etherTypes,
+  icmpEcho,
+  readEthernet,
+  udpPacket,
+  vxlan,
+} from "../../testkit/lab/frames.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import type { Host } from "../../testkit/lab/host.ts";
+import { inNamespace } from "../../testkit/lab/namespace.ts";
+import { openPacketSocket } from "../../testkit/lab/packets.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { cluster } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 

@@ -3,9 +3,9 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { Host } from "../../lab/host.ts";
-import { createLab, type Lab, whyNoLab } from "../../lab/lab.ts";
-import { processesIn } from "../../lab/namespace.ts";
+import type { Host } from "../../testkit/lab/host.ts";
+import { createLab, type Lab, whyNoLab } from "../../testkit/lab/lab.ts";
+import { processesIn } from "../../testkit/lab/namespace.ts";
 
 describe.skipIf(whyNoLab() !== undefined)("an agent that was given a join token", () => {
   let lab: Lab;

@@ -3,13 +3,13 @@ import { execFileSync, spawn } from "node:child_process";
 import { createServer } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
 import { WebSocketServer } from "ws";
-import { callApi, openWebSocket } from "../../lab/api.ts";
-import { arp, etherTypes, macText, readEthernet } from "../../lab/frames.ts";
-import type { Host } from "../../lab/host.ts";
-import { createLab, type Lab, type LabOptions, whyNoLab } from "../../lab/lab.ts";
-import { inNamespace, namespaceExists, namespacesNamed, processesIn } from "../../lab/namespace.ts";
-import { openPacketSocket } from "../../lab/packets.ts";
-import { waitFor, waitUntil } from "../../lab/wait.ts";
+import { callApi, openWebSocket } from "../../testkit/lab/api.ts";
+import { arp, etherTypes, macText, readEthernet } from "../../testkit/lab/frames.ts";
+import type { Host } from "../../testkit/lab/host.ts";
+import { createLab, type Lab, type LabOptions, whyNoLab } from "../../testkit/lab/lab.ts";
+import { inNamespace, namespaceExists, namespacesNamed, processesIn } from "../../testkit/lab/namespace.ts";
+import { openPacketSocket } from "../../testkit/lab/packets.ts";
+import { waitFor, waitUntil } from "../../testkit/lab/wait.ts";
 
 const obstacle = whyNoLab();
 if (obstacle !== undefined) console.warn(`lab tests are skipped: ${obstacle}`);
@@ -98,7 +98,7 @@ describe.skipIf(obstacle !== undefined)("a lab", () => {
 
   test("removes everything when its process is told to end", async () => {
     const script = `
-      const { createLab } = await import(${JSON.stringify(new URL("../../dist/lab/lab.js", import.meta.url).href)});
+      const { createLab } = await import(${JSON.stringify(new URL("../../dist/testkit/lab/lab.js", import.meta.url).href)});
       const lab = await createLab({ hosts: 2, underlay: 4 });
       lab.hosts[0].spawn(["sleep", "1000"]);
       process.stdout.write(lab.prefix);`;

@@ -1,8 +1,8 @@
 // A live migration against real kernels: what the target has before, during and after, and what traffic notices.
 import { beforeAll, expect, test } from "vitest";
-import type { Guest } from "../../lab/guest.ts";
-import { waitFor } from "../../lab/wait.ts";
 import type { MoveView } from "../../schema/index.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { cluster } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 

@@ -3,15 +3,15 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { ethernet } from "../../lab/frames.ts";
-import type { Guest } from "../../lab/guest.ts";
-import type { Host } from "../../lab/host.ts";
-import { inNamespace } from "../../lab/namespace.ts";
-import { openPacketSocket, type PacketSocket } from "../../lab/packets.ts";
-import { waitFor, waitUntil } from "../../lab/wait.ts";
-import { BridgePorts } from "../../node-agent/kernel/bridge-ports.ts";
-import { maxLearnedPerBridge } from "../../node-agent/kernel/link-requests.ts";
-import { MacFloods } from "../../node-agent/mac-floods.ts";
+import { maxLearnedPerBridge } from "../../node-agent/kernel/codec/link-requests.ts";
+import { BridgePorts } from "../../node-agent/kernel/devices/bridge-ports.ts";
+import { MacFloods } from "../../node-agent/watch/mac-floods.ts";
+import { ethernet } from "../../testkit/lab/frames.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import type { Host } from "../../testkit/lab/host.ts";
+import { inNamespace } from "../../testkit/lab/namespace.ts";
+import { openPacketSocket, type PacketSocket } from "../../testkit/lab/packets.ts";
+import { waitFor, waitUntil } from "../../testkit/lab/wait.ts";
 import { cluster, statusOf } from "../support/cluster.ts";
 import { agentNetwork, describeKernel, epoch, kernelHost, localVtep } from "../support/kernel.ts";
 

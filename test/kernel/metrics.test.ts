@@ -1,9 +1,9 @@
 // What an agent serves to Prometheus.
 import { beforeAll, expect, test } from "vitest";
-import type { Host } from "../../lab/host.ts";
-import { waitFor } from "../../lab/wait.ts";
 import { askAgent } from "../../node-agent/status/client.ts";
 import type { StatusReport } from "../../node-agent/status/report.ts";
+import type { Host } from "../../testkit/lab/host.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { cluster } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 

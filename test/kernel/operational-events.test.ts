@@ -1,14 +1,14 @@
 // What happens to a host for real, as operators are told of it: on the event stream, in the metrics, and by the agent itself.
 import { beforeAll, expect, test } from "vitest";
-import type { LabWebSocket } from "../../lab/api.ts";
-import { arp, ethernet } from "../../lab/frames.ts";
-import type { Guest } from "../../lab/guest.ts";
-import type { Host } from "../../lab/host.ts";
-import { openPacketSocket } from "../../lab/packets.ts";
-import { waitFor } from "../../lab/wait.ts";
 import { askAgent } from "../../node-agent/status/client.ts";
 import type { StatusReport } from "../../node-agent/status/report.ts";
 import type { OperationalCloudEvent, OperationalKind } from "../../schema/index.ts";
+import type { LabWebSocket } from "../../testkit/lab/api.ts";
+import { arp, ethernet } from "../../testkit/lab/frames.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import type { Host } from "../../testkit/lab/host.ts";
+import { openPacketSocket } from "../../testkit/lab/packets.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { cluster } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 

@@ -1,13 +1,13 @@
 // Problems of a host that an operator has to mend, and guests that are not what is registered, as operational events.
 import { beforeAll, expect, test } from "vitest";
-import { arp, ethernet } from "../../lab/frames.ts";
-import type { Guest } from "../../lab/guest.ts";
-import type { Host } from "../../lab/host.ts";
-import { openPacketSocket } from "../../lab/packets.ts";
-import { nearmiss } from "../../lab/programs.ts";
-import { waitFor } from "../../lab/wait.ts";
 import type { Explanation } from "../../node-agent/status/explanation.ts";
 import type { OperationalCloudEvent, OperationalKind } from "../../schema/index.ts";
+import { arp, ethernet } from "../../testkit/lab/frames.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import type { Host } from "../../testkit/lab/host.ts";
+import { openPacketSocket } from "../../testkit/lab/packets.ts";
+import { nearmiss } from "../../testkit/lab/programs.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { cluster } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 

@@ -1,10 +1,10 @@
 import { beforeAll, expect, test } from "vitest";
-import { arp, ethernet, etherTypes } from "../../lab/frames.ts";
-import { inNamespace } from "../../lab/namespace.ts";
-import { openPacketSocket, type PacketSocket } from "../../lab/packets.ts";
-import { waitFor } from "../../lab/wait.ts";
-import { MissSocket } from "../../node-agent/kernel/miss-socket.ts";
+import { MissSocket } from "../../node-agent/kernel/sockets/miss-socket.ts";
 import type { Miss } from "../../node-agent/misses/miss.ts";
+import { arp, ethernet, etherTypes } from "../../testkit/lab/frames.ts";
+import { inNamespace } from "../../testkit/lab/namespace.ts";
+import { openPacketSocket, type PacketSocket } from "../../testkit/lab/packets.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { agentNetwork, describeKernel, epoch, kernelHost, localVtep } from "../support/kernel.ts";
 
 describeKernel("the miss socket", () => {

@@ -1,9 +1,9 @@
 // Messages about ports that are read late, when the port has long come back.
 import { pino } from "pino";
 import { beforeAll, expect, test } from "vitest";
-import { HostPorts } from "../../node-agent/host-ports.ts";
-import { BridgePorts } from "../../node-agent/kernel/bridge-ports.ts";
-import { Links } from "../../node-agent/kernel/links.ts";
+import { BridgePorts } from "../../node-agent/kernel/devices/bridge-ports.ts";
+import { Links } from "../../node-agent/kernel/devices/links.ts";
+import { HostPorts } from "../../node-agent/networks/host-ports.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import { aliasOfPinned } from "../../node-agent/tables/pins.ts";
 import type { Answer } from "../../schema/index.ts";

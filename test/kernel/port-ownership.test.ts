@@ -1,10 +1,10 @@
 // A name that an operator writes as the port of an interface: whatever device it is, no rule or pin of it cuts off somebody else.
 import { beforeAll, expect, test } from "vitest";
-import { ethernet } from "../../lab/frames.ts";
-import type { Guest } from "../../lab/guest.ts";
-import type { Host } from "../../lab/host.ts";
-import { openPacketSocket } from "../../lab/packets.ts";
-import { waitFor } from "../../lab/wait.ts";
+import { ethernet } from "../../testkit/lab/frames.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import type { Host } from "../../testkit/lab/host.ts";
+import { openPacketSocket } from "../../testkit/lab/packets.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { cluster, statusOf } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 

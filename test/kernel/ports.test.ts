@@ -1,10 +1,10 @@
 // Guests whose host's port is registered: nobody takes their addresses, they take nobody's, and they see nobody's frames.
 import { beforeAll, expect, test } from "vitest";
-import { ethernet, readEthernet } from "../../lab/frames.ts";
-import type { Guest } from "../../lab/guest.ts";
-import type { Host } from "../../lab/host.ts";
-import { openPacketSocket } from "../../lab/packets.ts";
-import { waitFor, waitUntil } from "../../lab/wait.ts";
+import { ethernet, readEthernet } from "../../testkit/lab/frames.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import type { Host } from "../../testkit/lab/host.ts";
+import { openPacketSocket } from "../../testkit/lab/packets.ts";
+import { waitFor, waitUntil } from "../../testkit/lab/wait.ts";
 import { cluster } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 

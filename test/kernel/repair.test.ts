@@ -1,10 +1,10 @@
 // Whatever somebody does to devices and entries of ours on a host: brought back, and nothing of others is touched.
 import { beforeAll, beforeEach, expect, test } from "vitest";
-import { ethernet, readEthernet } from "../../lab/frames.ts";
-import type { Guest } from "../../lab/guest.ts";
-import type { Host } from "../../lab/host.ts";
-import { openPacketSocket } from "../../lab/packets.ts";
-import { waitFor } from "../../lab/wait.ts";
+import { ethernet, readEthernet } from "../../testkit/lab/frames.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import type { Host } from "../../testkit/lab/host.ts";
+import { openPacketSocket } from "../../testkit/lab/packets.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { cluster } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 

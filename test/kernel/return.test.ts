@@ -2,8 +2,8 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
-import type { Guest } from "../../lab/guest.ts";
-import { waitFor } from "../../lab/wait.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { cluster, statusOf } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 

@@ -2,12 +2,12 @@
 import { existsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
-import { CommandError } from "../../lab/command.ts";
-import type { Guest } from "../../lab/guest.ts";
-import type { Host } from "../../lab/host.ts";
-import { nearmiss } from "../../lab/programs.ts";
-import { waitFor } from "../../lab/wait.ts";
 import type { StatusReport } from "../../node-agent/status/report.ts";
+import { CommandError } from "../../testkit/lab/command.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import type { Host } from "../../testkit/lab/host.ts";
+import { nearmiss } from "../../testkit/lab/programs.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { cluster } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 

@@ -1,11 +1,11 @@
 // Strangers on the underlay: on a host with --underlay-filter a tunnelled frame is delivered only where it comes from the VTEP
 // of a host that has a VM in the network.
 import { beforeAll, expect, test } from "vitest";
-import { ethernet, icmpEcho, vxlan } from "../../lab/frames.ts";
-import type { Guest } from "../../lab/guest.ts";
-import type { Host } from "../../lab/host.ts";
-import { openPacketSocket, type PacketSocket } from "../../lab/packets.ts";
-import { waitFor } from "../../lab/wait.ts";
+import { ethernet, icmpEcho, vxlan } from "../../testkit/lab/frames.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import type { Host } from "../../testkit/lab/host.ts";
+import { openPacketSocket, type PacketSocket } from "../../testkit/lab/packets.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { cluster } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
 

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
-import { EntryKeeper } from "../../node-agent/entry-keeper.ts";
+import { EntryKeeper } from "../../node-agent/networks/entry-reconciler.ts";
 import { type ActualEntry, type Entry, entryKey, type Operation } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import type { Answer } from "../../schema/index.ts";

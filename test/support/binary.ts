@@ -2,7 +2,7 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, onTestFinished } from "vitest";
-import { waitUntil } from "../../lab/wait.ts";
+import { waitUntil } from "../../testkit/lab/wait.ts";
 import { type AtEnd, ControllerProcess, temporaryDirectory } from "./controller-process.ts";
 
 export const binary = resolve(import.meta.dirname, "../../dist/bin/nearmiss.js");

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished } from "vitest";
 import { flightMs, noticeMs } from "../../dashboard/moments.ts";
-import { whyNoLab } from "../../lab/lab.ts";
-import { patienceMs } from "../../lab/wait.ts";
+import { whyNoLab } from "../../testkit/lab/lab.ts";
+import { patienceMs } from "../../testkit/lab/wait.ts";
 
 const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 

@@ -1,11 +1,11 @@
 // A lab with controller and agents running, and shorthands for what kernel tests register there.
 import { afterAll, beforeAll } from "vitest";
-import type { Guest } from "../../lab/guest.ts";
-import type { Host } from "../../lab/host.ts";
-import { createLab, type Lab, type LabOptions } from "../../lab/lab.ts";
-import { waitFor } from "../../lab/wait.ts";
 import { askAgent } from "../../node-agent/status/client.ts";
 import type { StatusReport } from "../../node-agent/status/report.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import type { Host } from "../../testkit/lab/host.ts";
+import { createLab, type Lab, type LabOptions } from "../../testkit/lab/lab.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 
 export interface Cluster {
   lab: Lab;

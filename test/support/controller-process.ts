@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { WebSocket } from "ws";
-import { LabProcess } from "../../lab/process.ts";
-import { nearmiss } from "../../lab/programs.ts";
+import { LabProcess } from "../../testkit/lab/process.ts";
+import { nearmiss } from "../../testkit/lab/programs.ts";
 
 const here = {
   spawn: ([program, ...args]: readonly [string, ...string[]]) => spawn(program, args, { stdio: "pipe" }),

@@ -1,9 +1,9 @@
 // Sends every hostile frame from a guest of host a, and says what of them arrived where nothing may.
 import { expect } from "vitest";
-import { ethernet, etherTypes, readEthernet, udpPacket, vxlan } from "../../lab/frames.ts";
-import type { Guest } from "../../lab/guest.ts";
-import { openPacketSocket, type PacketSocket } from "../../lab/packets.ts";
-import { waitFor } from "../../lab/wait.ts";
+import { ethernet, etherTypes, readEthernet, udpPacket, vxlan } from "../../testkit/lab/frames.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import { openPacketSocket, type PacketSocket } from "../../testkit/lab/packets.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import type { Cluster } from "./cluster.ts";
 import { type HostEars, servicePort } from "./host-ears.ts";
 import { hostileFrames, injectedType, type Target } from "./hostile-frames.ts";

@@ -3,9 +3,6 @@
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { createServer, type Server } from "node:net";
-import { readEthernet } from "../../lab/frames.ts";
-import type { Host } from "../../lab/host.ts";
-import { inNamespace } from "../../lab/namespace.ts";
 import {
   AF_PACKET,
   closeSocket,
@@ -16,7 +13,10 @@ import {
   SOCK_RAW,
   SOL_SOCKET,
   setsockopt,
-} from "../../node-agent/kernel/libc.ts";
+} from "../../node-agent/kernel/sockets/libc.ts";
+import { readEthernet } from "../../testkit/lab/frames.ts";
+import type { Host } from "../../testkit/lab/host.ts";
+import { inNamespace } from "../../testkit/lab/namespace.ts";
 
 const SO_RCVBUFFORCE = 33;
 /** 802.3 frames with a length in the place of the type (include/uapi/linux/if_ether.h). */

@@ -10,7 +10,7 @@ import {
   tcpSyn,
   udpPacket,
   vxlan,
-} from "../../lab/frames.ts";
+} from "../../testkit/lab/frames.ts";
 import { servicePort } from "./host-ears.ts";
 
 const hex = (value: number): string => value.toString(16).padStart(2, "0");

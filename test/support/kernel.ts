@@ -2,17 +2,17 @@
 import { randomBytes } from "node:crypto";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe } from "vitest";
-import { run } from "../../lab/command.ts";
-import { deleteNamespaces, inNamespace, Namespace } from "../../lab/namespace.ts";
-import { HostPorts } from "../../node-agent/host-ports.ts";
-import { BridgePorts } from "../../node-agent/kernel/bridge-ports.ts";
-import { NetworkDevices } from "../../node-agent/kernel/devices.ts";
-import { RequestSocket } from "../../node-agent/kernel/request-socket.ts";
-import { KernelTables } from "../../node-agent/kernel/tables.ts";
-import { HostNetworks, type NetworksDependencies } from "../../node-agent/networks.ts";
+import { Slices } from "../../common/cooperative.ts";
+import { BridgePorts } from "../../node-agent/kernel/devices/bridge-ports.ts";
+import { NetworkDevices } from "../../node-agent/kernel/devices/network-devices.ts";
+import { RequestSocket } from "../../node-agent/kernel/sockets/request-socket.ts";
+import { KernelTables } from "../../node-agent/kernel/tables/kernel-tables.ts";
+import { HostNetworks, type NetworksDependencies } from "../../node-agent/networks/host-networks.ts";
+import { HostPorts } from "../../node-agent/networks/host-ports.ts";
 import type { HeldAnswers } from "../../node-agent/tables/held.ts";
-import { LoopTurns } from "../../node-agent/turns.ts";
 import type { AgentNetwork } from "../../schema/index.ts";
+import { run } from "../../testkit/lab/command.ts";
+import { deleteNamespaces, inNamespace, Namespace } from "../../testkit/lab/namespace.ts";
 import { rev, vni, vtep } from "./addresses.ts";
 
 const isRoot = process.getuid?.() === 0;
@@ -53,7 +53,7 @@ export function networksOn(
     ports: new HostPorts({ devices, bridgePorts: new BridgePorts(requests), held, log }),
     reporter: { note: () => false },
     log,
-    turns: new LoopTurns(),
+    turns: new Slices(2, true),
     ...others,
   });
   networks.setLocal(localVtep);

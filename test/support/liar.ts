@@ -1,9 +1,9 @@
 // A guest that sends frames made by hand, another guest of the network that would be deceived, and the rules' counters between them.
-import { broadcastMac, ethernet, etherTypes, udpPacket } from "../../lab/frames.ts";
-import type { Guest } from "../../lab/guest.ts";
-import type { Host } from "../../lab/host.ts";
-import { openPacketSocket, type PacketSocket } from "../../lab/packets.ts";
-import { waitFor } from "../../lab/wait.ts";
+import { broadcastMac, ethernet, etherTypes, udpPacket } from "../../testkit/lab/frames.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
+import type { Host } from "../../testkit/lab/host.ts";
+import { openPacketSocket, type PacketSocket } from "../../testkit/lab/packets.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 
 export class Liar {
   #serial = 0;

@@ -1,5 +1,5 @@
 // The facts about a path on which nothing is wrong: host a, network blue, 10.20.1.1 here, 10.20.1.2 on host b.
-import type { Link } from "../../node-agent/kernel/link-codec.ts";
+import type { Link } from "../../node-agent/kernel/codec/link-codec.ts";
 import type { KernelFacts, PathFacts } from "../../node-agent/status/facts.ts";
 import type { Registered } from "../../node-agent/status/inventory.ts";
 import type { ActualEntry, Entry } from "../../node-agent/tables/entry.ts";

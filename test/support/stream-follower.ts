@@ -2,8 +2,8 @@
 // of what it received for the validator.
 import { type ClientRequest, get, type IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
-import { pause } from "../../lab/wait.ts";
 import { eventCloseCodes, findCursor } from "../../schema/index.ts";
+import { pause } from "../../testkit/lab/wait.ts";
 import { endOf, position, type Segment } from "./stream-validator.ts";
 
 export interface StreamTarget {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { type Adoptable, type Awaited, chooseVxlan } from "../../node-agent/kernel/adoption.ts";
-import { misfits } from "../../node-agent/kernel/device-fit.ts";
-import type { Link, VxlanSettings } from "../../node-agent/kernel/link-codec.ts";
+import type { Link, VxlanSettings } from "../../node-agent/kernel/codec/link-codec.ts";
+import { type Adoptable, type Awaited, chooseVxlan } from "../../node-agent/kernel/devices/adoption.ts";
+import { misfits } from "../../node-agent/kernel/devices/device-fit.ts";
 import { vtep } from "../support/addresses.ts";
 import { agentNetwork } from "../support/kernel.ts";
 import { blue, link, vxlanSettings } from "../support/path-facts.ts";

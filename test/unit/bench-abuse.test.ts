@@ -1,12 +1,17 @@
 import { describe, expect, test } from "vitest";
-import { controllerAttacks } from "../../bench/abuse/attacks/all.ts";
-import { interestFrames, textFrame } from "../../bench/abuse/attacks/frames.ts";
-import { parseCpuList, planCpus } from "../../bench/abuse/cpus.ts";
-import { controllerAttackNames } from "../../bench/abuse/names.ts";
-import { Samples } from "../../bench/abuse/samples.ts";
-import { type Ceilings, type ControllerFigures, judgeController, judgeGuest } from "../../bench/abuse/verdict.ts";
-import { distribution } from "../../bench/statistics.ts";
 import { maxFrameBytes, parseAgentFrame } from "../../schema/index.ts";
+import { controllerAttacks } from "../../testkit/bench/abuse/attacks/all.ts";
+import { interestFrames, textFrame } from "../../testkit/bench/abuse/attacks/frames.ts";
+import { parseCpuList, planCpus } from "../../testkit/bench/abuse/cpus.ts";
+import { controllerAttackNames } from "../../testkit/bench/abuse/names.ts";
+import { Samples } from "../../testkit/bench/abuse/samples.ts";
+import {
+  type Ceilings,
+  type ControllerFigures,
+  judgeController,
+  judgeGuest,
+} from "../../testkit/bench/abuse/verdict.ts";
+import { distribution } from "../../testkit/bench/statistics.ts";
 
 const ceilings: Ceilings = { ratio: 2, slackMs: 1, memoryMib: 64, backMs: 5_000, firstPackets: 3 };
 const all = (ms: number) => {

@@ -1,12 +1,12 @@
 // What the bench of the event stream counts by.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { compare, keepsUp, lowerRate } from "../../bench/stream/bench.ts";
-import { changeLines, furnishLines } from "../../bench/stream/changes.ts";
-import { FrameCounter } from "../../bench/stream/frames.ts";
-import { reportStream } from "../../bench/stream/report.ts";
-import type { StreamSide } from "../../bench/stream/side.ts";
 import { webSocketFraming } from "../../controller/events/framing.ts";
+import { compare, keepsUp, lowerRate } from "../../testkit/bench/stream/bench.ts";
+import { changeLines, furnishLines } from "../../testkit/bench/stream/changes.ts";
+import { FrameCounter } from "../../testkit/bench/stream/frames.ts";
+import { reportStream } from "../../testkit/bench/stream/report.ts";
+import type { StreamSide } from "../../testkit/bench/stream/side.ts";
 
 test("events are counted however the frames are cut, and what is shorter than an event is not", () => {
   const lengths = fc.array(fc.constantFrom(1, 125, 126, 349, 350, 700, 65_535, 65_536), { maxLength: 12 });

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { Addresses, endpoint, scannedSubnet } from "../../bench/addresses.ts";
-import { bench, type Given } from "../../bench/bench.ts";
-import { agentTimes } from "../../bench/first-packet/agent-times.ts";
-import { report } from "../../bench/first-packet/report.ts";
-import { ratios, summarizeModes } from "../../bench/first-packet/result.ts";
-import type { Trial } from "../../bench/first-packet/trial.ts";
-import { helpFor } from "../../bench/help.ts";
+import { parseIp, parseMac } from "../../schema/index.ts";
+import { Addresses, endpoint, scannedSubnet } from "../../testkit/bench/addresses.ts";
+import { bench, type Given } from "../../testkit/bench/bench.ts";
+import { agentTimes } from "../../testkit/bench/first-packet/agent-times.ts";
+import { report } from "../../testkit/bench/first-packet/report.ts";
+import { ratios, summarizeModes } from "../../testkit/bench/first-packet/result.ts";
+import type { Trial } from "../../testkit/bench/first-packet/trial.ts";
+import { helpFor } from "../../testkit/bench/help.ts";
 import {
   flag,
   type Length,
@@ -15,11 +16,10 @@ import {
   parseList,
   parseNumber,
   parseNumbers,
-} from "../../bench/options.ts";
-import { interleave } from "../../bench/schedule.ts";
-import { distribution, median, percentile } from "../../bench/statistics.ts";
-import { formatMs, formatRatio, formatShare, table } from "../../bench/table.ts";
-import { parseIp, parseMac } from "../../schema/index.ts";
+} from "../../testkit/bench/options.ts";
+import { interleave } from "../../testkit/bench/schedule.ts";
+import { distribution, median, percentile } from "../../testkit/bench/statistics.ts";
+import { formatMs, formatRatio, formatShare, table } from "../../testkit/bench/table.ts";
 
 const oneToHundred = Array.from({ length: 100 }, (_, i) => 100 - i);
 

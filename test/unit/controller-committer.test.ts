@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { Committer } from "../../controller/committer.ts";
 import type { Mutation } from "../../controller/inventory/decide.ts";
 import { Refusal } from "../../controller/inventory/refusal.ts";
-import { CommitterStoppedError } from "../../controller/orders.ts";
 import { type Commit, type Store, StoreBrokenError, StoreFullError } from "../../controller/store/store.ts";
+import { Committer } from "../../controller/write/committer.ts";
+import { CommitterStoppedError } from "../../controller/write/orders.ts";
 import { parseHost, parseNetwork, parseRevision, type Revision } from "../../schema/index.ts";
 import { by } from "../support/actors.ts";
 

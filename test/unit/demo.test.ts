@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { Checks } from "../../demo/checks.ts";
-import { count, formatMs, Story, wrap } from "../../demo/story.ts";
+import { Checks } from "../../testkit/demo/checks.ts";
+import { count, formatMs, Story, wrap } from "../../testkit/demo/story.ts";
 
 function tell(act: (story: Story) => void): string {
   let text = "";

@@ -1,7 +1,7 @@
 // What the kernel refuses, before, during and after a comparison.
 import { pino } from "pino";
 import { expect, test } from "vitest";
-import { EntryKeeper } from "../../node-agent/entry-keeper.ts";
+import { EntryKeeper } from "../../node-agent/networks/entry-reconciler.ts";
 import type { OperationResult, Tables } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import type { Answer } from "../../schema/index.ts";

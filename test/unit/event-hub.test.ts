@@ -1,12 +1,12 @@
 // Who is cut off and who is not: the hub and its consumers with outlets that take what is written when they are told.
 import { afterEach, expect, test, vi } from "vitest";
-import { Committer } from "../../controller/committer.ts";
 import { sseFraming } from "../../controller/events/framing.ts";
 import { EventHub, type HubLimits } from "../../controller/events/hub.ts";
 import { Lens } from "../../controller/events/lens.ts";
 import { OperationalEvents } from "../../controller/events/operational-events.ts";
 import type { Outlet } from "../../controller/events/outlet.ts";
 import type { Commit, LogPosition } from "../../controller/store/store.ts";
+import { Committer } from "../../controller/write/committer.ts";
 import { eventCloseCodes, type LoggedEvent, parseHost, parseRevision, type Revision } from "../../schema/index.ts";
 import { by } from "../support/actors.ts";
 

@@ -1,10 +1,10 @@
 // When ages are read, and when they are not. What goes is told by test/property/ageing.test.ts.
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Eviction } from "../../node-agent/eviction.ts";
-import { NetlinkError } from "../../node-agent/kernel/request-socket.ts";
+import { NetlinkError } from "../../node-agent/kernel/sockets/request-socket.ts";
 import type { Finding } from "../../node-agent/reports/report-book.ts";
 import { type Evicted, HeldAnswers } from "../../node-agent/tables/held.ts";
+import { Eviction } from "../../node-agent/watch/eviction.ts";
 import { type Answer, keyText, type Vni } from "../../schema/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 import { FakeTables } from "../support/fake-tables.ts";

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
+import { FairTurns } from "../../common/cooperative.ts";
 import { Declaration } from "../../controller/agents/declaration.ts";
 import { costOf, HostAllowances } from "../../controller/agents/host-allowance.ts";
 import { HostSockets } from "../../controller/agents/host-sockets.ts";
 import { Inventory } from "../../controller/inventory/inventory.ts";
-import { FairTurns } from "../../controller/slices.ts";
 import {
   maxUnknownPerHostAndNetwork,
   parseHost,

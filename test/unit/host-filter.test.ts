@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { findFilterProblems } from "../../node-agent/host-filter.ts";
-import { decodeDropping } from "../../node-agent/kernel/forward-chains.ts";
+import { decodeDropping } from "../../node-agent/kernel/filters/forward-chains.ts";
+import { findFilterProblems } from "../../node-agent/watch/host-filter.ts";
 import { capturedForwardChain } from "../support/captured.ts";
 
 const bridges = [{ name: "nmb100", filters: [] }];

@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { problemOf, unknownProblem, wordsOf } from "../../controller/agents/host-words.ts";
 import { OperationalEvents } from "../../controller/events/operational-events.ts";
-import { findFilterProblems } from "../../node-agent/host-filter.ts";
-import { chooseVxlan } from "../../node-agent/kernel/adoption.ts";
+import type { Link } from "../../node-agent/kernel/codec/link-codec.ts";
+import { chooseVxlan } from "../../node-agent/kernel/devices/adoption.ts";
 import {
   hostNotCovered,
   missingVtep,
@@ -14,11 +14,11 @@ import {
   portTaken,
   rivals,
   tooLargeMtu,
-} from "../../node-agent/kernel/device-problems.ts";
-import type { Link } from "../../node-agent/kernel/link-codec.ts";
-import { NetlinkError } from "../../node-agent/kernel/request-socket.ts";
+} from "../../node-agent/kernel/devices/device-problems.ts";
+import { NetlinkError } from "../../node-agent/kernel/sockets/request-socket.ts";
 import { compareGuests, findConflict } from "../../node-agent/tables/local-guests.ts";
 import { judgePort, wrongPort } from "../../node-agent/tables/port-claims.ts";
+import { findFilterProblems } from "../../node-agent/watch/host-filter.ts";
 import {
   type AgentNetwork,
   type OperationalKind,

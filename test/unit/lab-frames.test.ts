@@ -13,7 +13,7 @@ import {
   solicitedNode,
   udpPacket,
   vxlan,
-} from "../../lab/frames.ts";
+} from "../../testkit/lab/frames.ts";
 
 const mac = "52:54:00:00:00:01";
 

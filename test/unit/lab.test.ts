@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { parsePing } from "../../lab/ping.ts";
-import { parseLogLine } from "../../lab/process.ts";
-import { attachments, hostNames, planUnderlay } from "../../lab/underlay.ts";
-import { waitFor, waitUntil } from "../../lab/wait.ts";
+import { parsePing } from "../../testkit/lab/ping.ts";
+import { parseLogLine } from "../../testkit/lab/process.ts";
+import { attachments, hostNames, planUnderlay } from "../../testkit/lab/underlay.ts";
+import { waitFor, waitUntil } from "../../testkit/lab/wait.ts";
 
 describe("what ping says", () => {
   const head = "PING 10.20.1.2 (10.20.1.2) 56(84) bytes of data.\n";

@@ -13,21 +13,16 @@ const tableFile = join(root, "test/unit/language-allowed.json");
 
 /** `vitest.config.ts` is the one source outside of them. */
 const folders = [
-  "bench",
   "bin",
   "cli",
   "common",
   "controller",
   "dashboard",
-  "demo",
-  "dev",
-  "fault",
-  "lab",
   "node-agent",
   "schema",
   "scripts",
-  "soak",
   "test",
+  "testkit",
 ];
 
 /** `.` is the root: README.md and its like. */

@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeDropping } from "../../node-agent/kernel/forward-chains.ts";
-import { decodeAddress, decodeLink, decodePortChange } from "../../node-agent/kernel/link-codec.ts";
+import { decodeAddress, decodeLink, decodePortChange } from "../../node-agent/kernel/codec/link-codec.ts";
 import {
   decodeBridgeEntry,
   decodeEntry,
@@ -12,7 +11,7 @@ import {
   decodePortEntry,
   encodeEntry,
   RTM_NEWNEIGH,
-} from "../../node-agent/kernel/neighbour-codec.ts";
+} from "../../node-agent/kernel/codec/neighbour-codec.ts";
 import {
   attribute,
   decodeAcknowledgement,
@@ -22,7 +21,8 @@ import {
   splitMessages,
   surveyMessages,
   text,
-} from "../../node-agent/kernel/netlink-codec.ts";
+} from "../../node-agent/kernel/codec/netlink-codec.ts";
+import { decodeDropping } from "../../node-agent/kernel/filters/forward-chains.ts";
 import type { ActualEntry, Entry } from "../../node-agent/tables/entry.ts";
 import { mac, someEntries, vni } from "../support/addresses.ts";
 import { captured } from "../support/captured.ts";

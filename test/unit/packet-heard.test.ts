@@ -1,7 +1,7 @@
 // What a frame that a guest broadcast says of it: whom it asks for, and which address it claims.
 import { describe, expect, test } from "vitest";
-import { arp } from "../../lab/frames.ts";
-import { decodeHeard } from "../../node-agent/kernel/packet-codec.ts";
+import { decodeHeard } from "../../node-agent/kernel/codec/packet-codec.ts";
+import { arp } from "../../testkit/lab/frames.ts";
 import { ip, mac } from "../support/addresses.ts";
 
 const guest = "52:54:00:00:00:01";

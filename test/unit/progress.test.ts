@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { TimesOfMisses } from "../../node-agent/misses/times.ts";
-import { Progress } from "../../node-agent/progress.ts";
+import { Progress } from "../../node-agent/session/applied-position.ts";
 import type { AgentFrame } from "../../schema/index.ts";
 import { rev } from "../support/addresses.ts";
 

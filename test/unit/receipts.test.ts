@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Receipts } from "../../controller/receipts.ts";
+import { Receipts } from "../../controller/write/receipts.ts";
 
 const limits = { ageMs: 1_000, count: 10 };
 const head = (caller: string, n: number, atMs = n) => ({

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { growthOf, leaksOf, type Usage } from "../../soak/usage.ts";
+import { growthOf, leaksOf, type Usage } from "../../testkit/soak/usage.ts";
 
 const usage = (live: number, resident = 130, descriptors = 28): Usage => ({ live, resident, descriptors });
 /** Thirty samples, whose nth is `of(n)`. */

@@ -1,0 +1,106 @@
+// Cooperative scheduling on the event loop: long work runs in slices, and what waits for the loop runs between them.
+
+/** When a slice is over, and the pause behind it. */
+export interface Turns {
+  /** Other work should run now. */
+  readonly over: boolean;
+  /** Resolves when everything that waited for the event loop has run. */
+  next(): Promise<void>;
+}
+
+/** Default length of a slice, ms. A step that takes longer is a slice of its own. */
+const defaultSliceMs = 4;
+
+export class Slices implements Turns {
+  private endMs: number;
+
+  /**
+   * @param maxMs length of a slice
+   * @param pauseFirst other work runs before the first slice as well
+   */
+  constructor(
+    private readonly maxMs = defaultSliceMs,
+    pauseFirst = false,
+  ) {
+    this.endMs = pauseFirst ? Number.NEGATIVE_INFINITY : performance.now() + maxMs;
+  }
+
+  get over(): boolean {
+    return performance.now() >= this.endMs;
+  }
+
+  async next(): Promise<void> {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    this.endMs = performance.now() + this.maxMs;
+  }
+}
+
+/** Runs a generator that yields wherever other work may run. @throws what it throws */
+export async function inSlices<T>(steps: Generator<void, T, void>, slices: Turns = new Slices()): Promise<T> {
+  for (;;) {
+    if (slices.over) await slices.next();
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** The longest that the turns of many hold the event loop, ms: what other work waits for it at most. */
+const shareMs = 1;
+
+/**
+ * Work of many clients in the order in which it arrives, some of it in each round of the event loop. A client that asks for its
+ * next turn when one is done comes last in the queue: no client delays another by more than one turn.
+ */
+export class FairTurns {
+  private readonly waiting: (() => void)[] = [];
+  /** Of those in `waiting`. */
+  private next = 0;
+  /** Set from the first turn of a round until the next round. */
+  private endMs: number | undefined;
+
+  /** What `task` does before it waits for anything is the turn. At once where nobody waits and the round is not used up. */
+  run(task: () => void | Promise<void>): Promise<void> {
+    const start = async (): Promise<void> => task();
+    if (this.next === this.waiting.length && !this.isUsedUp()) return start();
+    return new Promise((resolve, reject) => {
+      this.waiting.push(() => void start().then(resolve, reject));
+    });
+  }
+
+  private isUsedUp(): boolean {
+    const nowMs = performance.now();
+    if (this.endMs === undefined) {
+      this.endMs = nowMs + shareMs;
+      setImmediate(() => this.begin());
+    }
+    return nowMs >= this.endMs;
+  }
+
+  private begin(): void {
+    this.endMs = undefined;
+    while (this.next < this.waiting.length && !this.isUsedUp()) {
+      const turn = this.waiting[this.next];
+      this.next += 1;
+      turn?.();
+    }
+    this.waiting.splice(0, this.next);
+    this.next = 0;
+  }
+}
+
+/** A queue for many short tasks that become due at the same moment: they run in order, a slice at a time. */
+export class TurnQueue {
+  private readonly slices: Slices;
+  private last: Promise<void> = Promise.resolve();
+
+  /** @param maxMs length of a slice */
+  constructor(maxMs = defaultSliceMs) {
+    this.slices = new Slices(maxMs);
+  }
+
+  /** Resolves when it is the caller's turn: what it does synchronously then belongs to the slice. */
+  take(): Promise<void> {
+    this.last = this.last.then(() => (this.slices.over ? this.slices.next() : undefined));
+    return this.last;
+  }
+}

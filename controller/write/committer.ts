@@ -1,0 +1,246 @@
+// The one writer. Whatever is queued is decided serially, committed in one transaction, then shown to readers and
+// published in order of revision. At most one batch is in flight, and readers never see what is not durable.
+import type { Actor, Revision } from "../../schema/index.ts";
+import { AddressPools } from "../inventory/address-pools.ts";
+import type { Decision, Mutation } from "../inventory/decide.ts";
+import { Inventory, invert } from "../inventory/inventory.ts";
+import { type Commit, type Receipt, type Store, StoreFullError, StoreUnavailableError } from "../store/store.ts";
+import {
+  type ChangeSetOptions,
+  type ChangeSetOutcome,
+  type CommitListener,
+  CommitterStoppedError,
+  maxBatch,
+  type Order,
+  type Outcome,
+} from "./orders.ts";
+import { type Batch, Pending } from "./pending.ts";
+import { Receipts } from "./receipts.ts";
+
+interface QueuedChangeSet extends ChangeSetOptions {
+  readonly kind: "change set";
+  readonly by: Actor;
+  readonly mutations: readonly Mutation[];
+  readonly resolve: (outcome: ChangeSetOutcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Queued extends Order {
+  readonly kind: "single";
+  readonly by: Actor;
+  readonly resolve: (outcome: Outcome | Promise<Outcome>) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface CommitterDeps {
+  readonly store: Pick<Store, "load" | "commit" | "readReceipt">;
+  readonly now: () => Date;
+  /** What is durable and what is shown may differ from here on: the process has to stop. */
+  readonly onFatal: (error: unknown) => void;
+  readonly onCommitted: (seconds: number) => void;
+}
+
+export class Committer {
+  private readonly queue: (Queued | QueuedChangeSet)[] = [];
+  private readonly listeners = new Set<CommitListener>();
+  private draining: Promise<void> | undefined;
+  private stopped: string | undefined;
+
+  private constructor(
+    private readonly deps: CommitterDeps,
+    private shown: Inventory,
+    /** `current`, and what the batch in flight adds. */
+    private readonly pending: Pending,
+    private published: Revision,
+  ) {}
+
+  static async open(deps: CommitterDeps): Promise<Committer> {
+    const stored = await deps.store.load();
+    const inventory = Inventory.of(stored);
+    const pools = new AddressPools(inventory, stored.released);
+    const pending = new Pending(deps, inventory, pools, new Receipts(stored.receipts));
+    return new Committer(deps, Inventory.of(stored), pending, stored.revision);
+  }
+
+  /** What is durable and published. Good for one turn of the event loop: it may be another object in the next. */
+  get current(): Inventory {
+    return this.shown;
+  }
+
+  /** How far `current` has followed the log. */
+  get revision(): Revision {
+    return this.published;
+  }
+
+  /** Why no mutation is accepted any more, if so. */
+  get stoppedBecause(): string | undefined {
+    return this.stopped;
+  }
+
+  /**
+   * All of the mutations as one revision, or none. Whoever it is `by` stands in the audit trail, and can neither see nor
+   * change what is beyond their scope.
+   * @throws Refusal, StoreFullError, StoreUnavailableError, CommitterStoppedError
+   */
+  mutate(by: Actor, ...mutations: readonly Mutation[]): Promise<Outcome> {
+    return this.submit(by, { mutations });
+  }
+
+  /** As `mutate`, with more to ask for. @throws as `mutate` */
+  submit(by: Actor, order: Order): Promise<Outcome> {
+    if (this.stopped) return Promise.reject(new CommitterStoppedError(this.stopped));
+    return new Promise((resolve, reject) => {
+      this.queue.push({ kind: "single", by, ...order, resolve, reject });
+      this.draining ??= this.drain();
+    });
+  }
+
+  /**
+   * As `mutate`, for any number of mutations: in slices, so that readers go on being answered. Other mutations wait.
+   * @throws ChangeSetRefused with all that is wrong, StoreFullError, StoreUnavailableError, CommitterStoppedError
+   */
+  mutateAll(by: Actor, mutations: readonly Mutation[], options: ChangeSetOptions): Promise<ChangeSetOutcome> {
+    if (this.stopped) return Promise.reject(new CommitterStoppedError(this.stopped));
+    return new Promise((resolve, reject) => {
+      this.queue.push({ kind: "change set", by, mutations, ...options, resolve, reject });
+      this.draining ??= this.drain();
+    });
+  }
+
+  /** @returns what ends the subscription */
+  subscribe(listener: CommitListener): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** Refuses new mutations and waits for those that were accepted. */
+  async stop(reason: string): Promise<void> {
+    this.stopped ??= reason;
+    await this.draining;
+  }
+
+  private async drain(): Promise<void> {
+    // Requests that arrive in one turn of the event loop share a transaction.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    for (let next = this.queue[0]; next; next = this.queue[0]) {
+      if (next.kind === "change set") {
+        this.queue.shift();
+        await this.commitChangeSet(next);
+      } else await this.commitBatch(this.takeBatch());
+    }
+    this.draining = undefined;
+  }
+
+  private takeBatch(): Queued[] {
+    const batch: Queued[] = [];
+    for (let next = this.queue[0]; next?.kind === "single" && batch.length < maxBatch; next = this.queue[0]) {
+      batch.push(next);
+      this.queue.shift();
+    }
+    return batch;
+  }
+
+  /** A revision of its own, in slices from the decision to the last listener. */
+  private async commitChangeSet({ by, mutations, dryRun, resolve, reject }: QueuedChangeSet): Promise<void> {
+    const revision = (this.published + 1) as Revision;
+    let decision: Decision;
+    try {
+      decision = await this.pending.decideAll(by, mutations, revision);
+    } catch (error) {
+      return reject(error);
+    }
+    const { changes, touched } = decision;
+    if (dryRun || changes.length === 0) return resolve({ touched, revision: this.published });
+    const commit = { revision, time: this.deps.now().toISOString(), by, changes };
+    await this.pending.followInSlices(changes);
+    try {
+      await this.store([commit], []);
+    } catch (error) {
+      await this.pending.followInSlices(invert(changes));
+      return this.failed(error, [reject]);
+    }
+    try {
+      await this.publishChangeSet(commit);
+    } catch (error) {
+      this.fail(error);
+    }
+    resolve({ touched, revision });
+  }
+
+  /**
+   * Readers must see all of a revision or nothing. `pending` has it already, so the two change places at once, and the
+   * one that readers have left follows in slices.
+   */
+  private async publishChangeSet(commit: Commit): Promise<void> {
+    this.shown = this.pending.exchange(this.shown);
+    await this.tell(commit);
+    await this.pending.catchUp(commit.changes);
+  }
+
+  private async commitBatch(queue: readonly Queued[]): Promise<void> {
+    const batch: Batch = { after: this.published, commits: [], receipts: [] };
+    const { commits, receipts } = batch;
+    const settle = queue.map((queued) => this.decideOne(queued, batch));
+    try {
+      if (commits.length + receipts.length > 0) await this.store(commits, receipts);
+    } catch (error) {
+      this.pending.undo(batch);
+      return this.failed(
+        error,
+        queue.map(({ reject }) => reject),
+      );
+    }
+    this.pending.keepReceipts(batch);
+    try {
+      for (const commit of commits) {
+        this.current.apply(commit.changes);
+        const told = this.tell(commit);
+        // Without a wait where there is nothing to wait for: what follows must happen in this turn of the event loop.
+        if (told) await told;
+      }
+    } catch (error) {
+      this.fail(error);
+    }
+    for (const each of settle) each();
+  }
+
+  private async store(commits: readonly Commit[], receipts: readonly Receipt[]): Promise<void> {
+    const startedAt = performance.now();
+    const forget = this.pending.takeForgottenReceipts();
+    try {
+      await this.deps.store.commit(commits, receipts, forget);
+    } catch (error) {
+      this.pending.keepForgottenReceipts(forget);
+      throw error;
+    }
+    this.deps.onCommitted((performance.now() - startedAt) / 1_000);
+  }
+
+  /** Decides, and moves `pending` on. @returns what tells the asker, to be called when the batch is durable */
+  private decideOne({ by, resolve, reject, ...order }: Queued, batch: Batch): () => void {
+    try {
+      const outcome = this.pending.decide(by, order, batch);
+      return () => resolve(outcome);
+    } catch (error) {
+      return () => reject(error);
+    }
+  }
+
+  /** @returns undefined where nobody asks for time */
+  private tell(commit: Commit): Promise<unknown> | undefined {
+    this.published = commit.revision;
+    const slow = [...this.listeners].flatMap((listener) => listener(commit) ?? []);
+    return slow.length > 0 ? Promise.all(slow) : undefined;
+  }
+
+  private failed(error: unknown, rejects: readonly ((error: unknown) => void)[]): void {
+    for (const reject of rejects) reject(error);
+    if (!(error instanceof StoreFullError || error instanceof StoreUnavailableError)) this.fail(error);
+  }
+
+  private fail(error: unknown): void {
+    this.stopped ??= "the store failed; the controller is stopping";
+    for (const { reject } of this.queue.splice(0)) reject(new CommitterStoppedError(this.stopped));
+    this.deps.onFatal(error);
+  }
+}

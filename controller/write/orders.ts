@@ -1,0 +1,77 @@
+// What is asked of the one writer, and what comes of it.
+import type { ResourceChange, ResourceKind, ResourceOf, Revision } from "../../schema/index.ts";
+import type { Mutation } from "../inventory/decide.ts";
+import type { Refusal } from "../inventory/refusal.ts";
+import type { Commit, ReceiptHead } from "../store/store.ts";
+
+/** What mutations came to, once that is durable. */
+export interface Outcome {
+  /** Every resource that they named; `before` is `after` where it stood as asked. */
+  readonly touched: readonly ResourceChange[];
+  /** It was only decided. */
+  readonly dryRun?: true;
+  /** It was carried out earlier, for the same request with the same idempotency key. */
+  readonly replayed?: true;
+}
+
+/** For a request that may be sent again. */
+export type ReceiptRequest = Pick<ReceiptHead, "key" | "fingerprint">;
+
+export interface Order {
+  /** All of them become one revision, or none. */
+  readonly mutations: readonly Mutation[];
+  /** Decide, and change nothing. */
+  readonly dryRun?: boolean;
+  /** Carry it out once, however often it is asked for. Not with `dryRun`. */
+  readonly receipt?: ReceiptRequest;
+}
+
+export interface ChangeSetOutcome extends Outcome {
+  /** The revision that the change set became, or the present one where nothing changed. */
+  readonly revision: Revision;
+}
+
+/** The one resource of `kind` that a mutation wrote. */
+export function written<K extends ResourceKind>(
+  outcome: Outcome,
+  kind: K,
+): { resource: ResourceOf[K]; created: boolean } {
+  const change = outcome.touched.find((each) => each.kind === kind);
+  if (!change?.after) throw new Error(`no ${kind} was written`);
+  return { resource: change.after as ResourceOf[K], created: change.before === null };
+}
+
+/**
+ * Told of each revision right after `current` has moved to it. Must not throw. It works without a wait, but for a large
+ * commit, which it takes in slices: the next revision waits for it.
+ */
+export type CommitListener = (commit: Commit) => void | Promise<void>;
+
+/** Bounds how long one transaction holds the event loop. */
+export const maxBatch = 256;
+
+/** So many changes that whoever is told of them works in slices. */
+export function isLarge({ changes }: Pick<Commit, "changes">): boolean {
+  return changes.length > maxBatch;
+}
+
+/** Of a change set's refusals at most so many are found: then it is looked at no further. */
+export const maxRefusals = 1_000;
+
+/** What is wrong with a change set by the number of the mutation, as far as one is at fault. */
+export class ChangeSetRefused extends Error {
+  override readonly name = "ChangeSetRefused";
+  constructor(readonly refusals: readonly { readonly refusal: Refusal; readonly mutation: number | undefined }[]) {
+    super(`${refusals.length} refusals, the first: ${refusals[0]?.refusal.message}`);
+  }
+}
+
+export interface ChangeSetOptions {
+  /** Decide, and change nothing. */
+  readonly dryRun: boolean;
+}
+
+/** The controller does not accept mutations (any more). */
+export class CommitterStoppedError extends Error {
+  override readonly name = "CommitterStoppedError";
+}

@@ -1,0 +1,147 @@
+// What is decided and not yet durable: the inventory with all that is in flight, and the addresses and receipts beside it.
+// Decides against it; who writes, and when, is the committer's.
+import { randomBytes, randomUUID } from "node:crypto";
+import { inSlices } from "../../common/cooperative.ts";
+import { type Actor, localMac, type ResourceChange, type Revision } from "../../schema/index.ts";
+import type { AddressPools } from "../inventory/address-pools.ts";
+import { type Decision, type DecisionContext, decide, decideSteps, type Mutation } from "../inventory/decide.ts";
+import { type Inventory, invert } from "../inventory/inventory.ts";
+import { Refusal } from "../inventory/refusal.ts";
+import type { Commit, Receipt, Store } from "../store/store.ts";
+import { ChangeSetRefused, maxRefusals, type Order, type Outcome } from "./orders.ts";
+import type { Receipts } from "./receipts.ts";
+
+/** What one transaction is to hold, as far as it is decided. */
+export interface Batch {
+  /** What the log is at before it. */
+  readonly after: Revision;
+  readonly commits: Commit[];
+  readonly receipts: (Receipt & { readonly decided: Outcome })[];
+}
+
+export interface PendingDeps {
+  readonly store: Pick<Store, "readReceipt">;
+  readonly now: () => Date;
+}
+
+export class Pending {
+  constructor(
+    private readonly deps: PendingDeps,
+    private inventory: Inventory,
+    /** Follows `inventory`. */
+    private readonly pools: AddressPools,
+    private readonly receipts: Receipts,
+  ) {}
+
+  /**
+   * Decides, takes what comes of it into the batch, and moves on.
+   * @throws Refusal
+   */
+  decide(by: Actor, order: Order, batch: Batch): Outcome | Promise<Outcome> {
+    return this.findEarlier(order, batch) ?? this.decideNew(by, order, batch);
+  }
+
+  /** @throws ChangeSetRefused */
+  async decideAll(by: Actor, mutations: readonly Mutation[], revision: Revision): Promise<Decision> {
+    const refusals: { refusal: Refusal; mutation: number | undefined }[] = [];
+    const steps = decideSteps(this.inventory, mutations, this.contextFor(by, revision), (refusal, mutation) => {
+      refusals.push({ refusal, mutation });
+      if (refusals.length === maxRefusals) throw new ChangeSetRefused(refusals);
+    });
+    const decision = await inSlices(steps);
+    if (refusals.length > 0) throw new ChangeSetRefused(refusals);
+    return decision;
+  }
+
+  /** The change set is durable: readers get what is pending, and the inventory that they leave is to follow. */
+  exchange(shown: Inventory): Inventory {
+    const pending = this.inventory;
+    this.inventory = shown;
+    return pending;
+  }
+
+  /** The inventory alone: the pools have followed before. */
+  catchUp(changes: readonly ResourceChange[]): Promise<void> {
+    return inSlices(this.inventory.applySteps(changes));
+  }
+
+  /** The batch was not stored. */
+  undo({ commits }: Batch): void {
+    for (const commit of commits.toReversed()) this.follow(invert(commit.changes));
+  }
+
+  /** Keys whose receipts the store is to forget with the next commit. */
+  takeForgottenReceipts(): readonly string[] {
+    return this.receipts.takeEvicted();
+  }
+
+  /** The store did not come to it. */
+  keepForgottenReceipts(keys: readonly string[]): void {
+    this.receipts.putBack(keys);
+  }
+
+  /** The batch is stored. */
+  keepReceipts({ receipts }: Batch): void {
+    for (const receipt of receipts) this.receipts.add(receipt);
+  }
+
+  /** The inventory, and what is kept beside it. */
+  async followInSlices(changes: readonly ResourceChange[]): Promise<void> {
+    await inSlices(this.inventory.applySteps(changes));
+    await inSlices(this.pools.applySteps(changes, this.deps.now().getTime()));
+  }
+
+  private follow(changes: readonly ResourceChange[]): void {
+    this.inventory.apply(changes);
+    this.pools.apply(changes, this.deps.now().getTime());
+  }
+
+  private contextFor({ scope, hosts, quota }: Actor, revision: Revision): DecisionContext {
+    const newMac = () => localMac(randomBytes(6));
+    const addresses = { pools: this.pools, newMac, nowMs: this.deps.now().getTime() };
+    const bounds = { ...(hosts ? { hosts } : {}), ...(quota ? { quota } : {}) };
+    return { revision, newUid: randomUUID, scope, ...bounds, addresses };
+  }
+
+  private decideNew(by: Actor, { mutations, dryRun, receipt }: Order, { after, commits, receipts }: Batch): Outcome {
+    const revision = (after + commits.length + 1) as Revision;
+    const now = this.deps.now();
+    const { changes, touched } = decide(this.inventory, mutations, this.contextFor(by, revision));
+    if (dryRun) return { touched, dryRun };
+    if (changes.length > 0) {
+      this.follow(changes);
+      commits.push({ revision, time: now.toISOString(), by, changes });
+    }
+    if (receipt) {
+      const outcome = JSON.stringify({ touched });
+      receipts.push({ ...receipt, atMs: now.getTime(), outcome, decided: { touched } });
+    }
+    return { touched };
+  }
+
+  /**
+   * What came of the same request before, in this batch or earlier.
+   * @throws Refusal where the key was used for another request
+   */
+  private findEarlier({ receipt }: Order, { receipts }: Batch): Outcome | Promise<Outcome> | undefined {
+    if (!receipt) return undefined;
+    const inBatch = receipts.find(({ key }) => key === receipt.key);
+    const known = inBatch ?? this.receipts.find(receipt.key, this.deps.now().getTime());
+    if (!known) return undefined;
+    if (known.fingerprint !== receipt.fingerprint) {
+      const detail = "the Idempotency-Key was used for another request: take a new key for a new request";
+      throw new Refusal("idempotency-key-reused", detail);
+    }
+    if (inBatch) return { ...inBatch.decided, replayed: true };
+    const replay = this.replay(receipt.key);
+    // It is handed on when the batch is durable, which may be after it has failed.
+    replay.catch(() => {});
+    return replay;
+  }
+
+  private async replay(key: string): Promise<Outcome> {
+    const outcome = await this.deps.store.readReceipt(key);
+    if (outcome === undefined) throw new Error(`the receipt of ${key} is gone`);
+    return { ...JSON.parse(outcome), replayed: true };
+  }
+}

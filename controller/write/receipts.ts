@@ -1,0 +1,78 @@
+// Which idempotency keys are known: what the committer asks before it decides. The outcomes are in the store.
+import { type ReceiptHead, receiptLimits } from "../store/store.ts";
+
+/** Whose key it is: keys begin with the caller, and the part that callers choose has no space (`receiptOf`). */
+function callerOf(key: string): string {
+  return key.slice(0, key.lastIndexOf(" "));
+}
+
+/**
+ * Where there are too many, the caller that has the most loses its oldest: whoever sends many keys pushes out its own and
+ * nobody else's, as long as that one has fewer. One caller alone may have all the room.
+ */
+export class Receipts {
+  /** In order of time. */
+  private readonly byKey = new Map<string, ReceiptHead>();
+  /** By caller, its keys in order of time. */
+  private readonly byCaller = new Map<string, Set<string>>();
+  private evicted: string[] = [];
+
+  constructor(
+    stored: readonly ReceiptHead[],
+    private readonly limits: { readonly ageMs: number; readonly count: number } = receiptLimits,
+  ) {
+    for (const head of stored) this.insert(head);
+    while (this.byKey.size > limits.count) this.evict();
+  }
+
+  find(key: string, nowMs: number): ReceiptHead | undefined {
+    const head = this.byKey.get(key);
+    return head && nowMs - head.atMs <= this.limits.ageMs ? head : undefined;
+  }
+
+  add({ key, fingerprint, atMs }: ReceiptHead): void {
+    this.insert({ key, fingerprint, atMs });
+    for (const [oldest, { atMs: oldMs }] of this.byKey) {
+      if (atMs - oldMs <= this.limits.ageMs) break;
+      this.forget(oldest);
+    }
+    while (this.byKey.size > this.limits.count) this.evict();
+  }
+
+  /** Keys that are forgotten here and maybe not yet in the store: with the next commit it forgets them too. */
+  takeEvicted(): readonly string[] {
+    const taken = this.evicted;
+    this.evicted = [];
+    return taken;
+  }
+
+  /** The store did not come to it. */
+  putBack(evicted: readonly string[]): void {
+    this.evicted = [...evicted, ...this.evicted];
+  }
+
+  private insert(head: ReceiptHead): void {
+    this.forget(head.key);
+    this.byKey.set(head.key, head);
+    const caller = callerOf(head.key);
+    const keys = this.byCaller.get(caller);
+    if (keys) keys.add(head.key);
+    else this.byCaller.set(caller, new Set([head.key]));
+  }
+
+  private forget(key: string): void {
+    const caller = callerOf(key);
+    const keys = this.byCaller.get(caller);
+    this.byKey.delete(key);
+    if (keys?.delete(key) && keys.size === 0) this.byCaller.delete(caller);
+  }
+
+  private evict(): void {
+    let most: ReadonlySet<string> = new Set();
+    for (const keys of this.byCaller.values()) if (keys.size > most.size) most = keys;
+    const [oldest] = most;
+    if (oldest === undefined) throw new Error("receipts without callers");
+    this.forget(oldest);
+    this.evicted.push(oldest);
+  }
+}

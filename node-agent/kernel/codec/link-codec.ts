@@ -1,0 +1,224 @@
+// Links and addresses as the kernel tells of them. No I/O; link-requests.ts has what is asked of it.
+import { findIp, type IpAddress, parseVni, type Vni } from "../../../schema/index.ts";
+import {
+  AF_BRIDGE,
+  AF_INET6,
+  IFA_ADDRESS,
+  IFA_LOCAL,
+  IFF_LOWER_UP,
+  IFF_UP,
+  IFLA_AF_SPEC,
+  IFLA_BR_FDB_MAX_LEARNED,
+  IFLA_BR_GROUP_FWD_MASK,
+  IFLA_BR_MCAST_SNOOPING,
+  IFLA_BR_NF_CALL_ARPTABLES,
+  IFLA_BR_NF_CALL_IP6TABLES,
+  IFLA_BR_NF_CALL_IPTABLES,
+  IFLA_BR_STP_STATE,
+  IFLA_BRPORT_GROUP_FWD_MASK,
+  IFLA_BRPORT_LEARNING,
+  IFLA_BRPORT_UNICAST_FLOOD,
+  IFLA_IFALIAS,
+  IFLA_IFNAME,
+  IFLA_INET6_ADDR_GEN_MODE,
+  IFLA_INFO_DATA,
+  IFLA_INFO_KIND,
+  IFLA_INFO_SLAVE_DATA,
+  IFLA_INFO_SLAVE_KIND,
+  IFLA_LINKINFO,
+  IFLA_MASTER,
+  IFLA_MTU,
+  IFLA_VXLAN_GROUP,
+  IFLA_VXLAN_GROUP6,
+  IFLA_VXLAN_ID,
+  IFLA_VXLAN_L2MISS,
+  IFLA_VXLAN_L3MISS,
+  IFLA_VXLAN_LEARNING,
+  IFLA_VXLAN_LOCAL,
+  IFLA_VXLAN_LOCAL6,
+  IFLA_VXLAN_PORT,
+  IFLA_VXLAN_PROXY,
+  IN6_ADDR_GEN_MODE_NONE,
+  ifaddrmsgBytes,
+  ifinfomsgBytes,
+  RTM_DELADDR,
+  RTM_NEWADDR,
+  RTM_NEWLINK,
+} from "./link-numbers.ts";
+import {
+  type Attributes,
+  type NetlinkMessage,
+  parseAttributes,
+  readBe16,
+  readText,
+  readU16,
+  readU32,
+} from "./netlink-codec.ts";
+
+/** What the agent needs to know of a vxlan device; all but `local` and `learning` cannot change on a live one. */
+export interface VxlanSettings {
+  readonly vni: Vni;
+  readonly local?: IpAddress;
+  readonly port: number;
+  readonly learning: boolean;
+  readonly proxy: boolean;
+  readonly l2miss: boolean;
+  readonly l3miss: boolean;
+  /** A default destination: the kernel makes an all-zeros FDB entry of it. */
+  readonly hasRemote?: boolean;
+  /** What a device without a local address runs over, where that is IPv6. */
+  readonly overIpv6?: boolean;
+}
+
+/** Which of the host's filters a bridge sends its frames through, by the name of the sysctl that does it for all bridges. */
+export type BridgeFilter = "iptables" | "ip6tables" | "arptables";
+
+export interface Link {
+  readonly ifindex: number;
+  readonly name: string;
+  readonly up: boolean;
+  readonly carrier: boolean;
+  readonly mtu: number;
+  /** "bridge", "vxlan", "veth", … ; undefined for hardware. */
+  readonly kind?: string;
+  readonly alias?: string;
+  /** ifindex of the bridge that it is a port of. */
+  readonly master?: number;
+  /** As a port of a bridge: it learns what it hears. */
+  readonly portLearning?: boolean;
+  /** As a port of a bridge: it gets the unicast frames that the bridge knows no port for. */
+  readonly portFlood?: boolean;
+  /** As a port of a bridge: which of the groups 01:80:c2:00:00:0X it bridges instead of delivering them to its own stack, as bits. */
+  readonly portGroupForward?: number;
+  /** Makes no IPv6 address of its own. */
+  readonly addressless: boolean;
+  /** Of a bridge: multicast snooping is on. */
+  readonly snooping?: boolean;
+  /** Of a bridge: a spanning tree protocol runs on it. */
+  readonly spanningTree?: boolean;
+  /** Of a bridge: as `portGroupForward`, for all its ports. */
+  readonly groupForward?: number;
+  /** Of a bridge: MAC addresses that it learns from frames at most, 0 for any number; undefined where the kernel knows no limit (before 6.8). */
+  readonly maxLearned?: number;
+  /** Of a bridge: it asks for these by itself, whatever the sysctls say. */
+  readonly filters?: readonly BridgeFilter[];
+  readonly vxlan?: VxlanSettings;
+}
+
+export function decodeLink({ type, payload }: NetlinkMessage): Link | undefined {
+  if (type !== RTM_NEWLINK || payload.length < ifinfomsgBytes) return undefined;
+  // A bridge tells of its ports in messages of its own: "gone" means gone from the bridge there.
+  if (payload.readUInt8(0) === AF_BRIDGE) return undefined;
+  const attributes = parseAttributes(payload.subarray(ifinfomsgBytes));
+  const name = readText(attributes.get(IFLA_IFNAME));
+  if (name === undefined) return undefined;
+  const info = parseAttributes(attributes.get(IFLA_LINKINFO) ?? Buffer.alloc(0));
+  const kind = readText(info.get(IFLA_INFO_KIND));
+  const alias = readText(attributes.get(IFLA_IFALIAS));
+  const master = readU32(attributes.get(IFLA_MASTER));
+  const data = parseAttributes(info.get(IFLA_INFO_DATA) ?? Buffer.alloc(0));
+  const vxlan = kind === "vxlan" ? decodeVxlan(data) : undefined;
+  const isBridgePort = readText(info.get(IFLA_INFO_SLAVE_KIND)) === "bridge";
+  const port = parseAttributes(info.get(IFLA_INFO_SLAVE_DATA) ?? Buffer.alloc(0));
+  return {
+    ifindex: payload.readInt32LE(4),
+    name,
+    up: (payload.readUInt32LE(8) & IFF_UP) !== 0,
+    carrier: (payload.readUInt32LE(8) & IFF_LOWER_UP) !== 0,
+    mtu: readU32(attributes.get(IFLA_MTU)) ?? 0,
+    addressless: addressModeOf(attributes) === IN6_ADDR_GEN_MODE_NONE,
+    ...(kind === undefined ? {} : { kind }),
+    ...(alias === undefined ? {} : { alias }),
+    ...(master === undefined ? {} : { master }),
+    ...(isBridgePort
+      ? {
+          portLearning: port.get(IFLA_BRPORT_LEARNING)?.[0] === 1,
+          portFlood: port.get(IFLA_BRPORT_UNICAST_FLOOD)?.[0] === 1,
+          ...optional("portGroupForward", readU16(port.get(IFLA_BRPORT_GROUP_FWD_MASK))),
+        }
+      : {}),
+    ...(kind === "bridge" ? decodeBridge(data) : {}),
+    ...(vxlan === undefined ? {} : { vxlan }),
+  };
+}
+
+function decodeBridge(
+  data: Attributes,
+): Pick<Link, "snooping" | "spanningTree" | "groupForward" | "maxLearned" | "filters"> {
+  return {
+    snooping: data.get(IFLA_BR_MCAST_SNOOPING)?.[0] === 1,
+    spanningTree: (readU32(data.get(IFLA_BR_STP_STATE)) ?? 0) !== 0,
+    ...optional("groupForward", readU16(data.get(IFLA_BR_GROUP_FWD_MASK))),
+    ...optional("maxLearned", readU32(data.get(IFLA_BR_FDB_MAX_LEARNED))),
+    filters: filtersOf(data),
+  };
+}
+
+const optional = <Key extends string, Value>(key: Key, value: Value | undefined): { [key in Key]?: Value } =>
+  value === undefined ? {} : ({ [key]: value } as { [key in Key]: Value });
+
+function filtersOf(data: Attributes): BridgeFilter[] {
+  const attributes = [
+    [IFLA_BR_NF_CALL_IPTABLES, "iptables"],
+    [IFLA_BR_NF_CALL_IP6TABLES, "ip6tables"],
+    [IFLA_BR_NF_CALL_ARPTABLES, "arptables"],
+  ] as const;
+  return attributes.flatMap(([type, name]) => (data.get(type)?.[0] === 1 ? [name] : []));
+}
+
+function addressModeOf(attributes: Attributes): number | undefined {
+  const families = parseAttributes(attributes.get(IFLA_AF_SPEC) ?? Buffer.alloc(0));
+  const inet6 = parseAttributes(families.get(AF_INET6) ?? Buffer.alloc(0));
+  return inet6.get(IFLA_INET6_ADDR_GEN_MODE)?.[0];
+}
+
+function decodeVxlan(data: Attributes): VxlanSettings | undefined {
+  const id = readU32(data.get(IFLA_VXLAN_ID));
+  const port = readBe16(data.get(IFLA_VXLAN_PORT));
+  // `external` devices have VNI 0 and no misses of their own.
+  if (id === undefined || id < 1 || id > 0xff_ffff || port === undefined) return undefined;
+  const localBytes = data.get(IFLA_VXLAN_LOCAL) ?? data.get(IFLA_VXLAN_LOCAL6);
+  const local = localBytes && findIp(localBytes);
+  const flag = (type: number): boolean => data.get(type)?.[0] === 1;
+  return {
+    vni: parseVni(id),
+    ...(local ? { local } : {}),
+    port,
+    learning: flag(IFLA_VXLAN_LEARNING),
+    proxy: flag(IFLA_VXLAN_PROXY),
+    l2miss: flag(IFLA_VXLAN_L2MISS),
+    l3miss: flag(IFLA_VXLAN_L3MISS),
+    ...(data.has(IFLA_VXLAN_GROUP) || data.has(IFLA_VXLAN_GROUP6) ? { hasRemote: true } : {}),
+    ...(data.has(IFLA_VXLAN_GROUP6) ? { overIpv6: true } : {}),
+  };
+}
+
+/** An address of the host and the link that carries it. */
+export interface HostAddress {
+  readonly ifindex: number;
+  readonly ip: IpAddress;
+}
+
+export function decodeAddress({ type, payload }: NetlinkMessage): HostAddress | undefined {
+  if ((type !== RTM_NEWADDR && type !== RTM_DELADDR) || payload.length < ifaddrmsgBytes) return undefined;
+  const attributes = parseAttributes(payload.subarray(ifaddrmsgBytes));
+  // On point-to-point links IFA_ADDRESS is the peer's.
+  const bytes = attributes.get(IFA_LOCAL) ?? attributes.get(IFA_ADDRESS);
+  const ip = bytes && findIp(bytes);
+  return ip && { ifindex: payload.readUInt32LE(4), ip };
+}
+
+export interface PortOfBridge {
+  readonly ifindex: number;
+  readonly bridgeIfindex: number;
+}
+
+/**
+ * The port that a bridge tells of in a message of its own: what it does with the port has changed. Undefined for others.
+ * Source: br_ifinfo_notify() in net/bridge/br_netlink.c.
+ */
+export function decodePortChange({ type, payload }: NetlinkMessage): PortOfBridge | undefined {
+  if (type !== RTM_NEWLINK || payload.length < ifinfomsgBytes || payload.readUInt8(0) !== AF_BRIDGE) return undefined;
+  const bridgeIfindex = readU32(parseAttributes(payload.subarray(ifinfomsgBytes)).get(IFLA_MASTER));
+  return bridgeIfindex === undefined ? undefined : { ifindex: payload.readInt32LE(4), bridgeIfindex };
+}

@@ -1,0 +1,135 @@
+// ARP (RFC 826) and neighbour discovery (RFC 4861) as frames: who asks for whom, and what a waiting guest is told. No
+// I/O; nothing here throws on what a guest sent.
+
+import {
+  familyOf,
+  findIp,
+  findMac,
+  type IpAddress,
+  ipToBytes,
+  type MacAddress,
+  macToBytes,
+} from "../../../schema/index.ts";
+import type { Heard, WaitingGuest } from "../../misses/waiting.ts";
+
+const ETHERTYPE_ARP = 0x0806;
+const ETHERTYPE_IPV6 = 0x86dd;
+const ethernetBytes = 14;
+const arpBytes = 28;
+const ipv6Bytes = 40;
+const ARP_REQUEST = 1;
+const ARP_REPLY = 2;
+const IPPROTO_ICMPV6 = 58;
+const NEIGHBOUR_SOLICITATION = 135;
+const NEIGHBOUR_ADVERTISEMENT = 136;
+const OPTION_TARGET_LINK_LAYER_ADDRESS = 2;
+const ndBytes = 24;
+const NA_ROUTER = 0x80;
+const NA_SOLICITED = 0x40;
+const NA_OVERRIDE = 0x20;
+const broadcast = Buffer.alloc(6, 0xff);
+const allNodes = Buffer.from("ff020000000000000000000000000001", "hex");
+const allNodesMac = Buffer.from("333300000001", "hex");
+
+/**
+ * Who asks, in a frame that a guest broadcast; undefined where the frame is neither ARP request nor solicitation. An
+ * announcement of the guest's own address and a probe from the unspecified one (RFC 5227 §2.1.1, RFC 4862 §5.4) have no
+ * asker: they must never be answered by us.
+ */
+export function decodeHeard(frame: Buffer): Heard | undefined {
+  if (frame.length < ethernetBytes) return undefined;
+  const type = frame.readUInt16BE(12);
+  const payload = frame.subarray(ethernetBytes);
+  const question = type === ETHERTYPE_ARP ? readArp(payload) : type === ETHERTYPE_IPV6 ? readNs(payload) : undefined;
+  const target = question && findIp(question.target);
+  if (!target) return undefined;
+  const ip = findIp(question.sender);
+  const mac = findMac(frame.subarray(6, 12));
+  if (!mac) return { target };
+  if (!ip || ip === target) return { claim: { mac, ip: target }, target };
+  return { asker: { mac, ip }, claim: { mac, ip }, target };
+}
+
+interface Question {
+  readonly sender: Buffer;
+  readonly target: Buffer;
+}
+
+function readArp(payload: Buffer): Question | undefined {
+  if (payload.length < arpBytes || payload.readUInt16BE(6) !== ARP_REQUEST) return undefined;
+  return { sender: payload.subarray(14, 18), target: payload.subarray(24, 28) };
+}
+
+function readNs(payload: Buffer): Question | undefined {
+  if (payload.length < ipv6Bytes + ndBytes || payload[6] !== IPPROTO_ICMPV6) return undefined;
+  if (payload[ipv6Bytes] !== NEIGHBOUR_SOLICITATION) return undefined;
+  return { sender: payload.subarray(8, 24), target: payload.subarray(ipv6Bytes + 8, ipv6Bytes + 24) };
+}
+
+/** What is announced: an address of a remote VM and where it is. */
+export interface Announcement {
+  readonly ip: IpAddress;
+  readonly mac: MacAddress;
+  readonly router: boolean;
+}
+
+/**
+ * The reply that the remote VM itself would have sent to the asker alone: an ARP reply, or a neighbour advertisement with
+ * solicited and override set. The guest's entry is REACHABLE at once, whatever its sysctls say about gratuitous ones.
+ */
+export function encodeReply({ ip, mac, router }: Announcement, to: WaitingGuest): Buffer {
+  if (familyOf(ip) === 4) return arpFrame(macToBytes(to.mac), ARP_REPLY, mac, ip, macToBytes(to.mac), ipToBytes(to.ip));
+  return naFrame(macToBytes(to.mac), ipToBytes(to.ip), { ip, mac, router }, NA_SOLICITED | NA_OVERRIDE);
+}
+
+/**
+ * For guests that are not known by name. A gratuitous ARP request, not a reply: only that overrides an entry within the
+ * guest's locktime (net/ipv4/arp.c, arp_process); an advertisement to all nodes with override.
+ */
+export function encodeAnnouncement({ ip, mac, router }: Announcement): Buffer {
+  if (familyOf(ip) === 4) return arpFrame(broadcast, ARP_REQUEST, mac, ip, Buffer.alloc(6), ipToBytes(ip));
+  return naFrame(allNodesMac, allNodes, { ip, mac, router }, NA_OVERRIDE);
+}
+
+function ethernet(to: Buffer, from: Buffer, type: number, payload: Buffer): Buffer {
+  const header = Buffer.concat([to, from, Buffer.alloc(2)]);
+  header.writeUInt16BE(type, 12);
+  return Buffer.concat([header, payload]);
+}
+
+function arpFrame(
+  to: Buffer,
+  operation: number,
+  mac: MacAddress,
+  ip: IpAddress,
+  targetMac: Buffer,
+  targetIp: Buffer,
+): Buffer {
+  const head = Buffer.of(0, 1, 0x08, 0, 6, 4, 0, operation);
+  const sender = macToBytes(mac);
+  return ethernet(to, sender, ETHERTYPE_ARP, Buffer.concat([head, sender, ipToBytes(ip), targetMac, targetIp]));
+}
+
+function naFrame(toMac: Buffer, toIp: Buffer, { ip, mac, router }: Announcement, flags: number): Buffer {
+  const source = ipToBytes(ip);
+  const message = Buffer.concat([
+    Buffer.of(NEIGHBOUR_ADVERTISEMENT, 0, 0, 0, flags | (router ? NA_ROUTER : 0), 0, 0, 0),
+    source,
+    Buffer.of(OPTION_TARGET_LINK_LAYER_ADDRESS, 1),
+    macToBytes(mac),
+  ]);
+  message.writeUInt16BE(icmpv6Checksum(source, toIp, message), 2);
+  const hopLimit = 255;
+  const header = Buffer.of(0x60, 0, 0, 0, 0, message.length, IPPROTO_ICMPV6, hopLimit);
+  return ethernet(toMac, macToBytes(mac), ETHERTYPE_IPV6, Buffer.concat([header, source, toIp, message]));
+}
+
+/** RFC 4443 §2.3, over the pseudo-header of RFC 8200 §8.1. `message` has an even length and a zero checksum field. */
+function icmpv6Checksum(from: Buffer, to: Buffer, message: Buffer): number {
+  let sum = message.length + IPPROTO_ICMPV6;
+  for (const bytes of [from, to, message]) {
+    for (let at = 0; at < bytes.length; at += 2) sum += bytes.readUInt16BE(at);
+  }
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return ~sum & 0xffff;
+}

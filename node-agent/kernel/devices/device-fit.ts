@@ -1,0 +1,51 @@
+// Whether a vxlan device can serve a network, and what would: pure, from what the kernel says of it.
+import { familyOf, type Vni, type VtepAddress } from "../../../schema/index.ts";
+import type { Link, VxlanSettings } from "../codec/link-codec.ts";
+
+/** What VXLAN adds to a guest's frame, in bytes of the underlay's MTU: inner Ethernet, VXLAN, UDP, outer IP. */
+export const overheadBytes = { 4: 50, 6: 70 } as const;
+
+/** This host's tunnel end. */
+export interface LocalVtep {
+  readonly vtep: VtepAddress;
+  readonly vtepPort: number;
+}
+
+/** The family of the underlay: a device without addresses is IPv4 (vxlan_config_validate() in vxlan_core.c). */
+export function underlayFamilyOf({ local, overIpv6 }: VxlanSettings): 4 | 6 {
+  return (local ? familyOf(local) === 6 : overIpv6) ? 6 : 4;
+}
+
+/** What cannot be changed on the live device and is not as it must be, in words; empty: it can serve. */
+export function misfits({ vxlan }: Link, vni: Vni, { vtep, vtepPort }: LocalVtep): string[] {
+  if (!vxlan) return ["it has no VNI of its own"];
+  const off = (["proxy", "l2miss", "l3miss"] as const).filter((flag) => !vxlan[flag]);
+  const family = underlayFamilyOf(vxlan);
+  return [
+    ...(vxlan.vni === vni ? [] : [`it has VNI ${vxlan.vni}`]),
+    ...(off.length === 0 ? [] : [`it is without ${off.join(" and ")}`]),
+    ...(vxlan.port === vtepPort ? [] : [`it uses UDP port ${vxlan.port}, not ${vtepPort}`]),
+    ...(family === familyOf(vtep) ? [] : [`its tunnel runs over IPv${family}, this host's over IPv${familyOf(vtep)}`]),
+    // The kernel makes an all-zeros FDB entry of it, and that ends every l2miss.
+    ...(vxlan.hasRemote ? ["it has a default destination (remote or group), which hides every l2miss"] : []),
+  ];
+}
+
+/** The two would be one to the kernel: it lets only one of them exist (vxlan_vni_in_use() in vxlan_core.c). */
+export function excludes({ vxlan }: Link, vni: Vni, { vtep, vtepPort }: LocalVtep): boolean {
+  return vxlan?.vni === vni && vxlan.port === vtepPort && underlayFamilyOf(vxlan) === familyOf(vtep);
+}
+
+/** The commands that make a device which fits, as one line. */
+export function commandToMake(
+  name: string,
+  vni: Vni,
+  { vtep, vtepPort }: LocalVtep,
+  bridge: string | undefined,
+): string {
+  const master = bridge === undefined ? "" : `master ${bridge} `;
+  return (
+    `ip link add ${name} type vxlan id ${vni} local ${vtep} dstport ${vtepPort} nolearning proxy l2miss l3miss; ` +
+    `ip link set ${name} ${master}up`
+  );
+}

@@ -1,0 +1,83 @@
+// Links and addresses of this host: reading them, and the single changes that `devices.ts` is made of.
+import type { VtepAddress } from "../../../schema/index.ts";
+import { decodeAddress, decodeLink, type Link } from "../codec/link-codec.ts";
+import { RTM_DELLINK, RTM_GETADDR, RTM_GETLINK, RTM_NEWLINK } from "../codec/link-numbers.ts";
+import {
+  encodeAddressDump,
+  encodeLinkDelete,
+  encodeLinkDump,
+  encodeLinkDumpOfKind,
+  encodeLinkGet,
+  encodeRename,
+} from "../codec/link-requests.ts";
+import { NLM_F_CREATE, NLM_F_EXCL } from "../codec/netlink-codec.ts";
+import { NetlinkError, type RequestSocket } from "../sockets/request-socket.ts";
+import { isOurs } from "./device-names.ts";
+import { DeviceError } from "./device-problems.ts";
+
+const ENODEV = 19;
+
+export class Links {
+  constructor(private readonly socket: RequestSocket) {}
+
+  async find(which: { readonly name: string } | { readonly ifindex: number }): Promise<Link | undefined> {
+    const message = await this.socket.get(RTM_GETLINK, encodeLinkGet(which));
+    return message && decodeLink(message);
+  }
+
+  /** One that was just made. @throws DeviceError where it is gone again */
+  async get(name: string): Promise<Link> {
+    const link = await this.find({ name });
+    if (!link) throw new DeviceError(`${name} vanished while it was set up`);
+    return link;
+  }
+
+  /** The link of that name; one that we know by its index and that somebody renamed gets its name back. */
+  async findOrRename(name: string, knownIfindex: number | undefined): Promise<Link | undefined> {
+    const found = await this.find({ name });
+    if (found || !knownIfindex) return found;
+    const renamed = await this.find({ ifindex: knownIfindex });
+    if (!renamed || !isOurs(renamed)) return undefined;
+    await this.set(renamed.name, encodeRename(renamed.ifindex, name));
+    return { ...renamed, name };
+  }
+
+  /** All of the namespace, or a bridge's ports. @throws NetlinkError */
+  async list(bridgeIfindex?: number): Promise<Link[]> {
+    const messages = await this.socket.dump("list links", RTM_GETLINK, encodeLinkDump(bridgeIfindex));
+    const links = messages.flatMap((message) => decodeLink(message) ?? []);
+    return bridgeIfindex === undefined ? links : links.filter((link) => link.master === bridgeIfindex);
+  }
+
+  /** All vxlan devices of the namespace. @throws NetlinkError */
+  async vxlans(): Promise<Link[]> {
+    const messages = await this.socket.dump("list vxlan devices", RTM_GETLINK, encodeLinkDumpOfKind("vxlan"));
+    // A kernel that does not filter by kind (before 4.6) sends all.
+    return messages.flatMap((message) => decodeLink(message) ?? []).filter(({ kind }) => kind === "vxlan");
+  }
+
+  /** The link that carries a VTEP address. @throws NetlinkError */
+  async findByAddress(vtep: VtepAddress): Promise<Link | undefined> {
+    const messages = await this.socket.dump("list addresses", RTM_GETADDR, encodeAddressDump());
+    const address = messages.map(decodeAddress).find((each) => each?.ip === vtep);
+    return address && this.find(address);
+  }
+
+  /** @throws NetlinkError */
+  create(name: string, payload: Buffer): Promise<void> {
+    return this.socket.request(`creating ${name}`, { type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, payload });
+  }
+
+  /** @throws NetlinkError */
+  set(name: string, payload: Buffer, type = RTM_NEWLINK): Promise<void> {
+    return this.socket.request(`setting up ${name}`, { type, flags: 0, payload });
+  }
+
+  /** One that is gone already is deleted. @throws NetlinkError */
+  async delete(link: Link): Promise<void> {
+    const [result] = await this.socket.send([{ type: RTM_DELLINK, flags: 0, payload: encodeLinkDelete(link.ifindex) }]);
+    if (result && result.errno !== 0 && result.errno !== ENODEV) {
+      throw new NetlinkError(`deleting ${link.name}`, result);
+    }
+  }
+}

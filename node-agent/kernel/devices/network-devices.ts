@@ -1,0 +1,265 @@
+// The devices of a network on this host: bridge nmb<vni> for the guests' ports, and vxlan nmv<vni> as one of its ports.
+// Made and kept as the kernel needs them; what carries these names without our alias is somebody's and stays untouched.
+// A vxlan device of somebody's that the agent may adopt serves a network in the place of ours, with its bridge.
+import type { AgentNetwork, Vni } from "../../../schema/index.ts";
+import type { Link } from "../codec/link-codec.ts";
+import { encodeMaster } from "../codec/link-requests.ts";
+import type { EntryDevice } from "../codec/neighbour-codec.ts";
+import type { HostRuleTables } from "../filters/host-rule-tables.ts";
+import { NetlinkError, type RequestSocket } from "../sockets/request-socket.ts";
+import { probeTables } from "../tables/path-probe.ts";
+import { type Adoptable, type Awaited, chooseVxlan, mayAdopt } from "./adoption.ts";
+import type { LocalVtep } from "./device-fit.ts";
+import { aliasFor, bridgeName, epochOf, isOurs, vxlanName } from "./device-names.ts";
+import { type DeviceWarning, missingVtep, notCovered, rivals, tooLargeMtu } from "./device-problems.ts";
+import { Links } from "./links.ts";
+import { NetworkBridges } from "./network-bridges.ts";
+import { VxlanDevices } from "./vxlan-devices.ts";
+
+export interface DevicesOptions {
+  /** Devices of others that may serve a network here; default none. */
+  readonly adoptable?: Adoptable;
+  /** What keeps the guests of adopted bridges from this host's tunnels; without it no bridge of others is used. */
+  readonly hostRules?: HostRuleTables | undefined;
+  readonly nowMs?: () => number;
+}
+
+export class NetworkDevices {
+  private readonly links: Links;
+  private readonly byVni = new Map<Vni, EntryDevice>();
+  private readonly byIfindex = new Map<number, Vni>();
+  private readonly epochs = new Map<Vni, string>();
+  private readonly bridgesOfNetworks: NetworkBridges;
+  private readonly vxlans: VxlanDevices;
+  /** What carries the VTEP address, as it was when last looked at. */
+  private underlay: Link | undefined;
+  /** Networks that are to have devices here: what happens to other devices of their VNIs concerns them. */
+  private readonly wanted = new Set<Vni>();
+  private readonly adopted = new Set<Vni>();
+  private readonly awaited = new Map<Vni, Awaited>();
+  private readonly adoptable: Adoptable;
+  private readonly hostRules: HostRuleTables | undefined;
+
+  constructor(
+    private readonly socket: RequestSocket,
+    { adoptable = new Set(), hostRules, nowMs = () => performance.now() }: DevicesOptions = {},
+  ) {
+    this.links = new Links(socket);
+    this.bridgesOfNetworks = new NetworkBridges(socket, this.links, nowMs);
+    this.vxlans = new VxlanDevices(this.links);
+    this.adoptable = adoptable;
+    this.hostRules = hostRules;
+  }
+
+  /** Somebody's vxlan device that serves the network, and its bridge: kept when the network leaves, without our entries. */
+  adoptedFor(vni: Vni): Awaited | undefined {
+    return this.adopted.has(vni) ? this.awaited.get(vni) : undefined;
+  }
+
+  readonly deviceOf = (vni: Vni): EntryDevice | undefined => this.byVni.get(vni);
+  /** The network behind a vxlan device of ours. */
+  readonly vniOf = (ifindex: number): Vni | undefined => this.byIfindex.get(ifindex);
+
+  vnis(): Vni[] {
+    return [...this.byVni.keys()];
+  }
+
+  /** The controller's store that a network's devices were made for, or undefined where that is not known. */
+  epochOf(vni: Vni): string | undefined {
+    return this.epochs.get(vni);
+  }
+
+  /** The network behind one of our bridges. */
+  vniOfBridge(ifindex: number): Vni | undefined {
+    return [...this.byVni.values()].find((device) => device.bridgeIfindex === ifindex)?.vni;
+  }
+
+  /** Takes over what an earlier run of the agent left: its devices, with the entries on them. */
+  async takeOver(): Promise<Vni[]> {
+    const links = await this.links.list();
+    for (const link of links) {
+      if (!link.vxlan) continue;
+      if (isOurs(link) && link.name === vxlanName(link.vxlan.vni)) this.remember(link, link.master ?? 0);
+      else if (await this.servedBefore(link)) {
+        const { vni } = link.vxlan;
+        this.remember(link, link.master ?? 0);
+        this.adopted.add(vni);
+        const bridge = links.find(({ ifindex }) => ifindex === link.master)?.name;
+        this.awaited.set(vni, { name: link.name, bridge });
+      }
+    }
+    for (const link of links) this.bridgesOfNetworks.takeOver(link, (vni) => this.byVni.has(vni));
+    for (const link of links) this.onLink(link, false);
+    return this.vnis();
+  }
+
+  /**
+   * Closes the bridges that stand, and all their ports, towards the host: an earlier version left some of that open, and the
+   * controller may be away. @throws NetlinkError
+   */
+  async closeToHost(): Promise<void> {
+    await this.bridgesOfNetworks.closeAll(await this.links.list());
+    for (const vni of this.adopted) {
+      const device = this.byVni.get(vni);
+      const bridge = device && (await this.links.find({ ifindex: device.bridgeIfindex }));
+      if (device && bridge && !isOurs(bridge)) await this.hostRules?.coverAdopted(vni, bridge.name, device.vtepPort);
+    }
+  }
+
+  /** Closes what has become a port of a bridge of ours. @throws NetlinkError */
+  closePort(link: Link, gone: boolean): Promise<void> {
+    return this.bridgesOfNetworks.follow(link, gone);
+  }
+
+  /** A device for adoption, with entries of ours. */
+  private async servedBefore(link: Link): Promise<boolean> {
+    if (!link.vxlan || !mayAdopt(this.adoptable, link) || this.byVni.has(link.vxlan.vni)) return false;
+    const { vni, port } = link.vxlan;
+    const device = { ifindex: link.ifindex, bridgeIfindex: link.master ?? 0, vni, vtepPort: port };
+    return (await probeTables(this.socket, device)).entries.some(({ entry, own }) => own && entry.kind === "neighbour");
+  }
+
+  /**
+   * Makes what is missing and sets what differs, and nothing else: what is right is not touched.
+   * @param epoch of the controller's store, noted on the devices
+   * @returns what an operator should mend, though the network works
+   * @throws DeviceError for a foreign device in the way, NetlinkError where the kernel refuses
+   */
+  async ensure(network: AgentNetwork, local: LocalVtep, epoch: string): Promise<DeviceWarning[]> {
+    const { vni } = network;
+    this.wanted.add(vni);
+    const underlay = await this.links.findByAddress(local.vtep);
+    this.underlay = underlay;
+    const mtu = underlay?.mtu ?? 1_500;
+    const alias = aliasFor(network.name, epoch);
+    const present = await this.links.vxlans();
+    const theirs = await this.chooseTheirs(present, network, local);
+    const known = this.byVni.get(vni);
+    const bridge = theirs
+      ? await this.bridgesOfNetworks.ensureFor(theirs, network, alias, known?.bridgeIfindex)
+      : await this.bridgesOfNetworks.ensure(network, alias, known?.bridgeIfindex);
+    if (theirs && !isOurs(bridge)) await this.cover(network, bridge, local);
+    const vxlan = theirs ?? (await this.vxlans.ensure(network, local, alias, mtu, known?.ifindex));
+    await this.vxlans.adjust(vxlan, local, mtu);
+    await this.vxlans.enslave(vxlan, bridge);
+    // Bridge last: until it is up no guest's frame reaches a tunnel that is half set up.
+    for (const link of [vxlan, bridge]) if (!link.up) await this.vxlans.setUp(link, present, local);
+    this.remember(theirs ? vxlan : { ...vxlan, alias }, bridge.ifindex);
+    if (theirs) {
+      this.adopted.add(vni);
+      this.awaited.set(vni, { name: vxlan.name, bridge: bridge.name });
+    }
+    return [
+      ...missingVtep(local, underlay),
+      ...tooLargeMtu(network, local, underlay),
+      ...rivals(present, vxlan, network, local),
+    ];
+  }
+
+  /**
+   * Deletes both devices of a network, with the entries on them; a bridge that still has a guest's port stays, and so does
+   * what was adopted.
+   */
+  async remove(vni: Vni): Promise<void> {
+    const device = this.byVni.get(vni);
+    const adopted = this.adopted.has(vni);
+    this.forget(vni);
+    this.wanted.delete(vni);
+    this.awaited.delete(vni);
+    const vxlan = adopted ? device && (await this.links.find(device)) : await this.links.find({ name: vxlanName(vni) });
+    const bridge = await this.links.find({ name: bridgeName(vni) });
+    if (vxlan && !adopted && isOurs(vxlan)) await this.links.delete(vxlan);
+    if (vxlan && adopted && bridge && isOurs(bridge) && vxlan.master === bridge.ifindex) {
+      await this.links.set(vxlan.name, encodeMaster(vxlan.ifindex, 0));
+    }
+    await this.bridgesOfNetworks.remove(vni);
+    await this.hostRules?.uncover(vni);
+  }
+
+  /** Whether a bridge of ours learns a bounded number of addresses. */
+  limitsLearning(bridgeIfindex: number): boolean {
+    return this.bridgesOfNetworks.limitsLearning(bridgeIfindex);
+  }
+
+  /** The bridges of all networks. @throws NetlinkError */
+  async bridges(): Promise<Link[]> {
+    const links = await Promise.all(
+      [...this.byVni.values()].map(({ bridgeIfindex }) => this.links.find({ ifindex: bridgeIfindex })),
+    );
+    return links.filter((link) => link !== undefined);
+  }
+
+  get hasLeftovers(): boolean {
+    return this.bridgesOfNetworks.hasLeftovers;
+  }
+
+  /** Deletes the bridges that `remove` had to leave and that have no port any more. @throws NetlinkError */
+  sweep(): Promise<void> {
+    return this.bridgesOfNetworks.sweep();
+  }
+
+  /** Somebody changed or deleted a link. @returns the network whose devices that concerns, or all of them, if any */
+  onLink(link: Link, gone: boolean): Vni | "all" | undefined {
+    if (link.ifindex === this.underlay?.ifindex && (gone || link.mtu !== this.underlay.mtu)) return "all";
+    const vni = this.vniOf(link.ifindex) ?? this.vniOfBridge(link.ifindex);
+    if (vni !== undefined) return vni;
+    // Another device of a VNI that is ours: a rival came or went, or what is to be adopted is there.
+    if (link.vxlan && this.wanted.has(link.vxlan.vni)) return link.vxlan.vni;
+    this.bridgesOfNetworks.onLink(link, gone, link.master === undefined ? undefined : this.vniOfBridge(link.master));
+    return undefined;
+  }
+
+  /** The device of somebody's that serves a network, if any. @throws DeviceError */
+  private async chooseTheirs(vxlans: Link[], network: AgentNetwork, local: LocalVtep): Promise<Link | undefined> {
+    const { vni } = network;
+    const masters = new Map<number, string>();
+    for (const { vxlan, master } of vxlans) {
+      if (vxlan?.vni !== vni || master === undefined) continue;
+      const bridge = await this.links.find({ ifindex: master });
+      if (bridge) masters.set(master, bridge.name);
+    }
+    const bridgeOf = ({ master }: Link): string | undefined => (master === undefined ? undefined : masters.get(master));
+    const known = this.byVni.get(vni)?.ifindex;
+    const choice = chooseVxlan(vxlans, network, local, this.adoptable, this.awaited.get(vni), bridgeOf);
+    if (choice.kind === "none") {
+      if (!vxlans.some(({ ifindex }) => ifindex === known)) this.forget(vni);
+      if (choice.awaited) this.awaited.set(vni, choice.awaited);
+      throw choice.reason;
+    }
+    if (choice.kind === "own") {
+      this.adopted.delete(vni);
+      return undefined;
+    }
+    this.awaited.set(vni, { name: choice.link.name, bridge: bridgeOf(choice.link) });
+    return choice.link;
+  }
+
+  /** @throws DeviceError where the kernel does not load the rules */
+  private async cover(network: AgentNetwork, bridge: Link, local: LocalVtep): Promise<void> {
+    try {
+      if (!this.hostRules) throw notCovered(bridge, network, "the kernel has no netfilter");
+      await this.hostRules.coverAdopted(network.vni, bridge.name, local.vtepPort);
+    } catch (error) {
+      throw error instanceof NetlinkError ? notCovered(bridge, network, error.message) : error;
+    }
+  }
+
+  private remember(link: Link, bridgeIfindex: number): void {
+    if (!link.vxlan) return;
+    const { vni, port } = link.vxlan;
+    this.forget(vni);
+    this.byVni.set(vni, { ifindex: link.ifindex, bridgeIfindex, vni, vtepPort: port });
+    this.byIfindex.set(link.ifindex, vni);
+    const epoch = epochOf(link);
+    if (epoch) this.epochs.set(vni, epoch);
+  }
+
+  private forget(vni: Vni): void {
+    const device = this.byVni.get(vni);
+    if (!device) return;
+    this.byVni.delete(vni);
+    this.byIfindex.delete(device.ifindex);
+    this.epochs.delete(vni);
+    this.adopted.delete(vni);
+  }
+}

@@ -1,0 +1,100 @@
+// What happens to devices, addresses and entries, whoever does it: the second subscription, apart from the misses' and from what
+// bridges learn.
+import { RawNetlinkSocket } from "netlink";
+import {
+  decodeAddress,
+  decodeLink,
+  decodePortChange,
+  type HostAddress,
+  type Link,
+  type PortOfBridge,
+} from "../codec/link-codec.ts";
+import { RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK } from "../codec/link-numbers.ts";
+import {
+  decodeNeighbourMessage,
+  type NeighbourMessage,
+  RTM_DELNEIGH,
+  RTM_NEWNEIGH,
+  RTNLGRP_NEIGH,
+} from "../codec/neighbour-codec.ts";
+import { type NetlinkMessage, splitMessages } from "../codec/netlink-codec.ts";
+import { decodeLostFilter, RTM_DELQDISC, RTM_DELTFILTER, RTNLGRP_TC } from "../codec/traffic-control.ts";
+import { changesOnly } from "./learned-filter.ts";
+import { type GuardedSocket, guardSocket } from "./socket-guard.ts";
+
+const NETLINK_ROUTE = 0;
+const RTNLGRP_LINK = 1;
+const RTNLGRP_IPV4_IFADDR = 5;
+const RTNLGRP_IPV6_IFADDR = 9;
+const receiveBytes = 8 * 1024 * 1024;
+
+export interface ChangeHandlers {
+  onLink(link: Link, gone: boolean): void;
+  /** A bridge treats one of its ports in another way. */
+  onPort(port: PortOfBridge): void;
+  /** An address came or went. */
+  onAddress(address: HostAddress): void;
+  /** A device lost a qdisc or a filter: whoever deletes one says so only here. */
+  onLostFilter(ifindex: number): void;
+  /** A neighbour or FDB entry was written or deleted, by us too. */
+  onEntry(message: NeighbourMessage): void;
+}
+
+export class ChangeSocket {
+  private readonly socket: RawNetlinkSocket;
+  private readonly guard: GuardedSocket;
+
+  /** Opens in the calling thread's network namespace, and stays there. */
+  constructor(private readonly handlers: ChangeHandlers) {
+    this.socket = new RawNetlinkSocket(NETLINK_ROUTE);
+    this.guard = guardSocket(this.socket, { receiveBytes, filter: changesOnly });
+    this.socket.on("message", (datagram) => {
+      for (const message of splitMessages(datagram)) this.dispatch(message);
+    });
+    // A receive error leaves the subscription standing; what was lost shows in `drops`.
+    this.socket.on("error", () => {});
+    for (const group of [RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_TC, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR]) {
+      this.socket.addMembership(group);
+    }
+  }
+
+  /** Changes that the kernel dropped because the reader was too slow, since the start. */
+  drops(): number {
+    return this.guard.drops();
+  }
+
+  close(): void {
+    this.socket.close();
+  }
+
+  private dispatch(message: NetlinkMessage): void {
+    switch (message.type) {
+      case RTM_NEWNEIGH:
+      case RTM_DELNEIGH: {
+        const neighbour = decodeNeighbourMessage(message);
+        if (neighbour) this.handlers.onEntry(neighbour);
+        break;
+      }
+      case RTM_NEWLINK:
+      case RTM_DELLINK: {
+        const link = decodeLink({ ...message, type: RTM_NEWLINK });
+        const port = decodePortChange(message);
+        if (link) this.handlers.onLink(link, message.type === RTM_DELLINK);
+        if (port) this.handlers.onPort(port);
+        break;
+      }
+      case RTM_DELQDISC:
+      case RTM_DELTFILTER: {
+        const ifindex = decodeLostFilter(message);
+        if (ifindex !== undefined) this.handlers.onLostFilter(ifindex);
+        break;
+      }
+      case RTM_NEWADDR:
+      case RTM_DELADDR: {
+        const address = decodeAddress(message);
+        if (address) this.handlers.onAddress(address);
+        break;
+      }
+    }
+  }
+}

@@ -1,0 +1,137 @@
+// The subscription to the kernel's neighbour misses (RTNLGRP_NEIGH).
+import { RawNetlinkSocket } from "netlink";
+import type { Vni } from "../../../schema/index.ts";
+import type { Miss } from "../../misses/miss.ts";
+import {
+  decodeMiss,
+  decodeNeighbourMessage,
+  NDA_DST,
+  NUD_STALE,
+  RTM_GETNEIGH,
+  RTNLGRP_NEIGH,
+} from "../codec/neighbour-codec.ts";
+import { splitMessages } from "../codec/netlink-codec.ts";
+import { attachFilter } from "./libc.ts";
+import { type BpfInstruction, type GuardedSocket, guardSocket } from "./socket-guard.ts";
+
+const NETLINK_ROUTE = 0;
+/** About 5,000 misses of a storm wait here (the kernel doubles the size). More would only be older when they are read. */
+const receiveBytes = 2 * 1024 * 1024;
+/** Larger than any neighbour message: the package reads it in one call instead of peeking at its size first. */
+const messageBytes = 512;
+
+const BPF_LD_W_ABS = 0x20;
+const BPF_LD_H_ABS = 0x28;
+const BPF_JA = 0x05;
+const BPF_JEQ_K = 0x15;
+const BPF_RET_K = 0x06;
+const networkOrder16 = (value: number): number => ((value & 0xff) << 8) | (value >> 8);
+function networkOrder32(value: number): number {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(value);
+  return bytes.readUInt32BE();
+}
+
+const typeAt = 4;
+const ifindexAt = 16 + 4;
+const stateAt = 16 + 8;
+/** Type of the first attribute: an l3miss begins with its address, an l2miss has none (vxlan_ip_miss()). */
+const attributeAt = 16 + 12 + 2;
+/** Within a filter's 4,096 instructions. */
+const maxShutOut = 256;
+
+const drop: BpfInstruction = { code: BPF_RET_K, jt: 0, jf: 0, k: 0 };
+const take: BpfInstruction = { code: BPF_RET_K, jt: 0, jf: 0, k: 0xffff_ffff };
+
+/** Devices whose misses stay out of the socket. */
+export interface ShutOutDevices {
+  /** By ifindex: of unknown addresses. */
+  readonly l3: readonly number[];
+  /** The same, of unknown MACs. */
+  readonly l2: readonly number[];
+}
+
+const dropOf = (ifindexes: readonly number[]): BpfInstruction[] => [
+  { code: BPF_LD_W_ABS, jt: 0, jf: 0, k: ifindexAt },
+  ...ifindexes
+    .slice(0, maxShutOut)
+    .flatMap((ifindex): BpfInstruction[] => [{ code: BPF_JEQ_K, jt: 0, jf: 1, k: networkOrder32(ifindex) }, drop]),
+  take,
+];
+
+/**
+ * Only what can be a miss: RTM_GETNEIGH whose ndm_state is NUD_STALE. Keeps the agent's own changes (RTM_NEWNEIGH) and
+ * the ARP probes of the host's stack out of the buffer. BPF loads in network byte order, netlink writes in the host's. A jump of
+ * BPF_JEQ reaches 255 instructions, hence the unconditional one.
+ */
+function missesOnly({ l3, l2 }: ShutOutDevices): BpfInstruction[] {
+  const unknownMac = dropOf(l2);
+  return [
+    { code: BPF_LD_H_ABS, jt: 0, jf: 0, k: typeAt },
+    { code: BPF_JEQ_K, jt: 1, jf: 0, k: networkOrder16(RTM_GETNEIGH) },
+    drop,
+    { code: BPF_LD_H_ABS, jt: 0, jf: 0, k: stateAt },
+    { code: BPF_JEQ_K, jt: 1, jf: 0, k: networkOrder16(NUD_STALE) },
+    drop,
+    { code: BPF_LD_H_ABS, jt: 0, jf: 0, k: attributeAt },
+    { code: BPF_JEQ_K, jt: 0, jf: 1, k: networkOrder16(NDA_DST) },
+    { code: BPF_JA, jt: 0, jf: 0, k: unknownMac.length },
+    ...unknownMac,
+    ...dropOf(l3),
+  ];
+}
+
+export class MissSocket {
+  private readonly socket: RawNetlinkSocket;
+  private readonly guard: GuardedSocket;
+  private shut: ShutOutDevices = { l3: [], l2: [] };
+
+  /**
+   * Opens in the calling thread's network namespace, and stays there.
+   * @param vniOf the network behind a vxlan device of ours; other devices' misses are nobody's here
+   * @param onMiss called for every missed frame, with the ifindex of the vxlan device: the kernel neither deduplicates nor limits
+   */
+  constructor(vniOf: (ifindex: number) => Vni | undefined, onMiss: (miss: Miss, ifindex: number) => void) {
+    this.socket = new RawNetlinkSocket(NETLINK_ROUTE, {
+      messagePeeking: false,
+      msgBufferSize: messageBytes,
+      recvBufferSize: receiveBytes,
+      sendBufferSize: 0,
+    });
+    this.guard = guardSocket(this.socket, { receiveBytes, filter: missesOnly(this.shut) });
+    this.socket.on("message", (datagram) => {
+      // Queued before they were shut out: thousands, of which the decoder need not know.
+      if (this.isShutOut(datagram)) return;
+      for (const message of splitMessages(datagram)) {
+        const neighbour = decodeNeighbourMessage(message);
+        const miss = neighbour && decodeMiss(neighbour, vniOf);
+        if (miss) onMiss(miss, neighbour.ifindex);
+      }
+    });
+    // A receive error leaves the subscription standing; what was lost shows in `drops`.
+    this.socket.on("error", () => {});
+    this.socket.addMembership(RTNLGRP_NEIGH);
+  }
+
+  /** Misses that the kernel dropped because the reader was too slow, since the start. */
+  drops(): number {
+    return this.guard.drops();
+  }
+
+  /** Leaves out the misses of these devices from now on, those that are queued included, and of no others. */
+  shutOut(devices: ShutOutDevices): void {
+    if (JSON.stringify(devices) === JSON.stringify(this.shut)) return;
+    this.shut = devices;
+    attachFilter(this.guard.fd, missesOnly(devices));
+  }
+
+  close(): void {
+    this.socket.close();
+  }
+
+  private isShutOut(datagram: Buffer): boolean {
+    const { l3, l2 } = this.shut;
+    if (l3.length + l2.length === 0 || datagram.length < attributeAt + 2) return false;
+    return (datagram.readUInt16LE(attributeAt) === NDA_DST ? l3 : l2).includes(datagram.readInt32LE(ifindexAt));
+  }
+}

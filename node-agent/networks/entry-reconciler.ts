@@ -1,0 +1,163 @@
+// The entries of this host's networks in the kernel, as they are held: written as answers come, and compared with what stands
+// there. What the kernel refuses is remembered, to be tried again and reported. Devices are network-reconciler.ts.
+import type { Logger } from "pino";
+import { inSlices, type Turns } from "../../common/cooperative.ts";
+import type { AgentNetwork, Vni } from "../../schema/index.ts";
+import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
+import type { Reporter } from "../reports/reporter.ts";
+import { compare, type Desired, type Difference, mend, nothingDesired } from "../tables/comparison.ts";
+import { entryKey, type Operation, type OperationResult, type Tables } from "../tables/entry.ts";
+import type { HeldAnswers } from "../tables/held.ts";
+
+/** Why a network's kernel state is looked at again. */
+export type Cause = "session" | "change" | "refused" | "overrun" | "device" | "entry" | "theft" | "timer";
+
+/** Differences that nobody but somebody else, or a lost message, can have made. */
+const drifts: readonly Cause[] = ["overrun", "device", "entry", "timer"];
+
+/** Goes in one system call. */
+const maxLot = 64;
+
+export interface EntryKeeperDependencies {
+  readonly devices: Pick<NetworkDevices, "deviceOf">;
+  readonly tables: Tables;
+  readonly held: HeldAnswers;
+  readonly reporter: Pick<Reporter, "note">;
+  readonly log: Logger;
+  readonly turns: Turns;
+}
+
+type Refused = Extract<OperationResult, { readonly ok: false }>;
+
+/** What is written to a network while it is compared, but by the comparison. */
+interface Meanwhile {
+  readonly vni: Vni;
+  readonly places: Set<string>;
+  refused: boolean;
+}
+
+export class EntryKeeper {
+  /** Entries brought back in line, by what made the agent look. */
+  readonly repairs = new Map<Cause, number>();
+  /** By network, why the kernel did not take an entry. */
+  readonly refusals = new Map<Vni, string>();
+  /** Of the comparison that is under way: networks are compared one after the other. */
+  private meanwhile: Meanwhile | undefined;
+
+  constructor(private readonly deps: EntryKeeperDependencies) {}
+
+  /** Sends operations to the kernel now; what it refuses leaves its network unsettled. Without a device there is no place
+   * for them: setting it up starts from everything that is held by then. */
+  async write(operations: readonly Operation[]): Promise<OperationResult[]> {
+    const { meanwhile } = this;
+    for (const { entry } of operations) if (entry.vni === meanwhile?.vni) meanwhile.places.add(entryKey(entry));
+    const results = await this.send(operations);
+    this.noteRefused(results.filter(isRefused));
+    return results;
+  }
+
+  /**
+   * Actual to desired, from a fresh dump. It lets others have their turns, and they write what they change: no operation of
+   * its own is older than the moment in which it is sent.
+   * @returns false where it was given up: what is held of the network was forgotten or replaced meanwhile
+   * @throws NetlinkError
+   */
+  async settle(network: AgentNetwork, cause: Cause): Promise<boolean> {
+    const { tables, held, turns } = this.deps;
+    const { vni } = network;
+    const memory = held.desiredOf(vni);
+    const desired = memory ?? nothingDesired;
+    const isCurrent = (): boolean => held.desiredOf(vni) === memory;
+    const meanwhile: Meanwhile = { vni, places: new Set(), refused: false };
+    this.meanwhile = meanwhile;
+    try {
+      const differences = await inSlices(compare(desired, await tables.list(vni)), turns);
+      if (!isCurrent()) return false;
+      // What was written meanwhile is written again, since the dump may be older; but nothing was wrong with it.
+      const drifted = differences.filter(({ place }) => !meanwhile.places.has(entryKey(place)));
+      if (drifted.length > 0) this.tell(network, drifted, cause);
+      this.noteRefused(await this.mendAll(differences, desired, isCurrent));
+      // What was refused before is in, or was refused again.
+      if (isCurrent() && !meanwhile.refused) this.refusals.delete(vni);
+      return isCurrent();
+    } finally {
+      this.meanwhile = undefined;
+    }
+  }
+
+  /** All that is ours leaves a device that stays, unless its network comes back. @throws NetlinkError */
+  async clear(vni: Vni): Promise<void> {
+    const { tables, held, turns } = this.deps;
+    const memory = held.desiredOf(vni);
+    const differences = await inSlices(compare(nothingDesired, await tables.list(vni)), turns);
+    await this.mendAll(differences, nothingDesired, () => held.desiredOf(vni) === memory);
+  }
+
+  private tell({ vni, name }: AgentNetwork, differences: readonly Difference[], cause: Cause): void {
+    const { reporter, log } = this.deps;
+    const operations = differences.length;
+    this.repairs.set(cause, (this.repairs.get(cause) ?? 0) + operations);
+    const first = differences.slice(0, 5).map(({ verb, place }) => `${verb} ${entryKey(place)}`);
+    if (drifts.includes(cause)) {
+      reporter.note({ kind: "drift-repaired", vni, subject: cause, count: operations, detail: first.join(", ") });
+    }
+    log.info({ network: name, vni, cause, operations, first }, "entries brought in line");
+  }
+
+  /** A lot at a time, each as of when it is sent: nothing is written over with what was desired before it. */
+  private async mendAll(
+    differences: readonly Difference[],
+    desired: Desired,
+    isCurrent: () => boolean,
+  ): Promise<Refused[]> {
+    const { turns } = this.deps;
+    const refused: Refused[] = [];
+    for (let at = 0; at < differences.length && isCurrent(); ) {
+      const lot: Operation[] = [];
+      do {
+        const difference = differences[at++];
+        const operation = difference && mend(difference, desired);
+        if (operation) lot.push(operation);
+      } while (at < differences.length && lot.length < maxLot && !turns.over);
+      refused.push(...(await this.send(lot)).filter(isRefused));
+      if (turns.over) await turns.next();
+    }
+    return refused;
+  }
+
+  private send(operations: readonly Operation[]): Promise<OperationResult[]> {
+    const { devices, tables } = this.deps;
+    return tables.apply(operations.filter(({ entry }) => devices.deviceOf(entry.vni) !== undefined));
+  }
+
+  private noteRefused(refused: readonly Refused[]): void {
+    for (const { operation, reason } of refused) {
+      const { vni } = operation.entry;
+      this.refusals.set(vni, reason);
+      if (this.meanwhile?.vni === vni) this.meanwhile.refused = true;
+    }
+    const [first] = refused;
+    if (!first) return;
+    for (const [vni, count] of countFull(refused)) {
+      this.deps.reporter.note({ kind: "table-full", vni, count, detail: first.reason });
+    }
+    // One line for all: a full table refuses thousands, at every try.
+    const { verb, entry } = first.operation;
+    const fields = { vni: entry.vni, refused: refused.length, verb, entry: entryKey(entry), reason: first.reason };
+    this.deps.log.warn(fields, "the kernel refused");
+  }
+}
+
+function isRefused(result: OperationResult): result is Refused {
+  return !result.ok;
+}
+
+/** How many entries the kernel had no room for, by network. */
+function countFull(refused: readonly Refused[]): Map<Vni, number> {
+  const counts = new Map<Vni, number>();
+  for (const { operation, full } of refused) {
+    const { vni } = operation.entry;
+    if (full) counts.set(vni, (counts.get(vni) ?? 0) + 1);
+  }
+  return counts;
+}

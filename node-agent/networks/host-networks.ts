@@ -1,0 +1,231 @@
+// The networks of this host: which there are, and when each is looked at again. Everything that writes goes through here; what
+// is done to one network is network-reconciler.ts.
+import type { AgentNetwork, Vni, VtepAddress } from "../../schema/index.ts";
+import type { LocalVtep } from "../kernel/devices/device-fit.ts";
+import { bridgeName } from "../kernel/devices/device-names.ts";
+import { NetlinkError } from "../kernel/sockets/request-socket.ts";
+import type { Operation, OperationResult } from "../tables/entry.ts";
+import type { Cause } from "./entry-reconciler.ts";
+import { NetworkKeeper, type NetworkKeeperDependencies } from "./network-reconciler.ts";
+
+/** Rules in the kernel beside the tables. */
+export interface Guard {
+  /** What an operator should mend. */
+  readonly problems: readonly string[];
+  readonly settled: boolean;
+  settle(): Promise<void>;
+}
+
+export interface NetworksDependencies extends NetworkKeeperDependencies {
+  /** Rules that follow what is registered. */
+  readonly guards: readonly Guard[];
+  /** Of the host around the networks. */
+  readonly otherProblems?: () => readonly string[];
+}
+
+export class HostNetworks {
+  private readonly keeper: NetworkKeeper;
+  private readonly networks = new Map<Vni, AgentNetwork>();
+  private readonly requested = new Map<Vni, Cause>();
+  private readonly portsRequested = new Set<Vni>();
+  private guardRequested = false;
+  private local: LocalVtep | undefined;
+  private epoch = "";
+  /** Work on devices runs one after the other; entries of standing devices need not wait for it. */
+  private work: Promise<void> = Promise.resolve();
+
+  constructor(private readonly deps: NetworksDependencies) {
+    this.keeper = new NetworkKeeper(deps);
+  }
+
+  /** Entries brought back in line, by what made the agent look. */
+  get repairs(): ReadonlyMap<Cause, number> {
+    return this.keeper.entries.repairs;
+  }
+
+  /** What an operator should mend. */
+  get problems(): string[] {
+    // Of one cause all networks may tell.
+    return [
+      ...new Set([
+        ...this.keeper.problems((vni) => this.nameOf(vni)),
+        ...this.deps.guards.flatMap(({ problems }) => problems),
+        ...(this.deps.otherProblems?.() ?? []),
+      ]),
+    ];
+  }
+
+  /** The kernel is known to hold what is held here. */
+  get settled(): boolean {
+    return this.keeper.unsettledVnis.length === 0 && this.deps.guards.every(({ settled }) => settled);
+  }
+
+  get size(): number {
+    return this.networks.size;
+  }
+
+  /** This host's tunnel end, once the controller has said it. */
+  get vtep(): VtepAddress | undefined {
+    return this.local?.vtep;
+  }
+
+  /** It has devices here which another store of the controller vouched for, so they stay. */
+  keeps(vni: Vni): boolean {
+    return !this.networks.has(vni) && this.keeper.warnsOf(vni);
+  }
+
+  /** As the controller has registered it, once it has said so. */
+  get tunnelEnd(): LocalVtep | undefined {
+    return this.local;
+  }
+
+  /** The networks that have a VM on this host. */
+  list(): AgentNetwork[] {
+    return [...this.networks.values()];
+  }
+
+  nameOf(vni: Vni): string | undefined {
+    return this.networks.get(vni)?.name;
+  }
+
+  /** This host's tunnel end, as registered: all networks follow. */
+  setLocal(local: LocalVtep): void {
+    this.local = local;
+  }
+
+  /**
+   * The whole set, as the store of `epoch` knows it. Devices of networks that are not in it leave, if they were made for that
+   * store: an empty or foreign one must never take a host down.
+   */
+  replace(networks: readonly AgentNetwork[], epoch: string): Promise<void> {
+    const { devices } = this.deps;
+    this.epoch = epoch;
+    this.networks.clear();
+    this.keeper.forgetWarnings();
+    for (const network of networks) this.networks.set(network.vni, network);
+    const absent = devices.vnis().filter((vni) => !this.networks.has(vni));
+    const gone = absent.filter((vni) => devices.epochOf(vni) === epoch);
+    for (const vni of absent) if (!gone.includes(vni)) this.keeper.leaveOrphan(vni);
+    const brought = this.bring(gone, [...this.networks.keys()], "session");
+    this.guard();
+    return brought;
+  }
+
+  /** Some changed, some left this host; with a new tunnel end of our own all are touched. */
+  change(networks: readonly AgentNetwork[], gone: readonly Vni[], local: LocalVtep | undefined): Promise<void> {
+    for (const network of networks) this.networks.set(network.vni, network);
+    for (const vni of gone) this.networks.delete(vni);
+    if (local) this.local = local;
+    const brought = this.bring(
+      gone,
+      local ? [...this.networks.keys()] : networks.map((network) => network.vni),
+      "change",
+    );
+    this.guard();
+    return brought;
+  }
+
+  /** Looks again at a network, soon and once for all causes that come meanwhile; without `vni` at all of them. */
+  look(cause: Cause, vni?: Vni): void {
+    const vnis = vni === undefined ? this.networks.keys() : this.networks.has(vni) ? [vni] : [];
+    const first = this.requested.size === 0;
+    for (const each of vnis) if (!this.requested.has(each)) this.requested.set(each, cause);
+    if (first && this.requested.size > 0) void this.queue(() => this.settleRequested());
+  }
+
+  /** Looks at the guests' ports of a network, soon and once for all that comes meanwhile. */
+  lookAtPorts(vni: Vni): void {
+    if (!this.networks.has(vni) || this.portsRequested.has(vni)) return;
+    this.portsRequested.add(vni);
+    void this.queue(async () => {
+      this.portsRequested.delete(vni);
+      await this.settlePorts(vni);
+    });
+  }
+
+  /** Answers were taken that may say which ports guests have. */
+  guestsMayHaveChanged(vnis: Iterable<Vni>): void {
+    for (const vni of new Set(vnis)) if (this.deps.ports.hasChanged(vni)) this.lookAtPorts(vni);
+    this.guard();
+  }
+
+  /** Deletes bridges that were left only because a guest's port was still on them, once it is not. */
+  sweep(): void {
+    const { devices, log } = this.deps;
+    if (!devices.hasLeftovers) return;
+    void this.queue(async () => {
+      try {
+        await devices.sweep();
+      } catch (error) {
+        if (!(error instanceof NetlinkError)) throw error;
+        log.warn({ reason: error.message }, "a bridge that is no longer needed was not removed");
+      }
+    });
+  }
+
+  /** Settles once more what is not settled. */
+  retry(): Promise<void> {
+    for (const vni of this.keeper.unsettledVnis) this.look("refused", vni);
+    if (!this.deps.guards.every(({ settled }) => settled)) this.guard();
+    return this.work;
+  }
+
+  /** When the work that is queued now is done. */
+  get idle(): Promise<void> {
+    return this.work;
+  }
+
+  /** @see EntryKeeper.write */
+  write(operations: readonly Operation[]): Promise<OperationResult[]> {
+    return this.keeper.entries.write(operations);
+  }
+
+  private bring(gone: readonly Vni[], touched: readonly Vni[], cause: Cause): Promise<void> {
+    if (gone.length === 0 && touched.length === 0) return Promise.resolve();
+    return this.queue(async () => {
+      // It may have come back while this work waited.
+      for (const vni of gone) if (!this.networks.has(vni)) await this.keeper.remove(vni);
+      for (const vni of touched) await this.settle(vni, cause);
+    });
+  }
+
+  /** Rules follow what is registered of this host's guests, soon and once for all that comes meanwhile. */
+  guard(): void {
+    const { guards } = this.deps;
+    if (guards.length === 0 || this.guardRequested) return;
+    this.guardRequested = true;
+    void this.queue(async () => {
+      this.guardRequested = false;
+      for (const guard of guards) await guard.settle();
+    });
+  }
+
+  /** Names of the bridges that stand. */
+  bridges(): string[] {
+    const standing = this.list().filter(({ vni }) => this.deps.devices.deviceOf(vni) !== undefined);
+    return standing.map(({ vni }) => this.deps.devices.adoptedFor(vni)?.bridge ?? bridgeName(vni));
+  }
+
+  private queue(work: () => Promise<void>): Promise<void> {
+    this.work = this.work.then(work);
+    return this.work;
+  }
+
+  private async settleRequested(): Promise<void> {
+    const requested = [...this.requested];
+    this.requested.clear();
+    for (const [vni, cause] of requested) await this.settle(vni, cause);
+  }
+
+  private async settle(vni: Vni, cause: Cause): Promise<void> {
+    const network = this.networks.get(vni);
+    if (!network || !this.local) this.keeper.forgetRefusals(vni);
+    else if (!(await this.keeper.settle(network, this.local, this.epoch, cause))) this.look(cause, vni);
+  }
+
+  private async settlePorts(vni: Vni): Promise<void> {
+    const network = this.networks.get(vni);
+    if (network && this.local) await this.keeper.settlePorts(network);
+    else this.keeper.forgetRefusals(vni);
+  }
+}

@@ -1,0 +1,120 @@
+// The guests' ports of this host's networks: addresses whose port is registered are pinned there, and what was set on a port
+// is put back when its VM goes.
+import type { Logger } from "pino";
+import type { MacAddress, Vni } from "../../schema/index.ts";
+import type { Link } from "../kernel/codec/link-codec.ts";
+import type { BridgePorts } from "../kernel/devices/bridge-ports.ts";
+import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
+import type { HeldAnswers } from "../tables/held.ts";
+import { behaviourInAlias, planPorts, samePins, type WantedPins, wantedPins } from "../tables/pins.ts";
+import type { GuestPort, PortBehaviour } from "../tables/port.ts";
+
+export interface HostPortsDependencies {
+  readonly devices: NetworkDevices;
+  readonly bridgePorts: BridgePorts;
+  readonly held: HeldAnswers;
+  readonly log: Logger;
+}
+
+const nothing: WantedPins = new Map();
+
+export class HostPorts {
+  /** As they were settled last; a network is absent until its ports were looked at in this run. */
+  private readonly settled = new Map<Vni, WantedPins>();
+  private readonly pinned = new Map<Vni, ReadonlyMap<number, readonly MacAddress[]>>();
+  private work: Promise<void> = Promise.resolve();
+  /** How ports were that have an alias of somebody's. */
+  private readonly before = new Map<number, PortBehaviour>();
+
+  constructor(private readonly deps: HostPortsDependencies) {}
+
+  /** What is registered of a network's ports is not what was settled last. */
+  hasChanged(vni: Vni): boolean {
+    const settled = this.settled.get(vni);
+    return settled !== undefined && !samePins(settled, this.wanted(vni));
+  }
+
+  /** The addresses that are pinned to a network's ports, by ifindex. */
+  pinnedTo(vni: Vni): ReadonlyMap<number, readonly MacAddress[]> {
+    return this.pinned.get(vni) ?? new Map();
+  }
+
+  /** Brings a network's ports in line with what is registered. @throws NetlinkError */
+  async settle(vni: Vni): Promise<void> {
+    await this.bring(vni, this.wanted(vni));
+  }
+
+  /** The network leaves this host: its ports are as they were. @throws NetlinkError */
+  async release(vni: Vni): Promise<void> {
+    await this.bring(vni, nothing);
+    this.settled.delete(vni);
+    this.pinned.delete(vni);
+  }
+
+  /** A port that has left our bridges has left its pins and settings with them; only our word of them stays on it. */
+  onLink(link: Link, gone: boolean): void {
+    if (gone) this.before.delete(link.ifindex);
+    if (gone || !this.hasLeft(link)) return;
+    const forget = this.inTurn(async () => {
+      // It may have come back since that message was sent, and be pinned again.
+      const now = await this.deps.bridgePorts.find(link.ifindex);
+      if (!now || !this.hasLeft(now)) return;
+      await this.deps.bridgePorts.apply([{ kind: "alias", ifindex: link.ifindex, alias: "" }]);
+    });
+    forget.catch((error: unknown) => this.deps.log.warn({ err: error, port: link.name }, "port not looked at"));
+  }
+
+  /** On a bridge that a network left behind, a port that is not as it was before keeps our word of that. */
+  private hasLeft({ master, alias, portLearning = true, portFlood = true }: Link): boolean {
+    const ours = master !== undefined && this.deps.devices.vniOfBridge(master) !== undefined;
+    return !ours && portLearning && portFlood && behaviourInAlias(alias) !== undefined;
+  }
+
+  /** One look at ports and what follows from it at a time: what was seen is what is changed. */
+  private inTurn(act: () => Promise<void>): Promise<void> {
+    const done = this.work.then(act);
+    this.work = done.catch(() => {});
+    return done;
+  }
+
+  private wanted(vni: Vni): WantedPins {
+    return wantedPins(this.deps.held.locals(vni));
+  }
+
+  private bring(vni: Vni, wanted: WantedPins): Promise<void> {
+    return this.inTurn(() => this.bringInLine(vni, wanted));
+  }
+
+  private async bringInLine(vni: Vni, wanted: WantedPins): Promise<void> {
+    const { devices, bridgePorts, log } = this.deps;
+    const device = devices.deviceOf(vni);
+    if (!device) return;
+    const known = this.settled.get(vni);
+    // The first look of a run finds what an earlier one has left.
+    if (known?.size === 0 && wanted.size === 0) return;
+    const ports = await bridgePorts.list(device, (port) => known === undefined || this.concerns(vni, port, wanted));
+    for (const port of ports) this.remember(port, wanted);
+    const changes = planPorts(wanted, ports, this.before);
+    const refusals = await bridgePorts.apply(changes);
+    const held = ports.filter((port) => wanted.has(port.name));
+    for (const port of ports) if (!wanted.has(port.name)) this.before.delete(port.ifindex);
+    this.pinned.set(vni, new Map(held.map(({ ifindex, name }) => [ifindex, [...(wanted.get(name) ?? [])]])));
+    this.settled.set(vni, wanted);
+    if (refusals.length > 0) log.warn({ vni, refused: refusals.length, reason: refusals[0] }, "ports not pinned");
+    const pins = changes.filter(({ kind }) => kind === "pin").length;
+    const unpins = changes.filter(({ kind }) => kind === "unpin").length;
+    if (pins + unpins > 0)
+      log.info({ vni, pins, unpins, ports: held.map(({ name }) => name) }, "ports brought in line");
+  }
+
+  private concerns(vni: Vni, { name, alias, ifindex }: Link, wanted: WantedPins): boolean {
+    const known = this.before.has(ifindex) || this.pinnedTo(vni).has(ifindex);
+    return known || wanted.has(name) || behaviourInAlias(alias) !== undefined;
+  }
+
+  private remember(port: GuestPort, wanted: WantedPins): void {
+    const elsewhere = port.alias === undefined || behaviourInAlias(port.alias) !== undefined;
+    if (elsewhere || !wanted.has(port.name) || this.before.has(port.ifindex) || port.pinned.length > 0) return;
+    this.before.set(port.ifindex, { learning: port.learning, flood: port.flood });
+  }
+}

@@ -1,0 +1,142 @@
+// One network of this host in the kernel: its devices as they must be, its entries as they are held. What the kernel refuses
+// is remembered, to be tried again and reported. Which networks there are, and when they are looked at, is networks.ts.
+import type { AgentNetwork, Vni } from "../../schema/index.ts";
+import type { Announcer } from "../announce/announcer.ts";
+import type { LocalVtep } from "../kernel/devices/device-fit.ts";
+import { bridgeName, vxlanName } from "../kernel/devices/device-names.ts";
+import { DeviceError, type DeviceWarning } from "../kernel/devices/device-problems.ts";
+import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
+import { NetlinkError } from "../kernel/sockets/request-socket.ts";
+import { type Cause, EntryKeeper, type EntryKeeperDependencies } from "./entry-reconciler.ts";
+import type { HostPorts } from "./host-ports.ts";
+
+export interface NetworkKeeperDependencies extends EntryKeeperDependencies {
+  readonly devices: NetworkDevices;
+  readonly announcer: Announcer | undefined;
+  readonly ports: HostPorts;
+}
+
+export class NetworkKeeper {
+  readonly entries: EntryKeeper;
+  private readonly warnings = new Map<Vni, readonly string[]>();
+  /** Networks that could not be looked at to the end. */
+  private readonly failed = new Set<Vni>();
+
+  constructor(private readonly deps: NetworkKeeperDependencies) {
+    this.entries = new EntryKeeper(deps);
+  }
+
+  /** What an operator should mend. */
+  problems(nameOf: (vni: Vni) => string | undefined): string[] {
+    const refusals = [...this.entries.refusals].map(
+      ([vni, reason]) => `network ${nameOf(vni) ?? vni}: the kernel does not take all entries: ${reason}`,
+    );
+    return [...[...this.warnings.values()].flat(), ...refusals];
+  }
+
+  /** Networks whose kernel state is not known to be right. */
+  get unsettledVnis(): readonly Vni[] {
+    return [...new Set([...this.failed, ...this.entries.refusals.keys()])];
+  }
+
+  warnsOf(vni: Vni): boolean {
+    return this.warnings.has(vni);
+  }
+
+  /** Another whole set of networks is coming. */
+  forgetWarnings(): void {
+    this.warnings.clear();
+  }
+
+  /** Devices that another store of the controller vouched for: they stay, and the operator is told how they would go. */
+  leaveOrphan(vni: Vni): void {
+    const { devices, log } = this.deps;
+    const adopted = devices.adoptedFor(vni);
+    const warning = adopted
+      ? `VNI ${vni}: the adopted device ${adopted.name} has entries of an earlier agent, and the controller has no VM of it on ` +
+        `this host: they stay; delete those with proto 78 (ip neigh show dev ${adopted.name}) and extern_learn (bridge fdb show dev ${adopted.name})`
+      : `VNI ${vni} has devices here that were made for another store of the controller, and this one has no VM of it on ` +
+        `this host: they stay; remove them with ip link del ${vxlanName(vni)}; ip link del ${bridgeName(vni)}`;
+    this.warnings.set(vni, [warning]);
+    log.warn({ vni }, warning);
+  }
+
+  /** @returns false where its entries have to be looked at again: what is held of it was replaced meanwhile */
+  async settle(network: AgentNetwork, local: LocalVtep, epoch: string, cause: Cause): Promise<boolean> {
+    let whole = true;
+    await this.attempt(network, async () => {
+      await this.settleDevices(network, local, epoch);
+      whole = await this.entries.settle(network, cause);
+      if (whole) this.failed.delete(network.vni);
+      await this.deps.ports.settle(network.vni);
+    });
+    return whole;
+  }
+
+  settlePorts(network: AgentNetwork): Promise<void> {
+    return this.attempt(network, () => this.deps.ports.settle(network.vni));
+  }
+
+  /** Devices and entries, as far as they are the agent's. */
+  async remove(vni: Vni): Promise<void> {
+    this.warnings.delete(vni);
+    this.forgetRefusals(vni);
+    this.deps.announcer?.leave(vni);
+    try {
+      await this.deps.ports.release(vni);
+      if (this.deps.devices.adoptedFor(vni)) await this.entries.clear(vni);
+      await this.deps.devices.remove(vni);
+      this.deps.log.info({ vni }, "network removed: its last VM left this host");
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      this.deps.log.error({ vni, reason: error.message }, "network not removed");
+    }
+  }
+
+  /** It is no longer one of this host, or is looked at afresh. */
+  forgetRefusals(vni: Vni): void {
+    this.failed.delete(vni);
+    this.entries.refusals.delete(vni);
+  }
+
+  /** Where the kernel or a device is in the way the network is unsettled, and says why. */
+  private async attempt(network: AgentNetwork, work: () => Promise<void>): Promise<void> {
+    const { vni, name } = network;
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof DeviceError) && !(error instanceof NetlinkError)) throw error;
+      this.failed.add(vni);
+      this.warnings.set(vni, [`network ${name}: ${error.message}`]);
+      this.deps.log.error({ network: name, vni, reason: error.message }, "network not ready");
+      this.deps.reporter.note({ kind: "network-not-ready", vni, detail: error.message });
+    }
+  }
+
+  private async settleDevices(network: AgentNetwork, local: LocalVtep, epoch: string): Promise<void> {
+    const { devices, announcer, log } = this.deps;
+    const { vni, name } = network;
+    const before = devices.deviceOf(vni)?.ifindex;
+    const warnings = await devices.ensure(network, local, epoch);
+    const device = devices.deviceOf(vni);
+    if (device) announcer?.attend(vni, device.bridgeIfindex, device.ifindex);
+    const told = this.warnings.get(vni) ?? [];
+    for (const warning of warnings) if (!told.includes(warning.says)) this.warn(network, warning);
+    this.warnings.set(
+      vni,
+      warnings.map(({ says }) => says),
+    );
+    if (before !== device?.ifindex) {
+      const adopted = devices.adoptedFor(vni);
+      const { bridge = bridgeName(vni), name: vxlan = vxlanName(vni) } = adopted ?? {};
+      log.info({ network: name, vni, bridge, vxlan, ...(adopted ? { adopted: true } : {}) }, "network ready");
+    }
+  }
+
+  private warn({ vni, name }: AgentNetwork, { kind, subject, says }: DeviceWarning): void {
+    const { reporter, log } = this.deps;
+    log.warn({ network: name, vni }, says);
+    // The tunnel end is that of all networks.
+    reporter.note({ kind, subject, detail: says, ...(kind === "vtep-missing" ? {} : { vni }) });
+  }
+}

@@ -1,0 +1,101 @@
+// Which devices of this host are guests' ports, by what is registered and what the devices are: only those are guarded, and what is
+// wrong with the others is a problem of the host.
+import type { Vni } from "../../schema/index.ts";
+import { bridgeName } from "../kernel/devices/device-names.ts";
+import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
+import { readPortDevice } from "../kernel/devices/port-devices.ts";
+import type { HeldAnswers } from "../tables/held.ts";
+import type { AddressedGuest } from "../tables/held-network.ts";
+import { disputedPorts, judgePort, type NetworkBridge, type PortVerdict, wrongPort } from "../tables/port-claims.ts";
+import type { HostNetworks } from "./host-networks.ts";
+
+export interface PortRegisterDependencies {
+  readonly held: Pick<HeldAnswers, "locals">;
+  readonly devices: Pick<NetworkDevices, "deviceOf" | "adoptedFor">;
+  networks(): Pick<HostNetworks, "list" | "nameOf">;
+  nowMs(): number;
+}
+
+/** A guest with a port, and what its port is. */
+export interface ClaimedPort {
+  readonly vni: Vni;
+  readonly port: string;
+  readonly guest: AddressedGuest;
+  readonly verdict: PortVerdict;
+  /** Interfaces of other networks claim it as well. */
+  readonly disputed: boolean;
+}
+
+/** Verdicts are read again when a link changes, and after this time all the same: messages about links may be lost. */
+const freshMs = 60_000;
+
+export class PortRegister {
+  /** By network and port. They are asked for with every revision that is acknowledged. */
+  private readonly verdicts = new Map<
+    string,
+    { readonly port: string; readonly verdict: PortVerdict; readonly atMs: number }
+  >();
+
+  constructor(private readonly deps: PortRegisterDependencies) {}
+
+  /** A link has changed: what was known of it is not. Without a name: of all of them. */
+  forget(name?: string): void {
+    if (name === undefined) this.verdicts.clear();
+    else for (const [key, { port }] of this.verdicts) if (port === name) this.verdicts.delete(key);
+  }
+
+  /** Every interface with a registered port, as its port is now. */
+  list(): ClaimedPort[] {
+    const claims = this.deps
+      .networks()
+      .list()
+      .flatMap(({ vni }) =>
+        this.deps.held
+          .locals(vni)
+          .flatMap((guest) => (guest.port === undefined ? [] : [{ vni, port: guest.port, guest }])),
+      );
+    const disputed = disputedPorts(claims);
+    // Of registrations that are gone nothing is kept.
+    if (this.verdicts.size > 2 * claims.length) this.verdicts.clear();
+    return claims.map((claim) => ({ ...claim, verdict: this.verdictOf(claim), disputed: disputed.has(claim.port) }));
+  }
+
+  /** What an operator should correct. */
+  get problems(): string[] {
+    return this.list().flatMap(({ vni, port, guest, verdict }) => {
+      if (typeof verdict === "string") return [];
+      const name = this.deps.networks().nameOf(vni) ?? `VNI ${vni}`;
+      return [wrongPort(name, guest.mac, port, verdict.wrong)];
+    });
+  }
+
+  /** Whether a device is registered as some guest's port. */
+  claims(name: string): boolean {
+    return this.deps
+      .networks()
+      .list()
+      .some(({ vni }) => this.deps.held.locals(vni).some(({ port }) => port === name));
+  }
+
+  /** Whether a device is a port of the network's bridge, also where the network has left this host and the bridge had to stay. */
+  isAt(port: string, vni: Vni): boolean {
+    return readPortDevice(port)?.bridge === (this.bridgeOf(vni)?.name ?? bridgeName(vni));
+  }
+
+  private verdictOf(claim: { readonly vni: Vni; readonly port: string }): PortVerdict {
+    const key = `${claim.vni} ${claim.port}`;
+    const nowMs = this.deps.nowMs();
+    const known = this.verdicts.get(key);
+    if (known && nowMs - known.atMs < freshMs) return known.verdict;
+    const verdict = judgePort(claim, readPortDevice(claim.port), this.bridgeOf(claim.vni));
+    this.verdicts.set(key, { port: claim.port, verdict, atMs: nowMs });
+    return verdict;
+  }
+
+  private bridgeOf(vni: Vni): NetworkBridge | undefined {
+    const { devices } = this.deps;
+    const adopted = devices.adoptedFor(vni)?.bridge;
+    if (adopted !== undefined) return { name: adopted, adopted: adopted !== bridgeName(vni) };
+    return devices.deviceOf(vni) && { name: bridgeName(vni), adopted: false };
+  }
+}

@@ -1,0 +1,71 @@
+// Answers into memory and into the kernel, and then to the guests that wait for them.
+import { type Answer, keyText } from "../../schema/index.ts";
+import type { Announcer } from "../announce/announcer.ts";
+import type { Releases } from "../controller-link/releases.ts";
+import type { HostNetworks } from "../networks/host-networks.ts";
+import type { Entry } from "../tables/entry.ts";
+import type { HeldAnswers } from "../tables/held.ts";
+import type { Occasion } from "../tables/held-network.ts";
+
+/** How far answers got; times are of the agent's monotonic clock. */
+export interface Programmed {
+  /** Acknowledged by the kernel. */
+  readonly writtenMs: number;
+  /** By key: when those who waited were told, undefined where nobody did. */
+  readonly announced: ReadonlyMap<string, Promise<number | undefined>>;
+}
+
+export interface ProgrammingDependencies {
+  readonly held: HeldAnswers;
+  readonly networks: HostNetworks;
+  readonly releases: Releases;
+  /** Absent with `--announce off`. */
+  readonly announcer: Announcer | undefined;
+  /** Room is short. */
+  crowded(): void;
+  nowMs(): number;
+}
+
+export class Programming {
+  constructor(private readonly deps: ProgrammingDependencies) {}
+
+  /** Into memory and into the kernel; then to the guests that wait, or that hold an older MAC. */
+  async take(answers: readonly Answer[], occasion: Occasion): Promise<Programmed> {
+    const { held, networks, releases, announcer, nowMs } = this.deps;
+    const { operations, released, taken, changedMacs } = held.take(releases.pass(answers), nowMs(), occasion);
+    const written = networks.write(operations);
+    networks.guestsMayHaveChanged(answers.map(({ key }) => key.vni));
+    releases.release(released);
+    if (held.isCrowded()) this.deps.crowded();
+    await written;
+    const programmed = this.announce(taken);
+    for (const { vni, ...known } of changedMacs) void announcer?.announce(vni, known);
+    return programmed;
+  }
+
+  /** To the guests that wait for what the kernel now holds. */
+  announce(answers: readonly Answer[]): Programmed {
+    const { announcer, nowMs } = this.deps;
+    const writtenMs = nowMs();
+    const announced = new Map<string, Promise<number | undefined>>();
+    for (const { key, binding } of answers) {
+      if (!announcer || key.kind !== "ip" || !binding || binding.local) continue;
+      const known = { ip: key.ip, mac: binding.mac, router: binding.router ?? false };
+      announced.set(keyText(key), announcer.answer(key.vni, known));
+    }
+    return { writtenMs, announced };
+  }
+
+  /** Held, but missed all the same: the kernel has lost it. @returns when it holds it again */
+  async reassert(entries: readonly Entry[]): Promise<number> {
+    const { networks, announcer, nowMs } = this.deps;
+    await networks.write(entries.map((entry) => ({ verb: "put", entry })));
+    const programmedMs = nowMs();
+    const routers = new Set(entries.flatMap((entry) => (entry.kind === "tunnel" && entry.router ? entry.mac : [])));
+    for (const entry of entries) {
+      if (entry.kind !== "neighbour") continue;
+      void announcer?.answer(entry.vni, { ip: entry.ip, mac: entry.mac, router: routers.has(entry.mac) });
+    }
+    return programmedMs;
+  }
+}

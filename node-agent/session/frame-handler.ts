@@ -1,0 +1,176 @@
+// What the controller's frames mean for this host: what is held, which networks there are, what has been followed. The
+// frames themselves, whole and in order, are `controller-link/`.
+import type { Logger } from "pino";
+import {
+  addressOf,
+  type BindingKey,
+  defaultVtepPort,
+  keyText,
+  protocolVersions,
+  type Vni,
+  type VtepAddress,
+  version,
+} from "../../schema/index.ts";
+import type { Frame, Hello, LinkHandlers } from "../controller-link/link.ts";
+import type { Releases } from "../controller-link/releases.ts";
+import type { UnderlayGuard } from "../guard/underlay-guard.ts";
+import type { MissResolver } from "../misses/resolver.ts";
+import type { HostNetworks } from "../networks/host-networks.ts";
+import type { Reporter } from "../reports/reporter.ts";
+import type { HeldAnswers } from "../tables/held.ts";
+import type { Programming } from "./answer-writer.ts";
+import type { Progress } from "./applied-position.ts";
+import type { MissOutcomes } from "./miss-outcomes.ts";
+
+/** What this host says of itself. */
+export interface Identity {
+  readonly host: string;
+  /** Absent: what the operator registered for this host. */
+  readonly vtep?: VtepAddress;
+  /** Its questions prepare the way back elsewhere, and others' here. */
+  readonly seeding: boolean;
+  readonly senders: boolean;
+}
+
+export interface SessionDependencies {
+  readonly identity: Identity;
+  readonly held: HeldAnswers;
+  readonly networks: HostNetworks;
+  readonly resolver: MissResolver;
+  readonly releases: Releases;
+  readonly programming: Programming;
+  /** Absent without `--underlay-filter`. */
+  readonly underlay: UnderlayGuard | undefined;
+  readonly outcomes: MissOutcomes;
+  readonly progress: Progress;
+  readonly reporter: Reporter;
+  readonly trust: (frame: Frame<"trust">) => void;
+  readonly log: Logger;
+  nowMs(): number;
+}
+
+export class Session implements LinkHandlers {
+  /** Keys of entries that an earlier run left in the kernel: to be asked for with the first session. */
+  private inherited: readonly BindingKey[] = [];
+
+  constructor(private readonly deps: SessionDependencies) {}
+
+  inherit(keys: readonly BindingKey[]): void {
+    this.inherited = keys;
+  }
+
+  hello(): Hello {
+    const { host, vtep, seeding, senders } = this.deps.identity;
+    const { epoch, asOf } = this.deps.progress;
+    return {
+      protocol: protocolVersions,
+      version,
+      host,
+      ...(vtep ? { vtep } : {}),
+      vtepPort: defaultVtepPort,
+      ...(seeding ? { seeding: true } : {}),
+      ...(senders ? { senders: true } : {}),
+      ...(epoch === undefined ? {} : { epoch }),
+      ...(asOf === undefined ? {} : { asOf }),
+    };
+  }
+
+  interest(): BindingKey[] {
+    const { held, resolver } = this.deps;
+    const keys = [...held.keys(), ...resolver.unanswered(), ...this.inherited];
+    return [...new Map(keys.map((key) => [keyText(key), key])).values()];
+  }
+
+  onWelcome(frame: Frame<"welcome">): void {
+    const { identity, networks, progress, log } = this.deps;
+    progress.begin(frame.epoch, frame.asOf);
+    networks.setLocal({ vtep: frame.vtep, vtepPort: frame.vtepPort });
+    if (identity.vtep && identity.vtep !== frame.vtep) {
+      log.warn(
+        { registered: frame.vtep, given: identity.vtep },
+        "the operator registered another VTEP for this host than --vtep says: the registered one is used",
+      );
+    }
+    log.info({ vtep: frame.vtep, revision: frame.asOf }, "session with the controller");
+  }
+
+  /** The first complete answer: from here on this host may delete what nobody vouches for. */
+  onSnapshot(frame: Frame<"snapshot">): void {
+    const { held, networks, resolver, releases, programming, outcomes, progress, log, nowMs } = this.deps;
+    const timelines = resolver.onAnswers(frame.answers);
+    const visible = new Set(frame.networks.map((network) => network.vni));
+    // What is said of a network that is not ours to see says nothing: it may come into view with VMs in it.
+    const answers = frame.answers.filter(({ key }) => visible.has(key.vni));
+    const before = this.interest();
+    this.deps.underlay?.keep(visible);
+    releases.release(held.replace(answers, nowMs()));
+    const work = networks.replace(frame.networks, progress.epoch ?? "");
+    // Entries that stay without being ours to see are asked for again by the next session, perhaps with the right store.
+    this.inherited = before.filter((key) => networks.keeps(key.vni));
+    void work.then(() => {
+      log.info({ revision: frame.asOf, networks: networks.size }, "in step with the controller");
+    });
+    const programmed = work.then(() => programming.announce(answers));
+    outcomes.answered(timelines, frame.answers, nowMs(), programmed);
+    progress.acknowledge(frame.asOf, work);
+    this.deps.reporter.flush();
+  }
+
+  /** A seed may answer what a guest here has just asked: it ends a question as an answer does. */
+  onAnswers(frame: Frame<"answers"> | Frame<"seed">): void {
+    const { networks, resolver, releases, programming, outcomes, log, nowMs } = this.deps;
+    if (frame.type === "answers") {
+      releases.confirmed(frame.id);
+      this.deps.reporter.answered(frame.id);
+    }
+    const timelines = resolver.onAnswers(frame.answers);
+    const occasion = frame.type === "answers" ? "asked" : "told";
+    outcomes.answered(timelines, frame.answers, nowMs(), programming.take(frame.answers, occasion));
+    if (frame.type !== "seed") return;
+    for (const { key, binding } of frame.answers) {
+      const { vni } = key;
+      log.debug({ network: networks.nameOf(vni), vni, key: addressOf(key), vtep: binding?.vtep }, "seeded");
+    }
+  }
+
+  onChanges(frame: Frame<"changes">): void {
+    const { held, networks, resolver, programming, outcomes, progress, log, nowMs } = this.deps;
+    const timelines = resolver.onAnswers(frame.answers);
+    const startMs = nowMs();
+    for (const { vni } of frame.networks) if (!networks.nameOf(vni)) held.forgetNetwork(vni);
+    // Entries of standing devices at once; what is set up below starts from everything that is held by then.
+    const programmed = programming.take(frame.answers, "told");
+    outcomes.answered(timelines, frame.answers, startMs, programmed);
+    for (const vni of frame.gone) held.forgetNetwork(vni);
+    if (frame.gone.length > 0) this.deps.underlay?.keep(this.remaining(frame));
+    const changed = networks.change(frame.networks, frame.gone, frame.self);
+    for (const { key, binding, revision } of frame.answers) {
+      log.debug({ revision, vni: key.vni, key: addressOf(key), vtep: binding?.vtep ?? null }, "change applied");
+    }
+    progress.acknowledge(frame.asOf, Promise.all([programmed, changed]));
+  }
+
+  onTrust(frame: Frame<"trust">): void {
+    this.deps.trust(frame);
+  }
+
+  onSenders(frame: Frame<"senders">): void {
+    const { underlay, networks } = this.deps;
+    if (underlay?.take(frame)) networks.guard();
+  }
+
+  /** VNIs of this host after the change. */
+  private remaining({ networks, gone }: Frame<"changes">): Vni[] {
+    const vnis = [...this.deps.networks.list(), ...networks].map(({ vni }) => vni);
+    return vnis.filter((vni) => !gone.includes(vni));
+  }
+
+  onHeartbeat(frame: Frame<"heartbeat">): void {
+    this.deps.progress.acknowledge(frame.asOf, Promise.resolve());
+  }
+
+  onClosed(): void {
+    this.deps.releases.clear();
+    this.deps.reporter.onClosed();
+  }
+}

@@ -1,0 +1,74 @@
+// What became of misses: kept for whoever asks for the status, and logged.
+import type { Logger } from "pino";
+import { type Answer, type Binding, keyText, type Vni } from "../../schema/index.ts";
+import { missKey } from "../misses/miss.ts";
+import { type FinishedMiss, RecentMisses } from "../misses/recent.ts";
+import { describeTimeline, type Timeline } from "../misses/timeline.ts";
+import { TimesOfMisses } from "../misses/times.ts";
+import type { Programmed } from "./answer-writer.ts";
+
+export class MissOutcomes {
+  readonly recent = new RecentMisses();
+  /** For the controller. */
+  readonly times = new TimesOfMisses();
+  private readonly listeners = new Set<(miss: FinishedMiss) => void>();
+
+  constructor(
+    private readonly nameOf: (vni: Vni) => string | undefined,
+    private readonly log: Logger,
+  ) {}
+
+  /** Hears of each miss at its end, from now on. */
+  subscribe(listener: (miss: FinishedMiss) => void): void {
+    this.listeners.add(listener);
+  }
+
+  /** These misses end with these answers, taken from `startMs` on. */
+  answered(
+    timelines: readonly Timeline[],
+    answers: readonly Answer[],
+    startMs: number,
+    programmed: Promise<Programmed>,
+  ): void {
+    if (timelines.length === 0) return;
+    const bindings = new Map(answers.map((answer) => [keyText(answer.key), answer.binding]));
+    for (const timeline of timelines) {
+      void this.finish(timeline, bindings.get(keyText(missKey(timeline.miss))) ?? undefined, startMs, programmed);
+    }
+  }
+
+  /** The kernel had lost what is held here, and has it again. */
+  answeredFromMemory(timelines: readonly Timeline[], programmedMs: number): void {
+    for (const timeline of timelines) this.note({ ...timeline, outcome: "from memory", programmedMs });
+  }
+
+  private note(miss: FinishedMiss): void {
+    this.recent.push(miss);
+    if (miss.programmedMs !== undefined) this.times.add(miss.programmedMs - miss.missedMs);
+    for (const listener of this.listeners) listener(miss);
+  }
+
+  private async finish(
+    timeline: Timeline,
+    binding: Binding | undefined,
+    startMs: number,
+    programmed: Promise<Programmed>,
+  ): Promise<void> {
+    const key = missKey(timeline.miss);
+    const { writtenMs, announced } = await programmed;
+    const announcedMs = await announced.get(keyText(key));
+    this.note({
+      ...timeline,
+      outcome: binding ? "answered" : "unknown",
+      ...(binding ? { programmedMs: writtenMs, mac: binding.mac, vtep: binding.vtep } : {}),
+      ...(announcedMs === undefined ? {} : { announcedMs }),
+    });
+    if (!this.log.isLevelEnabled("debug")) return;
+    const fields = {
+      network: this.nameOf(key.vni),
+      ...describeTimeline(timeline, startMs, writtenMs, announcedMs),
+    };
+    if (binding) this.log.debug({ ...fields, mac: binding.mac, vtep: binding.vtep }, "miss answered");
+    else this.log.debug(fields, "miss unknown");
+  }
+}

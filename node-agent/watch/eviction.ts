@@ -1,0 +1,103 @@
+// Reads the ages of entries from the kernel, one network after the other, and gives up what nothing uses. What goes and in
+// which order is `tables/ageing.ts`.
+import type { Logger } from "pino";
+import { addressOf, type Vni } from "../../schema/index.ts";
+import { NetlinkError } from "../kernel/sockets/request-socket.ts";
+import type { Reporter } from "../reports/reporter.ts";
+import { readAgesEveryMs } from "../tables/ageing.ts";
+import type { Tables } from "../tables/entry.ts";
+import type { Evicted, HeldAnswers } from "../tables/held.ts";
+
+/** Between two rounds over all networks because room is short: reading 100,000 ages takes the kernel half a second. */
+const hurriedRoundMs = 5_000;
+
+export interface EvictionDependencies {
+  readonly held: HeldAnswers;
+  readonly tables: Pick<Tables, "idleMs">;
+  /** Infinity: only caps evict. */
+  readonly idleMs: number;
+  /**
+   * Whether the controller would answer for what is given up now. Without it nothing ages: an idle entry costs a little
+   * memory, a missing one its guest's connection.
+   */
+  canAskAgain(): boolean;
+  /** Carries out: entries out of the kernel, interest out of the controller. */
+  evict(operations: Evicted["operations"], released: Evicted["released"]): void;
+  readonly reporter: Pick<Reporter, "note">;
+  readonly log: Logger;
+  nowMs(): number;
+  /** In [0, 1). */
+  random(): number;
+}
+
+export class Eviction {
+  /** Addresses given up because nothing used them. */
+  aged = 0;
+  private timer: NodeJS.Timeout | undefined;
+  private closed = false;
+  private round: Vni[] = [];
+  private hurriedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(private readonly deps: EvictionDependencies) {
+    this.schedule();
+  }
+
+  /** Room is short: learn now what is in use, so that what goes next is what nothing has used for longest. */
+  hurry(): void {
+    const nowMs = this.deps.nowMs();
+    if (nowMs - this.hurriedMs < hurriedRoundMs) return;
+    this.hurriedMs = nowMs;
+    this.report();
+    for (const vni of this.deps.held.vnis()) void this.look(vni);
+  }
+
+  close(): void {
+    this.closed = true;
+    clearTimeout(this.timer);
+  }
+
+  /** Spread over the time of a round, ± half, so that neither networks nor hosts fall into step. */
+  private schedule(): void {
+    const { held, idleMs, random } = this.deps;
+    const pauseMs = (readAgesEveryMs(idleMs) / Math.max(1, held.vnis().length)) * (0.5 + random());
+    this.timer = setTimeout(() => void this.next(), pauseMs);
+  }
+
+  private report(): void {
+    const { held, reporter, log } = this.deps;
+    const detail = `${held.size} addresses held; room for ${held.caps.perNetwork} in a network, ${held.caps.perHost} here`;
+    if (!reporter.note({ kind: "room-short", detail })) return;
+    log.warn(
+      { held: held.size, ...held.caps },
+      "room is short: the least recently used addresses leave (--max-per-network, --max-per-host)",
+    );
+  }
+
+  private async next(): Promise<void> {
+    if (this.round.length === 0) this.round = this.deps.held.vnis();
+    const vni = this.round.shift();
+    if (vni !== undefined) await this.look(vni);
+    if (!this.closed) this.schedule();
+  }
+
+  private async look(vni: Vni): Promise<void> {
+    const { held, tables, idleMs, log } = this.deps;
+    if (!this.deps.canAskAgain()) return;
+    try {
+      const ages = await tables.idleMs(vni);
+      if (this.closed) return;
+      const { operations, released } = held.age(vni, ages, this.deps.nowMs(), idleMs);
+      if (released.length === 0) return;
+      this.aged += released.length;
+      log.info(
+        { vni, addresses: released.length, first: released.slice(0, 5).map(addressOf) },
+        "idle entries given up",
+      );
+      this.deps.evict(operations, released);
+    } catch (error) {
+      if (this.closed) return;
+      if (!(error instanceof NetlinkError)) throw error;
+      log.warn({ vni, reason: error.message }, "ages of entries not read: nothing is given up this time");
+    }
+  }
+}

@@ -1,0 +1,84 @@
+// Looks from time to time whether the guests that are heard on this host are those that are registered here.
+import type { MacAddress, Vni } from "../../schema/index.ts";
+import type { BridgePorts } from "../kernel/devices/bridge-ports.ts";
+import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
+import { NetlinkError } from "../kernel/sockets/request-socket.ts";
+import type { HostNetworks } from "../networks/host-networks.ts";
+import type { HeldAnswers } from "../tables/held.ts";
+import { compareGuests, type GuestFinding, LastingFindings } from "../tables/local-guests.ts";
+
+/** Between two looks at all networks: a bridge forgets a silent guest after 300 s. */
+const everyMs = 10_000;
+
+export interface GuestWatchDependencies {
+  readonly devices: NetworkDevices;
+  readonly bridgePorts: BridgePorts;
+  readonly networks: Pick<HostNetworks, "list">;
+  readonly held: HeldAnswers;
+  /** Something has come to hold; once each time that it does. */
+  onFinding(finding: GuestFinding): void;
+  nowMs(): number;
+}
+
+export class GuestWatch {
+  private readonly lasting = new LastingFindings();
+  private readonly heard = new Map<Vni, Set<MacAddress>>();
+  private readonly timer: NodeJS.Timeout;
+  private looking = false;
+
+  constructor(private readonly deps: GuestWatchDependencies) {
+    this.timer = setInterval(() => void this.look(), everyMs).unref();
+  }
+
+  /** What holds now. */
+  get findings(): readonly GuestFinding[] {
+    return this.lasting.list();
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+  }
+
+  /** Looks at all networks, one after the other. */
+  async look(): Promise<void> {
+    if (this.looking) return;
+    this.looking = true;
+    try {
+      const vnis = this.deps.networks.list().map(({ vni }) => vni);
+      for (const vni of this.heard.keys()) if (!vnis.includes(vni)) this.forget(vni);
+      for (const vni of vnis) await this.lookAt(vni);
+    } catch (error) {
+      // A bridge that is being made or deleted: the next look sees it.
+      if (!(error instanceof NetlinkError)) throw error;
+    } finally {
+      this.looking = false;
+    }
+  }
+
+  private async lookAt(vni: Vni): Promise<void> {
+    const { devices, bridgePorts, held, onFinding, nowMs } = this.deps;
+    const device = devices.deviceOf(vni);
+    if (!device) return;
+    const ports = await bridgePorts.list(device, () => true);
+    const registered = held.locals(vni);
+    const known = new Set(registered.map(({ mac }) => mac));
+    const heard = this.heardOf(vni, known);
+    // Of others there may be any number, and none of them matters.
+    for (const { learned } of ports) for (const mac of learned) if (known.has(mac)) heard.add(mac);
+    const isRemote = (mac: MacAddress): boolean => held.find({ kind: "mac", vni, mac })?.kind === "remote";
+    const found = compareGuests({ vni, registered, ports, isRemote }, heard);
+    for (const finding of this.lasting.update(vni, found, nowMs())) onFinding(finding);
+  }
+
+  /** Of the registered alone: whoever is registered again must be heard again. */
+  private heardOf(vni: Vni, registered: ReadonlySet<MacAddress>): Set<MacAddress> {
+    const heard = new Set([...(this.heard.get(vni) ?? [])].filter((mac) => registered.has(mac)));
+    this.heard.set(vni, heard);
+    return heard;
+  }
+
+  private forget(vni: Vni): void {
+    this.heard.delete(vni);
+    this.lasting.update(vni, [], this.deps.nowMs());
+  }
+}

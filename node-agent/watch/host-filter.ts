@@ -1,0 +1,109 @@
+// Whether the host's own packet filter drops what passes our bridges, as it does where Docker runs: looked at from time to
+// time, because no message tells of a sysctl.
+import type { Logger } from "pino";
+import type { BridgeFilter, Link } from "../kernel/codec/link-codec.ts";
+import {
+  bridgeFilters,
+  type DroppingChain,
+  ForwardChains,
+  readBridgeFilterSysctls,
+} from "../kernel/filters/forward-chains.ts";
+import type { Reporter } from "../reports/reporter.ts";
+
+const everyMs = 2_000;
+
+export interface HostFilterDependencies {
+  /** The bridges of this host's networks. @throws NetlinkError */
+  bridges(): Promise<readonly Link[]>;
+  readonly reporter: Pick<Reporter, "note">;
+  readonly log: Logger;
+}
+
+export interface FilterProblem {
+  readonly filter: BridgeFilter;
+  readonly says: string;
+  /** What an operator should do. */
+  readonly mend: string;
+}
+
+export class HostFilter {
+  found: readonly FilterProblem[] = [];
+  private readonly timer: NodeJS.Timeout;
+  private chains: ForwardChains | undefined;
+  private looking = false;
+
+  constructor(private readonly deps: HostFilterDependencies) {
+    this.timer = setInterval(() => void this.look(), everyMs).unref();
+    void this.look();
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+    this.chains?.close();
+  }
+
+  private async look(): Promise<void> {
+    if (this.looking) return;
+    this.looking = true;
+    try {
+      this.report(await this.find());
+    } catch (error) {
+      this.deps.log.debug({ err: error }, "the host's filter could not be looked at");
+    } finally {
+      this.looking = false;
+    }
+  }
+
+  private async find(): Promise<FilterProblem[]> {
+    const sysctls = readBridgeFilterSysctls();
+    if (!sysctls) return [];
+    const bridges = await this.deps.bridges();
+    if (bridges.length === 0 || (sysctls.length === 0 && bridges.every(({ filters = [] }) => filters.length === 0)))
+      return [];
+    this.chains ??= new ForwardChains();
+    return findFilterProblems(sysctls, bridges, await this.chains.dropping(bridges.map(({ name }) => name)));
+  }
+
+  private report(found: readonly FilterProblem[]): void {
+    const { reporter, log } = this.deps;
+    for (const { filter, says, mend } of found) {
+      if (this.found.some((known) => known.says === says)) continue;
+      log.warn({ mend }, says);
+      reporter.note({ kind: "host-filter", subject: filter, detail: `${says}; ${mend}` });
+    }
+    if (found.length === 0 && this.found.length > 0) log.info("the host's filter lets our bridges pass");
+    this.found = found;
+  }
+}
+
+/** Pure. Of each filter one chain is named: where several drop, mending the switch mends all. */
+export function findFilterProblems(
+  sysctls: readonly BridgeFilter[],
+  bridges: readonly Pick<Link, "name" | "filters">[],
+  chains: readonly DroppingChain[],
+): FilterProblem[] {
+  return bridgeFilters.flatMap((filter) => {
+    const chain = chains.find(({ filters, sparesOurs }) => filters.includes(filter) && !sparesOurs);
+    if (!chain) return [];
+    const lost = `chain ${chain.name} drops what no rule accepts: between guests here ${whatIsLost[filter]} is lost`;
+    const sysctl = `net.bridge.bridge-nf-call-${filter}`;
+    if (sysctls.includes(filter)) {
+      const says = `bridged frames go through the host's ${filter} (${sysctl} is 1), and ${lost}`;
+      const mend = `sysctl -w ${sysctl}=0, or let the bridges pass (${filter} -I FORWARD -i nmb+ -o nmb+ -j ACCEPT)`;
+      return [{ filter, says, mend }];
+    }
+    return bridges
+      .filter(({ filters = [] }) => filters.includes(filter))
+      .map(({ name }) => ({
+        filter,
+        says: `the bridge ${name} sends its frames through the host's ${filter}, and ${lost}`,
+        mend: `ip link set ${name} type bridge nf_call_${filter} 0`,
+      }));
+  });
+}
+
+const whatIsLost: Readonly<Record<BridgeFilter, string>> = {
+  iptables: "all IPv4",
+  ip6tables: "all IPv6",
+  arptables: "all ARP",
+};

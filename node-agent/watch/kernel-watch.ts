@@ -1,0 +1,223 @@
+// Keeps the kernel as it should be, whoever changes it: watches devices, addresses and entries, counts what the kernel
+// could not tell, and looks again from time to time all the same.
+import type { Logger } from "pino";
+import type { MacAddress, Vni, VtepAddress } from "../../schema/index.ts";
+import type { HostAddress, Link, PortOfBridge } from "../kernel/codec/link-codec.ts";
+import {
+  decodeBridgeEntry,
+  decodeEntry,
+  decodePlace,
+  type NeighbourMessage,
+  NTF_EXT_LEARNED,
+  RTM_DELNEIGH,
+} from "../kernel/codec/neighbour-codec.ts";
+import type { BridgePorts } from "../kernel/devices/bridge-ports.ts";
+import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
+import { ChangeSocket } from "../kernel/sockets/change-socket.ts";
+import { Budget } from "../misses/budget.ts";
+import type { Cause } from "../networks/entry-reconciler.ts";
+import type { HostNetworks } from "../networks/host-networks.ts";
+import type { HostPorts } from "../networks/host-ports.ts";
+import type { PortRegister } from "../networks/port-register.ts";
+import type { Reporter } from "../reports/reporter.ts";
+import { sameEntry } from "../tables/entry.ts";
+import type { HeldAnswers } from "../tables/held.ts";
+import { MacFloods } from "./mac-floods.ts";
+
+/** Between two looks at the drop counters: an overrun is noticed within that time. */
+const dropsEveryMs = 500;
+/** Between two looks at everything, ± half of it, so that hosts do not fall into step. */
+const timerMs = 60_000;
+/** A repair that cannot be made at once, because it was made too often, is made after this time. */
+const laterMs = 50;
+
+export interface UpkeepDependencies {
+  readonly devices: NetworkDevices;
+  readonly networks: HostNetworks;
+  readonly ports: HostPorts;
+  readonly bridgePorts: BridgePorts;
+  readonly register: Pick<PortRegister, "claims" | "forget">;
+  readonly held: HeldAnswers;
+  /** Drops of the miss socket so far. */
+  missDrops(): number;
+  /** This host's tunnel end, once it is known. */
+  vtep(): VtepAddress | undefined;
+  readonly reporter: Pick<Reporter, "note">;
+  readonly log: Logger;
+  nowMs(): number;
+  /** In [0, 1). */
+  random(): number;
+}
+
+export class Upkeep {
+  /** Bridge entries that a guest's frame had moved to its port, and that were put back. */
+  thefts = 0;
+  private readonly socket: ChangeSocket;
+  private readonly learned: MacFloods;
+  private readonly drops: NodeJS.Timeout;
+  private timer: NodeJS.Timeout | undefined;
+  private readonly dropped = { misses: 0, changes: 0 };
+  private readonly later = new Map<Vni, NodeJS.Timeout>();
+  private readonly putBacks = new Budget({ perSecond: 20, burst: 5 });
+
+  /** Opens its sockets in the calling thread's network namespace. */
+  constructor(private readonly deps: UpkeepDependencies) {
+    this.socket = new ChangeSocket({
+      onLink: (link, gone) => this.onLink(link, gone),
+      onPort: (port) => this.onPort(port),
+      onAddress: (address) => this.onAddress(address),
+      onLostFilter: (ifindex) => this.onLostFilter(ifindex),
+      onEntry: (message) => this.onEntry(message),
+    });
+    this.learned = new MacFloods({ ...deps, onLearned: (message) => this.onEntry(message) });
+    this.drops = setInterval(() => this.checkDrops(), dropsEveryMs);
+    this.schedule();
+  }
+
+  /** Messages that the kernel dropped on this subscription, since the start. */
+  changeDrops(): number {
+    return this.socket.drops();
+  }
+
+  close(): void {
+    clearInterval(this.drops);
+    clearTimeout(this.timer);
+    for (const timer of this.later.values()) clearTimeout(timer);
+    this.socket.close();
+    this.learned.close();
+  }
+
+  /** Times that more was learned from frames than is read, since the start. */
+  get macFloods(): number {
+    return this.learned.floods;
+  }
+
+  private schedule(): void {
+    this.timer = setTimeout(
+      () => {
+        this.deps.networks.look("timer");
+        this.schedule();
+      },
+      timerMs * (0.5 + this.deps.random()),
+    );
+  }
+
+  private checkDrops(): void {
+    const { reporter, missDrops, log, networks } = this.deps;
+    const now = { misses: missDrops(), changes: this.socket.drops() };
+    for (const subject of ["misses", "changes"] as const) {
+      const dropped = now[subject] - this.dropped[subject];
+      if (dropped <= 0) continue;
+      this.dropped[subject] = now[subject];
+      if (reporter.note({ kind: "overrun", subject, count: dropped })) {
+        log.warn({ dropped, of: subject }, "overrun: the kernel dropped messages, looking at everything");
+      }
+      networks.look("overrun");
+    }
+  }
+
+  private onLink(link: Link, gone: boolean): void {
+    const { devices, networks, ports, register, log } = this.deps;
+    // First of all: until then the guest behind a new port can reach this host.
+    devices
+      .closePort(link, gone)
+      .catch((error: unknown) => log.error({ err: error, port: link.name }, "port not closed"));
+    const concerned = devices.onLink(link, gone);
+    register.forget(concerned === undefined ? link.name : undefined);
+    ports.onLink(link, gone);
+    // Rules go by its name, and which bridge it is in decides whose it is.
+    if (register.claims(link.name)) networks.guard();
+    if (concerned === "all") networks.look("device");
+    else if (concerned !== undefined) networks.look("device", concerned);
+    else {
+      const vni = gone || link.master === undefined ? undefined : devices.vniOfBridge(link.master);
+      if (vni !== undefined) networks.lookAtPorts(vni);
+      networks.sweep();
+    }
+  }
+
+  private onPort({ ifindex, bridgeIfindex }: PortOfBridge): void {
+    const { devices, networks } = this.deps;
+    const vni = devices.vniOfBridge(bridgeIfindex);
+    if (vni === undefined) return;
+    if (devices.vniOf(ifindex) === vni) networks.look("device", vni);
+    else networks.lookAtPorts(vni);
+  }
+
+  private onAddress({ ip }: HostAddress): void {
+    if (ip === this.deps.vtep()) this.deps.networks.look("device");
+  }
+
+  /** What a bridge delivers up goes to the host until its filter stands again. */
+  private onLostFilter(ifindex: number): void {
+    const vni = this.deps.devices.vniOfBridge(ifindex);
+    if (vni !== undefined) this.deps.networks.look("device", vni);
+  }
+
+  private onEntry(message: NeighbourMessage): void {
+    const vni = this.deps.devices.vniOf(message.ifindex);
+    if (vni !== undefined) this.onTunnelEntry(vni, message);
+    else this.onPortEntry(message);
+  }
+
+  /** Our own writes come by as well: they agree with what is held. */
+  private onTunnelEntry(vni: Vni, message: NeighbourMessage): void {
+    const device = this.deps.devices.deviceOf(vni);
+    const place = device && decodePlace(message, device);
+    if (!place) return;
+    const desired = this.deps.held.desiredAt(place);
+    const actual = message.type === RTM_DELNEIGH ? undefined : decodeEntry(message, device);
+    const agrees = desired
+      ? actual?.own && actual.lasting && sameEntry(actual.entry, desired)
+      : actual === undefined || !actual.own;
+    if (!agrees) this.lookLater("entry", vni);
+  }
+
+  /** A pin that somebody took away, replaced or moved; what we have written stands where it was put, with our mark. */
+  private onPinnedEntry(vni: Vni, mac: MacAddress, message: NeighbourMessage): void {
+    const held = this.deps.held.find({ kind: "mac", vni, mac });
+    if (held?.kind !== "local" || held.port === undefined) return;
+    const stands = this.deps.ports.pinnedTo(vni).get(message.ifindex)?.includes(mac) ?? false;
+    const agrees = message.type !== RTM_DELNEIGH && (message.flags & NTF_EXT_LEARNED) !== 0 && stands;
+    if (!agrees) this.deps.networks.lookAtPorts(vni);
+  }
+
+  /** A bridge entry on a guest's port: if the MAC is a remote VM's, a frame that carries it has stolen it. */
+  private onPortEntry(message: NeighbourMessage): void {
+    const found = decodeBridgeEntry(message);
+    const vni = found && this.deps.devices.vniOfBridge(found.bridgeIfindex);
+    if (!found || vni === undefined) return;
+    this.onPinnedEntry(vni, found.mac, message);
+    if (message.type === RTM_DELNEIGH) return;
+    const entry = this.deps.held.desiredAt({ kind: "bridge", vni, mac: found.mac });
+    if (!entry) return;
+    const nowMs = this.deps.nowMs();
+    this.reportTheft(vni, found.mac, message.ifindex);
+    this.thefts++;
+    if (this.putBacks.allows(`${vni} ${found.mac}`, nowMs)) {
+      this.putBacks.spend(`${vni} ${found.mac}`, nowMs);
+      void this.deps.networks.write([{ verb: "put", entry }]);
+    } else this.lookLater("theft", vni);
+  }
+
+  private reportTheft(vni: Vni, mac: MacAddress, portIfindex: number): void {
+    const detail = `put back from the port with ifindex ${portIfindex}`;
+    if (!this.deps.reporter.note({ kind: "theft", vni, subject: mac, detail })) return;
+    this.deps.log.warn(
+      { network: this.deps.networks.nameOf(vni), vni, mac, portIfindex },
+      "theft: a guest's frame carried a remote VM's MAC address; the bridge's entry is put back",
+    );
+  }
+
+  /** Once for all that comes within a moment: an `ip neigh flush` is thousands of messages. */
+  private lookLater(cause: Cause, vni: Vni): void {
+    if (this.later.has(vni)) return;
+    this.later.set(
+      vni,
+      setTimeout(() => {
+        this.later.delete(vni);
+        this.deps.networks.look(cause, vni);
+      }, laterMs),
+    );
+  }
+}

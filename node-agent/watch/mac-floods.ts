@@ -1,0 +1,108 @@
+// A guest that sends from more addresses than there can be guests: what it may cost this host is bounded here. Its bridge learns a
+// bounded number of them (kernel/codec/link-requests.ts), where the kernel can; on an older one its port stops learning for a while.
+// What was not heard meanwhile is found by looking at the tables, seldom.
+import type { Logger } from "pino";
+import type { Vni } from "../../schema/index.ts";
+import { decodeBridgeEntry, type NeighbourMessage } from "../kernel/codec/neighbour-codec.ts";
+import type { BridgePorts } from "../kernel/devices/bridge-ports.ts";
+import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
+import { LearnedSocket } from "../kernel/sockets/learned-socket.ts";
+import type { HostNetworks } from "../networks/host-networks.ts";
+import type { HostPorts } from "../networks/host-ports.ts";
+import type { Reporter } from "../reports/reporter.ts";
+
+/** Between two looks at all networks while a flood goes on. */
+const lookEveryMs = 5_000;
+const defaultRestMs = 60_000;
+/** Between two lines in the log about one network. */
+const logEveryMs = 60_000;
+
+export interface MacFloodsDependencies {
+  readonly devices: Pick<NetworkDevices, "vniOfBridge" | "limitsLearning">;
+  readonly bridgePorts: Pick<BridgePorts, "find" | "setLearning">;
+  readonly ports: Pick<HostPorts, "pinnedTo">;
+  readonly networks: Pick<HostNetworks, "look" | "nameOf">;
+  readonly reporter: Pick<Reporter, "note">;
+  /** Of every entry that is heard. */
+  onLearned(message: NeighbourMessage): void;
+  readonly log: Pick<Logger, "warn">;
+  /** For which a port of a bridge without a limit learns nothing; default a minute. */
+  readonly restMs?: number;
+  nowMs(): number;
+}
+
+export class MacFloods {
+  /** Times that more was learned than is read, since the start. */
+  floods = 0;
+  private readonly socket: LearnedSocket;
+  private readonly resting = new Map<number, NodeJS.Timeout>();
+  private readonly loggedMs = new Map<Vni, number>();
+  private looking: NodeJS.Timeout | undefined;
+  private lookedMs = Number.NEGATIVE_INFINITY;
+
+  /** Opens its socket in the calling thread's network namespace. */
+  constructor(private readonly deps: MacFloodsDependencies) {
+    const { onLearned, nowMs } = deps;
+    this.socket = new LearnedSocket({ onLearned, onFlood: (last) => this.onFlood(last) }, nowMs);
+  }
+
+  /** Ports that rest stay as they are: the data path does not need the agent. */
+  close(): void {
+    this.socket.close();
+    clearTimeout(this.looking);
+    for (const timer of this.resting.values()) clearTimeout(timer);
+  }
+
+  private onFlood(last: NeighbourMessage): void {
+    this.floods++;
+    this.lookLater();
+    const bridgeIfindex = decodeBridgeEntry(last)?.bridgeIfindex;
+    const vni = bridgeIfindex === undefined ? undefined : this.deps.devices.vniOfBridge(bridgeIfindex);
+    if (bridgeIfindex === undefined || vni === undefined) return;
+    void this.tell(vni, last.ifindex);
+    if (!this.deps.devices.limitsLearning(bridgeIfindex)) this.rest(vni, last.ifindex);
+  }
+
+  /** A theft may have gone unheard. The first look is soon, the next ones are seldom, the last is after the flood. */
+  private lookLater(): void {
+    if (this.looking) return;
+    const waitMs = Math.max(0, this.lookedMs + lookEveryMs - this.deps.nowMs());
+    this.looking = setTimeout(() => {
+      this.looking = undefined;
+      this.lookedMs = this.deps.nowMs();
+      this.deps.networks.look("overrun");
+    }, waitMs);
+  }
+
+  private async tell(vni: Vni, portIfindex: number): Promise<void> {
+    const { nowMs, log, networks, bridgePorts, reporter } = this.deps;
+    if (nowMs() - (this.loggedMs.get(vni) ?? Number.NEGATIVE_INFINITY) < logEveryMs) return;
+    this.loggedMs.set(vni, nowMs());
+    const port = (await bridgePorts.find(portIfindex))?.name;
+    if (port === undefined) return;
+    reporter.note({ kind: "mac-flood", vni, subject: port });
+    log.warn(
+      { network: networks.nameOf(vni), vni, port },
+      "a guest sends from very many MAC addresses: register its port to stop that (docs/anti-spoof.md)",
+    );
+  }
+
+  private rest(vni: Vni, ifindex: number): void {
+    if (this.resting.has(ifindex)) return;
+    const { restMs = defaultRestMs } = this.deps;
+    const timer = setTimeout(() => void this.resume(vni, ifindex).catch(this.onRefusal), restMs);
+    this.resting.set(ifindex, timer);
+    this.deps.bridgePorts.setLearning(ifindex, false).catch(this.onRefusal);
+  }
+
+  private async resume(vni: Vni, ifindex: number): Promise<void> {
+    this.resting.delete(ifindex);
+    const port = await this.deps.bridgePorts.find(ifindex);
+    const isOurs = port?.master !== undefined && this.deps.devices.vniOfBridge(port.master) === vni;
+    // Where its port was registered meanwhile, it learns nothing anyway.
+    if (isOurs && !this.deps.ports.pinnedTo(vni).has(ifindex)) await this.deps.bridgePorts.setLearning(ifindex, true);
+  }
+
+  private readonly onRefusal = (error: unknown): void =>
+    this.deps.log.warn({ err: error }, "a port's learning was not changed");
+}

@@ -1,0 +1,137 @@
+// A controller as a process of its own, on a free port of 127.0.0.1, with a fresh database.
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { waitFor } from "../lab/wait.ts";
+import { ask } from "./ask.ts";
+import { peakRssMib } from "./process-usage.ts";
+
+const program = join(import.meta.dirname, "../../bin/nearmiss.js");
+
+/** How late an event loop was, ms, of looks every 10 ms. */
+export interface Lag {
+  readonly max: number;
+  readonly p99: number;
+}
+
+/** To whom it opens: to everybody; to tokens, over plain HTTP all the same; to tokens and hosts' certificates, over TLS. */
+export type Door = "open" | "tokens" | "tls";
+
+const doorFlags = { open: ["--insecure"], tokens: [], tls: ["--tls", "self"] } as const satisfies Record<Door, unknown>;
+
+export class BenchController {
+  private child: ChildProcess;
+
+  private constructor(
+    readonly base: string,
+    private door: Door,
+    private readonly directory: string,
+  ) {
+    this.child = this.run();
+  }
+
+  static async start(door: Door = "open"): Promise<BenchController> {
+    const directory = mkdtempSync(join(tmpdir(), "nearmiss-bench-"));
+    const controller = new BenchController(`127.0.0.1:${await freePort()}`, door, directory);
+    await controller.listening();
+    return controller;
+  }
+
+  get url(): string {
+    return `${this.door === "tls" ? "https" : "http"}://${this.base}`;
+  }
+
+  /** Empty where none is asked for. */
+  get adminToken(): string {
+    return this.door === "open" ? "" : readFileSync(`${this.db}.admin-token`, "utf8").trim();
+  }
+
+  /** What it is checked with; empty without TLS. */
+  get ca(): string {
+    return this.door === "tls" ? readFileSync(`${this.db}.pki/ca.pem`, "utf8") : "";
+  }
+
+  private get db(): string {
+    return join(this.directory, "nearmiss.db");
+  }
+
+  /** `nearmiss backup` of its database, to the end. */
+  backUp(): Promise<void> {
+    const args = [program, "backup", join(this.directory, "backup.db"), "--db", this.db];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"] });
+    return new Promise((resolve, reject) => {
+      child.once("exit", (code) => (code === 0 ? resolve() : reject(new Error(`the backup ended with ${code}`))));
+    });
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
+  /** Highest resident set so far, MiB. */
+  peakRssMib(): number {
+    return peakRssMib(this.pid);
+  }
+
+  /** Since it was last asked. */
+  async lagMs(): Promise<Lag> {
+    const { text } = await ask({ url: `${this.url}/metrics`, ca: this.ca, token: this.adminToken });
+    const of = (name: string) =>
+      Math.round(Number(new RegExp(`^nodejs_eventloop_lag_${name}_seconds (\\S+)`, "m").exec(text)?.[1]) * 1_000);
+    return { max: of("max"), p99: of("p99") };
+  }
+
+  /** One import, to its end. */
+  async import(lines: Buffer): Promise<void> {
+    const headers = { "content-type": "application/x-ndjson" };
+    const response = await fetch(`${this.url}/v1/import`, { method: "POST", headers, body: lines });
+    let tail = "";
+    const decoder = new TextDecoder();
+    for await (const chunk of response.body ?? [])
+      tail = (tail + decoder.decode(chunk, { stream: true })).slice(-2_000);
+    if (!response.ok) throw new Error(`import: ${response.status} ${tail}`);
+  }
+
+  async stop(): Promise<void> {
+    await this.end("SIGTERM");
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  /** The next run has the same address and database, and none of what this one did. */
+  async restart(signal: "SIGTERM" | "SIGKILL", door = this.door): Promise<void> {
+    await this.end(signal);
+    this.door = door;
+    this.child = this.run();
+    await this.listening();
+  }
+
+  private run(): ChildProcess {
+    const door = doorFlags[this.door];
+    const args = [program, "controller", "--listen", this.base, "--db", this.db, ...door, "--log-level", "error"];
+    return spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"], env: process.env });
+  }
+
+  private async listening(): Promise<void> {
+    // Its CA is there no sooner than itself, so nothing is checked.
+    const isLive = async () => (await ask({ url: `${this.url}/livez` })).status === 200;
+    await waitFor(isLive, { what: "the controller", deadlineMs: 20_000 });
+  }
+
+  private async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    const ended = new Promise((resolve) => this.child.once("exit", resolve));
+    this.child.kill(signal);
+    await ended;
+  }
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+    });
+  });
+}

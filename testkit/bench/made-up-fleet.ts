@@ -1,0 +1,64 @@
+// The lines of a made-up fleet: networks of a thousand VMs, spread over all hosts.
+import { type IpAddress, type MacAddress, parseIp, parseMac, parseVni, type Vni } from "../../schema/index.ts";
+
+export const vmsPerNetwork = 1_000;
+const firstVni = 1_000;
+
+export interface FleetOptions {
+  readonly vms: number;
+  readonly hosts: number;
+}
+
+export const networkName = (n: number): string => `net-${n}`;
+export const hostName = (n: number): string => `host-${n}`;
+
+/** @param first number of the first host that the lines make: those before it stand already */
+export function* fleetLines({ vms, hosts }: FleetOptions, first = 0): Generator<string> {
+  const networks = Math.ceil(vms / vmsPerNetwork);
+  for (let n = 0; n < networks; n++) {
+    const subnets = [`10.${n % 250}.${Math.floor(n / 250) * 16}.0/20`, `fd00:${n.toString(16)}::/64`];
+    yield line({ kind: "network", name: networkName(n), vni: firstVni + n, subnets });
+  }
+  for (let n = first; n < hosts; n++) yield line({ kind: "host", name: hostName(n), vtep: vtepOf(n) });
+  for (let n = 0; n < vms; n++) {
+    const { network, mac, ips } = placeOf(n);
+    const interfaces = [{ network: networkName(network), mac, ips }];
+    yield line({ kind: "vm", name: `vm-${n}`, host: hostName(n % hosts), interfaces });
+  }
+}
+
+export function vtepOf(host: number): string {
+  return `192.168.${Math.floor(host / 250)}.${(host % 250) + 1}`;
+}
+
+/** A VM and where it is attached. */
+interface Place {
+  readonly network: number;
+  readonly vni: Vni;
+  readonly mac: MacAddress;
+  readonly ips: readonly [IpAddress, IpAddress];
+}
+
+function placeOf(vm: number): Place {
+  const network = Math.floor(vm / vmsPerNetwork);
+  const inside = (vm % vmsPerNetwork) + 1;
+  const bytes = [vm >> 16, vm >> 8, vm].map((byte) => (byte & 255).toString(16).padStart(2, "0"));
+  const ip = `10.${network % 250}.${Math.floor(network / 250) * 16 + (inside >> 8)}.${inside & 255}`;
+  return {
+    network,
+    vni: parseVni(firstVni + network),
+    mac: parseMac(`52:54:00:${bytes.join(":")}`),
+    ips: [parseIp(ip), parseIp(`fd00:${network.toString(16)}::${inside.toString(16)}`)],
+  };
+}
+
+/** So many others of the network of a host's first VM: what its guests would talk to. */
+export function peersOf(host: number, vms: number, count: number): Place[] {
+  const first = Math.floor(host / vmsPerNetwork) * vmsPerNetwork;
+  const size = Math.min(vmsPerNetwork, vms - first);
+  return Array.from({ length: Math.min(count, size - 1) }, (_, i) => placeOf(first + ((host - first + 1 + i) % size)));
+}
+
+function line(value: object): string {
+  return `${JSON.stringify(value)}\n`;
+}

@@ -1,0 +1,113 @@
+// A host with one network in a namespace of its own, and the agent's parts that keep it in line.
+import { randomBytes } from "node:crypto";
+import { pino } from "pino";
+import { Slices } from "../../../common/cooperative.ts";
+import { BridgePorts } from "../../../node-agent/kernel/devices/bridge-ports.ts";
+import { vxlanName } from "../../../node-agent/kernel/devices/device-names.ts";
+import { NetworkDevices } from "../../../node-agent/kernel/devices/network-devices.ts";
+import { RequestSocket } from "../../../node-agent/kernel/sockets/request-socket.ts";
+import { KernelTables } from "../../../node-agent/kernel/tables/kernel-tables.ts";
+import { HostNetworks } from "../../../node-agent/networks/host-networks.ts";
+import { HostPorts } from "../../../node-agent/networks/host-ports.ts";
+import { HeldAnswers } from "../../../node-agent/tables/held.ts";
+import { type Answer, parseIp, parseMac, parseRevision, parseVni, parseVtep } from "../../../schema/index.ts";
+import { ipBatch } from "../../lab/command.ts";
+import { deleteNamespaces, inNamespace } from "../../lab/namespace.ts";
+
+const vni = parseVni(100);
+const local = { vtep: parseVtep("192.0.2.1"), vtepPort: 4789 };
+const epoch = "00000000-0000-4000-8000-000000000001";
+
+export class ReconcileHost {
+  readonly device = vxlanName(vni);
+  private readonly requests: RequestSocket;
+  private readonly tables: KernelTables;
+  private readonly networks: HostNetworks;
+  private readonly held: HeldAnswers;
+
+  private constructor(
+    readonly namespace: string,
+    vms: number,
+  ) {
+    this.requests = inNamespace(namespace, () => new RequestSocket());
+    const devices = new NetworkDevices(this.requests);
+    this.tables = new KernelTables(this.requests, devices.deviceOf);
+    this.held = new HeldAnswers({ perNetwork: 4 * vms, perHost: 4 * vms });
+    const log = pino({ level: "silent" });
+    const ports = new HostPorts({ devices, bridgePorts: new BridgePorts(this.requests), held: this.held, log });
+    const reporter = { note: () => false };
+    const unused = { announcer: undefined, guards: [] };
+    const turns = new Slices(2, true);
+    this.networks = new HostNetworks({
+      ...unused,
+      devices,
+      tables: this.tables,
+      held: this.held,
+      ports,
+      reporter,
+      log,
+      turns,
+    });
+  }
+
+  /** With an answer for each of so many VMs of other hosts, held and in the kernel. */
+  static async start(vms: number): Promise<ReconcileHost> {
+    const namespace = `nmb${randomBytes(3).toString("hex")}`;
+    await ipBatch([`netns add ${namespace}`]);
+    try {
+      await ipBatch(
+        [
+          "link set lo up",
+          "link add under type veth peer name under-peer",
+          `address add ${local.vtep}/24 dev under`,
+          "link set under up",
+          "link set under-peer up",
+        ],
+        namespace,
+      );
+      const host = new ReconcileHost(namespace, vms);
+      host.held.take(
+        Array.from({ length: vms }, (_, n) => answerFor(n)),
+        performance.now(),
+      );
+      host.networks.setLocal(local);
+      await host.networks.replace([{ name: "bench", vni, mtu: 1450, revision: parseRevision(1) }], epoch);
+      return host;
+    } catch (error) {
+      await deleteNamespaces([namespace]);
+      throw error;
+    }
+  }
+
+  /** Devices, entries and ports, from fresh dumps, as the agent's timer has it. */
+  async reconcile(): Promise<void> {
+    this.networks.look("timer");
+    await this.networks.idle;
+  }
+
+  /** Entries that the kernel holds. */
+  async entries(): Promise<number> {
+    return (await this.tables.list(vni)).length;
+  }
+
+  /** Operations of all reconciles so far. */
+  get repairs(): number {
+    return this.networks.repairs.get("timer") ?? 0;
+  }
+
+  async remove(): Promise<void> {
+    this.requests.close();
+    await deleteNamespaces([this.namespace]);
+  }
+}
+
+/** VM number `n` of ten other hosts. */
+function answerFor(n: number): Answer {
+  const bytes = [(n >> 16) & 255, (n >> 8) & 255, n & 255];
+  const mac = parseMac(`52:54:00:${bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(":")}`);
+  return {
+    key: { kind: "ip", vni, ip: parseIp(`10.${bytes.join(".")}`) },
+    revision: parseRevision(n + 1),
+    binding: { mac, host: `host-${n % 10}`, vtep: parseVtep(`192.0.2.${10 + (n % 10)}`), vtepPort: local.vtepPort },
+  };
+}

@@ -1,0 +1,41 @@
+// What is written to and deleted from the tables of a host, while it happens.
+
+import {
+  NDA_DST,
+  NDA_LLADDR,
+  type NeighbourMessage,
+  RTM_DELNEIGH,
+} from "../../node-agent/kernel/codec/neighbour-codec.ts";
+import { ChangeSocket } from "../../node-agent/kernel/sockets/change-socket.ts";
+import { findIp, findMac } from "../../schema/index.ts";
+import type { Host } from "../lab/host.ts";
+import { inNamespace } from "../lab/namespace.ts";
+
+/** Calls back for every entry that comes, changes or goes, until `meanwhile` has ended. */
+export async function whileWatching<T>(
+  host: Host,
+  onEntry: (message: NeighbourMessage) => void,
+  meanwhile: () => Promise<T>,
+): Promise<T> {
+  const handlers = { onLink: () => {}, onAddress: () => {}, onPort: () => {}, onLostFilter: () => {}, onEntry };
+  const socket = inNamespace(host.namespace, () => new ChangeSocket(handlers));
+  try {
+    return await meanwhile();
+  } finally {
+    socket.close();
+  }
+}
+
+/** @returns what was deleted on a device meanwhile: the IP of each neighbour, the MAC of each FDB entry */
+export async function deletedOn(host: Host, device: string, meanwhile: () => Promise<unknown>): Promise<string[]> {
+  const watched = await host.ifindexOf(device);
+  const deleted: string[] = [];
+  const note = ({ ifindex, type, attributes }: NeighbourMessage): void => {
+    if (ifindex !== watched || type !== RTM_DELNEIGH) return;
+    const key = (attribute: number) => attributes.get(attribute) ?? Buffer.alloc(0);
+    // A neighbour's deletion carries no MAC.
+    deleted.push(findMac(key(NDA_LLADDR)) ?? findIp(key(NDA_DST)) ?? "an entry that cannot be read");
+  };
+  await whileWatching(host, note, meanwhile);
+  return deleted;
+}
