@@ -58,7 +58,7 @@ export class FairTurns {
   /** Set from the first turn of a round until the next round. */
   private endMs: number | undefined;
 
-  /** What `task` does before it waits for anything is the turn. At once where nobody waits and the round is not used up. */
+  /** What `task` does before it waits for anything is the turn. Runs immediately where the queue is empty and the round is not used up. */
   run(task: () => void | Promise<void>): Promise<void> {
     const start = async (): Promise<void> => task();
     if (this.next === this.waiting.length && !this.isUsedUp()) return start();

@@ -35,9 +35,9 @@ import { HostNetworks } from "./networks/host-networks.ts";
 import { HostPorts } from "./networks/host-ports.ts";
 import { PortRegister } from "./networks/port-register.ts";
 import { Reporter } from "./reports/reporter.ts";
-import { Programming } from "./session/answer-writer.ts";
-import { Progress } from "./session/applied-position.ts";
-import { Session } from "./session/frame-handler.ts";
+import { AnswerWriter } from "./session/answer-writer.ts";
+import { AppliedPosition } from "./session/applied-position.ts";
+import { FrameHandler } from "./session/frame-handler.ts";
 import { MissOutcomes } from "./session/miss-outcomes.ts";
 import type { StatusSources } from "./status/sources.ts";
 import type { Caps } from "./tables/ageing.ts";
@@ -48,7 +48,7 @@ import { Crowding } from "./watch/crowding.ts";
 import { Eviction } from "./watch/eviction.ts";
 import { GuestWatch } from "./watch/guest-watch.ts";
 import { HostFilter } from "./watch/host-filter.ts";
-import { Upkeep } from "./watch/kernel-watch.ts";
+import { KernelWatch } from "./watch/kernel-watch.ts";
 
 export interface AgentOptions {
   readonly controller: URL;
@@ -94,15 +94,15 @@ export class Agent {
   private readonly underlay: UnderlayGuard | undefined;
   private readonly networks: HostNetworks;
   private readonly releases: Releases;
-  private readonly programming: Programming;
+  private readonly programming: AnswerWriter;
   private readonly outcomes: MissOutcomes;
-  private readonly progress: Progress;
+  private readonly progress: AppliedPosition;
   private readonly reporter: Reporter;
   private readonly resolver: MissResolver;
-  private readonly session: Session;
+  private readonly session: FrameHandler;
   private readonly link: ControllerLink;
   private misses: MissSocket | undefined;
-  private upkeep: Upkeep | undefined;
+  private upkeep: KernelWatch | undefined;
   private filter: HostFilter | undefined;
   private guests: GuestWatch | undefined;
   private eviction: Eviction | undefined;
@@ -165,8 +165,8 @@ export class Agent {
     this.networks = networks;
     this.releases = releases;
     this.outcomes = new MissOutcomes((vni) => networks.nameOf(vni), log);
-    this.progress = new Progress({ networks, takeTimes: () => this.outcomes.times.take(), send });
-    this.programming = new Programming({ held, networks, releases, announcer, crowded, nowMs });
+    this.progress = new AppliedPosition({ networks, takeTimes: () => this.outcomes.times.take(), send });
+    this.programming = new AnswerWriter({ held, networks, releases, announcer, crowded, nowMs });
     this.resolver = new MissResolver({
       lookUp: (key, now) => held.lookUp(key, now),
       listen: (vnis) => {
@@ -184,7 +184,7 @@ export class Agent {
     const identity = { host, ...(vtep ? { vtep } : {}), seeding: announce, senders: underlay !== undefined };
     const parts = { underlay, held, networks, resolver, releases, programming, outcomes, progress, reporter };
     const trust = (frame: Frame<"trust">): void => options.renewal?.onTrust(frame);
-    this.session = new Session({ identity, ...parts, trust, log, nowMs });
+    this.session = new FrameHandler({ identity, ...parts, trust, log, nowMs });
     this.link = new ControllerLink(controller, () => options.renewal?.current, this.session, log);
   }
 
@@ -205,7 +205,7 @@ export class Agent {
     });
     const missDrops = (): number => this.misses?.drops() ?? 0;
     const { random } = Math;
-    this.upkeep = new Upkeep({
+    this.upkeep = new KernelWatch({
       devices,
       networks,
       ports,

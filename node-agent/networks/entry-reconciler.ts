@@ -18,7 +18,7 @@ const drifts: readonly Cause[] = ["overrun", "device", "entry", "timer"];
 /** Goes in one system call. */
 const maxLot = 64;
 
-export interface EntryKeeperDependencies {
+export interface EntryReconcilerDependencies {
   readonly devices: Pick<NetworkDevices, "deviceOf">;
   readonly tables: Tables;
   readonly held: HeldAnswers;
@@ -36,7 +36,7 @@ interface Meanwhile {
   refused: boolean;
 }
 
-export class EntryKeeper {
+export class EntryReconciler {
   /** Entries brought back in line, by what made the agent look. */
   readonly repairs = new Map<Cause, number>();
   /** By network, why the kernel did not take an entry. */
@@ -44,7 +44,7 @@ export class EntryKeeper {
   /** Of the comparison that is under way: networks are compared one after the other. */
   private meanwhile: Meanwhile | undefined;
 
-  constructor(private readonly deps: EntryKeeperDependencies) {}
+  constructor(private readonly deps: EntryReconcilerDependencies) {}
 
   /** Sends operations to the kernel now; what it refuses leaves its network unsettled. Without a device there is no place
    * for them: setting it up starts from everything that is held by then. */

@@ -6,7 +6,7 @@ import { bridgeName } from "../kernel/devices/device-names.ts";
 import { NetlinkError } from "../kernel/sockets/request-socket.ts";
 import type { Operation, OperationResult } from "../tables/entry.ts";
 import type { Cause } from "./entry-reconciler.ts";
-import { NetworkKeeper, type NetworkKeeperDependencies } from "./network-reconciler.ts";
+import { NetworkReconciler, type NetworkReconcilerDependencies } from "./network-reconciler.ts";
 
 /** Rules in the kernel beside the tables. */
 export interface Guard {
@@ -16,7 +16,7 @@ export interface Guard {
   settle(): Promise<void>;
 }
 
-export interface NetworksDependencies extends NetworkKeeperDependencies {
+export interface NetworksDependencies extends NetworkReconcilerDependencies {
   /** Rules that follow what is registered. */
   readonly guards: readonly Guard[];
   /** Of the host around the networks. */
@@ -24,7 +24,7 @@ export interface NetworksDependencies extends NetworkKeeperDependencies {
 }
 
 export class HostNetworks {
-  private readonly keeper: NetworkKeeper;
+  private readonly keeper: NetworkReconciler;
   private readonly networks = new Map<Vni, AgentNetwork>();
   private readonly requested = new Map<Vni, Cause>();
   private readonly portsRequested = new Set<Vni>();
@@ -35,7 +35,7 @@ export class HostNetworks {
   private work: Promise<void> = Promise.resolve();
 
   constructor(private readonly deps: NetworksDependencies) {
-    this.keeper = new NetworkKeeper(deps);
+    this.keeper = new NetworkReconciler(deps);
   }
 
   /** Entries brought back in line, by what made the agent look. */
@@ -175,7 +175,7 @@ export class HostNetworks {
     return this.work;
   }
 
-  /** @see EntryKeeper.write */
+  /** @see EntryReconciler.write */
   write(operations: readonly Operation[]): Promise<OperationResult[]> {
     return this.keeper.entries.write(operations);
   }

@@ -7,23 +7,23 @@ import { bridgeName, vxlanName } from "../kernel/devices/device-names.ts";
 import { DeviceError, type DeviceWarning } from "../kernel/devices/device-problems.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
 import { NetlinkError } from "../kernel/sockets/request-socket.ts";
-import { type Cause, EntryKeeper, type EntryKeeperDependencies } from "./entry-reconciler.ts";
+import { type Cause, EntryReconciler, type EntryReconcilerDependencies } from "./entry-reconciler.ts";
 import type { HostPorts } from "./host-ports.ts";
 
-export interface NetworkKeeperDependencies extends EntryKeeperDependencies {
+export interface NetworkReconcilerDependencies extends EntryReconcilerDependencies {
   readonly devices: NetworkDevices;
   readonly announcer: Announcer | undefined;
   readonly ports: HostPorts;
 }
 
-export class NetworkKeeper {
-  readonly entries: EntryKeeper;
+export class NetworkReconciler {
+  readonly entries: EntryReconciler;
   private readonly warnings = new Map<Vni, readonly string[]>();
   /** Networks that could not be looked at to the end. */
   private readonly failed = new Set<Vni>();
 
-  constructor(private readonly deps: NetworkKeeperDependencies) {
-    this.entries = new EntryKeeper(deps);
+  constructor(private readonly deps: NetworkReconcilerDependencies) {
+    this.entries = new EntryReconciler(deps);
   }
 
   /** What an operator should mend. */

@@ -15,7 +15,7 @@ export interface Programmed {
   readonly announced: ReadonlyMap<string, Promise<number | undefined>>;
 }
 
-export interface ProgrammingDependencies {
+export interface AnswerWriterDependencies {
   readonly held: HeldAnswers;
   readonly networks: HostNetworks;
   readonly releases: Releases;
@@ -26,8 +26,8 @@ export interface ProgrammingDependencies {
   nowMs(): number;
 }
 
-export class Programming {
-  constructor(private readonly deps: ProgrammingDependencies) {}
+export class AnswerWriter {
+  constructor(private readonly deps: AnswerWriterDependencies) {}
 
   /** Into memory and into the kernel; then to the guests that wait, or that hold an older MAC. */
   async take(answers: readonly Answer[], occasion: Occasion): Promise<Programmed> {

@@ -6,14 +6,14 @@ import type { HostNetworks } from "../networks/host-networks.ts";
 const maxProblems = 64;
 const maxProblemLength = 512;
 
-export interface ProgressDependencies {
+export interface AppliedPositionDependencies {
   readonly networks: Pick<HostNetworks, "retry" | "settled" | "problems">;
   /** Of misses that have ended since it was called last. */
   takeTimes(): MissTimes | undefined;
   send(frame: AgentFrame): void;
 }
 
-export class Progress {
+export class AppliedPosition {
   /** The store that the answers held are from; absent before the first session. */
   epoch: string | undefined;
   /** How far its log has been followed. */
@@ -26,7 +26,7 @@ export class Progress {
   /** All that was to be acknowledged so far. */
   private settling: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly deps: ProgressDependencies) {}
+  constructor(private readonly deps: AppliedPositionDependencies) {}
 
   /** `applied` makes sense beside a position only. */
   get position(): { epoch?: string; asOf?: Revision; applied?: Revision } {

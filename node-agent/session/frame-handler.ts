@@ -18,8 +18,8 @@ import type { MissResolver } from "../misses/resolver.ts";
 import type { HostNetworks } from "../networks/host-networks.ts";
 import type { Reporter } from "../reports/reporter.ts";
 import type { HeldAnswers } from "../tables/held.ts";
-import type { Programming } from "./answer-writer.ts";
-import type { Progress } from "./applied-position.ts";
+import type { AnswerWriter } from "./answer-writer.ts";
+import type { AppliedPosition } from "./applied-position.ts";
 import type { MissOutcomes } from "./miss-outcomes.ts";
 
 /** What this host says of itself. */
@@ -32,28 +32,28 @@ export interface Identity {
   readonly senders: boolean;
 }
 
-export interface SessionDependencies {
+export interface FrameHandlerDependencies {
   readonly identity: Identity;
   readonly held: HeldAnswers;
   readonly networks: HostNetworks;
   readonly resolver: MissResolver;
   readonly releases: Releases;
-  readonly programming: Programming;
+  readonly programming: AnswerWriter;
   /** Absent without `--underlay-filter`. */
   readonly underlay: UnderlayGuard | undefined;
   readonly outcomes: MissOutcomes;
-  readonly progress: Progress;
+  readonly progress: AppliedPosition;
   readonly reporter: Reporter;
   readonly trust: (frame: Frame<"trust">) => void;
   readonly log: Logger;
   nowMs(): number;
 }
 
-export class Session implements LinkHandlers {
+export class FrameHandler implements LinkHandlers {
   /** Keys of entries that an earlier run left in the kernel: to be asked for with the first session. */
   private inherited: readonly BindingKey[] = [];
 
-  constructor(private readonly deps: SessionDependencies) {}
+  constructor(private readonly deps: FrameHandlerDependencies) {}
 
   inherit(keys: readonly BindingKey[]): void {
     this.inherited = keys;

@@ -31,7 +31,7 @@ const timerMs = 60_000;
 /** A repair that cannot be made at once, because it was made too often, is made after this time. */
 const laterMs = 50;
 
-export interface UpkeepDependencies {
+export interface KernelWatchDependencies {
   readonly devices: NetworkDevices;
   readonly networks: HostNetworks;
   readonly ports: HostPorts;
@@ -49,7 +49,7 @@ export interface UpkeepDependencies {
   random(): number;
 }
 
-export class Upkeep {
+export class KernelWatch {
   /** Bridge entries that a guest's frame had moved to its port, and that were put back. */
   thefts = 0;
   private readonly socket: ChangeSocket;
@@ -61,7 +61,7 @@ export class Upkeep {
   private readonly putBacks = new Budget({ perSecond: 20, burst: 5 });
 
   /** Opens its sockets in the calling thread's network namespace. */
-  constructor(private readonly deps: UpkeepDependencies) {
+  constructor(private readonly deps: KernelWatchDependencies) {
     this.socket = new ChangeSocket({
       onLink: (link, gone) => this.onLink(link, gone),
       onPort: (port) => this.onPort(port),

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
-import { EntryKeeper } from "../../node-agent/networks/entry-reconciler.ts";
+import { EntryReconciler } from "../../node-agent/networks/entry-reconciler.ts";
 import { type ActualEntry, type Entry, entryKey, type Operation } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import type { Answer } from "../../schema/index.ts";
@@ -18,13 +18,13 @@ const someAnswers = fc.array(someAnswer, { maxLength: 12 });
 class Host {
   readonly held = new HeldAnswers();
   readonly kernel: ScheduledKernel;
-  readonly keeper: EntryKeeper;
+  readonly keeper: EntryReconciler;
 
   constructor(private readonly scheduler: fc.Scheduler) {
     const { held } = this;
     this.kernel = new ScheduledKernel(scheduler);
     this.kernel.epochs.set(network.vni, "one");
-    this.keeper = new EntryKeeper({
+    this.keeper = new EntryReconciler({
       devices: { deviceOf: () => device },
       tables: this.kernel,
       held,

@@ -7,9 +7,9 @@ import type { NetworkDevices } from "../../node-agent/kernel/devices/network-dev
 import { MissResolver } from "../../node-agent/misses/resolver.ts";
 import { HostNetworks, type NetworksDependencies } from "../../node-agent/networks/host-networks.ts";
 import type { Reporter } from "../../node-agent/reports/reporter.ts";
-import { Programming } from "../../node-agent/session/answer-writer.ts";
-import { Progress } from "../../node-agent/session/applied-position.ts";
-import { Session } from "../../node-agent/session/frame-handler.ts";
+import { AnswerWriter } from "../../node-agent/session/answer-writer.ts";
+import { AppliedPosition } from "../../node-agent/session/applied-position.ts";
+import { FrameHandler } from "../../node-agent/session/frame-handler.ts";
 import { MissOutcomes } from "../../node-agent/session/miss-outcomes.ts";
 import type { ActualEntry, Entry, Operation, OperationResult, Tables } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
@@ -85,7 +85,7 @@ const deviceOf = (vni: Vni) => ({ ifindex: vni, bridgeIfindex: vni + 1, vni, vte
 /** One run of the agent, until it is killed: from then on nothing of it reaches the kernel or the controller. */
 export class ScheduledAgent {
   readonly held = new HeldAnswers();
-  readonly session: Session;
+  readonly session: FrameHandler;
   private readonly resolver: MissResolver;
   private alive = true;
   private nextId = 1;
@@ -118,8 +118,8 @@ export class ScheduledAgent {
     });
     const releases = new Releases(send, nextId);
     const outcomes = new MissOutcomes((vni) => networks.nameOf(vni), log);
-    const progress = new Progress({ networks, takeTimes: () => undefined, send });
-    const programming = new Programming({ held, networks, releases, announcer: undefined, crowded: () => {}, nowMs });
+    const progress = new AppliedPosition({ networks, takeTimes: () => undefined, send });
+    const programming = new AnswerWriter({ held, networks, releases, announcer: undefined, crowded: () => {}, nowMs });
     this.resolver = new MissResolver({
       lookUp: (key, now) => held.lookUp(key, now),
       listen: () => {},
@@ -134,7 +134,7 @@ export class ScheduledAgent {
       afterReading: (callback) => void kernel.soon("misses read").then(() => this.alive && callback()),
       nowMs,
     });
-    this.session = new Session({
+    this.session = new FrameHandler({
       identity: { host, vtep: parseVtep("192.0.2.1"), seeding: true, senders: false },
       underlay: undefined,
       held,

@@ -1,7 +1,7 @@
 // What the kernel refuses, before, during and after a comparison.
 import { pino } from "pino";
 import { expect, test } from "vitest";
-import { EntryKeeper } from "../../node-agent/networks/entry-reconciler.ts";
+import { EntryReconciler } from "../../node-agent/networks/entry-reconciler.ts";
 import type { OperationResult, Tables } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import type { Answer } from "../../schema/index.ts";
@@ -20,7 +20,7 @@ const answer = (n: number): Answer => ({
 /** @param meanwhile happens once, in the first turn of others during a comparison */
 function keeperOn(
   tables: FakeTables,
-  meanwhile: (host: { held: HeldAnswers; keeper: EntryKeeper }) => Promise<unknown>,
+  meanwhile: (host: { held: HeldAnswers; keeper: EntryReconciler }) => Promise<unknown>,
 ) {
   let isFull = false;
   const lines: string[] = [];
@@ -34,7 +34,7 @@ function keeperOn(
   };
   let waiting = [meanwhile];
   const held = new HeldAnswers();
-  const keeper: EntryKeeper = new EntryKeeper({
+  const keeper: EntryReconciler = new EntryReconciler({
     devices: { deviceOf: () => ({ ifindex: 3, bridgeIfindex: 2, vni: network.vni, vtepPort: 4789 }) },
     tables: refusing,
     held,

@@ -1,13 +1,13 @@
 import { expect, test } from "vitest";
 import { TimesOfMisses } from "../../node-agent/misses/times.ts";
-import { Progress } from "../../node-agent/session/applied-position.ts";
+import { AppliedPosition } from "../../node-agent/session/applied-position.ts";
 import type { AgentFrame } from "../../schema/index.ts";
 import { rev } from "../support/addresses.ts";
 
 function progress(networks: { settled: boolean }) {
   const sent: AgentFrame[] = [];
   const times = new TimesOfMisses();
-  const self = new Progress({
+  const self = new AppliedPosition({
     networks: { retry: () => Promise.resolve(), problems: [], ...networks },
     takeTimes: () => times.take(),
     send: (frame) => sent.push(frame),
