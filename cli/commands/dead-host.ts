@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { EvacuationView } from "../../schema/index.ts";
 import { addWaitOptions, toldAsItGoes, type WaitOptions } from "../confirmations.ts";
 import { action } from "../output.ts";
-import { hosts } from "./host.ts";
+import { hosts } from "./host-kind.ts";
 import { pathOf, subcommand } from "./resource.ts";
 import { addUpdateOptions, collect, update, type WriteOptions } from "./writing.ts";
 

@@ -1,49 +1,12 @@
 // `nearmiss host`: the machines that run an agent.
 import type { Command } from "commander";
-import type { HostView } from "../../schema/index.ts";
 import { parseCount } from "../numbers.ts";
-import { action, type Cell } from "../output.ts";
+import { action } from "../output.ts";
 import { addDeadHostCommands } from "./dead-host.ts";
 import { addEnrolmentCommands } from "./enrolment.ts";
-import { addDelete, addGet, addList, labelText, type Resource, subcommand } from "./resource.ts";
+import { defaultPort, hosts } from "./host-kind.ts";
+import { addDelete, addGet, addList, subcommand } from "./resource.ts";
 import { addCreateOptions, addUpdateOptions, create, update, type WriteOptions } from "./writing.ts";
-
-const defaultPort = 4789;
-
-export const hosts: Resource<HostView> = {
-  kind: "host",
-  plural: "hosts",
-  noun: "host",
-  nouns: "hosts",
-  header: ["NAME", "VTEP", "AGENT", "APPLIED", "PROBLEMS", "LABELS"],
-  row: (host) => [host.name, vtepOf(host), agentOf(host), appliedOf(host), problemsOf(host), labelText(host.labels)],
-  fields: (host) => [
-    ["vtep", vtepOf(host)],
-    ["agent", agentOf(host)],
-    ["last seen", host.lastSeen ?? "not since the controller started"],
-    ["applied", appliedOf(host)],
-    ["registered by", host.origin],
-    ...host.problems.map((problem) => ["problem", { text: problem, colour: "red" }] as const),
-  ],
-};
-
-function vtepOf({ vtep, port }: HostView): string {
-  if (port === defaultPort) return vtep;
-  return vtep.includes(":") ? `[${vtep}]:${port}` : `${vtep}:${port}`;
-}
-
-function agentOf({ connected, down }: HostView): Cell {
-  if (down) return { text: connected ? "marked down" : "down", colour: "red" };
-  return connected ? { text: "connected", colour: "green" } : { text: "away", colour: "yellow" };
-}
-
-function appliedOf({ appliedRevision }: HostView): string {
-  return appliedRevision === null ? "-" : String(appliedRevision);
-}
-
-function problemsOf({ problems }: HostView): Cell {
-  return problems.length === 0 ? "none" : { text: String(problems.length), colour: "red" };
-}
 
 interface HostOptions extends WriteOptions {
   readonly vtep?: string;

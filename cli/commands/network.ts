@@ -4,7 +4,8 @@ import type { NetworkView } from "../../schema/index.ts";
 import { parseDuration } from "../durations.ts";
 import { parseCount } from "../numbers.ts";
 import { action } from "../output.ts";
-import { addDelete, addGet, addList, labelText, type Resource, subcommand } from "./resource.ts";
+import { addDelete, addGet, addList, labelText, subcommand } from "./resource.ts";
+import type { Resource } from "./resource-kind.ts";
 import { addCreateOptions, addUpdateOptions, collect, create, update, type WriteOptions } from "./writing.ts";
 
 export const networks: Resource<NetworkView> = {

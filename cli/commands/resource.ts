@@ -13,29 +13,7 @@ import {
   formatTable,
   type OutputOptions,
 } from "../output.ts";
-
-/** What all resources show. */
-export interface View {
-  readonly name: string;
-  readonly uid: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly description: string;
-  readonly revision: number;
-}
-
-export interface Resource<V extends View> {
-  readonly kind: "network" | "host" | "vm";
-  /** In paths and answers. */
-  readonly plural: string;
-  /** In sentences: one, and many. */
-  readonly noun: string;
-  readonly nouns: string;
-  readonly header: readonly string[];
-  row(view: V): readonly Cell[];
-  fields(view: V): readonly (readonly [string, Cell])[];
-  /** Why what was waited for has not come; what was written is written. */
-  pending?(view: V): string | undefined;
-}
+import type { Resource, View } from "./resource-kind.ts";
 
 export interface CommonOptions extends ConnectionOptions, OutputOptions {}
 

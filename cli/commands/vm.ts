@@ -5,7 +5,8 @@ import { parseDuration } from "../durations.ts";
 import { action, type Cell } from "../output.ts";
 import { collectInterfaceChange, collectNewInterface, type InterfaceWords, interfaceHelp } from "./interfaces.ts";
 import { addMoveCommands } from "./move.ts";
-import { addDelete, addGet, addList, labelText, type Resource, subcommand } from "./resource.ts";
+import { addDelete, addGet, addList, labelText, subcommand } from "./resource.ts";
+import type { Resource } from "./resource-kind.ts";
 import { addCreateOptions, addUpdateOptions, collect, create, update, type WriteOptions } from "./writing.ts";
 
 export const vms: Resource<VmView> = {

@@ -3,7 +3,7 @@
 import type { Client, Query } from "../client.ts";
 import { followEvents } from "../event-stream.ts";
 import { columnWidths, type Format, formatNext, formatRow, formatTable } from "../output.ts";
-import type { Resource, View } from "./resource.ts";
+import type { Resource, View } from "./resource-kind.ts";
 
 export async function* watch<V extends View>(
   client: Client,

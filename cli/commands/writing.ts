@@ -5,7 +5,8 @@ import { connect } from "../connection.ts";
 import { CliError } from "../errors.ts";
 import { parseCount } from "../numbers.ts";
 import { format, formatTable } from "../output.ts";
-import { type CommonOptions, pathOf, precondition, type Resource, type View } from "./resource.ts";
+import { type CommonOptions, pathOf, precondition } from "./resource.ts";
+import type { Resource, View } from "./resource-kind.ts";
 
 /** A label to set, or with null to remove. */
 type LabelChange = readonly [key: string, value: string | null];
