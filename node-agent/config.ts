@@ -2,28 +2,15 @@
 import { isIP } from "node:net";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { AddressError, findCaHash, namePattern, parseVtep, type VtepAddress } from "../schema/index.ts";
+import type { AgentFlags } from "./flags.ts";
 import type { IdentityFlags } from "./identity/establish.ts";
 import { defaultStateDirectory } from "./identity/state.ts";
 import type { Adoptable } from "./kernel/devices/adoption.ts";
 import type { MetricsAddress } from "./metrics/server.ts";
-import { addStatusCommand, type Output, parseSocketPath } from "./status/command.ts";
+import { addStatusCommand, parseSocketPath } from "./status/command.ts";
+import type { Output } from "./status/command-flags.ts";
 import { socketDirectory } from "./status/socket-path.ts";
-import { type Caps, defaultCaps, defaultIdleMs } from "./tables/ageing.ts";
-
-export interface AgentFlags extends IdentityFlags {
-  readonly announce: boolean;
-  /** For `agent status` and `explain`; absent: after the host's name. */
-  readonly socket?: string;
-  /** Infinity: never. */
-  readonly idleMs: number;
-  readonly caps: Caps;
-  readonly antiSpoof: boolean;
-  readonly underlayFilter: boolean;
-  readonly adoptable: Adoptable;
-  /** Absent: none are served. */
-  readonly metrics?: MetricsAddress;
-  readonly logLevel: string;
-}
+import { defaultCaps, defaultIdleMs } from "./tables/ageing.ts";
 
 type GivenFlags = IdentityFlags &
   Pick<AgentFlags, "antiSpoof" | "underlayFilter" | "logLevel" | "metrics" | "socket"> & {

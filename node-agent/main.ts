@@ -3,7 +3,7 @@ import type { Server } from "node:http";
 import closeWithGrace from "close-with-grace";
 import { pino } from "pino";
 import { Agent, type AgentOptions } from "./agent.ts";
-import type { AgentFlags } from "./config.ts";
+import type { AgentFlags } from "./flags.ts";
 import { type Established, establishIdentity, IdentityError } from "./identity/establish.ts";
 import { Renewal } from "./identity/renewal.ts";
 import { SystemCallError } from "./kernel/sockets/libc.ts";

@@ -1,27 +1,8 @@
 // The flags of `nearmiss agent status` and `nearmiss explain`. What runs loads only when it runs.
 import { type Command, InvalidArgumentError } from "commander";
 import { AddressError, type IpAddress, namePattern, parseIp } from "../../schema/index.ts";
+import type { ExplainFlags, Output, StatusFlags } from "./command-flags.ts";
 import { socketDirectory, whyNoSocketPath } from "./socket-path.ts";
-
-export interface WhichAgent {
-  readonly socket?: string;
-  readonly host?: string;
-}
-interface OutputFlag {
-  readonly output: "text" | "json" | "yaml";
-}
-export interface StatusFlags extends WhichAgent, OutputFlag {
-  readonly all: boolean;
-}
-export interface ExplainFlags extends WhichAgent, OutputFlag {
-  readonly network: string;
-}
-
-/** How all commands print: the command line's part, which the agent does not import. */
-export interface Output {
-  addOutputOption(command: Command, human: "text"): Command;
-  format(as: OutputFlag["output"], value: unknown, human: () => string): Promise<string>;
-}
 
 const socketFlag = "the agent's local socket";
 const which = `(default: that of --host, or of the only agent in ${socketDirectory})`;

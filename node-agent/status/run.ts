@@ -2,7 +2,7 @@
 import type { IpAddress } from "../../schema/index.ts";
 import { version } from "../../schema/index.ts";
 import { AskError, askAgent, findSocket, howToStart, NoAgentError } from "./client.ts";
-import type { ExplainFlags, Output, StatusFlags } from "./command.ts";
+import type { ExplainFlags, Output, StatusFlags } from "./command-flags.ts";
 import { type Explanation, otherVersion, withoutAgent } from "./explanation.ts";
 import { printExplanation } from "./print-explanation.ts";
 import { printStatus } from "./print-status.ts";
