@@ -1,4 +1,4 @@
-// Which identity may use which route. What it then sees there is `view.ts`, what it may change `inventory/scope.ts`.
+// Which identity may use which route. What it then sees there is `view.ts`, what it may change `inventory/breaches.ts`.
 import { type Identity, scopeOf } from "./identity.ts";
 
 /**

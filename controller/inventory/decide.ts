@@ -3,14 +3,13 @@
 import {
   type Network,
   type NetworkPatch,
-  type NetworkScope,
   type NetworkSpec,
   patchNetwork,
-  type Quota,
   type ResourceChange,
-  type Revision,
 } from "../../schema/index.ts";
-import { type AddressSource, Claims } from "./assign.ts";
+import { Claims } from "./assign.ts";
+import { findBreaches } from "./breaches.ts";
+import type { DecisionContext } from "./decision-context.ts";
 import { Draft } from "./draft.ts";
 import { checkExpectation, type Expectation } from "./expectation.ts";
 import { type HostMutation, layHost } from "./host-mutations.ts";
@@ -19,7 +18,7 @@ import { checkQuota } from "./quota.ts";
 import { type OnRefusal, Refusal } from "./refusal.ts";
 import { type Deletion, getOr404, refuseTaken, renewed } from "./renewal.ts";
 import { checkRules } from "./rules.ts";
-import { findBreaches, includesNetwork } from "./scope.ts";
+import { includesNetwork } from "./scope.ts";
 import { atOnce, type Steps } from "./steps.ts";
 import { layVm, type VmMutation } from "./vm-mutations.ts";
 
@@ -35,20 +34,6 @@ type Change =
   | ({ readonly kind: "network.delete" } & Deletion)
   | HostMutation
   | VmMutation;
-
-export interface DecisionContext {
-  /** The revision that the change set becomes, if there is any change. */
-  readonly revision: Revision;
-  readonly newUid: () => string;
-  /** What the asker may know and change; absent: everything. */
-  readonly scope?: NetworkScope;
-  /** Where the asker may place VMs, by name; absent: on any host. */
-  readonly hosts?: ReadonlySet<string>;
-  /** Of the asker, counted over `scope`. Absent: none. */
-  readonly quota?: Quota;
-  /** Absent: every interface must name its MAC and IPs. */
-  readonly addresses?: AddressSource;
-}
 
 export interface Decision {
   /** What differs in the end: without what came and went, or was written as it stood. */

@@ -3,8 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { interfaceKey, type Vm } from "../../schema/index.ts";
 import type { Draft } from "./draft.ts";
 import { type Attachment, attachmentIn, hostsOf } from "./inventory.ts";
-import { Refusal } from "./refusal.ts";
-import type { Look } from "./rules.ts";
+import { type Look, Refusal } from "./refusal.ts";
 import { narrowVm } from "./scope.ts";
 import type { Steps } from "./steps.ts";
 

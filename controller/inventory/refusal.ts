@@ -13,3 +13,5 @@ export class Refusal extends Error {
 
 /** Hears of each breach and of the resource that is at fault. May throw, which ends the look. */
 export type OnRefusal = (refusal: Refusal, kind: ResourceKind, name: string) => void;
+
+export type Look = (kind: ResourceKind, name: string, check: () => void) => void;

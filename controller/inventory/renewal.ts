@@ -1,7 +1,7 @@
 // What mutations of every kind of resource do alike.
 import { isDeepStrictEqual } from "node:util";
 import type { Revision } from "../../schema/index.ts";
-import type { DecisionContext } from "./decide.ts";
+import type { DecisionContext } from "./decision-context.ts";
 import { Refusal } from "./refusal.ts";
 
 export interface Deletion {

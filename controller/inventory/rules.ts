@@ -1,11 +1,12 @@
 // What must hold when a change set is done. Each rule looks only at what the change set touches; for the rest it held
 // before.
 import { type Host, limits, type Network, type ResourceKind, type Vm } from "../../schema/index.ts";
+import { unknownHost } from "./breaches.ts";
 import type { Draft } from "./draft.ts";
 import { type Attachment, hostsOf } from "./inventory.ts";
 import { checkPorts } from "./port-rules.ts";
-import { type OnRefusal, Refusal } from "./refusal.ts";
-import { includesNetwork, unknownHost } from "./scope.ts";
+import { type Look, type OnRefusal, Refusal } from "./refusal.ts";
+import { includesNetwork } from "./scope.ts";
 import type { Steps } from "./steps.ts";
 import { findAddressFault } from "./subnet-rules.ts";
 import { checkUnderlays } from "./underlay-rules.ts";
@@ -152,8 +153,6 @@ function checkAddressesFree(draft: Draft, claims: Map<string, Attachment>, vm: V
 function describe({ vm, interface: { name } }: Attachment): string {
   return `VM "${vm.name}", interface "${name}"`;
 }
-
-export type Look = (kind: ResourceKind, name: string, check: () => void) => void;
 
 /** Only hosts that gain VMs are looked at: where the limit is exceeded for another reason, VMs may still leave. */
 function* checkHostCapacity(draft: Draft, look: Look): Steps<void> {

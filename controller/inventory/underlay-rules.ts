@@ -2,8 +2,7 @@
 import { type Family, familyOf } from "../../schema/index.ts";
 import type { Draft } from "./draft.ts";
 import { hostsOf } from "./inventory.ts";
-import { Refusal } from "./refusal.ts";
-import type { Look } from "./rules.ts";
+import { type Look, Refusal } from "./refusal.ts";
 import type { Steps } from "./steps.ts";
 import { TwoLevelMap } from "./two-level-map.ts";
 

@@ -1,7 +1,7 @@
 // What can be asked of a VM, laid over a draft.
 import { type NetworkScope, patchVm, type Vm, type VmPatch, type VmRequest, type VmSpec } from "../../schema/index.ts";
 import { assignAddresses, type Claims, keepAssigned } from "./assign.ts";
-import type { DecisionContext } from "./decide.ts";
+import type { DecisionContext } from "./decision-context.ts";
 import type { Draft } from "./draft.ts";
 import { checkExpectation, type Expectation } from "./expectation.ts";
 import { Refusal } from "./refusal.ts";

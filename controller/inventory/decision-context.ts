@@ -1,0 +1,17 @@
+// What a decision knows beside the state and the mutations.
+import type { NetworkScope, Quota, Revision } from "../../schema/index.ts";
+import type { AddressSource } from "./assign.ts";
+
+export interface DecisionContext {
+  /** The revision that the change set becomes, if there is any change. */
+  readonly revision: Revision;
+  readonly newUid: () => string;
+  /** What the asker may know and change; absent: everything. */
+  readonly scope?: NetworkScope;
+  /** Where the asker may place VMs, by name; absent: on any host. */
+  readonly hosts?: ReadonlySet<string>;
+  /** Of the asker, counted over `scope`. Absent: none. */
+  readonly quota?: Quota;
+  /** Absent: every interface must name its MAC and IPs. */
+  readonly addresses?: AddressSource;
+}
