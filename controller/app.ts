@@ -48,19 +48,9 @@ import { Metrics } from "./metrics.ts";
 import { Rates } from "./observe/rates.ts";
 import { openCertification } from "./pki/certification.ts";
 import { type IsWaiting, paceHandshakes } from "./pki/handshakes.ts";
-import type { ServerTls } from "./pki/server-tls.ts";
+import type { TlsOptions } from "./pki/tls-options.ts";
 import type { Store } from "./store/store.ts";
 import { Committer } from "./write/committer.ts";
-
-export interface TlsOptions {
-  readonly server: ServerTls;
-  /** Of hosts' certificates. */
-  readonly certificateLifetimeMs: number;
-  /** For how long an expired certificate still renews. */
-  readonly graceMs: number;
-  /** What hosts' certificates and join tokens are dated and judged with. */
-  readonly now: () => Date;
-}
 
 export interface AppOptions {
   readonly store: Store;

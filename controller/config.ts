@@ -1,43 +1,10 @@
 // The flags of `nearmiss controller`. What runs loads only when it runs.
-import { isIP, isIPv4 } from "node:net";
+import { isIP } from "node:net";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { defaultDoorLimits } from "./auth/front-door.ts";
+import type { ControllerConfig, TlsConfig } from "./config-types.ts";
 import { defaultRetention } from "./events/compactor.ts";
-
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
-export interface TlsConfig {
-  /** The operator's certificate; absent: one of the controller's own CA. */
-  readonly files?: { readonly cert: string; readonly key: string; readonly ca?: string };
-  /** DNS names and addresses by which the controller is reached, beside the one that it listens on. */
-  readonly names: readonly string[];
-  readonly certificateLifetimeMs: number;
-  /** For how long an expired certificate of a host still renews. */
-  readonly graceMs: number;
-}
-
-export interface ControllerConfig {
-  readonly listen: ListenAddress;
-  readonly db: string;
-  /** Absent: plain HTTP. */
-  readonly tls?: TlsConfig;
-  readonly insecure: boolean;
-  readonly allowHost?: readonly string[];
-  readonly allowOrigin?: readonly string[];
-  readonly rateLimit: number;
-  readonly tokenConnections: number;
-  readonly strangerConnections: number;
-  /** ms; Infinity: off. */
-  readonly logMaxAge: number;
-  readonly logMaxEvents: number;
-  /** ms; Infinity: off. */
-  readonly auditMaxAge: number;
-  readonly auditMaxEntries: number;
-  readonly logLevel: string;
-}
+import type { ListenAddress } from "./listen-address.ts";
 
 const defaultListen = "127.0.0.1:4788";
 const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
@@ -263,12 +230,4 @@ export function parseListen(text: string): ListenAddress {
   }
   if (port > 65_535) throw new InvalidArgumentError(`Port ${digits} is beyond 65535.`);
   return { host, port };
-}
-
-export function formatListen({ host, port }: ListenAddress): string {
-  return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
 }

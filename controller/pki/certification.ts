@@ -1,10 +1,10 @@
 // All that a controller with TLS has to do with its hosts' certificates, put together.
-import type { TlsOptions } from "../app.ts";
 import type { Store } from "../store/store.ts";
 import type { Committer } from "../write/committer.ts";
 import type { Authorities } from "./authorities.ts";
 import { Enrolment } from "./enrolment.ts";
 import { HostCertificates } from "./host-certificates.ts";
+import type { TlsOptions } from "./tls-options.ts";
 
 export interface Certification {
   readonly authorities: Authorities;

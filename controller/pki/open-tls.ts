@@ -1,13 +1,12 @@
 // From flags to the TLS of a controller: whose certificate, under which names, reached at which URL.
 import { hostname, networkInterfaces } from "node:os";
 import type { FastifyBaseLogger } from "fastify";
-import type { TlsOptions } from "../app.ts";
-import type { ControllerConfig, ListenAddress } from "../config.ts";
+import type { ControllerConfig, TlsConfig } from "../config-types.ts";
+import type { ListenAddress } from "../listen-address.ts";
 import { Authorities } from "./authorities.ts";
 import { operatorsCertificate, ownCertificate } from "./server-certificate.ts";
 import { ServerTls } from "./server-tls.ts";
-
-export type TlsConfig = NonNullable<ControllerConfig["tls"]>;
+import type { TlsOptions } from "./tls-options.ts";
 
 /** Beside the database: CA keys that only their owner can read. */
 export function pkiDirectory(db: string): string {

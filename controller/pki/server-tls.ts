@@ -3,7 +3,7 @@ import { constants } from "node:crypto";
 import type { ServerOptions } from "node:https";
 import type { SecureContextOptions, Server } from "node:tls";
 import type { FastifyBaseLogger } from "fastify";
-import { formatListen, type ListenAddress } from "../config.ts";
+import { formatListen, type ListenAddress } from "../listen-address.ts";
 import type { Authorities } from "./authorities.ts";
 import { type CertificateSource, type ServerCertificate, secureContextOptions } from "./server-certificate.ts";
 

@@ -5,13 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import {
-  addControllerCommand,
-  type ControllerConfig,
-  formatListen,
-  isLoopback,
-  parseListen,
-} from "../../controller/config.ts";
+import { addControllerCommand, parseListen } from "../../controller/config.ts";
+import type { ControllerConfig } from "../../controller/config-types.ts";
+import { formatListen, isLoopback } from "../../controller/listen-address.ts";
 import { runController } from "../../controller/main.ts";
 
 describe("--listen", () => {
