@@ -49,7 +49,11 @@ export class Stand {
       return { guest, endpoint };
     });
     await inGroups(actors, atOnce, ({ guest, endpoint }) => become(guest, endpoint));
-    await this.mode.place(this.lab, actors.map(placement), this.#present.map(placement));
+    await this.mode.place(
+      this.lab,
+      actors.map((each) => this.#placement(each)),
+      this.#present.map((each) => this.#placement(each)),
+    );
     this.#present = actors;
     return actors;
   }
@@ -67,10 +71,10 @@ export class Stand {
   remove(): Promise<void> {
     return this.lab.remove();
   }
-}
 
-function placement({ guest, endpoint }: Actor): Placement {
-  return { host: guest.host, endpoint };
+  #placement({ guest, endpoint }: Actor): Placement {
+    return { host: this.lab.host(guest.host.name), endpoint };
+  }
 }
 
 function hostAt(lab: Lab, number: number): Host {

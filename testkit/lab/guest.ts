@@ -2,7 +2,6 @@
 // of its network's bridge on a host, as a tap would be.
 import { ipBatch } from "./command.ts";
 import { rarpAnnouncement } from "./frames.ts";
-import type { Host } from "./host.ts";
 import { deleteNamespaces, Namespace } from "./namespace.ts";
 import { openPacketSocket } from "./packets.ts";
 import { type ContinuousPing, type PingOptions, type PingResult, ping, startPing } from "./ping.ts";
@@ -24,6 +23,9 @@ export interface GuestOptions {
   readonly bridge?: string;
 }
 
+/** What a guest needs of the host that it runs on. */
+export type GuestHost = Namespace & { readonly name: string };
+
 export interface MoveOptions {
   /** Runs while the guest is on neither host: between pausing it here and resuming it there. */
   readonly meanwhile?: () => Promise<unknown>;
@@ -38,7 +40,7 @@ export function bridgeOf(vni: number): string {
 }
 
 /** The agent makes the bridge; the guest waits for it as a hypervisor would. @throws WaitError */
-export async function waitForBridge(host: Host, bridge: string, deadlineMs = patienceMs): Promise<void> {
+export async function waitForBridge(host: GuestHost, bridge: string, deadlineMs = patienceMs): Promise<void> {
   await waitFor(() => host.interfaces().includes(bridge), {
     what: `bridge ${bridge} on host ${host.name} (the agent makes it)`,
     deadlineMs,
@@ -54,12 +56,12 @@ export class Guest extends Namespace {
   readonly bridge: string;
   /** Without prefix lengths, in the order given. */
   readonly ips: readonly string[];
-  #host: Host;
+  #host: GuestHost;
   #removed: Promise<void> | undefined;
 
   constructor(
     namespace: string,
-    host: Host,
+    host: GuestHost,
     options: GuestOptions & { readonly port: string },
     readonly onRemoved: (guest: Guest) => void,
   ) {
@@ -74,7 +76,7 @@ export class Guest extends Namespace {
   }
 
   /** Where it runs. */
-  get host(): Host {
+  get host(): GuestHost {
     return this.#host;
   }
 
@@ -108,7 +110,7 @@ export class Guest extends Namespace {
    * Like a live migration: memory, addresses and card go along; the cable is plugged into the other host's bridge, and
    * the hypervisor announces the card there as QEMU does. Waits for the bridge before it unplugs anything.
    */
-  async moveTo(host: Host, options: MoveOptions = {}): Promise<void> {
+  async moveTo(host: GuestHost, options: MoveOptions = {}): Promise<void> {
     if (host === this.#host) return;
     await waitForBridge(host, this.bridge, options.deadlineMs);
     await this.#host.ip(`link set ${this.port} nomaster`, `link set ${this.port} netns ${host.namespace}`);

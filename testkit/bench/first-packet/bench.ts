@@ -72,7 +72,8 @@ async function runTrials(options: FirstPacketOptions, addresses: Addresses, prog
       if (trials.length % 20 === 0) progress(`trial ${trials.length} of ${schedule.length}`);
       trials.push(await runTrial(stand, family, addresses, stand === watched ? watch : undefined));
     }
-    const logs = watched?.guests[0]?.host.agent.logs ?? [];
+    const [first] = watched?.guests ?? [];
+    const logs = (first && watched?.lab.host(first.host.name).agent.logs) ?? [];
     const followed = watch && { steps: watch.steps(options.families), agent: agentTimes(logs, options.families) };
     return { trials, ...followed };
   } finally {

@@ -3,16 +3,8 @@
 // that only grows say how long was measured, and nothing else.
 import type { Progress } from "../progress.ts";
 import { round } from "../statistics.ts";
+import type { StreamOptions } from "./options.ts";
 import { measureBare, measureNearmiss, type StreamSide } from "./side.ts";
-
-export interface StreamOptions {
-  readonly consumers: number;
-  /** Events a second. */
-  readonly rate: number;
-  readonly seconds: number;
-  /** Events that are made by one request, at most: fewer at a low rate, for twenty requests a second. */
-  readonly batch: number;
-}
 
 export interface StreamRound {
   /** Events a second that were asked for. */

@@ -10,8 +10,8 @@ import { cpuSeconds, peakRssMib, rssMib } from "../process-usage.ts";
 import type { Progress } from "../progress.ts";
 import { round } from "../statistics.ts";
 import { type AudienceReport, nowMs } from "./audience.ts";
-import type { StreamOptions } from "./bench.ts";
 import { changeLines, furnishLines } from "./changes.ts";
+import type { StreamOptions } from "./options.ts";
 
 export interface StreamSide {
   /** Of all events made to all consumers, the share that came before the deadline. */
