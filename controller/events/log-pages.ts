@@ -2,6 +2,7 @@
 // come back together do not hold the event loop. Those who see the same share a page.
 
 import { Slices } from "../../common/cooperative.ts";
+import { SerialQueue } from "../../common/serial-queue.ts";
 import type { Revision } from "../../schema/index.ts";
 import type { LogPosition, Store } from "../store/store.ts";
 import type { Framing } from "./framing.ts";
@@ -35,7 +36,7 @@ interface CachedPage {
 export class LogPages {
   private readonly cached = new Map<string, CachedPage>();
   private cachedBytes = 0;
-  private turn: Promise<unknown> = Promise.resolve();
+  private readonly turns = new SerialQueue();
   private readonly slices = new Slices();
 
   constructor(private readonly deps: LogPagesDeps) {}
@@ -62,12 +63,10 @@ export class LogPages {
   }
 
   private takeTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.turn.then(async () => {
+    return this.turns.run(async () => {
       if (this.slices.over) await this.slices.next();
       return work();
     });
-    this.turn = result.catch(() => {});
-    return result;
   }
 
   private async make(lens: Lens, framing: Framing, after: LogPosition, upTo: Revision): Promise<LogPage> {

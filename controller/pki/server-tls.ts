@@ -3,6 +3,7 @@ import { constants } from "node:crypto";
 import type { ServerOptions } from "node:https";
 import type { SecureContextOptions, Server } from "node:tls";
 import type { FastifyBaseLogger } from "fastify";
+import { SerialQueue } from "../../common/serial-queue.ts";
 import { formatListen, type ListenAddress } from "../listen-address.ts";
 import type { Authorities } from "./authorities.ts";
 import { type CertificateSource, type ServerCertificate, secureContextOptions } from "./server-certificate.ts";
@@ -25,7 +26,7 @@ export class ServerTls {
   private readonly listeners = new Set<() => void>();
   private server: Server | undefined;
   private timer: NodeJS.Timeout | undefined;
-  private work: Promise<void> = Promise.resolve();
+  private readonly work = new SerialQueue();
   private closed = false;
 
   private constructor(
@@ -74,8 +75,7 @@ export class ServerTls {
 
   /** Makes or reads the certificate again now. One that is wrong is reported, and the present one stays. */
   refresh(): Promise<void> {
-    this.work = this.work.then(() => this.renew());
-    return this.work;
+    return this.work.run(() => this.renew());
   }
 
   close(): void {

@@ -1,6 +1,7 @@
 // Keeps the rules in the kernel that hold guests away from their host (kernel/filters/host-rules.ts): loads them before anything else, and
 // again when somebody takes them away. A kernel without them is a problem of the host and no reason to end.
 import type { Logger } from "pino";
+import { SerialQueue } from "../../common/serial-queue.ts";
 import { hostNotCovered } from "../kernel/devices/device-problems.ts";
 import type { HostRuleTables } from "../kernel/filters/host-rule-tables.ts";
 import { NetlinkError } from "../kernel/sockets/request-socket.ts";
@@ -22,7 +23,7 @@ export interface HostGuardDependencies {
 export class HostGuard {
   /** What an operator should mend. */
   problems: readonly string[] = [];
-  private work: Promise<void> = Promise.resolve();
+  private readonly work = new SerialQueue("stop");
   private soon: NodeJS.Timeout | undefined;
   private stood = false;
   private unwatch: (() => void) | undefined;
@@ -38,8 +39,7 @@ export class HostGuard {
 
   /** Loads what is not there. Never throws: what the kernel refuses is a problem. */
   settle(): Promise<void> {
-    this.work = this.work.then(() => this.load());
-    return this.work;
+    return this.work.run(() => this.load());
   }
 
   close(): void {

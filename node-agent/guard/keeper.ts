@@ -1,6 +1,7 @@
 // What both guards do alike: one thing after the other, again when somebody changes the ruleset, and problems instead of
 // failures.
 import type { Logger } from "pino";
+import { SerialQueue } from "../../common/serial-queue.ts";
 import { watchRuleset } from "../kernel/sockets/ruleset-watch.ts";
 import { CommandError } from "./commands.ts";
 import { RuleError } from "./rule-table.ts";
@@ -21,7 +22,7 @@ export interface KeeperDependencies {
 export class Keeper {
   /** What an operator should mend. */
   problems: readonly string[] = [];
-  private work: Promise<void> = Promise.resolve();
+  private readonly work = new SerialQueue("stop");
   private soon: NodeJS.Timeout | undefined;
   private readonly timer: NodeJS.Timeout;
   private readonly unwatch: () => void;
@@ -34,12 +35,15 @@ export class Keeper {
 
   /** What nft refuses is a problem and no end. */
   inTurn(work: () => Promise<void>): Promise<void> {
-    this.work = this.work.then(work).catch((error: unknown) => {
-      const known = error instanceof CommandError || error instanceof RuleError || error instanceof SyntaxError;
-      if (!known) throw error;
-      this.fail(error.message);
+    return this.work.run(async () => {
+      try {
+        await work();
+      } catch (error) {
+        const known = error instanceof CommandError || error instanceof RuleError || error instanceof SyntaxError;
+        if (!known) throw error;
+        this.fail(error.message);
+      }
     });
-    return this.work;
   }
 
   succeed(): void {

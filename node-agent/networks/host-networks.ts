@@ -1,5 +1,6 @@
 // The networks of this host: which there are, and when each is looked at again. Everything that writes goes through here; what
 // is done to one network is network-reconciler.ts.
+import { SerialQueue } from "../../common/serial-queue.ts";
 import type { AgentNetwork, Vni, VtepAddress } from "../../schema/index.ts";
 import type { LocalVtep } from "../kernel/devices/device-fit.ts";
 import { bridgeName } from "../kernel/devices/device-names.ts";
@@ -32,7 +33,7 @@ export class HostNetworks {
   private local: LocalVtep | undefined;
   private epoch = "";
   /** Work on devices runs one after the other; entries of standing devices need not wait for it. */
-  private work: Promise<void> = Promise.resolve();
+  private readonly work = new SerialQueue("stop");
 
   constructor(private readonly deps: NetworksDependencies) {
     this.keeper = new NetworkReconciler(deps);
@@ -130,14 +131,14 @@ export class HostNetworks {
     const vnis = vni === undefined ? this.networks.keys() : this.networks.has(vni) ? [vni] : [];
     const first = this.requested.size === 0;
     for (const each of vnis) if (!this.requested.has(each)) this.requested.set(each, cause);
-    if (first && this.requested.size > 0) void this.queue(() => this.settleRequested());
+    if (first && this.requested.size > 0) void this.work.run(() => this.settleRequested());
   }
 
   /** Looks at the guests' ports of a network, soon and once for all that comes meanwhile. */
   lookAtPorts(vni: Vni): void {
     if (!this.networks.has(vni) || this.portsRequested.has(vni)) return;
     this.portsRequested.add(vni);
-    void this.queue(async () => {
+    void this.work.run(async () => {
       this.portsRequested.delete(vni);
       await this.settlePorts(vni);
     });
@@ -153,7 +154,7 @@ export class HostNetworks {
   sweep(): void {
     const { devices, log } = this.deps;
     if (!devices.hasLeftovers) return;
-    void this.queue(async () => {
+    void this.work.run(async () => {
       try {
         await devices.sweep();
       } catch (error) {
@@ -164,15 +165,15 @@ export class HostNetworks {
   }
 
   /** Settles once more what is not settled. */
-  retry(): Promise<void> {
+  retry(): Promise<unknown> {
     for (const vni of this.keeper.unsettledVnis) this.look("refused", vni);
     if (!this.deps.guards.every(({ settled }) => settled)) this.guard();
-    return this.work;
+    return this.idle;
   }
 
   /** When the work that is queued now is done. */
-  get idle(): Promise<void> {
-    return this.work;
+  get idle(): Promise<unknown> {
+    return this.work.idle;
   }
 
   /** @see EntryReconciler.write */
@@ -182,7 +183,7 @@ export class HostNetworks {
 
   private bring(gone: readonly Vni[], touched: readonly Vni[], cause: Cause): Promise<void> {
     if (gone.length === 0 && touched.length === 0) return Promise.resolve();
-    return this.queue(async () => {
+    return this.work.run(async () => {
       // It may have come back while this work waited.
       for (const vni of gone) if (!this.networks.has(vni)) await this.keeper.remove(vni);
       for (const vni of touched) await this.settle(vni, cause);
@@ -194,7 +195,7 @@ export class HostNetworks {
     const { guards } = this.deps;
     if (guards.length === 0 || this.guardRequested) return;
     this.guardRequested = true;
-    void this.queue(async () => {
+    void this.work.run(async () => {
       this.guardRequested = false;
       for (const guard of guards) await guard.settle();
     });
@@ -204,11 +205,6 @@ export class HostNetworks {
   bridges(): string[] {
     const standing = this.list().filter(({ vni }) => this.deps.devices.deviceOf(vni) !== undefined);
     return standing.map(({ vni }) => this.deps.devices.adoptedFor(vni)?.bridge ?? bridgeName(vni));
-  }
-
-  private queue(work: () => Promise<void>): Promise<void> {
-    this.work = this.work.then(work);
-    return this.work;
   }
 
   private async settleRequested(): Promise<void> {

@@ -1,6 +1,7 @@
 // The guests' ports of this host's networks: addresses whose port is registered are pinned there, and what was set on a port
 // is put back when its VM goes.
 import type { Logger } from "pino";
+import { SerialQueue } from "../../common/serial-queue.ts";
 import type { MacAddress, Vni } from "../../schema/index.ts";
 import type { Link } from "../kernel/codec/link-codec.ts";
 import type { BridgePorts } from "../kernel/devices/bridge-ports.ts";
@@ -22,7 +23,8 @@ export class HostPorts {
   /** As they were settled last; a network is absent until its ports were looked at in this run. */
   private readonly settled = new Map<Vni, WantedPins>();
   private readonly pinned = new Map<Vni, ReadonlyMap<number, readonly MacAddress[]>>();
-  private work: Promise<void> = Promise.resolve();
+  /** One look at ports and what follows from it at a time: what was seen is what is changed. */
+  private readonly work = new SerialQueue();
   /** How ports were that have an alias of somebody's. */
   private readonly before = new Map<number, PortBehaviour>();
 
@@ -55,7 +57,7 @@ export class HostPorts {
   onLink(link: Link, gone: boolean): void {
     if (gone) this.before.delete(link.ifindex);
     if (gone || !this.hasLeft(link)) return;
-    const forget = this.inTurn(async () => {
+    const forget = this.work.run(async () => {
       // It may have come back since that message was sent, and be pinned again.
       const now = await this.deps.bridgePorts.find(link.ifindex);
       if (!now || !this.hasLeft(now)) return;
@@ -70,19 +72,12 @@ export class HostPorts {
     return !ours && portLearning && portFlood && behaviourInAlias(alias) !== undefined;
   }
 
-  /** One look at ports and what follows from it at a time: what was seen is what is changed. */
-  private inTurn(act: () => Promise<void>): Promise<void> {
-    const done = this.work.then(act);
-    this.work = done.catch(() => {});
-    return done;
-  }
-
   private wanted(vni: Vni): WantedPins {
     return wantedPins(this.deps.held.locals(vni));
   }
 
   private bring(vni: Vni, wanted: WantedPins): Promise<void> {
-    return this.inTurn(() => this.bringInLine(vni, wanted));
+    return this.work.run(() => this.bringInLine(vni, wanted));
   }
 
   private async bringInLine(vni: Vni, wanted: WantedPins): Promise<void> {

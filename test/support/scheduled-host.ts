@@ -2,6 +2,7 @@
 // anything takes effect or comes back is up to a scheduler.
 import type fc from "fast-check";
 import { pino } from "pino";
+import { SerialQueue } from "../../common/serial-queue.ts";
 import { Releases } from "../../node-agent/controller-link/releases.ts";
 import type { NetworkDevices } from "../../node-agent/kernel/devices/network-devices.ts";
 import { MissResolver } from "../../node-agent/misses/resolver.ts";
@@ -22,7 +23,7 @@ export class ScheduledKernel implements Tables {
   readonly epochs = new Map<Vni, string>();
   private readonly tables: FakeTables;
   /** The kernel carries out writes in the order in which they were sent. */
-  private lastWrite: Promise<unknown> = Promise.resolve();
+  private readonly writes = new SerialQueue("stop");
 
   constructor(private readonly scheduler: fc.Scheduler) {
     this.tables = new FakeTables({ has: (vni: Vni) => this.epochs.has(vni) } as ReadonlySet<Vni>);
@@ -30,11 +31,10 @@ export class ScheduledKernel implements Tables {
 
   /** @param isWanted false by then: whoever began it is dead. The kernel writes within a system call, so never after that */
   apply(operations: readonly Operation[], isWanted: () => boolean = () => true): Promise<OperationResult[]> {
-    const written = this.lastWrite.then(async () => {
+    const written = this.writes.run(async () => {
       await this.soon("write");
       return isWanted() ? this.tables.apply(operations) : [];
     });
-    this.lastWrite = written;
     return written.then(async (results) => {
       await this.soon("acknowledgement");
       return results;
@@ -43,7 +43,7 @@ export class ScheduledKernel implements Tables {
 
   /** As the kernel's dumps: after what was sent before, neighbours and FDB one after the other, and old when they arrive. */
   async list(vni: Vni): Promise<ActualEntry[]> {
-    await this.lastWrite;
+    await this.writes.idle;
     await this.soon("dump of neighbours");
     const neighbours = await this.tables.list(vni);
     await this.soon("dump of the FDB");

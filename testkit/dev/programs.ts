@@ -1,5 +1,6 @@
 // The controller and the agents under development: started, started again when their sources change, and left stopped until
 // the next change where they fail.
+import { SerialQueue } from "../../common/serial-queue.ts";
 import type { LabProcess, LogLine } from "../lab/process.ts";
 
 export interface Program {
@@ -23,7 +24,7 @@ export class Programs {
   readonly #running = new Map<Program, LabProcess>();
   readonly #due = new Set<Program>();
   readonly #stopped = new WeakSet<LabProcess>();
-  #work: Promise<void> = Promise.resolve();
+  readonly #work = new SerialQueue();
   #isStopping = false;
 
   /** @param programs in the order in which they start */
@@ -34,22 +35,20 @@ export class Programs {
 
   /** @throws Error where one does not start */
   startAll(): Promise<void> {
-    const started = this.#startEach();
-    this.#work = started.catch(() => {});
-    return started;
+    return this.#work.run(() => this.#startEach());
   }
 
   /** Starts those again that a change of this file concerns, one after the other, when what is being started now has been. */
   changed(file: string): void {
     const concerned = this.programs.filter(({ folders }) => folders.some((folder) => file.startsWith(`${folder}/`)));
     for (const program of concerned) this.#due.add(program);
-    this.#work = this.#work.then(() => this.#restartDue());
+    void this.#work.run(() => this.#restartDue());
   }
 
   /** Resolves when nothing is started any more. The lab stops the processes. */
   async settle(): Promise<void> {
     this.#isStopping = true;
-    await this.#work;
+    await this.#work.idle;
   }
 
   async #startEach(): Promise<void> {

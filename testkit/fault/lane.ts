@@ -1,23 +1,22 @@
 // One fault after the other in one scene; a scene in which a fault has failed is not used again.
+import { SerialQueue } from "../../common/serial-queue.ts";
 import type { Fault, FaultResult, Size } from "./fault.ts";
 import { runFault } from "./run.ts";
 import { Scene } from "./scene.ts";
 
 export class Lane {
   private scene: Scene | undefined;
-  private last: Promise<unknown> = Promise.resolve();
+  private readonly queue = new SerialQueue();
 
   constructor(private readonly size: Size) {}
 
   run(fault: Fault): Promise<FaultResult> {
-    const result = this.last.then(() => this.runNow(fault));
-    this.last = result.catch(() => {});
-    return result;
+    return this.queue.run(() => this.runNow(fault));
   }
 
   /** Waits for the fault that runs, then removes the scene. */
   async close(): Promise<void> {
-    await this.last;
+    await this.queue.idle;
     await this.leave();
   }
 

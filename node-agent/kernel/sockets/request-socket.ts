@@ -2,6 +2,7 @@
 // storm of misses can never cost an acknowledgement.
 import { RawNetlinkSocket } from "netlink";
 import { Slices } from "../../../common/cooperative.ts";
+import { SerialQueue } from "../../../common/serial-queue.ts";
 import {
   type Acknowledgement,
   decodeAcknowledgement,
@@ -91,9 +92,9 @@ export class RequestSocket {
   private readonly turns = new Slices(2, true);
   private seq = 0;
   /** Dumps wait for each other: the kernel answers a second one on a socket with EBUSY. */
-  private lastDump: Promise<unknown> = Promise.resolve();
+  private readonly dumpQueue = new SerialQueue();
   /** Batches larger than the window, or that found it full, go one after the other. */
-  private lastBatch: Promise<unknown> = Promise.resolve();
+  private readonly batchQueue = new SerialQueue("stop");
   private queued = 0;
 
   /** Opens in the calling thread's network namespace, and stays there. */
@@ -112,9 +113,7 @@ export class RequestSocket {
   send(requests: readonly Request[]): Promise<Acknowledgement[]> {
     if (this.queued === 0 && this.pending.size + requests.length <= maxWindow) return this.sendWindow(requests);
     this.queued++;
-    const batch = this.lastBatch.then(() => this.sendWindows(requests));
-    this.lastBatch = batch;
-    return batch;
+    return this.batchQueue.run(() => this.sendWindows(requests));
   }
 
   private async sendWindows(requests: readonly Request[]): Promise<Acknowledgement[]> {
@@ -138,7 +137,7 @@ export class RequestSocket {
    * @throws NetlinkError with the first refusal
    */
   async transact(what: string, requests: readonly Request[], [begin, end]: readonly [Request, Request]): Promise<void> {
-    await this.lastBatch;
+    await this.batchQueue.idle;
     const acknowledgements = await new Promise<Acknowledgement[]>((resolve) => {
       const answers: Acknowledgement[] = [];
       const parts = [begin, ...requests, end];
@@ -202,16 +201,14 @@ export class RequestSocket {
   }
 
   private readDump(what: string, type: number, payload: Buffer, before = async () => {}): Promise<Dump> {
-    const dump = this.lastDump.then(async () => {
+    return this.dumpQueue.run(async () => {
       await before();
-      await this.lastBatch;
+      await this.batchQueue.idle;
       for (let attempt = 1; ; attempt++) {
         const read = await this.dumpOnce(what, type, payload);
         if (!read.interrupted || attempt === dumpAttempts) return read;
       }
     });
-    this.lastDump = dump.catch(() => {});
-    return dump;
   }
 
   close(): void {
