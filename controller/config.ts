@@ -1,6 +1,7 @@
 // The flags of `nearmiss controller`. What runs loads only when it runs.
 import { isIP } from "node:net";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { dayMs, findDurationMs } from "../common/duration.ts";
 import { defaultDoorLimits } from "./auth/front-door.ts";
 import type { ControllerConfig, TlsConfig } from "./config-types.ts";
 import { defaultRetention } from "./events/compactor.ts";
@@ -102,12 +103,12 @@ export function addControllerCommand(program: Command): void {
         "of hosts' certificates, and the controller's own, 6s … 825d; renewed at two thirds",
       )
         .argParser(parseLifetime)
-        .default(30 * 86_400_000, "30d"),
+        .default(30 * dayMs, "30d"),
     )
     .addOption(
       new Option("--cert-grace <time>", "for how long after its end a host's certificate can still be renewed")
         .argParser(parseLifetime)
-        .default(30 * 86_400_000, "30d"),
+        .default(30 * dayMs, "30d"),
     )
     .addOption(
       new Option("--log-level <level>", "what goes to standard error, as JSON lines")
@@ -167,18 +168,10 @@ function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value.toLowerCase()];
 }
 
-const unitMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** In ms; NaN where it is none. */
-function readTime(text: string): number {
-  const [, count, unit = ""] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
-  return Number(count) * (unitMs[unit] ?? Number.NaN);
-}
-
 /** In ms. @throws InvalidArgumentError outside 6s … 825d */
 export function parseLifetime(text: string): number {
-  const ms = readTime(text);
-  if (!(ms >= 6_000 && ms <= 825 * 86_400_000)) {
+  const ms = findDurationMs(text, { minMs: 6_000, maxMs: 825 * dayMs, maxDigits: 9 });
+  if (ms === undefined) {
     throw new InvalidArgumentError("Write a time from 6s to 825d such as 12h or 30d.");
   }
   return ms;
@@ -204,8 +197,8 @@ function parseRateLimit(text: string): number {
  */
 function parseMaxAge(text: string): number {
   if (text === "off") return Number.POSITIVE_INFINITY;
-  const ms = readTime(text);
-  if (!(ms >= 1_000 && ms <= 3_650 * 86_400_000)) {
+  const ms = findDurationMs(text, { minMs: 1_000, maxMs: 3_650 * dayMs, maxDigits: 9 });
+  if (ms === undefined) {
     throw new InvalidArgumentError("Write a time from 1s to 3650d such as 12h or 30d, or off.");
   }
   return ms;

@@ -1,6 +1,7 @@
 // The agent's flags.
 import { isIP } from "node:net";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { dayMs, findDurationMs } from "../common/duration.ts";
 import { AddressError, findCaHash, namePattern, parseVtep, type VtepAddress } from "../schema/index.ts";
 import type { AgentFlags } from "./flags.ts";
 import type { IdentityFlags } from "./identity/establish.ts";
@@ -160,14 +161,11 @@ function parseVtepFlag(text: string): VtepAddress {
   }
 }
 
-const unitMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
 /** In ms, Infinity for "off". @throws InvalidArgumentError outside 1s … 7d */
 export function parseIdleTimeout(text: string): number {
   if (text === "off") return Number.POSITIVE_INFINITY;
-  const [, count, unit = ""] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
-  const ms = Number(count) * (unitMs[unit] ?? Number.NaN);
-  if (!(ms >= 1_000 && ms <= 7 * 86_400_000)) {
+  const ms = findDurationMs(text, { minMs: 1_000, maxMs: 7 * dayMs });
+  if (ms === undefined) {
     throw new InvalidArgumentError("Write a time from 1s to 7d such as 90s, 10m or 2h, or off.");
   }
   return ms;

@@ -1,11 +1,11 @@
 // Making tokens, and reading what is said about one. Nothing here is kept: see `token-registry.ts` and the store.
 import { createHash, randomBytes } from "node:crypto";
+import { dayMs } from "../../common/duration.ts";
 import { type Actor, defaultTokenDays, findTimeMs, type TokenInput, type TokenView } from "../../schema/index.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { StoredToken, TokenRemoval } from "../store/access-store.ts";
 import type { Identity } from "./identity.ts";
 
-const dayMs = 86_400_000;
 const secretBytes = 32;
 
 /** A token, and the secret that is shown once: `nm_<role>_` and 256 random bits in base64url. @throws Refusal */

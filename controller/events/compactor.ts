@@ -1,6 +1,7 @@
 // Keeps the log and the audit trail within their bounds, a little at a time: between two transactions everybody else has a turn. Whoever reads
 // from what goes meanwhile is told so by the store.
 import type { FastifyBaseLogger } from "fastify";
+import { dayMs } from "../../common/duration.ts";
 import type { Revision } from "../../schema/index.ts";
 import type { AccessStore } from "../store/access-store.ts";
 import { type LogExtent, type Store, StoreFullError, StoreUnavailableError } from "../store/store.ts";
@@ -16,7 +17,6 @@ export interface LogRetention {
   readonly everyMs: number;
 }
 
-const dayMs = 86_400_000;
 export const defaultRetention: LogRetention = {
   maxAgeMs: 30 * dayMs,
   maxEvents: 1_000_000,

@@ -4,6 +4,7 @@ import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { writeDurably } from "../../common/durable-file.ts";
+import { dayMs } from "../../common/duration.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import { type Issuer, makeCa, validityFrom } from "./x509.ts";
 
@@ -16,7 +17,7 @@ export class PkiError extends Error {
   override readonly name = "PkiError";
 }
 
-const caLifetimeMs = 10 * 365 * 86_400_000;
+const caLifetimeMs = 10 * 365 * dayMs;
 const issuingFile = "issuing";
 const bundleFile = "ca.pem";
 

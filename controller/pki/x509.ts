@@ -16,6 +16,7 @@ import {
   SubjectKeyIdentifierExtension,
   X509CertificateGenerator,
 } from "@peculiar/x509";
+import { dayMs } from "../../common/duration.ts";
 import { InputError } from "../../schema/index.ts";
 import { type HostSubject, hostUri } from "./subject.ts";
 
@@ -38,8 +39,6 @@ export interface KeyPair {
   readonly certificate: string;
   readonly key: string;
 }
-
-const dayMs = 86_400_000;
 
 /**
  * Clocks differ, so a certificate begins before it is made: a day, or less where it lives shortly. It costs nothing, since nobody
