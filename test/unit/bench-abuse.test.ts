@@ -11,7 +11,7 @@ import {
   judgeController,
   judgeGuest,
 } from "../../testkit/bench/abuse/verdict.ts";
-import { distribution } from "../../testkit/bench/statistics.ts";
+import { distribution } from "../../testkit/statistics.ts";
 
 const ceilings: Ceilings = { ratio: 2, slackMs: 1, memoryMib: 64, backMs: 5_000, firstPackets: 3 };
 const all = (ms: number) => {

@@ -18,8 +18,8 @@ import {
   parseNumbers,
 } from "../../testkit/bench/options.ts";
 import { interleave } from "../../testkit/bench/schedule.ts";
-import { distribution, median, percentile } from "../../testkit/bench/statistics.ts";
 import { formatMs, formatRatio, formatShare, table } from "../../testkit/bench/table.ts";
+import { distribution, median, percentile } from "../../testkit/statistics.ts";
 
 const oneToHundred = Array.from({ length: 100 }, (_, i) => 100 - i);
 

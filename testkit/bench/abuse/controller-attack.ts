@@ -2,9 +2,9 @@
 // attack the way back to peace.
 import { availableParallelism } from "node:os";
 import { pause } from "../../lab/wait.ts";
+import { distribution, median, percentile, round } from "../../statistics.ts";
 import { cpuSeconds, machineCpuSeconds, peakRssMib, resetPeakRss } from "../process-usage.ts";
 import type { Progress } from "../progress.ts";
-import { distribution, median, percentile, round } from "../statistics.ts";
 import { type Arena, discardTarget, target } from "./arena.ts";
 import type { Tally } from "./attacks/attack.ts";
 import type { ControllerAttack } from "./names.ts";

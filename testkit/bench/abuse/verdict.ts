@@ -1,5 +1,5 @@
 // Compares what was measured of an attack with the ceilings. Pure.
-import { type Distribution, round } from "../statistics.ts";
+import { type Distribution, round } from "../../statistics.ts";
 import type { ControllerAttack } from "./names.ts";
 
 /** Honest operations on a controller. */

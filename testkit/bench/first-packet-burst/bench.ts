@@ -1,12 +1,12 @@
 // `first-packet-burst`: many guests' first pings at the same moment. Guest i pings guest i + 1, which is on the next host:
 // every guest asks and is asked for, and no two conversations share an address on a host.
 import { WaitError, waitFor } from "../../lab/wait.ts";
+import { distribution, median, round } from "../../statistics.ts";
 import { Addresses, type Family } from "../addresses.ts";
 import { modeNamed } from "../modes/all.ts";
 import type { ModeName } from "../modes/mode.ts";
 import type { Progress } from "../progress.ts";
 import { type Actor, Stand } from "../stand.ts";
-import { distribution, median, round } from "../statistics.ts";
 import { EchoSocket } from "./echo-socket.ts";
 
 export interface BurstOptions {

@@ -2,6 +2,7 @@
 // packets in peace, taken in turn.
 import { Scan, type ScanCount } from "../../lab/scan.ts";
 import { pause, waitFor } from "../../lab/wait.ts";
+import { type Distribution, distribution, round } from "../../statistics.ts";
 import { Addresses, type Family, scannedSubnet } from "../addresses.ts";
 import { runTrial, type Trial } from "../first-packet/trial.ts";
 import { modeNamed } from "../modes/all.ts";
@@ -10,7 +11,6 @@ import type { Progress } from "../progress.ts";
 import { bootQuietGuest } from "../quiet-guest.ts";
 import { interleave } from "../schedule.ts";
 import { Stand } from "../stand.ts";
-import { type Distribution, distribution, round } from "../statistics.ts";
 
 export interface StormOptions {
   readonly modes: readonly ModeName[];

@@ -1,7 +1,7 @@
 // What the asking agent itself says of the misses that it answered, from its log. Pure.
 import type { LogLine } from "../../lab/process.ts";
+import { median, round } from "../../statistics.ts";
 import type { Family } from "../addresses.ts";
-import { median, round } from "../statistics.ts";
 
 /** Medians in ms, by the agent's clock. */
 export interface AgentTimes {

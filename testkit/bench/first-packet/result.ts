@@ -1,7 +1,8 @@
 // What the bench found, as `--json` prints it. Pure.
+
+import { distribution, round } from "../../statistics.ts";
 import type { Family } from "../addresses.ts";
 import type { ModeName } from "../modes/mode.ts";
-import { distribution, round } from "../statistics.ts";
 import type { AgentTimes } from "./agent-times.ts";
 import type { ReplicatedFrames } from "./replication.ts";
 import type { Step } from "./steps.ts";

@@ -3,9 +3,9 @@
 import { etherTypes, findVxlan, readEthernet } from "../../lab/frames.ts";
 import { controllerPort } from "../../lab/programs.ts";
 import { underlayDevice } from "../../lab/underlay.ts";
+import { median, round } from "../../statistics.ts";
 import type { Family } from "../addresses.ts";
 import type { Actor, Stand } from "../stand.ts";
-import { median, round } from "../statistics.ts";
 import { TimedCapture, type TimedFrame } from "./timed-capture.ts";
 
 /** What one frame means to the story of a first packet. */

@@ -2,11 +2,11 @@
 // `ws` server that sends as many bytes to as many.
 import { Worker } from "node:worker_threads";
 import { waitUntil } from "../../lab/wait.ts";
+import { percentile, round } from "../../statistics.ts";
 import { BenchController, type Lag } from "../controller.ts";
 import { fleetLines } from "../made-up-fleet.ts";
 import { cpuSeconds, peakRssMib } from "../process-usage.ts";
 import type { Progress } from "../progress.ts";
-import { percentile, round } from "../statistics.ts";
 import { type AgentsData, type AgentsReport, hello, keysOf, nowMs } from "./agents.ts";
 import { BareServer } from "./bare.ts";
 import { enrolAll } from "./identities.ts";

@@ -3,10 +3,10 @@
 import { Agent, request } from "node:http";
 import { parseIp, parseVni } from "../../../schema/index.ts";
 import { pause } from "../../lab/wait.ts";
+import { type Distribution, distribution, round } from "../../statistics.ts";
 import { BenchController } from "../controller.ts";
 import { fleetLines, hostName, vtepOf } from "../made-up-fleet.ts";
 import type { Progress } from "../progress.ts";
-import { type Distribution, distribution, round } from "../statistics.ts";
 import { BenchAgent } from "./agent.ts";
 
 export interface ImportOptions {

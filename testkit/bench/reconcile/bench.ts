@@ -1,8 +1,8 @@
 // `reconcile`: what it costs an agent to compare everything that it holds with the kernel, beside `ip neigh show` and
 // `bridge fdb show` of the same tables, turn by turn.
 import { ipBatch, run } from "../../lab/command.ts";
+import { median, round } from "../../statistics.ts";
 import type { Progress } from "../progress.ts";
-import { median, round } from "../statistics.ts";
 import { ReconcileHost } from "./host.ts";
 
 export interface ReconcileOptions {

@@ -2,10 +2,10 @@
 // them, in a fleet of a thousand and in one that is much larger: what is quick in both is quick because of how it searches,
 // not because there is little.
 import { pause } from "../../lab/wait.ts";
+import { type Distribution, distribution, round } from "../../statistics.ts";
 import { BenchController } from "../controller.ts";
 import { fleetLines, networkName, vmsPerNetwork } from "../made-up-fleet.ts";
 import type { Progress } from "../progress.ts";
-import { type Distribution, distribution, round } from "../statistics.ts";
 
 export interface SearchOptions {
   /** In the large fleet. */
