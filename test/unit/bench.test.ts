@@ -19,36 +19,6 @@ import {
 } from "../../testkit/bench/options.ts";
 import { interleave } from "../../testkit/bench/schedule.ts";
 import { formatMs, formatRatio, formatShare, table } from "../../testkit/bench/table.ts";
-import { distribution, median, percentile } from "../../testkit/statistics.ts";
-
-const oneToHundred = Array.from({ length: 100 }, (_, i) => 100 - i);
-
-describe("statistics", () => {
-  test.each([
-    [0.5, 50],
-    [0.99, 99],
-    [1, 100],
-    [0, 1],
-  ])("the percentile %d is the nearest rank", (p, value) => {
-    expect(percentile(oneToHundred, p)).toBe(value);
-  });
-
-  test("a median is one of the values, whatever their order", () => {
-    expect(median([3, 1, 2])).toBe(2);
-    expect(median([4, 1, 3, 2])).toBe(2);
-    expect(median([])).toBeNaN();
-  });
-
-  test("trials above 900 ms count as the guest's retry", () => {
-    expect(distribution([0.1234, 900, 901, 2_040])).toEqual({
-      trials: 4,
-      medianMs: 900,
-      p99Ms: 2_040,
-      maxMs: 2_040,
-      retried: 2,
-    });
-  });
-});
 
 describe("a schedule", () => {
   test("has each item as often as it says, in an order that follows the dice alone", () => {

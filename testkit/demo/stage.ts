@@ -2,6 +2,7 @@
 import type { Guest } from "../lab/guest.ts";
 import type { Lab } from "../lab/lab.ts";
 import type { PingResult } from "../lab/ping.ts";
+import { median } from "../statistics.ts";
 import type { CastMember, CastNetwork } from "./cast.ts";
 import type { Checks } from "./checks.ts";
 import { formatMs, type Story } from "./story.ts";
@@ -120,8 +121,4 @@ export class Stage {
         "misses, and the guest repeats it only after a second, here once on each side. The packet is late, not lost.",
     );
   }
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

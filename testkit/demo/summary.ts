@@ -1,5 +1,6 @@
 // The numbers of a run, as one object and as a table.
 import type { Lab } from "../lab/lab.ts";
+import { median } from "../statistics.ts";
 import { networks } from "./cast.ts";
 import type { Expectation } from "./checks.ts";
 import type { MoveResult, Stage } from "./stage.ts";
@@ -42,7 +43,7 @@ export async function summarize(stage: Stage, startMs: number): Promise<Summary>
     },
     answers: {
       total: latencies.length,
-      medianMs: latencies[Math.floor(latencies.length / 2)] ?? null,
+      medianMs: latencies.length > 0 ? median(latencies) : null,
       slowestMs: latencies.at(-1) ?? null,
     },
     unknown: misses.length - latencies.length,

@@ -1,6 +1,7 @@
 // What a process takes over time, and whether that is flat.
 import { readdirSync, readFileSync } from "node:fs";
 import type { LabProcess } from "../lab/process.ts";
+import { median } from "../statistics.ts";
 
 export interface Usage {
   /** What a garbage collection leaves over, MiB. */
@@ -71,8 +72,4 @@ const named = {
 export function describe({ live, resident, descriptors }: Growth): string {
   const change = (pair: readonly [number, number]): string => pair.join(" → ");
   return `live memory ${change(live)} MiB, resident ${change(resident)} MiB, file descriptors ${change(descriptors)}`;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }

@@ -10,6 +10,7 @@ import type { LogLine } from "../../lab/process.ts";
 import { Scan } from "../../lab/scan.ts";
 import { underlayDevice } from "../../lab/underlay.ts";
 import { patienceMs, pause } from "../../lab/wait.ts";
+import { median } from "../../statistics.ts";
 import type { Fault } from "../fault.ts";
 import { blue, ipsOf, macOf, type Scene } from "../scene.ts";
 import { whileWatching } from "../watch.ts";
@@ -105,7 +106,7 @@ function judge(answers: readonly Answered[]): string[] {
   const slowest = times.at(-1) ?? 0;
   const lost = later.length - times.length;
   const figures = `${times.length} of ${later.length} questions put once, later than ${resolvedWithinMs} ms`;
-  const summary = `${figures}, answered: median ${times[Math.floor(times.length / 2)]} ms, slowest ${slowest} ms`;
+  const summary = `${figures}, answered: median ${median(times)} ms, slowest ${slowest} ms`;
   if (lost > later.length * mayBeLost) throw new Error(`only ${summary}`);
   return [`first answer ${firstMs} ms after the reader went on`, summary];
 }
