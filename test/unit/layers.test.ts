@@ -74,9 +74,12 @@ const rules: readonly Rule[] = [
   },
 ];
 
+/** How many arrows between rooms the code has: only lowered, as soon as there are fewer. */
+const maxArrows = 144;
+
 function sources(folder: string): string[] {
   return readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
+    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
     .map((entry) => relative(root, join(entry.parentPath, entry.name)));
 }
 
@@ -90,7 +93,7 @@ function importsOf(file: string): string[] {
   });
 }
 
-const isOurs = (target: string): boolean => target.includes("/") && /\.ts$/.test(target);
+const isOurs = (target: string): boolean => target.includes("/") && /\.tsx?$/.test(target);
 
 function breaches(rule: Rule, file: string, imports: readonly string[]): string[] {
   return imports
@@ -100,6 +103,23 @@ function breaches(rule: Rule, file: string, imports: readonly string[]): string[
         : rule.packages !== undefined && !rule.packages.includes(target),
     )
     .map((target) => `${file} imports ${target}`);
+}
+
+/** A folder of controller/ or node-agent/, what stands beside these folders, or another program as a whole. */
+function roomOf(file: string): string {
+  const [program = "", folder = "", inside] = file.split("/");
+  const hasRooms = program === "controller" || program === "node-agent";
+  return hasRooms && inside !== undefined ? `${program}/${folder}` : program;
+}
+
+/** Which rooms import from which other ones, once for each two. @param imports of each file */
+function arrowsBetween(imports: ReadonlyMap<string, readonly string[]>): string[] {
+  const arrows = [...imports].flatMap(([file, targets]) =>
+    targets
+      .filter((target) => isOurs(target) && roomOf(target) !== roomOf(file))
+      .map((target) => `${roomOf(file)} → ${roomOf(target)}`),
+  );
+  return [...new Set(arrows)].sort();
 }
 
 describe("layers", () => {
@@ -114,6 +134,22 @@ describe("layers", () => {
     if (!rule) throw new Error("the rule is gone");
     const imports = ["schema/index.ts", "node-agent/agent.ts", "node:fs"];
     expect(breaches(rule, "x.ts", imports)).toEqual(["x.ts imports node-agent/agent.ts", "x.ts imports node:fs"]);
+  });
+
+  test("there are no more arrows between rooms than there were", () => {
+    const files = ["cli", "common", "controller", "dashboard", "node-agent", "schema"].flatMap(sources);
+    const arrows = arrowsBetween(new Map(files.map((file) => [file, importsOf(file)])));
+    console.log(`${arrows.length} arrows between rooms, at most ${maxArrows}`);
+    expect(arrows.length, arrows.join("\n")).toBeLessThanOrEqual(maxArrows);
+  });
+
+  test("an arrow counts once, and none within a room", () => {
+    const imports = new Map([
+      ["node-agent/agent.ts", ["node-agent/main.ts", "node-agent/session/a.ts", "node-agent/session/b.ts", "node:fs"]],
+      ["node-agent/session/a.ts", ["node-agent/session/deep/c.ts", "schema/index.ts"]],
+      ["node-agent/session/deep/c.ts", ["schema/vm.ts"]],
+    ]);
+    expect(arrowsBetween(imports)).toEqual(["node-agent → node-agent/session", "node-agent/session → schema"]);
   });
 
   test("SQLite is loaded by the store and by backups", () => {
