@@ -24,7 +24,7 @@ export class CliError extends Error {
 /** What a refusal by the controller means to the person at the terminal. */
 export function errorOf(status: number, text: string): CliError {
   const problem = findProblem(text);
-  if (!problem) return new CliError(`status ${status}: what answered is no nearmiss controller`, 1);
+  if (!problem) return new CliError(`status ${status}: the server that answered is not a nearmiss controller`, 1);
   const { type, detail, errors = [] } = problem;
   // Short lists of faults are in the detail already.
   const faults = errors.filter((fault) => !detail.includes(fault.detail)).map((f) => `  ${placeOf(f)} ${f.detail}`);

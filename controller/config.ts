@@ -221,6 +221,6 @@ export function parseListen(text: string): ListenAddress {
   if (host === undefined || (bracketed && isIP(bracketed) !== 6)) {
     throw new InvalidArgumentError("Write address:port, such as 127.0.0.1:4788 or [::1]:4788.");
   }
-  if (port > 65_535) throw new InvalidArgumentError(`Port ${digits} is beyond 65535.`);
+  if (port > 65_535) throw new InvalidArgumentError(`Port ${digits} is greater than 65535.`);
   return { host, port };
 }

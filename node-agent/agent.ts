@@ -222,7 +222,7 @@ export class Agent {
     await devices
       .closeToHost()
       .then(() => log.info("bridges and ports are closed towards this host"))
-      .catch((error: unknown) => log.error({ err: error }, "bridges not closed towards this host: looking again soon"));
+      .catch((error: unknown) => log.error({ err: error }, "bridges not closed towards this host: retrying soon"));
     this.filter = new HostFilter({ bridges: () => devices.bridges(), reporter, log });
     const onFinding = (finding: GuestFinding): void => this.reportGuest(finding);
     this.guests = new GuestWatch({ devices, bridgePorts: this.bridgePorts, networks, held, onFinding, nowMs });
@@ -328,7 +328,7 @@ export class Agent {
     this.reporter.note({ kind: "scan", vni });
     this.log.warn(
       { network: this.networks.nameOf(vni), vni },
-      "network crowds out others: its guests miss more than is read; its misses are left out for a while",
+      "network crowds out others: its guests raise more misses than the agent can read; its misses are ignored for a while",
     );
   }
 
@@ -337,7 +337,7 @@ export class Agent {
     if (!this.reporter.note({ kind: "scan", vni, ...(guest === undefined ? {} : { subject: guest }) })) return;
     this.log.warn(
       { network: this.networks.nameOf(vni), vni, guest },
-      "scan: more addresses are asked for than the budget allows, the rest is dropped",
+      "scan: a guest queries more addresses than its budget allows; the others are dropped",
     );
   }
 }

@@ -35,7 +35,7 @@ export function addAgentCommand(program: Command, output: Output): void {
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
     .addHelpText(
       "after",
-      "\nExit status: 0 after SIGINT or SIGTERM; 1 where it cannot start or failed; 2 for a wrong option.",
+      "\nExit status: 0 after SIGINT or SIGTERM; 1 when it cannot start or fails; 2 for a wrong option.",
     )
     .option(
       "--controller <url>",
@@ -48,17 +48,17 @@ export function addAgentCommand(program: Command, output: Output): void {
       "--join-file <path>",
       "enrol with the token in this file, or with that of NEARMISS_JOIN, as `nearmiss host add` prints it",
     )
-    .option("--ca-hash <hash>", "sha256:… of the controller's CA, beside a join token", parseCaHash)
+    .option("--ca-hash <hash>", "sha256:… of the controller's CA, with a join token", parseCaHash)
     .option(
       "--state-dir <path>",
-      "what an enrolled host remembers: key, certificate, controller",
+      "directory of an enrolled host's key, certificate and controller",
       defaultStateDirectory,
     )
     .addOption(
       new Option(
         "--announce <mode>",
-        "tell waiting guests what has become known, and prepare the way back; off (for comparison) makes each first " +
-          "packet wait for the guest's own next try",
+        "send answers to waiting guests, and prepare the way back; with off (for comparison), each first " +
+          "packet waits for the guest's own next try",
       )
         .choices(["on", "off"])
         .default("on"),
@@ -66,8 +66,8 @@ export function addAgentCommand(program: Command, output: Output): void {
     .addOption(
       new Option(
         "--idle-timeout <time>",
-        "give up entries that no traffic has used for so long, 1s … 7d (s, m, h, d), or off; a guest that comes back " +
-          "later and remembers the MAC loses one frame",
+        "evict entries that have carried no traffic for this time, 1s … 7d (s, m, h, d), or off; a guest that sends again " +
+          "later, with the MAC in its cache, loses one frame",
       )
         .argParser(parseIdleTimeout)
         .default(defaultIdleMs, "10m"),
@@ -75,47 +75,50 @@ export function addAgentCommand(program: Command, output: Output): void {
     .addOption(
       new Option(
         "--max-per-network <count>",
-        "addresses (IPs and MACs) of remote VMs held in one network, 16 … 500000; the least recently used leave",
+        "maximum cached addresses (IPs and MACs) of remote VMs per network, 16 … 500000; the least recently used are evicted",
       )
         .argParser(parseCap)
         .default(defaultCaps.perNetwork),
     )
     .addOption(
-      new Option("--max-per-host <count>", "the same over all networks: about 0.5 kB each here, and in the kernel")
+      new Option(
+        "--max-per-host <count>",
+        "maximum over all networks; each takes about 0.5 kB in the agent, and in the kernel",
+      )
         .argParser(parseCap)
         .default(defaultCaps.perHost),
     )
     .addOption(
       new Option(
         "--adopt [devices]",
-        "use a vxlan device that is there already for the network of its VNI, with its bridge, and keep it when the network " +
-          "leaves; of the names given (with commas between them), or any",
+        "use an existing vxlan device for the network of its VNI, with its bridge, and keep the device when the network " +
+          "leaves; the devices with these names (separated by commas), or any",
       ).argParser(parseAdoptable),
     )
     .option(
       "--anti-spoof",
-      "drop what a guest sends with addresses that are not registered for its interface, and router advertisements and " +
-        "DHCP answers, where the interface has a port; needs nft",
+      "drop frames of guests with addresses that are not registered for their interface, and router advertisements and " +
+        "DHCP answers; for interfaces with a port; needs nft",
       false,
     )
     .option(
       "--underlay-filter",
-      "let tunnelled frames in only from VTEPs of hosts that have a VM in the network, and none from a guest; needs nft",
+      "accept tunnelled frames only from VTEPs of hosts that have a VM in the network, and none from guests; needs nft",
       false,
     )
     .addOption(
-      new Option("--log-level <level>", "least severe line to log, as JSON on standard error")
+      new Option("--log-level <level>", "minimum level of log lines (JSON on standard error)")
         .choices(["trace", "debug", "info", "warn", "error", "fatal"])
         .default("info"),
     )
     .option(
       "--socket <path>",
-      `local socket for "agent status" and "explain", its owner's alone (default: ${socketDirectory}/HOST.sock)`,
+      `local socket for "agent status" and "explain", for its owner only (default: ${socketDirectory}/HOST.sock)`,
       parseSocketPath,
     )
     .option(
       "--metrics <address:port>",
-      "serve metrics for Prometheus at http://ADDRESS:PORT/metrics; of a port alone at 127.0.0.1 (default: none)",
+      "serve metrics for Prometheus at http://ADDRESS:PORT/metrics; a port without an address means 127.0.0.1 (default: none)",
       parseMetricsAddress,
     )
     .action(async ({ adopt, announce, idleTimeout, maxPerNetwork, maxPerHost, ...flags }: GivenFlags) => {
@@ -177,7 +180,7 @@ export function parseAdoptable(text: string): ReadonlySet<string> {
   const wrong = names.find((name) => !/^[^\s/:]{1,15}$/.test(name) || name === "." || name === "..");
   if (wrong !== undefined) {
     throw new InvalidArgumentError(
-      `"${wrong}" is no name of a device. Write names such as vxlan7,vxlan8, or none for any.`,
+      `"${wrong}" is not a valid device name. Write names such as vxlan7,vxlan8, or none for any.`,
     );
   }
   return new Set(names);
@@ -191,7 +194,7 @@ export function parseMetricsAddress(text: string): MetricsAddress {
   if (digits === "" || isIP(host) !== family) {
     throw new InvalidArgumentError("Write a port or address:port, such as 9478, 192.0.2.1:9478 or [::1]:9478.");
   }
-  if (Number(digits) > 65_535) throw new InvalidArgumentError(`Port ${digits} is beyond 65535.`);
+  if (Number(digits) > 65_535) throw new InvalidArgumentError(`Port ${digits} is greater than 65535.`);
   return { host, port: Number(digits) };
 }
 

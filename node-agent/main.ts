@@ -87,7 +87,7 @@ async function openStatus(socket: string, agent: Agent, log: pino.Logger): Promi
       process.exit(1);
     }
     const reason = error instanceof Error ? error.message : String(error);
-    log.error({ socket, reason }, "no local socket: nearmiss agent status and explain cannot ask this agent");
+    log.error({ socket, reason }, "no local socket: nearmiss agent status and explain cannot query this agent");
     return undefined;
   }
 }

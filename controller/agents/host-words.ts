@@ -72,12 +72,12 @@ const obstacles: readonly Sentence[] = [
   "network {network} needs the name {device}, which a device that is not nearmiss's has: " +
     "rename it (ip link set {device} name …) or delete it (ip link del {device})",
   "{device}, adopted for network {network}, is a port of {device}, which is " +
-    "no bridge: take it out (ip link set {device} nomaster), then the agent makes a bridge",
+    "not a bridge: take it out (ip link set {device} nomaster), then the agent makes a bridge",
   "{device}, adopted for network {network}, is a port of a device that is gone, which is " +
-    "no bridge: take it out (ip link set {device} nomaster), then the agent makes a bridge",
-  "{device} cannot be set up: {device}, a vxlan device with other settings, holds UDP port {number}; " +
+    "not a bridge: take it out (ip link set {device} nomaster), then the agent makes a bridge",
+  "{device} cannot be set up: {device}, a vxlan device with other settings, uses UDP port {number}; " +
     "delete it (ip link del {device}), or register the host with another port",
-  "{device} cannot be set up: another program holds UDP port {number} (ss -ulnp sport = :{number}); " +
+  "{device} cannot be set up: another program uses UDP port {number} (ss -ulnp sport = :{number}); " +
     "end it, or register the host with another port",
   "{device} vanished while it was set up",
   "{device} is to be adopted for network {network}, but {misfits}; the kernel cannot change that on a live device. " +
@@ -93,8 +93,8 @@ const obstacles: readonly Sentence[] = [
 ];
 
 const missingVtep =
-  "no interface of this host has the VTEP address {ip}: nothing sent to it arrives; " +
-  "give it back (ip address add {ip}/… dev …), or register the host with the address that it has";
+  "no interface of this host has the VTEP address {ip}: packets to it are lost; " +
+  "add it (ip address add {ip}/… dev …), or register the host with the address that it has";
 const tooLargeMtu =
   "network {network}: MTU {number} does not fit the underlay's {number}; " +
   "set the network's MTU to {number} or less, or raise the underlay's to {number} (ip link set {device} mtu {number})";
@@ -122,7 +122,7 @@ const entryRefusals: readonly Sentence[] = [
 
 /** What a registered port is instead of the guest's. */
 const wrongPorts: readonly string[] = [
-  "is a device of nearmiss and no guest's",
+  "is a device of nearmiss, not of a guest",
   "is a port of {device}",
   "is a port of {device}, not of the network's bridge {device}",
   "is the host's own device in {device}",
@@ -163,11 +163,11 @@ const details: Readonly<Partial<Record<ReportKind, readonly Sentence[]>>> = {
   theft: ["put back from the port with ifindex {number}"],
   "drift-repaired": ["{entries}"],
   "table-full": entryRefusals,
-  "room-short": ["{number} addresses held; room for {number} in a network, {number} here"],
+  "room-short": ["{number} addresses cached; the limits are {number} per network, {number} per host"],
   "unregistered-guest": ["it sends on port {device}"],
   "guest-never-seen": [
-    "no frame of it has come since the agent knows it",
-    "its port {device} is no port of the bridge",
+    "it has sent no traffic since it was registered",
+    "its port {device} is not a port of the bridge",
     "its port {device} has no carrier",
   ],
   "address-conflict": ["a VM of this host", "a VM of another host"].map(
@@ -180,7 +180,7 @@ const details: Readonly<Partial<Record<ReportKind, readonly Sentence[]>>> = {
   "host-filter": hostFilter,
   spoofed: ["{number} frames: {reasons}"],
   stranger: [
-    "tunnelled frames from an address that is no VTEP of the network's hosts",
+    "tunnelled frames from an address that is not a VTEP of the network's hosts",
     "tunnelled frames from a guest",
   ],
 };
@@ -255,8 +255,29 @@ function put(shown: string, read: readonly { readonly kind: string; readonly val
   });
 }
 
-function readerOf(sentence: Sentence): Reader {
-  const [said, shown] = typeof sentence === "string" ? [sentence, sentence] : sentence;
+/** Phrases of the sentences above, each with the words that earlier agents (up to 0.1.0) send instead. */
+const earlierPhrases: readonly (readonly [now: string, earlier: string])[] = [
+  ["uses UDP port", "holds UDP port"],
+  [
+    "addresses cached; the limits are {number} per network, {number} per host",
+    "addresses held; room for {number} in a network, {number} here",
+  ],
+  ["it has sent no traffic since it was registered", "no frame of it has come since the agent knows it"],
+  ["which is not a bridge: take it out", "which is no bridge: take it out"],
+  ["packets to it are lost; add it (ip", "nothing sent to it arrives; give it back (ip"],
+  ["is a device of nearmiss, not of a guest", "is a device of nearmiss and no guest's"],
+  ["is not a port of the bridge", "is no port of the bridge"],
+  ["is not a VTEP of", "is no VTEP of"],
+];
+
+/** The sentence, and what an earlier agent says instead: both are shown in today's words. */
+function readersFor(sentence: Sentence): Reader[] {
+  const [said, shown] = typeof sentence === "string" ? ([sentence, sentence] as const) : sentence;
+  const earlier = earlierPhrases.reduce((text, [now, before]) => text.replaceAll(now, before), said);
+  return earlier === said ? [readerOf(said, shown)] : [readerOf(said, shown), readerOf(earlier, shown)];
+}
+
+function readerOf(said: string, shown: string): Reader {
   const kinds: string[] = [];
   const pattern = said.split(/\{(\w+)\}/).map((part, i) => {
     if (i % 2 === 0) return part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
@@ -266,11 +287,11 @@ function readerOf(sentence: Sentence): Reader {
   return { pattern: new RegExp(`^${pattern.join("")}$`), kinds, shown };
 }
 
-const problemReaders = problems.map(readerOf);
+const problemReaders = problems.flatMap(readersFor);
 const detailReaders = new Map<ReportKind, readonly Reader[]>();
 
 function readersOf(kind: ReportKind): readonly Reader[] {
-  const readers = detailReaders.get(kind) ?? [...(details[kind] ?? []), ...others].map(readerOf);
+  const readers = detailReaders.get(kind) ?? [...(details[kind] ?? []), ...others].flatMap(readersFor);
   detailReaders.set(kind, readers);
   return readers;
 }

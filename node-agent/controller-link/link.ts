@@ -127,7 +127,7 @@ export class ControllerLink {
         this.receive(data.toString());
       } catch (error) {
         if (!(error instanceof FrameError)) throw error;
-        reason = `the controller sent a frame that makes no sense: ${error.message}`;
+        reason = `the controller sent an invalid frame: ${error.message}`;
         socket.terminate();
       }
     });

@@ -62,9 +62,9 @@ export class GuestGuard {
     const wanted = this.wanted(before?.guarded ?? new Map());
     await this.table.create(elementsScript(wanted, this.networkOf));
     const wrong = await probeRules(wanted);
-    if (wrong !== undefined) throw new RuleError(`they do not hold: ${wrong}`);
+    if (wrong !== undefined) throw new RuleError(`they are not effective: ${wrong}`);
     await this.fill(wanted);
-    this.deps.log.info({ ports: wanted.size }, "guests are kept to their addresses");
+    this.deps.log.info({ ports: wanted.size }, "anti-spoof rules loaded");
   }
 
   private async fill(wanted: GuardedPorts): Promise<void> {
@@ -78,7 +78,7 @@ export class GuestGuard {
     const table = await this.table.look();
     if (table) return this.count(table);
     this.deps.reporter.note({ kind: "drift-repaired", subject: "anti-spoof rules", count: 1 });
-    this.deps.log.warn("somebody changed the rules that keep guests to their addresses: loading them again");
+    this.deps.log.warn("another program changed the anti-spoof rules: loading them again");
     this.loaded = undefined;
     await this.begin();
   }
@@ -93,7 +93,10 @@ export class GuestGuard {
       const concerned = vni === undefined ? {} : { vni };
       const detail = `${count} frames: ${reasons.join(", ")}`;
       if (this.deps.reporter.note({ kind: "spoofed", ...concerned, subject: port, count, detail })) {
-        this.deps.log.warn({ port, vni, count, reasons }, "a guest sent what is not registered for it: dropped");
+        this.deps.log.warn(
+          { port, vni, count, reasons },
+          "dropped frames of a guest with addresses that are not registered for it",
+        );
       }
     }
     this.seen = table;

@@ -62,7 +62,7 @@ export class HostGuard {
       const loaded = await tables.settle();
       if (loaded && this.stood) {
         reporter.note({ kind: "drift-repaired", subject: "host rules", count: 1 });
-        log.warn("the rules that keep guests away from this host were changed or deleted: loaded again");
+        log.warn("another program changed the host rules: loaded again");
       }
       this.stood = true;
       this.problems = [];
@@ -75,7 +75,7 @@ export class HostGuard {
   private fail(reason: string): void {
     const problem = hostNotCovered(reason);
     if (!this.problems.includes(problem))
-      this.deps.log.error({ reason }, "no rules that keep guests away from this host");
+      this.deps.log.error({ reason }, "host rules not loaded: guests can reach this host");
     this.problems = [problem];
   }
 }

@@ -47,7 +47,7 @@ export async function probeRules(guarded: GuardedPorts): Promise<string | undefi
     const counted = offenders.get(port) ?? 0;
     return counted === 2 && (dropped.get("mac") ?? 0) >= 1 && (dropped.get("arp") ?? 0) >= 1
       ? undefined
-      : `of two spoofed frames the rules have dropped ${counted}`;
+      : `of two spoofed frames the rules dropped ${counted}`;
   } finally {
     sender.close();
     await runCommand("ip", ["link", "del", port]).catch(() => {});

@@ -18,7 +18,7 @@ export interface UnderlayGuardDependencies {
 }
 
 const meanings = {
-  sender: "tunnelled frames from an address that is no VTEP of the network's hosts",
+  sender: "tunnelled frames from an address that is not a VTEP of the network's hosts",
   guest: "tunnelled frames from a guest",
 } as const;
 
@@ -73,7 +73,7 @@ export class UnderlayGuard {
     this.dropped = (await this.table.fill(elements)).dropped;
     this.loaded = elements.script;
     this.keeper.succeed();
-    if (fresh) this.deps.log.info("tunnels take frames from the hosts of their networks only");
+    if (fresh) this.deps.log.info("underlay rules loaded");
   }
 
   private async check(): Promise<void> {
@@ -81,7 +81,7 @@ export class UnderlayGuard {
     const table = await this.table.look();
     if (table) return this.count(table.dropped);
     this.deps.reporter.note({ kind: "drift-repaired", subject: "underlay rules", count: 1 });
-    this.deps.log.warn("somebody changed the rules that keep strangers out of the tunnels: loading them again");
+    this.deps.log.warn("another program changed the underlay rules: loading them again");
     this.loaded = undefined;
     await this.load();
   }

@@ -60,7 +60,8 @@ export function ask<Body>({ controller, path, body, ca, ...options }: Ask): Prom
         let received = "";
         response.setEncoding("utf8").on("data", (part: string) => {
           received += part;
-          if (received.length > maxAnswerBytes) call.destroy(new Error("the answer is too long for a controller's"));
+          if (received.length > maxAnswerBytes)
+            call.destroy(new Error("the answer is longer than a controller's answers can be"));
         });
         response.on("error", reject);
         response.on("end", () => {
@@ -86,5 +87,7 @@ function parse(text: string): unknown {
 
 function reasonOf(value: unknown, status: number): string {
   const detail = (value as Partial<ProblemDetails> | undefined)?.detail;
-  return typeof detail === "string" ? detail : `status ${status}: what answered is no nearmiss controller`;
+  return typeof detail === "string"
+    ? detail
+    : `status ${status}: the server that answered is not a nearmiss controller`;
 }

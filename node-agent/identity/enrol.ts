@@ -57,7 +57,7 @@ export async function enrol(line: JoinLine, state: HostState): Promise<HostIdent
 
 /** @throws Error for what is no answer of a controller's */
 export function checkCredentials(value: unknown): Credentials {
-  if (!Check(CredentialsView, value)) throw new Error("what the controller sent is no certificate");
+  if (!Check(CredentialsView, value)) throw new Error("the controller's answer is not a valid certificate");
   new X509Certificate(value.certificate);
   return value;
 }
@@ -66,14 +66,14 @@ export function checkCredentials(value: unknown): Credentials {
 async function fetchTrust(controller: URL, hash: string): Promise<string> {
   const wanted = findCaHash(hash);
   const { body } = await ask<{ ca: string }>({ controller, path: trustPath, unchecked: true });
-  if (!Check(TrustView, body)) throw new Error("what answered is no nearmiss controller");
+  if (!Check(TrustView, body)) throw new Error("the server that answered is not a nearmiss controller");
   const offered = splitPem(body.ca).map((pem) => ({ pem, hash: caHash(new X509Certificate(pem)) }));
   const found = offered.find((each) => each.hash === wanted);
   if (found) return found.pem;
   const shown = offered.map((each) => each.hash).join(", ") || "none";
   throw new TrustError(
     `the controller at ${controller.href} does not show the CA of --ca-hash ${hash} (but ${shown}). The token was not ` +
-      "sent. Compare with `nearmiss ca list` on the controller: if they differ, somebody else answers there",
+      "sent. Compare with `nearmiss ca list` on the controller: if they differ, another server answers at this address",
   );
 }
 

@@ -70,7 +70,7 @@ async function establish(flags: IdentityFlags, log: Logger): Promise<Established
     };
   }
   if (!controller) {
-    throw new IdentityError("name the --controller; this host has none in mind, since it is not enrolled");
+    throw new IdentityError("--controller is required: this host is not enrolled");
   }
   if (token === undefined) {
     throw new IdentityError(
@@ -79,7 +79,10 @@ async function establish(flags: IdentityFlags, log: Logger): Promise<Established
     );
   }
   const identity = await enrolPatiently({ ...flags, controller, token }, state, log);
-  log.info({ host: identity.host, stateDir: flags.stateDir }, "enrolled: from now on `nearmiss agent` is enough");
+  log.info(
+    { host: identity.host, stateDir: flags.stateDir },
+    "enrolled: from now on run `nearmiss agent` without join flags",
+  );
   return { controller, host: identity.host, enrolled: { identity, state } };
 }
 
@@ -95,7 +98,7 @@ async function enrolPatiently(
     } catch (error) {
       const final = error instanceof TrustError || error instanceof StateError || isRefusal(error);
       if (final || !(error instanceof Error)) throw error;
-      log.warn({ reason: error.message, controller: line.controller.href }, "not enrolled yet: trying again");
+      log.warn({ reason: error.message, controller: line.controller.href }, "not enrolled yet: retrying");
       await pause(retryMs);
     }
   }

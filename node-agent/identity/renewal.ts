@@ -50,7 +50,7 @@ export class Renewal {
   onTrust({ ca, issuer }: { readonly ca: string; readonly issuer: string }): void {
     if (ca !== this.identity.ca) {
       this.keep({ ...this.identity, ca });
-      this.deps.log.info("the controller's CA has changed: what it is checked with from now on is on disk");
+      this.deps.log.info("the controller's CA has changed: the new trust is stored on disk");
     }
     if (this.certificate.issuer !== issuer) void this.renew();
   }
@@ -82,7 +82,7 @@ export class Renewal {
       const leftMs = Date.parse(this.certificate.validTo) - this.deps.now();
       // Ten tries in what is left, at random moments so that a fleet does not come as one.
       const pauseMs = Math.min(mostRetryMs, Math.max(leastRetryMs, leftMs / 10)) * (0.5 + this.deps.random());
-      log.error({ reason, until: this.certificate.validTo }, "the certificate could not be renewed: trying again");
+      log.error({ reason, until: this.certificate.validTo }, "the certificate could not be renewed: retrying");
       this.schedule(pauseMs);
     }
   }
@@ -94,7 +94,7 @@ export class Renewal {
       this.deps.state.putIdentity(identity);
     } catch (error) {
       if (!(error instanceof StateError)) throw error;
-      this.deps.log.error({ reason: error.message }, "the new certificate is not on disk");
+      this.deps.log.error({ reason: error.message }, "the new certificate could not be stored on disk");
     }
   }
 

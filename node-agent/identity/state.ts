@@ -79,7 +79,7 @@ export class HostState {
     const { uid = 0 } = statSync(this.directory, { throwIfNoEntry: false }) ?? {};
     if (uid === 0 || uid === process.geteuid?.()) return;
     throw new StateError(
-      `${this.directory} belongs to another user, and would hold this host's private key: no key was made. Remove it, or name ` +
+      `${this.directory} belongs to another user, and would contain this host's private key: no key was made. Remove it, or name ` +
         "another --state-dir",
     );
   }

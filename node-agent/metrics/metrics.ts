@@ -49,24 +49,19 @@ export function agentMetrics(sources: MetricsSources): Registry {
   };
 
   const { resolver, announcer, reporter, networks, held } = sources;
-  counter("misses_total", "Misses of the kernel, by what became of them when they were read", "handled", () => {
+  counter("misses_total", "Misses that were read, by outcome", "handled", () => {
     const { asked, joined, local, quiet, reasserted, overBudget } = resolver.counters;
     return Object.entries({ asked, joined, local, quiet, memory: reasserted, over_budget: overBudget });
   });
   counter("drops_total", "Messages that the kernel dropped because the agent read too slowly", "socket", () =>
     Object.entries(sources.drops()),
   );
-  counter("operational_total", "What operators should know of, each occurrence counted", "kind", () => reporter.totals);
-  counter(
-    "repairs_total",
-    "Entries brought back in line, by what made the agent look",
-    "cause",
-    () => networks.repairs,
-  );
+  counter("operational_total", "Findings for operators, each occurrence counted", "kind", () => reporter.totals);
+  counter("repairs_total", "Repaired kernel entries, by the cause of the check", "cause", () => networks.repairs);
   if (announcer) {
     counter(
       "told_total",
-      "Answers told to waiting guests: to one that was heard, or to all of a network",
+      "Answers sent to waiting guests: by a reply to one guest, or by an announcement to all of a network",
       "how",
       () => [
         ["reply", announcer.counters.replied],
@@ -74,23 +69,30 @@ export function agentMetrics(sources: MetricsSources): Registry {
       ],
     );
   }
-  counter("given_up_total", "Addresses given up", "why", () => [["idle", sources.aged()]]);
-  counter("mac_floods_total", "Times that bridges learned more addresses from frames than is read", "source", () => [
-    ["guest", sources.macFloods()],
-  ]);
-  gauge("connected", "1 with a session with the controller", () =>
+  counter("given_up_total", "Evicted addresses", "why", () => [["idle", sources.aged()]]);
+  counter(
+    "mac_floods_total",
+    "MAC floods: a bridge learned more addresses from frames than the agent reads",
+    "source",
+    () => [["guest", sources.macFloods()]],
+  );
+  gauge("connected", "1 while the agent has a session with the controller", () =>
     Number(sources.position().link.kind === "connected"),
   );
-  gauge("heard_revision", "Where the controller's log is, as this host has heard", () => sources.position().asOf ?? 0);
-  gauge("applied_revision", "Up to where the kernel holds every change", () => sources.position().applied ?? 0);
+  gauge(
+    "heard_revision",
+    "Newest revision of the controller's log that this host has received",
+    () => sources.position().asOf ?? 0,
+  );
+  gauge("applied_revision", "Revision up to which the kernel has every change", () => sources.position().applied ?? 0);
   gauge("networks", "Networks with a VM on this host", () => networks.size);
-  gauge("held", "Addresses of remote VMs held", () => held.size);
-  gauge("problems", "What an operator should mend on this host", () => networks.problems.length);
-  gauge("questions_left", "Questions that this host may put at once now", () => resolver.budgets(sources.nowMs()).host);
+  gauge("held", "Cached addresses of remote VMs", () => held.size);
+  gauge("problems", "Problems on this host that an operator should fix", () => networks.problems.length);
+  gauge("questions_left", "Queries that this host may send at once now", () => resolver.budgets(sources.nowMs()).host);
 
   const seconds = new Histogram({
     name: "nearmiss_agent_miss_seconds",
-    help: "From reading a miss to its entries in the kernel, or to the last guest told where one waited",
+    help: "From reading a miss to its entries in the kernel, or to the answer to the last waiting guest",
     labelNames: ["outcome"] as const,
     buckets: missBuckets,
     registers,

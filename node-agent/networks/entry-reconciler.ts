@@ -37,7 +37,7 @@ interface Meanwhile {
 }
 
 export class EntryReconciler {
-  /** Entries brought back in line, by what made the agent look. */
+  /** Repaired kernel entries, by the cause of the check. */
   readonly repairs = new Map<Cause, number>();
   /** By network, why the kernel did not take an entry. */
   readonly refusals = new Map<Vni, string>();
@@ -101,7 +101,7 @@ export class EntryReconciler {
     if (drifts.includes(cause)) {
       reporter.note({ kind: "drift-repaired", vni, subject: cause, count: operations, detail: first.join(", ") });
     }
-    log.info({ network: name, vni, cause, operations, first }, "entries brought in line");
+    log.info({ network: name, vni, cause, operations, first }, "entries repaired");
   }
 
   /** A lot at a time, each as of when it is sent: nothing is written over with what was desired before it. */

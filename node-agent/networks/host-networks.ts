@@ -39,7 +39,7 @@ export class HostNetworks {
     this.keeper = new NetworkReconciler(deps);
   }
 
-  /** Entries brought back in line, by what made the agent look. */
+  /** Repaired kernel entries, by the cause of the check. */
   get repairs(): ReadonlyMap<Cause, number> {
     return this.keeper.entries.repairs;
   }

@@ -63,7 +63,7 @@ export class HostPorts {
       if (!now || !this.hasLeft(now)) return;
       await this.deps.bridgePorts.apply([{ kind: "alias", ifindex: link.ifindex, alias: "" }]);
     });
-    forget.catch((error: unknown) => this.deps.log.warn({ err: error, port: link.name }, "port not looked at"));
+    forget.catch((error: unknown) => this.deps.log.warn({ err: error, port: link.name }, "port not checked"));
   }
 
   /** On a bridge that a network left behind, a port that is not as it was before keeps our word of that. */
@@ -98,8 +98,7 @@ export class HostPorts {
     if (refusals.length > 0) log.warn({ vni, refused: refusals.length, reason: refusals[0] }, "ports not pinned");
     const pins = changes.filter(({ kind }) => kind === "pin").length;
     const unpins = changes.filter(({ kind }) => kind === "unpin").length;
-    if (pins + unpins > 0)
-      log.info({ vni, pins, unpins, ports: held.map(({ name }) => name) }, "ports brought in line");
+    if (pins + unpins > 0) log.info({ vni, pins, unpins, ports: held.map(({ name }) => name) }, "ports repaired");
   }
 
   private concerns(vni: Vni, { name, alias, ifindex }: Link, wanted: WantedPins): boolean {

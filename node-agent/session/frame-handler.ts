@@ -108,7 +108,7 @@ export class FrameHandler implements LinkHandlers {
     // Entries that stay without being ours to see are asked for again by the next session, perhaps with the right store.
     this.inherited = before.filter((key) => networks.keeps(key.vni));
     void work.then(() => {
-      log.info({ revision: frame.asOf, networks: networks.size }, "in step with the controller");
+      log.info({ revision: frame.asOf, networks: networks.size }, "in sync with the controller");
     });
     const programmed = work.then(() => programming.announce(answers));
     outcomes.answered(timelines, frame.answers, nowMs(), programmed);

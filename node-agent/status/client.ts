@@ -15,7 +15,7 @@ export class NoAgentError extends Error {
 }
 
 export const howToStart =
-  "Start one (nearmiss agent --controller URL --host NAME), or name the socket of the one that runs with --socket PATH";
+  "Start one (nearmiss agent --controller URL --host NAME), or name the socket of a running agent with --socket PATH";
 
 /** An agent may run there, but nothing useful came of asking it. */
 export class AskError extends Error {
@@ -48,18 +48,18 @@ export function askAgent(path: string, request: WireStatusRequest, waitMs = repl
     socket.on("data", (text: string) => {
       parts.push(text);
       length += text.length;
-      if (length > maxReplyBytes) fail(new AskError(`what answers on ${path} is no nearmiss agent`));
+      if (length > maxReplyBytes) fail(new AskError(`the process that listens on ${path} is not a nearmiss agent`));
       else if (text.includes("\n")) {
         clearTimeout(timer);
         socket.destroy();
         const reply = findStatusReply(parts.join("").split("\n", 1)[0] ?? "");
-        if (!reply) reject(new AskError(`what answers on ${path} is no nearmiss agent`));
+        if (!reply) reject(new AskError(`the process that listens on ${path} is not a nearmiss agent`));
         else if ("error" in reply) reject(new AskError(reply.error));
         else resolve(reply);
       }
     });
     socket.on("close", () =>
-      fail(new AskError(`the agent behind ${path} ended while it was asked, or is asked too much`)),
+      fail(new AskError(`the agent behind ${path} closed the connection: it stopped, or it has too many requests`)),
     );
   });
 }
@@ -68,7 +68,7 @@ function describe(path: string, error: Error): Error {
   const code = "code" in error ? error.code : undefined;
   if (code === "ENOENT") return new NoAgentError(`no agent runs here: there is no ${path}`);
   if (code === "ECONNREFUSED") {
-    return new NoAgentError(`no agent runs here: nobody answers on ${path}, which a dead one has left`);
+    return new NoAgentError(`no agent runs here: no process listens on ${path}, which a dead agent has left`);
   }
   if (code === "EACCES")
     return new AskError(`${path} belongs to another user: run this as root, or as the agent's user`);

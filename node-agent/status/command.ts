@@ -8,13 +8,13 @@ const socketFlag = "the agent's local socket";
 const which = `(default: that of --host, or of the only agent in ${socketDirectory})`;
 
 const statusHelp = `
-Exit status: 0 when the agent answered; 1 where it could not; 2 for a wrong option; 5 where no agent runs.`;
+Exit status: 0 when the agent answered; 1 when it did not; 2 for a wrong option; 5 when no agent runs.`;
 
 const explainHelp = `
 Run it on the host of the first address. It compares the inventory (asked of the controller), the agent's memory and the
 kernel (read afresh), and changes nothing.
 
-Exit status: 0 when nothing is wrong; 1 when something is, also where no agent runs; 2 for a wrong option.
+Exit status: 0 when no problem was found; 1 when one was, or when no agent runs; 2 for a wrong option.
 
 Example:
   nearmiss explain --network blue 10.20.1.1 10.20.1.7`;
@@ -22,12 +22,12 @@ Example:
 /** @param agent the command of the agent itself */
 export function addStatusCommand(agent: Command, { addOutputOption, format }: Output): void {
   addOutputOption(agent.command("status"), "text")
-    .summary("show what the running agent holds and does")
+    .summary("show the state of the running agent")
     .description(
       "Asks the running agent of this host for its session, devices, entries, last misses, counters and problems.",
     )
     .option("--socket <path>", `${socketFlag} ${which}`, parseSocketPath)
-    .option("--host <name>", "the agent's host name, where several run on this machine", parseHostName)
+    .option("--host <name>", "the agent's host name, if several agents run on this machine", parseHostName)
     .option("--all", "every entry and every miss instead of the first few (json and yaml have all)", false)
     .addHelpText("after", statusHelp)
     .configureHelp({ showGlobalOptions: false })
@@ -42,15 +42,13 @@ export function addStatusCommand(agent: Command, { addOutputOption, format }: Ou
 
 export function addExplainCommand(program: Command, { addOutputOption, format }: Output): void {
   addOutputOption(program.command("explain"), "text")
-    .summary("say why one guest does not reach another")
-    .description(
-      "Looks at the path from a guest of this host to another guest and names the first thing that is wrong.",
-    )
+    .summary("find out why one guest cannot reach another")
+    .description("Checks the path from a guest of this host to another guest and reports the first problem.")
     .argument("<from>", "address of a guest on this host", parseAddress)
     .argument("<to>", "address of any guest of the network", parseAddress)
     .requiredOption("--network <name>", "the network of both", parseHostName)
     .option("--socket <path>", `${socketFlag} ${which}`, parseSocketPath)
-    .option("--host <name>", "the agent's host name, where several run on this machine", parseHostName)
+    .option("--host <name>", "the agent's host name, if several agents run on this machine", parseHostName)
     .addHelpText("after", explainHelp)
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
     .action(async (from: IpAddress, to: IpAddress, flags: ExplainFlags) => {

@@ -19,13 +19,13 @@ export function checkDevices(facts: PathFacts, network: AgentNetwork): Check[] {
 
 function checkTunnelEnd({ tunnelEnd, kernel: { underlay } }: PathFacts): Check {
   if (!tunnelEnd) {
-    return wrong("tunnel end", "the controller has not told this host its VTEP address yet", "wait for the session");
+    return wrong("tunnel end", "the controller has not sent this host its VTEP address yet", "wait for the session");
   }
   const { vtep } = tunnelEnd;
   if (!underlay) {
     return wrong(
       "tunnel end",
-      `no interface of this host has the VTEP address ${vtep}: nothing that is sent to it arrives`,
+      `no interface of this host has the VTEP address ${vtep}: packets to it are lost`,
       `ip address add ${vtep}/… dev …; or register the host with the address that it has`,
     );
   }
@@ -51,7 +51,7 @@ function* checkVxlan({ kernel, tunnelEnd }: PathFacts, { vni }: AgentNetwork): G
   const again =
     adopted && tunnelEnd
       ? `ip link del ${name}; ${commandToMake(name, vni, tunnelEnd, bridge?.name)}`
-      : `ip link del ${name}; the agent makes it anew`;
+      : `ip link del ${name}; the agent makes it again`;
   if (!link.up) {
     yield wrong(
       "vxlan",
@@ -113,8 +113,10 @@ function* checkVxlan({ kernel, tunnelEnd }: PathFacts, { vni }: AgentNetwork): G
 }
 
 function whatIsLost(flags: readonly string[]): string {
-  if (flags.includes("l3miss")) return "nobody is asked for an unknown IP";
-  return flags.includes("l2miss") ? "nobody is asked for an unknown MAC" : "guests' questions are not answered here";
+  if (flags.includes("l3miss")) return "the controller is not asked for unknown IPs";
+  return flags.includes("l2miss")
+    ? "the controller is not asked for unknown MACs"
+    : "guests' ARP and ND requests are not answered here";
 }
 
 function checkMembership({ kernel: { bridge, vxlan } }: PathFacts): Check[] {
@@ -123,7 +125,7 @@ function checkMembership({ kernel: { bridge, vxlan } }: PathFacts): Check[] {
     return [
       wrong(
         "tunnel port",
-        `${vxlan.name} is ${vxlan.master === undefined ? "no port of any bridge" : "a port of another bridge"}`,
+        `${vxlan.name} is ${vxlan.master === undefined ? "not a port of any bridge" : "a port of another bridge"}`,
         `ip link set ${vxlan.name} master ${bridge.name}; the agent then sets its port again`,
       ),
     ];
@@ -151,7 +153,7 @@ function checkSourcePort(facts: PathFacts): Check[] {
     return [
       wrong(
         "source port",
-        `${bridge.name} has no guest's port: nobody is attached`,
+        `${bridge.name} has no guest port: no guest is attached`,
         `ip link set TAP master ${bridge.name} up`,
       ),
     ];
@@ -161,7 +163,7 @@ function checkSourcePort(facts: PathFacts): Check[] {
       wrong(
         "source port",
         `${bridge.name} has the MAC of ${from} (${portOfFrom.mac}) behind the tunnel, though its VM is on this host`,
-        `bridge fdb del ${portOfFrom.mac} dev ${portOfFrom.port} master; a frame of the guest brings it back to its port`,
+        `bridge fdb del ${portOfFrom.mac} dev ${portOfFrom.port} master; the guest's next frame moves it back to its port`,
       ),
     ];
   }
@@ -170,14 +172,14 @@ function checkSourcePort(facts: PathFacts): Check[] {
     return [
       wrong(
         "source port",
-        `${from} is registered on port ${registered}, which is no port of ${bridge.name}`,
+        `${from} is registered on port ${registered}, which is not a port of ${bridge.name}`,
         `ip link set ${registered} master ${bridge.name} up; or correct the interface's port`,
       ),
     ];
   }
   if (!port) {
     const seen = ports.map((each) => each.name).join(", ");
-    return [note("source port", `${bridge.name} has not heard ${from} lately; its ports are ${seen}`)];
+    return [note("source port", `${bridge.name} has received no frame of ${from} lately; its ports are ${seen}`)];
   }
   if (!port.up)
     return [wrong("source port", `${port.name}, the port of ${from}, is down`, `ip link set ${port.name} up`)];
@@ -219,7 +221,7 @@ export function checkFit({ kernel, tunnelEnd, to }: PathFacts, network: AgentNet
       checks.push(
         wrong(
           "MTU",
-          `${vxlan.name} has MTU ${vxlan.mtu} instead of the underlay's ${underlay.mtu}: it drops what is larger without a word`,
+          `${vxlan.name} has MTU ${vxlan.mtu} instead of the underlay's ${underlay.mtu}: it silently drops larger packets`,
           `ip link set ${vxlan.name} mtu ${underlay.mtu}`,
         ),
       );

@@ -7,7 +7,7 @@ import type { HeldFact } from "../tables/held-network.ts";
 import { type Check, note, ok, wrong } from "./check.ts";
 import type { PathFacts } from "./facts.ts";
 
-const restart = "if it stays so, restart the agent: entries stay, and it asks for all that it holds";
+const restart = "if it stays so, restart the agent: entries stay, and it queries all its cached addresses again";
 
 /** A remote VM's place, as the inventory has it or, without one, the agent's memory. */
 interface Way {
@@ -42,14 +42,14 @@ function wayOf({ inventory, memory: { to } }: PathFacts): Way | undefined {
 
 function checkMemory({ inventory, memory: { to: held }, to }: PathFacts, way: Way): Check {
   const registered = inventory.kind === "read" && inventory.network ? inventory.to : undefined;
-  if (!held) return note("memory", `this host holds nothing of ${to}: the first packet asks for it`);
+  if (!held) return note("memory", `${to} is not cached on this host: the first packet triggers a query`);
   const at = `at revision ${held.revision}`;
   const differs = difference(held, way);
-  if (differs === undefined) return ok("memory", `${to} is held ${at}: ${way.mac} at ${way.vtep}`);
+  if (differs === undefined) return ok("memory", `${to} is cached ${at}: ${way.mac} at ${way.vtep}`);
   const since = registered ? `; the inventory has ${way.mac} at ${way.vtep} since revision ${registered.revision}` : "";
   return wrong(
     "memory",
-    `the agent holds ${differs} ${at}${since}`,
+    `the agent has cached ${differs} ${at}${since}`,
     `the change should have been pushed here; ${restart}`,
   );
 }
@@ -91,7 +91,7 @@ function checkNeighbour({ kernel: { tables }, to }: PathFacts, { mac }: Way, hel
   if (!found) {
     return wrong(
       name,
-      `${to} is held, but ${device} has no neighbour entry for it`,
+      `${to} is cached, but ${device} has no neighbour entry for it`,
       `any packet for it raises an l3miss, which the agent answers from memory; or ${command}`,
     );
   }
@@ -121,7 +121,7 @@ function checkTunnel(
   if (!found) {
     return wrong(
       name,
-      `${mac} is held, but ${device} does not know the VTEP behind it`,
+      `${mac} is cached, but ${device} does not know the VTEP behind it`,
       `any frame for it raises an l2miss, which the agent answers from memory; or ${command}`,
     );
   }
@@ -134,7 +134,7 @@ function checkTunnel(
     );
   }
   if (!found.lasting) {
-    return wrong(name, `${device} has ${mac} at the right VTEP, but ages the entry away, used or not`, command);
+    return wrong(name, `${device} has ${mac} at the right VTEP, but the entry expires, used or not`, command);
   }
   return ownOr(name, found.own, `${mac} is behind ${vtep}`);
 }
@@ -145,8 +145,8 @@ function checkBridge({ kernel: { tables, portOfTo } }: PathFacts, { mac }: Way, 
   if (portOfTo && portOfTo.mac === mac && !portOfTo.isTunnel) {
     return wrong(
       name,
-      `the bridge has ${mac} behind ${portOfTo.port}: a frame there carried this MAC, so all for it goes to that port`,
-      `${command}; and see who is behind ${portOfTo.port}`,
+      `the bridge has ${mac} behind ${portOfTo.port}: a frame from there had this MAC as its source, so all frames for it go to that port`,
+      `${command}; then check the guest behind ${portOfTo.port}`,
     );
   }
   const found = find(tables.entries, "bridge", (entry) => entry.mac === mac);
@@ -162,7 +162,7 @@ function checkBridge({ kernel: { tables, portOfTo } }: PathFacts, { mac }: Way, 
 }
 
 const ownOr = (name: string, own: boolean, says: string): Check =>
-  own ? ok(name, says) : note(name, `${says}; somebody else has written it, the agent will write it again`);
+  own ? ok(name, says) : note(name, `${says}; another program wrote it, and the agent will write it again`);
 
 function checkFarEnd({ inventory }: PathFacts): Check[] {
   if (inventory.kind !== "read" || !inventory.network || !inventory.to) return [];
@@ -172,7 +172,7 @@ function checkFarEnd({ inventory }: PathFacts): Check[] {
   return [
     note(
       "far end",
-      `the agent of host ${host} has no session: what it knows goes on working, the way back may not be known there`,
+      `the agent of host ${host} has no session: its cached addresses keep working, but it may not know the way back`,
       `start the agent on host ${host}`,
     ),
   ];
@@ -185,12 +185,14 @@ export function checkLocal({ kernel, memory: { to: held }, to, inventory, host }
   const device = kernel.vxlan?.name ?? "the tunnel";
   const checks: Check[] = [];
   if (held?.kind === "remote") {
-    checks.push(wrong("memory", `the agent holds ${to} at ${held.vtep}, the inventory has it on ${host}`, restart));
+    checks.push(
+      wrong("memory", `the agent has cached ${to} at ${held.vtep}, the inventory has it on ${host}`, restart),
+    );
   } else if (held?.kind === "absent") {
     checks.push(
-      wrong("memory", `the agent holds that ${to} is not registered, the inventory has it on ${host}`, restart),
+      wrong("memory", `the agent has cached that ${to} is not registered, the inventory has it on ${host}`, restart),
     );
-  } else checks.push(ok("memory", `${to} is a VM of this host, so no tunnel entry is wanted`));
+  } else checks.push(ok("memory", `${to} is a VM of this host, so it needs no tunnel entry`));
   const neighbour = find(kernel.tables.entries, "neighbour", ({ ip }) => ip === to);
   const tunnel = find(kernel.tables.entries, "tunnel", (entry) => entry.mac === mac);
   const bridge = find(kernel.tables.entries, "bridge", (entry) => entry.mac === mac);

@@ -24,8 +24,8 @@ function checkBudget({ exhausted }: PathFacts["guests"]): Check[] {
   return [
     wrong(
       "budget",
-      `${exhausted} has used up its budget of questions: nobody is asked for addresses that are not known yet`,
-      "end the scan (nearmiss agent status shows who asks); the budget comes back within seconds",
+      `${exhausted} has used up its query budget: unknown addresses are not queried`,
+      "end the scan (nearmiss agent status shows who asks); the budget refills within seconds",
     ),
   ];
 }

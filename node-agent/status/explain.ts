@@ -34,11 +34,11 @@ function checkPath(facts: PathFacts): Check[] {
 function checkSession({ session }: PathFacts): Check {
   const { controller, state, reason, asOf } = session;
   if (state === "connected") return ok("session", `connected to ${controller} at revision ${asOf ?? 0}`);
-  const why = reason === undefined ? "the first try is under way" : reason;
+  const why = reason === undefined ? "the first attempt is in progress" : reason;
   return wrong(
     "session",
-    `the agent has no session with the controller ${controller}: ${why}. What this host knows goes on working; it learns nothing new`,
-    `see whether the controller runs and this host reaches it (curl ${new URL("/livez", controller).href}); the agent tries again by itself`,
+    `the agent has no session with the controller ${controller}: ${why}. Cached addresses keep working; new ones cannot be resolved`,
+    `see whether the controller runs and this host reaches it (curl ${new URL("/livez", controller).href}); the agent retries on its own`,
   );
 }
 
@@ -46,10 +46,10 @@ function checkNetwork({ inventory, network, told, host }: PathFacts): Check {
   if (inventory.kind === "unreachable") {
     const rest = told
       ? `memory and kernel are compared with each other only`
-      : `nor has it told this host of a network ${network}`;
+      : `this host does not know a network ${network}`;
     return wrong(
       "inventory",
-      `the controller does not say what is registered (${inventory.reason}): ${rest}`,
+      `the inventory is not available (${inventory.reason}): ${rest}`,
       "see whether the controller runs and this host reaches it",
     );
   }
@@ -66,8 +66,8 @@ function checkNetwork({ inventory, network, told, host }: PathFacts): Check {
   return wrong(
     "network",
     here
-      ? `${network} has a VM on this host, but the controller has not told the agent so yet`
-      : `${network} has no VM on host ${host}, so this host has no part in it`,
+      ? `${network} has a VM on this host, but the controller has not sent it to the agent yet`
+      : `${network} has no VM on host ${host}, so this host does not serve it`,
     here
       ? "wait a moment and ask again; if it stays so, look at the agent's session (nearmiss agent status)"
       : "run this on the host of the first address, or register that VM with this host",
@@ -102,8 +102,8 @@ function checkDestination({ inventory, network, to, host, memory, told }: PathFa
       return ok("destination", `${to} has MAC ${held.mac}, as the agent remembers it`);
     return wrong(
       "destination",
-      held ? `${to} was not registered when the controller last said so` : `the agent knows nothing of ${to}`,
-      "ask again when the controller is back: until then it cannot be learned",
+      held ? `${to} was not registered at the controller's last answer` : `the agent has no answer for ${to}`,
+      "ask again when the controller is back: until then it cannot be resolved",
     );
   }
   const { to: found } = inventory;

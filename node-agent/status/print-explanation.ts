@@ -20,5 +20,5 @@ export function printExplanation({ host, network, from, to, first, checks }: Exp
 
 function verdict(first: Check | null): string[] {
   if (!first) return ["Nothing is wrong on this host."];
-  return [`First wrong: ${first.name}: ${first.says}.`, `What mends it: ${first.mend ?? "not known"}`];
+  return [`First problem: ${first.name}: ${first.says}.`, `Fix: ${first.mend ?? "not known"}`];
 }

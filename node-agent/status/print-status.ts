@@ -26,10 +26,10 @@ export function printStatus(report: StatusReport, shown: Shown): string {
     ...reported(report.reports, shown.misses),
     `misses      ${counters.missed} read: ${counters.asked} asked, ${counters.joined} joined another, ${counters.local} local, ` +
       `${counters.quiet} lately unknown, ${counters.reasserted} from memory, ${counters.overBudget} over budget`,
-    `told        ${counters.replied === undefined ? "nobody: --announce off" : `${counters.replied} by a reply to the guest alone, ${counters.announced} by an announcement to all`}`,
+    `answers     ${counters.replied === undefined ? "not sent: --announce off" : `${counters.replied} by a reply to the guest alone, ${counters.announced} by an announcement to all`}`,
     `drops       ${drops.misses} misses, ${drops.changes} changes`,
     `budgets     ${budgets.left.host} of ${budgets.allowed.host.burst} questions left${scanning(report)}`,
-    `room        ${room.held} of ${room.perHost} addresses, ${room.perNetwork} in a network; ${room.aged} given up unused`,
+    `room        ${room.held} of ${room.perHost} addresses, ${room.perNetwork} in a network; ${room.aged} evicted as idle`,
     `repairs     ${repairs(report)}`,
   ];
   return `${lines.join("\n")}\n`;
@@ -43,7 +43,7 @@ function session({ controller, state, connectedForMs, reason, retryInMs }: Sessi
 }
 
 function position({ epoch, asOf, appliedRevision }: SessionReport): string {
-  if (asOf === undefined) return "nothing heard yet";
+  if (asOf === undefined) return "no revision received yet";
   return `revision ${asOf}, confirmed ${appliedRevision ?? "none"}, epoch ${epoch ?? "unknown"}`;
 }
 

@@ -69,7 +69,7 @@ function isAddressInUse(error: unknown): boolean {
 function clear(path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === false) {
-      reject(new SocketTakenError(`${path} is no socket: move it away, or name another path with --socket`));
+      reject(new SocketTakenError(`${path} is not a socket: move it away, or name another path with --socket`));
       return;
     }
     const probe = createConnection(path);
@@ -126,6 +126,6 @@ async function replyTo(line: string, answer: (request: StatusRequest) => Promise
     return { version, result: await answer(parseStatusRequest(line)) };
   } catch (error) {
     if (error instanceof RequestError) return { version, error: error.message };
-    return { version, error: `the agent cannot say: ${error instanceof Error ? error.message : String(error)}` };
+    return { version, error: `the agent cannot answer: ${error instanceof Error ? error.message : String(error)}` };
   }
 }

@@ -33,7 +33,7 @@ export class HeldAnswers {
 
   constructor(readonly caps: Caps = defaultCaps) {}
 
-  /** Addresses of remote VMs held, over all networks. */
+  /** Cached addresses of remote VMs, over all networks. */
   get size(): number {
     return [...this.networks.values()].reduce((sum, network) => sum + network.size, 0);
   }

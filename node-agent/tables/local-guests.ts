@@ -45,8 +45,8 @@ export function compareGuests(
 
 /** For a person. */
 export const meaningOf: Readonly<Record<GuestFinding["kind"], string>> = {
-  "guest-never-seen": "a guest that is registered on this host is not seen here",
-  "unregistered-guest": "a guest sends here that is not registered on this host",
+  "guest-never-seen": "a guest that is registered on this host has not been seen",
+  "unregistered-guest": "a guest that is not registered on this host sends frames",
 };
 
 /** Where the port is registered it learns nothing, so what tells is whether it is there and has a carrier. */
@@ -55,9 +55,9 @@ function whyNotSeen(
   ports: readonly GuestPort[],
   heard: ReadonlySet<MacAddress>,
 ): string | undefined {
-  if (name === undefined) return heard.has(mac) ? undefined : "no frame of it has come since the agent knows it";
+  if (name === undefined) return heard.has(mac) ? undefined : "it has sent no traffic since it was registered";
   const port = ports.find((each) => each.name === name);
-  if (!port) return `its port ${name} is no port of the bridge`;
+  if (!port) return `its port ${name} is not a port of the bridge`;
   return port.carrier ? undefined : `its port ${name} has no carrier`;
 }
 

@@ -42,7 +42,7 @@ export function judgePort(
   device: PortDevice | undefined,
   bridge: NetworkBridge | undefined,
 ): PortVerdict {
-  if (ownDevice.test(port)) return { wrong: "is a device of nearmiss and no guest's" };
+  if (ownDevice.test(port)) return { wrong: "is a device of nearmiss, not of a guest" };
   if (!device) return "free";
   if (device.bridge !== bridge?.name) {
     return { wrong: `is a port of ${device.bridge}${bridge ? `, not of the network's bridge ${bridge.name}` : ""}` };

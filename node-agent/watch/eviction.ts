@@ -65,11 +65,11 @@ export class Eviction {
 
   private report(): void {
     const { held, reporter, log } = this.deps;
-    const detail = `${held.size} addresses held; room for ${held.caps.perNetwork} in a network, ${held.caps.perHost} here`;
+    const detail = `${held.size} addresses cached; the limits are ${held.caps.perNetwork} per network, ${held.caps.perHost} per host`;
     if (!reporter.note({ kind: "room-short", detail })) return;
     log.warn(
       { held: held.size, ...held.caps },
-      "room is short: the least recently used addresses leave (--max-per-network, --max-per-host)",
+      "address limit reached: evicting the least recently used addresses (--max-per-network, --max-per-host)",
     );
   }
 
@@ -89,15 +89,12 @@ export class Eviction {
       const { operations, released } = held.age(vni, ages, this.deps.nowMs(), idleMs);
       if (released.length === 0) return;
       this.aged += released.length;
-      log.info(
-        { vni, addresses: released.length, first: released.slice(0, 5).map(addressOf) },
-        "idle entries given up",
-      );
+      log.info({ vni, addresses: released.length, first: released.slice(0, 5).map(addressOf) }, "idle entries evicted");
       this.deps.evict(operations, released);
     } catch (error) {
       if (this.closed) return;
       if (!(error instanceof NetlinkError)) throw error;
-      log.warn({ vni, reason: error.message }, "ages of entries not read: nothing is given up this time");
+      log.warn({ vni, reason: error.message }, "ages of entries not read: nothing is evicted this time");
     }
   }
 }

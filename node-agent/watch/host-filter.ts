@@ -48,7 +48,7 @@ export class HostFilter {
     try {
       this.report(await this.find());
     } catch (error) {
-      this.deps.log.debug({ err: error }, "the host's filter could not be looked at");
+      this.deps.log.debug({ err: error }, "the host's filter could not be read");
     } finally {
       this.looking = false;
     }

@@ -110,7 +110,7 @@ export class KernelWatch {
       if (dropped <= 0) continue;
       this.dropped[subject] = now[subject];
       if (reporter.note({ kind: "overrun", subject, count: dropped })) {
-        log.warn({ dropped, of: subject }, "overrun: the kernel dropped messages, looking at everything");
+        log.warn({ dropped, of: subject }, "overrun: the kernel dropped messages; checking all tables");
       }
       networks.look("overrun");
     }

@@ -83,7 +83,7 @@ export class MacFloods {
     reporter.note({ kind: "mac-flood", vni, subject: port });
     log.warn(
       { network: networks.nameOf(vni), vni, port },
-      "a guest sends from very many MAC addresses: register its port to stop that (docs/anti-spoof.md)",
+      "MAC flood: a guest sends from too many MAC addresses; register its port to stop this (docs/anti-spoof.md)",
     );
   }
 

@@ -32,7 +32,7 @@ describeBrowser("what needs attention", () => {
         kind: "guest-never-seen",
         vni,
         subject: "52:54:00:00:00:01",
-        detail: "no frame of it has come since the agent knows it",
+        detail: "it has sent no traffic since it was registered",
         count: 1,
         ...justNow,
       },

@@ -113,7 +113,7 @@ describe("renewal", () => {
     const renewal = controller.renewal(before, state, log);
     renewal.start();
     await waitFor(() => tries.length >= 2, { what: "a second try" });
-    expect(tries[0]).toBe("the certificate could not be renewed: trying again");
+    expect(tries[0]).toBe("the certificate could not be renewed: retrying");
     expect(state.findIdentity()).toEqual(before);
   });
 });

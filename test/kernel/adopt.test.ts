@@ -130,11 +130,11 @@ describeKernel("a vxlan device that is there already", () => {
     await a.agent.stop("SIGKILL");
     const agent = a.startAgent({ extraArgs: ["--adopt"] });
     await agent.waitForLog((line) => line.msg === "took over earlier entries");
-    await agent.waitForLog((line) => line.msg === "in step with the controller");
+    await agent.waitForLog((line) => line.msg === "in sync with the controller");
     const received = ping.received();
     await waitFor(() => ping.received() > received + 5, { what: "the ping to go on" });
     expect((await ping.stop()).lost).toEqual([]);
-    expect(agent.logs.filter((line) => line.msg === "entries brought in line")).toEqual([]);
+    expect(agent.logs.filter((line) => line.msg === "entries repaired")).toEqual([]);
   });
 });
 

@@ -61,7 +61,7 @@ describeKernel("entries that nothing uses", () => {
       await a.exec(["bridge", "fdb", "del", entry, "dev", "nmv100", ...place]);
     }
     a.startAgent({ extraArgs });
-    await a.agent.waitForLog((line) => line.msg === "in step with the controller");
+    await a.agent.waitForLog((line) => line.msg === "in sync with the controller");
     await asker.forgetNeighbours();
   }
 
@@ -140,7 +140,7 @@ describeKernel("entries that nothing uses", () => {
     };
     for (const { ip } of vms.slice(0, 7)) await ask(ip);
     expect(await heldMacs()).toEqual([macOf(2), ...vms.slice(0, 7).map(({ mac }) => mac)]);
-    await agent.waitForLog((line) => line.msg.startsWith("room is short"));
+    await agent.waitForLog((line) => line.msg.startsWith("address limit reached"));
     const at = ping.received();
     await waitFor(() => ping.received() > at + 2, { what: "the ping to go on" });
     for (const { ip } of vms.slice(7)) await ask(ip);

@@ -228,7 +228,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
     await a.agent.ended;
     expect(await seenAfter(lie)).toBe(false);
     const again = a.startAgent({ extraArgs: ["--anti-spoof"] });
-    await again.waitForLog(({ msg }) => msg === "guests are kept to their addresses");
+    await again.waitForLog(({ msg }) => msg === "anti-spoof rules loaded");
     expect(await seenAfter(lie)).toBe(false);
     expect((await one.ping(ip4(9))).received).toBe(1);
   });
@@ -247,7 +247,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
   test("is free again where the agent runs without it", async () => {
     await a.agent.stop();
     const again = a.startAgent();
-    await again.waitForLog(({ msg }) => msg === "in step with the controller");
+    await again.waitForLog(({ msg }) => msg === "in sync with the controller");
     const tables = await a.exec(["nft", "list", "tables"]);
     expect(tables.split("\n")).not.toContain("table bridge nearmiss");
     expect(tables).toContain("table bridge mine");

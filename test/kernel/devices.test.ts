@@ -93,7 +93,7 @@ describeKernel("devices of a network", () => {
       {
         kind: "vtep-missing",
         subject: "192.0.2.201",
-        says: "no interface of this host has the VTEP address 192.0.2.201: nothing sent to it arrives; give it back (ip address add 192.0.2.201/… dev …), or register the host with the address that it has",
+        says: "no interface of this host has the VTEP address 192.0.2.201: packets to it are lost; add it (ip address add 192.0.2.201/… dev …), or register the host with the address that it has",
       },
     ]);
   });

@@ -70,7 +70,7 @@ describe.skipIf(whyNoLab() !== undefined)("hosts that enrol", () => {
     const host = world.lab.host("a");
     await host.agent.stop();
     const again = host.startAgent();
-    await again.waitForLog(({ msg }) => msg === "in step with the controller", "the session");
+    await again.waitForLog(({ msg }) => msg === "in sync with the controller", "the session");
     expect(again.logs.some(({ msg }) => msg.startsWith("enrolled"))).toBe(false);
   });
 

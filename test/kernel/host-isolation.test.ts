@@ -81,7 +81,7 @@ describeKernel.each([4, 6] as const)("a guest and its host, on IPv%s", (underlay
 
   async function restart(...flags: string[]): Promise<void> {
     await a.agent.stop();
-    await a.startAgent({ extraArgs: flags }).waitForLog(({ msg }) => msg === "in step with the controller");
+    await a.startAgent({ extraArgs: flags }).waitForLog(({ msg }) => msg === "in sync with the controller");
   }
 
   /** Sends every frame, and says which of them the host or the other network was given. */
@@ -166,7 +166,7 @@ describeKernel.each([4, 6] as const)("a guest and its host, on IPv%s", (underlay
     expect(await attack(free, reservedGroups)).toEqual([]);
     expect(await attack(pinned, reservedGroups)).toEqual([]);
     await it.lab.startController();
-    await a.agent.waitForLog(({ msg }) => msg === "in step with the controller");
+    await a.agent.waitForLog(({ msg }) => msg === "in sync with the controller");
     const { sent, received } = await talk.stop();
     expect(received).toBe(sent);
   });

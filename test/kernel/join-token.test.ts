@@ -55,7 +55,7 @@ describe.skipIf(whyNoLab() !== undefined)("an agent that was given a join token"
     const host = lab.host("a");
     host.startAgent({ extraArgs: ["--anti-spoof"] });
     await host.agent.waitForLog(({ msg }) => msg.startsWith("enrolled"));
-    await host.agent.waitForLog(({ msg }) => msg === "guests are kept to their addresses");
+    await host.agent.waitForLog(({ msg }) => msg === "anti-spoof rules loaded");
     const files = readdirSync(environments);
     expect(files.length).toBeGreaterThan(0);
     for (const file of files) {

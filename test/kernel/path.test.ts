@@ -94,9 +94,9 @@ describeKernel("a path that nobody keeps right", () => {
       ["bridge fdb append 00:00:00:00:00:00 dev nmvN dst 192.0.2.9 self"],
       /^vxlan: nmvN has an all-zeros FDB entry/,
     ],
-    ["no membership", ["ip link set nmvN nomaster"], /^tunnel port: nmvN is no port of any bridge/],
+    ["no membership", ["ip link set nmvN nomaster"], /^tunnel port: nmvN is not a port of any bridge/],
     ["a port that learns", ["bridge link set dev nmvN learning on"], /^tunnel port: nmbN learns on nmvN/],
-    ["no guest attached", ["ip link set pN nomaster"], /^source port: nmbN has no guest's port/],
+    ["no guest attached", ["ip link set pN nomaster"], /^source port: nmbN has no guest port/],
     ["a neighbour deleted", ["ip neigh del 10.20.1.2 dev nmvN"], /^neighbour entry: .* has no neighbour entry/],
     [
       "a neighbour that points elsewhere",

@@ -68,7 +68,7 @@ describeKernel("the port of an interface", () => {
       await a.agent.ended;
       await a
         .startAgent({ extraArgs: ["--anti-spoof", "--adopt", "vxlan7"] })
-        .waitForLog(({ msg }) => msg === "in step with the controller");
+        .waitForLog(({ msg }) => msg === "in sync with the controller");
       expect(await rules()).not.toContain(port);
       for (const each of talk) {
         const { sent, received } = await each.stop();
@@ -108,7 +108,7 @@ describeKernel("the port of an interface", () => {
     await a.agent.stop();
     await a
       .startAgent({ extraArgs: ["--anti-spoof", "--adopt", "vxlan7"] })
-      .waitForLog(({ msg }) => msg === "in step with the controller");
+      .waitForLog(({ msg }) => msg === "in sync with the controller");
     expect(await rules()).toContain("tap-blue");
     const ear = await openPacketSocket(near, "eth0");
     const gone = await openPacketSocket(guest, "eth0");

@@ -211,8 +211,8 @@ describeKernel("a guest whose port is registered", () => {
     await a.agent.stop("SIGKILL");
     expect(await portOf("tap4")).toMatchObject({ pinned: [mac(4)] });
     const agent = a.startAgent();
-    await agent.waitForLog((line) => line.msg === "in step with the controller");
-    expect(agent.logs.filter((line) => line.msg === "ports brought in line")).toEqual([]);
+    await agent.waitForLog((line) => line.msg === "in sync with the controller");
+    expect(agent.logs.filter((line) => line.msg === "ports repaired")).toEqual([]);
     await pin("loose", 4, undefined);
     await becomes("tap4", { ...untouched, learning: false });
 

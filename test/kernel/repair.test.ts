@@ -41,7 +41,7 @@ describeKernel("a host that somebody works on", () => {
   }
 
   const causes = (): unknown[] =>
-    a.agent.logs.filter((line) => line.msg === "entries brought in line").map((line) => line.cause);
+    a.agent.logs.filter((line) => /^entries (?:repaired|brought in line)$/.test(line.msg)).map((line) => line.cause);
 
   test.each([
     ["a neighbour deleted", ["ip neigh del 10.20.1.2 dev nmv100"]],

@@ -22,7 +22,7 @@ describeKernel("return after absence", () => {
   });
 
   const inStep = (host: string): number =>
-    it.lab.host(host).agent.logs.filter((line) => line.msg === "in step with the controller").length;
+    it.lab.host(host).agent.logs.filter((line) => line.msg === "in sync with the controller").length;
 
   test("no packet is lost while the controller is killed, away and back", async () => {
     const ping = blue1.startPing("10.20.1.2", { intervalMs: 20 });

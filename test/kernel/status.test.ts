@@ -214,7 +214,7 @@ describeKernel("a running agent", () => {
     expect((await status()).session).toMatchObject({ reason: expect.any(String) });
     expect((await explained(a, "10.20.1.1", "10.20.1.2")).first).toMatchObject({ name: "session" });
     const { stdout } = await run(a, "explain", "--network", "blue", "10.20.1.1", "10.20.1.3");
-    expect(stdout).toMatch(/WRONG +destination +the agent knows nothing of 10\.20\.1\.3/);
+    expect(stdout).toMatch(/WRONG +destination +the agent has no answer for 10\.20\.1\.3/);
     await it.lab.startController();
     await waitFor(async () => (await status()).session.state === "connected", {
       what: "the session to be back",
@@ -239,7 +239,10 @@ describeKernel("a running agent", () => {
     const path = join(it.lab.directory, "precious");
     writeFileSync(path, "precious");
     const command = nearmiss("agent", "--controller", it.lab.controllerUrl, "--host", "a", "--socket", path);
-    await expect(a.exec(command)).rejects.toMatchObject({ status: 1, stderr: expect.stringContaining("is no socket") });
+    await expect(a.exec(command)).rejects.toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("is not a socket"),
+    });
     expect(statSync(path).isFile()).toBe(true);
   });
 });

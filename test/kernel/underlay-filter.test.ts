@@ -100,8 +100,8 @@ describeKernel.each([4, 6] as const)("a host with --underlay-filter, on IPv%s", 
     await a.agent.ended;
     expect(await arrives(await sendFrom(stranger))).toBe(false);
     const again = a.startAgent({ extraArgs: ["--underlay-filter"] });
-    await again.waitForLog(({ msg }) => msg === "tunnels take frames from the hosts of their networks only");
-    const loaded = again.nextLog(({ msg }) => msg === "tunnels take frames from the hosts of their networks only");
+    await again.waitForLog(({ msg }) => msg === "underlay rules loaded");
+    const loaded = again.nextLog(({ msg }) => msg === "underlay rules loaded");
     await a.exec(["nft", "flush", "ruleset"]);
     await loaded;
     expect(await arrives(await sendFrom(stranger))).toBe(false);
@@ -111,7 +111,7 @@ describeKernel.each([4, 6] as const)("a host with --underlay-filter, on IPv%s", 
   test("takes every frame again where the agent runs without it", async () => {
     await a.agent.stop();
     const again = a.startAgent();
-    await again.waitForLog(({ msg }) => msg === "in step with the controller");
+    await again.waitForLog(({ msg }) => msg === "in sync with the controller");
     expect(await arrives(await sendFrom(stranger))).toBe(true);
   });
 });

@@ -34,7 +34,7 @@ describe("--metrics", () => {
 
   test.each(["", ":9478", "host:9478", "::1:9478", "[192.0.2.1]:9478", "192.0.2.1", "70000", "9478x"])(
     "refuses %j",
-    (text) => expect(() => parseMetricsAddress(text)).toThrow(/address:port|beyond 65535/),
+    (text) => expect(() => parseMetricsAddress(text)).toThrow(/address:port|greater than 65535/),
   );
 });
 

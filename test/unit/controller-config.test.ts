@@ -23,7 +23,7 @@ describe("--listen", () => {
 
   test.each(["4788", "127.0.0.1", "::1:4788", "[127.0.0.1]:1", "127.0.0.1:65536", "127.0.0.1:", ":4788", "a b:1x"])(
     "refuses %s",
-    (text) => expect(() => parseListen(text)).toThrow(/address:port|beyond 65535/),
+    (text) => expect(() => parseListen(text)).toThrow(/address:port|greater than 65535/),
   );
 
   test("knows what only this machine reaches", () => {

@@ -66,7 +66,7 @@ describe("what is wrong comes first, with what mends it", () => {
   test.each<[string, PathFacts, Check["name"], RegExp, RegExp]>([
     // The controller and what it has registered.
     ["no session", { ...healthy, session }, "session", /no session .* ECONNREFUSED/, /curl http.*\/livez/],
-    ["no REST", { ...healthy, inventory: unreachable }, "inventory", /does not say .* ECONNREFUSED/, /controller/],
+    ["no REST", { ...healthy, inventory: unreachable }, "inventory", /is not available .* ECONNREFUSED/, /controller/],
     [
       "no such network",
       { ...healthy, told: undefined, inventory: { kind: "read", network: undefined } },
@@ -85,7 +85,7 @@ describe("what is wrong comes first, with what mends it", () => {
       "a VM here, not told of yet",
       { ...healthy, told: undefined },
       "network",
-      /has not told the agent/,
+      /has not sent it to the agent/,
       /wait a moment/,
     ],
     [
@@ -123,7 +123,7 @@ describe("what is wrong comes first, with what mends it", () => {
       "a guest that scans",
       { ...healthy, guests: { exhausted: `the guest ${macOfFrom}` } },
       "budget",
-      /has used up its budget of questions/,
+      /has used up its query budget/,
       /end the scan/,
     ],
     [
@@ -134,7 +134,7 @@ describe("what is wrong comes first, with what mends it", () => {
       /curl/,
     ],
     // The devices of this host.
-    ["no VTEP yet", { ...healthy, tunnelEnd: undefined }, "tunnel end", /has not told this host its VTEP/, /wait/],
+    ["no VTEP yet", { ...healthy, tunnelEnd: undefined }, "tunnel end", /has not sent this host its VTEP/, /wait/],
     [
       "no VTEP address",
       withKernel({ underlay: undefined }),
@@ -163,7 +163,7 @@ describe("what is wrong comes first, with what mends it", () => {
       "no proxy",
       withSettings({ proxy: false }),
       "vxlan",
-      /without proxy.*questions are not answered/,
+      /without proxy.*requests are not answered/,
       /ip link del nmv100/,
     ],
     ["no l2miss", withSettings({ l2miss: false }), "vxlan", /without l2miss.*unknown MAC/, /ip link del nmv100/],
@@ -218,7 +218,7 @@ describe("what is wrong comes first, with what mends it", () => {
       "no guest attached",
       withKernel({ ports: [], portOfFrom: undefined }),
       "source port",
-      /no guest's port/,
+      /no guest port/,
       /ip link set TAP/,
     ],
     [
@@ -292,7 +292,7 @@ describe("what is wrong comes first, with what mends it", () => {
       /restart/,
     ],
     ["memory of it here", withMemory({ to: localMemory }), "memory", /that it is on this host/, /restart/],
-    ["another MAC", withMemory({ to: { ...heldTo, mac: other } }), "memory", /holds 52:54:00:00:00:66/, /pushed/],
+    ["another MAC", withMemory({ to: { ...heldTo, mac: other } }), "memory", /has cached 52:54:00:00:00:66/, /pushed/],
     [
       "another VTEP",
       withMemory({ to: { ...heldTo, vtep: vtep("192.0.2.3") } }),
@@ -362,7 +362,7 @@ describe("what is wrong comes first, with what mends it", () => {
       "a tunnel entry that ages",
       withEntries(actual(tunnel, { lasting: false }), ...entries(neighbour, bridgeEntry)),
       "FDB entry (self)",
-      /ages the entry away/,
+      /the entry expires/,
       /bridge fdb replace/,
     ],
     [
@@ -379,15 +379,15 @@ describe("what is wrong comes first, with what mends it", () => {
         portOfTo: { mac: macOfTo, port: "vnet7", isTunnel: false },
       }),
       "FDB entry (master)",
-      /behind vnet7: a frame there carried this MAC/,
-      /who is behind vnet7/,
+      /behind vnet7: a frame from there had this MAC/,
+      /check the guest behind vnet7/,
     ],
     // Both on this host.
     [
       "local, held as remote",
       { ...localPath, memory: healthy.memory },
       "memory",
-      /holds 10\.20\.1\.2 at 192\.0\.2\.2/,
+      /has cached 10\.20\.1\.2 at 192\.0\.2\.2/,
       /restart/,
     ],
     [
@@ -518,7 +518,7 @@ test("a person reads all checks, the first that is wrong, and what mends it", ()
   const text = printExplanation(explain(withVxlan({ up: false })));
   expect(text).toContain("10.20.1.1 → 10.20.1.2 in blue, seen from host a");
   expect(text).toMatch(/^ {2}WRONG {2}vxlan +nmv100 is down/m);
-  expect(text).toContain("First wrong: vxlan: nmv100 is down");
-  expect(text).toContain("What mends it: ip link set nmv100 up");
+  expect(text).toContain("First problem: vxlan: nmv100 is down");
+  expect(text).toContain("Fix: ip link set nmv100 up");
   expect(printExplanation(explain(healthy))).toContain("Nothing is wrong on this host.");
 });

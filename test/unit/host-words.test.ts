@@ -88,6 +88,15 @@ describe("a problem of an agent", () => {
     );
   });
 
+  test.each([
+    ["another program uses UDP port 4789", "uses", "holds"],
+    ["bond0, which is not a bridge: take it out", "is not a bridge", "is no bridge"],
+  ])("of an earlier agent is shown in today's words: %s", (text, now, earlier) => {
+    const shown = devices.find((each) => each.includes(text)) ?? "";
+    expect(shown).toContain(now);
+    expect(problemOf(shown.replace(now, earlier), isBlue)).toBe(shown);
+  });
+
   test("of another network than the host has is not shown", () => {
     expect(problemOf(warnings[2] ?? "", () => false)).toBe(unknownProblem);
   });
@@ -101,7 +110,7 @@ describe("a problem of an agent", () => {
     "network blue: nmv100 vanished while it was set up\nnetwork blue: \u001b[2Jowned",
     " network blue: nmv100 vanished while it was set up",
     "the rules that --anti-spoof asks for are not in place: <img src=x onerror=alert(1)>",
-    "no interface of this host has the VTEP address ::: nothing sent to it arrives; give it back (ip address add :/… dev …), or register the host with the address that it has",
+    "no interface of this host has the VTEP address ::: packets to it are lost; add it (ip address add :/… dev …), or register the host with the address that it has",
     "",
   ])("that no agent tells, or that says more, is not shown: %j", (text) => {
     const shown = problemOf(text, isBlue);
@@ -124,7 +133,7 @@ describe("what is reported", () => {
     theft: { subject: "52:54:00:00:00:02", detail: "put back from the port with ifindex 5" },
     "drift-repaired": { subject: "entry", detail: "put neighbour 100 10.0.0.1, delete tunnel 100 52:54:00:00:00:02" },
     "table-full": { detail: "ENOBUFS, the kernel's table is full" },
-    "room-short": { detail: "10 addresses held; room for 5 in a network, 10 here" },
+    "room-short": { detail: "10 addresses cached; the limits are 5 per network, 10 per host" },
     overrun: { subject: "misses" },
     scan: { subject: "52:54:00:00:00:02" },
     spoofed: { subject: "vnet7", detail: "12 frames: mac, ipv4" },
@@ -142,6 +151,20 @@ describe("what is reported", () => {
     "guest-never-seen": { subject: "52:54:00:00:00:08", detail: guests(true)[0]?.detail ?? "" },
     "address-conflict": { subject: "10.0.0.1", detail: conflict() },
   };
+
+  test("of an earlier agent is shown in today's words", () => {
+    const held = "held";
+    const earlier = [
+      ["room-short", `10 addresses ${held}; room for 5 in a network, 10 here`],
+      ["guest-never-seen", "no frame of it has come since the agent knows it"],
+      ["stranger", "tunnelled frames from an address that is no VTEP of the network's hosts"],
+    ] as const;
+    expect(earlier.map(([kind, detail]) => wordsOf({ ...base, kind, detail }, isBlue).detail)).toEqual([
+      "10 addresses cached; the limits are 5 per network, 10 per host",
+      "it has sent no traffic since it was registered",
+      "tunnelled frames from an address that is not a VTEP of the network's hosts",
+    ]);
+  });
 
   test.each(reportKinds)("of kind %s has the agent's values, and no word of its own", (kind) => {
     const words = known[kind];

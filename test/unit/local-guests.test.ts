@@ -39,7 +39,7 @@ describe("guests registered here against guests heard here", () => {
 
   test.each([
     ["that is on the bridge and has a carrier", port(), undefined],
-    ["that is not on the bridge", port({ name: "tap6" }), "its port tap5 is no port of the bridge"],
+    ["that is not on the bridge", port({ name: "tap6" }), "its port tap5 is not a port of the bridge"],
     ["without a carrier", port({ carrier: false }), "its port tap5 has no carrier"],
   ])("a guest with a registered port %s", (_, present, detail) => {
     const found = compareGuests(

@@ -166,7 +166,7 @@ describe("for a person", () => {
     const text = printStatus(report, { entries: 2, misses: 2 });
     for (const line of [
       "controller  http://192.0.2.10:4788/ no session: connect ECONNREFUSED; next try in 250 ms",
-      "position    nothing heard yet",
+      "position    no revision received yet",
       "tunnel end  not known before the first session",
       "  no interface of this host has the VTEP address 192.0.2.1",
       "network VNI 100: 3 remote, 0 here, 0 unknown",
@@ -179,10 +179,10 @@ describe("for a person", () => {
       "reported to the controller",
       "  250 ms   1 min  blue     theft    52:54:00:00:00:02      2",
       "  500 ms  500 ms           overrun  misses                 7",
-      "told        nobody: --announce off",
+      "answers     not sent: --announce off",
       "drops       7 misses, 0 changes",
       "budgets     4000 of 4096 questions left; guest 52:54:00:00:00:01 in VNI 100: 3",
-      "room        3 of 131072 addresses, 32768 in a network; 5 given up unused",
+      "room        3 of 131072 addresses, 32768 in a network; 5 evicted as idle",
       "repairs     4 by device, 1 by timer, 2 stolen bridge entries put back",
     ]) {
       expect(text.split("\n")).toContain(line);

@@ -92,7 +92,7 @@ describe("the server", () => {
     expect(replies(await talk('{"type":"status"}\n'))).toMatchObject([{ result: "first" }]);
     const file = join(directory, "precious");
     writeFileSync(file, "precious");
-    await expect(openStatusServer(file, async () => "second")).rejects.toThrow("is no socket");
+    await expect(openStatusServer(file, async () => "second")).rejects.toThrow("is not a socket");
     expect(statSync(file).isFile()).toBe(true);
   });
 });
@@ -144,9 +144,9 @@ describe("the client", () => {
       if (behave === "end") socket.end();
     });
     await new Promise<void>((resolve) => other.listen(path, resolve));
-    await expect(askAgent(path, { type: "status" })).rejects.toThrow(/is no nearmiss agent/);
+    await expect(askAgent(path, { type: "status" })).rejects.toThrow(/is not a nearmiss agent/);
     behave = "end";
-    await expect(askAgent(path, { type: "status" })).rejects.toThrow(/ended while it was asked/);
+    await expect(askAgent(path, { type: "status" })).rejects.toThrow(/closed the connection/);
     behave = "wait";
     await expect(askAgent(path, { type: "status" }, 50)).rejects.toThrow(AskError);
     other.close();

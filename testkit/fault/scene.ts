@@ -112,8 +112,8 @@ export class Scene {
   async inStep(host: string): Promise<void> {
     const { agent } = this.host(host);
     await agent.waitForLog(
-      (line) => line.msg === "in step with the controller",
-      `${host} to be in step with the controller`,
+      (line) => line.msg === "in sync with the controller",
+      `${host} to be in sync with the controller`,
     );
   }
 

@@ -28,7 +28,7 @@ export function nameTaken(link: Link, network: AgentNetwork): DeviceError {
 export function noBridge(link: Link, master: Link | undefined, network: AgentNetwork): DeviceError {
   return new DeviceError(
     `${link.name}, adopted for network ${network.name}, is a port of ${master?.name ?? "a device that is gone"}, which is ` +
-      `no bridge: take it out (ip link set ${link.name} nomaster), then the agent makes a bridge`,
+      `not a bridge: take it out (ip link set ${link.name} nomaster), then the agent makes a bridge`,
   );
 }
 
@@ -56,9 +56,9 @@ export function portTaken(vxlan: Link, vxlans: readonly Link[], { vtepPort }: Lo
   const [holder] = same;
   return new DeviceError(
     holder
-      ? `${vxlan.name} cannot be set up: ${holder.name}, a vxlan device with other settings, holds UDP port ${vtepPort}; ` +
+      ? `${vxlan.name} cannot be set up: ${holder.name}, a vxlan device with other settings, uses UDP port ${vtepPort}; ` +
           `delete it (ip link del ${holder.name}), or register the host with another port`
-      : `${vxlan.name} cannot be set up: another program holds UDP port ${vtepPort} (ss -ulnp sport = :${vtepPort}); ` +
+      : `${vxlan.name} cannot be set up: another program uses UDP port ${vtepPort} (ss -ulnp sport = :${vtepPort}); ` +
           "end it, or register the host with another port",
   );
 }
@@ -66,8 +66,8 @@ export function portTaken(vxlan: Link, vxlans: readonly Link[], { vtepPort }: Lo
 export function missingVtep({ vtep }: LocalVtep, underlay: Link | undefined): DeviceWarning[] {
   if (underlay) return [];
   const says =
-    `no interface of this host has the VTEP address ${vtep}: nothing sent to it arrives; ` +
-    `give it back (ip address add ${vtep}/… dev …), or register the host with the address that it has`;
+    `no interface of this host has the VTEP address ${vtep}: packets to it are lost; ` +
+    `add it (ip address add ${vtep}/… dev …), or register the host with the address that it has`;
   return [{ kind: "vtep-missing", subject: vtep, says }];
 }
 
