@@ -59,7 +59,7 @@ function openAgent(options: AgentOptions, log: pino.Logger): Agent {
 /** An agent without its metrics does its work all the same. */
 async function openMetrics(address: MetricsAddress, agent: Agent, log: pino.Logger): Promise<Server | undefined> {
   try {
-    // Not loaded where nobody asked for them: an agent starts the sooner.
+    // Loaded only if they are configured: the agent starts faster.
     const [{ agentMetrics }, { serveMetrics }] = [
       await import("./metrics/metrics.ts"),
       await import("./metrics/server.ts"),

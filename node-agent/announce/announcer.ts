@@ -111,7 +111,7 @@ export class Announcer {
     if (this.isHeardInstead(vni, ear)) for (const target of open) this.deps.missed(vni, target);
   }
 
-  /** Networks whose misses are not read, whoever it is that asks too much there. */
+  /** Networks whose misses are not read, whichever guest there sends too many queries. */
   hearInstead(vnis: readonly Vni[]): void {
     this.crowded = new Set(vnis);
     this.watchScans();
@@ -136,7 +136,7 @@ export class Announcer {
     return [...this.ears].flatMap(([vni, { scanners }]) => scanners.list().map((guest) => ({ vni, guest })));
   }
 
-  /** Who has most likely asked where nobody was heard: a guest that is not listened to. */
+  /** The guest that most likely asked if no request was recorded: one whose requests are ignored. */
   suspectIn(vni: Vni): MacAddress | undefined {
     return this.ears.get(vni)?.scanners.list()[0];
   }
@@ -147,8 +147,8 @@ export class Announcer {
   }
 
   /**
-   * `known` is in the kernel: whoever waits for it is told, alone where it was heard asking.
-   * @returns when the last frame had left, undefined where nobody waited
+   * `known` is in the kernel: sends it to the waiting guests, or to one guest if its request was recorded.
+   * @returns when the last frame was sent, undefined if no guest waited
    */
   answer(vni: Vni, known: Announcement): Promise<number | undefined> {
     const ear = this.ears.get(vni);
@@ -161,7 +161,7 @@ export class Announcer {
     return sent.length === 0 ? Promise.resolve(undefined) : Promise.all(sent).then(() => this.deps.nowMs());
   }
 
-  /** To all guests of the network on this host: somebody may hold an older MAC for it. */
+  /** To all guests of the network on this host: a guest may have an older MAC for it in its cache. */
   async announce(vni: Vni, known: Announcement): Promise<void> {
     const ear = this.ears.get(vni);
     if (!ear) return;
@@ -176,7 +176,7 @@ export class Announcer {
     this.sender.close();
   }
 
-  /** Shuts out the misses of networks where somebody scans, and listens often there instead. */
+  /** Ignores the misses of networks in which a guest scans, and records requests more often there. */
   private followScans(): void {
     const scanned = [...this.ears.values()].filter(({ scanners }) => scanners.size > 0);
     this.deps.shutOut(scanned.map(({ tunnelIfindex }) => tunnelIfindex));

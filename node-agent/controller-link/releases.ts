@@ -1,9 +1,9 @@
-// Ends the host's interest in keys, and knows which of them the controller has not yet confirmed. A frame that was on its
-// way meanwhile may speak of such a key; holding it then would be holding without interest: nobody would tell when it
-// changes.
+// Ends the host's interest in keys, and tracks the keys whose release the controller has not confirmed yet. A frame that
+// was in flight during the release may contain such a key. The agent must not cache it: the host has no interest in the
+// key any more, so the controller would not notify it of changes.
 //
-// The channel is ordered and a release is answered in the turn that carries it out: all frames before that answer may be
-// older, all after it are not.
+// The channel is ordered, and the controller confirms a release in the same turn in which it ends the interest. So frames
+// before the confirmation may be older than the release; frames after it are not.
 import { type AgentFrame, type Answer, type BindingKey, chunk, keyText } from "../../schema/index.ts";
 
 export class Releases {

@@ -1,6 +1,6 @@
-// Keeps guests to the addresses that are registered for them: loads the rules, reads them back, has a probe prove them, and
-// puts them back when somebody takes them away. What cannot be loaded leaves the rules that were; the agent says so, and
-// acknowledges no revision meanwhile.
+// Anti-spoofing: restricts guests to their registered addresses. Loads the rules, reads them back, proves them with a probe,
+// and restores them when another program removes them. If new rules cannot be loaded the previous ones stay; the agent
+// reports the problem, and acknowledges no revision until they are loaded.
 import type { Logger } from "pino";
 import type { Vni } from "../../schema/index.ts";
 import type { ClaimedPort, PortRegister } from "../networks/port-register.ts";
@@ -30,7 +30,7 @@ export class GuestGuard {
     this.keeper = new Keeper({ flag: "--anti-spoof", check: () => this.check(), log: deps.log });
   }
 
-  /** What an operator should mend. */
+  /** Problems that an operator should fix. */
   get problems(): readonly string[] {
     return this.keeper.problems;
   }
@@ -103,9 +103,9 @@ export class GuestGuard {
   }
 
   /**
-   * What is registered, at the ports that are or may become the interface's own. A port that had rules and is still in the bridge
-   * of the network that it had them for passes nothing, since nobody is registered for it.
-   * @param before the ports that have rules, with the network that each had them for
+   * Registered addresses, at the ports that are or may become the interface's own. A port that had rules, and is still in the
+   * bridge of the same network, passes nothing: no interface is registered for it.
+   * @param before the ports that have rules, with the network of each
    */
   private wanted(before: ReadonlyMap<string, Vni | undefined>): GuardedPorts {
     const { register } = this.deps;

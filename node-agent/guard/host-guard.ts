@@ -1,5 +1,5 @@
-// Keeps the rules in the kernel that hold guests away from their host (kernel/filters/host-rules.ts): loads them before anything else, and
-// again when somebody takes them away. A kernel without them is a problem of the host and no reason to end.
+// Keeps the rules in the kernel that close the host to its guests (kernel/filters/host-rules.ts): loads them before anything
+// else, and again when another program removes them. A kernel that cannot load them is a problem of the host; the agent goes on.
 import type { Logger } from "pino";
 import { SerialQueue } from "../../common/serial-queue.ts";
 import { hostNotCovered } from "../kernel/devices/device-problems.ts";
@@ -10,7 +10,7 @@ import type { Reporter } from "../reports/reporter.ts";
 
 /** After a change of the ruleset: a firewall that is loaded again makes many. Our own come by as well. */
 const soonMs = 20;
-/** Between two tries where the kernel refuses: a module may have been loaded meanwhile. */
+/** Between two attempts if the kernel refuses: a module may be loaded in between. */
 const againMs = 30_000;
 
 export interface HostGuardDependencies {
@@ -21,7 +21,7 @@ export interface HostGuardDependencies {
 }
 
 export class HostGuard {
-  /** What an operator should mend. */
+  /** Problems that an operator should fix. */
   problems: readonly string[] = [];
   private readonly work = new SerialQueue("stop");
   private soon: NodeJS.Timeout | undefined;

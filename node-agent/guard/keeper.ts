@@ -1,5 +1,5 @@
-// What both guards do alike: one thing after the other, again when somebody changes the ruleset, and problems instead of
-// failures.
+// Common part of both guards: runs one task after the other, again after the ruleset was changed, and turns failures into
+// problems.
 import type { Logger } from "pino";
 import { SerialQueue } from "../../common/serial-queue.ts";
 import { watchRuleset } from "../kernel/sockets/ruleset-watch.ts";
@@ -20,7 +20,7 @@ export interface KeeperDependencies {
 }
 
 export class Keeper {
-  /** What an operator should mend. */
+  /** Problems that an operator should fix. */
   problems: readonly string[] = [];
   private readonly work = new SerialQueue("stop");
   private soon: NodeJS.Timeout | undefined;

@@ -20,8 +20,8 @@ const deadlineMs = 5_000;
 const pollMs = 5;
 
 /**
- * @param guarded ports that stay guarded meanwhile
- * @returns what the kernel did wrong
+ * @param guarded ports that stay guarded during the probe
+ * @returns the first error of the kernel
  * @throws CommandError
  */
 export async function probeRules(guarded: GuardedPorts): Promise<string | undefined> {

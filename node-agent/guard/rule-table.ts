@@ -2,7 +2,7 @@
 import { runCommand } from "./commands.ts";
 import { type ReadTable, readTable } from "./readback.ts";
 
-/** Of nobody else's: what has this name, in either family, is deleted when the agent runs without the guard. */
+/** Reserved for the agent: tables of this name, in either family, are deleted when the agent runs without the guard. */
 export const tableName = "nearmiss";
 
 export interface Elements {

@@ -53,8 +53,8 @@ export const underlayReasons = ["sender", "guest"] as const;
 const vniField = "@th,96,24";
 
 /**
- * Where UDP is delivered, whatever device it came by. Tunnels of VNIs that are none of ours pass: somebody else's devices may
- * share the port.
+ * Hooks where UDP is delivered, on any device. Frames of VNIs that the agent does not serve pass: third-party vxlan devices
+ * may share the port.
  */
 export function underlayScript(): string {
   const refuse = (reason: (typeof underlayReasons)[number]): string => `counter name dropped_${reason} drop`;

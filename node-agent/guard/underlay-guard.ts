@@ -34,7 +34,7 @@ export class UnderlayGuard {
     this.keeper = new Keeper({ flag: "--underlay-filter", check: () => this.check(), log: deps.log });
   }
 
-  /** What an operator should mend. */
+  /** Problems that an operator should fix. */
   get problems(): readonly string[] {
     return this.keeper.problems;
   }
@@ -48,7 +48,7 @@ export class UnderlayGuard {
     return this.senders.take(frame);
   }
 
-  /** Networks that left this host are nobody's business here any more. */
+  /** Networks that left this host are ignored. */
   keep(vnis: Iterable<Vni>): void {
     this.senders.keep(vnis);
   }

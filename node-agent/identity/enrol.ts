@@ -34,7 +34,7 @@ export class TrustError extends Error {
   override readonly name = "TrustError";
 }
 
-/** Keeps what it gets in `state`. @throws TrustError, RefusedError, StateError; another Error where nobody answers */
+/** Stores the identity in `state`. @throws TrustError, RefusedError, StateError; another Error if no controller answers */
 export async function enrol(line: JoinLine, state: HostState): Promise<HostIdentity> {
   const { controller, token } = line;
   const ca = line.caHash === undefined ? "" : await fetchTrust(controller, line.caHash);

@@ -19,7 +19,7 @@ export function agentMetrics(sources: MetricsSources): Registry {
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
 
-  /** A counter that somebody else counts. */
+  /** A counter whose values another part of the agent counts. */
   const counter = (
     name: string,
     help: string,

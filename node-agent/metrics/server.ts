@@ -8,7 +8,7 @@ export interface MetricsAddress {
   readonly port: number;
 }
 
-/** A scraper or two, and whoever looks by hand. */
+/** A scraper or two, and an operator with curl. */
 const maxConnections = 16;
 
 /** @throws where the address cannot be listened on (EADDRINUSE, EADDRNOTAVAIL) */

@@ -1,5 +1,5 @@
-// How many questions a guest, a network and a host may put: token buckets. A scanning guest uses up its own and nobody
-// else's. Pure; time is injected.
+// Token buckets that limit the queries of a guest, a network and a host. A scanning guest uses up its own budget only.
+// Pure; time is injected.
 
 export interface Allowance {
   /** Questions per second that come back. */

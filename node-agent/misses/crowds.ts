@@ -33,9 +33,9 @@ export class Crowds {
   }
 
   /**
-   * Looks at what was read since the last look.
-   * @param lost whether misses were lost meanwhile: a slow reader shows in that alone
-   * @returns who missed most, where that is new: several that crowd are found one look after the other
+   * Checks the misses that were read since the last check.
+   * @param lost whether misses were lost since then: the only sign of a slow reader
+   * @returns the network with the most misses, if it is a new one: several are found in successive checks
    */
   look(lost: boolean, nowMs: number): string | undefined {
     const [name = "", most = 0] = [...this.lately].sort(([, a], [, b]) => b - a)[0] ?? [];
@@ -48,7 +48,7 @@ export class Crowds {
     return [...this.crowdedUntil.keys()];
   }
 
-  /** @returns whether the misses of somebody are read again */
+  /** @returns whether the misses of at least one network are read again */
   forget(nowMs: number): boolean {
     const over = [...this.crowdedUntil].filter(([, untilMs]) => untilMs <= nowMs);
     for (const [name] of over) this.crowdedUntil.delete(name);

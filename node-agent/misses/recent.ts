@@ -1,4 +1,4 @@
-// The last misses and what became of them, for whoever looks. Bounded: the oldest makes room.
+// The last misses and their outcomes, for `nearmiss agent status`. Bounded: the oldest is evicted.
 import type { MacAddress, VtepAddress } from "../../schema/index.ts";
 import type { Timeline } from "./timeline.ts";
 
@@ -8,7 +8,7 @@ export interface FinishedMiss extends Timeline {
   readonly outcome: "answered" | "unknown" | "from memory";
   /** Acknowledged by the kernel; absent where there was nothing to write. */
   readonly programmedMs?: number;
-  /** Sent to whoever waited; absent where nobody did. */
+  /** When the answer was sent to the waiting guests; absent if no guest waited. */
   readonly announcedMs?: number;
   readonly mac?: MacAddress;
   readonly vtep?: VtepAddress;

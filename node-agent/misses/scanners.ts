@@ -44,7 +44,7 @@ export class Scanners {
     return isNew;
   }
 
-  /** @returns whether somebody is listened to again */
+  /** @returns whether the requests of at least one guest are recorded again */
   forget(nowMs: number): boolean {
     const over = [...this.ignoredUntil].filter(([, untilMs]) => untilMs <= nowMs);
     for (const [guest] of over) this.ignoredUntil.delete(guest);

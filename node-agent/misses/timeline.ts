@@ -19,7 +19,7 @@ export interface TimelineReport {
   readonly askMs: number;
   /** Answer read → acknowledged by the kernel. */
   readonly programMs: number;
-  /** Acknowledged by the kernel → sent to whoever waited; absent where nobody did. */
+  /** Acknowledged by the kernel → sent to the waiting guests; absent if no guest waited. */
   readonly announceMs?: number;
   /** Miss read → acknowledged by the kernel. */
   readonly totalMs: number;

@@ -8,7 +8,7 @@ const maxAskersPerTarget = 64;
 
 /** A question or a probe that a guest broadcast, as heard on its bridge. */
 export interface Heard {
-  /** Who asks; undefined for a probe or an announcement of the guest's own address, which nobody must answer. */
+  /** The guest that asks; undefined for a probe or an announcement of its own address, which must not be answered. */
   readonly asker?: WaitingGuest;
   /** Who claims which address by this: the sender its own, a probe the one that it asks for. */
   readonly claim?: WaitingGuest;
@@ -23,7 +23,7 @@ export interface WaitingGuest {
 /** Whom to tell about an address that has become known. */
 export interface Audience {
   readonly guests: readonly WaitingGuest[];
-  /** It missed lately, and nobody was heard asking or probing: some guest waits, but not known which. */
+  /** It missed lately, and no request or probe was recorded: some guest waits, but it is not known which. */
   readonly unheard: boolean;
 }
 

@@ -12,7 +12,7 @@ import type { HeldAnswers } from "../tables/held.ts";
 /** Why a network's kernel state is looked at again. */
 export type Cause = "session" | "change" | "refused" | "overrun" | "device" | "entry" | "theft" | "timer";
 
-/** Differences that nobody but somebody else, or a lost message, can have made. */
+/** Differences that only another program or a lost message can have caused. */
 const drifts: readonly Cause[] = ["overrun", "device", "entry", "timer"];
 
 /** Goes in one system call. */
@@ -57,9 +57,9 @@ export class EntryReconciler {
   }
 
   /**
-   * Actual to desired, from a fresh dump. It lets others have their turns, and they write what they change: no operation of
-   * its own is older than the moment in which it is sent.
-   * @returns false where it was given up: what is held of the network was forgotten or replaced meanwhile
+   * Reconciles actual with desired entries, from a fresh dump. It yields to other tasks, which write their own changes: no
+   * operation is older than the moment in which it is sent.
+   * @returns false if it was abandoned, because the network's answers were dropped or replaced during it
    * @throws NetlinkError
    */
   async settle(network: AgentNetwork, cause: Cause): Promise<boolean> {
@@ -73,7 +73,7 @@ export class EntryReconciler {
     try {
       const differences = await inSlices(compare(desired, await tables.list(vni)), turns);
       if (!isCurrent()) return false;
-      // What was written meanwhile is written again, since the dump may be older; but nothing was wrong with it.
+      // Entries written during the comparison are written again, since the dump may be older; but they were not wrong.
       const drifted = differences.filter(({ place }) => !meanwhile.places.has(entryKey(place)));
       if (drifted.length > 0) this.tell(network, drifted, cause);
       this.noteRefused(await this.mendAll(differences, desired, isCurrent));

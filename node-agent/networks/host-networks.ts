@@ -11,7 +11,7 @@ import { NetworkReconciler, type NetworkReconcilerDependencies } from "./network
 
 /** Rules in the kernel beside the tables. */
 export interface Guard {
-  /** What an operator should mend. */
+  /** Problems that an operator should fix. */
   readonly problems: readonly string[];
   readonly settled: boolean;
   settle(): Promise<void>;
@@ -44,7 +44,7 @@ export class HostNetworks {
     return this.keeper.entries.repairs;
   }
 
-  /** What an operator should mend. */
+  /** Problems that an operator should fix. */
   get problems(): string[] {
     // Of one cause all networks may tell.
     return [
@@ -126,7 +126,7 @@ export class HostNetworks {
     return brought;
   }
 
-  /** Looks again at a network, soon and once for all causes that come meanwhile; without `vni` at all of them. */
+  /** Schedules a check of a network, or of all without `vni`. Causes that occur before it runs share one check. */
   look(cause: Cause, vni?: Vni): void {
     const vnis = vni === undefined ? this.networks.keys() : this.networks.has(vni) ? [vni] : [];
     const first = this.requested.size === 0;
@@ -134,7 +134,7 @@ export class HostNetworks {
     if (first && this.requested.size > 0) void this.work.run(() => this.settleRequested());
   }
 
-  /** Looks at the guests' ports of a network, soon and once for all that comes meanwhile. */
+  /** Schedules a check of a network's guest ports. Causes that occur before it runs share one check. */
   lookAtPorts(vni: Vni): void {
     if (!this.networks.has(vni) || this.portsRequested.has(vni)) return;
     this.portsRequested.add(vni);
@@ -190,7 +190,7 @@ export class HostNetworks {
     });
   }
 
-  /** Rules follow what is registered of this host's guests, soon and once for all that comes meanwhile. */
+  /** Schedules an update of the rules for this host's guests. Changes that occur before it runs share one update. */
   guard(): void {
     const { guards } = this.deps;
     if (guards.length === 0 || this.guardRequested) return;

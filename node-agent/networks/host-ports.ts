@@ -23,9 +23,9 @@ export class HostPorts {
   /** As they were settled last; a network is absent until its ports were looked at in this run. */
   private readonly settled = new Map<Vni, WantedPins>();
   private readonly pinned = new Map<Vni, ReadonlyMap<number, readonly MacAddress[]>>();
-  /** One look at ports and what follows from it at a time: what was seen is what is changed. */
+  /** Reads and changes of ports run one at a time: what was read is what is changed. */
   private readonly work = new SerialQueue();
-  /** How ports were that have an alias of somebody's. */
+  /** Former settings of ports whose alias belongs to another program. */
   private readonly before = new Map<number, PortBehaviour>();
 
   constructor(private readonly deps: HostPortsDependencies) {}

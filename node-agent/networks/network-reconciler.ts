@@ -26,7 +26,7 @@ export class NetworkReconciler {
     this.entries = new EntryReconciler(deps);
   }
 
-  /** What an operator should mend. */
+  /** Problems that an operator should fix. */
   problems(nameOf: (vni: Vni) => string | undefined): string[] {
     const refusals = [...this.entries.refusals].map(
       ([vni, reason]) => `network ${nameOf(vni) ?? vni}: the kernel does not take all entries: ${reason}`,
@@ -61,7 +61,7 @@ export class NetworkReconciler {
     log.warn({ vni }, warning);
   }
 
-  /** @returns false where its entries have to be looked at again: what is held of it was replaced meanwhile */
+  /** @returns false if its entries must be checked again, because its answers were replaced during the check */
   async settle(network: AgentNetwork, local: LocalVtep, epoch: string, cause: Cause): Promise<boolean> {
     let whole = true;
     await this.attempt(network, async () => {

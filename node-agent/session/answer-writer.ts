@@ -11,7 +11,7 @@ import type { Occasion } from "../tables/held-network.ts";
 export interface Programmed {
   /** Acknowledged by the kernel. */
   readonly writtenMs: number;
-  /** By key: when those who waited were told, undefined where nobody did. */
+  /** By key: when the answer was sent to the waiting guests, undefined if no guest waited. */
   readonly announced: ReadonlyMap<string, Promise<number | undefined>>;
 }
 

@@ -94,7 +94,7 @@ export class FrameHandler implements LinkHandlers {
     log.info({ vtep: frame.vtep, revision: frame.asOf }, "session with the controller");
   }
 
-  /** The first complete answer: from here on this host may delete what nobody vouches for. */
+  /** The first complete answer: from here on this host may delete entries that no answer confirms. */
   onSnapshot(frame: Frame<"snapshot">): void {
     const { held, networks, resolver, releases, programming, outcomes, progress, log, nowMs } = this.deps;
     const timelines = resolver.onAnswers(frame.answers);

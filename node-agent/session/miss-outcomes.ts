@@ -1,4 +1,4 @@
-// What became of misses: kept for whoever asks for the status, and logged.
+// Outcomes of misses: kept for the status report, and logged.
 import type { Logger } from "pino";
 import { type Answer, type Binding, keyText, type Vni } from "../../schema/index.ts";
 import { missKey } from "../misses/miss.ts";

@@ -5,7 +5,7 @@ export interface Check {
   /** A note is worth knowing and breaks nothing by itself. */
   readonly state: "ok" | "wrong" | "note";
   readonly says: string;
-  /** What mends it. */
+  /** The fix. */
   readonly mend?: string;
 }
 

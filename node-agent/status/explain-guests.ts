@@ -1,5 +1,4 @@
-// What guests do that spoils a path: two that use one address, and one that has asked for so much that nobody is asked for
-// it any more. Pure.
+// Guests that break a path: two that use the same address, and one that has used up its query budget. Pure.
 import { type Check, wrong } from "./check.ts";
 import type { PathFacts } from "./facts.ts";
 

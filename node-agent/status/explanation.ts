@@ -1,5 +1,5 @@
-// What `explain` comes to, and what the command itself adds to it. Apart from the decisions, so that the command loads none
-// of the agent.
+// The result of `explain`, and the part that the command itself adds. Separate from the checks, so that the command does
+// not load the agent.
 import { type Check, note, wrong } from "./check.ts";
 
 export interface Explanation {

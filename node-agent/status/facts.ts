@@ -46,14 +46,14 @@ export interface KernelFacts {
   /** The guests' ports of the bridge. */
   readonly ports: readonly Link[];
   readonly tables: TunnelTables;
-  /** Where the bridge has the two MACs; absent where it does not know them, or nobody knows the MAC. */
+  /** Where the bridge has the two MACs; absent if it does not have them, or the MAC is unknown. */
   readonly portOfFrom: MacPort | undefined;
   readonly portOfTo: MacPort | undefined;
   /** Bridged frames go through the host's iptables; undefined where they cannot. */
   readonly bridgeFilter: boolean | undefined;
   /** The host's filter drops what passes the bridges. */
   readonly filterProblems: readonly FilterProblem[];
-  /** The vxlan device is somebody's. */
+  /** The vxlan device is an adopted one. */
   readonly adopted: boolean;
 }
 

@@ -1,4 +1,4 @@
-// An explanation for a person at a terminal: what holds, and the first that does not, with what mends it.
+// Prints an explanation for a terminal: all checks, then the first problem with its fix.
 import type { Check } from "./check.ts";
 import type { Explanation } from "./explanation.ts";
 

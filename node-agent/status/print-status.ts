@@ -179,7 +179,7 @@ function reported(list: readonly ReportedReport[], most: number): string[] {
   ];
 }
 
-/** Whoever has used up more than half of its own. */
+/** Guests that have used up more than half of their budget. */
 function scanning({ budgets }: StatusReport): string {
   const half = budgets.allowed.guest.burst / 2;
   const guests = budgets.left.guests.filter(({ left }) => left < half);

@@ -1,5 +1,5 @@
-// What is said over the agent's local socket: one JSON object per line, a request and its reply, both bounded. Whoever may
-// open the socket may ask; nothing here changes anything.
+// The protocol of the agent's local socket: one JSON object per line, a request and its reply, both bounded. Every user who
+// may open the socket may ask; no request changes anything.
 import { safeParse } from "secure-json-parse";
 import { AddressError, type IpAddress, namePattern, parseIp } from "../../schema/index.ts";
 import { Compile, type Static, Type } from "../../schema/typebox.ts";

@@ -38,7 +38,7 @@ export interface StatusReport {
   };
   /** Operations by what made the agent look. */
   readonly repairs: Readonly<Record<string, number>>;
-  /** What an operator should mend. */
+  /** Problems that an operator should fix. */
   readonly problems: readonly string[];
   /** What the controller was or will be told of as operational events, the last to happen first. */
   readonly reports: readonly ReportedReport[];
@@ -86,7 +86,7 @@ export interface NetworkReport extends EntriesReport {
   readonly revision?: number;
   readonly bridge: DeviceReport;
   readonly vxlan: DeviceReport;
-  /** The vxlan device is somebody's and adopted. */
+  /** The vxlan device is an adopted one. */
   readonly adopted: boolean;
   /** The guests', without the tunnel's own. */
   readonly ports: readonly PortReport[];

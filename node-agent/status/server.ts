@@ -1,4 +1,4 @@
-// The agent's local socket: who may open it (its owner, root) is answered; nobody can make the agent wait or grow.
+// The agent's local socket: answers its owner and root. No client can make the agent wait, or use unbounded memory.
 import { lstatSync, mkdirSync, unlinkSync } from "node:fs";
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
@@ -65,7 +65,7 @@ function isAddressInUse(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "EADDRINUSE";
 }
 
-/** Removes what a dead agent left: a socket that nobody listens on. */
+/** Removes a stale socket of a dead agent, on which no process listens. */
 function clear(path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === false) {
@@ -82,7 +82,7 @@ function clear(path: string): Promise<void> {
         ),
       );
     });
-    // In the same turn as the refusal, so that no agent that starts meanwhile can lose its socket.
+    // In the same turn as the refusal, so that an agent that starts at the same time cannot lose its socket.
     probe.once("error", (error) => {
       try {
         if ("code" in error && error.code === "ECONNREFUSED") unlinkSync(path);

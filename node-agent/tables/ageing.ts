@@ -19,7 +19,7 @@ export const defaultCaps: Caps = { perNetwork: 32_768, perHost: 131_072 };
 /** Ten minutes: longer than a guest's pauses, shorter than the life of most VMs. */
 export const defaultIdleMs = 600_000;
 
-/** MACs that go at one time: a question that comes meanwhile waits 20 ms at most. The rest goes at the next look. */
+/** MACs evicted at one time: a query during the eviction waits 20 ms at most. The rest is evicted at the next check. */
 export const maxIdleAtOnce = 1_024;
 
 /** From here on, ages are read more often, so that what goes first is really what was used least recently. */

@@ -1,6 +1,6 @@
-// What stands in a network's tables against what should stand there, place by place. Thousands of places take time, in which
-// answers come and are written. So nothing is kept of what should stand: it is looked up when a place is compared, and again
-// when it is mended. Pure.
+// Compares the actual entries of a network's tables with the desired ones, place by place. Thousands of places take time, and
+// answers arrive and are written during it. So no copy of the desired entries is kept: each is looked up when its place is
+// compared, and again when it is repaired. Pure.
 import { type ActualEntry, type Entry, entryKey, type Operation, type Place } from "./entry.ts";
 import { operationAt, rankOf } from "./plan.ts";
 
@@ -22,8 +22,8 @@ export interface Difference {
 }
 
 /**
- * The differences, in the order of `plan`. Yields after every entry; what is desired may change then, if whoever changes it
- * writes the change to the tables himself.
+ * The differences, in the order of `plan`. Yields after every entry; the desired entries may change then, if the code that
+ * changes them also writes the change to the tables.
  */
 export function* compare(desired: Desired, actual: Iterable<ActualEntry>): Generator<void, Difference[], void> {
   const present = new Map<string, ActualEntry>();

@@ -110,7 +110,7 @@ export class HeldNetwork {
     return this.remote;
   }
 
-  /** All entries that the network should have, each as of when it is reached: what comes meanwhile may be left out. */
+  /** All desired entries of the network, each as of the moment of its iteration; entries added during it may be left out. */
   *entries(): Generator<Entry, void> {
     for (const mac of this.macs.keys()) yield* this.entriesOfMac(mac);
   }

@@ -1,5 +1,5 @@
-// The answers that this host holds of all its networks, and the entries that follow from them. No I/O: whatever changes
-// what is held returns the operations that it comes to.
+// The answers that this host holds of all its networks, and the entries that follow from them. No I/O: every change returns
+// the resulting operations.
 import type { Answer, BindingKey, IpAddress, MacAddress, Vni } from "../../schema/index.ts";
 import { keyText } from "../../schema/index.ts";
 import { type Caps, defaultCaps, isCrowded } from "./ageing.ts";
@@ -8,14 +8,14 @@ import type { Entry, Operation, Place } from "./entry.ts";
 import { type AddressedGuest, type HeldFact, HeldNetwork, type Knowledge, type Occasion } from "./held-network.ts";
 import { asOwn, byKey, plan } from "./plan.ts";
 
-/** What giving up addresses comes to. */
+/** Result of evicting addresses. */
 export interface Evicted {
   readonly operations: readonly Operation[];
   /** Keys that this host has no use for: the controller need not tell it of them any longer. */
   readonly released: readonly BindingKey[];
 }
 
-/** What taking answers comes to. Operations are between what was desired before and what is desired now. */
+/** Result of taking answers. Operations lead from the desired entries before to those now. */
 export interface Taken extends Evicted {
   /** The answers that are held now: neither too old nor, told unasked, without room. */
   readonly taken: readonly Answer[];
@@ -49,8 +49,8 @@ export class HeldAnswers {
   }
 
   /**
-   * Takes answers in their order; an answer that is older than what is held is dropped, tombstones included. What a guest
-   * has asked for takes the room of the least recently used; what nobody here asked for is dropped where there is none.
+   * Takes answers in their order; an answer that is older than the held one is dropped, tombstones included. Without room, an
+   * answer that a guest has asked for evicts the least recently used one; an unrequested answer is dropped.
    */
   take(answers: readonly Answer[], nowMs: number, occasion: Occasion = "asked"): Taken {
     const known = answers.map(({ key }) =>
@@ -97,7 +97,7 @@ export class HeldAnswers {
   }
 
   /**
-   * Gives up the remote addresses of a network that nothing has used for `idleMs`, many of them by and by.
+   * Evicts the remote addresses of a network that no traffic has used for `idleMs`, a bounded batch per call.
    * @param ages how long ago the kernel last used the entry of each MAC, in ms
    */
   age(vni: Vni, ages: ReadonlyMap<MacAddress, number>, nowMs: number, idleMs: number): Evicted {
@@ -136,7 +136,7 @@ export class HeldAnswers {
     return this.networks.get(key.vni)?.lookUp(key, nowMs) ?? { kind: "nothing" };
   }
 
-  /** What is held of one address, for whoever looks: a MAC also where only an IP led to it. */
+  /** The held answer for one address, for status and explain; for a MAC also if only an IP led to it. */
   find(key: BindingKey): HeldFact | undefined {
     return this.networks.get(key.vni)?.find(key);
   }

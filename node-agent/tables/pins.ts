@@ -1,8 +1,8 @@
-// Which MAC addresses are pinned to which ports of a bridge, and what becomes of the ports meanwhile. Pure.
+// Decides which MAC addresses are pinned to which ports of a bridge, and the settings of pinned ports. Pure.
 //
-// A MAC whose port is registered stands there `static sticky`: no frame from elsewhere can move it. The port itself learns
-// nothing, so that its guest cannot draw another's traffic, and gets no frame that the bridge has no port for. Broadcast and
-// multicast still reach it: they are how local guests find each other.
+// A MAC with a registered port has a `static sticky` entry there: no frame from another port can move it. The port does not
+// learn, so that its guest cannot attract another guest's traffic, and frames for unknown MACs are not flooded to it.
+// Broadcast and multicast still reach it: local guests find each other with them.
 import type { MacAddress } from "../../schema/index.ts";
 import type { LocalGuest } from "./held-network.ts";
 import type { GuestPort, PortBehaviour, PortChange } from "./port.ts";
@@ -77,7 +77,7 @@ function pin(port: GuestPort, macs: ReadonlySet<MacAddress>): PortChange[] {
 function restore(port: GuestPort, remembered: PortBehaviour | undefined): PortChange[] {
   const { ifindex } = port;
   const written = behaviourInAlias(port.alias);
-  // With our pins but without a word of how it was: its alias is somebody's, and the agent was restarted.
+  // The port has our pins, but its former settings are not recorded: another program set its alias, and the agent restarted.
   const was = written ?? remembered ?? (port.pinned.length > 0 ? defaultBehaviour : undefined);
   if (!was) return [];
   const { learning, flood } = was;

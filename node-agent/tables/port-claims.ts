@@ -19,7 +19,7 @@ export interface PortDevice {
 /** The bridge of a network on this host. */
 export interface NetworkBridge {
   readonly name: string;
-  /** Somebody made it, and may have put the host's own devices into it. */
+  /** A third-party bridge, which may have the host's own devices as ports. */
   readonly adopted: boolean;
 }
 

@@ -12,7 +12,7 @@ export interface PortBehaviour {
 export interface GuestPort extends PortBehaviour {
   readonly ifindex: number;
   readonly name: string;
-  /** Somebody is at the other end: a tap without its VM has none. */
+  /** Carrier: the other end is in use. A tap without its VM has none. */
   readonly carrier: boolean;
   readonly alias?: string;
   /** MAC addresses that stand on it with our mark: an entry that is `static`, `sticky` and `extern_learn`. */

@@ -11,7 +11,7 @@ const everyMs = 250;
 export interface CrowdingDependencies {
   /** Misses that the kernel has dropped since the start. */
   drops(): number;
-  /** Of unknown MACs, too: nothing stands for those meanwhile. */
+  /** Of unknown MACs, too: those have no entry during that time. */
   shutOut(devices: ShutOutDevices): void;
   /** What is heard on the bridges of these networks, and of no others, stands for their misses. */
   hearInstead(vnis: readonly Vni[]): void;

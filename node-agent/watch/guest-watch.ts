@@ -15,7 +15,7 @@ export interface GuestWatchDependencies {
   readonly bridgePorts: BridgePorts;
   readonly networks: Pick<HostNetworks, "list">;
   readonly held: HeldAnswers;
-  /** Something has come to hold; once each time that it does. */
+  /** A condition became true; once each time. */
   onFinding(finding: GuestFinding): void;
   nowMs(): number;
 }
@@ -70,7 +70,7 @@ export class GuestWatch {
     for (const finding of this.lasting.update(vni, found, nowMs())) onFinding(finding);
   }
 
-  /** Of the registered alone: whoever is registered again must be heard again. */
+  /** Registered guests only: a guest that is registered again must be seen again. */
   private heardOf(vni: Vni, registered: ReadonlySet<MacAddress>): Set<MacAddress> {
     const heard = new Set([...(this.heard.get(vni) ?? [])].filter((mac) => registered.has(mac)));
     this.heard.set(vni, heard);

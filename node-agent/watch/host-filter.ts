@@ -76,7 +76,7 @@ export class HostFilter {
   }
 }
 
-/** Pure. Of each filter one chain is named: where several drop, mending the switch mends all. */
+/** Pure. Names one chain of each filter: if several drop, the sysctl fixes all. */
 export function findFilterProblems(
   sysctls: readonly BridgeFilter[],
   bridges: readonly Pick<Link, "name" | "filters">[],

@@ -1,5 +1,5 @@
-// Keeps the kernel as it should be, whoever changes it: watches devices, addresses and entries, counts what the kernel
-// could not tell, and looks again from time to time all the same.
+// Keeps the kernel in its desired state, whichever program changes it: watches devices, addresses and entries, counts
+// messages that the kernel dropped, and also checks everything periodically.
 import type { Logger } from "pino";
 import type { MacAddress, Vni, VtepAddress } from "../../schema/index.ts";
 import type { HostAddress, Link, PortOfBridge } from "../kernel/codec/link-codec.ts";
@@ -173,7 +173,7 @@ export class KernelWatch {
     if (!agrees) this.lookLater("entry", vni);
   }
 
-  /** A pin that somebody took away, replaced or moved; what we have written stands where it was put, with our mark. */
+  /** A pin that another program removed, replaced or moved; entries of the agent stay in place and have its mark. */
   private onPinnedEntry(vni: Vni, mac: MacAddress, message: NeighbourMessage): void {
     const held = this.deps.held.find({ kind: "mac", vni, mac });
     if (held?.kind !== "local" || held.port === undefined) return;

@@ -1,6 +1,6 @@
-// A guest that sends from more addresses than there can be guests: what it may cost this host is bounded here. Its bridge learns a
-// bounded number of them (kernel/codec/link-requests.ts), where the kernel can; on an older one its port stops learning for a while.
-// What was not heard meanwhile is found by looking at the tables, seldom.
+// Bounds the cost of a guest that sends from more addresses than there can be guests. Its bridge learns a bounded number of
+// them (kernel/codec/link-requests.ts) if the kernel can do so; on an older kernel its port stops learning for a while.
+// Addresses that were not read during that time are found by reading the tables, rarely.
 import type { Logger } from "pino";
 import type { Vni } from "../../schema/index.ts";
 import { decodeBridgeEntry, type NeighbourMessage } from "../kernel/codec/neighbour-codec.ts";
@@ -99,7 +99,7 @@ export class MacFloods {
     this.resting.delete(ifindex);
     const port = await this.deps.bridgePorts.find(ifindex);
     const isOurs = port?.master !== undefined && this.deps.devices.vniOfBridge(port.master) === vni;
-    // Where its port was registered meanwhile, it learns nothing anyway.
+    // If its port has been registered since, it does not learn anyway.
     if (isOurs && !this.deps.ports.pinnedTo(vni).has(ifindex)) await this.deps.bridgePorts.setLearning(ifindex, true);
   }
 

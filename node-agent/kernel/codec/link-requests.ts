@@ -76,7 +76,7 @@ export function encodeLinkGet(which: { readonly name: string } | { readonly ifin
 /** All addresses of the namespace. */
 export const encodeAddressDump = (): Buffer => Buffer.alloc(ifaddrmsgBytes);
 
-/** Twice the VMs that a host may have (`vmsPerHost`): a bridge that is full learns nobody new, and floods frames for them. */
+/** Twice the VMs that a host may have (`vmsPerHost`): a full bridge learns no new address, and floods frames for it. */
 export const maxLearnedPerBridge = 8_192;
 
 /**

@@ -48,7 +48,7 @@ const NDA_IFINDEX = 8;
 const NDA_MASTER = 9;
 const NDA_PROTOCOL = 12;
 
-/** Tags our neighbours among others' (NDA_PROTOCOL); a number that rtnetlink.h gives to nobody. */
+/** Marks neighbours of the agent (NDA_PROTOCOL); a number that rtnetlink.h does not assign. */
 export const ownProtocol = 78;
 
 const ndmsgBytes = 12;
@@ -78,8 +78,8 @@ export function decodeNeighbourMessage(message: NetlinkMessage): NeighbourMessag
 }
 
 /**
- * A vxlan miss, or undefined for anything else on RTNLGRP_NEIGH. Misses carry no usable VNI: `vniOf` knows the
- * device's. Addresses that no interface can own (multicast, unspecified) are nobody's miss.
+ * A vxlan miss, or undefined for anything else on RTNLGRP_NEIGH. Misses carry no usable VNI: `vniOf` returns the
+ * device's. Misses of addresses that no interface can have (multicast, unspecified) are ignored.
  * Source: vxlan_ip_miss() and vxlan_fdb_miss() in drivers/net/vxlan/vxlan_core.c.
  */
 export function decodeMiss(message: NeighbourMessage, vniOf: (ifindex: number) => Vni | undefined): Miss | undefined {

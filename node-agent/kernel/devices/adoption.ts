@@ -1,4 +1,4 @@
-// Which vxlan device serves a network: ours, or one that somebody made and that `--adopt` lets the agent use. Pure.
+// Chooses the vxlan device that serves a network: the agent's own, or a third-party device that `--adopt` allows. Pure.
 import type { AgentNetwork } from "../../../schema/index.ts";
 import type { Link } from "../codec/link-codec.ts";
 import { commandToMake, excludes, type LocalVtep, misfits } from "./device-fit.ts";
@@ -19,7 +19,7 @@ export type VxlanChoice =
   /** Ours, standing or to be made. */
   | { readonly kind: "own" }
   | { readonly kind: "adopted"; readonly link: Link }
-  /** None before an operator acts; `reason` has what mends it. */
+  /** None before an operator acts; `reason` says how to fix it. */
   | { readonly kind: "none"; readonly reason: DeviceError; readonly awaited?: Awaited };
 
 export function mayAdopt(adoptable: Adoptable, link: Link): boolean {

@@ -42,7 +42,7 @@ export class BridgePorts {
     );
   }
 
-  /** Carries out all in order. @returns what the kernel refused, in words; a port that is gone meanwhile is nothing */
+  /** Carries out all in order. @returns refusals of the kernel, as text; a port that has disappeared is not an error */
   async apply(changes: readonly PortChange[]): Promise<string[]> {
     const requests = changes.map(requestsOf);
     const acknowledgements = await this.socket.send(requests.flat());
@@ -54,7 +54,7 @@ export class BridgePorts {
     });
   }
 
-  /** Off: what was learned is forgotten too. A port that is gone meanwhile is nothing. @throws NetlinkError */
+  /** Off also deletes the learned addresses. A port that has disappeared is not an error. @throws NetlinkError */
   async setLearning(ifindex: number, learning: boolean): Promise<void> {
     const payload = encodePortSettings(ifindex, { learning, ...(learning ? {} : { flush: true }) });
     const [result] = await this.socket.send([{ type: RTM_SETLINK, flags: 0, payload }]);

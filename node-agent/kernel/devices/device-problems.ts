@@ -1,20 +1,20 @@
-// What an operator is told of devices that are not as a network needs them, each with what mends it. Pure.
+// Messages to operators about devices that do not fit a network, each with its fix. Pure.
 import { type AgentNetwork, familyOf, type ReportKind } from "../../../schema/index.ts";
 import type { Link } from "../codec/link-codec.ts";
 import { excludes, type LocalVtep, overheadBytes } from "./device-fit.ts";
 import { isOurs } from "./device-names.ts";
 
-/** A device that is in the way, and what mends it. */
+/** A device that is in the way, and the fix. */
 export class DeviceError extends Error {
   override readonly name = "DeviceError";
 }
 
-/** What an operator should mend, though the network works. */
+/** A problem that an operator should fix, although the network works. */
 export interface DeviceWarning {
   readonly kind: Extract<ReportKind, "vtep-missing" | "mtu-too-large" | "second-device">;
   /** The address or the device that it is about. */
   readonly subject: string;
-  /** With what mends it. */
+  /** The problem and its fix. */
   readonly says: string;
 }
 

@@ -32,7 +32,7 @@ export class Links {
     return link;
   }
 
-  /** The link of that name; one that we know by its index and that somebody renamed gets its name back. */
+  /** The link of that name; a link with a known index that was renamed gets its name back. */
   async findOrRename(name: string, knownIfindex: number | undefined): Promise<Link | undefined> {
     const found = await this.find({ name });
     if (found || !knownIfindex) return found;

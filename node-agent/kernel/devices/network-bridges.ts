@@ -1,5 +1,5 @@
-// The bridges that the guests of a network are ports of: ours, made and kept as the kernel needs them, and those of adopted
-// vxlan devices, which stay as somebody made them but for their snooping.
+// The bridges that guests of a network are attached to: the agent's own, which it creates and maintains, and those of adopted
+// vxlan devices, which it leaves unchanged except for multicast snooping.
 import { randomBytes } from "node:crypto";
 import type { AgentNetwork, Vni } from "../../../schema/index.ts";
 import type { Link } from "../codec/link-codec.ts";
@@ -25,7 +25,7 @@ import { RememberedPorts } from "./remembered-ports.ts";
 const EEXIST = 17;
 
 export class NetworkBridges {
-  /** Bridges of networks that left this host, which somebody's port kept. */
+  /** Bridges of networks that left this host, kept because they have third-party ports. */
   private readonly leftovers = new Set<Vni>();
   /** ifindexes of all bridges of ours, leftovers included: none of their ports may deliver to the host. */
   private readonly own = new Set<number>();
@@ -102,7 +102,7 @@ export class NetworkBridges {
     const found = ifindex === undefined ? undefined : await this.links.find({ ifindex });
     if (vxlan.master !== undefined && found?.kind !== "bridge") throw noBridge(vxlan, found, network);
     if (!found || isOurs(found)) return this.ensure(network, alias, known);
-    // Somebody's, perhaps with an address of the host: it is not closed towards the host.
+    // A third-party bridge may have an address of the host: it is not closed towards the host.
     if (found.snooping) await this.links.set(found.name, encodeSnoopingOff(found.ifindex));
     return found;
   }
@@ -130,7 +130,7 @@ export class NetworkBridges {
     for (const vni of [...this.leftovers]) await this.remove(vni);
   }
 
-  /** The ports that a bridge had when it was deleted, where nobody has taken them since. */
+  /** The ports that a bridge had when it was deleted, except those that are in another bridge by now. */
   private async reattach(vni: Vni, bridge: Link): Promise<void> {
     for (const ifindex of this.ports.lostBy(vni)) {
       const port = await this.links.find({ ifindex });

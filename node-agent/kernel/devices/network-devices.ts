@@ -1,6 +1,6 @@
 // The devices of a network on this host: bridge nmb<vni> for the guests' ports, and vxlan nmv<vni> as one of its ports.
-// Made and kept as the kernel needs them; what carries these names without our alias is somebody's and stays untouched.
-// A vxlan device of somebody's that the agent may adopt serves a network in the place of ours, with its bridge.
+// The agent creates and maintains them. Devices with these names but without the agent's alias are not touched.
+// A third-party vxlan device that the agent may adopt serves a network instead of nmv<vni>, with its bridge.
 import type { AgentNetwork, Vni } from "../../../schema/index.ts";
 import type { Link } from "../codec/link-codec.ts";
 import { encodeMaster } from "../codec/link-requests.ts";
@@ -51,7 +51,7 @@ export class NetworkDevices {
     this.hostRules = hostRules;
   }
 
-  /** Somebody's vxlan device that serves the network, and its bridge: kept when the network leaves, without our entries. */
+  /** The adopted vxlan device that serves the network, and its bridge: when the network leaves only our entries are removed. */
   adoptedFor(vni: Vni): Awaited | undefined {
     return this.adopted.has(vni) ? this.awaited.get(vni) : undefined;
   }
@@ -120,9 +120,9 @@ export class NetworkDevices {
   }
 
   /**
-   * Makes what is missing and sets what differs, and nothing else: what is right is not touched.
+   * Creates missing devices and sets differing attributes; devices that are in order are not touched.
    * @param epoch of the controller's store, noted on the devices
-   * @returns what an operator should mend, though the network works
+   * @returns problems that an operator should fix, although the network works
    * @throws DeviceError for a foreign device in the way, NetlinkError where the kernel refuses
    */
   async ensure(network: AgentNetwork, local: LocalVtep, epoch: string): Promise<DeviceWarning[]> {
@@ -198,7 +198,7 @@ export class NetworkDevices {
     return this.bridgesOfNetworks.sweep();
   }
 
-  /** Somebody changed or deleted a link. @returns the network whose devices that concerns, or all of them, if any */
+  /** A link was changed or deleted. @returns the networks whose devices are concerned: one, all or none */
   onLink(link: Link, gone: boolean): Vni | "all" | undefined {
     if (link.ifindex === this.underlay?.ifindex && (gone || link.mtu !== this.underlay.mtu)) return "all";
     const vni = this.vniOf(link.ifindex) ?? this.vniOfBridge(link.ifindex);
@@ -209,7 +209,7 @@ export class NetworkDevices {
     return undefined;
   }
 
-  /** The device of somebody's that serves a network, if any. @throws DeviceError */
+  /** The adopted device that serves a network, if any. @throws DeviceError */
   private async chooseTheirs(vxlans: Link[], network: AgentNetwork, local: LocalVtep): Promise<Link | undefined> {
     const { vni } = network;
     const masters = new Map<number, string>();

@@ -1,5 +1,5 @@
-// Which guests' ports a bridge had, for the case that somebody deletes the bridge under them: the kernel then releases each
-// port first, just as if it had been taken out by hand, and deletes the bridge a moment later.
+// Remembers which guests' ports a bridge had, in case another program deletes the bridge. The kernel then releases each port
+// first, as if it had been removed by hand, and deletes the bridge a moment later.
 import type { Vni } from "../../../schema/index.ts";
 import type { Link } from "../codec/link-codec.ts";
 

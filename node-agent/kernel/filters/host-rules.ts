@@ -1,5 +1,5 @@
-// What guests may not reach on their host, as rules of nf_tables that know no port: they hold from a port's first frame on,
-// whoever attached it. Pure. How bridges and ports are closed without nf_tables, is in network-bridges.ts.
+// Rules of nf_tables that close the host to its guests. They name no port, so they apply from a port's first frame on,
+// whichever program attached it. Pure. network-bridges.ts closes bridges and ports without nf_tables.
 
 import { be16, text } from "../codec/netlink-codec.ts";
 import { type NftChain, type NftFamily, type NftMatch, nftHooks } from "../codec/nftables-codec.ts";
@@ -33,7 +33,7 @@ const internetProtocols = [0x0800, 0x0806, 0x86dd, 0x8100, 0x88a8].map(
   (type): NftMatch => ({ kind: "meta", key: "protocol", equals: be16(type) }),
 );
 
-/** Bridges that somebody else made, whose guests may reach this host: all but its tunnels, and those of others through it. */
+/** Third-party bridges. Their guests may reach this host, but not its tunnels, nor tunnels of other hosts through it. */
 export interface AdoptedBridges {
   readonly names: readonly string[];
   /** UDP ports of tunnels. */

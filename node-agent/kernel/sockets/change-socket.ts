@@ -1,5 +1,5 @@
-// What happens to devices, addresses and entries, whoever does it: the second subscription, apart from the misses' and from what
-// bridges learn.
+// Changes of devices, addresses and entries by any program. This is the second subscription, separate from misses and from
+// addresses that bridges learn.
 import { RawNetlinkSocket } from "netlink";
 import {
   decodeAddress,
@@ -34,7 +34,7 @@ export interface ChangeHandlers {
   onPort(port: PortOfBridge): void;
   /** An address came or went. */
   onAddress(address: HostAddress): void;
-  /** A device lost a qdisc or a filter: whoever deletes one says so only here. */
+  /** A device lost a qdisc or a filter: the only notification of such a deletion. */
   onLostFilter(ifindex: number): void;
   /** A neighbour or FDB entry was written or deleted, by us too. */
   onEntry(message: NeighbourMessage): void;

@@ -13,7 +13,7 @@ const RTM_NEWNEIGH = swapped(28);
 const RTM_DELNEIGH = swapped(29);
 const RTM_GETNEIGH = swapped(30);
 const AF_BRIDGE = 7;
-/** NUD_NOARP and NUD_PERMANENT: written by somebody. */
+/** NUD_NOARP and NUD_PERMANENT: written by a program, not learned. */
 const lasting = 0x40 | 0x80;
 /** NTF_SELF and NTF_EXT_LEARNED: not a bridge's own, or ours. */
 const notLearned = 0x02 | 0x10;

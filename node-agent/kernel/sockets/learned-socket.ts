@@ -1,5 +1,5 @@
-// What bridges learn from guests' frames, heard as long as there is little of it. A guest can make the kernel tell of 100,000 new
-// addresses a second: then the socket is shut for a while, and whoever needs to know looks at the tables instead.
+// Addresses that bridges learn from guests' frames, read while there are few. A guest can make the kernel report 100,000 new
+// addresses a second: the socket is then closed for a while, and the agent reads the tables instead.
 import { RawNetlinkSocket } from "netlink";
 import { decodeNeighbourMessage, type NeighbourMessage, RTNLGRP_NEIGH } from "../codec/neighbour-codec.ts";
 import { splitMessages } from "../codec/netlink-codec.ts";

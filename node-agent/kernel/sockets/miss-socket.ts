@@ -88,7 +88,7 @@ export class MissSocket {
 
   /**
    * Opens in the calling thread's network namespace, and stays there.
-   * @param vniOf the network behind a vxlan device of ours; other devices' misses are nobody's here
+   * @param vniOf the network behind a vxlan device of ours; misses of other devices are ignored
    * @param onMiss called for every missed frame, with the ifindex of the vxlan device: the kernel neither deduplicates nor limits
    */
   constructor(vniOf: (ifindex: number) => Vni | undefined, onMiss: (miss: Miss, ifindex: number) => void) {

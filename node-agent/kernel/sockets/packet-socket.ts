@@ -23,7 +23,7 @@ import type { BpfInstruction } from "./socket-guard.ts";
 
 const ETH_P_ALL = 0x0003;
 const SO_RCVBUFFORCE = 33;
-/** About 300 questions: with more than that waiting nobody can be told apart in time, and all guests are told. */
+/** About 300 requests: with more the agent cannot find the sender in time, and sends the answer to all guests. */
 const receiveBytes = 256 * 1024;
 /** Frames read in one go, so that a scanning guest cannot hold the process. */
 const maxDrain = 512;

@@ -1,4 +1,4 @@
-// Says that somebody changed the rules of nf_tables: who reloads a firewall with `flush ruleset` takes ours along.
+// Notifies of changes to the rules of nf_tables: reloading a firewall with `flush ruleset` deletes ours too.
 import { RawNetlinkSocket } from "netlink";
 import { guardSocket } from "./socket-guard.ts";
 
