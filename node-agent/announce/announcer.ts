@@ -111,7 +111,7 @@ export class Announcer {
     if (this.isHeardInstead(vni, ear)) for (const target of open) this.deps.missed(vni, target);
   }
 
-  /** Networks whose misses are not read, whichever guest there sends too many queries. */
+  /** Networks whose misses are not read, because their guests raise too many. */
   hearInstead(vnis: readonly Vni[]): void {
     this.crowded = new Set(vnis);
     this.watchScans();

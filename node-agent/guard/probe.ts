@@ -21,7 +21,7 @@ const pollMs = 5;
 
 /**
  * @param guarded ports that stay guarded during the probe
- * @returns the first error of the kernel
+ * @returns the first check that failed; undefined if the rules work
  * @throws CommandError
  */
 export async function probeRules(guarded: GuardedPorts): Promise<string | undefined> {

@@ -130,7 +130,7 @@ export class NetworkBridges {
     for (const vni of [...this.leftovers]) await this.remove(vni);
   }
 
-  /** The ports that a bridge had when it was deleted, except those that are in another bridge by now. */
+  /** Attaches again the ports that a bridge had when it was deleted, except those that are in another bridge by now. */
   private async reattach(vni: Vni, bridge: Link): Promise<void> {
     for (const ifindex of this.ports.lostBy(vni)) {
       const port = await this.links.find({ ifindex });
