@@ -1,10 +1,10 @@
-// Cooperative scheduling on the event loop: long work runs in slices, and what waits for the loop runs between them.
+// Cooperative scheduling on the event loop: long work runs in slices, and other tasks run between them.
 
-/** When a slice is over, and the pause behind it. */
+/** End of a slice, and the pause after it. */
 export interface Turns {
   /** Other work should run now. */
   readonly over: boolean;
-  /** Resolves when everything that waited for the event loop has run. */
+  /** Resolves when all tasks that waited for the event loop have run. */
   next(): Promise<void>;
 }
 
@@ -35,7 +35,7 @@ export class Slices implements Turns {
   }
 }
 
-/** Runs a generator that yields wherever other work may run. @throws what it throws */
+/** Runs a generator that yields wherever other tasks may run. @throws errors of the generator */
 export async function inSlices<T>(steps: Generator<void, T, void>, slices: Turns = new Slices()): Promise<T> {
   for (;;) {
     if (slices.over) await slices.next();
@@ -44,7 +44,7 @@ export async function inSlices<T>(steps: Generator<void, T, void>, slices: Turns
   }
 }
 
-/** The longest that the turns of many hold the event loop, ms: what other work waits for it at most. */
+/** Maximum time that turns of clients block the event loop, ms. */
 const shareMs = 1;
 
 /**
@@ -58,7 +58,9 @@ export class FairTurns {
   /** Set from the first turn of a round until the next round. */
   private endMs: number | undefined;
 
-  /** What `task` does before it waits for anything is the turn. Runs immediately where the queue is empty and the round is not used up. */
+  /**
+   * A turn is the part of `task` before its first await. It runs immediately if the queue is empty and the round has time left.
+   */
   run(task: () => void | Promise<void>): Promise<void> {
     const start = async (): Promise<void> => task();
     if (this.next === this.waiting.length && !this.isUsedUp()) return start();
@@ -98,7 +100,7 @@ export class TurnQueue {
     this.slices = new Slices(maxMs);
   }
 
-  /** Resolves when it is the caller's turn: what it does synchronously then belongs to the slice. */
+  /** Resolves at the caller's turn: its synchronous code after that belongs to the slice. */
   take(): Promise<void> {
     this.last = this.last.then(() => (this.slices.over ? this.slices.next() : undefined));
     return this.last;

@@ -1,9 +1,9 @@
-// Files that hold secrets or must not be lost: only their owner can read them, they are whole or not there, they are on disk when
-// these functions return, and nothing that another user planted under their names is followed or kept.
+// Files that hold secrets or must not be lost: only their owner can read them, they are complete or absent, they are on disk
+// when these functions return, and files or links that another user planted under their names are neither followed nor kept.
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
-/** Also of a directory, after what is in it has changed. */
+/** Also of a directory, after a change of its entries. */
 export function syncFile(path: string): void {
   const descriptor = openSync(path, "r");
   try {
@@ -14,7 +14,7 @@ export function syncFile(path: string): void {
 }
 
 /**
- * Makes a file where none is. `wx` is O_EXCL, which refuses links, dangling ones too (open(2)).
+ * Creates a file that must not exist. `wx` is O_EXCL, which refuses links, dangling ones too (open(2)).
  * @throws EEXIST
  */
 export function writeNew(path: string, text: string): void {
@@ -27,10 +27,10 @@ export function writeNew(path: string, text: string): void {
   }
 }
 
-/** Makes a file in place of the one of that name, or of the link, which is not followed. */
+/** Replaces the file of that name. A link is replaced, not followed. */
 export function writeDurably(path: string, text: string): void {
   const next = `${path}.new`;
-  // A leftover of a crash, or planted: it could be a link, or readable by others.
+  // Left by a crash, or planted: it could be a link, or readable by others.
   rmSync(next, { force: true });
   writeNew(next, text);
   renameSync(next, path);

@@ -1,5 +1,5 @@
-// The agent: misses in, questions out, answers into the kernel, and the whole of it brought back in line whenever a
-// session begins. This file makes the parts and connects them; what they do is theirs.
+// The agent: reads misses, queries the controller, writes answers to the kernel, and reconciles everything at the begin of a
+// session. This file creates the parts and connects them.
 import type { Logger } from "pino";
 import { Slices } from "../common/cooperative.ts";
 import {
@@ -52,21 +52,21 @@ import { KernelWatch } from "./watch/kernel-watch.ts";
 
 export interface AgentOptions {
   readonly controller: URL;
-  /** What connections to it show and check. Absent: plain HTTP. */
+  /** Credentials for its connections. Absent: plain HTTP. */
   readonly renewal?: Renewal;
   readonly host: string;
-  /** Absent: what the operator registered for this host. */
+  /** Absent: the address that the operator registered for this host. */
   readonly vtep?: VtepAddress;
-  /** Tell waiting guests what has become known, and let the way back be seeded. */
+  /** Send answers to waiting guests, and accept seeds for the way back. */
   readonly announce: boolean;
-  /** Entries that no traffic has used for so long are given up; Infinity: none. */
+  /** Entries without traffic for this time are evicted; Infinity: none. */
   readonly idleMs: number;
   readonly caps: Caps;
-  /** Drop what guests send with addresses that are not registered for their port. */
+  /** Drop frames of guests with addresses that are not registered for their port. */
   readonly antiSpoof: boolean;
-  /** Let tunnelled frames in from the hosts of their networks only. */
+  /** Accept tunnelled frames only from hosts of their networks. */
   readonly underlayFilter: boolean;
-  /** Vxlan devices of others that may serve a network here. */
+  /** Third-party vxlan devices that may serve a network here. */
   readonly adoptable: Adoptable;
 }
 
@@ -188,7 +188,7 @@ export class Agent {
     this.link = new ControllerLink(controller, () => options.renewal?.current, this.session, log);
   }
 
-  /** Takes over what an earlier run left in the kernel, then listens and connects. */
+  /** Takes over devices and entries of an earlier run, then listens and connects. */
   async start(): Promise<void> {
     const { devices, tables, networks, ports, held, reporter, log } = this;
     await this.hostGuard.settle();
@@ -244,7 +244,7 @@ export class Agent {
     this.link.start();
   }
 
-  /** Stops listening and answering. Devices and entries stay: the data path does not need the agent. */
+  /** Stops all work. Devices and entries stay: the data path does not need the agent. */
   async stop(): Promise<void> {
     this.options.renewal?.stop();
     this.link.stop();
@@ -265,7 +265,7 @@ export class Agent {
     this.log.info({ misses: this.resolver.counters }, "stopped; devices and entries stay in place");
   }
 
-  /** What `agent status` and `explain` look at. */
+  /** The data for `agent status` and `explain`. */
   get sources(): StatusSources {
     const { requests, devices, tables, networks, ports, held, resolver, announcer, progress, reporter } = this;
     const { recent } = this.outcomes;
@@ -286,7 +286,7 @@ export class Agent {
     };
   }
 
-  /** What `--metrics` shows. */
+  /** The data for `--metrics`. */
   get metrics(): MetricsSources {
     return { ...this.sources, onMiss: (listener) => this.outcomes.subscribe(listener) };
   }
@@ -342,7 +342,7 @@ export class Agent {
   }
 }
 
-/** The question whose answer vouches for an entry; a bridge entry goes with the tunnel entry beside it. */
+/** The key whose answer confirms an entry; a bridge entry shares that of the tunnel entry. */
 function keyOfEntry(entry: Entry): BindingKey | undefined {
   if (entry.kind === "neighbour") return { kind: "ip", vni: entry.vni, ip: entry.ip };
   if (entry.kind === "tunnel") return { kind: "mac", vni: entry.vni, mac: entry.mac };

@@ -186,7 +186,7 @@ export function parseAdoptable(text: string): ReadonlySet<string> {
   return new Set(names);
 }
 
-/** `port`, on loopback then, or `address:port` with an IPv6 address in brackets. @throws InvalidArgumentError */
+/** `port` (on loopback), or `address:port` with an IPv6 address in brackets. @throws InvalidArgumentError */
 export function parseMetricsAddress(text: string): MetricsAddress {
   const [, bracketed, plain, digits = ""] = /^(?:(?:\[([^\]]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text) ?? [];
   const host = bracketed ?? plain ?? "127.0.0.1";

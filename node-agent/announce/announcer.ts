@@ -1,8 +1,9 @@
-// Tells waiting guests what has just become known, so that none waits for its own next retry: the kernel's proxy has
-// swallowed the question that missed. Frames leave through guests' ports only; nothing of it can enter the tunnel.
+// Sends new answers to waiting guests, so that none waits for its own next retry: the kernel's proxy has dropped the request
+// that missed. Frames leave through guests' ports only, and so cannot enter the tunnel.
 //
-// While a guest scans, what it misses fills the kernel's queue faster than anybody reads, and others' misses are lost in it.
-// Then its network's misses are shut out, the scanner is not heard, and what the others are heard asking stands for misses.
+// While a guest scans, its misses fill the kernel's queue faster than the agent reads it, and misses of other guests are
+// lost. Then the agent ignores the misses of that network and the requests of the scanner, and treats the recorded requests
+// of the other guests as misses.
 import type { IpAddress, MacAddress, Vni } from "../../schema/index.ts";
 import { type Announcement, encodeAnnouncement, encodeReply } from "../kernel/codec/packet-codec.ts";
 import { GuestPorts } from "../kernel/devices/guest-ports.ts";
@@ -12,31 +13,31 @@ import { allowances } from "../misses/resolver.ts";
 import { Scanners } from "../misses/scanners.ts";
 import { type WaitingGuest, WaitingGuests } from "../misses/waiting.ts";
 
-/** Between two looks at what guests ask without missing: only keeps the sockets from filling up with the old. */
+/** Interval at which requests are read without a miss: it only keeps old requests from filling the sockets. */
 const housekeepingMs = 500;
-/** Between two looks while a guest scans, and no miss tells that others ask. */
+/** The same while a guest scans, and no miss signals requests of other guests. */
 const scannedMs = 10;
-/** Questions read at a time of a network that crowds: six times what its budget lets pass to the controller. */
+/** Requests read at a time from a network that crowds: six times its budget of queries. */
 const maxHeardOfCrowd = 64;
 
 export interface AnnounceCounters {
-  /** Replies to a guest that was heard asking. */
+  /** Replies to a guest whose request was recorded. */
   replied: number;
-  /** Announcements to all guests of a network: the asker was not heard, or an address has a new MAC. */
+  /** Announcements to all guests of a network: the request was not recorded, or an address has a new MAC. */
   announced: number;
 }
 
 export interface AnnouncerDependencies {
   readonly requests: RequestSocket;
-  /** Neither held nor local: a question for it raises a miss. */
+  /** Neither held nor local: a request for it raises a miss. */
   isOpen(vni: Vni, target: IpAddress): boolean;
-  /** Heard instead of read: misses of its network are shut out. */
+  /** A request that replaces a miss: misses of its network are ignored. */
   missed(vni: Vni, target: IpAddress): void;
-  /** A guest speaks from an address, or is about to. */
+  /** A guest uses an address, or is about to. */
   claimed(vni: Vni, claim: WaitingGuest): void;
-  /** A guest has begun to ask for more than its budget. */
+  /** A guest has exceeded its budget. */
   scanBegan(vni: Vni, guest: MacAddress): void;
-  /** Shuts out l3misses of these vxlan devices, and of no others. */
+  /** Ignores l3misses of exactly these vxlan devices. */
   shutOut(tunnelIfindexes: readonly number[]): void;
   nowMs(): number;
 }
@@ -70,7 +71,7 @@ export class Announcer {
     }, housekeepingMs).unref();
   }
 
-  /** Listens on a network's bridge from now on; again after its devices were made anew. */
+  /** Listens on a network's bridge from now on; call it again after its devices were recreated. */
   attend(vni: Vni, bridgeIfindex: number, tunnelIfindex: number): void {
     const present = this.ears.get(vni);
     if (present?.socket.bridgeIfindex === bridgeIfindex && present.tunnelIfindex === tunnelIfindex) return;
@@ -96,7 +97,7 @@ export class Announcer {
     if (!ear) return;
     const nowMs = this.deps.nowMs();
     const isCrowd = this.crowded.has(vni);
-    // What is heard raises misses, for which listening is tried again: without an end, as long as the crowd goes on.
+    // A recorded request counts as a miss, which triggers reading again: endlessly, while the crowd lasts.
     if (isCrowd && nowMs - ear.listenedMs < scannedMs / 2) return;
     ear.listenedMs = nowMs;
     const open: IpAddress[] = [];
@@ -117,12 +118,12 @@ export class Announcer {
     this.watchScans();
   }
 
-  /** Finds out where a guest is, while the controller is being asked for its sake. */
+  /** Looks up the port of a guest during the query for it. */
   locate(vni: Vni, guest: WaitingGuest): void {
     void this.ears.get(vni)?.ports.portOf(guest.mac, this.deps.nowMs());
   }
 
-  /** A guest asks for more than its budget allows: it is not listened to for a while, so that the others are. */
+  /** A guest exceeds its budget: its requests are ignored for a while, so that those of the others are read. */
   ignore(vni: Vni, guest: MacAddress): void {
     const ear = this.ears.get(vni);
     if (!ear) return;
@@ -131,7 +132,7 @@ export class Announcer {
     this.followScans();
   }
 
-  /** Guests that are not listened to. */
+  /** Guests whose requests are ignored. */
   scanners(): { readonly vni: Vni; readonly guest: MacAddress }[] {
     return [...this.ears].flatMap(([vni, { scanners }]) => scanners.list().map((guest) => ({ vni, guest })));
   }
@@ -141,7 +142,7 @@ export class Announcer {
     return this.ears.get(vni)?.scanners.list()[0];
   }
 
-  /** The guest that asked last for `target`, where it was heard. */
+  /** The guest that asked last for `target`, if its request was recorded. */
   askerOf(vni: Vni, target: IpAddress): WaitingGuest | undefined {
     return this.waiting.lastAsker(vni, target);
   }
@@ -192,7 +193,7 @@ export class Announcer {
     }, scannedMs);
   }
 
-  /** What its guests are heard asking stands for misses. */
+  /** The recorded requests of its guests replace misses. */
   private isHeardInstead(vni: Vni, { scanners }: Ear): boolean {
     return scanners.size > 0 || this.crowded.has(vni);
   }
@@ -201,7 +202,7 @@ export class Announcer {
     this.counters.replied++;
     const frame = encodeReply(known, guest);
     const port = await ear.ports.portOf(guest.mac, nowMs);
-    // Addressed to the guest alone, so that it is no other's even where its port is not known.
+    // Unicast to the guest, so that no other guest takes it even if its port is unknown.
     if (port === undefined) await this.sendToAll(ear, frame);
     else this.sender.send(frame, port);
   }
@@ -210,7 +211,7 @@ export class Announcer {
     try {
       for (const port of await ear.ports.all()) this.sender.send(frame, port);
     } catch (error) {
-      // The guest asks again in a second; a kernel that lists no ports shows elsewhere.
+      // The guest retries in a second; a kernel that lists no ports is reported elsewhere.
       if (!(error instanceof NetlinkError)) throw error;
     }
   }

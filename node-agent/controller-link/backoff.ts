@@ -1,7 +1,7 @@
-// When to try again: exponential, with full jitter, so that a fleet whose controller restarted does not come as one.
+// Exponential backoff with full jitter, so that a fleet does not reconnect all at once after a restart of its controller.
 
 const firstMs = 250;
-/** With the time that a connection may take to come about (`link.ts`), a host is back within 5 s of any healing. */
+/** Together with the connect timeout (`link.ts`), a host reconnects within 5 s after a fault has ended. */
 const mostMs = 2_500;
 
 /** Milliseconds to wait before attempt `attempt` (0 is the first repetition); `random` is in [0, 1). */

@@ -1,5 +1,5 @@
-// The session with the controller: one ordered WebSocket, opened again for ever. Frames are parsed and put together
-// here; what they mean is the agent's.
+// The session with the controller: one ordered WebSocket, which is reopened for ever. This file parses and assembles frames; the
+// agent interprets them.
 import type { ClientRequest } from "node:http";
 import type { Logger } from "pino";
 import { WebSocket } from "ws";
@@ -25,10 +25,10 @@ export interface LinkHandlers {
   /** Every key that the agent holds or waits for, as the new session begins. */
   interest(): readonly BindingKey[];
   onWelcome(frame: Frame<"welcome">): void;
-  /** Whole: chunks have been put together. */
+  /** Complete: chunks have been assembled. */
   onSnapshot(frame: Frame<"snapshot">): void;
   onAnswers(frame: Frame<"answers"> | Frame<"seed">): void;
-  /** Whole: chunks have been put together. */
+  /** Complete: chunks have been assembled. */
   onChanges(frame: Frame<"changes">): void;
   onSenders(frame: Frame<"senders">): void;
   onHeartbeat(frame: Frame<"heartbeat">): void;
@@ -36,35 +36,35 @@ export interface LinkHandlers {
   onClosed(reason: string): void;
 }
 
-/** How the session stands. Times are of the process's monotonic clock. */
+/** State of the session. Times are of the process's monotonic clock. */
 export type LinkState =
   | { readonly kind: "connected"; readonly sinceMs: number }
-  /** `reason`: what ended the last try, if there was one. */
+  /** `reason`: why the last attempt failed, if there was one. */
   | { readonly kind: "connecting"; readonly reason?: string }
   | { readonly kind: "waiting"; readonly reason: string; readonly retryAtMs: number };
 
-/** For TCP: two SYNs, 1 s apart. A third, 2 s later, would only put off the next try. */
+/** For TCP: two SYNs, 1 s apart. A third, 2 s later, would only delay the next attempt. */
 const connectTimeoutMs = 2_000;
-/** For the answer of a controller that the whole fleet calls at once. */
+/** For the answer of a controller to which the whole fleet connects at once. */
 const handshakeTimeoutMs = 10_000;
-/** What a connection shows and checks: PEM, as it stands when the connection is made. */
+/** Credentials of a connection, as PEM, current at the time of connecting. */
 export interface LinkCredentials {
   readonly certificate: string;
   readonly key: string;
-  /** What the controller's certificate is checked with; empty: a public CA. */
+  /** CAs that the controller's certificate is checked with; empty: public CAs. */
   readonly ca: string;
 }
 
-/** What OpenSSL says of dates, with the likely cause. */
+/** OpenSSL's errors about dates, with the likely cause. */
 function withClock(error: Error & { readonly code?: unknown }): string {
   if (error.code !== "CERT_NOT_YET_VALID" && error.code !== "CERT_HAS_EXPIRED") return error.message;
   const here = new Date().toISOString();
   return `the controller's ${error.message}; this host's clock is at ${here}: compare it with the controller's`;
 }
 
-/** A refused upgrade says why in its body. */
+/** The body of a refused upgrade has the reason. */
 const maxRefusalBytes = 16 * 1024;
-/** Another agent took this host's name: coming back at once, the two would push each other out for ever. */
+/** Another agent took this host's name: if both reconnected at once, they would displace each other for ever. */
 const replacedMs = 30_000;
 const silenceMs = 3 * heartbeatMs;
 
@@ -74,7 +74,7 @@ export class ControllerLink {
   private retryTimer: NodeJS.Timeout | undefined;
   private silenceTimer: NodeJS.Timeout | undefined;
   private stopped = false;
-  /** The session has ended its interest with a whole snapshot: questions make sense. */
+  /** Snapshot received; queries may be sent. */
   private live = false;
   private current: LinkState = { kind: "connecting" };
   private asOf = 0;
@@ -140,12 +140,12 @@ export class ControllerLink {
     });
   }
 
-  /** There is a session, and it has begun with a whole snapshot. */
+  /** There is a session, and its snapshot is complete. */
   get isLive(): boolean {
     return this.live;
   }
 
-  /** Sends now; without a live session the frame is dropped, because the next one starts from the whole interest. */
+  /** Sends now; without a live session the frame is dropped, because the next session begins with the whole interest. */
   send(frame: AgentFrame): boolean {
     if (!this.live) return false;
     this.socket?.send(JSON.stringify(frame));
@@ -224,7 +224,7 @@ export class ControllerLink {
     this.handlers.onChanges(whole);
   }
 
-  /** A half-open connection shows as silence: the controller's heartbeats stop. */
+  /** A half-open connection is detected by silence: the controller's heartbeats stop. */
   private heard(): void {
     if (this.silenceTimer) this.silenceTimer.refresh();
     else this.silenceTimer = setTimeout(() => this.socket?.terminate(), silenceMs);
@@ -243,7 +243,7 @@ export class ControllerLink {
   }
 }
 
-/** Sends the request, and gives it up where there is no connection in time. */
+/** Sends the request, and aborts it if there is no connection in time. */
 function endUnlessConnected(request: ClientRequest): void {
   request.on("socket", (socket) => {
     const giveUp = () => request.destroy(new Error(`no connection within ${connectTimeoutMs} ms`));

@@ -13,7 +13,7 @@ export class Releases {
   private readonly waiting: { readonly id: number; readonly texts: readonly string[] }[] = [];
 
   /**
-   * @param send false: there is no session, and the next one will begin with what is held then
+   * @param send false: there is no session, and the next one begins with the addresses that are cached then
    * @param nextId of questions and releases, counting up
    */
   constructor(
@@ -37,7 +37,7 @@ export class Releases {
     }
   }
 
-  /** Question or release `id` is answered: so is every release before it. */
+  /** Query or release `id` is answered, and so is every release before it. */
   confirmed(id: number): void {
     for (let first = this.waiting[0]; first && first.id <= id; first = this.waiting[0]) {
       this.waiting.shift();

@@ -1,14 +1,14 @@
-// The programs that the guard needs: nft(8) for rules, ip(8) for the devices of its probe. Everything else goes by netlink.
+// The programs that the guard needs: nft(8) for rules, ip(8) for the devices of its probe. Everything else uses netlink.
 import { spawn } from "node:child_process";
 
-/** A program that is missing, failed, or did not end in time. */
+/** A program is missing, failed, or exceeded its time. */
 export class CommandError extends Error {
   override readonly name = "CommandError";
 }
 
 const deadlineMs = 10_000;
 
-/** Messages in one language, and nothing of what this process was given: `nft` and `ip` need none of it. */
+/** A fixed locale, and no other variable of this process: `nft` and `ip` need none. */
 const environment = (): NodeJS.ProcessEnv => ({ PATH: process.env.PATH, LC_ALL: "C" });
 
 /** @returns standard output @throws CommandError */

@@ -21,7 +21,7 @@ export class GuestGuard {
   private readonly table = new RuleTable("bridge", tableScript());
   private readonly keeper: Keeper;
   private loaded: GuardedPorts | undefined;
-  /** For which network each guarded port is. */
+  /** The network of each guarded port. */
   private networks: ReadonlyMap<string, Vni | undefined> = new Map();
   private seen: Pick<ReadTable, "dropped" | "offenders"> = { dropped: new Map(), offenders: new Map() };
 
@@ -35,12 +35,12 @@ export class GuestGuard {
     return this.keeper.problems;
   }
 
-  /** The kernel is known to enforce what is registered. */
+  /** The kernel enforces the registered addresses. */
   get settled(): boolean {
     return this.problems.length === 0 && this.loaded !== undefined;
   }
 
-  /** Brings the rules in line with what is registered. */
+  /** Applies the registered addresses to the rules. */
   settle(): Promise<void> {
     return this.keeper.inTurn(() => this.load());
   }
@@ -126,8 +126,8 @@ export class GuestGuard {
 }
 
 /**
- * Ports that pass nothing: those that two networks claim and that are in no bridge yet, and those that had rules. What an agent
- * before this one has not noted the network of is let go: it may be another tenant's by now.
+ * Ports that pass nothing: those that two networks claim and that are in no bridge yet, and those that had rules. A port is
+ * released if an earlier agent did not record its network: it may belong to another tenant by now.
  */
 function closed(
   claimed: readonly ClaimedPort[],

@@ -8,7 +8,7 @@ import { NetlinkError } from "../kernel/sockets/request-socket.ts";
 import { watchRuleset } from "../kernel/sockets/ruleset-watch.ts";
 import type { Reporter } from "../reports/reporter.ts";
 
-/** After a change of the ruleset: a firewall that is loaded again makes many. Our own come by as well. */
+/** Delay after a change of the ruleset: reloading a firewall makes many. Own changes are notified, too. */
 const soonMs = 20;
 /** Between two attempts if the kernel refuses: a module may be loaded in between. */
 const againMs = 30_000;
@@ -37,7 +37,7 @@ export class HostGuard {
     }, againMs).unref();
   }
 
-  /** Loads what is not there. Never throws: what the kernel refuses is a problem. */
+  /** Loads missing rules. Never throws: a refusal of the kernel becomes a problem. */
   settle(): Promise<void> {
     return this.work.run(() => this.load());
   }

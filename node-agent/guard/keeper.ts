@@ -8,13 +8,13 @@ import { RuleError } from "./rule-table.ts";
 
 /** Between two looks. */
 const everyMs = 2_000;
-/** After the kernel has said that rules changed: our own changes come by as well. */
+/** Delay after a notification that rules changed: own changes are notified, too. */
 const soonMs = 20;
 
 export interface KeeperDependencies {
-  /** What the operator asked for, for messages. */
+  /** The operator's flag, for messages. */
   readonly flag: string;
-  /** Whether the rules still stand, and what they have dropped. */
+  /** Checks that the rules are in place, and reads the dropped frames. */
   check(): Promise<void>;
   readonly log: Logger;
 }
@@ -33,7 +33,7 @@ export class Keeper {
     this.timer = setInterval(() => void this.inTurn(deps.check), everyMs).unref();
   }
 
-  /** What nft refuses is a problem and no end. */
+  /** A refusal of nft becomes a problem; the agent goes on. */
   inTurn(work: () => Promise<void>): Promise<void> {
     return this.work.run(async () => {
       try {

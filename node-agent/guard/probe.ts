@@ -1,5 +1,5 @@
-// A frame that must pass and frames that must not, sent through a bridge that is made for it: whether this kernel does what
-// the rules say, before guests rely on it.
+// Sends a frame that must pass and frames that must not through a bridge of its own: proves that this kernel enforces the rules
+// before guests rely on them.
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { type IpAddress, type MacAddress, macToBytes, parseIp, parseMac } from "../../schema/index.ts";
@@ -37,7 +37,7 @@ export async function probeRules(guarded: GuardedPorts): Promise<string | undefi
     for (const frame of [foreignFrame(), announce(otherIp, mac), announce(ip, mac)]) {
       if (!sender.send(frame, ifindex)) return `the probe's device ${guest} takes no frame`;
     }
-    // In order: when the last one is through, the others have been decided.
+    // Frames are handled in order: when the last one has passed, the others have been decided.
     const until = performance.now() + deadlineMs;
     while ((await passed(bridge)) === before) {
       if (performance.now() > until) return "a frame that may pass does not";
@@ -67,14 +67,14 @@ function devicesOf(bridge: string, port: string, guest: string): string {
   ].join("\n");
 }
 
-/** Frames that the bridge delivered up: broadcasts come by there. */
+/** Frames that the bridge delivered to the host: they include broadcasts. */
 async function passed(bridge: string): Promise<number> {
   return Number(readFileSync(`/sys/class/net/${bridge}/statistics/rx_packets`, "utf8"));
 }
 
 const announce = (of: IpAddress, from: MacAddress): Buffer => encodeAnnouncement({ ip: of, mac: from, router: false });
 
-/** Right in its content, from a MAC that is none of the port's. */
+/** Valid content, from a MAC that is not registered for the port. */
 function foreignFrame(): Buffer {
   const frame = Buffer.from(announce(ip, mac));
   macToBytes(otherMac).copy(frame, 6);

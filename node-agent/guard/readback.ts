@@ -1,13 +1,13 @@
-// What `nft -j list table` says of our table, taken apart.
+// Parses the output of `nft -j list table` for the agent's table.
 import { parse } from "secure-json-parse";
 import { maxVni, parseVni, type Vni } from "../../schema/index.ts";
 
 export interface ReadTable {
-  /** The rules and sets as the kernel has them, without what changes by itself: equal text is equal rules. */
+  /** The rules and sets of the kernel, without volatile values: equal text means equal rules. */
   readonly fingerprint: string;
   /** Elements by set. */
   readonly sizes: ReadonlyMap<string, number>;
-  /** By port: the network that it was guarded for, where that was noted. */
+  /** By port: the network that it was guarded for, if it was recorded. */
   readonly guarded: ReadonlyMap<string, Vni | undefined>;
   /** Frames, by the reason that a counter's name gives behind `dropped_`. */
   readonly dropped: ReadonlyMap<string, number>;

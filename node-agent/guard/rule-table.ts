@@ -1,4 +1,4 @@
-// One table of nf_tables that is ours alone: loaded in one step, read back, and known again by what it holds.
+// One table of nf_tables that only the agent uses: loaded in one transaction, read back, and recognised by its content.
 import { runCommand } from "./commands.ts";
 import { type ReadTable, readTable } from "./readback.ts";
 
@@ -8,11 +8,11 @@ export const tableName = "nearmiss";
 export interface Elements {
   /** For nft. */
   readonly script: string;
-  /** How many elements each set has then. */
+  /** Number of elements of each set after that. */
   readonly sizes: ReadonlyMap<string, number>;
 }
 
-/** Exactly these elements in each set, in one step. */
+/** Exactly these elements in each set, in one transaction. */
 export function fillScript(family: string, sets: ReadonlyMap<string, readonly string[]>): Elements {
   const script = [...sets].flatMap(([set, members]) => [
     `flush set ${family} ${tableName} ${set}`,
@@ -21,17 +21,17 @@ export function fillScript(family: string, sets: ReadonlyMap<string, readonly st
   return { script: `${script.join("\n")}\n`, sizes: new Map([...sets].map(([set, { length }]) => [set, length])) };
 }
 
-/** The rules do not stand as they were loaded. */
+/** The rules differ from those that were loaded. */
 export class RuleError extends Error {
   override readonly name = "RuleError";
 }
 
 export class RuleTable {
-  /** What the kernel showed right after it was loaded. */
+  /** The kernel's output right after loading. */
   private fingerprint: string | undefined;
 
   /**
-   * @param script the table without elements, in place of whatever has its name
+   * @param script the table without elements; it replaces a table of that name
    * @param counters whose packets are read
    */
   constructor(
@@ -56,7 +56,7 @@ export class RuleTable {
     return table;
   }
 
-  /** @returns undefined where it is not what was loaded last, or not there @throws CommandError */
+  /** @returns undefined if it differs from the last loaded one, or is absent @throws CommandError */
   async look(): Promise<ReadTable | undefined> {
     const table = await this.read();
     return table?.fingerprint === this.fingerprint ? table : undefined;

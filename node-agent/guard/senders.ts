@@ -1,4 +1,4 @@
-// Which hosts may send to this one, as the controller has said, and the rules that let in no other. Pure.
+// The hosts that may send to this one, according to the controller, and the rules that drop frames of all others. Pure.
 import { type ControllerFrame, familyOf, type Vni, type VtepAddress } from "../../schema/index.ts";
 import { type Elements, fillScript, tableName } from "./rule-table.ts";
 
@@ -6,10 +6,10 @@ type SendersFrame = Extract<ControllerFrame, { type: "senders" }>;
 
 export class Senders {
   private readonly byVni = new Map<Vni, Map<string, VtepAddress>>();
-  /** A whole set of which more is to come. */
+  /** A complete set, of which more chunks follow. */
   private readonly partial = new Map<Vni, Map<string, VtepAddress>>();
 
-  /** @returns whether something is known now that was not before */
+  /** @returns whether it contained anything new */
   take({ vni, whole, hosts, end }: SendersFrame): boolean {
     const before = whole ? new Map<string, VtepAddress>() : (this.partial.get(vni) ?? this.byVni.get(vni) ?? new Map());
     for (const { host, vtep } of hosts) {
@@ -32,18 +32,18 @@ export class Senders {
     this.partial.clear();
   }
 
-  /** By network: who may send. */
+  /** By network: the permitted senders. */
   list(): ReadonlyMap<Vni, ReadonlySet<VtepAddress>> {
     return new Map([...this.byVni].map(([vni, hosts]) => [vni, new Set(hosts.values())]));
   }
 }
 
-/** What the rules go by. */
+/** The parameters of the rules. */
 export interface Underlay {
   /** UDP port of this host's tunnels. */
   readonly port: number;
   readonly senders: ReadonlyMap<Vni, ReadonlySet<VtepAddress>>;
-  /** Bridges with guests: nothing that comes in there is of the underlay. */
+  /** Bridges with guests: frames from there are not from the underlay. */
   readonly bridges: readonly string[];
 }
 

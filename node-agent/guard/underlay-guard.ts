@@ -1,4 +1,4 @@
-// Lets tunnelled frames in only from the VTEPs of hosts that share the network: a set that the controller keeps current.
+// Accepts tunnelled frames only from the VTEPs of hosts in the same network: the controller pushes changes to that set.
 import type { Logger } from "pino";
 import type { ControllerFrame, Vni } from "../../schema/index.ts";
 import type { Reporter } from "../reports/reporter.ts";
@@ -53,7 +53,7 @@ export class UnderlayGuard {
     this.senders.keep(vnis);
   }
 
-  /** Brings the rules in line with what the controller has said. */
+  /** Applies the controller's set to the rules. */
   settle(): Promise<void> {
     return this.keeper.inTurn(() => this.load());
   }

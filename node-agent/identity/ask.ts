@@ -9,7 +9,7 @@ export interface Ask {
   readonly body?: object;
   /** What the controller's certificate is checked with, PEM; absent or empty: a public CA. */
   readonly ca?: string;
-  /** The certificate is not checked: for what is public, and is checked by other means. */
+  /** The certificate is not checked: for public data that is verified by other means. */
   readonly unchecked?: boolean;
   readonly certificate?: string;
   readonly key?: string;
@@ -17,7 +17,7 @@ export interface Ask {
   readonly timeoutMs?: number;
 }
 
-/** The controller has answered, and it is no. */
+/** The controller has refused the request. */
 export class RefusedError extends Error {
   override readonly name = "RefusedError";
   constructor(

@@ -1,5 +1,5 @@
-// From a join token to a certificate. The controller is known before the token is sent: by the hash of its CA, which the
-// operator's line carries, or by a public CA.
+// Enrols with a join token and gets a certificate. The controller is verified before the token is sent: by the hash of its CA in
+// the operator's line, or by a public CA.
 import { X509Certificate } from "node:crypto";
 import {
   type Credentials,
@@ -29,7 +29,7 @@ export interface JoinLine {
   readonly vtep?: VtepAddress;
 }
 
-/** The controller is not who the operator's line says. Nothing secret was sent. */
+/** The controller does not match the operator's line. No secret was sent. */
 export class TrustError extends Error {
   override readonly name = "TrustError";
 }
@@ -38,7 +38,7 @@ export class TrustError extends Error {
 export async function enrol(line: JoinLine, state: HostState): Promise<HostIdentity> {
   const { controller, token } = line;
   const ca = line.caHash === undefined ? "" : await fetchTrust(controller, line.caHash);
-  // Over a connection that is checked: from here on it is known who answers.
+  // From here on the connection is verified.
   const { localAddress } = await ask({ controller, path: trustPath, ca });
   const joined = tokenHash(token);
   const attempt = state.findAttempt();
@@ -77,7 +77,7 @@ async function fetchTrust(controller: URL, hash: string): Promise<string> {
   );
 }
 
-/** Addresses that no other host could send to are none. */
+/** Addresses that other hosts cannot reach are ignored. */
 function findVtep(localAddress: string): VtepAddress | undefined {
   try {
     return parseVtep(localAddress.replace(/^::ffff:/, ""));

@@ -1,4 +1,4 @@
-// Who this host is, before the agent starts: remembered, or found out with a join token, or, without TLS, as flags say.
+// The identity of this host, before the agent starts: stored, enrolled with a join token, or, without TLS, given by flags.
 import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
@@ -33,7 +33,7 @@ export class IdentityError extends Error {
 
 const retryMs = 2_000;
 
-/** Enrols where there is something to enrol with; waits for a controller that is not there yet. @throws IdentityError */
+/** Enrols if there is a join token; waits for a controller that does not answer yet. @throws IdentityError */
 export async function establishIdentity(flags: IdentityFlags, log: Logger): Promise<Established> {
   try {
     return await establish(flags, log);
@@ -46,7 +46,7 @@ export async function establishIdentity(flags: IdentityFlags, log: Logger): Prom
 
 async function establish(flags: IdentityFlags, log: Logger): Promise<Established> {
   const { controller, host } = flags;
-  // Whether it is needed or not: nothing that runs later has to find it.
+  // Always erased, needed or not: no later code can find it.
   const given = takeVariable("NEARMISS_JOIN") || undefined;
   if (controller?.protocol === "http:") {
     if (host === undefined) throw new IdentityError("over http: the agent needs --host, this host's name");
@@ -108,7 +108,7 @@ function isRefusal(error: unknown): boolean {
   return error instanceof RefusedError && error.status < 500 && error.status !== 429;
 }
 
-/** A token never comes by the command line, which `ps` shows to everybody. */
+/** A token is never an argument of the command line, which `ps` shows to all users. */
 function readJoinFile({ joinFile }: IdentityFlags): string | undefined {
   if (joinFile === undefined) return undefined;
   try {

@@ -1,4 +1,4 @@
-// The present certificate, and the next one in time. Sessions that stand go on; the next connection shows the new one.
+// The current certificate, and its renewal in time. Existing sessions continue; the next connection uses the new one.
 import { X509Certificate } from "node:crypto";
 import type { Logger } from "pino";
 import { type Credentials, renewalTime, renewPath } from "../../schema/index.ts";
@@ -14,7 +14,7 @@ const mostRetryMs = 600_000;
 
 export interface RenewalDeps {
   readonly state: HostState;
-  /** As the agent was started: it may differ from what is remembered. */
+  /** From the agent's flags: it may differ from the stored one. */
   readonly controller: URL;
   readonly log: Logger;
   /** Wall clock, ms since 1970: what certificates are dated with. */
@@ -32,7 +32,7 @@ export class Renewal {
     private readonly deps: RenewalDeps,
   ) {}
 
-  /** What the next connection uses. */
+  /** Credentials of the next connection. */
   get current(): HostIdentity {
     return this.identity;
   }
@@ -46,7 +46,7 @@ export class Renewal {
     clearTimeout(this.timer);
   }
 
-  /** The controller says what to check it with, and whose certificates it wants to see. */
+  /** The controller sends the CAs to check it with, and those whose certificates it accepts. */
   onTrust({ ca, issuer }: { readonly ca: string; readonly issuer: string }): void {
     if (ca !== this.identity.ca) {
       this.keep({ ...this.identity, ca });
@@ -80,14 +80,14 @@ export class Renewal {
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       const leftMs = Date.parse(this.certificate.validTo) - this.deps.now();
-      // Ten tries in what is left, at random moments so that a fleet does not come as one.
+      // Ten attempts in the remaining time, at random moments, so that a fleet does not connect all at once.
       const pauseMs = Math.min(mostRetryMs, Math.max(leastRetryMs, leftMs / 10)) * (0.5 + this.deps.random());
       log.error({ reason, until: this.certificate.validTo }, "the certificate could not be renewed: retrying");
       this.schedule(pauseMs);
     }
   }
 
-  /** Where the disk fails, this run goes on with what it has, and the next one with what was there before. */
+  /** If the disk fails, this run uses the new certificate, and the next one the previous. */
   private keep(identity: HostIdentity): void {
     this.identity = identity;
     try {

@@ -1,5 +1,5 @@
-// What an enrolled host remembers: one file that only its owner can read, replaced whole, so that key and certificate
-// always belong together.
+// The state of an enrolled host: one file that only its owner can read. It is replaced as a whole, so that key and certificate
+// always match.
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -22,11 +22,11 @@ const Identity = Type.Object({
 });
 export type HostIdentity = Readonly<Static<typeof Identity>>;
 
-/** A key whose certificate has not arrived: an answer that was lost can be asked for again, by this key only. */
+/** A key without its certificate yet: a lost answer can be requested again, with this key only. */
 const Attempt = Type.Object({ joined: Type.String(), key: Type.String() });
 export type EnrolmentAttempt = Readonly<Static<typeof Attempt>>;
 
-/** A state directory that cannot be used, with what to do about it. */
+/** A state directory that cannot be used, with the fix. */
 export class StateError extends Error {
   override readonly name = "StateError";
 }
@@ -95,7 +95,7 @@ export class HostState {
   }
 }
 
-/** How a token is remembered without keeping it. */
+/** Identifies a used token without storing it. */
 export function tokenHash(token: string): string {
   return createHash("sha256").update(token).digest("hex");
 }

@@ -25,7 +25,7 @@ import type { MissOutcomes } from "./miss-outcomes.ts";
 /** What this host says of itself. */
 export interface Identity {
   readonly host: string;
-  /** Absent: what the operator registered for this host. */
+  /** Absent: the address that the operator registered for this host. */
   readonly vtep?: VtepAddress;
   /** Its questions prepare the way back elsewhere, and others' here. */
   readonly seeding: boolean;

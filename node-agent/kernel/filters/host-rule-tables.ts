@@ -23,7 +23,7 @@ interface AdoptedBridge {
 
 export class HostRuleTables {
   private readonly adopted = new Map<Vni, AdoptedBridge>();
-  /** What the kernel showed right after it was loaded. */
+  /** The kernel's output right after loading. */
   private readonly shown = new Map<NftFamily, Buffer>();
 
   private constructor(private readonly socket: RequestSocket) {}
