@@ -16,7 +16,7 @@ export function takeVariable(name: string): string | undefined {
   const value = process.env[name];
   if (value === undefined) return undefined;
   const block: unknown = getenv(name);
-  // Its length in C: what is not valid UTF-8 has another one in JavaScript.
+  // Its length in C: it differs in JavaScript if the value is not valid UTF-8.
   if (block) memset(block, 0, Number(strlen(block)));
   delete process.env[name];
   return value;

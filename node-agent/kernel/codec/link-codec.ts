@@ -1,4 +1,4 @@
-// Links and addresses as the kernel tells of them. No I/O; link-requests.ts has what is asked of it.
+// Decodes the kernel's messages about links and addresses. No I/O; link-requests.ts has the requests.
 import { findIp, type IpAddress, parseVni, type Vni } from "../../../schema/index.ts";
 import {
   AF_BRIDGE,
@@ -55,7 +55,7 @@ import {
   readU32,
 } from "./netlink-codec.ts";
 
-/** What the agent needs to know of a vxlan device; all but `local` and `learning` cannot change on a live one. */
+/** The attributes of a vxlan device that the agent needs; only `local` and `learning` can change on a live one. */
 export interface VxlanSettings {
   readonly vni: Vni;
   readonly local?: IpAddress;
@@ -66,11 +66,11 @@ export interface VxlanSettings {
   readonly l3miss: boolean;
   /** A default destination: the kernel makes an all-zeros FDB entry of it. */
   readonly hasRemote?: boolean;
-  /** What a device without a local address runs over, where that is IPv6. */
+  /** The underlay of a device without a local address, if that is IPv6. */
   readonly overIpv6?: boolean;
 }
 
-/** Which of the host's filters a bridge sends its frames through, by the name of the sysctl that does it for all bridges. */
+/** The host's filters that a bridge sends its frames through, by the name of the sysctl that does so for all bridges. */
 export type BridgeFilter = "iptables" | "ip6tables" | "arptables";
 
 export interface Link {
@@ -84,13 +84,13 @@ export interface Link {
   readonly alias?: string;
   /** ifindex of the bridge that it is a port of. */
   readonly master?: number;
-  /** As a port of a bridge: it learns what it hears. */
+  /** As a port of a bridge: it learns source addresses. */
   readonly portLearning?: boolean;
-  /** As a port of a bridge: it gets the unicast frames that the bridge knows no port for. */
+  /** As a port of a bridge: the bridge floods unknown unicast to it. */
   readonly portFlood?: boolean;
   /** As a port of a bridge: which of the groups 01:80:c2:00:00:0X it bridges instead of delivering them to its own stack, as bits. */
   readonly portGroupForward?: number;
-  /** Makes no IPv6 address of its own. */
+  /** Has no automatic IPv6 address. */
   readonly addressless: boolean;
   /** Of a bridge: multicast snooping is on. */
   readonly snooping?: boolean;
@@ -100,14 +100,14 @@ export interface Link {
   readonly groupForward?: number;
   /** Of a bridge: MAC addresses that it learns from frames at most, 0 for any number; undefined where the kernel knows no limit (before 6.8). */
   readonly maxLearned?: number;
-  /** Of a bridge: it asks for these by itself, whatever the sysctls say. */
+  /** Of a bridge: it enables these filters itself, independent of the sysctls. */
   readonly filters?: readonly BridgeFilter[];
   readonly vxlan?: VxlanSettings;
 }
 
 export function decodeLink({ type, payload }: NetlinkMessage): Link | undefined {
   if (type !== RTM_NEWLINK || payload.length < ifinfomsgBytes) return undefined;
-  // A bridge tells of its ports in messages of its own: "gone" means gone from the bridge there.
+  // A bridge sends separate messages about its ports: "gone" there means that the port left the bridge.
   if (payload.readUInt8(0) === AF_BRIDGE) return undefined;
   const attributes = parseAttributes(payload.subarray(ifinfomsgBytes));
   const name = readText(attributes.get(IFLA_IFNAME));
@@ -214,7 +214,7 @@ export interface PortOfBridge {
 }
 
 /**
- * The port that a bridge tells of in a message of its own: what it does with the port has changed. Undefined for others.
+ * The port in a bridge's own message: the bridge's settings of the port have changed. Undefined for other messages.
  * Source: br_ifinfo_notify() in net/bridge/br_netlink.c.
  */
 export function decodePortChange({ type, payload }: NetlinkMessage): PortOfBridge | undefined {

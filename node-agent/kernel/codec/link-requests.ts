@@ -1,4 +1,4 @@
-// What is asked of the kernel about links and addresses, as bytes. No I/O; link-codec.ts has what it says.
+// Encodes requests to the kernel about links and addresses. No I/O; link-codec.ts decodes its messages.
 import { familyOf, ipToBytes, type Vni, type VtepAddress } from "../../../schema/index.ts";
 import {
   AF_BRIDGE,
@@ -80,7 +80,7 @@ export const encodeAddressDump = (): Buffer => Buffer.alloc(ifaddrmsgBytes);
 export const maxLearnedPerBridge = 8_192;
 
 /**
- * What a bridge of ours is like. No multicast snooping: otherwise one MLD query of a guest stops neighbour solicitations on
+ * Settings of the agent's bridges. No multicast snooping: otherwise one MLD query of a guest stops neighbour solicitations on
  * their way to the tunnel. No spanning tree, which keeps a new port silent for 30 s. All groups forwarded that may be, so that
  * no frame for them reaches the host. And no more addresses learned than there can be guests: kernels before 6.8 ignore that.
  */
@@ -134,7 +134,7 @@ function encodeLocal(local: VtepAddress): Buffer {
   return attribute(familyOf(local) === 4 ? IFLA_VXLAN_LOCAL : IFLA_VXLAN_LOCAL6, ipToBytes(local));
 }
 
-/** What may change on a live vxlan device: its VTEP within the address family, and learning, which must be off. */
+/** The settings that can change on a live vxlan device: its VTEP within the address family, and learning, which must be off. */
 export function encodeVxlanChange(ifindex: number, local: VtepAddress): Buffer {
   return ifinfomsg({ ifindex }, linkInfo("vxlan", encodeLocal(local), attribute(IFLA_VXLAN_LEARNING, u8(0))));
 }
@@ -168,13 +168,13 @@ export function encodeSnoopingOff(ifindex: number): Buffer {
 export const encodeLinkUp = (ifindex: number): Buffer => ifinfomsg({ ifindex, up: true });
 export const encodeLinkDelete = (ifindex: number): Buffer => ifinfomsg({ ifindex });
 
-/** What a bridge does with a port of its; what is absent stays. */
+/** A bridge's settings of a port; absent ones stay. */
 export interface PortSettings {
   readonly learning?: boolean;
   readonly flood?: boolean;
   /** Frames for the reserved groups stay on the bridge, see reserved-groups.ts. */
   readonly closed?: true;
-  /** What was learned on it is forgotten. */
+  /** Deletes the addresses that were learned on it. */
   readonly flush?: true;
 }
 

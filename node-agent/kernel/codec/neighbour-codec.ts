@@ -79,8 +79,8 @@ export function decodeNeighbourMessage(message: NetlinkMessage): NeighbourMessag
 
 /**
  * A vxlan miss, or undefined for anything else on RTNLGRP_NEIGH. Misses carry no usable VNI: `vniOf` returns the
- * device's. Misses of addresses that no interface can have (multicast, unspecified) are ignored.
- * Source: vxlan_ip_miss() and vxlan_fdb_miss() in drivers/net/vxlan/vxlan_core.c.
+ * device's. Misses of addresses that no interface can have (multicast, unspecified) are ignored. Source: vxlan_ip_miss() and
+ * vxlan_fdb_miss() in drivers/net/vxlan/vxlan_core.c.
  */
 export function decodeMiss(message: NeighbourMessage, vniOf: (ifindex: number) => Vni | undefined): Miss | undefined {
   if (message.type !== RTM_GETNEIGH || message.state !== NUD_STALE) return undefined;
@@ -106,8 +106,8 @@ export interface EntryDevice {
 }
 
 /**
- * A unicast entry on a network's vxlan device, or undefined for anything else. Ours are neighbours with our protocol tag,
- * and FDB entries with `extern_learn` (where NDA_PROTOCOL is acknowledged and lost).
+ * A unicast entry on a network's vxlan device, or undefined for anything else. Entries of the agent are neighbours with our
+ * protocol tag, and FDB entries with `extern_learn` (where NDA_PROTOCOL is acknowledged and lost).
  */
 export function decodeEntry(message: NeighbourMessage, device: EntryDevice): ActualEntry | undefined {
   const place = decodePlace(message, device);
@@ -137,7 +137,7 @@ export function decodeEntry(message: NeighbourMessage, device: EntryDevice): Act
   return { entry, own, lasting };
 }
 
-/** Which entry a message is about: a deleted neighbour has lost its MAC address already. */
+/** The place of the entry in a message: a deleted neighbour has already lost its MAC address. */
 export function decodePlace(message: NeighbourMessage, device: EntryDevice): Place | undefined {
   if (message.type === RTM_GETNEIGH || message.ifindex !== device.ifindex) return undefined;
   const { vni } = device;
@@ -157,7 +157,7 @@ export function decodeBridgeEntry(message: NeighbourMessage): { mac: MacAddress;
   return { mac, bridgeIfindex };
 }
 
-/** What a bridge has on one of its ports: learned from a frame, or pinned by us. Undefined for what is neither. */
+/** A bridge's entry on one of its ports: learned from a frame, or pinned by the agent. Undefined for other entries. */
 export function decodePortEntry(
   { family, ifindex, flags, state, attributes }: NeighbourMessage,
   portIfindex: number,

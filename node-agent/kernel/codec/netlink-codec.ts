@@ -45,7 +45,7 @@ export function splitMessages(datagram: Buffer): NetlinkMessage[] {
   return messages;
 }
 
-/** Of which types the messages of a datagram are, and all their flags together: without taking thousands apart. */
+/** The types of the messages in a datagram, and all their flags together, without decoding thousands. */
 export function surveyMessages(datagram: Buffer): { readonly types: ReadonlySet<number>; readonly flags: number } {
   const types = new Set<number>();
   let flags = 0;
@@ -57,7 +57,7 @@ export function surveyMessages(datagram: Buffer): { readonly types: ReadonlySet<
   return { types, flags };
 }
 
-/** Which request a datagram belongs to; 0 where it is too short to say. */
+/** The request that a datagram answers; 0 if it is too short. */
 export function seqOf(datagram: Buffer): number {
   return datagram.length < headerBytes ? 0 : datagram.readUInt32LE(8);
 }
@@ -152,7 +152,7 @@ export function readBe16(bytes: Buffer | undefined): number | undefined {
   return bytes && bytes.length >= 2 ? bytes.readUInt16BE() : undefined;
 }
 
-/** What the kernel said to one request. `errno` 0 is success; `message` is the kernel's own (NETLINK_EXT_ACK). */
+/** The kernel's answer to one request. `errno` 0 is success; `message` is the kernel's own (NETLINK_EXT_ACK). */
 export interface Acknowledgement {
   readonly errno: number;
   readonly message?: string;
@@ -162,7 +162,7 @@ export function decodeAcknowledgement(message: NetlinkMessage): Acknowledgement 
   if (message.type !== NLMSG_ERROR || message.payload.length < 4 + headerBytes) return undefined;
   const errno = Math.abs(message.payload.readInt32LE(0));
   if ((message.flags & NLM_F_ACK_TLVS) === 0) return { errno };
-  // The request's header comes back always, its payload unless capped.
+  // The answer always contains the request's header, and its payload unless capped.
   const requestBytes = message.flags & NLM_F_CAPPED ? headerBytes : message.payload.readUInt32LE(4);
   const detail = readText(parseAttributes(message.payload.subarray(4 + align(requestBytes))).get(NLMSGERR_ATTR_MSG));
   return detail === undefined ? { errno } : { errno, message: detail };

@@ -35,7 +35,7 @@ export const nftHooks = {
   bridge: { input: 1 },
 } as const;
 
-/** What a rule looks at and compares: all must agree for its packet to be dropped. */
+/** A match of a rule: the packet is dropped if all agree. */
 export type NftMatch =
   | { readonly kind: "meta"; readonly key: keyof typeof metaKeys; readonly equals: Buffer }
   | {
@@ -103,7 +103,7 @@ const drop = (): Buffer =>
     nested(2, nested(NFTA_DATA_VERDICT, number(NFTA_VERDICT_CODE, NF_DROP))),
   );
 
-/** A base chain that accepts all but what its rules drop. */
+/** A base chain that accepts all packets except those that its rules drop. */
 export interface NftChain {
   readonly name: string;
   readonly hook: number;
@@ -113,7 +113,7 @@ export interface NftChain {
   readonly drops: readonly (readonly NftMatch[])[];
 }
 
-/** The messages of one transaction that puts a table with one chain in place of whatever has its name. */
+/** The messages of one transaction that replaces a table by one with a single chain. */
 export function encodeTable(family: NftFamily, table: string, chain: NftChain): Request[] {
   const head = nfgenmsg(nftFamilies[family]);
   const named = attribute(1, text(table));
@@ -160,7 +160,7 @@ export function encodeTableRemoval(family: NftFamily, table: string): Request[] 
 export const encodeRuleDump = (family: NftFamily, table: string): Buffer =>
   Buffer.concat([nfgenmsg(nftFamilies[family]), attribute(1, text(table))]);
 
-/** What stands around the messages of a transaction (enum nfnl_batch_attributes). */
+/** The messages around a transaction (enum nfnl_batch_attributes). */
 export const batchEnds: readonly [Request, Request] = [
   { type: 0x10, flags: 0, payload: nfgenmsg(0, NFNL_SUBSYS_NFTABLES) },
   { type: 0x11, flags: 0, payload: nfgenmsg(0, NFNL_SUBSYS_NFTABLES) },

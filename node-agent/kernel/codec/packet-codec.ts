@@ -1,5 +1,5 @@
-// ARP (RFC 826) and neighbour discovery (RFC 4861) as frames: who asks for whom, and what a waiting guest is told. No
-// I/O; nothing here throws on what a guest sent.
+// ARP (RFC 826) and neighbour discovery (RFC 4861) as frames: requests of guests, and answers to waiting guests. No I/O; no
+// frame of a guest makes these functions throw.
 
 import {
   familyOf,
@@ -32,9 +32,9 @@ const allNodes = Buffer.from("ff020000000000000000000000000001", "hex");
 const allNodesMac = Buffer.from("333300000001", "hex");
 
 /**
- * Who asks, in a frame that a guest broadcast; undefined where the frame is neither ARP request nor solicitation. An
- * announcement of the guest's own address and a probe from the unspecified one (RFC 5227 §2.1.1, RFC 4862 §5.4) have no
- * asker: they must never be answered by us.
+ * The request in a frame that a guest broadcast; undefined if the frame is neither an ARP request nor a solicitation. An
+ * announcement of the guest's own address and a probe from the unspecified one (RFC 5227 §2.1.1, RFC 4862 §5.4) have no sender
+ * to answer: the agent must never answer them.
  */
 export function decodeHeard(frame: Buffer): Heard | undefined {
   if (frame.length < ethernetBytes) return undefined;
@@ -66,7 +66,7 @@ function readNs(payload: Buffer): Question | undefined {
   return { sender: payload.subarray(8, 24), target: payload.subarray(ipv6Bytes + 8, ipv6Bytes + 24) };
 }
 
-/** What is announced: an address of a remote VM and where it is. */
+/** An announcement: an address of a remote VM and its MAC. */
 export interface Announcement {
   readonly ip: IpAddress;
   readonly mac: MacAddress;
@@ -83,7 +83,7 @@ export function encodeReply({ ip, mac, router }: Announcement, to: WaitingGuest)
 }
 
 /**
- * For guests that are not known by name. A gratuitous ARP request, not a reply: only that overrides an entry within the
+ * For guests whose request was not recorded. A gratuitous ARP request, not a reply: only that overrides an entry within the
  * guest's locktime (net/ipv4/arp.c, arp_process); an advertisement to all nodes with override.
  */
 export function encodeAnnouncement({ ip, mac, router }: Announcement): Buffer {

@@ -1,7 +1,7 @@
-// The groups 01:80:c2:00:00:00 … 0f, which a standard bridge does not forward (IEEE 802.1Q, table 8-1). Linux hands a frame for
-// most of them to the stack of the port that it came in by, past the bridge and past every filter on the bridge's own device:
-// br_handle_frame() in net/bridge/br_input.c. What is inside may be IPv4, IPv6 or ARP, and the host then answers its guest.
-// A group that is forwarded instead takes the way of all multicast, which ends at the filter on the bridge.
+// The groups 01:80:c2:00:00:00 … 0f, which a standard bridge does not forward (IEEE 802.1Q, table 8-1). Linux delivers a frame
+// for most of them to the stack of the port that received it, bypassing the bridge and every filter on the bridge's own device:
+// br_handle_frame() in net/bridge/br_input.c. The frame may contain IPv4, IPv6 or ARP, and the host then answers its guest. A
+// group that is forwarded is handled like all multicast, and stops at the filter on the bridge.
 /** First of the sixteen; the rest differ in the last four bits. */
 export const firstReservedGroup = Buffer.from("0180c2000000", "hex");
 export const reservedGroupMask = Buffer.from("fffffffffff0", "hex");

@@ -41,8 +41,8 @@ export function encodeClsact(ifindex: number): Buffer {
 }
 
 /**
- * Drops everything that a device would deliver up to its host (classic BPF: return TC_ACT_SHOT). On a bridge that is
- * what guests address to the host itself; bridging and packet sockets go on.
+ * Drops all frames that a device would deliver to its host (classic BPF: return TC_ACT_SHOT). On a bridge these are the frames
+ * that guests address to the host itself; bridging and packet sockets keep working.
  */
 export function encodeDropDeliveredUp(ifindex: number): Buffer {
   const program = Buffer.alloc(8);

@@ -5,10 +5,10 @@ import { commandToMake, excludes, type LocalVtep, misfits } from "./device-fit.t
 import { isOurs, mayTake, vxlanName } from "./device-names.ts";
 import { DeviceError } from "./device-problems.ts";
 
-/** Devices of others that the agent may use: by their names, or all. */
+/** Third-party devices that the agent may use: by their names, or all. */
 export type Adoptable = "all" | ReadonlySet<string>;
 
-/** A device that was seen for adoption in this run: until it is back, making another is the operator's decision. */
+/** A device that was adopted in this run: until it is back, the agent creates no other, since that is the operator's decision. */
 export interface Awaited {
   readonly name: string;
   /** The bridge that it was a port of, by its name. */
@@ -16,7 +16,7 @@ export interface Awaited {
 }
 
 export type VxlanChoice =
-  /** Ours, standing or to be made. */
+  /** The agent's own, existing or to be created. */
   | { readonly kind: "own" }
   | { readonly kind: "adopted"; readonly link: Link }
   /** None before an operator acts; `reason` says how to fix it. */
@@ -48,7 +48,7 @@ export function chooseVxlan(
   if (fitting) return { kind: "adopted", link: fitting };
   const [candidate] = candidates;
   if (candidate) {
-    // One that is made again is in no bridge at first.
+    // A recreated device is in no bridge at first.
     const bridge = bridgeOf(candidate) ?? awaited?.bridge;
     const reason = cannotServe(candidate, network, local, bridge);
     return { kind: "none", reason, awaited: { name: candidate.name, bridge } };

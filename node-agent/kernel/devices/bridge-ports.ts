@@ -1,4 +1,4 @@
-// The guests' ports of a bridge: how they stand, with what stands on them, and the changes that pin addresses to them.
+// The guests' ports of a bridge: their settings and entries, and the changes that pin addresses to them.
 import type { MacAddress } from "../../../schema/index.ts";
 import type { GuestPort, PortChange } from "../../tables/port.ts";
 import type { Link } from "../codec/link-codec.ts";
@@ -33,7 +33,7 @@ export class BridgePorts {
     return this.links.find({ ifindex });
   }
 
-  /** @param look of which ports the entries are read too. @throws NetlinkError */
+  /** @param look selects the ports whose entries are read too. @throws NetlinkError */
   async list(device: EntryDevice, look: (port: Link) => boolean): Promise<GuestPort[]> {
     const links = await this.links.list(device.bridgeIfindex);
     const guests = links.filter((link) => link.ifindex !== device.ifindex && link.portLearning !== undefined);
@@ -98,7 +98,7 @@ function requestsOf(change: PortChange): Request[] {
     case "behave":
       return [{ type: RTM_SETLINK, flags: 0, payload: encodePortSettings(ifindex, change) }];
     case "pin":
-      // The flag that makes it ours is taken only by an entry that stands: two steps, `sticky` first.
+      // Only an existing entry takes the flag that marks it as ours: two steps, `sticky` first.
       return (["held", "marked"] as const).map((step) => ({
         type: RTM_NEWNEIGH,
         flags: NLM_F_CREATE | NLM_F_REPLACE,

@@ -1,8 +1,8 @@
-// Whether a vxlan device can serve a network, and what would: pure, from what the kernel says of it.
+// Checks whether a vxlan device can serve a network, and how to make one that can. Pure.
 import { familyOf, type Vni, type VtepAddress } from "../../../schema/index.ts";
 import type { Link, VxlanSettings } from "../codec/link-codec.ts";
 
-/** What VXLAN adds to a guest's frame, in bytes of the underlay's MTU: inner Ethernet, VXLAN, UDP, outer IP. */
+/** VXLAN's overhead for a guest's frame, in bytes of the underlay's MTU: inner Ethernet, VXLAN, UDP, outer IP. */
 export const overheadBytes = { 4: 50, 6: 70 } as const;
 
 /** This host's tunnel end. */
@@ -16,7 +16,7 @@ export function underlayFamilyOf({ local, overIpv6 }: VxlanSettings): 4 | 6 {
   return (local ? familyOf(local) === 6 : overIpv6) ? 6 : 4;
 }
 
-/** What cannot be changed on the live device and is not as it must be, in words; empty: it can serve. */
+/** Wrong settings that cannot change on the live device, as text; empty: it can serve. */
 export function misfits({ vxlan }: Link, vni: Vni, { vtep, vtepPort }: LocalVtep): string[] {
   if (!vxlan) return ["it has no VNI of its own"];
   const off = (["proxy", "l2miss", "l3miss"] as const).filter((flag) => !vxlan[flag]);
@@ -26,17 +26,17 @@ export function misfits({ vxlan }: Link, vni: Vni, { vtep, vtepPort }: LocalVtep
     ...(off.length === 0 ? [] : [`it is without ${off.join(" and ")}`]),
     ...(vxlan.port === vtepPort ? [] : [`it uses UDP port ${vxlan.port}, not ${vtepPort}`]),
     ...(family === familyOf(vtep) ? [] : [`its tunnel runs over IPv${family}, this host's over IPv${familyOf(vtep)}`]),
-    // The kernel makes an all-zeros FDB entry of it, and that ends every l2miss.
+    // The kernel creates an all-zeros FDB entry for it, which prevents every l2miss.
     ...(vxlan.hasRemote ? ["it has a default destination (remote or group), which hides every l2miss"] : []),
   ];
 }
 
-/** The two would be one to the kernel: it lets only one of them exist (vxlan_vni_in_use() in vxlan_core.c). */
+/** The kernel considers both the same, and allows only one of them (vxlan_vni_in_use() in vxlan_core.c). */
 export function excludes({ vxlan }: Link, vni: Vni, { vtep, vtepPort }: LocalVtep): boolean {
   return vxlan?.vni === vni && vxlan.port === vtepPort && underlayFamilyOf(vxlan) === familyOf(vtep);
 }
 
-/** The commands that make a device which fits, as one line. */
+/** The commands that create a suitable device, as one line. */
 export function commandToMake(
   name: string,
   vni: Vni,

@@ -1,8 +1,8 @@
-// How devices are known: their names, and the alias that makes them ours.
+// Names of devices, and the alias that marks them as ours.
 import { maxVni, parseVni, type Vni } from "../../../schema/index.ts";
 import type { Link } from "../codec/link-codec.ts";
 
-/** Alias of our devices: whose they are, the network's name, the epoch of the store that they were made for. */
+/** Alias of our devices: the owner, the network's name, the epoch of the store that they were created for. */
 const aliasPrefix = "nearmiss ";
 
 export const bridgeName = (vni: Vni): string => `nmb${vni}`;
@@ -25,7 +25,7 @@ export function epochOf(link: Link): string | undefined {
   return isOurs(link) ? link.alias?.split(" ").at(2) : undefined;
 }
 
-/** A device of ours, or one that an agent was killed over before it could put its alias on it. */
+/** A device of ours, or one whose agent was killed before it could set the alias. */
 export function mayTake(link: Link, kind: string): boolean {
   return link.kind === kind && (isOurs(link) || (link.alias === undefined && !link.up));
 }

@@ -32,7 +32,7 @@ export function noBridge(link: Link, master: Link | undefined, network: AgentNet
   );
 }
 
-/** Without rules that know no port, a guest's first frames come before its port is closed. */
+/** Without rules that match any port, a guest's first frames arrive before its port is closed. */
 export function hostNotCovered(reason: string): string {
   return (
     "guests can send to this host from the moment in which their port is attached until the agent has closed it, a few " +
@@ -49,7 +49,7 @@ export function notCovered(bridge: Link, network: AgentNetwork, reason: string):
   );
 }
 
-/** Another socket holds the UDP port: the kernel says so (EADDRINUSE) only when the device is set up. */
+/** Another socket uses the UDP port: the kernel reports that (EADDRINUSE) only when the device is set up. */
 export function portTaken(vxlan: Link, vxlans: readonly Link[], { vtepPort }: LocalVtep): DeviceError {
   const holders = vxlans.filter((link) => link.up && link.ifindex !== vxlan.ifindex && !isOurs(link));
   const same = holders.filter((link) => link.vxlan === undefined || link.vxlan.port === vtepPort);

@@ -1,4 +1,4 @@
-// The guests' ports of one bridge: which there are, and which one a MAC address is behind.
+// The guests' ports of one bridge, and the port behind which a MAC address is.
 import type { MacAddress } from "../../../schema/index.ts";
 import { decodeLink } from "../codec/link-codec.ts";
 import { RTM_GETLINK } from "../codec/link-numbers.ts";
@@ -6,7 +6,7 @@ import { encodeLinkDump } from "../codec/link-requests.ts";
 import { decodeNeighbourMessage, encodePortLookUp, RTM_GETNEIGH } from "../codec/neighbour-codec.ts";
 import type { RequestSocket } from "../sockets/request-socket.ts";
 
-/** A guest seldom changes its port; one that has asks again within this time. */
+/** A guest rarely changes its port; one that did retries within this time. */
 const freshMs = 1_000;
 const maxRemembered = 4_096;
 
@@ -18,7 +18,7 @@ interface Remembered {
 export class GuestPorts {
   private readonly byMac = new Map<MacAddress, Remembered>();
 
-  /** @param tunnelIfindex the one port that is no guest's, and must never be sent to */
+  /** @param tunnelIfindex the one port that is not a guest's; frames must never be sent to it */
   constructor(
     private readonly socket: RequestSocket,
     private readonly bridgeIfindex: number,
@@ -50,7 +50,7 @@ export class GuestPorts {
   private async lookUp(mac: MacAddress): Promise<number | undefined> {
     const message = await this.socket.get(RTM_GETNEIGH, encodePortLookUp(this.bridgeIfindex, mac));
     const ifindex = message && decodeNeighbourMessage(message)?.ifindex;
-    // The bridge's own addresses stand on itself.
+    // The bridge's own addresses have the bridge as their port.
     return ifindex === this.tunnelIfindex || ifindex === this.bridgeIfindex ? undefined : ifindex;
   }
 }

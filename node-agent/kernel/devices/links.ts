@@ -1,4 +1,4 @@
-// Links and addresses of this host: reading them, and the single changes that `devices.ts` is made of.
+// Reads links and addresses of this host, and makes single changes for `network-devices.ts`.
 import type { VtepAddress } from "../../../schema/index.ts";
 import { decodeAddress, decodeLink, type Link } from "../codec/link-codec.ts";
 import { RTM_DELLINK, RTM_GETADDR, RTM_GETLINK, RTM_NEWLINK } from "../codec/link-numbers.ts";
@@ -25,7 +25,7 @@ export class Links {
     return message && decodeLink(message);
   }
 
-  /** One that was just made. @throws DeviceError where it is gone again */
+  /** A link that was just created. @throws DeviceError if it is gone again */
   async get(name: string): Promise<Link> {
     const link = await this.find({ name });
     if (!link) throw new DeviceError(`${name} vanished while it was set up`);
@@ -73,7 +73,7 @@ export class Links {
     return this.socket.request(`setting up ${name}`, { type, flags: 0, payload });
   }
 
-  /** One that is gone already is deleted. @throws NetlinkError */
+  /** A link that is already gone counts as deleted. @throws NetlinkError */
   async delete(link: Link): Promise<void> {
     const [result] = await this.socket.send([{ type: RTM_DELLINK, flags: 0, payload: encodeLinkDelete(link.ifindex) }]);
     if (result && result.errno !== 0 && result.errno !== ENODEV) {

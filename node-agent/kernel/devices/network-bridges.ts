@@ -29,7 +29,7 @@ export class NetworkBridges {
   private readonly leftovers = new Set<Vni>();
   /** ifindexes of all bridges of ours, leftovers included: none of their ports may deliver to the host. */
   private readonly own = new Set<number>();
-  /** Those of them that learn a bounded number of addresses: the kernel knows a limit since 6.8. */
+  /** Those of them that learn a bounded number of addresses: the kernel has a limit since 6.8. */
   private readonly limited = new Set<number>();
   private readonly ports: RememberedPorts;
 
@@ -41,7 +41,7 @@ export class NetworkBridges {
     this.ports = new RememberedPorts(nowMs);
   }
 
-  /** A link as it is at the start: one of our bridges without a tunnel is what an earlier run had to leave. */
+  /** A link at the start: a bridge of ours without a tunnel is a leftover of an earlier run. */
   takeOver(link: Link, hasTunnel: (vni: Vni) => boolean): void {
     if (!isOurs(link) || link.kind !== "bridge") return;
     this.own.add(link.ifindex);
@@ -49,7 +49,9 @@ export class NetworkBridges {
     if (vni !== undefined && !hasTunnel(vni)) this.leftovers.add(vni);
   }
 
-  /** Closes what an earlier version has left open, before any controller is asked. @throws NetlinkError */
+  /**
+   * Closes bridges and ports that an earlier version left open, before the agent connects to a controller. @throws NetlinkError
+   */
   async closeAll(links: readonly Link[]): Promise<void> {
     for (const link of links) {
       if (!this.own.has(link.ifindex)) continue;
@@ -63,7 +65,7 @@ export class NetworkBridges {
     this.ports.note(link, gone, vni);
   }
 
-  /** A device came, changed or went: one that is a port of ours now is closed towards the host. @throws NetlinkError */
+  /** A device was created, changed or deleted: a new port of our bridges is closed towards the host. @throws NetlinkError */
   async follow(link: Link, gone: boolean): Promise<void> {
     if (gone) {
       this.own.delete(link.ifindex);
@@ -96,7 +98,7 @@ export class NetworkBridges {
     return link;
   }
 
-  /** The bridge of an adopted device; where it has none, the one that it had, or ours. */
+  /** The bridge of an adopted device; if it has none, its former bridge, or ours. */
   async ensureFor(vxlan: Link, network: AgentNetwork, alias: string, known: number | undefined): Promise<Link> {
     const ifindex = vxlan.master ?? (known || undefined);
     const found = ifindex === undefined ? undefined : await this.links.find({ ifindex });
@@ -111,7 +113,7 @@ export class NetworkBridges {
     return this.limited.has(bridgeIfindex);
   }
 
-  /** Ours, unless it still has a guest's port: then `sweep` deletes it later. @throws NetlinkError */
+  /** Deletes our bridge, unless it still has a guest's port: then `sweep` deletes it later. @throws NetlinkError */
   async remove(vni: Vni): Promise<void> {
     this.leftovers.delete(vni);
     const bridge = await this.links.find({ name: bridgeName(vni) });
@@ -125,7 +127,7 @@ export class NetworkBridges {
     return this.leftovers.size > 0;
   }
 
-  /** Deletes the bridges that `remove` had to leave and that have no port any more. @throws NetlinkError */
+  /** Deletes the bridges that `remove` left and that have no port any more. @throws NetlinkError */
   async sweep(): Promise<void> {
     for (const vni of [...this.leftovers]) await this.remove(vni);
   }
@@ -138,7 +140,7 @@ export class NetworkBridges {
     }
   }
 
-  /** Nothing that a guest sends goes on to the host: not what the bridge delivers up, and not what its ports would. */
+  /** Closes the host to its guests: drops frames that the bridge or its ports would deliver to the host. */
   private async close(bridge: Link): Promise<void> {
     await this.dropDeliveredUp(bridge);
     if (bridge.maxLearned !== undefined) this.limited.add(bridge.ifindex);

@@ -19,7 +19,7 @@ import { VxlanDevices } from "./vxlan-devices.ts";
 export interface DevicesOptions {
   /** Devices of others that may serve a network here; default none. */
   readonly adoptable?: Adoptable;
-  /** What keeps the guests of adopted bridges from this host's tunnels; without it no bridge of others is used. */
+  /** The rules that keep guests of adopted bridges from this host's tunnels; without them no third-party bridge is used. */
   readonly hostRules?: HostRuleTables | undefined;
   readonly nowMs?: () => number;
 }
@@ -31,9 +31,9 @@ export class NetworkDevices {
   private readonly epochs = new Map<Vni, string>();
   private readonly bridgesOfNetworks: NetworkBridges;
   private readonly vxlans: VxlanDevices;
-  /** What carries the VTEP address, as it was when last looked at. */
+  /** The link with the VTEP address, at the last check. */
   private underlay: Link | undefined;
-  /** Networks that are to have devices here: what happens to other devices of their VNIs concerns them. */
+  /** Networks that need devices here: changes of other devices of their VNIs concern them. */
   private readonly wanted = new Set<Vni>();
   private readonly adopted = new Set<Vni>();
   private readonly awaited = new Map<Vni, Awaited>();
@@ -74,7 +74,7 @@ export class NetworkDevices {
     return [...this.byVni.values()].find((device) => device.bridgeIfindex === ifindex)?.vni;
   }
 
-  /** Takes over what an earlier run of the agent left: its devices, with the entries on them. */
+  /** Takes over the devices of an earlier run, with the entries on them. */
   async takeOver(): Promise<Vni[]> {
     const links = await this.links.list();
     for (const link of links) {
@@ -94,8 +94,8 @@ export class NetworkDevices {
   }
 
   /**
-   * Closes the bridges that stand, and all their ports, towards the host: an earlier version left some of that open, and the
-   * controller may be away. @throws NetlinkError
+   * Closes all existing bridges, and all their ports, towards the host: an earlier version left some open, and the controller
+   * may be disconnected. @throws NetlinkError
    */
   async closeToHost(): Promise<void> {
     await this.bridgesOfNetworks.closeAll(await this.links.list());
@@ -106,7 +106,7 @@ export class NetworkDevices {
     }
   }
 
-  /** Closes what has become a port of a bridge of ours. @throws NetlinkError */
+  /** Closes a new port of a bridge of ours. @throws NetlinkError */
   closePort(link: Link, gone: boolean): Promise<void> {
     return this.bridgesOfNetworks.follow(link, gone);
   }
@@ -157,8 +157,8 @@ export class NetworkDevices {
   }
 
   /**
-   * Deletes both devices of a network, with the entries on them; a bridge that still has a guest's port stays, and so does
-   * what was adopted.
+   * Deletes both devices of a network, with the entries on them; a bridge that still has a guest's port stays, and so do
+   * adopted devices.
    */
   async remove(vni: Vni): Promise<void> {
     const device = this.byVni.get(vni);
@@ -193,7 +193,7 @@ export class NetworkDevices {
     return this.bridgesOfNetworks.hasLeftovers;
   }
 
-  /** Deletes the bridges that `remove` had to leave and that have no port any more. @throws NetlinkError */
+  /** Deletes the bridges that `remove` left and that have no port any more. @throws NetlinkError */
   sweep(): Promise<void> {
     return this.bridgesOfNetworks.sweep();
   }
@@ -203,7 +203,7 @@ export class NetworkDevices {
     if (link.ifindex === this.underlay?.ifindex && (gone || link.mtu !== this.underlay.mtu)) return "all";
     const vni = this.vniOf(link.ifindex) ?? this.vniOfBridge(link.ifindex);
     if (vni !== undefined) return vni;
-    // Another device of a VNI that is ours: a rival came or went, or what is to be adopted is there.
+    // Another device of a VNI that we serve: a second one appeared or disappeared, or the device for adoption appeared.
     if (link.vxlan && this.wanted.has(link.vxlan.vni)) return link.vxlan.vni;
     this.bridgesOfNetworks.onLink(link, gone, link.master === undefined ? undefined : this.vniOfBridge(link.master));
     return undefined;

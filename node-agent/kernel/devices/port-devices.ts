@@ -1,4 +1,4 @@
-// What a device of this host is, by its name, as sysfs shows it: cheap enough to ask for hundreds of ports at each change.
+// Looks up a device of this host by its name in sysfs: cheap enough for hundreds of ports at each change.
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { basename } from "node:path";
 import type { PortDevice } from "../../tables/port-claims.ts";

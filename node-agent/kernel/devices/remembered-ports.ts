@@ -3,7 +3,7 @@
 import type { Vni } from "../../../schema/index.ts";
 import type { Link } from "../codec/link-codec.ts";
 
-/** A port that left so shortly before its bridge went was not taken out by hand. */
+/** A port that left its bridge within this time before the bridge's deletion was not removed by hand. */
 const togetherMs = 1_000;
 
 export class RememberedPorts {
@@ -27,7 +27,9 @@ export class RememberedPorts {
     }
   }
 
-  /** ifindexes of the ports that a network's bridge had until just now, whether their leaving was heard of yet or not. */
+  /**
+   * ifindexes of the ports that a network's bridge had until its deletion, whether their removal has been notified yet or not.
+   */
   lostBy(vni: Vni): number[] {
     const since = this.nowMs() - togetherMs;
     for (const [ifindex, { atMs }] of this.left) if (atMs < since) this.left.delete(ifindex);

@@ -1,4 +1,4 @@
-// The vxlan devices that networks have in the kernel: ours, made and kept, and what can be changed on any that is live.
+// The vxlan devices of networks: creates and maintains the agent's own, and changes settings of live ones.
 import type { AgentNetwork } from "../../../schema/index.ts";
 import type { Link } from "../codec/link-codec.ts";
 import { RTM_SETLINK } from "../codec/link-numbers.ts";

@@ -1,5 +1,5 @@
-// What of the host's own packet filter bridged frames go through: the switches of br_netfilter, and the chains of nf_tables
-// that drop what no rule accepts. iptables-nft keeps its chains there; those of iptables-legacy no netlink message tells.
+// The parts of the host's packet filter that bridged frames go through: the sysctls of br_netfilter, and the chains of nf_tables
+// with policy drop. iptables-nft keeps its chains there; netlink does not show those of iptables-legacy.
 import { readFileSync } from "node:fs";
 import type { BridgeFilter } from "../codec/link-codec.ts";
 import { attribute, parseAttributes, readText, text } from "../codec/netlink-codec.ts";
@@ -33,7 +33,7 @@ export interface DroppingChain {
   /** As `nft list chain` wants it: family, table, chain. */
   readonly name: string;
   readonly filters: readonly BridgeFilter[];
-  /** Rules of its table name our bridges, or the given ones: they are taken to let them pass. */
+  /** Rules of its table name our bridges, or the given ones: they are assumed to accept their frames. */
   readonly sparesOurs: boolean;
 }
 

@@ -1,5 +1,5 @@
-// The tables of `host-rules.ts` in the kernel: loaded in one step each, read back, and known again. Which networks are adopted
-// is said by devices.ts; when they are looked at again, by guard/host-guard.ts.
+// The tables of `host-rules.ts` in the kernel: loaded in one transaction each, read back, and recognised. network-devices.ts
+// decides which networks are adopted, guard/host-guard.ts when the tables are checked.
 import type { Vni } from "../../../schema/index.ts";
 import {
   batchEnds,
@@ -37,7 +37,7 @@ export class HostRuleTables {
     }
   }
 
-  /** Loads the tables that are not there as they were loaded. @returns whether one had to be @throws NetlinkError */
+  /** Loads the tables that are missing or were changed. @returns whether there were any @throws NetlinkError */
   async settle(): Promise<boolean> {
     let loaded = false;
     for (const [family, chain] of hostChains(this.bridges())) {

@@ -5,7 +5,7 @@ import { be16, text } from "../codec/netlink-codec.ts";
 import { type NftChain, type NftFamily, type NftMatch, nftHooks } from "../codec/nftables-codec.ts";
 import { firstReservedGroup, reservedGroupMask } from "../codec/reserved-groups.ts";
 
-/** Apart from the table of `--anti-spoof` and `--underlay-filter`: this one stands always. */
+/** Separate from the tables of `--anti-spoof` and `--underlay-filter`: this one is always loaded. */
 export const hostTable = "nearmiss-host";
 
 const ARPHRD_ETHER = 1;
@@ -26,8 +26,8 @@ const fromEthernet: NftMatch = {
   equals: Buffer.from(Uint16Array.of(ARPHRD_ETHER).buffer),
 };
 /**
- * IPv4, ARP and IPv6, and what may hold them: the stack takes tags of VID 0 off, one after the other, and the packet in them
- * (net/core/dev.c). The first tag is off already where the bridge looks.
+ * IPv4, ARP and IPv6, and the tags that may contain them: the stack removes tags of VID 0, one after the other, and handles the
+ * packet in them (net/core/dev.c). The first tag is already removed at the bridge.
  */
 const internetProtocols = [0x0800, 0x0806, 0x86dd, 0x8100, 0x88a8].map(
   (type): NftMatch => ({ kind: "meta", key: "protocol", equals: be16(type) }),

@@ -30,13 +30,13 @@ const receiveBytes = 8 * 1024 * 1024;
 
 export interface ChangeHandlers {
   onLink(link: Link, gone: boolean): void;
-  /** A bridge treats one of its ports in another way. */
+  /** A bridge's settings of a port changed. */
   onPort(port: PortOfBridge): void;
-  /** An address came or went. */
+  /** An address was added or removed. */
   onAddress(address: HostAddress): void;
   /** A device lost a qdisc or a filter: the only notification of such a deletion. */
   onLostFilter(ifindex: number): void;
-  /** A neighbour or FDB entry was written or deleted, by us too. */
+  /** A neighbour or FDB entry was written or deleted, also by the agent. */
   onEntry(message: NeighbourMessage): void;
 }
 
@@ -51,7 +51,7 @@ export class ChangeSocket {
     this.socket.on("message", (datagram) => {
       for (const message of splitMessages(datagram)) this.dispatch(message);
     });
-    // A receive error leaves the subscription standing; what was lost shows in `drops`.
+    // The subscription survives a receive error; `drops` counts the lost messages.
     this.socket.on("error", () => {});
     for (const group of [RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_TC, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR]) {
       this.socket.addMembership(group);

@@ -1,6 +1,6 @@
-// A dump as the kernel sends it: parts of up to 32 KiB with hundreds of messages each. It is read to its end at once and taken
-// apart later, because the kernel's place in a dump is a mere count (br_fdb_dump() in net/bridge/br_fdb.c): what is deleted
-// while a dump is half read makes it leave out as many others, without NLM_F_DUMP_INTR.
+// A dump as the kernel sends it: parts of up to 32 KiB with hundreds of messages each. It is read to its end at once and decoded
+// later, because the kernel's position in a dump is only a count (br_fdb_dump() in net/bridge/br_fdb.c): entries that are
+// deleted during a dump make it leave out as many others, without NLM_F_DUMP_INTR.
 import type { Turns } from "../../../common/cooperative.ts";
 import {
   type NetlinkMessage,
@@ -12,7 +12,7 @@ import {
 } from "../codec/netlink-codec.ts";
 
 export class Dump {
-  /** The kernel says that it may be incomplete. */
+  /** The kernel reports that it may be incomplete. */
   interrupted = false;
   private readonly parts: Buffer[] = [];
 
@@ -24,7 +24,7 @@ export class Dump {
     return types.has(NLMSG_DONE) || types.has(NLMSG_ERROR);
   }
 
-  /** What the kernel said instead of a dump. */
+  /** The kernel's error instead of a dump. */
   get refusal(): NetlinkMessage | undefined {
     return splitMessages(this.parts.at(-1) ?? Buffer.alloc(0)).find(({ type }) => type === NLMSG_ERROR);
   }
@@ -33,7 +33,7 @@ export class Dump {
     return this.parts.flatMap(contentOf);
   }
 
-  /** All messages in as many lots, others having their turns between them. */
+  /** All messages in batches; other tasks run between them. */
   async *lots(turns: Turns): AsyncGenerator<NetlinkMessage[], void> {
     for (const part of this.parts) {
       if (turns.over) await turns.next();

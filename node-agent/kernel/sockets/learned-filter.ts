@@ -1,5 +1,5 @@
-// Which messages about FDB entries tell of what a bridge has learned from a frame, as classic BPF on struct nlmsghdr and struct
-// ndmsg. A guest decides how many of these there are, so they never share a socket with what we must not miss.
+// Recognises messages about learned FDB entries, as classic BPF on struct nlmsghdr and struct ndmsg. A guest decides their
+// number, so they never share a socket with messages that the agent must not miss.
 import type { BpfInstruction } from "./socket-guard.ts";
 
 const LD_B = 0x30;
@@ -23,7 +23,7 @@ const familyAt = 16;
 const stateAt = 24;
 const flagsAt = 26;
 
-/** All but misses, which have a socket of their own, and what bridges learn. Jumps count from the next line. */
+/** All messages but misses, which have a separate socket, and learned addresses. Jumps count from the next line. */
 export const changesOnly: readonly BpfInstruction[] = [
   /*  0 */ { code: LD_H, jt: 0, jf: 0, k: typeAt },
   /*  1 */ { code: JEQ, jt: 9, jf: 0, k: RTM_GETNEIGH },
@@ -39,7 +39,7 @@ export const changesOnly: readonly BpfInstruction[] = [
   /* 11 */ { code: RET, jt: 0, jf: 0, k: 0 },
 ];
 
-/** What a bridge has learned, or moved to another port, from a frame. */
+/** Addresses that a bridge has learned, or moved to another port. */
 export const learnedOnly: readonly BpfInstruction[] = [
   { code: LD_H, jt: 0, jf: 0, k: typeAt },
   { code: JEQ, jt: 0, jf: 7, k: RTM_NEWNEIGH },

@@ -8,7 +8,7 @@ import { attachFilter } from "./libc.ts";
 import { guardSocket } from "./socket-guard.ts";
 
 const NETLINK_ROUTE = 0;
-/** About 300 messages: what is read at most between the moment in which a flood is noticed and the end of what has come. */
+/** About 300 messages: the maximum that is read after a flood was detected. */
 const receiveBytes = 256 * 1024;
 /** Messages in one window; beside a flood of 200 ms pauses this is at most some 2,000 a second, a hundredth of a core. */
 const maxPerWindow = 200;
@@ -17,7 +17,10 @@ const shutMs = 200;
 
 export interface LearnedHandlers {
   onLearned(message: NeighbourMessage): void;
-  /** More was learned than is read: some of it was not heard. Called once each time that the socket is shut. @param last the message that was one too many */
+  /**
+   * More was learned than is read, and some messages were lost. Called each time that the socket is closed. @param last the
+   * message that was one too many
+   */
   onFlood(last: NeighbourMessage): void;
 }
 
@@ -58,7 +61,7 @@ export class LearnedSocket {
       this.inWindow = 0;
     }
     this.inWindow++;
-    // What was in the buffer when the socket was shut is heard all the same.
+    // Messages that were in the buffer when the socket was closed are still read.
     this.handlers.onLearned(message);
     if (this.inWindow <= maxPerWindow || this.reopening) return;
     attachFilter(this.fd, nothing);

@@ -1,4 +1,4 @@
-// The few libc calls that Node lacks, through koffi: socket options, packet sockets, namespaces. Nothing decides here.
+// The libc calls that Node lacks, through koffi: socket options, packet sockets, namespaces. No decisions.
 import koffi from "koffi";
 
 const libc = koffi.load("libc.so.6");

@@ -15,7 +15,7 @@ import { attachFilter } from "./libc.ts";
 import { type BpfInstruction, type GuardedSocket, guardSocket } from "./socket-guard.ts";
 
 const NETLINK_ROUTE = 0;
-/** About 5,000 misses of a storm wait here (the kernel doubles the size). More would only be older when they are read. */
+/** About 5,000 misses of a storm wait here (the kernel doubles the size). More would only be staler when they are read. */
 const receiveBytes = 2 * 1024 * 1024;
 /** Larger than any neighbour message: the package reads it in one call instead of peeking at its size first. */
 const messageBytes = 512;
@@ -43,7 +43,7 @@ const maxShutOut = 256;
 const drop: BpfInstruction = { code: BPF_RET_K, jt: 0, jf: 0, k: 0 };
 const take: BpfInstruction = { code: BPF_RET_K, jt: 0, jf: 0, k: 0xffff_ffff };
 
-/** Devices whose misses stay out of the socket. */
+/** Devices whose misses the socket drops. */
 export interface ShutOutDevices {
   /** By ifindex: of unknown addresses. */
   readonly l3: readonly number[];
@@ -100,7 +100,7 @@ export class MissSocket {
     });
     this.guard = guardSocket(this.socket, { receiveBytes, filter: missesOnly(this.shut) });
     this.socket.on("message", (datagram) => {
-      // Queued before they were shut out: thousands, of which the decoder need not know.
+      // Queued before the filter was set: thousands, which the decoder can skip.
       if (this.isShutOut(datagram)) return;
       for (const message of splitMessages(datagram)) {
         const neighbour = decodeNeighbourMessage(message);
@@ -108,7 +108,7 @@ export class MissSocket {
         if (miss) onMiss(miss, neighbour.ifindex);
       }
     });
-    // A receive error leaves the subscription standing; what was lost shows in `drops`.
+    // The subscription survives a receive error; `drops` counts the lost messages.
     this.socket.on("error", () => {});
     this.socket.addMembership(RTNLGRP_NEIGH);
   }
@@ -118,7 +118,7 @@ export class MissSocket {
     return this.guard.drops();
   }
 
-  /** Leaves out the misses of these devices from now on, those that are queued included, and of no others. */
+  /** Drops the misses of exactly these devices from now on, including queued ones. */
   shutOut(devices: ShutOutDevices): void {
     if (JSON.stringify(devices) === JSON.stringify(this.shut)) return;
     this.shut = devices;

@@ -1,5 +1,5 @@
-// AF_PACKET sockets: one on each bridge that hears who asks for whom, and one for the host that answers out of guests'
-// ports. Neither is waited on: the first is drained when a miss or an answer makes it worth looking.
+// AF_PACKET sockets: one on each bridge that receives guests' requests, and one for the host that sends answers through guests'
+// ports. The agent does not poll them: it drains the first after a miss or an answer.
 
 import { type MacAddress, macToBytes } from "../../../schema/index.ts";
 import type { Heard } from "../../misses/waiting.ts";
@@ -25,9 +25,9 @@ const ETH_P_ALL = 0x0003;
 const SO_RCVBUFFORCE = 33;
 /** About 300 requests: with more the agent cannot find the sender in time, and sends the answer to all guests. */
 const receiveBytes = 256 * 1024;
-/** Frames read in one go, so that a scanning guest cannot hold the process. */
+/** Frames read at a time, so that a scanning guest cannot block the process. */
 const maxDrain = 512;
-/** Ethernet + IPv6 + a solicitation with one option; the rest of a longer frame says nothing about who asks. */
+/** Ethernet + IPv6 + a solicitation with one option; the rest of a longer frame is not needed. */
 const snapBytes = 128;
 
 const LD_B = 0x30;
@@ -58,7 +58,7 @@ const LD_W = 0x20;
 /** Within a filter's length, and more than scan at one time. */
 const maxIgnored = 8;
 
-/** Drops what one of these guests sends; anything else goes on to `questionsOnly`. */
+/** Drops frames of these guests; all others continue at `questionsOnly`. */
 function exceptFrom(macs: readonly MacAddress[]): BpfInstruction[] {
   return macs.flatMap((mac): BpfInstruction[] => {
     const bytes = macToBytes(mac);
@@ -82,7 +82,7 @@ function linkAddress(ifindex: number, protocol: number): Buffer {
   return address;
 }
 
-/** Hears the questions that guests of one bridge broadcast. Sees no unicast data: a bridge keeps that to its ports. */
+/** Receives the requests that guests of one bridge broadcast. Receives no unicast: a bridge sends that to ports only. */
 export class AskerSocket {
   private readonly fd: number;
   private readonly frame = Buffer.alloc(snapBytes);
@@ -96,7 +96,7 @@ export class AskerSocket {
     bindSocket(this.fd, linkAddress(bridgeIfindex, ETH_P_ALL));
   }
 
-  /** What is waiting to be read, oldest first, without waiting for more. */
+  /** All queued frames, oldest first, without waiting for more. */
   drain(max = maxDrain): Heard[] {
     const heard: Heard[] = [];
     for (let i = 0; i < max; i++) {
@@ -108,7 +108,7 @@ export class AskerSocket {
     return heard;
   }
 
-  /** Hears nothing of these guests from now on, and all others again: the buffer is theirs. */
+  /** Ignores exactly these guests from now on: the buffer is for the others. */
   ignore(macs: readonly MacAddress[]): void {
     attachFilter(this.fd, [...exceptFrom(macs.slice(0, maxIgnored)), ...questionsOnly]);
   }
@@ -117,7 +117,7 @@ export class AskerSocket {
     closeSocket(this.fd);
   }
 
-  /** A device that went down or away says so once as an error, and there is nothing more to read. */
+  /** A device that was set down or deleted returns one error, and nothing more. */
   private next(): Buffer | undefined {
     try {
       return receive(this.fd, this.frame);
@@ -128,11 +128,11 @@ export class AskerSocket {
   }
 }
 
-/** Sends frames out of single devices: never through a bridge, which would let them into the tunnel. */
+/** Sends frames through single devices: never through a bridge, which would send them into the tunnel. */
 export class FrameSender {
   private readonly fd = openSocket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-  /** @returns whether the device took the frame; a guest that misses one asks again */
+  /** @returns whether the device accepted the frame; a guest without an answer retries */
   send(frame: Buffer, ifindex: number): boolean {
     try {
       sendTo(this.fd, frame, linkAddress(ifindex, 0));

@@ -22,7 +22,7 @@ import { guardSocket } from "./socket-guard.ts";
 const NETLINK_ROUTE = 0;
 /** Requests without an answer at one time: keeps every acknowledgement within the receive buffer. */
 const maxWindow = 64;
-/** A lost acknowledgement never comes: milliseconds after which the kernel is taken to have said nothing. */
+/** Timeout for an acknowledgement, ms: a lost one never arrives. */
 const replyTimeoutMs = 5_000;
 const dumpAttempts = 5;
 /** The kernel's largest part of a dump is 32 KiB. */
@@ -79,8 +79,8 @@ interface PendingDump {
 
 /**
  * The kernel carries out a request within the system call that sends it, and its acknowledgement waits before that
- * returns. So requests are sent and their answers read at once, without a turn of the event loop in between; what does not
- * come at once (the later parts of a dump) comes through the package's reader.
+ * returns. So requests are sent and their answers read at once, without a turn of the event loop in between; later answers
+ * (further parts of a dump) are read by the package's reader.
  */
 export class RequestSocket {
   private readonly socket: RawNetlinkSocket;
@@ -93,7 +93,7 @@ export class RequestSocket {
   private seq = 0;
   /** Dumps wait for each other: the kernel answers a second one on a socket with EBUSY. */
   private readonly dumpQueue = new SerialQueue();
-  /** Batches larger than the window, or that found it full, go one after the other. */
+  /** Batches that are larger than the window, or that found it full, are sent one after the other. */
   private readonly batchQueue = new SerialQueue("stop");
   private queued = 0;
 
@@ -107,7 +107,7 @@ export class RequestSocket {
   }
 
   /**
-   * Sends all requests in order, up to 64 in one system call, and returns what the kernel said to each. Up to 64 of them
+   * Sends all requests in order, up to 64 in one system call, and returns the kernel's answer to each. Up to 64 of them
    * are in the kernel when this returns its promise, unless earlier batches are still on their way.
    */
   send(requests: readonly Request[]): Promise<Acknowledgement[]> {
@@ -165,7 +165,7 @@ export class RequestSocket {
     if (refusal) throw new NetlinkError(what, refusal);
   }
 
-  /** The one message that answers a request which is no dump, undefined where the kernel has none. */
+  /** The one answer to a request that is not a dump, undefined if there is none. */
   get(type: number, payload: Buffer): Promise<NetlinkMessage | undefined> {
     return new Promise((resolve) => {
       const seq = this.nextSeq();

@@ -4,7 +4,7 @@ import { guardSocket } from "./socket-guard.ts";
 
 const NETLINK_NETFILTER = 12;
 const NFNLGRP_NFTABLES = 7;
-/** What is lost only means that there was more of the same. */
+/** Lost messages do not matter: one notification is enough. */
 const receiveBytes = 256 * 1024;
 
 /** Opens in the calling thread's network namespace. @returns what ends it */

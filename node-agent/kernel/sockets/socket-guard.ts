@@ -30,7 +30,7 @@ export interface BpfInstruction {
   readonly k: number;
 }
 
-/** A socket that an overrun cannot kill, and that says how many messages overruns have cost. */
+/** A socket that survives overruns, and counts the messages that they lost. */
 export interface GuardedSocket {
   readonly fd: number;
   /** Messages that the kernel dropped because the buffer was full, since the socket was opened. */

@@ -1,5 +1,5 @@
-// What stands on one vxlan device, as messages: tens of thousands on a large network, so some at a time, others having their
-// turns of the event loop in between.
+// The entries of one vxlan device, as messages: tens of thousands on a large network, so they are handled in batches, and other
+// tasks run between them.
 import {
   decodeNeighbourMessage,
   type EntryDevice,

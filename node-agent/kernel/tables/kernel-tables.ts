@@ -18,7 +18,7 @@ const ENOENT = 2;
 const ENOMEM = 12;
 const ENOSPC = 28;
 const ENOBUFS = 105;
-/** What the kernel answers where a table, or its memory for one, is full (net/core/neighbour.c, net/bridge/br_fdb.c). */
+/** The kernel's errors when a table, or its memory for one, is full (net/core/neighbour.c, net/bridge/br_fdb.c). */
 const fullErrnos: readonly number[] = [ENOMEM, ENOSPC, ENOBUFS];
 
 export class KernelTables implements Tables {
@@ -37,7 +37,7 @@ export class KernelTables implements Tables {
     let at = 0;
     return operations.map((operation, i): OperationResult => {
       at += requests[i]?.length ?? 0;
-      // The last request of an operation is the one that brings it about.
+      // The last request of an operation decides its outcome.
       return requests[i]?.length ? resultOf(operation, acknowledgements[at - 1]) : withoutDevice(operation);
     });
   }

@@ -1,4 +1,4 @@
-// A fresh look at what the kernel would do with a guest's frame: tables, links, the bridge's port for a MAC. Reads only.
+// Reads how the kernel would forward a guest's frame: tables, links, the bridge's port for a MAC.
 import { readFileSync } from "node:fs";
 import { findIp, type IpAddress, type MacAddress } from "../../../schema/index.ts";
 import type { ActualEntry } from "../../tables/entry.ts";
@@ -20,7 +20,7 @@ import {
 import { NetlinkError, type RequestSocket } from "../sockets/request-socket.ts";
 import { readEntries } from "./device-entries.ts";
 
-/** All that stands in the tables of a vxlan device, with what raises no miss though it leads nowhere. */
+/** All entries in the tables of a vxlan device, and entries that raise no miss although they lead nowhere. */
 export interface TunnelTables {
   readonly entries: readonly ActualEntry[];
   /** Neighbours without a MAC (INCOMPLETE, FAILED): the proxy finds them, answers nothing, and no miss comes. */
