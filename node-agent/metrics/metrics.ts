@@ -1,16 +1,16 @@
-// What an agent counts, for Prometheus: read from its parts at each scrape, none of which knows of it.
+// Metrics of an agent for Prometheus. They are read from its parts at each scrape; no part depends on this file.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { FinishedMiss } from "../misses/recent.ts";
 import type { StatusSources } from "../status/sources.ts";
 
-/** Milliseconds are what a miss takes; a second is the guest's own retry. */
+/** A miss takes milliseconds; a second is the guest's own retry. */
 const missBuckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 3];
 
 export type MetricsSources = Pick<
   StatusSources,
   "resolver" | "announcer" | "reporter" | "networks" | "held" | "position" | "drops" | "aged" | "macFloods" | "nowMs"
 > & {
-  /** Hears of each miss at its end. */
+  /** Called at the end of each miss. */
   onMiss(listener: (miss: FinishedMiss) => void): void;
 };
 

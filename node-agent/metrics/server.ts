@@ -1,4 +1,4 @@
-// `--metrics`: one page over HTTP, for Prometheus. It says nothing that names a guest, and changes nothing.
+// `--metrics`: one page over HTTP, for Prometheus. It names no guest, and changes nothing.
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { Registry } from "prom-client";
 

@@ -2,9 +2,9 @@
 // Pure; time is injected.
 
 export interface Allowance {
-  /** Questions per second that come back. */
+  /** Refill, in queries per second. */
   readonly perSecond: number;
-  /** Questions that may be put at once. */
+  /** Burst of queries. */
   readonly burst: number;
 }
 
@@ -13,7 +13,7 @@ interface Bucket {
   atMs: number;
 }
 
-/** Buckets by name, at most `maxBuckets`: the longest unused is full again by the time it would matter. */
+/** Buckets by name, at most `maxBuckets`. The least recently used is evicted: it is full again anyway. */
 export class Budget {
   private readonly buckets = new Map<string, Bucket>();
 
@@ -22,17 +22,17 @@ export class Budget {
     private readonly maxBuckets = 4_096,
   ) {}
 
-  /** Whether `name` may put one more question now. Takes nothing. */
+  /** Whether `name` may send one more query now. Takes nothing. */
   allows(name: string, nowMs: number): boolean {
     return this.fill(name, nowMs).tokens >= 1;
   }
 
-  /** Counts one question against `name`. */
+  /** Takes one query from the budget of `name`. */
   spend(name: string, nowMs: number): void {
     this.fill(name, nowMs).tokens -= 1;
   }
 
-  /** How many each may put at once now, by name. Changes nothing. */
+  /** Remaining queries by name. Changes nothing. */
   left(nowMs: number): Map<string, number> {
     return new Map([...this.buckets].map(([name, bucket]) => [name, Math.floor(this.tokensAt(bucket, nowMs))]));
   }

@@ -1,30 +1,30 @@
-// Who misses so much that the misses of others are lost among theirs. Names are the caller's: a network and a kind of miss. Pure; time is
-// injected.
+// Detects networks with so many misses that misses of others are lost. Names are the caller's: a network and a kind of miss.
+// Pure; time is injected.
 import { type Allowance, Budget } from "./budget.ts";
 
-/** The misses of one that crowds are not read for so long. Then it is judged anew. */
+/** Misses of a crowding network are ignored for this time. Then it is judged again. */
 export const crowdedMs = 10_000;
 
 /**
- * Misses that are read, repetitions included: four times the questions that a network may put, since three tries of a guest for an address
- * that is not registered are one question. The queue that all networks share holds about 5,000.
+ * Budget of misses that are read, repetitions included: four times a network's budget of queries, since three attempts of a
+ * guest for an unregistered address are one query. The queue that all networks share holds about 5,000.
  */
 export const missAllowance: Allowance = { perSecond: 4_000, burst: 8_192 };
 
-/** Of those read while others were lost, so many at least are a crowd's. */
+/** Minimum of misses, among those read while others were lost, that makes a network crowding. */
 const minCrowd = 64;
 
 export class Crowds {
   private readonly missed: Budget;
   private readonly crowdedUntil = new Map<string, number>();
-  /** Misses since the last look. */
+  /** Misses since the last check. */
   private readonly lately = new Map<string, number>();
 
   constructor(allowance: Allowance = missAllowance) {
     this.missed = new Budget(allowance);
   }
 
-  /** A miss was read. @returns true where `name` crowds out others, by this miss */
+  /** A miss was read. @returns true if `name` crowds out others since this miss */
   count(name: string, nowMs: number): boolean {
     this.lately.set(name, (this.lately.get(name) ?? 0) + 1);
     if (!this.missed.allows(name, nowMs)) return this.add(name, nowMs);

@@ -1,5 +1,5 @@
-// From misses to questions. What is local, known, absent, in flight already or over budget is not asked. No timers and no
-// I/O but through the dependencies; time is injected.
+// Turns misses into queries. Addresses that are local, known, absent, already in flight or over budget are not queried. No
+// timers and no I/O except through the dependencies; time is injected.
 import {
   type Answer,
   type BindingKey,
@@ -15,20 +15,20 @@ import { type Miss, missKey } from "./miss.ts";
 import type { Timeline } from "./timeline.ts";
 import type { WaitingGuest } from "./waiting.ts";
 
-/** Questions without an answer; beyond, the oldest is given up: its guest asks again. */
+/** Maximum of pending queries; beyond, the oldest is dropped: its guest retries. */
 const maxInFlight = 4_096;
 const firstQuietMs = 5_000;
 const longestQuietMs = 60_000;
 
 /**
- * For so long an address is not asked for again, after the controller has said `times` times in a row that it does not
- * know it. Its creation is pushed anyway.
+ * Time for which an address is not queried again, after the controller has answered `times` times in a row that it is unknown.
+ * Its registration is pushed anyway.
  */
 export function quietMs(times: number): number {
   return Math.min(longestQuietMs, firstQuietMs * 2 ** (times - 1));
 }
 
-/** Questions that reach the controller, at most: a scan by one guest leaves its network and its host room. */
+/** Budgets of queries to the controller: a scan by one guest leaves room for its network and its host. */
 export const allowances = {
   guest: { perSecond: 200, burst: 512 },
   network: { perSecond: 1_000, burst: 2_048 },
@@ -37,19 +37,19 @@ export const allowances = {
 
 export interface ResolverDependencies {
   lookUp(key: BindingKey, nowMs: number): Knowledge;
-  /** Reads what the guests of these networks have broadcast, so that `askerOf` knows. */
+  /** Reads the broadcasts of guests of these networks, for `askerOf`. */
   listen(vnis: ReadonlySet<Vni>): void;
-  /** The guest that asked last for an address, where it was heard. */
+  /** The guest that asked last for an address, if its request was recorded. */
   askerOf(vni: Vni, target: IpAddress): WaitingGuest | undefined;
-  /** The guest that nearly all unheard questions are of: one that scans, and is not listened to therefore. */
+  /** The guest that sent nearly all unrecorded requests: one that scans, and is ignored therefore. */
   suspectIn(vni: Vni): MacAddress | undefined;
-  /** Sends questions now, or keeps still while there is no session: `unanswered` are part of the next one's interest. */
+  /** Sends queries now, or nothing without a session: `unanswered` are part of the next session's interest. */
   ask(questions: readonly AskedFor[]): void;
-  /** Writes entries that are held but that the kernel has lost; the misses that told so. */
+  /** Writes held entries that the kernel has lost, as these misses show. */
   reassert(entries: readonly Entry[], misses: readonly Timeline[]): void;
-  /** A question was dropped; `guest` has used up its own budget, otherwise the network's or the host's is empty. */
+  /** A query was dropped: `guest` has used up its budget, or, if absent, its network or the host has. */
   overBudget(vni: Vni, guest: MacAddress | undefined): void;
-  /** Runs once all that is already waiting to be read has been read. */
+  /** Runs after all queued misses have been read. */
   afterReading(callback: () => void): void;
   nowMs(): number;
 }
@@ -105,7 +105,7 @@ export class MissResolver {
     }
     this.read.set(text, { miss, missedMs: this.deps.nowMs() });
     if (this.reading) return;
-    // The first of what is waiting need not wait for the rest.
+    // The first queued miss need not wait for the others.
     this.reading = true;
     this.deps.afterReading(() => {
       this.reading = false;
@@ -114,7 +114,7 @@ export class MissResolver {
     this.decide();
   }
 
-  /** The timelines that these answers end. */
+  /** The timelines that end with these answers. */
   onAnswers(answers: readonly Answer[]): Timeline[] {
     const answeredMs = this.deps.nowMs();
     return answers.flatMap(({ key }) => {
@@ -126,17 +126,17 @@ export class MissResolver {
     });
   }
 
-  /** Keys that a guest waits for: part of the interest that a new session begins with, so that it answers them. */
+  /** Keys that a guest waits for: part of the interest of a new session, so that its snapshot answers them. */
   unanswered(): BindingKey[] {
     return [...this.inFlight.values()].map(({ miss }) => missKey(miss));
   }
 
-  /** Misses whose questions have no answer yet, oldest first. */
+  /** Misses whose queries are pending, oldest first. */
   waiting(): Timeline[] {
     return [...this.inFlight.values()];
   }
 
-  /** Questions that may be put at once now. Guests as "VNI MAC", the most exhausted first. */
+  /** Remaining budgets. Guests as "VNI MAC", the most exhausted first. */
   budgets(nowMs: number): BudgetReport {
     return {
       host: this.host.left(nowMs).get("host") ?? allowances.host.burst,
@@ -178,7 +178,7 @@ export class MissResolver {
     if (questions.length > 0) this.deps.ask(questions);
   }
 
-  /** Counted against all three or none: who is over its own budget costs its network and host nothing. */
+  /** Taken from all three budgets or none: a guest over its own budget does not use those of its network and host. */
   private admit(key: BindingKey, asker: WaitingGuest | undefined, nowMs: number): boolean {
     const network = String(key.vni);
     const mac = asker?.mac ?? (key.kind === "ip" ? this.deps.suspectIn(key.vni) : undefined);
@@ -194,7 +194,7 @@ export class MissResolver {
     return true;
   }
 
-  /** A question is not put: `guest` asks for too much, otherwise its network or the host. */
+  /** A query is dropped: `guest` is over its budget, or, if absent, its network or the host is. */
   refuse(vni: Vni, guest: MacAddress | undefined): void {
     this.counters.overBudget++;
     this.deps.overBudget(vni, guest);

@@ -1,16 +1,16 @@
-// Which guests of one network ask for so much that what others ask would be lost among it. Pure; time is injected.
+// Detects guests of one network that send so many requests that those of others would be lost. Pure; time is injected.
 import type { MacAddress } from "../../schema/index.ts";
 import { type Allowance, Budget } from "./budget.ts";
 
-/** A guest that scans is not listened to for so long. Then it is told anew by what it does. */
+/** A scanning guest is ignored for this time. Then it is judged again. */
 export const ignoredMs = 5_000;
 
 export class Scanners {
   private readonly asked: Budget;
-  /** Until when each is not listened to; who was found scanning last comes last. */
+  /** End of the ignored time of each guest; the most recently found is last. */
   private readonly ignoredUntil = new Map<MacAddress, number>();
 
-  /** @param allowance of questions for addresses that the host does not hold, retries included */
+  /** @param allowance of requests for addresses that the host does not hold, retries included */
   constructor(allowance: Allowance) {
     this.asked = new Budget(allowance);
   }
@@ -19,7 +19,7 @@ export class Scanners {
     return this.ignoredUntil.size;
   }
 
-  /** Not listened to now, who was found last first. */
+  /** Guests that are ignored now, the most recently found first. */
   list(): MacAddress[] {
     return [...this.ignoredUntil.keys()].reverse();
   }
@@ -28,7 +28,7 @@ export class Scanners {
     return this.ignoredUntil.has(guest);
   }
 
-  /** A guest was heard asking for an address that the host does not hold. @returns true where it scans, by this question */
+  /** A guest's request for an address that the host does not hold. @returns true if it scans since this request */
   heard(guest: MacAddress, nowMs: number): boolean {
     if (this.asked.allows(guest, nowMs)) {
       this.asked.spend(guest, nowMs);

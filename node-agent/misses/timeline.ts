@@ -1,4 +1,4 @@
-// What became of one miss, step by step.
+// The steps of one miss.
 import { addressOf, type Vni } from "../../schema/index.ts";
 import { type Miss, missKey } from "./miss.ts";
 

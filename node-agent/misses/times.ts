@@ -1,4 +1,4 @@
-// How long misses took, from reading each to its entries in the kernel: gathered until the controller is told.
+// Durations of misses, from reading each to its entries in the kernel: collected until they are sent to the controller.
 
 export class TimesOfMisses {
   private count = 0;
@@ -11,7 +11,7 @@ export class TimesOfMisses {
     this.maxMs = Math.max(this.maxMs, tookMs);
   }
 
-  /** What came together since the last call, to a thousandth; undefined where nothing did. */
+  /** Durations since the last call, to a thousandth; undefined if there are none. */
   take(): { readonly count: number; readonly sumMs: number; readonly maxMs: number } | undefined {
     const { count, sumMs, maxMs } = this;
     if (count === 0) return undefined;

@@ -1,16 +1,17 @@
-// Which guests wait for whom: what the bridge's packet socket heard, and what missed. Pure; time is injected.
+// Tracks which guests wait for which address, from requests on the bridge's packet socket and from misses. Pure; time is
+// injected.
 import type { IpAddress, MacAddress, Vni } from "../../schema/index.ts";
 
-/** A guest asks once a second, three times: who asked longer ago has given up. */
+/** A guest asks once a second, three times: one that asked longer ago has given up. */
 export const waitingMs = 3_000;
 const maxTargets = 4_096;
 const maxAskersPerTarget = 64;
 
-/** A question or a probe that a guest broadcast, as heard on its bridge. */
+/** A request or a probe that a guest broadcast on its bridge. */
 export interface Heard {
   /** The guest that asks; undefined for a probe or an announcement of its own address, which must not be answered. */
   readonly asker?: WaitingGuest;
-  /** Who claims which address by this: the sender its own, a probe the one that it asks for. */
+  /** The address that the frame claims: of a request the sender's, of a probe the target. */
   readonly claim?: WaitingGuest;
   readonly target: IpAddress;
 }
@@ -20,7 +21,7 @@ export interface WaitingGuest {
   readonly ip: IpAddress;
 }
 
-/** Whom to tell about an address that has become known. */
+/** The guests to which the answer for an address is sent. */
 export interface Audience {
   readonly guests: readonly WaitingGuest[];
   /** It missed lately, and no request or probe was recorded: some guest waits, but it is not known which. */
@@ -34,7 +35,7 @@ interface Target {
 }
 
 export class WaitingGuests {
-  /** In the order of their last sign of life, so that the first is the longest forgotten. */
+  /** Least recently used first. */
   private readonly targets = new Map<string, Target>();
 
   missed(vni: Vni, target: IpAddress, nowMs: number): void {
@@ -55,7 +56,7 @@ export class WaitingGuests {
     return [...(this.targets.get(keyOf(vni, target))?.askers.values() ?? [])].at(-1)?.guest;
   }
 
-  /** Whom to tell now that `target` is known; they wait no longer. */
+  /** The guests that wait for `target`, which is known now; they stop waiting. */
   take(vni: Vni, target: IpAddress, nowMs: number): Audience {
     const key = keyOf(vni, target);
     const entry = this.targets.get(key);

@@ -1,5 +1,5 @@
-// The entries of this host's networks in the kernel, as they are held: written as answers come, and compared with what stands
-// there. What the kernel refuses is remembered, to be tried again and reported. Devices are network-reconciler.ts.
+// Keeps the held entries of this host's networks in the kernel: writes them when answers arrive, and compares them with the
+// actual ones. Refused entries are remembered, retried and reported. network-reconciler.ts has the devices.
 import type { Logger } from "pino";
 import { inSlices, type Turns } from "../../common/cooperative.ts";
 import type { AgentNetwork, Vni } from "../../schema/index.ts";
@@ -9,13 +9,13 @@ import { compare, type Desired, type Difference, mend, nothingDesired } from "..
 import { entryKey, type Operation, type OperationResult, type Tables } from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 
-/** Why a network's kernel state is looked at again. */
+/** Why a network is checked again. */
 export type Cause = "session" | "change" | "refused" | "overrun" | "device" | "entry" | "theft" | "timer";
 
 /** Differences that only another program or a lost message can have caused. */
 const drifts: readonly Cause[] = ["overrun", "device", "entry", "timer"];
 
-/** Goes in one system call. */
+/** Operations in one system call. */
 const maxLot = 64;
 
 export interface EntryReconcilerDependencies {
@@ -29,7 +29,7 @@ export interface EntryReconcilerDependencies {
 
 type Refused = Extract<OperationResult, { readonly ok: false }>;
 
-/** What is written to a network while it is compared, but by the comparison. */
+/** Writes by others during a network's comparison. */
 interface Meanwhile {
   readonly vni: Vni;
   readonly places: Set<string>;
@@ -39,15 +39,17 @@ interface Meanwhile {
 export class EntryReconciler {
   /** Repaired kernel entries, by the cause of the check. */
   readonly repairs = new Map<Cause, number>();
-  /** By network, why the kernel did not take an entry. */
+  /** By network, why the kernel refused an entry. */
   readonly refusals = new Map<Vni, string>();
-  /** Of the comparison that is under way: networks are compared one after the other. */
+  /** Of the present comparison: networks are compared one after the other. */
   private meanwhile: Meanwhile | undefined;
 
   constructor(private readonly deps: EntryReconcilerDependencies) {}
 
-  /** Sends operations to the kernel now; what it refuses leaves its network unsettled. Without a device there is no place
-   * for them: setting it up starts from everything that is held by then. */
+  /**
+   * Sends operations to the kernel now; a refusal leaves the network unsettled. Without a device they are dropped: its set-up
+   * starts from all entries that are held by then.
+   */
   async write(operations: readonly Operation[]): Promise<OperationResult[]> {
     const { meanwhile } = this;
     for (const { entry } of operations) if (entry.vni === meanwhile?.vni) meanwhile.places.add(entryKey(entry));
@@ -77,7 +79,7 @@ export class EntryReconciler {
       const drifted = differences.filter(({ place }) => !meanwhile.places.has(entryKey(place)));
       if (drifted.length > 0) this.tell(network, drifted, cause);
       this.noteRefused(await this.mendAll(differences, desired, isCurrent));
-      // What was refused before is in, or was refused again.
+      // Entries that were refused before are written, or were refused again.
       if (isCurrent() && !meanwhile.refused) this.refusals.delete(vni);
       return isCurrent();
     } finally {
@@ -85,7 +87,7 @@ export class EntryReconciler {
     }
   }
 
-  /** All that is ours leaves a device that stays, unless its network comes back. @throws NetlinkError */
+  /** Deletes our entries from a device that stays, unless its network returns. @throws NetlinkError */
   async clear(vni: Vni): Promise<void> {
     const { tables, held, turns } = this.deps;
     const memory = held.desiredOf(vni);
@@ -104,7 +106,7 @@ export class EntryReconciler {
     log.info({ network: name, vni, cause, operations, first }, "entries repaired");
   }
 
-  /** A lot at a time, each as of when it is sent: nothing is written over with what was desired before it. */
+  /** In batches, each as of its sending: no entry is overwritten by an older desired one. */
   private async mendAll(
     differences: readonly Difference[],
     desired: Desired,
@@ -141,7 +143,7 @@ export class EntryReconciler {
     for (const [vni, count] of countFull(refused)) {
       this.deps.reporter.note({ kind: "table-full", vni, count, detail: first.reason });
     }
-    // One line for all: a full table refuses thousands, at every try.
+    // One line for all: a full table refuses thousands, at every attempt.
     const { verb, entry } = first.operation;
     const fields = { vni: entry.vni, refused: refused.length, verb, entry: entryKey(entry), reason: first.reason };
     this.deps.log.warn(fields, "the kernel refused");
@@ -152,7 +154,7 @@ function isRefused(result: OperationResult): result is Refused {
   return !result.ok;
 }
 
-/** How many entries the kernel had no room for, by network. */
+/** Number of entries that the kernel had no room for, by network. */
 function countFull(refused: readonly Refused[]): Map<Vni, number> {
   const counts = new Map<Vni, number>();
   for (const { operation, full } of refused) {

@@ -1,5 +1,5 @@
-// The networks of this host: which there are, and when each is looked at again. Everything that writes goes through here; what
-// is done to one network is network-reconciler.ts.
+// The networks of this host, and when each is reconciled. All writes go through this file; network-reconciler.ts reconciles one
+// network.
 import { SerialQueue } from "../../common/serial-queue.ts";
 import type { AgentNetwork, Vni, VtepAddress } from "../../schema/index.ts";
 import type { LocalVtep } from "../kernel/devices/device-fit.ts";
@@ -18,7 +18,7 @@ export interface Guard {
 }
 
 export interface NetworksDependencies extends NetworkReconcilerDependencies {
-  /** Rules that follow what is registered. */
+  /** Rules that follow the registered addresses. */
   readonly guards: readonly Guard[];
   /** Of the host around the networks. */
   readonly otherProblems?: () => readonly string[];
@@ -32,7 +32,7 @@ export class HostNetworks {
   private guardRequested = false;
   private local: LocalVtep | undefined;
   private epoch = "";
-  /** Work on devices runs one after the other; entries of standing devices need not wait for it. */
+  /** Changes of devices run one after the other; entries of existing devices need not wait for them. */
   private readonly work = new SerialQueue("stop");
 
   constructor(private readonly deps: NetworksDependencies) {
@@ -46,7 +46,7 @@ export class HostNetworks {
 
   /** Problems that an operator should fix. */
   get problems(): string[] {
-    // Of one cause all networks may tell.
+    // All networks may report the same cause.
     return [
       ...new Set([
         ...this.keeper.problems((vni) => this.nameOf(vni)),
@@ -56,7 +56,7 @@ export class HostNetworks {
     ];
   }
 
-  /** The kernel is known to hold what is held here. */
+  /** The kernel has all entries that are held here. */
   get settled(): boolean {
     return this.keeper.unsettledVnis.length === 0 && this.deps.guards.every(({ settled }) => settled);
   }
@@ -65,17 +65,17 @@ export class HostNetworks {
     return this.networks.size;
   }
 
-  /** This host's tunnel end, once the controller has said it. */
+  /** This host's tunnel end, once the controller has sent it. */
   get vtep(): VtepAddress | undefined {
     return this.local?.vtep;
   }
 
-  /** It has devices here which another store of the controller vouched for, so they stay. */
+  /** It has devices that were created for another store of the controller, so they stay. */
   keeps(vni: Vni): boolean {
     return !this.networks.has(vni) && this.keeper.warnsOf(vni);
   }
 
-  /** As the controller has registered it, once it has said so. */
+  /** The registered network, once the controller has sent it. */
   get tunnelEnd(): LocalVtep | undefined {
     return this.local;
   }
@@ -95,8 +95,8 @@ export class HostNetworks {
   }
 
   /**
-   * The whole set, as the store of `epoch` knows it. Devices of networks that are not in it leave, if they were made for that
-   * store: an empty or foreign one must never take a host down.
+   * The complete set of the store of `epoch`. Devices of other networks are deleted only if they were created for that store:
+   * an empty or foreign store must never take a host down.
    */
   replace(networks: readonly AgentNetwork[], epoch: string): Promise<void> {
     const { devices } = this.deps;
@@ -112,7 +112,7 @@ export class HostNetworks {
     return brought;
   }
 
-  /** Some changed, some left this host; with a new tunnel end of our own all are touched. */
+  /** Some networks changed, some left this host; a new tunnel end of this host concerns all. */
   change(networks: readonly AgentNetwork[], gone: readonly Vni[], local: LocalVtep | undefined): Promise<void> {
     for (const network of networks) this.networks.set(network.vni, network);
     for (const vni of gone) this.networks.delete(vni);
@@ -144,13 +144,13 @@ export class HostNetworks {
     });
   }
 
-  /** Answers were taken that may say which ports guests have. */
+  /** Answers were taken that may change ports of guests. */
   guestsMayHaveChanged(vnis: Iterable<Vni>): void {
     for (const vni of new Set(vnis)) if (this.deps.ports.hasChanged(vni)) this.lookAtPorts(vni);
     this.guard();
   }
 
-  /** Deletes bridges that were left only because a guest's port was still on them, once it is not. */
+  /** Deletes bridges that were left because of a guest's port, once they have none. */
   sweep(): void {
     const { devices, log } = this.deps;
     if (!devices.hasLeftovers) return;
@@ -164,14 +164,14 @@ export class HostNetworks {
     });
   }
 
-  /** Settles once more what is not settled. */
+  /** Retries the unsettled networks. */
   retry(): Promise<unknown> {
     for (const vni of this.keeper.unsettledVnis) this.look("refused", vni);
     if (!this.deps.guards.every(({ settled }) => settled)) this.guard();
     return this.idle;
   }
 
-  /** When the work that is queued now is done. */
+  /** Resolves when the work that is queued now is done. */
   get idle(): Promise<unknown> {
     return this.work.idle;
   }
@@ -184,7 +184,7 @@ export class HostNetworks {
   private bring(gone: readonly Vni[], touched: readonly Vni[], cause: Cause): Promise<void> {
     if (gone.length === 0 && touched.length === 0) return Promise.resolve();
     return this.work.run(async () => {
-      // It may have come back while this work waited.
+      // It may have returned while this work waited.
       for (const vni of gone) if (!this.networks.has(vni)) await this.keeper.remove(vni);
       for (const vni of touched) await this.settle(vni, cause);
     });
@@ -201,7 +201,7 @@ export class HostNetworks {
     });
   }
 
-  /** Names of the bridges that stand. */
+  /** Names of the existing bridges. */
   bridges(): string[] {
     const standing = this.list().filter(({ vni }) => this.deps.devices.deviceOf(vni) !== undefined);
     return standing.map(({ vni }) => this.deps.devices.adoptedFor(vni)?.bridge ?? bridgeName(vni));

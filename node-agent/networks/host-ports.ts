@@ -1,5 +1,5 @@
-// The guests' ports of this host's networks: addresses whose port is registered are pinned there, and what was set on a port
-// is put back when its VM goes.
+// The guests' ports of this host's networks: addresses with a registered port are pinned to it, and the former settings of a
+// port are restored when its VM leaves.
 import type { Logger } from "pino";
 import { SerialQueue } from "../../common/serial-queue.ts";
 import type { MacAddress, Vni } from "../../schema/index.ts";
@@ -20,7 +20,7 @@ export interface HostPortsDependencies {
 const nothing: WantedPins = new Map();
 
 export class HostPorts {
-  /** As they were settled last; a network is absent until its ports were looked at in this run. */
+  /** As of the last check; a network is absent until its ports were checked in this run. */
   private readonly settled = new Map<Vni, WantedPins>();
   private readonly pinned = new Map<Vni, ReadonlyMap<number, readonly MacAddress[]>>();
   /** Reads and changes of ports run one at a time: what was read is what is changed. */
@@ -30,7 +30,7 @@ export class HostPorts {
 
   constructor(private readonly deps: HostPortsDependencies) {}
 
-  /** What is registered of a network's ports is not what was settled last. */
+  /** The registered ports of a network differ from those of the last check. */
   hasChanged(vni: Vni): boolean {
     const settled = this.settled.get(vni);
     return settled !== undefined && !samePins(settled, this.wanted(vni));
@@ -41,24 +41,24 @@ export class HostPorts {
     return this.pinned.get(vni) ?? new Map();
   }
 
-  /** Brings a network's ports in line with what is registered. @throws NetlinkError */
+  /** Applies the registration to a network's ports. @throws NetlinkError */
   async settle(vni: Vni): Promise<void> {
     await this.bring(vni, this.wanted(vni));
   }
 
-  /** The network leaves this host: its ports are as they were. @throws NetlinkError */
+  /** The network leaves this host: restores its ports. @throws NetlinkError */
   async release(vni: Vni): Promise<void> {
     await this.bring(vni, nothing);
     this.settled.delete(vni);
     this.pinned.delete(vni);
   }
 
-  /** A port that has left our bridges has left its pins and settings with them; only our word of them stays on it. */
+  /** A port that left our bridges has lost its pins and settings; only our alias stays. */
   onLink(link: Link, gone: boolean): void {
     if (gone) this.before.delete(link.ifindex);
     if (gone || !this.hasLeft(link)) return;
     const forget = this.work.run(async () => {
-      // It may have come back since that message was sent, and be pinned again.
+      // It may have returned since that message was sent, and be pinned again.
       const now = await this.deps.bridgePorts.find(link.ifindex);
       if (!now || !this.hasLeft(now)) return;
       await this.deps.bridgePorts.apply([{ kind: "alias", ifindex: link.ifindex, alias: "" }]);
@@ -66,7 +66,7 @@ export class HostPorts {
     forget.catch((error: unknown) => this.deps.log.warn({ err: error, port: link.name }, "port not checked"));
   }
 
-  /** On a bridge that a network left behind, a port that is not as it was before keeps our word of that. */
+  /** On the leftover bridge of a network, a port with changed settings keeps our alias. */
   private hasLeft({ master, alias, portLearning = true, portFlood = true }: Link): boolean {
     const ours = master !== undefined && this.deps.devices.vniOfBridge(master) !== undefined;
     return !ours && portLearning && portFlood && behaviourInAlias(alias) !== undefined;
@@ -85,7 +85,7 @@ export class HostPorts {
     const device = devices.deviceOf(vni);
     if (!device) return;
     const known = this.settled.get(vni);
-    // The first look of a run finds what an earlier one has left.
+    // The first check of a run finds settings of an earlier run.
     if (known?.size === 0 && wanted.size === 0) return;
     const ports = await bridgePorts.list(device, (port) => known === undefined || this.concerns(vni, port, wanted));
     for (const port of ports) this.remember(port, wanted);

@@ -1,5 +1,5 @@
-// One network of this host in the kernel: its devices as they must be, its entries as they are held. What the kernel refuses
-// is remembered, to be tried again and reported. Which networks there are, and when they are looked at, is networks.ts.
+// Reconciles one network of this host with the kernel: its devices and its held entries. Refusals are remembered, retried and
+// reported. host-networks.ts has the set of networks and decides when they are reconciled.
 import type { AgentNetwork, Vni } from "../../schema/index.ts";
 import type { Announcer } from "../announce/announcer.ts";
 import type { LocalVtep } from "../kernel/devices/device-fit.ts";
@@ -19,7 +19,7 @@ export interface NetworkReconcilerDependencies extends EntryReconcilerDependenci
 export class NetworkReconciler {
   readonly entries: EntryReconciler;
   private readonly warnings = new Map<Vni, readonly string[]>();
-  /** Networks that could not be looked at to the end. */
+  /** Networks whose check could not be completed. */
   private readonly failed = new Set<Vni>();
 
   constructor(private readonly deps: NetworkReconcilerDependencies) {
@@ -34,7 +34,7 @@ export class NetworkReconciler {
     return [...[...this.warnings.values()].flat(), ...refusals];
   }
 
-  /** Networks whose kernel state is not known to be right. */
+  /** Networks that are not known to be in sync. */
   get unsettledVnis(): readonly Vni[] {
     return [...new Set([...this.failed, ...this.entries.refusals.keys()])];
   }
@@ -43,12 +43,12 @@ export class NetworkReconciler {
     return this.warnings.has(vni);
   }
 
-  /** Another whole set of networks is coming. */
+  /** A new complete set of networks follows. */
   forgetWarnings(): void {
     this.warnings.clear();
   }
 
-  /** Devices that another store of the controller vouched for: they stay, and the operator is told how they would go. */
+  /** Devices that were created for another store of the controller: they stay, and the problem says how to delete them. */
   leaveOrphan(vni: Vni): void {
     const { devices, log } = this.deps;
     const adopted = devices.adoptedFor(vni);
@@ -93,13 +93,13 @@ export class NetworkReconciler {
     }
   }
 
-  /** It is no longer one of this host, or is looked at afresh. */
+  /** It left this host, or is checked again. */
   forgetRefusals(vni: Vni): void {
     this.failed.delete(vni);
     this.entries.refusals.delete(vni);
   }
 
-  /** Where the kernel or a device is in the way the network is unsettled, and says why. */
+  /** If the kernel refuses or a device is in the way, the network stays unsettled and has a problem. */
   private async attempt(network: AgentNetwork, work: () => Promise<void>): Promise<void> {
     const { vni, name } = network;
     try {

@@ -1,5 +1,5 @@
-// Which devices of this host are guests' ports, by what is registered and what the devices are: only those are guarded, and what is
-// wrong with the others is a problem of the host.
+// Decides which devices of this host are guests' ports, from registrations and devices. Only these are guarded; a wrong
+// registration is a problem of the host.
 import type { Vni } from "../../schema/index.ts";
 import { bridgeName } from "../kernel/devices/device-names.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
@@ -22,7 +22,7 @@ export interface ClaimedPort {
   readonly port: string;
   readonly guest: AddressedGuest;
   readonly verdict: PortVerdict;
-  /** Interfaces of other networks claim it as well. */
+  /** Interfaces of other networks claim it, too. */
   readonly disputed: boolean;
 }
 

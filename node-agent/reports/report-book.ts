@@ -1,5 +1,5 @@
-// What happened here that an operator should know of and that is no inventory: counted by kind and subject, and given out
-// so that a storm never becomes a storm of reports. Pure; time is injected.
+// Findings for operators, outside the inventory. They are counted by kind and subject, and released so that a storm of findings
+// does not become a storm of reports. Pure; time is injected.
 import {
   maxDetailLength,
   maxReportsPerFrame,
@@ -10,27 +10,27 @@ import {
 } from "../../schema/index.ts";
 import { Budget } from "../misses/budget.ts";
 
-/** Of one kind and subject there is a report at once, and then one in this time at most. */
+/** The first finding of a kind and subject is reported at once, later ones once per interval. */
 export const intervalMs = 60_000;
-/** Subjects of one kind in one network that are counted apart; what comes beyond is counted together. */
+/** Maximum of subjects of one kind in one network that are counted separately; others are counted together. */
 export const maxSubjects = 64;
-/** Networks of one kind whose subjects are counted apart: so many lines are kept of a kind at most. */
+/** Maximum of networks of one kind whose subjects are counted separately. */
 const maxGroups = 64;
-/** A subject that has been quiet for so long makes room for another. */
+/** A subject that was quiet for this time may be evicted. */
 const quietMs = 10 * 60_000;
-/** Reports of this host, all kinds together. Kinds and networks have their turns: noise of one guest takes none from others. */
+/** Budget of reports of this host. Kinds and networks take turns: a noisy guest does not displace reports of others. */
 const allowance = { perSecond: 1, burst: 128 } as const;
 
-/** Something that has just happened. */
+/** A new finding. */
 export interface Finding {
   readonly kind: ReportKind;
   /** Absent: it concerns the host. */
   readonly vni?: Vni;
-  /** Whom or what it is about, such as an address. */
+  /** Its subject, such as an address. */
   readonly subject?: string;
-  /** For a person; that of the first finding counts. */
+  /** Text for operators, from the first finding. */
   readonly detail?: string;
-  /** How often it happened, 1 where it is absent. */
+  /** Number of occurrences, default 1. */
   readonly count?: number;
 }
 
@@ -40,7 +40,7 @@ interface Span {
   readonly lastMs: number;
 }
 
-/** All that happened of one kind and subject; times are of the agent's monotonic clock. */
+/** All findings of one kind and subject; times are of the agent's monotonic clock. */
 export interface Noted extends Span {
   readonly kind: ReportKind;
   readonly vni: Vni | undefined;
@@ -58,9 +58,9 @@ interface Line extends Noted {
 }
 
 export class ReportBook {
-  /** By kind, how often since the start. */
+  /** Number since the start, by kind. */
   readonly totals = new Map<ReportKind, number>();
-  /** By kind and network. The one that was reported from last comes last. */
+  /** By kind and network; the most recently reported group is last. */
   private readonly groups = new Map<string, Map<string, Line>>();
   private readonly budget = new Budget(allowance, 1);
 
@@ -77,7 +77,7 @@ export class ReportBook {
     return true;
   }
 
-  /** What may be reported now; it counts as given out until `confirm` or `restore`. */
+  /** Findings that may be reported now; they count as released until `confirm` or `restore`. */
   take(nowMs: number): Report[] {
     const reports: Report[] = [];
     const due = this.dueLines(nowMs);
@@ -98,7 +98,7 @@ export class ReportBook {
     return reports;
   }
 
-  /** What may be reported, group by group, and within a group what was never reported or not for longest. */
+  /** Reportable findings by group; within a group the least recently reported first. */
   private dueLines(nowMs: number): { key: string; group: Map<string, Line>; lines: Line[] }[] {
     return [...this.groups].flatMap(([key, group]) => {
       const lines = [...group.values()].filter(
@@ -109,12 +109,12 @@ export class ReportBook {
     });
   }
 
-  /** What was given out has arrived. */
+  /** The released findings have arrived. */
   confirm(): void {
     for (const line of this.lines()) line.given = undefined;
   }
 
-  /** What was given out may not have arrived: it is given out again, with what has come since, and need not wait. */
+  /** The released findings may not have arrived: they are released again at once, with those since. */
   restore(): void {
     for (const line of this.lines()) {
       if (!line.given) continue;
@@ -124,7 +124,7 @@ export class ReportBook {
     }
   }
 
-  /** The last to happen first. */
+  /** Most recent first. */
   list(): Noted[] {
     return [...this.lines()].sort((a, b) => b.lastMs - a.lastMs);
   }
@@ -177,7 +177,7 @@ function addTo(
   return line;
 }
 
-/** Makes room where a subject has been quiet and all of it has been told. @returns whether there is room */
+/** Evicts a quiet subject whose findings have all been reported. @returns whether there is room */
 function dropQuietest(lines: Map<string, Line>, nowMs: number): boolean {
   const told = [...lines].filter(([key, { pending, given }]) => key !== rest && !pending && !given);
   const [quietest] = told.sort(([, a], [, b]) => a.lastMs - b.lastMs);

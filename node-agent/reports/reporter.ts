@@ -1,11 +1,11 @@
-// Tells the controller what an operator should know of and that is no inventory. What is told when is
-// `reports/report-book.ts`; this file sends it, and again after a session that ended before it had surely arrived.
+// Sends findings for operators to the controller. `reports/report-book.ts` decides what is sent when; this file sends it, and
+// repeats it if the session ended before it was confirmed.
 //
-// A question without content behind the reports tells by its answer that they have been read: the channel is ordered.
+// An empty query after the reports confirms them by its answer: the channel is ordered.
 import type { AgentFrame } from "../../schema/index.ts";
 import { type Finding, type Noted, ReportBook } from "./report-book.ts";
 
-/** Between two looks for what may be told now. */
+/** Interval of the checks for new reports. */
 const everyMs = 1_000;
 
 export interface ReporterDependencies {
@@ -19,7 +19,7 @@ export interface ReporterDependencies {
 
 export class Reporter {
   private readonly book = new ReportBook();
-  /** The question behind the reports that are on their way. */
+  /** The query after the reports in flight. */
   private unanswered: number | undefined;
   private readonly timer: NodeJS.Timeout;
   private soon: NodeJS.Immediate | undefined;
@@ -40,7 +40,7 @@ export class Reporter {
     return fresh;
   }
 
-  /** Tells what may be told now, where there is a session and nothing on its way. */
+  /** Sends the reportable findings, if there is a session and no report in flight. */
   flush(): void {
     const { isLive, send, nextId, nowMs } = this.deps;
     if (this.unanswered !== undefined || !isLive()) return;
@@ -51,25 +51,25 @@ export class Reporter {
     send({ type: "resolve", id: this.unanswered, questions: [] });
   }
 
-  /** Question `id` is answered, and so all before it has been read. */
+  /** Query `id` is answered, and so all frames before it have been read. */
   answered(id: number): void {
     if (this.unanswered === undefined || id < this.unanswered) return;
     this.unanswered = undefined;
     this.book.confirm();
   }
 
-  /** The session is over: what was on its way may not have arrived. */
+  /** The session is over: frames in flight may not have arrived. */
   onClosed(): void {
     this.unanswered = undefined;
     this.book.restore();
   }
 
-  /** By kind, how often since the start. */
+  /** Number since the start, by kind. */
   get totals(): ReportBook["totals"] {
     return this.book.totals;
   }
 
-  /** What happened lately, the last first. */
+  /** Recent findings, most recent first. */
   list(): Noted[] {
     return this.book.list();
   }

@@ -21,7 +21,7 @@ export interface StatusReport {
   readonly version: string;
   readonly pid: number;
   readonly session: SessionReport;
-  /** This host's tunnel end, once the controller has said it. */
+  /** This host's tunnel end, once the controller has sent it. */
   readonly tunnelEnd?: { readonly vtep: string; readonly port: number; readonly device: string | null };
   readonly networks: readonly NetworkReport[];
   /** The newest first; those without an answer before all. */

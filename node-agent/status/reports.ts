@@ -14,7 +14,7 @@ export interface ReportedReport {
   readonly lastAgoMs: number;
 }
 
-/** The last to happen first. */
+/** Most recent first. */
 export function describeReports(
   reporter: Pick<Reporter, "list">,
   nameOf: (vni: Vni) => string | null,
