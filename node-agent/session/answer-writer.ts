@@ -1,4 +1,4 @@
-// Answers into memory and into the kernel, and then to the guests that wait for them.
+// Writes answers to memory and to the kernel, and then sends them to the waiting guests.
 import { type Answer, keyText } from "../../schema/index.ts";
 import type { Announcer } from "../announce/announcer.ts";
 import type { Releases } from "../controller-link/releases.ts";
@@ -7,7 +7,7 @@ import type { Entry } from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import type { Occasion } from "../tables/held-network.ts";
 
-/** How far answers got; times are of the agent's monotonic clock. */
+/** Progress of answers; times are of the agent's monotonic clock. */
 export interface Programmed {
   /** Acknowledged by the kernel. */
   readonly writtenMs: number;
@@ -21,7 +21,7 @@ export interface AnswerWriterDependencies {
   readonly releases: Releases;
   /** Absent with `--announce off`. */
   readonly announcer: Announcer | undefined;
-  /** Room is short. */
+  /** The limit of addresses is near. */
   crowded(): void;
   nowMs(): number;
 }
@@ -29,7 +29,7 @@ export interface AnswerWriterDependencies {
 export class AnswerWriter {
   constructor(private readonly deps: AnswerWriterDependencies) {}
 
-  /** Into memory and into the kernel; then to the guests that wait, or that hold an older MAC. */
+  /** Writes to memory and to the kernel, then sends to guests that wait or may have an older MAC. */
   async take(answers: readonly Answer[], occasion: Occasion): Promise<Programmed> {
     const { held, networks, releases, announcer, nowMs } = this.deps;
     const { operations, released, taken, changedMacs } = held.take(releases.pass(answers), nowMs(), occasion);
@@ -43,7 +43,7 @@ export class AnswerWriter {
     return programmed;
   }
 
-  /** To the guests that wait for what the kernel now holds. */
+  /** Sends answers that the kernel has now to the waiting guests. */
   announce(answers: readonly Answer[]): Programmed {
     const { announcer, nowMs } = this.deps;
     const writtenMs = nowMs();
@@ -56,7 +56,7 @@ export class AnswerWriter {
     return { writtenMs, announced };
   }
 
-  /** Held, but missed all the same: the kernel has lost it. @returns when it holds it again */
+  /** Held, but missed: the kernel has lost the entry. @returns when it is written again */
   async reassert(entries: readonly Entry[]): Promise<number> {
     const { networks, announcer, nowMs } = this.deps;
     await networks.write(entries.map((entry) => ({ verb: "put", entry })));

@@ -1,14 +1,14 @@
-// Where this host stands in the controller's log, and the word of it to the controller.
+// This host's position in the controller's log, and its report to the controller.
 import { type AgentFrame, type MissTimes, parseRevision, type Revision } from "../../schema/index.ts";
 import type { HostNetworks } from "../networks/host-networks.ts";
 
-/** What an `applied` frame has room for. */
+/** Capacity of an `applied` frame. */
 const maxProblems = 64;
 const maxProblemLength = 512;
 
 export interface AppliedPositionDependencies {
   readonly networks: Pick<HostNetworks, "retry" | "settled" | "problems">;
-  /** Of misses that have ended since it was called last. */
+  /** Durations of misses that ended since the last call. */
   takeTimes(): MissTimes | undefined;
   send(frame: AgentFrame): void;
 }
@@ -16,25 +16,28 @@ export interface AppliedPositionDependencies {
 export class AppliedPosition {
   /** The store that the answers held are from; absent before the first session. */
   epoch: string | undefined;
-  /** How far its log has been followed. */
+  /** Position in its log. */
   asOf: Revision | undefined;
-  /** The kernel holds every change up to here; with another epoch it begins anew. */
+  /** The kernel has every change up to here; a new epoch resets it. */
   applied = parseRevision(0);
 
-  /** What an earlier session asked for says nothing about the log of this one. */
+  /** Queries of an earlier session say nothing about the log of this one. */
   private session = 0;
-  /** All that was to be acknowledged so far. */
+  /** All pending acknowledgements. */
   private settling: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly deps: AppliedPositionDependencies) {}
 
-  /** `applied` makes sense beside a position only. */
+  /** `applied` needs a position. */
   get position(): { epoch?: string; asOf?: Revision; applied?: Revision } {
     const { epoch, asOf, applied } = this;
     return { ...(epoch === undefined ? {} : { epoch }), ...(asOf === undefined ? {} : { asOf, applied }) };
   }
 
-  /** A session with a controller whose log is at `revision`: it may be behind what was applied, after a restored backup. */
+  /**
+   * A session with a controller whose log is at `revision`, which may be older than the applied position after a restored
+   * backup.
+   */
   begin(epoch: string, revision: Revision): void {
     if (this.epoch !== epoch || revision < this.applied) this.applied = parseRevision(0);
     this.epoch = epoch;
@@ -42,9 +45,9 @@ export class AppliedPosition {
   }
 
   /**
-   * Tells the controller that the kernel is at `asOf`, once it is: what is unsettled is tried again first. As long as the
-   * kernel refuses, the revision stays where it was, and the problems say why. A position vouches for all before it, so a
-   * heartbeat does not overtake a change that is still being written.
+   * Reports to the controller that the kernel is at `asOf`, once it is. Unsettled networks are retried first. As long as the
+   * kernel refuses, the revision stays, and the problems say why. A position confirms all changes before it, so a heartbeat
+   * does not overtake a change that is still being written.
    */
   acknowledge(asOf: Revision, work: Promise<unknown>): void {
     const { networks, takeTimes, send } = this.deps;

@@ -1,5 +1,5 @@
-// What the controller's frames mean for this host: what is held, which networks there are, what has been followed. The
-// frames themselves, whole and in order, are `controller-link/`.
+// Handles the controller's frames: updates held answers, networks and the position. `controller-link/` delivers the frames
+// complete and in order.
 import type { Logger } from "pino";
 import {
   addressOf,
@@ -22,12 +22,12 @@ import type { AnswerWriter } from "./answer-writer.ts";
 import type { AppliedPosition } from "./applied-position.ts";
 import type { MissOutcomes } from "./miss-outcomes.ts";
 
-/** What this host says of itself. */
+/** What this host reports about itself. */
 export interface Identity {
   readonly host: string;
   /** Absent: the address that the operator registered for this host. */
   readonly vtep?: VtepAddress;
-  /** Its questions prepare the way back elsewhere, and others' here. */
+  /** Its queries send seeds to other hosts, and theirs to this one. */
   readonly seeding: boolean;
   readonly senders: boolean;
 }
@@ -50,7 +50,7 @@ export interface FrameHandlerDependencies {
 }
 
 export class FrameHandler implements LinkHandlers {
-  /** Keys of entries that an earlier run left in the kernel: to be asked for with the first session. */
+  /** Keys of entries of an earlier run in the kernel: queried with the first session. */
   private inherited: readonly BindingKey[] = [];
 
   constructor(private readonly deps: FrameHandlerDependencies) {}
@@ -99,13 +99,13 @@ export class FrameHandler implements LinkHandlers {
     const { held, networks, resolver, releases, programming, outcomes, progress, log, nowMs } = this.deps;
     const timelines = resolver.onAnswers(frame.answers);
     const visible = new Set(frame.networks.map((network) => network.vni));
-    // What is said of a network that is not ours to see says nothing: it may come into view with VMs in it.
+    // An answer about a network that this host may not see means nothing: it may become visible with VMs in it.
     const answers = frame.answers.filter(({ key }) => visible.has(key.vni));
     const before = this.interest();
     this.deps.underlay?.keep(visible);
     releases.release(held.replace(answers, nowMs()));
     const work = networks.replace(frame.networks, progress.epoch ?? "");
-    // Entries that stay without being ours to see are asked for again by the next session, perhaps with the right store.
+    // Kept entries of networks that this host may not see are queried again in the next session, perhaps from the right store.
     this.inherited = before.filter((key) => networks.keeps(key.vni));
     void work.then(() => {
       log.info({ revision: frame.asOf, networks: networks.size }, "in sync with the controller");
@@ -116,7 +116,7 @@ export class FrameHandler implements LinkHandlers {
     this.deps.reporter.flush();
   }
 
-  /** A seed may answer what a guest here has just asked: it ends a question as an answer does. */
+  /** A seed may answer a pending query: it ends the query as an answer does. */
   onAnswers(frame: Frame<"answers"> | Frame<"seed">): void {
     const { networks, resolver, releases, programming, outcomes, log, nowMs } = this.deps;
     if (frame.type === "answers") {
@@ -138,7 +138,7 @@ export class FrameHandler implements LinkHandlers {
     const timelines = resolver.onAnswers(frame.answers);
     const startMs = nowMs();
     for (const { vni } of frame.networks) if (!networks.nameOf(vni)) held.forgetNetwork(vni);
-    // Entries of standing devices at once; what is set up below starts from everything that is held by then.
+    // Writes entries of existing devices at once; the set-up below starts from all entries that are held by then.
     const programmed = programming.take(frame.answers, "told");
     outcomes.answered(timelines, frame.answers, startMs, programmed);
     for (const vni of frame.gone) held.forgetNetwork(vni);

@@ -18,12 +18,12 @@ export class MissOutcomes {
     private readonly log: Logger,
   ) {}
 
-  /** Hears of each miss at its end, from now on. */
+  /** Called at the end of each miss, from now on. */
   subscribe(listener: (miss: FinishedMiss) => void): void {
     this.listeners.add(listener);
   }
 
-  /** These misses end with these answers, taken from `startMs` on. */
+  /** These misses end with these answers, taken since `startMs`. */
   answered(
     timelines: readonly Timeline[],
     answers: readonly Answer[],
@@ -37,7 +37,7 @@ export class MissOutcomes {
     }
   }
 
-  /** The kernel had lost what is held here, and has it again. */
+  /** The kernel had lost held entries, which are written again. */
   answeredFromMemory(timelines: readonly Timeline[], programmedMs: number): void {
     for (const timeline of timelines) this.note({ ...timeline, outcome: "from memory", programmedMs });
   }

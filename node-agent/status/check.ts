@@ -1,8 +1,8 @@
-// What `explain` says about one link of the chain from a guest to another.
+// One check of `explain` on the path from a guest to another.
 
 export interface Check {
   readonly name: string;
-  /** A note is worth knowing and breaks nothing by itself. */
+  /** A note is not a problem by itself. */
   readonly state: "ok" | "wrong" | "note";
   readonly says: string;
   /** The fix. */

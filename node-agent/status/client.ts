@@ -1,4 +1,4 @@
-// Asking the agent of this host over its local socket.
+// Sends requests to the agent of this host over its local socket.
 import { createConnection } from "node:net";
 import { findStatusReply, maxReplyBytes, type WireStatusRequest } from "./protocol.ts";
 import { defaultSocket, defaultSockets, socketDirectory } from "./socket-path.ts";
@@ -17,7 +17,7 @@ export class NoAgentError extends Error {
 export const howToStart =
   "Start one (nearmiss agent --controller URL --host NAME), or name the socket of a running agent with --socket PATH";
 
-/** An agent may run there, but nothing useful came of asking it. */
+/** An agent may run there, but the request failed. */
 export class AskError extends Error {
   override readonly name = "AskError";
 }

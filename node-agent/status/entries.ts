@@ -1,4 +1,4 @@
-// The entries of a status report: what is held, by network, described without making a miss wait.
+// The entries of a status report: held answers by network, collected without delaying a miss.
 import { setImmediate } from "node:timers/promises";
 import { addressOf, type Vni } from "../../schema/index.ts";
 import type { HeldAnswers } from "../tables/held.ts";
@@ -9,7 +9,7 @@ const keysPerTurn = 2_048;
 
 export interface EntriesReport {
   readonly held: { readonly remote: number; readonly local: number; readonly unknown: number };
-  /** As many as were asked for, in the order remote, local, unknown. */
+  /** At most the requested number, in the order remote, local, unknown. */
   readonly entries: readonly EntryReport[];
 }
 
@@ -21,11 +21,11 @@ export interface EntryReport {
   readonly port?: number;
   readonly router?: true;
   readonly revision: number;
-  /** Since the controller last said so. */
+  /** Since the controller last sent it. */
   readonly ageMs: number;
 }
 
-/** With pauses: at the caps this takes a tenth of a second, and a miss must not wait for it. */
+/** With pauses: at the limits this takes a tenth of a second, and must not delay a miss. */
 export async function factsByNetwork(held: HeldAnswers): Promise<Map<Vni, HeldFact[]>> {
   const facts = new Map<Vni, HeldFact[]>();
   let sincePause = 0;

@@ -142,7 +142,7 @@ function checkMembership({ kernel: { bridge, vxlan } }: PathFacts): Check[] {
   return [ok("tunnel port", `${vxlan.name} is a port of ${bridge.name} and learns nothing`)];
 }
 
-/** The port that the first address's guest is behind. A bridge forgets who is silent for five minutes. */
+/** The port of the first address's guest. A bridge forgets a guest that is silent for five minutes. */
 function checkSourcePort(facts: PathFacts): Check[] {
   const { kernel, inventory, from } = facts;
   const { bridge, ports, portOfFrom } = kernel;
@@ -202,7 +202,7 @@ function checkPin({ kernel: { portOfFrom }, from }: PathFacts, port: Link): Chec
   );
 }
 
-/** Whether what the guests send fits, and whether the host's own filter sees it. */
+/** Checks that guests' frames fit, and whether the host's own filter handles them. */
 export function checkFit({ kernel, tunnelEnd, to }: PathFacts, network: AgentNetwork): Check[] {
   const { underlay, vxlan, bridgeFilter } = kernel;
   const checks: Check[] = [];

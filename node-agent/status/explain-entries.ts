@@ -1,5 +1,5 @@
-// The answer for a path's destination: in the agent's memory against the inventory, and in each of the kernel's three
-// places against both. Pure.
+// Checks the answer for a path's destination: the agent's memory against the inventory, and the three entries in the kernel
+// against both. Pure.
 import type { AgentNetwork, MacAddress, VtepAddress } from "../../schema/index.ts";
 import { vxlanName } from "../kernel/devices/device-names.ts";
 import type { ActualEntry, Entry } from "../tables/entry.ts";
@@ -54,7 +54,7 @@ function checkMemory({ inventory, memory: { to: held }, to }: PathFacts, way: Wa
   );
 }
 
-/** What the agent holds instead, undefined where it is the same. */
+/** The differing answer that the agent holds, undefined if it is the same. */
 function difference(held: HeldFact, { mac, vtep, vtepPort }: Way): string | undefined {
   if (held.kind === "absent") return "that nothing is registered there";
   if (held.kind === "local") return "that it is on this host";

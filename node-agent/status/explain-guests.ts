@@ -2,12 +2,12 @@
 import { type Check, wrong } from "./check.ts";
 import type { PathFacts } from "./facts.ts";
 
-/** Of the sender; nothing where nothing is wrong. */
+/** Of the sender; empty without a problem. */
 export function checkSourceGuest({ guests, from, network }: PathFacts): Check[] {
   return [...checkClaim("source address", guests.claimedFrom, from, network), ...checkBudget(guests)];
 }
 
-/** Of whom it wants to reach; nothing where nothing is wrong. */
+/** Of the destination; empty without a problem. */
 export function checkDestinationGuest({ guests, to, network }: PathFacts): Check[] {
   return checkClaim("destination address", guests.claimedTo, to, network);
 }

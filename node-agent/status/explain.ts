@@ -15,7 +15,7 @@ export function explain(facts: PathFacts): Explanation {
   return { host, network, from, to, first: checks.find(({ state }) => state === "wrong") ?? null, checks };
 }
 
-/** Ends where what is wrong leaves nothing to look at behind it. */
+/** Ends after a problem that makes later checks pointless. */
 function checkPath(facts: PathFacts): Check[] {
   const checks = [ok("agent", `the agent of host ${facts.host} answers`), checkSession(facts), checkNetwork(facts)];
   if (!facts.told) return checks;

@@ -3,23 +3,23 @@
 import { type Check, note, wrong } from "./check.ts";
 
 export interface Explanation {
-  /** null where no agent said so. */
+  /** null if no agent answered. */
   readonly host: string | null;
   readonly network: string;
   readonly from: string;
   readonly to: string;
-  /** The first that is wrong; null where nothing is. */
+  /** The first problem, or null. */
   readonly first: Check | null;
   readonly checks: readonly Check[];
 }
 
-/** For where no agent could be asked. */
+/** If no agent answered. */
 export function withoutAgent(question: Omit<Explanation, "first" | "checks">, says: string, mend: string): Explanation {
   const first = wrong("agent", says, mend);
   return { ...question, first, checks: [first] };
 }
 
-/** The agent that answers is another build than this command. */
+/** The agent is another build than this command. */
 export function otherVersion(agent: string, command: string): Check {
   return note(
     "agent",

@@ -1,4 +1,4 @@
-// The facts about a path from one guest to another, as `explain` judges them: plain values, gathered at one moment.
+// The facts about a path from one guest to another for `explain`: plain values, collected at one moment.
 import type { AgentNetwork, IpAddress, MacAddress } from "../../schema/index.ts";
 import type { Link } from "../kernel/codec/link-codec.ts";
 import type { LocalVtep } from "../kernel/devices/device-fit.ts";
@@ -16,26 +16,26 @@ export interface PathFacts {
   readonly to: IpAddress;
   readonly session: SessionReport;
   readonly inventory: InventoryFacts;
-  /** The network as the controller has told this host: absent where no VM here is in it. */
+  /** The network as the controller sent it: absent if it has no VM on this host. */
   readonly told: AgentNetwork | undefined;
-  /** This host as the controller has told it. */
+  /** This host as the controller sent it. */
   readonly tunnelEnd: LocalVtep | undefined;
   readonly memory: { readonly from: HeldFact | undefined; readonly to: HeldFact | undefined };
   readonly kernel: KernelFacts;
   readonly guests: GuestFacts;
 }
 
-/** What guests of this host have done lately. */
+/** Recent findings about guests of this host. */
 export interface GuestFacts {
-  /** Another guest here uses one of the two addresses, as it was reported; absent where none does. */
+  /** The finding that another guest of this host uses one of the two addresses, if any. */
   readonly claimedFrom?: string;
   readonly claimedTo?: string;
-  /** Whose budget of questions is used up, in words: that of the first address's guest, of its network, or of this host. */
+  /** The exhausted query budget, as text: that of the first address's guest, of its network, or of this host. */
   readonly exhausted?: string;
 }
 
 export interface KernelFacts {
-  /** What carries the VTEP address. */
+  /** The link with the VTEP address. */
   readonly underlay: Link | undefined;
   readonly bridge: Link | undefined;
   readonly vxlan: Link | undefined;
@@ -49,9 +49,9 @@ export interface KernelFacts {
   /** Where the bridge has the two MACs; absent if it does not have them, or the MAC is unknown. */
   readonly portOfFrom: MacPort | undefined;
   readonly portOfTo: MacPort | undefined;
-  /** Bridged frames go through the host's iptables; undefined where they cannot. */
+  /** Bridged frames go through the host's iptables; undefined if they cannot. */
   readonly bridgeFilter: boolean | undefined;
-  /** The host's filter drops what passes the bridges. */
+  /** The host's filter drops bridged frames. */
   readonly filterProblems: readonly FilterProblem[];
   /** The vxlan device is an adopted one. */
   readonly adopted: boolean;

@@ -1,5 +1,5 @@
-// Gathers the facts about a path: from the controller, from the agent's memory, and from the kernel, in that order, so that
-// a change on its way shows as memory or kernel being ahead of what was read before, never as lagging.
+// Gathers the facts about a path: from the controller, from the agent's memory, and from the kernel, in that order, so that with
+// a change in flight memory or kernel may be ahead of the earlier reading, but never behind.
 import { familyOf, type IpAddress, type MacAddress, type Vni } from "../../schema/index.ts";
 import type { Link } from "../kernel/codec/link-codec.ts";
 import { bridgeName, vxlanName } from "../kernel/devices/device-names.ts";
@@ -22,7 +22,7 @@ export type PathSources = Pick<
   readonly reporter: Pick<StatusSources["reporter"], "list">;
 };
 
-/** What was reported longer ago says nothing of now: guests repeat themselves every few minutes. */
+/** Older findings are stale: guests repeat such frames every few minutes. */
 const latelyMs = 5 * 60_000;
 
 export interface PathQuestion {
@@ -127,7 +127,7 @@ async function gatherKernel(
   };
 }
 
-/** Two devices of one VNI share its frames by chance: the kernel delivers to the one that it finds first. */
+/** Two devices of one VNI compete for its frames: the kernel delivers to the one that it finds first. */
 function isRival(link: Link, vxlan: Link | undefined, vni: Vni | undefined): boolean {
   return link.vxlan !== undefined && link.vxlan.vni === vni && link.ifindex !== vxlan?.ifindex;
 }

@@ -74,7 +74,7 @@ const checkVm = Compile(
   }),
 );
 
-/** The controller did not say, or not what it should. */
+/** The controller did not answer, or its answer is invalid. */
 class InventoryError extends Error {
   override readonly name = "InventoryError";
 }

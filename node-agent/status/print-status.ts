@@ -145,7 +145,7 @@ function misses(list: readonly MissReport[], most: number): string[] {
   ];
 }
 
-/** With an empty line behind it, where there is something to show. */
+/** With an empty line after it, if there are any. */
 function reported(list: readonly ReportedReport[], most: number): string[] {
   if (list.length === 0) return [];
   const rows = list

@@ -5,9 +5,9 @@ import { AddressError, type IpAddress, namePattern, parseIp } from "../../schema
 import { Compile, type Static, Type } from "../../schema/typebox.ts";
 
 export const maxRequestBytes = 4 * 1024;
-/** More than the largest report; an agent that sends more is none. */
+/** More than the largest report; a peer that sends more is not an agent. */
 export const maxReplyBytes = 32 * 1024 * 1024;
-/** Entries of one report, all networks together: what is beyond is counted only. */
+/** Maximum of entries in one report, over all networks: others are only counted. */
 export const mostEntries = 20_000;
 
 const WireRequest = Type.Union([
@@ -29,16 +29,16 @@ export type StatusRequest =
   | { readonly type: "status"; readonly maxEntries: number }
   | { readonly type: "explain"; readonly network: string; readonly from: IpAddress; readonly to: IpAddress };
 
-/** What goes over the wire: addresses as text, and nothing that has a default must be given. */
+/** The wire format: addresses as text; fields with a default may be absent. */
 export type WireStatusRequest = Static<typeof WireRequest>;
 
 export type StatusReply = { readonly version: string } & (
   | { readonly result: unknown }
-  /** For a person: what is wrong with the request, or why it cannot be answered. */
+  /** Text for a person: what is wrong with the request, or why there is no answer. */
   | { readonly error: string }
 );
 
-/** A request that makes no sense to this agent. */
+/** A request that this agent does not understand. */
 export class RequestError extends Error {
   override readonly name = "RequestError";
 }
@@ -58,7 +58,7 @@ export function parseStatusRequest(line: string): StatusRequest {
   }
 }
 
-/** @returns undefined for what no agent says */
+/** @returns undefined if it is not a reply of an agent */
 export function findStatusReply(line: string): StatusReply | undefined {
   const value: unknown = safeParse(line);
   if (typeof value !== "object" || value === null || !("version" in value) || typeof value.version !== "string") {

@@ -1,5 +1,5 @@
-// What `agent status` shows, as one JSON object: made from the agent's parts and a fresh look at the links. Times are
-// durations in ms, so that they mean something outside this process.
+// The report of `agent status` as one JSON object: from the agent's parts and a fresh list of links. Times are durations in ms,
+// which are meaningful outside this process.
 import { addressOf, type Vni, version } from "../../schema/index.ts";
 import type { AnnounceCounters } from "../announce/announcer.ts";
 import type { Link } from "../kernel/codec/link-codec.ts";
@@ -24,27 +24,27 @@ export interface StatusReport {
   /** This host's tunnel end, once the controller has sent it. */
   readonly tunnelEnd?: { readonly vtep: string; readonly port: number; readonly device: string | null };
   readonly networks: readonly NetworkReport[];
-  /** The newest first; those without an answer before all. */
+  /** Newest first, after those without an answer. */
   readonly misses: readonly MissReport[];
   readonly counters: MissCounters & Partial<AnnounceCounters> & { readonly thefts: number; readonly macFloods: number };
   readonly drops: Drops;
   readonly budgets: { readonly left: BudgetReport; readonly allowed: typeof allowances };
-  /** How many addresses of remote VMs are held, may be held, and were given up because no traffic used them. */
+  /** Numbers of held addresses of remote VMs, their limit, and those evicted as idle. */
   readonly room: {
     readonly held: number;
     readonly perNetwork: number;
     readonly perHost: number;
     readonly aged: number;
   };
-  /** Operations by what made the agent look. */
+  /** Operations by the cause of the check. */
   readonly repairs: Readonly<Record<string, number>>;
   /** Problems that an operator should fix. */
   readonly problems: readonly string[];
-  /** What the controller was or will be told of as operational events, the last to happen first. */
+  /** Findings that were or will be sent as operational events, most recent first. */
   readonly reports: readonly ReportedReport[];
   /** The same since the start, by kind. */
   readonly reported: Readonly<Record<string, number>>;
-  /** Guests that are registered here and not seen, or seen here and not registered. */
+  /** Guests that are registered on this host but not seen, or seen but not registered. */
   readonly guests: readonly {
     readonly kind: GuestFinding["kind"];
     readonly network: string | null;
@@ -78,10 +78,10 @@ export interface PortReport extends DeviceReport {
 }
 
 export interface NetworkReport extends EntriesReport {
-  /** null where only an earlier run of the agent knew it. */
+  /** null if only an earlier run of the agent knew it. */
   readonly name: string | null;
   readonly vni: number;
-  /** Absent where the controller has not named the network in this run. */
+  /** Absent if the controller has not sent the network in this run. */
   readonly mtu?: number;
   readonly revision?: number;
   readonly bridge: DeviceReport;
@@ -101,11 +101,11 @@ export interface MissReport {
   readonly mac?: string;
   readonly vtep?: string;
   readonly agoMs: number;
-  /** When each step was done, since the kernel's message was read. */
+  /** Time of each step since the kernel's message was read. */
   readonly steps: Partial<Record<"askedMs" | "answeredMs" | "programmedMs" | "announcedMs", number>>;
 }
 
-/** A guest that is not listened to may put no question at all. */
+/** A guest that is ignored has no queries left. */
 function budgetsLeft({ resolver, announcer }: StatusSources, nowMs: number): BudgetReport {
   const left = resolver.budgets(nowMs);
   const none = (announcer?.scanners() ?? []).map(({ vni, guest }) => ({ name: `${vni} ${guest}`, left: 0 }));
@@ -171,7 +171,7 @@ export function describeSession(
   };
 }
 
-/** Those with a VM here, and those whose devices an earlier run left. */
+/** Networks with a VM on this host, and those with devices of an earlier run. */
 function describeNetworks(
   sources: StatusSources,
   links: readonly Link[],

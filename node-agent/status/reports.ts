@@ -1,4 +1,4 @@
-// What was reported lately, as the status shows it.
+// Recent reports for the status.
 import type { ReportKind, Vni } from "../../schema/index.ts";
 import type { Reporter } from "../reports/reporter.ts";
 

@@ -1,4 +1,4 @@
-// `nearmiss agent status` and `nearmiss explain`: ask, print, and say with the exit status how it went.
+// `nearmiss agent status` and `nearmiss explain`: send the request, print the result, and set the exit status.
 import type { IpAddress } from "../../schema/index.ts";
 import { version } from "../../schema/index.ts";
 import { AskError, askAgent, findSocket, howToStart, NoAgentError } from "./client.ts";
@@ -18,7 +18,7 @@ export async function runStatus({ socket, host, output, all }: StatusFlags, form
     const path = await findSocket(socket, host);
     const isWhole = all || output !== "text";
     const { result } = await askAgent(path, { type: "status", maxEntries: isWhole ? mostEntries : few.entries });
-    // An agent of another build may say less or more: what it says has the form of its own build.
+    // An agent of another build may send fewer or more fields, in the format of its own build.
     const print = () => printStatus(result as StatusReport, all ? everything : few);
     process.stdout.write(await format(output, result, print));
     return 0;

@@ -5,14 +5,14 @@ import { dirname } from "node:path";
 import { version } from "../../schema/index.ts";
 import { maxRequestBytes, parseStatusRequest, RequestError, type StatusReply, type StatusRequest } from "./protocol.ts";
 
-/** People and scripts at one time; beyond, a connection is closed at once. */
+/** Maximum of connections at a time; further ones are closed at once. */
 const maxConnections = 8;
-/** Who says nothing, or does not read what it asked for, is cut off after so long. */
+/** Timeout for clients that send no request, or do not read the reply. */
 const idleMs = 10_000;
 /** umask for the moment of binding: the socket is its owner's alone (0600) from its first moment. */
 const ownerOnly = 0o177;
 
-/** Why an agent cannot have its socket. */
+/** The reason why an agent cannot have its socket. */
 export class SocketTakenError extends Error {
   override readonly name = "SocketTakenError";
 }
@@ -51,7 +51,7 @@ function listen(server: Server, path: string): Promise<void> {
     try {
       server.listen(path, () => {
         server.off("error", reject);
-        // A connection that cannot be accepted is that client's trouble alone.
+        // A connection that cannot be accepted affects only that client.
         server.on("error", () => {});
         resolve();
       });
@@ -94,7 +94,7 @@ function clear(path: string): Promise<void> {
   });
 }
 
-/** One request after the other, each read when the reply before it has left: nothing piles up. */
+/** One request after the other, each read after the previous reply was sent: nothing queues up. */
 async function serve(socket: Socket, answer: (request: StatusRequest) => Promise<unknown>): Promise<void> {
   socket.on("error", () => {});
   socket.setTimeout(idleMs, () => socket.destroy());
@@ -114,7 +114,7 @@ async function serve(socket: Socket, answer: (request: StatusRequest) => Promise
   }
 }
 
-/** Resolves when it has left, or can no more. */
+/** Resolves when it was sent, or cannot be sent any more. */
 function send(socket: Socket, reply: StatusReply): Promise<void> {
   return new Promise((resolve) => {
     socket.write(`${JSON.stringify(reply)}\n`, () => resolve());

@@ -1,4 +1,4 @@
-// Where an agent's local socket is. By the name of its host: agents in network namespaces of one machine share /run.
+// The path of an agent's local socket. It contains the name of its host: agents in network namespaces of one machine share /run.
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
@@ -23,7 +23,7 @@ export function defaultSockets(directory = socketDirectory): string[] {
   }
 }
 
-/** @returns what is wrong with a path for a socket, undefined where nothing is */
+/** @returns the problem with a path for a socket, if any */
 export function whyNoSocketPath(path: string): string | undefined {
   const bytes = Buffer.byteLength(path);
   if (bytes === 0) return "A path is needed.";

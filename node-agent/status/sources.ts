@@ -1,4 +1,4 @@
-// What the status looks at: the agent's parts, none of which knows that it is looked at.
+// Sources of the status: the agent's parts, which do not depend on this file.
 
 import type { Revision } from "../../schema/index.ts";
 import type { Announcer } from "../announce/announcer.ts";
@@ -16,13 +16,13 @@ import type { HeldAnswers } from "../tables/held.ts";
 import type { GuestFinding } from "../tables/local-guests.ts";
 import type { FilterProblem } from "../watch/host-filter.ts";
 
-/** Where this host stands in the controller's log. */
+/** This host's position in the controller's log. */
 export interface Position {
   readonly link: LinkState;
   /** Absent before the first session. */
   readonly epoch?: string;
   readonly asOf?: Revision;
-  /** The kernel holds every change up to here, and the controller has been told so. */
+  /** The kernel has every change up to here, and the controller has the confirmation. */
   readonly applied?: Revision;
 }
 
@@ -49,15 +49,15 @@ export interface StatusSources {
   readonly reporter: Reporter;
   position(): Position;
   drops(): Drops;
-  /** Addresses given up because no traffic used them. */
+  /** Addresses that were evicted as idle. */
   aged(): number;
-  /** Bridge entries that guests' frames had moved to their ports. */
+  /** Bridge entries that guests' frames had moved to their ports, and that were restored. */
   thefts(): number;
-  /** Times that bridges learned more from frames than is read. */
+  /** Number of MAC floods: bridges learned more addresses than are read. */
   macFloods(): number;
-  /** Registered here and not seen, or seen here and not registered. */
+  /** Registered on this host but not seen, or seen but not registered. */
   guestFindings(): readonly GuestFinding[];
-  /** The host's own packet filter drops what passes the bridges. */
+  /** The host's own packet filter drops bridged frames. */
   filterProblems(): readonly FilterProblem[];
   nowMs(): number;
 }

@@ -1,4 +1,4 @@
-// Columns of text for a terminal. Widths are counted in characters: nothing here is wider than one.
+// Columns of text for a terminal. Widths are counted in characters: all here have width one.
 
 export interface Column {
   readonly title: string;
@@ -20,7 +20,7 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
   return [line(columns.map(({ title }) => title)), ...rows.map(line)];
 }
 
-/** A duration as people say it: 850 ms, 12 s, 3 min, 5 h, 2 d. */
+/** A duration for people: 850 ms, 12 s, 3 min, 5 h, 2 d. */
 export function duration(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;
   const steps = [

@@ -1,9 +1,8 @@
-// Which remote addresses a host gives up: those that no traffic has used for a while, and where there are too many of
-// them, the least recently used. The kernel tells the use of a MAC (by its tunnel entry), never that of an IP: IPs age
-// with their MAC. Pure; time is injected.
+// Decides which remote addresses a host evicts: idle ones, and at the limits the least recently used. The kernel has the last
+// use of a MAC (in its tunnel entry), but not of an IP: IPs age with their MAC. Pure; time is injected.
 import type { MacAddress } from "../../schema/index.ts";
 
-/** How many addresses of remote VMs a host holds: an IP is one, a MAC is one. Its own VMs' do not count. */
+/** Limits of addresses of remote VMs on a host: an IP is one, a MAC is one. Those of its own VMs do not count. */
 export interface Caps {
   readonly perNetwork: number;
   readonly perHost: number;
@@ -22,19 +21,19 @@ export const defaultIdleMs = 600_000;
 /** MACs evicted at one time: a query during the eviction waits 20 ms at most. The rest is evicted at the next check. */
 export const maxIdleAtOnce = 1_024;
 
-/** From here on, ages are read more often, so that what goes first is really what was used least recently. */
+/** From this level on, ages are read more often, so that the evicted addresses are really the least recently used. */
 const crowdedShare = 7 / 8;
 
 export function isCrowded(size: number, cap: number): boolean {
   return size >= cap * crowdedShare;
 }
 
-/** Between two readings of a network's ages: an entry leaves at most a quarter of the idle time, or a minute, late. */
+/** Interval of reading a network's ages: an entry is evicted at most a quarter of the idle time, or a minute, late. */
 export function readAgesEveryMs(idleMs: number): number {
   return Math.min(60_000, idleMs / 4);
 }
 
-/** When each remote MAC of a network was last used, as far as is known, the longest ago first. */
+/** Time of last use of each remote MAC of a network, as far as it is known, least recently used first. */
 export class LastUse {
   private atMs = new Map<MacAddress, number>();
 
@@ -42,7 +41,7 @@ export class LastUse {
     return this.atMs.has(mac);
   }
 
-  /** Now, or at its first entry: what has just been put is not idle. */
+  /** Now, or at its first entry: a new entry is not idle. */
   touch(mac: MacAddress, nowMs: number): void {
     this.atMs.delete(mac);
     this.atMs.set(mac, nowMs);
@@ -52,12 +51,12 @@ export class LastUse {
     this.atMs.delete(mac);
   }
 
-  /** @param idleMs how long ago the kernel last used each MAC's entry; MACs that are not known here are left out */
+  /** @param idleMs how long ago the kernel last used each MAC's entry; unknown MACs are ignored */
   learn(idleMs: ReadonlyMap<MacAddress, number>, nowMs: number): void {
     this.merge([...idleMs].map(([mac, idle]) => [mac, nowMs - idle]));
   }
 
-  /** What was known before a snapshot replaced all answers holds on: a reconnect is no use. */
+  /** Ages survive a snapshot that replaces all answers: a reconnect is not a use. */
   restore(earlier: LastUse): void {
     for (const mac of earlier.atMs.keys()) if (this.has(mac)) this.atMs.set(mac, Number.NEGATIVE_INFINITY);
     this.merge(earlier.atMs);
@@ -68,7 +67,7 @@ export class LastUse {
     return first && { mac: first[0], atMs: first[1] };
   }
 
-  /** MACs that nothing has used for `idleMs`; of very many those that were used longest ago. */
+  /** MACs that are idle for `idleMs`; if there are too many, the least recently used. */
   idle(nowMs: number, idleMs: number): MacAddress[] {
     const idle: MacAddress[] = [];
     for (const [mac, atMs] of this.atMs) {

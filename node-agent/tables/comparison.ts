@@ -4,7 +4,7 @@
 import { type ActualEntry, type Entry, entryKey, type Operation, type Place } from "./entry.ts";
 import { operationAt, rankOf } from "./plan.ts";
 
-/** What should stand, as of when it is asked: a `HeldNetwork`. */
+/** The desired entries at the time of the call: a `HeldNetwork`. */
 export interface Desired {
   entryAt(place: Place): Entry | undefined;
   entries(): Iterable<Entry>;
@@ -12,12 +12,12 @@ export interface Desired {
 
 export const nothingDesired: Desired = { entryAt: () => undefined, entries: () => [] };
 
-/** A place where something else stood than should. */
+/** A place whose actual entry differed from the desired one. */
 export interface Difference {
   readonly place: Place;
-  /** What it needed then. */
+  /** The operation that it needed then. */
   readonly verb: Operation["verb"];
-  /** As the tables showed it; undefined: nothing. */
+  /** The actual entry; undefined if there was none. */
   readonly actual: ActualEntry | undefined;
 }
 
@@ -51,7 +51,7 @@ export function* compare(desired: Desired, actual: Iterable<ActualEntry>): Gener
   return [...byRank].sort(([a], [b]) => a - b).flatMap(([, alike]) => alike);
 }
 
-/** What a difference needs now, if anything. */
+/** The operation that a difference needs now, if any. */
 export function mend({ place, actual }: Difference, desired: Desired): Operation | undefined {
   return operationAt(desired.entryAt(place), actual);
 }

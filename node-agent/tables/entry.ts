@@ -1,4 +1,4 @@
-// What the kernel should hold for a remote VM, and the operations that bring it there. An answer is three entries: the
+// The kernel's entries for a remote VM, and the operations that write them. An answer is three entries: the
 // neighbour (IP → MAC), the tunnel's FDB entry (MAC → VTEP), and the bridge's own (MAC → tunnel port), without which
 // the bridge floods every frame for that MAC to all guests of the host.
 import type { IpAddress, MacAddress, Vni, VtepAddress } from "../../schema/index.ts";
@@ -25,53 +25,54 @@ export interface BridgeEntry {
 }
 export type Entry = NeighbourEntry | TunnelEntry | BridgeEntry;
 
-/** An entry as it stands in the tables. */
+/** An actual entry in the tables. */
 export interface ActualEntry {
   readonly entry: Entry;
-  /** It carries our mark. A foreign change strips an FDB entry of it, which then cannot be given back in place. */
+  /** It has our mark. A change by another program removes it from an FDB entry, and the mark cannot be restored in place. */
   readonly own: boolean;
-  /** The kernel does not age it: a neighbour that is merely reachable becomes a black hole when it turns stale. */
+  /** The kernel does not age it: a neighbour that is only reachable becomes a black hole when it turns stale. */
   readonly lasting: boolean;
 }
 
-/** Where an entry stands, whatever it says. */
+/** The place of an entry, independent of its value. */
 export type Place =
   | Pick<NeighbourEntry, "kind" | "vni" | "ip">
   | { readonly kind: "tunnel" | "bridge"; readonly vni: Vni; readonly mac: MacAddress };
 
 /**
  * `put` creates or replaces; deleting what is absent succeeds. The kernel cannot change the flags of an FDB entry in place
- * (the router flag, our mark): a put that does makes it `anew`, after taking away what stands there by then, in the same call.
+ * (the router flag, our mark): such a put is `anew`: it deletes the present entry and creates the new one in the same call.
  */
 export type Operation =
   | { readonly verb: "put"; readonly entry: Entry; readonly anew?: true }
   | { readonly verb: "delete"; readonly entry: Entry };
 
-/** How one operation ended. Operations of one call succeed and fail each by itself: there is no rollback. */
+/** Result of one operation. Operations of one call succeed or fail independently: there is no rollback. */
 export type OperationResult =
   | { readonly operation: Operation; readonly ok: true }
   | {
       readonly operation: Operation;
       readonly ok: false;
       readonly reason: string;
-      /** There is no room for it in the kernel. */
+      /** The kernel has no room for it. */
       readonly full?: true;
     };
 
-/** The tables of one host: the kernel's, or the strict fake that keeps the same contract. */
+/** The tables of one host: the kernel's, or the strict fake with the same contract. */
 export interface Tables {
   /** Carries out all operations in order, in as few system calls as it can. */
   apply(operations: readonly Operation[]): Promise<OperationResult[]>;
   /**
    * All unicast entries on the devices of a network, others' too, after every earlier `apply`: neighbours as of one moment,
-   * FDB entries as of one. Of what is applied before it resolves it may show either state, and all of it is old by then.
+   * FDB entries as of one. Of operations that are applied before it resolves it may show either state; the result is stale by
+   * then.
    */
   list(vni: Vni): Promise<ActualEntry[]>;
-  /** Of each MAC with a tunnel entry, for how many ms nothing has used it; a fresh entry counts as used. */
+  /** Idle time of each MAC with a tunnel entry, in ms; a new entry counts as used. */
   idleMs(vni: Vni): Promise<ReadonlyMap<MacAddress, number>>;
 }
 
-/** What two entries must share to be the same place in the tables. */
+/** Equal for entries that have the same place in the tables. */
 export function entryKey(entry: Place): string {
   return `${entry.kind} ${entry.vni} ${entry.kind === "neighbour" ? entry.ip : entry.mac}`;
 }
