@@ -1,5 +1,5 @@
-// Runs the way of a miss on made-up data before the first real one: code that V8 has never run takes milliseconds where it
-// later takes microseconds, and a miss is rare enough to be the first of its kind.
+// Runs the path of a miss with made-up data before the first real one: code takes milliseconds when V8 runs it for the first
+// time, and microseconds later. Misses are rare, so any may be the first.
 import {
   type BindingKey,
   type MacAddress,
@@ -21,7 +21,7 @@ const rounds = 300;
 const vni = parseVni(1);
 const ifindex = 1;
 
-/** An l3miss for 192.0.2.<n>, or for 2001:db8::<n>, as the kernel words it. */
+/** An l3miss for 192.0.2.<n>, or for 2001:db8::<n>, as the kernel encodes it. */
 function missMessage(n: number): Buffer {
   const address =
     n % 2 === 0 ? Buffer.of(192, 0, 2, n) : Buffer.from(`20010db8${n.toString(16).padStart(24, "0")}`, "hex");

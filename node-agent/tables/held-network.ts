@@ -16,7 +16,7 @@ import {
 import { LastUse } from "./ageing.ts";
 import type { Entry, Place, TunnelEntry } from "./entry.ts";
 
-/** Unregistered addresses that are remembered per network; beyond, the longest known is forgotten. */
+/** Maximum of unregistered addresses that are cached per network; beyond, the oldest is evicted. */
 export const maxAbsentPerNetwork = 4_096;
 
 interface RemoteLocation {
@@ -46,7 +46,7 @@ interface IpFact {
   readonly ip: IpAddress;
   readonly mac: MacAddress;
   readonly revision: Revision;
-  /** When the controller last said so. */
+  /** When the controller last sent it. */
   readonly sinceMs: number;
 }
 
@@ -54,11 +54,11 @@ interface MacFact {
   readonly mac: MacAddress;
   location: Location;
   revision: Revision;
-  /** When the controller last said so. */
+  /** When the controller last sent it. */
   sinceMs: number;
-  /** Asked for by itself (l2miss), or told of without an IP: it stays without an IP that leads to it. */
+  /** Queried as a MAC (l2miss), or sent without an IP: it stays even if no IP leads to it. */
   asked: boolean;
-  /** In the order in which they were asked for. */
+  /** In the order of their queries. */
   readonly ips: Set<IpAddress>;
 }
 
@@ -66,9 +66,9 @@ interface Absence {
   readonly key: BindingKey;
   readonly revision: Revision;
   readonly sinceMs: number;
-  /** So many times in a row the controller was asked and did not know it. */
+  /** Number of queries in a row that the controller answered as unknown. */
   readonly times: number;
-  /** The MAC that an IP had before: guests may still hold it when the IP comes back with another. */
+  /** The former MAC of an IP: guests may still have it in their caches when the IP returns with another one. */
   readonly lastMac?: MacAddress;
 }
 
@@ -77,18 +77,18 @@ export type Knowledge =
   /** The VM runs on this host: the bridge delivers, and the tunnel must never answer for it. */
   | { readonly kind: "local" }
   | { readonly kind: "remote"; readonly entries: readonly Entry[] }
-  /** The controller said that nothing is registered there, so long ago and so many times in a row. */
+  /** The controller answered that nothing is registered there, with the age and the number of such answers in a row. */
   | { readonly kind: "absent"; readonly forMs: number; readonly times: number };
 
-/** One address as it is held. */
+/** The held answer for one address. */
 export type HeldFact = {
   readonly key: BindingKey;
   readonly revision: Revision;
-  /** When the controller last said so. */
+  /** When the controller last sent it. */
   readonly sinceMs: number;
 } & ((Location & { readonly mac: MacAddress }) | { readonly kind: "absent" });
 
-/** Why an answer is here: a guest asked for it, or the controller tells of a change or ahead of a question. */
+/** The reason of an answer: a guest's query, a change pushed by the controller, or a seed. */
 export type Occasion = "asked" | "told";
 
 const localHere: Location = { kind: "local" };
@@ -99,13 +99,13 @@ export class HeldNetwork {
   private readonly macs = new Map<MacAddress, MacFact>();
   private readonly absent = new Map<string, Absence>();
   private readonly local = new Map<MacAddress, string | undefined>();
-  /** Of IPs that went with their MAC: guests may hold it on, and the IP may come back with another. */
+  /** Of IPs that were removed with their MAC: guests may still have it, and the IP may return with another one. */
   private readonly formerMacs = new Map<IpAddress, MacAddress>();
   private remote = 0;
 
   constructor(readonly vni: Vni) {}
 
-  /** Addresses of remote VMs: what a cap counts. */
+  /** Number of addresses of remote VMs, which the limits apply to. */
   get size(): number {
     return this.remote;
   }
@@ -175,12 +175,12 @@ export class HeldNetwork {
     return { key, mac: macFact.mac, revision, sinceMs: (ipFact ?? macFact).sinceMs, ...macFact.location };
   }
 
-  /** Known in whatever way: by itself, as the MAC behind an IP, or as absent. */
+  /** Known in any way: as a key, as the MAC behind an IP, or as absent. */
   holds(key: BindingKey): boolean {
     return (key.kind === "ip" ? this.ips.has(key.ip) : this.macs.has(key.mac)) || this.absent.has(keyText(key));
   }
 
-  /** Every key held by itself, known, local or absent. */
+  /** Every key that is held, known, local or absent. */
   keys(): BindingKey[] {
     const { vni } = this;
     return [
@@ -190,25 +190,25 @@ export class HeldNetwork {
     ];
   }
 
-  /** The MAC that guests may hold for an IP: the present one, or the last before it was unregistered. */
+  /** The MAC that guests may have for an IP: the current one, or the last before it was unregistered. */
   knownMacOf(ip: IpAddress): MacAddress | undefined {
     const absent = this.absent.get(keyText({ kind: "ip", vni: this.vni, ip }));
     return this.ips.get(ip)?.mac ?? absent?.lastMac ?? this.formerMacs.get(ip);
   }
 
-  /** The MACs whose entries an answer may change: the one that the key led to, and the one that it leads to now. */
+  /** The MACs whose entries an answer may change: the former and the new one of the key. */
   touchedBy({ key, binding }: Answer): Set<MacAddress> {
     const before = key.kind === "ip" ? this.ips.get(key.ip)?.mac : key.mac;
     return new Set([before, binding?.mac].filter((mac) => mac !== undefined));
   }
 
-  /** How many more remote addresses would be held with this answer, at most. */
+  /** Maximum of remote addresses that this answer adds. */
   roomFor({ key, binding }: Answer): number {
     if (!binding || binding.local || this.holds(key)) return 0;
     return key.kind === "mac" || this.isRemote(binding.mac) ? 1 : 2;
   }
 
-  /** @returns false for an answer that is older than what is held: it is dropped, tombstones included */
+  /** @returns false for an answer that is older than the held one: it is dropped, tombstones included */
   take(answer: Answer, occasion: Occasion, nowMs: number): boolean {
     const { key, revision, binding } = answer;
     if (revision < this.revisionOf(key)) return false;
@@ -223,7 +223,7 @@ export class HeldNetwork {
     return true;
   }
 
-  /** Gives up a MAC with all IPs that lead to it. @returns the keys that this host is no longer interested in */
+  /** Evicts a MAC with all IPs that lead to it. @returns the keys in which the host has no interest any more */
   evictMac(mac: MacAddress): BindingKey[] {
     const { vni } = this;
     const ips = [...(this.macs.get(mac)?.ips ?? [])];
@@ -231,7 +231,7 @@ export class HeldNetwork {
     return [...ips.map((ip): BindingKey => ({ kind: "ip", vni, ip })), { kind: "mac", vni, mac }];
   }
 
-  /** Gives up one address: the MAC's longest known IP, or the MAC itself with its last one. */
+  /** Evicts one address: the oldest IP of the MAC, or the MAC itself with its last IP. */
   evictOne(mac: MacAddress): BindingKey[] {
     const { vni } = this;
     const [ip, another] = this.macs.get(mac)?.ips ?? [];
@@ -240,7 +240,7 @@ export class HeldNetwork {
     return [{ kind: "ip", vni, ip }];
   }
 
-  /** Keeps `size`, `lastUse` and `local` true to what a change makes of these MACs. */
+  /** Updates `size`, `lastUse` and `local` for a change of these MACs. */
   private changing(macs: Iterable<MacAddress>, change: () => void): void {
     const touched = [...macs];
     const before = this.weigh(touched);
@@ -320,7 +320,7 @@ export class HeldNetwork {
     if (this.absent.size > maxAbsentPerNetwork && oldest !== undefined) this.absent.delete(oldest);
   }
 
-  /** A MAC without a location takes its IPs' neighbours with it: a neighbour without a tunnel is a black hole. */
+  /** Without the MAC's location its IPs have no neighbours either: a neighbour without a tunnel entry is a black hole. */
   private removeMac(mac: MacAddress): void {
     for (const ip of this.macs.get(mac)?.ips ?? []) {
       this.ips.delete(ip);

@@ -11,15 +11,15 @@ import { asOwn, byKey, plan } from "./plan.ts";
 /** Result of evicting addresses. */
 export interface Evicted {
   readonly operations: readonly Operation[];
-  /** Keys that this host has no use for: the controller need not tell it of them any longer. */
+  /** Keys that this host does not need: the controller can end its interest in them. */
   readonly released: readonly BindingKey[];
 }
 
 /** Result of taking answers. Operations lead from the desired entries before to those now. */
 export interface Taken extends Evicted {
-  /** The answers that are held now: neither too old nor, told unasked, without room. */
+  /** The answers that were taken. Others were stale, or unrequested and without room. */
   readonly taken: readonly Answer[];
-  /** IPs whose MAC is another than this host knew: its guests may hold the old one. */
+  /** IPs whose MAC changed: guests may have the old one in their caches. */
   readonly changedMacs: readonly {
     readonly vni: Vni;
     readonly ip: IpAddress;
@@ -42,7 +42,7 @@ export class HeldAnswers {
     return [...this.networks.keys()];
   }
 
-  /** Room is short in a network or on the host: ages should be fresh, since the least recently used go next. */
+  /** A limit is near, of a network or of the host: ages should be current, since the least recently used are evicted next. */
   isCrowded(): boolean {
     const { perNetwork, perHost } = this.caps;
     return isCrowded(this.size, perHost) || [...this.networks.values()].some(({ size }) => isCrowded(size, perNetwork));
@@ -78,8 +78,7 @@ export class HeldAnswers {
   }
 
   /**
-   * Forgets everything and takes a complete set instead: a snapshot, perhaps of another epoch.
-   * @returns the keys that found no room
+   * Replaces everything by a complete set: a snapshot, perhaps of another epoch. @returns the keys without room
    */
   replace(answers: readonly Answer[], nowMs: number): BindingKey[] {
     const earlier = this.networks;
@@ -111,12 +110,12 @@ export class HeldAnswers {
     return { operations: before.operations(), released: this.notHeld(evicted) };
   }
 
-  /** Everything that the kernel should hold for a network. */
+  /** All desired entries of a network. */
   desired(vni: Vni): Map<string, Entry> {
     return byKey(this.networks.get(vni)?.entries() ?? []);
   }
 
-  /** What the kernel should hold for a network, as of when it is asked; another object once the network was forgotten or replaced. */
+  /** The desired entries of a network at the time of each call; a different object after the network was dropped or replaced. */
   desiredOf(vni: Vni): Desired | undefined {
     return this.networks.get(vni);
   }
@@ -126,12 +125,12 @@ export class HeldAnswers {
     return this.networks.get(vni)?.locals() ?? [];
   }
 
-  /** The entry that the kernel should hold at a place, if any. */
+  /** The desired entry at a place, if any. */
   desiredAt(place: Place): Entry | undefined {
     return this.networks.get(place.vni)?.entryAt(place);
   }
 
-  /** How much of a key this host knows already, and so need not ask. */
+  /** The knowledge about a key, which makes a query unnecessary. */
   lookUp(key: BindingKey, nowMs: number): Knowledge {
     return this.networks.get(key.vni)?.lookUp(key, nowMs) ?? { kind: "nothing" };
   }
@@ -141,12 +140,12 @@ export class HeldAnswers {
     return this.networks.get(key.vni)?.find(key);
   }
 
-  /** What this host's interest is: every key held, known, local or absent. */
+  /** This host's interest: every key that is held, known, local or absent. */
   keys(): BindingKey[] {
     return [...this.networks.values()].flatMap((network) => network.keys());
   }
 
-  /** A network begins with a binding, this host's own: of one without, tombstones are not kept. */
+  /** A network is created by a binding, one of this host: without one, tombstones are not kept. */
   private networkFor({ key, binding }: Answer): HeldNetwork | undefined {
     const network = this.networks.get(key.vni) ?? (binding ? new HeldNetwork(key.vni) : undefined);
     if (network) this.networks.set(key.vni, network);
@@ -158,7 +157,7 @@ export class HeldAnswers {
     return more === 0 || (network.size + more <= this.caps.perNetwork && this.size + more <= this.caps.perHost);
   }
 
-  /** Key by key, so that no more goes than must. */
+  /** Key by key, so that no more than necessary is evicted. */
   private evictBeyondCaps(before: Before): BindingKey[] {
     const evicted: BindingKey[] = [];
     const evictFrom = (networks: readonly HeldNetwork[]): boolean => {
@@ -175,7 +174,7 @@ export class HeldAnswers {
     return evicted;
   }
 
-  /** What is released must not be held in another way, as the MAC behind an IP is. */
+  /** A released key must not be held in another way, such as the MAC behind an IP. */
   private notHeld(keys: readonly BindingKey[]): BindingKey[] {
     const unique = new Map(keys.map((key) => [keyText(key), key]));
     return [...unique.values()].filter((key) => !this.networks.get(key.vni)?.holds(key));
@@ -187,7 +186,7 @@ function longestUnused(networks: readonly HeldNetwork[]): HeldNetwork | undefine
   return networks.reduce<HeldNetwork | undefined>((a, b) => (a && atMs(a) <= atMs(b) ? a : b), undefined);
 }
 
-/** What the controller takes this host to hold after an answer: the MAC behind an IP too. */
+/** The interest that the controller assumes after an answer: it includes the MAC behind an IP. */
 function keysTold({ key, binding }: Answer): BindingKey[] {
   return binding && key.kind === "ip" ? [key, { kind: "mac", vni: key.vni, mac: binding.mac }] : [key];
 }
@@ -211,7 +210,7 @@ class Before {
     }
   }
 
-  /** MACs that were held: the last IP of one may have left it. */
+  /** MACs that were held may have lost their last IP. */
   macKeys(): readonly BindingKey[] {
     return this.held;
   }

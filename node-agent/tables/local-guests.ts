@@ -1,14 +1,14 @@
-// The guests that are registered on this host against those that are heard here. Pure; time is injected.
+// Compares the guests that are registered on this host with those that send here. Pure; time is injected.
 import type { IpAddress, MacAddress, Vni } from "../../schema/index.ts";
 import type { HeldFact, LocalGuest } from "./held-network.ts";
 import type { GuestPort } from "./port.ts";
 
 export interface GuestFinding {
-  /** Registered here and not heard, or heard here and not registered. */
+  /** Registered on this host but not seen, or seen but not registered. */
   readonly kind: "guest-never-seen" | "unregistered-guest";
   readonly vni: Vni;
   readonly mac: MacAddress;
-  /** What was seen of it, for a person. */
+  /** The observation, as text for operators. */
   readonly detail: string;
 }
 
@@ -16,16 +16,16 @@ export interface GuestFinding {
 export interface GuestsSeen {
   readonly vni: Vni;
   readonly registered: readonly LocalGuest[];
-  /** All guests' ports of the bridge, with what it has learned on them. */
+  /** All guests' ports of the bridge, with the addresses that it has learned on them. */
   readonly ports: readonly GuestPort[];
-  /** VMs of other hosts: a frame of theirs here is a theft, which is another report. */
+  /** VMs of other hosts: a frame from their MACs is a theft, which is reported separately. */
   isRemote(mac: MacAddress): boolean;
 }
 
-/** Unregistered addresses that are named per network: a guest can send from any number of them. */
+/** Maximum of unregistered addresses that are reported per network: a guest can send from any number of them. */
 export const maxUnregistered = 32;
 
-/** @param heard of the registered guests, those that were heard in this run of the agent */
+/** @param heard the registered guests that were seen in this run of the agent */
 export function compareGuests(
   { vni, registered, ports, isRemote }: GuestsSeen,
   heard: ReadonlySet<MacAddress>,
@@ -49,7 +49,7 @@ export const meaningOf: Readonly<Record<GuestFinding["kind"], string>> = {
   "unregistered-guest": "a guest that is not registered on this host sends frames",
 };
 
-/** Where the port is registered it learns nothing, so what tells is whether it is there and has a carrier. */
+/** A registered port learns no addresses, so its presence and carrier count instead. */
 function whyNotSeen(
   { mac, port: name }: LocalGuest,
   ports: readonly GuestPort[],
@@ -63,10 +63,10 @@ function whyNotSeen(
 
 /** A VM is registered before it is started, and may boot slowly. */
 export const neverSeenMs = 60_000;
-/** Its registration may be on its way. */
+/** Its registration may be in flight. */
 export const unregisteredMs = 5_000;
 
-/** What holds for long enough to be told, of all networks. */
+/** The findings of all networks that have lasted long enough to be reported. */
 export class LastingFindings {
   private readonly sinceMs = new Map<string, number>();
   private readonly told = new Map<string, GuestFinding>();
@@ -76,7 +76,7 @@ export class LastingFindings {
     return [...this.told.values()];
   }
 
-  /** @param found all findings of the network now. @returns those that are new to tell */
+  /** @param found all present findings of the network. @returns those that must be reported now */
   update(vni: Vni, found: readonly GuestFinding[], nowMs: number): GuestFinding[] {
     const now = new Map(found.map((finding) => [nameOf(finding), finding]));
     for (const name of this.sinceMs.keys()) {
@@ -105,7 +105,10 @@ export interface ConflictFinding {
   readonly detail: string;
 }
 
-/** A guest here uses, or probes for, an address that is registered for another MAC. @param known what is held of the address */
+/**
+ * A guest of this host uses, or probes for, an address that is registered for another MAC. @param known the held answer for the
+ * address
+ */
 export function findConflict(
   vni: Vni,
   { mac, ip }: { readonly mac: MacAddress; readonly ip: IpAddress },

@@ -10,7 +10,7 @@ import type { GuestPort, PortBehaviour, PortChange } from "./port.ts";
 /** By the name of the port. */
 export type WantedPins = ReadonlyMap<string, ReadonlySet<MacAddress>>;
 
-/** What is registered of one network's interfaces on this host, as pins. */
+/** The registered interfaces of one network on this host, as pins. */
 export function wantedPins(guests: readonly LocalGuest[]): WantedPins {
   const wanted = new Map<string, Set<MacAddress>>();
   for (const { mac, port } of guests) {
@@ -29,12 +29,12 @@ function sameMacs(a: ReadonlySet<MacAddress>, b: ReadonlySet<MacAddress> | undef
 }
 
 const pinnedBehaviour: PortBehaviour = { learning: false, flood: false };
-/** What a port is when it joins a bridge (new_nbp() in net/bridge/br_if.c). */
+/** The defaults of a port that joins a bridge (new_nbp() in net/bridge/br_if.c). */
 const defaultBehaviour: PortBehaviour = { learning: true, flood: true };
 
 const onOff = (on: boolean): string => (on ? "on" : "off");
 
-/** How the port was before, written on it, so that it is known after a restart of the agent. */
+/** The former settings of the port, stored in its alias, so that they survive a restart of the agent. */
 export function aliasOfPinned({ learning, flood }: PortBehaviour): string {
   return `nearmiss-port learning ${onOff(learning)} flood ${onOff(flood)}`;
 }
@@ -45,8 +45,8 @@ export function behaviourInAlias(alias: string | undefined): PortBehaviour | und
 }
 
 /**
- * @param before how ports were that have no room for our alias, by ifindex
- * @returns in the order in which they can be carried out without losing a frame for a pinned address
+ * @param before former settings of ports with another alias, by ifindex
+ * @returns the changes, in an order that loses no frame for a pinned address
  */
 export function planPorts(
   wanted: WantedPins,
@@ -54,7 +54,7 @@ export function planPorts(
   before: ReadonlyMap<number, PortBehaviour>,
 ): PortChange[] {
   const macsOf = (port: GuestPort): ReadonlySet<MacAddress> => wanted.get(port.name) ?? new Set();
-  // What is pinned elsewhere by now is moved there by its pin, and then no longer here to be taken away.
+  // An address that is pinned to another port now is moved there by its pin, and need not be removed here.
   const pins = ports.flatMap((port) => (macsOf(port).size > 0 ? pin(port, macsOf(port)) : []));
   const unpins = ports.flatMap((port) => [
     ...(macsOf(port).size === 0 ? restore(port, before.get(port.ifindex)) : []),

@@ -1,11 +1,11 @@
-// The operations between what the kernel holds and what it should hold. Pure.
+// Plans the operations from actual to desired entries. Pure.
 import { type ActualEntry, type Entry, entryKey, type Operation, sameEntry } from "./entry.ts";
 
 const putOrder = { tunnel: 0, bridge: 1, neighbour: 2 } as const;
 
 /**
- * Puts before deletes; the MAC's way before the neighbour among puts, and after it among deletes. What is not ours is
- * deleted only where it stands in the place of what we need.
+ * Puts before deletes; among puts the entries of a MAC before the neighbour, among deletes after it. An entry of another
+ * program is deleted only if its place is needed.
  */
 export function plan(desired: ReadonlyMap<string, Entry>, actual: ReadonlyMap<string, ActualEntry>): Operation[] {
   const puts = [...desired].flatMap(([key, entry]) => operationAt(entry, actual.get(key)) ?? []);
@@ -15,7 +15,7 @@ export function plan(desired: ReadonlyMap<string, Entry>, actual: ReadonlyMap<st
   return [...puts, ...deletes].sort((a, b) => rankOf(a) - rankOf(b));
 }
 
-/** What one place needs, if anything. */
+/** The operation that one place needs, if any. */
 export function operationAt(desired: Entry | undefined, actual: ActualEntry | undefined): Operation | undefined {
   if (desired) return putOver(desired, actual);
   return actual?.own ? { verb: "delete", entry: actual.entry } : undefined;
@@ -27,7 +27,7 @@ function putOver(entry: Entry, present: ActualEntry | undefined): Operation | un
   return mustBeAnew(entry, present) ? { verb: "put", entry, anew: true } : { verb: "put", entry };
 }
 
-/** Neighbours take our mark and any MAC in place; FDB entries keep the flags that they were made with. */
+/** Neighbours take our mark and any MAC in place; FDB entries keep the flags that they were created with. */
 function mustBeAnew(entry: Entry, { entry: present, own, lasting }: ActualEntry): boolean {
   if (entry.kind === "neighbour") return false;
   return !own || !lasting || (entry.kind === "tunnel" && present.kind === "tunnel" && entry.router !== present.router);
@@ -38,7 +38,7 @@ export function rankOf({ verb, entry }: Operation): number {
   return verb === "put" ? putOrder[entry.kind] : 5 - putOrder[entry.kind];
 }
 
-/** Entries by the place that they take. */
+/** Entries by their place. */
 export function byKey(entries: Iterable<Entry>): Map<string, Entry> {
   return new Map([...entries].map((entry) => [entryKey(entry), entry]));
 }

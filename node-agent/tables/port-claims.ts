@@ -1,14 +1,14 @@
-// Whose port a host's device is: what is registered as the port of an interface, against what the device is. A name in a
-// registration is an operator's word; a port of another network, or the host's own card, must not follow it. Pure.
+// Decides whose port a device is: compares the port of a registration with the actual device. A registration is only a name that
+// an operator wrote; it must not affect a port of another network, or the host's own card. Pure.
 import type { MacAddress, Vni } from "../../schema/index.ts";
 
-/** An interface of a VM on this host says that it is behind this port. */
+/** The registration of an interface on this host names this port. */
 export interface PortClaim {
   readonly vni: Vni;
   readonly port: string;
 }
 
-/** A port of a bridge of this host as it is now. */
+/** The present state of a device of this host. */
 export interface PortDevice {
   /** Name of its bridge. */
   readonly bridge: string;
@@ -23,10 +23,13 @@ export interface NetworkBridge {
   readonly adopted: boolean;
 }
 
-/** `here`: it is a port of the network's bridge. `free`: it is not a port of any bridge yet, or does not exist. Else what is wrong, for a person. */
+/**
+ * `here`: it is a port of the network's bridge. `free`: it is not a port of any bridge yet, or does not exist. Else the problem,
+ * as text for operators.
+ */
 export type PortVerdict = "here" | "free" | { readonly wrong: string };
 
-/** What an operator should correct, for a person. */
+/** The problem for operators, as text. */
 export function wrongPort(network: string, mac: MacAddress, port: string, wrong: string): string {
   return (
     `network ${network}: the interface with MAC ${mac} is registered for the port ${port}, which ${wrong}: it is neither guarded ` +

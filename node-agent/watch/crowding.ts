@@ -1,11 +1,12 @@
-// Keeps the queue of misses, which all networks of the host share, open to each: networks that fill it are shut out of it for a while,
-// and so are those in which a guest was found scanning. What their guests ask is heard on their bridge instead, where it can be.
+// Keeps the queue of misses, which all networks of the host share, usable for each: misses of networks that fill it are ignored
+// for a while, and so are those of networks with a scanning guest. The agent reads the requests of their guests on their bridges
+// instead, if possible.
 import type { Vni } from "../../schema/index.ts";
 import type { ShutOutDevices } from "../kernel/sockets/miss-socket.ts";
 import { Crowds } from "../misses/crowds.ts";
 import type { Miss } from "../misses/miss.ts";
 
-/** Between two looks at what was lost, and at who is to be read again. */
+/** Interval of checks for lost misses, and for networks to be read again. */
 const everyMs = 250;
 
 export interface CrowdingDependencies {
@@ -13,9 +14,9 @@ export interface CrowdingDependencies {
   drops(): number;
   /** Of unknown MACs, too: those have no entry during that time. */
   shutOut(devices: ShutOutDevices): void;
-  /** What is heard on the bridges of these networks, and of no others, stands for their misses. */
+  /** Requests on the bridges of exactly these networks replace their misses. */
   hearInstead(vnis: readonly Vni[]): void;
-  /** A network has begun to miss more than is read. */
+  /** A network raises more misses than are read. */
   began(vni: Vni): void;
   nowMs(): number;
 }

@@ -1,5 +1,5 @@
-// Reads the ages of entries from the kernel, one network after the other, and gives up what nothing uses. What goes and in
-// which order is `tables/ageing.ts`.
+// Reads the ages of entries from the kernel, one network after the other, and evicts idle ones. `tables/ageing.ts` decides
+// which, and in which order.
 import type { Logger } from "pino";
 import { addressOf, type Vni } from "../../schema/index.ts";
 import { NetlinkError } from "../kernel/sockets/request-socket.ts";
@@ -8,20 +8,20 @@ import { readAgesEveryMs } from "../tables/ageing.ts";
 import type { Tables } from "../tables/entry.ts";
 import type { Evicted, HeldAnswers } from "../tables/held.ts";
 
-/** Between two rounds over all networks because room is short: reading 100,000 ages takes the kernel half a second. */
+/** Minimum interval of extra rounds over all networks near a limit: reading 100,000 ages takes the kernel half a second. */
 const hurriedRoundMs = 5_000;
 
 export interface EvictionDependencies {
   readonly held: HeldAnswers;
   readonly tables: Pick<Tables, "idleMs">;
-  /** Infinity: only caps evict. */
+  /** Infinity: eviction only at the limits. */
   readonly idleMs: number;
   /**
-   * Whether the controller would answer for what is given up now. Without it nothing ages: an idle entry costs a little
-   * memory, a missing one its guest's connection.
+   * Whether the controller could answer a query for an evicted address now. Without it nothing is evicted: an idle entry costs
+   * a little memory, a missing one a guest's connection.
    */
   canAskAgain(): boolean;
-  /** Carries out: entries out of the kernel, interest out of the controller. */
+  /** Carries out an eviction: deletes the entries from the kernel, and releases the interest. */
   evict(operations: Evicted["operations"], released: Evicted["released"]): void;
   readonly reporter: Pick<Reporter, "note">;
   readonly log: Logger;
@@ -31,7 +31,7 @@ export interface EvictionDependencies {
 }
 
 export class Eviction {
-  /** Addresses given up because nothing used them. */
+  /** Addresses that were evicted as idle. */
   aged = 0;
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
@@ -42,7 +42,7 @@ export class Eviction {
     this.schedule();
   }
 
-  /** Room is short: learn now what is in use, so that what goes next is what nothing has used for longest. */
+  /** A limit is near: reads the ages now, so that the least recently used are evicted next. */
   hurry(): void {
     const nowMs = this.deps.nowMs();
     if (nowMs - this.hurriedMs < hurriedRoundMs) return;
@@ -56,7 +56,7 @@ export class Eviction {
     clearTimeout(this.timer);
   }
 
-  /** Spread over the time of a round, ± half, so that neither networks nor hosts fall into step. */
+  /** Spread over the time of a round, ± half, so that neither networks nor hosts synchronise. */
   private schedule(): void {
     const { held, idleMs, random } = this.deps;
     const pauseMs = (readAgesEveryMs(idleMs) / Math.max(1, held.vnis().length)) * (0.5 + random());

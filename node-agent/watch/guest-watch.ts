@@ -1,4 +1,4 @@
-// Looks from time to time whether the guests that are heard on this host are those that are registered here.
+// Checks periodically that the guests that send on this host are those that are registered on it.
 import type { MacAddress, Vni } from "../../schema/index.ts";
 import type { BridgePorts } from "../kernel/devices/bridge-ports.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
@@ -7,7 +7,7 @@ import type { HostNetworks } from "../networks/host-networks.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import { compareGuests, type GuestFinding, LastingFindings } from "../tables/local-guests.ts";
 
-/** Between two looks at all networks: a bridge forgets a silent guest after 300 s. */
+/** Interval of checks of all networks: a bridge forgets a silent guest after 300 s. */
 const everyMs = 10_000;
 
 export interface GuestWatchDependencies {
@@ -30,7 +30,7 @@ export class GuestWatch {
     this.timer = setInterval(() => void this.look(), everyMs).unref();
   }
 
-  /** What holds now. */
+  /** The present conditions. */
   get findings(): readonly GuestFinding[] {
     return this.lasting.list();
   }
@@ -39,7 +39,7 @@ export class GuestWatch {
     clearInterval(this.timer);
   }
 
-  /** Looks at all networks, one after the other. */
+  /** Checks all networks, one after the other. */
   async look(): Promise<void> {
     if (this.looking) return;
     this.looking = true;
@@ -48,7 +48,7 @@ export class GuestWatch {
       for (const vni of this.heard.keys()) if (!vnis.includes(vni)) this.forget(vni);
       for (const vni of vnis) await this.lookAt(vni);
     } catch (error) {
-      // A bridge that is being made or deleted: the next look sees it.
+      // A bridge that is being created or deleted: the next check handles it.
       if (!(error instanceof NetlinkError)) throw error;
     } finally {
       this.looking = false;
@@ -63,7 +63,7 @@ export class GuestWatch {
     const registered = held.locals(vni);
     const known = new Set(registered.map(({ mac }) => mac));
     const heard = this.heardOf(vni, known);
-    // Of others there may be any number, and none of them matters.
+    // There may be any number of other guests, which are irrelevant here.
     for (const { learned } of ports) for (const mac of learned) if (known.has(mac)) heard.add(mac);
     const isRemote = (mac: MacAddress): boolean => held.find({ kind: "mac", vni, mac })?.kind === "remote";
     const found = compareGuests({ vni, registered, ports, isRemote }, heard);

@@ -1,5 +1,5 @@
-// Whether the host's own packet filter drops what passes our bridges, as it does where Docker runs: looked at from time to
-// time, because no message tells of a sysctl.
+// Checks whether the host's own packet filter drops bridged frames, as it does on hosts with Docker: periodically, because the
+// kernel does not notify of changes to a sysctl.
 import type { Logger } from "pino";
 import type { BridgeFilter, Link } from "../kernel/codec/link-codec.ts";
 import {
@@ -22,7 +22,7 @@ export interface HostFilterDependencies {
 export interface FilterProblem {
   readonly filter: BridgeFilter;
   readonly says: string;
-  /** What an operator should do. */
+  /** The fix for an operator. */
   readonly mend: string;
 }
 

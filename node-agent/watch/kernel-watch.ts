@@ -24,11 +24,11 @@ import { sameEntry } from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import { MacFloods } from "./mac-floods.ts";
 
-/** Between two looks at the drop counters: an overrun is noticed within that time. */
+/** Interval of reading the drop counters: an overrun is detected within that time. */
 const dropsEveryMs = 500;
-/** Between two looks at everything, ± half of it, so that hosts do not fall into step. */
+/** Interval of complete checks, ± half of it, so that hosts do not synchronise. */
 const timerMs = 60_000;
-/** A repair that cannot be made at once, because it was made too often, is made after this time. */
+/** Delay of a repair that was made too often to be made at once. */
 const laterMs = 50;
 
 export interface KernelWatchDependencies {
@@ -50,7 +50,7 @@ export interface KernelWatchDependencies {
 }
 
 export class KernelWatch {
-  /** Bridge entries that a guest's frame had moved to its port, and that were put back. */
+  /** Bridge entries that a guest's frame had moved to its port, and that were restored. */
   thefts = 0;
   private readonly socket: ChangeSocket;
   private readonly learned: MacFloods;
@@ -87,7 +87,7 @@ export class KernelWatch {
     this.learned.close();
   }
 
-  /** Times that more was learned from frames than is read, since the start. */
+  /** Number of MAC floods since the start. */
   get macFloods(): number {
     return this.learned.floods;
   }
@@ -118,14 +118,14 @@ export class KernelWatch {
 
   private onLink(link: Link, gone: boolean): void {
     const { devices, networks, ports, register, log } = this.deps;
-    // First of all: until then the guest behind a new port can reach this host.
+    // First, because until then the guest behind a new port can reach this host.
     devices
       .closePort(link, gone)
       .catch((error: unknown) => log.error({ err: error, port: link.name }, "port not closed"));
     const concerned = devices.onLink(link, gone);
     register.forget(concerned === undefined ? link.name : undefined);
     ports.onLink(link, gone);
-    // Rules go by its name, and which bridge it is in decides whose it is.
+    // Rules match its name, and its bridge decides its network.
     if (register.claims(link.name)) networks.guard();
     if (concerned === "all") networks.look("device");
     else if (concerned !== undefined) networks.look("device", concerned);
@@ -148,7 +148,7 @@ export class KernelWatch {
     if (ip === this.deps.vtep()) this.deps.networks.look("device");
   }
 
-  /** What a bridge delivers up goes to the host until its filter stands again. */
+  /** A bridge delivers frames to the host until its filter is restored. */
   private onLostFilter(ifindex: number): void {
     const vni = this.deps.devices.vniOfBridge(ifindex);
     if (vni !== undefined) this.deps.networks.look("device", vni);
@@ -160,7 +160,7 @@ export class KernelWatch {
     else this.onPortEntry(message);
   }
 
-  /** Our own writes come by as well: they agree with what is held. */
+  /** Own writes are notified, too: they match the held entries. */
   private onTunnelEntry(vni: Vni, message: NeighbourMessage): void {
     const device = this.deps.devices.deviceOf(vni);
     const place = device && decodePlace(message, device);
@@ -209,7 +209,7 @@ export class KernelWatch {
     );
   }
 
-  /** Once for all that comes within a moment: an `ip neigh flush` is thousands of messages. */
+  /** One check for all changes within a moment: an `ip neigh flush` causes thousands of messages. */
   private lookLater(cause: Cause, vni: Vni): void {
     if (this.later.has(vni)) return;
     this.later.set(

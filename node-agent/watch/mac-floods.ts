@@ -11,10 +11,10 @@ import type { HostNetworks } from "../networks/host-networks.ts";
 import type { HostPorts } from "../networks/host-ports.ts";
 import type { Reporter } from "../reports/reporter.ts";
 
-/** Between two looks at all networks while a flood goes on. */
+/** Interval of checks of all networks during a flood. */
 const lookEveryMs = 5_000;
 const defaultRestMs = 60_000;
-/** Between two lines in the log about one network. */
+/** Minimum interval of log lines about one network. */
 const logEveryMs = 60_000;
 
 export interface MacFloodsDependencies {
@@ -26,13 +26,13 @@ export interface MacFloodsDependencies {
   /** Of every entry that is heard. */
   onLearned(message: NeighbourMessage): void;
   readonly log: Pick<Logger, "warn">;
-  /** For which a port of a bridge without a limit learns nothing; default a minute. */
+  /** Time for which a port of a bridge without a limit does not learn; default a minute. */
   readonly restMs?: number;
   nowMs(): number;
 }
 
 export class MacFloods {
-  /** Times that more was learned than is read, since the start. */
+  /** Number of MAC floods since the start. */
   floods = 0;
   private readonly socket: LearnedSocket;
   private readonly resting = new Map<number, NodeJS.Timeout>();
@@ -46,7 +46,7 @@ export class MacFloods {
     this.socket = new LearnedSocket({ onLearned, onFlood: (last) => this.onFlood(last) }, nowMs);
   }
 
-  /** Ports that rest stay as they are: the data path does not need the agent. */
+  /** Ports whose learning is off stay so: the data path does not need the agent. */
   close(): void {
     this.socket.close();
     clearTimeout(this.looking);
@@ -63,7 +63,7 @@ export class MacFloods {
     if (!this.deps.devices.limitsLearning(bridgeIfindex)) this.rest(vni, last.ifindex);
   }
 
-  /** A theft may have gone unheard. The first look is soon, the next ones are seldom, the last is after the flood. */
+  /** A theft may have been missed. The first check is soon, the next ones are rare, the last is after the flood. */
   private lookLater(): void {
     if (this.looking) return;
     const waitMs = Math.max(0, this.lookedMs + lookEveryMs - this.deps.nowMs());
