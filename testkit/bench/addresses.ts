@@ -1,5 +1,5 @@
-// Addresses that nobody has seen: every trial gets its own, so that it is cold for guests, kernels, agents and controller
-// without anybody having to forget. Pure.
+// New addresses: every trial gets its own, so that guests, kernels, agents and controller are cold without clearing any cache.
+// Pure.
 
 export type Family = 4 | 6;
 

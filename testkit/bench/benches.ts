@@ -27,7 +27,7 @@ const modes = (whole: readonly ModeName[], short = whole) => names("with commas 
 export const benches: Readonly<Record<string, Bench>> = {
   "first-packet": bench({
     about:
-      "the first packet between two VMs that nobody has met, in all modes, and the frames that each mode sends to hosts which do not need them",
+      "the first packet between two new VMs, in all modes, and the frames that each mode sends to hosts which do not need them",
     options: {
       modes: modes(modeNames, ["static", "nearmiss", "nearmiss-announce-off"]),
       families: families([4, 6]),
@@ -94,7 +94,7 @@ export const benches: Readonly<Record<string, Bench>> = {
     holds: ({ attacks }) => attacks.every(({ faults }) => faults.length === 0),
   }),
   import: bench({
-    about: "one import of many VMs, and what other requests wait for meanwhile",
+    about: "one import of many VMs, and the latency of other requests during it",
     options: {
       vms: number("VMs in the import", 100_000, 2_000),
       agents: number("hosts, each with an agent connected", 100, 10, 2),
@@ -129,16 +129,16 @@ export const benches: Readonly<Record<string, Bench>> = {
     about: "a controller that was killed and is back, and how soon all its agents are, beside a bare ws server",
     options: {
       agents: number("agents", 10_000, 50, 2),
-      held: number("VMs of other hosts that each agent holds", 20),
+      held: number("cached VMs of other hosts per agent", 20),
       tls: flag("with TLS and a certificate of each agent's own; enrolling 10,000 takes minutes"),
     },
     run: fleetBench,
     report: reportFleet,
   }),
   reconcile: bench({
-    about: "one agent comparing all that it holds with the kernel, beside a plain dump of the same tables",
+    about: "one agent comparing all its cached answers with the kernel, beside a plain dump of the same tables",
     options: {
-      entries: number("VMs of other hosts that are held, three kernel entries each", 10_000, 1_000),
+      entries: number("cached VMs of other hosts, three kernel entries each", 10_000, 1_000),
       rounds: number("turns of each", 20, 4),
     },
     run: reconcileBench,

@@ -9,7 +9,7 @@ export async function inGroups<T, R>(
   for (let at = 0; at < items.length; at += size) {
     const group = items.slice(at, at + size);
     const settled = await Promise.allSettled(group.map((item, i) => work(item, at + i)));
-    // Only when none runs any more: whoever cleans up after a failure must not meet them.
+    // Only when none runs any more: the clean-up after a failure must not find them.
     for (const each of settled) {
       if (each.status === "rejected") throw each.reason;
       results.push(each.value);

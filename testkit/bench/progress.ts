@@ -2,7 +2,7 @@
 
 export type Progress = (text: string) => void;
 
-/** Rewrites one line where somebody watches; keeps still where nobody does. */
+/** Rewrites one line on a terminal; prints nothing elsewhere. */
 export const tellProgress: Progress = (text) => {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 };

@@ -35,7 +35,7 @@ export async function bootQuietGuest(host: Host, numberOnHost = 0): Promise<Gues
   return guest;
 }
 
-/** The guest becomes `endpoint`, a card that nobody has met; what it knew of others it forgets with its addresses. */
+/** The guest becomes `endpoint`, a new card; it drops its neighbour entries together with its addresses. */
 export function become(guest: Guest, { mac, ip, prefixLength, family }: Endpoint): Promise<void> {
   return ipBatch(
     [

@@ -39,7 +39,7 @@ export class Stand {
   }
 
   /**
-   * The guests become new VMs, one endpoint each. Afterwards nobody has seen any of them, but for what the mode says
+   * The guests become new VMs, one endpoint each. Afterwards they are unknown everywhere, except for what the mode announces
    * beforehand.
    */
   async recast(endpoints: readonly Endpoint[]): Promise<Actor[]> {
@@ -63,7 +63,7 @@ export class Stand {
     return this.mode.resolves?.(this.lab);
   }
 
-  /** As `resolves`, with the questions after addresses that nobody has. */
+  /** As `resolves`, including queries for unregistered addresses. */
   async questions(): Promise<number | undefined> {
     return this.mode.questions?.(this.lab);
   }

@@ -17,7 +17,7 @@ import { Watch } from "./watch.ts";
 const help = `Usage: npm run demo [-- options]
 
 Three hosts, a controller and two tenants in network namespaces of this machine: shows every neighbour miss, its answer
-and what the kernels hold then. Takes about 20 s, needs root, and leaves nothing behind.
+and the resulting kernel entries. Takes about 20 s, needs root, and leaves nothing behind.
 
 Options:
   --keep   leave everything running at the end, say how to enter it, and remove it on Ctrl-C
@@ -25,7 +25,7 @@ Options:
   --help   print this
   --no-install   before it starts: install no missing programs, say how to
 
-Exit status: 0 if all expectations held, 1 if not, 2 for wrong options, 128 + n when ended by signal n.
+Exit status: 0 if all expectations were met, 1 if not, 2 for wrong options, 128 + n when ended by signal n.
 `;
 
 const signalNumbers = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;

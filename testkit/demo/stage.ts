@@ -107,8 +107,8 @@ export class Stage {
     this.story.blank();
     this.story.say(
       "The kernel swallows a guest's question when it misses, and left alone the guest repeats it only after a second, on " +
-        "each side. So the agent tells the waiting guest at once, and the controller has told the other host of the " +
-        "asker in the same breath: the way back does not miss.",
+        "each side. So the agent answers the waiting guest at once, and the controller sends the guest's own address to " +
+        "the other host at the same time: the way back does not miss.",
     );
   }
 

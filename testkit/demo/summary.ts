@@ -12,7 +12,7 @@ export interface Summary {
   readonly misses: { readonly total: number; readonly l3miss: number; readonly l2miss: number };
   /** From the kernel's miss to the entries in the kernel. */
   readonly answers: { readonly total: number; readonly medianMs: number | null; readonly slowestMs: number | null };
-  /** Misses for addresses that nobody has. */
+  /** Misses for unregistered addresses. */
   readonly unknown: number;
   /** In the kernels of all hosts at the end. */
   readonly entries: {
@@ -85,7 +85,7 @@ export function tellSummary(story: Story, summary: Summary): void {
   const speed =
     medianMs === null || slowestMs === null ? "" : `median ${formatMs(medianMs)}, slowest ${formatMs(slowestMs)}`;
   story.row("answers", String(answers.total), `from miss to kernel entry: ${speed}`);
-  story.row("unknown", String(unknown), "addresses that nobody in that network has");
+  story.row("unknown", String(unknown), "addresses that are not registered in that network");
   const { neighbours, tunnel, bridge } = entries;
   story.row(
     "entries",
@@ -103,6 +103,6 @@ export function tellSummary(story: Story, summary: Summary): void {
   const failures = expectations.filter(({ held }) => !held);
   if (summary.error !== undefined) story.mark(false, `the story ended early: ${summary.error}`);
   for (const { what, seen } of failures) story.mark(false, `${what}: ${seen}`);
-  if (summary.ok) story.mark(true, `All ${expectations.length} expectations held.`);
+  if (summary.ok) story.mark(true, `All ${expectations.length} expectations were met.`);
   else story.mark(false, `${failures.length} of ${expectations.length} expectations failed.`);
 }

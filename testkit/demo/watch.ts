@@ -11,7 +11,7 @@ export interface WatchedMiss {
   readonly vni: number;
   /** The address that was asked for. */
   readonly key: string;
-  /** From the kernel's message to the entries being in the kernel; undefined where nobody has the address. */
+  /** From the kernel's message to the entries being in the kernel; undefined if the address is not registered. */
   readonly totalMs: number | undefined;
 }
 
@@ -21,7 +21,7 @@ export interface WatchedChange {
   readonly vni: number;
   /** Undefined: the network left the host with its last VM. */
   readonly key: string | undefined;
-  /** Undefined: nobody has the address any more. */
+  /** Undefined: the address is not registered any more. */
   readonly vtep: string | undefined;
   /** On the clock of `performance.now`. */
   readonly atMs: number;

@@ -2,7 +2,10 @@
 import { underlayDevice } from "../lab/underlay.ts";
 import type { Scene } from "./scene.ts";
 
-/** Packets between the host's agent and the controller vanish, both ways, and nobody is told. @returns what heals it */
+/**
+ * Packets between the host's agent and the controller are dropped silently, in both directions. @returns a function that heals
+ * it
+ */
 export async function cutOff(scene: Scene, hostName: string): Promise<() => Promise<void>> {
   const host = scene.host(hostName);
   const { controllerNamespace, controllerAddress } = scene.lab;

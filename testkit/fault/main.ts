@@ -22,7 +22,7 @@ Options:
   --json          print the results as one JSON object
   --help          print this
 
-Exit status: 0 if everything held, 1 if not, 2 for wrong options.
+Exit status: 0 if all checks passed, 1 if not, 2 for wrong options.
 `;
 
 function stop(message: string, status: number): never {
@@ -76,7 +76,7 @@ async function main(): Promise<number> {
   await lane.close();
   const failed = results.filter(({ failures }) => failures.length > 0).length;
   if (json) process.stdout.write(`${JSON.stringify({ size, results })}\n`);
-  else process.stdout.write(`\n${results.length} faults, ${failed === 0 ? "everything held" : `${failed} FAILED`}\n`);
+  else process.stdout.write(`\n${results.length} faults, ${failed === 0 ? "all checks passed" : `${failed} FAILED`}\n`);
   return failed === 0 ? 0 : 1;
 }
 

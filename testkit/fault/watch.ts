@@ -11,23 +11,23 @@ import { findIp, findMac } from "../../schema/index.ts";
 import type { Host } from "../lab/host.ts";
 import { inNamespace } from "../lab/namespace.ts";
 
-/** Calls back for every entry that comes, changes or goes, until `meanwhile` has ended. */
+/** Calls back for every entry that comes, changes or goes, until `during` has ended. */
 export async function whileWatching<T>(
   host: Host,
   onEntry: (message: NeighbourMessage) => void,
-  meanwhile: () => Promise<T>,
+  during: () => Promise<T>,
 ): Promise<T> {
   const handlers = { onLink: () => {}, onAddress: () => {}, onPort: () => {}, onLostFilter: () => {}, onEntry };
   const socket = inNamespace(host.namespace, () => new ChangeSocket(handlers));
   try {
-    return await meanwhile();
+    return await during();
   } finally {
     socket.close();
   }
 }
 
-/** @returns what was deleted on a device meanwhile: the IP of each neighbour, the MAC of each FDB entry */
-export async function deletedOn(host: Host, device: string, meanwhile: () => Promise<unknown>): Promise<string[]> {
+/** @returns entries that were deleted on a device during `during`: the IP of each neighbour, the MAC of each FDB entry */
+export async function deletedOn(host: Host, device: string, during: () => Promise<unknown>): Promise<string[]> {
   const watched = await host.ifindexOf(device);
   const deleted: string[] = [];
   const note = ({ ifindex, type, attributes }: NeighbourMessage): void => {
@@ -36,6 +36,6 @@ export async function deletedOn(host: Host, device: string, meanwhile: () => Pro
     // A neighbour's deletion carries no MAC.
     deleted.push(findMac(key(NDA_LLADDR)) ?? findIp(key(NDA_DST)) ?? "an entry that cannot be read");
   };
-  await whileWatching(host, note, meanwhile);
+  await whileWatching(host, note, during);
   return deleted;
 }

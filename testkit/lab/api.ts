@@ -45,7 +45,7 @@ function bearer({ secrets }: Server): Record<string, string> {
   return secrets ? { authorization: `Bearer ${secrets.token}` } : {};
 }
 
-/** As a client on the underlay would name it: the name that makes the look-up happen is nobody's. */
+/** As a client on the underlay would name it: the name that causes the look-up does not exist. */
 function hostHeader({ address, port }: Server): string {
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -33,7 +33,7 @@ function stopListening(): void {
 }
 
 function onSignal(signal: NodeJS.Signals): void {
-  // Whoever else listens decides when to end; the exit hook stays behind that.
+  // Other listeners decide when to end; the exit hook remains as a fallback.
   if (process.listenerCount(signal) > 1) return;
   removeAll();
   stopListening();

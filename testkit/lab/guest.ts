@@ -52,7 +52,7 @@ export class Guest extends Namespace {
   readonly mac: string;
   readonly vni: number;
   readonly port: string;
-  /** On each host that it comes to. */
+  /** On each host that it moves to. */
   readonly bridge: string;
   /** Without prefix lengths, in the order given. */
   readonly ips: readonly string[];
@@ -150,7 +150,7 @@ function plugIn(port: string, bridge: string): string[] {
 export async function bootGuest(guest: Guest, options: GuestOptions): Promise<void> {
   const { host, port, namespace } = guest;
   await waitForBridge(host, guest.bridge);
-  // Not on the host: inside a namespace `ip` has mounts of its own, and nobody else would see the new one.
+  // Not on the host: inside a namespace `ip` has mounts of its own, and the new one would be invisible elsewhere.
   await ipBatch([`netns add ${namespace}`]);
   // New devices inherit the defaults: no duplicate address detection, no router solicitations.
   for (const each of ["all", "default"]) {

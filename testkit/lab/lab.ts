@@ -48,7 +48,7 @@ export async function createLab(options: LabOptions): Promise<Lab> {
   }
 }
 
-/** Names of namespaces are the machine's: one that is taken belongs to somebody else. */
+/** Names of namespaces are the machine's: one that is taken belongs to another run. */
 function unusedPrefix(): string {
   for (;;) {
     const prefix = `nm${randomBytes(3).toString("hex")}`;

@@ -81,7 +81,7 @@ export function namespaceExists(name: string): boolean {
   return statSync(join(directory, name), { throwIfNoEntry: false }) !== undefined;
 }
 
-/** Names that begin with `prefix`, whoever made them. */
+/** Names with this prefix, of any creator. */
 export function namespacesNamed(prefix: string): string[] {
   try {
     return readdirSync(directory).filter((name) => name.startsWith(prefix));
@@ -104,7 +104,7 @@ function inodeOf(path: string): bigint | undefined {
   try {
     return statSync(path, { bigint: true }).ino;
   } catch {
-    return undefined; // gone meanwhile, or a zombie
+    return undefined; // gone by now, or a zombie
   }
 }
 

@@ -1,5 +1,5 @@
 // A packet socket on one device of a namespace: sees every frame in both directions, and sends any.
-// The kernel buffers what arrives; nothing is read until somebody looks, so a capture costs the machine nothing.
+// The kernel buffers what arrives; nothing is read until a test reads it, so a capture costs the machine nothing.
 import {
   AF_PACKET,
   bindSocket,

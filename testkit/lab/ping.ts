@@ -81,7 +81,7 @@ function collect(child: Spawned): { output(): string; errors(): string; closed: 
     child.on("error", reject);
     child.on("close", () => resolve());
   });
-  // Whoever awaits hears of it; a ping that nobody waits for must not end the process.
+  // A caller that awaits it gets the error; a ping without one must not end the process.
   closed.catch(() => {});
   return { output: () => output, errors: () => errors, closed };
 }

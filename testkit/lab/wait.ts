@@ -1,7 +1,7 @@
 // Waiting for conditions, never for time alone: every wait has a deadline and says what it waited for.
 import { inspect } from "node:util";
 
-/** For what must come to hold and promises no time: a deadline for what hangs, not for a busy machine. */
+/** For conditions without a promised time: a deadline for hangs, not for a busy machine. */
 export const patienceMs = 30_000;
 
 export interface WaitOptions {
@@ -13,7 +13,7 @@ export interface WaitOptions {
   readonly everyMs?: number;
 }
 
-/** A condition that did not come to hold in time. The message carries what was seen last. */
+/** A condition was not met in time. The message has the last observation. */
 export class WaitError extends Error {
   override readonly name = "WaitError";
 }

@@ -8,7 +8,7 @@ import { describe } from "./usage.ts";
 const help = `Usage: npm run soak -- [options]
 
 Random operations on five hosts in network namespaces of this machine: VMs registered, moved, deleted and asked for, agents
-and the controller killed, the controller cut off, entries deleted by somebody. After every six of them the tables of all
+and the controller killed, the controller cut off, entries deleted by hand. After every six of them the tables of all
 hosts must equal the inventory; guests that ping each other all the time must lose nothing; no frame may cross networks; memory
 and file descriptors of what is not killed must stay flat. Needs root, and leaves nothing behind.
 
@@ -18,7 +18,7 @@ Options:
   --json         print the result as one JSON object
   --help         print this
 
-Exit status: 0 if everything held, 1 if not, 2 for wrong options.
+Exit status: 0 if all checks passed, 1 if not, 2 for wrong options.
 `;
 
 function stop(message: string, status: number): never {
@@ -59,7 +59,7 @@ async function main(): Promise<number> {
       `${packets.sent} packets of running flows, ${packets.lost} lost`,
       ...Object.entries(growth).map(([name, each]) => `${name}: ${describe(each)}`),
       ...failures.map((failure) => `FAILED: ${failure}`),
-      failures.length === 0 ? `${asked} min, everything held` : `${failures.length} FAILED`,
+      failures.length === 0 ? `${asked} min, all checks passed` : `${failures.length} FAILED`,
     ];
     process.stdout.write(`${lines.join("\n")}\n`);
   }

@@ -76,7 +76,7 @@ const inventory: readonly Operation[] = [
     },
   },
   {
-    name: "addresses asked for that nobody has",
+    name: "requests for unregistered addresses",
     weight: 3,
     act: async ({ scene }) => {
       const ips = Array.from({ length: 50 }, () => `10.20.${200 + randomInt(50)}.${randomInt(1, 255)}`);
@@ -118,7 +118,7 @@ const faults: readonly Operation[] = [
     },
   },
   {
-    name: "entries deleted by somebody",
+    name: "entries deleted by hand",
     weight: 1,
     act: async (world) => {
       const host = world.scene.host(oneOf(hostNames(world)));

@@ -18,7 +18,7 @@ const mebibyte = 1_048_576;
 
 /** Of a program that `live-memory.ts` was loaded into. @throws ProcessEndedError, WaitError */
 export async function usageOf(program: LabProcess): Promise<Usage> {
-  const told = program.nextLog(({ msg }) => msg === liveMemoryMessage, "what it holds");
+  const told = program.nextLog(({ msg }) => msg === liveMemoryMessage, "its live memory");
   program.signal("SIGWINCH");
   const { bytes } = await told;
   const status = readFileSync(`/proc/${program.pid}/status`, "utf8");

@@ -99,7 +99,7 @@ async function stormTrial(stand: Stand, family: Family, addresses: Addresses, sc
   return { ...trial, ...(count ? { scan: count } : {}) };
 }
 
-/** Waits until the agents have done with what the storm left them: nobody asks the controller any more. */
+/** Waits until the agents have handled the misses of the storm: no agent queries the controller any more. */
 async function calm(stand: Stand): Promise<void> {
   let last: number | undefined;
   await waitFor(

@@ -13,7 +13,7 @@ export interface ReplicatedFrames {
   readonly hosts: number;
   /** That arrived at the other hosts. */
   readonly frames: number;
-  /** First packets sent meanwhile, one per family. */
+  /** First packets sent in that time, one per family. */
   readonly conversations: number;
 }
 

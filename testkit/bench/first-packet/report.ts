@@ -4,7 +4,7 @@ import type { FirstPacketResult } from "./result.ts";
 
 export function report({ modes, ratios, replicatedFrames, steps = [], agent = [] }: FirstPacketResult): string {
   const parts = [
-    "First packet between two VMs that nobody has met, both sides cold: round trip as ping sees it\n\n",
+    "First packet between two new VMs, both sides cold: round trip as ping sees it\n\n",
     table(
       ["mode", "IP", "trials", "median", "p99", "max", "retried"],
       modes.map(({ mode, family, trials, medianMs, p99Ms, maxMs, retried }) => [

@@ -1,4 +1,4 @@
-// One trial: a pair of VMs that nobody has met, and the round trip of the first packet between them.
+// One trial: a pair of new VMs, and the round trip of the first packet between them.
 import { pause } from "../../lab/wait.ts";
 import type { Addresses, Family } from "../addresses.ts";
 import type { ModeName } from "../modes/mode.ts";
@@ -9,7 +9,7 @@ export interface Trial {
   readonly family: Family;
   /** A packet without answer counts with the deadline: it took at least that long. */
   readonly timeMs: number;
-  /** Questions that the controller answered meanwhile; 0 without a controller. */
+  /** Queries that the controller answered in that time; 0 without a controller. */
   readonly resolves: number;
 }
 

@@ -29,7 +29,7 @@ export interface AgentsReport {
   readonly incomplete: number;
   /** Sessions and tries that ended. */
   readonly ended: number;
-  /** When agents came to be in sync, ms of `nowMs`. */
+  /** When agents were in sync, ms of `nowMs`. */
   readonly syncedAtMs: readonly number[];
 }
 

@@ -14,7 +14,7 @@ import { recordFrames } from "./record.ts";
 
 export interface FleetOptions {
   readonly agents: number;
-  /** VMs of other hosts that each agent holds: an IP and a MAC each. */
+  /** cached VMs of other hosts per agent: an IP and a MAC each. */
   readonly held: number;
   /** TLS, and a certificate of each agent's own. */
   readonly tls: boolean;
@@ -26,7 +26,7 @@ export interface FleetSide {
   /** From that answer until so many agents had a whole snapshot. */
   readonly halfMs: number;
   readonly allMs: number;
-  /** Sessions that the kill ended, and tries that came to nothing. */
+  /** Sessions that the kill ended, and failed attempts. */
   readonly ended: number;
   /** Of looks at the event loop every 10 ms, while agents came back. */
   readonly lagP99Ms: number;

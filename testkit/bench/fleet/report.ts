@@ -17,7 +17,7 @@ export function reportFleet(result: FleetResult): string {
   ]);
   const head = ["", "start", "half in sync", "all", "sessions, tries ended", "loop late, p99", "max", "CPU", "memory"];
   return [
-    `\n${result.agents.toLocaleString("en")} agents${result.tls ? ", with TLS and certificates," : ""} whose server was killed and is back; each holds ${result.held} VMs, `,
+    `\n${result.agents.toLocaleString("en")} agents${result.tls ? ", with TLS and certificates," : ""} whose server was killed and restarted; each has ${result.held} cached VMs, `,
     `${result.bytesPerAgent} bytes of answers; times from its listening on\n\n`,
     table(head, rows),
     `\n  nearmiss : bare ws  all in sync ${formatRatio(ratios.all)}, CPU ${formatRatio(ratios.cpu)}, `,

@@ -1,5 +1,5 @@
-// `import`: one import of many VMs into a controller with connected agents, and what others wait for meanwhile: a GET and
-// an agent's question every 10 ms, beside the same in peace.
+// `import`: one import of many VMs into a controller with connected agents, and the latency of others during it: a GET and an
+// agent's query every 10 ms, compared with an idle controller.
 import { Agent, request } from "node:http";
 import { parseIp, parseVni } from "../../../schema/index.ts";
 import { pause } from "../../lab/wait.ts";

@@ -18,6 +18,6 @@ export const floodAndLearnMode: Mode = {
       }),
     );
   },
-  // Nobody is told of anything: that is the point. What was learned of earlier VMs is not of these.
+  // No host is notified of anything: that is the point. Addresses learned from earlier VMs are different ones.
   place: async () => {},
 };

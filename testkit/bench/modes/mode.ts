@@ -18,10 +18,10 @@ export interface Mode {
   readonly slow: boolean;
   /** Makes bridge and vxlan device of the network on all hosts, and starts what the mode needs. */
   prepare(lab: Lab): Promise<void>;
-  /** `gone` left and `come` arrived: whoever must know in this mode does when this resolves, and nobody else. */
+  /** `gone` left and `come` arrived: when this resolves, exactly the hosts that must know in this mode are informed. */
   place(lab: Lab, come: readonly Placement[], gone: readonly Placement[]): Promise<void>;
   /** Questions of agents that the controller has answered with an address so far; absent without a controller. */
   resolves?(lab: Lab): Promise<number>;
-  /** The same with those after addresses that nobody has. */
+  /** The same with queries for unregistered addresses. */
   questions?(lab: Lab): Promise<number>;
 }

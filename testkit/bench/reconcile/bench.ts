@@ -19,14 +19,14 @@ export interface Cost {
 
 /** Of something that the agent does, which should leave it time for misses. */
 export interface OwnCost extends Cost {
-  /** The longest that it kept the event loop from everything else: what a miss that comes meanwhile waits for at most. */
+  /** Maximum time that it blocked the event loop: the longest delay of a miss during it. */
   readonly blockMs: number;
 }
 
 export interface ReconcileResult extends ReconcileOptions {
   /** In the kernel, all three tables together. */
   readonly kernelEntries: number;
-  /** Nothing to mend. */
+  /** Nothing to repair. */
   readonly reconcile: OwnCost;
   /** The device was set down and up, which erases all neighbours. */
   readonly repair: OwnCost;
@@ -55,7 +55,8 @@ export async function reconcileBench(options: ReconcileOptions, progress: Progre
       dumps.push(await dumpCost(host));
     }
     const before = host.repairs;
-    if (before > 0) throw new Error(`${before} entries were not as they were held: nobody else should be here`);
+    if (before > 0)
+      throw new Error(`${before} entries differed from the cached answers: no other program should change them`);
     progress("with all neighbours erased");
     for (let n = 0; n < Math.ceil(rounds / 4); n++) {
       await ipBatch([`link set ${host.device} down`, `link set ${host.device} up`], host.namespace);

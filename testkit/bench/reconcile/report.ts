@@ -12,11 +12,11 @@ export function reportReconcile(result: ReconcileResult): string {
   const ownRow = (name: string, cost: OwnCost): string[] => row(name, cost, formatMs(cost.blockMs));
   const { entries, kernelEntries, rounds, ratio, blocked } = result;
   return [
-    `\n${entries.toLocaleString("en")} VMs held, ${kernelEntries.toLocaleString("en")} entries in the kernel, ${rounds} rounds\n\n`,
+    `\n${entries.toLocaleString("en")} cached VMs, ${kernelEntries.toLocaleString("en")} entries in the kernel, ${rounds} rounds\n\n`,
     table(
       ["medians", "wall", "CPU", "longest wait of a miss"],
       [
-        ownRow("reconcile, nothing to mend", result.reconcile),
+        ownRow("reconcile, nothing to repair", result.reconcile),
         row("ip neigh show + bridge fdb show", result.dump),
         ownRow(`reconcile, ${result.repaired.toLocaleString("en")} neighbours erased`, result.repair),
       ],

@@ -60,7 +60,7 @@ const searches: readonly Search[] = [
   page("name, whole", (vms) => `name=vm-${vms - 1}`, 1),
   page("IP", (vms) => `ip=${ipv6Of(middle(vms))}`, 1),
   page("MAC", (vms) => `mac=${macOf(middle(vms))}`, 1),
-  page("IP of nobody", () => "ip=10.255.255.1", 0),
+  page("unknown IP", () => "ip=10.255.255.1", 0),
   page("on a host", () => "host=host-1"),
   page("in a network", lastNetwork),
   page("label of a third", () => label("tier=web")),

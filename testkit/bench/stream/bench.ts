@@ -66,7 +66,7 @@ export function keepsUp({ delivered, ended, behindMs }: StreamSide): boolean {
   return delivered === 1 && ended === 0 && behindMs <= 1_000;
 }
 
-/** Half of what the slower one came to. Pure. */
+/** Half of the slower one's rate. Pure. */
 export function lowerRate({ rate, nearmiss, bare }: StreamRound): number {
   return Math.max(1, Math.floor(Math.min(rate, nearmiss.rate, bare.rate) / 2));
 }

@@ -11,7 +11,7 @@ export async function deleteVm(stage: Stage): Promise<void> {
   story.blank();
   await stage.talk(blueWeb, blueCache, blueCache.ipv4);
   story.blank();
-  story.say(`Now ${blueCache.name} is shut down and deleted. Host a still holds its entries, and is told at once.`);
+  story.say(`Now ${blueCache.name} is shut down and deleted. Host a still has its entries, and is notified at once.`);
   story.blank();
   await stage.guest(blueCache).remove();
   stage.guests.delete(blueCache.name);
@@ -33,7 +33,7 @@ export async function deleteVm(stage: Stage): Promise<void> {
   await stage.showTables("a", blue);
   story.blank();
   const seen = left.length === 0 ? `gone within ${formatMs(tookMs)}` : `left: ${left.join("; ")}`;
-  checks.expect(`Host a holds nothing of ${blueCache.name}`, left.length === 0, seen);
+  checks.expect(`Host a has no entries of ${blueCache.name}`, left.length === 0, seen);
   const result = await stage.guest(blueWeb).ping(blueCache.ipv4, { count: 1, deadlineS: 1 });
   checks.expect(
     `${blueCache.name} answers no more`,

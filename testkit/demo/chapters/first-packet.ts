@@ -18,16 +18,16 @@ export async function firstPacket(stage: Stage): Promise<void> {
   const { address } = stage.lab.host(blueDb.host);
   story.blank();
   checks.expect(
-    "Host a's kernel holds the whole answer",
+    "Host a's kernel has the whole answer",
     tables.includes(`${blueDb.ipv4} lladdr ${blueDb.mac}`) &&
       new RegExp(`${blueDb.mac} .*dst ${address}`).test(tables) &&
       new RegExp(`${blueDb.mac} .*master nmb${blue.vni}`).test(tables),
     `${blueDb.ipv4} is ${blueDb.mac} is behind ${address}`,
   );
   checks.expect(
-    "Host a holds only what its own guests asked for",
+    "Host a has only entries that its own guests asked for",
     !tables.includes(blueCache.mac),
-    `nothing of ${blueCache.name}, which nobody talks to`,
+    `nothing of ${blueCache.name}, which no guest there talks to`,
   );
 }
 

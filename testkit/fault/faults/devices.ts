@@ -1,4 +1,4 @@
-// Somebody works on devices of ours. What is on them is gone with some of it, so packets may be lost until it is back.
+// Another program changes devices of the agent. Some changes delete entries, so packets may be lost until they are restored.
 import type { Fault } from "../fault.ts";
 import { blue } from "../scene.ts";
 

@@ -1,4 +1,4 @@
-// Random histories: what operators, guests, crashes and somebody's hand on the tables can do, in any order. After each, every
+// Random histories: changes by operators, guests, crashes and foreign writes to the tables, in any order. After each, every
 // host's entries are what the inventory says.
 import { randomInt } from "node:crypto";
 import fc from "fast-check";
@@ -64,7 +64,7 @@ const someStep: fc.Arbitrary<Step> = fc.oneof(
 const someHistory = fc.array(someStep, { minLength: steps, maxLength: steps });
 
 export const randomHistories: Fault = {
-  name: "random histories of changes, questions, kills and somebody's hand on the tables: no wrong entry after any",
+  name: "random histories of changes, queries, kills and foreign writes to the tables: no wrong entry after any",
   act: async (scene, { histories }) => {
     const seed = randomInt(2 ** 31);
     const held = await scene.held();

@@ -1,4 +1,4 @@
-// More than fits: misses that nobody reads, and a neighbour table that somebody else has filled.
+// Overload: misses that are not read, and a neighbour table that another namespace has filled.
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { decodePlace, type NeighbourMessage } from "../../../node-agent/kernel/codec/neighbour-codec.ts";
@@ -18,7 +18,7 @@ import { whileWatching } from "../watch.ts";
 const missesPerSecond = 50_000;
 const stoppedMs = 2_000;
 const resolvedWithinMs = 1_000;
-/** Once each: nobody waits for a guest's own retry, which takes a second itself. */
+/** Once each: does not wait for a guest's own retry, which takes a second itself. */
 const askEveryMs = 100;
 /** The part of questions that may be left to a guest's retry: each time a scanner is listened to again, its flood is back. */
 const mayBeLost = 0.1;
@@ -26,7 +26,7 @@ const mayBeLost = 0.1;
 const scanned = { firstIp: "10.20.64.0", size: 0x4000 } as const;
 
 export const overrun: Fault = {
-  name: "flannel#414, FRR#7883: 50,000 misses a second, and nobody reads them for 2 s: survived, seen, made good; others resolve within 1 s",
+  name: "flannel#414, FRR#7883: 50,000 misses a second, not read for 2 s: survived, detected, repaired; others resolve within 1 s",
   // A host with more unknown addresses than are remembered is told of every creation, and need not ask.
   fresh: true,
   mayLose: { because: "the guests share the machine's packet queues with the scan", forMs: 2_000 },
@@ -43,7 +43,7 @@ export const overrun: Fault = {
     const { agent } = scene.host("a");
     const seen = agent.nextLog(isOverrun, "its log to tell of the overrun", overrunS * 1_000 + patienceMs);
     try {
-      // Nobody reads from the first miss on: whoever scans is not known to scan.
+      // No misses are read from the first one on: the scanning guest is not known.
       agent.signal("SIGSTOP");
       scan.go();
       await pause(stoppedMs);

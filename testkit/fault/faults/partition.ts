@@ -10,7 +10,7 @@ import { agentsNotice, noticedWithinMs, seconds } from "./processes.ts";
 const askedAtOnce = 150;
 
 export const partition: Fault = {
-  name: "a partition with VM moves meanwhile: unmoved flows lose nothing, all is right within 5 s of healing",
+  name: "a partition during VM moves: unmoved flows lose nothing, all is right within 5 s of healing",
   waits: true,
   act: async (scene, { partitionS, moves }) => {
     const numbers = scene.numbersFrom(moves);

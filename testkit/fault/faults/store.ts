@@ -42,7 +42,7 @@ function restored(renewed: boolean): Fault["act"] {
     });
     // Entries of FDBs cannot change all their flags in place; nothing here changes flags.
     if (deleted.length > 0) throw new Error(`${deleted.length} entries were deleted on the way, and all of them stay`);
-    return [`${held} addresses held, ${moved.length} moves undone and done again, no entry deleted`];
+    return [`${held} addresses cached, ${moved.length} moves undone and done again, no entry deleted`];
   };
 }
 
