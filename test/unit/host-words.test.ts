@@ -182,7 +182,7 @@ describe("what is reported", () => {
     fc.assert(
       fc.property(fc.constantFrom(...reportKinds), detail, fc.string({ maxLength: 64 }), (kind, text, subject) => {
         const words = wordsOf({ ...base, kind, detail: text, subject }, isBlue);
-        expect(`${words.detail ?? ""}${words.subject ?? ""}`).toMatch(/^[\w .,:;()+=/…'-]*$/);
+        expect(`${words.detail ?? ""}${words.subject ?? ""}`).toMatch(/^[\w .,:;()+=/…'@-]*$/);
       }),
     );
   });
