@@ -1,5 +1,5 @@
-// What frames a guest may send, as rules of nf_tables in the bridge family: pure text. Everything is decided where a frame
-// enters the bridge, by the name of the port: rules stand before the tap does, so there is no moment without them.
+// The frames that a guest may send, as rules of nf_tables in the bridge family: pure text. The rules decide at the entry of a
+// frame into the bridge, by the name of the port: they are loaded before the tap exists, so there is no moment without them.
 import {
   familyOf,
   findIp,
@@ -12,10 +12,10 @@ import {
 import type { AddressedGuest } from "../tables/held-network.ts";
 import { type Elements, fillScript, tableName } from "./rule-table.ts";
 
-/** By port: each MAC that its guest may send with, and the addresses that go with it. A port without MACs sends nothing. */
+/** By port: each permitted source MAC of its guest, with its addresses. All frames of a port without MACs are dropped. */
 export type GuardedPorts = ReadonlyMap<string, ReadonlyMap<MacAddress, ReadonlySet<IpAddress>>>;
 
-/** What reasons for a drop are counted, by the name of the counter. */
+/** Counted reasons for a drop, by the name of the counter. */
 export const dropReasons = [
   "ethertype",
   "mac",
@@ -31,10 +31,10 @@ export const dropReasons = [
 ] as const;
 export type DropReason = (typeof dropReasons)[number];
 
-/** ARP and neighbour discovery of one port, frames a second and at once: more is a scan. */
+/** ARP and neighbour discovery of one port, frames per second and burst: more is a scan. */
 const discoveryRate = { perSecond: 100, burst: 200 };
 
-/** Interfaces with a registered port. A name that the controller should not have taken has no place in a script. */
+/** Interfaces with a registered port. An invalid name, which the controller should have refused, must not get into a script. */
 export function guardedPorts(guests: readonly AddressedGuest[]): GuardedPorts {
   const ports = new Map<string, Map<MacAddress, Set<IpAddress>>>();
   for (const { mac, ips, port } of guests) {
@@ -59,8 +59,8 @@ export function linkLocalOf(mac: MacAddress): IpAddress {
 }
 
 /**
- * IPv4's smallest first fragment: 60 bytes of header and 8 of data pass every link whole (RFC 791 §3.2), so a shorter one is made
- * to hide a header.
+ * IPv4's smallest first fragment: 60 bytes of header and 8 of data pass every link whole (RFC 791 §3.2), so a shorter one is
+ * crafted to hide a header.
  */
 const minFirstFragmentBytes = 68;
 
@@ -75,8 +75,8 @@ const extensionHeaders = "{ 0, 43, 44, 60 }";
  * only: sender of ARP (RFC 826), target of a probe (RFC 5227 §1.1) and of an advertisement (RFC 4861 §4.4), besides the source
  * of the packet.
  *
- * A filter without memory judges a fragmented packet by the one fragment that carries the upper-layer header, so that header
- * must be where no other fragment can lay bytes over it: at offset 0, in its first 8 bytes, which only fragments of offset 0 cover,
+ * A stateless filter judges a fragmented packet by the one fragment with the upper-layer header, so no other fragment may be
+ * able to overwrite that header: it must be at offset 0, in its first 8 bytes, which only fragments of offset 0 cover,
  * and each of those is judged. Hence nothing between an IPv6 fragment header and the upper-layer header passes: destination
  * options would move it behind offset 0. A packet whose headers the kernel cannot walk to the end has no `meta l4proto`.
  */
@@ -165,8 +165,8 @@ ${counters}
 }
 
 /**
- * Exactly these ports, in one step.
- * @param networkOf whose a port is, noted beside it for the next run of the agent
+ * Exactly these ports, in one transaction.
+ * @param networkOf the network of a port, recorded for the next run of the agent
  */
 export function elementsScript(
   ports: GuardedPorts,
