@@ -91,8 +91,14 @@ describe("a problem of an agent", () => {
   test.each([
     ["another program uses UDP port 4789", "uses", "holds"],
     ["bond0, which is not a bridge: take it out", "is not a bridge", "is no bridge"],
+    ["VTEP address 192.0.2.1: packets", "packets to it are lost; add it", "nothing sent to it arrives; give it back"],
+    [
+      "is a device of nearmiss, not of",
+      "is a device of nearmiss, not of a guest",
+      "is a device of nearmiss and no guest's",
+    ],
   ])("of an earlier agent is shown in today's words: %s", (text, now, earlier) => {
-    const shown = devices.find((each) => each.includes(text)) ?? "";
+    const shown = [...devices, ...warnings, ...own].find((each) => each.includes(text)) ?? "";
     expect(shown).toContain(now);
     expect(problemOf(shown.replace(now, earlier), isBlue)).toBe(shown);
   });
