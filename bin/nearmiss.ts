@@ -66,7 +66,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.
 const program = new Command("nearmiss")
   .description("The control plane for Linux VXLAN that answers the kernel's neighbour misses")
   .version(version)
-  .showHelpAfterError("Add --help for what there is.")
+  .showHelpAfterError("Add --help to see the usage.")
   .configureHelp({ showGlobalOptions: true })
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 

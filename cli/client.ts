@@ -99,7 +99,7 @@ export class Client {
     }
   }
 
-  /** @throws CliError where the controller refuses, Error where nobody answers */
+  /** @throws CliError if the controller refuses, Error if no server answers */
   private async open(method: string, path: string, call: LinesCall): Promise<IncomingMessage> {
     const { query, headers = {}, body, timeoutMs = defaultTimeoutMs } = call;
     const { ca } = this.settings;

@@ -41,7 +41,7 @@ export async function* toldAsItGoes<Answer extends Outcome>(
       if (options.output === "table") yield value;
       continue;
     }
-    // A script learns by the status that somebody has not followed; the change stands all the same.
+    // The exit status tells a script that a host has not confirmed; the change stays in effect.
     if (options.wait && value.unconfirmed.length > 0) process.exitCode = 1;
     yield await format(options.output, value, () => `${describe(value)}, ${describeOutcome(value)}`);
     return;
@@ -73,7 +73,7 @@ async function* sent<Answer extends Outcome>(
     }
     if (wait) yield describeProgress(line);
   }
-  throw new CliError("the controller's answer broke off: the same command again shows how far it is", 1);
+  throw new CliError("the controller's answer ended early: run the same command again to see the progress", 1);
 }
 
 function describeProgress(line: ProgressLine): string {

@@ -37,13 +37,13 @@ const problemPrefix = problemUri("" as ProblemType);
 /** What to do next, where the controller cannot say it in terms of commands. */
 const cures: Partial<Record<ProblemType, string>> = {
   unauthenticated: "Name the file of a token with --token-file or NEARMISS_TOKEN_FILE.",
-  forbidden: "An admin can make a token that may: `nearmiss token create`.",
-  "not-found": "`list` shows what there is.",
-  "name-taken": "`update` changes it.",
-  "unknown-reference": "Create that first, or name another: `list` shows what there is.",
-  "precondition-failed": "`get` shows how it is now.",
-  "misdirected-request": "Start the controller with --allow-host for this name, or ask it by its address.",
-  "too-many-requests": "Wait a moment, and try again.",
+  forbidden: "An admin can create a token that allows it: `nearmiss token create`.",
+  "not-found": "`list` shows the names.",
+  "name-taken": "Use `update` to change it.",
+  "unknown-reference": "Create it first, or use another name: `list` shows the names.",
+  "precondition-failed": "`get` shows its current state.",
+  "misdirected-request": "Start the controller with --allow-host for this name, or use its address.",
+  "too-many-requests": "Wait a moment and try again.",
 };
 
 function findProblem(text: string): ProblemDetails | undefined {

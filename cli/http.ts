@@ -20,7 +20,7 @@ export function openHttp(url: URL, { method, headers, body, ca, timeoutMs }: Htt
   return new Promise((resolve, reject) => {
     const options = { method, headers: { ...headers, ...length }, agent: false, ...(ca ? { ca } : {}) };
     const call = request(url, options, resolve);
-    call.setTimeout(timeoutMs, () => call.destroy(new Error(`nothing was heard for ${timeoutMs / 1_000} s`)));
+    call.setTimeout(timeoutMs, () => call.destroy(new Error(`no data was received for ${timeoutMs / 1_000} s`)));
     call.on("error", reject);
     if (typeof body !== "object") return void call.end(body);
     body.on("error", (error) => call.destroy(error));

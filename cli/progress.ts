@@ -7,7 +7,7 @@ export interface Progress {
   stop(): void;
 }
 
-/** Below that nobody waits long enough to look. */
+/** Below this, the wait is too short to show progress. */
 const worthBytes = 256 * 1024;
 
 /** @param total 0: unknown */

@@ -66,9 +66,9 @@ function readConfig(named: string | undefined, env: NodeJS.ProcessEnv): FileSett
 export function parseConfig(text: string, path: string): FileSettings {
   const settings = Object.entries(parseToml(text, path)).map(([key, value]) => {
     if (!keys.some((known) => known === key)) {
-      throw new CliError(`${path}: "${key}" is no setting: write ${keys.join(", ")}`, 2);
+      throw new CliError(`${path}: "${key}" is not a valid setting: use ${keys.join(", ")}`, 2);
     }
-    if (typeof value !== "string") throw new CliError(`${path}: ${key} must be a text in quotes`, 2);
+    if (typeof value !== "string") throw new CliError(`${path}: ${key} must be a string in quotes`, 2);
     if (key !== "controller") return [key, resolve(dirname(path), value)];
     if (!findUrl(value)) throw new CliError(`${path}: controller must be a URL such as "${defaultController}"`, 2);
     return [key, value];
@@ -81,7 +81,7 @@ function parseToml(text: string, path: string): Record<string, unknown> {
     return parse(text);
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
-    throw new CliError(`${path}:${error.line}:${error.column} is no TOML: ${error.message.split("\n")[0]}`, 2);
+    throw new CliError(`${path}:${error.line}:${error.column} is not valid TOML: ${error.message.split("\n")[0]}`, 2);
   }
 }
 

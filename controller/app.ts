@@ -54,7 +54,7 @@ import { Committer } from "./write/committer.ts";
 
 export interface AppOptions {
   readonly store: Store;
-  /** Whoever reaches the port may do everything. */
+  /** Any client that reaches the port may do everything. */
   readonly insecure: boolean;
   /** Agents may register their hosts; default: where it is insecure. */
   readonly selfRegistration?: boolean;
@@ -98,7 +98,7 @@ const defaultStreamLimits = {
   bookmarkMs: 10_000,
   pageSize: 256,
 };
-/** Headers have to arrive whole in this time, and whoever is late is looked for every second. */
+/** Headers must be complete within this time; slow clients are checked every second. */
 const headerLimits = { headersTimeout: 10_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 16 * 1024 };
 /** How long peers may take to answer a close before the process stops waiting for them. */
 const closeTimeoutMs = 1_000;

@@ -34,29 +34,37 @@ export function addControllerCommand(program: Command): void {
         .argParser(parseListen)
         .default(parseListen(defaultListen), defaultListen),
     )
-    .option("--db <path>", "SQLite file, made where it is missing; one controller per file", "nearmiss.db")
+    .option("--db <path>", "SQLite file, created if missing; one controller per file", "nearmiss.db")
     .option(
       "--insecure",
-      "serve beyond loopback, and let hosts register themselves, without any authentication: whoever reaches the " +
+      "serve beyond loopback, and let hosts register themselves, without any authentication: any client that reaches the " +
         "port controls the network",
       false,
     )
-    .option("--allow-host <name>", "a name that clients reach it by, beside its addresses; may be repeated", collect)
-    .option("--allow-origin <origin>", "a site whose pages may use it, such as https://tools.example.org", collect)
+    .option(
+      "--allow-host <name>",
+      "a name that clients use for it, in addition to its addresses; may be repeated",
+      collect,
+    )
+    .option(
+      "--allow-origin <origin>",
+      "a site whose pages may call the API, such as https://tools.example.org",
+      collect,
+    )
     .addOption(
       new Option("--rate-limit <n>", "requests a second of one identity, on average over ten seconds")
         .argParser(parseRateLimit)
         .default(defaultDoorLimits.requestsPerSecond),
     )
     .addOption(
-      new Option("--token-connections <n>", "connections that one token may hold at a time, 8 … 100000")
+      new Option("--token-connections <n>", "open connections per token, 8 … 100000")
         .argParser(parseConnections)
         .default(defaultDoorLimits.tokenConnections),
     )
     .addOption(
       new Option(
         "--stranger-connections <n>",
-        "connections of one IPv4 address or IPv6 /64 that have shown no credentials yet, 8 … 100000: raise it where " +
+        "unauthenticated connections per IPv4 address or IPv6 /64, 8 … 100000: raise it if " +
           "many hosts reach the controller from one address",
       )
         .argParser(parseConnections)
@@ -65,42 +73,42 @@ export function addControllerCommand(program: Command): void {
     .addOption(
       new Option(
         "--log-max-age <time>",
-        "forget changes that are older, 1s … 3650d (s, m, h, d), or off: consumers of events that are behind them start over",
+        "remove changes that are older, 1s … 3650d (s, m, h, d), or off: event consumers that are further behind start over",
       )
         .argParser(parseMaxAge)
         .default(defaultRetention.maxAgeMs, "30d"),
     )
     .addOption(
-      new Option("--log-max-events <n>", "forget the oldest changes beyond so many, 100 … 1000000000")
+      new Option("--log-max-events <n>", "remove the oldest changes beyond this number, 100 … 1000000000")
         .argParser(parseMaxEvents)
         .default(defaultRetention.maxEvents),
     )
     .addOption(
-      new Option("--audit-max-age <time>", "forget entries of the audit trail that are older, 1s … 3650d, or off")
+      new Option("--audit-max-age <time>", "remove audit entries that are older, 1s … 3650d, or off")
         .argParser(parseMaxAge)
         .default(defaultRetention.audit.maxAgeMs, "365d"),
     )
     .addOption(
-      new Option("--audit-max-entries <n>", "forget the oldest entries beyond so many, 100 … 1000000000")
+      new Option("--audit-max-entries <n>", "remove the oldest audit entries beyond this number, 100 … 1000000000")
         .argParser(parseMaxEvents)
         .default(defaultRetention.audit.maxEntries),
     )
     .addOption(
       new Option(
         "--tls <mode>",
-        "serve HTTPS, with a certificate of the CA that the controller makes beside its database",
+        "serve HTTPS with a certificate of the CA that the controller creates beside its database",
       )
         .choices(["self", "off"])
-        .default("off", "off, or on where --tls-cert is given"),
+        .default("off", "off, or on if --tls-cert is given"),
     )
-    .option("--tls-cert <path>", "serve HTTPS with this certificate (PEM, with those between it and its CA)")
+    .option("--tls-cert <path>", "serve HTTPS with this certificate (PEM, including intermediate certificates)")
     .option("--tls-key <path>", "its private key (PEM)")
     .option("--tls-ca <path>", "the CA that agents check it with (default: a public CA, or the certificate itself)")
-    .option("--name <name>", "DNS name or address by which agents and operators reach it; may be repeated", collect, [])
+    .option("--name <name>", "DNS name or address that agents and operators use for it; may be repeated", collect, [])
     .addOption(
       new Option(
         "--cert-lifetime <time>",
-        "of hosts' certificates, and the controller's own, 6s … 825d; renewed at two thirds",
+        "lifetime of hosts' certificates and the controller's own, 6s … 825d; renewed after two thirds",
       )
         .argParser(parseLifetime)
         .default(30 * dayMs, "30d"),

@@ -11,8 +11,8 @@ export function checkModes(files: readonly string[]): void {
   if (open.length === 0) return;
   const names = open.map((file) => `'${file.replaceAll("'", "'\\''")}'`).join(" ");
   throw new StoreOpenError(
-    `others than the owner may read or write ${open.join(", ")}, with secrets in it: run \`chmod go= ${names}\`, and think ` +
-      "of who may have read it",
+    `users other than the owner may read or write ${open.join(", ")}, which contains secrets: run \`chmod go= ${names}\`, and consider ` +
+      "who may have read it",
   );
 }
 

@@ -41,10 +41,12 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
   // The store's lock keeps two controllers from making a CA each.
   const tls = config.tls && (await openTls({ ...config, tls: config.tls }, log));
   if (config.insecure) {
-    log.warn("INSECURE: no tokens, no TLS, hosts register themselves: whoever reaches the port controls the network");
+    log.warn(
+      "INSECURE: no tokens, no TLS, hosts register themselves: any client that reaches the port controls the network",
+    );
   } else {
     const file = await writeFirstToken(store.access, config.db, new Date());
-    if (file) log.info({ file }, "first start: the file holds an admin token, and only its owner can read it");
+    if (file) log.info({ file }, "first start: the file contains an admin token, and only its owner can read it");
   }
   const app = await buildApp({
     store,
@@ -87,14 +89,14 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
   );
 }
 
-/** What an operator can mend, in one line. */
+/** A reason that an operator can fix, in one line. */
 function findStartReason(error: unknown, { listen }: ControllerConfig): string | undefined {
   if (error instanceof StoreOpenError || error instanceof PkiError) return error.message;
   if (error instanceof StoreBrokenError) return `${error.message}: restore a backup`;
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   const where = formatListen(listen);
   if (code === "EADDRINUSE") return `${where} is in use: stop what listens there, or name another --listen`;
-  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") return `${where} is no address of this machine`;
+  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") return `${where} is not an address of this machine`;
   if (code === "EACCES") return `not permitted to listen on ${where}: name a port above 1023`;
   return undefined;
 }
@@ -106,8 +108,8 @@ function explainReach(listen: string, db: string): string {
     `  ${command} --tls self\n` +
     "makes a CA of the controller's own, or\n" +
     `  ${command} --tls-cert FILE --tls-key FILE\n` +
-    "serves with a certificate of yours. (--insecure serves without TLS and without tokens: whoever reaches the port " +
-    "controls the network.)"
+    "serves with your own certificate. (--insecure serves without TLS and without tokens: any client that reaches the " +
+    "port controls the network.)"
   );
 }
 

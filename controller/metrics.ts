@@ -23,11 +23,11 @@ interface Observed {
 const gaugeHelp: Readonly<Record<keyof Observed, string>> = {
   revision: "Revision that readers see",
   sessions: "Agents connected",
-  interest: "Bindings that hosts are told of when they change, summed over hosts",
+  interest: "Bindings whose changes are pushed to hosts, summed over hosts",
   streams: "Consumers of the event stream connected",
   imports: "Imports that arrive, wait for their turn or are carried out",
-  log_events: "Changes in the log, when it was last looked at",
-  log_compacted: "Revision up to which the log has been forgotten, when it was last looked at",
+  log_events: "Changes in the log, at the last check",
+  log_compacted: "Revision up to which the log has been compacted, at the last check",
   connections_unproven: "Connections on which no request was let in yet",
   connections_proven: "Connections of tokens and hosts",
   connections_limit: "Connections that the controller takes at most: out of the files that it may open",
@@ -71,7 +71,7 @@ export class Metrics {
   });
   private readonly occurrences = new Counter({
     name: "nearmiss_controller_operational_total",
-    help: 'What happened on hosts and is no inventory, each occurrence counted; beyond 1,000 hosts as host "other"',
+    help: 'Operational events of hosts, each occurrence counted; beyond 1,000 hosts as host "other"',
     labelNames: ["host", "kind"] as const,
     registers: [this.registry],
   });

@@ -1,4 +1,4 @@
-// Requests to the controller that served this page, and to nobody else.
+// Requests to the controller that served this page, the only server that the page uses.
 import type { ProblemDetails } from "../schema/problems.ts";
 
 /** The controller refused, and says why. */

@@ -31,7 +31,7 @@ function Page() {
   const { path } = place.value;
   const [section = "", name] = path;
   const isFirst = useRef(true);
-  // At once: a moment later it would take the focus from whoever is typing by then.
+  // In the layout effect: later it could take the focus from a field that the user is typing in.
   useLayoutEffect(() => {
     const heading = document.querySelector("h1");
     document.title = heading?.textContent ? `${heading.textContent} · nearmiss` : "nearmiss";
@@ -59,7 +59,7 @@ function Page() {
         <>
           <PageHead title="No such page" />
           <div class="panel">
-            <Empty title="Nothing is at this address">
+            <Empty title="There is no page at this address">
               <a href={href([])}>Go to the overview</a>
             </Empty>
           </div>

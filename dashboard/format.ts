@@ -46,7 +46,7 @@ export function formatAgo(ms: number): string {
   return seconds < 86_400 ? `${Math.floor(seconds / 3_600)} h ago` : `${Math.floor(seconds / 86_400)} d ago`;
 }
 
-/** With a capital letter, where it begins with a word and not with somebody's name or address. */
+/** Capitalized, if it starts with a word and not with a name or an address. */
 export function sentence(text: string): string {
   return /^[a-z]+[\s,:]/.test(text) ? `${text.charAt(0).toUpperCase()}${text.slice(1)}` : text;
 }

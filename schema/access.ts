@@ -6,7 +6,7 @@ import { type Static, Type } from "./typebox.ts";
 export const tokenRoles = ["admin", "operator", "viewer"] as const;
 export type TokenRole = (typeof tokenRoles)[number];
 
-/** The networks that somebody may see and change, by name: a network that is deleted and made again is the same. */
+/** The networks that a caller may see and change, by name: a network that is deleted and created again is the same. */
 export type NetworkScope = "all" | ReadonlySet<string>;
 
 /** On whose behalf something changes: written into the audit trail beside the change. */
@@ -24,7 +24,7 @@ export interface Actor {
   readonly quota?: Quota;
 }
 
-/** How long a token lives where nobody says otherwise. */
+/** Default lifetime of a token. */
 export const defaultTokenDays = 90;
 
 /** RFC 3339 §5.6, as ms since 1970, or undefined: `Date.parse` alone takes nearly anything for a time. */
@@ -40,7 +40,7 @@ const Time = (description: string) => Type.String({ description: `${description}
 const Maximum = (description: string) =>
   Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000_000, description }));
 
-/** What is counted is in the token's networks, whoever put it there: each network by itself, and the numbers added. */
+/** Counts all resources in the token's networks, also those of others: each network separately, then added. */
 const QuotaShape = Type.Object(
   {
     vms: Maximum("VMs with interfaces in its networks, or that belong to them without interfaces"),
@@ -52,8 +52,8 @@ const QuotaShape = Type.Object(
     title: "Quota",
     ...closed,
     description:
-      "At most so many, of what is in the token's networks, whoever put it there. Each network counts by itself, and the numbers " +
-      "are added: a VM in two of them counts twice. Writes that leave less than before are never refused for it",
+      "Maximum numbers of resources in the token's networks, including those that other tokens created. Each network is counted " +
+      "separately and the numbers are added: a VM in two of them counts twice. Writes that reduce a number are never refused",
   },
 );
 export type Quota = Static<typeof QuotaShape>;
@@ -80,13 +80,13 @@ export const TokenInput = Type.Object(
         minItems: 1,
         maxItems: 1_024,
         description:
-          "Places VMs on these alone, and sees them. Others answer as if they did not exist, but for those that run VMs of its " +
+          "Places VMs only on these hosts, and sees them. Other hosts look as if they did not exist, except those that run VMs of its " +
           "networks. Absent: on any host. Only for operators with networks",
       }),
     ),
     quota: Type.Optional(QuotaShape),
     note: Type.Optional(
-      Type.String({ maxLength: 100, pattern: "^[^\\p{Cc}]*$", description: "What it is for, for people" }),
+      Type.String({ maxLength: 100, pattern: "^[^\\p{Cc}]*$", description: "Its purpose, for people" }),
     ),
     expires: Type.Optional(
       Type.Union([Type.String({ maxLength: 40 }), Type.Null()], {
@@ -100,14 +100,14 @@ export type TokenInput = Static<typeof TokenInput>;
 
 export const TokenView = Type.Object(
   {
-    id: Type.String({ description: "Names the token; no secret" }),
+    id: Type.String({ description: "Identifies the token; not secret" }),
     role: Type.Enum([...tokenRoles]),
     networks: Type.Union([Type.Array(Type.String()), Type.Null()], { description: "null: all" }),
     hosts: Type.Union([Type.Array(Type.String()), Type.Null()], { description: "null: places VMs on any host" }),
     quota: Type.Union([QuotaShape, Type.Null()], { description: "null: none" }),
     note: Type.String(),
     created: Time("When"),
-    createdBy: Type.String({ description: "By whom" }),
+    createdBy: Type.String({ description: "The caller that created it" }),
     expires: Type.Union([Time("Refused from then on"), Type.Null()], { description: "null: never" }),
     lastUsed: Type.Union([Time("To the minute"), Type.Null()]),
     token: Type.Optional(Type.String({ description: "The secret: only in the answer that created it" })),
@@ -121,12 +121,14 @@ export const AuditView = Type.Object(
     id: Type.Integer({ description: "Position in the trail, ascending" }),
     time: Time("When"),
     actor: Type.String({
-      description: "Who: a token by its id and note, a host, or a user of the controller's machine",
+      description: "The actor: a token by its id and note, a host, or a user of the controller's machine",
     }),
     role: Type.String(),
-    address: Type.Union([Type.String(), Type.Null()], { description: "From where; null: on the controller's machine" }),
+    address: Type.Union([Type.String(), Type.Null()], {
+      description: "Source address; null: on the controller's machine",
+    }),
     what: Type.Array(Type.String(), { description: "Such as `vm.updated vms/web-1`; of many, the first" }),
-    changes: Type.Integer({ description: "How many there were" }),
+    changes: Type.Integer({ description: "Number of changes" }),
     revision: Type.Union([Type.Integer(), Type.Null()], { description: "null: not a change of the inventory" }),
   },
   { title: "AuditEntry" },

@@ -212,12 +212,12 @@ export function subnetLast(subnet: Subnet): IpAddress {
 export function parseRange(text: string): AddressRange {
   if (text.includes("/")) return parseSubnet(text) as string as AddressRange;
   const [first = "", last, ...rest] = text.split("-");
-  if (rest.length > 0) throw new AddressError(`"${text}" is no range such as 10.20.1.200-10.20.1.254`);
+  if (rest.length > 0) throw new AddressError(`"${text}" is not a valid range such as 10.20.1.200-10.20.1.254`);
   const from = parseIp(first);
   if (last === undefined) return from as string as AddressRange;
   const to = parseIp(last);
-  if (familyOf(from) !== familyOf(to)) throw new AddressError(`"${text}" has ends of two address families`);
-  if (ipToNumber(from) > ipToNumber(to)) throw new AddressError(`"${text}": the first address comes behind the last`);
+  if (familyOf(from) !== familyOf(to)) throw new AddressError(`"${text}" has ends of different address families`);
+  if (ipToNumber(from) > ipToNumber(to)) throw new AddressError(`"${text}": the first address is after the last`);
   return `${from}-${to}` as AddressRange;
 }
 

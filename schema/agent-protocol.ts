@@ -114,7 +114,7 @@ export type ControllerFrame =
       readonly answers: readonly Answer[];
       readonly end: boolean;
     }
-  /** Answers that the host has not asked for yet: somebody behind them has asked for one of its VMs. */
+  /** Answers that the host has not asked for yet: the VM behind them has asked for one of the host's VMs. */
   | { readonly type: "seed"; readonly asOf: Revision; readonly answers: readonly Answer[] }
   | { readonly type: "answers"; readonly id: number; readonly asOf: Revision; readonly answers: readonly Answer[] }
   /** What one revision changed for this host. `networks` are new or changed; `gone` left this host. */

@@ -1,4 +1,4 @@
-// How a host comes to its certificate: what agents, operators and the controller say to each other about it over REST.
+// Host certificates: REST messages between agents, operators and the controller to issue and renew them.
 import { createHash, type X509Certificate } from "node:crypto";
 import { namePattern } from "./names.ts";
 import { type Static, Type } from "./typebox.ts";
@@ -19,7 +19,7 @@ const caHashPattern = "^sha256:[0-9a-f]{64}$";
 /** Answer of GET /v1/ca, for everybody: certificates are public. */
 export const TrustView = Type.Object(
   { ca: Pem },
-  { ...closed, title: "Trust", description: "What the controller's own certificate is to be checked against" },
+  { ...closed, title: "Trust", description: "CA certificates to verify the controller's own certificate with" },
 );
 
 /** Body of POST /v1/hosts/{name}/join-token. */
@@ -32,13 +32,15 @@ export const JoinTokenInput = Type.Object(
 export const JoinTokenView = Type.Object(
   {
     host: HostName,
-    token: Type.String({ description: "Shown this once; good for one enrolment of this host" }),
+    token: Type.String({ description: "Shown only once; valid for one enrolment of this host" }),
     expiresAt: Type.String({ format: "date-time" }),
-    controller: Type.String({ description: "The controller's URL, as its certificate names it" }),
+    controller: Type.String({ description: "The controller's URL, as in its certificate" }),
     caHash: Type.Union([Type.String({ pattern: caHashPattern }), Type.Null()], {
       description: "SHA-256 of the CA certificate behind the controller's; null: a public CA",
     }),
-    enrolled: Type.Boolean({ description: "The host has a certificate already, which stays good until it is revoked" }),
+    enrolled: Type.Boolean({
+      description: "The host already has a certificate, which stays valid until it is revoked",
+    }),
   },
   { ...closed, title: "JoinToken" },
 );
@@ -49,7 +51,7 @@ export const EnrolInput = Type.Object(
   {
     token: Type.String({ maxLength: 128 }),
     csr: Csr,
-    vtep: Type.Optional(Type.String({ description: "Registers the host where no operator has" })),
+    vtep: Type.Optional(Type.String({ description: "Registers the host if no operator has" })),
   },
   { ...closed, title: "EnrolInput" },
 );
@@ -60,7 +62,7 @@ export const CredentialsView = Type.Object(
   {
     ...closed,
     title: "Credentials",
-    description: "A certificate for the agent, and what to check the controller's with",
+    description: "A certificate for the agent, and the CA certificates to verify the controller's with",
   },
 );
 export type Credentials = Static<typeof CredentialsView>;

@@ -17,7 +17,7 @@ export const bearerProtocol = "bearer.nearmiss.";
 export const eventCloseCodes = {
   /** The consumer read more slowly than events came: connect again behind the last event received. */
   tooSlow: 4408,
-  /** The log does not go back so far any more: start from a snapshot. */
+  /** The log no longer goes back that far: start from a snapshot. */
   compacted: 4410,
   /** The position lies beyond the log, or is of another epoch: start from a snapshot. */
   unknownPosition: 4416,

@@ -10,7 +10,7 @@ import { VmView } from "./vm.ts";
 const Time = Type.String({ format: "date-time", description: "RFC 3339, UTC" });
 const Source = Type.String({
   pattern: "^/nearmiss/[0-9a-f-]{36}$",
-  description: "`/nearmiss/<epoch>`: names the history that revisions are of",
+  description: "`/nearmiss/<epoch>`: identifies the history that revisions belong to",
 });
 
 /** The resource as the log keeps it: without what REST adds about the present. */
@@ -31,7 +31,7 @@ function changeShape(kind: ResourceKind) {
   return Type.Object(
     {
       specversion: Type.Literal("1.0"),
-      id: Type.String({ pattern: "^\\d+\\.\\d+$", description: "`<revision>.<index>`: where to go on" }),
+      id: Type.String({ pattern: "^\\d+\\.\\d+$", description: "`<revision>.<index>`: the position to resume from" }),
       source: Source,
       type: Type.Enum(["created", "updated", "deleted"].map((verb) => `nearmiss.${kind}.${verb}`)),
       subject: Type.String({ description: `\`${kind}s/<name>\`` }),
@@ -54,7 +54,7 @@ export const changeShapes = { network: changeShape("network"), host: changeShape
 export const BookmarkShape = Type.Object(
   {
     specversion: Type.Literal("1.0"),
-    id: Type.String({ pattern: "^\\d+$", description: "The revision: where to go on" }),
+    id: Type.String({ pattern: "^\\d+$", description: "The revision: the position to resume from" }),
     source: Source,
     type: Type.Literal("nearmiss.bookmark"),
     time: Time,
@@ -81,15 +81,15 @@ export const OperationalShape = Type.Object(
       network: Type.Optional(Type.String({ description: "Absent: it concerns the host" })),
       networkUid: Type.Optional(Type.String()),
       vni: Type.Optional(Type.Integer()),
-      subject: Type.Optional(Type.String({ description: "Whom or what it is about, such as an address" })),
+      subject: Type.Optional(Type.String({ description: "The subject, such as an address" })),
       detail: Type.Optional(Type.String({ description: "For a person" })),
-      count: Type.Integer({ description: "How often it happened, or how much of it" }),
+      count: Type.Integer({ description: "Number of occurrences" }),
       first: Time,
       last: Time,
     }),
   },
   {
     title: "OperationalEvent",
-    description: "What happened on a host and is no inventory. No revision, never replayed.",
+    description: "An operational event of a host. It has no revision and is never replayed.",
   },
 );

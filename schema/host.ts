@@ -19,7 +19,7 @@ import { type Static, Type } from "./typebox.ts";
 export const defaultVtepPort = 4789;
 
 const Vtep = Type.String({
-  description: "Underlay address of the host's tunnel end",
+  description: "Underlay address of the host's tunnel endpoint",
   examples: ["192.0.2.1", "2001:db8::1"],
 });
 export const UdpPort = Type.Integer({
@@ -30,7 +30,7 @@ export const UdpPort = Type.Integer({
 
 const Down = Type.Boolean({
   description:
-    "An operator says that the host is dead or away: no VM is placed on it, and no move waits for it. PUT without it leaves it as it is",
+    "Marks the host as dead or unreachable: no VM is placed on it, and no move waits for it. PUT without this field keeps the mark",
 });
 
 const hostInput = { vtep: Vtep, port: Type.Optional(UdpPort), down: Type.Optional(Down), ...metadataInput };
@@ -67,7 +67,7 @@ export const HostView = Type.Object(
     origin: Type.Enum(["operator", "agent"], {
       description: "Who registered the host. What an operator set, an agent cannot change.",
     }),
-    down: Type.Optional(Type.Boolean({ description: "Marked down; absent: it is not" })),
+    down: Type.Optional(Type.Boolean({ description: "The host is marked down; absent: it is not" })),
     ...metadataView,
     ...writeNotes,
     connected: Type.Boolean(),
@@ -78,9 +78,9 @@ export const HostView = Type.Object(
     }),
     appliedRevision: Type.Unsafe<number | null>({
       type: ["integer", "null"],
-      description: "The host's kernel holds every change up to here that concerns it",
+      description: "The host's kernel has every change up to this revision that concerns it",
     }),
-    problems: Type.Array(Type.String(), { description: "What the agent reported and an operator should mend" }),
+    problems: Type.Array(Type.String(), { description: "Problems that the agent reported and an operator should fix" }),
   },
   {
     ...closed,

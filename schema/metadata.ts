@@ -13,7 +13,7 @@ export const Name = Type.String({
 });
 
 export const RevisionNumber = Type.Integer({ minimum: 0, description: "Position of the last change in the log" });
-const Uid = Type.String({ description: "Differs when a name is deleted and created again" });
+const Uid = Type.String({ description: "Changes when a name is deleted and created again" });
 
 const labelValue = { type: "string", maxLength: limits.labelLength } as const;
 const labelRules =

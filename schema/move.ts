@@ -7,15 +7,13 @@ const maxWaitMs = 60_000;
 export const defaultWaitMs = 10_000;
 
 const waitInput = {
-  wait: Type.Optional(
-    Type.Boolean({ description: "Answer when every host that it concerns has confirmed", default: false }),
-  ),
+  wait: Type.Optional(Type.Boolean({ description: "Answer when every affected host has confirmed", default: false })),
   timeoutMs: Type.Optional(
     Type.Integer({
       minimum: 0,
       maximum: maxWaitMs,
       default: defaultWaitMs,
-      description: "How long to wait, ms. Who has not confirmed by then is listed; the change stands",
+      description: "How long to wait, ms. Hosts that have not confirmed by then are listed; the change stays in effect",
     }),
   ),
 };
@@ -28,12 +26,12 @@ const shape = (title: string, example: object) => ({ ...closed, title, examples:
 
 /** Body of POST /v1/vms/{name}/move. */
 export const MoveInput = Type.Object(
-  { host: { ...Name, description: "Where the VM runs from now on" }, ...waitInput },
+  { host: { ...Name, description: "The host that the VM runs on from now on" }, ...waitInput },
   shape("MoveInput", { host: "b", wait: true }),
 );
 /** Body of POST /v1/vms/{name}/prepare. */
 export const PrepareInput = Type.Object(
-  { host: { ...Name, description: "Where the VM is about to run" }, ...waitInput },
+  { host: { ...Name, description: "The host that the VM is about to move to" }, ...waitInput },
   shape("PrepareInput", { host: "b", wait: true }),
 );
 /** Body of POST /v1/vms/{name}/commit. */
@@ -41,7 +39,7 @@ export const CommitInput = Type.Object(
   {
     host: Type.Optional({
       ...Name,
-      description: "The host that is meant: refused where another is prepared, and nothing new where the VM is there",
+      description: "The expected host: refused if another one is prepared; no change if the VM is already there",
     }),
     ...waitInput,
   },
@@ -56,7 +54,7 @@ export const EvacuateInput = Type.Object(
       minItems: 1,
       maxItems: 1_024,
       uniqueItems: true,
-      description: "Each VM goes to the one of these with the fewest VMs by then",
+      description: "Each VM goes to the host of this list with the fewest VMs at that point",
     }),
     ...waitInput,
   },
@@ -64,7 +62,7 @@ export const EvacuateInput = Type.Object(
 );
 
 const Of = Type.Integer({ minimum: 0, description: "Hosts that have to confirm" });
-const Confirmed = Type.Integer({ minimum: 0, description: "Those whose kernels hold the revision" });
+const Confirmed = Type.Integer({ minimum: 0, description: "Hosts whose kernels have the revision" });
 
 const Unconfirmed = Type.Object(
   { host: Name, why: Type.String({ description: "For a person" }) },
@@ -79,7 +77,7 @@ const confirmationView = {
   of: Of,
   slowestMs: Type.Unsafe<number | null>({
     type: ["integer", "null"],
-    description: "When the last of the confirmed ones confirmed, since the change was durable; null: none has",
+    description: "Time from the durable change to the last confirmation, ms; null: no host has confirmed",
   }),
   unconfirmed: Type.Array(Unconfirmed),
   dryRun: Type.Optional(

@@ -12,11 +12,11 @@ const valuePattern = new RegExp(`^(?:${labelText})?$`);
 export function findLabelKeyFault(key: string): string | undefined {
   const [, prefix = "", name = ""] = keyPattern.exec(key) ?? [];
   if (name && name.length <= limits.labelLength && prefix.length <= limits.labelPrefixLength) return undefined;
-  return `"${key}" is no label key: up to ${limits.labelLength} letters, digits, '.', '_', '-', beginning and ending with a letter or digit, such as "tier" or "example.com/tier"`;
+  return `"${key}" is not a valid label key: up to ${limits.labelLength} letters, digits, '.', '_', '-', beginning and ending with a letter or digit, such as "tier" or "example.com/tier"`;
 }
 
 /** @returns what is wrong with the value */
 export function findLabelValueFault(value: string): string | undefined {
   if (valuePattern.test(value) && value.length <= limits.labelLength) return undefined;
-  return `"${value}" is no label value: up to ${limits.labelLength} letters, digits, '.', '_', '-', beginning and ending with a letter or digit, or empty`;
+  return `"${value}" is not a valid label value: up to ${limits.labelLength} letters, digits, '.', '_', '-', beginning and ending with a letter or digit, or empty`;
 }

@@ -47,11 +47,11 @@ const Subnets = Type.Array(Type.String({ examples: ["10.20.1.0/24", "fd00:20::/6
 const Gateways = Type.Array(Type.String({ examples: ["10.20.1.1"] }), {
   maxItems: limits.gatewaysPerNetwork,
   description:
-    "Addresses that are not assigned by themselves, because a gateway has them. Absent: the first host address of each subnet",
+    "Addresses of gateways, which are never assigned automatically. Absent: the first host address of each subnet",
 });
 const Reserved = Type.Array(Type.String({ examples: ["10.20.1.200-10.20.1.254", "10.20.1.16/28", "10.20.1.9"] }), {
   maxItems: limits.reservedRangesPerNetwork,
-  description: "Ranges that no address is assigned from. A VM may still name one of them",
+  description: "Ranges that are never assigned automatically. A VM may still name an address in them",
 });
 const QuarantineSeconds = Type.Integer({
   minimum: 0,
@@ -146,7 +146,7 @@ function parsePool(
 ): Pick<NetworkSpec, "gateways" | "reserved" | "quarantineSeconds"> {
   const within = (pointer: string, text: string, ...ends: readonly IpAddress[]) => {
     if (subnets.some((subnet) => ends.every((ip) => subnetContains(subnet, ip)))) return;
-    faults.add(pointer, `${text} is within none of the network's subnets (${subnets.join(", ")})`);
+    faults.add(pointer, `${text} is not in any of the network's subnets (${subnets.join(", ")})`);
   };
   const gateways = input.gateways?.flatMap((text, i) => {
     const ip = faults.at(`/gateways/${i}`, () => parseIp(text));

@@ -12,7 +12,7 @@ const orNull = (schema: { readonly type: string }, description: string) => ({
 
 export const IdentityView = Type.Object(
   {
-    name: Type.String({ description: "As the audit trail names it" }),
+    name: Type.String({ description: "The same as in the audit trail" }),
     role: Type.Enum(["admin", "operator", "viewer", "anyone"], {
       description: "anyone: the controller runs with --insecure",
     }),
@@ -24,7 +24,7 @@ export const IdentityView = Type.Object(
     }),
     quota: Type.Union([TokenView.properties.quota, Type.Null()], { description: "null: none" }),
     used: Type.Union([QuotaUse, Type.Null()], {
-      description: "What a quota would count, as it stands; null: the caller is not narrowed to networks",
+      description: "Current numbers that a quota counts; null: the caller is not limited to networks",
     }),
     version: Type.String({ description: "The controller's" }),
     epoch: Type.String({ description: "Names the store: revisions compare within one epoch only" }),
@@ -36,7 +36,8 @@ export type IdentityView = Static<typeof IdentityView>;
 const Concern = Type.Object(
   {
     kind: Type.Enum(["host-away", "host-problem"], {
-      description: "host-away: VMs are registered on it and no agent is connected; host-problem: its agent complains",
+      description:
+        "host-away: VMs are registered on it and no agent is connected; host-problem: its agent reports a problem",
     }),
     host: Name,
     detail: Type.String({ description: "For a person" }),
@@ -55,7 +56,7 @@ export const OverviewView = Type.Object(
     hostsConnected: Type.Integer(),
     vms: Type.Integer(),
     concerns: Type.Array(Concern, { description: `The first ${maxConcerns} that want attention, by host` }),
-    concernCount: Type.Integer({ description: "How many there are" }),
+    concernCount: Type.Integer({ description: "Number of issues" }),
   },
   { title: "Overview" },
 );
@@ -69,12 +70,12 @@ export const RatesView = Type.Object(
   {
     until: Type.String({ format: "date-time", description: "End of the last step" }),
     stepMs: Type.Integer({ description: "Length of a step, ms" }),
-    known: numbers("Questions of agents a second that were answered with a binding, by step, oldest first"),
+    known: numbers("Questions of agents per second that were answered with a binding, by step, oldest first"),
     unknown: numbers("Those that were answered with: nothing is registered there"),
     meanMs: gaps("From reading a frame of questions to handing its answers to the socket, ms; null: none came"),
     slowestMs: gaps("The slowest of the step, ms"),
     programmedMeanMs: gaps(
-      "From reading a miss on its host to its entries in the kernel, ms, in the step in which the agent told; null: none ended",
+      "From reading a miss on its host to its entries in the kernel, ms, in the step in which the agent reported it; null: none ended",
     ),
     programmedSlowestMs: gaps("The slowest of those, ms"),
   },
@@ -87,7 +88,7 @@ const MapHost = Type.Object(
     name: Name,
     connected: Type.Boolean(),
     vms: Type.Integer({
-      description: "VMs on the host that the caller may see, in this network where one is asked for",
+      description: "VMs on the host that the caller may see; with `network`, only those in it",
     }),
   },
   { title: "MapHost" },
@@ -96,7 +97,7 @@ const MapHost = Type.Object(
 export const TopologyView = Type.Object(
   {
     revision: RevisionNumber,
-    hosts: Type.Array(MapHost, { description: "In order of names" }),
+    hosts: Type.Array(MapHost, { description: "Sorted by name" }),
     tunnels: Type.Array(Type.Array(Type.Integer(), { minItems: 3, maxItems: 3 }), {
       description:
         "[from, to, MACs]: the host at `from` in `hosts` forwards to so many MACs behind the host at `to`. In this short " +
@@ -115,11 +116,11 @@ const Holder = Type.Object(
     appliedRevision: Type.Unsafe<number | null>(
       orNull(
         { type: "integer" },
-        "The host's kernel holds every change up to here; null: not told since the controller started",
+        "The host's kernel has every change up to this revision; null: not reported since the controller started",
       ),
     ),
-    current: Type.Boolean({ description: "It has confirmed the VM as it stands" }),
-    addresses: Type.Array(Type.String(), { description: "Those of the VM that the host was told of" }),
+    current: Type.Boolean({ description: "It has confirmed the current state of the VM" }),
+    addresses: Type.Array(Type.String(), { description: "Addresses of the VM that the host was informed of" }),
   },
   { title: "Holder" },
 );
@@ -127,7 +128,7 @@ const Holder = Type.Object(
 export const HoldersView = Type.Object(
   {
     revision: { ...RevisionNumber, description: "Of the VM" },
-    holders: Type.Array(Holder, { description: "The VM's own host first, then in order of names" }),
+    holders: Type.Array(Holder, { description: "The VM's own host first, then sorted by name" }),
   },
   { title: "Holders" },
 );
@@ -160,7 +161,7 @@ export const LogView = Type.Object(
     events: Type.Array(LogEvent, { description: "Newest first" }),
     next: Type.Optional(
       Type.String({
-        description: "`before` for what is older; it may come with few events, or none: the search goes on",
+        description: "`before` for older changes; a page may have few events or none while there are more",
       }),
     ),
   },

@@ -41,7 +41,7 @@ export interface Report {
   readonly subject?: string;
   /** A sentence of the controller's table with this host's values; another is not shown. */
   readonly detail?: string;
-  /** How often it happened, or how much of it. */
+  /** Number of occurrences. */
   readonly count: number;
   /** Whole ms before the frame was sent: hosts' clocks differ, so only the controller's counts. */
   readonly firstAgoMs: number;
@@ -51,7 +51,7 @@ export interface Report {
 /** Reports in one frame, at most. */
 export const maxReportsPerFrame = 32;
 export const maxSubjectLength = 64;
-/** Room for what is wrong with the commands that mend it; a frame of reports stays well below 64 KiB. */
+/** Enough for a problem with the commands that fix it; a frame of reports stays well below 64 KiB. */
 export const maxDetailLength = 512;
 /** A hundred years: what is longer is no duration. */
 const maxAgoMs = 3_155_760_000_000;

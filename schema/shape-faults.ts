@@ -5,7 +5,7 @@ import type { Compile } from "./typebox.ts";
 
 type SchemaError = ReturnType<ReturnType<typeof Compile>["Errors"]>[number];
 
-/** Enough to mend a body by; a bound for what one request can make us say. */
+/** Enough to correct a body; bounds the size of the answer to one request. */
 const maxFaults = 32;
 
 /** What is wrong with a value that `check` has refused. */

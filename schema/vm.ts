@@ -24,7 +24,7 @@ import { type Static, type TSchema, Type } from "./typebox.ts";
 const Mac = Type.String({ description: "Left out: one is assigned", examples: ["52:54:00:00:00:01"] });
 const Ips = Type.Array(Type.String({ examples: ["10.20.1.1", "fd00:20::1"] }), {
   maxItems: limits.ipsPerInterface,
-  description: "Left out: one of each address family that the network has is assigned. []: none",
+  description: "Left out: one address of each address family of the network is assigned. []: none",
 });
 const Port = Type.String({
   // Of what the kernel would take, the part that needs no quoting in any tool's rules.
@@ -34,7 +34,7 @@ const Port = Type.String({
 const Parent = Type.String({
   pattern: `${namePattern.slice(0, -1)}/${namePattern.slice(1)}`,
   description:
-    "Instead of a port: `<vm>/<interface>`, the interface whose port this one's frames come through, because it belongs to a " +
+    "Instead of a port: `<vm>/<interface>`, the interface whose port carries this one's frames, because it belongs to a " +
     "guest inside that VM. On the same host, in the same network, and with a port of its own",
   examples: ["web-1/eth0"],
 });
@@ -135,7 +135,7 @@ export const VmView = Type.Object(
     host: Name,
     preparedHost: Type.Optional({
       ...Name,
-      description: "A live migration to this host is under way: it has the VM's networks already",
+      description: "A live migration to this host is under way: it already has the VM's networks",
     }),
     hostConnected: Type.Boolean({ description: "An agent of the host is connected" }),
     interfaces: interfacesOf(InterfaceView),
@@ -143,7 +143,9 @@ export const VmView = Type.Object(
     ...metadataView,
     ...writeNotes,
     ready: Type.Optional(Type.Boolean({ description: "Only with ?wait=ready: the host has the bridges of this VM" })),
-    notReady: Type.Optional(Type.String({ description: "Only with ready: false. Why; the change itself is done" })),
+    notReady: Type.Optional(
+      Type.String({ description: "Only with ready: false. The reason; the change itself is done" }),
+    ),
   },
   {
     ...closed,
@@ -176,7 +178,7 @@ export type VmView = Static<typeof VmView>;
 export const ResolveView = Type.Object(
   {
     vni: VniNumber,
-    ip: Type.Optional(Type.String({ description: "Where the question was an IP address" })),
+    ip: Type.Optional(Type.String({ description: "Only if the question was an IP address" })),
     mac: Type.String(),
     vtep: Type.String(),
     port: UdpPort,
@@ -245,7 +247,7 @@ export function patchVm(
   const faults = new Faults();
   faults.sameName(spec.name, merged.name);
   for (const name of Object.keys(changes)) {
-    if (!new RegExp(namePattern).test(name)) faults.add(pointerOf(name), `"${name}" is no name of an interface`);
+    if (!new RegExp(namePattern).test(name)) faults.add(pointerOf(name), `"${name}" is not a valid interface name`);
   }
   const byName = Object.fromEntries(interfaces.map(({ name, ...each }) => [name, each]));
   const list = Object.entries(mergePatch(byName, changes) as Record<string, Partial<InterfaceRequest>>);
@@ -312,7 +314,7 @@ function parseInterface(
   if (port !== undefined && parent !== undefined) {
     faults.add(
       `${pointer}/parent`,
-      "cannot stand beside port: a nested guest has the port of its parent. Leave one of them out",
+      "cannot be combined with port: a nested guest uses the port of its parent. Leave one of them out",
     );
   }
   return {

@@ -104,7 +104,7 @@ function installLine(missing, distribution, isRoot) {
 
 function isThere({ name, files, variable }) {
   if (files) return [process.env[variable || ""] || "", ...files].some((file) => file !== "" && fs.existsSync(file));
-  // Debian keeps some where only root looks; nobody else needs to run them.
+  // Debian keeps some where only root looks; other users do not need to run them.
   const more = process.getuid() === 0 ? [] : ["/usr/local/sbin", "/usr/sbin", "/sbin"];
   return [...(process.env.PATH || "").split(":"), ...more].some((directory) =>
     isExecutable(path.join(directory, name)),

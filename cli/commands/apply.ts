@@ -29,15 +29,15 @@ const differs = 6;
 export function addApplyCommands(program: Command): void {
   addFleetOptions(subcommand(program, "apply", "bring the controller to the state that a file describes"))
     .description(
-      "Shows what has to change, asks, and changes it all in one revision or not at all. Applied again it does nothing.\n" +
-        "What the file does not name stays as it is, unless --prune is given.",
+      "Shows the plan, asks for confirmation, and makes all changes in one revision or none. A second run changes nothing.\n" +
+        "Resources that are not in the file stay as they are, unless --prune is given.",
     )
     .option("-y, --yes", "do not ask")
-    .option("--dry-run", "have the controller check the change, and change nothing")
+    .option("--dry-run", "let the controller check the plan, and change nothing")
     .action(action(apply));
 
   addFleetOptions(subcommand(program, "diff", "show how the controller differs from a file"))
-    .description(`Shows what \`nearmiss apply\` would change. Exit status ${differs} where there is a difference.`)
+    .description(`Shows what \`nearmiss apply\` would change. Exit status ${differs} if there are differences.`)
     .action(
       action(async (options: FleetOptions) => {
         const plan = await planOf(connect(options), options);
@@ -50,7 +50,7 @@ export function addApplyCommands(program: Command): void {
 function addFleetOptions(command: Command): Command {
   return command
     .requiredOption("-f, --file <path>", "the fleet in YAML; - is standard input")
-    .option("--prune", "delete what is not in the file, of the kinds that it has a section for");
+    .option("--prune", "delete resources that are not in the file, of the kinds that have a section in it");
 }
 
 async function* apply(options: ApplyOptions): AsyncGenerator<string> {
@@ -82,13 +82,16 @@ async function send(client: Client, plan: Plan, dryRun: boolean): Promise<Import
     timeoutMs: importTimeoutMs,
   });
   for await (const line of answer) if (line.kind === "summary") return line;
-  throw new CliError("the controller's answer broke off: `nearmiss diff` shows whether it was applied", 1);
+  throw new CliError("the controller's answer ended early: `nearmiss diff` shows whether it was applied", 1);
 }
 
-/** @throws CliError where there is nobody to ask */
+/** @throws CliError if there is no terminal to ask on */
 async function confirm(file: string): Promise<boolean> {
   if (file === "-" || !process.stdin.isTTY) {
-    throw new CliError("nobody can be asked here, and nothing was changed: add --yes to apply it", 2);
+    throw new CliError(
+      "standard input is not a terminal, so the plan cannot be confirmed; nothing was changed: add --yes to apply it",
+      2,
+    );
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const answer = await terminal.question("Apply this? [y/N] ");

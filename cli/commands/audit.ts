@@ -17,7 +17,7 @@ interface Page {
 export function addAuditCommand(program: Command): void {
   addOutputOption(addConnectionOptions(program.command("audit")))
     .summary("show who changed what, when and from where")
-    .description("Prints the audit trail, oldest first: what was changed, with whose token, from where.")
+    .description("Prints the audit trail, oldest first: each change with the token and the address that it came from.")
     .option("--since <time>", "how far back, such as 30m, 1h or 7d", parseDuration, parseDuration("1h"))
     .addHelpText("after", connectionHelp)
     .action(

@@ -30,8 +30,8 @@ interface RestoreFlags extends OutputOptions {
 const defaultRate = 16;
 
 const backupHelp = `
-The controller may run, and goes on meanwhile. What is copied is the database as it stood when the command began. Beside
-the backup stands its checksum (sha256sum -c FILE.sha256). It holds hashes of tokens, so only its owner can read it.
+The controller can keep running. The backup is the database as it was when the command started, with its checksum in a
+file beside it (sha256sum -c FILE.sha256). It contains hashes of tokens, so only its owner can read it.
 Exit status: 0 done, 1 refused or failed (nothing is left then), 2 wrong usage.
 
 Example: nearmiss backup --db /var/lib/nearmiss/nearmiss.db /var/backups/nearmiss-$(date +%F).db`;
@@ -47,8 +47,8 @@ Example: nearmiss restore /var/backups/nearmiss-2026-11-21.db --db /var/lib/near
 export function addBackupCommands(program: Command, desk: BackupDesk): void {
   addOutputOption(program.command("backup"), "text")
     .summary("copy the controller's database while it is in use")
-    .description("Copies the controller's database, consistent and checked, while the controller goes on.")
-    .argument("<file>", "where to; must not exist")
+    .description("Makes a consistent, verified copy of the controller's database while the controller runs.")
+    .argument("<file>", "the file to write; must not exist")
     .option("--db <path>", "the controller's database", "nearmiss.db")
     .addOption(
       new Option("--rate <MiB/s>", "how fast it may read, so that the controller keeps its share of the disk")
@@ -67,11 +67,11 @@ export function addBackupCommands(program: Command, desk: BackupDesk): void {
     );
 
   addOutputOption(program.command("restore"), "text")
-    .summary("make a database from a backup")
-    .description("Verifies a backup and makes a database of it, where none is.")
-    .argument("<file>", "what `nearmiss backup` made")
-    .option("--db <path>", "the database to make; must not exist", "nearmiss.db")
-    .option("--no-checksum", "do not ask for the file with the checksum; the backup itself is verified all the same")
+    .summary("restore a database from a backup")
+    .description("Verifies a backup and restores a database from it; the database must not exist.")
+    .argument("<file>", "a file that `nearmiss backup` made")
+    .option("--db <path>", "the database to create; must not exist", "nearmiss.db")
+    .option("--no-checksum", "do not require the checksum file; the backup itself is still verified")
     .addHelpText("after", restoreHelp)
     .action(
       action(async (from: string, { db, checksum, output }: RestoreFlags) => {

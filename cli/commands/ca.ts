@@ -15,7 +15,7 @@ export function addCaCommand(program: Command): void {
     .command("ca")
     .summary("list and rotate the controller's CAs")
     .description(
-      "The CAs that sign hosts' certificates and, with --tls self, the controller's. To rotate: add, use, remove.",
+      "The CAs that sign the certificates of hosts and, with --tls self, of the controller. To rotate: add, use, remove.",
     );
   const common = (name: string) => addConnectionOptions(ca.command(name)).addHelpText("after", connectionHelp);
   const printing = (name: string) => addOutputOption(common(name));
@@ -32,8 +32,8 @@ export function addCaCommand(program: Command): void {
     );
 
   printing("add")
-    .summary("make another CA, trusted at once")
-    .description("Makes another CA. Connected agents are told to trust it; nothing is signed by it yet.")
+    .summary("create another CA, trusted at once")
+    .description("Creates another CA. Connected agents are notified to trust it; it does not sign anything yet.")
     .action(
       action(async (options: Options) => {
         const added = await callController<AuthorityView>(options, "POST", "/v1/authorities");
@@ -54,10 +54,10 @@ export function addCaCommand(program: Command): void {
     );
 
   common("remove")
-    .summary("trust a CA no longer")
-    .description("Removes a CA that does not issue. Refused while hosts hold certificates of it.")
+    .summary("stop trusting a CA")
+    .description("Removes a CA that does not issue. Refused while hosts have certificates signed by it.")
     .argument("<id>", "as `nearmiss ca list` shows it")
-    .option("--force", "also where hosts hold certificates of it: they need a new join line")
+    .option("--force", "even if hosts have certificates signed by it: they need a new join line")
     .action(
       action(async (id: string, options: RemoveOptions) => {
         const query = options.force ? "?force=true" : "";

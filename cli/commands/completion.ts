@@ -12,13 +12,13 @@ const plurals = { network: "networks", host: "hosts", vm: "vms" } as const;
 type Kind = keyof typeof plurals;
 type Names = Partial<Record<Kind, readonly string[]>>;
 
-/** What somebody waits for who has pressed Tab. */
+/** Maximum wait after Tab was pressed. */
 const timeoutMs = 1_500;
 /** No list that a person would read through. */
 const maxNames = 200;
 
 const help = `
-To have it in every shell:
+To enable it in every shell:
   bash  nearmiss completion bash > /etc/bash_completion.d/nearmiss
   zsh   nearmiss completion zsh > "\${fpath[1]}/_nearmiss"
   fish  nearmiss completion fish > ~/.config/fish/completions/nearmiss.fish`;

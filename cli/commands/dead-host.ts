@@ -22,17 +22,17 @@ export function addDeadHostCommands(group: Command): void {
   mark(
     "down",
     true,
-    "say that a host is dead or away",
-    "Marks a host down: no VM is placed on it, and nobody waits for it. Its VMs stay registered: `evacuate` moves them.",
+    "mark a host as dead or unreachable",
+    "Marks a host down: no VM is placed on it, and moves do not wait for it. Its VMs stay registered: `evacuate` moves them.",
   );
-  mark("up", false, "say that a host is back", "Takes the mark away.");
+  mark("up", false, "mark a host as back", "Removes the mark.");
 
   addWaitOptions(subcommand(group, "evacuate", "move all VMs of a host to others"))
     .description(
-      "Moves all VMs of a host in one revision, each to the host of --to with the fewest VMs by then. --dry-run shows where.",
+      "Moves all VMs of a host in one revision, each to the --to host with the fewest VMs at that point. --dry-run shows the plan.",
     )
     .argument("<name>", hostHelp)
-    .requiredOption("--to <host>", "where VMs may go; may be repeated", collect)
+    .requiredOption("--to <host>", "a host that VMs may move to; may be repeated", collect)
     .action(
       action((name: string, { to, ...options }: EvacuateOptions) =>
         toldAsItGoes<EvacuationView>(`${pathOf(hosts, name)}/evacuate`, { to }, options, ({ moved }) => {

@@ -14,12 +14,12 @@ export function addEnrolmentCommands(host: Command): void {
   addOutputOption(addConnectionOptions(host.command("add")), "text")
     .summary("let a host enrol")
     .description(
-      "Prints the one line to run on the host, with a join token that is good for one host and one key.\n" +
-        "A host that is not registered yet is, with --vtep here, or with the address that its agent comes from.",
+      "Prints the command to run on the host, with a join token that is valid for one host and one key.\n" +
+        "An unregistered host is registered now (--vtep) or when its agent first connects, with the agent's address.",
     )
     .argument("<name>", "the host's name")
     .option("--vtep <ip>", "register the host with this underlay address")
-    .option("--ttl <time>", "how long the token is good, 1s … 7d (default: 1h)", parseDuration)
+    .option("--ttl <time>", "how long the token is valid, 1s … 7d (default: 1h)", parseDuration)
     .addHelpText("after", connectionHelp)
     .action(
       action(async (name: string, options: AddOptions) => {
@@ -38,7 +38,7 @@ export function addEnrolmentCommands(host: Command): void {
     .summary("refuse a host's certificates")
     .description(
       "Refuses every certificate and join token of the host, and ends its agent's session. The host's entries stay as " +
-        "they are; `nearmiss host add` lets it in again.",
+        "they are; `nearmiss host add` allows it to enrol again.",
     )
     .argument("<name>", "the host's name")
     .addHelpText("after", connectionHelp)

@@ -15,17 +15,17 @@ interface EventsOptions extends ConnectionOptions, OutputOptions {
 
 export function addEventsCommand(program: Command): void {
   addOutputOption(addConnectionOptions(program.command("events")), "text")
-    .summary("print what has changed, and what changes")
+    .summary("print past and current changes")
     .description(
-      "Prints each change as a line: time, position in the log, what happened. With --follow also what happens on hosts,\n" +
-        "which has no position, until interrupted; a lost connection is taken up again where it broke.",
+      "Prints one line per change: time, position in the log, what happened. With --follow, prints new changes and operational\n" +
+        "events of hosts (without a position) until interrupted; after a lost connection it resumes where it stopped.",
     )
     .option(
       "--since <position>",
       "what is behind this revision or event (default: 0, with --follow now)",
       parsePosition,
     )
-    .option("-F, --follow", "go on with what comes")
+    .option("-F, --follow", "keep printing new changes")
     .option("--network <name>", "only changes of this network and of VMs in it")
     .option("--host <name>", "only changes of this host and of VMs on it")
     .option("--type <type>", "only events of this type, such as nearmiss.vm or nearmiss.operational")

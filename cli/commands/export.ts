@@ -8,7 +8,7 @@ export function addExportCommand(program: Command): void {
   addOutputOption(addConnectionOptions(program.command("export")), null)
     .summary("print the whole inventory")
     .description(
-      "Prints everything as it stands at one revision: a JSON object a line for `nearmiss import`, or as YAML for `nearmiss apply`.",
+      "Prints the inventory at one revision: one JSON object per line for `nearmiss import`, or YAML for `nearmiss apply`.",
     )
     .addHelpText("after", connectionHelp)
     .action(

@@ -19,9 +19,9 @@ export function addHostCommand(program: Command): void {
   addGet(group, hosts);
 
   const createCommand = subcommand(group, "create", "register a host")
-    .description("Registers a host before its agent comes.")
-    .argument("<name>", "as the agent's --host says it")
-    .requiredOption("--vtep <ip>", "underlay address of its tunnel end");
+    .description("Registers a host before its agent connects.")
+    .argument("<name>", "as in the agent's --host")
+    .requiredOption("--vtep <ip>", "underlay address of its tunnel endpoint");
   addCreateOptions(addPort(createCommand)).action(
     action((name: string, { vtep, port, ...options }: HostOptions) =>
       create(hosts, name, { fields: { vtep, port } }, options),
@@ -29,20 +29,20 @@ export function addHostCommand(program: Command): void {
   );
 
   const updateCommand = subcommand(group, "update", "change a host")
-    .description("Changes what is named, and leaves the rest as it is.")
+    .description("Changes the fields that are given; the others stay as they are.")
     .argument("<name>", "as `nearmiss host list` shows it")
-    .option("--vtep <ip>", "underlay address of its tunnel end");
+    .option("--vtep <ip>", "underlay address of its tunnel endpoint");
   addUpdateOptions(addPort(updateCommand)).action(
     action((name: string, { vtep, port, ...options }: HostOptions) =>
       update(hosts, name, { fields: { vtep, port } }, options),
     ),
   );
 
-  addDelete(group, hosts).option("--force", "with all its VMs, where it is marked down");
+  addDelete(group, hosts).option("--force", "also delete all its VMs; the host must be marked down");
   addDeadHostCommands(group);
   addEnrolmentCommands(group);
 }
 
 function addPort(command: Command): Command {
-  return command.option("--port <n>", `UDP port of the tunnel end (default: ${defaultPort})`, parseCount);
+  return command.option("--port <n>", `UDP port of the tunnel endpoint (default: ${defaultPort})`, parseCount);
 }

@@ -36,9 +36,9 @@ export const importTimeoutMs = 300_000;
 export function addImportCommand(program: Command): void {
   subcommand(program, "import", "create, replace or delete many resources in one revision")
     .description(
-      'Reads NDJSON as `nearmiss export` writes it: a resource a line, {"kind":"vm","name":"web-1",…}, and a line with\n' +
-        '"delete":true deletes. All or nothing: addresses may be swapped within, and a line that is refused leaves\n' +
-        "everything as it was. What is not named stays as it is.",
+      'Reads NDJSON in the format of `nearmiss export`: one resource per line, {"kind":"vm","name":"web-1",…}, and a line with\n' +
+        '"delete":true deletes. All or nothing: addresses may be swapped within the import, and if one line is refused,\n' +
+        "nothing changes. Resources that are not named stay as they are.",
     )
     .argument("<file>", "NDJSON; - is standard input")
     .option("--dry-run", "check everything, change nothing")

@@ -44,16 +44,19 @@ function parseInterface(text: string): InterfaceWords {
     const [key = "", ...rest] = part.split("=");
     const value = rest.join("=");
     if (key === "router" && (value === "" || value === "true" || value === "false")) words.router = value !== "false";
-    else if (value === "") throw new InvalidArgumentError(`"${part}" is no key=value.`);
+    else if (value === "") throw new InvalidArgumentError(`"${part}" is not of the form key=value.`);
     else if (key === "ip") ips.push(value);
     else if (key === "name" || key === "network") words[key] = value;
     else if (key === "mac") words.mac = value === "auto" ? null : value;
     else if (key === "port" || key === "parent") words[key] = value === "none" ? null : value;
-    else throw new InvalidArgumentError(`"${key}" is none of network, name, mac, ip, port, parent, router.`);
+    else
+      throw new InvalidArgumentError(
+        `"${key}" is not a valid key: use network, name, mac, ip, port, parent or router.`,
+      );
   }
   if (ips.length === 0) return words;
   if (ips.length > 1 && (ips.includes("none") || ips.includes("auto"))) {
-    throw new InvalidArgumentError("ip=none and ip=auto stand alone.");
+    throw new InvalidArgumentError("ip=none and ip=auto cannot be combined with other addresses.");
   }
   return { ...words, ips: ips[0] === "auto" ? null : ips[0] === "none" ? [] : ips };
 }

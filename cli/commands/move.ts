@@ -10,20 +10,21 @@ const vmHelp = "as `nearmiss vm list` shows it";
 export function addMoveCommands(group: Command): void {
   addWaitOptions(subcommand(group, "move", "move a VM to another host"))
     .description(
-      "Moves a VM with all its interfaces. With --wait each host that holds the VM is named as it confirms that its kernel\n" +
-        "follows. Who has not by the deadline is listed with the reason, and the exit status is 1; the move stands.",
+      "Moves a VM with all its interfaces. With --wait, each host that knows the VM is listed as it confirms that its kernel\n" +
+        "is up to date. Hosts that have not confirmed by the deadline are listed with the reason, and the exit status is 1;\n" +
+        "the move stays in effect.",
     )
     .argument("<name>", vmHelp)
-    .argument("<host>", "where it runs from now on")
+    .argument("<host>", "the host that it runs on from now on")
     .action(action((name: string, host: string, options: WaitOptions) => act(name, "move", { host }, options, moved)));
 
   addWaitOptions(subcommand(group, "prepare", "begin a live migration"))
     .description(
-      "Gives the other host the VM's networks. The VM stays where it is, and is reached there from everywhere.\n" +
-        "With --wait it returns when that host has the bridges: start the migration then, and `commit` when the VM runs there.",
+      "Sets up the VM's networks on the other host. The VM stays reachable where it is.\n" +
+        "With --wait, it returns when that host has created the bridges: start the migration then, and `commit` when the VM runs there.",
     )
     .argument("<name>", vmHelp)
-    .argument("<host>", "where it is about to run")
+    .argument("<host>", "the host that it is about to move to")
     .action(
       action((name: string, host: string, options: WaitOptions) =>
         act(name, "prepare", { host }, options, ({ from, to }) => `is prepared on ${to} and stays on ${from}`),
@@ -31,9 +32,9 @@ export function addMoveCommands(group: Command): void {
     );
 
   addWaitOptions(subcommand(group, "commit", "end a live migration: the VM runs on the prepared host"))
-    .description("One revision: the prepared host follows first, then all that hold the VM.")
+    .description("Takes one revision: the prepared host is updated first, then all hosts that know the VM.")
     .argument("<name>", vmHelp)
-    .argument("[host]", "the host that is meant: refused where another is prepared")
+    .argument("[host]", "the expected host: refused if another one is prepared")
     .action(
       action((name: string, host: string | undefined, options: WaitOptions) =>
         act(name, "commit", host === undefined ? {} : { host }, options, moved),
@@ -41,7 +42,7 @@ export function addMoveCommands(group: Command): void {
     );
 
   addWaitOptions(subcommand(group, "abort", "give a live migration up: the VM stays where it is"))
-    .description("Networks that the other host has for this VM alone leave it again.")
+    .description("Networks that the other host has only for this VM are removed from it.")
     .argument("<name>", vmHelp)
     .action(
       action((name: string, options: WaitOptions) => act(name, "abort", {}, options, ({ to }) => `stays on ${to}`)),

@@ -41,7 +41,7 @@ export function addNetworkCommand(program: Command): void {
 
   const vni = "VXLAN network identifier, 1 … 16777215";
   const createCommand = subcommand(group, "create", "create a network")
-    .description("Creates a network. Addresses of VMs are assigned from its subnets, where a VM names none.")
+    .description("Creates a network. VMs that name no addresses get them from its subnets.")
     .argument("<name>", "1 … 63 of letters, digits, '.', '_', '-'; it does not change")
     .requiredOption("--vni <n>", vni, parseCount)
     .requiredOption("--subnet <cidr>", "a subnet of the guests; may be repeated", collect);
@@ -50,10 +50,10 @@ export function addNetworkCommand(program: Command): void {
   );
 
   const updateCommand = subcommand(group, "update", "change a network")
-    .description("Changes what is named, and leaves the rest as it is. A list is replaced as a whole.")
+    .description("Changes the fields that are given; the others stay as they are. A list is replaced as a whole.")
     .argument("<name>", "as `nearmiss network list` shows it")
-    .option("--vni <n>", `${vni}; while no VM is in it`, parseCount)
-    .option("--subnet <cidr>", "a subnet; may be repeated: these and no others", collect);
+    .option("--vni <n>", `${vni}; only while no VM is in it`, parseCount)
+    .option("--subnet <cidr>", "a subnet; may be repeated: replaces all subnets", collect);
   addUpdateOptions(addFields(updateCommand)).action(
     action((name: string, options: NetworkOptions) => update(networks, name, { fields: fieldsOf(options) }, options)),
   );
@@ -64,9 +64,9 @@ export function addNetworkCommand(program: Command): void {
 function addFields(command: Command): Command {
   return command
     .option("--mtu <bytes>", "MTU of the guests (default: 1450)", parseCount)
-    .option("--gateway <ip>", "never assigned, because a gateway has it; may be repeated", collect)
-    .option("--reserved <range>", "first-last, CIDR or IP that nothing is assigned from; may be repeated", collect)
-    .option("--quarantine <time>", "how long a released address is held back (default: 5m)", parseDuration);
+    .option("--gateway <ip>", "address of a gateway, never assigned; may be repeated", collect)
+    .option("--reserved <range>", "first-last, CIDR or IP that is never assigned; may be repeated", collect)
+    .option("--quarantine <time>", "how long a released address is not reassigned (default: 5m)", parseDuration);
 }
 
 function fieldsOf({ vni, subnet, mtu, gateway, reserved, quarantine }: NetworkOptions): object {

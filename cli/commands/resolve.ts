@@ -25,11 +25,11 @@ interface ResolveAnswer {
 }
 
 export function addResolveCommand(program: Command): void {
-  subcommand(program, "resolve", "show where an address lives, as an agent would be told")
-    .description("Shows what an agent would be told: the MAC behind an IP, and the host behind a MAC.")
+  subcommand(program, "resolve", "show where an address lives, as an agent would see it")
+    .description("Shows the answer that an agent would get: the MAC of an IP, and the host of a MAC.")
     .argument("<address>", "an IP or a MAC")
     .option("--network <name>", "the network that it is in")
-    .option("--vni <n>", "the same by its VNI", parseCount)
+    .option("--vni <n>", "the network by its VNI", parseCount)
     .action(
       action(async (address: string, { network, vni, ...options }: ResolveOptions) => {
         const client = connect(options);
@@ -54,7 +54,7 @@ export function addResolveCommand(program: Command): void {
 /** @throws CliError where not exactly one of both is given */
 async function findVni(client: Client, network: string | undefined, vni: number | undefined): Promise<number> {
   if ((network === undefined) === (vni === undefined)) {
-    throw new CliError("say which network: either --network or --vni", 2);
+    throw new CliError("name the network: use either --network or --vni", 2);
   }
   if (network === undefined) return vni ?? 0;
   return (await client.call<NetworkView>("GET", pathOf({ plural: "networks" }, network))).vni;

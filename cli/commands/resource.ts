@@ -60,10 +60,10 @@ export function addList<V extends View>(
   const { plural, nouns } = resource;
   const command = subcommand(group, "list", `list ${nouns}`)
     .alias("ls")
-    .description(`Lists ${nouns} in order of their names.`)
-    .option("--name <prefix>", "names that begin so")
-    .option("-l, --label <selector>", "labels: key=value, key!=value, key, !key; a comma is an and")
-    .option("-w, --watch", "then print each that changes, until interrupted");
+    .description(`Lists ${nouns} sorted by name.`)
+    .option("--name <prefix>", "names with this prefix")
+    .option("-l, --label <selector>", "labels: key=value, key!=value, key, !key; a comma means and")
+    .option("-w, --watch", "then print each change, until interrupted");
   for (const filter of filters) {
     const [flags, help] = filterFlags[filter];
     command.option(flags, help);
@@ -116,10 +116,10 @@ export function addDelete(group: Command, { kind, plural, noun, nouns }: Resourc
   return addConnectionOptions(group.command("delete"))
     .alias("rm")
     .summary(`delete ${nouns}`)
-    .description(`Deletes ${nouns}, one after the other, up to the first that is refused.`)
+    .description(`Deletes ${nouns}, one after the other, and stops at the first that is refused.`)
     .argument("<names...>", `as \`nearmiss ${kind} list\` shows them`)
     .option("--dry-run", "check everything, change nothing")
-    .option("--if-revision <n>", "only where it stands at this revision", parseCount)
+    .option("--if-revision <n>", "only if it is at this revision", parseCount)
     .addHelpText("after", connectionHelp)
     .action(
       action(async function* (names: readonly string[], { dryRun, force, ifRevision, ...options }: DeleteOptions) {

@@ -33,7 +33,7 @@ interface CreateOptions extends CommonOptions, OutputOptions {
 }
 
 export function addTokenCommand(program: Command, openLocal: (db: string) => Promise<TokenDesk>): void {
-  const token = program.command("token").summary("make, list and revoke tokens").description("Tokens of the API.");
+  const token = program.command("token").summary("create, list and revoke tokens").description("Tokens of the API.");
   const common = (command: Command) =>
     addConnectionOptions(command)
       .option("--db <path>", "on the controller's machine: its database, instead of asking the controller")
@@ -48,19 +48,23 @@ export function addTokenCommand(program: Command, openLocal: (db: string) => Pro
   };
 
   addOutputOption(common(token.command("create")), "text")
-    .summary("make a token")
-    .description("Makes a token and prints it: this once, since only its hash is kept.")
+    .summary("create a token")
+    .description("Creates a token and prints it once; only its hash is stored.")
     .addOption(
       new Option("--role <role>", "admin: everything; operator: changes; viewer: reads")
         .choices(tokenRoles)
         .makeOptionMandatory(),
     )
     .option("--network <name>", "only this network and the VMs in it; may be repeated (not for admins)", collect)
-    .option("--host <name>", "of an operator with networks: places VMs on this host alone; may be repeated", collect)
-    .option("--max-vms <n>", "of an operator with networks: at most so many VMs in them, whoever made them", parseCount)
-    .option("--max-vms-per-host <n>", "the same on each host", parseCount)
+    .option("--host <name>", "of an operator with networks: may place VMs only on this host; may be repeated", collect)
+    .option(
+      "--max-vms <n>",
+      "of an operator with networks: at most so many VMs in them, including those of others",
+      parseCount,
+    )
+    .option("--max-vms-per-host <n>", "at most so many of these VMs on each host", parseCount)
     .option("--max-addresses <n>", "at most so many IP addresses in its networks", parseCount)
-    .option("--max-hosts <n>", "at most so many hosts that its networks are on", parseCount)
+    .option("--max-hosts <n>", "at most so many hosts with VMs in its networks", parseCount)
     .option("--expires <time>", "how long it is valid, such as 12h or 90d, or never (default: 90d)", parseExpiry)
     .option("--note <text>", "what it is for")
     .action(
@@ -97,9 +101,9 @@ export function addTokenCommand(program: Command, openLocal: (db: string) => Pro
 
   common(token.command("revoke"))
     .summary("revoke a token")
-    .description("Revokes a token: requests with it are refused within a second, what it holds open is closed.")
+    .description("Revokes a token: requests with it are refused within a second, and its open connections are closed.")
     .argument("<id>", "as `nearmiss token list` shows it")
-    .option("--force", "also the last admin token: then only --db makes another", false)
+    .option("--force", "even if it is the last admin token: then only --db can create another", false)
     .action(
       action(async (id: string, options: CommonOptions & { readonly force: boolean }) => {
         await withDesk(options, (desk) => desk.revoke(id, options.force));

@@ -68,8 +68,8 @@ export function addVmCommand(program: Command): void {
 
   const createCommand = subcommand(group, "create", "register a VM")
     .description(
-      "Registers a VM on a host. MAC and IPs that are left out are assigned from the network's subnets.\n" +
-        "With --wait it returns when the host has the bridges that the VM's ports are attached to.",
+      "Registers a VM on a host. If MAC and IPs are left out, they are assigned from the network's subnets.\n" +
+        "With --wait, it returns when the host has created the bridges that the VM's ports are attached to.",
     )
     .argument("<name>", "1 … 63 of letters, digits, '.', '_', '-'; it does not change")
     .requiredOption("--host <name>", "the host that it runs on")
@@ -82,9 +82,12 @@ export function addVmCommand(program: Command): void {
   );
 
   const updateCommand = subcommand(group, "update", "change a VM")
-    .description("Changes what is named, and leaves the rest as it is.")
+    .description("Changes the fields that are given; the others stay as they are.")
     .argument("<name>", "as `nearmiss vm list` shows it")
-    .option("--host <name>", "the host that it runs on from now on; `nearmiss vm move` can wait for all who follow")
+    .option(
+      "--host <name>",
+      "the host that it runs on from now on; `nearmiss vm move` can wait until all hosts confirm",
+    )
     .option(
       "-i, --interface <words>",
       "name=… and what changes: network=, mac=, ip=, port=, parent=, router=; mac=auto or ip=auto assigns anew, port=none and parent=none forget it; may be repeated",
@@ -112,7 +115,7 @@ export function addVmCommand(program: Command): void {
 
 function addWait(command: Command): Command {
   return command
-    .option("--wait", "return when the VM's host has its bridges")
+    .option("--wait", "return when the VM's host has created its bridges")
     .option("--timeout <time>", "how long to wait, 1s … 60s (default: 10s)", parseDuration);
 }
 

@@ -32,11 +32,13 @@ export function addUpdateOptions(command: Command): Command {
           ? [...(before ?? []), [text.slice(0, -1), null] as const]
           : collectLabel(text, before),
     ),
-  ).option("--if-revision <n>", "only where it stands at this revision", parseCount);
+  ).option("--if-revision <n>", "only if it is at this revision", parseCount);
 }
 
 function addCommonOptions(command: Command): Command {
-  return command.option("--description <text>", "for people").option("--dry-run", "check everything, change nothing");
+  return command
+    .option("--description <text>", "free text for people")
+    .option("--dry-run", "check everything, change nothing");
 }
 
 /** @throws InvalidArgumentError */
@@ -87,7 +89,7 @@ export async function update<V extends View>(
 ): Promise<string> {
   const body = { ...withoutAbsent(fields), ...metadataOf(options) };
   if (Object.keys(body).length === 0) {
-    throw new CliError(`say what to change: \`nearmiss ${resource.kind} update --help\` lists it`, 2);
+    throw new CliError(`nothing to change was given: \`nearmiss ${resource.kind} update --help\` lists it`, 2);
   }
   const view = await connect(options).call<V>("PATCH", pathOf(resource, name), {
     body,

@@ -67,7 +67,7 @@ function readFleet(root: unknown): { readonly wanted: Wanted; readonly faults: r
   for (const [section, resources] of object(root, "", `an object with ${sections}`)) {
     const kind = kinds.find((each) => plurals[each] === section);
     if (!kind) {
-      faults.push({ pointer: `/${pointerToken(section)}`, detail: `is no section: write ${sections}` });
+      faults.push({ pointer: `/${pointerToken(section)}`, detail: `is not a valid section: use ${sections}` });
       continue;
     }
     const read = new Map<string, Fields>();
@@ -85,7 +85,7 @@ function readFleet(root: unknown): { readonly wanted: Wanted; readonly faults: r
 
 function readResource(kind: ResourceKind, name: string, input: unknown): Fields | InputFault[] {
   if (!new RegExp(namePattern).test(name)) {
-    return [{ pointer: "", detail: "is no name: 1 … 63 of letters, digits, '.', '_', '-'" }];
+    return [{ pointer: "", detail: "is not a valid name: 1 … 63 of letters, digits, '.', '_', '-'" }];
   }
   const check = checks[kind];
   if (!check.Check(input)) return explainFaults(check, input);

@@ -15,7 +15,7 @@ export type Step =
 export interface Plan {
   readonly steps: readonly Step[];
   readonly unchanged: number;
-  /** There, of a kind that the file has, not in the file, and left alone, because nobody asked for pruning. */
+  /** Exists, is of a kind that the file has, is not in the file, and is kept because --prune was not given. */
   readonly extra: readonly Subject[];
 }
 

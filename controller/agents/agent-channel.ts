@@ -1,6 +1,6 @@
 // The agent side of the controller: sessions by host, and pushes; answering.ts has the answers. Everything that is sent is
 // computed and queued in one turn of the event loop from `committer.current`, so that frames of a session never go back in
-// `asOf`. A snapshot takes many turns: meanwhile its session keeps back what else is sent (snapshots.ts).
+// `asOf`. A snapshot takes many turns: until it is complete, its session buffers all other frames (snapshots.ts).
 import type { FastifyBaseLogger } from "fastify";
 import type { WebSocket } from "ws";
 import { FairTurns, inSlices } from "../../common/cooperative.ts";
@@ -176,10 +176,7 @@ export class AgentChannel implements SessionHandler {
     if (leftOut > 0) {
       this.deps.metrics.keysLeftOut(leftOut);
       const host = hostOf(session);
-      this.deps.log.warn(
-        { host, leftOut },
-        "more unregistered addresses than a host may declare: the rest is left out",
-      );
+      this.deps.log.warn({ host, leftOut }, "more unregistered addresses than a host may declare: the rest is ignored");
     }
     await this.answering.declare(session, declaration);
   }
@@ -262,8 +259,8 @@ export class AgentChannel implements SessionHandler {
   }
 
   /**
-   * One session per host. An agent that lost its connection comes back with the same key and takes over; somebody with
-   * another key must not be able to push a working agent out. @throws Rejection
+   * One session per host. An agent that lost its connection reconnects with the same key and takes over; a client with
+   * another key must not be able to replace a working agent. @throws Rejection
    */
   private settleWithOlder(host: string, session: AgentSession): void {
     const older = this.sessions.get(host);

@@ -1,5 +1,5 @@
-// What hosts are told when they ask: their snapshot, answers, and the way back that is sent ahead. Whoever is answered is
-// remembered as interested.
+// Answers to hosts: their snapshot, answers to questions, and the seeded way back. A host that gets an answer is
+// registered as interested.
 import { type AgentFrame, type Answer, type BindingKey, FrameError, type Question } from "../../schema/index.ts";
 import { answerFor, findVisibleNetwork } from "../inventory/bindings.ts";
 import type { Metrics } from "../metrics.ts";
@@ -67,7 +67,7 @@ export class Answering {
     return answer;
   }
 
-  /** In the same breath: the asked host should know the way back when the first packet arrives. */
+  /** In the same message: the asked host should know the way back when the first packet arrives. */
   private seed(host: string, questions: readonly Question[], answers: readonly Answer[]): number {
     const { current, revision } = this.deps.committer;
     const candidates = new SeedCandidates(current, host);
@@ -94,7 +94,7 @@ export class Answering {
 
 /** @throws FrameError before the hello */
 export function hostOf(session: AgentSession): string {
-  if (!session.hello) throw new FrameError("hello comes first");
+  if (!session.hello) throw new FrameError("hello must be the first frame");
   return session.hello.host;
 }
 

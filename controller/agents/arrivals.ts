@@ -1,5 +1,5 @@
-// Whom a VM that comes to another host has talked with there: its guest remembers their MACs, and its first frame to one of
-// them must find a way. A question would be answered in milliseconds, and that frame is lost all the same.
+// Partners of a VM that moves to another host: its guest has their MACs cached, and its first frame to one of them must
+// find an entry. A question would be answered in milliseconds, but that first frame would be lost.
 import { type BindingKey, keyText, type MacAddress, type Revision, type Vni } from "../../schema/index.ts";
 import { answerFor, findBound, keysOf } from "../inventory/bindings.ts";
 import { hostsOf, type Inventory } from "../inventory/inventory.ts";
@@ -12,7 +12,7 @@ import type { InterestIndex } from "./interest.ts";
 /** Of one interface, at most; the ones that its old host was told of last. */
 const maxPartners = 256;
 
-/** By host, and by the text of each key: what to tell it of the partners of VMs that come to it. */
+/** By host, and by the text of each key: the bindings to push for the partners of VMs that arrive there. */
 export type Partners = ReadonlyMap<string, ReadonlyMap<string, BindingKey>>;
 
 /**
@@ -51,9 +51,9 @@ export function* partnersOf(state: Inventory, interest: InterestIndex, moves: re
 }
 
 /**
- * Puts the partners' ways into what the hosts are told of the moves, so that whoever has confirmed these has both. A host
- * is told of nothing that it holds or has itself.
- * @returns how many
+ * Adds the partners' bindings to the pushes of the moves, so that a host that has confirmed the moves has both. A host
+ * gets no binding that it already holds or that is its own VM's.
+ * @returns the number of bindings added
  */
 export function* seedArrivals(
   {
@@ -108,7 +108,7 @@ function nearOf(
   return [...local, ...remote];
 }
 
-/** Hosts that the VM comes to, or may come to by a live migration. */
+/** Hosts that the VM moves to, or may move to by a live migration. */
 function receiversOf({ before, after }: VmMove): string[] {
   const moves = before.host !== after.host;
   const stood = new Set(moves ? [before.host] : hostsOf(before));

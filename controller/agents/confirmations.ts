@@ -26,7 +26,7 @@ export class Confirmations {
     return true;
   }
 
-  /** The host was deleted: nobody waits for it any more. */
+  /** The host was deleted: no move waits for it any longer. */
   forget(host: string): void {
     if (this.outstanding.delete(host)) this.hosts.delete(host);
   }

@@ -24,9 +24,9 @@ export function migratedTo(changes: readonly ResourceChange[]): Set<string> {
 }
 
 /**
- * The hosts that were told of one of the VM's addresses, connected or not: their kernels forward by it. The old and the
- * new host in any case, and one that was prepared for it. And whoever has a VM in one of its networks and has not said since the controller's start what
- * its kernel holds: it may be one of them.
+ * The hosts that know one of the VM's addresses, connected or not: their kernels forward by it. Always includes the old
+ * and the new host, and a prepared host. Also includes each host that has a VM in one of its networks and has not declared
+ * the contents of its kernel since the controller's start: it may be a holder.
  */
 export function holdersOf(state: Inventory, interest: InterestIndex, moves: readonly VmMove[]): Set<string> {
   const hosts = new Set<string>();

@@ -68,7 +68,8 @@ export class HostReports {
     window.used += 1;
     if (window.used <= maxPerWindow) return true;
     metrics.operationalRefused("rate");
-    if (window.used === maxPerWindow + 1) log.warn({ host }, "more reports than an agent may make: only counted");
+    if (window.used === maxPerWindow + 1)
+      log.warn({ host }, "the agent exceeds its limit of reports: more are only counted");
     return false;
   }
 }

@@ -51,7 +51,7 @@ export class HostStatuses {
     for (const waiter of [...(status?.waiters ?? [])]) waiter.wake(false);
   }
 
-  /** Nobody waits any longer. */
+  /** All waits are over. */
   stop(): void {
     for (const { waiters } of this.byHost.values()) for (const waiter of [...waiters]) waiter.wake(false);
   }

@@ -1,6 +1,6 @@
-// What hosts say, in the controller's own words. An agent sends sentences; of each that is in the table below the values are taken,
-// checked, and put into the sentence again. What is not in it is not shown: nobody reads a text, or runs a command, that a host has
-// made up. (node-agent/ makes the sentences; test/unit/host-words.test.ts holds them against this table.)
+// Translates texts of hosts into the controller's own words. An agent sends sentences; for each sentence in the table below the values
+// are extracted, checked, and inserted again. Other sentences are not shown: operators never read a text, or run a command, that a host
+// has made up. (node-agent/ creates the sentences; test/unit/host-words.test.ts compares them with this table.)
 import { isIP } from "node:net";
 import { AddressError, namePattern, parseIp, parseMac, type Report, type ReportKind } from "../../schema/index.ts";
 

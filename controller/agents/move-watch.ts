@@ -88,11 +88,12 @@ export class MoveWatch {
   }
 
   private explain(host: string, timeoutMs: number, whole: boolean): string {
-    if (this.isDown(host)) return "is marked down, so nobody waits for it: its kernel forwards as it was told last";
+    if (this.isDown(host))
+      return "is marked down, so the move does not wait for it: its kernel still has the last state that it was sent";
     const { connected, lastSeen, problems } = this.deps.report(host);
     if (!connected) {
       const since = lastSeen ? `, last heard ${lastSeen.toISOString()}` : " since the controller started";
-      return `no agent is connected${since}: its kernel forwards as it was told last`;
+      return `no agent is connected${since}: its kernel still has the last state that it was sent`;
     }
     const late = timeoutMs > 0 ? ` within ${timeoutMs} ms` : " yet";
     const reason = `has not confirmed revision ${this.revision}${late}`;

@@ -274,18 +274,18 @@ export class AgentSession {
 
   private async receive({ data, isBinary }: Message): Promise<void> {
     if (this.closing) return;
-    if (isBinary) throw new FrameError("frames are text");
+    if (isBinary) throw new FrameError("frames must be text");
     const text = data.toString();
     const frame = parseAgentFrame(text);
     const { handler } = this.deps;
     if (frame?.type === "hello") {
-      if (this.hello) throw new FrameError("hello comes once");
+      if (this.hello) throw new FrameError("hello may be sent only once");
       await handler.hello(this, frame);
       this.spend(costOf(frame, text.length));
       if (this.isOpen) handler.heard(this);
       return;
     }
-    if (!this.hello && frame) throw new FrameError(`hello comes first, not ${frame.type}`);
+    if (!this.hello && frame) throw new FrameError(`hello must be the first frame, not ${frame.type}`);
     this.spend(costOf(frame, text.length));
     handler.heard(this);
     if (frame?.type === "interest") await this.declare(frame);
@@ -308,7 +308,7 @@ export class AgentSession {
 
   /** A part in this turn, each further one in another: a frame of 900 questions must not keep others from theirs. */
   private async resolve(frame: FrameOf<"resolve">): Promise<void> {
-    if (!this.synced) throw new FrameError("resolve comes after interest … end");
+    if (!this.synced) throw new FrameError("resolve must come after interest … end");
     const { handler, turns } = this.deps;
     const answer = (from: number): void => {
       if (this.closing) return;
@@ -325,7 +325,7 @@ export class AgentSession {
     const { handler } = this.deps;
     switch (frame.type) {
       case "release":
-        if (!this.synced) throw new FrameError("release comes after interest … end");
+        if (!this.synced) throw new FrameError("release must come after interest … end");
         handler.release(this, frame);
         return;
       case "applied":

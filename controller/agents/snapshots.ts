@@ -28,8 +28,8 @@ export class Snapshots {
   constructor(private readonly deps: SnapshotsDeps) {}
 
   /**
-   * All that concerns the host, and the present answer to each key that it declared. What changes meanwhile follows the
-   * snapshot: the session keeps it back.
+   * All state that concerns the host, and the current answer to each key that it declared. Changes during the snapshot
+   * follow it: the session buffers them.
    * @param answer remembers the host's interest
    */
   async send(

@@ -1,6 +1,6 @@
-// Who holds how many connections. A stranger's are counted by source (IPv4 address or IPv6 /64) from accept(2) on, before TLS;
-// once a request was let in, the connection is its identity's. Nobody can use up the descriptors that others need: strangers
-// have a share of them, tokens another, and the rest is for hosts and, the last of it, for admins. Pure but for ending sockets.
+// Counts open connections. An unauthenticated one counts for its source (IPv4 address or IPv6 /64) from accept(2) on, before
+// TLS; after the first accepted request it counts for its identity. No client can use up the descriptors that others need:
+// strangers have a share of them, tokens another, and the rest is for hosts and finally for admins. Pure except for ending sockets.
 import { type Endpoint, peerOf, sourceOf } from "../peer.ts";
 import { type Identity, nameOf } from "./identity.ts";
 
@@ -36,7 +36,7 @@ export type Refused = "source" | "strangers" | "identity" | "capacity";
 interface Connection {
   readonly socket: EndableSocket;
   readonly source: string;
-  /** Undefined: nobody's yet. */
+  /** Undefined: not authenticated yet. */
   owner: string | undefined;
   /** Requests under way on it, streams and WebSockets included. */
   busy: number;

@@ -18,9 +18,9 @@ interface CostLimits {
 }
 
 /**
- * A page of the dashboard asks for three looks at once, and a program that keeps an inventory in step for some dozens: these
- * wait for milliseconds. A bulk does not wait, because nobody knows for how long: four of one identity are a backup, an import
- * and two people.
+ * A page of the dashboard sends three costly reads at once, a program that keeps an inventory in sync some dozens: these
+ * wait for milliseconds. A bulk request does not wait, because the wait has no bound: four per identity are enough for a
+ * backup, an import and two people.
  */
 const defaultLimits: Readonly<Record<Cost, CostLimits>> = {
   look: { running: 2, waiting: 64, total: 16 },

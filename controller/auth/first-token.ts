@@ -1,4 +1,4 @@
-// The first start makes an admin token, for whoever may read the database anyway.
+// The first start creates an admin token, readable by the user who may read the database anyway.
 import { writeDurably } from "../../common/durable-file.ts";
 import type { AccessStore } from "../store/access-store.ts";
 import { makeToken } from "./tokens.ts";
@@ -8,8 +8,8 @@ export function firstTokenFile(db: string): string {
 }
 
 /**
- * The file comes before the row: a token that nobody can read would count as the first one.
- * @returns the file, where this was the first start
+ * The file is written before the row: a token without a readable file would count as the first one.
+ * @returns the file, if this was the first start
  */
 export async function writeFirstToken(access: AccessStore, db: string, now: Date): Promise<string | undefined> {
   if (await access.hasHadFirstToken()) return undefined;

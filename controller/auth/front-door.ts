@@ -1,5 +1,5 @@
-// Which requests may come in at all, whoever sends them: against pages of other sites that use a browser on the network as
-// their hand (DNS rebinding: a foreign Host; cross-site WebSockets: a foreign Origin).
+// Checks that apply to every request before authentication: against pages of other sites that use a browser inside the
+// network (DNS rebinding: a foreign Host; cross-site WebSockets: a foreign Origin).
 import { isIP } from "node:net";
 
 export interface DoorLimits {
@@ -9,7 +9,7 @@ export interface DoorLimits {
   readonly origins: readonly string[];
   /** Requests a second, on average over ten, of one identity. */
   readonly requestsPerSecond: number;
-  /** The same of an address for requests that nobody's credentials came with. */
+  /** The same for an address, for requests without valid credentials. */
   readonly unknownPerSecond: number;
   /** Connections of one IPv4 address or IPv6 /64 on which no request was let in. */
   readonly unprovenConnections: number;
@@ -39,7 +39,7 @@ export function isAllowedHost(header: string | undefined, allowed: readonly stri
   return isIP(plain) === 4 || [...allowed, "localhost"].includes(plain.toLowerCase().replace(/\.$/, ""));
 }
 
-/** Headers of which a second one would mean that somebody on the way reads another than this controller does. */
+/** Headers that must not be repeated: a proxy could read another one of them than this controller does. */
 const singular = [
   "host",
   "authorization",

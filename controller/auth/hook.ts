@@ -18,7 +18,7 @@ export interface Credentials {
   readonly findToken: (token: string) => Identity | undefined;
   /** What a client certificate, verified by TLS, says of the peer. */
   readonly findCertified: (socket: FastifyRequest["raw"]["socket"]) => CertifiedHost | undefined;
-  /** `--insecure`: who shows nothing is let in, and nobody is counted. */
+  /** `--insecure`: requests without credentials are accepted, and no connection is counted. */
   readonly insecure: boolean;
 }
 
@@ -33,7 +33,7 @@ const crowdedRetrySeconds = 5;
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** Why nobody is behind the request, where a route asks for somebody. */
+    /** Why the request has no identity; raised by routes that require one. */
     anonymousBecause: string;
   }
 }
@@ -98,7 +98,7 @@ export async function registerFrontDoor(
     allowList: ({ identity }) => identity?.kind === "anyone",
     onExceeded: () => onRefused("too-many-requests"),
     errorResponseBuilder: (_request, { after }) =>
-      new Refusal("too-many-requests", `that is more than ${windowSeconds} s allow: go on in ${after}`),
+      new Refusal("too-many-requests", `the limit for ${windowSeconds} s is used up: try again in ${after}`),
   });
   app.addHook("onRequest", limit);
 
@@ -164,7 +164,7 @@ function tokenOf({ headers }: FastifyRequest): string | undefined | "malformed" 
   return offered.find((each) => each.startsWith(bearerProtocol))?.slice(bearerProtocol.length);
 }
 
-/** Somebody, or why it is nobody. A token that is not valid is never passed over for a lesser right. */
+/** The identity, or why there is none. A request with an invalid token is refused, never treated as anonymous. */
 function identify(request: FastifyRequest, credentials: Credentials): Identity | string {
   const { raw } = request;
   const token = tokenOf(request);

@@ -13,7 +13,7 @@ export type Identity =
       readonly quota?: Quota;
     }
   | CertifiedHost
-  /** `--insecure`: whoever reaches the port, with every right there is. */
+  /** `--insecure`: any client that reaches the port, with all rights. */
   | { readonly kind: "anyone" };
 
 /** A host by its certificate, which TLS has verified. */

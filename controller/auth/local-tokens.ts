@@ -1,4 +1,4 @@
-// Tokens by whoever may write the database, with a controller beside it or without: how a lost admin token is replaced.
+// Creates tokens directly in the database, whether or not a controller runs: replaces a lost admin token.
 import { userInfo } from "node:os";
 import type { Actor, TokenInput, TokenView } from "../../schema/index.ts";
 import { openAccess } from "../store/sqlite/access.ts";

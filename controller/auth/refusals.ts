@@ -21,7 +21,7 @@ export class RefusalLog {
     readonly path: string;
   }): void {
     if (this.nowMs() - this.windowFromMs >= windowMs) {
-      if (this.untold > 0) this.log.warn({ untold: this.untold }, "more requests were turned away than are told");
+      if (this.untold > 0) this.log.warn({ untold: this.untold }, "more requests were refused than are logged");
       this.windowFromMs = this.nowMs();
       this.lines = 0;
       this.untold = 0;

@@ -12,7 +12,10 @@ const secretBytes = 32;
 export function makeToken(input: TokenInput, by: Actor, now: Date): { token: StoredToken; secret: string } {
   const { role, networks, hosts, quota, note = "" } = input;
   if (role === "admin" && networks) {
-    throw new Refusal("invalid-input", "an admin is not narrowed to networks: make an operator, or leave networks out");
+    throw new Refusal(
+      "invalid-input",
+      "an admin cannot be limited to networks: create an operator, or leave networks out",
+    );
   }
   if ((hosts || quota) && (role !== "operator" || !networks)) {
     const what = hosts ? "hosts" : "quota";

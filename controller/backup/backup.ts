@@ -34,7 +34,8 @@ export async function backUp(options: BackupOptions): Promise<BackupResult> {
   const { db: path, to } = options;
   const partial = `${to}.partial`;
   refuseTaken([to, checksumFile(to), partial]);
-  if (!existsSync(path)) throw new StoreOpenError(`there is no ${path}: name the database of the controller with --db`);
+  if (!existsSync(path))
+    throw new StoreOpenError(`${path} does not exist: name the database of the controller with --db`);
   const draft = makeDraft(partial);
   let db: Database.Database | undefined;
   try {
@@ -63,7 +64,7 @@ function pin(db: Database.Database, path: string): { revision: number; epoch: st
   const known = readMigrations().length;
   if (version === 0 || version > known) {
     throw new StoreOpenError(
-      `${path} has schema ${version}, this build knows 1 to ${known}: it is not nearmiss's, or a newer version's`,
+      `${path} has schema ${version}, this build knows 1 to ${known}: it belongs to another program or a newer version`,
     );
   }
   return {
@@ -96,7 +97,8 @@ function finish(draft: string): void {
   try {
     db.pragma("journal_mode = DELETE");
     const problem = intactProblem(db);
-    if (problem !== undefined) throw new StoreOpenError(`the copy is damaged, so the database is: ${problem}`);
+    if (problem !== undefined)
+      throw new StoreOpenError(`the copy is damaged, so the database itself is damaged: ${problem}`);
   } finally {
     db.close();
   }

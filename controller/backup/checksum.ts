@@ -1,4 +1,4 @@
-// The sum beside a backup, in the format of sha256sum(1): whoever has only the two files can check them.
+// The checksum beside a backup, in the format of sha256sum(1): the two files alone are enough to verify it.
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
@@ -22,10 +22,11 @@ export function readChecksum(backup: string): string {
   const file = checksumFile(backup);
   if (!existsSync(file)) {
     throw new StoreOpenError(
-      `there is no ${file}: copy it too, or add --no-checksum if you know that ${backup} arrived whole`,
+      `${file} does not exist: copy it too, or add --no-checksum if you know that ${backup} is complete`,
     );
   }
   const sum = /^([0-9a-f]{64}) [ *]/.exec(readFileSync(file, "utf8"))?.[1];
-  if (sum === undefined) throw new StoreOpenError(`${file} is no checksum: it should be what \`sha256sum\` prints`);
+  if (sum === undefined)
+    throw new StoreOpenError(`${file} is not a checksum: it must have the format that \`sha256sum\` prints`);
   return sum;
 }

@@ -1,5 +1,5 @@
-// Drafts are made in a directory of their own, where no other user can plant anything, SQLite's files beside them included.
-// Finished files get their names here, and take nobody's place.
+// Drafts are made in a directory of their own, where no other user can plant files, including SQLite's extra files.
+// Finished files get their names here and never replace an existing file.
 import { linkSync, lstatSync, mkdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { syncFile } from "../../common/durable-file.ts";
@@ -42,5 +42,5 @@ export function refuseTaken(paths: readonly string[]): void {
 }
 
 function taken(path: string): StoreOpenError {
-  return new StoreOpenError(`${path} exists, and nothing is overwritten: move it away, or name another file`);
+  return new StoreOpenError(`${path} exists and is not overwritten: move it away, or name another file`);
 }

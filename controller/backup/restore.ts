@@ -29,7 +29,7 @@ export interface RestoreResult {
 
 /** @throws StoreOpenError with what to do about it; nothing is left then */
 export async function restore({ from, db: path, checksum }: RestoreOptions): Promise<RestoreResult> {
-  if (!existsSync(from)) throw new StoreOpenError(`there is no ${from}`);
+  if (!existsSync(from)) throw new StoreOpenError(`${from} does not exist`);
   const restoring = `${path}.restoring`;
   // A journal beside the database would be taken for its own, and rolled back into it.
   refuseTaken([path, ...["-wal", "-shm", "-journal"].map((ending) => `${path}${ending}`), restoring]);
@@ -41,7 +41,7 @@ export async function restore({ from, db: path, checksum }: RestoreOptions): Pro
     copyFileSync(from, draft.file, constants.COPYFILE_EXCL);
     chmodSync(draft.file, 0o600);
     if (wanted !== undefined && (await checksumOf(draft.file)) !== wanted) {
-      throw new StoreOpenError(`${from} is not what its checksum says: it was damaged or changed; take another backup`);
+      throw new StoreOpenError(`${from} does not match its checksum: it was damaged or changed; use another backup`);
     }
     const result = renew(draft.file, from, path);
     publish(draft.file, path);
@@ -56,9 +56,9 @@ function renew(draft: string, from: string, path: string): RestoreResult {
   const db = openBackup(draft, from);
   try {
     const problem = intactProblem(db, { thorough: true });
-    if (problem !== undefined) throw new StoreOpenError(`${from} is damaged (${problem}): take another backup`);
+    if (problem !== undefined) throw new StoreOpenError(`${from} is damaged (${problem}): use another backup`);
     const version = db.pragma("user_version", { simple: true });
-    if (version === 0) throw new StoreOpenError(`${from} is no backup of nearmiss`);
+    if (version === 0) throw new StoreOpenError(`${from} is not a backup of nearmiss`);
     migrate(db, from, readMigrations());
     const epoch = randomUUID();
     const findEpoch = db.prepare("SELECT value FROM meta WHERE name = 'epoch'").pluck();
@@ -84,7 +84,7 @@ function openBackup(draft: string, from: string): Database.Database {
     db.pragma("synchronous = FULL");
     return db;
   } catch (error) {
-    throw new StoreOpenError(`${from} is no SQLite database: name a file that \`nearmiss backup\` made`, {
+    throw new StoreOpenError(`${from} is not a SQLite database: name a file that \`nearmiss backup\` made`, {
       cause: error,
     });
   }

@@ -1,5 +1,5 @@
-// An export: the inventory at one revision as lines, in an order that imports. What is held meanwhile is the tree of
-// VMs as it was, which shares with the present one what has not changed; nobody waits for the reader.
+// An export: the inventory at one revision as lines, in an order that can be imported. During the export, the old tree of
+// VMs stays in memory and shares all unchanged parts with the current one; no writer waits for the reader.
 
 import { Slices } from "../../common/cooperative.ts";
 import type { Host, Network, Revision, Vm } from "../../schema/index.ts";

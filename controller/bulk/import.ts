@@ -22,7 +22,7 @@ export class ImportRefused extends Error {
   override readonly name = "ImportRefused";
   readonly faults: readonly ProblemFault[];
 
-  /** @param faults with so many of them as may be found nobody has looked any further */
+  /** @param faults if their number is at the limit, later lines have not been checked */
   constructor(faults: readonly ProblemFault[]) {
     const lines = new Set(faults.map(({ line }) => line)).size;
     const most = faults.length >= maxRefusals;

@@ -1,5 +1,5 @@
-// Bodies of imports while they arrive and until it is their turn: a small one in memory, a large one in a temporary file that has
-// no name any more. So nobody waits for a slow sender, and what one caller can hold is bounded (ADR 0153).
+// Bodies of imports while they arrive and wait for their turn: a small one in memory, a large one in an unlinked temporary
+// file. So no import waits for a slow sender, and each caller's share of memory and disk is bounded (ADR 0153).
 import { randomUUID } from "node:crypto";
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -30,7 +30,7 @@ export const defaultUploadLimits: UploadLimits = {
 };
 
 export interface Uploader {
-  /** As the audit trail names it. */
+  /** The same as in the audit trail. */
   readonly name: string;
   readonly isNarrowed: boolean;
 }

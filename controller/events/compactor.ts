@@ -1,5 +1,5 @@
-// Keeps the log and the audit trail within their bounds, a little at a time: between two transactions everybody else has a turn. Whoever reads
-// from what goes meanwhile is told so by the store.
+// Compacts the log and the audit trail in small batches: other writers get a turn between two transactions. A consumer that
+// reads from a removed range gets an error from the store.
 import type { FastifyBaseLogger } from "fastify";
 import { dayMs } from "../../common/duration.ts";
 import type { Revision } from "../../schema/index.ts";

@@ -34,7 +34,7 @@ export class Consumer implements FeedReader {
   /** When what is being written came, ms. */
   private waitingSinceMs: number | undefined;
   private toldAtMs: number;
-  /** When it came to the end of what a range of its feed names: what came meanwhile could not be sent before, ms. */
+  /** When it reached the end of a range of its feed: events that arrived before that had to wait, ms. */
   private readOnAtMs = 0;
 
   constructor(private readonly deps: ConsumerDeps) {

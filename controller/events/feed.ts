@@ -4,7 +4,7 @@ import type { LogPosition } from "../store/store.ts";
 import type { Framing } from "./framing.ts";
 import type { Lens } from "./lens.ts";
 
-/** A part of the log that is read from there when a consumer comes to it, because it is large or came in a burst. */
+/** A part of the log that is read from the store when a consumer reaches it, because it is large or arrived in a burst. */
 export interface LogRange {
   readonly after: LogPosition;
   readonly upTo: Revision;
@@ -17,7 +17,7 @@ export type FeedEntry = {
   readonly startByte: number;
 } & ({ readonly bytes: Buffer } | { readonly range: LogRange });
 
-/** Somebody with a place in a feed. */
+/** A consumer with a position in a feed. */
 export interface FeedReader {
   /** Number of the entry that it has not yet taken. */
   readonly next: number;

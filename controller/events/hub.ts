@@ -210,7 +210,7 @@ export class EventHub {
     else setTimeout(deliver, pauseMs);
   }
 
-  /** Rests for as long as it took, so that what comes meanwhile goes out in one write per consumer. */
+  /** Pauses for as long as the last round took, so that events of that time are sent in one write per consumer. */
   private async deliver(): Promise<void> {
     const { nowMs } = this.deps;
     this.delivery = "running";

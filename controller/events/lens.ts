@@ -37,9 +37,9 @@ export class Lens {
   }
 
   /**
-   * The change as seen from within the scope, where the filter lets it pass. A filter never alters a change: what is
-   * deleted from a network or moves off a host passes, as does what comes to it, with both sides told. It is asked of the
-   * narrowed change, or it would give away what the scope hides.
+   * The change as visible within the scope, if the filter matches it. A filter never alters a change: deletions from a
+   * network and moves off or onto a host pass, with both sides included. The filter is applied to the narrowed change, or
+   * it would reveal what the scope hides.
    */
   see(change: ResourceChange): ResourceChange | undefined {
     const seen = narrowChange(this.scope, change);

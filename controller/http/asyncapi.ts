@@ -45,7 +45,7 @@ function asyncApi() {
       title: "nearmiss event stream",
       version,
       description:
-        "Every change of the inventory once, in order of (revision, index), and between them what happens on hosts. " +
+        "Every change of the inventory once, in order of (revision, index), and between them the operational events of hosts. " +
         `The WebSocket subprotocol is \`${cloudEventsProtocol}\`; with \`Accept: text/event-stream\` the same path speaks ` +
         `Server-Sent Events, and closes with an event named \`end\`.\n\nClose codes:\n\n${closeCodes}`,
       license: { name: "Apache-2.0", url: "https://www.apache.org/licenses/LICENSE-2.0" },

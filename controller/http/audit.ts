@@ -9,8 +9,10 @@ const defaultLimit = 200;
 
 const query = Type.Object(
   {
-    since: Type.Optional(Type.String({ maxLength: 40, description: "Not before this time, RFC 3339" })),
-    after: Type.Optional(Type.Integer({ minimum: 0, description: "Behind this entry: `next` of the page before" })),
+    since: Type.Optional(Type.String({ maxLength: 40, description: "Only entries from this time on, RFC 3339" })),
+    after: Type.Optional(
+      Type.Integer({ minimum: 0, description: "Only entries after this one: `next` of the previous page" }),
+    ),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, default: defaultLimit })),
   },
   { additionalProperties: false },
@@ -18,7 +20,7 @@ const query = Type.Object(
 
 const Page = Type.Object({
   entries: Type.Array(AuditView),
-  next: Type.Union([Type.Integer(), Type.Null()], { description: "For `after`; null: this was all" }),
+  next: Type.Union([Type.Integer(), Type.Null()], { description: "For `after`; null: there are no more" }),
 });
 
 export function auditRoutes(app: App, { access }: { access: Pick<AccessStore, "readAudit"> }): void {

@@ -49,7 +49,7 @@ export function authorityRoutes(app: App, certification: Certification | undefin
       schema: {
         tags,
         operationId: "addAuthority",
-        summary: "Another CA, which everybody is told to trust and which does not issue yet",
+        summary: "Create another CA, which all hosts are to trust and which does not issue yet",
         response: { 201: described("The new CA", AuthorityView), ...problems("no-tls", ...writeProblems) },
       },
     },
@@ -69,7 +69,7 @@ export function authorityRoutes(app: App, certification: Certification | undefin
         tags,
         operationId: "issueFromAuthority",
         summary:
-          "Let this CA issue: the controller's certificate at once, hosts' as they renew, which they are told to",
+          "Let this CA issue: the controller's certificate at once, those of hosts when they renew, which they are asked to do now",
         params,
         response: { 200: described("The CA", AuthorityView), ...problems("not-found", "no-tls", ...writeProblems) },
       },
@@ -89,7 +89,7 @@ export function authorityRoutes(app: App, certification: Certification | undefin
       schema: {
         tags,
         operationId: "removeAuthority",
-        summary: "Trust a CA no longer",
+        summary: "Stop trusting a CA",
         params,
         querystring: removal,
         response: { 204: noContent, ...problems("not-found", "in-use", "no-tls", ...writeProblems) },
@@ -104,7 +104,7 @@ export function authorityRoutes(app: App, certification: Certification | undefin
         const some = holders.slice(0, 10).join(", ");
         throw new Refusal(
           "in-use",
-          `${holders.length} hosts hold certificates of CA ${id} (${some}): wait until they have renewed, revoke them, or force it`,
+          `${holders.length} hosts have certificates of CA ${id} (${some}): wait until they have renewed, revoke them, or force it`,
         );
       }
       authorities.remove(id);

@@ -35,7 +35,7 @@ const ResultLine = Type.Union([
   Type.Object(
     {
       kind: Type.Literal("summary"),
-      revision: Type.Integer({ description: "What the import became; the present one where nothing changed" }),
+      revision: Type.Integer({ description: "Revision of the import; the current one if nothing changed" }),
       created: Type.Integer(),
       updated: Type.Integer(),
       unchanged: Type.Integer(),
@@ -64,7 +64,7 @@ export function bulkRoutes(app: App, { committer, uploads, epoch }: BulkDeps): v
         operationId: "exportAll",
         summary: "Everything, as NDJSON that can be imported",
         description:
-          "A line per resource: networks, hosts, VMs, each by name. All lines are of one revision, which the first line states.",
+          "One line per resource: networks, hosts, VMs, each sorted by name. All lines are of one revision, which the first line states.",
         response: { 200: stream("A resource per line", AnyLine), ...problems() },
       },
     },
@@ -96,7 +96,7 @@ function importRoute(app: App, committer: Committer, uploads: Uploads): void {
         operationId: "importAll",
         summary: "Create, replace or delete many resources in one revision",
         description:
-          'A line per resource, in any order, each at most once. A line with `"delete":true` deletes. All or nothing: ' +
+          'One line per resource, in any order, each at most once. A line with `"delete":true` deletes. All or nothing: ' +
           "addresses and references are checked when all lines are in, so that VMs can swap addresses. At most 256 MiB, or 8 MiB " +
           "by a token that is narrowed to networks, which must arrive within 30 s. One import is carried out at a time, and " +
           "others wait for their turn, two of each caller.",
@@ -128,7 +128,7 @@ function importRoute(app: App, committer: Committer, uploads: Uploads): void {
         await upload.receive(body);
         endTurn = await turns.take(by.name);
         if (socket.destroyed)
-          throw new Refusal("unavailable", "nothing was changed: the client went away while it waited");
+          throw new Refusal("unavailable", "nothing was changed: the client disconnected while it waited");
         const imported = await importLines(readLines(upload.chunks()), committer, by, { dryRun });
         return reply.type(ndjson).send(Readable.from(inChunks(resultLines(imported, dryRun)), { objectMode: false }));
       } finally {

@@ -16,17 +16,17 @@ export const dryRunQuery = {
 /** Of GET on one resource. */
 export const readHeaders = Type.Object({
   "if-none-match": Type.Optional(
-    Type.String({ description: "ETags that the client has: 304 where the resource stands at one", examples: ['"7"'] }),
+    Type.String({ description: "ETags that the client has: 304 if one of them is current", examples: ['"7"'] }),
   ),
 });
 
 const ifMatch = Type.Optional(
   Type.String({
-    description: "Change it only where it stands at one of these ETags, or `*`: exists",
+    description: "Change it only if one of these ETags is current, or with `*` only if it exists",
     examples: ['"7"'],
   }),
 );
-const ifNoneMatch = Type.Optional(Type.String({ description: "`*`: only where it does not exist", examples: ["*"] }));
+const ifNoneMatch = Type.Optional(Type.String({ description: "`*`: only if it does not exist", examples: ["*"] }));
 
 export const changeHeaders = Type.Object({ "if-match": ifMatch });
 export const putHeaders = Type.Object({ "if-match": ifMatch, "if-none-match": ifNoneMatch });
@@ -34,7 +34,7 @@ export const postHeaders = Type.Object({
   "idempotency-key": Type.Optional(
     Type.String({
       description:
-        "A string of your own, such as a UUID. The same request with the same key is carried out once, however often it is sent",
+        "A string of your own, such as a UUID. A request that is repeated with the same key is carried out only once",
       examples: ["8e03978e-40d5-43dd-bc93-6894a57f9324"],
     }),
   ),
@@ -71,7 +71,7 @@ function parseTag(tag: string): Revision {
   if (digits !== undefined) return parseRevision(Number(digits));
   throw headerFault(
     "if-match",
-    `${tag} is no ETag of this API: send what the ETag header said, such as "7" with its quotes`,
+    `${tag} is not an ETag of this API: send the value of the ETag header, such as "7" with its quotes`,
   );
 }
 

@@ -28,7 +28,7 @@ export const confirmedHeaders = Type.Object({
 /** For a route's `response`. As an object, since the type provider knows nothing of two forms of one answer. */
 export function confirmedAnswer(view: TSchema, line: TSchema): object {
   return {
-    description: "What it has come to; as NDJSON line by line while hosts confirm",
+    description: "The result; as NDJSON, one line per confirmation while hosts confirm",
     headers: writeHeaders,
     content: { "application/json": { schema: view }, [ndjson]: { schema: line } },
   };

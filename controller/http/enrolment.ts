@@ -1,4 +1,4 @@
-// How hosts come to certificates and lose them. What stands behind it is `pki/enrolment.ts`.
+// Issuing, renewing and revoking host certificates. The implementation is in `pki/enrolment.ts`.
 import {
   CredentialsView,
   EnrolInput,
@@ -41,7 +41,7 @@ export function enrolmentRoutes(app: App, certification: Certification | undefin
       schema: {
         tags,
         operationId: "getTrust",
-        summary: "What the controller's own certificate is to be checked against",
+        summary: "CA certificates to verify the controller's own certificate with",
         response: { 200: described("CA certificates", TrustView), ...problems("no-tls") },
       },
     },
@@ -55,7 +55,8 @@ export function enrolmentRoutes(app: App, certification: Certification | undefin
       schema: {
         tags,
         operationId: "createJoinToken",
-        summary: "Let a host enrol: a token for one certificate; an earlier unused one of the host ends",
+        summary:
+          "Let a host enrol: create a token for one certificate; it replaces an unused earlier token of the host",
         params,
         body: JoinTokenInput,
         response: {

@@ -23,8 +23,8 @@ export function evacuationRoutes(
         operationId: "evacuateHost",
         summary: "Move all VMs of a host to others, in one revision",
         description:
-          "Migrations of these VMs that are under way are off. With `dryRun` the answer is the plan. A host that is not " +
-          "marked down may get new VMs meanwhile.",
+          "Migrations of these VMs that are under way are cancelled. With `dryRun` the answer is the plan. A host that is not " +
+          "marked down can get new VMs during the evacuation.",
         params: Type.Object({ name: Name }),
         querystring: Type.Object(dryRunQuery, { additionalProperties: false }),
         headers: confirmedHeaders,

@@ -32,7 +32,7 @@ export const eventQuery = Type.Object(
       Type.String({
         pattern: cursorPattern,
         description:
-          "Replay everything behind this first: a revision, or the `id` of the last event received, either with the epoch " +
+          "First replay everything after this: a revision, or the `id` of the last event received, either with the epoch " +
           "and a slash in front. Absent: only what comes from now on",
         examples: ["0", "17", "17.3"],
       }),

@@ -33,8 +33,8 @@ const description =
   "1.0 event in JSON: every change once, in order of (revision, index), and `nearmiss.bookmark`s that say how far the stream " +
   "has come. Between them, marked with `operational: true` and without a revision, comes what happens on hosts and is no " +
   "inventory; it is never replayed. `/asyncapi.json` describes the messages.\n\nA filter picks changes by what they were " +
-  "before or are after, and leaves them as they are: a VM that moves off a host is told to who watches that host. Of network, " +
-  "host and type each must fit.\n\nServer-Sent Events end with an event named `end` that carries the close code of a " +
+  "before or are after, and leaves them as they are: a consumer that watches a host is notified of a VM that leaves it. Network, " +
+  "host and type must all match.\n\nServer-Sent Events end with an event named `end` that carries the close code of a " +
   `WebSocket:\n\n${closeCodes}`;
 
 export function eventRoutes(app: App, deps: EventRouteDeps): void {
@@ -74,7 +74,8 @@ export function eventRoutes(app: App, deps: EventRouteDeps): void {
       response: {
         101: switching,
         200: {
-          description: "Server-Sent Events: `data` is the CloudEvent, `id` where to go on with `Last-Event-ID`",
+          description:
+            "Server-Sent Events: `data` is the CloudEvent, `id` the value to resume from with `Last-Event-ID`",
           content: { "text/event-stream": { schema: Type.String() } },
         },
         ...problems("upgrade-required", "log-compacted", "unknown-position"),

@@ -26,7 +26,7 @@ export function hostRoutes(app: App, { committer, agents }: { committer: Committ
     remove: (name, query) => ({ kind: "host.delete", name, force: (query as { force?: boolean }).force ?? false }),
     removeQuery: {
       force: Type.Optional(
-        Type.Boolean({ description: "true: with all its VMs, where the host is marked down", default: false }),
+        Type.Boolean({ description: "true: also delete all its VMs; the host must be marked down", default: false }),
       ),
     },
     find: (seen, name) => seen.findHost(name),

@@ -22,14 +22,19 @@ export const maxPageLimit = 1_000;
 
 const listQuery = {
   limit: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: maxPageLimit, default: defaultPageLimit, description: "How many at most" }),
+    Type.Integer({
+      minimum: 1,
+      maximum: maxPageLimit,
+      default: defaultPageLimit,
+      description: "Maximum number of items",
+    }),
   ),
   cursor: Type.Optional(Type.String({ description: "`next` of the page before; opaque" })),
-  name: Type.Optional(Type.String({ maxLength: 63, description: "Names that begin so" })),
+  name: Type.Optional(Type.String({ maxLength: 63, description: "Names with this prefix" })),
   label: Type.Optional(
     Type.String({
       maxLength: maxSelectorLength,
-      description: "Label selector: `key=value`, `key!=value`, `key`, `!key`; a comma is an and",
+      description: "Label selector: `key=value`, `key!=value`, `key`, `!key`; a comma means and",
       examples: ["tier=web,!retired"],
     }),
   ),
@@ -112,7 +117,7 @@ function formatCursor(name: string): string {
 function parseCursor(cursor: string): string {
   const [, name] = cursorText.exec(Buffer.from(cursor, "base64url").toString()) ?? [];
   if (name !== undefined) return name;
-  throw queryFault("/cursor", "is no cursor of this list: begin again without one");
+  throw queryFault("/cursor", "is not a cursor of this list: start again without one");
 }
 
 function parseLabels(label: string) {

@@ -15,14 +15,16 @@ const query = Type.Object(
     before: Type.Optional(
       Type.String({
         pattern: "^\\d{1,15}(\\.\\d{1,9})?$",
-        description: "A revision, or `next` of the page before: only what is older. Absent: from the newest on",
+        description: "A revision, or `next` of the previous page: only older changes. Absent: start at the newest",
       }),
     ),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, default: 50, description: "How many at most" })),
+    limit: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 500, default: 50, description: "Maximum number of items" }),
+    ),
     kind: Type.Optional(Type.Enum(["network", "host", "vm"], { description: "Only resources of this kind" })),
     name: Type.Optional({ ...Name, description: "Only the resource of this name" }),
     network: Type.Optional({ ...Name, description: "Only this network, and VMs that are or were in it" }),
-    host: Type.Optional({ ...Name, description: "Only this host, and VMs that are on it, come to it or leave it" }),
+    host: Type.Optional({ ...Name, description: "Only this host, and VMs that are on it, arrive or leave" }),
   },
   { additionalProperties: false },
 );
@@ -38,7 +40,7 @@ export function logRoutes(app: App, { store }: { readonly store: Pick<Store, "re
         tags: ["events"],
         operationId: "getLog",
         summary: "What changed, newest first, in pages",
-        description: "For people. Programs that must miss nothing follow `/v1/events`.",
+        description: "For people. Programs that must not miss a change follow `/v1/events`.",
         querystring: query,
         response: { 200: described("One page", LogView), ...problems() },
       },

@@ -48,8 +48,8 @@ const placing = [
 
 const fromHostToHost = ({ before, after }: VmMove) => ({ from: before.host, to: after.host });
 /**
- * Nothing changes for whoever holds the VM: only the other host has something to do, and only where a network has come to it
- * or left it. One that has other VMs in all of them is told nothing, and so has nothing to confirm.
+ * Holders of the VM see no change: only the other host has work to do, and only if it gains or loses a network. If it has
+ * other VMs in all of these networks, it gets no push and so has nothing to confirm.
  */
 const theOther = ({ before, after }: VmMove, state: Inventory): string[] =>
   [...new Set([...hostsOf(before), ...hostsOf(after)])]
@@ -63,10 +63,10 @@ const theOther = ({ before, after }: VmMove, state: Inventory): string[] =>
 const verbs: readonly Verb[] = [
   {
     verb: "move",
-    summary: "Move a VM to another host, and learn when every host has followed",
+    summary: "Move a VM to another host, and optionally wait until every host has confirmed",
     description:
-      "With `wait` the answer comes when every host that holds the VM has confirmed that its kernel follows, or at the " +
-      "deadline with those that have not and why. The move is done in either case.",
+      "With `wait` the answer is sent when every host that knows the VM has confirmed that its kernel is up to date, or at the " +
+      "deadline with the hosts that have not, and why. The move is done in either case.",
     body: MoveInput,
     problems: placing,
     mutation: (name, { host = "" }) => ({ kind: "vm.patch", name, patch: { host } }),
@@ -74,9 +74,9 @@ const verbs: readonly Verb[] = [
   },
   {
     verb: "prepare",
-    summary: "Begin a live migration: the other host gets the VM's networks",
+    summary: "Begin a live migration: set up the VM's networks on the other host",
     description:
-      "The VM stays where it is, and is reached there from everywhere, the other host included. With `wait` the answer " +
+      "The VM stays where it is and remains reachable there from all hosts, including the other host. With `wait` the answer " +
       "comes when that host has the bridges.",
     body: PrepareInput,
     problems: [...placing, "migration-conflict"],
@@ -87,7 +87,8 @@ const verbs: readonly Verb[] = [
   {
     verb: "commit",
     summary: "End a live migration: the VM runs on the prepared host",
-    description: "One revision. The prepared host follows first, then all that hold the VM. Otherwise as a move.",
+    description:
+      "Takes one revision. The prepared host is updated first, then all hosts that know the VM. Otherwise like a move.",
     body: CommitInput,
     problems: [...placing, "migration-conflict"],
     mutation: (name, { host }) => ({ kind: "vm.commit", name, ...(host === undefined ? {} : { host }) }),
@@ -95,9 +96,9 @@ const verbs: readonly Verb[] = [
   },
   {
     verb: "abort",
-    summary: "Give a live migration up: the VM stays where it is",
+    summary: "Cancel a live migration: the VM stays where it is",
     description:
-      "Networks that the other host has for this VM alone leave it again. Nothing happens where none is under way.",
+      "Networks that the other host has only for this VM are removed from it. Without a migration nothing happens.",
     body: AbortInput,
     problems: ["port-conflict", "in-use"],
     mutation: (name) => ({ kind: "vm.abort", name }),

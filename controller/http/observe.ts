@@ -30,7 +30,7 @@ export function observeRoutes(app: App, { committer, agents, rates, epoch, now }
       schema: {
         tags,
         operationId: "getIdentity",
-        summary: "Who the caller is, and what it may see",
+        summary: "The caller's identity and what it may see",
         response: { 200: described("The caller", IdentityView), ...problems() },
       },
     },
@@ -53,8 +53,8 @@ export function observeRoutes(app: App, { committer, agents, rates, epoch, now }
       schema: {
         tags,
         operationId: "getOverview",
-        summary: "How many there are, and what wants attention",
-        response: { 200: described("As it stands", OverviewView), ...problems() },
+        summary: "Counts of resources, and what needs attention",
+        response: { 200: described("The current state", OverviewView), ...problems() },
       },
     },
     async (request) => {
@@ -83,9 +83,9 @@ export function observeRoutes(app: App, { committer, agents, rates, epoch, now }
       schema: {
         tags,
         operationId: "getRates",
-        summary: "Questions and answers of the last quarter of an hour",
+        summary: "Questions and answers of the last 15 minutes",
         querystring: Type.Object(
-          { host: Type.Optional({ ...Name, description: "Of this host alone, in longer steps" }) },
+          { host: Type.Optional({ ...Name, description: "Only of this host, in longer steps" }) },
           { additionalProperties: false },
         ),
         response: { 200: described("By step", RatesView), ...problems() },

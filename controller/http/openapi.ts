@@ -7,7 +7,7 @@ import type { App } from "./app-types.ts";
 import { problems } from "./responses.ts";
 
 const securitySchemes = {
-  token: { type: "http", scheme: "bearer", description: "`nearmiss token create` makes one. Not with --insecure" },
+  token: { type: "http", scheme: "bearer", description: "`nearmiss token create` creates one. Not with --insecure" },
 } as const;
 
 /** Before the routes that it describes. */
@@ -24,17 +24,17 @@ export async function registerOpenApi(app: App): Promise<void> {
       components: { securitySchemes },
       security: [{ token: [] }],
       tags: [
-        { name: "networks", description: "Overlay segments: VNI, subnets, MTU, and what addresses are assigned from" },
+        { name: "networks", description: "Overlay segments: VNI, subnets, MTU, and ranges for automatic addresses" },
         { name: "hosts", description: "Machines that run an agent" },
         { name: "vms", description: "VMs and containers with their interfaces" },
         { name: "bulk", description: "The whole inventory at once" },
-        { name: "resolve", description: "What agents are told" },
+        { name: "resolve", description: "Answers to agents" },
         { name: "events", description: "Every change as it happens" },
-        { name: "enrolment", description: "How hosts come by certificates, and lose them" },
-        { name: "authorities", description: "The CAs behind certificates" },
+        { name: "enrolment", description: "Issuing, renewing and revoking certificates of hosts" },
+        { name: "authorities", description: "The CAs that sign certificates" },
         { name: "access", description: "Tokens and the audit trail" },
-        { name: "agents", description: "What agents speak" },
-        { name: "operations", description: "For those who run the controller" },
+        { name: "agents", description: "The channel of agents" },
+        { name: "operations", description: "Health, metrics and documents for operators" },
       ],
     },
     transformObject: (document) =>

@@ -10,7 +10,10 @@ import { described, problems } from "./responses.ts";
 const query = Type.Object(
   {
     after: Type.Optional(
-      Type.Integer({ minimum: 0, description: "Only those behind this sequence, of the run that the answer names" }),
+      Type.Integer({
+        minimum: 0,
+        description: "Only events after this sequence number, of the run that the answer names",
+      }),
     ),
   },
   { additionalProperties: false },
@@ -27,9 +30,9 @@ export function operationalEventRoutes(
       schema: {
         tags: ["events"],
         operationId: "listOperationalEvents",
-        summary: "What happened on hosts lately and is no inventory",
+        summary: "Recent operational events of hosts",
         description:
-          "The last 1,024 of this run of the controller, oldest first, a share of each host: hosts connected or lost, scans, repairs, overruns, " +
+          "The last 1,024 events of this run of the controller, oldest first, shared between hosts: hosts connected or lost, scans, repairs, overruns, " +
           "thefts and the like. They also travel on `/v1/events`, live, marked with `operational: true`. A token that is " +
           "narrowed to networks sees those of its networks only, and none that concerns a host as a whole.",
         querystring: query,
@@ -37,7 +40,7 @@ export function operationalEventRoutes(
           200: described(
             "Kept events",
             Type.Object({
-              run: Type.String({ description: "Another run begins again with sequence 1" }),
+              run: Type.String({ description: "Each run starts again with sequence 1" }),
               events: Type.Array(OperationalShape),
             }),
           ),

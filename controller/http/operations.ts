@@ -24,7 +24,7 @@ export function operationRoutes(app: App, { committer, metrics, insecure }: Oper
         tags,
         operationId: "getLiveness",
         security: [],
-        summary: "The process answers",
+        summary: "Liveness: the process answers",
         response: {
           200: described(
             "Alive",
@@ -50,7 +50,7 @@ export function operationRoutes(app: App, { committer, metrics, insecure }: Oper
         tags,
         operationId: "getReadiness",
         security: [],
-        summary: "The controller takes changes",
+        summary: "Readiness: the controller accepts changes",
         response: {
           200: described("Ready", Type.Object({ ready: Type.Literal(true), revision: Type.Integer() })),
           ...problems("unavailable"),

@@ -25,7 +25,7 @@ export function resolveRoutes(app: App, { committer }: { committer: Committer })
       schema: {
         tags: ["resolve"],
         operationId: "resolve",
-        summary: "What an agent would be told: the MAC behind an IP, the tunnel end behind a MAC",
+        summary: "The answer that an agent would get: the MAC of an IP, the tunnel endpoint of a MAC",
         querystring: query,
         response: { 200: described("Where it lives", ResolveView), ...problems("not-found") },
       },

@@ -121,7 +121,7 @@ export function resourceRoutes<K extends ResourceKind, Input, Patch>(
         },
         fits: (resource) => routes.fits(seen, resource, query),
       };
-      // What no index finds is searched for among all there are, and others are answered meanwhile.
+      // A search without an index goes through all resources in slices, so that other requests are answered in between.
       const page = await inSlices(pageOf(listing, pageRequestOf(query)));
       return answerPage(request, reply, plural, page, (resource) => routes.view(resource, seen));
     },

@@ -8,7 +8,7 @@ const Fault = Type.Object(
     detail: Type.String(),
     in: Type.Optional(Type.Enum(["path", "query", "header"], { description: "Absent: the body" })),
     line: Type.Optional(Type.Integer({ description: "Of an import: the line that the pointer is into, from 1" })),
-    type: Type.Optional(Type.String({ description: "Of an import: the kind of problem, where it is not the form" })),
+    type: Type.Optional(Type.String({ description: "Of an import: the problem type, unless the form is wrong" })),
   },
   { title: "ProblemFault" },
 );
@@ -16,9 +16,9 @@ const Fault = Type.Object(
 export const Problem = Type.Object(
   {
     type: Type.Enum((Object.keys(problemTypes) as ProblemType[]).map(problemUri), {
-      description: "What kind of problem it is: stable, for programs",
+      description: "The problem type: stable, for programs",
     }),
-    title: Type.String({ description: "The kind in words: the same for every problem of its type" }),
+    title: Type.String({ description: "The problem type in words: the same for every problem of this type" }),
     status: Type.Integer({ description: "The HTTP status" }),
     detail: Type.String({ description: "What is wrong with this request, and what to do about it" }),
     instance: Type.Optional(Type.String({ description: "Path of the request" })),
@@ -74,7 +74,11 @@ export const writeHeaders = {
     Type.String({ description: "true: the same request with the same Idempotency-Key was carried out before" }),
   ),
 };
-export const notModified = { type: "null", description: "It stands at an ETag of If-None-Match", headers: etag };
+export const notModified = {
+  type: "null",
+  description: "The resource has not changed: an ETag of If-None-Match is current",
+  headers: etag,
+};
 export const noContent = Type.Null({ description: "Deleted" });
 export const deletedAnswer = { ...noContent, headers: dryRun };
 /** For a query: `?force=true`. */

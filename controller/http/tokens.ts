@@ -29,8 +29,8 @@ export function tokenRoutes(app: App, { tokens }: { tokens: TokenRegistry }): vo
       schema: {
         tags,
         operationId: "createToken",
-        summary: "Make a token",
-        description: "The answer carries the secret, which is shown this once and kept as a hash.",
+        summary: "Create a token",
+        description: "The answer contains the secret. It is shown only once; the controller stores its hash.",
         body: TokenInput,
         response: { 201: described("Created", TokenView), ...problems(...bodyProblems, ...writeProblems) },
       },
@@ -49,7 +49,7 @@ export function tokenRoutes(app: App, { tokens }: { tokens: TokenRegistry }): vo
       schema: {
         tags,
         operationId: "revokeToken",
-        summary: "Revoke a token: requests with it are refused at once, and what it holds open is closed",
+        summary: "Revoke a token: requests with it are refused at once, and its open connections are closed",
         params: Type.Object({ id: Type.String({ maxLength: 64 }) }),
         querystring: forced("Also the last admin token"),
         response: { 204: noContent, ...problems("not-found", "in-use", ...writeProblems) },

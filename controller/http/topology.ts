@@ -33,7 +33,7 @@ export function topologyRoutes(app: App, { committer, agents, nowMs }: TopologyD
         operationId: "getTopology",
         summary: "Hosts, and the tunnels between them that are in use",
         querystring: Type.Object(
-          { network: Type.Optional({ ...Name, description: "Of this network alone" }) },
+          { network: Type.Optional({ ...Name, description: "Only of this network" }) },
           { additionalProperties: false },
         ),
         response: { 200: described("At most a second old", TopologyView), ...problems("not-found") },
@@ -74,7 +74,7 @@ export function topologyRoutes(app: App, { committer, agents, nowMs }: TopologyD
       schema: {
         tags,
         operationId: "getVmHolders",
-        summary: "Which hosts hold a VM's addresses, and how far each has followed",
+        summary: "Hosts that know a VM's addresses, and the revision that each has applied",
         params: Type.Object({ name: Name }),
         response: { 200: described("As it stands", HoldersView), ...problems("not-found") },
       },

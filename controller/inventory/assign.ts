@@ -124,7 +124,7 @@ function assignIps(
 
 function describeFull(state: Inventory, network: Network, subnet: Subnet, { pools, nowMs }: AddressSource): string {
   const { taken, heldBack, assignable } = pools.occupancy(state, network, subnet, nowMs);
-  const held = heldBack > 0 ? `, ${heldBack} of them held back after their release` : "";
+  const held = heldBack > 0 ? `, ${heldBack} of them in quarantine after their release` : "";
   const addresses = taken === 1 ? "address" : "addresses";
   return `${subnet} has ${taken} ${addresses} taken${held}, and ${assignable} to assign from`;
 }

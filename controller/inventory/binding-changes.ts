@@ -1,5 +1,5 @@
-// From one revision's resource changes to what changed for agents: which keys have another answer now, and which
-// networks came to or left which hosts. The cost grows with the change set and with what hangs on a changed host.
+// Turns one revision's resource changes into changes for agents: keys with a new answer, and networks that hosts gained or
+// lost. The cost grows with the change set and with the number of VMs on a changed host.
 import { isDeepStrictEqual } from "node:util";
 import {
   type BindingKey,

@@ -13,7 +13,7 @@ export type HostMutation =
   | { readonly kind: "host.patch"; readonly name: string; readonly patch: HostPatch }
   /** An agent's word on its own host: it counts until an operator has spoken. */
   | { readonly kind: "host.register"; readonly spec: HostSpec }
-  /** `force`: with all its VMs, where it is marked down. */
+  /** `force`: with all its VMs; the host must be marked down. */
   | ({ readonly kind: "host.delete"; readonly force?: boolean } & Deletion)
   /** All VMs of the host, spread over others. */
   | { readonly kind: "host.evacuate"; readonly name: string; readonly to: readonly string[] };
@@ -70,11 +70,11 @@ function clear(draft: Draft, host: Host, context: DecisionContext): void {
 }
 
 /**
- * In order of names, each to the host that has the fewest by then: the same asked twice comes to the same. Nested guests go
+ * Sorted by name, each to the host with the fewest VMs at that point, so the result is deterministic. Nested guests move
  * with their parents.
  */
 function evacuate(draft: Draft, { name }: Host, to: readonly string[], context: DecisionContext): void {
-  if (to.includes(name)) throw new Refusal("invalid-input", `to: "${name}" is the host that is to be evacuated`);
+  if (to.includes(name)) throw new Refusal("invalid-input", `to: "${name}" is the host that is being evacuated`);
   const targets = to.map((target) => {
     if (!draft.findHost(target)) throw new Refusal("unknown-reference", `to: no host is named "${target}"`);
     return { host: target, count: [...draft.vmsOn(target)].length };

@@ -45,7 +45,7 @@ export class Inventory {
   private readonly vmsByHost = new TwoLevelMap<string, string, Vm>();
   private readonly vmsByNetwork = new NameGroups();
   readonly uses = new UseCounts();
-  /** By the first of their owners: whoever may see one has all of them. */
+  /** By the first of their owners: a caller who may see one of them sees all. */
   private readonly unattachedVms = new NameGroups();
   private readonly vmsByPreparedHost = new TwoLevelMap<string, string, Vm>();
   private readonly byMac = new TwoLevelMap<string, MacAddress, Attachment>();
@@ -73,7 +73,7 @@ export class Inventory {
     atOnce(this.applySteps(changes));
   }
 
-  /** As `apply`. Until the last step nobody may look. */
+  /** As `apply`. The inventory must not be read until the last step. */
   *applySteps(changes: readonly ResourceChange[]): Steps<void> {
     for (const change of changes) {
       yield;

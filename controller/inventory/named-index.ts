@@ -56,7 +56,7 @@ export class NamedIndex<T extends Labelled> implements Names {
     return this.byLabel.in(value === undefined ? key : labelText(key, value));
   }
 
-  /** As they are now, in order of their names, whenever they are read. Costs no more than what changes meanwhile. */
+  /** The current resources, sorted by name. The cost grows with the changes since the last read. */
   snapshot(): Iterable<T> {
     return this.ordered.clone().values();
   }

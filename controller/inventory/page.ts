@@ -1,5 +1,5 @@
-// One page of a list in order of names. A page begins behind a name, not at a position, so that what is created or
-// deleted meanwhile neither repeats nor hides anything else.
+// One page of a list sorted by name. A page starts after a name, not at a position, so that resources that are created or
+// deleted between pages neither repeat nor hide others.
 import { fitsSelector, type Selector } from "../../schema/index.ts";
 import type { Labelled } from "./named-index.ts";
 import type { Candidate } from "./search.ts";

@@ -8,8 +8,8 @@ import { narrowVm } from "./scope.ts";
 import type { Steps } from "./steps.ts";
 
 /**
- * Databases of earlier versions may hold a port twice. What such an interface is stays as long as nobody changes it: only a
- * port that is new on its host, or whose interface changes, is looked at.
+ * Databases of earlier versions may have duplicate ports. Such interfaces stay until they are changed: only a port that is
+ * new on its host, or whose interface changes, is checked.
  */
 export function* checkPorts(draft: Draft, look: Look): Steps<void> {
   const claims = new Map<string, Attachment[]>();
@@ -56,7 +56,7 @@ function checkPortsFree(draft: Draft, claims: ReadonlyMap<string, Attachment[]>,
   }
 }
 
-/** Whose the port is stays untold to whoever may not see its interface. */
+/** A caller who may not see the interface is not told which VM has the port. */
 function describeTaken(draft: Draft, own: Attachment, host: string, other: Attachment): string {
   const { vm, interface: found } = other;
   const seen = narrowVm(draft.scope, vm)?.interfaces.some(({ name }) => name === found.name);
@@ -77,7 +77,7 @@ function checkParent(draft: Draft, before: Vm | null, child: Attachment): void {
 const unknownParent = (child: Attachment, key: string): Refusal =>
   new Refusal("unknown-reference", `${describe(child)}: its parent "${key}" is not an interface of any VM`);
 
-/** Children bind their parent to its host and port: to name one takes whoever may change it. */
+/** Children bind their parent to its host and port: only a caller who may change the parent may name it. */
 function findParentBeyondScope(draft: Draft, child: Attachment, key: string): Refusal | undefined {
   const parent = attachmentIn(key, (name) => draft.findVm(name));
   const seen = parent && narrowVm(draft.scope, parent.vm);

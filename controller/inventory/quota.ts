@@ -43,7 +43,7 @@ class Steppings {
     }
   }
 
-  /** Of hosts that networks come to, less those that they leave. */
+  /** Of hosts that gain networks, minus those that lose them. */
   hosts(state: Inventory): number {
     let hosts = 0;
     for (const [place, step] of this.interfaces) {

@@ -54,7 +54,7 @@ function checkNetwork(draft: Draft, before: Network | null, after: Network): voi
   );
   if (twin) {
     const owner = includesNetwork(draft.scope, twin.name) ? `network "${twin.name}"` : "another network";
-    throw new Refusal("address-taken", `VNI ${after.vni} belongs to ${owner}: take another`);
+    throw new Refusal("address-taken", `VNI ${after.vni} belongs to ${owner}: use another`);
   }
   if (!before) return;
   if (before.vni !== after.vni) {
@@ -98,7 +98,7 @@ function checkHostUnused(draft: Draft, name: string): void {
     throw new Refusal("in-use", `host "${name}" is prepared for ${someOf(coming)}: abort that first`);
 }
 
-/** A VM may stay on a host that is down, but not come to it, unless by the change set that marks it down. */
+/** A VM may stay on a host that is down, but not be placed there, except by the change set that marks it down. */
 function checkHostsUp(draft: Draft, before: Vm | null, after: Vm): void {
   for (const role of ["host", "preparedHost"] as const) {
     const name = after[role];

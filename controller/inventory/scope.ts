@@ -1,5 +1,5 @@
-// What is left of inventory and changes for somebody who may know some networks only. A VM that also has interfaces in
-// other networks is seen with those in reach alone, and changed only by who may know them all.
+// Inventory and changes as visible to a caller that is limited to some networks. A VM that also has interfaces in other
+// networks is shown with the visible ones only, and can be changed only by a caller who may see them all.
 import { isDeepStrictEqual } from "node:util";
 import type { NetworkScope, ResourceChange, Vm } from "../../schema/index.ts";
 

@@ -1,5 +1,5 @@
-// Work that can be interrupted: a generator yields wherever somebody else may have a turn. Who runs it decides whether
-// anybody gets one, so the same rule serves one VM at once and 100,000 in slices.
+// Interruptible work: a generator yields wherever other work may run. The caller decides whether it does, so the same rule
+// handles one VM at once and 100,000 in slices.
 
 export type Steps<T> = Generator<void, T, void>;
 

@@ -30,7 +30,7 @@ export function layVm(
   checkExpectation(`VM "${name}"`, current, mutation.expect);
   const put = (request: VmRequest) => {
     const assigned = assignAddresses(draft, request, claims, context.addresses);
-    // A migration is a matter of the host that the VM is on: whoever puts it elsewhere has ended it.
+    // A migration belongs to the host that the VM is on: moving the VM elsewhere ends it.
     const { preparedHost } = current?.host === assigned.host ? current : {};
     const owners = assigned.interfaces.length === 0 ? (assigned.ownerNetworks ?? ownersOf(current, draft.scope)) : [];
     const spec = {

@@ -11,7 +11,7 @@ export interface Subject {
   readonly name?: string;
   /** Networks themselves, and VMs that are or were in them. */
   readonly network?: string;
-  /** Hosts themselves, and VMs that are on them, come to them or leave them. */
+  /** Hosts themselves, and VMs that are on them, arrive or leave. */
   readonly host?: string;
 }
 

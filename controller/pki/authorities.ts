@@ -104,7 +104,7 @@ export class Authorities {
   /** From now on nothing that it has signed is accepted. @throws Refusal for an unknown id and for the issuing one */
   remove(id: string): void {
     this.get(id);
-    if (id === this.issuingId) throw new Refusal("in-use", `CA ${id} issues: let another do that first`);
+    if (id === this.issuingId) throw new Refusal("in-use", `CA ${id} issues certificates: let another CA issue first`);
     // The certificate first: without it the key is nothing.
     unlinkSync(join(this.directory, `${id}.crt`));
     unlinkSync(join(this.directory, `${id}.key`));

@@ -1,4 +1,4 @@
-// How hosts come to certificates: by a join token, once, and by the certificate that they have.
+// Issues host certificates: for a join token, once, or for a valid certificate of the host.
 import { createHash, randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import {
@@ -29,7 +29,7 @@ export interface EnrolmentDeps {
   /** What the controller's own certificate is checked with, and where it is reached. */
   readonly server: () => { readonly ca: string; readonly caHash: string | null; readonly url: string };
   readonly certificateLifetimeMs: number;
-  /** An expired certificate still renews for so long, by whoever has its key; after that it takes a new join token. */
+  /** Grace period in which an expired certificate can be renewed with its key; after that a new join token is required. */
   readonly graceMs: number;
   readonly now: () => Date;
 }
@@ -71,7 +71,7 @@ export class Enrolment {
     if (known.key !== null && known.key !== key) throw usedUp(name);
     const by: Actor = { name: `join token of ${name}`, role: "host", address, scope: "all" };
     const host = await this.hostFor(name, known.hostUid, vtep, by);
-    // From here on the token is this key's alone, whoever else is on the way.
+    // From here on the token is valid for this key only, even if other requests with it are in progress.
     if (!(await this.deps.store.useJoinToken(hash, key))) throw usedUp(name);
     return this.issue(host, request, key, by, "enrolled");
   }
@@ -109,7 +109,7 @@ export class Enrolment {
     return { ca: this.deps.server().ca, issuer: this.deps.authorities.issuing.certificate.subject };
   }
 
-  /** The token's host, registered by its agent where nobody has. */
+  /** The token's host; its agent registers it if no operator has. */
   private async hostFor(name: string, uid: string | null, vtep: VtepAddress | undefined, by: Actor): Promise<Host> {
     const { committer } = this.deps;
     const host = committer.current.findHost(name);

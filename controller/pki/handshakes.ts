@@ -20,9 +20,9 @@ const defaultLimits: HandshakeLimits = { underWay: 48, perSource: 12, patienceMs
 export type IsWaiting = (socket: object) => boolean;
 
 /**
- * Begins handshakes few at a time: of each source (`sourceOf`) in the order in which the connections came, and of several
- * sources in turns, so that who opens thousands is behind nobody but himself. What the peer of one that waits has sent, waits with it.
- * @param server that nobody else listens to for connections yet
+ * Starts a few handshakes at a time: those of one source (`sourceOf`) in order of arrival, several sources in turns, so that
+ * a source with thousands of connections delays only itself. Data that a waiting peer has sent waits too.
+ * @param server without other listeners for connections so far
  */
 export function paceHandshakes(
   server: Server,

@@ -1,5 +1,5 @@
-// The certificates that hosts have, and whether one counts: as long as a CA of ours has signed it, its dates hold, its host
-// exists with the same uid, and the host was not revoked since. All of it is looked up anew whenever somebody shows one.
+// Certificates of hosts, and whether one is valid: signed by one of our CAs, within its dates, its host exists with the same
+// uid, and the host was not revoked since. All of this is checked each time a client presents a certificate.
 import { createHash, type X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
@@ -145,7 +145,7 @@ export class HostCertificates {
   private onCommit({ changes }: Pick<Commit, "changes"> & { readonly revision: Revision }): void {
     const gone = changes.flatMap(({ kind, before, after }) => (kind === "host" && before && !after ? before.uid : []));
     for (const uid of gone) this.byUid.delete(uid);
-    // Rows that stay behind after a crash are swept at the next start: nobody can use them.
+    // Rows that are left after a crash are removed at the next start: they cannot be used.
     if (gone.length > 0) void this.deps.store.forgetHosts(gone).catch(() => {});
   }
 }

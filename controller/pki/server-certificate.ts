@@ -55,18 +55,21 @@ export function operatorsCertificate(files: CertificateFiles, now: () => Date): 
     const key = read(files.key, "--tls-key");
     const chain = parse(files.cert, certificate);
     const [leaf] = chain;
-    if (!leaf) throw new PkiError(`--tls-cert ${files.cert} holds no certificate in PEM`);
+    if (!leaf) throw new PkiError(`--tls-cert ${files.cert} contains no certificate in PEM`);
     const fits = guard(files.key, () => leaf.checkPrivateKey(createPrivateKey(key)));
     if (!fits) throw new PkiError(`--tls-key ${files.key} is not the key of --tls-cert ${files.cert}`);
     if (Date.parse(leaf.validTo) <= now().getTime()) {
       throw new PkiError(`--tls-cert ${files.cert} has expired at ${leaf.validTo}: renew it`);
     }
     const roots = files.ca === undefined ? selfSigned(chain) : parse(files.ca, read(files.ca, "--tls-ca"));
-    if (files.ca !== undefined && roots.length === 0) throw new PkiError(`--tls-ca ${files.ca} holds no certificate`);
+    if (files.ca !== undefined && roots.length === 0)
+      throw new PkiError(`--tls-ca ${files.ca} contains no certificate`);
     const last = chain.at(-1) ?? leaf;
     const root = roots.find((ca) => last.checkIssued(ca) && last.verify(ca.publicKey));
     if (roots.length > 0 && !root) {
-      throw new PkiError(`--tls-ca ${files.ca} has not signed --tls-cert ${files.cert}: append what is between them`);
+      throw new PkiError(
+        `--tls-ca ${files.ca} has not signed --tls-cert ${files.cert}: append the intermediate certificates`,
+      );
     }
     return {
       certificate,

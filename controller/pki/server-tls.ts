@@ -91,11 +91,14 @@ export class ServerTls {
       const isNew = next.certificate !== this.shown.certificate;
       this.shown = next;
       this.server?.setSecureContext({ ...options, ...hardening });
-      if (isNew) this.deps.log.info("the controller shows a new certificate");
+      if (isNew) this.deps.log.info("the controller uses a new certificate");
       for (const listener of this.listeners) listener();
       this.schedule();
     } catch (error) {
-      this.deps.log.error({ err: error }, "no new certificate for the controller: the present one stays");
+      this.deps.log.error(
+        { err: error },
+        "cannot make a new certificate for the controller: the current one stays in use",
+      );
       this.schedule(retryMs);
     }
   }

@@ -3,7 +3,7 @@ import type { X509Certificate } from "node:crypto";
 
 export interface HostSubject {
   readonly host: string;
-  /** Differs when the host is deleted and created again: the old certificate is then nobody's. */
+  /** Changes when the host is deleted and created again: the old certificate is then not valid. */
   readonly uid: string;
   /** Counts the host's revocations: a certificate from before the last is refused. */
   readonly generation: number;

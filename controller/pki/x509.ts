@@ -41,8 +41,8 @@ export interface KeyPair {
 }
 
 /**
- * Clocks differ, so a certificate begins before it is made: a day, or less where it lives shortly. It costs nothing, since nobody
- * had the certificate then, and a peer whose clock is behind would refuse it until its clock comes there.
+ * Clocks differ, so a certificate is valid from before its creation: a day, or less if its lifetime is short. This is safe,
+ * since the certificate did not exist then; a peer whose clock is behind would otherwise refuse it at first.
  */
 export function validityFrom(now: Date, lifetimeMs: number): Validity {
   const earlierMs = Math.min(dayMs, lifetimeMs / 10);
@@ -101,7 +101,7 @@ export function issueHostCertificate(
 
 /** A request whose signature was checked: who sent it has the private key. */
 export interface HostRequest {
-  /** The subject's common name; undefined where it names nobody. */
+  /** The subject's common name; undefined if there is none. */
   readonly name: string | undefined;
   readonly publicKey: PublicKey;
   /** SubjectPublicKeyInfo, DER. */
@@ -119,7 +119,7 @@ export async function readHostRequest(text: string): Promise<HostRequest> {
     key = KeyObject.from(await request.publicKey.export());
     signed = await request.verify();
   } catch {
-    throw fail("is no certificate request in PEM with a key of a known kind");
+    throw fail("is not a certificate request in PEM with a supported type of key");
   }
   if (!hostKeyKinds.includes(key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType)) {
     throw fail("must be for a key of P-256 or Ed25519");

@@ -44,7 +44,7 @@ export interface AccessStore {
   removeToken(id: string, by: Actor, time: string, spareLast: boolean): Promise<TokenRemoval>;
   /** By id, when each was last used. */
   noteUses(uses: ReadonlyMap<string, string>): Promise<void>;
-  /** Another number where somebody else, such as a command on this machine, may have written. */
+  /** Changes when another process, such as a command on this machine, may have written. */
   foreignVersion(): number;
   /** In order of id: those behind `after`, and not before `since`. */
   readAudit(query: { readonly after: number; readonly since: string; readonly limit: number }): Promise<AuditView[]>;

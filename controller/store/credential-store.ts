@@ -25,7 +25,7 @@ export interface HostCredential {
 /** Every promise that resolves means durable. @throws StoreUnavailableError, StoreFullError, StoreBrokenError */
 export interface CredentialStore {
   listCredentials(): Promise<HostCredential[]>;
-  /** Drops tokens that expired before `time`, and those of the host that nobody used: one line is good at a time. */
+  /** Deletes tokens that expired before `time`, and unused tokens of the host: only one is valid at a time. */
   addJoinToken(token: StoredJoinToken, by: Actor, time: string): Promise<void>;
   findJoinToken(hash: Buffer): Promise<StoredJoinToken | undefined>;
   /** Marks the token as used for the key. @returns false where another key was first */

@@ -103,7 +103,7 @@ export class LogCompactedError extends Error {
   }
 }
 
-/** Locked by somebody else for longer than a commit may wait. */
+/** Locked by another process for longer than a commit may wait. */
 export class StoreUnavailableError extends Error {
   override readonly name = "StoreUnavailableError";
 }

@@ -78,8 +78,8 @@ export class Committer {
   }
 
   /**
-   * All of the mutations as one revision, or none. Whoever it is `by` stands in the audit trail, and can neither see nor
-   * change what is beyond their scope.
+   * Applies all mutations as one revision, or none. The actor `by` is recorded in the audit trail and can neither see nor
+   * change resources outside its scope.
    * @throws Refusal, StoreFullError, StoreUnavailableError, CommitterStoppedError
    */
   mutate(by: Actor, ...mutations: readonly Mutation[]): Promise<Outcome> {
@@ -226,7 +226,7 @@ export class Committer {
     }
   }
 
-  /** @returns undefined where nobody asks for time */
+  /** @returns undefined if no other work asks for time */
   private tell(commit: Commit): Promise<unknown> | undefined {
     this.published = commit.revision;
     const slow = [...this.listeners].flatMap((listener) => listener(commit) ?? []);

@@ -4,7 +4,7 @@ import type { Mutation } from "../inventory/decide.ts";
 import type { Refusal } from "../inventory/refusal.ts";
 import type { Commit, ReceiptHead } from "../store/store.ts";
 
-/** What mutations came to, once that is durable. */
+/** Result of the mutations, once it is durable. */
 export interface Outcome {
   /** Every resource that they named; `before` is `after` where it stood as asked. */
   readonly touched: readonly ResourceChange[];
@@ -50,7 +50,7 @@ export type CommitListener = (commit: Commit) => void | Promise<void>;
 /** Bounds how long one transaction holds the event loop. */
 export const maxBatch = 256;
 
-/** So many changes that whoever is told of them works in slices. */
+/** From this number of changes on, listeners work in slices. */
 export function isLarge({ changes }: Pick<Commit, "changes">): boolean {
   return changes.length > maxBatch;
 }

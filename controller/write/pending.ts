@@ -76,7 +76,7 @@ export class Pending {
     return this.receipts.takeEvicted();
   }
 
-  /** The store did not come to it. */
+  /** The store has not processed it. */
   keepForgottenReceipts(keys: readonly string[]): void {
     this.receipts.putBack(keys);
   }

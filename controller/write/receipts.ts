@@ -7,8 +7,8 @@ function callerOf(key: string): string {
 }
 
 /**
- * Where there are too many, the caller that has the most loses its oldest: whoever sends many keys pushes out its own and
- * nobody else's, as long as that one has fewer. One caller alone may have all the room.
+ * Beyond the limit, the caller with the most keys loses its oldest: a caller that sends many keys evicts its own, never those
+ * of a caller with fewer. A single caller may use all the room.
  */
 export class Receipts {
   /** In order of time. */
@@ -46,7 +46,7 @@ export class Receipts {
     return taken;
   }
 
-  /** The store did not come to it. */
+  /** The store has not processed it. */
   putBack(evicted: readonly string[]): void {
     this.evicted = [...evicted, ...this.evicted];
   }

@@ -35,7 +35,7 @@ export function Form(props: {
   const [faults, setFaults] = useState(noFaults);
   const [busy, setBusy] = useState(false);
   const form = useRef<HTMLFormElement>(null);
-  // Where reading must go on: at the first thing that is wrong. At once, or it would take the focus from whoever types on.
+  // Focuses the first fault. In the layout effect: later it could take the focus from a field that the user is typing in.
   useLayoutEffect(() => {
     if (faults === noFaults) return;
     form.current?.querySelector<HTMLElement>(".form-fault, [aria-invalid=true]")?.focus();

@@ -22,7 +22,13 @@ export function HostForm({ host, onClose }: { readonly host?: Host; readonly onC
       bodyOf={(read) => given({ vtep: read("/vtep"), port: numberOf(read("/port")) })}
       first={(form) => (
         <>
-          <Field form={form} pointer="/vtep" label="VTEP" hint="192.0.2.1" help="Underlay address of its tunnel end" />
+          <Field
+            form={form}
+            pointer="/vtep"
+            label="VTEP"
+            hint="192.0.2.1"
+            help="Underlay address of its tunnel endpoint"
+          />
           <Field form={form} pointer="/port" label="UDP port" hint="4789" />
         </>
       )}

@@ -33,8 +33,8 @@ export function Move({ vm, onClose }: { readonly vm: Vm; readonly onClose: () =>
       {(form) => (
         <>
           <p>
-            It is registered on <strong>{vm.host}</strong>. Say where it runs from now on: every host that knows it is
-            told at once.
+            It is registered on <strong>{vm.host}</strong>. Choose the host that it runs on from now on: every host that
+            knows it is notified at once.
           </p>
           <Field form={form} pointer="/host" label="New host" suggest="hosts" />
         </>

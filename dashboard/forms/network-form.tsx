@@ -23,7 +23,13 @@ export function NetworkForm({ network, onClose }: { readonly network?: Network; 
       first={(form) => (
         <>
           <Field form={form} pointer="/vni" label="VNI" hint="100" help="1 … 16777215" />
-          <Field form={form} pointer="/mtu" label="MTU" hint="1450" help="Bytes: underlay's less 50 (IPv6: 70)" />
+          <Field
+            form={form}
+            pointer="/mtu"
+            label="MTU"
+            hint="1450"
+            help="Bytes: MTU of the underlay minus 50 (IPv6: 70)"
+          />
         </>
       )}
       onClose={onClose}
@@ -44,14 +50,14 @@ function Addressing({ form }: { readonly form: FormModel }) {
           pointer="/reserved"
           label="Reserved"
           hint="10.20.1.200-10.20.1.254"
-          help="Nothing is assigned from here"
+          help="Never assigned automatically"
         />
         <Field
           form={form}
           pointer="/quarantineSeconds"
           label="Quarantine, s"
           hint="300"
-          help="Before an address is assigned again"
+          help="Until a released address is assigned again"
         />
       </div>
     </>

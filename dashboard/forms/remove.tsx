@@ -4,7 +4,7 @@ import { goTo } from "../router.ts";
 import { Form } from "./form.tsx";
 
 const consequences = {
-  vms: "Every host that knows its addresses is told at once, and takes them out of its kernel. The addresses rest for the network's quarantine.",
+  vms: "Every host that knows its addresses is notified at once and removes them from its kernel. Its addresses are not reassigned during the network's quarantine.",
   hosts: "Its agent is disconnected. A host with VMs is not deleted.",
   networks: "A network with VMs in it is not deleted.",
 } as const;

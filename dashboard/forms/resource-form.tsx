@@ -96,7 +96,7 @@ export function ResourceForm(props: {
               label="Labels"
               lines
               hint={wording.labelsHint}
-              help="One key=value a line"
+              help="One key=value per line"
             />
             <Field form={form} pointer="/description" label="Description" lines />
           </div>

@@ -67,7 +67,7 @@ function Interface({ form, index }: { readonly form: FormModel; readonly index: 
           pointer={at("parent")}
           label="Nested in"
           hint="web-1/eth0"
-          help="Instead of a port: the interface whose port it has"
+          help="Instead of a port: the interface whose port it uses"
         />
       </div>
       <div class="field-row">

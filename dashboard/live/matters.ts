@@ -1,5 +1,5 @@
-// What needs attention, and what lately did and is mended: what the controller sees of its hosts now, and what agents have
-// reported. The rules are ADR 123. Pure.
+// Issues that need attention, and those that were resolved recently: the state that the controller sees of its hosts, and
+// reports of agents. The rules are in ADR 123. Pure.
 import type { OverviewView } from "../../schema/observe.ts";
 import type { OperationalKind } from "../../schema/operational.ts";
 import { happening } from "./describe.ts";
@@ -13,49 +13,49 @@ export interface Matter {
   /** Goes on behind the host's name. */
   readonly title: string;
   readonly detail: string;
-  /** Of the last time, RFC 3339; absent: it holds now. */
+  /** Of the last report, RFC 3339; absent: it is the case now. */
   readonly last?: string;
-  /** How it came to an end; absent: it has not, as far as events tell. */
+  /** How it ended; absent: events do not show that it has. */
   readonly end?: "repaired" | "over" | "mended";
-  /** What of it the inventory can say that it is mended. */
+  /** Asks the inventory whether it is resolved. */
   readonly question?: Question;
 }
 
-/** An agent repeats once a minute what goes on; what is older than the curves beside it is of no interest here. */
+/** An agent repeats a report every minute while its cause lasts; reports older than the charts beside them are not shown. */
 const latelyMs = 15 * 60_000;
 /** Two reports may have been late. */
 const quietMs = 150_000;
 
 interface Rule {
   readonly title: string;
-  /** Somebody has lost something, or lies. */
+  /** Traffic is lost, or a guest spoofs. */
   readonly isBad?: true;
-  /** `quiet`: it is told once a minute as long as it goes on. `repaired`: when it is told it is mended. Absent: nothing tells. */
+  /** `quiet`: reported every minute while it lasts. `repaired`: the report says that it is repaired. Absent: no event shows the end. */
   readonly ends?: "quiet" | "repaired" | Question["kind"];
-  /** It holds until it is mended, and who sees the host's problems has it from there. */
+  /** Lasts until it is fixed, and is already listed among the host's problems. */
   readonly isProblem?: true;
 }
 
-/** Absent: nothing to do about it. */
+/** Absent: needs no attention. */
 const rules: Partial<Record<OperationalKind, Rule>> = {
   scan: { title: "guests ask for too many unknown addresses", ends: "quiet" },
   theft: { title: "a guest sent with the MAC of a VM elsewhere", isBad: true, ends: "quiet" },
-  "drift-repaired": { title: "entries were changed by somebody else", ends: "repaired" },
+  "drift-repaired": { title: "another program changed kernel entries", ends: "repaired" },
   overrun: { title: "the kernel dropped messages for the agent", ends: "repaired" },
   "table-full": { title: "the kernel has no room for entries", isBad: true, ends: "quiet" },
-  "room-short": { title: "the agent holds as many addresses as it may", ends: "quiet" },
-  "unregistered-guest": { title: "a guest sends and is not registered here", ends: "registered-here" },
-  "guest-never-seen": { title: "a registered guest is not heard", ends: "not-registered-here" },
-  "address-conflict": { title: "a guest uses an address of another", isBad: true, ends: "registered-otherwise" },
-  spoofed: { title: "a guest sent what is not registered for it", isBad: true, ends: "quiet" },
-  "mac-flood": { title: "a guest sent from very many MAC addresses", isBad: true, ends: "quiet" },
-  stranger: { title: "tunnelled frames came from a stranger", isBad: true, ends: "quiet" },
-  "move-unconfirmed": { title: "a move is not confirmed by all", ends: "followed" },
+  "room-short": { title: "the agent has reached its limit of addresses", ends: "quiet" },
+  "unregistered-guest": { title: "an unregistered guest sends traffic", ends: "registered-here" },
+  "guest-never-seen": { title: "a registered guest has sent no traffic", ends: "not-registered-here" },
+  "address-conflict": { title: "a guest uses another VM's address", isBad: true, ends: "registered-otherwise" },
+  spoofed: { title: "a guest used addresses that are not registered for it", isBad: true, ends: "quiet" },
+  "mac-flood": { title: "a guest sent from too many MAC addresses", isBad: true, ends: "quiet" },
+  stranger: { title: "tunnelled frames came from an unknown address", isBad: true, ends: "quiet" },
+  "move-unconfirmed": { title: "a move has not been confirmed by all hosts", ends: "followed" },
   "network-not-ready": { title: "a network cannot be set up", isProblem: true },
   "vtep-missing": { title: "its VTEP address is on no interface", isProblem: true },
-  "mtu-too-large": { title: "full packets do not fit the underlay", isProblem: true },
-  "second-device": { title: "another vxlan device takes a network's frames", isProblem: true },
-  "host-filter": { title: "the host's filter drops what passes the bridges", isProblem: true },
+  "mtu-too-large": { title: "the MTU is too large for the underlay", isProblem: true },
+  "second-device": { title: "another vxlan device receives a network's frames", isProblem: true },
+  "host-filter": { title: "the host's packet filter drops bridged traffic", isProblem: true },
 };
 
 const concernTitles = { "host-away": "is away", "host-problem": "reports a problem" } as const;
@@ -67,7 +67,7 @@ interface Group {
   readonly reports: number;
 }
 
-/** What is worse first, then what came last. */
+/** The most severe first, then the newest. */
 export function mattersOf(
   concerns: OverviewView["concerns"],
   happenings: readonly HappeningEvent[],
@@ -117,10 +117,10 @@ export function mattersOf(
   return [present, reported].flatMap((matters) => matters.sort((a, b) => isBad(b) - isBad(a)));
 }
 
-/** As far as reports alone tell. From a host that is away none comes. */
+/** As far as reports show. A disconnected host sends none. */
 function endOf({ newest, rule, reports }: Group, nowMs: number, isAway: boolean): Matter["end"] {
   const isQuiet = !isAway && nowMs - Date.parse(newest.time) > quietMs;
-  // What was repaired, and again a minute later, goes on.
+  // A repair that is repeated a minute later is not over.
   if (rule.ends === "repaired") return reports === 1 || isQuiet ? "repaired" : undefined;
   return rule.ends === "quiet" && isQuiet ? "over" : undefined;
 }

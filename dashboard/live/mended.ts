@@ -1,5 +1,5 @@
-// Whether what was reported is mended: the inventory is asked, once at first and again when the stream says that something
-// of it has changed.
+// Whether a reported issue is resolved: asks the inventory once at first, and again when the stream shows a change of the
+// resources that it is about.
 import type { HoldersView } from "../../schema/observe.ts";
 import { get, withQuery } from "../api.ts";
 import type { Matter } from "./matters.ts";
@@ -11,7 +11,7 @@ const mostAsked = 24;
 /** That a host has followed a move comes with no event. */
 const everyMs = 10_000;
 
-/** Keys of those that the inventory says are mended. */
+/** Keys of the issues that the inventory shows as resolved. */
 export function useMended(matters: readonly Matter[]): ReadonlySet<string> {
   const open = matters.flatMap(({ key, question, end, last }) =>
     question && end === undefined ? [{ key, question, last }] : [],

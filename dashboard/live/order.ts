@@ -24,7 +24,7 @@ export function newestFirst(...lists: readonly (readonly CloudEvent[])[]): Cloud
   return [...all.values()].sort((a, b) => b.revision - a.revision || b.index - a.index);
 }
 
-/** Both newest first into one: changes stay in the order of the log, whatever a clock was set to meanwhile. */
+/** Merges both, newest first: changes stay in the order of the log, even if the clock was changed in between. */
 export function byTime(changes: readonly CloudEvent[], happened: readonly HappeningEvent[]): StreamEvent[] {
   const all: StreamEvent[] = [];
   let next = 0;

@@ -54,7 +54,12 @@ function Chosen(props: SideProps & { readonly host: TopologyView["hosts"][number
     <section aria-label={`Host ${host.name}`}>
       <div class="side-head">
         <h2>{host.name}</h2>
-        <button type="button" class="quiet icon-button" aria-label="Choose none" onClick={() => onChoose(undefined)}>
+        <button
+          type="button"
+          class="quiet icon-button"
+          aria-label="Clear selection"
+          onClick={() => onChoose(undefined)}
+        >
           <Icon name="close" />
         </button>
       </div>
@@ -96,7 +101,7 @@ function Chosen(props: SideProps & { readonly host: TopologyView["hosts"][number
       {peers.length > listed && <p class="help">and {formatCount(peers.length - listed)} more</p>}
       {peers.length > 0 && (
         <p class="help">
-          There: behind the peer, and this host sends to them. Here: on this host, and the peer sends to them.
+          Remote: MACs behind the peer that this host sends to. Local: MACs on this host that the peer sends to.
         </p>
       )}
     </section>

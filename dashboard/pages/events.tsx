@@ -190,8 +190,8 @@ function Past({ filter, at }: { readonly filter: EventFilter; readonly at: strin
       {log.error && <Failure error={log.error} />}
       {hasNone && (
         <div class="panel">
-          <Empty title="What happens on hosts has no revision">
-            The controller keeps the last 1,024, which are live.
+          <Empty title="Operational events have no revision">
+            The controller keeps the last 1,024; go back to live to see them.
           </Empty>
         </div>
       )}

@@ -55,7 +55,7 @@ export function HostPage({ name }: { readonly name: string }) {
           columns={vmColumns.filter(({ title }) => title !== "Host" && title !== "Host agent")}
           keyOf={({ uid }) => uid}
           filters={[vmSearch, networkFilter]}
-          empty={<Empty title="No VM is on this host" />}
+          empty={<Empty title="No VMs on this host" />}
         />
       </Panel>
     </Detail>
@@ -78,7 +78,7 @@ function HostFacts({ host }: { readonly host: Host }) {
           <HostStatus host={host} />
         </Fact>
         <Fact name="Last heard">{host.lastSeen === null ? "not yet" : formatTime(host.lastSeen)}</Fact>
-        <Fact name="Applied revision">{host.appliedRevision ?? "not told yet"}</Fact>
+        <Fact name="Applied revision">{host.appliedRevision ?? "not reported yet"}</Fact>
         <Fact name="VTEP" code>
           {host.vtep}
         </Fact>

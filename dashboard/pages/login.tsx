@@ -13,7 +13,9 @@ export function LoginPage({ because }: { readonly because: string | undefined })
     const token = input.current?.value.trim() ?? "";
     setBusy(true);
     // What is no token cannot be sent as one.
-    const why = /^[\w-]+$/.test(token) ? await logIn(token) : "That is no token: it begins with nm_ and has no spaces.";
+    const why = /^[\w-]+$/.test(token)
+      ? await logIn(token)
+      : "That is not a valid token: a token starts with nm_ and contains no spaces.";
     setBusy(false);
     setRefusal(why);
     if (why !== undefined) input.current?.select();

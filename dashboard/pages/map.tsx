@@ -88,7 +88,7 @@ function Topology({
   if (hosts.length === 0) {
     return (
       <div class="panel">
-        <Empty title={network === "" ? "No host is registered" : "No VM is in this network"}>
+        <Empty title={network === "" ? "No host is registered" : "No VMs in this network"}>
           {network === ""
             ? "Hosts appear here as soon as they are registered."
             : "Hosts appear here with their first VM in it."}
@@ -139,8 +139,8 @@ function Topology({
           onChoose={choose}
         />
         <p id="map-help" class="map-help">
-          Arrow keys lead from host to host, Enter chooses one and its tunnels, Escape lets go. What is chosen is said
-          beside the map in words.
+          Arrow keys move between hosts, Enter selects a host and its tunnels, Escape clears the selection. The
+          selection is described beside the map in words.
         </p>
       </div>
       <Side hosts={hosts} tunnels={tunnels} counts={counts} chosen={chosen} moves={latest} onChoose={choose} />

@@ -55,7 +55,7 @@ export function NetworkPage({ name }: { readonly name: string }) {
           columns={vmColumns.filter(({ title }) => title !== "Network")}
           keyOf={({ uid }) => uid}
           filters={[vmSearch, hostFilter]}
-          empty={<Empty title="No VM is in this network" />}
+          empty={<Empty title="No VMs in this network" />}
         />
       </Panel>
     </Detail>

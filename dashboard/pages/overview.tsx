@@ -70,7 +70,7 @@ function RateFigures() {
   const [rates] = useResource<RatesView>("/v1/rates", { everyMs: 5_000 });
   if (rates.kind !== "ready") return null;
   const { perSecond, unknownShare, isWhole, meanMs, slowestMs } = summaryOf(rates.value);
-  const share = unknownShare === undefined ? "none in 15 min" : `${Math.round(unknownShare * 100)} % for nobody`;
+  const share = unknownShare === undefined ? "none in 15 min" : `${Math.round(unknownShare * 100)} % unknown addresses`;
   const whose = isWhole ? "" : "controller's share, ";
   return (
     <>

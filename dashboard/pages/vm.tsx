@@ -44,7 +44,7 @@ export function VmPage({ name }: { readonly name: string }) {
     >
       {value && <Interfaces vm={value} />}
       {value && (
-        <Panel title="Holders" aside={<span>hosts that were told where this VM is</span>}>
+        <Panel title="Holders" aside={<span>hosts that know where this VM is</span>}>
           <Load of={holders}>{(found) => <Holders view={found} />}</Load>
         </Panel>
       )}

@@ -1,4 +1,4 @@
-// Curves over the last quarter of an hour, on a canvas. What they are and come to stands above them in words.
+// Curves over the last 15 minutes, on a canvas. The text above them names them and gives their values.
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import { isDark } from "../theme.ts";

@@ -27,7 +27,7 @@ export function Concerns({ overview }: { readonly overview: OverviewView }) {
             network and the first VM.
           </Empty>
         ) : (
-          <Empty title="There is no host to see yet">Hosts with VMs in your networks appear here.</Empty>
+          <Empty title="No hosts yet">Hosts with VMs in your networks appear here.</Empty>
         )}
       </Panel>
     );
@@ -49,11 +49,11 @@ function Matters(props: {
   const ended = matters.filter(({ end }) => end !== undefined);
   const count = open.length + unlisted;
   return (
-    <Panel title="Needs attention" aside={count > 0 ? <span>{plural(count, "matter")}</span> : undefined}>
+    <Panel title="Needs attention" aside={count > 0 ? <span>{plural(count, "issue")}</span> : undefined}>
       {open.length === 0 ? (
         <Empty title="Nothing needs attention">
-          Every host with VMs is connected, none reports a problem
-          {ended.length === 0 ? ", and nothing was reported in 15 minutes." : ", and what was reported is mended."}
+          Every host with VMs is connected and no host reports a problem
+          {ended.length === 0 ? ", and nothing was reported in 15 minutes." : ", and all reported issues are resolved."}
         </Empty>
       ) : (
         <ul class="concerns">
@@ -75,8 +75,8 @@ function Matters(props: {
 
 function Ended({ matters, nowMs }: { readonly matters: readonly Matter[]; readonly nowMs: number }) {
   return (
-    <section class="ended" aria-label="Mended or over">
-      <h3>Mended or over in the last 15 minutes</h3>
+    <section class="ended" aria-label="Resolved">
+      <h3>Resolved in the last 15 minutes</h3>
       <ul>
         {matters.slice(0, endedListed).map((matter) => (
           <Row key={matter.key} matter={matter} nowMs={nowMs} />

@@ -26,7 +26,7 @@ export function Detail<T>(props: {
   readonly children?: ComponentChildren;
 }) {
   const { name, list, of, links, deeds, facts, history, children } = props;
-  // As it was when the dialog was opened: what others change meanwhile must not be overwritten unseen.
+  // As it was when the dialog was opened: changes by others since then must not be overwritten unseen.
   const [open, setOpen] = useState<{ readonly title: string; readonly as: T }>();
   const value = of.kind === "ready" ? of.value : undefined;
   const dialog = deeds.find(({ title }) => title === open?.title);

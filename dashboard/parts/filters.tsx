@@ -41,9 +41,9 @@ export function FilterField({ filter }: { readonly filter: Filter }) {
   const value = place.value.query.get(key) ?? "";
   const id = useId();
   const [text, setText] = useState(value);
-  // What this field has written itself, and comes back while somebody may be typing on.
+  // Text that this field has written itself; it comes back while the user may still be typing.
   const written = useRef<string>();
-  // Before anybody sees the field: what is typed into it from then on is not to be undone.
+  // Before the field is painted: later input must not be undone.
   useLayoutEffect(() => {
     if (value !== written.current) setText(value);
     written.current = undefined;

@@ -29,7 +29,7 @@ export function History({
     <Panel title="History">
       {log.error && <Failure error={log.error} />}
       {log.isComplete && log.events.length === 0 ? (
-        <Empty title="Nothing of it is in the log">Changes that are older than the log are not kept.</Empty>
+        <Empty title="No changes in the log">Older changes have been removed from the log.</Empty>
       ) : (
         <EventList events={log.events} details />
       )}

@@ -22,7 +22,7 @@ export function Holders({ view }: { readonly view: HoldersView }) {
               <th scope="col" class="number">
                 Applied
               </th>
-              <th scope="col">Addresses told</th>
+              <th scope="col">Known addresses</th>
             </tr>
           </thead>
           <tbody>
@@ -38,7 +38,7 @@ export function Holders({ view }: { readonly view: HoldersView }) {
                 <td class="number" data-title="Applied">
                   {holder.appliedRevision ?? "–"}
                 </td>
-                <td data-title="Addresses told">
+                <td data-title="Known addresses">
                   <span class="several">
                     {holder.addresses.map((address) => (
                       <code key={address}>{address}</code>

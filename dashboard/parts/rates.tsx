@@ -15,7 +15,9 @@ export function Rates({ host }: { readonly host?: string }) {
   if (!mayLook) {
     return (
       <Panel title="Questions and answers">
-        <Empty title="Rates belong to no single network">They are shown with a token for all networks.</Empty>
+        <Empty title="Rates are not available for single networks">
+          Log in with a token for all networks to see them.
+        </Empty>
       </Panel>
     );
   }

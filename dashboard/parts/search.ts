@@ -50,7 +50,7 @@ function isUnicast(mac: string): boolean {
   return (Number.parseInt(mac.slice(0, 2), 16) & 1) === 0 && !/^0+$/.test(mac.replace(/[:-]/g, ""));
 }
 
-/** As the URL standard reads a host: what the controller refuses beyond that, multicast and the like, nobody has. */
+/** As the URL standard reads a host: addresses that the controller refuses beyond that, such as multicast, have no VM. */
 function isIp(host: string): boolean {
   try {
     return new URL(`http://${host}`).hostname !== "";

@@ -85,8 +85,8 @@ function LostBanner() {
     <div class="lost" role="alert">
       <Icon name="warning" />
       <p>
-        <strong>The controller does not answer.</strong> What is shown is from before{" "}
-        <span aria-hidden="true">({seconds} s ago)</span>. What happens meanwhile appears as soon as it is back. Traffic
+        <strong>The controller does not answer.</strong> This page shows the last known state{" "}
+        <span aria-hidden="true">({seconds} s ago)</span>. Changes appear as soon as the controller is back. Traffic
         between VMs does not depend on it.
       </p>
       <button type="button" class="small" onClick={retryNow}>

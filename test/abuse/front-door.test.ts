@@ -96,7 +96,7 @@ describe("tokens", () => {
       ),
     ).toEqual(Array(5).fill(403));
     const { detail } = (await thief.request("PUT", "/v1/networks/red", { vni: 100, subnets: ["10.20.1.0/24"] })).body;
-    expect(detail).toBe("VNI 100 belongs to another network: take another");
+    expect(detail).toBe("VNI 100 belongs to another network: use another");
     expect(await call(controller.admin, 200, "GET", "/v1/audit?limit=1000")).toEqual(before);
   });
 

@@ -49,29 +49,29 @@ describeBrowser("what needs attention", () => {
     ];
     a.send({ type: "report", reports });
     const open = page.locator(".concerns");
-    const ended = page.getByRole("region", { name: "Mended or over" });
+    const ended = page.getByRole("region", { name: "Resolved" });
     const titles = {
-      unregistered: "a guest sends and is not registered here",
-      unseen: "a registered guest is not heard",
-      conflict: "a guest uses an address of another",
-      drift: "entries were changed by somebody else",
+      unregistered: "an unregistered guest sends traffic",
+      unseen: "a registered guest has sent no traffic",
+      conflict: "a guest uses another VM's address",
+      drift: "another program changed kernel entries",
     };
     for (const title of [titles.unregistered, titles.unseen, titles.conflict]) await open.getByText(title).waitFor();
-    await page.getByText("3 matters").waitFor();
+    await page.getByText("3 issues").waitFor();
     await ended.getByText(titles.drift).waitFor();
 
     await call(controller, 201, "PUT", "/v1/vms/late", vm("a", 7));
     await ended.getByText(titles.unregistered).waitFor();
-    await page.getByText("2 matters").waitFor();
+    await page.getByText("2 issues").waitFor();
     await call(controller, 200, "PATCH", "/v1/vms/web-1", { host: "b" });
     await ended.getByText(titles.unseen).waitFor();
     await call(controller, 204, "DELETE", "/v1/vms/web-2");
     await ended.getByText(titles.conflict).waitFor();
-    await page.getByText("what was reported is mended").waitFor();
+    await page.getByText("all reported issues are resolved").waitFor();
 
     const { page: later, expectNone: laterExpectsNone } = await openPage();
     await later.goto(`http://${controller.base}/`);
-    await later.getByText("what was reported is mended").waitFor();
+    await later.getByText("all reported issues are resolved").waitFor();
     // What is undone needs attention again.
     await call(controller, 204, "DELETE", "/v1/vms/late");
     for (const each of [page, later]) await each.locator(".concerns").getByText(titles.unregistered).waitFor();
@@ -87,9 +87,12 @@ describeBrowser("what needs attention", () => {
     const { page, expectNone } = await openPage();
     await page.goto(`http://${controller.base}/`);
     const { revision } = await call(controller, 200, "PATCH", "/v1/vms/web-1", { host: "b" });
-    await page.locator(".concerns").getByText("a move is not confirmed by all").waitFor();
+    await page.locator(".concerns").getByText("a move has not been confirmed by all hosts").waitFor();
     c.send({ type: "applied", revision, problems: [] });
-    await page.getByRole("region", { name: "Mended or over" }).getByText("a move is not confirmed by all").waitFor();
+    await page
+      .getByRole("region", { name: "Resolved" })
+      .getByText("a move has not been confirmed by all hosts")
+      .waitFor();
     expectNone();
   });
 });

@@ -42,8 +42,8 @@ describeBrowserLab("pictures with traffic", { timeout: (minutes + 3) * 60_000 },
     await page.setViewportSize(sizes.overview);
     await page.goto(`${self.lab.controllerUrl}/`);
     await happen(guests[0]);
-    await page.getByText("a guest sends and is not registered here").waitFor({ timeout: 60_000 });
-    await page.getByText("entries were changed by somebody else").waitFor();
+    await page.getByText("an unregistered guest sends traffic").waitFor({ timeout: 60_000 });
+    await page.getByText("another program changed kernel entries").waitFor();
     await page.getByRole("img", { name: /Answer latency.*Mean \d/ }).waitFor();
     await page.locator(".link-live").waitFor();
     await picture("overview");

@@ -44,7 +44,7 @@ describeBrowser("a search", () => {
     await page.getByRole("link", { name: "web-2" }).waitFor({ state: "detached" });
     await page.getByRole("link", { name: "web-1" }).waitFor();
     await type("Labels", "tier=web,", /A term is empty: write key=value, key!=value, key or !key/);
-    await type("Labels", "tier=we b", /"we b" is no label value/);
+    await type("Labels", "tier=we b", /"we b" is not a valid label value/);
     await type("Labels", "!", /"!" has no key/);
     // What was found last stands.
     await page.getByRole("link", { name: "web-1" }).waitFor();

@@ -44,7 +44,7 @@ describeBrowserLab("a controller with --tls self", () => {
     await events.getByText("Host connected").first().waitFor();
 
     await self.lab.host("a").exec(["ip", "neigh", "del", "10.20.1.2", "dev", "nmv100"]);
-    await page.getByText("entries were changed by somebody else").waitFor();
+    await page.getByText("another program changed kernel entries").waitFor();
     const socket = await openPacketSocket(guest, "eth0");
     socket.inject(ethernet({ to: mac1, from: mac2, type: 0x88b5, payload: Buffer.alloc(46) }));
     await page.getByText("a guest sent with the MAC of a VM elsewhere").waitFor();

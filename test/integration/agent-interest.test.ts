@@ -233,6 +233,6 @@ describe("releasing", () => {
     const a = controller.agent("a");
     await a.hello();
     a.send({ type: "release", id: 1, keys: [ipKey(2)] });
-    expect(await a.closed).toEqual({ code: closeCodes.badFrame, reason: "release comes after interest … end" });
+    expect(await a.closed).toEqual({ code: closeCodes.badFrame, reason: "release must come after interest … end" });
   });
 });

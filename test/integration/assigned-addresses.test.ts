@@ -72,7 +72,7 @@ describe("addresses that are left out", () => {
     await call(controller, 204, "DELETE", "/v1/vms/v1");
     const body = { name: "v3", host: "a", interfaces: [{ network: "n" }] };
     const full = await controller.request("POST", "/v1/vms", body);
-    expect(full.body.detail).toContain("2 addresses taken, 1 of them held back");
+    expect(full.body.detail).toContain("2 addresses taken, 1 of them in quarantine");
     await call(controller, 200, "PATCH", "/v1/networks/n", { quarantineSeconds: 0 });
     await call(controller, 201, "POST", "/v1/vms", body);
   });

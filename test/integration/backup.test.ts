@@ -57,29 +57,29 @@ test("nothing is overwritten, and a refusal leaves nothing", async () => {
     expect([status, output]).toEqual([1, expect.stringMatching(reason)]);
     expect(readdirSync(directory).filter((name) => !name.endsWith(".lock"))).toEqual(before);
   };
-  await refused(["backup", backup, "--db", other], /there is no .*other\.db/);
-  await refused(["backup", db, "--db", db], /exists, and nothing is overwritten/);
+  await refused(["backup", backup, "--db", other], /other\.db does not exist/);
+  await refused(["backup", db, "--db", db], /exists and is not overwritten/);
   expect((await runCommand("backup", backup, "--db", db)).status).toBe(0);
-  await refused(["backup", backup, "--db", db], /exists, and nothing is overwritten/);
-  await refused(["restore", backup, "--db", db], /exists, and nothing is overwritten/);
+  await refused(["backup", backup, "--db", db], /exists and is not overwritten/);
+  await refused(["restore", backup, "--db", db], /exists and is not overwritten/);
   const bytes = readFileSync(backup);
   const sum = readFileSync(`${backup}.sha256`);
 
   bytes.fill(0xa5, 8_192, 12_288);
   writeFileSync(backup, bytes);
-  await refused(["restore", backup, "--db", other], /not what its checksum says/);
+  await refused(["restore", backup, "--db", other], /does not match its checksum/);
   await refused(["restore", backup, "--db", other, "--no-checksum"], /is damaged/);
   writeFileSync(backup, "not a database at all, but long enough to be looked at".repeat(100));
   await refused(["restore", backup, "--db", other, "--no-checksum"], /is damaged|no SQLite database/);
   writeFileSync(`${backup}.sha256`, "what?\n");
-  await refused(["restore", backup, "--db", other], /is no checksum/);
+  await refused(["restore", backup, "--db", other], /is not a checksum/);
 
   const foreign = join(directory, "foreign.db");
   const database = new Database(foreign);
   database.exec("CREATE TABLE mine (x)");
   database.close();
-  await refused(["restore", foreign, "--db", other, "--no-checksum"], /no backup of nearmiss/);
-  await refused(["restore", foreign, "--db", other], /there is no .*foreign\.db\.sha256/);
+  await refused(["restore", foreign, "--db", other, "--no-checksum"], /is not a backup of nearmiss/);
+  await refused(["restore", foreign, "--db", other], /foreign\.db\.sha256 does not exist/);
   await refused(["backup", backup, "--db", foreign], /exists/);
   await refused(["backup", join(directory, "x.db"), "--db", foreign], /schema 0/);
   expect(sum.toString()).toMatch(/^[0-9a-f]{64} {2}backup\.db\n$/);

@@ -194,13 +194,13 @@ describe("one CA follows another", () => {
     const agent = await controller.agent(await controller.enrol("a")).connect();
     const [old] = (await controller.call(200, "GET", "/v1/authorities")).authorities;
     const issues = await controller.call(409, "DELETE", `/v1/authorities/${old.id}`);
-    expect(issues.detail).toMatch(/^1 hosts hold certificates of CA/);
+    expect(issues.detail).toMatch(/^1 hosts have certificates of CA/);
     await controller.call(409, "DELETE", `/v1/authorities/${old.id}?force=true`);
     const { id } = await controller.call(201, "POST", "/v1/authorities");
     await controller.call(200, "POST", `/v1/authorities/${id}/issue`);
     const holds = await controller.call(409, "DELETE", `/v1/authorities/${old.id}`);
     expect(holds.detail).toBe(
-      `1 hosts hold certificates of CA ${old.id} (a): wait until they have renewed, revoke them, or force it`,
+      `1 hosts have certificates of CA ${old.id} (a): wait until they have renewed, revoke them, or force it`,
     );
     await controller.call(204, "DELETE", `/v1/authorities/${old.id}?force=true`);
     expect((await agent.closed).code).toBe(closeCodes.certificateEnded);

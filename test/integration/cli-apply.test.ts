@@ -70,7 +70,7 @@ test("what collides is refused as a whole with status 4, what is not valid with 
   expect(invalid.stderr).toMatch(/fleet.yaml:3:15: \/networks\/blue\/vni/);
   const unasked = await on(controller, fleet.replace("prod", "test"))("apply");
   expect(unasked.status).toBe(2);
-  expect(unasked.stderr).toContain("nobody can be asked here, and nothing was changed: add --yes");
+  expect(unasked.stderr).toContain("cannot be confirmed; nothing was changed: add --yes");
   expect((await on(controller, fleet)("diff")).status).toBe(0);
 });
 

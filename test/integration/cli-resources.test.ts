@@ -94,21 +94,21 @@ test("lists are followed over all their pages, and filtered by the controller", 
 
 test.each<[string, string[], number, RegExp]>([
   ["0: done", ["network", "list"], 0, /^$/],
-  ["1: refused", ["vm", "create", "x", "--host", "nowhere"], 1, /no host is named "nowhere"\nCreate that first/],
+  ["1: refused", ["vm", "create", "x", "--host", "nowhere"], 1, /no host is named "nowhere"\nCreate it first/],
   ["1: not a token", ["vm", "list", "--token-file", "/dev/null"], 1, /Name the file of a token with --token-file/],
   ["2: an unknown command", ["vmm"], 2, /Did you mean vm\?\)\nAdd --help/],
   ["2: an unknown flag", ["vm", "list", "--hots", "a"], 2, /Did you mean --host\?/],
   ["2: a flag that makes no sense", ["vm", "create", "x", "--host", "a", "-i", "ip=1"], 2, /network=blue,ip=1/],
   ["2: nothing to change", ["vm", "update", "db-1"], 2, /update --help/],
   ["2: a token file that is not there", ["vm", "list", "--token-file", "/none"], 2, /cannot read the token.*\/none/],
-  ["3: not found", ["vm", "get", "nobody"], 3, /no VM is named "nobody"\n`list` shows what there is/],
+  ["3: not found", ["vm", "get", "nobody"], 3, /no VM is named "nobody"\n`list` shows the names/],
   ["4: taken", ["network", "create", "blue", "--vni", "7", "--subnet", "10.0.0.0/8"], 4, /`update` changes it/],
   ["4: in use", ["host", "delete", "a"], 4, /db-1/],
   [
     "4: changed meanwhile",
     ["host", "update", "a", "--if-revision", "1", "--port", "5"],
     4,
-    /`get` shows how it is now/,
+    /`get` shows its current state now/,
   ],
   ["5: unreachable", ["vm", "list", "--controller", "http://127.0.0.1:1"], 5, /does not answer: .*\nIs the controller/],
 ])("exit status %s", async (_name, args, status, message) => {
@@ -134,10 +134,10 @@ test("a flag goes before the environment, and that before the file", async () =>
 });
 
 test.each([
-  ["controller = 7", /settings.toml: controller must be a text in quotes/],
-  ['contoller = "x"', /"contoller" is no setting: write controller, token-file, ca/],
+  ["controller = 7", /settings.toml: controller must be a string in quotes/],
+  ['contoller = "x"', /"contoller" is not a valid setting: use controller, token-file, ca/],
   ['controller = "ftp://x"', /controller must be a URL such as/],
-  ["controller =", /settings.toml:1:\d+ is no TOML/],
+  ["controller =", /settings.toml:1:\d+ is not valid TOML/],
 ])("settings that say %s are refused with what to write", async (text, message) => {
   const file = join(temporaryDirectory(), "settings.toml");
   writeFileSync(file, text);

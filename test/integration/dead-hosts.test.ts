@@ -31,7 +31,10 @@ test("a host that is marked down gets no VM, no move waits for it, and it says s
   const moved = await call(controller, 200, "POST", "/v1/vms/web-1/move", { host: "b", wait: true });
   expect(moved).toMatchObject({ confirmed: 2, of: 3 });
   expect(moved.unconfirmed).toEqual([
-    { host: "c", why: "is marked down, so nobody waits for it: its kernel forwards as it was told last" },
+    {
+      host: "c",
+      why: "is marked down, so the move does not wait for it: its kernel still has the last state that it was sent",
+    },
   ]);
   const refused = [
     await call(controller, 409, "PUT", "/v1/vms/new", vm("c", 9)),

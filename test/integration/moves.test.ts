@@ -79,7 +79,9 @@ test("at the deadline says who has not confirmed and why, and the move stands", 
   expect(unconfirmed).toEqual([
     {
       host: "a",
-      why: expect.stringMatching(/^no agent is connected, last heard .*: its kernel forwards as it was told last$/),
+      why: expect.stringMatching(
+        /^no agent is connected, last heard .*: its kernel still has the last state that it was sent$/,
+      ),
     },
     {
       host: "c",
@@ -118,7 +120,10 @@ test("after a start of the controller, who has not said yet what it holds counts
   const { unconfirmed, ...rest } = await moved;
   expect(rest).toMatchObject({ confirmed: 2, of: 3 });
   expect(unconfirmed).toEqual([
-    { host: "c", why: "no agent is connected since the controller started: its kernel forwards as it was told last" },
+    {
+      host: "c",
+      why: "no agent is connected since the controller started: its kernel still has the last state that it was sent",
+    },
   ]);
 });
 

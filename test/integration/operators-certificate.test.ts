@@ -90,7 +90,7 @@ test("files that change are shown by the running controller; where they are wron
 
 const refusals: readonly (readonly [string, (files: Files) => unknown, string])[] = [
   ["is not there", ({ cert }) => rmSync(cert), "cannot read --tls-cert CERT: ENOENT"],
-  ["holds none", ({ cert }) => writeFileSync(cert, "no PEM"), "--tls-cert CERT holds no certificate in PEM"],
+  ["holds none", ({ cert }) => writeFileSync(cert, "no PEM"), "--tls-cert CERT contains no certificate in PEM"],
   [
     "is damaged",
     ({ cert }) => writeFileSync(cert, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
@@ -109,7 +109,7 @@ const refusals: readonly (readonly [string, (files: Files) => unknown, string])[
   [
     "is of another CA",
     async ({ ca }) => writeFileSync(ca, (await makeCa("somebody's CA", valid)).certificate),
-    "--tls-ca CA has not signed --tls-cert CERT: append what is between them",
+    "--tls-ca CA has not signed --tls-cert CERT: append the intermediate certificates",
   ],
 ];
 

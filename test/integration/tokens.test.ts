@@ -57,7 +57,7 @@ describe("a token", () => {
   });
 
   test.each([
-    [{ role: "admin", networks: ["blue"] }, "narrowed"],
+    [{ role: "admin", networks: ["blue"] }, "limited"],
     [{ role: "viewer", networks: [] }, "networks"],
     [{ role: "viewer", expires: "tomorrow" }, "expires"],
     [{ role: "viewer", expires: "2001-01-01T00:00:00Z" }, "passed"],
@@ -187,7 +187,7 @@ describe("on the controller's machine", () => {
 
   test("a database that is none, or of another version, is refused with what to do", async () => {
     const db = temporaryDatabase();
-    expect(() => openLocalTokens(db)).toThrow(/there is no .*first start/);
+    expect(() => openLocalTokens(db)).toThrow(/does not exist.*first start/);
     new Database(db).exec("PRAGMA user_version = 99").close();
     expect(() => openLocalTokens(db)).toThrow(/schema 99/);
   });

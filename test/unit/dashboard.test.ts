@@ -98,8 +98,8 @@ test.each([
   [labelled, "tier=web,", /a term is empty: write key=value, key!=value, key or !key/],
   [labelled, "!", /"!" has no key/],
   [labelled, "=web", /"=web" has no key/],
-  [labelled, "tier=we b", /"we b" is no label value/],
-  [labelled, "example.com/", /"example.com\/" is no label key/],
+  [labelled, "tier=we b", /"we b" is not a valid label value/],
+  [labelled, "example.com/", /"example.com\/" is not a valid label key/],
   [labelled, "!a=b", /write key!=value/],
 ])("%o: %j is not asked for, and says what it lacks", (read, text, missing) => {
   expect(read(text)).toEqual({ missing: expect.stringMatching(missing) });
@@ -159,7 +159,7 @@ describe("what happened on hosts", () => {
     const whole = [
       ["c", "bad", "is away", "no agent", undefined],
       ["a", "bad", "a guest sent with the MAC of a VM elsewhere", "52:54:00:00:00:01 · network blue · 3 times", at(21)],
-      ["b", "wait", "a guest sends and is not registered here", "52:54:00:00:00:01", at(24)],
+      ["b", "wait", "an unregistered guest sends traffic", "52:54:00:00:00:01", at(24)],
     ];
     expect(said(true)).toEqual(whole);
     // Who does not see the host's problems sees what was reported of them.

@@ -36,9 +36,9 @@ trees: {}
     expect.stringMatching(/^fleet.yaml:3:10: \/networks\/blue\/vni VNI must be a whole number in 1 … 16777215/),
     expect.stringMatching(/^fleet.yaml:4:15: \/networks\/blue\/subnets\/0 /),
     "fleet.yaml:6:6: /hosts/a/vtep is required",
-    expect.stringMatching(/^fleet.yaml:8:10: \/vms\/web 1 is no name: 1 … 63 of letters/),
+    expect.stringMatching(/^fleet.yaml:8:10: \/vms\/web 1 is not a valid name: 1 … 63 of letters/),
     "fleet.yaml:14:16: /vms/web-2/interfaces/0/color is not a known field",
-    "fleet.yaml:15:8: /trees is no section: write networks, hosts, vms",
+    "fleet.yaml:15:8: /trees is not a valid section: use networks, hosts, vms",
   ]);
 });
 

@@ -111,7 +111,9 @@ export class SqliteAccess implements AccessStore {
  */
 export function openAccess(path: string): { readonly access: AccessStore; readonly close: () => void } {
   if (!existsSync(path)) {
-    throw new StoreOpenError(`there is no ${path}: name the database of the controller, which its first start makes`);
+    throw new StoreOpenError(
+      `${path} does not exist: name the database of the controller, which its first start creates`,
+    );
   }
   let db: Database.Database | undefined;
   try {

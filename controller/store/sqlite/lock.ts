@@ -12,7 +12,7 @@ export function lockDatabase(path: string): () => void {
   const file = `${path}.lock`;
   // SQLite would follow it, and make an empty file at its end.
   if (lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink()) {
-    throw new StoreOpenError(`${file} is a link, and nearmiss makes none there: nothing was changed. Remove it`);
+    throw new StoreOpenError(`${file} is a link, which nearmiss does not create: nothing was changed. Remove it`);
   }
   const lock = new Database(file, { timeout: 0 });
   try {

@@ -18,7 +18,7 @@ export function readMigrations(): Migration[] {
     .sort()
     .map((file) => ({ version: Number(file.slice(0, 4)), sql: readFileSync(new URL(file, directory), "utf8") }));
   const twice = migrations.find(({ version }, i) => version <= (migrations[i - 1]?.version ?? 0));
-  if (twice) throw new Error(`schema/sqlite: number ${twice.version} is there twice`);
+  if (twice) throw new Error(`schema/sqlite: number ${twice.version} exists twice`);
   return migrations;
 }
 
