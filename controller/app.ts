@@ -63,7 +63,7 @@ export interface AppOptions {
   /** The host that a client certificate proves; default: as enrolment knows it. */
   readonly findCertified?: (socket: Socket) => CertifiedHost | undefined;
   readonly log: FastifyBaseLogger;
-  /** What is durable and what is shown may differ: the process has to stop. */
+  /** Durable and visible state may differ: the process must stop. */
   readonly onFatal: (error: unknown) => void;
   readonly door?: Partial<DoorLimits>;
   /** Of all clients together; default: out of the files that the process may open. */

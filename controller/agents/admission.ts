@@ -1,4 +1,4 @@
-// Who may open a session: known hosts, and with self-registration those that name their tunnel end.
+// Which agents may open a session: those of known hosts, and with self-registration those that name their tunnel endpoint.
 import { type AgentFrame, closeCodes, type Host, parseHost, protocolVersions } from "../../schema/index.ts";
 import type { Identity } from "../auth/identity.ts";
 import type { Inventory } from "../inventory/inventory.ts";
@@ -37,8 +37,8 @@ export function checkName(identity: Identity, hello: Hello): void {
 }
 
 /**
- * Registers the agent's host where that is allowed: an agent's word on its tunnel end counts only where no operator has
- * registered the host. A word that does not count is reported by `findMismatch`.
+ * Registers the agent's host if that is allowed: the agent's tunnel endpoint is used only if no operator has registered the
+ * host. Otherwise `findMismatch` reports a difference.
  */
 export async function registerHost(committer: Committer, hello: Hello): Promise<void> {
   const { host: name, vtep, vtepPort: port } = hello;
@@ -61,7 +61,7 @@ export function getHost(state: Inventory, name: string, selfRegistration: boolea
   throw new Rejection(closeCodes.hostUnknown, `host "${name}" is not registered: ${cure}`);
 }
 
-/** How the agent's own idea of its tunnel end differs from the registered one, which is what counts. */
+/** Difference between the agent's tunnel endpoint and the registered one, which takes precedence. */
 export function findMismatch(host: Host, hello: Pick<Hello, "vtep" | "vtepPort">): string | undefined {
   if (hello.vtep === undefined || (hello.vtep === host.vtep && hello.vtepPort === host.port)) return undefined;
   return `the agent was started with VTEP ${hello.vtep} port ${hello.vtepPort}; registered is ${host.vtep} port ${host.port}`;

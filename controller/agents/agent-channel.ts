@@ -29,7 +29,7 @@ import { MoveWatches } from "./move-watch.ts";
 import { Presence } from "./presence.ts";
 import { AgentSession, type SessionDeps, type SessionHandler, type SessionLimits } from "./session.ts";
 
-/** What the channel needs to know of the hosts' certificates. */
+/** The part of host certificates that the channel needs. */
 export interface Certification {
   readonly enrolment: { readonly trust: { readonly ca: string; readonly issuer: string } };
   readonly certificates: { isStillGood(certified: CertifiedHost): boolean };
@@ -45,7 +45,7 @@ export interface AgentChannelDeps {
   readonly limits: SessionLimits;
   /** Units of the agent channel (host-allowance.ts); default: its own. */
   readonly allowance?: Allowance;
-  /** A host without a session for so long is lost. */
+  /** A host without a session for this time is reported as lost. */
   readonly graceMs: number;
   readonly operational: OperationalEvents;
   readonly metrics: Metrics;
@@ -56,7 +56,7 @@ export interface AgentChannelDeps {
   readonly nowMs: () => number;
 }
 
-/** Between two lines about a host that is over its allowance. */
+/** Minimum time between two log lines about a host that is over its allowance. */
 const tellOfPauseMs = 60_000;
 
 export class AgentChannel implements SessionHandler {
@@ -65,13 +65,13 @@ export class AgentChannel implements SessionHandler {
   private readonly statuses = new HostStatuses();
   /** Others only read it. */
   readonly interests = new InterestIndex();
-  /** The changes of a large revision are on their way to the sessions. */
+  /** A large revision is being pushed to the sessions. */
   private distributing = false;
   private readonly answering: Answering;
   private readonly allowances: HostAllowances;
   private readonly sockets = new HostSockets<AgentSession>();
   private readonly sessionDeps: SessionDeps;
-  /** When the log last told that the host is over its allowance. */
+  /** Time of the last log line about the host's allowance. */
   private readonly toldOfPauseMs = new Map<string, number>();
   private readonly moveEvents: MoveEvents;
   private readonly presence: Presence;
@@ -104,7 +104,7 @@ export class AgentChannel implements SessionHandler {
     return this.sessions.has(host);
   }
 
-  /** What is known of the host's agent, the controller's own complaints included. */
+  /** Status of the host's agent, including problems that the controller found. */
   report(name: string): HostReport & { readonly connected: boolean } {
     const report = this.statuses.report(name);
     const host = this.deps.committer.current.findHost(name);
@@ -124,7 +124,7 @@ export class AgentChannel implements SessionHandler {
     this.sessions.get(host)?.close(closeCodes.certificateEnded, `the certificates of host "${host}" were revoked`);
   }
 
-  /** Agents learn with their next frame what to check the controller with; those whose CA is trusted no longer go. */
+  /** Agents get the new trusted CAs with their next frame; sessions with a certificate of a removed CA are closed. */
   trustChanged(): void {
     for (const session of this.sessions.values()) {
       if (this.endIfUncertified(session)) continue;
@@ -297,7 +297,7 @@ export class AgentChannel implements SessionHandler {
   }
 }
 
-/** What two sessions of one host must share; the same for all who have no certificate. */
+/** Must be equal for two sessions of one host; the same for all peers without a certificate. */
 function keyOfPeer(identity: Identity): string | undefined {
   return identity.kind === "host" ? identity.key : undefined;
 }

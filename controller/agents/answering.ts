@@ -31,18 +31,18 @@ export class Answering {
     this.snapshots = new Snapshots(deps);
   }
 
-  /** The snapshot: all that concerns the host, and the present answer to each key that it holds. */
+  /** The snapshot: all state of the host, and the current answer to each key that it holds. */
   declare(session: AgentSession, declaration: Declaration): Promise<void> {
     const host = hostOf(session);
     return this.snapshots.send(session, host, declaration, (key) => this.answer(host, key));
   }
 
-  /** @returns what was sent ahead to others, which the asking host is charged with */
+  /** @returns number of seeds sent to other hosts, which the asking host is charged for */
   resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): number {
     const startedAt = this.deps.nowMs();
     const host = hostOf(session);
     const answers = frame.questions.map((question) => this.answer(host, keyOf(question)));
-    // The seed first: it has no longer way than answer, announcement and packet together, and must not come second.
+    // The seed first: it must arrive before the packet that follows answer and announcement.
     const seeded = session.hello?.seeding ? this.seed(host, frame.questions, answers) : 0;
     session.send(answersFrames(frame.id, this.deps.committer.revision, answers));
     const tookMs = this.deps.nowMs() - startedAt;
@@ -59,7 +59,7 @@ export class Answering {
     this.deps.metrics.released(keys.length);
   }
 
-  /** Answers, and remembers whom to tell when the answer changes. */
+  /** Answers, and records the host's interest in changes of the answer. */
   private answer(host: string, key: BindingKey): Answer {
     const { current, revision } = this.deps.committer;
     const answer = answerFor(current, host, key, revision);

@@ -1,4 +1,4 @@
-// Who has to confirm a revision, who has, and when. No I/O, no clock.
+// Which hosts have to confirm a revision, which have, and when. No I/O, no clock.
 import type { ConfirmationView } from "../../schema/index.ts";
 
 export interface Confirmation {

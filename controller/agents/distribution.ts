@@ -1,4 +1,4 @@
-// One revision on its way to the sessions of the hosts that it concerns.
+// Pushes one revision to the sessions of the hosts that it concerns.
 
 import { type BindingChanges, bindingChanges } from "../inventory/binding-changes.ts";
 import type { Steps } from "../inventory/steps.ts";
@@ -16,8 +16,8 @@ import { senderChanges } from "./senders.ts";
 import type { AgentSession } from "./session.ts";
 
 /**
- * How long the others wait until the host that a VM has migrated to follows. While it still has the VM's tunnel entries it
- * drops what arrives for the VM, so the old way is the better one. It takes some ms, or the host is in trouble.
+ * How long other hosts wait for the target of a migration. While the target still has the VM's tunnel entries, it drops frames
+ * for the VM, so the old way is better. A healthy target needs a few ms.
  */
 const maxHeadStartMs = 100;
 
@@ -29,7 +29,7 @@ export interface DistributionDeps {
   readonly metrics: Metrics;
 }
 
-/** `current` stays as it is until this is done: the next revision waits. */
+/** `current` does not change until this is done: the next revision waits. */
 export function* distribute(deps: DistributionDeps, commit: Commit): Steps<BindingChanges> {
   const { committer, interests, statuses, sessions, metrics } = deps;
   const { revision, changes } = commit;

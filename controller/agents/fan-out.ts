@@ -1,4 +1,4 @@
-// One revision's binding changes → what each host concerned is told. The cost grows with the holders, not with the fleet.
+// Turns one revision's binding changes into the pushes for each host. The cost grows with the holders, not with the fleet.
 import type { AgentNetwork, Answer, BindingKey, Revision, Vni, VtepAddress } from "../../schema/index.ts";
 import type { BindingChanges, KeyChange } from "../inventory/binding-changes.ts";
 import { agentNetwork, answerFor, findVisibleNetwork } from "../inventory/bindings.ts";
@@ -24,7 +24,7 @@ export function pushOf(pushes: Pushes, host: string): Push {
   return push;
 }
 
-/** Moves the interest along: what a host is told here, it holds from now on, whether its agent is connected or not. */
+/** Updates the interest: a host holds what is pushed here from now on, whether or not its agent is connected. */
 export function* fanOut(
   state: Inventory,
   interest: InterestIndex,
@@ -58,8 +58,8 @@ function toldOf(interest: InterestIndex, { key, hosts, created }: KeyChange): Se
 }
 
 /**
- * An answer to an IP address also reveals the MAC behind it. A host's own VMs need no interest: it is always told of
- * them. What it asked for is held all the same, since the VM may be deleted and come back elsewhere.
+ * An answer to an IP address also reveals its MAC. A host's own VMs need no interest: their changes are always pushed to it.
+ * Keys that it asked for are still recorded, since the VM may be deleted and created elsewhere.
  */
 export function holdAnswer(interest: InterestIndex, host: string, answer: Answer, { asked }: { asked: boolean }): void {
   const { key, binding } = answer;

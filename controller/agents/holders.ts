@@ -1,10 +1,10 @@
-// Which hosts have to confirm that a VM has moved: all that may hold something of it.
+// Which hosts have to confirm that a VM has moved: all that may have entries of it.
 import type { ResourceChange, Vm } from "../../schema/index.ts";
 import { keysOf } from "../inventory/bindings.ts";
 import { hostsOf, type Inventory } from "../inventory/inventory.ts";
 import type { InterestIndex } from "./interest.ts";
 
-/** A VM before and after; the same where it stood as asked. */
+/** A VM before and after; the same if nothing changed. */
 export interface VmMove {
   readonly before: Vm;
   readonly after: Vm;

@@ -1,4 +1,4 @@
-// What one host may cost the controller on the agent channel: a token bucket for each host that outlives its sessions, so that
+// Limits the cost of one host on the agent channel: a token bucket for each host that outlives its sessions, so that
 // reconnecting does not refill it. Pure; time is an argument. session.ts pauses the socket of a host that is over it.
 import type { AgentFrame } from "../../schema/index.ts";
 
@@ -43,7 +43,7 @@ export class HostAllowances {
     this.rates = allowance.peak ? [allowance, allowance.peak] : [allowance];
   }
 
-  /** Takes the units, also where there are not so many: the debt is waited for. */
+  /** Takes the units, also beyond the balance: the host then waits until the debt is paid. */
   spend(host: string, units: number, nowMs: number): void {
     for (const bucket of this.fill(host, nowMs)) bucket.units -= units;
   }

@@ -1,6 +1,6 @@
 // The WebSockets of each host, from the upgrade to their end: a working agent has one. Pure.
 
-/** The session, the one that takes over, and one each that a lost network or a killed agent has left behind. */
+/** The session, the one that takes over, and one each left by a lost network and a killed agent. */
 const maxPerHost = 4;
 
 export class HostSockets<Session> {
@@ -8,7 +8,7 @@ export class HostSockets<Session> {
 
   /**
    * @param current the host's session, if it has one
-   * @returns those that must go: the oldest make room, so that a host that lost its connections is never locked out
+   * @returns sockets to close: the oldest are closed, so that a host that lost its connections is never locked out
    */
   add(host: string, session: Session, current: Session | undefined): Session[] {
     const sessions = this.byHost.get(host) ?? new Set();

@@ -1,4 +1,4 @@
-// What is known of the agents but is not inventory: seen, applied, complaints. Lost with the process, and told again.
+// State of the agents that is not inventory: last seen, applied revision, problems. Lost on a restart, and reported again.
 import type { Revision } from "../../schema/index.ts";
 
 interface Status {
@@ -28,7 +28,7 @@ export class HostStatuses {
     for (const waiter of [...status.waiters]) if (waiter.revision <= revision) waiter.wake(true);
   }
 
-  /** Whether the host's kernel got to `revision` within the time. */
+  /** Whether the host's kernel reached `revision` within the time. */
   async waitApplied(host: string, revision: Revision, timeoutMs: number): Promise<boolean> {
     const status = this.of(host);
     if (status.appliedRevision !== null && status.appliedRevision >= revision) return true;
@@ -44,7 +44,7 @@ export class HostStatuses {
     });
   }
 
-  /** The host is deleted: another of its name starts from nothing. */
+  /** The host is deleted: a new one of the same name starts without state. */
   forget(host: string): void {
     const status = this.byHost.get(host);
     this.byHost.delete(host);

@@ -1,5 +1,5 @@
-// Which hosts must be told when a binding changes. Interest is kept by host, not by connection: the kernel of a host
-// whose agent is away goes on forwarding by what it was told.
+// Which hosts need a push when a binding changes. Interest is stored by host, not by connection: the kernel of a host
+// whose agent is disconnected keeps forwarding with its entries.
 import {
   type BindingKey,
   findMacOfKey,
@@ -11,7 +11,7 @@ import {
 import { atOnce, type Steps } from "../inventory/steps.ts";
 import { TwoLevelMap } from "../inventory/two-level-map.ts";
 
-/** What one host holds of one network. */
+/** Keys of one network that a host holds. */
 interface Held {
   readonly keys: Set<string>;
   readonly unknown: Set<string>;
@@ -35,14 +35,14 @@ export class InterestIndex {
     return this.holders.get(keyText(key)) ?? [];
   }
 
-  /** Whether the host was told what stands behind `key`, and is told of its changes. */
+  /** Whether the host has the answer to `key` and gets its changes. */
   knows(host: string, key: BindingKey): boolean {
     const held = this.held.get(host, key.vni);
     const text = keyText(key);
     return held?.keys.has(text) === true && !held.unknown.has(text);
   }
 
-  /** The MACs behind which the host knows a tunnel end. */
+  /** MACs whose tunnel endpoint the host knows. */
   *macsKnownTo(host: string, vni: Vni): Generator<MacAddress> {
     const held = this.held.get(host, vni);
     for (const text of held?.keys ?? []) {
@@ -51,14 +51,14 @@ export class InterestIndex {
     }
   }
 
-  /** Hosts that are told of every creation in the network. */
+  /** Hosts that get every new binding of the network. */
   overflownIn(vni: Vni): Iterable<string> {
     return this.overflown.under(vni).keys();
   }
 
   /**
-   * The host was told of `key`. What it asked for is held in any case; a tombstone that it did not ask for only while
-   * there is room, since missing that address later costs a question, not a wrong entry.
+   * Records that the host has the answer to `key`. Keys that it asked for are always recorded; a tombstone that it did not
+   * ask for only while there is room, since its absence costs a question later, not a wrong entry.
    */
   hold(host: string, key: BindingKey, known: boolean, asked: boolean): void {
     const text = keyText(key);
@@ -78,7 +78,7 @@ export class InterestIndex {
     }
   }
 
-  /** The host holds `key` no longer: it need not be told. */
+  /** The host no longer holds `key`: it gets no more pushes for it. */
   release(host: string, key: BindingKey): void {
     const held = this.held.get(host, key.vni);
     if (!held) return;
@@ -87,7 +87,7 @@ export class InterestIndex {
     this.drop(host, held, text);
   }
 
-  /** The host's last VM left the network: what it held there is void. */
+  /** The host's last VM left the network: its keys there are void. */
   revoke(host: string, vni: Vni): void {
     const held = this.held.get(host, vni);
     if (!held) return;
@@ -96,12 +96,12 @@ export class InterestIndex {
     this.held.delete(host, vni);
   }
 
-  /** The host has said what it holds, all of it, and each key is held here. */
+  /** The host has declared all its keys, and each is recorded here. */
   markDeclared(host: string): void {
     this.declared.add(host);
   }
 
-  /** Whether what the host holds is known. Not so after a start of the controller, until its agent has come back. */
+  /** Whether the host's keys are known. False after a start of the controller, until its agent has reconnected. */
   hasDeclared(host: string): boolean {
     return this.declared.has(host);
   }
@@ -111,7 +111,7 @@ export class InterestIndex {
     atOnce(this.forgetting(host));
   }
 
-  /** As `forget`, for the host that says anew what it holds. Until `markDeclared` it is not known what that is. */
+  /** As `forget`, for a host that declares its keys again. They are unknown until `markDeclared`. */
   *forgetting(host: string): Steps<void> {
     this.declared.delete(host);
     for (const [vni, held] of [...this.held.under(host)]) {

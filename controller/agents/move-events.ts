@@ -1,4 +1,4 @@
-// Tells the operational stream when everybody has followed a move, or who has not, whether anybody waited for it or not.
+// Publishes an operational event when all hosts have confirmed a move, or which have not, even if no request waited for it.
 import type { FastifyBaseLogger } from "fastify";
 import type { OperationalEvent } from "../../schema/index.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
@@ -10,7 +10,7 @@ import type { MoveWatches } from "./move-watch.ts";
 
 /** Longer than any request waits. */
 const deadlineMs = 60_000;
-/** Revisions that are watched at once; of more the event is left out. */
+/** Maximum number of watched revisions; beyond it the event is left out. */
 const maxWatched = 1_024;
 /** Hosts that an event names. */
 const maxNamed = 5;
@@ -29,7 +29,7 @@ export class MoveEvents {
 
   constructor(private readonly deps: MoveEventsDeps) {}
 
-  /** The hosts concerned have been told. */
+  /** The pushes to the affected hosts are sent. */
   follow(commit: Commit): void {
     const moves = movesIn(commit.changes).filter(({ before, after }) => before.host !== after.host);
     const subject = this.subjectOf(moves);
@@ -55,7 +55,7 @@ export class MoveEvents {
     if (missing.length > 0) log.warn({ revision, missing: missing.length }, `unconfirmed: ${detail}`);
   }
 
-  /** One VM, or all that left one host together. What else changes many VMs at once is no move. */
+  /** One VM, or all VMs that left one host together. Other changes of many VMs are not a move. */
   private subjectOf(moves: readonly VmMove[]): EventSubject | undefined {
     const [first] = moves;
     if (!first) return undefined;

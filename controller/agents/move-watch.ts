@@ -1,4 +1,4 @@
-// Waiting until the hosts that hold a VM have followed its move.
+// Waits until the hosts that hold a VM have confirmed its move.
 import type { Revision, Unconfirmed } from "../../schema/index.ts";
 import type { Committer } from "../write/committer.ts";
 import { type Confirmation, Confirmations, type Confirmed } from "./confirmations.ts";
@@ -18,12 +18,12 @@ export interface MoveWatchDeps {
 export class MoveWatches {
   constructor(private readonly deps: MoveWatchDeps) {}
 
-  /** Who has to confirm the moves. */
+  /** Hosts that have to confirm the moves. */
   holdersOf(moves: readonly VmMove[]): Set<string> {
     return holdersOf(this.deps.committer.current, this.deps.interests, moves);
   }
 
-  /** Begins when a change is durable and published as `revision`, which is when hosts have been told. */
+  /** Starts when a change is durable and published as `revision`, after the pushes to hosts. */
   begin(hosts: Iterable<string>, revision: Revision): MoveWatch {
     return new MoveWatch(this.deps, hosts, revision);
   }
@@ -46,7 +46,7 @@ export class MoveWatch {
     return this.confirmations.counts;
   }
 
-  /** Each confirmation when it comes, until all are there or the time is over. */
+  /** Yields each confirmation, until all have arrived or the time is over. */
   async *until(timeoutMs: number): AsyncGenerator<Confirmation> {
     const news: Confirmation[] = [];
     let wake = () => {};
@@ -69,7 +69,7 @@ export class MoveWatch {
     }
   }
 
-  /** Those that have not confirmed, and why. @param whole with the agents' problems, which may speak of any network */
+  /** Hosts that have not confirmed, and why. @param whole with the agents' problems, which may concern any network */
   unconfirmed(timeoutMs: number, whole: boolean): Unconfirmed[] {
     return this.confirmations.unconfirmed.map((host) => ({ host, why: this.explain(host, timeoutMs, whole) }));
   }
@@ -82,7 +82,7 @@ export class MoveWatch {
     return confirmed && this.confirmations.confirm(confirmation) ? confirmation : undefined;
   }
 
-  /** An operator has said that it will not confirm. */
+  /** An operator has marked it down, so it will not confirm. */
   private isDown(host: string): boolean {
     return this.deps.committer.current.findHost(host)?.down ?? false;
   }

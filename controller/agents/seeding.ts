@@ -5,13 +5,13 @@ import type { Inventory } from "../inventory/inventory.ts";
 import { holdAnswer } from "./fan-out.ts";
 import type { InterestIndex } from "./interest.ts";
 
-/** Of an unknown asker: so many of its host's addresses in that network, at most. */
+/** If the asker is unknown: maximum number of its host's addresses in that network. */
 const maxSeedsWithoutAsker = 16;
 
 /**
- * What the host behind `binding` is told because `host` has asked for it: the asker where it is named and really runs
- * there, otherwise some of the host's addresses in that network. What is held already is not told again. The receiver is
- * authorized by having a VM in the network: `binding` itself.
+ * Seeds for the host of `binding`, because `host` has asked for it: the asker if it is named and runs there, otherwise some of
+ * the asking host's addresses in that network. Keys that the receiver already holds are left out. The receiver may know them,
+ * since it has a VM in the network: `binding` itself.
  */
 export function seedsFor(
   state: Inventory,
@@ -23,7 +23,7 @@ export function seedsFor(
     binding,
   }: {
     readonly host: string;
-    /** Of the asking host: whom the question may come from. */
+    /** Possible askers on the asking host. */
     readonly asked: readonly IpAddress[];
     readonly question: Question;
     readonly binding: Binding;
@@ -39,7 +39,7 @@ export function seedsFor(
   return fresh;
 }
 
-/** Looked for once in a frame, however many questions leave the asker out: the host may have thousands of VMs. */
+/** Computed once per frame, for all questions without an asker: the host may have thousands of VMs. */
 export class SeedCandidates {
   private readonly byVni = new Map<Vni, readonly IpAddress[]>();
 

@@ -1,4 +1,4 @@
-// Which VTEPs may send to a host: those of the hosts that share a network with it. For agents that let in no others.
+// Which VTEPs may send to a host: those of the hosts that share a network with it. For agents with --underlay-filter.
 import type { ControllerFrame, Network, Revision, Sender, Vni } from "../../schema/index.ts";
 import type { BindingChanges } from "../inventory/binding-changes.ts";
 import type { Inventory } from "../inventory/inventory.ts";
@@ -18,8 +18,8 @@ export function sendersOf(state: Inventory, host: string, asOf: Revision): Sende
 }
 
 /**
- * What one revision changed, by host. A first VM on a host, or the last one's leaving, is told to all hosts of the network
- * that want to know: the cost of membership, where every other change costs as many as hold it.
+ * Changes of one revision, by host. The arrival of a host's first VM, or the removal of its last, is pushed to all hosts of
+ * the network that use the filter: the cost of membership. Every other change is pushed only to its holders.
  */
 export function* senderChanges(
   state: Inventory,

@@ -8,13 +8,13 @@ import { type Hello, Rejection } from "./admission.ts";
 import type { Declaration } from "./declaration.ts";
 import { costOf, type HostAllowances, unitsPerFrame } from "./host-allowance.ts";
 
-/** What the session hands its frames to. Each call ends with all that it has to say sent. */
+/** Handlers of the session's frames. Each call returns after all its answers are sent. */
 export interface SessionHandler {
   /** @throws Rejection */
   hello(session: AgentSession, hello: Hello): Promise<void>;
-  /** More of what the host has. */
+  /** Another part of the host's declaration. */
   declared(session: AgentSession, declaration: Declaration | undefined, frame: FrameOf<"interest">): Declaration;
-  /** That was all. Answered in its turn: a whole fleet may come at once. */
+  /** The declaration is complete. Answered in turn, because a whole fleet may reconnect at once. */
   interest(session: AgentSession, declaration: Declaration): Promise<void>;
   /** @returns units beside those of the frame, see host-allowance.ts */
   resolve(session: AgentSession, frame: FrameOf<"resolve">): number;
@@ -22,9 +22,9 @@ export interface SessionHandler {
   applied(session: AgentSession, frame: FrameOf<"applied">): void;
   reported(session: AgentSession, frame: FrameOf<"report">): void;
   heard(session: AgentSession): void;
-  /** The host is over its allowance: nothing is read of it for a while. */
+  /** The host is over its allowance: its channel is not read for a while. */
   paused(host: string, ms: number): void;
-  /** A beat has passed: say something. */
+  /** The heartbeat interval has passed: send a heartbeat. */
   beat(session: AgentSession): void;
   closed(session: AgentSession): void;
   failed(session: AgentSession, error: unknown): void;
@@ -34,15 +34,15 @@ type FrameOf<Type extends AgentFrame["type"]> = Extract<AgentFrame, { type: Type
 
 export interface SessionLimits {
   readonly heartbeatMs: number;
-  /** Bytes waiting for an agent that does not read, beside its snapshot or a large change set. */
+  /** Maximum bytes waiting for a slow agent, without its snapshot or a large change set. */
   readonly maxBufferedBytes: number;
   /** From the upgrade to the hello, which agents send at once. */
   readonly helloMs: number;
-  /** A peer that takes nothing of a snapshot for so long is given up. */
+  /** A peer that reads nothing of its snapshot for this time is disconnected. */
   readonly stalledMs: number;
 }
 
-/** What the sessions share. */
+/** Dependencies that the sessions share. */
 export interface SessionDeps {
   readonly handler: SessionHandler;
   readonly limits: SessionLimits;
@@ -52,11 +52,11 @@ export interface SessionDeps {
   readonly nowMs: () => number;
 }
 
-/** Frames that have been read and wait for their turn; beyond it nothing more is read. */
+/** Maximum number of frames that wait for their turn; beyond it the socket is paused. */
 const maxWaitingFrames = 32;
 /** Questions that are answered in one turn: some tenths of a millisecond. */
 const questionsPerTurn = 64;
-/** Of a snapshot, handed to the socket and not yet taken by the peer: enough for a fast link, and little for 1,000 slow ones. */
+/** Bytes of a snapshot in the socket that the peer has not read: enough for a fast link, and little for 1,000 slow ones. */
 const snapshotWindowBytes = 256 * 1024;
 /** RFC 6455 §5.5: a control frame carries 125 bytes, two of them the code. */
 const maxReasonBytes = 123;
@@ -71,7 +71,7 @@ interface Message {
 export class AgentSession {
   /** Set by a hello that was accepted. */
   hello: Hello | undefined;
-  /** Has its snapshot, or is getting it, so must be told of changes. */
+  /** Has its snapshot or is receiving it, so changes must be pushed. */
   synced = false;
 
   private declaration: Declaration | undefined;
@@ -81,7 +81,7 @@ export class AgentSession {
   private lastHeardMs: number;
   private largeBytes = 0;
   private closing = false;
-  /** What is to be sent when the last of `gates` has opened. */
+  /** Frames to send when the last of `gates` has opened. */
   private readonly held: string[] = [];
   private heldBytes = 0;
   private gates = 0;
@@ -108,7 +108,7 @@ export class AgentSession {
       if (this.inbox.length >= maxWaitingFrames) socket.pause();
       if (!this.working) void this.work();
     });
-    // ws answers pings by itself, and ends who does not read the answers.
+    // ws answers pings by itself, and disconnects peers that do not read the answers.
     for (const event of ["ping", "pong"]) socket.on(event, () => this.onControlFrame());
     socket.on("close", () => {
       this.stop();
@@ -116,7 +116,7 @@ export class AgentSession {
     });
   }
 
-  /** May be told of what it has not asked for, so that it need not ask. */
+  /** Sends answers that the host has not asked for yet, so that it need not ask. */
   get takesSeeds(): boolean {
     return this.synced && this.hello?.seeding === true;
   }
@@ -140,13 +140,13 @@ export class AgentSession {
     }
   }
 
-  /** Whatever is sent from now on stays here, in its order, until `gate` settles: which must be soon. */
+  /** Buffers all frames from now on, in order, until `gate` settles, which must be soon. */
   hold(gate: Promise<unknown>): void {
     this.gates += 1;
     void gate.finally(() => this.open()).catch(() => {});
   }
 
-  /** From now on the session is told of changes; they follow the last of `frames`. */
+  /** From now on changes are pushed to the session; they follow the last of `frames`. */
   async sendSnapshot(frames: AsyncIterable<string>): Promise<void> {
     this.synced = true;
     this.gates += 1;
@@ -157,7 +157,7 @@ export class AgentSession {
     }
   }
 
-  /** While the peer has much of its snapshot yet to read: resolves when it has read on, or is given up. */
+  /** Waits while the peer has much of its snapshot to read: resolves when it has read more, or is disconnected. */
   findWait(): Promise<void> | undefined {
     if (this.closing || this.socket.bufferedAmount <= snapshotWindowBytes) return undefined;
     const { stalledMs } = this.limits;
@@ -166,7 +166,7 @@ export class AgentSession {
         this.close(closeCodes.tooSlow, `the agent has read nothing of its snapshot for ${stalledMs / 1_000} s`);
         resolve();
       }, stalledMs);
-      // An empty ping is written behind all that waits.
+      // An empty ping is written after all waiting frames.
       this.socket.ping(undefined, false, () => {
         clearTimeout(timer);
         resolve();
@@ -189,7 +189,7 @@ export class AgentSession {
     this.socket.resume();
   }
 
-  /** Ends it without a word. */
+  /** Ends the connection without a close frame. */
   terminate(): void {
     this.stop();
     this.socket.terminate();
@@ -227,7 +227,7 @@ export class AgentSession {
     if (!this.working) void this.work();
   }
 
-  /** One frame after the other, each in a turn of its own beside those of other hosts. */
+  /** Handles one frame per turn of the event loop, alternating with other hosts. */
   private async work(): Promise<void> {
     this.working = true;
     try {
@@ -245,7 +245,7 @@ export class AgentSession {
     }
   }
 
-  /** Over its allowance nothing is read of the host: TCP makes it wait, and nothing is lost. */
+  /** Over its allowance, the host's channel is not read: TCP makes it wait, and nothing is lost. */
   private async afford(): Promise<void> {
     const { allowances, handler, nowMs } = this.deps;
     const host = this.chargedHost;
@@ -298,7 +298,7 @@ export class AgentSession {
     if (!frame.end) return;
     const { declaration } = this;
     this.declaration = undefined;
-    // Until its new snapshot begins: what it is told now would be forgotten with the old one.
+    // Until its new snapshot begins: the host would forget pushes of now with the old snapshot.
     this.synced = false;
     this.waitsForSnapshot = true;
     await this.deps.handler.interest(this, declaration);
@@ -306,7 +306,7 @@ export class AgentSession {
     this.lastHeardMs = this.deps.nowMs();
   }
 
-  /** A part in this turn, each further one in another: a frame of 900 questions must not keep others from theirs. */
+  /** One part per turn: a frame of 900 questions must not delay other hosts. */
   private async resolve(frame: FrameOf<"resolve">): Promise<void> {
     if (!this.synced) throw new FrameError("resolve must come after interest … end");
     const { handler, turns } = this.deps;
@@ -338,7 +338,7 @@ export class AgentSession {
   }
 
   private onBeat(): void {
-    // It is not read now, so it cannot be heard.
+    // The channel is paused, so no frame can arrive.
     if (this.endPause || this.waitsForSnapshot) this.lastHeardMs = this.deps.nowMs();
     const silentMs = this.deps.nowMs() - this.lastHeardMs;
     if (silentMs >= 3 * this.limits.heartbeatMs) this.socket.terminate();

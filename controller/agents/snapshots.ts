@@ -1,5 +1,5 @@
-// Snapshots on their way: a frame at a time, few hosts at once, and no faster than each host reads. A host that declares a
-// million keys, or reads slowly, costs the others a turn each and the controller a window of bytes.
+// Sends snapshots frame by frame, to few hosts at once, and no faster than each host reads. A host that declares a million
+// keys, or reads slowly, costs other hosts one turn per frame and the controller a window of bytes.
 
 import { inSlices, TurnQueue } from "../../common/cooperative.ts";
 import type { AgentNetwork, Answer, BindingKey, Revision } from "../../schema/index.ts";
@@ -11,9 +11,9 @@ import type { InterestIndex } from "./interest.ts";
 import { sendersOf } from "./senders.ts";
 import type { AgentSession } from "./session.ts";
 
-/** Snapshots that are being made at one time, so that those of a whole fleet are done one after the other. */
+/** Maximum number of concurrent snapshots, so that those of a whole fleet are made one after the other. */
 const maxUnderWay = 8;
-/** The longest that they hold the event loop, ms. */
+/** Maximum time that they block the event loop, ms. */
 const sliceMs = 2;
 
 export interface SnapshotsDeps {
@@ -55,7 +55,7 @@ export class Snapshots {
     }
   }
 
-  /** Each frame in its turn. While a host does not read, another has its place. */
+  /** Sends each frame in its turn. While a host does not read, another one gets its place. */
   private async *paced(session: AgentSession, frames: Iterable<string>): AsyncGenerator<string, void, void> {
     const all = frames[Symbol.iterator]();
     for (;;) {
@@ -66,7 +66,7 @@ export class Snapshots {
         await this.places.take();
       }
       await this.turns.take();
-      // Another session of this host may have begun to say what the host has.
+      // Another session of this host may have started its declaration.
       if (!session.isOpen) return;
       const next = all.next();
       if (next.done) return;
@@ -95,7 +95,7 @@ function* framesOf(
   yield* snapshotFrames(asOf, networks, answers);
 }
 
-/** So many at a time; who comes beyond waits, the first come first. */
+/** A semaphore; waiting callers get their turn in order of arrival. */
 class Places {
   private readonly waiting = new Set<() => void>();
 

@@ -1,4 +1,4 @@
-// One consumer of the event stream: what it missed out of the log, then what comes, within bounds.
+// One consumer of the event stream: replays missed changes from the log, then sends live events, within limits.
 import { type EventCursor, eventCloseCodes, type Revision } from "../../schema/index.ts";
 import { LogCompactedError, type LogPosition } from "../store/store.ts";
 import type { Feed, FeedReader } from "./feed.ts";
@@ -31,7 +31,7 @@ export class Consumer implements FeedReader {
   /** Place in the feed; it has one once it is live. */
   next = 0;
   private ended = false;
-  /** When what is being written came, ms. */
+  /** Arrival time of the event that is being written, ms. */
   private waitingSinceMs: number | undefined;
   private toldAtMs: number;
   /** When it reached the end of a range of its feed: events that arrived before that had to wait, ms. */
@@ -42,7 +42,7 @@ export class Consumer implements FeedReader {
     deps.outlet.onClosed(() => this.leave());
   }
 
-  /** Sends everything behind the cursor, or only what comes from now on without one, until either side closes. */
+  /** Sends everything after the cursor, or without one only new events, until either side closes. */
   async start(cursor: EventCursor | undefined): Promise<void> {
     if (!cursor) return this.goLive();
     const { revision, index } = cursor;
@@ -69,7 +69,7 @@ export class Consumer implements FeedReader {
     this.advance();
   };
 
-  /** Cuts it off where it is over its bounds. */
+  /** Disconnects the consumer if it is over its limits. */
   check(): void {
     const { feed, limits, nowMs } = this.deps;
     if (this.ended || this.waitingSinceMs === undefined) return;
@@ -158,7 +158,7 @@ export class Consumer implements FeedReader {
   }
 }
 
-/** Within a revision a bookmark would lead back behind what was sent of it. */
+/** Within a revision, a bookmark would point before events that were already sent. */
 function isWhole({ index }: LogPosition): boolean {
   return index === Number.MAX_SAFE_INTEGER;
 }

@@ -1,4 +1,4 @@
-// What all consumers that see the same are sent, once in memory: each has its place in it, and what all have passed goes.
+// Events for all consumers with the same view, once in memory: each consumer has its position, and entries that all have read are removed.
 import type { Revision } from "../../schema/index.ts";
 import type { LogPosition } from "../store/store.ts";
 import type { Framing } from "./framing.ts";
@@ -67,7 +67,7 @@ export class Feed<Reader extends FeedReader> {
     this.entries.push({ atMs: nowMs, startByte: this.totalBytes, range });
   }
 
-  /** Makes one entry of what came since the last. @returns the number of the next */
+  /** Makes one entry of all events since the last. @returns the number of the next */
   seal(): number {
     if (this.open.length > 0) {
       const [only] = this.open;
@@ -80,7 +80,7 @@ export class Feed<Reader extends FeedReader> {
     return this.first + this.entries.length;
   }
 
-  /** Undefined where it has not come yet. */
+  /** Undefined if it has not arrived yet. */
   at(number: number): FeedEntry | undefined {
     return this.entries[number - this.first];
   }
@@ -96,7 +96,7 @@ export class Feed<Reader extends FeedReader> {
     this.waiting.push(reader);
   }
 
-  /** Those who waited; they wait no longer. */
+  /** The waiting readers, which are removed from the list. */
   wake(): Reader[] {
     if (!this.hasNews) return [];
     this.hasNews = false;
@@ -107,7 +107,7 @@ export class Feed<Reader extends FeedReader> {
     return woken;
   }
 
-  /** Forgets what everybody has taken. */
+  /** Removes entries that all readers have read. */
   trim(): void {
     let least = this.first + this.entries.length;
     for (const { next } of this.readers) least = Math.min(least, next);

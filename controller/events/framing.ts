@@ -1,7 +1,7 @@
-// Events as bytes on the wire, so that all who see the same are sent the same buffer.
+// Events as bytes on the wire, so that all consumers with the same view share a buffer.
 import { type EventCursor, formatCursor } from "../../schema/index.ts";
 
-/** What is sent: the event as JSON, and where a consumer that has received it goes on. */
+/** A message: the event as JSON, and the position from which a consumer resumes after it. */
 export interface Sending {
   readonly text: string;
   /** Absent: it has no place in the log. */

@@ -79,7 +79,7 @@ export class EventHub {
     return `the position ${revision} is beyond the log, at ${this.revision}: start from GET /v1/export`;
   }
 
-  /** Serves a consumer until either side closes. Without a cursor it gets what comes from now on. */
+  /** Serves a consumer until either side closes. Without a cursor it gets only new events. */
   serve(
     outlet: Outlet,
     view: { readonly lens: Lens; readonly framing: Framing },
@@ -109,7 +109,7 @@ export class EventHub {
     }
   }
 
-  /** One for all who see the same, from the first that comes until the last has gone. */
+  /** One feed for all consumers with the same view, from the first until the last has left. */
   private feedFor(lens: Lens, framing: Framing): Feed<Consumer> {
     const key = keyOf(lens, framing);
     const feed = this.feeds.get(key) ?? new Feed<Consumer>(lens, framing);
@@ -184,7 +184,7 @@ export class EventHub {
     };
   }
 
-  /** These have no place in the log, so only those who are live get them. */
+  /** These have no position in the log, so only live consumers get them. */
   private publishOperational(event: OperationalEvent, text: string): void {
     const { committer, nowMs } = this.deps;
     for (const feed of this.feeds.values()) {

@@ -1,4 +1,4 @@
-// What a consumer of the event stream gets to see: what its token may know, and of that what it has asked for. Pure.
+// Selects the events of a consumer: those that its token may see and its filter matches. Pure.
 import {
   changeVerb,
   coversType,

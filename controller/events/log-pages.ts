@@ -10,7 +10,7 @@ import type { Lens } from "./lens.ts";
 import { sendingOf } from "./sendings.ts";
 
 export interface LogPage {
-  /** Empty where nothing on the page is for these eyes. */
+  /** Empty if nothing on the page is visible to the caller. */
   readonly bytes: Buffer;
   /** Everything up to here was on this page or before it. */
   readonly end: LogPosition;

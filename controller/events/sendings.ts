@@ -1,4 +1,4 @@
-// Log entries, bookmarks and occurrences as what is sent of them.
+// Log entries, bookmarks and operational events as messages of the stream.
 import { type EventCursor, type LoggedEvent, type Revision, toBookmark, toCloudEvent } from "../../schema/index.ts";
 import type { Sending } from "./framing.ts";
 

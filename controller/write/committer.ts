@@ -1,5 +1,5 @@
-// The one writer. Whatever is queued is decided serially, committed in one transaction, then shown to readers and
-// published in order of revision. At most one batch is in flight, and readers never see what is not durable.
+// The only writer. Queued mutations are decided serially, committed in one transaction, then made visible to readers and
+// published in order of revision. At most one batch is in flight, and readers never see changes that are not durable.
 import type { Actor, Revision } from "../../schema/index.ts";
 import { AddressPools } from "../inventory/address-pools.ts";
 import type { Decision, Mutation } from "../inventory/decide.ts";
@@ -35,7 +35,7 @@ interface Queued extends Order {
 export interface CommitterDeps {
   readonly store: Pick<Store, "load" | "commit" | "readReceipt">;
   readonly now: () => Date;
-  /** What is durable and what is shown may differ from here on: the process has to stop. */
+  /** Durable and visible state may differ from here on: the process must stop. */
   readonly onFatal: (error: unknown) => void;
   readonly onCommitted: (seconds: number) => void;
 }
@@ -62,7 +62,7 @@ export class Committer {
     return new Committer(deps, Inventory.of(stored), pending, stored.revision);
   }
 
-  /** What is durable and published. Good for one turn of the event loop: it may be another object in the next. */
+  /** The durable, published state. Valid for one turn of the event loop: it may be another object in the next. */
   get current(): Inventory {
     return this.shown;
   }
@@ -72,7 +72,7 @@ export class Committer {
     return this.published;
   }
 
-  /** Why no mutation is accepted any more, if so. */
+  /** Why mutations are no longer accepted; absent: they are. */
   get stoppedBecause(): string | undefined {
     return this.stopped;
   }
@@ -168,8 +168,8 @@ export class Committer {
   }
 
   /**
-   * Readers must see all of a revision or nothing. `pending` has it already, so the two change places at once, and the
-   * one that readers have left follows in slices.
+   * Readers must see all of a revision or nothing. `pending` already has it, so the two are swapped at once, and the old
+   * inventory is updated in slices.
    */
   private async publishChangeSet(commit: Commit): Promise<void> {
     this.shown = this.pending.exchange(this.shown);
@@ -216,7 +216,7 @@ export class Committer {
     this.deps.onCommitted((performance.now() - startedAt) / 1_000);
   }
 
-  /** Decides, and moves `pending` on. @returns what tells the asker, to be called when the batch is durable */
+  /** Decides, and updates `pending`. @returns a callback that answers the caller, to be called when the batch is durable */
   private decideOne({ by, resolve, reject, ...order }: Queued, batch: Batch): () => void {
     try {
       const outcome = this.pending.decide(by, order, batch);

@@ -1,4 +1,4 @@
-// What is asked of the one writer, and what comes of it.
+// Requests to the only writer, and their results.
 import type { ResourceChange, ResourceKind, ResourceOf, Revision } from "../../schema/index.ts";
 import type { Mutation } from "../inventory/decide.ts";
 import type { Refusal } from "../inventory/refusal.ts";
@@ -6,7 +6,7 @@ import type { Commit, ReceiptHead } from "../store/store.ts";
 
 /** Result of the mutations, once it is durable. */
 export interface Outcome {
-  /** Every resource that they named; `before` is `after` where it stood as asked. */
+  /** Every resource that they named; `before` is `after` if it did not change. */
   readonly touched: readonly ResourceChange[];
   /** It was only decided. */
   readonly dryRun?: true;
@@ -27,7 +27,7 @@ export interface Order {
 }
 
 export interface ChangeSetOutcome extends Outcome {
-  /** The revision that the change set became, or the present one where nothing changed. */
+  /** The revision of the change set, or the current one if nothing changed. */
   readonly revision: Revision;
 }
 
@@ -42,8 +42,8 @@ export function written<K extends ResourceKind>(
 }
 
 /**
- * Told of each revision right after `current` has moved to it. Must not throw. It works without a wait, but for a large
- * commit, which it takes in slices: the next revision waits for it.
+ * Called for each revision right after `current` has changed to it. Must not throw. Runs synchronously, except for a large
+ * commit, which it processes in slices: the next revision waits for it.
  */
 export type CommitListener = (commit: Commit) => void | Promise<void>;
 
@@ -55,10 +55,10 @@ export function isLarge({ changes }: Pick<Commit, "changes">): boolean {
   return changes.length > maxBatch;
 }
 
-/** Of a change set's refusals at most so many are found: then it is looked at no further. */
+/** Maximum number of refusals of a change set; the check stops then. */
 export const maxRefusals = 1_000;
 
-/** What is wrong with a change set by the number of the mutation, as far as one is at fault. */
+/** Faults of a change set by the index of the mutation, if one is at fault. */
 export class ChangeSetRefused extends Error {
   override readonly name = "ChangeSetRefused";
   constructor(readonly refusals: readonly { readonly refusal: Refusal; readonly mutation: number | undefined }[]) {

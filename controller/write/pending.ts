@@ -1,5 +1,5 @@
-// What is decided and not yet durable: the inventory with all that is in flight, and the addresses and receipts beside it.
-// Decides against it; who writes, and when, is the committer's.
+// Decided changes that are not yet durable: the inventory with all changes in flight, and the addresses and receipts beside it.
+// Decides against this state; the committer writes.
 import { randomBytes, randomUUID } from "node:crypto";
 import { inSlices } from "../../common/cooperative.ts";
 import { type Actor, localMac, type ResourceChange, type Revision } from "../../schema/index.ts";
@@ -12,9 +12,9 @@ import type { Commit, Receipt, Store } from "../store/store.ts";
 import { ChangeSetRefused, maxRefusals, type Order, type Outcome } from "./orders.ts";
 import type { Receipts } from "./receipts.ts";
 
-/** What one transaction is to hold, as far as it is decided. */
+/** Contents of one transaction, as far as they are decided. */
 export interface Batch {
-  /** What the log is at before it. */
+  /** Revision of the log before it. */
   readonly after: Revision;
   readonly commits: Commit[];
   readonly receipts: (Receipt & { readonly decided: Outcome })[];
@@ -35,7 +35,7 @@ export class Pending {
   ) {}
 
   /**
-   * Decides, takes what comes of it into the batch, and moves on.
+   * Decides, adds the result to the batch, and updates the state.
    * @throws Refusal
    */
   decide(by: Actor, order: Order, batch: Batch): Outcome | Promise<Outcome> {
@@ -54,7 +54,7 @@ export class Pending {
     return decision;
   }
 
-  /** The change set is durable: readers get what is pending, and the inventory that they leave is to follow. */
+  /** The change set is durable: readers get the pending inventory, and their old one is updated afterwards. */
   exchange(shown: Inventory): Inventory {
     const pending = this.inventory;
     this.inventory = shown;
@@ -121,7 +121,7 @@ export class Pending {
   }
 
   /**
-   * What came of the same request before, in this batch or earlier.
+   * Result of the same request in this batch or earlier.
    * @throws Refusal where the key was used for another request
    */
   private findEarlier({ receipt }: Order, { receipts }: Batch): Outcome | Promise<Outcome> | undefined {

@@ -1,4 +1,4 @@
-// Which idempotency keys are known: what the committer asks before it decides. The outcomes are in the store.
+// Known idempotency keys, which the committer checks before it decides. The outcomes are in the store.
 import { type ReceiptHead, receiptLimits } from "../store/store.ts";
 
 /** Whose key it is: keys begin with the caller, and the part that callers choose has no space (`receiptOf`). */
@@ -39,7 +39,7 @@ export class Receipts {
     while (this.byKey.size > this.limits.count) this.evict();
   }
 
-  /** Keys that are forgotten here and maybe not yet in the store: with the next commit it forgets them too. */
+  /** Keys that are removed here and maybe not yet in the store: the next commit removes them there too. */
   takeEvicted(): readonly string[] {
     const taken = this.evicted;
     this.evicted = [];
