@@ -1,13 +1,13 @@
-// Which identity may use which route. What it then sees there is `view.ts`, what it may change `inventory/breaches.ts`.
+// Which identity may use which route. `view.ts` limits what it sees there, `inventory/scope.ts` what it may change.
 import { type Identity, scopeOf } from "./identity.ts";
 
 /**
- * What a route asks of its caller, stated in `config: { access }` of each:
+ * Access that a route requires, declared in its `config: { access }`:
  * - `public`: nothing;
- * - `read`: any identity, each seeing what is its own (`callerView`);
+ * - `read`: any identity, with its own view (`callerView`);
  * - `watch`: the same without hosts, which have their channel;
  * - `write`: operators and admins, within their networks;
- * - `read-all`, `write-all`: the same for what belongs to no network, so not for tokens that are narrowed to some;
+ * - `read-all`, `write-all`: the same for resources outside of networks, so not for tokens that are limited to some;
  * - `admin`: tokens, audit;
  * - `agent`: hosts only.
  */

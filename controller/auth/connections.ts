@@ -26,7 +26,7 @@ const strangersShare = 1 / 4;
 const maxStrangers = 4_096;
 /** Of those that are not strangers', that tokens other than admins' may hold together. */
 const tokensShare = 1 / 2;
-/** Kept for admins where all else is used up: what they need to look and to revoke. */
+/** Reserved for admins when all others are used up: enough to inspect and to revoke. */
 const reservedForAdmins = 16;
 /** Hosts of which a source is known may all come at once, and each again before its first connection is given up. */
 const unprovenPerKnownHost = 2;

@@ -2,7 +2,7 @@
 // takes turns of the event loop within such a request is `slices.ts`. Pure.
 
 /**
- * What a route states as `config: { cost }`, where one request may read or make much:
+ * Declared by a route as `config: { cost }`, if one request may be expensive:
  * - `look`: it is over when it has been computed, such as a page of the log;
  * - `bulk`: it lasts as long as its peer reads or sends, such as an export.
  */
@@ -53,7 +53,7 @@ export class CostlyRequests {
 }
 
 class Kind {
-  /** In the order in which their next turn comes: who has had one goes to the end. */
+  /** In the order of their next turns: an identity that has had its turn moves to the end. */
   private readonly holders = new Map<string, Holder>();
   private running = 0;
 
@@ -103,7 +103,7 @@ class Kind {
     }
   }
 
-  /** Of the identity with the fewest under way; of several, whose turn is longest ago. */
+  /** The next of the identity with the fewest under way; of several, the one whose turn is longest ago. */
   private findNext(): [string, Holder, Turn] | undefined {
     let next: [string, Holder, Turn] | undefined;
     for (const [identity, holder] of this.holders) {

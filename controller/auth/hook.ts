@@ -1,4 +1,4 @@
-// Where requests are let in: where from, who, how often and what for is judged before a body is read or a WebSocket opened.
+// Admits requests: origin, identity, rate and access are checked before a body is read or a WebSocket is opened.
 import { TLSSocket } from "node:tls";
 import rateLimit from "@fastify/rate-limit";
 import type { FastifyReply, FastifyRequest, RouteOptions } from "fastify";
@@ -16,7 +16,7 @@ import type { RefusalLog } from "./refusals.ts";
 export interface Credentials {
   /** The identity behind a bearer token that is valid now. */
   readonly findToken: (token: string) => Identity | undefined;
-  /** What a client certificate, verified by TLS, says of the peer. */
+  /** Identity from a client certificate that TLS has verified. */
   readonly findCertified: (socket: FastifyRequest["raw"]["socket"]) => CertifiedHost | undefined;
   /** `--insecure`: requests without credentials are accepted, and no connection is counted. */
   readonly insecure: boolean;
@@ -103,14 +103,14 @@ export async function registerFrontDoor(
   app.addHook("onRequest", limit);
 
   app.addHook("onRequest", async (request) => {
-    // @fastify/websocket would answer 101 on every route, and close what it has opened.
+    // @fastify/websocket would answer 101 on every route, and then close the socket.
     if (!request.ws || upgrades.has(request.routeOptions.url ?? "")) return;
     throw refuse(request, "invalid-input", "nothing at this path speaks WebSocket: leave out the header Upgrade");
   });
 
   app.addHook("onRequest", async (request, reply) => {
     const { access } = request.routeOptions.config;
-    // No route: what is answered to that says nothing of what there is.
+    // No route: the answer reveals nothing about existing resources.
     if (access === undefined || access === "public") return;
     if (!request.identity) throw refuse(request, "unauthenticated", request.anonymousBecause);
     const obstacle = findObstacle(request.identity, access);
@@ -136,7 +136,7 @@ export async function registerFrontDoor(
   });
 }
 
-/** Calls what it is given when the request is over, answered or not. It may call twice. */
+/** Calls the callback when the request is over, answered or not. May call it twice. */
 function whenOver({ raw }: FastifyReply) {
   return (listener: () => void): void => {
     for (const event of ["finish", "close"]) raw.once(event, listener);

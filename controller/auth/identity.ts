@@ -1,4 +1,4 @@
-// Who asks: what a bearer token or a client certificate makes of a request.
+// The identity behind a request, from its bearer token or client certificate.
 import type { Actor, NetworkScope, Quota } from "../../schema/index.ts";
 
 export type Identity =
@@ -43,7 +43,7 @@ export function nameOf(identity: Identity): string {
   }
 }
 
-/** What the identity may change. Hosts change nothing of the inventory by request. */
+/** Networks that the identity may change. Hosts cannot change the inventory by requests. */
 export function scopeOf(identity: Identity): NetworkScope {
   switch (identity.kind) {
     case "admin":
@@ -57,7 +57,7 @@ export function scopeOf(identity: Identity): NetworkScope {
   }
 }
 
-/** What bounds the identity's placing of VMs. */
+/** Limits on placing VMs: allowed hosts and quota. */
 export function placementOf(identity: Identity): Pick<Actor, "hosts" | "quota"> {
   if (identity.kind !== "operator") return {};
   const { hosts, quota } = identity;

@@ -80,7 +80,7 @@ export class TokenRegistry {
     return "tokenId" in identity ? (this.open.get(identity.tokenId)?.size ?? 0) : 0;
   }
 
-  /** Ends `revocable` when the token behind `identity` is revoked or expires. @returns what to call when it ended by itself */
+  /** Ends `revocable` when the token of `identity` is revoked or expires. @returns a callback for when it ended by itself */
   hold(identity: Identity, revocable: Revocable): () => void {
     if (!("tokenId" in identity)) return () => {};
     const { tokenId } = identity;

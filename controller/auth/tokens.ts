@@ -1,4 +1,4 @@
-// Making tokens, and reading what is said about one. Nothing here is kept: see `token-registry.ts` and the store.
+// Creates tokens, and parses requests for them. Nothing is stored here: see `token-registry.ts` and the store.
 import { createHash, randomBytes } from "node:crypto";
 import { dayMs } from "../../common/duration.ts";
 import { type Actor, defaultTokenDays, findTimeMs, type TokenInput, type TokenView } from "../../schema/index.ts";

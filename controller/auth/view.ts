@@ -28,7 +28,7 @@ export interface InventoryView {
   /** All that are seen, in order of names. */
   networks(): readonly Network[];
   hosts(): readonly Host[];
-  /** As they are now, whenever they are read; undefined in the place of what is hidden, so that a reader can pause there. */
+  /** The current resources at each read; undefined in place of hidden ones, so that a reader can pause there. */
   vms(): Iterable<Vm | undefined>;
   countVms(): number;
   countVmsOn(host: string): number;

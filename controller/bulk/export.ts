@@ -18,7 +18,7 @@ export function exportLines(view: InventoryView, at: { revision: Revision; epoch
 interface Exported {
   readonly networks: readonly Network[];
   readonly hosts: readonly Host[];
-  /** Undefined in the place of what the caller may not see. */
+  /** Undefined in place of resources that the caller may not see. */
   readonly vms: Iterable<Vm | undefined>;
 }
 

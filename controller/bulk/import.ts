@@ -43,7 +43,7 @@ interface Subject {
 export type LineResult = "created" | "updated" | "unchanged" | "deleted";
 
 export interface Imported {
-  /** What the import became, or the present revision where it changed nothing. */
+  /** Revision of the import, or the current one if it changed nothing. */
   readonly revision: Revision;
   /** In the order of the lines. */
   readonly subjects: readonly Subject[];

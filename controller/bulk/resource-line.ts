@@ -1,4 +1,4 @@
-// One resource as a line of NDJSON: what export writes and import reads. Pure.
+// One resource as a line of NDJSON, for export and import. Pure.
 import { safeParse } from "secure-json-parse";
 import {
   explainFaults,

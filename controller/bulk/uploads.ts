@@ -10,7 +10,7 @@ import { BodyError } from "./lines.ts";
 export interface UploadLimits {
   /** Of one import, bytes: about a million VMs. */
   readonly maxBytes: number;
-  /** The same of a token that is narrowed to networks: about 57,000 VMs, whose change set takes about 100 MiB of heap. */
+  /** The same for a token that is limited to networks: about 57,000 VMs, whose change set takes about 100 MiB of heap. */
   readonly maxNarrowedBytes: number;
   /** Imports of one caller that arrive, wait or run at once. */
   readonly perCaller: number;
@@ -116,7 +116,7 @@ export class Upload {
     await this.keep();
   }
 
-  /** What was received, from the beginning. */
+  /** The received bytes, from the beginning. */
   async *chunks(): AsyncGenerator<Buffer> {
     yield* this.held;
     if (this.file) yield* this.file.createReadStream({ start: 0, autoClose: false });

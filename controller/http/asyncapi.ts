@@ -15,7 +15,7 @@ import { problems } from "./responses.ts";
 
 const contentType = "application/cloudevents+json";
 
-/** In this order: a change of each kind, then what is none. */
+/** In this order: a change of each kind, then the other messages. */
 const shapes = { ...changeShapes, bookmark: BookmarkShape, operational: OperationalShape };
 
 const closeCodeTexts: Readonly<Record<keyof typeof eventCloseCodes, string>> = {

@@ -9,7 +9,7 @@ import type { Inventory } from "../inventory/inventory.ts";
 
 declare module "fastify" {
   interface FastifyContextConfig {
-    /** Who may use the route: each states it, or the controller does not start. */
+    /** Access to the route: each must declare it, or the controller does not start. */
     access?: Access;
     /** Stated where one request may read or make much. */
     cost?: Cost;
@@ -30,7 +30,7 @@ export function actorOf(request: FastifyRequest): Actor {
   return actorFor(identityOf(request), request.ip);
 }
 
-/** What the caller may know of `state`. Handlers answer from nothing else. */
+/** The caller's view of `state`. Handlers must answer only from it. */
 export function callerView(request: FastifyRequest, state: Inventory): InventoryView {
   return viewFor(identityOf(request), state);
 }

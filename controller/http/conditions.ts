@@ -1,4 +1,4 @@
-// What a request asks for beside its body: preconditions (RFC 9110 §13), an idempotency key, a dry run.
+// Options of a request outside its body: preconditions (RFC 9110 §13), an idempotency key, a dry run.
 import { createHash } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { parseRevision, type Revision } from "../../schema/index.ts";

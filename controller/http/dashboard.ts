@@ -1,4 +1,4 @@
-// The dashboard: files that the build has made, served as they are. What they show they fetch as everybody does.
+// The dashboard: built files, served unchanged. They fetch their data over the REST API like any client.
 import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -27,7 +27,7 @@ const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join("; ");
 
-/** Names of assets carry a hash of what is in them. */
+/** Names of assets contain a hash of their content. */
 const forever = { maxAge: "365d", immutable: true } as const;
 
 export async function dashboardRoutes(app: App, root = dashboardDirectory()): Promise<void> {

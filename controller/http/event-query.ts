@@ -1,4 +1,4 @@
-// What a consumer asks of the event stream: where it goes on, and what it wants to see.
+// Query of an event consumer: the position to resume from, and filters.
 import type { IncomingHttpHeaders } from "node:http";
 import {
   changeTypes,
@@ -60,7 +60,7 @@ export function lensOf({ network, host, type }: EventQuery, scope: NetworkScope)
 }
 
 /**
- * The header is what an EventSource sends when it connects again: it is newer than what stands in the address.
+ * An EventSource sends the header when it reconnects: it is newer than the position in the URL.
  * @throws Refusal
  */
 export function cursorOf({ since }: EventQuery, headers: IncomingHttpHeaders): EventCursor | undefined {

@@ -66,7 +66,7 @@ export const listQueries = {
 /** Of all lists together: those that a list does not have are refused by its schema. */
 export type WrittenQuery = Static<typeof listQueries.vm>;
 
-/** With addresses in their one form, and labels as what they ask for. */
+/** With canonical addresses and parsed label selectors. */
 export interface ListQuery extends Omit<WrittenQuery, "label" | "ip" | "mac"> {
   readonly labels: Selector;
   readonly ip?: IpAddress;

@@ -35,7 +35,7 @@ interface Verb {
   readonly hosts?: (move: VmMove, state: Inventory) => string[];
 }
 
-/** What placing a VM on a host can be refused for. */
+/** Problems when placing a VM on a host. */
 const placing = [
   "unknown-reference",
   "host-down",

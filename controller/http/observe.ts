@@ -1,4 +1,4 @@
-// How it goes: who asks, counts and concerns, rates. For people who look; programs have /metrics.
+// State for people: the caller's identity, counts, issues, rates. Programs use /metrics.
 import { type Host, IdentityView, maxConcerns, Name, OverviewView, RatesView, version } from "../../schema/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";

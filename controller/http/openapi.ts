@@ -1,4 +1,4 @@
-// /openapi.json: made from the schemas that validate, so that it cannot differ from what the controller does. /docs shows it.
+// /openapi.json: made from the validation schemas, so that it cannot differ from the controller's behaviour. /docs shows it.
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import { version } from "../../schema/index.ts";

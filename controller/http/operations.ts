@@ -1,4 +1,4 @@
-// For those who run the controller: liveness, readiness, metrics.
+// For operators: liveness, readiness, metrics.
 import { Type } from "../../schema/typebox.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Committer } from "../write/committer.ts";

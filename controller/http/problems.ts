@@ -65,7 +65,7 @@ function findProblem(error: FastifyError | Error): Problem | undefined {
   return undefined;
 }
 
-/** Fastify's handler for what no route takes: a path that is none, or one without this method. */
+/** Fastify's handler for requests without a route: an unknown path, or a path without this method. */
 export function handleUnrouted(methods: MethodsByPath) {
   return (request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const path = request.url.split("?")[0] ?? request.url;

@@ -51,20 +51,20 @@ export interface ResourceRoutes<K extends ResourceKind, Input, Patch> {
     readonly patch: TSchema;
     readonly view: TSchema;
   };
-  /** What creating or changing one can be refused for, beside what every write can. */
+  /** Problems of creating or changing one, in addition to those of every write. */
   readonly problems: readonly ProblemType[];
   readonly create: (name: string, input: Input) => Mutation;
   readonly put: (name: string, input: Input) => Mutation;
   readonly patch: (name: string, patch: Patch) => Mutation;
   readonly remove: (name: string, query: object) => Mutation;
-  /** What a deletion can be asked for beside a dry run. */
+  /** Options of a deletion in addition to a dry run. */
   readonly removeQuery?: TProperties;
   readonly find: (seen: InventoryView, name: string) => ResourceOf[K] | undefined;
   /** In order, from a name on: all that fit, and maybe others. */
   readonly list: (seen: InventoryView, query: ListQuery, name: string) => Iterable<Candidate<ResourceOf[K]>>;
   readonly fits: (seen: InventoryView, resource: ResourceOf[K], query: ListQuery) => boolean;
   readonly view: (resource: ResourceOf[K], seen: InventoryView) => object;
-  /** More that a write can be asked for: what to add to its answer. */
+  /** Further options of a write, which add to its answer. */
   readonly more?: {
     readonly query: TProperties;
     readonly answer: (request: FastifyRequest, resource: ResourceOf[K]) => Promise<object>;

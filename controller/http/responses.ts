@@ -1,4 +1,4 @@
-// What OpenAPI says of answers: shapes by status, and for each route the problems that it can answer with.
+// Answers in OpenAPI: shapes by status, and for each route the problems that it can return.
 import { type ProblemType, problemTypes, problemUri } from "../../schema/index.ts";
 import { type TSchema, Type } from "../../schema/typebox.ts";
 
@@ -56,7 +56,7 @@ function problemResponse(types: readonly ProblemType[]) {
   };
 }
 
-/** What a route's answer is, in words. */
+/** Description of a route's answer. */
 export function described<T extends TSchema>(description: string, schema: T, headers?: object): T {
   const answer = { description, ...(headers ? { headers } : {}), content: { "application/json": { schema } } };
   return answer as unknown as T;

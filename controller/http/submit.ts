@@ -1,4 +1,4 @@
-// A request's one mutation to the committer, with what the request asks for beside it.
+// Submits a request's mutation to the committer, with the request's options.
 import type { FastifyRequest } from "fastify";
 import type { Mutation } from "../inventory/decide.ts";
 import type { Committer } from "../write/committer.ts";

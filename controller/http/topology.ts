@@ -1,4 +1,4 @@
-// Who holds what: the tunnels in use, and the holders of one VM. Both out of the interest of hosts.
+// The tunnels in use, and the holders of one VM. Both are derived from the interest of hosts.
 import { addressOf, HoldersView, Name, TopologyView, type Vm } from "../../schema/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";

@@ -1,4 +1,4 @@
-// The log read backwards, from a position to what came before it.
+// Reads the log backwards from a position.
 
 import type { FairTurns } from "../../common/cooperative.ts";
 import type { LoggedEvent, NetworkScope, ResourceChange, ResourceKind, Revision } from "../../schema/index.ts";
@@ -24,7 +24,7 @@ export interface LookBack {
 
 /** Rows that are read and parsed in one turn: about half a millisecond. */
 const pageSize = 64;
-/** What one look may read, so that a search for what is rare comes back soon, with where to go on. */
+/** Limit per read, so that a search for rare changes returns soon, with the position to continue from. */
 const maxRead = 8_192;
 
 /** @throws what the store throws */

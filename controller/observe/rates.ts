@@ -1,4 +1,4 @@
-// What agents asked lately and how long answers took: a few minutes in memory, in steps, for people who look at curves.
+// Recent questions of agents and answer times: a few minutes in memory, in steps, for charts.
 // Programs take the counters of /metrics instead.
 import type { Answer, MissTimes } from "../../schema/index.ts";
 
@@ -15,7 +15,7 @@ export const hostGrain: Grain = { stepMs: 15_000, steps: 60 };
 /** One value per step, oldest first; only whole steps. */
 export interface Series {
   readonly stepMs: number;
-  /** Questions a second, by what came of them. */
+  /** Questions per second, by result. */
   readonly known: number[];
   readonly unknown: number[];
   /** From reading a frame of questions to handing its answers to the socket, ms; null where nothing was asked. */
@@ -31,7 +31,7 @@ const [known, unknown, frames, answerMs, answerMaxMs, programmed, programmedMs, 
   0, 1, 2, 3, 4, 5, 6, 7,
 ];
 
-/** By column; what is largest of a step is not added up. */
+/** By column; the maximum of a step is not summed. */
 type Counts = Readonly<Record<number, number>>;
 const maxima: ReadonlySet<number> = new Set([answerMaxMs, programmedMaxMs]);
 

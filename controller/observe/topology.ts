@@ -1,4 +1,4 @@
-// Which tunnels are in use: who holds forwarding entries towards whom, out of the interest of hosts.
+// Which tunnels are in use: hosts with forwarding entries towards others, derived from the interest of hosts.
 
 import { inSlices } from "../../common/cooperative.ts";
 import type { Network } from "../../schema/index.ts";
@@ -26,10 +26,10 @@ export function* tunnelsIn(state: Inventory, interest: InterestIndex, network: N
   return tunnels;
 }
 
-/** How old an answer may be: many who look at once cost as much as one. */
+/** Maximum age of an answer: many concurrent readers cost as much as one. */
 const maxAgeMs = 1_000;
 
-/** Computed in slices, once for all who ask within a second. */
+/** Computed in slices, once for all requests within a second. */
 export class TunnelSurvey {
   private readonly byNetwork = new Map<string, { readonly atMs: number; readonly tunnels: Promise<Tunnels> }>();
 

@@ -118,7 +118,7 @@ export class Authorities {
     return authority;
   }
 
-  /** For operators: what commands and browsers check the controller with. */
+  /** For operators: the CA certificates to verify the controller with. */
   private writeBundle(): void {
     const all = this.list().map(({ certificate }) => certificate.toString());
     writeDurably(join(this.directory, bundleFile), all.join(""));

@@ -26,7 +26,7 @@ export interface EnrolmentDeps {
   readonly store: CredentialStore;
   readonly authorities: Authorities;
   readonly certificates: HostCertificates;
-  /** What the controller's own certificate is checked with, and where it is reached. */
+  /** CA certificates to verify the controller with, and its URL. */
   readonly server: () => { readonly ca: string; readonly caHash: string | null; readonly url: string };
   readonly certificateLifetimeMs: number;
   /** Grace period in which an expired certificate can be renewed with its key; after that a new join token is required. */
@@ -104,7 +104,7 @@ export class Enrolment {
     return this.issue(host, request, key, by, "renewed");
   }
 
-  /** What agents are to know: how to check the controller, and who signs their next certificate. */
+  /** Trust for agents: the CAs of the controller, and the CA that signs their next certificate. */
   get trust(): { readonly ca: string; readonly issuer: string } {
     return { ca: this.deps.server().ca, issuer: this.deps.authorities.issuing.certificate.subject };
   }

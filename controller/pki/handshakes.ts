@@ -32,7 +32,7 @@ export function paceHandshakes(
   server.removeAllListeners("connection");
   const waiting = new Map<string, Set<Socket>>();
   const notBegun = new WeakSet<object>();
-  /** What gives a place back, by peer. */
+  /** Callbacks that release a place, by peer. */
   const places = new Map<string, () => void>();
   /** Places that each source has. */
   const taken = new Map<string, number>();

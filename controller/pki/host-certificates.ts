@@ -99,7 +99,7 @@ export class HostCertificates {
   ): Promise<void> {
     const credential = { hostUid: uid, host, generation, issued };
     await this.deps.store.putCredential(credential, by, what, this.deps.now().toISOString());
-    // Revoked while this was being written: what leaves is refused already.
+    // Revoked while this was being written: the new certificate is already refused.
     if (this.generationOf(uid) === generation) this.byUid.set(uid, credential);
   }
 
@@ -108,14 +108,14 @@ export class HostCertificates {
     return this.deps.store.record(by, what, this.deps.now().toISOString());
   }
 
-  /** Whether the host has a certificate whose dates hold. */
+  /** Whether the host has a certificate within its dates. */
   isEnrolled(name: string): boolean {
     const uid = this.deps.committer.current.findHost(name)?.uid;
     const issued = uid === undefined ? null : this.byUid.get(uid)?.issued;
     return issued !== null && issued !== undefined && Date.parse(issued.expires) > this.deps.now().getTime();
   }
 
-  /** What the peer of a TLS connection shows, if it is ours; it may have expired, or been revoked. */
+  /** The certificate of a TLS peer, if we issued it; it may have expired, or been revoked. */
   findShown(socket: Socket): Shown | undefined {
     if (!(socket instanceof TLSSocket)) return undefined;
     const certificate = this.shownBy.get(socket)?.certificate ?? socket.getPeerX509Certificate();

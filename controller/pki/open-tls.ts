@@ -1,4 +1,4 @@
-// From flags to the TLS of a controller: whose certificate, under which names, reached at which URL.
+// Sets up the controller's TLS from its flags: certificate, names and URL.
 import { hostname, networkInterfaces } from "node:os";
 import type { FastifyBaseLogger } from "fastify";
 import type { ControllerConfig, TlsConfig } from "../config-types.ts";

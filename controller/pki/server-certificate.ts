@@ -1,5 +1,5 @@
-// What the controller shows to those who connect, and what they check it with: a certificate of its own CA, or the
-// operator's files. Both are renewed under the running server; open connections keep what they began with.
+// The controller's certificate, and the CA that clients verify it with: issued by its own CA, or from the operator's files.
+// Both are renewed while the server runs; open connections keep their certificate.
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
@@ -8,7 +8,7 @@ import { type Authorities, PkiError } from "./authorities.ts";
 import { issueServerCertificate, type KeyPair, validityFrom } from "./x509.ts";
 
 export interface ServerCertificate extends KeyPair {
-  /** What clients check it against, PEM; empty: a public CA. */
+  /** CA that clients verify it with, PEM; empty: a public CA. */
   readonly ca: string;
   /** Of the CA that has signed it, as `host add` prints it; null: a public CA. */
   readonly caHash: string | null;

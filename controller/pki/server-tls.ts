@@ -56,7 +56,7 @@ export class ServerTls {
   }
 
   /**
-   * A client certificate is asked for and not insisted on: operators have tokens. Who shows one is judged per request.
+   * A client certificate is requested but not required: operators have tokens. Certificates are checked per request.
    * Sessions are not resumed, because a resumed one would not show its certificate again.
    */
   get options(): ServerOptions {
@@ -68,7 +68,7 @@ export class ServerTls {
     this.server = server;
   }
 
-  /** Called when what the controller is checked with may have changed. */
+  /** Called when the CA of the controller may have changed. */
   onChange(listener: () => void): void {
     this.listeners.add(listener);
   }

@@ -1,4 +1,4 @@
-// Whom a host's certificate speaks for: a URI in its subject alternative name (RFC 5280 §4.2.1.6).
+// The host that a certificate identifies: a URI in its subject alternative name (RFC 5280 §4.2.1.6).
 import type { X509Certificate } from "node:crypto";
 
 export interface HostSubject {

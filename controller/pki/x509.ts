@@ -99,7 +99,7 @@ export function issueHostCertificate(
   });
 }
 
-/** A request whose signature was checked: who sent it has the private key. */
+/** A request with a verified signature: its sender has the private key. */
 export interface HostRequest {
   /** The subject's common name; undefined if there is none. */
   readonly name: string | undefined;

@@ -1,4 +1,4 @@
-// What a store keeps beside the inventory: tokens, and who did what.
+// Data of a store beside the inventory: tokens and the audit trail.
 import type { Actor, AuditView, Quota, TokenRole } from "../../schema/index.ts";
 
 export interface StoredToken {
@@ -23,7 +23,7 @@ export interface StoredToken {
 
 export type TokenRemoval = "removed" | "unknown" | "last-admin";
 
-/** What goes into the trail together with the change that it tells of. */
+/** An audit entry, written together with its change. */
 export interface AuditRecord {
   readonly time: string;
   readonly by: Actor;

@@ -1,4 +1,4 @@
-// What a store keeps of hosts' certificates: join tokens, and the last certificate of each host.
+// Data of a store about hosts' certificates: join tokens, and the last certificate of each host.
 import type { Actor } from "../../schema/index.ts";
 
 export interface StoredJoinToken {

@@ -53,7 +53,7 @@ export interface LogExtent {
   readonly events: number;
 }
 
-/** What the log may forget. Whole revisions go, oldest first, and never the newest. */
+/** Limits of the log. Whole revisions are removed, oldest first, never the newest. */
 export interface LogLimits {
   /** Revisions from before, by their time: RFC 3339, UTC. */
   readonly before: string;
@@ -68,7 +68,7 @@ export interface Store {
    * All of the batch, state, events, audit and receipts, or nothing of it. Durable when the promise resolves. Receipts of the keys
    * in `forget` go before the new ones come; the store may forget those that are older than `receiptLimits`.
    * @throws StoreUnavailableError, StoreFullError: nothing was written, the same batch may be tried again
-   * @throws StoreBrokenError: what is on disk is not known
+   * @throws StoreBrokenError: the state on disk is unknown
    */
   commit(batch: readonly Commit[], receipts?: readonly Receipt[], forget?: readonly string[]): Promise<void>;
   /** The outcome, where the receipt is still kept. */
@@ -80,7 +80,7 @@ export interface Store {
   readEvents(after: LogPosition, upTo: Revision, limit: number): Promise<LoggedEvent[]>;
   logExtent(): Promise<LogExtent>;
   /**
-   * Forgets a part of what the limits let go, about `atMost` events, in one transaction.
+   * Removes a part of the events beyond the limits, about `atMost`, in one transaction.
    * @returns whether there may be more to forget
    */
   compactLog(limits: LogLimits, atMost: number): Promise<boolean>;

@@ -1,4 +1,4 @@
-// One commit as rows: what is written, and in which order. The transaction around it is the caller's.
+// Writes one commit as rows, in order. The caller opens the transaction.
 
 import type { Database } from "better-sqlite3";
 import { changeDataVersion, describeChange, limits, type ResourceChange } from "../../../schema/index.ts";

@@ -22,7 +22,7 @@ export type Answer = { readonly ok: true } | { readonly ok: false; readonly mess
 /** Of changes: a part is copied in about a millisecond. */
 const partSize = 200;
 
-/** Node runs what is built; tests run the sources, and have the build beside them. */
+/** Node runs the build; tests run the sources, with the build beside them. */
 const built = import.meta.url.endsWith(".ts") ? "../../../dist/controller/store/sqlite/" : "./";
 
 /** As `Store.commit`. */

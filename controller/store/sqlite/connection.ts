@@ -1,4 +1,4 @@
-// What every connection that writes must be set to.
+// Required settings of every writing connection.
 
 import type { Database } from "better-sqlite3";
 import { StoreOpenError } from "../store.ts";

@@ -1,7 +1,7 @@
 import Database from "better-sqlite3";
 import { StoreBrokenError, StoreFullError, StoreUnavailableError } from "../store.ts";
 
-/** What an error of SQLite means for who asked, given as such or as a thread told of it. Any other comes back as it is. */
+/** Maps an error of SQLite, raised here or reported by the thread, to a store error. Other errors are returned unchanged. */
 export function asStoreError(error: unknown, path: string): unknown {
   if (!isSqliteError(error)) return error;
   const cause = { cause: error };

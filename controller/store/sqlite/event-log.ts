@@ -23,7 +23,7 @@ export class EventLog {
     return (this.statements.events.all({ ...after, upTo, limit }) as EventRow[]).map(fromEventRow);
   }
 
-  /** Newest first. What is compacted is not read, though some of it may still stand. */
+  /** Newest first. Compacted events are not read, even if some still exist. */
   readBack(
     { revision, index }: LogPosition,
     limit: number,

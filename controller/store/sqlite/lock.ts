@@ -5,7 +5,7 @@ import Database from "better-sqlite3";
 import { StoreOpenError } from "../store.ts";
 
 /**
- * @returns what gives the lock back
+ * @returns a callback that releases the lock
  * @throws StoreOpenError where another process holds it, or a link is in its place
  */
 export function lockDatabase(path: string): () => void {

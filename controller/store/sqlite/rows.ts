@@ -1,4 +1,4 @@
-// Resources and events as rows. What the store wrote went through the parsers, so reading it back needs none.
+// Resources and events as rows. Stored data has passed the parsers, so it is not parsed again.
 import {
   changeDataVersion,
   type Host,

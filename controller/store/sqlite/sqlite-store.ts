@@ -52,9 +52,9 @@ function closeAll(closers: (() => void)[]): void {
   while (closers.length > 0) closers.pop()?.();
 }
 
-/** Before anything is written: a page that was damaged would be found only by who reads it, perhaps in weeks. */
+/** Before anything is written: a damaged page would otherwise be found only when it is read, perhaps after weeks. */
 function checkIntact(db: Database.Database, path: string): void {
-  // Throws what is wrong with a file of another kind.
+  // Throws if the file is of another kind.
   db.pragma("user_version");
   const problem = intactProblem(db);
   if (problem !== undefined) throw new StoreOpenError(damaged(path, problem));
