@@ -102,13 +102,13 @@ test.each<[string, string[], number, RegExp]>([
   ["2: nothing to change", ["vm", "update", "db-1"], 2, /update --help/],
   ["2: a token file that is not there", ["vm", "list", "--token-file", "/none"], 2, /cannot read the token.*\/none/],
   ["3: not found", ["vm", "get", "nobody"], 3, /no VM is named "nobody"\n`list` shows the names/],
-  ["4: taken", ["network", "create", "blue", "--vni", "7", "--subnet", "10.0.0.0/8"], 4, /`update` changes it/],
+  ["4: taken", ["network", "create", "blue", "--vni", "7", "--subnet", "10.0.0.0/8"], 4, /`update`/],
   ["4: in use", ["host", "delete", "a"], 4, /db-1/],
   [
     "4: changed meanwhile",
     ["host", "update", "a", "--if-revision", "1", "--port", "5"],
     4,
-    /`get` shows its current state now/,
+    /`get` shows its current state/,
   ],
   ["5: unreachable", ["vm", "list", "--controller", "http://127.0.0.1:1"], 5, /does not answer: .*\nIs the controller/],
 ])("exit status %s", async (_name, args, status, message) => {
