@@ -49,7 +49,7 @@ describeBrowser("without a mouse", () => {
     await page.goto(`http://${controller.base}/#/map`);
     await page.getByRole("group", { name: "Map of 3 hosts and 1 tunnel", exact: true }).waitFor();
     const help = page.getByText(
-      "Arrow keys lead from host to host, Enter chooses one and its tunnels, Escape lets go.",
+      "Arrow keys move between hosts, Enter selects a host and its tunnels, Escape clears the selection.",
     );
     // As a screen reader says it.
     expect(await describedAs(page, "Map of 3 hosts and 1 tunnel")).toContain(await help.textContent());

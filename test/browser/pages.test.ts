@@ -71,7 +71,7 @@ describeBrowser("every page is readable, reachable and silent", () => {
     await page.getByRole("button", { name: "Log out" }).click();
     await logIn(page, (await secured.issue({ role: "operator", networks: ["red"] })).token);
     await page.goto(`http://${secured.base}/#/`);
-    await page.getByText("Rates belong to no single network").waitFor();
+    await page.getByText("Rates are not available for single networks").waitFor();
     faults.push(...(await look(page, "narrowed-overview")));
     await page.locator(".link-live").waitFor();
     await secured.stop();

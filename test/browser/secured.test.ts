@@ -84,7 +84,7 @@ describeBrowserLab("a controller with --tls self", () => {
     viewerExpectsNone();
 
     const { page, expectNone } = await open("operator", ["red"]);
-    await page.getByText("Rates belong to no single network").waitFor();
+    await page.getByText("Rates are not available for single networks").waitFor();
     await page.getByRole("link", { name: "Hosts" }).first().click();
     await page.getByRole("link", { name: "b", exact: true }).waitFor();
     expect(await page.getByRole("link", { name: "a", exact: true }).count()).toBe(0);
