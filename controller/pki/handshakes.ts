@@ -9,12 +9,20 @@ export interface HandshakeLimits {
   readonly underWay: number;
   /** Those of one source (`sourceOf`), so that one which never ends its handshakes leaves places to others; default all. */
   readonly perSource?: number;
+  /** Handshakes that one source may begin in a second, and at once; default any number. What exceeds it waits. */
+  readonly rate?: { readonly perSecond: number; readonly burst: number };
   /** One that takes longer goes on, and makes room for another: who stays silent holds up nobody for longer than this. */
   readonly patienceMs: number;
 }
 
 /** Half a hundred may end in one turn of the event loop: some tens of milliseconds. */
-const defaultLimits: HandshakeLimits = { underWay: 48, perSource: 12, patienceMs: 200 };
+const defaultLimits: HandshakeLimits = {
+  underWay: 48,
+  perSource: 12,
+  // A third of a core at most. 10,000 agents behind one address are back within a minute.
+  rate: { perSecond: 200, burst: 500 },
+  patienceMs: 200,
+};
 
 /** Whether the handshake on this TCP socket has not begun yet. */
 export type IsWaiting = (socket: object) => boolean;
@@ -26,7 +34,7 @@ export type IsWaiting = (socket: object) => boolean;
  */
 export function paceHandshakes(
   server: Server,
-  { underWay, perSource = underWay, patienceMs }: HandshakeLimits = defaultLimits,
+  { underWay, perSource = underWay, rate, patienceMs }: HandshakeLimits = defaultLimits,
 ): IsWaiting {
   const listeners = server.listeners("connection");
   server.removeAllListeners("connection");
@@ -36,6 +44,8 @@ export function paceHandshakes(
   const places = new Map<string, () => void>();
   /** Places that each source has. */
   const taken = new Map<string, number>();
+  const allowances = new Allowances(rate);
+  let retry: NodeJS.Timeout | undefined;
 
   const leave = (socket: Socket, source: string): void => {
     const sockets = waiting.get(source);
@@ -61,14 +71,28 @@ export function paceHandshakes(
     socket.once("close", leavePlace);
     for (const listener of listeners) listener.call(server, socket);
   };
+  const retryAfter = (ms: number): void => {
+    if (retry) return;
+    retry = setTimeout(() => {
+      retry = undefined;
+      beginMore();
+    }, Math.ceil(ms)).unref();
+  };
   const beginMore = (): void => {
     while (places.size < underWay) {
-      const next = [...waiting].find(([source]) => (taken.get(source) ?? 0) < perSource);
-      if (!next) return;
+      const free = [...waiting].filter(([source]) => (taken.get(source) ?? 0) < perSource);
+      const nowMs = performance.now();
+      const next = free.find(([source]) => allowances.waitMs(source, nowMs) === 0);
+      if (!next) {
+        const waitMs = Math.min(...free.map(([source]) => allowances.waitMs(source, nowMs)));
+        if (free.length > 0) retryAfter(waitMs);
+        return;
+      }
       const [source, sockets] = next;
       const [socket] = sockets;
       if (!socket) return;
       leave(socket, source);
+      allowances.spend(source, nowMs);
       begin(socket, source);
     }
   };
@@ -86,4 +110,37 @@ export function paceHandshakes(
     beginMore();
   });
   return (socket) => notBegun.has(socket);
+}
+
+/** Sources of which an allowance is kept; full allowances are dropped beyond. */
+const maxSources = 4_096;
+
+/** Token buckets by source. */
+class Allowances {
+  private readonly left = new Map<string, { readonly tokens: number; readonly atMs: number }>();
+
+  constructor(private readonly rate: HandshakeLimits["rate"]) {}
+
+  /** Milliseconds until the source may begin one more. */
+  waitMs(source: string, nowMs: number): number {
+    if (!this.rate) return 0;
+    const missing = 1 - this.tokens(source, nowMs);
+    return missing <= 0 ? 0 : (missing * 1_000) / this.rate.perSecond;
+  }
+
+  spend(source: string, nowMs: number): void {
+    if (!this.rate) return;
+    this.left.set(source, { tokens: this.tokens(source, nowMs) - 1, atMs: nowMs });
+    if (this.left.size <= maxSources) return;
+    for (const each of this.left.keys()) {
+      if (this.tokens(each, nowMs) >= this.rate.burst) this.left.delete(each);
+    }
+  }
+
+  private tokens(source: string, nowMs: number): number {
+    if (!this.rate) return 1;
+    const { perSecond, burst } = this.rate;
+    const known = this.left.get(source);
+    return known ? Math.min(burst, known.tokens + ((nowMs - known.atMs) * perSecond) / 1_000) : burst;
+  }
 }

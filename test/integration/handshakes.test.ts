@@ -73,6 +73,19 @@ test("a source that ends none of its handshakes leaves places to others", async 
   expect(begun).toHaveLength(3);
 });
 
+test("a source that is over its rate waits, another does not", async () => {
+  const { begun, silent, client } = await pacedServer({
+    underWay: 48,
+    rate: { perSecond: 2, burst: 2 },
+    patienceMs: 60_000,
+  });
+  for (let n = 0; n < 3; n++) await silent();
+  await waitFor(() => begun.length === 2, { what: "two handshakes to begin" });
+  expect(await heard(client("127.0.0.2"))).toBe("hello");
+  expect(begun).toHaveLength(3);
+  await waitFor(() => begun.length === 4, { what: "the third to begin with time" });
+});
+
 test("one that stays silent keeps its place for a moment only", async () => {
   const { begun, silent, client } = await pacedServer({ underWay: 1, patienceMs: 30 });
   const mute = await silent();
