@@ -16,7 +16,7 @@ import {
 } from "../../schema/index.ts";
 import type { Inventory } from "./inventory.ts";
 import { OffsetSet, offsetLimit } from "./offset-set.ts";
-import { Quarantine, releasedBy, type TimedRelease } from "./quarantine.ts";
+import { addressesAfter, Quarantine, releasedBy, type TimedRelease } from "./quarantine.ts";
 import { atOnce, type Steps } from "./steps.ts";
 
 /** How full a subnet is, for who was refused. */
@@ -39,8 +39,19 @@ export class AddressPools {
     }
   }
 
-  /** All releases before any that is taken: one change set may hand an address on. */
-  *applySteps(changes: readonly ResourceChange[], nowMs: number): Steps<void> {
+  /**
+   * All releases before any that is taken: one change set may hand an address on.
+   * @returns the releases that the change set ends, for `revertSteps`
+   */
+  *applySteps(changes: readonly ResourceChange[], nowMs: number): Steps<TimedRelease[]> {
+    const ended: TimedRelease[] = [];
+    for (const change of changes) {
+      yield;
+      for (const { network, ip } of addressesAfter(change)) {
+        const atMs = this.quarantine.releasedAtMs(network, ip);
+        if (atMs !== undefined) ended.push({ network, ip, atMs });
+      }
+    }
     for (const change of changes) {
       yield;
       if (change.kind === "network" && change.before) this.taken.delete(change.before.name);
@@ -48,15 +59,33 @@ export class AddressPools {
     }
     for (const change of changes) {
       yield;
-      if (change.kind !== "vm") continue;
-      for (const { network, ips } of change.after?.interfaces ?? []) {
-        for (const ip of ips) this.take(network, ip);
-      }
+      for (const { network, ip } of addressesAfter(change)) this.take(network, ip);
     }
+    return ended;
   }
 
-  apply(changes: readonly ResourceChange[], nowMs: number): void {
-    atOnce(this.applySteps(changes, nowMs));
+  apply(changes: readonly ResourceChange[], nowMs: number): TimedRelease[] {
+    return atOnce(this.applySteps(changes, nowMs));
+  }
+
+  /**
+   * The change set was not stored: everything is as it was before it.
+   * @param state without the change set
+   * @param ended what `applySteps` returned
+   */
+  *revertSteps(state: Inventory, changes: readonly ResourceChange[], ended: readonly TimedRelease[]): Steps<void> {
+    for (const change of changes) {
+      yield;
+      for (const { network, ip } of releasedBy(change)) this.quarantine.end(network, ip);
+    }
+    this.quarantine.restore(ended);
+    for (const change of changes) {
+      yield;
+      const changed = change.after ?? change.before;
+      if (change.kind === "network" && changed) this.taken.delete(changed.name);
+      for (const { network, ip } of [...releasedBy(change), ...addressesAfter(change)])
+        this.correct(state, network, ip);
+    }
   }
 
   /**
@@ -92,6 +121,18 @@ export class AddressPools {
     for (const [subnet, set] of this.taken.get(network) ?? []) {
       const offset = offsetIn(subnet, ip);
       if (offset !== undefined) set.add(offset);
+    }
+  }
+
+  /** Marks the address as taken in its subnets if a VM has it or it is in quarantine, and as free otherwise. */
+  private correct(state: Inventory, network: string, ip: IpAddress): void {
+    const isTaken =
+      state.findByIp(network, ip) !== undefined || this.quarantine.releasedAtMs(network, ip) !== undefined;
+    for (const [subnet, set] of this.taken.get(network) ?? []) {
+      const offset = offsetIn(subnet, ip);
+      if (offset === undefined) continue;
+      if (isTaken) set.add(offset);
+      else set.delete(offset);
     }
   }
 

@@ -21,6 +21,11 @@ export function releasedBy(change: ResourceChange): Release[] {
   return change.before.interfaces.flatMap(addressesOf).filter(({ network, ip }) => !kept.has(`${network} ${ip}`));
 }
 
+/** Addresses that the VM has after the change. */
+export function addressesAfter(change: ResourceChange): Release[] {
+  return change.kind === "vm" ? (change.after?.interfaces ?? []).flatMap(addressesOf) : [];
+}
+
 function addressesOf({ network, ips }: InterfaceSpec): Release[] {
   return ips.map((ip) => ({ network, ip }));
 }
@@ -39,6 +44,20 @@ export class Quarantine {
   end(network: string, ip: IpAddress): void {
     const held = this.byNetwork.get(network);
     if (held?.delete(ip) && held.size === 0) this.byNetwork.delete(network);
+  }
+
+  /** When the address was released; undefined if it is not in quarantine. */
+  releasedAtMs(network: string, ip: IpAddress): number | undefined {
+    return this.byNetwork.get(network)?.get(ip);
+  }
+
+  /** Puts releases back, each at its place in the order of release. */
+  restore(releases: readonly TimedRelease[]): void {
+    for (const release of releases) this.hold(release);
+    for (const network of new Set(releases.map((release) => release.network))) {
+      const held = this.byNetwork.get(network) ?? [];
+      this.byNetwork.set(network, new Map([...held].sort(([, a], [, b]) => a - b)));
+    }
   }
 
   heldIn(network: string): Iterable<IpAddress> {

@@ -3,7 +3,7 @@
 import type { Actor, Revision } from "../../schema/index.ts";
 import { AddressPools } from "../inventory/address-pools.ts";
 import type { Decision, Mutation } from "../inventory/decide.ts";
-import { Inventory, invert } from "../inventory/inventory.ts";
+import { Inventory } from "../inventory/inventory.ts";
 import { type Commit, type Receipt, type Store, StoreFullError, StoreUnavailableError } from "../store/store.ts";
 import {
   type ChangeSetOptions,
@@ -152,11 +152,11 @@ export class Committer {
     const { changes, touched } = decision;
     if (dryRun || changes.length === 0) return resolve({ touched, revision: this.published });
     const commit = { revision, time: this.deps.now().toISOString(), by, changes };
-    await this.pending.followInSlices(changes);
+    const ended = await this.pending.followInSlices(changes);
     try {
       await this.store([commit], []);
     } catch (error) {
-      await this.pending.followInSlices(invert(changes));
+      await this.pending.undoInSlices(changes, ended);
       return this.failed(error, [reject]);
     }
     try {
@@ -178,7 +178,7 @@ export class Committer {
   }
 
   private async commitBatch(queue: readonly Queued[]): Promise<void> {
-    const batch: Batch = { after: this.published, commits: [], receipts: [] };
+    const batch: Batch = { after: this.published, commits: [], ended: [], receipts: [] };
     const { commits, receipts } = batch;
     const settle = queue.map((queued) => this.decideOne(queued, batch));
     try {

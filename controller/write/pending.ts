@@ -7,7 +7,9 @@ import type { AddressPools } from "../inventory/address-pools.ts";
 import { type Decision, decide, decideSteps, type Mutation } from "../inventory/decide.ts";
 import type { DecisionContext } from "../inventory/decision-context.ts";
 import { type Inventory, invert } from "../inventory/inventory.ts";
+import type { TimedRelease } from "../inventory/quarantine.ts";
 import { Refusal } from "../inventory/refusal.ts";
+import { atOnce, type Steps } from "../inventory/steps.ts";
 import type { Commit, Receipt, Store } from "../store/store.ts";
 import { ChangeSetRefused, maxRefusals, type Order, type Outcome } from "./orders.ts";
 import type { Receipts } from "./receipts.ts";
@@ -17,6 +19,8 @@ export interface Batch {
   /** Revision of the log before it. */
   readonly after: Revision;
   readonly commits: Commit[];
+  /** Of each commit, the releases that it ends. */
+  readonly ended: (readonly TimedRelease[])[];
   readonly receipts: (Receipt & { readonly decided: Outcome })[];
 }
 
@@ -67,8 +71,13 @@ export class Pending {
   }
 
   /** The batch was not stored. */
-  undo({ commits }: Batch): void {
-    for (const commit of commits.toReversed()) this.follow(invert(commit.changes));
+  undo({ commits, ended }: Batch): void {
+    for (const [i, { changes }] of [...commits.entries()].toReversed()) atOnce(this.undoSteps(changes, ended[i] ?? []));
+  }
+
+  /** As `undo`, for one change set: `ended` is what `followInSlices` returned. */
+  undoInSlices(changes: readonly ResourceChange[], ended: readonly TimedRelease[]): Promise<void> {
+    return inSlices(this.undoSteps(changes, ended));
   }
 
   /** Keys whose receipts the store is to forget with the next commit. */
@@ -86,15 +95,20 @@ export class Pending {
     for (const receipt of receipts) this.receipts.add(receipt);
   }
 
-  /** The inventory, and what is kept beside it. */
-  async followInSlices(changes: readonly ResourceChange[]): Promise<void> {
+  /** The inventory, and what is kept beside it. @returns the releases that the change set ends */
+  async followInSlices(changes: readonly ResourceChange[]): Promise<readonly TimedRelease[]> {
     await inSlices(this.inventory.applySteps(changes));
-    await inSlices(this.pools.applySteps(changes, this.deps.now().getTime()));
+    return inSlices(this.pools.applySteps(changes, this.deps.now().getTime()));
   }
 
-  private follow(changes: readonly ResourceChange[]): void {
+  private *undoSteps(changes: readonly ResourceChange[], ended: readonly TimedRelease[]): Steps<void> {
+    yield* this.inventory.applySteps(invert(changes));
+    yield* this.pools.revertSteps(this.inventory, changes, ended);
+  }
+
+  private follow(changes: readonly ResourceChange[]): readonly TimedRelease[] {
     this.inventory.apply(changes);
-    this.pools.apply(changes, this.deps.now().getTime());
+    return this.pools.apply(changes, this.deps.now().getTime());
   }
 
   private contextFor({ scope, hosts, quota }: Actor, revision: Revision): DecisionContext {
@@ -104,13 +118,17 @@ export class Pending {
     return { revision, newUid: randomUUID, scope, ...bounds, addresses };
   }
 
-  private decideNew(by: Actor, { mutations, dryRun, receipt }: Order, { after, commits, receipts }: Batch): Outcome {
+  private decideNew(
+    by: Actor,
+    { mutations, dryRun, receipt }: Order,
+    { after, commits, ended, receipts }: Batch,
+  ): Outcome {
     const revision = (after + commits.length + 1) as Revision;
     const now = this.deps.now();
     const { changes, touched } = decide(this.inventory, mutations, this.contextFor(by, revision));
     if (dryRun) return { touched, dryRun };
     if (changes.length > 0) {
-      this.follow(changes);
+      ended.push(this.follow(changes));
       commits.push({ revision, time: now.toISOString(), by, changes });
     }
     if (receipt) {

@@ -2,7 +2,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { AddressPools } from "../../controller/inventory/address-pools.ts";
-import { Inventory } from "../../controller/inventory/inventory.ts";
+import { Inventory, invert } from "../../controller/inventory/inventory.ts";
+import { Quarantine } from "../../controller/inventory/quarantine.ts";
+import { atOnce } from "../../controller/inventory/steps.ts";
 import {
   type IpAddress,
   type MacAddress,
@@ -45,6 +47,8 @@ type Operation =
   /** An operator names one. */
   | { readonly do: "name"; readonly offset: number }
   | { readonly do: "release"; readonly which: number }
+  /** As `assign` or `release`, in a batch that the store refuses. */
+  | { readonly do: "undone"; readonly which: number }
   | { readonly do: "wait"; readonly ms: number }
   /** The process ends and another begins with what the store has. */
   | { readonly do: "restart" };
@@ -53,6 +57,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 4, arbitrary: fc.constant({ do: "assign" } as const) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("name" as const), offset: fc.integer({ min: 1, max: 14 }) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("release" as const), which: fc.nat() }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("undone" as const), which: fc.nat() }) },
   {
     weight: 2,
     arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.integer({ min: 0, max: quarantineMs }) }),
@@ -100,6 +105,19 @@ test("the lowest address is given that is free, not reserved and not released la
             apply({ kind: "vm", before, after: null });
             break;
           }
+          case "undone": {
+            const offset = 1 + (each.which % 14);
+            const before = held.get(ipAt(offset)) ?? null;
+            const after = before ? null : vmWith("refused", ipAt(offset));
+            const change: ResourceChange = { kind: "vm", before, after } as ResourceChange;
+            inventory.apply([change]);
+            const ended = pools.apply([change], nowMs);
+            // Another change of the same batch is given an address.
+            pools.findFree(inventory, network, subnet, nowMs, () => true);
+            inventory.apply(invert([change]));
+            atOnce(pools.revertSteps(inventory, [change], ended));
+            break;
+          }
           case "wait":
             nowMs += each.ms;
             break;
@@ -115,4 +133,14 @@ test("the lowest address is given that is free, not reserved and not released la
     }),
     { numRuns: runs(500) },
   );
+});
+
+test("a release that is put back ends when it would have ended", () => {
+  const quarantine = new Quarantine();
+  const [first, second] = [1, 2].map((n) => ({ network: "n", ip: ipAt(n), atMs: n }));
+  if (!first || !second) throw new Error("two releases");
+  for (const each of [first, second]) quarantine.hold(each);
+  quarantine.end("n", first.ip);
+  quarantine.restore([first]);
+  expect(quarantine.expire("n", first.atMs)).toEqual([first.ip]);
 });

@@ -4,7 +4,7 @@ import { Refusal } from "../../controller/inventory/refusal.ts";
 import { type Commit, type Store, StoreBrokenError, StoreFullError } from "../../controller/store/store.ts";
 import { Committer } from "../../controller/write/committer.ts";
 import { CommitterStoppedError } from "../../controller/write/orders.ts";
-import { parseHost, parseNetwork, parseRevision, type Revision } from "../../schema/index.ts";
+import { parseHost, parseNetwork, parseRevision, parseVm, type Revision } from "../../schema/index.ts";
 import { by } from "../support/actors.ts";
 
 /** A store whose commits wait until they are let through, or fail. */
@@ -167,6 +167,74 @@ test("a full disk fails the batch, and the same is possible again afterwards", a
   await again;
   expect(committer.current.listNetworks().map(({ name }) => name)).toEqual(["other"]);
   expect(published).toEqual([1]);
+});
+
+/** Without addresses: they are assigned. */
+const vm = (name: string): Mutation => ({
+  kind: "vm.put",
+  spec: parseVm(name, { host: "a", interfaces: [{ network: "n1" }] }),
+});
+
+const ipsOf = (commits: readonly Commit[] | undefined): string[] =>
+  (commits ?? []).flatMap(({ changes }) =>
+    changes.flatMap((change) =>
+      change.kind === "vm" ? (change.after?.interfaces.flatMap(({ ips }) => ips) ?? []) : [],
+    ),
+  );
+
+test("a full disk undoes changes that build on each other, the last one first", async () => {
+  const { store, committer } = await setUp();
+  const settled = Promise.allSettled([
+    committer.mutate(by, network("n1", 1)),
+    committer.mutate(by, network("n1", 2)),
+    committer.mutate(by, { kind: "network.delete", name: "n1" }),
+    committer.mutate(by, network("n2", 2)),
+  ]);
+  await store.arrived(1);
+  expect(store.batches[0]).toHaveLength(4);
+  store.let(new StoreFullError("full"));
+  await settled;
+  const again = [committer.mutate(by, network("n1", 1)), committer.mutate(by, network("n2", 2))];
+  await store.arrived(2);
+  expect(store.batches[1]?.flatMap(({ changes }) => changes)).toMatchObject([
+    { kind: "network", before: null, after: { name: "n1", vni: 1 } },
+    { kind: "network", before: null, after: { name: "n2", vni: 2 } },
+  ]);
+  store.let("through");
+  await Promise.all(again);
+});
+
+test("an import that meets a full disk leaves nothing behind, and the same import is possible again", async () => {
+  const { store, committer, fatal, published } = await setUp();
+  const lines = [network("n1", 1), host("a", "192.0.2.1"), vm("v1"), vm("v2")];
+  const failing = expect(committer.mutateAll(by, lines, { dryRun: false })).rejects.toThrow(StoreFullError);
+  await store.arrived(1);
+  store.let(new StoreFullError("full"));
+  await failing;
+  expect([committer.revision, committer.current.listNetworks(), published, fatal]).toEqual([0, [], [], []]);
+  const again = committer.mutateAll(by, lines, { dryRun: false });
+  await store.arrived(2);
+  const [first, second] = store.batches;
+  expect(second?.map(({ changes }) => changes.map(({ before }) => before))).toEqual([[null, null, null, null]]);
+  expect(ipsOf(second)).toEqual(ipsOf(first));
+  store.let("through");
+  await again;
+  expect([committer.revision, published]).toEqual([1, [1]]);
+});
+
+test("addresses of a batch that a full disk refused are assigned at the next attempt", async () => {
+  const { store, committer } = await setUp();
+  const furnished = committer.mutate(by, network("n1", 1), host("a", "192.0.2.1"));
+  await store.arrived(1);
+  store.let("through");
+  await furnished;
+  for (let attempt = 2; attempt < 5; attempt++) {
+    const settled = Promise.allSettled([committer.mutate(by, vm("v1")), committer.mutate(by, vm("v2"))]);
+    await store.arrived(attempt);
+    expect(ipsOf(store.batches.at(-1))).toEqual(["10.0.0.2", "10.0.0.3"]);
+    store.let(new StoreFullError("full"));
+    await settled;
+  }
 });
 
 test("a broken store stops everything: nothing is shown, nothing more is accepted", async () => {
