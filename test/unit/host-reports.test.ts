@@ -1,0 +1,59 @@
+// How many reports of one host become operational events, and for how long those beyond are only counted.
+import { pino } from "pino";
+import { beforeEach, describe, expect, test } from "vitest";
+import { HostReports } from "../../controller/agents/host-reports.ts";
+import { OperationalEvents } from "../../controller/events/operational-events.ts";
+import { Inventory } from "../../controller/inventory/inventory.ts";
+import { Metrics } from "../../controller/metrics.ts";
+import type { Report } from "../../schema/index.ts";
+
+const overrun: Report = { kind: "overrun", count: 1, firstAgoMs: 0, lastAgoMs: 0 };
+
+describe("reports of one host", () => {
+  let nowMs: number;
+  let events: OperationalEvents;
+  let reports: HostReports;
+
+  beforeEach(() => {
+    nowMs = 1_000;
+    events = new OperationalEvents("epoch");
+    reports = new HostReports({
+      committer: { current: new Inventory() },
+      operational: events,
+      metrics: new Metrics(),
+      log: pino({ level: "silent" }),
+      now: () => new Date(nowMs),
+      nowMs: () => nowMs,
+    });
+  });
+
+  const reported = (host: string): number => events.list().filter((event) => event.host === host).length;
+  const report = (host: string, count: number): void => {
+    reports.take(
+      host,
+      Array.from({ length: count }, () => overrun),
+    );
+  };
+
+  test("become at most 240 events a minute; the minute begins with the first, and each host has its own", () => {
+    report("a", 1);
+    nowMs += 59_999;
+    report("a", 300);
+    expect(reported("a")).toBe(240);
+    report("b", 1);
+    expect(reported("b")).toBe(1);
+    nowMs += 1;
+    report("a", 300);
+    expect(reported("a")).toBe(480);
+    nowMs += 59_999;
+    report("a", 1);
+    expect(reported("a")).toBe(480);
+  });
+
+  test("begin anew where the host was deleted and registered again", () => {
+    report("a", 241);
+    reports.forget("a");
+    report("a", 1);
+    expect(reported("a")).toBe(241);
+  });
+});
