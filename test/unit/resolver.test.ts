@@ -190,6 +190,24 @@ describe("the resolver", () => {
     expect(asked.at(-1)).toEqual([{ kind: "ip", vni: 100, ip: "10.99.0.1" }]);
   });
 
+  test("scans in several networks are limited by the host's budget, which comes back with time", () => {
+    const networks = [100, 200, 300].map(vni);
+    const scanAll = (): void => {
+      for (const each of networks) {
+        for (let i = 1; i <= allowances.network.burst; i++) resolver.onMiss({ ...miss, vni: each, ip: target(i) });
+        readingDone();
+      }
+    };
+    scanAll();
+    expect(asked.flat()).toHaveLength(allowances.host.burst);
+    expect(resolver.counters.overBudget).toBe(networks.length * allowances.network.burst - allowances.host.burst);
+    expect(new Set(exceeded)).toEqual(new Set([undefined]));
+    for (const each of asked.flat()) resolver.onAnswers([{ key: each, revision: rev(5), binding: null }]);
+    nowMs += 1_000;
+    scanAll();
+    expect(asked.flat()).toHaveLength(allowances.host.burst + allowances.host.perSecond);
+  });
+
   test("questions in flight are bounded, whatever guests do", () => {
     for (let second = 0; second < 60; second++) {
       scan(2_000, undefined);
