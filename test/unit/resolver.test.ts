@@ -208,12 +208,17 @@ describe("the resolver", () => {
     expect(asked.flat()).toHaveLength(allowances.host.burst + allowances.host.perSecond);
   });
 
-  test("questions in flight are bounded, whatever guests do", () => {
-    for (let second = 0; second < 60; second++) {
-      scan(2_000, undefined);
+  test("questions in flight are bounded, and the oldest are given up for the newest", () => {
+    const seconds = 10;
+    for (let second = 0; second < seconds; second++) {
+      for (let i = 1; i <= 900; i++) resolver.onMiss({ ...miss, ip: target(900 * second + i) });
+      readingDone();
       nowMs += 1_000;
     }
-    expect(resolver.unanswered().length).toBeLessThanOrEqual(4_096);
+    const all = Array.from({ length: 900 * seconds }, (_, i) => target(i + 1));
+    expect(asked.flat()).toHaveLength(all.length);
+    const inFlight = resolver.unanswered().map((each) => each.kind === "ip" && each.ip);
+    expect(inFlight).toEqual(all.slice(-4_096));
   });
 
   test("a budget comes back with time", () => {
