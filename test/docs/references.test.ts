@@ -1,4 +1,4 @@
-// What pages point at is there: relative links everywhere, and the files that pages on the present code name.
+// Targets of the pages' references exist: relative links and their anchors everywhere, and files that pages on the present code name.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { expect, test } from "vitest";
@@ -25,6 +25,34 @@ test.each([...pages, ...decisions])("%s links to what is there", (page) => {
   );
   const relative = links.filter((link) => !/^[a-z]+:/.test(link));
   expect(relative.filter((link) => !existsSync(join(root, dirname(page), link)))).toEqual([]);
+});
+
+/** Of a page's headings, as GitHub makes them; the second of two equal ones ends in -1. */
+function anchorsOf(page: string): Set<string> {
+  const text = readFileSync(page, "utf8").replace(/^(`{3,}).*?^\1$/gms, "");
+  const anchors = new Set<string>([...text.matchAll(/ (?:id|name)="([^"]+)"/g)].map(([, id = ""]) => id));
+  const seen = new Map<string, number>();
+  for (const [, heading = ""] of text.matchAll(/^#{1,6} +(.+?) *$/gm)) {
+    const slug = heading
+      .replace(/\[([^\]]*)\]\([^)]*\)/g, "$1")
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\p{M} _-]/gu, "")
+      .replaceAll(" ", "-");
+    const count = seen.get(slug) ?? 0;
+    seen.set(slug, count + 1);
+    anchors.add(count === 0 ? slug : `${slug}-${count}`);
+  }
+  return anchors;
+}
+
+test.each([...pages, ...decisions])("%s links to headings that exist", (page) => {
+  const links = [...readFileSync(join(root, page), "utf8").matchAll(/\]\(([^)#\s]*\.md|)#([^)\s]+)\)/g)];
+  const broken = links.filter(([, file = "", anchor = ""]) => {
+    if (/^[a-z]+:/.test(file)) return false;
+    const target = file === "" ? join(root, page) : join(root, dirname(page), file);
+    return !existsSync(target) || !anchorsOf(target).has(anchor);
+  });
+  expect(broken.map(([link]) => link)).toEqual([]);
 });
 
 test.each(pages)("%s names files that there are", (page) => {
