@@ -224,7 +224,21 @@ describe("releasing", () => {
     const a = await controller.agent("a").connect([ipKey(2)]);
     a.send({ type: "release", id: 1, keys: [ipKey(77), ipKey(2, red), macKey(9)] });
     await call(controller, 200, "PATCH", "/v1/vms/web-2", { host: "c" });
-    await a.frame("changes");
+    expect((await a.frame("changes")).answers.map(({ key }) => key)).toEqual([macKey(2), ipKey(2)]);
+  });
+
+  test("in one network leaves the same addresses of another alone", async () => {
+    const controller = await startController();
+    await populate(controller);
+    await call(controller, 201, "PUT", "/v1/vms/red-1", vm("a", 1, "red"));
+    await call(controller, 201, "PUT", "/v1/vms/red-2", vm("b", 2, "red"));
+    const a = await controller.agent("a").connect([ipKey(2), ipKey(2, red)]);
+    a.send({ type: "release", id: 1, keys: [ipKey(2), macKey(2)] });
+    await a.frame("answers");
+    await call(controller, 200, "PATCH", "/v1/vms/web-2", { host: "c" });
+    const { revision } = await call(controller, 200, "PATCH", "/v1/vms/red-2", { host: "c" });
+    const changes = await a.frame("changes");
+    expect([changes.asOf, changes.answers.map(({ key }) => key)]).toEqual([revision, [macKey(2, red), ipKey(2, red)]]);
   });
 
   test("before the session has begun ends it with the reason", async () => {
