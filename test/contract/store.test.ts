@@ -1,7 +1,9 @@
 // The embedded store: the contract of all stores, and what is SQLite's own.
+import { on } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Worker } from "node:worker_threads";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
 import { Inventory } from "../../controller/inventory/inventory.ts";
@@ -49,6 +51,33 @@ test("every open, the second too, has WAL, full fsync, references checked, and a
   const expected = { journal_mode: "wal", synchronous: 2, foreign_keys: 1, busy_timeout: 50 };
   expect(settingsWhileOpening(path)).toEqual(expected);
   expect(settingsWhileOpening(path)).toEqual(expected);
+});
+
+/** Runs the worker of large batches, and posts its connection's settings when the connection closes. */
+const spiedWorker = `
+  import { parentPort } from "node:worker_threads";
+  import Database from ${JSON.stringify(import.meta.resolve("better-sqlite3"))};
+  const { close } = Database.prototype;
+  Database.prototype.close = function () {
+    const names = ["journal_mode", "synchronous", "foreign_keys", "busy_timeout"];
+    parentPort.postMessage(Object.fromEntries(names.map((name) => [name, this.pragma(name, { simple: true })])));
+    return close.call(this);
+  };
+  await import(${JSON.stringify(new URL("../../dist/controller/store/sqlite/commit-worker.js", import.meta.url))});
+`;
+
+test("the thread that writes large batches has the same settings", async () => {
+  const path = temporaryPath();
+  await openSqliteStore(path).close();
+  const source = new URL(`data:text/javascript,${encodeURIComponent(spiedWorker)}`);
+  const worker = new Worker(source, { workerData: { path } });
+  onTestFinished(async () => void (await worker.terminate()));
+  worker.postMessage({ do: "begin" });
+  worker.postMessage({ do: "commit" });
+  const messages: unknown[] = [];
+  for await (const [message] of on(worker, "message")) if (messages.push(message) === 3) break;
+  const settings = { journal_mode: "wal", synchronous: 2, foreign_keys: 1, busy_timeout: 50 };
+  expect(messages).toEqual([{ ok: true }, settings, { ok: true }]);
 });
 
 test("a second controller on the same file is refused, and comes in when the first has gone", async () => {
