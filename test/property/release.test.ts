@@ -20,6 +20,7 @@ import {
   keyText,
   parseIp,
   parseMac,
+  parseRevision,
   parseVm,
   parseVni,
   type Vni,
@@ -250,4 +251,16 @@ test("a seed sent while the release of its key was on its way is not taken for h
   world.settle();
   world.expectTrue();
   world.expectNoLeftovers(everyKey);
+});
+
+test("while a release is on its way, answers about the same address of another network are taken", () => {
+  const [blue, red] = vnis.map((vni): BindingKey => ({ kind: "ip", vni, ip: parseIp("10.0.0.1") }));
+  if (!blue || !red) throw new Error("two networks");
+  const releases = new Releases(
+    () => true,
+    () => 1,
+  );
+  releases.release([blue]);
+  const answers = [blue, red].map((key): Answer => ({ key, revision: parseRevision(1), binding: null }));
+  expect(releases.pass(answers).map(({ key }) => key)).toEqual([red]);
 });
