@@ -49,14 +49,18 @@ describeKernel("waiting guests", () => {
   };
 
   test("the first packet does not wait for the guest's retry, on neither side, IPv4 and IPv6", async () => {
+    const rttsMs: Record<"ip4" | "ip6", number[]> = { ip4: [], ip6: [] };
     for (let round = 0; round < 5; round++) {
-      const { ip4, guest } = await fresh();
-      expect((await reach(ip4)).received).toBe(1);
-      await guest.remove();
-      const other = await fresh();
-      expect((await reach(other.ip6)).received).toBe(1);
-      await other.guest.remove();
+      for (const family of ["ip4", "ip6"] as const) {
+        const { guest, [family]: ip } = await fresh();
+        const { received, rtts } = await reach(ip);
+        expect(received).toBe(1);
+        rttsMs[family].push(...rtts);
+        await guest.remove();
+      }
     }
+    // It usually takes 3 ms. On a busy machine some take long, but not all.
+    for (const family of Object.values(rttsMs)) expect(Math.min(...family)).toBeLessThan(100);
   });
 
   test("the way back does not miss: the asked host was seeded with the asker alone", async () => {
