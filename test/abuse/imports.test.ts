@@ -1,4 +1,4 @@
-// Imports by those who mean harm: bodies that never end, many at once, and more than memory holds. Others import meanwhile.
+// Hostile imports: bodies that never end, many at once, and more than fits into memory. Other callers still import.
 import { readdirSync, readlinkSync } from "node:fs";
 import { type ClientRequest, request } from "node:http";
 import { describe, expect, test } from "vitest";

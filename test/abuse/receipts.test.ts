@@ -1,4 +1,4 @@
-// Idempotency keys are remembered for all callers in one bounded place: nobody may push out the keys of another.
+// All callers share one bounded store of idempotency keys: no caller evicts the keys of another.
 import { expect, test } from "vitest";
 import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
 import { receiptLimits } from "../../controller/store/store.ts";

@@ -170,7 +170,7 @@ describe("a host that does not read", () => {
       most = Math.max(most, server.bufferedAmount);
     }
     expect(most).toBeLessThanOrEqual(256 * 1024 + 32 * 1024);
-    // Told meanwhile, behind the snapshot: a change set that is larger than what may wait, and one more change.
+    // Queued behind the snapshot: a change set that is larger than the limit, and one more change.
     const moved = Array.from({ length: 300 }, (_, n) => line(n, "h6")).join("\n");
     expect((await controller.admin.request("POST", "/v1/import", moved, headers)).status).toBe(200);
     const { revision } = await call(controller.admin, 200, "PATCH", "/v1/vms/many-1", { host: "h5" });

@@ -1,5 +1,5 @@
-// A guest that sends from more MAC addresses than there are guests: another tenant's first packets, this agent's memory, and what a
-// guest must not get away with meanwhile.
+// A guest that sends from more MAC addresses than there are guests: first packets of another tenant, memory of the agent, and thefts
+// during the flood.
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";

@@ -1,4 +1,4 @@
-// A name that an operator writes as the port of an interface: whatever device it is, no rule or pin of it cuts off somebody else.
+// The port that an operator registers for an interface: no rule or pin for it cuts off another tenant, whichever device it names.
 import { beforeAll, expect, test } from "vitest";
 import { ethernet } from "../../testkit/lab/frames.ts";
 import type { Guest } from "../../testkit/lab/guest.ts";
