@@ -14,6 +14,7 @@ import {
 import { Announcer, type AnnouncerDependencies } from "./announce/announcer.ts";
 import { ControllerLink, type Frame } from "./controller-link/link.ts";
 import { Releases } from "./controller-link/releases.ts";
+import { Reporter } from "./findings/reporter.ts";
 import { GuestGuard } from "./guard/guest-guard.ts";
 import { HostGuard } from "./guard/host-guard.ts";
 import { removeTable } from "./guard/rule-table.ts";
@@ -34,7 +35,6 @@ import type { WaitingGuest } from "./misses/waiting.ts";
 import { HostNetworks } from "./networks/host-networks.ts";
 import { HostPorts } from "./networks/host-ports.ts";
 import { PortRegister } from "./networks/port-register.ts";
-import { Reporter } from "./reports/reporter.ts";
 import { AnswerWriter } from "./session/answer-writer.ts";
 import { AppliedPosition } from "./session/applied-position.ts";
 import { FrameHandler } from "./session/frame-handler.ts";
@@ -144,7 +144,7 @@ export class Agent {
       otherProblems: () => [
         ...hostGuard.problems,
         ...register.problems,
-        ...(this.filter?.found ?? []).map(({ says, mend }) => `${says}; ${mend}`),
+        ...(this.filter?.found ?? []).map(({ says, fix }) => `${says}; ${fix}`),
       ],
       reporter,
       log,

@@ -1,7 +1,7 @@
 // `nearmiss vm move`, and the steps of a live migration: `prepare`, `commit`, `abort`.
 import type { Command } from "commander";
 import type { MoveView } from "../../schema/index.ts";
-import { addWaitOptions, toldAsItGoes, type WaitOptions } from "../confirmations.ts";
+import { addWaitOptions, type WaitOptions, withProgress } from "../confirmations.ts";
 import { action } from "../output.ts";
 import { pathOf, subcommand } from "./resource.ts";
 
@@ -61,5 +61,5 @@ function act(
   describe: (view: MoveView) => string,
 ): AsyncGenerator<string> {
   const path = `${pathOf({ plural: "vms" }, name)}/${verb}`;
-  return toldAsItGoes<MoveView>(path, body, options, (view) => `VM ${name} ${describe(view)}`);
+  return withProgress<MoveView>(path, body, options, (view) => `VM ${name} ${describe(view)}`);
 }

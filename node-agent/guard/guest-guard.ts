@@ -3,8 +3,8 @@
 // reports the problem, and acknowledges no revision until they are loaded.
 import type { Logger } from "pino";
 import type { Vni } from "../../schema/index.ts";
+import type { Reporter } from "../findings/reporter.ts";
 import type { ClaimedPort, PortRegister } from "../networks/port-register.ts";
-import type { Reporter } from "../reports/reporter.ts";
 import { Keeper } from "./keeper.ts";
 import { probeRules } from "./probe.ts";
 import type { ReadTable } from "./readback.ts";

@@ -3,9 +3,9 @@
 import type { Logger } from "pino";
 import { inSlices, type Turns } from "../../common/cooperative.ts";
 import type { AgentNetwork, Vni } from "../../schema/index.ts";
+import type { Reporter } from "../findings/reporter.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
-import type { Reporter } from "../reports/reporter.ts";
-import { compare, type Desired, type Difference, mend, nothingDesired } from "../tables/comparison.ts";
+import { compare, type Desired, type Difference, nothingDesired, repairOf } from "../tables/comparison.ts";
 import { entryKey, type Operation, type OperationResult, type Tables } from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 
@@ -30,7 +30,7 @@ export interface EntryReconcilerDependencies {
 type Refused = Extract<OperationResult, { readonly ok: false }>;
 
 /** Writes by others during a network's comparison. */
-interface Meanwhile {
+interface ConcurrentWrites {
   readonly vni: Vni;
   readonly places: Set<string>;
   refused: boolean;
@@ -42,7 +42,7 @@ export class EntryReconciler {
   /** By network, why the kernel refused an entry. */
   readonly refusals = new Map<Vni, string>();
   /** Of the present comparison: networks are compared one after the other. */
-  private meanwhile: Meanwhile | undefined;
+  private concurrent: ConcurrentWrites | undefined;
 
   constructor(private readonly deps: EntryReconcilerDependencies) {}
 
@@ -51,8 +51,8 @@ export class EntryReconciler {
    * starts from all entries that are held by then.
    */
   async write(operations: readonly Operation[]): Promise<OperationResult[]> {
-    const { meanwhile } = this;
-    for (const { entry } of operations) if (entry.vni === meanwhile?.vni) meanwhile.places.add(entryKey(entry));
+    const { concurrent } = this;
+    for (const { entry } of operations) if (entry.vni === concurrent?.vni) concurrent.places.add(entryKey(entry));
     const results = await this.send(operations);
     this.noteRefused(results.filter(isRefused));
     return results;
@@ -70,20 +70,20 @@ export class EntryReconciler {
     const memory = held.desiredOf(vni);
     const desired = memory ?? nothingDesired;
     const isCurrent = (): boolean => held.desiredOf(vni) === memory;
-    const meanwhile: Meanwhile = { vni, places: new Set(), refused: false };
-    this.meanwhile = meanwhile;
+    const concurrent: ConcurrentWrites = { vni, places: new Set(), refused: false };
+    this.concurrent = concurrent;
     try {
       const differences = await inSlices(compare(desired, await tables.list(vni)), turns);
       if (!isCurrent()) return false;
       // Entries written during the comparison are written again, since the dump may be older; but they were not wrong.
-      const drifted = differences.filter(({ place }) => !meanwhile.places.has(entryKey(place)));
+      const drifted = differences.filter(({ place }) => !concurrent.places.has(entryKey(place)));
       if (drifted.length > 0) this.tell(network, drifted, cause);
-      this.noteRefused(await this.mendAll(differences, desired, isCurrent));
+      this.noteRefused(await this.repairAll(differences, desired, isCurrent));
       // Entries that were refused before are written, or were refused again.
-      if (isCurrent() && !meanwhile.refused) this.refusals.delete(vni);
+      if (isCurrent() && !concurrent.refused) this.refusals.delete(vni);
       return isCurrent();
     } finally {
-      this.meanwhile = undefined;
+      this.concurrent = undefined;
     }
   }
 
@@ -92,7 +92,7 @@ export class EntryReconciler {
     const { tables, held, turns } = this.deps;
     const memory = held.desiredOf(vni);
     const differences = await inSlices(compare(nothingDesired, await tables.list(vni)), turns);
-    await this.mendAll(differences, nothingDesired, () => held.desiredOf(vni) === memory);
+    await this.repairAll(differences, nothingDesired, () => held.desiredOf(vni) === memory);
   }
 
   private tell({ vni, name }: AgentNetwork, differences: readonly Difference[], cause: Cause): void {
@@ -107,7 +107,7 @@ export class EntryReconciler {
   }
 
   /** In batches, each as of its sending: no entry is overwritten by an older desired one. */
-  private async mendAll(
+  private async repairAll(
     differences: readonly Difference[],
     desired: Desired,
     isCurrent: () => boolean,
@@ -118,7 +118,7 @@ export class EntryReconciler {
       const lot: Operation[] = [];
       do {
         const difference = differences[at++];
-        const operation = difference && mend(difference, desired);
+        const operation = difference && repairOf(difference, desired);
         if (operation) lot.push(operation);
       } while (at < differences.length && lot.length < maxLot && !turns.over);
       refused.push(...(await this.send(lot)).filter(isRefused));
@@ -136,7 +136,7 @@ export class EntryReconciler {
     for (const { operation, reason } of refused) {
       const { vni } = operation.entry;
       this.refusals.set(vni, reason);
-      if (this.meanwhile?.vni === vni) this.meanwhile.refused = true;
+      if (this.concurrent?.vni === vni) this.concurrent.refused = true;
     }
     const [first] = refused;
     if (!first) return;

@@ -13,10 +13,10 @@ import {
 } from "../../schema/index.ts";
 import type { Frame, Hello, LinkHandlers } from "../controller-link/link.ts";
 import type { Releases } from "../controller-link/releases.ts";
+import type { Reporter } from "../findings/reporter.ts";
 import type { UnderlayGuard } from "../guard/underlay-guard.ts";
 import type { MissResolver } from "../misses/resolver.ts";
 import type { HostNetworks } from "../networks/host-networks.ts";
-import type { Reporter } from "../reports/reporter.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import type { AnswerWriter } from "./answer-writer.ts";
 import type { AppliedPosition } from "./applied-position.ts";

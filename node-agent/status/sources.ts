@@ -3,6 +3,7 @@
 import type { Revision } from "../../schema/index.ts";
 import type { Announcer } from "../announce/announcer.ts";
 import type { LinkState } from "../controller-link/link.ts";
+import type { Reporter } from "../findings/reporter.ts";
 import type { ControllerReader } from "../identity/read.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
 import type { RequestSocket } from "../kernel/sockets/request-socket.ts";
@@ -11,7 +12,6 @@ import type { RecentMisses } from "../misses/recent.ts";
 import type { MissResolver } from "../misses/resolver.ts";
 import type { HostNetworks } from "../networks/host-networks.ts";
 import type { HostPorts } from "../networks/host-ports.ts";
-import type { Reporter } from "../reports/reporter.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import type { GuestFinding } from "../tables/local-guests.ts";
 import type { FilterProblem } from "../watch/host-filter.ts";

@@ -2,8 +2,8 @@
 // which, and in which order.
 import type { Logger } from "pino";
 import { addressOf, type Vni } from "../../schema/index.ts";
+import type { Reporter } from "../findings/reporter.ts";
 import { NetlinkError } from "../kernel/sockets/request-socket.ts";
-import type { Reporter } from "../reports/reporter.ts";
 import { readAgesEveryMs } from "../tables/ageing.ts";
 import type { Tables } from "../tables/entry.ts";
 import type { Evicted, HeldAnswers } from "../tables/held.ts";

@@ -2,6 +2,7 @@
 // messages that the kernel dropped, and also checks everything periodically.
 import type { Logger } from "pino";
 import type { MacAddress, Vni, VtepAddress } from "../../schema/index.ts";
+import type { Reporter } from "../findings/reporter.ts";
 import type { HostAddress, Link, PortOfBridge } from "../kernel/codec/link-codec.ts";
 import {
   decodeBridgeEntry,
@@ -19,7 +20,6 @@ import type { Cause } from "../networks/entry-reconciler.ts";
 import type { HostNetworks } from "../networks/host-networks.ts";
 import type { HostPorts } from "../networks/host-ports.ts";
 import type { PortRegister } from "../networks/port-register.ts";
-import type { Reporter } from "../reports/reporter.ts";
 import { sameEntry } from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import { MacFloods } from "./mac-floods.ts";

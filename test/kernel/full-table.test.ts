@@ -1,7 +1,7 @@
 // A kernel that takes no more entries: what works goes on, the operator is told, and all is made good when there is room.
 import { pino } from "pino";
 import { expect, test } from "vitest";
-import { type Finding, ReportBook } from "../../node-agent/reports/report-book.ts";
+import { type Finding, FindingAggregator } from "../../node-agent/findings/aggregator.ts";
 import type { OperationResult, Tables } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import type { Answer } from "../../schema/index.ts";
@@ -42,8 +42,8 @@ describeKernel("a full kernel table", () => {
   test("is reported at the host, harms nothing that works, and is made good when there is room", async () => {
     const held = new HeldAnswers();
     const lines: string[] = [];
-    const book = new ReportBook();
-    const reporter = { note: (finding: Finding) => book.note(finding, 0) };
+    const aggregator = new FindingAggregator();
+    const reporter = { note: (finding: Finding) => aggregator.note(finding, 0) };
     const log = pino({ level: "warn" }, { write: (line: string) => void lines.push(line) });
     const networks = networksOn(host, held, { tables, reporter, log });
     const take = (...answers: Answer[]) => networks.write(held.take(answers, 0).operations);
@@ -58,7 +58,7 @@ describeKernel("a full kernel table", () => {
     expect(lines.filter((line) => line.includes("the kernel refused"))).toHaveLength(1);
     expect(await neighbours()).toEqual(["10.20.1.1", "10.20.1.2"]);
     const reported = { kind: "table-full", vni: network, count: 12, detail: reason };
-    expect(book.list()).toMatchObject([reported]);
+    expect(aggregator.list()).toMatchObject([reported]);
     // Trying again changes nothing as long as it is full, and a deletion still works.
     await networks.retry();
     expect(networks.problems).toHaveLength(1);

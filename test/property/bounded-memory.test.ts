@@ -2,14 +2,14 @@
 // which hear of guests is measured, whatever it is called.
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { FindingAggregator, maxSubjects } from "../../node-agent/findings/aggregator.ts";
 import { RecentMisses } from "../../node-agent/misses/recent.ts";
 import { MissResolver } from "../../node-agent/misses/resolver.ts";
 import { WaitingGuests } from "../../node-agent/misses/waiting.ts";
-import { maxSubjects, ReportBook } from "../../node-agent/reports/report-book.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import { maxAbsentPerNetwork } from "../../node-agent/tables/held-network.ts";
 import { compareGuests, findConflict, LastingFindings, maxUnregistered } from "../../node-agent/tables/local-guests.ts";
-import { type IpAddress, type MacAddress, reportKinds } from "../../schema/index.ts";
+import { findingKinds, type IpAddress, type MacAddress } from "../../schema/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 import { runs } from "../support/property-runs.ts";
 
@@ -35,7 +35,7 @@ class Ears {
   nowMs = 0;
   readonly waiting = new WaitingGuests();
   readonly held = new HeldAnswers();
-  readonly book = new ReportBook();
+  readonly aggregator = new FindingAggregator();
   readonly recent = new RecentMisses();
   readonly findings = new LastingFindings();
   readonly resolver = new MissResolver({
@@ -52,7 +52,7 @@ class Ears {
     },
     reassert: () => {},
     overBudget: (on, guest) =>
-      this.book.note({ kind: "scan", vni: on, ...(guest === undefined ? {} : { subject: guest }) }, this.nowMs),
+      this.aggregator.note({ kind: "scan", vni: on, ...(guest === undefined ? {} : { subject: guest }) }, this.nowMs),
     afterReading: (callback) => callback(),
     nowMs: () => this.nowMs,
   });
@@ -77,7 +77,7 @@ class Ears {
       { mac: from, ip: sender },
       this.held.find({ kind: "ip", vni: blue, ip: sender }),
     );
-    if (conflict) this.book.note(conflict, this.nowMs);
+    if (conflict) this.aggregator.note(conflict, this.nowMs);
     this.resolver.onMiss({ kind: "l3miss", vni: blue, ip: target });
   }
 
@@ -89,7 +89,7 @@ class Ears {
     const port = { ifindex: 5, name: "tap5", carrier: true, learning: true, flood: true, pinned: [], learned };
     const seen = compareGuests({ vni: blue, registered: [], ports: [port], isRemote: () => false }, new Set());
     for (const { kind, mac: subject } of this.findings.update(blue, seen, this.nowMs)) {
-      this.book.note({ kind, vni: blue, subject }, this.nowMs);
+      this.aggregator.note({ kind, vni: blue, subject }, this.nowMs);
     }
   }
 }
@@ -100,7 +100,7 @@ const bounds: Readonly<Record<string, number>> = {
   held: maxAbsentPerNetwork,
   resolver: 4_096,
   recent: 256,
-  book: Math.max(reportKinds.length, maxSubjects + 1),
+  aggregator: Math.max(findingKinds.length, maxSubjects + 1),
   findings: maxUnregistered,
 };
 

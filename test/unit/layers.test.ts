@@ -42,10 +42,10 @@ const rules: readonly Rule[] = [
     because: "decisions are functions of their arguments",
   },
   {
-    from: "node-agent/reports",
-    may: ["node-agent/reports", "node-agent/misses/budget.ts", "schema"],
+    from: "node-agent/findings",
+    may: ["node-agent/findings", "node-agent/misses/budget.ts", "schema"],
     packages: [],
-    because: "what is told when is a function of what happened, time included",
+    because: "what is reported when is a function of what happened, time included",
   },
   {
     from: "node-agent/tables",
