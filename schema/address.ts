@@ -14,6 +14,8 @@ export type MacAddress = Brand<string, "MacAddress">;
 export type IpAddress = Brand<string, "IpAddress">;
 /** Underlay address of a VXLAN tunnel end: an IpAddress that other hosts can send to (no link-local, no loopback). */
 export type VtepAddress = Brand<IpAddress, "VtepAddress">;
+/** VXLAN's (RFC 7348 §8). */
+export const defaultVtepPort = 4789;
 /** `address/length` with the host bits zero. */
 export type Subnet = Brand<string, "Subnet">;
 /** Part of a subnet: `address`, `first-last`, or `address/length`. */

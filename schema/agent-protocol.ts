@@ -9,7 +9,7 @@
 // Unknown fields and unknown frame types are ignored, so that neighbouring versions work together.
 import type { IpAddress, Revision, Vni, VtepAddress } from "./address.ts";
 import type { Answer, BindingKey } from "./binding.ts";
-import type { ReportedFinding } from "./operational.ts";
+import type { ReportedFinding } from "./findings.ts";
 
 export const agentPath = "/v1/agent";
 /** Versions of this protocol that this build speaks. Both sides use the highest that both know. */

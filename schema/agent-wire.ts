@@ -10,7 +10,7 @@ import {
   type Question,
 } from "./agent-protocol.ts";
 import type { Answer, Binding, BindingKey } from "./binding.ts";
-import { parseFindings, WireFindings } from "./operational.ts";
+import { parseFindings, WireFindings } from "./findings.ts";
 import { Compile, type Static, Type } from "./typebox.ts";
 
 const WireKey = Type.Union([

@@ -1,4 +1,4 @@
-// Host certificates: REST messages between agents, operators and the controller to issue and renew them.
+// Host certificates: REST messages between agents and the controller to issue and renew them.
 import { createHash, type X509Certificate } from "node:crypto";
 import { namePattern } from "./names.ts";
 import { type Static, Type } from "./typebox.ts";
@@ -8,43 +8,19 @@ export const enrolPath = "/v1/enrol";
 export const renewPath = "/v1/renew";
 
 const closed = { additionalProperties: false } as const;
-const HostName = Type.String({ pattern: namePattern });
+export const HostName = Type.String({ pattern: namePattern });
 
 const Pem = Type.String({ maxLength: 64 * 1024, description: "PEM (RFC 7468), one certificate or several" });
 /** Far more than a request for an elliptic curve key needs. */
 const Csr = Type.String({ maxLength: 4_096, description: "Certificate request (PKCS #10, RFC 2986) in PEM" });
 
-const caHashPattern = "^sha256:[0-9a-f]{64}$";
+export const caHashPattern = "^sha256:[0-9a-f]{64}$";
 
 /** Answer of GET /v1/ca, for everybody: certificates are public. */
 export const TrustView = Type.Object(
   { ca: Pem },
   { ...closed, title: "Trust", description: "CA certificates to verify the controller's own certificate with" },
 );
-
-/** Body of POST /v1/hosts/{name}/join-token. */
-export const JoinTokenInput = Type.Object(
-  {
-    ttlSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 7 * 86_400, description: "Default 3600" })),
-  },
-  { ...closed, title: "JoinTokenInput" },
-);
-export const JoinTokenView = Type.Object(
-  {
-    host: HostName,
-    token: Type.String({ description: "Shown only once; valid for one enrolment of this host" }),
-    expiresAt: Type.String({ format: "date-time" }),
-    controller: Type.String({ description: "The controller's URL, as in its certificate" }),
-    caHash: Type.Union([Type.String({ pattern: caHashPattern }), Type.Null()], {
-      description: "SHA-256 of the CA certificate behind the controller's; null: a public CA",
-    }),
-    enrolled: Type.Boolean({
-      description: "The host already has a certificate, which stays valid until it is revoked",
-    }),
-  },
-  { ...closed, title: "JoinToken" },
-);
-export type JoinTokenView = Static<typeof JoinTokenView>;
 
 /** Body of POST /v1/enrol. The name in the request's subject, if there is one, must be the token's host. */
 export const EnrolInput = Type.Object(
@@ -66,19 +42,6 @@ export const CredentialsView = Type.Object(
   },
 );
 export type Credentials = Static<typeof CredentialsView>;
-
-/** Of GET /v1/authorities: a CA of the controller's own. */
-export const AuthorityView = Type.Object(
-  {
-    id: Type.String(),
-    issuing: Type.Boolean({ description: "Signs new certificates" }),
-    hash: Type.String({ pattern: caHashPattern }),
-    expires: Type.String({ format: "date-time" }),
-    hosts: Type.Array(HostName, { description: "Hosts whose last certificate it has signed" }),
-  },
-  { ...closed, title: "Authority" },
-);
-export type AuthorityView = Static<typeof AuthorityView>;
 
 /** SHA-256 of the certificate's DER: what `openssl x509 -fingerprint -sha256` prints, in this form. */
 export function caHash(certificate: X509Certificate): string {

@@ -1,10 +1,11 @@
-// The messages of the event stream as JSON Schema, for AsyncAPI and OpenAPI. Consumers ignore fields that they do not know.
-import type { ResourceKind } from "./events.ts";
+// The messages of the event stream and pages of the log as JSON Schema, for AsyncAPI and OpenAPI. Consumers
+// ignore fields that they do not know.
+import type { CloudEvent, ResourceKind } from "./events.ts";
 import { HostView } from "./host.ts";
 import { RevisionNumber } from "./metadata.ts";
 import { NetworkView } from "./network.ts";
 import { operationalKinds, operationalType } from "./operational.ts";
-import { type TProperties, type TSchema, Type } from "./typebox.ts";
+import { type Static, type TProperties, type TSchema, Type } from "./typebox.ts";
 import { VmView } from "./vm.ts";
 
 const Time = Type.String({ format: "date-time", description: "RFC 3339, UTC" });
@@ -93,3 +94,39 @@ export const OperationalShape = Type.Object(
     description: "An operational event of a host. It has no revision and is never replayed.",
   },
 );
+
+const Resource = Type.Unsafe<Readonly<Record<string, unknown>> | null>({
+  type: ["object", "null"],
+  additionalProperties: true,
+});
+
+const LogEvent = Type.Object(
+  {
+    specversion: Type.Literal("1.0"),
+    id: Type.String({ description: "`<revision>.<index>`" }),
+    source: Type.String(),
+    type: Type.String({ description: "Such as `nearmiss.vm.updated`" }),
+    subject: Type.String({ description: "Such as `vms/web-1`" }),
+    time: Type.String({ format: "date-time" }),
+    datacontenttype: Type.Literal("application/json"),
+    dataschema: Type.String(),
+    revision: Type.Integer(),
+    index: Type.Integer(),
+    data: Type.Object({ before: Resource, after: Resource }),
+  },
+  { title: "LogEvent", description: "CloudEvents 1.0, as on /v1/events" },
+);
+
+export const LogView = Type.Object(
+  {
+    events: Type.Array(LogEvent, { description: "Newest first" }),
+    next: Type.Optional(
+      Type.String({
+        description: "`before` for older changes; a page may have few events or none while there are more",
+      }),
+    ),
+  },
+  { title: "LogPage" },
+);
+/** What the schema says, by the types that events have elsewhere. */
+export type LogView = Omit<Static<typeof LogView>, "events"> & { readonly events: readonly CloudEvent[] };

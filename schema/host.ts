@@ -1,5 +1,5 @@
 // Hosts: shapes for REST bodies and answers, and the parsed form behind them.
-import { parseVtep, type VtepAddress } from "./address.ts";
+import { defaultVtepPort, parseVtep, type VtepAddress } from "./address.ts";
 import { Faults } from "./input.ts";
 import { mergePatch } from "./merge-patch.ts";
 import {
@@ -15,8 +15,6 @@ import {
   writeNotes,
 } from "./metadata.ts";
 import { type Static, Type } from "./typebox.ts";
-
-export const defaultVtepPort = 4789;
 
 const Vtep = Type.String({
   description: "Underlay address of the host's tunnel endpoint",

@@ -1,6 +1,5 @@
-// What is shown of a running controller beside the inventory: who I am, how it goes, who holds what, what was.
+// What is shown of a running controller beside the inventory: the caller, counts, issues, rates, tunnels, holders.
 import { QuotaUse, TokenView } from "./access.ts";
-import type { CloudEvent } from "./events.ts";
 import { Name, RevisionNumber } from "./metadata.ts";
 import { type Static, Type } from "./typebox.ts";
 
@@ -133,39 +132,3 @@ export const HoldersView = Type.Object(
   { title: "Holders" },
 );
 export type HoldersView = Static<typeof HoldersView>;
-
-const Resource = Type.Unsafe<Readonly<Record<string, unknown>> | null>({
-  type: ["object", "null"],
-  additionalProperties: true,
-});
-
-const LogEvent = Type.Object(
-  {
-    specversion: Type.Literal("1.0"),
-    id: Type.String({ description: "`<revision>.<index>`" }),
-    source: Type.String(),
-    type: Type.String({ description: "Such as `nearmiss.vm.updated`" }),
-    subject: Type.String({ description: "Such as `vms/web-1`" }),
-    time: Type.String({ format: "date-time" }),
-    datacontenttype: Type.Literal("application/json"),
-    dataschema: Type.String(),
-    revision: Type.Integer(),
-    index: Type.Integer(),
-    data: Type.Object({ before: Resource, after: Resource }),
-  },
-  { title: "LogEvent", description: "CloudEvents 1.0, as on /v1/events" },
-);
-
-export const LogView = Type.Object(
-  {
-    events: Type.Array(LogEvent, { description: "Newest first" }),
-    next: Type.Optional(
-      Type.String({
-        description: "`before` for older changes; a page may have few events or none while there are more",
-      }),
-    ),
-  },
-  { title: "LogPage" },
-);
-/** What the schema says, by the types that events have elsewhere. */
-export type LogView = Omit<Static<typeof LogView>, "events"> & { readonly events: readonly CloudEvent[] };

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
-import type { LogView, OverviewView, RatesView } from "../../schema/observe.ts";
+import type { LogView } from "../../schema/event-shapes.ts";
+import type { OverviewView, RatesView } from "../../schema/observe.ts";
 import { formatCount, formatMean, formatMs, formatRate } from "../format.ts";
 import { changes, useResource } from "../live/resource.ts";
 import { EventList } from "../parts/event-list.tsx";
