@@ -1,9 +1,9 @@
 // The controller's event stream as a command follows it: in order, without gap or repetition, over lost connections.
 import { createWebSocketStream, WebSocket } from "ws";
-import { eventCloseCodes, eventsPath } from "../schema/event-door.ts";
-import type { BookmarkCloudEvent } from "../schema/event-stream.ts";
-import type { CloudEvent } from "../schema/events.ts";
-import type { OperationalCloudEvent } from "../schema/operational.ts";
+import type { CloudEvent } from "../schema/events/log.ts";
+import type { OperationalCloudEvent } from "../schema/events/operational.ts";
+import type { BookmarkCloudEvent } from "../schema/events/stream.ts";
+import { eventCloseCodes, eventsPath } from "../schema/plain/event-connection.ts";
 import type { Client, Query } from "./client.ts";
 import { CliError, errorOf } from "./errors.ts";
 

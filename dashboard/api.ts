@@ -1,5 +1,5 @@
 // Requests to the controller that served this page, the only server that the page uses.
-import type { ProblemDetails } from "../schema/problems.ts";
+import type { ProblemDetails } from "../schema/plain/problems.ts";
 
 /** The controller refused, and says why. */
 export class ProblemError extends Error {

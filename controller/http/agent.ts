@@ -13,7 +13,7 @@ export function agentRoutes(app: App, { agents }: { agents: AgentChannel }): voi
     schema: {
       tags: ["agents"],
       operationId: "openAgentChannel",
-      summary: "The agents' channel (WebSocket; schema/agent-protocol.ts describes its frames)",
+      summary: "The agents' channel (WebSocket; schema/agent/protocol.ts describes its frames)",
       response: { 101: switching, ...problems("upgrade-required") },
     },
     handler: (_request, reply) => {

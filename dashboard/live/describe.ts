@@ -1,6 +1,6 @@
 // An event in words. Pure.
-import type { CloudEvent } from "../../schema/events.ts";
-import type { OperationalCloudEvent } from "../../schema/operational.ts";
+import type { CloudEvent } from "../../schema/events/log.ts";
+import type { OperationalCloudEvent } from "../../schema/events/operational.ts";
 import type { StreamEvent } from "./events.ts";
 
 export interface FieldChange {

@@ -1,7 +1,8 @@
 // What comes over the event stream. Pure.
-import type { BookmarkCloudEvent } from "../../schema/event-stream.ts";
-import type { CloudEvent } from "../../schema/events.ts";
-import type { OperationalCloudEvent } from "../../schema/operational.ts";
+
+import type { CloudEvent } from "../../schema/events/log.ts";
+import type { OperationalCloudEvent } from "../../schema/events/operational.ts";
+import type { BookmarkCloudEvent } from "../../schema/events/stream.ts";
 
 /** A change, or an operational event, which has no revision. */
 export type StreamEvent = CloudEvent | OperationalCloudEvent;

@@ -1,7 +1,8 @@
 // Issues that need attention, and those that were resolved recently: the state that the controller sees of its hosts, and
 // reports of agents. The rules are in ADR 123. Pure.
-import type { OverviewView } from "../../schema/observe.ts";
-import type { OperationalCloudEvent, OperationalKind } from "../../schema/operational.ts";
+
+import type { OperationalCloudEvent, OperationalKind } from "../../schema/events/operational.ts";
+import type { OverviewView } from "../../schema/rest/observe.ts";
 import { operationalText } from "./describe.ts";
 
 import type { Question } from "./questions.ts";

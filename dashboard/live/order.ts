@@ -1,6 +1,6 @@
 // Events of both kinds in an order: changes by the log, operational events by run and sequence. Pure.
-import type { CloudEvent } from "../../schema/events.ts";
-import type { OperationalCloudEvent } from "../../schema/operational.ts";
+import type { CloudEvent } from "../../schema/events/log.ts";
+import type { OperationalCloudEvent } from "../../schema/events/operational.ts";
 import type { StreamEvent } from "./events.ts";
 
 /** As many as the controller keeps. */

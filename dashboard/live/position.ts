@@ -9,7 +9,7 @@ export function whollyAt(revision: number): Position {
   return { revision, index: Number.MAX_SAFE_INTEGER };
 }
 
-/** As `/v1/events` takes it (`formatCursor` in schema/event-stream.ts). A connection can end in the middle of a revision. */
+/** As `/v1/events` takes it (`formatCursor` in schema/events/stream.ts). A connection can end in the middle of a revision. */
 export function cursorOf(epoch: string, { revision, index }: Position): string {
   return index === Number.MAX_SAFE_INTEGER ? `${epoch}/${revision}` : `${epoch}/${revision}.${index}`;
 }

@@ -1,6 +1,7 @@
 // What is asked of the inventory about what was reported, and what its answers mean. Pure.
+
+import type { VmView } from "../../schema/rest/vm.ts";
 import type { Static } from "../../schema/typebox.ts";
-import type { VmView } from "../../schema/vm.ts";
 import type { StreamEvent } from "./events.ts";
 
 /** About what was reported on a host: whether it still is as the report had it. */

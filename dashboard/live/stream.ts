@@ -1,8 +1,13 @@
 // The event stream: one WebSocket, opened again and again from where it ended, so that nothing is missed or seen twice.
 import { signal } from "@preact/signals";
-import { bearerProtocol, cloudEventsProtocol, eventCloseCodes, eventsPath } from "../../schema/event-door.ts";
-import type { BookmarkCloudEvent } from "../../schema/event-stream.ts";
-import type { IdentityView, OverviewView } from "../../schema/observe.ts";
+import type { BookmarkCloudEvent } from "../../schema/events/stream.ts";
+import {
+  bearerProtocol,
+  cloudEventsProtocol,
+  eventCloseCodes,
+  eventsPath,
+} from "../../schema/plain/event-connection.ts";
+import type { IdentityView, OverviewView } from "../../schema/rest/observe.ts";
 import { get } from "../api.ts";
 import { isBookmark, isChange, type StreamEvent } from "./events.ts";
 import { cursorOf, isNew, type Position, whollyAt } from "./position.ts";

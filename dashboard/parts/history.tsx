@@ -1,7 +1,7 @@
 // What the log says of one thing, newest first, page after page.
 import { useEffect, useMemo, useState } from "preact/hooks";
-import type { LogView } from "../../schema/event-shapes.ts";
-import type { CloudEvent } from "../../schema/events.ts";
+import type { CloudEvent } from "../../schema/events/log.ts";
+import type { LogView } from "../../schema/events/shapes.ts";
 import { get, withQuery } from "../api.ts";
 import type { StreamEvent } from "../live/events.ts";
 import { listenToStream } from "../live/stream.ts";

@@ -147,7 +147,7 @@ describe("layers", () => {
     const imports = new Map([
       ["node-agent/agent.ts", ["node-agent/main.ts", "node-agent/session/a.ts", "node-agent/session/b.ts", "node:fs"]],
       ["node-agent/session/a.ts", ["node-agent/session/deep/c.ts", "schema/index.ts"]],
-      ["node-agent/session/deep/c.ts", ["schema/vm.ts"]],
+      ["node-agent/session/deep/c.ts", ["schema/rest/vm.ts"]],
     ]);
     expect(arrowsBetween(imports)).toEqual(["node-agent → node-agent/session", "node-agent/session → schema"]);
   });

@@ -1,7 +1,7 @@
 // What is wrong with a value by its form, in words for the person who wrote it.
-import { namePattern } from "./names.ts";
-import type { ProblemFault } from "./problems.ts";
-import type { Compile } from "./typebox.ts";
+import { namePattern } from "../plain/names.ts";
+import type { ProblemFault } from "../plain/problems.ts";
+import type { Compile } from "../typebox.ts";
 
 type SchemaError = ReturnType<ReturnType<typeof Compile>["Errors"]>[number];
 

@@ -1,5 +1,5 @@
 // A set that may be larger than a frame, as pieces that are not.
-import { maxFrameBytes } from "./agent-protocol.ts";
+import { maxFrameBytes } from "./protocol.ts";
 
 /**
  * Splits what may be larger than a frame. Every item must serialize to far less than `maxFrameBytes`.

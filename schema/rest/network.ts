@@ -12,9 +12,10 @@ import {
   subnetFamily,
   subnetsOverlap,
   type Vni,
-} from "./address.ts";
+} from "../address/address.ts";
+import { limits, minIpv6Mtu } from "../plain/limits.ts";
+import { type Static, Type } from "../typebox.ts";
 import { Faults } from "./input.ts";
-import { limits, minIpv6Mtu } from "./limits.ts";
 import { mergePatch } from "./merge-patch.ts";
 import {
   closed,
@@ -28,7 +29,6 @@ import {
   type Stored,
   writeNotes,
 } from "./metadata.ts";
-import { type Static, Type } from "./typebox.ts";
 
 export const defaultMtu = 1450;
 /** How long a released address is not given to another VM, where the network does not say, s. */

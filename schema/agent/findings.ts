@@ -1,6 +1,6 @@
 // What agents report of their hosts: findings, in the frame `report`. The controller publishes them as operational events.
-import { parseVni, type Vni } from "./address.ts";
-import { type Static, Type } from "./typebox.ts";
+import { parseVni, type Vni } from "../address/address.ts";
+import { type Static, Type } from "../typebox.ts";
 
 /** What an agent can find on its host; docs/events.md describes each. */
 export const findingKinds = [

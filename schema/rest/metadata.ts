@@ -1,9 +1,9 @@
 // What every resource has beside its own fields: name, labels, description, uid, revision.
-import type { Revision } from "./address.ts";
+import type { Revision } from "../address/address.ts";
+import { limits } from "../plain/limits.ts";
+import { findLabelKeyFault, findLabelValueFault, namePattern } from "../plain/names.ts";
+import { type Static, type TSchema, Type } from "../typebox.ts";
 import { type Faults, pointerToken } from "./input.ts";
-import { limits } from "./limits.ts";
-import { findLabelKeyFault, findLabelValueFault, namePattern } from "./names.ts";
-import { type Static, type TSchema, Type } from "./typebox.ts";
 
 export const closed = { additionalProperties: false } as const;
 

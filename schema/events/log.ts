@@ -1,8 +1,8 @@
 // The log of changes as its readers see it: CloudEvents 1.0 in JSON (https://cloudevents.io), one per changed resource.
-import type { Revision } from "./address.ts";
-import type { Host } from "./host.ts";
-import type { Network } from "./network.ts";
-import type { Vm } from "./vm.ts";
+import type { Revision } from "../address/address.ts";
+import type { Host } from "../rest/host.ts";
+import type { Network } from "../rest/network.ts";
+import type { Vm } from "../rest/vm.ts";
 
 export type ResourceKind = "network" | "host" | "vm";
 export type ChangeVerb = "created" | "updated" | "deleted";

@@ -1,8 +1,10 @@
 // VMs and their interfaces: shapes for REST bodies and answers, and the parsed forms behind them.
-import { type IpAddress, type MacAddress, parseIp, parseMac } from "./address.ts";
+import { type IpAddress, type MacAddress, parseIp, parseMac } from "../address/address.ts";
+import { limits } from "../plain/limits.ts";
+import { namePattern } from "../plain/names.ts";
+import { type Static, type TSchema, Type } from "../typebox.ts";
 import { UdpPort } from "./host.ts";
 import { Faults, pointerToken } from "./input.ts";
-import { limits } from "./limits.ts";
 import { mergePatch } from "./merge-patch.ts";
 import {
   closed,
@@ -17,9 +19,7 @@ import {
   type Stored,
   writeNotes,
 } from "./metadata.ts";
-import { namePattern } from "./names.ts";
 import { VniNumber } from "./network.ts";
-import { type Static, type TSchema, Type } from "./typebox.ts";
 
 const Mac = Type.String({ description: "Left out: one is assigned", examples: ["52:54:00:00:00:01"] });
 const Ips = Type.Array(Type.String({ examples: ["10.20.1.1", "fd00:20::1"] }), {

@@ -1,6 +1,6 @@
-// What the event stream says beside the changes of `events.ts`: where a consumer goes on, and how far it has come.
-import { parseRevision, type Revision } from "./address.ts";
-import type { ChangeVerb, ResourceKind } from "./events.ts";
+// What the event stream says beside the changes of `log.ts`: where a consumer goes on, and how far it has come.
+import { parseRevision, type Revision } from "../address/address.ts";
+import type { ChangeVerb, ResourceKind } from "./log.ts";
 
 /** Everything up to here has been received. */
 export interface EventCursor {

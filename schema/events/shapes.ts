@@ -1,12 +1,13 @@
 // The messages of the event stream and pages of the log as JSON Schema, for AsyncAPI and OpenAPI. Consumers
 // ignore fields that they do not know.
-import type { CloudEvent, ResourceKind } from "./events.ts";
-import { HostView } from "./host.ts";
-import { RevisionNumber } from "./metadata.ts";
-import { NetworkView } from "./network.ts";
+
+import { HostView } from "../rest/host.ts";
+import { RevisionNumber } from "../rest/metadata.ts";
+import { NetworkView } from "../rest/network.ts";
+import { VmView } from "../rest/vm.ts";
+import { type Static, type TProperties, type TSchema, Type } from "../typebox.ts";
+import type { CloudEvent, ResourceKind } from "./log.ts";
 import { operationalKinds, operationalType } from "./operational.ts";
-import { type Static, type TProperties, type TSchema, Type } from "./typebox.ts";
-import { VmView } from "./vm.ts";
 
 const Time = Type.String({ format: "date-time", description: "RFC 3339, UTC" });
 const Source = Type.String({

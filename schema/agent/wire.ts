@@ -1,17 +1,11 @@
 // Frames of the agent channel as they stand on the wire: their form checked, their addresses parsed. What they mean stands
-// in agent-protocol.ts.
+// in protocol.ts.
 import { safeParse } from "secure-json-parse";
-import { AddressError, parseIp, parseMac, parseRevision, parseVni, parseVtep } from "./address.ts";
-import {
-  type AgentFrame,
-  type AgentNetwork,
-  type ControllerFrame,
-  FrameError,
-  type Question,
-} from "./agent-protocol.ts";
-import type { Answer, Binding, BindingKey } from "./binding.ts";
+import { AddressError, parseIp, parseMac, parseRevision, parseVni, parseVtep } from "../address/address.ts";
+import type { Answer, Binding, BindingKey } from "../address/binding.ts";
+import { Compile, type Static, Type } from "../typebox.ts";
 import { parseFindings, WireFindings } from "./findings.ts";
-import { Compile, type Static, Type } from "./typebox.ts";
+import { type AgentFrame, type AgentNetwork, type ControllerFrame, FrameError, type Question } from "./protocol.ts";
 
 const WireKey = Type.Union([
   Type.Object({ kind: Type.Literal("ip"), vni: Type.Integer(), ip: Type.String() }),

@@ -1,5 +1,6 @@
 // Hosts: shapes for REST bodies and answers, and the parsed form behind them.
-import { defaultVtepPort, parseVtep, type VtepAddress } from "./address.ts";
+import { defaultVtepPort, parseVtep, type VtepAddress } from "../address/address.ts";
+import { type Static, Type } from "../typebox.ts";
 import { Faults } from "./input.ts";
 import { mergePatch } from "./merge-patch.ts";
 import {
@@ -14,7 +15,6 @@ import {
   type Stored,
   writeNotes,
 } from "./metadata.ts";
-import { type Static, Type } from "./typebox.ts";
 
 const Vtep = Type.String({
   description: "Underlay address of the host's tunnel endpoint",

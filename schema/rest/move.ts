@@ -1,6 +1,7 @@
 // Moves of VMs, and who has confirmed them: shapes for REST bodies and answers.
+
+import { type Static, Type } from "../typebox.ts";
 import { closed, Name, RevisionNumber } from "./metadata.ts";
-import { type Static, Type } from "./typebox.ts";
 
 /** Longest time that a request waits for confirmations, ms. */
 const maxWaitMs = 60_000;

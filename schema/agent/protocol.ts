@@ -1,5 +1,5 @@
 // The agent channel: one WebSocket per host at `agentPath`, JSON text frames, ordered both ways. What may be said on it;
-// agent-wire.ts reads it.
+// wire.ts reads it.
 //
 //   agent → controller   hello, interest … end, then resolve, release, applied, report
 //   controller → agent   welcome, snapshot … end, then answers, seed, changes, heartbeat;
@@ -7,8 +7,8 @@
 //
 // Frames are at most `maxFrameBytes`; a larger set is chunked, closed by `end: true`, and applied only when whole.
 // Unknown fields and unknown frame types are ignored, so that neighbouring versions work together.
-import type { IpAddress, Revision, Vni, VtepAddress } from "./address.ts";
-import type { Answer, BindingKey } from "./binding.ts";
+import type { IpAddress, Revision, Vni, VtepAddress } from "../address/address.ts";
+import type { Answer, BindingKey } from "../address/binding.ts";
 import type { ReportedFinding } from "./findings.ts";
 
 export const agentPath = "/v1/agent";

@@ -1,7 +1,7 @@
 // Host certificates: REST messages between agents and the controller to issue and renew them.
 import { createHash, type X509Certificate } from "node:crypto";
-import { namePattern } from "./names.ts";
-import { type Static, Type } from "./typebox.ts";
+import { namePattern } from "../plain/names.ts";
+import { type Static, Type } from "../typebox.ts";
 
 export const trustPath = "/v1/ca";
 export const enrolPath = "/v1/enrol";

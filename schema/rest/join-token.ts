@@ -1,6 +1,6 @@
 // Enrolment as operators see it: join tokens, and the CAs that sign host certificates. `enrolment.ts` is what agents send.
-import { caHashPattern, HostName } from "./enrolment.ts";
-import { type Static, Type } from "./typebox.ts";
+import { caHashPattern, HostName } from "../agent/enrolment.ts";
+import { type Static, Type } from "../typebox.ts";
 
 const closed = { additionalProperties: false } as const;
 

@@ -1,7 +1,8 @@
 // What is shown of a running controller beside the inventory: the caller, counts, issues, rates, tunnels, holders.
+
+import { type Static, Type } from "../typebox.ts";
 import { QuotaUse, TokenView } from "./access.ts";
 import { Name, RevisionNumber } from "./metadata.ts";
-import { type Static, Type } from "./typebox.ts";
 
 const orNull = (schema: { readonly type: string }, description: string) => ({
   ...schema,

@@ -1,6 +1,7 @@
 // Who may do what: roles, tokens and the audit trail, as REST shows them.
+
+import { type Static, Type } from "../typebox.ts";
 import { Name } from "./metadata.ts";
-import { type Static, Type } from "./typebox.ts";
 
 /** What a token can be. Hosts have certificates instead. */
 export const tokenRoles = ["admin", "operator", "viewer"] as const;
