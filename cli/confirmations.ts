@@ -1,7 +1,7 @@
 // A change that hosts have to follow: sent, and told as they confirm it.
 import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
-import type { MoveView, ProgressLine } from "../schema/index.ts";
+import type { MoveView, ProgressLine } from "../schema/rest/index.ts";
 import type { Client } from "./client.ts";
 import { type ConnectionOptions, connect } from "./connection.ts";
 import { parseDuration } from "./durations.ts";

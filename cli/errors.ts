@@ -5,7 +5,7 @@ import {
   type ProblemType,
   problemTypes,
   problemUri,
-} from "../schema/plain/problems.ts";
+} from "../schema/plain/index.ts";
 
 /** 1 error, 2 usage, 3 not found, 4 conflict, 5 unreachable. */
 export type FailureStatus = 1 | 2 | 3 | 4 | 5;

@@ -1,9 +1,7 @@
 // The controller's event stream as a command follows it: in order, without gap or repetition, over lost connections.
 import { createWebSocketStream, WebSocket } from "ws";
-import type { CloudEvent } from "../schema/events/log.ts";
-import type { OperationalCloudEvent } from "../schema/events/operational.ts";
-import type { BookmarkCloudEvent } from "../schema/events/stream.ts";
-import { eventCloseCodes, eventsPath } from "../schema/plain/event-connection.ts";
+import type { BookmarkCloudEvent, CloudEvent, OperationalCloudEvent } from "../schema/events/index.ts";
+import { eventCloseCodes, eventsPath } from "../schema/plain/index.ts";
 import type { Client, Query } from "./client.ts";
 import { CliError, errorOf } from "./errors.ts";
 

@@ -1,6 +1,5 @@
 // An event as a line that a person can read. Pure.
-import type { CloudEvent } from "../schema/events/log.ts";
-import type { OperationalCloudEvent } from "../schema/events/operational.ts";
+import type { CloudEvent, OperationalCloudEvent } from "../schema/events/index.ts";
 import type { StreamEvent } from "./event-stream.ts";
 import { changesWithin, textOf } from "./fleet/changes.ts";
 import type { Fields, InterfaceFields } from "./fleet/fleet.ts";

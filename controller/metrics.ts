@@ -1,6 +1,7 @@
 // What the controller counts, in a registry of its own.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import { type Answer, type OperationalKind, operationalKinds } from "../schema/index.ts";
+import type { Answer } from "../schema/address/index.ts";
+import { type OperationalKind, operationalKinds } from "../schema/events/index.ts";
 
 /** Hosts with a series of their own per kind of occurrence; those beyond share one, as host "other". */
 const maxHostLabels = 1_000;

@@ -1,5 +1,5 @@
 // Requests to the controller that served this page, the only server that the page uses.
-import type { ProblemDetails } from "../schema/plain/problems.ts";
+import type { ProblemDetails } from "../schema/plain/index.ts";
 
 /** The controller refused, and says why. */
 export class ProblemError extends Error {

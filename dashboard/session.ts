@@ -1,6 +1,6 @@
 // Who is logged in. The token stays in this tab's sessionStorage: it is in no URL, no cookie, and gone with the tab.
 import { computed, signal } from "@preact/signals";
-import type { IdentityView } from "../schema/rest/observe.ts";
+import type { IdentityView } from "../schema/rest/index.ts";
 import { get, listenToApi, ProblemError, setBearer } from "./api.ts";
 import { followOperationalEvents } from "./live/operational-events.ts";
 import { startStream, stopStream, streamIsSuspect } from "./live/stream.ts";

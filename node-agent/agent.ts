@@ -2,15 +2,8 @@
 // session. This file creates the parts and connects them.
 import type { Logger } from "pino";
 import { Slices } from "../common/cooperative.ts";
-import {
-  type AgentFrame,
-  type BindingKey,
-  chunk,
-  type MacAddress,
-  type Question,
-  type Vni,
-  type VtepAddress,
-} from "../schema/index.ts";
+import type { BindingKey, MacAddress, Vni, VtepAddress } from "../schema/address/index.ts";
+import { type AgentFrame, chunk, type Question } from "../schema/agent/index.ts";
 import { Announcer, type AnnouncerDependencies } from "./announce/announcer.ts";
 import { ControllerLink, type Frame } from "./controller-link/link.ts";
 import { Releases } from "./controller-link/releases.ts";

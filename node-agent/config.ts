@@ -2,7 +2,9 @@
 import { isIP } from "node:net";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { dayMs, findDurationMs } from "../common/duration.ts";
-import { AddressError, findCaHash, namePattern, parseVtep, type VtepAddress } from "../schema/index.ts";
+import { AddressError, parseVtep, type VtepAddress } from "../schema/address/index.ts";
+import { findCaHash } from "../schema/agent/index.ts";
+import { namePattern } from "../schema/plain/index.ts";
 import type { AgentFlags } from "./flags.ts";
 import type { IdentityFlags } from "./identity/establish.ts";
 import { defaultStateDirectory } from "./identity/state.ts";

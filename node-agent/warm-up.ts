@@ -1,14 +1,7 @@
 // Runs the path of a miss with made-up data before the first real one: code takes milliseconds when V8 runs it for the first
 // time, and microseconds later. Misses are rare, so any may be the first.
-import {
-  type BindingKey,
-  type MacAddress,
-  parseControllerFrame,
-  parseIp,
-  parseMac,
-  parseVni,
-  type Question,
-} from "../schema/index.ts";
+import { type BindingKey, type MacAddress, parseIp, parseMac, parseVni } from "../schema/address/index.ts";
+import { parseControllerFrame, type Question } from "../schema/agent/index.ts";
 import { decodeMiss, decodeNeighbourMessage, encodeEntry } from "./kernel/codec/neighbour-codec.ts";
 import { encodeMessage, splitMessages } from "./kernel/codec/netlink-codec.ts";
 import { decodeHeard, encodeReply } from "./kernel/codec/packet-codec.ts";

@@ -1,6 +1,6 @@
 // `nearmiss audit`: who changed what, when and from where.
 import type { Command } from "commander";
-import type { AuditView } from "../../schema/index.ts";
+import type { AuditView } from "../../schema/rest/index.ts";
 import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";
 import { parseDuration } from "../durations.ts";
 import { action, addOutputOption, formatNext, formatTable, type OutputOptions } from "../output.ts";

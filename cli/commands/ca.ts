@@ -1,6 +1,6 @@
 // `nearmiss ca`: the controller's own CAs, and how one follows another.
 import type { Command } from "commander";
-import type { AuthorityView } from "../../schema/index.ts";
+import type { AuthorityView } from "../../schema/rest/index.ts";
 import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";
 import { action, addOutputOption, format, formatTable, type OutputOptions } from "../output.ts";
 

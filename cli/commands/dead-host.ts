@@ -1,6 +1,6 @@
 // `nearmiss host down`, `up`, `evacuate`: hosts that are dead, or are to be taken away.
 import type { Command } from "commander";
-import type { EvacuationView } from "../../schema/index.ts";
+import type { EvacuationView } from "../../schema/rest/index.ts";
 import { addWaitOptions, type WaitOptions, withProgress } from "../confirmations.ts";
 import { action } from "../output.ts";
 import { hosts } from "./host-kind.ts";

@@ -1,6 +1,6 @@
 // `nearmiss host add` and `host revoke`: letting hosts in, and putting them out.
 import type { Command } from "commander";
-import type { JoinTokenView } from "../../schema/index.ts";
+import type { JoinTokenView } from "../../schema/rest/index.ts";
 import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";
 import { parseDuration } from "../durations.ts";
 import { action, addOutputOption, format, type OutputOptions } from "../output.ts";

@@ -1,5 +1,5 @@
 // How the command line shows hosts.
-import type { HostView } from "../../schema/index.ts";
+import type { HostView } from "../../schema/rest/index.ts";
 import type { Cell } from "../output.ts";
 import { labelText } from "./resource.ts";
 import type { Resource } from "./resource-kind.ts";

@@ -1,6 +1,6 @@
 // `nearmiss vm move`, and the steps of a live migration: `prepare`, `commit`, `abort`.
 import type { Command } from "commander";
-import type { MoveView } from "../../schema/index.ts";
+import type { MoveView } from "../../schema/rest/index.ts";
 import { addWaitOptions, type WaitOptions, withProgress } from "../confirmations.ts";
 import { action } from "../output.ts";
 import { pathOf, subcommand } from "./resource.ts";

@@ -1,6 +1,6 @@
 // `nearmiss network`: overlay segments.
 import type { Command } from "commander";
-import type { NetworkView } from "../../schema/index.ts";
+import type { NetworkView } from "../../schema/rest/index.ts";
 import { parseDuration } from "../durations.ts";
 import { parseCount } from "../numbers.ts";
 import { action } from "../output.ts";

@@ -1,6 +1,6 @@
 // `nearmiss resolve`: what an agent would be told.
 import type { Command } from "commander";
-import type { NetworkView } from "../../schema/index.ts";
+import type { NetworkView } from "../../schema/rest/index.ts";
 import type { Client } from "../client.ts";
 import { connect } from "../connection.ts";
 import { CliError } from "../errors.ts";

@@ -1,6 +1,6 @@
 // `nearmiss token`: over REST, or on the controller's machine by the database itself.
 import { type Command, Option } from "commander";
-import { type TokenInput, type TokenView, tokenRoles } from "../../schema/index.ts";
+import { type TokenInput, type TokenView, tokenRoles } from "../../schema/rest/index.ts";
 import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";
 import { parseDuration } from "../durations.ts";
 import { parseCount } from "../numbers.ts";

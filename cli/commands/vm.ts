@@ -1,6 +1,6 @@
 // `nearmiss vm`: VMs and containers.
 import type { Command } from "commander";
-import type { VmView } from "../../schema/index.ts";
+import type { VmView } from "../../schema/rest/index.ts";
 import { parseDuration } from "../durations.ts";
 import { action, type Cell } from "../output.ts";
 import { collectInterfaceChange, collectNewInterface, type InterfaceWords, interfaceHelp } from "./interfaces.ts";

@@ -1,19 +1,19 @@
 // fleet.yaml: read with all its faults told at once, each with its line, and written.
 import { type Document, isNode, LineCounter, parseDocument } from "yaml";
+import type { ResourceKind } from "../../schema/events/index.ts";
+import { namePattern } from "../../schema/plain/index.ts";
 import {
   explainFaults,
   HostPutInput,
   InputError,
   type InputFault,
   NetworkPutInput,
-  namePattern,
   parseHost,
   parseNetwork,
   parseVm,
   pointerToken,
-  type ResourceKind,
   VmPutInput,
-} from "../../schema/index.ts";
+} from "../../schema/rest/index.ts";
 import { Compile } from "../../schema/typebox.ts";
 import { CliError } from "../errors.ts";
 import { formatYaml } from "../output.ts";

@@ -1,5 +1,5 @@
 // A fleet as it is written down, and as a controller has it: plain resources by name, in canonical form.
-import type { ResourceKind } from "../../schema/index.ts";
+import type { ResourceKind } from "../../schema/events/index.ts";
 
 export const kinds = ["network", "host", "vm"] as const satisfies readonly ResourceKind[];
 export const plurals = { network: "networks", host: "hosts", vm: "vms" } as const;

@@ -1,5 +1,5 @@
 // From what a file wants and what a controller has to the steps between. Pure.
-import type { ResourceKind } from "../../schema/index.ts";
+import type { ResourceKind } from "../../schema/events/index.ts";
 import { changesWithin, type FieldChange } from "./changes.ts";
 import { type Fields, type InterfaceFields, kinds, type Present, type Wanted } from "./fleet.ts";
 

@@ -1,5 +1,6 @@
 // Which agents may open a session: those of known hosts, and with self-registration those that name their tunnel endpoint.
-import { type AgentFrame, closeCodes, type Host, parseHost, protocolVersions } from "../../schema/index.ts";
+import { type AgentFrame, closeCodes, protocolVersions } from "../../schema/agent/index.ts";
+import { type Host, parseHost } from "../../schema/rest/index.ts";
 import type { Identity } from "../auth/identity.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import { Refusal } from "../inventory/refusal.ts";

@@ -4,7 +4,8 @@
 import type { FastifyBaseLogger } from "fastify";
 import type { WebSocket } from "ws";
 import { FairTurns, inSlices } from "../../common/cooperative.ts";
-import { type AgentFrame, closeCodes, FrameError, type Revision } from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
+import { type AgentFrame, closeCodes, FrameError } from "../../schema/agent/index.ts";
 import type { CertifiedHost, Identity } from "../auth/identity.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
 import { atOnce, type Steps } from "../inventory/steps.ts";

@@ -1,6 +1,7 @@
 // Answers to hosts: their snapshot, answers to questions, and the seeded way back. A host that gets an answer is
 // registered as interested.
-import { type AgentFrame, type Answer, type BindingKey, FrameError, type Question } from "../../schema/index.ts";
+import type { Answer, BindingKey } from "../../schema/address/index.ts";
+import { type AgentFrame, FrameError, type Question } from "../../schema/agent/index.ts";
 import { answerFor, findVisibleNetwork } from "../inventory/bindings.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Rates } from "../observe/rates.ts";

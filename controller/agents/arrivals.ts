@@ -1,6 +1,6 @@
 // Partners of a VM that moves to another host: its guest has their MACs cached, and its first frame to one of them must
 // find an entry. A question would be answered in milliseconds, but that first frame would be lost.
-import { type BindingKey, keyText, type MacAddress, type Revision, type Vni } from "../../schema/index.ts";
+import { type BindingKey, keyText, type MacAddress, type Revision, type Vni } from "../../schema/address/index.ts";
 import { answerFor, findBound, keysOf } from "../inventory/bindings.ts";
 import { hostsOf, type Inventory } from "../inventory/inventory.ts";
 import type { Steps } from "../inventory/steps.ts";

@@ -1,5 +1,5 @@
 // Which hosts have to confirm a revision, which have, and when. No I/O, no clock.
-import type { ConfirmationView } from "../../schema/index.ts";
+import type { ConfirmationView } from "../../schema/rest/index.ts";
 
 export interface Confirmation {
   readonly host: string;

@@ -1,6 +1,7 @@
 // The keys that a host says it has, while the frames of its declaration arrive: each once, and no more than there can be. What
 // is registered in the host's networks is bounded by the inventory; what is not registered has a bound of its own.
-import { type BindingKey, keyText, maxUnknownPerHostAndNetwork, type Vni } from "../../schema/index.ts";
+import { type BindingKey, keyText, type Vni } from "../../schema/address/index.ts";
+import { maxUnknownPerHostAndNetwork } from "../../schema/agent/index.ts";
 import { findBound, findVisibleNetwork } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 

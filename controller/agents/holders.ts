@@ -1,5 +1,6 @@
 // Which hosts have to confirm that a VM has moved: all that may have entries of it.
-import type { ResourceChange, Vm } from "../../schema/index.ts";
+import type { ResourceChange } from "../../schema/events/index.ts";
+import type { Vm } from "../../schema/rest/index.ts";
 import { keysOf } from "../inventory/bindings.ts";
 import { hostsOf, type Inventory } from "../inventory/inventory.ts";
 import type { InterestIndex } from "./interest.ts";

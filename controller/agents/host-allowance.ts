@@ -1,6 +1,6 @@
 // Limits the cost of one host on the agent channel: a token bucket for each host that outlives its sessions, so that
 // reconnecting does not refill it. Pure; time is an argument. session.ts pauses the socket of a host that is over it.
-import type { AgentFrame } from "../../schema/index.ts";
+import type { AgentFrame } from "../../schema/agent/index.ts";
 
 /**
  * Units; a key, a question or a seed is one. An agent asks at most 2,000 questions a second (`allowances` in

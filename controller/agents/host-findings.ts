@@ -1,7 +1,8 @@
 // Findings of agents become operational events, within bounds: of the agent's own host and of networks with a VM on it
 // only, and not more than an honest agent has to say.
 import type { FastifyBaseLogger } from "fastify";
-import type { OperationalEvent, ReportedFinding } from "../../schema/index.ts";
+import type { ReportedFinding } from "../../schema/agent/index.ts";
+import type { OperationalEvent } from "../../schema/events/index.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
 import { findVisibleNetwork } from "../inventory/bindings.ts";
 import type { Metrics } from "../metrics.ts";

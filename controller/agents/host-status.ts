@@ -1,5 +1,5 @@
 // State of the agents that is not inventory: last seen, applied revision, problems. Lost on a restart, and reported again.
-import type { Revision } from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
 
 interface Status {
   lastSeen: Date | null;

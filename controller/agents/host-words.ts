@@ -2,14 +2,9 @@
 // are extracted, checked, and inserted again. Other sentences are not shown: operators never read a text, or run a command, that a host
 // has made up. (node-agent/ creates the sentences; test/unit/host-words.test.ts compares them with this table.)
 import { isIP } from "node:net";
-import {
-  AddressError,
-  type FindingKind,
-  namePattern,
-  parseIp,
-  parseMac,
-  type ReportedFinding,
-} from "../../schema/index.ts";
+import { AddressError, parseIp, parseMac } from "../../schema/address/index.ts";
+import type { FindingKind, ReportedFinding } from "../../schema/agent/index.ts";
+import { namePattern } from "../../schema/plain/index.ts";
 
 /** In a network that the host has; a sentence about another says nothing. */
 export type IsKnownNetwork = (name: string) => boolean;

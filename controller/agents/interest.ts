@@ -1,13 +1,7 @@
 // Which hosts need a push when a binding changes. Interest is stored by host, not by connection: the kernel of a host
 // whose agent is disconnected keeps forwarding with its entries.
-import {
-  type BindingKey,
-  findMacOfKey,
-  keyText,
-  type MacAddress,
-  maxUnknownPerHostAndNetwork,
-  type Vni,
-} from "../../schema/index.ts";
+import { type BindingKey, findMacOfKey, keyText, type MacAddress, type Vni } from "../../schema/address/index.ts";
+import { maxUnknownPerHostAndNetwork } from "../../schema/agent/index.ts";
 import { atOnce, type Steps } from "../inventory/steps.ts";
 import { TwoLevelMap } from "../inventory/two-level-map.ts";
 

@@ -1,6 +1,6 @@
 // Publishes an operational event when all hosts have confirmed a move, or which have not, even if no request waited for it.
 import type { FastifyBaseLogger } from "fastify";
-import type { OperationalEvent } from "../../schema/index.ts";
+import type { OperationalEvent } from "../../schema/events/index.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Commit } from "../store/store.ts";

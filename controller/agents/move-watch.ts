@@ -1,5 +1,6 @@
 // Waits until the hosts that hold a VM have confirmed its move.
-import type { Revision, Unconfirmed } from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
+import type { Unconfirmed } from "../../schema/rest/index.ts";
 import type { Committer } from "../write/committer.ts";
 import { type Confirmation, Confirmations, type Confirmed } from "./confirmations.ts";
 import { holdersOf, type VmMove } from "./holders.ts";

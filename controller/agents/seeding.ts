@@ -1,5 +1,6 @@
 // The way back: a VM that is asked for will soon ask for the VM that asked, so its host gets that answer at the same time.
-import type { Answer, Binding, IpAddress, Question, Revision, Vni } from "../../schema/index.ts";
+import type { Answer, Binding, IpAddress, Revision, Vni } from "../../schema/address/index.ts";
+import type { Question } from "../../schema/agent/index.ts";
 import { answerFor } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import { holdAnswer } from "./fan-out.ts";

@@ -1,5 +1,7 @@
 // Which VTEPs may send to a host: those of the hosts that share a network with it. For agents with --underlay-filter.
-import type { ControllerFrame, Network, Revision, Sender, Vni } from "../../schema/index.ts";
+import type { Revision, Vni } from "../../schema/address/index.ts";
+import type { ControllerFrame, Sender } from "../../schema/agent/index.ts";
+import type { Network } from "../../schema/rest/index.ts";
 import type { BindingChanges } from "../inventory/binding-changes.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import type { Steps } from "../inventory/steps.ts";

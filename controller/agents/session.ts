@@ -2,7 +2,7 @@
 
 import type { RawData, WebSocket } from "ws";
 import type { FairTurns } from "../../common/cooperative.ts";
-import { type AgentFrame, closeCodes, FrameError, parseAgentFrame } from "../../schema/index.ts";
+import { type AgentFrame, closeCodes, FrameError, parseAgentFrame } from "../../schema/agent/index.ts";
 import type { Identity } from "../auth/identity.ts";
 import { type Hello, Rejection } from "./admission.ts";
 import type { Declaration } from "./declaration.ts";

@@ -1,14 +1,8 @@
 // Answers made-up questions before the first real one: code that V8 has never run takes milliseconds where it later takes
 // microseconds.
-import {
-  parseAgentFrame,
-  parseHost,
-  parseIp,
-  parseMac,
-  parseNetwork,
-  parseRevision,
-  type Vm,
-} from "../../schema/index.ts";
+import { parseIp, parseMac, parseRevision } from "../../schema/address/index.ts";
+import { parseAgentFrame } from "../../schema/agent/index.ts";
+import { parseHost, parseNetwork, type Vm } from "../../schema/rest/index.ts";
 import { answerFor } from "../inventory/bindings.ts";
 import { Inventory } from "../inventory/inventory.ts";
 import { holdAnswer } from "./fan-out.ts";

@@ -2,7 +2,7 @@
 import { TLSSocket } from "node:tls";
 import rateLimit from "@fastify/rate-limit";
 import type { FastifyReply, FastifyRequest, RouteOptions } from "fastify";
-import { bearerProtocol } from "../../schema/index.ts";
+import { bearerProtocol } from "../../schema/plain/index.ts";
 import type { App } from "../http/app-types.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import { countedAddress } from "../peer.ts";

@@ -1,5 +1,5 @@
 // The identity behind a request, from its bearer token or client certificate.
-import type { Actor, NetworkScope, Quota } from "../../schema/index.ts";
+import type { Actor, NetworkScope, Quota } from "../../schema/rest/index.ts";
 
 export type Identity =
   | { readonly kind: "admin"; readonly tokenId: string; readonly note: string }

@@ -1,6 +1,6 @@
 // Creates tokens directly in the database, whether or not a controller runs: replaces a lost admin token.
 import { userInfo } from "node:os";
-import type { Actor, TokenInput, TokenView } from "../../schema/index.ts";
+import type { Actor, TokenInput, TokenView } from "../../schema/rest/index.ts";
 import { openAccess } from "../store/sqlite/access.ts";
 import { makeToken, refuseUnlessRemoved, viewOf } from "./tokens.ts";
 

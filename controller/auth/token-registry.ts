@@ -1,7 +1,7 @@
 // The tokens of a running controller: valid ones in memory, and the sockets that were opened with them. What a command on
 // the same machine writes into the database is noticed at the next look.
 import { timingSafeEqual } from "node:crypto";
-import type { Actor, TokenInput, TokenView } from "../../schema/index.ts";
+import type { Actor, TokenInput, TokenView } from "../../schema/rest/index.ts";
 import type { AccessStore, StoredToken } from "../store/access-store.ts";
 import { StoreFullError, StoreUnavailableError } from "../store/store.ts";
 import type { Identity } from "./identity.ts";

@@ -1,7 +1,7 @@
 // Creates tokens, and parses requests for them. Nothing is stored here: see `token-registry.ts` and the store.
 import { createHash, randomBytes } from "node:crypto";
 import { dayMs } from "../../common/duration.ts";
-import { type Actor, defaultTokenDays, findTimeMs, type TokenInput, type TokenView } from "../../schema/index.ts";
+import { type Actor, defaultTokenDays, findTimeMs, type TokenInput, type TokenView } from "../../schema/rest/index.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { StoredToken, TokenRemoval } from "../store/access-store.ts";
 import type { Identity } from "./identity.ts";

@@ -1,5 +1,7 @@
 // The inventory as one caller may know it: whatever is outside looks as if it did not exist.
-import type { BindingKey, Host, Network, NetworkScope, OperationalEvent, Vm } from "../../schema/index.ts";
+import type { BindingKey } from "../../schema/address/index.ts";
+import type { OperationalEvent } from "../../schema/events/index.ts";
+import type { Host, Network, NetworkScope, Vm } from "../../schema/rest/index.ts";
 import { type Found, findBound } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import { countUnited, type Names, sortedNames, unitedNames } from "../inventory/names.ts";

@@ -2,7 +2,8 @@
 // VMs stays in memory and shares all unchanged parts with the current one; no writer waits for the reader.
 
 import { Slices } from "../../common/cooperative.ts";
-import type { Host, Network, Revision, Vm } from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
+import type { Host, Network, Vm } from "../../schema/rest/index.ts";
 import type { InventoryView } from "../auth/view.ts";
 import { type ExportLine, lineOf } from "./resource-line.ts";
 

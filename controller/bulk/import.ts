@@ -2,14 +2,10 @@
 // resource as parsed, its name and its number. The text is not.
 
 import { inSlices, Slices } from "../../common/cooperative.ts";
-import {
-  type Actor,
-  type ProblemFault,
-  problemUri,
-  type ResourceChange,
-  type ResourceKind,
-  type Revision,
-} from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
+import type { ResourceChange, ResourceKind } from "../../schema/events/index.ts";
+import { type ProblemFault, problemUri } from "../../schema/plain/index.ts";
+import type { Actor } from "../../schema/rest/index.ts";
 import type { Mutation } from "../inventory/decide.ts";
 import type { Steps } from "../inventory/steps.ts";
 import type { Committer } from "../write/committer.ts";

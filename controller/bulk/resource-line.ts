@@ -1,19 +1,18 @@
 // One resource as a line of NDJSON, for export and import. Pure.
 import { safeParse } from "secure-json-parse";
+import type { ResourceKind, ResourceOf } from "../../schema/events/index.ts";
+import type { ProblemFault } from "../../schema/plain/index.ts";
 import {
   explainFaults,
   HostInput,
   InputError,
   Name,
   NetworkInput,
-  type ProblemFault,
   parseHost,
   parseNetwork,
   parseVm,
-  type ResourceKind,
-  type ResourceOf,
   VmInput,
-} from "../../schema/index.ts";
+} from "../../schema/rest/index.ts";
 import { Compile, type Static, Type } from "../../schema/typebox.ts";
 import type { Mutation } from "../inventory/decide.ts";
 

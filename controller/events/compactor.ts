@@ -2,7 +2,7 @@
 // reads from a removed range gets an error from the store.
 import type { FastifyBaseLogger } from "fastify";
 import { dayMs } from "../../common/duration.ts";
-import type { Revision } from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
 import type { AccessStore } from "../store/access-store.ts";
 import { type LogExtent, type Store, StoreFullError, StoreUnavailableError } from "../store/store.ts";
 import type { Committer } from "../write/committer.ts";

@@ -1,5 +1,7 @@
 // One consumer of the event stream: replays missed changes from the log, then sends live events, within limits.
-import { type EventCursor, eventCloseCodes, type Revision } from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
+import type { EventCursor } from "../../schema/events/index.ts";
+import { eventCloseCodes } from "../../schema/plain/index.ts";
 import { LogCompactedError, type LogPosition } from "../store/store.ts";
 import type { Feed, FeedReader } from "./feed.ts";
 import { endOf, type LogPages } from "./log-pages.ts";

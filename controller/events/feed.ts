@@ -1,5 +1,5 @@
 // Events for all consumers with the same view, once in memory: each consumer has its position, and entries that all have read are removed.
-import type { Revision } from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
 import type { LogPosition } from "../store/store.ts";
 import type { Framing } from "./framing.ts";
 import type { Lens } from "./lens.ts";

@@ -1,5 +1,5 @@
 // Events as bytes on the wire, so that all consumers with the same view share a buffer.
-import { type EventCursor, formatCursor } from "../../schema/index.ts";
+import { type EventCursor, formatCursor } from "../../schema/events/index.ts";
 
 /** A message: the event as JSON, and the position from which a consumer resumes after it. */
 export interface Sending {

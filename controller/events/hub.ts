@@ -2,15 +2,15 @@
 // that leave the event loop to others for as long as they took.
 
 import { Slices } from "../../common/cooperative.ts";
+import type { Revision } from "../../schema/address/index.ts";
 import {
   changeDataVersion,
   type EventCursor,
-  eventCloseCodes,
   type LoggedEvent,
   type OperationalEvent,
   type ResourceChange,
-  type Revision,
-} from "../../schema/index.ts";
+} from "../../schema/events/index.ts";
+import { eventCloseCodes } from "../../schema/plain/index.ts";
 import { mayKnow, viewWithin } from "../auth/view.ts";
 import type { Commit, Store } from "../store/store.ts";
 import type { Committer } from "../write/committer.ts";

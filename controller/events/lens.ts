@@ -2,14 +2,13 @@
 import {
   changeVerb,
   coversType,
-  type NetworkScope,
   type OperationalEvent,
   operationalType,
   type ResourceChange,
   type ResourceKind,
   type ResourceOf,
-  type Vm,
-} from "../../schema/index.ts";
+} from "../../schema/events/index.ts";
+import type { NetworkScope, Vm } from "../../schema/rest/index.ts";
 import { narrowChange } from "../inventory/scope.ts";
 
 /** Of each list one must fit; an empty list fits everything. */

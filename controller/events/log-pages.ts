@@ -3,7 +3,7 @@
 
 import { Slices } from "../../common/cooperative.ts";
 import { SerialQueue } from "../../common/serial-queue.ts";
-import type { Revision } from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
 import type { LogPosition, Store } from "../store/store.ts";
 import type { Framing } from "./framing.ts";
 import type { Lens } from "./lens.ts";

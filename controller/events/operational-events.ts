@@ -6,7 +6,7 @@ import {
   type OperationalEvent,
   type OperationalKind,
   toOperationalCloudEvent,
-} from "../../schema/index.ts";
+} from "../../schema/events/index.ts";
 
 /** Of all hosts together. A host has all of it while it is alone, and an equal share beside others. */
 const defaultKept = 1_024;

@@ -1,5 +1,6 @@
 // Log entries, bookmarks and operational events as messages of the stream.
-import { type EventCursor, type LoggedEvent, type Revision, toBookmark, toCloudEvent } from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
+import { type EventCursor, type LoggedEvent, toBookmark, toCloudEvent } from "../../schema/events/index.ts";
 import type { Sending } from "./framing.ts";
 
 export function sendingOf(event: LoggedEvent, epoch: string): Sending {

@@ -1,4 +1,4 @@
-import { agentPath } from "../../schema/index.ts";
+import { agentPath } from "../../schema/agent/index.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { App } from "./app-types.ts";

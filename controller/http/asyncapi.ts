@@ -1,14 +1,8 @@
 // /asyncapi.json: the event stream in AsyncAPI 3, made from the shapes of its messages and the query that is validated.
-import {
-  BookmarkShape,
-  changeShapes,
-  cloudEventsProtocol,
-  eventCloseCodes,
-  eventsPath,
-  OperationalShape,
-  version,
-} from "../../schema/index.ts";
+import { BookmarkShape, changeShapes, OperationalShape } from "../../schema/events/index.ts";
+import { cloudEventsProtocol, eventCloseCodes, eventsPath } from "../../schema/plain/index.ts";
 import { Type } from "../../schema/typebox.ts";
+import { version } from "../../schema/version.ts";
 import type { App } from "./app-types.ts";
 import { eventQuery } from "./event-query.ts";
 import { problems } from "./responses.ts";

@@ -1,4 +1,4 @@
-import { AuditView, findTimeMs } from "../../schema/index.ts";
+import { AuditView, findTimeMs } from "../../schema/rest/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { AccessStore } from "../store/access-store.ts";

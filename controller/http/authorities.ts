@@ -1,5 +1,6 @@
 // The controller's own CAs, for their rotation: add one, let it issue, remove the old. docs/enrolment.md walks through it.
-import { AuthorityView, caHash } from "../../schema/index.ts";
+import { caHash } from "../../schema/agent/index.ts";
+import { AuthorityView } from "../../schema/rest/index.ts";
 import { type Static, Type } from "../../schema/typebox.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { Authority } from "../pki/authorities.ts";

@@ -1,6 +1,6 @@
 // The caller of a request, as the front door (`auth/hook.ts`) has established it.
 import type { FastifyRequest } from "fastify";
-import type { Actor } from "../../schema/index.ts";
+import type { Actor } from "../../schema/rest/index.ts";
 import type { Access } from "../auth/authorize.ts";
 import type { Cost } from "../auth/costly-requests.ts";
 import { actorFor, type Identity } from "../auth/identity.ts";

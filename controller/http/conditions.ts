@@ -1,7 +1,7 @@
 // Options of a request outside its body: preconditions (RFC 9110 §13), an idempotency key, a dry run.
 import { createHash } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { parseRevision, type Revision } from "../../schema/index.ts";
+import { parseRevision, type Revision } from "../../schema/address/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import type { Expectation } from "../inventory/expectation.ts";
 import type { ReceiptRequest } from "../write/orders.ts";

@@ -1,13 +1,8 @@
 // Answers to changes that hosts have to confirm: at once, when they have, or line by line while they do.
 import { Readable } from "node:stream";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import {
-  type ConfirmationView,
-  defaultWaitMs,
-  type ProgressLine,
-  type Revision,
-  type WaitInput,
-} from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
+import { type ConfirmationView, defaultWaitMs, type ProgressLine, type WaitInput } from "../../schema/rest/index.ts";
 import { type TSchema, Type } from "../../schema/typebox.ts";
 import type { MoveWatch } from "../agents/move-watch.ts";
 import type { Outcome } from "../write/orders.ts";

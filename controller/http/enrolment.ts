@@ -1,19 +1,15 @@
 // Issuing, renewing and revoking host certificates. The implementation is in `pki/enrolment.ts`.
+import { parseVtep, type VtepAddress } from "../../schema/address/index.ts";
 import {
   CredentialsView,
   EnrolInput,
   enrolPath,
-  InputError,
-  JoinTokenInput,
-  JoinTokenView,
-  Name,
-  parseVtep,
   RenewInput,
   renewPath,
   TrustView,
   trustPath,
-  type VtepAddress,
-} from "../../schema/index.ts";
+} from "../../schema/agent/index.ts";
+import { InputError, JoinTokenInput, JoinTokenView, Name } from "../../schema/rest/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { Certification } from "../pki/certification.ts";

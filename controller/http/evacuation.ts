@@ -1,5 +1,6 @@
 // All VMs of a host to other hosts, in one revision: for a host that is dead, or is to be.
-import { EvacuateInput, EvacuationLine, EvacuationView, Name, type Revision } from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
+import { EvacuateInput, EvacuationLine, EvacuationView, Name } from "../../schema/rest/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import { movesIn } from "../agents/holders.ts";

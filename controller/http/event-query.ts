@@ -6,11 +6,10 @@ import {
   cursorPattern,
   type EventCursor,
   findCursor,
-  Name,
-  type NetworkScope,
   operationalKinds,
   operationalType,
-} from "../../schema/index.ts";
+} from "../../schema/events/index.ts";
+import { Name, type NetworkScope } from "../../schema/rest/index.ts";
 import { type Static, Type } from "../../schema/typebox.ts";
 import { Lens } from "../events/lens.ts";
 import { Refusal } from "../inventory/refusal.ts";

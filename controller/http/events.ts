@@ -1,6 +1,7 @@
 // The event stream's two doors: WebSocket, and Server-Sent Events for simple clients.
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { type EventCursor, eventCloseCodes, eventsPath } from "../../schema/index.ts";
+import type { EventCursor } from "../../schema/events/index.ts";
+import { eventCloseCodes, eventsPath } from "../../schema/plain/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import { type Identity, scopeOf } from "../auth/identity.ts";
 import type { TokenRegistry } from "../auth/token-registry.ts";

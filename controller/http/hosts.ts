@@ -5,7 +5,7 @@ import {
   HostView,
   parseHost,
   HostPatch as patchShape,
-} from "../../schema/index.ts";
+} from "../../schema/rest/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import type { Committer } from "../write/committer.ts";

@@ -1,18 +1,14 @@
 // Lists in pages: query, cursor, and the link to the next page.
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { AddressError, type IpAddress, type MacAddress, parseIp, parseMac } from "../../schema/address/index.ts";
 import {
-  AddressError,
-  type IpAddress,
-  type MacAddress,
   maxSelectorLength,
-  Name,
   namePattern,
-  parseIp,
-  parseMac,
   parseSelector,
   type Selector,
   SelectorError,
-} from "../../schema/index.ts";
+} from "../../schema/plain/index.ts";
+import { Name } from "../../schema/rest/index.ts";
 import { type Static, Type } from "../../schema/typebox.ts";
 import type { Page, PageRequest } from "../inventory/page.ts";
 import { RequestFormError } from "./validation.ts";

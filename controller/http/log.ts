@@ -1,7 +1,9 @@
 // The log of changes read backwards, in pages. Forwards it is `/v1/events`.
 
 import { FairTurns } from "../../common/cooperative.ts";
-import { LogView, Name, parseRevision, toCloudEvent } from "../../schema/index.ts";
+import { parseRevision } from "../../schema/address/index.ts";
+import { LogView, toCloudEvent } from "../../schema/events/index.ts";
+import { Name } from "../../schema/rest/index.ts";
 import { type Static, Type } from "../../schema/typebox.ts";
 import { scopeOf } from "../auth/identity.ts";
 import { endOfLog, lookBack, type Subject } from "../observe/look-back.ts";

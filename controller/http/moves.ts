@@ -1,5 +1,6 @@
 // Moves of VMs as operators need them: at once, or as a live migration that is prepared, then committed or aborted.
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { ProblemType } from "../../schema/plain/index.ts";
 import {
   AbortInput,
   CommitInput,
@@ -9,8 +10,7 @@ import {
   MoveView as moveShape,
   Name,
   PrepareInput,
-  type ProblemType,
-} from "../../schema/index.ts";
+} from "../../schema/rest/index.ts";
 import { type TSchema, Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import { movesIn, type VmMove } from "../agents/holders.ts";

@@ -5,7 +5,7 @@ import {
   NetworkView,
   parseNetwork,
   NetworkPatch as patchShape,
-} from "../../schema/index.ts";
+} from "../../schema/rest/index.ts";
 import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
 import { resourceRoutes } from "./resource.ts";

@@ -1,6 +1,7 @@
 // State for people: the caller's identity, counts, issues, rates. Programs use /metrics.
-import { type Host, IdentityView, maxConcerns, Name, OverviewView, RatesView, version } from "../../schema/index.ts";
+import { type Host, IdentityView, maxConcerns, Name, OverviewView, RatesView } from "../../schema/rest/index.ts";
 import { Type } from "../../schema/typebox.ts";
+import { version } from "../../schema/version.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import { nameOf, placementOf, scopeOf } from "../auth/identity.ts";
 import type { InventoryView } from "../auth/view.ts";

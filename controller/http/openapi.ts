@@ -1,8 +1,8 @@
 // /openapi.json: made from the validation schemas, so that it cannot differ from the controller's behaviour. /docs shows it.
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
-import { version } from "../../schema/index.ts";
 import { Type } from "../../schema/typebox.ts";
+import { version } from "../../schema/version.ts";
 import type { App } from "./app-types.ts";
 import { problems } from "./responses.ts";
 

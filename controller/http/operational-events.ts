@@ -1,4 +1,4 @@
-import { OperationalShape } from "../../schema/index.ts";
+import { OperationalShape } from "../../schema/events/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import { mayKnow } from "../auth/view.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";

@@ -1,13 +1,13 @@
 // Every error that leaves the controller over HTTP, as RFC 9457 problem details. Nothing of a stack gets into a body.
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import {
-  InputError,
   type ProblemDetails,
   type ProblemFault,
   type ProblemType,
   problemDetails,
   problemTypes,
-} from "../../schema/index.ts";
+} from "../../schema/plain/index.ts";
+import { InputError } from "../../schema/rest/index.ts";
 import { ImportRefused } from "../bulk/import.ts";
 import { BodyError } from "../bulk/lines.ts";
 import { Refusal } from "../inventory/refusal.ts";

@@ -1,4 +1,5 @@
-import { type BindingKey, parseIp, parseMac, parseVni, ResolveView } from "../../schema/index.ts";
+import { type BindingKey, parseIp, parseMac, parseVni } from "../../schema/address/index.ts";
+import { ResolveView } from "../../schema/rest/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import { revisionOf } from "../inventory/bindings.ts";
 import { Refusal } from "../inventory/refusal.ts";

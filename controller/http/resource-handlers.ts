@@ -1,7 +1,7 @@
 // The handlers of the routes that every kind of resource has: they read through the caller's view and write by the committer.
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { inSlices } from "../../common/cooperative.ts";
-import type { ResourceKind, ResourceOf } from "../../schema/index.ts";
+import type { ResourceKind, ResourceOf } from "../../schema/events/index.ts";
 import type { InventoryView } from "../auth/view.ts";
 import type { Mutation } from "../inventory/decide.ts";
 import { type Listing, pageOf } from "../inventory/page.ts";

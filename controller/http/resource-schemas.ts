@@ -1,5 +1,6 @@
 // The schemas of the routes that every kind of resource has: they check requests, and OpenAPI is made from them.
-import { Name, type ResourceKind } from "../../schema/index.ts";
+import type { ResourceKind } from "../../schema/events/index.ts";
+import { Name } from "../../schema/rest/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import { changeHeaders, dryRunQuery, postHeaders, putHeaders, readHeaders } from "./conditions.ts";
 import { listQueries } from "./lists.ts";

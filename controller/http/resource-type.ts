@@ -1,6 +1,7 @@
 // What a kind of resource says of itself, for the routes that all kinds have: `networks.ts`, `hosts.ts`, `vms.ts`.
 import type { FastifyRequest } from "fastify";
-import type { ProblemType, ResourceKind, ResourceOf } from "../../schema/index.ts";
+import type { ResourceKind, ResourceOf } from "../../schema/events/index.ts";
+import type { ProblemType } from "../../schema/plain/index.ts";
 import type { TProperties, TSchema } from "../../schema/typebox.ts";
 import type { Access } from "../auth/authorize.ts";
 import type { InventoryView } from "../auth/view.ts";

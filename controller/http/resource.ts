@@ -1,5 +1,5 @@
 // The routes that every kind of resource has. What differs between kinds is in `networks.ts`, `hosts.ts`, `vms.ts`.
-import type { ResourceKind } from "../../schema/index.ts";
+import type { ResourceKind } from "../../schema/events/index.ts";
 import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
 import { ResourceHandlers } from "./resource-handlers.ts";

@@ -1,5 +1,5 @@
 // Answers in OpenAPI: shapes by status, and for each route the problems that it can return.
-import { type ProblemType, problemTypes, problemUri } from "../../schema/index.ts";
+import { type ProblemType, problemTypes, problemUri } from "../../schema/plain/index.ts";
 import { type TSchema, Type } from "../../schema/typebox.ts";
 
 const Fault = Type.Object(

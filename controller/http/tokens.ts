@@ -1,4 +1,4 @@
-import { TokenInput, TokenView } from "../../schema/index.ts";
+import { TokenInput, TokenView } from "../../schema/rest/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import type { TokenRegistry } from "../auth/token-registry.ts";
 import type { App } from "./app-types.ts";

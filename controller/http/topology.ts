@@ -1,5 +1,6 @@
 // The tunnels in use, and the holders of one VM. Both are derived from the interest of hosts.
-import { addressOf, HoldersView, Name, TopologyView, type Vm } from "../../schema/index.ts";
+import { addressOf } from "../../schema/address/index.ts";
+import { HoldersView, Name, TopologyView, type Vm } from "../../schema/rest/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import type { InventoryView } from "../auth/view.ts";

@@ -1,6 +1,7 @@
 // Requests against the TypeBox schemas of their routes. Bodies are taken as they are: nothing is coerced, defaulted or
 // dropped. Paths and queries arrive as text, so numbers are read from them.
-import { explainFaults, type ProblemFault } from "../../schema/index.ts";
+import type { ProblemFault } from "../../schema/plain/index.ts";
+import { explainFaults } from "../../schema/rest/index.ts";
 import { Compile, type TSchema, Type } from "../../schema/typebox.ts";
 
 /** All that is wrong with a request by its form. */

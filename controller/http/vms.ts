@@ -6,7 +6,7 @@ import {
   type VmPatch,
   VmPutInput,
   VmView,
-} from "../../schema/index.ts";
+} from "../../schema/rest/index.ts";
 import { type Static, Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import { fitsVm } from "../inventory/search.ts";

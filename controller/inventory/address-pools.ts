@@ -1,11 +1,8 @@
 // What addresses are assigned from: for each subnet which offsets are taken, by a VM or for a while after its release.
 // A subnet's set is made when an address is first wanted from it, and follows the changes from then on.
 import {
-  defaultQuarantineSeconds,
   type IpAddress,
   ipToNumber,
-  type Network,
-  type ResourceChange,
   rangeEnds,
   type Subnet,
   subnetAddress,
@@ -13,7 +10,9 @@ import {
   subnetFamily,
   subnetFirst,
   subnetSize,
-} from "../../schema/index.ts";
+} from "../../schema/address/index.ts";
+import type { ResourceChange } from "../../schema/events/index.ts";
+import { defaultQuarantineSeconds, type Network } from "../../schema/rest/index.ts";
 import type { Inventory } from "./inventory.ts";
 import { OffsetSet, offsetLimit } from "./offset-set.ts";
 import { addressesAfter, Quarantine, releasedBy, type TimedRelease } from "./quarantine.ts";

@@ -1,16 +1,6 @@
 // MACs and IPs for interfaces that name none.
-import {
-  type InterfaceRequest,
-  type InterfaceSpec,
-  type IpAddress,
-  type MacAddress,
-  type Network,
-  type Subnet,
-  subnetFamily,
-  type Vm,
-  type VmRequest,
-  type VmSpec,
-} from "../../schema/index.ts";
+import { type IpAddress, type MacAddress, type Subnet, subnetFamily } from "../../schema/address/index.ts";
+import type { InterfaceRequest, InterfaceSpec, Network, Vm, VmRequest, VmSpec } from "../../schema/rest/index.ts";
 import type { AddressPools } from "./address-pools.ts";
 import type { Draft } from "./draft.ts";
 import type { Inventory } from "./inventory.ts";

@@ -1,17 +1,9 @@
 // Turns one revision's resource changes into changes for agents: keys with a new answer, and networks that hosts gained or
 // lost. The cost grows with the change set and with the number of VMs on a changed host.
 import { isDeepStrictEqual } from "node:util";
-import {
-  type BindingKey,
-  type Host,
-  type InterfaceSpec,
-  interfaceKey,
-  keyText,
-  type Network,
-  type ResourceChange,
-  type Vm,
-  type Vni,
-} from "../../schema/index.ts";
+import { type BindingKey, keyText, type Vni } from "../../schema/address/index.ts";
+import type { ResourceChange } from "../../schema/events/index.ts";
+import { type Host, type InterfaceSpec, interfaceKey, type Network, type Vm } from "../../schema/rest/index.ts";
 import { keysOf, localKeys } from "./bindings.ts";
 import { attachmentIn, hostsOf, type Inventory } from "./inventory.ts";
 import type { Steps } from "./steps.ts";

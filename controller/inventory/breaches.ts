@@ -1,5 +1,5 @@
 // What a change set writes beyond its asker's scope.
-import type { Vm } from "../../schema/index.ts";
+import type { Vm } from "../../schema/rest/index.ts";
 import type { Draft } from "./draft.ts";
 import { hostsOf } from "./inventory.ts";
 import { type OnRefusal, Refusal } from "./refusal.ts";

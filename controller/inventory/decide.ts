@@ -1,12 +1,7 @@
 // From what was asked to what changes: mutations against a state become a change set, or a refusal that says why.
 // Nothing is applied here, and nothing is read but the arguments.
-import {
-  type Network,
-  type NetworkPatch,
-  type NetworkSpec,
-  patchNetwork,
-  type ResourceChange,
-} from "../../schema/index.ts";
+import type { ResourceChange } from "../../schema/events/index.ts";
+import { type Network, type NetworkPatch, type NetworkSpec, patchNetwork } from "../../schema/rest/index.ts";
 import { Claims } from "./assign.ts";
 import { findBreaches } from "./breaches.ts";
 import type { DecisionContext } from "./decision-context.ts";

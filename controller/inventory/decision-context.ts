@@ -1,5 +1,6 @@
 // What a decision knows beside the state and the mutations.
-import type { NetworkScope, Quota, Revision } from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
+import type { NetworkScope, Quota } from "../../schema/rest/index.ts";
 import type { AddressSource } from "./assign.ts";
 
 export interface DecisionContext {

@@ -1,5 +1,6 @@
 // An inventory with a change set laid over it: what the rules look at, before anything is applied.
-import type { Host, Network, NetworkScope, ResourceChange, ResourceKind, ResourceOf, Vm } from "../../schema/index.ts";
+import type { ResourceChange, ResourceKind, ResourceOf } from "../../schema/events/index.ts";
+import type { Host, Network, NetworkScope, Vm } from "../../schema/rest/index.ts";
 import type { Inventory } from "./inventory.ts";
 import { narrowVm } from "./scope.ts";
 

@@ -1,6 +1,6 @@
 // What a client says must hold for its mutation to be carried out (RFC 9110 §13.1): checked when the mutation is
 // decided, so that nothing can come between.
-import type { Revision } from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
 import { Refusal } from "./refusal.ts";
 
 export type Expectation =

@@ -1,5 +1,5 @@
 // What can be asked of a host, laid over a draft.
-import { type Host, type HostPatch, type HostSpec, patchHost, type Vm } from "../../schema/index.ts";
+import { type Host, type HostPatch, type HostSpec, patchHost, type Vm } from "../../schema/rest/index.ts";
 import type { DecisionContext } from "./decision-context.ts";
 import type { Draft } from "./draft.ts";
 import { checkExpectation, type Expectation } from "./expectation.ts";

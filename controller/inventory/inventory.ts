@@ -1,17 +1,8 @@
 // The whole inventory in memory, with the indexes that decisions, look-ups and pushes need. It applies what was decided
 // (`decide.ts`) and checks nothing itself.
-import {
-  type Host,
-  type InterfaceSpec,
-  type IpAddress,
-  interfaceKey,
-  type MacAddress,
-  type Network,
-  type ResourceChange,
-  type Vm,
-  type Vni,
-  type VtepAddress,
-} from "../../schema/index.ts";
+import type { IpAddress, MacAddress, Vni, VtepAddress } from "../../schema/address/index.ts";
+import type { ResourceChange } from "../../schema/events/index.ts";
+import { type Host, type InterfaceSpec, interfaceKey, type Network, type Vm } from "../../schema/rest/index.ts";
 import { NamedIndex } from "./named-index.ts";
 import { NameGroups, type Names } from "./names.ts";
 import { atOnce, type Steps } from "./steps.ts";

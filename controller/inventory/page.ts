@@ -1,6 +1,6 @@
 // One page of a list sorted by name. A page starts after a name, not at a position, so that resources that are created or
 // deleted between pages neither repeat nor hide others.
-import { fitsSelector, type Selector } from "../../schema/index.ts";
+import { fitsSelector, type Selector } from "../../schema/plain/index.ts";
 import type { Labelled } from "./named-index.ts";
 import type { Candidate } from "./search.ts";
 import type { Steps } from "./steps.ts";

@@ -1,6 +1,6 @@
 // Which port an interface has: one interface on a host has a port, and nested guests share it by naming that interface (ADR 0151).
 import { isDeepStrictEqual } from "node:util";
-import { interfaceKey, type Vm } from "../../schema/index.ts";
+import { interfaceKey, type Vm } from "../../schema/rest/index.ts";
 import type { Draft } from "./draft.ts";
 import { type Attachment, attachmentIn, hostsOf } from "./inventory.ts";
 import { type Look, Refusal } from "./refusal.ts";

@@ -1,6 +1,8 @@
 // Addresses that were released lately: they are not given to another VM for a while, because guests and their peers may
 // still hold the old MAC. An operator who names one may have it.
-import type { InterfaceSpec, IpAddress, ResourceChange } from "../../schema/index.ts";
+import type { IpAddress } from "../../schema/address/index.ts";
+import type { ResourceChange } from "../../schema/events/index.ts";
+import type { InterfaceSpec } from "../../schema/rest/index.ts";
 
 export interface Release {
   readonly network: string;

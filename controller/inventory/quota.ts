@@ -1,6 +1,6 @@
 // What a token's networks may hold by its writes (ADR 0152): present numbers from the inventory's counters, and on top what the
 // change set adds. Only what grows is refused, so that a quota that was exceeded otherwise does not bar the way down.
-import type { NetworkScope, Quota, QuotaUse, Vm } from "../../schema/index.ts";
+import type { NetworkScope, Quota, QuotaUse, Vm } from "../../schema/rest/index.ts";
 import type { Draft } from "./draft.ts";
 import { hostsOf, type Inventory } from "./inventory.ts";
 import { type OnRefusal, Refusal } from "./refusal.ts";

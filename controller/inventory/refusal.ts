@@ -1,4 +1,5 @@
-import type { ProblemType, ResourceKind } from "../../schema/index.ts";
+import type { ResourceKind } from "../../schema/events/index.ts";
+import type { ProblemType } from "../../schema/plain/index.ts";
 
 /** A mutation that the inventory does not carry out, and why, in words for the person who asked for it. */
 export class Refusal extends Error {

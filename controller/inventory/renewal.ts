@@ -1,6 +1,6 @@
 // What mutations of every kind of resource do alike.
 import { isDeepStrictEqual } from "node:util";
-import type { Revision } from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
 import type { DecisionContext } from "./decision-context.ts";
 import { Refusal } from "./refusal.ts";
 

@@ -1,6 +1,8 @@
 // What must hold when a change set is done. Each rule looks only at what the change set touches; for the rest it held
 // before.
-import { type Host, limits, type Network, type ResourceKind, type Vm } from "../../schema/index.ts";
+import type { ResourceKind } from "../../schema/events/index.ts";
+import { limits } from "../../schema/plain/index.ts";
+import type { Host, Network, Vm } from "../../schema/rest/index.ts";
 import { unknownHost } from "./breaches.ts";
 import type { Draft } from "./draft.ts";
 import { type Attachment, hostsOf } from "./inventory.ts";

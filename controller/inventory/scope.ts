@@ -1,7 +1,8 @@
 // Inventory and changes as visible to a caller that is limited to some networks. A VM that also has interfaces in other
 // networks is shown with the visible ones only, and can be changed only by a caller who may see them all.
 import { isDeepStrictEqual } from "node:util";
-import type { NetworkScope, ResourceChange, Vm } from "../../schema/index.ts";
+import type { ResourceChange } from "../../schema/events/index.ts";
+import type { NetworkScope, Vm } from "../../schema/rest/index.ts";
 
 export function includesNetwork(scope: NetworkScope, network: string): boolean {
   return scope === "all" || scope.has(network);

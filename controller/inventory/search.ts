@@ -1,5 +1,6 @@
 // What to look at for what is sought: by the index that leaves the fewest. All that fit is among it, and mostly others.
-import type { Selector, Vm } from "../../schema/index.ts";
+import type { Selector } from "../../schema/plain/index.ts";
+import type { Vm } from "../../schema/rest/index.ts";
 import type { AddressSought, Inventory } from "./inventory.ts";
 import type { Labelled, NamedIndex } from "./named-index.ts";
 import { fewest, type Names, sortedNames } from "./names.ts";

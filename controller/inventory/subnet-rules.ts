@@ -2,13 +2,13 @@
 import {
   type IpAddress,
   isLinkLocal,
-  type NetworkSpec,
   type Subnet,
   subnetContains,
   subnetFamily,
   subnetFirst,
   subnetLast,
-} from "../../schema/index.ts";
+} from "../../schema/address/index.ts";
+import type { NetworkSpec } from "../../schema/rest/index.ts";
 
 /** @returns what is wrong with the address in this network, or undefined where a guest may have it */
 export function findAddressFault(network: NetworkSpec, ip: IpAddress): string | undefined {

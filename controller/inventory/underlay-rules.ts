@@ -1,5 +1,5 @@
 // All hosts of a network must have VTEPs of one address family.
-import { type Family, familyOf } from "../../schema/index.ts";
+import { type Family, familyOf } from "../../schema/address/index.ts";
 import type { Draft } from "./draft.ts";
 import { hostsOf } from "./inventory.ts";
 import { type Look, Refusal } from "./refusal.ts";

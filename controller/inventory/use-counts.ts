@@ -1,5 +1,5 @@
 // How much each network holds of what quotas count, kept with every change: a decision adds up a few numbers and scans nothing.
-import type { Vm } from "../../schema/index.ts";
+import type { Vm } from "../../schema/rest/index.ts";
 import { TwoLevelMap } from "./two-level-map.ts";
 
 /** The networks that a VM counts in, each once: those of its interfaces, or without any those that it belongs to. */

@@ -1,5 +1,12 @@
 // What can be asked of a VM, laid over a draft.
-import { type NetworkScope, patchVm, type Vm, type VmPatch, type VmRequest, type VmSpec } from "../../schema/index.ts";
+import {
+  type NetworkScope,
+  patchVm,
+  type Vm,
+  type VmPatch,
+  type VmRequest,
+  type VmSpec,
+} from "../../schema/rest/index.ts";
 import { assignAddresses, type Claims, keepAssigned } from "./assign.ts";
 import type { DecisionContext } from "./decision-context.ts";
 import type { Draft } from "./draft.ts";

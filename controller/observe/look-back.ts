@@ -1,7 +1,9 @@
 // Reads the log backwards from a position.
 
 import type { FairTurns } from "../../common/cooperative.ts";
-import type { LoggedEvent, NetworkScope, ResourceChange, ResourceKind, Revision } from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
+import type { LoggedEvent, ResourceChange, ResourceKind } from "../../schema/events/index.ts";
+import type { NetworkScope } from "../../schema/rest/index.ts";
 import { narrowChange } from "../inventory/scope.ts";
 import type { LogPosition, Store } from "../store/store.ts";
 

@@ -1,6 +1,7 @@
 // Recent questions of agents and answer times: a few minutes in memory, in steps, for charts.
 // Programs take the counters of /metrics instead.
-import type { Answer, MissTimes } from "../../schema/index.ts";
+import type { Answer } from "../../schema/address/index.ts";
+import type { MissTimes } from "../../schema/agent/index.ts";
 
 /** How finely, and how far back. */
 export interface Grain {

@@ -1,7 +1,7 @@
 // Which tunnels are in use: hosts with forwarding entries towards others, derived from the interest of hosts.
 
 import { inSlices } from "../../common/cooperative.ts";
-import type { Network } from "../../schema/index.ts";
+import type { Network } from "../../schema/rest/index.ts";
 import type { InterestIndex } from "../agents/interest.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import type { Steps } from "../inventory/steps.ts";

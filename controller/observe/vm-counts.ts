@@ -1,7 +1,7 @@
 // How many VMs each host runs.
 
 import { inSlices } from "../../common/cooperative.ts";
-import type { Vm } from "../../schema/index.ts";
+import type { Vm } from "../../schema/rest/index.ts";
 import type { InventoryView } from "../auth/view.ts";
 import { type Listing, pageOf } from "../inventory/page.ts";
 import { fitsVm } from "../inventory/search.ts";

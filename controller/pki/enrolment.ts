@@ -1,15 +1,9 @@
 // Issues host certificates: for a join token, once, or for a valid certificate of the host.
 import { createHash, randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
-import {
-  type Actor,
-  type Credentials,
-  defaultVtepPort,
-  type Host,
-  type JoinTokenView,
-  parseHost,
-  type VtepAddress,
-} from "../../schema/index.ts";
+import { defaultVtepPort, type VtepAddress } from "../../schema/address/index.ts";
+import type { Credentials } from "../../schema/agent/index.ts";
+import { type Actor, type Host, type JoinTokenView, parseHost } from "../../schema/rest/index.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { CredentialStore } from "../store/credential-store.ts";
 import type { Committer } from "../write/committer.ts";

@@ -3,7 +3,8 @@
 import { createHash, type X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import type { Actor, Host, Revision } from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
+import type { Actor, Host } from "../../schema/rest/index.ts";
 import type { CertifiedHost } from "../auth/identity.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { CredentialStore, HostCredential } from "../store/credential-store.ts";

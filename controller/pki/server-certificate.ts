@@ -3,7 +3,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
-import { caHash, renewalTime, splitPem } from "../../schema/index.ts";
+import { caHash, renewalTime, splitPem } from "../../schema/agent/index.ts";
 import { type Authorities, PkiError } from "./authorities.ts";
 import { issueServerCertificate, type KeyPair, validityFrom } from "./x509.ts";
 

@@ -17,7 +17,7 @@ import {
   X509CertificateGenerator,
 } from "@peculiar/x509";
 import { dayMs } from "../../common/duration.ts";
-import { InputError } from "../../schema/index.ts";
+import { InputError } from "../../schema/rest/index.ts";
 import { type HostSubject, hostUri } from "./subject.ts";
 
 const ecdsa = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;

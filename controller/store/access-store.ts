@@ -1,5 +1,5 @@
 // Data of a store beside the inventory: tokens and the audit trail.
-import type { Actor, AuditView, Quota, TokenRole } from "../../schema/index.ts";
+import type { Actor, AuditView, Quota, TokenRole } from "../../schema/rest/index.ts";
 
 export interface StoredToken {
   readonly id: string;

@@ -1,5 +1,5 @@
 // Data of a store about hosts' certificates: join tokens, and the last certificate of each host.
-import type { Actor } from "../../schema/index.ts";
+import type { Actor } from "../../schema/rest/index.ts";
 
 export interface StoredJoinToken {
   /** SHA-256 of the token. */

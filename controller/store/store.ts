@@ -1,5 +1,7 @@
 // Where inventory and log last. SQLite is the embedded one (`sqlite/`); a replicated store comes behind the same interface.
-import type { Actor, LoggedEvent, ResourceChange, ResourceKind, Revision } from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
+import type { LoggedEvent, ResourceChange, ResourceKind } from "../../schema/events/index.ts";
+import type { Actor } from "../../schema/rest/index.ts";
 import type { Resources } from "../inventory/inventory.ts";
 import type { TimedRelease } from "../inventory/quarantine.ts";
 import type { AccessStore } from "./access-store.ts";

@@ -1,6 +1,7 @@
 // The only writer. Queued mutations are decided serially, committed in one transaction, then made visible to readers and
 // published in order of revision. At most one batch is in flight, and readers never see changes that are not durable.
-import type { Actor, Revision } from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
+import type { Actor } from "../../schema/rest/index.ts";
 import { AddressPools } from "../inventory/address-pools.ts";
 import type { Decision, Mutation } from "../inventory/decide.ts";
 import { Inventory } from "../inventory/inventory.ts";

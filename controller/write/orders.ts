@@ -1,5 +1,6 @@
 // Requests to the only writer, and their results.
-import type { ResourceChange, ResourceKind, ResourceOf, Revision } from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
+import type { ResourceChange, ResourceKind, ResourceOf } from "../../schema/events/index.ts";
 import type { Mutation } from "../inventory/decide.ts";
 import type { Refusal } from "../inventory/refusal.ts";
 import type { Commit, ReceiptHead } from "../store/store.ts";

@@ -2,7 +2,9 @@
 // Decides against this state; the committer writes.
 import { randomBytes, randomUUID } from "node:crypto";
 import { inSlices } from "../../common/cooperative.ts";
-import { type Actor, localMac, type ResourceChange, type Revision } from "../../schema/index.ts";
+import { localMac, type Revision } from "../../schema/address/index.ts";
+import type { ResourceChange } from "../../schema/events/index.ts";
+import type { Actor } from "../../schema/rest/index.ts";
 import type { AddressPools } from "../inventory/address-pools.ts";
 import { type Decision, decide, decideSteps, type Mutation } from "../inventory/decide.ts";
 import type { DecisionContext } from "../inventory/decision-context.ts";

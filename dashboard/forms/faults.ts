@@ -1,5 +1,5 @@
 // Which field a refusal speaks of, so that the API's own words stand where they are needed. Pure.
-import type { ProblemDetails } from "../../schema/plain/problems.ts";
+import type { ProblemDetails } from "../../schema/plain/index.ts";
 
 export interface Faults {
   /** By the pointer of the field. */

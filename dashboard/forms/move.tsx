@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import type { MoveLine } from "../../schema/rest/move.ts";
+import type { MoveLine } from "../../schema/rest/index.ts";
 import { requestLines } from "../api.ts";
 import { formatMs } from "../format.ts";
 import { Dialog } from "../parts/dialog.tsx";

@@ -1,6 +1,5 @@
 // An event in words. Pure.
-import type { CloudEvent } from "../../schema/events/log.ts";
-import type { OperationalCloudEvent } from "../../schema/events/operational.ts";
+import type { CloudEvent, OperationalCloudEvent } from "../../schema/events/index.ts";
 import type { StreamEvent } from "./events.ts";
 
 export interface FieldChange {

@@ -1,8 +1,6 @@
 // What comes over the event stream. Pure.
 
-import type { CloudEvent } from "../../schema/events/log.ts";
-import type { OperationalCloudEvent } from "../../schema/events/operational.ts";
-import type { BookmarkCloudEvent } from "../../schema/events/stream.ts";
+import type { BookmarkCloudEvent, CloudEvent, OperationalCloudEvent } from "../../schema/events/index.ts";
 
 /** A change, or an operational event, which has no revision. */
 export type StreamEvent = CloudEvent | OperationalCloudEvent;

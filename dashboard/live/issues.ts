@@ -1,8 +1,8 @@
 // Issues that need attention, and those that were resolved recently: the state that the controller sees of its hosts, and
 // reports of agents. The rules are in ADR 123. Pure.
 
-import type { OperationalCloudEvent, OperationalKind } from "../../schema/events/operational.ts";
-import type { OverviewView } from "../../schema/rest/observe.ts";
+import type { OperationalCloudEvent, OperationalKind } from "../../schema/events/index.ts";
+import type { OverviewView } from "../../schema/rest/index.ts";
 import { operationalText } from "./describe.ts";
 
 import type { Question } from "./questions.ts";

@@ -1,6 +1,6 @@
 // What happened on hosts lately and is in no log: what the controller has kept of it, and what comes in from then on.
 import { signal } from "@preact/signals";
-import type { OperationalCloudEvent } from "../../schema/events/operational.ts";
+import type { OperationalCloudEvent } from "../../schema/events/index.ts";
 import { get, withQuery } from "../api.ts";
 import { isChange } from "./events.ts";
 import { merged } from "./order.ts";

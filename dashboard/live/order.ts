@@ -1,6 +1,5 @@
 // Events of both kinds in an order: changes by the log, operational events by run and sequence. Pure.
-import type { CloudEvent } from "../../schema/events/log.ts";
-import type { OperationalCloudEvent } from "../../schema/events/operational.ts";
+import type { CloudEvent, OperationalCloudEvent } from "../../schema/events/index.ts";
 import type { StreamEvent } from "./events.ts";
 
 /** As many as the controller keeps. */

@@ -1,6 +1,6 @@
 // What is asked of the inventory about what was reported, and what its answers mean. Pure.
 
-import type { VmView } from "../../schema/rest/vm.ts";
+import type { VmView } from "../../schema/rest/index.ts";
 import type { Static } from "../../schema/typebox.ts";
 import type { StreamEvent } from "./events.ts";
 

@@ -1,6 +1,6 @@
 // Whether a reported issue is resolved: asks the inventory once at first, and again when the stream shows a change of the
 // resources that it is about.
-import type { HoldersView } from "../../schema/rest/observe.ts";
+import type { HoldersView } from "../../schema/rest/index.ts";
 import { get, withQuery } from "../api.ts";
 import type { Issue } from "./issues.ts";
 import { bearsOn, isAnswered, type Question, type Vm } from "./questions.ts";

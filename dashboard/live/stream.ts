@@ -1,13 +1,8 @@
 // The event stream: one WebSocket, opened again and again from where it ended, so that nothing is missed or seen twice.
 import { signal } from "@preact/signals";
-import type { BookmarkCloudEvent } from "../../schema/events/stream.ts";
-import {
-  bearerProtocol,
-  cloudEventsProtocol,
-  eventCloseCodes,
-  eventsPath,
-} from "../../schema/plain/event-connection.ts";
-import type { IdentityView, OverviewView } from "../../schema/rest/observe.ts";
+import type { BookmarkCloudEvent } from "../../schema/events/index.ts";
+import { bearerProtocol, cloudEventsProtocol, eventCloseCodes, eventsPath } from "../../schema/plain/index.ts";
+import type { IdentityView, OverviewView } from "../../schema/rest/index.ts";
 import { get } from "../api.ts";
 import { isBookmark, isChange, type StreamEvent } from "./events.ts";
 import { cursorOf, isNew, type Position, whollyAt } from "./position.ts";

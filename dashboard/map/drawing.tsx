@@ -1,6 +1,6 @@
 // The map itself: lines beneath, hosts above, and on top what is chosen and what moves.
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import type { TopologyView } from "../../schema/rest/observe.ts";
+import type { TopologyView } from "../../schema/rest/index.ts";
 import { plural } from "../format.ts";
 import { goalMargin, type Layout, linkPath, neighbour, type Spot } from "./layout.ts";
 import type { SeenMove } from "./moves.ts";

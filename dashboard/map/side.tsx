@@ -1,5 +1,5 @@
 // Beside the map, in words: the host that is chosen, or all together; and the moves that were seen.
-import type { TopologyView } from "../../schema/rest/observe.ts";
+import type { TopologyView } from "../../schema/rest/index.ts";
 import { formatAgo, formatCount, plural } from "../format.ts";
 import { Icon } from "../parts/icon.tsx";
 import { Status } from "../parts/status.tsx";

@@ -1,5 +1,5 @@
 // Tunnels as the map shows them: both directions between two hosts are one line. Pure.
-import type { TopologyView } from "../../schema/rest/observe.ts";
+import type { TopologyView } from "../../schema/rest/index.ts";
 
 export interface Tunnel {
   /** Indexes into the hosts, the smaller first. */

@@ -1,6 +1,6 @@
 // The log as it grows, and back in time.
 import { useEffect, useMemo, useState } from "preact/hooks";
-import type { CloudEvent } from "../../schema/events/log.ts";
+import type { CloudEvent } from "../../schema/events/index.ts";
 import { formatCount } from "../format.ts";
 import { type EventFilter, passes } from "../live/describe.ts";
 import { isChange, type StreamEvent } from "../live/events.ts";

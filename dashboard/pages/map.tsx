@@ -1,5 +1,5 @@
 import { useMemo, useState } from "preact/hooks";
-import type { TopologyView } from "../../schema/rest/observe.ts";
+import type { TopologyView } from "../../schema/rest/index.ts";
 import { withQuery } from "../api.ts";
 import { formatCount, plural } from "../format.ts";
 import { changes, useResource } from "../live/resource.ts";

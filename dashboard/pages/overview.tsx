@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
-import type { LogView } from "../../schema/events/shapes.ts";
-import type { OverviewView, RatesView } from "../../schema/rest/observe.ts";
+import type { LogView } from "../../schema/events/index.ts";
+import type { OverviewView, RatesView } from "../../schema/rest/index.ts";
 import { formatCount, formatMean, formatMs, formatRate } from "../format.ts";
 import { changes, useResource } from "../live/resource.ts";
 import { EventList } from "../parts/event-list.tsx";

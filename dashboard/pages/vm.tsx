@@ -1,4 +1,4 @@
-import type { HoldersView } from "../../schema/rest/observe.ts";
+import type { HoldersView } from "../../schema/rest/index.ts";
 import { Move } from "../forms/move.tsx";
 import { Remove } from "../forms/remove.tsx";
 import { VmForm } from "../forms/vm-form.tsx";

@@ -1,5 +1,4 @@
-import type { CloudEvent } from "../../schema/events/log.ts";
-import type { OperationalCloudEvent } from "../../schema/events/operational.ts";
+import type { CloudEvent, OperationalCloudEvent } from "../../schema/events/index.ts";
 import { formatTime } from "../format.ts";
 import { fieldChanges, operationalText, summary } from "../live/describe.ts";
 import { isChange, type StreamEvent } from "../live/events.ts";

@@ -1,7 +1,6 @@
 // What the log says of one thing, newest first, page after page.
 import { useEffect, useMemo, useState } from "preact/hooks";
-import type { CloudEvent } from "../../schema/events/log.ts";
-import type { LogView } from "../../schema/events/shapes.ts";
+import type { CloudEvent, LogView } from "../../schema/events/index.ts";
 import { get, withQuery } from "../api.ts";
 import type { StreamEvent } from "../live/events.ts";
 import { listenToStream } from "../live/stream.ts";

@@ -1,4 +1,4 @@
-import type { HoldersView } from "../../schema/rest/observe.ts";
+import type { HoldersView } from "../../schema/rest/index.ts";
 import { href } from "../router.ts";
 import { Status } from "./status.tsx";
 

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import type { OverviewView } from "../../schema/rest/observe.ts";
+import type { OverviewView } from "../../schema/rest/index.ts";
 import { formatAgo, formatCount, plural } from "../format.ts";
 import { type Issue, issuesOf } from "../live/issues.ts";
 import { operationalEvents } from "../live/operational-events.ts";

@@ -1,5 +1,5 @@
 import { useMemo } from "preact/hooks";
-import type { RatesView } from "../../schema/rest/observe.ts";
+import type { RatesView } from "../../schema/rest/index.ts";
 import { withQuery } from "../api.ts";
 import { formatMs, formatRate } from "../format.ts";
 import { useResource } from "../live/resource.ts";

@@ -1,5 +1,5 @@
 // Columns of lists, as every page that lists VMs, hosts or networks has them.
-import type { HostView, NetworkView, VmView } from "../../schema/index.ts";
+import type { HostView, NetworkView, VmView } from "../../schema/rest/index.ts";
 import type { Static } from "../../schema/typebox.ts";
 import { href } from "../router.ts";
 import type { Filter } from "./filters.tsx";

@@ -1,6 +1,5 @@
 // What is searched for, by how it reads. What the controller would refuse is not asked: it lacks something yet. Pure.
-import { namePattern } from "../../schema/plain/names.ts";
-import { maxSelectorLength, parseSelector, SelectorError } from "../../schema/plain/selector.ts";
+import { maxSelectorLength, namePattern, parseSelector, SelectorError } from "../../schema/plain/index.ts";
 
 export type Query = Readonly<Record<string, string>>;
 

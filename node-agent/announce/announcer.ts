@@ -4,7 +4,7 @@
 // While a guest scans, its misses fill the kernel's queue faster than the agent reads it, and misses of other guests are
 // lost. Then the agent ignores the misses of that network and the requests of the scanner, and treats the recorded requests
 // of the other guests as misses.
-import type { IpAddress, MacAddress, Vni } from "../../schema/index.ts";
+import type { IpAddress, MacAddress, Vni } from "../../schema/address/index.ts";
 import { type Announcement, encodeAnnouncement, encodeReply } from "../kernel/codec/packet-codec.ts";
 import { GuestPorts } from "../kernel/devices/guest-ports.ts";
 import { AskerSocket, FrameSender } from "../kernel/sockets/packet-socket.ts";

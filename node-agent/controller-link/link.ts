@@ -3,10 +3,10 @@
 import type { ClientRequest } from "node:http";
 import type { Logger } from "pino";
 import { WebSocket } from "ws";
+import type { BindingKey } from "../../schema/address/index.ts";
 import {
   type AgentFrame,
   agentPath,
-  type BindingKey,
   type ControllerFrame,
   chunk,
   closeCodes,
@@ -14,7 +14,7 @@ import {
   heartbeatMs,
   maxFrameBytes,
   parseControllerFrame,
-} from "../../schema/index.ts";
+} from "../../schema/agent/index.ts";
 import { backoffMs } from "./backoff.ts";
 
 export type Hello = Omit<Extract<AgentFrame, { type: "hello" }>, "type">;

@@ -4,7 +4,8 @@
 //
 // The channel is ordered, and the controller confirms a release in the same turn in which it ends the interest. So frames
 // before the confirmation may be older than the release; frames after it are not.
-import { type AgentFrame, type Answer, type BindingKey, chunk, keyText } from "../../schema/index.ts";
+import { type Answer, type BindingKey, keyText } from "../../schema/address/index.ts";
+import { type AgentFrame, chunk } from "../../schema/agent/index.ts";
 
 export class Releases {
   /** By key, the id of its last release. */

@@ -1,13 +1,13 @@
 // Findings for operators, outside the inventory. They are counted by kind and subject, and released so that a storm of findings
 // does not become a storm of reports. Pure; time is injected.
+import type { Vni } from "../../schema/address/index.ts";
 import {
   type FindingKind,
   maxDetailLength,
   maxFindingsPerFrame,
   maxSubjectLength,
   type ReportedFinding,
-  type Vni,
-} from "../../schema/index.ts";
+} from "../../schema/agent/index.ts";
 import { Budget } from "../misses/budget.ts";
 
 /** The first finding of a kind and subject is reported at once, later ones once per interval. */

@@ -2,7 +2,7 @@
 // repeats it if the session ended before it was confirmed.
 //
 // An empty query after the reports confirms them by its answer: the channel is ordered.
-import type { AgentFrame } from "../../schema/index.ts";
+import type { AgentFrame } from "../../schema/agent/index.ts";
 import { type Finding, FindingAggregator, type FindingSummary } from "./aggregator.ts";
 
 /** Interval of the checks for new reports. */

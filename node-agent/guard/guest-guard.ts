@@ -2,7 +2,7 @@
 // and restores them when another program removes them. If new rules cannot be loaded the previous ones stay; the agent
 // reports the problem, and acknowledges no revision until they are loaded.
 import type { Logger } from "pino";
-import type { Vni } from "../../schema/index.ts";
+import type { Vni } from "../../schema/address/index.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import type { ClaimedPort, PortRegister } from "../networks/port-register.ts";
 import { Keeper } from "./keeper.ts";

@@ -2,7 +2,7 @@
 // before guests rely on them.
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { type IpAddress, type MacAddress, macToBytes, parseIp, parseMac } from "../../schema/index.ts";
+import { type IpAddress, type MacAddress, macToBytes, parseIp, parseMac } from "../../schema/address/index.ts";
 import { encodeAnnouncement } from "../kernel/codec/packet-codec.ts";
 import { FrameSender } from "../kernel/sockets/packet-socket.ts";
 import { runCommand } from "./commands.ts";

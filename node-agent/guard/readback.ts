@@ -1,6 +1,6 @@
 // Parses the output of `nft -j list table` for the agent's table.
 import { parse } from "secure-json-parse";
-import { maxVni, parseVni, type Vni } from "../../schema/index.ts";
+import { maxVni, parseVni, type Vni } from "../../schema/address/index.ts";
 
 export interface ReadTable {
   /** The rules and sets of the kernel, without volatile values: equal text means equal rules. */

@@ -8,7 +8,7 @@ import {
   type MacAddress,
   macToBytes,
   type Vni,
-} from "../../schema/index.ts";
+} from "../../schema/address/index.ts";
 import type { AddressedGuest } from "../tables/held-network.ts";
 import { type Elements, fillScript, tableName } from "./rule-table.ts";
 

@@ -1,5 +1,6 @@
 // The hosts that may send to this one, according to the controller, and the rules that drop frames of all others. Pure.
-import { type ControllerFrame, familyOf, type Vni, type VtepAddress } from "../../schema/index.ts";
+import { familyOf, type Vni, type VtepAddress } from "../../schema/address/index.ts";
+import type { ControllerFrame } from "../../schema/agent/index.ts";
 import { type Elements, fillScript, tableName } from "./rule-table.ts";
 
 type SendersFrame = Extract<ControllerFrame, { type: "senders" }>;

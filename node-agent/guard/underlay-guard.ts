@@ -1,6 +1,7 @@
 // Accepts tunnelled frames only from the VTEPs of hosts in the same network: the controller pushes changes to that set.
 import type { Logger } from "pino";
-import type { ControllerFrame, Vni } from "../../schema/index.ts";
+import type { Vni } from "../../schema/address/index.ts";
+import type { ControllerFrame } from "../../schema/agent/index.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import { Keeper } from "./keeper.ts";
 import type { ReadTable } from "./readback.ts";

@@ -1,6 +1,6 @@
 // One JSON request to the controller over TLS.
 import { request } from "node:https";
-import type { ProblemDetails } from "../../schema/index.ts";
+import type { ProblemDetails } from "../../schema/plain/index.ts";
 
 export interface Ask {
   readonly controller: URL;

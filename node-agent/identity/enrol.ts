@@ -1,18 +1,17 @@
 // Enrols with a join token and gets a certificate. The controller is verified before the token is sent: by the hash of its CA in
 // the operator's line, or by a public CA.
 import { X509Certificate } from "node:crypto";
+import { parseVtep, type VtepAddress } from "../../schema/address/index.ts";
 import {
   type Credentials,
   CredentialsView,
   caHash,
   enrolPath,
   findCaHash,
-  parseVtep,
   splitPem,
   TrustView,
   trustPath,
-  type VtepAddress,
-} from "../../schema/index.ts";
+} from "../../schema/agent/index.ts";
 import { Check } from "../../schema/typebox.ts";
 import { ask } from "./ask.ts";
 import { makeHostKey, makeRequest } from "./request.ts";

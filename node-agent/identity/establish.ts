@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
-import type { VtepAddress } from "../../schema/index.ts";
+import type { VtepAddress } from "../../schema/address/index.ts";
 import { takeVariable } from "../kernel/environment.ts";
 import { RefusedError } from "./ask.ts";
 import { enrol, TrustError } from "./enrol.ts";

@@ -1,7 +1,7 @@
 // The current certificate, and its renewal in time. Existing sessions continue; the next connection uses the new one.
 import { X509Certificate } from "node:crypto";
 import type { Logger } from "pino";
-import { type Credentials, renewalTime, renewPath } from "../../schema/index.ts";
+import { type Credentials, renewalTime, renewPath } from "../../schema/agent/index.ts";
 import { ask } from "./ask.ts";
 import { checkCredentials } from "./enrol.ts";
 import { makeRequest } from "./request.ts";

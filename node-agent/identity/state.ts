@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { writeDurably } from "../../common/durable-file.ts";
-import { namePattern } from "../../schema/index.ts";
+import { namePattern } from "../../schema/plain/index.ts";
 import { Check, type Static, Type } from "../../schema/typebox.ts";
 
 export const defaultStateDirectory = "/var/lib/nearmiss";

@@ -1,5 +1,5 @@
 // The kernel's two questions.
-import type { BindingKey, IpAddress, MacAddress, Vni } from "../../schema/index.ts";
+import type { BindingKey, IpAddress, MacAddress, Vni } from "../../schema/address/index.ts";
 
 export type Miss =
   | { readonly kind: "l3miss"; readonly vni: Vni; readonly ip: IpAddress }

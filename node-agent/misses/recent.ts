@@ -1,5 +1,5 @@
 // The last misses and their outcomes, for `nearmiss agent status`. Bounded: the oldest is evicted.
-import type { MacAddress, VtepAddress } from "../../schema/index.ts";
+import type { MacAddress, VtepAddress } from "../../schema/address/index.ts";
 import type { Timeline } from "./timeline.ts";
 
 /** A miss at its end; every time is of the agent's monotonic clock. */

@@ -7,7 +7,7 @@ import {
   keyText,
   type MacAddress,
   type Vni,
-} from "../../schema/index.ts";
+} from "../../schema/address/index.ts";
 import type { Entry } from "../tables/entry.ts";
 import type { Knowledge } from "../tables/held-network.ts";
 import { Budget } from "./budget.ts";

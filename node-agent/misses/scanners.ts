@@ -1,5 +1,5 @@
 // Detects guests of one network that send so many requests that those of others would be lost. Pure; time is injected.
-import type { MacAddress } from "../../schema/index.ts";
+import type { MacAddress } from "../../schema/address/index.ts";
 import { type Allowance, Budget } from "./budget.ts";
 
 /** A scanning guest is ignored for this time. Then it is judged again. */

@@ -1,5 +1,5 @@
 // The steps of one miss.
-import { addressOf, type Vni } from "../../schema/index.ts";
+import { addressOf, type Vni } from "../../schema/address/index.ts";
 import { type Miss, missKey } from "./miss.ts";
 
 /** When the steps of a miss happened, in ms of the agent's monotonic clock. */

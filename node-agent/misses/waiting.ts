@@ -1,6 +1,6 @@
 // Tracks which guests wait for which address, from requests on the bridge's packet socket and from misses. Pure; time is
 // injected.
-import type { IpAddress, MacAddress, Vni } from "../../schema/index.ts";
+import type { IpAddress, MacAddress, Vni } from "../../schema/address/index.ts";
 
 /** A guest asks once a second, three times: one that asked longer ago has given up. */
 export const waitingMs = 3_000;

@@ -2,7 +2,7 @@
 // port are restored when its VM leaves.
 import type { Logger } from "pino";
 import { SerialQueue } from "../../common/serial-queue.ts";
-import type { MacAddress, Vni } from "../../schema/index.ts";
+import type { MacAddress, Vni } from "../../schema/address/index.ts";
 import type { Link } from "../kernel/codec/link-codec.ts";
 import type { BridgePorts } from "../kernel/devices/bridge-ports.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";

@@ -1,6 +1,6 @@
 // Decides which devices of this host are guests' ports, from registrations and devices. Only these are guarded; a wrong
 // registration is a problem of the host.
-import type { Vni } from "../../schema/index.ts";
+import type { Vni } from "../../schema/address/index.ts";
 import { bridgeName } from "../kernel/devices/device-names.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
 import { readPortDevice } from "../kernel/devices/port-devices.ts";

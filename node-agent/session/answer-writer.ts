@@ -1,5 +1,5 @@
 // Writes answers to memory and to the kernel, and then sends them to the waiting guests.
-import { type Answer, keyText } from "../../schema/index.ts";
+import { type Answer, keyText } from "../../schema/address/index.ts";
 import type { Announcer } from "../announce/announcer.ts";
 import type { Releases } from "../controller-link/releases.ts";
 import type { HostNetworks } from "../networks/host-networks.ts";

@@ -1,5 +1,6 @@
 // This host's position in the controller's log, and its report to the controller.
-import { type AgentFrame, type MissTimes, parseRevision, type Revision } from "../../schema/index.ts";
+import { parseRevision, type Revision } from "../../schema/address/index.ts";
+import type { AgentFrame, MissTimes } from "../../schema/agent/index.ts";
 import type { HostNetworks } from "../networks/host-networks.ts";
 
 /** Capacity of an `applied` frame. */

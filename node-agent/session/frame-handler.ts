@@ -6,11 +6,11 @@ import {
   type BindingKey,
   defaultVtepPort,
   keyText,
-  protocolVersions,
   type Vni,
   type VtepAddress,
-  version,
-} from "../../schema/index.ts";
+} from "../../schema/address/index.ts";
+import { protocolVersions } from "../../schema/agent/index.ts";
+import { version } from "../../schema/version.ts";
 import type { Frame, Hello, LinkHandlers } from "../controller-link/link.ts";
 import type { Releases } from "../controller-link/releases.ts";
 import type { Reporter } from "../findings/reporter.ts";

@@ -1,6 +1,6 @@
 // Outcomes of misses: kept for the status report, and logged.
 import type { Logger } from "pino";
-import { type Answer, type Binding, keyText, type Vni } from "../../schema/index.ts";
+import { type Answer, type Binding, keyText, type Vni } from "../../schema/address/index.ts";
 import { missKey } from "../misses/miss.ts";
 import { type FinishedMiss, RecentMisses } from "../misses/recent.ts";
 import { describeTimeline, type Timeline } from "../misses/timeline.ts";

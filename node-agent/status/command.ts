@@ -1,6 +1,7 @@
 // The flags of `nearmiss agent status` and `nearmiss explain`. What runs loads only when it runs.
 import { type Command, InvalidArgumentError } from "commander";
-import { AddressError, type IpAddress, namePattern, parseIp } from "../../schema/index.ts";
+import { AddressError, type IpAddress, parseIp } from "../../schema/address/index.ts";
+import { namePattern } from "../../schema/plain/index.ts";
 import type { ExplainFlags, Output, StatusFlags } from "./command-flags.ts";
 import { socketDirectory, whyNoSocketPath } from "./socket-path.ts";
 

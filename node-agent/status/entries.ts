@@ -1,6 +1,6 @@
 // The entries of a status report: held answers by network, collected without delaying a miss.
 import { setImmediate } from "node:timers/promises";
-import { addressOf, type Vni } from "../../schema/index.ts";
+import { addressOf, type Vni } from "../../schema/address/index.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import type { HeldFact } from "../tables/held-network.ts";
 

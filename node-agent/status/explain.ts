@@ -1,6 +1,6 @@
 // From the facts about a path to checks, in the order of the path: controller, inventory, this host's devices, the
 // answer in memory, the three entries in the kernel, what lies beyond. Pure.
-import { type IpAddress, subnetContains } from "../../schema/index.ts";
+import { type IpAddress, subnetContains } from "../../schema/address/index.ts";
 import { type Check, ok, wrong } from "./check.ts";
 import { checkDevices, checkFit } from "./explain-devices.ts";
 import { checkLocal, checkRemote } from "./explain-entries.ts";

@@ -1,5 +1,6 @@
 // Recent findings for the status.
-import type { FindingKind, Vni } from "../../schema/index.ts";
+import type { Vni } from "../../schema/address/index.ts";
+import type { FindingKind } from "../../schema/agent/index.ts";
 import type { Reporter } from "../findings/reporter.ts";
 
 export interface DescribedFinding {

@@ -1,6 +1,6 @@
 // Gathers the facts about a path: from the controller, from the agent's memory, and from the kernel, in that order, so that with
 // a change in flight memory or kernel may be ahead of the earlier reading, but never behind.
-import { familyOf, type IpAddress, type MacAddress, type Vni } from "../../schema/index.ts";
+import { familyOf, type IpAddress, type MacAddress, type Vni } from "../../schema/address/index.ts";
 import type { Link } from "../kernel/codec/link-codec.ts";
 import { bridgeName, vxlanName } from "../kernel/devices/device-names.ts";
 import { Links } from "../kernel/devices/links.ts";

@@ -12,7 +12,7 @@ import {
   type Subnet,
   type Vni,
   type VtepAddress,
-} from "../../schema/index.ts";
+} from "../../schema/address/index.ts";
 import { Compile, type Static, Type, type Validator } from "../../schema/typebox.ts";
 import type { ControllerReader } from "../identity/read.ts";
 

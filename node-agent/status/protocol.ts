@@ -1,7 +1,8 @@
 // The protocol of the agent's local socket: one JSON object per line, a request and its reply, both bounded. Every user who
 // may open the socket may ask; no request changes anything.
 import { safeParse } from "secure-json-parse";
-import { AddressError, type IpAddress, namePattern, parseIp } from "../../schema/index.ts";
+import { AddressError, type IpAddress, parseIp } from "../../schema/address/index.ts";
+import { namePattern } from "../../schema/plain/index.ts";
 import { Compile, type Static, Type } from "../../schema/typebox.ts";
 
 export const maxRequestBytes = 4 * 1024;

@@ -1,6 +1,7 @@
 // The report of `agent status` as one JSON object: from the agent's parts and a fresh list of links. Times are durations in ms,
 // which are meaningful outside this process.
-import { addressOf, type Vni, version } from "../../schema/index.ts";
+import { addressOf, type Vni } from "../../schema/address/index.ts";
+import { version } from "../../schema/version.ts";
 import type { AnnounceCounters } from "../announce/announcer.ts";
 import type { Link } from "../kernel/codec/link-codec.ts";
 import { bridgeName, vxlanName } from "../kernel/devices/device-names.ts";

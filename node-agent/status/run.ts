@@ -1,6 +1,6 @@
 // `nearmiss agent status` and `nearmiss explain`: send the request, print the result, and set the exit status.
-import type { IpAddress } from "../../schema/index.ts";
-import { version } from "../../schema/index.ts";
+import type { IpAddress } from "../../schema/address/index.ts";
+import { version } from "../../schema/version.ts";
 import { AskError, askAgent, findSocket, howToStart, NoAgentError } from "./client.ts";
 import type { ExplainFlags, Output, StatusFlags } from "./command-flags.ts";
 import { type Explanation, otherVersion, withFormerNames, withoutAgent } from "./explanation.ts";

@@ -2,7 +2,7 @@
 import { lstatSync, mkdirSync, unlinkSync } from "node:fs";
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
-import { version } from "../../schema/index.ts";
+import { version } from "../../schema/version.ts";
 import { maxRequestBytes, parseStatusRequest, RequestError, type StatusReply, type StatusRequest } from "./protocol.ts";
 
 /** Maximum of connections at a time; further ones are closed at once. */

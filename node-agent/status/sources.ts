@@ -1,6 +1,6 @@
 // Sources of the status: the agent's parts, which do not depend on this file.
 
-import type { Revision } from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
 import type { Announcer } from "../announce/announcer.ts";
 import type { LinkState } from "../controller-link/link.ts";
 import type { Reporter } from "../findings/reporter.ts";

@@ -1,6 +1,6 @@
 // Decides which remote addresses a host evicts: idle ones, and at the limits the least recently used. The kernel has the last
 // use of a MAC (in its tunnel entry), but not of an IP: IPs age with their MAC. Pure; time is injected.
-import type { MacAddress } from "../../schema/index.ts";
+import type { MacAddress } from "../../schema/address/index.ts";
 
 /** Limits of addresses of remote VMs on a host: an IP is one, a MAC is one. Those of its own VMs do not count. */
 export interface Caps {

@@ -1,7 +1,7 @@
 // The kernel's entries for a remote VM, and the operations that write them. An answer is three entries: the
 // neighbour (IP → MAC), the tunnel's FDB entry (MAC → VTEP), and the bridge's own (MAC → tunnel port), without which
 // the bridge floods every frame for that MAC to all guests of the host.
-import type { IpAddress, MacAddress, Vni, VtepAddress } from "../../schema/index.ts";
+import type { IpAddress, MacAddress, Vni, VtepAddress } from "../../schema/address/index.ts";
 
 export interface NeighbourEntry {
   readonly kind: "neighbour";

@@ -12,7 +12,7 @@ import {
   type Revision,
   type Vni,
   type VtepAddress,
-} from "../../schema/index.ts";
+} from "../../schema/address/index.ts";
 import { LastUse } from "./ageing.ts";
 import type { Entry, Place, TunnelEntry } from "./entry.ts";
 

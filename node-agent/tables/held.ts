@@ -1,7 +1,13 @@
 // The answers that this host holds of all its networks, and the entries that follow from them. No I/O: every change returns
 // the resulting operations.
-import type { Answer, BindingKey, IpAddress, MacAddress, Vni } from "../../schema/index.ts";
-import { keyText } from "../../schema/index.ts";
+import {
+  type Answer,
+  type BindingKey,
+  type IpAddress,
+  keyText,
+  type MacAddress,
+  type Vni,
+} from "../../schema/address/index.ts";
 import { type Caps, defaultCaps, isCrowded } from "./ageing.ts";
 import type { Desired } from "./comparison.ts";
 import type { Entry, Operation, Place } from "./entry.ts";

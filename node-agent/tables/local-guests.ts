@@ -1,5 +1,5 @@
 // Compares the guests that are registered on this host with those that send here. Pure; time is injected.
-import type { IpAddress, MacAddress, Vni } from "../../schema/index.ts";
+import type { IpAddress, MacAddress, Vni } from "../../schema/address/index.ts";
 import type { HeldFact, LocalGuest } from "./held-network.ts";
 import type { GuestPort } from "./port.ts";
 

@@ -3,7 +3,7 @@
 // A MAC with a registered port has a `static sticky` entry there: no frame from another port can move it. The port does not
 // learn, so that its guest cannot attract another guest's traffic, and frames for unknown MACs are not flooded to it.
 // Broadcast and multicast still reach it: local guests find each other with them.
-import type { MacAddress } from "../../schema/index.ts";
+import type { MacAddress } from "../../schema/address/index.ts";
 import type { LocalGuest } from "./held-network.ts";
 import type { GuestPort, PortBehaviour, PortChange } from "./port.ts";
 

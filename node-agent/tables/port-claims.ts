@@ -1,6 +1,6 @@
 // Decides whose port a device is: compares the port of a registration with the actual device. A registration is only a name that
 // an operator wrote; it must not affect a port of another network, or the host's own card. Pure.
-import type { MacAddress, Vni } from "../../schema/index.ts";
+import type { MacAddress, Vni } from "../../schema/address/index.ts";
 
 /** The registration of an interface on this host names this port. */
 export interface PortClaim {

@@ -1,5 +1,5 @@
 // A guest's port of a bridge as the kernel has it, and the single changes to it. Types only.
-import type { MacAddress } from "../../schema/index.ts";
+import type { MacAddress } from "../../schema/address/index.ts";
 
 /** A bridge's settings of a port. */
 export interface PortBehaviour {

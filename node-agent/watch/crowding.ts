@@ -1,7 +1,7 @@
 // Keeps the queue of misses, which all networks of the host share, usable for each: misses of networks that fill it are ignored
 // for a while, and so are those of networks with a scanning guest. The agent reads the requests of their guests on their bridges
 // instead, if possible.
-import type { Vni } from "../../schema/index.ts";
+import type { Vni } from "../../schema/address/index.ts";
 import type { ShutOutDevices } from "../kernel/sockets/miss-socket.ts";
 import { Crowds } from "../misses/crowds.ts";
 import type { Miss } from "../misses/miss.ts";

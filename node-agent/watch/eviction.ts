@@ -1,7 +1,7 @@
 // Reads the ages of entries from the kernel, one network after the other, and evicts idle ones. `tables/ageing.ts` decides
 // which, and in which order.
 import type { Logger } from "pino";
-import { addressOf, type Vni } from "../../schema/index.ts";
+import { addressOf, type Vni } from "../../schema/address/index.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import { NetlinkError } from "../kernel/sockets/request-socket.ts";
 import { readAgesEveryMs } from "../tables/ageing.ts";

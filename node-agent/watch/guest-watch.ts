@@ -1,5 +1,5 @@
 // Checks periodically that the guests that send on this host are those that are registered on it.
-import type { MacAddress, Vni } from "../../schema/index.ts";
+import type { MacAddress, Vni } from "../../schema/address/index.ts";
 import type { BridgePorts } from "../kernel/devices/bridge-ports.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
 import { NetlinkError } from "../kernel/sockets/request-socket.ts";

@@ -1,7 +1,7 @@
 // Keeps the kernel in its desired state, whichever program changes it: watches devices, addresses and entries, counts
 // messages that the kernel dropped, and also checks everything periodically.
 import type { Logger } from "pino";
-import type { MacAddress, Vni, VtepAddress } from "../../schema/index.ts";
+import type { MacAddress, Vni, VtepAddress } from "../../schema/address/index.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import type { HostAddress, Link, PortOfBridge } from "../kernel/codec/link-codec.ts";
 import {

@@ -2,7 +2,7 @@
 // them (kernel/codec/link-requests.ts) if the kernel can do so; on an older kernel its port stops learning for a while.
 // Addresses that were not read during that time are found by reading the tables, rarely.
 import type { Logger } from "pino";
-import type { Vni } from "../../schema/index.ts";
+import type { Vni } from "../../schema/address/index.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import { decodeBridgeEntry, type NeighbourMessage } from "../kernel/codec/neighbour-codec.ts";
 import type { BridgePorts } from "../kernel/devices/bridge-ports.ts";

@@ -1,6 +1,6 @@
 // Host certificates: REST messages between agents and the controller to issue and renew them.
 import { createHash, type X509Certificate } from "node:crypto";
-import { namePattern } from "../plain/names.ts";
+import { namePattern } from "../plain/index.ts";
 import { type Static, Type } from "../typebox.ts";
 
 export const trustPath = "/v1/ca";

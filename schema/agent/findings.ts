@@ -1,5 +1,5 @@
 // What agents report of their hosts: findings, in the frame `report`. The controller publishes them as operational events.
-import { parseVni, type Vni } from "../address/address.ts";
+import { parseVni, type Vni } from "../address/index.ts";
 import { type Static, Type } from "../typebox.ts";
 
 /** What an agent can find on its host; docs/events.md describes each. */

@@ -7,8 +7,7 @@
 //
 // Frames are at most `maxFrameBytes`; a larger set is chunked, closed by `end: true`, and applied only when whole.
 // Unknown fields and unknown frame types are ignored, so that neighbouring versions work together.
-import type { IpAddress, Revision, Vni, VtepAddress } from "../address/address.ts";
-import type { Answer, BindingKey } from "../address/binding.ts";
+import type { Answer, BindingKey, IpAddress, Revision, Vni, VtepAddress } from "../address/index.ts";
 import type { ReportedFinding } from "./findings.ts";
 
 export const agentPath = "/v1/agent";

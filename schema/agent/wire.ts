@@ -1,8 +1,17 @@
 // Frames of the agent channel as they stand on the wire: their form checked, their addresses parsed. What they mean stands
 // in protocol.ts.
 import { safeParse } from "secure-json-parse";
-import { AddressError, parseIp, parseMac, parseRevision, parseVni, parseVtep } from "../address/address.ts";
-import type { Answer, Binding, BindingKey } from "../address/binding.ts";
+import {
+  AddressError,
+  type Answer,
+  type Binding,
+  type BindingKey,
+  parseIp,
+  parseMac,
+  parseRevision,
+  parseVni,
+  parseVtep,
+} from "../address/index.ts";
 import { Compile, type Static, Type } from "../typebox.ts";
 import { parseFindings, WireFindings } from "./findings.ts";
 import { type AgentFrame, type AgentNetwork, type ControllerFrame, FrameError, type Question } from "./protocol.ts";

@@ -1,8 +1,6 @@
 // The log of changes as its readers see it: CloudEvents 1.0 in JSON (https://cloudevents.io), one per changed resource.
-import type { Revision } from "../address/address.ts";
-import type { Host } from "../rest/host.ts";
-import type { Network } from "../rest/network.ts";
-import type { Vm } from "../rest/vm.ts";
+import type { Revision } from "../address/index.ts";
+import type { Host, Network, Vm } from "../rest/index.ts";
 
 export type ResourceKind = "network" | "host" | "vm";
 export type ChangeVerb = "created" | "updated" | "deleted";

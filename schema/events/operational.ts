@@ -1,8 +1,8 @@
 // Operational events: findings of agents, and what the controller itself notes about hosts and moves. They are not inventory and
 // have no revision. On the event stream they are marked as operational, have a sequence within one run of the controller, and
 // are never replayed.
-import type { Vni } from "../address/address.ts";
-import { findingKinds } from "../agent/findings.ts";
+import type { Vni } from "../address/index.ts";
+import { findingKinds } from "../agent/index.ts";
 
 /** What the controller says of a host by itself. */
 export const presenceKinds = ["host-connected", "host-lost"] as const;

@@ -1,10 +1,7 @@
 // The messages of the event stream and pages of the log as JSON Schema, for AsyncAPI and OpenAPI. Consumers
 // ignore fields that they do not know.
 
-import { HostView } from "../rest/host.ts";
-import { RevisionNumber } from "../rest/metadata.ts";
-import { NetworkView } from "../rest/network.ts";
-import { VmView } from "../rest/vm.ts";
+import { HostView, NetworkView, RevisionNumber, VmView } from "../rest/index.ts";
 import { type Static, type TProperties, type TSchema, Type } from "../typebox.ts";
 import type { CloudEvent, ResourceKind } from "./log.ts";
 import { operationalKinds, operationalType } from "./operational.ts";

@@ -1,5 +1,5 @@
 // What the event stream says beside the changes of `log.ts`: where a consumer goes on, and how far it has come.
-import { parseRevision, type Revision } from "../address/address.ts";
+import { parseRevision, type Revision } from "../address/index.ts";
 import type { ChangeVerb, ResourceKind } from "./log.ts";
 
 /** Everything up to here has been received. */

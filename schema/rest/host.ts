@@ -1,5 +1,5 @@
 // Hosts: shapes for REST bodies and answers, and the parsed form behind them.
-import { defaultVtepPort, parseVtep, type VtepAddress } from "../address/address.ts";
+import { defaultVtepPort, parseVtep, type VtepAddress } from "../address/index.ts";
 import { type Static, Type } from "../typebox.ts";
 import { Faults } from "./input.ts";
 import { mergePatch } from "./merge-patch.ts";

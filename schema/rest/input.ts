@@ -1,5 +1,5 @@
 // Bodies as people write them: all that is wrong with one is told at once, each fault with its place.
-import { AddressError } from "../address/address.ts";
+import { AddressError } from "../address/index.ts";
 
 /** One fault in a body: a JSON Pointer (RFC 6901) and what to do about it. */
 export interface InputFault {

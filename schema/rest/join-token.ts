@@ -1,5 +1,5 @@
 // Enrolment as operators see it: join tokens, and the CAs that sign host certificates. `enrolment.ts` is what agents send.
-import { caHashPattern, HostName } from "../agent/enrolment.ts";
+import { caHashPattern, HostName } from "../agent/index.ts";
 import { type Static, Type } from "../typebox.ts";
 
 const closed = { additionalProperties: false } as const;

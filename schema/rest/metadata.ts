@@ -1,7 +1,6 @@
 // What every resource has beside its own fields: name, labels, description, uid, revision.
-import type { Revision } from "../address/address.ts";
-import { limits } from "../plain/limits.ts";
-import { findLabelKeyFault, findLabelValueFault, namePattern } from "../plain/names.ts";
+import type { Revision } from "../address/index.ts";
+import { findLabelKeyFault, findLabelValueFault, limits, namePattern } from "../plain/index.ts";
 import { type Static, type TSchema, Type } from "../typebox.ts";
 import { type Faults, pointerToken } from "./input.ts";
 

@@ -12,8 +12,8 @@ import {
   subnetFamily,
   subnetsOverlap,
   type Vni,
-} from "../address/address.ts";
-import { limits, minIpv6Mtu } from "../plain/limits.ts";
+} from "../address/index.ts";
+import { limits, minIpv6Mtu } from "../plain/index.ts";
 import { type Static, Type } from "../typebox.ts";
 import { Faults } from "./input.ts";
 import { mergePatch } from "./merge-patch.ts";

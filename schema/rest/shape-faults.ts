@@ -1,6 +1,5 @@
 // What is wrong with a value by its form, in words for the person who wrote it.
-import { namePattern } from "../plain/names.ts";
-import type { ProblemFault } from "../plain/problems.ts";
+import { namePattern, type ProblemFault } from "../plain/index.ts";
 import type { Compile } from "../typebox.ts";
 
 type SchemaError = ReturnType<ReturnType<typeof Compile>["Errors"]>[number];

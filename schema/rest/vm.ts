@@ -1,7 +1,6 @@
 // VMs and their interfaces: shapes for REST bodies and answers, and the parsed forms behind them.
-import { type IpAddress, type MacAddress, parseIp, parseMac } from "../address/address.ts";
-import { limits } from "../plain/limits.ts";
-import { namePattern } from "../plain/names.ts";
+import { type IpAddress, type MacAddress, parseIp, parseMac } from "../address/index.ts";
+import { limits, namePattern } from "../plain/index.ts";
 import { type Static, type TSchema, Type } from "../typebox.ts";
 import { UdpPort } from "./host.ts";
 import { Faults, pointerToken } from "./input.ts";

@@ -9,7 +9,7 @@ import { Authorities } from "../../controller/pki/authorities.ts";
 import { issueHostCertificate, makeCa, readHostRequest, validityFrom } from "../../controller/pki/x509.ts";
 import { makeHostKey, makeRequest } from "../../node-agent/identity/request.ts";
 import type { HostIdentity } from "../../node-agent/identity/state.ts";
-import { closeCodes } from "../../schema/index.ts";
+import { closeCodes } from "../../schema/agent/index.ts";
 import { problemType } from "../integration/harness.ts";
 import { type EnrollingController, lifetimeMs, startEnrolling } from "../support/enrolled.ts";
 

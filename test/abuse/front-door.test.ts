@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { agentPath, closeCodes } from "../../schema/index.ts";
+import { agentPath, closeCodes } from "../../schema/agent/index.ts";
 import { call, populate, problemType, startController, startSecured } from "../integration/harness.ts";
 import { agentOf, findCertified } from "../support/certified.ts";
 

@@ -2,7 +2,9 @@
 // port would cut that VM off, because the agent pins and filters a port by what is registered for it.
 import { describe, expect, test } from "vitest";
 import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
-import { parseRevision, parseVm, type ResourceChange, type Vm } from "../../schema/index.ts";
+import { parseRevision } from "../../schema/address/index.ts";
+import type { ResourceChange } from "../../schema/events/index.ts";
+import { parseVm, type Vm } from "../../schema/rest/index.ts";
 import {
   type AgentClient,
   type Controller,

@@ -1,7 +1,8 @@
 // What an enrolled host can do to the controller with its own certificate, while an honest host goes on: by order and bounds.
 import { describe, expect, test } from "vitest";
 import type { WebSocket } from "ws";
-import { closeCodes, maxUnknownPerHostAndNetwork, parseIp, parseVni, type Question } from "../../schema/index.ts";
+import { parseIp, parseVni } from "../../schema/address/index.ts";
+import { closeCodes, maxUnknownPerHostAndNetwork, type Question } from "../../schema/agent/index.ts";
 import { waitFor, waitUntil } from "../../testkit/lab/wait.ts";
 import { type Controller, call, populate, startSecured } from "../integration/harness.ts";
 import { blue, ipKey } from "../integration/keys.ts";

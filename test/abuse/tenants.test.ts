@@ -1,6 +1,6 @@
 // What one tenant may take of what all share: hosts to place VMs on, VMs, addresses.
 import { describe, expect, test } from "vitest";
-import type { Quota, TokenInput } from "../../schema/index.ts";
+import type { Quota, TokenInput } from "../../schema/rest/index.ts";
 import { type Controller, call, populate, problemType, startSecured } from "../integration/harness.ts";
 
 const ndjson = { "content-type": "application/x-ndjson" };

@@ -1,7 +1,7 @@
 // A VM without interfaces is in no network, so nothing of it is outside a token's networks. It stays its owner's all the
 // same: whoever does not own it meets the answers that a VM which does not exist would give.
 import { describe, expect, test } from "vitest";
-import type { TokenInput, VmView } from "../../schema/index.ts";
+import type { TokenInput, VmView } from "../../schema/rest/index.ts";
 import { type Controller, call, populate, startSecured } from "../integration/harness.ts";
 
 const callers: Readonly<Record<string, TokenInput>> = {

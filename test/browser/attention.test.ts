@@ -1,5 +1,6 @@
 import { test } from "vitest";
-import { parseVni, type ReportedFinding } from "../../schema/index.ts";
+import { parseVni } from "../../schema/address/index.ts";
+import type { ReportedFinding } from "../../schema/agent/index.ts";
 import { fleet, follow } from "../integration/fleet.ts";
 import { call, populate, startController, vm } from "../integration/harness.ts";
 import { describeBrowser, tabs } from "../support/browser.ts";

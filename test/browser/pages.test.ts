@@ -2,7 +2,8 @@
 // beyond the edge, and nothing that axe-core objects to. `npm run screenshots` leaves a picture of each.
 import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
-import { parseIp, parseRevision, parseVni, type Question } from "../../schema/index.ts";
+import { parseIp, parseRevision, parseVni } from "../../schema/address/index.ts";
+import type { Question } from "../../schema/agent/index.ts";
 import { type Controller, call, populate, startController, startSecured } from "../integration/harness.ts";
 import { describeBrowser, logIn, tabs, wayIsCut } from "../support/browser.ts";
 import { type FleetShape, startFleet } from "../support/fleet.ts";

@@ -4,7 +4,8 @@ import { describe, expect, test } from "vitest";
 import { decide, type Mutation } from "../../controller/inventory/decide.ts";
 import { Inventory } from "../../controller/inventory/inventory.ts";
 import { type Commit, LogCompactedError, type LogPosition, type Store } from "../../controller/store/store.ts";
-import { parseHost, parseNetwork, parseRevision, parseVm, type Revision } from "../../schema/index.ts";
+import { parseRevision, type Revision } from "../../schema/address/index.ts";
+import { parseHost, parseNetwork, parseVm } from "../../schema/rest/index.ts";
 import { by } from "../support/actors.ts";
 
 export interface StoreUnderTest {

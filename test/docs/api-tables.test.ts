@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { limits, problemTypes } from "../../schema/index.ts";
+import { limits, problemTypes } from "../../schema/plain/index.ts";
 import { call, startController } from "../integration/harness.ts";
 import type { ApiDocument } from "../support/request-arbitrary.ts";
 

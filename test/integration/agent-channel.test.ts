@@ -1,6 +1,7 @@
 // The agent channel over real WebSockets: who may open a session, how it begins, and how it ends.
 import { describe, expect, test } from "vitest";
-import { closeCodes, maxFrameBytes, parseAgentFrame, parseRevision, parseVtep } from "../../schema/index.ts";
+import { parseRevision, parseVtep } from "../../schema/address/index.ts";
+import { closeCodes, maxFrameBytes, parseAgentFrame } from "../../schema/agent/index.ts";
 import { holdIntervals } from "../support/held-timeouts.ts";
 import { call, populate, startController, vm } from "./harness.ts";
 import { at, ipKey, macKey, red } from "./keys.ts";

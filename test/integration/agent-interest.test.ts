@@ -1,6 +1,7 @@
 // What a host is told on the agent channel, and what it is not: answers, changes of what it holds, and nothing after a release.
 import { describe, expect, test } from "vitest";
-import { closeCodes, parseIp } from "../../schema/index.ts";
+import { parseIp } from "../../schema/address/index.ts";
+import { closeCodes } from "../../schema/agent/index.ts";
 import { call, populate, startController, vm } from "./harness.ts";
 import { at, blue, ipKey, macKey, red } from "./keys.ts";
 

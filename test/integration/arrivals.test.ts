@@ -1,6 +1,6 @@
 // A VM that comes to a host brings MACs along that its guest remembers: the host is told of their ways with the move.
 import { expect, test } from "vitest";
-import type { Answer, BindingKey } from "../../schema/index.ts";
+import type { Answer, BindingKey } from "../../schema/address/index.ts";
 import { type AgentClient, call, populate, startController, vm } from "./harness.ts";
 
 const ip = (n: number) => ({ kind: "ip", vni: 100, ip: `10.20.1.${n}` }) as unknown as BindingKey;

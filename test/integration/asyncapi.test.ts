@@ -3,7 +3,8 @@ import { createRequire } from "node:module";
 import { Ajv, type ValidateFunction } from "ajv";
 import addFormats from "ajv-formats";
 import { expect, test } from "vitest";
-import { type CloudEvent, changeTypes, eventCloseCodes, findCursor } from "../../schema/index.ts";
+import { type CloudEvent, changeTypes, findCursor } from "../../schema/events/index.ts";
+import { eventCloseCodes } from "../../schema/plain/index.ts";
 import { call, populate, startController } from "./harness.ts";
 
 const require = createRequire(import.meta.url);

@@ -3,7 +3,7 @@ import { type IncomingMessage, request } from "node:http";
 import type { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import type { Store } from "../../controller/store/store.ts";
-import type { ProblemDetails } from "../../schema/index.ts";
+import type { ProblemDetails } from "../../schema/plain/index.ts";
 import { waitFor } from "../../testkit/lab/wait.ts";
 import { type Controller, call, populate, problemType, startController, vm } from "./harness.ts";
 

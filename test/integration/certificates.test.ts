@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import type { Renewal } from "../../node-agent/identity/renewal.ts";
 import { makeHostKey, makeRequest } from "../../node-agent/identity/request.ts";
 import type { HostIdentity } from "../../node-agent/identity/state.ts";
-import { closeCodes } from "../../schema/index.ts";
+import { closeCodes } from "../../schema/agent/index.ts";
 import { waitFor } from "../../testkit/lab/wait.ts";
 import {
   day,

@@ -7,7 +7,7 @@ import { ownCertificate } from "../../controller/pki/server-certificate.ts";
 import { ServerTls } from "../../controller/pki/server-tls.ts";
 import { ControllerLink, type LinkHandlers } from "../../node-agent/controller-link/link.ts";
 import { Renewal } from "../../node-agent/identity/renewal.ts";
-import { agentPath } from "../../schema/index.ts";
+import { agentPath } from "../../schema/agent/index.ts";
 import { waitUntil } from "../../testkit/lab/wait.ts";
 import { enrolWith, graceMs, lifetimeMs, temporaryState } from "../support/enrolled.ts";
 import { AgentClient, call, startSecured, temporaryDatabase } from "./harness.ts";

@@ -2,13 +2,8 @@
 import { Ajv } from "ajv";
 import addFormats from "ajv-formats";
 import { expect, test } from "vitest";
-import {
-  changeTypes,
-  findingKinds,
-  operationalKinds,
-  operationalType,
-  type ReportedFinding,
-} from "../../schema/index.ts";
+import { findingKinds, type ReportedFinding } from "../../schema/agent/index.ts";
+import { changeTypes, operationalKinds, operationalType } from "../../schema/events/index.ts";
 import { fleet, follow } from "./fleet.ts";
 import { call } from "./harness.ts";
 

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { enrol } from "../../node-agent/identity/enrol.ts";
 import { makeHostKey, makeRequest } from "../../node-agent/identity/request.ts";
 import { tokenHash } from "../../node-agent/identity/state.ts";
-import { caHash, closeCodes, splitPem } from "../../schema/index.ts";
+import { caHash, closeCodes, splitPem } from "../../schema/agent/index.ts";
 import { type EnrollingController, startEnrolling, temporaryState } from "../support/enrolled.ts";
 import { problemType } from "./harness.ts";
 

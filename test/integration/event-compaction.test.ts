@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { LogPosition, Store } from "../../controller/store/store.ts";
-import { eventCloseCodes, type Revision } from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
+import { eventCloseCodes } from "../../schema/plain/index.ts";
 import { waitFor } from "../../testkit/lab/wait.ts";
 import { ControllerProcess, temporaryDirectory } from "../support/controller-process.ts";
 import { type Controller, call, problemType, startController } from "./harness.ts";

@@ -1,6 +1,6 @@
 // Filters, bookmarks and positions of the event stream, over real WebSockets.
 import { describe, expect, test } from "vitest";
-import { eventCloseCodes } from "../../schema/index.ts";
+import { eventCloseCodes } from "../../schema/plain/index.ts";
 import { type Controller, call, populate, problemType, startController, startSecured, vm } from "./harness.ts";
 
 /** Each consumer is told soon that it has everything, whatever passes its filter. */

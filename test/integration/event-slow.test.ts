@@ -1,7 +1,7 @@
 // A consumer of the event stream that does not read: cut off at its bound, told why, and without loss when it comes back.
 import { expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
-import { eventCloseCodes } from "../../schema/index.ts";
+import { eventCloseCodes } from "../../schema/plain/index.ts";
 import { waitFor } from "../../testkit/lab/wait.ts";
 import { type Controller, call, startController } from "./harness.ts";
 

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
-import { eventCloseCodes } from "../../schema/index.ts";
+import { eventCloseCodes } from "../../schema/plain/index.ts";
 import { type Controller, call, populate, problemType, startController, vm } from "./harness.ts";
 
 const network = (controller: Controller, n: number) =>

@@ -1,5 +1,5 @@
 // Three hosts with connected agents, one of which holds a VM of another.
-import type { ControllerFrame } from "../../schema/index.ts";
+import type { ControllerFrame } from "../../schema/agent/index.ts";
 import { type AgentClient, call, populate, startController } from "./harness.ts";
 
 export const web1 = { kind: "ip", vni: 100, ip: "10.20.1.1" } as never;

@@ -11,18 +11,15 @@ import { type AppOptions, buildApp } from "../../controller/app.ts";
 import { makeToken } from "../../controller/auth/tokens.ts";
 import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
 import type { Store } from "../../controller/store/store.ts";
-import {
-  type AgentFrame,
-  agentPath,
-  type BookmarkCloudEvent,
-  type CloudEvent,
-  type ControllerFrame,
-  type OperationalCloudEvent,
-  type OperationalKind,
-  type ProblemDetails,
-  parseControllerFrame,
-  type TokenInput,
-} from "../../schema/index.ts";
+import { type AgentFrame, agentPath, type ControllerFrame, parseControllerFrame } from "../../schema/agent/index.ts";
+import type {
+  BookmarkCloudEvent,
+  CloudEvent,
+  OperationalCloudEvent,
+  OperationalKind,
+} from "../../schema/events/index.ts";
+import type { ProblemDetails } from "../../schema/plain/index.ts";
+import type { TokenInput } from "../../schema/rest/index.ts";
 import { patienceMs } from "../../testkit/lab/wait.ts";
 
 /** Runs until the test ends. */

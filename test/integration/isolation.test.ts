@@ -4,18 +4,10 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Mutation } from "../../controller/inventory/decide.ts";
 import { hostsOf, Inventory } from "../../controller/inventory/inventory.ts";
-import {
-  type Answer,
-  type BindingKey,
-  type CloudEvent,
-  type ControllerFrame,
-  type Network,
-  parseIp,
-  parseMac,
-  parseVni,
-  type ResourceChange,
-  type Vm,
-} from "../../schema/index.ts";
+import { type Answer, type BindingKey, parseIp, parseMac, parseVni } from "../../schema/address/index.ts";
+import type { ControllerFrame } from "../../schema/agent/index.ts";
+import type { CloudEvent, ResourceChange } from "../../schema/events/index.ts";
+import type { Network, Vm } from "../../schema/rest/index.ts";
 import { furnished, someMutations } from "../property/inventory-model.ts";
 import { agentOf, findCertified, type HostName } from "../support/certified.ts";
 import { type AgentClient, call, startSecured } from "./harness.ts";

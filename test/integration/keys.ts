@@ -1,5 +1,5 @@
 // Keys and answers of the fleet that `populate` makes.
-import { parseIp, parseMac, parseVni } from "../../schema/index.ts";
+import { parseIp, parseMac, parseVni } from "../../schema/address/index.ts";
 
 export const blue = parseVni(100);
 export const red = parseVni(200);

@@ -1,6 +1,6 @@
 // Moves with an answer when every host that holds the VM has followed.
 import { expect, test } from "vitest";
-import type { Revision } from "../../schema/index.ts";
+import type { Revision } from "../../schema/address/index.ts";
 import { holdTimeouts } from "../support/held-timeouts.ts";
 import { fleet, follow, web1 } from "./fleet.ts";
 import { type Controller, call, populate, problemType, startController, startSecured } from "./harness.ts";

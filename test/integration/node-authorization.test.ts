@@ -1,6 +1,7 @@
 // What a host may do: the matrix host × network × verb over REST and the agent channel. Networks overlap in every address.
 import { describe, expect, test } from "vitest";
-import { type BindingKey, closeCodes, parseIp, parseMac, parseVni } from "../../schema/index.ts";
+import { type BindingKey, parseIp, parseMac, parseVni } from "../../schema/address/index.ts";
+import { closeCodes } from "../../schema/agent/index.ts";
 import { agentOf, findCertified, type HostName, requestAs } from "../support/certified.ts";
 import { call, startSecured } from "./harness.ts";
 

@@ -1,6 +1,6 @@
 // What is shown beside the inventory: who asks, how it goes, who holds what, what was; and to whom.
 import { expect, test } from "vitest";
-import { type BindingKey, parseIp, parseMac, parseVni } from "../../schema/index.ts";
+import { type BindingKey, parseIp, parseMac, parseVni } from "../../schema/address/index.ts";
 import { call, populate, startController, startSecured, vm } from "./harness.ts";
 
 const vni = parseVni(100);

@@ -1,6 +1,6 @@
 // The document against the controller: same routes, same problems. `generated-requests.test.ts` sends what it describes.
 import { expect, test } from "vitest";
-import { problemTypes, problemUri } from "../../schema/index.ts";
+import { problemTypes, problemUri } from "../../schema/plain/index.ts";
 import { call, startController } from "./harness.ts";
 
 interface Operation {

@@ -1,6 +1,7 @@
 // Operational events: what agents report and what the controller says of hosts, on the stream, over REST and as metrics.
 import { describe, expect, test } from "vitest";
-import type { OperationalCloudEvent, ReportedFinding } from "../../schema/index.ts";
+import type { ReportedFinding } from "../../schema/agent/index.ts";
+import type { OperationalCloudEvent } from "../../schema/events/index.ts";
 import { vni } from "../support/addresses.ts";
 import { agentOf, findCertified } from "../support/certified.ts";
 import { type Controller, call, populate, startController, startSecured, vm } from "./harness.ts";

@@ -8,7 +8,7 @@ import { pino } from "pino";
 import { expect, onTestFinished, test } from "vitest";
 import { type CertificateFiles, operatorsCertificate } from "../../controller/pki/server-certificate.ts";
 import { issueServerCertificate, type KeyPair, makeCa, type Validity } from "../../controller/pki/x509.ts";
-import { caHash } from "../../schema/index.ts";
+import { caHash } from "../../schema/agent/index.ts";
 import { day, enrolWith, startEnrolling } from "../support/enrolled.ts";
 
 const valid: Validity = { notBefore: new Date(Date.now() - day), notAfter: new Date(Date.now() + 30 * day) };

@@ -1,7 +1,7 @@
 // Every problem type that is documented can be met: one request for each, held against the document.
 import { expect, test } from "vitest";
 import { type Store, StoreBrokenError, StoreFullError, StoreUnavailableError } from "../../controller/store/store.ts";
-import { limits, type ProblemType, problemTypes, problemUri } from "../../schema/index.ts";
+import { limits, type ProblemType, problemTypes, problemUri } from "../../schema/plain/index.ts";
 import { waitFor } from "../../testkit/lab/wait.ts";
 import type { ApiDocument } from "../support/request-arbitrary.ts";
 import { type Controller, call, populate, startController, startSecured, vm } from "./harness.ts";

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { firstTokenFile, writeFirstToken } from "../../controller/auth/first-token.ts";
 import { openLocalTokens } from "../../controller/auth/local-tokens.ts";
 import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
-import type { TokenView } from "../../schema/index.ts";
+import type { TokenView } from "../../schema/rest/index.ts";
 import { holdIntervals } from "../support/held-timeouts.ts";
 import { call, populate, problemType, startController, startSecured, temporaryDatabase } from "./harness.ts";
 

@@ -3,7 +3,7 @@ import { beforeEach, expect, test } from "vitest";
 import type { HostNetworks } from "../../node-agent/networks/host-networks.ts";
 import { type Entry, entryKey } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
-import type { Answer } from "../../schema/index.ts";
+import type { Answer } from "../../schema/address/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 import { agentNetwork, describeKernel, epoch, kernelHost, networksOn } from "../support/kernel.ts";
 

@@ -1,6 +1,6 @@
 // A host that dies under its VMs: marked down, evacuated in one revision, deleted.
 import { expect, test } from "vitest";
-import type { EvacuationView } from "../../schema/index.ts";
+import type { EvacuationView } from "../../schema/rest/index.ts";
 import { waitFor } from "../../testkit/lab/wait.ts";
 import { cluster } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";

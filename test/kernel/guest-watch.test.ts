@@ -4,7 +4,7 @@ import { BridgePorts } from "../../node-agent/kernel/devices/bridge-ports.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import { type GuestFinding, neverSeenMs } from "../../node-agent/tables/local-guests.ts";
 import { GuestWatch } from "../../node-agent/watch/guest-watch.ts";
-import type { Answer, MacAddress } from "../../schema/index.ts";
+import type { Answer, MacAddress } from "../../schema/address/index.ts";
 import { ethernet } from "../../testkit/lab/frames.ts";
 import { openPacketSocket, type PacketSocket } from "../../testkit/lab/packets.ts";
 import { mac, rev, vni } from "../support/addresses.ts";

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { beforeAll, describe, expect, test } from "vitest";
 import { askAgent } from "../../node-agent/status/client.ts";
 import type { StatusReport } from "../../node-agent/status/report.ts";
-import type { OperationalCloudEvent } from "../../schema/index.ts";
+import type { OperationalCloudEvent } from "../../schema/events/index.ts";
 import type { Guest } from "../../testkit/lab/guest.ts";
 import type { Host } from "../../testkit/lab/host.ts";
 import { waitFor } from "../../testkit/lab/wait.ts";

@@ -1,6 +1,6 @@
 // A live migration against real kernels: what the target has before, during and after, and what traffic notices.
 import { beforeAll, expect, test } from "vitest";
-import type { MoveView } from "../../schema/index.ts";
+import type { MoveView } from "../../schema/rest/index.ts";
 import type { Guest } from "../../testkit/lab/guest.ts";
 import { waitFor } from "../../testkit/lab/wait.ts";
 import { cluster } from "../support/cluster.ts";

@@ -1,6 +1,6 @@
 // What the controller says of a move against what the kernels hold at that moment.
 import { beforeAll, expect, test } from "vitest";
-import type { MoveView } from "../../schema/index.ts";
+import type { MoveView } from "../../schema/rest/index.ts";
 import type { Guest } from "../../testkit/lab/guest.ts";
 import { waitFor, waitUntil } from "../../testkit/lab/wait.ts";
 import { cluster } from "../support/cluster.ts";

@@ -2,7 +2,7 @@
 import { beforeAll, expect, test } from "vitest";
 import { askAgent } from "../../node-agent/status/client.ts";
 import type { StatusReport } from "../../node-agent/status/report.ts";
-import type { OperationalCloudEvent, OperationalKind } from "../../schema/index.ts";
+import type { OperationalCloudEvent, OperationalKind } from "../../schema/events/index.ts";
 import type { LabWebSocket } from "../../testkit/lab/api.ts";
 import { arp, ethernet } from "../../testkit/lab/frames.ts";
 import type { Guest } from "../../testkit/lab/guest.ts";

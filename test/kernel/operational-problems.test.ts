@@ -1,7 +1,7 @@
 // Problems of a host that an operator has to mend, and guests that are not what is registered, as operational events.
 import { beforeAll, expect, test } from "vitest";
 import type { Explanation } from "../../node-agent/status/explanation.ts";
-import type { OperationalCloudEvent, OperationalKind } from "../../schema/index.ts";
+import type { OperationalCloudEvent, OperationalKind } from "../../schema/events/index.ts";
 import { arp, ethernet } from "../../testkit/lab/frames.ts";
 import type { Guest } from "../../testkit/lab/guest.ts";
 import type { Host } from "../../testkit/lab/host.ts";

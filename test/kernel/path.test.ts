@@ -4,7 +4,7 @@ import { controllerReader } from "../../node-agent/identity/read.ts";
 import { explain } from "../../node-agent/status/explain.ts";
 import { gatherPath } from "../../node-agent/status/gather.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
-import type { Answer, Vni } from "../../schema/index.ts";
+import type { Answer, Vni } from "../../schema/address/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 import { agentNetwork, describeKernel, epoch, kernelHost, localVtep } from "../support/kernel.ts";
 

@@ -6,7 +6,7 @@ import { Links } from "../../node-agent/kernel/devices/links.ts";
 import { HostPorts } from "../../node-agent/networks/host-ports.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import { aliasOfPinned } from "../../node-agent/tables/pins.ts";
-import type { Answer } from "../../schema/index.ts";
+import type { Answer } from "../../schema/address/index.ts";
 import { mac, rev, vni } from "../support/addresses.ts";
 import { agentNetwork, describeKernel, epoch, kernelHost, localVtep } from "../support/kernel.ts";
 

@@ -6,7 +6,7 @@ import { maxIdleAtOnce } from "../../node-agent/tables/ageing.ts";
 import { type Entry, entryKey } from "../../node-agent/tables/entry.ts";
 import { type Evicted, HeldAnswers } from "../../node-agent/tables/held.ts";
 import { maxAbsentPerNetwork, type Occasion } from "../../node-agent/tables/held-network.ts";
-import { type Answer, type Binding, type BindingKey, keyText, type MacAddress } from "../../schema/index.ts";
+import { type Answer, type Binding, type BindingKey, keyText, type MacAddress } from "../../schema/address/index.ts";
 import { ip, mac, rev, someIp, someMac, someVtep, vni, vtep } from "../support/addresses.ts";
 import { FakeTables } from "../support/fake-tables.ts";
 import { runs } from "../support/property-runs.ts";

@@ -5,17 +5,9 @@ import { AddressPools } from "../../controller/inventory/address-pools.ts";
 import { Inventory, invert } from "../../controller/inventory/inventory.ts";
 import { Quarantine } from "../../controller/inventory/quarantine.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
-import {
-  type IpAddress,
-  type MacAddress,
-  type Network,
-  parseIp,
-  parseNetwork,
-  type ResourceChange,
-  type Revision,
-  type Subnet,
-  type Vm,
-} from "../../schema/index.ts";
+import { type IpAddress, type MacAddress, parseIp, type Revision, type Subnet } from "../../schema/address/index.ts";
+import type { ResourceChange } from "../../schema/events/index.ts";
+import { type Network, parseNetwork, type Vm } from "../../schema/rest/index.ts";
 import { runs } from "../support/property-runs.ts";
 
 const quarantineMs = 60_000;

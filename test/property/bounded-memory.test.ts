@@ -9,7 +9,8 @@ import { WaitingGuests } from "../../node-agent/misses/waiting.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import { maxAbsentPerNetwork } from "../../node-agent/tables/held-network.ts";
 import { compareGuests, findConflict, LastingFindings, maxUnregistered } from "../../node-agent/tables/local-guests.ts";
-import { findingKinds, type IpAddress, type MacAddress } from "../../schema/index.ts";
+import type { IpAddress, MacAddress } from "../../schema/address/index.ts";
+import { findingKinds } from "../../schema/agent/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 import { runs } from "../support/property-runs.ts";
 

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { EntryReconciler } from "../../node-agent/networks/entry-reconciler.ts";
 import { type ActualEntry, type Entry, entryKey, type Operation } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
-import type { Answer } from "../../schema/index.ts";
+import type { Answer } from "../../schema/address/index.ts";
 import { rev, someEntries, vni } from "../support/addresses.ts";
 import { runs } from "../support/property-runs.ts";
 import { ScheduledKernel } from "../support/scheduled-host.ts";

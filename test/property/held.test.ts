@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { type Entry, entryKey } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import { byKey } from "../../node-agent/tables/plan.ts";
-import { type Answer, type Binding, keyText } from "../../schema/index.ts";
+import { type Answer, type Binding, keyText } from "../../schema/address/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 import { FakeTables } from "../support/fake-tables.ts";
 import { runs } from "../support/property-runs.ts";

@@ -4,18 +4,9 @@ import fc from "fast-check";
 import { decide, type Mutation } from "../../controller/inventory/decide.ts";
 import { Inventory } from "../../controller/inventory/inventory.ts";
 import { Refusal } from "../../controller/inventory/refusal.ts";
-import {
-  familyOf,
-  isLinkLocal,
-  parseHost,
-  parseNetwork,
-  parseRevision,
-  parseVm,
-  type ResourceChange,
-  type Revision,
-  subnetContains,
-  type Vm,
-} from "../../schema/index.ts";
+import { familyOf, isLinkLocal, parseRevision, type Revision, subnetContains } from "../../schema/address/index.ts";
+import type { ResourceChange } from "../../schema/events/index.ts";
+import { parseHost, parseNetwork, parseVm, type Vm } from "../../schema/rest/index.ts";
 
 const networkName = fc.constantFrom("blue", "red");
 const hostName = fc.constantFrom("a", "b", "c");

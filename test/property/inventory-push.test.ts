@@ -16,9 +16,9 @@ import {
   parseIp,
   parseMac,
   parseVni,
-  type ResourceChange,
   type Vni,
-} from "../../schema/index.ts";
+} from "../../schema/address/index.ts";
+import type { ResourceChange } from "../../schema/events/index.ts";
 import { runs } from "../support/property-runs.ts";
 import { Driven, furnished, someMutations } from "./inventory-model.ts";
 

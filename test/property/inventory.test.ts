@@ -3,7 +3,7 @@ import sortedBtree from "sorted-btree";
 import { describe, expect, test } from "vitest";
 import { Inventory, invert } from "../../controller/inventory/inventory.ts";
 import { NameGroups } from "../../controller/inventory/names.ts";
-import type { ResourceChange } from "../../schema/index.ts";
+import type { ResourceChange } from "../../schema/events/index.ts";
 import { runs } from "../support/property-runs.ts";
 import { breaches, Driven, furnished, someChangeSets } from "./inventory-model.ts";
 

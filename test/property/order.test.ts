@@ -14,16 +14,9 @@ import { Rates } from "../../controller/observe/rates.ts";
 import type { Commit } from "../../controller/store/store.ts";
 import type { Committer } from "../../controller/write/committer.ts";
 import type { CommitListener } from "../../controller/write/orders.ts";
-import {
-  type AgentFrame,
-  type BindingKey,
-  parseControllerFrame,
-  parseHost,
-  parseIp,
-  parseMac,
-  parseVni,
-  protocolVersions,
-} from "../../schema/index.ts";
+import { type BindingKey, parseIp, parseMac, parseVni } from "../../schema/address/index.ts";
+import { type AgentFrame, parseControllerFrame, protocolVersions } from "../../schema/agent/index.ts";
+import { parseHost } from "../../schema/rest/index.ts";
 import { by } from "../support/actors.ts";
 import { runs } from "../support/property-runs.ts";
 import { ScheduledAgent, ScheduledKernel } from "../support/scheduled-host.ts";

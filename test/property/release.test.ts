@@ -14,17 +14,17 @@ import { atOnce } from "../../controller/inventory/steps.ts";
 import { Releases } from "../../node-agent/controller-link/releases.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import {
-  type AgentFrame,
   type Answer,
   type BindingKey,
   keyText,
   parseIp,
   parseMac,
   parseRevision,
-  parseVm,
   parseVni,
   type Vni,
-} from "../../schema/index.ts";
+} from "../../schema/address/index.ts";
+import type { AgentFrame } from "../../schema/agent/index.ts";
+import { parseVm } from "../../schema/rest/index.ts";
 import { runs } from "../support/property-runs.ts";
 import { Driven, furnished, someMutations } from "./inventory-model.ts";
 

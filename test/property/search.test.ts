@@ -9,18 +9,10 @@ import { narrowVm } from "../../controller/inventory/scope.ts";
 import { fitsVm, type VmsSought } from "../../controller/inventory/search.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
 import { countByHost } from "../../controller/observe/vm-counts.ts";
-import {
-  fitsSelector,
-  type NetworkScope,
-  parseHost,
-  parseIp,
-  parseMac,
-  parseNetwork,
-  parseRevision,
-  parseVm,
-  type ResourceChange,
-  type Vm,
-} from "../../schema/index.ts";
+import { parseIp, parseMac, parseRevision } from "../../schema/address/index.ts";
+import type { ResourceChange } from "../../schema/events/index.ts";
+import { fitsSelector } from "../../schema/plain/index.ts";
+import { type NetworkScope, parseHost, parseNetwork, parseVm, type Vm } from "../../schema/rest/index.ts";
 import { runs } from "../support/property-runs.ts";
 
 const networks = ["blue", "green", "red"];

@@ -6,7 +6,8 @@ import { type SendersFrame, senderChanges, sendersOf } from "../../controller/ag
 import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
 import { Senders } from "../../node-agent/guard/senders.ts";
-import { parseControllerFrame, parseRevision, parseVni, parseVtep } from "../../schema/index.ts";
+import { parseRevision, parseVni, parseVtep } from "../../schema/address/index.ts";
+import { parseControllerFrame } from "../../schema/agent/index.ts";
 import { runs } from "../support/property-runs.ts";
 import { Driven, furnished, someMutations } from "./inventory-model.ts";
 

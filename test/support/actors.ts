@@ -1,4 +1,4 @@
-import type { Actor } from "../../schema/index.ts";
+import type { Actor } from "../../schema/rest/index.ts";
 
 /** Whoever may do everything. */
 export const by: Actor = { name: "a test", role: "admin", scope: "all" };

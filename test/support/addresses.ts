@@ -9,7 +9,7 @@ import {
   parseRevision,
   parseVni,
   parseVtep,
-} from "../../schema/index.ts";
+} from "../../schema/address/index.ts";
 
 export const ip = parseIp;
 export const mac = parseMac;

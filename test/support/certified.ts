@@ -3,7 +3,7 @@
 import { request } from "node:http";
 import type { Socket } from "node:net";
 import type { CertifiedHost } from "../../controller/auth/identity.ts";
-import { agentPath } from "../../schema/index.ts";
+import { agentPath } from "../../schema/agent/index.ts";
 import { AgentClient, type Controller } from "../integration/harness.ts";
 
 const names = ["a", "b", "c"] as const;

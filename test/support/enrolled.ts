@@ -11,7 +11,8 @@ import type { CertificateFiles } from "../../controller/pki/server-certificate.t
 import { enrol } from "../../node-agent/identity/enrol.ts";
 import { Renewal } from "../../node-agent/identity/renewal.ts";
 import { type HostIdentity, HostState } from "../../node-agent/identity/state.ts";
-import { agentPath, type JoinTokenView } from "../../schema/index.ts";
+import { agentPath } from "../../schema/agent/index.ts";
+import type { JoinTokenView } from "../../schema/rest/index.ts";
 import { AgentClient, startSecured, temporaryDatabase } from "../integration/harness.ts";
 
 export const day = 86_400_000;

@@ -8,7 +8,7 @@ import {
   type OperationResult,
   type Tables,
 } from "../../node-agent/tables/entry.ts";
-import type { MacAddress, Vni } from "../../schema/index.ts";
+import type { MacAddress, Vni } from "../../schema/address/index.ts";
 
 export class FakeTables implements Tables {
   private readonly entries = new Map<string, ActualEntry>();

@@ -1,7 +1,7 @@
 // A fleet to look at: any number of hosts whose agents are simulated, each with a WebSocket of its own, and interest in
 // what its VMs would talk to.
 
-import { type BindingKey, parseMac, parseVni } from "../../schema/index.ts";
+import { type BindingKey, parseMac, parseVni } from "../../schema/address/index.ts";
 import { follow } from "../integration/fleet.ts";
 import { type AgentClient, type Controller, call } from "../integration/harness.ts";
 

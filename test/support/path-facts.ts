@@ -3,7 +3,7 @@ import type { Link } from "../../node-agent/kernel/codec/link-codec.ts";
 import type { KernelFacts, PathFacts } from "../../node-agent/status/facts.ts";
 import type { Registered } from "../../node-agent/status/inventory.ts";
 import type { ActualEntry, Entry } from "../../node-agent/tables/entry.ts";
-import { parseSubnet } from "../../schema/index.ts";
+import { parseSubnet } from "../../schema/address/index.ts";
 import { ip, mac, rev, vni, vtep } from "./addresses.ts";
 
 export const blue = vni(100);

@@ -1,6 +1,6 @@
 // Generated answers of one network, few enough addresses that they meet.
 import fc from "fast-check";
-import type { Answer, Binding, BindingKey } from "../../schema/index.ts";
+import type { Answer, Binding, BindingKey } from "../../schema/address/index.ts";
 import { mac, rev, someIp, someMac, someVtep, vni, vtep } from "./addresses.ts";
 
 const network = vni(100);

@@ -2,7 +2,8 @@
 // of what it received for the validator.
 import { type ClientRequest, get, type IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
-import { eventCloseCodes, findCursor } from "../../schema/index.ts";
+import { findCursor } from "../../schema/events/index.ts";
+import { eventCloseCodes } from "../../schema/plain/index.ts";
 import { pause } from "../../testkit/lab/wait.ts";
 import { endOf, position, type Segment } from "./stream-validator.ts";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { TimesOfMisses } from "../../node-agent/misses/times.ts";
 import { AppliedPosition } from "../../node-agent/session/applied-position.ts";
-import type { AgentFrame } from "../../schema/index.ts";
+import type { AgentFrame } from "../../schema/agent/index.ts";
 import { rev } from "../support/addresses.ts";
 
 function progress(networks: { settled: boolean }) {

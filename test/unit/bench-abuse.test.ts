@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { maxFrameBytes, parseAgentFrame } from "../../schema/index.ts";
+import { maxFrameBytes, parseAgentFrame } from "../../schema/agent/index.ts";
 import { controllerAttacks } from "../../testkit/bench/abuse/attacks/all.ts";
 import { interestFrames, textFrame } from "../../testkit/bench/abuse/attacks/frames.ts";
 import { parseCpuList, planCpus } from "../../testkit/bench/abuse/cpus.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseIp, parseMac } from "../../schema/index.ts";
+import { parseIp, parseMac } from "../../schema/address/index.ts";
 import { Addresses, endpoint, scannedSubnet } from "../../testkit/bench/addresses.ts";
 import { bench, type Given } from "../../testkit/bench/bench.ts";
 import { agentTimes } from "../../testkit/bench/first-packet/agent-times.ts";

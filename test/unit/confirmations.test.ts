@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { Confirmations } from "../../controller/agents/confirmations.ts";
 import { holdersOf } from "../../controller/agents/holders.ts";
 import { InterestIndex } from "../../controller/agents/interest.ts";
-import { type BindingKey, parseIp, parseMac, parseVni, type Vm } from "../../schema/index.ts";
+import { type BindingKey, parseIp, parseMac, parseVni } from "../../schema/address/index.ts";
+import type { Vm } from "../../schema/rest/index.ts";
 import { Driven, furnished } from "../property/inventory-model.ts";
 
 describe("confirmations", () => {

@@ -5,7 +5,8 @@ import { connectionsFor } from "../../controller/auth/descriptors.ts";
 import { HostSources } from "../../controller/auth/host-sources.ts";
 import type { Identity } from "../../controller/auth/identity.ts";
 import { Inventory } from "../../controller/inventory/inventory.ts";
-import { parseHost, parseRevision } from "../../schema/index.ts";
+import { parseRevision } from "../../schema/address/index.ts";
+import { parseHost } from "../../schema/rest/index.ts";
 
 let ports = 1_024;
 

@@ -4,7 +4,8 @@ import { Refusal } from "../../controller/inventory/refusal.ts";
 import { type Commit, type Store, StoreBrokenError, StoreFullError } from "../../controller/store/store.ts";
 import { Committer } from "../../controller/write/committer.ts";
 import { CommitterStoppedError } from "../../controller/write/orders.ts";
-import { parseHost, parseNetwork, parseRevision, parseVm, type Revision } from "../../schema/index.ts";
+import { parseRevision, type Revision } from "../../schema/address/index.ts";
+import { parseHost, parseNetwork, parseVm } from "../../schema/rest/index.ts";
 import { by } from "../support/actors.ts";
 
 /** A store whose commits wait until they are let through, or fail. */

@@ -12,14 +12,9 @@ import { commonPrefix, layOut, neighbour } from "../../dashboard/map/layout.ts";
 import { degrees, peersOf, tunnelsOf } from "../../dashboard/map/tunnels.ts";
 import { labelled, nameOrAddress, namesBeginning, wholeName } from "../../dashboard/parts/search.ts";
 import { findConflict } from "../../node-agent/tables/local-guests.ts";
-import {
-  findCursor,
-  type OperationalEvent,
-  parseMac,
-  parseVni,
-  problemDetails,
-  toOperationalCloudEvent,
-} from "../../schema/index.ts";
+import { parseMac, parseVni } from "../../schema/address/index.ts";
+import { findCursor, type OperationalEvent, toOperationalCloudEvent } from "../../schema/events/index.ts";
+import { problemDetails } from "../../schema/plain/index.ts";
 
 describe("a refusal is shown", () => {
   const values = { "/name": "web", "/host": "a", "/interfaces/0/ips": "10.0.0.1, 10.0.0.2", "/interfaces/0/mac": "" };

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { EntryReconciler } from "../../node-agent/networks/entry-reconciler.ts";
 import type { OperationResult, Tables } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
-import type { Answer } from "../../schema/index.ts";
+import type { Answer } from "../../schema/address/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 import { FakeTables } from "../support/fake-tables.ts";
 

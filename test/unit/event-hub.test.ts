@@ -7,7 +7,10 @@ import { OperationalEvents } from "../../controller/events/operational-events.ts
 import type { Outlet } from "../../controller/events/outlet.ts";
 import type { Commit, LogPosition } from "../../controller/store/store.ts";
 import { Committer } from "../../controller/write/committer.ts";
-import { eventCloseCodes, type LoggedEvent, parseHost, parseRevision, type Revision } from "../../schema/index.ts";
+import { parseRevision, type Revision } from "../../schema/address/index.ts";
+import type { LoggedEvent } from "../../schema/events/index.ts";
+import { eventCloseCodes } from "../../schema/plain/index.ts";
+import { parseHost } from "../../schema/rest/index.ts";
 import { by } from "../support/actors.ts";
 
 /** A log in memory. */

@@ -1,16 +1,9 @@
 // What passes a filter of the event stream, and what of it is seen from within a scope.
 import { expect, test } from "vitest";
 import { type EventFilter, Lens } from "../../controller/events/lens.ts";
-import {
-  type Network,
-  type NetworkScope,
-  parseHost,
-  parseMac,
-  parseNetwork,
-  parseRevision,
-  type ResourceChange,
-  type Vm,
-} from "../../schema/index.ts";
+import { parseMac, parseRevision } from "../../schema/address/index.ts";
+import type { ResourceChange } from "../../schema/events/index.ts";
+import { type Network, type NetworkScope, parseHost, parseNetwork, type Vm } from "../../schema/rest/index.ts";
 
 const meta = { uid: "u", revision: parseRevision(1) };
 const network = (name: string): Network => ({ ...parseNetwork(name, { vni: 7, subnets: ["10.0.0.0/24"] }), ...meta });

@@ -1,7 +1,8 @@
 // Positions of the event stream as text, and events as bytes.
 import { expect, test } from "vitest";
 import { sseFraming, webSocketFraming } from "../../controller/events/framing.ts";
-import { findCursor, formatCursor, parseRevision } from "../../schema/index.ts";
+import { parseRevision } from "../../schema/address/index.ts";
+import { findCursor, formatCursor } from "../../schema/events/index.ts";
 
 const epoch = "0b8f3f0e-6d0a-4a55-9a0e-3f5f6f0f7c11";
 

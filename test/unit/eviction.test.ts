@@ -5,7 +5,7 @@ import type { Finding } from "../../node-agent/findings/aggregator.ts";
 import { NetlinkError } from "../../node-agent/kernel/sockets/request-socket.ts";
 import { type Evicted, HeldAnswers } from "../../node-agent/tables/held.ts";
 import { Eviction } from "../../node-agent/watch/eviction.ts";
-import { type Answer, keyText, type Vni } from "../../schema/index.ts";
+import { type Answer, keyText, type Vni } from "../../schema/address/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 import { FakeTables } from "../support/fake-tables.ts";
 

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { type Finding, FindingAggregator, intervalMs, maxSubjects } from "../../node-agent/findings/aggregator.ts";
-import { findingKinds, maxFindingsPerFrame, parseAgentFrame, type ReportedFinding } from "../../schema/index.ts";
+import { findingKinds, maxFindingsPerFrame, parseAgentFrame, type ReportedFinding } from "../../schema/agent/index.ts";
 import { vni } from "../support/addresses.ts";
 
 const blue = vni(100);

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readTable } from "../../node-agent/guard/readback.ts";
 import { elementsScript, guardedPorts, linkLocalOf, samePorts } from "../../node-agent/guard/rules.ts";
-import { parseIp } from "../../schema/index.ts";
+import { parseIp } from "../../schema/address/index.ts";
 import { mac, vni } from "../support/addresses.ts";
 
 const one = mac("52:54:00:00:00:01");

@@ -4,15 +4,9 @@ import { Declaration } from "../../controller/agents/declaration.ts";
 import { costOf, HostAllowances } from "../../controller/agents/host-allowance.ts";
 import { HostSockets } from "../../controller/agents/host-sockets.ts";
 import { Inventory } from "../../controller/inventory/inventory.ts";
-import {
-  maxUnknownPerHostAndNetwork,
-  parseHost,
-  parseIp,
-  parseMac,
-  parseNetwork,
-  parseRevision,
-  parseVni,
-} from "../../schema/index.ts";
+import { parseIp, parseMac, parseRevision, parseVni } from "../../schema/address/index.ts";
+import { maxUnknownPerHostAndNetwork } from "../../schema/agent/index.ts";
+import { parseHost, parseNetwork } from "../../schema/rest/index.ts";
 
 describe("the allowance of a host", () => {
   const allowance = { perSecond: 100, burst: 1_000 };

@@ -5,7 +5,7 @@ import { HostFindings } from "../../controller/agents/host-findings.ts";
 import { OperationalEvents } from "../../controller/events/operational-events.ts";
 import { Inventory } from "../../controller/inventory/inventory.ts";
 import { Metrics } from "../../controller/metrics.ts";
-import type { ReportedFinding } from "../../schema/index.ts";
+import type { ReportedFinding } from "../../schema/agent/index.ts";
 
 const overrun: ReportedFinding = { kind: "overrun", count: 1, firstAgoMs: 0, lastAgoMs: 0 };
 

@@ -3,7 +3,8 @@ import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
 import { decide, type Mutation } from "../../controller/inventory/decide.ts";
 import { Inventory } from "../../controller/inventory/inventory.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
-import { keyText, parseHost, parseNetwork, parseRevision, parseVm, type VmPutInput } from "../../schema/index.ts";
+import { keyText, parseRevision } from "../../schema/address/index.ts";
+import { parseHost, parseNetwork, parseVm, type VmPutInput } from "../../schema/rest/index.ts";
 
 const blue = (mtu = 1450, vni = 100): Mutation => ({
   kind: "network.put",

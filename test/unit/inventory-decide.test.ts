@@ -5,7 +5,8 @@ import { decide, type Mutation } from "../../controller/inventory/decide.ts";
 import { Inventory } from "../../controller/inventory/inventory.ts";
 import { Refusal } from "../../controller/inventory/refusal.ts";
 import { findAddressFault } from "../../controller/inventory/subnet-rules.ts";
-import { parseHost, parseIp, parseNetwork, parseRevision, parseVm } from "../../schema/index.ts";
+import { parseIp, parseRevision } from "../../schema/address/index.ts";
+import { parseHost, parseNetwork, parseVm } from "../../schema/rest/index.ts";
 
 const host = (name: string, vtep: string, origin: "operator" | "agent" = "operator"): Mutation => ({
   kind: origin === "agent" ? "host.register" : "host.put",

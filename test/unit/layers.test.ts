@@ -132,7 +132,7 @@ describe("layers", () => {
   test("a breach is found", () => {
     const rule = rules.find((each) => each.from === "controller/inventory");
     if (!rule) throw new Error("the rule is gone");
-    const imports = ["schema/index.ts", "node-agent/agent.ts", "node:fs"];
+    const imports = ["schema/rest/index.ts", "node-agent/agent.ts", "node:fs"];
     expect(breaches(rule, "x.ts", imports)).toEqual(["x.ts imports node-agent/agent.ts", "x.ts imports node:fs"]);
   });
 
@@ -146,7 +146,7 @@ describe("layers", () => {
   test("an arrow counts once, and none within a room", () => {
     const imports = new Map([
       ["node-agent/agent.ts", ["node-agent/main.ts", "node-agent/session/a.ts", "node-agent/session/b.ts", "node:fs"]],
-      ["node-agent/session/a.ts", ["node-agent/session/deep/c.ts", "schema/index.ts"]],
+      ["node-agent/session/a.ts", ["node-agent/session/deep/c.ts", "schema/rest/index.ts"]],
       ["node-agent/session/deep/c.ts", ["schema/rest/vm.ts"]],
     ]);
     expect(arrowsBetween(imports)).toEqual(["node-agent → node-agent/session", "node-agent/session → schema"]);

@@ -9,7 +9,7 @@ import {
   unregisteredMs,
 } from "../../node-agent/tables/local-guests.ts";
 import type { GuestPort } from "../../node-agent/tables/port.ts";
-import type { MacAddress } from "../../schema/index.ts";
+import type { MacAddress } from "../../schema/address/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 
 const blue = vni(100);

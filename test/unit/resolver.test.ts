@@ -4,7 +4,7 @@ import { allowances, MissResolver } from "../../node-agent/misses/resolver.ts";
 import type { WaitingGuest } from "../../node-agent/misses/waiting.ts";
 import type { Entry } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
-import type { Answer, BindingKey, MacAddress } from "../../schema/index.ts";
+import type { Answer, BindingKey, MacAddress } from "../../schema/address/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 
 const network = vni(100);

@@ -18,7 +18,7 @@ import {
   subnetFirst,
   subnetLast,
   subnetsOverlap,
-} from "../../schema/index.ts";
+} from "../../schema/address/index.ts";
 
 /** Text that is nearly an address, so that the fuzz gets past the first check. */
 const nearly = fc.oneof(

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { parseIp, parseMac, parseRevision, parseVni, parseVtep } from "../../schema/address/index.ts";
 import {
   type AgentFrame,
   type ControllerFrame,
@@ -8,12 +9,7 @@ import {
   maxFrameBytes,
   parseAgentFrame,
   parseControllerFrame,
-  parseIp,
-  parseMac,
-  parseRevision,
-  parseVni,
-  parseVtep,
-} from "../../schema/index.ts";
+} from "../../schema/agent/index.ts";
 
 const vni = parseVni(100);
 const ip = parseIp("10.20.1.1");

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { mergePatch } from "../../schema/index.ts";
+import { mergePatch } from "../../schema/rest/index.ts";
 
 test.each([
   // RFC 7396, appendix A.

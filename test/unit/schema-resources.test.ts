@@ -1,17 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  changeVerb,
-  InputError,
-  type InputFault,
-  parseHost,
-  parseNetwork,
-  parseRevision,
-  parseVm,
-  problemDetails,
-  problemTypes,
-  toCloudEvent,
-} from "../../schema/index.ts";
+import { parseRevision } from "../../schema/address/index.ts";
+import { changeVerb, toCloudEvent } from "../../schema/events/index.ts";
+import { problemDetails, problemTypes } from "../../schema/plain/index.ts";
+import { InputError, type InputFault, parseHost, parseNetwork, parseVm } from "../../schema/rest/index.ts";
 
 function faultsOf(parse: () => unknown): readonly InputFault[] {
   try {

@@ -8,7 +8,7 @@ import { AskError, askAgent, findSocket, NoAgentError } from "../../node-agent/s
 import { maxRequestBytes, parseStatusRequest } from "../../node-agent/status/protocol.ts";
 import { openStatusServer, SocketTakenError, type StatusServer } from "../../node-agent/status/server.ts";
 import { defaultSocket, defaultSockets, whyNoSocketPath } from "../../node-agent/status/socket-path.ts";
-import { version } from "../../schema/index.ts";
+import { version } from "../../schema/version.ts";
 
 let directory: string;
 let path: string;

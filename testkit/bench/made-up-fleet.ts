@@ -1,5 +1,5 @@
 // The lines of a made-up fleet: networks of a thousand VMs, spread over all hosts.
-import { type IpAddress, type MacAddress, parseIp, parseMac, parseVni, type Vni } from "../../schema/index.ts";
+import { type IpAddress, type MacAddress, parseIp, parseMac, parseVni, type Vni } from "../../schema/address/index.ts";
 
 export const vmsPerNetwork = 1_000;
 const firstVni = 1_000;

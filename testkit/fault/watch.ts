@@ -7,7 +7,7 @@ import {
   RTM_DELNEIGH,
 } from "../../node-agent/kernel/codec/neighbour-codec.ts";
 import { ChangeSocket } from "../../node-agent/kernel/sockets/change-socket.ts";
-import { findIp, findMac } from "../../schema/index.ts";
+import { findIp, findMac } from "../../schema/address/index.ts";
 import type { Host } from "../lab/host.ts";
 import { inNamespace } from "../lab/namespace.ts";
 

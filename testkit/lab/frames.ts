@@ -1,5 +1,5 @@
 // Frames as tests need them: builders from plain values to bytes, and the little decoding that a capture wants. Pure.
-import { ipToBytes, parseIp } from "../../schema/address/address.ts";
+import { ipToBytes, parseIp } from "../../schema/address/index.ts";
 
 export const etherTypes = { ipv4: 0x0800, arp: 0x0806, rarp: 0x8035, ipv6: 0x86dd } as const;
 export const broadcastMac = "ff:ff:ff:ff:ff:ff";

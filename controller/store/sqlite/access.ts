@@ -2,7 +2,7 @@
 // the same machine opens it alone, while the controller runs or not.
 import { existsSync } from "node:fs";
 import Database from "better-sqlite3";
-import type { Actor, AuditView, TokenRole } from "../../../schema/index.ts";
+import type { Actor, AuditView, TokenRole } from "../../../schema/rest/index.ts";
 import type { AccessStore, StoredToken, TokenRemoval } from "../access-store.ts";
 import { StoreOpenError } from "../store.ts";
 import { AuditTrail } from "./audit.ts";

@@ -1,7 +1,7 @@
 // The audit trail in SQLite. `add` writes within the caller's transaction: what was done and who did it are durable together.
 
 import type { Database } from "better-sqlite3";
-import type { AuditView } from "../../../schema/index.ts";
+import type { AuditView } from "../../../schema/rest/index.ts";
 import type { AuditRecord } from "../access-store.ts";
 
 interface AuditRow extends Omit<AuditView, "what"> {

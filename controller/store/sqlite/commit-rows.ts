@@ -1,7 +1,8 @@
 // Writes one commit as rows, in order. The caller opens the transaction.
 
 import type { Database } from "better-sqlite3";
-import { changeDataVersion, describeChange, limits, type ResourceChange } from "../../../schema/index.ts";
+import { changeDataVersion, describeChange, type ResourceChange } from "../../../schema/events/index.ts";
+import { limits } from "../../../schema/plain/index.ts";
 import { releasedBy } from "../../inventory/quarantine.ts";
 import type { AuditRecord } from "../access-store.ts";
 import { type Commit, type Receipt, receiptLimits } from "../store.ts";

@@ -1,7 +1,7 @@
 // A large batch, written by a thread of its own: its statements, its fsync and the checkpoint after it would hold the
 // event loop for seconds. The batch goes over in parts, because copying it at once would hold the loop as well.
 import { Worker } from "node:worker_threads";
-import type { ResourceChange } from "../../../schema/index.ts";
+import type { ResourceChange } from "../../../schema/events/index.ts";
 import type { AuditRecord } from "../access-store.ts";
 import { type Commit, type Receipt, StoreBrokenError } from "../store.ts";
 import { auditOf } from "./commit-rows.ts";

@@ -1,7 +1,7 @@
 // Join tokens and hosts' certificates in SQLite, each change with its row in the audit trail.
 
 import type { Database } from "better-sqlite3";
-import type { Actor } from "../../../schema/index.ts";
+import type { Actor } from "../../../schema/rest/index.ts";
 import type { CredentialStore, HostCredential, StoredJoinToken } from "../credential-store.ts";
 import { AuditTrail } from "./audit.ts";
 import { Transactions } from "./transactions.ts";

@@ -1,7 +1,8 @@
 // The log of changes in SQLite: read by position, and shortened from its old end.
 
 import type { Database } from "better-sqlite3";
-import type { LoggedEvent, ResourceKind, Revision } from "../../../schema/index.ts";
+import type { Revision } from "../../../schema/address/index.ts";
+import type { LoggedEvent, ResourceKind } from "../../../schema/events/index.ts";
 import { LogCompactedError, type LogExtent, type LogLimits, type LogPosition } from "../store.ts";
 import { type EventRow, fromEventRow } from "./rows.ts";
 

@@ -1,16 +1,12 @@
 // Resources and events as rows. Stored data has passed the parsers, so it is not parsed again.
+import type { Revision, Vni, VtepAddress } from "../../../schema/address/index.ts";
 import {
   changeDataVersion,
-  type Host,
   type LoggedEvent,
-  type Network,
   type ResourceChange,
   type ResourceKind,
-  type Revision,
-  type Vm,
-  type Vni,
-  type VtepAddress,
-} from "../../../schema/index.ts";
+} from "../../../schema/events/index.ts";
+import type { Host, Network, Vm } from "../../../schema/rest/index.ts";
 
 interface ResourceRow {
   name: string;

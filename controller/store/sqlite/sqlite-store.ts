@@ -1,7 +1,8 @@
 // The embedded store: one SQLite file. State, events and audit of a batch go into one transaction with a full fsync.
 import { randomUUID } from "node:crypto";
 import Database from "better-sqlite3";
-import type { LoggedEvent, ResourceKind, Revision } from "../../../schema/index.ts";
+import type { Revision } from "../../../schema/address/index.ts";
+import type { LoggedEvent, ResourceKind } from "../../../schema/events/index.ts";
 import type { TimedRelease } from "../../inventory/quarantine.ts";
 import {
   type Commit,

@@ -1,5 +1,5 @@
 // Decodes the kernel's messages about links and addresses. No I/O; link-requests.ts has the requests.
-import { findIp, type IpAddress, parseVni, type Vni } from "../../../schema/index.ts";
+import { findIp, type IpAddress, parseVni, type Vni } from "../../../schema/address/index.ts";
 import {
   AF_BRIDGE,
   AF_INET6,

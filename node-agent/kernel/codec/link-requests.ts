@@ -1,5 +1,5 @@
 // Encodes requests to the kernel about links and addresses. No I/O; link-codec.ts decodes its messages.
-import { familyOf, ipToBytes, type Vni, type VtepAddress } from "../../../schema/index.ts";
+import { familyOf, ipToBytes, type Vni, type VtepAddress } from "../../../schema/address/index.ts";
 import {
   AF_BRIDGE,
   AF_INET6,

@@ -9,7 +9,7 @@ import {
   macToBytes,
   type Vni,
   type VtepAddress,
-} from "../../../schema/index.ts";
+} from "../../../schema/address/index.ts";
 import type { Miss } from "../../misses/miss.ts";
 import type { ActualEntry, Entry, Place, TunnelEntry } from "../../tables/entry.ts";
 import {

@@ -9,7 +9,7 @@ import {
   ipToBytes,
   type MacAddress,
   macToBytes,
-} from "../../../schema/index.ts";
+} from "../../../schema/address/index.ts";
 import type { Heard, WaitingGuest } from "../../misses/waiting.ts";
 
 const ETHERTYPE_ARP = 0x0806;

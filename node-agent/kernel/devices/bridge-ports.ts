@@ -1,5 +1,5 @@
 // The guests' ports of a bridge: their settings and entries, and the changes that pin addresses to them.
-import type { MacAddress } from "../../../schema/index.ts";
+import type { MacAddress } from "../../../schema/address/index.ts";
 import type { GuestPort, PortChange } from "../../tables/port.ts";
 import type { Link } from "../codec/link-codec.ts";
 import { RTM_NEWLINK, RTM_SETLINK } from "../codec/link-numbers.ts";

@@ -1,5 +1,5 @@
 // Checks whether a vxlan device can serve a network, and how to make one that can. Pure.
-import { familyOf, type Vni, type VtepAddress } from "../../../schema/index.ts";
+import { familyOf, type Vni, type VtepAddress } from "../../../schema/address/index.ts";
 import type { Link, VxlanSettings } from "../codec/link-codec.ts";
 
 /** VXLAN's overhead for a guest's frame, in bytes of the underlay's MTU: inner Ethernet, VXLAN, UDP, outer IP. */

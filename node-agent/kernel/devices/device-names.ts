@@ -1,5 +1,5 @@
 // Names of devices, and the alias that marks them as ours.
-import { maxVni, parseVni, type Vni } from "../../../schema/index.ts";
+import { maxVni, parseVni, type Vni } from "../../../schema/address/index.ts";
 import type { Link } from "../codec/link-codec.ts";
 
 /** Alias of our devices: the owner, the network's name, the epoch of the store that they were created for. */

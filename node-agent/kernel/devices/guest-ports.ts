@@ -1,5 +1,5 @@
 // The guests' ports of one bridge, and the port behind which a MAC address is.
-import type { MacAddress } from "../../../schema/index.ts";
+import type { MacAddress } from "../../../schema/address/index.ts";
 import { decodeLink } from "../codec/link-codec.ts";
 import { RTM_GETLINK } from "../codec/link-numbers.ts";
 import { encodeLinkDump } from "../codec/link-requests.ts";

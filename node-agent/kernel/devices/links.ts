@@ -1,5 +1,5 @@
 // Reads links and addresses of this host, and makes single changes for `network-devices.ts`.
-import type { VtepAddress } from "../../../schema/index.ts";
+import type { VtepAddress } from "../../../schema/address/index.ts";
 import { decodeAddress, decodeLink, type Link } from "../codec/link-codec.ts";
 import { RTM_DELLINK, RTM_GETADDR, RTM_GETLINK, RTM_NEWLINK } from "../codec/link-numbers.ts";
 import {

@@ -1,6 +1,6 @@
 // Remembers which guests' ports a bridge had, in case another program deletes the bridge. The kernel then releases each port
 // first, as if it had been removed by hand, and deletes the bridge a moment later.
-import type { Vni } from "../../../schema/index.ts";
+import type { Vni } from "../../../schema/address/index.ts";
 import type { Link } from "../codec/link-codec.ts";
 
 /** A port that left its bridge within this time before the bridge's deletion was not removed by hand. */

@@ -1,6 +1,6 @@
 // The tables of `host-rules.ts` in the kernel: loaded in one transaction each, read back, and recognised. network-devices.ts
 // decides which networks are adopted, guard/host-guard.ts when the tables are checked.
-import type { Vni } from "../../../schema/index.ts";
+import type { Vni } from "../../../schema/address/index.ts";
 import {
   batchEnds,
   encodeRuleDump,

@@ -1,6 +1,6 @@
 // The subscription to the kernel's neighbour misses (RTNLGRP_NEIGH).
 import { RawNetlinkSocket } from "netlink";
-import type { Vni } from "../../../schema/index.ts";
+import type { Vni } from "../../../schema/address/index.ts";
 import type { Miss } from "../../misses/miss.ts";
 import {
   decodeMiss,

@@ -1,7 +1,7 @@
 // AF_PACKET sockets: one on each bridge that receives guests' requests, and one for the host that sends answers through guests'
 // ports. The agent does not poll them: it drains the first after a miss or an answer.
 
-import { type MacAddress, macToBytes } from "../../../schema/index.ts";
+import { type MacAddress, macToBytes } from "../../../schema/address/index.ts";
 import type { Heard } from "../../misses/waiting.ts";
 import { decodeHeard } from "../codec/packet-codec.ts";
 import {

@@ -1,5 +1,5 @@
 // The kernel's neighbour tables and FDBs behind the `Tables` interface.
-import type { MacAddress, Vni } from "../../../schema/index.ts";
+import type { MacAddress, Vni } from "../../../schema/address/index.ts";
 import type { ActualEntry, Operation, OperationResult, Tables } from "../../tables/entry.ts";
 import {
   decodeEntry,

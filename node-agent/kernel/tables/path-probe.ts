@@ -1,6 +1,6 @@
 // Reads how the kernel would forward a guest's frame: tables, links, the bridge's port for a MAC.
 import { readFileSync } from "node:fs";
-import { findIp, type IpAddress, type MacAddress } from "../../../schema/index.ts";
+import { findIp, type IpAddress, type MacAddress } from "../../../schema/address/index.ts";
 import type { ActualEntry } from "../../tables/entry.ts";
 import { decodeAddress } from "../codec/link-codec.ts";
 import { RTM_GETADDR } from "../codec/link-numbers.ts";

@@ -10,7 +10,7 @@ import {
   SOCK_RAW,
   sendTo,
 } from "../../../node-agent/kernel/sockets/libc.ts";
-import { ipToBytes, parseIp } from "../../../schema/address/address.ts";
+import { ipToBytes, parseIp } from "../../../schema/address/index.ts";
 import { icmpEcho } from "../../lab/frames.ts";
 import type { Guest } from "../../lab/guest.ts";
 import { inNamespace } from "../../lab/namespace.ts";

@@ -5,7 +5,8 @@ import tls from "node:tls";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { pino } from "pino";
 import { ControllerLink, type Hello } from "../../../node-agent/controller-link/link.ts";
-import { type BindingKey, protocolVersions, type Revision } from "../../../schema/index.ts";
+import type { BindingKey, Revision } from "../../../schema/address/index.ts";
+import { protocolVersions } from "../../../schema/agent/index.ts";
 import { hostName, peersOf } from "../made-up-fleet.ts";
 import { type Identity, loopbackOf } from "./identities.ts";
 

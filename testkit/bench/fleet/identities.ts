@@ -1,6 +1,7 @@
 // Enrols every host of a fleet: with an operator's join token and a key of its own.
 import { makeHostKey, makeRequest } from "../../../node-agent/identity/request.ts";
-import { type Credentials, enrolPath, type JoinTokenView } from "../../../schema/index.ts";
+import { type Credentials, enrolPath } from "../../../schema/agent/index.ts";
+import type { JoinTokenView } from "../../../schema/rest/index.ts";
 import { ask } from "../ask.ts";
 import type { BenchController } from "../controller.ts";
 import { hostName } from "../made-up-fleet.ts";

@@ -1,7 +1,8 @@
 // What a controller sends to one agent that comes back, as it stands on the wire.
 import { WebSocket } from "ws";
 import type { Hello } from "../../../node-agent/controller-link/link.ts";
-import { agentPath, type BindingKey, chunk } from "../../../schema/index.ts";
+import type { BindingKey } from "../../../schema/address/index.ts";
+import { agentPath, chunk } from "../../../schema/agent/index.ts";
 
 /** @returns welcome and snapshot */
 export async function recordFrames(base: string, hello: Hello, keys: readonly BindingKey[]): Promise<string[]> {

@@ -1,12 +1,7 @@
 // An agent as the controller sees it: it declares nothing, takes every push, acknowledges it, and can ask.
 import { WebSocket } from "ws";
-import {
-  type AgentFrame,
-  agentPath,
-  parseControllerFrame,
-  parseRevision,
-  protocolVersions,
-} from "../../../schema/index.ts";
+import { parseRevision } from "../../../schema/address/index.ts";
+import { type AgentFrame, agentPath, parseControllerFrame, protocolVersions } from "../../../schema/agent/index.ts";
 
 export class BenchAgent {
   /** Bindings that were pushed. */

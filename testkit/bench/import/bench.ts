@@ -1,7 +1,7 @@
 // `import`: one import of many VMs into a controller with connected agents, and the latency of others during it: a GET and an
 // agent's query every 10 ms, compared with an idle controller.
 import { Agent, request } from "node:http";
-import { parseIp, parseVni } from "../../../schema/index.ts";
+import { parseIp, parseVni } from "../../../schema/address/index.ts";
 import { pause } from "../../lab/wait.ts";
 import { type Distribution, distribution, round } from "../../statistics.ts";
 import { BenchController } from "../controller.ts";

@@ -10,7 +10,7 @@ import { KernelTables } from "../../../node-agent/kernel/tables/kernel-tables.ts
 import { HostNetworks } from "../../../node-agent/networks/host-networks.ts";
 import { HostPorts } from "../../../node-agent/networks/host-ports.ts";
 import { HeldAnswers } from "../../../node-agent/tables/held.ts";
-import { type Answer, parseIp, parseMac, parseRevision, parseVni, parseVtep } from "../../../schema/index.ts";
+import { type Answer, parseIp, parseMac, parseRevision, parseVni, parseVtep } from "../../../schema/address/index.ts";
 import { ipBatch } from "../../lab/command.ts";
 import { deleteNamespaces, inNamespace } from "../../lab/namespace.ts";
 

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { decodePlace, type NeighbourMessage } from "../../../node-agent/kernel/codec/neighbour-codec.ts";
-import { parseVni } from "../../../schema/index.ts";
+import { parseVni } from "../../../schema/address/index.ts";
 import { CommandError, ipBatch } from "../../lab/command.ts";
 import { guestDevice } from "../../lab/guest.ts";
 import { deleteNamespaces, Namespace } from "../../lab/namespace.ts";

@@ -1,7 +1,7 @@
 // Raw connections: cheap to make, so that the attacker's share of a processor goes into the attack.
 import { connect as connectTcp, createServer, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import { agentPath } from "../../../../schema/index.ts";
+import { agentPath } from "../../../../schema/agent/index.ts";
 import type { HostIdentity, Target } from "../means.ts";
 import type { Battle, Count } from "./attack.ts";
 

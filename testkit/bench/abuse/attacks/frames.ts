@@ -1,6 +1,7 @@
 // Frames of a rogue host, ready for the wire, and a pump that sends them as fast as the connection takes them.
 import type { Socket } from "node:net";
-import { type AgentFrame, findingKinds, parseIp, parseVni, protocolVersions } from "../../../../schema/index.ts";
+import { parseIp, parseVni } from "../../../../schema/address/index.ts";
+import { type AgentFrame, findingKinds, protocolVersions } from "../../../../schema/agent/index.ts";
 import type { Count } from "./attack.ts";
 
 const keysPerFrame = 900;

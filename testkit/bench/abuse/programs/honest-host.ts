@@ -1,7 +1,8 @@
 // An honest host: an agent's session with the controller, which asks a question at a pace that does not wait for answers.
 import { pino } from "pino";
 import { ControllerLink } from "../../../../node-agent/controller-link/link.ts";
-import { parseIp, parseVni, protocolVersions, type Revision } from "../../../../schema/index.ts";
+import { parseIp, parseVni, type Revision } from "../../../../schema/address/index.ts";
+import { protocolVersions } from "../../../../schema/agent/index.ts";
 import { serveOrders } from "../crew.ts";
 import type { HostIdentity, Target } from "../means.ts";
 import { pace, Samples } from "../samples.ts";

@@ -1,0 +1,3 @@
+// Addresses and what is known about them: bindings, the answers to misses.
+export * from "./address.ts";
+export * from "./binding.ts";

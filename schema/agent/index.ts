@@ -1,0 +1,6 @@
+// What agents and the controller say to each other: frames of the channel, and enrolment.
+export * from "./chunks.ts";
+export * from "./enrolment.ts";
+export * from "./findings.ts";
+export * from "./protocol.ts";
+export * from "./wire.ts";
