@@ -1,6 +1,5 @@
 // Turns one revision's binding changes into the pushes for each host. The cost grows with the holders, not with the fleet.
-import type { Answer, BindingKey, Revision, Vni, VtepAddress } from "../../schema/address/index.ts";
-import type { AgentNetwork } from "../../schema/agent/index.ts";
+import type { AgentNetwork, Answer, BindingKey, Revision, Vni, VtepAddress } from "../../schema/address/index.ts";
 import type { BindingChanges, KeyChange } from "../inventory/binding-changes.ts";
 import { agentNetwork, answerFor, findVisibleNetwork } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";

@@ -1,6 +1,6 @@
 // Controller frames of any size as texts of at most `maxFrameBytes`.
-import type { Answer, Revision, Vni } from "../../schema/address/index.ts";
-import { type AgentNetwork, type ControllerFrame, chunk, chunks } from "../../schema/agent/index.ts";
+import type { AgentNetwork, Answer, Revision, Vni } from "../../schema/address/index.ts";
+import { type ControllerFrame, chunk, chunks } from "../../schema/agent/index.ts";
 import type { Push } from "./fan-out.ts";
 
 export function frameText(frame: ControllerFrame): string {

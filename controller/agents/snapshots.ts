@@ -2,8 +2,7 @@
 // keys, or reads slowly, costs other hosts one turn per frame and the controller a window of bytes.
 
 import { inSlices, TurnQueue } from "../../common/cooperative.ts";
-import type { Answer, BindingKey, Revision } from "../../schema/address/index.ts";
-import type { AgentNetwork } from "../../schema/agent/index.ts";
+import type { AgentNetwork, Answer, BindingKey, Revision } from "../../schema/address/index.ts";
 import { agentNetwork, answerFor, keysOfVm } from "../inventory/bindings.ts";
 import type { Committer } from "../write/committer.ts";
 import type { Declaration } from "./declaration.ts";

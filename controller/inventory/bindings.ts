@@ -1,7 +1,6 @@
 // Look-ups: what a host is told when it asks. Which host asks matters: its own VMs are local, and networks without a VM
 // on it do not exist for it.
-import type { Answer, Binding, BindingKey, Revision, Vni } from "../../schema/address/index.ts";
-import type { AgentNetwork } from "../../schema/agent/index.ts";
+import type { AgentNetwork, Answer, Binding, BindingKey, Revision, Vni } from "../../schema/address/index.ts";
 import type { Host, Network, Vm } from "../../schema/rest/index.ts";
 import type { Attachment, Inventory } from "./inventory.ts";
 

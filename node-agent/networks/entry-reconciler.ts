@@ -2,8 +2,7 @@
 // actual ones. Refused entries are remembered, retried and reported. network-reconciler.ts has the devices.
 import type { Logger } from "pino";
 import { inSlices, type Turns } from "../../common/cooperative.ts";
-import type { Vni } from "../../schema/address/index.ts";
-import type { AgentNetwork } from "../../schema/agent/index.ts";
+import type { AgentNetwork, Vni } from "../../schema/address/index.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
 import { compare, type Desired, type Difference, nothingDesired, repairOf } from "../tables/comparison.ts";

@@ -1,8 +1,7 @@
 // The networks of this host, and when each is reconciled. All writes go through this file; network-reconciler.ts reconciles one
 // network.
 import { SerialQueue } from "../../common/serial-queue.ts";
-import type { Vni, VtepAddress } from "../../schema/address/index.ts";
-import type { AgentNetwork } from "../../schema/agent/index.ts";
+import type { AgentNetwork, Vni, VtepAddress } from "../../schema/address/index.ts";
 import type { LocalVtep } from "../kernel/devices/device-fit.ts";
 import { bridgeName } from "../kernel/devices/device-names.ts";
 import { NetlinkError } from "../kernel/sockets/request-socket.ts";

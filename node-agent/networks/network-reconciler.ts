@@ -1,7 +1,6 @@
 // Reconciles one network of this host with the kernel: its devices and its held entries. Refusals are remembered, retried and
 // reported. host-networks.ts has the set of networks and decides when they are reconciled.
-import type { Vni } from "../../schema/address/index.ts";
-import type { AgentNetwork } from "../../schema/agent/index.ts";
+import type { AgentNetwork, Vni } from "../../schema/address/index.ts";
 import type { Announcer } from "../announce/announcer.ts";
 import type { LocalVtep } from "../kernel/devices/device-fit.ts";
 import { bridgeName, vxlanName } from "../kernel/devices/device-names.ts";

@@ -1,6 +1,5 @@
 // The devices of a path on this host: tunnel end, vxlan, bridge, the guest's port; and whether frames fit. Pure.
-import { familyOf } from "../../schema/address/index.ts";
-import type { AgentNetwork } from "../../schema/agent/index.ts";
+import { type AgentNetwork, familyOf } from "../../schema/address/index.ts";
 import type { Link } from "../kernel/codec/link-codec.ts";
 import { commandToMake, overheadBytes } from "../kernel/devices/device-fit.ts";
 import { bridgeName, vxlanName } from "../kernel/devices/device-names.ts";

@@ -1,7 +1,6 @@
 // Checks the answer for a path's destination: the agent's memory against the inventory, and the three entries in the kernel
 // against both. Pure.
-import type { MacAddress, VtepAddress } from "../../schema/address/index.ts";
-import type { AgentNetwork } from "../../schema/agent/index.ts";
+import type { AgentNetwork, MacAddress, VtepAddress } from "../../schema/address/index.ts";
 import { vxlanName } from "../kernel/devices/device-names.ts";
 import type { ActualEntry, Entry } from "../tables/entry.ts";
 import type { HeldFact } from "../tables/held-network.ts";

@@ -1,6 +1,5 @@
 // The facts about a path from one guest to another for `explain`: plain values, collected at one moment.
-import type { IpAddress, MacAddress } from "../../schema/address/index.ts";
-import type { AgentNetwork } from "../../schema/agent/index.ts";
+import type { AgentNetwork, IpAddress, MacAddress } from "../../schema/address/index.ts";
 import type { Link } from "../kernel/codec/link-codec.ts";
 import type { LocalVtep } from "../kernel/devices/device-fit.ts";
 import type { TunnelTables } from "../kernel/tables/path-probe.ts";

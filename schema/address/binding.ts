@@ -1,4 +1,4 @@
-// The derived facts that travel to agents: (VNI, IP) → MAC and (VNI, MAC) → VTEP, each with its revision.
+// The derived facts that travel to agents, each with its revision: (VNI, IP) → MAC, (VNI, MAC) → VTEP, and the networks of a host.
 import type { IpAddress, MacAddress, Revision, Vni, VtepAddress } from "./address.ts";
 
 /** What a miss asks for, and what interest is held in. */
@@ -26,6 +26,14 @@ export interface Answer {
   /** Last change of this binding, its host or its network; for a tombstone, how far the answering index has followed. */
   readonly revision: Revision;
   readonly binding: Binding | null;
+}
+
+/** A network that has a VM on the agent's host. */
+export interface AgentNetwork {
+  readonly name: string;
+  readonly vni: Vni;
+  readonly mtu: number;
+  readonly revision: Revision;
 }
 
 /** One text per key, for maps and sets. */

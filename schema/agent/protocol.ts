@@ -7,7 +7,7 @@
 //
 // Frames are at most `maxFrameBytes`; a larger set is chunked, closed by `end: true`, and applied only when whole.
 // Unknown fields and unknown frame types are ignored, so that neighbouring versions work together.
-import type { Answer, BindingKey, IpAddress, Revision, Vni, VtepAddress } from "../address/index.ts";
+import type { AgentNetwork, Answer, BindingKey, IpAddress, Revision, Vni, VtepAddress } from "../address/index.ts";
 import type { ReportedFinding } from "./findings.ts";
 
 export const agentPath = "/v1/agent";
@@ -84,14 +84,6 @@ export interface MissTimes {
   /** Of all together. */
   readonly sumMs: number;
   readonly maxMs: number;
-}
-
-/** A network that has a VM on the agent's host. */
-export interface AgentNetwork {
-  readonly name: string;
-  readonly vni: Vni;
-  readonly mtu: number;
-  readonly revision: Revision;
 }
 
 export type ControllerFrame =

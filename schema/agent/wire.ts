@@ -3,6 +3,7 @@
 import { safeParse } from "secure-json-parse";
 import {
   AddressError,
+  type AgentNetwork,
   type Answer,
   type Binding,
   type BindingKey,
@@ -14,7 +15,7 @@ import {
 } from "../address/index.ts";
 import { Compile, type Static, Type } from "../typebox.ts";
 import { parseFindings, WireFindings } from "./findings.ts";
-import { type AgentFrame, type AgentNetwork, type ControllerFrame, FrameError, type Question } from "./protocol.ts";
+import { type AgentFrame, type ControllerFrame, FrameError, type Question } from "./protocol.ts";
 
 const WireKey = Type.Union([
   Type.Object({ kind: Type.Literal("ip"), vni: Type.Integer(), ip: Type.String() }),

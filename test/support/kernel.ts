@@ -10,7 +10,7 @@ import { KernelTables } from "../../node-agent/kernel/tables/kernel-tables.ts";
 import { HostNetworks, type NetworksDependencies } from "../../node-agent/networks/host-networks.ts";
 import { HostPorts } from "../../node-agent/networks/host-ports.ts";
 import type { HeldAnswers } from "../../node-agent/tables/held.ts";
-import type { AgentNetwork } from "../../schema/agent/index.ts";
+import type { AgentNetwork } from "../../schema/address/index.ts";
 import { run } from "../../testkit/lab/command.ts";
 import { deleteNamespaces, inNamespace, Namespace } from "../../testkit/lab/namespace.ts";
 import { rev, vni, vtep } from "./addresses.ts";

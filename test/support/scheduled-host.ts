@@ -14,8 +14,14 @@ import { FrameHandler } from "../../node-agent/session/frame-handler.ts";
 import { MissOutcomes } from "../../node-agent/session/miss-outcomes.ts";
 import type { ActualEntry, Entry, Operation, OperationResult, Tables } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
-import { type BindingKey, type MacAddress, parseVtep, type Vni } from "../../schema/address/index.ts";
-import type { AgentFrame, AgentNetwork, Question } from "../../schema/agent/index.ts";
+import {
+  type AgentNetwork,
+  type BindingKey,
+  type MacAddress,
+  parseVtep,
+  type Vni,
+} from "../../schema/address/index.ts";
+import type { AgentFrame, Question } from "../../schema/agent/index.ts";
 import { FakeTables } from "./fake-tables.ts";
 
 /** What outlives an agent: its host's devices and what is in their tables. */

@@ -19,8 +19,15 @@ import { NetlinkError } from "../../node-agent/kernel/sockets/request-socket.ts"
 import { compareGuests, findConflict } from "../../node-agent/tables/local-guests.ts";
 import { judgePort, wrongPort } from "../../node-agent/tables/port-claims.ts";
 import { findFilterProblems } from "../../node-agent/watch/host-filter.ts";
-import { parseIp, parseMac, parseRevision, parseVni, parseVtep } from "../../schema/address/index.ts";
-import { type AgentNetwork, type FindingKind, findingKinds, type ReportedFinding } from "../../schema/agent/index.ts";
+import {
+  type AgentNetwork,
+  parseIp,
+  parseMac,
+  parseRevision,
+  parseVni,
+  parseVtep,
+} from "../../schema/address/index.ts";
+import { type FindingKind, findingKinds, type ReportedFinding } from "../../schema/agent/index.ts";
 import type { OperationalKind } from "../../schema/events/index.ts";
 
 const vni = parseVni(100);

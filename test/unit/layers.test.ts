@@ -15,41 +15,66 @@ interface Rule {
   readonly because: string;
 }
 
+const agentDoors = ["schema/address", "schema/agent"] as const;
+const clientDoors = ["schema/events", "schema/plain", "schema/rest", "schema/typebox.ts"] as const;
+
 const rules: readonly Rule[] = [
   { from: "schema", may: ["schema"], because: "what crosses a boundary must not know who stands on either side" },
+  { from: "schema/plain", may: ["schema/plain"], packages: [], because: "browsers and short commands load all of it" },
+  {
+    from: "schema/address",
+    may: ["schema/address"],
+    packages: ["ipaddr.js", "node:net"],
+    because: "pure parts know addresses without knowing how they travel",
+  },
+  {
+    from: "schema/agent",
+    may: ["schema/address", "schema/agent", "schema/plain", "schema/typebox.ts"],
+    because: "agents know nothing of the inventory's resources",
+  },
+  {
+    from: "schema/rest",
+    may: ["schema/address", "schema/agent", "schema/plain", "schema/rest", "schema/typebox.ts"],
+    because: "resources do not know how their changes are published",
+  },
   { from: "common", may: ["common"], because: "what all programs share knows none of them" },
   {
     from: "controller",
     may: ["common", "controller", "schema"],
     because: "controller and agent meet on the wire only",
   },
-  { from: "cli", may: ["cli", "common", "schema"], because: "commands talk to the controller as everybody does" },
+  { from: "cli", may: ["cli", "common", ...clientDoors], because: "commands talk to the controller as everybody does" },
+  {
+    from: "dashboard",
+    may: ["dashboard", ...clientDoors],
+    because: "the page talks to the controller as everybody does",
+  },
   {
     from: "node-agent",
-    may: ["common", "node-agent", "schema"],
+    may: ["common", "node-agent", ...agentDoors, "schema/plain", "schema/typebox.ts", "schema/version.ts"],
     because: "controller and agent meet on the wire only",
   },
   {
     from: "controller/inventory",
-    may: ["controller/inventory", "schema"],
+    may: ["controller/inventory", "schema/address", "schema/events", "schema/plain", "schema/rest"],
     packages: ["node:util", "sorted-btree"],
     because: "decisions are functions of their arguments",
   },
   {
     from: "node-agent/misses",
-    may: ["node-agent/misses", "node-agent/tables", "schema"],
+    may: ["node-agent/misses", "node-agent/tables", "schema/address"],
     packages: [],
     because: "decisions are functions of their arguments",
   },
   {
     from: "node-agent/findings",
-    may: ["node-agent/findings", "node-agent/misses/budget.ts", "schema"],
+    may: ["node-agent/findings", "node-agent/misses/budget.ts", ...agentDoors],
     packages: [],
     because: "what is reported when is a function of what happened, time included",
   },
   {
     from: "node-agent/tables",
-    may: ["node-agent/tables", "schema"],
+    may: ["node-agent/tables", "schema/address"],
     packages: [],
     because: "plans are functions of their arguments",
   },
@@ -63,13 +88,13 @@ const rules: readonly Rule[] = [
       "node-agent/tables/port.ts",
       "node-agent/tables/port-claims.ts",
       "common",
-      "schema",
+      ...agentDoors,
     ],
     because: "the kernel's edge decides nothing",
   },
   {
     from: "node-agent/controller-link",
-    may: ["node-agent/controller-link", "schema"],
+    may: ["node-agent/controller-link", ...agentDoors],
     because: "the session knows frames, not what they are for",
   },
 ];
@@ -186,7 +211,26 @@ describe("layers", () => {
     ]);
   });
 
-  test("only schema/ has a barrel", () => {
+  test("files outside a room of schema/ import from its index.ts only", () => {
+    const folders = ["bin", "cli", "common", "controller", "dashboard", "node-agent", "schema", "test", "testkit"];
+    const isPast = (file: string, target: string) =>
+      /^schema\/[^/]+\/./.test(target) && !target.endsWith("/index.ts") && dirname(target) !== dirname(file);
+    const past = folders
+      .flatMap(sources)
+      .flatMap((file) => importsOf(file).flatMap((target) => (isPast(file, target) ? [`${file} → ${target}`] : [])));
+    expect(past).toEqual([]);
+  });
+
+  /** Others load TypeBox, which the page does not need. `import { type … }` loads a file too (`verbatimModuleSyntax`). */
+  test("the dashboard loads schema/plain/ and has only types of the other rooms", () => {
+    const loaded = sources("dashboard").flatMap((file) => {
+      const text = readFileSync(join(root, file), "utf8");
+      return [...text.matchAll(/^import (?!type\b)[^;]*?from "[./]*schema\/([^"/]+)/gm)].map(([, room]) => room);
+    });
+    expect([...new Set(loaded)]).toEqual(["plain"]);
+  });
+
+  test("only schema/ has barrels, one for each room", () => {
     const barrels = ["common", "controller", "node-agent", "testkit"]
       .flatMap(sources)
       .filter((file) => file.endsWith("/index.ts"));

@@ -1,5 +1,5 @@
 // Chooses the vxlan device that serves a network: the agent's own, or a third-party device that `--adopt` allows. Pure.
-import type { AgentNetwork } from "../../../schema/agent/index.ts";
+import type { AgentNetwork } from "../../../schema/address/index.ts";
 import type { Link } from "../codec/link-codec.ts";
 import { commandToMake, excludes, type LocalVtep, misfits } from "./device-fit.ts";
 import { isOurs, mayTake, vxlanName } from "./device-names.ts";

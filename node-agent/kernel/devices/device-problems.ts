@@ -1,6 +1,6 @@
 // Messages to operators about devices that do not fit a network, each with its fix. Pure.
-import { familyOf } from "../../../schema/address/index.ts";
-import type { AgentNetwork, FindingKind } from "../../../schema/agent/index.ts";
+import { type AgentNetwork, familyOf } from "../../../schema/address/index.ts";
+import type { FindingKind } from "../../../schema/agent/index.ts";
 import type { Link } from "../codec/link-codec.ts";
 import { excludes, type LocalVtep, overheadBytes } from "./device-fit.ts";
 import { isOurs } from "./device-names.ts";

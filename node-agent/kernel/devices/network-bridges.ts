@@ -1,8 +1,7 @@
 // The bridges that guests of a network are attached to: the agent's own, which it creates and maintains, and those of adopted
 // vxlan devices, which it leaves unchanged except for multicast snooping.
 import { randomBytes } from "node:crypto";
-import type { Vni } from "../../../schema/address/index.ts";
-import type { AgentNetwork } from "../../../schema/agent/index.ts";
+import type { AgentNetwork, Vni } from "../../../schema/address/index.ts";
 import type { Link } from "../codec/link-codec.ts";
 import { RTM_SETLINK } from "../codec/link-numbers.ts";
 import {

@@ -1,8 +1,7 @@
 // The devices of a network on this host: bridge nmb<vni> for the guests' ports, and vxlan nmv<vni> as one of its ports.
 // The agent creates and maintains them. Devices with these names but without the agent's alias are not touched.
 // A third-party vxlan device that the agent may adopt serves a network instead of nmv<vni>, with its bridge.
-import type { Vni } from "../../../schema/address/index.ts";
-import type { AgentNetwork } from "../../../schema/agent/index.ts";
+import type { AgentNetwork, Vni } from "../../../schema/address/index.ts";
 import type { Link } from "../codec/link-codec.ts";
 import { encodeMaster } from "../codec/link-requests.ts";
 import type { EntryDevice } from "../codec/neighbour-codec.ts";

@@ -1,5 +1,5 @@
 // The vxlan devices of networks: creates and maintains the agent's own, and changes settings of live ones.
-import type { AgentNetwork } from "../../../schema/agent/index.ts";
+import type { AgentNetwork } from "../../../schema/address/index.ts";
 import type { Link } from "../codec/link-codec.ts";
 import { RTM_SETLINK } from "../codec/link-numbers.ts";
 import {
