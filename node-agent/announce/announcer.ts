@@ -52,7 +52,7 @@ interface NetworkListener {
 
 export class Announcer {
   readonly counters: AnnounceCounters = { replied: 0, announced: 0 };
-  private readonly listeners = new Map<Vni, NetworkListener>();
+  private readonly byNetwork = new Map<Vni, NetworkListener>();
   private readonly waiting = new WaitingGuests();
   private readonly sender = new FrameSender();
   private readonly housekeeping: NodeJS.Timeout;
@@ -61,7 +61,7 @@ export class Announcer {
 
   constructor(private readonly deps: AnnouncerDependencies) {
     this.housekeeping = setInterval(() => {
-      for (const [vni, { scanners, socket }] of this.listeners) {
+      for (const [vni, { scanners, socket }] of this.byNetwork) {
         if (scanners.forget(this.deps.nowMs())) {
           socket.ignore(scanners.list());
           this.followScans();
@@ -73,17 +73,17 @@ export class Announcer {
 
   /** Listens on a network's bridge from now on; call it again after its devices were recreated. */
   attend(vni: Vni, bridgeIfindex: number, tunnelIfindex: number): void {
-    const present = this.listeners.get(vni);
+    const present = this.byNetwork.get(vni);
     if (present?.socket.bridgeIfindex === bridgeIfindex && present.tunnelIfindex === tunnelIfindex) return;
     this.leave(vni);
     const socket = new AskerSocket(bridgeIfindex);
     const ports = new GuestPorts(this.deps.requests, bridgeIfindex, tunnelIfindex);
-    this.listeners.set(vni, { socket, tunnelIfindex, ports, scanners: new Scanners(allowances.guest), listenedMs: 0 });
+    this.byNetwork.set(vni, { socket, tunnelIfindex, ports, scanners: new Scanners(allowances.guest), listenedMs: 0 });
   }
 
   leave(vni: Vni): void {
-    this.listeners.get(vni)?.socket.close();
-    this.listeners.delete(vni);
+    this.byNetwork.get(vni)?.socket.close();
+    this.byNetwork.delete(vni);
     this.followScans();
   }
 
@@ -93,7 +93,7 @@ export class Announcer {
 
   /** Reads what the network's guests have asked. */
   listen(vni: Vni): void {
-    const listener = this.listeners.get(vni);
+    const listener = this.byNetwork.get(vni);
     if (!listener) return;
     const nowMs = this.deps.nowMs();
     const isCrowd = this.crowded.has(vni);
@@ -120,12 +120,12 @@ export class Announcer {
 
   /** Looks up the port of a guest during the query for it. */
   locate(vni: Vni, guest: WaitingGuest): void {
-    void this.listeners.get(vni)?.ports.portOf(guest.mac, this.deps.nowMs());
+    void this.byNetwork.get(vni)?.ports.portOf(guest.mac, this.deps.nowMs());
   }
 
   /** A guest exceeds its budget: its requests are ignored for a while, so that those of the others are read. */
   ignore(vni: Vni, guest: MacAddress): void {
-    const listener = this.listeners.get(vni);
+    const listener = this.byNetwork.get(vni);
     if (!listener) return;
     listener.scanners.add(guest, this.deps.nowMs());
     listener.socket.ignore(listener.scanners.list());
@@ -134,12 +134,12 @@ export class Announcer {
 
   /** Guests whose requests are ignored. */
   scanners(): { readonly vni: Vni; readonly guest: MacAddress }[] {
-    return [...this.listeners].flatMap(([vni, { scanners }]) => scanners.list().map((guest) => ({ vni, guest })));
+    return [...this.byNetwork].flatMap(([vni, { scanners }]) => scanners.list().map((guest) => ({ vni, guest })));
   }
 
   /** The guest that most likely asked if no request was recorded: one whose requests are ignored. */
   suspectIn(vni: Vni): MacAddress | undefined {
-    return this.listeners.get(vni)?.scanners.list()[0];
+    return this.byNetwork.get(vni)?.scanners.list()[0];
   }
 
   /** The guest that asked last for `target`, if its request was recorded. */
@@ -152,7 +152,7 @@ export class Announcer {
    * @returns when the last frame was sent, undefined if no guest waited
    */
   answer(vni: Vni, known: Announcement): Promise<number | undefined> {
-    const listener = this.listeners.get(vni);
+    const listener = this.byNetwork.get(vni);
     if (!listener) return Promise.resolve(undefined);
     this.listen(vni);
     const nowMs = this.deps.nowMs();
@@ -164,7 +164,7 @@ export class Announcer {
 
   /** To all guests of the network on this host: a guest may have an older MAC for it in its cache. */
   async announce(vni: Vni, known: Announcement): Promise<void> {
-    const listener = this.listeners.get(vni);
+    const listener = this.byNetwork.get(vni);
     if (!listener) return;
     this.counters.announced++;
     await this.sendToAll(listener, encodeAnnouncement(known));
@@ -173,20 +173,20 @@ export class Announcer {
   close(): void {
     clearInterval(this.housekeeping);
     clearInterval(this.scanWatch);
-    for (const vni of [...this.listeners.keys()]) this.leave(vni);
+    for (const vni of [...this.byNetwork.keys()]) this.leave(vni);
     this.sender.close();
   }
 
   /** Ignores the misses of networks in which a guest scans, and records requests more often there. */
   private followScans(): void {
-    const scanned = [...this.listeners.values()].filter(({ scanners }) => scanners.size > 0);
+    const scanned = [...this.byNetwork.values()].filter(({ scanners }) => scanners.size > 0);
     this.deps.shutOut(scanned.map(({ tunnelIfindex }) => tunnelIfindex));
     this.watchScans();
   }
 
   private watchScans(): void {
     clearInterval(this.scanWatch);
-    const heard = [...this.listeners].filter(([vni, listener]) => this.isHeardInstead(vni, listener));
+    const heard = [...this.byNetwork].filter(([vni, listener]) => this.isHeardInstead(vni, listener));
     if (heard.length === 0) return;
     this.scanWatch = setInterval(() => {
       for (const [vni] of heard) this.listen(vni);
