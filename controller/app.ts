@@ -10,6 +10,7 @@ import type { Allowance } from "./agents/host-allowance.ts";
 import { Connections, type Refused } from "./auth/connections.ts";
 import { connectionsFor } from "./auth/descriptors.ts";
 import { type DoorLimits, defaultDoorLimits } from "./auth/front-door.ts";
+import { type Handshakes, noHandshakes, paceHandshakes } from "./auth/handshakes.ts";
 import { registerFrontDoor } from "./auth/hook.ts";
 import { HostSources } from "./auth/host-sources.ts";
 import type { CertifiedHost } from "./auth/identity.ts";
@@ -47,7 +48,6 @@ import { vmRoutes } from "./http/vms.ts";
 import { Metrics } from "./metrics.ts";
 import { Rates } from "./observe/rates.ts";
 import { openCertification } from "./pki/certification.ts";
-import { type IsWaiting, paceHandshakes } from "./pki/handshakes.ts";
 import type { TlsOptions } from "./pki/tls-options.ts";
 import type { Store } from "./store/store.ts";
 import { Committer } from "./write/committer.ts";
@@ -118,7 +118,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
 
   const { tls } = options;
   const certification = tls && (await openCertification(tls, committer, store));
-  const { app, isWaiting } = createServer(options);
+  const { app, handshakes } = createServer(options);
   await app.register(websocket, {
     options: {
       maxPayload: maxFrameBytes,
@@ -152,11 +152,12 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const connections = new Connections({
     limits: { total, unprovenPerSource: limits.unprovenConnections, perToken: limits.tokenConnections },
     hostsAt: (source) => hostSources.count(source),
-    isWaiting,
+    handshakes,
     onRefused: (reason, address) => {
       metrics.connectionRefused(reason);
       refusals.add({ reason: whyRefused[reason], address, path: "" });
     },
+    nowMs: () => performance.now(),
   });
   app.server.maxConnections = total;
   metrics.observe({
@@ -271,7 +272,7 @@ const whyRefused: Readonly<Record<Refused, string>> = {
   capacity: "as many connections as there may be",
 };
 
-function createServer({ log, tls }: AppOptions): { readonly app: App; readonly isWaiting: IsWaiting } {
+function createServer({ log, tls }: AppOptions): { readonly app: App; readonly handshakes: Handshakes } {
   const app: App = Fastify({
     // An https.Server serves like an http.Server; the type parameters of Fastify would tell them apart everywhere.
     ...(tls ? { https: { ...tls.server.options, ...headerLimits } } : { http: headerLimits }),
@@ -286,7 +287,7 @@ function createServer({ log, tls }: AppOptions): { readonly app: App; readonly i
     routerOptions: { maxParamLength: 1_024 },
     frameworkErrors: (error, request, reply) => handleError(error, request, reply),
   });
-  const isWaiting = tls ? paceHandshakes(app.server as unknown as TlsServer) : () => false;
+  const handshakes = tls ? paceHandshakes(app.server as unknown as TlsServer) : noHandshakes;
   app.setValidatorCompiler(compileValidator);
   // Answers are typed against their schemas; the serializer need not pick fields once more.
   app.setSerializerCompiler(() => JSON.stringify);
@@ -297,5 +298,5 @@ function createServer({ log, tls }: AppOptions): { readonly app: App; readonly i
     { parseAs: "string" },
     app.getDefaultJsonParser("error", "error"),
   );
-  return { app, isWaiting };
+  return { app, handshakes };
 }

@@ -1,7 +1,9 @@
 // Counts open connections. An unauthenticated one counts for its source (IPv4 address or IPv6 /64) from accept(2) on, before
 // TLS; after the first accepted request it counts for its identity. No client can use up the descriptors that others need:
 // strangers have a share of them, tokens another, and the rest is for hosts and finally for admins. Pure except for ending sockets.
+import { Allowances, type Rate } from "../../common/allowances.ts";
 import { type Endpoint, peerOf, sourceOf } from "../peer.ts";
+import type { Handshakes } from "./handshakes.ts";
 import { type Identity, nameOf } from "./identity.ts";
 
 /** A TCP socket, beneath TLS if there is any. */
@@ -28,6 +30,13 @@ const maxStrangers = 4_096;
 const tokensShare = 1 / 2;
 /** Reserved for admins when all others are used up: enough to inspect and to revoke. */
 const reservedForAdmins = 16;
+/** New connections that a host needs at most: it keeps one, and comes back when that is lost. */
+const newPerHost: Rate = { perSecond: 1, burst: 16 };
+/** A shell script that calls the CLI again and again makes fewer. */
+const newPerToken: Rate = { perSecond: 20, burst: 512 };
+/** Who makes more slows down the address that they come from: each counts as so many TLS handshakes there. */
+const handshakesPerExcess = 10;
+const maxOwners = 4_096;
 /** Hosts of which a source is known may all come at once, and each again before its first connection is given up. */
 const unprovenPerKnownHost = 2;
 
@@ -46,9 +55,10 @@ export interface ConnectionsDeps {
   readonly limits: ConnectionLimits;
   /** How many registered hosts are reached at an address of the source. */
   readonly hostsAt: (source: string) => number;
-  /** Its turn for a handshake has not come yet, which is not its peer's fault. */
-  readonly isWaiting: (socket: EndableSocket) => boolean;
+  /** `isWaiting`: its turn for a handshake has not come yet, which is not its peer's fault. */
+  readonly handshakes: Handshakes;
   readonly onRefused: (reason: Refused, address: string) => void;
+  readonly nowMs: () => number;
 }
 
 export class Connections {
@@ -57,6 +67,8 @@ export class Connections {
   private readonly owned = new Map<string, Set<Connection>>();
   private strangerCount = 0;
   private tokenCount = 0;
+  private readonly newOfHosts = new Allowances(newPerHost, maxOwners);
+  private readonly newOfTokens = new Allowances(newPerToken, maxOwners);
 
   constructor(private readonly deps: ConnectionsDeps) {}
 
@@ -98,6 +110,7 @@ export class Connections {
     if (!connection) return undefined;
     const owner = ownerOf(identity);
     if (connection.owner !== owner) {
+      this.countNew(owner, identity, connection.source);
       const obstacle = this.findObstacle(owner, identity);
       if (obstacle !== undefined) return obstacle;
       this.disown(connection);
@@ -110,6 +123,12 @@ export class Connections {
       isOver = true;
     });
     return undefined;
+  }
+
+  private countNew(owner: string, identity: Identity, source: string): void {
+    if (identity.kind === "anyone") return;
+    const allowances = identity.kind === "host" ? this.newOfHosts : this.newOfTokens;
+    if (!allowances.take(owner, this.deps.nowMs())) this.deps.handshakes.charge(source, handshakesPerExcess);
   }
 
   private findObstacle(owner: string, identity: Identity): string | undefined {
@@ -142,7 +161,7 @@ export class Connections {
     let last: Connection | undefined;
     for (const connection of this.strangers.get(source) ?? []) {
       last = connection;
-      if (!this.deps.isWaiting(connection.socket)) break;
+      if (!this.deps.handshakes.isWaiting(connection.socket)) break;
     }
     if (!last) return;
     this.deps.onRefused(reason, last.socket.remoteAddress ?? "");

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls, createServer, type TLSSocket } from "node:tls";
 import { expect, onTestFinished, test } from "vitest";
-import { type HandshakeLimits, paceHandshakes } from "../../controller/pki/handshakes.ts";
+import { type HandshakeLimits, paceHandshakes } from "../../controller/auth/handshakes.ts";
 import { issueServerCertificate, makeCa, validityFrom } from "../../controller/pki/x509.ts";
 import { waitFor } from "../../testkit/lab/wait.ts";
 import { startEnrolling } from "../support/enrolled.ts";
@@ -18,7 +18,7 @@ async function pacedServer(limits: HandshakeLimits) {
   server.on("tlsClientError", () => {});
   const begun: (number | undefined)[] = [];
   server.on("connection", ({ remotePort }) => begun.push(remotePort));
-  paceHandshakes(server, limits);
+  const { charge } = paceHandshakes(server, limits);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   onTestFinished(() => void server.close());
@@ -30,6 +30,7 @@ async function pacedServer(limits: HandshakeLimits) {
   return {
     /** Ports of peers whose handshake has begun, in that order. */
     begun,
+    charge,
     /** Connects, and says nothing. */
     silent: async (): Promise<Socket> => {
       const socket = kept(connectTcp(port, "127.0.0.1"));
@@ -84,6 +85,19 @@ test("a source that is over its rate waits, another does not", async () => {
   expect(await heard(client("127.0.0.2"))).toBe("hello");
   expect(begun).toHaveLength(3);
   await waitFor(() => begun.length === 4, { what: "the third to begin with time" });
+});
+
+test("a source that was charged waits as long as it would have for so many handshakes", async () => {
+  const { begun, silent, client, charge } = await pacedServer({
+    underWay: 48,
+    rate: { perSecond: 2, burst: 4 },
+    patienceMs: 60_000,
+  });
+  charge("127.0.0.1", 4);
+  const charged = await silent();
+  expect(await heard(client("127.0.0.2"))).toBe("hello");
+  expect(begun).not.toContain(charged.localPort);
+  await waitFor(() => begun.includes(charged.localPort), { what: "the handshake to begin with time" });
 });
 
 test("one that stays silent keeps its place for a moment only", async () => {

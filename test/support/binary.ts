@@ -5,7 +5,7 @@ import { afterAll, beforeAll, onTestFinished } from "vitest";
 import { waitUntil } from "../../testkit/lab/wait.ts";
 import { type AtEnd, ControllerProcess, temporaryDirectory } from "./controller-process.ts";
 
-export const binary = resolve(import.meta.dirname, "../../dist/bin/nearmiss.js");
+export const binary = resolve(import.meta.dirname, "../../dist/bin/nearmiss");
 
 interface Finished {
   readonly status: number;
@@ -29,7 +29,7 @@ export function runNearmiss(
   { env = cleanEnvironment("/nonexistent"), input = "" }: RunOptions = {},
 ): Promise<Finished> {
   return new Promise((resolve, reject) => {
-    const child = execFile(process.execPath, [binary, ...args], { env, timeout: 50_000 }, (error, stdout, stderr) => {
+    const child = execFile(binary, args, { env, timeout: 50_000 }, (error, stdout, stderr) => {
       if (error && typeof error.code !== "number") return reject(error);
       resolve({ status: error ? Number(error.code) : 0, stdout, stderr });
     });
@@ -39,7 +39,7 @@ export function runNearmiss(
 
 /** A command that goes on until it is stopped, with what it has printed so far. */
 export function startNearmiss(args: readonly string[], env: Readonly<Record<string, string>>) {
-  const child = spawn(process.execPath, [binary, ...args], { stdio: ["ignore", "pipe", "pipe"], env });
+  const child = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"], env });
   onTestFinished(() => stop(child));
   let stdout = "";
   let stderr = "";

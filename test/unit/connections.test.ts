@@ -2,6 +2,7 @@ import { EventEmitter } from "node:events";
 import { describe, expect, test } from "vitest";
 import { Connections, type ConnectionsDeps } from "../../controller/auth/connections.ts";
 import { connectionsFor } from "../../controller/auth/descriptors.ts";
+import { noHandshakes } from "../../controller/auth/handshakes.ts";
 import { HostSources } from "../../controller/auth/host-sources.ts";
 import type { Identity } from "../../controller/auth/identity.ts";
 import { Inventory } from "../../controller/inventory/inventory.ts";
@@ -45,8 +46,9 @@ function setUp(limits: Partial<ConnectionsDeps["limits"]> = {}, more: Partial<Co
   const connections = new Connections({
     limits: { total: 400, unprovenPerSource: 8, perToken: 16, ...limits },
     hostsAt: () => 0,
-    isWaiting: () => false,
+    handshakes: noHandshakes,
     onRefused: (reason) => refused.push(reason),
+    nowMs: () => 0,
     ...more,
   });
   const open = (address: string) => {
@@ -67,6 +69,55 @@ function setUp(limits: Partial<ConnectionsDeps["limits"]> = {}, more: Partial<Co
   };
   return { connections, refused, open, ask };
 }
+
+describe("who makes new connections again and again", () => {
+  function setUpCharged() {
+    const charged = new Map<string, number>();
+    let nowMs = 0;
+    const { open, ask } = setUp(
+      { total: 100_000, perToken: 10_000 },
+      {
+        handshakes: {
+          ...noHandshakes,
+          charge: (source, count) => charged.set(source, (charged.get(source) ?? 0) + count),
+        },
+        nowMs: () => nowMs,
+      },
+    );
+    const come = (address: string, identity: Identity, times: number) => {
+      for (let n = 0; n < times; n += 1) {
+        const peer = open(address);
+        ask(peer, identity).end();
+        peer.destroy();
+      }
+    };
+    const pass = (ms: number) => {
+      nowMs += ms;
+    };
+    return { charged, come, pass };
+  }
+
+  test("slows the source it comes from, as a host or with a token, and no other", () => {
+    const { charged, come } = setUpCharged();
+    come("192.0.2.1", host("a"), 16);
+    come("192.0.2.2", token("viewer", "script"), 512);
+    expect(charged.size).toBe(0);
+    come("192.0.2.1", host("a"), 3);
+    come("192.0.2.2", token("viewer", "script"), 2);
+    expect(Object.fromEntries(charged)).toEqual({ "192.0.2.1": 30, "192.0.2.2": 20 });
+  });
+
+  test("may make some more with time; requests on a standing connection are none", () => {
+    const { charged, come, pass } = setUpCharged();
+    come("192.0.2.1", host("a"), 16);
+    pass(5_000);
+    come("192.0.2.1", host("a"), 5);
+    expect(charged.size).toBe(0);
+    const { charged: nothing, come: comeOnce } = setUpCharged();
+    for (let n = 0; n < 10_000; n += 1) comeOnce("192.0.2.1", host(`h${n}`), 1);
+    expect(nothing.size).toBe(0);
+  });
+});
 
 describe("strangers", () => {
   test("of one IPv6 /64 are one source, whatever the rest of the address is", () => {
@@ -94,7 +145,7 @@ describe("strangers", () => {
 
   test("who wait for their handshake keep their place: the one that came last goes", () => {
     const waits = new Set<unknown>();
-    const { open } = setUp({}, { isWaiting: (socket) => waits.has(socket) });
+    const { open } = setUp({}, { handshakes: { ...noHandshakes, isWaiting: (socket) => waits.has(socket) } });
     const fleet = Array.from({ length: 8 }, () => {
       const peer = open("192.0.2.1");
       waits.add(peer);
@@ -103,7 +154,7 @@ describe("strangers", () => {
     waits.delete(fleet[3]);
     open("192.0.2.1");
     expect(fleet[3]?.destroyed).toBe(true);
-    const { open: other } = setUp({}, { isWaiting: () => true });
+    const { open: other } = setUp({}, { handshakes: { ...noHandshakes, isWaiting: () => true } });
     const all = Array.from({ length: 9 }, () => other("192.0.2.1"));
     expect(all.map(({ destroyed }) => destroyed)).toEqual([...Array(8).fill(false), true]);
   });

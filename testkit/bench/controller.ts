@@ -4,11 +4,10 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { nearmiss } from "../lab/programs.ts";
 import { waitFor } from "../lab/wait.ts";
 import { ask } from "./ask.ts";
 import { peakRssMib } from "./process-usage.ts";
-
-const program = join(import.meta.dirname, "../../bin/nearmiss.js");
 
 /** How late an event loop was, ms, of looks every 10 ms. */
 export interface Lag {
@@ -59,8 +58,8 @@ export class BenchController {
 
   /** `nearmiss backup` of its database, to the end. */
   backUp(): Promise<void> {
-    const args = [program, "backup", join(this.directory, "backup.db"), "--db", this.db];
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"] });
+    const [program, ...args] = nearmiss("backup", join(this.directory, "backup.db"), "--db", this.db);
+    const child = spawn(program, args, { stdio: ["ignore", "ignore", "inherit"] });
     return new Promise((resolve, reject) => {
       child.once("exit", (code) => (code === 0 ? resolve() : reject(new Error(`the backup ended with ${code}`))));
     });
@@ -109,8 +108,9 @@ export class BenchController {
 
   private run(): ChildProcess {
     const door = doorFlags[this.door];
-    const args = [program, "controller", "--listen", this.base, "--db", this.db, ...door, "--log-level", "error"];
-    return spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"], env: process.env });
+    const options = ["--listen", this.base, "--db", this.db, ...door, "--log-level", "error"];
+    const [program, ...args] = nearmiss("controller", ...options);
+    return spawn(program, args, { stdio: ["ignore", "ignore", "inherit"], env: process.env });
   }
 
   private async listening(): Promise<void> {

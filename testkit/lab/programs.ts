@@ -30,7 +30,7 @@ export function builtFile(...path: readonly string[]): string {
 
 /** The built command with these arguments. */
 export function nearmiss(...args: readonly string[]): [string, ...string[]] {
-  return [process.execPath, builtFile("bin", "nearmiss.js"), ...args];
+  return [builtFile("bin", "nearmiss"), ...args];
 }
 
 /** As `nearmiss`, of another version where the environment names its tree: see `scripts/test-versions.cjs`. */
@@ -56,11 +56,8 @@ export async function startController(where: Namespace, options: ControllerOptio
   const level = logLevel === undefined ? [] : ["--log-level", logLevel];
   const mode = secured ? ["--tls", "self"] : ["--insecure"];
   const args = ["--listen", authority(address), ...mode, "--db", db, ...level, ...extraArgs];
-  const controller = new LabProcess(
-    "controller",
-    where,
-    withPreload(versionOf("CONTROLLER", "controller", ...args), preload),
-  );
+  const command = versionOf("CONTROLLER", "controller", ...args);
+  const controller = new LabProcess("controller", where, command, preloading(preload));
   try {
     await controller.waitForLog((line) => line.msg === "listening", "its log to say that it listens");
     return controller;
@@ -83,9 +80,10 @@ export interface AgentOptions extends ProgramOptions {
 export function startAgent(where: Namespace, options: AgentOptions): LabProcess {
   const { identity, env, name, socket, logLevel = "debug", preload, extraArgs = [] } = options;
   const args = [...identity, "--socket", socket, "--log-level", logLevel, ...extraArgs];
-  return new LabProcess(`agent ${name}`, where, withPreload(versionOf("AGENT", "agent", ...args), preload), env);
+  const command = versionOf("AGENT", "agent", ...args);
+  return new LabProcess(`agent ${name}`, where, command, { ...env, ...preloading(preload) });
 }
 
-function withPreload([node, ...args]: [string, ...string[]], preload: string | undefined): [string, ...string[]] {
-  return [node, ...(preload === undefined ? [] : ["--import", preload]), ...args];
+function preloading(file: string | undefined): Readonly<Record<string, string>> {
+  return file === undefined ? {} : { NODE_OPTIONS: `--import ${file}` };
 }
