@@ -7,6 +7,7 @@ import { buildApp } from "./app.ts";
 import { firstTokenFile, writeFirstToken } from "./auth/first-token.ts";
 import type { ControllerConfig } from "./config-types.ts";
 import { checkModes, refusePlanted } from "./file-modes.ts";
+import { listenWide } from "./listen.ts";
 import { formatListen, isLoopback } from "./listen-address.ts";
 import { PkiError } from "./pki/authorities.ts";
 import { openTls, pkiDirectory } from "./pki/open-tls.ts";
@@ -71,15 +72,14 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
     },
   });
   warmUp();
-  try {
-    await app.listen(config.listen);
-  } catch (error) {
+  const stopListening = await listenWide(app, config.listen).catch(async (error: unknown) => {
     await app.close();
     throw error;
-  }
+  });
   closeWithGrace({ delay: graceMs, logger: log }, async ({ signal, err }) => {
     if (err) log.fatal({ err }, "stopping after an unexpected error");
     else log.info({ signal }, "stopping");
+    stopListening();
     await app.close();
   });
   const { address, port } = app.server.address() as AddressInfo;

@@ -65,8 +65,10 @@ export interface Store {
   readonly epoch: string;
   load(): Promise<StoredState>;
   /**
-   * All of the batch, state, events, audit and receipts, or nothing of it. Durable when the promise resolves. Receipts of the keys
-   * in `forget` go before the new ones come; the store may forget those that are older than `receiptLimits`.
+   * Appends the batch to the log: state, events, audit and receipts of all of it, or nothing. Its revisions follow each other and
+   * the head of the log, which it was decided on. Durable when the promise resolves. Receipts of the keys in `forget` go before the
+   * new ones come; the store may forget those that are older than `receiptLimits`.
+   * @throws HeadMovedError: nothing was written; the batch has to be decided anew
    * @throws StoreUnavailableError, StoreFullError: nothing was written, the same batch may be tried again
    * @throws StoreBrokenError: the state on disk is unknown
    */
@@ -100,6 +102,14 @@ export class LogCompactedError extends Error {
   override readonly name = "LogCompactedError";
   constructor(readonly compacted: Revision) {
     super(`the log is compacted up to revision ${compacted}`);
+  }
+}
+
+/** Another writer has appended to the log since. */
+export class HeadMovedError extends Error {
+  override readonly name = "HeadMovedError";
+  constructor(readonly head: Revision) {
+    super(`the log has grown to revision ${head}`);
   }
 }
 

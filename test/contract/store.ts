@@ -3,7 +3,13 @@ import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { decide, type Mutation } from "../../controller/inventory/decide.ts";
 import { Inventory } from "../../controller/inventory/inventory.ts";
-import { type Commit, LogCompactedError, type LogPosition, type Store } from "../../controller/store/store.ts";
+import {
+  type Commit,
+  HeadMovedError,
+  LogCompactedError,
+  type LogPosition,
+  type Store,
+} from "../../controller/store/store.ts";
 import { parseHost, parseNetwork, parseRevision, parseVm, type Revision } from "../../schema/index.ts";
 import { by } from "../support/actors.ts";
 
@@ -193,6 +199,48 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       expect(await allEvents(store, 10)).toEqual([]);
       await store.commit(batch);
       expect((await store.load()).revision).toBe(2);
+      await store.close();
+    });
+
+    test.each([
+      ["small", 1],
+      ["large", 1_000],
+    ])(
+      "a %s batch that was decided on an older head is refused, and is appended when decided anew",
+      async (_, size) => {
+        const store = await make().open();
+        const ours = new Inventory();
+        await store.commit(commitsOf(ours, 1, [networkPut("blue", 100)]));
+        const theirs = Inventory.of(await store.load());
+        await store.commit(commitsOf(theirs, 2, [hostPut("a", "192.0.2.1")]));
+        const many = Array.from({ length: size }, (_, i) => networkPut(`n-${i}`, 1_000 + i));
+        const stale = commitsOf(ours, 2, many);
+        const error = await store.commit(stale).catch((error: unknown) => error);
+        expect(error).toBeInstanceOf(HeadMovedError);
+        expect(error).toMatchObject({ head: 2 });
+        const ahead = commitsOf(Inventory.of(await store.load()), 4, many);
+        await expect(store.commit(ahead)).rejects.toThrow(HeadMovedError);
+        expect(await store.load()).toMatchObject({ revision: 2, networks: [{ name: "blue" }], hosts: [{ name: "a" }] });
+        await store.commit(commitsOf(theirs, 3, many));
+        expect(await store.load()).toMatchObject({ revision: 3 });
+        await store.close();
+      },
+    );
+
+    test("batches that come at once are appended in order; what they guard holds for each", async () => {
+      const store = await make().open();
+      const state = new Inventory();
+      const batches = [1, 2, 3, 4].map((n) => commitsOf(state, n, [networkPut(`n${n}`, n)]));
+      const again = commitsOf(new Inventory(), 3, [networkPut("other", 9)]);
+      const results = await Promise.allSettled([...batches, again].map((batch) => store.commit(batch)));
+      expect(results.map(({ status }) => status)).toEqual([
+        "fulfilled",
+        "fulfilled",
+        "fulfilled",
+        "fulfilled",
+        "rejected",
+      ]);
+      expect((await allEvents(store, 9)).map(({ revision }) => revision)).toEqual([1, 2, 3, 4]);
       await store.close();
     });
 

@@ -1,7 +1,13 @@
 // Writes one commit as rows, in order. The caller opens the transaction.
 
 import type { Database } from "better-sqlite3";
-import { changeDataVersion, describeChange, limits, type ResourceChange } from "../../../schema/index.ts";
+import {
+  changeDataVersion,
+  describeChange,
+  limits,
+  type ResourceChange,
+  type Revision,
+} from "../../../schema/index.ts";
 import { releasedBy } from "../../inventory/quarantine.ts";
 import type { AuditRecord } from "../access-store.ts";
 import { type Commit, type Receipt, receiptLimits } from "../store.ts";
@@ -27,6 +33,11 @@ export class CommitRows {
   constructor(db: Database) {
     this.statements = prepare(db);
     this.trail = new AuditTrail(db);
+  }
+
+  /** Revision of the last commit; 0: there was none. */
+  head(): Revision {
+    return this.statements.head.get() as Revision;
   }
 
   audit(record: AuditRecord): void {
@@ -88,6 +99,7 @@ export class CommitRows {
 
 function prepare(db: Database) {
   return {
+    head: db.prepare("SELECT coalesce(max(revision), 0) FROM events").pluck(),
     remove: {
       network: db.prepare("DELETE FROM networks WHERE name = ?"),
       host: db.prepare("DELETE FROM hosts WHERE name = ?"),
