@@ -3,7 +3,6 @@
 import {
   defaultQuarantineSeconds,
   type IpAddress,
-  ipToNumber,
   type Network,
   type ResourceChange,
   rangeEnds,
@@ -11,7 +10,7 @@ import {
   subnetAddress,
   subnetContains,
   subnetFamily,
-  subnetFirst,
+  subnetOffset,
   subnetSize,
 } from "../../schema/index.ts";
 import type { Inventory } from "./inventory.ts";
@@ -164,7 +163,7 @@ export class AddressPools {
 /** Undefined outside of the subnet, and beyond what is assigned from. */
 function offsetIn(subnet: Subnet, ip: IpAddress): number | undefined {
   if (!subnetContains(subnet, ip)) return undefined;
-  const offset = ipToNumber(ip) - ipToNumber(subnetFirst(subnet));
+  const offset = subnetOffset(subnet, ip);
   return offset < offsetLimit ? Number(offset) : undefined;
 }
 
@@ -183,8 +182,7 @@ export function assignableRanges(network: Network, subnet: Subnet): [first: numb
     ...(network.reserved?.map(rangeEnds) ?? []),
   ].flatMap(([first, last]): [number, number][] => {
     if (!subnetContains(subnet, first)) return [];
-    const base = ipToNumber(subnetFirst(subnet));
-    return [[Number(ipToNumber(first) - base), Number(ipToNumber(last) - base)]];
+    return [[Number(subnetOffset(subnet, first)), Number(subnetOffset(subnet, last))]];
   });
   if (!network.gateways && hasEnds) blocked.push([start, start]);
   blocked.sort(([a], [b]) => a - b);
