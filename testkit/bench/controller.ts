@@ -26,14 +26,16 @@ export class BenchController {
   private constructor(
     readonly base: string,
     private door: Door,
+    private readonly flags: readonly string[],
     private readonly directory: string,
   ) {
     this.child = this.run();
   }
 
-  static async start(door: Door = "open"): Promise<BenchController> {
+  /** @param flags beside those of the door */
+  static async start(door: Door = "open", flags: readonly string[] = []): Promise<BenchController> {
     const directory = mkdtempSync(join(tmpdir(), "nearmiss-bench-"));
-    const controller = new BenchController(`127.0.0.1:${await freePort()}`, door, directory);
+    const controller = new BenchController(`127.0.0.1:${await freePort()}`, door, flags, directory);
     await controller.listening();
     return controller;
   }
@@ -108,7 +110,7 @@ export class BenchController {
 
   private run(): ChildProcess {
     const door = doorFlags[this.door];
-    const options = ["--listen", this.base, "--db", this.db, ...door, "--log-level", "error"];
+    const options = ["--listen", this.base, "--db", this.db, ...door, "--log-level", "error", ...this.flags];
     const [program, ...args] = nearmiss("controller", ...options);
     return spawn(program, args, { stdio: ["ignore", "ignore", "inherit"], env: process.env });
   }
