@@ -9,7 +9,7 @@ import { median, round } from "../../statistics.ts";
 import { ask } from "../ask.ts";
 import { BenchController, freePort } from "../controller.ts";
 import type { Progress } from "../progress.ts";
-import { hostBody, networkBody } from "./body.ts";
+import { hostBodies, networkBody } from "./body.ts";
 import { insertRaw, type Server, type Turn, takeTurn } from "./side.ts";
 
 export interface RegisterOptions {
@@ -58,13 +58,12 @@ export async function registerBench(options: RegisterOptions, progress: Progress
   const stock = await StockServer.start();
   try {
     const ours = { port: Number(controller.base.split(":")[1]), pid: controller.pid, token: controller.adminToken };
-    for (const [path, body] of [
-      ["networks", networkBody],
-      ["hosts", hostBody],
-    ] as const) {
+    const post = async (path: string, body: object) => {
       const { status, text } = await ask({ url: `${controller.url}/v1/${path}`, token: ours.token, body });
       if (status !== 201) throw new Error(`${path}: ${status} ${text}`);
-    }
+    };
+    await post("networks", networkBody);
+    for (const body of hostBodies) await post("hosts", body);
     let vms = 1;
     const turn = async (server: Server, clients: number, ms: number): Promise<Turn> => {
       const taken = await takeTurn(server, clients, ms, vms);

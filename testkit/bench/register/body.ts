@@ -1,7 +1,10 @@
-// What is registered: VMs of one network and host, each with a MAC, an IPv4 and an IPv6 address. Pure.
+// What is registered: VMs of one network, each with a MAC, an IPv4 and an IPv6 address. Pure.
 
 export const networkBody = { name: "net", vni: 100, subnets: ["10.0.0.0/8", "fd00:10::/64"] };
-export const hostBody = { name: "host", vtep: "192.0.2.1" };
+/** A host may have some thousands. */
+const hosts = 100;
+
+export const hostBodies = Array.from({ length: hosts }, (_, n) => ({ name: `host-${n}`, vtep: `192.0.2.${n + 1}` }));
 
 /** @param n 1 … 16,000,000 */
 export function vmBody(n: number) {
@@ -14,5 +17,5 @@ export function vmBody(n: number) {
       .replace(/(?=.{4}$)/, ":")
       .replace(/^:/, "")}`,
   ];
-  return { name: `vm-${n}`, host: "host", interfaces: [{ network: "net", mac, ips }] };
+  return { name: `vm-${n}`, host: `host-${n % hosts}`, interfaces: [{ network: "net", mac, ips }] };
 }
