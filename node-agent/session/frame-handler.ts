@@ -11,7 +11,8 @@ import {
   type VtepAddress,
   version,
 } from "../../schema/index.ts";
-import type { Frame, Hello, LinkHandlers } from "../controller-link/link.ts";
+import type { Frame } from "../controller-link/frame-assembly.ts";
+import type { Hello, LinkHandlers } from "../controller-link/link.ts";
 import type { Releases } from "../controller-link/releases.ts";
 import type { UnderlayGuard } from "../guard/underlay-guard.ts";
 import type { MissResolver } from "../misses/resolver.ts";

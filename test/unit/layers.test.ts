@@ -69,13 +69,13 @@ const rules: readonly Rule[] = [
   },
   {
     from: "node-agent/controller-link",
-    may: ["node-agent/controller-link", "schema"],
+    may: ["node-agent/controller-link", "common", "schema"],
     because: "the session knows frames, not what they are for",
   },
 ];
 
-/** How many arrows between rooms the code has: only lowered, as soon as there are fewer. */
-const maxArrows = 144;
+/** How many arrows between rooms the code has: only lowered, as soon as there are fewer. Those to common/ couple nothing. */
+const maxArrows = 128;
 
 function sources(folder: string): string[] {
   return readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
@@ -116,7 +116,7 @@ function roomOf(file: string): string {
 function arrowsBetween(imports: ReadonlyMap<string, readonly string[]>): string[] {
   const arrows = [...imports].flatMap(([file, targets]) =>
     targets
-      .filter((target) => isOurs(target) && roomOf(target) !== roomOf(file))
+      .filter((target) => isOurs(target) && ![roomOf(file), "common"].includes(roomOf(target)))
       .map((target) => `${roomOf(file)} → ${roomOf(target)}`),
   );
   return [...new Set(arrows)].sort();
@@ -143,10 +143,10 @@ describe("layers", () => {
     expect(arrows.length, arrows.join("\n")).toBeLessThanOrEqual(maxArrows);
   });
 
-  test("an arrow counts once, and none within a room", () => {
+  test("an arrow counts once, and none within a room or to common/", () => {
     const imports = new Map([
       ["node-agent/agent.ts", ["node-agent/main.ts", "node-agent/session/a.ts", "node-agent/session/b.ts", "node:fs"]],
-      ["node-agent/session/a.ts", ["node-agent/session/deep/c.ts", "schema/index.ts"]],
+      ["node-agent/session/a.ts", ["node-agent/session/deep/c.ts", "common/duration.ts", "schema/index.ts"]],
       ["node-agent/session/deep/c.ts", ["schema/vm.ts"]],
     ]);
     expect(arrowsBetween(imports)).toEqual(["node-agent → node-agent/session", "node-agent/session → schema"]);
