@@ -152,7 +152,7 @@ export class AgentChannel implements SessionHandler {
     if (mismatch) log.warn({ host: host.name }, mismatch);
     this.settleWithOlder(host.name, session);
     this.sessions.set(host.name, session);
-    session.hello = hello;
+    session.accept(hello);
     const { name, vtep, port } = host;
     session.send([
       frameText({ type: "welcome", protocol, epoch, asOf: committer.revision, host: name, vtep, vtepPort: port }),
@@ -218,7 +218,7 @@ export class AgentChannel implements SessionHandler {
   beat(session: AgentSession): void {
     if (this.endIfUncertified(session)) return;
     // A bookmark says that all before it was sent, which is not so in the middle of a large revision.
-    if (session.synced && !this.distributing)
+    if (session.isSynced && !this.distributing)
       session.send([frameText({ type: "heartbeat", asOf: this.deps.committer.revision })]);
   }
 

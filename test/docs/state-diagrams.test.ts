@@ -3,15 +3,18 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
 import type { Transitions } from "../../common/state-machine.ts";
+import { sessionTransitions } from "../../controller/agents/session-state.ts";
 import { linkTransitions } from "../../node-agent/controller-link/link-state.ts";
 
-const page = readFileSync(join(resolve(import.meta.dirname, "../.."), "ARCHITECTURE.md"), "utf8");
+const paragraphs = readFileSync(join(resolve(import.meta.dirname, "../.."), "ARCHITECTURE.md"), "utf8").split(/\n{2,}/);
 
-/** The diagram that follows the first mention of `file` with one directly below its paragraph. */
+/** In the diagram below the paragraph that names `file`. */
 function arrowsDrawn(file: string): string[] {
-  const diagrams = [...page.matchAll(/^(.+)\n\n```mermaid\nstateDiagram-v2\n(.*?)^```$/gms)];
-  const [, , body = ""] = diagrams.find(([, caption = ""]) => caption.includes(`\`${file}\``)) ?? [];
-  return [...body.matchAll(/^ *(\S+) --> (\S+?)(?:: .+)?$/gm)].map(([, from, to]) => `${from} --> ${to}`).sort();
+  const diagram = paragraphs.find(
+    (each, i) => each.startsWith("```mermaid\nstateDiagram-v2\n") && paragraphs[i - 1]?.includes(`\`${file}\``),
+  );
+  const arrows = (diagram ?? "").matchAll(/^ *(\S+) --> ([^\s:]+)/gm);
+  return [...arrows].map(([, from, to]) => `${from} --> ${to}`).sort();
 }
 
 /** A state without a successor is drawn as an end. */
@@ -22,9 +25,9 @@ function arrowsAllowed(first: string, transitions: Transitions<string>): string[
   return [`[*] --> ${first}`, ...arrows].sort();
 }
 
-test.each([{ file: "node-agent/controller-link/link-state.ts", first: "idle", transitions: linkTransitions }])(
-  "the diagram of $file matches the code",
-  ({ file, first, transitions }) => {
-    expect(arrowsDrawn(file)).toEqual(arrowsAllowed(first, transitions));
-  },
-);
+test.each([
+  { file: "node-agent/controller-link/link-state.ts", first: "idle", transitions: linkTransitions },
+  { file: "controller/agents/session-state.ts", first: "greeting", transitions: sessionTransitions },
+])("the diagram of $file matches the code", ({ file, first, transitions }) => {
+  expect(arrowsDrawn(file)).toEqual(arrowsAllowed(first, transitions));
+});
