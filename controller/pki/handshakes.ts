@@ -2,6 +2,7 @@
 // better part of a millisecond, and a thousand may be ready at the same moment.
 import type { Socket } from "node:net";
 import type { Server, TLSSocket } from "node:tls";
+import { type Rate, TokenBucket } from "../../common/token-bucket.ts";
 import { peerOf, sourceOf } from "../peer.ts";
 
 export interface HandshakeLimits {
@@ -10,7 +11,7 @@ export interface HandshakeLimits {
   /** Those of one source (`sourceOf`), so that one which never ends its handshakes leaves places to others; default all. */
   readonly perSource?: number;
   /** Handshakes that one source may begin in a second, and at once; default any number. What exceeds it waits. */
-  readonly rate?: { readonly perSecond: number; readonly burst: number };
+  readonly rate?: Rate;
   /** One that takes longer goes on, and makes room for another: who stays silent holds up nobody for longer than this. */
   readonly patienceMs: number;
 }
@@ -117,30 +118,21 @@ const maxSources = 4_096;
 
 /** Token buckets by source. */
 class Allowances {
-  private readonly left = new Map<string, { readonly tokens: number; readonly atMs: number }>();
+  private readonly buckets = new Map<string, TokenBucket>();
 
   constructor(private readonly rate: HandshakeLimits["rate"]) {}
 
   /** Milliseconds until the source may begin one more. */
   waitMs(source: string, nowMs: number): number {
-    if (!this.rate) return 0;
-    const missing = 1 - this.tokens(source, nowMs);
-    return missing <= 0 ? 0 : (missing * 1_000) / this.rate.perSecond;
+    return this.buckets.get(source)?.waitMs(1, nowMs) ?? 0;
   }
 
   spend(source: string, nowMs: number): void {
     if (!this.rate) return;
-    this.left.set(source, { tokens: this.tokens(source, nowMs) - 1, atMs: nowMs });
-    if (this.left.size <= maxSources) return;
-    for (const each of this.left.keys()) {
-      if (this.tokens(each, nowMs) >= this.rate.burst) this.left.delete(each);
-    }
-  }
-
-  private tokens(source: string, nowMs: number): number {
-    if (!this.rate) return 1;
-    const { perSecond, burst } = this.rate;
-    const known = this.left.get(source);
-    return known ? Math.min(burst, known.tokens + ((nowMs - known.atMs) * perSecond) / 1_000) : burst;
+    const bucket = this.buckets.get(source) ?? new TokenBucket(this.rate, nowMs);
+    bucket.spend(1, nowMs);
+    this.buckets.set(source, bucket);
+    if (this.buckets.size <= maxSources) return;
+    for (const [each, other] of this.buckets) if (other.isFull(nowMs)) this.buckets.delete(each);
   }
 }
