@@ -3,6 +3,7 @@
 
 import type { WebSocket } from "ws";
 import type { FairTurns } from "../../common/cooperative.ts";
+import { every, type Repetition } from "../../common/every.ts";
 import { StateMachine } from "../../common/state-machine.ts";
 import { type AgentFrame, closeCodes, FrameError, parseAgentFrame } from "../../schema/index.ts";
 import type { Identity } from "../auth/identity.ts";
@@ -70,7 +71,7 @@ export class AgentSession {
   private readonly machine: StateMachine<SessionState>;
   private readonly inbox: Inbox;
   private readonly outbox: Outbox;
-  private readonly heartbeat: NodeJS.Timeout;
+  private readonly heartbeat: Repetition;
   private lastHeardMs: number;
 
   constructor(
@@ -93,7 +94,7 @@ export class AgentSession {
     });
     this.outbox = new Outbox(socket, limits.maxBufferedBytes);
     this.lastHeardMs = nowMs();
-    this.heartbeat = setInterval(() => this.onBeat(), limits.heartbeatMs);
+    this.heartbeat = every(limits.heartbeatMs, () => this.onBeat());
     socket.on("message", (data, isBinary) => {
       if (!this.isOpen) return;
       this.lastHeardMs = nowMs();
@@ -210,7 +211,7 @@ export class AgentSession {
     this.machine.enter({ kind: "closed", hello: this.hello });
     this.inbox.close();
     this.outbox.clear();
-    clearInterval(this.heartbeat);
+    this.heartbeat.stop();
   }
 
   private closeAsSlow(): void {
