@@ -2,6 +2,7 @@
 
 import { type BindingChanges, bindingChanges } from "../inventory/binding-changes.ts";
 import type { Steps } from "../inventory/steps.ts";
+import { migratedTo, movesIn } from "../inventory/vm-moves.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Commit } from "../store/store.ts";
 import type { Committer } from "../write/committer.ts";
@@ -9,7 +10,6 @@ import { isLarge } from "../write/orders.ts";
 import { partnersOf, seedArrivals } from "./arrivals.ts";
 import { fanOut } from "./fan-out.ts";
 import { changesFrames, frameText } from "./frames.ts";
-import { migratedTo, movesIn } from "./holders.ts";
 import type { HostStatuses } from "./host-status.ts";
 import type { InterestIndex } from "./interest.ts";
 import { senderChanges } from "./senders.ts";

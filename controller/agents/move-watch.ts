@@ -1,8 +1,9 @@
 // Waits until the hosts that hold a VM have confirmed its move.
 import type { Revision, Unconfirmed } from "../../schema/index.ts";
+import type { VmMove } from "../inventory/vm-moves.ts";
 import type { Committer } from "../write/committer.ts";
 import { type Confirmation, Confirmations, type Confirmed } from "./confirmations.ts";
-import { holdersOf, type VmMove } from "./holders.ts";
+import { holdersOf } from "./holders.ts";
 import type { HostReport, HostStatuses } from "./host-status.ts";
 import type { InterestIndex } from "./interest.ts";
 

@@ -113,6 +113,12 @@ export class AgentSession {
     return this.state.kind === "greeting" ? undefined : this.state.hello;
   }
 
+  /** @throws FrameError before the hello */
+  get host(): string {
+    if (!this.hello) throw new FrameError("hello must be the first frame");
+    return this.hello.host;
+  }
+
   get isOpen(): boolean {
     return this.state.kind !== "closed";
   }

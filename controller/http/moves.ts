@@ -13,8 +13,8 @@ import {
 } from "../../schema/index.ts";
 import { type TSchema, Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
-import { movesIn, type VmMove } from "../agents/holders.ts";
 import { hostsOf, type Inventory } from "../inventory/inventory.ts";
+import { movesIn, type VmMove } from "../inventory/vm-moves.ts";
 import type { VmMutation } from "../inventory/vm-mutations.ts";
 import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
