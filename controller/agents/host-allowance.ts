@@ -6,10 +6,15 @@ import type { AgentFrame } from "../../schema/index.ts";
 /**
  * Units; a key, a question or a seed is one. An agent asks at most 2,000 questions a second (`allowances` in
  * node-agent/misses/resolver.ts) and releases no more than it has asked for, so 10,000 is twice that and the frames. The burst
- * lets a host declare all that it has by default (131,072 addresses, node-agent/tables/ageing.ts) three times in a row. The peak
- * spreads a large burst: 20,000 units take a tenth of a second of the controller, 40,000 a second a fifth of one CPU.
+ * lets a host declare all that it has by default (131,072 addresses, node-agent/tables/ageing.ts) three times in a row
+ * (test/unit/agreed-numbers.test.ts). The peak spreads a large burst: 20,000 units take a tenth of a second of the controller,
+ * 40,000 a second a fifth of one CPU.
  */
-const hostAllowance: Allowance = { perSecond: 10_000, burst: 400_000, peak: { perSecond: 40_000, burst: 20_000 } };
+export const hostAllowance: Allowance = {
+  perSecond: 10_000,
+  burst: 400_000,
+  peak: { perSecond: 40_000, burst: 20_000 },
+};
 
 export interface Allowance extends Rate {
   /** Beside it: what a burst is spread to. */

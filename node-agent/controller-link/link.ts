@@ -37,9 +37,9 @@ export interface LinkHandlers {
 }
 
 /** For TCP: two SYNs, 1 s apart. A third, 2 s later, would only delay the next attempt. */
-const connectTimeoutMs = 2_000;
+export const connectTimeoutMs = 2_000;
 /** For the answer of a controller to which the whole fleet connects at once. */
-const handshakeTimeoutMs = 10_000;
+export const handshakeTimeoutMs = 10_000;
 /** Credentials of a connection, as PEM, current at the time of connecting. */
 export interface LinkCredentials {
   readonly certificate: string;

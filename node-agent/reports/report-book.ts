@@ -19,7 +19,7 @@ const maxGroups = 64;
 /** A subject that was quiet for this time may be evicted. */
 const quietMs = 10 * 60_000;
 /** Budget of reports of this host. Kinds and networks take turns: a noisy guest does not displace reports of others. */
-const allowance = { perSecond: 1, burst: 128 } as const;
+export const reportRate = { perSecond: 1, burst: 128 } as const;
 
 /** A new finding. */
 export interface Finding {
@@ -62,7 +62,7 @@ export class ReportBook {
   readonly totals = new Map<ReportKind, number>();
   /** By kind and network; the most recently reported group is last. */
   private readonly groups = new Map<string, Map<string, Line>>();
-  private readonly budget = new Budget(allowance, 1);
+  private readonly budget = new Budget(reportRate, 1);
 
   /** @returns whether it is worth a line in the log: the first of its subject, or the first for `intervalMs` */
   note(finding: Finding, nowMs: number): boolean {
