@@ -1,6 +1,8 @@
 // States of the session with the controller, each with what exists in that state only. The diagram in ARCHITECTURE.md shows
 // the transitions.
+
 import type { WebSocket } from "ws";
+import { defined } from "../../common/defined.ts";
 import type { Transitions } from "../../common/state-machine.ts";
 import { backoffMs } from "./backoff.ts";
 import type { FrameAssembly } from "./frame-assembly.ts";
@@ -77,7 +79,7 @@ export function statusOf(state: LinkState): LinkStatus {
       return { kind: "waiting", reason: state.reason, retryAtMs: state.retryAtMs };
     case "connecting":
     case "syncing":
-      return { kind: "connecting", ...(state.reason === undefined ? {} : { reason: state.reason }) };
+      return { kind: "connecting", ...defined({ reason: state.reason }) };
     case "idle":
       return { kind: "connecting" };
     case "stopped":

@@ -1,5 +1,6 @@
 // Findings for operators, outside the inventory. They are counted by kind and subject, and released so that a storm of findings
 // does not become a storm of reports. Pure; time is injected.
+import { defined } from "../../common/defined.ts";
 import {
   maxDetailLength,
   maxReportsPerFrame,
@@ -193,9 +194,7 @@ function joined(earlier: Span | undefined, later: Span): Span {
 function reportOf({ kind, vni, subject, detail }: Noted, span: Span, nowMs: number): Report {
   return {
     kind,
-    ...(vni === undefined ? {} : { vni }),
-    ...(subject === undefined ? {} : { subject }),
-    ...(detail === undefined ? {} : { detail }),
+    ...defined({ vni, subject, detail }),
     count: span.count,
     firstAgoMs: Math.round(nowMs - span.firstMs),
     lastAgoMs: Math.round(nowMs - span.lastMs),

@@ -1,6 +1,8 @@
 // Handles the controller's frames: updates held answers, networks and the position. `controller-link/` delivers the frames
 // complete and in order.
+
 import type { Logger } from "pino";
+import { defined } from "../../common/defined.ts";
 import {
   addressOf,
   type BindingKey,
@@ -71,8 +73,7 @@ export class FrameHandler implements LinkHandlers {
       vtepPort: defaultVtepPort,
       ...(seeding ? { seeding: true } : {}),
       ...(senders ? { senders: true } : {}),
-      ...(epoch === undefined ? {} : { epoch }),
-      ...(asOf === undefined ? {} : { asOf }),
+      ...defined({ epoch, asOf }),
     };
   }
 
