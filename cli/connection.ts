@@ -1,5 +1,7 @@
 // The flags that every command has which asks a controller.
+
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { defined } from "../common/defined.ts";
 import { Client } from "./client.ts";
 import { type ConnectionOptions, defaultController, findUrl, readSettings } from "./settings.ts";
 
@@ -38,7 +40,7 @@ export function callController<Body>(
   path: string,
   body?: unknown,
 ): Promise<Body> {
-  return connect(options).call(method, path, body === undefined ? {} : { body });
+  return connect(options).call(method, path, defined({ body }));
 }
 
 function parseUrl(text: string): URL {

@@ -1,5 +1,7 @@
 // The controller's event stream as a command follows it: in order, without gap or repetition, over lost connections.
+
 import { createWebSocketStream, WebSocket } from "ws";
+import { defined } from "../common/defined.ts";
 import { eventCloseCodes, eventsPath } from "../schema/event-door.ts";
 import type { BookmarkCloudEvent } from "../schema/event-stream.ts";
 import type { CloudEvent } from "../schema/events.ts";
@@ -61,7 +63,7 @@ function openEvents(client: Client, query: Query) {
   const url = client.urlOf(eventsPath, query);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   const { ca } = client.settings;
-  const socket = new WebSocket(url, { headers: client.credentials, ...(ca === undefined ? {} : { ca }) });
+  const socket = new WebSocket(url, { headers: client.credentials, ...defined({ ca }) });
   const closed = new Promise<{ code: number; reason: string }>((resolve) => {
     socket.once("close", (code, reason) => resolve({ code, reason: reason.toString() }));
   });

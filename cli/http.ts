@@ -1,7 +1,9 @@
 // Requests over HTTP or HTTPS with a CA of the operator's choosing, which `fetch` does not take.
+
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import type { Readable } from "node:stream";
+import { defined } from "../common/defined.ts";
 
 export interface HttpCall {
   readonly method: string;
@@ -18,7 +20,7 @@ export function openHttp(url: URL, { method, headers, body, ca, timeoutMs }: Htt
   const request = url.protocol === "https:" ? requestHttps : requestHttp;
   const length = typeof body === "string" ? { "content-length": Buffer.byteLength(body) } : {};
   return new Promise((resolve, reject) => {
-    const options = { method, headers: { ...headers, ...length }, agent: false, ...(ca ? { ca } : {}) };
+    const options = { method, headers: { ...headers, ...length }, agent: false, ...defined({ ca }) };
     const call = request(url, options, resolve);
     call.setTimeout(timeoutMs, () => call.destroy(new Error(`no data was received for ${timeoutMs / 1_000} s`)));
     call.on("error", reject);

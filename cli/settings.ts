@@ -1,9 +1,11 @@
 // Where the controller is and who asks: flag, then environment, then file. Tokens never stand on a command line, where
 // `ps` shows them.
+
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parse, TomlError } from "smol-toml";
+import { defined } from "../common/defined.ts";
 import { CliError } from "./errors.ts";
 
 /** From flags and, where there are none, the environment. */
@@ -33,7 +35,7 @@ export function readSettings(options: ConnectionOptions, env: NodeJS.ProcessEnv 
   const caFile = options.ca ?? file.ca;
   return {
     controller: options.controller ?? controllerOf(file),
-    ...(token === undefined ? {} : { token }),
+    ...defined({ token }),
     ...(caFile === undefined ? {} : { ca: readGiven(caFile, "the CA") }),
   };
 }

@@ -1,16 +1,10 @@
-// Token buckets by key: how often each of many may do something.
-
-export interface Rate {
-  /** On average; above 0. */
-  readonly perSecond: number;
-  /** At once, after a rest. */
-  readonly burst: number;
-}
+// Token buckets by key: how often each of many may do something. Pure; time is an argument.
+import { type Rate, TokenBucket } from "./token-bucket.ts";
 
 export class Allowances {
-  private readonly left = new Map<string, { readonly tokens: number; readonly atMs: number }>();
+  private readonly buckets = new Map<string, TokenBucket>();
 
-  /** @param maxKeys beyond these, keys whose allowance is full are dropped, which changes nothing for them */
+  /** @param maxKeys beyond these, full buckets are dropped, which changes nothing for their keys */
   constructor(
     private readonly rate: Rate,
     private readonly maxKeys: number,
@@ -18,8 +12,7 @@ export class Allowances {
 
   /** Milliseconds until the key may spend 1; 0: now. */
   waitMs(key: string, nowMs: number): number {
-    const missing = 1 - this.tokens(key, nowMs);
-    return missing <= 0 ? 0 : (missing * 1_000) / this.rate.perSecond;
+    return this.buckets.get(key)?.waitMs(1, nowMs) ?? 0;
   }
 
   /** Whether the key had 1 to spend, which it then has spent. */
@@ -30,18 +23,11 @@ export class Allowances {
   }
 
   /** More than the key has becomes a debt, at most as large as the burst. */
-  spend(key: string, cost: number, nowMs: number): void {
-    const tokens = Math.max(this.tokens(key, nowMs) - cost, -this.rate.burst);
-    this.left.set(key, { tokens, atMs: nowMs });
-    if (this.left.size <= this.maxKeys) return;
-    for (const each of this.left.keys()) {
-      if (this.tokens(each, nowMs) >= this.rate.burst) this.left.delete(each);
-    }
-  }
-
-  private tokens(key: string, nowMs: number): number {
-    const { perSecond, burst } = this.rate;
-    const known = this.left.get(key);
-    return known ? Math.min(burst, known.tokens + ((nowMs - known.atMs) * perSecond) / 1_000) : burst;
+  spend(key: string, count: number, nowMs: number): void {
+    const bucket = this.buckets.get(key) ?? new TokenBucket(this.rate, nowMs);
+    bucket.spend(Math.min(count, bucket.left(nowMs) + this.rate.burst), nowMs);
+    this.buckets.set(key, bucket);
+    if (this.buckets.size <= this.maxKeys) return;
+    for (const [each, other] of this.buckets) if (other.isFull(nowMs)) this.buckets.delete(each);
   }
 }

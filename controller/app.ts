@@ -85,12 +85,12 @@ export interface AppOptions {
 
 const mebibyte = 1024 * 1024;
 const maxBodyBytes = 256 * 1024;
-/** Longer than an agent ever waits between two tries. */
-const hostGraceMs = 20_000;
+/** Longer than an agent waits between two attempts (test/unit/agreed-numbers.test.ts). */
+export const hostGraceMs = 20_000;
 /** An agent says hello as soon as the WebSocket is open. */
 const helloMs = 10_000;
 /** An agent reads what has come whenever its event loop turns: twice as long as it may be silent. */
-const stalledMs = 30_000;
+const stalledMs = 2 * 3 * heartbeatMs;
 const defaultStreamLimits = {
   pingMs: 30_000,
   maxBufferedBytes: 4 * mebibyte,

@@ -1,7 +1,9 @@
 // The controller as a process: opens the store, listens, logs to standard error, stops in two stages.
+
 import type { AddressInfo } from "node:net";
 import closeWithGrace from "close-with-grace";
 import { type Logger, pino } from "pino";
+import { defined } from "../common/defined.ts";
 import { warmUp } from "./agents/warm-up.ts";
 import { buildApp } from "./app.ts";
 import { firstTokenFile, writeFirstToken } from "./auth/first-token.ts";
@@ -51,7 +53,7 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
   }
   const app = await buildApp({
     store,
-    ...(tls ? { tls } : {}),
+    ...defined({ tls }),
     insecure: config.insecure,
     door: {
       hosts: [...(config.allowHost ?? []), ...(config.tls?.names ?? [])],

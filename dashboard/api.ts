@@ -1,4 +1,5 @@
 // Requests to the controller that served this page, the only server that the page uses.
+import { defined } from "../common/defined.ts";
 import type { ProblemDetails } from "../schema/problems.ts";
 
 /** The controller refused, and says why. */
@@ -93,8 +94,7 @@ async function send(
   const headers = {
     ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
     ...(body === undefined ? {} : { "content-type": type }),
-    ...(ifMatch === undefined ? {} : { "if-match": ifMatch }),
-    ...(accept === undefined ? {} : { accept }),
+    ...defined({ "if-match": ifMatch, accept }),
   };
   const limit = AbortSignal.timeout(timeoutMs);
   let response: Response;

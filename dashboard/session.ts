@@ -1,5 +1,7 @@
 // Who is logged in. The token stays in this tab's sessionStorage: it is in no URL, no cookie, and gone with the tab.
+
 import { computed, signal } from "@preact/signals";
+import { defined } from "../common/defined.ts";
 import type { IdentityView } from "../schema/observe.ts";
 import { get, listenToApi, ProblemError, setBearer } from "./api.ts";
 import { followHappenings } from "./live/happenings.ts";
@@ -71,5 +73,5 @@ export function logOut(because?: string): void {
   setBearer(undefined);
   stopStream();
   stopHappenings();
-  session.value = { kind: "out", ...(because === undefined ? {} : { because }) };
+  session.value = { kind: "out", ...defined({ because }) };
 }

@@ -12,7 +12,8 @@ import {
   type VtepAddress,
 } from "../schema/index.ts";
 import { Announcer, type AnnouncerDependencies } from "./announce/announcer.ts";
-import { ControllerLink, type Frame } from "./controller-link/link.ts";
+import type { Frame } from "./controller-link/frame-assembly.ts";
+import { ControllerLink } from "./controller-link/link.ts";
 import { Releases } from "./controller-link/releases.ts";
 import { GuestGuard } from "./guard/guest-guard.ts";
 import { HostGuard } from "./guard/host-guard.ts";
@@ -275,7 +276,7 @@ export class Agent {
       host: this.options.host,
       controller: this.options.controller,
       readController: controllerReader(this.options.controller, () => this.options.renewal?.current),
-      position: () => ({ link: this.link.state, ...progress.position }),
+      position: () => ({ link: this.link.status, ...progress.position }),
       drops: () => ({ misses: this.misses?.drops() ?? 0, changes: this.upkeep?.changeDrops() ?? 0 }),
       aged: () => this.eviction?.aged ?? 0,
       thefts: () => this.upkeep?.thefts ?? 0,

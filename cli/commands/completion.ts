@@ -1,7 +1,9 @@
 // `nearmiss completion`: scripts for shells, and the hidden `complete` that they ask at each Tab. Commands and flags come
 // from the program itself; names of resources from the controller.
+
 import tab, { type Command as TabCommand } from "@bomb.sh/tab";
 import { Argument, type Command } from "commander";
+import { defined } from "../../common/defined.ts";
 import { bashScript } from "../bash-completion.ts";
 import { Client } from "../client.ts";
 import { CliError } from "../errors.ts";
@@ -120,9 +122,7 @@ function connectionOf(words: readonly string[]): ConnectionOptions {
   const url = findUrl(controller ?? "");
   return {
     ...(url ? { controller: url } : {}),
-    ...(tokenFile === undefined ? {} : { tokenFile }),
-    ...(ca === undefined ? {} : { ca }),
-    ...(config === undefined ? {} : { config }),
+    ...defined({ tokenFile, ca, config }),
   };
 }
 

@@ -1,5 +1,7 @@
 // `nearmiss events`: what has changed, and what changes.
+
 import { type Command, InvalidArgumentError } from "commander";
+import { defined } from "../../common/defined.ts";
 import { addConnectionOptions, type ConnectionOptions, connect, connectionHelp } from "../connection.ts";
 import { followEvents } from "../event-stream.ts";
 import { describeEvent } from "../event-text.ts";
@@ -34,7 +36,7 @@ export function addEventsCommand(program: Command): void {
       action(async function* ({ since, follow, network, host, type, output, ...options }: EventsOptions) {
         const from = since ?? (follow ? undefined : "0");
         const stream = followEvents(connect(options), {
-          ...(from === undefined ? {} : { since: from }),
+          ...defined({ since: from }),
           filters: { network, host, type },
           onLost: (reason) => process.stderr.write(`nearmiss: ${reason}: trying again\n`),
         });

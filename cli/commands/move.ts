@@ -1,5 +1,7 @@
 // `nearmiss vm move`, and the steps of a live migration: `prepare`, `commit`, `abort`.
+
 import type { Command } from "commander";
+import { defined } from "../../common/defined.ts";
 import type { MoveView } from "../../schema/index.ts";
 import { addWaitOptions, toldAsItGoes, type WaitOptions } from "../confirmations.ts";
 import { action } from "../output.ts";
@@ -37,7 +39,7 @@ export function addMoveCommands(group: Command): void {
     .argument("[host]", "the expected host: refused if another one is prepared")
     .action(
       action((name: string, host: string | undefined, options: WaitOptions) =>
-        act(name, "commit", host === undefined ? {} : { host }, options, moved),
+        act(name, "commit", defined({ host }), options, moved),
       ),
     );
 

@@ -1,5 +1,7 @@
 // `nearmiss token`: over REST, or on the controller's machine by the database itself.
+
 import { type Command, Option } from "commander";
+import { defined } from "../../common/defined.ts";
 import { type TokenInput, type TokenView, tokenRoles } from "../../schema/index.ts";
 import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";
 import { parseDuration } from "../durations.ts";
@@ -126,18 +128,14 @@ function remoteDesk(options: ConnectionOptions): TokenDesk {
 
 function inputOf({ role, network, host, expires, note, ...max }: CreateOptions): TokenInput {
   const quota: TokenInput["quota"] = {
-    ...(max.maxVms === undefined ? {} : { vms: max.maxVms }),
-    ...(max.maxVmsPerHost === undefined ? {} : { vmsPerHost: max.maxVmsPerHost }),
-    ...(max.maxAddresses === undefined ? {} : { addresses: max.maxAddresses }),
-    ...(max.maxHosts === undefined ? {} : { hosts: max.maxHosts }),
+    ...defined({ vms: max.maxVms, vmsPerHost: max.maxVmsPerHost, addresses: max.maxAddresses, hosts: max.maxHosts }),
   };
   const until = typeof expires === "number" ? new Date(Date.now() + expires).toISOString() : null;
   return {
     role,
-    ...(network === undefined ? {} : { networks: network }),
-    ...(host === undefined ? {} : { hosts: host }),
+    ...defined({ networks: network, hosts: host }),
     ...(Object.keys(quota).length === 0 ? {} : { quota }),
-    ...(note === undefined ? {} : { note }),
+    ...defined({ note }),
     ...(expires === undefined ? {} : { expires: until }),
   };
 }

@@ -1,5 +1,7 @@
 // `nearmiss vm`: VMs and containers.
+
 import type { Command } from "commander";
+import { defined } from "../../common/defined.ts";
 import type { VmView } from "../../schema/index.ts";
 import { parseDuration } from "../durations.ts";
 import { action, type Cell } from "../output.ts";
@@ -124,7 +126,7 @@ function waitOf({ wait, timeout = defaultWaitMs }: VmOptions) {
 }
 
 function ownersIn(ownerNetworks: readonly string[] | undefined): object {
-  return ownerNetworks === undefined ? {} : { ownerNetworks };
+  return defined({ ownerNetworks });
 }
 
 /** Interfaces by name (RFC 7396): null removes one. */

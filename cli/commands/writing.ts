@@ -1,5 +1,7 @@
 // Creating and updating one resource: the flags that all kinds share, the request, and what is said of its outcome.
+
 import { type Command, InvalidArgumentError } from "commander";
+import { defined } from "../../common/defined.ts";
 import type { Query } from "../client.ts";
 import { connect } from "../connection.ts";
 import { CliError } from "../errors.ts";
@@ -120,7 +122,7 @@ function describe<V extends View>(
 function metadataOf({ label, description }: WriteOptions): object {
   return {
     ...(label === undefined ? {} : { labels: Object.fromEntries(label) }),
-    ...(description === undefined ? {} : { description }),
+    ...defined({ description }),
   };
 }
 

@@ -5,8 +5,8 @@ import { answerFor, findBound, keysOf } from "../inventory/bindings.ts";
 import { hostsOf, type Inventory } from "../inventory/inventory.ts";
 import type { Steps } from "../inventory/steps.ts";
 import { TwoLevelMap } from "../inventory/two-level-map.ts";
-import { holdAnswer, type Pushes, pushOf } from "./fan-out.ts";
-import type { VmMove } from "./holders.ts";
+import type { VmMove } from "../inventory/vm-moves.ts";
+import { type Pushes, pushOf } from "./fan-out.ts";
 import type { InterestIndex } from "./interest.ts";
 
 /** Of one interface, at most; the ones that its old host was told of last. */
@@ -77,7 +77,7 @@ export function* seedArrivals(
       const answer = answerFor(state, host, key, asOf);
       if (!answer.binding || answer.binding.local) continue;
       pushOf(pushes, host).answers.push(answer);
-      holdAnswer(interest, host, answer, { asked: false });
+      interest.holdAnswer(host, answer, { asked: false });
       seeds++;
     }
   }

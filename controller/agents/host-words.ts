@@ -1,7 +1,9 @@
 // Translates texts of hosts into the controller's own words. An agent sends sentences; for each sentence in the table below the values
 // are extracted, checked, and inserted again. Other sentences are not shown: operators never read a text, or run a command, that a host
 // has made up. (node-agent/ creates the sentences; test/unit/host-words.test.ts compares them with this table.)
+
 import { isIP } from "node:net";
+import { defined } from "../../common/defined.ts";
 import { AddressError, namePattern, parseIp, parseMac, type Report, type ReportKind } from "../../schema/index.ts";
 
 /** In a network that the host has; a sentence about another says nothing. */
@@ -220,7 +222,7 @@ export function wordsOf(
 ): Pick<Report, "subject" | "detail"> {
   const isSubject = subject !== undefined && subjects[kind]?.(subject);
   const told = detail === undefined ? undefined : findSentence(readersOf(kind), detail, isKnown);
-  return { ...(isSubject ? { subject } : {}), ...(told === undefined ? {} : { detail: told }) };
+  return { ...(isSubject ? { subject } : {}), ...defined({ detail: told }) };
 }
 
 /** A problem that a host has, in the controller's words. */

@@ -2,7 +2,6 @@
 import type { Answer, Binding, IpAddress, Question, Revision, Vni } from "../../schema/index.ts";
 import { answerFor } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";
-import { holdAnswer } from "./fan-out.ts";
 import type { InterestIndex } from "./interest.ts";
 
 /** If the asker is unknown: maximum number of its host's addresses in that network. */
@@ -35,7 +34,7 @@ export function seedsFor(
     .map((ip): Answer => answerFor(state, binding.host, { kind: "ip", vni, ip }, asOf))
     .filter((answer) => answer.binding?.host === host && !interest.knows(binding.host, answer.key))
     .slice(0, maxSeedsWithoutAsker);
-  for (const answer of fresh) holdAnswer(interest, binding.host, answer, { asked: false });
+  for (const answer of fresh) interest.holdAnswer(binding.host, answer, { asked: false });
   return fresh;
 }
 

@@ -11,7 +11,6 @@ import {
 } from "../../schema/index.ts";
 import { answerFor } from "../inventory/bindings.ts";
 import { Inventory } from "../inventory/inventory.ts";
-import { holdAnswer } from "./fan-out.ts";
 import { answersFrames, frameText } from "./frames.ts";
 import { InterestIndex } from "./interest.ts";
 import { SeedCandidates, seedsFor } from "./seeding.ts";
@@ -54,7 +53,7 @@ function resolveOnce(state: Inventory, id: number): void {
   const asOf = parseRevision(1);
   for (const question of frame.questions) {
     const answer = answerFor(state, "h1", question, asOf);
-    holdAnswer(interest, "h1", answer, { asked: true });
+    interest.holdAnswer("h1", answer, { asked: true });
     answersFrames(id, asOf, [answer]);
     if (!answer.binding) continue;
     const asked = new SeedCandidates(state, "h1").of(question);

@@ -1,7 +1,8 @@
 // Counts open connections. An unauthenticated one counts for its source (IPv4 address or IPv6 /64) from accept(2) on, before
 // TLS; after the first accepted request it counts for its identity. No client can use up the descriptors that others need:
 // strangers have a share of them, tokens another, and the rest is for hosts and finally for admins. Pure except for ending sockets.
-import { Allowances, type Rate } from "../../common/allowances.ts";
+import { Allowances } from "../../common/allowances.ts";
+import type { Rate } from "../../common/token-bucket.ts";
 import { type Endpoint, peerOf, sourceOf } from "../peer.ts";
 import type { Handshakes } from "./handshakes.ts";
 import { type Identity, nameOf } from "./identity.ts";

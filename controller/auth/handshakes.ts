@@ -2,7 +2,8 @@
 // better part of a millisecond, and a thousand may be ready at the same moment.
 import type { Socket } from "node:net";
 import type { Server, TLSSocket } from "node:tls";
-import { Allowances, type Rate } from "../../common/allowances.ts";
+import { Allowances } from "../../common/allowances.ts";
+import type { Rate } from "../../common/token-bucket.ts";
 import { peerOf, sourceOf } from "../peer.ts";
 
 export interface HandshakeLimits {

@@ -1,7 +1,9 @@
 // Admits requests: origin, identity, rate and access are checked before a body is read or a WebSocket is opened.
+
 import { TLSSocket } from "node:tls";
 import rateLimit from "@fastify/rate-limit";
 import type { FastifyReply, FastifyRequest, RouteOptions } from "fastify";
+import { defined } from "../../common/defined.ts";
 import { bearerProtocol } from "../../schema/index.ts";
 import type { App } from "../http/app-types.ts";
 import { Refusal } from "../inventory/refusal.ts";
@@ -69,7 +71,7 @@ export async function registerFrontDoor(
     onRefused(type);
     const who = request.identity && nameOf(request.identity);
     const path = request.routeOptions.url ?? "";
-    refusals.add({ reason: why, address: request.ip, path, ...(who === undefined ? {} : { who }) });
+    refusals.add({ reason: why, address: request.ip, path, ...defined({ who }) });
     return new Refusal(type, why);
   };
 

@@ -1,6 +1,8 @@
 // The tokens of a running controller: valid ones in memory, and the sockets that were opened with them. What a command on
 // the same machine writes into the database is noticed at the next look.
+
 import { timingSafeEqual } from "node:crypto";
+import { every, type Repetition } from "../../common/every.ts";
 import type { Actor, TokenInput, TokenView } from "../../schema/index.ts";
 import type { AccessStore, StoredToken } from "../store/access-store.ts";
 import { StoreFullError, StoreUnavailableError } from "../store/store.ts";
@@ -29,8 +31,7 @@ export class TokenRegistry {
   private readonly uses = new Map<string, string>();
   private version: number;
   private flushedAtMs: number;
-  private looking: Promise<void> | undefined;
-  private timer: NodeJS.Timeout | undefined;
+  private timer: Repetition | undefined;
 
   private constructor(private readonly deps: TokenRegistryDeps) {
     this.version = deps.access.foreignVersion();
@@ -40,7 +41,7 @@ export class TokenRegistry {
   static async load(deps: TokenRegistryDeps): Promise<TokenRegistry> {
     const registry = new TokenRegistry(deps);
     await registry.reload();
-    registry.timer = setInterval(() => void registry.look(), lookMs);
+    registry.timer = every(lookMs, () => registry.look());
     return registry;
   }
 
@@ -93,13 +94,13 @@ export class TokenRegistry {
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.timer);
-    await this.looking;
+    this.timer?.stop();
+    await this.timer?.idle;
     await this.tolerate(() => this.flush());
   }
 
   private look(): Promise<void> {
-    this.looking ??= this.tolerate(async () => {
+    return this.tolerate(async () => {
       const { access, now } = this.deps;
       const version = access.foreignVersion();
       if (version !== this.version) {
@@ -108,10 +109,7 @@ export class TokenRegistry {
       }
       this.endRevoked();
       if (now().getTime() - this.flushedAtMs >= minuteMs) await this.flush();
-    }).finally(() => {
-      this.looking = undefined;
     });
-    return this.looking;
   }
 
   private async reload(): Promise<void> {

@@ -1,7 +1,9 @@
 // Compacts the log and the audit trail in small batches: other writers get a turn between two transactions. A consumer that
 // reads from a removed range gets an error from the store.
+
 import type { FastifyBaseLogger } from "fastify";
 import { dayMs } from "../../common/duration.ts";
+import { every, type Repetition } from "../../common/every.ts";
 import type { Revision } from "../../schema/index.ts";
 import type { AccessStore } from "../store/access-store.ts";
 import { type LogExtent, type Store, StoreFullError, StoreUnavailableError } from "../store/store.ts";
@@ -42,13 +44,13 @@ export class Compactor {
   extent: LogExtent = { compacted: 0 as Revision, events: 0 };
   private stopped = false;
   private running: Promise<void> | undefined;
-  private readonly timer: NodeJS.Timeout;
+  private readonly timer: Repetition;
   /** Events since the last look. */
   private grownBy = 0;
 
   constructor(private readonly deps: CompactorDeps) {
     const { committer, retention } = deps;
-    this.timer = setInterval(() => void this.run(), retention.everyMs);
+    this.timer = every(retention.everyMs, () => this.run());
     setImmediate(() => void this.run());
     committer.subscribe(({ changes }) => {
       this.grownBy += changes.length;
@@ -69,7 +71,7 @@ export class Compactor {
 
   async stop(): Promise<void> {
     this.stopped = true;
-    clearInterval(this.timer);
+    this.timer.stop();
     await this.running;
   }
 

@@ -2,6 +2,7 @@
 // that leave the event loop to others for as long as they took.
 
 import { Slices } from "../../common/cooperative.ts";
+import { every, type Repetition } from "../../common/every.ts";
 import {
   changeDataVersion,
   type EventCursor,
@@ -46,7 +47,7 @@ export class EventHub {
   private readonly feeds = new Map<string, Feed<Consumer>>();
   private readonly consumers = new Set<Consumer>();
   private readonly pages: LogPages;
-  private readonly timers: NodeJS.Timeout[];
+  private readonly timers: readonly Repetition[];
   private delivery: "idle" | "due" | "running" = "idle";
   private restUntilMs = 0;
 
@@ -56,8 +57,8 @@ export class EventHub {
     committer.subscribe((commit) => this.publish(commit));
     operational.subscribe((event, text) => this.publishOperational(event, text));
     this.timers = [
-      setInterval(() => this.check(), Math.min(checkMs, limits.maxWaitMs)),
-      setInterval(() => this.bookmark(), limits.bookmarkMs),
+      every(Math.min(checkMs, limits.maxWaitMs), () => this.check()),
+      every(limits.bookmarkMs, () => this.bookmark()),
     ];
   }
 
@@ -103,7 +104,7 @@ export class EventHub {
   }
 
   stop(): void {
-    for (const timer of this.timers) clearInterval(timer);
+    for (const timer of this.timers) timer.stop();
     for (const consumer of this.consumers) {
       consumer.end(eventCloseCodes.controllerStopping, "the controller is stopping");
     }

@@ -1,7 +1,9 @@
 // Where a consumer's events go: a WebSocket, or the body of an HTTP answer.
+
 import type { ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
+import { every } from "../../common/every.ts";
 
 export interface Outlet {
   /** Calls `taken` when the kernel has it, and never where the connection ends before. One at a time. */
@@ -36,15 +38,15 @@ export function webSocketOutlet(socket: WebSocket, below: Duplex, pingMs: number
 /** A consumer that does not answer two pings in a row is gone. */
 function dropWhenDead(socket: WebSocket, pingMs: number): void {
   let unanswered = 0;
-  const timer = setInterval(() => {
+  const timer = every(pingMs, () => {
     if (unanswered >= 2) return socket.terminate();
     unanswered += 1;
     socket.ping();
-  }, pingMs);
+  });
   socket.on("pong", () => {
     unanswered = 0;
   });
-  socket.once("close", () => clearInterval(timer));
+  socket.once("close", () => timer.stop());
 }
 
 /** A consumer answers pings, and has nothing else to say. Programs that ping by themselves do so every few seconds. */

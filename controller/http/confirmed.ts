@@ -81,8 +81,7 @@ export async function answerConfirmed(
 async function* lines(watch: MoveWatch, timeoutMs: number, result: () => object): AsyncGenerator<string> {
   const { revision } = watch;
   yield line({ type: "committed", revision, of: watch.counts.of });
-  for await (const { host, ms } of watch.until(timeoutMs)) {
-    const { confirmed, of } = watch.counts;
+  for await (const { host, ms, confirmed, of } of watch.until(timeoutMs)) {
     yield line({ type: "confirmed", host, ms, confirmed, of });
   }
   yield `${JSON.stringify({ type: "result", ...result() })}\n`;

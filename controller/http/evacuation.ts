@@ -2,7 +2,7 @@
 import { EvacuateInput, EvacuationLine, EvacuationView, Name, type Revision } from "../../schema/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
-import { movesIn } from "../agents/holders.ts";
+import { movesIn } from "../inventory/vm-moves.ts";
 import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
 import { dryRunQuery } from "./conditions.ts";

@@ -1,6 +1,7 @@
 // The log of changes read backwards, in pages. Forwards it is `/v1/events`.
 
 import { FairTurns } from "../../common/cooperative.ts";
+import { defined } from "../../common/defined.ts";
 import { LogView, Name, parseRevision, toCloudEvent } from "../../schema/index.ts";
 import { type Static, Type } from "../../schema/typebox.ts";
 import { scopeOf } from "../auth/identity.ts";
@@ -66,10 +67,7 @@ function parsePosition(text: string): LogPosition {
 
 function subjectOf({ kind, name, network, host }: Static<typeof query>): Subject {
   return {
-    ...(kind === undefined ? {} : { kind }),
-    ...(name === undefined ? {} : { name }),
-    ...(network === undefined ? {} : { network }),
-    ...(host === undefined ? {} : { host }),
+    ...defined({ kind, name, network, host }),
   };
 }
 

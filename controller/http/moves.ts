@@ -1,5 +1,7 @@
 // Moves of VMs as operators need them: at once, or as a live migration that is prepared, then committed or aborted.
+
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { defined } from "../../common/defined.ts";
 import {
   AbortInput,
   CommitInput,
@@ -13,8 +15,8 @@ import {
 } from "../../schema/index.ts";
 import { type TSchema, Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
-import { movesIn, type VmMove } from "../agents/holders.ts";
 import { hostsOf, type Inventory } from "../inventory/inventory.ts";
+import { movesIn, type VmMove } from "../inventory/vm-moves.ts";
 import type { VmMutation } from "../inventory/vm-mutations.ts";
 import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
@@ -91,7 +93,7 @@ const verbs: readonly Verb[] = [
       "Takes one revision. The prepared host is updated first, then all hosts that know the VM. Otherwise like a move.",
     body: CommitInput,
     problems: [...placing, "migration-conflict"],
-    mutation: (name, { host }) => ({ kind: "vm.commit", name, ...(host === undefined ? {} : { host }) }),
+    mutation: (name, { host }) => ({ kind: "vm.commit", name, ...defined({ host }) }),
     told: fromHostToHost,
   },
   {

@@ -1,4 +1,5 @@
 // Answers in OpenAPI: shapes by status, and for each route the problems that it can return.
+import { defined } from "../../common/defined.ts";
 import { type ProblemType, problemTypes, problemUri } from "../../schema/index.ts";
 import { type TSchema, Type } from "../../schema/typebox.ts";
 
@@ -58,7 +59,7 @@ function problemResponse(types: readonly ProblemType[]) {
 
 /** Description of a route's answer. */
 export function described<T extends TSchema>(description: string, schema: T, headers?: object): T {
-  const answer = { description, ...(headers ? { headers } : {}), content: { "application/json": { schema } } };
+  const answer = { description, ...defined({ headers }), content: { "application/json": { schema } } };
   return answer as unknown as T;
 }
 

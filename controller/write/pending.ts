@@ -1,7 +1,9 @@
 // Decided changes that are not yet durable: the inventory with all changes in flight, and the addresses and receipts beside it.
 // Decides against this state; the committer writes.
+
 import { randomBytes, randomUUID } from "node:crypto";
 import { inSlices } from "../../common/cooperative.ts";
+import { defined } from "../../common/defined.ts";
 import { type Actor, localMac, type ResourceChange, type Revision } from "../../schema/index.ts";
 import type { AddressPools } from "../inventory/address-pools.ts";
 import { type Decision, decide, decideSteps, type Mutation } from "../inventory/decide.ts";
@@ -114,7 +116,7 @@ export class Pending {
   private contextFor({ scope, hosts, quota }: Actor, revision: Revision): DecisionContext {
     const newMac = () => localMac(randomBytes(6));
     const addresses = { pools: this.pools, newMac, nowMs: this.deps.now().getTime() };
-    const bounds = { ...(hosts ? { hosts } : {}), ...(quota ? { quota } : {}) };
+    const bounds = defined({ hosts, quota });
     return { revision, newUid: randomUUID, scope, ...bounds, addresses };
   }
 

@@ -1,4 +1,5 @@
 // An event in words. Pure.
+import { defined } from "../../common/defined.ts";
 import type { CloudEvent } from "../../schema/events.ts";
 import type { HappeningEvent, StreamEvent } from "./events.ts";
 
@@ -18,7 +19,7 @@ export function fieldChanges({ data }: CloudEvent): FieldChange[] {
   return [...new Set([...before.keys(), ...after.keys()])].flatMap((field) => {
     const [was, is] = [before.get(field), after.get(field)];
     if (was === is) return [];
-    return [{ field, ...(was === undefined ? {} : { before: was }), ...(is === undefined ? {} : { after: is }) }];
+    return [{ field, ...defined({ before: was, after: is }) }];
   });
 }
 

@@ -1,5 +1,6 @@
 // Issues that need attention, and those that were resolved recently: the state that the controller sees of its hosts, and
 // reports of agents. The rules are in ADR 123. Pure.
+import { defined } from "../../common/defined.ts";
 import type { OverviewView } from "../../schema/observe.ts";
 import type { OperationalKind } from "../../schema/operational.ts";
 import { happening } from "./describe.ts";
@@ -109,8 +110,7 @@ export function mattersOf(
       title: rule.title,
       detail: happening({ ...newest, data: { ...newest.data, count } }),
       last: newest.time,
-      ...(end === undefined ? {} : { end }),
-      ...(question === undefined ? {} : { question }),
+      ...defined({ end, question }),
     };
   });
   const isBad = ({ tone }: Matter) => Number(tone === "bad");

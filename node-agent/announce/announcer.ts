@@ -4,6 +4,7 @@
 // While a guest scans, its misses fill the kernel's queue faster than the agent reads it, and misses of other guests are
 // lost. Then the agent ignores the misses of that network and the requests of the scanner, and treats the recorded requests
 // of the other guests as misses.
+import { every, type Repetition } from "../../common/every.ts";
 import type { IpAddress, MacAddress, Vni } from "../../schema/index.ts";
 import { type Announcement, encodeAnnouncement, encodeReply } from "../kernel/codec/packet-codec.ts";
 import { GuestPorts } from "../kernel/devices/guest-ports.ts";
@@ -55,12 +56,12 @@ export class Announcer {
   private readonly ears = new Map<Vni, Ear>();
   private readonly waiting = new WaitingGuests();
   private readonly sender = new FrameSender();
-  private readonly housekeeping: NodeJS.Timeout;
-  private scanWatch: NodeJS.Timeout | undefined;
+  private readonly housekeeping: Repetition;
+  private scanWatch: Repetition | undefined;
   private crowded: ReadonlySet<Vni> = new Set();
 
   constructor(private readonly deps: AnnouncerDependencies) {
-    this.housekeeping = setInterval(() => {
+    this.housekeeping = every(housekeepingMs, () => {
       for (const [vni, { scanners, socket }] of this.ears) {
         if (scanners.forget(this.deps.nowMs())) {
           socket.ignore(scanners.list());
@@ -68,7 +69,7 @@ export class Announcer {
         }
         this.listen(vni);
       }
-    }, housekeepingMs).unref();
+    });
   }
 
   /** Listens on a network's bridge from now on; call it again after its devices were recreated. */
@@ -171,8 +172,8 @@ export class Announcer {
   }
 
   close(): void {
-    clearInterval(this.housekeeping);
-    clearInterval(this.scanWatch);
+    this.housekeeping.stop();
+    this.scanWatch?.stop();
     for (const vni of [...this.ears.keys()]) this.leave(vni);
     this.sender.close();
   }
@@ -185,12 +186,12 @@ export class Announcer {
   }
 
   private watchScans(): void {
-    clearInterval(this.scanWatch);
+    this.scanWatch?.stop();
     const heard = [...this.ears].filter(([vni, ear]) => this.isHeardInstead(vni, ear));
     if (heard.length === 0) return;
-    this.scanWatch = setInterval(() => {
+    this.scanWatch = every(scannedMs, () => {
       for (const [vni] of heard) this.listen(vni);
-    }, scannedMs);
+    });
   }
 
   /** The recorded requests of its guests replace misses. */

@@ -2,9 +2,9 @@
 
 const firstMs = 250;
 /** Together with the connect timeout (`link.ts`), a host reconnects within 5 s after a fault has ended. */
-const mostMs = 2_500;
+export const maxBackoffMs = 2_500;
 
 /** Milliseconds to wait before attempt `attempt` (0 is the first repetition); `random` is in [0, 1). */
 export function backoffMs(attempt: number, random: number): number {
-  return random * Math.min(mostMs, firstMs * 2 ** Math.min(attempt, 16));
+  return random * Math.min(maxBackoffMs, firstMs * 2 ** Math.min(attempt, 16));
 }

@@ -1,6 +1,8 @@
 // Keeps the rules in the kernel that close the host to its guests (kernel/filters/host-rules.ts): loads them before anything
 // else, and again when another program removes them. A kernel that cannot load them is a problem of the host; the agent goes on.
+
 import type { Logger } from "pino";
+import { every, type Repetition } from "../../common/every.ts";
 import { SerialQueue } from "../../common/serial-queue.ts";
 import { hostNotCovered } from "../kernel/devices/device-problems.ts";
 import type { HostRuleTables } from "../kernel/filters/host-rule-tables.ts";
@@ -27,14 +29,14 @@ export class HostGuard {
   private soon: NodeJS.Timeout | undefined;
   private stood = false;
   private unwatch: (() => void) | undefined;
-  private readonly timer: NodeJS.Timeout;
+  private readonly timer: Repetition;
 
   /** Opens its socket in the calling thread's network namespace. */
   constructor(private readonly deps: HostGuardDependencies) {
     if (deps.tables) this.unwatch = watchRuleset(() => this.settleSoon());
-    this.timer = setInterval(() => {
-      if (this.problems.length > 0) void this.settle();
-    }, againMs).unref();
+    this.timer = every(againMs, async () => {
+      if (this.problems.length > 0) await this.settle();
+    });
   }
 
   /** Loads missing rules. Never throws: a refusal of the kernel becomes a problem. */
@@ -44,7 +46,7 @@ export class HostGuard {
 
   close(): void {
     this.unwatch?.();
-    clearInterval(this.timer);
+    this.timer.stop();
     clearTimeout(this.soon);
   }
 

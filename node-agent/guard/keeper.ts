@@ -1,6 +1,8 @@
 // Common part of both guards: runs one task after the other, again after the ruleset was changed, and turns failures into
 // problems.
+
 import type { Logger } from "pino";
+import { every, type Repetition } from "../../common/every.ts";
 import { SerialQueue } from "../../common/serial-queue.ts";
 import { watchRuleset } from "../kernel/sockets/ruleset-watch.ts";
 import { CommandError } from "./commands.ts";
@@ -24,13 +26,13 @@ export class Keeper {
   problems: readonly string[] = [];
   private readonly work = new SerialQueue("stop");
   private soon: NodeJS.Timeout | undefined;
-  private readonly timer: NodeJS.Timeout;
+  private readonly timer: Repetition;
   private readonly unwatch: () => void;
 
   /** Opens its socket in the calling thread's network namespace. */
   constructor(private readonly deps: KeeperDependencies) {
     this.unwatch = watchRuleset(() => this.lookSoon());
-    this.timer = setInterval(() => void this.inTurn(deps.check), everyMs).unref();
+    this.timer = every(everyMs, () => this.inTurn(deps.check));
   }
 
   /** A refusal of nft becomes a problem; the agent goes on. */
@@ -53,7 +55,7 @@ export class Keeper {
   /** The rules stay: the data path does not need the agent. */
   close(): void {
     this.unwatch();
-    clearInterval(this.timer);
+    this.timer.stop();
     clearTimeout(this.soon);
   }
 

@@ -2,6 +2,7 @@
 // repeats it if the session ended before it was confirmed.
 //
 // An empty query after the reports confirms them by its answer: the channel is ordered.
+import { every, type Repetition } from "../../common/every.ts";
 import type { AgentFrame } from "../../schema/index.ts";
 import { type Finding, type Noted, ReportBook } from "./report-book.ts";
 
@@ -21,11 +22,11 @@ export class Reporter {
   private readonly book = new ReportBook();
   /** The query after the reports in flight. */
   private unanswered: number | undefined;
-  private readonly timer: NodeJS.Timeout;
+  private readonly timer: Repetition;
   private soon: NodeJS.Immediate | undefined;
 
   constructor(private readonly deps: ReporterDependencies) {
-    this.timer = setInterval(() => this.flush(), everyMs).unref();
+    this.timer = every(everyMs, () => this.flush());
   }
 
   /** @returns whether it is worth a line in the log: the first of its subject, or the first for a minute */
@@ -75,7 +76,7 @@ export class Reporter {
   }
 
   close(): void {
-    clearInterval(this.timer);
+    this.timer.stop();
     clearImmediate(this.soon);
   }
 }

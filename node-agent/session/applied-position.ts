@@ -1,4 +1,5 @@
 // This host's position in the controller's log, and its report to the controller.
+import { defined } from "../../common/defined.ts";
 import { type AgentFrame, type MissTimes, parseRevision, type Revision } from "../../schema/index.ts";
 import type { HostNetworks } from "../networks/host-networks.ts";
 
@@ -31,7 +32,7 @@ export class AppliedPosition {
   /** `applied` needs a position. */
   get position(): { epoch?: string; asOf?: Revision; applied?: Revision } {
     const { epoch, asOf, applied } = this;
-    return { ...(epoch === undefined ? {} : { epoch }), ...(asOf === undefined ? {} : { asOf, applied }) };
+    return { ...defined({ epoch }), ...(asOf === undefined ? {} : { asOf, applied }) };
   }
 
   /**

@@ -1,6 +1,8 @@
 // Handles the controller's frames: updates held answers, networks and the position. `controller-link/` delivers the frames
 // complete and in order.
+
 import type { Logger } from "pino";
+import { defined } from "../../common/defined.ts";
 import {
   addressOf,
   type BindingKey,
@@ -11,7 +13,8 @@ import {
   type VtepAddress,
   version,
 } from "../../schema/index.ts";
-import type { Frame, Hello, LinkHandlers } from "../controller-link/link.ts";
+import type { Frame } from "../controller-link/frame-assembly.ts";
+import type { Hello, LinkHandlers } from "../controller-link/link.ts";
 import type { Releases } from "../controller-link/releases.ts";
 import type { UnderlayGuard } from "../guard/underlay-guard.ts";
 import type { MissResolver } from "../misses/resolver.ts";
@@ -70,8 +73,7 @@ export class FrameHandler implements LinkHandlers {
       vtepPort: defaultVtepPort,
       ...(seeding ? { seeding: true } : {}),
       ...(senders ? { senders: true } : {}),
-      ...(epoch === undefined ? {} : { epoch }),
-      ...(asOf === undefined ? {} : { asOf }),
+      ...defined({ epoch, asOf }),
     };
   }
 

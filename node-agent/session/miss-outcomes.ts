@@ -1,5 +1,7 @@
 // Outcomes of misses: kept for the status report, and logged.
+
 import type { Logger } from "pino";
+import { defined } from "../../common/defined.ts";
 import { type Answer, type Binding, keyText, type Vni } from "../../schema/index.ts";
 import { missKey } from "../misses/miss.ts";
 import { type FinishedMiss, RecentMisses } from "../misses/recent.ts";
@@ -61,7 +63,7 @@ export class MissOutcomes {
       ...timeline,
       outcome: binding ? "answered" : "unknown",
       ...(binding ? { programmedMs: writtenMs, mac: binding.mac, vtep: binding.vtep } : {}),
-      ...(announcedMs === undefined ? {} : { announcedMs }),
+      ...defined({ announcedMs }),
     });
     if (!this.log.isLevelEnabled("debug")) return;
     const fields = {

@@ -1,4 +1,5 @@
 // One check of `explain` on the path from a guest to another.
+import { defined } from "../../common/defined.ts";
 
 export interface Check {
   readonly name: string;
@@ -15,5 +16,5 @@ export const note = (name: string, says: string, mend?: string): Check => ({
   name,
   state: "note",
   says,
-  ...(mend === undefined ? {} : { mend }),
+  ...defined({ mend }),
 });

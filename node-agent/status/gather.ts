@@ -1,5 +1,6 @@
 // Gathers the facts about a path: from the controller, from the agent's memory, and from the kernel, in that order, so that with
 // a change in flight memory or kernel may be ahead of the earlier reading, but never behind.
+import { defined } from "../../common/defined.ts";
 import { familyOf, type IpAddress, type MacAddress, type Vni } from "../../schema/index.ts";
 import type { Link } from "../kernel/codec/link-codec.ts";
 import { bridgeName, vxlanName } from "../kernel/devices/device-names.ts";
@@ -78,9 +79,7 @@ function gatherGuests(
         ? "this host"
         : undefined;
   return {
-    ...(claimedFrom === undefined ? {} : { claimedFrom }),
-    ...(claimedTo === undefined ? {} : { claimedTo }),
-    ...(exhausted === undefined ? {} : { exhausted }),
+    ...defined({ claimedFrom, claimedTo, exhausted }),
   };
 }
 

@@ -1,5 +1,6 @@
 // The report of `agent status` as one JSON object: from the agent's parts and a fresh list of links. Times are durations in ms,
 // which are meaningful outside this process.
+import { defined } from "../../common/defined.ts";
 import { addressOf, type Vni, version } from "../../schema/index.ts";
 import type { AnnounceCounters } from "../announce/announcer.ts";
 import type { Link } from "../kernel/codec/link-codec.ts";
@@ -165,9 +166,7 @@ export function describeSession(
     ...(link.kind === "connected" ? { connectedForMs: whole(nowMs - link.sinceMs) } : {}),
     ...(link.kind !== "connected" && link.reason !== undefined ? { reason: link.reason } : {}),
     ...(link.kind === "waiting" ? { retryInMs: whole(Math.max(0, link.retryAtMs - nowMs)) } : {}),
-    ...(epoch === undefined ? {} : { epoch }),
-    ...(asOf === undefined ? {} : { asOf }),
-    ...(applied === undefined ? {} : { appliedRevision: applied }),
+    ...defined({ epoch, asOf, appliedRevision: applied }),
   };
 }
 
@@ -229,8 +228,7 @@ export function describeMiss(miss: AnyMiss, nameOf: (vni: Vni) => string | null,
     vni: key.vni,
     key: addressOf(key),
     outcome: miss.outcome,
-    ...(miss.mac === undefined ? {} : { mac: miss.mac }),
-    ...(miss.vtep === undefined ? {} : { vtep: miss.vtep }),
+    ...defined({ mac: miss.mac, vtep: miss.vtep }),
     agoMs: whole(nowMs - miss.missedMs),
     steps,
   };

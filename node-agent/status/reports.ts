@@ -1,4 +1,5 @@
 // Recent reports for the status.
+import { defined } from "../../common/defined.ts";
 import type { ReportKind, Vni } from "../../schema/index.ts";
 import type { Reporter } from "../reports/reporter.ts";
 
@@ -23,8 +24,7 @@ export function describeReports(
   return reporter.list().map(({ kind, vni, subject, detail, count, firstMs, lastMs }) => ({
     kind,
     ...(vni === undefined ? {} : { vni, network: nameOf(vni) }),
-    ...(subject === undefined ? {} : { subject }),
-    ...(detail === undefined ? {} : { detail }),
+    ...defined({ subject, detail }),
     count,
     firstAgoMs: Math.round(nowMs - firstMs),
     lastAgoMs: Math.round(nowMs - lastMs),

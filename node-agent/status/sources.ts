@@ -2,7 +2,7 @@
 
 import type { Revision } from "../../schema/index.ts";
 import type { Announcer } from "../announce/announcer.ts";
-import type { LinkState } from "../controller-link/link.ts";
+import type { LinkStatus } from "../controller-link/link-state.ts";
 import type { ControllerReader } from "../identity/read.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
 import type { RequestSocket } from "../kernel/sockets/request-socket.ts";
@@ -18,7 +18,7 @@ import type { FilterProblem } from "../watch/host-filter.ts";
 
 /** This host's position in the controller's log. */
 export interface Position {
-  readonly link: LinkState;
+  readonly link: LinkStatus;
   /** Absent before the first session. */
   readonly epoch?: string;
   readonly asOf?: Revision;

@@ -1,6 +1,7 @@
 // Keeps the queue of misses, which all networks of the host share, usable for each: misses of networks that fill it are ignored
 // for a while, and so are those of networks with a scanning guest. The agent reads the requests of their guests on their bridges
 // instead, if possible.
+import { every, type Repetition } from "../../common/every.ts";
 import type { Vni } from "../../schema/index.ts";
 import type { ShutOutDevices } from "../kernel/sockets/miss-socket.ts";
 import { Crowds } from "../misses/crowds.ts";
@@ -30,10 +31,10 @@ export class Crowding {
   private readonly sources = new Map<string, Source>();
   private scanned: readonly number[] = [];
   private drops = 0;
-  private readonly timer: NodeJS.Timeout;
+  private readonly timer: Repetition;
 
   constructor(private readonly deps: CrowdingDependencies) {
-    this.timer = setInterval(() => this.look(), everyMs).unref();
+    this.timer = every(everyMs, () => this.look());
   }
 
   /** @param ifindex of the vxlan device that missed */
@@ -50,7 +51,7 @@ export class Crowding {
   }
 
   close(): void {
-    clearInterval(this.timer);
+    this.timer.stop();
   }
 
   private look(): void {

@@ -1,4 +1,5 @@
 // Checks periodically that the guests that send on this host are those that are registered on it.
+import { every, type Repetition } from "../../common/every.ts";
 import type { MacAddress, Vni } from "../../schema/index.ts";
 import type { BridgePorts } from "../kernel/devices/bridge-ports.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
@@ -23,11 +24,10 @@ export interface GuestWatchDependencies {
 export class GuestWatch {
   private readonly lasting = new LastingFindings();
   private readonly heard = new Map<Vni, Set<MacAddress>>();
-  private readonly timer: NodeJS.Timeout;
-  private looking = false;
+  private readonly timer: Repetition;
 
   constructor(private readonly deps: GuestWatchDependencies) {
-    this.timer = setInterval(() => void this.look(), everyMs).unref();
+    this.timer = every(everyMs, () => this.look());
   }
 
   /** The present conditions. */
@@ -36,13 +36,11 @@ export class GuestWatch {
   }
 
   close(): void {
-    clearInterval(this.timer);
+    this.timer.stop();
   }
 
   /** Checks all networks, one after the other. */
   async look(): Promise<void> {
-    if (this.looking) return;
-    this.looking = true;
     try {
       const vnis = this.deps.networks.list().map(({ vni }) => vni);
       for (const vni of this.heard.keys()) if (!vnis.includes(vni)) this.forget(vni);
@@ -50,8 +48,6 @@ export class GuestWatch {
     } catch (error) {
       // A bridge that is being created or deleted: the next check handles it.
       if (!(error instanceof NetlinkError)) throw error;
-    } finally {
-      this.looking = false;
     }
   }
 

@@ -1,6 +1,8 @@
 // Checks whether the host's own packet filter drops bridged frames, as it does on hosts with Docker: periodically, because the
 // kernel does not notify of changes to a sysctl.
+
 import type { Logger } from "pino";
+import { every, type Repetition } from "../../common/every.ts";
 import type { BridgeFilter, Link } from "../kernel/codec/link-codec.ts";
 import {
   bridgeFilters,
@@ -28,29 +30,23 @@ export interface FilterProblem {
 
 export class HostFilter {
   found: readonly FilterProblem[] = [];
-  private readonly timer: NodeJS.Timeout;
+  private readonly timer: Repetition;
   private chains: ForwardChains | undefined;
-  private looking = false;
 
   constructor(private readonly deps: HostFilterDependencies) {
-    this.timer = setInterval(() => void this.look(), everyMs).unref();
-    void this.look();
+    this.timer = every(everyMs, () => this.look(), { immediately: true });
   }
 
   close(): void {
-    clearInterval(this.timer);
+    this.timer.stop();
     this.chains?.close();
   }
 
   private async look(): Promise<void> {
-    if (this.looking) return;
-    this.looking = true;
     try {
       this.report(await this.find());
     } catch (error) {
       this.deps.log.debug({ err: error }, "the host's filter could not be read");
-    } finally {
-      this.looking = false;
     }
   }
 

@@ -1,6 +1,8 @@
 // Keeps the kernel in its desired state, whichever program changes it: watches devices, addresses and entries, counts
 // messages that the kernel dropped, and also checks everything periodically.
+
 import type { Logger } from "pino";
+import { every, type Repetition } from "../../common/every.ts";
 import type { MacAddress, Vni, VtepAddress } from "../../schema/index.ts";
 import type { HostAddress, Link, PortOfBridge } from "../kernel/codec/link-codec.ts";
 import {
@@ -54,7 +56,7 @@ export class KernelWatch {
   thefts = 0;
   private readonly socket: ChangeSocket;
   private readonly learned: MacFloods;
-  private readonly drops: NodeJS.Timeout;
+  private readonly drops: Repetition;
   private timer: NodeJS.Timeout | undefined;
   private readonly dropped = { misses: 0, changes: 0 };
   private readonly later = new Map<Vni, NodeJS.Timeout>();
@@ -70,7 +72,7 @@ export class KernelWatch {
       onEntry: (message) => this.onEntry(message),
     });
     this.learned = new MacFloods({ ...deps, onLearned: (message) => this.onEntry(message) });
-    this.drops = setInterval(() => this.checkDrops(), dropsEveryMs);
+    this.drops = every(dropsEveryMs, () => this.checkDrops());
     this.schedule();
   }
 
@@ -80,7 +82,7 @@ export class KernelWatch {
   }
 
   close(): void {
-    clearInterval(this.drops);
+    this.drops.stop();
     clearTimeout(this.timer);
     for (const timer of this.later.values()) clearTimeout(timer);
     this.socket.close();

@@ -77,12 +77,12 @@ describe("a controller's clock", () => {
     onTestFinished(() => link.stop());
     link.start();
     await waitUntil(
-      () => link.state,
+      () => link.status,
       ({ kind }) => kind === "waiting",
       { what: "the try to end" },
     );
-    const { state } = link;
-    const reason = state.kind === "waiting" ? state.reason : "";
+    const { status } = link;
+    const reason = status.kind === "waiting" ? status.reason : "";
     expect(reason).toMatch(
       /^the controller's certificate is not yet valid; this host's clock is at \d{4}-.*: compare it with the controller's$/,
     );

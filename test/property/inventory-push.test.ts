@@ -2,13 +2,14 @@
 // knows at any time what a fresh question would tell it.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { fanOut, holdAnswer, type Push } from "../../controller/agents/fan-out.ts";
-import { holdersOf, movesIn } from "../../controller/agents/holders.ts";
+import { fanOut, type Push } from "../../controller/agents/fan-out.ts";
+import { holdersOf } from "../../controller/agents/holders.ts";
 import { InterestIndex } from "../../controller/agents/interest.ts";
 import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
 import { agentNetwork, answerFor, findVisibleNetwork, localKeys } from "../../controller/inventory/bindings.ts";
 import type { Mutation } from "../../controller/inventory/decide.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
+import { movesIn } from "../../controller/inventory/vm-moves.ts";
 import {
   type Answer,
   type BindingKey,
@@ -50,7 +51,7 @@ class ModelAgent {
 
   ask(world: Driven, interest: InterestIndex, key: BindingKey): void {
     const answer = answerFor(world.state, this.host, key, world.revision);
-    if (findVisibleNetwork(world.state, this.host, key.vni)) holdAnswer(interest, this.host, answer, { asked: true });
+    if (findVisibleNetwork(world.state, this.host, key.vni)) interest.holdAnswer(this.host, answer, { asked: true });
     this.take(answer);
     if (this.answers.has(keyText(key))) this.asked.add(keyText(key));
   }

@@ -3,14 +3,14 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { partnersOf, seedArrivals } from "../../controller/agents/arrivals.ts";
-import { fanOut, holdAnswer } from "../../controller/agents/fan-out.ts";
-import { movesIn } from "../../controller/agents/holders.ts";
+import { fanOut } from "../../controller/agents/fan-out.ts";
 import { InterestIndex } from "../../controller/agents/interest.ts";
 import { SeedCandidates, seedsFor } from "../../controller/agents/seeding.ts";
 import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
 import { answerFor, findVisibleNetwork, localKeys } from "../../controller/inventory/bindings.ts";
 import type { Mutation } from "../../controller/inventory/decide.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
+import { movesIn } from "../../controller/inventory/vm-moves.ts";
 import { Releases } from "../../node-agent/controller-link/releases.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import {
@@ -182,7 +182,7 @@ class World {
   private answer(key: BindingKey): Answer {
     const { state, revision } = this.inventory;
     const answer = answerFor(state, this.host, key, revision);
-    if (findVisibleNetwork(state, this.host, key.vni)) holdAnswer(this.interest, this.host, answer, { asked: true });
+    if (findVisibleNetwork(state, this.host, key.vni)) this.interest.holdAnswer(this.host, answer, { asked: true });
     return answer;
   }
 }

@@ -1,4 +1,4 @@
-// Decisions that REST cannot provoke, since it has no bulk yet; the refusals of single requests are in
+// Decisions about whole change sets, and those that no single request provokes; the refusals of single requests are in
 // test/integration/rest.test.ts.
 import { describe, expect, test } from "vitest";
 import { decide, type Mutation } from "../../controller/inventory/decide.ts";

@@ -1,4 +1,5 @@
 // A bench as the command line sees it: what it is about, what it takes, how it is run and told.
+import { defined } from "../../common/defined.ts";
 import { type Length, type Option, OptionError } from "./options.ts";
 import type { Progress } from "./progress.ts";
 
@@ -36,7 +37,7 @@ export function bench<Values, Result extends object>(kind: Kind<Values, Result>)
   const { about, details, options, run, report, holds } = kind;
   return {
     about,
-    ...(details === undefined ? {} : { details }),
+    ...defined({ details }),
     options,
     start(given, length, progress) {
       const flags = Object.keys(options) as (keyof Values & string)[];

@@ -1,4 +1,5 @@
 // Whether a frame of one network reaches a guest of another: a packet socket in every guest of the other.
+import { every, type Repetition } from "../../common/every.ts";
 import { readEthernet } from "../lab/frames.ts";
 import { type Guest, guestDevice } from "../lab/guest.ts";
 import { openPacketSocket, type PacketSocket } from "../lab/packets.ts";
@@ -9,13 +10,13 @@ export class LeakWatch {
   /** Frames that belong there: a watch that has seen none proves nothing. */
   own = 0;
   private readonly leaks: string[] = [];
-  private readonly timer: NodeJS.Timeout;
+  private readonly timer: Repetition;
 
   private constructor(
     private readonly sockets: readonly { readonly guest: Guest; readonly socket: PacketSocket }[],
     private readonly foreignPrefix: string,
   ) {
-    this.timer = setInterval(() => this.drain(), drainEveryMs);
+    this.timer = every(drainEveryMs, () => this.drain());
   }
 
   /** @param foreignPrefix what all MACs of the other network begin with */
@@ -31,7 +32,7 @@ export class LeakWatch {
   }
 
   close(): void {
-    clearInterval(this.timer);
+    this.timer.stop();
     for (const { socket } of this.sockets) socket.close();
   }
 

@@ -1,5 +1,6 @@
 // Where faults happen: three hosts with the same two networks, whose addresses overlap; guests that talk all the time; and
 // VMs without a guest, which are only looked up, moved and deleted.
+import { defined } from "../../common/defined.ts";
 import type { ApiReply } from "../lab/api.ts";
 import { arp } from "../lab/frames.ts";
 import { type Guest, guestDevice } from "../lab/guest.ts";
@@ -87,7 +88,7 @@ export class Scene {
     const items: TruthSource[Name][number][] = [];
     let cursor: string | undefined;
     do {
-      const query = new URLSearchParams({ limit: "1000", ...(cursor === undefined ? {} : { cursor }) });
+      const query = new URLSearchParams({ limit: "1000", ...defined({ cursor }) });
       const page = await this.call<Record<Name, TruthSource[Name]> & { next?: string }>("GET", `/v1/${name}?${query}`);
       items.push(...page[name]);
       cursor = page.next;

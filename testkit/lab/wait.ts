@@ -1,5 +1,7 @@
 // Waiting for conditions, never for time alone: every wait has a deadline and says what it waited for.
+
 import { inspect } from "node:util";
+import { defined } from "../../common/defined.ts";
 
 /** For conditions without a promised time: a deadline for hangs, not for a busy machine. */
 export const patienceMs = 30_000;
@@ -44,10 +46,7 @@ export async function waitUntil<T>(
       seen = `last error: ${error instanceof Error ? error.message : String(error)}`;
     }
     if (performance.now() >= end) {
-      throw new WaitError(
-        `waited ${deadlineMs} ms for ${what}; ${seen}`,
-        failure === undefined ? {} : { cause: failure },
-      );
+      throw new WaitError(`waited ${deadlineMs} ms for ${what}; ${seen}`, defined({ cause: failure }));
     }
     await pause(everyMs);
   }

@@ -1,6 +1,8 @@
 // `import`: one import of many VMs into a controller with connected agents, and the latency of others during it: a GET and an
 // agent's query every 10 ms, compared with an idle controller.
+
 import { Agent, request } from "node:http";
+import { every } from "../../../common/every.ts";
 import { parseIp, parseVni } from "../../../schema/index.ts";
 import { pause } from "../../lab/wait.ts";
 import { type Distribution, distribution, round } from "../../statistics.ts";
@@ -124,15 +126,15 @@ async function waitsDuring(
     into.push(performance.now() - startMs);
   };
   await controller.lagMs();
-  const timer = setInterval(() => {
+  const timer = every(everyMs, () => {
     pending.push(time(gets, () => get(connections, `http://${controller.base}/v1/vms/probe-1`)));
     const question = { kind: "ip", vni: parseVni(1), ip: parseIp("10.255.0.2") } as const;
     if (agent) pending.push(time(resolves, () => agent.resolve(question)));
-  }, everyMs);
+  });
   const startMs = performance.now();
   await work();
   const tookMs = Math.round(performance.now() - startMs);
-  clearInterval(timer);
+  timer.stop();
   await Promise.all(pending);
   connections.destroy();
   const { max: maxLagMs } = await controller.lagMs();

@@ -1,5 +1,7 @@
 // Attacks with the certificate of an enrolled host.
+
 import type { TLSSocket } from "node:tls";
+import { every } from "../../../../common/every.ts";
 import type { Attack } from "./attack.ts";
 import { keepMany, keepOne, openChannel } from "./connections.ts";
 import { helloFrame, interestFrames, pump, questionFrames, reportFrames } from "./frames.ts";
@@ -72,9 +74,9 @@ const slowReader: Attack = (battle) => {
     if (unread.length > maxUnread) unread.shift()?.destroy();
   };
   come();
-  const timer = setInterval(come, redeclareMs);
+  const timer = every(redeclareMs, come);
   return () => {
-    clearInterval(timer);
+    timer.stop();
     for (const socket of unread) socket.destroy();
   };
 };

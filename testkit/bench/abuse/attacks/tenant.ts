@@ -1,5 +1,7 @@
 // Attacks with tokens that are narrowed to networks.
+
 import { Agent, type RequestOptions, request } from "node:https";
+import { every } from "../../../../common/every.ts";
 import type { Attack, Battle } from "./attack.ts";
 import { hostHeader, keepMany, openTls, wayOverIpv4 } from "./connections.ts";
 
@@ -46,9 +48,9 @@ const slowImport: Attack = (battle) => {
     if (!isRunning) return;
     const { headers, ...rest } = options(battle, means.operatorToken, "/v1/import");
     const call = request({ ...rest, method: "POST", agent: false, headers: { ...headers, "content-type": ndjson } });
-    const timer = setInterval(() => call.write(" "), dripMs);
+    const timer = every(dripMs, () => void call.write(" "));
     const stop = () => {
-      clearInterval(timer);
+      timer.stop();
       call.destroy();
     };
     stops.add(stop);
