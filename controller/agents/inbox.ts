@@ -1,5 +1,4 @@
-// Frames of one agent that wait to be handled: one per turn, in turns with other hosts, and not faster than the host's
-// allowance permits. The socket is not read while many wait or the allowance is exceeded: TCP makes the agent wait, and no
+// Frames of one agent that wait to be handled: in turns with other hosts, and not faster than the host's allowance permits. The socket is not read while many wait or the allowance is exceeded: TCP makes the agent wait, and no
 // frame is lost.
 import type { RawData, WebSocket } from "ws";
 import type { FairTurns } from "../../common/cooperative.ts";
@@ -19,6 +18,11 @@ interface InboxDeps {
 
 /** Maximum number of frames that wait for their turn. */
 const maxWaitingFrames = 32;
+/**
+ * Frames are taken into the same turn for so long, ms: a host with many small ones must not wait for a turn of another host, which may
+ * be a large one, before each of them.
+ */
+const turnMs = 0.5;
 
 export class Inbox {
   private readonly waiting: Message[] = [];
@@ -59,9 +63,8 @@ export class Inbox {
     try {
       for (;;) {
         await this.afford();
-        const next = this.waiting.shift();
-        if (!next) break;
-        await this.deps.turns.run(() => this.deps.receive(next));
+        if (this.waiting.length === 0) break;
+        await this.deps.turns.run(() => this.takeTurn());
       }
     } catch (error) {
       this.deps.failed(error);
@@ -69,6 +72,19 @@ export class Inbox {
       this.isWorking = false;
       this.socket.resume();
     }
+  }
+
+  private async takeTurn(): Promise<void> {
+    let spentMs = 0;
+    do {
+      const next = this.waiting.shift();
+      if (!next) return;
+      const startMs = performance.now();
+      const received = this.deps.receive(next);
+      // Turns of other hosts may run before the promise resolves.
+      spentMs += performance.now() - startMs;
+      await received;
+    } while (spentMs < turnMs && this.deps.pauseMs() === 0);
   }
 
   private async afford(): Promise<void> {
