@@ -1,11 +1,12 @@
 // Outcomes of misses: kept for the status report, and logged.
 import type { Logger } from "pino";
-import { type Answer, type Binding, keyText, type Vni } from "../../schema/index.ts";
+import { type Answer, type Binding, keyText } from "../../schema/index.ts";
 import { missKey } from "../misses/miss.ts";
 import { type FinishedMiss, RecentMisses } from "../misses/recent.ts";
 import { describeTimeline, type Timeline } from "../misses/timeline.ts";
 import { TimesOfMisses } from "../misses/times.ts";
-import type { Programmed } from "./answer-writer.ts";
+import type { Programmed } from "../networks/entry-writer.ts";
+import type { RegisteredNetworks } from "../networks/registered-networks.ts";
 
 export class MissOutcomes {
   readonly recent = new RecentMisses();
@@ -14,7 +15,7 @@ export class MissOutcomes {
   private readonly listeners = new Set<(miss: FinishedMiss) => void>();
 
   constructor(
-    private readonly nameOf: (vni: Vni) => string | undefined,
+    private readonly registered: Pick<RegisteredNetworks, "nameOf">,
     private readonly log: Logger,
   ) {}
 
@@ -65,7 +66,7 @@ export class MissOutcomes {
     });
     if (!this.log.isLevelEnabled("debug")) return;
     const fields = {
-      network: this.nameOf(key.vni),
+      network: this.registered.nameOf(key.vni),
       ...describeTimeline(timeline, startMs, writtenMs, announcedMs),
     };
     if (binding) this.log.debug({ ...fields, mac: binding.mac, vtep: binding.vtep }, "miss answered");
