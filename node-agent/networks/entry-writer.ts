@@ -3,6 +3,7 @@
 import type { Logger } from "pino";
 import { type Answer, type BindingKey, keyText, type Vni } from "../../schema/index.ts";
 import type { Announcer } from "../announce/announcer.ts";
+import type { Announcement } from "../kernel/codec/packet-codec.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
 import type { Reporter } from "../reports/reporter.ts";
 import { type Entry, entryKey, type Operation, type OperationResult, type Tables } from "../tables/entry.ts";
@@ -56,17 +57,21 @@ export class EntryWriter {
 
   /** Writes to memory and to the kernel, then sends to guests that wait or may have an older MAC. */
   take(answers: readonly Answer[], occasion: Occasion): Underway {
-    const { held, announcer, nowMs } = this.deps;
+    const { devices, held, announcer, nowMs } = this.deps;
     const { operations, released, guestsIn, taken, changedMacs } = held.take(answers, nowMs(), occasion);
+    // Without a device nothing is written, and no guest waits; it may get one at any moment.
+    const isWritten = ({ vni }: { readonly vni: Vni }): boolean => devices.deviceOf(vni) !== undefined;
+    const written = taken.filter(({ key }) => isWritten(key));
+    const changed = changedMacs.filter(isWritten);
     const programmed = this.write(operations).then(() => {
-      const announced = this.announce(taken);
-      for (const { vni, ...known } of changedMacs) void announcer?.announce(vni, known);
+      const announced = this.announce(written);
+      for (const { vni, ...known } of changed) if (this.isHeld(vni, known)) void announcer?.announce(vni, known);
       return announced;
     });
     return { released, guestsIn, programmed };
   }
 
-  /** Sends answers that the kernel has now to the waiting guests. */
+  /** Sends answers that the kernel has now to the waiting guests. A replaced answer is left out: the newer one follows. */
   announce(answers: readonly Answer[]): Programmed {
     const { announcer, nowMs } = this.deps;
     const writtenMs = nowMs();
@@ -74,7 +79,7 @@ export class EntryWriter {
     for (const { key, binding } of answers) {
       if (!announcer || key.kind !== "ip" || !binding || binding.local) continue;
       const known = { ip: key.ip, mac: binding.mac, router: binding.router ?? false };
-      announced.set(keyText(key), announcer.answer(key.vni, known));
+      if (this.isHeld(key.vni, known)) announced.set(keyText(key), announcer.answer(key.vni, known));
     }
     return { writtenMs, announced };
   }
@@ -108,6 +113,11 @@ export class EntryWriter {
   send(operations: readonly Operation[]): Promise<OperationResult[]> {
     const { devices, tables } = this.deps;
     return tables.apply(operations.filter(({ entry }) => devices.deviceOf(entry.vni) !== undefined));
+  }
+
+  private isHeld(vni: Vni, { ip, mac }: Pick<Announcement, "ip" | "mac">): boolean {
+    const fact = this.deps.held.find({ kind: "ip", vni, ip });
+    return fact?.kind === "remote" && fact.mac === mac;
   }
 
   /** A network's comparison begins: from here on `write` is noted. */

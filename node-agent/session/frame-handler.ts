@@ -66,6 +66,7 @@ export interface FrameHandlerDependencies {
 export class FrameHandler implements LinkHandlers {
   /** Keys of entries of an earlier run in the kernel: queried with the first session. */
   private inherited: readonly BindingKey[] = [];
+  private snapshots = 0;
 
   constructor(private readonly deps: FrameHandlerDependencies) {}
 
@@ -124,7 +125,9 @@ export class FrameHandler implements LinkHandlers {
     void work.then(() => {
       log.info({ revision: frame.asOf, networks: registered.size }, "in sync with the controller");
     });
-    const programmed = work.then(() => writer.announce(answers));
+    const snapshot = ++this.snapshots;
+    // A later snapshot may have interrupted this work: it announces its own answers when they are in the kernel.
+    const programmed = work.then(() => writer.announce(snapshot === this.snapshots ? answers : []));
     outcomes.answered(timelines, frame.answers, nowMs(), programmed);
     progress.acknowledge(frame.asOf, work);
     this.deps.reporter.flush();

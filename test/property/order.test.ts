@@ -174,6 +174,7 @@ class World {
   /** What the kernel holds is what the inventory says, of all that was asked for. */
   async expectTrue(): Promise<void> {
     const { state, revision } = this.inventory;
+    for (const { guests } of this.agents) expect(guests.untrue).toEqual([]);
     for (const vni of vnis) {
       const entries = (await this.kernel.present(vni)).map(({ entry }) => entry);
       const desired = [...this.agent.held.desired(vni).values()];

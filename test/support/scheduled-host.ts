@@ -5,12 +5,13 @@ import { SerialQueue } from "../../common/serial-queue.ts";
 import { type Channel, Uplink } from "../../node-agent/controller-link/uplink.ts";
 import type { Clock, Core, KernelEdges } from "../../node-agent/core.ts";
 import type { GuestEdge } from "../../node-agent/kernel/sockets/guest-sockets.ts";
-import type { Heard } from "../../node-agent/misses/waiting.ts";
+import type { Heard, WaitingGuest } from "../../node-agent/misses/waiting.ts";
 import type { FrameHandler } from "../../node-agent/session/frame-handler.ts";
 import type { ActualEntry, Entry, Operation, OperationResult, Tables } from "../../node-agent/tables/entry.ts";
 import type { HeldAnswers } from "../../node-agent/tables/held.ts";
 import {
   type BindingKey,
+  familyOf,
   findIp,
   findMac,
   type IpAddress,
@@ -115,6 +116,7 @@ class ScheduledGuests implements GuestEdge {
   /** A guest asks for an address on its network's bridge. */
   ask(vni: Vni, target: IpAddress): void {
     const { bridgeIfindex } = deviceOf(vni);
+    const asker = askerFor(target);
     this.heard.set(bridgeIfindex, [...(this.heard.get(bridgeIfindex) ?? []), { asker, claim: asker, target }]);
   }
 
@@ -132,7 +134,10 @@ class ScheduledGuests implements GuestEdge {
   }
 }
 
-const asker = { mac: parseMac("52:54:00:00:00:01"), ip: parseIp("10.0.0.1") };
+/** Who asks for an address, with its own of the same family. */
+function askerFor(target: IpAddress): WaitingGuest {
+  return { mac: parseMac("52:54:00:00:00:01"), ip: parseIp(familyOf(target) === 4 ? "10.0.0.1" : "fd00::1") };
+}
 
 /** Of an ARP message, or of a neighbour advertisement. */
 function readTold(frame: Buffer): { ip: IpAddress; mac: MacAddress } {
