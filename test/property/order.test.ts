@@ -1,5 +1,5 @@
 // No interleaving leaves a wrong entry: answers, changes, deletes, re-creation under the same address, swaps, moves back and
-// forth, reconnects and restarts, with every frame, write, dump and acknowledgement at any time that its order allows.
+// forth, evictions, reconnects and restarts, with every frame, write, dump and acknowledgement at any time that its order allows.
 import { EventEmitter } from "node:events";
 import fc from "fast-check";
 import { pino } from "pino";
@@ -139,6 +139,10 @@ class World {
     this.agent.miss(key);
   }
 
+  evict(): void {
+    this.agent.evict();
+  }
+
   reconnect(): void {
     this.connection.end();
     this.agent.session.onClosed();
@@ -195,9 +199,13 @@ class World {
     }
   }
 
-  /** How many answers guests got. */
-  get told(): number {
-    return this.agents.reduce((sum, { guests }) => sum + guests.told, 0);
+  /** How many answers guests got, and how many addresses were evicted. */
+  get counts(): { readonly told: number; readonly evicted: number } {
+    const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
+    return {
+      told: sum(this.agents.map(({ guests }) => guests.told)),
+      evicted: sum(this.agents.map((each) => each.evicted)),
+    };
   }
 
   private newAgent(): ScheduledAgent {
@@ -308,6 +316,7 @@ const someSteps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
     { weight: 6, arbitrary: someMutations.map((each) => described("mutate", each, (world) => world.mutate(each))) },
     { weight: 6, arbitrary: someKey.map((key) => described("miss", key, (world) => world.miss(key))) },
+    { weight: 1, arbitrary: fc.constant(described("evict", "", (world) => world.evict())) },
     { weight: 1, arbitrary: fc.constant(described("reconnect", "", (world) => world.reconnect())) },
     { weight: 1, arbitrary: fc.constant(described("restart", "", (world) => world.restart())) },
   ),
@@ -319,17 +328,19 @@ beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", 
 afterEach(() => void vi.useRealTimers());
 
 test("in whatever order things take effect, the kernel ends up with what the inventory says", async () => {
-  let told = 0;
+  const happened = { told: 0, evicted: 0 };
   await fc.assert(
     fc.asyncProperty(fc.scheduler({ act: oneRound }), someSteps, async (scheduler, steps) => {
       const world = new World(scheduler);
       scheduler.scheduleSequence(steps.map((act) => async () => act(world)));
       await world.settle();
       await world.expectTrue();
-      told += world.told;
+      happened.told += world.counts.told;
+      happened.evicted += world.counts.evicted;
       vi.clearAllTimers();
     }),
     { numRuns: runs(500) },
   );
-  expect(told).toBeGreaterThan(0);
+  expect(happened.told).toBeGreaterThan(0);
+  expect(happened.evicted).toBeGreaterThan(0);
 });

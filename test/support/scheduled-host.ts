@@ -67,8 +67,11 @@ export class ScheduledKernel implements Tables {
     ];
   }
 
-  idleMs(vni: Vni): Promise<ReadonlyMap<MacAddress, number>> {
-    return this.tables.idleMs(vni);
+  /** No guest has used anything for a day. */
+  async idleMs(vni: Vni): Promise<ReadonlyMap<MacAddress, number>> {
+    await this.soon("dump of ages");
+    const day = 24 * 3_600_000;
+    return new Map([...(await this.tables.idleMs(vni)).keys()].map((mac) => [mac, day]));
   }
 
   /** Somebody else's change, at once. */
@@ -150,6 +153,9 @@ function readTold(frame: Buffer): { ip: IpAddress; mac: MacAddress } {
 
 const deviceOf = (vni: Vni) => ({ ifindex: vni, bridgeIfindex: vni + 1, vni, vtepPort: 4789 });
 
+/** So few that answers evict others. */
+const caps = { perNetwork: 5, perHost: 8 };
+
 /** One run of the agent, until it is killed: from then on nothing of it reaches the kernel or the controller. */
 export class ScheduledAgent {
   readonly guests: ScheduledGuests;
@@ -179,7 +185,7 @@ export class ScheduledAgent {
       turns: { over: true, next: () => kernel.soon("turn") },
       afterReading: (callback) => void kernel.soon("misses read").then(() => this.alive && callback()),
     };
-    this.core = coreOn(this.edges(), { host, vtep: parseVtep("192.0.2.1"), uplink, clock });
+    this.core = coreOn(this.edges(), { host, vtep: parseVtep("192.0.2.1"), idleMs: 60_000, caps, uplink, clock });
   }
 
   get held(): HeldAnswers {
@@ -188,6 +194,11 @@ export class ScheduledAgent {
 
   get session(): FrameHandler {
     return this.core.session;
+  }
+
+  /** How many addresses it gave up as idle. */
+  get evicted(): number {
+    return this.core.eviction.aged;
   }
 
   /** Takes over what an earlier run left. */
@@ -206,6 +217,12 @@ export class ScheduledAgent {
     );
   }
 
+  /** Reads ages, and evicts what is idle. */
+  evict(): void {
+    this.nowMs += 60_000;
+    this.core.eviction.hurry();
+  }
+
   kill(): void {
     this.alive = false;
     void this.core.close();
@@ -221,7 +238,7 @@ export class ScheduledAgent {
         apply: (operations) =>
           kernel.apply(operations, () => this.alive).then((results) => (this.alive ? results : never)),
         list: (vni) => kernel.list(vni).then((entries) => (this.alive ? entries : never)),
-        idleMs: (vni) => kernel.idleMs(vni),
+        idleMs: (vni) => kernel.idleMs(vni).then((ages) => (this.alive ? ages : never)),
       },
       devices: this.devices(),
       guests: this.guests,
