@@ -33,7 +33,7 @@ export async function runAgent(flags: AgentFlags): Promise<void> {
     metrics?.close();
     await agent.stop();
   });
-  warmUp();
+  await warmUp();
   await agent.start();
 }
 

@@ -10,11 +10,7 @@ import { type Finding, type Noted, ReportBook } from "./report-book.ts";
 const everyMs = 1_000;
 
 export interface ReporterDependencies {
-  /** There is a session, and frames can be sent. */
-  isLive(): boolean;
-  send(frame: AgentFrame): void;
-  /** Of questions, counting up. */
-  nextId(): number;
+  readonly uplink: { readonly isLive: boolean; send(frame: AgentFrame): void; nextId(): number };
   nowMs(): number;
 }
 
@@ -43,13 +39,13 @@ export class Reporter {
 
   /** Sends the reportable findings, if there is a session and no report in flight. */
   flush(): void {
-    const { isLive, send, nextId, nowMs } = this.deps;
-    if (this.unanswered !== undefined || !isLive()) return;
+    const { uplink, nowMs } = this.deps;
+    if (this.unanswered !== undefined || !uplink.isLive) return;
     const reports = this.book.take(nowMs());
     if (reports.length === 0) return;
-    send({ type: "report", reports });
-    this.unanswered = nextId();
-    send({ type: "resolve", id: this.unanswered, questions: [] });
+    uplink.send({ type: "report", reports });
+    this.unanswered = uplink.nextId();
+    uplink.send({ type: "resolve", id: this.unanswered, questions: [] });
   }
 
   /** Query `id` is answered, and so all frames before it have been read. */

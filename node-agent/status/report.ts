@@ -2,7 +2,6 @@
 // which are meaningful outside this process.
 import { defined } from "../../common/defined.ts";
 import { addressOf, type Vni, version } from "../../schema/index.ts";
-import type { AnnounceCounters } from "../announce/announcer.ts";
 import type { Link } from "../kernel/codec/link-codec.ts";
 import { bridgeName, vxlanName } from "../kernel/devices/device-names.ts";
 import { Links } from "../kernel/devices/links.ts";
@@ -16,6 +15,8 @@ import { describeEntries, type EntriesReport, factsByNetwork } from "./entries.t
 import { mostEntries } from "./protocol.ts";
 import { describeReports, type ReportedReport } from "./reports.ts";
 import type { Drops, Position, StatusSources } from "./sources.ts";
+
+type AnnounceCounters = NonNullable<StatusSources["announcer"]>["counters"];
 
 export interface StatusReport {
   readonly host: string;
@@ -117,13 +118,13 @@ function budgetsLeft({ resolver, announcer }: StatusSources, nowMs: number): Bud
 /** @throws NetlinkError */
 export async function reportStatus(sources: StatusSources, maxEntries: number): Promise<StatusReport> {
   const links = new Links(sources.requests);
-  const local = sources.networks.tunnelEnd;
+  const local = sources.registered.tunnelEnd;
   const underlay = local && (await links.findByAddress(local.vtep));
   const present = await links.list();
   const facts = await factsByNetwork(sources.held);
   const nowMs = sources.nowMs();
-  const { networks, resolver, announcer } = sources;
-  const nameOf = (vni: Vni): string | null => networks.nameOf(vni) ?? null;
+  const { registered, networks, resolver, announcer } = sources;
+  const nameOf = (vni: Vni): string | null => registered.nameOf(vni) ?? null;
   const waiting = resolver
     .waiting()
     .map((each): MissReport => describeMiss({ ...each, outcome: "waiting" }, nameOf, nowMs));
@@ -177,8 +178,8 @@ function describeNetworks(
   facts: ReadonlyMap<Vni, readonly HeldFact[]>,
   maxEntries: number,
 ): NetworkReport[] {
-  const { networks, devices } = sources;
-  const known = new Map(networks.list().map((network) => [network.vni, network]));
+  const { registered, devices } = sources;
+  const known = new Map(registered.list().map((network) => [network.vni, network]));
   let room = mostEntries;
   return [...new Set([...known.keys(), ...devices.vnis()])]
     .sort((a, b) => a - b)

@@ -4,7 +4,7 @@ import type { MacAddress, Vni } from "../../schema/index.ts";
 import type { BridgePorts } from "../kernel/devices/bridge-ports.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
 import { NetlinkError } from "../kernel/sockets/request-socket.ts";
-import type { HostNetworks } from "../networks/host-networks.ts";
+import type { RegisteredNetworks } from "../networks/registered-networks.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import { compareGuests, type GuestFinding, LastingFindings } from "../tables/local-guests.ts";
 
@@ -12,9 +12,9 @@ import { compareGuests, type GuestFinding, LastingFindings } from "../tables/loc
 const everyMs = 10_000;
 
 export interface GuestWatchDependencies {
-  readonly devices: NetworkDevices;
-  readonly bridgePorts: BridgePorts;
-  readonly networks: Pick<HostNetworks, "list">;
+  readonly devices: Pick<NetworkDevices, "deviceOf">;
+  readonly bridgePorts: Pick<BridgePorts, "list">;
+  readonly registered: Pick<RegisteredNetworks, "vnis">;
   readonly held: HeldAnswers;
   /** A condition became true; once each time. */
   onFinding(finding: GuestFinding): void;
@@ -42,7 +42,7 @@ export class GuestWatch {
   /** Checks all networks, one after the other. */
   async look(): Promise<void> {
     try {
-      const vnis = this.deps.networks.list().map(({ vni }) => vni);
+      const vnis = this.deps.registered.vnis();
       for (const vni of this.heard.keys()) if (!vnis.includes(vni)) this.forget(vni);
       for (const vni of vnis) await this.lookAt(vni);
     } catch (error) {

@@ -4,6 +4,7 @@
 import type { Logger } from "pino";
 import { every, type Repetition } from "../../common/every.ts";
 import type { BridgeFilter, Link } from "../kernel/codec/link-codec.ts";
+import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
 import {
   bridgeFilters,
   type DroppingChain,
@@ -15,8 +16,7 @@ import type { Reporter } from "../reports/reporter.ts";
 const everyMs = 2_000;
 
 export interface HostFilterDependencies {
-  /** The bridges of this host's networks. @throws NetlinkError */
-  bridges(): Promise<readonly Link[]>;
+  readonly devices: Pick<NetworkDevices, "bridges">;
   readonly reporter: Pick<Reporter, "note">;
   readonly log: Logger;
 }
@@ -30,15 +30,23 @@ export interface FilterProblem {
 
 export class HostFilter {
   found: readonly FilterProblem[] = [];
-  private readonly timer: Repetition;
+  private timer: Repetition | undefined;
   private chains: ForwardChains | undefined;
 
-  constructor(private readonly deps: HostFilterDependencies) {
+  constructor(private readonly deps: HostFilterDependencies) {}
+
+  /** What an operator should fix. */
+  get problems(): string[] {
+    return this.found.map(({ says, mend }) => `${says}; ${mend}`);
+  }
+
+  /** Checks now, and periodically from now on. */
+  start(): void {
     this.timer = every(everyMs, () => this.look(), { immediately: true });
   }
 
   close(): void {
-    this.timer.stop();
+    this.timer?.stop();
     this.chains?.close();
   }
 
@@ -53,7 +61,7 @@ export class HostFilter {
   private async find(): Promise<FilterProblem[]> {
     const sysctls = readBridgeFilterSysctls();
     if (!sysctls) return [];
-    const bridges = await this.deps.bridges();
+    const bridges = await this.deps.devices.bridges();
     if (bridges.length === 0 || (sysctls.length === 0 && bridges.every(({ filters = [] }) => filters.length === 0)))
       return [];
     this.chains ??= new ForwardChains();

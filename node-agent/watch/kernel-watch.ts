@@ -3,7 +3,7 @@
 
 import type { Logger } from "pino";
 import { every, type Repetition } from "../../common/every.ts";
-import type { MacAddress, Vni, VtepAddress } from "../../schema/index.ts";
+import type { MacAddress, Vni } from "../../schema/index.ts";
 import type { HostAddress, Link, PortOfBridge } from "../kernel/codec/link-codec.ts";
 import {
   decodeBridgeEntry,
@@ -16,11 +16,14 @@ import {
 import type { BridgePorts } from "../kernel/devices/bridge-ports.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
 import { ChangeSocket } from "../kernel/sockets/change-socket.ts";
+import type { MissSocket } from "../kernel/sockets/miss-socket.ts";
 import { Budget } from "../misses/budget.ts";
 import type { Cause } from "../networks/entry-reconciler.ts";
+import type { EntryWriter } from "../networks/entry-writer.ts";
 import type { HostNetworks } from "../networks/host-networks.ts";
 import type { HostPorts } from "../networks/host-ports.ts";
 import type { PortRegister } from "../networks/port-register.ts";
+import type { RegisteredNetworks } from "../networks/registered-networks.ts";
 import type { Reporter } from "../reports/reporter.ts";
 import { sameEntry } from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
@@ -35,15 +38,14 @@ const laterMs = 50;
 
 export interface KernelWatchDependencies {
   readonly devices: NetworkDevices;
+  readonly misses: Pick<MissSocket, "drops">;
+  readonly registered: RegisteredNetworks;
   readonly networks: HostNetworks;
+  readonly writer: Pick<EntryWriter, "write">;
   readonly ports: HostPorts;
   readonly bridgePorts: BridgePorts;
   readonly register: Pick<PortRegister, "claims" | "forget">;
   readonly held: HeldAnswers;
-  /** Drops of the miss socket so far. */
-  missDrops(): number;
-  /** This host's tunnel end, once it is known. */
-  vtep(): VtepAddress | undefined;
   readonly reporter: Pick<Reporter, "note">;
   readonly log: Logger;
   nowMs(): number;
@@ -105,8 +107,8 @@ export class KernelWatch {
   }
 
   private checkDrops(): void {
-    const { reporter, missDrops, log, networks } = this.deps;
-    const now = { misses: missDrops(), changes: this.socket.drops() };
+    const { reporter, misses, log, networks } = this.deps;
+    const now = { misses: misses.drops(), changes: this.socket.drops() };
     for (const subject of ["misses", "changes"] as const) {
       const dropped = now[subject] - this.dropped[subject];
       if (dropped <= 0) continue;
@@ -147,7 +149,7 @@ export class KernelWatch {
   }
 
   private onAddress({ ip }: HostAddress): void {
-    if (ip === this.deps.vtep()) this.deps.networks.look("device");
+    if (ip === this.deps.registered.tunnelEnd?.vtep) this.deps.networks.look("device");
   }
 
   /** A bridge delivers frames to the host until its filter is restored. */
@@ -198,7 +200,7 @@ export class KernelWatch {
     this.thefts++;
     if (this.putBacks.allows(`${vni} ${found.mac}`, nowMs)) {
       this.putBacks.spend(`${vni} ${found.mac}`, nowMs);
-      void this.deps.networks.write([{ verb: "put", entry }]);
+      void this.deps.writer.write([{ verb: "put", entry }]);
     } else this.lookLater("theft", vni);
   }
 
@@ -206,7 +208,7 @@ export class KernelWatch {
     const detail = `put back from the port with ifindex ${portIfindex}`;
     if (!this.deps.reporter.note({ kind: "theft", vni, subject: mac, detail })) return;
     this.deps.log.warn(
-      { network: this.deps.networks.nameOf(vni), vni, mac, portIfindex },
+      { network: this.deps.registered.nameOf(vni), vni, mac, portIfindex },
       "theft: a guest's frame carried a remote VM's MAC address; the bridge's entry is put back",
     );
   }

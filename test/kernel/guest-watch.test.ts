@@ -63,7 +63,7 @@ describeKernel("the guests of a host", () => {
     watch = new GuestWatch({
       devices: host.devices,
       bridgePorts: new BridgePorts(host.requests),
-      networks: { list: () => [network] },
+      registered: { vnis: () => [network.vni] },
       held,
       onFinding: ({ kind, mac: address }: GuestFinding) => told.push(`${kind} ${address}`),
       nowMs: () => nowMs,

@@ -27,7 +27,9 @@ describeKernel("the miss socket", () => {
   });
 
   function open(): MissSocket {
-    return inNamespace(host.namespace.namespace, () => new MissSocket(host.devices.vniOf, (miss) => misses.push(miss)));
+    const socket = inNamespace(host.namespace.namespace, () => new MissSocket(host.devices.vniOf));
+    socket.read((miss) => misses.push(miss));
+    return socket;
   }
 
   /** The kernel lists a socket in its own namespace only. */

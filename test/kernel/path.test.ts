@@ -55,7 +55,7 @@ describeKernel("a path that nobody keeps right", () => {
         requests,
         devices,
         held,
-        networks: { list: () => [agentNetwork(on)], tunnelEnd: localVtep },
+        registered: { list: () => [agentNetwork(on)], tunnelEnd: localVtep },
         resolver: { budgets: () => ({ host: 1, networks: [], guests: [] }) },
         reporter: { list: () => [] },
         filterProblems: () => [],

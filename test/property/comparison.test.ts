@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
 import { EntryReconciler } from "../../node-agent/networks/entry-reconciler.ts";
+import { EntryWriter } from "../../node-agent/networks/entry-writer.ts";
 import { type ActualEntry, type Entry, entryKey, type Operation } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import type { Answer } from "../../schema/index.ts";
@@ -18,26 +19,25 @@ const someAnswers = fc.array(someAnswer, { maxLength: 12 });
 class Host {
   readonly held = new HeldAnswers();
   readonly kernel: ScheduledKernel;
+  readonly writer: EntryWriter;
   readonly keeper: EntryReconciler;
 
   constructor(private readonly scheduler: fc.Scheduler) {
     const { held } = this;
     this.kernel = new ScheduledKernel(scheduler);
     this.kernel.epochs.set(network.vni, "one");
-    this.keeper = new EntryReconciler({
-      devices: { deviceOf: () => device },
-      tables: this.kernel,
-      held,
-      reporter: { note: () => false },
-      log: pino({ level: "silent" }),
-      turns: { over: true, next: () => this.kernel.soon("turn") },
-    });
+    const reporter = { note: () => false };
+    const shared = { tables: this.kernel, held, reporter, log: pino({ level: "silent" }) };
+    const devices = { deviceOf: () => device };
+    this.writer = new EntryWriter({ ...shared, devices, announcer: undefined, nowMs: () => 0 });
+    const turns = { over: true, next: () => this.kernel.soon("turn") };
+    this.keeper = new EntryReconciler({ ...shared, writer: this.writer, turns });
     held.take([ownGuest], 0);
   }
 
   take(answers: readonly Answer[]): readonly Operation[] {
     const { operations } = this.held.take(answers, 0);
-    void this.keeper.write(operations);
+    void this.writer.write(operations);
     return operations;
   }
 

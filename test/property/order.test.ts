@@ -1,5 +1,5 @@
 // No interleaving leaves a wrong entry: answers, changes, deletes, re-creation under the same address, swaps, moves back and
-// forth, reconnects and restarts, with every frame, write, dump and acknowledgement at any time that its order allows.
+// forth, evictions, reconnects and restarts, with every frame, write, dump and acknowledgement at any time that its order allows.
 import { EventEmitter } from "node:events";
 import fc from "fast-check";
 import { pino } from "pino";
@@ -115,6 +115,8 @@ class World {
   private readonly channel: AgentChannel;
   private readonly kernel: ScheduledKernel;
   private connection: Connection;
+  /** All that there were, the present one last. */
+  private readonly agents: ScheduledAgent[] = [];
   private agent: ScheduledAgent;
   private fence: { readonly connection: Connection; readonly sent: number; back: boolean } | undefined;
 
@@ -135,6 +137,10 @@ class World {
 
   miss(key: BindingKey): void {
     this.agent.miss(key);
+  }
+
+  evict(): void {
+    this.agent.evict();
   }
 
   reconnect(): void {
@@ -172,6 +178,7 @@ class World {
   /** What the kernel holds is what the inventory says, of all that was asked for. */
   async expectTrue(): Promise<void> {
     const { state, revision } = this.inventory;
+    for (const { guests } of this.agents) expect(guests.untrue).toEqual([]);
     for (const vni of vnis) {
       const entries = (await this.kernel.present(vni)).map(({ entry }) => entry);
       const desired = [...this.agent.held.desired(vni).values()];
@@ -192,12 +199,29 @@ class World {
     }
   }
 
+  /** How many answers guests got, and how many addresses were evicted. */
+  get counts(): { readonly told: number; readonly evicted: number } {
+    const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
+    return {
+      told: sum(this.agents.map(({ guests }) => guests.told)),
+      evicted: sum(this.agents.map((each) => each.evicted)),
+    };
+  }
+
   private newAgent(): ScheduledAgent {
-    return new ScheduledAgent(host, this.kernel, (frame) => {
-      if (!this.connection.open || !this.connection.live) return false;
-      this.connection.ask(frame);
-      return true;
+    const isLive = (): boolean => this.connection.open && this.connection.live;
+    const agent = new ScheduledAgent(host, this.kernel, {
+      get isLive() {
+        return isLive();
+      },
+      send: (frame) => {
+        if (!isLive()) return false;
+        this.connection.ask(frame);
+        return true;
+      },
     });
+    this.agents.push(agent);
+    return agent;
   }
 
   /** The controller's own, over an inventory whose changes are durable at once. */
@@ -292,6 +316,7 @@ const someSteps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
     { weight: 6, arbitrary: someMutations.map((each) => described("mutate", each, (world) => world.mutate(each))) },
     { weight: 6, arbitrary: someKey.map((key) => described("miss", key, (world) => world.miss(key))) },
+    { weight: 1, arbitrary: fc.constant(described("evict", "", (world) => world.evict())) },
     { weight: 1, arbitrary: fc.constant(described("reconnect", "", (world) => world.reconnect())) },
     { weight: 1, arbitrary: fc.constant(described("restart", "", (world) => world.restart())) },
   ),
@@ -302,14 +327,20 @@ const someSteps: fc.Arbitrary<Step[]> = fc.array(
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] }));
 afterEach(() => void vi.useRealTimers());
 
-test("in whatever order things take effect, the kernel ends up with what the inventory says", () =>
-  fc.assert(
+test("in whatever order things take effect, the kernel ends up with what the inventory says", async () => {
+  const happened = { told: 0, evicted: 0 };
+  await fc.assert(
     fc.asyncProperty(fc.scheduler({ act: oneRound }), someSteps, async (scheduler, steps) => {
       const world = new World(scheduler);
       scheduler.scheduleSequence(steps.map((act) => async () => act(world)));
       await world.settle();
       await world.expectTrue();
+      happened.told += world.counts.told;
+      happened.evicted += world.counts.evicted;
       vi.clearAllTimers();
     }),
     { numRuns: runs(500) },
-  ));
+  );
+  expect(happened.told).toBeGreaterThan(0);
+  expect(happened.evicted).toBeGreaterThan(0);
+});

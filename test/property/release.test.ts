@@ -12,6 +12,7 @@ import type { Mutation } from "../../controller/inventory/decide.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
 import { movesIn } from "../../controller/inventory/vm-moves.ts";
 import { Releases } from "../../node-agent/controller-link/releases.ts";
+import { Uplink } from "../../node-agent/controller-link/uplink.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import {
   type AgentFrame,
@@ -37,21 +38,19 @@ type Down =
   | { readonly type: "seed"; readonly answers: readonly Answer[] }
   | { readonly type: "changes"; readonly gone: readonly Vni[]; readonly answers: readonly Answer[] };
 
-/** The agent of one host, as `agent.ts` puts its parts together, with a queue in each direction. */
+/** The agent of one host, as `core.ts` puts its parts together, with a queue in each direction. */
 class World {
   readonly inventory = new Driven();
   readonly interest = new InterestIndex();
   held = new HeldAnswers(caps);
   private up: AgentFrame[] = [];
   private down: Down[] = [];
-  private nextId = 1;
+  private readonly uplink = new Uplink();
   private nowMs = 0;
-  private readonly releases = new Releases(
-    (frame) => this.up.push(frame) > 0,
-    () => this.nextId++,
-  );
+  private readonly releases = new Releases(this.uplink);
 
   constructor(readonly host: string) {
+    this.uplink.attach({ isLive: true, send: (frame) => this.up.push(frame) > 0 });
     this.mutate(furnished);
   }
 
@@ -73,7 +72,8 @@ class World {
 
   ask(key: BindingKey): void {
     const { kind } = this.held.lookUp(key, this.nowMs);
-    if (kind !== "remote" && kind !== "local") this.up.push({ type: "resolve", id: this.nextId++, questions: [key] });
+    if (kind !== "remote" && kind !== "local")
+      this.up.push({ type: "resolve", id: this.uplink.nextId(), questions: [key] });
   }
 
   /** A guest of another host asks for one of this host. */
@@ -256,10 +256,7 @@ test("a seed sent while the release of its key was on its way is not taken for h
 test("while a release is on its way, answers about the same address of another network are taken", () => {
   const [blue, red] = vnis.map((vni): BindingKey => ({ kind: "ip", vni, ip: parseIp("10.0.0.1") }));
   if (!blue || !red) throw new Error("two networks");
-  const releases = new Releases(
-    () => true,
-    () => 1,
-  );
+  const releases = new Releases({ send: () => true, nextId: () => 1 });
   releases.release([blue]);
   const answers = [blue, red].map((key): Answer => ({ key, revision: parseRevision(1), binding: null }));
   expect(releases.pass(answers).map(({ key }) => key)).toEqual([red]);

@@ -9,8 +9,8 @@ function progress(networks: { settled: boolean }) {
   const times = new TimesOfMisses();
   const self = new AppliedPosition({
     networks: { retry: () => Promise.resolve(), problems: [], ...networks },
-    takeTimes: () => times.take(),
-    send: (frame) => sent.push(frame),
+    times,
+    uplink: { send: (frame) => sent.push(frame) > 0 },
   });
   const revisions = () => sent.flatMap((frame) => (frame.type === "applied" ? frame.revision : []));
   return { self, sent, times, revisions };

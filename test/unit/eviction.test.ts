@@ -3,9 +3,9 @@ import { pino } from "pino";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { NetlinkError } from "../../node-agent/kernel/sockets/request-socket.ts";
 import type { Finding } from "../../node-agent/reports/report-book.ts";
-import { type Evicted, HeldAnswers } from "../../node-agent/tables/held.ts";
+import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import { Eviction } from "../../node-agent/watch/eviction.ts";
-import { type Answer, keyText, type Vni } from "../../schema/index.ts";
+import { type Answer, type BindingKey, keyText, type Vni } from "../../schema/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 import { FakeTables } from "../support/fake-tables.ts";
 
@@ -15,7 +15,7 @@ const networks = [vni(100), vni(200), vni(300)];
 let held: HeldAnswers;
 let tables: FakeTables;
 let read: Vni[];
-let evicted: Evicted["released"][number][];
+let evicted: BindingKey[];
 let live: boolean;
 let refuse: boolean;
 let noted: Finding[];
@@ -38,11 +38,13 @@ beforeEach(async () => {
       },
     },
     idleMs,
-    canAskAgain: () => live,
-    evict: (operations, released) => {
-      void tables.apply(operations);
-      evicted.push(...released);
+    uplink: {
+      get isLive() {
+        return live;
+      },
     },
+    writer: { write: (operations) => tables.apply(operations) },
+    releases: { release: (keys) => void evicted.push(...keys) },
     reporter: { note: (finding) => noted.push(finding) === 1 },
     log: pino({ level: "silent" }),
     nowMs,

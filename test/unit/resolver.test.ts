@@ -30,6 +30,7 @@ describe("the resolver", () => {
   let reasserted: Entry[][];
   let askers: Map<string, WaitingGuest>;
   let exceeded: (MacAddress | undefined)[];
+  let ignored: MacAddress[];
   let suspect: MacAddress | undefined;
   let readingDone: () => void;
   let nowMs: number;
@@ -41,6 +42,7 @@ describe("the resolver", () => {
     reasserted = [];
     askers = new Map();
     exceeded = [];
+    ignored = [];
     suspect = undefined;
     nowMs = 1_000;
     let later: (() => void)[] = [];
@@ -50,11 +52,21 @@ describe("the resolver", () => {
       for (const callback of callbacks) callback();
     };
     resolver = new MissResolver({
-      lookUp: (each, now) => held.lookUp(each, now),
-      listen: () => {},
-      askerOf: (_, target) => askers.get(target),
-      suspectIn: () => suspect,
-      ask: (questions) => void asked.push(questions.map((each) => each.key)),
+      held,
+      askers: {
+        missed: () => {},
+        listen: () => {},
+        askerOf: (_, target) => askers.get(target),
+        suspectIn: () => suspect,
+        locate: () => {},
+        ignore: (_, guest) => void ignored.push(guest),
+      },
+      uplink: {
+        send: (frame) => {
+          if (frame.type === "resolve") asked.push(frame.questions.map(({ asker: _, ...each }) => each));
+        },
+        nextId: () => 1,
+      },
       overBudget: (_, guest) => void exceeded.push(guest),
       reassert: (entries) => void reasserted.push([...entries]),
       afterReading: (callback) => void later.push(callback),
@@ -165,6 +177,7 @@ describe("the resolver", () => {
     scan(10_000, scanner);
     expect(asked.flat()).toHaveLength(allowances.guest.burst);
     expect(new Set(exceeded)).toEqual(new Set([scanner.mac]));
+    expect(new Set(ignored)).toEqual(new Set([scanner.mac]));
     askers.set("10.99.0.1", { mac: mac("52:54:00:00:00:bb"), ip: ip("10.20.9.8") });
     resolver.onMiss({ ...miss, ip: ip("10.99.0.1") });
     readingDone();
