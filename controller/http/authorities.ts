@@ -7,10 +7,12 @@ import type { Certification } from "../pki/certification.ts";
 import type { App } from "./app-types.ts";
 import { actorOf } from "./caller.ts";
 import { described, forced, noContent, problems, writeProblems } from "./responses.ts";
+import { addRoutes, type Handler } from "./route-table.ts";
 
 const tags = ["authorities"];
+const all = "/v1/authorities";
+const one = `${all}/:id`;
 const params = Type.Object({ id: Type.String({ pattern: "^[0-9a-f]{8}$" }) });
-const removal = forced("Also where hosts hold certificates of it");
 
 /** @param certification absent: the controller runs without TLS */
 export function authorityRoutes(app: App, certification: Certification | undefined): void {
@@ -25,91 +27,78 @@ export function authorityRoutes(app: App, certification: Certification | undefin
     return { id, issuing: authorities.issuing.id === id, hash: caHash(certificate), expires, hosts };
   };
 
-  app.get(
-    "/v1/authorities",
-    {
-      config: { access: "admin" },
-      schema: {
-        tags,
-        operationId: "listAuthorities",
-        summary: "The controller's CAs, the issuing one first",
-        response: {
-          200: described("All", Type.Object({ authorities: Type.Array(AuthorityView) })),
-          ...problems("no-tls"),
-        },
-      },
-    },
-    () => ({ authorities: open().authorities.list().map(view) }),
-  );
+  const list: Handler<typeof listSchema> = () => ({ authorities: open().authorities.list().map(view) });
 
-  app.post(
-    "/v1/authorities",
-    {
-      config: { access: "admin" },
-      schema: {
-        tags,
-        operationId: "addAuthority",
-        summary: "Create another CA, which all hosts are to trust and which does not issue yet",
-        response: { 201: described("The new CA", AuthorityView), ...problems("no-tls", ...writeProblems) },
-      },
-    },
-    async (request, reply) => {
-      const { authorities, certificates } = open();
-      const added = await authorities.add();
-      await certificates.record(actorOf(request), `ca.added authorities/${added.id}`);
-      return reply.code(201).send(view(added));
-    },
-  );
+  const add: Handler<typeof addSchema> = async (request, reply) => {
+    const { authorities, certificates } = open();
+    const added = await authorities.add();
+    await certificates.record(actorOf(request), `ca.added authorities/${added.id}`);
+    return reply.code(201).send(view(added));
+  };
 
-  app.post(
-    "/v1/authorities/:id/issue",
-    {
-      config: { access: "admin" },
-      schema: {
-        tags,
-        operationId: "issueFromAuthority",
-        summary:
-          "Let this CA issue: the controller's certificate at once, those of hosts when they renew, which they are asked to do now",
-        params,
-        response: { 200: described("The CA", AuthorityView), ...problems("not-found", "no-tls", ...writeProblems) },
-      },
-    },
-    async (request) => {
-      const { authorities, certificates } = open();
-      const authority = authorities.issueFrom(request.params.id);
-      await certificates.record(actorOf(request), `ca.issues authorities/${authority.id}`);
-      return view(authority);
-    },
-  );
+  const issue: Handler<typeof issueSchema> = async (request) => {
+    const { authorities, certificates } = open();
+    const authority = authorities.issueFrom(request.params.id);
+    await certificates.record(actorOf(request), `ca.issues authorities/${authority.id}`);
+    return view(authority);
+  };
 
-  app.delete(
-    "/v1/authorities/:id",
-    {
-      config: { access: "admin" },
-      schema: {
-        tags,
-        operationId: "removeAuthority",
-        summary: "Stop trusting a CA",
-        params,
-        querystring: removal,
-        response: { 204: noContent, ...problems("not-found", "in-use", "no-tls", ...writeProblems) },
-      },
-    },
-    async (request, reply) => {
-      const { authorities, certificates } = open();
-      const { id } = request.params;
-      const found = authorities.list().find((each) => each.id === id);
-      const holders = found ? certificates.hostsOf(found.certificate).sort() : [];
-      if (holders.length > 0 && request.query.force !== "true") {
-        const some = holders.slice(0, 10).join(", ");
-        throw new Refusal(
-          "in-use",
-          `${holders.length} hosts have certificates of CA ${id} (${some}): wait until they have renewed, revoke them, or force it`,
-        );
-      }
-      authorities.remove(id);
-      await certificates.record(actorOf(request), `ca.removed authorities/${id}`);
-      return reply.code(204).send(null);
-    },
-  );
+  const remove: Handler<typeof removeSchema> = async (request, reply) => {
+    const { authorities, certificates } = open();
+    const { id } = request.params;
+    const found = authorities.list().find((each) => each.id === id);
+    const holders = found ? certificates.hostsOf(found.certificate).sort() : [];
+    if (holders.length > 0 && request.query.force !== "true") {
+      const some = holders.slice(0, 10).join(", ");
+      throw new Refusal(
+        "in-use",
+        `${holders.length} hosts have certificates of CA ${id} (${some}): wait until they have renewed, revoke them, or force it`,
+      );
+    }
+    authorities.remove(id);
+    await certificates.record(actorOf(request), `ca.removed authorities/${id}`);
+    return reply.code(204).send(null);
+  };
+
+  addRoutes(app, [
+    { method: "GET", url: all, access: "admin", schema: listSchema, handler: list },
+    { method: "POST", url: all, access: "admin", schema: addSchema, handler: add },
+    { method: "POST", url: `${one}/issue`, access: "admin", schema: issueSchema, handler: issue },
+    { method: "DELETE", url: one, access: "admin", schema: removeSchema, handler: remove },
+  ]);
 }
+
+const listSchema = {
+  tags,
+  operationId: "listAuthorities",
+  summary: "The controller's CAs, the issuing one first",
+  response: {
+    200: described("All", Type.Object({ authorities: Type.Array(AuthorityView) })),
+    ...problems("no-tls"),
+  },
+};
+
+const addSchema = {
+  tags,
+  operationId: "addAuthority",
+  summary: "Create another CA, which all hosts are to trust and which does not issue yet",
+  response: { 201: described("The new CA", AuthorityView), ...problems("no-tls", ...writeProblems) },
+};
+
+const issueSchema = {
+  tags,
+  operationId: "issueFromAuthority",
+  summary:
+    "Let this CA issue: the controller's certificate at once, those of hosts when they renew, which they are asked to do now",
+  params,
+  response: { 200: described("The CA", AuthorityView), ...problems("not-found", "no-tls", ...writeProblems) },
+};
+
+const removeSchema = {
+  tags,
+  operationId: "removeAuthority",
+  summary: "Stop trusting a CA",
+  params,
+  querystring: forced("Also where hosts hold certificates of it"),
+  response: { 204: noContent, ...problems("not-found", "in-use", "no-tls", ...writeProblems) },
+};

@@ -18,13 +18,17 @@ export function networkRoutes(app: App, { committer }: { committer: Committer })
     access: { read: "read", write: "write" },
     shapes: { input: NetworkInput, putInput: NetworkPutInput, patch: patchShape, view: NetworkView },
     problems: ["address-taken", "in-use", "immutable"],
-    create: (name, input) => ({ kind: "network.create", spec: parseNetwork(name, input) }),
-    put: (name, input) => ({ kind: "network.put", spec: parseNetwork(name, input) }),
-    patch: (name, patch) => ({ kind: "network.patch", name, patch }),
-    remove: (name) => ({ kind: "network.delete", name }),
-    find: (seen, name) => seen.findNetwork(name),
-    list: (seen, query, name) => seen.networksFrom(query, name),
-    fits: (seen, { name }, { host }) => host === undefined || seen.isNetworkOn(name, host),
-    view: (network) => network,
+    mutations: {
+      create: (name, input) => ({ kind: "network.create", spec: parseNetwork(name, input) }),
+      put: (name, input) => ({ kind: "network.put", spec: parseNetwork(name, input) }),
+      patch: (name, patch) => ({ kind: "network.patch", name, patch }),
+      delete: (name) => ({ kind: "network.delete", name }),
+    },
+    reads: {
+      find: (seen, name) => seen.findNetwork(name),
+      list: (seen, query, name) => seen.networksFrom(query, name),
+      fits: (seen, { name }, { host }) => host === undefined || seen.isNetworkOn(name, host),
+      view: (network) => network,
+    },
   });
 }

@@ -5,6 +5,7 @@ import type { Committer } from "../write/committer.ts";
 import { CommitterStoppedError } from "../write/orders.ts";
 import type { App } from "./app-types.ts";
 import { described, problems } from "./responses.ts";
+import { addRoutes, type Handler } from "./route-table.ts";
 
 const tags = ["operations"];
 
@@ -16,68 +17,62 @@ export interface OperationDeps {
 }
 
 export function operationRoutes(app: App, { committer, metrics, insecure }: OperationDeps): void {
-  app.get(
-    "/livez",
-    {
-      config: { access: "public" },
-      schema: {
-        tags,
-        operationId: "getLiveness",
-        security: [],
-        summary: "Liveness: the process answers",
-        response: {
-          200: described(
-            "Alive",
-            Type.Object({
-              live: Type.Literal(true),
-              authentication: Type.Enum(["token", "none"], {
-                description: "Whether requests need a token; none: the controller runs with --insecure",
-              }),
-            }),
-          ),
-          ...problems(),
-        },
-      },
-    },
-    () => ({ live: true as const, authentication: insecure ? ("none" as const) : ("token" as const) }),
-  );
+  const getLiveness: Handler<typeof livenessSchema> = () => ({
+    live: true as const,
+    authentication: insecure ? ("none" as const) : ("token" as const),
+  });
 
-  app.get(
-    "/readyz",
-    {
-      config: { access: "public" },
-      schema: {
-        tags,
-        operationId: "getReadiness",
-        security: [],
-        summary: "Readiness: the controller accepts changes",
-        response: {
-          200: described("Ready", Type.Object({ ready: Type.Literal(true), revision: Type.Integer() })),
-          ...problems("unavailable"),
-        },
-      },
-    },
-    () => {
-      if (committer.stoppedBecause) throw new CommitterStoppedError(committer.stoppedBecause);
-      return { ready: true as const, revision: committer.revision };
-    },
-  );
+  const getReadiness: Handler<typeof readinessSchema> = () => {
+    if (committer.stoppedBecause) throw new CommitterStoppedError(committer.stoppedBecause);
+    return { ready: true as const, revision: committer.revision };
+  };
 
-  app.get(
-    "/metrics",
-    {
-      config: { access: "read-all", cost: "look" },
-      schema: {
-        tags,
-        operationId: "getMetrics",
-        summary: "Metrics for Prometheus",
-        produces: ["text/plain"],
-        response: { 200: Type.String({ description: "Prometheus text format" }), ...problems() },
-      },
-    },
-    async (_request, reply) => {
-      reply.type(metrics.registry.contentType);
-      return metrics.registry.metrics();
-    },
-  );
+  const getMetrics: Handler<typeof metricsSchema> = async (_request, reply) => {
+    reply.type(metrics.registry.contentType);
+    return metrics.registry.metrics();
+  };
+
+  addRoutes(app, [
+    { method: "GET", url: "/livez", access: "public", schema: livenessSchema, handler: getLiveness },
+    { method: "GET", url: "/readyz", access: "public", schema: readinessSchema, handler: getReadiness },
+    { method: "GET", url: "/metrics", access: "read-all", cost: "look", schema: metricsSchema, handler: getMetrics },
+  ]);
 }
+
+const livenessSchema = {
+  tags,
+  operationId: "getLiveness",
+  security: [],
+  summary: "Liveness: the process answers",
+  response: {
+    200: described(
+      "Alive",
+      Type.Object({
+        live: Type.Literal(true),
+        authentication: Type.Enum(["token", "none"], {
+          description: "Whether requests need a token; none: the controller runs with --insecure",
+        }),
+      }),
+    ),
+    ...problems(),
+  },
+};
+
+const readinessSchema = {
+  tags,
+  operationId: "getReadiness",
+  security: [],
+  summary: "Readiness: the controller accepts changes",
+  response: {
+    200: described("Ready", Type.Object({ ready: Type.Literal(true), revision: Type.Integer() })),
+    ...problems("unavailable"),
+  },
+};
+
+const metricsSchema = {
+  tags,
+  operationId: "getMetrics",
+  summary: "Metrics for Prometheus",
+  produces: ["text/plain"],
+  response: { 200: Type.String({ description: "Prometheus text format" }), ...problems() },
+};

@@ -47,15 +47,19 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
       "quota-exceeded",
       "in-use",
     ],
-    create: (name, input) => ({ kind: "vm.create", spec: parseVm(name, input) }),
-    put: (name, input) => ({ kind: "vm.put", spec: parseVm(name, input) }),
-    patch: (name, patch) => ({ kind: "vm.patch", name, patch }),
-    remove: (name) => ({ kind: "vm.delete", name }),
-    find: (seen, name) => seen.findVm(name),
-    list: (seen, query, name) => seen.vmsFrom(query, name),
-    fits: (_seen, vm, query) => fitsVm(vm, query),
-    view: (vm) => ({ ...vm, hostConnected: agents.isConnected(vm.host) }),
-    more: {
+    mutations: {
+      create: (name, input) => ({ kind: "vm.create", spec: parseVm(name, input) }),
+      put: (name, input) => ({ kind: "vm.put", spec: parseVm(name, input) }),
+      patch: (name, patch) => ({ kind: "vm.patch", name, patch }),
+      delete: (name) => ({ kind: "vm.delete", name }),
+    },
+    reads: {
+      find: (seen, name) => seen.findVm(name),
+      list: (seen, query, name) => seen.vmsFrom(query, name),
+      fits: (_seen, vm, query) => fitsVm(vm, query),
+      view: (vm) => ({ ...vm, hostConnected: agents.isConnected(vm.host) }),
+    },
+    writeOptions: {
       query: waitQuery,
       answer: async (request, vm) => {
         const { wait, timeoutMs = 10_000 } = request.query as WaitQuery;

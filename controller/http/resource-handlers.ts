@@ -1,0 +1,85 @@
+// The handlers of the routes that every kind of resource has: they read through the caller's view and write by the committer.
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { inSlices } from "../../common/cooperative.ts";
+import type { ResourceKind, ResourceOf } from "../../schema/index.ts";
+import type { InventoryView } from "../auth/view.ts";
+import type { Mutation } from "../inventory/decide.ts";
+import { type Listing, pageOf } from "../inventory/page.ts";
+import { Refusal } from "../inventory/refusal.ts";
+import type { Committer } from "../write/committer.ts";
+import { written } from "../write/orders.ts";
+import { callerView } from "./caller.ts";
+import { etagOf, isKnown, noteOutcome } from "./conditions.ts";
+import { answerPage, pageRequestOf, readListQuery, type WrittenQuery } from "./lists.ts";
+import type { ResourceSchemas } from "./resource-schemas.ts";
+import type { ResourceType } from "./resource-type.ts";
+import type { Handler } from "./route-table.ts";
+import { submit } from "./submit.ts";
+
+export class ResourceHandlers<K extends ResourceKind, Input, Patch> {
+  constructor(
+    private readonly type: ResourceType<K, Input, Patch>,
+    private readonly committer: Committer,
+  ) {}
+
+  readonly list: Handler<ResourceSchemas["list"]> = async (request, reply) => {
+    const { plural, reads } = this.type;
+    const query = readListQuery(request.query as WrittenQuery);
+    let seen = this.seenBy(request);
+    const listing: Listing<ResourceOf[K]> = {
+      from: (name) => {
+        seen = this.seenBy(request);
+        return reads.list(seen, query, name);
+      },
+      fits: (resource) => reads.fits(seen, resource, query),
+    };
+    // A search without an index goes through all resources in slices, so that other requests are answered in between.
+    const page = await inSlices(pageOf(listing, pageRequestOf(query)));
+    return answerPage(request, reply, plural, page, (resource) => reads.view(resource, seen));
+  };
+
+  readonly get: Handler<ResourceSchemas["get"]> = (request, reply) => {
+    const { noun, reads } = this.type;
+    const { name } = request.params;
+    const seen = this.seenBy(request);
+    const resource = reads.find(seen, name);
+    if (!resource) throw new Refusal("not-found", `no ${noun} is named "${name}"`);
+    reply.header("etag", etagOf(resource.revision));
+    if (isKnown(request, resource.revision)) return reply.code(304).send();
+    return reads.view(resource, seen);
+  };
+
+  readonly create: Handler<ResourceSchemas["create"]> = async (request, reply) => {
+    const body = request.body as Input & { readonly name: string };
+    return this.write(request, reply, this.type.mutations.create(body.name, body));
+  };
+
+  readonly put: Handler<ResourceSchemas["put"]> = async (request, reply) =>
+    this.write(request, reply, this.type.mutations.put(request.params.name, request.body as Input));
+
+  readonly patch: Handler<ResourceSchemas["patch"]> = async (request, reply) =>
+    this.write(request, reply, this.type.mutations.patch(request.params.name, request.body as Patch));
+
+  readonly delete: Handler<ResourceSchemas["delete"]> = async (request, reply) => {
+    const mutation = this.type.mutations.delete(request.params.name, request.query);
+    noteOutcome(reply, await submit(this.committer, request, mutation));
+    return reply.code(204).send(null);
+  };
+
+  private seenBy(request: FastifyRequest): InventoryView {
+    return callerView(request, this.committer.current);
+  }
+
+  private async write(request: FastifyRequest, reply: FastifyReply, mutation: Mutation): Promise<object> {
+    const { kind, plural, reads, writeOptions } = this.type;
+    const outcome = await submit(this.committer, request, mutation);
+    const { resource, created } = written(outcome, kind);
+    noteOutcome(reply, outcome);
+    if (!outcome.dryRun) reply.header("etag", etagOf(resource.revision));
+    if (created) reply.code(201).header("location", `/v1/${plural}/${resource.name}`);
+    return {
+      ...(outcome.dryRun ? { dryRun: true } : await writeOptions?.answer(request, resource)),
+      ...reads.view(resource, this.seenBy(request)),
+    };
+  }
+}
