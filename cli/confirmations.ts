@@ -28,7 +28,7 @@ export function addWaitOptions(command: Command): Command {
 }
 
 /** Sends the change, and prints each confirmation as it comes and the outcome. @throws CliError */
-export async function* toldAsItGoes<Answer extends Outcome>(
+export async function* withProgress<Answer extends Outcome>(
   path: string,
   body: object,
   options: WaitOptions,

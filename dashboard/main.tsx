@@ -11,7 +11,7 @@ import "./styles/link.css";
 import "./styles/login.css";
 import "./styles/parts.css";
 import "./styles/status.css";
-import "./styles/concerns.css";
+import "./styles/issues.css";
 import "./styles/filters.css";
 import "./styles/tables.css";
 import "./styles/events.css";

@@ -4,7 +4,7 @@ import { computed, signal } from "@preact/signals";
 import { defined } from "../common/defined.ts";
 import type { IdentityView } from "../schema/observe.ts";
 import { get, listenToApi, ProblemError, setBearer } from "./api.ts";
-import { followHappenings } from "./live/happenings.ts";
+import { followOperationalEvents } from "./live/operational-events.ts";
 import { startStream, stopStream, streamIsSuspect } from "./live/stream.ts";
 
 export type Session =
@@ -24,7 +24,7 @@ export const seesAll = computed(() => identity.value?.networks === null);
 /** Hosts belong to no network. */
 export const mayWriteHosts = computed(() => mayWrite.value && seesAll.value);
 
-let stopHappenings = () => {};
+let stopOperational = () => {};
 
 export async function startSession(): Promise<void> {
   listenToApi({
@@ -57,8 +57,8 @@ export async function logIn(token: string | undefined): Promise<string | undefin
     const identity = await get<IdentityView>("/v1/identity");
     if (token !== undefined) sessionStorage.setItem(storageKey, token);
     session.value = { kind: "in", identity };
-    stopHappenings();
-    stopHappenings = followHappenings();
+    stopOperational();
+    stopOperational = followOperationalEvents();
     startStream({ token, epoch: identity.epoch, onRefused: logOut });
     return undefined;
   } catch (error) {
@@ -72,6 +72,6 @@ export function logOut(because?: string): void {
   sessionStorage.removeItem(storageKey);
   setBearer(undefined);
   stopStream();
-  stopHappenings();
+  stopOperational();
   session.value = { kind: "out", ...defined({ because }) };
 }

@@ -8,6 +8,7 @@ import { Crowding, type CrowdingDependencies } from "./announce/crowding.ts";
 import type { Frame } from "./controller-link/frame-assembly.ts";
 import { Releases } from "./controller-link/releases.ts";
 import type { Uplink } from "./controller-link/uplink.ts";
+import { Reporter } from "./findings/reporter.ts";
 import type { GuestEdge } from "./kernel/sockets/guest-sockets.ts";
 import { MissResolver } from "./misses/resolver.ts";
 import { EntryWriter } from "./networks/entry-writer.ts";
@@ -15,7 +16,6 @@ import { type Guard, HostNetworks, type NetworksDependencies } from "./networks/
 import { HostPorts, type HostPortsDependencies } from "./networks/host-ports.ts";
 import { PortRegister } from "./networks/port-register.ts";
 import { RegisteredNetworks } from "./networks/registered-networks.ts";
-import { Reporter } from "./reports/reporter.ts";
 import { AppliedPosition } from "./session/applied-position.ts";
 import { FrameHandler, type SenderFilter } from "./session/frame-handler.ts";
 import { MissOutcomes } from "./session/miss-outcomes.ts";

@@ -9,7 +9,7 @@
 // Unknown fields and unknown frame types are ignored, so that neighbouring versions work together.
 import type { IpAddress, Revision, Vni, VtepAddress } from "./address.ts";
 import type { Answer, BindingKey } from "./binding.ts";
-import type { Report } from "./operational.ts";
+import type { ReportedFinding } from "./operational.ts";
 
 export const agentPath = "/v1/agent";
 /** Versions of this protocol that this build speaks. Both sides use the highest that both know. */
@@ -71,7 +71,7 @@ export type AgentFrame =
       readonly misses?: MissTimes;
     }
   /** What happened on the host and is no inventory. An older controller ignores it. */
-  | { readonly type: "report"; readonly reports: readonly Report[] };
+  | { readonly type: "report"; readonly reports: readonly ReportedFinding[] };
 
 /** A host whose frames of a network are let in: with a VM in it. null: no longer. */
 export interface Sender {

@@ -10,7 +10,7 @@ import {
   type Question,
 } from "./agent-protocol.ts";
 import type { Answer, Binding, BindingKey } from "./binding.ts";
-import { parseReports, WireReports } from "./operational.ts";
+import { parseFindings, WireFindings } from "./operational.ts";
 import { Compile, type Static, Type } from "./typebox.ts";
 
 const WireKey = Type.Union([
@@ -79,7 +79,7 @@ const agentWire = {
       }),
     ),
   }),
-  report: WireReports,
+  report: WireFindings,
 };
 const controllerWire = {
   welcome: Type.Object({
@@ -218,7 +218,7 @@ export function parseAgentFrame(text: string): AgentFrame | undefined {
           ...(wire.misses === undefined ? {} : { misses: wire.misses }),
         };
       case "report":
-        return { type: "report", reports: parseReports(wire) };
+        return { type: "report", reports: parseFindings(wire) };
     }
   });
 }

@@ -1,10 +1,11 @@
-// What happens on hosts and is no inventory. It has no revision: it travels on the event stream marked as operational, with
-// a sequence of its own within one run of the controller, and is never replayed.
+// Operational events: findings of agents, and what the controller itself notes about hosts and moves. They are not inventory and
+// have no revision. On the event stream they are marked as operational, have a sequence within one run of the controller, and
+// are never replayed.
 import { parseVni, type Vni } from "./address.ts";
 import { type Static, Type } from "./typebox.ts";
 
-/** What an agent reports of its own host; what stands behind each is in docs/events.md. */
-export const reportKinds = [
+/** What an agent can find on its host; docs/events.md describes each. */
+export const findingKinds = [
   "scan",
   "drift-repaired",
   "overrun",
@@ -23,18 +24,18 @@ export const reportKinds = [
   "stranger",
   "mac-flood",
 ] as const;
-export type ReportKind = (typeof reportKinds)[number];
+export type FindingKind = (typeof findingKinds)[number];
 
 /** What the controller says of a host by itself. */
 export const presenceKinds = ["host-connected", "host-lost"] as const;
 /** What has become of a move, whether anybody waited for it or not. */
 const moveKinds = ["move-confirmed", "move-unconfirmed"] as const;
-export const operationalKinds = [...reportKinds, ...presenceKinds, ...moveKinds] as const;
+export const operationalKinds = [...findingKinds, ...presenceKinds, ...moveKinds] as const;
 export type OperationalKind = (typeof operationalKinds)[number];
 
-/** Of one kind and subject, all that has happened since the last report of it. */
-export interface Report {
-  readonly kind: ReportKind;
+/** An agent's finding in a `report` frame: all occurrences of one kind and subject since its last report. */
+export interface ReportedFinding {
+  readonly kind: FindingKind;
   /** Absent: it concerns the host. */
   readonly vni?: Vni;
   /** Whom or what it is about: an address, a cause. The controller shows what it knows (controller/agents/host-words.ts). */
@@ -48,15 +49,15 @@ export interface Report {
   readonly lastAgoMs: number;
 }
 
-/** Reports in one frame, at most. */
-export const maxReportsPerFrame = 32;
+/** Maximum in one `report` frame. */
+export const maxFindingsPerFrame = 32;
 export const maxSubjectLength = 64;
 /** Enough for a problem with the commands that fix it; a frame of reports stays well below 64 KiB. */
 export const maxDetailLength = 512;
 /** A hundred years: what is longer is no duration. */
 const maxAgoMs = 3_155_760_000_000;
 
-const WireReport = Type.Object({
+const WireFinding = Type.Object({
   kind: Type.String({ maxLength: 64 }),
   vni: Type.Optional(Type.Integer()),
   subject: Type.Optional(Type.String({ maxLength: maxSubjectLength })),
@@ -66,12 +67,12 @@ const WireReport = Type.Object({
   lastAgoMs: Type.Integer({ minimum: 0, maximum: maxAgoMs }),
 });
 
-export const WireReports = Type.Object({ reports: Type.Array(WireReport, { maxItems: maxReportsPerFrame }) });
+export const WireFindings = Type.Object({ reports: Type.Array(WireFinding, { maxItems: maxFindingsPerFrame }) });
 
 /** Leaves out kinds that a newer agent knows. @throws AddressError */
-export function parseReports({ reports }: Static<typeof WireReports>): Report[] {
+export function parseFindings({ reports }: Static<typeof WireFindings>): ReportedFinding[] {
   return reports.flatMap(({ kind, vni, subject, detail, count, firstAgoMs, lastAgoMs }) => {
-    if (!isReportKind(kind)) return [];
+    if (!isFindingKind(kind)) return [];
     return [
       {
         kind,
@@ -86,7 +87,7 @@ export function parseReports({ reports }: Static<typeof WireReports>): Report[] 
   });
 }
 
-const isReportKind = (kind: string): kind is ReportKind => (reportKinds as readonly string[]).includes(kind);
+const isFindingKind = (kind: string): kind is FindingKind => (findingKinds as readonly string[]).includes(kind);
 
 /** One operational event. */
 export interface OperationalEvent {

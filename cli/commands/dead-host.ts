@@ -1,7 +1,7 @@
 // `nearmiss host down`, `up`, `evacuate`: hosts that are dead, or are to be taken away.
 import type { Command } from "commander";
 import type { EvacuationView } from "../../schema/index.ts";
-import { addWaitOptions, toldAsItGoes, type WaitOptions } from "../confirmations.ts";
+import { addWaitOptions, type WaitOptions, withProgress } from "../confirmations.ts";
 import { action } from "../output.ts";
 import { hosts } from "./host-kind.ts";
 import { pathOf, subcommand } from "./resource.ts";
@@ -35,7 +35,7 @@ export function addDeadHostCommands(group: Command): void {
     .requiredOption("--to <host>", "a host that VMs may move to; may be repeated", collect)
     .action(
       action((name: string, { to, ...options }: EvacuateOptions) =>
-        toldAsItGoes<EvacuationView>(`${pathOf(hosts, name)}/evacuate`, { to }, options, ({ moved }) => {
+        withProgress<EvacuationView>(`${pathOf(hosts, name)}/evacuate`, { to }, options, ({ moved }) => {
           const lines = moved.map((each) => `${each.vm} → ${each.to}\n`).join("");
           return `${lines}host ${name}: ${moved.length === 1 ? "1 VM" : `${moved.length} VMs`}`;
         }),

@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import { defined } from "../../common/defined.ts";
 import type { MoveView } from "../../schema/index.ts";
-import { addWaitOptions, toldAsItGoes, type WaitOptions } from "../confirmations.ts";
+import { addWaitOptions, type WaitOptions, withProgress } from "../confirmations.ts";
 import { action } from "../output.ts";
 import { pathOf, subcommand } from "./resource.ts";
 
@@ -63,5 +63,5 @@ function act(
   describe: (view: MoveView) => string,
 ): AsyncGenerator<string> {
   const path = `${pathOf({ plural: "vms" }, name)}/${verb}`;
-  return toldAsItGoes<MoveView>(path, body, options, (view) => `VM ${name} ${describe(view)}`);
+  return withProgress<MoveView>(path, body, options, (view) => `VM ${name} ${describe(view)}`);
 }

@@ -19,9 +19,9 @@ import { Declaration } from "./declaration.ts";
 import { distribute } from "./distribution.ts";
 import { frameText } from "./frames.ts";
 import { type Allowance, HostAllowances } from "./host-allowance.ts";
-import { HostReports } from "./host-reports.ts";
+import { HostFindings } from "./host-findings.ts";
 import { HostSockets } from "./host-sockets.ts";
-import { type HostReport, HostStatuses } from "./host-status.ts";
+import { type HostStatus, HostStatuses } from "./host-status.ts";
 import { problemOf } from "./host-words.ts";
 import { InterestIndex } from "./interest.ts";
 import { MoveEvents } from "./move-events.ts";
@@ -75,17 +75,17 @@ export class AgentChannel implements SessionHandler {
   private readonly toldOfPauseMs = new Map<string, number>();
   private readonly moveEvents: MoveEvents;
   private readonly presence: Presence;
-  private readonly reports: HostReports;
+  private readonly findings: HostFindings;
 
   constructor(private readonly deps: AgentChannelDeps) {
     this.presence = new Presence(deps);
-    this.reports = new HostReports(deps);
+    this.findings = new HostFindings(deps);
     const { interests, statuses } = this;
     const { committer, limits, nowMs } = deps;
     this.allowances = new HostAllowances(deps.allowance);
     this.sessionDeps = { handler: this, limits, allowances: this.allowances, turns: new FairTurns(), nowMs };
     this.answering = new Answering({ ...deps, interests, sessions: this.sessions });
-    this.moves = new MoveWatches({ committer, interests, statuses, report: (host) => this.report(host), nowMs });
+    this.moves = new MoveWatches({ committer, interests, statuses, statusOf: (host) => this.statusOf(host), nowMs });
     this.moveEvents = new MoveEvents({ ...deps, moves: this.moves });
     deps.committer.subscribe((commit) => this.onCommit(commit));
     deps.metrics.observe({ sessions: () => this.sessions.size, interest: () => this.interests.size });
@@ -105,14 +105,14 @@ export class AgentChannel implements SessionHandler {
   }
 
   /** Status of the host's agent, including problems that the controller found. */
-  report(name: string): HostReport & { readonly connected: boolean } {
-    const report = this.statuses.report(name);
+  statusOf(name: string): HostStatus & { readonly connected: boolean } {
+    const status = this.statuses.statusOf(name);
     const host = this.deps.committer.current.findHost(name);
     const hello = this.sessions.get(name)?.hello;
     const mismatch = host && hello && findMismatch(host, hello);
     const downBut = host?.down && hello && "the host is marked down, and its agent is connected: no VM is placed on it";
-    const problems = [mismatch, downBut].flatMap((each) => each || []).concat(report.problems);
-    return { ...report, problems, connected: this.isConnected(name) };
+    const problems = [mismatch, downBut].flatMap((each) => each || []).concat(status.problems);
+    return { ...status, problems, connected: this.isConnected(name) };
   }
 
   waitApplied(host: string, revision: Revision, timeoutMs: number): Promise<boolean> {
@@ -208,7 +208,7 @@ export class AgentChannel implements SessionHandler {
   }
 
   reported(session: AgentSession, { reports }: Extract<AgentFrame, { type: "report" }>): void {
-    this.reports.take(session.host, reports);
+    this.findings.take(session.host, reports);
   }
 
   heard(session: AgentSession): void {
@@ -249,7 +249,7 @@ export class AgentChannel implements SessionHandler {
       sessions.get(host)?.close(closeCodes.hostDeleted, `host "${host}" was deleted`);
       statuses.forget(host);
       this.presence.forget(host);
-      this.reports.forget(host);
+      this.findings.forget(host);
       this.allowances.forget(host);
       this.toldOfPauseMs.delete(host);
       deps.metrics.forgetHost(host);

@@ -8,12 +8,12 @@ interface Status {
   readonly waiters: Set<{ readonly revision: Revision; readonly wake: (applied: boolean) => void }>;
 }
 
-export type HostReport = Readonly<Pick<Status, "lastSeen" | "appliedRevision" | "problems">>;
+export type HostStatus = Readonly<Pick<Status, "lastSeen" | "appliedRevision" | "problems">>;
 
 export class HostStatuses {
   private readonly byHost = new Map<string, Status>();
 
-  report(host: string): HostReport {
+  statusOf(host: string): HostStatus {
     return this.byHost.get(host) ?? { lastSeen: null, appliedRevision: null, problems: [] };
   }
 

@@ -4,7 +4,14 @@
 
 import { isIP } from "node:net";
 import { defined } from "../../common/defined.ts";
-import { AddressError, namePattern, parseIp, parseMac, type Report, type ReportKind } from "../../schema/index.ts";
+import {
+  AddressError,
+  type FindingKind,
+  namePattern,
+  parseIp,
+  parseMac,
+  type ReportedFinding,
+} from "../../schema/index.ts";
 
 /** In a network that the host has; a sentence about another says nothing. */
 export type IsKnownNetwork = (name: string) => boolean;
@@ -161,7 +168,7 @@ const problems: readonly Sentence[] = [
   hostNotCovered("the kernel has no netfilter"),
 ];
 
-const details: Readonly<Partial<Record<ReportKind, readonly Sentence[]>>> = {
+const details: Readonly<Partial<Record<FindingKind, readonly Sentence[]>>> = {
   theft: ["put back from the port with ifindex {number}"],
   "drift-repaired": ["{entries}"],
   "table-full": entryRefusals,
@@ -198,7 +205,7 @@ const isMac = (text: string) => parses(text, parseMac);
 const isIpAddress = (text: string) => parses(text, parseIp);
 
 /** Absent: of that kind there is no subject. */
-const subjects: Readonly<Partial<Record<ReportKind, (text: string) => boolean>>> = {
+const subjects: Readonly<Partial<Record<FindingKind, (text: string) => boolean>>> = {
   scan: isMac,
   theft: isMac,
   "drift-repaired": oneOf("entry", "device", "overrun", "timer", "anti-spoof rules", "underlay rules", "host rules"),
@@ -217,9 +224,9 @@ const subjects: Readonly<Partial<Record<ReportKind, (text: string) => boolean>>>
 
 /** What operators may read of a report: subject and detail, as far as the table has them. */
 export function wordsOf(
-  { kind, subject, detail }: Report,
+  { kind, subject, detail }: ReportedFinding,
   isKnown: IsKnownNetwork,
-): Pick<Report, "subject" | "detail"> {
+): Pick<ReportedFinding, "subject" | "detail"> {
   const isSubject = subject !== undefined && subjects[kind]?.(subject);
   const told = detail === undefined ? undefined : findSentence(readersOf(kind), detail, isKnown);
   return { ...(isSubject ? { subject } : {}), ...defined({ detail: told }) };
@@ -290,9 +297,9 @@ function readerOf(said: string, shown: string): Reader {
 }
 
 const problemReaders = problems.flatMap(readersFor);
-const detailReaders = new Map<ReportKind, readonly Reader[]>();
+const detailReaders = new Map<FindingKind, readonly Reader[]>();
 
-function readersOf(kind: ReportKind): readonly Reader[] {
+function readersOf(kind: FindingKind): readonly Reader[] {
   const readers = detailReaders.get(kind) ?? [...(details[kind] ?? []), ...others].flatMap(readersFor);
   detailReaders.set(kind, readers);
   return readers;

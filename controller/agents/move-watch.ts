@@ -4,14 +4,14 @@ import type { VmMove } from "../inventory/vm-moves.ts";
 import type { Committer } from "../write/committer.ts";
 import { type Confirmation, Confirmations, type Confirmed } from "./confirmations.ts";
 import { holdersOf } from "./holders.ts";
-import type { HostReport, HostStatuses } from "./host-status.ts";
+import type { HostStatus, HostStatuses } from "./host-status.ts";
 import type { InterestIndex } from "./interest.ts";
 
 export interface MoveWatchDeps {
   readonly committer: Pick<Committer, "current">;
   readonly interests: InterestIndex;
   readonly statuses: HostStatuses;
-  readonly report: (host: string) => HostReport & { readonly connected: boolean };
+  readonly statusOf: (host: string) => HostStatus & { readonly connected: boolean };
   /** Monotonic. */
   readonly nowMs: () => number;
 }
@@ -95,7 +95,7 @@ export class MoveWatch {
   private explain(host: string, timeoutMs: number, whole: boolean): string {
     if (this.isDown(host))
       return "is marked down, so the move does not wait for it: its kernel still has the last state that it was sent";
-    const { connected, lastSeen, problems } = this.deps.report(host);
+    const { connected, lastSeen, problems } = this.deps.statusOf(host);
     if (!connected) {
       const since = lastSeen ? `, last heard ${lastSeen.toISOString()}` : " since the controller started";
       return `no agent is connected${since}: its kernel still has the last state that it was sent`;

@@ -31,7 +31,7 @@ export function* senderChanges(
   const add = (to: string, ...more: SendersFrame[]): void => {
     frames.set(to, [...(frames.get(to) ?? []), ...more]);
   };
-  const tellOthers = (vni: Vni, sender: Sender): void => {
+  const notifyOthers = (vni: Vni, sender: Sender): void => {
     const network = state.findNetworkByVni(vni);
     for (const other of network ? state.hostsIn(network.name).keys() : []) {
       if (other !== sender.host && wants(other))
@@ -41,7 +41,7 @@ export function* senderChanges(
   for (const [host, vnis] of changes.gone) {
     for (const vni of vnis) {
       yield;
-      tellOthers(vni, { host, vtep: null });
+      notifyOthers(vni, { host, vtep: null });
     }
   }
   for (const [host, vnis] of changes.joined) {
@@ -49,7 +49,7 @@ export function* senderChanges(
       yield;
       const network = state.findNetworkByVni(vni);
       const vtep = state.findHost(host)?.vtep;
-      if (vtep !== undefined) tellOthers(vni, { host, vtep });
+      if (vtep !== undefined) notifyOthers(vni, { host, vtep });
       if (network && wants(host)) add(host, ...wholeOf(state, network, host, asOf));
     }
   }
@@ -57,7 +57,7 @@ export function* senderChanges(
     for (const network of state.networksOn(name).keys()) {
       yield;
       const vni = state.findNetwork(network)?.vni;
-      if (vni !== undefined) tellOthers(vni, { host: name, vtep });
+      if (vni !== undefined) notifyOthers(vni, { host: name, vtep });
     }
   }
   return frames;

@@ -89,7 +89,7 @@ export function eventRoutes(app: App, deps: EventRouteDeps): void {
       }
       const { identity, lens, cursor } = read(request);
       refuseBeyond(request);
-      if (cursor) await refuseWhatIsGone(deps, cursor);
+      if (cursor) await refuseCompacted(deps, cursor);
       beginStream(reply);
       serve(request, sseOutlet(reply.raw), { lens, framing: sseFraming }, cursor, identity);
     },
@@ -115,7 +115,7 @@ function read(request: FastifyRequest) {
 }
 
 /** @throws Refusal */
-async function refuseWhatIsGone({ hub, store }: EventRouteDeps, cursor: EventCursor): Promise<void> {
+async function refuseCompacted({ hub, store }: EventRouteDeps, cursor: EventCursor): Promise<void> {
   const obstacle = hub.findObstacle(cursor);
   if (obstacle !== undefined) throw new Refusal("unknown-position", obstacle);
   const { compacted } = await store.logExtent();

@@ -37,7 +37,7 @@ export function hostRoutes(app: App, { committer, agents }: { committer: Committ
       list: (seen, query, name) => seen.hostsFrom(query, name),
       fits: (seen, { name }, { network }) => network === undefined || seen.isNetworkOn(network, name),
       view: (host, seen) => {
-        const { connected, lastSeen, appliedRevision, problems } = agents.report(host.name);
+        const { connected, lastSeen, appliedRevision, problems } = agents.statusOf(host.name);
         // The agent's problems may speak of any network on the host.
         const visible = seen.isWhole ? [...problems] : [];
         return { ...host, connected, lastSeen: lastSeen?.toISOString() ?? null, appliedRevision, problems: visible };

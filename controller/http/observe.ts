@@ -40,13 +40,13 @@ export function observeRoutes(app: App, { committer, agents, rates, epoch, now }
     const isAway = ({ name }: Host) => !agents.isConnected(name);
     const vms = look().hosts().some(isAway) ? await countByHost(look) : new Map<string, number>();
     const seen = look();
-    const hosts = seen.hosts().map(({ name }) => ({ name, report: agents.report(name) }));
-    const concerns = hosts.flatMap(({ name, report }) => concernsOf(seen, name, report, vms.get(name) ?? 0));
+    const hosts = seen.hosts().map(({ name }) => ({ name, status: agents.statusOf(name) }));
+    const concerns = hosts.flatMap(({ name, status }) => concernsOf(seen, name, status, vms.get(name) ?? 0));
     return {
       revision: committer.revision,
       networks: seen.networks().length,
       hosts: hosts.length,
-      hostsConnected: hosts.filter(({ report }) => report.connected).length,
+      hostsConnected: hosts.filter(({ status }) => status.connected).length,
       vms: seen.countVms(),
       concerns: concerns.slice(0, maxConcerns),
       concernCount: concerns.length,
@@ -91,17 +91,17 @@ const ratesSchema = {
   response: { 200: described("By step", RatesView), ...problems() },
 };
 
-function concernsOf(seen: InventoryView, host: string, report: ReturnType<AgentChannel["report"]>, vms: number) {
+function concernsOf(seen: InventoryView, host: string, status: ReturnType<AgentChannel["statusOf"]>, vms: number) {
   const concern = <K extends "host-away" | "host-problem">(kind: K, detail: string) => ({ kind, host, detail });
   const away: ReturnType<typeof concern>[] = [];
-  if (!report.connected) {
-    const since = report.lastSeen
-      ? `last heard ${report.lastSeen.toISOString()}`
+  if (!status.connected) {
+    const since = status.lastSeen
+      ? `last heard ${status.lastSeen.toISOString()}`
       : "not heard since the controller started";
     if (vms > 0)
       away.push(concern("host-away", `no agent is connected: ${since}; ${vms === 1 ? "1 VM" : `${vms} VMs`}`));
   }
   // They may speak of any network on the host.
-  const problemsTold = seen.isWhole ? report.problems : [];
-  return [...away, ...problemsTold.map((problem) => concern("host-problem", problem))];
+  const visibleProblems = seen.isWhole ? status.problems : [];
+  return [...away, ...visibleProblems.map((problem) => concern("host-problem", problem))];
 }

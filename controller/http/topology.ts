@@ -107,7 +107,7 @@ function holdersOf(seen: InventoryView, agents: AgentChannel, vm: Vm) {
     }
   }
   const holders = [...told].map(([host, addresses]) => {
-    const { connected, appliedRevision } = agents.report(host);
+    const { connected, appliedRevision } = agents.statusOf(host);
     const current = appliedRevision !== null && appliedRevision >= vm.revision;
     return { host, local: host === vm.host, connected, appliedRevision, current, addresses };
   });

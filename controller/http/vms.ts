@@ -79,7 +79,7 @@ async function readiness(
   whole: boolean,
 ): Promise<Pick<Static<typeof VmView>, "ready" | "notReady">> {
   if (await agents.waitApplied(vm.host, vm.revision, timeoutMs)) return { ready: true };
-  const { connected, problems } = agents.report(vm.host);
+  const { connected, problems } = agents.statusOf(vm.host);
   const reason = connected
     ? `host "${vm.host}" has not confirmed revision ${vm.revision} within ${timeoutMs} ms`
     : `host "${vm.host}" has no agent connected`;

@@ -12,7 +12,7 @@ import { findBreaches } from "./breaches.ts";
 import type { DecisionContext } from "./decision-context.ts";
 import { Draft } from "./draft.ts";
 import { checkExpectation, type Expectation } from "./expectation.ts";
-import { type HostMutation, layHost } from "./host-mutations.ts";
+import { applyHostMutation, type HostMutation } from "./host-mutations.ts";
 import type { Inventory } from "./inventory.ts";
 import { checkQuota } from "./quota.ts";
 import { type OnRefusal, Refusal } from "./refusal.ts";
@@ -20,7 +20,7 @@ import { type Deletion, getOr404, refuseTaken, renewed } from "./renewal.ts";
 import { checkRules } from "./rules.ts";
 import { includesNetwork } from "./scope.ts";
 import { atOnce, type Steps } from "./steps.ts";
-import { layVm, type VmMutation } from "./vm-mutations.ts";
+import { applyVmMutation, type VmMutation } from "./vm-mutations.ts";
 
 export type Mutation = Change & {
   /** Of the resource that the change is for. Absent: nothing. */
@@ -108,9 +108,9 @@ function nameIn(mutation: Mutation): string {
 }
 
 function lay(draft: Draft, mutation: Mutation, claims: Claims, context: DecisionContext): void {
-  if (isForVm(mutation)) layVm(draft, mutation, claims, context);
-  else if (isForHost(mutation)) layHost(draft, mutation, context);
-  else layNetwork(draft, mutation, context);
+  if (isForVm(mutation)) applyVmMutation(draft, mutation, claims, context);
+  else if (isForHost(mutation)) applyHostMutation(draft, mutation, context);
+  else applyNetworkMutation(draft, mutation, context);
 }
 
 type MutationOf<Prefix extends string> = Extract<Mutation, { readonly kind: `${Prefix}.${string}` }>;
@@ -118,7 +118,7 @@ type MutationOf<Prefix extends string> = Extract<Mutation, { readonly kind: `${P
 const isForVm = (mutation: Mutation): mutation is MutationOf<"vm"> => mutation.kind.startsWith("vm.");
 const isForHost = (mutation: Mutation): mutation is MutationOf<"host"> => mutation.kind.startsWith("host.");
 
-function layNetwork(draft: Draft, mutation: MutationOf<"network">, context: DecisionContext): void {
+function applyNetworkMutation(draft: Draft, mutation: MutationOf<"network">, context: DecisionContext): void {
   const name = nameIn(mutation);
   const current = draft.findNetwork(name);
   if (!includesNetwork(draft.scope, name)) getOr404("network", name, undefined);

@@ -18,7 +18,7 @@ export type HostMutation =
   /** All VMs of the host, spread over others. */
   | { readonly kind: "host.evacuate"; readonly name: string; readonly to: readonly string[] };
 
-export function layHost(
+export function applyHostMutation(
   draft: Draft,
   mutation: HostMutation & { readonly expect?: Expectation },
   context: DecisionContext,

@@ -19,7 +19,7 @@ export type VmMutation =
   /** It stays where it is. */
   | { readonly kind: "vm.abort"; readonly name: string };
 
-export function layVm(
+export function applyVmMutation(
   draft: Draft,
   mutation: VmMutation & { readonly expect?: Expectation },
   claims: Claims,

@@ -9,7 +9,7 @@ import type { Authorities } from "./authorities.ts";
 import { type CertificateSource, type ServerCertificate, secureContextOptions } from "./server-certificate.ts";
 
 /** Long timers overflow, and clocks are set: look again at least this often. */
-const longestWaitMs = 3_600_000;
+const maxWaitMs = 3_600_000;
 const retryMs = 10_000;
 const handshakeMs = 10_000;
 
@@ -103,14 +103,14 @@ export class ServerTls {
     }
   }
 
-  private schedule(leastMs = 1_000): void {
+  private schedule(minMs = 1_000): void {
     clearTimeout(this.timer);
     if (this.closed) return;
     const dueMs = this.shown.renewAt - this.deps.now().getTime();
-    const isDue = dueMs <= longestWaitMs;
+    const isDue = dueMs <= maxWaitMs;
     this.timer = setTimeout(
       () => (isDue ? void this.refresh() : this.schedule()),
-      Math.max(leastMs, Math.min(dueMs, longestWaitMs)),
+      Math.max(minMs, Math.min(dueMs, maxWaitMs)),
     ).unref();
   }
 

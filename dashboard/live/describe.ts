@@ -1,7 +1,8 @@
 // An event in words. Pure.
 import { defined } from "../../common/defined.ts";
 import type { CloudEvent } from "../../schema/events.ts";
-import type { HappeningEvent, StreamEvent } from "./events.ts";
+import type { OperationalCloudEvent } from "../../schema/operational.ts";
+import type { StreamEvent } from "./events.ts";
 
 export interface FieldChange {
   readonly field: string;
@@ -60,8 +61,8 @@ export function summary(event: CloudEvent): string {
   return `VNI ${resource.vni}`;
 }
 
-/** Of what happened on a host. */
-export function happening({ data }: HappeningEvent): string {
+/** Of an operational event: one line. */
+export function operationalText({ data }: OperationalCloudEvent): string {
   const { subject, detail, count, network } = data;
   const often = count > 1 ? `${count} times` : undefined;
   return [subject, detail, network && `network ${network}`, often].filter(Boolean).join(" · ");

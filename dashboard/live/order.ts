@@ -1,15 +1,19 @@
-// Events of both kinds in an order: changes by the log, what happened on hosts by its run and sequence. Pure.
+// Events of both kinds in an order: changes by the log, operational events by run and sequence. Pure.
 import type { CloudEvent } from "../../schema/events.ts";
-import type { HappeningEvent, StreamEvent } from "./events.ts";
+import type { OperationalCloudEvent } from "../../schema/operational.ts";
+import type { StreamEvent } from "./events.ts";
 
 /** As many as the controller keeps. */
 const keptAtMost = 1_024;
 
 /** Each once; an earlier run of the controller before a later one. */
-export function merged(known: readonly HappeningEvent[], more: readonly HappeningEvent[]): readonly HappeningEvent[] {
-  const runs = new Map<string, Map<string, HappeningEvent>>();
+export function merged(
+  known: readonly OperationalCloudEvent[],
+  more: readonly OperationalCloudEvent[],
+): readonly OperationalCloudEvent[] {
+  const runs = new Map<string, Map<string, OperationalCloudEvent>>();
   for (const event of [...known, ...more]) {
-    const run = runs.get(event.run) ?? new Map<string, HappeningEvent>();
+    const run = runs.get(event.run) ?? new Map<string, OperationalCloudEvent>();
     runs.set(event.run, run.set(event.sequence, event));
   }
   const inOrder = [...runs.values()].flatMap((run) =>
@@ -25,15 +29,15 @@ export function newestFirst(...lists: readonly (readonly CloudEvent[])[]): Cloud
 }
 
 /** Merges both, newest first: changes stay in the order of the log, even if the clock was changed in between. */
-export function byTime(changes: readonly CloudEvent[], happened: readonly HappeningEvent[]): StreamEvent[] {
+export function byTime(changes: readonly CloudEvent[], operational: readonly OperationalCloudEvent[]): StreamEvent[] {
   const all: StreamEvent[] = [];
   let next = 0;
   for (const change of changes) {
-    for (let each = happened[next]; each && each.time > change.time; each = happened[next]) {
+    for (let each = operational[next]; each && each.time > change.time; each = operational[next]) {
       all.push(each);
       next += 1;
     }
     all.push(change);
   }
-  return [...all, ...happened.slice(next)];
+  return [...all, ...operational.slice(next)];
 }

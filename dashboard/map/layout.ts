@@ -20,12 +20,12 @@ export interface Layout {
 
 /** How much room there is: a desk's screen, or a phone's. In units of the drawing, of about a pixel each. */
 const rooms = {
-  wide: { width: 1_000, mostOnRing: 12, ringHeight: 560, shape: 1.9, mostColumns: 60 },
-  narrow: { width: 340, mostOnRing: 5, ringHeight: 480, shape: 0.7, mostColumns: 9 },
+  wide: { width: 1_000, maxOnRing: 12, ringHeight: 560, shape: 1.9, maxColumns: 60 },
+  narrow: { width: 340, maxOnRing: 5, ringHeight: 480, shape: 0.7, maxColumns: 9 },
 } as const;
 export type Room = keyof typeof rooms;
 
-const mostBent = 36;
+const maxBend = 36;
 const margin = 26;
 /** Between a card and the frame that marks where a move ends. */
 export const goalMargin = 6;
@@ -33,7 +33,7 @@ export const goalMargin = 6;
 const letterWidth = 6.6;
 
 export function layOut(names: readonly string[], room: Room = "wide"): Layout {
-  return names.length <= rooms[room].mostOnRing ? ring(names, room) : grid(names, room);
+  return names.length <= rooms[room].maxOnRing ? ring(names, room) : grid(names, room);
 }
 
 function ring(names: readonly string[], room: Room): Layout {
@@ -69,15 +69,15 @@ function ring(names: readonly string[], room: Room): Layout {
 }
 
 function grid(names: readonly string[], room: Room): Layout {
-  const { width, shape, mostColumns } = rooms[room];
-  const columns = Math.min(mostColumns, Math.ceil(Math.sqrt(names.length * shape)));
+  const { width, shape, maxColumns } = rooms[room];
+  const columns = Math.min(maxColumns, Math.ceil(Math.sqrt(names.length * shape)));
   const pitch = width / columns;
   const card = { width: pitch * 0.8, height: Math.min(44, pitch * 0.62) };
   const rowPitch = card.height * 1.5 + 3;
   const rows = Math.ceil(names.length / columns);
   const spots = names.map((_, i) => ({
     x: pitch * ((i % columns) + 0.5),
-    y: mostBent / 2 + rowPitch * (Math.floor(i / columns) + 0.5),
+    y: maxBend / 2 + rowPitch * (Math.floor(i / columns) + 0.5),
   }));
   const letters = Math.floor((card.width - 6) / letterWidth);
   const shared = commonPrefix(names);
@@ -88,7 +88,7 @@ function grid(names: readonly string[], room: Room): Layout {
     const rest = ways.find((way) => way.length <= letters);
     return rest ?? (letters >= 5 ? cut(name.slice(word.length), letters) : "");
   };
-  return { kind: "grid", width, height: rowPitch * rows + mostBent, card, columns, spots, labels: names.map(label) };
+  return { kind: "grid", width, height: rowPitch * rows + maxBend, card, columns, spots, labels: names.map(label) };
 }
 
 export function commonPrefix(names: readonly string[]): string {
@@ -116,7 +116,7 @@ export function linkPath({ kind, width: w, height: h }: Layout, from: Spot, to: 
 
 /** By how much a line of tiles leaves the straight way: never so far that it leaves the drawing. */
 function bent(length: number): number {
-  return Math.sign(length) * Math.min(mostBent, Math.abs(length) * 0.12);
+  return Math.sign(length) * Math.min(maxBend, Math.abs(length) * 0.12);
 }
 
 function round(value: number): number {

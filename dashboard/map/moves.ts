@@ -14,7 +14,7 @@ export interface SeenMove {
 
 const kept = 8;
 /** Of an atomic bulk no more than these are drawn at once. */
-const mostInFlight = 60;
+const maxInFlight = 60;
 
 export function useMoves(): { readonly latest: readonly SeenMove[]; readonly flying: readonly SeenMove[] } {
   const [latest, setLatest] = useState<readonly SeenMove[]>([]);
@@ -30,7 +30,7 @@ export function useMoves(): { readonly latest: readonly SeenMove[]; readonly fly
           });
           if (moves.length === 0) return;
           setLatest((before) => [...moves.reverse(), ...before].slice(0, kept));
-          setFlying((before) => [...before, ...moves].slice(-mostInFlight));
+          setFlying((before) => [...before, ...moves].slice(-maxInFlight));
           setTimeout(() => setFlying((all) => all.filter(({ id }) => !moves.some((move) => move.id === id))), flightMs);
         },
       }),

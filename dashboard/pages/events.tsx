@@ -4,7 +4,7 @@ import type { CloudEvent } from "../../schema/events.ts";
 import { formatCount } from "../format.ts";
 import { type EventFilter, passes } from "../live/describe.ts";
 import { isChange, type StreamEvent } from "../live/events.ts";
-import { happenings } from "../live/happenings.ts";
+import { operationalEvents } from "../live/operational-events.ts";
 import { byTime, newestFirst } from "../live/order.ts";
 import { listenToStream } from "../live/stream.ts";
 import { EventList } from "../parts/event-list.tsx";
@@ -104,7 +104,7 @@ function logFilter({ kind, network, host, name }: EventFilter) {
 }
 
 function Live({ filter }: { readonly filter: EventFilter }) {
-  const onlyHappenings = filter.kind === "operational";
+  const onlyOperational = filter.kind === "operational";
   const [fresh, setFresh] = useState<readonly CloudEvent[]>([]);
   /** What was shown when it was paused. */
   const [paused, setPaused] = useState<readonly StreamEvent[]>();
@@ -118,17 +118,17 @@ function Live({ filter }: { readonly filter: EventFilter }) {
       }),
     [filter],
   );
-  const log = useLog(onlyHappenings ? undefined : logFilter(filter), { limit: backfill, isFollowed: true });
-  const happened = happenings.value;
+  const log = useLog(onlyOperational ? undefined : logFilter(filter), { limit: backfill, isFollowed: true });
+  const operational = operationalEvents.value;
   const current = useMemo(() => {
     const changes = newestFirst(fresh, log.events);
     // An agent that was away tells of what was before what has come since.
-    const others = happened
+    const others = operational
       .filter((event) => passes(filter, event))
       .toReversed()
       .sort((a, b) => (a.time === b.time ? 0 : a.time > b.time ? -1 : 1));
     return byTime(changes, others).slice(0, shownAtMost);
-  }, [fresh, log.events, happened, filter]);
+  }, [fresh, log.events, operational, filter]);
   const shown = paused ?? current;
   const missed = paused && current.filter((event) => !paused.includes(event)).length;
   const oldest = shown.filter(isChange).at(-1);

@@ -30,7 +30,7 @@ export function HostPage({ name }: { readonly name: string }) {
           On the map
         </a>
       }
-      deeds={
+      actions={
         mayWriteHosts.value
           ? [
               { title: "Edit", dialog: (of, close) => <HostForm host={of} onClose={close} /> },

@@ -26,7 +26,7 @@ export function NetworkPage({ name }: { readonly name: string }) {
           On the map
         </a>
       }
-      deeds={
+      actions={
         mayWrite.value
           ? [
               { title: "Edit", dialog: (of, close) => <NetworkForm network={of} onClose={close} /> },

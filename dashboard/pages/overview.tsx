@@ -2,8 +2,8 @@ import type { ComponentChildren } from "preact";
 import type { LogView, OverviewView, RatesView } from "../../schema/observe.ts";
 import { formatCount, formatMean, formatMs, formatRate } from "../format.ts";
 import { changes, useResource } from "../live/resource.ts";
-import { Concerns } from "../parts/concerns.tsx";
 import { EventList } from "../parts/event-list.tsx";
+import { Issues } from "../parts/issues.tsx";
 import { Rates, summaryOf } from "../parts/rates.tsx";
 import { Empty, Load, PageHead, Panel } from "../parts/states.tsx";
 import { href } from "../router.ts";
@@ -19,7 +19,7 @@ export function OverviewPage() {
       <Load of={overview}>{(value) => <Figures overview={value} />}</Load>
       <Rates />
       <div class="columns columns-wide">
-        <Load of={overview}>{(value) => <Concerns overview={value} />}</Load>
+        <Load of={overview}>{(value) => <Issues overview={value} />}</Load>
         <Panel title="Latest changes" aside={<a href={href(["events"])}>All events</a>}>
           <Load of={log}>
             {({ events }) =>

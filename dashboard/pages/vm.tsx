@@ -26,7 +26,7 @@ export function VmPage({ name }: { readonly name: string }) {
       name={name}
       list={{ plural: "vms", title: "VMs" }}
       of={vm}
-      deeds={
+      actions={
         mayWrite.value
           ? [
               { title: "Move", look: "primary", dialog: (of, close) => <Move vm={of} onClose={close} /> },

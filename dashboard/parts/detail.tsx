@@ -6,7 +6,7 @@ import type { Loaded } from "../live/resource.ts";
 import { href } from "../router.ts";
 import { Empty, Load, PageHead } from "./states.tsx";
 
-export interface Deed<T> {
+export interface Action<T> {
   readonly title: string;
   readonly look?: "primary" | "danger";
   readonly dialog: (of: T, onClose: () => void) => ComponentChildren;
@@ -19,17 +19,17 @@ export function Detail<T>(props: {
   readonly of: Loaded<T>;
   readonly links?: ComponentChildren;
   /** What this caller may do to it. */
-  readonly deeds: readonly Deed<T>[];
+  readonly actions: readonly Action<T>[];
   readonly facts: (value: T) => ComponentChildren;
   /** What stands also where there is none of that name any more. */
   readonly history: ComponentChildren;
   readonly children?: ComponentChildren;
 }) {
-  const { name, list, of, links, deeds, facts, history, children } = props;
+  const { name, list, of, links, actions, facts, history, children } = props;
   // As it was when the dialog was opened: changes by others since then must not be overwritten unseen.
   const [open, setOpen] = useState<{ readonly title: string; readonly as: T }>();
   const value = of.kind === "ready" ? of.value : undefined;
-  const dialog = deeds.find(({ title }) => title === open?.title);
+  const dialog = actions.find(({ title }) => title === open?.title);
   const above = <a href={href([list.plural])}>{list.title}</a>;
   if (of.kind === "failed" && of.error instanceof ProblemError && of.error.problem.status === 404) {
     return (
@@ -50,7 +50,7 @@ export function Detail<T>(props: {
       <PageHead title={name} above={above}>
         {links}
         {value !== undefined &&
-          deeds.map(({ title, look }) => (
+          actions.map(({ title, look }) => (
             <button key={title} type="button" class={look} onClick={() => setOpen({ title, as: value })}>
               {title}
             </button>

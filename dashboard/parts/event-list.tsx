@@ -1,7 +1,8 @@
 import type { CloudEvent } from "../../schema/events.ts";
+import type { OperationalCloudEvent } from "../../schema/operational.ts";
 import { formatTime } from "../format.ts";
-import { fieldChanges, happening, summary } from "../live/describe.ts";
-import { type HappeningEvent, isChange, type StreamEvent } from "../live/events.ts";
+import { fieldChanges, operationalText, summary } from "../live/describe.ts";
+import { isChange, type StreamEvent } from "../live/events.ts";
 import { href } from "../router.ts";
 import { Prose } from "./prose.tsx";
 
@@ -45,7 +46,7 @@ function EventRow({ event, details }: { readonly event: StreamEvent; readonly de
       <span class="event-text">
         <a href={href([plural, name])}>{name}</a>{" "}
         <bdi class="event-summary">
-          {change ? summary(change) : <Prose text={happening(event as HappeningEvent)} />}
+          {change ? summary(change) : <Prose text={operationalText(event as OperationalCloudEvent)} />}
         </bdi>
         {details && change && <Fields event={change} />}
       </span>

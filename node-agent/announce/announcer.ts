@@ -48,7 +48,7 @@ export interface AnnouncerEvents {
   scanned: [readonly number[]];
 }
 
-interface Ear {
+interface NetworkListener {
   readonly socket: ReturnType<GuestEdge["hear"]>;
   readonly tunnelIfindex: number;
   readonly ports: ReturnType<GuestEdge["portsOf"]>;
@@ -58,7 +58,7 @@ interface Ear {
 
 export class Announcer extends EventEmitter<AnnouncerEvents> implements Askers {
   readonly counters: AnnounceCounters = { replied: 0, announced: 0 };
-  private readonly ears = new Map<Vni, Ear>();
+  private readonly listening = new Map<Vni, NetworkListener>();
   private readonly waiting = new WaitingGuests();
   private readonly housekeeping: Repetition;
   private scanWatch: Repetition | undefined;
@@ -67,7 +67,7 @@ export class Announcer extends EventEmitter<AnnouncerEvents> implements Askers {
   constructor(private readonly deps: AnnouncerDependencies) {
     super();
     this.housekeeping = every(housekeepingMs, () => {
-      for (const [vni, { scanners, socket }] of this.ears) {
+      for (const [vni, { scanners, socket }] of this.listening) {
         if (scanners.forget(this.deps.nowMs())) {
           socket.ignore(scanners.list());
           this.followScans();
@@ -79,17 +79,17 @@ export class Announcer extends EventEmitter<AnnouncerEvents> implements Askers {
 
   /** Listens on a network's bridge from now on; call it again after its devices were recreated. */
   attend(vni: Vni, bridgeIfindex: number, tunnelIfindex: number): void {
-    const present = this.ears.get(vni);
+    const present = this.listening.get(vni);
     if (present?.socket.bridgeIfindex === bridgeIfindex && present.tunnelIfindex === tunnelIfindex) return;
     this.leave(vni);
     const socket = this.deps.guests.hear(bridgeIfindex);
     const ports = this.deps.guests.portsOf(bridgeIfindex, tunnelIfindex);
-    this.ears.set(vni, { socket, tunnelIfindex, ports, scanners: new Scanners(allowances.guest), listenedMs: 0 });
+    this.listening.set(vni, { socket, tunnelIfindex, ports, scanners: new Scanners(allowances.guest), listenedMs: 0 });
   }
 
   leave(vni: Vni): void {
-    this.ears.get(vni)?.socket.close();
-    this.ears.delete(vni);
+    this.listening.get(vni)?.socket.close();
+    this.listening.delete(vni);
     this.followScans();
   }
 
@@ -99,23 +99,23 @@ export class Announcer extends EventEmitter<AnnouncerEvents> implements Askers {
 
   /** Reads what the network's guests have asked. */
   listen(vni: Vni): void {
-    const ear = this.ears.get(vni);
-    if (!ear) return;
+    const listener = this.listening.get(vni);
+    if (!listener) return;
     const nowMs = this.deps.nowMs();
     const isCrowd = this.crowded.has(vni);
     // A recorded request counts as a miss, which triggers reading again: endlessly, while the crowd lasts.
-    if (isCrowd && nowMs - ear.listenedMs < scannedMs / 2) return;
-    ear.listenedMs = nowMs;
+    if (isCrowd && nowMs - listener.listenedMs < scannedMs / 2) return;
+    listener.listenedMs = nowMs;
     const open: IpAddress[] = [];
-    for (const heard of ear.socket.drain(isCrowd ? maxHeardOfCrowd : undefined)) {
+    for (const heard of listener.socket.drain(isCrowd ? maxHeardOfCrowd : undefined)) {
       this.waiting.heard(vni, heard, nowMs);
       const { asker, claim, target } = heard;
       if (claim) this.emit("claimed", vni, claim);
       if (!asker || !this.isOpen(vni, target, nowMs)) continue;
-      if (ear.scanners.heard(asker.mac, nowMs)) this.emit("scanBegan", vni, asker.mac);
-      if (!ear.scanners.isOne(asker.mac)) open.push(target);
+      if (listener.scanners.heard(asker.mac, nowMs)) this.emit("scanBegan", vni, asker.mac);
+      if (!listener.scanners.isOne(asker.mac)) open.push(target);
     }
-    if (this.isHeardInstead(vni, ear)) for (const ip of open) this.emit("missed", { kind: "l3miss", vni, ip });
+    if (this.isHeardInstead(vni, listener)) for (const ip of open) this.emit("missed", { kind: "l3miss", vni, ip });
   }
 
   /** Networks whose misses are not read, because their guests raise too many. */
@@ -126,26 +126,26 @@ export class Announcer extends EventEmitter<AnnouncerEvents> implements Askers {
 
   /** Looks up the port of a guest during the query for it. */
   locate(vni: Vni, guest: WaitingGuest): void {
-    void this.ears.get(vni)?.ports.portOf(guest.mac, this.deps.nowMs());
+    void this.listening.get(vni)?.ports.portOf(guest.mac, this.deps.nowMs());
   }
 
   /** A guest exceeds its budget: its requests are ignored for a while, so that those of the others are read. */
   ignore(vni: Vni, guest: MacAddress): void {
-    const ear = this.ears.get(vni);
-    if (!ear) return;
-    ear.scanners.add(guest, this.deps.nowMs());
-    ear.socket.ignore(ear.scanners.list());
+    const listener = this.listening.get(vni);
+    if (!listener) return;
+    listener.scanners.add(guest, this.deps.nowMs());
+    listener.socket.ignore(listener.scanners.list());
     this.followScans();
   }
 
   /** Guests whose requests are ignored. */
   scanners(): { readonly vni: Vni; readonly guest: MacAddress }[] {
-    return [...this.ears].flatMap(([vni, { scanners }]) => scanners.list().map((guest) => ({ vni, guest })));
+    return [...this.listening].flatMap(([vni, { scanners }]) => scanners.list().map((guest) => ({ vni, guest })));
   }
 
   /** The guest that most likely asked if no request was recorded: one whose requests are ignored. */
   suspectIn(vni: Vni): MacAddress | undefined {
-    return this.ears.get(vni)?.scanners.list()[0];
+    return this.listening.get(vni)?.scanners.list()[0];
   }
 
   /** The guest that asked last for `target`, if its request was recorded. */
@@ -158,34 +158,34 @@ export class Announcer extends EventEmitter<AnnouncerEvents> implements Askers {
    * @returns when the last frame was sent, undefined if no guest waited
    */
   answer(vni: Vni, known: Announcement): Promise<number | undefined> {
-    const ear = this.ears.get(vni);
-    if (!ear) return Promise.resolve(undefined);
+    const listener = this.listening.get(vni);
+    if (!listener) return Promise.resolve(undefined);
     this.listen(vni);
     const nowMs = this.deps.nowMs();
     const { guests, unheard } = this.waiting.take(vni, known.ip, nowMs);
-    const sent = guests.map((guest) => this.reply(ear, known, guest, nowMs));
+    const sent = guests.map((guest) => this.reply(listener, known, guest, nowMs));
     if (unheard) sent.push(this.announce(vni, known));
     return sent.length === 0 ? Promise.resolve(undefined) : Promise.all(sent).then(() => this.deps.nowMs());
   }
 
   /** To all guests of the network on this host: a guest may have an older MAC for it in its cache. */
   async announce(vni: Vni, known: Announcement): Promise<void> {
-    const ear = this.ears.get(vni);
-    if (!ear) return;
+    const listener = this.listening.get(vni);
+    if (!listener) return;
     this.counters.announced++;
-    await this.sendToAll(ear, encodeAnnouncement(known));
+    await this.sendToAll(listener, encodeAnnouncement(known));
   }
 
   close(): void {
     this.housekeeping.stop();
     this.scanWatch?.stop();
-    for (const vni of [...this.ears.keys()]) this.leave(vni);
+    for (const vni of [...this.listening.keys()]) this.leave(vni);
     this.deps.guests.sender.close();
   }
 
   /** Ignores the misses of networks in which a guest scans, and records requests more often there. */
   private followScans(): void {
-    const scanned = [...this.ears.values()].filter(({ scanners }) => scanners.size > 0);
+    const scanned = [...this.listening.values()].filter(({ scanners }) => scanners.size > 0);
     this.emit(
       "scanned",
       scanned.map(({ tunnelIfindex }) => tunnelIfindex),
@@ -195,7 +195,7 @@ export class Announcer extends EventEmitter<AnnouncerEvents> implements Askers {
 
   private watchScans(): void {
     this.scanWatch?.stop();
-    const heard = [...this.ears].filter(([vni, ear]) => this.isHeardInstead(vni, ear));
+    const heard = [...this.listening].filter(([vni, listener]) => this.isHeardInstead(vni, listener));
     if (heard.length === 0) return;
     this.scanWatch = every(scannedMs, () => {
       for (const [vni] of heard) this.listen(vni);
@@ -209,22 +209,27 @@ export class Announcer extends EventEmitter<AnnouncerEvents> implements Askers {
   }
 
   /** The recorded requests of its guests replace misses. */
-  private isHeardInstead(vni: Vni, { scanners }: Ear): boolean {
+  private isHeardInstead(vni: Vni, { scanners }: NetworkListener): boolean {
     return scanners.size > 0 || this.crowded.has(vni);
   }
 
-  private async reply(ear: Ear, known: Announcement, guest: WaitingGuest, nowMs: number): Promise<void> {
+  private async reply(
+    listener: NetworkListener,
+    known: Announcement,
+    guest: WaitingGuest,
+    nowMs: number,
+  ): Promise<void> {
     this.counters.replied++;
     const frame = encodeReply(known, guest);
-    const port = await ear.ports.portOf(guest.mac, nowMs);
+    const port = await listener.ports.portOf(guest.mac, nowMs);
     // Unicast to the guest, so that no other guest takes it even if its port is unknown.
-    if (port === undefined) await this.sendToAll(ear, frame);
+    if (port === undefined) await this.sendToAll(listener, frame);
     else this.deps.guests.sender.send(frame, port);
   }
 
-  private async sendToAll(ear: Ear, frame: Buffer): Promise<void> {
+  private async sendToAll(listener: NetworkListener, frame: Buffer): Promise<void> {
     try {
-      for (const port of await ear.ports.all()) this.deps.guests.sender.send(frame, port);
+      for (const port of await listener.ports.all()) this.deps.guests.sender.send(frame, port);
     } catch (error) {
       // The guest retries in a second; a kernel that lists no ports is reported elsewhere.
       if (!(error instanceof NetlinkError)) throw error;

@@ -5,8 +5,8 @@
 import type { Logger } from "pino";
 import { defined } from "../../common/defined.ts";
 import type { Vni } from "../../schema/index.ts";
+import type { Reporter } from "../findings/reporter.ts";
 import type { ClaimedPort, PortRegister } from "../networks/port-register.ts";
-import type { Reporter } from "../reports/reporter.ts";
 import { Keeper } from "./keeper.ts";
 import { probeRules } from "./probe.ts";
 import type { ReadTable } from "./readback.ts";

@@ -4,11 +4,11 @@
 import type { Logger } from "pino";
 import { every, type Repetition } from "../../common/every.ts";
 import { SerialQueue } from "../../common/serial-queue.ts";
+import type { Reporter } from "../findings/reporter.ts";
 import { hostNotCovered } from "../kernel/devices/device-problems.ts";
 import type { HostRuleTables } from "../kernel/filters/host-rule-tables.ts";
 import { NetlinkError } from "../kernel/sockets/request-socket.ts";
 import { watchRuleset } from "../kernel/sockets/ruleset-watch.ts";
-import type { Reporter } from "../reports/reporter.ts";
 
 /** Delay after a change of the ruleset: reloading a firewall makes many. Own changes are notified, too. */
 const soonMs = 20;

@@ -1,9 +1,9 @@
 // Accepts tunnelled frames only from the VTEPs of hosts in the same network: the controller pushes changes to that set.
 import type { Logger } from "pino";
 import type { ControllerFrame, Vni } from "../../schema/index.ts";
+import type { Reporter } from "../findings/reporter.ts";
 import type { PortRegister } from "../networks/port-register.ts";
 import type { RegisteredNetworks } from "../networks/registered-networks.ts";
-import type { Reporter } from "../reports/reporter.ts";
 import { Keeper } from "./keeper.ts";
 import type { ReadTable } from "./readback.ts";
 import { RuleTable } from "./rule-table.ts";

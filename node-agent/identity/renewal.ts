@@ -8,9 +8,9 @@ import { makeRequest } from "./request.ts";
 import { type HostIdentity, type HostState, StateError } from "./state.ts";
 
 /** Long timers overflow, and clocks are set: look again at least this often. */
-const longestWaitMs = 3_600_000;
-const leastRetryMs = 1_000;
-const mostRetryMs = 600_000;
+const maxWaitMs = 3_600_000;
+const minRetryMs = 1_000;
+const maxRetryMs = 600_000;
 
 export interface RenewalDeps {
   readonly state: HostState;
@@ -81,7 +81,7 @@ export class Renewal {
       const reason = error instanceof Error ? error.message : String(error);
       const leftMs = Date.parse(this.certificate.validTo) - this.deps.now();
       // Ten attempts in the remaining time, at random moments, so that a fleet does not connect all at once.
-      const pauseMs = Math.min(mostRetryMs, Math.max(leastRetryMs, leftMs / 10)) * (0.5 + this.deps.random());
+      const pauseMs = Math.min(maxRetryMs, Math.max(minRetryMs, leftMs / 10)) * (0.5 + this.deps.random());
       log.error({ reason, until: this.certificate.validTo }, "the certificate could not be renewed: retrying");
       this.schedule(pauseMs);
     }
@@ -101,7 +101,7 @@ export class Renewal {
   private schedule(dueMs: number): void {
     if (this.stopped) return;
     clearTimeout(this.timer);
-    const act = () => (dueMs > longestWaitMs ? this.start() : void this.renew());
-    this.timer = setTimeout(act, Math.max(0, Math.min(dueMs, longestWaitMs)));
+    const act = () => (dueMs > maxWaitMs ? this.start() : void this.renew());
+    this.timer = setTimeout(act, Math.max(0, Math.min(dueMs, maxWaitMs)));
   }
 }

@@ -21,14 +21,14 @@ import type { WaitingGuest } from "./waiting.ts";
 /** Maximum of pending queries; beyond, the oldest is dropped: its guest retries. */
 const maxInFlight = 4_096;
 const firstQuietMs = 5_000;
-const longestQuietMs = 60_000;
+const maxQuietMs = 60_000;
 
 /**
  * Time for which an address is not queried again, after the controller has answered `times` times in a row that it is unknown.
  * Its registration is pushed anyway.
  */
 export function quietMs(times: number): number {
-  return Math.min(longestQuietMs, firstQuietMs * 2 ** (times - 1));
+  return Math.min(maxQuietMs, firstQuietMs * 2 ** (times - 1));
 }
 
 /** Budgets of queries to the controller: a scan by one guest leaves room for its network and its host. */

@@ -3,8 +3,8 @@
 import type { Logger } from "pino";
 import { inSlices, type Turns } from "../../common/cooperative.ts";
 import type { AgentNetwork, Vni } from "../../schema/index.ts";
-import type { Reporter } from "../reports/reporter.ts";
-import { compare, type Desired, type Difference, mend, nothingDesired } from "../tables/comparison.ts";
+import type { Reporter } from "../findings/reporter.ts";
+import { compare, type Desired, type Difference, nothingDesired, repairOf } from "../tables/comparison.ts";
 import { entryKey, type Operation, type OperationResult, type Tables } from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import type { EntryWriter } from "./entry-writer.ts";
@@ -52,7 +52,7 @@ export class EntryReconciler {
       // Entries written during the comparison are written again, since the dump may be older; but they were not wrong.
       const drifted = differences.filter(({ place }) => !concurrent.places.has(entryKey(place)));
       if (drifted.length > 0) this.tell(network, drifted, cause);
-      writer.noteRefused(await this.mendAll(differences, desired, isCurrent));
+      writer.noteRefused(await this.repairAll(differences, desired, isCurrent));
       // Entries that were refused before are written, or were refused again.
       if (isCurrent() && !concurrent.refused) writer.refusals.delete(vni);
       return isCurrent();
@@ -66,7 +66,7 @@ export class EntryReconciler {
     const { tables, held, turns } = this.deps;
     const memory = held.desiredOf(vni);
     const differences = await inSlices(compare(nothingDesired, await tables.list(vni)), turns);
-    await this.mendAll(differences, nothingDesired, () => held.desiredOf(vni) === memory);
+    await this.repairAll(differences, nothingDesired, () => held.desiredOf(vni) === memory);
   }
 
   private tell({ vni, name }: AgentNetwork, differences: readonly Difference[], cause: Cause): void {
@@ -81,7 +81,7 @@ export class EntryReconciler {
   }
 
   /** In batches, each as of its sending: no entry is overwritten by an older desired one. */
-  private async mendAll(
+  private async repairAll(
     differences: readonly Difference[],
     desired: Desired,
     isCurrent: () => boolean,
@@ -92,7 +92,7 @@ export class EntryReconciler {
       const lot: Operation[] = [];
       do {
         const difference = differences[at++];
-        const operation = difference && mend(difference, desired);
+        const operation = difference && repairOf(difference, desired);
         if (operation) lot.push(operation);
       } while (at < differences.length && lot.length < maxLot && !turns.over);
       results.push(...(await writer.send(lot)));

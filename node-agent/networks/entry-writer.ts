@@ -3,9 +3,9 @@
 import type { Logger } from "pino";
 import { type Answer, type BindingKey, keyText, type Vni } from "../../schema/index.ts";
 import type { Announcer } from "../announce/announcer.ts";
+import type { Reporter } from "../findings/reporter.ts";
 import type { Announcement } from "../kernel/codec/packet-codec.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
-import type { Reporter } from "../reports/reporter.ts";
 import { type Entry, entryKey, type Operation, type OperationResult, type Tables } from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import type { Occasion } from "../tables/held-network.ts";

@@ -17,11 +17,11 @@ import {
 import type { Frame } from "../controller-link/frame-assembly.ts";
 import type { Hello, LinkHandlers } from "../controller-link/link.ts";
 import type { Releases } from "../controller-link/releases.ts";
+import type { Reporter } from "../findings/reporter.ts";
 import type { MissResolver } from "../misses/resolver.ts";
 import type { EntryWriter, Programmed } from "../networks/entry-writer.ts";
 import type { HostNetworks } from "../networks/host-networks.ts";
 import type { RegisteredNetworks } from "../networks/registered-networks.ts";
-import type { Reporter } from "../reports/reporter.ts";
 import type { Entry } from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import type { Occasion } from "../tables/held-network.ts";

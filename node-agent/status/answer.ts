@@ -1,5 +1,6 @@
 // Answers requests on the agent's local socket.
 import { explain } from "./explain.ts";
+import { withFormerNames } from "./explanation.ts";
 import { gatherPath } from "./gather.ts";
 import type { StatusRequest } from "./protocol.ts";
 import { reportStatus } from "./report.ts";
@@ -8,5 +9,5 @@ import type { StatusSources } from "./sources.ts";
 /** @throws NetlinkError if the kernel does not answer */
 export async function answerStatus(sources: StatusSources, request: StatusRequest): Promise<unknown> {
   if (request.type === "status") return reportStatus(sources, request.maxEntries);
-  return explain(await gatherPath(sources, request));
+  return withFormerNames(explain(await gatherPath(sources, request)));
 }

@@ -6,15 +6,14 @@ export interface Check {
   /** A note is not a problem by itself. */
   readonly state: "ok" | "wrong" | "note";
   readonly says: string;
-  /** The fix. */
-  readonly mend?: string;
+  readonly fix?: string;
 }
 
 export const ok = (name: string, says: string): Check => ({ name, state: "ok", says });
-export const wrong = (name: string, says: string, mend: string): Check => ({ name, state: "wrong", says, mend });
-export const note = (name: string, says: string, mend?: string): Check => ({
+export const wrong = (name: string, says: string, fix: string): Check => ({ name, state: "wrong", says, fix });
+export const note = (name: string, says: string, fix?: string): Check => ({
   name,
   state: "note",
   says,
-  ...defined({ mend }),
+  ...defined({ fix }),
 });

@@ -22,14 +22,14 @@ export class AskError extends Error {
   override readonly name = "AskError";
 }
 
-export interface AgentSays {
+export interface AgentReply {
   /** Of the running agent, which may be older than this command. */
   readonly version: string;
   readonly result: unknown;
 }
 
 /** @throws NoAgentError, AskError */
-export function askAgent(path: string, request: WireStatusRequest, waitMs = replyMs): Promise<AgentSays> {
+export function askAgent(path: string, request: WireStatusRequest, waitMs = replyMs): Promise<AgentReply> {
   return new Promise((resolve, reject) => {
     const socket = createConnection(path);
     const parts: string[] = [];

@@ -64,7 +64,7 @@ function* checkVxlan({ kernel, tunnelEnd }: PathFacts, { vni }: AgentNetwork): G
   if (off.length > 0) {
     yield wrong(
       "vxlan",
-      `${name} is without ${off.join(" and ")}, and the kernel cannot change that: ${whatIsLost(off)}`,
+      `${name} is without ${off.join(" and ")}, and the kernel cannot change that: ${lostTraffic(off)}`,
       again,
     );
   }
@@ -112,7 +112,7 @@ function* checkVxlan({ kernel, tunnelEnd }: PathFacts, { vni }: AgentNetwork): G
   }
 }
 
-function whatIsLost(flags: readonly string[]): string {
+function lostTraffic(flags: readonly string[]): string {
   if (flags.includes("l3miss")) return "the controller is not asked for unknown IPs";
   return flags.includes("l2miss")
     ? "the controller is not asked for unknown MACs"
@@ -230,7 +230,7 @@ export function checkFit({ kernel, tunnelEnd, to }: PathFacts, network: AgentNet
   // ARP goes with IPv4.
   const concerning = familyOf(to) === 4 ? ["iptables", "arptables"] : ["ip6tables"];
   const dropping = kernel.filterProblems.filter(({ filter }) => concerning.includes(filter));
-  checks.push(...dropping.map(({ says, mend }) => wrong("filter", says, mend)));
+  checks.push(...dropping.map(({ says, fix }) => wrong("filter", says, fix)));
   if (bridgeFilter && dropping.length === 0) {
     const table = familyOf(to) === 4 ? "iptables" : "ip6tables";
     checks.push(

@@ -14,8 +14,8 @@ export function checkDestinationGuest({ guests, to, network }: PathFacts): Check
 
 function checkClaim(name: string, says: string | undefined, ip: string, network: string): Check[] {
   if (says === undefined) return [];
-  const mend = `take ${ip} from that guest; or, if it is right, register it so: the VM in ${network} with that MAC gets the address`;
-  return [wrong(name, says, mend)];
+  const fix = `take ${ip} from that guest; or, if it is right, register it so: the VM in ${network} with that MAC gets the address`;
+  return [wrong(name, says, fix)];
 }
 
 function checkBudget({ exhausted }: PathFacts["guests"]): Check[] {

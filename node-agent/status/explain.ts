@@ -1,4 +1,4 @@
-// From the facts about a path to findings, in the order of the path: controller, inventory, this host's devices, the
+// From the facts about a path to checks, in the order of the path: controller, inventory, this host's devices, the
 // answer in memory, the three entries in the kernel, what lies beyond. Pure.
 import { type IpAddress, subnetContains } from "../../schema/index.ts";
 import { type Check, ok, wrong } from "./check.ts";

@@ -13,9 +13,25 @@ export interface Explanation {
   readonly checks: readonly Check[];
 }
 
+/** With the former name of `fix`. */
+interface FormerCheck extends Check {
+  readonly mend?: string;
+}
+
+/** With both names: for commands and scripts of 0.1, and of an agent's answer of 0.1. docs/stability.md says until when. */
+export function withFormerNames(explanation: Explanation): Explanation {
+  const { first, checks } = explanation;
+  return { ...explanation, first: first && withFormerName(first), checks: checks.map(withFormerName) };
+}
+
+function withFormerName(check: FormerCheck): FormerCheck {
+  const fix = check.fix ?? check.mend;
+  return fix === undefined ? check : { ...check, fix, mend: fix };
+}
+
 /** If no agent answered. */
-export function withoutAgent(question: Omit<Explanation, "first" | "checks">, says: string, mend: string): Explanation {
-  const first = wrong("agent", says, mend);
+export function withoutAgent(question: Omit<Explanation, "first" | "checks">, says: string, fix: string): Explanation {
+  const first = wrong("agent", says, fix);
   return { ...question, first, checks: [first] };
 }
 

@@ -1,6 +1,7 @@
 // The status of an agent for a person at a terminal.
+
+import type { DescribedFinding } from "./findings.ts";
 import type { DeviceReport, MissReport, NetworkReport, PortReport, SessionReport, StatusReport } from "./report.ts";
-import type { ReportedReport } from "./reports.ts";
 import { duration, table } from "./table.ts";
 
 export interface Shown {
@@ -146,7 +147,7 @@ function misses(list: readonly MissReport[], most: number): string[] {
 }
 
 /** With an empty line after it, if there are any. */
-function reported(list: readonly ReportedReport[], most: number): string[] {
+function reported(list: readonly DescribedFinding[], most: number): string[] {
   if (list.length === 0) return [];
   const rows = list
     .slice(0, most)

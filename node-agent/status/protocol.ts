@@ -8,12 +8,12 @@ export const maxRequestBytes = 4 * 1024;
 /** More than the largest report; a peer that sends more is not an agent. */
 export const maxReplyBytes = 32 * 1024 * 1024;
 /** Maximum of entries in one report, over all networks: others are only counted. */
-export const mostEntries = 20_000;
+export const maxListedEntries = 20_000;
 
 const WireRequest = Type.Union([
   Type.Object({
     type: Type.Literal("status"),
-    maxEntries: Type.Optional(Type.Integer({ minimum: 0, maximum: mostEntries })),
+    maxEntries: Type.Optional(Type.Integer({ minimum: 0, maximum: maxListedEntries })),
   }),
   Type.Object({
     type: Type.Literal("explain"),
@@ -49,7 +49,7 @@ export function parseStatusRequest(line: string): StatusRequest {
   if (!check.Check(value)) {
     throw new RequestError('this agent answers {"type":"status"} and {"type":"explain","network":…,"from":…,"to":…}');
   }
-  if (value.type === "status") return { type: "status", maxEntries: value.maxEntries ?? mostEntries };
+  if (value.type === "status") return { type: "status", maxEntries: value.maxEntries ?? maxListedEntries };
   try {
     return { type: "explain", network: value.network, from: parseIp(value.from), to: parseIp(value.to) };
   } catch (error) {

@@ -12,8 +12,8 @@ import type { Timeline } from "../misses/timeline.ts";
 import type { HeldFact } from "../tables/held-network.ts";
 import type { GuestFinding } from "../tables/local-guests.ts";
 import { describeEntries, type EntriesReport, factsByNetwork } from "./entries.ts";
-import { mostEntries } from "./protocol.ts";
-import { describeReports, type ReportedReport } from "./reports.ts";
+import { type DescribedFinding, describeFindings } from "./findings.ts";
+import { maxListedEntries } from "./protocol.ts";
 import type { Drops, Position, StatusSources } from "./sources.ts";
 
 type AnnounceCounters = NonNullable<StatusSources["announcer"]>["counters"];
@@ -42,9 +42,9 @@ export interface StatusReport {
   readonly repairs: Readonly<Record<string, number>>;
   /** Problems that an operator should fix. */
   readonly problems: readonly string[];
-  /** Findings that were or will be sent as operational events, most recent first. */
-  readonly reports: readonly ReportedReport[];
-  /** The same since the start, by kind. */
+  /** Findings, most recent first. */
+  readonly reports: readonly DescribedFinding[];
+  /** Numbers of findings since the start, by kind. */
   readonly reported: Readonly<Record<string, number>>;
   /** Guests that are registered on this host but not seen, or seen but not registered. */
   readonly guests: readonly {
@@ -150,7 +150,7 @@ export async function reportStatus(sources: StatusSources, maxEntries: number): 
     room: { held: sources.held.size, ...sources.held.caps, aged: sources.aged() },
     repairs: Object.fromEntries(networks.repairs),
     problems: networks.problems,
-    reports: describeReports(sources.reporter, nameOf, nowMs),
+    reports: describeFindings(sources.reporter, nameOf, nowMs),
     reported: Object.fromEntries(sources.reporter.totals),
     guests: sources.guestFindings().map((finding) => ({ ...finding, network: nameOf(finding.vni) })),
   };
@@ -180,7 +180,7 @@ function describeNetworks(
 ): NetworkReport[] {
   const { registered, devices } = sources;
   const known = new Map(registered.list().map((network) => [network.vni, network]));
-  let room = mostEntries;
+  let room = maxListedEntries;
   return [...new Set([...known.keys(), ...devices.vnis()])]
     .sort((a, b) => a - b)
     .map((vni) => {

@@ -3,10 +3,10 @@ import type { IpAddress } from "../../schema/index.ts";
 import { version } from "../../schema/index.ts";
 import { AskError, askAgent, findSocket, howToStart, NoAgentError } from "./client.ts";
 import type { ExplainFlags, Output, StatusFlags } from "./command-flags.ts";
-import { type Explanation, otherVersion, withoutAgent } from "./explanation.ts";
+import { type Explanation, otherVersion, withFormerNames, withoutAgent } from "./explanation.ts";
 import { printExplanation } from "./print-explanation.ts";
 import { printStatus } from "./print-status.ts";
-import { mostEntries } from "./protocol.ts";
+import { maxListedEntries } from "./protocol.ts";
 import type { StatusReport } from "./report.ts";
 
 const noAgentStatus = 5;
@@ -17,7 +17,7 @@ export async function runStatus({ socket, host, output, all }: StatusFlags, form
   try {
     const path = await findSocket(socket, host);
     const isWhole = all || output !== "text";
-    const { result } = await askAgent(path, { type: "status", maxEntries: isWhole ? mostEntries : few.entries });
+    const { result } = await askAgent(path, { type: "status", maxEntries: isWhole ? maxListedEntries : few.entries });
     // An agent of another build may send fewer or more fields, in the format of its own build.
     const print = () => printStatus(result as StatusReport, all ? everything : few);
     process.stdout.write(await format(output, result, print));
@@ -40,7 +40,7 @@ export async function runExplain(
 ): Promise<number> {
   const { network, output } = flags;
   try {
-    const explanation = await askExplanation(from, to, flags);
+    const explanation = withFormerNames(await askExplanation(from, to, flags));
     process.stdout.write(await format(output, explanation, () => printExplanation(explanation)));
     return explanation.first === null ? 0 : 1;
   } catch (error) {

@@ -52,6 +52,6 @@ export function* compare(desired: Desired, actual: Iterable<ActualEntry>): Gener
 }
 
 /** The operation that a difference needs now, if any. */
-export function mend({ place, actual }: Difference, desired: Desired): Operation | undefined {
+export function repairOf({ place, actual }: Difference, desired: Desired): Operation | undefined {
   return operationAt(desired.entryAt(place), actual);
 }

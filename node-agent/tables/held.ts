@@ -169,7 +169,7 @@ export class HeldAnswers {
   private evictBeyondCaps(before: Before): BindingKey[] {
     const evicted: BindingKey[] = [];
     const evictFrom = (networks: readonly HeldNetwork[]): boolean => {
-      const network = longestUnused(networks);
+      const network = leastRecentlyUsed(networks);
       const last = network?.lastUse.oldest();
       if (!network || !last) return false;
       before.note(network, [last.mac]);
@@ -189,7 +189,7 @@ export class HeldAnswers {
   }
 }
 
-function longestUnused(networks: readonly HeldNetwork[]): HeldNetwork | undefined {
+function leastRecentlyUsed(networks: readonly HeldNetwork[]): HeldNetwork | undefined {
   const atMs = (network: HeldNetwork): number => network.lastUse.oldest()?.atMs ?? Number.POSITIVE_INFINITY;
   return networks.reduce<HeldNetwork | undefined>((a, b) => (a && atMs(a) <= atMs(b) ? a : b), undefined);
 }

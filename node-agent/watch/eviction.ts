@@ -2,9 +2,9 @@
 // which, and in which order.
 import type { Logger } from "pino";
 import { addressOf, type BindingKey, type Vni } from "../../schema/index.ts";
+import type { Reporter } from "../findings/reporter.ts";
 import { NetlinkError } from "../kernel/sockets/request-socket.ts";
 import type { EntryWriter } from "../networks/entry-writer.ts";
-import type { Reporter } from "../reports/reporter.ts";
 import { readAgesEveryMs } from "../tables/ageing.ts";
 import type { Tables } from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";

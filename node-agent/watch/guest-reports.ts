@@ -1,9 +1,9 @@
 // What guests of this host do that an operator should know: each is noted for the controller, and logged once.
 import type { Logger } from "pino";
 import type { MacAddress, Vni } from "../../schema/index.ts";
+import type { Reporter } from "../findings/reporter.ts";
 import type { WaitingGuest } from "../misses/waiting.ts";
 import type { RegisteredNetworks } from "../networks/registered-networks.ts";
-import type { Reporter } from "../reports/reporter.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import { findConflict, type GuestFinding, meaningOf } from "../tables/local-guests.ts";
 

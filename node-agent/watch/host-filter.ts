@@ -3,6 +3,7 @@
 
 import type { Logger } from "pino";
 import { every, type Repetition } from "../../common/every.ts";
+import type { Reporter } from "../findings/reporter.ts";
 import type { BridgeFilter, Link } from "../kernel/codec/link-codec.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
 import {
@@ -11,7 +12,6 @@ import {
   ForwardChains,
   readBridgeFilterSysctls,
 } from "../kernel/filters/forward-chains.ts";
-import type { Reporter } from "../reports/reporter.ts";
 
 const everyMs = 2_000;
 
@@ -25,7 +25,7 @@ export interface FilterProblem {
   readonly filter: BridgeFilter;
   readonly says: string;
   /** The fix for an operator. */
-  readonly mend: string;
+  readonly fix: string;
 }
 
 export class HostFilter {
@@ -37,7 +37,7 @@ export class HostFilter {
 
   /** What an operator should fix. */
   get problems(): string[] {
-    return this.found.map(({ says, mend }) => `${says}; ${mend}`);
+    return this.found.map(({ says, fix }) => `${says}; ${fix}`);
   }
 
   /** Checks now, and periodically from now on. */
@@ -70,10 +70,11 @@ export class HostFilter {
 
   private report(found: readonly FilterProblem[]): void {
     const { reporter, log } = this.deps;
-    for (const { filter, says, mend } of found) {
+    for (const { filter, says, fix } of found) {
       if (this.found.some((known) => known.says === says)) continue;
-      log.warn({ mend }, says);
-      reporter.note({ kind: "host-filter", subject: filter, detail: `${says}; ${mend}` });
+      // With the former key: docs/stability.md says until when.
+      log.warn({ fix, mend: fix }, says);
+      reporter.note({ kind: "host-filter", subject: filter, detail: `${says}; ${fix}` });
     }
     if (found.length === 0 && this.found.length > 0) log.info("the host's filter lets our bridges pass");
     this.found = found;
@@ -89,24 +90,24 @@ export function findFilterProblems(
   return bridgeFilters.flatMap((filter) => {
     const chain = chains.find(({ filters, sparesOurs }) => filters.includes(filter) && !sparesOurs);
     if (!chain) return [];
-    const lost = `chain ${chain.name} drops what no rule accepts: between guests here ${whatIsLost[filter]} is lost`;
+    const lost = `chain ${chain.name} drops what no rule accepts: between guests here ${lostTraffic[filter]} is lost`;
     const sysctl = `net.bridge.bridge-nf-call-${filter}`;
     if (sysctls.includes(filter)) {
       const says = `bridged frames go through the host's ${filter} (${sysctl} is 1), and ${lost}`;
-      const mend = `sysctl -w ${sysctl}=0, or let the bridges pass (${filter} -I FORWARD -i nmb+ -o nmb+ -j ACCEPT)`;
-      return [{ filter, says, mend }];
+      const fix = `sysctl -w ${sysctl}=0, or let the bridges pass (${filter} -I FORWARD -i nmb+ -o nmb+ -j ACCEPT)`;
+      return [{ filter, says, fix }];
     }
     return bridges
       .filter(({ filters = [] }) => filters.includes(filter))
       .map(({ name }) => ({
         filter,
         says: `the bridge ${name} sends its frames through the host's ${filter}, and ${lost}`,
-        mend: `ip link set ${name} type bridge nf_call_${filter} 0`,
+        fix: `ip link set ${name} type bridge nf_call_${filter} 0`,
       }));
   });
 }
 
-const whatIsLost: Readonly<Record<BridgeFilter, string>> = {
+const lostTraffic: Readonly<Record<BridgeFilter, string>> = {
   iptables: "all IPv4",
   ip6tables: "all IPv6",
   arptables: "all ARP",

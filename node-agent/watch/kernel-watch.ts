@@ -4,6 +4,7 @@
 import type { Logger } from "pino";
 import { every, type Repetition } from "../../common/every.ts";
 import type { MacAddress, Vni } from "../../schema/index.ts";
+import type { Reporter } from "../findings/reporter.ts";
 import type { HostAddress, Link, PortOfBridge } from "../kernel/codec/link-codec.ts";
 import {
   decodeBridgeEntry,
@@ -24,7 +25,6 @@ import type { HostNetworks } from "../networks/host-networks.ts";
 import type { HostPorts } from "../networks/host-ports.ts";
 import type { PortRegister } from "../networks/port-register.ts";
 import type { RegisteredNetworks } from "../networks/registered-networks.ts";
-import type { Reporter } from "../reports/reporter.ts";
 import { sameEntry } from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import { MacFloods } from "./mac-floods.ts";

@@ -3,6 +3,7 @@
 // Addresses that were not read during that time are found by reading the tables, rarely.
 import type { Logger } from "pino";
 import type { Vni } from "../../schema/index.ts";
+import type { Reporter } from "../findings/reporter.ts";
 import { decodeBridgeEntry, type NeighbourMessage } from "../kernel/codec/neighbour-codec.ts";
 import type { BridgePorts } from "../kernel/devices/bridge-ports.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
@@ -10,7 +11,6 @@ import { LearnedSocket } from "../kernel/sockets/learned-socket.ts";
 import type { HostNetworks } from "../networks/host-networks.ts";
 import type { HostPorts } from "../networks/host-ports.ts";
 import type { RegisteredNetworks } from "../networks/registered-networks.ts";
-import type { Reporter } from "../reports/reporter.ts";
 
 /** Interval of checks of all networks during a flood. */
 const lookEveryMs = 5_000;

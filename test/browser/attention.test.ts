@@ -1,5 +1,5 @@
 import { test } from "vitest";
-import { parseVni, type Report } from "../../schema/index.ts";
+import { parseVni, type ReportedFinding } from "../../schema/index.ts";
 import { fleet, follow } from "../integration/fleet.ts";
 import { call, populate, startController, vm } from "../integration/harness.ts";
 import { describeBrowser, tabs } from "../support/browser.ts";
@@ -19,7 +19,7 @@ describeBrowser("what needs attention", () => {
     const { page, expectNone } = await openPage();
     await page.goto(`http://${controller.base}/`);
     await page.getByText("Nothing needs attention").waitFor();
-    const reports: Report[] = [
+    const reports: ReportedFinding[] = [
       {
         kind: "unregistered-guest",
         vni,
@@ -48,7 +48,7 @@ describeBrowser("what needs attention", () => {
       { kind: "drift-repaired", vni, subject: "entry", detail: "put neighbour 100 10.20.1.2", count: 2, ...justNow },
     ];
     a.send({ type: "report", reports });
-    const open = page.locator(".concerns");
+    const open = page.locator(".issues");
     const ended = page.getByRole("region", { name: "Resolved" });
     const titles = {
       unregistered: "an unregistered guest sends traffic",
@@ -74,7 +74,7 @@ describeBrowser("what needs attention", () => {
     await later.getByText("all reported issues are resolved").waitFor();
     // What is undone needs attention again.
     await call(controller, 204, "DELETE", "/v1/vms/late");
-    for (const each of [page, later]) await each.locator(".concerns").getByText(titles.unregistered).waitFor();
+    for (const each of [page, later]) await each.locator(".issues").getByText(titles.unregistered).waitFor();
     expectNone();
     laterExpectsNone();
   });
@@ -87,7 +87,7 @@ describeBrowser("what needs attention", () => {
     const { page, expectNone } = await openPage();
     await page.goto(`http://${controller.base}/`);
     const { revision } = await call(controller, 200, "PATCH", "/v1/vms/web-1", { host: "b" });
-    await page.locator(".concerns").getByText("a move has not been confirmed by all hosts").waitFor();
+    await page.locator(".issues").getByText("a move has not been confirmed by all hosts").waitFor();
     c.send({ type: "applied", revision, problems: [] });
     await page
       .getByRole("region", { name: "Resolved" })

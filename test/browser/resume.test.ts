@@ -49,7 +49,7 @@ describeBrowser("while the dashboard is cut off", () => {
     expect(made).toHaveLength(200);
     // Nobody has heard of any of it.
     expect(await listed(events)).toHaveLength(20);
-    way.mend();
+    way.restore();
 
     for (const page of [events, vms, one]) {
       await page.getByRole("button", { name: "Try now" }).click();

@@ -78,8 +78,8 @@ describeBrowserLab("a controller with --tls self", () => {
     ] as const) {
       await viewer.goto(`${url}/#/${path}`);
       await viewer.locator("main").getByText(whole, { exact: true }).first().waitFor();
-      const deeds = viewer.getByRole("button", { name: /Create|Register|Edit|Move|Delete/ });
-      expect([path, await deeds.count()]).toEqual([path, 0]);
+      const actions = viewer.getByRole("button", { name: /Create|Register|Edit|Move|Delete/ });
+      expect([path, await actions.count()]).toEqual([path, 0]);
     }
     viewerExpectsNone();
 

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { beforeEach, expect, test } from "vitest";
 import { atOnce } from "../../controller/inventory/steps.ts";
-import { compare, type Desired, mend } from "../../node-agent/tables/comparison.ts";
+import { compare, type Desired, repairOf } from "../../node-agent/tables/comparison.ts";
 import {
   type ActualEntry,
   type Entry,
@@ -44,7 +44,7 @@ export function describeTables({ tables, foreign, runs }: TablesContract): void 
     const at = byKey(desired);
     const wanted: Desired = { entryAt: (place) => at.get(entryKey(place)), entries: () => at.values() };
     const differences = atOnce(compare(wanted, await tables().list(network)));
-    return differences.flatMap((difference) => mend(difference, wanted) ?? []);
+    return differences.flatMap((difference) => repairOf(difference, wanted) ?? []);
   };
   const clear = async (): Promise<void> => {
     const all = (await tables().list(network)).map(({ entry }) => entry);

@@ -2,7 +2,13 @@
 import { Ajv } from "ajv";
 import addFormats from "ajv-formats";
 import { expect, test } from "vitest";
-import { changeTypes, operationalKinds, operationalType, type Report, reportKinds } from "../../schema/index.ts";
+import {
+  changeTypes,
+  findingKinds,
+  operationalKinds,
+  operationalType,
+  type ReportedFinding,
+} from "../../schema/index.ts";
 import { fleet, follow } from "./fleet.ts";
 import { call } from "./harness.ts";
 
@@ -37,7 +43,7 @@ test("every change, bookmark and occurrence conforms to CloudEvents, and every o
   const consumer = controller.events("?since=0", ["cloudevents.json"]);
   // What happens on hosts is told to those alone who are past the log.
   await consumer.untilBookmark(8);
-  const reports = reportKinds.map((kind): Report => ({ kind, count: 1, firstAgoMs: 5, lastAgoMs: 1 }));
+  const reports = findingKinds.map((kind): ReportedFinding => ({ kind, count: 1, firstAgoMs: 5, lastAgoMs: 1 }));
   a.send({ type: "report", reports });
   for (const agent of [a, b, c]) follow(agent);
   await call(controller, 200, "PATCH", "/v1/vms/web-1", { host: "b" });

@@ -1,13 +1,13 @@
 // Operational events: what agents report and what the controller says of hosts, on the stream, over REST and as metrics.
 import { describe, expect, test } from "vitest";
-import type { OperationalCloudEvent, Report } from "../../schema/index.ts";
+import type { OperationalCloudEvent, ReportedFinding } from "../../schema/index.ts";
 import { vni } from "../support/addresses.ts";
 import { agentOf, findCertified } from "../support/certified.ts";
 import { type Controller, call, populate, startController, startSecured, vm } from "./harness.ts";
 
 const blue = vni(100);
 const red = vni(200);
-const theft: Report = {
+const theft: ReportedFinding = {
   kind: "theft",
   vni: blue,
   subject: "52:54:00:00:00:02",
@@ -151,7 +151,7 @@ describe("what an agent reports", () => {
       const agent = await controller.agent(host).connect();
       const reports = Array.from(
         { length: 30 },
-        (): Report => ({ kind: "overrun", count: 1, firstAgoMs: 0, lastAgoMs: 0 }),
+        (): ReportedFinding => ({ kind: "overrun", count: 1, firstAgoMs: 0, lastAgoMs: 0 }),
       );
       for (let n = 0; n < 8; n++) agent.send({ type: "report", reports });
       await agent.heard();
@@ -242,8 +242,8 @@ describe("a token that is narrowed to a network", () => {
     const [few, all] = [narrow.events(), wide.events()];
     await Promise.all([few.opened, all.opened]);
     const agent = await agentOf(secured, "a").connect();
-    const overrun: Report = { kind: "overrun", subject: "misses", count: 1, firstAgoMs: 0, lastAgoMs: 0 };
-    const scan: Report = { ...theft, kind: "scan" };
+    const overrun: ReportedFinding = { kind: "overrun", subject: "misses", count: 1, firstAgoMs: 0, lastAgoMs: 0 };
+    const scan: ReportedFinding = { ...theft, kind: "scan" };
     agent.send({ type: "report", reports: [{ ...theft, vni: red }, overrun, theft, { ...scan, vni: red }, scan] });
     await few.untilOperational("scan");
     await all.untilAll(() => all.operational.length === 6);

@@ -46,7 +46,7 @@ describeKernel("a comparison of thousands of entries", () => {
   }
 
   /** Answers written while the networks are looked at, each in a turn of its own. @returns how many that were */
-  async function answerMeanwhile(answers: readonly Answer[]): Promise<number> {
+  async function answerConcurrently(answers: readonly Answer[]): Promise<number> {
     let isUnderWay = true;
     const looked = core.networks.idle.finally(() => {
       isUnderWay = false;
@@ -73,7 +73,7 @@ describeKernel("a comparison of thousands of entries", () => {
   // Between two dumps that are each read in one piece there would be two.
   test("lets answers be written before its end, and does not take them for somebody's change", async () => {
     core.networks.look("timer");
-    expect(await answerMeanwhile(changes)).toBeGreaterThan(4);
+    expect(await answerConcurrently(changes)).toBeGreaterThan(4);
     expect(core.networks.repairs.get("timer")).toBeUndefined();
     await expectInLine();
   });
@@ -81,7 +81,7 @@ describeKernel("a comparison of thousands of entries", () => {
   test("that has to write all of them again lets answers be written between, and never writes over them", async () => {
     await host.namespace.ip("link set nmv100 down", "link set nmv100 up");
     core.networks.look("device");
-    expect(await answerMeanwhile(changes)).toBeGreaterThan(4);
+    expect(await answerConcurrently(changes)).toBeGreaterThan(4);
     await expectInLine();
     core.networks.look("timer");
     await core.networks.idle;

@@ -44,7 +44,7 @@ describeKernel("a live migration", () => {
     let committed: MoveView | undefined;
     let held: string[][] = [];
     await migrant.moveTo(it.lab.host("b"), {
-      meanwhile: async () => {
+      during: async () => {
         committed = await ask("commit", { host: "b" });
         held = await Promise.all(["a", "b", "c"].map((host) => wayTo(host, 100, mac(2))));
       },
@@ -82,7 +82,7 @@ describeKernel("a live migration", () => {
     await prepare();
     let committed: MoveView | undefined;
     await other.moveTo(it.lab.host("b"), {
-      meanwhile: async () => {
+      during: async () => {
         committed = await it.call<MoveView>("POST", "/v1/vms/red-1/commit", { wait: true });
       },
     });

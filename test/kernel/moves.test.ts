@@ -50,7 +50,7 @@ describeKernel("a move under traffic", () => {
     const backBefore = await waysBack();
     let moved: MoveView | undefined;
     await wanderer.moveTo(it.lab.host("c"), {
-      meanwhile: async () => {
+      during: async () => {
         moved = await move("c");
         // At the moment of the answer: nothing waits for anything here.
         held = await Promise.all(["a", "b", "c", "d"].map(heldOn));

@@ -235,11 +235,11 @@ describeKernel("a guest whose port is registered", () => {
 
   test("moves to another host and back: pinned where it is, its way there and back through the tunnel", async () => {
     const b = it.lab.host("b");
-    await two.moveTo(b, { meanwhile: () => pin("two", 2, "tap2", "b") });
+    await two.moveTo(b, { during: () => pin("two", 2, "tap2", "b") });
     await becomes("tap2", pinnedWith(mac(2)), b);
     expect((await one.ping("10.20.1.2", { count: 3 })).received).toBeGreaterThan(0);
     expect(await behind(mac(2))).toBe("nmv100");
-    await two.moveTo(a, { meanwhile: () => pin("two", 2, "tap2") });
+    await two.moveTo(a, { during: () => pin("two", 2, "tap2") });
     await becomes("tap2", pinnedWith(mac(2)));
     expect((await one.ping("10.20.1.2", { count: 3 })).received).toBeGreaterThan(0);
     expect(await behind(mac(2))).toBe("tap2");

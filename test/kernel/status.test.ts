@@ -168,7 +168,7 @@ describeKernel("a running agent", () => {
     });
     expect(ready).toMatchObject({ ready: true });
     const { first } = await explained(a, "10.20.1.1", "10.20.1.2");
-    expect(first).toMatchObject({ name: "source port", mend: `ip link set ${guest.port} up` });
+    expect(first).toMatchObject({ name: "source port", fix: `ip link set ${guest.port} up` });
     await a.ip(`link set ${guest.port} up`);
     expect((await explained(a, "10.20.1.1", "10.20.1.2")).first).toBeNull();
   });
@@ -193,7 +193,7 @@ describeKernel("a running agent", () => {
     await it.network("blue", 100, { mtu: 1480 });
     await told(1480);
     const { first } = await explained(a, "10.20.1.1", "10.20.1.2");
-    expect(first).toMatchObject({ name: "MTU", mend: expect.stringContaining("1450 or less") });
+    expect(first).toMatchObject({ name: "MTU", fix: expect.stringContaining("1450 or less") });
     await it.network("blue", 100);
     await told(before);
   });

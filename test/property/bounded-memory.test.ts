@@ -4,12 +4,12 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Uplink } from "../../node-agent/controller-link/uplink.ts";
 import type { Core } from "../../node-agent/core.ts";
+import { maxSubjects } from "../../node-agent/findings/aggregator.ts";
 import type { GuestEdge } from "../../node-agent/kernel/sockets/guest-sockets.ts";
 import type { Heard } from "../../node-agent/misses/waiting.ts";
-import { maxSubjects } from "../../node-agent/reports/report-book.ts";
 import { maxAbsentPerNetwork } from "../../node-agent/tables/held-network.ts";
 import { compareGuests, LastingFindings, maxUnregistered } from "../../node-agent/tables/local-guests.ts";
-import { type AgentFrame, type IpAddress, type MacAddress, reportKinds } from "../../schema/index.ts";
+import { type AgentFrame, findingKinds, type IpAddress, type MacAddress } from "../../schema/index.ts";
 import { coreOn, inertEdges } from "../../testkit/agent-core.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 import { runs } from "../support/property-runs.ts";
@@ -117,7 +117,7 @@ const bounds: Readonly<Record<string, number>> = {
   held: maxAbsentPerNetwork,
   resolver: 4_096,
   outcomes: 256,
-  reporter: Math.max(reportKinds.length, maxSubjects + 1),
+  reporter: Math.max(findingKinds.length, maxSubjects + 1),
   findings: maxUnregistered,
 };
 const others = 2;

@@ -66,7 +66,7 @@ const sorted = (entries: readonly Entry[]): Entry[] =>
   [...entries].sort((a, b) => entryKey(a).localeCompare(entryKey(b)));
 
 describe("a comparison", () => {
-  test("brings in line what drifted, and neither undoes nor misses what is answered meanwhile", () =>
+  test("brings in line what drifted, and neither undoes nor misses what is answered concurrently", () =>
     fc.assert(
       fc.asyncProperty(
         fc.scheduler(),
@@ -74,14 +74,14 @@ describe("a comparison", () => {
         someEntries(100),
         fc.option(someEntries(100), { nil: [] }),
         someAnswers,
-        async (scheduler, before, stale, theirs, meanwhile) => {
+        async (scheduler, before, stale, theirs, concurrent) => {
           const host = new Host(scheduler);
           host.take(before);
           await scheduler.waitIdle();
           void host.kernel.apply(stale.map((entry, n) => ({ verb: n % 3 === 0 ? "delete" : "put", entry })));
           await scheduler.waitIdle();
           for (const entry of theirs.slice(0, 2)) host.kernel.putForeign(entry);
-          await host.settleAmid(meanwhile.map((answer) => () => host.take([answer])));
+          await host.settleAmid(concurrent.map((answer) => () => host.take([answer])));
           // A put over what somebody else has just put there lacks our mark, which the kernel tells: it is looked at again.
           if (theirs.length > 0) await host.settleAmid([]);
           const desired = host.desired();
@@ -93,12 +93,12 @@ describe("a comparison", () => {
       { numRuns: runs(1_000) },
     ));
 
-  test("takes nothing that is answered meanwhile for somebody's change", () =>
+  test("takes nothing that is answered concurrently for somebody's change", () =>
     fc.assert(
-      fc.asyncProperty(fc.scheduler(), someAnswers, someAnswers, async (scheduler, before, meanwhile) => {
+      fc.asyncProperty(fc.scheduler(), someAnswers, someAnswers, async (scheduler, before, concurrent) => {
         const host = new Host(scheduler);
         host.take(before);
-        await host.settleAmid(meanwhile.map((answer) => () => host.take([answer])));
+        await host.settleAmid(concurrent.map((answer) => () => host.take([answer])));
         expect(host.keeper.repairs.size).toBe(0);
         expect(sorted(await host.own())).toEqual(sorted(host.desired()));
       }),
@@ -113,7 +113,7 @@ describe("a comparison", () => {
         someEntries(100),
         fc.option(someAnswers, { nil: undefined }),
         someAnswers,
-        async (scheduler, before, stale, snapshot, meanwhile) => {
+        async (scheduler, before, stale, snapshot, concurrent) => {
           const host = new Host(scheduler);
           void host.kernel.apply(stale.map((entry) => ({ verb: "put", entry })));
           host.take(before);
@@ -129,7 +129,7 @@ describe("a comparison", () => {
           };
           // Another store's, which knows nothing of this network, or the same one's: then answers follow.
           const replace = (): void => void host.held.replace(snapshot ? [ownGuest, ...snapshot] : [], 0);
-          const acts = snapshot ? meanwhile.map((answer) => () => take(answer)) : [];
+          const acts = snapshot ? concurrent.map((answer) => () => take(answer)) : [];
           const whole = await host.settleAmid([replace, ...acts]);
           const own = new Map((await host.own()).map((entry) => [entryKey(entry), entry]));
           for (const [key, entry] of put) expect(pathOf(own.get(key))).toEqual(pathOf(entry));

@@ -7,7 +7,7 @@ export interface Severable {
   readonly address: string;
   /** Ends all connections; new ones are ended as they come. */
   cut(): void;
-  mend(): void;
+  restore(): void;
 }
 
 /** @param port on loopback, of whoever listens there at the time */
@@ -42,7 +42,7 @@ export async function severableWay(port: number): Promise<Severable> {
       isCut = true;
       for (const socket of open) socket.destroy();
     },
-    mend() {
+    restore() {
       isCut = false;
     },
   };

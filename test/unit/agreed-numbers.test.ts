@@ -1,12 +1,12 @@
 // Numbers of the controller that depend on numbers of the agent, which neither can import from the other.
 import { expect, test } from "vitest";
 import { hostAllowance } from "../../controller/agents/host-allowance.ts";
-import { maxPerWindow, windowMs } from "../../controller/agents/host-reports.ts";
+import { maxPerWindow, windowMs } from "../../controller/agents/host-findings.ts";
 import { hostGraceMs } from "../../controller/app.ts";
 import { maxBackoffMs } from "../../node-agent/controller-link/backoff.ts";
 import { connectTimeoutMs, handshakeTimeoutMs } from "../../node-agent/controller-link/link.ts";
+import { reportRate } from "../../node-agent/findings/aggregator.ts";
 import { allowances } from "../../node-agent/misses/resolver.ts";
-import { reportRate } from "../../node-agent/reports/report-book.ts";
 import { defaultCaps } from "../../node-agent/tables/ageing.ts";
 
 test("all reports of an honest agent become events", () => {

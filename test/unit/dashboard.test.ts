@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { sentence } from "../../dashboard/format.ts";
 import { assignFaults } from "../../dashboard/forms/faults.ts";
 import { formatLabels, numberOf, parseLabels, words } from "../../dashboard/forms/text.ts";
-import { mattersOf } from "../../dashboard/live/matters.ts";
+import { issuesOf } from "../../dashboard/live/issues.ts";
 import { byTime, merged, newestFirst } from "../../dashboard/live/order.ts";
 import { cursorOf, isNew, whollyAt } from "../../dashboard/live/position.ts";
 import { bearsOn, isAnswered } from "../../dashboard/live/questions.ts";
@@ -153,7 +153,7 @@ describe("what happened on hosts", () => {
     ];
     const concerns = [{ kind: "host-away", host: "c", detail: "no agent" }] as const;
     const said = (seesProblems: boolean) =>
-      mattersOf([...concerns], happened, { nowMs: Date.parse(at(25)), seesProblems }).map(
+      issuesOf([...concerns], happened, { nowMs: Date.parse(at(25)), seesProblems }).map(
         ({ host, tone, title, detail, last }) => [host, tone, title, detail, last],
       );
     const whole = [
@@ -169,7 +169,7 @@ describe("what happened on hosts", () => {
   test("has ended when it was repaired, and when what is repeated as long as it goes on is not any more", () => {
     const ends = (events: readonly ReturnType<typeof event>[], minute: number, away: readonly string[] = []) => {
       const concerns = away.map((host) => ({ kind: "host-away", host, detail: "no agent" }) as const);
-      return mattersOf(concerns, events, { nowMs: Date.parse(at(minute)), seesProblems: true })
+      return issuesOf(concerns, events, { nowMs: Date.parse(at(minute)), seesProblems: true })
         .filter(({ last }) => last !== undefined)
         .map(({ end }) => end);
     };
@@ -184,13 +184,13 @@ describe("what happened on hosts", () => {
     expect(ends([event(1, { kind: "unregistered-guest", network: "blue" })], 9)).toEqual([undefined]);
   });
 
-  test("is mended when the inventory says so of the address that was reported", () => {
+  test("is resolved when the inventory says so of the address that was reported", () => {
     const [mac, other] = ["52:54:00:00:00:01", "52:54:00:00:00:02"] as const;
     const questionOf = (kind: OperationalEvent["kind"], more: Partial<OperationalEvent> = {}) => {
       const events = [event(1, { kind, network: "blue", ...more })];
-      const [matter] = mattersOf([], events, { nowMs: Date.parse(at(1)), seesProblems: true });
-      if (!matter?.question) throw new Error(`${kind} asks nothing`);
-      return matter.question;
+      const [issue] = issuesOf([], events, { nowMs: Date.parse(at(1)), seesProblems: true });
+      if (!issue?.question) throw new Error(`${kind} asks nothing`);
+      return issue.question;
     };
     const vm = (host: string, its: string, network = "blue") =>
       ({ name: "web", host, interfaces: [{ name: "eth0", network, mac: its, ips: ["10.20.1.1"] }] }) as never;
@@ -204,7 +204,7 @@ describe("what happened on hosts", () => {
     const conflict = questionOf("address-conflict", { subject: ip, ...(found ? { detail: found.detail } : {}) });
     expect([[], [vm("b", other)], [vm("b", mac)]].map((vms) => isAnswered(conflict, vms))).toEqual([true, false, true]);
     // What belongs to no network, or is many things together, nobody can be asked about.
-    const [nameless] = mattersOf([], [event(1, { kind: "unregistered-guest" })], {
+    const [nameless] = issuesOf([], [event(1, { kind: "unregistered-guest" })], {
       nowMs: Date.parse(at(1)),
       seesProblems: true,
     });

@@ -18,10 +18,10 @@ const answer = (n: number): Answer => ({
   binding: { mac: mac(`52:54:00:00:00:0${n}`), host: "b", vtep: vtep("192.0.2.1"), vtepPort: 4789 },
 });
 
-/** @param meanwhile happens once, in the first turn of others during a comparison */
+/** @param concurrent happens once, in the first turn of others during a comparison */
 function keeperOn(
   tables: FakeTables,
-  meanwhile: (host: { held: HeldAnswers; writer: EntryWriter }) => Promise<unknown>,
+  concurrent: (host: { held: HeldAnswers; writer: EntryWriter }) => Promise<unknown>,
 ) {
   let isFull = false;
   const lines: string[] = [];
@@ -33,7 +33,7 @@ function keeperOn(
         ? operations.map((operation): OperationResult => ({ operation, ok: false, reason, full: true }))
         : tables.apply(operations),
   };
-  let waiting = [meanwhile];
+  let waiting = [concurrent];
   const held = new HeldAnswers();
   const shared = {
     tables: refusing,

@@ -1,8 +1,8 @@
 // When ages are read, and when they are not. What goes is told by test/property/ageing.test.ts.
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { Finding } from "../../node-agent/findings/aggregator.ts";
 import { NetlinkError } from "../../node-agent/kernel/sockets/request-socket.ts";
-import type { Finding } from "../../node-agent/reports/report-book.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import { Eviction } from "../../node-agent/watch/eviction.ts";
 import { type Answer, type BindingKey, keyText, type Vni } from "../../schema/index.ts";

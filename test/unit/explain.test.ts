@@ -1,8 +1,8 @@
-// Every finding of `explain`, provoked one at a time in facts on which nothing else is wrong.
+// Every problem that `explain` finds, provoked one at a time in facts on which nothing else is wrong.
 import { describe, expect, test } from "vitest";
 import type { Check } from "../../node-agent/status/check.ts";
 import { explain } from "../../node-agent/status/explain.ts";
-import { otherVersion, withoutAgent } from "../../node-agent/status/explanation.ts";
+import { otherVersion, withFormerNames, withoutAgent } from "../../node-agent/status/explanation.ts";
 import type { PathFacts } from "../../node-agent/status/facts.ts";
 import { printExplanation } from "../../node-agent/status/print-explanation.ts";
 import type { Entry } from "../../node-agent/tables/entry.ts";
@@ -60,7 +60,7 @@ const onTunnel = (...kept: Entry[]): PathFacts => ({
   kernel: { ...localPath.kernel, tables: { ...healthyKernel.tables, entries: entries(...kept) } },
 });
 
-describe("what is wrong comes first, with what mends it", () => {
+describe("what is wrong comes first, with its fix", () => {
   const session = { ...healthy.session, state: "waiting", reason: "connect ECONNREFUSED" } as const;
 
   test.each<[string, PathFacts, Check["name"], RegExp, RegExp]>([
@@ -255,7 +255,7 @@ describe("what is wrong comes first, with what mends it", () => {
     ],
     [
       "a host that filters bridged frames",
-      withKernel({ filterProblems: [{ filter: "iptables", says: "IPv4 is lost", mend: "sysctl -w x=0" }] }),
+      withKernel({ filterProblems: [{ filter: "iptables", says: "IPv4 is lost", fix: "sysctl -w x=0" }] }),
       "filter",
       /IPv4 is lost/,
       /sysctl -w x=0/,
@@ -427,11 +427,11 @@ describe("what is wrong comes first, with what mends it", () => {
       /nmv100 has MTU 1450 instead/,
       /ip link set nmv100 mtu 1500/,
     ],
-  ])("%s", (_, facts, name, says, mend) => {
+  ])("%s", (_, facts, name, says, fix) => {
     const { first } = explain(facts);
     expect(first).toMatchObject({ state: "wrong", name });
     expect(first?.says).toMatch(says);
-    expect(first?.mend).toMatch(mend);
+    expect(first?.fix).toMatch(fix);
   });
 });
 
@@ -506,15 +506,29 @@ describe("without the controller", () => {
   });
 });
 
-test("without an agent that is the first finding, and another build's agent is noted", () => {
+test("without an agent that is the first problem, and another build's agent is noted", () => {
   const question = { host: null, network: "blue", from: "10.20.1.1", to: "10.20.1.2" };
   const none = withoutAgent(question, "no agent runs here", "start one");
-  expect(none.first).toMatchObject({ name: "agent", state: "wrong", mend: "start one" });
+  expect(none.first).toMatchObject({ name: "agent", state: "wrong", fix: "start one" });
   expect(printExplanation(none)).toContain("seen from this host");
   expect(otherVersion("0.1.0", "0.2.0")).toMatchObject({ state: "note" });
 });
 
-test("a person reads all checks, the first that is wrong, and what mends it", () => {
+test("a fix has its former name too, for commands and agents of 0.1", () => {
+  const question = { host: "a", network: "blue", from: "10.20.1.1", to: "10.20.1.2" };
+  const check = { name: "agent", state: "wrong", says: "no agent" } as const;
+  for (const sent of [{ fix: "start one" }, { mend: "start one" }]) {
+    const wrong = { ...check, ...sent };
+    const both = { ...check, fix: "start one", mend: "start one" };
+    expect(withFormerNames({ ...question, first: wrong, checks: [wrong, check] })).toEqual({
+      ...question,
+      first: both,
+      checks: [both, check],
+    });
+  }
+});
+
+test("a person reads all checks, the first that is wrong, and its fix", () => {
   const text = printExplanation(explain(withVxlan({ up: false })));
   expect(text).toContain("10.20.1.1 → 10.20.1.2 in blue, seen from host a");
   expect(text).toMatch(/^ {2}WRONG {2}vxlan +nmv100 is down/m);

@@ -6,14 +6,14 @@ import { capturedForwardChain } from "../support/captured.ts";
 const bridges = [{ name: "nmb100", filters: [] }];
 const chain = { name: "ip filter FORWARD", filters: ["iptables"], sparesOurs: false } as const;
 
-test("bridged frames that meet a dropping chain are a problem with the sysctl that mends it", () => {
+test("bridged frames that meet a dropping chain are a problem with the sysctl that fixes it", () => {
   expect(findFilterProblems(["iptables", "ip6tables"], bridges, [chain])).toEqual([
     {
       filter: "iptables",
       says:
         "bridged frames go through the host's iptables (net.bridge.bridge-nf-call-iptables is 1), and chain ip filter FORWARD drops " +
         "what no rule accepts: between guests here all IPv4 is lost",
-      mend: "sysctl -w net.bridge.bridge-nf-call-iptables=0, or let the bridges pass (iptables -I FORWARD -i nmb+ -o nmb+ -j ACCEPT)",
+      fix: "sysctl -w net.bridge.bridge-nf-call-iptables=0, or let the bridges pass (iptables -I FORWARD -i nmb+ -o nmb+ -j ACCEPT)",
     },
   ]);
 });
@@ -26,7 +26,7 @@ test("a filter that drops nothing, or lets our bridges pass, or that no frame of
 
 test("a bridge that asks for the filter by itself is named", () => {
   const [problem] = findFilterProblems([], [{ name: "br-blue", filters: ["iptables"] }, ...bridges], [chain]);
-  expect(problem?.mend).toBe("ip link set br-blue type bridge nf_call_iptables 0");
+  expect(problem?.fix).toBe("ip link set br-blue type bridge nf_call_iptables 0");
 });
 
 test("a chain is read as the kernel sends it, and no truncated or foreign message is taken for one", () => {

@@ -21,15 +21,15 @@ import { judgePort, wrongPort } from "../../node-agent/tables/port-claims.ts";
 import { findFilterProblems } from "../../node-agent/watch/host-filter.ts";
 import {
   type AgentNetwork,
+  type FindingKind,
+  findingKinds,
   type OperationalKind,
   parseIp,
   parseMac,
   parseRevision,
   parseVni,
   parseVtep,
-  type Report,
-  type ReportKind,
-  reportKinds,
+  type ReportedFinding,
 } from "../../schema/index.ts";
 
 const vni = parseVni(100);
@@ -69,7 +69,7 @@ describe("a problem of an agent", () => {
   const filters = [
     ...findFilterProblems(["iptables"], [], [chain]),
     ...findFilterProblems([], [{ name: "nmb100", filters: ["iptables"] }], [chain]),
-  ].map(({ says, mend }) => `${says}; ${mend}`);
+  ].map(({ says, fix }) => `${says}; ${fix}`);
 
   const own = [
     ...wrongPorts(),
@@ -135,7 +135,7 @@ describe("a problem of an agent", () => {
 
 describe("what is reported", () => {
   const base = { count: 1, firstAgoMs: 0, lastAgoMs: 0 };
-  const known: Partial<Record<ReportKind, Pick<Report, "subject" | "detail">>> = {
+  const known: Partial<Record<FindingKind, Pick<ReportedFinding, "subject" | "detail">>> = {
     theft: { subject: "52:54:00:00:00:02", detail: "put back from the port with ifindex 5" },
     "drift-repaired": { subject: "entry", detail: "put neighbour 100 10.0.0.1, delete tunnel 100 52:54:00:00:00:02" },
     "table-full": { detail: "ENOBUFS, the kernel's table is full" },
@@ -172,7 +172,7 @@ describe("what is reported", () => {
     ]);
   });
 
-  test.each(reportKinds)("of kind %s has the agent's values, and no word of its own", (kind) => {
+  test.each(findingKinds)("of kind %s has the agent's values, and no word of its own", (kind) => {
     const words = known[kind];
     expect(words).toBeDefined();
     expect(wordsOf({ ...base, kind, ...words }, isBlue)).toEqual(words);
@@ -186,7 +186,7 @@ describe("what is reported", () => {
       fc.constantFrom(...Object.values(known).map((each) => each?.detail ?? "")),
     );
     fc.assert(
-      fc.property(fc.constantFrom(...reportKinds), detail, fc.string({ maxLength: 64 }), (kind, text, subject) => {
+      fc.property(fc.constantFrom(...findingKinds), detail, fc.string({ maxLength: 64 }), (kind, text, subject) => {
         const words = wordsOf({ ...base, kind, detail: text, subject }, isBlue);
         expect(`${words.detail ?? ""}${words.subject ?? ""}`).toMatch(/^[\w .,:;()+=/…'@-]*$/);
       }),

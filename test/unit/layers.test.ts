@@ -45,7 +45,7 @@ const rules: readonly Rule[] = [
     from: "node-agent/reports",
     may: ["node-agent/reports", "node-agent/misses/budget.ts", "common", "schema"],
     packages: [],
-    because: "what is told when is a function of what happened, time included",
+    because: "what is reported when is a function of what happened, time included",
   },
   {
     from: "node-agent/tables",

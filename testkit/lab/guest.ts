@@ -28,7 +28,7 @@ export type GuestHost = Namespace & { readonly name: string };
 
 export interface MoveOptions {
   /** Runs while the guest is on neither host: between pausing it here and resuming it there. */
-  readonly meanwhile?: () => Promise<unknown>;
+  readonly during?: () => Promise<unknown>;
   /** For the bridge on the other host, default `patienceMs`. */
   readonly deadlineMs?: number;
 }
@@ -115,7 +115,7 @@ export class Guest extends Namespace {
     await waitForBridge(host, this.bridge, options.deadlineMs);
     await this.#host.ip(`link set ${this.port} nomaster`, `link set ${this.port} netns ${host.namespace}`);
     this.#host = host;
-    await Promise.all([options.meanwhile?.(), host.ip(...plugIn(this.port, this.bridge))]);
+    await Promise.all([options.during?.(), host.ip(...plugIn(this.port, this.bridge))]);
     await this.ip(settled(guestDevice));
     const socket = await openPacketSocket(this, guestDevice);
     try {

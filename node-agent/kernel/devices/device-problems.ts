@@ -1,5 +1,5 @@
 // Messages to operators about devices that do not fit a network, each with its fix. Pure.
-import { type AgentNetwork, familyOf, type ReportKind } from "../../../schema/index.ts";
+import { type AgentNetwork, type FindingKind, familyOf } from "../../../schema/index.ts";
 import type { Link } from "../codec/link-codec.ts";
 import { excludes, type LocalVtep, overheadBytes } from "./device-fit.ts";
 import { isOurs } from "./device-names.ts";
@@ -11,7 +11,7 @@ export class DeviceError extends Error {
 
 /** A problem that an operator should fix, although the network works. */
 export interface DeviceWarning {
-  readonly kind: Extract<ReportKind, "vtep-missing" | "mtu-too-large" | "second-device">;
+  readonly kind: Extract<FindingKind, "vtep-missing" | "mtu-too-large" | "second-device">;
   /** The address or the device that it is about. */
   readonly subject: string;
   /** The problem and its fix. */

@@ -25,7 +25,7 @@ export async function moveVm(stage: Stage): Promise<void> {
   const startMs = performance.now();
   let patchedMs = Number.NaN;
   await guest.moveTo(target, {
-    meanwhile: async () => {
+    during: async () => {
       await stage.call("PATCH", `/v1/vms/${blueDb.name}?wait=ready`, { host: target.name });
       patchedMs = performance.now() - startMs;
     },

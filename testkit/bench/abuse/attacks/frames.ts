@@ -1,6 +1,6 @@
 // Frames of a rogue host, ready for the wire, and a pump that sends them as fast as the connection takes them.
 import type { Socket } from "node:net";
-import { type AgentFrame, parseIp, parseVni, protocolVersions, reportKinds } from "../../../../schema/index.ts";
+import { type AgentFrame, findingKinds, parseIp, parseVni, protocolVersions } from "../../../../schema/index.ts";
 import type { Count } from "./attack.ts";
 
 const keysPerFrame = 900;
@@ -56,7 +56,7 @@ export function reportFrames(vni: number, frames: number): Buffer[] {
     agentFrame({
       type: "report",
       reports: Array.from({ length: 32 }, (_, i) => ({
-        kind: reportKinds[(frame + i) % reportKinds.length] ?? "scan",
+        kind: findingKinds[(frame + i) % findingKinds.length] ?? "scan",
         vni: parseVni(vni),
         subject: `subject ${frame}-${i}`,
         detail: "x".repeat(512),

@@ -2,12 +2,12 @@
 // reports of agents. The rules are in ADR 123. Pure.
 import { defined } from "../../common/defined.ts";
 import type { OverviewView } from "../../schema/observe.ts";
-import type { OperationalKind } from "../../schema/operational.ts";
-import { happening } from "./describe.ts";
-import type { HappeningEvent } from "./events.ts";
+import type { OperationalCloudEvent, OperationalKind } from "../../schema/operational.ts";
+import { operationalText } from "./describe.ts";
+
 import type { Question } from "./questions.ts";
 
-export interface Matter {
+export interface Issue {
   readonly key: string;
   readonly tone: "bad" | "wait";
   readonly host: string;
@@ -17,7 +17,7 @@ export interface Matter {
   /** Of the last report, RFC 3339; absent: it is the case now. */
   readonly last?: string;
   /** How it ended; absent: events do not show that it has. */
-  readonly end?: "repaired" | "over" | "mended";
+  readonly end?: "repaired" | "over" | "resolved";
   /** Asks the inventory whether it is resolved. */
   readonly question?: Question;
 }
@@ -59,33 +59,33 @@ const rules: Partial<Record<OperationalKind, Rule>> = {
   "host-filter": { title: "the host's packet filter drops bridged traffic", isProblem: true },
 };
 
-const concernTitles = { "host-away": "is away", "host-problem": "reports a problem" } as const;
+const conditionTitles = { "host-away": "is away", "host-problem": "reports a problem" } as const;
 
 interface Group {
-  readonly newest: HappeningEvent;
+  readonly newest: OperationalCloudEvent;
   readonly rule: Rule;
   readonly count: number;
   readonly reports: number;
 }
 
 /** The most severe first, then the newest. */
-export function mattersOf(
+export function issuesOf(
   concerns: OverviewView["concerns"],
-  happenings: readonly HappeningEvent[],
+  operationalEvents: readonly OperationalCloudEvent[],
   { nowMs, seesProblems }: { readonly nowMs: number; readonly seesProblems: boolean },
-): Matter[] {
+): Issue[] {
   const present = concerns.map(
-    ({ kind, host, detail }): Matter => ({
+    ({ kind, host, detail }): Issue => ({
       key: `${kind} ${host} ${detail}`,
       tone: kind === "host-away" ? "bad" : "wait",
       host,
-      title: concernTitles[kind],
+      title: conditionTitles[kind],
       detail,
     }),
   );
   const away = new Set(concerns.flatMap(({ kind, host }) => (kind === "host-away" ? [host] : [])));
   const groups = new Map<string, Group>();
-  for (const event of happenings.toReversed()) {
+  for (const event of operationalEvents.toReversed()) {
     const kind = kindOf(event);
     const rule = rules[kind];
     if (!rule || (rule.isProblem && seesProblems) || nowMs - Date.parse(event.time) > latelyMs) continue;
@@ -99,7 +99,7 @@ export function mattersOf(
       reports: 1 + (before?.reports ?? 0),
     });
   }
-  const reported = [...groups].map(([key, group]): Matter => {
+  const reported = [...groups].map(([key, group]): Issue => {
     const { newest, rule, count } = group;
     const end = endOf(group, nowMs, away.has(newest.data.host));
     const question = questionOf(group);
@@ -108,17 +108,17 @@ export function mattersOf(
       tone: rule.isBad ? "bad" : "wait",
       host: newest.data.host,
       title: rule.title,
-      detail: happening({ ...newest, data: { ...newest.data, count } }),
+      detail: operationalText({ ...newest, data: { ...newest.data, count } }),
       last: newest.time,
       ...defined({ end, question }),
     };
   });
-  const isBad = ({ tone }: Matter) => Number(tone === "bad");
-  return [present, reported].flatMap((matters) => matters.sort((a, b) => isBad(b) - isBad(a)));
+  const isBad = ({ tone }: Issue) => Number(tone === "bad");
+  return [present, reported].flatMap((issues) => issues.sort((a, b) => isBad(b) - isBad(a)));
 }
 
 /** As far as reports show. A disconnected host sends none. */
-function endOf({ newest, rule, reports }: Group, nowMs: number, isAway: boolean): Matter["end"] {
+function endOf({ newest, rule, reports }: Group, nowMs: number, isAway: boolean): Issue["end"] {
   const isQuiet = !isAway && nowMs - Date.parse(newest.time) > quietMs;
   // A repair that is repeated a minute later is not over.
   if (rule.ends === "repaired") return reports === 1 || isQuiet ? "repaired" : undefined;
@@ -134,6 +134,6 @@ function questionOf({ newest, rule }: Group): Question | undefined {
   return { kind: ends, host, network: network ?? "", subject, detail };
 }
 
-function kindOf({ type }: HappeningEvent): OperationalKind {
+function kindOf({ type }: OperationalCloudEvent): OperationalKind {
   return type.slice("nearmiss.operational.".length) as OperationalKind;
 }

@@ -1,7 +1,7 @@
-// What agents report becomes operational events, within bounds: of the agent's own host and of networks with a VM on it
+// Findings of agents become operational events, within bounds: of the agent's own host and of networks with a VM on it
 // only, and not more than an honest agent has to say.
 import type { FastifyBaseLogger } from "fastify";
-import type { OperationalEvent, Report } from "../../schema/index.ts";
+import type { OperationalEvent, ReportedFinding } from "../../schema/index.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
 import { findVisibleNetwork } from "../inventory/bindings.ts";
 import type { Metrics } from "../metrics.ts";
@@ -12,7 +12,7 @@ import { wordsOf } from "./host-words.ts";
 export const maxPerWindow = 240;
 export const windowMs = 60_000;
 
-export interface HostReportsDeps {
+export interface HostFindingsDeps {
   readonly committer: Pick<Committer, "current">;
   readonly operational: OperationalEvents;
   readonly metrics: Metrics;
@@ -22,15 +22,15 @@ export interface HostReportsDeps {
   readonly nowMs: () => number;
 }
 
-export class HostReports {
+export class HostFindings {
   private readonly windows = new Map<string, { readonly sinceMs: number; used: number }>();
 
-  constructor(private readonly deps: HostReportsDeps) {}
+  constructor(private readonly deps: HostFindingsDeps) {}
 
-  take(host: string, reports: readonly Report[]): void {
+  take(host: string, findings: readonly ReportedFinding[]): void {
     const { committer, operational, metrics, log, now } = this.deps;
-    for (const report of reports) {
-      const { vni, firstAgoMs, lastAgoMs, kind, count } = report;
+    for (const finding of findings) {
+      const { vni, firstAgoMs, lastAgoMs, kind, count } = finding;
       const network = vni === undefined ? undefined : findVisibleNetwork(committer.current, host, vni);
       if (vni !== undefined && !network) {
         metrics.operationalRefused("network");
@@ -43,7 +43,7 @@ export class HostReports {
         kind,
         host,
         ...(network ? { network: network.name, networkUid: network.uid, vni: network.vni } : {}),
-        ...wordsOf(report, (name) => name === network?.name),
+        ...wordsOf(finding, (name) => name === network?.name),
         count,
         first: ago(firstAgoMs),
         last: ago(lastAgoMs),

@@ -1,10 +1,10 @@
 // Recent reports for the status.
 import { defined } from "../../common/defined.ts";
-import type { ReportKind, Vni } from "../../schema/index.ts";
-import type { Reporter } from "../reports/reporter.ts";
+import type { FindingKind, Vni } from "../../schema/index.ts";
+import type { Reporter } from "../findings/reporter.ts";
 
-export interface ReportedReport {
-  readonly kind: ReportKind;
+export interface DescribedFinding {
+  readonly kind: FindingKind;
   /** Absent: it concerns the host. */
   readonly vni?: number;
   readonly network?: string | null;
@@ -16,11 +16,11 @@ export interface ReportedReport {
 }
 
 /** Most recent first. */
-export function describeReports(
+export function describeFindings(
   reporter: Pick<Reporter, "list">,
   nameOf: (vni: Vni) => string | null,
   nowMs: number,
-): ReportedReport[] {
+): DescribedFinding[] {
   return reporter.list().map(({ kind, vni, subject, detail, count, firstMs, lastMs }) => ({
     kind,
     ...(vni === undefined ? {} : { vni, network: nameOf(vni) }),

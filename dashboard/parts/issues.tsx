@@ -1,9 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
 import type { OverviewView } from "../../schema/observe.ts";
 import { formatAgo, formatCount, plural } from "../format.ts";
-import { happenings } from "../live/happenings.ts";
-import { type Matter, mattersOf } from "../live/matters.ts";
-import { useMended } from "../live/mended.ts";
+import { type Issue, issuesOf } from "../live/issues.ts";
+import { operationalEvents } from "../live/operational-events.ts";
+import { useResolved } from "../live/resolved.ts";
 import { href } from "../router.ts";
 import { mayWriteHosts, seesAll } from "../session.ts";
 import { Prose } from "./prose.tsx";
@@ -15,7 +15,7 @@ const endedListed = 5;
 const tickMs = 10_000;
 
 /** What needs attention now, and what was reported in the last quarter of an hour. */
-export function Concerns({ overview }: { readonly overview: OverviewView }) {
+export function Issues({ overview }: { readonly overview: OverviewView }) {
   const { concerns, concernCount, hosts } = overview;
   const nowMs = useNow();
   if (hosts === 0) {
@@ -32,21 +32,21 @@ export function Concerns({ overview }: { readonly overview: OverviewView }) {
       </Panel>
     );
   }
-  return <Matters concerns={concerns} unlisted={concernCount - concerns.length} nowMs={nowMs} />;
+  return <IssueList concerns={concerns} unlisted={concernCount - concerns.length} nowMs={nowMs} />;
 }
 
-function Matters(props: {
+function IssueList(props: {
   readonly concerns: OverviewView["concerns"];
   /** The controller names a hundred of its own. */
   readonly unlisted: number;
   readonly nowMs: number;
 }) {
   const { concerns, unlisted, nowMs } = props;
-  const reported = mattersOf(concerns, happenings.value, { nowMs, seesProblems: seesAll.value });
-  const mended = useMended(reported);
-  const matters = reported.map((each): Matter => (mended.has(each.key) ? { ...each, end: "mended" } : each));
-  const open = matters.filter(({ end }) => end === undefined);
-  const ended = matters.filter(({ end }) => end !== undefined);
+  const reported = issuesOf(concerns, operationalEvents.value, { nowMs, seesProblems: seesAll.value });
+  const resolved = useResolved(reported);
+  const issues = reported.map((each): Issue => (resolved.has(each.key) ? { ...each, end: "resolved" } : each));
+  const open = issues.filter(({ end }) => end === undefined);
+  const ended = issues.filter(({ end }) => end !== undefined);
   const count = open.length + unlisted;
   return (
     <Panel title="Needs attention" aside={count > 0 ? <span>{plural(count, "issue")}</span> : undefined}>
@@ -56,34 +56,34 @@ function Matters(props: {
           {ended.length === 0 ? ", and nothing was reported in 15 minutes." : ", and all reported issues are resolved."}
         </Empty>
       ) : (
-        <ul class="concerns">
-          {shownOf(open).map((matter) => (
-            <Row key={matter.key} matter={matter} nowMs={nowMs} />
+        <ul class="issues">
+          {shownOf(open).map((issue) => (
+            <Row key={issue.key} issue={issue} nowMs={nowMs} />
           ))}
           {count > listed && (
-            <li class="concern-more">
+            <li class="issue-more">
               and {formatCount(count - listed)} more: <a href={href(["hosts"])}>hosts</a>,{" "}
               <a href={href(["events"], { kind: "operational" })}>what happened on them</a>
             </li>
           )}
         </ul>
       )}
-      {ended.length > 0 && <Ended matters={ended} nowMs={nowMs} />}
+      {ended.length > 0 && <Ended issues={ended} nowMs={nowMs} />}
     </Panel>
   );
 }
 
-function Ended({ matters, nowMs }: { readonly matters: readonly Matter[]; readonly nowMs: number }) {
+function Ended({ issues, nowMs }: { readonly issues: readonly Issue[]; readonly nowMs: number }) {
   return (
     <section class="ended" aria-label="Resolved">
       <h3>Resolved in the last 15 minutes</h3>
       <ul>
-        {matters.slice(0, endedListed).map((matter) => (
-          <Row key={matter.key} matter={matter} nowMs={nowMs} />
+        {issues.slice(0, endedListed).map((issue) => (
+          <Row key={issue.key} issue={issue} nowMs={nowMs} />
         ))}
-        {matters.length > endedListed && (
-          <li class="concern-more">
-            and {formatCount(matters.length - endedListed)} more:{" "}
+        {issues.length > endedListed && (
+          <li class="issue-more">
+            and {formatCount(issues.length - endedListed)} more:{" "}
             <a href={href(["events"], { kind: "operational" })}>what happened on hosts</a>
           </li>
         )}
@@ -92,10 +92,10 @@ function Ended({ matters, nowMs }: { readonly matters: readonly Matter[]; readon
   );
 }
 
-function Row({ matter, nowMs }: { readonly matter: Matter; readonly nowMs: number }) {
-  const { tone, host, title, detail, last, end } = matter;
+function Row({ issue, nowMs }: { readonly issue: Issue; readonly nowMs: number }) {
+  const { tone, host, title, detail, last, end } = issue;
   return (
-    <li class={`concern ${end === undefined ? tone : "ended-concern"}`}>
+    <li class={`issue ${end === undefined ? tone : "ended-issue"}`}>
       <p>
         <a href={href(["hosts", host])}>{host}</a>
         {last === undefined ? " " : ": "}
@@ -107,7 +107,7 @@ function Row({ matter, nowMs }: { readonly matter: Matter; readonly nowMs: numbe
           </>
         )}
       </p>
-      <p class="concern-detail">
+      <p class="issue-detail">
         <bdi>
           <Prose text={detail} />
         </bdi>
@@ -123,9 +123,9 @@ function Row({ matter, nowMs }: { readonly matter: Matter; readonly nowMs: numbe
 }
 
 /** Neither kind hides the other: many hosts that are away leave room for what was reported. */
-function shownOf(matters: readonly Matter[]): readonly Matter[] {
-  const present = matters.filter(({ last }) => last === undefined);
-  const reported = matters.filter(({ last }) => last !== undefined);
+function shownOf(issues: readonly Issue[]): readonly Issue[] {
+  const present = issues.filter(({ last }) => last === undefined);
+  const reported = issues.filter(({ last }) => last !== undefined);
   const room = Math.max(listed - reported.length, Math.ceil(listed / 2));
   const first = present.slice(0, room);
   return [...first, ...reported.slice(0, listed - first.length)];

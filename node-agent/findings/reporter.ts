@@ -1,10 +1,10 @@
-// Sends findings for operators to the controller. `reports/report-book.ts` decides what is sent when; this file sends it, and
+// Sends findings for operators to the controller. `findings/aggregator.ts` decides what is sent when; this file sends it, and
 // repeats it if the session ended before it was confirmed.
 //
 // An empty query after the reports confirms them by its answer: the channel is ordered.
 import { every, type Repetition } from "../../common/every.ts";
 import type { AgentFrame } from "../../schema/index.ts";
-import { type Finding, type Noted, ReportBook } from "./report-book.ts";
+import { type Finding, FindingAggregator, type FindingSummary } from "./aggregator.ts";
 
 /** Interval of the checks for new reports. */
 const everyMs = 1_000;
@@ -15,7 +15,7 @@ export interface ReporterDependencies {
 }
 
 export class Reporter {
-  private readonly book = new ReportBook();
+  private readonly aggregator = new FindingAggregator();
   /** The query after the reports in flight. */
   private unanswered: number | undefined;
   private readonly timer: Repetition;
@@ -27,7 +27,7 @@ export class Reporter {
 
   /** @returns whether it is worth a line in the log: the first of its subject, or the first for a minute */
   note(finding: Finding): boolean {
-    const fresh = this.book.note(finding, this.deps.nowMs());
+    const fresh = this.aggregator.note(finding, this.deps.nowMs());
     if (fresh) {
       this.soon ??= setImmediate(() => {
         this.soon = undefined;
@@ -41,7 +41,7 @@ export class Reporter {
   flush(): void {
     const { uplink, nowMs } = this.deps;
     if (this.unanswered !== undefined || !uplink.isLive) return;
-    const reports = this.book.take(nowMs());
+    const reports = this.aggregator.take(nowMs());
     if (reports.length === 0) return;
     uplink.send({ type: "report", reports });
     this.unanswered = uplink.nextId();
@@ -52,23 +52,23 @@ export class Reporter {
   answered(id: number): void {
     if (this.unanswered === undefined || id < this.unanswered) return;
     this.unanswered = undefined;
-    this.book.confirm();
+    this.aggregator.confirm();
   }
 
   /** The session is over: frames in flight may not have arrived. */
   onClosed(): void {
     this.unanswered = undefined;
-    this.book.restore();
+    this.aggregator.restore();
   }
 
   /** Number since the start, by kind. */
-  get totals(): ReportBook["totals"] {
-    return this.book.totals;
+  get totals(): FindingAggregator["totals"] {
+    return this.aggregator.totals;
   }
 
   /** Recent findings, most recent first. */
-  list(): Noted[] {
-    return this.book.list();
+  list(): FindingSummary[] {
+    return this.aggregator.list();
   }
 
   close(): void {

@@ -2,36 +2,36 @@
 // resources that it is about.
 import type { HoldersView } from "../../schema/observe.ts";
 import { get, withQuery } from "../api.ts";
-import type { Matter } from "./matters.ts";
+import type { Issue } from "./issues.ts";
 import { bearsOn, isAnswered, type Question, type Vm } from "./questions.ts";
 import { useLoaded } from "./resource.ts";
 
 /** More are not asked about at a time. */
-const mostAsked = 24;
+const maxAsked = 24;
 /** That a host has followed a move comes with no event. */
 const everyMs = 10_000;
 
 /** Keys of the issues that the inventory shows as resolved. */
-export function useMended(matters: readonly Matter[]): ReadonlySet<string> {
-  const open = matters.flatMap(({ key, question, end, last }) =>
+export function useResolved(issues: readonly Issue[]): ReadonlySet<string> {
+  const open = issues.flatMap(({ key, question, end, last }) =>
     question && end === undefined ? [{ key, question, last }] : [],
   );
-  const asked = open.slice(0, mostAsked);
+  const asked = open.slice(0, maxAsked);
   const key = asked.length === 0 ? undefined : asked.map((each) => `${each.key} ${each.last}`).join("\n");
   const look = async (): Promise<ReadonlySet<string>> => {
-    const answers = await Promise.all(asked.map(({ question }) => isMended(question)));
+    const answers = await Promise.all(asked.map(({ question }) => isResolved(question)));
     return new Set(asked.filter((_, i) => answers[i]).map((each) => each.key));
   };
-  const [mended] = useLoaded(key, look, {
+  const [resolved] = useLoaded(key, look, {
     changedBy: (event) => asked.some(({ question }) => bearsOn(question, event)),
     everyMs,
   });
-  return asked.length > 0 && mended.kind === "ready" ? mended.value : none;
+  return asked.length > 0 && resolved.kind === "ready" ? resolved.value : none;
 }
 
 const none: ReadonlySet<string> = new Set();
 
-async function isMended(question: Question): Promise<boolean> {
+async function isResolved(question: Question): Promise<boolean> {
   const { kind, network, subject } = question;
   if (kind === "followed") return hasFollowed(subject);
   const by = kind === "registered-otherwise" ? { ip: subject } : { mac: subject };

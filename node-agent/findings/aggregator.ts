@@ -2,11 +2,11 @@
 // does not become a storm of reports. Pure; time is injected.
 import { defined } from "../../common/defined.ts";
 import {
+  type FindingKind,
   maxDetailLength,
-  maxReportsPerFrame,
+  maxFindingsPerFrame,
   maxSubjectLength,
-  type Report,
-  type ReportKind,
+  type ReportedFinding,
   type Vni,
 } from "../../schema/index.ts";
 import { Budget } from "../misses/budget.ts";
@@ -24,7 +24,7 @@ export const reportRate = { perSecond: 1, burst: 128 } as const;
 
 /** A new finding. */
 export interface Finding {
-  readonly kind: ReportKind;
+  readonly kind: FindingKind;
   /** Absent: it concerns the host. */
   readonly vni?: Vni;
   /** Its subject, such as an address. */
@@ -42,14 +42,14 @@ interface Span {
 }
 
 /** All findings of one kind and subject; times are of the agent's monotonic clock. */
-export interface Noted extends Span {
-  readonly kind: ReportKind;
+export interface FindingSummary extends Span {
+  readonly kind: FindingKind;
   readonly vni: Vni | undefined;
   readonly subject: string | undefined;
   readonly detail: string | undefined;
 }
 
-interface Line extends Noted {
+interface Line extends FindingSummary {
   /** Not yet given out. */
   pending: Span | undefined;
   /** Given out, not confirmed. */
@@ -58,9 +58,9 @@ interface Line extends Noted {
   loggedMs: number;
 }
 
-export class ReportBook {
+export class FindingAggregator {
   /** Number since the start, by kind. */
-  readonly totals = new Map<ReportKind, number>();
+  readonly totals = new Map<FindingKind, number>();
   /** By kind and network; the most recently reported group is last. */
   private readonly groups = new Map<string, Map<string, Line>>();
   private readonly budget = new Budget(reportRate, 1);
@@ -79,15 +79,15 @@ export class ReportBook {
   }
 
   /** Findings that may be reported now; they count as released until `confirm` or `restore`. */
-  take(nowMs: number): Report[] {
-    const reports: Report[] = [];
+  take(nowMs: number): ReportedFinding[] {
+    const taken: ReportedFinding[] = [];
     const due = this.dueLines(nowMs);
-    while (due.length > 0 && reports.length < maxReportsPerFrame && this.budget.allows("host", nowMs)) {
+    while (due.length > 0 && taken.length < maxFindingsPerFrame && this.budget.allows("host", nowMs)) {
       const next = due.shift();
       const line = next?.lines.shift();
       if (!next || !line?.pending) continue;
       this.budget.spend("host", nowMs);
-      reports.push(reportOf(line, line.pending, nowMs));
+      taken.push(reportedOf(line, line.pending, nowMs));
       line.given = line.pending;
       line.pending = undefined;
       line.givenMs = nowMs;
@@ -96,7 +96,7 @@ export class ReportBook {
       this.groups.delete(next.key);
       this.groups.set(next.key, next.group);
     }
-    return reports;
+    return taken;
   }
 
   /** Reportable findings by group; within a group the least recently reported first. */
@@ -126,7 +126,7 @@ export class ReportBook {
   }
 
   /** Most recent first. */
-  list(): Noted[] {
+  list(): FindingSummary[] {
     return [...this.lines()].sort((a, b) => b.lastMs - a.lastMs);
   }
 
@@ -145,7 +145,7 @@ export class ReportBook {
   }
 
   /** Beyond `maxGroups` networks share one. */
-  private groupOf(kind: ReportKind, vni: Vni | undefined): Map<string, Line> {
+  private groupOf(kind: FindingKind, vni: Vni | undefined): Map<string, Line> {
     const known = this.groups.get(`${kind} ${vni}`);
     if (known) return known;
     const isCrowded = [...this.groups.keys()].filter((key) => key.startsWith(`${kind} `)).length >= maxGroups;
@@ -156,7 +156,7 @@ export class ReportBook {
   }
 
   /** The one line beyond `maxSubjects`. */
-  private restOf(lines: Map<string, Line>, kind: ReportKind, nowMs: number): Line {
+  private restOf(lines: Map<string, Line>, kind: FindingKind, nowMs: number): Line {
     const detail = `more than ${maxSubjects} subjects: the rest together`;
     return lines.get(rest) ?? addTo(lines, rest, { kind, vni: undefined, subject: undefined, detail }, nowMs);
   }
@@ -168,7 +168,7 @@ const rest = "rest";
 function addTo(
   lines: Map<string, Line>,
   key: string,
-  what: Pick<Noted, "kind" | "vni" | "subject" | "detail">,
+  what: Pick<FindingSummary, "kind" | "vni" | "subject" | "detail">,
   nowMs: number,
 ): Line {
   const never = Number.NEGATIVE_INFINITY;
@@ -191,7 +191,7 @@ function joined(earlier: Span | undefined, later: Span): Span {
   return { count: earlier.count + later.count, firstMs: earlier.firstMs, lastMs: later.lastMs };
 }
 
-function reportOf({ kind, vni, subject, detail }: Noted, span: Span, nowMs: number): Report {
+function reportedOf({ kind, vni, subject, detail }: FindingSummary, span: Span, nowMs: number): ReportedFinding {
   return {
     kind,
     ...defined({ vni, subject, detail }),

@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import type { OperationalCloudEvent } from "../../schema/operational.ts";
 import { get, withQuery } from "../api.ts";
-import { type HappeningEvent, isChange } from "./events.ts";
+import { isChange } from "./events.ts";
 import { merged } from "./order.ts";
 import { listenToStream } from "./stream.ts";
 
@@ -12,24 +12,24 @@ interface KeptEvents {
 }
 
 /** In the order in which they came: those of one run of the controller by their sequence. */
-export const happenings = signal<readonly HappeningEvent[]>([]);
+export const operationalEvents = signal<readonly OperationalCloudEvent[]>([]);
 
 /** Until `stop` is called. */
-export function followHappenings(): () => void {
-  happenings.value = [];
+export function followOperationalEvents(): () => void {
+  operationalEvents.value = [];
   let ended = false;
   const fill = async () => {
-    const newest = happenings.peek().at(-1);
+    const newest = operationalEvents.peek().at(-1);
     const after = newest && Number(newest.sequence);
     const kept = await get<KeptEvents>(withQuery("/v1/operational-events", { after }));
     // Sequences of another run say nothing about what it has kept.
     const all = newest && newest.run !== kept.run ? await get<KeptEvents>("/v1/operational-events") : kept;
-    if (!ended) happenings.value = merged(happenings.peek(), all.events);
+    if (!ended) operationalEvents.value = merged(operationalEvents.peek(), all.events);
   };
   const stop = listenToStream({
     onEvents: (events) => {
-      const added = events.filter((event) => !isChange(event)) as HappeningEvent[];
-      if (added.length > 0) happenings.value = merged(happenings.peek(), added);
+      const added = events.filter((event) => !isChange(event)) as OperationalCloudEvent[];
+      if (added.length > 0) operationalEvents.value = merged(operationalEvents.peek(), added);
     },
     // Only behind the opening of the stream: what happens between asking and that would be missing.
     onLive: () => void fill().catch(() => {}),

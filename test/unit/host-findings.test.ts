@@ -1,23 +1,23 @@
 // How many reports of one host become operational events, and for how long those beyond are only counted.
 import { pino } from "pino";
 import { beforeEach, describe, expect, test } from "vitest";
-import { HostReports } from "../../controller/agents/host-reports.ts";
+import { HostFindings } from "../../controller/agents/host-findings.ts";
 import { OperationalEvents } from "../../controller/events/operational-events.ts";
 import { Inventory } from "../../controller/inventory/inventory.ts";
 import { Metrics } from "../../controller/metrics.ts";
-import type { Report } from "../../schema/index.ts";
+import type { ReportedFinding } from "../../schema/index.ts";
 
-const overrun: Report = { kind: "overrun", count: 1, firstAgoMs: 0, lastAgoMs: 0 };
+const overrun: ReportedFinding = { kind: "overrun", count: 1, firstAgoMs: 0, lastAgoMs: 0 };
 
 describe("reports of one host", () => {
   let nowMs: number;
   let events: OperationalEvents;
-  let reports: HostReports;
+  let reports: HostFindings;
 
   beforeEach(() => {
     nowMs = 1_000;
     events = new OperationalEvents("epoch");
-    reports = new HostReports({
+    reports = new HostFindings({
       committer: { current: new Inventory() },
       operational: events,
       metrics: new Metrics(),
