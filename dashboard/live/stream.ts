@@ -12,8 +12,8 @@ export const stream = new EventStream({
     return socket;
   },
   get,
-  nowMs: Date.now,
-  random: Math.random,
+  nowMs: () => Date.now(),
+  random: () => Math.random(),
 });
 
 addEventListener("online", () => stream.retryNow());
