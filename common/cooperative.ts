@@ -1,5 +1,10 @@
 // Cooperative scheduling on the event loop: long work runs in slices, and other tasks run between them.
 
+/** Resolves in the next round of the event loop. */
+export function nextRound(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 /** End of a slice, and the pause after it. */
 export interface Turns {
   /** Other work should run now. */
@@ -30,7 +35,7 @@ export class Slices implements Turns {
   }
 
   async next(): Promise<void> {
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await nextRound();
     this.endMs = performance.now() + this.maxMs;
   }
 }

@@ -5,7 +5,7 @@ import { defined } from "../common/defined.ts";
 import type { IdentityView } from "../schema/observe.ts";
 import { get, listenToApi, ProblemError, setBearer } from "./api.ts";
 import { followOperationalEvents } from "./live/operational-events.ts";
-import { startStream, stopStream, streamIsSuspect } from "./live/stream.ts";
+import { stream } from "./live/stream.ts";
 
 export type Session =
   | { readonly kind: "starting" }
@@ -31,7 +31,7 @@ export async function startSession(): Promise<void> {
     onRefusedToken: (reason) => {
       if (session.value.kind === "in") logOut(`The controller refuses this token now: ${reason}`);
     },
-    onUnreachable: streamIsSuspect,
+    onUnreachable: () => stream.suspect(),
   });
   const refusal = await enter(sessionStorage.getItem(storageKey) ?? undefined);
   if (refusal !== undefined) logOut(refusal);
@@ -59,7 +59,7 @@ export async function logIn(token: string | undefined): Promise<string | undefin
     session.value = { kind: "in", identity };
     stopOperational();
     stopOperational = followOperationalEvents();
-    startStream({ token, epoch: identity.epoch, onRefused: logOut });
+    stream.start({ token, epoch: identity.epoch, onRefused: logOut });
     return undefined;
   } catch (error) {
     setBearer(undefined);
@@ -71,7 +71,7 @@ export async function logIn(token: string | undefined): Promise<string | undefin
 export function logOut(because?: string): void {
   sessionStorage.removeItem(storageKey);
   setBearer(undefined);
-  stopStream();
+  stream.stop();
   stopOperational();
   session.value = { kind: "out", ...defined({ because }) };
 }

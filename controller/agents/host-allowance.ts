@@ -1,5 +1,5 @@
 // Limits the cost of one host on the agent channel: a token bucket for each host that outlives its sessions, so that
-// reconnecting does not refill it. Pure; time is an argument. session.ts pauses the socket of a host that is over it.
+// reconnecting does not refill it. Pure; time is an argument. inbox.ts pauses the socket of a host that is over it.
 import { type Rate, TokenBucket } from "../../common/token-bucket.ts";
 import type { AgentFrame } from "../../schema/index.ts";
 

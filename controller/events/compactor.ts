@@ -2,6 +2,7 @@
 // reads from a removed range gets an error from the store.
 
 import type { FastifyBaseLogger } from "fastify";
+import { nextRound } from "../../common/cooperative.ts";
 import { dayMs } from "../../common/duration.ts";
 import { every, type Repetition } from "../../common/every.ts";
 import type { Revision } from "../../schema/index.ts";
@@ -84,10 +85,10 @@ export class Compactor {
     try {
       const before = await store.logExtent();
       while (!this.stopped && (await store.compactLog({ before: oldest, maxEvents }, atOnce))) {
-        await new Promise<void>((resolve) => setImmediate(resolve));
+        await nextRound();
       }
       while (!this.stopped && (await store.access.trimAudit(trail, atOnce))) {
-        await new Promise<void>((resolve) => setImmediate(resolve));
+        await nextRound();
       }
       this.extent = await store.logExtent();
       if (this.extent.compacted > before.compacted) log.info(this.extent, "log compacted");

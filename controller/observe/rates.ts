@@ -1,5 +1,6 @@
 // Recent questions of agents and answer times: a few minutes in memory, in steps, for charts.
 // Programs take the counters of /metrics instead.
+import { toThousandths } from "../../common/round.ts";
 import type { Answer, MissTimes } from "../../schema/index.ts";
 
 /** How finely, and how far back. */
@@ -59,8 +60,9 @@ class Ring {
     const rows = Array.from({ length: steps }, (_, i) => this.row(this.newest - steps + i));
     const perSecond = (column: number) => rows.map((row) => ((row[column] ?? 0) * 1_000) / stepMs);
     const mean = (sum: number, count: number) =>
-      rows.map((row) => (row[count] ? round((row[sum] ?? 0) / row[count]) : null));
-    const largest = (column: number, count: number) => rows.map((row) => (row[count] ? round(row[column] ?? 0) : null));
+      rows.map((row) => (row[count] ? toThousandths((row[sum] ?? 0) / row[count]) : null));
+    const largest = (column: number, count: number) =>
+      rows.map((row) => (row[count] ? toThousandths(row[column] ?? 0) : null));
     return {
       stepMs,
       known: perSecond(known),
@@ -130,9 +132,4 @@ export class Rates {
   forget(host: string): void {
     this.hosts.delete(host);
   }
-}
-
-/** To a thousandth: single precision has no more to say. */
-function round(ms: number): number {
-  return Math.round(ms * 1_000) / 1_000;
 }

@@ -1,5 +1,6 @@
 // The only writer. Queued mutations are decided serially, committed in one transaction, then made visible to readers and
 // published in order of revision. At most one batch is in flight, and readers never see changes that are not durable.
+import { nextRound } from "../../common/cooperative.ts";
 import type { Actor, Revision } from "../../schema/index.ts";
 import { AddressPools } from "../inventory/address-pools.ts";
 import type { Decision, Mutation } from "../inventory/decide.ts";
@@ -121,7 +122,7 @@ export class Committer {
 
   private async drain(): Promise<void> {
     // Requests that arrive in one turn of the event loop share a transaction.
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await nextRound();
     for (let next = this.queue[0]; next; next = this.queue[0]) {
       if (next.kind === "change set") {
         this.queue.shift();

@@ -4,7 +4,7 @@ import type { OperationalCloudEvent } from "../../schema/operational.ts";
 import { get, withQuery } from "../api.ts";
 import { isChange } from "./events.ts";
 import { merged } from "./order.ts";
-import { listenToStream } from "./stream.ts";
+import { stream } from "./stream.ts";
 
 interface KeptEvents {
   readonly run: string;
@@ -26,7 +26,7 @@ export function followOperationalEvents(): () => void {
     const all = newest && newest.run !== kept.run ? await get<KeptEvents>("/v1/operational-events") : kept;
     if (!ended) operationalEvents.value = merged(operationalEvents.peek(), all.events);
   };
-  const stop = listenToStream({
+  const stop = stream.listen({
     onEvents: (events) => {
       const added = events.filter((event) => !isChange(event)) as OperationalCloudEvent[];
       if (added.length > 0) operationalEvents.value = merged(operationalEvents.peek(), added);

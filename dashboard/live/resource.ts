@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get, ProblemError } from "../api.ts";
 import type { StreamEvent } from "./events.ts";
-import { listenToStream } from "./stream.ts";
+import { stream } from "./stream.ts";
 
 export type Loaded<T> =
   | { readonly kind: "loading" }
@@ -76,7 +76,7 @@ export function useLoaded<T>(
     void load();
     const { everyMs } = latest.current.options;
     const ticking = everyMs === undefined ? undefined : setInterval(soon, everyMs);
-    const stop = listenToStream({
+    const stop = stream.listen({
       onEvents: (events) => {
         const { changedBy } = latest.current.options;
         if (changedBy && events.some(changedBy)) soon();

@@ -1,7 +1,7 @@
 // Moves of VMs as they happen: drawn for a moment, then listed.
 import { useLayoutEffect, useState } from "preact/hooks";
 import { moveOf } from "../live/describe.ts";
-import { listenToStream } from "../live/stream.ts";
+import { stream } from "../live/stream.ts";
 import { flightMs } from "../moments.ts";
 
 export interface SeenMove {
@@ -22,7 +22,7 @@ export function useMoves(): { readonly latest: readonly SeenMove[]; readonly fly
   // Before the map is seen: a move that comes then is not asked for again.
   useLayoutEffect(
     () =>
-      listenToStream({
+      stream.listen({
         onEvents: (events) => {
           const moves = events.flatMap((event) => {
             const move = moveOf(event);

@@ -6,7 +6,7 @@ import { type EventFilter, passes } from "../live/describe.ts";
 import { isChange, type StreamEvent } from "../live/events.ts";
 import { operationalEvents } from "../live/operational-events.ts";
 import { byTime, newestFirst } from "../live/order.ts";
-import { listenToStream } from "../live/stream.ts";
+import { stream } from "../live/stream.ts";
 import { EventList } from "../parts/event-list.tsx";
 import { type Filter, FilterField, useSearch } from "../parts/filters.tsx";
 import { LogEnd, useLog } from "../parts/history.tsx";
@@ -110,7 +110,7 @@ function Live({ filter }: { readonly filter: EventFilter }) {
   const [paused, setPaused] = useState<readonly StreamEvent[]>();
   useEffect(
     () =>
-      listenToStream({
+      stream.listen({
         onEvents: (events) => {
           const fitting = events.filter((event) => isChange(event)).filter((event) => passes(filter, event));
           if (fitting.length > 0) setFresh((before) => newestFirst(fitting, before).slice(0, shownAtMost));

@@ -4,7 +4,7 @@ import type { CloudEvent } from "../../schema/events.ts";
 import type { LogView } from "../../schema/observe.ts";
 import { get, withQuery } from "../api.ts";
 import type { StreamEvent } from "../live/events.ts";
-import { listenToStream } from "../live/stream.ts";
+import { stream } from "../live/stream.ts";
 import { EventList } from "./event-list.tsx";
 import { Empty, Failure, Panel } from "./states.tsx";
 
@@ -90,7 +90,7 @@ export function useLog(filter: LogFilter | undefined, options: LogOptions): LogP
     };
     const begin = () => void load(before, take, abort.signal);
     begin();
-    const stop = listenToStream({
+    const stop = stream.listen({
       onEvents: (events) => {
         if (changedBy && events.some(changedBy)) begin();
       },

@@ -10,8 +10,6 @@ import type { HostRuleTables } from "../kernel/filters/host-rule-tables.ts";
 import { NetlinkError } from "../kernel/sockets/request-socket.ts";
 import { watchRuleset } from "../kernel/sockets/ruleset-watch.ts";
 
-/** Delay after a change of the ruleset: reloading a firewall makes many. Own changes are notified, too. */
-const soonMs = 20;
 /** Between two attempts if the kernel refuses: a module may be loaded in between. */
 const againMs = 30_000;
 
@@ -26,14 +24,13 @@ export class HostGuard {
   /** Problems that an operator should fix. */
   problems: readonly string[] = [];
   private readonly work = new SerialQueue("stop");
-  private soon: NodeJS.Timeout | undefined;
   private stood = false;
   private unwatch: (() => void) | undefined;
   private readonly timer: Repetition;
 
   /** Opens its socket in the calling thread's network namespace. */
   constructor(private readonly deps: HostGuardDependencies) {
-    if (deps.tables) this.unwatch = watchRuleset(() => this.settleSoon());
+    if (deps.tables) this.unwatch = watchRuleset(() => void this.settle());
     this.timer = every(againMs, async () => {
       if (this.problems.length > 0) await this.settle();
     });
@@ -47,14 +44,6 @@ export class HostGuard {
   close(): void {
     this.unwatch?.();
     this.timer.stop();
-    clearTimeout(this.soon);
-  }
-
-  private settleSoon(): void {
-    this.soon ??= setTimeout(() => {
-      this.soon = undefined;
-      void this.settle();
-    }, soonMs).unref();
   }
 
   private async load(): Promise<void> {

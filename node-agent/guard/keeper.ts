@@ -10,8 +10,6 @@ import { RuleError } from "./rule-table.ts";
 
 /** Between two looks. */
 const everyMs = 2_000;
-/** Delay after a notification that rules changed: own changes are notified, too. */
-const soonMs = 20;
 
 export interface KeeperDependencies {
   /** The operator's flag, for messages. */
@@ -25,13 +23,12 @@ export class Keeper {
   /** Problems that an operator should fix. */
   problems: readonly string[] = [];
   private readonly work = new SerialQueue("stop");
-  private soon: NodeJS.Timeout | undefined;
   private readonly timer: Repetition;
   private readonly unwatch: () => void;
 
   /** Opens its socket in the calling thread's network namespace. */
   constructor(private readonly deps: KeeperDependencies) {
-    this.unwatch = watchRuleset(() => this.lookSoon());
+    this.unwatch = watchRuleset(() => void this.inTurn(deps.check));
     this.timer = every(everyMs, () => this.inTurn(deps.check));
   }
 
@@ -56,14 +53,6 @@ export class Keeper {
   close(): void {
     this.unwatch();
     this.timer.stop();
-    clearTimeout(this.soon);
-  }
-
-  private lookSoon(): void {
-    this.soon ??= setTimeout(() => {
-      this.soon = undefined;
-      void this.inTurn(this.deps.check);
-    }, soonMs).unref();
   }
 
   private fail(reason: string): void {

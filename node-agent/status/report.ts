@@ -1,6 +1,8 @@
 // The report of `agent status` as one JSON object: from the agent's parts and a fresh list of links. Times are durations in ms,
 // which are meaningful outside this process.
+
 import { defined } from "../../common/defined.ts";
+import { toThousandths } from "../../common/round.ts";
 import { addressOf, type Vni, version } from "../../schema/index.ts";
 import type { Link } from "../kernel/codec/link-codec.ts";
 import { bridgeName, vxlanName } from "../kernel/devices/device-names.ts";
@@ -221,7 +223,7 @@ export function describeMiss(miss: AnyMiss, nameOf: (vni: Vni) => string | null,
   const steps: MissReport["steps"] = {};
   for (const step of ["askedMs", "answeredMs", "programmedMs", "announcedMs"] as const) {
     const atMs = miss[step];
-    if (atMs !== undefined) steps[step] = thousandths(atMs - miss.missedMs);
+    if (atMs !== undefined) steps[step] = toThousandths(atMs - miss.missedMs);
   }
   return {
     kind: miss.miss.kind,
@@ -236,4 +238,3 @@ export function describeMiss(miss: AnyMiss, nameOf: (vni: Vni) => string | null,
 }
 
 const whole = (ms: number): number => Math.round(ms);
-const thousandths = (ms: number): number => Math.round(ms * 1_000) / 1_000;

@@ -37,13 +37,13 @@ const rules: readonly Rule[] = [
   },
   {
     from: "node-agent/misses",
-    may: ["node-agent/misses", "node-agent/tables", "common/token-bucket.ts", "schema"],
+    may: ["node-agent/misses", "node-agent/tables", "common/round.ts", "common/token-bucket.ts", "schema"],
     packages: [],
     because: "decisions are functions of their arguments",
   },
   {
     from: "node-agent/reports",
-    may: ["node-agent/reports", "node-agent/misses/budget.ts", "common", "schema"],
+    may: ["node-agent/reports", "node-agent/misses/budget.ts", "common/defined.ts", "common/every.ts", "schema"],
     packages: [],
     because: "what is reported when is a function of what happened, time included",
   },

@@ -1,8 +1,10 @@
 // One attack on a controller, in turns: in peace, with the attackers busy at the server that discards, attacked; and after each
 // attack the way back to peace.
+
 import { availableParallelism } from "node:os";
+import { toThousandths } from "../../../common/round.ts";
 import { pause } from "../../lab/wait.ts";
-import { distribution, median, percentile, round } from "../../statistics.ts";
+import { distribution, median, percentile } from "../../statistics.ts";
 import { cpuSeconds, machineCpuSeconds, peakRssMib, resetPeakRss } from "../process-usage.ts";
 import type { Progress } from "../progress.ts";
 import { type Arena, discardTarget, target } from "./arena.ts";
@@ -225,7 +227,7 @@ function sum(a: Readonly<Tally>, b: Readonly<Tally>): Tally {
 
 function othersShare(all: readonly Cpu[], turnMs: number): number {
   const seconds = (all.length * turnMs * availableParallelism()) / 1_000;
-  return round(all.reduce((sum, { others }) => sum + others, 0) / seconds);
+  return toThousandths(all.reduce((sum, { others }) => sum + others, 0) / seconds);
 }
 
 function minus(a: Cpu, b: Cpu): Cpu {
@@ -239,7 +241,7 @@ function minus(a: Cpu, b: Cpu): Cpu {
 }
 
 function total(turns: readonly Cpu[]): Cpu {
-  const of = (who: keyof Cpu) => round(turns.reduce((all, each) => all + each[who], 0));
+  const of = (who: keyof Cpu) => toThousandths(turns.reduce((all, each) => all + each[who], 0));
   return {
     controller: of("controller"),
     discard: of("discard"),

@@ -1,11 +1,12 @@
 // One guest's flood: first packets between another tenant's VMs in peace, during the flood and right after it. Their
 // host is the flooding guest's, too.
+import { toThousandths } from "../../../common/round.ts";
 import { run } from "../../lab/command.ts";
 import { guestDevice } from "../../lab/guest.ts";
 import type { Host } from "../../lab/host.ts";
 import type { LabProcess } from "../../lab/process.ts";
 import { pause } from "../../lab/wait.ts";
-import { type Distribution, distribution, round } from "../../statistics.ts";
+import { type Distribution, distribution } from "../../statistics.ts";
 import { Addresses, type Endpoint } from "../addresses.ts";
 import { inGroups } from "../groups.ts";
 import { modeNamed } from "../modes/all.ts";
@@ -64,8 +65,8 @@ export async function runGuestAttack(name: GuestAttack, turns: GuestTurns, progr
     after: distribution(rounds.flatMap(({ afterMs }) => afterMs)),
     rssPeaceMib: Math.min(...rounds.map(({ rssPeaceMib }) => rssPeaceMib)),
     rssPeakMib: Math.max(...rounds.map(({ rssPeakMib }) => rssPeakMib)),
-    agentCpuSeconds: round(sum(({ agentCpuSeconds }) => agentCpuSeconds)),
-    attackerCpuSeconds: round(sum(({ attackerCpuSeconds }) => attackerCpuSeconds)),
+    agentCpuSeconds: toThousandths(sum(({ agentCpuSeconds }) => agentCpuSeconds)),
+    attackerCpuSeconds: toThousandths(sum(({ attackerCpuSeconds }) => attackerCpuSeconds)),
     framesPerSecond: Math.round((1_000 * sum(({ flood }) => flood.frames)) / sum(({ flood }) => flood.ms)),
   };
 }

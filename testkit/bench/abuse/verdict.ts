@@ -1,5 +1,6 @@
 // Compares what was measured of an attack with the ceilings. Pure.
-import { type Distribution, round } from "../../statistics.ts";
+import { toThousandths } from "../../../common/round.ts";
+import type { Distribution } from "../../statistics.ts";
 import type { ControllerAttack } from "./names.ts";
 
 /** Honest operations on a controller. */
@@ -48,7 +49,7 @@ export interface ControllerFigures {
 /** p99, attacked : control; null where one of them has no sample. */
 export function ratioOf({ control, attacked }: ControllerFigures, operation: Operation): number | null {
   const [under, above] = [control[operation]?.p99Ms, attacked[operation]?.p99Ms];
-  return under === undefined || above === undefined ? null : round(above / under);
+  return under === undefined || above === undefined ? null : toThousandths(above / under);
 }
 
 /**
@@ -68,7 +69,7 @@ export function judgeController(attack: ControllerAttack, figures: ControllerFig
     const [under, above] = [control[operation]?.p99Ms, attacked[operation]?.p99Ms];
     if (under === undefined || above === undefined) faults.push(`${operation}: none succeeded`);
     else if (isTimed(operation, attack) && above > ceilings.ratio * under + ceilings.slackMs)
-      faults.push(`${operation}: ${round(above / under)} ×`);
+      faults.push(`${operation}: ${toThousandths(above / under)} ×`);
   }
   for (const [what, count] of Object.entries(failures)) faults.push(`${count} failed (${what})`);
   const grownMib = rssPeakMib - rssPeaceMib;
@@ -85,7 +86,7 @@ export function judgeGuest(figures: GuestFigures, ceilings: Ceilings): string[] 
   for (const phase of ["during", "after"] as const) {
     const { medianMs, retried, trials } = figures[phase];
     if (!(medianMs <= ceilings.firstPackets * peace.medianMs + ceilings.slackMs)) {
-      faults.push(`${phase}: ${round(medianMs / peace.medianMs)} ×`);
+      faults.push(`${phase}: ${toThousandths(medianMs / peace.medianMs)} ×`);
     }
     if (retried > maxLostShare * trials) faults.push(`${phase}: ${retried} of ${trials} lost`);
   }

@@ -1,7 +1,8 @@
 // `first-packet-burst`: many guests' first pings at the same moment. Guest i pings guest i + 1, which is on the next host:
 // every guest asks and is asked for, and no two conversations share an address on a host.
+import { toThousandths } from "../../../common/round.ts";
 import { WaitError, waitFor } from "../../lab/wait.ts";
-import { distribution, median, round } from "../../statistics.ts";
+import { distribution, median } from "../../statistics.ts";
 import { Addresses, type Family } from "../addresses.ts";
 import { modeNamed } from "../modes/all.ts";
 import type { ModeName } from "../modes/mode.ts";
@@ -134,8 +135,8 @@ function summarize(measured: readonly Round[], mode: ModeName, family: Family, g
     medianMs,
     p99Ms,
     maxMs,
-    p99VsMedian: round(p99Ms / medianMs),
+    p99VsMedian: toThousandths(p99Ms / medianMs),
     retried,
-    startedWithinMs: round(median(own.map(({ startedWithinMs }) => startedWithinMs))),
+    startedWithinMs: toThousandths(median(own.map(({ startedWithinMs }) => startedWithinMs))),
   };
 }

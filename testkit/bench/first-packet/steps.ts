@@ -1,9 +1,10 @@
 // Where the time of nearmiss's first packet goes: what passes the guests' ports and the hosts' underlay, by the kernel's
 // clock. Nothing of it is told by the programs that are measured.
+import { toThousandths } from "../../../common/round.ts";
 import { etherTypes, findVxlan, readEthernet } from "../../lab/frames.ts";
 import { controllerPort } from "../../lab/programs.ts";
 import { underlayDevice } from "../../lab/underlay.ts";
-import { median, round } from "../../statistics.ts";
+import { median } from "../../statistics.ts";
 import type { Family } from "../addresses.ts";
 import type { Actor, Stand } from "../stand.ts";
 import { TimedCapture, type TimedFrame } from "./timed-capture.ts";
@@ -79,7 +80,7 @@ export class StepWatch {
         family,
         until: name,
         trials: own.length,
-        medianMs: round(median(own.map(({ spansMs }) => spansMs[i] ?? Number.NaN))),
+        medianMs: toThousandths(median(own.map(({ spansMs }) => spansMs[i] ?? Number.NaN))),
       }));
     });
   }

@@ -3,9 +3,10 @@
 
 import { Agent, request } from "node:http";
 import { every } from "../../../common/every.ts";
+import { toThousandths } from "../../../common/round.ts";
 import { parseIp, parseVni } from "../../../schema/index.ts";
 import { pause } from "../../lab/wait.ts";
-import { type Distribution, distribution, round } from "../../statistics.ts";
+import { type Distribution, distribution } from "../../statistics.ts";
 import { BenchController } from "../controller.ts";
 import { fleetLines, hostName, vtepOf } from "../made-up-fleet.ts";
 import type { Progress } from "../progress.ts";
@@ -99,7 +100,7 @@ export async function importBench(options: ImportOptions, progress: Progress): P
       during: during.waits,
       exporting: exporting.waits,
       backingUp: backup.waits,
-      ratio: round(during.waits.get.p99Ms / idle.waits.get.p99Ms),
+      ratio: toThousandths(during.waits.get.p99Ms / idle.waits.get.p99Ms),
       rssBeforeMib,
       rssPeakMib,
       rssLoadedMib,

@@ -2,7 +2,7 @@
 // as many. Where one of them cannot keep the rate, both are measured again at a rate that both keep: the delays of a queue
 // that only grows say how long was measured, and nothing else.
 
-import { round } from "../../statistics.ts";
+import { toThousandths } from "../../../common/round.ts";
 import type { Progress } from "../progress.ts";
 import type { StreamOptions } from "./options.ts";
 import { measureBare, measureNearmiss, type StreamSide } from "./side.ts";
@@ -51,7 +51,7 @@ export function compare(
   nearmiss: StreamSide,
   bare: StreamSide,
 ): StreamRound {
-  const ratio = (of: (side: StreamSide) => number) => round(of(nearmiss) / of(bare));
+  const ratio = (of: (side: StreamSide) => number) => toThousandths(of(nearmiss) / of(bare));
   const ratios = {
     cpu: ratio(({ cpuSeconds, received }) => cpuSeconds / received),
     peak: ratio(({ peakRssMib }) => peakRssMib),

@@ -1,11 +1,13 @@
 // One side of `stream`: a server, its audience, and a driver that makes changes at a rate. An event's delay counts from when it was
 // due, so a server that keeps the driver waiting does not look quick; nearmiss's include the decision and the fsync of the change.
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { WebSocket } from "ws";
+import { toThousandths } from "../../../common/round.ts";
 import { pause, waitFor } from "../../lab/wait.ts";
-import { round } from "../../statistics.ts";
+
 import { BenchController, freePort } from "../controller.ts";
 import { cpuSeconds, peakRssMib, rssMib } from "../process-usage.ts";
 import type { Progress } from "../progress.ts";
@@ -125,14 +127,14 @@ async function measure(
   const tookMs = (events * 1_000) / rate + behindMs;
   await audience.terminate();
   const side = {
-    delivered: round(report.received / (events * consumers)),
+    delivered: toThousandths(report.received / (events * consumers)),
     received: report.received,
     ended: report.ended,
-    rate: round((report.received * 1_000) / (consumers * tookMs)),
-    behindMs: round(behindMs),
+    rate: toThousandths((report.received * 1_000) / (consumers * tookMs)),
+    behindMs: toThousandths(behindMs),
     medianMs: quantile(report, 0.5),
     p99Ms: quantile(report, 0.99),
-    cpuSeconds: round(cpuSeconds(pid) - cpuBefore),
+    cpuSeconds: toThousandths(cpuSeconds(pid) - cpuBefore),
     restingRssMib,
     peakRssMib: peakRssMib(pid),
   };
