@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { call, populate, startSecured } from "../integration/harness.ts";
 
-test("the log does not reveal by a filter that a VM has interfaces in networks of others", async () => {
+test("a filter of the log does not reveal that a VM has interfaces in other tenants' networks", async () => {
   const secured = await startSecured();
   await populate(secured.admin);
   const interfaces = [{ network: "blue" }, { network: "red" }];

@@ -84,7 +84,7 @@ const attempts: readonly Attempt[] = [
 ];
 
 test.each<Attempt>(attempts)(
-  "%i for %s %s %j names nothing of others",
+  "%i for %s %s %j reveals nothing about other tenants",
   async (status, method, path, body, headers = {}) => {
     const { blue, admin } = await tenant();
     const before = await call(admin, 200, "GET", "/v1/export");
@@ -100,7 +100,7 @@ test.each<Attempt>(attempts)(
   },
 );
 
-test("an import that is refused for everything at once names nothing of others", async () => {
+test("an import that breaks every rule reveals nothing about other tenants", async () => {
   const { blue } = await tenant();
   const vms = attempts.flatMap(([, method, path, body], i) =>
     method === "PUT" && path === "/v1/vms/x" ? [{ kind: "vm", name: `x-${i}`, ...body }] : [],
@@ -116,7 +116,7 @@ test("an import that is refused for everything at once names nothing of others",
   }
 });
 
-test("an answer to a change that is carried out names nothing of others either", async () => {
+test("the answer to a successful change reveals nothing about other tenants either", async () => {
   const { blue } = await tenant();
   const answers = async (controller: Controller) => [
     await call(controller, 201, "PUT", "/v1/vms/x?wait=ready&timeoutMs=0", on("c")),

@@ -1,5 +1,5 @@
-// A VM without interfaces is in no network, so nothing of it is outside a token's networks. It stays its owner's all the
-// same: whoever does not own it meets the answers that a VM which does not exist would give.
+// A VM without interfaces is in no network, so nothing of it is outside a token's networks. It still belongs to its
+// owner: other tenants get the answers of a VM that does not exist.
 import { describe, expect, test } from "vitest";
 import type { TokenInput, VmView } from "../../schema/index.ts";
 import { type Controller, call, populate, startSecured } from "../integration/harness.ts";
@@ -185,7 +185,7 @@ describe.each(Object.entries(callers))("an %s", (_, input) => {
   });
 });
 
-describe("a VM that a narrowed operator makes without interfaces", () => {
+describe("a VM that a scoped operator creates without interfaces", () => {
   test("belongs to all networks of the token", async () => {
     const secured = await startSecured();
     await populate(secured.admin);
@@ -202,7 +202,7 @@ describe("a VM that a narrowed operator makes without interfaces", () => {
     await call(red, 404, "GET", "/v1/vms/early");
   });
 
-  test("is not given to networks of others, nor taken from them", async () => {
+  test("is not given to other tenants' networks, nor taken from them", async () => {
     const secured = await startSecured();
     await populate(secured.admin);
     const { token } = await secured.issue({ role: "operator", networks: ["blue"] });
@@ -220,7 +220,7 @@ describe("a VM that a narrowed operator makes without interfaces", () => {
   });
 });
 
-test("an export carries the owners, also into another controller", async () => {
+test("an export includes the owners, also when another controller imports it", async () => {
   const secured = await startSecured();
   await populate(secured.admin);
   for (const state of Object.keys(states) as State[])

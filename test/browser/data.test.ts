@@ -10,7 +10,7 @@ const rightToLeft = "שרת האינטרנט הראשי (web) reversed";
 describeBrowser("what operators write", () => {
   const openPage = tabs();
 
-  test("HTML, right-to-left text and 63 characters are shown as they are, and break nothing", async () => {
+  test("HTML, right-to-left text and 63 characters are shown verbatim, and break nothing", async () => {
     const controller = await startController();
     await populate(controller);
     await call(controller, 201, "PUT", `/v1/vms/${longest}`, { ...vm("a", 7), description: html });
@@ -33,7 +33,7 @@ describeBrowser("what operators write", () => {
     expectNone();
   });
 
-  test("what the API refuses is said at the field, nothing that was written is lost, and what is right is done", async () => {
+  test("a refusal of the API is shown at its field, no input is lost, and the corrected form succeeds", async () => {
     const controller = await startController();
     await populate(controller);
     const { page, expectNone } = await openPage();
@@ -73,7 +73,7 @@ describeBrowser("what operators write", () => {
     expectNone(/400|409|404/);
   });
 
-  test("hosts and networks are registered, changed and deleted, and what the API refuses is said at its field", async () => {
+  test("hosts and networks are registered, changed and deleted, and refusals of the API are shown at their fields", async () => {
     const controller = await startController();
     await populate(controller);
     const { page, expectNone } = await openPage();
@@ -143,7 +143,7 @@ describeBrowser("what operators write", () => {
     expectNone(/400|404|409|412/);
   });
 
-  test("pausing holds events back without losing one, and a revision leads into the past", async () => {
+  test("pausing buffers events without losing one, and a revision links to the past", async () => {
     const controller = await startController();
     await populate(controller);
     const { page, expectNone } = await openPage();

@@ -33,7 +33,7 @@ const isMarked = (page: Page) =>
 describeBrowser("without a mouse", () => {
   const openPage = tabs();
 
-  test("the map is walked with arrow keys, a host chosen with Enter and let go with Escape, and said in words", async () => {
+  test("the map is navigated with arrow keys, a host selected with Enter and deselected with Escape, and described in words", async () => {
     const controller = await startController();
     await populate(controller);
     const agent = await controller.agent("a").connect();
@@ -78,7 +78,7 @@ describeBrowser("without a mouse", () => {
     expectNone();
   });
 
-  test("a dialog begins at its first field, and says with each field what belongs to it", async () => {
+  test("a dialog starts at its first field, and describes each field with its hint and fault", async () => {
     const controller = await startController();
     await populate(controller);
     const { page, expectNone } = await openPage();
@@ -94,7 +94,7 @@ describeBrowser("without a mouse", () => {
     expectNone(/400/);
   });
 
-  test("from the first Tab to a deleted VM: every stop is marked, a dialog keeps the focus and gives it back", async () => {
+  test("from the first Tab to a deleted VM: every focus stop is visible, a dialog traps the focus and returns it", async () => {
     const controller = await startController();
     await populate(controller);
     const { page, expectNone } = await openPage();
@@ -130,7 +130,7 @@ describeBrowser("without a mouse", () => {
     expectNone(/404/);
   });
 
-  test("colours are the system's until one chooses, and stay chosen", async () => {
+  test("colours follow the system until the user chooses, and then stay", async () => {
     const controller = await startController();
     const { page, expectNone } = await openPage({ colorScheme: "dark" });
     const theme = () => page.evaluate("document.documentElement.dataset.theme");

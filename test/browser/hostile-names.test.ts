@@ -42,7 +42,7 @@ describeBrowserLab("what another operator writes", () => {
   const self = cluster({ hosts: 1, underlay: 4, secured: true });
   const openPage = tabs(() => self.lab.controllerNamespace.namespace);
 
-  test("is shown as it is, runs nothing, widens no page and finds nothing that is not there", async () => {
+  test("is shown verbatim, runs nothing, widens no page and finds nothing that does not exist", async () => {
     const kinds = Object.entries(descriptions);
     const { call } = self;
     for (const [i, name] of names.entries()) {

@@ -78,7 +78,7 @@ describeBrowserLab("pictures with traffic", { timeout: (minutes + 3) * 60_000 },
   }
 });
 
-/** Guests ask for others, and now and then for nobody; more in some minutes than in others. */
+/** Guests ask for each other, and sometimes for unknown addresses; more in some minutes than in others. */
 async function talk(guests: readonly Guest[], untilMs: number, signal?: AbortSignal): Promise<void> {
   for (let turn = 0; performance.now() < untilMs && !signal?.aborted; turn++) {
     const busy = 1 + Math.round(2.5 * (1 + Math.sin(turn / 40)));

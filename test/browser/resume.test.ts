@@ -1,4 +1,4 @@
-// A dashboard that was cut off: what happened meanwhile is there when it is back, each change once and in order.
+// A dashboard that was disconnected: after the reconnect it shows each change of that time once and in order.
 import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
 import { describeBrowser, logIn, tabs, wayIsCut } from "../support/browser.ts";
@@ -15,7 +15,7 @@ interface Listed {
 describeBrowser("while the dashboard is cut off", () => {
   const openPage = tabs();
 
-  test("200 changes are made, across a SIGKILL of the controller: events and tables have each once and in order", async () => {
+  test("200 changes across a SIGKILL of the controller: events and tables have each once and in order", async () => {
     const db = `${temporaryDirectory()}/nearmiss.db`;
     const first = await ControllerProcess.start(db);
     const { port } = new URL(first.url);
@@ -47,7 +47,7 @@ describeBrowser("while the dashboard is cut off", () => {
     const second = await ControllerProcess.start(db, Number(port));
     await change(second, made, 200);
     expect(made).toHaveLength(200);
-    // Nobody has heard of any of it.
+    // The page has received none of them.
     expect(await listed(events)).toHaveLength(20);
     way.mend();
 

@@ -5,7 +5,7 @@ import { describeBrowser, tabs } from "../support/browser.ts";
 describeBrowser("a search", () => {
   const openPage = tabs();
 
-  test("keeps every letter of who types as slowly as it waits for", async () => {
+  test("keeps every letter of a user who types as slowly as it waits for", async () => {
     const controller = await startController();
     await populate(controller);
     const { page, expectNone } = await openPage();
@@ -22,7 +22,7 @@ describeBrowser("a search", () => {
     expectNone();
   });
 
-  test("that is half typed is not asked for, says at its field what it lacks, and leaves what is shown", async () => {
+  test("that is incomplete is not sent, says at its field what is missing, and keeps the results shown", async () => {
     const controller = await startController();
     await populate(controller);
     await call(controller, 200, "PATCH", "/v1/vms/web-1", { labels: { tier: "web" } });

@@ -33,7 +33,7 @@ describeBrowserLab("a controller with --tls self", () => {
     return watched;
   };
 
-  test("what an agent repairs and what a guest steals is seen as it happens, by whom it concerns", async () => {
+  test("repairs of an agent and theft by a guest appear at once, for the users concerned", async () => {
     const { page, expectNone } = await open("viewer");
     expect(page.url()).toMatch(/^https:/);
     await page.getByText("Nothing needs attention").waitFor();
@@ -55,7 +55,7 @@ describeBrowserLab("a controller with --tls self", () => {
       expect(await events.getByRole("listitem").filter({ hasText: words }).count()).toBe(1);
     }
 
-    // Kept for whoever comes later, and for who reloads.
+    // Kept for pages that are opened later, or reloaded.
     const { page: later, expectNone: laterExpectsNone } = await open("viewer");
     await later.getByText("a guest sent with the MAC of a VM elsewhere").waitFor();
     await later.getByRole("link", { name: "what happened on them" }).waitFor({ state: "detached" });
@@ -65,7 +65,7 @@ describeBrowserLab("a controller with --tls self", () => {
     for (const none of [expectNone, eventsExpectNone, laterExpectsNone, narrowedExpectsNone]) none();
   });
 
-  test("who may only look is offered nothing else, who has one network works in it and knows of no other", async () => {
+  test("a viewer is offered no changes; an operator of one network works in it and sees no other", async () => {
     const { page: viewer, expectNone: viewerExpectsNone } = await open("viewer");
     const url = self.lab.controllerUrl;
     for (const [path, whole] of [

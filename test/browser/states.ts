@@ -80,7 +80,7 @@ export const fleetStates = (host: string): readonly State[] => [
       await page.getByText("a term is empty").waitFor();
     },
   },
-  { name: "vms-none", path: "vms?name=nobody", arrange: (page) => page.getByText("Nothing matches").waitFor() },
+  { name: "vms-none", path: "vms?name=nowhere", arrange: (page) => page.getByText("Nothing matches").waitFor() },
   { name: "vm", path: "vms/web-000001", arrange: (page) => page.getByText(/of \d+ hold revision/).waitFor() },
   {
     name: "vm-history-open",
@@ -90,7 +90,7 @@ export const fleetStates = (host: string): readonly State[] => [
       await page.getByRole("columnheader", { name: "Before" }).first().waitFor();
     },
   },
-  { name: "vm-unknown", path: "vms/nobody", arrange: (page) => page.getByText('no VM is named "nobody"').waitFor() },
+  { name: "vm-unknown", path: "vms/missing", arrange: (page) => page.getByText('no VM is named "missing"').waitFor() },
   {
     name: "vm-create",
     path: "vms",
@@ -132,8 +132,8 @@ export const fleetStates = (host: string): readonly State[] => [
   { name: "host-delete-refused", path: `hosts/${host}`, arrange: dialogOf("Delete", sent("Delete host")) },
   {
     name: "host-unknown",
-    path: "hosts/nobody",
-    arrange: (page) => page.getByText('no host is named "nobody"').waitFor(),
+    path: "hosts/missing",
+    arrange: (page) => page.getByText('no host is named "missing"').waitFor(),
   },
   { name: "networks", path: "networks", arrange: (page) => page.getByRole("link", { name: "blue" }).waitFor() },
   {
@@ -212,7 +212,7 @@ export const oddStates = (longest: string): readonly State[] => [
   },
 ];
 
-/** A controller that nobody has told anything yet. */
+/** A controller with an empty inventory. */
 export const emptyStates: readonly State[] = [
   { name: "empty-overview", path: "", arrange: curves },
   { name: "empty-map", path: "map", arrange: (page) => page.getByText("No host is registered").waitFor() },

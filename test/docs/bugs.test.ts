@@ -50,7 +50,7 @@ function git(...args: readonly string[]): string {
   return execFileSync("git", args, { cwd: root, encoding: "utf8" });
 }
 
-test.skipIf(!hasHistory())("every commit is one of this history", () => {
+test.skipIf(!hasHistory())("every commit is in this history", () => {
   const known = git("rev-list", "HEAD").split("\n");
   expect(bugs.filter(({ commit }) => !known.some((hash) => hash.startsWith(commit)))).toEqual([]);
 });

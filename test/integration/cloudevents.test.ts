@@ -32,7 +32,7 @@ const cloudEvent = {
 };
 const validate = addFormats.default(new Ajv({ allErrors: true, strict: false })).compile(cloudEvent);
 
-test("every change, bookmark and occurrence conforms to CloudEvents, and every occurrence is marked as one", async () => {
+test("every change, bookmark and operational event conforms to CloudEvents, and operational events are marked as such", async () => {
   const { controller, a, b, c } = await fleet({ stream: { bookmarkMs: 20 }, hostGraceMs: 0 });
   const consumer = controller.events("?since=0", ["cloudevents.json"]);
   // What happens on hosts is told to those alone who are past the log.

@@ -60,7 +60,7 @@ class Writer {
   }
 }
 
-test(`${kills} × SIGKILL under load: every acknowledged write is there`, { timeout: 3_600_000 }, async () => {
+test(`${kills} × SIGKILL under load: every acknowledged write is present`, { timeout: 3_600_000 }, async () => {
   const db = join(temporaryDirectory(), "nearmiss.db");
   const all = Array.from({ length: writers }, (_, i) => new Writer(i));
   let controller = await ControllerProcess.start(db);

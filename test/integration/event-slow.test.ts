@@ -48,7 +48,7 @@ const lastClient = ({ app }: Controller) => [...app.websocketServer.clients].at(
 test.each([
   ["bytes", { maxBufferedBytes: 256 * 1024, maxWaitMs: 60_000 }],
   ["age", { maxBufferedBytes: 1024 * 1024 * 1024, maxWaitMs: 100 }],
-])("beyond its bound of %s", { timeout: 60_000 }, async (_bound, limits) => {
+])("beyond its limit of %s", { timeout: 60_000 }, async (_bound, limits) => {
   const controller = await startController({ stream: limits });
   await furnish(controller);
   const reader = controller.events("?since=0");
@@ -74,7 +74,7 @@ test.each([
   );
 });
 
-test("is told why, where it reads again in time", async () => {
+test("learns the reason if it reads again in time", async () => {
   const controller = await startController({ stream: { maxBufferedBytes: 1_000, maxWaitMs: 50 } });
   await furnish(controller);
   const slow = new PausableConsumer(controller);

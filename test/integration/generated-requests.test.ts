@@ -28,7 +28,7 @@ async function describedBy(controller: Controller): Promise<ApiDocument> {
 
 describe("generated requests", () => {
   test(
-    "are answered as the document says, and change nothing where they are refused",
+    "are answered as documented, and change nothing if refused",
     async () => {
       const document = await describedBy(await startController());
       const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods));
@@ -50,7 +50,7 @@ describe("generated requests", () => {
               expect(status, failures.join("\n")).toBeLessThan(500);
               const response = responses.get(request.operationId)?.[status];
               expect(response, `${request.method} ${request.url}: undocumented ${status}`).toBeDefined();
-              // Reading is taken at its word; what it might have changed comes to light at the next refusal.
+              // Reads are assumed to change nothing; a change would show at the next refusal.
               const after = request.method === "GET" ? state : await stateOf(controller);
               if (status < 400) state = after;
               else {

@@ -220,7 +220,9 @@ test("no answer, seed, push, snapshot, event or list carries a foreign network",
           ["networks", "vms", "hosts"].map((list) => call(view, 200, "GET", `/v1/${list}`)),
         );
         const texts = [...(streams[i]?.received ?? []), ...lists].map((each) => JSON.stringify(each));
-        leaks.push(...texts.filter((text) => text.includes(`"${foreign}"`)).map((text) => `${tenant} is told ${text}`));
+        leaks.push(
+          ...texts.filter((text) => text.includes(`"${foreign}"`)).map((text) => `${tenant} received ${text}`),
+        );
         const names = lists[2].hosts.map(({ name }: { name: string }) => name);
         expect(names).toEqual(hosts.filter((host) => isOn(now, host, tenant as string)));
         const vms = lists[1].vms.map(({ name }: { name: string }) => name);

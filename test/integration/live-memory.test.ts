@@ -10,13 +10,13 @@ const mebibyte = 1_048_576;
 /** A program whose `rounds` rounds make a mebibyte of objects each and hold them, or drop them. */
 async function run(does: "hold" | "drop"): Promise<LabProcess> {
   const script = `
-    const held = [];
+    const kept = [];
     for (let round = 0; round < 40; round++) {
       const made = Array.from({ length: ${mebibyte / 8} }, (_, i) => i + 0.5);
-      if (${does === "hold"}) held.push(made);
+      if (${does === "hold"}) kept.push(made);
     }
     process.stderr.write('{"msg":"ready"}\\n');
-    setInterval(() => held, 60_000);`;
+    setInterval(() => kept, 60_000);`;
   const here = { spawn: ([file, ...args]: readonly [string, ...string[]]) => spawn(file, args, { stdio: "pipe" }) };
   const program = new LabProcess(does, here, [
     process.execPath,
@@ -30,9 +30,9 @@ async function run(does: "hold" | "drop"): Promise<LabProcess> {
   return program;
 }
 
-test("what is dropped does not count, what is held does", async () => {
-  const [dropped, held] = [await usageOf(await run("drop")), await usageOf(await run("hold"))];
+test("dropped objects do not count, referenced ones do", async () => {
+  const [dropped, kept] = [await usageOf(await run("drop")), await usageOf(await run("hold"))];
   expect(dropped.live).toBeLessThan(20);
-  expect(held.live - dropped.live).toBeGreaterThan(39);
-  expect(held.live - dropped.live).toBeLessThan(60);
+  expect(kept.live - dropped.live).toBeGreaterThan(39);
+  expect(kept.live - dropped.live).toBeLessThan(60);
 });

@@ -7,7 +7,7 @@ import { call, startSecured } from "./harness.ts";
 const networks = { blue: 100, red: 200, green: 300 } as const;
 type NetworkName = keyof typeof networks;
 
-/** Which VMs run where: `blue-a` is in blue on a. Nobody is in green but on c. */
+/** Which VMs run where: `blue-a` is in blue on a. Only c has a VM in green. */
 const placements: readonly (readonly [NetworkName, HostName])[] = [
   ["blue", "a"],
   ["blue", "b"],
@@ -50,7 +50,7 @@ async function expectHidden(
 
 describe("over REST", () => {
   test.each(matrix)(
-    "host %s reads of network %s what its own VMs need, and nothing where it has none",
+    "host %s reads of network %s only what its own VMs need, and nothing if it has none",
     async (host, network) => {
       const controller = await furnished();
       const get = (path: string) => requestAs(controller, host, "GET", path);
@@ -75,7 +75,7 @@ describe("over REST", () => {
     },
   );
 
-  test.each(hosts)("host %s sees itself and its own VMs, of other hosts and VMs nothing", async (host) => {
+  test.each(hosts)("host %s sees itself and its own VMs, and no other host or VM", async (host) => {
     const controller = await furnished();
     const get = (path: string) => requestAs(controller, host, "GET", path);
     for (const other of hosts) {
@@ -161,7 +161,7 @@ describe("over the agent channel", () => {
     });
 
   test.each(matrix)(
-    "host %s is told of network %s only where it has a VM in it: interest and questions",
+    "host %s learns of network %s only if it has a VM in it: interest and questions",
     async (host, network) => {
       const controller = await furnished();
       const agent = agentOf(controller, host);
@@ -182,7 +182,7 @@ describe("over the agent channel", () => {
   );
 
   test.each(matrix)(
-    "host %s hears of changes and seeds in network %s only where it has a VM in it",
+    "host %s receives changes and seeds of network %s only if it has a VM in it",
     async (host, network) => {
       const controller = await furnished();
       const agent = agentOf(controller, host);
@@ -201,7 +201,7 @@ describe("over the agent channel", () => {
         });
         await asking.frame("answers");
       }
-      // It comes to be, is renumbered and goes, at addresses that the host has asked for.
+      // It is registered, renumbered and deleted, at addresses that the host has asked for.
       const body = (n: number) => ({
         host: other,
         interfaces: [{ network, mac: `52:54:00:00:00:1${n}`, ips: [`10.20.1.${n}`] }],
@@ -225,7 +225,7 @@ describe("over the agent channel", () => {
     },
   );
 
-  test.each(hosts)("host %s speaks in no name but its certificate's", async (host) => {
+  test.each(hosts)("host %s can act only under the name in its certificate", async (host) => {
     const controller = await furnished();
     for (const other of hosts.filter((each) => each !== host)) {
       const agent = agentOf(controller, host, other);
@@ -240,7 +240,7 @@ describe("over the agent channel", () => {
     }
   });
 
-  test.each(hosts)("host %s reports about itself only, and moves no tunnel end", async (host) => {
+  test.each(hosts)("host %s reports about itself only, and changes no VTEP", async (host) => {
     const controller = await furnished();
     const agent = await agentOf(controller, host).connect([], { vtep: "192.0.2.99" as never });
     agent.send({ type: "applied", revision: 3 as never, problems: [`speaks of ${host}`] });

@@ -23,7 +23,7 @@ const inNetwork = (name: string) => (change: StreamChange) =>
     return side !== null && (interfaces ? interfaces.some(({ network }) => network === name) : side.name === name);
   });
 
-test(`${events} events, ${kills} × SIGKILL: every consumer has a stream without fault`, {
+test(`${events} events, ${kills} × SIGKILL: every consumer has a correct stream`, {
   timeout: 180_000 + events * 4,
 }, async () => {
   const db = join(temporaryDirectory(), "nearmiss.db");
@@ -82,8 +82,9 @@ test(`${events} events, ${kills} × SIGKILL: every consumer has a stream without
   );
 
   /**
-   * What nobody has seen cannot be expected. Before each step the judge has all but a tenth of what the log holds; a step
-   * is a third of it at most, so that the log cannot outrun the judge even where that is away with a killed controller.
+   * Events that no consumer has seen cannot be expected. Before each step the validator has all but a tenth of the log;
+   * a step is at most a third of the log, so that the log cannot outrun the validator even while that is disconnected
+   * from a killed controller.
    */
   const judged = async () => {
     while (receivedBy(judge) < writer.events - logEvents / 10) await pause(2);
@@ -141,6 +142,6 @@ test(`${events} events, ${kills} × SIGKILL: every consumer has a stream without
 
 /** @throws where it had to start over, which breaks the promise: the log holds what it lacks */
 function receivedBy({ segments }: StreamFollower): number {
-  if (segments.length > 1) throw new Error("whoever sees everything was told that the log does not go back so far");
+  if (segments.length > 1) throw new Error("a consumer without a filter was refused: the log does not go back so far");
   return segments[0]?.received.length ?? 0;
 }

@@ -23,7 +23,7 @@ describeKernel("waiting guests", () => {
     for (const each of [asker, third]) each.askOnce();
   });
 
-  /** A VM that nobody knows anything of yet. */
+  /** A VM that no host knows yet. */
   async function fresh(host = "b"): Promise<{ guest: Guest; ip4: string; ip6: string; mac: string; name: string }> {
     const n = next++;
     const [ip4, ip6, name, mac] = [`10.20.1.${n}`, `fd00:20::${n.toString(16)}`, `vm-${n}`, macOf(n)];
@@ -48,7 +48,7 @@ describeKernel("waiting guests", () => {
     return type === etherTypes.ipv6 && payload[6] === 58 && payload[40] === 136;
   };
 
-  test("the first packet does not wait for the guest's retry, on neither side, IPv4 and IPv6", async () => {
+  test("the first packet does not wait for the guest's retry, on either side, IPv4 and IPv6", async () => {
     const rttsMs: Record<"ip4" | "ip6", number[]> = { ip4: [], ip6: [] };
     for (let round = 0; round < 5; round++) {
       for (const family of ["ip4", "ip6"] as const) {
@@ -63,7 +63,7 @@ describeKernel("waiting guests", () => {
     for (const family of Object.values(rttsMs)) expect(Math.min(...family)).toBeLessThan(100);
   });
 
-  test("the way back does not miss: the asked host was seeded with the asker alone", async () => {
+  test("the return path does not miss: the target's host was seeded with the asker alone", async () => {
     const { ip4, mac, guest } = await fresh();
     const b = it.lab.host("b");
     const before = await seeds();
@@ -111,7 +111,7 @@ describeKernel("waiting guests", () => {
     await guest.remove();
   });
 
-  test("nothing that is announced enters the tunnel, also where it replicates multicast and broadcast", async () => {
+  test("no announcement enters the tunnel, even if it replicates multicast and broadcast", async () => {
     const a = it.lab.host("a");
     const b = it.lab.host("b");
     for (const group of ["ff:ff:ff:ff:ff:ff", "33:33:00:00:00:01"]) {
@@ -144,7 +144,7 @@ describeKernel("waiting guests", () => {
     await guest.remove();
   });
 
-  test("a VM that is registered after it was asked for: the waiting guest is answered at that moment", async () => {
+  test("a VM that is registered after it was asked for: the waiting guest is answered at once", async () => {
     const replied = async () => (await statusOf(it.lab.host("a"))).counters.replied ?? 0;
     // An agent remembers for three seconds who waits: this guest goes on asking.
     asker.askEvery(1_000, patienceMs / 1_000);
@@ -163,8 +163,8 @@ describeKernel("waiting guests", () => {
       const before = await replied();
       await it.call("POST", "/v1/vms", { name, host: "b", interfaces: [{ network: "blue", mac, ips: [ip4, ip6] }] });
       expect((await ping).received).toBe(1);
-      // Its next question the kernel would answer, and nobody would be told.
-      await waitFor(async () => (await replied()) > before, { what: "the waiting guest to be told" });
+      // Its next question would be answered by the kernel, without an announcement.
+      await waitFor(async () => (await replied()) > before, { what: "the announcement to the waiting guest" });
       await guest.remove();
     }
     asker.askOnce();
@@ -174,7 +174,7 @@ describeKernel("waiting guests", () => {
   describeMacChange(6);
 
   function describeMacChange(family: 4 | 6): void {
-    test(`an IPv${family} address that gets another MAC is corrected in the guests that hold the old one`, async () => {
+    test(`an IPv${family} address that gets another MAC is corrected in the guests that have cached the old one`, async () => {
       const { guest, ip4, ip6, name, mac } = await fresh();
       const ip = family === 4 ? ip4 : ip6;
       for (const each of [asker, third]) expect((await reach(ip, each)).received).toBe(1);
@@ -189,7 +189,7 @@ describeKernel("waiting guests", () => {
     });
   }
 
-  test("a guest's probe for its own address and its announcement are never answered by us", async () => {
+  test("the agent never answers a guest's probe for its own address, nor its announcement", async () => {
     const { ip4, ip6, guest } = await fresh();
     const other = await fresh();
     const own = await openPacketSocket(asker, "eth0");
@@ -211,7 +211,7 @@ describeKernel("waiting guests", () => {
     await other.guest.remove();
   });
 
-  test("with an FDB entry gone, a guest that knows the MAC loses that one frame and no more", async () => {
+  test("after the loss of an FDB entry, a guest that knows the MAC loses that one frame and no more", async () => {
     const { ip4, mac, guest } = await fresh();
     expect((await reach(ip4)).received).toBe(1);
     const a = it.lab.host("a");

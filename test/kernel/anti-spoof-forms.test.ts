@@ -238,7 +238,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
     await expectDropped(frames, "fragment");
   });
 
-  test.each(cutWithHeader)("cannot send what a DHCPv6 server sends in %s", async (name) => {
+  test.each(cutWithHeader)("cannot send DHCPv6 server messages in %s", async (name) => {
     const frames = Object.values(contents)
       .filter((content) => !isDiscovery(content))
       .flatMap(({ protocol, payload }) =>
@@ -255,7 +255,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
     await expectDropped(cutFrames(name), "fragment");
   });
 
-  test("cannot hide it behind a chain that ends nowhere", async () => {
+  test("cannot hide it behind a chain that has no end", async () => {
     const endless = { protocol: 60, bytes: Buffer.of(0, 255, 0, 0, 0, 0, 0, 0) };
     const { payload } = contents["router advertisement"] ?? { payload: Buffer.alloc(0) };
     const packet = ipv6Chain({ from: ip6(1), to: allNodes, headers: [], protocol: icmpv6, payload });
@@ -312,7 +312,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
     await expectDropped([send(etherTypes.arp, arp)], "arp");
   });
 
-  test("may send extension headers with data, and every message of ICMPv6 that is about its own packets", async () => {
+  test("may send extension headers with data, and every ICMPv6 message about its own packets", async () => {
     const behind = Object.values(prefixes);
     const protocols = [6, udp, 50, 51, 59, 132];
     await expectPassed([
@@ -364,7 +364,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
     );
   });
 
-  test.each(["two", "far"])("is understood by %s with packets of many fragments", async (name) => {
+  test.each(["two", "far"])("is handled correctly by %s with packets of many fragments", async (name) => {
     const last = name === "two" ? 2 : 9;
     for (const address of [ip4(last), ip6(last)]) {
       expect((await one.ping(address, { count: 3, size: 8_000 })).received, address).toBe(3);

@@ -62,7 +62,7 @@ describeKernel("a storm of questions from one guest", () => {
     );
   }
 
-  test.each(["arp", "ns", "unicast"])("of kind %s leaves another tenant's first packets alone", async (kind) => {
+  test.each(["arp", "ns", "unicast"])("of kind %s does not affect another tenant's first packets", async (kind) => {
     const ifindex = String(await liar.ifindexOf("eth0"));
     const child = liar.spawn([
       process.execPath,

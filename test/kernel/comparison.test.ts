@@ -72,14 +72,14 @@ describeKernel("a comparison of thousands of entries", () => {
   ]).flat();
 
   // Between two dumps that are each read in one piece there would be two.
-  test("lets answers be written before its end, and does not take them for somebody's change", async () => {
+  test("lets answers be written before its end, and does not take them for foreign changes", async () => {
     networks.look("timer");
     expect(await answerMeanwhile(changes)).toBeGreaterThan(4);
     expect(networks.repairs.get("timer")).toBeUndefined();
     await expectInLine();
   });
 
-  test("that has to write all of them again lets answers be written between, and never writes over them", async () => {
+  test("that rewrites all entries lets answers be written in between, and never overwrites them", async () => {
     await host.namespace.ip("link set nmv100 down", "link set nmv100 up");
     networks.look("device");
     expect(await answerMeanwhile(changes)).toBeGreaterThan(4);

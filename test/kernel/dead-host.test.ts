@@ -13,7 +13,7 @@ const ip = (n: number) => `10.30.${n >> 8}.${n & 255}`;
 describeKernel("a dead host", () => {
   const it = cluster({ hosts: 3, underlay: 4 });
 
-  test(`gives ${vms} VMs to two others in one revision, and every kernel leads to where they are`, async () => {
+  test(`moves ${vms} VMs to two others in one revision, and every kernel points to their new hosts`, async () => {
     await it.network("blue", 100, { subnets: ["10.30.0.0/16"] });
     const asker = await it.vm("asker", "a", "blue", 100, mac(1), [`${ip(1)}/16`]);
     await it.vm("other", "b", "blue", 100, mac(2), [`${ip(2)}/16`]);
@@ -54,7 +54,7 @@ describeKernel("a dead host", () => {
     // What b has been told of are the partners that its new VMs had where they were.
     for (const line of onB ?? []) expect(line).toContain(`dst ${it.lab.host("a").address} `);
 
-    // The hypervisor starts the VM again where it was placed, and it is there for whoever talked to it.
+    // The hypervisor restarts the VM on its new host, and its partners reach it there.
     await victim.remove();
     const place = told.moved.find(({ vm }) => vm === "vm-10")?.to ?? "";
     const again = await it.lab.host(place).addGuest({ name: "vm-10", vni: 100, mac: mac(10), ips: [`${ip(10)}/16`] });

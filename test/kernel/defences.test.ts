@@ -85,7 +85,7 @@ describe.each([
       },
     );
 
-    test("talks with another as itself", async () => {
+    test("communicates with another under its own address", async () => {
       for (const address of [ip4(2), ip6(2)]) expect((await one.ping(address)).received, address).toBe(1);
     });
   });

@@ -82,7 +82,7 @@ describeKernel("the disk", () => {
     await again.call("GET", "/v1/vms/vm-1");
   });
 
-  test("has given back other bytes: refuses to start, and says how to restore", async () => {
+  test("has returned corrupt data: refuses to start, and says how to restore", async () => {
     const db = join(temporaryDirectory(), "nearmiss.db");
     const controller = await ControllerProcess.start(db);
     await controller.furnish();
@@ -108,7 +108,7 @@ describeKernel("the disk", () => {
     expect([...(await again.everything()).keys()].filter((name) => name.startsWith("vm/"))).toHaveLength(50);
   });
 
-  test("is locked by another program: 503, the event loop goes on, and writes again when it lets go", async () => {
+  test("is locked by another program: 503, the event loop continues, and writes succeed when it is unlocked", async () => {
     const db = join(temporaryDirectory(), "nearmiss.db");
     const controller = await ControllerProcess.start(db);
     await controller.furnish();

@@ -39,7 +39,7 @@ describeKernel("a full kernel table", () => {
     return entries.flatMap((entry) => (entry.kind === "neighbour" ? entry.ip : [])).sort();
   };
 
-  test("is reported at the host, harms nothing that works, and is made good when there is room", async () => {
+  test("is reported for the host, does not affect what works, and is completed when there is room", async () => {
     const held = new HeldAnswers();
     const lines: string[] = [];
     const book = new ReportBook();

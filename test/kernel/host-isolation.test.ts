@@ -99,7 +99,7 @@ describeKernel.each([4, 6] as const)("a guest and its host, on IPv%s", (underlay
     },
   );
 
-  test("a port is closed before its first frame, whoever attaches it and while no agent looks", async () => {
+  test("a port is closed before its first frame, whatever attaches it and while the agent is not running", async () => {
     await restart();
     a.agent.signal("SIGSTOP");
     try {
@@ -155,7 +155,7 @@ describeKernel.each([4, 6] as const)("a guest and its host, on IPv%s", (underlay
     );
   }
 
-  test("an upgrade closes the ports that stand, without the controller and without losing a packet", async () => {
+  test("an upgrade closes the existing ports, without the controller and without losing a packet", async () => {
     const talk = free.startPing("10.20.1.3", { intervalMs: 10 });
     await a.agent.stop();
     await openAll();
@@ -171,7 +171,7 @@ describeKernel.each([4, 6] as const)("a guest and its host, on IPv%s", (underlay
     expect(received).toBe(sent);
   });
 
-  test("what somebody opens again is closed within a moment", async () => {
+  test("what another program opens is closed again within a moment", async () => {
     await openAll();
     await a.ip("link set nmb100 type bridge stp_state 1");
     await a.exec(["tc", "qdisc", "del", "dev", "nmb100", "clsact"]);
@@ -190,7 +190,7 @@ describeKernel.each([4, 6] as const)("a guest and its host, on IPv%s", (underlay
     expect(await attack(free, [...reservedGroups, target.macs[0] ?? "", "ff:ff:ff:ff:ff:ff"])).toEqual([]);
   });
 
-  test("what arrives through a tunnel is bridged and not delivered, whatever group it is for", async () => {
+  test("frames from a tunnel are bridged and not delivered, whatever group they are for", async () => {
     const wire = await openPacketSocket(b, "eth0");
     const near = await openPacketSocket(free, "eth0");
     const [from, to] = underlay === 4 ? ["192.0.2.2", "192.0.2.1"] : ["2001:db8::2", "2001:db8::1"];
@@ -211,7 +211,7 @@ describeKernel.each([4, 6] as const)("a guest and its host, on IPv%s", (underlay
   });
 });
 
-describeKernel("a guest on a bridge that somebody made, with an address of the host", () => {
+describeKernel("a guest on an adopted bridge with an address of the host", () => {
   const it = cluster({ hosts: 2, underlay: 4, agentArgs: ["--adopt", "vxlan7"] });
   let a: Host;
   let guest: Guest;
@@ -261,7 +261,7 @@ describeKernel("a guest on a bridge that somebody made, with an address of the h
     return attackHost({ it, ears, red, target: { ...target, macs }, underlay: 4, guest, only, hostSpeaks: true });
   };
 
-  test("reaches the host's services through the bridge, as its owner wants, and no other network", async () => {
+  test("reaches the host's services through the bridge, as its owner intends, and no other network", async () => {
     const { services, injected } = await attack([bridgeMac]);
     expect(services).toContain("from a guest");
     expect(injected).toEqual([]);
@@ -297,7 +297,7 @@ describeKernel("a guest on a bridge that somebody made, with an address of the h
     socket.close();
   });
 
-  test("is shut out again at once when somebody flushes the rules", async () => {
+  test("is blocked again at once after the rules are flushed", async () => {
     await a.exec(["nft", "flush", "ruleset"]);
     await waitFor(async () => (await a.exec(["nft", "list", "tables"])).match(/nearmiss-host/g)?.length === 3, {
       what: "all three tables",

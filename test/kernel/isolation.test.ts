@@ -50,7 +50,7 @@ describeKernel("isolation", () => {
     return text.trim();
   }
 
-  test("no third guest sees a frame between two others, neither way", async () => {
+  test("no third guest sees a frame between two others, in either direction", async () => {
     const ear = await openPacketSocket(third, "eth0");
     await guest.ping("10.20.1.2", { count: 5, intervalMs: 20 });
     await guest.ping("fd00:20::2", { count: 5, intervalMs: 20 });
@@ -121,7 +121,7 @@ describeKernel("isolation", () => {
     return { received, server };
   }
 
-  test("a guest that wraps a frame in VXLAN by hand cannot inject it into another network", async () => {
+  test("a guest that encapsulates a frame in VXLAN by hand cannot inject it into another network", async () => {
     const host = it.lab.host("a");
     const victim = await openPacketSocket(red, "eth0");
     const secret = ethernet({ to: macRed, from: "52:54:00:00:00:66", type: 0x88b7, payload: Buffer.alloc(46, 7) });
@@ -159,7 +159,7 @@ describeKernel("isolation", () => {
     for (const each of [victim, socket, underlay]) each.close();
   });
 
-  test("a broadcast stays on its host: the tunnel carries only what was asked for", async () => {
+  test("a broadcast stays on its host: the tunnel carries only frames to resolved addresses", async () => {
     const far = await openPacketSocket(remote, "eth0");
     const near = await openPacketSocket(third, "eth0");
     const socket = await openPacketSocket(guest, "eth0");

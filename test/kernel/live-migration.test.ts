@@ -31,7 +31,7 @@ describeKernel("a live migration", () => {
     await it.vm("stays", "a", "blue", 100, mac(4), ["10.20.1.4/24"]);
   });
 
-  test("the target's guests reach the VM where it runs until the commit, and where it is from then on", async () => {
+  test("the target's guests reach the VM on its old host until the commit, and on the new one from then on", async () => {
     for (const guest of [near, far]) expect(await guest.ping("10.20.1.2")).toMatchObject({ received: 1 });
     const pings = [near, far].map((guest) => guest.startPing("10.20.1.2", { intervalMs: 10 }));
     const all = () => Math.min(...pings.map((ping) => ping.received()));
@@ -62,7 +62,7 @@ describeKernel("a live migration", () => {
     expect(await near.ping("fd00:20::2", { count: 2 })).toMatchObject({ received: 2 });
   });
 
-  test("a network that the target lacks is there when prepare is answered, resolves, and leaves with an abort", async () => {
+  test("a network that the target lacks is set up when prepare is answered, resolves, and is removed by an abort", async () => {
     const other = await it.vm("red-1", "a", "red", 200, mac(5), ["10.20.1.5/24"]);
     await it.vm("red-2", "c", "red", 200, mac(6), ["10.20.1.6/24"]);
     const prepare = () =>

@@ -42,7 +42,7 @@ describeKernel("a move under traffic", () => {
     for (const guest of [asker, third, fourth]) expect(await guest.ping("10.20.1.2")).toMatchObject({ received: 1 });
   });
 
-  test("is answered when every kernel that holds the VM has followed, and no packet is lost from then on", async () => {
+  test("is answered when the kernel of every holder is up to date, and no packet is lost from then on", async () => {
     const ping = asker.startPing("10.20.1.2", { intervalMs: 10 });
     await waitFor(() => ping.received() > 10, { what: "the ping to run" });
     let held: string[][] = [];
@@ -72,7 +72,7 @@ describeKernel("a move under traffic", () => {
     expect(sent - lost.length).toBeGreaterThan(atMove + 50);
   });
 
-  test("a host whose agent is stopped is told of as unconfirmed, its kernel still leads the old way, and it confirms when it is back", async () => {
+  test("a host whose agent is stopped is reported as unconfirmed, its kernel still points to the old host, and it confirms after its return", async () => {
     const d = it.lab.host("d");
     await d.agent.stop("SIGKILL");
     await waitFor(async () => !(await it.call<{ connected: boolean }>("GET", "/v1/hosts/d")).connected, {
@@ -95,7 +95,7 @@ describeKernel("a move under traffic", () => {
     expect(await asker.ping("10.20.1.2", { count: 2 })).toMatchObject({ received: 2 });
   });
 
-  test("a host whose agent hangs is told of as unconfirmed, and confirms when it goes on", async () => {
+  test("a host whose agent hangs is reported as unconfirmed, and confirms when it continues", async () => {
     const { agent } = it.lab.host("a");
     agent.signal("SIGSTOP");
     const moved = await confirmedByThree("c", 300);

@@ -65,7 +65,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ do: "restart" } as const) },
 );
 
-test("the lowest address is given that is free, not reserved and not released lately, or none", () => {
+test("the lowest address that is free, not reserved and not in quarantine is assigned, or none", () => {
   fc.assert(
     fc.property(fc.array(operation, { maxLength: 60 }), (operations) => {
       const inventory = Inventory.of({ networks: [network], hosts: [], vms: [] });
@@ -135,7 +135,7 @@ test("the lowest address is given that is free, not reserved and not released la
   );
 });
 
-test("a release that is put back ends when it would have ended", () => {
+test("a release that is restored expires when it would have expired", () => {
   const quarantine = new Quarantine();
   const [first, second] = [1, 2].map((n) => ({ network: "n", ip: ipAt(n), atMs: n }));
   if (!first || !second) throw new Error("two releases");

@@ -104,7 +104,7 @@ const bounds: Readonly<Record<string, number>> = {
   findings: maxUnregistered,
 };
 
-test("whatever guests ask, claim and send, from however many addresses, nothing grows beyond its bound", () => {
+test("whatever guests ask, claim and send, from however many addresses, nothing exceeds its limit", () => {
   const behaviour = fc.record({
     live: fc.boolean(),
     /** Different ones of each, drawn in turn: one guest that scans, or as many as there are addresses. */
@@ -134,7 +134,7 @@ test("whatever guests ask, claim and send, from however many addresses, nothing 
   );
 });
 
-test("and what is measured would show a collection without a bound", () => {
+test("and the measurement would show a collection without a limit", () => {
   const ears = new Ears(true);
   for (let n = 0; n < 20_000; n++) ears.asks(macOf(n), ipOf(n), ipOf(n));
   const found = sizes(ears.waiting, "waiting");

@@ -66,7 +66,7 @@ const sorted = (entries: readonly Entry[]): Entry[] =>
   [...entries].sort((a, b) => entryKey(a).localeCompare(entryKey(b)));
 
 describe("a comparison", () => {
-  test("brings in line what drifted, and neither undoes nor misses what is answered meanwhile", () =>
+  test("corrects drift, and neither undoes nor misses concurrent answers", () =>
     fc.assert(
       fc.asyncProperty(
         fc.scheduler(),
@@ -82,7 +82,8 @@ describe("a comparison", () => {
           await scheduler.waitIdle();
           for (const entry of theirs.slice(0, 2)) host.kernel.putForeign(entry);
           await host.settleAmid(meanwhile.map((answer) => () => host.take([answer])));
-          // A put over what somebody else has just put there lacks our mark, which the kernel tells: it is looked at again.
+          // A put over an entry that was just put by another program lacks our mark. The kernel reports that, and the
+          // network is compared again.
           if (theirs.length > 0) await host.settleAmid([]);
           const desired = host.desired();
           const present = await host.present();
@@ -93,7 +94,7 @@ describe("a comparison", () => {
       { numRuns: runs(1_000) },
     ));
 
-  test("takes nothing that is answered meanwhile for somebody's change", () =>
+  test("does not mistake concurrent answers for foreign changes", () =>
     fc.assert(
       fc.asyncProperty(fc.scheduler(), someAnswers, someAnswers, async (scheduler, before, meanwhile) => {
         const host = new Host(scheduler);
@@ -105,7 +106,7 @@ describe("a comparison", () => {
       { numRuns: runs(500) },
     ));
 
-  test("ends where all that was held is replaced: it takes nothing away for it, and writes nothing of before over it", () =>
+  test("ends if all answers are replaced: it deletes nothing for that, and writes no older state over it", () =>
     fc.assert(
       fc.asyncProperty(
         fc.scheduler(),

@@ -83,7 +83,7 @@ function apply(present: Present, lines: readonly Fields[]): Present {
   return next;
 }
 
-test("carrying out the plan leads to what is wanted, and the second plan is empty", () => {
+test("carrying out the plan reaches the desired state, and the second plan is empty", () => {
   fc.assert(
     fc.property(file, file, fc.boolean(), (before, after, prune) => {
       const present = settled(read(before));
@@ -104,7 +104,7 @@ test("carrying out the plan leads to what is wanted, and the second plan is empt
   );
 });
 
-test("what is exported as YAML is, applied again, nothing to do", async () => {
+test("an export as YAML, applied again, changes nothing", async () => {
   await fc.assert(
     fc.asyncProperty(file, async (content) => {
       const present = settled(read(content));

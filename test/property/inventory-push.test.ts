@@ -174,7 +174,7 @@ function expectInSync(world: Driven, agents: ReadonlyMap<string, ModelAgent>): v
   }
 }
 
-test("an agent that applies what it is sent knows what a fresh question would tell it", () =>
+test("an agent that applies its pushes has the answers that a new question would get", () =>
   fc.assert(
     fc.property(someSteps, (steps) => {
       for (const { world, agents } of run(steps)) expectInSync(world, agents);
@@ -182,7 +182,7 @@ test("an agent that applies what it is sent knows what a fresh question would te
     { numRuns: runs(400) },
   ));
 
-test("who asked is told when an unknown address comes into being, however few of them are remembered", () =>
+test("a host that asked learns when an unknown address is registered, however few unknown ones are remembered", () =>
   fc.assert(
     fc.property(someSteps, fc.constantFrom(0, 1, 2), (steps, maxUnknown) => {
       for (const { world, agents } of run(steps, maxUnknown)) {
@@ -199,7 +199,7 @@ test("who asked is told when an unknown address comes into being, however few of
     { numRuns: runs(200) },
   ));
 
-test("a host is never told of a network without a VM of its own", () =>
+test("a host never receives anything about a network without a VM of its own", () =>
   fc.assert(
     fc.property(someSteps, (steps) => {
       for (const { world, pushes } of run(steps)) {
@@ -212,7 +212,7 @@ test("a host is never told of a network without a VM of its own", () =>
     { numRuns: runs(200) },
   ));
 
-test("a host is told of all that it holds, and of nothing that it has released", () =>
+test("a host receives changes of all keys in its interest, and of none that it has released", () =>
   fc.assert(
     fc.property(someSteps, someHost, someKey, (steps, host, key) => {
       for (const { interest, agents } of run([...steps, { kind: "release", host, key }])) {
@@ -226,7 +226,7 @@ test("a host is told of all that it holds, and of nothing that it has released",
     { numRuns: runs(200) },
   ));
 
-test("whoever is told of a move has to confirm it", () =>
+test("every host that receives a move must confirm it", () =>
   fc.assert(
     fc.property(someSteps, (steps) => {
       for (const { world, interest, pushes, changes } of run(steps)) {

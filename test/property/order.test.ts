@@ -302,7 +302,7 @@ const someSteps: fc.Arbitrary<Step[]> = fc.array(
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] }));
 afterEach(() => void vi.useRealTimers());
 
-test("in whatever order things take effect, the kernel ends up with what the inventory says", () =>
+test("in any order of effects, the kernel reaches the state of the inventory", () =>
   fc.assert(
     fc.asyncProperty(fc.scheduler({ act: oneRound }), someSteps, async (scheduler, steps) => {
       const world = new World(scheduler);

@@ -1,5 +1,5 @@
-// What a host gives up, it is not told of any longer; what it holds, it is. Over an ordered channel with frames under way
-// in both directions, whatever guests ask, operators change and entries are given up meanwhile.
+// A host receives changes of the keys it holds, and none of released keys. Over an ordered channel with frames in
+// flight in both directions, for any questions of guests, changes by operators and concurrent evictions.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { partnersOf, seedArrivals } from "../../controller/agents/arrivals.ts";
@@ -222,7 +222,7 @@ const someSteps: fc.Arbitrary<Step[]> = fc.array(
   { size: "max", maxLength: 60 },
 );
 
-test("whatever is under way when entries are given up, no entry is left without somebody to correct it", () =>
+test("whatever is in flight when entries are evicted, no entry is left that will not be corrected", () =>
   fc.assert(
     fc.property(someSteps, (steps) => {
       const world = new World("a");
@@ -238,7 +238,7 @@ test("whatever is under way when entries are given up, no entry is left without 
   ));
 
 // Found by the property above, as seed 1877199810, while a release was confirmed by a frame of its own.
-test("a seed sent while the release of its key was on its way is not taken for held by one side only", () => {
+test("a seed sent while the release of its key is in flight does not leave the key known to one side only", () => {
   const world = new World("a");
   const interfaces = [{ network: "blue", mac: "52:54:00:00:00:03", ips: ["fd00::3"] }];
   world.mutate([{ kind: "vm.create", spec: parseVm("v3", { host: "b", interfaces }) }]);
@@ -253,7 +253,7 @@ test("a seed sent while the release of its key was on its way is not taken for h
   world.expectNoLeftovers(everyKey);
 });
 
-test("while a release is on its way, answers about the same address of another network are taken", () => {
+test("while a release is in flight, answers about the same address in another network are accepted", () => {
   const [blue, red] = vnis.map((vni): BindingKey => ({ kind: "ip", vni, ip: parseIp("10.0.0.1") }));
   if (!blue || !red) throw new Error("two networks");
   const releases = new Releases(

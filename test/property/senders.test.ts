@@ -54,7 +54,7 @@ test("every host's set follows each revision, and equals that of a fresh session
     { numRuns: runs(300) },
   ));
 
-test("a set of more hosts than one frame has room for counts when it is whole", () => {
+test("a set that needs several frames takes effect when it is complete", () => {
   const frame = (whole: boolean, end: boolean, ...lasts: number[]): SendersFrame => ({
     type: "senders",
     asOf: parseRevision(1),

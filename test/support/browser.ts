@@ -49,10 +49,10 @@ export function tabs(namespace?: () => string): (options?: TabOptions) => Promis
 /** In every page: what it takes away by itself stays until `letGo`, so that how soon a test looks does not matter. */
 const momentsAreHeld = `{
   const start = globalThis.setTimeout;
-  const held = [];
+  const timers = [];
   globalThis.setTimeout = (what, ms, ...more) =>
-    ${JSON.stringify([flightMs, noticeMs])}.includes(ms) ? held.push(what) : start(what, ms, ...more);
-  globalThis.letGo = () => held.splice(0).forEach((what) => what());
+    ${JSON.stringify([flightMs, noticeMs])}.includes(ms) ? timers.push(what) : start(what, ms, ...more);
+  globalThis.letGo = () => timers.splice(0).forEach((what) => what());
 }`;
 
 /** @throws Error where there is none */
@@ -99,7 +99,9 @@ async function openPage(browser: Browser, options: TabOptions): Promise<Watched>
   };
 }
 
-/** What Chromium complains of where nobody answers: it depends on what it was about to do with its connections. */
+/**
+ * Chromium's messages about a server that does not answer: they depend on what it was about to do with its connections.
+ */
 export const wayIsCut = /net::ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED)|WebSocket/;
 
 /** Moves on the map and notices, as if their time were over. */

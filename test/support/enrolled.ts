@@ -1,4 +1,4 @@
-// A controller with TLS and a CA of its own, and hosts that come to their certificates as agents do.
+// A controller with TLS and a CA of its own, and hosts that get their certificates as agents do.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { request } from "node:https";
 import { tmpdir } from "node:os";

@@ -40,7 +40,7 @@ export class FakeTables implements Tables {
     if (this.entries.has(key)) this.usedMs.set(key, this.nowMs());
   }
 
-  /** Somebody else's `ip neigh replace` or `bridge fdb replace`: it keeps our mark but on tunnel entries. */
+  /** A foreign `ip neigh replace` or `bridge fdb replace`: it keeps our mark except on tunnel entries. */
   putForeign(entry: Entry): void {
     const stored = this.entries.get(entryKey(entry));
     this.entries.set(entryKey(entry), { entry, own: entry.kind !== "tunnel" && (stored?.own ?? false), lasting: true });

@@ -28,7 +28,7 @@ export interface Reached {
   readonly services: string[];
   /** Frames in the other tenant's network. */
   readonly injected: string[];
-  /** What the guest was answered, by somebody who is no guest. */
+  /** The answers that the guest got from a sender that is not a guest. */
   readonly answers: string[];
 }
 

@@ -1,5 +1,5 @@
-// What a host's own stack is given: packet sockets of one protocol each, which the kernel serves in the same breath as its
-// handlers of IPv4, IPv6 and ARP, behind bridge and traffic control; and UDP and TCP services on all addresses.
+// What the kernel delivers to a host's own stack: packet sockets of one protocol each, which the kernel serves together
+// with its handlers of IPv4, IPv6 and ARP, after bridge and traffic control; and UDP and TCP services on all addresses.
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { createServer, type Server } from "node:net";
@@ -99,7 +99,7 @@ export class HostEars {
     });
   }
 
-  /** Those of them that somebody with one of these MAC addresses has sent. */
+  /** Those of them that were sent from one of these MAC addresses. */
   framesFrom(macs: readonly string[]): Buffer[] {
     return this.frames().filter((bytes) => macs.includes(readEthernet(bytes).from));
   }

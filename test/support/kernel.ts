@@ -37,7 +37,7 @@ export function agentNetwork(number: number, fields: Partial<AgentNetwork> = {})
   return { name: `net${number}`, vni: vni(number), mtu: 1450, revision: rev(1), ...fields };
 }
 
-/** The networks of a host whose guests' ports are nobody's business. */
+/** The networks of a host whose guests' ports are not managed. */
 export function networksOn(
   { devices, requests, tables }: KernelHost,
   held: HeldAnswers,

@@ -29,7 +29,10 @@ export class ScheduledKernel implements Tables {
     this.tables = new FakeTables({ has: (vni: Vni) => this.epochs.has(vni) } as ReadonlySet<Vni>);
   }
 
-  /** @param isWanted false by then: whoever began it is dead. The kernel writes within a system call, so never after that */
+  /**
+   * @param isWanted false by then: the agent that began it is dead. The kernel writes within a system call, so never
+   * after that
+   */
   apply(operations: readonly Operation[], isWanted: () => boolean = () => true): Promise<OperationResult[]> {
     const written = this.writes.run(async () => {
       await this.soon("write");
@@ -59,7 +62,7 @@ export class ScheduledKernel implements Tables {
     return this.tables.idleMs(vni);
   }
 
-  /** Somebody else's change, at once. */
+  /** A foreign change, at once. */
   putForeign(entry: Entry): void {
     this.tables.putForeign(entry);
   }

@@ -1,4 +1,5 @@
-// A way to a server on loopback that a test cuts and mends: to whoever comes over it, the server is gone meanwhile.
+// A connection to a server on loopback that a test cuts and restores: for its clients the server is gone while it is
+// cut.
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 
@@ -10,7 +11,7 @@ export interface Severable {
   mend(): void;
 }
 
-/** @param port on loopback, of whoever listens there at the time */
+/** @param port of the server on loopback */
 export async function severableWay(port: number): Promise<Severable> {
   const open = new Set<Socket>();
   let isCut = false;

@@ -17,10 +17,10 @@ const answer = (n: number): Answer => ({
   binding: { mac: mac(`52:54:00:00:00:0${n}`), host: "b", vtep: vtep("192.0.2.1"), vtepPort: 4789 },
 });
 
-/** @param meanwhile happens once, in the first turn of others during a comparison */
+/** @param interrupt runs once, in the first turn of others during a comparison */
 function keeperOn(
   tables: FakeTables,
-  meanwhile: (host: { held: HeldAnswers; keeper: EntryReconciler }) => Promise<unknown>,
+  interrupt: (host: { held: HeldAnswers; keeper: EntryReconciler }) => Promise<unknown>,
 ) {
   let isFull = false;
   const lines: string[] = [];
@@ -32,7 +32,7 @@ function keeperOn(
         ? operations.map((operation): OperationResult => ({ operation, ok: false, reason, full: true }))
         : tables.apply(operations),
   };
-  let waiting = [meanwhile];
+  let waiting = [interrupt];
   const held = new HeldAnswers();
   const keeper: EntryReconciler = new EntryReconciler({
     devices: { deviceOf: () => ({ ifindex: 3, bridgeIfindex: 2, vni: network.vni, vtepPort: 4789 }) },
@@ -55,13 +55,13 @@ function keeperOn(
   return { held, keeper, lines, fill };
 }
 
-test("what is refused while a network is compared stays refused until the next comparison", async () => {
+test("entries refused during a comparison stay refused until the next comparison", async () => {
   const host = keeperOn(new FakeTables(new Set([network.vni])), async ({ held, keeper }) => {
     const { operations } = held.take([answer(1)], 0);
     host.fill(true);
     await keeper.write(operations);
     host.fill(false);
-    // It is right again by chance: nobody has looked.
+    // It is right again by chance: it has not been compared.
     await keeper.write(operations);
   });
   host.held.take([answer(2)], 0);
@@ -71,7 +71,7 @@ test("what is refused while a network is compared stays refused until the next c
   expect([...host.keeper.refusals]).toEqual([]);
 });
 
-test("a comparison that is refused everything says so in one line, and the next one makes it good", async () => {
+test("a comparison in which everything is refused logs one line, and the next one corrects it", async () => {
   const tables = new FakeTables(new Set([network.vni]));
   const host = keeperOn(tables, async () => {});
   host.held.take([1, 2, 3].map(answer), 0);

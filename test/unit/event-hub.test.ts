@@ -106,7 +106,7 @@ function put(committer: Committer, changes: number): Promise<unknown> {
 
 const idsOf = (revision: number, changes: number) => Array.from({ length: changes }, (_, i) => `${revision}.${i}`);
 
-test("a burst beyond the bound in bytes cuts off nobody who reads", async () => {
+test("a burst beyond the limit in bytes does not disconnect a consumer that reads", async () => {
   const { committer, outlet, occur, check } = await start({ maxBufferedBytes: 8_000 });
   await put(committer, 40);
   await outlet.busy();
@@ -122,7 +122,7 @@ test("a burst beyond the bound in bytes cuts off nobody who reads", async () => 
   expect(outlet.ids).toEqual(wanted);
 });
 
-test("beyond the bound in bytes it is cut off", async () => {
+test("beyond the limit in bytes it is disconnected", async () => {
   const { committer, outlet, check } = await start({ maxBufferedBytes: 8_000 });
   for (let n = 0; n < 16; n++) {
     await put(committer, 2);
@@ -134,7 +134,7 @@ test("beyond the bound in bytes it is cut off", async () => {
   expect(outlet.code).toBe(eventCloseCodes.tooSlow);
 });
 
-test("what comes while it is sent a large revision is not too old for that", async () => {
+test("events that arrive while it is sent a large revision are not too old because of that", async () => {
   const { committer, outlet, occur, clock, check } = await start({ maxWaitMs: 1_000 });
   await put(committer, 300);
   await outlet.busy();

@@ -129,7 +129,7 @@ describe.each(Object.keys(found) as Kind[])("words to avoid in %s", (kind) => {
 });
 
 describe("what counts", () => {
-  test("comments are found wherever they stand, and sentences over several lines are one", () => {
+  test("comments are found anywhere, and sentences over several lines are one", () => {
     const prose = proseOf(
       "x.ts",
       [
@@ -156,7 +156,7 @@ describe("what counts", () => {
     expect(prose.commentLines).toBe(6);
   });
 
-  test("messages are literals of several words, also in templates and JSX; keys and names are none", () => {
+  test("messages are literals of several words, also in templates and JSX; keys and names are not", () => {
     const prose = proseOf(
       "x.tsx",
       [

@@ -16,14 +16,14 @@ interface Rule {
 }
 
 const rules: readonly Rule[] = [
-  { from: "schema", may: ["schema"], because: "what crosses a boundary must not know who stands on either side" },
-  { from: "common", may: ["common"], because: "what all programs share knows none of them" },
+  { from: "schema", may: ["schema"], because: "what crosses a boundary must not depend on either side" },
+  { from: "common", may: ["common"], because: "what all programs share depends on none of them" },
   {
     from: "controller",
     may: ["common", "controller", "schema"],
     because: "controller and agent meet on the wire only",
   },
-  { from: "cli", may: ["cli", "common", "schema"], because: "commands talk to the controller as everybody does" },
+  { from: "cli", may: ["cli", "common", "schema"], because: "commands use the controller's public API" },
   {
     from: "node-agent",
     may: ["common", "node-agent", "schema"],
@@ -45,7 +45,7 @@ const rules: readonly Rule[] = [
     from: "node-agent/reports",
     may: ["node-agent/reports", "node-agent/misses/budget.ts", "common", "schema"],
     packages: [],
-    because: "what is told when is a function of what happened, time included",
+    because: "the reports and their times are a function of the events, time included",
   },
   {
     from: "node-agent/tables",
@@ -136,7 +136,7 @@ describe("layers", () => {
     expect(breaches(rule, "x.ts", imports)).toEqual(["x.ts imports node-agent/agent.ts", "x.ts imports node:fs"]);
   });
 
-  test("there are no more arrows between rooms than there were", () => {
+  test("there are no more arrows between rooms than allowed", () => {
     const files = ["cli", "common", "controller", "dashboard", "node-agent", "schema"].flatMap(sources);
     const arrows = arrowsBetween(new Map(files.map((file) => [file, importsOf(file)])));
     console.log(`${arrows.length} arrows between rooms, at most ${maxArrows}`);
@@ -161,7 +161,7 @@ describe("layers", () => {
   });
 
   /** Each of these refuses what another user has planted there: test/abuse/planted-files.test.ts. */
-  test("files and directories are made in few places", () => {
+  test("files and directories are created in few places", () => {
     const makers =
       /\b(open|openSync|writeFile\w*|appendFile\w*|createWriteStream|copyFile\w*|cp|cpSync|mkdir\w*|mkdtemp\w*|link|linkSync|symlink\w*|rename\w*)\b/;
     const made = ["bin", "cli", "common", "controller", "node-agent", "schema"].flatMap(sources).filter((file) => {

@@ -21,7 +21,7 @@ function tell(nowMs: number): Report[] {
 }
 
 describe("the report book", () => {
-  test("gives the first of a subject at once, and what follows together, once a minute", () => {
+  test("gives the first report of a subject at once, and later ones together, once a minute", () => {
     expect(book.note(theft("a"), 1_000)).toBe(true);
     expect(tell(1_005)).toEqual([{ kind: "theft", vni: 100, subject: "a", count: 1, firstAgoMs: 5, lastAgoMs: 5 }]);
     for (let nowMs = 2_000; nowMs <= 50_000; nowMs += 1_000) {
@@ -34,7 +34,7 @@ describe("the report book", () => {
     expect(tell(10 * intervalMs)).toEqual([]);
   });
 
-  test("is worth a line in the log once a minute for each subject", () => {
+  test("logs one line a minute for each subject", () => {
     expect([0, 1, 59_999, 60_000, 60_001].map((nowMs) => book.note(theft("a"), nowMs))).toEqual([
       true,
       false,
@@ -45,7 +45,7 @@ describe("the report book", () => {
     expect(book.note(theft("b"), 60_001)).toBe(true);
   });
 
-  test("keeps kinds, networks and subjects apart, and counts what comes as a number", () => {
+  test("keeps kinds, networks and subjects apart, and adds up reports with a number", () => {
     book.note({ kind: "overrun", subject: "misses", count: 900 }, 0);
     book.note({ kind: "overrun", subject: "misses", count: 100 }, 1);
     book.note({ kind: "scan", vni: blue }, 2);
@@ -58,7 +58,7 @@ describe("the report book", () => {
     expect(Object.fromEntries(book.totals)).toEqual({ overrun: 1_000, scan: 2 });
   });
 
-  test("what did not arrive is given again with what came meanwhile, and with its time", () => {
+  test("undelivered reports are given again with newer ones, and with their time", () => {
     book.note(theft("a"), 0);
     expect(book.take(10)).toHaveLength(1);
     book.note(theft("a"), 5_000);
@@ -99,7 +99,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("confirm" as const, "restore" as const) }) },
 );
 
-test("whatever happens: bounded memory, few frames that the controller can read, and every occurrence in one of them", () => {
+test("in any sequence: bounded memory, few frames that the controller can parse, and every occurrence in one of them", () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(step, fc.integer({ min: 0, max: 5_000 })), { maxLength: 400 }), (steps) => {
       const tried = new ReportBook();
@@ -151,7 +151,7 @@ test("whatever happens: bounded memory, few frames that the controller can read,
 });
 
 describe("noise of one guest", () => {
-  test("takes no turn from other kinds, and none from the same kind in another network", () => {
+  test("does not delay other kinds, nor the same kind in another network", () => {
     for (let n = 0; n < 60; n += 1) {
       for (const kind of ["theft", "unregistered-guest", "address-conflict"] as const) {
         book.note({ kind, vni: blue, subject: `${n}` }, 0);
@@ -166,7 +166,7 @@ describe("noise of one guest", () => {
     expect(others.map(({ kind }) => kind).sort()).toEqual(["table-full", "theft", "vtep-missing"]);
   });
 
-  test("which uses up the host's reports leaves what comes later its turn with the next", () => {
+  test("that exhausts the host's reports leaves the next turn to reports that arrive later", () => {
     for (let n = 0; n < 60; n += 1) {
       for (const kind of ["theft", "unregistered-guest", "address-conflict"] as const) {
         book.note({ kind, vni: blue, subject: `${n}` }, 0);
@@ -178,7 +178,7 @@ describe("noise of one guest", () => {
     expect(later.map(({ kind }) => kind)).toContain("network-not-ready");
   });
 
-  test("with addresses without end leaves the subjects of another network apart", () => {
+  test("with unlimited addresses leaves the subjects of another network apart", () => {
     for (let n = 0; n < 1_000; n += 1) book.note({ kind: "theft", vni: blue, subject: `${n}` }, 0);
     book.note({ kind: "theft", vni: vni(200), subject: "other" }, 1);
     const told = book.list().filter(({ vni: of }) => of === vni(200));
