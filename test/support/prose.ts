@@ -49,10 +49,13 @@ export function proseOf(file: string, source: string): Prose {
   };
 }
 
-/** A page without fenced blocks and inline code: what they show stands in the source. Lines keep their numbers. */
+/** A page without fenced blocks, inline code and targets of links, which are not prose. Lines keep their numbers. */
 export function pageText(markdown: string): string {
   const blank = (text: string): string => text.replace(/[^\n]+/g, " ");
-  return markdown.replace(/^(`{3,})[^\n]*\n[\s\S]*?^\1 *$/gm, blank).replace(/`[^`]*`/g, blank);
+  return [/^(`{3,})[^\n]*\n[\s\S]*?^\1 *$/gm, /`[^`]*`/g, /\]\([^)\s]*\)/g].reduce(
+    (text, pattern) => text.replace(pattern, blank),
+    markdown,
+  );
 }
 
 function messagesIn(root: Node): { start: number; text: string }[] {

@@ -185,8 +185,10 @@ describe("what counts", () => {
     expect(findWords("messages", "the order matters, no matter when; recommended, amended")).toEqual([]);
   });
 
-  test("pages count without their code", () => {
-    const page = ["Whoever", "", "```console tested", "$ nobody", "```", "runs `somebody` here, meanwhile"].join("\n");
+  test("pages count without their code and the targets of links", () => {
+    const page = ["[Whoever](told.md)", "```console tested", "$ nobody", "```", "runs `somebody` here, meanwhile"].join(
+      "\n",
+    );
     expect(findWords("pages", pageText(page)).map(({ name }) => name)).toEqual(["whoever", "meanwhile"]);
   });
 
