@@ -12,7 +12,7 @@ export const limits = {
   vmsPerHost: 4_096,
   interfacesPerVm: 32,
   ipsPerInterface: 64,
-  /** As many as a token can be narrowed to. */
+  /** As many as a token can be limited to. */
   ownerNetworksPerVm: 256,
   labelsPerResource: 64,
   /** Characters of a label's key behind its prefix, and of its value. */

@@ -5,6 +5,7 @@
 import { isIP } from "node:net";
 import { defined } from "../../common/defined.ts";
 import { AddressError, namePattern, parseIp, parseMac, type Report, type ReportKind } from "../../schema/index.ts";
+import { earlierPhrases } from "./earlier-phrases.ts";
 
 /** In a network that the host has; a sentence about another says nothing. */
 export type IsKnownNetwork = (name: string) => boolean;
@@ -257,22 +258,7 @@ function put(shown: string, read: readonly { readonly kind: string; readonly val
   });
 }
 
-/** Phrases of the sentences above, each with the words that earlier agents (up to 0.1.0) send instead. */
-const earlierPhrases: readonly (readonly [now: string, earlier: string])[] = [
-  ["uses UDP port", "holds UDP port"],
-  [
-    "addresses cached; the limits are {number} per network, {number} per host",
-    "addresses held; room for {number} in a network, {number} here",
-  ],
-  ["it has sent no traffic since it was registered", "no frame of it has come since the agent knows it"],
-  ["which is not a bridge: take it out", "which is no bridge: take it out"],
-  ["packets to it are lost; add it (ip", "nothing sent to it arrives; give it back (ip"],
-  ["is a device of nearmiss, not of a guest", "is a device of nearmiss and no guest's"],
-  ["is not a port of the bridge", "is no port of the bridge"],
-  ["is not a VTEP of", "is no VTEP of"],
-];
-
-/** The sentence, and what an earlier agent says instead: both are shown in today's words. */
+/** Of the current sentence and of an earlier agent's: both are shown in the current wording. */
 function readersFor(sentence: Sentence): Reader[] {
   const [said, shown] = typeof sentence === "string" ? ([sentence, sentence] as const) : sentence;
   const earlier = earlierPhrases.reduce((text, [now, before]) => text.replaceAll(now, before), said);

@@ -38,7 +38,7 @@ export function findObstacle(identity: Identity, access: Access): string | undef
     return `${articles[identity.kind]} may not do this: it takes ${wanted}`;
   }
   if (access.endsWith("-all") && scopeOf(identity) !== "all") {
-    return "a token that is narrowed to networks may not do this: it takes one for all networks";
+    return "a token that is limited to networks may not do this: it takes one for all networks";
   }
   return undefined;
 }

@@ -88,7 +88,7 @@ export function viewWithin(scope: NetworkScope, state: Inventory, hosts?: Readon
 
 /**
  * An event of a network is for those who see the network, as it is now. What concerns a host concerns all networks on it, also
- * those that a narrowed token must not know of.
+ * those that a limited token must not know of.
  */
 export function mayKnow(view: InventoryView, { network, networkUid }: OperationalEvent): boolean {
   return view.isWhole || (network !== undefined && view.findNetwork(network)?.uid === networkUid);

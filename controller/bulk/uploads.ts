@@ -14,7 +14,7 @@ export interface UploadLimits {
   readonly maxNarrowedBytes: number;
   /** Imports of one caller that arrive, wait or run at once. */
   readonly perCaller: number;
-  /** Bytes of all imports together, of narrowed tokens and of others each. */
+  /** Bytes of all imports together, of limited tokens and of others each. */
   readonly totalBytes: number;
   /** Of each import, bytes that are kept in memory; the rest goes to the file. */
   readonly memoryBytes: number;

@@ -98,7 +98,7 @@ function importRoute(app: App, committer: Committer, uploads: Uploads): void {
         description:
           'One line per resource, in any order, each at most once. A line with `"delete":true` deletes. All or nothing: ' +
           "addresses and references are checked when all lines are in, so that VMs can swap addresses. At most 256 MiB, or 8 MiB " +
-          "by a token that is narrowed to networks, which must arrive within 30 s. One import is carried out at a time, and " +
+          "by a token that is limited to networks, which must arrive within 30 s. One import is carried out at a time, and " +
           "others wait for their turn, two of each caller.",
         consumes: [ndjson],
         querystring: importQuery,

@@ -61,7 +61,7 @@ describe("tokens", () => {
     expect((await controller.as(token).request("DELETE", "/v1/vms/x")).status).toBe(401);
   });
 
-  test("stolen and scoped: changes nothing outside its scope, and learns nothing about it", async () => {
+  test("stolen and limited: changes nothing outside its networks, and learns nothing about it", async () => {
     const controller = await startSecured();
     await populate(controller.admin);
     const { token } = await controller.issue({ role: "operator", networks: ["red"] });

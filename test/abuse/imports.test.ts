@@ -97,7 +97,7 @@ describe("an import whose body does not end", () => {
 });
 
 describe("a large import", () => {
-  test("by a scoped token has a limit of its own", async () => {
+  test("by a limited token has a limit of its own", async () => {
     const { attacker, as, admin, importBy } = await attacked({ maxNarrowedBytes: 10_000, maxBytes: 20_000 });
     const body = (bytes: number) => `${line({ name: "x" })}${"\n".repeat(bytes)}`;
     const refused = await importBy(as(attacker), body(10_000));

@@ -185,7 +185,7 @@ describe.each(Object.entries(callers))("an %s", (_, input) => {
   });
 });
 
-describe("a VM that a scoped operator creates without interfaces", () => {
+describe("a VM that a limited operator creates without interfaces", () => {
   test("belongs to all networks of the token", async () => {
     const secured = await startSecured();
     await populate(secured.admin);

@@ -48,7 +48,7 @@ describe("filters of the event stream", () => {
     expect(JSON.stringify(body)).toContain(detail);
   });
 
-  test("a scoped token sees its networks only, whatever its filters", async () => {
+  test("a limited token sees its networks only, whatever its filters", async () => {
     const controller = await startSecured(marked);
     await populate(controller.admin);
     const { token } = await controller.issue({ role: "viewer", networks: ["blue"] });
@@ -66,7 +66,7 @@ describe("filters of the event stream", () => {
     expect(idsOf(red)).toEqual([]);
   });
 
-  test("a scoped token's filters apply to what it may see, in the log and live", async () => {
+  test("a limited token's filters apply to what it may see, in the log and live", async () => {
     const controller = await startSecured(marked);
     await populate(controller.admin);
     const { token } = await controller.issue({ role: "viewer", networks: ["blue"] });

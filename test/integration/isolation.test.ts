@@ -1,5 +1,5 @@
 // Promise P6: random tenants with overlapping addresses share hosts, and VMs move, go and come back while hosts ask and
-// narrowed tokens follow. Whatever leaves the controller is compared with the state that it speaks of.
+// limited tokens follow. Whatever leaves the controller is compared with the state that it speaks of.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Mutation } from "../../controller/inventory/decide.ts";

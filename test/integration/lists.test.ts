@@ -89,7 +89,7 @@ describe("lists", () => {
     expect(await found("tier", "", restarted)).toEqual(["job-5"]);
   });
 
-  test("find a VM by a full IP or MAC in any notation, in every network, and for a scoped token only in its own", async () => {
+  test("find a VM by a full IP or MAC in any notation, in every network, and for a limited token only in its own", async () => {
     const secured = await startSecured();
     await populate(secured.admin);
     // The same addresses as web-1's, in another network.

@@ -155,7 +155,7 @@ test("reads the log backwards in pages, by resource, host and network", async ()
   await call(controller, 400, "GET", "/v1/log?before=999999999999999999");
 });
 
-test("a token scoped to a network learns nothing else through any of it", async () => {
+test("a token limited to a network learns nothing else through any of it", async () => {
   const secured = await startSecured();
   await populate(secured.admin);
   await call(secured.admin, 201, "PUT", "/v1/vms/red-1", vm("c", 3, "red"));

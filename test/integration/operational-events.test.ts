@@ -229,7 +229,7 @@ describe("a host", () => {
   });
 });
 
-describe("a token that is scoped to a network", () => {
+describe("a token that is limited to a network", () => {
   const said = (events: readonly OperationalCloudEvent[]): string[] =>
     events.map(({ type, data }) => `${type.split(".").at(-1)} ${data.network ?? "the host"}`);
 

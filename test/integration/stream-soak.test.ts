@@ -54,7 +54,7 @@ test(`${events} events, ${kills} × SIGKILL: every consumer has a correct stream
       filter: "type=nearmiss.vm.deleted&type=nearmiss.vm.created&host=host-1",
       wants: (change) => onHost("host-1")(change) && /vm\.(created|deleted)$/.test(change.type),
     },
-    { name: "a narrowed token", token, leaveAfter: often, wants: inNetwork("net-1") },
+    { name: "a limited token", token, leaveAfter: often, wants: inNetwork("net-1") },
     { name: "nothing", filter: "network=none", wants: () => false },
     { name: "sleeps", leaveAfter: () => random(events / 10), away: forgotten },
     { name: "sleeps, by SSE", sse: true, leaveAfter: () => random(events / 10), away: forgotten },

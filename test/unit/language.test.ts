@@ -28,8 +28,13 @@ const folders = [
 /** `.` is the root: README.md and its like. */
 const pageFolders = [".", "docs", "docs/adr"];
 
-/** These say which words are avoided, or repeat the titles of pages that are counted. */
-const exempt = ["test/support/words-to-avoid.ts", "test/unit/language.test.ts", "docs/adr/README.md"];
+/** These name the words to avoid, have the wording of released agents, or repeat the titles of pages that are counted. */
+const exempt = [
+  "test/support/words-to-avoid.ts",
+  "test/unit/language.test.ts",
+  "controller/agents/earlier-phrases.ts",
+  "docs/adr/README.md",
+];
 
 type Counts = Readonly<Record<string, number>>;
 type Table = Readonly<Record<Kind, Counts>>;
