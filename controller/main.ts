@@ -35,7 +35,7 @@ export async function runController(config: ControllerConfig): Promise<void> {
 }
 
 async function start(config: ControllerConfig, log: Logger): Promise<void> {
-  // What it writes holds secrets, or leads to some.
+  // Its files contain secrets, or lead to some.
   process.umask(0o077);
   const secrets = [config.db, `${config.db}-wal`, firstTokenFile(config.db), pkiDirectory(config.db)];
   refusePlanted(config.db, [...secrets, ...[".lock", "-journal", "-shm"].map((ending) => `${config.db}${ending}`)]);

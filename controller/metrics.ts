@@ -1,8 +1,8 @@
-// What the controller counts, in a registry of its own.
+// The controller's metrics, in a registry of their own.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { type Answer, type OperationalKind, operationalKinds } from "../schema/index.ts";
 
-/** Hosts with a series of their own per kind of occurrence; those beyond share one, as host "other". */
+/** Hosts with their own series per kind of event; further ones share one, as host "other". */
 const maxHostLabels = 1_000;
 
 const latencyBuckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];

@@ -1,5 +1,5 @@
-// What agents report becomes operational events, within bounds: of the agent's own host and of networks with a VM on it
-// only, and not more than an honest agent has to say.
+// Turns reports of agents into operational events, within limits: only about the agent's own host and networks with a
+// VM on it, and at most as many as an honest agent sends.
 import type { FastifyBaseLogger } from "fastify";
 import type { OperationalEvent, Report } from "../../schema/index.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";

@@ -19,7 +19,10 @@ interface Value {
   readonly isValid?: (text: string) => boolean;
 }
 
-/** Device names as sane systems have them: the kernel takes more (dev_valid_name() in net/core/dev.c), also what a shell would run. */
+/**
+ * Device names of ordinary systems. The kernel accepts more (dev_valid_name() in net/core/dev.c), also ones that a
+ * shell would execute.
+ */
 const device: Value = { pattern: "[A-Za-z0-9_.@:-]{1,15}" };
 const number: Value = { pattern: "\\d{1,16}" };
 const values: Readonly<Record<string, Value>> = {
@@ -30,7 +33,7 @@ const values: Readonly<Record<string, Value>> = {
   mac: { pattern: "(?:[0-9a-f]{2}:){5}[0-9a-f]{2}" },
   filter: { pattern: "(?:iptables|ip6tables|arptables)" },
   lost: { pattern: "(?:all IPv4|all IPv6|all ARP)" },
-  /** As `nft list chain` wants it: family, table, chain. */
+  /** In the format of `nft list chain`: family, table, chain. */
   chain: { pattern: "(?:inet|ip|ip6|arp|bridge) [A-Za-z0-9_.-]{1,32} [A-Za-z0-9_.-]{1,32}" },
   guard: { pattern: "--(?:anti-spoof|underlay-filter)" },
   reasons: { pattern: "(?:[a-z0-9]{1,16}(?:, [a-z0-9]{1,16}){0,15})?" },
@@ -38,7 +41,7 @@ const values: Readonly<Record<string, Value>> = {
     pattern:
       "[a-z]{1,8} [a-z]{1,12} \\d{1,8} [0-9a-f:.]{2,45}(?:, [a-z]{1,8} [a-z]{1,12} \\d{1,8} [0-9a-f:.]{2,45}){0,4}",
   },
-  /** `errnoNames` in node-agent/kernel/sockets/request-socket.ts. What the kernel says beside it is left out. */
+  /** `errnoNames` in node-agent/kernel/sockets/request-socket.ts. The kernel's own text beside it is omitted. */
   errno: {
     pattern:
       "(?:EPERM, needs CAP_NET_ADMIN|ENOENT|ENOMEM, the kernel has no memory for it|EBUSY|EEXIST|ENODEV, no such device|EINVAL|" +
@@ -59,7 +62,7 @@ const values: Readonly<Record<string, Value>> = {
   },
 };
 
-/** A sentence, and what is shown instead where that is another. */
+/** A sentence, and the shown one if that differs. */
 type Sentence = string | readonly [said: string, shown: string];
 
 const kernelRefuses =
@@ -198,7 +201,7 @@ const isDevice = (text: string) => new RegExp(`^${device.pattern}$`).test(text);
 const isMac = (text: string) => parses(text, parseMac);
 const isIpAddress = (text: string) => parses(text, parseIp);
 
-/** Absent: of that kind there is no subject. */
+/** Absent: reports of that kind have no subject. */
 const subjects: Readonly<Partial<Record<ReportKind, (text: string) => boolean>>> = {
   scan: isMac,
   theft: isMac,
@@ -216,7 +219,7 @@ const subjects: Readonly<Partial<Record<ReportKind, (text: string) => boolean>>>
   "mac-flood": isDevice,
 };
 
-/** What operators may read of a report: subject and detail, as far as the table has them. */
+/** The parts of a report that operators may read: subject and detail, if they match the table. */
 export function wordsOf(
   { kind, subject, detail }: Report,
   isKnown: IsKnownNetwork,

@@ -27,8 +27,8 @@ const kindsFor: Readonly<Record<Exclude<Access, "public">, readonly Identity["ki
 };
 
 /**
- * Why the identity may not, or undefined where it may. The reason depends on the route alone, never on whether what was
- * asked for exists.
+ * The reason why the identity may not, or undefined if it may. The reason depends on the route alone, never on whether
+ * the requested resource exists.
  */
 export function findObstacle(identity: Identity, access: Access): string | undefined {
   if (access === "public" || identity.kind === "anyone") return undefined;

@@ -11,7 +11,7 @@ export interface DoorLimits {
   readonly requestsPerSecond: number;
   /** The same for an address, for requests without valid credentials. */
   readonly unknownPerSecond: number;
-  /** Connections of one IPv4 address or IPv6 /64 on which no request was let in. */
+  /** Connections of one IPv4 address or IPv6 /64 without an accepted request. */
   readonly unprovenConnections: number;
   /** Connections of one token. */
   readonly tokenConnections: number;
@@ -55,7 +55,7 @@ const singular = [
 export interface RequestHead {
   /** The request's target as it was sent. */
   readonly url?: string | undefined;
-  /** Names and values in turns, as they came. */
+  /** Names and values alternate, in the order received. */
   readonly rawHeaders: readonly string[];
 }
 

@@ -1,4 +1,4 @@
-// The whole inventory at once: out of the controller as NDJSON, and in again as one revision.
+// The whole inventory at once: exported as NDJSON, and imported as one revision.
 import { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { Type } from "../../schema/typebox.ts";
@@ -89,7 +89,7 @@ function importRoute(app: App, committer: Committer, uploads: Uploads): void {
     "/v1/import",
     {
       config: { access: "write", cost: "bulk" },
-      // The schema of the body is that of one line, which `parseLine` holds each against.
+      // The schema of the body is that of one line, against which `parseLine` checks each.
       validatorCompiler: (part) => (part.httpPart === "body" ? (value) => ({ value }) : compileValidator(part)),
       schema: {
         tags,

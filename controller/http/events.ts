@@ -133,7 +133,7 @@ function beginStream(reply: FastifyReply): void {
   for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
   raw.setHeader("content-type", "text/event-stream; charset=utf-8");
   raw.setHeader("cache-control", "no-store");
-  // Proxies such as nginx hold answers back otherwise.
+  // Otherwise proxies such as nginx buffer answers.
   raw.setHeader("x-accel-buffering", "no");
   raw.flushHeaders();
 }

@@ -34,7 +34,7 @@ export function hostRoutes(app: App, { committer, agents }: { committer: Committ
     fits: (seen, { name }, { network }) => network === undefined || seen.isNetworkOn(network, name),
     view: (host, seen) => {
       const { connected, lastSeen, appliedRevision, problems } = agents.report(host.name);
-      // The agent's problems may speak of any network on the host.
+      // The agent's problems may name any network on the host.
       const told = seen.isWhole ? [...problems] : [];
       return { ...host, connected, lastSeen: lastSeen?.toISOString() ?? null, appliedRevision, problems: told };
     },

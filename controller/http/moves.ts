@@ -33,7 +33,7 @@ interface Verb {
   readonly problems: readonly ProblemType[];
   readonly mutation: (name: string, body: { readonly host?: string }) => VmMutation;
   readonly told: (move: VmMove) => Pick<MoveView, "from" | "to">;
-  /** Whom it concerns beside those that hold the VM; absent: all of these. */
+  /** The hosts that must confirm; absent: the holders of the VM. */
   readonly hosts?: (move: VmMove, state: Inventory) => string[];
 }
 

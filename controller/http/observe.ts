@@ -109,7 +109,7 @@ function concernsOf(seen: InventoryView, host: string, report: ReturnType<AgentC
     if (vms > 0)
       away.push(concern("host-away", `no agent is connected: ${since}; ${vms === 1 ? "1 VM" : `${vms} VMs`}`));
   }
-  // They may speak of any network on the host.
+  // They may name any network on the host.
   const problemsTold = seen.isWhole ? report.problems : [];
   return [...away, ...problemsTold.map((problem) => concern("host-problem", problem))];
 }

@@ -1,10 +1,10 @@
-// What a client says must hold for its mutation to be carried out (RFC 9110 §13.1): checked when the mutation is
-// decided, so that nothing can come between.
+// A client's precondition for its mutation (RFC 9110 §13.1): checked when the mutation is decided, so that no other
+// change can come between.
 import type { Revision } from "../../schema/index.ts";
 import { Refusal } from "./refusal.ts";
 
 export type Expectation =
-  /** If-Match: the resource stands at one of these revisions. */
+  /** If-Match: the resource is at one of these revisions. */
   | { readonly kind: "at"; readonly revisions: readonly Revision[] }
   /** If-Match: *. */
   | { readonly kind: "present" }

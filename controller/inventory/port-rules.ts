@@ -56,7 +56,7 @@ function checkPortsFree(draft: Draft, claims: ReadonlyMap<string, Attachment[]>,
   }
 }
 
-/** A caller who may not see the interface is not told which VM has the port. */
+/** A caller who may not see the interface does not learn which VM has the port. */
 function describeTaken(draft: Draft, own: Attachment, host: string, other: Attachment): string {
   const { vm, interface: found } = other;
   const seen = narrowVm(draft.scope, vm)?.interfaces.some(({ name }) => name === found.name);
