@@ -28,7 +28,7 @@ export function addConnectionOptions(command: Command): Command {
     .addOption(new Option("--config <path>", "settings in TOML, instead of the usual file").env("NEARMISS_CONFIG"));
 }
 
-/** @throws CliError where what the flags name cannot be read */
+/** @throws CliError if a file named by the flags cannot be read */
 export function connect(options: ConnectionOptions): Client {
   return new Client(readSettings(options));
 }

@@ -58,7 +58,7 @@ export interface Metadata {
   readonly description: string;
 }
 
-/** What the store adds to a spec. */
+/** The fields that the store adds to a spec. */
 export interface Stored {
   readonly uid: string;
   /** Revision of the last change of this resource. */

@@ -1,4 +1,4 @@
-// What is shown of a running controller beside the inventory: who I am, how it goes, who holds what, what was.
+// Views of a running controller beyond the inventory: the caller's identity, the state, the holders, the past.
 import { QuotaUse, TokenView } from "./access.ts";
 import type { CloudEvent } from "./events.ts";
 import { Name, RevisionNumber } from "./metadata.ts";
@@ -167,5 +167,5 @@ export const LogView = Type.Object(
   },
   { title: "LogPage" },
 );
-/** What the schema says, by the types that events have elsewhere. */
+/** The shape of the schema, with the types that events have elsewhere. */
 export type LogView = Omit<Static<typeof LogView>, "events"> & { readonly events: readonly CloudEvent[] };

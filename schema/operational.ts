@@ -1,9 +1,9 @@
-// What happens on hosts and is no inventory. It has no revision: it travels on the event stream marked as operational, with
-// a sequence of its own within one run of the controller, and is never replayed.
+// Events on hosts that are not part of the inventory. They have no revision: they travel on the event stream marked as
+// operational, with their own sequence within one run of the controller, and are never replayed.
 import { parseVni, type Vni } from "./address.ts";
 import { type Static, Type } from "./typebox.ts";
 
-/** What an agent reports of its own host; what stands behind each is in docs/events.md. */
+/** The kinds of an agent's reports about its own host; docs/events.md describes each. */
 export const reportKinds = [
   "scan",
   "drift-repaired",
@@ -25,9 +25,9 @@ export const reportKinds = [
 ] as const;
 export type ReportKind = (typeof reportKinds)[number];
 
-/** What the controller says of a host by itself. */
+/** Events that the controller itself reports about a host. */
 export const presenceKinds = ["host-connected", "host-lost"] as const;
-/** What has become of a move, whether anybody waited for it or not. */
+/** The outcome of a move, whether a client waited for it or not. */
 const moveKinds = ["move-confirmed", "move-unconfirmed"] as const;
 export const operationalKinds = [...reportKinds, ...presenceKinds, ...moveKinds] as const;
 export type OperationalKind = (typeof operationalKinds)[number];
@@ -37,7 +37,7 @@ export interface Report {
   readonly kind: ReportKind;
   /** Absent: it concerns the host. */
   readonly vni?: Vni;
-  /** Whom or what it is about: an address, a cause. The controller shows what it knows (controller/agents/host-words.ts). */
+  /** The subject: an address, a cause. The controller shows known forms only (controller/agents/host-words.ts). */
   readonly subject?: string;
   /** A sentence of the controller's table with this host's values; another is not shown. */
   readonly detail?: string;
@@ -53,7 +53,7 @@ export const maxReportsPerFrame = 32;
 export const maxSubjectLength = 64;
 /** Enough for a problem with the commands that fix it; a frame of reports stays well below 64 KiB. */
 export const maxDetailLength = 512;
-/** A hundred years: what is longer is no duration. */
+/** A hundred years: longer durations are invalid. */
 const maxAgoMs = 3_155_760_000_000;
 
 const WireReport = Type.Object({
@@ -124,7 +124,7 @@ export interface OperationalCloudEvent {
   readonly operational: true;
   /** Names the run of the controller: sequences of different runs are not comparable. */
   readonly run: string;
-  /** As CloudEvents' sequence extension wants it: of equal length, so that order of text is order. */
+  /** As required by CloudEvents' sequence extension: of equal length, so that text order is the order. */
   readonly sequence: string;
   readonly data: Omit<OperationalEvent, "sequence" | "kind">;
 }

@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { action, addOutputOption, format, type OutputOptions } from "../output.ts";
 
-/** What the two commands do. */
+/** The implementation of the two commands. */
 export interface BackupDesk {
   backUp(options: {
     readonly db: string;

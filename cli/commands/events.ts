@@ -41,7 +41,7 @@ export function addEventsCommand(program: Command): void {
           onLost: (reason) => process.stderr.write(`nearmiss: ${reason}: trying again\n`),
         });
         for await (const event of stream) {
-          // The log has been told to its end.
+          // The end of the log is reached.
           if (event.type === "nearmiss.bookmark" && !follow) return;
           const text = describeEvent(event);
           if (text !== undefined) yield formatNext(output, event, () => `${printable(text)}\n`);

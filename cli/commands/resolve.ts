@@ -1,4 +1,4 @@
-// `nearmiss resolve`: what an agent would be told.
+// `nearmiss resolve`: the answer that an agent would get.
 import type { Command } from "commander";
 import type { NetworkView } from "../../schema/index.ts";
 import type { Client } from "../client.ts";

@@ -38,7 +38,7 @@ export function pathOf({ plural }: { readonly plural: string }, name: string): s
   return `/v1/${plural}/${encodeURIComponent(name)}`;
 }
 
-/** A sub-command that asks the controller, and prints in the format asked for. */
+/** A sub-command that queries the controller, and prints in the requested format. */
 export function subcommand(group: Command, name: string, summary: string): Command {
   return addOutputOption(addConnectionOptions(group.command(name)))
     .summary(summary)

@@ -11,14 +11,14 @@ export interface Matter {
   readonly key: string;
   readonly tone: "bad" | "wait";
   readonly host: string;
-  /** Goes on behind the host's name. */
+  /** Continues after the host's name. */
   readonly title: string;
   readonly detail: string;
   /** Of the last report, RFC 3339; absent: it is the case now. */
   readonly last?: string;
   /** How it ended; absent: events do not show that it has. */
   readonly end?: "repaired" | "over" | "mended";
-  /** Asks the inventory whether it is resolved. */
+  /** Queries the inventory whether it is resolved. */
   readonly question?: Question;
 }
 

@@ -1,5 +1,5 @@
-// Whether a reported issue is resolved: asks the inventory once at first, and again when the stream shows a change of the
-// resources that it is about.
+// Whether a reported issue is resolved: queries the inventory once at first, and again when the stream shows a change
+// of the affected resources.
 import type { HoldersView } from "../../schema/observe.ts";
 import { get, withQuery } from "../api.ts";
 import type { Matter } from "./matters.ts";
@@ -8,7 +8,7 @@ import { useLoaded } from "./resource.ts";
 
 /** More are not asked about at a time. */
 const mostAsked = 24;
-/** That a host has followed a move comes with no event. */
+/** No event reports that a host has applied a move. */
 const everyMs = 10_000;
 
 /** Keys of the issues that the inventory shows as resolved. */
@@ -39,7 +39,7 @@ async function isMended(question: Question): Promise<boolean> {
   return isAnswered(question, vms);
 }
 
-/** All that hold the VM hold it as it is now, or there is none of that name any more. */
+/** All holders have the current state of the VM, or it no longer exists. */
 async function hasFollowed(name: string): Promise<boolean> {
   const { vms } = await get<{ vms: Vm[] }>(withQuery("/v1/vms", { name, limit: 1 }));
   if (vms[0]?.name !== name) return true;

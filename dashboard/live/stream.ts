@@ -14,24 +14,24 @@ export type LinkState =
   | { readonly kind: "lost"; readonly sinceMs: number; readonly nextMs: number };
 
 export interface StreamListener {
-  /** What came in since the last call, in order; gathered for a moment, so that a burst is one redraw. */
+  /** Events since the last call, in order; collected for a moment, so that a burst is one redraw. */
   readonly onEvents?: (events: readonly StreamEvent[]) => void;
-  /** The link stands, for the first time or again: what happens from now on comes in. */
+  /** The connection is open, for the first time or again: live events arrive from now on. */
   readonly onLive?: () => void;
-  /** The link was lost and stands again, or the log had to be begun anew: whatever is shown may be old. */
+  /** The connection was lost and is open again, or the log had to be started anew: all shown data may be stale. */
   readonly onResumed?: () => void;
 }
 
 export const link = signal<LinkState>({ kind: "connecting" });
-/** How often the log could not be gone on with: whatever was shown before is shown anew. */
+/** How often the log could not be continued: earlier data is loaded again. */
 export const restarts = signal(0);
-/** How far the log has been followed. */
+/** The position up to which the log was read. */
 export const followed = signal(0);
 
 const firstPauseMs = 250;
 const maxPauseMs = 8_000;
 const gatherMs = 80;
-/** Without a word for so long, the controller is asked whether it is there. */
+/** After so long without a message, the page checks that the controller is reachable. */
 const quietMs = 10_000;
 
 interface Login {
@@ -86,7 +86,7 @@ addEventListener("offline", streamIsSuspect);
 setInterval(() => {
   if (link.peek().kind !== "live" || Date.now() - heardMs < quietMs) return;
   heardMs = Date.now();
-  // A connection can be dead without either end knowing; a request that fails says so to `streamIsSuspect`.
+  // A connection can be dead without either end noticing; a failed request reports it to `streamIsSuspect`.
   get("/livez").catch(() => {});
 }, 1_000);
 
@@ -133,7 +133,7 @@ async function connect(): Promise<void> {
   };
 }
 
-/** The log does not reach back to where this page stood, or is another: what is shown may have nothing to do with it. */
+/** The log no longer contains this page's position, or is another one: the shown data may be unrelated to it. */
 async function startOver(as: Login): Promise<void> {
   drop();
   try {
@@ -174,7 +174,7 @@ function lost(): void {
   drop();
   const before = link.peek();
   const now = Date.now();
-  // Browsers of a whole office must not come back in the same instant.
+  // Avoids that all browsers of an office reconnect at the same moment.
   const wait = pauseMs * (0.75 + Math.random() / 2);
   link.value = { kind: "lost", sinceMs: before.kind === "lost" ? before.sinceMs : now, nextMs: now + wait };
   pauseMs = Math.min(maxPauseMs, pauseMs * 2);

@@ -13,13 +13,13 @@ export interface SeenMove {
 }
 
 const kept = 8;
-/** Of an atomic bulk no more than these are drawn at once. */
+/** Of an atomic bulk change, at most so many are drawn at once. */
 const mostInFlight = 60;
 
 export function useMoves(): { readonly latest: readonly SeenMove[]; readonly flying: readonly SeenMove[] } {
   const [latest, setLatest] = useState<readonly SeenMove[]>([]);
   const [flying, setFlying] = useState<readonly SeenMove[]>([]);
-  // Before the map is seen: a move that comes then is not asked for again.
+  // Before the first drawing of the map: a move in between is not queried again.
   useLayoutEffect(
     () =>
       listenToStream({

@@ -16,7 +16,7 @@ import { Empty, Failure, PageHead } from "../parts/states.tsx";
 import { place, refine } from "../router.ts";
 
 const backfill = 100;
-/** More are not drawn at a time: who wants older ones goes back in time. */
+/** At most so many are drawn at a time: older ones are reached by going back in time. */
 const shownAtMost = 200;
 
 export function EventsPage() {
@@ -106,7 +106,7 @@ function logFilter({ kind, network, host, name }: EventFilter) {
 function Live({ filter }: { readonly filter: EventFilter }) {
   const onlyHappenings = filter.kind === "operational";
   const [fresh, setFresh] = useState<readonly CloudEvent[]>([]);
-  /** What was shown when it was paused. */
+  /** The events on the page when it was paused. */
   const [paused, setPaused] = useState<readonly StreamEvent[]>();
   useEffect(
     () =>
@@ -122,7 +122,7 @@ function Live({ filter }: { readonly filter: EventFilter }) {
   const happened = happenings.value;
   const current = useMemo(() => {
     const changes = newestFirst(fresh, log.events);
-    // An agent that was away tells of what was before what has come since.
+    // An agent that was disconnected reports earlier events late.
     const others = happened
       .filter((event) => passes(filter, event))
       .toReversed()

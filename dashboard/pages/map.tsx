@@ -13,7 +13,7 @@ import { Empty, Load, PageHead } from "../parts/states.tsx";
 import { place, refine } from "../router.ts";
 import { isNarrow } from "../screen.ts";
 
-/** More lines than these hide what they should show: they are drawn on demand. */
+/** More lines than these would hide the information: they are drawn on demand. */
 const linesAtFirst = 600;
 
 export function MapPage() {

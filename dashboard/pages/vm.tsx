@@ -18,7 +18,7 @@ export function VmPage({ name }: { readonly name: string }) {
   const isThis = changesOf(`vms/${name}`);
   const [vm] = useResource<Vm>(path, { changedBy: isThis, everyMs: 10_000 });
   const value = vm.kind === "ready" ? vm.value : undefined;
-  // What is not there has no holders to ask for.
+  // A VM that does not exist has no holders to query.
   const held = value === undefined ? undefined : `${path}/holders`;
   const [holders] = useResource<HoldersView>(held, { changedBy: isThis, everyMs: 2_000 });
   return (

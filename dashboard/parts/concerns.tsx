@@ -14,7 +14,7 @@ const listed = 10;
 const endedListed = 5;
 const tickMs = 10_000;
 
-/** What needs attention now, and what was reported in the last quarter of an hour. */
+/** Present issues, and those reported in the last quarter of an hour. */
 export function Concerns({ overview }: { readonly overview: OverviewView }) {
   const { concerns, concernCount, hosts } = overview;
   const nowMs = useNow();
@@ -37,7 +37,7 @@ export function Concerns({ overview }: { readonly overview: OverviewView }) {
 
 function Matters(props: {
   readonly concerns: OverviewView["concerns"];
-  /** The controller names a hundred of its own. */
+  /** The controller names at most a hundred of its own. */
   readonly unlisted: number;
   readonly nowMs: number;
 }) {
@@ -122,7 +122,7 @@ function Row({ matter, nowMs }: { readonly matter: Matter; readonly nowMs: numbe
   );
 }
 
-/** Neither kind hides the other: many hosts that are away leave room for what was reported. */
+/** Neither kind displaces the other: many disconnected hosts leave room for reported issues. */
 function shownOf(matters: readonly Matter[]): readonly Matter[] {
   const present = matters.filter(({ last }) => last === undefined);
   const reported = matters.filter(({ last }) => last !== undefined);

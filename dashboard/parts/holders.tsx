@@ -4,7 +4,7 @@ import { Status } from "./status.tsx";
 
 type Holder = HoldersView["holders"][number];
 
-/** Which hosts hold a VM's addresses, and whether they hold them as they are now. */
+/** The hosts that hold a VM's addresses, and whether they have the current ones. */
 export function Holders({ view }: { readonly view: HoldersView }) {
   const { holders, revision } = view;
   const current = holders.filter((each) => each.current).length;
