@@ -19,7 +19,7 @@ export interface Distribution {
   readonly retried: number;
 }
 
-/** A guest asks again after 1 s, less the grain of the kernel's timers. */
+/** A guest asks again after 1 s, less the resolution of the kernel's timers. */
 export const retryMs = 900;
 
 export function distribution(timesMs: readonly number[]): Distribution {
@@ -32,7 +32,7 @@ export function distribution(timesMs: readonly number[]): Distribution {
   };
 }
 
-/** To a thousandth: what `ping` tells of a millisecond. */
+/** To a thousandth: the resolution of `ping`. */
 export function round(value: number): number {
   return Math.round(value * 1_000) / 1_000;
 }

@@ -1,4 +1,5 @@
-// `npm run fault`: injects every fault while guests talk, and prints what it cost. Needs root; leaves nothing behind.
+// `npm run fault`: injects every fault while guests communicate, and prints the cost. Needs root; leaves nothing
+// behind.
 import "../../schema/supported-node.ts";
 import { parseFlags, stop as stopProgram } from "../lab/flags.ts";
 import { whyNoLab } from "../lab/lab.ts";

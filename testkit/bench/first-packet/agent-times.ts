@@ -1,4 +1,4 @@
-// What the asking agent itself says of the misses that it answered, from its log. Pure.
+// The asking agent's own times of the misses that it answered, from its log. Pure.
 import type { LogLine } from "../../lab/process.ts";
 import { median, round } from "../../statistics.ts";
 import type { Family } from "../addresses.ts";

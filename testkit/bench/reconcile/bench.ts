@@ -1,12 +1,12 @@
-// `reconcile`: what it costs an agent to compare everything that it holds with the kernel, beside `ip neigh show` and
-// `bridge fdb show` of the same tables, turn by turn.
+// `reconcile`: the cost for an agent of comparing all its entries with the kernel, beside `ip neigh show` and `bridge
+// fdb show` of the same tables, alternately.
 import { ipBatch, run } from "../../lab/command.ts";
 import { median, round } from "../../statistics.ts";
 import type { Progress } from "../progress.ts";
 import { ReconcileHost } from "./host.ts";
 
 export interface ReconcileOptions {
-  /** VMs of other hosts that are held: each is a neighbour, a tunnel entry and a bridge entry. */
+  /** Cached VMs of other hosts: each is a neighbour, a tunnel entry and a bridge entry. */
   readonly entries: number;
   readonly rounds: number;
 }

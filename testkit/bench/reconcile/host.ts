@@ -1,4 +1,4 @@
-// A host with one network in a namespace of its own, and the agent's parts that keep it in line.
+// A host with one network in its own namespace, and the agent's parts that reconcile it.
 import { randomBytes } from "node:crypto";
 import { pino } from "pino";
 import { Slices } from "../../../common/cooperative.ts";
@@ -50,7 +50,7 @@ export class ReconcileHost {
     });
   }
 
-  /** With an answer for each of so many VMs of other hosts, held and in the kernel. */
+  /** With an answer for each of so many VMs of other hosts, cached and in the kernel. */
   static async start(vms: number): Promise<ReconcileHost> {
     const namespace = `nmb${randomBytes(3).toString("hex")}`;
     await ipBatch([`netns add ${namespace}`]);
@@ -85,7 +85,7 @@ export class ReconcileHost {
     await this.networks.idle;
   }
 
-  /** Entries that the kernel holds. */
+  /** Entries in the kernel. */
   async entries(): Promise<number> {
     return (await this.tables.list(vni)).length;
   }

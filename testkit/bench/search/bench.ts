@@ -1,6 +1,6 @@
-// `search`: what a list of VMs answers with, and the pages that count them, as the dashboard and the command line ask for
-// them, in a fleet of a thousand and in one that is much larger: what is quick in both is quick because of how it searches,
-// not because there is little.
+// `search`: lists of VMs, and the pages that count them, as requested by the dashboard and the command line, in a fleet
+// of a thousand and in a much larger one: a search that is fast in both is fast because of its index, not because there
+// is little.
 import { pause } from "../../lab/wait.ts";
 import { type Distribution, distribution, round } from "../../statistics.ts";
 import { BenchController } from "../controller.ts";

@@ -1,4 +1,4 @@
-// The heart of it: a guest speaks, the kernel misses, the agent asks, the controller answers, the kernel forwards.
+// The core of the demo: a guest sends, the kernel misses, the agent asks, the controller answers, the kernel forwards.
 import { blue, blueCache, blueDb, blueWeb } from "../cast.ts";
 import type { Stage } from "../stage.ts";
 

@@ -5,7 +5,7 @@ import type { Stage } from "../stage.ts";
 import { count, formatMs } from "../story.ts";
 
 const intervalMs = 10;
-/** Answers that must come before and after, for the numbers to mean something. */
+/** Answers required before and after, for the numbers to be meaningful. */
 const steadyAnswers = 25;
 /** Beyond it guests would notice more than a hiccup. */
 const maxGapMs = 500;

@@ -43,7 +43,7 @@ export async function startPrograms(stage: Stage): Promise<void> {
     story.event(`host ${host.name}`, "agent", `connected with its certificate, tunnel end ${host.address}`);
 }
 
-/** As it is printed, but for the middle of what is secret or long. */
+/** As printed, without the middle of secrets and long texts. */
 function shorten(line: string): string {
   return line.replace(/(nmj_\w{4})[\w-]+/, "$1…").replace(/(sha256:\w{8})\w+/, "$1…");
 }

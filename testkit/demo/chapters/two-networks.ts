@@ -5,7 +5,7 @@ import { openPacketSocket } from "../../lab/packets.ts";
 import { blue, blueDb, blueWeb, red, redDb, redVault, redWeb } from "../cast.ts";
 import type { Stage } from "../stage.ts";
 
-/** What the MACs of all guests of blue begin with. */
+/** The prefix of the MACs of all guests of blue. */
 const blueMacs = blueWeb.mac.slice(0, 11);
 
 export async function twoNetworks(stage: Stage): Promise<void> {
