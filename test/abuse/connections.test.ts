@@ -1,5 +1,5 @@
-// Connections without end, by strangers and by those who have shown who they are: each runs into a bound of its own, and others
-// are let in.
+// Unlimited connections, by strangers and by known identities: each reaches a limit of its own, and others are
+// accepted.
 import { once } from "node:events";
 import { Agent, request } from "node:http";
 import { connect, type Socket } from "node:net";

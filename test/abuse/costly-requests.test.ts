@@ -1,4 +1,4 @@
-// One identity asks for much at once: it waits, or is told to, and others are answered.
+// One identity sends many costly requests at once: it waits, or is asked to wait, and others are answered.
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { request } from "node:http";
@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { waitFor } from "../../testkit/lab/wait.ts";
 import { call, populate, startSecured } from "../integration/harness.ts";
 
-/** Looks for what is nowhere: reads as much of the log as one request may. */
+/** Searches without a match: reads as much of the log as one request may. */
 const search = "/v1/log?name=nowhere";
 
 async function withLog() {

@@ -14,7 +14,7 @@ import { closeCodes } from "../../schema/index.ts";
 import { problemType } from "../integration/harness.ts";
 import { type EnrollingController, lifetimeMs, startEnrolling } from "../support/enrolled.ts";
 
-/** What each way in answers to who shows this: an ordinary read, the agent channel, a renewal. */
+/** The answers of each entry point to this credential: an ordinary read, the agent channel, a renewal. */
 async function attempts(controller: EnrollingController, identity: HostIdentity) {
   const read = await controller.ask({ identity }, "GET", "/v1/hosts/a");
   const csr = await makeRequest(identity.key, identity.host);

@@ -1,4 +1,4 @@
-// The details of the door: which TLS it speaks, which requests mean one thing only, and what is no WebSocket.
+// Details of the entry point: supported TLS, ambiguous requests, and requests that are not WebSockets.
 import { once } from "node:events";
 import { connect } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
@@ -7,7 +7,7 @@ import { cipherSuites } from "../../controller/pki/server-tls.ts";
 import { call, startController, startSecured } from "../integration/harness.ts";
 import { type EnrollingController, startEnrolling } from "../support/enrolled.ts";
 
-/** The status of the answer to these bytes, 0 where there is none. */
+/** The status of the answer to these bytes, 0 if there is none. */
 async function statusOf(base: string, head: string): Promise<number> {
   const socket = connect(Number(base.split(":")[1]), "127.0.0.1");
   let text = "";
@@ -161,7 +161,7 @@ describe("TLS", () => {
     const controller = await startEnrolling();
     if (when === "after") await controller.tls.refresh();
     for (const ciphers of weak) {
-      // SECLEVEL=0: what the client allows must not be what stops it.
+      // SECLEVEL=0: the client must not be the one that refuses.
       const attempt = open(controller, { maxVersion: "TLSv1.2", ciphers: `${ciphers}:@SECLEVEL=0` });
       await expect(attempt).rejects.toThrow("refused");
     }

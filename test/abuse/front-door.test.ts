@@ -1,5 +1,5 @@
-// What people send who should not be here: each is refused with the right answer, nothing changes, and the next honest
-// request is answered.
+// Requests of attackers: each is refused with the right answer, nothing changes, and the next honest request is
+// answered.
 import { once } from "node:events";
 import { connect } from "node:net";
 import fc from "fast-check";

@@ -16,7 +16,7 @@ async function attacked(uploads: object = {}) {
   const issue = async (network: string) => (await secured.issue({ role: "operator", networks: [network] })).token;
   const [attacker, victim] = [await issue("blue"), await issue("blue")];
   const open: ClientRequest[] = [];
-  /** An import whose body goes on until it is ended. */
+  /** An import whose body continues until it is ended. */
   const begin = (token: string, first: string | Buffer) => {
     const headers = { ...ndjson, authorization: `Bearer ${token}`, "transfer-encoding": "chunked" };
     const [host, port] = secured.base.split(":");

@@ -1,4 +1,4 @@
-// Filters of the log are asked of what the caller may see: otherwise they would be questions about what is hidden.
+// Filters of the log are applied to what the caller may see: otherwise they would reveal hidden resources.
 import { expect, test } from "vitest";
 import { call, populate, startSecured } from "../integration/harness.ts";
 

@@ -169,7 +169,7 @@ describe.skipIf(!isRoot && process.env.CI !== "true")("a file planted by another
     symlinkSync(target, `${db}${ending}`);
     lchownSync(`${db}${ending}`, stranger, stranger);
     const controller = ControllerProcess.launch(db, 0, ["--tls", "self"]);
-    // A leftover of its own, as far as it knows, is removed and made anew.
+    // What looks like its own leftover is removed and created again.
     expect(await outcome(controller)).toBe(ending === ".admin-token.new" ? "listening" : "ended");
     if (ending !== ".admin-token.new") expect(JSON.stringify(controller.logs)).toContain(`${db}${ending}`);
     expect(existsSync(target)).toBe(false);

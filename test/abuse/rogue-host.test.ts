@@ -1,4 +1,4 @@
-// What an enrolled host can do to the controller with its own certificate, while an honest host goes on: by order and bounds.
+// Attacks of an enrolled host on the controller with its own certificate, while an honest host works: order and limits.
 import { describe, expect, test } from "vitest";
 import type { WebSocket } from "ws";
 import { closeCodes, maxUnknownPerHostAndNetwork, parseIp, parseVni, type Question } from "../../schema/index.ts";
@@ -82,7 +82,7 @@ describe("frames without end", () => {
       rogue.close();
       await rogue.closed;
     }
-    // A hello is 2,000 units. The last one's debt is waited for by what comes behind it.
+    // A hello is 2,000 units. Frames behind the last one wait until its debt is paid.
     expect(performance.now() - startMs).toBeGreaterThanOrEqual(((5 * 2_000 - 100) / 20_000) * 1_000 - 100);
     expect(await metric(controller.admin, "nearmiss_controller_agent_paused_seconds_total")).toBeGreaterThan(0.3);
   });
@@ -108,7 +108,7 @@ describe("a declaration without end", () => {
     expect(answers.find(({ key }) => JSON.stringify(key) === JSON.stringify(ipKey(2)))?.binding).toMatchObject({
       host: "b",
     });
-    // What b was told of, and what a was: web-2's address and MAC.
+    // The answers that b and a received: web-2's address and MAC.
     expect(await metric(controller.admin, "nearmiss_controller_interest")).toBeLessThanOrEqual(
       maxUnknownPerHostAndNetwork + 4,
     );

@@ -1,4 +1,4 @@
-// What one tenant may take of what all share: hosts to place VMs on, VMs, addresses.
+// A tenant's share of common resources: hosts to place VMs on, VMs, addresses.
 import { describe, expect, test } from "vitest";
 import type { Quota, TokenInput } from "../../schema/index.ts";
 import { type Controller, call, populate, problemType, startSecured } from "../integration/harness.ts";
@@ -8,7 +8,7 @@ const lines = (...vms: readonly object[]) => vms.map((vm) => JSON.stringify({ ki
 type Answer = Awaited<ReturnType<Controller["request"]>>;
 const told = ({ status, body }: Answer) => [status, problemType(body)];
 
-/** The usual inventory, of which web-1 and web-2 on hosts a and b are in blue, and an operator of blue. */
+/** The usual inventory, with web-1 and web-2 on hosts a and b in blue, and an operator of blue. */
 async function tenant(more: Partial<TokenInput>, networks = ["blue"]) {
   const secured = await startSecured();
   await populate(secured.admin);

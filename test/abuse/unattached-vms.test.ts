@@ -34,7 +34,7 @@ async function make(admin: Controller, name: string, state: State): Promise<VmVi
     : call(admin, 200, "PUT", `/v1/vms/${name}`, { host: "a", interfaces: [] });
 }
 
-/** What the caller may do with a VM of this state. */
+/** The caller's possible operations on a VM in this state. */
 function rightsTo({ role, networks }: TokenInput, state: State): "change" | "see" | "none" {
   const { networks: owners, attached } = states[state];
   const owned = !networks || (owners.length > 0 && owners.every((each) => networks.includes(each)));
@@ -86,7 +86,7 @@ const writes: Readonly<Record<string, { readonly request: (name: string) => Requ
   "import of a deletion": { request: (name) => importOf({ kind: "vm", name, delete: true }), allowed: 200 },
 };
 
-/** The answer without what tells one name from another. */
+/** The answer with names replaced. */
 const plain = (answer: { status: number; body: unknown }, name: string) => ({
   status: answer.status,
   body: JSON.parse(
@@ -115,7 +115,7 @@ describe.each(Object.entries(callers))("an %s", (_, input) => {
         }
         expect([state, found.status, found.body.revision]).toEqual([state, 200, before.revision]);
         if (rights === "see") {
-          // A stale If-Match, and a migration that is not under way, are refused before anything else.
+          // A stale If-Match, and a migration that is not in progress, are refused before anything else.
           expect([403, 422, ...(allowed >= 400 ? [allowed] : [])]).toContain(answer.status);
           continue;
         }
@@ -171,7 +171,7 @@ describe.each(Object.entries(callers))("an %s", (_, input) => {
         events.some(({ data }) => JSON.stringify(data.after).includes("seen by its owner"));
       const log = await call(caller, 200, "GET", `/v1/log?kind=vm&name=${name}`);
       expect([name, told(log.events)]).toEqual([name, visible]);
-      // Who never saw any network of the VM is not even told that it went.
+      // A caller who never saw any network of the VM does not even see its deletion.
       const neverSeen = states[state].networks.every((each) => input.networks && !input.networks.includes(each));
       if (!visible && neverSeen) expect([name, log.events]).toEqual([name, []]);
     }

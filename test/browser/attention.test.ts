@@ -72,7 +72,7 @@ describeBrowser("what needs attention", () => {
     const { page: later, expectNone: laterExpectsNone } = await openPage();
     await later.goto(`http://${controller.base}/`);
     await later.getByText("all reported issues are resolved").waitFor();
-    // What is undone needs attention again.
+    // An issue that recurs needs attention again.
     await call(controller, 204, "DELETE", "/v1/vms/late");
     for (const each of [page, later]) await each.locator(".concerns").getByText(titles.unregistered).waitFor();
     expectNone();

@@ -36,7 +36,7 @@ describeBrowserLab("three hosts and their guests", () => {
     await page.getByRole("button", { name: "c, 1 VM, 1 tunnel" }).waitFor();
     await other.getByRole("dialog", { name: "VM db is on c now" }).getByRole("button", { name: "Done" }).click();
     await other.getByText("host: b → c").waitFor();
-    // What the page says of holders is what the kernel has. Before the move, too, a was current.
+    // The page shows the holders as the kernels have them. Before the move, a was current, too.
     const { revision } = await self.call<{ revision: number }>("GET", "/v1/vms/db");
     await other.getByText(`hold revision ${revision}`).waitFor();
     await other.getByRole("row", { name: /^a current/ }).waitFor();

@@ -4,12 +4,12 @@ import { expect, test } from "vitest";
 import { populate, startController, vm } from "../integration/harness.ts";
 import { describeBrowser, tabs } from "../support/browser.ts";
 
-/** Accessible name of what has the focus. */
+/** Accessible name of the focused element. */
 const focused = (page: Page) =>
   page.evaluate(
     "(document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.labels?.[0]?.textContent ?? document.activeElement?.querySelector('title')?.textContent ?? document.activeElement?.textContent ?? '').trim()",
   );
-/** What Chromium tells screen readers beside the name of an element. */
+/** The properties that Chromium exposes to screen readers in addition to the name of an element. */
 async function describedAs(page: Page, name: string): Promise<string> {
   const client = await page.context().newCDPSession(page);
   const { root } = await client.send("DOM.getDocument");
@@ -71,7 +71,7 @@ describeBrowser("without a mouse", () => {
     await side.getByRole("row", { name: "b 1 0" }).waitFor();
     await page.keyboard.press("Escape");
     await page.getByRole("region", { name: "All hosts" }).waitFor();
-    // Who points needs no help with keys.
+    // Users with a pointer need no help with keys.
     await page.getByRole("button", { name: /^b, / }).click();
     await page.getByRole("region", { name: "Host b" }).waitFor();
     expect(await isSeen(help)).toBe(false);

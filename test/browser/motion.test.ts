@@ -1,4 +1,4 @@
-// A move on the map: seen on its way, or only where it ends, for who wants no motion.
+// A move on the map: animated, or only its end if the user prefers reduced motion.
 import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
 import { call, populate, startController } from "../integration/harness.ts";

@@ -94,13 +94,13 @@ describeBrowser("every page is readable, reachable and silent", () => {
       if (await page.getByRole("dialog").isVisible()) await page.keyboard.press("Escape");
     }
     expect(faults).toEqual([]);
-    // What the forms were refused, and what was looked for and is not there.
+    // The refusals of the forms, and searches for absent resources.
     expectNone(/400 \(Bad Request\)|404 \(Not Found\)|409 \(Conflict\)|422/);
     return page;
   }
 });
 
-/** Simulated agents, which have asked, have told what it took, and have something to report. */
+/** Simulated agents, which have asked, reported durations, and have operational reports. */
 async function startWithFleet(shape: FleetShape): Promise<Controller> {
   const controller = await startController({ heartbeatMs: 600_000 });
   const agents = await startFleet(controller, shape);

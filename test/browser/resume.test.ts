@@ -5,7 +5,7 @@ import { describeBrowser, logIn, tabs, wayIsCut } from "../support/browser.ts";
 import { ControllerProcess, interfaceOf, temporaryDirectory } from "../support/controller-process.ts";
 import { severableWay } from "../support/severable.ts";
 
-/** What the page of events lists. */
+/** The rows of the events page. */
 interface Listed {
   readonly revision: number;
   readonly vm: string;
@@ -34,7 +34,7 @@ describeBrowser("while the dashboard is cut off", () => {
       await logIn(page, first.token);
       await page.locator(".link-live").waitFor();
       await page.evaluate("globalThis.sameDocument = true");
-      // The page's own next attempt is drawn hours off: it comes back when it is told to, and not a moment before.
+      // The page's own next attempt is hours away: it reconnects when the test says so, and not earlier.
       await page.evaluate("Math.random = () => 1e5");
     }
     await expect.poll(() => listed(events)).toHaveLength(20);
@@ -69,7 +69,7 @@ describeBrowser("while the dashboard is cut off", () => {
     expect(ofOne.length).toBeGreaterThan(3);
     await expect.poll(async () => (await listed(one)).slice(0, ofOne.length)).toEqual(ofOne);
 
-    // And goes on from there.
+    // And continues from there.
     await change(second, made, 201);
     await expect.poll(async () => (await listed(events))[0]).toEqual(made.at(-1));
     for (const page of [events, vms, one]) expect(await page.evaluate("globalThis.sameDocument")).toBe(true);
@@ -85,7 +85,7 @@ async function put(controller: ControllerProcess, n: number, host: string): Prom
   return revision;
 }
 
-/** VMs come, move, and get a description, one change after the other, until `made` has so many. */
+/** VMs are created, moved, and described, one change after the other, until `made` has so many. */
 async function change(controller: ControllerProcess, made: Listed[], upTo: number): Promise<void> {
   while (made.length < upTo) {
     const i = made.length;

@@ -20,7 +20,7 @@ describeBrowserLab("a controller with --tls self", () => {
     expect((await guest.ping("10.20.1.2")).received).toBe(1);
   });
 
-  // Who signs it is not known to this browser, as it is not to an operator's before it is told.
+  // This browser does not know the CA, like an operator's before it is installed.
   const open = async (role: "admin" | "operator" | "viewer", networks?: readonly string[]) => {
     const { token } = await self.call<{ token: string }>("POST", "/v1/tokens", {
       role,
@@ -59,7 +59,7 @@ describeBrowserLab("a controller with --tls self", () => {
     const { page: later, expectNone: laterExpectsNone } = await open("viewer");
     await later.getByText("a guest sent with the MAC of a VM elsewhere").waitFor();
     await later.getByRole("link", { name: "what happened on them" }).waitFor({ state: "detached" });
-    // Another's network: its guests' doings are not for this token, nor in what it is shown.
+    // Another network: events of its guests are not for this token, live or stored.
     await narrowed.goto(`${self.lab.controllerUrl}/#/events?kind=operational`);
     await narrowed.getByText("Nothing has happened lately").waitFor();
     for (const none of [expectNone, eventsExpectNone, laterExpectsNone, narrowedExpectsNone]) none();
@@ -103,7 +103,7 @@ describeBrowserLab("a controller with --tls self", () => {
     await dialog.getByLabel("Network", { exact: true }).fill("red");
     await dialog.getByRole("button", { name: "Create", exact: true }).click();
     await page.getByRole("heading", { name: "mine" }).waitFor();
-    // For who sees all it is there at once.
+    // For a token of all networks it is there at once.
     await viewer.goto(`${url}/#/vms/mine`);
     await viewer.getByRole("heading", { name: "Interfaces" }).waitFor();
     expectNone(/403|409|422/);

@@ -1,4 +1,4 @@
-// The embedded store: the contract of all stores, and what is SQLite's own.
+// The embedded store: the contract of all stores, and tests specific to SQLite.
 import { on } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -285,7 +285,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       expect(await store.compactLog({ before: "", maxEvents: 10 }, 100)).toBe(false);
       expect(await store.compactLog({ before: "2026-01-02", maxEvents: 10 }, 100)).toBe(true);
       expect(await left()).toEqual({ compacted: 1, events: 7, revisions: [2, 3, 4, 5] });
-      // Six are one too many, so the third revision goes too: it is half gone, and nothing of it is to be read.
+      // Six are one too many, so the third revision goes too: it is deleted in part, and nothing of it may be read.
       while ((await store.logExtent()).events > 4) await store.compactLog({ before: "", maxEvents: 5 }, 2);
       expect(await left()).toEqual({ compacted: 3, events: 3, revisions: [4, 5] });
       await expect(store.readEvents({ revision: parseRevision(3), index: 1 }, parseRevision(5), 9)).rejects.toThrow(

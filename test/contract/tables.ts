@@ -1,4 +1,4 @@
-// What every implementation of `Tables` keeps: the kernel's, and the fake that stands for it elsewhere.
+// The contract of every implementation of `Tables`: the kernel's, and the fake that replaces it elsewhere.
 import fc from "fast-check";
 import { beforeEach, expect, test } from "vitest";
 import { atOnce } from "../../controller/inventory/steps.ts";

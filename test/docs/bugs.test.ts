@@ -28,7 +28,7 @@ const bugs = readFileSync(join(root, "docs/bugs.md"), "utf8")
   .filter((line) => line.startsWith("| ") && !/^\| (?:A user|A contributor) would/.test(line))
   .map(parseRow);
 
-/** Names stand in the source with their escapes. */
+/** Names in the source contain their escapes. */
 const textOf = (file: string): string => readFileSync(join(root, file), "utf8").replaceAll('\\"', '"');
 
 test("there are bugs", () => {

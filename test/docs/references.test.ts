@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 const root = resolve(import.meta.dirname, "../..");
 const pagesIn = (directory: string): string[] =>
   readdirSync(join(root, directory)).flatMap((name) => (name.endsWith(".md") ? [join(directory, name)] : []));
-/** Decisions tell of their day: a file may have gone since. */
+/** Decisions describe the code of their time: a file may have been removed since. */
 const decisions = pagesIn("docs/adr");
 const pages = [...pagesIn("."), ...pagesIn("docs")];
 

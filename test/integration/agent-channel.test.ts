@@ -1,4 +1,4 @@
-// The agent channel over real WebSockets: who may open a session, how it begins, and how it ends.
+// The agent channel over real WebSockets: access, start and end of sessions.
 import { describe, expect, test } from "vitest";
 import { closeCodes, maxFrameBytes, parseAgentFrame, parseRevision, parseVtep } from "../../schema/index.ts";
 import { holdIntervals } from "../support/held-timeouts.ts";

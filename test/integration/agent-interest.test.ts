@@ -1,4 +1,5 @@
-// What a host is told on the agent channel, and what it is not: answers, changes of what it holds, and nothing after a release.
+// Frames that a host receives on the agent channel, and those it does not: answers, changes of its keys, and nothing
+// after a release.
 import { describe, expect, test } from "vitest";
 import { closeCodes, parseIp } from "../../schema/index.ts";
 import { call, populate, startController, vm } from "./harness.ts";

@@ -11,7 +11,7 @@ async function ask(agent: AgentClient, id: number, ...numbers: number[]): Promis
   await agent.frame("answers", (frame) => frame.id === id);
 }
 
-/** The remote ends in what a host was told, as "MAC host". */
+/** The remote ends in the frames of a host, as "MAC host". */
 const ways = (answers: readonly Answer[]) =>
   answers.flatMap(({ key, binding }) =>
     key.kind === "mac" && binding && !binding.local ? [`${key.mac} ${binding.host}`] : [],

@@ -1,4 +1,4 @@
-// The AsyncAPI document against the standard, and against what the controller sends.
+// The AsyncAPI document against the standard, and against the controller's messages.
 import { createRequire } from "node:module";
 import { Ajv, type ValidateFunction } from "ajv";
 import addFormats from "ajv-formats";
@@ -26,7 +26,7 @@ function validators(messages: Record<string, Message>): Map<string, ValidateFunc
   );
 }
 
-/** The schema without room for what it does not name. */
+/** The schema without additional properties. */
 function closed(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(closed);
   if (typeof schema !== "object" || schema === null) return schema;
@@ -62,7 +62,7 @@ test("every message that the controller sends matches exactly one of the documen
   const { messages } = (await documentOf(controller)).channels.events;
   const checks = validators(messages);
   const consumer = controller.events("?since=0");
-  // What happens on hosts is told to those alone who are past the log.
+  // Operational events are sent only to consumers that have read the log.
   await consumer.untilBookmark(0);
   await populate(controller);
   await controller.agent("a").hello();

@@ -38,7 +38,7 @@ test("a backup under load is of one revision, and restores to exactly that with 
   const result = JSON.parse(restored.output) as { revision: number; epoch: string; formerEpoch: string };
   expect(result).toMatchObject({ revision, formerEpoch: epoch });
   expect(result.epoch).not.toBe(epoch);
-  // The tokens came along, and the file with the first one did not.
+  // The tokens are part of the backup, the file with the first one is not.
   copyFileSync(`${db}.admin-token`, `${other}.admin-token`);
   const second = await ControllerProcess.start(other);
   const stored = await second.everything();

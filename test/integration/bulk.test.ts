@@ -348,7 +348,7 @@ describe("a large import", () => {
     expect(live.received.map(({ id }) => id)).toEqual(Array.from({ length: count + 1 }, (_, i) => `${revision}.${i}`));
     const [, ...rest] = await exported(controller);
     expect(rest).toHaveLength(count + 1 + 7);
-    // The other copy of the inventory has followed: the next change is decided and seen on the same state.
+    // The other copy of the inventory is updated too: the next change is decided and visible on the same state.
     await call(controller, 204, "DELETE", "/v1/vms/vm-256");
     await call(controller, 404, "GET", "/v1/vms/vm-256");
     await call(controller, 404, "GET", "/v1/resolve?vni=900&ip=10.9.1.0");

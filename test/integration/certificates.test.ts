@@ -69,7 +69,7 @@ describe("renewal", () => {
     controller.clock.advance(20 * day);
     expect((await postRenewal(controller, identity)).status).toBe(201);
     controller.clock.advance(11 * day);
-    // Every session is judged again before it is told of this.
+    // Every session is checked again before it receives this.
     await controller.tls.refresh();
     await agent.untilAll(() => agent.frames("trust").length === 2);
     expect(agent.isOpen).toBe(true);

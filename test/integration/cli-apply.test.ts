@@ -1,4 +1,4 @@
-// apply, diff, export and import, from a file to a controller in a process of its own.
+// apply, diff, export and import, from a file to a controller in a separate process.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -48,7 +48,7 @@ test("a file is applied in one revision, and applying it again changes nothing",
   expect((await changed("apply", "--yes")).stdout).toContain(
     "0 created, 1 updated, 0 deleted, 0 unchanged at revision 2",
   );
-  // What was assigned stays.
+  // Assigned addresses stay.
   const web = JSON.parse(await controller.ok("vm", "get", "web-1", "-o", "json"));
   expect([web.host, web.interfaces[0].ips[0]]).toEqual(["b", address]);
   expect((await changed("apply", "--prune", "--dry-run")).stdout).toContain("1 deleted, 0 unchanged: a dry run");

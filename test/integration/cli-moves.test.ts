@@ -1,4 +1,4 @@
-// Live migrations and dead hosts as an operator goes through them.
+// Live migrations and dead hosts from an operator's point of view.
 import { expect, test } from "vitest";
 import { type Operated, startOperated } from "../support/binary.ts";
 

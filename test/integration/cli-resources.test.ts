@@ -1,4 +1,4 @@
-// `nearmiss network|host|vm` as an operator runs them: the built command against a controller in a process of its own.
+// `nearmiss network|host|vm` as an operator runs them: the built command against a controller in a separate process.
 import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -191,7 +191,7 @@ test.each([
   const { ok } = operated();
   for (const flags of [["-o", "json"], ["--json"]]) {
     const text = await ok(...args, ...flags);
-    // One value, or an object a line where it is told while it is read.
+    // One value, or one object per line for output that is produced while it is read.
     const values = ["audit", "events", "export"].includes(args[0] ?? "") ? text.trimEnd().split("\n") : [text];
     for (const value of values) expect(JSON.parse(value)).toBeTypeOf("object");
   }

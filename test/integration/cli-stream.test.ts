@@ -1,4 +1,4 @@
-// What goes on until it is interrupted, and moves that wait: the built command against real controllers.
+// Commands that run until they are interrupted, and moves that wait: the built command against real controllers.
 import { expect, test } from "vitest";
 import { cleanEnvironment, operatedForFile, runNearmiss, startNearmiss, startOperated } from "../support/binary.ts";
 import { type AgentClient, populate, startController } from "./harness.ts";
@@ -81,7 +81,7 @@ test("resolve prints the location of an address, by IP and by MAC", async () => 
   expect((await run(["resolve", "10.20.8.1"])).stderr).toContain("either --network or --vni");
 });
 
-/** Acknowledges every change as a host does whose kernel has followed. */
+/** Acknowledges every change like a host whose kernel is up to date. */
 function follow(agent: AgentClient): void {
   void agent.frame("changes").then(({ asOf }) => agent.send({ type: "applied", revision: asOf, problems: [] }));
 }

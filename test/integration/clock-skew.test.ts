@@ -1,4 +1,4 @@
-// A controller whose clock differs from its hosts': theirs is the machine's, by which TLS judges certificates.
+// A controller whose clock differs from its hosts': theirs is the machine's, with which TLS checks certificates.
 import { pino } from "pino";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Authorities } from "../../controller/pki/authorities.ts";

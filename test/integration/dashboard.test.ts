@@ -1,4 +1,4 @@
-// The dashboard as files: what is served, how large, and under which rules. What it does is in test/browser/.
+// The dashboard as files: content, size, and headers. Its behaviour is in test/browser/.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -47,7 +47,7 @@ test("names no other site, and answers 404 for files that it does not have", asy
   for (const file of files.filter((each) => /\.(?:js|css|html)$/.test(each))) {
     const text = readFileSync(join(dashboardDirectory(), file), "utf8");
     const named = [...text.matchAll(/https?:\/\/[\w.-]+/g)].map(([url]) => url);
-    // Names of XML namespaces are no addresses.
+    // Names of XML namespaces are not addresses.
     expect(new Set(named.filter((url) => url !== "http://www.w3.org"))).toEqual(new Set());
   }
   for (const path of ["/assets/nothing.js", "/assets/..%2f..%2fpackage.json", "/index.html", "/assets/"]) {

@@ -44,7 +44,7 @@ test("a host that is marked down gets no VM, no move waits for it, and its statu
   ];
   expect(refused.map(problemType)).toEqual(Array(4).fill("host-down"));
   expect(refused[0].detail).toContain('PATCH /v1/hosts/c {"down": false}');
-  // What is there may be changed, and may leave.
+  // Existing VMs may be changed, and may leave.
   await call(controller, 200, "PATCH", "/v1/vms/web-3", { labels: { tier: "x" } });
   expect(await call(controller, 200, "PUT", "/v1/hosts/c", { vtep: "192.0.2.33" })).toMatchObject({ down: true });
   const up = await call(controller, 200, "PATCH", "/v1/hosts/c", { down: false });

@@ -1,4 +1,4 @@
-// What REST answers when the store cannot write, and what it must not have done.
+// Answers of REST when the store cannot write, and the unchanged state.
 import { expect, test } from "vitest";
 import { type Store, StoreBrokenError, StoreFullError, StoreUnavailableError } from "../../controller/store/store.ts";
 import { call, populate, problemType, startController } from "./harness.ts";

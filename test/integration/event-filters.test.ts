@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { eventCloseCodes } from "../../schema/index.ts";
 import { type Controller, call, populate, problemType, startController, startSecured, vm } from "./harness.ts";
 
-/** Each consumer is told soon that it has everything, whatever passes its filter. */
+/** Each consumer soon receives a bookmark, whatever passes its filter. */
 const marked = { stream: { bookmarkMs: 20 } };
 const idsOf = (consumer: ReturnType<Controller["events"]>) => consumer.received.map(({ id }) => id);
 
@@ -80,7 +80,7 @@ describe("filters of the event stream", () => {
     };
     for (const consumer of Object.values(consumers)) await consumer.untilBookmark(7);
     await call(controller.admin, 200, "PATCH", "/v1/vms/web-1", { host: "b" });
-    // It leaves what the token sees, to a host that is filtered for.
+    // It leaves the networks of the token, to a host that the filter names.
     await call(controller.admin, 200, "PUT", "/v1/vms/web-1", vm("a", 3, "red"));
     const { revision } = await call(controller.admin, 200, "PATCH", "/v1/vms/web-2", { host: "a" });
     for (const consumer of Object.values(consumers)) await consumer.untilBookmark(revision);

@@ -10,7 +10,7 @@ interface Block {
   readonly data: { readonly id: string; readonly revision?: number; readonly type?: string; readonly code?: number };
 }
 
-/** What has come so far, as the standard wants it read (WHATWG HTML §9.2.6). */
+/** The events so far, parsed by the standard (WHATWG HTML §9.2.6). */
 class SseClient {
   readonly blocks: Block[] = [];
   headers: Record<string, unknown> = {};

@@ -1,4 +1,4 @@
-// TLS handshakes that come at once: few at a time, in order, and none holds up the others.
+// Simultaneous TLS handshakes: few at a time, in order, and none delays the others.
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, connect as connectTcp, type Socket } from "node:net";
@@ -44,7 +44,7 @@ async function pacedServer(limits: HandshakeLimits) {
   };
 }
 
-/** @returns what the server says after the handshake */
+/** @returns the server's data after the handshake */
 async function heard(client: TLSSocket): Promise<string> {
   const [data] = await once(client, "data");
   return String(data);

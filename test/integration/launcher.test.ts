@@ -1,5 +1,5 @@
-// The installed command, dist/bin/nearmiss: a link to it from anywhere is nearmiss on the Node that set-up chose, and nothing
-// stands between the caller and that process.
+// The installed command, dist/bin/nearmiss: through any link it is nearmiss on the Node chosen by set-up, without a
+// process in between.
 import { execFile, spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readlinkSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

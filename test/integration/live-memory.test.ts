@@ -1,4 +1,5 @@
-// What the soak asks the programs that it watches: what they hold, and not what V8 has not swept yet.
+// The memory that the soak reads from the programs that it watches: live objects, without garbage that V8 has not yet
+// collected.
 import { spawn } from "node:child_process";
 import { expect, onTestFinished, test } from "vitest";
 import { LabProcess } from "../../testkit/lab/process.ts";
@@ -7,7 +8,7 @@ import { usageOf } from "../../testkit/soak/usage.ts";
 
 const mebibyte = 1_048_576;
 
-/** A program whose `rounds` rounds make a mebibyte of objects each and hold them, or drop them. */
+/** A program whose `rounds` rounds make a mebibyte of objects each and keep them, or drop them. */
 async function run(does: "hold" | "drop"): Promise<LabProcess> {
   const script = `
     const kept = [];

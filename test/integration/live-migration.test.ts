@@ -27,7 +27,7 @@ test("prepare gives the target host the VM's networks, reports when it has them,
   expect(frame).toMatchObject({ networks: [{ name: "red", vni: 200 }], gone: [], answers: [] });
   await Promise.all([a.heard(), c.heard()]);
   expect([a, c].map((agent) => agent.frames("changes").length)).toEqual(before);
-  // It may ask, and is led to where the VM still is.
+  // It may ask, and is pointed to the VM's present host.
   b.send({ type: "resolve", id: 7, questions: [{ kind: "ip", vni: 200, ip: "10.20.1.7" } as never] });
   const { answers } = await b.frame("answers", ({ id }) => id === 7);
   expect(answers[0]?.binding).toMatchObject({ host: "a" });

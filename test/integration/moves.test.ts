@@ -1,4 +1,4 @@
-// Moves with an answer when every host that holds the VM has followed.
+// Moves that are answered when every holder of the VM has confirmed.
 import { expect, test } from "vitest";
 import type { Revision } from "../../schema/index.ts";
 import { holdTimeouts } from "../support/held-timeouts.ts";

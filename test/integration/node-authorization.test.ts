@@ -1,4 +1,5 @@
-// What a host may do: the matrix host × network × verb over REST and the agent channel. Networks overlap in every address.
+// The rights of a host: the matrix host × network × verb over REST and the agent channel. Networks overlap in every
+// address.
 import { describe, expect, test } from "vitest";
 import { type BindingKey, closeCodes, parseIp, parseMac, parseVni } from "../../schema/index.ts";
 import { agentOf, findCertified, type HostName, requestAs } from "../support/certified.ts";
@@ -38,7 +39,7 @@ async function furnished() {
   return controller;
 }
 
-/** What is not to be known answers as what does not exist, name aside. */
+/** Hidden resources are answered like absent ones, except for the name. */
 async function expectHidden(
   answer: { status: number; text: string },
   twin: { status: number; text: string },
@@ -189,7 +190,7 @@ describe("over the agent channel", () => {
       await agent.connect(keys(network), { seeding: true });
       const before = agent.received.length;
       const other = hosts.find((each) => each !== host && sees(each, network)) ?? host;
-      // Another host asks in the name of its guest, so the host behind the answer is seeded.
+      // Another host asks on behalf of its guest, so the host behind the answer is seeded.
       if (other !== host) {
         const asking = await agentOf(controller, other).connect([], { seeding: true });
         const vni = parseVni(networks[network]);

@@ -1,4 +1,4 @@
-// What is shown beside the inventory: who asks, how it goes, who holds what, what was; and to whom.
+// Views beyond the inventory: the caller's identity, the state, the holders, the past; and their access.
 import { expect, test } from "vitest";
 import { type BindingKey, parseIp, parseMac, parseVni } from "../../schema/index.ts";
 import { call, populate, startController, startSecured, vm } from "./harness.ts";
@@ -123,7 +123,7 @@ test("shows how long misses took on their hosts, as agents report with the ackno
   };
   await expect.poll(() => rates(""), { interval: 200 }).toEqual([[2], [4.25]]);
   expect(await rates("?host=b")).toEqual([[], []]);
-  // What cannot be is no frame.
+  // An impossible value makes the frame invalid.
   agent.sendText('{"type":"applied","revision":7,"problems":[],"misses":{"count":0,"sumMs":-1,"maxMs":0}}');
   expect((await agent.closed).code).toBe(4400);
 });

@@ -1,4 +1,5 @@
-// The document against the controller: same routes, same problems. `generated-requests.test.ts` sends what it describes.
+// The document against the controller: same routes, same problems. `generated-requests.test.ts` sends the documented
+// requests.
 import { expect, test } from "vitest";
 import { problemTypes, problemUri } from "../../schema/index.ts";
 import { call, startController } from "./harness.ts";

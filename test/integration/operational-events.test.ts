@@ -1,4 +1,4 @@
-// Operational events: what agents report and what the controller says of hosts, on the stream, over REST and as metrics.
+// Operational events: reports of agents and of the controller about hosts, on the stream, over REST and as metrics.
 import { describe, expect, test } from "vitest";
 import type { OperationalCloudEvent, Report } from "../../schema/index.ts";
 import { vni } from "../support/addresses.ts";

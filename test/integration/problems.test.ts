@@ -1,4 +1,4 @@
-// Every problem type that is documented can be met: one request for each, held against the document.
+// Every documented problem type can occur: one request for each, compared with the document.
 import { expect, test } from "vitest";
 import { type Store, StoreBrokenError, StoreFullError, StoreUnavailableError } from "../../controller/store/store.ts";
 import { limits, type ProblemType, problemTypes, problemUri } from "../../schema/index.ts";

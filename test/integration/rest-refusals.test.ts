@@ -1,4 +1,4 @@
-// For every refusal of REST a request that provokes it: the problem names what is at fault, and nothing has changed.
+// For every refusal of REST a request that provokes it: the problem names the fault, and nothing has changed.
 import { describe, expect, test } from "vitest";
 import { type Controller, call, populate, problemType, startController, vm } from "./harness.ts";
 
@@ -7,7 +7,7 @@ interface Refused {
   readonly request: readonly [method: string, path: string, body?: unknown];
   readonly status: number;
   readonly type: string;
-  /** What the detail must name. */
+  /** The text that the detail must contain. */
   readonly names: string;
   readonly prepare?: (controller: Controller) => Promise<unknown>;
 }

@@ -1,4 +1,4 @@
-// REST as its clients see it: what is accepted. rest-refusals.test.ts has what is not.
+// REST as its clients see it: accepted requests. rest-refusals.test.ts has the refused ones.
 import { describe, expect, test } from "vitest";
 import { call, populate, startController, vm } from "./harness.ts";
 

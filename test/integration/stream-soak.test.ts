@@ -1,5 +1,5 @@
-// Promise P2: whatever happens to the controller and to its consumers, each of them gets every change that is for it once, in
-// order. Here in short; `npm run soak:stream` runs it with a million events, and NEARMISS_EVENTS says how many else.
+// Promise P2: whatever happens to the controller and to its consumers, each of them gets every change for it once, in
+// order. A short run; `npm run soak:stream` has a million events, and NEARMISS_EVENTS sets another number.
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { pause, waitFor } from "../../testkit/lab/wait.ts";
@@ -9,7 +9,7 @@ import { endOf, findViolations, type Position, position } from "../support/strea
 import { generator, largestImport, StreamWriter } from "../support/stream-writer.ts";
 
 const events = Number(process.env.NEARMISS_EVENTS ?? 6_000);
-/** What the log holds, less one revision at most: consumers that are away for longer have to start over. */
+/** The size of the log, less one revision at most: consumers that are disconnected for longer have to start over. */
 const logEvents = Math.max(2_000, Math.min(50_000, events / 20));
 const kills = Math.max(2, Math.round(events / 25_000));
 
@@ -38,7 +38,7 @@ test(`${events} events, ${kills} × SIGKILL: every consumer has a correct stream
     networks: ["net-1"],
   });
 
-  /** Until the log does not go back to the revision any more, or nothing more comes. */
+  /** Until the log no longer goes back to the revision, or no more events arrive. */
   const forgotten = async (revision: number) => {
     const compacted = () => controller.metric("nearmiss_controller_log_compacted").catch(() => 0);
     while (writer.events < events && (await compacted()) <= revision) await pause(20);
@@ -61,7 +61,7 @@ test(`${events} events, ${kills} × SIGKILL: every consumer has a correct stream
     { name: "stalls", leaveAfter: () => 1 + random(events / 8), stallMs: () => random(3_000) },
   ];
 
-  /** By consumer what is for it, as the one that sees everything and never leaves has it. */
+  /** The events for each consumer, from the one that sees everything and never disconnects. */
   const expected = kinds.map((): Position[] => []);
   const whole: FollowerOptions = { name: "sees everything" };
   const judge = new StreamFollower(
@@ -94,7 +94,7 @@ test(`${events} events, ${kills} × SIGKILL: every consumer has a correct stream
     const victim = controller.process;
     let dying = false;
     while (writer.events < until || life < kills) {
-      // At a moment of its own, while the next changes are being made.
+      // At a random moment, while the next changes are being made.
       if (writer.events >= until && !dying) {
         dying = true;
         setTimeout(() => victim.signal("SIGKILL"), random(50));
@@ -140,7 +140,7 @@ test(`${events} events, ${kills} × SIGKILL: every consumer has a correct stream
   expect(await left()).toBeGreaterThan(logEvents - largestImport);
 });
 
-/** @throws where it had to start over, which breaks the promise: the log holds what it lacks */
+/** @throws if it had to start over, which breaks the promise: the log has the missing events */
 function receivedBy({ segments }: StreamFollower): number {
   if (segments.length > 1) throw new Error("a consumer without a filter was refused: the log does not go back so far");
   return segments[0]?.received.length ?? 0;

@@ -12,7 +12,7 @@ import { call, populate, problemType, startController, startSecured, temporaryDa
 const roles = ["admin", "operator", "viewer"] as const;
 const hour = 3_600_000;
 
-/** With authentication, and a clock that goes ahead at a word. */
+/** With authentication, and a clock that the test advances. */
 async function startWithClock() {
   let aheadMs = 0;
   const now = () => new Date(Date.now() + aheadMs);

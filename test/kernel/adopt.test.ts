@@ -28,7 +28,7 @@ describeKernel("a vxlan device that is there already", () => {
   const register = (name: string, host: string, network: string, last: number, ip: string): Promise<unknown> =>
     it.call("PUT", `/v1/vms/${name}`, { host, interfaces: [{ network, mac: mac(last), ips: [ip] }] });
 
-  /** Carries out what a problem says in its command. */
+  /** Runs the command of a problem. */
   async function obey(problem: string, begin: string): Promise<void> {
     const line = problem.slice(problem.indexOf(begin)).split("; or ")[0] ?? "";
     for (const command of line.split("; ")) await a.exec(command.split(" ") as [string, ...string[]]);

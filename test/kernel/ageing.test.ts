@@ -51,7 +51,7 @@ describeKernel("entries that nothing uses", () => {
   async function startAgent(...extraArgs: string[]): Promise<void> {
     const a = it.lab.host("a");
     await a.agent.stop();
-    // What an earlier run left is taken over: begin with none.
+    // Leftovers of an earlier run are taken over: start without any.
     for (const line of (await it.entries("a", 100)).neighbours) {
       await a.exec(["ip", "neigh", "del", line.split(" ")[0] ?? "", "dev", "nmv100"]);
     }
@@ -89,7 +89,7 @@ describeKernel("entries that nothing uses", () => {
     });
     expect(await neighbours()).toEqual(["10.20.1.2"]);
     await waitFor(async () => (await released()) === before + 3, { what: "two IPs and a MAC to be released" });
-    // Through several more looks at the ages.
+    // Through several more readings of the ages.
     const at = ping.received();
     await waitFor(() => ping.received() > at + 20, { what: "the ping to go on" });
     expect((await ping.stop()).lost).toEqual([]);

@@ -1,4 +1,5 @@
-// The first packet: waiting guests are told at once, alone where they were heard, and nothing of it enters the tunnel.
+// The first packet: waiting guests are answered at once, alone if they were heard, and no announcement enters the
+// tunnel.
 import { beforeAll, beforeEach, expect, test } from "vitest";
 import { arp, ethernet, etherTypes, findVxlan, neighbourSolicitation, readEthernet } from "../../testkit/lab/frames.ts";
 import type { Guest } from "../../testkit/lab/guest.ts";
@@ -32,7 +33,7 @@ describeKernel("waiting guests", () => {
     return { guest, ip4, ip6, mac, name };
   }
 
-  /** One packet. No guest asks again for its sake, neither here nor there: it arrives where they are told, or not at all. */
+  /** One packet. No guest retries for it, on either side: it arrives because of the announcements, or not at all. */
   const reach = (ip: string, from = asker): Promise<PingResult> => from.ping(ip, { deadlineS: patienceMs / 1_000 });
 
   async function seeds(): Promise<number> {
@@ -75,7 +76,7 @@ describeKernel("waiting guests", () => {
     const question = await openPacketSocket(asker, "eth0");
     question.inject(arp({ operation: "request", senderMac: macOf(1), senderIp: "10.20.1.200", targetIp: ip4 }));
     question.close();
-    // Told beside the answer, which may be there first: a packet that overtakes it would miss.
+    // The seed is sent beside the answer, which may arrive first: a packet that overtakes the seed would miss.
     const ways = async () => (await it.entries("b", 100)).neighbours.filter((line) => line.includes(macOf(1)));
     await waitFor(async () => (await ways()).some((line) => line.startsWith("10.20.1.200 ")), { what: "the seed" });
     expect(await asker.exec(["ping", "-c1", `-W${patienceMs / 1_000}`, "-I", "10.20.1.200", ip4])).toContain(
@@ -132,7 +133,7 @@ describeKernel("waiting guests", () => {
       return from === announced && type === etherTypes.ipv6;
     });
     const tunnelled = wire.frames().flatMap(({ bytes }) => findVxlan(bytes)?.inner ?? []);
-    // The tunnel does carry the pings: a look into it shows what is there.
+    // The tunnel does carry the pings: the capture works.
     expect(tunnelled.length).toBeGreaterThan(0);
     expect(
       tunnelled.filter((inner) => isAnnouncement(inner) && [mac, announced].includes(readEthernet(inner).from)),
@@ -146,7 +147,7 @@ describeKernel("waiting guests", () => {
 
   test("a VM that is registered after it was asked for: the waiting guest is answered at once", async () => {
     const replied = async () => (await statusOf(it.lab.host("a"))).counters.replied ?? 0;
-    // An agent remembers for three seconds who waits: this guest goes on asking.
+    // An agent remembers waiting guests for three seconds: this guest continues to ask.
     asker.askEvery(1_000, patienceMs / 1_000);
     for (const family of [4, 6] as const) {
       const { guest, ip4, ip6, mac, name } = await fresh();
@@ -193,15 +194,15 @@ describeKernel("waiting guests", () => {
     const { ip4, ip6, guest } = await fresh();
     const other = await fresh();
     const own = await openPacketSocket(asker, "eth0");
-    // As a guest would that is about to take an address which is registered elsewhere: ACD, DAD, gratuitous ARP. Each for an
-    // address of its own: once one is programmed, the kernel's proxy answers for it, and that is not us.
+    // Like a guest that is about to use an address which is registered elsewhere: ACD, DAD, gratuitous ARP. Each for a
+    // separate address: once one is programmed, the kernel's proxy answers for it, and not the agent.
     own.inject(arp({ operation: "request", senderMac: macOf(1), senderIp: "0.0.0.0", targetIp: ip4 }));
     own.inject(arp({ operation: "request", senderMac: macOf(1), senderIp: other.ip4, targetIp: other.ip4 }));
     own.inject(neighbourSolicitation({ mac: macOf(1), from: "::", target: ip6 }));
     const answered = (key: string) =>
       it.lab.host("a").agent.logs.some((line) => line.msg === "miss answered" && line.key === key);
     await waitFor(() => [ip4, ip6, other.ip4].every(answered), { what: "the misses of the probes to be answered" });
-    // Whatever would be told has been sent before a later frame through the same bridge.
+    // All announcements would have been sent before a later frame through the same bridge.
     const marker = await openPacketSocket(third, "eth0");
     marker.inject(ethernet({ to: macOf(1), from: macOf(3), type: 0x88b5, payload: Buffer.alloc(46) }));
     await own.waitForFrame(({ bytes }) => readEthernet(bytes).type === 0x88b5);
@@ -215,7 +216,7 @@ describeKernel("waiting guests", () => {
     const { ip4, mac, guest } = await fresh();
     expect((await reach(ip4)).received).toBe(1);
     const a = it.lab.host("a");
-    // The agent sees that the entry is gone as well, and would be faster than a frame that is late.
+    // The agent also sees that the entry is missing, and would be faster than a late frame.
     a.agent.signal("SIGSTOP");
     await a.exec(["bridge", "fdb", "del", mac, "dev", "nmv100", "dst", it.lab.host("b").address, "self"]);
     expect((await asker.ping(ip4, { deadlineS: 0.1 })).lost).toEqual([1]);

@@ -1,5 +1,5 @@
-// Guests cannot lie: on a host with --anti-spoof only what is registered for a port passes it. Frames are made by hand and
-// sent by the guest; another guest of the host is who would be deceived.
+// Guests cannot spoof: on a host with --anti-spoof only registered addresses pass a port. Frames are made by hand and
+// sent by the guest; another guest of the host is the possible victim.
 import { beforeAll, expect, test } from "vitest";
 import {
   arp,
@@ -32,7 +32,7 @@ const v4 = (from: string, more: { to?: string; ports?: [number, number] } = {}):
 const send = (from: string, type: number, content: Uint8Array): Buffer =>
   ethernet({ to: broadcastMac, from, type, payload: content });
 
-/** Checksums are the receiver's business: the rules look at the fields alone. */
+/** Checksums are checked by the receiver: the rules check the fields only. */
 const icmp6 = (from: string, type: number, body: Buffer): Buffer =>
   ipPacket({ from, to: allNodes, protocol: 58, payload: Buffer.concat([Buffer.of(type, 0, 0, 0), body]) }, 255);
 const ipv6Bytes = (last: number): Buffer => {
@@ -88,7 +88,7 @@ const lies: readonly (readonly [name: string, reason: string, frame: () => Buffe
   ],
 ];
 
-/** What it may. */
+/** Permitted frames. */
 const truths: readonly (readonly [name: string, frame: () => Buffer])[] = [
   ["its IPv4 address", () => send(mac(1), etherTypes.ipv4, v4(ip4(1)))],
   ["its IPv6 address", () => send(mac(1), etherTypes.ipv6, v4(ip6(1), { to: allNodes }))],

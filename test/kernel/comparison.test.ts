@@ -46,7 +46,7 @@ describeKernel("a comparison of thousands of entries", () => {
     );
   }
 
-  /** Answers written while the networks are looked at, each in a turn of its own. @returns how many that were */
+  /** Answers written during the comparison, each in a separate turn. @returns their number */
   async function answerMeanwhile(answers: readonly Answer[]): Promise<number> {
     let isUnderWay = true;
     const looked = networks.idle.finally(() => {

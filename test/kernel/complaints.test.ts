@@ -1,5 +1,5 @@
-// What users of other systems of this kind reported, done to nearmiss. docs/faults.md has the threads, and which faults of
-// `npm run fault` belong to the same complaint.
+// Bug reports of users of similar systems, reproduced with nearmiss. docs/faults.md has the threads, and the faults of
+// `npm run fault` that belong to the same complaint.
 import { beforeAll, expect, test } from "vitest";
 import type { Guest } from "../../testkit/lab/guest.ts";
 import { patienceMs, waitFor, waitUntil } from "../../testkit/lab/wait.ts";
@@ -51,14 +51,14 @@ describeKernel("complaints of other systems' users", () => {
     );
   }
 
-  /** Neither guest asks again for its sake: it arrives because both are told, or not at all. */
+  /** Neither guest retries: the packet arrives because both are informed, or not at all. */
   async function expectFirstPacket(n: number, remote: Guest): Promise<void> {
     for (const each of [guest, remote]) each.askOnce();
     expect((await guest.ping(ipOf(n), { deadlineS: patienceMs / 1_000 })).received).toBe(1);
     guest.askEvery(1_000);
   }
 
-  /** Host a has followed everything that was changed so far. */
+  /** Host a has applied all changes so far. */
   async function caughtUp(): Promise<void> {
     const { revision } = await it.call<{ revision: number }>("GET", "/readyz");
     await waitFor(async () => ((await statusOf(it.lab.host("a"))).session.appliedRevision ?? 0) >= revision, {
@@ -120,7 +120,7 @@ describeKernel("complaints of other systems' users", () => {
     await waitFor(async () => (await known(n)).join() === `${ipOf(n)} lladdr ${macOf(other)} PERMANENT proto 78`, {
       what: "the address to lead to the new MAC alone",
     });
-    // The guest holds the old MAC, and is told after the kernel.
+    // The guest has the old MAC cached, and is informed after the kernel.
     await waitFor(async () => (await guest.exec(["ip", "neigh", "show", ipOf(n)])).includes(macOf(other)), {
       what: "the guest's entry with the new MAC",
     });

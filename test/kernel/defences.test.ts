@@ -1,5 +1,5 @@
-// What a guest can do to another of its host, by how the host defends: by default, with registered ports, with --anti-spoof. SECURITY.md
-// has the table; here each of its cells is an attack that arrives or does not.
+// Attacks of a guest on another of its host, by the host's configuration: by default, with registered ports, with
+// --anti-spoof. SECURITY.md has the table; here each of its cells is an attack that arrives or does not.
 import { beforeAll, describe, expect, test } from "vitest";
 import { arp, broadcastMac, ethernet, etherTypes, ipBytes, ipPacket, udpPacket } from "../../testkit/lab/frames.ts";
 import type { Guest } from "../../testkit/lab/guest.ts";

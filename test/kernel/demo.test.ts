@@ -21,7 +21,7 @@ function runDemo(...args: string[]) {
   return { child, output, status };
 }
 
-/** Namespaces of the demo that told this story. */
+/** Namespaces of the demo run with this story. */
 function leftBehind(story: string): string[] {
   const prefix = /nm[0-9a-f]{6}/.exec(story)?.[0];
   if (prefix === undefined) throw new Error(`the story names no namespace:\n${story}`);

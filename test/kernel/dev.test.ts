@@ -39,7 +39,7 @@ afterAll(() => rmSync(tree, { recursive: true, force: true }));
 
 interface Dev {
   readonly output: () => string;
-  /** What follows a label, once it is ready. */
+  /** The value after a label, once it is printed. */
   readonly shown: (label: string) => string;
   readonly status: Promise<number | null>;
   kill(signal: NodeJS.Signals): void;
@@ -234,7 +234,7 @@ describe("npm run dev without a lab", () => {
   });
 });
 
-/** What runs from the copy, with this in its command line. */
+/** Processes of the copy with this in their command line. */
 function pidsOfTree(words = ""): number[] {
   const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
   const isOurs = (pid: string): boolean => {

@@ -123,7 +123,7 @@ describe.each([4, 6] as const)("three hosts over IPv%i", (underlay) => {
     test("a lost FDB entry is written again at the l2miss, from memory", async () => {
       const a = it.lab.host("a");
       expect(await blue1.ping("10.20.1.2")).toMatchObject({ received: 1 });
-      // The agent sees that the entry is gone as well, and would be faster than a frame that is late.
+      // The agent also sees that the entry is missing, and would be faster than a late frame.
       a.agent.signal("SIGSTOP");
       await a.exec(["bridge", "fdb", "del", macs.blue2, "dev", "nmv100", "dst", it.lab.host("b").address, "self"]);
       expect((await blue1.ping("10.20.1.2", { deadlineS: 0.1 })).lost).toEqual([1]);

@@ -1,4 +1,4 @@
-// The secured way, end to end: the operator's line lets a host in, and all that hosts then do goes over mutual TLS.
+// Enrolment end to end: the operator's command enrols a host, and everything after it uses mutual TLS.
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";

@@ -1,5 +1,5 @@
-// A clone on a machine that has git, Node and npm and none of the programs that nearmiss needs: what the two commands do there.
-// In CI, or with NEARMISS_FRESH_MACHINE=1, with the real registry and Debian's packages: see ADR 0167.
+// A clone on a machine with git, Node and npm but without the programs that nearmiss needs: the effect of the two
+// commands there. In CI, or with NEARMISS_FRESH_MACHINE=1, with the real registry and Debian's packages: see ADR 0167.
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";

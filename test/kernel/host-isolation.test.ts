@@ -1,5 +1,5 @@
-// A guest and its host: no frame of a guest reaches the host's own stack, or another network through it, whatever its destination
-// and content, under every combination of flags, from the first moment of a port on.
+// A guest and its host: no frame of a guest reaches the host's own stack, or another network through it, with any
+// destination and content, under every combination of flags, from the first moment of a port on.
 import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { ethernet, etherTypes, findVxlan, readEthernet, udpPacket, vxlan } from "../../testkit/lab/frames.ts";
@@ -111,7 +111,7 @@ describeKernel.each([4, 6] as const)("a guest and its host, on IPv%s", (underlay
       const flood = (async () => {
         for (let at = 0; flooding; at++) {
           const frame = frames[at % frames.length];
-          // While its card has no carrier the kernel refuses, and that is no frame.
+          // While its link has no carrier the kernel refuses to send, so no frame is counted.
           if (frame) tryTo(() => sockets.inject(frame.bytes));
           if (at % 100 === 0) await new Promise(setImmediate);
         }
@@ -131,7 +131,7 @@ describeKernel.each([4, 6] as const)("a guest and its host, on IPv%s", (underlay
       await fence({ it, ears, red, target, underlay });
       expect(ears.datagrams.map(String).filter((each) => each !== "fence")).toEqual([]);
       expect(red.frames().filter(({ bytes }) => readEthernet(bytes).type === injectedType)).toEqual([]);
-      // It stands open as the kernel made it: what kept the frames out is no setting of the port.
+      // It is open, as created by the kernel: the frames were not blocked by a setting of the port.
       expect(await groupsOf(free.port)).toBe(0);
     } finally {
       a.agent.signal("SIGCONT");
@@ -201,7 +201,7 @@ describeKernel.each([4, 6] as const)("a guest and its host, on IPv%s", (underlay
       wire.inject(ethernet({ to: target.macs.at(-1) ?? "", from: "02:00:00:00:00:01", type, payload: packet }));
       last = bytes;
     }
-    // It did come out of the tunnel.
+    // It did arrive through the tunnel.
     await near.waitForFrame(({ bytes }) => last !== undefined && bytes.subarray(0, 12).equals(last.subarray(0, 12)));
     await fence({ it, ears, red, target, underlay });
     expect(ears.framesFrom([mac(0x55)])).toEqual([]);

@@ -45,7 +45,7 @@ describe.skipIf(whyNoLab() !== undefined)("an agent that was given a join token"
     host.startAgent({ extraArgs: ["--controller", "https://127.0.0.1:1"] });
     await host.agent.waitForLog(({ msg }) => msg.startsWith("not enrolled yet"));
     const shown = environmentsOf(host);
-    // Its name is there, so the probe would have found what stood behind it.
+    // Its name is there, so the probe would have found its value.
     expect(shown.filter((text) => text.includes("NEARMISS_JOIN=\0"))).toHaveLength(1);
     expect(shown.filter((text) => /nmj_/.test(text))).toEqual([]);
     expect(shown.filter((text) => text.includes("of-the-operator"))).toHaveLength(1);

@@ -1,4 +1,4 @@
-// The lab by itself: bridges made by hand, no agent and no controller of ours.
+// The lab alone: bridges made by hand, without agent and controller.
 import { execFileSync, spawn } from "node:child_process";
 import { createServer } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
@@ -25,12 +25,12 @@ async function makeLab(options: Partial<LabOptions> = {}): Promise<Lab> {
   return lab;
 }
 
-/** What the agent does on real hosts, as plainly as possible: one flooding tunnel. */
+/** A minimal replacement of the agent on real hosts: one flooding tunnel. */
 async function addNetwork(host: Host, vni: number, peer: Host): Promise<void> {
   await host.ip(
     `link add nmb${vni} type bridge mcast_snooping 0`,
     `link add nmv${vni} type vxlan id ${vni} dstport 4789 local ${host.address} remote ${peer.address}`,
-    // Apart: in one request the device goes up first, and begins to look for an address of its own.
+    // Separately: in one request the device goes up first, and starts to acquire its own address.
     `link set nmb${vni} addrgenmode none`,
     `link set nmv${vni} addrgenmode none master nmb${vni}`,
     `link set nmb${vni} up`,
@@ -215,7 +215,7 @@ describe.skipIf(obstacle !== undefined)("calls into a namespace", () => {
     });
     const sockets = new WebSocketServer({ server });
     sockets.on("connection", (socket) => socket.send("hello"));
-    // Node listens at once where no address is given, and on a later tick otherwise.
+    // Node listens immediately without an address, and on a later tick otherwise.
     inNamespace(controllerNamespace.namespace, () => server.listen(4788));
     await waitFor(() => server.listening, { what: "the server to listen" });
     try {

@@ -1,4 +1,4 @@
-// What an agent serves to Prometheus.
+// The agent's metrics for Prometheus.
 import { beforeAll, expect, test } from "vitest";
 import { askAgent } from "../../node-agent/status/client.ts";
 import type { StatusReport } from "../../node-agent/status/report.ts";

@@ -1,4 +1,4 @@
-// What happens to a host for real, as operators are told of it: on the event stream, in the metrics, and by the agent itself.
+// Real events on a host, as reported to operators: on the event stream, in the metrics, and by the agent itself.
 import { beforeAll, expect, test } from "vitest";
 import { askAgent } from "../../node-agent/status/client.ts";
 import type { StatusReport } from "../../node-agent/status/report.ts";
@@ -55,7 +55,7 @@ describeKernel("operational events", () => {
     return (await askAgent(a.agentSocket, { type: "status" })).result as StatusReport;
   }
 
-  /** From a guest whose frames come as fast as this process sends them. */
+  /** From a guest that sends as fast as this process can. */
   async function scan(count: number, from = 0): Promise<void> {
     const socket = await openPacketSocket(guest, "eth0");
     for (let i = from; i < from + count; i++) {
@@ -109,7 +109,7 @@ describeKernel("operational events", () => {
     const event = await streamed("scan", mac1);
     expect(event.data).toMatchObject({ host: "a", network: "blue", vni: 100 });
     expect(await counted("scan")).toBeGreaterThan(0);
-    // Most of it is neither read nor heard: the guest is not listened to.
+    // Most of it is neither read nor heard: the guest is ignored.
     await scan(5_000, 50_000);
     const { counters, reported } = await status();
     expect(counters.overBudget).toBeGreaterThan(0);
@@ -118,7 +118,7 @@ describeKernel("operational events", () => {
   });
 
   test("an agent that was stopped overruns: reported with the number of lost messages", async () => {
-    // What a guest that is known to scan asks is not queued, and cannot overrun.
+    // Questions of a known scanner are not queued, and cannot overrun.
     await waitFor(async () => (await status()).budgets.left.guests.every(({ left }) => left > 0), {
       what: "the scanner to be listened to again",
     });
@@ -159,10 +159,10 @@ describeKernel("operational events", () => {
     );
     expect(told.type).toBe("nearmiss.operational.theft");
     expect(Date.parse(told.time)).toBeGreaterThanOrEqual(before - 50);
-    // An agent says how long ago it was: what was on its way for longer seems to be later.
+    // An agent reports ages: a report that was in flight for longer seems to be later.
     const onTheWayMs = Date.now() - sentMs;
     expect(Date.parse(told.time)).toBeLessThanOrEqual(after + onTheWayMs + 50);
-    // Another run begins anew: what the old one had told is not told again.
+    // Another run starts anew: reports of the old one are not repeated.
     expect(told.data.count).toBe(1);
   });
 });

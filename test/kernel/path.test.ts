@@ -19,7 +19,7 @@ describeKernel("a path without an agent that repairs it", () => {
   const from = ip("10.20.1.1");
   const to = ip("10.20.1.2");
   const remote = { mac: mac(mac2), host: "b", vtep: vtep("192.0.2.2"), vtepPort: 4789 };
-  // The controller is away, so memory stands for the inventory.
+  // There is no controller, so memory replaces the inventory.
   const refused = createServer();
   let controller: URL;
   let next = 1;
@@ -31,7 +31,7 @@ describeKernel("a path without an agent that repairs it", () => {
     await new Promise((resolve) => refused.close(resolve));
   });
 
-  /** A network of its own with a guest's port, and the entries for `to`. */
+  /** A separate network with a guest's port, and the entries for `to`. */
   async function prepare(): Promise<Vni> {
     const on = vni(700 + next++);
     await host.devices.ensure(agentNetwork(on), localVtep, epoch);

@@ -1,4 +1,4 @@
-// Messages about ports that are read late, when the port has long come back.
+// Messages about ports that are read late, when the port has already returned.
 import { pino } from "pino";
 import { beforeAll, expect, test } from "vitest";
 import { BridgePorts } from "../../node-agent/kernel/devices/bridge-ports.ts";

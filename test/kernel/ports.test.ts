@@ -18,7 +18,7 @@ interface Port {
   learning: boolean;
   flood: boolean;
   alias: string | undefined;
-  /** Addresses that stand there by our hand. */
+  /** The addresses that we have entered there. */
   pinned: string[];
 }
 
@@ -38,7 +38,7 @@ describeKernel("a guest whose port is registered", () => {
     return { learning, flood, alias: link.ifalias, pinned: pinned.map((line) => line.split(" ")[0] ?? "").sort() };
   }
 
-  /** What the port of a VM that has one becomes. */
+  /** The state of a registered port. */
   const pinnedWith = (...macs: string[]): Port => ({
     learning: false,
     flood: false,

@@ -98,7 +98,7 @@ describeKernel("a host whose kernel state is changed by hand", () => {
     await healthyAgain();
     // The kernel's word was enough, and not the look that is taken once a minute. `npm run fault` has how fast.
     expect(causes()).not.toContain("timer");
-    // Guests drop their own entries where their port lost its carrier: what counts is that they get there again.
+    // Guests drop their own entries when their port loses its carrier: it counts that they reach their target again.
     expect((await guest.ping("10.20.1.2", { count: 2, intervalMs: 100 })).received).toBeGreaterThan(0);
     expect((await guest.ping("fd00:20::2", { count: 2, intervalMs: 100 })).received).toBeGreaterThan(0);
   });
@@ -145,7 +145,7 @@ describeKernel("a host whose kernel state is changed by hand", () => {
 
   test("a VTEP address that disappears is reported, and is no problem any more when it is back", async () => {
     const problems = async () => (await it.call<{ problems: string[] }>("GET", "/v1/hosts/a")).problems;
-    // Its own link to the controller goes with it, so it is seen in the log.
+    // Its own connection to the controller is lost too, so it is read from the log.
     const warned = () =>
       a.agent.logs.some((line) => line.msg.includes("no interface of this host has the VTEP address"));
     await a.ip(`addr del ${a.address}/24 dev eth0`);

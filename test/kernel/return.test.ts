@@ -39,7 +39,7 @@ describeKernel("return after absence", () => {
   test("a guest that asks while the controller is unreachable is answered the moment it returns", async () => {
     const late = await it.vm("late", "b", "blue", 100, "52:54:00:00:00:0a", ["10.20.1.10/24"]);
     await it.lab.controller.stop("SIGKILL");
-    // Again and again: an agent remembers for three seconds who waits.
+    // Repeatedly: an agent remembers waiting guests for three seconds.
     const ping = blue1.startPing("10.20.1.10", { intervalMs: 500 });
     await waitFor(async () => /10\.20\.1\.10 .*INCOMPLETE/.test(await blue1.exec(["ip", "neigh"])), {
       what: "the guest to wait for its answer",
@@ -47,7 +47,7 @@ describeKernel("return after absence", () => {
     const replied = async () => (await statusOf(it.lab.host("a"))).counters.replied ?? 0;
     const before = await replied();
     await it.lab.startController();
-    // By the agent, at once: its next question the kernel would answer, a second later.
+    // By the agent, at once: the guest's next question, a second later, would be answered by the kernel.
     await waitFor(async () => (await replied()) > before, { what: "the announcement to the guest" });
     await waitFor(() => ping.received() > 0, { what: "the ping to arrive" });
     await ping.stop();

@@ -163,7 +163,7 @@ describeKernel("a running agent", () => {
 
   test("explain finds a guest's port that is down", async () => {
     await a.ip(`link set ${guest.port} down`);
-    // With the carrier goes what the bridge has learned there: the registered port says which one it is.
+    // Without the carrier, the bridge's learned addresses are gone too: the port is known from its registration.
     const ready = await it.call("PATCH", "/v1/vms/web-1?wait=ready", {
       interfaces: [{ network: "blue", mac: mac1, ips: ["10.20.1.1", "fd00:20::1"], port: guest.port }],
     });

@@ -1,5 +1,5 @@
-// Strangers on the underlay: on a host with --underlay-filter a tunnelled frame is delivered only where it comes from the VTEP
-// of a host that has a VM in the network.
+// Strangers on the underlay: on a host with --underlay-filter a tunnelled frame is delivered only if it comes from the
+// VTEP of a host with a VM in the network.
 import { beforeAll, expect, test } from "vitest";
 import { ethernet, icmpEcho, vxlan } from "../../testkit/lab/frames.ts";
 import type { Guest } from "../../testkit/lab/guest.ts";
@@ -42,7 +42,7 @@ describeKernel.each([4, 6] as const)("a host with --underlay-filter, on IPv%s", 
 
   const heard = (frame: Buffer): boolean => ear.frames().some(({ bytes }) => bytes.equals(frame));
 
-  /** Behind it a frame that is let in: what the guest has by then is all that it will have. */
+  /** Followed by a frame that is accepted: by then the guest has received everything that it will receive. */
   async function arrives(frame: Buffer): Promise<boolean> {
     const marker = await sendFrom(b);
     await waitFor(() => heard(marker), { what: "the frame behind it" });

@@ -1,5 +1,5 @@
-// However much guests ask and the controller tells, a host's memory and tables stay within its caps, and what goes is what
-// was used least recently.
+// Whatever guests ask and the controller sends, a host's memory and tables stay within its caps, and the least recently
+// used entries are evicted.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { maxIdleAtOnce } from "../../node-agent/tables/ageing.ts";

@@ -1,5 +1,5 @@
-// Nothing that guests do makes anything of the agent grow beyond its bound: every collection that is reachable from the parts
-// which hear of guests is measured, whatever it is called.
+// Nothing that guests do makes a part of the agent grow beyond its limit: every collection that is reachable from the
+// parts that process guests' traffic is measured, whatever its name.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { RecentMisses } from "../../node-agent/misses/recent.ts";
@@ -30,7 +30,7 @@ function sizes(of: unknown, place = "", seen = new Set<unknown>(), found = new M
   return found;
 }
 
-/** What hears of guests, connected as the agent connects it. */
+/** The parts that process guests' traffic, connected as in the agent. */
 class Ears {
   nowMs = 0;
   readonly waiting = new WaitingGuests();
@@ -57,7 +57,7 @@ class Ears {
     nowMs: () => this.nowMs,
   });
 
-  /** @param live there is a session, and the controller knows none of what is asked for */
+  /** @param live there is a session, and all requested addresses are unknown to the controller */
   constructor(private readonly live: boolean) {
     const binding = { mac: macOf(0), host: "b", vtep: vtep("192.0.2.2"), vtepPort: 4789 };
     const answers = Array.from({ length: 200 }, (_, n) => ({
@@ -68,7 +68,7 @@ class Ears {
     this.held.take(answers, 0);
   }
 
-  /** A guest asks for `target` from an address that it may have made up. */
+  /** A guest asks for `target` from an address that may be false. */
   asks(from: MacAddress, sender: IpAddress, target: IpAddress): void {
     this.waiting.missed(blue, target, this.nowMs);
     this.waiting.heard(blue, { asker: { mac: from, ip: sender }, target }, this.nowMs);

@@ -1,5 +1,5 @@
-// Whatever answers arrive in whatever order: the operations that `take` returns lead the tables to what is desired, and
-// what is desired is what the newest answers say.
+// For any answers in any order: the operations that `take` returns bring the tables to the desired entries, and those
+// follow from the newest answers.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Entry, entryKey } from "../../node-agent/tables/entry.ts";

@@ -1,5 +1,5 @@
-// The heart of the agent channel, over random interleavings: an agent that applies what it is sent, and nothing else,
-// knows at any time what a fresh question would tell it.
+// The core of the agent channel, over random interleavings: an agent that applies its pushes, and nothing else, always
+// has the answers that a new question would get.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { fanOut, type Push } from "../../controller/agents/fan-out.ts";
@@ -23,11 +23,11 @@ import {
 import { runs } from "../support/property-runs.ts";
 import { Driven, furnished, someMutations } from "./inventory-model.ts";
 
-/** Remembers what it was told, drops what is older, and forgets a network that is gone. */
+/** Stores received answers, drops older ones, and removes a network that is gone. */
 class ModelAgent {
   readonly networks = new Map<Vni, { name: string; mtu: number }>();
   readonly answers = new Map<string, Answer>();
-  /** Keys that it asked for, as far as it still holds them. */
+  /** Keys that it asked for and still has. */
   readonly asked = new Set<string>();
 
   constructor(readonly host: string) {}
@@ -56,7 +56,7 @@ class ModelAgent {
     if (this.answers.has(keyText(key))) this.asked.add(keyText(key));
   }
 
-  /** Gives up an address; the MAC behind it goes with the last one that leads there. */
+  /** Evicts an address; its MAC is evicted with the last address that leads to it. */
   release(interest: InterestIndex, key: BindingKey): void {
     const { binding } = this.answers.get(keyText(key)) ?? {};
     if (!binding || binding.local) return;
@@ -189,7 +189,7 @@ test("a host that asked learns when an unknown address is registered, however fe
         for (const agent of agents.values()) {
           for (const [text, answer] of agent.answers) {
             const fresh = answerFor(world.state, agent.host, answer.key, world.revision);
-            // A tombstone that came unasked may grow stale; nothing asked for and nothing known ever may.
+            // An unrequested tombstone may become stale; requested and known answers never may.
             if (answer.binding || agent.asked.has(text))
               expect(withoutRevision(answer)).toEqual(withoutRevision(fresh));
           }

@@ -12,7 +12,7 @@ const { default: BTree } = sortedBtree;
 const rebuilt = (state: Inventory) =>
   Inventory.of({ networks: state.listNetworks(), hosts: state.listHosts(), vms: state.listVms() });
 
-/** Insertion order of maps is no part of the state, nor is how a tree has grown. */
+/** Insertion order of maps is not part of the state, nor is the shape of a tree. */
 function normal(value: unknown): unknown {
   if (value instanceof NameGroups) return normal(groupsOf(value));
   if (value instanceof BTree) return value.toArray();

@@ -138,7 +138,7 @@ class World {
     this.releases.release(this.held.replace(answers, this.nowMs));
   }
 
-  /** Everything under way arrives. */
+  /** Everything in flight arrives. */
   settle(): void {
     while (this.serve() || this.deliver());
     expect(this.releases.size).toBe(0);
@@ -152,7 +152,7 @@ class World {
     }
   }
 
-  /** Every entry is what a fresh question would lead to, and its change would be told. */
+  /** Every entry equals the answer to a new question, and its change would be pushed. */
   expectTrue(): void {
     const { state, revision } = this.inventory;
     for (const entry of vnis.flatMap((vni) => [...this.held.desired(vni).values()])) {
@@ -171,7 +171,7 @@ class World {
     }
   }
 
-  /** What the host is told of is what it holds: nothing lingers on either side. */
+  /** The host's interest equals its cache: nothing is left over on either side. */
   expectNoLeftovers(keys: readonly BindingKey[]): void {
     for (const key of keys) {
       if (this.interest.knows(this.host, key))
@@ -237,7 +237,7 @@ test("whatever is in flight when entries are evicted, no entry is left that will
     { numRuns: runs(1_000) },
   ));
 
-// Found by the property above, as seed 1877199810, while a release was confirmed by a frame of its own.
+// Found by the property above, with seed 1877199810, while a release was confirmed by a separate frame.
 test("a seed sent while the release of its key is in flight does not leave the key known to one side only", () => {
   const world = new World("a");
   const interfaces = [{ network: "blue", mac: "52:54:00:00:00:03", ips: ["fd00::3"] }];

@@ -1,4 +1,4 @@
-// Lists by whatever index serves them, against a plain filter over everything.
+// Lists by any index, against a plain filter over everything.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type InventoryView, viewFor, viewWithin } from "../../controller/auth/view.ts";
@@ -97,7 +97,7 @@ const question = fc.record({
   limit: fc.integer({ min: 1, max: 4 }),
 });
 
-/** Puts the VMs one after the other, then deletes some: an address that another has goes to who comes last. */
+/** Puts the VMs one after the other, then deletes some: an address in use moves to the latest VM. */
 function world(puts: readonly Vm[], deleted: readonly string[]): Inventory {
   const state = new Inventory();
   const apply = (...changes: ResourceChange[]) => state.apply(changes);
@@ -129,7 +129,7 @@ function collide(one: Vm, other: Vm): boolean {
   );
 }
 
-/** No interface of it has what another of it has. */
+/** No interface of it has an address of another of its interfaces. */
 function isConsistent(vm: Vm): boolean {
   return vm.interfaces.every((each, i) =>
     vm.interfaces.every(

@@ -1,5 +1,5 @@
-// Who may send to a host: what it makes of the frames that it is told equals the hosts that share its networks, whatever
-// operators do, in one step or in many.
+// Permitted senders of a host: the result of the frames that it receives equals the hosts that share its networks, for
+// any operations, in one step or in many.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type SendersFrame, senderChanges, sendersOf } from "../../controller/agents/senders.ts";

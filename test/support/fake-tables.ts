@@ -1,5 +1,5 @@
-// The kernel's tables in memory, as strict as the kernel: it refuses and keeps silent exactly where the real ones do.
-// Held equal to them by test/contract/tables.ts.
+// The kernel's tables in memory, as strict as the kernel: they refuse and stay silent in exactly the same cases.
+// Compared with the kernel's by test/contract/tables.ts.
 import {
   type ActualEntry,
   type Entry,

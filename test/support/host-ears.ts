@@ -47,7 +47,7 @@ export class HostEars {
   readonly #tcp: Server;
   readonly #into = Buffer.alloc(65_600);
   readonly #from = Buffer.alloc(20);
-  /** What the UDP service was sent. */
+  /** The data that the UDP service received. */
   datagrams: Buffer[] = [];
   /** From where the TCP service was connected to. */
   readonly connections: string[] = [];
@@ -74,7 +74,7 @@ export class HostEars {
     const udp = [4, 6].map((family) => {
       const anyone = family === 4 ? "0.0.0.0" : "::";
       const type = family === 4 ? "udp4" : "udp6";
-      // The socket comes into being with the look-up's answer, which is given inside the namespace.
+      // The socket is created with the answer of the look-up, which is given inside the namespace.
       return createSocket({ type, ipv6Only: family === 6, lookup: (_n, _o, answer) => answer(null, anyone, family) });
     });
     const tcp = createServer();
@@ -87,7 +87,7 @@ export class HostEars {
     return new HostEars(sockets, udp, tcp);
   }
 
-  /** Frames that the stack was given since the last call, as they came by the device. */
+  /** Frames that the stack received since the last call, in the form in which the device received them. */
   frames(): Buffer[] {
     return this.#sockets.flatMap((fd) => {
       const frames: Buffer[] = [];

@@ -1,5 +1,5 @@
-// One host's agent without sockets: its own parts, as `agent.ts` puts them together, on tables and devices in memory. When
-// anything takes effect or comes back is up to a scheduler.
+// One host's agent without sockets: its own parts, connected as in `agent.ts`, on tables and devices in memory. A
+// scheduler decides when operations take effect and return.
 import type fc from "fast-check";
 import { pino } from "pino";
 import { SerialQueue } from "../../common/serial-queue.ts";
@@ -18,7 +18,7 @@ import type { AgentFrame, AgentNetwork, BindingKey, MacAddress, Question, Vni } 
 import { parseVtep } from "../../schema/index.ts";
 import { FakeTables } from "./fake-tables.ts";
 
-/** What outlives an agent: its host's devices and what is in their tables. */
+/** The state that outlives an agent: its host's devices and their tables. */
 export class ScheduledKernel implements Tables {
   readonly epochs = new Map<Vni, string>();
   private readonly tables: FakeTables;
@@ -44,7 +44,7 @@ export class ScheduledKernel implements Tables {
     });
   }
 
-  /** As the kernel's dumps: after what was sent before, neighbours and FDB one after the other, and old when they arrive. */
+  /** Like the kernel's dumps: after earlier writes, neighbours and FDB one after the other, and stale on arrival. */
   async list(vni: Vni): Promise<ActualEntry[]> {
     await this.writes.idle;
     await this.soon("dump of neighbours");
@@ -67,7 +67,7 @@ export class ScheduledKernel implements Tables {
     this.tables.putForeign(entry);
   }
 
-  /** What stands there now. */
+  /** The present entries. */
   present(vni: Vni): Promise<ActualEntry[]> {
     return this.tables.list(vni);
   }
@@ -154,7 +154,7 @@ export class ScheduledAgent {
     });
   }
 
-  /** Takes over what an earlier run left. */
+  /** Takes over the entries of an earlier run. */
   async start(): Promise<void> {
     const present = await Promise.all([...this.kernel.epochs.keys()].map((vni) => this.kernel.present(vni)));
     const keys = present.flat().flatMap(({ entry, own }): BindingKey[] => {
@@ -179,7 +179,7 @@ export class ScheduledAgent {
     this.alive = false;
   }
 
-  /** What a dead process has begun is carried out before its death or not at all; it learns of nothing. */
+  /** Operations that a dead process has started take effect before its death or not at all; it receives no results. */
   private mortal(): Pick<Tables, "apply" | "list"> {
     const never = new Promise<never>(() => {});
     return {

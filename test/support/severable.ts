@@ -6,7 +6,7 @@ import { onTestFinished } from "vitest";
 export interface Severable {
   /** `127.0.0.1:port`. */
   readonly address: string;
-  /** Ends all connections; new ones are ended as they come. */
+  /** Ends all connections; new ones are ended on arrival. */
   cut(): void;
   mend(): void;
 }

@@ -1,4 +1,4 @@
-// What the bench of the event stream counts by.
+// How the bench of the event stream counts.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { webSocketFraming } from "../../controller/events/framing.ts";

@@ -56,7 +56,7 @@ function setUp(limits: Partial<ConnectionsDeps["limits"]> = {}, more: Partial<Co
     connections.opened(peer);
     return peer;
   };
-  /** @returns why not, or what ends the request */
+  /** @returns the reason of a refusal, or a callback that ends the request */
   const ask = (peer: Peer, identity: Identity) => {
     const ends: (() => void)[] = [];
     const obstacle = connections.admit(peer, identity, (done) => ends.push(done));
@@ -176,7 +176,7 @@ describe("strangers", () => {
     const { connections, open } = setUp({}, { hostsAt: (source) => sources.count(source) });
     for (let n = 0; n < 200; n += 1) open(`2001:db8:5::${n.toString(16)}`);
     for (let n = 0; n < 200; n += 1) open(`2001:db8:6::${n.toString(16)}`);
-    // 100 in all is the strangers' share of 400: what is over is taken from the larger source.
+    // 100 in all is the strangers' share of 400: the excess is taken from the larger source.
     expect(connections.unproven).toBe(100);
   });
 });

@@ -63,7 +63,7 @@ describe("nearmiss controller", () => {
     expect(() => read(flag, "never")).toThrow("1s to 3650d");
   });
 
-  /** Exit status and standard error of a controller that does not come up. */
+  /** Exit status and standard error of a controller that does not start. */
   async function refusal(config: Partial<ControllerConfig>) {
     const written: string[] = [];
     vi.spyOn(process.stderr, "write").mockImplementation((text) => {

@@ -9,7 +9,7 @@ const limits = {
 function setUp() {
   const requests = new CostlyRequests(limits);
   const started: string[] = [];
-  /** @returns what ends it, or undefined where it is refused */
+  /** @returns a callback that ends it, or undefined if it is refused */
   const enter = (identity: string, name: string, cost: "look" | "bulk" = "look") => {
     let end = (): void => {};
     const turn = requests.enter(cost, identity, (listener) => {
@@ -18,7 +18,7 @@ function setUp() {
     void turn?.then(() => started.push(name));
     return turn && (() => end());
   };
-  /** All promises that are settled have told. */
+  /** All settled promises have been handled. */
   const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
   return { enter, started, settle };
 }

@@ -162,7 +162,7 @@ describe("what happened on hosts", () => {
       ["b", "wait", "an unregistered guest sends traffic", "52:54:00:00:00:01", at(24)],
     ];
     expect(said(true)).toEqual(whole);
-    // Who does not see the host's problems sees what was reported of them.
+    // Without access to the host's problems, its reports are shown.
     expect(said(false)).toHaveLength(4);
   });
 
@@ -175,7 +175,7 @@ describe("what happened on hosts", () => {
     };
     expect(ends([event(1)], 2)).toEqual([undefined]);
     expect(ends([event(1)], 4)).toEqual(["over"]);
-    // From a host that is away nothing comes, whatever goes on there.
+    // A disconnected host reports nothing, whatever happens there.
     expect(ends([event(1)], 4, ["a"])).toEqual([undefined]);
     const drift = (sequence: number) => event(sequence, { kind: "drift-repaired", subject: "entry" });
     expect(ends([drift(1)], 1)).toEqual(["repaired"]);
@@ -268,7 +268,7 @@ describe("the map", () => {
         spots.slice(i + 1).some((b) => Math.abs(a.x - b.x) < card.width && Math.abs(a.y - b.y) < card.height),
       );
       expect(overlap).toBe(false);
-      // What is written on it tells it from the others.
+      // Its text distinguishes it from the others.
       if (count <= 500) expect(new Set(labels).size).toBe(count);
     },
   );

@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 
 const root = resolve(import.meta.dirname, "../..");
 const textOf = (file: string): string => readFileSync(join(root, file), "utf8");
-/** Comments stand on lines of their own. */
+/** Comments are on separate lines. */
 const container = JSON.parse(textOf(".devcontainer/devcontainer.json").replace(/^\s*\/\/.*$/gm, "")) as {
   image: string;
   onCreateCommand: string;

@@ -1,4 +1,4 @@
-// What the kernel refuses, before, during and after a comparison.
+// Entries that the kernel refuses, before, during and after a comparison.
 import { pino } from "pino";
 import { expect, test } from "vitest";
 import { EntryReconciler } from "../../node-agent/networks/entry-reconciler.ts";

@@ -1,4 +1,4 @@
-// Who is cut off and who is not: the hub and its consumers with outlets that take what is written when they are told.
+// Which consumers are disconnected: the hub and its consumers with outlets that accept writes when the test says so.
 import { afterEach, expect, test, vi } from "vitest";
 import { sseFraming } from "../../controller/events/framing.ts";
 import { EventHub, type HubLimits } from "../../controller/events/hub.ts";
@@ -37,7 +37,7 @@ class MemoryLog {
   }
 }
 
-/** Takes one write when it is told to. */
+/** Accepts one write when the test says so. */
 class HandOutlet implements Outlet {
   code: number | undefined;
   private text = "";
@@ -53,7 +53,7 @@ class HandOutlet implements Outlet {
 
   onClosed(): void {}
 
-  /** Waits for a write, which then is under way. */
+  /** Waits for a write, which then is in progress. */
   async busy(): Promise<void> {
     while (!this.waiting) await new Promise((resolve) => setImmediate(resolve));
   }
@@ -127,7 +127,7 @@ test("beyond the limit in bytes it is disconnected", async () => {
   for (let n = 0; n < 16; n++) {
     await put(committer, 2);
     await outlet.busy();
-    // Each is delivered in a turn of its own.
+    // Each is delivered in a separate turn.
     await new Promise((resolve) => setImmediate(resolve));
   }
   check();

@@ -1,4 +1,4 @@
-// What passes a filter of the event stream, and what of it is seen from within a scope.
+// Events that pass a filter of the event stream, and their visible parts within a scope.
 import { expect, test } from "vitest";
 import { type EventFilter, Lens } from "../../controller/events/lens.ts";
 import {

@@ -1,4 +1,4 @@
-// When ages are read, and when they are not. What goes is told by test/property/ageing.test.ts.
+// When ages are read, and when they are not. test/property/ageing.test.ts tests what is evicted.
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { NetlinkError } from "../../node-agent/kernel/sockets/request-socket.ts";

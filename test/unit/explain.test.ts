@@ -64,7 +64,7 @@ describe("the first problem comes first, with its fix", () => {
   const session = { ...healthy.session, state: "waiting", reason: "connect ECONNREFUSED" } as const;
 
   test.each<[string, PathFacts, Check["name"], RegExp, RegExp]>([
-    // The controller and what it has registered.
+    // The controller and its inventory.
     ["no session", { ...healthy, session }, "session", /no session .* ECONNREFUSED/, /curl http.*\/livez/],
     ["no REST", { ...healthy, inventory: unreachable }, "inventory", /is not available .* ECONNREFUSED/, /controller/],
     [
@@ -412,7 +412,7 @@ describe("the first problem comes first, with its fix", () => {
       /behind nmv100/,
       /bridge fdb del .* master/,
     ],
-    // What fits.
+    // MTUs.
     [
       "a network's MTU beyond the underlay's",
       withKernel({ underlay: link(2, "eth0", { mtu: 1_460 }), vxlan: { ...vxlan, mtu: 1_460 } }),

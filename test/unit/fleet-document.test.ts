@@ -1,4 +1,4 @@
-// What is told about a fleet.yaml that is not right, and how a plan reads.
+// Reports on an invalid fleet.yaml, and the output of a plan.
 import { expect, test } from "vitest";
 import { parseFleet } from "../../cli/fleet/document.ts";
 import { presentOf } from "../../cli/fleet/fleet.ts";

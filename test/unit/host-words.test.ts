@@ -1,4 +1,5 @@
-// What operators read of a host is the controller's own: every sentence that an agent makes is known here, and nothing else.
+// Operators read only the controller's own wording about a host: every sentence of an agent is known here, and nothing
+// else.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { problemOf, unknownProblem, wordsOf } from "../../controller/agents/host-words.ts";

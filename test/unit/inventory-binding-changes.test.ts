@@ -19,7 +19,7 @@ const vm = (name: string, on: string, ...interfaces: VmPutInput["interfaces"]): 
 });
 const eth0 = { network: "blue", mac: "52:54:00:00:00:01", ips: ["10.0.0.1", "10.0.0.2"] };
 
-/** What the last mutations change after the first ones, in short. */
+/** The changes of the last mutations after the first ones, in short. */
 function changesAfter(first: Mutation[], last: Mutation[]) {
   const state = new Inventory();
   const apply = (mutations: Mutation[], revision: number) => {

@@ -89,7 +89,7 @@ const found: Readonly<Record<Kind, Readonly<Record<string, readonly Place[]>>>> 
   pages: inEach(pageFolders, placesInPages),
 };
 
-/** The table with what is there, where that is less. */
+/** The table with the present counts, where they are lower. */
 function lowered(table: Table): Table {
   const lower = (kind: Kind): Counts =>
     Object.fromEntries(

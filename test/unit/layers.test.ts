@@ -83,7 +83,7 @@ function sources(folder: string): string[] {
     .map((entry) => relative(root, join(entry.parentPath, entry.name)));
 }
 
-/** What a file imports, as paths below the root for ours and as names for packages. */
+/** The imports of a file, as paths below the root for ours and as names for packages. */
 function importsOf(file: string): string[] {
   const text = readFileSync(join(root, file), "utf8");
   const statements = text.matchAll(/(?:^|\n)\s*(?:import|export)\s[^;]*?from\s+"([^"]+)"|import\(\s*"([^"]+)"\s*\)/g);
@@ -105,7 +105,7 @@ function breaches(rule: Rule, file: string, imports: readonly string[]): string[
     .map((target) => `${file} imports ${target}`);
 }
 
-/** A folder of controller/ or node-agent/, what stands beside these folders, or another program as a whole. */
+/** A folder of controller/ or node-agent/, the files beside these folders, or another program as a whole. */
 function roomOf(file: string): string {
   const [program = "", folder = "", inside] = file.split("/");
   const hasRooms = program === "controller" || program === "node-agent";
@@ -160,7 +160,7 @@ describe("layers", () => {
     expect(direct.filter((file) => !/^controller\/(store\/sqlite|backup)\//.test(file))).toEqual([]);
   });
 
-  /** Each of these refuses what another user has planted there: test/abuse/planted-files.test.ts. */
+  /** Each of these refuses files planted by another user: test/abuse/planted-files.test.ts. */
   test("files and directories are created in few places", () => {
     const makers =
       /\b(open|openSync|writeFile\w*|appendFile\w*|createWriteStream|copyFile\w*|cp|cpSync|mkdir\w*|mkdtemp\w*|link|linkSync|symlink\w*|rename\w*)\b/;

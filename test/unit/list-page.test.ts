@@ -1,4 +1,4 @@
-// A page that is searched for in steps, while others change what is listed.
+// A page that is searched in steps, while others change the list.
 import { expect, test } from "vitest";
 import { NamedIndex } from "../../controller/inventory/named-index.ts";
 import { type Listing, pageOf } from "../../controller/inventory/page.ts";
@@ -22,7 +22,7 @@ test("items present from first to last step are found once, whatever is added or
       break;
     }
     between += 1;
-    // Behind and before the place where the search stands, and that place itself.
+    // After and before the position of the search, and at that position.
     for (let n = 1; n < 4_000; n += 2) index.set(listed(n));
     for (let n = 2; n < 4_000; n += 1_000) for (let i = 0; i < 990; i += 2) index.delete(listed(n + i).name);
   }

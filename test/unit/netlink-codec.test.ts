@@ -146,7 +146,7 @@ describe("mutated bytes", () => {
     tail: fc.uint8Array({ maxLength: 32 }),
   });
 
-  /** By every decoder, with whatever type of message each is for. */
+  /** By every decoder, regardless of its type of message. */
   function decodeAll(datagram: Buffer): void {
     entriesIn(datagram);
     for (const message of splitMessages(datagram)) {

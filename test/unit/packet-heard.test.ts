@@ -1,4 +1,4 @@
-// What a frame that a guest broadcast says of it: whom it asks for, and which address it claims.
+// The meaning of a guest's broadcast frame: the address that it asks for, and the one that it claims.
 import { describe, expect, test } from "vitest";
 import { decodeHeard } from "../../node-agent/kernel/codec/packet-codec.ts";
 import { arp } from "../../testkit/lab/frames.ts";

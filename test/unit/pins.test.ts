@@ -18,7 +18,7 @@ const port = (ifindex: number, fields: Partial<GuestPort> = {}): GuestPort => ({
   ...fields,
 });
 
-/** What the kernel makes of the changes: a MAC stands on one port of a bridge. */
+/** The kernel's result of the changes: a MAC is on one port of a bridge. */
 function carryOut(ports: readonly GuestPort[], changes: readonly PortChange[]): GuestPort[] {
   let now = [...ports];
   const set = (ifindex: number, change: (port: GuestPort) => GuestPort): void => {

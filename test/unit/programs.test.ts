@@ -1,4 +1,4 @@
-// Which packages set-up asks for on which distribution. What it does there: test/kernel/fresh-machine.test.ts.
+// The packages that set-up installs on each distribution. Its behaviour there: test/kernel/fresh-machine.test.ts.
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { expect, test } from "vitest";

@@ -1,4 +1,4 @@
-// What an agent reports: counted by kind and subject, seldom, bounded, and never lost on the way.
+// Reports of an agent: counted by kind and subject, rate limited, and never lost in transit.
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { type Finding, intervalMs, maxSubjects, ReportBook } from "../../node-agent/reports/report-book.ts";
@@ -13,7 +13,7 @@ beforeEach(() => {
   book = new ReportBook();
 });
 
-/** Takes what is due and lets it arrive. */
+/** Takes the due reports and confirms them. */
 function tell(nowMs: number): Report[] {
   const reports = book.take(nowMs);
   book.confirm();
@@ -78,7 +78,7 @@ describe("the report book", () => {
     book.note(theft("new"), 3_600_000);
     expect(book.list()[0]).toMatchObject({ subject: "new", count: 1 });
     expect(book.list()).toHaveLength(maxSubjects + 1);
-    // What is not told yet stays: the new one may go, the host may be cut off for hours.
+    // Unsent subjects stay, and the new one is counted with the rest: the host may be disconnected for hours.
     expect(book.totals.get("theft")).toBe(1_001);
   });
 });

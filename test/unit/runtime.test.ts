@@ -1,4 +1,5 @@
-// Which Node runs nearmiss: what counts as supported, which one set-up chooses, and that its scripts can run on an older one.
+// The Node that runs nearmiss: which ones are supported, which one set-up chooses, and that its scripts can run on an
+// older one.
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,

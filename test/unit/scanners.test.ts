@@ -5,7 +5,7 @@ import { mac } from "../support/addresses.ts";
 const allowance = { perSecond: 10, burst: 20 };
 const [one, other] = [mac("52:54:00:00:00:01"), mac("52:54:00:00:00:02")];
 
-/** Asks so many times, `everyMs` apart. @returns how many of the questions were of a guest that scans */
+/** Asks so many times, `everyMs` apart. @returns the number of questions that counted as a scan */
 function ask(scanners: Scanners, guest: typeof one, times: number, everyMs = 0, fromMs = 0): number {
   return Array.from({ length: times }, (_, i) => scanners.heard(guest, fromMs + i * everyMs)).filter(Boolean).length;
 }
