@@ -8,7 +8,7 @@ import { type ConnectionOptions, defaultController, findUrl, readSettings } from
 export type { ConnectionOptions } from "./settings.ts";
 
 export const connectionHelp = `
-Where the controller is and who asks: a flag, then the environment, then ~/.config/nearmiss/config.toml (controller,
+Address and token of the controller: a flag, then the environment, then ~/.config/nearmiss/config.toml (controller,
 token-file, ca). The token is in the file of --token-file or NEARMISS_TOKEN_FILE, or is NEARMISS_TOKEN itself.
 Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 not found, 4 conflict, 5 controller unreachable.`;
 

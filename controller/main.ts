@@ -106,7 +106,7 @@ function findStartReason(error: unknown, { listen }: ControllerConfig): string |
 function explainReach(listen: string, db: string): string {
   const command = `nearmiss controller --listen ${listen} --db ${db}`;
   return (
-    `${listen} can be reached from other machines, and without TLS tokens can be read on the way. Either\n` +
+    `${listen} can be reached from other machines, and without TLS tokens can be read in transit. Either\n` +
     `  ${command} --tls self\n` +
     "makes a CA of the controller's own, or\n" +
     `  ${command} --tls-cert FILE --tls-key FILE\n` +

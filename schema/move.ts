@@ -109,7 +109,7 @@ export type EvacuationView = Static<typeof EvacuationView>;
 
 const committed = Type.Object(
   { type: Type.Literal("committed"), revision: RevisionNumber, of: Of },
-  { ...closed, description: "The change is durable, and now goes to the hosts" },
+  { ...closed, description: "The change is durable, and is being sent to the hosts" },
 );
 const confirmed = Type.Object(
   {

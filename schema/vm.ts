@@ -135,7 +135,7 @@ export const VmView = Type.Object(
     host: Name,
     preparedHost: Type.Optional({
       ...Name,
-      description: "A live migration to this host is under way: it already has the VM's networks",
+      description: "A live migration to this host is in progress: it already has the VM's networks",
     }),
     hostConnected: Type.Boolean({ description: "An agent of the host is connected" }),
     interfaces: interfacesOf(InterfaceView),

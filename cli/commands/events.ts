@@ -24,7 +24,7 @@ export function addEventsCommand(program: Command): void {
     )
     .option(
       "--since <position>",
-      "what is behind this revision or event (default: 0, with --follow now)",
+      "only changes after this revision or event (default: 0, with --follow now)",
       parsePosition,
     )
     .option("-F, --follow", "keep printing new changes")

@@ -1,6 +1,7 @@
 // Phrases of the sentences in host-words.ts, each with the wording that agents up to 0.1.0 send. Released wording never changes.
 export const earlierPhrases: readonly (readonly [now: string, earlier: string])[] = [
   ["uses UDP port", "holds UDP port"],
+  ["restored from the port", "put back from the port"],
   [
     "addresses cached; the limits are {number} per network, {number} per host",
     "addresses held; room for {number} in a network, {number} here",

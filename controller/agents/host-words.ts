@@ -12,7 +12,7 @@ export type IsKnownNetwork = (name: string) => boolean;
 
 /** For a problem that is not in the table: of a newer agent, or of a rogue one. */
 export const unknownProblem =
-  "the agent tells of a problem that this controller does not know: `nearmiss agent status` there says which";
+  "the agent reports a problem that this controller does not know: run `nearmiss agent status` on the host";
 
 interface Value {
   readonly pattern: string;
@@ -166,7 +166,7 @@ const problems: readonly Sentence[] = [
 ];
 
 const details: Readonly<Partial<Record<ReportKind, readonly Sentence[]>>> = {
-  theft: ["put back from the port with ifindex {number}"],
+  theft: ["restored from the port with ifindex {number}"],
   "drift-repaired": ["{entries}"],
   "table-full": entryRefusals,
   "room-short": ["{number} addresses cached; the limits are {number} per network, {number} per host"],

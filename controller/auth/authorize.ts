@@ -35,10 +35,10 @@ export function findObstacle(identity: Identity, access: Access): string | undef
   const kinds = kindsFor[access];
   if (!kinds.includes(identity.kind)) {
     const wanted = kinds.includes("viewer") ? "a token" : kinds.map((kind) => articles[kind]).join(" or ");
-    return `${articles[identity.kind]} may not do this: it takes ${wanted}`;
+    return `${articles[identity.kind]} may not do this: it requires ${wanted}`;
   }
   if (access.endsWith("-all") && scopeOf(identity) !== "all") {
-    return "a token that is limited to networks may not do this: it takes one for all networks";
+    return "a token that is limited to networks may not do this: it requires one for all networks";
   }
   return undefined;
 }

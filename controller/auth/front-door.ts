@@ -66,7 +66,7 @@ export interface RequestHead {
 export function findAmbiguity({ url = "", rawHeaders }: RequestHead, host: string | undefined): string | undefined {
   const names = rawHeaders.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase());
   const twice = singular.find((name) => names.indexOf(name) !== names.lastIndexOf(name));
-  if (twice !== undefined) return `the header ${twice} came more than once: send it once`;
+  if (twice !== undefined) return `the header ${twice} was sent more than once: send it once`;
   if (url.startsWith("/") || url === "*") return undefined;
   const [, authority] = /^https?:\/\/([^/?#]*)/i.exec(url) ?? [];
   if (authority !== undefined && authority.toLowerCase() === host?.toLowerCase()) return undefined;

@@ -10,7 +10,7 @@ import { described, forced, noContent, problems, writeProblems } from "./respons
 
 const tags = ["authorities"];
 const params = Type.Object({ id: Type.String({ pattern: "^[0-9a-f]{8}$" }) });
-const removal = forced("Also where hosts hold certificates of it");
+const removal = forced("Also if hosts have certificates of it");
 
 /** @param certification absent: the controller runs without TLS */
 export function authorityRoutes(app: App, certification: Certification | undefined): void {

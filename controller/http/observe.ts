@@ -53,7 +53,7 @@ export function observeRoutes(app: App, { committer, agents, rates, epoch, now }
       schema: {
         tags,
         operationId: "getOverview",
-        summary: "Counts of resources, and what needs attention",
+        summary: "Counts of resources, and issues that need attention",
         response: { 200: described("The current state", OverviewView), ...problems() },
       },
     },

@@ -44,7 +44,7 @@ function findVmRefusal(scope: ReadonlySet<string>, name: string, before: Vm | nu
   // this far.
   if (before && !seen) return new Refusal("name-taken", `the name "${name}" is in use`);
   if (seen && seen !== before) {
-    const detail = `VM "${name}" also has interfaces in networks that are not yours: it takes a token for all of them`;
+    const detail = `VM "${name}" also has interfaces in networks that are not yours: this requires a token for all of them`;
     return new Refusal("forbidden", detail);
   }
   const given = after?.ownerNetworks?.find((each) => !scope.has(each));

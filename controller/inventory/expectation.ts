@@ -25,7 +25,7 @@ function findContradiction(what: string, revision: Revision | undefined, expect:
   if (expect.kind === "absent") {
     return revision === undefined
       ? undefined
-      : `${what} exists, at revision ${revision}, but If-None-Match wants that it does not`;
+      : `${what} exists, at revision ${revision}, but If-None-Match requires that it does not`;
   }
   const wanted = expect.kind === "at" ? `revision ${expect.revisions.join(" or ")}` : "that it exists";
   if (revision === undefined) return `${what} does not exist, but If-Match wants ${wanted}`;

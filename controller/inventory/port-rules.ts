@@ -85,7 +85,7 @@ function findParentBeyondScope(draft: Draft, child: Attachment, key: string): Re
   if (seen === parent.vm) return undefined;
   const detail =
     `${describe(child)}: VM "${parent.vm.name}" also has interfaces in networks that are not yours: to name it as a parent ` +
-    "takes a token for all of them";
+    "requires a token for all of them";
   return new Refusal("forbidden", detail);
 }
 

@@ -17,7 +17,7 @@ export interface Matter {
   /** Of the last report, RFC 3339; absent: it is the case now. */
   readonly last?: string;
   /** How it ended; absent: events do not show that it has. */
-  readonly end?: "repaired" | "over" | "mended";
+  readonly end?: "repaired" | "ended" | "resolved";
   /** Queries the inventory whether it is resolved. */
   readonly question?: Question;
 }
@@ -59,7 +59,7 @@ const rules: Partial<Record<OperationalKind, Rule>> = {
   "host-filter": { title: "the host's packet filter drops bridged traffic", isProblem: true },
 };
 
-const concernTitles = { "host-away": "is away", "host-problem": "reports a problem" } as const;
+const concernTitles = { "host-away": "is disconnected", "host-problem": "reports a problem" } as const;
 
 interface Group {
   readonly newest: HappeningEvent;
@@ -122,7 +122,7 @@ function endOf({ newest, rule, reports }: Group, nowMs: number, isAway: boolean)
   const isQuiet = !isAway && nowMs - Date.parse(newest.time) > quietMs;
   // A repair that is repeated a minute later is not over.
   if (rule.ends === "repaired") return reports === 1 || isQuiet ? "repaired" : undefined;
-  return rule.ends === "quiet" && isQuiet ? "over" : undefined;
+  return rule.ends === "quiet" && isQuiet ? "ended" : undefined;
 }
 
 function questionOf({ newest, rule }: Group): Question | undefined {

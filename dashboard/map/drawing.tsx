@@ -56,7 +56,12 @@ export function Drawing(props: DrawingProps) {
       {hosts.map(({ name, vms, connected }, index) => {
         const spot = layout.spots[index];
         if (!spot) return null;
-        const words = [name, plural(vms, "VM"), plural(counts[index] ?? 0, "tunnel"), connected ? "" : "agent away"];
+        const words = [
+          name,
+          plural(vms, "VM"),
+          plural(counts[index] ?? 0, "tunnel"),
+          connected ? "" : "agent disconnected",
+        ];
         const classes = ["node", connected ? "" : "away", chosen === index ? "chosen" : peers.has(index) ? "peer" : ""];
         return (
           // biome-ignore lint/a11y/useSemanticElements: there is no button inside SVG
@@ -140,7 +145,7 @@ function Card(props: {
         <div class="card-name">{label}</div>
       </foreignObject>
       <text class="card-note" x={-width / 2 + 32} y={17}>
-        {isAway ? `${plural(vms, "VM")} · away` : plural(vms, "VM")}
+        {isAway ? "disconnected" : plural(vms, "VM")}
       </text>
     </>
   );

@@ -155,7 +155,7 @@ function Live({ filter }: { readonly filter: EventFilter }) {
       {shown.length === 0 && log.loading && <p class="loading">Loading…</p>}
       {shown.length === 0 && !log.loading && (
         <div class="panel">
-          <Empty title={emptyTitle(filter)}>New events appear here as they come.</Empty>
+          <Empty title={emptyTitle(filter)}>New events appear here as they arrive.</Empty>
         </div>
       )}
       {oldest && !(log.isComplete && shown.length < shownAtMost) && (
@@ -191,7 +191,7 @@ function Past({ filter, at }: { readonly filter: EventFilter; readonly at: strin
       {hasNone && (
         <div class="panel">
           <Empty title="Operational events have no revision">
-            The controller keeps the last 1,024; go back to live to see them.
+            The controller keeps the last 1,024; return to live to see them.
           </Empty>
         </div>
       )}

@@ -121,7 +121,7 @@ function Topology({
               <>
                 {formatCount(Math.min(...counts))} <span class="legend-heat" aria-hidden="true" />{" "}
                 {plural(Math.max(...counts), "tunnel")}
-                <span class="legend-away" aria-hidden="true" /> agent away
+                <span class="legend-away" aria-hidden="true" /> agent disconnected
               </>
             ) : (
               "A line is a tunnel in use: the thicker, the more VMs are reached through it."

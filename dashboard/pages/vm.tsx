@@ -58,7 +58,7 @@ function VmFacts({ vm }: { readonly vm: Vm }) {
     <Facts>
       <Fact name="Host">
         <a href={href(["hosts", host])}>{host}</a>{" "}
-        <Status tone={hostConnected ? "good" : "bad"}>{hostConnected ? "connected" : "away"}</Status>
+        <Status tone={hostConnected ? "good" : "bad"}>{hostConnected ? "connected" : "disconnected"}</Status>
       </Fact>
       {preparedHost !== undefined && (
         <Fact name="Migrates to">

@@ -44,7 +44,7 @@ function Matters(props: {
   const { concerns, unlisted, nowMs } = props;
   const reported = mattersOf(concerns, happenings.value, { nowMs, seesProblems: seesAll.value });
   const mended = useMended(reported);
-  const matters = reported.map((each): Matter => (mended.has(each.key) ? { ...each, end: "mended" } : each));
+  const matters = reported.map((each): Matter => (mended.has(each.key) ? { ...each, end: "resolved" } : each));
   const open = matters.filter(({ end }) => end === undefined);
   const ended = matters.filter(({ end }) => end !== undefined);
   const count = open.length + unlisted;

@@ -60,6 +60,6 @@ export function HolderState({
 }: {
   readonly holder: Pick<Holder, "connected" | "current">;
 }) {
-  if (!connected) return <Status tone="bad">{current ? "away, was current" : "away"}</Status>;
+  if (!connected) return <Status tone="bad">{current ? "disconnected, was current" : "disconnected"}</Status>;
   return <Status tone={current ? "good" : "wait"}>{current ? "current" : "behind"}</Status>;
 }

@@ -203,11 +203,11 @@ export class KernelWatch {
   }
 
   private reportTheft(vni: Vni, mac: MacAddress, portIfindex: number): void {
-    const detail = `put back from the port with ifindex ${portIfindex}`;
+    const detail = `restored from the port with ifindex ${portIfindex}`;
     if (!this.deps.reporter.note({ kind: "theft", vni, subject: mac, detail })) return;
     this.deps.log.warn(
       { network: this.deps.networks.nameOf(vni), vni, mac, portIfindex },
-      "theft: a guest's frame carried a remote VM's MAC address; the bridge's entry is put back",
+      "theft: a guest's frame carried a remote VM's MAC address; the bridge's entry is restored",
     );
   }
 

@@ -60,9 +60,9 @@ describeBrowser("without a mouse", () => {
     expect(await focused(page)).toBe("a, 1 VM, 1 tunnel");
     expect(await isMarked(page)).toBe(true);
     await page.keyboard.press("ArrowRight");
-    expect(await focused(page)).toBe("b, 1 VM, 1 tunnel, agent away");
+    expect(await focused(page)).toBe("b, 1 VM, 1 tunnel, agent disconnected");
     await page.keyboard.press("End");
-    expect(await focused(page)).toBe("c, 0 VMs, 0 tunnels, agent away");
+    expect(await focused(page)).toBe("c, 0 VMs, 0 tunnels, agent disconnected");
     await page.keyboard.press("Home");
     await page.keyboard.press("Enter");
     await page.getByRole("button", { name: "a, 1 VM, 1 tunnel", pressed: true }).waitFor();

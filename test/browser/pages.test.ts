@@ -129,7 +129,7 @@ async function startWithFleet(shape: FleetShape): Promise<Controller> {
         kind: "theft",
         vni,
         subject: "52:54:00:00:00:05",
-        detail: "put back from the port with ifindex 9",
+        detail: "restored from the port with ifindex 9",
         count: 1,
         ...ago,
       },

@@ -50,7 +50,7 @@ describeBrowserLab("a controller with --tls self", () => {
     await page.getByText("a guest sent with the MAC of a VM elsewhere").waitFor();
     socket.close();
     // Another page, which hears of it in its own time.
-    await events.getByText(`${mac2} · put back`).waitFor();
+    await events.getByText(`${mac2} · restored`).waitFor();
     for (const words of ["Drift repaired", "Theft"]) {
       expect(await events.getByRole("listitem").filter({ hasText: words }).count()).toBe(1);
     }

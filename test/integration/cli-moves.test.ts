@@ -37,7 +37,7 @@ test("a dead host is marked down, evacuated and deleted", async () => {
   expect(JSON.parse(await ok("vm", "list", "--host", "a", "-o", "json"))).toHaveLength(2);
   expect(await ok("host", "evacuate", "a", "--to", "b", "--to", "c")).toMatch(/\nhost a: 2 VMs, revision 3: /);
   expect(await ok("vm", "list", "--host", "a", "-o", "json")).toBe("[]\n");
-  expect(await ok("host", "up", "a")).toMatch(/\na +192\.0\.2\.1 +away /);
+  expect(await ok("host", "up", "a")).toMatch(/\na +192\.0\.2\.1 +disconnected /);
   await ok("vm", "move", "web-1", "a");
   await ok("host", "down", "a");
   expect((await run(["host", "delete", "a"])).status).toBe(4);

@@ -18,10 +18,10 @@ test("a network, a host and a VM are created, shown, changed and deleted", async
   const { ok } = operated();
   const made = await ok("vm", "create", "web-1", "--host", "a", "-i", "blue", "-l", "tier=web");
   expect(made).toMatch(
-    /^VM web-1 is created at revision \d+\nNAME +HOST +AGENT +NETWORKS +IPS +LABELS\nweb-1 +a +away/,
+    /^VM web-1 is created at revision \d+\nNAME +HOST +AGENT +NETWORKS +IPS +LABELS\nweb-1 +a +disconnected/,
   );
   expect(await ok("vm", "list", "--name", "web-1")).toBe(
-    "NAME   HOST  AGENT  NETWORKS  IPS        LABELS\nweb-1  a     away   blue      10.20.0.3  tier=web\n",
+    "NAME   HOST  AGENT         NETWORKS  IPS        LABELS\nweb-1  a     disconnected  blue      10.20.0.3  tier=web\n",
   );
   await ok(
     "vm",

@@ -144,7 +144,7 @@ describe("over REST", () => {
         const { status, text } = await requestAs(controller, host, method, path, body);
         expect(`${method} ${path} ${status}`).toBe(`${method} ${path} 403`);
         // The same words whether it exists or not.
-        expect(JSON.parse(text).detail).toMatch(/^a host's certificate may not do this: it takes /);
+        expect(JSON.parse(text).detail).toMatch(/^a host's certificate may not do this: it requires /);
       }
       expect(await call(controller.admin, 200, "GET", "/v1/audit?limit=1000")).toEqual(before);
     },

@@ -91,7 +91,7 @@ describeKernel("complaints of other systems' users", () => {
     expect(lines()).toBe(1);
   });
 
-  test("moby#52661: the tunnel's FDB entry of a live peer vanishes while its neighbour stays: it is put back", async () => {
+  test("moby#52661: the tunnel's FDB entry of a live peer vanishes while its neighbour stays: it is restored", async () => {
     const n = number();
     const remote = await boot(n, "b");
     await guest.ping(ipOf(n));

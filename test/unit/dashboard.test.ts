@@ -157,7 +157,7 @@ describe("what happened on hosts", () => {
         ({ host, tone, title, detail, last }) => [host, tone, title, detail, last],
       );
     const whole = [
-      ["c", "bad", "is away", "no agent", undefined],
+      ["c", "bad", "is disconnected", "no agent", undefined],
       ["a", "bad", "a guest sent with the MAC of a VM elsewhere", "52:54:00:00:00:01 · network blue · 3 times", at(21)],
       ["b", "wait", "an unregistered guest sends traffic", "52:54:00:00:00:01", at(24)],
     ];
@@ -174,7 +174,7 @@ describe("what happened on hosts", () => {
         .map(({ end }) => end);
     };
     expect(ends([event(1)], 2)).toEqual([undefined]);
-    expect(ends([event(1)], 4)).toEqual(["over"]);
+    expect(ends([event(1)], 4)).toEqual(["ended"]);
     // A disconnected host reports nothing, whatever happens there.
     expect(ends([event(1)], 4, ["a"])).toEqual([undefined]);
     const drift = (sequence: number) => event(sequence, { kind: "drift-repaired", subject: "entry" });

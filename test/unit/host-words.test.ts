@@ -137,7 +137,7 @@ describe("a problem of an agent", () => {
 describe("what is reported", () => {
   const base = { count: 1, firstAgoMs: 0, lastAgoMs: 0 };
   const known: Partial<Record<ReportKind, Pick<Report, "subject" | "detail">>> = {
-    theft: { subject: "52:54:00:00:00:02", detail: "put back from the port with ifindex 5" },
+    theft: { subject: "52:54:00:00:00:02", detail: "restored from the port with ifindex 5" },
     "drift-repaired": { subject: "entry", detail: "put neighbour 100 10.0.0.1, delete tunnel 100 52:54:00:00:00:02" },
     "table-full": { detail: "ENOBUFS, the kernel's table is full" },
     "room-short": { detail: "10 addresses cached; the limits are 5 per network, 10 per host" },

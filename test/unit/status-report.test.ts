@@ -183,7 +183,7 @@ describe("on a terminal", () => {
       "drops       7 misses, 0 changes",
       "budgets     4000 of 4096 questions left; guest 52:54:00:00:00:01 in VNI 100: 3",
       "room        3 of 131072 addresses, 32768 in a network; 5 evicted as idle",
-      "repairs     4 by device, 1 by timer, 2 stolen bridge entries put back",
+      "repairs     4 by device, 1 by timer, 2 stolen bridge entries restored",
     ]) {
       expect(text.split("\n")).toContain(line);
     }
