@@ -49,7 +49,7 @@ export type AgentFrame =
       /** Absent: the agent uses the operator's value. */
       readonly vtep?: VtepAddress;
       readonly vtepPort: number;
-      /** Takes part in seeding: its questions prepare the way back elsewhere, and others' here. */
+      /** Takes part in seeding: its questions prepare the return path elsewhere, and others' here. */
       readonly seeding?: true;
       /** Accepts only frames from VTEPs of a network's hosts, and wants to receive these. */
       readonly senders?: true;

@@ -47,7 +47,7 @@ export class Watch {
   /** Resolves when the agents' logs are quiet, so that their actions are printed before the results. */
   async settled(): Promise<void> {
     this.#lastLineMs = performance.now();
-    await waitFor(() => performance.now() - this.#lastLineMs > quietMs, { what: "the agents to fall silent" });
+    await waitFor(() => performance.now() - this.#lastLineMs > quietMs, { what: "the agents' logs to be quiet" });
   }
 
   #onLine(host: string, line: LogLine): void {
@@ -74,7 +74,7 @@ export class Watch {
 
   #tellSeed(host: string, line: LogLine): void {
     const where = `behind host ${this.hostOf(String(line.vtep))}, ${String(line.vtep)}`;
-    this.story.event(`host ${host}`, "told", `${String(line.key)} is ${where}: the asker, for the way back`);
+    this.story.event(`host ${host}`, "seed", `${String(line.key)} is ${where}: the asker, for the return path`);
   }
 
   #tell({ host, kind, vni, key, totalMs }: WatchedMiss, line: LogLine): void {

@@ -21,7 +21,7 @@ Options:
   --no-lab               only controller and dashboard, as without root
   --help                 print this
 
-Exit status: 128 + n when ended by signal n, 1 where it cannot start, 2 for wrong options.
+Exit status: 128 + n when ended by signal n, 1 if it cannot start, 2 for wrong options.
 `;
 
 /** Valid from dist/testkit/dev/ as well as from testkit/dev/. */

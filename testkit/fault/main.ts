@@ -32,7 +32,7 @@ function stop(message: string, status: number): never {
 
 function parseCount(text: string): number {
   const count = Number(text);
-  if (!Number.isInteger(count) || count < 1) stop(`--histories wants a number from 1 on, not "${text}"`, 2);
+  if (!Number.isInteger(count) || count < 1) stop(`--histories requires a number from 1, not "${text}"`, 2);
   return count;
 }
 

@@ -1,5 +1,5 @@
 // One attack on a controller, in turns: in peace, with the attackers busy at the server that discards, attacked; and after each
-// attack the way back to peace.
+// attack the recovery.
 import { availableParallelism } from "node:os";
 import { pause } from "../../lab/wait.ts";
 import { distribution, median, percentile, round } from "../../statistics.ts";

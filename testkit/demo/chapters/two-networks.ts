@@ -51,7 +51,7 @@ export async function twoNetworks(stage: Stage): Promise<void> {
   const redTable = await stage.lab.host("a").exec(["bridge", "fdb", "show", "dev", `nmv${red.vni}`]);
   const strangers = redTable.split("\n").filter((line) => line.startsWith(blueMacs)).length;
   checks.expect(
-    "Red's tables on host a hold no guest of blue",
+    "Red's tables on host a contain no guest of blue",
     strangers === 0,
     `${strangers} entries with a MAC of blue`,
   );
