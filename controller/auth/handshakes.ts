@@ -13,7 +13,7 @@ export interface HandshakeLimits {
   readonly perSource?: number;
   /** Handshakes that one source may begin in a second, and at once; default any number. What exceeds it waits. */
   readonly rate?: Rate;
-  /** One that takes longer goes on, and makes room for another: who stays silent holds up nobody for longer than this. */
+  /** One that takes longer continues, and makes room for another: a silent peer delays others by at most this. */
   readonly patienceMs: number;
 }
 

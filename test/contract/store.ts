@@ -227,7 +227,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       },
     );
 
-    test("batches that come at once are appended in order; what they guard holds for each", async () => {
+    test("simultaneous batches are appended in order, each with its precondition checked", async () => {
       const store = await make().open();
       const state = new Inventory();
       const batches = [1, 2, 3, 4].map((n) => commitsOf(state, n, [networkPut(`n${n}`, n)]));
