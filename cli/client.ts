@@ -76,7 +76,7 @@ export class Client {
     return url;
   }
 
-  /** What proves who asks. */
+  /** The credentials. */
   get credentials(): Readonly<Record<string, string>> {
     const { token } = this.settings;
     return token === undefined ? {} : { authorization: `Bearer ${token}` };

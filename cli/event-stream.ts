@@ -9,7 +9,7 @@ import type { OperationalCloudEvent } from "../schema/operational.ts";
 import type { Client, Query } from "./client.ts";
 import { CliError, errorOf } from "./errors.ts";
 
-/** A change, what happened on a host, or how far the stream has come. */
+/** A change, an operational event, or a bookmark. */
 export type StreamEvent = CloudEvent | OperationalCloudEvent | BookmarkCloudEvent;
 
 export interface FollowOptions {
@@ -20,7 +20,7 @@ export interface FollowOptions {
   readonly onLost?: (reason: string) => void;
 }
 
-/** Between two attempts to come back, ms. */
+/** Between two attempts to reconnect, ms. */
 const retryMs = 1_000;
 
 /** After these the same question has the same answer. */

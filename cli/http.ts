@@ -15,7 +15,7 @@ export interface HttpCall {
   readonly timeoutMs: number;
 }
 
-/** Every status is an answer; its body is the caller's to read. @throws Error where there is none */
+/** Every status is an answer; the caller reads its body. @throws Error if there is no answer */
 export function openHttp(url: URL, { method, headers, body, ca, timeoutMs }: HttpCall): Promise<IncomingMessage> {
   const request = url.protocol === "https:" ? requestHttps : requestHttp;
   const length = typeof body === "string" ? { "content-length": Buffer.byteLength(body) } : {};
@@ -26,7 +26,7 @@ export function openHttp(url: URL, { method, headers, body, ca, timeoutMs }: Htt
     call.on("error", reject);
     if (typeof body !== "object") return void call.end(body);
     body.on("error", (error) => call.destroy(error));
-    // A refusal may come before the body is through: then it is the answer that counts.
+    // A refusal may arrive before the body is sent: then the answer counts.
     body.pipe(call);
   });
 }

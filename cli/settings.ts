@@ -8,7 +8,7 @@ import { parse, TomlError } from "smol-toml";
 import { defined } from "../common/defined.ts";
 import { CliError } from "./errors.ts";
 
-/** From flags and, where there are none, the environment. */
+/** From flags and, if absent, the environment. */
 export interface ConnectionOptions {
   readonly controller?: URL;
   readonly tokenFile?: string;
@@ -40,7 +40,7 @@ export function readSettings(options: ConnectionOptions, env: NodeJS.ProcessEnv 
   };
 }
 
-/** @returns undefined where it is no URL that a controller can have */
+/** @returns undefined if it is not a URL that a controller can have */
 export function findUrl(text: string): URL | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   return url?.protocol === "http:" || url?.protocol === "https:" ? url : undefined;

@@ -53,8 +53,8 @@ export async function inSlices<T>(steps: Generator<void, T, void>, slices: Turns
 const shareMs = 1;
 
 /**
- * Work of many clients in the order in which it arrives, some of it in each round of the event loop. A client that asks for its
- * next turn when one is done comes last in the queue: no client delays another by more than one turn.
+ * Runs work of many clients in the order of arrival, some of it in each round of the event loop. A client that requests
+ * its next turn after one goes to the end of the queue: no client delays another by more than one turn.
  */
 export class FairTurns {
   private readonly waiting: (() => void)[] = [];

@@ -122,7 +122,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
   await app.register(websocket, {
     options: {
       maxPayload: maxFrameBytes,
-      // What a client asks for and no path speaks is left unanswered, as RFC 6455 §4.2.2 wants.
+      // A subprotocol that the client offers and the path does not support is left unanswered, as RFC 6455 §4.2.2
+      // requires.
       handleProtocols: (offered) => offered.has(cloudEventsProtocol) && cloudEventsProtocol,
     },
     errorHandler: (error, socket, request) => {
@@ -276,7 +277,7 @@ function createServer({ log, tls }: AppOptions): { readonly app: App; readonly h
   const app: App = Fastify({
     // An https.Server serves like an http.Server; the type parameters of Fastify would tell them apart everywhere.
     ...(tls ? { https: { ...tls.server.options, ...headerLimits } } : { http: headerLimits }),
-    // Fastify speaks of every request at info, and repeats where it listens: what only those want who debug.
+    // Fastify logs every request at info, and repeats the listening address: useful for debugging only.
     loggerInstance: log.child({}, log.level === "info" ? { level: "warn" } : {}),
     bodyLimit: maxBodyBytes,
     // A request has to arrive whole in this time. Upgraded connections are not requests any more.

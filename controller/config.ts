@@ -121,7 +121,7 @@ export function addControllerCommand(program: Command): void {
         .default(30 * dayMs, "30d"),
     )
     .addOption(
-      new Option("--log-level <level>", "what goes to standard error, as JSON lines")
+      new Option("--log-level <level>", "minimum level of log lines (JSON, on standard error)")
         .choices(logLevels)
         .default("info"),
     )

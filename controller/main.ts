@@ -35,7 +35,7 @@ export async function runController(config: ControllerConfig): Promise<void> {
 }
 
 async function start(config: ControllerConfig, log: Logger): Promise<void> {
-  // What it writes holds secrets, or leads to some.
+  // Its files contain secrets, or lead to some.
   process.umask(0o077);
   const secrets = [config.db, `${config.db}-wal`, firstTokenFile(config.db), pkiDirectory(config.db)];
   refusePlanted(config.db, [...secrets, ...[".lock", "-journal", "-shm"].map((ending) => `${config.db}${ending}`)]);
@@ -106,7 +106,7 @@ function findStartReason(error: unknown, { listen }: ControllerConfig): string |
 function explainReach(listen: string, db: string): string {
   const command = `nearmiss controller --listen ${listen} --db ${db}`;
   return (
-    `${listen} can be reached from other machines, and without TLS tokens can be read on the way. Either\n` +
+    `${listen} can be reached from other machines, and without TLS tokens can be read in transit. Either\n` +
     `  ${command} --tls self\n` +
     "makes a CA of the controller's own, or\n" +
     `  ${command} --tls-cert FILE --tls-key FILE\n` +

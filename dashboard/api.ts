@@ -49,19 +49,19 @@ export interface Reply<Body> {
 interface RequestOptions {
   readonly body?: unknown;
   readonly accept?: string;
-  /** Only if the resource still stands at this ETag. */
+  /** Only if the resource still has this ETag. */
   readonly ifMatch?: string | undefined;
   readonly signal?: AbortSignal;
 }
 
-/** `Body` is what the route documents. @throws ProblemError, UnreachableError */
+/** `Body` is the documented answer of the route. @throws ProblemError, UnreachableError */
 export async function request<Body>(method: string, path: string, options: RequestOptions = {}): Promise<Reply<Body>> {
   const { response, text } = await send(method, path, options, (answer) => answer.text());
   const etag = response.headers.get("etag") ?? undefined;
   return { body: (text === "" ? undefined : JSON.parse(text)) as Body, etag };
 }
 
-/** An answer that comes line by line (NDJSON), each line as soon as it is there. @throws ProblemError, UnreachableError */
+/** An answer of NDJSON lines, each returned as soon as it arrives. @throws ProblemError, UnreachableError */
 export async function requestLines<Line>(
   path: string,
   body: unknown,
@@ -124,7 +124,7 @@ export async function get<Body>(path: string, signal?: AbortSignal): Promise<Bod
   return (await request<Body>("GET", path, signal ? { signal } : {})).body;
 }
 
-/** A path with a query; what is undefined or empty is left out. */
+/** A path with a query; undefined and empty values are omitted. */
 export function withQuery(path: string, query: Readonly<Record<string, string | number | undefined>>): string {
   const written = Object.entries(query).flatMap(([key, value]) =>
     value === undefined || value === "" ? [] : [[key, String(value)]],

@@ -19,7 +19,7 @@ export const session = signal<Session>({ kind: "starting" });
 export const identity = computed(() => (session.value.kind === "in" ? session.value.identity : undefined));
 /** May change VMs and networks, within its networks. */
 export const mayWrite = computed(() => identity.value !== undefined && identity.value.role !== "viewer");
-/** Sees what belongs to no network. */
+/** May see data that belongs to no network. */
 export const seesAll = computed(() => identity.value?.networks === null);
 /** Hosts belong to no network. */
 export const mayWriteHosts = computed(() => mayWrite.value && seesAll.value);
@@ -37,7 +37,7 @@ export async function startSession(): Promise<void> {
   if (refusal !== undefined) logOut(refusal);
 }
 
-/** With the token that this tab has. Without one the controller is asked first whether it wants any. */
+/** With the token of this tab. Without one, first queries whether the controller requires one. */
 async function enter(token: string | undefined): Promise<string | undefined> {
   if (token !== undefined) return logIn(token);
   try {

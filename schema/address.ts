@@ -1,5 +1,5 @@
-// Addresses as branded types with one canonical text each, so that equal addresses are equal strings.
-// Text and bytes come in here and nowhere else; what lies behind a brand is trusted everywhere.
+// Addresses as branded types with one canonical text each, so that equal addresses are equal strings. Text and bytes
+// are parsed here and nowhere else; a branded value is trusted everywhere.
 import { isIPv4, isIPv6 } from "node:net";
 import ipaddr from "ipaddr.js";
 import { remember } from "./remember.ts";
@@ -24,7 +24,7 @@ export type Revision = Brand<number, "Revision">;
 
 export type Family = 4 | 6;
 
-/** Says what is wrong with an address, in words for the person who wrote it. */
+/** Describes the fault of an address, in words for its author. */
 export class AddressError extends Error {
   override readonly name = "AddressError";
 }
@@ -112,7 +112,7 @@ export function findIp(bytes: Uint8Array): IpAddress | undefined {
   return unownable(address) ? undefined : (address.toString() as IpAddress);
 }
 
-/** By hand, because every miss comes through here. Ranges as in `unownable`. */
+/** Written by hand, because every miss passes through here. Ranges as in `unownable`. */
 function findIpv4([a = 0, b = 0, c = 0, d = 0]: Uint8Array): IpAddress | undefined {
   const multicast = a >= 224 && a < 240;
   const loopback = a === 127;

@@ -26,9 +26,9 @@ export const findingKinds = [
 ] as const;
 export type FindingKind = (typeof findingKinds)[number];
 
-/** What the controller says of a host by itself. */
+/** Events that the controller itself reports about a host. */
 export const presenceKinds = ["host-connected", "host-lost"] as const;
-/** What has become of a move, whether anybody waited for it or not. */
+/** The outcome of a move, whether a client waited for it or not. */
 const moveKinds = ["move-confirmed", "move-unconfirmed"] as const;
 export const operationalKinds = [...findingKinds, ...presenceKinds, ...moveKinds] as const;
 export type OperationalKind = (typeof operationalKinds)[number];
@@ -38,7 +38,7 @@ export interface ReportedFinding {
   readonly kind: FindingKind;
   /** Absent: it concerns the host. */
   readonly vni?: Vni;
-  /** Whom or what it is about: an address, a cause. The controller shows what it knows (controller/agents/host-words.ts). */
+  /** The subject: an address, a cause. The controller shows known forms only (controller/agents/host-words.ts). */
   readonly subject?: string;
   /** A sentence of the controller's table with this host's values; another is not shown. */
   readonly detail?: string;
@@ -54,7 +54,7 @@ export const maxFindingsPerFrame = 32;
 export const maxSubjectLength = 64;
 /** Enough for a problem with the commands that fix it; a frame of reports stays well below 64 KiB. */
 export const maxDetailLength = 512;
-/** A hundred years: what is longer is no duration. */
+/** A hundred years: longer durations are invalid. */
 const maxAgoMs = 3_155_760_000_000;
 
 const WireFinding = Type.Object({
@@ -125,7 +125,7 @@ export interface OperationalCloudEvent {
   readonly operational: true;
   /** Names the run of the controller: sequences of different runs are not comparable. */
   readonly run: string;
-  /** As CloudEvents' sequence extension wants it: of equal length, so that order of text is order. */
+  /** As required by CloudEvents' sequence extension: of equal length, so that text order is the order. */
   readonly sequence: string;
   readonly data: Omit<OperationalEvent, "sequence" | "kind">;
 }

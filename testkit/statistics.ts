@@ -20,7 +20,7 @@ export interface Distribution {
   readonly retried: number;
 }
 
-/** A guest asks again after 1 s, less the grain of the kernel's timers. */
+/** A guest asks again after 1 s, less the resolution of the kernel's timers. */
 export const retryMs = 900;
 
 export function distribution(timesMs: readonly number[]): Distribution {

@@ -24,7 +24,7 @@ export function addEventsCommand(program: Command): void {
     )
     .option(
       "--since <position>",
-      "what is behind this revision or event (default: 0, with --follow now)",
+      "only changes after this revision or event (default: 0, with --follow now)",
       parsePosition,
     )
     .option("-F, --follow", "keep printing new changes")
@@ -41,7 +41,7 @@ export function addEventsCommand(program: Command): void {
           onLost: (reason) => process.stderr.write(`nearmiss: ${reason}: trying again\n`),
         });
         for await (const event of stream) {
-          // The log has been told to its end.
+          // The end of the log is reached.
           if (event.type === "nearmiss.bookmark" && !follow) return;
           const text = describeEvent(event);
           if (text !== undefined) yield formatNext(output, event, () => `${printable(text)}\n`);

@@ -58,17 +58,17 @@ export function addTokenCommand(program: Command, openLocal: (db: string) => Pro
         .makeOptionMandatory(),
     )
     .option("--network <name>", "only this network and the VMs in it; may be repeated (not for admins)", collect)
-    .option("--host <name>", "of an operator with networks: may place VMs only on this host; may be repeated", collect)
+    .option("--host <name>", "for operators with networks: may place VMs only on this host; may be repeated", collect)
     .option(
       "--max-vms <n>",
-      "of an operator with networks: at most so many VMs in them, including those of others",
+      "for operators with networks: maximum of VMs in them, including those of others",
       parseCount,
     )
-    .option("--max-vms-per-host <n>", "at most so many of these VMs on each host", parseCount)
-    .option("--max-addresses <n>", "at most so many IP addresses in its networks", parseCount)
-    .option("--max-hosts <n>", "at most so many hosts with VMs in its networks", parseCount)
+    .option("--max-vms-per-host <n>", "maximum of these VMs on each host", parseCount)
+    .option("--max-addresses <n>", "maximum of IP addresses in its networks", parseCount)
+    .option("--max-hosts <n>", "maximum of hosts with VMs in its networks", parseCount)
     .option("--expires <time>", "how long it is valid, such as 12h or 90d, or never (default: 90d)", parseExpiry)
-    .option("--note <text>", "what it is for")
+    .option("--note <text>", "purpose of the token")
     .action(
       action(async (options: CreateOptions) => {
         const made = await withDesk(options, (desk) => desk.create(inputOf(options)));

@@ -36,7 +36,7 @@ export const vms: Resource<VmView> = {
 };
 
 function agentOf(isConnected: boolean): Cell {
-  return isConnected ? { text: "connected", colour: "green" } : { text: "away", colour: "yellow" };
+  return isConnected ? { text: "connected", colour: "green" } : { text: "disconnected", colour: "yellow" };
 }
 
 export function describeInterface({
@@ -92,7 +92,7 @@ export function addVmCommand(program: Command): void {
     )
     .option(
       "-i, --interface <words>",
-      "name=… and what changes: network=, mac=, ip=, port=, parent=, router=; mac=auto or ip=auto assigns anew, port=none and parent=none forget it; may be repeated",
+      "name=… and the changes: network=, mac=, ip=, port=, parent=, router=; mac=auto or ip=auto assigns a new one, port=none and parent=none remove it; may be repeated",
       collectInterfaceChange,
     )
     .option("--remove-interface <name>", "may be repeated", collect)

@@ -55,7 +55,7 @@ export function collect(value: string, before: readonly string[] = []): readonly
   return [...before, value];
 }
 
-/** How long the controller may wait before it answers, beside what any request may take. */
+/** How long the controller may wait before it answers, in addition to the usual time of a request. */
 const marginMs = 10_000;
 
 interface Write {
@@ -102,7 +102,7 @@ export async function update<V extends View>(
   return describe(resource, view, options.dryRun ? "would be as follows" : `is at revision ${view.revision}`, options);
 }
 
-/** A wait that was in vain is told by the exit status too. */
+/** The exit status also reports a failed wait. */
 function describe<V extends View>(
   { noun, header, row, pending }: Resource<V>,
   view: V,

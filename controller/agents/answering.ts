@@ -1,4 +1,4 @@
-// Answers to hosts: their snapshot, answers to questions, and the seeded way back. A host that gets an answer is
+// Answers to hosts: their snapshot, answers to questions, and the seeded return path. A host that gets an answer is
 // registered as interested.
 import type { AgentFrame, Answer, BindingKey, Question } from "../../schema/index.ts";
 import { answerFor, findVisibleNetwork } from "../inventory/bindings.ts";
@@ -66,7 +66,7 @@ export class Answering {
     return answer;
   }
 
-  /** In the same message: the asked host should know the way back when the first packet arrives. */
+  /** In the same message: the asked host should know the return path when the first packet arrives. */
   private seed(host: string, questions: readonly Question[], answers: readonly Answer[]): number {
     const { current, revision } = this.deps.committer;
     const candidates = new SeedCandidates(current, host);

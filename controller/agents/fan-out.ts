@@ -17,7 +17,7 @@ export interface Push {
 /** By host. */
 export type Pushes = Map<string, Push>;
 
-/** An empty one where there is none yet. */
+/** An empty push is created if there is none yet. */
 export function pushOf(pushes: Pushes, host: string): Push {
   const push = pushes.get(host) ?? { networks: [], gone: [], answers: [] };
   pushes.set(host, push);

@@ -17,13 +17,13 @@ export const hostAllowance: Allowance = {
 };
 
 export interface Allowance extends Rate {
-  /** Beside it: what a burst is spread to. */
+  /** The rate to which a burst is spread, in addition. */
   readonly peak?: Rate;
 }
 
 /** Of a frame of any kind: reading it off the socket, and its turn. */
 export const unitsPerFrame = 4;
-/** A sentence of the host is looked for in a table, and an event goes to everybody who listens. */
+/** A sentence of the host is looked up in a table, and an event is sent to all consumers. */
 const unitsPerText = 16;
 /** A key takes about 60 bytes, so honest frames cost what their keys cost. */
 const bytesPerUnit = 64;

@@ -1,4 +1,5 @@
-// The way back: a VM that is asked for will soon ask for the VM that asked, so its host gets that answer at the same time.
+// The return path: a VM that is asked for will soon ask for the asking VM, so its host gets that answer at the same
+// time.
 import type { Answer, Binding, IpAddress, Question, Revision, Vni } from "../../schema/index.ts";
 import { answerFor } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";

@@ -16,7 +16,7 @@ export interface EndableSocket extends Endpoint {
 export interface ConnectionLimits {
   /** Of all together. */
   readonly total: number;
-  /** Of one source, without a request that was let in. */
+  /** Of one source, without an accepted request. */
   readonly unprovenPerSource: number;
   /** Of one token. */
   readonly perToken: number;
@@ -24,10 +24,10 @@ export interface ConnectionLimits {
 
 /** An agent has a WebSocket, at times two, and renews its certificate beside it; see agents/host-sockets.ts. */
 const maxPerHost = 8;
-/** Of all, that strangers may hold together: a handshake takes a second at worst, so they leave soon. */
+/** Of all sources of strangers together: a handshake takes a second at worst, so they leave soon. */
 const strangersShare = 1 / 4;
 const maxStrangers = 4_096;
-/** Of those that are not strangers', that tokens other than admins' may hold together. */
+/** Of all tokens other than admins' together, without the strangers' share. */
 const tokensShare = 1 / 2;
 /** Reserved for admins when all others are used up: enough to inspect and to revoke. */
 const reservedForAdmins = 16;
@@ -48,7 +48,7 @@ interface Connection {
   readonly source: string;
   /** Undefined: not authenticated yet. */
   owner: string | undefined;
-  /** Requests under way on it, streams and WebSockets included. */
+  /** Requests in progress on it, streams and WebSockets included. */
   busy: number;
 }
 
@@ -102,9 +102,9 @@ export class Connections {
   }
 
   /**
-   * The identity's request came in on the connection.
-   * @param done takes what is to be called when the request is over, once or more often
-   * @returns why it must not go on
+   * A request of the identity arrived on the connection.
+   * @param done receives a callback for the end of the request, which may be called more than once
+   * @returns the reason if the request must be refused
    */
   admit(endpoint: Endpoint, identity: Identity, done: (listener: () => void) => void): string | undefined {
     const connection = this.byPeer.get(peerOf(endpoint));
@@ -157,7 +157,7 @@ export class Connections {
     return false;
   }
 
-  /** The oldest of the source that has had its chance; where none has, the one that came last. */
+  /** The oldest connection of the source that has had its chance; if none has, the latest. */
   private end(source: string, reason: Refused): void {
     let last: Connection | undefined;
     for (const connection of this.strangers.get(source) ?? []) {

@@ -7,13 +7,13 @@ import type { Rate } from "../../common/token-bucket.ts";
 import { peerOf, sourceOf } from "../peer.ts";
 
 export interface HandshakeLimits {
-  /** Handshakes that are under way at one time. */
+  /** Handshakes that are in progress at one time. */
   readonly underWay: number;
   /** Those of one source (`sourceOf`), so that one which never ends its handshakes leaves places to others; default all. */
   readonly perSource?: number;
   /** Handshakes that one source may begin in a second, and at once; default any number. What exceeds it waits. */
   readonly rate?: Rate;
-  /** One that takes longer goes on, and makes room for another: who stays silent holds up nobody for longer than this. */
+  /** One that takes longer continues, and makes room for another: a silent peer delays others by at most this. */
   readonly patienceMs: number;
 }
 
@@ -117,7 +117,7 @@ export function paceHandshakes(
     waiting.set(source, (waiting.get(source) ?? new Set()).add(socket));
     notBegun.add(socket);
     socket.once("close", () => leave(socket, source));
-    // Until TLS listens for it: a peer that has gone again is no matter.
+    // Until TLS handles errors: one of a peer that has disconnected again is ignored.
     socket.on("error", () => {});
     beginMore();
   });

@@ -27,8 +27,8 @@ export interface Credentials {
 const windowSeconds = 10;
 const costlyRetrySeconds = { look: 1, bulk: 10 } as const;
 const tooCostly = {
-  look: "many requests of this identity that read much are under way: wait for their answers",
-  bulk: "exports and imports of this identity are under way, as many as it may have: wait until one is done",
+  look: "too many requests of this identity that read much data are in progress: wait for their answers",
+  bulk: "this identity already has the maximum of exports and imports in progress: wait until one is complete",
 } as const;
 /** When connections are all in use. */
 const crowdedRetrySeconds = 5;
@@ -107,7 +107,7 @@ export async function registerFrontDoor(
   app.addHook("onRequest", async (request) => {
     // @fastify/websocket would answer 101 on every route, and then close the socket.
     if (!request.ws || upgrades.has(request.routeOptions.url ?? "")) return;
-    throw refuse(request, "invalid-input", "nothing at this path speaks WebSocket: leave out the header Upgrade");
+    throw refuse(request, "invalid-input", "this path has no WebSocket: omit the header Upgrade");
   });
 
   app.addHook("onRequest", async (request, reply) => {

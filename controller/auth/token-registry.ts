@@ -50,7 +50,7 @@ export class TokenRegistry {
     const hash = hashOf(secret);
     const token = this.byHash.get(hash.toString("hex"));
     const now = this.deps.now();
-    // The map is searched by a hash, which tells nothing of the secret; the comparison is the one that counts.
+    // The map is keyed by a hash, whose timing reveals nothing of the secret; the comparison below decides.
     if (!token || !timingSafeEqual(hash, token.hash) || isExpired(token, now)) return undefined;
     this.uses.set(token.id, now.toISOString());
     return identityBehind(token);
@@ -76,7 +76,7 @@ export class TokenRegistry {
     refuseUnlessRemoved(id, removal);
   }
 
-  /** How much is held open with the token. */
+  /** Number of open streams and connections of the token. */
   openWith(identity: Identity): number {
     return "tokenId" in identity ? (this.open.get(identity.tokenId)?.size ?? 0) : 0;
   }
@@ -137,7 +137,7 @@ export class TokenRegistry {
     this.uses.clear();
   }
 
-  /** A store that is busy or full now is looked at again later. */
+  /** If the store is busy or full now, this is repeated later. */
   private async tolerate(run: () => Promise<void>): Promise<void> {
     try {
       await run();

@@ -11,7 +11,7 @@ import { type LogExtent, type Store, StoreFullError, StoreUnavailableError } fro
 import type { Committer } from "../write/committer.ts";
 
 export interface LogRetention {
-  /** ms; Infinity: nothing goes for its age. */
+  /** ms; Infinity: nothing is deleted for its age. */
   readonly maxAgeMs: number;
   readonly maxEvents: number;
   /** Of the audit trail. */

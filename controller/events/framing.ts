@@ -7,7 +7,7 @@ export interface Sending {
   readonly text: string;
   /** Absent: it has no place in the log. */
   readonly cursor?: EventCursor;
-  /** It says only how far the stream has come. */
+  /** It states only the position of the stream. */
   readonly isBookmark?: boolean;
 }
 

@@ -38,9 +38,9 @@ export interface HubDeps {
   readonly nowMs: () => number;
 }
 
-/** The longest pause between two turns, ms: what a quiet stream adds to an event's way is nothing. */
+/** The longest pause between two turns, ms. A quiet stream delays an event by nothing. */
 const maxPauseMs = 50;
-/** How often bounds are looked at, ms. */
+/** How often limits are checked, ms. */
 const checkMs = 250;
 
 export class EventHub {
@@ -71,7 +71,7 @@ export class EventHub {
     return this.deps.committer.revision;
   }
 
-  /** Why a consumer cannot go on behind the cursor, whatever the log still holds. */
+  /** The reason why a consumer cannot continue after the cursor, whatever is still in the log. */
   findObstacle({ epoch, revision }: EventCursor): string | undefined {
     if (epoch !== undefined && epoch !== this.deps.store.epoch) {
       return `the position is of epoch ${epoch}, the log of another: start from GET /v1/export`;
@@ -150,8 +150,8 @@ export class EventHub {
   }
 
   /**
-   * What comes at once beyond a part of the bound in bytes is left in the log, to be read from there: otherwise a burst would
-   * cut off everybody, however quickly they read.
+   * What exceeds a part of the limit in bytes at once stays in the log, to be read from there: otherwise a burst would
+   * disconnect all consumers, however fast they read.
    */
   private fill(
     feed: Feed<Consumer>,

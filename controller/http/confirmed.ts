@@ -1,4 +1,4 @@
-// Answers to changes that hosts have to confirm: at once, when they have, or line by line while they do.
+// Answers to changes that hosts have to confirm: at once, when all have, or line by line.
 import { Readable } from "node:stream";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import {
@@ -38,7 +38,7 @@ export interface Confirmable {
   readonly outcome: Outcome;
   /** Begun for what `outcome` has changed, or would have to change. */
   readonly watch: MoveWatch;
-  /** What the answer tells beside the confirmations. */
+  /** The content of the answer in addition to the confirmations. */
   readonly told: object;
   /** The present one, which a dry run leaves. */
   readonly present: Revision;

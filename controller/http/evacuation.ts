@@ -23,7 +23,7 @@ export function evacuationRoutes(
         operationId: "evacuateHost",
         summary: "Move all VMs of a host to others, in one revision",
         description:
-          "Migrations of these VMs that are under way are cancelled. With `dryRun` the answer is the plan. A host that is not " +
+          "Migrations of these VMs in progress are cancelled. With `dryRun` the answer is the plan. A host that is not " +
           "marked down can get new VMs during the evacuation.",
         params: Type.Object({ name: Name }),
         querystring: Type.Object(dryRunQuery, { additionalProperties: false }),

@@ -71,7 +71,7 @@ function subjectOf({ kind, name, network, host }: Static<typeof query>): Subject
   };
 }
 
-/** As the log has it: whichever resource it is. */
+/** In the form of the log, for every kind of resource. */
 function plain({ before, after }: { readonly before: object | null; readonly after: object | null }) {
   return { before: before && { ...before }, after: after && { ...after } };
 }

@@ -33,7 +33,7 @@ interface Verb {
   readonly problems: readonly ProblemType[];
   readonly mutation: (name: string, body: { readonly host?: string }) => VmMutation;
   readonly told: (move: VmMove) => Pick<MoveView, "from" | "to">;
-  /** Whom it concerns beside those that hold the VM; absent: all of these. */
+  /** The hosts that must confirm; absent: the holders of the VM. */
   readonly hosts?: (move: VmMove, state: Inventory) => string[];
 }
 
@@ -76,9 +76,9 @@ const verbs: readonly Verb[] = [
   },
   {
     verb: "prepare",
-    summary: "Begin a live migration: set up the VM's networks on the other host",
+    summary: "Start a live migration: set up the VM's networks on the other host",
     description:
-      "The VM stays where it is and remains reachable there from all hosts, including the other host. With `wait` the answer " +
+      "The VM stays on its host and remains reachable there from all hosts, including the other host. With `wait` the answer " +
       "comes when that host has the bridges.",
     body: PrepareInput,
     problems: [...placing, "migration-conflict"],
@@ -88,7 +88,7 @@ const verbs: readonly Verb[] = [
   },
   {
     verb: "commit",
-    summary: "End a live migration: the VM runs on the prepared host",
+    summary: "Complete a live migration: the VM runs on the prepared host",
     description:
       "Takes one revision. The prepared host is updated first, then all hosts that know the VM. Otherwise like a move.",
     body: CommitInput,
@@ -98,7 +98,7 @@ const verbs: readonly Verb[] = [
   },
   {
     verb: "abort",
-    summary: "Cancel a live migration: the VM stays where it is",
+    summary: "Cancel a live migration: the VM stays on its host",
     description:
       "Networks that the other host has only for this VM are removed from it. Without a migration nothing happens.",
     body: AbortInput,

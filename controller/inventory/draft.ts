@@ -1,4 +1,4 @@
-// An inventory with a change set laid over it: what the rules look at, before anything is applied.
+// An inventory with a change set laid over it: the rules check this before anything is applied.
 import type { Host, Network, NetworkScope, ResourceChange, ResourceKind, ResourceOf, Vm } from "../../schema/index.ts";
 import type { Inventory } from "./inventory.ts";
 import { narrowVm } from "./scope.ts";
@@ -15,7 +15,7 @@ export class Draft {
 
   constructor(
     readonly base: Inventory,
-    /** What the asker may know. */
+    /** What the actor may see. */
     readonly scope: NetworkScope = "all",
   ) {}
 

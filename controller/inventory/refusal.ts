@@ -1,6 +1,6 @@
 import type { ProblemType, ResourceKind } from "../../schema/index.ts";
 
-/** A mutation that the inventory does not carry out, and why, in words for the person who asked for it. */
+/** The inventory refuses a mutation. The text says why, for the person who requested it. */
 export class Refusal extends Error {
   override readonly name = "Refusal";
   constructor(

@@ -22,7 +22,10 @@ export interface Series {
   /** From reading a frame of questions to handing its answers to the socket, ms; null where nothing was asked. */
   readonly meanMs: (number | null)[];
   readonly slowestMs: (number | null)[];
-  /** From reading a miss on its host to its entries in the kernel, ms, in the step in which the agent told; null where none did. */
+  /**
+   * From reading a miss on its host to its entries in the kernel, ms, in the step of the agent's report; null if there
+   * was none.
+   */
   readonly programmedMeanMs: (number | null)[];
   readonly programmedSlowestMs: (number | null)[];
 }

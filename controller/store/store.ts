@@ -1,4 +1,5 @@
-// Where inventory and log last. SQLite is the embedded one (`sqlite/`); a replicated store comes behind the same interface.
+// Durable storage of inventory and log. SQLite is the embedded one (`sqlite/`); a replicated store would implement the
+// same interface.
 import type { Actor, LoggedEvent, ResourceChange, ResourceKind, Revision } from "../../schema/index.ts";
 import type { Resources } from "../inventory/inventory.ts";
 import type { TimedRelease } from "../inventory/quarantine.ts";
@@ -13,7 +14,7 @@ export interface Commit {
   readonly revision: Revision;
   /** RFC 3339, UTC. */
   readonly time: string;
-  /** Goes into the audit trail with the changes. */
+  /** Written to the audit trail with the changes. */
   readonly by: Actor;
   readonly changes: readonly ResourceChange[];
 }
@@ -37,7 +38,7 @@ export interface ReceiptHead {
 }
 
 export interface Receipt extends ReceiptHead {
-  /** What came of it, as JSON. */
+  /** The result, as JSON. */
   readonly outcome: string;
 }
 
@@ -48,7 +49,7 @@ export interface LogPosition {
 }
 
 export interface LogExtent {
-  /** Revisions up to here are gone; 0 where none is. */
+  /** Revisions up to here are deleted; 0 if none is. */
   readonly compacted: Revision;
   readonly events: number;
 }

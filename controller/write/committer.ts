@@ -50,7 +50,7 @@ export class Committer {
   private constructor(
     private readonly deps: CommitterDeps,
     private shown: Inventory,
-    /** `current`, and what the batch in flight adds. */
+    /** `current`, plus the batch in flight. */
     private readonly pending: Pending,
     private published: Revision,
   ) {}
@@ -68,12 +68,12 @@ export class Committer {
     return this.shown;
   }
 
-  /** How far `current` has followed the log. */
+  /** The revision up to which `current` has applied the log. */
   get revision(): Revision {
     return this.published;
   }
 
-  /** Why mutations are no longer accepted; absent: they are. */
+  /** The reason why mutations are no longer accepted; absent: they are. */
   get stoppedBecause(): string | undefined {
     return this.stopped;
   }
@@ -87,7 +87,7 @@ export class Committer {
     return this.submit(by, { mutations });
   }
 
-  /** As `mutate`, with more to ask for. @throws as `mutate` */
+  /** Like `mutate`, with further options. @throws like `mutate` */
   submit(by: Actor, order: Order): Promise<Outcome> {
     if (this.stopped) return Promise.reject(new CommitterStoppedError(this.stopped));
     return new Promise((resolve, reject) => {
@@ -108,7 +108,7 @@ export class Committer {
     });
   }
 
-  /** @returns what ends the subscription */
+  /** @returns a callback that ends the subscription */
   subscribe(listener: CommitListener): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
@@ -141,7 +141,7 @@ export class Committer {
     return batch;
   }
 
-  /** A revision of its own, in slices from the decision to the last listener. */
+  /** Commits a revision of its own, in slices from the decision to the last listener. */
   private async commitChangeSet({ by, mutations, dryRun, resolve, reject }: QueuedChangeSet): Promise<void> {
     const revision = (this.published + 1) as Revision;
     let decision: Decision;
@@ -196,7 +196,7 @@ export class Committer {
       for (const commit of commits) {
         this.current.apply(commit.changes);
         const told = this.tell(commit);
-        // Without a wait where there is nothing to wait for: what follows must happen in this turn of the event loop.
+        // Without a wait if there is nothing to wait for: the next steps must happen in this turn of the event loop.
         if (told) await told;
       }
     } catch (error) {

@@ -67,7 +67,7 @@ export class Pending {
     return pending;
   }
 
-  /** The inventory alone: the pools have followed before. */
+  /** The inventory alone: the pools were updated before. */
   catchUp(changes: readonly ResourceChange[]): Promise<void> {
     return inSlices(this.inventory.applySteps(changes));
   }
@@ -97,7 +97,7 @@ export class Pending {
     for (const receipt of receipts) this.receipts.add(receipt);
   }
 
-  /** The inventory, and what is kept beside it. @returns the releases that the change set ends */
+  /** Applies the changes to the inventory and to the pools. @returns the releases that the change set ends */
   async followInSlices(changes: readonly ResourceChange[]): Promise<readonly TimedRelease[]> {
     await inSlices(this.inventory.applySteps(changes));
     return inSlices(this.pools.applySteps(changes, this.deps.now().getTime()));

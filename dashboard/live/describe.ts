@@ -13,7 +13,7 @@ export interface FieldChange {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What a reader would call the fields that differ; for what was created or deleted, all of them. */
+/** The names of changed fields for users; all fields of a created or deleted resource. */
 export function fieldChanges({ data }: CloudEvent): FieldChange[] {
   const before = flat(data.before as Fields | null);
   const after = flat(data.after as Fields | null);

@@ -1,4 +1,4 @@
-// What comes over the event stream. Pure.
+// Messages of the event stream. Pure.
 import type { BookmarkCloudEvent } from "../../schema/event-stream.ts";
 import type { CloudEvent } from "../../schema/events.ts";
 import type { OperationalCloudEvent } from "../../schema/operational.ts";

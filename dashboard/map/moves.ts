@@ -19,7 +19,7 @@ const maxInFlight = 60;
 export function useMoves(): { readonly latest: readonly SeenMove[]; readonly flying: readonly SeenMove[] } {
   const [latest, setLatest] = useState<readonly SeenMove[]>([]);
   const [flying, setFlying] = useState<readonly SeenMove[]>([]);
-  // Before the map is seen: a move that comes then is not asked for again.
+  // Before the first drawing of the map: a move in between is not queried again.
   useLayoutEffect(
     () =>
       stream.listen({

@@ -16,7 +16,7 @@ import { Empty, Failure, PageHead } from "../parts/states.tsx";
 import { place, refine } from "../router.ts";
 
 const backfill = 100;
-/** More are not drawn at a time: who wants older ones goes back in time. */
+/** At most so many are drawn at a time: older ones are reached by going back in time. */
 const shownAtMost = 200;
 
 export function EventsPage() {
@@ -106,7 +106,7 @@ function logFilter({ kind, network, host, name }: EventFilter) {
 function Live({ filter }: { readonly filter: EventFilter }) {
   const onlyOperational = filter.kind === "operational";
   const [fresh, setFresh] = useState<readonly CloudEvent[]>([]);
-  /** What was shown when it was paused. */
+  /** The events on the page when it was paused. */
   const [paused, setPaused] = useState<readonly StreamEvent[]>();
   useEffect(
     () =>
@@ -155,7 +155,7 @@ function Live({ filter }: { readonly filter: EventFilter }) {
       {shown.length === 0 && log.loading && <p class="loading">Loading…</p>}
       {shown.length === 0 && !log.loading && (
         <div class="panel">
-          <Empty title={emptyTitle(filter)}>New events appear here as they come.</Empty>
+          <Empty title={emptyTitle(filter)}>New events appear here as they arrive.</Empty>
         </div>
       )}
       {oldest && !(log.isComplete && shown.length < shownAtMost) && (
@@ -191,7 +191,7 @@ function Past({ filter, at }: { readonly filter: EventFilter; readonly at: strin
       {hasNone && (
         <div class="panel">
           <Empty title="Operational events have no revision">
-            The controller keeps the last 1,024; go back to live to see them.
+            The controller keeps the last 1,024; return to live to see them.
           </Empty>
         </div>
       )}

@@ -1,4 +1,4 @@
-// What the log says of one thing, newest first, page after page.
+// The log of one resource, newest first, page by page.
 import { useEffect, useMemo, useState } from "preact/hooks";
 import type { CloudEvent } from "../../schema/events.ts";
 import type { LogView } from "../../schema/observe.ts";
@@ -54,7 +54,7 @@ interface LogOptions {
   readonly before?: string;
   /** Whenever something new fits, it is read again. */
   readonly changedBy?: (event: StreamEvent) => boolean;
-  /** The caller adds what the stream tells, also of a time without a connection: what was read once needs no second look. */
+  /** The caller adds live events, also those of a time without a connection: the log need not be read twice. */
   readonly isFollowed?: boolean;
 }
 

@@ -205,7 +205,7 @@ export class KernelWatch {
   }
 
   private reportTheft(vni: Vni, mac: MacAddress, portIfindex: number): void {
-    const detail = `put back from the port with ifindex ${portIfindex}`;
+    const detail = `restored from the port with ifindex ${portIfindex}`;
     if (!this.deps.reporter.note({ kind: "theft", vni, subject: mac, detail })) return;
     this.deps.log.warn(
       { network: this.deps.registered.nameOf(vni), vni, mac, portIfindex },

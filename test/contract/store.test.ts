@@ -1,4 +1,4 @@
-// The embedded store: the contract of all stores, and what is SQLite's own.
+// The embedded store: the contract of all stores, and tests specific to SQLite.
 import { on } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -76,7 +76,7 @@ test("the thread that writes commits has the same settings, and may wait longer"
   expect(messages).toEqual([{ ok: true }, { ok: true }, settings]);
 });
 
-test("a second controller on the same file is refused, and comes in when the first has gone", async () => {
+test("a second controller on the same file is refused, and starts when the first has stopped", async () => {
   const path = temporaryPath();
   const first = openSqliteStore(path);
   expect(() => openSqliteStore(path)).toThrow(/in use by another controller/);
@@ -84,7 +84,7 @@ test("a second controller on the same file is refused, and comes in when the fir
   await openSqliteStore(path).close();
 });
 
-test("a newer schema is refused with what to do, and stays as it is", async () => {
+test("a newer schema is refused with instructions, and not touched", async () => {
   const path = temporaryPath();
   await openSqliteStore(path).close();
   const version = newestOf(readMigrations());
@@ -119,17 +119,17 @@ test("the database of another program is refused", () => {
   expect(() => openSqliteStore(path)).toThrow("a database of another program");
 });
 
-test("a file that is no database is refused", () => {
+test("a file that is not a database is refused", () => {
   const path = temporaryPath();
   writeFileSync(path, "not a database, but long enough that SQLite looks at it ".repeat(20));
   expect(() => openSqliteStore(path)).toThrow("not a SQLite database");
 });
 
-test("a path that cannot be made is refused", () => {
+test("a path that cannot be created is refused", () => {
   expect(() => openSqliteStore(join(temporaryPath(), "x", "nearmiss.db"))).toThrow(StoreOpenError);
 });
 
-test("a database locked by somebody else is unavailable, and nothing of the batch is written", async () => {
+test("a database locked by another process is unavailable, and nothing of the batch is written", async () => {
   const path = temporaryPath();
   const store = openSqliteStore(path);
   const batch = commitsOf(new Inventory(), 1, [networkPut("blue", 100)]);
@@ -164,7 +164,7 @@ test("a large revision that fails half way leaves nothing, and can be written ag
   await store.close();
 });
 
-test("damage that is found while running breaks the store", async () => {
+test("damage found at run time breaks the store", async () => {
   const path = temporaryPath();
   const store = openSqliteStore(path);
   const other = new Database(path);

@@ -80,7 +80,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       await again.close();
     });
 
-    test("forgets the receipts that it is told to, before it takes new ones", async () => {
+    test("deletes the expired receipts before it stores new ones", async () => {
       const store = await make().open();
       const receipt = (key: string) => ({ key, fingerprint: "f", atMs: 1, outcome: `{"of":"${key}"}` });
       await store.commit([], [receipt("token a 1"), receipt("token a 2"), receipt("token b 1")]);
@@ -91,7 +91,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       await store.close();
     });
 
-    test("reads the log backwards too, whole or of one resource", async () => {
+    test("reads the log backwards too, all of it or of one resource", async () => {
       const store = await make().open();
       const state = new Inventory();
       const commits = commitsOf(
@@ -117,7 +117,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       await store.close();
     });
 
-    test("opened again it holds the state, the log and the epoch that it was closed with", async () => {
+    test("after reopening it has the same state, log and epoch", async () => {
       const place = make();
       const store = await place.open();
       const state = new Inventory();
@@ -160,7 +160,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       await Promise.all([one.close(), two.close()]);
     });
 
-    test("one change set may swap addresses, VTEPs and VNIs, and replace what it deletes", async () => {
+    test("one change set may swap addresses, VTEPs and VNIs, and replace resources that it deletes", async () => {
       const place = make();
       const store = await place.open();
       const state = new Inventory();
@@ -187,7 +187,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       await again.close();
     });
 
-    test("a batch of which one commit cannot be stored leaves nothing of itself", async () => {
+    test("a batch in which one commit cannot be stored leaves nothing", async () => {
       const store = await make().open();
       const batch = commitsOf(new Inventory(), 1, [networkPut("blue", 100)], [hostPut("a", "192.0.2.1")]);
       const [first, second] = batch;
@@ -227,7 +227,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       },
     );
 
-    test("batches that come at once are appended in order; what they guard holds for each", async () => {
+    test("simultaneous batches are appended in order, each with its precondition checked", async () => {
       const store = await make().open();
       const state = new Inventory();
       const batches = [1, 2, 3, 4].map((n) => commitsOf(state, n, [networkPut(`n${n}`, n)]));
@@ -266,7 +266,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       await store.close();
     });
 
-    test("forgets whole revisions from the oldest, by number and by age, a part at a time, and says how far", async () => {
+    test("deletes whole revisions from the oldest, by number and by age, in parts, and returns how far", async () => {
       const place = make();
       const store = await place.open();
       const lists = [[1, 2, 3], [4], [5, 6, 7, 8], [9], [10]];
@@ -285,7 +285,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       expect(await store.compactLog({ before: "", maxEvents: 10 }, 100)).toBe(false);
       expect(await store.compactLog({ before: "2026-01-02", maxEvents: 10 }, 100)).toBe(true);
       expect(await left()).toEqual({ compacted: 1, events: 7, revisions: [2, 3, 4, 5] });
-      // Six are one too many, so the third revision goes too: it is half gone, and nothing of it is to be read.
+      // Six are one too many, so the third revision goes too: it is deleted in part, and nothing of it may be read.
       while ((await store.logExtent()).events > 4) await store.compactLog({ before: "", maxEvents: 5 }, 2);
       expect(await left()).toEqual({ compacted: 3, events: 3, revisions: [4, 5] });
       await expect(store.readEvents({ revision: parseRevision(3), index: 1 }, parseRevision(5), 9)).rejects.toThrow(

@@ -10,7 +10,7 @@ const program = join(import.meta.dirname, "../../dist/bin/nearmiss");
 /** Where the pages say that the controller is. */
 const shownBase = "127.0.0.1:4788";
 
-/** What the pages' commands need beside ours. */
+/** Programs that the pages' commands need in addition to ours. */
 export function missingCommands(): string[] {
   return ["bash", "curl", "jq"].filter((command) => spawnSync(command, ["--version"]).error);
 }

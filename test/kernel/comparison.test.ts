@@ -78,7 +78,7 @@ describeKernel("a comparison of thousands of entries", () => {
     await expectInLine();
   });
 
-  test("that has to write all of them again lets answers be written between, and never writes over them", async () => {
+  test("that rewrites all entries lets answers be written in between, and never overwrites them", async () => {
     await host.namespace.ip("link set nmv100 down", "link set nmv100 up");
     core.networks.look("device");
     expect(await answerConcurrently(changes)).toBeGreaterThan(4);

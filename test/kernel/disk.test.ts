@@ -1,4 +1,4 @@
-// Promise P9: what a disk can do to the controller, done to a real one. Clear errors, and nothing lost.
+// Promise P9: disk faults of the controller, on a real disk. Clear errors, and nothing lost.
 import { execFileSync, spawn } from "node:child_process";
 import { closeSync, ftruncateSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -82,7 +82,7 @@ describeKernel("the disk", () => {
     await again.call("GET", "/v1/vms/vm-1");
   });
 
-  test("has given back other bytes: refuses to start, and says how to restore", async () => {
+  test("has returned corrupt data: refuses to start, and says how to restore", async () => {
     const db = join(temporaryDirectory(), "nearmiss.db");
     const controller = await ControllerProcess.start(db);
     await controller.furnish();
@@ -91,7 +91,7 @@ describeKernel("the disk", () => {
     const whole = readFileSync(db);
     const pages = statSync(db).size / 4_096;
     expect(pages).toBeGreaterThan(10);
-    // The first page says what the file is, the others what is in it.
+    // The first page identifies the file, the others have its content.
     for (let page = 0; page < pages; page++) {
       if (whole.subarray(page * 4_096, (page + 1) * 4_096).every((byte) => byte === 0)) continue;
       writeFileSync(db, whole);
@@ -108,7 +108,7 @@ describeKernel("the disk", () => {
     expect([...(await again.everything()).keys()].filter((name) => name.startsWith("vm/"))).toHaveLength(50);
   });
 
-  test("is locked by another program: 503, the event loop goes on, and writes again when it lets go", async () => {
+  test("is locked by another program: 503, the event loop continues, and writes succeed when it is unlocked", async () => {
     const db = join(temporaryDirectory(), "nearmiss.db");
     const controller = await ControllerProcess.start(db);
     await controller.furnish();
@@ -159,7 +159,7 @@ function overwrite(path: string, offset: number, length: number): void {
   }
 }
 
-/** From now on the kernel answers EIO to every fsync of the process. @returns what lets go of it */
+/** From now on the kernel answers EIO to every fsync of the process. @returns a callback that ends this */
 async function failFsync(pid: number | undefined): Promise<() => Promise<void>> {
   const calls = "fsync,fdatasync";
   const flags = ["-f", "-p", String(pid), "-e", `trace=${calls}`, "-e", `inject=${calls}:error=EIO`];

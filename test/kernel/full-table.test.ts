@@ -1,4 +1,5 @@
-// A kernel that takes no more entries: what works goes on, the operator is told, and all is made good when there is room.
+// A kernel that accepts no more entries: existing ones work, the operator is informed, and the rest is written when
+// there is room.
 import { pino } from "pino";
 import { expect, test } from "vitest";
 import type { OperationResult, Tables } from "../../node-agent/tables/entry.ts";
@@ -19,7 +20,7 @@ describeKernel("a full kernel table", () => {
   const host = kernelHost();
   let full = false;
 
-  /** Permanent entries have no limit of their own in the kernel: this refuses new ones as it would. */
+  /** Permanent entries have no limit in the kernel: this refuses new ones in the same way. */
   const tables: Tables = {
     list: (on) => host.tables.list(on),
     idleMs: (on) => host.tables.idleMs(on),

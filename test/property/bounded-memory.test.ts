@@ -84,7 +84,7 @@ class Host {
     this.nowMs += ms;
   }
 
-  /** A guest asks for `target` from an address that it may have made up. */
+  /** A guest asks for `target` from an address that may be false. */
   asks(from: MacAddress, sender: IpAddress, target: IpAddress): void {
     const asker = { mac: from, ip: sender };
     this.heard.push({ asker, claim: asker, target });
@@ -125,7 +125,7 @@ const others = 2;
 /** Lets what was begun end. */
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-test("whatever guests ask, claim and send, from however many addresses, nothing grows beyond its bound", () => {
+test("whatever guests ask, claim and send, from however many addresses, nothing exceeds its limit", () => {
   const behaviour = fc.record({
     live: fc.boolean(),
     /** Different ones of each, drawn in turn: one guest that scans, or as many as there are addresses. */

@@ -1,4 +1,4 @@
-// Answers come at any time while a network is compared with the kernel's tables, and are written at any time after.
+// Answers arrive at any time while a network is compared with the kernel's tables, and are written at any time after.
 import fc from "fast-check";
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
@@ -41,7 +41,7 @@ class Host {
     return operations;
   }
 
-  /** A comparison, and these things one after the other while it is under way, or before, or after. */
+  /** A comparison, and these events one after the other during, before, or after it. */
   async settleAmid(acts: readonly (() => void)[]): Promise<boolean> {
     const settled = this.keeper.settle(network, "timer");
     this.scheduler.scheduleSequence(acts.map((act) => async () => act()));
@@ -105,7 +105,7 @@ describe("a comparison", () => {
       { numRuns: runs(500) },
     ));
 
-  test("ends where all that was held is replaced: it takes nothing away for it, and writes nothing of before over it", () =>
+  test("ends if all answers are replaced: it deletes nothing for that, and writes no older state over it", () =>
     fc.assert(
       fc.asyncProperty(
         fc.scheduler(),
@@ -134,7 +134,7 @@ describe("a comparison", () => {
           const own = new Map((await host.own()).map((entry) => [entryKey(entry), entry]));
           for (const [key, entry] of put) expect(pathOf(own.get(key))).toEqual(pathOf(entry));
           if (!snapshot) expect(stood.filter((key) => !own.has(key))).toEqual([]);
-          // Replaced before its end, it has to begin anew.
+          // Replaced before its end, it has to start again.
           if (whole && !snapshot) expect(sorted([...own.values()])).toEqual(sorted(right));
         },
       ),

@@ -37,7 +37,7 @@ const fenceId = 1_000_000;
 
 const log = pino({ level: "silent" });
 const metrics = Object.assign(new Metrics(), {
-  // Every world has a channel of its own, and one registry has each gauge once.
+  // Every world has its own channel, and one registry has each gauge once.
   observe: () => {},
 });
 
@@ -76,7 +76,7 @@ class Connection extends EventEmitter {
     this.later(() => this.deliver(text));
   }
 
-  /** The peer reads what was sent before. */
+  /** The peer reads the earlier frames. */
   close(): void {
     this.later(this.onClose);
   }
@@ -175,7 +175,7 @@ class World {
     this.channel.stop();
   }
 
-  /** What the kernel holds is what the inventory says, of all that was asked for. */
+  /** The kernel's entries match the inventory, for all requested addresses. */
   async expectTrue(): Promise<void> {
     const { state, revision } = this.inventory;
     for (const { guests } of this.agents) expect(guests.untrue).toEqual([]);
@@ -224,7 +224,7 @@ class World {
     return agent;
   }
 
-  /** The controller's own, over an inventory whose changes are durable at once. */
+  /** The controller's own class, over an inventory whose changes are durable at once. */
   private newChannel(): AgentChannel {
     const { inventory, listeners } = this;
     const committer = {
@@ -243,7 +243,7 @@ class World {
       selfRegistration: false,
       certification: undefined,
       limits: { heartbeatMs: 5_000, maxBufferedBytes: 1 << 30, helloMs: 5_000, stalledMs: 5_000 },
-      // The clock stands still, so nothing of it comes back.
+      // The clock does not advance, so no budget is restored.
       allowance: { perSecond: 1, burst: Number.MAX_SAFE_INTEGER },
       graceMs: 5_000,
       operational: new OperationalEvents(epoch),
@@ -255,7 +255,7 @@ class World {
     });
   }
 
-  /** The registered host says what it holds, and is told everything anew. */
+  /** The registered host declares its keys, and receives everything again. */
   private connect(): Connection {
     // With a VTEP that no other host has taken since.
     const spec = parseHost(host, { vtep: "192.0.2.99" }, "operator");
@@ -323,7 +323,7 @@ const someSteps: fc.Arbitrary<Step[]> = fc.array(
   { size: "max", maxLength: 40 },
 );
 
-// No time passes: what waits for a deadline is not at issue here.
+// No time passes: deadlines are not the subject here.
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] }));
 afterEach(() => void vi.useRealTimers());
 

@@ -1,4 +1,4 @@
-// The built `nearmiss` as an operator has it: commands as processes, and a controller that they ask.
+// The built `nearmiss` from an operator's view: commands as processes, and a controller for them.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, onTestFinished } from "vitest";
@@ -37,7 +37,7 @@ export function runNearmiss(
   });
 }
 
-/** A command that goes on until it is stopped, with what it has printed so far. */
+/** A command that runs until it is stopped, with its output so far. */
 export function startNearmiss(args: readonly string[], env: Readonly<Record<string, string>>) {
   const child = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"], env });
   onTestFinished(() => stop(child));
@@ -54,13 +54,13 @@ export function startNearmiss(args: readonly string[], env: Readonly<Record<stri
     return waitUntil(read, (seen) => seen.search(text) >= 0, { what });
   };
   return {
-    /** What it has printed, once that is in it. @throws WaitError */
+    /** Its output, once that contains the text. @throws WaitError */
     shows: (text: string | RegExp) => shows(() => stdout, text),
     complains: (text: string | RegExp) => shows(() => stderr, text),
   };
 }
 
-/** A controller with an empty database that asks for tokens, and commands that ask it as its admin. */
+/** A controller with an empty database that requires tokens, and commands with its admin token. */
 export async function startOperated(atEnd: AtEnd = onTestFinished) {
   const directory = temporaryDirectory(atEnd);
   const db = join(directory, "nearmiss.db");
@@ -93,7 +93,7 @@ export async function startOperated(atEnd: AtEnd = onTestFinished) {
 
 export type Operated = Awaited<ReturnType<typeof startOperated>>;
 
-/** One for all tests of a file: each makes what it needs under names of its own. Call it outside of tests. */
+/** One for all tests of a file: each creates its resources under its own names. Call it outside of tests. */
 export function operatedForFile(prepare: (controller: Operated) => Promise<void>): () => Operated {
   const cleans: (() => Promise<void> | void)[] = [];
   let operated: Operated | undefined;

@@ -1,4 +1,4 @@
-// What kernel tests share: a namespace of their own, and the agent's kernel parts inside it.
+// Common parts of kernel tests: a separate namespace, and the agent's kernel parts inside it.
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import { afterAll, beforeAll, describe } from "vitest";

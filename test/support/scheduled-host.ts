@@ -26,7 +26,7 @@ import { coreOn, inertEdges } from "../../testkit/agent-core.ts";
 import { etherTypes } from "../../testkit/lab/frames.ts";
 import { FakeTables } from "./fake-tables.ts";
 
-/** What outlives an agent: its host's devices and what is in their tables. */
+/** The state that outlives an agent: its host's devices and their tables. */
 export class ScheduledKernel implements Tables {
   readonly epochs = new Map<Vni, string>();
   /** Every neighbour that was ever written. */
@@ -39,7 +39,10 @@ export class ScheduledKernel implements Tables {
     this.tables = new FakeTables({ has: (vni: Vni) => this.epochs.has(vni) } as ReadonlySet<Vni>);
   }
 
-  /** @param isWanted false by then: whoever began it is dead. The kernel writes within a system call, so never after that */
+  /**
+   * @param isWanted false by then: the agent that began it is dead. The kernel writes within a system call, so never
+   * after that
+   */
   apply(operations: readonly Operation[], isWanted: () => boolean = () => true): Promise<OperationResult[]> {
     const written = this.writes.run(async () => {
       await this.soon("write");
@@ -53,7 +56,7 @@ export class ScheduledKernel implements Tables {
     });
   }
 
-  /** As the kernel's dumps: after what was sent before, neighbours and FDB one after the other, and old when they arrive. */
+  /** Like the kernel's dumps: after earlier writes, neighbours and FDB one after the other, and stale on arrival. */
   async list(vni: Vni): Promise<ActualEntry[]> {
     await this.writes.idle;
     await this.soon("dump of neighbours");
@@ -74,12 +77,12 @@ export class ScheduledKernel implements Tables {
     return new Map([...(await this.tables.idleMs(vni)).keys()].map((mac) => [mac, day]));
   }
 
-  /** Somebody else's change, at once. */
+  /** A foreign change, at once. */
   putForeign(entry: Entry): void {
     this.tables.putForeign(entry);
   }
 
-  /** What stands there now. */
+  /** The present entries. */
   present(vni: Vni): Promise<ActualEntry[]> {
     return this.tables.list(vni);
   }
@@ -201,7 +204,7 @@ export class ScheduledAgent {
     return this.core.eviction.aged;
   }
 
-  /** Takes over what an earlier run left. */
+  /** Takes over the entries of an earlier run. */
   async start(): Promise<void> {
     const present = await Promise.all([...this.kernel.epochs.keys()].map((vni) => this.kernel.present(vni)));
     this.core.session.inherit(present.flat().flatMap(({ entry, own }) => (own ? entry : [])));

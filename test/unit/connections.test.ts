@@ -56,7 +56,7 @@ function setUp(limits: Partial<ConnectionsDeps["limits"]> = {}, more: Partial<Co
     connections.opened(peer);
     return peer;
   };
-  /** @returns why not, or what ends the request */
+  /** @returns the reason of a refusal, or a callback that ends the request */
   const ask = (peer: Peer, identity: Identity) => {
     const ends: (() => void)[] = [];
     const obstacle = connections.admit(peer, identity, (done) => ends.push(done));
@@ -120,21 +120,21 @@ describe("who makes new connections again and again", () => {
 });
 
 describe("strangers", () => {
-  test("of one IPv6 /64 are one source, whatever the rest of the address is", () => {
+  test("of one IPv6 /64 are one source, whatever the rest of the address", () => {
     const { connections, open } = setUp();
     const peers = Array.from({ length: 3_000 }, (_, n) => open(`2001:db8:1:2:${n.toString(16)}::1`));
     expect(connections.unproven).toBe(8);
     expect(peers.filter(({ destroyed }) => !destroyed)).toEqual(peers.slice(-8));
   });
 
-  test("of another source are not pushed out by them", () => {
+  test("of another source are not displaced by them", () => {
     const { open } = setUp();
     const honest = open("2001:db8:1:3::1");
     for (let n = 0; n < 100; n += 1) open(`2001:db8:1:2::${n.toString(16)}`);
     expect(honest.destroyed).toBe(false);
   });
 
-  test("of many sources have a share of all together, and the source with most makes room", () => {
+  test("of many sources share one limit, and the source with most makes room", () => {
     const { connections, refused, open } = setUp({ total: 40 });
     const honest = open("192.0.2.1");
     for (let source = 2; source < 8; source += 1) for (let n = 0; n < 8; n += 1) open(`192.0.2.${source}`);
@@ -143,7 +143,7 @@ describe("strangers", () => {
     expect(new Set(refused)).toEqual(new Set(["strangers"]));
   });
 
-  test("who wait for their handshake keep their place: the one that came last goes", () => {
+  test("that wait for their handshake keep their place: the latest arrival is closed", () => {
     const waits = new Set<unknown>();
     const { open } = setUp({}, { handshakes: { ...noHandshakes, isWaiting: (socket) => waits.has(socket) } });
     const fleet = Array.from({ length: 8 }, () => {
@@ -159,7 +159,7 @@ describe("strangers", () => {
     expect(all.map(({ destroyed }) => destroyed)).toEqual([...Array(8).fill(false), true]);
   });
 
-  test("of a source where hosts are registered may be as many as these need", () => {
+  test("of a source with registered hosts may be as many as these need", () => {
     const state = Inventory.of({
       networks: [],
       vms: [],
@@ -176,13 +176,13 @@ describe("strangers", () => {
     const { connections, open } = setUp({}, { hostsAt: (source) => sources.count(source) });
     for (let n = 0; n < 200; n += 1) open(`2001:db8:5::${n.toString(16)}`);
     for (let n = 0; n < 200; n += 1) open(`2001:db8:6::${n.toString(16)}`);
-    // 100 in all is the strangers' share of 400: what is over is taken from the larger source.
+    // 100 in all is the strangers' share of 400: the excess is taken from the larger source.
     expect(connections.unproven).toBe(100);
   });
 });
 
 describe("an identity", () => {
-  test("makes room with its own connection that is idle, and is refused where all are in use", () => {
+  test("makes room by closing its own idle connection, and is refused if all are in use", () => {
     const { refused, open, ask } = setUp();
     const viewer = token("viewer", "v");
     const first = open("192.0.2.1");
@@ -199,7 +199,7 @@ describe("an identity", () => {
     expect(ask(open("192.0.2.1"), viewer).obstacle).toBeUndefined();
   });
 
-  test("has its own: another token, a host and an admin go on", () => {
+  test("has its own limit: another token, a host and an admin are unaffected", () => {
     const { open, ask } = setUp();
     for (let n = 0; n < 30; n += 1) ask(open(`192.0.3.${n}`), token("viewer", "v"));
     for (const other of [token("viewer", "w"), host("a"), admin]) {
@@ -213,7 +213,7 @@ describe("an identity", () => {
     expect(answers.map((obstacle) => obstacle !== undefined)).toEqual([...Array(8).fill(false), true]);
   });
 
-  test("that shares a connection with others behind a proxy is counted where it was last", () => {
+  test("that shares a connection with others behind a proxy is counted at its latest user", () => {
     const { connections, open, ask } = setUp({ perToken: 8 });
     const shared = open("192.0.2.1");
     for (let n = 0; n < 40; n += 1) ask(shared, token("viewer", `${n}`)).end();
@@ -223,7 +223,7 @@ describe("an identity", () => {
   });
 });
 
-describe("when all are used up", () => {
+describe("when all connections are used up", () => {
   test("tokens have left room for hosts, and both for admins", () => {
     const { open, ask } = setUp({ total: 100 });
     const room = 75;
@@ -242,6 +242,6 @@ test.each([
   ["Max open files            1048576              1048576              files", 250_000],
   ["Max open files            100                  100                  files", 32],
   ["", 250_000],
-])("out of %j come %d connections", (limits, expected) => {
+])("%j allows %d connections", (limits, expected) => {
   expect(connectionsFor(`Max processes 1 2 x\n${limits}\nMax locked memory`)).toBe(expected);
 });

@@ -1,4 +1,4 @@
-// What the kernel refuses, before, during and after a comparison.
+// Entries that the kernel refuses, before, during and after a comparison.
 import { pino } from "pino";
 import { expect, test } from "vitest";
 import { EntryReconciler } from "../../node-agent/networks/entry-reconciler.ts";
@@ -78,7 +78,7 @@ test("what is refused while a network is compared stays refused until the next c
   expect([...host.writer.refusals]).toEqual([]);
 });
 
-test("a comparison that is refused everything says so in one line, and the next one makes it good", async () => {
+test("a comparison in which everything is refused logs one line, and the next one corrects it", async () => {
   const tables = new FakeTables(new Set([network.vni]));
   const host = keeperOn(tables, async () => {});
   host.held.take([1, 2, 3].map(answer), 0);

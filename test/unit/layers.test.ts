@@ -16,14 +16,14 @@ interface Rule {
 }
 
 const rules: readonly Rule[] = [
-  { from: "schema", may: ["schema"], because: "what crosses a boundary must not know who stands on either side" },
-  { from: "common", may: ["common"], because: "what all programs share knows none of them" },
+  { from: "schema", may: ["schema"], because: "what crosses a boundary must not depend on either side" },
+  { from: "common", may: ["common"], because: "what all programs share depends on none of them" },
   {
     from: "controller",
     may: ["common", "controller", "schema"],
     because: "controller and agent meet on the wire only",
   },
-  { from: "cli", may: ["cli", "common", "schema"], because: "commands talk to the controller as everybody does" },
+  { from: "cli", may: ["cli", "common", "schema"], because: "commands use the controller's public API" },
   {
     from: "node-agent",
     may: ["common", "node-agent", "schema"],
@@ -83,7 +83,7 @@ function sources(folder: string): string[] {
     .map((entry) => relative(root, join(entry.parentPath, entry.name)));
 }
 
-/** What a file imports, as paths below the root for ours and as names for packages. */
+/** The imports of a file, as paths below the root for ours and as names for packages. */
 function importsOf(file: string): string[] {
   const text = readFileSync(join(root, file), "utf8");
   const statements = text.matchAll(/(?:^|\n)\s*(?:import|export)\s[^;]*?from\s+"([^"]+)"|import\(\s*"([^"]+)"\s*\)/g);
@@ -105,7 +105,7 @@ function breaches(rule: Rule, file: string, imports: readonly string[]): string[
     .map((target) => `${file} imports ${target}`);
 }
 
-/** A folder of controller/ or node-agent/, what stands beside these folders, or another program as a whole. */
+/** A folder of controller/ or node-agent/, the files beside these folders, or another program as a whole. */
 function roomOf(file: string): string {
   const [program = "", folder = "", inside] = file.split("/");
   const hasRooms = program === "controller" || program === "node-agent";
@@ -136,7 +136,7 @@ describe("layers", () => {
     expect(breaches(rule, "x.ts", imports)).toEqual(["x.ts imports node-agent/agent.ts", "x.ts imports node:fs"]);
   });
 
-  test("there are no more arrows between rooms than there were", () => {
+  test("there are no more arrows between rooms than allowed", () => {
     const files = ["cli", "common", "controller", "dashboard", "node-agent", "schema"].flatMap(sources);
     const arrows = arrowsBetween(new Map(files.map((file) => [file, importsOf(file)])));
     console.log(`${arrows.length} arrows between rooms, at most ${maxArrows}`);
@@ -160,8 +160,8 @@ describe("layers", () => {
     expect(direct.filter((file) => !/^controller\/(store\/sqlite|backup)\//.test(file))).toEqual([]);
   });
 
-  /** Each of these refuses what another user has planted there: test/abuse/planted-files.test.ts. */
-  test("files and directories are made in few places", () => {
+  /** Each of these refuses files planted by another user: test/abuse/planted-files.test.ts. */
+  test("files and directories are created in few places", () => {
     const makers =
       /\b(open|openSync|writeFile\w*|appendFile\w*|createWriteStream|copyFile\w*|cp|cpSync|mkdir\w*|mkdtemp\w*|link|linkSync|symlink\w*|rename\w*)\b/;
     const made = ["bin", "cli", "common", "controller", "node-agent", "schema"].flatMap(sources).filter((file) => {

@@ -1,4 +1,4 @@
-// All benches: what each measures, what it takes, and how its result is told.
+// All benches: what each measures, its options, and how its result is printed.
 import { abuseBench, details } from "./abuse/bench.ts";
 import { attackNames, shortAttackNames } from "./abuse/names.ts";
 import { reportAbuse } from "./abuse/report.ts";

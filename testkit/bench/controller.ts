@@ -1,4 +1,4 @@
-// A controller as a process of its own, on a free port of 127.0.0.1, with a fresh database.
+// A controller as a separate process, on a free port of 127.0.0.1, with a fresh database.
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -15,7 +15,7 @@ export interface Lag {
   readonly p99: number;
 }
 
-/** To whom it opens: to everybody; to tokens, over plain HTTP all the same; to tokens and hosts' certificates, over TLS. */
+/** Access: without authentication; with tokens, over plain HTTP; with tokens and hosts' certificates, over TLS. */
 export type Door = "open" | "tokens" | "tls";
 
 const doorFlags = { open: ["--insecure"], tokens: [], tls: ["--tls", "self"] } as const satisfies Record<Door, unknown>;
@@ -49,7 +49,7 @@ export class BenchController {
     return this.door === "open" ? "" : readFileSync(`${this.db}.admin-token`, "utf8").trim();
   }
 
-  /** What it is checked with; empty without TLS. */
+  /** The CA for checking it; empty without TLS. */
   get ca(): string {
     return this.door === "tls" ? readFileSync(`${this.db}.pki/ca.pem`, "utf8") : "";
   }
@@ -100,7 +100,7 @@ export class BenchController {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  /** The next run has the same address and database, and none of what this one did. */
+  /** The next run has the same address and database, and none of this one's state. */
   async restart(signal: "SIGTERM" | "SIGKILL", door = this.door): Promise<void> {
     await this.end(signal);
     this.door = door;

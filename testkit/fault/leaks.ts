@@ -19,13 +19,13 @@ export class LeakWatch {
     this.timer = every(drainEveryMs, () => this.drain());
   }
 
-  /** @param foreignPrefix what all MACs of the other network begin with */
+  /** @param foreignPrefix the prefix of all MACs of the other network */
   static async open(guests: readonly Guest[], foreignPrefix: string): Promise<LeakWatch> {
     const open = async (guest: Guest) => ({ guest, socket: await openPacketSocket(guest, guestDevice) });
     return new LeakWatch(await Promise.all(guests.map(open)), foreignPrefix);
   }
 
-  /** The first few frames that came where they do not belong, and forgets them. */
+  /** Returns and clears the first few frames that arrived in the wrong network. */
   take(): string[] {
     this.drain();
     return this.leaks.splice(0).slice(0, 5);

@@ -15,7 +15,7 @@ export interface ProgramOptions {
   readonly preload?: string;
 }
 
-/** The repository, seen from testkit/lab/ as well as from dist/testkit/lab/. */
+/** The repository, relative to testkit/lab/ as well as to dist/testkit/lab/. */
 function repositoryRoot(): string {
   const here = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
   return existsSync(join(here, "package.json")) ? here : dirname(here);
@@ -68,7 +68,7 @@ export async function startController(where: Namespace, options: ControllerOptio
 }
 
 export interface AgentOptions extends ProgramOptions {
-  /** The flags that tell who it is and whom it asks. */
+  /** The flags for its identity and its controller. */
   readonly identity: readonly string[];
   /** Beside the environment of this process: a join token. */
   readonly env?: Readonly<Record<string, string>>;

@@ -26,7 +26,7 @@ export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Reads until `accept` holds; a read that throws counts as not yet. @throws WaitError at the deadline */
+/** Reads until `accept` is true; a read that throws counts as not yet. @throws WaitError at the deadline */
 export async function waitUntil<T>(
   read: () => T | Promise<T>,
   accept: (value: T) => boolean,

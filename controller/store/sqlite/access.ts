@@ -107,7 +107,7 @@ export class SqliteAccess implements AccessStore {
 }
 
 /**
- * For a command on the controller's machine. Takes no lock (ADR 0012): the controller notices what it writes.
+ * For a command on the controller's machine. Takes no lock (ADR 0012): the controller notices its writes.
  * @throws StoreOpenError with what to do about it
  */
 export function openAccess(path: string): { readonly access: AccessStore; readonly close: () => void } {
@@ -151,7 +151,7 @@ function prepare(db: Database.Database) {
         "VALUES ($id, $hash, $role, $networks, $hosts, $quota, $note, $created, $createdBy, $expires, $lastUsed)",
     ),
     remove: db.prepare("DELETE FROM tokens WHERE id = ?"),
-    // The token is a valid admin's, and there is no other such.
+    // The token is a valid admin's, and there is no other one.
     lastAdmin: db.prepare(
       "WITH admins AS (SELECT id FROM tokens WHERE role = 'admin' AND (expires IS NULL OR expires > $time)) " +
         "SELECT 1 FROM admins WHERE id = $id AND (SELECT count(*) FROM admins) = 1",

@@ -17,14 +17,14 @@ import { toHostRow, toNetworkRow, toVmRow } from "./rows.ts";
 /** Changes of one revision that the audit trail names: the log has the rest. */
 const maxAudited = 32;
 
-/** The one row of the trail that tells of the whole commit. */
+/** The one audit row of the whole commit. */
 export function auditOf({ time, by, revision, changes }: Commit): AuditRecord {
   return { time, by, revision, what: changes.slice(0, maxAudited).map(describeChange), changes: changes.length };
 }
 
 /**
- * All rows that go must leave before any that comes: two VMs may swap an address. So `remove` for the whole change set,
- * then `add`, each as a whole or part by part. References are checked at the end of the transaction.
+ * All rows must be removed before any is added: two VMs may swap an address. So `remove` for the whole change set, then
+ * `add`, each at once or in parts. References are checked at the end of the transaction.
  */
 export class CommitRows {
   private readonly statements: ReturnType<typeof prepare>;

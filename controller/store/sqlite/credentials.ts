@@ -106,7 +106,7 @@ function prepare(db: Database) {
     putCredential: db.prepare(
       "INSERT INTO host_credentials VALUES ($hostUid, $host, $generation, $key, $issuer, $expires) " +
         "ON CONFLICT (host_uid) DO UPDATE SET generation = $generation, key = $key, issuer = $issuer, expires = $expires " +
-        // A certificate that was on its way when its host was revoked does not undo that.
+        // A certificate that was being issued when its host was revoked does not undo the revocation.
         "WHERE $generation >= generation",
     ),
     dropCredential: db.prepare("DELETE FROM host_credentials WHERE host_uid = ?"),

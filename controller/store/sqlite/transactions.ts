@@ -1,7 +1,7 @@
 import type { Database } from "better-sqlite3";
 import { asStoreError } from "./errors.ts";
 
-/** Runs a task while nobody else in this process writes. */
+/** Runs a task while nothing else in this process writes. */
 export type WhileIdle = <T>(task: () => T) => Promise<T>;
 
 /** Reads and writes of one database whose errors are the store's. */

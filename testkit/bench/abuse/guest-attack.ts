@@ -33,7 +33,7 @@ export interface GuestResult {
   /** Of the agent whose guest floods. */
   readonly rssPeaceMib: number;
   readonly rssPeakMib: number;
-  /** CPU seconds of all floods and what came after. */
+  /** CPU seconds of all floods and of the time after them. */
   readonly agentCpuSeconds: number;
   readonly attackerCpuSeconds: number;
   readonly framesPerSecond: number;
@@ -41,9 +41,9 @@ export interface GuestResult {
 
 /** The flooding guest's own network, of another tenant. */
 const rogue = { name: "rogue", vni: 200, subnet: "10.200.0.0/16", mac: "52:54:02:00:00:01", ip: "10.200.0.1" } as const;
-/** What was not answered by then counts with it. */
+/** Packets without an answer by then count with this time. */
 const deadlineS = 2;
-/** From one first packet to the next after a flood: what comes late is seen as well. */
+/** From one first packet to the next after a flood: late effects are measured as well. */
 const afterEveryMs = 50;
 /** Registered at the same time. */
 const atOnce = 16;
@@ -51,7 +51,7 @@ const atOnce = 16;
 /** Two VMs that have not met, on two hosts. */
 type Pair = readonly [Endpoint, Endpoint];
 
-/** Each round has a lab of its own: an agent may feel a flood longer than the next round's peace could wait. */
+/** Each round has its own lab: the effect of a flood on an agent may last longer than the next round's idle phase. */
 export async function runGuestAttack(name: GuestAttack, turns: GuestTurns, progress: Progress): Promise<GuestResult> {
   const rounds: Round[] = [];
   while (rounds.length < turns.rounds) {
@@ -71,7 +71,7 @@ export async function runGuestAttack(name: GuestAttack, turns: GuestTurns, progr
   };
 }
 
-/** Times of first packets, ms, and what they cost. */
+/** Times of first packets, ms, and their cost. */
 interface Round {
   readonly peaceMs: readonly number[];
   readonly duringMs: readonly number[];
@@ -115,7 +115,7 @@ interface Scene {
 async function measure(scene: Scene, { packets, floodMs }: GuestTurns, progress: Progress): Promise<Round> {
   const { stand, attacker, order, pid } = scene;
   const pairs = await registerPairs(stand, 1 + 3 * packets);
-  // The very first pays for what is done once in the life of a process.
+  // The very first packet includes one-time work of the process.
   await firstPackets(stand, pairs, { count: 1, everyMs: 0 });
   progress("in peace");
   resetPeakRss(pid);

@@ -12,13 +12,13 @@ export type Distributions = Readonly<Partial<Record<Operation, Distribution>>>;
 export interface Ceilings {
   /** p99 of honest operations, attacked : control. */
   readonly ratio: number;
-  /** Added to `ratio` times control, ms: what a few samples on a busy machine vary by themselves. */
+  /** Added to `ratio` times control, ms: the variation of a few samples on a busy machine. */
   readonly slackMs: number;
   /** Highest resident memory above that of peace, MiB. */
   readonly memoryMib: number;
   /** From the end of the attack until all is as in peace, ms. */
   readonly backMs: number;
-  /** Median of others' first packets, during and after : in peace. */
+  /** Median of others' first packets, during and after : without an attack. */
   readonly firstPackets: number;
 }
 
@@ -53,14 +53,14 @@ export function ratioOf({ control, attacked }: ControllerFigures, operation: Ope
 }
 
 /**
- * The controller does one import at a time, so one behind another waits: it must be done in time, and only where the attack is no
- * import that is worked on does it count how long it took.
+ * The controller carries out one import at a time, so one waits for another: it must be complete in time. How long it
+ * took counts only if the attack is not itself an import that is carried out.
  */
 function isTimed(operation: Operation, attack: ControllerAttack): boolean {
   return operation !== "imports" || attack === "slow-import";
 }
 
-/** @returns what is beyond the ceilings; empty: all holds */
+/** @returns the exceeded ceilings; empty: passed */
 export function judgeController(attack: ControllerAttack, figures: ControllerFigures, ceilings: Ceilings): string[] {
   if (figures.ended) return ["the controller ended"];
   const { control, attacked, failures, rssPeaceMib, rssPeakMib, backMs } = figures;
@@ -79,7 +79,7 @@ export function judgeController(attack: ControllerAttack, figures: ControllerFig
   return faults;
 }
 
-/** @returns what is beyond the ceilings; empty: all holds */
+/** @returns the exceeded ceilings; empty: passed */
 export function judgeGuest(figures: GuestFigures, ceilings: Ceilings): string[] {
   const { peace, rssPeaceMib, rssPeakMib } = figures;
   const faults: string[] = [];

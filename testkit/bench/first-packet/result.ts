@@ -1,4 +1,4 @@
-// What the bench found, as `--json` prints it. Pure.
+// The result of the bench, as printed by `--json`. Pure.
 
 import { toThousandths } from "../../../common/round.ts";
 import { distribution } from "../../statistics.ts";

@@ -30,7 +30,7 @@ export interface FleetSide {
   readonly allMs: number;
   /** Sessions that the kill ended, and failed attempts. */
   readonly ended: number;
-  /** Of looks at the event loop every 10 ms, while agents came back. */
+  /** Of checks of the event loop every 10 ms, while agents reconnected. */
   readonly lagP99Ms: number;
   readonly lagMaxMs: number;
   /** Of the server, from its start until all were in sync. */
@@ -50,10 +50,10 @@ export interface FleetResult extends FleetOptions {
 const ownVms = 2;
 const deadlineMs = 300_000;
 
-/** Something that agents connect to, as a process of its own. */
+/** A server for agents, as a separate process. */
 interface Server {
   readonly url: string;
-  /** What it is checked with; empty without TLS. */
+  /** The CA for checking it; empty without TLS. */
   readonly ca: string;
   readonly pid: number;
   lagMs(): Promise<Lag>;
@@ -127,7 +127,7 @@ async function measure(server: Server, fleet: Fleet, progress: Progress): Promis
     const killedMs = nowMs();
     await server.restart("SIGKILL");
     const listeningMs = nowMs();
-    // Its start is not what is asked for.
+    // Its start is not measured.
     await server.lagMs();
     const reports = await allInSync();
     const { max, p99 } = await server.lagMs();

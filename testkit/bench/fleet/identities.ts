@@ -1,4 +1,4 @@
-// Enrols every host of a fleet: with an operator's join token and a key of its own.
+// Enrols every host of a fleet: with an operator's join token and its own key.
 import { makeHostKey, makeRequest } from "../../../node-agent/identity/request.ts";
 import { type Credentials, enrolPath, type JoinTokenView } from "../../../schema/index.ts";
 import { ask } from "../ask.ts";

@@ -42,9 +42,9 @@ export interface ImportResult extends ImportOptions {
   readonly ratio: number;
   readonly rssBeforeMib: number;
   readonly rssPeakMib: number;
-  /** Of a process that has only loaded what was imported. */
+  /** Of a process that has only loaded the imported inventory. */
   readonly rssLoadedMib: number;
-  /** How much higher that process came by one export to a slow reader. */
+  /** The increase of that process during one export to a slow reader. */
   readonly rssExportMib: number;
 }
 

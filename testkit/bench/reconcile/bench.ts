@@ -7,7 +7,7 @@ import type { Progress } from "../progress.ts";
 import { ReconcileHost } from "./host.ts";
 
 export interface ReconcileOptions {
-  /** VMs of other hosts that are held: each is a neighbour, a tunnel entry and a bridge entry. */
+  /** Cached VMs of other hosts: each is a neighbour, a tunnel entry and a bridge entry. */
   readonly entries: number;
   readonly rounds: number;
 }

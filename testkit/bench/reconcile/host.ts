@@ -29,7 +29,7 @@ export class ReconcileHost {
     this.core = coreOn(kernel, { caps: { perNetwork: 4 * vms, perHost: 4 * vms } });
   }
 
-  /** With an answer for each of so many VMs of other hosts, held and in the kernel. */
+  /** With an answer for each of so many VMs of other hosts, cached and in the kernel. */
   static async start(vms: number): Promise<ReconcileHost> {
     const namespace = `nmb${randomBytes(3).toString("hex")}`;
     await ipBatch([`netns add ${namespace}`]);
@@ -64,7 +64,7 @@ export class ReconcileHost {
     await this.core.networks.idle;
   }
 
-  /** Entries that the kernel holds. */
+  /** Entries in the kernel. */
   async entries(): Promise<number> {
     return (await this.tables.list(vni)).length;
   }

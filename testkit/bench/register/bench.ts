@@ -4,8 +4,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { toThousandths } from "../../../common/round.ts";
 import { waitFor } from "../../lab/wait.ts";
-import { median, round } from "../../statistics.ts";
+import { median } from "../../statistics.ts";
 import { ask } from "../ask.ts";
 import { BenchController, freePort } from "../controller.ts";
 import type { Progress } from "../progress.ts";
@@ -100,15 +101,18 @@ function compare(clients: number, nearmiss: Posted, stock: Posted): RegisterResu
     nearmiss,
     stock,
     ratios: {
-      perSecond: round(nearmiss.perSecond / stock.perSecond),
-      perCpuSecond: round(nearmiss.perCpuSecond / stock.perCpuSecond),
+      perSecond: toThousandths(nearmiss.perSecond / stock.perSecond),
+      perCpuSecond: toThousandths(nearmiss.perCpuSecond / stock.perCpuSecond),
     },
-    tail: { p99: round(nearmiss.p99Ms / nearmiss.medianMs), max: round(nearmiss.maxMs / nearmiss.medianMs) },
+    tail: {
+      p99: toThousandths(nearmiss.p99Ms / nearmiss.medianMs),
+      max: toThousandths(nearmiss.maxMs / nearmiss.medianMs),
+    },
   };
 }
 
 function summarize(turns: readonly Turn[]): Posted {
-  const of = (value: (turn: Turn) => number) => round(median(turns.map(value)));
+  const of = (value: (turn: Turn) => number) => toThousandths(median(turns.map(value)));
   return {
     perSecond: of(({ perSecond }) => perSecond),
     perCpuSecond: of(({ perCpuSecond }) => perCpuSecond),

@@ -14,8 +14,8 @@ export interface StreamRound {
   readonly nearmiss: StreamSide;
   readonly bare: StreamSide;
   /**
-   * nearmiss : bare. CPU per event that came, memory above what the process had with no consumer. Delays only where both kept
-   * the rate.
+   * nearmiss : bare. CPU per delivered event, memory above that of the process without consumers. Delays only if both
+   * kept the rate.
    */
   readonly ratios: { readonly p99?: number; readonly cpu: number; readonly peak: number; readonly grown: number };
 }
@@ -61,7 +61,7 @@ export function compare(
   return { rate, batch, nearmiss, bare, ratios: kept ? { p99: ratio(({ p99Ms }) => p99Ms), ...ratios } : ratios };
 }
 
-/** The rate was kept: everything came, and the last within a second of when it was due. Pure. */
+/** The rate was kept: all events arrived, and the last within a second of its due time. Pure. */
 export function keepsUp({ delivered, ended, behindMs }: StreamSide): boolean {
   return delivered === 1 && ended === 0 && behindMs <= 1_000;
 }

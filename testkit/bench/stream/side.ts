@@ -16,21 +16,21 @@ import { changeLines, furnishLines } from "./changes.ts";
 import type { StreamOptions } from "./options.ts";
 
 export interface StreamSide {
-  /** Of all events made to all consumers, the share that came before the deadline. */
+  /** Of all events for all consumers, the share that arrived before the deadline. */
   readonly delivered: number;
-  /** Events that came, summed over consumers. */
+  /** Delivered events, summed over consumers. */
   readonly received: number;
   /** Consumers that were cut off. */
   readonly ended: number;
   /** Events a second, from the first made to the last received. */
   readonly rate: number;
-  /** How long after it was due the last event came. */
+  /** The delay of the last event after its due time. */
   readonly behindMs: number;
   readonly medianMs: number;
   readonly p99Ms: number;
   /** Of the server, from then on. */
   readonly cpuSeconds: number;
-  /** Of the server, before the consumers came. */
+  /** Of the server, before the consumers connected. */
   readonly restingRssMib: number;
   readonly peakRssMib: number;
 }
@@ -141,7 +141,7 @@ async function measure(
   return { side, events };
 }
 
-/** Of the delays of what arrived; beyond the last bucket it is at least that long. */
+/** Of the delays of received events; beyond the last bucket it is at least that long. */
 function quantile({ delays, received }: AudienceReport, share: number): number {
   let seen = 0;
   const at = delays.findIndex((count) => {

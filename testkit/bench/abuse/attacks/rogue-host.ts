@@ -15,7 +15,7 @@ const redeclareMs = 500;
 /** Sessions that the host has left unread at the same time. */
 const maxUnread = 8;
 
-/** One session that sends `first` and then `rest` again and again, opened anew as often as it is closed. */
+/** One session that sends `first` and then `rest` repeatedly, and is reopened whenever it is closed. */
 const flood =
   (first: readonly Buffer[], rest: readonly Buffer[]): Attack =>
   (battle) =>
@@ -58,7 +58,7 @@ const reportFlood: Attack = (battle) => {
   return flood(noInterest, frames)(battle);
 };
 
-/** Declares many keys and reads none of the answers; comes again while the sessions before are unread. */
+/** Declares many keys and reads none of the answers; reconnects while earlier sessions are unread. */
 const slowReader: Attack = (battle) => {
   const { sharedVni, sizes, identity } = battle.means;
   const declaration = madeOnce("slow-reader", () => interestFrames(sharedVni, sizes.heldKeys));

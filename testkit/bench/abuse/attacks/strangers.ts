@@ -109,7 +109,9 @@ const holdConnections =
       },
     });
 
-/** The first message of a handshake again and again: the server computes, the stranger waits for its answer and leaves. */
+/**
+ * The first message of a handshake repeatedly: the server computes, the stranger waits for its answer and disconnects.
+ */
 const handshakes =
   (way: (battle: Battle) => Way): Attack =>
   (battle) => {
