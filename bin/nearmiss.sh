@@ -9,4 +9,5 @@ node=$here/node
   echo "nearmiss: no Node at $here/node nor on PATH. Nothing was done. Run \`npm run setup\` in the clone, or install Node 24." >&2
   exit 127
 }
-exec "$node" "$here/nearmiss.js" "$@"
+# V8's own limit, 16 MiB on most machines, lets memory for short-lived objects grow to 100 MiB and more in a storm (ADR 0183).
+exec "$node" --max-semi-space-size=8 "$here/nearmiss.js" "$@"

@@ -56,11 +56,11 @@ async function loadBackup(): Promise<Add> {
     });
 }
 
-// A miss is rare and must be fast: V8 compiles at once what it runs, and never throws compiled code away for lack of use.
+// A miss is rare and must be fast: V8 compiles at once, and never discards unused compiled code.
 setFlagsFromString("--always-sparkplug");
 setFlagsFromString("--no-flush-bytecode");
 
-// A reader that has had enough, such as `head`, is no error.
+// A reader that closes early, such as `head`, is not an error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
 
 const program = new Command("nearmiss")
@@ -73,7 +73,7 @@ const program = new Command("nearmiss")
 for (const { load } of wanted(process.argv.slice(2))) (await load())(program);
 await program.parseAsync();
 
-/** What the line is about, or all where that is not known yet. A shell asks `complete -- vm get …`. */
+/** The command on the line, or all if it is not known yet. A shell calls `complete -- vm get …`. */
 function wanted([first = "", , second = "", third]: readonly string[]) {
   const isTab = first === "complete";
   const word = isTab && third !== undefined ? second : first;

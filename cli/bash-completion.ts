@@ -1,6 +1,6 @@
 /**
- * For bash alone, without the bash-completion package. The library's own script needs that, and evaluates what has been
- * typed so far: a Tab behind `$(…)` would run it.
+ * For bash only, without the bash-completion package. The library's own script needs that package, and evaluates the
+ * text typed so far: Tab after `$(…)` would run it.
  */
 export const bashScript = `# bash completion for nearmiss
 _nearmiss() {

@@ -1,7 +1,9 @@
 // The controller as commands see it: answers, lists over all their pages, streams of lines. No knowledge of resources.
+
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
+import { defined } from "../common/defined.ts";
 import { CliError, errorOf } from "./errors.ts";
 import { openHttp, readLines, readText } from "./http.ts";
 import type { Settings } from "./settings.ts";
@@ -74,7 +76,7 @@ export class Client {
     return url;
   }
 
-  /** What proves who asks. */
+  /** The credentials. */
   get credentials(): Readonly<Record<string, string>> {
     const { token } = this.settings;
     return token === undefined ? {} : { authorization: `Bearer ${token}` };
@@ -107,8 +109,7 @@ export class Client {
       method,
       headers: { ...this.credentials, ...headers },
       timeoutMs,
-      ...(body === undefined ? {} : { body }),
-      ...(ca === undefined ? {} : { ca }),
+      ...defined({ body, ca }),
     });
     const status = response.statusCode ?? 0;
     if (status >= 200 && status <= 299) return response;

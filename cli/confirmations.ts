@@ -1,4 +1,4 @@
-// A change that hosts have to follow: sent, and told as they confirm it.
+// Sends a change that hosts must confirm, and prints the confirmations.
 import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
 import type { MoveView, ProgressLine } from "../schema/rest/index.ts";
@@ -16,7 +16,7 @@ export interface WaitOptions extends ConnectionOptions, OutputOptions {
   readonly dryRun?: boolean;
 }
 
-/** How long the controller may be silent beside what it was asked to wait. */
+/** How long the controller may be silent in addition to the requested wait. */
 const marginMs = 10_000;
 const defaultTimeoutMs = 10_000;
 
@@ -81,7 +81,7 @@ function describeProgress(line: ProgressLine): string {
   return `  ${line.host} confirmed after ${line.ms} ms (${line.confirmed} of ${line.of})\n`;
 }
 
-/** How far it has come, and who is missing. */
+/** The progress, and the missing hosts. */
 function describeOutcome({ revision, confirmed, of, slowestMs, unconfirmed, dryRun }: Outcome): string {
   if (dryRun) return `a dry run: ${hostsText(of)} would have to confirm\n`;
   const slowest = slowestMs === null ? "" : `, slowest ${slowestMs} ms`;

@@ -1,12 +1,14 @@
 // The flags that every command has which asks a controller.
+
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { defined } from "../common/defined.ts";
 import { Client } from "./client.ts";
 import { type ConnectionOptions, defaultController, findUrl, readSettings } from "./settings.ts";
 
 export type { ConnectionOptions } from "./settings.ts";
 
 export const connectionHelp = `
-Where the controller is and who asks: a flag, then the environment, then ~/.config/nearmiss/config.toml (controller,
+Address and token of the controller: a flag, then the environment, then ~/.config/nearmiss/config.toml (controller,
 token-file, ca). The token is in the file of --token-file or NEARMISS_TOKEN_FILE, or is NEARMISS_TOKEN itself.
 Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 not found, 4 conflict, 5 controller unreachable.`;
 
@@ -26,7 +28,7 @@ export function addConnectionOptions(command: Command): Command {
     .addOption(new Option("--config <path>", "settings in TOML, instead of the usual file").env("NEARMISS_CONFIG"));
 }
 
-/** @throws CliError where what the flags name cannot be read */
+/** @throws CliError if a file named by the flags cannot be read */
 export function connect(options: ConnectionOptions): Client {
   return new Client(readSettings(options));
 }
@@ -38,7 +40,7 @@ export function callController<Body>(
   path: string,
   body?: unknown,
 ): Promise<Body> {
-  return connect(options).call(method, path, body === undefined ? {} : { body });
+  return connect(options).call(method, path, defined({ body }));
 }
 
 function parseUrl(text: string): URL {

@@ -66,6 +66,6 @@ const conflicts = Object.entries(problemTypes)
 function statusOf(status: number, faults: readonly ProblemFault[]): FailureStatus {
   if (status === 404) return 3;
   if (status === 409 || status === 412) return 4;
-  // An import is refused as a whole; what collides in it is a conflict all the same.
+  // An import is refused as a whole; a collision in it is still a conflict.
   return faults.some(({ type }) => type !== undefined && conflicts.includes(type)) ? 4 : 1;
 }

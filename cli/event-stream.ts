@@ -1,11 +1,13 @@
 // The controller's event stream as a command follows it: in order, without gap or repetition, over lost connections.
+
 import { createWebSocketStream, WebSocket } from "ws";
+import { defined } from "../common/defined.ts";
 import type { BookmarkCloudEvent, CloudEvent, OperationalCloudEvent } from "../schema/events/index.ts";
 import { eventCloseCodes, eventsPath } from "../schema/plain/index.ts";
 import type { Client, Query } from "./client.ts";
 import { CliError, errorOf } from "./errors.ts";
 
-/** A change, what happened on a host, or how far the stream has come. */
+/** A change, an operational event, or a bookmark. */
 export type StreamEvent = CloudEvent | OperationalCloudEvent | BookmarkCloudEvent;
 
 export interface FollowOptions {
@@ -16,7 +18,7 @@ export interface FollowOptions {
   readonly onLost?: (reason: string) => void;
 }
 
-/** Between two attempts to come back, ms. */
+/** Between two attempts to reconnect, ms. */
 const retryMs = 1_000;
 
 /** After these the same question has the same answer. */
@@ -59,7 +61,7 @@ function openEvents(client: Client, query: Query) {
   const url = client.urlOf(eventsPath, query);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   const { ca } = client.settings;
-  const socket = new WebSocket(url, { headers: client.credentials, ...(ca === undefined ? {} : { ca }) });
+  const socket = new WebSocket(url, { headers: client.credentials, ...defined({ ca }) });
   const closed = new Promise<{ code: number; reason: string }>((resolve) => {
     socket.once("close", (code, reason) => resolve({ code, reason: reason.toString() }));
   });

@@ -1,7 +1,9 @@
 // Requests over HTTP or HTTPS with a CA of the operator's choosing, which `fetch` does not take.
+
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import type { Readable } from "node:stream";
+import { defined } from "../common/defined.ts";
 
 export interface HttpCall {
   readonly method: string;
@@ -13,18 +15,18 @@ export interface HttpCall {
   readonly timeoutMs: number;
 }
 
-/** Every status is an answer; its body is the caller's to read. @throws Error where there is none */
+/** Every status is an answer; the caller reads its body. @throws Error if there is no answer */
 export function openHttp(url: URL, { method, headers, body, ca, timeoutMs }: HttpCall): Promise<IncomingMessage> {
   const request = url.protocol === "https:" ? requestHttps : requestHttp;
   const length = typeof body === "string" ? { "content-length": Buffer.byteLength(body) } : {};
   return new Promise((resolve, reject) => {
-    const options = { method, headers: { ...headers, ...length }, agent: false, ...(ca ? { ca } : {}) };
+    const options = { method, headers: { ...headers, ...length }, agent: false, ...defined({ ca }) };
     const call = request(url, options, resolve);
     call.setTimeout(timeoutMs, () => call.destroy(new Error(`no data was received for ${timeoutMs / 1_000} s`)));
     call.on("error", reject);
     if (typeof body !== "object") return void call.end(body);
     body.on("error", (error) => call.destroy(error));
-    // A refusal may come before the body is through: then it is the answer that counts.
+    // A refusal may arrive before the body is sent: then the answer counts.
     body.pipe(call);
   });
 }

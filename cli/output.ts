@@ -1,4 +1,4 @@
-// What commands print: tables for people, JSON and YAML for programs, errors on standard error.
+// Output of commands: tables for people, JSON and YAML for programs, errors on standard error.
 import { type Command, Option } from "commander";
 import picocolors from "picocolors";
 import { CliError } from "./errors.ts";
@@ -69,8 +69,9 @@ export function formatFields(fields: readonly (readonly [name: string, value: Ce
 }
 
 /**
- * Control characters could make a terminal show what is not so, and so could those that turn the direction of what follows, beyond their
- * own cell (UAX #9 §2: embeddings, overrides, isolates). The marks that right-to-left text is written with stay.
+ * Control characters could falsify the output of a terminal, and so could those that change the direction of the
+ * following text, beyond their own cell (UAX #9 §2: embeddings, overrides, isolates). The marks of ordinary
+ * right-to-left text stay.
  */
 export function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, (char) => {
@@ -85,7 +86,7 @@ export async function format(as: Format, value: unknown, human: () => string): P
   return as === "yaml" ? formatYaml(value) : human();
 }
 
-/** One of many that come one after the other: programs read an object a line, or a YAML document each. */
+/** One of a sequence of values: programs read one object per line, or one YAML document each. */
 export async function formatNext(as: Format, value: unknown, human: () => string): Promise<string> {
   if (as === "json") return `${JSON.stringify(value)}\n`;
   return as === "yaml" ? `---\n${await formatYaml(value)}` : human();
@@ -98,7 +99,7 @@ export async function formatYaml(value: unknown): Promise<string> {
 
 type Printed = string | AsyncIterable<string>;
 
-/** Runs a command's action and prints what it gives; what it throws for people ends the process with its status. */
+/** Runs a command's action and prints its result; an error for users ends the process with its status. */
 export function action<Args extends unknown[]>(run: (...args: Args) => Promise<Printed> | Printed) {
   return async (...args: Args): Promise<void> => {
     try {
@@ -112,7 +113,7 @@ export function action<Args extends unknown[]>(run: (...args: Args) => Promise<P
   };
 }
 
-/** At the reader's pace. Resolves for a reader that has gone too: `bin/nearmiss.ts` ends the process then. */
+/** At the reader's pace. Resolves also if the reader has closed: `bin/nearmiss.ts` ends the process then. */
 function write(text: string): Promise<void> {
   return new Promise((resolve) => process.stdout.write(text, () => resolve()));
 }

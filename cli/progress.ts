@@ -1,4 +1,4 @@
-// How far long work has come, on a terminal's standard error. Elsewhere nothing is shown: logs and pipes stay clean.
+// Progress of long work, on a terminal's standard error. Otherwise nothing is shown: logs and pipes stay clean.
 import { SingleBar } from "cli-progress";
 
 export interface Progress {

@@ -1,12 +1,14 @@
 // Where the controller is and who asks: flag, then environment, then file. Tokens never stand on a command line, where
 // `ps` shows them.
+
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parse, TomlError } from "smol-toml";
+import { defined } from "../common/defined.ts";
 import { CliError } from "./errors.ts";
 
-/** From flags and, where there are none, the environment. */
+/** From flags and, if absent, the environment. */
 export interface ConnectionOptions {
   readonly controller?: URL;
   readonly tokenFile?: string;
@@ -33,12 +35,12 @@ export function readSettings(options: ConnectionOptions, env: NodeJS.ProcessEnv 
   const caFile = options.ca ?? file.ca;
   return {
     controller: options.controller ?? controllerOf(file),
-    ...(token === undefined ? {} : { token }),
+    ...defined({ token }),
     ...(caFile === undefined ? {} : { ca: readGiven(caFile, "the CA") }),
   };
 }
 
-/** @returns undefined where it is no URL that a controller can have */
+/** @returns undefined if it is not a URL that a controller can have */
 export function findUrl(text: string): URL | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   return url?.protocol === "http:" || url?.protocol === "https:" ? url : undefined;

@@ -1,5 +1,10 @@
 // Cooperative scheduling on the event loop: long work runs in slices, and other tasks run between them.
 
+/** Resolves in the next round of the event loop. */
+export function nextRound(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 /** End of a slice, and the pause after it. */
 export interface Turns {
   /** Other work should run now. */
@@ -30,7 +35,7 @@ export class Slices implements Turns {
   }
 
   async next(): Promise<void> {
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await nextRound();
     this.endMs = performance.now() + this.maxMs;
   }
 }
@@ -48,8 +53,8 @@ export async function inSlices<T>(steps: Generator<void, T, void>, slices: Turns
 const shareMs = 1;
 
 /**
- * Work of many clients in the order in which it arrives, some of it in each round of the event loop. A client that asks for its
- * next turn when one is done comes last in the queue: no client delays another by more than one turn.
+ * Runs work of many clients in the order of arrival, some of it in each round of the event loop. A client that requests
+ * its next turn after one goes to the end of the queue: no client delays another by more than one turn.
  */
 export class FairTurns {
   private readonly waiting: (() => void)[] = [];

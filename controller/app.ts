@@ -11,6 +11,7 @@ import type { Allowance } from "./agents/host-allowance.ts";
 import { Connections, type Refused } from "./auth/connections.ts";
 import { connectionsFor } from "./auth/descriptors.ts";
 import { type DoorLimits, defaultDoorLimits } from "./auth/front-door.ts";
+import { type Handshakes, noHandshakes, paceHandshakes } from "./auth/handshakes.ts";
 import { registerFrontDoor } from "./auth/hook.ts";
 import { HostSources } from "./auth/host-sources.ts";
 import type { CertifiedHost } from "./auth/identity.ts";
@@ -48,7 +49,6 @@ import { vmRoutes } from "./http/vms.ts";
 import { Metrics } from "./metrics.ts";
 import { Rates } from "./observe/rates.ts";
 import { openCertification } from "./pki/certification.ts";
-import { type IsWaiting, paceHandshakes } from "./pki/handshakes.ts";
 import type { TlsOptions } from "./pki/tls-options.ts";
 import type { Store } from "./store/store.ts";
 import { Committer } from "./write/committer.ts";
@@ -86,12 +86,12 @@ export interface AppOptions {
 
 const mebibyte = 1024 * 1024;
 const maxBodyBytes = 256 * 1024;
-/** Longer than an agent ever waits between two tries. */
-const hostGraceMs = 20_000;
+/** Longer than an agent waits between two attempts (test/unit/agreed-numbers.test.ts). */
+export const hostGraceMs = 20_000;
 /** An agent says hello as soon as the WebSocket is open. */
 const helloMs = 10_000;
 /** An agent reads what has come whenever its event loop turns: twice as long as it may be silent. */
-const stalledMs = 30_000;
+const stalledMs = 2 * 3 * heartbeatMs;
 const defaultStreamLimits = {
   pingMs: 30_000,
   maxBufferedBytes: 4 * mebibyte,
@@ -119,11 +119,12 @@ export async function buildApp(options: AppOptions): Promise<App> {
 
   const { tls } = options;
   const certification = tls && (await openCertification(tls, committer, store));
-  const { app, isWaiting } = createServer(options);
+  const { app, handshakes } = createServer(options);
   await app.register(websocket, {
     options: {
       maxPayload: maxFrameBytes,
-      // What a client asks for and no path speaks is left unanswered, as RFC 6455 §4.2.2 wants.
+      // A subprotocol that the client offers and the path does not support is left unanswered, as RFC 6455 §4.2.2
+      // requires.
       handleProtocols: (offered) => offered.has(cloudEventsProtocol) && cloudEventsProtocol,
     },
     errorHandler: (error, socket, request) => {
@@ -153,11 +154,12 @@ export async function buildApp(options: AppOptions): Promise<App> {
   const connections = new Connections({
     limits: { total, unprovenPerSource: limits.unprovenConnections, perToken: limits.tokenConnections },
     hostsAt: (source) => hostSources.count(source),
-    isWaiting,
+    handshakes,
     onRefused: (reason, address) => {
       metrics.connectionRefused(reason);
       refusals.add({ reason: whyRefused[reason], address, path: "" });
     },
+    nowMs: () => performance.now(),
   });
   app.server.maxConnections = total;
   metrics.observe({
@@ -272,11 +274,11 @@ const whyRefused: Readonly<Record<Refused, string>> = {
   capacity: "as many connections as there may be",
 };
 
-function createServer({ log, tls }: AppOptions): { readonly app: App; readonly isWaiting: IsWaiting } {
+function createServer({ log, tls }: AppOptions): { readonly app: App; readonly handshakes: Handshakes } {
   const app: App = Fastify({
     // An https.Server serves like an http.Server; the type parameters of Fastify would tell them apart everywhere.
     ...(tls ? { https: { ...tls.server.options, ...headerLimits } } : { http: headerLimits }),
-    // Fastify speaks of every request at info, and repeats where it listens: what only those want who debug.
+    // Fastify logs every request at info, and repeats the listening address: useful for debugging only.
     loggerInstance: log.child({}, log.level === "info" ? { level: "warn" } : {}),
     bodyLimit: maxBodyBytes,
     // A request has to arrive whole in this time. Upgraded connections are not requests any more.
@@ -287,7 +289,7 @@ function createServer({ log, tls }: AppOptions): { readonly app: App; readonly i
     routerOptions: { maxParamLength: 1_024 },
     frameworkErrors: (error, request, reply) => handleError(error, request, reply),
   });
-  const isWaiting = tls ? paceHandshakes(app.server as unknown as TlsServer) : () => false;
+  const handshakes = tls ? paceHandshakes(app.server as unknown as TlsServer) : noHandshakes;
   app.setValidatorCompiler(compileValidator);
   // Answers are typed against their schemas; the serializer need not pick fields once more.
   app.setSerializerCompiler(() => JSON.stringify);
@@ -298,5 +300,5 @@ function createServer({ log, tls }: AppOptions): { readonly app: App; readonly i
     { parseAs: "string" },
     app.getDefaultJsonParser("error", "error"),
   );
-  return { app, isWaiting };
+  return { app, handshakes };
 }

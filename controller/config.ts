@@ -1,6 +1,8 @@
 // The flags of `nearmiss controller`. What runs loads only when it runs.
+
 import { isIP } from "node:net";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { defined } from "../common/defined.ts";
 import { dayMs, findDurationMs } from "../common/duration.ts";
 import { defaultDoorLimits } from "./auth/front-door.ts";
 import type { ControllerConfig, TlsConfig } from "./config-types.ts";
@@ -119,7 +121,7 @@ export function addControllerCommand(program: Command): void {
         .default(30 * dayMs, "30d"),
     )
     .addOption(
-      new Option("--log-level <level>", "what goes to standard error, as JSON lines")
+      new Option("--log-level <level>", "minimum level of log lines (JSON, on standard error)")
         .choices(logLevels)
         .default("info"),
     )
@@ -169,7 +171,7 @@ function findTls(
     return mode === "self" ? {} : undefined;
   }
   if (mode === "self") fail("--tls self makes its own certificate: leave out --tls-cert and --tls-key, or --tls self");
-  return { files: { cert, key, ...(ca === undefined ? {} : { ca }) } };
+  return { files: { cert, key, ...defined({ ca }) } };
 }
 
 function collect(value: string, before: readonly string[] = []): string[] {

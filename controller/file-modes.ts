@@ -1,5 +1,5 @@
-// What holds secrets, or leads to some, must be its owner's alone, and nothing that another user planted: checked at each start,
-// since a copy or a restore by hand easily loses it.
+// Files with secrets, and directories that lead to them, must belong to their owner alone and must not be planted by
+// another user. Checked at each start, because a manual copy or restore easily loses the modes.
 import { lstatSync, statSync } from "node:fs";
 import { StoreOpenError } from "./store/store.ts";
 
@@ -17,8 +17,8 @@ export function checkModes(files: readonly string[]): void {
 }
 
 /**
- * A link of root's or of this user's is an operator's, such as to another disk. Where there is no database yet, files and directories
- * of another user beside it are refused too: the controller would keep its secrets in them.
+ * A link of root's or of this user's is an operator's, for example to another disk. If there is no database yet, files
+ * and directories of another user beside it are refused too: the controller would store its secrets in them.
  * @throws StoreOpenError for another user's
  */
 export function refusePlanted(db: string, files: readonly string[]): void {

@@ -1,12 +1,15 @@
 // The controller as a process: opens the store, listens, logs to standard error, stops in two stages.
+
 import type { AddressInfo } from "node:net";
 import closeWithGrace from "close-with-grace";
 import { type Logger, pino } from "pino";
+import { defined } from "../common/defined.ts";
 import { warmUp } from "./agents/warm-up.ts";
 import { buildApp } from "./app.ts";
 import { firstTokenFile, writeFirstToken } from "./auth/first-token.ts";
 import type { ControllerConfig } from "./config-types.ts";
 import { checkModes, refusePlanted } from "./file-modes.ts";
+import { listenWide } from "./listen.ts";
 import { formatListen, isLoopback } from "./listen-address.ts";
 import { PkiError } from "./pki/authorities.ts";
 import { openTls, pkiDirectory } from "./pki/open-tls.ts";
@@ -32,7 +35,7 @@ export async function runController(config: ControllerConfig): Promise<void> {
 }
 
 async function start(config: ControllerConfig, log: Logger): Promise<void> {
-  // What it writes holds secrets, or leads to some.
+  // Its files contain secrets, or lead to some.
   process.umask(0o077);
   const secrets = [config.db, `${config.db}-wal`, firstTokenFile(config.db), pkiDirectory(config.db)];
   refusePlanted(config.db, [...secrets, ...[".lock", "-journal", "-shm"].map((ending) => `${config.db}${ending}`)]);
@@ -50,7 +53,7 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
   }
   const app = await buildApp({
     store,
-    ...(tls ? { tls } : {}),
+    ...defined({ tls }),
     insecure: config.insecure,
     door: {
       hosts: [...(config.allowHost ?? []), ...(config.tls?.names ?? [])],
@@ -71,15 +74,14 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
     },
   });
   warmUp();
-  try {
-    await app.listen(config.listen);
-  } catch (error) {
+  const stopListening = await listenWide(app, config.listen).catch(async (error: unknown) => {
     await app.close();
     throw error;
-  }
+  });
   closeWithGrace({ delay: graceMs, logger: log }, async ({ signal, err }) => {
     if (err) log.fatal({ err }, "stopping after an unexpected error");
     else log.info({ signal }, "stopping");
+    stopListening();
     await app.close();
   });
   const { address, port } = app.server.address() as AddressInfo;
@@ -104,7 +106,7 @@ function findStartReason(error: unknown, { listen }: ControllerConfig): string |
 function explainReach(listen: string, db: string): string {
   const command = `nearmiss controller --listen ${listen} --db ${db}`;
   return (
-    `${listen} can be reached from other machines, and without TLS tokens can be read on the way. Either\n` +
+    `${listen} can be reached from other machines, and without TLS tokens can be read in transit. Either\n` +
     `  ${command} --tls self\n` +
     "makes a CA of the controller's own, or\n" +
     `  ${command} --tls-cert FILE --tls-key FILE\n` +

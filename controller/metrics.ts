@@ -1,9 +1,9 @@
-// What the controller counts, in a registry of its own.
+// The controller's metrics, in a registry of their own.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Answer } from "../schema/address/index.ts";
 import { type OperationalKind, operationalKinds } from "../schema/events/index.ts";
 
-/** Hosts with a series of their own per kind of occurrence; those beyond share one, as host "other". */
+/** Hosts with their own series per kind of event; further ones share one, as host "other". */
 const maxHostLabels = 1_000;
 
 const latencyBuckets = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];
@@ -29,9 +29,9 @@ const gaugeHelp: Readonly<Record<keyof Observed, string>> = {
   imports: "Imports that arrive, wait for their turn or are carried out",
   log_events: "Changes in the log, at the last check",
   log_compacted: "Revision up to which the log has been compacted, at the last check",
-  connections_unproven: "Connections on which no request was let in yet",
+  connections_unproven: "Connections without an accepted request so far",
   connections_proven: "Connections of tokens and hosts",
-  connections_limit: "Connections that the controller takes at most: out of the files that it may open",
+  connections_limit: "Maximum of connections, from the limit of open files",
 };
 
 export class Metrics {
@@ -56,17 +56,17 @@ export class Metrics {
   });
   private readonly seeds = new Counter({
     name: "nearmiss_controller_seeds_total",
-    help: "Bindings of askers sent ahead to the host of whom they asked for",
+    help: "Bindings of askers sent ahead to the host of the requested address",
     registers: [this.registry],
   });
   private readonly releases = new Counter({
     name: "nearmiss_controller_released_total",
-    help: "Bindings that hosts gave up: idle, or least recently used where room was short",
+    help: "Bindings that hosts released: idle, or least recently used at a cap",
     registers: [this.registry],
   });
   private readonly refusals = new Counter({
     name: "nearmiss_controller_refused_requests_total",
-    help: "Requests turned away at the door: of whom, from where, how often or what for",
+    help: "Requests refused before routing: by credentials, origin, rate or cost",
     labelNames: ["reason"] as const,
     registers: [this.registry],
   });
@@ -78,7 +78,7 @@ export class Metrics {
   });
   private readonly refusedReports = new Counter({
     name: "nearmiss_controller_reports_refused_total",
-    help: "Reports of agents that became no event: of a network that is not theirs to see, or more than an agent may make",
+    help: "Reports of agents that were refused: about a network that they may not see, or over their limit",
     labelNames: ["reason"] as const,
     registers: [this.registry],
   });
@@ -94,7 +94,7 @@ export class Metrics {
   });
   private readonly leftOutKeys = new Counter({
     name: "nearmiss_controller_declared_keys_left_out_total",
-    help: "Addresses that hosts declared beyond what is registered and what may be unknown: their agents ask again",
+    help: "Declared addresses that were rejected, unregistered and over the limit: their agents ask again",
     registers: [this.registry],
   });
   private readonly refusedConnections = new Counter({

@@ -1,4 +1,4 @@
-// Who is at the other end of a connection. TLS does not tell which TCP socket it stands on; both tell this.
+// The peer of a connection. TLS sockets do not expose their TCP socket; both expose this.
 import { isIP, type Socket } from "node:net";
 
 export type Endpoint = Pick<Socket, "remoteAddress" | "remotePort">;
@@ -8,12 +8,12 @@ export function peerOf({ remoteAddress, remotePort }: Endpoint): string {
   return `${remoteAddress} ${remotePort}`;
 }
 
-/** Whom to count an unknown peer by. */
+/** The source for a peer without an address. */
 export function sourceOf({ remoteAddress = "" }: Endpoint): string {
   return countedAddress(remoteAddress);
 }
 
-/** Whom to count by: IPv6 by its /64, which is what one customer has. */
+/** The source that is counted: IPv6 by its /64, which is what one customer has. */
 export function countedAddress(address: string): string {
   if (isIP(address) !== 6 || address.startsWith("::ffff:")) return address;
   const [head = "", tail] = address.split("::");

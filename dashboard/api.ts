@@ -1,4 +1,5 @@
 // Requests to the controller that served this page, the only server that the page uses.
+import { defined } from "../common/defined.ts";
 import type { ProblemDetails } from "../schema/plain/index.ts";
 
 /** The controller refused, and says why. */
@@ -48,19 +49,19 @@ export interface Reply<Body> {
 interface RequestOptions {
   readonly body?: unknown;
   readonly accept?: string;
-  /** Only if the resource still stands at this ETag. */
+  /** Only if the resource still has this ETag. */
   readonly ifMatch?: string | undefined;
   readonly signal?: AbortSignal;
 }
 
-/** `Body` is what the route documents. @throws ProblemError, UnreachableError */
+/** `Body` is the documented answer of the route. @throws ProblemError, UnreachableError */
 export async function request<Body>(method: string, path: string, options: RequestOptions = {}): Promise<Reply<Body>> {
   const { response, text } = await send(method, path, options, (answer) => answer.text());
   const etag = response.headers.get("etag") ?? undefined;
   return { body: (text === "" ? undefined : JSON.parse(text)) as Body, etag };
 }
 
-/** An answer that comes line by line (NDJSON), each line as soon as it is there. @throws ProblemError, UnreachableError */
+/** An answer of NDJSON lines, each returned as soon as it arrives. @throws ProblemError, UnreachableError */
 export async function requestLines<Line>(
   path: string,
   body: unknown,
@@ -93,8 +94,7 @@ async function send(
   const headers = {
     ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
     ...(body === undefined ? {} : { "content-type": type }),
-    ...(ifMatch === undefined ? {} : { "if-match": ifMatch }),
-    ...(accept === undefined ? {} : { accept }),
+    ...defined({ "if-match": ifMatch, accept }),
   };
   const limit = AbortSignal.timeout(timeoutMs);
   let response: Response;
@@ -124,7 +124,7 @@ export async function get<Body>(path: string, signal?: AbortSignal): Promise<Bod
   return (await request<Body>("GET", path, signal ? { signal } : {})).body;
 }
 
-/** A path with a query; what is undefined or empty is left out. */
+/** A path with a query; undefined and empty values are omitted. */
 export function withQuery(path: string, query: Readonly<Record<string, string | number | undefined>>): string {
   const written = Object.entries(query).flatMap(([key, value]) =>
     value === undefined || value === "" ? [] : [[key, String(value)]],

@@ -1,6 +1,6 @@
-// The shell: navigation, the state of the link, who is logged in; and which page stands in it.
+// The shell: navigation, the state of the connection, the logged-in identity; and the current page.
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { restarts } from "./live/stream.ts";
+import { stream } from "./live/stream.ts";
 import { EventsPage } from "./pages/events.tsx";
 import { HostPage } from "./pages/host.tsx";
 import { HostsPage } from "./pages/hosts.tsx";
@@ -22,7 +22,7 @@ export function App() {
   if (kind === "out") return <LoginPage because={session.value.because} />;
   return (
     <Shell>
-      <Page key={restarts.value} />
+      <Page key={stream.restarts.value} />
     </Shell>
   );
 }
@@ -35,7 +35,7 @@ function Page() {
   useLayoutEffect(() => {
     const heading = document.querySelector("h1");
     document.title = heading?.textContent ? `${heading.textContent} · nearmiss` : "nearmiss";
-    // Another page was asked for: that is where reading goes on.
+    // On navigation, the focus moves to the new page.
     if (!isFirst.current) heading?.focus();
     isFirst.current = false;
     scrollTo(0, 0);

@@ -27,7 +27,7 @@ export function goTo(path: readonly string[], query: Readonly<Record<string, str
   location.hash = href(path, query);
 }
 
-/** The same page with another search: no entry in the history for every letter that is typed. */
+/** The same page with another query: no history entry for every typed letter. */
 export function refine(query: Readonly<Record<string, string>>): void {
   history.replaceState(null, "", href(place.value.path, query));
   place.value = parsePlace(location.hash);

@@ -1,4 +1,4 @@
-// How much room there is, for what CSS alone cannot arrange.
+// The size of the screen, for layouts beyond CSS.
 import { signal } from "@preact/signals";
 
 /** As in the styles. */

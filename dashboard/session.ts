@@ -1,9 +1,11 @@
 // Who is logged in. The token stays in this tab's sessionStorage: it is in no URL, no cookie, and gone with the tab.
+
 import { computed, signal } from "@preact/signals";
+import { defined } from "../common/defined.ts";
 import type { IdentityView } from "../schema/rest/index.ts";
 import { get, listenToApi, ProblemError, setBearer } from "./api.ts";
 import { followOperationalEvents } from "./live/operational-events.ts";
-import { startStream, stopStream, streamIsSuspect } from "./live/stream.ts";
+import { stream } from "./live/stream.ts";
 
 export type Session =
   | { readonly kind: "starting" }
@@ -17,7 +19,7 @@ export const session = signal<Session>({ kind: "starting" });
 export const identity = computed(() => (session.value.kind === "in" ? session.value.identity : undefined));
 /** May change VMs and networks, within its networks. */
 export const mayWrite = computed(() => identity.value !== undefined && identity.value.role !== "viewer");
-/** Sees what belongs to no network. */
+/** May see data that belongs to no network. */
 export const seesAll = computed(() => identity.value?.networks === null);
 /** Hosts belong to no network. */
 export const mayWriteHosts = computed(() => mayWrite.value && seesAll.value);
@@ -29,13 +31,13 @@ export async function startSession(): Promise<void> {
     onRefusedToken: (reason) => {
       if (session.value.kind === "in") logOut(`The controller refuses this token now: ${reason}`);
     },
-    onUnreachable: streamIsSuspect,
+    onUnreachable: () => stream.suspect(),
   });
   const refusal = await enter(sessionStorage.getItem(storageKey) ?? undefined);
   if (refusal !== undefined) logOut(refusal);
 }
 
-/** With the token that this tab has. Without one the controller is asked first whether it wants any. */
+/** With the token of this tab. Without one, first queries whether the controller requires one. */
 async function enter(token: string | undefined): Promise<string | undefined> {
   if (token !== undefined) return logIn(token);
   try {
@@ -57,7 +59,7 @@ export async function logIn(token: string | undefined): Promise<string | undefin
     session.value = { kind: "in", identity };
     stopOperational();
     stopOperational = followOperationalEvents();
-    startStream({ token, epoch: identity.epoch, onRefused: logOut });
+    stream.start({ token, epoch: identity.epoch, onRefused: logOut });
     return undefined;
   } catch (error) {
     setBearer(undefined);
@@ -69,7 +71,7 @@ export async function logIn(token: string | undefined): Promise<string | undefin
 export function logOut(because?: string): void {
   sessionStorage.removeItem(storageKey);
   setBearer(undefined);
-  stopStream();
+  stream.stop();
   stopOperational();
-  session.value = { kind: "out", ...(because === undefined ? {} : { because }) };
+  session.value = { kind: "out", ...defined({ because }) };
 }

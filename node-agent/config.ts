@@ -59,8 +59,8 @@ export function addAgentCommand(program: Command, output: Output): void {
     .addOption(
       new Option(
         "--announce <mode>",
-        "send answers to waiting guests, and prepare the way back; with off (for comparison), each first " +
-          "packet waits for the guest's own next try",
+        "send answers to waiting guests, and prepare the return path; with off (for comparison), each first " +
+          "packet waits for the guest's own retry",
       )
         .choices(["on", "off"])
         .default("on"),

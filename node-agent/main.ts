@@ -1,7 +1,9 @@
 // The agent's process: log, signals, exit status.
+
 import type { Server } from "node:http";
 import closeWithGrace from "close-with-grace";
 import { pino } from "pino";
+import { defined } from "../common/defined.ts";
 import { Agent, type AgentOptions } from "./agent.ts";
 import type { AgentFlags } from "./flags.ts";
 import { type Established, establishIdentity, IdentityError } from "./identity/establish.ts";
@@ -22,7 +24,7 @@ export async function runAgent(flags: AgentFlags): Promise<void> {
   const log = first.child({ host });
   const deps = { controller, log, now: Date.now, random: Math.random };
   const renewal = enrolled && new Renewal(enrolled.identity, { ...deps, state: enrolled.state });
-  const agent = openAgent({ ...flags, controller, host, ...(renewal ? { renewal } : {}) }, log);
+  const agent = openAgent({ ...flags, controller, host, ...defined({ renewal }) }, log);
   const status = await openStatus(flags.socket ?? defaultSocket(host), agent, log);
   const metrics = flags.metrics && (await openMetrics(flags.metrics, agent, log));
   closeWithGrace({ delay: 5_000, logger: false }, async ({ err }) => {
@@ -31,7 +33,7 @@ export async function runAgent(flags: AgentFlags): Promise<void> {
     metrics?.close();
     await agent.stop();
   });
-  warmUp();
+  await warmUp();
   await agent.start();
 }
 

@@ -1,26 +1,116 @@
-// Runs the path of a miss with made-up data before the first real one: code takes milliseconds when V8 runs it for the first
-// time, and microseconds later. Misses are rare, so any may be the first.
-import { type BindingKey, type MacAddress, parseIp, parseMac, parseVni } from "../schema/address/index.ts";
-import { parseControllerFrame, type Question } from "../schema/agent/index.ts";
-import { decodeMiss, decodeNeighbourMessage, encodeEntry } from "./kernel/codec/neighbour-codec.ts";
+// Runs misses with made-up data through a core of its own before the first real one: code takes milliseconds when V8 runs it for
+// the first time, and microseconds later. Misses are rare, so any may be the first. (docs/adr/0173)
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { pino } from "pino";
+import { Slices } from "../common/cooperative.ts";
+import { type MacAddress, parseIp, parseMac, parseVni } from "../schema/address/index.ts";
+import { type AgentFrame, parseControllerFrame } from "../schema/agent/index.ts";
+import { Uplink } from "./controller-link/uplink.ts";
+import { type Clock, createCore, type KernelEdges } from "./core.ts";
+import { decodeMiss, decodeNeighbourMessage } from "./kernel/codec/neighbour-codec.ts";
 import { encodeMessage, splitMessages } from "./kernel/codec/netlink-codec.ts";
-import { decodeHeard, encodeReply } from "./kernel/codec/packet-codec.ts";
-import { MissResolver } from "./misses/resolver.ts";
-import { WaitingGuests } from "./misses/waiting.ts";
-import { HeldAnswers } from "./tables/held.ts";
+import { decodeHeard } from "./kernel/codec/packet-codec.ts";
+import type { Request } from "./kernel/sockets/request-socket.ts";
+import { KernelTables } from "./kernel/tables/kernel-tables.ts";
+import type { Miss } from "./misses/miss.ts";
+import type { Heard } from "./misses/waiting.ts";
+import { defaultCaps } from "./tables/ageing.ts";
 
 /** Enough for V8's baseline code; more costs start-up time and gains little. */
-const rounds = 300;
+const rounds = 10;
 const vni = parseVni(1);
-const ifindex = 1;
+const device = { ifindex: 1, bridgeIfindex: 2, vni, vtepPort: 4789 };
+const clock: Clock = {
+  nowMs: () => performance.now(),
+  random: () => 0,
+  turns: new Slices(),
+  afterReading: (callback) => callback(),
+};
 
-/** An l3miss for 192.0.2.<n>, or for 2001:db8::<n>, as the kernel encodes it. */
+export async function warmUp(): Promise<void> {
+  const kernel = new MadeUpKernel();
+  const uplink = new Uplink();
+  const core = createCore({
+    host: "warm-up",
+    idleMs: Number.POSITIVE_INFINITY,
+    caps: defaultCaps,
+    kernel,
+    uplink,
+    clock,
+    openGuards: () => ({ following: [], underlay: undefined, around: [] }),
+    trust: () => {},
+    log: pino({ level: "silent" }),
+  });
+  const send = (question: AgentFrame): boolean => {
+    const frame = parseControllerFrame(answerTo(question));
+    if (frame?.type === "answers") core.session.onAnswers(frame);
+    return true;
+  };
+  uplink.attach({ isLive: true, send });
+  core.announcer?.attend(vni, device.bridgeIfindex, device.ifindex);
+  for (let round = 0; round < rounds; round++) {
+    for (const miss of kernel.miss(round + 2)) {
+      core.crowding.onMiss(miss, device.ifindex);
+      core.resolver.onMiss(miss);
+    }
+    await nextTurn();
+  }
+  await core.close();
+}
+
+/** One network, a guest in it that asks, and tables that take everything. */
+class MadeUpKernel implements KernelEdges {
+  readonly devices = {
+    hasLeftovers: false,
+    deviceOf: () => device,
+    vniOfBridge: () => vni,
+    vnis: () => [vni],
+    epochOf: () => undefined,
+    adoptedFor: () => undefined,
+    ensure: async () => [],
+    remove: async () => {},
+    sweep: async () => {},
+  };
+  readonly bridgePorts = { list: async () => [], find: async () => undefined, apply: async () => [] };
+  readonly tables = new KernelTables({ send: acknowledge, dumpInTurns: async function* () {} }, this.devices.deviceOf);
+  readonly misses = { drops: () => 0, shutOut: () => {} };
+  readonly guests = {
+    hear: (bridgeIfindex: number) => ({
+      bridgeIfindex,
+      drain: () => this.heard.splice(0),
+      ignore: () => {},
+      close: () => {},
+    }),
+    portsOf: () => ({ portOf: async () => 3, all: async () => [3] }),
+    sender: { send: (frame: Buffer) => decodeHeard(frame) === undefined, close: () => {} },
+  };
+  private readonly heard: Heard[] = [];
+
+  /** A guest asks for 192.0.2.<n>, or for 2001:db8::<n>, and the kernel misses it. */
+  miss(n: number): Miss[] {
+    const asker = { mac: macOf(1), ip: parseIp(n % 2 === 0 ? "192.0.2.1" : "2001:db8::1") };
+    return splitMessages(missMessage(n)).flatMap((message) => {
+      const neighbour = decodeNeighbourMessage(message);
+      const miss = neighbour && decodeMiss(neighbour, () => vni);
+      if (miss?.kind !== "l3miss") return [];
+      this.heard.push({ asker, claim: asker, target: miss.ip });
+      return [miss];
+    });
+  }
+}
+
+async function acknowledge(requests: readonly Request[]): Promise<{ readonly errno: number }[]> {
+  Buffer.concat(requests.map(({ type, flags, payload }, seq) => encodeMessage(type, flags, seq, payload)));
+  return requests.map(() => ({ errno: 0 }));
+}
+
+/** As the kernel encodes it: address families alternate. */
 function missMessage(n: number): Buffer {
   const address =
     n % 2 === 0 ? Buffer.of(192, 0, 2, n) : Buffer.from(`20010db8${n.toString(16).padStart(24, "0")}`, "hex");
   const body = Buffer.alloc(12 + 4 + address.length);
   body.writeUInt8(address.length === 4 ? 2 : 10, 0);
-  body.writeInt32LE(ifindex, 4);
+  body.writeInt32LE(device.ifindex, 4);
   body.writeUInt16LE(4, 8);
   body.writeUInt16LE(4 + address.length, 12);
   body.writeUInt16LE(1, 14);
@@ -28,54 +118,16 @@ function missMessage(n: number): Buffer {
   return encodeMessage(30, 0, 0, body);
 }
 
-export function warmUp(): void {
-  for (let round = 0; round < rounds; round++) resolveOnce((round % 250) + 2);
-}
-
-function resolveOnce(n: number): void {
-  const held = new HeldAnswers();
-  const waiting = new WaitingGuests();
-  const asker = { mac: macOf(1), ip: parseIp(n % 2 === 0 ? "192.0.2.1" : "2001:db8::1") };
-  let decide = (): void => {};
-  const resolver = new MissResolver({
-    lookUp: (key, nowMs) => held.lookUp(key, nowMs),
-    listen: () => {},
-    askerOf: (on, target) => waiting.lastAsker(on, target),
-    suspectIn: () => undefined,
-    ask: (asked) => {
-      const questions = asked.map(({ key, asker }): Question => (asker ? { ...key, asker: asker.ip } : key));
-      JSON.stringify({ type: "resolve", id: n, questions });
-      for (const { key } of asked) answer(key);
-    },
-    reassert: () => {},
-    overBudget: () => {},
-    afterReading: (callback) => {
-      decide = callback;
-    },
-    nowMs: () => n,
-  });
-
-  function answer(key: BindingKey): void {
-    const binding = { mac: macOf(n), host: "warm-up", vtep: "198.51.100.1", vtepPort: 4789 };
-    const text = JSON.stringify({ type: "answers", id: n, asOf: n, answers: [{ key, revision: n, binding }] });
-    const frame = parseControllerFrame(text);
-    if (frame?.type !== "answers" || key.kind !== "ip") return;
-    resolver.onAnswers(frame.answers);
-    const { operations } = held.take(frame.answers, n);
-    Buffer.concat(operations.map(({ entry }, i) => encodeMessage(28, 0, i, encodeEntry(entry, ifindex))));
-    for (const guest of waiting.take(vni, key.ip, n).guests) {
-      decodeHeard(encodeReply({ ip: key.ip, mac: macOf(n), router: false }, guest));
-    }
-  }
-
-  for (const message of splitMessages(missMessage(n))) {
-    const neighbour = decodeNeighbourMessage(message);
-    const miss = neighbour && decodeMiss(neighbour, () => vni);
-    if (miss?.kind !== "l3miss") continue;
-    waiting.heard(vni, { asker, target: miss.ip }, n);
-    resolver.onMiss(miss);
-  }
-  decide();
+/** Every address has a MAC of its own. */
+function answerTo(question: AgentFrame): string {
+  if (question.type !== "resolve") return JSON.stringify(question);
+  const { id, questions } = JSON.parse(JSON.stringify(question)) as typeof question;
+  const answers = questions.map(({ asker: _, ...key }, n) => ({
+    key,
+    revision: id,
+    binding: { mac: macOf(id + n), host: "warm-up", vtep: "198.51.100.1", vtepPort: 4789 },
+  }));
+  return JSON.stringify({ type: "answers", id, asOf: id, answers });
 }
 
 function macOf(n: number): MacAddress {

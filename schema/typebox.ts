@@ -1,5 +1,5 @@
-// The one door to TypeBox. It comes as hundreds of small files, and reading them was most of what it took an agent to start:
-// the build makes one file of this module and all behind it (`scripts/build.cjs`).
+// The only import of TypeBox. The package has hundreds of small files, and reading them took most of an agent's start:
+// the build bundles this module and its dependencies into one file (`scripts/build.cjs`).
 export type { Static, TProperties, TSchema } from "typebox";
 export { Type } from "typebox";
 export { Compile, type Validator } from "typebox/compile";

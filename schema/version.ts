@@ -1,2 +1,2 @@
-// The version of this build; held equal to package.json by a test.
+// The version of this build; a test compares it with package.json.
 export const version = "0.1.0";

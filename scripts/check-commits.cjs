@@ -44,7 +44,7 @@ function areasOf(contributing) {
   return areas;
 }
 
-/** @returns what is wrong with a subject, for people; empty where nothing is */
+/** @returns the faults of a subject, for people; empty if there are none */
 function faultsOf(subject, areas) {
   const faults = [];
   if (subject.length > maxLength) faults.push(`it has ${subject.length} characters, ${maxLength} at most are allowed`);

@@ -71,7 +71,7 @@ function dump(db) {
     `-- What a controller with schema ${version} wrote. It never changes.`,
     ...tables.map(({ sql }) => `${sql};`),
     ...tables.flatMap(({ name }) => rowsOf(db, name)),
-    // Triggers come last: the rows have been counted.
+    // Triggers come last: the dump already contains their counts.
     ...all.filter(({ type }) => type !== "table").map(({ sql }) => `${sql};`),
     `PRAGMA user_version = ${version};`,
     "",

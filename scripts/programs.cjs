@@ -88,7 +88,7 @@ function packagesOf(program, distribution) {
   return program[distribution] || program.debian;
 }
 
-/** The one line that installs what has these programs; several lines where the distribution is not known. */
+/** The one command that installs these programs; several commands if the distribution is not known. */
 function installLine(missing, distribution, isRoot) {
   const packages = (each) => [...new Set(missing.flatMap((program) => packagesOf(program, each)))].join(" ");
   const line = (each) => {
@@ -129,7 +129,7 @@ function aptInstall(packages) {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", APT_LISTCHANGES_FRONTEND: "none" };
   const options = ["-qq", "-o", "DPkg::Lock::Timeout=120"];
   const run = (...args) => spawnSync("apt-get", [...options, ...args], { env, stdio: ["ignore", 2, 2] }).status === 0;
-  // One broken source of many is no reason to give up: what counts is whether the packages come.
+  // One broken source of many does not end the installation: only missing packages do.
   run("update");
   return run("install", "-y", "--no-install-recommends", ...packages);
 }

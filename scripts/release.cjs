@@ -41,7 +41,7 @@ function unreleasedSection(changelog) {
   return section === undefined ? undefined : section.trim();
 }
 
-/** @returns what stands in the way of the release, for people */
+/** @returns the obstacles to the release, for people */
 function obstacles({ version, skipCi }, section) {
   const found = [];
   const wanted = parseVersion(version);

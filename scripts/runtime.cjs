@@ -26,7 +26,7 @@ const integrity = {
 };
 const cache = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), ".cache"), "nearmiss", "nodes");
 
-/** @param version such as "22.12.0"; the same ranges as `engines` in package.json, held equal by a test */
+/** @param version such as "22.12.0"; a test compares the ranges with `engines` in package.json */
 function isSupported(version) {
   const [major, minor] = version.split(".").map(Number);
   return (major === 22 && minor >= 12) || major === 24 || major >= 26;
@@ -67,7 +67,7 @@ function installRuntime(version) {
     npm_execpath: cli,
     npm_node_execpath: node,
   };
-  // What npm 9 tells its children, and npm 11 warns of.
+  // Variables that npm 9 sets for its children, and about which npm 11 prints warnings.
   delete env.npm_config_globalignorefile;
   delete env.npm_config_metrics_registry;
   return { node, npm: [node, cli], env };

@@ -31,7 +31,7 @@ function parseArguments() {
   return { majors: wanted.length > 0 ? wanted : Object.keys(versions), vitest: at < 0 ? [] : given.slice(at + 1) };
 }
 
-/** What git knows or would add, in the place of what was there; installed packages stay. */
+/** Copies the files that git tracks or would add; installed packages stay. */
 function copyTree(to) {
   fs.mkdirSync(to, { recursive: true });
   for (const name of fs.readdirSync(to)) {

@@ -1,4 +1,5 @@
 // Order statistics of measured times. Pure.
+import { toThousandths } from "../common/round.ts";
 
 /** The smallest value that at least the share `p` of all values does not exceed (nearest rank). NaN of nothing. */
 export function percentile(values: readonly number[], p: number): number {
@@ -19,20 +20,15 @@ export interface Distribution {
   readonly retried: number;
 }
 
-/** A guest asks again after 1 s, less the grain of the kernel's timers. */
+/** A guest asks again after 1 s, less the resolution of the kernel's timers. */
 export const retryMs = 900;
 
 export function distribution(timesMs: readonly number[]): Distribution {
   return {
     trials: timesMs.length,
-    medianMs: round(median(timesMs)),
-    p99Ms: round(percentile(timesMs, 0.99)),
-    maxMs: round(percentile(timesMs, 1)),
+    medianMs: toThousandths(median(timesMs)),
+    p99Ms: toThousandths(percentile(timesMs, 0.99)),
+    maxMs: toThousandths(percentile(timesMs, 1)),
     retried: timesMs.filter((ms) => ms > retryMs).length,
   };
-}
-
-/** To a thousandth: what `ping` tells of a millisecond. */
-export function round(value: number): number {
-  return Math.round(value * 1_000) / 1_000;
 }

@@ -1,4 +1,5 @@
-// `nearmiss apply` and `nearmiss diff`: from a file that people keep in git to what the controller has.
+// `nearmiss apply` and `nearmiss diff`: compare a file that is kept in git with the controller, and bring the
+// controller to its state.
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
 import { Readable } from "node:stream";
@@ -72,7 +73,7 @@ async function planOf(client: Client, { file, prune = false }: FleetOptions): Pr
   return planFleet(wanted, presentOf(lines), { prune });
 }
 
-/** One revision, or a refusal that names what is wrong. */
+/** One revision, or a refusal that names the faults. */
 async function send(client: Client, plan: Plan, dryRun: boolean): Promise<ImportSummary> {
   const texts = importLines(plan.steps).map((line) => `${JSON.stringify(line)}\n`);
   const answer = client.lines<ImportResult | ImportSummary>("POST", "/v1/import", {
@@ -85,7 +86,7 @@ async function send(client: Client, plan: Plan, dryRun: boolean): Promise<Import
   throw new CliError("the controller's answer ended early: `nearmiss diff` shows whether it was applied", 1);
 }
 
-/** @throws CliError if there is no terminal to ask on */
+/** @throws CliError if there is no terminal for the question */
 async function confirm(file: string): Promise<boolean> {
   if (file === "-" || !process.stdin.isTTY) {
     throw new CliError(

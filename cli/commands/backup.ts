@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { action, addOutputOption, format, type OutputOptions } from "../output.ts";
 
-/** What the two commands do. */
+/** The implementation of the two commands. */
 export interface BackupDesk {
   backUp(options: {
     readonly db: string;
@@ -37,9 +37,9 @@ Exit status: 0 done, 1 refused or failed (nothing is left then), 2 wrong usage.
 Example: nearmiss backup --db /var/lib/nearmiss/nearmiss.db /var/backups/nearmiss-$(date +%F).db`;
 
 const restoreHelp = `
-Stop the controller first, and move its database away: nothing is overwritten. The backup is verified before anything is
-made. The restored database starts a history of its own (another epoch): agents ask for everything that they hold again,
-and change only what differs; consumers of the event stream begin with a snapshot.
+Stop the controller first, and rename its database: nothing is overwritten. The backup is verified before anything is
+written. The restored database has a new epoch: agents request the answers for all their entries again and correct only
+differences; consumers of the event stream start with a snapshot.
 Exit status: 0 done, 1 refused or failed (nothing is left then), 2 wrong usage.
 
 Example: nearmiss restore /var/backups/nearmiss-2026-11-21.db --db /var/lib/nearmiss/nearmiss.db`;

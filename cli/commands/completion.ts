@@ -1,7 +1,9 @@
 // `nearmiss completion`: scripts for shells, and the hidden `complete` that they ask at each Tab. Commands and flags come
 // from the program itself; names of resources from the controller.
+
 import tab, { type Command as TabCommand } from "@bomb.sh/tab";
 import { Argument, type Command } from "commander";
+import { defined } from "../../common/defined.ts";
 import { bashScript } from "../bash-completion.ts";
 import { Client } from "../client.ts";
 import { CliError } from "../errors.ts";
@@ -45,7 +47,7 @@ export function addCompletionCommand(program: Command): void {
     });
 }
 
-/** The commands as the library wants them: by all their words. */
+/** The commands in the form that the library needs: by all their words. */
 function describe(command: Command, path: string, names: Names): void {
   for (const sub of command.createHelp().visibleCommands(command)) {
     const words = path === "" ? sub.name() : `${path} ${sub.name()}`;
@@ -89,7 +91,7 @@ function namesFor(kind: Kind | undefined, names: Names): readonly string[] {
   return kind === undefined ? [] : (names[kind] ?? []);
 }
 
-/** Of the kinds that can come next. Where the controller does not answer in time nothing is completed, and nothing said. */
+/** Names of the kinds that can follow. If the controller does not answer in time, nothing is completed or printed. */
 async function readNames(words: readonly string[]): Promise<Names> {
   const [group = "", verb = "", ...rest] = words;
   if (!(group in plurals) || rest.length === 0) return {};
@@ -109,7 +111,7 @@ async function readNames(words: readonly string[]): Promise<Names> {
   }
 }
 
-/** What the line says before its end, or the environment: no parser has seen it yet. */
+/** The flags in the rest of the line, or the environment: no parser has seen it yet. */
 function connectionOf(words: readonly string[]): ConnectionOptions {
   const given = (flag: string): string | undefined => {
     const at = words.slice(0, -1).indexOf(`--${flag}`);
@@ -120,9 +122,7 @@ function connectionOf(words: readonly string[]): ConnectionOptions {
   const url = findUrl(controller ?? "");
   return {
     ...(url ? { controller: url } : {}),
-    ...(tokenFile === undefined ? {} : { tokenFile }),
-    ...(ca === undefined ? {} : { ca }),
-    ...(config === undefined ? {} : { config }),
+    ...defined({ tokenFile, ca, config }),
   };
 }
 

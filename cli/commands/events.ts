@@ -1,5 +1,7 @@
 // `nearmiss events`: what has changed, and what changes.
+
 import { type Command, InvalidArgumentError } from "commander";
+import { defined } from "../../common/defined.ts";
 import { addConnectionOptions, type ConnectionOptions, connect, connectionHelp } from "../connection.ts";
 import { followEvents } from "../event-stream.ts";
 import { describeEvent } from "../event-text.ts";
@@ -22,7 +24,7 @@ export function addEventsCommand(program: Command): void {
     )
     .option(
       "--since <position>",
-      "what is behind this revision or event (default: 0, with --follow now)",
+      "only changes after this revision or event (default: 0, with --follow now)",
       parsePosition,
     )
     .option("-F, --follow", "keep printing new changes")
@@ -34,12 +36,12 @@ export function addEventsCommand(program: Command): void {
       action(async function* ({ since, follow, network, host, type, output, ...options }: EventsOptions) {
         const from = since ?? (follow ? undefined : "0");
         const stream = followEvents(connect(options), {
-          ...(from === undefined ? {} : { since: from }),
+          ...defined({ since: from }),
           filters: { network, host, type },
           onLost: (reason) => process.stderr.write(`nearmiss: ${reason}: trying again\n`),
         });
         for await (const event of stream) {
-          // The log has been told to its end.
+          // The end of the log is reached.
           if (event.type === "nearmiss.bookmark" && !follow) return;
           const text = describeEvent(event);
           if (text !== undefined) yield formatNext(output, event, () => `${printable(text)}\n`);

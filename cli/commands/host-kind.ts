@@ -30,7 +30,7 @@ function vtepOf({ vtep, port }: HostView): string {
 
 function agentOf({ connected, down }: HostView): Cell {
   if (down) return { text: connected ? "marked down" : "down", colour: "red" };
-  return connected ? { text: "connected", colour: "green" } : { text: "away", colour: "yellow" };
+  return connected ? { text: "connected", colour: "green" } : { text: "disconnected", colour: "yellow" };
 }
 
 function appliedOf({ appliedRevision }: HostView): string {

@@ -26,7 +26,7 @@ export function collectNewInterface(text: string, before: readonly InterfaceWord
   return [...before, words];
 }
 
-/** Changes of an interface by its name; `auto` has an address assigned anew, `port=none` and `parent=none` forget it. */
+/** Changes an interface by its name; `auto` assigns a new address, `port=none` and `parent=none` remove the field. */
 export function collectInterfaceChange(
   text: string,
   before: readonly InterfaceWords[] = [],

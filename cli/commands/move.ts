@@ -1,5 +1,7 @@
 // `nearmiss vm move`, and the steps of a live migration: `prepare`, `commit`, `abort`.
+
 import type { Command } from "commander";
+import { defined } from "../../common/defined.ts";
 import type { MoveView } from "../../schema/rest/index.ts";
 import { addWaitOptions, type WaitOptions, withProgress } from "../confirmations.ts";
 import { action } from "../output.ts";
@@ -18,7 +20,7 @@ export function addMoveCommands(group: Command): void {
     .argument("<host>", "the host that it runs on from now on")
     .action(action((name: string, host: string, options: WaitOptions) => act(name, "move", { host }, options, moved)));
 
-  addWaitOptions(subcommand(group, "prepare", "begin a live migration"))
+  addWaitOptions(subcommand(group, "prepare", "start a live migration"))
     .description(
       "Sets up the VM's networks on the other host. The VM stays reachable where it is.\n" +
         "With --wait, it returns when that host has created the bridges: start the migration then, and `commit` when the VM runs there.",
@@ -31,17 +33,17 @@ export function addMoveCommands(group: Command): void {
       ),
     );
 
-  addWaitOptions(subcommand(group, "commit", "end a live migration: the VM runs on the prepared host"))
+  addWaitOptions(subcommand(group, "commit", "complete a live migration: the VM runs on the prepared host"))
     .description("Takes one revision: the prepared host is updated first, then all hosts that know the VM.")
     .argument("<name>", vmHelp)
     .argument("[host]", "the expected host: refused if another one is prepared")
     .action(
       action((name: string, host: string | undefined, options: WaitOptions) =>
-        act(name, "commit", host === undefined ? {} : { host }, options, moved),
+        act(name, "commit", defined({ host }), options, moved),
       ),
     );
 
-  addWaitOptions(subcommand(group, "abort", "give a live migration up: the VM stays where it is"))
+  addWaitOptions(subcommand(group, "abort", "cancel a live migration: the VM stays on its host"))
     .description("Networks that the other host has only for this VM are removed from it.")
     .argument("<name>", vmHelp)
     .action(

@@ -1,4 +1,4 @@
-// `nearmiss resolve`: what an agent would be told.
+// `nearmiss resolve`: the answer that an agent would get.
 import type { Command } from "commander";
 import type { NetworkView } from "../../schema/rest/index.ts";
 import type { Client } from "../client.ts";
@@ -25,7 +25,7 @@ interface ResolveAnswer {
 }
 
 export function addResolveCommand(program: Command): void {
-  subcommand(program, "resolve", "show where an address lives, as an agent would see it")
+  subcommand(program, "resolve", "show the location of an address, as an agent would get it")
     .description("Shows the answer that an agent would get: the MAC of an IP, and the host of a MAC.")
     .argument("<address>", "an IP or a MAC")
     .option("--network <name>", "the network that it is in")

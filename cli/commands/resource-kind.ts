@@ -1,7 +1,7 @@
 // How the command line shows a kind of resource.
 import type { Cell } from "../output.ts";
 
-/** What all resources show. */
+/** The fields that all resources show. */
 export interface View {
   readonly name: string;
   readonly uid: string;
@@ -20,6 +20,6 @@ export interface Resource<V extends View> {
   readonly header: readonly string[];
   row(view: V): readonly Cell[];
   fields(view: V): readonly (readonly [string, Cell])[];
-  /** Why what was waited for has not come; what was written is written. */
+  /** The reason why the wait failed; the write remains in effect. */
   pending?(view: V): string | undefined;
 }

@@ -38,7 +38,7 @@ export function pathOf({ plural }: { readonly plural: string }, name: string): s
   return `/v1/${plural}/${encodeURIComponent(name)}`;
 }
 
-/** A sub-command that asks the controller, and prints in the format asked for. */
+/** A sub-command that queries the controller, and prints in the requested format. */
 export function subcommand(group: Command, name: string, summary: string): Command {
   return addOutputOption(addConnectionOptions(group.command(name)))
     .summary(summary)
@@ -46,10 +46,10 @@ export function subcommand(group: Command, name: string, summary: string): Comma
 }
 
 const filterFlags = {
-  network: ["--network <name>", "only what is in this network"],
-  host: ["--host <name>", "only what is on this host"],
-  ip: ["--ip <address>", "only what has this address, in any network"],
-  mac: ["--mac <address>", "only what has this MAC, in any network"],
+  network: ["--network <name>", "only those in this network"],
+  host: ["--host <name>", "only those on this host"],
+  ip: ["--ip <address>", "only those with this address, in any network"],
+  mac: ["--mac <address>", "only those with this MAC, in any network"],
 } as const;
 
 export function addList<V extends View>(

@@ -1,5 +1,7 @@
 // `nearmiss token`: over REST, or on the controller's machine by the database itself.
+
 import { type Command, Option } from "commander";
+import { defined } from "../../common/defined.ts";
 import { type TokenInput, type TokenView, tokenRoles } from "../../schema/rest/index.ts";
 import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";
 import { parseDuration } from "../durations.ts";
@@ -56,17 +58,17 @@ export function addTokenCommand(program: Command, openLocal: (db: string) => Pro
         .makeOptionMandatory(),
     )
     .option("--network <name>", "only this network and the VMs in it; may be repeated (not for admins)", collect)
-    .option("--host <name>", "of an operator with networks: may place VMs only on this host; may be repeated", collect)
+    .option("--host <name>", "for operators with networks: may place VMs only on this host; may be repeated", collect)
     .option(
       "--max-vms <n>",
-      "of an operator with networks: at most so many VMs in them, including those of others",
+      "for operators with networks: maximum of VMs in them, including those of others",
       parseCount,
     )
-    .option("--max-vms-per-host <n>", "at most so many of these VMs on each host", parseCount)
-    .option("--max-addresses <n>", "at most so many IP addresses in its networks", parseCount)
-    .option("--max-hosts <n>", "at most so many hosts with VMs in its networks", parseCount)
+    .option("--max-vms-per-host <n>", "maximum of these VMs on each host", parseCount)
+    .option("--max-addresses <n>", "maximum of IP addresses in its networks", parseCount)
+    .option("--max-hosts <n>", "maximum of hosts with VMs in its networks", parseCount)
     .option("--expires <time>", "how long it is valid, such as 12h or 90d, or never (default: 90d)", parseExpiry)
-    .option("--note <text>", "what it is for")
+    .option("--note <text>", "purpose of the token")
     .action(
       action(async (options: CreateOptions) => {
         const made = await withDesk(options, (desk) => desk.create(inputOf(options)));
@@ -126,18 +128,14 @@ function remoteDesk(options: ConnectionOptions): TokenDesk {
 
 function inputOf({ role, network, host, expires, note, ...max }: CreateOptions): TokenInput {
   const quota: TokenInput["quota"] = {
-    ...(max.maxVms === undefined ? {} : { vms: max.maxVms }),
-    ...(max.maxVmsPerHost === undefined ? {} : { vmsPerHost: max.maxVmsPerHost }),
-    ...(max.maxAddresses === undefined ? {} : { addresses: max.maxAddresses }),
-    ...(max.maxHosts === undefined ? {} : { hosts: max.maxHosts }),
+    ...defined({ vms: max.maxVms, vmsPerHost: max.maxVmsPerHost, addresses: max.maxAddresses, hosts: max.maxHosts }),
   };
   const until = typeof expires === "number" ? new Date(Date.now() + expires).toISOString() : null;
   return {
     role,
-    ...(network === undefined ? {} : { networks: network }),
-    ...(host === undefined ? {} : { hosts: host }),
+    ...defined({ networks: network, hosts: host }),
     ...(Object.keys(quota).length === 0 ? {} : { quota }),
-    ...(note === undefined ? {} : { note }),
+    ...defined({ note }),
     ...(expires === undefined ? {} : { expires: until }),
   };
 }

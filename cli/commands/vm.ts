@@ -1,5 +1,7 @@
 // `nearmiss vm`: VMs and containers.
+
 import type { Command } from "commander";
+import { defined } from "../../common/defined.ts";
 import type { VmView } from "../../schema/rest/index.ts";
 import { parseDuration } from "../durations.ts";
 import { action, type Cell } from "../output.ts";
@@ -34,7 +36,7 @@ export const vms: Resource<VmView> = {
 };
 
 function agentOf(isConnected: boolean): Cell {
-  return isConnected ? { text: "connected", colour: "green" } : { text: "away", colour: "yellow" };
+  return isConnected ? { text: "connected", colour: "green" } : { text: "disconnected", colour: "yellow" };
 }
 
 export function describeInterface({
@@ -90,7 +92,7 @@ export function addVmCommand(program: Command): void {
     )
     .option(
       "-i, --interface <words>",
-      "name=… and what changes: network=, mac=, ip=, port=, parent=, router=; mac=auto or ip=auto assigns anew, port=none and parent=none forget it; may be repeated",
+      "name=… and the changes: network=, mac=, ip=, port=, parent=, router=; mac=auto or ip=auto assigns a new one, port=none and parent=none remove it; may be repeated",
       collectInterfaceChange,
     )
     .option("--remove-interface <name>", "may be repeated", collect)
@@ -124,7 +126,7 @@ function waitOf({ wait, timeout = defaultWaitMs }: VmOptions) {
 }
 
 function ownersIn(ownerNetworks: readonly string[] | undefined): object {
-  return ownerNetworks === undefined ? {} : { ownerNetworks };
+  return defined({ ownerNetworks });
 }
 
 /** Interfaces by name (RFC 7396): null removes one. */

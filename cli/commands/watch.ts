@@ -1,5 +1,6 @@
-// `--watch`: what a list holds, then each of its resources again as it changes. The event stream says what to look at;
-// what it looks like, and whether it is in the list, the controller is asked again, so that all filters are its own.
+// `--watch`: prints a list, then each of its resources again when it changes. The event stream names the resource; its
+// content, and whether it is in the list, are queried from the controller, so that all filters are the controller's
+// own.
 import type { Client, Query } from "../client.ts";
 import { followEvents } from "../event-stream.ts";
 import { columnWidths, type Format, formatNext, formatRow, formatTable } from "../output.ts";
@@ -12,7 +13,7 @@ export async function* watch<V extends View>(
   format: Format,
 ): AsyncGenerator<string> {
   const { plural, header, row } = resource;
-  // Read before the list: what changes in between comes as an event, and is not shown twice where it is the same.
+  // Read before the list: a change in between arrives as an event, and is not printed twice if nothing differs.
   const { revision: since } = await client.call<{ revision: number }>("GET", "/readyz");
   const shown = new Map<string, string>();
   const first: V[] = [];

@@ -1,5 +1,7 @@
 // Creating and updating one resource: the flags that all kinds share, the request, and what is said of its outcome.
+
 import { type Command, InvalidArgumentError } from "commander";
+import { defined } from "../../common/defined.ts";
 import type { Query } from "../client.ts";
 import { connect } from "../connection.ts";
 import { CliError } from "../errors.ts";
@@ -53,7 +55,7 @@ export function collect(value: string, before: readonly string[] = []): readonly
   return [...before, value];
 }
 
-/** How long the controller may wait before it answers, beside what any request may take. */
+/** How long the controller may wait before it answers, in addition to the usual time of a request. */
 const marginMs = 10_000;
 
 interface Write {
@@ -100,7 +102,7 @@ export async function update<V extends View>(
   return describe(resource, view, options.dryRun ? "would be as follows" : `is at revision ${view.revision}`, options);
 }
 
-/** A wait that was in vain is told by the exit status too. */
+/** The exit status also reports a failed wait. */
 function describe<V extends View>(
   { noun, header, row, pending }: Resource<V>,
   view: V,
@@ -120,7 +122,7 @@ function describe<V extends View>(
 function metadataOf({ label, description }: WriteOptions): object {
   return {
     ...(label === undefined ? {} : { labels: Object.fromEntries(label) }),
-    ...(description === undefined ? {} : { description }),
+    ...defined({ description }),
   };
 }
 

@@ -1,4 +1,4 @@
-// What differs between two states of a resource, field by field, down to labels and named interfaces. Pure.
+// The differences between two states of a resource, field by field, down to labels and named interfaces. Pure.
 import type { Fields } from "./fleet.ts";
 
 /** One field of a resource. `undefined`: it is not there, or is left to its default. */
@@ -23,7 +23,7 @@ export function changesWithin(field: string, from: unknown, to: unknown): FieldC
 /** A label or an interface may be called as something that every object inherits, such as "constructor". */
 const own = (fields: Fields, key: string): unknown => (Object.hasOwn(fields, key) ? fields[key] : undefined);
 
-/** What has parts with names: objects, and lists of objects that are named. */
+/** Values with named parts: objects, and lists of named objects. */
 function byKey(value: unknown): Fields | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   if (!Array.isArray(value)) return value as Fields;

@@ -1,4 +1,4 @@
-// fleet.yaml: read with all its faults told at once, each with its line, and written.
+// fleet.yaml: reading, which reports all faults at once with their lines, and writing.
 import { type Document, isNode, LineCounter, parseDocument } from "yaml";
 import type { ResourceKind } from "../../schema/events/index.ts";
 import { namePattern } from "../../schema/plain/index.ts";
@@ -21,7 +21,7 @@ import { type Fields, kinds, type Present, plurals, type Wanted } from "./fleet.
 
 const checks = { network: Compile(NetworkPutInput), host: Compile(HostPutInput), vm: Compile(VmPutInput) };
 
-/** Of these each is told, of more the number. */
+/** So many faults are listed; of further ones only the number. */
 const maxFaults = 20;
 
 /** @param path for messages @throws CliError with status 2 naming every fault with its line */
@@ -48,7 +48,7 @@ export function formatFleet(present: Present): Promise<string> {
   return formatYaml(Object.fromEntries(sections));
 }
 
-/** Without what says nothing, and what a file cannot say. */
+/** Without default values, and without fields that a file cannot have. */
 function written({ origin, labels, description, ...fields }: Fields): Fields {
   const more = description === "" || description === undefined ? {} : { description };
   return { ...fields, ...(Object.keys(labels ?? {}).length === 0 ? {} : { labels }), ...more };
@@ -105,7 +105,7 @@ function parse(kind: ResourceKind, name: string, input: unknown) {
   return parseVm(name, input as VmPutInput);
 }
 
-/** Where the field stands, or what it is missing from. */
+/** The place of the field, or of the object that lacks it. */
 function offsetOf(document: Document, pointer: string): number {
   const keys = pointer
     .split("/")

@@ -4,15 +4,15 @@ import type { ResourceKind } from "../../schema/events/index.ts";
 export const kinds = ["network", "host", "vm"] as const satisfies readonly ResourceKind[];
 export const plurals = { network: "networks", host: "hosts", vm: "vms" } as const;
 
-/** What an operator can write of a resource beside its name, in canonical form. */
+/** The fields of a resource that an operator can write, without its name, in canonical form. */
 export type Fields = Readonly<Record<string, unknown>>;
 export type Resources = ReadonlyMap<string, Fields>;
 
-/** A kind that is absent is none of the file's business; one that is empty has no resources. */
+/** The file leaves an absent kind alone; an empty one has no resources. */
 export type Wanted = Readonly<Partial<Record<ResourceKind, Resources>>>;
 export type Present = Readonly<Record<ResourceKind, Resources>>;
 
-/** An interface's part in `Fields`: what is absent is assigned. */
+/** An interface in `Fields`: absent addresses are assigned. */
 export interface InterfaceFields {
   readonly name: string;
   readonly network: string;
@@ -20,7 +20,7 @@ export interface InterfaceFields {
   readonly ips?: readonly string[];
 }
 
-/** Lines of an export (NDJSON), parsed. The first line of an export says only what it is of. */
+/** Lines of an export (NDJSON), parsed. The first line of an export only describes it. */
 export function presentOf(lines: Iterable<Fields>): Present {
   const present = { network: new Map(), host: new Map(), vm: new Map() };
   for (const { kind, name, ...fields } of lines) {

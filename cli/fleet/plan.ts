@@ -1,4 +1,4 @@
-// From what a file wants and what a controller has to the steps between. Pure.
+// Plans the steps from the state of the controller to the state of the file. Pure.
 import type { ResourceKind } from "../../schema/events/index.ts";
 import { changesWithin, type FieldChange } from "./changes.ts";
 import { type Fields, type InterfaceFields, kinds, type Present, type Wanted } from "./fleet.ts";
@@ -19,7 +19,7 @@ export interface Plan {
   readonly extra: readonly Subject[];
 }
 
-/** A file that leaves these out wants their default; other fields that it leaves out stay as they are. */
+/** If a file omits these fields, they get their default; other omitted fields keep their values. */
 const defaulted: Readonly<Record<ResourceKind, readonly string[]>> = {
   network: ["gateways", "reserved", "quarantineSeconds"],
   host: [],

@@ -1,4 +1,4 @@
-// A plan in words: a line for each resource, and below it what changes.
+// Prints a plan: a line for each resource, and its changes below it.
 import { type Cell, paint } from "../output.ts";
 import { type FieldChange, textOf } from "./changes.ts";
 import type { Fields, InterfaceFields } from "./fleet.ts";
@@ -10,7 +10,7 @@ const marks = {
   delete: { text: "-", colour: "red" },
 } as const satisfies Record<Step["action"], Cell>;
 
-/** Of more, the number is told. */
+/** Of further ones, only the number is printed. */
 const maxNames = 10;
 
 export function describePlan({ steps, unchanged, extra }: Plan): string {
@@ -30,7 +30,7 @@ function describeStep(step: Step): string {
   return `${head}\n${lines.join("")}`;
 }
 
-/** Each field of a new resource that says something. */
+/** Each non-empty field of a new resource. */
 function created(wanted: Fields): FieldChange[] {
   return Object.entries(wanted).flatMap(([field, to]): FieldChange[] => {
     if (to === "" || field === "origin") return [];

@@ -19,7 +19,7 @@ export class Rejection extends Error {
   }
 }
 
-/** @throws Rejection where there is no version that both speak */
+/** @throws Rejection if there is no version that both support */
 export function agreeOnProtocol(theirs: Hello["protocol"]): number {
   const version = Math.min(theirs.max, protocolVersions.max);
   if (version >= Math.max(theirs.min, protocolVersions.min)) return version;
@@ -30,7 +30,7 @@ export function agreeOnProtocol(theirs: Hello["protocol"]): number {
   );
 }
 
-/** A host's name comes from its certificate: a frame that says otherwise is a misconfigured agent, or a rogue one. */
+/** A host's name comes from its certificate: a frame with another name is from a misconfigured or rogue agent. */
 export function checkName(identity: Identity, hello: Hello): void {
   if (identity.kind !== "host" || identity.name === hello.host) return;
   const reason = `the certificate is host "${identity.name}"'s: start the agent with --host ${identity.name}`;

@@ -15,7 +15,7 @@ import type { Commit } from "../store/store.ts";
 import type { Committer } from "../write/committer.ts";
 import { isLarge } from "../write/orders.ts";
 import { agreeOnProtocol, checkName, findMismatch, getHost, type Hello, Rejection, registerHost } from "./admission.ts";
-import { Answering, hostOf } from "./answering.ts";
+import { Answering } from "./answering.ts";
 import { Declaration } from "./declaration.ts";
 import { distribute } from "./distribution.ts";
 import { frameText } from "./frames.ts";
@@ -153,7 +153,7 @@ export class AgentChannel implements SessionHandler {
     if (mismatch) log.warn({ host: host.name }, mismatch);
     this.settleWithOlder(host.name, session);
     this.sessions.set(host.name, session);
-    session.hello = hello;
+    session.accept(hello);
     const { name, vtep, port } = host;
     session.send([
       frameText({ type: "welcome", protocol, epoch, asOf: committer.revision, host: name, vtep, vtepPort: port }),
@@ -168,7 +168,7 @@ export class AgentChannel implements SessionHandler {
     declaration = new Declaration(),
     { keys }: Extract<AgentFrame, { type: "interest" }>,
   ): Declaration {
-    declaration.add(this.deps.committer.current, hostOf(session), keys);
+    declaration.add(this.deps.committer.current, session.host, keys);
     return declaration;
   }
 
@@ -176,7 +176,7 @@ export class AgentChannel implements SessionHandler {
     const { leftOut } = declaration;
     if (leftOut > 0) {
       this.deps.metrics.keysLeftOut(leftOut);
-      const host = hostOf(session);
+      const host = session.host;
       this.deps.log.warn({ host, leftOut }, "more unregistered addresses than a host may declare: the rest is ignored");
     }
     await this.answering.declare(session, declaration);
@@ -201,15 +201,15 @@ export class AgentChannel implements SessionHandler {
   applied(session: AgentSession, frame: Extract<AgentFrame, { type: "applied" }>): void {
     const { revision } = this.deps.committer;
     if (frame.revision > revision) throw new FrameError(`applied ${frame.revision} is beyond the log, at ${revision}`);
-    const host = hostOf(session);
+    const host = session.host;
     const { current } = this.deps.committer;
     const problems = frame.problems.map((text) => problemOf(text, (name) => current.networksOn(host).has(name)));
     this.statuses.applied(host, frame.revision, [...new Set(problems)]);
-    if (frame.misses) this.deps.rates.programmed(hostOf(session), frame.misses);
+    if (frame.misses) this.deps.rates.programmed(session.host, frame.misses);
   }
 
   reported(session: AgentSession, { reports }: Extract<AgentFrame, { type: "report" }>): void {
-    this.findings.take(hostOf(session), reports);
+    this.findings.take(session.host, reports);
   }
 
   heard(session: AgentSession): void {
@@ -219,7 +219,7 @@ export class AgentChannel implements SessionHandler {
   beat(session: AgentSession): void {
     if (this.endIfUncertified(session)) return;
     // A bookmark says that all before it was sent, which is not so in the middle of a large revision.
-    if (session.synced && !this.distributing)
+    if (session.isSynced && !this.distributing)
       session.send([frameText({ type: "heartbeat", asOf: this.deps.committer.revision })]);
   }
 

@@ -1,13 +1,12 @@
-// Answers to hosts: their snapshot, answers to questions, and the seeded way back. A host that gets an answer is
+// Answers to hosts: their snapshot, answers to questions, and the seeded return path. A host that gets an answer is
 // registered as interested.
 import type { Answer, BindingKey } from "../../schema/address/index.ts";
-import { type AgentFrame, FrameError, type Question } from "../../schema/agent/index.ts";
+import type { AgentFrame, Question } from "../../schema/agent/index.ts";
 import { answerFor, findVisibleNetwork } from "../inventory/bindings.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Rates } from "../observe/rates.ts";
 import type { Committer } from "../write/committer.ts";
 import type { Declaration } from "./declaration.ts";
-import { holdAnswer } from "./fan-out.ts";
 import { answersFrames, frameText } from "./frames.ts";
 import type { InterestIndex } from "./interest.ts";
 import { SeedCandidates, seedsFor } from "./seeding.ts";
@@ -34,14 +33,14 @@ export class Answering {
 
   /** The snapshot: all state of the host, and the current answer to each key that it holds. */
   declare(session: AgentSession, declaration: Declaration): Promise<void> {
-    const host = hostOf(session);
+    const host = session.host;
     return this.snapshots.send(session, host, declaration, (key) => this.answer(host, key));
   }
 
   /** @returns number of seeds sent to other hosts, which the asking host is charged for */
   resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): number {
     const startedAt = this.deps.nowMs();
-    const host = hostOf(session);
+    const host = session.host;
     const answers = frame.questions.map((question) => this.answer(host, keyOf(question)));
     // The seed first: it must arrive before the packet that follows answer and announcement.
     const seeded = session.hello?.seeding ? this.seed(host, frame.questions, answers) : 0;
@@ -53,7 +52,7 @@ export class Answering {
   }
 
   release(session: AgentSession, { id, keys }: Extract<AgentFrame, { type: "release" }>): void {
-    const host = hostOf(session);
+    const host = session.host;
     for (const key of keys) this.deps.interests.release(host, key);
     // In the same turn: nothing may be sent for these keys between the release and its answer.
     session.send(answersFrames(id, this.deps.committer.revision, []));
@@ -64,11 +63,11 @@ export class Answering {
   private answer(host: string, key: BindingKey): Answer {
     const { current, revision } = this.deps.committer;
     const answer = answerFor(current, host, key, revision);
-    if (findVisibleNetwork(current, host, key.vni)) holdAnswer(this.deps.interests, host, answer, { asked: true });
+    if (findVisibleNetwork(current, host, key.vni)) this.deps.interests.holdAnswer(host, answer, { asked: true });
     return answer;
   }
 
-  /** In the same message: the asked host should know the way back when the first packet arrives. */
+  /** In the same message: the asked host should know the return path when the first packet arrives. */
   private seed(host: string, questions: readonly Question[], answers: readonly Answer[]): number {
     const { current, revision } = this.deps.committer;
     const candidates = new SeedCandidates(current, host);
@@ -91,12 +90,6 @@ export class Answering {
     });
     return seeded;
   }
-}
-
-/** @throws FrameError before the hello */
-export function hostOf(session: AgentSession): string {
-  if (!session.hello) throw new FrameError("hello must be the first frame");
-  return session.hello.host;
 }
 
 function keyOf(question: Question): BindingKey {

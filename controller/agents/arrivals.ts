@@ -5,19 +5,19 @@ import { answerFor, findBound, keysOf } from "../inventory/bindings.ts";
 import { hostsOf, type Inventory } from "../inventory/inventory.ts";
 import type { Steps } from "../inventory/steps.ts";
 import { TwoLevelMap } from "../inventory/two-level-map.ts";
-import { holdAnswer, type Pushes, pushOf } from "./fan-out.ts";
-import type { VmMove } from "./holders.ts";
+import type { VmMove } from "../inventory/vm-moves.ts";
+import { type Pushes, pushOf } from "./fan-out.ts";
 import type { InterestIndex } from "./interest.ts";
 
-/** Of one interface, at most; the ones that its old host was told of last. */
+/** Maximum for one interface; the ones most recently sent to its old host are taken first. */
 const maxPartners = 256;
 
 /** By host, and by the text of each key: the bindings to push for the partners of VMs that arrive there. */
 export type Partners = ReadonlyMap<string, ReadonlyMap<string, BindingKey>>;
 
 /**
- * Talk goes both ways: a partner is known to the VM's old host, and the VM to the partner's. Or both are on the old host,
- * where nothing tells who talks with whom.
+ * Communication is mutual: the VM's old host has the partner's binding, or the partner's host has the VM's. If both VMs
+ * are on the old host, nothing shows who communicates with whom, so all of them count.
  * @param state after the moves
  * @param interest before them
  */
@@ -77,7 +77,7 @@ export function* seedArrivals(
       const answer = answerFor(state, host, key, asOf);
       if (!answer.binding || answer.binding.local) continue;
       pushOf(pushes, host).answers.push(answer);
-      holdAnswer(interest, host, answer, { asked: false });
+      interest.holdAnswer(host, answer, { asked: false });
       seeds++;
     }
   }

@@ -19,7 +19,7 @@ export class Confirmations {
     this.outstanding = new Set(this.hosts);
   }
 
-  /** The host's kernel holds the revision. @returns false where it did already, or is none of those that have to */
+  /** The host's kernel has the revision. @returns false if it had already, or if the host need not confirm */
   confirm({ host, ms }: Confirmation): boolean {
     if (!this.outstanding.delete(host)) return false;
     this.slowestMs = Math.max(this.slowestMs ?? 0, ms);

@@ -1,5 +1,5 @@
-// The keys that a host says it has, while the frames of its declaration arrive: each once, and no more than there can be. What
-// is registered in the host's networks is bounded by the inventory; what is not registered has a bound of its own.
+// The keys that a host declares, collected over the frames of its declaration: each once, and within limits. Registered
+// keys of the host's networks are limited by the inventory; unregistered ones have a limit of their own.
 import { type BindingKey, keyText, type Vni } from "../../schema/address/index.ts";
 import { maxUnknownPerHostAndNetwork } from "../../schema/agent/index.ts";
 import { findBound, findVisibleNetwork } from "../inventory/bindings.ts";
@@ -14,7 +14,7 @@ export class Declaration {
   private foreign = 0;
   private leftOutCount = 0;
 
-  /** Keys that are not kept, since the host has too many that are not registered. The agent forgets them, and asks again. */
+  /** Keys that are rejected, since the host has too many unregistered ones. The agent forgets them, and asks again. */
   get leftOut(): number {
     return this.leftOutCount;
   }

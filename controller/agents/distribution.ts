@@ -2,6 +2,7 @@
 
 import { type BindingChanges, bindingChanges } from "../inventory/binding-changes.ts";
 import type { Steps } from "../inventory/steps.ts";
+import { migratedTo, movesIn } from "../inventory/vm-moves.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Commit } from "../store/store.ts";
 import type { Committer } from "../write/committer.ts";
@@ -9,7 +10,6 @@ import { isLarge } from "../write/orders.ts";
 import { partnersOf, seedArrivals } from "./arrivals.ts";
 import { fanOut } from "./fan-out.ts";
 import { changesFrames, frameText } from "./frames.ts";
-import { migratedTo, movesIn } from "./holders.ts";
 import type { HostStatuses } from "./host-status.ts";
 import type { InterestIndex } from "./interest.ts";
 import { senderChanges } from "./senders.ts";
@@ -41,12 +41,12 @@ export function* distribute(deps: DistributionDeps, commit: Commit): Steps<Bindi
   const pushes = yield* fanOut(current, interests, concerned, revision);
   const seeding = new Map([...partners].filter(([host]) => sessions.get(host)?.takesSeeds));
   metrics.seeded(yield* seedArrivals({ state: current, interest: interests, pushes, asOf: revision }, seeding));
-  const first = new Set([...migratedTo(changes)].filter((host) => sessions.get(host)?.synced));
+  const first = new Set([...migratedTo(changes)].filter((host) => sessions.get(host)?.isSynced));
   const headStart =
     first.size > 0 && Promise.all([...first].map((host) => statuses.waitApplied(host, revision, maxHeadStartMs)));
   for (const [host, frames] of senders) {
     const session = sessions.get(host);
-    if (session?.synced && !pushes.has(host)) session.send(frames.map(frameText));
+    if (session?.isSynced && !pushes.has(host)) session.send(frames.map(frameText));
   }
   for (const [host, push] of pushes) {
     const frames = (senders.get(host) ?? []).map(frameText);
@@ -55,7 +55,7 @@ export function* distribute(deps: DistributionDeps, commit: Commit): Steps<Bindi
       yield;
     }
     const session = sessions.get(host);
-    if (!session?.synced) continue;
+    if (!session?.isSynced) continue;
     if (headStart && !first.has(host)) session.hold(headStart);
     // In one turn: frames of one set must not be separated by a snapshot.
     if (isLarge(commit)) session.sendLarge(frames);

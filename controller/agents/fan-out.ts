@@ -1,5 +1,5 @@
 // Turns one revision's binding changes into the pushes for each host. The cost grows with the holders, not with the fleet.
-import type { AgentNetwork, Answer, BindingKey, Revision, Vni, VtepAddress } from "../../schema/address/index.ts";
+import type { AgentNetwork, Answer, Revision, Vni, VtepAddress } from "../../schema/address/index.ts";
 import type { BindingChanges, KeyChange } from "../inventory/binding-changes.ts";
 import { agentNetwork, answerFor, findVisibleNetwork } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";
@@ -17,7 +17,7 @@ export interface Push {
 /** By host. */
 export type Pushes = Map<string, Push>;
 
-/** An empty one where there is none yet. */
+/** An empty push is created if there is none yet. */
 export function pushOf(pushes: Pushes, host: string): Push {
   const push = pushes.get(host) ?? { networks: [], gone: [], answers: [] };
   pushes.set(host, push);
@@ -46,7 +46,7 @@ export function* fanOut(
       if (!findVisibleNetwork(state, host, change.key.vni)) continue;
       const answer = answerFor(state, host, change.key, asOf);
       pushTo(host).answers.push(answer);
-      holdAnswer(interest, host, answer, { asked: false });
+      interest.holdAnswer(host, answer, { asked: false });
     }
   }
   return pushes;
@@ -55,17 +55,4 @@ export function* fanOut(
 function toldOf(interest: InterestIndex, { key, hosts, created }: KeyChange): Set<string> {
   const overflown = created ? interest.overflownIn(key.vni) : [];
   return new Set([...hosts, ...interest.holdersOf(key), ...overflown]);
-}
-
-/**
- * An answer to an IP address also reveals its MAC. A host's own VMs need no interest: their changes are always pushed to it.
- * Keys that it asked for are still recorded, since the VM may be deleted and created elsewhere.
- */
-export function holdAnswer(interest: InterestIndex, host: string, answer: Answer, { asked }: { asked: boolean }): void {
-  const { key, binding } = answer;
-  if (binding?.local && !asked) return;
-  interest.hold(host, key, binding !== null, asked);
-  if (!binding || key.kind === "mac") return;
-  const revealed: BindingKey = { kind: "mac", vni: key.vni, mac: binding.mac };
-  interest.hold(host, revealed, true, asked);
 }

@@ -1,28 +1,8 @@
 // Which hosts have to confirm that a VM has moved: all that may have entries of it.
-import type { ResourceChange } from "../../schema/events/index.ts";
-import type { Vm } from "../../schema/rest/index.ts";
 import { keysOf } from "../inventory/bindings.ts";
 import { hostsOf, type Inventory } from "../inventory/inventory.ts";
+import type { VmMove } from "../inventory/vm-moves.ts";
 import type { InterestIndex } from "./interest.ts";
-
-/** A VM before and after; the same if nothing changed. */
-export interface VmMove {
-  readonly before: Vm;
-  readonly after: Vm;
-}
-
-export function movesIn(touched: readonly ResourceChange[]): VmMove[] {
-  return touched.flatMap((change) => {
-    if (change.kind !== "vm" || !change.before || !change.after) return [];
-    return [{ before: change.before, after: change.after }];
-  });
-}
-
-/** Hosts that a live migration is committed to. */
-export function migratedTo(changes: readonly ResourceChange[]): Set<string> {
-  const committed = movesIn(changes).filter(({ before, after }) => before.preparedHost === after.host);
-  return new Set(committed.map(({ after }) => after.host));
-}
 
 /**
  * The hosts that know one of the VM's addresses, connected or not: their kernels forward by it. Always includes the old

@@ -1,42 +1,37 @@
 // Limits the cost of one host on the agent channel: a token bucket for each host that outlives its sessions, so that
-// reconnecting does not refill it. Pure; time is an argument. session.ts pauses the socket of a host that is over it.
+// reconnecting does not refill it. Pure; time is an argument. inbox.ts pauses the socket of a host that is over it.
+import { type Rate, TokenBucket } from "../../common/token-bucket.ts";
 import type { AgentFrame } from "../../schema/agent/index.ts";
 
 /**
  * Units; a key, a question or a seed is one. An agent asks at most 2,000 questions a second (`allowances` in
  * node-agent/misses/resolver.ts) and releases no more than it has asked for, so 10,000 is twice that and the frames. The burst
- * lets a host declare all that it has by default (131,072 addresses, node-agent/tables/ageing.ts) three times in a row. The peak
- * spreads a large burst: 20,000 units take a tenth of a second of the controller, 40,000 a second a fifth of one CPU.
+ * lets a host declare all that it has by default (131,072 addresses, node-agent/tables/ageing.ts) three times in a row
+ * (test/unit/agreed-numbers.test.ts). The peak spreads a large burst: 20,000 units take a tenth of a second of the controller,
+ * 40,000 a second a fifth of one CPU.
  */
-const hostAllowance: Allowance = { perSecond: 10_000, burst: 400_000, peak: { perSecond: 40_000, burst: 20_000 } };
-
-/** Units that come back in a second, and that may be spent at once. */
-interface Rate {
-  readonly perSecond: number;
-  readonly burst: number;
-}
+export const hostAllowance: Allowance = {
+  perSecond: 10_000,
+  burst: 400_000,
+  peak: { perSecond: 40_000, burst: 20_000 },
+};
 
 export interface Allowance extends Rate {
-  /** Beside it: what a burst is spread to. */
+  /** The rate to which a burst is spread, in addition. */
   readonly peak?: Rate;
 }
 
 /** Of a frame of any kind: reading it off the socket, and its turn. */
 export const unitsPerFrame = 4;
-/** A sentence of the host is looked for in a table, and an event goes to everybody who listens. */
+/** A sentence of the host is looked up in a table, and an event is sent to all consumers. */
 const unitsPerText = 16;
 /** A key takes about 60 bytes, so honest frames cost what their keys cost. */
 const bytesPerUnit = 64;
 /** A session costs a snapshot of the host's own VMs and lines in the log: reconnecting without pause stays at 5 a second. */
 const unitsPerHello = 2_000;
 
-interface Bucket {
-  units: number;
-  atMs: number;
-}
-
 export class HostAllowances {
-  private readonly buckets = new Map<string, Bucket[]>();
+  private readonly buckets = new Map<string, readonly TokenBucket[]>();
   private readonly rates: readonly Rate[];
 
   constructor(allowance = hostAllowance) {
@@ -45,14 +40,12 @@ export class HostAllowances {
 
   /** Takes the units, also beyond the balance: the host then waits until the debt is paid. */
   spend(host: string, units: number, nowMs: number): void {
-    for (const bucket of this.fill(host, nowMs)) bucket.units -= units;
+    for (const bucket of this.bucketsOf(host, nowMs)) bucket.spend(units, nowMs);
   }
 
   /** How long until the host may go on, ms; 0: now. */
   waitMs(host: string, nowMs: number): number {
-    const buckets = this.fill(host, nowMs);
-    const waits = this.rates.map(({ perSecond }, i) => Math.ceil((-(buckets[i]?.units ?? 0) / perSecond) * 1_000));
-    return Math.max(0, ...waits);
+    return Math.ceil(Math.max(...this.bucketsOf(host, nowMs).map((bucket) => bucket.waitMs(0, nowMs))));
   }
 
   /** The host is deleted. */
@@ -60,12 +53,8 @@ export class HostAllowances {
     this.buckets.delete(host);
   }
 
-  private fill(host: string, nowMs: number): Bucket[] {
-    const before = this.buckets.get(host);
-    const buckets = this.rates.map(({ perSecond, burst }, i): Bucket => {
-      const { units, atMs } = before?.[i] ?? { units: burst, atMs: nowMs };
-      return { units: Math.min(burst, units + ((nowMs - atMs) / 1_000) * perSecond), atMs: nowMs };
-    });
+  private bucketsOf(host: string, nowMs: number): readonly TokenBucket[] {
+    const buckets = this.buckets.get(host) ?? this.rates.map((rate) => new TokenBucket(rate, nowMs));
     this.buckets.set(host, buckets);
     return buckets;
   }

@@ -9,9 +9,9 @@ import type { Metrics } from "../metrics.ts";
 import type { Committer } from "../write/committer.ts";
 import { wordsOf } from "./host-words.ts";
 
-/** Events of one host in `windowMs`: an agent says at most 188. */
-const maxPerWindow = 240;
-const windowMs = 60_000;
+/** Events of one host in `windowMs`, and more than an agent reports (test/unit/agreed-numbers.test.ts). */
+export const maxPerWindow = 240;
+export const windowMs = 60_000;
 
 export interface HostFindingsDeps {
   readonly committer: Pick<Committer, "current">;

@@ -1,24 +1,30 @@
 // Translates texts of hosts into the controller's own words. An agent sends sentences; for each sentence in the table below the values
 // are extracted, checked, and inserted again. Other sentences are not shown: operators never read a text, or run a command, that a host
 // has made up. (node-agent/ creates the sentences; test/unit/host-words.test.ts compares them with this table.)
+
 import { isIP } from "node:net";
+import { defined } from "../../common/defined.ts";
 import { AddressError, parseIp, parseMac } from "../../schema/address/index.ts";
 import type { FindingKind, ReportedFinding } from "../../schema/agent/index.ts";
 import { namePattern } from "../../schema/plain/index.ts";
+import { earlierPhrases } from "./earlier-phrases.ts";
 
 /** In a network that the host has; a sentence about another says nothing. */
 export type IsKnownNetwork = (name: string) => boolean;
 
 /** For a problem that is not in the table: of a newer agent, or of a rogue one. */
 export const unknownProblem =
-  "the agent tells of a problem that this controller does not know: `nearmiss agent status` there says which";
+  "the agent reports a problem that this controller does not know: run `nearmiss agent status` on the host";
 
 interface Value {
   readonly pattern: string;
   readonly isValid?: (text: string) => boolean;
 }
 
-/** Device names as sane systems have them: the kernel takes more (dev_valid_name() in net/core/dev.c), also what a shell would run. */
+/**
+ * Device names of ordinary systems. The kernel accepts more (dev_valid_name() in net/core/dev.c), also ones that a
+ * shell would execute.
+ */
 const device: Value = { pattern: "[A-Za-z0-9_.@:-]{1,15}" };
 const number: Value = { pattern: "\\d{1,16}" };
 const values: Readonly<Record<string, Value>> = {
@@ -29,7 +35,7 @@ const values: Readonly<Record<string, Value>> = {
   mac: { pattern: "(?:[0-9a-f]{2}:){5}[0-9a-f]{2}" },
   filter: { pattern: "(?:iptables|ip6tables|arptables)" },
   lost: { pattern: "(?:all IPv4|all IPv6|all ARP)" },
-  /** As `nft list chain` wants it: family, table, chain. */
+  /** In the format of `nft list chain`: family, table, chain. */
   chain: { pattern: "(?:inet|ip|ip6|arp|bridge) [A-Za-z0-9_.-]{1,32} [A-Za-z0-9_.-]{1,32}" },
   guard: { pattern: "--(?:anti-spoof|underlay-filter)" },
   reasons: { pattern: "(?:[a-z0-9]{1,16}(?:, [a-z0-9]{1,16}){0,15})?" },
@@ -37,7 +43,7 @@ const values: Readonly<Record<string, Value>> = {
     pattern:
       "[a-z]{1,8} [a-z]{1,12} \\d{1,8} [0-9a-f:.]{2,45}(?:, [a-z]{1,8} [a-z]{1,12} \\d{1,8} [0-9a-f:.]{2,45}){0,4}",
   },
-  /** `errnoNames` in node-agent/kernel/sockets/request-socket.ts. What the kernel says beside it is left out. */
+  /** `errnoNames` in node-agent/kernel/sockets/request-socket.ts. The kernel's own text beside it is omitted. */
   errno: {
     pattern:
       "(?:EPERM, needs CAP_NET_ADMIN|ENOENT|ENOMEM, the kernel has no memory for it|EBUSY|EEXIST|ENODEV, no such device|EINVAL|" +
@@ -58,7 +64,7 @@ const values: Readonly<Record<string, Value>> = {
   },
 };
 
-/** A sentence, and what is shown instead where that is another. */
+/** A sentence, and the shown one if that differs. */
 type Sentence = string | readonly [said: string, shown: string];
 
 const kernelRefuses =
@@ -215,14 +221,14 @@ const subjects: Readonly<Partial<Record<FindingKind, (text: string) => boolean>>
   "mac-flood": isDevice,
 };
 
-/** What operators may read of a report: subject and detail, as far as the table has them. */
+/** The parts of a report that operators may read: subject and detail, if they match the table. */
 export function wordsOf(
   { kind, subject, detail }: ReportedFinding,
   isKnown: IsKnownNetwork,
 ): Pick<ReportedFinding, "subject" | "detail"> {
   const isSubject = subject !== undefined && subjects[kind]?.(subject);
   const told = detail === undefined ? undefined : findSentence(readersOf(kind), detail, isKnown);
-  return { ...(isSubject ? { subject } : {}), ...(told === undefined ? {} : { detail: told }) };
+  return { ...(isSubject ? { subject } : {}), ...defined({ detail: told }) };
 }
 
 /** A problem that a host has, in the controller's words. */
@@ -257,22 +263,7 @@ function put(shown: string, read: readonly { readonly kind: string; readonly val
   });
 }
 
-/** Phrases of the sentences above, each with the words that earlier agents (up to 0.1.0) send instead. */
-const earlierPhrases: readonly (readonly [now: string, earlier: string])[] = [
-  ["uses UDP port", "holds UDP port"],
-  [
-    "addresses cached; the limits are {number} per network, {number} per host",
-    "addresses held; room for {number} in a network, {number} here",
-  ],
-  ["it has sent no traffic since it was registered", "no frame of it has come since the agent knows it"],
-  ["which is not a bridge: take it out", "which is no bridge: take it out"],
-  ["packets to it are lost; add it (ip", "nothing sent to it arrives; give it back (ip"],
-  ["is a device of nearmiss, not of a guest", "is a device of nearmiss and no guest's"],
-  ["is not a port of the bridge", "is no port of the bridge"],
-  ["is not a VTEP of", "is no VTEP of"],
-];
-
-/** The sentence, and what an earlier agent says instead: both are shown in today's words. */
+/** Of the current sentence and of an earlier agent's: both are shown in the current wording. */
 function readersFor(sentence: Sentence): Reader[] {
   const [said, shown] = typeof sentence === "string" ? ([sentence, sentence] as const) : sentence;
   const earlier = earlierPhrases.reduce((text, [now, before]) => text.replaceAll(now, before), said);

@@ -1,6 +1,13 @@
 // Which hosts need a push when a binding changes. Interest is stored by host, not by connection: the kernel of a host
 // whose agent is disconnected keeps forwarding with its entries.
-import { type BindingKey, findMacOfKey, keyText, type MacAddress, type Vni } from "../../schema/address/index.ts";
+import {
+  type Answer,
+  type BindingKey,
+  findMacOfKey,
+  keyText,
+  type MacAddress,
+  type Vni,
+} from "../../schema/address/index.ts";
 import { maxUnknownPerHostAndNetwork } from "../../schema/agent/index.ts";
 import { atOnce, type Steps } from "../inventory/steps.ts";
 import { TwoLevelMap } from "../inventory/two-level-map.ts";
@@ -48,6 +55,18 @@ export class InterestIndex {
   /** Hosts that get every new binding of the network. */
   overflownIn(vni: Vni): Iterable<string> {
     return this.overflown.under(vni).keys();
+  }
+
+  /**
+   * Records that the host has the answer. One for an IP address also reveals its MAC. A host's own VMs need no interest: their
+   * changes are always pushed to it. Keys that it asked for are still recorded, since the VM may be deleted and created elsewhere.
+   */
+  holdAnswer(host: string, { key, binding }: Answer, { asked }: { asked: boolean }): void {
+    if (binding?.local && !asked) return;
+    this.hold(host, key, binding !== null, asked);
+    if (!binding || key.kind === "mac") return;
+    const revealed: BindingKey = { kind: "mac", vni: key.vni, mac: binding.mac };
+    this.hold(host, revealed, true, asked);
   }
 
   /**

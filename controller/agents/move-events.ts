@@ -2,10 +2,10 @@
 import type { FastifyBaseLogger } from "fastify";
 import type { OperationalEvent } from "../../schema/events/index.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
+import { movesIn, type VmMove } from "../inventory/vm-moves.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Commit } from "../store/store.ts";
 import type { Committer } from "../write/committer.ts";
-import { movesIn, type VmMove } from "./holders.ts";
 import type { MoveWatches } from "./move-watch.ts";
 
 /** Longer than any request waits. */

@@ -1,9 +1,10 @@
 // Waits until the hosts that hold a VM have confirmed its move.
 import type { Revision } from "../../schema/address/index.ts";
 import type { Unconfirmed } from "../../schema/rest/index.ts";
+import type { VmMove } from "../inventory/vm-moves.ts";
 import type { Committer } from "../write/committer.ts";
 import { type Confirmation, Confirmations, type Confirmed } from "./confirmations.ts";
-import { holdersOf, type VmMove } from "./holders.ts";
+import { holdersOf } from "./holders.ts";
 import type { HostStatus, HostStatuses } from "./host-status.ts";
 import type { InterestIndex } from "./interest.ts";
 
@@ -30,6 +31,9 @@ export class MoveWatches {
   }
 }
 
+/** With the counts right after it: more may have come by the time it is read. */
+type CountedConfirmation = Confirmation & Confirmed;
+
 export class MoveWatch {
   private readonly confirmations: Confirmations;
   private readonly startMs: number;
@@ -48,8 +52,8 @@ export class MoveWatch {
   }
 
   /** Yields each confirmation, until all have arrived or the time is over. */
-  async *until(timeoutMs: number): AsyncGenerator<Confirmation> {
-    const news: Confirmation[] = [];
+  async *until(timeoutMs: number): AsyncGenerator<CountedConfirmation> {
+    const news: CountedConfirmation[] = [];
     let wake = () => {};
     let open = 0;
     for (const host of this.confirmations.unconfirmed) {
@@ -75,12 +79,13 @@ export class MoveWatch {
     return this.confirmations.unconfirmed.map((host) => ({ host, why: this.explain(host, timeoutMs, whole) }));
   }
 
-  private async confirmation(host: string, timeoutMs: number): Promise<Confirmation | undefined> {
+  private async confirmation(host: string, timeoutMs: number): Promise<CountedConfirmation | undefined> {
     const { statuses, committer, nowMs } = this.deps;
     const confirmed = await statuses.waitApplied(host, this.revision, this.isDown(host) ? 0 : timeoutMs);
     if (!confirmed && !committer.current.findHost(host)) this.confirmations.forget(host);
     const confirmation = { host, ms: Math.round(nowMs() - this.startMs) };
-    return confirmed && this.confirmations.confirm(confirmation) ? confirmation : undefined;
+    if (!confirmed || !this.confirmations.confirm(confirmation)) return undefined;
+    return { ...confirmation, ...this.counts };
   }
 
   /** An operator has marked it down, so it will not confirm. */

@@ -1,4 +1,5 @@
-// Which hosts have an agent, as an operator wants to be told: a session that ends and is back within the grace is no news.
+// Which hosts have an agent, from an operator's point of view: a session that ends and resumes within the grace period
+// is not an event.
 import type { FastifyBaseLogger } from "fastify";
 import type { OperationalEvents } from "../events/operational-events.ts";
 import type { Metrics } from "../metrics.ts";
@@ -7,7 +8,7 @@ export interface PresenceDeps {
   readonly operational: OperationalEvents;
   readonly metrics: Metrics;
   readonly log: FastifyBaseLogger;
-  /** A host is lost when it has had no session for so long: longer than an agent waits between two tries. */
+  /** A host is lost after this time without a session: longer than an agent waits between two attempts. */
   readonly graceMs: number;
   readonly now: () => Date;
 }

@@ -1,9 +1,9 @@
-// The way back: a VM that is asked for will soon ask for the VM that asked, so its host gets that answer at the same time.
+// The return path: a VM that is asked for will soon ask for the asking VM, so its host gets that answer at the same
+// time.
 import type { Answer, Binding, IpAddress, Revision, Vni } from "../../schema/address/index.ts";
 import type { Question } from "../../schema/agent/index.ts";
 import { answerFor } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";
-import { holdAnswer } from "./fan-out.ts";
 import type { InterestIndex } from "./interest.ts";
 
 /** If the asker is unknown: maximum number of its host's addresses in that network. */
@@ -36,7 +36,7 @@ export function seedsFor(
     .map((ip): Answer => answerFor(state, binding.host, { kind: "ip", vni, ip }, asOf))
     .filter((answer) => answer.binding?.host === host && !interest.knows(binding.host, answer.key))
     .slice(0, maxSeedsWithoutAsker);
-  for (const answer of fresh) holdAnswer(interest, binding.host, answer, { asked: false });
+  for (const answer of fresh) interest.holdAnswer(binding.host, answer, { asked: false });
   return fresh;
 }
 

@@ -1,12 +1,18 @@
-// One agent's connection: the order of frames, liveness, and the limits that keep one agent from harming the others.
+// One agent's connection: the order of frames, and liveness. inbox.ts and outbox.ts have the limits that keep one agent from
+// harming the others.
 
-import type { RawData, WebSocket } from "ws";
+import type { WebSocket } from "ws";
 import type { FairTurns } from "../../common/cooperative.ts";
+import { every, type Repetition } from "../../common/every.ts";
+import { StateMachine } from "../../common/state-machine.ts";
 import { type AgentFrame, closeCodes, FrameError, parseAgentFrame } from "../../schema/agent/index.ts";
 import type { Identity } from "../auth/identity.ts";
 import { type Hello, Rejection } from "./admission.ts";
 import type { Declaration } from "./declaration.ts";
 import { costOf, type HostAllowances, unitsPerFrame } from "./host-allowance.ts";
+import { Inbox, type Message } from "./inbox.ts";
+import { Outbox } from "./outbox.ts";
+import { type SessionState, sessionTransitions } from "./session-state.ts";
 
 /** Handlers of the session's frames. Each call returns after all its answers are sent. */
 export interface SessionHandler {
@@ -52,8 +58,6 @@ export interface SessionDeps {
   readonly nowMs: () => number;
 }
 
-/** Maximum number of frames that wait for their turn; beyond it the socket is paused. */
-const maxWaitingFrames = 32;
 /** Questions that are answered in one turn: some tenths of a millisecond. */
 const questionsPerTurn = 64;
 /** Bytes of a snapshot in the socket that the peer has not read: enough for a fast link, and little for 1,000 slow ones. */
@@ -63,50 +67,38 @@ const maxReasonBytes = 123;
 /** How long a peer may take to answer a close. */
 const closeTimeoutMs = 2_000;
 
-interface Message {
-  readonly data: RawData;
-  readonly isBinary: boolean;
-}
-
 export class AgentSession {
-  /** Set by a hello that was accepted. */
-  hello: Hello | undefined;
-  /** Has its snapshot or is receiving it, so changes must be pushed. */
-  synced = false;
-
-  private declaration: Declaration | undefined;
-  private waitsForSnapshot = false;
-  private readonly inbox: Message[] = [];
-  private working = false;
+  private readonly machine: StateMachine<SessionState>;
+  private readonly inbox: Inbox;
+  private readonly outbox: Outbox;
+  private readonly heartbeat: Repetition;
   private lastHeardMs: number;
-  private largeBytes = 0;
-  private closing = false;
-  /** Frames to send when the last of `gates` has opened. */
-  private readonly held: string[] = [];
-  private heldBytes = 0;
-  private gates = 0;
-  private readonly timer: NodeJS.Timeout;
-  private readonly helloTimer: NodeJS.Timeout;
-  /** Set while the host is over its allowance. */
-  private endPause: (() => void) | undefined;
 
   constructor(
     private readonly socket: WebSocket,
     readonly identity: Identity,
     private readonly deps: SessionDeps,
   ) {
-    const { handler, limits, nowMs } = deps;
-    this.lastHeardMs = nowMs();
-    this.timer = setInterval(() => this.onBeat(), limits.heartbeatMs);
-    this.helloTimer = setTimeout(() => {
-      if (!this.hello) this.close(closeCodes.tooSlow, `no hello within ${limits.helloMs / 1_000} s`);
+    const { handler, limits, turns, nowMs } = deps;
+    const timer = setTimeout(() => {
+      this.close(closeCodes.tooSlow, `no hello within ${limits.helloMs / 1_000} s`);
     }, limits.helloMs);
+    this.machine = new StateMachine<SessionState>(sessionTransitions, { kind: "greeting", timer }, (left) => {
+      if (left.kind === "greeting") clearTimeout(left.timer);
+    });
+    this.inbox = new Inbox(socket, {
+      turns,
+      pauseMs: () => this.pauseMs(),
+      receive: (message) => this.receive(message),
+      failed: (error) => this.fail(error),
+    });
+    this.outbox = new Outbox(socket, limits.maxBufferedBytes);
+    this.lastHeardMs = nowMs();
+    this.heartbeat = every(limits.heartbeatMs, () => this.onBeat());
     socket.on("message", (data, isBinary) => {
-      if (this.closing) return;
+      if (!this.isOpen) return;
       this.lastHeardMs = nowMs();
-      this.inbox.push({ data, isBinary });
-      if (this.inbox.length >= maxWaitingFrames) socket.pause();
-      if (!this.working) void this.work();
+      this.inbox.add({ data, isBinary });
     });
     // ws answers pings by itself, and disconnects peers that do not read the answers.
     for (const event of ["ping", "pong"]) socket.on(event, () => this.onControlFrame());
@@ -116,50 +108,69 @@ export class AgentSession {
     });
   }
 
-  /** Sends answers that the host has not asked for yet, so that it need not ask. */
-  get takesSeeds(): boolean {
-    return this.synced && this.hello?.seeding === true;
+  /** The hello that was accepted; also after the end of the session. */
+  get hello(): Hello | undefined {
+    return this.state.kind === "greeting" ? undefined : this.state.hello;
+  }
+
+  /** @throws FrameError before the hello */
+  get host(): string {
+    if (!this.hello) throw new FrameError("hello must be the first frame");
+    return this.hello.host;
   }
 
   get isOpen(): boolean {
-    return !this.closing;
+    return this.state.kind !== "closed";
+  }
+
+  /** Has its snapshot or is receiving it, so changes must be pushed. */
+  get isSynced(): boolean {
+    return this.state.kind === "sending" || this.state.kind === "synced";
+  }
+
+  /** Sends answers that the host has not asked for yet, so that it need not ask. */
+  get takesSeeds(): boolean {
+    return this.isSynced && this.hello?.seeding === true;
+  }
+
+  accept(hello: Hello): void {
+    this.machine.enter({ kind: "declaring", hello });
   }
 
   send(frames: readonly string[]): void {
-    if (this.closing) return;
-    const waiting = this.socket.bufferedAmount;
-    this.largeBytes = Math.min(this.largeBytes, waiting + this.heldBytes);
-    if (waiting + this.heldBytes > this.limits.maxBufferedBytes + this.largeBytes) {
-      this.close(closeCodes.tooSlow, "the agent reads more slowly than changes come");
-      return;
-    }
-    if (this.gates === 0) for (const frame of frames) this.socket.send(frame);
-    else {
-      this.held.push(...frames);
-      this.heldBytes += frames.reduce((sum, frame) => sum + Buffer.byteLength(frame), 0);
-    }
+    if (this.isOpen && !this.outbox.send(frames)) this.closeAsSlow();
+  }
+
+  /** A set that may be as large as the host's part of the inventory, so it does not count against the limit. */
+  sendLarge(frames: readonly string[]): void {
+    if (this.isOpen && !this.outbox.sendLarge(frames)) this.closeAsSlow();
   }
 
   /** Buffers all frames from now on, in order, until `gate` settles, which must be soon. */
   hold(gate: Promise<unknown>): void {
-    this.gates += 1;
-    void gate.finally(() => this.open()).catch(() => {});
+    this.outbox.hold();
+    void gate.finally(() => this.outbox.open()).catch(() => {});
   }
 
   /** From now on changes are pushed to the session; they follow the last of `frames`. */
   async sendSnapshot(frames: AsyncIterable<string>): Promise<void> {
-    this.synced = true;
-    this.gates += 1;
+    if (this.state.kind !== "queued") return;
+    const { hello } = this.state;
+    this.machine.enter({ kind: "sending", hello });
+    this.outbox.hold();
     try {
-      for await (const frame of frames) if (!this.closing) this.socket.send(frame);
+      for await (const frame of frames) if (this.isOpen) this.socket.send(frame);
     } finally {
-      this.open();
+      this.outbox.open();
     }
+    if (!this.isOpen) return;
+    this.machine.enter({ kind: "synced", hello });
+    this.lastHeardMs = this.deps.nowMs();
   }
 
   /** Waits while the peer has much of its snapshot to read: resolves when it has read more, or is disconnected. */
   findWait(): Promise<void> | undefined {
-    if (this.closing || this.socket.bufferedAmount <= snapshotWindowBytes) return undefined;
+    if (!this.isOpen || this.socket.bufferedAmount <= snapshotWindowBytes) return undefined;
     const { stalledMs } = this.limits;
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
@@ -174,14 +185,8 @@ export class AgentSession {
     });
   }
 
-  /** A set that may be as large as the host's part of the inventory, so it does not count against the limit. */
-  sendLarge(frames: readonly string[]): void {
-    this.send(frames);
-    this.largeBytes += frames.reduce((sum, frame) => sum + Buffer.byteLength(frame), 0);
-  }
-
   close(code: number, reason: string): void {
-    if (this.closing) return;
+    if (!this.isOpen) return;
     this.stop();
     this.socket.close(code, fitReason(reason));
     setTimeout(() => this.socket.terminate(), closeTimeoutMs).unref();
@@ -203,67 +208,36 @@ export class AgentSession {
     return this.deps.limits;
   }
 
-  private stop(): void {
-    this.closing = true;
-    this.synced = false;
-    this.inbox.length = 0;
-    this.declaration = undefined;
-    this.held.length = 0;
-    clearInterval(this.timer);
-    clearTimeout(this.helloTimer);
-    this.endPause?.();
+  private get state(): SessionState {
+    return this.machine.state;
   }
 
-  private open(): void {
-    this.gates -= 1;
-    if (this.gates > 0) return;
-    this.heldBytes = 0;
-    for (const frame of this.held.splice(0)) if (!this.closing) this.socket.send(frame);
+  private stop(): void {
+    if (!this.isOpen) return;
+    this.machine.enter({ kind: "closed", hello: this.hello });
+    this.inbox.close();
+    this.outbox.clear();
+    this.heartbeat.stop();
+  }
+
+  private closeAsSlow(): void {
+    this.close(closeCodes.tooSlow, "the agent reads more slowly than changes come");
   }
 
   private onControlFrame(): void {
-    if (this.closing) return;
+    if (!this.isOpen) return;
     this.spend(unitsPerFrame);
-    if (!this.working) void this.work();
+    this.inbox.wake();
   }
 
-  /** Handles one frame per turn of the event loop, alternating with other hosts. */
-  private async work(): Promise<void> {
-    this.working = true;
-    try {
-      for (;;) {
-        await this.afford();
-        const next = this.inbox.shift();
-        if (!next || this.closing) break;
-        await this.deps.turns.run(() => this.receive(next));
-      }
-    } catch (error) {
-      this.fail(error);
-    } finally {
-      this.working = false;
-      this.socket.resume();
-    }
-  }
-
-  /** Over its allowance, the host's channel is not read: TCP makes it wait, and nothing is lost. */
-  private async afford(): Promise<void> {
+  /** How long the host must pause now, because it is over its allowance. */
+  private pauseMs(): number {
     const { allowances, handler, nowMs } = this.deps;
     const host = this.chargedHost;
-    if (host === undefined) return;
-    for (;;) {
-      const ms = allowances.waitMs(host, nowMs());
-      if (ms === 0 || this.closing) return;
-      handler.paused(host, ms);
-      this.socket.pause();
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, ms);
-        this.endPause = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-      this.endPause = undefined;
-    }
+    if (host === undefined) return 0;
+    const ms = allowances.waitMs(host, nowMs());
+    if (ms > 0) handler.paused(host, ms);
+    return ms;
   }
 
   private spend(units: number): void {
@@ -273,19 +247,20 @@ export class AgentSession {
   }
 
   private async receive({ data, isBinary }: Message): Promise<void> {
-    if (this.closing) return;
+    if (!this.isOpen) return;
     if (isBinary) throw new FrameError("frames must be text");
     const text = data.toString();
     const frame = parseAgentFrame(text);
     const { handler } = this.deps;
     if (frame?.type === "hello") {
-      if (this.hello) throw new FrameError("hello may be sent only once");
+      if (this.state.kind !== "greeting") throw new FrameError("hello may be sent only once");
       await handler.hello(this, frame);
       this.spend(costOf(frame, text.length));
       if (this.isOpen) handler.heard(this);
       return;
     }
-    if (!this.hello && frame) throw new FrameError(`hello must be the first frame, not ${frame.type}`);
+    if (this.state.kind === "greeting" && frame)
+      throw new FrameError(`hello must be the first frame, not ${frame.type}`);
     this.spend(costOf(frame, text.length));
     handler.heard(this);
     if (frame?.type === "interest") await this.declare(frame);
@@ -294,29 +269,28 @@ export class AgentSession {
   }
 
   private async declare(frame: FrameOf<"interest">): Promise<void> {
-    this.declaration = this.deps.handler.declared(this, this.declaration, frame);
-    if (!frame.end) return;
-    const { declaration } = this;
-    this.declaration = undefined;
-    // Until its new snapshot begins: the host would forget pushes of now with the old snapshot.
-    this.synced = false;
-    this.waitsForSnapshot = true;
-    await this.deps.handler.interest(this, declaration);
-    this.waitsForSnapshot = false;
-    this.lastHeardMs = this.deps.nowMs();
+    const { state } = this;
+    // Frames are handled one by one, so no snapshot of this session is under way.
+    if (state.kind !== "declaring" && state.kind !== "synced") return;
+    const { handler } = this.deps;
+    const declaration = handler.declared(this, state.declaration, frame);
+    if (frame.end) {
+      this.machine.enter({ kind: "queued", hello: state.hello });
+      await handler.interest(this, declaration);
+    } else state.declaration = declaration;
   }
 
   /** One part per turn: a frame of 900 questions must not delay other hosts. */
   private async resolve(frame: FrameOf<"resolve">): Promise<void> {
-    if (!this.synced) throw new FrameError("resolve must come after interest … end");
+    if (!this.isSynced) throw new FrameError("resolve must come after interest … end");
     const { handler, turns } = this.deps;
     const answer = (from: number): void => {
-      if (this.closing) return;
+      if (!this.isOpen) return;
       const questions = frame.questions.slice(from, from + questionsPerTurn);
       this.spend(handler.resolve(this, { ...frame, questions }));
     };
     answer(0);
-    for (let from = questionsPerTurn; from < frame.questions.length && !this.closing; from += questionsPerTurn) {
+    for (let from = questionsPerTurn; from < frame.questions.length && this.isOpen; from += questionsPerTurn) {
       await turns.run(() => answer(from));
     }
   }
@@ -325,7 +299,7 @@ export class AgentSession {
     const { handler } = this.deps;
     switch (frame.type) {
       case "release":
-        if (!this.synced) throw new FrameError("release must come after interest … end");
+        if (!this.isSynced) throw new FrameError("release must come after interest … end");
         handler.release(this, frame);
         return;
       case "applied":
@@ -338,8 +312,9 @@ export class AgentSession {
   }
 
   private onBeat(): void {
-    // The channel is paused, so no frame can arrive.
-    if (this.endPause || this.waitsForSnapshot) this.lastHeardMs = this.deps.nowMs();
+    // Nothing is read while the channel is paused, and nothing is handled until the snapshot is sent.
+    if (this.inbox.isPaused || this.state.kind === "queued" || this.state.kind === "sending")
+      this.lastHeardMs = this.deps.nowMs();
     const silentMs = this.deps.nowMs() - this.lastHeardMs;
     if (silentMs >= 3 * this.limits.heartbeatMs) this.socket.terminate();
     else this.deps.handler.beat(this);

@@ -5,7 +5,6 @@ import { parseAgentFrame } from "../../schema/agent/index.ts";
 import { parseHost, parseNetwork, type Vm } from "../../schema/rest/index.ts";
 import { answerFor } from "../inventory/bindings.ts";
 import { Inventory } from "../inventory/inventory.ts";
-import { holdAnswer } from "./fan-out.ts";
 import { answersFrames, frameText } from "./frames.ts";
 import { InterestIndex } from "./interest.ts";
 import { SeedCandidates, seedsFor } from "./seeding.ts";
@@ -48,7 +47,7 @@ function resolveOnce(state: Inventory, id: number): void {
   const asOf = parseRevision(1);
   for (const question of frame.questions) {
     const answer = answerFor(state, "h1", question, asOf);
-    holdAnswer(interest, "h1", answer, { asked: true });
+    interest.holdAnswer("h1", answer, { asked: true });
     answersFrames(id, asOf, [answer]);
     if (!answer.binding) continue;
     const asked = new SeedCandidates(state, "h1").of(question);

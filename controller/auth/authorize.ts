@@ -27,18 +27,18 @@ const kindsFor: Readonly<Record<Exclude<Access, "public">, readonly Identity["ki
 };
 
 /**
- * Why the identity may not, or undefined where it may. The reason depends on the route alone, never on whether what was
- * asked for exists.
+ * The reason why the identity may not, or undefined if it may. The reason depends on the route alone, never on whether
+ * the requested resource exists.
  */
 export function findObstacle(identity: Identity, access: Access): string | undefined {
   if (access === "public" || identity.kind === "anyone") return undefined;
   const kinds = kindsFor[access];
   if (!kinds.includes(identity.kind)) {
     const wanted = kinds.includes("viewer") ? "a token" : kinds.map((kind) => articles[kind]).join(" or ");
-    return `${articles[identity.kind]} may not do this: it takes ${wanted}`;
+    return `${articles[identity.kind]} may not do this: it requires ${wanted}`;
   }
   if (access.endsWith("-all") && scopeOf(identity) !== "all") {
-    return "a token that is narrowed to networks may not do this: it takes one for all networks";
+    return "a token that is limited to networks may not do this: it requires one for all networks";
   }
   return undefined;
 }

@@ -1,7 +1,10 @@
 // Counts open connections. An unauthenticated one counts for its source (IPv4 address or IPv6 /64) from accept(2) on, before
 // TLS; after the first accepted request it counts for its identity. No client can use up the descriptors that others need:
 // strangers have a share of them, tokens another, and the rest is for hosts and finally for admins. Pure except for ending sockets.
+import { Allowances } from "../../common/allowances.ts";
+import type { Rate } from "../../common/token-bucket.ts";
 import { type Endpoint, peerOf, sourceOf } from "../peer.ts";
+import type { Handshakes } from "./handshakes.ts";
 import { type Identity, nameOf } from "./identity.ts";
 
 /** A TCP socket, beneath TLS if there is any. */
@@ -13,7 +16,7 @@ export interface EndableSocket extends Endpoint {
 export interface ConnectionLimits {
   /** Of all together. */
   readonly total: number;
-  /** Of one source, without a request that was let in. */
+  /** Of one source, without an accepted request. */
   readonly unprovenPerSource: number;
   /** Of one token. */
   readonly perToken: number;
@@ -21,13 +24,20 @@ export interface ConnectionLimits {
 
 /** An agent has a WebSocket, at times two, and renews its certificate beside it; see agents/host-sockets.ts. */
 const maxPerHost = 8;
-/** Of all, that strangers may hold together: a handshake takes a second at worst, so they leave soon. */
+/** Of all sources of strangers together: a handshake takes a second at worst, so they leave soon. */
 const strangersShare = 1 / 4;
 const maxStrangers = 4_096;
-/** Of those that are not strangers', that tokens other than admins' may hold together. */
+/** Of all tokens other than admins' together, without the strangers' share. */
 const tokensShare = 1 / 2;
 /** Reserved for admins when all others are used up: enough to inspect and to revoke. */
 const reservedForAdmins = 16;
+/** New connections that a host needs at most: it keeps one, and comes back when that is lost. */
+const newPerHost: Rate = { perSecond: 1, burst: 16 };
+/** A shell script that calls the CLI again and again makes fewer. */
+const newPerToken: Rate = { perSecond: 20, burst: 512 };
+/** Who makes more slows down the address that they come from: each counts as so many TLS handshakes there. */
+const handshakesPerExcess = 10;
+const maxOwners = 4_096;
 /** Hosts of which a source is known may all come at once, and each again before its first connection is given up. */
 const unprovenPerKnownHost = 2;
 
@@ -38,7 +48,7 @@ interface Connection {
   readonly source: string;
   /** Undefined: not authenticated yet. */
   owner: string | undefined;
-  /** Requests under way on it, streams and WebSockets included. */
+  /** Requests in progress on it, streams and WebSockets included. */
   busy: number;
 }
 
@@ -46,9 +56,10 @@ export interface ConnectionsDeps {
   readonly limits: ConnectionLimits;
   /** How many registered hosts are reached at an address of the source. */
   readonly hostsAt: (source: string) => number;
-  /** Its turn for a handshake has not come yet, which is not its peer's fault. */
-  readonly isWaiting: (socket: EndableSocket) => boolean;
+  /** `isWaiting`: its turn for a handshake has not come yet, which is not its peer's fault. */
+  readonly handshakes: Handshakes;
   readonly onRefused: (reason: Refused, address: string) => void;
+  readonly nowMs: () => number;
 }
 
 export class Connections {
@@ -57,6 +68,8 @@ export class Connections {
   private readonly owned = new Map<string, Set<Connection>>();
   private strangerCount = 0;
   private tokenCount = 0;
+  private readonly newOfHosts = new Allowances(newPerHost, maxOwners);
+  private readonly newOfTokens = new Allowances(newPerToken, maxOwners);
 
   constructor(private readonly deps: ConnectionsDeps) {}
 
@@ -89,15 +102,16 @@ export class Connections {
   }
 
   /**
-   * The identity's request came in on the connection.
-   * @param done takes what is to be called when the request is over, once or more often
-   * @returns why it must not go on
+   * A request of the identity arrived on the connection.
+   * @param done receives a callback for the end of the request, which may be called more than once
+   * @returns the reason if the request must be refused
    */
   admit(endpoint: Endpoint, identity: Identity, done: (listener: () => void) => void): string | undefined {
     const connection = this.byPeer.get(peerOf(endpoint));
     if (!connection) return undefined;
     const owner = ownerOf(identity);
     if (connection.owner !== owner) {
+      this.countNew(owner, identity, connection.source);
       const obstacle = this.findObstacle(owner, identity);
       if (obstacle !== undefined) return obstacle;
       this.disown(connection);
@@ -110,6 +124,12 @@ export class Connections {
       isOver = true;
     });
     return undefined;
+  }
+
+  private countNew(owner: string, identity: Identity, source: string): void {
+    if (identity.kind === "anyone") return;
+    const allowances = identity.kind === "host" ? this.newOfHosts : this.newOfTokens;
+    if (!allowances.take(owner, this.deps.nowMs())) this.deps.handshakes.charge(source, handshakesPerExcess);
   }
 
   private findObstacle(owner: string, identity: Identity): string | undefined {
@@ -137,12 +157,12 @@ export class Connections {
     return false;
   }
 
-  /** The oldest of the source that has had its chance; where none has, the one that came last. */
+  /** The oldest connection of the source that has had its chance; if none has, the latest. */
   private end(source: string, reason: Refused): void {
     let last: Connection | undefined;
     for (const connection of this.strangers.get(source) ?? []) {
       last = connection;
-      if (!this.deps.isWaiting(connection.socket)) break;
+      if (!this.deps.handshakes.isWaiting(connection.socket)) break;
     }
     if (!last) return;
     this.deps.onRefused(reason, last.socket.remoteAddress ?? "");

@@ -1,5 +1,5 @@
-// Requests that cost more than a look-up: each identity has few of them under way, some that wait, and is refused beyond. What
-// takes turns of the event loop within such a request is `slices.ts`. Pure.
+// Requests that cost more than a look-up: each identity may have few in progress and some that wait; further ones are
+// refused. Turns within such a request are taken by `slices.ts`. Pure.
 
 /**
  * Declared by a route as `config: { cost }`, if one request may be expensive:
@@ -9,11 +9,11 @@
 export type Cost = "look" | "bulk";
 
 interface CostLimits {
-  /** Under way, of one identity. */
+  /** In progress, of one identity. */
   readonly running: number;
   /** Of one identity, for a place. */
   readonly waiting: number;
-  /** Under way, of all. */
+  /** In progress, of all. */
   readonly total: number;
 }
 
@@ -103,7 +103,10 @@ class Kind {
     }
   }
 
-  /** The next of the identity with the fewest under way; of several, the one whose turn is longest ago. */
+  /**
+   * The next request of the identity with the fewest in progress; among several, of the one whose last turn is longest
+   * ago.
+   */
   private findNext(): [string, Holder, Turn] | undefined {
     let next: [string, Holder, Turn] | undefined;
     for (const [identity, holder] of this.holders) {

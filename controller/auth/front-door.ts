@@ -11,7 +11,7 @@ export interface DoorLimits {
   readonly requestsPerSecond: number;
   /** The same for an address, for requests without valid credentials. */
   readonly unknownPerSecond: number;
-  /** Connections of one IPv4 address or IPv6 /64 on which no request was let in. */
+  /** Connections of one IPv4 address or IPv6 /64 without an accepted request. */
   readonly unprovenConnections: number;
   /** Connections of one token. */
   readonly tokenConnections: number;
@@ -55,7 +55,7 @@ const singular = [
 export interface RequestHead {
   /** The request's target as it was sent. */
   readonly url?: string | undefined;
-  /** Names and values in turns, as they came. */
+  /** Names and values alternate, in the order received. */
   readonly rawHeaders: readonly string[];
 }
 
@@ -66,7 +66,7 @@ export interface RequestHead {
 export function findAmbiguity({ url = "", rawHeaders }: RequestHead, host: string | undefined): string | undefined {
   const names = rawHeaders.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase());
   const twice = singular.find((name) => names.indexOf(name) !== names.lastIndexOf(name));
-  if (twice !== undefined) return `the header ${twice} came more than once: send it once`;
+  if (twice !== undefined) return `the header ${twice} was sent more than once: send it once`;
   if (url.startsWith("/") || url === "*") return undefined;
   const [, authority] = /^https?:\/\/([^/?#]*)/i.exec(url) ?? [];
   if (authority !== undefined && authority.toLowerCase() === host?.toLowerCase()) return undefined;

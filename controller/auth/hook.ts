@@ -1,7 +1,9 @@
 // Admits requests: origin, identity, rate and access are checked before a body is read or a WebSocket is opened.
+
 import { TLSSocket } from "node:tls";
 import rateLimit from "@fastify/rate-limit";
 import type { FastifyReply, FastifyRequest, RouteOptions } from "fastify";
+import { defined } from "../../common/defined.ts";
 import { bearerProtocol } from "../../schema/plain/index.ts";
 import type { App } from "../http/app-types.ts";
 import { Refusal } from "../inventory/refusal.ts";
@@ -25,8 +27,8 @@ export interface Credentials {
 const windowSeconds = 10;
 const costlyRetrySeconds = { look: 1, bulk: 10 } as const;
 const tooCostly = {
-  look: "many requests of this identity that read much are under way: wait for their answers",
-  bulk: "exports and imports of this identity are under way, as many as it may have: wait until one is done",
+  look: "too many requests of this identity that read much data are in progress: wait for their answers",
+  bulk: "this identity already has the maximum of exports and imports in progress: wait until one is complete",
 } as const;
 /** When connections are all in use. */
 const crowdedRetrySeconds = 5;
@@ -69,7 +71,7 @@ export async function registerFrontDoor(
     onRefused(type);
     const who = request.identity && nameOf(request.identity);
     const path = request.routeOptions.url ?? "";
-    refusals.add({ reason: why, address: request.ip, path, ...(who === undefined ? {} : { who }) });
+    refusals.add({ reason: why, address: request.ip, path, ...defined({ who }) });
     return new Refusal(type, why);
   };
 
@@ -105,7 +107,7 @@ export async function registerFrontDoor(
   app.addHook("onRequest", async (request) => {
     // @fastify/websocket would answer 101 on every route, and then close the socket.
     if (!request.ws || upgrades.has(request.routeOptions.url ?? "")) return;
-    throw refuse(request, "invalid-input", "nothing at this path speaks WebSocket: leave out the header Upgrade");
+    throw refuse(request, "invalid-input", "this path has no WebSocket: omit the header Upgrade");
   });
 
   app.addHook("onRequest", async (request, reply) => {

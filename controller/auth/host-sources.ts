@@ -1,8 +1,8 @@
-// From where registered hosts are to be expected: a fleet in one /64 comes back from one source, and is no stranger.
+// The sources of registered hosts: a fleet in one /64 reconnects from one source, and is not a stranger.
 import type { Inventory } from "../inventory/inventory.ts";
 import { countedAddress } from "../peer.ts";
 
-/** Counted anew at most so often, however often it is asked. */
+/** Counted again at most this often, however often it is queried. */
 const maxAgeMs = 10_000;
 
 export class HostSources {

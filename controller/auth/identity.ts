@@ -1,4 +1,5 @@
 // The identity behind a request, from its bearer token or client certificate.
+import { defined } from "../../common/defined.ts";
 import type { Actor, NetworkScope, Quota } from "../../schema/rest/index.ts";
 
 export type Identity =
@@ -61,7 +62,7 @@ export function scopeOf(identity: Identity): NetworkScope {
 export function placementOf(identity: Identity): Pick<Actor, "hosts" | "quota"> {
   if (identity.kind !== "operator") return {};
   const { hosts, quota } = identity;
-  return { ...(hosts ? { hosts } : {}), ...(quota ? { quota } : {}) };
+  return defined({ hosts, quota });
 }
 
 export function actorFor(identity: Identity, address: string): Actor {

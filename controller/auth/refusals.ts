@@ -1,4 +1,4 @@
-// Requests that were turned away: counted by kind, and told in the log as far as that cannot be used to fill a disk.
+// Refused requests: counted by kind, and logged at a rate that cannot fill a disk.
 import type { FastifyBaseLogger } from "fastify";
 
 const linesPerWindow = 10;

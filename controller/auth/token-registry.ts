@@ -1,6 +1,8 @@
 // The tokens of a running controller: valid ones in memory, and the sockets that were opened with them. What a command on
 // the same machine writes into the database is noticed at the next look.
+
 import { timingSafeEqual } from "node:crypto";
+import { every, type Repetition } from "../../common/every.ts";
 import type { Actor, TokenInput, TokenView } from "../../schema/rest/index.ts";
 import type { AccessStore, StoredToken } from "../store/access-store.ts";
 import { StoreFullError, StoreUnavailableError } from "../store/store.ts";
@@ -29,8 +31,7 @@ export class TokenRegistry {
   private readonly uses = new Map<string, string>();
   private version: number;
   private flushedAtMs: number;
-  private looking: Promise<void> | undefined;
-  private timer: NodeJS.Timeout | undefined;
+  private timer: Repetition | undefined;
 
   private constructor(private readonly deps: TokenRegistryDeps) {
     this.version = deps.access.foreignVersion();
@@ -40,7 +41,7 @@ export class TokenRegistry {
   static async load(deps: TokenRegistryDeps): Promise<TokenRegistry> {
     const registry = new TokenRegistry(deps);
     await registry.reload();
-    registry.timer = setInterval(() => void registry.look(), lookMs);
+    registry.timer = every(lookMs, () => registry.look());
     return registry;
   }
 
@@ -49,7 +50,7 @@ export class TokenRegistry {
     const hash = hashOf(secret);
     const token = this.byHash.get(hash.toString("hex"));
     const now = this.deps.now();
-    // The map is searched by a hash, which tells nothing of the secret; the comparison is the one that counts.
+    // The map is keyed by a hash, whose timing reveals nothing of the secret; the comparison below decides.
     if (!token || !timingSafeEqual(hash, token.hash) || isExpired(token, now)) return undefined;
     this.uses.set(token.id, now.toISOString());
     return identityBehind(token);
@@ -75,7 +76,7 @@ export class TokenRegistry {
     refuseUnlessRemoved(id, removal);
   }
 
-  /** How much is held open with the token. */
+  /** Number of open streams and connections of the token. */
   openWith(identity: Identity): number {
     return "tokenId" in identity ? (this.open.get(identity.tokenId)?.size ?? 0) : 0;
   }
@@ -93,13 +94,13 @@ export class TokenRegistry {
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.timer);
-    await this.looking;
+    this.timer?.stop();
+    await this.timer?.idle;
     await this.tolerate(() => this.flush());
   }
 
   private look(): Promise<void> {
-    this.looking ??= this.tolerate(async () => {
+    return this.tolerate(async () => {
       const { access, now } = this.deps;
       const version = access.foreignVersion();
       if (version !== this.version) {
@@ -108,10 +109,7 @@ export class TokenRegistry {
       }
       this.endRevoked();
       if (now().getTime() - this.flushedAtMs >= minuteMs) await this.flush();
-    }).finally(() => {
-      this.looking = undefined;
     });
-    return this.looking;
   }
 
   private async reload(): Promise<void> {
@@ -139,7 +137,7 @@ export class TokenRegistry {
     this.uses.clear();
   }
 
-  /** A store that is busy or full now is looked at again later. */
+  /** If the store is busy or full now, this is repeated later. */
   private async tolerate(run: () => Promise<void>): Promise<void> {
     try {
       await run();

@@ -1,4 +1,4 @@
-// The inventory as one caller may know it: whatever is outside looks as if it did not exist.
+// The inventory as one caller may see it: everything outside looks as if it did not exist.
 import type { BindingKey } from "../../schema/address/index.ts";
 import type { OperationalEvent } from "../../schema/events/index.ts";
 import type { Host, Network, NetworkScope, Vm } from "../../schema/rest/index.ts";
@@ -57,8 +57,7 @@ export function viewFor(identity: Identity, state: Inventory): InventoryView {
 }
 
 /**
- * What tokens of that scope see.
- * @param hosts that they may place VMs on, which they see as well
+ * The view of tokens with that scope. @param hosts on which they may place VMs, and which they therefore see as well
  */
 export function viewWithin(scope: NetworkScope, state: Inventory, hosts?: ReadonlySet<string>): InventoryView {
   if (scope === "all") {
@@ -89,8 +88,8 @@ export function viewWithin(scope: NetworkScope, state: Inventory, hosts?: Readon
 }
 
 /**
- * An event of a network is for those who see the network, as it is now. What concerns a host concerns all networks on it, also
- * those that a narrowed token must not know of.
+ * An event of a network is for callers who may see the network, in its present form. Events of a host concern all
+ * networks on it, also those that are hidden from a limited token.
  */
 export function mayKnow(view: InventoryView, { network, networkUid }: OperationalEvent): boolean {
   return view.isWhole || (network !== undefined && view.findNetwork(network)?.uid === networkUid);
@@ -102,7 +101,7 @@ interface Reach {
   readonly seenOf: (vm: Vm) => Vm | undefined;
   /** Of which something is seen: the lists together. */
   readonly attached: () => readonly Names[];
-  /** VMs without interfaces, of which some may not be seen. */
+  /** VMs without interfaces, some of which may be hidden. */
   readonly unattached: () => readonly Names[];
 }
 
@@ -124,7 +123,7 @@ function narrowed(state: Inventory, { networks, seesHost, seenOf, attached, unat
       const vm = state.findVm(name);
       return vm && seenOf(vm);
     },
-    // Looked for only where it may be seen: how long it takes must not tell either.
+    // Looked up only if it may be seen: the time that it takes must not reveal anything either.
     findBound: (key) => {
       const network = state.findNetworkByVni(key.vni);
       return network && networks.has(network.name) ? findBound(state, key) : undefined;

@@ -1,5 +1,4 @@
-// `nearmiss backup`: a copy of the database as it stood at one revision, taken by a process of its own while the
-// controller goes on.
+// `nearmiss backup`: a copy of the database at one revision, made by a separate process while the controller runs.
 import { existsSync, rmSync, statSync } from "node:fs";
 import Database from "better-sqlite3";
 import { writeNew } from "../../common/durable-file.ts";

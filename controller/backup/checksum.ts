@@ -17,7 +17,7 @@ export async function checksumOf(file: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** What the file beside a backup says. @throws StoreOpenError where there is none, or it is no such file */
+/** Reads the checksum file beside a backup. @throws StoreOpenError if there is none, or it is not a checksum file */
 export function readChecksum(backup: string): string {
   const file = checksumFile(backup);
   if (!existsSync(file)) {

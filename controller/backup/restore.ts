@@ -1,5 +1,6 @@
-// `nearmiss restore`: makes a database out of a backup, in a place where none is. The copy is another history from here
-// on, so it gets an epoch of its own, by which agents and consumers know that revisions beyond it never were.
+// `nearmiss restore`: makes a database from a backup, at a path where there is none. From here on the copy has a
+// different history, so it gets a new epoch, by which agents and consumers recognize that later revisions do not belong
+// to it.
 import { randomUUID } from "node:crypto";
 import { chmodSync, constants, copyFileSync, existsSync } from "node:fs";
 import { userInfo } from "node:os";
@@ -31,7 +32,7 @@ export interface RestoreResult {
 export async function restore({ from, db: path, checksum }: RestoreOptions): Promise<RestoreResult> {
   if (!existsSync(from)) throw new StoreOpenError(`${from} does not exist`);
   const restoring = `${path}.restoring`;
-  // A journal beside the database would be taken for its own, and rolled back into it.
+  // SQLite would treat a journal beside the database as its own, and roll it back into it.
   refuseTaken([path, ...["-wal", "-shm", "-journal"].map((ending) => `${path}${ending}`), restoring]);
   const wanted = checksum ? readChecksum(from) : undefined;
   const unlock = lockDatabase(path);

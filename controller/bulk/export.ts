@@ -7,10 +7,10 @@ import type { Host, Network, Vm } from "../../schema/rest/index.ts";
 import type { InventoryView } from "../auth/view.ts";
 import { type ExportLine, lineOf } from "./resource-line.ts";
 
-/** Characters that go to the socket at once. */
+/** Characters that are written to the socket at once. */
 const chunkSize = 32 * 1024;
 
-/** Tells of `view` as it is now, whenever it is read. */
+/** Exports `view` as it is now, whenever the stream is read. */
 export function exportLines(view: InventoryView, at: { revision: Revision; epoch: string }): AsyncGenerator<string> {
   const head: ExportLine = { kind: "export", version: 1, ...at };
   return inChunks(linesOf(head, { networks: view.networks(), hosts: view.hosts(), vms: view.vms() }));

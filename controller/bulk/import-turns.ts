@@ -1,11 +1,11 @@
-// One import is carried out at a time, since each holds a change set in memory. The others wait with their bodies spooled, and
-// callers take turns, so that many imports of one do not come before the one of another.
+// One import is carried out at a time, since each has a change set in memory. The others wait with their bodies
+// spooled, and callers alternate, so that many imports of one caller do not delay those of another.
 export class ImportTurns {
   private readonly waiting: { readonly caller: string; readonly start: () => void }[] = [];
   private isRunning = false;
   private last: string | undefined;
 
-  /** Resolves when it is the caller's turn. @returns what ends it */
+  /** Resolves when it is the caller's turn. @returns a callback that ends the turn */
   async take(caller: string): Promise<() => void> {
     if (this.isRunning) await new Promise<void>((start) => this.waiting.push({ caller, start }));
     this.isRunning = true;

@@ -10,7 +10,7 @@ export interface Line {
   readonly text: string;
 }
 
-/** A body that is no import, whatever its lines say. */
+/** A body that is not an import, regardless of its lines. */
 export class BodyError extends Error {
   override readonly name = "BodyError";
   constructor(

@@ -124,7 +124,10 @@ function mutationOf(line: Static<typeof NetworkLine> | Static<typeof HostLine> |
   }
 }
 
-/** What `parseLine` makes the same resource of. A migration that is under way is none of it: it ends here and now. */
+/**
+ * The line that `parseLine` turns into the same resource. A migration in progress is not part of it: the VM is on its
+ * present host.
+ */
 export function lineOf<K extends ResourceKind>(kind: K, resource: ResourceOf[K]): string {
   const { uid: _uid, revision: _revision, ...written } = resource;
   return `${JSON.stringify({ kind, ...written, preparedHost: undefined })}\n`;

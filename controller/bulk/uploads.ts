@@ -12,11 +12,11 @@ export interface UploadLimits {
   readonly maxBytes: number;
   /** The same for a token that is limited to networks: about 57,000 VMs, whose change set takes about 100 MiB of heap. */
   readonly maxNarrowedBytes: number;
-  /** Imports of one caller that arrive, wait or run at once. */
+  /** Imports of one caller that arrive, wait or run. */
   readonly perCaller: number;
-  /** Bytes of all imports together, of narrowed tokens and of others each. */
+  /** Bytes of all imports together, separately for limited tokens and for others. */
   readonly totalBytes: number;
-  /** Of each import, bytes that are kept in memory; the rest goes to the file. */
+  /** Bytes of each import that are kept in memory; the rest goes to the file. */
   readonly memoryBytes: number;
 }
 
@@ -46,7 +46,7 @@ export class Uploads {
     return [...this.byCaller.values()].reduce((sum, count) => sum + count, 0);
   }
 
-  /** To be closed, whatever becomes of it. @throws Refusal where the caller has too many already */
+  /** Must be closed in any case. @throws Refusal if the caller has too many already */
   begin({ name, isNarrowed }: Uploader): Upload {
     const { perCaller, maxBytes, maxNarrowedBytes, totalBytes, memoryBytes } = this.limits;
     const count = this.byCaller.get(name) ?? 0;
@@ -76,12 +76,12 @@ export class Uploads {
 interface UploadDeps {
   readonly maxBytes: number;
   readonly memoryBytes: number;
-  /** @returns false where there is no room for so many bytes more; fewer than 0 gives some back */
+  /** @returns false if there is no room for so many more bytes; a negative number frees room */
   readonly take: (bytes: number) => boolean;
   readonly onClosed: () => void;
 }
 
-/** Bytes that are copied together: a body of parts of one byte each would take a hundred times its size as it comes. */
+/** Bytes that are copied together: a body of one-byte parts would otherwise take a hundred times its size. */
 const blockBytes = 64 * 1024;
 
 export class Upload {
@@ -130,7 +130,7 @@ export class Upload {
     await this.file?.close();
   }
 
-  /** What the block holds goes where there is room. */
+  /** Moves the content of the block to where there is room. */
   private async keep(): Promise<void> {
     const block = this.block.subarray(0, this.filled);
     this.filled = 0;
@@ -156,7 +156,7 @@ export class Upload {
   }
 }
 
-/** A file that is gone with its handle, whatever ends the process. */
+/** An unlinked file, which disappears with its handle however the process ends. */
 async function openNameless(): Promise<FileHandle> {
   const path = join(tmpdir(), `nearmiss-import-${randomUUID()}`);
   const file = await open(path, "wx+", 0o600);

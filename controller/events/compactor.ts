@@ -1,14 +1,17 @@
 // Compacts the log and the audit trail in small batches: other writers get a turn between two transactions. A consumer that
 // reads from a removed range gets an error from the store.
+
 import type { FastifyBaseLogger } from "fastify";
+import { nextRound } from "../../common/cooperative.ts";
 import { dayMs } from "../../common/duration.ts";
+import { every, type Repetition } from "../../common/every.ts";
 import type { Revision } from "../../schema/address/index.ts";
 import type { AccessStore } from "../store/access-store.ts";
 import { type LogExtent, type Store, StoreFullError, StoreUnavailableError } from "../store/store.ts";
 import type { Committer } from "../write/committer.ts";
 
 export interface LogRetention {
-  /** ms; Infinity: nothing goes for its age. */
+  /** ms; Infinity: nothing is deleted for its age. */
   readonly maxAgeMs: number;
   readonly maxEvents: number;
   /** Of the audit trail. */
@@ -42,13 +45,13 @@ export class Compactor {
   extent: LogExtent = { compacted: 0 as Revision, events: 0 };
   private stopped = false;
   private running: Promise<void> | undefined;
-  private readonly timer: NodeJS.Timeout;
+  private readonly timer: Repetition;
   /** Events since the last look. */
   private grownBy = 0;
 
   constructor(private readonly deps: CompactorDeps) {
     const { committer, retention } = deps;
-    this.timer = setInterval(() => void this.run(), retention.everyMs);
+    this.timer = every(retention.everyMs, () => this.run());
     setImmediate(() => void this.run());
     committer.subscribe(({ changes }) => {
       this.grownBy += changes.length;
@@ -69,7 +72,7 @@ export class Compactor {
 
   async stop(): Promise<void> {
     this.stopped = true;
-    clearInterval(this.timer);
+    this.timer.stop();
     await this.running;
   }
 
@@ -82,10 +85,10 @@ export class Compactor {
     try {
       const before = await store.logExtent();
       while (!this.stopped && (await store.compactLog({ before: oldest, maxEvents }, atOnce))) {
-        await new Promise<void>((resolve) => setImmediate(resolve));
+        await nextRound();
       }
       while (!this.stopped && (await store.access.trimAudit(trail, atOnce))) {
-        await new Promise<void>((resolve) => setImmediate(resolve));
+        await nextRound();
       }
       this.extent = await store.logExtent();
       if (this.extent.compacted > before.compacted) log.info(this.extent, "log compacted");

@@ -22,10 +22,10 @@ export interface ConsumerDeps {
   readonly pages: LogPages;
   readonly epoch: string;
   readonly limits: ConsumerLimits;
-  /** Events up to here have been published, in the feed where that is followed. */
+  /** Events up to here have been published, in the feed if that is followed. */
   readonly published: () => Revision;
   readonly nowMs: () => number;
-  /** The log could not be read; the consumer has been told. */
+  /** The log could not be read; the consumer has been informed. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -51,7 +51,7 @@ export class Consumer implements FeedReader {
     await this.replay(index === undefined ? endOf(revision) : { revision, index }, undefined, () => this.goLive());
   }
 
-  /** Takes the next from the feed, or waits for it. What is being written calls again when it is gone. */
+  /** Takes the next part of the feed, or waits for it. A write in progress calls this again when it is complete. */
   readonly advance = (): void => {
     this.waitingSinceMs = undefined;
     if (this.ended) return;
@@ -103,8 +103,8 @@ export class Consumer implements FeedReader {
   }
 
   /**
-   * Sends the log behind `after`, to `upTo` or until nothing published is left; then calls `done`, in the turn of the last
-   * look at what is published: who subscribes there has no gap and no duplicate at the seam.
+   * Sends the log after `after`, to `upTo` or until nothing published is left; then calls `done`, in the same turn as
+   * the last check of what is published: a subscription in that turn has no gap and no duplicate.
    */
   private async replay(after: LogPosition, upTo: Revision | undefined, done: () => void): Promise<void> {
     const { feed, pages, published } = this.deps;

@@ -25,23 +25,23 @@ export interface FeedReader {
   advance(): void;
 }
 
-/** Of one buffer: what is larger is written in several, so that no consumer holds much that it alone needs. */
+/** Of one buffer: larger data is written in several, so that a consumer never has much memory that it alone needs. */
 const maxEntryBytes = 256 * 1024;
 
 export class Feed<Reader extends FeedReader> {
   /** Consumers with a place in it. */
   readonly readers = new Set<Reader>();
-  /** Those, and who will be one when it has read the log. */
+  /** Those, and consumers that will follow when they have read the log. */
   followers = 0;
-  /** Something came since the last `wake`. */
+  /** Something was added since the last `wake`. */
   hasNews = false;
-  /** Bytes that came since then. */
+  /** Bytes that were added since then. */
   freshBytes = 0;
   private readonly entries: FeedEntry[] = [];
   /** Number of the first of `entries`. */
   private first = 0;
   private totalBytes = 0;
-  /** What came since the last entry was made. */
+  /** Events since the last entry was made. */
   private open: Buffer[] = [];
   private openBytes = 0;
   private openSinceMs = 0;

@@ -1,4 +1,5 @@
 // Events as bytes on the wire, so that all consumers with the same view share a buffer.
+import { Sender } from "ws";
 import { type EventCursor, formatCursor } from "../../schema/events/index.ts";
 
 /** A message: the event as JSON, and the position from which a consumer resumes after it. */
@@ -6,8 +7,18 @@ export interface Sending {
   readonly text: string;
   /** Absent: it has no place in the log. */
   readonly cursor?: EventCursor;
-  /** It says only how far the stream has come. */
+  /** It states only the position of the stream. */
   readonly isBookmark?: boolean;
+}
+
+declare module "ws" {
+  /** Exported by ws, and missing in its types. */
+  const Sender: {
+    frame(
+      data: Buffer,
+      options: { opcode: number; fin: boolean; mask: boolean; rsv1: boolean; readOnly: boolean },
+    ): Buffer[];
+  };
 }
 
 export interface Framing {
@@ -15,25 +26,13 @@ export interface Framing {
   frame(sending: Sending): Buffer;
 }
 
-/** One unmasked text frame each, which is what servers send (RFC 6455 §5.2). */
+/** RFC 6455 §5.2: opcode of text. Servers do not mask. */
+const oneTextFrame = { opcode: 1, fin: true, mask: false, rsv1: false, readOnly: true };
+
+/** One frame each, made by ws, which would make it anew for every consumer. */
 export const webSocketFraming: Framing = {
   name: "websocket",
-  frame({ text }) {
-    const length = Buffer.byteLength(text);
-    const headBytes = length < 126 ? 2 : length < 65_536 ? 4 : 10;
-    const frame = Buffer.allocUnsafe(headBytes + length);
-    frame[0] = 0x81; // the last fragment of a text message
-    if (headBytes === 2) frame[1] = length;
-    else if (headBytes === 4) {
-      frame[1] = 126;
-      frame.writeUInt16BE(length, 2);
-    } else {
-      frame[1] = 127;
-      frame.writeBigUInt64BE(BigInt(length), 2);
-    }
-    frame.write(text, headBytes);
-    return frame;
-  },
+  frame: ({ text }) => Buffer.concat(Sender.frame(Buffer.from(text), oneTextFrame)),
 };
 
 /**

@@ -2,6 +2,7 @@
 // that leave the event loop to others for as long as they took.
 
 import { Slices } from "../../common/cooperative.ts";
+import { every, type Repetition } from "../../common/every.ts";
 import type { Revision } from "../../schema/address/index.ts";
 import {
   changeDataVersion,
@@ -37,16 +38,16 @@ export interface HubDeps {
   readonly nowMs: () => number;
 }
 
-/** The longest pause between two turns, ms: what a quiet stream adds to an event's way is nothing. */
+/** The longest pause between two turns, ms. A quiet stream delays an event by nothing. */
 const maxPauseMs = 50;
-/** How often bounds are looked at, ms. */
+/** How often limits are checked, ms. */
 const checkMs = 250;
 
 export class EventHub {
   private readonly feeds = new Map<string, Feed<Consumer>>();
   private readonly consumers = new Set<Consumer>();
   private readonly pages: LogPages;
-  private readonly timers: NodeJS.Timeout[];
+  private readonly timers: readonly Repetition[];
   private delivery: "idle" | "due" | "running" = "idle";
   private restUntilMs = 0;
 
@@ -56,8 +57,8 @@ export class EventHub {
     committer.subscribe((commit) => this.publish(commit));
     operational.subscribe((event, text) => this.publishOperational(event, text));
     this.timers = [
-      setInterval(() => this.check(), Math.min(checkMs, limits.maxWaitMs)),
-      setInterval(() => this.bookmark(), limits.bookmarkMs),
+      every(Math.min(checkMs, limits.maxWaitMs), () => this.check()),
+      every(limits.bookmarkMs, () => this.bookmark()),
     ];
   }
 
@@ -70,7 +71,7 @@ export class EventHub {
     return this.deps.committer.revision;
   }
 
-  /** Why a consumer cannot go on behind the cursor, whatever the log still holds. */
+  /** The reason why a consumer cannot continue after the cursor, whatever is still in the log. */
   findObstacle({ epoch, revision }: EventCursor): string | undefined {
     if (epoch !== undefined && epoch !== this.deps.store.epoch) {
       return `the position is of epoch ${epoch}, the log of another: start from GET /v1/export`;
@@ -103,7 +104,7 @@ export class EventHub {
   }
 
   stop(): void {
-    for (const timer of this.timers) clearInterval(timer);
+    for (const timer of this.timers) timer.stop();
     for (const consumer of this.consumers) {
       consumer.end(eventCloseCodes.controllerStopping, "the controller is stopping");
     }
@@ -149,8 +150,8 @@ export class EventHub {
   }
 
   /**
-   * What comes at once beyond a part of the bound in bytes is left in the log, to be read from there: otherwise a burst would
-   * cut off everybody, however quickly they read.
+   * What exceeds a part of the limit in bytes at once stays in the log, to be read from there: otherwise a burst would
+   * disconnect all consumers, however fast they read.
    */
   private fill(
     feed: Feed<Consumer>,

@@ -1,5 +1,5 @@
-// The log for consumers that are behind: page by page, one page at a time for all of them, so that a thousand consumers that
-// come back together do not hold the event loop. Those who see the same share a page.
+// The log for consumers that are behind: page by page, one page at a time for all of them, so that a thousand consumers
+// that reconnect together do not block the event loop. Consumers with the same view share a page.
 
 import { Slices } from "../../common/cooperative.ts";
 import { SerialQueue } from "../../common/serial-queue.ts";
@@ -22,7 +22,7 @@ export interface LogPagesDeps {
   readonly pageSize: number;
 }
 
-/** Of what is written at once: a page with large events ends earlier. */
+/** Of one write: a page with large events ends earlier. */
 const maxPageBytes = 256 * 1024;
 const maxCachedBytes = 8 * 1024 * 1024;
 const maxCachedPages = 64;
@@ -42,8 +42,8 @@ export class LogPages {
   constructor(private readonly deps: LogPagesDeps) {}
 
   /**
-   * The page behind `after`, of revisions up to `upTo`, all of which are published.
-   * @throws LogCompactedError where the log does not go back so far; what else the store throws
+   * The page after `after`, of revisions up to `upTo`, all of which are published.
+   * @throws LogCompactedError if the log does not go back so far; other errors of the store
    */
   read(lens: Lens, framing: Framing, after: LogPosition, upTo: Revision): Promise<LogPage> {
     const boundary = this.boundary(after, upTo);
@@ -55,7 +55,7 @@ export class LogPages {
     return page;
   }
 
-  /** Pages end at round revisions, so that consumers which begin at different ones soon ask for the same. */
+  /** Pages end at round revisions, so that consumers that start at different ones soon share pages. */
   private boundary(after: LogPosition, upTo: Revision): Revision {
     const { pageSize } = this.deps;
     const round = (Math.floor(after.revision / pageSize) + 1) * pageSize;
@@ -115,7 +115,7 @@ export function endOf(revision: Revision): LogPosition {
   return { revision, index: Number.MAX_SAFE_INTEGER };
 }
 
-/** Behind everything that comes before the event. */
+/** A position after everything that precedes the event. */
 export function positionBefore({ revision, index }: LogPosition): LogPosition {
   return index === 0 ? endOf((revision - 1) as Revision) : { revision, index: index - 1 };
 }

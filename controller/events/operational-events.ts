@@ -1,5 +1,5 @@
-// What happens on hosts and is no inventory: the last of it, in memory, and live. It has no revision and is not in the log;
-// a restart of the controller begins a new run with sequence 1.
+// Events on hosts that are not part of the inventory: the latest ones, in memory, and live. They have no revision and
+// are not in the log; a restart of the controller begins a new run with sequence 1.
 import { randomUUID } from "node:crypto";
 import {
   type OperationalCloudEvent,
@@ -14,7 +14,7 @@ const defaultKept = 1_024;
 /** `message` is the event's CloudEvent as text, made once for all. */
 export type OperationalListener = (event: OperationalEvent, message: string) => void;
 
-/** What is kept of one host: sequences by kind, the oldest first. */
+/** Stored events of one host: sequences by kind, the oldest first. */
 interface Share {
   readonly byKind: Map<OperationalKind, Set<number>>;
   size: number;
@@ -52,7 +52,7 @@ export class OperationalEvents {
     return toOperationalCloudEvent(event, this.epoch, this.run);
   }
 
-  /** From now on. @returns what ends the subscription */
+  /** From now on. @returns a callback that ends the subscription */
   subscribe(listener: OperationalListener): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);

@@ -1,12 +1,14 @@
 // Where a consumer's events go: a WebSocket, or the body of an HTTP answer.
+
 import type { ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
+import { every } from "../../common/every.ts";
 
 export interface Outlet {
   /** Calls `taken` when the kernel has it, and never where the connection ends before. One at a time. */
   write(bytes: Buffer, taken: () => void): void;
-  /** Tells the consumer why, if it still listens, and closes. */
+  /** Informs the consumer of the reason, if it is still connected, and closes. */
   end(code: number, reason: string): void;
   onClosed(closed: () => void): void;
 }
@@ -15,8 +17,8 @@ export interface Outlet {
 const closeTimeoutMs = 2_000;
 
 /**
- * Frames go to the socket below the WebSocket as they are: through `ws` each would be made anew for each consumer. Control
- * frames may come between them, since both are written whole.
+ * Frames are written to the socket below the WebSocket unchanged: `ws` would encode each again for each consumer.
+ * Control frames may come between them, since both are written whole.
  */
 export function webSocketOutlet(socket: WebSocket, below: Duplex, pingMs: number): Outlet {
   dropWhenDead(socket, pingMs);
@@ -33,18 +35,18 @@ export function webSocketOutlet(socket: WebSocket, below: Duplex, pingMs: number
   };
 }
 
-/** A consumer that does not answer two pings in a row is gone. */
+/** A consumer that does not answer two consecutive pings is considered gone. */
 function dropWhenDead(socket: WebSocket, pingMs: number): void {
   let unanswered = 0;
-  const timer = setInterval(() => {
+  const timer = every(pingMs, () => {
     if (unanswered >= 2) return socket.terminate();
     unanswered += 1;
     socket.ping();
-  }, pingMs);
+  });
   socket.on("pong", () => {
     unanswered = 0;
   });
-  socket.once("close", () => clearInterval(timer));
+  socket.once("close", () => timer.stop());
 }
 
 /** A consumer answers pings, and has nothing else to say. Programs that ping by themselves do so every few seconds. */

@@ -69,7 +69,7 @@ function asyncApi() {
 }
 
 export function asyncApiRoutes(app: App): void {
-  // Made once: strangers may ask for it.
+  // Created once: unauthenticated clients may request it.
   const document = JSON.stringify(asyncApi());
   app.get(
     "/asyncapi.json",

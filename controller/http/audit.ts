@@ -20,7 +20,7 @@ const query = Type.Object(
 
 const Page = Type.Object({
   entries: Type.Array(AuditView),
-  next: Type.Union([Type.Integer(), Type.Null()], { description: "For `after`; null: there are no more" }),
+  next: Type.Union([Type.Integer(), Type.Null()], { description: "For `after`; null: no further entries" }),
 });
 
 export function auditRoutes(app: App, { access }: { access: Pick<AccessStore, "readAudit"> }): void {

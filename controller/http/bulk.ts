@@ -1,4 +1,4 @@
-// The whole inventory at once: out of the controller as NDJSON, and in again as one revision.
+// The whole inventory at once: exported as NDJSON, and imported as one revision.
 import { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { Type } from "../../schema/typebox.ts";
@@ -89,7 +89,7 @@ function importRoute(app: App, committer: Committer, uploads: Uploads): void {
     "/v1/import",
     {
       config: { access: "write", cost: "bulk" },
-      // The schema of the body is that of one line, which `parseLine` holds each against.
+      // The schema of the body is that of one line, against which `parseLine` checks each.
       validatorCompiler: (part) => (part.httpPart === "body" ? (value) => ({ value }) : compileValidator(part)),
       schema: {
         tags,
@@ -98,7 +98,7 @@ function importRoute(app: App, committer: Committer, uploads: Uploads): void {
         description:
           'One line per resource, in any order, each at most once. A line with `"delete":true` deletes. All or nothing: ' +
           "addresses and references are checked when all lines are in, so that VMs can swap addresses. At most 256 MiB, or 8 MiB " +
-          "by a token that is narrowed to networks, which must arrive within 30 s. One import is carried out at a time, and " +
+          "by a token that is limited to networks, which must arrive within 30 s. One import is carried out at a time, and " +
           "others wait for their turn, two of each caller.",
         consumes: [ndjson],
         querystring: importQuery,

@@ -65,7 +65,7 @@ export function expectationOf({ headers }: FastifyRequest): { expect?: Expectati
   return { expect: { kind: "at", revisions: splitTags(match).map(parseTag) } };
 }
 
-/** @throws RequestFormError where it is not a strong ETag of ours: a weak one never matches (RFC 9110 §13.1.1) */
+/** @throws RequestFormError if it is not a strong ETag of ours: a weak one never matches (RFC 9110 §13.1.1) */
 function parseTag(tag: string): Revision {
   const [, digits] = /^"(\d{1,15})"$/.exec(tag) ?? [];
   if (digits !== undefined) return parseRevision(Number(digits));

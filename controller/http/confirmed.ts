@@ -1,4 +1,4 @@
-// Answers to changes that hosts have to confirm: at once, when they have, or line by line while they do.
+// Answers to changes that hosts have to confirm: at once, when all have, or line by line.
 import { Readable } from "node:stream";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Revision } from "../../schema/address/index.ts";
@@ -33,7 +33,7 @@ export interface Confirmable {
   readonly outcome: Outcome;
   /** Begun for what `outcome` has changed, or would have to change. */
   readonly watch: MoveWatch;
-  /** What the answer tells beside the confirmations. */
+  /** The content of the answer in addition to the confirmations. */
   readonly told: object;
   /** The present one, which a dry run leaves. */
   readonly present: Revision;
@@ -76,8 +76,7 @@ export async function answerConfirmed(
 async function* lines(watch: MoveWatch, timeoutMs: number, result: () => object): AsyncGenerator<string> {
   const { revision } = watch;
   yield line({ type: "committed", revision, of: watch.counts.of });
-  for await (const { host, ms } of watch.until(timeoutMs)) {
-    const { confirmed, of } = watch.counts;
+  for await (const { host, ms, confirmed, of } of watch.until(timeoutMs)) {
     yield line({ type: "confirmed", host, ms, confirmed, of });
   }
   yield `${JSON.stringify({ type: "result", ...result() })}\n`;

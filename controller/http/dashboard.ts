@@ -6,7 +6,7 @@ import fastifyStatic from "@fastify/static";
 import { Refusal } from "../inventory/refusal.ts";
 import type { App } from "./app-types.ts";
 
-/** In dist/, seen from controller/http/ as well as from dist/controller/http/. */
+/** In dist/, relative to controller/http/ as well as to dist/controller/http/. */
 export function dashboardDirectory(): string {
   const here = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
   return existsSync(join(here, "package.json")) ? join(here, "dist", "dashboard") : join(here, "dashboard");
@@ -35,7 +35,7 @@ export async function dashboardRoutes(app: App, root = dashboardDirectory()): Pr
     root,
     serve: false,
     preCompressed: true,
-    // The directory comes with the build; without it the API is served all the same.
+    // The directory is part of the build; without it the API is still served.
     ...(existsSync(root) ? {} : { root: dirname(fileURLToPath(import.meta.url)) }),
   });
   const isBuilt = existsSync(join(root, "index.html"));

@@ -3,7 +3,7 @@ import type { Revision } from "../../schema/address/index.ts";
 import { EvacuateInput, EvacuationLine, EvacuationView, Name } from "../../schema/rest/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
-import { movesIn } from "../agents/holders.ts";
+import { movesIn } from "../inventory/vm-moves.ts";
 import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
 import { dryRunQuery } from "./conditions.ts";
@@ -24,7 +24,7 @@ export function evacuationRoutes(
         operationId: "evacuateHost",
         summary: "Move all VMs of a host to others, in one revision",
         description:
-          "Migrations of these VMs that are under way are cancelled. With `dryRun` the answer is the plan. A host that is not " +
+          "Migrations of these VMs in progress are cancelled. With `dryRun` the answer is the plan. A host that is not " +
           "marked down can get new VMs during the evacuation.",
         params: Type.Object({ name: Name }),
         querystring: Type.Object(dryRunQuery, { additionalProperties: false }),

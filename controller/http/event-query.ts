@@ -32,7 +32,7 @@ export const eventQuery = Type.Object(
         pattern: cursorPattern,
         description:
           "First replay everything after this: a revision, or the `id` of the last event received, either with the epoch " +
-          "and a slash in front. Absent: only what comes from now on",
+          "and a slash in front. Absent: only events from now on",
         examples: ["0", "17", "17.3"],
       }),
     ),

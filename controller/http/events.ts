@@ -32,9 +32,9 @@ const maxStreamsPerToken = 64;
 const description =
   "Upgrade to a WebSocket, or ask with `Accept: text/event-stream` for Server-Sent Events. Each message is one CloudEvents " +
   "1.0 event in JSON: every change once, in order of (revision, index), and `nearmiss.bookmark`s that say how far the stream " +
-  "has come. Between them, marked with `operational: true` and without a revision, comes what happens on hosts and is no " +
-  "inventory; it is never replayed. `/asyncapi.json` describes the messages.\n\nA filter picks changes by what they were " +
-  "before or are after, and leaves them as they are: a consumer that watches a host is notified of a VM that leaves it. Network, " +
+  "has advanced. Between them, marked with `operational: true` and without a revision, are operational events of hosts, " +
+  "which are never replayed. `/asyncapi.json` describes the messages.\n\nA filter selects changes by the resource before " +
+  "or after them, and does not alter them: a consumer that watches a host is notified of a VM that leaves it. Network, " +
   "host and type must all match.\n\nServer-Sent Events end with an event named `end` that carries the close code of a " +
   `WebSocket:\n\n${closeCodes}`;
 
@@ -134,7 +134,7 @@ function beginStream(reply: FastifyReply): void {
   for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
   raw.setHeader("content-type", "text/event-stream; charset=utf-8");
   raw.setHeader("cache-control", "no-store");
-  // Proxies such as nginx hold answers back otherwise.
+  // Otherwise proxies such as nginx buffer answers.
   raw.setHeader("x-accel-buffering", "no");
   raw.flushHeaders();
 }

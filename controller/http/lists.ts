@@ -35,8 +35,8 @@ const listQuery = {
     }),
   ),
 };
-const networkFilter = { network: Type.Optional({ ...Name, description: "Only what is in this network" }) };
-const hostFilter = { host: Type.Optional({ ...Name, description: "Only what is on this host" }) };
+const networkFilter = { network: Type.Optional({ ...Name, description: "Only those in this network" }) };
+const hostFilter = { host: Type.Optional({ ...Name, description: "Only those on this host" }) };
 
 const addressFilters = {
   ip: Type.Optional(

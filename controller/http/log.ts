@@ -1,6 +1,7 @@
 // The log of changes read backwards, in pages. Forwards it is `/v1/events`.
 
 import { FairTurns } from "../../common/cooperative.ts";
+import { defined } from "../../common/defined.ts";
 import { parseRevision } from "../../schema/address/index.ts";
 import { LogView, toCloudEvent } from "../../schema/events/index.ts";
 import { Name } from "../../schema/rest/index.ts";
@@ -68,14 +69,11 @@ function parsePosition(text: string): LogPosition {
 
 function subjectOf({ kind, name, network, host }: Static<typeof query>): Subject {
   return {
-    ...(kind === undefined ? {} : { kind }),
-    ...(name === undefined ? {} : { name }),
-    ...(network === undefined ? {} : { network }),
-    ...(host === undefined ? {} : { host }),
+    ...defined({ kind, name, network, host }),
   };
 }
 
-/** As the log has it: whichever resource it is. */
+/** In the form of the log, for every kind of resource. */
 function plain({ before, after }: { readonly before: object | null; readonly after: object | null }) {
   return { before: before && { ...before }, after: after && { ...after } };
 }

@@ -1,6 +1,9 @@
 import type { RouteOptions } from "fastify";
 
-/** Which methods a path has: Fastify answers a wrong method like an unknown path, and HTTP wants `Allow` (RFC 9110 §15.5.6). */
+/**
+ * The methods of a path: Fastify answers a wrong method like an unknown path, and HTTP requires `Allow` (RFC 9110
+ * §15.5.6).
+ */
 export class MethodsByPath {
   private readonly routes = new Map<string, { pattern: RegExp; methods: Set<string> }>();
 

@@ -1,5 +1,7 @@
 // Moves of VMs as operators need them: at once, or as a live migration that is prepared, then committed or aborted.
+
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { defined } from "../../common/defined.ts";
 import type { ProblemType } from "../../schema/plain/index.ts";
 import {
   AbortInput,
@@ -13,8 +15,8 @@ import {
 } from "../../schema/rest/index.ts";
 import { type TSchema, Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
-import { movesIn, type VmMove } from "../agents/holders.ts";
 import { hostsOf, type Inventory } from "../inventory/inventory.ts";
+import { movesIn, type VmMove } from "../inventory/vm-moves.ts";
 import type { VmMutation } from "../inventory/vm-mutations.ts";
 import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
@@ -31,7 +33,7 @@ interface Verb {
   readonly problems: readonly ProblemType[];
   readonly mutation: (name: string, body: { readonly host?: string }) => VmMutation;
   readonly told: (move: VmMove) => Pick<MoveView, "from" | "to">;
-  /** Whom it concerns beside those that hold the VM; absent: all of these. */
+  /** The hosts that must confirm; absent: the holders of the VM. */
   readonly hosts?: (move: VmMove, state: Inventory) => string[];
 }
 
@@ -74,9 +76,9 @@ const verbs: readonly Verb[] = [
   },
   {
     verb: "prepare",
-    summary: "Begin a live migration: set up the VM's networks on the other host",
+    summary: "Start a live migration: set up the VM's networks on the other host",
     description:
-      "The VM stays where it is and remains reachable there from all hosts, including the other host. With `wait` the answer " +
+      "The VM stays on its host and remains reachable there from all hosts, including the other host. With `wait` the answer " +
       "comes when that host has the bridges.",
     body: PrepareInput,
     problems: [...placing, "migration-conflict"],
@@ -86,17 +88,17 @@ const verbs: readonly Verb[] = [
   },
   {
     verb: "commit",
-    summary: "End a live migration: the VM runs on the prepared host",
+    summary: "Complete a live migration: the VM runs on the prepared host",
     description:
       "Takes one revision. The prepared host is updated first, then all hosts that know the VM. Otherwise like a move.",
     body: CommitInput,
     problems: [...placing, "migration-conflict"],
-    mutation: (name, { host }) => ({ kind: "vm.commit", name, ...(host === undefined ? {} : { host }) }),
+    mutation: (name, { host }) => ({ kind: "vm.commit", name, ...defined({ host }) }),
     told: fromHostToHost,
   },
   {
     verb: "abort",
-    summary: "Cancel a live migration: the VM stays where it is",
+    summary: "Cancel a live migration: the VM stays on its host",
     description:
       "Networks that the other host has only for this VM are removed from it. Without a migration nothing happens.",
     body: AbortInput,

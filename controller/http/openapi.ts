@@ -58,7 +58,7 @@ function nameShapes<Document extends object>(document: Document): Document {
 }
 
 export function openApiRoutes(app: App): void {
-  /** Made once: strangers may ask for it. */
+  /** Created once: unauthenticated clients may request it. */
   let text: string | undefined;
   app.get(
     "/openapi.json",

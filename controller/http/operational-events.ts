@@ -34,7 +34,7 @@ export function operationalEventRoutes(
         description:
           "The last 1,024 events of this run of the controller, oldest first, shared between hosts: hosts connected or lost, scans, repairs, overruns, " +
           "thefts and the like. They also travel on `/v1/events`, live, marked with `operational: true`. A token that is " +
-          "narrowed to networks sees those of its networks only, and none that concerns a host as a whole.",
+          "limited to networks sees those of its networks only, and none that concerns a host as a whole.",
         querystring: query,
         response: {
           200: described(

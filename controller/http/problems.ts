@@ -1,5 +1,7 @@
 // Every error that leaves the controller over HTTP, as RFC 9457 problem details. Nothing of a stack gets into a body.
+
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
+import { defined } from "../../common/defined.ts";
 import {
   type ProblemDetails,
   type ProblemFault,
@@ -30,7 +32,7 @@ const byFastifyCode: Readonly<Record<string, ProblemType>> = {
 export function sendProblem(request: FastifyRequest, reply: FastifyReply, problem: Problem): FastifyReply {
   const { type, detail, errors } = problem;
   const instance = request.url.split("?")[0] ?? request.url;
-  const body: ProblemDetails = problemDetails(type, detail, { instance, ...(errors ? { errors } : {}) });
+  const body: ProblemDetails = problemDetails(type, detail, { instance, ...defined({ errors }) });
   if (type === "unavailable") reply.header("retry-after", "1");
   if (type === "unauthenticated") reply.header("www-authenticate", "Bearer");
   return reply.code(problemTypes[type].status).type("application/problem+json").send(JSON.stringify(body));

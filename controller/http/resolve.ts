@@ -28,7 +28,7 @@ export function resolveRoutes(app: App, { committer }: { committer: Committer })
         operationId: "resolve",
         summary: "The answer that an agent would get: the MAC of an IP, the tunnel endpoint of a MAC",
         querystring: query,
-        response: { 200: described("Where it lives", ResolveView), ...problems("not-found") },
+        response: { 200: described("Its location", ResolveView), ...problems("not-found") },
       },
     },
     (request) => {

@@ -1,10 +1,11 @@
 // Answers in OpenAPI: shapes by status, and for each route the problems that it can return.
+import { defined } from "../../common/defined.ts";
 import { type ProblemType, problemTypes, problemUri } from "../../schema/plain/index.ts";
 import { type TSchema, Type } from "../../schema/typebox.ts";
 
 const Fault = Type.Object(
   {
-    pointer: Type.String({ description: "JSON Pointer (RFC 6901) to what is wrong" }),
+    pointer: Type.String({ description: "JSON Pointer (RFC 6901) to the fault" }),
     detail: Type.String(),
     in: Type.Optional(Type.Enum(["path", "query", "header"], { description: "Absent: the body" })),
     line: Type.Optional(Type.Integer({ description: "Of an import: the line that the pointer is into, from 1" })),
@@ -58,7 +59,7 @@ function problemResponse(types: readonly ProblemType[]) {
 
 /** Description of a route's answer. */
 export function described<T extends TSchema>(description: string, schema: T, headers?: object): T {
-  const answer = { description, ...(headers ? { headers } : {}), content: { "application/json": { schema } } };
+  const answer = { description, ...defined({ headers }), content: { "application/json": { schema } } };
   return answer as unknown as T;
 }
 
@@ -68,7 +69,7 @@ const dryRun = { "dry-run": Type.Optional(Type.String({ description: "true: noth
 export const entityHeaders = etag;
 export const writeHeaders = {
   etag: Type.Optional(Type.String({ description: "The resource's revision, for If-Match; absent in a dry run" })),
-  location: Type.Optional(Type.String({ description: "Path of what was created" })),
+  location: Type.Optional(Type.String({ description: "Path of the created resource" })),
   ...dryRun,
   "idempotency-replayed": Type.Optional(
     Type.String({ description: "true: the same request with the same Idempotency-Key was carried out before" }),

@@ -101,7 +101,7 @@ function holdersOf(seen: InventoryView, agents: AgentChannel, vm: Vm) {
   for (const each of vm.interfaces) {
     const network = seen.findNetwork(each.network);
     for (const key of network ? keysOf(each, network.vni) : []) {
-      // The VM's own host is told of all of it without asking.
+      // The VM's own host always receives all of it.
       for (const host of new Set([vm.host, ...agents.interests.holdersOf(key)])) {
         told.set(host, [...(told.get(host) ?? []), addressOf(key)]);
       }

@@ -75,7 +75,7 @@ async function readiness(
   agents: AgentChannel,
   vm: Vm,
   timeoutMs: number,
-  /** May know the host's problems, which may speak of any network. */
+  /** May see the host's problems, which may name any network. */
   whole: boolean,
 ): Promise<Pick<Static<typeof VmView>, "ready" | "notReady">> {
   if (await agents.waitApplied(vm.host, vm.revision, timeoutMs)) return { ready: true };

@@ -1,14 +1,14 @@
-// What addresses are assigned from: for each subnet which offsets are taken, by a VM or for a while after its release.
-// A subnet's set is made when an address is first wanted from it, and follows the changes from then on.
+// The pools from which addresses are assigned: for each subnet the offsets in use, by a VM or for a while after a
+// release. A subnet's set is created when an address is first requested from it, and updated with every change from
+// then on.
 import {
   type IpAddress,
-  ipToNumber,
   rangeEnds,
   type Subnet,
   subnetAddress,
   subnetContains,
   subnetFamily,
-  subnetFirst,
+  subnetOffset,
   subnetSize,
 } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
@@ -18,9 +18,9 @@ import { OffsetSet, offsetLimit } from "./offset-set.ts";
 import { addressesAfter, Quarantine, releasedBy, type TimedRelease } from "./quarantine.ts";
 import { atOnce, type Steps } from "./steps.ts";
 
-/** How full a subnet is, for who was refused. */
+/** How full a subnet is, for the text of a refusal. */
 export interface Occupancy {
-  /** Addresses that VMs have, or that are held back after their release. */
+  /** Addresses that VMs have, or that are in quarantine after a release. */
   readonly taken: number;
   readonly heldBack: number;
   /** Offsets that addresses are assigned from, taken ones included. */
@@ -88,8 +88,8 @@ export class AddressPools {
   }
 
   /**
-   * The lowest address of the subnet that is free, not reserved, and not refused by `isFree`; undefined where there is
-   * none. The cost does not grow with the subnet or with what is taken in it.
+   * The lowest address of the subnet that is free, not reserved, and accepted by `isFree`; undefined if there is none.
+   * The cost does not grow with the subnet or the number of addresses in use.
    */
   findFree(
     state: Inventory,
@@ -160,10 +160,10 @@ export class AddressPools {
   }
 }
 
-/** Undefined outside of the subnet, and beyond what is assigned from. */
+/** Undefined outside of the subnet, and beyond the range of assignment. */
 function offsetIn(subnet: Subnet, ip: IpAddress): number | undefined {
   if (!subnetContains(subnet, ip)) return undefined;
-  const offset = ipToNumber(ip) - ipToNumber(subnetFirst(subnet));
+  const offset = subnetOffset(subnet, ip);
   return offset < offsetLimit ? Number(offset) : undefined;
 }
 
@@ -182,8 +182,7 @@ export function assignableRanges(network: Network, subnet: Subnet): [first: numb
     ...(network.reserved?.map(rangeEnds) ?? []),
   ].flatMap(([first, last]): [number, number][] => {
     if (!subnetContains(subnet, first)) return [];
-    const base = ipToNumber(subnetFirst(subnet));
-    return [[Number(ipToNumber(first) - base), Number(ipToNumber(last) - base)]];
+    return [[Number(subnetOffset(subnet, first)), Number(subnetOffset(subnet, last))]];
   });
   if (!network.gateways && hasEnds) blocked.push([start, start]);
   blocked.sort(([a], [b]) => a - b);

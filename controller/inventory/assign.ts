@@ -38,7 +38,7 @@ export class Claims {
   }
 }
 
-/** Fills what the request leaves open with what the VM has: the same request twice changes nothing. */
+/** Fills omitted fields with the VM's present values: the same request twice changes nothing. */
 export function keepAssigned(current: Vm | undefined, request: VmRequest): VmRequest {
   if (!current) return request;
   const interfaces = request.interfaces.map((each) => {
@@ -53,8 +53,8 @@ export function keepAssigned(current: Vm | undefined, request: VmRequest): VmReq
 const isWhole = (each: InterfaceRequest): each is InterfaceSpec => each.mac !== undefined && each.ips !== undefined;
 
 /**
- * What names all of its addresses is not copied.
- * @throws Refusal where a subnet has no address left, or the network does not exist
+ * A VM that names all of its addresses is not copied.
+ * @throws Refusal if a subnet has no address left, or the network does not exist
  */
 export function assignAddresses(draft: Draft, request: VmRequest, claims: Claims, source?: AddressSource): VmSpec {
   const { interfaces: given } = request;

@@ -11,7 +11,7 @@ import type { Steps } from "./steps.ts";
 /** A key whose answer changed. */
 export interface KeyChange {
   readonly key: BindingKey;
-  /** The hosts of the VM that had and of the VM that has the key: always told, whether they asked or not. */
+  /** The hosts of the VM that had the key and of the VM that has it: always informed, whether they asked or not. */
   readonly hosts: ReadonlySet<string>;
   /** Nothing was registered under the key before. */
   readonly created: boolean;
@@ -21,9 +21,9 @@ export interface BindingChanges {
   readonly keys: readonly KeyChange[];
   /** By host: networks that it sees for the first time, or that changed. */
   readonly networks: ReadonlyMap<string, readonly Network[]>;
-  /** By host: VNIs of which it has its first VM. */
+  /** By host: VNIs in which it got its first VM. */
   readonly joined: ReadonlyMap<string, readonly Vni[]>;
-  /** By host: VNIs of which it has no VM any more. */
+  /** By host: VNIs in which it has no VM any more. */
   readonly gone: ReadonlyMap<string, readonly Vni[]>;
   /** Hosts whose own tunnel end changed. */
   readonly selves: readonly Host[];
@@ -69,7 +69,7 @@ class NetworksBefore {
   }
 }
 
-/** What an agent is told of a key beside its host's tunnel end, which `changedKeys` looks at on its own. */
+/** The answer for a key without its host's VTEP, which `changedKeys` compares separately. */
 interface Place {
   readonly key: BindingKey;
   readonly host: string;
@@ -77,7 +77,7 @@ interface Place {
   readonly interface: Pick<InterfaceSpec, "mac" | "port" | "router">;
 }
 
-/** How things stand on one side of the change set. */
+/** The state on one side of the change set. */
 interface Side {
   readonly vniOf: (network: string) => Vni | undefined;
   readonly findVm: (name: string) => Vm | undefined;

@@ -1,5 +1,5 @@
-// Look-ups: what a host is told when it asks. Which host asks matters: its own VMs are local, and networks without a VM
-// on it do not exist for it.
+// Look-ups: the answers to a host's questions. They depend on the host: its own VMs are local, and networks without a
+// VM on it do not exist for it.
 import type { AgentNetwork, Answer, Binding, BindingKey, Revision, Vni } from "../../schema/address/index.ts";
 import type { Host, Network, Vm } from "../../schema/rest/index.ts";
 import type { Attachment, Inventory } from "./inventory.ts";
@@ -34,7 +34,9 @@ export function findVisibleNetwork(state: Inventory, host: string, vni: Vni): Ne
   return network && state.networksOn(host).has(network.name) ? network : undefined;
 }
 
-/** The answer for `host`: a tombstone at `asOf` for what is not registered, or in a network that the host may not see. */
+/**
+ * The answer for `host`: a tombstone at `asOf` for unregistered addresses, and in networks that the host may not see.
+ */
 export function answerFor(state: Inventory, host: string, key: BindingKey, asOf: Revision): Answer {
   const found = findVisibleNetwork(state, host, key.vni) && findBound(state, key);
   if (!found) return { key, revision: asOf, binding: null };

@@ -1,4 +1,4 @@
-// What a change set writes beyond its asker's scope.
+// Writes of a change set beyond the scope of its actor.
 import type { Vm } from "../../schema/rest/index.ts";
 import type { Draft } from "./draft.ts";
 import { hostsOf } from "./inventory.ts";
@@ -7,7 +7,7 @@ import { narrowVm } from "./scope.ts";
 import type { Steps } from "./steps.ts";
 
 /**
- * What the draft writes beyond its scope goes to `refuse`, in the words for what does not exist.
+ * Reports writes of the draft beyond its scope to `refuse`, as if the resources did not exist.
  * @param placeable hosts that VMs may be placed on; absent: any
  * @returns whether there was any
  */
@@ -40,10 +40,11 @@ export function* findBreaches(
 
 function findVmRefusal(scope: ReadonlySet<string>, name: string, before: Vm | null, after: Vm | null) {
   const seen = before && narrowVm(scope, before);
-  // Names are everybody's, so that a name is taken cannot be hidden from who wants it. Nothing else has come this far.
+  // Names are shared, so the fact that a name is taken cannot be hidden from a caller who wants it. Nothing else gets
+  // this far.
   if (before && !seen) return new Refusal("name-taken", `the name "${name}" is in use`);
   if (seen && seen !== before) {
-    const detail = `VM "${name}" also has interfaces in networks that are not yours: it takes a token for all of them`;
+    const detail = `VM "${name}" also has interfaces in networks that are not yours: this requires a token for all of them`;
     return new Refusal("forbidden", detail);
   }
   const given = after?.ownerNetworks?.find((each) => !scope.has(each));

@@ -1,5 +1,5 @@
-// From what was asked to what changes: mutations against a state become a change set, or a refusal that says why.
-// Nothing is applied here, and nothing is read but the arguments.
+// From mutations to changes: mutations against a state become a change set, or a refusal with the reason. Nothing is
+// applied here, and nothing is read but the arguments.
 import type { ResourceChange } from "../../schema/events/index.ts";
 import { type Network, type NetworkPatch, type NetworkSpec, patchNetwork } from "../../schema/rest/index.ts";
 import { Claims } from "./assign.ts";
@@ -31,7 +31,7 @@ type Change =
   | VmMutation;
 
 export interface Decision {
-  /** What differs in the end: without what came and went, or was written as it stood. */
+  /** The net difference: without resources that were created and deleted, or written unchanged. */
   readonly changes: readonly ResourceChange[];
   /** Every resource that the mutations named, each once. */
   readonly touched: readonly ResourceChange[];
@@ -40,7 +40,7 @@ export interface Decision {
 /**
  * Addresses and references are checked when all mutations are laid over the state, so that two VMs can swap addresses
  * in one change set.
- * @throws Refusal, the first; InputError where a patch leads to what is not valid
+ * @throws Refusal, the first; InputError if a patch has an invalid result
  */
 export function decide(state: Inventory, mutations: readonly Mutation[], context: DecisionContext): Decision {
   const steps = decideSteps(state, mutations, context, (refusal) => {
@@ -62,7 +62,7 @@ export function* decideSteps(
   const draft = new Draft(state, context.scope);
   const last = new Map<string, number>();
   const claims = new Claims();
-  // What one mutation names must not be assigned to another that comes earlier.
+  // An address that one mutation names must not be assigned to an earlier one.
   for (const mutation of mutations) {
     yield;
     if (isForVm(mutation) && "spec" in mutation) claims.addRequest(mutation.spec);
@@ -79,7 +79,7 @@ export function* decideSteps(
   }
   const refuse: OnRefusal = (refusal, kind, name) => onRefusal(refusal, last.get(`${kind} ${name}`));
   const breached = yield* findBreaches(draft, context.hosts, refuse);
-  // A rule might tell of what the asker may not know.
+  // The text of a rule might name resources that are hidden from the actor.
   if (!breached) yield* checkRules(draft, refuse);
   if (!breached && context.quota) yield* checkQuota(draft, context.quota, refuse);
   const touched: ResourceChange[] = [];

@@ -1,4 +1,4 @@
-// An inventory with a change set laid over it: what the rules look at, before anything is applied.
+// An inventory with a change set laid over it: the rules check this before anything is applied.
 import type { ResourceChange, ResourceKind, ResourceOf } from "../../schema/events/index.ts";
 import type { Host, Network, NetworkScope, Vm } from "../../schema/rest/index.ts";
 import type { Inventory } from "./inventory.ts";
@@ -16,7 +16,7 @@ export class Draft {
 
   constructor(
     readonly base: Inventory,
-    /** What the asker may know. */
+    /** What the actor may see. */
     readonly scope: NetworkScope = "all",
   ) {}
 

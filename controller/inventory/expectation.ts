@@ -1,10 +1,10 @@
-// What a client says must hold for its mutation to be carried out (RFC 9110 §13.1): checked when the mutation is
-// decided, so that nothing can come between.
+// A client's precondition for its mutation (RFC 9110 §13.1): checked when the mutation is decided, so that no other
+// change can come between.
 import type { Revision } from "../../schema/address/index.ts";
 import { Refusal } from "./refusal.ts";
 
 export type Expectation =
-  /** If-Match: the resource stands at one of these revisions. */
+  /** If-Match: the resource is at one of these revisions. */
   | { readonly kind: "at"; readonly revisions: readonly Revision[] }
   /** If-Match: *. */
   | { readonly kind: "present" }
@@ -25,7 +25,7 @@ function findContradiction(what: string, revision: Revision | undefined, expect:
   if (expect.kind === "absent") {
     return revision === undefined
       ? undefined
-      : `${what} exists, at revision ${revision}, but If-None-Match wants that it does not`;
+      : `${what} exists, at revision ${revision}, but If-None-Match requires that it does not`;
   }
   const wanted = expect.kind === "at" ? `revision ${expect.revisions.join(" or ")}` : "that it exists";
   if (revision === undefined) return `${what} does not exist, but If-Match wants ${wanted}`;

@@ -27,7 +27,7 @@ export function applyHostMutation(
   const current = draft.findHost(name);
   if (draft.scope !== "all") getOr404("host", name, undefined);
   checkExpectation(`host "${name}"`, current, mutation.expect);
-  // Who writes the host anew without a word on whether it is down leaves it as it is.
+  // A replacement of the host without the field `down` keeps its value.
   const put = ({ down = current?.down, ...spec }: HostSpec) =>
     draft.putHost(name, renewed<HostSpec, Host>(current, { ...spec, ...(down ? { down } : {}) }, context));
   switch (mutation.kind) {
@@ -56,7 +56,7 @@ export function applyHostMutation(
   }
 }
 
-/** What is on the host goes with it, and migrations towards it are off. */
+/** Its VMs are deleted with it, and migrations to it end. */
 function clear(draft: Draft, host: Host, context: DecisionContext): void {
   const vms = [...draft.vmsOn(host.name)];
   if (vms.length > 0 && !host.down) {
@@ -89,7 +89,7 @@ function evacuate(draft: Draft, { name }: Host, to: readonly string[], context: 
   }
 }
 
-/** VMs in groups that share ports, each where its first VM stood. */
+/** VMs in groups that share ports, each at the place of its first VM. */
 function nestedTogether(vms: readonly Vm[]): Vm[][] {
   const groups = new Map(vms.map((vm) => [vm.name, [vm]]));
   for (const vm of vms) {

@@ -1,4 +1,4 @@
-// The whole inventory in memory, with the indexes that decisions, look-ups and pushes need. It applies what was decided
+// The whole inventory in memory, with the indexes for decisions, look-ups and pushes. It applies decided changes
 // (`decide.ts`) and checks nothing itself.
 import type { IpAddress, MacAddress, Vni, VtepAddress } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
@@ -43,7 +43,7 @@ export class Inventory {
   private readonly byIp = new TwoLevelMap<string, IpAddress, Attachment>();
   /** By host and port: more than one where an earlier version took them. */
   private readonly byPort = new TwoLevelMap<string, string, Attachment>();
-  /** Interfaces whose frames come through another's port, by that one. */
+  /** Interfaces whose frames pass through another interface's port, by that interface. */
   private readonly byParent = new TwoLevelMap<string, string, Attachment>();
   /** How many interfaces a host's VMs have in a network, those prepared on it included, from both ends. */
   private readonly interfacesByHost = new TwoLevelMap<string, string, number>();
@@ -130,7 +130,7 @@ export class Inventory {
     return this.unattachedVms.in(network);
   }
 
-  /** VMs whose migration to the host is under way. */
+  /** VMs with a migration to the host in progress. */
   vmsPreparedOn(host: string): ReadonlyMap<string, Vm> {
     return this.vmsByPreparedHost.under(host);
   }
@@ -264,7 +264,7 @@ export class Inventory {
   }
 }
 
-/** Neither names nor ports have a space. */
+/** Neither names nor ports contain a space. */
 const placeKey = (host: string, port: string): string => `${host} ${port}`;
 
 /** The interface that `interfaceKey` names so, among VMs that `findVm` knows. */
@@ -280,7 +280,7 @@ export function hostsOf({ host, preparedHost }: Pick<Vm, "host" | "preparedHost"
   return preparedHost === undefined ? [host] : [host, preparedHost];
 }
 
-/** What takes `changes` back. */
+/** The changes that undo `changes`. */
 export function invert(changes: readonly ResourceChange[]): ResourceChange[] {
   return changes.map(({ kind, before, after }) => ({ kind, before: after, after: before }) as ResourceChange);
 }

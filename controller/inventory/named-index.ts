@@ -1,4 +1,4 @@
-// Resources by name: looked up in constant time, read in order of their names from any name on, and found by label.
+// Resources by name: looked up in constant time, read in order of names from any name on, and found by label.
 import sortedBtree from "sorted-btree";
 import { byName, NameGroups, type Names } from "./names.ts";
 
@@ -46,12 +46,12 @@ export class NamedIndex<T extends Labelled> implements Names {
     return this.ordered.keys(name);
   }
 
-  /** As `from`, with what stands behind the names. */
+  /** As `from`, with the resources. */
   entries(name: string): Iterable<[name: string, resource: T]> {
     return this.ordered.entries(name);
   }
 
-  /** Those with the label, whatever its value unless one is given. */
+  /** Those with the label, with any value if none is given. */
   labelled(key: string, value?: string): Names {
     return this.byLabel.in(value === undefined ? key : labelText(key, value));
   }
@@ -61,7 +61,7 @@ export class NamedIndex<T extends Labelled> implements Names {
     return this.ordered.clone().values();
   }
 
-  /** Only what differs is touched: most changes leave labels alone. */
+  /** Only differences are applied: most changes leave labels alone. */
   private relabel(name: string, before: Labels = noLabels, after: Labels): void {
     if (before === after) return;
     for (const [key, value] of Object.entries(before)) {

@@ -1,5 +1,5 @@
-// Names in order, by which lists are searched. What stands behind a name is looked up when its turn comes, so that an index
-// of names is right whatever else of a resource changes.
+// Ordered names, by which lists are searched. The resource of a name is looked up when it is needed, so an index of
+// names is right whatever else of a resource changes.
 import sortedBtree from "sorted-btree";
 
 const { default: BTree } = sortedBtree;
@@ -7,7 +7,7 @@ const { default: BTree } = sortedBtree;
 export interface Names {
   /** What looking at all of them costs: how many there are, or more where each takes more than one comparison. */
   readonly size: number;
-  /** In order, those that are `name` or come behind it. */
+  /** In order, from `name` on. */
   from(name: string): Iterable<string>;
 }
 
@@ -16,9 +16,9 @@ export const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 
 
 type Tree = InstanceType<typeof BTree<string, undefined>>;
 
-/** Names by what they have in common, such as a label. */
+/** Names by a common property, such as a label. */
 export class NameGroups {
-  /** A name that stands alone, as with labels that tell each from all others, takes no tree. */
+  /** A single name, as with labels that are unique, needs no tree. */
   private readonly groups = new Map<string, string | Tree>();
 
   add(group: string, name: string): void {
@@ -50,7 +50,7 @@ function treeOf(...names: readonly string[]): Tree {
 
 const noTree = treeOf();
 
-/** Few, in an order of their own. */
+/** A few names, in an order of their own. */
 export function sortedNames(names: { readonly size: number; keys(): Iterable<string> }): Names {
   return { size: names.size, from: (first) => [...names.keys()].filter((name) => name >= first).sort(byName) };
 }
@@ -87,7 +87,7 @@ function* united(iterators: readonly Iterator<string>[]): Generator<string> {
   }
 }
 
-/** Where several lists hold all that fits, the one that costs least to look through. */
+/** Of several lists that contain every match, the cheapest to search. */
 export function fewest(lists: readonly [Names, ...Names[]]): Names {
   return lists.reduce((least, each) => (each.size < least.size ? each : least));
 }

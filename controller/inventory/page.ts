@@ -20,17 +20,17 @@ export interface Page<T> {
   readonly last?: string;
 }
 
-/** So many are looked at between two steps. */
+/** Number of items examined between two steps. */
 const stretch = 512;
 
-/** Where a page comes from. */
+/** The source of a page. */
 export interface Listing<T> {
   /** In order, from a name on: all that fit, and maybe others. */
   readonly from: (name: string) => Iterable<Candidate<T>>;
   readonly fits: (item: T) => boolean;
 }
 
-/** Between steps the inventory may change: what is listed is asked for again, behind the last name that was looked at. */
+/** The inventory may change between steps: the list is queried again, after the last examined name. */
 export function* pageOf<T extends Labelled>(
   { from, fits }: Listing<T>,
   { after = "", prefix, labels, limit }: PageRequest,

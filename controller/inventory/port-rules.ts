@@ -56,7 +56,7 @@ function checkPortsFree(draft: Draft, claims: ReadonlyMap<string, Attachment[]>,
   }
 }
 
-/** A caller who may not see the interface is not told which VM has the port. */
+/** A caller who may not see the interface does not learn which VM has the port. */
 function describeTaken(draft: Draft, own: Attachment, host: string, other: Attachment): string {
   const { vm, interface: found } = other;
   const seen = narrowVm(draft.scope, vm)?.interfaces.some(({ name }) => name === found.name);
@@ -85,7 +85,7 @@ function findParentBeyondScope(draft: Draft, child: Attachment, key: string): Re
   if (seen === parent.vm) return undefined;
   const detail =
     `${describe(child)}: VM "${parent.vm.name}" also has interfaces in networks that are not yours: to name it as a parent ` +
-    "takes a token for all of them";
+    "requires a token for all of them";
   return new Refusal("forbidden", detail);
 }
 

@@ -1,5 +1,5 @@
-// Addresses that were released lately: they are not given to another VM for a while, because guests and their peers may
-// still hold the old MAC. An operator who names one may have it.
+// Recently released addresses: they are not assigned to another VM for a while, because guests and their peers may
+// still have the old MAC cached. An operator may still name one.
 import type { IpAddress } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
 import type { InterfaceSpec } from "../../schema/rest/index.ts";
@@ -66,7 +66,7 @@ export class Quarantine {
     return this.byNetwork.get(network)?.keys() ?? [];
   }
 
-  /** Lets go of what was released at `untilMs` or earlier, and tells which addresses that were. */
+  /** Removes addresses that were released at `untilMs` or earlier, and returns them. */
   expire(network: string, untilMs: number): IpAddress[] {
     const expired: IpAddress[] = [];
     for (const [ip, atMs] of this.byNetwork.get(network) ?? []) {

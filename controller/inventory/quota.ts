@@ -1,5 +1,6 @@
-// What a token's networks may hold by its writes (ADR 0152): present numbers from the inventory's counters, and on top what the
-// change set adds. Only what grows is refused, so that a quota that was exceeded otherwise does not bar the way down.
+// The quota of a token for its networks (ADR 0152): present numbers from the inventory's counters, plus the additions
+// of the change set. Only growth is refused, so that a quota that was exceeded in another way does not prevent
+// reductions.
 import type { NetworkScope, Quota, QuotaUse, Vm } from "../../schema/rest/index.ts";
 import type { Draft } from "./draft.ts";
 import { hostsOf, type Inventory } from "./inventory.ts";
@@ -7,7 +8,7 @@ import { type OnRefusal, Refusal } from "./refusal.ts";
 import type { Steps } from "./steps.ts";
 import { addTo, countedNetworks } from "./use-counts.ts";
 
-/** What stands in the networks of the scope. @returns undefined where that is all of them: no quota counts there */
+/** The use within the networks of the scope. @returns undefined for all networks: no quota applies there */
 export function useOf(state: Inventory, scope: NetworkScope): QuotaUse | undefined {
   if (scope === "all") return undefined;
   const use = { vms: 0, addresses: 0, hosts: 0 };

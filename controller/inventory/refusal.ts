@@ -1,7 +1,7 @@
 import type { ResourceKind } from "../../schema/events/index.ts";
 import type { ProblemType } from "../../schema/plain/index.ts";
 
-/** A mutation that the inventory does not carry out, and why, in words for the person who asked for it. */
+/** The inventory refuses a mutation. The text says why, for the person who requested it. */
 export class Refusal extends Error {
   override readonly name = "Refusal";
   constructor(

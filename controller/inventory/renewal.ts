@@ -1,4 +1,4 @@
-// What mutations of every kind of resource do alike.
+// Common parts of mutations of all kinds of resources.
 import { isDeepStrictEqual } from "node:util";
 import type { Revision } from "../../schema/address/index.ts";
 import type { DecisionContext } from "./decision-context.ts";
@@ -6,7 +6,7 @@ import { Refusal } from "./refusal.ts";
 
 export interface Deletion {
   readonly name: string;
-  /** What is not there is as it was asked for, and no refusal. */
+  /** Deleting an absent resource is not refused: the requested state is there. */
   readonly ifPresent?: boolean;
 }
 
@@ -19,7 +19,7 @@ export function refuseTaken(
   throw new Refusal("name-taken", detail);
 }
 
-/** The same object where `spec` says what stands already. A new name gets a new uid, a known one keeps it. */
+/** The same object if `spec` states the present values. A new name gets a new uid, a known one keeps it. */
 export function renewed<
   Spec extends object,
   Resource extends Spec & { readonly uid: string; readonly revision: Revision },

@@ -1,5 +1,4 @@
-// What must hold when a change set is done. Each rule looks only at what the change set touches; for the rest it held
-// before.
+// Invariants after a change set. Each rule checks only what the change set touches; the rest was valid before.
 import type { ResourceKind } from "../../schema/events/index.ts";
 import { limits } from "../../schema/plain/index.ts";
 import type { Host, Network, Vm } from "../../schema/rest/index.ts";
@@ -156,7 +155,7 @@ function describe({ vm, interface: { name } }: Attachment): string {
   return `VM "${vm.name}", interface "${name}"`;
 }
 
-/** Only hosts that gain VMs are looked at: where the limit is exceeded for another reason, VMs may still leave. */
+/** Only hosts that gain VMs are checked: if the limit is exceeded for another reason, VMs may still leave. */
 function* checkHostCapacity(draft: Draft, look: Look): Steps<void> {
   const gained = new Map<string, { step: number; vm: string }>();
   const count = (host: string, step: number, vm: string) =>
@@ -175,7 +174,10 @@ function* checkHostCapacity(draft: Draft, look: Look): Steps<void> {
   }
 }
 
-/** Another resource that will stand for the same: from the state unless the change set edits it, or from the change set. */
+/**
+ * Another resource that will have the same value: from the state unless the change set edits it, or from the change
+ * set.
+ */
 function findTwin<T extends { readonly name: string }>(
   edits: ReadonlyMap<string, { readonly after: T | null }>,
   stored: T | undefined,

@@ -23,7 +23,7 @@ export function narrowVm(scope: NetworkScope, vm: Vm): Vm | undefined {
   return interfaces.length > 0 ? { ...vm, interfaces } : undefined;
 }
 
-/** What the change looks like from within `scope`, or undefined where nothing of it is to be seen. */
+/** The change as visible within `scope`, or undefined if nothing of it is visible. */
 export function narrowChange(scope: NetworkScope, change: ResourceChange): ResourceChange | undefined {
   if (scope === "all") return change;
   switch (change.kind) {

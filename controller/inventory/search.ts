@@ -1,11 +1,12 @@
-// What to look at for what is sought: by the index that leaves the fewest. All that fit is among it, and mostly others.
+// Selects the index for a query: the one with the fewest candidates. It contains every match, and usually other
+// resources.
 import type { Selector } from "../../schema/plain/index.ts";
 import type { Vm } from "../../schema/rest/index.ts";
 import type { AddressSought, Inventory } from "./inventory.ts";
 import type { Labelled, NamedIndex } from "./named-index.ts";
 import { fewest, type Names, sortedNames } from "./names.ts";
 
-/** A name to look at, and what stands behind it, where that is to be seen. */
+/** A candidate name, and its resource if that is visible. */
 export type Candidate<T> = readonly [name: string, seen: T | undefined];
 
 export interface LabelsSought {
@@ -51,7 +52,7 @@ export function vmsWith(state: Inventory, { network, host, labels, ...sought }: 
   return lists;
 }
 
-/** Labels aside, which every page looks at. */
+/** Without labels, which every page checks. */
 export function fitsVm(vm: Vm, { network, host, ip, mac }: Omit<VmsSought, "labels">): boolean {
   if (host !== undefined && vm.host !== host) return false;
   if ((network ?? ip ?? mac) === undefined) return true;

@@ -3,7 +3,7 @@
 
 export type Steps<T> = Generator<void, T, void>;
 
-/** Without a break, for what is small. */
+/** Without interruption, for small work. */
 export function atOnce<T>(steps: Steps<T>): T {
   for (;;) {
     const step = steps.next();

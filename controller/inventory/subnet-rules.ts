@@ -10,7 +10,7 @@ import {
 } from "../../schema/address/index.ts";
 import type { NetworkSpec } from "../../schema/rest/index.ts";
 
-/** @returns what is wrong with the address in this network, or undefined where a guest may have it */
+/** @returns why a guest may not have the address in this network, or undefined if it may */
 export function findAddressFault(network: NetworkSpec, ip: IpAddress): string | undefined {
   if (isLinkLocal(ip)) return undefined;
   const subnet = network.subnets.find((each) => subnetContains(each, ip));

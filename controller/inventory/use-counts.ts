@@ -1,4 +1,5 @@
-// How much each network holds of what quotas count, kept with every change: a decision adds up a few numbers and scans nothing.
+// The use of each network as counted by quotas, updated with every change: a decision adds a few numbers and scans
+// nothing.
 import type { Vm } from "../../schema/rest/index.ts";
 import { TwoLevelMap } from "./two-level-map.ts";
 
@@ -7,7 +8,7 @@ export function countedNetworks({ interfaces, ownerNetworks = [] }: Vm): Readonl
   return new Set(interfaces.length === 0 ? ownerNetworks : interfaces.map(({ network }) => network));
 }
 
-/** Numbers by key; what is 0 is absent. */
+/** Numbers by key; 0 is absent. */
 export function addTo<Key>(counts: Map<Key, number>, key: Key, step: number): void {
   const count = (counts.get(key) ?? 0) + step;
   if (count === 0) counts.delete(key);

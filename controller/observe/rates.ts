@@ -1,5 +1,6 @@
 // Recent questions of agents and answer times: a few minutes in memory, in steps, for charts.
 // Programs take the counters of /metrics instead.
+import { toThousandths } from "../../common/round.ts";
 import type { Answer } from "../../schema/address/index.ts";
 import type { MissTimes } from "../../schema/agent/index.ts";
 
@@ -22,7 +23,10 @@ export interface Series {
   /** From reading a frame of questions to handing its answers to the socket, ms; null where nothing was asked. */
   readonly meanMs: (number | null)[];
   readonly slowestMs: (number | null)[];
-  /** From reading a miss on its host to its entries in the kernel, ms, in the step in which the agent told; null where none did. */
+  /**
+   * From reading a miss on its host to its entries in the kernel, ms, in the step of the agent's report; null if there
+   * was none.
+   */
   readonly programmedMeanMs: (number | null)[];
   readonly programmedSlowestMs: (number | null)[];
 }
@@ -60,8 +64,9 @@ class Ring {
     const rows = Array.from({ length: steps }, (_, i) => this.row(this.newest - steps + i));
     const perSecond = (column: number) => rows.map((row) => ((row[column] ?? 0) * 1_000) / stepMs);
     const mean = (sum: number, count: number) =>
-      rows.map((row) => (row[count] ? round((row[sum] ?? 0) / row[count]) : null));
-    const largest = (column: number, count: number) => rows.map((row) => (row[count] ? round(row[column] ?? 0) : null));
+      rows.map((row) => (row[count] ? toThousandths((row[sum] ?? 0) / row[count]) : null));
+    const largest = (column: number, count: number) =>
+      rows.map((row) => (row[count] ? toThousandths(row[column] ?? 0) : null));
     return {
       stepMs,
       known: perSecond(known),
@@ -131,9 +136,4 @@ export class Rates {
   forget(host: string): void {
     this.hosts.delete(host);
   }
-}
-
-/** To a thousandth: single precision has no more to say. */
-function round(ms: number): number {
-  return Math.round(ms * 1_000) / 1_000;
 }

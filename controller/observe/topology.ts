@@ -6,10 +6,10 @@ import type { InterestIndex } from "../agents/interest.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import type { Steps } from "../inventory/steps.ts";
 
-/** Towards each peer, how many MACs of its VMs the host has been told of. */
+/** Towards each peer, the number of MACs of its VMs that the host has received. */
 export type Towards = ReadonlyMap<string, number>;
 
-/** By the host that holds. Only hosts with VMs in the network can hold anything there. */
+/** By holder. Only hosts with VMs in the network can have entries there. */
 export type Tunnels = ReadonlyMap<string, Towards>;
 
 export function* tunnelsIn(state: Inventory, interest: InterestIndex, network: Network): Steps<Tunnels> {

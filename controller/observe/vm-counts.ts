@@ -1,6 +1,7 @@
 // How many VMs each host runs.
 
 import { inSlices } from "../../common/cooperative.ts";
+import { defined } from "../../common/defined.ts";
 import type { Vm } from "../../schema/rest/index.ts";
 import type { InventoryView } from "../auth/view.ts";
 import { type Listing, pageOf } from "../inventory/page.ts";
@@ -17,7 +18,7 @@ export async function countByHost(look: () => InventoryView, network?: string): 
     for (const { name } of seen.hosts()) counts.set(name, seen.countVmsOn(name));
     return counts;
   }
-  const sought = { labels: [], ...(network === undefined ? {} : { network }) };
+  const sought = { labels: [], ...defined({ network }) };
   const listing: Listing<Vm> = {
     from: (name) => look().vmsFrom(sought, name),
     fits: (vm) => fitsVm(vm, sought),

@@ -1,5 +1,5 @@
-// The controller's own certificate authorities, as files that only its user can read. One of them issues; the others are
-// still trusted, or trusted already, while a rotation is under way.
+// The controller's own certificate authorities, as files that only its user can read. One of them issues; during a
+// rotation others are still, or already, trusted.
 import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
@@ -31,7 +31,7 @@ export class Authorities {
     private readonly now: () => Date,
   ) {}
 
-  /** Makes directory and first CA where there are none. @throws PkiError */
+  /** Creates the directory and the first CA if there are none. @throws PkiError */
   static async open(directory: string, now: () => Date): Promise<Authorities> {
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -68,7 +68,9 @@ export class Authorities {
     this.listeners.add(listener);
   }
 
-  /** Whether one of them, itself still valid, has signed the certificate. The certificate's own dates are not looked at. */
+  /**
+   * Whether one of them, itself still valid, has signed the certificate. The certificate's own dates are not checked.
+   */
   haveIssued(certificate: X509Certificate): boolean {
     return this.list().some(
       (ca) =>
@@ -91,7 +93,7 @@ export class Authorities {
     return added;
   }
 
-  /** @throws Refusal for an id that is none */
+  /** @throws Refusal for an unknown id */
   issueFrom(id: string): Authority {
     const authority = this.get(id);
     if (id === this.issuingId) return authority;
@@ -144,7 +146,7 @@ function readAuthority(directory: string, id: string): Authority {
 async function makeAuthority(directory: string, now: Date): Promise<Authority> {
   const id = randomBytes(4).toString("hex");
   const { certificate, key } = await makeCa(`nearmiss CA ${id}`, validityFrom(now, caLifetimeMs));
-  // The key first: a certificate without it would be taken for a CA.
+  // The key first: a certificate without it would count as a CA.
   writeDurably(join(directory, `${id}.key`), key);
   writeDurably(join(directory, `${id}.crt`), certificate);
   return readAuthority(directory, id);

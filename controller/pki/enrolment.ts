@@ -47,8 +47,8 @@ export class Enrolment {
   }
 
   /**
-   * A certificate for a join token. The token is spent on the request's key: the same request may come again, should the
-   * answer have been lost, and no other.
+   * A certificate for a join token. The token is bound to the request's key: the same request may be repeated if the
+   * answer was lost, but not with another key.
    * @throws Refusal, InputError
    */
   async enrol(token: string, csr: string, vtep: VtepAddress | undefined, address: string): Promise<Credentials> {

@@ -57,7 +57,7 @@ export class HostCertificates {
     this.revokedListeners.add(listener);
   }
 
-  /** Refuses every certificate and join token that the host has. @throws Refusal where there is no such host */
+  /** Refuses every certificate and join token of the host. @throws Refusal if there is no such host */
   async revoke(name: string, by: Actor): Promise<void> {
     const host = this.deps.committer.current.findHost(name);
     if (!host) throw new Refusal("not-found", `no host is named "${name}"`);
@@ -76,7 +76,9 @@ export class HostCertificates {
     return { kind: "host", name: subject.host, uid: subject.uid, generation: subject.generation, ...rest };
   }
 
-  /** Whether a session may go on that began with this certificate: it holds, or one that the key got since. */
+  /**
+   * Whether a session that began with this certificate may continue: it is valid, or a later one of the same key is.
+   */
   isStillGood({ name: host, uid, generation, key, issuer, expiresMs }: CertifiedHost): boolean {
     if (!this.findHostOf({ host, uid, generation })) return false;
     const issued = this.byUid.get(uid)?.issued;

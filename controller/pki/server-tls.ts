@@ -1,4 +1,4 @@
-// The certificate that the server shows, kept fresh under it. Connections that stand are not touched by a change.
+// The certificate that the server presents, kept up to date. Existing connections are not affected by a change.
 import { constants } from "node:crypto";
 import type { ServerOptions } from "node:https";
 import type { SecureContextOptions, Server } from "node:tls";
@@ -37,7 +37,7 @@ export class ServerTls {
     this.schedule();
   }
 
-  /** @throws PkiError where there is no certificate that can be shown */
+  /** @throws PkiError if there is no usable certificate */
   static async open(deps: ServerTlsDeps): Promise<ServerTls> {
     const first = await deps.source();
     secureContextOptions(first, deps.authorities);

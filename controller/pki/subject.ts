@@ -15,7 +15,7 @@ export function hostUri({ host, uid, generation }: HostSubject): string {
   return `${scheme}:${host}:${uid}:${generation}`;
 }
 
-/** Only for certificates of a CA of ours: others may hold the same. */
+/** Only for certificates of our own CAs: others may contain the same. */
 export function findHostSubject(certificate: X509Certificate): HostSubject | undefined {
   const pattern = /^URI:urn:nearmiss:host:([A-Za-z0-9._-]{1,63}):([0-9a-f-]{36}):(\d{1,9})$/;
   const [, host, uid, generation] = pattern.exec(certificate.subjectAltName ?? "") ?? [];

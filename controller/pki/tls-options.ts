@@ -1,4 +1,4 @@
-// What the app needs to serve TLS and to certify hosts.
+// The inputs of the app for serving TLS and for certifying hosts.
 import type { ServerTls } from "./server-tls.ts";
 
 export interface TlsOptions {
@@ -7,6 +7,6 @@ export interface TlsOptions {
   readonly certificateLifetimeMs: number;
   /** For how long an expired certificate still renews. */
   readonly graceMs: number;
-  /** What hosts' certificates and join tokens are dated and judged with. */
+  /** The clock for dating and checking hosts' certificates and join tokens. */
   readonly now: () => Date;
 }

@@ -108,7 +108,7 @@ export interface HostRequest {
   readonly spki: Buffer;
 }
 
-/** @throws InputError with what is wrong with it */
+/** @throws InputError with the fault */
 export async function readHostRequest(text: string): Promise<HostRequest> {
   const fail = (detail: string) => new InputError([{ pointer: "/csr", detail }]);
   let request: Pkcs10CertificateRequest;

@@ -37,7 +37,7 @@ export interface AuditRecord {
 export interface AccessStore {
   listTokens(): Promise<StoredToken[]>;
   addToken(token: StoredToken, by: Actor): Promise<void>;
-  /** Once in the life of the store. @returns whether this was that once */
+  /** Once in the life of the store. @returns true the first time */
   addFirstToken(token: StoredToken, by: Actor): Promise<boolean>;
   hasHadFirstToken(): Promise<boolean>;
   /** `spareLast`: not where no other admin token would be valid at `time`. */

@@ -33,8 +33,8 @@ export interface CredentialStore {
   putCredential(credential: HostCredential, by: Actor, what: string, time: string): Promise<void>;
   /** With the host's join tokens. */
   revoke(credential: HostCredential, by: Actor, time: string): Promise<void>;
-  /** Hosts that are no more. */
+  /** Hosts that were deleted. */
   forgetHosts(uids: readonly string[]): Promise<void>;
-  /** Into the trail, beside what is kept elsewhere: the CA's files. */
+  /** Adds to the audit trail a change that is stored elsewhere: in the CA's files. */
   record(by: Actor, what: string, time: string): Promise<void>;
 }

@@ -1,4 +1,5 @@
-// Where inventory and log last. SQLite is the embedded one (`sqlite/`); a replicated store comes behind the same interface.
+// Durable storage of inventory and log. SQLite is the embedded one (`sqlite/`); a replicated store would implement the
+// same interface.
 import type { Revision } from "../../schema/address/index.ts";
 import type { LoggedEvent, ResourceChange, ResourceKind } from "../../schema/events/index.ts";
 import type { Actor } from "../../schema/rest/index.ts";
@@ -15,7 +16,7 @@ export interface Commit {
   readonly revision: Revision;
   /** RFC 3339, UTC. */
   readonly time: string;
-  /** Goes into the audit trail with the changes. */
+  /** Written to the audit trail with the changes. */
   readonly by: Actor;
   readonly changes: readonly ResourceChange[];
 }
@@ -39,7 +40,7 @@ export interface ReceiptHead {
 }
 
 export interface Receipt extends ReceiptHead {
-  /** What came of it, as JSON. */
+  /** The result, as JSON. */
   readonly outcome: string;
 }
 
@@ -50,7 +51,7 @@ export interface LogPosition {
 }
 
 export interface LogExtent {
-  /** Revisions up to here are gone; 0 where none is. */
+  /** Revisions up to here are deleted; 0 if none is. */
   readonly compacted: Revision;
   readonly events: number;
 }
@@ -67,8 +68,10 @@ export interface Store {
   readonly epoch: string;
   load(): Promise<StoredState>;
   /**
-   * All of the batch, state, events, audit and receipts, or nothing of it. Durable when the promise resolves. Receipts of the keys
-   * in `forget` go before the new ones come; the store may forget those that are older than `receiptLimits`.
+   * Appends the batch to the log: state, events, audit and receipts of all of it, or nothing. Its revisions follow each other and
+   * the head of the log, which it was decided on. Durable when the promise resolves. Receipts of the keys in `forget` go before the
+   * new ones come; the store may forget those that are older than `receiptLimits`.
+   * @throws HeadMovedError: nothing was written; the batch has to be decided anew
    * @throws StoreUnavailableError, StoreFullError: nothing was written, the same batch may be tried again
    * @throws StoreBrokenError: the state on disk is unknown
    */
@@ -102,6 +105,14 @@ export class LogCompactedError extends Error {
   override readonly name = "LogCompactedError";
   constructor(readonly compacted: Revision) {
     super(`the log is compacted up to revision ${compacted}`);
+  }
+}
+
+/** Another writer has appended to the log since. */
+export class HeadMovedError extends Error {
+  override readonly name = "HeadMovedError";
+  constructor(readonly head: Revision) {
+    super(`the log has grown to revision ${head}`);
   }
 }
 

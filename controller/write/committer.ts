@@ -1,5 +1,6 @@
 // The only writer. Queued mutations are decided serially, committed in one transaction, then made visible to readers and
 // published in order of revision. At most one batch is in flight, and readers never see changes that are not durable.
+import { nextRound } from "../../common/cooperative.ts";
 import type { Revision } from "../../schema/address/index.ts";
 import type { Actor } from "../../schema/rest/index.ts";
 import { AddressPools } from "../inventory/address-pools.ts";
@@ -50,7 +51,7 @@ export class Committer {
   private constructor(
     private readonly deps: CommitterDeps,
     private shown: Inventory,
-    /** `current`, and what the batch in flight adds. */
+    /** `current`, plus the batch in flight. */
     private readonly pending: Pending,
     private published: Revision,
   ) {}
@@ -68,12 +69,12 @@ export class Committer {
     return this.shown;
   }
 
-  /** How far `current` has followed the log. */
+  /** The revision up to which `current` has applied the log. */
   get revision(): Revision {
     return this.published;
   }
 
-  /** Why mutations are no longer accepted; absent: they are. */
+  /** The reason why mutations are no longer accepted; absent: they are. */
   get stoppedBecause(): string | undefined {
     return this.stopped;
   }
@@ -87,7 +88,7 @@ export class Committer {
     return this.submit(by, { mutations });
   }
 
-  /** As `mutate`, with more to ask for. @throws as `mutate` */
+  /** Like `mutate`, with further options. @throws like `mutate` */
   submit(by: Actor, order: Order): Promise<Outcome> {
     if (this.stopped) return Promise.reject(new CommitterStoppedError(this.stopped));
     return new Promise((resolve, reject) => {
@@ -108,7 +109,7 @@ export class Committer {
     });
   }
 
-  /** @returns what ends the subscription */
+  /** @returns a callback that ends the subscription */
   subscribe(listener: CommitListener): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
@@ -122,7 +123,7 @@ export class Committer {
 
   private async drain(): Promise<void> {
     // Requests that arrive in one turn of the event loop share a transaction.
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await nextRound();
     for (let next = this.queue[0]; next; next = this.queue[0]) {
       if (next.kind === "change set") {
         this.queue.shift();
@@ -141,7 +142,7 @@ export class Committer {
     return batch;
   }
 
-  /** A revision of its own, in slices from the decision to the last listener. */
+  /** Commits a revision of its own, in slices from the decision to the last listener. */
   private async commitChangeSet({ by, mutations, dryRun, resolve, reject }: QueuedChangeSet): Promise<void> {
     const revision = (this.published + 1) as Revision;
     let decision: Decision;
@@ -196,7 +197,7 @@ export class Committer {
       for (const commit of commits) {
         this.current.apply(commit.changes);
         const told = this.tell(commit);
-        // Without a wait where there is nothing to wait for: what follows must happen in this turn of the event loop.
+        // Without a wait if there is nothing to wait for: the next steps must happen in this turn of the event loop.
         if (told) await told;
       }
     } catch (error) {

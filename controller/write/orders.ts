@@ -48,7 +48,7 @@ export function written<K extends ResourceKind>(
  */
 export type CommitListener = (commit: Commit) => void | Promise<void>;
 
-/** Bounds how long one transaction holds the event loop. */
+/** Limits how long one transaction blocks the event loop. */
 export const maxBatch = 256;
 
 /** From this number of changes on, listeners work in slices. */

@@ -1,7 +1,9 @@
 // Decided changes that are not yet durable: the inventory with all changes in flight, and the addresses and receipts beside it.
 // Decides against this state; the committer writes.
+
 import { randomBytes, randomUUID } from "node:crypto";
 import { inSlices } from "../../common/cooperative.ts";
+import { defined } from "../../common/defined.ts";
 import { localMac, type Revision } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
 import type { Actor } from "../../schema/rest/index.ts";
@@ -67,7 +69,7 @@ export class Pending {
     return pending;
   }
 
-  /** The inventory alone: the pools have followed before. */
+  /** The inventory alone: the pools were updated before. */
   catchUp(changes: readonly ResourceChange[]): Promise<void> {
     return inSlices(this.inventory.applySteps(changes));
   }
@@ -97,7 +99,7 @@ export class Pending {
     for (const receipt of receipts) this.receipts.add(receipt);
   }
 
-  /** The inventory, and what is kept beside it. @returns the releases that the change set ends */
+  /** Applies the changes to the inventory and to the pools. @returns the releases that the change set ends */
   async followInSlices(changes: readonly ResourceChange[]): Promise<readonly TimedRelease[]> {
     await inSlices(this.inventory.applySteps(changes));
     return inSlices(this.pools.applySteps(changes, this.deps.now().getTime()));
@@ -116,7 +118,7 @@ export class Pending {
   private contextFor({ scope, hosts, quota }: Actor, revision: Revision): DecisionContext {
     const newMac = () => localMac(randomBytes(6));
     const addresses = { pools: this.pools, newMac, nowMs: this.deps.now().getTime() };
-    const bounds = { ...(hosts ? { hosts } : {}), ...(quota ? { quota } : {}) };
+    const bounds = defined({ hosts, quota });
     return { revision, newUid: randomUUID, scope, ...bounds, addresses };
   }
 

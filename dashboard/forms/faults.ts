@@ -1,10 +1,10 @@
-// Which field a refusal speaks of, so that the API's own words stand where they are needed. Pure.
+// Finds the field of a refusal, so that the API's message is shown there. Pure.
 import type { ProblemDetails } from "../../schema/plain/index.ts";
 
 export interface Faults {
   /** By the pointer of the field. */
   readonly byField: Readonly<Record<string, readonly string[]>>;
-  /** What belongs to no field. */
+  /** Faults without a field. */
   readonly general: readonly string[];
 }
 
@@ -29,7 +29,7 @@ function fieldAt(pointer: string, fields: readonly string[]): string | undefined
   return fitting.sort((a, b) => b.length - a.length)[0];
 }
 
-/** Refusals by other resources name what they object to: the field with that value is meant. */
+/** Refusals because of other resources name the conflicting value: the field with that value is meant. */
 function fieldNamed({ type, detail }: ProblemDetails, values: Readonly<Record<string, string>>): string | undefined {
   if (type.endsWith(":name-taken") && "/name" in values) return "/name";
   const named = Object.entries(values)
@@ -41,7 +41,7 @@ function fieldNamed({ type, detail }: ProblemDetails, values: Readonly<Record<st
   return named[0]?.field;
 }
 
-/** Where `word` stands by itself in `text`, the last time; -1 where it does not. */
+/** The last position of `word` as a whole word in `text`; -1 if there is none. */
 function lastWord(text: string, word: string): number {
   if (word === "") return -1;
   for (let at = text.lastIndexOf(word); at >= 0; at = at === 0 ? -1 : text.lastIndexOf(word, at - 1)) {

@@ -22,7 +22,7 @@ export function Form(props: {
   readonly title: string;
   readonly submit: string;
   readonly wide?: boolean;
-  /** What it does cannot be taken back. */
+  /** Its effect cannot be undone. */
   readonly isFinal?: boolean;
   readonly initial: Values;
   /** @returns "stay" where closing is not all that is left. @throws ProblemError, which is shown at its fields */
@@ -156,7 +156,7 @@ function Suggestions({
   const [names, setNames] = useState<readonly string[]>([]);
   useEffect(() => {
     const sought = namesBeginning(prefix.trim());
-    // What no name begins with is not asked for: the form says what is wrong with it when it is sent.
+    // Text that is not the prefix of a valid name is not searched for: the form reports the fault when it is sent.
     if (!("ask" in sought)) return setNames([]);
     const abort = new AbortController();
     const path = withQuery(`/v1/${plural}`, { limit: 12, ...sought.ask });

@@ -9,7 +9,7 @@ import { Status } from "../parts/status.tsx";
 import { Field, Form, type Values } from "./form.tsx";
 import { given } from "./text.ts";
 
-/** How long hosts are waited for, ms: who has not followed by then is named, with why. */
+/** How long hosts are waited for, ms: hosts that have not confirmed by then are named, with the reason. */
 const waitMs = 10_000;
 
 interface Progress {
@@ -17,7 +17,7 @@ interface Progress {
   readonly lines: readonly MoveLine[];
 }
 
-/** To another host, and then who has followed. */
+/** Moves to another host, and then shows which hosts have confirmed. */
 export function Move({ vm, onClose }: { readonly vm: Vm; readonly onClose: () => void }) {
   const [progress, setProgress] = useState<Progress>();
   if (progress) return <Following vm={vm} progress={progress} onClose={onClose} />;

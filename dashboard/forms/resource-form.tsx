@@ -16,7 +16,7 @@ interface Existing {
 export interface Wording {
   readonly plural: "hosts" | "networks" | "vms";
   readonly noun: string;
-  /** On the button, and of what is done. */
+  /** For the button, and the report of success. */
   readonly create: string;
   readonly created: string;
   readonly nameHint: string;
@@ -53,7 +53,7 @@ export function ResourceForm(props: {
       await request("PUT", `/v1/${plural}/${encodeURIComponent(name)}`, { body, ifMatch: `"${of.revision}"` });
       notice(`${capital(noun)} ${name} is changed`);
     } else {
-      // What was left empty is not sent: the API says that it is required.
+      // Empty fields are not sent: the API says if they are required.
       await request("POST", `/v1/${plural}`, { body: given({ name, ...body }) });
       notice(`${capital(noun)} ${name} is ${created}`);
       goTo([plural, name]);

@@ -1,4 +1,4 @@
-// Between what people write into fields and what the API takes. Pure.
+// Conversion between the text of fields and values of the API. Pure.
 
 /** Words divided by commas, blanks or lines. */
 export function words(text: string): string[] {
@@ -24,7 +24,7 @@ export function formatLabels(labels: Readonly<Record<string, string>>): string {
     .join("\n");
 }
 
-/** What is no whole number goes as it is: the API says what is wrong with it. */
+/** Text that is not an integer is sent unchanged: the API reports the fault. */
 export function numberOf(text: string): number | string | undefined {
   const trimmed = text.trim();
   if (trimmed === "") return undefined;

@@ -13,7 +13,7 @@ const wording: Wording = {
   nameHelp: "Cannot change later",
   labelsHint: "tier=web",
 };
-/** What an interface's field for addresses says where it is to have none. */
+/** The text of an interface's address field if it has no addresses. */
 const none = "none";
 const interfaceFields = ["name", "network", "mac", "ips", "port", "parent", "router"] as const;
 

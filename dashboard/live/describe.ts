@@ -1,4 +1,5 @@
 // An event in words. Pure.
+import { defined } from "../../common/defined.ts";
 import type { CloudEvent, OperationalCloudEvent } from "../../schema/events/index.ts";
 import type { StreamEvent } from "./events.ts";
 
@@ -11,14 +12,14 @@ export interface FieldChange {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What a reader would call the fields that differ; for what was created or deleted, all of them. */
+/** The names of changed fields for users; all fields of a created or deleted resource. */
 export function fieldChanges({ data }: CloudEvent): FieldChange[] {
   const before = flat(data.before as Fields | null);
   const after = flat(data.after as Fields | null);
   return [...new Set([...before.keys(), ...after.keys()])].flatMap((field) => {
     const [was, is] = [before.get(field), after.get(field)];
     if (was === is) return [];
-    return [{ field, ...(was === undefined ? {} : { before: was }), ...(is === undefined ? {} : { after: is }) }];
+    return [{ field, ...defined({ before: was, after: is }) }];
   });
 }
 

@@ -1,5 +1,4 @@
-// What comes over the event stream. Pure.
-
+// Messages of the event stream. Pure.
 import type { BookmarkCloudEvent, CloudEvent, OperationalCloudEvent } from "../../schema/events/index.ts";
 
 /** A change, or an operational event, which has no revision. */

@@ -1,6 +1,6 @@
 // Issues that need attention, and those that were resolved recently: the state that the controller sees of its hosts, and
 // reports of agents. The rules are in ADR 123. Pure.
-
+import { defined } from "../../common/defined.ts";
 import type { OperationalCloudEvent, OperationalKind } from "../../schema/events/index.ts";
 import type { OverviewView } from "../../schema/rest/index.ts";
 import { operationalText } from "./describe.ts";
@@ -11,13 +11,13 @@ export interface Issue {
   readonly key: string;
   readonly tone: "bad" | "wait";
   readonly host: string;
-  /** Goes on behind the host's name. */
+  /** Continues after the host's name. */
   readonly title: string;
   readonly detail: string;
   /** Of the last report, RFC 3339; absent: it is the case now. */
   readonly last?: string;
   /** How it ended; absent: events do not show that it has. */
-  readonly end?: "repaired" | "over" | "resolved";
+  readonly end?: "repaired" | "ended" | "resolved";
   /** Asks the inventory whether it is resolved. */
   readonly question?: Question;
 }
@@ -110,8 +110,7 @@ export function issuesOf(
       title: rule.title,
       detail: operationalText({ ...newest, data: { ...newest.data, count } }),
       last: newest.time,
-      ...(end === undefined ? {} : { end }),
-      ...(question === undefined ? {} : { question }),
+      ...defined({ end, question }),
     };
   });
   const isBad = ({ tone }: Issue) => Number(tone === "bad");
@@ -123,7 +122,7 @@ function endOf({ newest, rule, reports }: Group, nowMs: number, isAway: boolean)
   const isQuiet = !isAway && nowMs - Date.parse(newest.time) > quietMs;
   // A repair that is repeated a minute later is not over.
   if (rule.ends === "repaired") return reports === 1 || isQuiet ? "repaired" : undefined;
-  return rule.ends === "quiet" && isQuiet ? "over" : undefined;
+  return rule.ends === "quiet" && isQuiet ? "ended" : undefined;
 }
 
 function questionOf({ newest, rule }: Group): Question | undefined {

@@ -1,10 +1,10 @@
-// What happened on hosts lately and is in no log: what the controller has kept of it, and what comes in from then on.
+// Recent events on hosts, which are in no log: those that the controller has stored, and live ones.
 import { signal } from "@preact/signals";
 import type { OperationalCloudEvent } from "../../schema/events/index.ts";
 import { get, withQuery } from "../api.ts";
 import { isChange } from "./events.ts";
 import { merged } from "./order.ts";
-import { listenToStream } from "./stream.ts";
+import { stream } from "./stream.ts";
 
 interface KeptEvents {
   readonly run: string;
@@ -22,16 +22,16 @@ export function followOperationalEvents(): () => void {
     const newest = operationalEvents.peek().at(-1);
     const after = newest && Number(newest.sequence);
     const kept = await get<KeptEvents>(withQuery("/v1/operational-events", { after }));
-    // Sequences of another run say nothing about what it has kept.
+    // A sequence of another run is no position in this one, so all of its events are read.
     const all = newest && newest.run !== kept.run ? await get<KeptEvents>("/v1/operational-events") : kept;
     if (!ended) operationalEvents.value = merged(operationalEvents.peek(), all.events);
   };
-  const stop = listenToStream({
+  const stop = stream.listen({
     onEvents: (events) => {
       const added = events.filter((event) => !isChange(event)) as OperationalCloudEvent[];
       if (added.length > 0) operationalEvents.value = merged(operationalEvents.peek(), added);
     },
-    // Only behind the opening of the stream: what happens between asking and that would be missing.
+    // Only after the stream is open: otherwise events between the query and the opening would be missing.
     onLive: () => void fill().catch(() => {}),
   });
   return () => {

@@ -21,7 +21,7 @@ export function merged(
   return inOrder.slice(-keptAtMost);
 }
 
-/** Each once, newest first, however what is read and what is told overlap. */
+/** Each once, newest first, even if log and stream overlap. */
 export function newestFirst(...lists: readonly (readonly CloudEvent[])[]): CloudEvent[] {
   const all = new Map(lists.flat().map((change) => [change.id, change]));
   return [...all.values()].sort((a, b) => b.revision - a.revision || b.index - a.index);

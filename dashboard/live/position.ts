@@ -1,10 +1,10 @@
-// Where in the log a follower stands: what it has seen, and from where it must ask again. Pure.
+// The position of a follower in the log: what it has seen, and from where it must read again. Pure.
 export interface Position {
   readonly revision: number;
   readonly index: number;
 }
 
-/** All of `revision` is known: the state was read there, or a bookmark says so. */
+/** All of `revision` is known: the state was read at it, or a bookmark says so. */
 export function whollyAt(revision: number): Position {
   return { revision, index: Number.MAX_SAFE_INTEGER };
 }

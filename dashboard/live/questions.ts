@@ -1,10 +1,10 @@
-// What is asked of the inventory about what was reported, and what its answers mean. Pure.
+// Queries of the inventory about reported issues, and the meaning of their answers. Pure.
 
 import type { VmView } from "../../schema/rest/index.ts";
 import type { Static } from "../../schema/typebox.ts";
 import type { StreamEvent } from "./events.ts";
 
-/** About what was reported on a host: whether it still is as the report had it. */
+/** A query whether a report about a host still applies. */
 export interface Question {
   readonly kind: "registered-here" | "not-registered-here" | "registered-otherwise" | "followed";
   readonly host: string;

@@ -1,5 +1,5 @@
-// Whether a reported issue is resolved: asks the inventory once at first, and again when the stream shows a change of the
-// resources that it is about.
+// Whether a reported issue is resolved: queries the inventory once at first, and again when the stream shows a change
+// of the affected resources.
 import type { HoldersView } from "../../schema/rest/index.ts";
 import { get, withQuery } from "../api.ts";
 import type { Issue } from "./issues.ts";
@@ -39,7 +39,7 @@ async function isResolved(question: Question): Promise<boolean> {
   return isAnswered(question, vms);
 }
 
-/** All that hold the VM hold it as it is now, or there is none of that name any more. */
+/** All holders have the current state of the VM, or it no longer exists. */
 async function hasFollowed(name: string): Promise<boolean> {
   const { vms } = await get<{ vms: Vm[] }>(withQuery("/v1/vms", { name, limit: 1 }));
   if (vms[0]?.name !== name) return true;

@@ -1,8 +1,8 @@
-// What a page shows from the controller, kept current: fetched again when the stream says that it changed.
+// Data of the controller on a page, kept current: fetched again when the stream reports a change.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get, ProblemError } from "../api.ts";
 import type { StreamEvent } from "./events.ts";
-import { listenToStream } from "./stream.ts";
+import { stream } from "./stream.ts";
 
 export type Loaded<T> =
   | { readonly kind: "loading" }
@@ -12,19 +12,19 @@ export type Loaded<T> =
 export interface ResourceOptions {
   /** Which events make a new look worth while; default: none. */
   readonly changedBy?: (event: StreamEvent) => boolean;
-  /** Also looked at so often, for what no event tells. */
+  /** Also fetched at this interval, for values without events. */
   readonly everyMs?: number;
 }
 
 /** Looks follow each other at this distance at least. */
 const restMs = 600;
 
-/** `path` undefined: nothing is asked for. While another path loads, what was there stays. */
+/** `path` undefined: nothing is fetched. While another path loads, the previous data stays. */
 export function useResource<T>(path: string | undefined, options: ResourceOptions = {}): [Loaded<T>, () => void] {
   return useLoaded(path, (signal) => get<T>(path ?? "", signal), options);
 }
 
-/** The same, for what takes more than one request. @param path names what is loaded: another is loaded anew */
+/** The same, for data from several requests. @param path identifies the data: another path loads again */
 export function useLoaded<T>(
   path: string | undefined,
   ask: (signal: AbortSignal) => Promise<T>,
@@ -52,7 +52,7 @@ export function useLoaded<T>(
       } catch (error) {
         if (abort.signal.aborted || !(error instanceof Error)) return;
         const failed = error;
-        // What is gone is not shown as if it stood; what cannot be reached for a while is.
+        // A deleted resource is no longer shown; an unreachable one is, for a while.
         const isGone = failed instanceof ProblemError && failed.problem.status === 404;
         setLoaded((before) =>
           before.kind === "ready" && before.path === path && !isGone ? before : { kind: "failed", error: failed },
@@ -76,7 +76,7 @@ export function useLoaded<T>(
     void load();
     const { everyMs } = latest.current.options;
     const ticking = everyMs === undefined ? undefined : setInterval(soon, everyMs);
-    const stop = listenToStream({
+    const stop = stream.listen({
       onEvents: (events) => {
         const { changedBy } = latest.current.options;
         if (changedBy && events.some(changedBy)) soon();

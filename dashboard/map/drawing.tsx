@@ -1,4 +1,4 @@
-// The map itself: lines beneath, hosts above, and on top what is chosen and what moves.
+// The drawing of the map: lines at the bottom, hosts above, and on top the selection and moves.
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { TopologyView } from "../../schema/rest/index.ts";
 import { plural } from "../format.ts";
@@ -56,7 +56,12 @@ export function Drawing(props: DrawingProps) {
       {hosts.map(({ name, vms, connected }, index) => {
         const spot = layout.spots[index];
         if (!spot) return null;
-        const words = [name, plural(vms, "VM"), plural(counts[index] ?? 0, "tunnel"), connected ? "" : "agent away"];
+        const words = [
+          name,
+          plural(vms, "VM"),
+          plural(counts[index] ?? 0, "tunnel"),
+          connected ? "" : "agent disconnected",
+        ];
         const classes = ["node", connected ? "" : "away", chosen === index ? "chosen" : peers.has(index) ? "peer" : ""];
         return (
           // biome-ignore lint/a11y/useSemanticElements: there is no button inside SVG
@@ -140,7 +145,7 @@ function Card(props: {
         <div class="card-name">{label}</div>
       </foreignObject>
       <text class="card-note" x={-width / 2 + 32} y={17}>
-        {isAway ? `${plural(vms, "VM")} · away` : plural(vms, "VM")}
+        {isAway ? "disconnected" : plural(vms, "VM")}
       </text>
     </>
   );
@@ -200,7 +205,7 @@ function wayOf({ move, layout, hosts }: FlightProps): { readonly path: string; r
   return from && to ? { path: linkPath(layout, from, to), to } : undefined;
 }
 
-/** Beneath the hosts: where it goes along, and around where it ends. */
+/** Below the hosts: the path of a move, and a circle at its end. */
 function FlightWay(props: FlightProps) {
   const way = wayOf(props);
   if (!way) return null;
@@ -222,7 +227,7 @@ function FlightWay(props: FlightProps) {
   );
 }
 
-/** Above the hosts: the VM on its way. */
+/** Above the hosts: the moving VM. */
 function Flight(props: FlightProps) {
   const { move, layout } = props;
   const motion = useRef<SVGAnimateMotionElement>(null);

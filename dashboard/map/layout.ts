@@ -1,11 +1,11 @@
-// Where hosts stand on the map, and how a line runs between two of them. Pure: the same names always stand alike.
+// Positions of hosts on the map, and the lines between them. Pure: the same names always get the same positions.
 export interface Spot {
   readonly x: number;
   readonly y: number;
 }
 
 export interface Layout {
-  /** A few stand around a ring as cards; many in rows as tiles. */
+  /** A few hosts are cards on a ring; many are tiles in rows. */
   readonly kind: "ring" | "grid";
   readonly width: number;
   readonly height: number;
@@ -123,7 +123,7 @@ function round(value: number): number {
   return Math.round(value * 10) / 10;
 }
 
-/** Whom an arrow key leads to from `index`. */
+/** The host to which an arrow key leads from `index`. */
 export function neighbour({ kind, columns, spots }: Layout, index: number, key: string): number {
   const steps: Readonly<Record<string, number>> =
     kind === "ring"

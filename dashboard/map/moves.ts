@@ -1,7 +1,7 @@
 // Moves of VMs as they happen: drawn for a moment, then listed.
 import { useLayoutEffect, useState } from "preact/hooks";
 import { moveOf } from "../live/describe.ts";
-import { listenToStream } from "../live/stream.ts";
+import { stream } from "../live/stream.ts";
 import { flightMs } from "../moments.ts";
 
 export interface SeenMove {
@@ -19,10 +19,10 @@ const maxInFlight = 60;
 export function useMoves(): { readonly latest: readonly SeenMove[]; readonly flying: readonly SeenMove[] } {
   const [latest, setLatest] = useState<readonly SeenMove[]>([]);
   const [flying, setFlying] = useState<readonly SeenMove[]>([]);
-  // Before the map is seen: a move that comes then is not asked for again.
+  // Before the first drawing of the map: a move in between is not queried again.
   useLayoutEffect(
     () =>
-      listenToStream({
+      stream.listen({
         onEvents: (events) => {
           const moves = events.flatMap((event) => {
             const move = moveOf(event);

@@ -27,7 +27,7 @@ export function Side(props: SideProps) {
       <section aria-label="Moves">
         <h2>Moves</h2>
         {moves.length === 0 ? (
-          <p class="help">A VM that changes its host is seen on its way, and listed here.</p>
+          <p class="help">A VM that changes its host is animated on the map, and listed here.</p>
         ) : (
           <ol class="moves" aria-live="polite">
             {moves.map(({ id, vm, from, to, atMs }) => (
@@ -64,7 +64,7 @@ function Chosen(props: SideProps & { readonly host: TopologyView["hosts"][number
         </button>
       </div>
       <p>
-        <Status tone={host.connected ? "good" : "bad"}>{host.connected ? "connected" : "away"}</Status> ·{" "}
+        <Status tone={host.connected ? "good" : "bad"}>{host.connected ? "connected" : "disconnected"}</Status> ·{" "}
         {plural(host.vms, "VM")} · {plural(peers.length, "tunnel")}
       </p>
       <p>
@@ -123,7 +123,7 @@ function Everything({ hosts, tunnels, counts, onChoose }: SideProps) {
         {away > 0 && (
           <>
             {" · "}
-            <Status tone="bad">{`${formatCount(away)} away`}</Status>
+            <Status tone="bad">{`${formatCount(away)} disconnected`}</Status>
           </>
         )}
       </p>

@@ -6,7 +6,7 @@ import { type EventFilter, passes } from "../live/describe.ts";
 import { isChange, type StreamEvent } from "../live/events.ts";
 import { operationalEvents } from "../live/operational-events.ts";
 import { byTime, newestFirst } from "../live/order.ts";
-import { listenToStream } from "../live/stream.ts";
+import { stream } from "../live/stream.ts";
 import { EventList } from "../parts/event-list.tsx";
 import { type Filter, FilterField, useSearch } from "../parts/filters.tsx";
 import { LogEnd, useLog } from "../parts/history.tsx";
@@ -16,7 +16,7 @@ import { Empty, Failure, PageHead } from "../parts/states.tsx";
 import { place, refine } from "../router.ts";
 
 const backfill = 100;
-/** More are not drawn at a time: who wants older ones goes back in time. */
+/** At most so many are drawn at a time: older ones are reached by going back in time. */
 const shownAtMost = 200;
 
 export function EventsPage() {
@@ -106,11 +106,11 @@ function logFilter({ kind, network, host, name }: EventFilter) {
 function Live({ filter }: { readonly filter: EventFilter }) {
   const onlyOperational = filter.kind === "operational";
   const [fresh, setFresh] = useState<readonly CloudEvent[]>([]);
-  /** What was shown when it was paused. */
+  /** The events on the page when it was paused. */
   const [paused, setPaused] = useState<readonly StreamEvent[]>();
   useEffect(
     () =>
-      listenToStream({
+      stream.listen({
         onEvents: (events) => {
           const fitting = events.filter((event) => isChange(event)).filter((event) => passes(filter, event));
           if (fitting.length > 0) setFresh((before) => newestFirst(fitting, before).slice(0, shownAtMost));
@@ -155,7 +155,7 @@ function Live({ filter }: { readonly filter: EventFilter }) {
       {shown.length === 0 && log.loading && <p class="loading">Loading…</p>}
       {shown.length === 0 && !log.loading && (
         <div class="panel">
-          <Empty title={emptyTitle(filter)}>New events appear here as they come.</Empty>
+          <Empty title={emptyTitle(filter)}>New events appear here as they arrive.</Empty>
         </div>
       )}
       {oldest && !(log.isComplete && shown.length < shownAtMost) && (
@@ -191,7 +191,7 @@ function Past({ filter, at }: { readonly filter: EventFilter; readonly at: strin
       {hasNone && (
         <div class="panel">
           <Empty title="Operational events have no revision">
-            The controller keeps the last 1,024; go back to live to see them.
+            The controller keeps the last 1,024; return to live to see them.
           </Empty>
         </div>
       )}

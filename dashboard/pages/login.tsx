@@ -12,7 +12,7 @@ export function LoginPage({ because }: { readonly because: string | undefined })
     event.preventDefault();
     const token = input.current?.value.trim() ?? "";
     setBusy(true);
-    // What is no token cannot be sent as one.
+    // Other text cannot be sent as a token.
     const why = /^[\w-]+$/.test(token)
       ? await logIn(token)
       : "That is not a valid token: a token starts with nm_ and contains no spaces.";

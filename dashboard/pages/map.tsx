@@ -13,7 +13,7 @@ import { Empty, Load, PageHead } from "../parts/states.tsx";
 import { place, refine } from "../router.ts";
 import { isNarrow } from "../screen.ts";
 
-/** More lines than these hide what they should show: they are drawn on demand. */
+/** More lines than these would hide the information: they are drawn on demand. */
 const linesAtFirst = 600;
 
 export function MapPage() {
@@ -121,7 +121,7 @@ function Topology({
               <>
                 {formatCount(Math.min(...counts))} <span class="legend-heat" aria-hidden="true" />{" "}
                 {plural(Math.max(...counts), "tunnel")}
-                <span class="legend-away" aria-hidden="true" /> agent away
+                <span class="legend-away" aria-hidden="true" /> agent disconnected
               </>
             ) : (
               "A line is a tunnel in use: the thicker, the more VMs are reached through it."

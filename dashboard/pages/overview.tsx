@@ -45,7 +45,7 @@ function Figures({ overview }: { readonly overview: OverviewView }) {
       <Figure
         name="Hosts"
         to={["hosts"]}
-        note={hosts === 0 ? "none yet" : away === 0 ? "all connected" : `${formatCount(away)} away`}
+        note={hosts === 0 ? "none yet" : away === 0 ? "all connected" : `${formatCount(away)} disconnected`}
         bad={away > 0}
       >
         {formatCount(hosts)}

@@ -18,7 +18,7 @@ export function VmPage({ name }: { readonly name: string }) {
   const isThis = changesOf(`vms/${name}`);
   const [vm] = useResource<Vm>(path, { changedBy: isThis, everyMs: 10_000 });
   const value = vm.kind === "ready" ? vm.value : undefined;
-  // What is not there has no holders to ask for.
+  // A VM that does not exist has no holders to query.
   const held = value === undefined ? undefined : `${path}/holders`;
   const [holders] = useResource<HoldersView>(held, { changedBy: isThis, everyMs: 2_000 });
   return (
@@ -58,7 +58,7 @@ function VmFacts({ vm }: { readonly vm: Vm }) {
     <Facts>
       <Fact name="Host">
         <a href={href(["hosts", host])}>{host}</a>{" "}
-        <Status tone={hostConnected ? "good" : "bad"}>{hostConnected ? "connected" : "away"}</Status>
+        <Status tone={hostConnected ? "good" : "bad"}>{hostConnected ? "connected" : "disconnected"}</Status>
       </Fact>
       {preparedHost !== undefined && (
         <Fact name="Migrates to">

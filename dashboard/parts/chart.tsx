@@ -63,7 +63,7 @@ export function Chart({ title, times, curves, format, empty }: ChartProps) {
             width: 1.75,
             ...(dashed ? { dash: [4, 3] } : {}),
             ...(n === 1 ? { fill: colour("--curve-1-fill") } : {}),
-            // A value between two gaps is no line, and would not be seen.
+            // A value between two gaps makes no line, and would not be visible.
             points: { show: true, size: 4, fill: colour(`--curve-${n}`), filter: alone },
           })),
         ],

@@ -1,4 +1,5 @@
-// A page of one resource, as hosts, networks and VMs have it: its head with what may be done to it, what it is, and the rest.
+// The page of one resource, shared by hosts, networks and VMs: its heading with the possible actions, its fields, and
+// the rest.
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { ProblemError } from "../api.ts";
@@ -14,14 +15,14 @@ export interface Action<T> {
 
 export function Detail<T>(props: {
   readonly name: string;
-  /** The list that it stands in. */
+  /** The list that contains it. */
   readonly list: { readonly plural: string; readonly title: string };
   readonly of: Loaded<T>;
   readonly links?: ComponentChildren;
   /** What this caller may do to it. */
   readonly actions: readonly Action<T>[];
   readonly facts: (value: T) => ComponentChildren;
-  /** What stands also where there is none of that name any more. */
+  /** Content that is shown even if there is no resource of that name any more. */
   readonly history: ComponentChildren;
   readonly children?: ComponentChildren;
 }) {

@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
 import { Icon } from "./icon.tsx";
 
-/** Modal: the browser keeps the focus inside, and Escape closes it. Focus goes back to where it was. */
+/** Modal: the browser keeps the focus inside, and Escape closes it. Then the focus returns to its previous element. */
 export function Dialog(props: {
   readonly title: string;
   readonly wide?: boolean;
@@ -15,7 +15,7 @@ export function Dialog(props: {
   useEffect(() => {
     const element = dialog.current;
     element?.showModal();
-    // Else it would be on what closes the dialog.
+    // Otherwise it would be on the close button.
     element?.querySelector<HTMLElement>("input:enabled, textarea")?.focus();
     // Taken out of the page while it is modal, it would take the focus with it.
     return () => element?.close();

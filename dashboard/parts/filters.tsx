@@ -1,4 +1,4 @@
-// Fields that narrow what a page lists. Their texts are in the URL; what they ask for follows when their writer pauses.
+// Fields that filter the list of a page. Their texts are in the URL; the query follows when the user pauses.
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { sentence } from "../format.ts";
 import { place, refine } from "../router.ts";
@@ -15,11 +15,11 @@ export interface Filter {
 }
 
 export interface Search {
-  /** What all fields together ask for, the last time that none of them lacked anything; undefined: they did from the start. */
+  /** The query of all fields at the last time when all were complete; undefined: they never were. */
   readonly asked: Query | undefined;
   /** Some field is written in. */
   readonly isWritten: boolean;
-  /** Some field lacks something: what is asked for is older than what is written. */
+  /** A field is incomplete: the query is older than the text. */
   readonly isBehind: boolean;
 }
 
@@ -41,14 +41,14 @@ export function FilterField({ filter }: { readonly filter: Filter }) {
   const value = place.value.query.get(key) ?? "";
   const id = useId();
   const [text, setText] = useState(value);
-  // Text that this field has written itself; it comes back while the user may still be typing.
+  // Text that this field has written itself; it returns while the user may still be typing.
   const written = useRef<string>();
   // Before the field is painted: later input must not be undone.
   useLayoutEffect(() => {
     if (value !== written.current) setText(value);
     written.current = undefined;
   }, [value]);
-  // What is typed here decides when to search; what other fields hold by then belongs to the search.
+  // Typing here determines when to search; the current values of other fields are part of the search.
   useEffect(() => {
     if (text === value) return;
     const search = () => {

@@ -1,9 +1,9 @@
-// What the log says of one thing, newest first, page after page.
+// The log of one resource, newest first, page by page.
 import { useEffect, useMemo, useState } from "preact/hooks";
 import type { CloudEvent, LogView } from "../../schema/events/index.ts";
 import { get, withQuery } from "../api.ts";
 import type { StreamEvent } from "../live/events.ts";
-import { listenToStream } from "../live/stream.ts";
+import { stream } from "../live/stream.ts";
 import { EventList } from "./event-list.tsx";
 import { Empty, Failure, Panel } from "./states.tsx";
 
@@ -53,7 +53,7 @@ interface LogOptions {
   readonly before?: string;
   /** Whenever something new fits, it is read again. */
   readonly changedBy?: (event: StreamEvent) => boolean;
-  /** The caller adds what the stream tells, also of a time without a connection: what was read once needs no second look. */
+  /** The caller adds live events, also those of a time without a connection: the log need not be read twice. */
   readonly isFollowed?: boolean;
 }
 
@@ -89,7 +89,7 @@ export function useLog(filter: LogFilter | undefined, options: LogOptions): LogP
     };
     const begin = () => void load(before, take, abort.signal);
     begin();
-    const stop = listenToStream({
+    const stop = stream.listen({
       onEvents: (events) => {
         if (changedBy && events.some(changedBy)) begin();
       },

@@ -4,7 +4,7 @@ import { Status } from "./status.tsx";
 
 type Holder = HoldersView["holders"][number];
 
-/** Which hosts hold a VM's addresses, and whether they hold them as they are now. */
+/** The hosts that hold a VM's addresses, and whether they have the current ones. */
 export function Holders({ view }: { readonly view: HoldersView }) {
   const { holders, revision } = view;
   const current = holders.filter((each) => each.current).length;
@@ -60,6 +60,6 @@ export function HolderState({
 }: {
   readonly holder: Pick<Holder, "connected" | "current">;
 }) {
-  if (!connected) return <Status tone="bad">{current ? "away, was current" : "away"}</Status>;
+  if (!connected) return <Status tone="bad">{current ? "disconnected, was current" : "disconnected"}</Status>;
   return <Status tone={current ? "good" : "wait"}>{current ? "current" : "behind"}</Status>;
 }

@@ -37,7 +37,7 @@ export function Issues({ overview }: { readonly overview: OverviewView }) {
 
 function IssueList(props: {
   readonly concerns: OverviewView["concerns"];
-  /** The controller names a hundred of its own. */
+  /** The controller names at most a hundred of its own. */
   readonly unlisted: number;
   readonly nowMs: number;
 }) {

@@ -1,4 +1,4 @@
-// Short words on what was done, which go by themselves.
+// Temporary notices on completed actions.
 import { signal } from "@preact/signals";
 import { noticeMs } from "../moments.ts";
 

@@ -1,4 +1,4 @@
-/** What controller and agents say in words: between backticks stands what is to be typed. */
+/** Texts of controller and agents: commands are between backticks. */
 export function Prose({ text }: { readonly text: string }) {
   const parts = text.split("`");
   // Without its partner a backtick is one.

@@ -76,7 +76,7 @@ export function summaryOf(rates: RatesView) {
   const there = (values: readonly (number | null)[]) => values.filter((value) => value !== null);
   const last = rates.known.length - 1;
   const asked = sum(rates.known) + sum(rates.unknown);
-  // Agents of an earlier version do not tell how long their misses took.
+  // Agents of an earlier version do not report how long their misses took.
   const isWhole = there(rates.programmedMeanMs).length > 0;
   const means = there(isWhole ? rates.programmedMeanMs : rates.meanMs);
   const slowest = there(isWhole ? rates.programmedSlowestMs : rates.slowestMs);

@@ -52,7 +52,7 @@ export const vmColumns: readonly Column<Vm>[] = [
   {
     title: "Host agent",
     cell: ({ hostConnected }) => (
-      <Status tone={hostConnected ? "good" : "bad"}>{hostConnected ? "connected" : "away"}</Status>
+      <Status tone={hostConnected ? "good" : "bad"}>{hostConnected ? "connected" : "disconnected"}</Status>
     ),
   },
   { title: "Revision", isNumber: true, cell: ({ revision }) => revision },
@@ -90,7 +90,7 @@ export const hostColumns: readonly Column<Host>[] = [
 
 export function HostStatus({ host }: { readonly host: Pick<Host, "connected" | "problems" | "lastSeen"> }) {
   const { connected, problems, lastSeen } = host;
-  if (!connected) return <Status tone="bad">{lastSeen === null ? "never seen" : "away"}</Status>;
+  if (!connected) return <Status tone="bad">{lastSeen === null ? "never seen" : "disconnected"}</Status>;
   return problems.length > 0 ? <Status tone="wait">problem</Status> : <Status tone="good">connected</Status>;
 }
 

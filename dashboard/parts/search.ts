@@ -1,9 +1,10 @@
-// What is searched for, by how it reads. What the controller would refuse is not asked: it lacks something yet. Pure.
+// Determines the kind of a search by its text. Text that the controller would refuse is not sent: it is incomplete.
+// Pure.
 import { maxSelectorLength, namePattern, parseSelector, SelectorError } from "../../schema/plain/index.ts";
 
 export type Query = Readonly<Record<string, string>>;
 
-/** What a text asks the controller for, or what it lacks for that, in words for its writer. */
+/** The query for a text, or what is missing in the text, in words for the user. */
 export type Sought = { readonly ask: Query } | { readonly missing: string };
 
 const noName = "a name has letters, digits, '.', '_' and '-', 63 at most";

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { formatCount } from "../format.ts";
-import { followed, link, retryNow } from "../live/stream.ts";
+import { stream } from "../live/stream.ts";
 import { href, place } from "../router.ts";
 import { identity, logOut } from "../session.ts";
 import { Icon, type IconName } from "./icon.tsx";
@@ -59,19 +59,19 @@ export function Shell({ children }: { readonly children: ComponentChildren }) {
 }
 
 function LinkBadge() {
-  const { kind } = link.value;
+  const { kind } = stream.link.value;
   const text = { connecting: "Connecting", live: "Live", lost: "No connection" }[kind];
   return (
     <p class={`link link-${kind}`} role="status">
       <span class="dot" aria-hidden="true" />
       {text}
-      {followed.value > 0 && <span class="link-revision">revision {formatCount(followed.value)}</span>}
+      {stream.followed.value > 0 && <span class="link-revision">revision {formatCount(stream.followed.value)}</span>}
     </p>
   );
 }
 
 function LostBanner() {
-  const state = link.value;
+  const state = stream.link.value;
   const [now, setNow] = useState(Date.now());
   const isLost = state.kind === "lost";
   useEffect(() => {
@@ -89,7 +89,7 @@ function LostBanner() {
         <span aria-hidden="true">({seconds} s ago)</span>. Changes appear as soon as the controller is back. Traffic
         between VMs does not depend on it.
       </p>
-      <button type="button" class="small" onClick={retryNow}>
+      <button type="button" class="small" onClick={() => stream.retryNow()}>
         Try now
       </button>
     </div>

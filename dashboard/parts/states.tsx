@@ -1,4 +1,4 @@
-// What stands where nothing is to be seen: not yet, nothing there, or not to be had.
+// Placeholders for data that is still loading, absent, or unavailable.
 import type { ComponentChildren } from "preact";
 import { sentence } from "../format.ts";
 import type { Loaded } from "../live/resource.ts";

@@ -1,4 +1,4 @@
-/** A state by its colour, its mark and its word, so that none of them alone has to tell. */
+/** A state by colour, symbol and word, so that none of them alone carries the meaning. */
 export function Status({
   tone,
   children,

@@ -1,4 +1,4 @@
-// A list that the server pages and filters: what is on the screen is all that is fetched.
+// A list that the server pages and filters: only the rows on the screen are fetched.
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { withQuery } from "../api.ts";
@@ -22,11 +22,11 @@ export interface TableProps<Row> {
   readonly kinds: readonly string[];
   readonly columns: readonly Column<Row>[];
   readonly keyOf: (row: Row) => string;
-  /** Beside what the fields above say. */
+  /** In addition to the text of the fields above. */
   readonly fixed?: Readonly<Record<string, string>>;
   readonly filters: readonly Filter[];
   readonly empty: ComponentChildren;
-  /** Looked at this often beside changes, for what no event tells. */
+  /** Fetched at this interval in addition to changes, for values without events. */
   readonly everyMs?: number;
 }
 
@@ -46,7 +46,7 @@ export function ServerTable<Row>(props: TableProps<Row>) {
   // Cursors of the pages before this one: a cursor leads onward only.
   const [trail, setTrail] = useState<Trail>({ base, cursors: [] });
   const cursors = trail.base === base ? trail.cursors : [];
-  // Another search begins at its first page, also when one comes back to it.
+  // Another search starts at its first page, also when the user returns to it.
   useEffect(() => setTrail({ base, cursors: [] }), [base]);
   const cursor = cursors.at(-1);
   const path = cursor === undefined ? base : `${base}&cursor=${encodeURIComponent(cursor)}`;

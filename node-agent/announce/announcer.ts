@@ -4,14 +4,18 @@
 // While a guest scans, its misses fill the kernel's queue faster than the agent reads it, and misses of other guests are
 // lost. Then the agent ignores the misses of that network and the requests of the scanner, and treats the recorded requests
 // of the other guests as misses.
+
+import { EventEmitter } from "node:events";
+import { every, type Repetition } from "../../common/every.ts";
 import type { IpAddress, MacAddress, Vni } from "../../schema/address/index.ts";
 import { type Announcement, encodeAnnouncement, encodeReply } from "../kernel/codec/packet-codec.ts";
-import { GuestPorts } from "../kernel/devices/guest-ports.ts";
-import { AskerSocket, FrameSender } from "../kernel/sockets/packet-socket.ts";
-import { NetlinkError, type RequestSocket } from "../kernel/sockets/request-socket.ts";
-import { allowances } from "../misses/resolver.ts";
+import type { GuestEdge } from "../kernel/sockets/guest-sockets.ts";
+import { NetlinkError } from "../kernel/sockets/request-socket.ts";
+import type { Miss } from "../misses/miss.ts";
+import { type Askers, allowances } from "../misses/resolver.ts";
 import { Scanners } from "../misses/scanners.ts";
 import { type WaitingGuest, WaitingGuests } from "../misses/waiting.ts";
+import type { HeldAnswers } from "../tables/held.ts";
 
 /** Interval at which requests are read without a miss: it only keeps old requests from filling the sockets. */
 const housekeepingMs = 500;
@@ -28,39 +32,41 @@ export interface AnnounceCounters {
 }
 
 export interface AnnouncerDependencies {
-  readonly requests: RequestSocket;
-  /** Neither held nor local: a request for it raises a miss. */
-  isOpen(vni: Vni, target: IpAddress): boolean;
-  /** A request that replaces a miss: misses of its network are ignored. */
-  missed(vni: Vni, target: IpAddress): void;
-  /** A guest uses an address, or is about to. */
-  claimed(vni: Vni, claim: WaitingGuest): void;
-  /** A guest has exceeded its budget. */
-  scanBegan(vni: Vni, guest: MacAddress): void;
-  /** Ignores l3misses of exactly these vxlan devices. */
-  shutOut(tunnelIfindexes: readonly number[]): void;
+  readonly guests: GuestEdge;
+  readonly held: Pick<HeldAnswers, "lookUp">;
   nowMs(): number;
 }
 
+export interface AnnouncerEvents {
+  /** A request that replaces a miss: misses of its network are ignored. */
+  missed: [Miss];
+  /** A guest uses an address, or is about to. */
+  claimed: [Vni, WaitingGuest];
+  /** A guest has exceeded its budget. */
+  scanBegan: [Vni, MacAddress];
+  /** The vxlan devices of all networks in which a guest scans now, by ifindex. */
+  scanned: [readonly number[]];
+}
+
 interface NetworkListener {
-  readonly socket: AskerSocket;
+  readonly socket: ReturnType<GuestEdge["hear"]>;
   readonly tunnelIfindex: number;
-  readonly ports: GuestPorts;
+  readonly ports: ReturnType<GuestEdge["portsOf"]>;
   readonly scanners: Scanners;
   listenedMs: number;
 }
 
-export class Announcer {
+export class Announcer extends EventEmitter<AnnouncerEvents> implements Askers {
   readonly counters: AnnounceCounters = { replied: 0, announced: 0 };
   private readonly byNetwork = new Map<Vni, NetworkListener>();
   private readonly waiting = new WaitingGuests();
-  private readonly sender = new FrameSender();
-  private readonly housekeeping: NodeJS.Timeout;
-  private scanWatch: NodeJS.Timeout | undefined;
+  private readonly housekeeping: Repetition;
+  private scanWatch: Repetition | undefined;
   private crowded: ReadonlySet<Vni> = new Set();
 
   constructor(private readonly deps: AnnouncerDependencies) {
-    this.housekeeping = setInterval(() => {
+    super();
+    this.housekeeping = every(housekeepingMs, () => {
       for (const [vni, { scanners, socket }] of this.byNetwork) {
         if (scanners.forget(this.deps.nowMs())) {
           socket.ignore(scanners.list());
@@ -68,7 +74,7 @@ export class Announcer {
         }
         this.listen(vni);
       }
-    }, housekeepingMs).unref();
+    });
   }
 
   /** Listens on a network's bridge from now on; call it again after its devices were recreated. */
@@ -76,8 +82,8 @@ export class Announcer {
     const present = this.byNetwork.get(vni);
     if (present?.socket.bridgeIfindex === bridgeIfindex && present.tunnelIfindex === tunnelIfindex) return;
     this.leave(vni);
-    const socket = new AskerSocket(bridgeIfindex);
-    const ports = new GuestPorts(this.deps.requests, bridgeIfindex, tunnelIfindex);
+    const socket = this.deps.guests.hear(bridgeIfindex);
+    const ports = this.deps.guests.portsOf(bridgeIfindex, tunnelIfindex);
     this.byNetwork.set(vni, { socket, tunnelIfindex, ports, scanners: new Scanners(allowances.guest), listenedMs: 0 });
   }
 
@@ -104,12 +110,12 @@ export class Announcer {
     for (const heard of listener.socket.drain(isCrowd ? maxHeardOfCrowd : undefined)) {
       this.waiting.heard(vni, heard, nowMs);
       const { asker, claim, target } = heard;
-      if (claim) this.deps.claimed(vni, claim);
-      if (!asker || !this.deps.isOpen(vni, target)) continue;
-      if (listener.scanners.heard(asker.mac, nowMs)) this.deps.scanBegan(vni, asker.mac);
+      if (claim) this.emit("claimed", vni, claim);
+      if (!asker || !this.isOpen(vni, target, nowMs)) continue;
+      if (listener.scanners.heard(asker.mac, nowMs)) this.emit("scanBegan", vni, asker.mac);
       if (!listener.scanners.isOne(asker.mac)) open.push(target);
     }
-    if (this.isHeardInstead(vni, listener)) for (const target of open) this.deps.missed(vni, target);
+    if (this.isHeardInstead(vni, listener)) for (const ip of open) this.emit("missed", { kind: "l3miss", vni, ip });
   }
 
   /** Networks whose misses are not read, because their guests raise too many. */
@@ -171,26 +177,35 @@ export class Announcer {
   }
 
   close(): void {
-    clearInterval(this.housekeeping);
-    clearInterval(this.scanWatch);
+    this.housekeeping.stop();
+    this.scanWatch?.stop();
     for (const vni of [...this.byNetwork.keys()]) this.leave(vni);
-    this.sender.close();
+    this.deps.guests.sender.close();
   }
 
   /** Ignores the misses of networks in which a guest scans, and records requests more often there. */
   private followScans(): void {
     const scanned = [...this.byNetwork.values()].filter(({ scanners }) => scanners.size > 0);
-    this.deps.shutOut(scanned.map(({ tunnelIfindex }) => tunnelIfindex));
+    this.emit(
+      "scanned",
+      scanned.map(({ tunnelIfindex }) => tunnelIfindex),
+    );
     this.watchScans();
   }
 
   private watchScans(): void {
-    clearInterval(this.scanWatch);
+    this.scanWatch?.stop();
     const heard = [...this.byNetwork].filter(([vni, listener]) => this.isHeardInstead(vni, listener));
     if (heard.length === 0) return;
-    this.scanWatch = setInterval(() => {
+    this.scanWatch = every(scannedMs, () => {
       for (const [vni] of heard) this.listen(vni);
-    }, scannedMs);
+    });
+  }
+
+  /** Neither held nor local: a request for it raises a miss. */
+  private isOpen(vni: Vni, ip: IpAddress, nowMs: number): boolean {
+    const { kind } = this.deps.held.lookUp({ kind: "ip", vni, ip }, nowMs);
+    return kind === "nothing" || kind === "absent";
   }
 
   /** The recorded requests of its guests replace misses. */
@@ -209,12 +224,12 @@ export class Announcer {
     const port = await listener.ports.portOf(guest.mac, nowMs);
     // Unicast to the guest, so that no other guest takes it even if its port is unknown.
     if (port === undefined) await this.sendToAll(listener, frame);
-    else this.sender.send(frame, port);
+    else this.deps.guests.sender.send(frame, port);
   }
 
   private async sendToAll(listener: NetworkListener, frame: Buffer): Promise<void> {
     try {
-      for (const port of await listener.ports.all()) this.sender.send(frame, port);
+      for (const port of await listener.ports.all()) this.deps.guests.sender.send(frame, port);
     } catch (error) {
       // The guest retries in a second; a kernel that lists no ports is reported elsewhere.
       if (!(error instanceof NetlinkError)) throw error;

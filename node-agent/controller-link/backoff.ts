@@ -2,7 +2,7 @@
 
 const firstMs = 250;
 /** Together with the connect timeout (`link.ts`), a host reconnects within 5 s after a fault has ended. */
-const maxBackoffMs = 2_500;
+export const maxBackoffMs = 2_500;
 
 /** Milliseconds to wait before attempt `attempt` (0 is the first repetition); `random` is in [0, 1). */
 export function backoffMs(attempt: number, random: number): number {

@@ -1,8 +1,9 @@
-// The session with the controller: one ordered WebSocket, which is reopened for ever. This file parses and assembles frames; the
-// agent interprets them.
+// The session with the controller: one ordered WebSocket, which is reopened for ever. link-state.ts has its states; the agent
+// interprets the frames.
 import type { ClientRequest } from "node:http";
 import type { Logger } from "pino";
 import { WebSocket } from "ws";
+import { StateMachine } from "../../common/state-machine.ts";
 import type { BindingKey } from "../../schema/address/index.ts";
 import {
   type AgentFrame,
@@ -13,22 +14,21 @@ import {
   FrameError,
   heartbeatMs,
   maxFrameBytes,
-  parseControllerFrame,
 } from "../../schema/agent/index.ts";
-import { backoffMs } from "./backoff.ts";
+import { type Frame, FrameAssembly } from "./frame-assembly.ts";
+import { type Attempt, afterEnd, type LinkState, type LinkStatus, linkTransitions, statusOf } from "./link-state.ts";
 
 export type Hello = Omit<Extract<AgentFrame, { type: "hello" }>, "type">;
-export type Frame<Type extends ControllerFrame["type"]> = Extract<ControllerFrame, { type: Type }>;
 
 export interface LinkHandlers {
   hello(): Hello;
   /** Every key that the agent holds or waits for, as the new session begins. */
   interest(): readonly BindingKey[];
   onWelcome(frame: Frame<"welcome">): void;
-  /** Complete: chunks have been assembled. */
+  /** The whole snapshot. */
   onSnapshot(frame: Frame<"snapshot">): void;
   onAnswers(frame: Frame<"answers"> | Frame<"seed">): void;
-  /** Complete: chunks have been assembled. */
+  /** The whole set of changes. */
   onChanges(frame: Frame<"changes">): void;
   onSenders(frame: Frame<"senders">): void;
   onHeartbeat(frame: Frame<"heartbeat">): void;
@@ -36,17 +36,10 @@ export interface LinkHandlers {
   onClosed(reason: string): void;
 }
 
-/** State of the session. Times are of the process's monotonic clock. */
-export type LinkState =
-  | { readonly kind: "connected"; readonly sinceMs: number }
-  /** `reason`: why the last attempt failed, if there was one. */
-  | { readonly kind: "connecting"; readonly reason?: string }
-  | { readonly kind: "waiting"; readonly reason: string; readonly retryAtMs: number };
-
 /** For TCP: two SYNs, 1 s apart. A third, 2 s later, would only delay the next attempt. */
-const connectTimeoutMs = 2_000;
+export const connectTimeoutMs = 2_000;
 /** For the answer of a controller to which the whole fleet connects at once. */
-const handshakeTimeoutMs = 10_000;
+export const handshakeTimeoutMs = 10_000;
 /** Credentials of a connection, as PEM, current at the time of connecting. */
 export interface LinkCredentials {
   readonly certificate: string;
@@ -69,17 +62,9 @@ const replacedMs = 30_000;
 const silenceMs = 3 * heartbeatMs;
 
 export class ControllerLink {
-  private socket: WebSocket | undefined;
-  private attempt = 0;
-  private retryTimer: NodeJS.Timeout | undefined;
-  private silenceTimer: NodeJS.Timeout | undefined;
-  private stopped = false;
-  /** Snapshot received; queries may be sent. */
-  private live = false;
-  private current: LinkState = { kind: "connecting" };
-  private asOf = 0;
-  private partialSnapshot: Frame<"snapshot"> | undefined;
-  private partialChanges: Frame<"changes"> | undefined;
+  private readonly machine = new StateMachine<LinkState>(linkTransitions, { kind: "idle" }, (left) => {
+    if ("timer" in left) clearTimeout(left.timer);
+  });
 
   /**
    * @param url of the controller, http: or https:
@@ -92,12 +77,39 @@ export class ControllerLink {
     private readonly log: Logger,
   ) {}
 
-  get state(): LinkState {
-    return this.current;
+  get status(): LinkStatus {
+    return statusOf(this.state);
+  }
+
+  /** There is a session, and its snapshot is complete. */
+  get isLive(): boolean {
+    return this.state.kind === "live";
   }
 
   start(): void {
-    if (this.current.kind === "waiting") this.current = { kind: "connecting", reason: this.current.reason };
+    this.connect({ failures: 0 });
+  }
+
+  /** Sends now; without a live session the frame is dropped, because the next session begins with the whole interest. */
+  send(frame: AgentFrame): boolean {
+    const { state } = this;
+    if (state.kind !== "live") return false;
+    write(state.socket, frame);
+    return true;
+  }
+
+  stop(): void {
+    const { state } = this;
+    if (state.kind === "stopped") return;
+    this.machine.enter({ kind: "stopped" });
+    if ("socket" in state) state.socket.close(1001, "the agent stops");
+  }
+
+  private get state(): LinkState {
+    return this.machine.state;
+  }
+
+  private connect(attempt: Attempt): void {
     const target = new URL(agentPath, this.url);
     target.protocol = target.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(target, {
@@ -107,7 +119,6 @@ export class ControllerLink {
       perMessageDeflate: false,
       ...tlsOptions(this.credentials()),
     });
-    this.socket = socket;
     let reason = "connection lost";
     let refusal: string | undefined;
     socket.on("unexpected-response", (_request, response) => {
@@ -120,7 +131,7 @@ export class ControllerLink {
         socket.terminate();
       });
     });
-    socket.on("open", () => this.onOpen());
+    socket.on("open", () => this.onOpen(socket, attempt));
     socket.on("message", (data, isBinary) => {
       try {
         if (isBinary) throw new FrameError("frames are text");
@@ -138,109 +149,78 @@ export class ControllerLink {
       if (text.length > 0) reason = `${text.toString()} (${code})`;
       this.onClose(reason, code === closeCodes.replaced ? replacedMs : 0);
     });
+    this.machine.enter({ kind: "connecting", socket, ...attempt });
   }
 
-  /** There is a session, and its snapshot is complete. */
-  get isLive(): boolean {
-    return this.live;
-  }
-
-  /** Sends now; without a live session the frame is dropped, because the next session begins with the whole interest. */
-  send(frame: AgentFrame): boolean {
-    if (!this.live) return false;
-    this.socket?.send(JSON.stringify(frame));
-    return true;
-  }
-
-  stop(): void {
-    this.stopped = true;
-    clearTimeout(this.retryTimer);
-    clearTimeout(this.silenceTimer);
-    this.socket?.close(1001, "the agent stops");
-  }
-
-  private onOpen(): void {
-    this.asOf = 0;
-    this.partialSnapshot = undefined;
-    this.partialChanges = undefined;
-    this.heard();
-    this.write({ type: "hello", ...this.handlers.hello() });
+  private onOpen(socket: WebSocket, attempt: Attempt): void {
+    const frames = new FrameAssembly();
+    this.machine.enter({ kind: "syncing", socket, timer: endIfSilent(socket), frames, ...attempt });
+    write(socket, { type: "hello", ...this.handlers.hello() });
     const chunks = chunk(this.handlers.interest());
     chunks.forEach((keys, i) => {
-      this.write({ type: "interest", keys, end: i === chunks.length - 1 });
+      write(socket, { type: "interest", keys, end: i === chunks.length - 1 });
     });
-  }
-
-  private write(frame: AgentFrame): void {
-    this.socket?.send(JSON.stringify(frame));
   }
 
   /** @throws FrameError */
   private receive(text: string): void {
-    this.heard();
-    const frame = parseControllerFrame(text);
-    if (!frame) return;
-    if (frame.type === "trust") {
-      this.handlers.onTrust(frame);
-      return;
+    const { state } = this;
+    if (state.kind !== "syncing" && state.kind !== "live") return;
+    state.timer.refresh();
+    const frame = state.frames.add(text);
+    if (frame?.type === "snapshot" && state.kind === "syncing") {
+      const { socket, frames } = state;
+      this.machine.enter({ kind: "live", socket, timer: endIfSilent(socket), frames, sinceMs: performance.now() });
     }
-    if (frame.asOf < this.asOf) throw new FrameError(`asOf went back from ${this.asOf} to ${frame.asOf}`);
-    this.asOf = frame.asOf;
+    if (frame) this.dispatch(frame);
+  }
+
+  private dispatch(frame: ControllerFrame): void {
+    const { handlers } = this;
     switch (frame.type) {
+      case "trust":
+        handlers.onTrust(frame);
+        break;
       case "welcome":
-        this.handlers.onWelcome(frame);
+        handlers.onWelcome(frame);
         break;
       case "snapshot":
-        this.partialSnapshot = joinSnapshot(this.partialSnapshot, frame);
-        if (frame.end) this.endSnapshot(this.partialSnapshot);
+        handlers.onSnapshot(frame);
         break;
       case "seed":
       case "answers":
-        this.handlers.onAnswers(frame);
+        handlers.onAnswers(frame);
         break;
       case "changes":
-        this.partialChanges = joinChanges(this.partialChanges, frame);
-        if (frame.end) this.endChanges(this.partialChanges);
+        handlers.onChanges(frame);
         break;
       case "senders":
-        this.handlers.onSenders(frame);
+        handlers.onSenders(frame);
         break;
       case "heartbeat":
-        this.handlers.onHeartbeat(frame);
+        handlers.onHeartbeat(frame);
         break;
     }
   }
 
-  private endSnapshot(whole: Frame<"snapshot">): void {
-    this.partialSnapshot = undefined;
-    this.live = true;
-    this.attempt = 0;
-    this.current = { kind: "connected", sinceMs: performance.now() };
-    this.handlers.onSnapshot(whole);
-  }
-
-  private endChanges(whole: Frame<"changes">): void {
-    this.partialChanges = undefined;
-    this.handlers.onChanges(whole);
-  }
-
-  /** A half-open connection is detected by silence: the controller's heartbeats stop. */
-  private heard(): void {
-    if (this.silenceTimer) this.silenceTimer.refresh();
-    else this.silenceTimer = setTimeout(() => this.socket?.terminate(), silenceMs);
-  }
-
-  private onClose(reason: string, leastMs: number): void {
-    this.live = false;
-    clearTimeout(this.silenceTimer);
-    this.silenceTimer = undefined;
-    if (this.stopped) return;
+  private onClose(reason: string, minPauseMs: number): void {
+    const { state } = this;
+    if (state.kind !== "connecting" && state.kind !== "syncing" && state.kind !== "live") return;
+    const { failures, pauseMs } = afterEnd(state, minPauseMs, Math.random());
+    const timer = setTimeout(() => this.connect({ failures, reason }), pauseMs);
+    this.machine.enter({ kind: "waiting", reason, retryAtMs: performance.now() + pauseMs, timer });
     this.handlers.onClosed(reason);
-    const delayMs = leastMs + backoffMs(this.attempt++, Math.random());
-    this.current = { kind: "waiting", reason, retryAtMs: performance.now() + delayMs };
-    this.log.warn({ reason, retryMs: Math.round(delayMs) }, "no session with the controller");
-    this.retryTimer = setTimeout(() => this.start(), delayMs);
+    this.log.warn({ reason, retryMs: Math.round(pauseMs) }, "no session with the controller");
   }
+}
+
+function write(socket: WebSocket, frame: AgentFrame): void {
+  socket.send(JSON.stringify(frame));
+}
+
+/** A half-open connection is detected by silence: the controller's heartbeats stop. */
+function endIfSilent(socket: WebSocket): NodeJS.Timeout {
+  return setTimeout(() => socket.terminate(), silenceMs);
 }
 
 /** Sends the request, and aborts it if there is no connection in time. */
@@ -267,25 +247,4 @@ function describeRefusal(status: number, text: string): string {
     // Not a controller, or a proxy before it.
   }
   return `the controller refuses the session with status ${status}`;
-}
-
-function joinSnapshot(earlier: Frame<"snapshot"> | undefined, frame: Frame<"snapshot">): Frame<"snapshot"> {
-  if (!earlier) return frame;
-  return {
-    ...frame,
-    networks: [...earlier.networks, ...frame.networks],
-    answers: [...earlier.answers, ...frame.answers],
-  };
-}
-
-function joinChanges(earlier: Frame<"changes"> | undefined, frame: Frame<"changes">): Frame<"changes"> {
-  if (!earlier) return frame;
-  const self = frame.self ?? earlier.self;
-  return {
-    ...frame,
-    networks: [...earlier.networks, ...frame.networks],
-    gone: [...earlier.gone, ...frame.gone],
-    answers: [...earlier.answers, ...frame.answers],
-    ...(self ? { self } : {}),
-  };
 }

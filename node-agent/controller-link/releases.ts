@@ -5,7 +5,8 @@
 // The channel is ordered, and the controller confirms a release in the same turn in which it ends the interest. So frames
 // before the confirmation may be older than the release; frames after it are not.
 import { type Answer, type BindingKey, keyText } from "../../schema/address/index.ts";
-import { type AgentFrame, chunk } from "../../schema/agent/index.ts";
+import { chunk } from "../../schema/agent/index.ts";
+import type { Uplink } from "./uplink.ts";
 
 export class Releases {
   /** By key, the id of its last release. */
@@ -13,14 +14,8 @@ export class Releases {
   /** In the order of their ids. */
   private readonly waiting: { readonly id: number; readonly texts: readonly string[] }[] = [];
 
-  /**
-   * @param send false: there is no session, and the next one begins with the addresses that are cached then
-   * @param nextId of questions and releases, counting up
-   */
-  constructor(
-    private readonly send: (frame: AgentFrame) => boolean,
-    private readonly nextId: () => number,
-  ) {}
+  /** @param uplink drops frames without a session, and the next one begins with the addresses that are cached then */
+  constructor(private readonly uplink: Pick<Uplink, "send" | "nextId">) {}
 
   /** Keys whose release is not confirmed yet. */
   get size(): number {
@@ -30,8 +25,8 @@ export class Releases {
   release(keys: readonly BindingKey[]): void {
     if (keys.length === 0) return;
     for (const part of chunk(keys)) {
-      const id = this.nextId();
-      if (!this.send({ type: "release", id, keys: part })) return;
+      const id = this.uplink.nextId();
+      if (!this.uplink.send({ type: "release", id, keys: part })) return;
       const texts = part.map(keyText);
       for (const text of texts) this.open.set(text, id);
       this.waiting.push({ id, texts });

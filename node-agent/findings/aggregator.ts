@@ -1,8 +1,9 @@
 // Findings for operators, outside the inventory. They are counted by kind and subject, and released so that a storm of findings
 // does not become a storm of reports. Pure; time is injected.
+import { defined } from "../../common/defined.ts";
 import type { Vni } from "../../schema/address/index.ts";
+import type { FindingKind } from "../../schema/agent/index.ts";
 import {
-  type FindingKind,
   maxDetailLength,
   maxFindingsPerFrame,
   maxSubjectLength,
@@ -19,7 +20,7 @@ const maxGroups = 64;
 /** A subject that was quiet for this time may be evicted. */
 const quietMs = 10 * 60_000;
 /** Budget of reports of this host. Kinds and networks take turns: a noisy guest does not displace reports of others. */
-const allowance = { perSecond: 1, burst: 128 } as const;
+export const reportRate = { perSecond: 1, burst: 128 } as const;
 
 /** A new finding. */
 export interface Finding {
@@ -62,7 +63,7 @@ export class FindingAggregator {
   readonly totals = new Map<FindingKind, number>();
   /** By kind and network; the most recently reported group is last. */
   private readonly groups = new Map<string, Map<string, Line>>();
-  private readonly budget = new Budget(allowance, 1);
+  private readonly budget = new Budget(reportRate, 1);
 
   /** @returns whether it is worth a line in the log: the first of its subject, or the first for `intervalMs` */
   note(finding: Finding, nowMs: number): boolean {
@@ -193,9 +194,7 @@ function joined(earlier: Span | undefined, later: Span): Span {
 function reportedOf({ kind, vni, subject, detail }: FindingSummary, span: Span, nowMs: number): ReportedFinding {
   return {
     kind,
-    ...(vni === undefined ? {} : { vni }),
-    ...(subject === undefined ? {} : { subject }),
-    ...(detail === undefined ? {} : { detail }),
+    ...defined({ vni, subject, detail }),
     count: span.count,
     firstAgoMs: Math.round(nowMs - span.firstMs),
     lastAgoMs: Math.round(nowMs - span.lastMs),

@@ -2,6 +2,7 @@
 // repeats it if the session ended before it was confirmed.
 //
 // An empty query after the reports confirms them by its answer: the channel is ordered.
+import { every, type Repetition } from "../../common/every.ts";
 import type { AgentFrame } from "../../schema/agent/index.ts";
 import { type Finding, FindingAggregator, type FindingSummary } from "./aggregator.ts";
 
@@ -9,11 +10,7 @@ import { type Finding, FindingAggregator, type FindingSummary } from "./aggregat
 const everyMs = 1_000;
 
 export interface ReporterDependencies {
-  /** There is a session, and frames can be sent. */
-  isLive(): boolean;
-  send(frame: AgentFrame): void;
-  /** Of questions, counting up. */
-  nextId(): number;
+  readonly uplink: { readonly isLive: boolean; send(frame: AgentFrame): void; nextId(): number };
   nowMs(): number;
 }
 
@@ -21,11 +18,11 @@ export class Reporter {
   private readonly aggregator = new FindingAggregator();
   /** The query after the reports in flight. */
   private unanswered: number | undefined;
-  private readonly timer: NodeJS.Timeout;
+  private readonly timer: Repetition;
   private soon: NodeJS.Immediate | undefined;
 
   constructor(private readonly deps: ReporterDependencies) {
-    this.timer = setInterval(() => this.flush(), everyMs).unref();
+    this.timer = every(everyMs, () => this.flush());
   }
 
   /** @returns whether it is worth a line in the log: the first of its subject, or the first for a minute */
@@ -42,13 +39,13 @@ export class Reporter {
 
   /** Sends the reportable findings, if there is a session and no report in flight. */
   flush(): void {
-    const { isLive, send, nextId, nowMs } = this.deps;
-    if (this.unanswered !== undefined || !isLive()) return;
+    const { uplink, nowMs } = this.deps;
+    if (this.unanswered !== undefined || !uplink.isLive) return;
     const reports = this.aggregator.take(nowMs());
     if (reports.length === 0) return;
-    send({ type: "report", reports });
-    this.unanswered = nextId();
-    send({ type: "resolve", id: this.unanswered, questions: [] });
+    uplink.send({ type: "report", reports });
+    this.unanswered = uplink.nextId();
+    uplink.send({ type: "resolve", id: this.unanswered, questions: [] });
   }
 
   /** Query `id` is answered, and so all frames before it have been read. */
@@ -75,7 +72,7 @@ export class Reporter {
   }
 
   close(): void {
-    clearInterval(this.timer);
+    this.timer.stop();
     clearImmediate(this.soon);
   }
 }

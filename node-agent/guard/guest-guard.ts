@@ -1,7 +1,9 @@
 // Anti-spoofing: restricts guests to their registered addresses. Loads the rules, reads them back, proves them with a probe,
 // and restores them when another program removes them. If new rules cannot be loaded the previous ones stay; the agent
 // reports the problem, and acknowledges no revision until they are loaded.
+
 import type { Logger } from "pino";
+import { defined } from "../../common/defined.ts";
 import type { Vni } from "../../schema/address/index.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import type { ClaimedPort, PortRegister } from "../networks/port-register.ts";
@@ -90,7 +92,7 @@ export class GuestGuard {
       const count = total - (this.seen.offenders.get(port) ?? 0);
       if (count <= 0) continue;
       const vni = this.networkOf(port);
-      const concerned = vni === undefined ? {} : { vni };
+      const concerned = defined({ vni });
       const detail = `${count} frames: ${reasons.join(", ")}`;
       if (this.deps.reporter.note({ kind: "spoofed", ...concerned, subject: port, count, detail })) {
         this.deps.log.warn(

@@ -1,6 +1,8 @@
 // Keeps the rules in the kernel that close the host to its guests (kernel/filters/host-rules.ts): loads them before anything
 // else, and again when another program removes them. A kernel that cannot load them is a problem of the host; the agent goes on.
+
 import type { Logger } from "pino";
+import { every, type Repetition } from "../../common/every.ts";
 import { SerialQueue } from "../../common/serial-queue.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import { hostNotCovered } from "../kernel/devices/device-problems.ts";
@@ -8,8 +10,6 @@ import type { HostRuleTables } from "../kernel/filters/host-rule-tables.ts";
 import { NetlinkError } from "../kernel/sockets/request-socket.ts";
 import { watchRuleset } from "../kernel/sockets/ruleset-watch.ts";
 
-/** Delay after a change of the ruleset: reloading a firewall makes many. Own changes are notified, too. */
-const soonMs = 20;
 /** Between two attempts if the kernel refuses: a module may be loaded in between. */
 const againMs = 30_000;
 
@@ -24,17 +24,16 @@ export class HostGuard {
   /** Problems that an operator should fix. */
   problems: readonly string[] = [];
   private readonly work = new SerialQueue("stop");
-  private soon: NodeJS.Timeout | undefined;
   private stood = false;
   private unwatch: (() => void) | undefined;
-  private readonly timer: NodeJS.Timeout;
+  private readonly timer: Repetition;
 
   /** Opens its socket in the calling thread's network namespace. */
   constructor(private readonly deps: HostGuardDependencies) {
-    if (deps.tables) this.unwatch = watchRuleset(() => this.settleSoon());
-    this.timer = setInterval(() => {
-      if (this.problems.length > 0) void this.settle();
-    }, againMs).unref();
+    if (deps.tables) this.unwatch = watchRuleset(() => void this.settle());
+    this.timer = every(againMs, async () => {
+      if (this.problems.length > 0) await this.settle();
+    });
   }
 
   /** Loads missing rules. Never throws: a refusal of the kernel becomes a problem. */
@@ -44,15 +43,7 @@ export class HostGuard {
 
   close(): void {
     this.unwatch?.();
-    clearInterval(this.timer);
-    clearTimeout(this.soon);
-  }
-
-  private settleSoon(): void {
-    this.soon ??= setTimeout(() => {
-      this.soon = undefined;
-      void this.settle();
-    }, soonMs).unref();
+    this.timer.stop();
   }
 
   private async load(): Promise<void> {

@@ -1,6 +1,8 @@
 // Common part of both guards: runs one task after the other, again after the ruleset was changed, and turns failures into
 // problems.
+
 import type { Logger } from "pino";
+import { every, type Repetition } from "../../common/every.ts";
 import { SerialQueue } from "../../common/serial-queue.ts";
 import { watchRuleset } from "../kernel/sockets/ruleset-watch.ts";
 import { CommandError } from "./commands.ts";
@@ -8,8 +10,6 @@ import { RuleError } from "./rule-table.ts";
 
 /** Between two looks. */
 const everyMs = 2_000;
-/** Delay after a notification that rules changed: own changes are notified, too. */
-const soonMs = 20;
 
 export interface KeeperDependencies {
   /** The operator's flag, for messages. */
@@ -23,14 +23,13 @@ export class Keeper {
   /** Problems that an operator should fix. */
   problems: readonly string[] = [];
   private readonly work = new SerialQueue("stop");
-  private soon: NodeJS.Timeout | undefined;
-  private readonly timer: NodeJS.Timeout;
+  private readonly timer: Repetition;
   private readonly unwatch: () => void;
 
   /** Opens its socket in the calling thread's network namespace. */
   constructor(private readonly deps: KeeperDependencies) {
-    this.unwatch = watchRuleset(() => this.lookSoon());
-    this.timer = setInterval(() => void this.inTurn(deps.check), everyMs).unref();
+    this.unwatch = watchRuleset(() => void this.inTurn(deps.check));
+    this.timer = every(everyMs, () => this.inTurn(deps.check));
   }
 
   /** A refusal of nft becomes a problem; the agent goes on. */
@@ -53,15 +52,7 @@ export class Keeper {
   /** The rules stay: the data path does not need the agent. */
   close(): void {
     this.unwatch();
-    clearInterval(this.timer);
-    clearTimeout(this.soon);
-  }
-
-  private lookSoon(): void {
-    this.soon ??= setTimeout(() => {
-      this.soon = undefined;
-      void this.inTurn(this.deps.check);
-    }, soonMs).unref();
+    this.timer.stop();
   }
 
   private fail(reason: string): void {

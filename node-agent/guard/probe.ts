@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { type IpAddress, type MacAddress, macToBytes, parseIp, parseMac } from "../../schema/address/index.ts";
 import { encodeAnnouncement } from "../kernel/codec/packet-codec.ts";
-import { FrameSender } from "../kernel/sockets/packet-socket.ts";
+import { FrameSender } from "../kernel/sockets/guest-sockets.ts";
 import { runCommand } from "./commands.ts";
 import { readTable } from "./readback.ts";
 import { tableName } from "./rule-table.ts";

@@ -30,10 +30,7 @@ export class RuleTable {
   /** The kernel's output right after loading. */
   private fingerprint: string | undefined;
 
-  /**
-   * @param script the table without elements; it replaces a table of that name
-   * @param counters whose packets are read
-   */
+  /** @param script the table without elements; it replaces a table of that name */
   constructor(
     private readonly family: "bridge" | "inet",
     private readonly script: string,

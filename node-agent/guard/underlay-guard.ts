@@ -3,6 +3,8 @@ import type { Logger } from "pino";
 import type { Vni } from "../../schema/address/index.ts";
 import type { ControllerFrame } from "../../schema/agent/index.ts";
 import type { Reporter } from "../findings/reporter.ts";
+import type { PortRegister } from "../networks/port-register.ts";
+import type { RegisteredNetworks } from "../networks/registered-networks.ts";
 import { Keeper } from "./keeper.ts";
 import type { ReadTable } from "./readback.ts";
 import { RuleTable } from "./rule-table.ts";
@@ -10,10 +12,8 @@ import { isPlainName } from "./rules.ts";
 import { Senders, underlayElements, underlayReasons, underlayScript } from "./senders.ts";
 
 export interface UnderlayGuardDependencies {
-  /** UDP port of this host's tunnels, once it is known. */
-  port(): number | undefined;
-  /** Names of the bridges of this host's networks. */
-  bridges(): readonly string[];
+  readonly registered: Pick<RegisteredNetworks, "tunnelEnd">;
+  readonly register: Pick<PortRegister, "bridges">;
   readonly reporter: Pick<Reporter, "note">;
   readonly log: Logger;
 }
@@ -64,9 +64,9 @@ export class UnderlayGuard {
   }
 
   private async load(): Promise<void> {
-    const port = this.deps.port();
+    const port = this.deps.registered.tunnelEnd?.vtepPort;
     if (port === undefined) return;
-    const bridges = this.deps.bridges().filter(isPlainName);
+    const bridges = this.deps.register.bridges().filter(isPlainName);
     const elements = underlayElements({ port, senders: this.senders.list(), bridges });
     if (this.settled && this.loaded === elements.script) return;
     const fresh = this.loaded === undefined;

@@ -1,6 +1,8 @@
 // Enrols with a join token and gets a certificate. The controller is verified before the token is sent: by the hash of its CA in
 // the operator's line, or by a public CA.
+
 import { X509Certificate } from "node:crypto";
+import { defined } from "../../common/defined.ts";
 import { parseVtep, type VtepAddress } from "../../schema/address/index.ts";
 import {
   type Credentials,
@@ -45,7 +47,7 @@ export async function enrol(line: JoinLine, state: HostState): Promise<HostIdent
   state.putAttempt({ joined, key });
   const csr = await makeRequest(key, line.host);
   const vtep = line.vtep ?? findVtep(localAddress);
-  const body = { token, csr, ...(vtep === undefined ? {} : { vtep }) };
+  const body = { token, csr, ...defined({ vtep }) };
   const answer = await ask<Credentials>({ controller, path: enrolPath, ca, body });
   const credentials = checkCredentials(answer.body);
   const identity = { controller: controller.href, key, joined, ...credentials };

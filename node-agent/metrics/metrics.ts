@@ -8,7 +8,17 @@ const missBuckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0
 
 export type MetricsSources = Pick<
   StatusSources,
-  "resolver" | "announcer" | "reporter" | "networks" | "held" | "position" | "drops" | "aged" | "macFloods" | "nowMs"
+  | "resolver"
+  | "announcer"
+  | "reporter"
+  | "registered"
+  | "networks"
+  | "held"
+  | "position"
+  | "drops"
+  | "aged"
+  | "macFloods"
+  | "nowMs"
 > & {
   /** Called at the end of each miss. */
   onMiss(listener: (miss: FinishedMiss) => void): void;
@@ -48,7 +58,7 @@ export function agentMetrics(sources: MetricsSources): Registry {
     });
   };
 
-  const { resolver, announcer, reporter, networks, held } = sources;
+  const { resolver, announcer, reporter, registered, networks, held } = sources;
   counter("misses_total", "Misses that were read, by outcome", "handled", () => {
     const { asked, joined, local, quiet, reasserted, overBudget } = resolver.counters;
     return Object.entries({ asked, joined, local, quiet, memory: reasserted, over_budget: overBudget });
@@ -85,7 +95,7 @@ export function agentMetrics(sources: MetricsSources): Registry {
     () => sources.position().asOf ?? 0,
   );
   gauge("applied_revision", "Revision up to which the kernel has every change", () => sources.position().applied ?? 0);
-  gauge("networks", "Networks with a VM on this host", () => networks.size);
+  gauge("networks", "Networks with a VM on this host", () => registered.size);
   gauge("held", "Cached addresses of remote VMs", () => held.size);
   gauge("problems", "Problems on this host that an operator should fix", () => networks.problems.length);
   gauge("questions_left", "Queries that this host may send at once now", () => resolver.budgets(sources.nowMs()).host);

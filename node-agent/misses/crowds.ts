@@ -1,6 +1,7 @@
 // Detects networks with so many misses that misses of others are lost. Names are the caller's: a network and a kind of miss.
 // Pure; time is injected.
-import { type Allowance, Budget } from "./budget.ts";
+import type { Rate } from "../../common/token-bucket.ts";
+import { Budget } from "./budget.ts";
 
 /** Misses of a crowding network are ignored for this time. Then it is judged again. */
 export const crowdedMs = 10_000;
@@ -9,7 +10,7 @@ export const crowdedMs = 10_000;
  * Budget of misses that are read, repetitions included: four times a network's budget of queries, since three attempts of a
  * guest for an unregistered address are one query. The queue that all networks share holds about 5,000.
  */
-export const missAllowance: Allowance = { perSecond: 4_000, burst: 8_192 };
+export const missAllowance: Rate = { perSecond: 4_000, burst: 8_192 };
 
 /** Minimum of misses, among those read while others were lost, that makes a network crowding. */
 const minCrowd = 64;
@@ -20,7 +21,7 @@ export class Crowds {
   /** Misses since the last check. */
   private readonly lately = new Map<string, number>();
 
-  constructor(allowance: Allowance = missAllowance) {
+  constructor(allowance: Rate = missAllowance) {
     this.missed = new Budget(allowance);
   }
 

@@ -8,8 +8,9 @@ import {
   type MacAddress,
   type Vni,
 } from "../../schema/address/index.ts";
+import { type AgentFrame, chunk, type Question } from "../../schema/agent/index.ts";
 import type { Entry } from "../tables/entry.ts";
-import type { Knowledge } from "../tables/held-network.ts";
+import type { HeldAnswers } from "../tables/held.ts";
 import { Budget } from "./budget.ts";
 import { type Miss, missKey } from "./miss.ts";
 import type { Timeline } from "./timeline.ts";
@@ -35,16 +36,28 @@ export const allowances = {
   host: { perSecond: 2_000, burst: 4_096 },
 } as const;
 
-export interface ResolverDependencies {
-  lookUp(key: BindingKey, nowMs: number): Knowledge;
-  /** Reads the broadcasts of guests of these networks, for `askerOf`. */
-  listen(vnis: ReadonlySet<Vni>): void;
+/** What is known of the guests that ask: the announcer. */
+export interface Askers {
+  /** Some guest waits for an address. */
+  missed(vni: Vni, target: IpAddress): void;
+  /** Reads the broadcasts of a network's guests, for `askerOf`. */
+  listen(vni: Vni): void;
   /** The guest that asked last for an address, if its request was recorded. */
   askerOf(vni: Vni, target: IpAddress): WaitingGuest | undefined;
   /** The guest that sent nearly all unrecorded requests: one that scans, and is ignored therefore. */
   suspectIn(vni: Vni): MacAddress | undefined;
-  /** Sends queries now, or nothing without a session: `unanswered` are part of the next session's interest. */
-  ask(questions: readonly AskedFor[]): void;
+  /** Looks up the port of a guest during the query for it. */
+  locate(vni: Vni, guest: WaitingGuest): void;
+  /** Ignores the requests of a guest for a while. */
+  ignore(vni: Vni, guest: MacAddress): void;
+}
+
+export interface ResolverDependencies {
+  readonly held: Pick<HeldAnswers, "lookUp">;
+  /** Absent with `--announce off`. */
+  readonly askers: Askers | undefined;
+  /** Drops frames without a session: `unanswered` are part of the next session's interest. */
+  readonly uplink: { send(frame: AgentFrame): void; nextId(): number };
   /** Writes held entries that the kernel has lost, as these misses show. */
   reassert(entries: readonly Entry[], misses: readonly Timeline[]): void;
   /** A query was dropped: `guest` has used up its budget, or, if absent, its network or the host has. */
@@ -52,11 +65,6 @@ export interface ResolverDependencies {
   /** Runs after all queued misses have been read. */
   afterReading(callback: () => void): void;
   nowMs(): number;
-}
-
-export interface AskedFor {
-  readonly key: BindingKey;
-  readonly asker?: WaitingGuest;
 }
 
 export interface MissCounters {
@@ -96,8 +104,9 @@ export class MissResolver {
 
   constructor(private readonly deps: ResolverDependencies) {}
 
-  onMiss(miss: Miss): void {
+  readonly onMiss = (miss: Miss): void => {
     this.counters.missed++;
+    if (miss.kind === "l3miss") this.deps.askers?.missed(miss.vni, miss.ip);
     const text = keyText(missKey(miss));
     if (this.inFlight.has(text) || this.read.has(text)) {
       this.counters.joined++;
@@ -112,7 +121,7 @@ export class MissResolver {
       this.decide();
     });
     this.decide();
-  }
+  };
 
   /** The timelines that end with these answers. */
   onAnswers(answers: readonly Answer[]): Timeline[] {
@@ -154,13 +163,15 @@ export class MissResolver {
     if (read.size === 0) return;
     this.read = new Map();
     const nowMs = this.deps.nowMs();
-    this.deps.listen(new Set([...read.values()].map(({ miss }) => miss.vni)));
-    const questions: AskedFor[] = [];
+    const { held, askers } = this.deps;
+    for (const vni of new Set([...read.values()].map(({ miss }) => miss.vni))) askers?.listen(vni);
+    const questions: Question[] = [];
+    const located: { readonly vni: Vni; readonly asker: WaitingGuest }[] = [];
     const lost: Entry[] = [];
     const told: Timeline[] = [];
     for (const [text, timeline] of read) {
       const key = missKey(timeline.miss);
-      const known = this.deps.lookUp(key, nowMs);
+      const known = held.lookUp(key, nowMs);
       if (known.kind === "local") this.counters.local++;
       else if (known.kind === "absent" && known.forMs < quietMs(known.times)) this.counters.quiet++;
       else if (known.kind === "remote") {
@@ -168,20 +179,28 @@ export class MissResolver {
         lost.push(...known.entries);
         told.push(timeline);
       } else {
-        const asker = key.kind === "ip" ? this.deps.askerOf(key.vni, key.ip) : undefined;
+        const asker = key.kind === "ip" ? askers?.askerOf(key.vni, key.ip) : undefined;
         if (!this.admit(key, asker, nowMs)) continue;
         this.remember(text, { ...timeline, askedMs: nowMs });
-        questions.push(asker ? { key, asker } : { key });
+        questions.push(asker ? { ...key, asker: asker.ip } : key);
+        if (asker) located.push({ vni: key.vni, asker });
       }
     }
     if (lost.length > 0) this.deps.reassert(lost, told);
-    if (questions.length > 0) this.deps.ask(questions);
+    this.ask(questions);
+    for (const { vni, asker } of located) askers?.locate(vni, asker);
+  }
+
+  private ask(questions: readonly Question[]): void {
+    if (questions.length === 0) return;
+    const { uplink } = this.deps;
+    for (const part of chunk(questions)) uplink.send({ type: "resolve", id: uplink.nextId(), questions: part });
   }
 
   /** Taken from all three budgets or none: a guest over its own budget does not use those of its network and host. */
   private admit(key: BindingKey, asker: WaitingGuest | undefined, nowMs: number): boolean {
     const network = String(key.vni);
-    const mac = asker?.mac ?? (key.kind === "ip" ? this.deps.suspectIn(key.vni) : undefined);
+    const mac = asker?.mac ?? (key.kind === "ip" ? this.deps.askers?.suspectIn(key.vni) : undefined);
     const guest = mac && `${network} ${mac}`;
     const exhausted = this.exhausted(network, guest, nowMs);
     if (exhausted !== undefined) {
@@ -195,10 +214,11 @@ export class MissResolver {
   }
 
   /** A query is dropped: `guest` is over its budget, or, if absent, its network or the host is. */
-  refuse(vni: Vni, guest: MacAddress | undefined): void {
+  readonly refuse = (vni: Vni, guest: MacAddress | undefined): void => {
     this.counters.overBudget++;
+    if (guest) this.deps.askers?.ignore(vni, guest);
     this.deps.overBudget(vni, guest);
-  }
+  };
 
   private exhausted(
     network: string,

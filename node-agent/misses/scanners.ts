@@ -1,6 +1,7 @@
 // Detects guests of one network that send so many requests that those of others would be lost. Pure; time is injected.
+import type { Rate } from "../../common/token-bucket.ts";
 import type { MacAddress } from "../../schema/address/index.ts";
-import { type Allowance, Budget } from "./budget.ts";
+import { Budget } from "./budget.ts";
 
 /** A scanning guest is ignored for this time. Then it is judged again. */
 export const ignoredMs = 5_000;
@@ -11,7 +12,7 @@ export class Scanners {
   private readonly ignoredUntil = new Map<MacAddress, number>();
 
   /** @param allowance of requests for addresses that the host does not hold, retries included */
-  constructor(allowance: Allowance) {
+  constructor(allowance: Rate) {
     this.asked = new Budget(allowance);
   }
 

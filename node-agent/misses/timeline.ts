@@ -1,4 +1,5 @@
 // The steps of one miss.
+import { toThousandths } from "../../common/round.ts";
 import { addressOf, type Vni } from "../../schema/address/index.ts";
 import { type Miss, missKey } from "./miss.ts";
 
@@ -36,11 +37,9 @@ export function describeTimeline(
     kind: miss.kind,
     vni: miss.vni,
     key: addressOf(missKey(miss)),
-    askMs: round(answeredMs - askedMs),
-    programMs: round(writtenMs - startMs),
-    ...(announcedMs === undefined ? {} : { announceMs: round(announcedMs - writtenMs) }),
-    totalMs: round(writtenMs - missedMs),
+    askMs: toThousandths(answeredMs - askedMs),
+    programMs: toThousandths(writtenMs - startMs),
+    ...(announcedMs === undefined ? {} : { announceMs: toThousandths(announcedMs - writtenMs) }),
+    totalMs: toThousandths(writtenMs - missedMs),
   };
 }
-
-const round = (ms: number): number => Math.round(ms * 1_000) / 1_000;

@@ -1,4 +1,5 @@
 // Durations of misses, from reading each to its entries in the kernel: collected until they are sent to the controller.
+import { toThousandths } from "../../common/round.ts";
 
 export class TimesOfMisses {
   private count = 0;
@@ -16,10 +17,6 @@ export class TimesOfMisses {
     const { count, sumMs, maxMs } = this;
     if (count === 0) return undefined;
     this.count = this.sumMs = this.maxMs = 0;
-    return { count, sumMs: round(sumMs), maxMs: round(maxMs) };
+    return { count, sumMs: toThousandths(sumMs), maxMs: toThousandths(maxMs) };
   }
-}
-
-function round(ms: number): number {
-  return Math.round(ms * 1_000) / 1_000;
 }

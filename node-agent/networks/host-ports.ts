@@ -11,8 +11,8 @@ import { behaviourInAlias, planPorts, samePins, type WantedPins, wantedPins } fr
 import type { GuestPort, PortBehaviour } from "../tables/port.ts";
 
 export interface HostPortsDependencies {
-  readonly devices: NetworkDevices;
-  readonly bridgePorts: BridgePorts;
+  readonly devices: Pick<NetworkDevices, "deviceOf" | "vniOfBridge">;
+  readonly bridgePorts: Pick<BridgePorts, "list" | "find" | "apply">;
   readonly held: HeldAnswers;
   readonly log: Logger;
 }

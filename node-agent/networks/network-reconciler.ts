@@ -11,9 +11,9 @@ import { type Cause, EntryReconciler, type EntryReconcilerDependencies } from ".
 import type { HostPorts } from "./host-ports.ts";
 
 export interface NetworkReconcilerDependencies extends EntryReconcilerDependencies {
-  readonly devices: NetworkDevices;
-  readonly announcer: Announcer | undefined;
-  readonly ports: HostPorts;
+  readonly devices: Pick<NetworkDevices, "deviceOf" | "ensure" | "remove" | "adoptedFor">;
+  readonly announcer: Pick<Announcer, "attend" | "leave"> | undefined;
+  readonly ports: Pick<HostPorts, "settle" | "release">;
 }
 
 export class NetworkReconciler {
@@ -28,7 +28,7 @@ export class NetworkReconciler {
 
   /** Problems that an operator should fix. */
   problems(nameOf: (vni: Vni) => string | undefined): string[] {
-    const refusals = [...this.entries.refusals].map(
+    const refusals = [...this.deps.writer.refusals].map(
       ([vni, reason]) => `network ${nameOf(vni) ?? vni}: the kernel does not take all entries: ${reason}`,
     );
     return [...[...this.warnings.values()].flat(), ...refusals];
@@ -36,7 +36,7 @@ export class NetworkReconciler {
 
   /** Networks that are not known to be in sync. */
   get unsettledVnis(): readonly Vni[] {
-    return [...new Set([...this.failed, ...this.entries.refusals.keys()])];
+    return [...new Set([...this.failed, ...this.deps.writer.refusals.keys()])];
   }
 
   warnsOf(vni: Vni): boolean {
@@ -96,7 +96,7 @@ export class NetworkReconciler {
   /** It left this host, or is checked again. */
   forgetRefusals(vni: Vni): void {
     this.failed.delete(vni);
-    this.entries.refusals.delete(vni);
+    this.deps.writer.refusals.delete(vni);
   }
 
   /** If the kernel refuses or a device is in the way, the network stays unsettled and has a problem. */

@@ -7,12 +7,12 @@ import { readPortDevice } from "../kernel/devices/port-devices.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import type { AddressedGuest } from "../tables/held-network.ts";
 import { disputedPorts, judgePort, type NetworkBridge, type PortVerdict, wrongPort } from "../tables/port-claims.ts";
-import type { HostNetworks } from "./host-networks.ts";
+import type { RegisteredNetworks } from "./registered-networks.ts";
 
 export interface PortRegisterDependencies {
   readonly held: Pick<HeldAnswers, "locals">;
   readonly devices: Pick<NetworkDevices, "deviceOf" | "adoptedFor">;
-  networks(): Pick<HostNetworks, "list" | "nameOf">;
+  readonly registered: RegisteredNetworks;
   nowMs(): number;
 }
 
@@ -46,13 +46,11 @@ export class PortRegister {
 
   /** Every interface with a registered port, as its port is now. */
   list(): ClaimedPort[] {
-    const claims = this.deps
-      .networks()
-      .list()
-      .flatMap(({ vni }) =>
-        this.deps.held
-          .locals(vni)
-          .flatMap((guest) => (guest.port === undefined ? [] : [{ vni, port: guest.port, guest }])),
+    const { held, registered } = this.deps;
+    const claims = registered
+      .vnis()
+      .flatMap((vni) =>
+        held.locals(vni).flatMap((guest) => (guest.port === undefined ? [] : [{ vni, port: guest.port, guest }])),
       );
     const disputed = disputedPorts(claims);
     // Of registrations that are gone nothing is kept.
@@ -64,17 +62,20 @@ export class PortRegister {
   get problems(): string[] {
     return this.list().flatMap(({ vni, port, guest, verdict }) => {
       if (typeof verdict === "string") return [];
-      const name = this.deps.networks().nameOf(vni) ?? `VNI ${vni}`;
+      const name = this.deps.registered.nameOf(vni) ?? `VNI ${vni}`;
       return [wrongPort(name, guest.mac, port, verdict.wrong)];
     });
   }
 
   /** Whether a device is registered as some guest's port. */
   claims(name: string): boolean {
-    return this.deps
-      .networks()
-      .list()
-      .some(({ vni }) => this.deps.held.locals(vni).some(({ port }) => port === name));
+    const { held, registered } = this.deps;
+    return registered.vnis().some((vni) => held.locals(vni).some(({ port }) => port === name));
+  }
+
+  /** Names of the existing bridges of this host's networks. */
+  bridges(): string[] {
+    return this.deps.registered.vnis().flatMap((vni) => this.bridgeOf(vni)?.name ?? []);
   }
 
   /** Whether a device is a port of the network's bridge, also where the network has left this host and the bridge had to stay. */

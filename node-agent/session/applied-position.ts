@@ -1,6 +1,8 @@
 // This host's position in the controller's log, and its report to the controller.
+import { defined } from "../../common/defined.ts";
 import { parseRevision, type Revision } from "../../schema/address/index.ts";
-import type { AgentFrame, MissTimes } from "../../schema/agent/index.ts";
+import type { Uplink } from "../controller-link/uplink.ts";
+import type { TimesOfMisses } from "../misses/times.ts";
 import type { HostNetworks } from "../networks/host-networks.ts";
 
 /** Capacity of an `applied` frame. */
@@ -9,9 +11,8 @@ const maxProblemLength = 512;
 
 export interface AppliedPositionDependencies {
   readonly networks: Pick<HostNetworks, "retry" | "settled" | "problems">;
-  /** Durations of misses that ended since the last call. */
-  takeTimes(): MissTimes | undefined;
-  send(frame: AgentFrame): void;
+  readonly times: Pick<TimesOfMisses, "take">;
+  readonly uplink: Pick<Uplink, "send">;
 }
 
 export class AppliedPosition {
@@ -32,7 +33,7 @@ export class AppliedPosition {
   /** `applied` needs a position. */
   get position(): { epoch?: string; asOf?: Revision; applied?: Revision } {
     const { epoch, asOf, applied } = this;
-    return { ...(epoch === undefined ? {} : { epoch }), ...(asOf === undefined ? {} : { asOf, applied }) };
+    return { ...defined({ epoch }), ...(asOf === undefined ? {} : { asOf, applied }) };
   }
 
   /**
@@ -51,7 +52,7 @@ export class AppliedPosition {
    * does not overtake a change that is still being written.
    */
   acknowledge(asOf: Revision, work: Promise<unknown>): void {
-    const { networks, takeTimes, send } = this.deps;
+    const { networks, times, uplink } = this.deps;
     const { session } = this;
     this.asOf = asOf;
     this.settling = Promise.all([this.settling, work])
@@ -60,8 +61,8 @@ export class AppliedPosition {
         if (session !== this.session) return;
         if (networks.settled) this.applied = asOf;
         const problems = networks.problems.slice(0, maxProblems).map((text) => text.slice(0, maxProblemLength));
-        const misses = takeTimes();
-        send({ type: "applied", revision: this.applied, problems, ...(misses ? { misses } : {}) });
+        const misses = times.take();
+        uplink.send({ type: "applied", revision: this.applied, problems, ...(misses ? { misses } : {}) });
       });
   }
 }

@@ -1,7 +1,10 @@
 // Handles the controller's frames: updates held answers, networks and the position. `controller-link/` delivers the frames
 // complete and in order.
+
 import type { Logger } from "pino";
+import { defined } from "../../common/defined.ts";
 import {
+  type Answer,
   addressOf,
   type BindingKey,
   defaultVtepPort,
@@ -11,14 +14,17 @@ import {
 } from "../../schema/address/index.ts";
 import { protocolVersions } from "../../schema/agent/index.ts";
 import { version } from "../../schema/version.ts";
-import type { Frame, Hello, LinkHandlers } from "../controller-link/link.ts";
+import type { Frame } from "../controller-link/frame-assembly.ts";
+import type { Hello, LinkHandlers } from "../controller-link/link.ts";
 import type { Releases } from "../controller-link/releases.ts";
 import type { Reporter } from "../findings/reporter.ts";
-import type { UnderlayGuard } from "../guard/underlay-guard.ts";
 import type { MissResolver } from "../misses/resolver.ts";
+import type { EntryWriter, Programmed } from "../networks/entry-writer.ts";
 import type { HostNetworks } from "../networks/host-networks.ts";
+import type { RegisteredNetworks } from "../networks/registered-networks.ts";
+import type { Entry } from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
-import type { AnswerWriter } from "./answer-writer.ts";
+import type { Occasion } from "../tables/held-network.ts";
 import type { AppliedPosition } from "./applied-position.ts";
 import type { MissOutcomes } from "./miss-outcomes.ts";
 
@@ -32,18 +38,29 @@ export interface Identity {
   readonly senders: boolean;
 }
 
+/** Which hosts may send to this one. */
+export interface SenderFilter {
+  /** @returns whether the rules must follow */
+  take(frame: Frame<"senders">): boolean;
+  /** Networks that left this host are ignored. */
+  keep(vnis: Iterable<Vni>): void;
+}
+
 export interface FrameHandlerDependencies {
   readonly identity: Identity;
   readonly held: HeldAnswers;
+  readonly registered: RegisteredNetworks;
   readonly networks: HostNetworks;
   readonly resolver: MissResolver;
   readonly releases: Releases;
-  readonly programming: AnswerWriter;
+  readonly writer: EntryWriter;
   /** Absent without `--underlay-filter`. */
-  readonly underlay: UnderlayGuard | undefined;
+  readonly underlay: SenderFilter | undefined;
   readonly outcomes: MissOutcomes;
   readonly progress: AppliedPosition;
   readonly reporter: Reporter;
+  /** The limit of addresses is near. */
+  readonly crowded: () => void;
   readonly trust: (frame: Frame<"trust">) => void;
   readonly log: Logger;
   nowMs(): number;
@@ -52,11 +69,12 @@ export interface FrameHandlerDependencies {
 export class FrameHandler implements LinkHandlers {
   /** Keys of entries of an earlier run in the kernel: queried with the first session. */
   private inherited: readonly BindingKey[] = [];
+  private snapshots = 0;
 
   constructor(private readonly deps: FrameHandlerDependencies) {}
 
-  inherit(keys: readonly BindingKey[]): void {
-    this.inherited = keys;
+  inherit(entries: readonly Entry[]): void {
+    this.inherited = entries.flatMap((entry) => keyOfEntry(entry) ?? []);
   }
 
   hello(): Hello {
@@ -70,8 +88,7 @@ export class FrameHandler implements LinkHandlers {
       vtepPort: defaultVtepPort,
       ...(seeding ? { seeding: true } : {}),
       ...(senders ? { senders: true } : {}),
-      ...(epoch === undefined ? {} : { epoch }),
-      ...(asOf === undefined ? {} : { asOf }),
+      ...defined({ epoch, asOf }),
     };
   }
 
@@ -82,9 +99,9 @@ export class FrameHandler implements LinkHandlers {
   }
 
   onWelcome(frame: Frame<"welcome">): void {
-    const { identity, networks, progress, log } = this.deps;
+    const { identity, registered, progress, log } = this.deps;
     progress.begin(frame.epoch, frame.asOf);
-    networks.setLocal({ vtep: frame.vtep, vtepPort: frame.vtepPort });
+    registered.tunnelEnd = { vtep: frame.vtep, vtepPort: frame.vtepPort };
     if (identity.vtep && identity.vtep !== frame.vtep) {
       log.warn(
         { registered: frame.vtep, given: identity.vtep },
@@ -96,7 +113,7 @@ export class FrameHandler implements LinkHandlers {
 
   /** The first complete answer: from here on this host may delete entries that no answer confirms. */
   onSnapshot(frame: Frame<"snapshot">): void {
-    const { held, networks, resolver, releases, programming, outcomes, progress, log, nowMs } = this.deps;
+    const { held, registered, networks, resolver, releases, writer, outcomes, progress, log, nowMs } = this.deps;
     const timelines = resolver.onAnswers(frame.answers);
     const visible = new Set(frame.networks.map((network) => network.vni));
     // An answer about a network that this host may not see means nothing: it may become visible with VMs in it.
@@ -108,9 +125,11 @@ export class FrameHandler implements LinkHandlers {
     // Kept entries of networks that this host may not see are queried again in the next session, perhaps from the right store.
     this.inherited = before.filter((key) => networks.keeps(key.vni));
     void work.then(() => {
-      log.info({ revision: frame.asOf, networks: networks.size }, "in sync with the controller");
+      log.info({ revision: frame.asOf, networks: registered.size }, "in sync with the controller");
     });
-    const programmed = work.then(() => programming.announce(answers));
+    const snapshot = ++this.snapshots;
+    // A later snapshot may have interrupted this work: it announces its own answers when they are in the kernel.
+    const programmed = work.then(() => writer.announce(snapshot === this.snapshots ? answers : []));
     outcomes.answered(timelines, frame.answers, nowMs(), programmed);
     progress.acknowledge(frame.asOf, work);
     this.deps.reporter.flush();
@@ -118,28 +137,28 @@ export class FrameHandler implements LinkHandlers {
 
   /** A seed may answer a pending query: it ends the query as an answer does. */
   onAnswers(frame: Frame<"answers"> | Frame<"seed">): void {
-    const { networks, resolver, releases, programming, outcomes, log, nowMs } = this.deps;
+    const { registered, resolver, releases, outcomes, log, nowMs } = this.deps;
     if (frame.type === "answers") {
       releases.confirmed(frame.id);
       this.deps.reporter.answered(frame.id);
     }
     const timelines = resolver.onAnswers(frame.answers);
     const occasion = frame.type === "answers" ? "asked" : "told";
-    outcomes.answered(timelines, frame.answers, nowMs(), programming.take(frame.answers, occasion));
+    outcomes.answered(timelines, frame.answers, nowMs(), this.take(frame.answers, occasion));
     if (frame.type !== "seed") return;
     for (const { key, binding } of frame.answers) {
       const { vni } = key;
-      log.debug({ network: networks.nameOf(vni), vni, key: addressOf(key), vtep: binding?.vtep }, "seeded");
+      log.debug({ network: registered.nameOf(vni), vni, key: addressOf(key), vtep: binding?.vtep }, "seeded");
     }
   }
 
   onChanges(frame: Frame<"changes">): void {
-    const { held, networks, resolver, programming, outcomes, progress, log, nowMs } = this.deps;
+    const { held, registered, networks, resolver, outcomes, progress, log, nowMs } = this.deps;
     const timelines = resolver.onAnswers(frame.answers);
     const startMs = nowMs();
-    for (const { vni } of frame.networks) if (!networks.nameOf(vni)) held.forgetNetwork(vni);
+    for (const { vni } of frame.networks) if (!registered.has(vni)) held.forgetNetwork(vni);
     // Writes entries of existing devices at once; the set-up below starts from all entries that are held by then.
-    const programmed = programming.take(frame.answers, "told");
+    const programmed = this.take(frame.answers, "told");
     outcomes.answered(timelines, frame.answers, startMs, programmed);
     for (const vni of frame.gone) held.forgetNetwork(vni);
     if (frame.gone.length > 0) this.deps.underlay?.keep(this.remaining(frame));
@@ -159,9 +178,18 @@ export class FrameHandler implements LinkHandlers {
     if (underlay?.take(frame)) networks.guard();
   }
 
+  private take(answers: readonly Answer[], occasion: Occasion): Promise<Programmed> {
+    const { held, networks, releases, writer, crowded } = this.deps;
+    const { released, guestsIn, programmed } = writer.take(releases.pass(answers), occasion);
+    if (guestsIn.length > 0) networks.guestsMayHaveChanged(guestsIn);
+    releases.release(released);
+    if (held.isCrowded()) crowded();
+    return programmed;
+  }
+
   /** VNIs of this host after the change. */
   private remaining({ networks, gone }: Frame<"changes">): Vni[] {
-    const vnis = [...this.deps.networks.list(), ...networks].map(({ vni }) => vni);
+    const vnis = [...this.deps.registered.list(), ...networks].map(({ vni }) => vni);
     return vnis.filter((vni) => !gone.includes(vni));
   }
 
@@ -173,4 +201,11 @@ export class FrameHandler implements LinkHandlers {
     this.deps.releases.clear();
     this.deps.reporter.onClosed();
   }
+}
+
+/** The key whose answer confirms an entry; a bridge entry shares that of the tunnel entry. */
+function keyOfEntry(entry: Entry): BindingKey | undefined {
+  if (entry.kind === "neighbour") return { kind: "ip", vni: entry.vni, ip: entry.ip };
+  if (entry.kind === "tunnel") return { kind: "mac", vni: entry.vni, mac: entry.mac };
+  return undefined;
 }

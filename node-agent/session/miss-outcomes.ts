@@ -1,11 +1,14 @@
 // Outcomes of misses: kept for the status report, and logged.
+
 import type { Logger } from "pino";
-import { type Answer, type Binding, keyText, type Vni } from "../../schema/address/index.ts";
+import { defined } from "../../common/defined.ts";
+import { type Answer, type Binding, keyText } from "../../schema/address/index.ts";
 import { missKey } from "../misses/miss.ts";
 import { type FinishedMiss, RecentMisses } from "../misses/recent.ts";
 import { describeTimeline, type Timeline } from "../misses/timeline.ts";
 import { TimesOfMisses } from "../misses/times.ts";
-import type { Programmed } from "./answer-writer.ts";
+import type { Programmed } from "../networks/entry-writer.ts";
+import type { RegisteredNetworks } from "../networks/registered-networks.ts";
 
 export class MissOutcomes {
   readonly recent = new RecentMisses();
@@ -14,7 +17,7 @@ export class MissOutcomes {
   private readonly listeners = new Set<(miss: FinishedMiss) => void>();
 
   constructor(
-    private readonly nameOf: (vni: Vni) => string | undefined,
+    private readonly registered: Pick<RegisteredNetworks, "nameOf">,
     private readonly log: Logger,
   ) {}
 
@@ -61,11 +64,11 @@ export class MissOutcomes {
       ...timeline,
       outcome: binding ? "answered" : "unknown",
       ...(binding ? { programmedMs: writtenMs, mac: binding.mac, vtep: binding.vtep } : {}),
-      ...(announcedMs === undefined ? {} : { announcedMs }),
+      ...defined({ announcedMs }),
     });
     if (!this.log.isLevelEnabled("debug")) return;
     const fields = {
-      network: this.nameOf(key.vni),
+      network: this.registered.nameOf(key.vni),
       ...describeTimeline(timeline, startMs, writtenMs, announcedMs),
     };
     if (binding) this.log.debug({ ...fields, mac: binding.mac, vtep: binding.vtep }, "miss answered");

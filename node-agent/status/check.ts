@@ -1,4 +1,5 @@
 // One check of `explain` on the path from a guest to another.
+import { defined } from "../../common/defined.ts";
 
 export interface Check {
   readonly name: string;
@@ -14,5 +15,5 @@ export const note = (name: string, says: string, fix?: string): Check => ({
   name,
   state: "note",
   says,
-  ...(fix === undefined ? {} : { fix }),
+  ...defined({ fix }),
 });

@@ -172,7 +172,7 @@ function checkFarEnd({ inventory }: PathFacts): Check[] {
   return [
     note(
       "far end",
-      `the agent of host ${host} has no session: its cached addresses keep working, but it may not know the way back`,
+      `the agent of host ${host} has no session: its cached addresses keep working, but it may lack the return path`,
       `start the agent on host ${host}`,
     ),
   ];

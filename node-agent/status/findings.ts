@@ -1,4 +1,5 @@
-// Recent findings for the status.
+// Recent reports for the status.
+import { defined } from "../../common/defined.ts";
 import type { Vni } from "../../schema/address/index.ts";
 import type { FindingKind } from "../../schema/agent/index.ts";
 import type { Reporter } from "../findings/reporter.ts";
@@ -24,8 +25,7 @@ export function describeFindings(
   return reporter.list().map(({ kind, vni, subject, detail, count, firstMs, lastMs }) => ({
     kind,
     ...(vni === undefined ? {} : { vni, network: nameOf(vni) }),
-    ...(subject === undefined ? {} : { subject }),
-    ...(detail === undefined ? {} : { detail }),
+    ...defined({ subject, detail }),
     count,
     firstAgoMs: Math.round(nowMs - firstMs),
     lastAgoMs: Math.round(nowMs - lastMs),

@@ -1,5 +1,6 @@
 // Gathers the facts about a path: from the controller, from the agent's memory, and from the kernel, in that order, so that with
 // a change in flight memory or kernel may be ahead of the earlier reading, but never behind.
+import { defined } from "../../common/defined.ts";
 import { familyOf, type IpAddress, type MacAddress, type Vni } from "../../schema/address/index.ts";
 import type { Link } from "../kernel/codec/link-codec.ts";
 import { bridgeName, vxlanName } from "../kernel/devices/device-names.ts";
@@ -17,7 +18,7 @@ export type PathSources = Pick<
   StatusSources,
   "host" | "controller" | "readController" | "requests" | "devices" | "held" | "position" | "filterProblems" | "nowMs"
 > & {
-  readonly networks: Pick<StatusSources["networks"], "list" | "tunnelEnd">;
+  readonly registered: Pick<StatusSources["registered"], "list" | "tunnelEnd">;
   readonly resolver: Pick<StatusSources["resolver"], "budgets">;
   readonly reporter: Pick<StatusSources["reporter"], "list">;
 };
@@ -35,7 +36,7 @@ export interface PathQuestion {
 export async function gatherPath(sources: PathSources, question: PathQuestion): Promise<PathFacts> {
   const { network, from, to } = question;
   const inventory = await readInventory(sources.readController, network, from, to);
-  const told = sources.networks.list().find(({ name }) => name === network);
+  const told = sources.registered.list().find(({ name }) => name === network);
   const registered = inventory.kind === "read" ? inventory.network : undefined;
   const vni = registered?.vni ?? told?.vni;
   const memory = {
@@ -50,7 +51,7 @@ export async function gatherPath(sources: PathSources, question: PathQuestion): 
     session: describeSession(sources.controller, sources.position(), sources.nowMs()),
     inventory,
     told,
-    tunnelEnd: sources.networks.tunnelEnd,
+    tunnelEnd: sources.registered.tunnelEnd,
     memory,
     kernel: await gatherKernel(sources, vni, macs, familyOf(to), sources.filterProblems()),
     guests: vni === undefined ? {} : gatherGuests(sources, vni, question, macs.from),
@@ -78,23 +79,21 @@ function gatherGuests(
         ? "this host"
         : undefined;
   return {
-    ...(claimedFrom === undefined ? {} : { claimedFrom }),
-    ...(claimedTo === undefined ? {} : { claimedTo }),
-    ...(exhausted === undefined ? {} : { exhausted }),
+    ...defined({ claimedFrom, claimedTo, exhausted }),
   };
 }
 
 const macOf = (fact: HeldFact | undefined): MacAddress | undefined => (fact?.kind === "absent" ? undefined : fact?.mac);
 
 async function gatherKernel(
-  { requests, devices, networks }: PathSources,
+  { requests, devices, registered }: PathSources,
   vni: Vni | undefined,
   macs: { readonly from: MacAddress | undefined; readonly to: MacAddress | undefined },
   family: 4 | 6,
   filterProblems: readonly FilterProblem[],
 ): Promise<KernelFacts> {
   const links = new Links(requests);
-  const local = networks.tunnelEnd;
+  const local = registered.tunnelEnd;
   const underlay = local && (await links.findByAddress(local.vtep));
   const present = await links.list();
   const device = vni && devices.deviceOf(vni);

@@ -1,4 +1,5 @@
 // What the controller has registered about a path, over its REST API. Fields that this build does not know are ignored.
+import { defined } from "../../common/defined.ts";
 import {
   AddressError,
   type IpAddress,
@@ -119,7 +120,7 @@ async function findRegistered(
     vtepPort: found.port,
     revision: parseRevision(found.revision),
     ...(vm ? { hostConnected: vm.hostConnected } : {}),
-    ...(attached?.port === undefined ? {} : { guestPort: attached.port }),
+    ...defined({ guestPort: attached?.port }),
   };
 }
 

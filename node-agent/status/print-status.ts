@@ -189,7 +189,7 @@ function scanning({ budgets }: StatusReport): string {
 
 function repairs({ repairs, counters }: StatusReport): string {
   const list = Object.entries(repairs).map(([cause, operations]) => `${operations} by ${cause}`);
-  if (counters.thefts > 0) list.push(`${counters.thefts} stolen bridge entries put back`);
+  if (counters.thefts > 0) list.push(`${counters.thefts} stolen bridge entries restored`);
   if (counters.macFloods > 0) list.push(`${counters.macFloods} floods of source MAC addresses`);
   return list.length === 0 ? "none" : list.join(", ");
 }

@@ -1,8 +1,10 @@
 // The report of `agent status` as one JSON object: from the agent's parts and a fresh list of links. Times are durations in ms,
 // which are meaningful outside this process.
+
+import { defined } from "../../common/defined.ts";
+import { toThousandths } from "../../common/round.ts";
 import { addressOf, type Vni } from "../../schema/address/index.ts";
 import { version } from "../../schema/version.ts";
-import type { AnnounceCounters } from "../announce/announcer.ts";
 import type { Link } from "../kernel/codec/link-codec.ts";
 import { bridgeName, vxlanName } from "../kernel/devices/device-names.ts";
 import { Links } from "../kernel/devices/links.ts";
@@ -16,6 +18,8 @@ import { describeEntries, type EntriesReport, factsByNetwork } from "./entries.t
 import { type DescribedFinding, describeFindings } from "./findings.ts";
 import { maxListedEntries } from "./protocol.ts";
 import type { Drops, Position, StatusSources } from "./sources.ts";
+
+type AnnounceCounters = NonNullable<StatusSources["announcer"]>["counters"];
 
 export interface StatusReport {
   readonly host: string;
@@ -117,13 +121,13 @@ function budgetsLeft({ resolver, announcer }: StatusSources, nowMs: number): Bud
 /** @throws NetlinkError */
 export async function reportStatus(sources: StatusSources, maxEntries: number): Promise<StatusReport> {
   const links = new Links(sources.requests);
-  const local = sources.networks.tunnelEnd;
+  const local = sources.registered.tunnelEnd;
   const underlay = local && (await links.findByAddress(local.vtep));
   const present = await links.list();
   const facts = await factsByNetwork(sources.held);
   const nowMs = sources.nowMs();
-  const { networks, resolver, announcer } = sources;
-  const nameOf = (vni: Vni): string | null => networks.nameOf(vni) ?? null;
+  const { registered, networks, resolver, announcer } = sources;
+  const nameOf = (vni: Vni): string | null => registered.nameOf(vni) ?? null;
   const waiting = resolver
     .waiting()
     .map((each): MissReport => describeMiss({ ...each, outcome: "waiting" }, nameOf, nowMs));
@@ -166,9 +170,7 @@ export function describeSession(
     ...(link.kind === "connected" ? { connectedForMs: whole(nowMs - link.sinceMs) } : {}),
     ...(link.kind !== "connected" && link.reason !== undefined ? { reason: link.reason } : {}),
     ...(link.kind === "waiting" ? { retryInMs: whole(Math.max(0, link.retryAtMs - nowMs)) } : {}),
-    ...(epoch === undefined ? {} : { epoch }),
-    ...(asOf === undefined ? {} : { asOf }),
-    ...(applied === undefined ? {} : { appliedRevision: applied }),
+    ...defined({ epoch, asOf, appliedRevision: applied }),
   };
 }
 
@@ -179,8 +181,8 @@ function describeNetworks(
   facts: ReadonlyMap<Vni, readonly HeldFact[]>,
   maxEntries: number,
 ): NetworkReport[] {
-  const { networks, devices } = sources;
-  const known = new Map(networks.list().map((network) => [network.vni, network]));
+  const { registered, devices } = sources;
+  const known = new Map(registered.list().map((network) => [network.vni, network]));
   let room = maxListedEntries;
   return [...new Set([...known.keys(), ...devices.vnis()])]
     .sort((a, b) => a - b)
@@ -222,7 +224,7 @@ export function describeMiss(miss: AnyMiss, nameOf: (vni: Vni) => string | null,
   const steps: MissReport["steps"] = {};
   for (const step of ["askedMs", "answeredMs", "programmedMs", "announcedMs"] as const) {
     const atMs = miss[step];
-    if (atMs !== undefined) steps[step] = thousandths(atMs - miss.missedMs);
+    if (atMs !== undefined) steps[step] = toThousandths(atMs - miss.missedMs);
   }
   return {
     kind: miss.miss.kind,
@@ -230,12 +232,10 @@ export function describeMiss(miss: AnyMiss, nameOf: (vni: Vni) => string | null,
     vni: key.vni,
     key: addressOf(key),
     outcome: miss.outcome,
-    ...(miss.mac === undefined ? {} : { mac: miss.mac }),
-    ...(miss.vtep === undefined ? {} : { vtep: miss.vtep }),
+    ...defined({ mac: miss.mac, vtep: miss.vtep }),
     agoMs: whole(nowMs - miss.missedMs),
     steps,
   };
 }
 
 const whole = (ms: number): number => Math.round(ms);
-const thousandths = (ms: number): number => Math.round(ms * 1_000) / 1_000;

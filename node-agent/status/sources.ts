@@ -1,24 +1,17 @@
 // Sources of the status: the agent's parts, which do not depend on this file.
 
 import type { Revision } from "../../schema/address/index.ts";
-import type { Announcer } from "../announce/announcer.ts";
-import type { LinkState } from "../controller-link/link.ts";
-import type { Reporter } from "../findings/reporter.ts";
+import type { LinkStatus } from "../controller-link/link-state.ts";
+import type { Core } from "../core.ts";
 import type { ControllerReader } from "../identity/read.ts";
-import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
-import type { RequestSocket } from "../kernel/sockets/request-socket.ts";
-import type { KernelTables } from "../kernel/tables/kernel-tables.ts";
 import type { RecentMisses } from "../misses/recent.ts";
-import type { MissResolver } from "../misses/resolver.ts";
-import type { HostNetworks } from "../networks/host-networks.ts";
-import type { HostPorts } from "../networks/host-ports.ts";
-import type { HeldAnswers } from "../tables/held.ts";
+import type { Kernel } from "../open-kernel.ts";
 import type { GuestFinding } from "../tables/local-guests.ts";
 import type { FilterProblem } from "../watch/host-filter.ts";
 
 /** This host's position in the controller's log. */
 export interface Position {
-  readonly link: LinkState;
+  readonly link: LinkStatus;
   /** Absent before the first session. */
   readonly epoch?: string;
   readonly asOf?: Revision;
@@ -32,21 +25,13 @@ export interface Drops {
   readonly changes: number;
 }
 
-export interface StatusSources {
+type CoreParts = "registered" | "networks" | "ports" | "held" | "resolver" | "announcer" | "reporter";
+
+export interface StatusSources extends Pick<Core, CoreParts>, Pick<Kernel, "requests" | "devices" | "tables"> {
   readonly host: string;
   readonly controller: URL;
   readonly readController: ControllerReader;
-  readonly requests: RequestSocket;
-  readonly devices: NetworkDevices;
-  readonly tables: KernelTables;
-  readonly networks: HostNetworks;
-  readonly ports: HostPorts;
-  readonly held: HeldAnswers;
-  readonly resolver: MissResolver;
-  /** Absent with `--announce off`. */
-  readonly announcer: Announcer | undefined;
   readonly recent: RecentMisses;
-  readonly reporter: Reporter;
   position(): Position;
   drops(): Drops;
   /** Addresses that were evicted as idle. */

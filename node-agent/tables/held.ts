@@ -23,6 +23,8 @@ export interface Evicted {
 
 /** Result of taking answers. Operations lead from the desired entries before to those now. */
 export interface Taken extends Evicted {
+  /** Networks of which guests on this host may have changed: came, left, or have other addresses or ports. */
+  readonly guestsIn: readonly Vni[];
   /** The answers that were taken. Others were stale, or unrequested and without room. */
   readonly taken: readonly Answer[];
   /** IPs whose MAC changed: guests may have the old one in their caches. */
@@ -80,7 +82,13 @@ export class HeldAnswers {
       if (this.networks.get(key.vni)?.knownMacOf(key.ip) !== binding.mac) return [];
       return [{ vni: key.vni, ip: key.ip, mac: binding.mac, router: binding.router ?? false }];
     });
-    return { operations: before.operations(), released: this.notHeld(released), taken, changedMacs };
+    return {
+      operations: before.operations(),
+      released: this.notHeld(released),
+      guestsIn: before.guestsIn(),
+      taken,
+      changedMacs,
+    };
   }
 
   /**
@@ -202,6 +210,7 @@ class Before {
   private readonly macs = new Map<HeldNetwork, Set<MacAddress>>();
   private readonly held: BindingKey[] = [];
   private readonly entries: Entry[] = [];
+  private readonly guests = new Set<Vni>();
 
   /** Must come before the first change to each of the MACs. */
   note(network: HeldNetwork, macs: Iterable<MacAddress>): void {
@@ -212,6 +221,7 @@ class Before {
       noted.add(mac);
       const key: BindingKey = { kind: "mac", vni: network.vni, mac };
       if (network.holds(key)) this.held.push(key);
+      if (isGuest(network, mac)) this.guests.add(network.vni);
       this.entries.push(...network.entriesOfMac(mac));
     }
   }
@@ -221,9 +231,21 @@ class Before {
     return this.held;
   }
 
+  /** Networks with touched MACs that were, or are now, of guests on this host. */
+  guestsIn(): Vni[] {
+    for (const [network, macs] of this.macs) {
+      if ([...macs].some((mac) => isGuest(network, mac))) this.guests.add(network.vni);
+    }
+    return [...this.guests];
+  }
+
   /** From before to now. */
   operations(): Operation[] {
     const now = [...this.macs].flatMap(([network, macs]) => [...macs].flatMap((mac) => network.entriesOfMac(mac)));
     return plan(byKey(now), asOwn(byKey(this.entries)));
   }
+}
+
+function isGuest(network: HeldNetwork, mac: MacAddress): boolean {
+  return network.find({ kind: "mac", vni: network.vni, mac })?.kind === "local";
 }

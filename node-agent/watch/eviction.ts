@@ -1,12 +1,13 @@
 // Reads the ages of entries from the kernel, one network after the other, and evicts idle ones. `tables/ageing.ts` decides
 // which, and in which order.
 import type { Logger } from "pino";
-import { addressOf, type Vni } from "../../schema/address/index.ts";
+import { addressOf, type BindingKey, type Vni } from "../../schema/address/index.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import { NetlinkError } from "../kernel/sockets/request-socket.ts";
+import type { EntryWriter } from "../networks/entry-writer.ts";
 import { readAgesEveryMs } from "../tables/ageing.ts";
 import type { Tables } from "../tables/entry.ts";
-import type { Evicted, HeldAnswers } from "../tables/held.ts";
+import type { HeldAnswers } from "../tables/held.ts";
 
 /** Minimum interval of extra rounds over all networks near a limit: reading 100,000 ages takes the kernel half a second. */
 const hurriedRoundMs = 5_000;
@@ -20,9 +21,10 @@ export interface EvictionDependencies {
    * Whether the controller could answer a query for an evicted address now. Without it nothing is evicted: an idle entry costs
    * a little memory, a missing one a guest's connection.
    */
-  canAskAgain(): boolean;
-  /** Carries out an eviction: deletes the entries from the kernel, and releases the interest. */
-  evict(operations: Evicted["operations"], released: Evicted["released"]): void;
+  readonly uplink: { readonly isLive: boolean };
+  readonly writer: Pick<EntryWriter, "write">;
+  /** Ends the interest in what is evicted. */
+  readonly releases: { release(keys: readonly BindingKey[]): void };
   readonly reporter: Pick<Reporter, "note">;
   readonly log: Logger;
   nowMs(): number;
@@ -60,7 +62,7 @@ export class Eviction {
   private schedule(): void {
     const { held, idleMs, random } = this.deps;
     const pauseMs = (readAgesEveryMs(idleMs) / Math.max(1, held.vnis().length)) * (0.5 + random());
-    this.timer = setTimeout(() => void this.next(), pauseMs);
+    this.timer = setTimeout(() => void this.next(), pauseMs).unref();
   }
 
   private report(): void {
@@ -81,8 +83,8 @@ export class Eviction {
   }
 
   private async look(vni: Vni): Promise<void> {
-    const { held, tables, idleMs, log } = this.deps;
-    if (!this.deps.canAskAgain()) return;
+    const { held, tables, idleMs, uplink, writer, releases, log } = this.deps;
+    if (!uplink.isLive) return;
     try {
       const ages = await tables.idleMs(vni);
       if (this.closed) return;
@@ -90,7 +92,8 @@ export class Eviction {
       if (released.length === 0) return;
       this.aged += released.length;
       log.info({ vni, addresses: released.length, first: released.slice(0, 5).map(addressOf) }, "idle entries evicted");
-      this.deps.evict(operations, released);
+      void writer.write(operations);
+      releases.release(released);
     } catch (error) {
       if (this.closed) return;
       if (!(error instanceof NetlinkError)) throw error;

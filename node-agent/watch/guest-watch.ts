@@ -1,9 +1,10 @@
 // Checks periodically that the guests that send on this host are those that are registered on it.
+import { every, type Repetition } from "../../common/every.ts";
 import type { MacAddress, Vni } from "../../schema/address/index.ts";
 import type { BridgePorts } from "../kernel/devices/bridge-ports.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
 import { NetlinkError } from "../kernel/sockets/request-socket.ts";
-import type { HostNetworks } from "../networks/host-networks.ts";
+import type { RegisteredNetworks } from "../networks/registered-networks.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import { compareGuests, type GuestFinding, LastingFindings } from "../tables/local-guests.ts";
 
@@ -11,9 +12,9 @@ import { compareGuests, type GuestFinding, LastingFindings } from "../tables/loc
 const everyMs = 10_000;
 
 export interface GuestWatchDependencies {
-  readonly devices: NetworkDevices;
-  readonly bridgePorts: BridgePorts;
-  readonly networks: Pick<HostNetworks, "list">;
+  readonly devices: Pick<NetworkDevices, "deviceOf">;
+  readonly bridgePorts: Pick<BridgePorts, "list">;
+  readonly registered: Pick<RegisteredNetworks, "vnis">;
   readonly held: HeldAnswers;
   /** A condition became true; once each time. */
   onFinding(finding: GuestFinding): void;
@@ -23,11 +24,10 @@ export interface GuestWatchDependencies {
 export class GuestWatch {
   private readonly lasting = new LastingFindings();
   private readonly heard = new Map<Vni, Set<MacAddress>>();
-  private readonly timer: NodeJS.Timeout;
-  private looking = false;
+  private readonly timer: Repetition;
 
   constructor(private readonly deps: GuestWatchDependencies) {
-    this.timer = setInterval(() => void this.look(), everyMs).unref();
+    this.timer = every(everyMs, () => this.look());
   }
 
   /** The present conditions. */
@@ -36,22 +36,18 @@ export class GuestWatch {
   }
 
   close(): void {
-    clearInterval(this.timer);
+    this.timer.stop();
   }
 
   /** Checks all networks, one after the other. */
   async look(): Promise<void> {
-    if (this.looking) return;
-    this.looking = true;
     try {
-      const vnis = this.deps.networks.list().map(({ vni }) => vni);
+      const vnis = this.deps.registered.vnis();
       for (const vni of this.heard.keys()) if (!vnis.includes(vni)) this.forget(vni);
       for (const vni of vnis) await this.lookAt(vni);
     } catch (error) {
       // A bridge that is being created or deleted: the next check handles it.
       if (!(error instanceof NetlinkError)) throw error;
-    } finally {
-      this.looking = false;
     }
   }
 

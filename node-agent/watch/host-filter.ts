@@ -1,8 +1,11 @@
 // Checks whether the host's own packet filter drops bridged frames, as it does on hosts with Docker: periodically, because the
 // kernel does not notify of changes to a sysctl.
+
 import type { Logger } from "pino";
+import { every, type Repetition } from "../../common/every.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import type { BridgeFilter, Link } from "../kernel/codec/link-codec.ts";
+import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
 import {
   bridgeFilters,
   type DroppingChain,
@@ -13,8 +16,7 @@ import {
 const everyMs = 2_000;
 
 export interface HostFilterDependencies {
-  /** The bridges of this host's networks. @throws NetlinkError */
-  bridges(): Promise<readonly Link[]>;
+  readonly devices: Pick<NetworkDevices, "bridges">;
   readonly reporter: Pick<Reporter, "note">;
   readonly log: Logger;
 }
@@ -28,36 +30,38 @@ export interface FilterProblem {
 
 export class HostFilter {
   found: readonly FilterProblem[] = [];
-  private readonly timer: NodeJS.Timeout;
+  private timer: Repetition | undefined;
   private chains: ForwardChains | undefined;
-  private looking = false;
 
-  constructor(private readonly deps: HostFilterDependencies) {
-    this.timer = setInterval(() => void this.look(), everyMs).unref();
-    void this.look();
+  constructor(private readonly deps: HostFilterDependencies) {}
+
+  /** What an operator should fix. */
+  get problems(): string[] {
+    return this.found.map(({ says, fix }) => `${says}; ${fix}`);
+  }
+
+  /** Checks now, and periodically from now on. */
+  start(): void {
+    this.timer = every(everyMs, () => this.look(), { immediately: true });
   }
 
   close(): void {
-    clearInterval(this.timer);
+    this.timer?.stop();
     this.chains?.close();
   }
 
   private async look(): Promise<void> {
-    if (this.looking) return;
-    this.looking = true;
     try {
       this.report(await this.find());
     } catch (error) {
       this.deps.log.debug({ err: error }, "the host's filter could not be read");
-    } finally {
-      this.looking = false;
     }
   }
 
   private async find(): Promise<FilterProblem[]> {
     const sysctls = readBridgeFilterSysctls();
     if (!sysctls) return [];
-    const bridges = await this.deps.bridges();
+    const bridges = await this.deps.devices.bridges();
     if (bridges.length === 0 || (sysctls.length === 0 && bridges.every(({ filters = [] }) => filters.length === 0)))
       return [];
     this.chains ??= new ForwardChains();

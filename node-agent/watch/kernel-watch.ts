@@ -1,7 +1,9 @@
 // Keeps the kernel in its desired state, whichever program changes it: watches devices, addresses and entries, counts
 // messages that the kernel dropped, and also checks everything periodically.
+
 import type { Logger } from "pino";
-import type { MacAddress, Vni, VtepAddress } from "../../schema/address/index.ts";
+import { every, type Repetition } from "../../common/every.ts";
+import type { MacAddress, Vni } from "../../schema/address/index.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import type { HostAddress, Link, PortOfBridge } from "../kernel/codec/link-codec.ts";
 import {
@@ -15,11 +17,14 @@ import {
 import type { BridgePorts } from "../kernel/devices/bridge-ports.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
 import { ChangeSocket } from "../kernel/sockets/change-socket.ts";
+import type { MissSocket } from "../kernel/sockets/miss-socket.ts";
 import { Budget } from "../misses/budget.ts";
 import type { Cause } from "../networks/entry-reconciler.ts";
+import type { EntryWriter } from "../networks/entry-writer.ts";
 import type { HostNetworks } from "../networks/host-networks.ts";
 import type { HostPorts } from "../networks/host-ports.ts";
 import type { PortRegister } from "../networks/port-register.ts";
+import type { RegisteredNetworks } from "../networks/registered-networks.ts";
 import { sameEntry } from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import { MacFloods } from "./mac-floods.ts";
@@ -33,15 +38,14 @@ const laterMs = 50;
 
 export interface KernelWatchDependencies {
   readonly devices: NetworkDevices;
+  readonly misses: Pick<MissSocket, "drops">;
+  readonly registered: RegisteredNetworks;
   readonly networks: HostNetworks;
+  readonly writer: Pick<EntryWriter, "write">;
   readonly ports: HostPorts;
   readonly bridgePorts: BridgePorts;
   readonly register: Pick<PortRegister, "claims" | "forget">;
   readonly held: HeldAnswers;
-  /** Drops of the miss socket so far. */
-  missDrops(): number;
-  /** This host's tunnel end, once it is known. */
-  vtep(): VtepAddress | undefined;
   readonly reporter: Pick<Reporter, "note">;
   readonly log: Logger;
   nowMs(): number;
@@ -54,7 +58,7 @@ export class KernelWatch {
   thefts = 0;
   private readonly socket: ChangeSocket;
   private readonly learned: MacFloods;
-  private readonly drops: NodeJS.Timeout;
+  private readonly drops: Repetition;
   private timer: NodeJS.Timeout | undefined;
   private readonly dropped = { misses: 0, changes: 0 };
   private readonly later = new Map<Vni, NodeJS.Timeout>();
@@ -70,7 +74,7 @@ export class KernelWatch {
       onEntry: (message) => this.onEntry(message),
     });
     this.learned = new MacFloods({ ...deps, onLearned: (message) => this.onEntry(message) });
-    this.drops = setInterval(() => this.checkDrops(), dropsEveryMs);
+    this.drops = every(dropsEveryMs, () => this.checkDrops());
     this.schedule();
   }
 
@@ -80,7 +84,7 @@ export class KernelWatch {
   }
 
   close(): void {
-    clearInterval(this.drops);
+    this.drops.stop();
     clearTimeout(this.timer);
     for (const timer of this.later.values()) clearTimeout(timer);
     this.socket.close();
@@ -103,8 +107,8 @@ export class KernelWatch {
   }
 
   private checkDrops(): void {
-    const { reporter, missDrops, log, networks } = this.deps;
-    const now = { misses: missDrops(), changes: this.socket.drops() };
+    const { reporter, misses, log, networks } = this.deps;
+    const now = { misses: misses.drops(), changes: this.socket.drops() };
     for (const subject of ["misses", "changes"] as const) {
       const dropped = now[subject] - this.dropped[subject];
       if (dropped <= 0) continue;
@@ -145,7 +149,7 @@ export class KernelWatch {
   }
 
   private onAddress({ ip }: HostAddress): void {
-    if (ip === this.deps.vtep()) this.deps.networks.look("device");
+    if (ip === this.deps.registered.tunnelEnd?.vtep) this.deps.networks.look("device");
   }
 
   /** A bridge delivers frames to the host until its filter is restored. */
@@ -196,15 +200,15 @@ export class KernelWatch {
     this.thefts++;
     if (this.putBacks.allows(`${vni} ${found.mac}`, nowMs)) {
       this.putBacks.spend(`${vni} ${found.mac}`, nowMs);
-      void this.deps.networks.write([{ verb: "put", entry }]);
+      void this.deps.writer.write([{ verb: "put", entry }]);
     } else this.lookLater("theft", vni);
   }
 
   private reportTheft(vni: Vni, mac: MacAddress, portIfindex: number): void {
-    const detail = `put back from the port with ifindex ${portIfindex}`;
+    const detail = `restored from the port with ifindex ${portIfindex}`;
     if (!this.deps.reporter.note({ kind: "theft", vni, subject: mac, detail })) return;
     this.deps.log.warn(
-      { network: this.deps.networks.nameOf(vni), vni, mac, portIfindex },
+      { network: this.deps.registered.nameOf(vni), vni, mac, portIfindex },
       "theft: a guest's frame carried a remote VM's MAC address; the bridge's entry is put back",
     );
   }

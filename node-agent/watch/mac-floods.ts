@@ -10,6 +10,7 @@ import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
 import { LearnedSocket } from "../kernel/sockets/learned-socket.ts";
 import type { HostNetworks } from "../networks/host-networks.ts";
 import type { HostPorts } from "../networks/host-ports.ts";
+import type { RegisteredNetworks } from "../networks/registered-networks.ts";
 
 /** Interval of checks of all networks during a flood. */
 const lookEveryMs = 5_000;
@@ -21,7 +22,8 @@ export interface MacFloodsDependencies {
   readonly devices: Pick<NetworkDevices, "vniOfBridge" | "limitsLearning">;
   readonly bridgePorts: Pick<BridgePorts, "find" | "setLearning">;
   readonly ports: Pick<HostPorts, "pinnedTo">;
-  readonly networks: Pick<HostNetworks, "look" | "nameOf">;
+  readonly registered: Pick<RegisteredNetworks, "nameOf">;
+  readonly networks: Pick<HostNetworks, "look">;
   readonly reporter: Pick<Reporter, "note">;
   /** Of every entry that is heard. */
   onLearned(message: NeighbourMessage): void;
@@ -75,14 +77,14 @@ export class MacFloods {
   }
 
   private async tell(vni: Vni, portIfindex: number): Promise<void> {
-    const { nowMs, log, networks, bridgePorts, reporter } = this.deps;
+    const { nowMs, log, registered, bridgePorts, reporter } = this.deps;
     if (nowMs() - (this.loggedMs.get(vni) ?? Number.NEGATIVE_INFINITY) < logEveryMs) return;
     this.loggedMs.set(vni, nowMs());
     const port = (await bridgePorts.find(portIfindex))?.name;
     if (port === undefined) return;
     reporter.note({ kind: "mac-flood", vni, subject: port });
     log.warn(
-      { network: networks.nameOf(vni), vni, port },
+      { network: registered.nameOf(vni), vni, port },
       "MAC flood: a guest sends from too many MAC addresses; register its port to stop this (docs/anti-spoof.md)",
     );
   }

@@ -1,7 +1,8 @@
-// Addresses as branded types with one canonical text each, so that equal addresses are equal strings.
-// Text and bytes come in here and nowhere else; what lies behind a brand is trusted everywhere.
+// Addresses as branded types with one canonical text each, so that equal addresses are equal strings. Text and bytes
+// are parsed here and nowhere else; a branded value is trusted everywhere.
 import { isIPv4, isIPv6 } from "node:net";
 import ipaddr from "ipaddr.js";
+import { remember } from "./remember.ts";
 
 declare const brand: unique symbol;
 type Brand<T, Name extends string> = T & { readonly [brand]: { readonly [K in Name]: true } };
@@ -25,7 +26,7 @@ export type Revision = Brand<number, "Revision">;
 
 export type Family = 4 | 6;
 
-/** Says what is wrong with an address, in words for the person who wrote it. */
+/** Describes the fault of an address, in words for its author. */
 export class AddressError extends Error {
   override readonly name = "AddressError";
 }
@@ -83,26 +84,17 @@ export function findMac(bytes: Uint8Array): MacAddress | undefined {
  * loopback, IPv4-mapped.
  */
 export function parseIp(text: string): IpAddress {
-  const known = canonicalIps.get(text);
-  if (known !== undefined) return known;
-  const parsed = parseNewIp(text);
-  if (canonicalIps.size >= maxCanonicalIps) canonicalIps.clear();
-  canonicalIps.set(text, parsed);
-  return parsed;
+  return canonicalIp(text);
 }
 
-/** The same few addresses come again and again: as VTEPs, and as answers to what was just asked. */
-const canonicalIps = new Map<string, IpAddress>();
-const maxCanonicalIps = 4_096;
-
-function parseNewIp(text: string): IpAddress {
+const canonicalIp = remember((text: string): IpAddress => {
   if (text.includes("%")) throw new AddressError(`"${text}": write the address without a zone`);
   if (!isIPv4(text) && !isIPv6(text)) throw new AddressError(`"${text}" is not an IPv4 or IPv6 address`);
   const address = ipaddr.parse(text);
   const reason = unownable(address);
   if (reason) throw new AddressError(`${text} is ${reason} and belongs to no interface`);
   return address.toString() as IpAddress;
-}
+});
 
 function unownable(address: ipaddr.IPv4 | ipaddr.IPv6): string | undefined {
   const range = address.range();
@@ -122,7 +114,7 @@ export function findIp(bytes: Uint8Array): IpAddress | undefined {
   return unownable(address) ? undefined : (address.toString() as IpAddress);
 }
 
-/** By hand, because every miss comes through here. Ranges as in `unownable`. */
+/** Written by hand, because every miss passes through here. Ranges as in `unownable`. */
 function findIpv4([a = 0, b = 0, c = 0, d = 0]: Uint8Array): IpAddress | undefined {
   const multicast = a >= 224 && a < 240;
   const loopback = a === 127;
@@ -185,26 +177,37 @@ export function subnetFamily(subnet: Subnet): Family {
 
 export function subnetContains(subnet: Subnet, ip: IpAddress): boolean {
   if (subnetFamily(subnet) !== familyOf(ip)) return false;
-  return ipaddr.parse(ip).match(ipaddr.parseCIDR(subnet));
+  const { first, last } = boundsOf(subnet);
+  const at = ipToNumber(ip);
+  return first <= at && at <= last;
 }
+
+interface Bounds {
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+const boundsOf = remember((subnet: Subnet): Bounds => {
+  const [address, length = ""] = subnet.split("/");
+  const first = ipToNumber(address as IpAddress);
+  const width = subnetFamily(subnet) === 4 ? 32 : 128;
+  return { first, last: first + (1n << BigInt(width - Number(length))) - 1n };
+});
 
 export function subnetsOverlap(a: Subnet, b: Subnet): boolean {
   if (subnetFamily(a) !== subnetFamily(b)) return false;
-  const [addressA, bitsA] = ipaddr.parseCIDR(a);
-  const [addressB, bitsB] = ipaddr.parseCIDR(b);
-  return bitsA <= bitsB ? addressB.match(addressA, bitsA) : addressA.match(addressB, bitsB);
+  const [boundsA, boundsB] = [boundsOf(a), boundsOf(b)];
+  return boundsA.first <= boundsB.last && boundsB.first <= boundsA.last;
 }
 
 /** The lowest address of a subnet: its network address (IPv4), its subnet-router anycast address (IPv6). */
 export function subnetFirst(subnet: Subnet): IpAddress {
-  return ipaddr.parseCIDR(subnet)[0].toString() as IpAddress;
+  return numberToIp(boundsOf(subnet).first, subnetFamily(subnet));
 }
 
 /** The highest address of a subnet: the broadcast address where it is IPv4. */
 export function subnetLast(subnet: Subnet): IpAddress {
-  const [address, bits] = ipaddr.parseCIDR(subnet);
-  const bytes = address.toByteArray().map((byte, i) => byte | (0xff >> Math.max(0, Math.min(8, bits - i * 8))));
-  return ipaddr.fromByteArray(bytes).toString() as IpAddress;
+  return numberToIp(boundsOf(subnet).last, subnetFamily(subnet));
 }
 
 /**
@@ -231,20 +234,28 @@ export function rangeEnds(range: AddressRange): [first: IpAddress, last: IpAddre
 }
 
 /** The address as a number: of 32 bits, or of 128. */
-export function ipToNumber(ip: IpAddress): bigint {
-  return BigInt(`0x${ipToBytes(ip).toString("hex")}`);
+export const ipToNumber: (ip: IpAddress) => bigint = remember((ip) => BigInt(`0x${ipToBytes(ip).toString("hex")}`));
+
+function numberToIp(number: bigint, family: Family): IpAddress {
+  const hex = number.toString(16).padStart(family === 4 ? 8 : 32, "0");
+  const bytes = Buffer.from(hex, "hex");
+  return (family === 4 ? bytes.join(".") : ipaddr.fromByteArray([...bytes]).toString()) as IpAddress;
 }
 
 /** How many addresses a subnet has. */
 export function subnetSize(subnet: Subnet): bigint {
-  return 1n << BigInt((subnetFamily(subnet) === 4 ? 32 : 128) - ipaddr.parseCIDR(subnet)[1]);
+  const { first, last } = boundsOf(subnet);
+  return last - first + 1n;
+}
+
+/** The offset of an address from the first one of a subnet that contains it. */
+export function subnetOffset(subnet: Subnet, ip: IpAddress): bigint {
+  return ipToNumber(ip) - boundsOf(subnet).first;
 }
 
 /** The address `offset` behind the first one of a subnet. */
 export function subnetAddress(subnet: Subnet, offset: bigint): IpAddress {
-  const width = subnetFamily(subnet) === 4 ? 4 : 16;
-  const hex = (ipToNumber(subnetFirst(subnet)) + offset).toString(16).padStart(2 * width, "0");
-  return ipaddr.fromByteArray([...Buffer.from(hex, "hex")]).toString() as IpAddress;
+  return numberToIp(boundsOf(subnet).first + offset, subnetFamily(subnet));
 }
 
 /**

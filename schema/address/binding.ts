@@ -1,7 +1,7 @@
 // The derived facts that travel to agents, each with its revision: (VNI, IP) → MAC, (VNI, MAC) → VTEP, and the networks of a host.
 import type { IpAddress, MacAddress, Revision, Vni, VtepAddress } from "./address.ts";
 
-/** What a miss asks for, and what interest is held in. */
+/** The key of a miss, of a binding and of interest. */
 export type BindingKey =
   | { readonly kind: "ip"; readonly vni: Vni; readonly ip: IpAddress }
   | { readonly kind: "mac"; readonly vni: Vni; readonly mac: MacAddress };
@@ -13,7 +13,7 @@ export interface Binding {
   readonly vtep: VtepAddress;
   /** UDP port of the VTEP. */
   readonly vtepPort: number;
-  /** The VM runs on the host that is being told: never program it on the tunnel. */
+  /** The VM runs on the receiving host: never program it on the tunnel. */
   readonly local?: true;
   readonly router?: true;
   /** The local host's bridge port of the interface, where it is registered. */
@@ -23,7 +23,7 @@ export interface Binding {
 /** A binding at a revision; `null` is a tombstone: nothing is registered under the key. */
 export interface Answer {
   readonly key: BindingKey;
-  /** Last change of this binding, its host or its network; for a tombstone, how far the answering index has followed. */
+  /** Last change of this binding, its host or its network; for a tombstone, the revision of the answering index. */
   readonly revision: Revision;
   readonly binding: Binding | null;
 }

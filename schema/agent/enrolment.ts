@@ -16,7 +16,7 @@ const Csr = Type.String({ maxLength: 4_096, description: "Certificate request (P
 
 export const caHashPattern = "^sha256:[0-9a-f]{64}$";
 
-/** Answer of GET /v1/ca, for everybody: certificates are public. */
+/** Answer of GET /v1/ca, without authentication: certificates are public. */
 export const TrustView = Type.Object(
   { ca: Pem },
   { ...closed, title: "Trust", description: "CA certificates to verify the controller's own certificate with" },
@@ -48,13 +48,13 @@ export function caHash(certificate: X509Certificate): string {
   return `sha256:${createHash("sha256").update(certificate.raw).digest("hex")}`;
 }
 
-/** @returns lower case, or undefined where the text is no such hash */
+/** @returns lower case, or undefined if the text is not such a hash */
 export function findCaHash(text: string): string | undefined {
   const lower = text.toLowerCase();
   return new RegExp(caHashPattern).test(lower) ? lower : undefined;
 }
 
-/** Each certificate of a text with several. Whatever stands around them is left out. */
+/** Each certificate of a text with several. Text between them is omitted. */
 export function splitPem(text: string): string[] {
   return text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g)?.map((pem) => `${pem}\n`) ?? [];
 }

@@ -11,12 +11,12 @@ import type { AgentNetwork, Answer, BindingKey, IpAddress, Revision, Vni, VtepAd
 import type { ReportedFinding } from "./findings.ts";
 
 export const agentPath = "/v1/agent";
-/** Versions of this protocol that this build speaks. Both sides use the highest that both know. */
+/** Versions of this protocol that this build supports. Both sides use the highest common one. */
 export const protocolVersions = { min: 1, max: 1 } as const;
 export const maxFrameBytes = 64 * 1024;
 /** The controller is silent no longer than this; each side gives the other up after three times as long. */
 export const heartbeatMs = 5_000;
-/** Unknown addresses that the controller remembers per host and network for the case that they come into being. */
+/** Unknown addresses that the controller remembers per host and network, in case they are registered later. */
 export const maxUnknownPerHostAndNetwork = 4_096;
 
 /** Why the controller closed the channel (RFC 6455 §7.4.2: 4000 … 4999 are the application's). */
@@ -25,7 +25,7 @@ export const closeCodes = {
   /** The host's certificate has expired or was revoked since the session began. */
   certificateEnded: 4401,
   hostUnknown: 4403,
-  /** The agent read more slowly than changes came: connect again. */
+  /** The agent read more slowly than changes arrived: connect again. */
   tooSlow: 4408,
   replaced: 4409,
   hostDeleted: 4410,
@@ -45,12 +45,12 @@ export type AgentFrame =
       readonly protocol: { readonly min: number; readonly max: number };
       readonly version: string;
       readonly host: string;
-      /** Absent: the agent takes what the operator registered. */
+      /** Absent: the agent uses the operator's value. */
       readonly vtep?: VtepAddress;
       readonly vtepPort: number;
-      /** Takes part in seeding: its questions prepare the way back elsewhere, and others' here. */
+      /** Takes part in seeding: its questions prepare the return path elsewhere, and others' here. */
       readonly seeding?: true;
-      /** Lets in only what the VTEPs of a network's hosts send, and wants to be told of them. */
+      /** Accepts only frames from VTEPs of a network's hosts, and wants to receive these. */
       readonly senders?: true;
       /** The store and position that the agent's entries are from; absent on the first connection. */
       readonly epoch?: string;
@@ -59,7 +59,7 @@ export type AgentFrame =
   /** All keys that the agent holds: replaces the controller's set for this host. Complete with `end`. */
   | { readonly type: "interest"; readonly keys: readonly BindingKey[]; readonly end: boolean }
   | { readonly type: "resolve"; readonly id: number; readonly questions: readonly Question[] }
-  /** Answered with empty `answers` of this id: what left before them may still speak of the keys, nothing after them does. */
+  /** Answered with empty `answers` of this id: earlier frames may still contain the keys, later ones do not. */
   | { readonly type: "release"; readonly id: number; readonly keys: readonly BindingKey[] }
   /** The kernel has acknowledged everything up to `revision` (0: nothing yet); `problems` is the whole present list. */
   | {
@@ -72,7 +72,7 @@ export type AgentFrame =
   /** What happened on the host and is no inventory. An older controller ignores it. */
   | { readonly type: "report"; readonly reports: readonly ReportedFinding[] };
 
-/** A host whose frames of a network are let in: with a VM in it. null: no longer. */
+/** A host whose frames are accepted in a network: it has a VM in it. null: no longer. */
 export interface Sender {
   readonly host: string;
   readonly vtep: VtepAddress | null;
@@ -93,7 +93,7 @@ export type ControllerFrame =
       readonly epoch: string;
       readonly asOf: Revision;
       readonly host: string;
-      /** The host as registered: what the agent's tunnels use. */
+      /** The host as registered: the values for the agent's tunnels. */
       readonly vtep: VtepAddress;
       readonly vtepPort: number;
     }
@@ -119,7 +119,9 @@ export type ControllerFrame =
       readonly self?: { readonly vtep: VtepAddress; readonly vtepPort: number };
       readonly end: boolean;
     }
-  /** Goes before the snapshot or the changes that it belongs to. `whole`: instead of all that was said of the network. */
+  /**
+   * Sent before the snapshot or the changes to which it belongs. `whole`: replaces all earlier senders of the network.
+   */
   | {
       readonly type: "senders";
       readonly asOf: Revision;
@@ -131,9 +133,9 @@ export type ControllerFrame =
     }
   | { readonly type: "heartbeat"; readonly asOf: Revision }
   /**
-   * What the controller's certificate is to be checked with from now on (PEM; empty: a public CA), and who signs the
-   * hosts': an agent whose certificate has another issuer renews it at once. Over TLS only. No part of the inventory, so
-   * without a position in the log.
+   * The CAs with which to check the controller's certificate from now on (PEM; empty: a public CA), and the issuer of
+   * hosts' certificates: an agent whose certificate has another issuer renews it at once. Over TLS only. Not part of
+   * the inventory, so without a position in the log.
    */
   | { readonly type: "trust"; readonly ca: string; readonly issuer: string };
 

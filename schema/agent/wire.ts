@@ -1,5 +1,6 @@
-// Frames of the agent channel as they stand on the wire: their form checked, their addresses parsed. What they mean stands
-// in protocol.ts.
+// Frames of the agent channel in wire format: checks their form, parses their addresses. Their meaning is in
+// protocol.ts.
+
 import { safeParse } from "secure-json-parse";
 import {
   AddressError,
@@ -175,7 +176,7 @@ function parseAgentNetwork(wire: Wire<typeof WireNetwork>): AgentNetwork {
   return { name: wire.name, vni: parseVni(wire.vni), mtu: wire.mtu, revision: parseRevision(wire.revision) };
 }
 
-/** A wrong address in a frame is as fatal as a wrong form: the other side cannot be trusted to mean what it says. */
+/** An invalid address in a frame is as fatal as an invalid form: the rest of the frame cannot be trusted either. */
 function asFrameError<T>(parse: () => T): T {
   try {
     return parse();

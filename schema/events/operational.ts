@@ -4,9 +4,9 @@
 import type { Vni } from "../address/index.ts";
 import { findingKinds } from "../agent/index.ts";
 
-/** What the controller says of a host by itself. */
+/** Events that the controller itself reports about a host. */
 export const presenceKinds = ["host-connected", "host-lost"] as const;
-/** What has become of a move, whether anybody waited for it or not. */
+/** The outcome of a move, whether a client waited for it or not. */
 const moveKinds = ["move-confirmed", "move-unconfirmed"] as const;
 export const operationalKinds = [...findingKinds, ...presenceKinds, ...moveKinds] as const;
 export type OperationalKind = (typeof operationalKinds)[number];
@@ -47,7 +47,7 @@ export interface OperationalCloudEvent {
   readonly operational: true;
   /** Names the run of the controller: sequences of different runs are not comparable. */
   readonly run: string;
-  /** As CloudEvents' sequence extension wants it: of equal length, so that order of text is order. */
+  /** As required by CloudEvents' sequence extension: of equal length, so that text order is the order. */
   readonly sequence: string;
   readonly data: Omit<OperationalEvent, "sequence" | "kind">;
 }

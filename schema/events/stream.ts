@@ -1,4 +1,4 @@
-// What the event stream says beside the changes of `log.ts`: where a consumer goes on, and how far it has come.
+// The messages of the event stream other than the changes of `log.ts`: resume positions and bookmarks.
 import { parseRevision, type Revision } from "../address/index.ts";
 import type { ChangeVerb, ResourceKind } from "./log.ts";
 
@@ -38,14 +38,14 @@ export const changeTypes = changeKinds.flatMap((kind) =>
   changeVerbs.map((verb) => `nearmiss.${kind}.${verb}` as const),
 );
 
-/** What is meant by a type in a filter: the type itself, or all that begin with it and a dot. */
+/** The meaning of a type in a filter: the type itself, or all types that start with it and a dot. */
 export function coversType(wanted: string, type: string): boolean {
   return type === wanted || type.startsWith(`${wanted}.`);
 }
 
 /**
- * Says that the consumer has received everything up to the end of a revision, also where nothing of it was for its eyes. It
- * comes when the log has been replayed, and then at every heartbeat. Not a change: it has no `index`.
+ * States that the consumer has received everything up to the end of a revision, even if it may not see any of it. It is
+ * sent when the log has been replayed, and then at every heartbeat. Not a change: it has no `index`.
  */
 export interface BookmarkCloudEvent {
   readonly specversion: "1.0";

@@ -5,8 +5,8 @@ export const eventsPath = "/v1/events";
 export const cloudEventsProtocol = "cloudevents.json";
 
 /**
- * What a client that cannot set headers, such as a page in a browser, offers as a WebSocket subprotocol: this and its
- * token behind it. It is never the one that is agreed on.
+ * A client that cannot set headers, such as a page in a browser, offers this and its token as a WebSocket subprotocol.
+ * It is never the one that is selected.
  */
 export const bearerProtocol = "bearer.nearmiss.";
 
@@ -15,7 +15,7 @@ export const bearerProtocol = "bearer.nearmiss.";
  * in a last event named `end`.
  */
 export const eventCloseCodes = {
-  /** The consumer read more slowly than events came: connect again behind the last event received. */
+  /** The consumer read more slowly than events arrived: connect again after the last event received. */
   tooSlow: 4408,
   /** The log no longer goes back that far: start from a snapshot. */
   compacted: 4410,

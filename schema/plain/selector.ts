@@ -5,12 +5,12 @@ export type Selector = readonly Term[];
 
 interface Term {
   readonly key: string;
-  /** `present` and `absent` ask for the key alone. A resource without the key fits `differs`. */
+  /** `present` and `absent` check the key alone. A resource without the key matches `differs`. */
   readonly kind: "present" | "absent" | "equals" | "differs";
   readonly value: string;
 }
 
-/** What is wrong with a selector, in words for the person who wrote it. */
+/** The fault of a selector, in words for its author. */
 export class SelectorError extends Error {
   override readonly name = "SelectorError";
 }

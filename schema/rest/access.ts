@@ -3,7 +3,7 @@
 import { type Static, Type } from "../typebox.ts";
 import { Name } from "./metadata.ts";
 
-/** What a token can be. Hosts have certificates instead. */
+/** The possible roles of a token. Hosts have certificates instead. */
 export const tokenRoles = ["admin", "operator", "viewer"] as const;
 export type TokenRole = (typeof tokenRoles)[number];
 
@@ -15,9 +15,9 @@ export interface Actor {
   /** Such as `token 3f9a2c1b (ci)` or `host a`. */
   readonly name: string;
   readonly role: string;
-  /** Of the peer; absent for what happens on the controller's own machine. */
+  /** Of the peer; absent for actions on the controller's own machine. */
   readonly address?: string;
-  /** What the change may touch. */
+  /** The scope of the change. */
   readonly scope: NetworkScope;
   /** Where it may place VMs, by name; absent: on any host. */
   readonly hosts?: ReadonlySet<string>;
@@ -28,7 +28,7 @@ export interface Actor {
 /** Default lifetime of a token. */
 export const defaultTokenDays = 90;
 
-/** RFC 3339 §5.6, as ms since 1970, or undefined: `Date.parse` alone takes nearly anything for a time. */
+/** RFC 3339 §5.6, as ms since 1970, or undefined: `Date.parse` alone accepts nearly any text. */
 export function findTimeMs(text: string): number | undefined {
   const form = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
   const ms = form.test(text) ? Date.parse(text) : Number.NaN;
@@ -59,7 +59,7 @@ const QuotaShape = Type.Object(
 );
 export type Quota = Static<typeof QuotaShape>;
 
-/** How much of what quotas count there is. */
+/** The use of each number that quotas limit. */
 export const QuotaUse = Type.Object(
   { vms: Type.Integer(), addresses: Type.Integer(), hosts: Type.Integer() },
   { title: "QuotaUse" },

@@ -123,7 +123,7 @@ export function parseHost(name: string, input: HostPutInput, origin: HostSpec["o
   return { name, vtep: vtep as VtepAddress, port, origin, ...(down === undefined ? {} : { down }), ...metadata };
 }
 
-/** A tunnel end that is patched is an operator's word from then on. @throws InputError about what the host would be */
+/** A patched VTEP counts as an operator's value from then on. @throws InputError about the resulting host */
 export function patchHost({ uid, revision, origin, ...spec }: Host, patch: HostPatch): HostSpec {
   const isWord = patch.vtep !== undefined || patch.port !== undefined;
   return parseHost(spec.name, mergePatch(spec, patch) as HostPutInput, isWord ? "operator" : origin);

@@ -1,4 +1,4 @@
-// Bodies as people write them: all that is wrong with one is told at once, each fault with its place.
+// Bodies as people write them: all faults are reported at once, each with its place.
 import { AddressError } from "../address/index.ts";
 
 /** One fault in a body: a JSON Pointer (RFC 6901) and what to do about it. */
@@ -7,7 +7,7 @@ export interface InputFault {
   readonly detail: string;
 }
 
-/** All that is wrong with a body, at once. */
+/** All faults of a body. */
 export class InputError extends Error {
   override readonly name = "InputError";
   constructor(readonly faults: readonly InputFault[]) {

@@ -23,7 +23,7 @@ const Labels = Type.Unsafe<Readonly<Record<string, string>>>({
   type: "object",
   additionalProperties: labelValue,
   maxProperties: limits.labelsPerResource,
-  description: `What lists are filtered by. ${labelRules}`,
+  description: `Lists can be filtered by these. ${labelRules}`,
   examples: [{ tier: "web", "example.com/team": "red" }],
 });
 const Description = Type.String({ maxLength: limits.descriptionLength, description: "For people" });
@@ -57,7 +57,7 @@ export interface Metadata {
   readonly description: string;
 }
 
-/** What the store adds to a spec. */
+/** The fields that the store adds to a spec. */
 export interface Stored {
   readonly uid: string;
   /** Revision of the last change of this resource. */

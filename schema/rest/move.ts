@@ -1,6 +1,6 @@
-// Moves of VMs, and who has confirmed them: shapes for REST bodies and answers.
-
+// Moves of VMs, and their confirmations: shapes for REST bodies and answers.
 import { type Static, Type } from "../typebox.ts";
+
 import { closed, Name, RevisionNumber } from "./metadata.ts";
 
 /** Longest time that a request waits for confirmations, ms. */
@@ -71,7 +71,7 @@ const Unconfirmed = Type.Object(
 );
 export type Unconfirmed = Static<typeof Unconfirmed>;
 
-/** How far hosts have followed a revision. */
+/** The progress of hosts in applying a revision. */
 const confirmationView = {
   revision: RevisionNumber,
   confirmed: Confirmed,
@@ -110,7 +110,7 @@ export type EvacuationView = Static<typeof EvacuationView>;
 
 const committed = Type.Object(
   { type: Type.Literal("committed"), revision: RevisionNumber, of: Of },
-  { ...closed, description: "The change is durable, and now goes to the hosts" },
+  { ...closed, description: "The change is durable, and is being sent to the hosts" },
 );
 const confirmed = Type.Object(
   {
@@ -124,7 +124,7 @@ const confirmed = Type.Object(
 );
 const result = { type: Type.Literal("result") };
 
-/** The lines of a wait that is told as it goes: `committed`, any number of `confirmed`, and the answer as `result`. */
+/** The lines of a wait with progress: `committed`, any number of `confirmed`, and the answer as `result`. */
 export const MoveLine = Type.Union(
   [committed, confirmed, Type.Object({ ...result, ...moveView }, { ...closed, description: "The last line" })],
   { title: "MoveLine" },

@@ -106,7 +106,7 @@ export const NetworkView = Type.Object(
 );
 export type NetworkView = Static<typeof NetworkView>;
 
-/** Parsed, checked by itself, canonical. What the inventory decides on and the store keeps. */
+/** Parsed, checked by itself, canonical. The inventory decides on it and the store keeps it. */
 export interface NetworkSpec extends Metadata {
   readonly name: string;
   readonly vni: Vni;
@@ -138,7 +138,7 @@ export function parseNetwork(name: string, input: NetworkPutInput): NetworkSpec 
   return { name, vni: vni as Vni, subnets, mtu, ...pool, ...metadata };
 }
 
-/** What addresses are assigned from. An absent field stays absent: it stands for a default. */
+/** The parameters of address assignment. An absent field stays absent: it means a default. */
 function parsePool(
   input: NetworkPutInput,
   subnets: readonly Subnet[],
@@ -166,7 +166,7 @@ function parsePool(
   };
 }
 
-/** @throws InputError about what the network would be */
+/** @throws InputError about the resulting network */
 export function patchNetwork({ uid, revision, ...spec }: Network, patch: NetworkPatch): NetworkSpec {
   return parseNetwork(spec.name, mergePatch(spec, patch) as NetworkPutInput);
 }

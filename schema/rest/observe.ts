@@ -1,6 +1,6 @@
-// What is shown of a running controller beside the inventory: the caller, counts, issues, rates, tunnels, holders.
-
+// Views of a running controller beyond the inventory: the caller's identity, the state, the holders, the past.
 import { type Static, Type } from "../typebox.ts";
+
 import { QuotaUse, TokenView } from "./access.ts";
 import { Name, RevisionNumber } from "./metadata.ts";
 
@@ -55,7 +55,7 @@ export const OverviewView = Type.Object(
     hosts: Type.Integer(),
     hostsConnected: Type.Integer(),
     vms: Type.Integer(),
-    concerns: Type.Array(Concern, { description: `The first ${maxConcerns} that want attention, by host` }),
+    concerns: Type.Array(Concern, { description: `The first ${maxConcerns} that need attention, by host` }),
     concernCount: Type.Integer({ description: "Number of issues" }),
   },
   { title: "Overview" },
@@ -72,7 +72,7 @@ export const RatesView = Type.Object(
     stepMs: Type.Integer({ description: "Length of a step, ms" }),
     known: numbers("Questions of agents per second that were answered with a binding, by step, oldest first"),
     unknown: numbers("Those that were answered with: nothing is registered there"),
-    meanMs: gaps("From reading a frame of questions to handing its answers to the socket, ms; null: none came"),
+    meanMs: gaps("From reading a frame of questions to sending its answers, ms; null: there were none"),
     slowestMs: gaps("The slowest of the step, ms"),
     programmedMeanMs: gaps(
       "From reading a miss on its host to its entries in the kernel, ms, in the step in which the agent reported it; null: none ended",

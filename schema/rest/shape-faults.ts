@@ -1,4 +1,4 @@
-// What is wrong with a value by its form, in words for the person who wrote it.
+// Faults in the form of a value, in words for its author.
 import { namePattern, type ProblemFault } from "../plain/index.ts";
 import type { Compile } from "../typebox.ts";
 
@@ -7,20 +7,20 @@ type SchemaError = ReturnType<ReturnType<typeof Compile>["Errors"]>[number];
 /** Enough to correct a body; bounds the size of the answer to one request. */
 const maxFaults = 32;
 
-/** What is wrong with a value that `check` has refused. */
+/** The faults of a value that `check` has refused. */
 export function explainFaults(check: Pick<ReturnType<typeof Compile>, "Errors">, value: unknown): ProblemFault[] {
   return explainAll(check.Errors(value)).slice(0, maxFaults);
 }
 
-/** A branch of an `anyOf` that is not looked at, for one value. */
+/** A branch of an `anyOf` that is skipped for one value. */
 interface Dropped {
   readonly schemaPath: string;
   readonly instancePath: string;
 }
 
 /**
- * Where a value may have one of several forms, only what is wrong with the form that it has: an object is not told that
- * it is no array. What has none of them is told all.
+ * If a value may have one of several forms, only the faults of the form that it has are reported: for an object, not
+ * that it is not an array. If it has none of the forms, all are reported.
  */
 function explainAll(errors: readonly SchemaError[]): ProblemFault[] {
   const dropped: Dropped[] = [];

@@ -26,7 +26,7 @@ const Ips = Type.Array(Type.String({ examples: ["10.20.1.1", "fd00:20::1"] }), {
   description: "Left out: one address of each address family of the network is assigned. []: none",
 });
 const Port = Type.String({
-  // Of what the kernel would take, the part that needs no quoting in any tool's rules.
+  // The subset of the kernel's device names that needs no quoting in any tool's rules.
   pattern: "^[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,14}$",
   description: "The host's bridge port (tap or veth) of this interface",
 });
@@ -134,7 +134,7 @@ export const VmView = Type.Object(
     host: Name,
     preparedHost: Type.Optional({
       ...Name,
-      description: "A live migration to this host is under way: it already has the VM's networks",
+      description: "A live migration to this host is in progress: it already has the VM's networks",
     }),
     hostConnected: Type.Boolean({ description: "An agent of the host is connected" }),
     interfaces: interfacesOf(InterfaceView),
@@ -188,7 +188,7 @@ export const ResolveView = Type.Object(
   { ...closed, title: "Resolution" },
 );
 
-/** Parsed, checked by itself, canonical. What the inventory decides on and the store keeps. */
+/** Parsed, checked by itself, canonical. The inventory decides on it and the store keeps it. */
 export interface InterfaceSpec {
   readonly name: string;
   readonly network: string;
@@ -196,14 +196,14 @@ export interface InterfaceSpec {
   readonly ips: readonly IpAddress[];
   /** Of the host's devices: one interface on a host has it. */
   readonly port?: string;
-  /** Instead of `port`: the interface, as `interfaceKey` writes it, whose port this one's frames come through. */
+  /** Instead of `port`: the interface, in the form of `interfaceKey`, through whose port this one's frames pass. */
   readonly parent?: string;
   readonly router?: boolean;
 }
 export interface VmSpec extends Metadata {
   readonly name: string;
   readonly host: string;
-  /** A live migration to this host is under way. */
+  /** A live migration to this host is in progress. */
   readonly preparedHost?: string;
   readonly interfaces: readonly InterfaceSpec[];
   /**
@@ -214,7 +214,7 @@ export interface VmSpec extends Metadata {
 }
 export type Vm = VmSpec & Stored;
 
-/** An interface as it was asked for: what is absent is the inventory's to assign. */
+/** An interface as requested: the inventory assigns absent addresses. */
 export type InterfaceRequest = Omit<InterfaceSpec, "mac" | "ips"> & Partial<Pick<InterfaceSpec, "mac" | "ips">>;
 export interface VmRequest extends Omit<VmSpec, "interfaces" | "preparedHost"> {
   readonly interfaces: readonly InterfaceRequest[];
@@ -232,9 +232,9 @@ export function parseVm(name: string, input: VmPutInput): VmRequest {
 }
 
 /**
- * The VM as the patch (RFC 7396) wants it. Interfaces are an object by name for it, so that one can be changed alone; an
- * array replaces them all. A MAC or IPs that are set to null are assigned anew.
- * @throws InputError about what the VM would be
+ * The VM after the patch (RFC 7396). For the patch, interfaces are an object by name, so that one can be changed alone;
+ * an array replaces them all. A MAC or IPs that are set to null are assigned anew.
+ * @throws InputError about the resulting VM
  */
 export function patchVm(
   { uid, revision, preparedHost, interfaces, ownerNetworks: _, ...spec }: Vm,
@@ -253,7 +253,7 @@ export function patchVm(
   if (list.length > limits.interfacesPerVm) {
     faults.add("/interfaces", `${list.length} interfaces are too many: a VM has at most ${limits.interfacesPerVm}`);
   }
-  // Integer-like keys of an object come first, whatever was written first.
+  // Integer-like keys of an object come first, regardless of their order in the text.
   const place = (name: string) => interfaces.findIndex((each) => each.name === name) >>> 0;
   list.sort(([a], [b]) => place(a) - place(b));
   const wanted = list.map(([name, { network = "", ips, ...each }]): InterfaceInput => {

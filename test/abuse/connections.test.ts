@@ -1,5 +1,5 @@
-// Connections without end, by strangers and by those who have shown who they are: each runs into a bound of its own, and others
-// are let in.
+// Unlimited connections, by strangers and by known identities: each reaches a limit of its own, and others are
+// accepted.
 import { once } from "node:events";
 import { Agent, request } from "node:http";
 import { connect, type Socket } from "node:net";
@@ -44,7 +44,7 @@ async function kept(base: string, bearer: string, path = "/v1/networks", accept 
 }
 
 describe("strangers", () => {
-  test("of many addresses fill their share before TLS, and an operator and a host are let in at once", async () => {
+  test("from many addresses fill their share before TLS, and an operator and a host are admitted at once", async () => {
     const controller = await startEnrolling({ maxConnections: 80, door: { unknownPerSecond: 10_000 } });
     const identity = await controller.enrol("a");
     const sockets = Array.from({ length: 120 }, (_, n) => silent(controller.base, `127.0.2.${1 + (n % 12)}`));
@@ -59,7 +59,7 @@ describe("strangers", () => {
     expect(agent.isOpen).toBe(true);
   });
 
-  test("of one address do not push out those of another", async () => {
+  test("from one address do not displace those from another", async () => {
     const controller = await startSecured({ door: { unprovenConnections: 8 } });
     const other = silent(controller.base, "127.0.2.1");
     await once(other, "connect");
@@ -76,7 +76,7 @@ describe("strangers", () => {
 });
 
 describe("a token", () => {
-  test("has its oldest idle connection ended by a new one, and never more than it may", async () => {
+  test("has its oldest idle connection closed for a new one, and never exceeds its limit", async () => {
     const controller = await startSecured({ door: { tokenConnections: 8 } });
     const viewer = await controller.issue({ role: "viewer" });
     const pool: Awaited<ReturnType<typeof kept>>[] = [];
@@ -90,7 +90,7 @@ describe("a token", () => {
     expect(await metric(controller.admin, "nearmiss_controller_connections_proven")).toBeLessThanOrEqual(10);
   });
 
-  test("whose connections are all in use is answered 429 with when to try again; others go on", async () => {
+  test("whose connections are all in use is answered 429 with a retry time; others continue", async () => {
     const controller = await startSecured({ door: { tokenConnections: 8 }, findCertified });
     await populate(controller.admin);
     const viewer = await controller.issue({ role: "viewer" });
@@ -107,22 +107,25 @@ describe("a token", () => {
 });
 
 describe("a consumer of events", () => {
-  test.each(["message", "ping"] as const)("that sends %ss without end is ended, and others are not", async (kind) => {
-    const controller = await startSecured();
-    const viewer = await controller.issue({ role: "viewer" });
-    const headers = { authorization: `Bearer ${viewer.token}` };
-    const [quiet, loud] = [0, 1].map(() => new WebSocket(`ws://${controller.base}/v1/events`, [], { headers }));
-    if (!quiet || !loud) throw new Error("two consumers");
-    onTestFinished(() => quiet.terminate());
-    await Promise.all([once(quiet, "open"), once(loud, "open")]);
-    const ended = once(loud, "close");
-    for (let n = 0; n <= 100; n += 1) {
-      if (kind === "message") loud.send("x");
-      else loud.ping();
-    }
-    await ended;
-    const pong = once(quiet, "pong");
-    quiet.ping();
-    await pong;
-  });
+  test.each(["message", "ping"] as const)(
+    "that sends %ss without end is disconnected, and others are not",
+    async (kind) => {
+      const controller = await startSecured();
+      const viewer = await controller.issue({ role: "viewer" });
+      const headers = { authorization: `Bearer ${viewer.token}` };
+      const [quiet, loud] = [0, 1].map(() => new WebSocket(`ws://${controller.base}/v1/events`, [], { headers }));
+      if (!quiet || !loud) throw new Error("two consumers");
+      onTestFinished(() => quiet.terminate());
+      await Promise.all([once(quiet, "open"), once(loud, "open")]);
+      const ended = once(loud, "close");
+      for (let n = 0; n <= 100; n += 1) {
+        if (kind === "message") loud.send("x");
+        else loud.ping();
+      }
+      await ended;
+      const pong = once(quiet, "pong");
+      quiet.ping();
+      await pong;
+    },
+  );
 });

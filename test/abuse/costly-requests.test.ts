@@ -1,4 +1,4 @@
-// One identity asks for much at once: it waits, or is told to, and others are answered.
+// One identity sends many costly requests at once: it waits, or is asked to wait, and others are answered.
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { request } from "node:http";
@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { waitFor } from "../../testkit/lab/wait.ts";
 import { call, populate, startSecured } from "../integration/harness.ts";
 
-/** Looks for what is nowhere: reads as much of the log as one request may. */
+/** Searches without a match: reads as much of the log as one request may. */
 const search = "/v1/log?name=nowhere";
 
 async function withLog() {
@@ -22,7 +22,7 @@ async function withLog() {
   return controller;
 }
 
-test("a hundred reads of the log at once: some wait, the rest is 429 with when to try again, and others go first", async () => {
+test("of a hundred reads of the log at once some wait, the rest get 429 with a retry time, and other identities go first", async () => {
   const controller = await withLog();
   const [viewer, other] = await Promise.all([1, 2].map(() => controller.issue({ role: "viewer" })));
   if (!viewer || !other) throw new Error("two tokens");
@@ -52,7 +52,7 @@ test("a hundred reads of the log at once: some wait, the rest is 429 with when t
   expect((await ask(viewer.token, "again")).status).toBe(200);
 });
 
-test("imports without an end hold their identity's places, and nobody else's", async () => {
+test("imports that never end use up the places of their identity only", async () => {
   const controller = await withLog();
   const operator = await controller.issue({ role: "operator" });
   const headers = { authorization: `Bearer ${operator.token}`, "content-type": "application/x-ndjson" };
@@ -77,7 +77,7 @@ test("imports without an end hold their identity's places, and nobody else's", a
   expect((await controller.admin.request("GET", "/v1/export")).status).toBe(200);
 });
 
-test("every route that reads states its cost, or is known to read one resource or few", () => {
+test("every route that reads states its cost, or is known to read a few resources at most", () => {
   const folder = join(import.meta.dirname, "../../controller/http");
   const routes = readdirSync(folder).flatMap((file) => {
     const text = readFileSync(join(folder, file), "utf8");

@@ -1,4 +1,5 @@
-// Certificates and join tokens in the wrong hands: each is refused with the right answer, changes nothing, and harms nobody.
+// Certificates and join tokens in the wrong hands: each is refused with the right answer, changes nothing, and does no
+// harm.
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -13,7 +14,7 @@ import { closeCodes } from "../../schema/agent/index.ts";
 import { problemType } from "../integration/harness.ts";
 import { type EnrollingController, lifetimeMs, startEnrolling } from "../support/enrolled.ts";
 
-/** What each way in answers to who shows this: an ordinary read, the agent channel, a renewal. */
+/** The answers of each entry point to this credential: an ordinary read, the agent channel, a renewal. */
 async function attempts(controller: EnrollingController, identity: HostIdentity) {
   const read = await controller.ask({ identity }, "GET", "/v1/hosts/a");
   const csr = await makeRequest(identity.key, identity.host);
@@ -41,7 +42,7 @@ async function forge(controller: EnrollingController, victim: HostIdentity): Pro
 }
 
 describe("a certificate", () => {
-  test("of a foreign CA that names a host of ours opens nothing", async () => {
+  test("of a foreign CA that names one of our hosts grants no access", async () => {
     const controller = await startEnrolling();
     const victim = await controller.enrol("a");
     const honest = await controller.agent(victim).connect();
@@ -49,14 +50,14 @@ describe("a certificate", () => {
     expect(honest.isOpen).toBe(true);
   });
 
-  test("that signs itself opens nothing", async () => {
+  test("that is self-signed grants no access", async () => {
     const controller = await startEnrolling();
     const victim = await controller.enrol("a");
     const self = await makeCa("urn:nearmiss:host:a", validityFrom(new Date(), lifetimeMs));
     expect(await attempts(controller, { ...victim, ...self })).toEqual(refused);
   });
 
-  test("that has expired opens nothing but its own renewal, and that neither once it is long ago", async () => {
+  test("that has expired grants only its own renewal, and not even that once the grace period is over", async () => {
     const controller = await startEnrolling();
     const identity = await controller.enrol("a");
     controller.clock.advance(lifetimeMs + 1_000);
@@ -65,14 +66,14 @@ describe("a certificate", () => {
     expect(await attempts(controller, identity)).toEqual(refused);
   });
 
-  test("that was stolen is worth nothing once its host is revoked", async () => {
+  test("that was stolen is useless once its host is revoked", async () => {
     const controller = await startEnrolling();
     const identity = await controller.enrol("a");
     await controller.call(204, "POST", "/v1/hosts/a/revoke");
     expect(await attempts(controller, identity)).toEqual(refused);
   });
 
-  test("is its host's: it takes no other name, neither in a frame nor in a request", async () => {
+  test("is valid for its host only, whatever name a frame or a request states", async () => {
     const controller = await startEnrolling();
     const identity = await controller.enrol("a");
     const victim = await controller.agent(await controller.enrol("b")).connect();
@@ -85,7 +86,7 @@ describe("a certificate", () => {
     expect(victim.isOpen).toBe(true);
   });
 
-  test("without its key is only paper: the handshake fails", async () => {
+  test("without its key fails the handshake", async () => {
     const controller = await startEnrolling();
     const { certificate } = await controller.enrol("a");
     const attempt = controller.ask({ identity: { certificate, key: makeHostKey() } }, "GET", "/v1/hosts/a");
@@ -106,7 +107,7 @@ describe("a join token", () => {
     expect([status, problemType(body)]).toEqual([401, "unauthenticated"]);
   });
 
-  test("and a certificate are no tokens of the API, nor the reverse", async () => {
+  test("and a certificate are not accepted as API tokens, nor the reverse", async () => {
     const controller = await startEnrolling();
     const identity = await controller.enrol("a");
     const { token } = await controller.joinToken("b");
@@ -131,7 +132,7 @@ describe("a connection", () => {
     await Promise.all(ends);
   });
 
-  test("below TLS 1.2, or without TLS, gets nothing", async () => {
+  test("below TLS 1.2, or without TLS, is refused", async () => {
     const controller = await startEnrolling();
     const port = Number(controller.url.port);
     const old = connectTls({

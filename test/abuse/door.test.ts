@@ -1,4 +1,4 @@
-// The details of the door: which TLS it speaks, which requests mean one thing only, and what is no WebSocket.
+// Details of the entry point: supported TLS, ambiguous requests, and requests that are not WebSockets.
 import { once } from "node:events";
 import { connect } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
@@ -7,7 +7,7 @@ import { cipherSuites } from "../../controller/pki/server-tls.ts";
 import { call, startController, startSecured } from "../integration/harness.ts";
 import { type EnrollingController, startEnrolling } from "../support/enrolled.ts";
 
-/** The status of the answer to these bytes, 0 where there is none. */
+/** The status of the answer to these bytes, 0 if there is none. */
 async function statusOf(base: string, head: string): Promise<number> {
   const socket = connect(Number(base.split(":")[1]), "127.0.0.1");
   let text = "";
@@ -23,7 +23,7 @@ async function statusOf(base: string, head: string): Promise<number> {
 const get = (target: string, ...headers: readonly string[]) =>
   `GET ${target} HTTP/1.1\r\n${headers.map((each) => `${each}\r\n`).join("")}Connection: close\r\n\r\n`;
 
-describe("a request that could mean two things", () => {
+describe("a request that can be read in two ways", () => {
   test.each([
     [
       "two Host headers, the second of another site",
@@ -97,7 +97,7 @@ describe("a request that could mean two things", () => {
   });
 
   test.each(["127.0.0.1", "127.0.0.1:65535", "[::1]", "[::1]:4788", "LOCALHOST", "localhost.", "localhost:1"])(
-    "Host %j is let in",
+    "Host %j is accepted",
     async (host) => {
       const { base } = await startController();
       expect(await statusOf(base, get("/livez", `Host: ${host}`))).toBe(200);
@@ -110,7 +110,7 @@ describe("an upgrade to WebSocket", () => {
     `GET ${path} HTTP/1.1\r\nHost: ${base}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
     `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${more.map((each) => `${each}\r\n`).join("")}\r\n`;
 
-  test("of any route that has none is refused, with a token and without", async () => {
+  test("on any route without WebSocket is refused, with a token and without", async () => {
     const controller = await startSecured();
     const { paths } = await call(controller.admin, 200, "GET", "/openapi.json");
     const bearer = `Authorization: Bearer ${controller.adminToken}`;
@@ -157,11 +157,11 @@ describe("TLS", () => {
     "ECDHE-ECDSA-AES128-CCM8",
   ];
 
-  test.each(["before", "after"])("1.2 agrees on AEAD suites alone, %s its certificate is made anew", async (when) => {
+  test.each(["before", "after"])("1.2 negotiates AEAD suites only, %s its certificate is replaced", async (when) => {
     const controller = await startEnrolling();
     if (when === "after") await controller.tls.refresh();
     for (const ciphers of weak) {
-      // SECLEVEL=0: what the client allows must not be what stops it.
+      // SECLEVEL=0: the client must not be the one that refuses.
       const attempt = open(controller, { maxVersion: "TLSv1.2", ciphers: `${ciphers}:@SECLEVEL=0` });
       await expect(attempt).rejects.toThrow("refused");
     }
@@ -173,7 +173,7 @@ describe("TLS", () => {
     expect((await open(controller, {})).getProtocol()).toBe("TLSv1.3");
   });
 
-  test.each(["before", "after"])("1.2 is not negotiated anew, %s its certificate is made anew", async (when) => {
+  test.each(["before", "after"])("1.2 is not renegotiated, %s its certificate is replaced", async (when) => {
     const controller = await startEnrolling();
     if (when === "after") await controller.tls.refresh();
     const socket = await open(controller, { maxVersion: "TLSv1.2" });

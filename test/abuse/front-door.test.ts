@@ -1,5 +1,5 @@
-// What people send who should not be here: each is refused with the right answer, nothing changes, and the next honest
-// request is answered.
+// Requests of attackers: each is refused with the right answer, nothing changes, and the next honest request is
+// answered.
 import { once } from "node:events";
 import { connect } from "node:net";
 import fc from "fast-check";
@@ -31,7 +31,7 @@ describe("tokens", () => {
     ["guessed", `Bearer nm_admin_${"A".repeat(43)}`],
     ["with SQL in it", "Bearer ' OR 1=1 --"],
     ["of a megabyte less than the header limit", `Bearer ${"a".repeat(8_000)}`],
-  ])("%s: 401, alike, before the body is read", async (_name, authorization) => {
+  ])("%s: the same 401, before the body is read", async (_name, authorization) => {
     const controller = await startSecured();
     await populate(controller.admin);
     const headers = authorization === undefined ? {} : { authorization };
@@ -61,7 +61,7 @@ describe("tokens", () => {
     expect((await controller.as(token).request("DELETE", "/v1/vms/x")).status).toBe(401);
   });
 
-  test("stolen and narrowed: changes nothing outside, and learns nothing of it", async () => {
+  test("stolen and limited: changes nothing outside its networks, and learns nothing about it", async () => {
     const controller = await startSecured();
     await populate(controller.admin);
     const { token } = await controller.issue({ role: "operator", networks: ["red"] });
@@ -100,7 +100,7 @@ describe("tokens", () => {
     expect(await call(controller.admin, 200, "GET", "/v1/audit?limit=1000")).toEqual(before);
   });
 
-  test("guessed without end: 429 for that address, while a known token goes on", async () => {
+  test("guessed without end: 429 for that address, while a known token continues to work", async () => {
     const controller = await startSecured({ door: { unknownPerSecond: 2 } });
     const statuses: number[] = [];
     for (let i = 0; i < 30; i++) statuses.push((await controller.request("GET", "/v1/vms")).status);
@@ -134,13 +134,13 @@ describe("requests from a page of another site", () => {
 });
 
 describe("sizes and times", () => {
-  test("a body that says it has 1 GiB is 413 at once", async () => {
+  test("a body that declares 1 GiB is 413 at once", async () => {
     const { base, adminToken } = await startSecured();
     const head = `PUT /v1/networks/big HTTP/1.1\r\nHost: ${base}\r\nAuthorization: Bearer ${adminToken}\r\nContent-Type: application/json\r\nContent-Length: ${2 ** 30}\r\nConnection: close\r\n\r\n`;
     expect(await exchange(base, head, "{")).toMatch(/^HTTP\/1\.1 413 /);
   });
 
-  test("a frame that says it has 100 MiB ends the connection with 1009, before it arrives", async () => {
+  test("a frame that declares 100 MiB ends the connection with 1009, before it arrives", async () => {
     const controller = await startSecured({ findCertified });
     await populate(controller.admin);
     const agent = agentOf(controller, "a");
@@ -158,7 +158,7 @@ describe("sizes and times", () => {
     for (const answer of await Promise.all(slow)) expect(answer).toMatch(/^HTTP\/1\.1 408 /);
   });
 
-  test("connections that say nothing push each other out, and nobody else", async () => {
+  test("silent connections displace only each other", async () => {
     const controller = await startSecured({ door: { unprovenConnections: 8 } });
     const silent = Array.from({ length: 9 }, () => connect(portOf(controller.base), "127.0.0.1"));
     for (const socket of silent) socket.on("error", () => {});
@@ -168,7 +168,7 @@ describe("sizes and times", () => {
   });
 });
 
-describe("what is sent", () => {
+describe("content of requests", () => {
   test.each([
     "/../../etc/passwd",
     "/v1/../../etc/passwd",
@@ -176,7 +176,7 @@ describe("what is sent", () => {
     "/v1/vms/%2e%2e",
     "//etc/passwd",
     "/v1/vms/%00",
-  ])("the path %s leads nowhere", async (path) => {
+  ])("the path %s is not found", async (path) => {
     const { base } = await startController();
     const answer = await exchange(base, `GET ${path} HTTP/1.1\r\nHost: ${base}\r\nConnection: close\r\n\r\n`);
     expect(answer).toMatch(/^HTTP\/1\.1 40[04] /);
@@ -184,7 +184,7 @@ describe("what is sent", () => {
   });
 
   test.each(["x'; DROP TABLE vms; --", 'x" OR "1"="1', "x'||(SELECT hash FROM tokens)||'"])(
-    "SQL in a name is no name: %s",
+    "SQL is not a valid name: %s",
     async (name) => {
       const controller = await startSecured();
       await populate(controller.admin);
@@ -205,7 +205,7 @@ describe("what is sent", () => {
     expect(({} as { admin?: boolean }).admin).toBeUndefined();
   });
 
-  test("nothing that is sent makes a line of the log, or stands in it as a secret", async () => {
+  test("no request can forge a log line, or put a secret into the log", async () => {
     const lines: string[] = [];
     const { pino } = await import("pino");
     const log = pino({ level: "trace" }, { write: (line: string) => lines.push(line) });
@@ -227,7 +227,7 @@ describe("what is sent", () => {
 });
 
 describe("a rogue agent", () => {
-  test("with frames of any kind is closed with 4400 or ignored, and others go on", async () => {
+  test("that sends arbitrary frames is closed with 4400 or ignored, and others continue", async () => {
     const controller = await startSecured({ findCertified });
     await populate(controller.admin);
     const honest = await agentOf(controller, "b").connect();

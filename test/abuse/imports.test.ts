@@ -16,7 +16,7 @@ async function attacked(uploads: object = {}) {
   const issue = async (network: string) => (await secured.issue({ role: "operator", networks: [network] })).token;
   const [attacker, victim] = [await issue("blue"), await issue("blue")];
   const open: ClientRequest[] = [];
-  /** An import whose body goes on until it is ended. */
+  /** An import whose body continues until it is ended. */
   const begin = (token: string, first: string | Buffer) => {
     const headers = { ...ndjson, authorization: `Bearer ${token}`, "transfer-encoding": "chunked" };
     const [host, port] = secured.base.split(":");
@@ -53,7 +53,7 @@ const spoolFiles = () =>
   }).length;
 
 describe("an import whose body does not end", () => {
-  test("keeps nobody from importing", async () => {
+  test("does not block other imports", async () => {
     const { attacker, victim, as, admin, begin, underWay, importBy } = await attacked();
     const slow = begin(attacker, line({ name: "slow" }));
     await underWay(1);
@@ -65,7 +65,7 @@ describe("an import whose body does not end", () => {
     await underWay(0);
   });
 
-  test("is one of two that a caller may have, whatever others do", async () => {
+  test("is one of the two that a caller may have, whatever others do", async () => {
     const { attacker, victim, as, begin, underWay, importBy } = await attacked();
     const slow = [begin(attacker, line({ name: "s1" })), begin(attacker, line({ name: "s2" }))];
     await underWay(2);
@@ -78,7 +78,7 @@ describe("an import whose body does not end", () => {
     await call(as(attacker), 404, "GET", "/v1/vms/s1");
   });
 
-  test("leaves no file behind, and takes no more of the disk than all may have together", async () => {
+  test("leaves no file behind, and uses no more disk than the limit for all imports", async () => {
     const { attacker, victim, as, admin, begin, underWay, importBy } = await attacked({
       memoryBytes: 1_000,
       totalBytes: 200_000,
@@ -97,7 +97,7 @@ describe("an import whose body does not end", () => {
 });
 
 describe("a large import", () => {
-  test("by a token that is narrowed has a bound of its own", async () => {
+  test("by a limited token has a limit of its own", async () => {
     const { attacker, as, admin, importBy } = await attacked({ maxNarrowedBytes: 10_000, maxBytes: 20_000 });
     const body = (bytes: number) => `${line({ name: "x" })}${"\n".repeat(bytes)}`;
     const refused = await importBy(as(attacker), body(10_000));
@@ -108,7 +108,7 @@ describe("a large import", () => {
     expect((await importBy(admin, body(20_000))).status).toBe(413);
   });
 
-  test("from a file is the same as one from memory, also where a character lies across two parts", async () => {
+  test("from a file equals one from memory, also where a character spans two parts", async () => {
     const { admin, importBy } = await attacked({ memoryBytes: 100 });
     const text = "für jede Zeile ein Ümlaut, 漢字 und 🙂 ".repeat(20);
     const body = Array.from({ length: 500 }, (_, i) => line({ name: `x-${i}`, description: text })).join("");
@@ -119,7 +119,7 @@ describe("a large import", () => {
     await waitFor(() => spoolFiles() === 0, { what: "the file to be gone" });
   });
 
-  test("of which every line is wrong is looked at no further than a thousand faults", async () => {
+  test("in which every line is invalid is checked only up to a thousand faults", async () => {
     const { attacker, as, importBy } = await attacked();
     const lines = Array.from({ length: 3_000 }, (_, i) => i);
     const form = await importBy(as(attacker), lines.map(() => "{}\n").join(""));

@@ -1,8 +1,8 @@
-// Filters of the log are asked of what the caller may see: otherwise they would be questions about what is hidden.
+// Filters of the log are applied to what the caller may see: otherwise they would reveal hidden resources.
 import { expect, test } from "vitest";
 import { call, populate, startSecured } from "../integration/harness.ts";
 
-test("the log does not reveal by a filter that a VM has interfaces in networks of others", async () => {
+test("a filter of the log does not reveal that a VM has interfaces in other tenants' networks", async () => {
   const secured = await startSecured();
   await populate(secured.admin);
   const interfaces = [{ network: "blue" }, { network: "red" }];

@@ -20,7 +20,10 @@ import { ControllerProcess, runCommand, temporaryDirectory } from "../support/co
 const isRoot = process.getuid?.() === 0;
 const stranger = 65_534;
 
-/** What a name may be when nearmiss comes to it. Each says afterwards whether something came through. */
+/**
+ * What may exist under a name before nearmiss uses it. Each returns afterwards whether something was written through
+ * it.
+ */
 const plants: Readonly<Record<string, (path: string, directory: string) => () => void>> = {
   "a link to nowhere": (path, directory) => {
     const target = join(directory, "made-by-nobody");
@@ -54,7 +57,7 @@ const plant = (kind: string, path: string, directory: string): (() => void) => {
   return check;
 };
 
-test("a backup, and a database that is restored, go through nothing that was planted", {
+test("backup and restore do not write through planted files", {
   timeout: 120_000,
 }, async () => {
   const directory = temporaryDirectory();
@@ -113,7 +116,7 @@ const identity = {
 describe.each(each(["identity.json", "identity.json.new", "enrolling.json", "enrolling.json.new"]))(
   "%s in place of %s",
   (kind, name) => {
-    test("gets no private key of a host", () => {
+    test("receives no private key of a host", () => {
       const directory = temporaryDirectory();
       const stateDirectory = join(directory, "state");
       mkdirSync(stateDirectory, { mode: 0o700 });
@@ -132,7 +135,7 @@ describe.each(each(["identity.json", "identity.json.new", "enrolling.json", "enr
 );
 
 describe.skipIf(!isRoot && process.env.CI !== "true")("a directory that another user owns", () => {
-  test("gets no private key of a host", () => {
+  test("receives no private key of a host", () => {
     const directory = join(temporaryDirectory(), "state");
     mkdirSync(directory, { mode: 0o700 });
     lchownSync(directory, stranger, stranger);
@@ -142,7 +145,7 @@ describe.skipIf(!isRoot && process.env.CI !== "true")("a directory that another 
   });
 });
 
-describe.skipIf(!isRoot && process.env.CI !== "true")("what another user planted", () => {
+describe.skipIf(!isRoot && process.env.CI !== "true")("a file planted by another user", () => {
   test.each([".lock", "-journal", "-wal", ".admin-token", ".pki"])(
     "as nearmiss.db%s is not used by a controller that starts for the first time",
     async (ending) => {
@@ -166,13 +169,13 @@ describe.skipIf(!isRoot && process.env.CI !== "true")("what another user planted
     symlinkSync(target, `${db}${ending}`);
     lchownSync(`${db}${ending}`, stranger, stranger);
     const controller = ControllerProcess.launch(db, 0, ["--tls", "self"]);
-    // A leftover of its own, as far as it knows, is removed and made anew.
+    // What looks like its own leftover is removed and created again.
     expect(await outcome(controller)).toBe(ending === ".admin-token.new" ? "listening" : "ended");
     if (ending !== ".admin-token.new") expect(JSON.stringify(controller.logs)).toContain(`${db}${ending}`);
     expect(existsSync(target)).toBe(false);
   });
 
-  test("is not what an operator links, to keep the database on another disk", async () => {
+  test("is distinguished from an operator's own link, which keeps the database on another disk", async () => {
     const [directory, disk] = [temporaryDirectory(), temporaryDirectory()];
     const db = join(directory, "nearmiss.db");
     symlinkSync(join(disk, "data.db"), db);

@@ -1,5 +1,5 @@
-// A port of a host belongs to one interface and to nested guests that declare it as their parent: whoever could name another's
-// port would cut that VM off, because the agent pins and filters a port by what is registered for it.
+// A port of a host belongs to one interface and to nested guests that declare it as their parent: a tenant that could
+// name another's port would cut that VM off, because the agent pins and filters a port by its registration.
 import { describe, expect, test } from "vitest";
 import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
 import { parseRevision } from "../../schema/address/index.ts";
@@ -49,8 +49,8 @@ const doubles: Readonly<Record<string, (controller: Controller) => Promise<Answe
   evacuation: ({ request }) => request("POST", "/v1/hosts/b/evacuate", { to: ["a"] }),
 };
 
-describe("a port that an interface on the host has", () => {
-  test.each(Object.entries(doubles))("is not given to another: %s", async (_, attempt) => {
+describe("a port that belongs to an interface on the host", () => {
+  test.each(Object.entries(doubles))("is not assigned to another interface: %s", async (_, attempt) => {
     const controller = await populated();
     await call(controller, 201, "PUT", "/v1/vms/owner", on("a", { port: "tap1" }));
     await call(controller, 201, "PUT", "/v1/vms/late", on("b", { port: "tap1" }));
@@ -61,7 +61,7 @@ describe("a port that an interface on the host has", () => {
     expect(await exported(controller)).toBe(before);
   });
 
-  test("is not given to two of one import, which names both lines", async () => {
+  test("is not assigned twice in one import, and the refusal names both lines", async () => {
     const controller = await populated();
     const body = lines({ name: "x", ...on("a", { port: "tap1" }) }, { name: "y", ...on("a", { port: "tap1" }) });
     const answer = await controller.request("POST", "/v1/import", body, ndjson);
@@ -72,7 +72,7 @@ describe("a port that an interface on the host has", () => {
     ]);
   });
 
-  test("is taken as well on the host that its VM is prepared on, and free when that is over", async () => {
+  test("is also taken on the host that its VM is prepared on, and free when the migration ends", async () => {
     const controller = await populated();
     await call(controller, 201, "PUT", "/v1/vms/owner", on("a", { port: "tap1" }));
     await call(controller, 200, "POST", "/v1/vms/owner/prepare", { host: "b" });
@@ -82,7 +82,7 @@ describe("a port that an interface on the host has", () => {
     expect((await put()).status).toBe(201);
   });
 
-  test("goes with its VM, and is swapped and handed on in one import", async () => {
+  test("moves with its VM, and is swapped and handed over in one import", async () => {
     const controller = await populated();
     await call(controller, 201, "PUT", "/v1/vms/x", on("a", { port: "tap1" }));
     await call(controller, 201, "PUT", "/v1/vms/y", on("a", { port: "tap2" }));
@@ -94,7 +94,7 @@ describe("a port that an interface on the host has", () => {
     await call(controller, 200, "PATCH", "/v1/vms/z", { interfaces: { eth0: { port: "tap1" } } });
   });
 
-  test("is told of by the name of its VM only to those who see that VM", async () => {
+  test("is named with its VM only to callers who may see that VM", async () => {
     const secured = await startSecured();
     await populate(secured.admin);
     await call(secured.admin, 201, "PUT", "/v1/vms/hidden", on("a", { port: "tap1" }, "red"));
@@ -127,7 +127,7 @@ test.each([
   "",
   "sixteen-letters-",
   "eth0\u0000",
-])("a port named %j is refused, by every way to name it", async (port) => {
+])("a port named %j is refused by every way of stating it", async (port) => {
   const controller = await populated();
   const attempts = [
     controller.request("PUT", "/v1/vms/x", on("a", { port })),
@@ -192,7 +192,7 @@ describe("a nested guest", () => {
       });
     },
   };
-  test.each(Object.entries(bound))("keeps its parent from being taken away: it %s", async (_, attempt) => {
+  test.each(Object.entries(bound))("protects its parent: refused if that one %s", async (_, attempt) => {
     const controller = await nested();
     const answer = await attempt(controller);
     const isImport = answer.status === 422;
@@ -203,7 +203,7 @@ describe("a nested guest", () => {
     expect(await exported(controller)).toContain('"parent":"outer/eth0"');
   });
 
-  test("moves, and goes, in one change with its parent", async () => {
+  test("moves, and is deleted, in one change with its parent", async () => {
     const controller = await nested();
     const both = (host: string) =>
       lines({ name: "inner", ...on(host, { parent: "outer/eth0" }) }, { name: "outer", ...on(host, { port: "tap1" }) });
@@ -226,7 +226,7 @@ describe("a nested guest", () => {
     expect((await call(controller, 200, "GET", "/v1/vms/inner")).host).toBe("b");
   });
 
-  test("is evacuated with its parent, however many hosts there are to go to", async () => {
+  test("is evacuated with its parent, however many target hosts there are", async () => {
     const controller = await nested();
     for (const name of ["inner-2", "inner-3"]) {
       await call(controller, 201, "PUT", `/v1/vms/${name}`, on("a", { parent: "outer/eth0" }));
@@ -240,7 +240,7 @@ describe("a nested guest", () => {
     expect((await call(controller, 200, "GET", "/v1/vms/web-1")).host).not.toBe([...hosts][0]);
   });
 
-  test("is declared only by whoever may change the parent, and then changed by who may change it alone", async () => {
+  test("is declared only by callers who may change the parent, and may then be changed by those who may change it alone", async () => {
     const secured = await startSecured();
     await populate(secured.admin);
     const wide = {
@@ -262,7 +262,7 @@ describe("a nested guest", () => {
     await call(blue, 204, "DELETE", "/v1/vms/inner");
   });
 
-  test("has the port of its parent on its host's agent, which follows when that changes", async () => {
+  test("has its parent's port in the host's agent, also after that port changes", async () => {
     const controller = await nested();
     const { interfaces } = await call(controller, 200, "GET", "/v1/vms/inner");
     const portOf = (agent: AgentClient) => {
@@ -298,7 +298,7 @@ describe("a database in which two interfaces have one port", () => {
     return startController({ db });
   }
 
-  test("loads, is served to agents as it stands, and takes changes that leave the port alone", async () => {
+  test("loads, is served to agents unchanged, and accepts changes that do not touch the port", async () => {
     const controller = await withDoubles();
     const agent = await controller.agent("a").connect();
     const ports = agent.frames("snapshot").flatMap(({ answers }) => answers.map(({ binding }) => binding?.guestPort));
@@ -308,7 +308,7 @@ describe("a database in which two interfaces have one port", () => {
     expect(JSON.parse(again.body.trim().split("\n").at(-1))).toMatchObject({ updated: 0, created: 0 });
   });
 
-  test("refuses changes of these interfaces, and takes the ways out that the refusal names", async () => {
+  test("refuses changes to these interfaces, and accepts the remedies that the refusal names", async () => {
     const controller = await withDoubles();
     const patch = (name: string, eth0: object) =>
       controller.request("PATCH", `/v1/vms/${name}`, { interfaces: { eth0 } });
@@ -321,7 +321,7 @@ describe("a database in which two interfaces have one port", () => {
     expect((await patch("one", { ips: ["10.20.1.99"] })).status).toBe(200);
   });
 
-  test("lets one of them move away, and neither back", async () => {
+  test("lets one of them move away, and neither move back", async () => {
     const controller = await withDoubles();
     await call(controller, 200, "POST", "/v1/vms/one/move", { host: "b" });
     expect(told(await controller.request("POST", "/v1/vms/one/move", { host: "a" }))).toEqual([409, "port-conflict"]);

@@ -4,7 +4,7 @@ import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
 import { receiptLimits } from "../../controller/store/store.ts";
 import { call, populate, startSecured } from "../integration/harness.ts";
 
-test("a tenant that fills the room for idempotency keys pushes out no key of another, over a restart too", async () => {
+test("a tenant that fills the room for idempotency keys evicts no other tenant's key, also after a restart", async () => {
   const first = await startSecured();
   await populate(first.admin);
   const [attacker, victim] = [

@@ -1,11 +1,11 @@
-// What a tenant can provoke, and what the refusals say: never a name of others that the request did not name itself.
+// Refusals that a tenant can provoke: they never contain a name of others that the request did not contain itself.
 import { expect, test } from "vitest";
 import { type Controller, call, populate, startSecured } from "../integration/harness.ts";
 
 const ndjson = { "content-type": "application/x-ndjson" };
 const hidden = /secret/;
 
-/** Beside the usual inventory what others have, all of it named "secret-…"; the tenant has blue alone. */
+/** In addition to the usual inventory, resources of others, all of them named "secret-…"; the tenant has blue alone. */
 async function tenant() {
   const secured = await startSecured();
   const { admin } = secured;
@@ -84,14 +84,14 @@ const attempts: readonly Attempt[] = [
 ];
 
 test.each<Attempt>(attempts)(
-  "%i for %s %s %j names nothing of others",
+  "%i for %s %s %j reveals nothing about other tenants",
   async (status, method, path, body, headers = {}) => {
     const { blue, admin } = await tenant();
     const before = await call(admin, 200, "GET", "/v1/export");
     const send = (at: string) => blue.request(method, at, body, headers);
     const answer = await send(path);
     expect([answer.status, JSON.stringify(answer.body)]).toEqual([status, expect.not.stringMatching(hidden)]);
-    // A dry run tells the same, and no more.
+    // A dry run reveals the same, and no more.
     if (method !== "GET" && !path.endsWith("/tokens")) {
       const dry = await send(`${path}?dryRun=true`);
       expect([dry.status, dry.body.detail]).toEqual([status, answer.body.detail]);
@@ -100,7 +100,7 @@ test.each<Attempt>(attempts)(
   },
 );
 
-test("an import that is refused for everything at once names nothing of others", async () => {
+test("an import that breaks every rule reveals nothing about other tenants", async () => {
   const { blue } = await tenant();
   const vms = attempts.flatMap(([, method, path, body], i) =>
     method === "PUT" && path === "/v1/vms/x" ? [{ kind: "vm", name: `x-${i}`, ...body }] : [],
@@ -108,7 +108,7 @@ test("an import that is refused for everything at once names nothing of others",
   const send = (lines: readonly object[]) =>
     blue.request("POST", "/v1/import", lines.map((line) => JSON.stringify(line)).join("\n"), ndjson);
   const beyond = await send([...vms, { kind: "vm", name: "taken", ...on("a") }]);
-  // What is within the scope is looked at only where nothing is beyond it.
+  // Changes within the scope are checked only if none is beyond it.
   const within = await send(vms.filter((vm) => !JSON.stringify(vm).includes("guess")));
   for (const { status, body } of [beyond, within]) {
     expect([status, JSON.stringify(body)]).toEqual([422, expect.not.stringMatching(hidden)]);
@@ -116,7 +116,7 @@ test("an import that is refused for everything at once names nothing of others",
   }
 });
 
-test("an answer to a change that is carried out names nothing of others either", async () => {
+test("the answer to a successful change reveals nothing about other tenants either", async () => {
   const { blue } = await tenant();
   const answers = async (controller: Controller) => [
     await call(controller, 201, "PUT", "/v1/vms/x?wait=ready&timeoutMs=0", on("c")),
@@ -125,6 +125,6 @@ test("an answer to a change that is carried out names nothing of others either",
   ];
   const [put, there, back] = await answers(blue);
   expect(JSON.stringify(put)).not.toMatch(hidden);
-  // The host that the request named, and what is on it stays untold.
+  // Only the host that the request named, without its content.
   expect(JSON.stringify([there, back]).replaceAll("secret-host", "")).not.toMatch(hidden);
 });

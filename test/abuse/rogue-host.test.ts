@@ -1,4 +1,4 @@
-// What an enrolled host can do to the controller with its own certificate, while an honest host goes on: by order and bounds.
+// Attacks of an enrolled host on the controller with its own certificate, while an honest host works: order and limits.
 import { describe, expect, test } from "vitest";
 import type { WebSocket } from "ws";
 import { parseIp, parseVni } from "../../schema/address/index.ts";
@@ -33,7 +33,7 @@ function serverSockets({ app }: Controller): WebSocket[] {
 }
 
 describe("frames without end", () => {
-  test("are read at the pace of the host's allowance, none is lost, and an honest host is answered meanwhile", async () => {
+  test("are read at the rate of the host's allowance, none is lost, and an honest host is answered at the same time", async () => {
     const allowance = { perSecond: 2_000, burst: 500 };
     const controller = await secured({ agentAllowance: allowance });
     const rogue = await agentOf(controller, "a").connect();
@@ -57,7 +57,7 @@ describe("frames without end", () => {
     expect(await metric(controller.admin, "nearmiss_controller_agent_paused_seconds_total")).toBeGreaterThan(0);
   });
 
-  test("of the kinds that carry nothing cost the host as well: unknown ones, reports, pings", async () => {
+  test("that carry nothing cost the host as well: unknown ones, reports, pings", async () => {
     const controller = await secured({ agentAllowance: { perSecond: 2_000, burst: 100 } });
     for (const flood of ["future", "report", "ping"]) {
       const before = await metric(controller.admin, "nearmiss_controller_agent_paused_seconds_total");
@@ -75,7 +75,7 @@ describe("frames without end", () => {
     }
   });
 
-  test("do not come with a new session: the debt stays the host's", async () => {
+  test("are not made possible by a new session: the host keeps its debt", async () => {
     const controller = await secured({ agentAllowance: { perSecond: 20_000, burst: 100 } });
     const startMs = performance.now();
     for (let n = 0; n < 5; n += 1) {
@@ -83,14 +83,14 @@ describe("frames without end", () => {
       rogue.close();
       await rogue.closed;
     }
-    // A hello is 2,000 units. The last one's debt is waited for by what comes behind it.
+    // A hello is 2,000 units. Frames behind the last one wait until its debt is paid.
     expect(performance.now() - startMs).toBeGreaterThanOrEqual(((5 * 2_000 - 100) / 20_000) * 1_000 - 100);
     expect(await metric(controller.admin, "nearmiss_controller_agent_paused_seconds_total")).toBeGreaterThan(0.3);
   });
 });
 
 describe("a declaration without end", () => {
-  test("leaves as many keys as are registered, and as may be unknown; others are answered meanwhile", async () => {
+  test("leaves the registered keys and a bounded number of unknown ones; others are still answered", async () => {
     const controller = await secured();
     const honest = await agentOf(controller, "b").connect();
     const rogue = agentOf(controller, "a");
@@ -109,7 +109,7 @@ describe("a declaration without end", () => {
     expect(answers.find(({ key }) => JSON.stringify(key) === JSON.stringify(ipKey(2)))?.binding).toMatchObject({
       host: "b",
     });
-    // What b was told of, and what a was: web-2's address and MAC.
+    // The answers that b and a received: web-2's address and MAC.
     expect(await metric(controller.admin, "nearmiss_controller_interest")).toBeLessThanOrEqual(
       maxUnknownPerHostAndNetwork + 4,
     );
@@ -120,7 +120,7 @@ describe("a declaration without end", () => {
 });
 
 describe("a host that does not read", () => {
-  test("keeps a window of its snapshot in memory, not all of it, and has the rest when it reads on", async () => {
+  test("keeps only a window of its snapshot in memory, and gets the rest when it reads on", async () => {
     const controller = await secured({ maxAgentBufferedBytes: 512 * 1024, agentStalledMs: 600_000 });
     const addresses = 40_000;
     const perVm = 16;
@@ -187,7 +187,7 @@ describe("a host that does not read", () => {
 });
 
 describe("connections of one host", () => {
-  test("are four at most, also without a hello, and the working agent's stays", async () => {
+  test("are at most four, also without a hello, and the working agent's connection stays", async () => {
     const controller = await secured();
     const working = await agentOf(controller, "a").connect();
     const idle = [];
@@ -207,7 +207,7 @@ describe("connections of one host", () => {
     expect(await metric(controller.admin, "nearmiss_controller_agent_sockets_ended_total")).toBe(37);
   });
 
-  test("that say no hello are ended", async () => {
+  test("without a hello are closed", async () => {
     const controller = await secured({ agentHelloMs: 50 });
     const mute = agentOf(controller, "a");
     await mute.opened;

@@ -1,4 +1,4 @@
-// What one tenant may take of what all share: hosts to place VMs on, VMs, addresses.
+// A tenant's share of common resources: hosts to place VMs on, VMs, addresses.
 import { describe, expect, test } from "vitest";
 import type { Quota, TokenInput } from "../../schema/rest/index.ts";
 import { type Controller, call, populate, problemType, startSecured } from "../integration/harness.ts";
@@ -8,7 +8,7 @@ const lines = (...vms: readonly object[]) => vms.map((vm) => JSON.stringify({ ki
 type Answer = Awaited<ReturnType<Controller["request"]>>;
 const told = ({ status, body }: Answer) => [status, problemType(body)];
 
-/** The usual inventory, of which web-1 and web-2 on hosts a and b are in blue, and an operator of blue. */
+/** The usual inventory, with web-1 and web-2 on hosts a and b in blue, and an operator of blue. */
 async function tenant(more: Partial<TokenInput>, networks = ["blue"]) {
   const secured = await startSecured();
   await populate(secured.admin);
@@ -44,7 +44,7 @@ describe("an operator whose token names hosts", () => {
       ),
   };
 
-  test.each(Object.entries(placings))("learns of no other host by %s, whatever that host is", async (_, place) => {
+  test.each(Object.entries(placings))("learns nothing about other hosts through %s", async (_, place) => {
     const { admin, blue } = await tenant({ hosts: ["a"] });
     await call(admin, 201, "PUT", "/v1/vms/m", { host: "a", interfaces: [{ network: "blue" }] });
     const host = (name: string, body: object) => call(admin, 201, "PUT", `/v1/hosts/${name}`, body);
@@ -67,7 +67,7 @@ describe("an operator whose token names hosts", () => {
     ).not.toContain("urn:nearmiss:problem:unknown-reference");
   });
 
-  test("sees these hosts, and beside them only those that run its VMs", async () => {
+  test("sees these hosts, and otherwise only hosts that run its VMs", async () => {
     const { blue, admin } = await tenant({ hosts: ["c"] });
     await call(admin, 201, "PUT", "/v1/hosts/d", { vtep: "192.0.2.4" });
     const { hosts } = await call(blue, 200, "GET", "/v1/hosts");
@@ -76,14 +76,14 @@ describe("an operator whose token names hosts", () => {
     await call(blue, 201, "PUT", "/v1/vms/x", { host: "c", interfaces: [{ network: "blue" }] });
   });
 
-  test("changes VMs where others have placed them, and cannot bring them back there", async () => {
+  test("changes VMs on hosts where others have placed them, and cannot move them back there", async () => {
     const { blue } = await tenant({ hosts: ["c"] });
     await call(blue, 200, "PATCH", "/v1/vms/web-1", { labels: { tier: "x" } });
     await call(blue, 200, "POST", "/v1/vms/web-1/move", { host: "c" });
     expect(told(await blue.request("POST", "/v1/vms/web-1/move", { host: "a" }))).toEqual([422, "unknown-reference"]);
   });
 
-  test("completes and gives up migrations that others have prepared", async () => {
+  test("completes and aborts migrations that others have prepared", async () => {
     const { blue, admin } = await tenant({ hosts: ["c"] });
     await call(admin, 200, "POST", "/v1/vms/web-1/prepare", { host: "b" });
     await call(blue, 200, "POST", "/v1/vms/web-1/commit", {});
@@ -143,7 +143,7 @@ describe("a quota", () => {
       ({ request }) => request("POST", "/v1/vms/web-1/prepare", { host: "c" }),
       "3 hosts, and the token's quota is 2 (2 in use)",
     ],
-  ])("of %s refuses what is beyond it, and says how much is in use", async (_, quota, attempt, why) => {
+  ])("of %s refuses what exceeds it, and states how much is in use", async (_, quota, attempt, why) => {
     const { blue, admin } = await tenant({ quota });
     const before = await call(admin, 200, "GET", "/v1/export");
     const answer = await attempt(blue);
@@ -156,7 +156,7 @@ describe("a quota", () => {
     expect(await call(admin, 200, "GET", "/v1/export")).toBe(before);
   });
 
-  test("bars no way down, and nothing that takes no more", async () => {
+  test("does not block changes that use less or the same", async () => {
     const quota = { vms: 1, addresses: 1, hosts: 1, vmsPerHost: 0 };
     const { blue } = await tenant({ quota });
     await call(blue, 200, "PATCH", "/v1/vms/web-1", { labels: { tier: "x" } });
@@ -168,7 +168,7 @@ describe("a quota", () => {
     expect(told(await blue.request("PUT", "/v1/vms/x", vm([], "b")))).toEqual([403, "quota-exceeded"]);
   });
 
-  test("counts each network of the token by itself, whoever made what is in them", async () => {
+  test("counts each of the token's networks separately, regardless of who created its resources", async () => {
     const { blue, admin } = await tenant({ quota: { vms: 4, addresses: 100 } }, ["blue", "red"]);
     const both = {
       host: "a",
@@ -196,7 +196,7 @@ describe("a quota", () => {
     expect(statuses.filter((status) => status === 403)).toHaveLength(17);
   });
 
-  test("and hosts stand in the list of tokens and in the trail, and outlive a restart", async () => {
+  test("and hosts are in the list of tokens and in the audit trail, and survive a restart", async () => {
     const bounds = { hosts: ["b", "a"], quota: { vms: 2, vmsPerHost: 1 } };
     const { admin, adminToken, id, db, stop } = await tenant(bounds);
     const kept = { id, hosts: ["a", "b"], quota: { vms: 2, vmsPerHost: 1 } };
@@ -215,7 +215,7 @@ describe("a quota", () => {
     { role: "viewer", networks: ["blue"], quota: {} },
     { role: "operator", networks: ["blue"], quota: { vms: -1 } },
     { role: "operator", networks: ["blue"], hosts: [] },
-  ])("is refused where it would bound nothing: %j", async (input) => {
+  ])("is refused where it would limit nothing: %j", async (input) => {
     const { admin } = await startSecured();
     await call(admin, 400, "POST", "/v1/tokens", input);
   });

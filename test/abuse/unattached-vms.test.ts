@@ -1,5 +1,5 @@
-// A VM without interfaces is in no network, so nothing of it is outside a token's networks. It stays its owner's all the
-// same: whoever does not own it meets the answers that a VM which does not exist would give.
+// A VM without interfaces is in no network, so nothing of it is outside a token's networks. It still belongs to its
+// owner: other tenants get the answers of a VM that does not exist.
 import { describe, expect, test } from "vitest";
 import type { TokenInput, VmView } from "../../schema/rest/index.ts";
 import { type Controller, call, populate, startSecured } from "../integration/harness.ts";
@@ -34,7 +34,7 @@ async function make(admin: Controller, name: string, state: State): Promise<VmVi
     : call(admin, 200, "PUT", `/v1/vms/${name}`, { host: "a", interfaces: [] });
 }
 
-/** What the caller may do with a VM of this state. */
+/** The caller's possible operations on a VM in this state. */
 function rightsTo({ role, networks }: TokenInput, state: State): "change" | "see" | "none" {
   const { networks: owners, attached } = states[state];
   const owned = !networks || (owners.length > 0 && owners.every((each) => networks.includes(each)));
@@ -86,7 +86,7 @@ const writes: Readonly<Record<string, { readonly request: (name: string) => Requ
   "import of a deletion": { request: (name) => importOf({ kind: "vm", name, delete: true }), allowed: 200 },
 };
 
-/** The answer without what tells one name from another. */
+/** The answer with names replaced. */
 const plain = (answer: { status: number; body: unknown }, name: string) => ({
   status: answer.status,
   body: JSON.parse(
@@ -115,7 +115,7 @@ describe.each(Object.entries(callers))("an %s", (_, input) => {
         }
         expect([state, found.status, found.body.revision]).toEqual([state, 200, before.revision]);
         if (rights === "see") {
-          // A stale If-Match, and a migration that is not under way, are refused before anything else.
+          // A stale If-Match, and a migration that is not in progress, are refused before anything else.
           expect([403, 422, ...(allowed >= 400 ? [allowed] : [])]).toContain(answer.status);
           continue;
         }
@@ -171,7 +171,7 @@ describe.each(Object.entries(callers))("an %s", (_, input) => {
         events.some(({ data }) => JSON.stringify(data.after).includes("seen by its owner"));
       const log = await call(caller, 200, "GET", `/v1/log?kind=vm&name=${name}`);
       expect([name, told(log.events)]).toEqual([name, visible]);
-      // Who never saw any network of the VM is not even told that it went.
+      // A caller who never saw any network of the VM does not even see its deletion.
       const neverSeen = states[state].networks.every((each) => input.networks && !input.networks.includes(each));
       if (!visible && neverSeen) expect([name, log.events]).toEqual([name, []]);
     }
@@ -185,7 +185,7 @@ describe.each(Object.entries(callers))("an %s", (_, input) => {
   });
 });
 
-describe("a VM that a narrowed operator makes without interfaces", () => {
+describe("a VM that a limited operator creates without interfaces", () => {
   test("belongs to all networks of the token", async () => {
     const secured = await startSecured();
     await populate(secured.admin);
@@ -202,7 +202,7 @@ describe("a VM that a narrowed operator makes without interfaces", () => {
     await call(red, 404, "GET", "/v1/vms/early");
   });
 
-  test("is not given to networks of others, nor taken from them", async () => {
+  test("is not given to other tenants' networks, nor taken from them", async () => {
     const secured = await startSecured();
     await populate(secured.admin);
     const { token } = await secured.issue({ role: "operator", networks: ["blue"] });
@@ -220,7 +220,7 @@ describe("a VM that a narrowed operator makes without interfaces", () => {
   });
 });
 
-test("an export carries the owners, also into another controller", async () => {
+test("an export includes the owners, also when another controller imports it", async () => {
   const secured = await startSecured();
   await populate(secured.admin);
   for (const state of Object.keys(states) as State[])

@@ -11,7 +11,7 @@ const justNow = { firstAgoMs: 0, lastAgoMs: 0 };
 describeBrowser("what needs attention", () => {
   const openPage = tabs();
 
-  test("is told as it comes, and is mended once the inventory says so, also to who opens the page then", async () => {
+  test("appears at once, and is resolved when the inventory says so, also for a page opened afterwards", async () => {
     const controller = await startController();
     await populate(controller);
     const [a, b] = await Promise.all(["a", "b"].map((host) => controller.agent(host).connect()));
@@ -73,17 +73,17 @@ describeBrowser("what needs attention", () => {
     const { page: later, expectNone: laterExpectsNone } = await openPage();
     await later.goto(`http://${controller.base}/`);
     await later.getByText("all reported issues are resolved").waitFor();
-    // What is undone needs attention again.
+    // An issue that recurs needs attention again.
     await call(controller, 204, "DELETE", "/v1/vms/late");
     for (const each of [page, later]) await each.locator(".issues").getByText(titles.unregistered).waitFor();
     expectNone();
     laterExpectsNone();
   });
 
-  test("a move that was not confirmed is mended when all have followed", async () => {
+  test("a move that was not confirmed is resolved when all hosts have confirmed", async () => {
     const { controller, a, b, c } = await fleet();
     for (const agent of [a, b]) follow(agent);
-    // It holds the VM, and nobody waits for it.
+    // It has an entry for the VM, and no client waits for it.
     await call(controller, 200, "PATCH", "/v1/hosts/c", { down: true });
     const { page, expectNone } = await openPage();
     await page.goto(`http://${controller.base}/`);

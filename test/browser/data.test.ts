@@ -10,7 +10,7 @@ const rightToLeft = "שרת האינטרנט הראשי (web) reversed";
 describeBrowser("what operators write", () => {
   const openPage = tabs();
 
-  test("HTML, right-to-left text and 63 characters are shown as they are, and break nothing", async () => {
+  test("HTML, right-to-left text and 63 characters are shown verbatim, and break nothing", async () => {
     const controller = await startController();
     await populate(controller);
     await call(controller, 201, "PUT", `/v1/vms/${longest}`, { ...vm("a", 7), description: html });
@@ -33,7 +33,7 @@ describeBrowser("what operators write", () => {
     expectNone();
   });
 
-  test("what the API refuses is said at the field, nothing that was written is lost, and what is right is done", async () => {
+  test("a refusal of the API is shown at its field, no input is lost, and the corrected form succeeds", async () => {
     const controller = await startController();
     await populate(controller);
     const { page, expectNone } = await openPage();
@@ -69,11 +69,11 @@ describeBrowser("what operators write", () => {
     await notice.waitFor();
     await letGo(page);
     await notice.waitFor({ state: "detached" });
-    // The two refusals, and the page of what is gone.
+    // The two refusals, and the page of a deleted resource.
     expectNone(/400|409|404/);
   });
 
-  test("hosts and networks are registered, changed and deleted, and what the API refuses is said at its field", async () => {
+  test("hosts and networks are registered, changed and deleted, and refusals of the API are shown at their fields", async () => {
     const controller = await startController();
     await populate(controller);
     const { page, expectNone } = await openPage();
@@ -124,7 +124,7 @@ describeBrowser("what operators write", () => {
     await dialog.getByLabel("VNI").fill("300");
     await create.click();
     await page.getByRole("heading", { name: "green", exact: true }).waitFor();
-    // Another operator was faster: what was written here is not lost, and says so.
+    // Another operator was faster: the input is not lost, and the form says so.
     await page.getByRole("button", { name: "Edit" }).click();
     await call(controller, 200, "PATCH", "/v1/networks/green", { mtu: 1400 });
     // Also where the page behind the dialog knows of it.
@@ -143,7 +143,7 @@ describeBrowser("what operators write", () => {
     expectNone(/400|404|409|412/);
   });
 
-  test("pausing holds events back without losing one, and a revision leads into the past", async () => {
+  test("pausing buffers events without losing one, and a revision links to the past", async () => {
     const controller = await startController();
     await populate(controller);
     const { page, expectNone } = await openPage();
@@ -169,7 +169,7 @@ describeBrowser("what operators write", () => {
   test("100,000 VMs are searched by the server, a page at a time", { timeout: 400_000 }, async () => {
     const controller = await startController();
     const lines = inventoryOf({ hosts: 100, vmsPerHost: 1_000, asked: 0, awayEvery: 1 }).split("\n");
-    // In parts: on a busy machine all of it at once takes longer than the controller bears a connection to be silent.
+    // In parts: on a busy machine all of it at once takes longer than the controller's idle timeout.
     for (let i = 0; i < lines.length; i += 10_000) {
       const headers = { "content-type": "application/x-ndjson" };
       const body = lines.slice(i, i + 10_000).join("\n");
@@ -202,7 +202,7 @@ describeBrowser("what operators write", () => {
     await page.getByLabel("Labels").fill("tier=queue");
     await page.getByLabel("Host").fill("node-042");
     await page.getByRole("link", { name: "queue-041004" }).waitFor();
-    // However many there are, what is fetched is a page.
+    // However many there are, one page is fetched.
     expect(Math.max(...sizes)).toBeLessThan(40_000);
     expectNone();
   });

@@ -10,7 +10,7 @@ describeBrowserLab("three hosts and their guests", () => {
     await self.network("blue", 100);
   });
 
-  test("the map shows a tunnel when guests talk, and a move as it happens; history and holders tell of it", async () => {
+  test("the map shows a tunnel when guests communicate, and a move while it happens; history and holders show it too", async () => {
     const web = await self.vm("web", "a", "blue", 100, "52:54:00:00:00:01", ["10.20.1.1/24"]);
     await self.vm("db", "b", "blue", 100, "52:54:00:00:00:02", ["10.20.1.2/24"]);
     const { page, expectNone } = await openPage();
@@ -36,7 +36,7 @@ describeBrowserLab("three hosts and their guests", () => {
     await page.getByRole("button", { name: "c, 1 VM, 1 tunnel" }).waitFor();
     await other.getByRole("dialog", { name: "VM db is on c now" }).getByRole("button", { name: "Done" }).click();
     await other.getByText("host: b → c").waitFor();
-    // What the page says of holders is what the kernel has. Before the move, too, a was current.
+    // The page shows the holders as the kernels have them. Before the move, a was current, too.
     const { revision } = await self.call<{ revision: number }>("GET", "/v1/vms/db");
     await other.getByText(`hold revision ${revision}`).waitFor();
     await other.getByRole("row", { name: /^a current/ }).waitFor();
@@ -49,7 +49,7 @@ describeBrowserLab("three hosts and their guests", () => {
     otherExpectsNone();
   });
 
-  test("a lost controller is said at once, and when it is back every event is there, once, without a reload", async () => {
+  test("a lost controller is reported at once, and after its return every event is shown, once, without a reload", async () => {
     const { page, expectNone } = await openPage();
     await page.goto(`${self.lab.controllerUrl}/#/events`);
     await page.locator(".link-live").waitFor();

@@ -4,12 +4,12 @@ import { expect, test } from "vitest";
 import { populate, startController, vm } from "../integration/harness.ts";
 import { describeBrowser, tabs } from "../support/browser.ts";
 
-/** Accessible name of what has the focus. */
+/** Accessible name of the focused element. */
 const focused = (page: Page) =>
   page.evaluate(
     "(document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.labels?.[0]?.textContent ?? document.activeElement?.querySelector('title')?.textContent ?? document.activeElement?.textContent ?? '').trim()",
   );
-/** What Chromium tells screen readers beside the name of an element. */
+/** The properties that Chromium exposes to screen readers in addition to the name of an element. */
 async function describedAs(page: Page, name: string): Promise<string> {
   const client = await page.context().newCDPSession(page);
   const { root } = await client.send("DOM.getDocument");
@@ -33,7 +33,7 @@ const isMarked = (page: Page) =>
 describeBrowser("without a mouse", () => {
   const openPage = tabs();
 
-  test("the map is walked with arrow keys, a host chosen with Enter and let go with Escape, and said in words", async () => {
+  test("the map is navigated with arrow keys, a host selected with Enter and deselected with Escape, and described in words", async () => {
     const controller = await startController();
     await populate(controller);
     const agent = await controller.agent("a").connect();
@@ -60,9 +60,9 @@ describeBrowser("without a mouse", () => {
     expect(await focused(page)).toBe("a, 1 VM, 1 tunnel");
     expect(await isMarked(page)).toBe(true);
     await page.keyboard.press("ArrowRight");
-    expect(await focused(page)).toBe("b, 1 VM, 1 tunnel, agent away");
+    expect(await focused(page)).toBe("b, 1 VM, 1 tunnel, agent disconnected");
     await page.keyboard.press("End");
-    expect(await focused(page)).toBe("c, 0 VMs, 0 tunnels, agent away");
+    expect(await focused(page)).toBe("c, 0 VMs, 0 tunnels, agent disconnected");
     await page.keyboard.press("Home");
     await page.keyboard.press("Enter");
     await page.getByRole("button", { name: "a, 1 VM, 1 tunnel", pressed: true }).waitFor();
@@ -71,14 +71,14 @@ describeBrowser("without a mouse", () => {
     await side.getByRole("row", { name: "b 1 0" }).waitFor();
     await page.keyboard.press("Escape");
     await page.getByRole("region", { name: "All hosts" }).waitFor();
-    // Who points needs no help with keys.
+    // Users with a pointer need no help with keys.
     await page.getByRole("button", { name: /^b, / }).click();
     await page.getByRole("region", { name: "Host b" }).waitFor();
     expect(await isSeen(help)).toBe(false);
     expectNone();
   });
 
-  test("a dialog begins at its first field, and says with each field what belongs to it", async () => {
+  test("a dialog starts at its first field, and describes each field with its hint and fault", async () => {
     const controller = await startController();
     await populate(controller);
     const { page, expectNone } = await openPage();
@@ -94,7 +94,7 @@ describeBrowser("without a mouse", () => {
     expectNone(/400/);
   });
 
-  test("from the first Tab to a deleted VM: every stop is marked, a dialog keeps the focus and gives it back", async () => {
+  test("from the first Tab to a deleted VM: every focus stop is visible, a dialog traps the focus and returns it", async () => {
     const controller = await startController();
     await populate(controller);
     const { page, expectNone } = await openPage();
@@ -130,7 +130,7 @@ describeBrowser("without a mouse", () => {
     expectNone(/404/);
   });
 
-  test("colours are the system's until one chooses, and stay chosen", async () => {
+  test("colours follow the system until the user chooses, and then stay", async () => {
     const controller = await startController();
     const { page, expectNone } = await openPage({ colorScheme: "dark" });
     const theme = () => page.evaluate("document.documentElement.dataset.theme");

@@ -1,4 +1,4 @@
-// What another operator may write anywhere, to harm who looks at the dashboard: over TLS, with all names that the schema lets through.
+// Hostile texts of another operator, meant for users of the dashboard: over TLS, in all names that the schema accepts.
 import { expect, test } from "vitest";
 import { describeBrowserLab, logIn, tabs } from "../support/browser.ts";
 import { cluster } from "../support/cluster.ts";
@@ -42,7 +42,7 @@ describeBrowserLab("what another operator writes", () => {
   const self = cluster({ hosts: 1, underlay: 4, secured: true });
   const openPage = tabs(() => self.lab.controllerNamespace.namespace);
 
-  test("is shown as it is, runs nothing, widens no page and finds nothing that is not there", async () => {
+  test("is shown verbatim, runs nothing, widens no page and finds nothing that does not exist", async () => {
     const kinds = Object.entries(descriptions);
     const { call } = self;
     for (const [i, name] of names.entries()) {
@@ -55,7 +55,7 @@ describeBrowserLab("what another operator writes", () => {
       await call("PUT", `/v1/hosts/${name}`, { vtep: `192.0.2.${10 + i}`, ...more });
       const interfaces = [{ name, network: name, mac: `52:54:00:00:00:${(16 + i).toString(16)}`, ips: ["10.20.1.9"] }];
       await call("PUT", `/v1/vms/${name}`, { host: name, interfaces, ...more });
-      // A change, for pages that show what was before.
+      // A change, for pages that show the previous state.
       await call("PATCH", `/v1/vms/${name}`, { labels: { tier: "web" } });
     }
     const { token } = await call<{ token: string }>("POST", "/v1/tokens", {
@@ -80,7 +80,7 @@ describeBrowserLab("what another operator writes", () => {
         await page.getByRole("heading", { name, exact: true }).waitFor();
         const description = page.locator("main").getByText(marker).first();
         await description.waitFor();
-        // Nothing in it turns around what stands beside it.
+        // No text in it changes the direction of its neighbours.
         expect(["isolate", "isolate-override", "plaintext"], where).toContain(await description.evaluate(bidiOf));
         await broken(where);
       }
@@ -99,7 +99,7 @@ describeBrowserLab("what another operator writes", () => {
       await page.locator("main").waitFor();
       await broken(path);
     }
-    // What is not there is not found, whatever objects inherit.
+    // Absent names are not found, even those that objects inherit.
     for (const name of ["toLocaleString", "propertyIsEnumerable", "__lookupGetter__"]) {
       await page.goto(`${self.lab.controllerUrl}/#/vms/${name}`);
       await page
@@ -107,7 +107,7 @@ describeBrowserLab("what another operator writes", () => {
         .first()
         .waitFor();
     }
-    // A form takes them, and keeps what it does not change.
+    // A form accepts them, and keeps unchanged fields.
     await page.goto(`${self.lab.controllerUrl}/#/vms/__proto__`);
     await page.getByRole("button", { name: "Edit" }).click();
     await page.getByLabel("Labels").fill("constructor=other, toString=x");

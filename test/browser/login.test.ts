@@ -5,7 +5,7 @@ import { describeBrowser, logIn, tabs } from "../support/browser.ts";
 describeBrowser("the way in", () => {
   const openPage = tabs();
 
-  test("a wrong token is refused with the API's words, a right one stays in the tab and in no URL", async () => {
+  test("a wrong token is refused in the API's words, a valid one stays in the tab and out of URLs", async () => {
     const secured = await startSecured();
     await populate(secured.admin);
     const { page, expectNone } = await openPage();
@@ -32,7 +32,7 @@ describeBrowser("the way in", () => {
     expectNone(/401/);
   });
 
-  test("a viewer sees and changes nothing, an operator of a network creates in it, a revoked token ends the session", async () => {
+  test("a viewer changes nothing, an operator of a network creates in it, a revoked token ends the session", async () => {
     const secured = await startSecured();
     await populate(secured.admin);
     const viewer = await secured.issue({ role: "viewer" });

@@ -1,5 +1,5 @@
-// Looks at a page as it stands: light and dark, wide and narrow. With NEARMISS_SCREENSHOTS=<directory> it leaves a picture
-// of each.
+// Checks a page in its present state: light and dark, wide and narrow. With NEARMISS_SCREENSHOTS=<directory> it saves a
+// picture of each.
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -11,10 +11,10 @@ export const pictures = process.env.NEARMISS_SCREENSHOTS;
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const sizes = { wide: { width: 1_440, height: 900 }, narrow: { width: 390, height: 844 } } as const;
 const themes = ["light", "dark"] as const;
-/** Of a picture: what is longer repeats itself. */
+/** Of a picture: longer pages repeat themselves. */
 const tallest = 1_800;
 
-/** @returns what axe-core finds of WCAG 2.2 A and AA, and what sticks out beyond the edge */
+/** @returns the violations of WCAG 2.2 A and AA by axe-core, and elements beyond the edge */
 export async function look(page: Page, name: string): Promise<string[]> {
   const faults: string[] = [];
   for (const [size, viewport] of Object.entries(sizes)) {
@@ -42,7 +42,7 @@ async function picture(page: Page, name: string, theme: (typeof themes)[number])
   const { width, height } = page.viewportSize() ?? sizes.wide;
   const isDialog = await page.getByRole("dialog").isVisible();
   const whole = Number(await page.evaluate("document.documentElement.scrollHeight"));
-  // A dialog belongs to what is on the screen.
+  // A dialog is part of the visible screen.
   if (isDialog || whole <= height) await page.screenshot({ path });
   else await page.screenshot({ path, fullPage: true, clip: { x: 0, y: 0, width, height: Math.min(whole, tallest) } });
 }

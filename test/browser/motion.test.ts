@@ -1,4 +1,4 @@
-// A move on the map: seen on its way, or only where it ends, for who wants no motion.
+// A move on the map: animated, or only its end if the user prefers reduced motion.
 import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
 import { call, populate, startController } from "../integration/harness.ts";
@@ -29,7 +29,7 @@ describeBrowser("a move on the map", () => {
     return seen;
   }
 
-  test("is seen on its way, from the one host to the other", async () => {
+  test("is animated from the old host to the new one", async () => {
     const { expectNone, tags, places, end } = await watchMove("no-preference");
     expect(tags).toBe(1);
     const [first, middle, last] = places;
@@ -39,7 +39,7 @@ describeBrowser("a move on the map", () => {
     expectNone();
   });
 
-  test("stands at once where it ends, and goes without fading, for who wants no motion", async () => {
+  test("appears at its end at once, and disappears without fading, if the user prefers reduced motion", async () => {
     const { expectNone, tags, style, places, end } = await watchMove("reduce");
     expect(tags).toBe(0);
     expect(style).toMatch(/^step/);

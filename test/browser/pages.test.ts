@@ -28,7 +28,7 @@ describeBrowser("every page is readable, reachable and silent", () => {
     await lookAtAll(controller, "many", sizedStates("node-001"));
   });
 
-  test("with names as long as they may be, HTML, and text from right to left", async () => {
+  test("with names of maximal length, HTML, and text from right to left", async () => {
     const controller = await startController();
     await populate(controller);
     const labels = { ["k".repeat(63)]: "v".repeat(63), "example.com/team": "red" };
@@ -48,11 +48,11 @@ describeBrowser("every page is readable, reachable and silent", () => {
     expect(await page.evaluate("globalThis.broken")).toBeUndefined();
   });
 
-  test("with nothing in it yet", async () => {
+  test("with an empty inventory", async () => {
     await lookAtAll(await startController(), "few", emptyStates);
   });
 
-  test("at the way in, for who may only look, for who sees one network, and when the controller is lost", async () => {
+  test("at login, for a viewer, for a token of one network, and while the controller is lost", async () => {
     const secured = await startSecured();
     await populate(secured.admin);
     const { page, expectNone } = await openPage({ reducedMotion: "reduce" });
@@ -79,8 +79,8 @@ describeBrowser("every page is readable, reachable and silent", () => {
     await page.getByText("The controller does not answer.").waitFor();
     faults.push(...(await look(page, "lost")));
     expect(faults).toEqual([]);
-    // The page of a VM that the second token does not know was open.
-    // And a controller that is being stopped says so to whoever asks it then.
+    // The page of a VM that is hidden from the second token was open. And a controller that is stopping says so in its
+    // answers.
     expectNone(new RegExp(`401|404|503|${wayIsCut.source}`));
   });
 
@@ -95,13 +95,13 @@ describeBrowser("every page is readable, reachable and silent", () => {
       if (await page.getByRole("dialog").isVisible()) await page.keyboard.press("Escape");
     }
     expect(faults).toEqual([]);
-    // What the forms were refused, and what was looked for and is not there.
+    // The refusals of the forms, and searches for absent resources.
     expectNone(/400 \(Bad Request\)|404 \(Not Found\)|409 \(Conflict\)|422/);
     return page;
   }
 });
 
-/** Simulated agents, which have asked, have told what it took, and have something to report. */
+/** Simulated agents, which have asked, reported durations, and have operational reports. */
 async function startWithFleet(shape: FleetShape): Promise<Controller> {
   const controller = await startController({ heartbeatMs: 600_000 });
   const agents = await startFleet(controller, shape);
@@ -130,7 +130,7 @@ async function startWithFleet(shape: FleetShape): Promise<Controller> {
         kind: "theft",
         vni,
         subject: "52:54:00:00:00:05",
-        detail: "put back from the port with ifindex 9",
+        detail: "restored from the port with ifindex 9",
         count: 1,
         ...ago,
       },

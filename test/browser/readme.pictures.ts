@@ -1,5 +1,5 @@
-// The pictures of README.md and docs/dashboard.md: five hosts in a lab, whose guests talk for some minutes before anybody
-// looks. `npm run screenshots:readme` makes them anew; no test, and not part of `npm test`.
+// The pictures of README.md and docs/dashboard.md: five hosts in a lab, whose guests communicate for some minutes
+// before the pictures are taken. `npm run screenshots:readme` renews them; not a test, and not part of `npm test`.
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ethernet } from "../../testkit/lab/frames.ts";
@@ -14,7 +14,7 @@ const sizes = { overview: { width: 1_280, height: 970 }, map: { width: 1_280, he
 const roles = ["web", "db", "cache"] as const;
 
 describeBrowserLab("pictures with traffic", { timeout: (minutes + 3) * 60_000 }, () => {
-  // What is not used goes after a while, so that there are misses as long as there is talk.
+  // Unused entries are evicted after a while, so that there are misses as long as guests communicate.
   const self = cluster({ hosts: 5, underlay: 4, agentArgs: ["--idle-timeout", "10s"] });
   const openPage = tabs(() => self.lab.controllerNamespace.namespace);
 
@@ -61,7 +61,7 @@ describeBrowserLab("pictures with traffic", { timeout: (minutes + 3) * 60_000 },
     expectNone();
   });
 
-  /** What operators do, and what they should know of. */
+  /** Operations, and events that operators should know. */
   async function happen(guest: Guest | undefined): Promise<void> {
     await self.call("PATCH", "/v1/vms/web-2", { description: "Front of the shop", labels: { tier: "web" } });
     const interfaces = [{ network: "blue", ips: ["10.20.1.40"] }];
@@ -78,7 +78,7 @@ describeBrowserLab("pictures with traffic", { timeout: (minutes + 3) * 60_000 },
   }
 });
 
-/** Guests ask for others, and now and then for nobody; more in some minutes than in others. */
+/** Guests ask for each other, and sometimes for unknown addresses; more in some minutes than in others. */
 async function talk(guests: readonly Guest[], untilMs: number, signal?: AbortSignal): Promise<void> {
   for (let turn = 0; performance.now() < untilMs && !signal?.aborted; turn++) {
     const busy = 1 + Math.round(2.5 * (1 + Math.sin(turn / 40)));

@@ -1,11 +1,11 @@
-// A dashboard that was cut off: what happened meanwhile is there when it is back, each change once and in order.
+// A dashboard that was disconnected: after the reconnect it shows each change of that time once and in order.
 import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
 import { describeBrowser, logIn, tabs, wayIsCut } from "../support/browser.ts";
 import { ControllerProcess, interfaceOf, temporaryDirectory } from "../support/controller-process.ts";
 import { severableWay } from "../support/severable.ts";
 
-/** What the page of events lists. */
+/** The rows of the events page. */
 interface Listed {
   readonly revision: number;
   readonly vm: string;
@@ -15,7 +15,7 @@ interface Listed {
 describeBrowser("while the dashboard is cut off", () => {
   const openPage = tabs();
 
-  test("200 changes are made, across a SIGKILL of the controller: events and tables have each once and in order", async () => {
+  test("200 changes across a SIGKILL of the controller: events and tables have each once and in order", async () => {
     const db = `${temporaryDirectory()}/nearmiss.db`;
     const first = await ControllerProcess.start(db);
     const { port } = new URL(first.url);
@@ -34,7 +34,7 @@ describeBrowser("while the dashboard is cut off", () => {
       await logIn(page, first.token);
       await page.locator(".link-live").waitFor();
       await page.evaluate("globalThis.sameDocument = true");
-      // The page's own next attempt is drawn hours off: it comes back when it is told to, and not a moment before.
+      // The page's own next attempt is hours away: it reconnects when the test says so, and not earlier.
       await page.evaluate("Math.random = () => 1e5");
     }
     await expect.poll(() => listed(events)).toHaveLength(20);
@@ -47,7 +47,7 @@ describeBrowser("while the dashboard is cut off", () => {
     const second = await ControllerProcess.start(db, Number(port));
     await change(second, made, 200);
     expect(made).toHaveLength(200);
-    // Nobody has heard of any of it.
+    // The page has received none of them.
     expect(await listed(events)).toHaveLength(20);
     way.restore();
 
@@ -69,7 +69,7 @@ describeBrowser("while the dashboard is cut off", () => {
     expect(ofOne.length).toBeGreaterThan(3);
     await expect.poll(async () => (await listed(one)).slice(0, ofOne.length)).toEqual(ofOne);
 
-    // And goes on from there.
+    // And continues from there.
     await change(second, made, 201);
     await expect.poll(async () => (await listed(events))[0]).toEqual(made.at(-1));
     for (const page of [events, vms, one]) expect(await page.evaluate("globalThis.sameDocument")).toBe(true);
@@ -85,7 +85,7 @@ async function put(controller: ControllerProcess, n: number, host: string): Prom
   return revision;
 }
 
-/** VMs come, move, and get a description, one change after the other, until `made` has so many. */
+/** VMs are created, moved, and described, one change after the other, until `made` has so many. */
 async function change(controller: ControllerProcess, made: Listed[], upTo: number): Promise<void> {
   while (made.length < upTo) {
     const i = made.length;

@@ -5,7 +5,7 @@ import { describeBrowser, tabs } from "../support/browser.ts";
 describeBrowser("a search", () => {
   const openPage = tabs();
 
-  test("keeps every letter of who types as slowly as it waits for", async () => {
+  test("keeps every letter of a user who types as slowly as it waits for", async () => {
     const controller = await startController();
     await populate(controller);
     const { page, expectNone } = await openPage();
@@ -22,7 +22,7 @@ describeBrowser("a search", () => {
     expectNone();
   });
 
-  test("that is half typed is not asked for, says at its field what it lacks, and leaves what is shown", async () => {
+  test("that is incomplete is not sent, says at its field what is missing, and keeps the results shown", async () => {
     const controller = await startController();
     await populate(controller);
     await call(controller, 200, "PATCH", "/v1/vms/web-1", { labels: { tier: "web" } });
@@ -46,7 +46,7 @@ describeBrowser("a search", () => {
     await type("Labels", "tier=web,", /A term is empty: write key=value, key!=value, key or !key/);
     await type("Labels", "tier=we b", /"we b" is not a valid label value/);
     await type("Labels", "!", /"!" has no key/);
-    // What was found last stands.
+    // The last result stays.
     await page.getByRole("link", { name: "web-1" }).waitFor();
     await type("Host", "a b", /A name has letters/);
     await page.getByLabel("Labels").fill("");
@@ -68,7 +68,7 @@ describeBrowser("a search", () => {
       await expect.poll(written).toBe(true);
     }
     await page.getByText("A name has letters").waitFor();
-    // What is opened so has nothing to show, and a way out.
+    // A page opened this way has nothing to show, and a link to leave it.
     await page.goto(`http://${controller.base}/#/networks?label=%3D`);
     await page.reload();
     await page.getByText("Nothing is searched for yet").waitFor();

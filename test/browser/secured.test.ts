@@ -20,7 +20,7 @@ describeBrowserLab("a controller with --tls self", () => {
     expect((await guest.ping("10.20.1.2")).received).toBe(1);
   });
 
-  // Who signs it is not known to this browser, as it is not to an operator's before it is told.
+  // This browser does not know the CA, like an operator's before it is installed.
   const open = async (role: "admin" | "operator" | "viewer", networks?: readonly string[]) => {
     const { token } = await self.call<{ token: string }>("POST", "/v1/tokens", {
       role,
@@ -33,7 +33,7 @@ describeBrowserLab("a controller with --tls self", () => {
     return watched;
   };
 
-  test("what an agent repairs and what a guest steals is seen as it happens, by whom it concerns", async () => {
+  test("repairs of an agent and theft by a guest appear at once, for the users concerned", async () => {
     const { page, expectNone } = await open("viewer");
     expect(page.url()).toMatch(/^https:/);
     await page.getByText("Nothing needs attention").waitFor();
@@ -50,22 +50,22 @@ describeBrowserLab("a controller with --tls self", () => {
     await page.getByText("a guest sent with the MAC of a VM elsewhere").waitFor();
     socket.close();
     // Another page, which hears of it in its own time.
-    await events.getByText(`${mac2} · put back`).waitFor();
+    await events.getByText(`${mac2} · restored`).waitFor();
     for (const words of ["Drift repaired", "Theft"]) {
       expect(await events.getByRole("listitem").filter({ hasText: words }).count()).toBe(1);
     }
 
-    // Kept for whoever comes later, and for who reloads.
+    // Kept for pages that are opened later, or reloaded.
     const { page: later, expectNone: laterExpectsNone } = await open("viewer");
     await later.getByText("a guest sent with the MAC of a VM elsewhere").waitFor();
     await later.getByRole("link", { name: "what happened on them" }).waitFor({ state: "detached" });
-    // Another's network: its guests' doings are not for this token, nor in what it is shown.
+    // Another network: events of its guests are not for this token, live or stored.
     await narrowed.goto(`${self.lab.controllerUrl}/#/events?kind=operational`);
     await narrowed.getByText("Nothing has happened lately").waitFor();
     for (const none of [expectNone, eventsExpectNone, laterExpectsNone, narrowedExpectsNone]) none();
   });
 
-  test("who may only look is offered nothing else, who has one network works in it and knows of no other", async () => {
+  test("a viewer is offered no changes; an operator of one network works in it and sees no other", async () => {
     const { page: viewer, expectNone: viewerExpectsNone } = await open("viewer");
     const url = self.lab.controllerUrl;
     for (const [path, whole] of [
@@ -103,7 +103,7 @@ describeBrowserLab("a controller with --tls self", () => {
     await dialog.getByLabel("Network", { exact: true }).fill("red");
     await dialog.getByRole("button", { name: "Create", exact: true }).click();
     await page.getByRole("heading", { name: "mine" }).waitFor();
-    // For who sees all it is there at once.
+    // For a token of all networks it is there at once.
     await viewer.goto(`${url}/#/vms/mine`);
     await viewer.getByRole("heading", { name: "Interfaces" }).waitFor();
     expectNone(/403|409|422/);

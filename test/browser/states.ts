@@ -1,4 +1,4 @@
-// What every page can look like, and how to get there: for tests that look at all of it, and for pictures.
+// All states of all pages, and how to reach them: for tests that check all of them, and for pictures.
 import type { Page } from "playwright-core";
 import { type Controller, call } from "../integration/harness.ts";
 
@@ -16,13 +16,13 @@ const dialogOf = (button: string, then: (page: Page) => Promise<unknown>) => asy
   await page.getByRole("dialog").waitFor();
   await then(page);
 };
-/** Sends the form as it is, and waits for what the API says of it. */
+/** Sends the form unchanged, and waits for the API's message. */
 const sent = (button: string) => async (page: Page) => {
   await page.getByRole("dialog").getByRole("button", { name: button, exact: true }).click();
   await page.locator('.dialog [aria-invalid="true"], .form-fault').first().waitFor();
 };
 const curves = (page: Page) => page.getByRole("img", { name: /Answer latency/ }).waitFor();
-/** With what agents have told, which comes in steps. */
+/** With the agents' reported durations, which arrive in steps. */
 const drawnCurves = (page: Page) =>
   page
     .getByRole("img", { name: /Answer latency/ })
@@ -30,7 +30,7 @@ const drawnCurves = (page: Page) =>
     .waitFor();
 const drawn = (page: Page) => page.getByRole("group", { name: /Map of/ }).waitFor();
 
-/** What looks otherwise where there are many hosts. */
+/** States that look different with many hosts. */
 export const sizedStates = (host: string): readonly State[] => [
   { name: "map", path: "map", arrange: drawn },
   {
@@ -72,7 +72,7 @@ export const fleetStates = (host: string): readonly State[] => [
     name: "vms-label-half-typed",
     path: "vms",
     arrange: async (page) => {
-      // Not among what the search before has found.
+      // Not among the results of the previous search.
       await page.getByRole("link", { name: "cache-000003" }).waitFor();
       await page.getByLabel("Labels").fill("tier=web");
       await page.getByRole("link", { name: "cache-000003" }).waitFor({ state: "detached" });
@@ -80,7 +80,7 @@ export const fleetStates = (host: string): readonly State[] => [
       await page.getByText("a term is empty").waitFor();
     },
   },
-  { name: "vms-none", path: "vms?name=nobody", arrange: (page) => page.getByText("Nothing matches").waitFor() },
+  { name: "vms-none", path: "vms?name=nowhere", arrange: (page) => page.getByText("Nothing matches").waitFor() },
   { name: "vm", path: "vms/web-000001", arrange: (page) => page.getByText(/of \d+ hold revision/).waitFor() },
   {
     name: "vm-history-open",
@@ -90,7 +90,7 @@ export const fleetStates = (host: string): readonly State[] => [
       await page.getByRole("columnheader", { name: "Before" }).first().waitFor();
     },
   },
-  { name: "vm-unknown", path: "vms/nobody", arrange: (page) => page.getByText('no VM is named "nobody"').waitFor() },
+  { name: "vm-unknown", path: "vms/missing", arrange: (page) => page.getByText('no VM is named "missing"').waitFor() },
   {
     name: "vm-create",
     path: "vms",
@@ -132,8 +132,8 @@ export const fleetStates = (host: string): readonly State[] => [
   { name: "host-delete-refused", path: `hosts/${host}`, arrange: dialogOf("Delete", sent("Delete host")) },
   {
     name: "host-unknown",
-    path: "hosts/nobody",
-    arrange: (page) => page.getByText('no host is named "nobody"').waitFor(),
+    path: "hosts/missing",
+    arrange: (page) => page.getByText('no host is named "missing"').waitFor(),
   },
   { name: "networks", path: "networks", arrange: (page) => page.getByRole("link", { name: "blue" }).waitFor() },
   {
@@ -212,7 +212,7 @@ export const oddStates = (longest: string): readonly State[] => [
   },
 ];
 
-/** A controller that nobody has told anything yet. */
+/** A controller with an empty inventory. */
 export const emptyStates: readonly State[] = [
   { name: "empty-overview", path: "", arrange: curves },
   { name: "empty-map", path: "map", arrange: (page) => page.getByText("No host is registered").waitFor() },

@@ -63,7 +63,7 @@ test.each(dumps)("%s", async (dump) => {
   expect(schemaOf(path)).toEqual(schemaOf(fresh));
 });
 
-test("VMs that stand without interfaces belong to the networks that the log last knew them in", async () => {
+test("VMs without interfaces belong to the networks of their last interfaces in the log", async () => {
   const path = join(temporary(), "old.db");
   const old = new Database(path);
   old.exec(readFileSync(new URL("schema-0007.sql", directory), "utf8"));

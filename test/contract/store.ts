@@ -3,7 +3,13 @@ import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { decide, type Mutation } from "../../controller/inventory/decide.ts";
 import { Inventory } from "../../controller/inventory/inventory.ts";
-import { type Commit, LogCompactedError, type LogPosition, type Store } from "../../controller/store/store.ts";
+import {
+  type Commit,
+  HeadMovedError,
+  LogCompactedError,
+  type LogPosition,
+  type Store,
+} from "../../controller/store/store.ts";
 import { parseRevision, type Revision } from "../../schema/address/index.ts";
 import { parseHost, parseNetwork, parseVm } from "../../schema/rest/index.ts";
 import { by } from "../support/actors.ts";
@@ -75,7 +81,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       await again.close();
     });
 
-    test("forgets the receipts that it is told to, before it takes new ones", async () => {
+    test("deletes the expired receipts before it stores new ones", async () => {
       const store = await make().open();
       const receipt = (key: string) => ({ key, fingerprint: "f", atMs: 1, outcome: `{"of":"${key}"}` });
       await store.commit([], [receipt("token a 1"), receipt("token a 2"), receipt("token b 1")]);
@@ -86,7 +92,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       await store.close();
     });
 
-    test("reads the log backwards too, whole or of one resource", async () => {
+    test("reads the log backwards too, all of it or of one resource", async () => {
       const store = await make().open();
       const state = new Inventory();
       const commits = commitsOf(
@@ -112,7 +118,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       await store.close();
     });
 
-    test("opened again it holds the state, the log and the epoch that it was closed with", async () => {
+    test("after reopening it has the same state, log and epoch", async () => {
       const place = make();
       const store = await place.open();
       const state = new Inventory();
@@ -155,7 +161,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       await Promise.all([one.close(), two.close()]);
     });
 
-    test("one change set may swap addresses, VTEPs and VNIs, and replace what it deletes", async () => {
+    test("one change set may swap addresses, VTEPs and VNIs, and replace resources that it deletes", async () => {
       const place = make();
       const store = await place.open();
       const state = new Inventory();
@@ -182,7 +188,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       await again.close();
     });
 
-    test("a batch of which one commit cannot be stored leaves nothing of itself", async () => {
+    test("a batch in which one commit cannot be stored leaves nothing", async () => {
       const store = await make().open();
       const batch = commitsOf(new Inventory(), 1, [networkPut("blue", 100)], [hostPut("a", "192.0.2.1")]);
       const [first, second] = batch;
@@ -194,6 +200,48 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       expect(await allEvents(store, 10)).toEqual([]);
       await store.commit(batch);
       expect((await store.load()).revision).toBe(2);
+      await store.close();
+    });
+
+    test.each([
+      ["small", 1],
+      ["large", 1_000],
+    ])(
+      "a %s batch that was decided on an older head is refused, and is appended when decided anew",
+      async (_, size) => {
+        const store = await make().open();
+        const ours = new Inventory();
+        await store.commit(commitsOf(ours, 1, [networkPut("blue", 100)]));
+        const theirs = Inventory.of(await store.load());
+        await store.commit(commitsOf(theirs, 2, [hostPut("a", "192.0.2.1")]));
+        const many = Array.from({ length: size }, (_, i) => networkPut(`n-${i}`, 1_000 + i));
+        const stale = commitsOf(ours, 2, many);
+        const error = await store.commit(stale).catch((error: unknown) => error);
+        expect(error).toBeInstanceOf(HeadMovedError);
+        expect(error).toMatchObject({ head: 2 });
+        const ahead = commitsOf(Inventory.of(await store.load()), 4, many);
+        await expect(store.commit(ahead)).rejects.toThrow(HeadMovedError);
+        expect(await store.load()).toMatchObject({ revision: 2, networks: [{ name: "blue" }], hosts: [{ name: "a" }] });
+        await store.commit(commitsOf(theirs, 3, many));
+        expect(await store.load()).toMatchObject({ revision: 3 });
+        await store.close();
+      },
+    );
+
+    test("simultaneous batches are appended in order, each with its precondition checked", async () => {
+      const store = await make().open();
+      const state = new Inventory();
+      const batches = [1, 2, 3, 4].map((n) => commitsOf(state, n, [networkPut(`n${n}`, n)]));
+      const again = commitsOf(new Inventory(), 3, [networkPut("other", 9)]);
+      const results = await Promise.allSettled([...batches, again].map((batch) => store.commit(batch)));
+      expect(results.map(({ status }) => status)).toEqual([
+        "fulfilled",
+        "fulfilled",
+        "fulfilled",
+        "fulfilled",
+        "rejected",
+      ]);
+      expect((await allEvents(store, 9)).map(({ revision }) => revision)).toEqual([1, 2, 3, 4]);
       await store.close();
     });
 
@@ -219,7 +267,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       await store.close();
     });
 
-    test("forgets whole revisions from the oldest, by number and by age, a part at a time, and says how far", async () => {
+    test("deletes whole revisions from the oldest, by number and by age, in parts, and returns how far", async () => {
       const place = make();
       const store = await place.open();
       const lists = [[1, 2, 3], [4], [5, 6, 7, 8], [9], [10]];
@@ -238,7 +286,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       expect(await store.compactLog({ before: "", maxEvents: 10 }, 100)).toBe(false);
       expect(await store.compactLog({ before: "2026-01-02", maxEvents: 10 }, 100)).toBe(true);
       expect(await left()).toEqual({ compacted: 1, events: 7, revisions: [2, 3, 4, 5] });
-      // Six are one too many, so the third revision goes too: it is half gone, and nothing of it is to be read.
+      // Six are one too many, so the third revision goes too: it is deleted in part, and nothing of it may be read.
       while ((await store.logExtent()).events > 4) await store.compactLog({ before: "", maxEvents: 5 }, 2);
       expect(await left()).toEqual({ compacted: 3, events: 3, revisions: [4, 5] });
       await expect(store.readEvents({ revision: parseRevision(3), index: 1 }, parseRevision(5), 9)).rejects.toThrow(

@@ -1,4 +1,4 @@
-// What every implementation of `Tables` keeps: the kernel's, and the fake that stands for it elsewhere.
+// The contract of every implementation of `Tables`: the kernel's, and the fake that replaces it elsewhere.
 import fc from "fast-check";
 import { beforeEach, expect, test } from "vitest";
 import { atOnce } from "../../controller/inventory/steps.ts";
@@ -29,7 +29,7 @@ const sorted = (entries: readonly Entry[]): Entry[] =>
 export interface TablesContract {
   /** Tables with a device for VNI 100 and none for VNI 999. */
   readonly tables: () => Tables;
-  /** What somebody else does with `ip neigh replace` and `bridge fdb replace`. */
+  /** A foreign `ip neigh replace` and `bridge fdb replace`. */
   readonly foreign: (entry: Entry) => Promise<void>;
   /** Generated cases for each property. */
   readonly runs: number;
@@ -57,7 +57,7 @@ export function describeTables({ tables, foreign, runs }: TablesContract): void 
     expect(await tables().apply(operations)).toEqual(operations.map((operation) => ({ operation, ok: true })));
   }
 
-  test("every kind of entry that was put is listed as it was put", async () => {
+  test("every kind of entry is listed as it was put", async () => {
     const router: TunnelEntry = { ...tunnel, mac: mac("52:54:00:00:00:02"), vtepPort: 8472, router: true };
     const all = [neighbour, neighbour6, tunnel, bridge, router];
     await expectAll(all.map(put));
@@ -72,7 +72,7 @@ export function describeTables({ tables, foreign, runs }: TablesContract): void 
     expect(await present()).toEqual(sorted([moved, rebuilt]));
   });
 
-  test("a put changes the router flag only where it makes the entry anew", async () => {
+  test("a put changes the router flag only where it creates the entry anew", async () => {
     const router: TunnelEntry = { ...tunnel, router: true };
     await expectAll([put(tunnel), put(router)]);
     expect(await present()).toEqual([tunnel]);
@@ -85,7 +85,7 @@ export function describeTables({ tables, foreign, runs }: TablesContract): void 
     expect(await present()).toEqual([router]);
   });
 
-  test("a foreign change strips a tunnel entry of our mark, and keeps it elsewhere; the plan brings all back", async () => {
+  test("a foreign change strips our mark from a tunnel entry, and keeps it elsewhere; the plan restores all", async () => {
     const all = [neighbour, neighbour6, tunnel, bridge];
     await expectAll(all.map(put));
     const other = mac("52:54:00:00:00:02");
@@ -106,7 +106,7 @@ export function describeTables({ tables, foreign, runs }: TablesContract): void 
     expect(await tables().list(network)).toContainEqual({ entry: theirs, own: false, lasting: true });
   });
 
-  test("each MAC with a tunnel entry has an age, from its first entry on; neighbours and bridge entries have none", async () => {
+  test("each MAC with a tunnel entry has an age from its first entry on; neighbours and bridge entries have none", async () => {
     await expectAll([neighbour, { ...bridge, mac: mac("52:54:00:00:00:02") }].map((entry) => put(entry)));
     expect((await tables().idleMs(network)).size).toBe(0);
     await expectAll([tunnel, { ...tunnel, mac: mac("52:54:00:00:00:03") }].map(put));
@@ -117,7 +117,7 @@ export function describeTables({ tables, foreign, runs }: TablesContract): void 
     expect((await tables().idleMs(vni(999))).size).toBe(0);
   });
 
-  test("a list shows what was written before it, however much of that is still on its way", async () => {
+  test("a list shows what was written before it, even while writes are pending", async () => {
     const many = Array.from({ length: 1_000 }, (_, i) =>
       put({ kind: "neighbour", vni: network, mac: guest, ip: ip(`10.20.${2 + (i >> 8)}.${i & 255}`) }),
     );
@@ -127,7 +127,7 @@ export function describeTables({ tables, foreign, runs }: TablesContract): void 
     await Promise.all([written, behind]);
   });
 
-  test("a list leaves out nothing that stands throughout, whatever is written while it is under way", async () => {
+  test("a list includes everything that exists throughout, despite concurrent writes", async () => {
     const hex = (byte: number): string => byte.toString(16).padStart(2, "0");
     const thousand = (set: number): Entry[] =>
       Array.from({ length: 1_000 }, (_, n) => ({
@@ -150,7 +150,7 @@ export function describeTables({ tables, foreign, runs }: TablesContract): void 
     expect(listedOnce).toHaveLength(keys.size);
   });
 
-  test("deleting what is absent succeeds", async () => {
+  test("deleting an absent entry succeeds", async () => {
     await expectAll([neighbour, neighbour6, tunnel, bridge].map(del));
   });
 
@@ -159,7 +159,7 @@ export function describeTables({ tables, foreign, runs }: TablesContract): void 
     expect(await present()).toEqual([tunnel]);
   });
 
-  test("without a device a put is refused with a reason, a delete succeeds, and neighbours in the call are untouched", async () => {
+  test("without a device a put is refused with a reason, a delete succeeds, and neighbours in the same call are untouched", async () => {
     const nowhere: TunnelEntry = { ...tunnel, vni: vni(999) };
     const results = await tables().apply([put(nowhere), del(nowhere), put(tunnel)]);
     expect(results.map((result) => result.ok)).toEqual([false, true, true]);
@@ -168,7 +168,7 @@ export function describeTables({ tables, foreign, runs }: TablesContract): void 
     expect(await tables().list(vni(999))).toEqual([]);
   });
 
-  test("from any start, and whatever others change, the plan reaches what is desired, and then plans nothing", async () => {
+  test("from any start, and with any foreign changes, the plan reaches the desired state, and then plans nothing", async () => {
     await fc.assert(
       fc.asyncProperty(someEntries(100), someEntries(100), someEntries(100), async (start, theirs, desired) => {
         await clear();
@@ -177,7 +177,7 @@ export function describeTables({ tables, foreign, runs }: TablesContract): void 
         const operations = await planFor(desired);
         await expectAll(operations);
         expect(await planFor(desired)).toEqual([]);
-        // Replayed, as after a lost acknowledgement: it comes to the same.
+        // Replayed, as after a lost acknowledgement: the result is the same.
         await expectAll(operations);
         expect(await present()).toEqual(sorted([...byKey(desired).values()]));
       }),

@@ -11,7 +11,7 @@ const { readDecisions, indexOf } = createRequire(import.meta.url)(join(root, "sc
   indexOf(decisions: readonly { number: string; status: string }[]): string;
 };
 
-test("the index of decisions is that of the files: `node scripts/adr-index.cjs` makes it", () => {
+test("the index of decisions matches the files: `node scripts/adr-index.cjs` writes it", () => {
   const directory = join(root, "docs/adr");
   expect(readFileSync(join(directory, "README.md"), "utf8")).toBe(indexOf(readDecisions(directory)));
 });
@@ -26,7 +26,7 @@ function indexOfFiles(files: Readonly<Record<string, string>>): string {
   }
 }
 
-test("a status is taken from its line, and is accepted without one", () => {
+test("a status is read from its line, and is accepted if there is none", () => {
   const index = indexOfFiles({
     "0001-a.md": "# 0001: A\n\nStatus: superseded by [0002](0002-b.md) for IPv6.\n",
     "0002-b.md": "# 0002: B\n\nText.\n",
@@ -42,6 +42,6 @@ test.each<[string, Record<string, string>]>([
   ["is the number of two decisions", { "0001-a.md": "# 0001: A\n", "0001-b.md": "# 0001: B\n" }],
   ["which is not there", { "0001-a.md": "# 0001: A\n\nStatus: superseded by [0002](0002-b.md).\n" }],
   ['has the status "done"', { "0001-a.md": "# 0001: A\n\nStatus: done.\n" }],
-])("a decision of another form is refused: %s", (fault, files) => {
+])("a decision in another format is refused: %s", (fault, files) => {
   expect(() => indexOfFiles(files)).toThrow(fault);
 });

@@ -19,7 +19,7 @@ function rowsUnder(heading: string): [string, string][] {
   });
 }
 
-test("lists every path with its methods, and each parameter and header in its words", async () => {
+test("lists every path with its methods, and each parameter and header with its description", async () => {
   const document: ApiDocument = await call(await startController(), 200, "GET", "/openapi.json");
   const real = Object.entries(document.paths).map(([path, methods]) => [
     path,

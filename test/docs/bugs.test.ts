@@ -28,7 +28,7 @@ const bugs = readFileSync(join(root, "docs/bugs.md"), "utf8")
   .filter((line) => line.startsWith("| ") && !/^\| (?:A user|A contributor) would/.test(line))
   .map(parseRow);
 
-/** Names stand in the source with their escapes. */
+/** Names in the source contain their escapes. */
 const textOf = (file: string): string => readFileSync(join(root, file), "utf8").replaceAll('\\"', '"');
 
 test("there are bugs", () => {
@@ -50,7 +50,7 @@ function git(...args: readonly string[]): string {
   return execFileSync("git", args, { cwd: root, encoding: "utf8" });
 }
 
-test.skipIf(!hasHistory())("every commit is one of this history", () => {
+test.skipIf(!hasHistory())("every commit is in this history", () => {
   const known = git("rev-list", "HEAD").split("\n");
   expect(bugs.filter(({ commit }) => !known.some((hash) => hash.startsWith(commit)))).toEqual([]);
 });

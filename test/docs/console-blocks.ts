@@ -1,4 +1,4 @@
-// The commands of a page, with what they print: blocks that are marked ```console tested. Pure.
+// The commands of a page, with their output: blocks that are marked ```console tested. Pure.
 
 export interface Step {
   /** Of the page, from 1. */
@@ -11,7 +11,7 @@ export interface Step {
 
 const fence = /^ *```console tested(?: on (\S+))?$/;
 
-/** `$ ` (as root, `# `) begins a command, `> ` goes on with it; the rest is what it prints. */
+/** `$ ` (as root, `# `) starts a command, `> ` continues it; the rest is its output. */
 export function stepsOf(markdown: string): Step[] {
   const steps: { line: number; machine?: string; command: string; output: string[] }[] = [];
   let block: RegExpExecArray | null = null;
@@ -34,12 +34,12 @@ export function stepsOf(markdown: string): Step[] {
   return steps;
 }
 
-/** What differs from run to run, under one name each. */
+/** Values that differ from run to run, under one name each. */
 const volatile: readonly (readonly [RegExp, string])[] = [
   [/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, "<uuid>"],
   [/\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?Z/g, "<time>"],
   [/^(date|Date): .*$/g, "<date>"],
-  // Those that are assigned. 52:54:00 is what the pages name themselves.
+  // Assigned ones. The pages themselves use 52:54:00.
   [/\b(?!52:54:00)[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b/g, "<mac>"],
   [/"epoch":"[^"]*"/g, '"epoch":"<epoch>"'],
   [/\btime=[\d.]+ ms\b/g, "time=<time>"],
@@ -56,7 +56,7 @@ function normalized(line: string): string {
   return [...volatile, ...timed].reduce((text, [pattern, name]) => text.replaceAll(pattern, name), line.trimEnd());
 }
 
-/** Whether the output is as the page shows it: `…` stands for anything within a line, alone on a line for any lines. */
+/** Whether the output matches the page: `…` matches anything within a line, and alone on a line any lines. */
 export function fitsOutput(shown: readonly string[], output: readonly string[]): boolean {
   const [first, ...rest] = shown;
   if (first === undefined) return output.length === 0;

@@ -18,7 +18,7 @@ function scriptOfPage(): string {
   return script;
 }
 
-/** Hosts a, b and c with their agents; web-1 is on a. An operator's token is what the hook has. */
+/** Hosts a, b and c with their agents; web-1 is on a. The hook has an operator's token. */
 async function cluster() {
   const controller = await startSecured({ findCertified });
   await populate(controller.admin);
@@ -30,7 +30,10 @@ async function cluster() {
   };
 }
 
-/** A machine of this name that has the hook. @returns what runs it, with libvirt's arguments, and tells its exit status */
+/**
+ * A machine of this name with the hook. @returns a function that runs it, with libvirt's arguments, and returns its
+ * exit status
+ */
 function machine(name: string, controller: string, token: string) {
   const directory = mkdtempSync(join(tmpdir(), "nearmiss-test-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
@@ -65,7 +68,7 @@ test.skipIf(isSkipped)("libvirt's calls on both ends prepare, commit and abort",
   expect(await web1()).toMatchObject({ host: "b" });
   expect((await web1()).preparedHost).toBeUndefined();
 
-  // One that fails, back to a: the target's guest ends, and the source goes on.
+  // A failed one, back to a: the target's guest ends, and the source continues.
   expect(await onA("web-1", "migrate", "begin", "-")).toBe(0);
   expect(await web1()).toMatchObject({ host: "b", preparedHost: "a" });
   expect(await onA("web-1", "release", "end", "failed")).toBe(0);

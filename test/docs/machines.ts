@@ -1,5 +1,5 @@
-// The machines that pages speak of, each a network namespace on one underlay, with a root shell of its own and files where a
-// machine has them: what one puts into /run, /var/lib or its home is not seen by the others, nor after them.
+// The machines of pages, each a network namespace on one underlay, with its own root shell and its own files: files in
+// /run, /var/lib or the home of one machine are not visible to the others, nor kept afterwards.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -10,9 +10,9 @@ import { nearmiss } from "../../testkit/lab/programs.ts";
 import { waitFor } from "../../testkit/lab/wait.ts";
 import type { Ran } from "./page-run.ts";
 
-/** What runs until it is stopped: the reader gives it a terminal of its own. */
+/** A program that runs until it is stopped: the reader gives it a separate terminal. */
 const lasting = /(?:^|\s)nearmiss (?:controller|agent)(?: --|$)/;
-/** What it says when it has come up. */
+/** Its output when it is ready. */
 const isUp = /^(?:listening|session with the controller)$/;
 
 export class Machines {
@@ -55,14 +55,14 @@ export class Machine {
     mkdirSync(join(home, "bin"), { recursive: true });
     const program = nearmiss().join(" ");
     writeFileSync(join(home, "bin", "nearmiss"), `#!/bin/sh\nexec ${program} "$@"\n`, { mode: 0o755 });
-    // Each program that is started with `ip netns exec` has mounts of its own.
+    // Each program that is started with `ip netns exec` has its own mounts.
     const furnish = "mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib && mkdir /run/netns && cd";
     const env = { HOME: home, PATH: `${join(home, "bin")}:${process.env.PATH}`, NO_COLOR: "1" };
     this.#shell = namespace.spawn(["bash", "-c", `${furnish} && exec bash --norc 2>&1`], env);
     this.#lines = createInterface({ input: this.#shell.stdout })[Symbol.asyncIterator]();
   }
 
-  /** @throws WaitError where what should last has not come up, Error where the shell is gone */
+  /** @throws WaitError if a long-running program does not start, Error if the shell has ended */
   async run(command: string): Promise<Ran> {
     if (!lasting.test(command)) return this.#obey(command);
     const log = join(this.home, `terminal-${++this.#terminals}.log`);
@@ -82,7 +82,7 @@ export class Machine {
       const { value: line, done } = await this.#lines.next();
       if (done) throw new Error(`the shell ended in \`${command}\`: ${output.join("\n")}`);
       if (line.startsWith(`${marker} `)) {
-        // printf's own line break ends the last line, or is a line of its own.
+        // printf's own line break ends the last line, or is a separate line.
         if (output.at(-1) === "") output.pop();
         return { output, status: Number(line.slice(marker.length)) };
       }

@@ -1,16 +1,16 @@
 // Runs the commands of a page as a reader would: one shell, a fresh controller, an empty directory.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ControllerProcess } from "../support/controller-process.ts";
 import type { Step } from "./console-blocks.ts";
 
-const program = join(import.meta.dirname, "../../dist/bin/nearmiss.js");
+const program = join(import.meta.dirname, "../../dist/bin/nearmiss");
 /** Where the pages say that the controller is. */
 const shownBase = "127.0.0.1:4788";
 
-/** What the pages' commands need beside ours. */
+/** Programs that the pages' commands need in addition to ours. */
 export function missingCommands(): string[] {
   return ["bash", "curl", "jq"].filter((command) => spawnSync(command, ["--version"]).error);
 }
@@ -23,7 +23,7 @@ export interface Ran {
 /** What each step printed, standard error included. */
 export async function runSteps(steps: readonly Step[]): Promise<Ran[]> {
   const directory = mkdtempSync(join(tmpdir(), "nearmiss-docs-"));
-  writeFileSync(join(directory, "nearmiss"), `#!/bin/sh\nexec ${process.execPath} ${program} "$@"\n`, { mode: 0o755 });
+  symlinkSync(program, join(directory, "nearmiss"));
   const controller = ControllerProcess.launch(join(directory, "nearmiss.db"), 0, ["--insecure"], () => {});
   try {
     const { port } = await controller.waitForLog(({ msg }) => msg === "listening", "its log to say that it listens");

@@ -1,5 +1,5 @@
-// A page and what its commands really print. `NEARMISS_WRITE_DOCS=1` writes into pages what differs, to be read and shortened
-// by hand.
+// A page and the real output of its commands. `NEARMISS_WRITE_DOCS=1` writes differences into pages, to be read and
+// shortened by hand.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";

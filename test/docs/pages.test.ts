@@ -1,4 +1,5 @@
-// The commands of the pages, run one after the other against a fresh controller: each prints what its page shows.
+// The commands of the pages, run one after the other against a fresh controller: each must print the output on its
+// page.
 import { expect, test } from "vitest";
 import { Page } from "./page.ts";
 import { missingCommands, runSteps } from "./page-run.ts";
@@ -13,7 +14,7 @@ const isSkipped = missing.length > 0 && process.env.CI !== "true";
 test.skipIf(isSkipped).each(pages)("docs/%s shows what its commands print", async (name) => {
   expect(missing).toEqual([]);
   const page = new Page(`docs/${name}`);
-  // What is typed on a machine by name: test/kernel/hands-on.test.ts.
+  // Commands for a named machine: test/kernel/hands-on.test.ts.
   const steps = page.steps.filter(({ machine }) => machine === undefined);
   const ran = await runSteps(steps);
   page.expectAsShown(

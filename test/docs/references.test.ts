@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 const root = resolve(import.meta.dirname, "../..");
 const pagesIn = (directory: string): string[] =>
   readdirSync(join(root, directory)).flatMap((name) => (name.endsWith(".md") ? [join(directory, name)] : []));
-/** Decisions tell of their day: a file may have gone since. */
+/** Decisions describe the code of their time: a file may have been removed since. */
 const decisions = pagesIn("docs/adr");
 const pages = [...pagesIn("."), ...pagesIn("docs")];
 
@@ -19,7 +19,7 @@ const sources = readdirSync(root, { withFileTypes: true })
     return readdirSync(join(root, name), { recursive: true }).map((path) => `/${name}/${path}`);
   });
 
-test.each([...pages, ...decisions])("%s links to what is there", (page) => {
+test.each([...pages, ...decisions])("%s links to pages that exist", (page) => {
   const links = [...readFileSync(join(root, page), "utf8").matchAll(/\]\(([^)#\s]+)[^)]*\)/g)].map(
     ([, link = ""]) => link,
   );
@@ -55,7 +55,7 @@ test.each([...pages, ...decisions])("%s links to headings that exist", (page) =>
   expect(broken.map(([link]) => link)).toEqual([]);
 });
 
-test.each(pages)("%s names files that there are", (page) => {
+test.each(pages)("%s names files that exist", (page) => {
   const text = readFileSync(join(root, page), "utf8");
   const named = [...text.matchAll(/`([\w./-]+\.(?:tsx?|cjs))`/g)].map(([, file = ""]) => file);
   expect(named.filter((file) => !sources.some((source) => source.endsWith(`/${file}`)))).toEqual([]);

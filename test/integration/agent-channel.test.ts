@@ -1,4 +1,4 @@
-// The agent channel over real WebSockets: who may open a session, how it begins, and how it ends.
+// The agent channel over real WebSockets: access, start and end of sessions.
 import { describe, expect, test } from "vitest";
 import { parseRevision, parseVtep } from "../../schema/address/index.ts";
 import { closeCodes, maxFrameBytes, parseAgentFrame } from "../../schema/agent/index.ts";
@@ -7,7 +7,7 @@ import { call, populate, startController, vm } from "./harness.ts";
 import { at, ipKey, macKey, red } from "./keys.ts";
 
 describe("opening a session", () => {
-  test("a registered host is welcomed with what is registered", async () => {
+  test("a registered host is welcomed with its registered values", async () => {
     const controller = await startController();
     await populate(controller);
     const welcome = await controller.agent("a").hello();
@@ -16,7 +16,7 @@ describe("opening a session", () => {
     expect(await call(controller, 200, "GET", "/v1/vms/web-1")).toMatchObject({ hostConnected: true });
   });
 
-  test("an unknown host is turned away with what to do", async () => {
+  test("an unknown host is rejected with instructions", async () => {
     const controller = await startController();
     const agent = controller.agent("new");
     void agent.hello({ vtep: parseVtep("192.0.2.50") }).catch(() => {});
@@ -40,14 +40,14 @@ describe("opening a session", () => {
     expect((await twin.closed).reason).toContain('belongs to host "new"');
   });
 
-  test("a host that registered itself may come back with another VTEP, in one revision", async () => {
+  test("a host that registered itself may return with another VTEP, in one revision", async () => {
     const controller = await startController({ selfRegistration: true });
     await controller.agent("new").hello({ vtep: parseVtep("192.0.2.50") });
     const welcome = await controller.agent("new").hello({ vtep: parseVtep("192.0.2.51") });
     expect(welcome).toMatchObject({ vtep: "192.0.2.51", asOf: 2 });
   });
 
-  test("what an operator set wins over the agent's word, and the mismatch is reported", async () => {
+  test("an operator's values take precedence over the agent's, and the mismatch is reported", async () => {
     const controller = await startController({ selfRegistration: true });
     await populate(controller);
     const welcome = await controller.agent("a").hello({ vtep: parseVtep("192.0.2.99") });
@@ -70,7 +70,7 @@ describe("opening a session", () => {
     await newer.frame("answers");
   });
 
-  test("no common protocol version is said so", async () => {
+  test("a missing common protocol version is reported", async () => {
     const controller = await startController();
     await populate(controller);
     const agent = controller.agent("a");
@@ -114,7 +114,7 @@ describe("opening a session", () => {
 });
 
 describe("the snapshot", () => {
-  test("holds the host's networks, its own VMs, and an answer to every declared key", async () => {
+  test("contains the host's networks, its own VMs, and an answer to every declared key", async () => {
     const controller = await startController();
     await populate(controller);
     const agent = await controller.agent("a").connect([ipKey(2), ipKey(77), ipKey(1, red)]);
@@ -133,7 +133,7 @@ describe("the snapshot", () => {
     ]);
   });
 
-  test("tells the bridge port of the host's own interfaces only", async () => {
+  test("names the bridge port of the host's own interfaces only", async () => {
     const controller = await startController();
     await populate(controller);
     const body = vm("a", 3);
@@ -147,7 +147,7 @@ describe("the snapshot", () => {
     expect(answerOf(remote)).toEqual({ ...at("a", 3), router: true });
   });
 
-  test("larger than a frame comes in chunks, the last with end", async () => {
+  test("larger than a frame arrives in chunks, the last with end", async () => {
     const controller = await startController();
     await populate(controller);
     const ips = Array.from({ length: 60 }, (_, i) => `fd00:20::${(i + 256).toString(16)}`);
@@ -169,7 +169,7 @@ describe("the snapshot", () => {
 });
 
 describe("liveness", () => {
-  test("heartbeats carry the bookmark that moves appliedRevision on", async () => {
+  test("heartbeats carry the bookmark that advances appliedRevision", async () => {
     const pass = holdIntervals();
     const controller = await startController({ heartbeatMs: 1_000 });
     await populate(controller);
@@ -192,7 +192,7 @@ describe("liveness", () => {
     expect(Date.parse(host.lastSeen)).toBeGreaterThan(0);
   });
 
-  test("an agent that is silent for three heartbeats is given up", async () => {
+  test("an agent that misses three heartbeats is disconnected", async () => {
     const pass = holdIntervals();
     const controller = await startController({ heartbeatMs: 1_000 });
     await populate(controller);
@@ -212,7 +212,7 @@ describe("liveness", () => {
     expect((await a.closed).code).toBe(closeCodes.badFrame);
   });
 
-  test("a stopping controller says so", async () => {
+  test("a stopping controller announces it", async () => {
     const controller = await startController();
     await populate(controller);
     const a = await controller.agent("a").connect();
@@ -235,7 +235,7 @@ describe("wait=ready", () => {
     expect(body.notReady).toBeUndefined();
   });
 
-  test("answers with the reason when the time is over: the change is done all the same", async () => {
+  test("answers with the reason at the deadline: the change is made all the same", async () => {
     const controller = await startController();
     await populate(controller);
     const absent = await call(controller, 200, "PATCH", "/v1/vms/web-1?wait=ready&timeoutMs=1", { host: "c" });
@@ -245,7 +245,7 @@ describe("wait=ready", () => {
     expect(silent).toMatchObject({ host: "a", ready: false, notReady: expect.stringContaining("not confirmed") });
   });
 
-  test("does not hold up a stopping controller", async () => {
+  test("does not delay a stopping controller", async () => {
     const controller = await startController();
     await populate(controller);
     const c = await controller.agent("c").connect();

@@ -1,4 +1,5 @@
-// What a host is told on the agent channel, and what it is not: answers, changes of what it holds, and nothing after a release.
+// Frames that a host receives on the agent channel, and those it does not: answers, changes of its keys, and nothing
+// after a release.
 import { describe, expect, test } from "vitest";
 import { parseIp } from "../../schema/address/index.ts";
 import { closeCodes } from "../../schema/agent/index.ts";
@@ -43,7 +44,7 @@ describe("questions", () => {
 });
 
 describe("pushes", () => {
-  test("a move reaches who asked, the old and the new host, and nobody else", async () => {
+  test("a move reaches the hosts that asked, the old and the new host, and no other", async () => {
     const controller = await startController();
     await populate(controller);
     await call(controller, 201, "PUT", "/v1/hosts/d", { vtep: "192.0.2.4" });
@@ -73,7 +74,7 @@ describe("pushes", () => {
     expect(d.frames("changes")).toEqual([]);
   });
 
-  test("an address known to be unknown is told when it comes into being", async () => {
+  test("an address cached as unknown is pushed when it is registered", async () => {
     const controller = await startController();
     await populate(controller);
     const a = await controller.agent("a").connect();
@@ -84,7 +85,7 @@ describe("pushes", () => {
     expect(answers).toEqual([{ key: ipKey(9), revision: 8, binding: at("c", 9) }]);
   });
 
-  test("a deletion is told as a tombstone to holders and to the VM's own host", async () => {
+  test("a deletion is pushed as a tombstone to holders and to the VM's own host", async () => {
     const controller = await startController();
     await populate(controller);
     await call(controller, 201, "PUT", "/v1/vms/stays", vm("b", 6));
@@ -101,7 +102,7 @@ describe("pushes", () => {
     expect(told[1]?.gone).toEqual([]);
   });
 
-  test("a network comes with the first VM, and goes with the last, with all interest in it", async () => {
+  test("a network arrives with the first VM, and leaves with the last, with all interest in it", async () => {
     const controller = await startController();
     await populate(controller);
     const a = await controller.agent("a").connect();
@@ -121,7 +122,7 @@ describe("pushes", () => {
     expect(a.frames("changes")).toHaveLength(2);
   });
 
-  test("another MTU reaches the hosts of the network; another subnet nobody", async () => {
+  test("a new MTU reaches the hosts of the network; a new subnet reaches none", async () => {
     const controller = await startController();
     await populate(controller);
     const [a, c] = await Promise.all([controller.agent("a").connect(), controller.agent("c").connect()]);
@@ -138,7 +139,7 @@ describe("pushes", () => {
     expect(c.frames("changes")).toEqual([]);
   });
 
-  test("another tunnel end of a host reaches the holders of its VMs, and itself", async () => {
+  test("a new VTEP of a host reaches the holders of its VMs, and the host itself", async () => {
     const controller = await startController();
     await populate(controller);
     const [a, b] = await Promise.all([controller.agent("a").connect([ipKey(2)]), controller.agent("b").connect()]);
@@ -152,7 +153,7 @@ describe("pushes", () => {
     expect((await b.frame("changes")).self).toEqual({ vtep: "192.0.2.22", vtepPort: 8472 });
   });
 
-  test("another MAC of an IP is corrected at every holder", async () => {
+  test("a new MAC of an IP is corrected at every holder", async () => {
     const controller = await startController();
     await populate(controller);
     const a = await controller.agent("a").connect([ipKey(2)]);
@@ -167,7 +168,7 @@ describe("pushes", () => {
     );
   });
 
-  test("interest outlives the session: an agent that comes back is told by its declaration alone", async () => {
+  test("interest survives the session: a returning agent is informed through its declaration alone", async () => {
     const controller = await startController();
     await populate(controller);
     const first = await controller.agent("a").connect([ipKey(2)]);
@@ -191,7 +192,7 @@ describe("pushes", () => {
 });
 
 describe("releasing", () => {
-  test("ends the interest in a key: its changes are pushed no longer, others' are", async () => {
+  test("ends the interest in a key: its changes are no longer pushed, those of others are", async () => {
     const controller = await startController();
     await populate(controller);
     await call(controller, 201, "PUT", "/v1/vms/web-3", vm("b", 3));
@@ -208,7 +209,7 @@ describe("releasing", () => {
     expect(body).toMatch(/^nearmiss_controller_released_total 2$/m);
   });
 
-  test("and asking again begins it anew", async () => {
+  test("and asking again renews it", async () => {
     const controller = await startController();
     await populate(controller);
     const a = await controller.agent("a").connect([ipKey(2)]);
@@ -219,7 +220,7 @@ describe("releasing", () => {
     expect((await a.frame("changes")).answers).toContainEqual(expect.objectContaining({ binding: at("c", 2) }));
   });
 
-  test("of what is not held, or of another network, changes nothing", async () => {
+  test("of a key outside the host's interest, or of another network, changes nothing", async () => {
     const controller = await startController();
     await populate(controller);
     const a = await controller.agent("a").connect([ipKey(2)]);
@@ -242,7 +243,7 @@ describe("releasing", () => {
     expect([changes.asOf, changes.answers.map(({ key }) => key)]).toEqual([revision, [macKey(2, red), ipKey(2, red)]]);
   });
 
-  test("before the session has begun ends it with the reason", async () => {
+  test("before the session has started ends it with the reason", async () => {
     const controller = await startController();
     await populate(controller);
     const a = controller.agent("a");

@@ -58,7 +58,7 @@ describe("preconditions", () => {
     expect(done.status).toBeLessThan(300);
   });
 
-  test("of many writers that read the same, one wins", async () => {
+  test("of many writers that have read the same revision, one succeeds", async () => {
     const controller = await startController();
     await populate(controller);
     const { revision } = await call(controller, 200, "GET", "/v1/vms/web-1");
@@ -97,7 +97,7 @@ describe("preconditions", () => {
 describe("an idempotency key", () => {
   const key = { "idempotency-key": '"8e03978e-40d5-43dd-bc93-6894a57f9324"' };
 
-  test("makes one of however many requests, at once or one after the other", async () => {
+  test("makes one change of any number of requests, concurrent or consecutive", async () => {
     const controller = await startController();
     await populate(controller);
     const body = { name: "db", host: "c", interfaces: [{ network: "blue" }] };
@@ -111,7 +111,7 @@ describe("an idempotency key", () => {
     expect(await revisionOf(controller)).toBe(8);
   });
 
-  test("is remembered by the next process, with what was answered", async () => {
+  test("is remembered across a restart, with the answer", async () => {
     const first = await startController();
     await populate(first);
     const body = { name: "db", host: "c", interfaces: [{ network: "blue" }] };
@@ -123,7 +123,7 @@ describe("an idempotency key", () => {
     expect(again.headers.get("idempotency-replayed")).toBe("true");
   });
 
-  test("of another request is refused, and a refused request keeps none", async () => {
+  test("of another request is refused, and a refused request stores none", async () => {
     const controller = await startController();
     await populate(controller);
     const taken = await send(controller, "POST", "/v1/vms", { name: "web-1", ...vm("c", 9) }, key);
@@ -134,7 +134,7 @@ describe("an idempotency key", () => {
     await call(controller, 404, "GET", "/v1/vms/db2");
   });
 
-  test("that is none is refused", async () => {
+  test("that is malformed is refused", async () => {
     const controller = await startController();
     await populate(controller);
     const answer = await send(
@@ -149,7 +149,7 @@ describe("an idempotency key", () => {
 });
 
 describe("labels and description", () => {
-  test("are kept on every resource, merged key by key, and make a revision", async () => {
+  test("are stored on every resource, merged key by key, and make a revision", async () => {
     const first = await startController();
     await populate(first);
     for (const path of ["networks/blue", "hosts/a", "vms/web-1"]) {
@@ -183,7 +183,7 @@ describe("labels and description", () => {
 });
 
 describe("a merge patch", () => {
-  test("changes one interface by its name, adds one, removes one, and leaves the others", async () => {
+  test("changes one interface by its name, adds one, removes one, and leaves the others unchanged", async () => {
     const controller = await startController();
     await populate(controller);
     const path = "/v1/vms/web-1";
@@ -211,7 +211,7 @@ describe("a merge patch", () => {
     [{ interfaces: [{ mac: "52:54:00:00:00:01" }] }, "/interfaces/0/network"],
     [{ interfaces: 7 }, "/interfaces"],
     [{ interfaces: { eth0: 7 } }, "/interfaces/eth0"],
-  ])("%j is refused at its place", async (patch, pointer) => {
+  ])("%j is refused with a pointer", async (patch, pointer) => {
     const controller = await startController();
     await populate(controller);
     const { status, body } = await controller.request("PATCH", "/v1/vms/web-1", patch);
@@ -228,7 +228,7 @@ describe("a dry run", () => {
     ["PUT", "/v1/networks/green", { vni: 300, subnets: ["10.9.0.0/16"] }],
     ["PATCH", "/v1/hosts/a", { vtep: "192.0.2.77" }],
     ["DELETE", "/v1/vms/web-1", undefined],
-  ])("of %s %s answers as the real one, says so, and changes nothing", async (method, path, body) => {
+  ])("of %s %s answers like the real request, says so, and changes nothing", async (method, path, body) => {
     const controller = await startController();
     await populate(controller);
     const before = await revisionOf(controller);
@@ -242,7 +242,7 @@ describe("a dry run", () => {
     expect(await revisionOf(controller)).toBe(before + 1);
   });
 
-  test("is refused as the real one", async () => {
+  test("is refused like the real request", async () => {
     const controller = await startController();
     await populate(controller);
     const { status, body } = await controller.request("PUT", "/v1/vms/x?dryRun=true", vm("c", 1));

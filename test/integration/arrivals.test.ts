@@ -1,4 +1,4 @@
-// A VM that comes to a host brings MACs along that its guest remembers: the host is told of their ways with the move.
+// The guest of a VM that moves to a host has MACs cached: the host receives their entries with the move.
 import { expect, test } from "vitest";
 import type { Answer, BindingKey } from "../../schema/address/index.ts";
 import { type AgentClient, call, populate, startController, vm } from "./harness.ts";
@@ -11,7 +11,7 @@ async function ask(agent: AgentClient, id: number, ...numbers: number[]): Promis
   await agent.frame("answers", (frame) => frame.id === id);
 }
 
-/** The remote ends in what a host was told, as "MAC host". */
+/** The remote ends in the frames of a host, as "MAC host". */
 const ways = (answers: readonly Answer[]) =>
   answers.flatMap(({ key, binding }) =>
     key.kind === "mac" && binding && !binding.local ? [`${key.mac} ${binding.host}`] : [],
@@ -35,7 +35,7 @@ async function talking({ seeding }: { readonly seeding: boolean }) {
   return { controller, d };
 }
 
-test("a host is told where the partners of a VM are that moves to it, in the same frame, and of nobody else", async () => {
+test("a host that a VM moves to learns the locations of the VM's partners in the same frame, and no others", async () => {
   const { controller, d } = await talking({ seeding: true });
   const { revision } = await call(controller, 200, "POST", "/v1/vms/web-1/move", { host: "d" });
   const frame = await d.frame("changes", ({ asOf }) => asOf === revision);
@@ -43,7 +43,7 @@ test("a host is told where the partners of a VM are that moves to it, in the sam
   expect(ways(frame.answers)).toEqual([`${mac(5)} a`, `${mac(3)} c`]);
 });
 
-test("what it was told so, it is told of when it changes", async () => {
+test("the locations it learned this way are updated when they change", async () => {
   const { controller, d } = await talking({ seeding: true });
   await call(controller, 200, "POST", "/v1/vms/web-1/move", { host: "d" });
   const { revision } = await call(controller, 200, "POST", "/v1/vms/web-3/move", { host: "b" });
@@ -51,7 +51,7 @@ test("what it was told so, it is told of when it changes", async () => {
   expect(ways(answers)).toEqual([`${mac(3)} b`]);
 });
 
-test("a host that is prepared for a VM knows the ways beforehand, and hears of those that came since with the commit", async () => {
+test("a host that is prepared for a VM learns its partners in advance, and later ones with the commit", async () => {
   const { controller, d } = await talking({ seeding: true });
   const prepared = await call(controller, 200, "POST", "/v1/vms/web-1/prepare", { host: "d" });
   const first = await d.frame("changes", ({ asOf }) => asOf === prepared.revision);
@@ -62,7 +62,7 @@ test("a host that is prepared for a VM knows the ways beforehand, and hears of t
   expect(ways(answers)).toEqual([`${mac(2)} b`]);
 });
 
-test("two that leave a host together find each other where they come to", async () => {
+test("two VMs that leave a host together find each other on their new hosts", async () => {
   const { controller, d } = await talking({ seeding: true });
   const headers = { "content-type": "application/x-ndjson" };
   const lines = [
@@ -80,7 +80,7 @@ test("two that leave a host together find each other where they come to", async 
   expect(ways(answers)).toEqual([`${mac(5)} b`, `${mac(3)} c`]);
 });
 
-test("a host that takes no seeds is told of the VM alone", async () => {
+test("a host that does not accept seeds is informed of the VM alone", async () => {
   const { controller, d } = await talking({ seeding: false });
   const { revision } = await call(controller, 200, "POST", "/v1/vms/web-1/move", { host: "d" });
   const { answers } = await d.frame("changes", ({ asOf }) => asOf === revision);

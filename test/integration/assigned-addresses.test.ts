@@ -1,4 +1,4 @@
-// MAC and IPs that nobody names.
+// Assignment of MAC and IP addresses that a request omits.
 import { describe, expect, test } from "vitest";
 import { type Controller, call, problemType, startController } from "./harness.ts";
 
@@ -12,8 +12,8 @@ const create = async (controller: Controller, name: string, more: object = {}) =
   return (await call(controller, 201, "POST", "/v1/vms", body)).interfaces[0] as { mac: string; ips: string[] };
 };
 
-describe("addresses that are left out", () => {
-  test("are one of each family, and a locally administered unicast MAC", async () => {
+describe("omitted addresses", () => {
+  test("are assigned as one of each family, and a locally administered unicast MAC", async () => {
     const controller = await startController();
     await network(controller, { subnets: ["10.0.0.0/29", "fd00::/64"] });
     const { mac, ips } = await create(controller, "v1");
@@ -23,7 +23,7 @@ describe("addresses that are left out", () => {
     expect((await create(controller, "v3", { ips: [] })).ips).toEqual([]);
   });
 
-  test("respect gateways and reserved ranges, and one subnet follows the other", async () => {
+  test("respect gateways and reserved ranges, and one subnet after the other", async () => {
     const controller = await startController();
     await network(controller, {
       subnets: ["10.0.0.0/29", "10.0.1.0/29"],
@@ -40,7 +40,7 @@ describe("addresses that are left out", () => {
     await create(controller, "named", { ips: ["10.0.0.2"] });
   });
 
-  test("stay with a PUT that leaves them out again", async () => {
+  test("stay after a PUT that omits them again", async () => {
     const controller = await startController();
     await network(controller);
     const first = await call(controller, 201, "PUT", "/v1/vms/v", { host: "a", interfaces: [{ network: "n" }] });
@@ -48,7 +48,7 @@ describe("addresses that are left out", () => {
     expect(again).toEqual(first);
   });
 
-  test("are not given to another VM for a while, over a restart too", async () => {
+  test("are not assigned to another VM for a while, also across a restart", async () => {
     let now = 1_000_000_000_000;
     const clock = { now: () => new Date(now) };
     const first = await startController(clock);
@@ -64,7 +64,7 @@ describe("addresses that are left out", () => {
     expect((await create(second, "v4")).ips).toEqual(["10.0.0.2"]);
   });
 
-  test("are told to be held back where that is what is missing", async () => {
+  test("are reported as in quarantine if no others are left", async () => {
     const controller = await startController();
     await network(controller, { subnets: ["10.0.0.0/30"], gateways: [] });
     await create(controller, "v1");

@@ -1,4 +1,4 @@
-// The AsyncAPI document against the standard, and against what the controller sends.
+// The AsyncAPI document against the standard, and against the controller's messages.
 import { createRequire } from "node:module";
 import { Ajv, type ValidateFunction } from "ajv";
 import addFormats from "ajv-formats";
@@ -27,7 +27,7 @@ function validators(messages: Record<string, Message>): Map<string, ValidateFunc
   );
 }
 
-/** The schema without room for what it does not name. */
+/** The schema without additional properties. */
 function closed(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(closed);
   if (typeof schema !== "object" || schema === null) return schema;
@@ -37,7 +37,7 @@ function closed(schema: unknown): unknown {
     : inner;
 }
 
-test("is valid by the schema of AsyncAPI 3, and refers to what is there", async () => {
+test("is valid by the schema of AsyncAPI 3, and all its references resolve", async () => {
   const document = await documentOf(await startController());
   const validate = makeAjv().compile(standard);
   validate(document);
@@ -49,7 +49,7 @@ test("is valid by the schema of AsyncAPI 3, and refers to what is there", async 
   }
 });
 
-test("names the stream's path, its query and every close code", async () => {
+test("documents the stream's path, its query and every close code", async () => {
   const controller = await startController();
   const document = await documentOf(controller);
   const { address, bindings } = document.channels.events;
@@ -58,12 +58,12 @@ test("names the stream's path, its query and every close code", async () => {
   for (const code of Object.values(eventCloseCodes)) expect(document.info.description).toContain(`- ${code}: `);
 });
 
-test("every message that the controller sends is one of the document's, and of one kind only", async () => {
+test("every message that the controller sends matches exactly one of the document's", async () => {
   const controller = await startController({ stream: { bookmarkMs: 20 } });
   const { messages } = (await documentOf(controller)).channels.events;
   const checks = validators(messages);
   const consumer = controller.events("?since=0");
-  // What happens on hosts is told to those alone who are past the log.
+  // Operational events are sent only to consumers that have read the log.
   await consumer.untilBookmark(0);
   await populate(controller);
   await controller.agent("a").hello();
@@ -87,7 +87,7 @@ test("every message that the controller sends is one of the document's, and of o
   expect(kindOf({ ...first, undocumented: true })).toEqual([]);
 });
 
-test("ids are positions to go on from", async () => {
+test("ids are positions to resume from", async () => {
   const controller = await startController();
   await populate(controller);
   const consumer = controller.events("?since=0");

@@ -15,7 +15,7 @@ async function stand() {
   return { directory, db, controller, add, backup: join(directory, "backup.db"), other: join(directory, "other.db") };
 }
 
-test("a backup under load is of one revision, and restores to exactly that with an epoch of its own", async () => {
+test("a backup under load is of one revision, and restores to exactly that with a new epoch", async () => {
   const { db, controller, add, backup, other, directory } = await stand();
   for (let n = 1; n <= 40; n++) await add(n);
   let written = 40;
@@ -38,7 +38,7 @@ test("a backup under load is of one revision, and restores to exactly that with 
   const result = JSON.parse(restored.output) as { revision: number; epoch: string; formerEpoch: string };
   expect(result).toMatchObject({ revision, formerEpoch: epoch });
   expect(result.epoch).not.toBe(epoch);
-  // The tokens came along, and the file with the first one did not.
+  // The tokens are part of the backup, the file with the first one is not.
   copyFileSync(`${db}.admin-token`, `${other}.admin-token`);
   const second = await ControllerProcess.start(other);
   const stored = await second.everything();
@@ -97,7 +97,7 @@ test("a backup of a newer schema is refused", async () => {
   expect(existsSync(other)).toBe(false);
 });
 
-test("files that others may read are refused, with the command that mends it", async () => {
+test("files that others may read are refused, with the command that fixes them", async () => {
   const { db, controller } = await stand();
   expect(await controller.process.stop()).toBe(0);
   for (const file of [db, `${db}.admin-token`]) {

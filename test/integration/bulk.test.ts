@@ -56,7 +56,7 @@ const vmBody = (host: string, n: number) => {
 const big = { kind: "network", name: "big", vni: 900, subnets: ["10.8.0.0/15"] };
 
 describe("import", () => {
-  test("is one revision with an event per resource, and says what became of each line", async () => {
+  test("is one revision with an event per resource, and reports the result of each line", async () => {
     const controller = await startController();
     await populate(controller);
     const before = await revisionOf(controller);
@@ -150,7 +150,7 @@ describe("import", () => {
     expect(await exported(controller)).toEqual(before);
   });
 
-  test("sent again, because its answer was lost, changes nothing", async () => {
+  test("sent again after its answer was lost changes nothing", async () => {
     const controller = await startController();
     await populate(controller);
     const lines = [
@@ -163,7 +163,7 @@ describe("import", () => {
     expect((await imported(controller, lines)).at(-1)).toMatchObject(unchanged);
   });
 
-  test("as a dry run says the same, and changes nothing", async () => {
+  test("as a dry run gives the same report, and changes nothing", async () => {
     const controller = await startController();
     await populate(controller);
     const before = await exported(controller);
@@ -176,7 +176,7 @@ describe("import", () => {
     expect(await exported(controller)).toEqual(before);
   });
 
-  test("whose client went away before its body was whole is none, and keeps nobody waiting", async () => {
+  test("whose client disconnected before the end of the body changes nothing, and blocks no other", async () => {
     const controller = await startController();
     const open = () => {
       let send: ReadableStreamDefaultController<Uint8Array> | undefined;
@@ -206,7 +206,7 @@ describe("import", () => {
     expect((await exported(controller)).slice(1)).toMatchObject([{ kind: "network", name: "big" }, { kind: "host" }]);
   });
 
-  test("waits for another to end, so that each is decided on what the one before has left", async () => {
+  test("waits for another to end, so that each is decided on the result of the one before", async () => {
     const controller = await startController();
     await populate(controller);
     const lines = (host: string) => [big, ...Array.from({ length: 1_000 }, (_, i) => line(i + 256, host))];
@@ -216,7 +216,7 @@ describe("import", () => {
     expect(late?.at(-1)).toMatchObject({ created: 0, updated: 1_000, unchanged: 1 });
   });
 
-  test("takes NDJSON only, of lines that are not endless", async () => {
+  test("accepts NDJSON only, and limits the length of a line", async () => {
     const controller = await startController();
     const json = await controller.request("POST", "/v1/import", { kind: "host" });
     expect([json.status, problemType(json.body)]).toEqual([415, "unsupported-media-type"]);
@@ -226,7 +226,7 @@ describe("import", () => {
     expect([status, problemType(JSON.parse(text))]).toEqual([400, "invalid-input"]);
   });
 
-  test("of an export into an empty controller makes the same inventory", async () => {
+  test("of an export into an empty controller creates the same inventory", async () => {
     const [from, to] = [await startController(), await startController()];
     await populate(from);
     await call(from, 201, "PUT", "/v1/vms/gw", {
@@ -243,7 +243,7 @@ describe("import", () => {
 });
 
 describe("a line", () => {
-  test("carries labels, a description, and what addresses are assigned from", async () => {
+  test("carries labels, a description, and the parameters of address assignment", async () => {
     const [from, to] = [await startController(), await startController()];
     const pool = { gateways: ["10.7.0.9"], reserved: ["10.7.0.1-10.7.0.3"], quarantineSeconds: 0 };
     const notes = { labels: { "example.com/team": "red", tier: "web" }, description: "left of the door" };
@@ -258,7 +258,7 @@ describe("a line", () => {
     expect((await exported(to)).slice(1)).toEqual(lines);
   });
 
-  test("that names no addresses is given those that no other line wants, and keeps them when it comes again", async () => {
+  test("without addresses gets addresses that no other line uses, and keeps them when it is sent again", async () => {
     const controller = await startController();
     const lines = [
       { kind: "network", name: "pool", vni: 7, subnets: ["10.7.0.0/29", "fd07::/64"] },
@@ -287,7 +287,7 @@ describe("a line", () => {
 });
 
 describe("a large import", () => {
-  test("may take longer than a connection may be silent, and its answer may not", async () => {
+  test("may take longer than the idle timeout of a connection, and so may its answer", async () => {
     let connection: Socket | undefined;
     const whileWritten: (number | undefined)[] = [];
     const watched = (store: Store): Store =>
@@ -314,7 +314,7 @@ describe("a large import", () => {
     expect(connection?.timeout).toBe(allowed);
   });
 
-  test("reaches agents as one set, followers in order, and those who ask meanwhile see all of it or nothing", async () => {
+  test("reaches agents as one set and followers in order, and concurrent reads see all of it or nothing", async () => {
     const controller = await startController({ stream: { maxBufferedBytes: 64 * 1024 } });
     await populate(controller);
     const agent = await controller.agent("a").connect();
@@ -348,14 +348,14 @@ describe("a large import", () => {
     expect(live.received.map(({ id }) => id)).toEqual(Array.from({ length: count + 1 }, (_, i) => `${revision}.${i}`));
     const [, ...rest] = await exported(controller);
     expect(rest).toHaveLength(count + 1 + 7);
-    // The other copy of the inventory has followed: the next change is decided and seen on the same state.
+    // The other copy of the inventory is updated too: the next change is decided and visible on the same state.
     await call(controller, 204, "DELETE", "/v1/vms/vm-256");
     await call(controller, 404, "GET", "/v1/vms/vm-256");
     await call(controller, 404, "GET", "/v1/resolve?vni=900&ip=10.9.1.0");
     await call(controller, 201, "PUT", "/v1/vms/again", vmBody("b", 256));
   });
 
-  test("that is refused at its last line leaves everything as it was, for the next change too", async () => {
+  test("that is refused at its last line leaves everything unchanged, for the next change too", async () => {
     const controller = await startController();
     await populate(controller);
     const before = await exported(controller);
@@ -374,7 +374,7 @@ describe("a large import", () => {
     expect(await exported(controller)).toHaveLength(before.length + 2_001);
   });
 
-  test("is there after a restart", async () => {
+  test("survives a restart", async () => {
     const controller = await startController();
     await populate(controller);
     await imported(controller, [big, ...Array.from({ length: 1_000 }, (_, i) => line(i + 256))]);

@@ -27,7 +27,7 @@ async function postRenewal({ ask }: EnrollingController, identity: HostIdentity,
 }
 
 describe("renewal", () => {
-  test("comes at two thirds of a certificate's life, is kept, and does not disturb the session", async () => {
+  test("happens at two thirds of a certificate's life, is stored, and does not disturb the session", async () => {
     const controller = await startEnrolling();
     const state = temporaryState();
     const before = await controller.enrol("a", state);
@@ -45,7 +45,7 @@ describe("renewal", () => {
     expect((await controller.ask({ identity: after }, "GET", "/v1/hosts/a")).status).toBe(200);
   });
 
-  test("does not come a day before that", async () => {
+  test("does not happen a day earlier", async () => {
     const controller = await startEnrolling();
     const identity = await controller.enrol("a");
     const scheduled: number[] = [];
@@ -61,7 +61,7 @@ describe("renewal", () => {
     expect(scheduled).toEqual([3_600_000]);
   });
 
-  test("carries a session over the end of the certificate that it began with", async () => {
+  test("keeps a session open beyond the end of its first certificate", async () => {
     const controller = await startEnrolling();
     const identity = await controller.enrol("a");
     const agent = await controller.agent(identity).connect();
@@ -69,13 +69,13 @@ describe("renewal", () => {
     controller.clock.advance(20 * day);
     expect((await postRenewal(controller, identity)).status).toBe(201);
     controller.clock.advance(11 * day);
-    // Every session is judged again before it is told of this.
+    // Every session is checked again before it receives this.
     await controller.tls.refresh();
     await agent.untilAll(() => agent.frames("trust").length === 2);
     expect(agent.isOpen).toBe(true);
   });
 
-  test("that never came ends the session with the certificate", async () => {
+  test("that never happened ends the session with the certificate", async () => {
     const pass = holdIntervals();
     const controller = await startEnrolling({ heartbeatMs: 1_000 });
     const agent = await controller.agent(await controller.enrol("a")).connect();
@@ -87,14 +87,14 @@ describe("renewal", () => {
     });
   });
 
-  test("keeps the key: for another it takes a join token", async () => {
+  test("keeps the key: another key needs a join token", async () => {
     const controller = await startEnrolling();
     const identity = await controller.enrol("a");
     const { status, body } = await postRenewal(controller, identity, makeHostKey());
     expect([status, body.detail]).toEqual([403, expect.stringContaining("`nearmiss host add a`")]);
   });
 
-  test("is for those who show a certificate", async () => {
+  test("requires a certificate", async () => {
     const controller = await startEnrolling();
     const csr = await makeRequest(makeHostKey(), "a");
     expect((await controller.ask({}, "POST", "/v1/renew", { csr })).status).toBe(401);
@@ -102,7 +102,7 @@ describe("renewal", () => {
     expect((await controller.ask(token, "POST", "/v1/renew", { csr })).status).toBe(401);
   });
 
-  test("is tried again where nobody answers", async () => {
+  test("is retried while no controller answers", async () => {
     const controller = await startEnrolling();
     const state = temporaryState();
     const before = await controller.enrol("a", state);
@@ -119,7 +119,7 @@ describe("renewal", () => {
 });
 
 describe("a host that was away", () => {
-  test("past its certificate's end, and not past the grace, renews and is back", async () => {
+  test("with an expired certificate renews it within the grace period and reconnects", async () => {
     const controller = await startEnrolling();
     const before = await controller.enrol("a");
     controller.clock.advance(lifetimeMs + graceMs - day);
@@ -130,7 +130,7 @@ describe("a host that was away", () => {
     await controller.agent(after).connect();
   });
 
-  test("past the grace is told what to do, and comes back with a new line", async () => {
+  test("past the grace period gets instructions, and returns with a new join command", async () => {
     const controller = await startEnrolling();
     const state = temporaryState();
     const before = await controller.enrol("a", state);
@@ -145,7 +145,7 @@ describe("a host that was away", () => {
     await controller.agent(after).connect();
   });
 
-  test("and was revoked meanwhile has no grace", async () => {
+  test("and was revoked in the meantime has no grace period", async () => {
     const controller = await startEnrolling();
     const identity = await controller.enrol("a");
     await controller.call(204, "POST", "/v1/hosts/a/revoke");
@@ -154,8 +154,8 @@ describe("a host that was away", () => {
   });
 });
 
-describe("one CA follows another", () => {
-  test("step by step, while sessions stand and hosts renew by themselves", async () => {
+describe("rotation of the CA", () => {
+  test("takes place in steps, while sessions stay open and hosts renew by themselves", async () => {
     const controller = await startEnrolling();
     const state = temporaryState();
     const before = await controller.enrol("a", state);
@@ -189,7 +189,7 @@ describe("one CA follows another", () => {
     expect(state.findIdentity()?.ca).toBe(controller.trust());
   });
 
-  test("and is not removed while hosts hold its certificates, unless that is forced, which ends their sessions", async () => {
+  test("removes no CA while hosts have its certificates, unless forced, which ends their sessions", async () => {
     const controller = await startEnrolling();
     const agent = await controller.agent(await controller.enrol("a")).connect();
     const [old] = (await controller.call(200, "GET", "/v1/authorities")).authorities;
@@ -206,7 +206,7 @@ describe("one CA follows another", () => {
     expect((await agent.closed).code).toBe(closeCodes.certificateEnded);
   });
 
-  test("of an unknown id, or without rights, is refused", async () => {
+  test("with an unknown id, or without rights, is refused", async () => {
     const controller = await startEnrolling();
     await controller.call(404, "POST", "/v1/authorities/00000000/issue");
     await controller.call(404, "DELETE", "/v1/authorities/00000000");

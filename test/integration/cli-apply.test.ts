@@ -1,4 +1,4 @@
-// apply, diff, export and import, from a file to a controller in a process of its own.
+// apply, diff, export and import, from a file to a controller in a separate process.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -26,7 +26,7 @@ function on(controller: Operated, text: string) {
   return (command: "apply" | "diff", ...flags: string[]) => controller.run([command, "-f", file, ...flags]);
 }
 
-test("a file is applied in one revision, and then there is nothing to do", async () => {
+test("a file is applied in one revision, and applying it again changes nothing", async () => {
   const controller = await startOperated();
   const run = on(controller, fleet);
   const before = await run("diff");
@@ -48,7 +48,7 @@ test("a file is applied in one revision, and then there is nothing to do", async
   expect((await changed("apply", "--yes")).stdout).toContain(
     "0 created, 1 updated, 0 deleted, 0 unchanged at revision 2",
   );
-  // What was assigned stays.
+  // Assigned addresses stay.
   const web = JSON.parse(await controller.ok("vm", "get", "web-1", "-o", "json"));
   expect([web.host, web.interfaces[0].ips[0]]).toEqual(["b", address]);
   expect((await changed("apply", "--prune", "--dry-run")).stdout).toContain("1 deleted, 0 unchanged: a dry run");
@@ -56,7 +56,7 @@ test("a file is applied in one revision, and then there is nothing to do", async
   expect((await controller.run(["vm", "get", "db-1"])).status).toBe(3);
 });
 
-test("what collides is refused as a whole with status 4, what is not valid with status 2 before anything is sent", async () => {
+test("conflicts are refused as a whole with status 4, invalid input with status 2 before anything is sent", async () => {
   const controller = await startOperated();
   await on(controller, fleet)("apply", "--yes");
   const taken = await on(controller, fleet.replace("{network: blue}]", "{network: blue, ips: [10.20.1.77]}]"))(
@@ -74,7 +74,7 @@ test("what collides is refused as a whole with status 4, what is not valid with 
   expect((await on(controller, fleet)("diff")).status).toBe(0);
 });
 
-test("an export is applied or imported by another controller, and is the same there", async () => {
+test("an export is applied or imported by another controller, with the same result", async () => {
   const [from, to, third] = [await startOperated(), await startOperated(), await startOperated()];
   await on(from, fleet)("apply", "--yes");
   const ndjson = await from.ok("export");

@@ -48,25 +48,25 @@ test.each<[string, string[], string[]]>([
   expect(await offered(...words)).toEqual(expected);
 });
 
-test("what has been typed is not run", async () => {
+test("typed text is not executed", async () => {
   const trace = join(operated().directory, "trace");
   expect(await offered("vm", "get", `$(touch ${trace})`, "")).toEqual([]);
   expect(existsSync(trace)).toBe(false);
 });
 
-test("nothing is said where the controller does not answer", async () => {
+test("nothing is printed if the controller does not answer", async () => {
   const env = { ...operated().env, NEARMISS_CONTROLLER: "http://127.0.0.1:1" };
   const finished = await runNearmiss(["complete", "--", "vm", "get", "w"], { env });
   expect(finished).toEqual({ status: 0, stdout: ":4\n", stderr: "" });
 });
 
-test.each(["zsh", "fish"])("a script for %s is printed, which asks the same command", async (shell) => {
+test.each(["zsh", "fish"])("a script for %s is printed, which calls the same command", async (shell) => {
   const { status, stdout } = await runNearmiss(["completion", shell]);
   expect(status).toBe(0);
   expect(stdout).toMatch(/nearmiss complete --/);
 });
 
-test("another shell is refused, with those there are", async () => {
+test("an unsupported shell is refused with the supported ones", async () => {
   const { status, stderr } = await runNearmiss(["completion", "tcsh"]);
   expect(status).toBe(2);
   expect(stderr).toMatch(/bash, zsh, fish/);

@@ -1,4 +1,4 @@
-// Live migrations and dead hosts as an operator goes through them.
+// Live migrations and dead hosts from an operator's point of view.
 import { expect, test } from "vitest";
 import { type Operated, startOperated } from "../support/binary.ts";
 
@@ -14,13 +14,13 @@ async function stand(): Promise<Operated> {
   return controller;
 }
 
-test("a live migration is prepared, given up, prepared again and committed", async () => {
+test("a live migration is prepared, aborted, prepared again and committed", async () => {
   const { ok, run } = await stand();
   expect(await ok("vm", "prepare", "web-1", "b")).toMatch(/^VM web-1 is prepared on b and stays on a, revision 2: /);
   expect(await ok("vm", "get", "web-1")).toMatch(/host: +a\nmigrates to: +b\n/);
   expect(await ok("vm", "abort", "web-1")).toMatch(/^VM web-1 stays on a, revision 3: /);
   await ok("vm", "prepare", "web-1", "b");
-  // Another host than the prepared one is meant: somebody has been faster.
+  // The commit names another host than the prepared one: the VM was moved in between.
   expect((await run(["vm", "commit", "web-1", "c"])).status).toBe(4);
   expect(await ok("vm", "commit", "web-1", "b")).toMatch(/^VM web-1 moves a → b, revision 5: /);
   expect(await ok("vm", "get", "web-1")).not.toContain("migrates to");
@@ -37,7 +37,7 @@ test("a dead host is marked down, evacuated and deleted", async () => {
   expect(JSON.parse(await ok("vm", "list", "--host", "a", "-o", "json"))).toHaveLength(2);
   expect(await ok("host", "evacuate", "a", "--to", "b", "--to", "c")).toMatch(/\nhost a: 2 VMs, revision 3: /);
   expect(await ok("vm", "list", "--host", "a", "-o", "json")).toBe("[]\n");
-  expect(await ok("host", "up", "a")).toMatch(/\na +192\.0\.2\.1 +away /);
+  expect(await ok("host", "up", "a")).toMatch(/\na +192\.0\.2\.1 +disconnected /);
   await ok("vm", "move", "web-1", "a");
   await ok("host", "down", "a");
   expect((await run(["host", "delete", "a"])).status).toBe(4);

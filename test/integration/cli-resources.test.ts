@@ -1,4 +1,4 @@
-// `nearmiss network|host|vm` as an operator runs them: the built command against a controller in a process of its own.
+// `nearmiss network|host|vm` as an operator runs them: the built command against a controller in a separate process.
 import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -14,14 +14,14 @@ const operated = operatedForFile(async (controller) => {
   await controller.ok("vm", "create", "db-1", "--host", "a", "-i", "blue");
 });
 
-test("a network, a host and a VM are made, shown, changed and deleted", async () => {
+test("a network, a host and a VM are created, shown, changed and deleted", async () => {
   const { ok } = operated();
   const made = await ok("vm", "create", "web-1", "--host", "a", "-i", "blue", "-l", "tier=web");
   expect(made).toMatch(
-    /^VM web-1 is created at revision \d+\nNAME +HOST +AGENT +NETWORKS +IPS +LABELS\nweb-1 +a +away/,
+    /^VM web-1 is created at revision \d+\nNAME +HOST +AGENT +NETWORKS +IPS +LABELS\nweb-1 +a +disconnected/,
   );
   expect(await ok("vm", "list", "--name", "web-1")).toBe(
-    "NAME   HOST  AGENT  NETWORKS  IPS        LABELS\nweb-1  a     away   blue      10.20.0.3  tier=web\n",
+    "NAME   HOST  AGENT         NETWORKS  IPS        LABELS\nweb-1  a     disconnected  blue      10.20.0.3  tier=web\n",
   );
   await ok(
     "vm",
@@ -61,7 +61,7 @@ test("a nested guest names its parent, and a VM without interfaces its owners", 
   for (const name of ["inner", "outer"]) await ok("vm", "delete", name);
 });
 
-test("a token's hosts and quota are made and listed", async () => {
+test("a token's hosts and quota are set and listed", async () => {
   const { ok } = operated();
   const bounds = ["--host", "b", "--host", "a", "--max-vms", "20", "--max-vms-per-host", "5", "--max-addresses", "40"];
   await ok(
@@ -82,7 +82,7 @@ test("a token's hosts and quota are made and listed", async () => {
   );
 });
 
-test("lists are followed over all their pages, and filtered by the controller", async () => {
+test("lists are followed through all their pages, and filtered by the controller", async () => {
   const { ok, run } = operated();
   const lines = Array.from({ length: 1_200 }, (_, n) =>
     JSON.stringify({ kind: "vm", name: `vm-${n}`, host: "a", interfaces: [], labels: { odd: String(n % 2) } }),
@@ -105,7 +105,7 @@ test.each<[string, string[], number, RegExp]>([
   ["4: taken", ["network", "create", "blue", "--vni", "7", "--subnet", "10.0.0.0/8"], 4, /`update`/],
   ["4: in use", ["host", "delete", "a"], 4, /db-1/],
   [
-    "4: changed meanwhile",
+    "4: changed concurrently",
     ["host", "update", "a", "--if-revision", "1", "--port", "5"],
     4,
     /`get` shows its current state/,
@@ -117,7 +117,7 @@ test.each<[string, string[], number, RegExp]>([
   expect(finished.status).toBe(status);
 });
 
-test("a flag goes before the environment, and that before the file", async () => {
+test("a flag takes precedence over the environment, and that over the file", async () => {
   const { directory, env, url } = operated();
   const file = join(directory, "settings.toml");
   const { NEARMISS_CONTROLLER: _url, NEARMISS_TOKEN_FILE: _token, ...bare } = env;
@@ -138,7 +138,7 @@ test.each([
   ['contoller = "x"', /"contoller" is not a valid setting: use controller, token-file, ca/],
   ['controller = "ftp://x"', /controller must be a URL such as/],
   ["controller =", /settings.toml:1:\d+ is not valid TOML/],
-])("settings that say %s are refused with what to write", async (text, message) => {
+])("settings that contain %s are refused with instructions", async (text, message) => {
   const file = join(temporaryDirectory(), "settings.toml");
   writeFileSync(file, text);
   const finished = await runNearmiss(["vm", "list", "--config", file]);
@@ -171,7 +171,7 @@ test("a wait for a host without an agent ends with status 1 and the reason; the 
   expect(await operated().ok("vm", "get", "wait-1")).toContain("host:         a\n");
 });
 
-test("colours are for terminals, and NO_COLOR is honoured there too", async () => {
+test("colours are for terminals, and NO_COLOR disables them there too", async () => {
   const { run } = operated();
   const coloured = "\u001b[";
   expect((await run(["host", "list"])).stdout).not.toContain(coloured);
@@ -191,7 +191,7 @@ test.each([
   const { ok } = operated();
   for (const flags of [["-o", "json"], ["--json"]]) {
     const text = await ok(...args, ...flags);
-    // One value, or an object a line where it is told while it is read.
+    // One value, or one object per line for output that is produced while it is read.
     const values = ["audit", "events", "export"].includes(args[0] ?? "") ? text.trimEnd().split("\n") : [text];
     for (const value of values) expect(JSON.parse(value)).toBeTypeOf("object");
   }

@@ -1,4 +1,4 @@
-// What goes on until it is interrupted, and moves that wait: the built command against real controllers.
+// Commands that run until they are interrupted, and moves that wait: the built command against real controllers.
 import { expect, test } from "vitest";
 import { cleanEnvironment, operatedForFile, runNearmiss, startNearmiss, startOperated } from "../support/binary.ts";
 import { type AgentClient, populate, startController } from "./harness.ts";
@@ -9,7 +9,7 @@ const operated = operatedForFile(async (controller) => {
   await controller.ok("host", "create", "b", "--vtep", "192.0.2.2");
 });
 
-test("events prints the log to its end, a line that a person can read for each change", async () => {
+test("events prints the log to its end, with a readable line for each change", async () => {
   const { ok, run } = operated();
   await ok("vm", "create", "log-1", "--host", "a", "-i", "network=blue,ip=10.20.7.1,mac=52:54:00:00:07:01");
   await ok("vm", "move", "log-1", "b");
@@ -35,7 +35,7 @@ test("events prints the log to its end, a line that a person can read for each c
   expect((await run(["events", "--since", "yesterday"])).status).toBe(2);
 });
 
-test("events --follow goes on over a restart of the controller, without gap or repetition", async () => {
+test("events --follow continues across a restart of the controller, without gap or repetition", async () => {
   const own = await startOperated();
   const follower = startNearmiss(["events", "--since", "0", "--follow"], own.env);
   await own.ok("host", "create", "a", "--vtep", "192.0.2.1");
@@ -51,7 +51,7 @@ test("events --follow goes on over a restart of the controller, without gap or r
   ]);
 });
 
-test("list --watch prints what changes within its filters, and what has gone from them", async () => {
+test("list --watch prints changes that match its filters, and resources that no longer match", async () => {
   const { ok, env } = operated();
   await ok("vm", "create", "watch-1", "--host", "a", "-i", "blue");
   const watch = startNearmiss(["vm", "list", "--name", "watch-", "--host", "a", "--watch"], env);
@@ -70,7 +70,7 @@ test("list --watch prints what changes within its filters, and what has gone fro
   ).toEqual(["NAME HOST", "watch-1 a", "watch-2 a", "watch-1 gone", "watch-2 gone"]);
 });
 
-test("resolve says where an address lives, by IP and by MAC", async () => {
+test("resolve prints the location of an address, by IP and by MAC", async () => {
   const { ok, run } = operated();
   await ok("vm", "create", "res-1", "--host", "b", "-i", "network=blue,ip=10.20.8.1,mac=52:54:00:00:08:01");
   expect(await ok("resolve", "--network", "blue", "10.20.8.1")).toMatch(
@@ -81,12 +81,12 @@ test("resolve says where an address lives, by IP and by MAC", async () => {
   expect((await run(["resolve", "10.20.8.1"])).stderr).toContain("either --network or --vni");
 });
 
-/** Acknowledges every change as a host does whose kernel has followed. */
+/** Acknowledges every change like a host whose kernel is up to date. */
 function follow(agent: AgentClient): void {
   void agent.frame("changes").then(({ asOf }) => agent.send({ type: "applied", revision: asOf, problems: [] }));
 }
 
-test("vm move --wait names each host as it confirms, and who has not", async () => {
+test("vm move --wait names each host as it confirms, and those that have not confirmed", async () => {
   const here = await startController();
   await populate(here);
   const env = { ...cleanEnvironment("/nonexistent"), NEARMISS_CONTROLLER: `http://${here.base}` };
@@ -97,7 +97,7 @@ test("vm move --wait names each host as it confirms, and who has not", async () 
   expect(moved.stdout).toMatch(
     /^revision 8: 2 hosts to confirm\n {2}[ab] confirmed after \d+ ms \(1 of 2\)\n {2}[ab] confirmed after \d+ ms \(2 of 2\)\nVM web-1 moves a → b, revision 8: 2 of 2 hosts confirmed, slowest \d+ ms\n$/,
   );
-  // c has no agent: the move stands, and the status says that somebody has not followed.
+  // c has no agent: the move remains in effect, and the exit status says that a host has not confirmed.
   const late = await runNearmiss(["vm", "move", "web-1", "c", "--wait", "--timeout", "1s", "-o", "json"], { env });
   expect(late.status).toBe(1);
   expect(JSON.parse(late.stdout)).toMatchObject({ from: "b", to: "c", unconfirmed: expect.anything() });

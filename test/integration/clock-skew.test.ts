@@ -1,4 +1,4 @@
-// A controller whose clock differs from its hosts': theirs is the machine's, by which TLS judges certificates.
+// A controller whose clock differs from its hosts': theirs is the machine's, with which TLS checks certificates.
 import { pino } from "pino";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Authorities } from "../../controller/pki/authorities.ts";
@@ -47,7 +47,7 @@ async function enrolHost({ app, server, adminToken }: Ahead) {
 
 describe("a controller's clock", () => {
   test.each([-24, -23, -1, 1, 23])(
-    "that is %i h ahead keeps no host from enrolling, connecting and renewing",
+    "that is %i h ahead does not prevent hosts from enrolling, connecting and renewing",
     async (hours) => {
       const controller = await startAhead(hours * hour);
       const { state, identity } = await enrolHost(controller);
@@ -68,7 +68,7 @@ describe("a controller's clock", () => {
     },
   );
 
-  test("that is two days ahead is named by the agent, with its own", async () => {
+  test("that is two days ahead is reported by the agent, with both times", async () => {
     const controller = await startAhead(48 * hour);
     const reasons: string[] = [];
     const handlers = { onClosed: (reason: string) => reasons.push(reason) } as unknown as LinkHandlers;
@@ -77,19 +77,19 @@ describe("a controller's clock", () => {
     onTestFinished(() => link.stop());
     link.start();
     await waitUntil(
-      () => link.state,
+      () => link.status,
       ({ kind }) => kind === "waiting",
       { what: "the try to end" },
     );
-    const { state } = link;
-    const reason = state.kind === "waiting" ? state.reason : "";
+    const { status } = link;
+    const reason = status.kind === "waiting" ? status.reason : "";
     expect(reason).toMatch(
       /^the controller's certificate is not yet valid; this host's clock is at \d{4}-.*: compare it with the controller's$/,
     );
   });
 });
 
-test("a token ends by the controller's clock alone", async () => {
+test("a token expires by the controller's clock alone", async () => {
   const controller = await startSecured({ now: () => new Date(Date.now() + 25 * hour) });
   const inADay = new Date(Date.now() + 24 * hour).toISOString();
   const { status } = await controller.admin.request("POST", "/v1/tokens", { role: "viewer", expires: inADay });

@@ -9,7 +9,7 @@ import { call } from "./harness.ts";
 
 const text = { type: "string", minLength: 1 };
 
-/** Spec §3 (context attributes) and JSON format §2 and §3; what it leaves open is what nearmiss promises. */
+/** Spec §3 (context attributes) and JSON format §2 and §3; optional parts are as nearmiss promises. */
 const cloudEvent = {
   type: "object",
   required: ["id", "source", "specversion", "type"],
@@ -33,10 +33,10 @@ const cloudEvent = {
 };
 const validate = addFormats.default(new Ajv({ allErrors: true, strict: false })).compile(cloudEvent);
 
-test("every change, bookmark and occurrence conforms to CloudEvents, and every occurrence is marked as one", async () => {
+test("every change, bookmark and operational event conforms to CloudEvents, and operational events are marked as such", async () => {
   const { controller, a, b, c } = await fleet({ stream: { bookmarkMs: 20 }, hostGraceMs: 0 });
   const consumer = controller.events("?since=0", ["cloudevents.json"]);
-  // What happens on hosts is told to those alone who are past the log.
+  // Operational events are sent only to consumers that have read the log.
   await consumer.untilBookmark(8);
   const reports = findingKinds.map((kind): ReportedFinding => ({ kind, count: 1, firstAgoMs: 5, lastAgoMs: 1 }));
   a.send({ type: "report", reports });

@@ -1,4 +1,4 @@
-// Promise P1: what was acknowledged is there, however the controller ended. `npm run crash` is the long form.
+// Promise P1: acknowledged writes are kept, however the controller ended. `npm run crash` is the long form.
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ControllerProcess, interfaceOf, temporaryDirectory } from "../support/controller-process.ts";
@@ -25,18 +25,18 @@ function stepOf(number: number, step: number): Step {
   return move(step === 2 ? "a" : "b");
 }
 
-/** Writes to VMs of its own, one after the other, and knows what it was told. */
+/** Writes to its own VMs, one after the other, and remembers the answers. */
 class Writer {
   /** By VM: the host in the last acknowledged answer; null where it was deleted. */
   readonly acknowledged = new Map<string, string | null>();
   acknowledgements = 0;
-  /** What was asked and not answered. */
+  /** The request without an answer. */
   pending: { readonly vm: string; readonly host: string | null } | undefined;
   private step = 0;
 
   constructor(private readonly id: number) {}
 
-  /** Until the controller is gone. */
+  /** Until the controller has ended. */
   async write(controller: ControllerProcess, acknowledged: () => void): Promise<void> {
     for (;;) {
       const number = this.id * 4_000 + (this.step >> 2);
@@ -60,7 +60,7 @@ class Writer {
   }
 }
 
-test(`${kills} × SIGKILL under load: every acknowledged write is there`, { timeout: 3_600_000 }, async () => {
+test(`${kills} × SIGKILL under load: every acknowledged write is present`, { timeout: 3_600_000 }, async () => {
   const db = join(temporaryDirectory(), "nearmiss.db");
   const all = Array.from({ length: writers }, (_, i) => new Writer(i));
   let controller = await ControllerProcess.start(db);
@@ -79,7 +79,7 @@ test(`${kills} × SIGKILL under load: every acknowledged write is there`, { time
     for (const { acknowledged, pending } of all) {
       for (const [vm, host] of acknowledged) {
         const actual = (stored.get(`vm/${vm}`) as { host: string } | undefined)?.host ?? null;
-        // What was asked and not answered may have happened.
+        // A request without an answer may have been carried out.
         const allowed = vm === pending?.vm ? [host, pending.host] : [host];
         expect(allowed, `${vm} in life ${life}`).toContain(actual);
       }

@@ -1,4 +1,4 @@
-// The dashboard as files: what is served, how large, and under which rules. What it does is in test/browser/.
+// The dashboard as files: content, size, and headers. Its behaviour is in test/browser/.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -10,7 +10,7 @@ const maxBytes = 150_000;
 
 const files = readdirSync(dashboardDirectory(), { recursive: true, encoding: "utf8" });
 
-test("is under 150 kB compressed, with gzip as with brotli", () => {
+test("is below 150 kB compressed, with gzip and with brotli", () => {
   for (const suffix of [".br", ".gz"]) {
     const sizes = files
       .filter((file) => file.endsWith(suffix))
@@ -20,7 +20,7 @@ test("is under 150 kB compressed, with gzip as with brotli", () => {
   }
 });
 
-test("is served to everybody, compressed, under a policy that lets nothing in from elsewhere and nothing inline", async () => {
+test("is served without a token, compressed, under a policy that allows nothing external and nothing inline", async () => {
   const { base } = await startSecured();
   const page = await fetch(`http://${base}/`, { headers: { "accept-encoding": "br" } });
   expect(page.status).toBe(200);
@@ -42,12 +42,12 @@ test("is served to everybody, compressed, under a policy that lets nothing in fr
   }
 });
 
-test("names no other site, and answers for no file that it has not", async () => {
+test("names no other site, and answers 404 for files that it does not have", async () => {
   const { base } = await startController();
   for (const file of files.filter((each) => /\.(?:js|css|html)$/.test(each))) {
     const text = readFileSync(join(dashboardDirectory(), file), "utf8");
     const named = [...text.matchAll(/https?:\/\/[\w.-]+/g)].map(([url]) => url);
-    // Names of XML namespaces are no addresses.
+    // Names of XML namespaces are not addresses.
     expect(new Set(named.filter((url) => url !== "http://www.w3.org"))).toEqual(new Set());
   }
   for (const path of ["/assets/nothing.js", "/assets/..%2f..%2fpackage.json", "/index.html", "/assets/"]) {

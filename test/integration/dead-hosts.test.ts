@@ -19,7 +19,7 @@ async function crowded(n: number) {
   return made;
 }
 
-test("a host that is marked down gets no VM, no move waits for it, and it says so", async () => {
+test("a host that is marked down gets no VM, no move waits for it, and its status shows it", async () => {
   const { controller, a, b, c } = await fleet();
   follow(a);
   follow(b);
@@ -44,7 +44,7 @@ test("a host that is marked down gets no VM, no move waits for it, and it says s
   ];
   expect(refused.map(problemType)).toEqual(Array(4).fill("host-down"));
   expect(refused[0].detail).toContain('PATCH /v1/hosts/c {"down": false}');
-  // What is there may be changed, and may leave.
+  // Existing VMs may be changed, and may leave.
   await call(controller, 200, "PATCH", "/v1/vms/web-3", { labels: { tier: "x" } });
   expect(await call(controller, 200, "PUT", "/v1/hosts/c", { vtep: "192.0.2.33" })).toMatchObject({ down: true });
   const up = await call(controller, 200, "PATCH", "/v1/hosts/c", { down: false });
@@ -52,7 +52,7 @@ test("a host that is marked down gets no VM, no move waits for it, and it says s
   await call(controller, 200, "POST", "/v1/vms/web-1/move", { host: "c" });
 });
 
-test("a commit to a host that died meanwhile is refused", async () => {
+test("a commit to a host that was marked down after the prepare is refused", async () => {
   const { controller } = await fleet();
   await call(controller, 200, "POST", "/v1/vms/web-1/prepare", { host: "b" });
   await call(controller, 200, "PATCH", "/v1/hosts/b", { down: true });
@@ -81,7 +81,7 @@ test("all VMs of a dead host move in one revision, spread over the others, and t
   await call(controller, 204, "DELETE", "/v1/hosts/c");
 });
 
-test("a dry run of it is the plan that is then carried out", async () => {
+test("a dry run of an evacuation is the plan that is then carried out", async () => {
   const { controller } = await crowded(7);
   const plan = await evacuate(controller, { to: ["b", "a"] }, 200, "?dryRun=true");
   expect(plan).toMatchObject({ dryRun: true, confirmed: 0, of: 3 });
@@ -90,7 +90,7 @@ test("a dry run of it is the plan that is then carried out", async () => {
   expect(moved).toEqual(plan.moved);
 });
 
-test("the same request with the same key evacuates once, If-Match is of the host, and lines tell of each confirmation", async () => {
+test("the same request with the same key evacuates once, If-Match refers to the host, and lines report each confirmation", async () => {
   const { controller, a, b, c } = await fleet();
   for (const agent of [a, b, c]) follow(agent);
   const path = "/v1/hosts/c/evacuate";
@@ -109,7 +109,7 @@ test("the same request with the same key evacuates once, If-Match is of the host
   expect(await call(controller, 200, "GET", "/v1/vms/web-3")).toMatchObject({ host: "b" });
 });
 
-test("what cannot be is refused, and no VM has moved then", async () => {
+test("an impossible evacuation is refused, and no VM has moved", async () => {
   const { controller } = await fleet();
   const refused = async (status: number, to: unknown) => problemType(await evacuate(controller, { to }, status));
   expect(await refused(422, ["a", "nowhere"])).toBe("unknown-reference");
@@ -122,7 +122,7 @@ test("what cannot be is refused, and no VM has moved then", async () => {
   expect(await call(controller, 200, "GET", "/v1/vms/web-3")).toMatchObject({ host: "c" });
 });
 
-test("force deletes a host with its VMs in one revision, where it is marked down", async () => {
+test("force deletes a host with its VMs in one revision if it is marked down", async () => {
   const { controller, a } = await crowded(3);
   await call(controller, 200, "POST", "/v1/vms/web-1/prepare", { host: "c" });
   const refusal = await call(controller, 409, "DELETE", "/v1/hosts/c?force=true");
@@ -140,7 +140,7 @@ test("force deletes a host with its VMs in one revision, where it is marked down
   await a.untilAll(() => a.isOpen);
 });
 
-test("marking, evacuating and deleting take a token for all networks, and are audited", async () => {
+test("marking, evacuating and deleting require a token for all networks, and are audited", async () => {
   const controller = await startSecured();
   await populate(controller.admin);
   const { token } = await controller.issue({ role: "operator", networks: ["blue"] });
@@ -160,7 +160,7 @@ test("marking, evacuating and deleting take a token for all networks, and are au
   ]);
 });
 
-test("a fleet with a host that is down is exported and imported as it is", async () => {
+test("a fleet with a host that is down is exported and imported unchanged", async () => {
   const { controller } = await fleet();
   await call(controller, 200, "PATCH", "/v1/hosts/c", { down: true });
   const { body } = await controller.request("GET", "/v1/export");

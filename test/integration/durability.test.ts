@@ -1,4 +1,4 @@
-// What REST answers when the store cannot write, and what it must not have done.
+// Answers of REST when the store cannot write, and the unchanged state.
 import { expect, test } from "vitest";
 import { type Store, StoreBrokenError, StoreFullError, StoreUnavailableError } from "../../controller/store/store.ts";
 import { call, populate, problemType, startController } from "./harness.ts";
@@ -46,7 +46,7 @@ test.each([
   expect(controller.fatal).toEqual([]);
 });
 
-test("a broken store is 500 for who asked, and the end of the process", async () => {
+test("a broken store answers 500 to the caller, and ends the process", async () => {
   const state: { failure: Error | undefined } = { failure: undefined };
   const controller = await startController({ wrap: (store) => faulty(store, state) });
   await populate(controller);
@@ -60,7 +60,7 @@ test("a broken store is 500 for who asked, and the end of the process", async ()
   expect(await call(controller, 200, "GET", "/v1/vms/web-1")).toMatchObject({ host: "a" });
 });
 
-test("what was acknowledged is there when the controller starts again", async () => {
+test("acknowledged writes are present when the controller starts again", async () => {
   const first = await startController();
   await populate(first);
   const before = await Promise.all(["networks", "hosts", "vms"].map((kind) => call(first, 200, "GET", `/v1/${kind}`)));

@@ -1,4 +1,4 @@
-// Hosts come to certificates with join tokens, and lose them.
+// Hosts get certificates with join tokens, and lose them.
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
@@ -26,7 +26,7 @@ async function tryToEnrol(
 }
 
 describe("a join token", () => {
-  test("brings its host a certificate by which it is known, and the agent keeps it", async () => {
+  test("gets its host a certificate that identifies it, and the agent stores it", async () => {
     const controller = await startEnrolling();
     const state = temporaryState();
     const identity = await controller.enrol("a", state);
@@ -41,7 +41,7 @@ describe("a join token", () => {
     expect((await controller.agent(identity).hello()).host).toBe("a");
   });
 
-  test("is printed with where the controller is and the hash of its CA", async () => {
+  test("is printed with the controller's address and the hash of its CA", async () => {
     const controller = await startEnrolling();
     const made = await controller.joinToken("a", { ttlSeconds: 60 });
     expect(made).toMatchObject({ host: "a", controller: `https://${controller.base}`, enrolled: false });
@@ -51,7 +51,7 @@ describe("a join token", () => {
     expect(readFileSync(`${controller.db}-wal`).includes(made.token)).toBe(false);
   });
 
-  test("is good for one key: the same request may come again, should the answer have been lost", async () => {
+  test("is valid for one key: the same request may be repeated if the answer was lost", async () => {
     const controller = await startEnrolling();
     const { token } = await controller.joinToken("a");
     const key = makeHostKey();
@@ -62,14 +62,14 @@ describe("a join token", () => {
     expect(other.body.detail).toMatch(/was used before: `nearmiss host add a`/);
   });
 
-  test("spent by two keys at the same moment gives one of them a certificate", async () => {
+  test("used by two keys at the same moment gives one of them a certificate", async () => {
     const controller = await startEnrolling();
     const { token } = await controller.joinToken("a");
     const answers = await Promise.all(Array.from({ length: 8 }, () => tryToEnrol(controller, token)));
     expect(answers.map(({ status }) => status).sort()).toEqual([201, ...Array(7).fill(401)]);
   });
 
-  test("is its host's alone: a request with another name is refused, and spends nothing", async () => {
+  test("is valid for its host only: a request with another name is refused, and does not use it up", async () => {
     const controller = await startEnrolling();
     const { token } = await controller.joinToken("a");
     const other = await tryToEnrol(controller, token, { name: "b" });
@@ -77,7 +77,7 @@ describe("a join token", () => {
     expect((await tryToEnrol(controller, token, { name: "a" })).body.host).toBe("a");
   });
 
-  test("lives an hour", async () => {
+  test("expires after an hour", async () => {
     const controller = await startEnrolling();
     const { token } = await controller.joinToken("a");
     controller.clock.advance(hour + 1);
@@ -86,7 +86,7 @@ describe("a join token", () => {
     expect(late.body.detail).toMatch(/^the join token has expired at .*: `nearmiss host add a` prints a new line/);
   });
 
-  test("ends when another is made for the host", async () => {
+  test("is invalid once another is made for the host", async () => {
     const controller = await startEnrolling();
     const first = await controller.joinToken("a");
     const second = await controller.joinToken("a");
@@ -94,7 +94,7 @@ describe("a join token", () => {
     expect((await tryToEnrol(controller, second.token)).status).toBe(201);
   });
 
-  test("does not outlive its host, also where one of the same name follows", async () => {
+  test("is invalid once its host is deleted, also if another of the same name is registered", async () => {
     const controller = await startEnrolling();
     const { token } = await controller.joinToken("b");
     await controller.call(204, "DELETE", "/v1/hosts/b");
@@ -102,7 +102,7 @@ describe("a join token", () => {
     expect((await tryToEnrol(controller, token)).status).toBe(401);
   });
 
-  test("for a host that nobody has registered registers it with the agent's tunnel end", async () => {
+  test("for an unregistered host registers it with the agent's VTEP", async () => {
     const controller = await startEnrolling();
     const { token } = await controller.joinToken("new");
     const without = await tryToEnrol(controller, token);
@@ -121,7 +121,7 @@ describe("a join token", () => {
     expect((await tryToEnrol(controller, token)).status).toBe(201);
   });
 
-  test("is asked with by an agent that was stopped before the answer came: the same key asks again", async () => {
+  test("is used again with the same key by an agent that was stopped before the answer arrived", async () => {
     const controller = await startEnrolling();
     const { token, caHash: hash } = await controller.joinToken("a");
     const state = temporaryState();
@@ -133,7 +133,7 @@ describe("a join token", () => {
     expect(state.findAttempt()).toBeUndefined();
   });
 
-  test("and every certificate stand in the audit trail, with who and from where", async () => {
+  test("and every certificate are in the audit trail, with identity and source", async () => {
     const controller = await startEnrolling();
     const identity = await controller.enrol("a");
     const csr = await makeRequest(identity.key, "a");
@@ -155,7 +155,7 @@ describe("a certificate request", () => {
     ["nothing like it", "hello"],
     ["of another kind of PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"],
     ["cut short", "-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n-----END CERTIFICATE REQUEST-----\n"],
-  ])("%s is refused, and spends nothing", async (_what, csr) => {
+  ])("%s is refused, and does not use up the token", async (_what, csr) => {
     const controller = await startEnrolling();
     const { token } = await controller.joinToken("a");
     const { status, body } = await controller.ask({}, "POST", "/v1/enrol", { token, csr });
@@ -163,7 +163,7 @@ describe("a certificate request", () => {
     expect((await tryToEnrol(controller, token)).status).toBe(201);
   });
 
-  test("for somebody else's key is refused: whoever asks must have it", async () => {
+  test("for another party's key is refused: the caller must have the key", async () => {
     const controller = await startEnrolling();
     const { token } = await controller.joinToken("a");
     const pem = await makeRequest(makeHostKey(), "a");
@@ -190,7 +190,7 @@ describe("a host that is revoked", () => {
     expect((await controller.ask({ identity }, "POST", "/v1/renew", { csr })).status).toBe(401);
   });
 
-  test("between the opening of its connection and its first frame does not get a session", async () => {
+  test("between the opening of its connection and its first frame gets no session", async () => {
     const controller = await startEnrolling();
     const agent = controller.agent(await controller.enrol("a"));
     await agent.opened;
@@ -200,7 +200,7 @@ describe("a host that is revoked", () => {
     expect(agent.received).toEqual([]);
   });
 
-  test("comes back with a new line, and with that alone, also after a restart", async () => {
+  test("returns only with a new join command, also after a restart", async () => {
     const controller = await startEnrolling();
     const before = await controller.enrol("a");
     await controller.call(204, "POST", "/v1/hosts/a/revoke");
@@ -212,13 +212,13 @@ describe("a host that is revoked", () => {
     await again.agent(after).hello();
   });
 
-  test("is a host that exists", async () => {
+  test("must exist", async () => {
     const controller = await startEnrolling();
     await controller.call(404, "POST", "/v1/hosts/nobody/revoke");
   });
 });
 
-test("a host that is deleted and made again under the same name is another: the old certificate is nobody's", async () => {
+test("a host that is deleted and registered again under the same name is a new host: the old certificate is not accepted", async () => {
   const controller = await startEnrolling();
   const identity = await controller.enrol("b");
   await controller.call(204, "DELETE", "/v1/hosts/b");

@@ -1,4 +1,5 @@
-// Compaction of the log while others read it: nobody gets a stream with a gap, and who cannot go on is told how.
+// Compaction of the log during reads: no consumer gets a stream with a gap, and one that cannot continue gets
+// instructions.
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { LogPosition, Store } from "../../controller/store/store.ts";
@@ -30,7 +31,7 @@ async function untilCompacted(controller: Controller, least: number): Promise<nu
   return compacted;
 }
 
-test("a position that is gone closes with 4410, and the export that it names leads on without a gap", async () => {
+test("a position that is compacted away closes with 4410, and the export that it names continues without a gap", async () => {
   const controller = await startController({ retention: quick });
   await putHosts(controller, 200);
   const compacted = await untilCompacted(controller, 100);
@@ -46,7 +47,7 @@ test("a position that is gone closes with 4410, and the export that it names lea
   expect(next.received[0]?.revision).toBe(head.revision + 1);
 });
 
-test("the oldest position that is left is taken, the one before it is not", async () => {
+test("the oldest position still in the log is accepted, the one before it is not", async () => {
   const controller = await startController({ retention: quick });
   await putHosts(controller, 150);
   const compacted = await untilCompacted(controller, 50);
@@ -58,7 +59,7 @@ test("the oldest position that is left is taken, the one before it is not", asyn
   expect((await controller.events(`?since=${compacted - 1}`).closed).code).toBe(eventCloseCodes.compacted);
 });
 
-test("Server-Sent Events answer a position that is gone with 410", async () => {
+test("Server-Sent Events answer a compacted position with 410", async () => {
   const controller = await startController({ retention: quick });
   await putHosts(controller, 200);
   await untilCompacted(controller, 100);
@@ -68,7 +69,7 @@ test("Server-Sent Events answer a position that is gone with 410", async () => {
   expect(body.detail).toContain("GET /v1/export");
 });
 
-test("a consumer that the compaction overtakes while it replays is closed, not left with a gap", async () => {
+test("a consumer that the compaction overtakes during replay is closed, not left with a gap", async () => {
   // The store compacts everything but the newest between the second and the third page.
   let pages = 0;
   const controller = await startController({
@@ -90,7 +91,7 @@ test("a consumer that the compaction overtakes while it replays is closed, not l
   expect(got).toEqual(Array.from({ length: got.length }, (_, i) => i + 1));
 });
 
-test("by age, whole revisions go and the newest stays", async () => {
+test("by age, whole revisions are deleted and the newest stays", async () => {
   const controller = await startController({ retention: { maxEvents: 1_000_000, maxAgeMs: 0, everyMs: 10 } });
   await putHosts(controller, 30);
   await untilCompacted(controller, 29);
@@ -100,7 +101,7 @@ test("by age, whole revisions go and the newest stays", async () => {
   await call(controller, 200, "GET", "/v1/hosts/a");
 });
 
-test("how long the log is is known soon after the start, not at the first look in ten seconds", async () => {
+test("the length of the log is known soon after the start, not only at the first check in ten seconds", async () => {
   const first = await startController();
   await putHosts(first, 3);
   await first.stop();
@@ -110,7 +111,7 @@ test("how long the log is is known soon after the start, not at the first look i
   await waitFor(isKnown, { what: "the length of the log" });
 });
 
-test("nothing goes for its age where --log-max-age and --audit-max-age are off", async () => {
+test("nothing is deleted for its age where --log-max-age and --audit-max-age are off", async () => {
   const flags = ["--log-max-age", "off", "--audit-max-age", "off", "--log-max-events", "100"];
   const controller = await ControllerProcess.start(join(temporaryDirectory(), "nearmiss.db"), 0, flags);
   for (let n = 1; n <= 150; n += 1) await controller.call("PUT", "/v1/hosts/a", { vtep: `192.0.2.${n}` });

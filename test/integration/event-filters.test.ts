@@ -3,12 +3,12 @@ import { describe, expect, test } from "vitest";
 import { eventCloseCodes } from "../../schema/plain/index.ts";
 import { type Controller, call, populate, problemType, startController, startSecured, vm } from "./harness.ts";
 
-/** Each consumer is told soon that it has everything, whatever passes its filter. */
+/** Each consumer soon receives a bookmark, whatever passes its filter. */
 const marked = { stream: { bookmarkMs: 20 } };
 const idsOf = (consumer: ReturnType<Controller["events"]>) => consumer.received.map(({ id }) => id);
 
 describe("filters of the event stream", () => {
-  test("replay and live alike let only what fits pass, with both sides of a move", async () => {
+  test("replay and live stream pass only matching events, with both sides of a move", async () => {
     const controller = await startController(marked);
     await populate(controller);
     const consumers = {
@@ -37,7 +37,7 @@ describe("filters of the event stream", () => {
     ["?host=", "/host", ""],
     ["?since=1.x", "/since", ""],
     ["?hots=a", "/hots", "not a known field"],
-  ])("%s is refused before the upgrade, with what is wrong", async (query, pointer, detail) => {
+  ])("%s is refused before the upgrade, with the reason", async (query, pointer, detail) => {
     const controller = await startController();
     await expect(controller.events(query).opened).rejects.toThrow("400");
     const { status, body } = await controller.request("GET", `/v1/events${query}`, undefined, {
@@ -48,7 +48,7 @@ describe("filters of the event stream", () => {
     expect(JSON.stringify(body)).toContain(detail);
   });
 
-  test("a narrowed token sees its networks only, whatever it asks for", async () => {
+  test("a limited token sees its networks only, whatever its filters", async () => {
     const controller = await startSecured(marked);
     await populate(controller.admin);
     const { token } = await controller.issue({ role: "viewer", networks: ["blue"] });
@@ -66,7 +66,7 @@ describe("filters of the event stream", () => {
     expect(idsOf(red)).toEqual([]);
   });
 
-  test("a narrowed token's filters are asked of what it sees, in the log and live", async () => {
+  test("a limited token's filters apply to what it may see, in the log and live", async () => {
     const controller = await startSecured(marked);
     await populate(controller.admin);
     const { token } = await controller.issue({ role: "viewer", networks: ["blue"] });
@@ -80,7 +80,7 @@ describe("filters of the event stream", () => {
     };
     for (const consumer of Object.values(consumers)) await consumer.untilBookmark(7);
     await call(controller.admin, 200, "PATCH", "/v1/vms/web-1", { host: "b" });
-    // It leaves what the token sees, to a host that is filtered for.
+    // It leaves the networks of the token, to a host that the filter names.
     await call(controller.admin, 200, "PUT", "/v1/vms/web-1", vm("a", 3, "red"));
     const { revision } = await call(controller.admin, 200, "PATCH", "/v1/vms/web-2", { host: "a" });
     for (const consumer of Object.values(consumers)) await consumer.untilBookmark(revision);
@@ -96,7 +96,7 @@ describe("filters of the event stream", () => {
 });
 
 describe("positions of the event stream", () => {
-  test("within a revision is a place to go on", async () => {
+  test("within a revision is a valid start", async () => {
     const controller = await startController();
     await call(controller, 201, "PUT", "/v1/networks/blue", { vni: 1, subnets: ["10.0.0.0/16"] });
     const lines = Array.from({ length: 20 }, (_, i) =>
@@ -109,7 +109,7 @@ describe("positions of the event stream", () => {
     expect(idsOf(consumer)).toEqual(["2.17", "2.18", "2.19"]);
   });
 
-  test("of another epoch is closed, of this one taken", async () => {
+  test("of another epoch is closed, of this one accepted", async () => {
     const controller = await startController();
     await populate(controller);
     const { body } = await controller.request("GET", "/v1/export");
@@ -123,7 +123,7 @@ describe("positions of the event stream", () => {
 });
 
 describe("bookmarks", () => {
-  test("say how far a consumer is for whom nothing came", async () => {
+  test("state the position of a consumer that gets no events", async () => {
     const controller = await startController({ stream: { bookmarkMs: 20 } });
     await populate(controller);
     const quiet = controller.events("?network=none");
@@ -135,7 +135,7 @@ describe("bookmarks", () => {
     expect(bookmark).toMatchObject({ specversion: "1.0", type: "nearmiss.bookmark", id: String(revision) });
   });
 
-  test("come when the log has been replayed, behind everything that they speak of", async () => {
+  test("follow the replay of the log, after everything that they cover", async () => {
     const controller = await startController({ stream: { pageSize: 2 } });
     await populate(controller);
     const consumer = controller.events("?since=0");

@@ -1,4 +1,5 @@
-// A consumer of the event stream that does not read: cut off at its bound, told why, and without loss when it comes back.
+// A consumer of the event stream that does not read: disconnected at its limit, with the reason, and without loss when
+// it reconnects.
 import { expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
 import { eventCloseCodes } from "../../schema/plain/index.ts";
@@ -48,7 +49,7 @@ const lastClient = ({ app }: Controller) => [...app.websocketServer.clients].at(
 test.each([
   ["bytes", { maxBufferedBytes: 256 * 1024, maxWaitMs: 60_000 }],
   ["age", { maxBufferedBytes: 1024 * 1024 * 1024, maxWaitMs: 100 }],
-])("beyond its bound of %s", { timeout: 60_000 }, async (_bound, limits) => {
+])("beyond its limit of %s", { timeout: 60_000 }, async (_bound, limits) => {
   const controller = await startController({ stream: limits });
   await furnish(controller);
   const reader = controller.events("?since=0");
@@ -65,7 +66,7 @@ test.each([
   await reader.untilAll((events) => events.length === 3 + changes);
   slow.socket.resume();
   await waitFor(() => slow.code !== undefined, { what: "the close" });
-  // The close waits behind what the kernel holds: who reads on within two seconds is told.
+  // The close frame waits behind the data in the kernel: a consumer that reads on within two seconds receives it.
   expect([eventCloseCodes.tooSlow, 1006]).toContain(slow.code);
   const again = controller.events(`?since=${slow.ids.at(-1)}`);
   await again.until(({ revision }) => revision === 3 + changes);
@@ -74,7 +75,7 @@ test.each([
   );
 });
 
-test("is told why, where it reads again in time", async () => {
+test("learns the reason if it reads again in time", async () => {
   const controller = await startController({ stream: { maxBufferedBytes: 1_000, maxWaitMs: 50 } });
   await furnish(controller);
   const slow = new PausableConsumer(controller);

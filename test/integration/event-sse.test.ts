@@ -10,7 +10,7 @@ interface Block {
   readonly data: { readonly id: string; readonly revision?: number; readonly type?: string; readonly code?: number };
 }
 
-/** What has come so far, as the standard wants it read (WHATWG HTML §9.2.6). */
+/** The events so far, parsed by the standard (WHATWG HTML §9.2.6). */
 class SseClient {
   readonly blocks: Block[] = [];
   headers: Record<string, unknown> = {};
@@ -57,7 +57,7 @@ class SseClient {
   }
 }
 
-test("the stream comes as text/event-stream, and Last-Event-ID goes on behind what was seen", async () => {
+test("the stream is text/event-stream, and Last-Event-ID resumes after the last event seen", async () => {
   const controller = await startController();
   await populate(controller);
   const first = new SseClient(controller, "?since=0&type=nearmiss.vm&type=nearmiss.network");
@@ -78,7 +78,7 @@ test("the stream comes as text/event-stream, and Last-Event-ID goes on behind wh
   expect(second.changes).toEqual(["7.0", "8.0"]);
 });
 
-test("a bookmark moves the id on, so that a quiet client resumes late", async () => {
+test("a bookmark advances the id, so that a quiet client resumes late", async () => {
   const controller = await startController({ stream: { bookmarkMs: 20 } });
   await populate(controller);
   const quiet = new SseClient(controller, "?network=none");
@@ -86,7 +86,7 @@ test("a bookmark moves the id on, so that a quiet client resumes late", async ()
   expect(quiet.blocks.at(-1)).toMatchObject({ event: "bookmark", id: expect.stringMatching(/\/7$/) });
 });
 
-test("without Accept it is 426, and a Last-Event-ID that is none is 400", async () => {
+test("without Accept the answer is 426, and 400 for an invalid Last-Event-ID", async () => {
   const controller = await startController();
   expect((await controller.request("GET", "/v1/events")).status).toBe(426);
   const accept = { accept: "text/event-stream;q=0.9, text/plain" };
@@ -96,7 +96,7 @@ test("without Accept it is 426, and a Last-Event-ID that is none is 400", async 
   expect([beyond.status, beyond.body.type]).toEqual([416, "urn:nearmiss:problem:unknown-position"]);
 });
 
-test("ends with what a WebSocket's close code says: the token is revoked", async () => {
+test("ends with the reason of a WebSocket's close code: the token is revoked", async () => {
   const controller = await startSecured();
   const { id, token } = await controller.issue({ role: "viewer" });
   const client = new SseClient(controller, "", { authorization: `Bearer ${token}` });

@@ -13,7 +13,7 @@ const network = (controller: Controller, n: number) =>
   });
 
 describe("the event stream", () => {
-  test("tells every change as one CloudEvent with the resource before and after", async () => {
+  test("sends every change as one CloudEvent with the resource before and after", async () => {
     const controller = await startController();
     const consumer = controller.events("?since=0");
     await populate(controller);
@@ -46,7 +46,7 @@ describe("the event stream", () => {
     ]);
   });
 
-  test("without since begins now", async () => {
+  test("without since starts now", async () => {
     const controller = await startController();
     await populate(controller);
     const consumer = controller.events();
@@ -56,7 +56,7 @@ describe("the event stream", () => {
     expect(consumer.received.map(({ revision }) => revision)).toEqual([8]);
   });
 
-  test("has no gap and no duplicate at the seam, whenever a consumer comes while changes are made", async () => {
+  test("has no gap and no duplicate between replay and live stream, even while changes are made", async () => {
     // Small pages, so that the replay of each consumer meets commits at many places.
     const controller = await startController({ stream: { pageSize: 3 } });
     const total = 150;
@@ -93,21 +93,21 @@ describe("the event stream", () => {
     expect(after.received.slice(0, 7)).toEqual(before.received);
   });
 
-  test("closes on a cursor beyond the log", async () => {
+  test("closes for a cursor beyond the log", async () => {
     const controller = await startController();
     const { code, reason } = await controller.events("?since=5").closed;
     expect(code).toBe(eventCloseCodes.unknownPosition);
     expect(reason).toContain("beyond the log, at 0");
   });
 
-  test("refuses a cursor that is none before it upgrades", async () => {
+  test("refuses an invalid cursor before the upgrade", async () => {
     const controller = await startController();
     await expect(controller.events("?since=-1").opened).rejects.toThrow("400");
     const { body } = await controller.request("GET", "/v1/events?since=x");
     expect(problemType(body)).toBe("invalid-input");
   });
 
-  test("speaks the cloudevents.json subprotocol where it is asked for", async () => {
+  test("uses the cloudevents.json subprotocol if requested", async () => {
     const controller = await startController();
     const consumer = controller.events("", ["other", "cloudevents.json"]);
     await consumer.opened;

@@ -1,10 +1,10 @@
-// Three hosts with connected agents, one of which holds a VM of another.
+// Three hosts with connected agents, one of which has a VM of another cached.
 import type { ControllerFrame } from "../../schema/agent/index.ts";
 import { type AgentClient, call, populate, startController } from "./harness.ts";
 
 export const web1 = { kind: "ip", vni: 100, ip: "10.20.1.1" } as never;
 
-/** Confirms every change as soon as it hears of it, once it is told to. */
+/** Once enabled, confirms every change as soon as it arrives. */
 export function follow(agent: AgentClient, problems: string[] = []): AgentClient {
   const confirm = (frame: ControllerFrame) => {
     if (frame.type === "changes" && frame.end) agent.send({ type: "applied", revision: frame.asOf, problems });
@@ -14,7 +14,7 @@ export function follow(agent: AgentClient, problems: string[] = []): AgentClient
   return agent;
 }
 
-/** Hosts a, b and c with a VM each in blue; c holds web-1, which is on a. All agents are connected. */
+/** Hosts a, b and c with a VM each in blue; c has web-1 cached, which is on a. All agents are connected. */
 export async function fleet(options: Parameters<typeof startController>[0] = {}) {
   const controller = await startController(options);
   await populate(controller);

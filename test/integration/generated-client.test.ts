@@ -7,7 +7,7 @@ import { generateApi } from "swagger-typescript-api";
 import { expect, onTestFinished, test } from "vitest";
 import { call, startController } from "./harness.ts";
 
-/** What somebody would write who has only the generated types. It returns what it saw. */
+/** What a user would write with the generated types alone. It returns what it saw. */
 const program = `
 import { Api, ContentType, type Problem, type Vm } from "./client";
 

@@ -1,5 +1,5 @@
-// Promise P10: whatever is sent, the answer is one that the document knows, never the controller's failure, and a refusal
-// changes nothing. Requests are made from the document. `npm run fuzz` sends more of them.
+// Promise P10: to any request, the answer is documented, never an internal error, and a refusal changes nothing.
+// Requests are made from the document. `npm run fuzz` sends more of them.
 import fc from "fast-check";
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
@@ -28,7 +28,7 @@ async function describedBy(controller: Controller): Promise<ApiDocument> {
 
 describe("generated requests", () => {
   test(
-    "are answered as the document says, and change nothing where they are refused",
+    "are answered as documented, and change nothing if refused",
     async () => {
       const document = await describedBy(await startController());
       const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods));
@@ -50,7 +50,7 @@ describe("generated requests", () => {
               expect(status, failures.join("\n")).toBeLessThan(500);
               const response = responses.get(request.operationId)?.[status];
               expect(response, `${request.method} ${request.url}: undocumented ${status}`).toBeDefined();
-              // Reading is taken at its word; what it might have changed comes to light at the next refusal.
+              // Reads are assumed to change nothing; a change would show at the next refusal.
               const after = request.method === "GET" ? state : await stateOf(controller);
               if (status < 400) state = after;
               else {
@@ -65,10 +65,10 @@ describe("generated requests", () => {
             await controller.stop();
           },
         ),
-        // What failed is told with the failure; to shrink hundreds of requests takes longer than to read it.
+        // The failing request is printed with the failure; shrinking hundreds of requests takes longer than reading it.
         { numRuns: sequences, endOnFailure: true },
       );
-      // Neither do all of them fail, nor do they miss a kind of refusal that state brings about.
+      // Some succeed, and every kind of refusal that depends on state occurs.
       for (const status of [200, 201, 204, 304, 400, 404, 409, 412, 415, 422]) {
         expect(counts[status], `${status} in ${JSON.stringify(counts)}`).toBeGreaterThan(0);
       }

@@ -1,10 +1,10 @@
-// TLS handshakes that come at once: few at a time, in order, and none holds up the others.
+// Simultaneous TLS handshakes: few at a time, in order, and none delays the others.
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls, createServer, type TLSSocket } from "node:tls";
 import { expect, onTestFinished, test } from "vitest";
-import { type HandshakeLimits, paceHandshakes } from "../../controller/pki/handshakes.ts";
+import { type HandshakeLimits, paceHandshakes } from "../../controller/auth/handshakes.ts";
 import { issueServerCertificate, makeCa, validityFrom } from "../../controller/pki/x509.ts";
 import { waitFor } from "../../testkit/lab/wait.ts";
 import { startEnrolling } from "../support/enrolled.ts";
@@ -18,7 +18,7 @@ async function pacedServer(limits: HandshakeLimits) {
   server.on("tlsClientError", () => {});
   const begun: (number | undefined)[] = [];
   server.on("connection", ({ remotePort }) => begun.push(remotePort));
-  paceHandshakes(server, limits);
+  const { charge } = paceHandshakes(server, limits);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   onTestFinished(() => void server.close());
@@ -30,6 +30,7 @@ async function pacedServer(limits: HandshakeLimits) {
   return {
     /** Ports of peers whose handshake has begun, in that order. */
     begun,
+    charge,
     /** Connects, and says nothing. */
     silent: async (): Promise<Socket> => {
       const socket = kept(connectTcp(port, "127.0.0.1"));
@@ -43,13 +44,13 @@ async function pacedServer(limits: HandshakeLimits) {
   };
 }
 
-/** @returns what the server says after the handshake */
+/** @returns the server's data after the handshake */
 async function heard(client: TLSSocket): Promise<string> {
   const [data] = await once(client, "data");
   return String(data);
 }
 
-test("no more are under way than may be; the next begins when one has ended", async () => {
+test("handshakes are limited in number; the next starts when one has ended", async () => {
   const { begun, silent, client } = await pacedServer({ underWay: 2, patienceMs: 60_000 });
   const [first, second] = [await silent(), await silent()];
   await waitFor(() => begun.length === 2, { what: "two handshakes to begin" });
@@ -65,7 +66,7 @@ test("no more are under way than may be; the next begins when one has ended", as
   expect(second.destroyed).toBe(false);
 });
 
-test("a source that ends none of its handshakes leaves places to others", async () => {
+test("a source that completes no handshake leaves places to others", async () => {
   const { begun, silent, client } = await pacedServer({ underWay: 3, perSource: 2, patienceMs: 60_000 });
   for (let n = 0; n < 4; n++) await silent();
   await waitFor(() => begun.length === 2, { what: "two handshakes to begin" });
@@ -73,7 +74,7 @@ test("a source that ends none of its handshakes leaves places to others", async 
   expect(begun).toHaveLength(3);
 });
 
-test("a source that is over its rate waits, another does not", async () => {
+test("a source that exceeds its rate waits, another does not", async () => {
   const { begun, silent, client } = await pacedServer({
     underWay: 48,
     rate: { perSecond: 2, burst: 2 },
@@ -86,6 +87,19 @@ test("a source that is over its rate waits, another does not", async () => {
   await waitFor(() => begun.length === 4, { what: "the third to begin with time" });
 });
 
+test("a source that was charged waits as long as it would have for so many handshakes", async () => {
+  const { begun, silent, client, charge } = await pacedServer({
+    underWay: 48,
+    rate: { perSecond: 2, burst: 4 },
+    patienceMs: 60_000,
+  });
+  charge("127.0.0.1", 4);
+  const charged = await silent();
+  expect(await heard(client("127.0.0.2"))).toBe("hello");
+  expect(begun).not.toContain(charged.localPort);
+  await waitFor(() => begun.includes(charged.localPort), { what: "the handshake to begin with time" });
+});
+
 test("one that stays silent keeps its place for a moment only", async () => {
   const { begun, silent, client } = await pacedServer({ underWay: 1, patienceMs: 30 });
   const mute = await silent();
@@ -94,7 +108,7 @@ test("one that stays silent keeps its place for a moment only", async () => {
   expect(mute.destroyed).toBe(false);
 });
 
-test("a peer that has gone while it waited costs nothing", async () => {
+test("a peer that disconnected while waiting costs nothing", async () => {
   const { begun, silent, client } = await pacedServer({ underWay: 1, patienceMs: 60_000 });
   const mute = await silent();
   await waitFor(() => begun.length === 1, { what: "a handshake to begin" });

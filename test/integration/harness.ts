@@ -1,5 +1,5 @@
-// A real controller on a free port with a database of its own, and the two kinds of clients that it has.
-// Nothing here sleeps: waiting is for a condition, with a deadline.
+// A real controller on a free port with its own database, and its two kinds of clients. Nothing here sleeps: waiting is
+// for a condition, with a deadline.
 import { mkdtempSync, rmSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -30,7 +30,7 @@ export async function startController(
   const fatal: unknown[] = [];
   const app = await buildApp({
     store: wrap(openSqliteStore(db)),
-    // Who asks is the subject of few tests: those pass `insecure: false`.
+    // Few tests are about authentication: those pass `insecure: false`.
     insecure: true,
     selfRegistration: false,
     log: pino({ level: "silent" }),
@@ -62,7 +62,7 @@ export async function startController(
   };
 }
 
-/** With authentication: `as` gives the same controller as seen by who holds the token. */
+/** With authentication: `as` returns the same controller for the owner of the token. */
 export async function startSecured(options: Parameters<typeof startController>[0] = {}) {
   const db = options.db ?? temporaryDatabase();
   const store = openSqliteStore(db);
@@ -95,7 +95,7 @@ export function temporaryDatabase(): string {
   return join(directory, "nearmiss.db");
 }
 
-/** @throws where the answer is not of the status, with what it says */
+/** @throws if the answer has another status, with its content */
 export async function call(controller: Controller, status: number, method: string, path: string, body?: unknown) {
   const answer = await controller.request(method, path, body);
   if (answer.status !== status) {
@@ -112,7 +112,7 @@ interface ClientOptions {
   readonly headers?: Record<string, string>;
   /** Address to connect from. */
   readonly localAddress?: string;
-  /** Over TLS, in PEM: what the client shows, and what it checks the controller with. */
+  /** Over TLS, in PEM: the client's certificate, and the CA for checking the controller. */
   readonly cert?: string;
   readonly key?: string;
   readonly ca?: string;
@@ -177,7 +177,7 @@ class Client<Message> {
     }
   }
 
-  /** Each message that comes from now on. */
+  /** Each future message. */
   listen(listener: (message: Message) => void): void {
     this.listeners.push(listener);
   }
@@ -199,7 +199,7 @@ class Client<Message> {
 export class EventConsumer extends Client<CloudEvent> {
   readonly operational: OperationalCloudEvent[];
   readonly bookmarks: BookmarkCloudEvent[];
-  /** Of everything, in the order in which it came. */
+  /** Of all messages, in the order of arrival. */
   readonly ids: string[];
 
   constructor(url: string, protocols: string[], headers: Record<string, string> = {}) {
@@ -226,7 +226,7 @@ export class EventConsumer extends Client<CloudEvent> {
     return found() as OperationalCloudEvent;
   }
 
-  /** Everything up to the revision has come, as the controller says. */
+  /** A bookmark says that everything up to the revision has arrived. */
   async untilBookmark(revision: number): Promise<void> {
     await this.untilAll(() => this.bookmarks.some((bookmark) => bookmark.revision >= revision));
   }
@@ -280,7 +280,7 @@ export class AgentClient extends Client<ControllerFrame> {
     this.socket.ping();
   }
 
-  /** What the controller sends stays in the kernel's buffers, and then with the controller. */
+  /** Stops reading: the controller's data stays in the kernel's buffers, and then in the controller. */
   stopReading(): void {
     this.socket.pause();
   }

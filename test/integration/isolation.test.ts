@@ -1,5 +1,5 @@
-// Promise P6: random tenants with overlapping addresses share hosts, and VMs move, go and come back while hosts ask and
-// narrowed tokens follow. Whatever leaves the controller is compared with the state that it speaks of.
+// Promise P6: random tenants with overlapping addresses share hosts, and VMs are moved, deleted and created again while
+// hosts ask and limited tokens follow. All output of the controller is compared with the state at its revision.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Mutation } from "../../controller/inventory/decide.ts";
@@ -43,7 +43,7 @@ const someStep = fc.oneof(
   },
 );
 
-/** What stood at a revision. */
+/** The state at a revision. */
 interface Moment {
   readonly networks: readonly Network[];
   readonly vms: readonly Vm[];
@@ -53,7 +53,7 @@ const networkOf = ({ networks }: Moment, vni: number) => networks.find((each) =>
 const isOn = ({ vms }: Moment, host: string, network: string) =>
   vms.some((vm) => hostsOf(vm).includes(host) && vm.interfaces.some((each) => each.network === network));
 
-/** How `answer`, told to `host`, says more than it may. */
+/** How `answer`, sent to `host`, reveals more than allowed. */
 function leakOf(moment: Moment, host: string, answer: Answer): string | undefined {
   const { key, binding } = answer;
   if (!binding) return undefined;
@@ -70,7 +70,7 @@ function leakOf(moment: Moment, host: string, answer: Answer): string | undefine
   return truth.includes(told) ? undefined : `${told} for ${JSON.stringify(key)}, but it is ${truth}`;
 }
 
-/** Hosts of a network are told of to its hosts alone; that one has left, as well. */
+/** Only hosts of a network receive its hosts, and the removal of one. */
 function sendersLeak(
   moment: Moment,
   host: string,
@@ -82,7 +82,7 @@ function sendersLeak(
   return strangers.map((each) => `${each.host} as a sender of ${network.name}, to ${host}`);
 }
 
-/** Frames by the revision that they speak of. Tombstones are no leak; a pushed one would be, in a network unseen. */
+/** Frames by their revision. An answered tombstone is not a leak; a pushed one would be, in an unseen network. */
 function leaksTo(host: string, agent: AgentClient, moments: ReadonlyMap<number, Moment>): string[] {
   return agent.received.flatMap((frame) => {
     if (frame.type === "welcome" || frame.type === "heartbeat" || frame.type === "trust") return [];
@@ -102,7 +102,7 @@ function leaksTo(host: string, agent: AgentClient, moments: ReadonlyMap<number, 
   });
 }
 
-/** What a mutation of the model is over REST. */
+/** A mutation of the model as a REST request. */
 function requestFor(mutation: Mutation): [string, string, unknown?] {
   switch (mutation.kind) {
     case "network.put":
@@ -195,7 +195,7 @@ test("no answer, seed, push, snapshot, event or list carries a foreign network",
           await agent.frame("answers", (frame) => frame.id === id);
         }
       }
-      // A change of each tenant's own is the last that its stream tells.
+      // The last event of each stream is a change of its own tenant.
       for (const tenant of tenants) {
         const stood = await admin.request("GET", `/v1/networks/${tenant}`);
         const { vni, subnets } = stood.status === 200 ? stood.body : { vni: 9_000, subnets: ["10.0.0.0/29"] };
@@ -212,7 +212,9 @@ test("no answer, seed, push, snapshot, event or list carries a foreign network",
           ["networks", "vms", "hosts"].map((list) => call(view, 200, "GET", `/v1/${list}`)),
         );
         const texts = [...(streams[i]?.received ?? []), ...lists].map((each) => JSON.stringify(each));
-        leaks.push(...texts.filter((text) => text.includes(`"${foreign}"`)).map((text) => `${tenant} is told ${text}`));
+        leaks.push(
+          ...texts.filter((text) => text.includes(`"${foreign}"`)).map((text) => `${tenant} received ${text}`),
+        );
         const names = lists[2].hosts.map(({ name }: { name: string }) => name);
         expect(names).toEqual(hosts.filter((host) => isOn(now, host, tenant as string)));
         const vms = lists[1].vms.map(({ name }: { name: string }) => name);

@@ -1,5 +1,5 @@
-// The installed command, dist/bin/nearmiss: a link to it from anywhere is nearmiss on the Node that set-up chose, and nothing
-// stands between the caller and that process.
+// The installed command, dist/bin/nearmiss: through any link it is nearmiss on the Node chosen by set-up, without a
+// process in between.
 import { execFile, spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readlinkSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -39,12 +39,12 @@ describe("the installed command", () => {
     expect(await run("sh", ["nearmiss", "--version"], env, join(launcher, ".."))).toEqual(version);
   });
 
-  test("passes arguments and status on", async () => {
+  test("passes on arguments and status", async () => {
     const { status, stderr } = await run(linked(), ["network", "no such thing; $HOME"]);
     expect([status, stderr]).toEqual([2, expect.stringContaining("no such thing; $HOME")]);
   });
 
-  test("becomes the program: one process, which gets the signals itself", async () => {
+  test("replaces itself with the program: one process, which receives signals directly", async () => {
     const db = join(temporaryDirectory(), "nearmiss.db");
     const child = spawn(linked(), ["controller", "--listen", "127.0.0.1:0", "--db", db, "--insecure"], {
       stdio: "pipe",
@@ -69,7 +69,7 @@ describe("the installed command", () => {
     }
   });
 
-  test("takes the Node on PATH where none is beside it, and says so where there is none at all", async () => {
+  test("uses the Node on PATH where none is installed with it, and reports if there is none", async () => {
     const copy = join(temporaryDirectory(), "bin");
     mkdirSync(copy);
     cpSync(launcher, join(copy, "nearmiss"));

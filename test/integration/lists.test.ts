@@ -5,7 +5,7 @@ import { call, populate, startController, startSecured, vm } from "./harness.ts"
 describe("lists", () => {
   const namesOf = (items: readonly { name: string }[]) => items.map(({ name }) => name);
 
-  test("come in pages that neither repeat nor miss what stands, whatever else changes meanwhile", async () => {
+  test("are paged without repeating or missing existing items, despite concurrent changes", async () => {
     const controller = await startController();
     await populate(controller);
     const put = (name: string) => call(controller, 201, "PUT", `/v1/vms/${name}`, { host: "c", interfaces: [] });
@@ -26,7 +26,7 @@ describe("lists", () => {
     expect(new Set(seen).size).toBe(seen.length);
   });
 
-  test("hold 100 unless asked for more", async () => {
+  test("return 100 items by default", async () => {
     const controller = await startController();
     await populate(controller);
     for (let i = 0; i < 105; i++)
@@ -36,7 +36,7 @@ describe("lists", () => {
     expect([all.hosts.length, all.next]).toEqual([108, undefined]);
   });
 
-  test("are filtered by network, host, labels and the beginning of the name", async () => {
+  test("are filtered by network, host, labels and name prefix", async () => {
     const controller = await startController();
     await populate(controller);
     await call(controller, 200, "PATCH", "/v1/vms/web-1", { labels: { tier: "web", "example.com/team": "red" } });
@@ -57,7 +57,7 @@ describe("lists", () => {
     expect(namesOf(networks.networks)).toEqual(["red"]);
   });
 
-  test("find by label what was imported, patched, moved and deleted, also after a restart", async () => {
+  test("find resources by label after import, patch, move, deletion and restart", async () => {
     const controller = await startController();
     await populate(controller);
     const found = async (label: string, more = "", of = controller) => {
@@ -89,7 +89,7 @@ describe("lists", () => {
     expect(await found("tier", "", restarted)).toEqual(["job-5"]);
   });
 
-  test("find a VM by a whole IP or MAC in any form, in whatever network, and with a token only in its own", async () => {
+  test("find a VM by a full IP or MAC in any notation, in every network, and for a limited token only in its own", async () => {
     const secured = await startSecured();
     await populate(secured.admin);
     // The same addresses as web-1's, in another network.

@@ -18,7 +18,7 @@ async function withRed() {
   return made;
 }
 
-test("prepare gives the other host the VM's networks, says when it has them, and changes nothing for anybody else", async () => {
+test("prepare gives the target host the VM's networks, reports when it has them, and changes nothing for other hosts", async () => {
   const { controller, a, b, c } = await withRed();
   const before = [a, c].map((agent) => agent.frames("changes").length);
   const told = await ask(controller, "prepare", { host: "b", wait: true });
@@ -27,7 +27,7 @@ test("prepare gives the other host the VM's networks, says when it has them, and
   expect(frame).toMatchObject({ networks: [{ name: "red", vni: 200 }], gone: [], answers: [] });
   await Promise.all([a.heard(), c.heard()]);
   expect([a, c].map((agent) => agent.frames("changes").length)).toEqual(before);
-  // It may ask, and is led to where the VM still is.
+  // It may ask, and is pointed to the VM's present host.
   b.send({ type: "resolve", id: 7, questions: [{ kind: "ip", vni: 200, ip: "10.20.1.7" } as never] });
   const { answers } = await b.frame("answers", ({ id }) => id === 7);
   expect(answers[0]?.binding).toMatchObject({ host: "a" });
@@ -37,7 +37,7 @@ test("prepare gives the other host the VM's networks, says when it has them, and
   });
 });
 
-test("commit is one revision, and the prepared host hears that the VM is its own", async () => {
+test("commit is one revision, and the prepared host learns that the VM is its own", async () => {
   const { controller, b } = await withRed();
   await ask(controller, "prepare", { host: "b", wait: true });
   const told = await ask(controller, "commit", { host: "b", wait: true });
@@ -52,7 +52,7 @@ test("commit is one revision, and the prepared host hears that the VM is its own
   expect(await ask(controller, "commit", { host: "b" })).toMatchObject({ from: "b", to: "b", revision: 11 });
 });
 
-test("abort takes the networks from the other host again, and does nothing where there is nothing to give up", async () => {
+test("abort removes the networks from the target host again, and does nothing without a migration", async () => {
   const { controller, b } = await withRed();
   await ask(controller, "prepare", { host: "b", wait: true });
   const told = await ask(controller, "abort", { wait: true });
@@ -71,7 +71,7 @@ test("a prepared host that has the network anyway keeps it after an abort", asyn
   expect(b.frames("changes")).toEqual([]);
 });
 
-test("until the prepared host has confirmed, the others are not told of a commit", async () => {
+test("the others receive a commit only after the prepared host has confirmed it", async () => {
   const { controller, a, b, c } = await fleet();
   await call(controller, 200, "POST", "/v1/vms/web-1/prepare", { host: "b" });
   follow(a);
@@ -86,7 +86,7 @@ test("until the prepared host has confirmed, the others are not told of a commit
   expect(await done).toMatchObject({ confirmed: 3, of: 3 });
 });
 
-test("a prepared host that does not answer keeps the others waiting a moment only, and their questions in order", async () => {
+test("a prepared host that does not answer delays the others for a moment only, and their questions stay in order", async () => {
   const { controller, a, b, c } = await fleet();
   await call(controller, 200, "POST", "/v1/vms/web-1/prepare", { host: "b" });
   const pass = holdTimeouts();
@@ -109,7 +109,7 @@ test("a prepared host that does not answer keeps the others waiting a moment onl
   expect(await done).toMatchObject({ confirmed: 2, of: 3, unconfirmed: [{ host: "b" }] });
 });
 
-test("what does not fit the migration is refused, and nothing has happened then", async () => {
+test("a step that does not fit the migration is refused, and changes nothing", async () => {
   const { controller } = await withRed();
   const refused = async (verb: string, body: object, says: string) => {
     const { revision } = await call(controller, 200, "GET", "/readyz");
@@ -134,7 +134,7 @@ test("what does not fit the migration is refused, and nothing has happened then"
   expect(problemType(await ask(controller, "prepare", { host: "nowhere" }, 422))).toBe("unknown-reference");
 });
 
-test("whoever changes the VM meanwhile leaves the migration alone, and whoever moves it ends it", async () => {
+test("changing the VM leaves the migration untouched, and moving it ends the migration", async () => {
   const { controller } = await withRed();
   await ask(controller, "prepare", { host: "b" });
   expect(await call(controller, 200, "PATCH", "/v1/vms/red-1", { labels: { tier: "x" } })).toMatchObject({
@@ -147,7 +147,7 @@ test("whoever changes the VM meanwhile leaves the migration alone, and whoever m
   expect((await call(controller, 200, "GET", "/v1/vms/red-1")).preparedHost).toBeUndefined();
 });
 
-test("a migration outlives a restart of the controller, and an export ends where it is", async () => {
+test("a migration survives a restart of the controller, and an export shows the VM on its current host", async () => {
   const { controller } = await withRed();
   await ask(controller, "prepare", { host: "b" });
   const lines: string = (await controller.request("GET", "/v1/export")).body;

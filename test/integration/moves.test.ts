@@ -1,4 +1,4 @@
-// Moves with an answer when every host that holds the VM has followed.
+// Moves that are answered when every holder of the VM has confirmed.
 import { expect, test } from "vitest";
 import type { Revision } from "../../schema/address/index.ts";
 import { holdTimeouts } from "../support/held-timeouts.ts";
@@ -17,7 +17,7 @@ async function lines(controller: Controller, body: object) {
     .map((line: string) => JSON.parse(line));
 }
 
-test("answers when every host that holds the VM has confirmed: the old host, the new one, and who has asked", async () => {
+test("answers when every holder of the VM has confirmed: the old host, the new one, and those that asked", async () => {
   const { controller, a, b, c } = await fleet();
   for (const agent of [a, b, c]) follow(agent);
   const moved = await move(controller, { host: "b", wait: true });
@@ -50,7 +50,7 @@ test("does not answer before the last of them has confirmed", async () => {
   expect(await moved).toMatchObject({ confirmed: 3, of: 3 });
 });
 
-test("counts a host only that has something of the VM", async () => {
+test("counts only hosts that hold an address of the VM", async () => {
   const { controller, a, b, c } = await fleet();
   c.send({ type: "release", id: 2, keys: [web1, { kind: "mac", vni: 100, mac: "52:54:00:00:00:01" } as never] });
   await c.frame("answers", ({ id }) => id === 2);
@@ -58,7 +58,7 @@ test("counts a host only that has something of the VM", async () => {
   expect(await move(controller, { host: "b", wait: true })).toMatchObject({ confirmed: 2, of: 2 });
 });
 
-test("at the deadline says who has not confirmed and why, and the move stands", async () => {
+test("at the deadline names the unconfirmed hosts with the reason, and the move remains in effect", async () => {
   const { controller, a, b, c } = await fleet();
   follow(b);
   a.close();
@@ -91,7 +91,7 @@ test("at the deadline says who has not confirmed and why, and the move stands", 
   expect(await call(controller, 200, "GET", "/v1/vms/web-1")).toMatchObject({ host: "b" });
 });
 
-test("a host that comes back within the time confirms with its snapshot", async () => {
+test("a host that reconnects in time confirms with its snapshot", async () => {
   const { controller, a, b, c } = await fleet();
   for (const agent of [b, c]) follow(agent);
   a.close();
@@ -103,7 +103,7 @@ test("a host that comes back within the time confirms with its snapshot", async 
   expect((await told).at(-1)).toMatchObject({ type: "result", confirmed: 3, of: 3 });
 });
 
-test("after a start of the controller, who has not said yet what it holds counts as unconfirmed", async () => {
+test("after a start of the controller, a host that has not declared its interest counts as unconfirmed", async () => {
   const { controller, a, b, c } = await fleet();
   for (const agent of [a, b, c]) agent.close();
   await controller.stop();
@@ -127,7 +127,7 @@ test("after a start of the controller, who has not said yet what it holds counts
   ]);
 });
 
-test("a host that is deleted meanwhile need not confirm", async () => {
+test("a host that is deleted during the wait need not confirm", async () => {
   const { controller, a, b, c } = await fleet();
   follow(a);
   follow(b);
@@ -138,14 +138,14 @@ test("a host that is deleted meanwhile need not confirm", async () => {
   expect(await moved).toMatchObject({ confirmed: 2, of: 2, unconfirmed: [] });
 });
 
-test("without wait it answers at once, with how far it is", async () => {
+test("without wait it answers at once, with the progress so far", async () => {
   const { controller } = await fleet();
   const moved = await move(controller, { host: "b" });
   expect(moved).toMatchObject({ revision: 9, confirmed: 0, of: 3, slowestMs: null });
   expect(moved.unconfirmed[0]).toEqual({ host: "a", why: "has not confirmed revision 9 yet" });
 });
 
-test("as NDJSON it tells of each confirmation when it comes", async () => {
+test("as NDJSON it reports each confirmation as it arrives", async () => {
   const { controller, a, b, c } = await fleet();
   for (const agent of [a, b, c]) follow(agent);
   const told = await lines(controller, { host: "b", wait: true });
@@ -163,7 +163,7 @@ test("as NDJSON it tells of each confirmation when it comes", async () => {
   expect(told[4]).toMatchObject({ vm: "web-1", from: "a", to: "b", confirmed: 3, of: 3, unconfirmed: [] });
 });
 
-test("a move to where the VM is changes nothing, and waits for whoever has not followed the last one", async () => {
+test("a move to the current host changes nothing, and waits for hosts that have not applied the last one", async () => {
   const { controller, a, b, c } = await fleet();
   for (const agent of [a, b, c]) follow(agent);
   await move(controller, { host: "b", wait: true });
@@ -194,14 +194,14 @@ test("the same request with the same key moves once, and waits again", async () 
   expect(problemType((await send({ host: "a" })).body)).toBe("idempotency-key-reused");
 });
 
-test("a dry run says how many would have to confirm, and moves nothing", async () => {
+test("a dry run states how many hosts would have to confirm, and moves nothing", async () => {
   const { controller } = await fleet();
   const told = await call(controller, 200, "POST", "/v1/vms/web-1/move?dryRun=true", { host: "b", wait: true });
   expect(told).toMatchObject({ from: "a", to: "b", revision: 6, confirmed: 0, of: 3, unconfirmed: [], dryRun: true });
   expect(await call(controller, 200, "GET", "/v1/vms/web-1")).toMatchObject({ host: "a", revision: 6 });
 });
 
-test("is refused like any change, and nothing has happened then", async () => {
+test("is refused like any change, without effect", async () => {
   const { controller } = await fleet();
   const stale = await controller.request("POST", "/v1/vms/web-1/move", { host: "b" }, { "if-match": '"5"' });
   expect([stale.status, problemType(stale.body)]).toEqual([412, "precondition-failed"]);
@@ -213,7 +213,7 @@ test("is refused like any change, and nothing has happened then", async () => {
   expect([fresh.status, fresh.headers.get("etag")]).toEqual([200, '"9"']);
 });
 
-test("takes an operator's token for the VM's networks, tells only admins of all what agents complain of, and is audited", async () => {
+test("requires an operator's token for the VM's networks, shows agents' complaints only to admins of all networks, and is audited", async () => {
   const controller = await startSecured();
   await populate(controller.admin);
   const body = { host: "b", wait: true, timeoutMs: 0 };
@@ -227,7 +227,7 @@ test("takes an operator's token for the VM's networks, tells only admins of all 
   expect(entries.filter(({ what }: { what: string[] }) => what.includes("vm.updated vms/web-1"))).toHaveLength(1);
 });
 
-test("the operational stream tells that everybody has followed, whether anybody waited or not", async () => {
+test("the operational stream reports that all hosts have applied the move, whether a client waited or not", async () => {
   const { controller, a, b, c } = await fleet();
   for (const agent of [a, b, c]) follow(agent);
   const stream = controller.events();
@@ -246,7 +246,7 @@ test("the operational stream tells that everybody has followed, whether anybody 
   });
 });
 
-test("it names who has not followed: at once where all that are missing are marked down", async () => {
+test("it names the hosts that have not: at once if all missing ones are marked down", async () => {
   const { controller, a, b } = await fleet();
   for (const agent of [a, b]) follow(agent);
   await call(controller, 200, "PATCH", "/v1/hosts/c", { down: true });

@@ -1,4 +1,5 @@
-// What a host may do: the matrix host × network × verb over REST and the agent channel. Networks overlap in every address.
+// The rights of a host: the matrix host × network × verb over REST and the agent channel. Networks overlap in every
+// address.
 import { describe, expect, test } from "vitest";
 import { type BindingKey, parseIp, parseMac, parseVni } from "../../schema/address/index.ts";
 import { closeCodes } from "../../schema/agent/index.ts";
@@ -8,7 +9,7 @@ import { call, startSecured } from "./harness.ts";
 const networks = { blue: 100, red: 200, green: 300 } as const;
 type NetworkName = keyof typeof networks;
 
-/** Which VMs run where: `blue-a` is in blue on a. Nobody is in green but on c. */
+/** Which VMs run where: `blue-a` is in blue on a. Only c has a VM in green. */
 const placements: readonly (readonly [NetworkName, HostName])[] = [
   ["blue", "a"],
   ["blue", "b"],
@@ -39,7 +40,7 @@ async function furnished() {
   return controller;
 }
 
-/** What is not to be known answers as what does not exist, name aside. */
+/** Hidden resources are answered like absent ones, except for the name. */
 async function expectHidden(
   answer: { status: number; text: string },
   twin: { status: number; text: string },
@@ -51,7 +52,7 @@ async function expectHidden(
 
 describe("over REST", () => {
   test.each(matrix)(
-    "host %s reads of network %s what its own VMs need, and nothing where it has none",
+    "host %s reads of network %s only what its own VMs need, and nothing if it has none",
     async (host, network) => {
       const controller = await furnished();
       const get = (path: string) => requestAs(controller, host, "GET", path);
@@ -76,7 +77,7 @@ describe("over REST", () => {
     },
   );
 
-  test.each(hosts)("host %s sees itself and its own VMs, of other hosts and VMs nothing", async (host) => {
+  test.each(hosts)("host %s sees itself and its own VMs, and no other host or VM", async (host) => {
     const controller = await furnished();
     const get = (path: string) => requestAs(controller, host, "GET", path);
     for (const other of hosts) {
@@ -144,7 +145,7 @@ describe("over REST", () => {
         const { status, text } = await requestAs(controller, host, method, path, body);
         expect(`${method} ${path} ${status}`).toBe(`${method} ${path} 403`);
         // The same words whether it exists or not.
-        expect(JSON.parse(text).detail).toMatch(/^a host's certificate may not do this: it takes /);
+        expect(JSON.parse(text).detail).toMatch(/^a host's certificate may not do this: it requires /);
       }
       expect(await call(controller.admin, 200, "GET", "/v1/audit?limit=1000")).toEqual(before);
     },
@@ -162,7 +163,7 @@ describe("over the agent channel", () => {
     });
 
   test.each(matrix)(
-    "host %s is told of network %s only where it has a VM in it: interest and questions",
+    "host %s learns of network %s only if it has a VM in it: interest and questions",
     async (host, network) => {
       const controller = await furnished();
       const agent = agentOf(controller, host);
@@ -183,14 +184,14 @@ describe("over the agent channel", () => {
   );
 
   test.each(matrix)(
-    "host %s hears of changes and seeds in network %s only where it has a VM in it",
+    "host %s receives changes and seeds of network %s only if it has a VM in it",
     async (host, network) => {
       const controller = await furnished();
       const agent = agentOf(controller, host);
       await agent.connect(keys(network), { seeding: true });
       const before = agent.received.length;
       const other = hosts.find((each) => each !== host && sees(each, network)) ?? host;
-      // Another host asks in the name of its guest, so the host behind the answer is seeded.
+      // Another host asks on behalf of its guest, so the host behind the answer is seeded.
       if (other !== host) {
         const asking = await agentOf(controller, other).connect([], { seeding: true });
         const vni = parseVni(networks[network]);
@@ -202,7 +203,7 @@ describe("over the agent channel", () => {
         });
         await asking.frame("answers");
       }
-      // It comes to be, is renumbered and goes, at addresses that the host has asked for.
+      // It is registered, renumbered and deleted, at addresses that the host has asked for.
       const body = (n: number) => ({
         host: other,
         interfaces: [{ network, mac: `52:54:00:00:00:1${n}`, ips: [`10.20.1.${n}`] }],
@@ -226,7 +227,7 @@ describe("over the agent channel", () => {
     },
   );
 
-  test.each(hosts)("host %s speaks in no name but its certificate's", async (host) => {
+  test.each(hosts)("host %s can act only under the name in its certificate", async (host) => {
     const controller = await furnished();
     for (const other of hosts.filter((each) => each !== host)) {
       const agent = agentOf(controller, host, other);
@@ -241,7 +242,7 @@ describe("over the agent channel", () => {
     }
   });
 
-  test.each(hosts)("host %s reports about itself only, and moves no tunnel end", async (host) => {
+  test.each(hosts)("host %s reports about itself only, and changes no VTEP", async (host) => {
     const controller = await furnished();
     const agent = await agentOf(controller, host).connect([], { vtep: "192.0.2.99" as never });
     agent.send({ type: "applied", revision: 3 as never, problems: [`speaks of ${host}`] });

@@ -1,4 +1,4 @@
-// What is shown beside the inventory: who asks, how it goes, who holds what, what was; and to whom.
+// Views beyond the inventory: the caller's identity, the state, the holders, the past; and their access.
 import { expect, test } from "vitest";
 import { type BindingKey, parseIp, parseMac, parseVni } from "../../schema/address/index.ts";
 import { call, populate, startController, startSecured, vm } from "./harness.ts";
@@ -10,7 +10,7 @@ const web2: BindingKey[] = [
 ];
 const nobody: BindingKey = { kind: "ip", vni, ip: parseIp("10.20.1.99") };
 
-test("says who the caller is, and which networks it may see", async () => {
+test("names the caller, and the networks it may see", async () => {
   const secured = await startSecured();
   const { id, token } = await secured.issue({ role: "operator", networks: ["red", "blue"], note: "ci" });
   const seen = await call(secured.as(token), 200, "GET", "/v1/identity");
@@ -21,7 +21,7 @@ test("says who the caller is, and which networks it may see", async () => {
   expect(await call(open, 200, "GET", "/v1/identity")).toMatchObject({ role: "anyone", networks: null });
 });
 
-test("counts what is there, and names hosts whose VMs no agent serves or whose agent complains", async () => {
+test("counts the inventory, and names hosts whose VMs no agent serves or whose agent complains", async () => {
   const controller = await startController();
   await populate(controller);
   const agent = await controller.agent("a").connect();
@@ -50,7 +50,7 @@ test("counts what is there, and names hosts whose VMs no agent serves or whose a
   });
 });
 
-test("shows a tunnel for what a host was told of, in its direction, and follows when the VM moves", async () => {
+test("shows a tunnel for what a host has learned, with its direction, and updates it when the VM moves", async () => {
   const controller = await startController();
   await populate(controller);
   const agent = await controller.agent("a").connect();
@@ -73,7 +73,7 @@ test("shows a tunnel for what a host was told of, in its direction, and follows 
   await call(controller, 404, "GET", "/v1/topology?network=nowhere");
 });
 
-test("lists who holds a VM, with which addresses, and whether its kernel has followed", async () => {
+test("lists the holders of a VM, with their addresses, and whether their kernels have applied them", async () => {
   const controller = await startController();
   await populate(controller);
   const agent = await controller.agent("a").connect(web2);
@@ -95,7 +95,7 @@ test("lists who holds a VM, with which addresses, and whether its kernel has fol
   await call(controller, 404, "GET", "/v1/vms/nobody/holders");
 });
 
-test("counts questions by what came of them, for all hosts and for one", async () => {
+test("counts questions by result, for all hosts and for one", async () => {
   const controller = await startController();
   await populate(controller);
   const agent = await controller.agent("a").connect();
@@ -111,7 +111,7 @@ test("counts questions by what came of them, for all hosts and for one", async (
   expect(await sums("?host=b")).toEqual([0, 0]);
 });
 
-test("shows how long misses took on their hosts, as agents tell with the acknowledgement of a heartbeat", async () => {
+test("shows how long misses took on their hosts, as agents report with the acknowledgement of a heartbeat", async () => {
   const controller = await startController();
   await populate(controller);
   const agent = await controller.agent("a").connect();
@@ -123,7 +123,7 @@ test("shows how long misses took on their hosts, as agents tell with the acknowl
   };
   await expect.poll(() => rates(""), { interval: 200 }).toEqual([[2], [4.25]]);
   expect(await rates("?host=b")).toEqual([[], []]);
-  // What cannot be is no frame.
+  // An impossible value makes the frame invalid.
   agent.sendText('{"type":"applied","revision":7,"problems":[],"misses":{"count":0,"sumMs":-1,"maxMs":0}}');
   expect((await agent.closed).code).toBe(4400);
 });
@@ -155,7 +155,7 @@ test("reads the log backwards in pages, by resource, host and network", async ()
   await call(controller, 400, "GET", "/v1/log?before=999999999999999999");
 });
 
-test("a token narrowed to a network learns of nothing else by any of it", async () => {
+test("a token limited to a network learns nothing else through any of it", async () => {
   const secured = await startSecured();
   await populate(secured.admin);
   await call(secured.admin, 201, "PUT", "/v1/vms/red-1", vm("c", 3, "red"));
@@ -173,7 +173,7 @@ test("a token narrowed to a network learns of nothing else by any of it", async 
   expect(events.map(({ subject }: { subject: string }) => subject)).toEqual(["vms/red-1", "networks/red"]);
 });
 
-test("a page in a browser shows its token among a WebSocket's subprotocols, and nobody agrees on that one", async () => {
+test("a browser page sends its token as a WebSocket subprotocol, which is never selected", async () => {
   const secured = await startSecured();
   const { token } = await secured.issue({ role: "viewer" });
   const allowed = secured.events("", ["cloudevents.json", `bearer.nearmiss.${token}`]);

@@ -1,4 +1,5 @@
-// The document against the controller: same routes, same problems. `generated-requests.test.ts` sends what it describes.
+// The document against the controller: same routes, same problems. `generated-requests.test.ts` sends the documented
+// requests.
 import { expect, test } from "vitest";
 import { problemTypes, problemUri } from "../../schema/plain/index.ts";
 import { call, startController } from "./harness.ts";
@@ -15,7 +16,7 @@ const operations = (paths: Paths) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
   );
 
-test("describes every route that the controller has, and no other", async () => {
+test("describes exactly the routes that the controller has", async () => {
   const controller = await startController();
   const document = await call(controller, 200, "GET", "/openapi.json");
   expect(document.openapi).toBe("3.1.0");
@@ -85,7 +86,7 @@ test("describes every route that the controller has, and no other", async () => 
   expect(new Set(ids).size).toBe(ids.length);
 });
 
-test("names every problem type of the table, and no other, under its status", async () => {
+test("names exactly the problem types of the table, each under its status", async () => {
   const controller = await startController();
   const document = await call(controller, 200, "GET", "/openapi.json");
   const told = new Set<string>();
@@ -102,7 +103,7 @@ test("names every problem type of the table, and no other, under its status", as
   expect(document.components.schemas.Problem.properties.type.enum).toEqual(types);
 });
 
-test("states each shape once, under a name", async () => {
+test("defines each shape once, under a name", async () => {
   const controller = await startController();
   const document = await call(controller, 200, "GET", "/openapi.json");
   expect(Object.keys(document.components.schemas).sort()).toEqual([

@@ -1,4 +1,4 @@
-// Operational events: what agents report and what the controller says of hosts, on the stream, over REST and as metrics.
+// Operational events: reports of agents and of the controller about hosts, on the stream, over REST and as metrics.
 import { describe, expect, test } from "vitest";
 import type { ReportedFinding } from "../../schema/agent/index.ts";
 import type { OperationalCloudEvent } from "../../schema/events/index.ts";
@@ -78,7 +78,7 @@ describe("what an agent reports", () => {
     expect(await metric(controller, 'nearmiss_controller_operational_total{host="a",kind="theft"}')).toBe(3);
   });
 
-  test("never is a revision, and is not replayed", async () => {
+  test("is never a revision, and is not replayed", async () => {
     const { controller, consumer } = await start();
     const { revision } = await call(controller, 200, "GET", "/readyz");
     const agent = await controller.agent("a").connect();
@@ -92,7 +92,7 @@ describe("what an agent reports", () => {
     expect(late.operational).toEqual([]);
   });
 
-  test("counts for its own networks only", async () => {
+  test("counts for the host's own networks only", async () => {
     const { controller, consumer } = await start();
     const agent = await controller.agent("a").connect();
     agent.send({ type: "report", reports: [{ ...theft, vni: red }, { ...theft, vni: vni(999) }, theft] });
@@ -103,7 +103,7 @@ describe("what an agent reports", () => {
     expect(await metric(controller, 'nearmiss_controller_operational_total{host="a",kind="theft"}')).toBe(3);
   });
 
-  test("of a kind that only a newer agent knows is left out, and the rest of the frame counts", async () => {
+  test("of a kind that only a newer agent knows is ignored, and the rest of the frame counts", async () => {
     const { controller, consumer } = await start();
     const agent = await controller.agent("a").connect();
     const reports = [
@@ -132,7 +132,7 @@ describe("what an agent reports", () => {
     expect((await agent.closed).code).toBe(4400);
   });
 
-  test("beyond what an agent may say is counted and becomes no event, and other hosts have their own", async () => {
+  test("beyond an agent's limit is counted and becomes no event, and each host has its own limit", async () => {
     const { controller, consumer } = await start();
     const [a, b] = [await controller.agent("a").connect(), await controller.agent("b").connect()];
     const frame = { type: "report" as const, reports: Array.from({ length: 32 }, () => theft) };
@@ -145,7 +145,7 @@ describe("what an agent reports", () => {
     expect(await metric(controller, 'nearmiss_controller_reports_refused_total{reason="rate"}')).toBe(32 * 20 - 240);
   });
 
-  test("is kept up to a number, an equal share of each host, and of each host the newest of its noise", async () => {
+  test("is kept up to a limit, with an equal share for each host, and of each host the newest of its noisiest kind", async () => {
     const { controller } = await start();
     const hosts = ["a", "b", ...(await moreHosts(controller, 6))];
     for (const host of hosts) {
@@ -178,7 +178,7 @@ async function moreHosts(controller: Controller, count: number): Promise<string[
 }
 
 describe("a host", () => {
-  test("that connects is told of once, also where it was away for a moment", async () => {
+  test("that connects is reported once, also if it was away for a moment", async () => {
     const { controller, consumer } = await start({ hostGraceMs: 60_000 });
     const first = await controller.agent("a").connect();
     first.close();
@@ -189,7 +189,7 @@ describe("a host", () => {
     expect(consumer.operational.map(({ type }) => type.split(".").at(-1))).toEqual(["host-connected", "theft"]);
   });
 
-  test("that stays away is lost from when it went, and told of anew when it comes back", async () => {
+  test("that stays away is reported lost from the time it disconnected, and again as connected when it returns", async () => {
     const graceMs = 300;
     const { controller, consumer } = await start({ hostGraceMs: graceMs });
     const agent = await controller.agent("a").connect();
@@ -206,7 +206,7 @@ describe("a host", () => {
     expect(await metric(controller, 'nearmiss_controller_operational_total{host="a",kind="host-connected"}')).toBe(2);
   });
 
-  test("whose agent another one replaces is not lost", async () => {
+  test("whose agent is replaced by another is not lost", async () => {
     const { controller, consumer } = await start({ hostGraceMs: 0 });
     const first = await controller.agent("a").connect();
     const second = await controller.agent("a").connect();
@@ -216,7 +216,7 @@ describe("a host", () => {
     expect(consumer.operational.map(({ type }) => type.split(".").at(-1))).toEqual(["host-connected", "theft"]);
   });
 
-  test("that is deleted is not lost, and its series end", async () => {
+  test("that is deleted is not lost, and its metrics series ends", async () => {
     const { controller, consumer } = await start({ hostGraceMs: 0 });
     await call(controller, 201, "PUT", "/v1/hosts/spare", { vtep: "192.0.2.9" });
     const agent = await controller.agent("spare").connect();
@@ -230,11 +230,11 @@ describe("a host", () => {
   });
 });
 
-describe("a token that is narrowed to a network", () => {
+describe("a token that is limited to a network", () => {
   const said = (events: readonly OperationalCloudEvent[]): string[] =>
     events.map(({ type, data }) => `${type.split(".").at(-1)} ${data.network ?? "the host"}`);
 
-  test("sees what concerns its network, and nothing of others or of hosts as a whole, live and kept", async () => {
+  test("sees events of its network, and none of others or of hosts as a whole, live and kept", async () => {
     const secured = await startSecured({ findCertified });
     await populate(secured.admin);
     await call(secured.admin, 201, "PUT", "/v1/vms/on-red", vm("a", 7, "red"));
@@ -263,7 +263,7 @@ describe("a token that is narrowed to a network", () => {
     expect(JSON.stringify([few.operational, await listed(narrow)])).not.toContain("red");
   });
 
-  test("sees no more of a network that was deleted, nor of another that has its name", async () => {
+  test("no longer sees a deleted network, nor a new one of the same name", async () => {
     const secured = await startSecured({ findCertified });
     await populate(secured.admin);
     await call(secured.admin, 201, "PUT", "/v1/vms/on-red", vm("a", 7, "red"));

@@ -48,7 +48,7 @@ function shownAt(base: string, ca: KeyPair): Promise<X509Certificate> {
 
 const fingerprint = ({ certificate }: KeyPair): string => new X509Certificate(certificate).fingerprint256;
 
-test("the controller shows it, hosts enrol by the hash of its CA, and get theirs of the controller's own", async () => {
+test("the controller presents it, hosts enrol by the hash of its CA, and get certificates of the controller's own CA", async () => {
   const ca = await makeCa("a company's CA", valid);
   const pair = await sign(ca);
   const controller = await startEnrolling({ files: write(pair, ca) });
@@ -59,15 +59,15 @@ test("the controller shows it, hosts enrol by the hash of its CA, and get theirs
   await controller.agent(identity).connect();
 });
 
-test("a host with the hash of another CA sends its token to nobody", async () => {
-  const [ca, other] = [await makeCa("a company's CA", valid), await makeCa("somebody's CA", valid)];
+test("a host with the hash of another CA sends its token to no server", async () => {
+  const [ca, other] = [await makeCa("a company's CA", valid), await makeCa("another company's CA", valid)];
   const controller = await startEnrolling({ files: write(await sign(ca), ca) });
-  const somebodys = await startEnrolling({ files: write(await sign(other), other) });
+  const otherController = await startEnrolling({ files: write(await sign(other), other) });
   const line = await controller.joinToken("a");
-  await expect(enrolWith({ ...line, controller: somebodys.url.href })).rejects.toThrow("The token was not sent");
+  await expect(enrolWith({ ...line, controller: otherController.url.href })).rejects.toThrow("The token was not sent");
 });
 
-test("files that change are shown by the running controller; where they are wrong, what it has stays", async () => {
+test("changed files are used by the running controller; if they are invalid, it keeps its certificate", async () => {
   const ca = await makeCa("a company's CA", valid);
   const [first, second, third] = [await sign(ca), await sign(ca), await sign(ca)];
   const files = write(first, ca);
@@ -90,7 +90,7 @@ test("files that change are shown by the running controller; where they are wron
 
 const refusals: readonly (readonly [string, (files: Files) => unknown, string])[] = [
   ["is not there", ({ cert }) => rmSync(cert), "cannot read --tls-cert CERT: ENOENT"],
-  ["holds none", ({ cert }) => writeFileSync(cert, "no PEM"), "--tls-cert CERT contains no certificate in PEM"],
+  ["is not in the file", ({ cert }) => writeFileSync(cert, "no PEM"), "--tls-cert CERT contains no certificate in PEM"],
   [
     "is damaged",
     ({ cert }) => writeFileSync(cert, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
@@ -108,12 +108,12 @@ const refusals: readonly (readonly [string, (files: Files) => unknown, string])[
   ],
   [
     "is of another CA",
-    async ({ ca }) => writeFileSync(ca, (await makeCa("somebody's CA", valid)).certificate),
+    async ({ ca }) => writeFileSync(ca, (await makeCa("another company's CA", valid)).certificate),
     "--tls-ca CA has not signed --tls-cert CERT: append the intermediate certificates",
   ],
 ];
 
-test.each(refusals)("a certificate that %s is refused, with the file and what is wrong", async (_, spoil, message) => {
+test.each(refusals)("a certificate that %s is refused, with the file and the fault", async (_, spoil, message) => {
   const ca = await makeCa("a company's CA", valid);
   const files = write(await sign(ca), ca);
   const source = operatorsCertificate(files, () => new Date());

@@ -94,7 +94,7 @@ describe("a release", () => {
     expect(gitIn(join(directory, "origin"), "rev-list", "--count", "HEAD")).toBe("1");
   });
 
-  test("can be the first of the version that package.json has", () => {
+  test("can be the first one, of the version that package.json already has", () => {
     const { version } = jsonOf("package.json");
     expect(release(version, "--skip-ci").status).toBe(0);
     expect(git("tag")).toBe(`v${version}`);
@@ -110,7 +110,7 @@ describe("a release", () => {
     expect([git("status", "--porcelain"), git("tag"), git("rev-parse", "HEAD")]).toEqual(["", "", before]);
   });
 
-  test("wants .ci/run to have passed for this very commit", () => {
+  test("requires a passed .ci/run for this very commit", () => {
     const pass = () => execFileSync(join(clone, ".ci/passed"), [git("rev-parse", "HEAD")]);
     expect(release("9.8.7").stderr).toContain(".ci/run has not passed for this commit");
     writeFileSync(join(clone, "CHANGELOG.md"), `${changelog}\n`);
@@ -141,7 +141,7 @@ describe("a release", () => {
     expect([git("rev-parse", "HEAD"), git("tag")]).toEqual([before, tags]);
   });
 
-  test("is undone where git refuses the tag", () => {
+  test("is undone if git refuses the tag", () => {
     // A directory of that name in refs/tags/ is in the way.
     git("tag", "v9.8.7/x");
     const before = git("rev-parse", "HEAD");
@@ -158,7 +158,7 @@ describe("a release", () => {
     [[], 2],
     [["1.2.3", "--push"], 2],
     [["1.2.3", "1.2.4"], 2],
-  ])("takes no other arguments: %j", (args, expected) => {
+  ])("accepts no other arguments: %j", (args, expected) => {
     expect(release(...args).status).toBe(expected);
     expect(git("tag")).toBe("");
   });

@@ -1,4 +1,4 @@
-// For every refusal of REST a request that provokes it: the problem names what is at fault, and nothing has changed.
+// For every refusal of REST a request that provokes it: the problem names the fault, and nothing has changed.
 import { describe, expect, test } from "vitest";
 import { type Controller, call, populate, problemType, startController, vm } from "./harness.ts";
 
@@ -7,7 +7,7 @@ interface Refused {
   readonly request: readonly [method: string, path: string, body?: unknown];
   readonly status: number;
   readonly type: string;
-  /** What the detail must name. */
+  /** The text that the detail must contain. */
   readonly names: string;
   readonly prepare?: (controller: Controller) => Promise<unknown>;
 }
@@ -369,7 +369,7 @@ describe("refused, and nothing changed:", () => {
     expect(await call(controller, 200, "GET", "/readyz")).toEqual({ ready: true, revision });
   });
 
-  test("a wrong method names those that the path has", async () => {
+  test("a wrong method is answered with the allowed ones", async () => {
     const controller = await startController();
     const { headers } = await controller.request("POST", "/v1/hosts/a", {});
     expect(headers.get("allow")).toBe("DELETE, GET, HEAD, PATCH, PUT");
@@ -382,7 +382,7 @@ describe("refused, and nothing changed:", () => {
     expect(problemType(JSON.parse(await answer.text()))).toBe("unsupported-media-type");
   });
 
-  test("all faults of a body are told at once", async () => {
+  test("all faults of a body are reported at once", async () => {
     const controller = await startController();
     const { body } = await controller.request("PUT", "/v1/networks/n", { vni: 0, subnets: ["10.0.0.1/8", "x"] });
     expect(body.errors.map(({ pointer }: { pointer: string }) => pointer)).toEqual([

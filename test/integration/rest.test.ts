@@ -1,4 +1,4 @@
-// REST as its clients see it: what is accepted. rest-refusals.test.ts has what is not.
+// REST as its clients see it: accepted requests. rest-refusals.test.ts has the refused ones.
 import { describe, expect, test } from "vitest";
 import { call, populate, startController, vm } from "./harness.ts";
 
@@ -22,14 +22,14 @@ describe("networks", () => {
     await call(controller, 404, "GET", "/v1/networks/blue");
   });
 
-  test("written as they stand make no revision", async () => {
+  test("written unchanged make no revision", async () => {
     const controller = await startController();
     const body = { vni: 100, subnets: ["10.20.1.0/24"], mtu: 1450 };
     const created = await call(controller, 201, "PUT", "/v1/networks/blue", body);
     expect(await call(controller, 200, "PUT", "/v1/networks/blue", body)).toEqual(created);
   });
 
-  test("deleted and created again have another uid", async () => {
+  test("deleted and created again have a new uid", async () => {
     const controller = await startController();
     const body = { vni: 100, subnets: ["10.20.1.0/24"] };
     const first = await call(controller, 201, "PUT", "/v1/networks/blue", body);
@@ -38,7 +38,7 @@ describe("networks", () => {
     expect(second.uid).not.toBe(first.uid);
   });
 
-  test("addresses come back in their canonical form", async () => {
+  test("addresses are returned in their canonical form", async () => {
     const controller = await startController();
     const { subnets } = await call(controller, 201, "PUT", "/v1/networks/blue", {
       vni: 1,
@@ -49,7 +49,7 @@ describe("networks", () => {
 });
 
 describe("hosts", () => {
-  test("tell of their agent beside what was registered", async () => {
+  test("show their agent's status beside the registered values", async () => {
     const controller = await startController();
     const host = await call(controller, 201, "PUT", "/v1/hosts/a", { vtep: "192.0.2.1" });
     expect(host).toMatchObject({ name: "a", vtep: "192.0.2.1", port: 4789, origin: "operator" });
@@ -61,7 +61,7 @@ describe("hosts", () => {
 });
 
 describe("VMs", () => {
-  test("are registered with POST, and on a host whose agent never connected", async () => {
+  test("are registered with POST, also on a host whose agent never connected", async () => {
     const controller = await startController();
     await populate(controller);
     const answer = await controller.request("POST", "/v1/vms", { name: "db", ...vm("c", 3) });
@@ -120,7 +120,7 @@ describe("VMs", () => {
     expect(await call(controller, 200, "GET", "/v1/resolve?vni=200&ip=10.20.1.1")).toMatchObject({ vm: "red-1" });
   });
 
-  test("of which one is refused leave the others, sent at once, alone", async () => {
+  test("are independent: one refusal does not affect the others sent at the same time", async () => {
     const controller = await startController();
     await populate(controller);
     const bodies = [vm("a", 3), vm("a", 1), vm("nowhere", 5), vm("b", 4)];
@@ -130,7 +130,7 @@ describe("VMs", () => {
 });
 
 describe("resolve", () => {
-  test("answers for an IP and for a MAC, with the last revision of all that the answer derives from", async () => {
+  test("answers for an IP and for a MAC, with the latest revision that the answer derives from", async () => {
     const controller = await startController();
     await populate(controller);
     const byIp = await call(controller, 200, "GET", "/v1/resolve?vni=100&ip=fd00:20:0::1");

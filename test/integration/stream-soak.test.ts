@@ -1,5 +1,5 @@
-// Promise P2: whatever happens to the controller and to its consumers, each of them gets every change that is for it once, in
-// order. Here in short; `npm run soak:stream` runs it with a million events, and NEARMISS_EVENTS says how many else.
+// Promise P2: whatever happens to the controller and to its consumers, each of them gets every change for it once, in
+// order. A short run; `npm run soak:stream` has a million events, and NEARMISS_EVENTS sets another number.
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { pause, waitFor } from "../../testkit/lab/wait.ts";
@@ -9,7 +9,7 @@ import { endOf, findViolations, type Position, position } from "../support/strea
 import { generator, largestImport, StreamWriter } from "../support/stream-writer.ts";
 
 const events = Number(process.env.NEARMISS_EVENTS ?? 6_000);
-/** What the log holds, less one revision at most: consumers that are away for longer have to start over. */
+/** The size of the log, less one revision at most: consumers that are disconnected for longer have to start over. */
 const logEvents = Math.max(2_000, Math.min(50_000, events / 20));
 const kills = Math.max(2, Math.round(events / 25_000));
 
@@ -23,7 +23,7 @@ const inNetwork = (name: string) => (change: StreamChange) =>
     return side !== null && (interfaces ? interfaces.some(({ network }) => network === name) : side.name === name);
   });
 
-test(`${events} events, ${kills} × SIGKILL: every consumer has a stream without fault`, {
+test(`${events} events, ${kills} × SIGKILL: every consumer has a correct stream`, {
   timeout: 180_000 + events * 4,
 }, async () => {
   const db = join(temporaryDirectory(), "nearmiss.db");
@@ -38,7 +38,7 @@ test(`${events} events, ${kills} × SIGKILL: every consumer has a stream without
     networks: ["net-1"],
   });
 
-  /** Until the log does not go back to the revision any more, or nothing more comes. */
+  /** Until the log no longer goes back to the revision, or no more events arrive. */
   const forgotten = async (revision: number) => {
     const compacted = () => controller.metric("nearmiss_controller_log_compacted").catch(() => 0);
     while (writer.events < events && (await compacted()) <= revision) await pause(20);
@@ -54,14 +54,14 @@ test(`${events} events, ${kills} × SIGKILL: every consumer has a stream without
       filter: "type=nearmiss.vm.deleted&type=nearmiss.vm.created&host=host-1",
       wants: (change) => onHost("host-1")(change) && /vm\.(created|deleted)$/.test(change.type),
     },
-    { name: "a narrowed token", token, leaveAfter: often, wants: inNetwork("net-1") },
+    { name: "a limited token", token, leaveAfter: often, wants: inNetwork("net-1") },
     { name: "nothing", filter: "network=none", wants: () => false },
     { name: "sleeps", leaveAfter: () => random(events / 10), away: forgotten },
     { name: "sleeps, by SSE", sse: true, leaveAfter: () => random(events / 10), away: forgotten },
     { name: "stalls", leaveAfter: () => 1 + random(events / 8), stallMs: () => random(3_000) },
   ];
 
-  /** By consumer what is for it, as the one that sees everything and never leaves has it. */
+  /** The events for each consumer, from the one that sees everything and never disconnects. */
   const expected = kinds.map((): Position[] => []);
   const whole: FollowerOptions = { name: "sees everything" };
   const judge = new StreamFollower(
@@ -82,8 +82,9 @@ test(`${events} events, ${kills} × SIGKILL: every consumer has a stream without
   );
 
   /**
-   * What nobody has seen cannot be expected. Before each step the judge has all but a tenth of what the log holds; a step
-   * is a third of it at most, so that the log cannot outrun the judge even where that is away with a killed controller.
+   * Events that no consumer has seen cannot be expected. Before each step the validator has all but a tenth of the log;
+   * a step is at most a third of the log, so that the log cannot outrun the validator even while that is disconnected
+   * from a killed controller.
    */
   const judged = async () => {
     while (receivedBy(judge) < writer.events - logEvents / 10) await pause(2);
@@ -93,7 +94,7 @@ test(`${events} events, ${kills} × SIGKILL: every consumer has a stream without
     const victim = controller.process;
     let dying = false;
     while (writer.events < until || life < kills) {
-      // At a moment of its own, while the next changes are being made.
+      // At a random moment, while the next changes are being made.
       if (writer.events >= until && !dying) {
         dying = true;
         setTimeout(() => victim.signal("SIGKILL"), random(50));
@@ -139,8 +140,8 @@ test(`${events} events, ${kills} × SIGKILL: every consumer has a stream without
   expect(await left()).toBeGreaterThan(logEvents - largestImport);
 });
 
-/** @throws where it had to start over, which breaks the promise: the log holds what it lacks */
+/** @throws if it had to start over, which breaks the promise: the log has the missing events */
 function receivedBy({ segments }: StreamFollower): number {
-  if (segments.length > 1) throw new Error("whoever sees everything was told that the log does not go back so far");
+  if (segments.length > 1) throw new Error("a consumer without a filter was refused: the log does not go back so far");
   return segments[0]?.received.length ?? 0;
 }

@@ -12,7 +12,7 @@ import { call, populate, problemType, startController, startSecured, temporaryDa
 const roles = ["admin", "operator", "viewer"] as const;
 const hour = 3_600_000;
 
-/** With authentication, and a clock that goes ahead at a word. */
+/** With authentication, and a clock that the test advances. */
 async function startWithClock() {
   let aheadMs = 0;
   const now = () => new Date(Date.now() + aheadMs);
@@ -39,7 +39,7 @@ describe("a token", () => {
     expect(readFileSync(`${db}-wal`).includes(made.token ?? "")).toBe(false);
   });
 
-  test("lives 90 days unless it says otherwise, and is refused when its time has come", async () => {
+  test("expires after 90 days unless stated otherwise, and is refused from then on", async () => {
     const secured = await startWithClock();
     const { expires } = await call(secured.admin, 201, "POST", "/v1/tokens", { role: "viewer" });
     expect(Date.parse(expires) - Date.now()).toBeGreaterThan(89.9 * 86_400_000);
@@ -63,13 +63,13 @@ describe("a token", () => {
     [{ role: "viewer", expires: "2001-01-01T00:00:00Z" }, "passed"],
     [{ role: "viewer", note: "a\u001b[2Jb" }, "note"],
     [{ role: "host" }, "role"],
-  ])("%j is refused, and says why", async (body, why) => {
+  ])("%j is refused with the reason", async (body, why) => {
     const { admin } = await startSecured();
     expect(JSON.stringify(await call(admin, 400, "POST", "/v1/tokens", body))).toContain(why);
     expect((await call(admin, 200, "GET", "/v1/tokens")).tokens).toHaveLength(1);
   });
 
-  test("that is revoked is refused by the next request, and what it holds open is closed", async () => {
+  test("that is revoked is refused at the next request, and its open connections are closed", async () => {
     const secured = await startSecured();
     const { id, token } = await secured.issue({ role: "operator" });
     const operator = secured.as(token);
@@ -83,7 +83,7 @@ describe("a token", () => {
     await call(secured.admin, 404, "DELETE", `/v1/tokens/${id}`);
   });
 
-  test("that is the last admin's is revoked only by force: then a command on the machine makes another", async () => {
+  test("that is the last admin token is revoked only by force: then a local command makes another", async () => {
     const secured = await startWithClock();
     const list = async () => (await call(secured.admin, 200, "GET", "/v1/tokens")).tokens;
     const [{ id }] = await list();
@@ -102,7 +102,7 @@ describe("a token", () => {
     expect((await secured.as(second.token).request("GET", "/v1/tokens")).status).toBe(401);
   });
 
-  test("holds 64 event streams open at a time, of either kind", async () => {
+  test("can have 64 event streams open at a time, of either kind", async () => {
     const secured = await startSecured();
     const { token } = await secured.issue({ role: "viewer" });
     const viewer = secured.as(token);
@@ -165,7 +165,7 @@ describe("on the controller's machine", () => {
     expect((await again.request("GET", "/v1/tokens", undefined, bearer(secured.adminToken))).status).toBe(401);
   });
 
-  test("a running controller takes a new one, and drops a revoked one with its sockets, within a second", async () => {
+  test("a running controller accepts a new one, and drops a revoked one with its sockets, within a second", async () => {
     const pass = holdIntervals();
     const secured = await startSecured({ door: { unknownPerSecond: 100_000 } });
     const desk = openLocalTokens(secured.db);
@@ -185,7 +185,7 @@ describe("on the controller's machine", () => {
     desk.close();
   });
 
-  test("a database that is none, or of another version, is refused with what to do", async () => {
+  test("a file that is not a database, or of another version, is refused with instructions", async () => {
     const db = temporaryDatabase();
     expect(() => openLocalTokens(db)).toThrow(/does not exist.*first start/);
     new Database(db).exec("PRAGMA user_version = 99").close();
@@ -194,7 +194,7 @@ describe("on the controller's machine", () => {
 });
 
 describe("the audit trail", () => {
-  test("tells who did what, when and from where, tokens included", async () => {
+  test("records who did what, when and from where, tokens included", async () => {
     const secured = await startSecured();
     await populate(secured.admin);
     const { id, token } = await secured.issue({ role: "operator", networks: ["blue"], note: "blue team" });
@@ -217,7 +217,7 @@ describe("the audit trail", () => {
     expect(JSON.stringify(entries)).not.toContain(token);
   });
 
-  test("has nothing of what was refused or changed nothing", async () => {
+  test("does not contain refused or ineffective requests", async () => {
     const { admin } = await startSecured();
     await populate(admin);
     const before = await call(admin, 200, "GET", "/v1/audit");
@@ -239,7 +239,7 @@ describe("the audit trail", () => {
     expect(problemType(await call(admin, 400, "GET", "/v1/audit?since=yesterday"))).toBe("invalid-input");
   });
 
-  test("stands or falls with the change that it tells of", async () => {
+  test("is written in the transaction of the change", async () => {
     const secured = await startSecured();
     await populate(secured.admin);
     const before = (await call(secured.admin, 200, "GET", "/v1/audit")).entries.length;
@@ -260,7 +260,7 @@ describe("the audit trail", () => {
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
-test("the audit trail keeps so many entries, and none that is too old", async () => {
+test("the audit trail is limited in number and age of entries", async () => {
   const everyMs = 20;
   const secured = await startSecured({
     retention: { audit: { maxAgeMs: Number.POSITIVE_INFINITY, maxEntries: 3 }, everyMs },

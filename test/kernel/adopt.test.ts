@@ -1,4 +1,4 @@
-// Devices that somebody made: adopted where the agent may, refused with what mends it where they cannot serve, and left alone.
+// Third-party devices: adopted if the agent may, refused with the fix if they are unsuitable, and left alone.
 import { beforeAll, expect, test } from "vitest";
 import type { Host } from "../../testkit/lab/host.ts";
 import { waitFor } from "../../testkit/lab/wait.ts";
@@ -19,7 +19,7 @@ describeKernel("a vxlan device that is there already", () => {
   const problemsOf = async (host: Host): Promise<string[]> =>
     (await it.call<{ problems: string[] }>("GET", `/v1/hosts/${host.name}`)).problems;
 
-  /** What somebody's device is to its owner; counters and timers run on. */
+  /** A device as its owner sees it, without counters and timers. */
   async function identity(device: string): Promise<object> {
     const [link] = JSON.parse(await a.exec(["ip", "-d", "-j", "link", "show", device]));
     return { ifindex: link.ifindex, address: link.address, alias: link.ifalias, master: link.master };
@@ -28,13 +28,13 @@ describeKernel("a vxlan device that is there already", () => {
   const register = (name: string, host: string, network: string, last: number, ip: string): Promise<unknown> =>
     it.call("PUT", `/v1/vms/${name}`, { host, interfaces: [{ network, mac: mac(last), ips: [ip] }] });
 
-  /** Carries out what a problem says in its command. */
+  /** Runs the command of a problem. */
   async function obey(problem: string, begin: string): Promise<void> {
     const line = problem.slice(problem.indexOf(begin)).split("; or ")[0] ?? "";
     for (const command of line.split("; ")) await a.exec(command.split(" ") as [string, ...string[]]);
   }
 
-  test("serves its network with its bridge, is kept when the network leaves, and so is what others put there", async () => {
+  test("serves its network with its bridge, is kept when the network leaves, and so are entries of others", async () => {
     await it.network("seven", 7);
     await a.ip(
       "link add br-seven type bridge",
@@ -68,7 +68,7 @@ describeKernel("a vxlan device that is there already", () => {
     expect(fdb).not.toContain(mac(0x72));
   });
 
-  test("without a bridge gets the agent's, and is taken out of it again", async () => {
+  test("without a bridge gets the agent's, and is detached from it again", async () => {
     await it.network("eight", 8);
     await a.ip(`link add vxlan8 type vxlan id 8 dstport 4789 ${good}`);
     const one = await it.vm("eight-1", "a", "eight", 8, mac(0x81), ["10.20.1.1/24"]);
@@ -81,7 +81,7 @@ describeKernel("a vxlan device that is there already", () => {
     expect((await identity("vxlan8")) as { master?: string }).toMatchObject({ master: undefined });
   });
 
-  test("that cannot serve is refused with the command that mends it, which does; and is waited for when it is gone", async () => {
+  test("that is unsuitable is refused with the command that fixes it, which works; and is waited for when it is gone", async () => {
     await it.network("nine", 9);
     await a.ip(
       "link add br-nine type bridge",
@@ -112,7 +112,7 @@ describeKernel("a vxlan device that is there already", () => {
     await waitFor(async () => (await problemsOf(a)).length === 0, { what: "no problem" });
   });
 
-  test("and whose entries an agent left that was killed, is taken over with them", async () => {
+  test("and whose entries were left by a killed agent is taken over with them", async () => {
     await it.network("ten", 10);
     await a.ip(
       "link add br-ten type bridge",
@@ -138,7 +138,7 @@ describeKernel("a vxlan device that is there already", () => {
   });
 });
 
-describeKernel("a vxlan device of somebody's, without --adopt", () => {
+describeKernel("a third-party vxlan device, without --adopt", () => {
   const it = cluster({ hosts: 1, underlay: 4 });
   let a: Host;
 
@@ -152,7 +152,7 @@ describeKernel("a vxlan device of somebody's, without --adopt", () => {
     a = it.lab.host("a");
   });
 
-  test("that has the network's VNI at the start is reported with the two ways out, and left alone", async () => {
+  test("that has the network's VNI at the start is reported with the two remedies, and left alone", async () => {
     await a.ip("link add vx1 type vxlan id 301 dstport 4789");
     await it.network("red", 301);
     await it.call("PUT", "/v1/vms/red-1", {
@@ -166,7 +166,7 @@ describeKernel("a vxlan device of somebody's, without --adopt", () => {
     await none();
   });
 
-  test("that comes later, beside ours: seen, reported with the command that mends it, and forgotten when it is gone", async () => {
+  test("that appears later, beside ours, is reported with the command that fixes it, and forgotten when it is gone", async () => {
     await it.network("green", 302);
     await it.vm("green-1", "a", "green", 302, mac(2), ["10.20.1.1/24"]);
     await a.ip("link add vx2 type vxlan id 302 dstport 14789");
@@ -175,7 +175,7 @@ describeKernel("a vxlan device of somebody's, without --adopt", () => {
     await none();
   });
 
-  test("that takes our UDP port while our device is down: named with the command that mends it, and then mended", async () => {
+  test("that takes our UDP port while our device is down is named with the command that fixes it, and then resolved", async () => {
     a.agent.signal("SIGSTOP");
     await a.ip("link set nmv302 down", "link set nmv301 down");
     await a.ip("link add vx3 type vxlan external dstport 4789", "link set vx3 up");

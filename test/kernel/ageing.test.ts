@@ -19,7 +19,7 @@ describeKernel("what the kernel says of use", () => {
   } as const;
   const age = async (): Promise<number> => (await host.tables.idleMs(vni(100))).get(tunnel.mac) ?? Number.NaN;
 
-  test("an entry's age begins with it, in milliseconds, and replacing it is no use", async () => {
+  test("an entry's age starts when it is created, in milliseconds, and replacing it does not count as use", async () => {
     await host.devices.ensure(agentNetwork(100), localVtep, epoch);
     const putMs = performance.now();
     await host.tables.apply([{ verb: "put", entry: tunnel }]);
@@ -51,7 +51,7 @@ describeKernel("entries that nothing uses", () => {
   async function startAgent(...extraArgs: string[]): Promise<void> {
     const a = it.lab.host("a");
     await a.agent.stop();
-    // What an earlier run left is taken over: begin with none.
+    // Leftovers of an earlier run are taken over: start without any.
     for (const line of (await it.entries("a", 100)).neighbours) {
       await a.exec(["ip", "neigh", "del", line.split(" ")[0] ?? "", "dev", "nmv100"]);
     }
@@ -77,7 +77,7 @@ describeKernel("entries that nothing uses", () => {
     return Number(/^nearmiss_controller_released_total (\d+)/m.exec(body)?.[1]);
   };
 
-  test("leave the host with all their IPs and are released, while what a ping uses stays and loses nothing", async () => {
+  test("are evicted with all their IPs and released, while an entry that a ping uses stays and the ping loses nothing", async () => {
     await startAgent("--idle-timeout", "4s");
     const before = await released();
     const ping = asker.startPing("10.20.1.2", { intervalMs: 100 });
@@ -89,19 +89,19 @@ describeKernel("entries that nothing uses", () => {
     });
     expect(await neighbours()).toEqual(["10.20.1.2"]);
     await waitFor(async () => (await released()) === before + 3, { what: "two IPs and a MAC to be released" });
-    // Through several more looks at the ages.
+    // Through several more readings of the ages.
     const at = ping.received();
     await waitFor(() => ping.received() > at + 20, { what: "the ping to go on" });
     expect((await ping.stop()).lost).toEqual([]);
-    // Whoever comes back is answered as at the first time.
+    // A guest that asks again is answered as the first time.
     await asker.forgetNeighbours();
     expect((await asker.ping("10.20.1.3")).received).toBe(1);
     expect(await neighbours()).toContain("10.20.1.3");
   });
 
-  test("stay where the controller is away, since nobody could answer for them", async () => {
+  test("stay while the controller is unreachable, since it could not answer for them again", async () => {
     await startAgent("--idle-timeout", "1s");
-    // In use until nobody can answer for it.
+    // In use until it could no longer be resolved.
     const ping = asker.startPing("10.20.1.3", { intervalMs: 50 });
     await waitFor(() => ping.received() > 0, { what: "the ping to run" });
     await it.lab.controller.stop("SIGKILL");
@@ -121,7 +121,7 @@ describeKernel("entries that nothing uses", () => {
     });
   });
 
-  test("make room where there are too many: the least recently used leave, a running ping does not", async () => {
+  test("make room at the limit: the least recently used are evicted, a running ping's entry is not", async () => {
     // Room for eight VMs with one IP each; its own VM does not count.
     await startAgent("--idle-timeout", "off", "--max-per-network", "16");
     const { agent } = it.lab.host("a");

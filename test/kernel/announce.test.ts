@@ -1,4 +1,5 @@
-// The first packet: waiting guests are told at once, alone where they were heard, and nothing of it enters the tunnel.
+// The first packet: waiting guests are answered at once, alone if they were heard, and no announcement enters the
+// tunnel.
 import { beforeAll, beforeEach, expect, test } from "vitest";
 import { arp, ethernet, etherTypes, findVxlan, neighbourSolicitation, readEthernet } from "../../testkit/lab/frames.ts";
 import type { Guest } from "../../testkit/lab/guest.ts";
@@ -23,7 +24,7 @@ describeKernel("waiting guests", () => {
     for (const each of [asker, third]) each.askOnce();
   });
 
-  /** A VM that nobody knows anything of yet. */
+  /** A VM that no host knows yet. */
   async function fresh(host = "b"): Promise<{ guest: Guest; ip4: string; ip6: string; mac: string; name: string }> {
     const n = next++;
     const [ip4, ip6, name, mac] = [`10.20.1.${n}`, `fd00:20::${n.toString(16)}`, `vm-${n}`, macOf(n)];
@@ -32,7 +33,7 @@ describeKernel("waiting guests", () => {
     return { guest, ip4, ip6, mac, name };
   }
 
-  /** One packet. No guest asks again for its sake, neither here nor there: it arrives where they are told, or not at all. */
+  /** One packet. No guest retries for it, on either side: it arrives because of the announcements, or not at all. */
   const reach = (ip: string, from = asker): Promise<PingResult> => from.ping(ip, { deadlineS: patienceMs / 1_000 });
 
   async function seeds(): Promise<number> {
@@ -48,7 +49,7 @@ describeKernel("waiting guests", () => {
     return type === etherTypes.ipv6 && payload[6] === 58 && payload[40] === 136;
   };
 
-  test("the first packet does not wait for the guest's retry, on neither side, IPv4 and IPv6", async () => {
+  test("the first packet does not wait for the guest's retry, on either side, IPv4 and IPv6", async () => {
     const rttsMs: Record<"ip4" | "ip6", number[]> = { ip4: [], ip6: [] };
     for (let round = 0; round < 5; round++) {
       for (const family of ["ip4", "ip6"] as const) {
@@ -63,7 +64,7 @@ describeKernel("waiting guests", () => {
     for (const family of Object.values(rttsMs)) expect(Math.min(...family)).toBeLessThan(100);
   });
 
-  test("the way back does not miss: the asked host was seeded with the asker alone", async () => {
+  test("the return path does not miss: the target's host was seeded with the asker alone", async () => {
     const { ip4, mac, guest } = await fresh();
     const b = it.lab.host("b");
     const before = await seeds();
@@ -75,7 +76,7 @@ describeKernel("waiting guests", () => {
     const question = await openPacketSocket(asker, "eth0");
     question.inject(arp({ operation: "request", senderMac: macOf(1), senderIp: "10.20.1.200", targetIp: ip4 }));
     question.close();
-    // Told beside the answer, which may be there first: a packet that overtakes it would miss.
+    // The seed is sent beside the answer, which may arrive first: a packet that overtakes the seed would miss.
     const ways = async () => (await it.entries("b", 100)).neighbours.filter((line) => line.includes(macOf(1)));
     await waitFor(async () => (await ways()).some((line) => line.startsWith("10.20.1.200 ")), { what: "the seed" });
     expect(await asker.exec(["ping", "-c1", `-W${patienceMs / 1_000}`, "-I", "10.20.1.200", ip4])).toContain(
@@ -111,7 +112,7 @@ describeKernel("waiting guests", () => {
     await guest.remove();
   });
 
-  test("nothing that is announced enters the tunnel, also where it replicates multicast and broadcast", async () => {
+  test("no announcement enters the tunnel, even if it replicates multicast and broadcast", async () => {
     const a = it.lab.host("a");
     const b = it.lab.host("b");
     for (const group of ["ff:ff:ff:ff:ff:ff", "33:33:00:00:00:01"]) {
@@ -132,7 +133,7 @@ describeKernel("waiting guests", () => {
       return from === announced && type === etherTypes.ipv6;
     });
     const tunnelled = wire.frames().flatMap(({ bytes }) => findVxlan(bytes)?.inner ?? []);
-    // The tunnel does carry the pings: a look into it shows what is there.
+    // The tunnel does carry the pings: the capture works.
     expect(tunnelled.length).toBeGreaterThan(0);
     expect(
       tunnelled.filter((inner) => isAnnouncement(inner) && [mac, announced].includes(readEthernet(inner).from)),
@@ -144,9 +145,9 @@ describeKernel("waiting guests", () => {
     await guest.remove();
   });
 
-  test("a VM that is registered after it was asked for: the waiting guest is answered at that moment", async () => {
+  test("a VM that is registered after it was asked for: the waiting guest is answered at once", async () => {
     const replied = async () => (await statusOf(it.lab.host("a"))).counters.replied ?? 0;
-    // An agent remembers for three seconds who waits: this guest goes on asking.
+    // An agent remembers waiting guests for three seconds: this guest continues to ask.
     asker.askEvery(1_000, patienceMs / 1_000);
     for (const family of [4, 6] as const) {
       const { guest, ip4, ip6, mac, name } = await fresh();
@@ -163,8 +164,8 @@ describeKernel("waiting guests", () => {
       const before = await replied();
       await it.call("POST", "/v1/vms", { name, host: "b", interfaces: [{ network: "blue", mac, ips: [ip4, ip6] }] });
       expect((await ping).received).toBe(1);
-      // Its next question the kernel would answer, and nobody would be told.
-      await waitFor(async () => (await replied()) > before, { what: "the waiting guest to be told" });
+      // Its next question would be answered by the kernel, without an announcement.
+      await waitFor(async () => (await replied()) > before, { what: "the announcement to the waiting guest" });
       await guest.remove();
     }
     asker.askOnce();
@@ -174,7 +175,7 @@ describeKernel("waiting guests", () => {
   describeMacChange(6);
 
   function describeMacChange(family: 4 | 6): void {
-    test(`an IPv${family} address that gets another MAC is corrected in the guests that hold the old one`, async () => {
+    test(`an IPv${family} address that gets another MAC is corrected in the guests that have cached the old one`, async () => {
       const { guest, ip4, ip6, name, mac } = await fresh();
       const ip = family === 4 ? ip4 : ip6;
       for (const each of [asker, third]) expect((await reach(ip, each)).received).toBe(1);
@@ -189,19 +190,19 @@ describeKernel("waiting guests", () => {
     });
   }
 
-  test("a guest's probe for its own address and its announcement are never answered by us", async () => {
+  test("the agent never answers a guest's probe for its own address, nor its announcement", async () => {
     const { ip4, ip6, guest } = await fresh();
     const other = await fresh();
     const own = await openPacketSocket(asker, "eth0");
-    // As a guest would that is about to take an address which is registered elsewhere: ACD, DAD, gratuitous ARP. Each for an
-    // address of its own: once one is programmed, the kernel's proxy answers for it, and that is not us.
+    // Like a guest that is about to use an address which is registered elsewhere: ACD, DAD, gratuitous ARP. Each for a
+    // separate address: once one is programmed, the kernel's proxy answers for it, and not the agent.
     own.inject(arp({ operation: "request", senderMac: macOf(1), senderIp: "0.0.0.0", targetIp: ip4 }));
     own.inject(arp({ operation: "request", senderMac: macOf(1), senderIp: other.ip4, targetIp: other.ip4 }));
     own.inject(neighbourSolicitation({ mac: macOf(1), from: "::", target: ip6 }));
     const answered = (key: string) =>
       it.lab.host("a").agent.logs.some((line) => line.msg === "miss answered" && line.key === key);
     await waitFor(() => [ip4, ip6, other.ip4].every(answered), { what: "the misses of the probes to be answered" });
-    // Whatever would be told has been sent before a later frame through the same bridge.
+    // All announcements would have been sent before a later frame through the same bridge.
     const marker = await openPacketSocket(third, "eth0");
     marker.inject(ethernet({ to: macOf(1), from: macOf(3), type: 0x88b5, payload: Buffer.alloc(46) }));
     await own.waitForFrame(({ bytes }) => readEthernet(bytes).type === 0x88b5);
@@ -211,11 +212,11 @@ describeKernel("waiting guests", () => {
     await other.guest.remove();
   });
 
-  test("with an FDB entry gone, a guest that knows the MAC loses that one frame and no more", async () => {
+  test("after the loss of an FDB entry, a guest that knows the MAC loses that one frame and no more", async () => {
     const { ip4, mac, guest } = await fresh();
     expect((await reach(ip4)).received).toBe(1);
     const a = it.lab.host("a");
-    // The agent sees that the entry is gone as well, and would be faster than a frame that is late.
+    // The agent also sees that the entry is missing, and would be faster than a late frame.
     a.agent.signal("SIGSTOP");
     await a.exec(["bridge", "fdb", "del", mac, "dev", "nmv100", "dst", it.lab.host("b").address, "self"]);
     expect((await asker.ping(ip4, { deadlineS: 0.1 })).lost).toEqual([1]);

@@ -1,5 +1,6 @@
-// A guest of a host with --anti-spoof hides what it must not send: in fragments, behind extension headers, in tags, in odd ARP. Every
-// message that could deceive another guest in every form that could hide it, and beside them what honest guests send in such forms.
+// A guest of a host with --anti-spoof hides forbidden messages: in fragments, behind extension headers, in VLAN tags,
+// in odd ARP. Every message that could deceive another guest is sent in every form that could hide it, together with
+// permitted messages in such forms.
 import { beforeAll, expect, test } from "vitest";
 import { broadcastMac, ethernet, etherTypes, ipBytes, macBytes } from "../../testkit/lab/frames.ts";
 import type { Guest } from "../../testkit/lab/guest.ts";
@@ -36,7 +37,7 @@ const send4 = (fragment: Partial<Parameters<typeof ipv4Fragment>[0]>): Buffer =>
     ipv4Fragment({ from: ip4(1), to: "10.20.1.255", protocol: udp, payload: datagram(5_000, 5_000), ...fragment }),
   );
 
-/** Checksums are the receiver's business: rules look at fields alone. */
+/** Checksums are checked by the receiver: rules check fields only. */
 function datagram(fromPort: number, toPort: number, length = 64): Buffer {
   const bytes = Buffer.alloc(8 + length, 0x61);
   bytes.writeUInt16BE(fromPort, 0);
@@ -77,7 +78,7 @@ const contents: Readonly<Record<string, Content>> = {
 };
 const isDiscovery = ({ protocol }: Content): boolean => protocol === icmpv6;
 
-/** What may stand in front of a fragment header, or of the message where there is none (RFC 8200 §4.1). */
+/** Headers that may precede a fragment header, or the message if there is none (RFC 8200 §4.1). */
 const prefixes: Readonly<Record<string, readonly ChainHeader[]>> = {
   "": [],
   "behind hop-by-hop options": [hopByHop()],
@@ -87,7 +88,7 @@ const prefixes: Readonly<Record<string, readonly ChainHeader[]>> = {
   "behind 24 destination options": Array.from({ length: 24 }, () => destinationOptions()),
 };
 
-/** Ways to cut the packet: what stands behind the prefix, and how much of the message follows. */
+/** Ways to cut the packet: the header after the prefix, and the length of the message in the first fragment. */
 const cuts: Readonly<Record<string, { headers: readonly ChainHeader[]; bytes?: number }>> = {
   "an atomic fragment": { headers: [fragmentHeader()] },
   "a first fragment": { headers: [fragmentHeader({ more: true })] },
@@ -238,7 +239,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
     await expectDropped(frames, "fragment");
   });
 
-  test.each(cutWithHeader)("cannot send what a DHCPv6 server sends in %s", async (name) => {
+  test.each(cutWithHeader)("cannot send DHCPv6 server messages in %s", async (name) => {
     const frames = Object.values(contents)
       .filter((content) => !isDiscovery(content))
       .flatMap(({ protocol, payload }) =>
@@ -255,7 +256,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
     await expectDropped(cutFrames(name), "fragment");
   });
 
-  test("cannot hide it behind a chain that ends nowhere", async () => {
+  test("cannot hide it behind a chain that has no end", async () => {
     const endless = { protocol: 60, bytes: Buffer.of(0, 255, 0, 0, 0, 0, 0, 0) };
     const { payload } = contents["router advertisement"] ?? { payload: Buffer.alloc(0) };
     const packet = ipv6Chain({ from: ip6(1), to: allNodes, headers: [], protocol: icmpv6, payload });
@@ -264,7 +265,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
         // Options that reach beyond the packet, with another extension header behind them.
         send6([endless], 60, Buffer.alloc(0)),
         send6([destinationOptions(), endless], 43, Buffer.alloc(0)),
-        // A header of which the second byte is missing.
+        // A header without its second byte.
         send6([destinationOptions()], 60, Buffer.of(58)),
         send6([], 44, Buffer.of(58)),
         send6([], 0, Buffer.alloc(0)),
@@ -312,7 +313,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
     await expectDropped([send(etherTypes.arp, arp)], "arp");
   });
 
-  test("may send extension headers with data, and every message of ICMPv6 that is about its own packets", async () => {
+  test("may send extension headers with data, and every ICMPv6 message about its own packets", async () => {
     const behind = Object.values(prefixes);
     const protocols = [6, udp, 50, 51, 59, 132];
     await expectPassed([
@@ -358,13 +359,13 @@ describeKernel("a guest of a host with --anti-spoof", () => {
         send4({ ...cut, payload: datagram(5_000, 5_001, 40) }),
         send4({ offset: 1_480, payload: Buffer.alloc(8) }),
         send4({ payload: datagram(5_000, 5_001, 0) }),
-        // "Fragmentation needed", by which path MTU discovery learns (RFC 1191).
+        // "Fragmentation needed", on which path MTU discovery depends (RFC 1191).
         send4({ protocol: icmp, payload: message(3, Buffer.alloc(32)) }),
       ]),
     );
   });
 
-  test.each(["two", "far"])("is understood by %s with packets of many fragments", async (name) => {
+  test.each(["two", "far"])("is handled correctly by %s with packets of many fragments", async (name) => {
     const last = name === "two" ? 2 : 9;
     for (const address of [ip4(last), ip6(last)]) {
       expect((await one.ping(address, { count: 3, size: 8_000 })).received, address).toBe(3);

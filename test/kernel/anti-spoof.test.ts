@@ -1,5 +1,5 @@
-// Guests cannot lie: on a host with --anti-spoof only what is registered for a port passes it. Frames are made by hand and
-// sent by the guest; another guest of the host is who would be deceived.
+// Guests cannot spoof: on a host with --anti-spoof only registered addresses pass a port. Frames are made by hand and
+// sent by the guest; another guest of the host is the possible victim.
 import { beforeAll, expect, test } from "vitest";
 import {
   arp,
@@ -32,7 +32,7 @@ const v4 = (from: string, more: { to?: string; ports?: [number, number] } = {}):
 const send = (from: string, type: number, content: Uint8Array): Buffer =>
   ethernet({ to: broadcastMac, from, type, payload: content });
 
-/** Checksums are the receiver's business: the rules look at the fields alone. */
+/** Checksums are checked by the receiver: the rules check the fields only. */
 const icmp6 = (from: string, type: number, body: Buffer): Buffer =>
   ipPacket({ from, to: allNodes, protocol: 58, payload: Buffer.concat([Buffer.of(type, 0, 0, 0), body]) }, 255);
 const ipv6Bytes = (last: number): Buffer => {
@@ -49,9 +49,9 @@ const claim = (senderMac: string, senderIp: string, operation: "request" | "repl
 /** What guest "one" (MAC 1, addresses 1) must not send, by the counter that it ends in. */
 const lies: readonly (readonly [name: string, reason: string, frame: () => Buffer])[] = [
   ["another's MAC", "mac", () => send(mac(2), etherTypes.ipv4, v4(ip4(1)))],
-  ["a MAC of nobody's", "mac", () => send(mac(0x66), etherTypes.arp, claim(mac(1), ip4(1)).subarray(14))],
+  ["an unregistered MAC", "mac", () => send(mac(0x66), etherTypes.arp, claim(mac(1), ip4(1)).subarray(14))],
   ["another's IPv4 address", "ipv4", () => send(mac(1), etherTypes.ipv4, v4(ip4(2)))],
-  ["an IPv4 address of nobody's", "ipv4", () => send(mac(1), etherTypes.ipv4, v4("10.20.1.99"))],
+  ["an unregistered IPv4 address", "ipv4", () => send(mac(1), etherTypes.ipv4, v4("10.20.1.99"))],
   ["no IPv4 address, and no DHCP", "ipv4", () => send(mac(1), etherTypes.ipv4, v4("0.0.0.0"))],
   ["another's IPv6 address", "ipv6", () => send(mac(1), etherTypes.ipv6, v4(ip6(2), { to: allNodes }))],
   ["an ARP request as another", "arp", () => claim(mac(1), ip4(2))],
@@ -88,7 +88,7 @@ const lies: readonly (readonly [name: string, reason: string, frame: () => Buffe
   ],
 ];
 
-/** What it may. */
+/** Permitted frames. */
 const truths: readonly (readonly [name: string, frame: () => Buffer])[] = [
   ["its IPv4 address", () => send(mac(1), etherTypes.ipv4, v4(ip4(1)))],
   ["its IPv6 address", () => send(mac(1), etherTypes.ipv6, v4(ip6(1), { to: allNodes }))],
@@ -141,7 +141,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
 
   beforeAll(async () => {
     a = it.lab.host("a");
-    // Somebody else's rules, with a chain at the same hook.
+    // Foreign rules, with a chain at the same hook.
     await a.exec([
       "nft",
       "add table bridge mine; add chain bridge mine pre { type filter hook prerouting priority -300; }",
@@ -154,7 +154,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
     liar = await Liar.on(a, one, two);
   });
 
-  test("talks to guests here and elsewhere, over IPv4 and IPv6", async () => {
+  test("communicates with guests here and elsewhere, over IPv4 and IPv6", async () => {
     for (const guest of [one, two]) await guest.forgetNeighbours();
     for (const [from, last] of [
       [one, 2],
@@ -178,7 +178,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
     expect(await liar.droppedSince(before)).toEqual({ [reason]: 1 });
   });
 
-  test("is reported when it lies", async () => {
+  test("is reported when it spoofs", async () => {
     liar.inject(send(mac(1), etherTypes.ipv4, v4(ip4(2))));
     const list = () => it.call<{ events: { type: string; data: object }[] }>("GET", "/v1/operational-events");
     const { events } = await waitUntil(
@@ -190,14 +190,14 @@ describeKernel("a guest of a host with --anti-spoof", () => {
     expect(spoofed?.data).toMatchObject({ host: "a", network: "blue", subject: "tap1" });
   });
 
-  test("is held to its rate of questions, and what others ask goes on", async () => {
+  test("is limited in its rate of questions, and others' questions are answered", async () => {
     for (let i = 0; i < 1_000; i++) liar.inject(claim(mac(1), ip4(1)));
-    await waitFor(async () => ((await liar.dropped()).get("rate") ?? 0) > 500, { what: "the rate to be held" });
+    await waitFor(async () => ((await liar.dropped()).get("rate") ?? 0) > 500, { what: "drops over the rate" });
     await two.forgetNeighbours();
     expect((await two.ping(ip4(9))).received).toBe(1);
   });
 
-  test("may use a new address from the moment that its VM is ready with it, and an old one no longer", async () => {
+  test("may use a new address once its VM is ready with it, and the old one no longer", async () => {
     const before = send(mac(1), etherTypes.ipv4, v4(ip4(31)));
     expect(await seenAfter(before)).toBe(false);
     const register = (ips: string[]) =>
@@ -211,7 +211,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
     expect(await seenAfter(before)).toBe(false);
   });
 
-  test("lies no better while somebody reloads the firewall: our rules are loaded again, theirs are theirs", async () => {
+  test("cannot spoof while the firewall is reloaded: our rules are loaded again, foreign rules are untouched", async () => {
     const theirs = await a.exec(["nft", "list", "table", "bridge", "mine"]);
     const whole = await ruleset();
     await a.exec(["nft", "delete", "table", "bridge", "nearmiss"]);
@@ -222,7 +222,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
     expect(await a.exec(["nft", "list", "table", "bridge", "mine"])).toBe(theirs);
   });
 
-  test("lies no better while the agent is away", async () => {
+  test("cannot spoof while the agent is stopped", async () => {
     const lie = send(mac(1), etherTypes.ipv4, v4(ip4(2)));
     a.agent.signal("SIGKILL");
     await a.agent.ended;
@@ -233,7 +233,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
     expect((await one.ping(ip4(9))).received).toBe(1);
   });
 
-  test("sends nothing any more where its VM has moved to another host", async () => {
+  test("cannot send after its VM has moved to another host", async () => {
     const moved = await it.call("POST", "/v1/vms/two/move", { host: "b", wait: true });
     expect(moved).toMatchObject({ unconfirmed: [] });
     const said = await liar.dropped();
@@ -244,7 +244,7 @@ describeKernel("a guest of a host with --anti-spoof", () => {
     });
   });
 
-  test("is free again where the agent runs without it", async () => {
+  test("is unrestricted again if the agent runs without it", async () => {
     await a.agent.stop();
     const again = a.startAgent();
     await again.waitForLog(({ msg }) => msg === "in sync with the controller");

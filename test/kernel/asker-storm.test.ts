@@ -1,5 +1,5 @@
-// A guest without a registered port asks under ever new names, faster than the agent reads. No single guest is to be found that scans,
-// and all networks of the host share one queue: another tenant's guest must get its answers as if nothing were.
+// A guest without a registered port asks from ever new MACs, faster than the agent reads. There is no single guest that
+// scans, and all networks of the host share one queue: another tenant's guest must get its answers as usual.
 import { createInterface } from "node:readline";
 import { beforeAll, expect, test } from "vitest";
 import { arp, etherTypes, readEthernet } from "../../testkit/lab/frames.ts";
@@ -35,18 +35,21 @@ describeKernel("a storm of questions from one guest", () => {
     }
     liar = await it.vm("liar", "a", "blue", 100, liarMac, [`${own}/16`, "fd00:20::1/64"]);
     const honest = await it.vm("honest", "a", "red", 200, honestMac, [`${own}/16`]);
-    // More than all phases ask for: each is asked for once.
+    // More than all phases ask for: each address is asked for once.
     for (let n = 1; n <= 8 * each; n++) {
       const mac = `52:54:00:00:02:${n.toString(16).padStart(2, "0")}`;
       const interfaces = [{ network: "red", mac, ips: [remoteIp(n)] }];
       await it.call("POST", "/v1/vms", { name: `remote-${n}`, host: "b", interfaces });
     }
-    // What a bridge learns is another matter, with limits of its own.
+    // Addresses that a bridge learns are another issue, with its own limits.
     await a.exec(["bridge", "link", "set", "dev", liar.port, "learning", "off"]);
     socket = await openPacketSocket(honest, "eth0");
   });
 
-  /** The honest guest asks once for an address that its host does not hold, and waits as long as until its own next try. */
+  /**
+   * The honest guest asks once for an address that its host has not cached, and waits until the time of its own next
+   * attempt.
+   */
   async function isAnswered(ip: string): Promise<boolean> {
     const bytes = Buffer.from(ip.split(".").map(Number));
     socket.clear();
@@ -62,7 +65,7 @@ describeKernel("a storm of questions from one guest", () => {
     );
   }
 
-  test.each(["arp", "ns", "unicast"])("of kind %s leaves another tenant's first packets alone", async (kind) => {
+  test.each(["arp", "ns", "unicast"])("of kind %s does not affect another tenant's first packets", async (kind) => {
     const ifindex = String(await liar.ifindexOf("eth0"));
     const child = liar.spawn([
       process.execPath,
@@ -80,7 +83,7 @@ describeKernel("a storm of questions from one guest", () => {
     );
     child.kill("SIGUSR2");
     await found;
-    // What was asked while the queue was full is lost, and asked again, as a guest does.
+    // Questions while the queue was full are lost, and asked again, as a guest does.
     const again = remoteIp(next++);
     await waitFor(() => isAnswered(again), { what: "the network to be left out" });
     for (let n = 0; n < each; n++)

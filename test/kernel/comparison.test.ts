@@ -1,11 +1,10 @@
 // Thousands of entries are compared with the kernel's tables, and written again, while guests go on asking.
-import { beforeEach, expect, test } from "vitest";
-import type { HostNetworks } from "../../node-agent/networks/host-networks.ts";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Core } from "../../node-agent/core.ts";
 import { type Entry, entryKey } from "../../node-agent/tables/entry.ts";
-import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import type { Answer } from "../../schema/address/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
-import { agentNetwork, describeKernel, epoch, kernelHost, networksOn } from "../support/kernel.ts";
+import { agentNetwork, describeKernel, epoch, kernelCore, kernelHost } from "../support/kernel.ts";
 
 const network = vni(100);
 const many = 2_000;
@@ -23,18 +22,18 @@ const gone = (n: number, revision: number): Answer => ({ ...answer(n, revision),
 
 describeKernel("a comparison of thousands of entries", () => {
   const host = kernelHost();
-  let held: HeldAnswers;
-  let networks: HostNetworks;
+  let core: Core;
 
   beforeEach(async () => {
-    held = new HeldAnswers();
-    networks = networksOn(host, held);
-    held.take(
+    core = kernelCore(host);
+    core.held.take(
       Array.from({ length: many }, (_, n) => answer(n + 1)),
       0,
     );
-    await networks.replace([agentNetwork(100)], epoch);
+    await core.networks.replace([agentNetwork(100)], epoch);
   });
+
+  afterEach(() => core.close());
 
   const sorted = (entries: Iterable<Entry>): Entry[] =>
     [...entries].sort((a, b) => entryKey(a).localeCompare(entryKey(b)));
@@ -42,21 +41,21 @@ describeKernel("a comparison of thousands of entries", () => {
   async function expectInLine(): Promise<void> {
     const actual = await host.tables.list(network);
     expect(sorted(actual.flatMap(({ entry, own }) => (own ? entry : [])))).toEqual(
-      sorted(held.desired(network).values()),
+      sorted(core.held.desired(network).values()),
     );
   }
 
   /** Answers written while the networks are looked at, each in a turn of its own. @returns how many that were */
   async function answerConcurrently(answers: readonly Answer[]): Promise<number> {
     let isUnderWay = true;
-    const looked = networks.idle.finally(() => {
+    const looked = core.networks.idle.finally(() => {
       isUnderWay = false;
     });
     let written = 0;
     for (const each of answers) {
       await new Promise((resolve) => setImmediate(resolve));
       if (!isUnderWay) break;
-      const results = await networks.write(held.take([each], 0).operations);
+      const results = await core.writer.write(core.held.take([each], 0).operations);
       expect(results.filter(({ ok }) => !ok)).toEqual([]);
       if (isUnderWay) written++;
     }
@@ -73,19 +72,19 @@ describeKernel("a comparison of thousands of entries", () => {
 
   // Between two dumps that are each read in one piece there would be two.
   test("lets answers be written before its end, and does not take them for somebody's change", async () => {
-    networks.look("timer");
+    core.networks.look("timer");
     expect(await answerConcurrently(changes)).toBeGreaterThan(4);
-    expect(networks.repairs.get("timer")).toBeUndefined();
+    expect(core.networks.repairs.get("timer")).toBeUndefined();
     await expectInLine();
   });
 
-  test("that has to write all of them again lets answers be written between, and never writes over them", async () => {
+  test("that rewrites all entries lets answers be written in between, and never overwrites them", async () => {
     await host.namespace.ip("link set nmv100 down", "link set nmv100 up");
-    networks.look("device");
+    core.networks.look("device");
     expect(await answerConcurrently(changes)).toBeGreaterThan(4);
     await expectInLine();
-    networks.look("timer");
-    await networks.idle;
-    expect(networks.repairs.get("timer")).toBeUndefined();
+    core.networks.look("timer");
+    await core.networks.idle;
+    expect(core.networks.repairs.get("timer")).toBeUndefined();
   });
 });

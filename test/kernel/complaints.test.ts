@@ -1,5 +1,5 @@
-// What users of other systems of this kind reported, done to nearmiss. docs/faults.md has the threads, and which faults of
-// `npm run fault` belong to the same complaint.
+// Bug reports of users of similar systems, reproduced with nearmiss. docs/faults.md has the threads, and the faults of
+// `npm run fault` that belong to the same complaint.
 import { beforeAll, expect, test } from "vitest";
 import type { Guest } from "../../testkit/lab/guest.ts";
 import { patienceMs, waitFor, waitUntil } from "../../testkit/lab/wait.ts";
@@ -17,7 +17,7 @@ describeKernel("complaints of other systems' users", () => {
   beforeAll(async () => {
     await it.network("blue", 100);
     guest = await it.vm("blue-1", "a", "blue", 100, macOf(1), [`${ipOf(1)}/24`]);
-    // So that hosts b and c stay in the network, whoever leaves them.
+    // Keeps hosts b and c in the network when other VMs leave.
     for (const [i, host] of ["b", "c"].entries()) await it.vm(`stays-${host}`, host, "blue", 100, macOf(i + 2), []);
   });
 
@@ -51,14 +51,14 @@ describeKernel("complaints of other systems' users", () => {
     );
   }
 
-  /** Neither guest asks again for its sake: it arrives because both are told, or not at all. */
+  /** Neither guest retries: the packet arrives because both are informed, or not at all. */
   async function expectFirstPacket(n: number, remote: Guest): Promise<void> {
     for (const each of [guest, remote]) each.askOnce();
     expect((await guest.ping(ipOf(n), { deadlineS: patienceMs / 1_000 })).received).toBe(1);
     guest.askEvery(1_000);
   }
 
-  /** Host a has followed everything that was changed so far. */
+  /** Host a has applied all changes so far. */
   async function caughtUp(): Promise<void> {
     const { revision } = await it.call<{ revision: number }>("GET", "/readyz");
     await waitFor(async () => ((await statusOf(it.lab.host("a"))).session.appliedRevision ?? 0) >= revision, {
@@ -83,7 +83,7 @@ describeKernel("complaints of other systems' users", () => {
     await remote.remove();
   });
 
-  test("flannel#427: a dead address that is asked for again and again is one question and one line, not one each", async () => {
+  test("flannel#427: a dead address that is asked for repeatedly is one question and one log line, not one each", async () => {
     const n = number();
     const lines = () => it.lab.host("a").agent.logs.filter((line) => line.key === ipOf(n)).length;
     await guest.ping(ipOf(n), { count: 3, deadlineS: 3 });
@@ -91,7 +91,7 @@ describeKernel("complaints of other systems' users", () => {
     expect(lines()).toBe(1);
   });
 
-  test("moby#52661: the tunnel's FDB entry of a live peer vanishes while its neighbour stays: it is put back", async () => {
+  test("moby#52661: the tunnel's FDB entry of a live peer vanishes while its neighbour stays: it is restored", async () => {
     const n = number();
     const remote = await boot(n, "b");
     await guest.ping(ipOf(n));
@@ -101,7 +101,7 @@ describeKernel("complaints of other systems' users", () => {
     await remote.remove();
   });
 
-  test("moby#52661: nothing permanent outlives its VM", async () => {
+  test("moby#52661: no permanent entry outlives its VM", async () => {
     const n = number();
     const remote = await boot(n, "b");
     await guest.ping(ipOf(n));
@@ -110,7 +110,7 @@ describeKernel("complaints of other systems' users", () => {
     await waitForEntries(n, []);
   });
 
-  test("moby#35401, libnetwork#1934: an address that comes back on another host with another MAC is found there at once", async () => {
+  test("moby#35401, libnetwork#1934: an address that returns on another host with another MAC is found there at once", async () => {
     const [n, other] = [number(), number()];
     const first = await boot(n, "b");
     await guest.ping(ipOf(n));
@@ -120,15 +120,15 @@ describeKernel("complaints of other systems' users", () => {
     await waitFor(async () => (await known(n)).join() === `${ipOf(n)} lladdr ${macOf(other)} PERMANENT proto 78`, {
       what: "the address to lead to the new MAC alone",
     });
-    // The guest holds the old MAC, and is told after the kernel.
+    // The guest has the old MAC cached, and is informed after the kernel.
     await waitFor(async () => (await guest.exec(["ip", "neigh", "show", ipOf(n)])).includes(macOf(other)), {
-      what: "the guest to be told of the new MAC",
+      what: "the guest's entry with the new MAC",
     });
     expect((await guest.ping(ipOf(n))).received).toBe(1);
     await second.remove();
   });
 
-  test("moby#50106: when one of two addresses of a MAC goes, the way of the other stays", async () => {
+  test("moby#50106: when one of two addresses of a MAC is removed, the entries of the other stay", async () => {
     const [n, second] = [number(), number()];
     const remote = await it.vm(`vm-${n}`, "b", "blue", 100, macOf(n), [`${ipOf(n)}/24`, `${ipOf(second)}/24`]);
     await guest.ping(ipOf(n));
@@ -143,7 +143,7 @@ describeKernel("complaints of other systems' users", () => {
     await remote.remove();
   });
 
-  test("libnetwork#1903: a VM that was remote and is now here has no entry left that points away", async () => {
+  test("libnetwork#1903: a VM that was remote and is now local has no entry left that points away", async () => {
     const n = number();
     const remote = await boot(n, "b");
     await guest.ping(ipOf(n));
@@ -169,7 +169,7 @@ describeKernel("complaints of other systems' users", () => {
     await remote.remove();
   });
 
-  test("libnetwork#1433, FRR#21472: a delete on the heels of a new add takes nothing away", async () => {
+  test("libnetwork#1433, FRR#21472: a delete right after a new add removes nothing", async () => {
     const n = number();
     const remote = await boot(n, "b");
     await guest.ping(ipOf(n));
@@ -186,7 +186,7 @@ describeKernel("complaints of other systems' users", () => {
     await remote.remove();
   });
 
-  test("flannel#2554: what left while the agent was away is gone when it is back, and the rest was never touched", async () => {
+  test("flannel#2554: entries deleted while the agent was stopped are gone when it runs again, and the rest was never touched", async () => {
     const [gone, stays] = [number(), number()];
     const [first, second] = [await boot(gone, "b"), await boot(stays, "c")];
     await guest.ping(ipOf(gone));

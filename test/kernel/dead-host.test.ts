@@ -13,7 +13,7 @@ const ip = (n: number) => `10.30.${n >> 8}.${n & 255}`;
 describeKernel("a dead host", () => {
   const it = cluster({ hosts: 3, underlay: 4 });
 
-  test(`gives ${vms} VMs to two others in one revision, and every kernel leads to where they are`, async () => {
+  test(`moves ${vms} VMs to two others in one revision, and every kernel points to their new hosts`, async () => {
     await it.network("blue", 100, { subnets: ["10.30.0.0/16"] });
     const asker = await it.vm("asker", "a", "blue", 100, mac(1), [`${ip(1)}/16`]);
     await it.vm("other", "b", "blue", 100, mac(2), [`${ip(2)}/16`]);
@@ -22,14 +22,14 @@ describeKernel("a dead host", () => {
       const interfaces = [{ network: "blue", mac: mac(n), ips: [ip(n)] }];
       await it.call("PUT", `/v1/vms/vm-${n}`, { host: "c", interfaces });
     }
-    // One guest really runs there; host a asks for all of them.
+    // One guest really runs there; host a asks for all VMs.
     const c = it.lab.host("c");
     const victim = await c.addGuest({ name: "vm-10", vni: 100, mac: mac(10), ips: [`${ip(10)}/16`] });
     expect(await asker.ping(ip(10))).toMatchObject({ received: 1 });
     const waysOn = async (host: string) =>
       (await it.entries(host, 100)).fdb.filter((line) => line.includes(" self ") && !line.startsWith(mac(2)));
     const ask = `${numbers.map((n) => `ping -c1 -W1 ${ip(n)} >/dev/null & `).join("")}wait`;
-    // As often as a guest's budget of questions wants it.
+    // At the rate of a guest's budget of questions.
     await waitFor(
       async () => {
         await asker.exec(["sh", "-c", ask]);
@@ -48,13 +48,13 @@ describeKernel("a dead host", () => {
     expect(told.moved).toHaveLength(vms);
     const toB = told.moved.filter(({ to }) => to === "b").length;
     expect(toB).toBe(vms / 2);
-    // At the moment of the answer: a leads to b for those that are there, and holds nothing of its own.
+    // At the moment of the answer: a points to b for the VMs there, and has no entries for its own.
     expect(onA).toHaveLength(toB);
     for (const line of onA ?? []) expect(line).toContain(`dst ${it.lab.host("b").address} `);
-    // What b has been told of are the partners that its new VMs had where they were.
+    // b has received the partners that its new VMs had on their old host.
     for (const line of onB ?? []) expect(line).toContain(`dst ${it.lab.host("a").address} `);
 
-    // The hypervisor starts the VM again where it was placed, and it is there for whoever talked to it.
+    // The hypervisor restarts the VM on its new host, and its partners reach it there.
     await victim.remove();
     const place = told.moved.find(({ vm }) => vm === "vm-10")?.to ?? "";
     const again = await it.lab.host(place).addGuest({ name: "vm-10", vni: 100, mac: mac(10), ips: [`${ip(10)}/16`] });

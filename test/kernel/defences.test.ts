@@ -1,5 +1,5 @@
-// What a guest can do to another of its host, by how the host defends: by default, with registered ports, with --anti-spoof. SECURITY.md
-// has the table; here each of its cells is an attack that arrives or does not.
+// Attacks of a guest on another of its host, by the host's configuration: by default, with registered ports, with
+// --anti-spoof. SECURITY.md has the table; here each of its cells is an attack that arrives or does not.
 import { beforeAll, describe, expect, test } from "vitest";
 import { arp, broadcastMac, ethernet, etherTypes, ipBytes, ipPacket, udpPacket } from "../../testkit/lab/frames.ts";
 import type { Guest } from "../../testkit/lab/guest.ts";
@@ -85,7 +85,7 @@ describe.each([
       },
     );
 
-    test("talks with another as itself", async () => {
+    test("communicates with another under its own address", async () => {
       for (const address of [ip4(2), ip6(2)]) expect((await one.ping(address)).received, address).toBe(1);
     });
   });

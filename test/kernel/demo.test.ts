@@ -21,7 +21,7 @@ function runDemo(...args: string[]) {
   return { child, output, status };
 }
 
-/** Namespaces of the demo that told this story. */
+/** Namespaces of the demo run with this story. */
 function leftBehind(story: string): string[] {
   const prefix = /nm[0-9a-f]{6}/.exec(story)?.[0];
   if (prefix === undefined) throw new Error(`the story names no namespace:\n${story}`);
@@ -29,7 +29,7 @@ function leftBehind(story: string): string[] {
 }
 
 describe.skipIf(whyNoLab() !== undefined)("the demo", () => {
-  test("holds all it promises, prints one JSON object, and leaves nothing behind", async () => {
+  test("keeps all its promises, prints one JSON object, and leaves nothing behind", async () => {
     const { output, status } = runDemo("--json");
     expect(await status, output.stderr).toBe(0);
     const summary = JSON.parse(output.stdout);
@@ -50,7 +50,7 @@ describe.skipIf(whyNoLab() !== undefined)("the demo", () => {
     expect(leftBehind(output.stdout)).toEqual([]);
   });
 
-  test("says what a wrong option is", async () => {
+  test("explains an invalid option", async () => {
     const { output, status } = runDemo("--bogus");
     expect(await status).toBe(2);
     expect(output.stderr).toContain("Unknown option '--bogus'");

@@ -39,7 +39,7 @@ afterAll(() => rmSync(tree, { recursive: true, force: true }));
 
 interface Dev {
   readonly output: () => string;
-  /** What follows a label, once it is ready. */
+  /** The value after a label, once it is printed. */
   readonly shown: (label: string) => string;
   readonly status: Promise<number | null>;
   kill(signal: NodeJS.Signals): void;
@@ -124,7 +124,7 @@ async function firstEvent(dev: Dev): Promise<{ type: string }> {
 }
 
 describeKernel("npm run dev with a lab", () => {
-  test("serves two hosts with two guests each, restarts what a change concerns, and leaves nothing behind", async () => {
+  test("serves two hosts with two guests each, restarts only the programs that a change concerns, and leaves nothing behind", async () => {
     const dev = await startDev();
     try {
       const { hosts } = await getJson<{ hosts: { connected: boolean }[] }>(dev, "/v1/hosts");
@@ -187,7 +187,7 @@ describeKernel("npm run dev that is interrupted while it starts", () => {
 });
 
 describe("npm run dev without a lab", () => {
-  test("says so, keeps what runs when a source is wrong, and goes on with the next change", async () => {
+  test("says so, keeps the running version when a source is wrong, and continues with the next change", async () => {
     const dev = await startDev("--no-lab");
     try {
       expect(dev.output()).toContain("no hosts and guests (--no-lab): only controller and dashboard");
@@ -214,7 +214,7 @@ describe("npm run dev without a lab", () => {
     expect(pidsOfTree()).toEqual([]);
   });
 
-  test("says which flag names another port where one is taken, and leaves nothing behind", async () => {
+  test("says which flag sets another port if one is taken, and leaves nothing behind", async () => {
     const taken = createServer().listen(0, "127.0.0.1");
     await once(taken, "listening");
     try {
@@ -228,13 +228,13 @@ describe("npm run dev without a lab", () => {
     expect(pidsOfTree()).toEqual([]);
   });
 
-  test("says what a wrong option is", async () => {
+  test("explains an invalid option", async () => {
     await expect(startDev("--port", "x")).rejects.toThrow('--port "x" is not a port (0 … 65535)');
     await expect(startDev("--bogus")).rejects.toThrow("Unknown option '--bogus'");
   });
 });
 
-/** What runs from the copy, with this in its command line. */
+/** Processes of the copy with this in their command line. */
 function pidsOfTree(words = ""): number[] {
   const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
   const isOurs = (pid: string): boolean => {

@@ -25,7 +25,7 @@ describeKernel("devices of a network", () => {
     return link;
   }
 
-  /** What stays the same of a device that nobody touched; timers run on. */
+  /** The properties of a device without its timers. */
   async function identity(device: string) {
     const { ifindex, address, ifalias, mtu, flags, linkinfo } = await show(device);
     return { ifindex, address, ifalias, mtu, flags, id: linkinfo.info_data.id };
@@ -77,7 +77,7 @@ describeKernel("devices of a network", () => {
     expect((await show("nmv105")).linkinfo.info_data).toMatchObject({ local6: "2001:db8::200", port: 4789 });
   });
 
-  test("a network's MTU that does not fit the underlay is reported with what mends it", async () => {
+  test("a network's MTU that does not fit the underlay is reported with the fix", async () => {
     expect(await host.devices.ensure(agentNetwork(106, { name: "jumbo", mtu: 1451 }), localVtep, epoch)).toEqual([
       {
         kind: "mtu-too-large",
@@ -98,7 +98,7 @@ describeKernel("devices of a network", () => {
     ]);
   });
 
-  test("a vxlan device of ours that lacks a flag which cannot be changed is made again", async () => {
+  test("a vxlan device of ours without a flag that cannot be changed is recreated", async () => {
     await host.namespace.ip(
       "link add nmv108 type vxlan id 108 local 192.0.2.200 dstport 4789 learning",
       "link set nmv108 alias nearmiss",
@@ -121,7 +121,7 @@ describeKernel("devices of a network", () => {
     test.each([
       ["nmb110", "link add nmb110 type bridge", "link set nmb110 up"],
       ["nmv110", "link add nmv110 type vxlan id 7110 dstport 14789", "link set nmv110 alias mine"],
-    ])("%s of somebody else is refused by name and left alone", async (name, ...commands) => {
+    ])("%s of a third party is refused by name and left alone", async (name, ...commands) => {
       await host.namespace.ip(...commands);
       const before = await identity(name);
       await expect(host.devices.ensure(agentNetwork(110), localVtep, epoch)).rejects.toThrow(DeviceError);
@@ -131,7 +131,7 @@ describeKernel("devices of a network", () => {
     });
   });
 
-  test("the last VM gone: both devices go, but never a bridge with somebody's port", async () => {
+  test("after the last VM is gone both devices are deleted, but never a bridge with a foreign port", async () => {
     for (const number of [111, 112]) await host.devices.ensure(agentNetwork(number), localVtep, epoch);
     await host.namespace.ip("link add tap112 type veth peer name peer112", "link set tap112 master nmb112");
     await host.devices.remove(vni(111));

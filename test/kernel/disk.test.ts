@@ -1,10 +1,14 @@
-// Promise P9: what a disk can do to the controller, done to a real one. Clear errors, and nothing lost.
+// Promise P9: disk faults of the controller, on a real disk. Clear errors, and nothing lost.
 import { execFileSync, spawn } from "node:child_process";
 import { closeSync, ftruncateSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
+import { Inventory } from "../../controller/inventory/inventory.ts";
+import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
+import { StoreFullError } from "../../controller/store/store.ts";
+import { commitsOf, hostPut, networkPut, vmPut } from "../contract/store.ts";
 import { ControllerProcess, interfaceOf, temporaryDirectory } from "../support/controller-process.ts";
 import { describeKernel } from "../support/kernel.ts";
 
@@ -12,9 +16,7 @@ const vm = (n: number) => ({ name: `vm-${n}`, host: "a", interfaces: [interfaceO
 
 describeKernel("the disk", () => {
   test("is full: 507, reads and streams go on, and writes again as soon as there is space", async () => {
-    const directory = temporaryDirectory();
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=4m", "tmpfs", directory]);
-    onTestFinished(() => void execFileSync("umount", ["--lazy", directory]));
+    const directory = smallDisk();
     const controller = await ControllerProcess.start(join(directory, "nearmiss.db"));
     await controller.furnish();
     const events = controller.events();
@@ -42,6 +44,27 @@ describeKernel("the disk", () => {
     expect(stored).toHaveLength(made + 1);
   });
 
+  test.each([
+    ["small", 300],
+    ["large", 2_000],
+  ])("is full in the middle of a %s transaction: nothing of it is written, and the store goes on", async (_, size) => {
+    const directory = smallDisk();
+    const store = openSqliteStore(join(directory, "nearmiss.db"));
+    const state = new Inventory();
+    await store.commit(commitsOf(state, 1, [networkPut("blue", 100)], [hostPut("a", "192.0.2.1")]));
+    const filler = join(directory, "filler");
+    fill(filler);
+    // SQLite's caches hold some pages back, so that not the first statement meets the disk.
+    const big = Array.from({ length: size }, (_, i) => networkPut(`n-${i}`, 1_000 + i));
+    const batch = commitsOf(Inventory.of(await store.load()), 3, big);
+    await expect(store.commit(batch)).rejects.toThrow(StoreFullError);
+    expect(await store.load()).toMatchObject({ revision: 2, networks: [{ name: "blue" }] });
+    rmSync(filler);
+    await store.commit(commitsOf(state, 3, [vmPut("web-1", "a", 1)]));
+    expect((await store.load()).revision).toBe(3);
+    await store.close();
+  });
+
   test("fails an fsync: nothing is acknowledged, the process stops and says why, and what was acknowledged is there", async () => {
     const db = join(temporaryDirectory(), "nearmiss.db");
     const controller = await ControllerProcess.start(db);
@@ -59,7 +82,7 @@ describeKernel("the disk", () => {
     await again.call("GET", "/v1/vms/vm-1");
   });
 
-  test("has given back other bytes: refuses to start, and says how to restore", async () => {
+  test("has returned corrupt data: refuses to start, and says how to restore", async () => {
     const db = join(temporaryDirectory(), "nearmiss.db");
     const controller = await ControllerProcess.start(db);
     await controller.furnish();
@@ -68,7 +91,7 @@ describeKernel("the disk", () => {
     const whole = readFileSync(db);
     const pages = statSync(db).size / 4_096;
     expect(pages).toBeGreaterThan(10);
-    // The first page says what the file is, the others what is in it.
+    // The first page identifies the file, the others have its content.
     for (let page = 0; page < pages; page++) {
       if (whole.subarray(page * 4_096, (page + 1) * 4_096).every((byte) => byte === 0)) continue;
       writeFileSync(db, whole);
@@ -85,7 +108,7 @@ describeKernel("the disk", () => {
     expect([...(await again.everything()).keys()].filter((name) => name.startsWith("vm/"))).toHaveLength(50);
   });
 
-  test("is locked by another program: 503, the event loop goes on, and writes again when it lets go", async () => {
+  test("is locked by another program: 503, the event loop continues, and writes succeed when it is unlocked", async () => {
     const db = join(temporaryDirectory(), "nearmiss.db");
     const controller = await ControllerProcess.start(db);
     await controller.furnish();
@@ -101,6 +124,14 @@ describeKernel("the disk", () => {
     for (const n of [1, 2, 3, 4]) await controller.call("POST", "/v1/vms", vm(n));
   });
 });
+
+/** A directory with 4 MiB of space. */
+function smallDisk(): string {
+  const directory = temporaryDirectory();
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=4m", "tmpfs", directory]);
+  onTestFinished(() => void execFileSync("umount", ["--lazy", directory]));
+  return directory;
+}
 
 /** Takes what space there is, to the last page. */
 function fill(path: string): void {
@@ -128,7 +159,7 @@ function overwrite(path: string, offset: number, length: number): void {
   }
 }
 
-/** From now on the kernel answers EIO to every fsync of the process. @returns what lets go of it */
+/** From now on the kernel answers EIO to every fsync of the process. @returns a callback that ends this */
 async function failFsync(pid: number | undefined): Promise<() => Promise<void>> {
   const calls = "fsync,fdatasync";
   const flags = ["-f", "-p", String(pid), "-e", `trace=${calls}`, "-e", `inject=${calls}:error=EIO`];

@@ -29,7 +29,7 @@ describe.each([4, 6] as const)("three hosts over IPv%i", (underlay) => {
       expect(await blue1.ping("fd00:20::2")).toMatchObject({ sent: 1, received: 1 });
     });
 
-    test("each host holds the three entries of each answer that its guests use, and nothing else", async () => {
+    test("each host has the three entries of each answer that its guests use, and nothing else", async () => {
       const vtepB = it.lab.host("b").address;
       expect(await it.entries("a", 100)).toEqual({
         neighbours: [
@@ -66,7 +66,7 @@ describe.each([4, 6] as const)("three hosts over IPv%i", (underlay) => {
       expect(it.lab.host("b").interfaces()).toContain("nmv100");
     });
 
-    test("an unknown address is asked once while it is quiet, and answered when it comes into being", async () => {
+    test("an unknown address is asked for once while it is quiet, and answered when it is registered", async () => {
       const asked = () =>
         it.lab.host("a").agent.logs.filter((line) => line.msg === "miss unknown" && line.key === "10.20.1.3").length;
       await blue1.ping("10.20.1.3", { count: 3, deadlineS: 1 });
@@ -88,7 +88,7 @@ describe.each([4, 6] as const)("three hosts over IPv%i", (underlay) => {
       );
     });
 
-    test("a move reaches every holder, the old host and the new one, while it is pinged", async () => {
+    test("a move reaches every holder, the old host and the new one, during a ping", async () => {
       const c = it.lab.host("c");
       const blue4 = await it.vm("blue-4", "b", "blue", 100, "52:54:00:00:00:04", ["10.20.1.4/24", "fd00:20::4/64"]);
       expect(await blue1.ping("10.20.1.4")).toMatchObject({ received: 1 });
@@ -120,10 +120,10 @@ describe.each([4, 6] as const)("three hosts over IPv%i", (underlay) => {
       await waitFor(async () => to(await it.entries("a", 100)).length === 0, { what: "host a to forget the VM" });
     });
 
-    test("an FDB entry that is gone is written again at the l2miss, from memory", async () => {
+    test("a lost FDB entry is written again at the l2miss, from memory", async () => {
       const a = it.lab.host("a");
       expect(await blue1.ping("10.20.1.2")).toMatchObject({ received: 1 });
-      // The agent sees that the entry is gone as well, and would be faster than a frame that is late.
+      // The agent also sees that the entry is missing, and would be faster than a late frame.
       a.agent.signal("SIGSTOP");
       await a.exec(["bridge", "fdb", "del", macs.blue2, "dev", "nmv100", "dst", it.lab.host("b").address, "self"]);
       expect((await blue1.ping("10.20.1.2", { deadlineS: 0.1 })).lost).toEqual([1]);
@@ -137,14 +137,14 @@ describe.each([4, 6] as const)("three hosts over IPv%i", (underlay) => {
       expect((await blue1.ping("10.20.1.2", { count: 3, intervalMs: 100 })).lost).toEqual([]);
     });
 
-    test("a stopped agent leaves its entries, and the next run takes them over and corrects what changed", async () => {
+    test("a stopped agent leaves its entries, and the next run takes them over and corrects changes", async () => {
       const a = it.lab.host("a");
       const before = await it.entries("a", 100);
       expect(before.neighbours).not.toEqual([]);
       await a.agent.stop("SIGTERM");
       expect(await it.entries("a", 100)).toEqual(before);
       expect(await blue1.ping("10.20.1.2", { count: 2 })).toMatchObject({ received: 2 });
-      // While nobody listens here, blue-2 gets another second address.
+      // While no agent listens here, blue-2 gets another second address.
       await it.call("PATCH", "/v1/vms/blue-2", {
         interfaces: [{ network: "blue", mac: macs.blue2, ips: ["10.20.1.2", "fd00:20::22"] }],
       });

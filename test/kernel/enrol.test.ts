@@ -1,4 +1,4 @@
-// The secured way, end to end: the operator's line lets a host in, and all that hosts then do goes over mutual TLS.
+// Enrolment end to end: the operator's command enrols a host, and everything after it uses mutual TLS.
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -18,7 +18,7 @@ describe.skipIf(whyNoLab() !== undefined)("hosts that enrol", () => {
       what: `host ${host} to connect`,
     });
 
-  test("answer their guests' misses with what they are told over mutual TLS", async () => {
+  test("answer their guests' misses with answers received over mutual TLS", async () => {
     await world.network("blue", 100);
     const web = await world.vm("web", "a", "blue", 100, "52:54:00:00:00:01", ["10.20.1.1/24", "fd00:20::1/64"]);
     await world.vm("db", "b", "blue", 100, "52:54:00:00:00:02", ["10.20.1.2/24", "fd00:20::2/64"]);
@@ -29,13 +29,13 @@ describe.skipIf(whyNoLab() !== undefined)("hosts that enrol", () => {
     expect(vtep).toBe(world.lab.host("a").address);
   });
 
-  test("explain a path with what their own certificate may read", async () => {
+  test("explain a path with the reads that their own certificate allows", async () => {
     const host = world.lab.host("a");
     const options = ["--network", "blue", "--socket", host.agentSocket];
     expect(await host.exec(nearmiss("explain", "10.20.1.1", "10.20.1.2", ...options))).toContain("Nothing is wrong");
   });
 
-  test("leave no secret where others can read it: not in ps, not in a log, not in a file for all", () => {
+  test("leave no secret where others can read it: not in ps, not in a log, not in a world-readable file", () => {
     const { lab } = world;
     const state = join(lab.directory, "state-a");
     const { key } = JSON.parse(readFileSync(join(state, "identity.json"), "utf8"));
@@ -66,7 +66,7 @@ describe.skipIf(whyNoLab() !== undefined)("hosts that enrol", () => {
     expect(agent.logs.filter(({ msg }) => msg.startsWith("enrolled"))).toHaveLength(1);
   });
 
-  test("come back after a restart by what they remember", async () => {
+  test("reconnect after a restart with their stored identity", async () => {
     const host = world.lab.host("a");
     await host.agent.stop();
     const again = host.startAgent();
@@ -74,7 +74,7 @@ describe.skipIf(whyNoLab() !== undefined)("hosts that enrol", () => {
     expect(again.logs.some(({ msg }) => msg.startsWith("enrolled"))).toBe(false);
   });
 
-  test("and are revoked lose their session within 5 s and keep their traffic, until they are let in again", async () => {
+  test("and are revoked lose their session within 5 s and keep their traffic, until they are admitted again", async () => {
     const { lab } = world;
     const host = lab.host("a");
     const lost = host.agent.nextLog(({ msg }) => msg === "no session with the controller", "its end", 5_000);

@@ -1,4 +1,4 @@
-// Every fault in its short form. Those that mostly wait have a scene of their own beside the others'.
+// Every fault in its short form. Faults that mostly wait have their own scene and run beside the others.
 import { afterAll, test } from "vitest";
 import { sizes } from "../../testkit/fault/fault.ts";
 import { allFaults } from "../../testkit/fault/faults/all.ts";

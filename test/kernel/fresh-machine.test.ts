@@ -1,5 +1,5 @@
-// A clone on a machine that has git, Node and npm and none of the programs that nearmiss needs: what the two commands do there.
-// In CI, or with NEARMISS_FRESH_MACHINE=1, with the real registry and Debian's packages: see ADR 0167.
+// A clone on a machine with git, Node and npm but without the programs that nearmiss needs: the effect of the two
+// commands there. In CI, or with NEARMISS_FRESH_MACHINE=1, with the real registry and Debian's packages: see ADR 0167.
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -61,7 +61,7 @@ const being = (osRelease: string): string => `rm -f /etc/os-release; printf '%s\
 const fresh = (...lines: string[]) => onFreshMachine(temporaryDirectory(), lines.join("\n"), environment());
 
 describeKernel("a fresh machine", () => {
-  test("is told the one line that installs what is missing, where set-up is not to install", async () => {
+  test("gets the one command that installs what is missing, if set-up must not install", async () => {
     const { status, stderr } = await fresh(
       placeClone(),
       without(["ip", "bridge", "ping"]),
@@ -75,7 +75,7 @@ describeKernel("a fresh machine", () => {
     expect(status).toBe(1);
   });
 
-  test("is told the same by the environment, for npm test, with what tests would be skipped without", async () => {
+  test("gets the same through the environment, for npm test, with the tests that would be skipped without it", async () => {
     const { status, stderr } = await fresh(
       placeClone(),
       without(["nft", "curl", "chromium"]),
@@ -87,7 +87,7 @@ describeKernel("a fresh machine", () => {
     expect(status).toBe(1);
   });
 
-  test("is told it without root, with sudo", async () => {
+  test("gets it without root, with sudo", async () => {
     const { status, stderr } = await fresh(
       placeClone(),
       without(["ping"]),
@@ -110,7 +110,7 @@ describeKernel("a fresh machine", () => {
       "ID=nixos",
       "  apt-get update && apt-get install -y --no-install-recommends iproute2 iputils-ping\n  dnf install -y iproute iputils\n",
     ],
-  ])("of another distribution (%j) is told its packages", async (osRelease, line) => {
+  ])("of another distribution (%j) gets its package names", async (osRelease, line) => {
     const { status, stderr } = await fresh(
       placeClone(),
       without(["ip", "bridge", "ping"]),
@@ -122,7 +122,7 @@ describeKernel("a fresh machine", () => {
     expect(status).toBe(1);
   });
 
-  test("gets arguments, status and signals of a command passed through, and nothing left between", async () => {
+  test("runs a command with its arguments, status and signals, and no process in between", async () => {
     const { stdout } = await fresh(
       `cd '${root}'`,
       "run='sh scripts/run.sh build node -e'",
@@ -135,7 +135,7 @@ describeKernel("a fresh machine", () => {
   });
 
   test.skipIf(isSupportedNode(machinesVersion()))(
-    "whose Node is too old, without the registry, is told what to do",
+    "whose Node is too old, without the registry, gets instructions",
     async () => {
       const { status, stderr } = await fresh(
         placeClone(),
@@ -151,7 +151,7 @@ describeKernel("a fresh machine", () => {
 
   // Removed as packages, so that Debian has something to install.
   test.runIf(isReal && (distribution === "debian" || distribution === "ubuntu"))(
-    "plays the demo in its first command, and sets up on Node 18",
+    "runs the demo in its first command, and sets up on Node 18",
     async () => {
       const { status, stdout, stderr } = await fresh(
         placeClone(),

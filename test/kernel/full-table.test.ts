@@ -1,12 +1,11 @@
-// A kernel that takes no more entries: what works goes on, the operator is told, and all is made good when there is room.
+// A kernel that accepts no more entries: existing ones work, the operator is informed, and the rest is written when
+// there is room.
 import { pino } from "pino";
 import { expect, test } from "vitest";
-import { type Finding, FindingAggregator } from "../../node-agent/findings/aggregator.ts";
 import type { OperationResult, Tables } from "../../node-agent/tables/entry.ts";
-import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import type { Answer } from "../../schema/address/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
-import { agentNetwork, describeKernel, epoch, kernelHost, networksOn } from "../support/kernel.ts";
+import { agentNetwork, describeKernel, epoch, kernelCore, kernelHost } from "../support/kernel.ts";
 
 const network = vni(100);
 const reason = "ENOBUFS, the kernel's table is full";
@@ -21,7 +20,7 @@ describeKernel("a full kernel table", () => {
   const host = kernelHost();
   let full = false;
 
-  /** Permanent entries have no limit of their own in the kernel: this refuses new ones as it would. */
+  /** Permanent entries have no limit in the kernel: this refuses new ones in the same way. */
   const tables: Tables = {
     list: (on) => host.tables.list(on),
     idleMs: (on) => host.tables.idleMs(on),
@@ -40,13 +39,11 @@ describeKernel("a full kernel table", () => {
   };
 
   test("is reported at the host, harms nothing that works, and is made good when there is room", async () => {
-    const held = new HeldAnswers();
     const lines: string[] = [];
-    const aggregator = new FindingAggregator();
-    const reporter = { note: (finding: Finding) => aggregator.note(finding, 0) };
     const log = pino({ level: "warn" }, { write: (line: string) => void lines.push(line) });
-    const networks = networksOn(host, held, { tables, reporter, log });
-    const take = (...answers: Answer[]) => networks.write(held.take(answers, 0).operations);
+    const core = kernelCore(host, { tables, log });
+    const { held, networks, writer, reporter } = core;
+    const take = (...answers: Answer[]) => writer.write(held.take(answers, 0).operations);
     await networks.replace([agentNetwork(100)], epoch);
     await take(answer(1), answer(2));
     expect([networks.settled, networks.problems]).toEqual([true, []]);
@@ -58,7 +55,7 @@ describeKernel("a full kernel table", () => {
     expect(lines.filter((line) => line.includes("the kernel refused"))).toHaveLength(1);
     expect(await neighbours()).toEqual(["10.20.1.1", "10.20.1.2"]);
     const reported = { kind: "table-full", vni: network, count: 12, detail: reason };
-    expect(aggregator.list()).toMatchObject([reported]);
+    expect(reporter.list()).toMatchObject([reported]);
     // Trying again changes nothing as long as it is full, and a deletion still works.
     await networks.retry();
     expect(networks.problems).toHaveLength(1);
@@ -69,5 +66,6 @@ describeKernel("a full kernel table", () => {
     await networks.retry();
     expect([networks.settled, networks.problems]).toEqual([true, []]);
     expect(await neighbours()).toEqual([1, 3, 4, 5, 6].map((n) => `10.20.1.${n}`));
+    await core.close();
   });
 });

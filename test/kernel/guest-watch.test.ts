@@ -63,7 +63,7 @@ describeKernel("the guests of a host", () => {
     watch = new GuestWatch({
       devices: host.devices,
       bridgePorts: new BridgePorts(host.requests),
-      networks: { list: () => [network] },
+      registered: { vnis: () => [network.vni] },
       held,
       onFinding: ({ kind, mac: address }: GuestFinding) => told.push(`${kind} ${address}`),
       nowMs: () => nowMs,
@@ -75,11 +75,11 @@ describeKernel("the guests of a host", () => {
     for (const socket of sockets) socket.close();
   });
 
-  test("who was never heard, and who sends without being registered, is found after its time", async () => {
+  test("that was never heard, or that sends without being registered, is reported after its time", async () => {
     await send(1, one);
     await send(2, stranger);
     expect(await lookLater(0)).toEqual([]);
-    // The guests' own kernels speak too, from addresses that nobody registered.
+    // The guests' own kernels send too, from unregistered addresses.
     expect(await lookLater(neverSeenMs)).toEqual(
       expect.arrayContaining([`guest-never-seen ${two}`, `unregistered-guest ${stranger}`]),
     );
@@ -88,7 +88,7 @@ describeKernel("the guests of a host", () => {
     expect(told).not.toContain(`guest-never-seen ${three}`);
   });
 
-  test("and is no finding any more when it is heard, or registered", async () => {
+  test("and is no longer reported when it is heard, or registered", async () => {
     await send(2, two);
     held.take([registered(stranger, 2)], 0);
     const left = await lookLater(1);
@@ -96,7 +96,7 @@ describeKernel("the guests of a host", () => {
     expect(left).not.toContain(`unregistered-guest ${stranger}`);
   });
 
-  test("a registered port without a carrier, or off the bridge, is found too", async () => {
+  test("a registered port without a carrier, or off the bridge, is reported too", async () => {
     const what = `guest-never-seen ${three}`;
     await host.namespace.ip("link set guest3 down", "link show dev tap3");
     await lookLater(0);

@@ -4,7 +4,7 @@ import { Machines } from "../docs/machines.ts";
 import { Page } from "../docs/page.ts";
 import { describeKernel } from "../support/kernel.ts";
 
-/** Types all of it. What a host is let in with is typed there, as the page says. */
+/** Runs all commands. The enrolment command is run on its host, as the page says. */
 async function follow(machines: Machines, path: string): Promise<void> {
   const page = new Page(path);
   const steps = page.steps.filter(({ machine }) => machine !== undefined);

@@ -46,7 +46,7 @@ describe.skipIf(!hasNft && process.env.CI !== "true")("a host", () => {
     test.each([
       ["iptables", "ip", "10.20.1.2"],
       ["ip6tables", "ip6", "fd00:20::2"],
-    ])("is found out while the agent runs, for %s; the command that is named mends it", async (filter, family, ip) => {
+    ])("is reported while the agent runs, for %s; the command in the report fixes it", async (filter, family, ip) => {
       expect(await passes(ip)).toBe(true);
       await nft(`add table ${family} filter`);
       await nft(`add chain ${family} filter FORWARD { type filter hook forward priority 0 ; policy drop ; }`);
@@ -63,7 +63,7 @@ describe.skipIf(!hasNft && process.env.CI !== "true")("a host", () => {
       await nft(`delete table ${family} filter`);
     });
 
-    test("is found out at the agent's start, and is no problem where a rule lets our bridges pass", async () => {
+    test("is reported at the agent's start, and is no problem if a rule accepts our bridges", async () => {
       await a.agent.stop();
       await nft("add table ip filter");
       await nft("add chain ip filter FORWARD { type filter hook forward priority 0 ; policy drop ; }");
@@ -77,7 +77,7 @@ describe.skipIf(!hasNft && process.env.CI !== "true")("a host", () => {
       await nft("delete table ip filter");
     });
 
-    test("for one bridge alone is found out too", async () => {
+    test("for one bridge alone is reported too", async () => {
       await nft("add table inet filter");
       await nft("add chain inet filter forward { type filter hook forward priority 0 ; policy drop ; }");
       await a.ip("link set nmb100 type bridge nf_call_iptables 1");

@@ -1,5 +1,5 @@
-// A guest and its host: no frame of a guest reaches the host's own stack, or another network through it, whatever its destination
-// and content, under every combination of flags, from the first moment of a port on.
+// A guest and its host: no frame of a guest reaches the host's own stack, or another network through it, with any
+// destination and content, under every combination of flags, from the first moment of a port on.
 import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { ethernet, etherTypes, findVxlan, readEthernet, udpPacket, vxlan } from "../../testkit/lab/frames.ts";
@@ -99,7 +99,7 @@ describeKernel.each([4, 6] as const)("a guest and its host, on IPv%s", (underlay
     },
   );
 
-  test("a port is closed before its first frame, whoever attaches it and while no agent looks", async () => {
+  test("a port is closed before its first frame, whatever attaches it and while the agent is not running", async () => {
     await restart();
     a.agent.signal("SIGSTOP");
     try {
@@ -111,7 +111,7 @@ describeKernel.each([4, 6] as const)("a guest and its host, on IPv%s", (underlay
       const flood = (async () => {
         for (let at = 0; flooding; at++) {
           const frame = frames[at % frames.length];
-          // While its card has no carrier the kernel refuses, and that is no frame.
+          // While its link has no carrier the kernel refuses to send, so no frame is counted.
           if (frame) tryTo(() => sockets.inject(frame.bytes));
           if (at % 100 === 0) await new Promise(setImmediate);
         }
@@ -131,7 +131,7 @@ describeKernel.each([4, 6] as const)("a guest and its host, on IPv%s", (underlay
       await fence({ it, ears, red, target, underlay });
       expect(ears.datagrams.map(String).filter((each) => each !== "fence")).toEqual([]);
       expect(red.frames().filter(({ bytes }) => readEthernet(bytes).type === injectedType)).toEqual([]);
-      // It stands open as the kernel made it: what kept the frames out is no setting of the port.
+      // It is open, as created by the kernel: the frames were not blocked by a setting of the port.
       expect(await groupsOf(free.port)).toBe(0);
     } finally {
       a.agent.signal("SIGCONT");
@@ -155,7 +155,7 @@ describeKernel.each([4, 6] as const)("a guest and its host, on IPv%s", (underlay
     );
   }
 
-  test("an upgrade closes the ports that stand, without the controller and without losing a packet", async () => {
+  test("an upgrade closes the existing ports, without the controller and without losing a packet", async () => {
     const talk = free.startPing("10.20.1.3", { intervalMs: 10 });
     await a.agent.stop();
     await openAll();
@@ -171,7 +171,7 @@ describeKernel.each([4, 6] as const)("a guest and its host, on IPv%s", (underlay
     expect(received).toBe(sent);
   });
 
-  test("what somebody opens again is closed within a moment", async () => {
+  test("what another program opens is closed again within a moment", async () => {
     await openAll();
     await a.ip("link set nmb100 type bridge stp_state 1");
     await a.exec(["tc", "qdisc", "del", "dev", "nmb100", "clsact"]);
@@ -190,7 +190,7 @@ describeKernel.each([4, 6] as const)("a guest and its host, on IPv%s", (underlay
     expect(await attack(free, [...reservedGroups, target.macs[0] ?? "", "ff:ff:ff:ff:ff:ff"])).toEqual([]);
   });
 
-  test("what arrives through a tunnel is bridged and not delivered, whatever group it is for", async () => {
+  test("frames from a tunnel are bridged and not delivered, whatever group they are for", async () => {
     const wire = await openPacketSocket(b, "eth0");
     const near = await openPacketSocket(free, "eth0");
     const [from, to] = underlay === 4 ? ["192.0.2.2", "192.0.2.1"] : ["2001:db8::2", "2001:db8::1"];
@@ -201,7 +201,7 @@ describeKernel.each([4, 6] as const)("a guest and its host, on IPv%s", (underlay
       wire.inject(ethernet({ to: target.macs.at(-1) ?? "", from: "02:00:00:00:00:01", type, payload: packet }));
       last = bytes;
     }
-    // It did come out of the tunnel.
+    // It did arrive through the tunnel.
     await near.waitForFrame(({ bytes }) => last !== undefined && bytes.subarray(0, 12).equals(last.subarray(0, 12)));
     await fence({ it, ears, red, target, underlay });
     expect(ears.framesFrom([mac(0x55)])).toEqual([]);
@@ -211,7 +211,7 @@ describeKernel.each([4, 6] as const)("a guest and its host, on IPv%s", (underlay
   });
 });
 
-describeKernel("a guest on a bridge that somebody made, with an address of the host", () => {
+describeKernel("a guest on an adopted bridge with an address of the host", () => {
   const it = cluster({ hosts: 2, underlay: 4, agentArgs: ["--adopt", "vxlan7"] });
   let a: Host;
   let guest: Guest;
@@ -261,7 +261,7 @@ describeKernel("a guest on a bridge that somebody made, with an address of the h
     return attackHost({ it, ears, red, target: { ...target, macs }, underlay: 4, guest, only, hostSpeaks: true });
   };
 
-  test("reaches the host's services through the bridge, as its owner wants, and no other network", async () => {
+  test("reaches the host's services through the bridge, as its owner intends, and no other network", async () => {
     const { services, injected } = await attack([bridgeMac]);
     expect(services).toContain("from a guest");
     expect(injected).toEqual([]);
@@ -297,7 +297,7 @@ describeKernel("a guest on a bridge that somebody made, with an address of the h
     socket.close();
   });
 
-  test("is shut out again at once when somebody flushes the rules", async () => {
+  test("is blocked again at once after the rules are flushed", async () => {
     await a.exec(["nft", "flush", "ruleset"]);
     await waitFor(async () => (await a.exec(["nft", "list", "tables"])).match(/nearmiss-host/g)?.length === 3, {
       what: "all three tables",

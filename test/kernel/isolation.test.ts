@@ -1,4 +1,5 @@
-// What a guest can reach: its network, and nothing else. Each test first shows that the probe arrives where it should.
+// The reach of a guest: its network, and nothing else. Each test first shows that the probe arrives at its permitted
+// target.
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { beforeAll, expect, test } from "vitest";
@@ -50,11 +51,11 @@ describeKernel("isolation", () => {
     return text.trim();
   }
 
-  test("no third guest sees a frame between two others, neither way", async () => {
+  test("no third guest sees a frame between two others, in either direction", async () => {
     const ear = await openPacketSocket(third, "eth0");
     await guest.ping("10.20.1.2", { count: 5, intervalMs: 20 });
     await guest.ping("fd00:20::2", { count: 5, intervalMs: 20 });
-    // What it should see ends the wait: a frame for itself.
+    // A frame for itself ends the wait.
     const probe = await openPacketSocket(guest, "eth0");
     probe.inject(ethernet({ to: macThird, from: mac1, type: 0x88b5, payload: Buffer.alloc(46) }));
     await ear.waitForFrame(({ bytes }) => readEthernet(bytes).type === 0x88b5);
@@ -84,7 +85,7 @@ describeKernel("isolation", () => {
     ]) {
       const frame = ethernet({ to, from: mac1, type: etherTypes.ipv4, payload });
       socket.inject(frame);
-      // It does arrive at the bridge's device: what stops it is behind that.
+      // It does arrive at the bridge's device: it is stopped after that.
       await onBridge.waitForFrame(({ bytes, outgoing }) => !outgoing && bytes.equals(frame));
     }
     // The same datagram over the underlay arrives: the probe can succeed.
@@ -112,7 +113,7 @@ describeKernel("isolation", () => {
   /** A UDP server of the host's own, on all its addresses. */
   async function listenUdp(host: Host, port: number) {
     const received: string[] = [];
-    // The socket comes into being with the look-up's answer, which is given inside the namespace.
+    // The socket is created with the answer of the look-up, which is given inside the namespace.
     const server = createSocket({ type: "udp4", lookup: (_name, _options, answer) => answer(null, "0.0.0.0", 4) });
     server.on("message", (message) => received.push(message.toString()));
     const listening = once(server, "listening");
@@ -121,7 +122,7 @@ describeKernel("isolation", () => {
     return { received, server };
   }
 
-  test("a guest that wraps a frame in VXLAN by hand cannot inject it into another network", async () => {
+  test("a guest that encapsulates a frame in VXLAN by hand cannot inject it into another network", async () => {
     const host = it.lab.host("a");
     const victim = await openPacketSocket(red, "eth0");
     const secret = ethernet({ to: macRed, from: "52:54:00:00:00:66", type: 0x88b7, payload: Buffer.alloc(46, 7) });
@@ -136,7 +137,7 @@ describeKernel("isolation", () => {
     for (const to of [await bridgeMac(100), broadcastMac]) {
       socket.inject(ethernet({ to, from: mac1, type: etherTypes.ipv4, payload: wrapped }));
     }
-    // The same datagram from host b, which is what a tunnel end sends, does arrive: the probe can succeed.
+    // The same datagram from host b, as from a tunnel end, does arrive: the probe can succeed.
     const underlay = await openPacketSocket(it.lab.host("b"), "eth0");
     const hostMac = (await host.exec(["cat", "/sys/class/net/eth0/address"])).trim();
     const marker = ethernet({ to: macRed, from: "52:54:00:00:00:67", type: 0x88b8, payload: Buffer.alloc(46) });
@@ -159,7 +160,7 @@ describeKernel("isolation", () => {
     for (const each of [victim, socket, underlay]) each.close();
   });
 
-  test("a broadcast stays on its host: the tunnel carries only what was asked for", async () => {
+  test("a broadcast stays on its host: the tunnel carries only frames to resolved addresses", async () => {
     const far = await openPacketSocket(remote, "eth0");
     const near = await openPacketSocket(third, "eth0");
     const socket = await openPacketSocket(guest, "eth0");

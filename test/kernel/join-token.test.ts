@@ -1,5 +1,5 @@
-// The join token comes by the environment. From the moment that the agent has read it, nobody who looks at its processes finds it, and
-// the programs that the agent starts get nothing of its environment but the path.
+// The join token is passed in the environment. Once the agent has read it, it is not visible in its processes, and the
+// programs that the agent starts get nothing of its environment but the path.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -40,18 +40,18 @@ describe.skipIf(whyNoLab() !== undefined)("an agent that was given a join token"
     };
   });
 
-  test("shows it to nobody while it waits for a controller that does not answer", async () => {
+  test("does not expose it while it waits for a controller that does not answer", async () => {
     const host = lab.host("b");
     host.startAgent({ extraArgs: ["--controller", "https://127.0.0.1:1"] });
     await host.agent.waitForLog(({ msg }) => msg.startsWith("not enrolled yet"));
     const shown = environmentsOf(host);
-    // Its name is there, so the probe would have found what stood behind it.
+    // Its name is there, so the probe would have found its value.
     expect(shown.filter((text) => text.includes("NEARMISS_JOIN=\0"))).toHaveLength(1);
     expect(shown.filter((text) => /nmj_/.test(text))).toEqual([]);
     expect(shown.filter((text) => text.includes("of-the-operator"))).toHaveLength(1);
   });
 
-  test("enrols with it, and hands nothing on to the programs that it starts", async () => {
+  test("enrols with it, and does not pass it to the programs that it starts", async () => {
     const host = lab.host("a");
     host.startAgent({ extraArgs: ["--anti-spoof"] });
     await host.agent.waitForLog(({ msg }) => msg.startsWith("enrolled"));

@@ -1,4 +1,4 @@
-// The lab by itself: bridges made by hand, no agent and no controller of ours.
+// The lab alone: bridges made by hand, without agent and controller.
 import { execFileSync, spawn } from "node:child_process";
 import { createServer } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
@@ -25,12 +25,12 @@ async function makeLab(options: Partial<LabOptions> = {}): Promise<Lab> {
   return lab;
 }
 
-/** What the agent does on real hosts, as plainly as possible: one flooding tunnel. */
+/** A minimal replacement of the agent on real hosts: one flooding tunnel. */
 async function addNetwork(host: Host, vni: number, peer: Host): Promise<void> {
   await host.ip(
     `link add nmb${vni} type bridge mcast_snooping 0`,
     `link add nmv${vni} type vxlan id ${vni} dstport 4789 local ${host.address} remote ${peer.address}`,
-    // Apart: in one request the device goes up first, and begins to look for an address of its own.
+    // Separately: in one request the device goes up first, and starts to acquire its own address.
     `link set nmb${vni} addrgenmode none`,
     `link set nmv${vni} addrgenmode none master nmb${vni}`,
     `link set nmb${vni} up`,
@@ -63,13 +63,13 @@ describe.skipIf(obstacle !== undefined)("a lab", () => {
     expect(() => process.kill(sleeper.pid ?? 0, 0)).toThrow("ESRCH");
   });
 
-  test("removes what was made until creation failed", async () => {
+  test("removes everything created before a failure", async () => {
     const before = execFileSync("ip", ["netns", "list"], { encoding: "utf8" });
     await expect(createLab({ hosts: 2, underlay: 4, underlayMtu: 10 })).rejects.toThrow("mtu 10");
     expect(execFileSync("ip", ["netns", "list"], { encoding: "utf8" })).toBe(before);
   });
 
-  test("shows no device of its own on the machine itself", async () => {
+  test("has no device on the machine itself", async () => {
     const devices = () => execFileSync("ip", ["-o", "link"], { encoding: "utf8" }).split("\n").length;
     const before = devices();
     const { hosts } = await makeLab();
@@ -96,7 +96,7 @@ describe.skipIf(obstacle !== undefined)("a lab", () => {
     await waitUntil(answers, () => true, { what: "the link to carry again" });
   });
 
-  test("removes everything when its process is told to end", async () => {
+  test("removes everything when its process is terminated", async () => {
     const script = `
       const { createLab } = await import(${JSON.stringify(new URL("../../dist/testkit/lab/lab.js", import.meta.url).href)});
       const lab = await createLab({ hosts: 2, underlay: 4 });
@@ -122,7 +122,7 @@ describe.skipIf(obstacle !== undefined)("guests", () => {
     return { a, b, left: await a.addGuest(one), right: await b.addGuest(two) };
   }
 
-  test("reach each other across hosts, and ping says how fast", async () => {
+  test("reach each other across hosts, and ping reports the time", async () => {
     const { left } = await twoGuests();
     for (const ip of ["10.20.1.2", "fd00:20::2"]) {
       const result = await left.ping(ip, { count: 3, intervalMs: 20 });
@@ -131,7 +131,7 @@ describe.skipIf(obstacle !== undefined)("guests", () => {
     }
   });
 
-  test("have the MAC they were given, and stay away once removed", async () => {
+  test("have their assigned MAC, and stay away once removed", async () => {
     const { a, left, right } = await twoGuests();
     const link = await left.exec(["ip", "-o", "link", "show", "dev", "eth0"]);
     expect(link).toContain("52:54:00:00:00:01");
@@ -141,7 +141,7 @@ describe.skipIf(obstacle !== undefined)("guests", () => {
     expect(await right.ping("10.20.1.1", { deadlineS: 1 })).toMatchObject({ sent: 1, received: 0, lost: [1] });
   });
 
-  test("are quiet until they speak", async () => {
+  test("are silent until they send", async () => {
     const { a } = await twoGuests();
     const bridge = await openPacketSocket(a, "nmb100");
     const third = await a.addGuest({ ...one, name: "third", mac: "52:54:00:00:00:03", ips: ["fd00:20::3/64"] });
@@ -154,7 +154,7 @@ describe.skipIf(obstacle !== undefined)("guests", () => {
     bridge.close();
   });
 
-  test("keep address, card and running programs when they move", async () => {
+  test("keep address, network card and running programs when they move", async () => {
     const { a, b, left, right } = await twoGuests();
     const ping = right.startPing("10.20.1.1", { intervalMs: 20 });
     await waitFor(() => ping.received() >= 3, { what: "the first answers" });
@@ -171,7 +171,7 @@ describe.skipIf(obstacle !== undefined)("guests", () => {
     expect(await left.exec(["ip", "-o", "addr", "show", "dev", "eth0"])).toContain("fd00:20::1/64");
   });
 
-  test("wait for their bridge, and say what they waited for", async () => {
+  test("wait for their bridge, and name it in the error", async () => {
     const made = await makeLab();
     const host = made.host("a");
     const guest = host.addGuest(one);
@@ -183,7 +183,7 @@ describe.skipIf(obstacle !== undefined)("guests", () => {
     expect((await guest).host).toBe(host);
   });
 
-  test("see injected frames, and captures see theirs", async () => {
+  test("receive injected frames, and captures see theirs", async () => {
     const { a, left } = await twoGuests();
     const inside = await openPacketSocket(left, "eth0");
     const port = await openPacketSocket(a, left.port);
@@ -215,7 +215,7 @@ describe.skipIf(obstacle !== undefined)("calls into a namespace", () => {
     });
     const sockets = new WebSocketServer({ server });
     sockets.on("connection", (socket) => socket.send("hello"));
-    // Node listens at once where no address is given, and on a later tick otherwise.
+    // Node listens immediately without an address, and on a later tick otherwise.
     inNamespace(controllerNamespace.namespace, () => server.listen(4788));
     await waitFor(() => server.listening, { what: "the server to listen" });
     try {

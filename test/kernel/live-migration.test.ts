@@ -1,4 +1,4 @@
-// A live migration against real kernels: what the target has before, during and after, and what traffic notices.
+// A live migration against real kernels: the target's state before, during and after, and the effect on traffic.
 import { beforeAll, expect, test } from "vitest";
 import type { MoveView } from "../../schema/rest/index.ts";
 import type { Guest } from "../../testkit/lab/guest.ts";
@@ -31,12 +31,12 @@ describeKernel("a live migration", () => {
     await it.vm("stays", "a", "blue", 100, mac(4), ["10.20.1.4/24"]);
   });
 
-  test("the target's guests reach the VM where it runs until the commit, and where it is from then on", async () => {
+  test("the target's guests reach the VM on its old host until the commit, and on the new one from then on", async () => {
     for (const guest of [near, far]) expect(await guest.ping("10.20.1.2")).toMatchObject({ received: 1 });
     const pings = [near, far].map((guest) => guest.startPing("10.20.1.2", { intervalMs: 10 }));
     const all = () => Math.min(...pings.map((ping) => ping.received()));
     await waitFor(() => all() > 10, { what: "the pings to run" });
-    // The target has the network already: it is told nothing, and has nothing to confirm.
+    // The target has the network already: it receives nothing, and need not confirm.
     expect(await ask("prepare", { host: "b" })).toMatchObject({ confirmed: 0, of: 0 });
     const prepared = all();
     await waitFor(() => all() > prepared + 20, { what: "the pings to go on while it is prepared" });
@@ -62,7 +62,7 @@ describeKernel("a live migration", () => {
     expect(await near.ping("fd00:20::2", { count: 2 })).toMatchObject({ received: 2 });
   });
 
-  test("a network that the target lacks is there when prepare is answered, resolves, and leaves with an abort", async () => {
+  test("a network that the target lacks is set up when prepare is answered, resolves, and is removed by an abort", async () => {
     const other = await it.vm("red-1", "a", "red", 200, mac(5), ["10.20.1.5/24"]);
     await it.vm("red-2", "c", "red", 200, mac(6), ["10.20.1.6/24"]);
     const prepare = () =>
@@ -70,7 +70,7 @@ describeKernel("a live migration", () => {
     expect(has("b", 200)).toBe(false);
     expect(await prepare()).toMatchObject({ confirmed: 1, of: 1 });
     expect(has("b", 200)).toBe(true);
-    // A guest that is on it already (the hypervisor has plugged it in, and it asks) is answered.
+    // A guest that is there already (the hypervisor has attached it, and it asks) is answered.
     const early = await it.lab.host("b").addGuest({ name: "early", vni: 200, mac: mac(7), ips: ["10.20.1.7/24"] });
     const asking = early.startPing("10.20.1.6", { intervalMs: 100 });
     await waitFor(async () => (await wayTo("b", 200, mac(6))).length === 1, { what: "host b to resolve in red" });

@@ -105,7 +105,7 @@ describeKernel("a flood of source MAC addresses", () => {
     },
   );
 
-  test("a MAC that is stolen while a flood goes on is put back", async () => {
+  test("a MAC that is stolen during a flood is restored", async () => {
     const attack = flood(sources["few that move between two ports"] as () => Buffer);
     await waitFor(() => attack.sent() > 20_000, { what: "20,000 frames" });
     const theft = ethernet({ to: "ff:ff:ff:ff:ff:ff", from: mac(3), type: 0x88b5, payload: Buffer.alloc(46) });
@@ -123,7 +123,7 @@ describeKernel("a flood of source MAC addresses", () => {
 describeKernel("a flood on a kernel whose bridges learn without a limit", () => {
   const host = kernelHost();
 
-  test("its port stops learning, and learns again after a rest", async () => {
+  test("its port stops learning, and learns again after a pause", async () => {
     await host.devices.ensure(agentNetwork(100), localVtep, epoch);
     await host.namespace.ip(
       "link add tap type veth peer name guest",
@@ -143,7 +143,8 @@ describeKernel("a flood on a kernel whose bridges learn without a limit", () => 
           devices: { vniOfBridge: (ifindex) => host.devices.vniOfBridge(ifindex), limitsLearning: () => false },
           bridgePorts: new BridgePorts(host.requests),
           ports: { pinnedTo: () => new Map() },
-          networks: { look: () => {}, nameOf: () => "blue" },
+          registered: { nameOf: () => "blue" },
+          networks: { look: () => {} },
           reporter: { note: () => true },
           onLearned: () => {},
           log: { warn },

@@ -1,4 +1,4 @@
-// What an agent serves to Prometheus.
+// The agent's metrics for Prometheus.
 import { beforeAll, expect, test } from "vitest";
 import { askAgent } from "../../node-agent/status/client.ts";
 import type { StatusReport } from "../../node-agent/status/report.ts";
@@ -38,7 +38,7 @@ describeKernel("an agent with --metrics", () => {
         ?.slice(series.length),
     );
 
-  test("serves what agent status says, in Prometheus's text format", async () => {
+  test("serves the figures of agent status, in Prometheus's text format", async () => {
     const { result } = await askAgent(a.agentSocket, { type: "status" });
     const { counters, room, session } = result as StatusReport;
     const { status, type, text } = await get("/metrics");
@@ -67,13 +67,13 @@ describeKernel("an agent with --metrics", () => {
     expect(seriesValue((await get("/metrics")).text, 'nearmiss_agent_repairs_total{cause="entry"}')).toBe(1);
   });
 
-  test("serves nothing else, and nowhere else", async () => {
+  test("serves nothing else, and on no other address", async () => {
     expect(await get("/")).toMatchObject({ status: 404 });
     expect(await get("/metrics", "POST")).toMatchObject({ status: 405 });
     expect(await a.exec(["ss", "-Hltn", `sport = :${port}`])).toMatch(/^LISTEN +\d+ +\d+ +127\.0\.0\.1:9478 /);
   });
 
-  test("works without metrics where the address is taken, and says so", async () => {
+  test("works without metrics if the address is taken, and says so", async () => {
     const b = it.lab.host("b");
     await b.agent.stop();
     b.startAgent({ extraArgs: ["--metrics", "192.0.2.77:9478"] });

@@ -1,4 +1,4 @@
-// What the controller says of a move against what the kernels hold at that moment.
+// The controller's answers on a move against the state of the kernels at that moment.
 import { beforeAll, expect, test } from "vitest";
 import type { MoveView } from "../../schema/rest/index.ts";
 import type { Guest } from "../../testkit/lab/guest.ts";
@@ -13,17 +13,19 @@ describeKernel("a move under traffic", () => {
   let asker: Guest;
   let wanderer: Guest;
 
-  /** What a host's kernel holds of the wanderer: the VTEPs that its tunnel entries lead to. */
+  /** The wanderer's entries in a host's kernel: the VTEPs of its tunnel entries. */
   const heldOn = async (host: string) =>
     (await it.entries(host, 100)).fdb.filter((line) => line.startsWith(mac(2)) && line.includes(" self "));
-  /** What the kernel of c holds of those who have talked with the wanderer. */
+  /** The entries in the kernel of c for partners of the wanderer. */
   const waysBack = async () =>
     (await it.entries("c", 100)).fdb.filter((line) => line.includes(" self ") && !line.startsWith(mac(2))).toSorted();
   const leadingTo = (host: string) => [`${mac(2)} dst ${it.lab.host(host).address} self extern_learn permanent`];
   const move = (host: string, more: object = {}) =>
     it.call<MoveView>("POST", "/v1/vms/wanderer/move", { host, wait: true, timeoutMs: 10_000, ...more });
 
-  /** The last waits in vain in each. To move again to where it is changes nothing, and is answered by who has confirmed. */
+  /**
+   * The last wait of each fails. Moving to the present host changes nothing, and is answered with the confirmations.
+   */
   const confirmedByThree = (host: string, timeoutMs: number): Promise<MoveView> =>
     waitUntil(
       () => move(host, { timeoutMs }),
@@ -35,14 +37,14 @@ describeKernel("a move under traffic", () => {
     await it.network("blue", 100);
     asker = await it.vm("asker", "a", "blue", 100, mac(1), ["10.20.1.1/24", "fd00:20::1/64"]);
     wanderer = await it.vm("wanderer", "b", "blue", 100, mac(2), ["10.20.1.2/24", "fd00:20::2/64"]);
-    // Every host keeps a guest of its own, so that the network stays there.
+    // Every host keeps a guest, so that the network stays there.
     await it.vm("second", "b", "blue", 100, mac(5), ["10.20.1.5/24"]);
     const third = await it.vm("third", "c", "blue", 100, mac(3), ["10.20.1.3/24"]);
     const fourth = await it.vm("fourth", "d", "blue", 100, mac(4), ["10.20.1.4/24"]);
     for (const guest of [asker, third, fourth]) expect(await guest.ping("10.20.1.2")).toMatchObject({ received: 1 });
   });
 
-  test("is answered when every kernel that holds the VM has followed, and no packet is lost from then on", async () => {
+  test("is answered when the kernel of every holder is up to date, and no packet is lost from then on", async () => {
     const ping = asker.startPing("10.20.1.2", { intervalMs: 10 });
     await waitFor(() => ping.received() > 10, { what: "the ping to run" });
     let held: string[][] = [];
@@ -62,7 +64,7 @@ describeKernel("a move under traffic", () => {
     const { lost, sent } = await ping.stop();
     expect(moved).toMatchObject({ from: "b", to: "c", confirmed: 4, of: 4, unconfirmed: [] });
     expect(held).toEqual([leadingTo("c"), leadingTo("c"), [], leadingTo("c")]);
-    // The wanderer's guest knows their MACs and will not ask: its first frame to each finds its way.
+    // The wanderer's guest has their MACs cached and will not ask: its first frame to each arrives.
     const way = (n: number, host: string) => `${mac(n)} dst ${it.lab.host(host).address} self extern_learn permanent`;
     expect(backBefore).toEqual([]);
     expect(back).toEqual([way(1, "a"), way(4, "d"), way(5, "b")]);
@@ -72,7 +74,7 @@ describeKernel("a move under traffic", () => {
     expect(sent - lost.length).toBeGreaterThan(atMove + 50);
   });
 
-  test("a host whose agent is stopped is told of as unconfirmed, its kernel still leads the old way, and it confirms when it is back", async () => {
+  test("a host whose agent is stopped is reported as unconfirmed, its kernel still points to the old host, and it confirms after its return", async () => {
     const d = it.lab.host("d");
     await d.agent.stop("SIGKILL");
     await waitFor(async () => !(await it.call<{ connected: boolean }>("GET", "/v1/hosts/d")).connected, {
@@ -95,7 +97,7 @@ describeKernel("a move under traffic", () => {
     expect(await asker.ping("10.20.1.2", { count: 2 })).toMatchObject({ received: 2 });
   });
 
-  test("a host whose agent hangs is told of as unconfirmed, and confirms when it goes on", async () => {
+  test("a host whose agent hangs is reported as unconfirmed, and confirms when it continues", async () => {
     const { agent } = it.lab.host("a");
     agent.signal("SIGSTOP");
     const moved = await confirmedByThree("c", 300);

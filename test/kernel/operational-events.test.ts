@@ -1,4 +1,4 @@
-// What happens to a host for real, as operators are told of it: on the event stream, in the metrics, and by the agent itself.
+// Real events on a host, as reported to operators: on the event stream, in the metrics, and by the agent itself.
 import { beforeAll, expect, test } from "vitest";
 import { askAgent } from "../../node-agent/status/client.ts";
 import type { StatusReport } from "../../node-agent/status/report.ts";
@@ -55,7 +55,7 @@ describeKernel("operational events", () => {
     return (await askAgent(a.agentSocket, { type: "status" })).result as StatusReport;
   }
 
-  /** From a guest whose frames come as fast as this process sends them. */
+  /** From a guest that sends as fast as this process can. */
   async function scan(count: number, from = 0): Promise<void> {
     const socket = await openPacketSocket(guest, "eth0");
     for (let i = from; i < from + count; i++) {
@@ -65,7 +65,7 @@ describeKernel("operational events", () => {
     socket.close();
   }
 
-  test("somebody deletes an entry of ours: put back, and told", async () => {
+  test("an entry of ours that was deleted is restored and reported", async () => {
     await a.exec(["ip", "neigh", "del", "10.20.1.2", "dev", "nmv100"]);
     const event = await streamed("drift-repaired", "entry");
     expect(event).toMatchObject({
@@ -77,7 +77,7 @@ describeKernel("operational events", () => {
     expect(await counted("drift-repaired")).toBe(1);
   });
 
-  test("a guest's frame steals a remote VM's MAC: told once, however many frames", async () => {
+  test("a guest that steals a remote VM's MAC is reported once, however many frames", async () => {
     const socket = await openPacketSocket(guest, "eth0");
     const steal = () => socket.inject(ethernet({ to: mac1, from: mac2, type: 0x88b5, payload: Buffer.alloc(46) }));
     steal();
@@ -98,7 +98,7 @@ describeKernel("operational events", () => {
     expect(stream.messages.filter((text) => text.includes("operational.theft"))).toHaveLength(1);
   });
 
-  test("a guest scans: told of with its MAC, and the counters agree", async () => {
+  test("a guest that scans is reported with its MAC, and the counters agree", async () => {
     const told = () =>
       stream.messages.filter((text) => text.includes("operational.scan") && text.includes(mac1)).length;
     // Not faster than the agent hears: of a flood that it cannot follow only the network is known.
@@ -109,7 +109,7 @@ describeKernel("operational events", () => {
     const event = await streamed("scan", mac1);
     expect(event.data).toMatchObject({ host: "a", network: "blue", vni: 100 });
     expect(await counted("scan")).toBeGreaterThan(0);
-    // Most of it is neither read nor heard: the guest is not listened to.
+    // Most of it is neither read nor heard: the guest is ignored.
     await scan(5_000, 50_000);
     const { counters, reported } = await status();
     expect(counters.overBudget).toBeGreaterThan(0);
@@ -117,8 +117,8 @@ describeKernel("operational events", () => {
     expect(told()).toBe(1);
   });
 
-  test("an agent that stood still overruns: told with the number of lost messages", async () => {
-    // What a guest that is known to scan asks is not queued, and cannot overrun.
+  test("an agent that was stopped overruns: reported with the number of lost messages", async () => {
+    // Questions of a known scanner are not queued, and cannot overrun.
     await waitFor(async () => (await status()).budgets.left.guests.every(({ left }) => left > 0), {
       what: "the scanner to be listened to again",
     });
@@ -137,7 +137,7 @@ describeKernel("operational events", () => {
     expect(reported.overrun).toBe(drops.misses + drops.changes);
   });
 
-  test("what happens while the controller is away is told when it is back, with its time", async () => {
+  test("events while the controller is unreachable are reported when it returns, with their times", async () => {
     await it.lab.controller.stop("SIGKILL");
     await stream.closed;
     await a.agent.waitForLog((line) => line.msg === "no session with the controller");
@@ -159,10 +159,10 @@ describeKernel("operational events", () => {
     );
     expect(told.type).toBe("nearmiss.operational.theft");
     expect(Date.parse(told.time)).toBeGreaterThanOrEqual(before - 50);
-    // An agent says how long ago it was: what was on its way for longer seems to be later.
+    // An agent reports ages: a report that was in flight for longer seems to be later.
     const onTheWayMs = Date.now() - sentMs;
     expect(Date.parse(told.time)).toBeLessThanOrEqual(after + onTheWayMs + 50);
-    // Another run begins anew: what the old one had told is not told again.
+    // Another run starts anew: reports of the old one are not repeated.
     expect(told.data.count).toBe(1);
   });
 });

@@ -1,4 +1,5 @@
-// Problems of a host that an operator has to mend, and guests that are not what is registered, as operational events.
+// Problems of a host that an operator has to fix, and guests that differ from their registration, as operational
+// events.
 import { beforeAll, expect, test } from "vitest";
 import type { Explanation } from "../../node-agent/status/explanation.ts";
 import type { OperationalCloudEvent, OperationalKind } from "../../schema/events/index.ts";
@@ -15,7 +16,7 @@ const mac1 = "52:54:00:00:00:01";
 const mac2 = "52:54:00:00:00:02";
 const stranger = "52:54:00:00:00:77";
 
-describeKernel("an operator is told of", () => {
+describeKernel("an operator is informed of", () => {
   const it = cluster({ hosts: 2, underlay: 4 });
   let a: Host;
   let guest: Guest;
@@ -46,7 +47,7 @@ describeKernel("an operator is told of", () => {
     return waitFor(find, { what: `the event ${kind} of ${subject}` });
   }
 
-  test("an underlay whose MTU became too small, with the command that mends it", async () => {
+  test("an underlay whose MTU became too small, with the command that fixes it", async () => {
     await a.ip(`link set ${underlay} mtu 1400`);
     const { network, detail } = await told("mtu-too-large", underlay);
     expect(network).toBe("blue");
@@ -60,7 +61,7 @@ describeKernel("an operator is told of", () => {
     await a.ip("link del rival");
   });
 
-  test("a device in the way of a new network, which comes up once it is gone", async () => {
+  test("a device that blocks a new network, which starts once it is gone", async () => {
     await a.ip("link add nmv200 type veth peer name in-the-way");
     await it.network("red", 200);
     const interfaces = [{ network: "red", mac: mac1, ips: ["10.20.1.1"] }];
@@ -96,7 +97,7 @@ describeKernel("an operator is told of", () => {
     );
   });
 
-  test("a VTEP address that vanished, when the host can be heard again", async () => {
+  test("a VTEP address that disappeared, when the host is reachable again", async () => {
     const [shown] = JSON.parse(await a.exec(["ip", "-j", "address", "show", "to", a.address])) as {
       addr_info: { prefixlen: number }[];
     }[];

@@ -27,7 +27,9 @@ describeKernel("the miss socket", () => {
   });
 
   function open(): MissSocket {
-    return inNamespace(host.namespace.namespace, () => new MissSocket(host.devices.vniOf, (miss) => misses.push(miss)));
+    const socket = inNamespace(host.namespace.namespace, () => new MissSocket(host.devices.vniOf));
+    socket.read((miss) => misses.push(miss));
+    return socket;
   }
 
   /** The kernel lists a socket in its own namespace only. */
@@ -40,7 +42,7 @@ describeKernel("the miss socket", () => {
     guest.inject(arp({ operation: "request", senderMac: "52:54:00:00:00:01", senderIp: "10.20.1.1", targetIp }));
   }
 
-  test("a burst of misses is read whole while the buffer holds it", async () => {
+  test("a burst of misses that fits into the buffer is read completely", async () => {
     const socket = open();
     misses.length = 0;
     for (let i = 1; i <= 200; i++) ask(2, i);
@@ -53,7 +55,7 @@ describeKernel("the miss socket", () => {
   test("an overrun is survived, counted, and followed by the next miss", async () => {
     const socket = open();
     misses.length = 0;
-    // Nothing is read meanwhile: this loop does not return to the event loop.
+    // Nothing is read during this loop, which does not yield to the event loop.
     const sent = 25_000;
     for (let i = 0; i < sent; i++) ask(3 + (i >> 7), 1 + (i & 127));
     expect(dropsOf(socket)).toBeGreaterThan(0);
@@ -65,7 +67,7 @@ describeKernel("the miss socket", () => {
     socket.close();
   });
 
-  test("while a device's misses are shut out nothing of them is read or queued, and its l2misses are", async () => {
+  test("while a device's misses are filtered none of them is read or queued, but its l2misses are", async () => {
     const socket = open();
     misses.length = 0;
     const tunnel = await host.namespace.ifindexOf("nmv100");

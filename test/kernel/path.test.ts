@@ -12,14 +12,14 @@ const mac1 = "52:54:00:00:00:01";
 const mac2 = "52:54:00:00:00:02";
 const _mac3 = "52:54:00:00:00:03";
 
-/** With a running agent these last for milliseconds: it puts them right. Here nobody does. */
-describeKernel("a path that nobody keeps right", () => {
+/** A running agent repairs these within milliseconds. Here none is running. */
+describeKernel("a path without an agent that repairs it", () => {
   const host = kernelHost();
   const held = new HeldAnswers();
   const from = ip("10.20.1.1");
   const to = ip("10.20.1.2");
   const remote = { mac: mac(mac2), host: "b", vtep: vtep("192.0.2.2"), vtepPort: 4789 };
-  // The controller is away, so memory stands for the inventory.
+  // There is no controller, so memory replaces the inventory.
   const refused = createServer();
   let controller: URL;
   let next = 1;
@@ -31,7 +31,7 @@ describeKernel("a path that nobody keeps right", () => {
     await new Promise((resolve) => refused.close(resolve));
   });
 
-  /** A network of its own with a guest's port, and the entries for `to`. */
+  /** A separate network with a guest's port, and the entries for `to`. */
   async function prepare(): Promise<Vni> {
     const on = vni(700 + next++);
     await host.devices.ensure(agentNetwork(on), localVtep, epoch);
@@ -55,7 +55,7 @@ describeKernel("a path that nobody keeps right", () => {
         requests,
         devices,
         held,
-        networks: { list: () => [agentNetwork(on)], tunnelEnd: localVtep },
+        registered: { list: () => [agentNetwork(on)], tunnelEnd: localVtep },
         resolver: { budgets: () => ({ host: 1, networks: [], guests: [] }) },
         reporter: { list: () => [] },
         filterProblems: () => [],
@@ -134,7 +134,7 @@ describeKernel("a path that nobody keeps right", () => {
       /^FDB entry \(master\): the bridge has .* behind pN/,
     ],
     ["a tunnel at the network's MTU", ["ip link set nmvN mtu 1450"], /^MTU: nmvN has MTU 1450/],
-  ])("%s is found", async (_, commands, expected) => {
+  ])("%s is reported", async (_, commands, expected) => {
     const on = await prepare();
     // The controller is away in all of them.
     expect(await wrong(on)).toEqual([expect.stringMatching(/^inventory: /)]);
@@ -148,7 +148,7 @@ describeKernel("a path that nobody keeps right", () => {
     await host.namespace.ip(`link del p${on}`);
   });
 
-  test("an underlay that is down is found", async () => {
+  test("an underlay that is down is reported", async () => {
     const on = await prepare();
     await host.namespace.ip("link set under down");
     expect((await wrong(on))[1]).toMatch(/^tunnel end: under, which has 192\.0\.2\.200, is down/);

@@ -1,4 +1,4 @@
-// Messages about ports that are read late, when the port has long come back.
+// Messages about ports that are read late, when the port has already returned.
 import { pino } from "pino";
 import { beforeAll, expect, test } from "vitest";
 import { BridgePorts } from "../../node-agent/kernel/devices/bridge-ports.ts";
@@ -42,7 +42,7 @@ describeKernel("a pinned port", () => {
     expect(await port()).toMatchObject({ alias, portLearning: false, portFlood: false });
   });
 
-  test("that had left and is back keeps the word of how it was, and is as it was when its VM goes", async () => {
+  test("that had left and is back keeps the record of its former settings, and gets them back when its VM is deleted", async () => {
     const { master: _, portLearning: _l, portFlood: _f, ...left } = await port();
     ports.onLink(left, false);
     await ports.settle(blue);
@@ -54,7 +54,7 @@ describeKernel("a pinned port", () => {
     expect(after.alias).toBeUndefined();
   });
 
-  test("whose alias somebody has taken away is as the kernel makes it when its VM goes", async () => {
+  test("whose alias was removed gets the kernel's defaults when its VM is deleted", async () => {
     held.take([answer(3, true)], 0);
     await ports.settle(blue);
     await host.namespace.ip('link set tap1 alias ""');
@@ -63,7 +63,7 @@ describeKernel("a pinned port", () => {
     expect(await port()).toMatchObject({ portLearning: true, portFlood: true });
   });
 
-  test("that has left for good loses our word of it", async () => {
+  test("that has left for good loses our record of it", async () => {
     held.take([answer(5, true)], 0);
     await ports.settle(blue);
     await host.namespace.ip("link set tap1 nomaster");

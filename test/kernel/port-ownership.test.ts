@@ -54,7 +54,7 @@ describeKernel("the port of an interface", () => {
     ["a guest's port of an adopted bridge", "tap-seven", "is a port of br-seven"],
     ["what else is in an adopted bridge", "uplink", "is a port of br-seven"],
   ])(
-    "that is %s cuts off nobody, while the VM stands and when it has gone, and is a problem",
+    "that is %s cuts off no guest, while the VM exists and after its deletion, and is a problem",
     async (_, port, says) => {
       const talk = [red.startPing("10.20.1.11", { intervalMs: 20 }), seven.startPing("10.20.1.72", { intervalMs: 20 })];
       await it.call("PUT", "/v1/vms/blue-1?wait=ready", { host: "a", interfaces: interfaces(port) });
@@ -77,7 +77,7 @@ describeKernel("the port of an interface", () => {
     },
   );
 
-  test("is guarded before its device exists, let go while the device is another network's, and guarded in its own", async () => {
+  test("is guarded before its device exists, released while the device is another network's, and guarded in its own", async () => {
     await it.call("PUT", "/v1/vms/blue-1?wait=ready", { host: "a", interfaces: interfaces("tap-late") });
     expect(await rules()).toContain("tap-late");
     const late = await it.lab
@@ -96,7 +96,7 @@ describeKernel("the port of an interface", () => {
     await it.call("DELETE", "/v1/vms/blue-1");
   });
 
-  test("of a VM that has gone passes nothing until it leaves the bridge, across a restart of the agent", async () => {
+  test("of a deleted VM passes nothing until it leaves the bridge, across a restart of the agent", async () => {
     const guest = await it.vm("blue-2", "a", "blue", 100, mac(3), ["10.20.1.3/24"], { port: "tap-blue", pin: true });
     expect((await guest.ping("10.20.1.2")).received).toBe(1);
     const near = await it.vm("blue-4", "a", "blue", 100, mac(4), ["10.20.1.4/24"]);
@@ -126,7 +126,7 @@ describeKernel("the port of an interface", () => {
     await waitFor(async () => !(await rules()).includes("tap-blue"), { what: "the rules to forget the port" });
   });
 
-  test("that names a device of nearmiss is refused, or cuts off nobody", async () => {
+  test("that names a device of nearmiss is refused, or cuts off no guest", async () => {
     const talk = red.startPing("10.20.1.11", { intervalMs: 20 });
     const reply = await it.lab.api("PUT", "/v1/vms/blue-1?wait=ready", { host: "a", interfaces: interfaces("nmv200") });
     if (reply.status < 300) {

@@ -1,4 +1,5 @@
-// Guests whose host's port is registered: nobody takes their addresses, they take nobody's, and they see nobody's frames.
+// Guests whose host's port is registered: their addresses cannot be taken, they cannot take others', and they see no
+// frames of others.
 import { beforeAll, expect, test } from "vitest";
 import { ethernet, readEthernet } from "../../testkit/lab/frames.ts";
 import type { Guest } from "../../testkit/lab/guest.ts";
@@ -17,7 +18,7 @@ interface Port {
   learning: boolean;
   flood: boolean;
   alias: string | undefined;
-  /** Addresses that stand there by our hand. */
+  /** The addresses that we have entered there. */
   pinned: string[];
 }
 
@@ -37,7 +38,7 @@ describeKernel("a guest whose port is registered", () => {
     return { learning, flood, alias: link.ifalias, pinned: pinned.map((line) => line.split(" ")[0] ?? "").sort() };
   }
 
-  /** What the port of a VM that has one becomes. */
+  /** The state of a registered port. */
   const pinnedWith = (...macs: string[]): Port => ({
     learning: false,
     flood: false,
@@ -89,7 +90,7 @@ describeKernel("a guest whose port is registered", () => {
     expect(await portOf("tap4")).toMatchObject({ learning: true, flood: true, pinned: [] });
   });
 
-  test("is found by the other guests of its host and finds them, by ARP and by neighbour discovery, pinned or not", async () => {
+  test("resolves the other guests of its host and is resolved by them, by ARP and by neighbour discovery, pinned or not", async () => {
     for (const guest of [one, two, loose]) await guest.forgetNeighbours();
     for (const [from, to] of [
       [one, two],
@@ -105,7 +106,7 @@ describeKernel("a guest whose port is registered", () => {
     for (const ip of ["10.20.1.9", "fd00:20::9"]) expect((await one.ping(ip)).received).toBe(1);
   });
 
-  test("shares it with the guests nested in it, which follow it to another port", async () => {
+  test("shares it with its nested guests, which follow it to another port", async () => {
     const interfaces = [{ network, mac: mac(5), ips: ["10.20.1.5"], parent: "one/eth0" }];
     await it.call("PUT", "/v1/vms/nested?wait=ready", { host: "a", interfaces });
     await becomes("tap1", pinnedWith(mac(1), mac(5)));
@@ -119,7 +120,7 @@ describeKernel("a guest whose port is registered", () => {
     await becomes("tap1", pinnedWith(mac(1)));
   });
 
-  test("sees not even the frames that the bridge knows no port for, which a guest without a port does see", async () => {
+  test("does not see even the frames for which the bridge knows no port, which a guest without a port does see", async () => {
     const stranger = mac(0x77);
     const [sender, pinned, control] = [
       await openPacketSocket(one, "eth0"),
@@ -130,7 +131,7 @@ describeKernel("a guest whose port is registered", () => {
     for (let i = 0; i < 5; i++) {
       sender.inject(ethernet({ to: stranger, from: mac(1), type: unused, payload: Buffer.alloc(46, i) }));
     }
-    // Broadcast behind them, so that whoever has it would have had them.
+    // Broadcast after them: a guest that has received it would have received them too.
     sender.inject(ethernet({ to: "ff:ff:ff:ff:ff:ff", from: mac(1), type: unused, payload: Buffer.alloc(46) }));
     const isLast = ({ bytes }: { bytes: Buffer }): boolean =>
       readEthernet(bytes).type === unused && !isStray({ bytes });
@@ -140,7 +141,7 @@ describeKernel("a guest whose port is registered", () => {
     for (const socket of [sender, pinned, control]) socket.close();
   });
 
-  test("steals no remote guest's traffic: the entry never moves, no packet is lost, nothing is to be put back", async () => {
+  test("cannot steal a remote guest's traffic: the entry never moves, no packet is lost, nothing has to be repaired", async () => {
     expect((await one.ping("10.20.1.9")).received).toBe(1);
     const socket = await openPacketSocket(thief, "eth0");
     const ping = one.startPing("10.20.1.9", { intervalMs: 20 });
@@ -157,7 +158,7 @@ describeKernel("a guest whose port is registered", () => {
     socket.close();
   });
 
-  test("is robbed by no guest of its host, not even by one without a port", async () => {
+  test("cannot be impersonated by a guest of its host, not even by one without a port", async () => {
     const ping = two.startPing("10.20.1.1", { intervalMs: 20 });
     await waitFor(() => ping.received() > 3, { what: "the ping to run" });
     for (const guest of [thief, loose]) {
@@ -182,14 +183,14 @@ describeKernel("a guest whose port is registered", () => {
     ["its address taken from its port", ["bridge", "fdb", "del", mac(1), "dev", "tap1", "master"]],
     ["its address given to another port", ["bridge", "fdb", "replace", mac(1), "dev", "tap4", "master", "static"]],
     ["its port taken out of the bridge and put back", ["ip", "link", "set", "tap1", "nomaster"]],
-  ])("%s by hand: put right", async (_, command) => {
+  ])("%s by hand: repaired", async (_, command) => {
     await a.exec(command as [string, ...string[]]);
     if (command.includes("nomaster")) await a.ip("link set tap1 master nmb100");
     await becomes("tap1", pinnedWith(mac(1)));
     expect((await two.ping("10.20.1.1", { count: 2, intervalMs: 100 })).received).toBeGreaterThan(0);
   });
 
-  test("may change its port, name it before it is there, have it renamed, and lose it; each is followed", async () => {
+  test("may change its port, name it before it exists, have it renamed, and lose it; each is followed", async () => {
     await pin("two", 2, "tap9");
     await becomes("tap2", untouched);
     await a.ip("link set tap2 down", "link set tap2 name tap9", "link set tap9 up");
@@ -204,7 +205,7 @@ describeKernel("a guest whose port is registered", () => {
     await becomes("tap2", pinnedWith(mac(2)));
   });
 
-  test("keeps its pin while the agent is away, and gets its port back as it was, also from an agent that was killed", async () => {
+  test("keeps its pin while the agent is stopped, and gets its port back unchanged, also from an agent that was killed", async () => {
     await a.exec(["bridge", "link", "set", "dev", "tap4", "learning", "off"]);
     await pin("loose", 4, "tap4");
     await becomes("tap4", { ...pinnedWith(mac(4)), alias: "nearmiss-port learning off flood on" });
@@ -224,7 +225,7 @@ describeKernel("a guest whose port is registered", () => {
     await becomes("tap4", { ...untouched, learning: false });
   });
 
-  test("of somebody who has named the port otherwise: that alias stays", async () => {
+  test("with a foreign alias keeps that alias", async () => {
     await a.ip('link set tap4 alias "theirs"');
     await a.exec(["bridge", "link", "set", "dev", "tap4", "learning", "on"]);
     await pin("loose", 4, "tap4");
@@ -233,7 +234,7 @@ describeKernel("a guest whose port is registered", () => {
     await becomes("tap4", { ...untouched, alias: "theirs" });
   });
 
-  test("moves to another host and back: pinned where it is, its way there and back through the tunnel", async () => {
+  test("moves to another host and back: pinned where it runs, its return path through the tunnel", async () => {
     const b = it.lab.host("b");
     await two.moveTo(b, { during: () => pin("two", 2, "tap2", "b") });
     await becomes("tap2", pinnedWith(mac(2)), b);
@@ -245,7 +246,7 @@ describeKernel("a guest whose port is registered", () => {
     expect(await behind(mac(2))).toBe("tap2");
   });
 
-  test("is deleted: its port is as it was, though it stays on a bridge that the network leaves behind", async () => {
+  test("is deleted: its port is restored, though it stays on a bridge that the network leaves behind", async () => {
     for (const name of ["one", "two", "thief", "loose"]) await it.call("DELETE", `/v1/vms/${name}`);
     for (const port of ["tap1", "tap2", "tap3"]) await becomes(port, untouched);
     expect(a.interfaces()).toContain("nmb100");

@@ -1,4 +1,4 @@
-// Whatever somebody does to devices and entries of ours on a host: brought back, and nothing of others is touched.
+// Foreign changes to our devices and entries on a host are repaired, and foreign devices and entries are not touched.
 import { beforeAll, beforeEach, expect, test } from "vitest";
 import { ethernet, readEthernet } from "../../testkit/lab/frames.ts";
 import type { Guest } from "../../testkit/lab/guest.ts";
@@ -12,7 +12,7 @@ const mac1 = "52:54:00:00:00:01";
 const mac2 = "52:54:00:00:00:02";
 const macThief = "52:54:00:00:00:0f";
 
-describeKernel("a host that somebody works on", () => {
+describeKernel("a host whose kernel state is changed by hand", () => {
   const it = cluster({ hosts: 2, underlay: 4 });
   let guest: Guest;
   let thief: Guest;
@@ -54,7 +54,7 @@ describeKernel("a host that somebody works on", () => {
     ["a tunnel entry deleted", [`bridge fdb del ${mac2} dev nmv100 self dst VTEP`]],
     ["a tunnel entry pointed elsewhere", [`bridge fdb replace ${mac2} dev nmv100 dst 192.0.2.99 self`]],
     ["a bridge entry deleted", [`bridge fdb del ${mac2} dev nmv100 master`]],
-  ])("%s by hand is put back and counted", async (_, commands) => {
+  ])("%s by hand is restored and counted", async (_, commands) => {
     const before = causes().length;
     for (const command of commands) {
       await a.exec(command.replace("VTEP", it.lab.host("b").address).split(" ") as [string, ...string[]]);
@@ -98,12 +98,12 @@ describeKernel("a host that somebody works on", () => {
     await healthyAgain();
     // The kernel's word was enough, and not the look that is taken once a minute. `npm run fault` has how fast.
     expect(causes()).not.toContain("timer");
-    // Guests drop their own entries where their port lost its carrier: what counts is that they get there again.
+    // Guests drop their own entries when their port loses its carrier: it counts that they reach their target again.
     expect((await guest.ping("10.20.1.2", { count: 2, intervalMs: 100 })).received).toBeGreaterThan(0);
     expect((await guest.ping("fd00:20::2", { count: 2, intervalMs: 100 })).received).toBeGreaterThan(0);
   });
 
-  test("a guest's frame with a remote VM's MAC: the bridge's entry is put back within 100 ms, and reported", async () => {
+  test("a guest's frame with a remote VM's MAC: the bridge's entry is restored within 100 ms, and reported", async () => {
     const socket = await openPacketSocket(thief, "eth0");
     const thefts = () => a.agent.logs.filter((line) => line.msg.startsWith("theft")).length;
     const before = thefts();
@@ -143,9 +143,9 @@ describeKernel("a host that somebody works on", () => {
     await a.ip("link del vx9", "link del br9");
   });
 
-  test("a VTEP address that vanishes is reported, and again no problem when it is back", async () => {
+  test("a VTEP address that disappears is reported, and is no problem any more when it is back", async () => {
     const problems = async () => (await it.call<{ problems: string[] }>("GET", "/v1/hosts/a")).problems;
-    // Its own link to the controller goes with it, so it is seen in the log.
+    // Its own connection to the controller is lost too, so it is read from the log.
     const warned = () =>
       a.agent.logs.some((line) => line.msg.includes("no interface of this host has the VTEP address"));
     await a.ip(`addr del ${a.address}/24 dev eth0`);

@@ -1,4 +1,4 @@
-// Controllers and agents that go and come back: what worked goes on working, and what changed meanwhile is corrected.
+// Controllers and agents that stop and return: existing traffic continues, and changes of that time are applied.
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
@@ -24,7 +24,7 @@ describeKernel("return after absence", () => {
   const inStep = (host: string): number =>
     it.lab.host(host).agent.logs.filter((line) => line.msg === "in sync with the controller").length;
 
-  test("no packet is lost while the controller is killed, away and back", async () => {
+  test("no packet is lost while the controller is killed, stopped and restarted", async () => {
     const ping = blue1.startPing("10.20.1.2", { intervalMs: 20 });
     await waitFor(() => ping.received() > 5, { what: "the ping to run" });
     const before = inStep("a");
@@ -36,10 +36,10 @@ describeKernel("return after absence", () => {
     expect((await ping.stop()).lost).toEqual([]);
   });
 
-  test("a guest that asks while the controller is away is answered the moment it is back", async () => {
+  test("a guest that asks while the controller is unreachable is answered the moment it returns", async () => {
     const late = await it.vm("late", "b", "blue", 100, "52:54:00:00:00:0a", ["10.20.1.10/24"]);
     await it.lab.controller.stop("SIGKILL");
-    // Again and again: an agent remembers for three seconds who waits.
+    // Repeatedly: an agent remembers waiting guests for three seconds.
     const ping = blue1.startPing("10.20.1.10", { intervalMs: 500 });
     await waitFor(async () => /10\.20\.1\.10 .*INCOMPLETE/.test(await blue1.exec(["ip", "neigh"])), {
       what: "the guest to wait for its answer",
@@ -47,15 +47,15 @@ describeKernel("return after absence", () => {
     const replied = async () => (await statusOf(it.lab.host("a"))).counters.replied ?? 0;
     const before = await replied();
     await it.lab.startController();
-    // By the agent, at once: its next question the kernel would answer, a second later.
-    await waitFor(async () => (await replied()) > before, { what: "the guest to be told" });
+    // By the agent, at once: the guest's next question, a second later, would be answered by the kernel.
+    await waitFor(async () => (await replied()) > before, { what: "the announcement to the guest" });
     await waitFor(() => ping.received() > 0, { what: "the ping to arrive" });
     await ping.stop();
     await late.remove();
     await it.call("DELETE", "/v1/vms/late");
   });
 
-  test("an agent that is killed loses no packet, and takes over what it finds", async () => {
+  test("an agent that is killed loses no packet, and takes over the existing entries", async () => {
     const a = it.lab.host("a");
     const entries = await it.entries("a", 100);
     const ping = blue1.startPing("10.20.1.2", { intervalMs: 20 });
@@ -68,7 +68,7 @@ describeKernel("return after absence", () => {
     expect(a.agent.logs).toContainEqual(expect.objectContaining({ msg: "took over earlier entries" }));
   });
 
-  test("a controller with an empty database takes no host down, and says why nothing was removed", async () => {
+  test("a controller with an empty database removes nothing from hosts, and says why", async () => {
     const entries = await it.entries("a", 100);
     const ping = blue1.startPing("10.20.1.2", { intervalMs: 50 });
     await waitFor(() => ping.received() > 3, { what: "the ping to run" });
@@ -98,7 +98,7 @@ describeKernel("return after absence", () => {
     await rm(db, { force: true });
   });
 
-  test("a bridge that a guest's port kept after its network's last VM goes when the port goes", async () => {
+  test("a bridge that a guest's port kept after the network's last VM is deleted when the port leaves", async () => {
     await it.network("red", 200);
     const red = await it.vm("red-1", "a", "red", 200, "52:54:00:00:00:0b", ["10.20.1.11/24"]);
     const left = () =>
@@ -112,7 +112,7 @@ describeKernel("return after absence", () => {
     await waitFor(() => left().length === 0, { what: "the bridge to go" });
   });
 
-  test("a network whose name somebody's device has is reported, and set up once that is gone", async () => {
+  test("a network whose device name is taken by a foreign device is reported, and set up once that is gone", async () => {
     const a = it.lab.host("a");
     await a.ip("link add nmb300 type bridge", "link set nmb300 up");
     await it.network("green", 300);

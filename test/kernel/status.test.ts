@@ -1,4 +1,5 @@
-// What the agent says of itself over its local socket, and what `explain` finds with its help. path.test.ts has what nobody puts right.
+// What the agent reports about itself over its local socket, and what `explain` finds with it. Faults that an agent
+// would repair are in path.test.ts.
 import { existsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
@@ -103,7 +104,7 @@ describeKernel("a running agent", () => {
     expect(counters.replied).toBeGreaterThanOrEqual(1);
   });
 
-  test("an unknown address, and a miss that memory answers, are shown as such", async () => {
+  test("an unknown address, and a miss answered from memory, are shown as such", async () => {
     await guest.ping("10.20.1.99", { deadlineS: 1 });
     await a.agent.waitForLog(({ msg, key }) => msg === "miss unknown" && key === "10.20.1.99");
     expect((await status()).misses).toContainEqual(
@@ -123,7 +124,7 @@ describeKernel("a running agent", () => {
     expect(reasserted).toMatchObject({ kind: "l2miss", key: mac2, steps: { programmedMs: expect.any(Number) } });
   });
 
-  test("a person gets tables", async () => {
+  test("a terminal gets tables", async () => {
     const { status, stdout } = await run(a, "agent", "status");
     expect(status).toBe(0);
     expect(stdout).toMatch(/^agent of host a, nearmiss /);
@@ -132,7 +133,7 @@ describeKernel("a running agent", () => {
     expect(stdout).toMatch(/^ +\d+ (ms|s) +blue +l3miss +10\.20\.1\.2 +\d+\.\d +\d+\.\d +\d+\.\d +\d+\.\d/m);
   });
 
-  test("explain finds nothing on a path that works, remote, not yet asked for, and local", async () => {
+  test("explain finds no fault on a working path, remote, not yet asked for, and local", async () => {
     expect(await explained(a, "10.20.1.1", "10.20.1.2")).toEqual({ status: 0, first: null });
     expect(await explained(a, "10.20.1.1", "10.20.1.3")).toEqual({ status: 0, first: null });
     const neighbour = await it.vm("web-2", "a", "blue", 100, "52:54:00:00:00:04", ["10.20.1.4/24"]);
@@ -162,7 +163,7 @@ describeKernel("a running agent", () => {
 
   test("explain finds a guest's port that is down", async () => {
     await a.ip(`link set ${guest.port} down`);
-    // With the carrier goes what the bridge has learned there: the registered port says which one it is.
+    // Without the carrier, the bridge's learned addresses are gone too: the port is known from its registration.
     const ready = await it.call("PATCH", "/v1/vms/web-1?wait=ready", {
       interfaces: [{ network: "blue", mac: mac1, ips: ["10.20.1.1", "fd00:20::1"], port: guest.port }],
     });
@@ -173,22 +174,22 @@ describeKernel("a running agent", () => {
     expect((await explained(a, "10.20.1.1", "10.20.1.2")).first).toBeNull();
   });
 
-  test("explain finds a VTEP address that this host does not have", async () => {
+  test("explain finds a VTEP address that this host lacks", async () => {
     // Registered elsewhere rather than taken away, so that this host keeps its way to the controller.
     await it.call("PUT", "/v1/hosts/a", { vtep: "192.0.2.77" });
-    await waitFor(async () => (await status()).tunnelEnd?.device === null, { what: "the new VTEP to be told" });
+    await waitFor(async () => (await status()).tunnelEnd?.device === null, { what: "the new VTEP to reach the agent" });
     const { first } = await explained(a, "10.20.1.1", "10.20.1.2");
     expect(first).toMatchObject({ name: "tunnel end", says: expect.stringContaining("192.0.2.77") });
     await waitFor(async () => (await status()).problems.join().includes("192.0.2.77"), { what: "the problem" });
     await it.call("PUT", "/v1/hosts/a", { vtep: a.address });
     await waitFor(async () => (await explained(a, "10.20.1.1", "10.20.1.2")).first === null, {
-      what: "it to be mended",
+      what: "the problem to be resolved",
     });
   });
 
   test("explain finds a network's MTU that does not fit", async () => {
     const told = (mtu: number) =>
-      waitFor(async () => (await status()).networks[0]?.mtu === mtu, { what: `MTU ${mtu} to be told` });
+      waitFor(async () => (await status()).networks[0]?.mtu === mtu, { what: `MTU ${mtu} to reach the agent` });
     const before = (await status()).networks[0]?.mtu ?? 0;
     await it.network("blue", 100, { mtu: 1480 });
     await told(1480);
@@ -198,7 +199,7 @@ describeKernel("a running agent", () => {
     await told(before);
   });
 
-  test("a second agent on the same socket is refused, and the first goes on", async () => {
+  test("a second agent on the same socket is refused, and the first continues", async () => {
     const command = nearmiss("agent", "--controller", it.lab.controllerUrl, "--host", "a2");
     const error = await a
       .exec([...command, "--socket", a.agentSocket])
@@ -208,7 +209,7 @@ describeKernel("a running agent", () => {
     expect((await status()).pid).toBe(a.agent.pid);
   });
 
-  test("without the controller, status says why, and explain names that first", async () => {
+  test("without the controller, status says why, and explain reports that first", async () => {
     await it.lab.controller.stop();
     await waitFor(async () => (await status()).session.state !== "connected", { what: "the session to end" });
     expect((await status()).session).toMatchObject({ reason: expect.any(String) });
@@ -221,7 +222,7 @@ describeKernel("a running agent", () => {
     });
   });
 
-  test("the socket is its owner's alone, goes with the agent, and a dead one's is replaced", async () => {
+  test("the socket belongs to its owner alone, is removed with the agent, and a dead agent's is replaced", async () => {
     expect(statSync(a.agentSocket).mode & 0o777).toBe(0o600);
     await a.agent.stop("SIGKILL");
     expect(existsSync(a.agentSocket)).toBe(true);
@@ -235,7 +236,7 @@ describeKernel("a running agent", () => {
     expect((await run(a, "agent", "status")).status).toBe(5);
   });
 
-  test("a file that is no socket is left alone", async () => {
+  test("a file that is not a socket is left alone", async () => {
     const path = join(it.lab.directory, "precious");
     writeFileSync(path, "precious");
     const command = nearmiss("agent", "--controller", it.lab.controllerUrl, "--host", "a", "--socket", path);

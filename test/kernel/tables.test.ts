@@ -29,7 +29,7 @@ describeKernel("the kernel's tables", () => {
     await host.namespace.exec(commandFor(entry));
   }
 
-  test("all three entries are what `ip neigh` and `bridge fdb` show", async () => {
+  test("all three entries match the output of `ip neigh` and `bridge fdb`", async () => {
     const guest = mac("52:54:00:00:00:01");
     await host.tables.apply([
       { verb: "put", entry: { kind: "tunnel", vni: vni(100), mac: guest, vtep: vtep("192.0.2.1"), vtepPort: 4789 } },

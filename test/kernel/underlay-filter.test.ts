@@ -1,5 +1,5 @@
-// Strangers on the underlay: on a host with --underlay-filter a tunnelled frame is delivered only where it comes from the VTEP
-// of a host that has a VM in the network.
+// Strangers on the underlay: on a host with --underlay-filter a tunnelled frame is delivered only if it comes from the
+// VTEP of a host with a VM in the network.
 import { beforeAll, expect, test } from "vitest";
 import { ethernet, icmpEcho, vxlan } from "../../testkit/lab/frames.ts";
 import type { Guest } from "../../testkit/lab/guest.ts";
@@ -42,7 +42,7 @@ describeKernel.each([4, 6] as const)("a host with --underlay-filter, on IPv%s", 
 
   const heard = (frame: Buffer): boolean => ear.frames().some(({ bytes }) => bytes.equals(frame));
 
-  /** Behind it a frame that is let in: what the guest has by then is all that it will have. */
+  /** Followed by a frame that is accepted: by then the guest has received everything that it will receive. */
   async function arrives(frame: Buffer): Promise<boolean> {
     const marker = await sendFrom(b);
     await waitFor(() => heard(marker), { what: "the frame behind it" });
@@ -65,7 +65,7 @@ describeKernel.each([4, 6] as const)("a host with --underlay-filter, on IPv%s", 
     }
   });
 
-  test("delivers nothing of a registered host that has no VM in the network, and says so", async () => {
+  test("delivers nothing from a registered host that has no VM in the network, and says so", async () => {
     const before = await dropped();
     expect(await arrives(await sendFrom(stranger))).toBe(false);
     expect(await dropped()).toBe(before + 1);
@@ -78,14 +78,14 @@ describeKernel.each([4, 6] as const)("a host with --underlay-filter, on IPv%s", 
     );
   });
 
-  test("follows the hosts of the network: in with the first VM, out with the last", async () => {
+  test("follows the hosts of the network: accepted with the first VM, dropped after the last", async () => {
     await it.vm("three", "c", "blue", 100, mac(3), ["10.20.1.3/24"]);
     await waitFor(async () => arrives(await sendFrom(stranger)), { what: "host c to be let in" });
     await it.call("DELETE", "/v1/vms/three");
     await waitFor(async () => !(await arrives(await sendFrom(stranger))), { what: "host c to be shut out" });
   });
 
-  test("leaves tunnels alone that are none of nearmiss", async () => {
+  test("leaves third-party tunnels alone", async () => {
     const local = underlay === 4 ? [] : ["local", a.address];
     await a.ip(`link add other type vxlan id 777 dstport 4789 ${local.join(" ")} noudpcsum`);
     await a.ip("link set other address 52:54:00:00:00:01", "link set other up");
@@ -95,7 +95,7 @@ describeKernel.each([4, 6] as const)("a host with --underlay-filter, on IPv%s", 
     await a.ip("link del other");
   });
 
-  test("keeps strangers out while its agent is away, and after somebody has flushed the ruleset", async () => {
+  test("drops strangers while its agent is stopped, and after the ruleset was flushed", async () => {
     a.agent.signal("SIGKILL");
     await a.agent.ended;
     expect(await arrives(await sendFrom(stranger))).toBe(false);
@@ -108,7 +108,7 @@ describeKernel.each([4, 6] as const)("a host with --underlay-filter, on IPv%s", 
     expect((await guest.ping("10.20.1.2")).received).toBe(1);
   });
 
-  test("takes every frame again where the agent runs without it", async () => {
+  test("accepts every frame again if the agent runs without it", async () => {
     await a.agent.stop();
     const again = a.startAgent();
     await again.waitForLog(({ msg }) => msg === "in sync with the controller");

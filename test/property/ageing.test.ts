@@ -1,5 +1,5 @@
-// However much guests ask and the controller tells, a host's memory and tables stay within its caps, and what goes is what
-// was used least recently.
+// Whatever guests ask and the controller sends, a host's memory and tables stay within its caps, and the least recently
+// used entries are evicted.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { maxIdleAtOnce } from "../../node-agent/tables/ageing.ts";
@@ -68,7 +68,7 @@ const someSteps: fc.Arbitrary<Step[]> = fc.array(
 );
 
 describe("caps", () => {
-  test("hold at every step; tables follow; what leaves is released, and what is released has left", async () => {
+  test("are kept at every step; tables follow; evicted keys are released, and released keys are evicted", async () => {
     await fc.assert(
       fc.asyncProperty(
         someSteps,
@@ -114,7 +114,7 @@ describe("caps", () => {
     );
   });
 
-  test("whatever a guest scans, known and unknown: memory is bounded by the caps and by what is remembered as unknown", () => {
+  test("whatever a guest scans, known or unknown: memory is bounded by the caps and by the number of remembered unknown addresses", () => {
     const caps = { perNetwork: 300, perHost: 400 };
     const held = new HeldAnswers(caps);
     for (const on of networks) held.take([own(on)], 0);
@@ -129,7 +129,7 @@ describe("caps", () => {
     expect(held.desired(network).size).toBeLessThanOrEqual(caps.perNetwork * 2);
   });
 
-  test("one MAC with more IPs than there is room for loses those that were asked for first", () => {
+  test("one MAC with more IPs than the cap loses those that were asked for first", () => {
     const held = new HeldAnswers({ perNetwork: 4, perHost: 100 });
     for (let n = 1; n <= 5; n++) held.take([answerTo(n, 1)], n);
     held.take([answerTo(3, 1)], 6);
@@ -137,7 +137,7 @@ describe("caps", () => {
     expect(held.size).toBe(4);
   });
 
-  test("questions about networks that this host has no VM in leave nothing behind", () => {
+  test("questions about networks without a VM on this host leave nothing behind", () => {
     const held = new HeldAnswers();
     for (let n = 1; n <= 1_000; n++) {
       held.take([{ key: { kind: "ip", vni: vni(n), ip: ipOf(1) }, revision: rev(1), binding: null }], 0);
@@ -147,7 +147,7 @@ describe("caps", () => {
 });
 
 describe("least recently used", () => {
-  test("goes first where a guest's question needs the room, by what the kernel says of use", () => {
+  test("is evicted first if a guest's question needs the room, by the kernel's data on use", () => {
     const held = new HeldAnswers({ perNetwork: 6, perHost: 100 });
     for (const n of [1, 2, 3]) held.take([answerTo(n, n)], n);
     // Of the three, the first is in use.
@@ -156,7 +156,7 @@ describe("least recently used", () => {
     expect(held.lookUp({ kind: "ip", vni: network, ip: ipOf(1) }, 101).kind).toBe("remote");
   });
 
-  test("goes on the host whose cap is reached, in whatever network it is", () => {
+  test("is evicted on the host whose cap is reached, in whatever network it is", () => {
     const held = new HeldAnswers({ perNetwork: 100, perHost: 4 });
     const elsewhere: Answer = { ...answerTo(1, 1), key: { kind: "ip", vni: networks[1], ip: ipOf(1) } };
     held.take([elsewhere], 1);
@@ -164,7 +164,7 @@ describe("least recently used", () => {
     expect(texts(held.take([answerTo(3, 3)], 3))).toEqual([`200 ${ipOf(1)}`, `200 ${macOf(1)}`].sort());
   });
 
-  test("never goes for what nobody here asked for: it is dropped, and released", () => {
+  test("is never evicted for an unrequested answer: that is dropped, and released", () => {
     const held = new HeldAnswers({ perNetwork: 4, perHost: 100 });
     held.take([answerTo(1, 1), answerTo(2, 2)], 0);
     const { operations, released, taken } = held.take([answerTo(3, 3), answerTo(1, 1, 2)], 1, "told");
@@ -173,7 +173,7 @@ describe("least recently used", () => {
     expect(taken).toEqual([answerTo(1, 1, 2)]);
   });
 
-  test("this host's own VMs neither count nor go", () => {
+  test("this host's own VMs neither count nor are evicted", () => {
     const held = new HeldAnswers({ perNetwork: 2, perHost: 2 });
     const locals = [11, 12, 13].map((n): Answer => ({ ...answerTo(n, n), binding: { ...remote(n), local: true } }));
     held.take(locals, 0);
@@ -187,7 +187,7 @@ describe("least recently used", () => {
 describe("ageing", () => {
   const all = (n: number) => [`100 ${ipOf(n)}`, `100 ${macOf(n)}`];
 
-  test("gives up a MAC that nothing has used, with every IP that leads to it, neighbours before its way", () => {
+  test("evicts a MAC that nothing has used, with every IP that leads to it, neighbours before tunnel entries", () => {
     const held = new HeldAnswers();
     held.take([answerTo(1, 1), answerTo(2, 1), answerTo(3, 3)], 0);
     const ages = new Map([
@@ -204,14 +204,14 @@ describe("ageing", () => {
     ]);
   });
 
-  test("leaves what has just been put: an entry has its whole idle time, whatever the kernel says", () => {
+  test("leaves new entries: an entry has its whole idle time, whatever the kernel reports", () => {
     const held = new HeldAnswers();
     held.take([answerTo(1, 1)], 5_000);
     expect(held.age(network, new Map([[macOf(1), 60_000]]), 5_000 + idleMs - 1, idleMs).released).toEqual([]);
     expect(texts(held.age(network, new Map([[macOf(1), 60_000]]), 5_000 + idleMs, idleMs))).toEqual(all(1).sort());
   });
 
-  test("is not put off by a reconnect, nor by a change that the controller tells of", () => {
+  test("is not delayed by a reconnect, nor by a change from the controller", () => {
     const held = new HeldAnswers();
     held.take([answerTo(1, 1), answerTo(2, 2)], 0);
     held.replace([answerTo(1, 1), answerTo(2, 2)], idleMs / 2);
@@ -220,7 +220,7 @@ describe("ageing", () => {
     expect(texts(evicted)).toEqual(all(1).sort());
   });
 
-  test("of very many takes some at a time, those that were used longest ago", () => {
+  test("of very many evicts some at a time, those that were used longest ago first", () => {
     const held = new HeldAnswers();
     for (let n = 1; n <= 2 * maxIdleAtOnce; n++) held.take([answerTo(n, n)], n);
     expect(held.age(network, new Map(), 1e6, idleMs).released).toHaveLength(2 * maxIdleAtOnce);
@@ -230,13 +230,13 @@ describe("ageing", () => {
     expect(held.size).toBe(0);
   });
 
-  test("never happens with an idle time of Infinity", () => {
+  test("does not happen with an idle time of Infinity", () => {
     const held = new HeldAnswers();
     held.take([answerTo(1, 1)], 0);
     expect(held.age(network, new Map(), 1e12, Number.POSITIVE_INFINITY).released).toEqual([]);
   });
 
-  test("the MAC behind an IP is released with the last IP that leaves it, but not where it was asked for by itself", () => {
+  test("the MAC of an IP is released with the last IP that leads to it, but not if it was asked for by itself", () => {
     const gone = (n: number): Answer => ({ ...answerTo(n, n, 2), binding: null });
     const held = new HeldAnswers();
     held.take([answerTo(1, 1), answerTo(2, 2)], 0);

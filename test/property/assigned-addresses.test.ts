@@ -1,4 +1,4 @@
-// Addresses that are assigned, against a model that looks at every address of the subnet.
+// Assigned addresses, against a model that checks every address of the subnet.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { AddressPools } from "../../controller/inventory/address-pools.ts";
@@ -25,7 +25,7 @@ const network: Network = {
   uid: "n",
   revision: 1 as Revision,
 };
-/** Without the ends, the gateway and what is reserved. */
+/** Without the ends, the gateway and reserved ranges. */
 const assignable = [1, 2, 6, 7, 8, 10, 11, 12, 13, 14];
 
 function vmWith(name: string, ip: IpAddress): Vm {
@@ -42,7 +42,7 @@ type Operation =
   /** As `assign` or `release`, in a batch that the store refuses. */
   | { readonly do: "undone"; readonly which: number }
   | { readonly do: "wait"; readonly ms: number }
-  /** The process ends and another begins with what the store has. */
+  /** The process ends and another starts with the state of the store. */
   | { readonly do: "restart" };
 
 const operation: fc.Arbitrary<Operation> = fc.oneof(
@@ -57,7 +57,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ do: "restart" } as const) },
 );
 
-test("the lowest address is given that is free, not reserved and not released lately, or none", () => {
+test("the lowest address that is free, not reserved and not in quarantine is assigned, or none", () => {
   fc.assert(
     fc.property(fc.array(operation, { maxLength: 60 }), (operations) => {
       const inventory = Inventory.of({ networks: [network], hosts: [], vms: [] });
@@ -127,7 +127,7 @@ test("the lowest address is given that is free, not reserved and not released la
   );
 });
 
-test("a release that is put back ends when it would have ended", () => {
+test("a release that is restored expires when it would have expired", () => {
   const quarantine = new Quarantine();
   const [first, second] = [1, 2].map((n) => ({ network: "n", ip: ipAt(n), atMs: n }));
   if (!first || !second) throw new Error("two releases");

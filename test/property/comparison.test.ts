@@ -1,8 +1,9 @@
-// Answers come at any time while a network is compared with the kernel's tables, and are written at any time after.
+// Answers arrive at any time while a network is compared with the kernel's tables, and are written at any time after.
 import fc from "fast-check";
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
 import { EntryReconciler } from "../../node-agent/networks/entry-reconciler.ts";
+import { EntryWriter } from "../../node-agent/networks/entry-writer.ts";
 import { type ActualEntry, type Entry, entryKey, type Operation } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import type { Answer } from "../../schema/address/index.ts";
@@ -18,30 +19,29 @@ const someAnswers = fc.array(someAnswer, { maxLength: 12 });
 class Host {
   readonly held = new HeldAnswers();
   readonly kernel: ScheduledKernel;
+  readonly writer: EntryWriter;
   readonly keeper: EntryReconciler;
 
   constructor(private readonly scheduler: fc.Scheduler) {
     const { held } = this;
     this.kernel = new ScheduledKernel(scheduler);
     this.kernel.epochs.set(network.vni, "one");
-    this.keeper = new EntryReconciler({
-      devices: { deviceOf: () => device },
-      tables: this.kernel,
-      held,
-      reporter: { note: () => false },
-      log: pino({ level: "silent" }),
-      turns: { over: true, next: () => this.kernel.soon("turn") },
-    });
+    const reporter = { note: () => false };
+    const shared = { tables: this.kernel, held, reporter, log: pino({ level: "silent" }) };
+    const devices = { deviceOf: () => device };
+    this.writer = new EntryWriter({ ...shared, devices, announcer: undefined, nowMs: () => 0 });
+    const turns = { over: true, next: () => this.kernel.soon("turn") };
+    this.keeper = new EntryReconciler({ ...shared, writer: this.writer, turns });
     held.take([ownGuest], 0);
   }
 
   take(answers: readonly Answer[]): readonly Operation[] {
     const { operations } = this.held.take(answers, 0);
-    void this.keeper.write(operations);
+    void this.writer.write(operations);
     return operations;
   }
 
-  /** A comparison, and these things one after the other while it is under way, or before, or after. */
+  /** A comparison, and these events one after the other during, before, or after it. */
   async settleAmid(acts: readonly (() => void)[]): Promise<boolean> {
     const settled = this.keeper.settle(network, "timer");
     this.scheduler.scheduleSequence(acts.map((act) => async () => act()));
@@ -105,7 +105,7 @@ describe("a comparison", () => {
       { numRuns: runs(500) },
     ));
 
-  test("ends where all that was held is replaced: it takes nothing away for it, and writes nothing of before over it", () =>
+  test("ends if all answers are replaced: it deletes nothing for that, and writes no older state over it", () =>
     fc.assert(
       fc.asyncProperty(
         fc.scheduler(),
@@ -134,7 +134,7 @@ describe("a comparison", () => {
           const own = new Map((await host.own()).map((entry) => [entryKey(entry), entry]));
           for (const [key, entry] of put) expect(pathOf(own.get(key))).toEqual(pathOf(entry));
           if (!snapshot) expect(stood.filter((key) => !own.has(key))).toEqual([]);
-          // Replaced before its end, it has to begin anew.
+          // Replaced before its end, it has to start again.
           if (whole && !snapshot) expect(sorted([...own.values()])).toEqual(sorted(right));
         },
       ),

@@ -1,4 +1,5 @@
-// Whatever a file wants and a controller has: carrying out the plan leads to what is wanted, and then nothing is planned.
+// For any file and any state of a controller: carrying out the plan reaches the file's state, and then nothing is
+// planned.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { formatFleet, parseFleet } from "../../cli/fleet/document.ts";
@@ -55,7 +56,7 @@ const file = fc.record(
 
 const read = (input: object): Wanted => parseFleet(JSON.stringify(input), "fleet.yaml");
 
-/** What a controller has, in the end: no address is left open. */
+/** The resulting state of a controller: no address is omitted. */
 function settled(wanted: Wanted): Present {
   return apply(
     { network: new Map(), host: new Map(), vm: new Map() },
@@ -63,7 +64,7 @@ function settled(wanted: Wanted): Present {
   );
 }
 
-/** A model of import: each line replaces or deletes, and what is left open is assigned. */
+/** A model of import: each line replaces or deletes, and omitted addresses are assigned. */
 function apply(present: Present, lines: readonly Fields[]): Present {
   const next = { network: new Map(present.network), host: new Map(present.host), vm: new Map(present.vm) };
   let assigned = 0;
@@ -83,7 +84,7 @@ function apply(present: Present, lines: readonly Fields[]): Present {
   return next;
 }
 
-test("carrying out the plan leads to what is wanted, and the second plan is empty", () => {
+test("carrying out the plan reaches the desired state, and the second plan is empty", () => {
   fc.assert(
     fc.property(file, file, fc.boolean(), (before, after, prune) => {
       const present = settled(read(before));
@@ -104,7 +105,7 @@ test("carrying out the plan leads to what is wanted, and the second plan is empt
   );
 });
 
-test("what is exported as YAML is, applied again, nothing to do", async () => {
+test("an export as YAML, applied again, changes nothing", async () => {
   await fc.assert(
     fc.asyncProperty(file, async (content) => {
       const present = settled(read(content));

@@ -1,5 +1,5 @@
-// Whatever answers arrive in whatever order: the operations that `take` returns lead the tables to what is desired, and
-// what is desired is what the newest answers say.
+// For any answers in any order: the operations that `take` returns bring the tables to the desired entries, and those
+// follow from the newest answers.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Entry, entryKey } from "../../node-agent/tables/entry.ts";
@@ -16,8 +16,8 @@ const network = vni(100);
 const sorted = (entries: Iterable<Entry>): Entry[] =>
   [...entries].sort((a, b) => entryKey(a).localeCompare(entryKey(b)));
 
-describe("held answers", () => {
-  test("the operations of every step keep the tables equal to what is desired", async () => {
+describe("cached answers", () => {
+  test("the operations of every step keep the tables equal to the desired entries", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.array(someAnswer, { maxLength: 4 }), { maxLength: 12 }), async (batches) => {
         const held = new HeldAnswers();
@@ -32,7 +32,7 @@ describe("held answers", () => {
     );
   });
 
-  test("no neighbour stands without the tunnel and the bridge entry of its MAC", () => {
+  test("no neighbour exists without the tunnel and the bridge entry of its MAC", () => {
     fc.assert(
       fc.property(fc.array(someAnswer, { maxLength: 40 }), (answers) => {
         const held = new HeldAnswers();
@@ -48,7 +48,7 @@ describe("held answers", () => {
     );
   });
 
-  test("taken again, or with older ones behind, answers change nothing", () => {
+  test("applied again, or followed by older ones, answers change nothing", () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(someAnswer, { selector: (answer) => keyText(answer.key), maxLength: 10 }),
@@ -75,7 +75,7 @@ describe("held answers", () => {
     );
   });
 
-  test("an IP that comes back with another MAC is told from one that comes back as it was, also after a deletion", () => {
+  test("an IP that returns with another MAC is distinguished from one that returns unchanged, also after a deletion", () => {
     const at = (n: number, revision: number): Answer => ({
       key: { kind: "ip", vni: network, ip: ip("10.20.1.1") },
       revision: rev(revision),
@@ -94,7 +94,7 @@ describe("held answers", () => {
     expect(changed(at(3, 7))).toEqual(["52:54:00:00:00:03"]);
   });
 
-  test("and where the MAC was deleted before it, as a push of a deleted VM says it", () => {
+  test("and if the MAC was deleted before it, as in a push of a deleted VM", () => {
     const binding: Binding = { mac: mac("52:54:00:00:00:01"), host: "b", vtep: vtep("192.0.2.2"), vtepPort: 4789 };
     const ofMac: Answer = { key: { kind: "mac", vni: network, mac: binding.mac }, revision: rev(2), binding: null };
     const ofIp = (revision: number, to: Binding | null): Answer => ({
@@ -110,7 +110,7 @@ describe("held answers", () => {
     expect(held.take([ofIp(4, again)], 0).changedMacs).toEqual([]);
   });
 
-  test("a tunnel entry that several IPs share goes with the last of them", () => {
+  test("a tunnel entry that several IPs share is deleted with the last of them", () => {
     const held = new HeldAnswers();
     const binding: Binding = { mac: mac("52:54:00:00:00:01"), host: "b", vtep: vtep("192.0.2.2"), vtepPort: 4789 };
     const to = (address: string, revision: number, gone = false): Answer => ({

@@ -138,7 +138,7 @@ export const furnished: readonly Mutation[] = [
   }),
 ];
 
-/** Mostly single mutations, as REST makes them: of several at once more are refused. */
+/** Mostly single mutations, like those of REST: larger sets are refused more often. */
 export const someMutations: fc.Arbitrary<Mutation[]> = fc.oneof(
   { weight: 3, arbitrary: someMutation.map((mutation) => [mutation]) },
   { weight: 1, arbitrary: fc.array(someMutation, { minLength: 2, maxLength: 3 }) },

@@ -1,14 +1,15 @@
-// The heart of the agent channel, over random interleavings: an agent that applies what it is sent, and nothing else,
-// knows at any time what a fresh question would tell it.
+// The core of the agent channel, over random interleavings: an agent that applies its pushes, and nothing else, always
+// has the answers that a new question would get.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { fanOut, holdAnswer, type Push } from "../../controller/agents/fan-out.ts";
-import { holdersOf, movesIn } from "../../controller/agents/holders.ts";
+import { fanOut, type Push } from "../../controller/agents/fan-out.ts";
+import { holdersOf } from "../../controller/agents/holders.ts";
 import { InterestIndex } from "../../controller/agents/interest.ts";
 import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
 import { agentNetwork, answerFor, findVisibleNetwork, localKeys } from "../../controller/inventory/bindings.ts";
 import type { Mutation } from "../../controller/inventory/decide.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
+import { movesIn } from "../../controller/inventory/vm-moves.ts";
 import {
   type Answer,
   type BindingKey,
@@ -22,11 +23,11 @@ import type { ResourceChange } from "../../schema/events/index.ts";
 import { runs } from "../support/property-runs.ts";
 import { Driven, furnished, someMutations } from "./inventory-model.ts";
 
-/** Remembers what it was told, drops what is older, and forgets a network that is gone. */
+/** Stores received answers, drops older ones, and removes a network that is gone. */
 class ModelAgent {
   readonly networks = new Map<Vni, { name: string; mtu: number }>();
   readonly answers = new Map<string, Answer>();
-  /** Keys that it asked for, as far as it still holds them. */
+  /** Keys that it asked for and still has. */
   readonly asked = new Set<string>();
 
   constructor(readonly host: string) {}
@@ -50,12 +51,12 @@ class ModelAgent {
 
   ask(world: Driven, interest: InterestIndex, key: BindingKey): void {
     const answer = answerFor(world.state, this.host, key, world.revision);
-    if (findVisibleNetwork(world.state, this.host, key.vni)) holdAnswer(interest, this.host, answer, { asked: true });
+    if (findVisibleNetwork(world.state, this.host, key.vni)) interest.holdAnswer(this.host, answer, { asked: true });
     this.take(answer);
     if (this.answers.has(keyText(key))) this.asked.add(keyText(key));
   }
 
-  /** Gives up an address; the MAC behind it goes with the last one that leads there. */
+  /** Evicts an address; its MAC is evicted with the last address that leads to it. */
   release(interest: InterestIndex, key: BindingKey): void {
     const { binding } = this.answers.get(keyText(key)) ?? {};
     if (!binding || binding.local) return;
@@ -173,7 +174,7 @@ function expectInSync(world: Driven, agents: ReadonlyMap<string, ModelAgent>): v
   }
 }
 
-test("an agent that applies what it is sent knows what a fresh question would tell it", () =>
+test("an agent that applies its pushes has the answers that a new question would get", () =>
   fc.assert(
     fc.property(someSteps, (steps) => {
       for (const { world, agents } of run(steps)) expectInSync(world, agents);
@@ -181,14 +182,14 @@ test("an agent that applies what it is sent knows what a fresh question would te
     { numRuns: runs(400) },
   ));
 
-test("who asked is told when an unknown address comes into being, however few of them are remembered", () =>
+test("a host that asked learns when an unknown address is registered, however few unknown ones are remembered", () =>
   fc.assert(
     fc.property(someSteps, fc.constantFrom(0, 1, 2), (steps, maxUnknown) => {
       for (const { world, agents } of run(steps, maxUnknown)) {
         for (const agent of agents.values()) {
           for (const [text, answer] of agent.answers) {
             const fresh = answerFor(world.state, agent.host, answer.key, world.revision);
-            // A tombstone that came unasked may grow stale; nothing asked for and nothing known ever may.
+            // An unrequested tombstone may become stale; requested and known answers never may.
             if (answer.binding || agent.asked.has(text))
               expect(withoutRevision(answer)).toEqual(withoutRevision(fresh));
           }
@@ -198,7 +199,7 @@ test("who asked is told when an unknown address comes into being, however few of
     { numRuns: runs(200) },
   ));
 
-test("a host is never told of a network without a VM of its own", () =>
+test("a host never receives anything about a network without a VM of its own", () =>
   fc.assert(
     fc.property(someSteps, (steps) => {
       for (const { world, pushes } of run(steps)) {
@@ -211,7 +212,7 @@ test("a host is never told of a network without a VM of its own", () =>
     { numRuns: runs(200) },
   ));
 
-test("a host is told of all that it holds, and of nothing that it has released", () =>
+test("a host receives changes of all keys in its interest, and of none that it has released", () =>
   fc.assert(
     fc.property(someSteps, someHost, someKey, (steps, host, key) => {
       for (const { interest, agents } of run([...steps, { kind: "release", host, key }])) {
@@ -225,7 +226,7 @@ test("a host is told of all that it holds, and of nothing that it has released",
     { numRuns: runs(200) },
   ));
 
-test("whoever is told of a move has to confirm it", () =>
+test("every host that receives a move must confirm it", () =>
   fc.assert(
     fc.property(someSteps, (steps) => {
       for (const { world, interest, pushes, changes } of run(steps)) {

@@ -12,7 +12,7 @@ const { default: BTree } = sortedBtree;
 const rebuilt = (state: Inventory) =>
   Inventory.of({ networks: state.listNetworks(), hosts: state.listHosts(), vms: state.listVms() });
 
-/** Insertion order of maps is no part of the state, nor is how a tree has grown. */
+/** Insertion order of maps is not part of the state, nor is the shape of a tree. */
 function normal(value: unknown): unknown {
   if (value instanceof NameGroups) return normal(groupsOf(value));
   if (value instanceof BTree) return value.toArray();
@@ -28,8 +28,8 @@ function groupsOf(value: NameGroups): Map<string, string[]> {
 
 const byText = (a: unknown, b: unknown) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
 
-describe("whatever is asked for, in any order", () => {
-  test("the rules of the data model hold", () =>
+describe("any operations, in any order", () => {
+  test("keep the rules of the data model", () =>
     fc.assert(
       fc.property(someChangeSets, (sets) => {
         const driven = new Driven();
@@ -41,7 +41,7 @@ describe("whatever is asked for, in any order", () => {
       { numRuns: runs(300) },
     ));
 
-  test("no VM comes to a host that is marked down, unless with the mark", () =>
+  test("place no VM on a host that is marked down, except together with the mark", () =>
     fc.assert(
       fc.property(someChangeSets, (sets) => {
         const driven = new Driven();
@@ -60,7 +60,7 @@ describe("whatever is asked for, in any order", () => {
       { numRuns: runs(200) },
     ));
 
-  test("the indexes equal those built from scratch", () =>
+  test("keep the indexes equal to those built from scratch", () =>
     fc.assert(
       fc.property(someChangeSets, (sets) => {
         const driven = new Driven();
@@ -70,7 +70,7 @@ describe("whatever is asked for, in any order", () => {
       { numRuns: runs(200) },
     ));
 
-  test("a change set that is taken back leaves what was", () =>
+  test("leave the inventory unchanged after a change set is undone", () =>
     fc.assert(
       fc.property(someChangeSets, (sets) => {
         const driven = new Driven();
@@ -91,7 +91,7 @@ describe("whatever is asked for, in any order", () => {
       { numRuns: runs(150) },
     ));
 
-  test("a refusal leaves what was, and the same asked again is refused again or changes nothing", () =>
+  test("leave the inventory unchanged after a refusal; the same request is refused again or changes nothing", () =>
     fc.assert(
       fc.property(someChangeSets, (sets) => {
         const driven = new Driven();
@@ -105,7 +105,7 @@ describe("whatever is asked for, in any order", () => {
       { numRuns: runs(150) },
     ));
 
-  test("what changed carries the new revision, and a uid that only its deletion ends", () =>
+  test("give changed resources the new revision, and a uid that ends only with deletion", () =>
     fc.assert(
       fc.property(someChangeSets, (sets) => {
         const driven = new Driven();

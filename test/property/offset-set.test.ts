@@ -10,7 +10,7 @@ const offset = fc.oneof(
 );
 const operation = fc.record({ add: fc.boolean(), at: offset, length: fc.integer({ min: 1, max: 40 }) });
 
-test("finds the next number that is not in it, whatever came and went", () =>
+test("finds the next number that is not in it, after any additions and removals", () =>
   fc.assert(
     fc.property(fc.array(operation, { maxLength: 60 }), offset, (operations, from) => {
       const set = new OffsetSet();
@@ -30,7 +30,7 @@ test("finds the next number that is not in it, whatever came and went", () =>
     { numRuns: runs(500) },
   ));
 
-test("finds the one hole among a million without looking at them", () => {
+test("finds the one gap among a million without a search", () => {
   const set = new OffsetSet();
   for (let i = 0; i < 1_000_000; i++) if (i !== 777_777) set.add(i);
   expect(set.nextFree(0)).toBe(777_777);

@@ -1,5 +1,5 @@
 // No interleaving leaves a wrong entry: answers, changes, deletes, re-creation under the same address, swaps, moves back and
-// forth, reconnects and restarts, with every frame, write, dump and acknowledgement at any time that its order allows.
+// forth, evictions, reconnects and restarts, with every frame, write, dump and acknowledgement at any time that its order allows.
 import { EventEmitter } from "node:events";
 import fc from "fast-check";
 import { pino } from "pino";
@@ -30,7 +30,7 @@ const fenceId = 1_000_000;
 
 const log = pino({ level: "silent" });
 const metrics = Object.assign(new Metrics(), {
-  // Every world has a channel of its own, and one registry has each gauge once.
+  // Every world has its own channel, and one registry has each gauge once.
   observe: () => {},
 });
 
@@ -69,7 +69,7 @@ class Connection extends EventEmitter {
     this.later(() => this.deliver(text));
   }
 
-  /** The peer reads what was sent before. */
+  /** The peer reads the earlier frames. */
   close(): void {
     this.later(this.onClose);
   }
@@ -108,6 +108,8 @@ class World {
   private readonly channel: AgentChannel;
   private readonly kernel: ScheduledKernel;
   private connection: Connection;
+  /** All that there were, the present one last. */
+  private readonly agents: ScheduledAgent[] = [];
   private agent: ScheduledAgent;
   private fence: { readonly connection: Connection; readonly sent: number; back: boolean } | undefined;
 
@@ -128,6 +130,10 @@ class World {
 
   miss(key: BindingKey): void {
     this.agent.miss(key);
+  }
+
+  evict(): void {
+    this.agent.evict();
   }
 
   reconnect(): void {
@@ -162,9 +168,10 @@ class World {
     this.channel.stop();
   }
 
-  /** What the kernel holds is what the inventory says, of all that was asked for. */
+  /** The kernel's entries match the inventory, for all requested addresses. */
   async expectTrue(): Promise<void> {
     const { state, revision } = this.inventory;
+    for (const { guests } of this.agents) expect(guests.untrue).toEqual([]);
     for (const vni of vnis) {
       const entries = (await this.kernel.present(vni)).map(({ entry }) => entry);
       const desired = [...this.agent.held.desired(vni).values()];
@@ -185,15 +192,32 @@ class World {
     }
   }
 
-  private newAgent(): ScheduledAgent {
-    return new ScheduledAgent(host, this.kernel, (frame) => {
-      if (!this.connection.open || !this.connection.live) return false;
-      this.connection.ask(frame);
-      return true;
-    });
+  /** How many answers guests got, and how many addresses were evicted. */
+  get counts(): { readonly told: number; readonly evicted: number } {
+    const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
+    return {
+      told: sum(this.agents.map(({ guests }) => guests.told)),
+      evicted: sum(this.agents.map((each) => each.evicted)),
+    };
   }
 
-  /** The controller's own, over an inventory whose changes are durable at once. */
+  private newAgent(): ScheduledAgent {
+    const isLive = (): boolean => this.connection.open && this.connection.live;
+    const agent = new ScheduledAgent(host, this.kernel, {
+      get isLive() {
+        return isLive();
+      },
+      send: (frame) => {
+        if (!isLive()) return false;
+        this.connection.ask(frame);
+        return true;
+      },
+    });
+    this.agents.push(agent);
+    return agent;
+  }
+
+  /** The controller's own class, over an inventory whose changes are durable at once. */
   private newChannel(): AgentChannel {
     const { inventory, listeners } = this;
     const committer = {
@@ -212,7 +236,7 @@ class World {
       selfRegistration: false,
       certification: undefined,
       limits: { heartbeatMs: 5_000, maxBufferedBytes: 1 << 30, helloMs: 5_000, stalledMs: 5_000 },
-      // The clock stands still, so nothing of it comes back.
+      // The clock does not advance, so no budget is restored.
       allowance: { perSecond: 1, burst: Number.MAX_SAFE_INTEGER },
       graceMs: 5_000,
       operational: new OperationalEvents(epoch),
@@ -224,7 +248,7 @@ class World {
     });
   }
 
-  /** The registered host says what it holds, and is told everything anew. */
+  /** The registered host declares its keys, and receives everything again. */
   private connect(): Connection {
     // With a VTEP that no other host has taken since.
     const spec = parseHost(host, { vtep: "192.0.2.99" }, "operator");
@@ -285,24 +309,31 @@ const someSteps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
     { weight: 6, arbitrary: someMutations.map((each) => described("mutate", each, (world) => world.mutate(each))) },
     { weight: 6, arbitrary: someKey.map((key) => described("miss", key, (world) => world.miss(key))) },
+    { weight: 1, arbitrary: fc.constant(described("evict", "", (world) => world.evict())) },
     { weight: 1, arbitrary: fc.constant(described("reconnect", "", (world) => world.reconnect())) },
     { weight: 1, arbitrary: fc.constant(described("restart", "", (world) => world.restart())) },
   ),
   { size: "max", maxLength: 40 },
 );
 
-// No time passes: what waits for a deadline is not at issue here.
+// No time passes: deadlines are not the subject here.
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] }));
 afterEach(() => void vi.useRealTimers());
 
-test("in whatever order things take effect, the kernel ends up with what the inventory says", () =>
-  fc.assert(
+test("in whatever order things take effect, the kernel ends up with what the inventory says", async () => {
+  const happened = { told: 0, evicted: 0 };
+  await fc.assert(
     fc.asyncProperty(fc.scheduler({ act: oneRound }), someSteps, async (scheduler, steps) => {
       const world = new World(scheduler);
       scheduler.scheduleSequence(steps.map((act) => async () => act(world)));
       await world.settle();
       await world.expectTrue();
+      happened.told += world.counts.told;
+      happened.evicted += world.counts.evicted;
       vi.clearAllTimers();
     }),
     { numRuns: runs(500) },
-  ));
+  );
+  expect(happened.told).toBeGreaterThan(0);
+  expect(happened.evicted).toBeGreaterThan(0);
+});

@@ -1,17 +1,18 @@
-// What a host gives up, it is not told of any longer; what it holds, it is. Over an ordered channel with frames under way
-// in both directions, whatever guests ask, operators change and entries are given up meanwhile.
+// A host receives changes of the keys it holds, and none of released keys. Over an ordered channel with frames in
+// flight in both directions, for any questions of guests, changes by operators and concurrent evictions.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { partnersOf, seedArrivals } from "../../controller/agents/arrivals.ts";
-import { fanOut, holdAnswer } from "../../controller/agents/fan-out.ts";
-import { movesIn } from "../../controller/agents/holders.ts";
+import { fanOut } from "../../controller/agents/fan-out.ts";
 import { InterestIndex } from "../../controller/agents/interest.ts";
 import { SeedCandidates, seedsFor } from "../../controller/agents/seeding.ts";
 import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
 import { answerFor, findVisibleNetwork, localKeys } from "../../controller/inventory/bindings.ts";
 import type { Mutation } from "../../controller/inventory/decide.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
+import { movesIn } from "../../controller/inventory/vm-moves.ts";
 import { Releases } from "../../node-agent/controller-link/releases.ts";
+import { Uplink } from "../../node-agent/controller-link/uplink.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import {
   type Answer,
@@ -37,21 +38,19 @@ type Down =
   | { readonly type: "seed"; readonly answers: readonly Answer[] }
   | { readonly type: "changes"; readonly gone: readonly Vni[]; readonly answers: readonly Answer[] };
 
-/** The agent of one host, as `agent.ts` puts its parts together, with a queue in each direction. */
+/** The agent of one host, as `core.ts` puts its parts together, with a queue in each direction. */
 class World {
   readonly inventory = new Driven();
   readonly interest = new InterestIndex();
   held = new HeldAnswers(caps);
   private up: AgentFrame[] = [];
   private down: Down[] = [];
-  private nextId = 1;
+  private readonly uplink = new Uplink();
   private nowMs = 0;
-  private readonly releases = new Releases(
-    (frame) => this.up.push(frame) > 0,
-    () => this.nextId++,
-  );
+  private readonly releases = new Releases(this.uplink);
 
   constructor(readonly host: string) {
+    this.uplink.attach({ isLive: true, send: (frame) => this.up.push(frame) > 0 });
     this.mutate(furnished);
   }
 
@@ -73,7 +72,8 @@ class World {
 
   ask(key: BindingKey): void {
     const { kind } = this.held.lookUp(key, this.nowMs);
-    if (kind !== "remote" && kind !== "local") this.up.push({ type: "resolve", id: this.nextId++, questions: [key] });
+    if (kind !== "remote" && kind !== "local")
+      this.up.push({ type: "resolve", id: this.uplink.nextId(), questions: [key] });
   }
 
   /** A guest of another host asks for one of this host. */
@@ -138,7 +138,7 @@ class World {
     this.releases.release(this.held.replace(answers, this.nowMs));
   }
 
-  /** Everything under way arrives. */
+  /** Everything in flight arrives. */
   settle(): void {
     while (this.serve() || this.deliver());
     expect(this.releases.size).toBe(0);
@@ -152,7 +152,7 @@ class World {
     }
   }
 
-  /** Every entry is what a fresh question would lead to, and its change would be told. */
+  /** Every entry equals the answer to a new question, and its change would be pushed. */
   expectTrue(): void {
     const { state, revision } = this.inventory;
     for (const entry of vnis.flatMap((vni) => [...this.held.desired(vni).values()])) {
@@ -171,7 +171,7 @@ class World {
     }
   }
 
-  /** What the host is told of is what it holds: nothing lingers on either side. */
+  /** The host's interest equals its cache: nothing is left over on either side. */
   expectNoLeftovers(keys: readonly BindingKey[]): void {
     for (const key of keys) {
       if (this.interest.knows(this.host, key))
@@ -182,7 +182,7 @@ class World {
   private answer(key: BindingKey): Answer {
     const { state, revision } = this.inventory;
     const answer = answerFor(state, this.host, key, revision);
-    if (findVisibleNetwork(state, this.host, key.vni)) holdAnswer(this.interest, this.host, answer, { asked: true });
+    if (findVisibleNetwork(state, this.host, key.vni)) this.interest.holdAnswer(this.host, answer, { asked: true });
     return answer;
   }
 }
@@ -222,7 +222,7 @@ const someSteps: fc.Arbitrary<Step[]> = fc.array(
   { size: "max", maxLength: 60 },
 );
 
-test("whatever is under way when entries are given up, no entry is left without somebody to correct it", () =>
+test("whatever is in flight when entries are evicted, no entry is left that will not be corrected", () =>
   fc.assert(
     fc.property(someSteps, (steps) => {
       const world = new World("a");
@@ -237,8 +237,8 @@ test("whatever is under way when entries are given up, no entry is left without 
     { numRuns: runs(1_000) },
   ));
 
-// Found by the property above, as seed 1877199810, while a release was confirmed by a frame of its own.
-test("a seed sent while the release of its key was on its way is not taken for held by one side only", () => {
+// Found by the property above, with seed 1877199810, while a release was confirmed by a separate frame.
+test("a seed sent while the release of its key is in flight does not leave the key known to one side only", () => {
   const world = new World("a");
   const interfaces = [{ network: "blue", mac: "52:54:00:00:00:03", ips: ["fd00::3"] }];
   world.mutate([{ kind: "vm.create", spec: parseVm("v3", { host: "b", interfaces }) }]);
@@ -253,13 +253,10 @@ test("a seed sent while the release of its key was on its way is not taken for h
   world.expectNoLeftovers(everyKey);
 });
 
-test("while a release is on its way, answers about the same address of another network are taken", () => {
+test("while a release is in flight, answers about the same address in another network are accepted", () => {
   const [blue, red] = vnis.map((vni): BindingKey => ({ kind: "ip", vni, ip: parseIp("10.0.0.1") }));
   if (!blue || !red) throw new Error("two networks");
-  const releases = new Releases(
-    () => true,
-    () => 1,
-  );
+  const releases = new Releases({ send: () => true, nextId: () => 1 });
   releases.release([blue]);
   const answers = [blue, red].map((key): Answer => ({ key, revision: parseRevision(1), binding: null }));
   expect(releases.pass(answers).map(({ key }) => key)).toEqual([red]);

@@ -1,4 +1,4 @@
-// Lists by whatever index serves them, against a plain filter over everything.
+// Lists by any index, against a plain filter over everything.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type InventoryView, viewFor, viewWithin } from "../../controller/auth/view.ts";
@@ -89,7 +89,7 @@ const question = fc.record({
   limit: fc.integer({ min: 1, max: 4 }),
 });
 
-/** Puts the VMs one after the other, then deletes some: an address that another has goes to who comes last. */
+/** Puts the VMs one after the other, then deletes some: an address in use moves to the latest VM. */
 function world(puts: readonly Vm[], deleted: readonly string[]): Inventory {
   const state = new Inventory();
   const apply = (...changes: ResourceChange[]) => state.apply(changes);
@@ -121,7 +121,7 @@ function collide(one: Vm, other: Vm): boolean {
   );
 }
 
-/** No interface of it has what another of it has. */
+/** No interface of it has an address of another of its interfaces. */
 function isConsistent(vm: Vm): boolean {
   return vm.interfaces.every((each, i) =>
     vm.interfaces.every(
@@ -147,7 +147,7 @@ function listed(view: InventoryView, { sought, prefix, limit }: { sought: VmsSou
 const puts = fc.array(someVm.filter(isConsistent), { maxLength: 30, size: "max" });
 const deleted = fc.array(vmName, { maxLength: 8 });
 
-test("whatever is sought, by whom and in what world, the pages are what a filter over all VMs leaves", () =>
+test("for any search, caller and inventory, the pages equal a filter over all VMs", () =>
   fc.assert(
     fc.property(puts, deleted, fc.array(question, { minLength: 1, maxLength: 8 }), (vms, gone, questions) => {
       const state = world(vms, gone);
@@ -164,7 +164,7 @@ test("whatever is sought, by whom and in what world, the pages are what a filter
     { numRuns: runs(300) },
   ));
 
-test("several lists read as one have each name once, in order, from any name on", () =>
+test("several lists merged have each name once, in order, from any start", () =>
   fc.assert(
     fc.property(fc.array(fc.array(vmName), { minLength: 1, maxLength: 4 }), vmName, (lists, from) => {
       const groups = new NameGroups();
@@ -177,7 +177,7 @@ test("several lists read as one have each name once, in order, from any name on"
     { numRuns: runs(200) },
   ));
 
-test("VMs are counted as they are seen, by host and in all", () =>
+test("VMs are counted as the caller sees them, by host and in total", () =>
   fc.assert(
     fc.asyncProperty(puts, deleted, seer, fc.option(fc.constantFrom(...networks)), async (vms, gone, seer, network) => {
       const state = world(vms, gone);
@@ -191,7 +191,7 @@ test("VMs are counted as they are seen, by host and in all", () =>
     { numRuns: runs(200) },
   ));
 
-test("what was exported goes on showing what was there, whatever changes while it is read", () =>
+test("an export shows the state of its start, whatever changes while it is read", () =>
   fc.assert(
     fc.property(puts, puts, deleted, (vms, later, gone) => {
       const state = world(vms, []);

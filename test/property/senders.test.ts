@@ -1,5 +1,5 @@
-// Who may send to a host: what it makes of the frames that it is told equals the hosts that share its networks, whatever
-// operators do, in one step or in many.
+// Permitted senders of a host: the result of the frames that it receives equals the hosts that share its networks, for
+// any operations, in one step or in many.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type SendersFrame, senderChanges, sendersOf } from "../../controller/agents/senders.ts";
@@ -55,7 +55,7 @@ test("every host's set follows each revision, and equals that of a fresh session
     { numRuns: runs(300) },
   ));
 
-test("a set of more hosts than one frame has room for counts when it is whole", () => {
+test("a set that needs several frames takes effect when it is complete", () => {
   const frame = (whole: boolean, end: boolean, ...lasts: number[]): SendersFrame => ({
     type: "senders",
     asOf: parseRevision(1),

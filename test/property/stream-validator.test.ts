@@ -16,7 +16,7 @@ const recordOf = (expected: readonly Position[], after: Position, upTo: Position
   return { after, received, bookmarks: [{ upTo, received: received.length }] };
 };
 
-test("a true record, with snapshots between, has no violation", () => {
+test("a correct record, with snapshots between, has no violation", () => {
   fc.assert(
     fc.property(log, fc.array(fc.nat(40), { maxLength: 4 }), ({ expected, last }, cuts) => {
       const points = [0, ...cuts.map((n) => Math.min(endOf(n), last)).sort((a, b) => a - b), last];
@@ -48,7 +48,7 @@ test.each(Object.keys(tampering))("is found: %s", (name) => {
   );
 });
 
-test("is found: a bookmark that promises too much, and a snapshot that leads back", () => {
+test("is found: a bookmark that is too high, and a snapshot that goes back", () => {
   const expected = [position(1, 0), position(2, 0), position(3, 0)];
   const early: Segment = { after: 0, received: [...expected], bookmarks: [{ upTo: endOf(2), received: 1 }] };
   expect(findViolations([early], expected, endOf(3))).toEqual([expect.stringContaining("a bookmark says 2.")]);

@@ -1,4 +1,4 @@
 import type { Actor } from "../../schema/rest/index.ts";
 
-/** Whoever may do everything. */
+/** An identity with all rights. */
 export const by: Actor = { name: "a test", role: "admin", scope: "all" };

@@ -1,11 +1,11 @@
-// The built `nearmiss` as an operator has it: commands as processes, and a controller that they ask.
+// The built `nearmiss` from an operator's view: commands as processes, and a controller for them.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, onTestFinished } from "vitest";
 import { waitUntil } from "../../testkit/lab/wait.ts";
 import { type AtEnd, ControllerProcess, temporaryDirectory } from "./controller-process.ts";
 
-export const binary = resolve(import.meta.dirname, "../../dist/bin/nearmiss.js");
+export const binary = resolve(import.meta.dirname, "../../dist/bin/nearmiss");
 
 interface Finished {
   readonly status: number;
@@ -29,7 +29,7 @@ export function runNearmiss(
   { env = cleanEnvironment("/nonexistent"), input = "" }: RunOptions = {},
 ): Promise<Finished> {
   return new Promise((resolve, reject) => {
-    const child = execFile(process.execPath, [binary, ...args], { env, timeout: 50_000 }, (error, stdout, stderr) => {
+    const child = execFile(binary, args, { env, timeout: 50_000 }, (error, stdout, stderr) => {
       if (error && typeof error.code !== "number") return reject(error);
       resolve({ status: error ? Number(error.code) : 0, stdout, stderr });
     });
@@ -37,9 +37,9 @@ export function runNearmiss(
   });
 }
 
-/** A command that goes on until it is stopped, with what it has printed so far. */
+/** A command that runs until it is stopped, with its output so far. */
 export function startNearmiss(args: readonly string[], env: Readonly<Record<string, string>>) {
-  const child = spawn(process.execPath, [binary, ...args], { stdio: ["ignore", "pipe", "pipe"], env });
+  const child = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"], env });
   onTestFinished(() => stop(child));
   let stdout = "";
   let stderr = "";
@@ -54,13 +54,13 @@ export function startNearmiss(args: readonly string[], env: Readonly<Record<stri
     return waitUntil(read, (seen) => seen.search(text) >= 0, { what });
   };
   return {
-    /** What it has printed, once that is in it. @throws WaitError */
+    /** Its output, once that contains the text. @throws WaitError */
     shows: (text: string | RegExp) => shows(() => stdout, text),
     complains: (text: string | RegExp) => shows(() => stderr, text),
   };
 }
 
-/** A controller with an empty database that asks for tokens, and commands that ask it as its admin. */
+/** A controller with an empty database that requires tokens, and commands with its admin token. */
 export async function startOperated(atEnd: AtEnd = onTestFinished) {
   const directory = temporaryDirectory(atEnd);
   const db = join(directory, "nearmiss.db");
@@ -93,7 +93,7 @@ export async function startOperated(atEnd: AtEnd = onTestFinished) {
 
 export type Operated = Awaited<ReturnType<typeof startOperated>>;
 
-/** One for all tests of a file: each makes what it needs under names of its own. Call it outside of tests. */
+/** One for all tests of a file: each creates its resources under its own names. Call it outside of tests. */
 export function operatedForFile(prepare: (controller: Operated) => Promise<void>): () => Operated {
   const cleans: (() => Promise<void> | void)[] = [];
   let operated: Operated | undefined;

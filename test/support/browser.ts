@@ -1,4 +1,4 @@
-// Debian's Chromium, driven by playwright-core: found, started, and watched for whatever a page complains of.
+// Debian's Chromium, driven by playwright-core: found, started, and watched for console messages of a page.
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,9 +24,9 @@ export const describeBrowserLab = describe.skipIf(
 
 export interface Watched {
   readonly page: Page;
-  /** What the page complained of so far. */
+  /** The page's messages so far. */
   readonly complaints: string[];
-  /** Leaves out what a test has brought about itself. */
+  /** Ignores messages that a test has caused itself. */
   expectNone(except?: RegExp): void;
 }
 
@@ -34,8 +34,8 @@ type TabOptions = Parameters<Browser["newContext"]>[0];
 
 /**
  * A browser for the tests of the block in which this is called.
- * @param namespace in which it lives: it reaches what a host of a lab would reach
- * @returns opens a fresh tab with nothing stored, which is closed with its test
+ * @param namespace of the browser: it reaches the same addresses as a host of a lab
+ * @returns a function that opens a fresh tab with nothing stored, which is closed with its test
  */
 export function tabs(namespace?: () => string): (options?: TabOptions) => Promise<Watched> {
   let browser: Browser;
@@ -46,16 +46,19 @@ export function tabs(namespace?: () => string): (options?: TabOptions) => Promis
   return (options) => openPage(browser, options);
 }
 
-/** In every page: what it takes away by itself stays until `letGo`, so that how soon a test looks does not matter. */
+/**
+ * In every page: elements that it removes by itself stay until `letGo`, so that the moment of a test's check does not
+ * matter.
+ */
 const momentsAreHeld = `{
   const start = globalThis.setTimeout;
-  const held = [];
+  const timers = [];
   globalThis.setTimeout = (what, ms, ...more) =>
-    ${JSON.stringify([flightMs, noticeMs])}.includes(ms) ? held.push(what) : start(what, ms, ...more);
-  globalThis.letGo = () => held.splice(0).forEach((what) => what());
+    ${JSON.stringify([flightMs, noticeMs])}.includes(ms) ? timers.push(what) : start(what, ms, ...more);
+  globalThis.letGo = () => timers.splice(0).forEach((what) => what());
 }`;
 
-/** @throws Error where there is none */
+/** @throws Error if there is none */
 async function startBrowser(namespace?: string): Promise<Browser> {
   const found = findChromium();
   if (found === undefined) {
@@ -68,7 +71,7 @@ async function startBrowser(namespace?: string): Promise<Browser> {
   const inside = namespace === undefined ? "" : `ip netns exec ${namespace} `;
   writeFileSync(started, `#!/bin/sh\nexec ${inside}${found} "$@"\n`);
   chmodSync(started, 0o755);
-  // As root Chromium refuses its own sandbox; what it opens here is ours.
+  // As root Chromium refuses its own sandbox; it opens only our own pages here.
   const browser = await chromium.launch({ executablePath: started, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
   browser.on("disconnected", () => rmSync(directory, { recursive: true, force: true }));
   return browser;
@@ -93,13 +96,15 @@ async function openPage(browser: Browser, options: TabOptions): Promise<Watched>
     complaints,
     expectNone(except) {
       expect(complaints.filter((complaint) => !except?.test(complaint))).toEqual([]);
-      // Whatever it needs it has from the controller.
+      // All of its resources come from the controller.
       expect([...origins].filter((origin) => origin !== new URL(page.url()).origin)).toEqual([]);
     },
   };
 }
 
-/** What Chromium complains of where nobody answers: it depends on what it was about to do with its connections. */
+/**
+ * Chromium's messages about a server that does not answer: they depend on what it was about to do with its connections.
+ */
 export const wayIsCut = /net::ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED)|WebSocket/;
 
 /** Moves on the map and notices, as if their time were over. */

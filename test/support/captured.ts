@@ -1,6 +1,6 @@
 // Netlink messages as a Linux 6.18 kernel sent them, in hex. The device is ifindex 3 (vxlan, VNI 100) throughout.
 export const captured = {
-  /** A guest asked who has 10.20.1.1. */
+  /** A guest asks for the MAC of 10.20.1.1. */
   l3miss4:
     "400000001e0000000000000000000000020000000300000004000001080001000a140101080007000000000114000300000000005a5c69665a5c696600000000",
   /** A guest solicited fd00:20::1. */

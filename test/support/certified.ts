@@ -1,5 +1,5 @@
-// Hosts by the loopback address that they connect from, where a test is about what a certified host may do, not about how
-// TLS verifies its certificate: the address stands for the certificate at the seam where TLS hands its name over.
+// Hosts identified by the loopback address from which they connect, for tests about the rights of a certified host, not
+// about TLS: the address replaces the certificate at the point where TLS returns its name.
 import { request } from "node:http";
 import type { Socket } from "node:net";
 import type { CertifiedHost } from "../../controller/auth/identity.ts";

@@ -24,11 +24,11 @@ export interface Cluster {
   ): Promise<Guest>;
   /** A REST call that must succeed. */
   call<Body = unknown>(method: string, path: string, body?: unknown): Promise<Body>;
-  /** `ip neigh` and `bridge fdb` of a network on a host, without what the kernel adds by itself. */
+  /** `ip neigh` and `bridge fdb` of a network on a host, without the kernel's own entries. */
   entries(host: string, vni: number): Promise<{ neighbours: string[]; fdb: string[] }>;
 }
 
-/** What the host's agent says of itself. */
+/** The status of the host's agent. */
 export async function statusOf(host: Host): Promise<StatusReport> {
   return (await askAgent(host.agentSocket, { type: "status" })).result as StatusReport;
 }
@@ -73,7 +73,7 @@ export function cluster(
       const fdb = lines(await run(["bridge", "fdb", "show", "dev", `nmv${vni}`]));
       return {
         neighbours: lines(await run(["ip", "neigh", "show", "dev", `nmv${vni}`])),
-        // The device's own address stands on its port.
+        // The entry of the device's own address on its port.
         fdb: fdb.filter((line) => line.includes("extern_learn")),
       };
     },

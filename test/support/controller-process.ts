@@ -1,4 +1,5 @@
-// The built controller as a process of its own, on loopback and with its tokens: what happens to it happens to no test.
+// The built controller as a separate process, on loopback and with its tokens: faults in it do not affect the test
+// process.
 import { spawn } from "node:child_process";
 import { on } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -13,10 +14,10 @@ const here = {
   spawn: ([program, ...args]: readonly [string, ...string[]]) => spawn(program, args, { stdio: "pipe" }),
 };
 
-/** What to do in the end: of the test, where nothing else is said. */
+/** Registers a cleanup: by default at the end of the test. */
 export type AtEnd = (clean: () => Promise<void> | void) => void;
 
-/** Gone in the end. */
+/** Removed at the end. */
 export function temporaryDirectory(atEnd: AtEnd = onTestFinished): string {
   const path = mkdtempSync(join(tmpdir(), "nearmiss-"));
   atEnd(() => rmSync(path, { recursive: true, force: true }));
@@ -30,7 +31,7 @@ export class ControllerProcess {
     readonly token: string,
   ) {}
 
-  /** Resolves when it listens; killed in the end at the latest. @throws ProcessEndedError where it refuses to start */
+  /** Resolves when it listens; killed at the end at the latest. @throws ProcessEndedError if it refuses to start */
   static async start(
     db: string,
     port = 0,
@@ -43,7 +44,7 @@ export class ControllerProcess {
     return new ControllerProcess(process, `http://127.0.0.1:${line.port}`, token);
   }
 
-  /** As `start`, without waiting: for what refuses to start. */
+  /** Like `start`, without waiting: for a controller that refuses to start. */
   static launch(db: string, port = 0, more: readonly string[] = [], atEnd: AtEnd = onTestFinished): LabProcess {
     const options = ["--listen", `127.0.0.1:${port}`, "--db", db, "--rate-limit", "100000"];
     const command = nearmiss("controller", ...options, ...more);
@@ -52,7 +53,7 @@ export class ControllerProcess {
     return process;
   }
 
-  /** @throws where no complete answer comes */
+  /** @throws if there is no complete answer */
   async request(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown }> {
     const response = await fetch(new URL(path, this.url), {
       method,
@@ -73,7 +74,7 @@ export class ControllerProcess {
     return reply.body as Body;
   }
 
-  /** A gauge or counter of `/metrics` without labels; NaN where there is none. */
+  /** A gauge or counter of `/metrics` without labels; NaN if there is none. */
   async metric(name: string): Promise<number> {
     const headers = { authorization: `Bearer ${this.token}` };
     const text = await (await fetch(new URL("/metrics", this.url), { headers })).text();

@@ -1,4 +1,4 @@
-// A controller with TLS and a CA of its own, and hosts that come to their certificates as agents do.
+// A controller with TLS and a CA of its own, and hosts that get their certificates as agents do.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { request } from "node:https";
 import { tmpdir } from "node:os";
@@ -20,7 +20,7 @@ export const lifetimeMs = 30 * day;
 export const graceMs = 10 * day;
 const silent: Logger = pino({ level: "silent" });
 
-/** What the controller dates and judges hosts' certificates with. TLS itself goes by the real one. */
+/** The clock with which the controller dates and checks hosts' certificates. TLS itself uses the real one. */
 export class Clock {
   private aheadMs = 0;
   readonly now = () => new Date(Date.now() + this.aheadMs);
@@ -30,20 +30,20 @@ export class Clock {
   }
 }
 
-/** What a request shows of who sends it. */
+/** The credentials of a request. */
 export interface Shows {
   readonly token?: string;
   readonly identity?: Pick<HostIdentity, "certificate" | "key">;
 }
 
 export interface EnrollingOptions extends Partial<AppOptions> {
-  /** Goes on with this one. */
+  /** Continues with this database. */
   readonly db?: string;
   /** The operator's certificate, with its CA, instead of one of the controller's own. */
   readonly files?: CertificateFiles & { readonly ca: string };
 }
 
-/** Runs until the test ends. Hosts a and b are registered, unless it goes on with a database. */
+/** Runs until the test ends. Hosts a and b are registered, unless it continues with a database. */
 export async function startEnrolling({ db: given, files, ...options }: EnrollingOptions = {}) {
   const db = given ?? temporaryDatabase();
   const clock = new Clock();
@@ -123,7 +123,7 @@ export function temporaryState(): HostState {
   return new HostState(directory);
 }
 
-/** One request over a connection of its own; every status is an answer. */
+/** One request over a separate connection; every status is an answer. */
 function requestOverTls(base: string, ca: string, shows: Shows, method: string, path: string, body?: unknown) {
   const text = body === undefined ? "" : JSON.stringify(body);
   const content =

@@ -1,5 +1,5 @@
-// The kernel's tables in memory, as strict as the kernel: it refuses and keeps silent exactly where the real ones do.
-// Held equal to them by test/contract/tables.ts.
+// The kernel's tables in memory, as strict as the kernel: they refuse and stay silent in exactly the same cases.
+// Compared with the kernel's by test/contract/tables.ts.
 import {
   type ActualEntry,
   type Entry,
@@ -40,7 +40,7 @@ export class FakeTables implements Tables {
     if (this.entries.has(key)) this.usedMs.set(key, this.nowMs());
   }
 
-  /** Somebody else's `ip neigh replace` or `bridge fdb replace`: it keeps our mark but on tunnel entries. */
+  /** A foreign `ip neigh replace` or `bridge fdb replace`: it keeps our mark except on tunnel entries. */
   putForeign(entry: Entry): void {
     const stored = this.entries.get(entryKey(entry));
     this.entries.set(entryKey(entry), { entry, own: entry.kind !== "tunnel" && (stored?.own ?? false), lasting: true });

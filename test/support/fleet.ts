@@ -1,5 +1,5 @@
-// A fleet to look at: any number of hosts whose agents are simulated, each with a WebSocket of its own, and interest in
-// what its VMs would talk to.
+// A fleet for tests: any number of hosts with simulated agents, each with its own WebSocket, and interest in the likely
+// partners of its VMs.
 
 import { type BindingKey, parseMac, parseVni } from "../../schema/address/index.ts";
 import { follow } from "../integration/fleet.ts";
@@ -19,9 +19,9 @@ export interface FleetShape {
   readonly asked: number;
   /** Every so manieth agent is not there. */
   readonly awayEvery: number;
-  /** Hosts that do not follow what changes. */
+  /** Hosts that do not apply changes. */
   readonly slow?: readonly string[];
-  /** What agents say that is wrong, by host. */
+  /** The problems that agents report, by host. */
   readonly problems?: Readonly<Record<string, readonly string[]>>;
 }
 
@@ -77,7 +77,7 @@ export async function startFleet(controller: Controller, shape: FleetShape): Pro
       if (i % shape.awayEvery === shape.awayEvery - 1) return;
       const name = hostName(i, shape);
       const keys = Array.from({ length: shape.asked }, (_each, j): BindingKey => {
-        // Most talk goes to neighbours, some far away; always the same, so that pictures can be compared.
+        // Most traffic goes to neighbours, some far away; always the same, so that pictures can be compared.
         const step = j % 4 === 3 ? 97 * (j + i) : (j + 1) * 3;
         const vm = 1 + ((i * shape.vmsPerHost + step) % all);
         return { kind: "mac", vni: parseVni(networkOf(vm).vni), mac: parseMac(macOf(vm)) };

@@ -1,5 +1,5 @@
-// A machine like this one on which something is missing: a copy of this machine's files in which changes are laid over what is there
-// (overlayfs in memory), with processes, mounts and /run of its own. It ends with the process that it was made for.
+// A machine like this one without some programs: a copy of this machine's files with changes laid over it (overlayfs in
+// memory), with its own processes, mounts and /run. It ends with the process for which it was made.
 import { spawn } from "node:child_process";
 
 export interface Finished {
@@ -20,7 +20,7 @@ exec chroot "$1/root" bash -c "$2"`;
 
 /**
  * Runs a script of bash in such a machine, as root. Needs root.
- * @param directory an empty one, of which nothing is left behind
+ * @param directory an empty one, in which nothing is left behind
  * @param env all of its environment
  */
 export function onFreshMachine(

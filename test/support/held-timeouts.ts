@@ -2,8 +2,9 @@
 import { onTestFinished, vi } from "vitest";
 
 /**
- * From now on no timeout ends by itself, here and in a controller of this process. What waits with one (`waitFor`) waits for ever.
- * @returns lets so much time go by, ms
+ * From now on no timeout expires by itself, here and in a controller of this process. Waits that use one (`waitFor`)
+ * never end.
+ * @returns a function that lets so much time pass, ms
  */
 export function holdTimeouts(): (ms: number) => void {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
@@ -11,7 +12,7 @@ export function holdTimeouts(): (ms: number) => void {
   return (ms) => void vi.advanceTimersByTime(ms);
 }
 
-/** As `holdTimeouts`, for what comes again and again, and with the monotonic clock. */
+/** Like `holdTimeouts`, for intervals, and with the monotonic clock. */
 export function holdIntervals(): (ms: number) => void {
   vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
   onTestFinished(() => void vi.useRealTimers());

@@ -17,25 +17,28 @@ export interface Scene {
   /** The last of its MAC addresses is that of host a's card on the underlay. */
   readonly target: Omit<Target, "mac">;
   readonly underlay: 4 | 6;
-  /** The host has an address on the guest's bridge: it asks for neighbours there and reports its groups, at times of its own. */
+  /**
+   * The host has an address on the guest's bridge: it asks for neighbours there and reports its groups, at its own
+   * times.
+   */
   readonly hostSpeaks?: boolean;
 }
 
 export interface Reached {
   /** Frames that the host's stack was given. */
   readonly stack: string[];
-  /** What its UDP and TCP services were sent. */
+  /** The data that its UDP and TCP services received. */
   readonly services: string[];
   /** Frames in the other tenant's network. */
   readonly injected: string[];
-  /** What the guest was answered, by somebody who is no guest. */
+  /** The answers that the guest got from a sender that is not a guest. */
   readonly answers: string[];
 }
 
 /** Where frames stop that a guest injects into the other network. */
 const innerSource = "52:54:00:00:00:66";
 
-/** From host b, as the last of all: what was sent before has arrived or never will. Shows that every ear hears. */
+/** From host b, as the last of all: earlier frames have arrived or never will. Shows that every listener works. */
 export async function fence({ it, ears, red, target, underlay }: Scene): Promise<void> {
   const wire = await openPacketSocket(it.lab.host("b"), "eth0");
   const send = (v: 4 | 6, toPort: number, payload: Buffer): void => {

@@ -1,5 +1,5 @@
-// What a host's own stack is given: packet sockets of one protocol each, which the kernel serves in the same breath as its
-// handlers of IPv4, IPv6 and ARP, behind bridge and traffic control; and UDP and TCP services on all addresses.
+// What the kernel delivers to a host's own stack: packet sockets of one protocol each, which the kernel serves together
+// with its handlers of IPv4, IPv6 and ARP, after bridge and traffic control; and UDP and TCP services on all addresses.
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { createServer, type Server } from "node:net";
@@ -47,7 +47,7 @@ export class HostEars {
   readonly #tcp: Server;
   readonly #into = Buffer.alloc(65_600);
   readonly #from = Buffer.alloc(20);
-  /** What the UDP service was sent. */
+  /** The data that the UDP service received. */
   datagrams: Buffer[] = [];
   /** From where the TCP service was connected to. */
   readonly connections: string[] = [];
@@ -74,7 +74,7 @@ export class HostEars {
     const udp = [4, 6].map((family) => {
       const anyone = family === 4 ? "0.0.0.0" : "::";
       const type = family === 4 ? "udp4" : "udp6";
-      // The socket comes into being with the look-up's answer, which is given inside the namespace.
+      // The socket is created with the answer of the look-up, which is given inside the namespace.
       return createSocket({ type, ipv6Only: family === 6, lookup: (_n, _o, answer) => answer(null, anyone, family) });
     });
     const tcp = createServer();
@@ -87,7 +87,7 @@ export class HostEars {
     return new HostEars(sockets, udp, tcp);
   }
 
-  /** Frames that the stack was given since the last call, as they came by the device. */
+  /** Frames that the stack received since the last call, in the form in which the device received them. */
   frames(): Buffer[] {
     return this.#sockets.flatMap((fd) => {
       const frames: Buffer[] = [];
@@ -99,7 +99,7 @@ export class HostEars {
     });
   }
 
-  /** Those of them that somebody with one of these MAC addresses has sent. */
+  /** Those of them that were sent from one of these MAC addresses. */
   framesFrom(macs: readonly string[]): Buffer[] {
     return this.frames().filter((bytes) => macs.includes(readEthernet(bytes).from));
   }

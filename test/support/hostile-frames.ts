@@ -53,7 +53,7 @@ export interface HostAddresses {
 }
 
 export interface Target extends HostAddresses {
-  /** What the guest calls itself. */
+  /** The guest's own address in the frame. */
   readonly mac: string;
   readonly guest4: string;
   readonly guest6: string;
@@ -67,7 +67,7 @@ const otherTypes = [0x002e, 0x8035, 0x8847, 0x8863, 0x8864, 0x888e, 0x88cc, 0x88
 
 export const injectedType = 0x88b7;
 
-/** What is in the frame, by its name; `type` is that of the innermost header. */
+/** The content of the frame, by its name; `type` is that of the innermost header. */
 function contents(at: Target): { name: string; type: number; payload: Buffer }[] {
   const inner = ethernet({
     to: at.otherMac,
@@ -107,7 +107,7 @@ function contents(at: Target): { name: string; type: number; payload: Buffer }[]
   ];
 }
 
-/** The packet in two, cut behind the first 24 bytes of what follows the header. */
+/** The packet in two parts, cut after the first 24 bytes behind the header. */
 function fragments(v: 4 | 6, packet: Buffer): Buffer[] {
   const headBytes = v === 4 ? 20 : 40;
   const body = packet.subarray(headBytes);

@@ -1,16 +1,14 @@
-// What kernel tests share: a namespace of their own, and the agent's kernel parts inside it.
+// Common parts of kernel tests: a separate namespace, and the agent's kernel parts inside it.
 import { randomBytes } from "node:crypto";
-import { pino } from "pino";
+import type { Logger } from "pino";
 import { afterAll, beforeAll, describe } from "vitest";
-import { Slices } from "../../common/cooperative.ts";
-import { BridgePorts } from "../../node-agent/kernel/devices/bridge-ports.ts";
+import type { Core } from "../../node-agent/core.ts";
 import { NetworkDevices } from "../../node-agent/kernel/devices/network-devices.ts";
 import { RequestSocket } from "../../node-agent/kernel/sockets/request-socket.ts";
 import { KernelTables } from "../../node-agent/kernel/tables/kernel-tables.ts";
-import { HostNetworks, type NetworksDependencies } from "../../node-agent/networks/host-networks.ts";
-import { HostPorts } from "../../node-agent/networks/host-ports.ts";
-import type { HeldAnswers } from "../../node-agent/tables/held.ts";
+import type { Tables } from "../../node-agent/tables/entry.ts";
 import type { AgentNetwork } from "../../schema/address/index.ts";
+import { coreOn, edgesOn } from "../../testkit/agent-core.ts";
 import { run } from "../../testkit/lab/command.ts";
 import { deleteNamespaces, inNamespace, Namespace } from "../../testkit/lab/namespace.ts";
 import { rev, vni, vtep } from "./addresses.ts";
@@ -37,27 +35,17 @@ export function agentNetwork(number: number, fields: Partial<AgentNetwork> = {})
   return { name: `net${number}`, vni: vni(number), mtu: 1450, revision: rev(1), ...fields };
 }
 
-/** The networks of a host whose guests' ports are nobody's business. */
-export function networksOn(
+/** The agent's core on this kernel, with a tunnel end. */
+export function kernelCore(
   { devices, requests, tables }: KernelHost,
-  held: HeldAnswers,
-  others: Partial<NetworksDependencies> = {},
-): HostNetworks {
-  const log = others.log ?? pino({ level: "silent" });
-  const networks = new HostNetworks({
-    devices,
-    tables,
-    held,
-    announcer: undefined,
-    guards: [],
-    ports: new HostPorts({ devices, bridgePorts: new BridgePorts(requests), held, log }),
-    reporter: { note: () => false },
-    log,
-    turns: new Slices(2, true),
-    ...others,
-  });
-  networks.setLocal(localVtep);
-  return networks;
+  others: { readonly tables?: Tables; readonly log?: Logger } = {},
+): Core {
+  const core = coreOn(
+    { ...edgesOn(requests, devices), tables: others.tables ?? tables },
+    others.log && { log: others.log },
+  );
+  core.registered.tunnelEnd = localVtep;
+  return core;
 }
 
 /** A namespace with an underlay device, and the agent's kernel parts in it, for the tests of the calling block. */

@@ -24,8 +24,8 @@ export class Liar {
   }
 
   /**
-   * Sends the frames, then one that passes: what the victim has by then is all that it will have. A tag is taken off before a
-   * packet socket sees the frame, so frames count as seen without theirs too.
+   * Sends the frames, then one that passes: by then the victim has received everything that it will receive. A VLAN tag
+   * is removed before a packet socket sees the frame, so frames count as seen without theirs too.
    */
   async seen(frames: readonly Buffer[]): Promise<number[]> {
     this.victim.clear();

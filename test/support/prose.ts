@@ -33,8 +33,8 @@ interface Comment {
 }
 
 /**
- * TypeScript 7 exposes its syntax tree as "unstable" only, so the parser is oxc, which vite comes with.
- * @throws Error where the file does not parse
+ * TypeScript 7 exposes its syntax tree as "unstable" only, so the parser is oxc, which is part of vite.
+ * @throws Error if the file does not parse
  */
 export function proseOf(file: string, source: string): Prose {
   const { program, comments, errors } = parseSync(file, source);
@@ -49,10 +49,13 @@ export function proseOf(file: string, source: string): Prose {
   };
 }
 
-/** A page without fenced blocks and inline code: what they show stands in the source. Lines keep their numbers. */
+/** A page without fenced blocks, inline code and targets of links, which are not prose. Lines keep their numbers. */
 export function pageText(markdown: string): string {
   const blank = (text: string): string => text.replace(/[^\n]+/g, " ");
-  return markdown.replace(/^(`{3,})[^\n]*\n[\s\S]*?^\1 *$/gm, blank).replace(/`[^`]*`/g, blank);
+  return [/^(`{3,})[^\n]*\n[\s\S]*?^\1 *$/gm, /`[^`]*`/g, /\]\([^)\s]*\)/g].reduce(
+    (text, pattern) => text.replace(pattern, blank),
+    markdown,
+  );
 }
 
 function messagesIn(root: Node): { start: number; text: string }[] {
@@ -84,7 +87,7 @@ function isMessage(type: string, text: string): boolean {
   return type === "JSXText" ? /\w/.test(text) : /\S\s+\S/.test(text);
 }
 
-/** The words of a sentence stand on several lines, each a comment to the parser. */
+/** A sentence may span several lines, each of which is a comment for the parser. */
 function joinLineComments(source: string, comments: readonly Comment[]): Comment[] {
   const joined: Comment[] = [];
   for (const comment of comments) {

@@ -68,7 +68,7 @@ function request(path: string, method: string, operation: Operation, schemas: Sc
     });
 }
 
-/** Mostly as described; now and then a value that is none, or a parameter that the route does not know. */
+/** Mostly as documented; sometimes an invalid value, or an unknown parameter. */
 function texts(parameters: readonly Parameter[], schemas: Schemas): fc.Arbitrary<Record<string, string>> {
   const wild = fc.string({ minLength: 1, maxLength: 8 }).filter((each) => /^[\x21-\x7e]+$/.test(each));
   const fields = parameters.map(({ name, schema }) => {

@@ -1,32 +1,36 @@
-// One host's agent without sockets: its own parts, as `agent.ts` puts them together, on tables and devices in memory. When
-// anything takes effect or comes back is up to a scheduler.
+// One host's agent without sockets: its core on tables and devices in memory. When anything takes effect or comes back is up to a
+// scheduler.
 import type fc from "fast-check";
-import { pino } from "pino";
 import { SerialQueue } from "../../common/serial-queue.ts";
-import { Releases } from "../../node-agent/controller-link/releases.ts";
-import type { Reporter } from "../../node-agent/findings/reporter.ts";
-import type { NetworkDevices } from "../../node-agent/kernel/devices/network-devices.ts";
-import { MissResolver } from "../../node-agent/misses/resolver.ts";
-import { HostNetworks, type NetworksDependencies } from "../../node-agent/networks/host-networks.ts";
-import { AnswerWriter } from "../../node-agent/session/answer-writer.ts";
-import { AppliedPosition } from "../../node-agent/session/applied-position.ts";
-import { FrameHandler } from "../../node-agent/session/frame-handler.ts";
-import { MissOutcomes } from "../../node-agent/session/miss-outcomes.ts";
+import { type Channel, Uplink } from "../../node-agent/controller-link/uplink.ts";
+import type { Clock, Core, KernelEdges } from "../../node-agent/core.ts";
+import type { GuestEdge } from "../../node-agent/kernel/sockets/guest-sockets.ts";
+import type { Heard, WaitingGuest } from "../../node-agent/misses/waiting.ts";
+import type { FrameHandler } from "../../node-agent/session/frame-handler.ts";
 import type { ActualEntry, Entry, Operation, OperationResult, Tables } from "../../node-agent/tables/entry.ts";
-import { HeldAnswers } from "../../node-agent/tables/held.ts";
+import type { HeldAnswers } from "../../node-agent/tables/held.ts";
 import {
-  type AgentNetwork,
   type BindingKey,
+  familyOf,
+  findIp,
+  findMac,
+  type IpAddress,
   type MacAddress,
+  parseIp,
+  parseMac,
+  parseVni,
   parseVtep,
   type Vni,
 } from "../../schema/address/index.ts";
-import type { AgentFrame, Question } from "../../schema/agent/index.ts";
+import { coreOn, inertEdges } from "../../testkit/agent-core.ts";
+import { etherTypes } from "../../testkit/lab/frames.ts";
 import { FakeTables } from "./fake-tables.ts";
 
-/** What outlives an agent: its host's devices and what is in their tables. */
+/** The state that outlives an agent: its host's devices and their tables. */
 export class ScheduledKernel implements Tables {
   readonly epochs = new Map<Vni, string>();
+  /** Every neighbour that was ever written. */
+  readonly neighbours = new Set<string>();
   private readonly tables: FakeTables;
   /** The kernel carries out writes in the order in which they were sent. */
   private readonly writes = new SerialQueue("stop");
@@ -35,11 +39,16 @@ export class ScheduledKernel implements Tables {
     this.tables = new FakeTables({ has: (vni: Vni) => this.epochs.has(vni) } as ReadonlySet<Vni>);
   }
 
-  /** @param isWanted false by then: whoever began it is dead. The kernel writes within a system call, so never after that */
+  /**
+   * @param isWanted false by then: the agent that began it is dead. The kernel writes within a system call, so never
+   * after that
+   */
   apply(operations: readonly Operation[], isWanted: () => boolean = () => true): Promise<OperationResult[]> {
     const written = this.writes.run(async () => {
       await this.soon("write");
-      return isWanted() ? this.tables.apply(operations) : [];
+      if (!isWanted()) return [];
+      for (const { entry } of operations) if (entry.kind === "neighbour") this.neighbours.add(neighbourText(entry));
+      return this.tables.apply(operations);
     });
     return written.then(async (results) => {
       await this.soon("acknowledgement");
@@ -47,7 +56,7 @@ export class ScheduledKernel implements Tables {
     });
   }
 
-  /** As the kernel's dumps: after what was sent before, neighbours and FDB one after the other, and old when they arrive. */
+  /** Like the kernel's dumps: after earlier writes, neighbours and FDB one after the other, and stale on arrival. */
   async list(vni: Vni): Promise<ActualEntry[]> {
     await this.writes.idle;
     await this.soon("dump of neighbours");
@@ -61,16 +70,19 @@ export class ScheduledKernel implements Tables {
     ];
   }
 
-  idleMs(vni: Vni): Promise<ReadonlyMap<MacAddress, number>> {
-    return this.tables.idleMs(vni);
+  /** No guest has used anything for a day. */
+  async idleMs(vni: Vni): Promise<ReadonlyMap<MacAddress, number>> {
+    await this.soon("dump of ages");
+    const day = 24 * 3_600_000;
+    return new Map([...(await this.tables.idleMs(vni)).keys()].map((mac) => [mac, day]));
   }
 
-  /** Somebody else's change, at once. */
+  /** A foreign change, at once. */
   putForeign(entry: Entry): void {
     this.tables.putForeign(entry);
   }
 
-  /** What stands there now. */
+  /** The present entries. */
   present(vni: Vni): Promise<ActualEntry[]> {
     return this.tables.list(vni);
   }
@@ -86,132 +98,173 @@ export class ScheduledKernel implements Tables {
   }
 }
 
+const neighbourText = ({ vni, ip, mac }: { vni: Vni; ip: IpAddress; mac: MacAddress }): string => `${vni} ${ip} ${mac}`;
+
+/** The guests of one run of the agent: all ask from one port of each network. */
+class ScheduledGuests implements GuestEdge {
+  /** What guests were told although the kernel never had it. */
+  readonly untrue: string[] = [];
+  told = 0;
+  private readonly heard = new Map<number, Heard[]>();
+
+  constructor(private readonly kernel: ScheduledKernel) {}
+
+  readonly sender = {
+    send: (frame: Buffer, port: number): boolean => {
+      this.told += 1;
+      const text = neighbourText({ vni: parseVni(port), ...readTold(frame) });
+      if (!this.kernel.neighbours.has(text)) this.untrue.push(text);
+      return true;
+    },
+    close: () => {},
+  };
+
+  /** A guest asks for an address on its network's bridge. */
+  ask(vni: Vni, target: IpAddress): void {
+    const { bridgeIfindex } = deviceOf(vni);
+    const asker = askerFor(target);
+    this.heard.set(bridgeIfindex, [...(this.heard.get(bridgeIfindex) ?? []), { asker, claim: asker, target }]);
+  }
+
+  hear(bridgeIfindex: number): ReturnType<GuestEdge["hear"]> {
+    const drain = (): Heard[] => {
+      const heard = this.heard.get(bridgeIfindex) ?? [];
+      this.heard.delete(bridgeIfindex);
+      return heard;
+    };
+    return { bridgeIfindex, drain, ignore: () => {}, close: () => {} };
+  }
+
+  portsOf(_: number, vni: number): ReturnType<GuestEdge["portsOf"]> {
+    return { portOf: async () => vni, all: async () => [vni] };
+  }
+}
+
+/** Who asks for an address, with its own of the same family. */
+function askerFor(target: IpAddress): WaitingGuest {
+  return { mac: parseMac("52:54:00:00:00:01"), ip: parseIp(familyOf(target) === 4 ? "10.0.0.1" : "fd00::1") };
+}
+
+/** Of an ARP message, or of a neighbour advertisement. */
+function readTold(frame: Buffer): { ip: IpAddress; mac: MacAddress } {
+  const [ipAt, macAt] = frame.readUInt16BE(12) === etherTypes.arp ? [28, 22] : [62, 80];
+  const ip = findIp(frame.subarray(ipAt, ipAt === 28 ? ipAt + 4 : ipAt + 16));
+  const mac = findMac(frame.subarray(macAt, macAt + 6));
+  if (!ip || !mac) throw new Error(`neither an ARP message nor an advertisement: ${frame.toString("hex")}`);
+  return { ip, mac };
+}
+
 const deviceOf = (vni: Vni) => ({ ifindex: vni, bridgeIfindex: vni + 1, vni, vtepPort: 4789 });
+
+/** So few that answers evict others. */
+const caps = { perNetwork: 5, perHost: 8 };
 
 /** One run of the agent, until it is killed: from then on nothing of it reaches the kernel or the controller. */
 export class ScheduledAgent {
-  readonly held = new HeldAnswers();
-  readonly session: FrameHandler;
-  private readonly resolver: MissResolver;
+  readonly guests: ScheduledGuests;
+  private readonly core: Core;
   private alive = true;
-  private nextId = 1;
   private nowMs = 0;
 
-  /** @param send false: there is no session */
+  /** @param channel to the controller */
   constructor(
     host: string,
     private readonly kernel: ScheduledKernel,
-    send: (frame: AgentFrame) => boolean,
+    channel: Channel,
   ) {
-    const { held } = this;
-    const log = pino({ level: "silent" });
-    const nowMs = (): number => this.nowMs;
-    const nextId = (): number => this.nextId++;
-    const reporter = { note: () => false, flush: () => {}, answered: () => {}, onClosed: () => {} };
-    const devices = this.devices();
-    const ports = { settle: async () => {}, release: async () => {}, hasChanged: () => false };
-    const networks = new HostNetworks({
-      devices,
-      tables: { ...this.mortal(), idleMs: (vni) => kernel.idleMs(vni) },
-      held,
-      announcer: undefined,
-      ports: ports as unknown as NetworksDependencies["ports"],
-      guards: [],
-      reporter,
-      log,
+    const uplink = new Uplink();
+    const isAlive = (): boolean => this.alive;
+    uplink.attach({
+      get isLive() {
+        return isAlive() && channel.isLive;
+      },
+      send: (frame) => isAlive() && channel.send(frame),
+    });
+    this.guests = new ScheduledGuests(kernel);
+    const clock: Clock = {
+      nowMs: () => this.nowMs,
+      random: () => 0.5,
       // Anything may happen between any two entries of a comparison.
       turns: { over: true, next: () => kernel.soon("turn") },
-    });
-    const releases = new Releases(send, nextId);
-    const outcomes = new MissOutcomes((vni) => networks.nameOf(vni), log);
-    const progress = new AppliedPosition({ networks, takeTimes: () => undefined, send });
-    const programming = new AnswerWriter({ held, networks, releases, announcer: undefined, crowded: () => {}, nowMs });
-    this.resolver = new MissResolver({
-      lookUp: (key, now) => held.lookUp(key, now),
-      listen: () => {},
-      askerOf: () => undefined,
-      suspectIn: () => undefined,
-      ask: (asked) => {
-        const questions = asked.map(({ key }): Question => key);
-        send({ type: "resolve", id: nextId(), questions });
-      },
-      overBudget: () => {},
-      reassert: (entries) => void programming.reassert(entries),
       afterReading: (callback) => void kernel.soon("misses read").then(() => this.alive && callback()),
-      nowMs,
-    });
-    this.session = new FrameHandler({
-      identity: { host, vtep: parseVtep("192.0.2.1"), seeding: true, senders: false },
-      underlay: undefined,
-      held,
-      networks,
-      resolver: this.resolver,
-      releases,
-      programming,
-      outcomes,
-      progress,
-      reporter: reporter as unknown as Reporter,
-      trust: () => {},
-      log,
-      nowMs,
-    });
+    };
+    this.core = coreOn(this.edges(), { host, vtep: parseVtep("192.0.2.1"), idleMs: 60_000, caps, uplink, clock });
   }
 
-  /** Takes over what an earlier run left. */
+  get held(): HeldAnswers {
+    return this.core.held;
+  }
+
+  get session(): FrameHandler {
+    return this.core.session;
+  }
+
+  /** How many addresses it gave up as idle. */
+  get evicted(): number {
+    return this.core.eviction.aged;
+  }
+
+  /** Takes over the entries of an earlier run. */
   async start(): Promise<void> {
     const present = await Promise.all([...this.kernel.epochs.keys()].map((vni) => this.kernel.present(vni)));
-    const keys = present.flat().flatMap(({ entry, own }): BindingKey[] => {
-      if (!own || entry.kind === "bridge") return [];
-      return entry.kind === "neighbour"
-        ? [{ kind: "ip", vni: entry.vni, ip: entry.ip }]
-        : [{ kind: "mac", vni: entry.vni, mac: entry.mac }];
-    });
-    this.session.inherit(keys);
+    this.core.session.inherit(present.flat().flatMap(({ entry, own }) => (own ? entry : [])));
   }
 
   /** A guest's frame raised a miss. A minute after the last, so that nothing is quiet. */
   miss(key: BindingKey): void {
     this.nowMs += 60_000;
     const { vni } = key;
-    this.resolver.onMiss(
+    if (key.kind === "ip") this.guests.ask(vni, key.ip);
+    this.core.resolver.onMiss(
       key.kind === "ip" ? { kind: "l3miss", vni, ip: key.ip } : { kind: "l2miss", vni, mac: key.mac },
     );
   }
 
+  /** Reads ages, and evicts what is idle. */
+  evict(): void {
+    this.nowMs += 60_000;
+    this.core.eviction.hurry();
+  }
+
   kill(): void {
     this.alive = false;
+    void this.core.close();
   }
 
   /** What a dead process has begun is carried out before its death or not at all; it learns of nothing. */
-  private mortal(): Pick<Tables, "apply" | "list"> {
+  private edges(): KernelEdges {
+    const { kernel } = this;
     const never = new Promise<never>(() => {});
     return {
-      apply: (operations) =>
-        this.kernel.apply(operations, () => this.alive).then((results) => (this.alive ? results : never)),
-      list: (vni) => this.kernel.list(vni).then((entries) => (this.alive ? entries : never)),
+      ...inertEdges,
+      tables: {
+        apply: (operations) =>
+          kernel.apply(operations, () => this.alive).then((results) => (this.alive ? results : never)),
+        list: (vni) => kernel.list(vni).then((entries) => (this.alive ? entries : never)),
+        idleMs: (vni) => kernel.idleMs(vni).then((ages) => (this.alive ? ages : never)),
+      },
+      devices: this.devices(),
+      guests: this.guests,
     };
   }
 
-  private devices(): NetworkDevices {
+  private devices(): KernelEdges["devices"] {
     const { kernel } = this;
-    const devices = {
-      hasLeftovers: false,
-      deviceOf: (vni: Vni) => (kernel.epochs.has(vni) ? deviceOf(vni) : undefined),
+    return {
+      ...inertEdges.devices,
+      deviceOf: (vni) => (kernel.epochs.has(vni) ? deviceOf(vni) : undefined),
       vnis: () => [...kernel.epochs.keys()],
-      epochOf: (vni: Vni) => kernel.epochs.get(vni),
-      adoptedFor: () => undefined,
-      sweep: async () => {},
-      ensure: async ({ vni }: AgentNetwork, _: unknown, epoch: string) => {
+      epochOf: (vni) => kernel.epochs.get(vni),
+      ensure: async ({ vni }, _, epoch) => {
         await kernel.soon("devices made");
         if (!this.alive) return new Promise<never>(() => {});
         kernel.epochs.set(vni, epoch);
         return [];
       },
-      remove: async (vni: Vni) => {
+      remove: async (vni) => {
         await kernel.soon("devices removed");
         if (this.alive) await kernel.remove(vni);
       },
     };
-    return devices as unknown as NetworkDevices;
   }
 }

@@ -26,7 +26,7 @@ export type Schemas = Readonly<Record<string, JsonSchema>>;
 
 const names = ["a", "b", "c", "blue", "red", "web-1", "web-2", "web-3", "eth0", "eth1", "none", ".."];
 
-/** What a field of this name means: most values exist, are free, or collide. */
+/** Likely values by the name of a field: most exist, are free, or collide. */
 const pools: Readonly<Record<string, readonly unknown[]>> = {
   name: names,
   host: ["a", "b", "c", "none"],
@@ -54,7 +54,7 @@ const text = fc.oneof(
   fc.string({ unit: "grapheme", maxLength: 6 }),
 );
 
-/** A value that the schema allows; of text only the form is looked at, so the controller may still refuse it. */
+/** A value that the schema accepts; of text only the form is checked, so the controller may still refuse it. */
 export function fitting(schema: JsonSchema, schemas: Schemas, field = ""): fc.Arbitrary<unknown> {
   if (schema.$ref !== undefined) return fitting(schemas[schema.$ref.split("/").at(-1) ?? ""] ?? {}, schemas, field);
   if (schema.anyOf) return fc.oneof(...schema.anyOf.map((each) => fitting(each, schemas, field)));

@@ -1,16 +1,17 @@
-// A way to a server on loopback that a test cuts and mends: to whoever comes over it, the server is gone meanwhile.
+// A connection to a server on loopback that a test cuts and restores: for its clients the server is gone while it is
+// cut.
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 
 export interface Severable {
   /** `127.0.0.1:port`. */
   readonly address: string;
-  /** Ends all connections; new ones are ended as they come. */
+  /** Ends all connections; new ones are ended on arrival. */
   cut(): void;
   restore(): void;
 }
 
-/** @param port on loopback, of whoever listens there at the time */
+/** @param port of the server on loopback */
 export async function severableWay(port: number): Promise<Severable> {
   const open = new Set<Socket>();
   let isCut = false;

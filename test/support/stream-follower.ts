@@ -1,5 +1,5 @@
-// A consumer of the event stream as the documents say to write one, which also leaves, dawdles and sleeps, and keeps a record
-// of what it received for the validator.
+// A consumer of the event stream, written by the documentation, which also disconnects, reads slowly and sleeps, and
+// records what it received for the validator.
 import { type ClientRequest, get, type IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
 import { findCursor } from "../../schema/events/index.ts";
@@ -20,11 +20,11 @@ export interface FollowerOptions {
   readonly sse?: boolean;
   /** Events until it leaves without a word; absent: it stays. */
   readonly leaveAfter?: () => number;
-  /** What it does before it comes back behind the revision. */
+  /** Its actions before it reconnects after the revision. */
   readonly away?: (revision: number) => Promise<void>;
   /** How long it reads nothing before it leaves, ms. */
   readonly stallMs?: () => number;
-  /** What passes its filter, as the one that sees everything judges. */
+  /** Whether an event passes its filter, by the judgement of the one that sees everything. */
   readonly wants?: (change: StreamChange) => boolean;
 }
 
@@ -36,7 +36,7 @@ export interface StreamChange {
   readonly data: Readonly<Record<"before" | "after", Readonly<Record<string, unknown>> | null>>;
 }
 
-/** While the controller is away all of them come again and again. */
+/** While the controller is down all of them reconnect repeatedly. */
 const retryMs = 50;
 
 /** One connection, until it ends. */
@@ -67,7 +67,7 @@ export class StreamFollower {
     this.done = this.run();
   }
 
-  /** Comes back once more, and stays until it is told that it has everything up to the revision. */
+  /** Reconnects once more, and stays until a bookmark covers the revision. */
   async finish(revision: number): Promise<void> {
     this.calm = true;
     this.connection?.leave();
@@ -103,7 +103,7 @@ export class StreamFollower {
       this.cursor = `${epoch}/${revision}`;
       this.segments.push({ after: endOf(revision), received: [], bookmarks: [] });
     } catch {
-      // The controller is gone: the next attempt is told the same.
+      // The controller is down: the next attempt gets the same answer.
     }
   }
 

@@ -1,4 +1,4 @@
-// What a consumer of the event stream received, judged: in order, each once, none missing, none that was not for it. Pure.
+// Validates the events that a consumer received: in order, each once, none missing, none for others. Pure.
 
 /** A position in the log as one number, so that a million take little room: revision and index, which is below 4096. */
 export type Position = number;
@@ -20,8 +20,8 @@ export function formatPosition(at: Position): string {
 }
 
 /**
- * What a consumer received behind one starting point. Connecting again behind the last event goes on with the same; a new
- * one begins with a snapshot.
+ * The events that a consumer received after one starting point. Reconnecting after the last event continues it; a new
+ * one starts with a snapshot.
  */
 export interface Segment {
   readonly after: Position;
@@ -31,8 +31,8 @@ export interface Segment {
 }
 
 /**
- * @param expected all positions that were for the consumer, in order
- * @param complete it has been told that it has everything up to here
+ * @param expected all positions for the consumer, in order
+ * @param complete bookmark up to which it has everything
  * @returns the first violation of each segment, in words
  */
 export function findViolations(

@@ -29,7 +29,7 @@ export class StreamWriter {
   events = 0;
   private readonly random = generator(7);
   private readonly state: VmState[] = Array.from({ length: vms }, () => ({ host: 0, network: 0, exists: false }));
-  /** Of what was asked and not answered. */
+  /** The requests without an answer. */
   private pending = 0;
   private step = 0;
 
@@ -46,7 +46,7 @@ export class StreamWriter {
     await this.import(controller, lines);
   }
 
-  /** One step: an import, or some patches together. @throws where the controller is gone */
+  /** One step: an import, or some patches together. @throws if the controller has ended */
   async write(controller: ControllerProcess): Promise<void> {
     this.step += 1;
     if (this.random(4) === 0) await this.patch(controller);
@@ -101,7 +101,7 @@ export class StreamWriter {
     if (revision !== this.revision) throw new Error(`the import became ${revision}, expected ${this.revision}`);
   }
 
-  /** Each a revision of its own, of one change. */
+  /** Each is a separate revision with one change. */
   private async patch(controller: ControllerProcess): Promise<void> {
     const there = [...this.state.entries()].filter(([, { exists }]) => exists).slice(0, patchesAtOnce);
     this.pending = 1;

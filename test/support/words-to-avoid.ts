@@ -1,4 +1,4 @@
-// Words that nearmiss does not use, with what stands there instead. Phrases may run over a line break: texts are matched after
+// Words that nearmiss does not use, with their replacements. Phrases may span a line break: texts are matched after
 // their white space has been reduced to single blanks.
 
 export type Kind = "messages" | "comments" | "pages";
@@ -15,7 +15,7 @@ export interface AvoidedWord {
 /** "held" and "told" name terms of the glossary in comments, so only text for users is checked for them. */
 const forUsers = ["messages", "pages"] as const;
 
-/** Stands for `${…}` in the text of a template literal. */
+/** Replaces `${…}` in the text of a template literal. */
 export const placeholder = "…";
 
 export const wordsToAvoid: readonly AvoidedWord[] = [

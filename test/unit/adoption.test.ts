@@ -19,7 +19,7 @@ function choose(vxlans: readonly Link[], adoptable: Adoptable = new Set(), await
 }
 
 describe("the vxlan device of a network", () => {
-  test("is ours where there is none, ours stands, or others have other VNIs, ports or families", () => {
+  test("is ours if there is none, if ours exists, or if others have other VNIs, ports or families", () => {
     const others = [
       device("vx1", { vni: agentNetwork(101).vni }),
       device("vx2", { port: 8472 }),
@@ -28,27 +28,27 @@ describe("the vxlan device of a network", () => {
     for (const vxlans of [[], [ours], [device("vx4"), ours], others]) expect(choose(vxlans)).toBe("own");
   });
 
-  test("is somebody's where it may be adopted and fits, be it by its name or any", () => {
+  test("is adopted if a suitable one is named, by name or as any", () => {
     const vxlans = [device("vx1", { port: 8472 }), device("vx2")];
     expect(choose(vxlans, new Set(["vx2"]))).toBe("adopt vx2");
     expect(choose(vxlans, "all")).toBe("adopt vx2");
     expect(choose([...vxlans, ours], "all")).toBe("own");
   });
 
-  test("is none where somebody's has the VNI and may not be adopted: both ways out are named", () => {
+  test("is absent if a third-party device has the VNI and may not be adopted: both remedies are named", () => {
     expect(choose([device("vx2")], new Set(["vx9"]))).toMatch(
       /start it with --adopt vx2\), or delete it \(ip link del vx2\)/,
     );
   });
 
-  test("is none where it is to be adopted and cannot serve: the commands that make it anew, in its bridge", () => {
+  test("is absent if the device to adopt is unsuitable: the commands that recreate it, in its bridge", () => {
     expect(choose([device("vx2", { l3miss: false, hasRemote: true })], "all")).toContain(
       "ip link del vx2; ip link add vx2 type vxlan id 100 local 192.0.2.1 dstport 4789 nolearning proxy l2miss l3miss; " +
         "ip link set vx2 master br-blue up",
     );
   });
 
-  test("is none while the one that was adopted is gone", () => {
+  test("is absent while the adopted one is gone", () => {
     expect(choose([], "all", { name: "vx2", bridge: "br-blue" })).toMatch(
       /^vx2, .* is gone\. Make it again: ip link add vx2 .*master br-blue up/,
     );
@@ -61,7 +61,7 @@ test.each<[Partial<VxlanSettings>, RegExp]>([
   [{ port: 8472 }, /UDP port 8472, not 4789/],
   [{ local: vtep("2001:db8::1") }, /over IPv6, this host's over IPv4/],
   [{ hasRemote: true }, /default destination/],
-])("%j is what the kernel cannot change on a live device", (settings, says) => {
+])("settings %j cannot be changed on a live device", (settings, says) => {
   expect(misfits(device("vx"), blue, local)).toEqual([]);
   expect(misfits(device("vx", settings), blue, local)).toEqual([expect.stringMatching(says)]);
 });

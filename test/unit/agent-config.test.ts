@@ -11,7 +11,7 @@ describe("--idle-timeout", () => {
     ["2h", 7_200_000],
     ["7d", 604_800_000],
     ["off", Number.POSITIVE_INFINITY],
-  ])("takes %s", (text, ms) => expect(parseIdleTimeout(text)).toBe(ms));
+  ])("accepts %s", (text, ms) => expect(parseIdleTimeout(text)).toBe(ms));
 
   test.each(["", "0s", "10", "10 m", "1.5h", "-1s", "8d", "1w", "1e3s", "never"])("refuses %j", (text) =>
     expect(() => parseIdleTimeout(text)).toThrow(/from 1s to 7d/),
@@ -19,7 +19,7 @@ describe("--idle-timeout", () => {
 });
 
 describe("caps", () => {
-  test("are whole numbers in their range", () => {
+  test("are integers in their range", () => {
     expect([parseCap("16"), parseCap("500000")]).toEqual([16, 500_000]);
     for (const text of ["15", "500001", "1e3", "", "all"]) expect(() => parseCap(text)).toThrow(/16 to 500000/);
   });
@@ -30,7 +30,7 @@ describe("--metrics", () => {
     ["9478", { host: "127.0.0.1", port: 9478 }],
     ["192.0.2.1:9478", { host: "192.0.2.1", port: 9478 }],
     ["[::1]:0", { host: "::1", port: 0 }],
-  ])("takes %s", (text, address) => expect(parseMetricsAddress(text)).toEqual(address));
+  ])("accepts %s", (text, address) => expect(parseMetricsAddress(text)).toEqual(address));
 
   test.each(["", ":9478", "host:9478", "::1:9478", "[192.0.2.1]:9478", "192.0.2.1", "70000", "9478x"])(
     "refuses %j",

@@ -9,8 +9,8 @@ function progress(networks: { settled: boolean }) {
   const times = new TimesOfMisses();
   const self = new AppliedPosition({
     networks: { retry: () => Promise.resolve(), problems: [], ...networks },
-    takeTimes: () => times.take(),
-    send: (frame) => sent.push(frame),
+    times,
+    uplink: { send: (frame) => sent.push(frame) > 0 },
   });
   const revisions = () => sent.flatMap((frame) => (frame.type === "applied" ? frame.revision : []));
   return { self, sent, times, revisions };
@@ -18,7 +18,7 @@ function progress(networks: { settled: boolean }) {
 
 const soon = () => new Promise((resolve) => setImmediate(resolve));
 
-test("a controller that is behind, after a restored backup, is never told of more than its log has", async () => {
+test("a controller that is behind, after a restored backup, never receives a position beyond its log", async () => {
   const networks = { settled: true };
   const { self, revisions } = progress(networks);
   self.begin("one", rev(9));
@@ -31,7 +31,7 @@ test("a controller that is behind, after a restored backup, is never told of mor
   expect(revisions()).toEqual([9, 5]);
 });
 
-test("work of a session that is over acknowledges nothing in the next", async () => {
+test("work of an ended session acknowledges nothing in the next", async () => {
   const { self, revisions } = progress({ settled: true });
   let finish: () => void = () => {};
   const slow = new Promise<void>((resolve) => {
@@ -46,7 +46,7 @@ test("work of a session that is over acknowledges nothing in the next", async ()
   expect(revisions()).toEqual([3]);
 });
 
-test("without a change of store, what was applied holds on over a reconnect", async () => {
+test("without a change of store, the applied position survives a reconnect", async () => {
   const { self } = progress({ settled: true });
   self.begin("one", rev(9));
   self.acknowledge(rev(9), Promise.resolve());
@@ -71,7 +71,7 @@ test("a heartbeat does not acknowledge a change that is still being written", as
   expect(revisions()).toEqual([7, 7]);
 });
 
-test("how long misses took is told once, with the next word", async () => {
+test("durations of misses are sent once, with the next acknowledgement", async () => {
   const { self, sent, times } = progress({ settled: true });
   self.begin("one", rev(5));
   times.add(1.5);

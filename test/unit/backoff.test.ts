@@ -5,7 +5,7 @@ import { backoffMs } from "../../node-agent/controller-link/backoff.ts";
 const attempts = fc.integer({ min: 0, max: 10_000 });
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 
-test("a pause is anywhere between nothing and its bound: a fleet does not come back as one", () => {
+test("a delay is random between zero and its limit: a fleet does not return all at once", () => {
   fc.assert(
     fc.property(attempts, random, (attempt, at) => {
       const bound = backoffMs(attempt, 1);
@@ -14,13 +14,13 @@ test("a pause is anywhere between nothing and its bound: a fleet does not come b
   );
 });
 
-test("its bound doubles from try to try, until a host that was away long is still back within 5 s", () => {
+test("its limit doubles with each attempt, and a host that was disconnected for long still returns within 5 s", () => {
   expect([0, 1, 2, 3, 4, 5, 100].map((attempt) => backoffMs(attempt, 1))).toEqual([
     250, 500, 1_000, 2_000, 2_500, 2_500, 2_500,
   ]);
 });
 
-test("10,000 agents that have lost one controller spread their tries evenly", () => {
+test("10,000 agents that have lost one controller spread their attempts evenly", () => {
   const perTenth = new Map<number, number>();
   // The same numbers at every run: a linear congruential generator (Numerical Recipes).
   let state = 1;
@@ -35,7 +35,7 @@ test("10,000 agents that have lost one controller spread their tries evenly", ()
     }
   }
   const counts = Array.from({ length: 100 }, (_, tenth) => perTenth.get(tenth) ?? 0);
-  // On average one in 1.25 s each, once all have come to the longest pauses.
+  // On average one in 1.25 s each, once all have reached the longest delays.
   const settled = counts.slice(60);
   expect(Math.max(...settled)).toBeLessThan(1_200);
   expect(Math.min(...settled)).toBeGreaterThan(400);

@@ -29,7 +29,7 @@ const calm: ControllerFigures = {
 };
 
 describe("the verdict on an attack", () => {
-  test("holds as long as each figure is at its ceiling", () => {
+  test("passes as long as each figure is within its ceiling", () => {
     expect(judgeController("log", calm, ceilings)).toEqual([]);
   });
 
@@ -38,12 +38,12 @@ describe("the verdict on an attack", () => {
     expect(judgeController("log", { ...calm, attacked }, ceilings)).toEqual(["reads: 2.2 ×"]);
   });
 
-  test("does not take an operation without a sample for a fast one", () => {
+  test("does not mistake an operation without a sample for a fast one", () => {
     const { questions: _, ...attacked } = all(10);
     expect(judgeController("log", { ...calm, attacked }, ceilings)).toEqual(["questions: none succeeded"]);
   });
 
-  test("counts failures, memory, the way back, and the controller's end", () => {
+  test("counts failures, memory, the return path, and the controller's end", () => {
     const worse = { ...calm, failures: { "connects: ECONNRESET": 3 }, rssPeakMib: 165, backMs: 5_001 };
     expect(judgeController("log", worse, ceilings)).toEqual([
       "3 failed (connects: ECONNRESET)",
@@ -54,7 +54,7 @@ describe("the verdict on an attack", () => {
     expect(judgeController("log", { ...calm, ended: true }, ceilings)).toEqual(["the controller ended"]);
   });
 
-  test("lets an import wait for the import of an attacker, but not for one whose body does not come", () => {
+  test("lets an import wait for an attacker's import, but not for one whose body does not arrive", () => {
     const attacked = { ...all(10), imports: distribution([4_000]) };
     expect(judgeController("dry-run", { ...calm, attacked }, ceilings)).toEqual([]);
     expect(judgeController("slow-import", { ...calm, attacked }, ceilings)).toEqual(["imports: 400 ×"]);
@@ -65,11 +65,11 @@ describe("the verdict on a guest's flood", () => {
   const peaceful = { peace: distribution([3]), during: distribution([10]), after: distribution([10]) };
   const quiet = { ...peaceful, rssPeaceMib: 100, rssPeakMib: 164 };
 
-  test("holds as long as each figure is at its ceiling", () => {
+  test("passes as long as each figure is within its ceiling", () => {
     expect(judgeGuest(quiet, ceilings)).toEqual([]);
   });
 
-  test("names what is slower, what was lost and how much memory it took", () => {
+  test("names slower figures, losses and memory growth", () => {
     const after = distribution([...Array<number>(18).fill(12), 2_000, 2_000]);
     expect(judgeGuest({ ...quiet, after, rssPeakMib: 165 }, ceilings)).toEqual([
       "after: 4 ×",
@@ -78,13 +78,13 @@ describe("the verdict on a guest's flood", () => {
     ]);
   });
 
-  test("does not take silence for speed", () => {
+  test("does not mistake silence for speed", () => {
     expect(judgeGuest({ ...quiet, during: distribution([]) }, ceilings)).toEqual(["during: NaN ×"]);
   });
 });
 
 describe("samples", () => {
-  test("belong to the phase in which they were begun", async () => {
+  test("belong to the phase in which they began", async () => {
     const samples = new Samples();
     let finish = (): void => {};
     const late = new Promise<void>((resolve) => {
@@ -99,7 +99,7 @@ describe("samples", () => {
     expect((await samples.cut()).times.reads).toHaveLength(1);
   });
 
-  test("have no time where they failed, but the cause", async () => {
+  test("have no time but a cause if they failed", async () => {
     const samples = new Samples();
     await samples.time("writes", () => Promise.reject(new Error("503")));
     expect(await samples.cut()).toEqual({ times: {}, failures: { "writes: 503": 1 } });
@@ -107,19 +107,19 @@ describe("samples", () => {
 });
 
 describe("processors", () => {
-  test("are the controller's and the attackers' alone, and honest clients have those between", () => {
+  test("are reserved for the controller and the attackers, and honest clients have the rest", () => {
     expect(planCpus([0, 1, 2, 3])).toEqual({ attacked: "0", attackers: "3", honest: "1,2" });
     expect(planCpus([2, 5])).toEqual({ attacked: "2", attackers: "5", honest: "5" });
     expect(planCpus([4])).toEqual({ attacked: "4", attackers: "4", honest: "4" });
   });
 
-  test("are read as the kernel writes them", () => {
+  test("are parsed in the kernel's format", () => {
     expect(parseCpuList("0-2,7")).toEqual([0, 1, 2, 7]);
   });
 });
 
 describe("frames of a rogue host", () => {
-  test("are such as the controller takes", () => {
+  test("are accepted by the controller", () => {
     const frames = interestFrames(100, 2_000);
     const parsed = frames.map((frame) => parseAgentFrame(frame.subarray(frame.length < 134 ? 6 : 8).toString()));
     expect(parsed.map((frame) => frame?.type === "interest" && [frame.keys.length, frame.end])).toEqual([
@@ -130,12 +130,12 @@ describe("frames of a rogue host", () => {
     for (const frame of frames) expect(frame.length).toBeLessThanOrEqual(maxFrameBytes);
   });
 
-  test("state their length as RFC 6455 wants it", () => {
+  test("state their length as RFC 6455 requires", () => {
     expect(textFrame("ab").subarray(0, 2)).toEqual(Buffer.from([0x81, 0x82]));
     expect(textFrame("x".repeat(300)).subarray(0, 4)).toEqual(Buffer.from([0x81, 0xfe, 1, 44]));
   });
 });
 
-test("each attack that can be chosen is there", () => {
+test("each selectable attack exists", () => {
   expect(Object.keys(controllerAttacks).toSorted()).toEqual(controllerAttackNames.toSorted());
 });

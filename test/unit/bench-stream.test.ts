@@ -1,4 +1,4 @@
-// What the bench of the event stream counts by.
+// How the bench of the event stream counts.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { webSocketFraming } from "../../controller/events/framing.ts";
@@ -8,7 +8,7 @@ import { FrameCounter } from "../../testkit/bench/stream/frames.ts";
 import { reportStream } from "../../testkit/bench/stream/report.ts";
 import type { StreamSide } from "../../testkit/bench/stream/side.ts";
 
-test("events are counted however the frames are cut, and what is shorter than an event is not", () => {
+test("events are counted however the frames are split, and data shorter than an event is not", () => {
   const lengths = fc.array(fc.constantFrom(1, 125, 126, 349, 350, 700, 65_535, 65_536), { maxLength: 12 });
   fc.assert(
     fc.property(lengths, fc.integer({ min: 1, max: 5_000 }), (sizes, step) => {
@@ -52,11 +52,11 @@ test.each<[string, StreamSide, boolean]>([
   ["later and later", side(90, { behindMs: 1_001 }), false],
   ["not all of it", side(100, { delivered: 0.999 }), false],
   ["one was cut off", side(100, { ended: 1 }), false],
-])("a rate is kept where all came in time: %s", (_what, measured, kept) => {
+])("a rate is kept if all events arrived in time: %s", (_what, measured, kept) => {
   expect(keepsUp(measured)).toBe(kept);
 });
 
-test("delays are compared only where both kept the rate, costs by what came", () => {
+test("delays are compared only if both kept the rate, costs by the events delivered", () => {
   const quick = side(100, { cpuSeconds: 1 });
   const slow = side(40, { received: 400, p99Ms: 900, behindMs: 9_000 });
   expect(compare({ rate: 100, batch: 5 }, quick, side(100)).ratios).toEqual({ p99: 1, cpu: 0.5, peak: 1, grown: 1 });

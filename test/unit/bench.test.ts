@@ -21,7 +21,7 @@ import { interleave } from "../../testkit/bench/schedule.ts";
 import { formatMs, formatRatio, formatShare, table } from "../../testkit/bench/table.ts";
 
 describe("a schedule", () => {
-  test("has each item as often as it says, in an order that follows the dice alone", () => {
+  test("has each item as often as stated, in an order that depends on the seed alone", () => {
     const items = [
       { item: "fast", times: 3 },
       { item: "slow", times: 1 },
@@ -32,7 +32,7 @@ describe("a schedule", () => {
 });
 
 describe("a trial's addresses", () => {
-  test.each([4, 6] as const)("are never handed out twice, and are canonical (IPv%i)", (family) => {
+  test.each([4, 6] as const)("are never assigned twice, and are canonical (IPv%i)", (family) => {
     const addresses = new Addresses();
     const all = Array.from({ length: 70_000 }, () => addresses.fresh(family));
     for (const key of ["name", "mac", "ip"] as const) expect(new Set(all.map((each) => each[key])).size).toBe(70_000);
@@ -42,7 +42,7 @@ describe("a trial's addresses", () => {
     }
   });
 
-  test("are outside of what a scan asks for, and end with the subnet", () => {
+  test("are outside the range of a scan, and end with the subnet", () => {
     expect(scannedSubnet).toEqual({ firstIp: "10.64.0.0", size: 65_536 });
     expect(endpoint(0, 4).ip).toBe("10.65.0.1");
     expect(endpoint(0x3e_0000, 4).ip).toBe("10.127.0.1");
@@ -59,7 +59,7 @@ describe("a bench", () => {
   });
   const outcome = (given: Given, length: Length) => twice.start(given, length, () => {})();
 
-  test("takes what is given, and else what suits the length of the run", async () => {
+  test("uses the given values, and otherwise defaults for the length of the run", async () => {
     expect(await outcome({}, "whole")).toMatchObject({ result: { doubled: 600, steps: false }, text: "600\n" });
     expect(await outcome({ steps: true }, "short")).toMatchObject({
       result: { doubled: 40, steps: true },
@@ -68,7 +68,7 @@ describe("a bench", () => {
     expect((await outcome({ rounds: "7" }, "short")).text).toBe("14\n");
   });
 
-  test("says whether a result keeps what is promised, where something is", async () => {
+  test("says whether a result meets its target, if it has one", async () => {
     const promising = bench({
       about: "numbers of at most 100",
       options: { rounds: number("rounds", 300, 20) },
@@ -81,7 +81,7 @@ describe("a bench", () => {
     expect((await outcome({}, "whole")).holds).toBe(true);
   });
 
-  test("refuses before anything is built, and names the flag", () => {
+  test("refuses before any set-up, and names the flag", () => {
     expect(() => twice.start({ rounds: "0" }, "whole", () => {})).toThrow('--rounds: "0" is not a number from 1');
   });
 
@@ -114,7 +114,7 @@ describe("options", () => {
     () => parseNumbers("", 2),
     () => parseFamilies("5"),
     () => parseList("c", ["a", "b"]),
-  ])("that make no sense are refused (%#)", (parse) => {
+  ])("that are invalid are refused (%#)", (parse) => {
     expect(parse).toThrow(OptionError);
   });
 });
@@ -131,7 +131,7 @@ describe("the result of first-packet", () => {
   ];
   const modes = summarizeModes(trials, ["nearmiss-announce-off", "nearmiss", "static"], [4, 6]);
 
-  test("sums up each mode and family that ran", () => {
+  test("summarizes each mode and family that ran", () => {
     expect(modes.map(({ mode, family, trials }) => [mode, family, trials])).toEqual([
       ["nearmiss-announce-off", 4, 1],
       ["nearmiss", 4, 3],
@@ -142,14 +142,14 @@ describe("the result of first-packet", () => {
     expect(modes[1]).toMatchObject({ resolves: 6, medianMs: 0.5, p99Ms: 0.6, retried: 0 });
   });
 
-  test("compares medians, and says null where there is nothing to compare with", () => {
+  test("compares medians, and is null without a counterpart", () => {
     expect(ratios(modes, [4, 6])).toEqual([
       { family: 4, vsAnnounceOff: 4_000, vsStatic: 5, p99VsMedian: 1.2 },
       { family: 6, vsAnnounceOff: null, vsStatic: null, p99VsMedian: 1 },
     ]);
   });
 
-  test("is told in tables", () => {
+  test("is printed as tables", () => {
     const replicatedFrames = [
       { mode: "static", hosts: 2, frames: 0, conversations: 2 },
       { mode: "static", hosts: 32, frames: 1_234, conversations: 2 },
@@ -188,7 +188,7 @@ describe("tables for people", () => {
     ).toBe("  a          b\n  long       1\n  x      1,000\n");
   });
 
-  test("tell about three digits", () => {
+  test("have about three significant digits", () => {
     expect([0.1234, 1.934, 14.36, 2_041.3].map(formatMs)).toEqual(["0.123 ms", "1.93 ms", "14.4 ms", "2,041 ms"]);
     expect([2.534, 18.04, 1_960.4, null].map(formatRatio)).toEqual(["2.53 ×", "18.0 ×", "1,960 ×", "–"]);
     expect(formatShare(1, 300)).toBe("0.3 %");

@@ -42,7 +42,7 @@ describe("subjects of commits", () => {
     expect(checks.faultsOf(subject, areas).join("; ")).toContain(fault);
   });
 
-  test("are read from git: a wrong one is named with its commit, and a range that is not there is an error", () => {
+  test("are read from git: a wrong one is named with its commit, and a missing range is an error", () => {
     const directory = mkdtempSync(join(tmpdir(), "nearmiss-commits-"));
     const git = (...args: string[]) =>
       execFileSync("git", ["-c", "user.name=x", "-c", "user.email=x@example.org", ...args], { cwd: directory });

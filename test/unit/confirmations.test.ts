@@ -7,7 +7,7 @@ import type { Vm } from "../../schema/rest/index.ts";
 import { Driven, furnished } from "../property/inventory-model.ts";
 
 describe("confirmations", () => {
-  test("count each host once, and none that need not confirm", () => {
+  test("count each host once, and only hosts that must confirm", () => {
     const all = new Confirmations(["a", "b", "a"]);
     expect(all.counts).toEqual({ confirmed: 0, of: 2, slowestMs: null });
     expect(all.confirm({ host: "a", ms: 9 })).toBe(true);
@@ -25,7 +25,7 @@ describe("confirmations", () => {
     expect(all.unconfirmed).toEqual([]);
   });
 
-  test("do not wait for a host that was deleted, and keep one that had confirmed before", () => {
+  test("do not wait for a deleted host, and keep its earlier confirmation", () => {
     const all = new Confirmations(["a", "b", "c"]);
     all.confirm({ host: "a", ms: 1 });
     all.forget("a");
@@ -57,7 +57,7 @@ describe("the holders of a VM that moves", () => {
     expect([...holdersOf(state, declared("a", "b", "c"), moves)].sort()).toEqual(["a", "b"]);
   });
 
-  test.each([ip, mac])("are all that were told of one of its addresses, connected or not: $kind", (key) => {
+  test.each([ip, mac])("are all hosts that have received one of its addresses, connected or not: $kind", (key) => {
     const { state, moves } = moved("b");
     const interest = declared("a", "b", "c");
     interest.hold("c", key, true, true);
@@ -66,14 +66,14 @@ describe("the holders of a VM that moves", () => {
     expect([...holdersOf(state, interest, moves)].sort()).toEqual(["a", "b"]);
   });
 
-  test("are also the hosts in its networks that have not said yet what they hold, and no others", () => {
+  test("are also the hosts in its networks that have not declared their interest, and no others", () => {
     const { state, moves } = moved("a");
     // c has no VM in the network, so its kernel has no device of it.
     expect([...holdersOf(state, declared("a"), moves)].sort()).toEqual(["a", "b"]);
     expect([...holdersOf(state, declared("a", "b"), moves)]).toEqual(["a"]);
   });
 
-  test("are no hosts that do not exist any more", () => {
+  test("are never deleted hosts", () => {
     const { state, moves } = moved("b");
     const interest = declared("a", "b", "c");
     interest.hold("c", ip, true, true);

@@ -2,6 +2,7 @@ import { EventEmitter } from "node:events";
 import { describe, expect, test } from "vitest";
 import { Connections, type ConnectionsDeps } from "../../controller/auth/connections.ts";
 import { connectionsFor } from "../../controller/auth/descriptors.ts";
+import { noHandshakes } from "../../controller/auth/handshakes.ts";
 import { HostSources } from "../../controller/auth/host-sources.ts";
 import type { Identity } from "../../controller/auth/identity.ts";
 import { Inventory } from "../../controller/inventory/inventory.ts";
@@ -46,8 +47,9 @@ function setUp(limits: Partial<ConnectionsDeps["limits"]> = {}, more: Partial<Co
   const connections = new Connections({
     limits: { total: 400, unprovenPerSource: 8, perToken: 16, ...limits },
     hostsAt: () => 0,
-    isWaiting: () => false,
+    handshakes: noHandshakes,
     onRefused: (reason) => refused.push(reason),
+    nowMs: () => 0,
     ...more,
   });
   const open = (address: string) => {
@@ -55,7 +57,7 @@ function setUp(limits: Partial<ConnectionsDeps["limits"]> = {}, more: Partial<Co
     connections.opened(peer);
     return peer;
   };
-  /** @returns why not, or what ends the request */
+  /** @returns the reason of a refusal, or a callback that ends the request */
   const ask = (peer: Peer, identity: Identity) => {
     const ends: (() => void)[] = [];
     const obstacle = connections.admit(peer, identity, (done) => ends.push(done));
@@ -69,22 +71,71 @@ function setUp(limits: Partial<ConnectionsDeps["limits"]> = {}, more: Partial<Co
   return { connections, refused, open, ask };
 }
 
+describe("who makes new connections again and again", () => {
+  function setUpCharged() {
+    const charged = new Map<string, number>();
+    let nowMs = 0;
+    const { open, ask } = setUp(
+      { total: 100_000, perToken: 10_000 },
+      {
+        handshakes: {
+          ...noHandshakes,
+          charge: (source, count) => charged.set(source, (charged.get(source) ?? 0) + count),
+        },
+        nowMs: () => nowMs,
+      },
+    );
+    const come = (address: string, identity: Identity, times: number) => {
+      for (let n = 0; n < times; n += 1) {
+        const peer = open(address);
+        ask(peer, identity).end();
+        peer.destroy();
+      }
+    };
+    const pass = (ms: number) => {
+      nowMs += ms;
+    };
+    return { charged, come, pass };
+  }
+
+  test("slows the source it comes from, as a host or with a token, and no other", () => {
+    const { charged, come } = setUpCharged();
+    come("192.0.2.1", host("a"), 16);
+    come("192.0.2.2", token("viewer", "script"), 512);
+    expect(charged.size).toBe(0);
+    come("192.0.2.1", host("a"), 3);
+    come("192.0.2.2", token("viewer", "script"), 2);
+    expect(Object.fromEntries(charged)).toEqual({ "192.0.2.1": 30, "192.0.2.2": 20 });
+  });
+
+  test("may make some more with time; requests on a standing connection are none", () => {
+    const { charged, come, pass } = setUpCharged();
+    come("192.0.2.1", host("a"), 16);
+    pass(5_000);
+    come("192.0.2.1", host("a"), 5);
+    expect(charged.size).toBe(0);
+    const { charged: nothing, come: comeOnce } = setUpCharged();
+    for (let n = 0; n < 10_000; n += 1) comeOnce("192.0.2.1", host(`h${n}`), 1);
+    expect(nothing.size).toBe(0);
+  });
+});
+
 describe("strangers", () => {
-  test("of one IPv6 /64 are one source, whatever the rest of the address is", () => {
+  test("of one IPv6 /64 are one source, whatever the rest of the address", () => {
     const { connections, open } = setUp();
     const peers = Array.from({ length: 3_000 }, (_, n) => open(`2001:db8:1:2:${n.toString(16)}::1`));
     expect(connections.unproven).toBe(8);
     expect(peers.filter(({ destroyed }) => !destroyed)).toEqual(peers.slice(-8));
   });
 
-  test("of another source are not pushed out by them", () => {
+  test("of another source are not displaced by them", () => {
     const { open } = setUp();
     const honest = open("2001:db8:1:3::1");
     for (let n = 0; n < 100; n += 1) open(`2001:db8:1:2::${n.toString(16)}`);
     expect(honest.destroyed).toBe(false);
   });
 
-  test("of many sources have a share of all together, and the source with most makes room", () => {
+  test("of many sources share one limit, and the source with most makes room", () => {
     const { connections, refused, open } = setUp({ total: 40 });
     const honest = open("192.0.2.1");
     for (let source = 2; source < 8; source += 1) for (let n = 0; n < 8; n += 1) open(`192.0.2.${source}`);
@@ -93,9 +144,9 @@ describe("strangers", () => {
     expect(new Set(refused)).toEqual(new Set(["strangers"]));
   });
 
-  test("who wait for their handshake keep their place: the one that came last goes", () => {
+  test("that wait for their handshake keep their place: the latest arrival is closed", () => {
     const waits = new Set<unknown>();
-    const { open } = setUp({}, { isWaiting: (socket) => waits.has(socket) });
+    const { open } = setUp({}, { handshakes: { ...noHandshakes, isWaiting: (socket) => waits.has(socket) } });
     const fleet = Array.from({ length: 8 }, () => {
       const peer = open("192.0.2.1");
       waits.add(peer);
@@ -104,12 +155,12 @@ describe("strangers", () => {
     waits.delete(fleet[3]);
     open("192.0.2.1");
     expect(fleet[3]?.destroyed).toBe(true);
-    const { open: other } = setUp({}, { isWaiting: () => true });
+    const { open: other } = setUp({}, { handshakes: { ...noHandshakes, isWaiting: () => true } });
     const all = Array.from({ length: 9 }, () => other("192.0.2.1"));
     expect(all.map(({ destroyed }) => destroyed)).toEqual([...Array(8).fill(false), true]);
   });
 
-  test("of a source where hosts are registered may be as many as these need", () => {
+  test("of a source with registered hosts may be as many as these need", () => {
     const state = Inventory.of({
       networks: [],
       vms: [],
@@ -126,13 +177,13 @@ describe("strangers", () => {
     const { connections, open } = setUp({}, { hostsAt: (source) => sources.count(source) });
     for (let n = 0; n < 200; n += 1) open(`2001:db8:5::${n.toString(16)}`);
     for (let n = 0; n < 200; n += 1) open(`2001:db8:6::${n.toString(16)}`);
-    // 100 in all is the strangers' share of 400: what is over is taken from the larger source.
+    // 100 in all is the strangers' share of 400: the excess is taken from the larger source.
     expect(connections.unproven).toBe(100);
   });
 });
 
 describe("an identity", () => {
-  test("makes room with its own connection that is idle, and is refused where all are in use", () => {
+  test("makes room by closing its own idle connection, and is refused if all are in use", () => {
     const { refused, open, ask } = setUp();
     const viewer = token("viewer", "v");
     const first = open("192.0.2.1");
@@ -149,7 +200,7 @@ describe("an identity", () => {
     expect(ask(open("192.0.2.1"), viewer).obstacle).toBeUndefined();
   });
 
-  test("has its own: another token, a host and an admin go on", () => {
+  test("has its own limit: another token, a host and an admin are unaffected", () => {
     const { open, ask } = setUp();
     for (let n = 0; n < 30; n += 1) ask(open(`192.0.3.${n}`), token("viewer", "v"));
     for (const other of [token("viewer", "w"), host("a"), admin]) {
@@ -163,7 +214,7 @@ describe("an identity", () => {
     expect(answers.map((obstacle) => obstacle !== undefined)).toEqual([...Array(8).fill(false), true]);
   });
 
-  test("that shares a connection with others behind a proxy is counted where it was last", () => {
+  test("that shares a connection with others behind a proxy is counted at its latest user", () => {
     const { connections, open, ask } = setUp({ perToken: 8 });
     const shared = open("192.0.2.1");
     for (let n = 0; n < 40; n += 1) ask(shared, token("viewer", `${n}`)).end();
@@ -173,7 +224,7 @@ describe("an identity", () => {
   });
 });
 
-describe("when all are used up", () => {
+describe("when all connections are used up", () => {
   test("tokens have left room for hosts, and both for admins", () => {
     const { open, ask } = setUp({ total: 100 });
     const room = 75;
@@ -192,6 +243,6 @@ test.each([
   ["Max open files            1048576              1048576              files", 250_000],
   ["Max open files            100                  100                  files", 32],
   ["", 250_000],
-])("out of %j come %d connections", (limits, expected) => {
+])("%j allows %d connections", (limits, expected) => {
   expect(connectionsFor(`Max processes 1 2 x\n${limits}\nMax locked memory`)).toBe(expected);
 });

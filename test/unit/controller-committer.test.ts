@@ -96,7 +96,7 @@ test("one list of mutations is one revision with many changes", async () => {
   expect((await both).touched).toHaveLength(2);
 });
 
-test("readers see nothing, and nobody is acknowledged, before the batch is durable", async () => {
+test("readers see nothing, and no write is acknowledged, before the batch is durable", async () => {
   const { store, committer, published } = await setUp();
   let acknowledged = false;
   const put = committer.mutate(by, network("n1", 1)).then(() => {
@@ -115,7 +115,7 @@ test("readers see nothing, and nobody is acknowledged, before the batch is durab
   expect(committer.revision).toBe(1);
 });
 
-test("only one batch is in flight; what arrives meanwhile is decided after it", async () => {
+test("only one batch is in flight; mutations that arrive then are decided after it", async () => {
   const { store, committer } = await setUp();
   const first = committer.mutate(by, network("n1", 1));
   await store.arrived(1);
@@ -128,7 +128,7 @@ test("only one batch is in flight; what arrives meanwhile is decided after it", 
   expect(store.batches).toHaveLength(1);
 });
 
-test("a refused mutation does not fail its neighbours, and uses up no revision", async () => {
+test("a refused mutation does not fail others in its batch, and uses no revision", async () => {
   const { store, committer } = await setUp();
   const all = [
     committer.mutate(by, network("n1", 1)),
@@ -143,7 +143,7 @@ test("a refused mutation does not fail its neighbours, and uses up no revision",
   expect(committer.revision).toBe(2);
 });
 
-test("what stands as asked makes no commit", async () => {
+test("a mutation without effect makes no commit", async () => {
   const { store, committer } = await setUp();
   const first = committer.mutate(by, network("n1", 1));
   await store.arrived(1);
@@ -154,7 +154,7 @@ test("what stands as asked makes no commit", async () => {
   expect(store.batches).toHaveLength(1);
 });
 
-test("a full disk fails the batch, and the same is possible again afterwards", async () => {
+test("a full disk fails the batch, and the same batch can succeed afterwards", async () => {
   const { store, committer, fatal, published } = await setUp();
   const failing = [committer.mutate(by, network("n1", 1)), committer.mutate(by, host("a", "192.0.2.1"))];
   const settled = Promise.allSettled(failing);
@@ -205,7 +205,7 @@ test("a full disk undoes changes that build on each other, the last one first", 
   await Promise.all(again);
 });
 
-test("an import that meets a full disk leaves nothing behind, and the same import is possible again", async () => {
+test("an import that fails on a full disk leaves nothing behind, and the same import can succeed", async () => {
   const { store, committer, fatal, published } = await setUp();
   const lines = [network("n1", 1), host("a", "192.0.2.1"), vm("v1"), vm("v2")];
   const failing = expect(committer.mutateAll(by, lines, { dryRun: false })).rejects.toThrow(StoreFullError);
@@ -223,7 +223,7 @@ test("an import that meets a full disk leaves nothing behind, and the same impor
   expect([committer.revision, published]).toEqual([1, [1]]);
 });
 
-test("addresses of a batch that a full disk refused are assigned at the next attempt", async () => {
+test("addresses of a batch that failed on a full disk are assigned at the next attempt", async () => {
   const { store, committer } = await setUp();
   const furnished = committer.mutate(by, network("n1", 1), host("a", "192.0.2.1"));
   await store.arrived(1);
@@ -251,7 +251,7 @@ test("a broken store stops everything: nothing is shown, nothing more is accepte
   await expect(committer.mutate(by, network("n3", 3))).rejects.toThrow(CommitterStoppedError);
 });
 
-test("a listener that throws stops the process rather than leave hosts untold", async () => {
+test("a listener that throws stops the process rather than leave hosts uninformed", async () => {
   const { store, committer, fatal } = await setUp();
   committer.subscribe(() => {
     throw new Error("bug");
@@ -263,7 +263,7 @@ test("a listener that throws stops the process rather than leave hosts untold", 
   expect(fatal).toEqual([new Error("bug")]);
 });
 
-test("stopping lets what was accepted finish", async () => {
+test("stopping completes accepted mutations", async () => {
   const { store, committer } = await setUp();
   const accepted = committer.mutate(by, network("n1", 1));
   const stopped = committer.stop("stopping");

@@ -16,7 +16,7 @@ describe("--listen", () => {
     ["[::1]:4788", "::1", 4788],
     ["0.0.0.0:0", "0.0.0.0", 0],
     ["localhost:65535", "localhost", 65_535],
-  ])("takes %s", (text, host, port) => {
+  ])("accepts %s", (text, host, port) => {
     expect(parseListen(text)).toEqual({ host, port });
     expect(formatListen({ host, port })).toBe(text);
   });
@@ -26,7 +26,7 @@ describe("--listen", () => {
     (text) => expect(() => parseListen(text)).toThrow(/address:port|greater than 65535/),
   );
 
-  test("knows what only this machine reaches", () => {
+  test("recognizes addresses that only this machine can reach", () => {
     expect(["127.0.0.1", "127.9.9.9", "::1", "localhost"].every(isLoopback)).toBe(true);
     expect(["0.0.0.0", "::", "192.0.2.1", "127.example.org", "2001:db8::1"].some(isLoopback)).toBe(false);
   });
@@ -50,7 +50,7 @@ describe("nearmiss controller", () => {
   test.each([
     ["--log-max-age", "logMaxAge"],
     ["--audit-max-age", "auditMaxAge"],
-  ])("%s is a time, or off: then nothing is too old", (flag, name) => {
+  ])("%s is a duration, or off: then nothing is too old", (flag, name) => {
     const read = (...args: string[]) => {
       const program = new Command("nearmiss").exitOverride().configureOutput({ writeErr: () => {} });
       addControllerCommand(program);
@@ -63,7 +63,7 @@ describe("nearmiss controller", () => {
     expect(() => read(flag, "never")).toThrow("1s to 3650d");
   });
 
-  /** Exit status and standard error of a controller that does not come up. */
+  /** Exit status and standard error of a controller that does not start. */
   async function refusal(config: Partial<ControllerConfig>) {
     const written: string[] = [];
     vi.spyOn(process.stderr, "write").mockImplementation((text) => {
@@ -88,7 +88,7 @@ describe("nearmiss controller", () => {
     return { status: process.exitCode, written };
   }
 
-  test("beyond loopback without TLS is refused, with the two commands that mend it", async () => {
+  test("beyond loopback without TLS is refused, with the two commands that fix it", async () => {
     const { status, written } = await refusal({ listen: { host: "0.0.0.0", port: 4788 } });
     expect(status).toBe(1);
     expect(written.join("")).toMatch(/^nearmiss controller: 0\.0\.0\.0:4788 can be reached from other machines/);
@@ -97,13 +97,13 @@ describe("nearmiss controller", () => {
     }
   });
 
-  test("a database that cannot be opened is told in one line", async () => {
+  test("a database that cannot be opened is reported in one line", async () => {
     const { status, written } = await refusal({});
     expect(status).toBe(1);
     expect(written).toEqual([expect.stringMatching(/^nearmiss controller: .*\/nonexistent\/x\.db.*\n$/)]);
   });
 
-  test("a port in use is told in one line", async () => {
+  test("a port in use is reported in one line", async () => {
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;

@@ -6,7 +6,7 @@ function work(ms: number): void {
   while (performance.now() < end);
 }
 
-test("turns are taken in order, and others have theirs in between", async () => {
+test("turns are taken in order, and other work runs in between", async () => {
   const turns = new TurnQueue();
   const order: number[] = [];
   let between = 0;
@@ -29,7 +29,7 @@ test("turns are taken in order, and others have theirs in between", async () => 
   expect(between).toBeGreaterThanOrEqual(8);
 });
 
-test("a turn is not taken before what was there first", async () => {
+test("a turn does not start before work that was queued earlier", async () => {
   const turns = new TurnQueue();
   const said: string[] = [];
   const first = turns.take().then(() => said.push("first"));

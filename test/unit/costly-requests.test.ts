@@ -9,7 +9,7 @@ const limits = {
 function setUp() {
   const requests = new CostlyRequests(limits);
   const started: string[] = [];
-  /** @returns what ends it, or undefined where it is refused */
+  /** @returns a callback that ends it, or undefined if it is refused */
   const enter = (identity: string, name: string, cost: "look" | "bulk" = "look") => {
     let end = (): void => {};
     const turn = requests.enter(cost, identity, (listener) => {
@@ -18,13 +18,13 @@ function setUp() {
     void turn?.then(() => started.push(name));
     return turn && (() => end());
   };
-  /** All promises that are settled have told. */
+  /** All settled promises have been handled. */
   const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
   return { enter, started, settle };
 }
 
 describe("costly requests", () => {
-  test("of one identity run two at a time, some wait, and the rest is refused", async () => {
+  test("of one identity run two at a time, some wait, and the rest are refused", async () => {
     const { enter, started, settle } = setUp();
     const ends = ["1", "2", "3", "4", "5", "6"].map((name) => enter("a", name));
     await settle();
@@ -35,7 +35,7 @@ describe("costly requests", () => {
     expect(started).toEqual(["1", "2", "3"]);
   });
 
-  test("go on in turns of identities where all places are taken", async () => {
+  test("alternate between identities when all places are taken", async () => {
     const { enter, started, settle } = setUp();
     const first = ["a1", "a2", "a3", "a4"].map((name) => enter("a", name));
     const second = ["b1", "b2", "b3"].map((name) => enter("b", name));
@@ -48,7 +48,7 @@ describe("costly requests", () => {
     expect(started.slice(4)).toContain("c1");
   });
 
-  test("that are given up before they begin make room, and ending twice frees one place", async () => {
+  test("that are cancelled before they start make room, and ending twice frees one place", async () => {
     const { enter, started, settle } = setUp();
     const ends = ["1", "2", "3", "4", "5"].map((name) => enter("a", name));
     ends[2]?.();

@@ -8,14 +8,14 @@ const miss = (crowds: Crowds, name: string, times: number, everyMs = 0, fromMs =
   Array.from({ length: times }, (_, i) => crowds.count(name, fromMs + i * everyMs)).filter(Boolean).length;
 
 describe("crowds", () => {
-  test("a burst within the allowance, and a steady pace within it, are none", () => {
+  test("a burst within the allowance, and a steady rate within it, are not crowds", () => {
     const crowds = new Crowds(allowance);
     expect(miss(crowds, "l3miss 100", 200)).toBe(0);
     expect(miss(crowds, "l3miss 200", 2_000, 10)).toBe(0);
     expect(crowds.list()).toEqual([]);
   });
 
-  test("more than that is one, told once, for a while", () => {
+  test("more than that is one, reported once per period", () => {
     const crowds = new Crowds(allowance);
     expect(miss(crowds, "l3miss 100", 1_000)).toBe(1);
     expect(crowds.list()).toEqual(["l3miss 100"]);
@@ -25,7 +25,7 @@ describe("crowds", () => {
     expect(miss(crowds, "l3miss 100", 10_000, 0, crowdedMs)).toBe(1);
   });
 
-  test("where misses were lost, whoever most of the others are of is one, however slowly they were read", () => {
+  test("if misses were lost, the network with most of the others is one, however slowly they were read", () => {
     const crowds = new Crowds(allowance);
     miss(crowds, "l3miss 100", 90);
     miss(crowds, "l3miss 200", 10);
@@ -35,7 +35,7 @@ describe("crowds", () => {
     expect(crowds.look(true, 1)).toBeUndefined();
   });
 
-  test("several are found one look after the other, as long as misses are lost", () => {
+  test("several are found in successive checks, as long as misses are lost", () => {
     const crowds = new Crowds(allowance);
     const look = (atMs: number) => {
       const left = [100, 200, 300].filter((vni) => !crowds.list().includes(`l3miss ${vni}`));
@@ -46,7 +46,7 @@ describe("crowds", () => {
     expect(found.sort()).toEqual(["l3miss 100", "l3miss 200", "l3miss 300"]);
   });
 
-  test("nobody is where none were lost, or few were read", () => {
+  test("no network is one if none were lost, or few were read", () => {
     const crowds = new Crowds(allowance);
     miss(crowds, "l3miss 100", 90);
     expect(crowds.look(false, 0)).toBeUndefined();

@@ -19,7 +19,7 @@ import { problemDetails } from "../../schema/plain/index.ts";
 describe("a refusal is shown", () => {
   const values = { "/name": "web", "/host": "a", "/interfaces/0/ips": "10.0.0.1, 10.0.0.2", "/interfaces/0/mac": "" };
 
-  test("at the field that its pointer leads into, and above the form where no field is meant", () => {
+  test("at the field that its pointer leads into, and above the form if no field is meant", () => {
     const errors = [
       { pointer: "/interfaces/0/ips/1", detail: "is no address" },
       { pointer: "/host", detail: "is missing" },
@@ -45,7 +45,7 @@ describe("a refusal is shown", () => {
   });
 });
 
-test("labels are read back as they were written", () => {
+test("labels are parsed back as they were written", () => {
   const word = fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,10}[a-z0-9]$/);
   fc.assert(
     fc.property(fc.dictionary(word, word), (labels) => {
@@ -57,7 +57,7 @@ test("labels are read back as they were written", () => {
   expect([numberOf(" 7 "), numberOf(""), numberOf("7x")]).toEqual([7, undefined, "7x"]);
 });
 
-test("a follower asks for what is behind the last event that it saw, in the words of the API", () => {
+test("a follower requests what follows the last event that it saw, with the parameters of the API", () => {
   const epoch = "173ebf65-6b0d-4627-8325-239e89e12cd8";
   expect(findCursor(cursorOf(epoch, { revision: 7, index: 3 }))).toEqual({ epoch, revision: 7, index: 3 });
   expect(findCursor(cursorOf(epoch, whollyAt(7)))).toEqual({ epoch, revision: 7 });
@@ -79,7 +79,7 @@ test.each([
   ["fd00:20::1", { ip: "fd00:20::1" }],
   ["52:54:00:12:34:56", { mac: "52:54:00:12:34:56" }],
   ["52-54-00-12-34-56", { mac: "52-54-00-12-34-56" }],
-])("a search for %j asks for %j", (text, ask) => {
+])("a search for %j requests %j", (text, ask) => {
   expect(nameOrAddress(text)).toEqual({ ask });
 });
 
@@ -96,11 +96,11 @@ test.each([
   [labelled, "tier=we b", /"we b" is not a valid label value/],
   [labelled, "example.com/", /"example.com\/" is not a valid label key/],
   [labelled, "!a=b", /write key!=value/],
-])("%o: %j is not asked for, and says what it lacks", (read, text, missing) => {
+])("%o: %j is not requested, and says what is missing", (read, text, missing) => {
   expect(read(text)).toEqual({ missing: expect.stringMatching(missing) });
 });
 
-test("whatever is asked for as a label is what the controller takes", () => {
+test("every accepted label search is accepted by the controller", () => {
   expect(["tier", "tier=", "tier=web,!retired", "a!=b", " a = b "].map((text) => labelled(text))).toEqual(
     ["tier", "tier=", "tier=web,!retired", "a!=b", " a = b "].map((label) => ({ ask: { label } })),
   );
@@ -119,7 +119,7 @@ describe("what happened on hosts", () => {
   };
   const ids = (events: readonly { id: string }[]) => events.map(({ id }) => id);
 
-  test("is kept once and in order, whether it came live or was asked for, across runs of the controller", () => {
+  test("is stored once and in order, live or requested, across runs of the controller", () => {
     const known = [event(2), event(3)];
     const more = [event(1), event(2), event(3), event(4)];
     expect(ids(merged(known, more))).toEqual(["1", "2", "3", "4"]);
@@ -128,7 +128,7 @@ describe("what happened on hosts", () => {
     expect([merged(many, []).length, merged(many, [])[0]?.id]).toEqual([1_024, "77"]);
   });
 
-  test("stands among changes by its time, which never puts changes out of the order of the log", () => {
+  test("is sorted among changes by its time, without changing the order of the log", () => {
     // The clock was set back between revisions 7 and 8.
     const changes = [
       { id: "8.0", time: at(2) },
@@ -137,7 +137,7 @@ describe("what happened on hosts", () => {
     expect(ids(byTime(changes, [event(6), event(3), event(1)]))).toEqual(["6", "3", "8.0", "7.0", "1"]);
   });
 
-  test("needs attention where somebody should look into it, once for all that is the same, for a quarter of an hour", () => {
+  test("needs attention if an operator should look into it, once for all repetitions, for a quarter of an hour", () => {
     const happened = [
       event(1, { subject: "52:54:00:00:00:09" }),
       event(20, { count: 2, network: "blue" }),
@@ -152,16 +152,16 @@ describe("what happened on hosts", () => {
         ({ host, tone, title, detail, last }) => [host, tone, title, detail, last],
       );
     const whole = [
-      ["c", "bad", "is away", "no agent", undefined],
+      ["c", "bad", "is disconnected", "no agent", undefined],
       ["a", "bad", "a guest sent with the MAC of a VM elsewhere", "52:54:00:00:00:01 · network blue · 3 times", at(21)],
       ["b", "wait", "an unregistered guest sends traffic", "52:54:00:00:00:01", at(24)],
     ];
     expect(said(true)).toEqual(whole);
-    // Who does not see the host's problems sees what was reported of them.
+    // Without access to the host's problems, its reports are shown.
     expect(said(false)).toHaveLength(4);
   });
 
-  test("has ended when it was repaired, and when what is repeated as long as it goes on is not any more", () => {
+  test("has ended when it was repaired, or when a recurring report stops", () => {
     const ends = (events: readonly ReturnType<typeof event>[], minute: number, away: readonly string[] = []) => {
       const concerns = away.map((host) => ({ kind: "host-away", host, detail: "no agent" }) as const);
       return issuesOf(concerns, events, { nowMs: Date.parse(at(minute)), seesProblems: true })
@@ -169,8 +169,8 @@ describe("what happened on hosts", () => {
         .map(({ end }) => end);
     };
     expect(ends([event(1)], 2)).toEqual([undefined]);
-    expect(ends([event(1)], 4)).toEqual(["over"]);
-    // From a host that is away nothing comes, whatever goes on there.
+    expect(ends([event(1)], 4)).toEqual(["ended"]);
+    // A disconnected host reports nothing, whatever happens there.
     expect(ends([event(1)], 4, ["a"])).toEqual([undefined]);
     const drift = (sequence: number) => event(sequence, { kind: "drift-repaired", subject: "entry" });
     expect(ends([drift(1)], 1)).toEqual(["repaired"]);
@@ -206,7 +206,7 @@ describe("what happened on hosts", () => {
     expect(nameless?.question).toBeUndefined();
   });
 
-  test("is asked about again only where a change bears on it", () => {
+  test("is checked again only if a change concerns it", () => {
     const question = {
       kind: "registered-here",
       host: "a",
@@ -225,7 +225,7 @@ describe("what happened on hosts", () => {
   });
 });
 
-test("what is read of the log and what the stream tells of it is one list, newest first", () => {
+test("events from the log and from the stream are one list, newest first", () => {
   const change = (revision: number, index = 0) => ({ id: `${revision}.${index}`, revision, index }) as never;
   const fresh = [change(3), change(2, 1)];
   expect(newestFirst(fresh, [change(5), change(4), change(3), change(2)]).map(({ id }) => id)).toEqual([
@@ -237,7 +237,7 @@ test("what is read of the log and what the stream tells of it is one list, newes
   ]);
 });
 
-test("what controller and agents say begins as a sentence, unless with what somebody has named", () => {
+test("messages of controller and agents start like a sentence, unless with a name chosen by a user", () => {
   expect(["is required", '"we b" is no value', "web-1 is taken", "10.0.0.1 is taken", "host a"].map(sentence)).toEqual([
     "Is required",
     '"we b" is no value',
@@ -250,7 +250,7 @@ test("what controller and agents say begins as a sentence, unless with what some
 describe("the map", () => {
   const counts = [1, 2, 4, 5, 6, 12, 13, 100, 500, 2_000];
   test.each(counts.flatMap((count) => [["wide", count] as const, ["narrow", count] as const]))(
-    "gives, where it is %s, each of %i hosts a place of its own inside the drawing",
+    "gives, if it is %s, each of %i hosts a place of its own inside the drawing",
     (room, count) => {
       const names = Array.from({ length: count }, (_, i) => `node-${String(i).padStart(4, "0")}`);
       const { spots, card, width, height, labels } = layOut(names, room);
@@ -263,12 +263,12 @@ describe("the map", () => {
         spots.slice(i + 1).some((b) => Math.abs(a.x - b.x) < card.width && Math.abs(a.y - b.y) < card.height),
       );
       expect(overlap).toBe(false);
-      // What is written on it tells it from the others.
+      // Its text distinguishes it from the others.
       if (count <= 500) expect(new Set(labels).size).toBe(count);
     },
   );
 
-  test("leads from host to host with arrow keys, and never out", () => {
+  test("moves from host to host with arrow keys, and never out", () => {
     const grid = layOut(Array.from({ length: 40 }, (_, i) => `h${i}`));
     expect(neighbour(grid, 0, "ArrowDown")).toBe(grid.columns);
     expect(neighbour(grid, 0, "ArrowUp")).toBe(0);

@@ -37,16 +37,16 @@ describe("the demo's story", () => {
     expect(wrap("", 9)).toEqual([]);
   });
 
-  test("has no colours where nobody sees them", () => {
+  test("has no colours without a terminal", () => {
     const text = tell((story) => {
       story.chapter("The first packet");
       story.event("host a", "l3miss", "which MAC has 10.20.1.2?");
-      story.mark(true, "held");
+      story.mark(true, "kept");
     });
-    expect(text).toBe("\n1  The first packet\n\n     host a     l3miss  which MAC has 10.20.1.2?\n   ✓ held\n");
+    expect(text).toBe("\n1  The first packet\n\n     host a     l3miss  which MAC has 10.20.1.2?\n   ✓ kept\n");
   });
 
-  test("names the expectation that failed and goes on", () => {
+  test("names the expectation that failed and continues", () => {
     const text = tell((story) => {
       const checks = new Checks(story);
       checks.expect("web reaches db", false, "0 of 3 answered");

@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 
 const root = resolve(import.meta.dirname, "../..");
 const textOf = (file: string): string => readFileSync(join(root, file), "utf8");
-/** Comments stand on lines of their own. */
+/** Comments are on separate lines. */
 const container = JSON.parse(textOf(".devcontainer/devcontainer.json").replace(/^\s*\/\/.*$/gm, "")) as {
   image: string;
   onCreateCommand: string;
@@ -15,12 +15,12 @@ const container = JSON.parse(textOf(".devcontainer/devcontainer.json").replace(/
 const node = textOf(".nvmrc").trim();
 
 describe("the dev container", () => {
-  test("has the Node of .nvmrc, which is one that the tests run on", () => {
+  test("has the Node of .nvmrc, which is one that is tested", () => {
     expect(container.image).toMatch(new RegExp(`:${node}-`));
     expect(textOf("scripts/runtime.cjs")).toMatch(new RegExp(`[{ ]${node}: "${node}\\.`));
   });
 
-  test("installs the packages that set-up would, and no others", () => {
+  test("installs exactly the packages that set-up would", () => {
     const { programs, packagesOf } = createRequire(import.meta.url)(join(root, "scripts/programs.cjs")) as {
       programs: readonly { for: readonly string[] }[];
       packagesOf(program: unknown, distribution: string): string[];
@@ -33,7 +33,7 @@ describe("the dev container", () => {
   });
 });
 
-test("coverage is measured by vitest's own version", () => {
+test("the coverage package has vitest's own version", () => {
   const { devDependencies } = JSON.parse(textOf("package.json")) as { devDependencies: Record<string, string> };
   expect(devDependencies["@vitest/coverage-v8"]).toBe(devDependencies.vitest);
 });

@@ -1,7 +1,8 @@
-// What the kernel refuses, before, during and after a comparison.
+// Entries that the kernel refuses, before, during and after a comparison.
 import { pino } from "pino";
 import { expect, test } from "vitest";
 import { EntryReconciler } from "../../node-agent/networks/entry-reconciler.ts";
+import { EntryWriter } from "../../node-agent/networks/entry-writer.ts";
 import type { OperationResult, Tables } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import type { Answer } from "../../schema/address/index.ts";
@@ -20,7 +21,7 @@ const answer = (n: number): Answer => ({
 /** @param concurrent happens once, in the first turn of others during a comparison */
 function keeperOn(
   tables: FakeTables,
-  concurrent: (host: { held: HeldAnswers; keeper: EntryReconciler }) => Promise<unknown>,
+  concurrent: (host: { held: HeldAnswers; writer: EntryWriter }) => Promise<unknown>,
 ) {
   let isFull = false;
   const lines: string[] = [];
@@ -34,53 +35,59 @@ function keeperOn(
   };
   let waiting = [concurrent];
   const held = new HeldAnswers();
-  const keeper: EntryReconciler = new EntryReconciler({
-    devices: { deviceOf: () => ({ ifindex: 3, bridgeIfindex: 2, vni: network.vni, vtepPort: 4789 }) },
+  const shared = {
     tables: refusing,
     held,
     reporter: { note: () => false },
     log: pino({ level: "warn" }, { write: (line: string) => void lines.push(line) }),
+  };
+  const device = { ifindex: 3, bridgeIfindex: 2, vni: network.vni, vtepPort: 4789 };
+  const devices = { deviceOf: () => device };
+  const writer = new EntryWriter({ ...shared, devices, announcer: undefined, nowMs: () => 0 });
+  const keeper = new EntryReconciler({
+    ...shared,
+    writer,
     turns: {
       over: true,
       next: async () => {
         const [act] = waiting;
         waiting = [];
-        await act?.({ held, keeper });
+        await act?.({ held, writer });
       },
     },
   });
   const fill = (full: boolean): void => {
     isFull = full;
   };
-  return { held, keeper, lines, fill };
+  return { held, keeper, writer, lines, fill };
 }
 
 test("what is refused while a network is compared stays refused until the next comparison", async () => {
-  const host = keeperOn(new FakeTables(new Set([network.vni])), async ({ held, keeper }) => {
+  const host = keeperOn(new FakeTables(new Set([network.vni])), async ({ held, writer }) => {
     const { operations } = held.take([answer(1)], 0);
     host.fill(true);
-    await keeper.write(operations);
+    await writer.write(operations);
     host.fill(false);
     // It is right again by chance: nobody has looked.
-    await keeper.write(operations);
+    await writer.write(operations);
   });
   host.held.take([answer(2)], 0);
   await host.keeper.settle(network, "timer");
-  expect([...host.keeper.refusals]).toEqual([[network.vni, reason]]);
+  expect([...host.writer.refusals]).toEqual([[network.vni, reason]]);
   await host.keeper.settle(network, "refused");
-  expect([...host.keeper.refusals]).toEqual([]);
+  expect([...host.writer.refusals]).toEqual([]);
 });
 
-test("a comparison that is refused everything says so in one line, and the next one makes it good", async () => {
+test("a comparison in which everything is refused logs one line, and the next one corrects it", async () => {
   const tables = new FakeTables(new Set([network.vni]));
   const host = keeperOn(tables, async () => {});
   host.held.take([1, 2, 3].map(answer), 0);
   host.fill(true);
   await host.keeper.settle(network, "timer");
-  expect([...host.keeper.refusals]).toEqual([[network.vni, reason]]);
+  expect([...host.writer.refusals]).toEqual([[network.vni, reason]]);
   expect(host.lines.map((line) => JSON.parse(line).refused)).toEqual([9]);
   host.fill(false);
   await host.keeper.settle(network, "refused");
-  expect([...host.keeper.refusals]).toEqual([]);
+  expect([...host.writer.refusals]).toEqual([]);
   expect(await tables.list(network.vni)).toHaveLength(9);
 });

@@ -1,4 +1,4 @@
-// Who is cut off and who is not: the hub and its consumers with outlets that take what is written when they are told.
+// Which consumers are disconnected: the hub and its consumers with outlets that accept writes when the test says so.
 import { afterEach, expect, test, vi } from "vitest";
 import { sseFraming } from "../../controller/events/framing.ts";
 import { EventHub, type HubLimits } from "../../controller/events/hub.ts";
@@ -40,7 +40,7 @@ class MemoryLog {
   }
 }
 
-/** Takes one write when it is told to. */
+/** Accepts one write when the test says so. */
 class HandOutlet implements Outlet {
   code: number | undefined;
   private text = "";
@@ -56,7 +56,7 @@ class HandOutlet implements Outlet {
 
   onClosed(): void {}
 
-  /** Waits for a write, which then is under way. */
+  /** Waits for a write, which then is in progress. */
   async busy(): Promise<void> {
     while (!this.waiting) await new Promise((resolve) => setImmediate(resolve));
   }
@@ -109,7 +109,7 @@ function put(committer: Committer, changes: number): Promise<unknown> {
 
 const idsOf = (revision: number, changes: number) => Array.from({ length: changes }, (_, i) => `${revision}.${i}`);
 
-test("a burst beyond the bound in bytes cuts off nobody who reads", async () => {
+test("a burst beyond the limit in bytes does not disconnect a consumer that reads", async () => {
   const { committer, outlet, occur, check } = await start({ maxBufferedBytes: 8_000 });
   await put(committer, 40);
   await outlet.busy();
@@ -125,19 +125,19 @@ test("a burst beyond the bound in bytes cuts off nobody who reads", async () => 
   expect(outlet.ids).toEqual(wanted);
 });
 
-test("beyond the bound in bytes it is cut off", async () => {
+test("beyond the limit in bytes it is disconnected", async () => {
   const { committer, outlet, check } = await start({ maxBufferedBytes: 8_000 });
   for (let n = 0; n < 16; n++) {
     await put(committer, 2);
     await outlet.busy();
-    // Each is delivered in a turn of its own.
+    // Each is delivered in a separate turn.
     await new Promise((resolve) => setImmediate(resolve));
   }
   check();
   expect(outlet.code).toBe(eventCloseCodes.tooSlow);
 });
 
-test("what comes while it is sent a large revision is not too old for that", async () => {
+test("events that arrive while it is sent a large revision are not too old because of that", async () => {
   const { committer, outlet, occur, clock, check } = await start({ maxWaitMs: 1_000 });
   await put(committer, 300);
   await outlet.busy();

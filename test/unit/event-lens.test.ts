@@ -1,4 +1,4 @@
-// What passes a filter of the event stream, and what of it is seen from within a scope.
+// Events that pass a filter of the event stream, and their visible parts within a scope.
 import { expect, test } from "vitest";
 import { type EventFilter, Lens } from "../../controller/events/lens.ts";
 import { parseMac, parseRevision } from "../../schema/address/index.ts";
@@ -39,30 +39,30 @@ test.each<[string, Partial<EventFilter>, (keyof typeof all)[]]>([
   ["the host that a VM moves to", { hosts: ["b"] }, ["moved"]],
   ["one of two hosts", { hosts: ["b", "c"] }, ["moved"]],
   ["a network", { networks: ["blue"] }, ["created", "moved", "rewired", "deleted", "newNetwork"]],
-  ["the network that a VM comes to", { networks: ["red"] }, ["rewired"]],
+  ["the network that a VM enters", { networks: ["red"] }, ["rewired"]],
   ["a network and a host", { networks: ["red"], hosts: ["b"] }, []],
   ["a type", { types: ["nearmiss.vm.deleted"] }, ["deleted"]],
   ["the beginning of types", { types: ["nearmiss.vm"] }, ["created", "moved", "rewired", "deleted"]],
   ["types, of which one fits", { types: ["nearmiss.host", "nearmiss.network.created"] }, ["newNetwork", "newHost"]],
   ["a beginning that is no whole word", { types: ["nearmiss.v"] }, []],
-])("%s lets pass what fits before or after, and leaves it as it is", (_name, filter, expected) => {
+])("%s passes events that match before or after, and leaves them unchanged", (_name, filter, expected) => {
   const passed = Object.entries(all).filter(([, change]) => lens(filter).see(change) === change);
   expect(passed.map(([name]) => name)).toEqual(expected);
 });
 
-test("a filter does not give away the network that a scope hides", () => {
+test("a filter does not reveal the network that a scope hides", () => {
   const both: ResourceChange = { kind: "vm", before: null, after: vm("a", "blue", "red") };
   const blue = new Set(["blue"]);
   expect(lens({ networks: ["red"] }, blue).see(both)).toBeUndefined();
   expect(lens({ networks: ["blue"] }, blue).see(both)?.after).toMatchObject({ interfaces: [{ network: "blue" }] });
 });
 
-test("from within a scope a VM that leaves the network is deleted, and passes as such", () => {
+test("within a scope, a VM that leaves the network is deleted, and passes as such", () => {
   const seen = lens({ types: ["nearmiss.vm.deleted"] }, new Set(["blue"])).see(rewired);
   expect(seen?.after).toBeNull();
 });
 
-test("operational events are filtered by the one network and host that they are of", () => {
+test("operational events are filtered by their network and host", () => {
   const theft = { kind: "theft", network: "blue", host: "a" } as const;
   const lost = { kind: "host-lost", host: "a" } as const;
   expect(lens({ networks: ["blue"] }).passesOccurrence(theft)).toBe(true);
@@ -72,7 +72,7 @@ test("operational events are filtered by the one network and host that they are 
   expect(lens({ types: ["nearmiss.vm"] }).passesOccurrence(lost)).toBe(false);
 });
 
-test("the key is the same for whoever sees the same", () => {
+test("the key is the same for all who see the same", () => {
   const one = lens({ networks: ["a", "b"] }, new Set(["x", "y"]));
   expect(lens({ networks: ["b", "a", "a"] }, new Set(["y", "x"])).key).toBe(one.key);
   expect(lens({ hosts: ["a", "b"] }, new Set(["y", "x"])).key).not.toBe(one.key);

@@ -6,13 +6,13 @@ import { findCursor, formatCursor } from "../../schema/events/index.ts";
 
 const epoch = "0b8f3f0e-6d0a-4a55-9a0e-3f5f6f0f7c11";
 
-test.each(["0", "17", "17.3", `${epoch}/17`, `${epoch}/17.3`])("%s is a position, and reads back", (text) => {
+test.each(["0", "17", "17.3", `${epoch}/17`, `${epoch}/17.3`])("%s is a position, and is parsed back", (text) => {
   const cursor = findCursor(text);
   expect(cursor && formatCursor(cursor)).toBe(text);
 });
 
 test.each(["", "-1", "1.", ".1", "1.2.3", "1/2", "x", " 1", "1 ", "1e3", `${epoch}/`, "1234567890123456"])(
-  '"%s" is none',
+  '"%s" is not a position',
   (text) => expect(findCursor(text)).toBeUndefined(),
 );
 
@@ -21,7 +21,7 @@ test.each([
   [126, 4],
   [65_535, 4],
   [65_536, 10],
-])("a text of %i bytes is one unmasked frame with a head of %i", (length, headBytes) => {
+])("a text of %i bytes is one unmasked frame with a header of %i", (length, headBytes) => {
   const frame = webSocketFraming.frame({ text: "x".repeat(length) });
   expect(frame).toHaveLength(headBytes + length);
   expect(frame[0]).toBe(0x81);
@@ -29,11 +29,11 @@ test.each([
   expect(told).toBe(length);
 });
 
-test("a frame's length is of bytes, not of characters", () => {
+test("a frame's length counts bytes, not characters", () => {
   expect(webSocketFraming.frame({ text: "ü€" })[1]).toBe(5);
 });
 
-test("a change has its position as id; what has no place in the log has none; a bookmark has a name", () => {
+test("a change has its position as id; what has no position in the log has none; a bookmark has a name", () => {
   const cursor = { epoch, revision: parseRevision(17), index: 3 };
   expect(String(sseFraming.frame({ text: "{}", cursor }))).toBe(`id: ${epoch}/17.3\ndata: {}\n\n`);
   expect(String(sseFraming.frame({ text: "{}" }))).toBe("data: {}\n\n");

@@ -1,11 +1,11 @@
-// When ages are read, and when they are not. What goes is told by test/property/ageing.test.ts.
+// When ages are read, and when they are not. test/property/ageing.test.ts tests what is evicted.
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Finding } from "../../node-agent/findings/aggregator.ts";
 import { NetlinkError } from "../../node-agent/kernel/sockets/request-socket.ts";
-import { type Evicted, HeldAnswers } from "../../node-agent/tables/held.ts";
+import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import { Eviction } from "../../node-agent/watch/eviction.ts";
-import { type Answer, keyText, type Vni } from "../../schema/address/index.ts";
+import { type Answer, type BindingKey, keyText, type Vni } from "../../schema/address/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 import { FakeTables } from "../support/fake-tables.ts";
 
@@ -15,7 +15,7 @@ const networks = [vni(100), vni(200), vni(300)];
 let held: HeldAnswers;
 let tables: FakeTables;
 let read: Vni[];
-let evicted: Evicted["released"][number][];
+let evicted: BindingKey[];
 let live: boolean;
 let refuse: boolean;
 let noted: Finding[];
@@ -38,11 +38,13 @@ beforeEach(async () => {
       },
     },
     idleMs,
-    canAskAgain: () => live,
-    evict: (operations, released) => {
-      void tables.apply(operations);
-      evicted.push(...released);
+    uplink: {
+      get isLive() {
+        return live;
+      },
     },
+    writer: { write: (operations) => tables.apply(operations) },
+    releases: { release: (keys) => void evicted.push(...keys) },
     reporter: { note: (finding) => noted.push(finding) === 1 },
     log: pino({ level: "silent" }),
     nowMs,
@@ -66,7 +68,7 @@ test("networks are read one after the other, all of them in a quarter of the idl
   expect(read).toEqual([100, 200, 300, 100]);
 });
 
-test("what is idle goes within a quarter of the idle time, in each network for itself", async () => {
+test("idle entries are evicted within a quarter of the idle time, separately for each network", async () => {
   await vi.advanceTimersByTimeAsync(idleMs / 2);
   tables.use(vni(200), mac("52:54:00:00:00:01"));
   await vi.advanceTimersByTimeAsync(idleMs / 2 + idleMs / 4);
@@ -76,7 +78,7 @@ test("what is idle goes within a quarter of the idle time, in each network for i
   expect(eviction.aged).toBe(4);
 });
 
-test("nothing goes while there is no session, and what is idle goes once there is", async () => {
+test("nothing is evicted without a session; idle entries are once there is one", async () => {
   live = false;
   await vi.advanceTimersByTimeAsync(10 * idleMs);
   expect(evicted).toEqual([]);
@@ -85,7 +87,7 @@ test("nothing goes while there is no session, and what is idle goes once there i
   expect(evicted).toHaveLength(6);
 });
 
-test("ages that cannot be read give nothing up, and are read again", async () => {
+test("ages that cannot be read evict nothing, and are read again", async () => {
   refuse = true;
   await vi.advanceTimersByTimeAsync(2 * idleMs);
   expect(evicted).toEqual([]);
@@ -94,7 +96,7 @@ test("ages that cannot be read give nothing up, and are read again", async () =>
   expect(evicted).toHaveLength(6);
 });
 
-test("where room is short all are read at once, but not more than every five seconds", async () => {
+test("near a cap all are read at once, but at most every five seconds", async () => {
   for (let i = 0; i < 100; i++) eviction.hurry();
   await vi.advanceTimersByTimeAsync(0);
   expect(read).toEqual(networks);
@@ -109,7 +111,7 @@ test("where room is short all are read at once, but not more than every five sec
   expect(noted.map(({ kind }) => kind)).toEqual(["room-short", "room-short"]);
 });
 
-test("nothing happens after the end, not even with ages that were being read", async () => {
+test("nothing happens after the end, not even with ages that were being read then", async () => {
   await vi.advanceTimersByTimeAsync(idleMs - 1);
   vi.setSystemTime(Date.now() + idleMs);
   eviction.hurry();

@@ -64,7 +64,7 @@ describe("what is wrong comes first, with its fix", () => {
   const session = { ...healthy.session, state: "waiting", reason: "connect ECONNREFUSED" } as const;
 
   test.each<[string, PathFacts, Check["name"], RegExp, RegExp]>([
-    // The controller and what it has registered.
+    // The controller and its inventory.
     ["no session", { ...healthy, session }, "session", /no session .* ECONNREFUSED/, /curl http.*\/livez/],
     ["no REST", { ...healthy, inventory: unreachable }, "inventory", /is not available .* ECONNREFUSED/, /controller/],
     [
@@ -82,7 +82,7 @@ describe("what is wrong comes first, with its fix", () => {
       /host of the first address/,
     ],
     [
-      "a VM here, not told of yet",
+      "a VM here, not yet pushed to the agent",
       { ...healthy, told: undefined },
       "network",
       /has not sent it to the agent/,
@@ -127,7 +127,7 @@ describe("what is wrong comes first, with its fix", () => {
       /end the scan/,
     ],
     [
-      "a source that nobody remembers",
+      "a source without an entry in memory",
       { ...withMemory({ from: undefined }), session, inventory: unreachable },
       "session",
       /no session/,
@@ -384,14 +384,14 @@ describe("what is wrong comes first, with its fix", () => {
     ],
     // Both on this host.
     [
-      "local, held as remote",
+      "local, cached as remote",
       { ...localPath, memory: healthy.memory },
       "memory",
       /has cached 10\.20\.1\.2 at 192\.0\.2\.2/,
       /restart/,
     ],
     [
-      "local, held as nothing",
+      "local, cached as unknown",
       { ...localPath, memory: { ...healthy.memory, to: absent } },
       "memory",
       /not registered/,
@@ -412,7 +412,7 @@ describe("what is wrong comes first, with its fix", () => {
       /behind nmv100/,
       /bridge fdb del .* master/,
     ],
-    // What fits.
+    // MTUs.
     [
       "a network's MTU beyond the underlay's",
       withKernel({ underlay: link(2, "eth0", { mtu: 1_460 }), vxlan: { ...vxlan, mtu: 1_460 } }),
@@ -439,7 +439,7 @@ describe("nothing is wrong", () => {
   const stateOf = (facts: PathFacts, name: string): string | undefined =>
     explain(facts).checks.find((check) => check.name === name)?.state;
 
-  test("on a healthy path: every check holds", () => {
+  test("on a healthy path: every check passes", () => {
     const { first, checks } = explain(healthy);
     expect(first).toBeNull();
     expect(checks.filter(({ state }) => state !== "ok")).toEqual([]);
@@ -450,7 +450,7 @@ describe("nothing is wrong", () => {
     expect(stateOf(localPath, "destination port")).toBe("ok");
   });
 
-  test("where nobody has asked for the destination yet", () => {
+  test("if no guest has asked for the destination yet", () => {
     const facts = { ...withEntries(), memory: { ...healthy.memory, to: undefined } };
     expect(explain(facts).first).toBeNull();
     for (const name of ["memory", "neighbour entry", "FDB entry (self)", "FDB entry (master)"]) {
@@ -458,7 +458,7 @@ describe("nothing is wrong", () => {
     }
   });
 
-  test("but it is noted", () => {
+  test("but there is a note", () => {
     const silent = withKernel({ portOfFrom: undefined });
     const foreign = withEntries(actual(neighbour, { own: false }), ...entries(tunnel, bridgeEntry));
     const away = withInventory({ to: { ...registeredTo, hostConnected: false } });
@@ -498,7 +498,7 @@ describe("without the controller", () => {
     ]);
   });
 
-  test("what was never learned is named", () => {
+  test("entries that were never learned are named", () => {
     expect(wrongs({ ...facts, memory: { ...healthy.memory, to: undefined } })).toContain("destination");
     expect(wrongs({ ...facts, memory: { ...healthy.memory, to: absent } })).toContain("destination");
     expect(wrongs({ ...facts, memory: { ...healthy.memory, from: undefined } })).toContain("source");

@@ -1,4 +1,4 @@
-// What an agent reports: counted by kind and subject, seldom, bounded, and never lost on the way.
+// Reports of an agent: counted by kind and subject, rate limited, and never lost in transit.
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { type Finding, FindingAggregator, intervalMs, maxSubjects } from "../../node-agent/findings/aggregator.ts";
@@ -99,7 +99,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("confirm" as const, "restore" as const) }) },
 );
 
-test("whatever happens: bounded memory, few frames that the controller can read, and every occurrence in one of them", () => {
+test("in any sequence: bounded memory, few frames that the controller can parse, and every occurrence in one of them", () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(step, fc.integer({ min: 0, max: 5_000 })), { maxLength: 400 }), (steps) => {
       const tried = new FindingAggregator();
@@ -151,7 +151,7 @@ test("whatever happens: bounded memory, few frames that the controller can read,
 });
 
 describe("noise of one guest", () => {
-  test("takes no turn from other kinds, and none from the same kind in another network", () => {
+  test("does not delay other kinds, nor the same kind in another network", () => {
     for (let n = 0; n < 60; n += 1) {
       for (const kind of ["theft", "unregistered-guest", "address-conflict"] as const) {
         aggregator.note({ kind, vni: blue, subject: `${n}` }, 0);
@@ -166,7 +166,7 @@ describe("noise of one guest", () => {
     expect(others.map(({ kind }) => kind).sort()).toEqual(["table-full", "theft", "vtep-missing"]);
   });
 
-  test("which uses up the host's reports leaves what comes later its turn with the next", () => {
+  test("that exhausts the host's reports leaves the next turn to reports that arrive later", () => {
     for (let n = 0; n < 60; n += 1) {
       for (const kind of ["theft", "unregistered-guest", "address-conflict"] as const) {
         aggregator.note({ kind, vni: blue, subject: `${n}` }, 0);

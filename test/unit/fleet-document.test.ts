@@ -1,4 +1,4 @@
-// What is told about a fleet.yaml that is not right, and how a plan reads.
+// Reports on an invalid fleet.yaml, and the output of a plan.
 import { expect, test } from "vitest";
 import { parseFleet } from "../../cli/fleet/document.ts";
 import { presentOf } from "../../cli/fleet/fleet.ts";
@@ -14,7 +14,7 @@ const faultsOf = (text: string): string => {
   throw new Error("it was taken");
 };
 
-test("every fault is told with its line, and what to write", () => {
+test("every fault is reported with its line, and the correct form", () => {
   const message = faultsOf(`networks:
   blue:
     vni: 99999999
@@ -56,7 +56,7 @@ test.each([
   expect(faultsOf(text)).toMatch(message);
 });
 
-test("a plan tells what is made, what changes from what to what, and what is left alone", () => {
+test("a plan lists resources to create, changed fields from old to new, and unchanged resources", () => {
   const present = presentOf([
     { kind: "export", version: 1, revision: 7, epoch: "x" },
     {

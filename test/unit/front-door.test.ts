@@ -12,7 +12,7 @@ describe("Host", () => {
     "localhost:1",
     "ctl.example:4788",
     "CTL.example.",
-  ])("%s may come in", (host) => expect(isAllowedHost(host, ["ctl.example"])).toBe(true));
+  ])("%s is accepted", (host) => expect(isAllowedHost(host, ["ctl.example"])).toBe(true));
 
   test.each([
     undefined,
@@ -27,11 +27,11 @@ describe("Host", () => {
     "127.0.0.1:x",
     "a b",
     "127.1",
-  ])("%s may not", (host) => expect(isAllowedHost(host, ["ctl.example"])).toBe(false));
+  ])("%s is refused", (host) => expect(isAllowedHost(host, ["ctl.example"])).toBe(false));
 });
 
 describe("Origin", () => {
-  test("of a program is none, of a browser the controller's own, or one that was allowed", () => {
+  test("is absent for a program, and for a browser the controller's own, or an allowed one", () => {
     expect(isAllowedOrigin(undefined, "192.0.2.1:4788", [])).toBe(true);
     expect(isAllowedOrigin("http://192.0.2.1:4788", "192.0.2.1:4788", [])).toBe(true);
     expect(isAllowedOrigin("https://tools.example", "192.0.2.1:4788", ["https://tools.example"])).toBe(true);
@@ -57,7 +57,7 @@ test.each([
   ["::1", "0:0:0:0::/64"],
 ])("%s is counted as %s", (address, counted) => expect(countedAddress(address)).toBe(counted));
 
-test("a flood of refusals is told in few lines, with their number", () => {
+test("a flood of refusals is logged in few lines, with their number", () => {
   let nowMs = 0;
   const lines: unknown[] = [];
   const log = new RefusalLog({ warn: (line: unknown) => lines.push(line) }, () => nowMs);

@@ -12,7 +12,7 @@ test("the link-local address of a MAC is that of RFC 4291, appendix A", () => {
   expect(linkLocalOf(mac("34:56:78:9a:bc:de"))).toBe("fe80::3656:78ff:fe9a:bcde");
 });
 
-test("what a port may send: the addresses of its interfaces, and the link-local one of each MAC", () => {
+test("a port may send from the addresses of its interfaces, and the link-local one of each MAC", () => {
   const ports = guardedPorts([
     { mac: one, ips: [parseIp("10.0.0.1"), parseIp("fd00::1")], port: "tap1" },
     { mac: two, ips: [], port: "tap1" },
@@ -38,7 +38,7 @@ test("what a port may send: the addresses of its interfaces, and the link-local 
   expect(Object.fromEntries(sizes)).toEqual({ guarded: 1, macs: 2, addresses4: 1, addresses6: 3, targets6: 3 });
 });
 
-test("the network that a port is guarded for stands beside it", () => {
+test("the network for which a port is guarded is listed with it", () => {
   const { script } = elementsScript(new Map([["tap1", new Map()]]), () => vni(100));
   expect(script).toContain('guarded { "tap1" comment "100" }');
 });
@@ -49,7 +49,7 @@ test("a port without MACs is guarded and may send nothing", () => {
   expect(script).not.toContain("element bridge nearmiss macs");
 });
 
-test("no name of a port writes rules of its own", () => {
+test("no port name can inject rules", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary", maxLength: 20 }), (port) => {
       const { script } = elementsScript(guardedPorts([{ mac: one, ips: [], port }]));
@@ -60,14 +60,14 @@ test("no name of a port writes rules of its own", () => {
   );
 });
 
-test("the order of registrations makes no difference to what is loaded, a changed address does", () => {
+test("the order of registrations does not change the ruleset, a changed address does", () => {
   const guest = (ip: string) => ({ mac: one, ips: [parseIp(ip)], port: "tap1" });
   const other = { mac: two, ips: [], port: "tap2" };
   expect(samePorts(guardedPorts([guest("10.0.0.1"), other]), guardedPorts([guest("10.0.0.1"), other]))).toBe(true);
   expect(samePorts(guardedPorts([guest("10.0.0.1")]), guardedPorts([guest("10.0.0.2")]))).toBe(false);
 });
 
-test("what frames change is no change of the rules", () => {
+test("changes made by frames are not changes of the rules", () => {
   const table = (element: object) =>
     JSON.stringify({
       nftables: [

@@ -11,14 +11,14 @@ import { parseHost, parseNetwork } from "../../schema/rest/index.ts";
 describe("the allowance of a host", () => {
   const allowance = { perSecond: 100, burst: 1_000 };
 
-  test("is its own: another host goes on", () => {
+  test("is separate: another host is not affected", () => {
     const allowances = new HostAllowances(allowance);
     allowances.spend("rogue", 5_000, 0);
     expect(allowances.waitMs("rogue", 0)).toBe(40_000);
     expect(allowances.waitMs("honest", 0)).toBe(0);
   });
 
-  test("comes back with time, up to the burst, and a debt is waited for to its end", () => {
+  test("is restored over time, up to the burst, and a debt is waited out", () => {
     const allowances = new HostAllowances(allowance);
     allowances.spend("a", 1_100, 0);
     expect(allowances.waitMs("a", 500)).toBe(500);
@@ -29,7 +29,7 @@ describe("the allowance of a host", () => {
     expect(allowances.waitMs("a", 1_000_000)).toBe(10);
   });
 
-  test("has a peak that spreads a burst", () => {
+  test("has a peak rate that spreads a burst", () => {
     const allowances = new HostAllowances({ ...allowance, peak: { perSecond: 500, burst: 200 } });
     allowances.spend("a", 300, 0);
     expect(allowances.waitMs("a", 0)).toBe(200);
@@ -38,7 +38,7 @@ describe("the allowance of a host", () => {
     expect(allowances.waitMs("a", 200)).toBe(1_600);
   });
 
-  test("is spent by what a frame makes the controller do, and by bytes that say nothing", () => {
+  test("is spent by the work that a frame causes, and by bytes without content", () => {
     const key = { kind: "ip", vni: parseVni(1), ip: parseIp("192.0.2.1") } as const;
     const keys = Array.from({ length: 900 }, () => key);
     expect(costOf({ type: "resolve", id: 1, questions: keys }, 50_000)).toBe(904);
@@ -71,14 +71,14 @@ describe("a declaration", () => {
   const keysFrom = (first: number, count: number, of = vni) =>
     Array.from({ length: count }, (_, n) => ({ kind: "ip", vni: of, ip: ip(first + n) }) as const);
 
-  test("keeps each key once, and of those that are registered all", () => {
+  test("keeps each key once, and all registered ones", () => {
     const declaration = new Declaration();
     declaration.add(state, "a", [...keysFrom(1, 2), ...keysFrom(1, 2)]);
     expect([...declaration.keys]).toEqual(keysFrom(1, 2));
     expect(declaration.leftOut).toBe(0);
   });
 
-  test("of a million keys keeps those that are registered, and so many that are not as a host may be told of", () => {
+  test("of a million keys keeps the registered ones, and as many unknown ones as a host may have", () => {
     const declaration = new Declaration();
     for (let first = 1_000; first < 1_001_000; first += 1_000) declaration.add(state, "a", keysFrom(first, 1_000));
     declaration.add(state, "a", keysFrom(2, 1));
@@ -96,7 +96,7 @@ describe("a declaration", () => {
 });
 
 describe("the WebSockets of a host", () => {
-  test("are four at most: the oldest make room, and never its session", () => {
+  test("are at most four: the oldest make room, and never its session", () => {
     const sockets = new HostSockets<number>();
     const gone = [1, 2, 3, 4, 5, 6].map((n) => sockets.add("a", n, 1));
     expect(gone).toEqual([[], [], [], [], [2], [3]]);
@@ -107,7 +107,7 @@ describe("the WebSockets of a host", () => {
 });
 
 describe("turns", () => {
-  test("go round: whoever has much to do waits behind each that has little, and the event loop has its own", async () => {
+  test("rotate: a host with much work waits behind each with little, and the event loop has its own turn", async () => {
     const turns = new FairTurns();
     const order: string[] = [];
     const busy = (name: string, ms: number) => () => {
@@ -129,7 +129,7 @@ describe("turns", () => {
     expect(order.filter((each) => each === "much")).toHaveLength(20);
   });
 
-  test("hand on what a task throws, and go on", async () => {
+  test("pass on what a task throws, and continue", async () => {
     const turns = new FairTurns();
     const fail = turns.run(() => {
       throw new Error("no");

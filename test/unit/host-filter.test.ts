@@ -18,18 +18,18 @@ test("bridged frames that meet a dropping chain are a problem with the sysctl th
   ]);
 });
 
-test("a filter that drops nothing, or lets our bridges pass, or that no frame of ours meets, is none", () => {
+test("a filter that drops nothing, accepts our bridges, or sees none of our frames, is no problem", () => {
   expect(findFilterProblems(["iptables"], bridges, [])).toEqual([]);
   expect(findFilterProblems(["iptables"], bridges, [{ ...chain, sparesOurs: true }])).toEqual([]);
   expect(findFilterProblems(["ip6tables"], bridges, [chain])).toEqual([]);
 });
 
-test("a bridge that asks for the filter by itself is named", () => {
+test("a bridge that enables the filter by itself is named", () => {
   const [problem] = findFilterProblems([], [{ name: "br-blue", filters: ["iptables"] }, ...bridges], [chain]);
   expect(problem?.fix).toBe("ip link set br-blue type bridge nf_call_iptables 0");
 });
 
-test("a chain is read as the kernel sends it, and no truncated or foreign message is taken for one", () => {
+test("a chain is decoded as the kernel sends it, and truncated or foreign messages are not mistaken for one", () => {
   expect(decodeDropping(capturedForwardChain)).toEqual({
     family: 2,
     table: "filter",

@@ -35,7 +35,7 @@ describe("reports of one host", () => {
     );
   };
 
-  test("become at most 240 events a minute; the minute begins with the first, and each host has its own", () => {
+  test("become at most 240 events a minute; the minute starts with the first, and each host has its own", () => {
     report("a", 1);
     nowMs += 59_999;
     report("a", 300);
@@ -50,7 +50,7 @@ describe("reports of one host", () => {
     expect(reported("a")).toBe(480);
   });
 
-  test("begin anew where the host was deleted and registered again", () => {
+  test("start again after the host was deleted and registered again", () => {
     report("a", 241);
     reports.forget("a");
     report("a", 1);

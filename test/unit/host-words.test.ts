@@ -1,4 +1,5 @@
-// What operators read of a host is the controller's own: every sentence that an agent makes is known here, and nothing else.
+// Operators read only the controller's own wording about a host: every sentence of an agent is known here, and nothing
+// else.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { problemOf, unknownProblem, wordsOf } from "../../controller/agents/host-words.ts";
@@ -27,7 +28,8 @@ import {
   parseVni,
   parseVtep,
 } from "../../schema/address/index.ts";
-import { type FindingKind, findingKinds, type ReportedFinding } from "../../schema/agent/index.ts";
+import type { ReportedFinding } from "../../schema/agent/index.ts";
+import { type FindingKind, findingKinds } from "../../schema/agent/index.ts";
 import type { OperationalKind } from "../../schema/events/index.ts";
 
 const vni = parseVni(100);
@@ -79,7 +81,7 @@ describe("a problem of an agent", () => {
     expect(problemOf(text, isBlue)).not.toBe(unknownProblem);
   });
 
-  test("is shown as it was said, but for what the kernel said", () => {
+  test("is shown as sent, except for the kernel's text", () => {
     for (const text of [...warnings, ...filters, ...devices.slice(0, 5)]) expect(problemOf(text, isBlue)).toBe(text);
     expect(problemOf(devices.at(-2) ?? "", isBlue)).toBe(
       "network blue: the kernel refuses what the network needs: EBUSY; `nearmiss agent status` on the host says more",
@@ -95,13 +97,13 @@ describe("a problem of an agent", () => {
       "is a device of nearmiss, not of a guest",
       "is a device of nearmiss and no guest's",
     ],
-  ])("of an earlier agent is shown in today's words: %s", (text, now, earlier) => {
+  ])("of an earlier agent is shown in the current wording: %s", (text, now, earlier) => {
     const shown = [...devices, ...warnings, ...own].find((each) => each.includes(text)) ?? "";
     expect(shown).toContain(now);
     expect(problemOf(shown.replace(now, earlier), isBlue)).toBe(shown);
   });
 
-  test("of another network than the host has is not shown", () => {
+  test("of a network that the host does not have is not shown", () => {
     expect(problemOf(warnings[2] ?? "", () => false)).toBe(unknownProblem);
   });
 
@@ -116,13 +118,13 @@ describe("a problem of an agent", () => {
     "the rules that --anti-spoof asks for are not in place: <img src=x onerror=alert(1)>",
     "no interface of this host has the VTEP address ::: packets to it are lost; add it (ip address add :/… dev …), or register the host with the address that it has",
     "",
-  ])("that no agent tells, or that says more, is not shown: %j", (text) => {
+  ])("that no agent sends, or that says more, is not shown: %j", (text) => {
     const shown = problemOf(text, isBlue);
     expect(shown).not.toContain("reboot");
     for (const part of ["evil", "<img", "\u001b", "`id`", "\n"]) expect(shown).not.toContain(part);
   });
 
-  test("takes no time that grows with its square", () => {
+  test("is parsed in less than quadratic time", () => {
     const crafted = ["network blue: ".repeat(36), ": ".repeat(256), "(ENOSPC".repeat(73), "a: (".repeat(128)];
     const startMs = performance.now();
     for (let n = 0; n < 1_000; n += 1) for (const text of crafted) problemOf(text.slice(0, 512), isBlue);
@@ -156,7 +158,7 @@ describe("what is reported", () => {
     "address-conflict": { subject: "10.0.0.1", detail: conflict() },
   };
 
-  test("of an earlier agent is shown in today's words", () => {
+  test("of an earlier agent is shown in the current wording", () => {
     const held = "held";
     const earlier = [
       ["room-short", `10 addresses ${held}; room for 5 in a network, 10 here`],
@@ -178,7 +180,7 @@ describe("what is reported", () => {
     expect(wordsOf({ ...base, kind, ...evil }, isBlue)).toEqual({});
   });
 
-  test("never has a character beyond what the table and its values are made of", () => {
+  test("never has a character that is not in the table or its values", () => {
     const detail = fc.oneof(
       fc.string({ unit: "binary", maxLength: 512 }),
       fc.constantFrom(...Object.values(known).map((each) => each?.detail ?? "")),
@@ -196,7 +198,7 @@ describe("the events that are kept", () => {
   const publish = (events: OperationalEvents, host: string, kind: OperationalKind) =>
     events.publish({ kind, host, count: 1, first: "", last: "" });
 
-  test("of a quiet host are not pushed out by a noisy one, which has what is left", () => {
+  test("of a quiet host are not displaced by a noisy one, which has the remaining room", () => {
     const events = new OperationalEvents("epoch", 10);
     publish(events, "quiet", "vtep-missing");
     publish(events, "quiet", "scan");
@@ -209,14 +211,14 @@ describe("the events that are kept", () => {
     expect(events.list(996).map(({ sequence }) => sequence)).toEqual([997, 998, 999, 1_000, 1_001, 1_002]);
   });
 
-  test("of one host are shared by kinds: many of one kind push out their own", () => {
+  test("of one host share its room by kind: many of one kind displace their own", () => {
     const events = new OperationalEvents("epoch", 10);
     publish(events, "a", "table-full");
     for (let n = 0; n < 100; n += 1) publish(events, "a", "scan");
     expect(events.list().map(({ kind }) => kind)).toEqual(["table-full", ...Array(9).fill("scan")]);
   });
 
-  test("are never more than fit, whoever they are of", () => {
+  test("are never more than the limit, whatever hosts they are of", () => {
     const events = new OperationalEvents("epoch", 10);
     for (let n = 0; n < 100; n += 1) publish(events, `h${n % 30}`, "scan");
     expect(events.list()).toHaveLength(10);

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { changesWithin } from "../../cli/fleet/changes.ts";
 import { formatTable, printable } from "../../cli/output.ts";
 
-test("no text moves the cursor, colours, or turns the direction of a terminal beyond its cell", () => {
+test("no text moves the cursor, changes colours, or changes the direction of a terminal beyond its cell", () => {
   const all = Array.from({ length: 0x2070 }, (_, code) => String.fromCharCode(code)).join("");
   const shown = printable(all);
   expect(shown).not.toMatch(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u);
@@ -12,7 +12,7 @@ test("no text moves the cursor, colours, or turns the direction of a terminal be
   expect(formatTable(["NAME"], [["a\nb"]]).split("\n")).toHaveLength(3);
 });
 
-test("a label or an interface that is called as what every object inherits is new where it was not", () => {
+test("a label or an interface named like a property of every object is new if it was not there", () => {
   for (const key of ["constructor", "toString", "valueOf", "hasOwnProperty", "__proto__"]) {
     const added = Object.fromEntries([[key, "x"]]);
     expect(changesWithin("labels", {}, added)).toEqual([{ field: `labels.${key}`, from: undefined, to: "x" }]);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { ImportTurns } from "../../controller/bulk/import-turns.ts";
 
-test("one import runs at a time, and callers take turns however many imports each has waiting", async () => {
+test("one import runs at a time, and callers alternate however many imports each has waiting", async () => {
   const turns = new ImportTurns();
   const ran: string[] = [];
   let running = 0;

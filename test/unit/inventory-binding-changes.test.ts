@@ -20,7 +20,7 @@ const vm = (name: string, on: string, ...interfaces: VmPutInput["interfaces"]): 
 });
 const eth0 = { network: "blue", mac: "52:54:00:00:00:01", ips: ["10.0.0.1", "10.0.0.2"] };
 
-/** What the last mutations change after the first ones, in short. */
+/** The changes of the last mutations after the first ones, in short. */
 function changesAfter(first: Mutation[], last: Mutation[]) {
   const state = new Inventory();
   const apply = (mutations: Mutation[], revision: number) => {
@@ -52,7 +52,7 @@ test("a first VM creates its keys and brings the network to its host", () => {
   });
 });
 
-test("a move changes all keys, for both hosts, and takes the network along", () => {
+test("a move changes all keys, for both hosts, and brings the network to the new one", () => {
   expect(
     changesAfter([...base, vm("v1", "a", eth0)], [{ kind: "vm.patch", name: "v1", patch: { host: "b" } }]),
   ).toEqual({
@@ -78,7 +78,7 @@ test("the router flag and the host's port are part of the answer", () => {
   expect(changesAfter(before, [vm("v1", "a", { ...eth0, port: "tap0" })]).keys).toEqual(all);
 });
 
-test("another name of an interface, another order of its addresses, and another subnet concern no agent", () => {
+test("renaming an interface, reordering its addresses, and changing the subnet concern no agent", () => {
   const before = [...base, vm("v1", "a", eth0)];
   expect(changesAfter(before, [vm("v1", "a", { ...eth0, name: "lan" })])).toEqual(nothing);
   expect(changesAfter(before, [vm("v1", "a", { ...eth0, ips: ["10.0.0.2", "10.0.0.1"] })])).toEqual(nothing);
@@ -93,7 +93,7 @@ test("a swap of addresses changes both, and creates none", () => {
   expect(changesAfter(before, swap).keys).toEqual(["100 10.0.0.1 a,b", "100 10.0.0.9 b,a"]);
 });
 
-test("another tunnel end of a host changes the keys of all its VMs", () => {
+test("a new VTEP of a host changes the keys of all its VMs", () => {
   const before = [...base, vm("v1", "a", { ...eth0, ips: [] }), vm("v2", "b")];
   expect(changesAfter(before, [host("a", "192.0.2.9")])).toEqual({
     ...nothing,
@@ -102,7 +102,7 @@ test("another tunnel end of a host changes the keys of all its VMs", () => {
   });
 });
 
-test("another MTU reaches the hosts of the network", () => {
+test("a new MTU reaches the hosts of the network", () => {
   expect(changesAfter([...base, vm("v1", "a", eth0)], [blue(8950)])).toEqual({ ...nothing, networks: ["a: 100"] });
 });
 
@@ -118,7 +118,7 @@ test("a network with several VMs on the host stays when one of them leaves", () 
   });
 });
 
-test("a network that is emptied and gets another VNI in one goes by its old one", () => {
+test("a network that is emptied and renumbered in one change is removed by its old VNI", () => {
   const before = [...base, vm("v1", "a", { ...eth0, ips: [] })];
   expect(changesAfter(before, [{ kind: "vm.delete", name: "v1" }, blue(1450, 300)])).toEqual({
     ...nothing,

@@ -1,4 +1,4 @@
-// Decisions that REST cannot provoke, since it has no bulk yet; the refusals of single requests are in
+// Decisions about whole change sets, and those that no single request provokes; the refusals of single requests are in
 // test/integration/rest.test.ts.
 import { describe, expect, test } from "vitest";
 import { decide, type Mutation } from "../../controller/inventory/decide.ts";
@@ -48,7 +48,7 @@ describe("one change set", () => {
     expect(() => decide(state, [network("blue", 200)], next)).toThrow('VNI 200 belongs to network "red"');
   });
 
-  test("may turn all hosts of a network to the other underlay family, but not one of them", () => {
+  test("may change all hosts of a network to the other underlay family, but not one of them", () => {
     const state = stateOf(...base, vm("v1", "a", 1), vm("v2", "b", 2));
     expect(decide(state, [host("a", "2001:db8::1"), host("b", "2001:db8::2")], next).changes).toHaveLength(2);
     expect(() => decide(state, [host("a", "2001:db8::1")], next)).toThrow(/IPv4 VTEP.*IPv6 VTEP/);
@@ -65,7 +65,7 @@ describe("one change set", () => {
     expect(() => decide(state, all.slice(0, 2), next)).toThrow('network "blue" has interfaces of VM "v1"');
   });
 
-  test("may move a subnet's addresses out of the way of its removal", () => {
+  test("may move addresses out of a subnet that it removes", () => {
     const state = stateOf(
       network("blue", 100, ["10.0.0.0/24", "10.0.1.0/24"]),
       host("a", "192.0.2.1"),
@@ -85,7 +85,7 @@ describe("one change set", () => {
     expect(decide(state, [vm("v1", "a", 1), { kind: "vm.delete", name: "v1" }], next).changes).toEqual([]);
   });
 
-  test("that deletes and creates a name again gives a new uid, in one change", () => {
+  test("that deletes a name and creates it again gives a new uid, in one change", () => {
     const state = stateOf(...base, vm("v1", "a", 1));
     const { changes } = decide(state, [{ kind: "vm.delete", name: "v1" }, vm("v1", "a", 1)], next);
     expect(changes).toMatchObject([{ kind: "vm", before: { uid: "uid" }, after: { uid: "uid-2", revision: 2 } }]);
@@ -98,21 +98,21 @@ describe("one change set", () => {
   });
 });
 
-describe("a host's own word", () => {
-  test("registers it, and changes what it said before", () => {
+describe("a host's self-registration", () => {
+  test("registers it, and changes its previous values", () => {
     const state = stateOf(host("new", "192.0.2.9", "agent"));
     expect(state.findHost("new")?.origin).toBe("agent");
     expect(decide(state, [host("new", "192.0.2.8", "agent")], next).changes).toHaveLength(1);
   });
 
-  test("does not count after an operator's, and becomes an operator's by being confirmed", () => {
+  test("has no effect after an operator's values, and becomes an operator's when confirmed", () => {
     const state = stateOf(...base, host("new", "192.0.2.9", "agent"));
     expect(decide(state, [host("a", "192.0.2.8", "agent")], next).changes).toEqual([]);
     expect(decide(state, [host("new", "192.0.2.9")], next).changes).toMatchObject([{ after: { origin: "operator" } }]);
   });
 });
 
-describe("addresses that no guest can have", () => {
+describe("addresses that no guest may have", () => {
   const all = parseNetwork("n", {
     vni: 1,
     subnets: [

@@ -18,20 +18,20 @@ import {
 const mac = "52:54:00:00:00:01";
 
 describe("frames of the lab", () => {
-  test("an ARP request goes to all and reads as RFC 826 lays it out", () => {
+  test("an ARP request is broadcast and has the layout of RFC 826", () => {
     const frame = arp({ operation: "request", senderMac: mac, senderIp: "10.20.1.1", targetIp: "10.20.1.2" });
     expect(frame.toString("hex")).toBe(
       "ffffffffffff5254000000010806" + "0001080006040001" + "5254000000010a140101" + "0000000000000a140102",
     );
   });
 
-  test("an ARP reply goes to its target, or where the caller wants it", () => {
+  test("an ARP reply is sent to its target, or to the caller's destination", () => {
     const reply = { operation: "reply", senderMac: mac, senderIp: "10.0.0.1", targetIp: "10.0.0.2" } as const;
     expect(readEthernet(arp({ ...reply, targetMac: "52:54:00:00:00:02" })).to).toBe("52:54:00:00:00:02");
     expect(readEthernet(arp(reply, "ff:ff:ff:ff:ff:ff")).to).toBe("ff:ff:ff:ff:ff:ff");
   });
 
-  test("the announcement of a migrated card is as long as the shortest frame", () => {
+  test("the announcement of a migrated card has the minimum frame length", () => {
     const frame = rarpAnnouncement(mac);
     expect(frame.length).toBe(60);
     expect(readEthernet(frame)).toMatchObject({ type: etherTypes.rarp, from: mac });
@@ -55,7 +55,7 @@ describe("frames of the lab", () => {
     if (headerLength === 20) expect(internetChecksum(packet.subarray(0, 20))).toBe(0);
   });
 
-  test("a solicitation goes to the group of its target and carries the asker's MAC", () => {
+  test("a solicitation is sent to the group of its target and contains the asker's MAC", () => {
     expect(solicitedNode("fd00:20::12:3456")).toEqual({ ip: "ff02::1:ff12:3456", mac: "33:33:ff:12:34:56" });
     const frame = neighbourSolicitation({ mac, from: "fd00:20::1", target: "fd00:20::2" });
     expect(readEthernet(frame)).toMatchObject({ to: "33:33:ff:00:00:02", from: mac, type: etherTypes.ipv6 });
@@ -67,7 +67,7 @@ describe("frames of the lab", () => {
   test.each([
     ["192.0.2.1", "192.0.2.2"],
     ["2001:db8::1", "2001:db8::2"],
-  ])("a tunnelled frame from %s is found again with its VNI", (from, to) => {
+  ])("a tunnelled frame from %s is parsed back with its VNI", (from, to) => {
     const inner = arp({ operation: "request", senderMac: mac, senderIp: "10.0.0.1", targetIp: "10.0.0.2" });
     const payload = udpPacket({ from, to, fromPort: 50_000, toPort: 4_789, payload: vxlan(0xff_ffff, inner) });
     const type = from.includes(":") ? etherTypes.ipv6 : etherTypes.ipv4;

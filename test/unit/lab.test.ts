@@ -4,7 +4,7 @@ import { parseLogLine } from "../../testkit/lab/process.ts";
 import { attachments, hostNames, planUnderlay } from "../../testkit/lab/underlay.ts";
 import { waitFor, waitUntil } from "../../testkit/lab/wait.ts";
 
-describe("what ping says", () => {
+describe("ping output", () => {
   const head = "PING 10.20.1.2 (10.20.1.2) 56(84) bytes of data.\n";
   const answer = (sequence: number, time: string) =>
     `64 bytes from 10.20.1.2: icmp_seq=${sequence} ttl=64 time=${time} ms\n`;
@@ -35,16 +35,13 @@ describe("a log line", () => {
     });
   });
 
-  test.each(["terminate called", "{", "null", '"text"', '{"no":"msg"}'])(
-    "%s that is none of ours stays text",
-    (text) => {
-      expect(parseLogLine(text)).toEqual({ msg: text });
-    },
-  );
+  test.each(["terminate called", "{", "null", '"text"', '{"no":"msg"}'])("%s that is not ours stays text", (text) => {
+    expect(parseLogLine(text)).toEqual({ msg: text });
+  });
 });
 
 describe("an underlay", () => {
-  test("gives each host a name and an address, and the controller one of its own", () => {
+  test("gives each host a name and an address, and the controller its own", () => {
     expect(hostNames(28).slice(24)).toEqual(["y", "z", "h27", "h28"]);
     const plan = planUnderlay("nmx", ["a", "b"], 4, 1_500);
     expect(attachments(plan).map(({ namespace, address }) => [namespace, address])).toEqual([
@@ -66,12 +63,12 @@ describe("an underlay", () => {
 });
 
 describe("waiting", () => {
-  test("returns the value that made the condition hold", async () => {
+  test("returns the value that satisfied the condition", async () => {
     let looks = 0;
     expect(await waitFor(() => ++looks === 3 && "found", { what: "the third look", everyMs: 1 })).toBe("found");
   });
 
-  test("fails with what it waited for and what it saw last", async () => {
+  test("fails with the condition and the last value seen", async () => {
     const options = { what: "peace", deadlineMs: 5, everyMs: 1 };
     await expect(
       waitUntil(

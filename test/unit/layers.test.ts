@@ -19,7 +19,7 @@ const agentDoors = ["schema/address", "schema/agent"] as const;
 const clientDoors = ["schema/events", "schema/plain", "schema/rest", "schema/typebox.ts"] as const;
 
 const rules: readonly Rule[] = [
-  { from: "schema", may: ["schema"], because: "what crosses a boundary must not know who stands on either side" },
+  { from: "schema", may: ["schema"], because: "what crosses a boundary must not depend on either side" },
   { from: "schema/plain", may: ["schema/plain"], packages: [], because: "browsers and short commands load all of it" },
   {
     from: "schema/address",
@@ -37,17 +37,17 @@ const rules: readonly Rule[] = [
     may: ["schema/address", "schema/agent", "schema/plain", "schema/rest", "schema/typebox.ts"],
     because: "resources do not know how their changes are published",
   },
-  { from: "common", may: ["common"], because: "what all programs share knows none of them" },
+  { from: "common", may: ["common"], because: "what all programs share depends on none of them" },
   {
     from: "controller",
     may: ["common", "controller", "schema"],
     because: "controller and agent meet on the wire only",
   },
-  { from: "cli", may: ["cli", "common", ...clientDoors], because: "commands talk to the controller as everybody does" },
+  { from: "cli", may: ["cli", "common", ...clientDoors], because: "commands use the controller's public API" },
   {
     from: "dashboard",
-    may: ["dashboard", ...clientDoors],
-    because: "the page talks to the controller as everybody does",
+    may: ["common", "dashboard", ...clientDoors],
+    because: "the page uses the controller's public API",
   },
   {
     from: "node-agent",
@@ -62,13 +62,13 @@ const rules: readonly Rule[] = [
   },
   {
     from: "node-agent/misses",
-    may: ["node-agent/misses", "node-agent/tables", "schema/address"],
+    may: ["node-agent/misses", "node-agent/tables", "common/round.ts", "common/token-bucket.ts", "schema/address"],
     packages: [],
     because: "decisions are functions of their arguments",
   },
   {
     from: "node-agent/findings",
-    may: ["node-agent/findings", "node-agent/misses/budget.ts", ...agentDoors],
+    may: ["node-agent/findings", "node-agent/misses/budget.ts", "common/defined.ts", "common/every.ts", ...agentDoors],
     packages: [],
     because: "what is reported when is a function of what happened, time included",
   },
@@ -94,13 +94,13 @@ const rules: readonly Rule[] = [
   },
   {
     from: "node-agent/controller-link",
-    may: ["node-agent/controller-link", ...agentDoors],
+    may: ["node-agent/controller-link", "common", ...agentDoors],
     because: "the session knows frames, not what they are for",
   },
 ];
 
-/** How many arrows between rooms the code has: only lowered, as soon as there are fewer. */
-const maxArrows = 144;
+/** How many arrows between rooms the code has: only lowered, as soon as there are fewer. Those to common/ couple nothing. */
+const maxArrows = 126;
 
 function sources(folder: string): string[] {
   return readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
@@ -108,7 +108,7 @@ function sources(folder: string): string[] {
     .map((entry) => relative(root, join(entry.parentPath, entry.name)));
 }
 
-/** What a file imports, as paths below the root for ours and as names for packages. */
+/** The imports of a file, as paths below the root for ours and as names for packages. */
 function importsOf(file: string): string[] {
   const text = readFileSync(join(root, file), "utf8");
   const statements = text.matchAll(/(?:^|\n)\s*(?:import|export)\s[^;]*?from\s+"([^"]+)"|import\(\s*"([^"]+)"\s*\)/g);
@@ -130,18 +130,18 @@ function breaches(rule: Rule, file: string, imports: readonly string[]): string[
     .map((target) => `${file} imports ${target}`);
 }
 
-/** A folder of controller/ or node-agent/, what stands beside these folders, or another program as a whole. */
+/** A folder of controller/ or node-agent/, the files beside these folders, or another program as a whole. */
 function roomOf(file: string): string {
   const [program = "", folder = "", inside] = file.split("/");
   const hasRooms = program === "controller" || program === "node-agent";
   return hasRooms && inside !== undefined ? `${program}/${folder}` : program;
 }
 
-/** Which rooms import from which other ones, once for each two. @param imports of each file */
+/** Which rooms import from which other ones, once for each two; `common/` is a library. @param imports of each file */
 function arrowsBetween(imports: ReadonlyMap<string, readonly string[]>): string[] {
   const arrows = [...imports].flatMap(([file, targets]) =>
     targets
-      .filter((target) => isOurs(target) && roomOf(target) !== roomOf(file))
+      .filter((target) => isOurs(target) && ![roomOf(file), "common"].includes(roomOf(target)))
       .map((target) => `${roomOf(file)} → ${roomOf(target)}`),
   );
   return [...new Set(arrows)].sort();
@@ -161,17 +161,17 @@ describe("layers", () => {
     expect(breaches(rule, "x.ts", imports)).toEqual(["x.ts imports node-agent/agent.ts", "x.ts imports node:fs"]);
   });
 
-  test("there are no more arrows between rooms than there were", () => {
+  test("there are no more arrows between rooms than allowed", () => {
     const files = ["cli", "common", "controller", "dashboard", "node-agent", "schema"].flatMap(sources);
     const arrows = arrowsBetween(new Map(files.map((file) => [file, importsOf(file)])));
     console.log(`${arrows.length} arrows between rooms, at most ${maxArrows}`);
     expect(arrows.length, arrows.join("\n")).toBeLessThanOrEqual(maxArrows);
   });
 
-  test("an arrow counts once, and none within a room", () => {
+  test("an arrow counts once, and none within a room or to common/", () => {
     const imports = new Map([
       ["node-agent/agent.ts", ["node-agent/main.ts", "node-agent/session/a.ts", "node-agent/session/b.ts", "node:fs"]],
-      ["node-agent/session/a.ts", ["node-agent/session/deep/c.ts", "schema/rest/index.ts"]],
+      ["node-agent/session/a.ts", ["node-agent/session/deep/c.ts", "common/duration.ts", "schema/rest/index.ts"]],
       ["node-agent/session/deep/c.ts", ["schema/rest/vm.ts"]],
     ]);
     expect(arrowsBetween(imports)).toEqual(["node-agent → node-agent/session", "node-agent/session → schema"]);
@@ -185,8 +185,8 @@ describe("layers", () => {
     expect(direct.filter((file) => !/^controller\/(store\/sqlite|backup)\//.test(file))).toEqual([]);
   });
 
-  /** Each of these refuses what another user has planted there: test/abuse/planted-files.test.ts. */
-  test("files and directories are made in few places", () => {
+  /** Each of these refuses files planted by another user: test/abuse/planted-files.test.ts. */
+  test("files and directories are created in few places", () => {
     const makers =
       /\b(open|openSync|writeFile\w*|appendFile\w*|createWriteStream|copyFile\w*|cp|cpSync|mkdir\w*|mkdtemp\w*|link|linkSync|symlink\w*|rename\w*)\b/;
     const made = ["bin", "cli", "common", "controller", "node-agent", "schema"].flatMap(sources).filter((file) => {

@@ -1,4 +1,4 @@
-// A page that is searched for in steps, while others change what is listed.
+// A page that is searched in steps, while others change the list.
 import { expect, test } from "vitest";
 import { NamedIndex } from "../../controller/inventory/named-index.ts";
 import { type Listing, pageOf } from "../../controller/inventory/page.ts";
@@ -10,7 +10,7 @@ const all = <T extends ReturnType<typeof listed>>(index: NamedIndex<T>): Listing
 });
 const rare = [{ key: "rare", kind: "present", value: "" }] as const;
 
-test("what stands from the first step to the last is found once, whatever comes and goes between the steps", () => {
+test("items present from first to last step are found once, whatever is added or removed between the steps", () => {
   const index = new NamedIndex<ReturnType<typeof listed>>();
   for (let n = 0; n < 4_000; n += 2) index.set(listed(n, n % 1_000 === 0 ? { rare: "" } : {}));
   const steps = pageOf(all(index), { prefix: "", labels: rare, limit: 10 });
@@ -22,14 +22,14 @@ test("what stands from the first step to the last is found once, whatever comes 
       break;
     }
     between += 1;
-    // Behind and before the place where the search stands, and that place itself.
+    // After and before the position of the search, and at that position.
     for (let n = 1; n < 4_000; n += 2) index.set(listed(n));
     for (let n = 2; n < 4_000; n += 1_000) for (let i = 0; i < 990; i += 2) index.delete(listed(n + i).name);
   }
   expect(between).toBeGreaterThan(1);
 });
 
-test("the page ends where it is full, where the prefix ends and where the list ends, and says whether more follows", () => {
+test("the page ends when it is full, and at the end of the prefix or the list, and says whether more follows", () => {
   const index = new NamedIndex<ReturnType<typeof listed>>();
   for (let n = 0; n < 1_500; n++) index.set(listed(n));
   const page = (prefix: string, limit: number, after?: string) => {

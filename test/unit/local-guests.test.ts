@@ -30,7 +30,7 @@ const isRemote = (): boolean => false;
 const none: ReadonlySet<MacAddress> = new Set();
 
 describe("guests registered here against guests heard here", () => {
-  test("whoever was heard once is seen, however silent it is now", () => {
+  test("a guest that was heard once counts as seen, however silent it is now", () => {
     const seen = { vni: blue, registered: [{ mac: one }, { mac: two }], ports: [port()], isRemote };
     expect(compareGuests(seen, new Set([one])).map(({ kind, mac }) => [kind, mac])).toEqual([
       ["guest-never-seen", two],
@@ -49,7 +49,7 @@ describe("guests registered here against guests heard here", () => {
     expect(found.map((finding) => finding.detail)).toEqual(detail === undefined ? [] : [detail]);
   });
 
-  test("whoever sends and is not registered is named with its port; a remote VM's address is a theft, not a stranger", () => {
+  test("an unregistered sender is named with its port; a remote VM's address is a theft, not a stranger", () => {
     const ports = [port({ learned: [one, stranger, two] })];
     const seen = { vni: blue, registered: [{ mac: one }], ports, isRemote: (each: MacAddress) => each === two };
     expect(compareGuests(seen, new Set([one]))).toEqual([
@@ -67,13 +67,13 @@ describe("guests registered here against guests heard here", () => {
   });
 });
 
-describe("what holds for long enough", () => {
+describe("findings that persist", () => {
   const finding = (kind: GuestFinding["kind"]): GuestFinding => ({ kind, vni: blue, mac: one, detail: "" });
 
   test.each([
     ["guest-never-seen", neverSeenMs],
     ["unregistered-guest", unregisteredMs],
-  ] as const)("%s is told once after its time, and again only when it has ended between", (kind, ms) => {
+  ] as const)("%s is reported once after its time, and again only if it has ended in between", (kind, ms) => {
     const lasting = new LastingFindings();
     const at = (nowMs: number, ...found: GuestFinding[]): number => lasting.update(blue, found, nowMs).length;
     expect([at(0, finding(kind)), at(ms - 1, finding(kind)), at(ms, finding(kind)), at(ms + 1, finding(kind))]).toEqual(
@@ -85,7 +85,7 @@ describe("what holds for long enough", () => {
     expect([at(ms + 3, finding(kind)), at(2 * ms + 3, finding(kind))]).toEqual([0, 1]);
   });
 
-  test("another network's look ends nothing", () => {
+  test("another network's check ends nothing", () => {
     const lasting = new LastingFindings();
     lasting.update(blue, [finding("unregistered-guest")], 0);
     lasting.update(blue, [finding("unregistered-guest")], unregisteredMs);
@@ -109,7 +109,7 @@ describe("an address that a guest claims", () => {
   });
 
   test.each([
-    ["nobody knows it", undefined],
+    ["it is unknown", undefined],
     ["the controller does not know it", { ...held, kind: "absent" } as const],
     ["it is registered for that guest", { ...held, kind: "local", mac: stranger } as const],
   ])("is none where %s", (_, known) => {

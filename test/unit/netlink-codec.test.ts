@@ -56,21 +56,21 @@ describe("captured misses", () => {
     expect(missIn(bytes(captured[name]))).toEqual([miss]);
   });
 
-  test("a probe of the host's own stack is no miss", () => {
+  test("a probe of the host's own stack is not a miss", () => {
     expect(missIn(bytes(captured.hostProbe))).toEqual([]);
   });
 
-  test("a change of an entry is no miss", () => {
+  test("a change of an entry is not a miss", () => {
     expect(missIn(bytes(captured.tunnel + captured.neighbour + captured.bridge))).toEqual([]);
   });
 
-  test("a miss on a device that is not ours is nobody's", () => {
+  test("a miss on a foreign device is ignored", () => {
     const other = bytes(captured.l3miss4);
     other.writeInt32LE(99, 16 + 4);
     expect(missIn(other)).toEqual([]);
   });
 
-  test("a miss for an address that no interface can own is nobody's", () => {
+  test("a miss for an address that no interface can have is ignored", () => {
     const multicast = bytes(captured.l2miss);
     multicast.writeUInt8(0x33, 16 + 12 + 4);
     expect(missIn(multicast)).toEqual([]);
@@ -93,14 +93,14 @@ describe("captured entries", () => {
     expect(entriesIn(bytes(captured[name]))).toEqual([entry]);
   });
 
-  test("what the bridge learned, and a neighbour without our tag, are not ours", () => {
+  test("entries that the bridge learned, and neighbours without our tag, are not ours", () => {
     expect(entriesIn(bytes(captured.bridgeLearned))).toEqual([]);
     const untagged = bytes(captured.neighbour);
     untagged.writeUInt8(16, untagged.length - 4);
     expect(actualIn(untagged)).toMatchObject([{ own: false }]);
   });
 
-  test("an entry that is encoded is decoded to itself", () => {
+  test("an encoded entry is decoded to itself", () => {
     fc.assert(
       fc.property(someEntries(100), (entries) => {
         const datagram = entries.map((entry) => encodeMessage(RTM_NEWNEIGH, 0, 1, encodeEntry(entry, device.ifindex)));
@@ -118,7 +118,7 @@ describe("acknowledgements", () => {
     return encodeMessage(2, flags, 7, Buffer.concat([code, request, ...tail]));
   };
 
-  test("0 is success; the kernel's words come with an error", () => {
+  test("0 is success; an error comes with the kernel's text", () => {
     const [ok, refused] = splitMessages(
       Buffer.concat([error(0, 0), error(22, 0x200, attribute(1, text("invalid address")))]),
     ).map(decodeAcknowledgement);
@@ -146,7 +146,7 @@ describe("mutated bytes", () => {
     tail: fc.uint8Array({ maxLength: 32 }),
   });
 
-  /** By every decoder, with whatever type of message each is for. */
+  /** By every decoder, regardless of its type of message. */
   function decodeAll(datagram: Buffer): void {
     entriesIn(datagram);
     for (const message of splitMessages(datagram)) {
@@ -165,7 +165,7 @@ describe("mutated bytes", () => {
     }
   }
 
-  test("no datagram makes the codec throw, and what it yields is well formed", () => {
+  test("no datagram makes the codec throw, and its results are well formed", () => {
     fc.assert(
       fc.property(mutation, ({ seed, edits, cut, tail }) => {
         const datagram = Buffer.concat([seed.subarray(0, Math.max(0, seed.length - (cut % 32))), tail]);
@@ -191,7 +191,7 @@ describe("mutated bytes", () => {
     odd: fc.array(fc.tuple(fc.nat(60), fc.uint8Array({ maxLength: 20 }))),
   });
 
-  test("an attribute of any length is left out or makes its message nobody's", () => {
+  test("an attribute of any length is skipped or makes its message ignored", () => {
     fc.assert(
       fc.property(oddAttributes, ({ seed, odd }) => {
         for (const { type, flags, seq, payload } of splitMessages(seed)) {
@@ -205,7 +205,7 @@ describe("mutated bytes", () => {
     );
   });
 
-  test("a tunnel entry whose port is cut short is nobody's", () => {
+  test("a tunnel entry whose port is cut short is ignored", () => {
     const NDA_PORT = 6;
     const [message] = splitMessages(bytes(captured.tunnelToRouter));
     if (!message) throw new Error("no message captured");

@@ -1,4 +1,4 @@
-// What a frame that a guest broadcast says of it: whom it asks for, and which address it claims.
+// The meaning of a guest's broadcast frame: the address that it asks for, and the one that it claims.
 import { describe, expect, test } from "vitest";
 import { decodeHeard } from "../../node-agent/kernel/codec/packet-codec.ts";
 import { arp } from "../../testkit/lab/frames.ts";
@@ -9,7 +9,7 @@ const request = (senderIp: string, targetIp: string): Buffer =>
   arp({ operation: "request", senderMac: guest, senderIp, targetIp });
 
 describe("a guest that is heard", () => {
-  test("asking, claims the address that it asks from", () => {
+  test("claims the address that it asks from", () => {
     const self = { mac: mac(guest), ip: ip("10.20.1.1") };
     const target = ip("10.20.1.2");
     expect(decodeHeard(request("10.20.1.1", "10.20.1.2"))).toEqual({ asker: self, claim: self, target });
@@ -18,7 +18,7 @@ describe("a guest that is heard", () => {
   test.each([
     ["announcing", "10.20.1.2"],
     ["probing (RFC 5227)", "0.0.0.0"],
-  ])("%s an address, claims it and asks nobody", (_, sender) => {
+  ])("%s an address, claims it and asks for none", (_, sender) => {
     const target = ip("10.20.1.2");
     expect(decodeHeard(request(sender, "10.20.1.2"))).toEqual({ claim: { mac: mac(guest), ip: target }, target });
   });

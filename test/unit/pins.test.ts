@@ -18,7 +18,7 @@ const port = (ifindex: number, fields: Partial<GuestPort> = {}): GuestPort => ({
   ...fields,
 });
 
-/** What the kernel makes of the changes: a MAC stands on one port of a bridge. */
+/** The kernel's result of the changes: a MAC is on one port of a bridge. */
 function carryOut(ports: readonly GuestPort[], changes: readonly PortChange[]): GuestPort[] {
   let now = [...ports];
   const set = (ifindex: number, change: (port: GuestPort) => GuestPort): void => {
@@ -42,7 +42,7 @@ function carryOut(ports: readonly GuestPort[], changes: readonly PortChange[]): 
 }
 
 describe("pinning a guest's address to its port", () => {
-  test("the port's word of before is on it first, and frames are kept out only when the address stands there", () => {
+  test("the port's former settings are recorded on it first, and frames are blocked only when the address is set there", () => {
     expect(planPorts(wantedPins([{ mac: one, port: "tap5" }]), [port(5), port(6)], new Map())).toEqual([
       { kind: "alias", ifindex: 5, alias: "nearmiss-port learning on flood on" },
       { kind: "pin", ifindex: 5, mac: one },
@@ -50,7 +50,7 @@ describe("pinning a guest's address to its port", () => {
     ]);
   });
 
-  test("what was before comes from the port's alias, from memory where that is somebody's, and else is the default", () => {
+  test("the former settings come from the port's alias, from memory if the alias is foreign, and else are the default", () => {
     const pinned = { learning: false, flood: false, pinned: [one] };
     const written = port(5, { ...pinned, alias: aliasOfPinned({ learning: false, flood: true }) });
     const foreign = port(6, { ...pinned, alias: "theirs" });
@@ -68,19 +68,19 @@ describe("pinning a guest's address to its port", () => {
     expect(back(foreign)[0]).toMatchObject({ learning: true, flood: true });
   });
 
-  test("a port that nobody registered is left alone, whatever it is set to and whoever named it", () => {
+  test("an unregistered port is left alone, whatever its settings and its alias", () => {
     const theirs = [port(5, { learning: false }), port(6, { flood: false, alias: "theirs" })];
     expect(planPorts(wantedPins([{ mac: one, port: "tap7" }, { mac: two }]), theirs, new Map())).toEqual([]);
   });
 
-  test("only an alias of ours is read", () => {
+  test("only our own alias is parsed", () => {
     expect(behaviourInAlias("nearmiss-port learning on flood off")).toEqual({ learning: true, flood: false });
     for (const other of [undefined, "", "theirs", "nearmiss blue epoch", "nearmiss-port learning maybe flood on"]) {
       expect(behaviourInAlias(other)).toBeUndefined();
     }
   });
 
-  test("from any start the plan leads to what is wanted, then plans nothing, and without wishes to what was before", () => {
+  test("from any start the plan reaches the desired state, then plans nothing, and without pins restores the former settings", () => {
     const anyPort = fc.record({ learning: fc.boolean(), flood: fc.boolean(), theirs: fc.boolean() });
     const anyWish = fc.uniqueArray(
       fc.record({ mac: fc.constantFrom(...macs), port: fc.constantFrom("tap1", "tap2", "tap9") }),

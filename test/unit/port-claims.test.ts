@@ -10,7 +10,7 @@ const device = (bridge: string, isHosts = false): PortDevice => ({ isHosts: () =
 test.each([
   ["a device that is in no bridge yet, or not there", "tap1", undefined, own, "free"],
   ["a port of the network's bridge", "tap1", device("nmb100"), own, "here"],
-  ["a card that somebody has put into a bridge of ours", "eth1", device("nmb100", true), own, "here"],
+  ["a network card that was added to a bridge of ours", "eth1", device("nmb100", true), own, "here"],
   ["a guest's port of an adopted bridge", "tap1", device("br-blue"), adopted, "here"],
   ["the host's card in an adopted bridge", "eth0", device("br-blue", true), adopted, "the host's own device"],
   ["a port of another network's bridge", "tap1", device("nmb200"), own, "is a port of nmb200"],

@@ -1,4 +1,4 @@
-// Which packages set-up asks for on which distribution. What it does there: test/kernel/fresh-machine.test.ts.
+// The packages that set-up installs on each distribution. Its behaviour there: test/kernel/fresh-machine.test.ts.
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
@@ -43,7 +43,7 @@ test.each([
   ["zypper", false, "sudo zypper --non-interactive install iproute2 iputils"],
   ["pacman", true, "pacman -S --needed iproute2 iputils"],
   ["apk", true, "apk add iproute2 iputils-ping"],
-])("what the demo needs comes in one line: %s, root %s", (distribution, isRoot, expected) => {
+])("the demo's needs are one line: %s, root %s", (distribution, isRoot, expected) => {
   expect(table.installLine(neededFor("demo"), distribution, isRoot)).toBe(expected);
 });
 
@@ -60,13 +60,13 @@ test("the compilers of other architectures are named for each distribution", () 
   ]);
 });
 
-test("Ubuntu, whose chromium is a snap, has no line for it", () => {
+test("Ubuntu, whose chromium is a snap, has no command for it", () => {
   const chromium = table.programs.filter(({ name }) => name === "chromium");
   expect(table.installLine(chromium, "ubuntu", true)).toBe("");
   expect(table.installLine(chromium, "debian", true)).toMatch(/ chromium fonts-dejavu-core$/);
 });
 
-test("set-up finds Chromium where the browser tests do", () => {
+test("set-up finds the same Chromium as the browser tests", () => {
   const isMissing = table.missingFor(["test"]).some(({ name }) => name === "chromium");
   expect(isMissing).toBe(findChromium() === undefined);
 });

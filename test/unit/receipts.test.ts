@@ -17,7 +17,7 @@ const many = (caller: string, count: number, from = 0) =>
   Array.from({ length: count }, (_, i) => head(caller, from + i));
 
 describe("receipts", () => {
-  test("of one caller fill all the room, and the youngest are kept", () => {
+  test("of one caller fill all the room, and the newest are kept", () => {
     const receipts = filled(...many("a", 25));
     const known = many("a", 25).filter(({ key }) => receipts.find(key, 25));
     expect(known).toEqual(many("a", 10, 15));
@@ -25,19 +25,19 @@ describe("receipts", () => {
     expect(receipts.takeEvicted()).toEqual([]);
   });
 
-  test("of one caller are not pushed out by those of another, however many", () => {
+  test("of one caller are not displaced by those of another, however many", () => {
     const receipts = filled(...many("a", 5), ...many("b", 500));
     for (const { key } of many("a", 5)) expect(receipts.find(key, 500)).toBeDefined();
     expect(many("b", 500).filter(({ key }) => receipts.find(key, 500))).toEqual(many("b", 5, 495));
   });
 
-  test("are forgotten after a day, whoever has them", () => {
+  test("are deleted after a day, for every caller", () => {
     const receipts = filled(head("a", 0), head("b", 1_001));
     expect(receipts.find(head("a", 0).key, 1_001)).toBeUndefined();
     expect(receipts.find(head("b", 1_001).key, 1_001)).toBeDefined();
   });
 
-  test("whatever comes, a caller that has at most its share of the room loses none, and memory and store agree", () =>
+  test("in any sequence, a caller within its share of the room loses none, and memory and store agree", () =>
     fc.assert(
       fc.property(fc.array(fc.constantFrom("a", "b", "c", "d"), { maxLength: 200 }), (callers) => {
         const receipts = new Receipts([], limits);

@@ -30,6 +30,7 @@ describe("the resolver", () => {
   let reasserted: Entry[][];
   let askers: Map<string, WaitingGuest>;
   let exceeded: (MacAddress | undefined)[];
+  let ignored: MacAddress[];
   let suspect: MacAddress | undefined;
   let readingDone: () => void;
   let nowMs: number;
@@ -41,6 +42,7 @@ describe("the resolver", () => {
     reasserted = [];
     askers = new Map();
     exceeded = [];
+    ignored = [];
     suspect = undefined;
     nowMs = 1_000;
     let later: (() => void)[] = [];
@@ -50,11 +52,21 @@ describe("the resolver", () => {
       for (const callback of callbacks) callback();
     };
     resolver = new MissResolver({
-      lookUp: (each, now) => held.lookUp(each, now),
-      listen: () => {},
-      askerOf: (_, target) => askers.get(target),
-      suspectIn: () => suspect,
-      ask: (questions) => void asked.push(questions.map((each) => each.key)),
+      held,
+      askers: {
+        missed: () => {},
+        listen: () => {},
+        askerOf: (_, target) => askers.get(target),
+        suspectIn: () => suspect,
+        locate: () => {},
+        ignore: (_, guest) => void ignored.push(guest),
+      },
+      uplink: {
+        send: (frame) => {
+          if (frame.type === "resolve") asked.push(frame.questions.map(({ asker: _, ...each }) => each));
+        },
+        nextId: () => 1,
+      },
       overBudget: (_, guest) => void exceeded.push(guest),
       reassert: (entries) => void reasserted.push([...entries]),
       afterReading: (callback) => void later.push(callback),
@@ -67,7 +79,7 @@ describe("the resolver", () => {
     held.take([given], nowMs);
   }
 
-  test("the first miss is asked at once, and what is already waiting behind it in one more frame", () => {
+  test("the first miss is asked at once, and misses already waiting behind it in one more frame", () => {
     resolver.onMiss(miss);
     expect(asked).toEqual([[key]]);
     resolver.onMiss({ kind: "l2miss", vni: network, mac: mac("52:54:00:00:00:09") });
@@ -82,7 +94,7 @@ describe("the resolver", () => {
     ]);
   });
 
-  test("a miss that is in flight is asked once, however often the guest repeats it", () => {
+  test("a miss in flight is asked once, however often the guest repeats it", () => {
     resolver.onMiss(miss);
     readingDone();
     resolver.onMiss(miss);
@@ -92,7 +104,7 @@ describe("the resolver", () => {
     expect(resolver.counters).toMatchObject({ missed: 3, asked: 1, joined: 2 });
   });
 
-  test("a miss for what this host holds is answered from its memory", () => {
+  test("a miss for a cached answer is answered from memory", () => {
     answer(found);
     resolver.onMiss(miss);
     readingDone();
@@ -100,7 +112,7 @@ describe("the resolver", () => {
     expect(reasserted.flat().map((entry) => entry.kind)).toEqual(["tunnel", "bridge", "neighbour"]);
   });
 
-  test("an address that the controller does not know is quiet for longer and longer, up to a minute", () => {
+  test("an address unknown to the controller is quiet for longer and longer, up to a minute", () => {
     for (const quiet of [5_000, 10_000, 20_000, 40_000, 60_000, 60_000]) {
       const before = asked.length;
       resolver.onMiss(miss);
@@ -115,7 +127,7 @@ describe("the resolver", () => {
     }
   });
 
-  test("an address that comes into being is known at once", () => {
+  test("an address is known at once when it is registered", () => {
     answer(unknown);
     answer({ ...found, revision: rev(6) });
     resolver.onMiss(miss);
@@ -132,7 +144,7 @@ describe("the resolver", () => {
     expect(resolver.counters.local).toBe(1);
   });
 
-  test("questions without an answer are what the next session begins with", () => {
+  test("unanswered questions are the first of the next session", () => {
     resolver.onMiss(miss);
     readingDone();
     expect(resolver.unanswered()).toEqual([key]);
@@ -140,7 +152,7 @@ describe("the resolver", () => {
     expect(resolver.unanswered()).toEqual([]);
   });
 
-  test("an answer tells when its miss was read, asked and answered", () => {
+  test("an answer has the times at which its miss was read, asked and answered", () => {
     resolver.onMiss({ kind: "l2miss", vni: network, mac: mac("52:54:00:00:00:09") });
     resolver.onMiss(miss);
     nowMs = 1_001;
@@ -161,17 +173,18 @@ describe("the resolver", () => {
     readingDone();
   }
 
-  test("a guest that scans uses up its own budget, and another guest's question goes out", () => {
+  test("a guest that scans uses up its own budget, and another guest's question is sent", () => {
     scan(10_000, scanner);
     expect(asked.flat()).toHaveLength(allowances.guest.burst);
     expect(new Set(exceeded)).toEqual(new Set([scanner.mac]));
+    expect(new Set(ignored)).toEqual(new Set([scanner.mac]));
     askers.set("10.99.0.1", { mac: mac("52:54:00:00:00:bb"), ip: ip("10.20.9.8") });
     resolver.onMiss({ ...miss, ip: ip("10.99.0.1") });
     readingDone();
     expect(asked.at(-1)).toEqual([{ kind: "ip", vni: 100, ip: "10.99.0.1" }]);
   });
 
-  test("a scan by nobody that was heard is held to the network's budget, and another network is free", () => {
+  test("a scan from an unheard source is limited by the network's budget, and another network is not affected", () => {
     scan(70_000, undefined);
     expect(asked.flat()).toHaveLength(allowances.network.burst);
     resolver.onMiss({ ...miss, vni: vni(200) });
@@ -179,7 +192,7 @@ describe("the resolver", () => {
     expect(asked.at(-1)).toEqual([{ ...key, vni: 200 }]);
   });
 
-  test("while a guest that scans is not listened to, what nobody was heard asking is charged to it, not to the network", () => {
+  test("while a scanning guest is filtered, questions of unheard sources are charged to it, not to the network", () => {
     suspect = scanner.mac;
     scan(70_000, undefined);
     expect(asked.flat()).toHaveLength(allowances.guest.burst);
@@ -190,7 +203,7 @@ describe("the resolver", () => {
     expect(asked.at(-1)).toEqual([{ kind: "ip", vni: 100, ip: "10.99.0.1" }]);
   });
 
-  test("scans in several networks are limited by the host's budget, which comes back with time", () => {
+  test("scans in several networks are limited by the host's budget, which is restored over time", () => {
     const networks = [100, 200, 300].map(vni);
     const scanAll = (): void => {
       for (const each of networks) {
@@ -208,7 +221,7 @@ describe("the resolver", () => {
     expect(asked.flat()).toHaveLength(allowances.host.burst + allowances.host.perSecond);
   });
 
-  test("questions in flight are bounded, and the oldest are given up for the newest", () => {
+  test("questions in flight are limited, and the oldest are dropped for the newest", () => {
     const seconds = 10;
     for (let second = 0; second < seconds; second++) {
       for (let i = 1; i <= 900; i++) resolver.onMiss({ ...miss, ip: target(900 * second + i) });
@@ -221,7 +234,7 @@ describe("the resolver", () => {
     expect(inFlight).toEqual(all.slice(-4_096));
   });
 
-  test("a budget comes back with time", () => {
+  test("a budget is restored over time", () => {
     scan(1_000, scanner);
     expect(asked.flat()).toHaveLength(allowances.guest.burst);
     nowMs += 1_000;

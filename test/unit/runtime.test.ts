@@ -1,4 +1,5 @@
-// Which Node runs nearmiss: what counts as supported, which one set-up chooses, and that its scripts can run on an older one.
+// The Node that runs nearmiss: which ones are supported, which one set-up chooses, and that its scripts can run on an
+// older one.
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
@@ -43,7 +44,7 @@ test.each([
   expect([runtime.isSupported(version), isSupportedNode(version)]).toEqual([expected, expected]);
 });
 
-test("package.json promises the same", () => {
+test("package.json states the same", () => {
   const { engines } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   expect(engines).toEqual({ node: "^22.12.0 || ^24.0.0 || >=26.0.0" });
 });
@@ -102,18 +103,18 @@ describe("set-up chooses", () => {
   }
   const choose = "(({ node, npm }) => ({ node, npm }))(r.chooseRuntime(clone))";
 
-  test("the Node that runs it, where that is supported", () => {
+  test("the Node that runs it, if that is supported", () => {
     const { run } = makeMachine("20.20.2");
     expect(run(process.execPath, choose)).toMatchObject({ node: process.execPath });
   });
 
-  test("the fetched one again, with its npm, while the machine's is too old", () => {
+  test("the fetched one again, with its npm, as long as the machine's is too old", () => {
     const { run, link, fetched, npm } = makeMachine("20.20.2");
     symlinkSync(process.execPath, link);
     expect(run(link, choose)).toEqual({ node: fetched, npm: [fetched, npm] });
   });
 
-  test("the machine's as soon as that is supported, and npm's scripts find that one again", () => {
+  test("the machine's once that is supported, and npm's scripts find that one again", () => {
     const { run, link, machinesNode } = makeMachine("24.9.0");
     symlinkSync(process.execPath, link);
     expect(run(link, choose)).toMatchObject({ node: machinesNode });

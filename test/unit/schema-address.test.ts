@@ -57,7 +57,7 @@ describe("parsers", () => {
   test.each([-1, 1.5, 2 ** 53, Number.NaN])("revision %d is refused", (value) => {
     expect(() => parseRevision(value)).toThrow(AddressError);
   });
-  test("the ends of the range are taken", () => {
+  test("the ends of the range are accepted", () => {
     expect([parseVni(1), parseVni(2 ** 24 - 1), parseRevision(0)]).toEqual([1, 16_777_215, 0]);
   });
 });
@@ -71,7 +71,7 @@ describe("one canonical text", () => {
     ["10.20.1.1", "10.20.1.1"],
   ])("%s is %s", (text, canonical) => expect(parseIp(text)).toBe(canonical));
 
-  test("of a MAC is lower case with colons", () => expect(parseMac("52-54-00-AB-CD-EF")).toBe("52:54:00:ab:cd:ef"));
+  test("of a MAC is in lower case with colons", () => expect(parseMac("52-54-00-AB-CD-EF")).toBe("52:54:00:ab:cd:ef"));
 
   test("bytes and text agree", () => {
     fc.assert(

@@ -53,10 +53,10 @@ const controllerFrames: ControllerFrame[] = [
 ];
 
 describe("every frame", () => {
-  test.each(agentFrames)("of an agent comes through as it was: $type", (frame) => {
+  test.each(agentFrames)("of an agent is parsed unchanged: $type", (frame) => {
     expect(parseAgentFrame(JSON.stringify(frame))).toEqual(frame);
   });
-  test.each(controllerFrames)("of the controller comes through as it was: $type", (frame) => {
+  test.each(controllerFrames)("of the controller is parsed unchanged: $type", (frame) => {
     expect(parseControllerFrame(JSON.stringify(frame))).toEqual(frame);
   });
   test.each([...agentFrames, ...controllerFrames])(
@@ -68,12 +68,12 @@ describe("every frame", () => {
   );
 });
 
-test("a frame type of a newer version is passed over", () => {
+test("a frame type of a newer version is ignored", () => {
   expect(parseAgentFrame('{"type":"future"}')).toBeUndefined();
   expect(parseControllerFrame('{"type":"toString"}')).toBeUndefined();
 });
 
-test("addresses are brought to their canonical text", () => {
+test("addresses are converted to their canonical text", () => {
   const frame = { type: "interest", keys: [{ kind: "ip", vni: 100, ip: "FD00:0::1" }], end: true };
   expect(parseAgentFrame(JSON.stringify(frame))).toMatchObject({ keys: [{ ip: "fd00::1" }] });
 });
@@ -89,9 +89,9 @@ test.each([
   '{"type":"interest","keys":[{"kind":"mac","vni":1,"ip":"10.0.0.1"}],"end":true}',
   '{"type":"applied","revision":-1,"problems":[]}',
   '{"type":"hello"}',
-])("%s is no frame", (text) => expect(() => parseAgentFrame(text)).toThrow(FrameError));
+])("%s is not a frame", (text) => expect(() => parseAgentFrame(text)).toThrow(FrameError));
 
-test("whatever arrives is a frame, is passed over, or is a FrameError", () => {
+test("any input is a frame, is ignored, or is a FrameError", () => {
   const mutated = fc
     .tuple(
       fc.constantFrom(...agentFrames, ...controllerFrames),
@@ -118,7 +118,7 @@ test("whatever arrives is a frame, is passed over, or is a FrameError", () => {
   );
 });
 
-test("chunks keep order and content, stay within the limit, and exist for an empty set", () => {
+test("chunks keep order and content, stay within the limit, and an empty set has one", () => {
   expect(chunk([])).toEqual([[]]);
   fc.assert(
     fc.property(

@@ -17,13 +17,13 @@ function faultsOf(parse: () => unknown): readonly InputFault[] {
 const pointers = (parse: () => unknown) => faultsOf(parse).map(({ pointer }) => pointer);
 
 describe("networks", () => {
-  test("get the default MTU, and 1280 at least where they carry IPv6", () => {
+  test("get the default MTU, and at least 1280 if they carry IPv6", () => {
     expect(parseNetwork("n", { vni: 1, subnets: ["10.0.0.0/8"] }).mtu).toBe(1450);
     expect(pointers(() => parseNetwork("n", { vni: 1, subnets: ["fd00::/64"], mtu: 1279 }))).toEqual(["/mtu"]);
     expect(pointers(() => parseNetwork("n", { vni: 1, subnets: ["10.0.0.0/8"], mtu: 1279 }))).toEqual([]);
   });
 
-  test("all faults are told at once, each with its place", () => {
+  test("all faults are reported at once, each with its place", () => {
     const body = { name: "other", vni: 0, subnets: ["10.0.0.1/8", "fd00::/64", "fd00::/48"] };
     expect(pointers(() => parseNetwork("n", body))).toEqual(["/name", "/vni", "/subnets/0", "/subnets"]);
   });
@@ -32,7 +32,7 @@ describe("networks", () => {
 describe("VMs", () => {
   const eth = { network: "n", mac: "52:54:00:00:00:01", ips: ["10.0.0.1"] };
 
-  test("number the interfaces that have no name by their position", () => {
+  test("number unnamed interfaces by their position", () => {
     const { interfaces } = parseVm("v", { host: "h", interfaces: [eth, { ...eth, name: "lan" }, eth] });
     expect(interfaces.map(({ name }) => name)).toEqual(["eth0", "lan", "eth2"]);
   });
@@ -53,7 +53,7 @@ describe("VMs", () => {
     expect(off).toEqual(parseVm("v", { host: "h", interfaces: [eth] }).interfaces[0]);
   });
 
-  test("whatever text the addresses are, only InputError comes out", () =>
+  test("for any text as address, only InputError is thrown", () =>
     fc.assert(
       fc.property(fc.string(), fc.array(fc.string(), { maxLength: 3 }), (mac, ips) => {
         faultsOf(() => parseVm("v", { host: "h", interfaces: [{ network: "n", mac, ips }] }));
@@ -63,7 +63,7 @@ describe("VMs", () => {
     ));
 });
 
-test("a change event names what happened to what", () => {
+test("a change event names the resource and what happened to it", () => {
   const after = { ...parseHost("a", { vtep: "192.0.2.1" }, "operator"), uid: "u", revision: parseRevision(3) };
   const change = { kind: "host", before: null, after } as const;
   expect(changeVerb(change)).toBe("created");

@@ -40,7 +40,7 @@ test("the caller of a task that fails gets its error, and the next task runs", a
   await queue.idle;
 });
 
-test("where a failure stops the queue, later tasks are rejected without being run", async () => {
+test("if a failure stops the queue, later tasks are rejected without being run", async () => {
   const queue = new SerialQueue("stop");
   let isRun = false;
   const failed = queue.run(async () => {

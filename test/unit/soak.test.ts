@@ -6,11 +6,11 @@ const usage = (live: number, resident = 130, descriptors = 28): Usage => ({ live
 const life = (of: (n: number) => Usage): Usage[] => Array.from({ length: 30 }, (_, n) => of(n));
 
 describe("what a soak calls a leak", () => {
-  test("nothing, where all is flat", () => {
+  test("nothing, if all is flat", () => {
     expect(leaksOf(growthOf(life(() => usage(34))), 60)).toEqual([]);
   });
 
-  test("memory that a collection leaves over and that grows", () => {
+  test("memory that remains after a collection and grows", () => {
     expect(leaksOf(growthOf(life((n) => usage(34 + n))), 1)).toEqual(["live memory, MiB, from 38 to 58"]);
   });
 
@@ -18,7 +18,7 @@ describe("what a soak calls a leak", () => {
     expect(leaksOf(growthOf(life((n) => usage(34, 130, 28 + 2 * n))), 1)).toEqual(["file descriptors from 36 to 76"]);
   });
 
-  test("resident memory in a long run, where it tells something", () => {
+  test("resident memory in a long run, where it is meaningful", () => {
     const growth = growthOf(life((n) => usage(34, 130 + 5 * n)));
     expect(leaksOf(growth, 1)).toEqual([]);
     expect(leaksOf(growth, 10)).toEqual(["resident memory, MiB, from 150 to 250"]);

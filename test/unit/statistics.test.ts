@@ -8,7 +8,7 @@ test.each([
   [0.99, 99],
   [1, 100],
   [0, 1],
-])("the percentile %d is the nearest rank", (p, value) => {
+])("the percentile %d is that of the nearest rank", (p, value) => {
   expect(percentile(oneToHundred, p)).toBe(value);
 });
 

@@ -17,7 +17,7 @@ const missed = (n: number): FinishedMiss => ({
 });
 
 describe("the last misses", () => {
-  test("are kept up to a number, the newest first", () => {
+  test("are kept up to a limit, the newest first", () => {
     const recent = new RecentMisses(4);
     for (let n = 1; n <= 2; n++) recent.push(missed(n));
     expect(recent.list().map(({ missedMs }) => missedMs)).toEqual([2, 1]);
@@ -25,7 +25,7 @@ describe("the last misses", () => {
     expect(recent.list().map(({ missedMs }) => missedMs)).toEqual([10, 9, 8, 7]);
   });
 
-  test("tell their steps from the kernel's message on", () => {
+  test("list their steps from the kernel's message on", () => {
     const miss = {
       ...missed(1_000),
       askedMs: 1_000.25,
@@ -40,7 +40,7 @@ describe("the last misses", () => {
   });
 });
 
-test("what is held is told with revision and age, what is remote first", () => {
+test("entries are listed with revision and age, remote ones first", () => {
   const held = new HeldAnswers();
   const at = (n: number) => ({ kind: "ip", vni: blue, ip: ip(`10.20.1.${n}`) }) as const;
   const binding = { mac: mac("52:54:00:00:00:02"), host: "b", vtep: vtep("192.0.2.2"), vtepPort: 4789 };
@@ -73,7 +73,7 @@ test("what is held is told with revision and age, what is remote first", () => {
   expect(two.entries).toEqual(entries.slice(0, 2));
 });
 
-test("the session is told as it stands", () => {
+test("the session is shown in its current state", () => {
   const url = new URL("http://192.0.2.10:4788");
   const connected = { link: { kind: "connected", sinceMs: 500 }, epoch: "e", asOf: rev(7), applied: rev(6) } as const;
   expect(describeSession(url, connected, 2_000)).toEqual({
@@ -88,7 +88,7 @@ test("the session is told as it stands", () => {
   expect(describeSession(url, waiting, 2_000)).toMatchObject({ reason: "connect ECONNREFUSED", retryInMs: 250 });
 });
 
-describe("for a person", () => {
+describe("on a terminal", () => {
   const report: StatusReport = {
     host: "a",
     version: "0.1.0",
@@ -162,7 +162,7 @@ describe("for a person", () => {
     ],
   };
 
-  test("everything that is not as it should be stands out in words", () => {
+  test("every problem is stated in words", () => {
     const text = printStatus(report, { entries: 2, misses: 2 });
     for (const line of [
       "controller  http://192.0.2.10:4788/ no session: connect ECONNREFUSED; next try in 250 ms",
@@ -183,7 +183,7 @@ describe("for a person", () => {
       "drops       7 misses, 0 changes",
       "budgets     4000 of 4096 questions left; guest 52:54:00:00:00:01 in VNI 100: 3",
       "room        3 of 131072 addresses, 32768 in a network; 5 evicted as idle",
-      "repairs     4 by device, 1 by timer, 2 stolen bridge entries put back",
+      "repairs     4 by device, 1 by timer, 2 stolen bridge entries restored",
     ]) {
       expect(text.split("\n")).toContain(line);
     }

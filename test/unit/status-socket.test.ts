@@ -54,7 +54,7 @@ describe("the server", () => {
     ]);
   });
 
-  test("says what it understands where a request makes no sense, and goes on", async () => {
+  test("says what it accepts after an invalid request, and continues", async () => {
     server = await openStatusServer(path, async () => "fine");
     const said = await talk('{"type":"dance"}\nno json\n{"type":"status"}\n');
     expect(replies(said)).toMatchObject([
@@ -75,7 +75,7 @@ describe("the server", () => {
     expect(said).toMatchObject([{ error: expect.stringContaining(`${maxRequestBytes} bytes`) }]);
   });
 
-  test("is its owner's alone from the first moment, also under a generous umask", async () => {
+  test("belongs to its owner alone from the first moment, also with a permissive umask", async () => {
     const before = process.umask(0);
     try {
       server = await openStatusServer(path, async () => "fine");
@@ -86,7 +86,7 @@ describe("the server", () => {
     }
   });
 
-  test("does not take the socket of one that answers, nor a file that is no socket", async () => {
+  test("does not replace the socket of one that answers, nor a file that is not a socket", async () => {
     server = await openStatusServer(path, async () => "first");
     await expect(openStatusServer(path, async () => "second")).rejects.toThrow(SocketTakenError);
     expect(replies(await talk('{"type":"status"}\n'))).toMatchObject([{ result: "first" }]);
@@ -119,14 +119,14 @@ describe("a request", () => {
 });
 
 describe("the client", () => {
-  test("says what to do where no agent runs", async () => {
+  test("says what to do if no agent runs", async () => {
     await expect(askAgent(path, { type: "status" })).rejects.toThrow(NoAgentError);
     await expect(askAgent(path, { type: "status" })).rejects.toThrow(
       /there is no .*agent\.sock.*nearmiss agent --controller/,
     );
   });
 
-  test("passes on what the agent says, and why it says nothing", async () => {
+  test("passes on the agent's answer or refusal", async () => {
     server = await openStatusServer(path, async ({ type }) => {
       if (type === "explain") throw new Error("list links: EPERM");
       return { fine: true };
@@ -137,7 +137,7 @@ describe("the client", () => {
     await expect(askAgent(path, { ...explain, to: "nowhere" })).rejects.toThrow(/nowhere/);
   });
 
-  test("notices one that is no agent, one that ends and one that is stopped", async () => {
+  test("detects a server that is not an agent, one that ends and one that is stopped", async () => {
     let behave: "talk" | "end" | "wait" = "talk";
     const other = createServer((socket) => {
       if (behave === "talk") socket.write("220 mail.example.org ESMTP\n");
@@ -154,19 +154,19 @@ describe("the client", () => {
 });
 
 describe("the place of a socket", () => {
-  test("is that of the host, or the one that is named", async () => {
+  test("is the host's default, or the one that is named", async () => {
     expect(defaultSocket("a")).toBe("/run/nearmiss/a.sock");
     expect(await findSocket("/tmp/x.sock", "a")).toBe("/tmp/x.sock");
     expect(await findSocket(undefined, "a")).toBe("/run/nearmiss/a.sock");
   });
 
-  test("is found among what lies there", () => {
+  test("is found among other files", () => {
     for (const name of ["b.sock", "a.sock", "notes"]) writeFileSync(join(directory, name), "");
     expect(defaultSockets(directory)).toEqual([join(directory, "a.sock"), join(directory, "b.sock")]);
     expect(defaultSockets(join(directory, "nowhere"))).toEqual([]);
   });
 
-  test("has a limit that the kernel sets", () => {
+  test("has the kernel's length limit", () => {
     expect(whyNoSocketPath(`/run/${"x".repeat(102)}`)).toBeUndefined();
     expect(whyNoSocketPath(`/run/${"x".repeat(103)}`)).toMatch(/at most 107 bytes, this one has 108/);
     expect(whyNoSocketPath("")).toBeDefined();

@@ -23,7 +23,7 @@ describe("an upload", () => {
     ["in memory", 1_000_000],
     ["half in a file", 150_000],
     ["in a file", 0],
-  ])("is what was sent, %s, in a few blocks however small its parts were", async (_, memoryBytes) => {
+  ])("equals what was sent, %s, in few blocks however small its parts", async (_, memoryBytes) => {
     for (const size of [1, 7, 65_536, 70_000, 300_000]) {
       const chunks = await received(text, size, memoryBytes);
       expect(Buffer.concat(chunks).equals(text)).toBe(true);
@@ -31,7 +31,7 @@ describe("an upload", () => {
     }
   });
 
-  test("gives its room back, whether it was whole or too large", async () => {
+  test("frees its room, whether it was complete or too large", async () => {
     const uploads = new Uploads({ ...defaultUploadLimits, maxNarrowedBytes: 100_000, totalBytes: 150_000 });
     const whole = uploads.begin(caller);
     await whole.receive(parts(text.subarray(0, 100_000), 1_000));

@@ -21,7 +21,7 @@ export interface Endpoint {
   readonly family: Family;
 }
 
-/** Above what a scan of `scannedSubnet` asks for. */
+/** Above the addresses of a scan of `scannedSubnet`. */
 const firstNumber = 0x1_0000;
 const maxEndpoints = 0x3f_0000 - 2;
 

@@ -1,15 +1,15 @@
-// One request over a connection of its own, with or without TLS.
+// One request over its own connection, with or without TLS.
 import { request as plain } from "node:http";
 import { request as overTls } from "node:https";
 
 export interface Ask {
   readonly url: string;
-  /** What the server is checked with; absent or empty: nothing is checked. */
+  /** The CA for checking the server; absent or empty: nothing is checked. */
   readonly ca?: string;
   readonly token?: string;
   /** Posted as JSON; absent: GET. */
   readonly body?: object;
-  /** Where it comes from: limits are by address. */
+  /** The source address: limits are by address. */
   readonly localAddress?: string;
 }
 

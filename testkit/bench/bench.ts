@@ -1,18 +1,19 @@
 // A bench as the command line sees it: what it is about, what it takes, how it is run and told.
+import { defined } from "../../common/defined.ts";
 import { type Length, type Option, OptionError } from "./options.ts";
 import type { Progress } from "./progress.ts";
 
-/** What a bench takes, by the name of its flag. */
+/** The options of a bench, by the name of the flag. */
 type Options<Values> = { readonly [Name in keyof Values]: Option<Values[Name]> };
 
 interface Kind<Values, Result extends object> {
   readonly about: string;
-  /** What its own help says beside; absent: nothing. */
+  /** Additional text of its own help; absent: none. */
   readonly details?: string;
   readonly options: Options<Values>;
   run(values: Values, progress: Progress): Promise<Result>;
   report(result: Result): string;
-  /** Whether it keeps what is promised; absent: it promises nothing. */
+  /** Whether it meets its target; absent: it has none. */
   holds?(result: Result): boolean;
 }
 
@@ -36,7 +37,7 @@ export function bench<Values, Result extends object>(kind: Kind<Values, Result>)
   const { about, details, options, run, report, holds } = kind;
   return {
     about,
-    ...(details === undefined ? {} : { details }),
+    ...defined({ details }),
     options,
     start(given, length, progress) {
       const flags = Object.keys(options) as (keyof Values & string)[];

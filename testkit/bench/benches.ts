@@ -1,4 +1,4 @@
-// All benches: what each measures, what it takes, and how its result is told.
+// All benches: what each measures, its options, and how its result is printed.
 import { abuseBench, details } from "./abuse/bench.ts";
 import { attackNames, shortAttackNames } from "./abuse/names.ts";
 import { reportAbuse } from "./abuse/report.ts";
@@ -17,6 +17,8 @@ import { type ModeName, modeNames } from "./modes/mode.ts";
 import { families, flag, names, number, numbers } from "./options.ts";
 import { reconcileBench } from "./reconcile/bench.ts";
 import { reportReconcile } from "./reconcile/report.ts";
+import { registerBench } from "./register/bench.ts";
+import { reportRegister } from "./register/report.ts";
 import { searchBench } from "./search/bench.ts";
 import { reportSearch } from "./search/report.ts";
 import { streamBench } from "./stream/bench.ts";
@@ -102,6 +104,16 @@ export const benches: Readonly<Record<string, Bench>> = {
     },
     run: ({ agents, ...rest }, progress) => importBench({ ...rest, hosts: agents }, progress),
     report: reportImport,
+  }),
+  register: bench({
+    about: "VMs that many clients post at the same time, beside stock Fastify, which stores nothing, and SQLite alone",
+    options: {
+      clients: numbers("numbers of clients", [1, 32, 256], [1, 32], 1),
+      rounds: number("turns of each", 5, 1),
+      turn: number("length of a turn, ms", 5_000, 1_000, 100),
+    },
+    run: registerBench,
+    report: reportRegister,
   }),
   stream: bench({
     about:

@@ -32,7 +32,7 @@ export function enableTimestamps(fd: number): void {
   }
 }
 
-/** When the packet came that was read last from the socket. */
+/** The arrival time of the packet that was last read from the socket. */
 export function lastPacketMs(fd: number): number {
   if (native.ioctl(fd, SIOCGSTAMPNS, timespec) < 0) throw new SystemCallError("ioctl SIOCGSTAMPNS", koffi.errno());
   return readMs(timespec);

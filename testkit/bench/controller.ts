@@ -1,14 +1,13 @@
-// A controller as a process of its own, on a free port of 127.0.0.1, with a fresh database.
+// A controller as a separate process, on a free port of 127.0.0.1, with a fresh database.
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { nearmiss } from "../lab/programs.ts";
 import { waitFor } from "../lab/wait.ts";
 import { ask } from "./ask.ts";
 import { peakRssMib } from "./process-usage.ts";
-
-const program = join(import.meta.dirname, "../../bin/nearmiss.js");
 
 /** How late an event loop was, ms, of looks every 10 ms. */
 export interface Lag {
@@ -16,7 +15,7 @@ export interface Lag {
   readonly p99: number;
 }
 
-/** To whom it opens: to everybody; to tokens, over plain HTTP all the same; to tokens and hosts' certificates, over TLS. */
+/** Access: without authentication; with tokens, over plain HTTP; with tokens and hosts' certificates, over TLS. */
 export type Door = "open" | "tokens" | "tls";
 
 const doorFlags = { open: ["--insecure"], tokens: [], tls: ["--tls", "self"] } as const satisfies Record<Door, unknown>;
@@ -27,14 +26,16 @@ export class BenchController {
   private constructor(
     readonly base: string,
     private door: Door,
+    private readonly flags: readonly string[],
     private readonly directory: string,
   ) {
     this.child = this.run();
   }
 
-  static async start(door: Door = "open"): Promise<BenchController> {
+  /** @param flags beside those of the door */
+  static async start(door: Door = "open", flags: readonly string[] = []): Promise<BenchController> {
     const directory = mkdtempSync(join(tmpdir(), "nearmiss-bench-"));
-    const controller = new BenchController(`127.0.0.1:${await freePort()}`, door, directory);
+    const controller = new BenchController(`127.0.0.1:${await freePort()}`, door, flags, directory);
     await controller.listening();
     return controller;
   }
@@ -48,7 +49,7 @@ export class BenchController {
     return this.door === "open" ? "" : readFileSync(`${this.db}.admin-token`, "utf8").trim();
   }
 
-  /** What it is checked with; empty without TLS. */
+  /** The CA for checking it; empty without TLS. */
   get ca(): string {
     return this.door === "tls" ? readFileSync(`${this.db}.pki/ca.pem`, "utf8") : "";
   }
@@ -59,8 +60,8 @@ export class BenchController {
 
   /** `nearmiss backup` of its database, to the end. */
   backUp(): Promise<void> {
-    const args = [program, "backup", join(this.directory, "backup.db"), "--db", this.db];
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"] });
+    const [program, ...args] = nearmiss("backup", join(this.directory, "backup.db"), "--db", this.db);
+    const child = spawn(program, args, { stdio: ["ignore", "ignore", "inherit"] });
     return new Promise((resolve, reject) => {
       child.once("exit", (code) => (code === 0 ? resolve() : reject(new Error(`the backup ended with ${code}`))));
     });
@@ -99,7 +100,7 @@ export class BenchController {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  /** The next run has the same address and database, and none of what this one did. */
+  /** The next run has the same address and database, and none of this one's state. */
   async restart(signal: "SIGTERM" | "SIGKILL", door = this.door): Promise<void> {
     await this.end(signal);
     this.door = door;
@@ -109,8 +110,9 @@ export class BenchController {
 
   private run(): ChildProcess {
     const door = doorFlags[this.door];
-    const args = [program, "controller", "--listen", this.base, "--db", this.db, ...door, "--log-level", "error"];
-    return spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"], env: process.env });
+    const options = ["--listen", this.base, "--db", this.db, ...door, "--log-level", "error", ...this.flags];
+    const [program, ...args] = nearmiss("controller", ...options);
+    return spawn(program, args, { stdio: ["ignore", "ignore", "inherit"], env: process.env });
   }
 
   private async listening(): Promise<void> {

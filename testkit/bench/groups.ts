@@ -1,4 +1,4 @@
-// Work on many things, a few at a time: what runs are processes, and the machine has few processors.
+// Work on many items, a few at a time: each runs processes, and the machine has few processors.
 
 export async function inGroups<T, R>(
   items: readonly T[],

@@ -12,7 +12,7 @@ export interface FleetOptions {
 export const networkName = (n: number): string => `net-${n}`;
 export const hostName = (n: number): string => `host-${n}`;
 
-/** @param first number of the first host that the lines make: those before it stand already */
+/** @param first number of the first host that the lines make: those before it exist already */
 export function* fleetLines({ vms, hosts }: FleetOptions, first = 0): Generator<string> {
   const networks = Math.ceil(vms / vmsPerNetwork);
   for (let n = 0; n < networks; n++) {
@@ -52,7 +52,7 @@ function placeOf(vm: number): Place {
   };
 }
 
-/** So many others of the network of a host's first VM: what its guests would talk to. */
+/** So many others of the network of a host's first VM: the likely partners of its guests. */
 export function peersOf(host: number, vms: number, count: number): Place[] {
   const first = Math.floor(host / vmsPerNetwork) * vmsPerNetwork;
   const size = Math.min(vmsPerNetwork, vms - first);

@@ -28,9 +28,9 @@ function chosenOf(name: string | undefined): Chosen[] {
   return chosen;
 }
 
-/** @throws TypeError where an option is none of the bench's */
+/** @throws TypeError for an option that the bench does not have */
 function parse(chosen: readonly Chosen[], args: readonly string[]) {
-  // Who asks for all benches takes them as they are: a number of one is not the same in another.
+  // For all benches, options cannot be set: a number of one bench has another meaning in another.
   const own = chosen.length === 1 ? (chosen[0]?.bench.options ?? {}) : {};
   const flags = Object.entries(own).map(([name, { placeholder }]): [string, { type: "string" | "boolean" }] => [
     name,

@@ -1,4 +1,4 @@
-// What benches take on their command line. Pure.
+// Command line options of benches. Pure.
 import type { Family } from "./addresses.ts";
 
 /** An option that makes no sense; the message says which text. */
@@ -10,16 +10,16 @@ export class OptionError extends Error {
 export type Length = "whole" | "short";
 
 export interface Option<Value> {
-  /** As in the help: "<n>". A flag without a value has none. */
+  /** As shown in the help: "<n>". A flag without a value has none. */
   readonly placeholder?: string;
   readonly about: string;
-  /** What it is where it is not given: in a whole run, and in the short form of one. */
+  /** Its default: in a whole run, and in the short form of one. */
   readonly fallback: Readonly<Record<Length, Value>>;
   /** @throws OptionError */
   parse(text: string): Value;
 }
 
-/** @param short what it is in the short form, where that differs */
+/** @param short its default in the short form, if that differs */
 export function number(about: string, whole: number, short = whole, least = 1): Option<number> {
   return { placeholder: "<n>", about, fallback: { whole, short }, parse: (text) => parseNumber(text, least) };
 }

@@ -1,4 +1,4 @@
-// What a process has used, as the kernel tells it (proc(5)).
+// The resources that a process has used, from the kernel (proc(5)).
 import { readFileSync, writeFileSync } from "node:fs";
 
 /** Ticks of the kernel's accounting in a second: USER_HZ, 100 on every architecture that Node runs on. */
@@ -9,7 +9,7 @@ export function peakRssMib(pid: number): number {
   return statusMib(pid, "VmHWM");
 }
 
-/** The highest resident set is counted anew from now on (proc(5), clear_refs). Needs root for processes of others. */
+/** Resets the highest resident set (proc(5), clear_refs). Needs root for processes of others. */
 export function resetPeakRss(pid: number): void {
   writeFileSync(`/proc/${pid}/clear_refs`, "5");
 }
@@ -35,7 +35,7 @@ export function machineCpuSeconds(): number {
 /** Of all its threads, in user and kernel mode. */
 export function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  // The name, in parentheses, may hold spaces; utime and stime are the 12th and 13th field behind it.
+  // The name, in parentheses, may contain spaces; utime and stime are the 12th and 13th field after it.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
 }

@@ -1,4 +1,4 @@
-// What a bench is busy with, on standard error: standard output belongs to its result.
+// The current activity of a bench, on standard error: standard output belongs to its result.
 
 export type Progress = (text: string) => void;
 

@@ -1,12 +1,12 @@
-// A guest that changes its identity for every trial, and says nothing but what is measured.
+// A guest that changes its identity for every trial, and sends only the measured packets.
 import { ipBatch, run } from "../lab/command.ts";
 import { type Guest, guestDevice } from "../lab/guest.ts";
 import type { Host } from "../lab/host.ts";
 import { type Endpoint, network } from "./addresses.ts";
 
 /**
- * Drops MLD (ICMPv6 behind a hop-by-hop header) on its way out. An IPv6 guest reports each new address to the network,
- * which would teach learning hosts its MAC before the trial, and would count among the frames that a mode replicates.
+ * Drops outgoing MLD (ICMPv6 behind a hop-by-hop header). An IPv6 guest reports each new address to the network, which
+ * would teach learning hosts its MAC before the trial, and would count among the frames that a mode replicates.
  */
 const dropMulticastReports = [
   "6", // instructions
@@ -18,7 +18,7 @@ const dropMulticastReports = [
   "6 0 0 4294967295", // TC_ACT_UNSPEC: go on
 ].join(",");
 
-/** @param numberOnHost tells the guests of one host apart */
+/** @param numberOnHost distinguishes the guests of one host */
 export async function bootQuietGuest(host: Host, numberOnHost = 0): Promise<Guest> {
   const mac = `52:54:ff:${[host.name.length, numberOnHost >> 8, numberOnHost & 0xff]
     .map((byte) => byte.toString(16).padStart(2, "0"))

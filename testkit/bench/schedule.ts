@@ -1,4 +1,4 @@
-// In which order trials run: modes interleaved, so that whatever else the machine does strikes all of them alike. Pure.
+// The order of trials: modes interleaved, so that other work of the machine affects all of them alike. Pure.
 
 /** Each item as often as it says, in random order (Fisher-Yates). */
 export function interleave<T>(items: readonly { item: T; times: number }[], random: () => number): T[] {

@@ -1,4 +1,4 @@
-// A mode at work: its lab, and guests that become new VMs again and again. Several stands live side by side.
+// A running mode: its lab, and guests that repeatedly become new VMs. Several stands run side by side.
 import type { Guest } from "../lab/guest.ts";
 import type { Host } from "../lab/host.ts";
 import { createLab, type Lab } from "../lab/lab.ts";
@@ -10,7 +10,7 @@ import { become, bootQuietGuest } from "./quiet-guest.ts";
 /** Guests handled at the same time: each is a handful of processes. */
 const atOnce = 8;
 
-/** A guest and who it is at present. */
+/** A guest and its present identity. */
 export interface Actor {
   readonly guest: Guest;
   readonly endpoint: Endpoint;

@@ -1,4 +1,4 @@
-// Who plays: two tenants with the same addresses, and their guests on three hosts.
+// The cast: two tenants with the same addresses, and their guests on three hosts.
 export const hostNames = ["a", "b", "c"] as const;
 export type HostName = (typeof hostNames)[number];
 
@@ -22,7 +22,7 @@ export interface CastMember {
   readonly ipv6: string;
 }
 
-/** The third byte from the right tells the networks' MACs apart; their IP addresses are alike. */
+/** The third byte from the right distinguishes the networks' MACs; their IP addresses are the same. */
 function member(network: CastNetwork, role: string, host: HostName, number: number): CastMember {
   const tenant = network === blue ? "b1" : "ed";
   return {

@@ -1,10 +1,11 @@
-// What the demo promises, and whether it held. A promise that fails does not end the story, so that one run tells all.
+// The demo's promises, and whether they were kept. A failed promise does not end the story, so that one run reports
+// all.
 import type { Story } from "./story.ts";
 
 export interface Expectation {
   readonly what: string;
   readonly held: boolean;
-  /** What was seen. */
+  /** The observed value. */
   readonly seen: string;
 }
 

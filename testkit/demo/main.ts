@@ -1,4 +1,4 @@
-// `npm run demo`: builds a lab, tells the story, and takes everything away again.
+// `npm run demo`: builds a lab, tells the story, and removes everything again.
 import "../../schema/supported-node.ts";
 import { parseArgs } from "node:util";
 import { createLab, type Lab, whyNoLab } from "../lab/lab.ts";
@@ -129,7 +129,7 @@ async function main(): Promise<number> {
   return 1;
 }
 
-// A reader that went away (`| head`) ends the demo; the lab goes with the process.
+// A reader that closes (`| head`) ends the demo; the lab is removed with the process.
 process.stdout.on("error", () => process.exit(1));
 
 main().then(

@@ -106,9 +106,9 @@ export class Stage {
     this.#explained = true;
     this.story.blank();
     this.story.say(
-      "The kernel swallows a guest's question when it misses, and left alone the guest repeats it only after a second, on " +
+      "The kernel drops a guest's question when it misses, and without help the guest repeats it only after a second, on " +
         "each side. So the agent answers the waiting guest at once, and the controller sends the guest's own address to " +
-        "the other host at the same time: the way back does not miss.",
+        "the other host at the same time: the return path does not miss.",
     );
   }
 
@@ -117,7 +117,7 @@ export class Stage {
     this.#explained = true;
     this.story.blank();
     this.story.say(
-      "The answers took milliseconds, yet the first packet waited: the kernel swallows the guest's question when it " +
+      "The answers took milliseconds, yet the first packet waited: the kernel drops the guest's question when it " +
         "misses, and the guest repeats it only after a second, here once on each side. The packet is late, not lost.",
     );
   }

@@ -1,4 +1,4 @@
-// How the demo speaks: chapters, sentences, commands with their output, ticks and crosses. Knows nothing of networks.
+// Output of the demo: chapters, sentences, commands with their output, ticks and crosses. Independent of networks.
 import type { WriteStream } from "node:tty";
 import pc from "picocolors";
 
@@ -19,7 +19,7 @@ export function wrap(text: string, columns: number): string[] {
   return line === "" ? lines : [...lines, line];
 }
 
-/** 0.12, 1.9, 14, 1,006: as much as anybody wants to know. */
+/** 0.12, 1.9, 14, 1,006: enough digits for a reader. */
 export function formatMs(ms: number): string {
   const digits = ms < 1 ? 2 : ms < 10 ? 1 : 0;
   return `${ms.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })} ms`;
@@ -60,7 +60,7 @@ export class Story {
     this.#line(`${indent}  ${this.#colors.dim(text)}`);
   }
 
-  /** What a program did: who, what, and how it ended. */
+  /** A program's action: host, event, and result. */
   event(who: string, what: string, detail: string): void {
     const { cyan, yellow } = this.#colors;
     this.#line(`${indent}  ${cyan(who.padEnd(10))} ${yellow(what.padEnd(7))} ${detail}`);
@@ -73,7 +73,7 @@ export class Story {
     }
   }
 
-  /** An expectation and whether it held. */
+  /** An expectation and whether it was met. */
   mark(held: boolean, text: string): void {
     const [sign, paint] = held ? ["✓", this.#colors.green] : ["✗", this.#colors.red];
     const [first = "", ...rest] = wrap(text, width - indent.length - 2);
@@ -85,7 +85,7 @@ export class Story {
     this.#line(`${indent}${label.padEnd(12)} ${this.#colors.bold(value.padStart(8))}   ${this.#colors.dim(meaning)}`);
   }
 
-  /** Nothing is told from now on: what still happens is the end of what was interrupted. */
+  /** Nothing is printed from now on: later events belong to the shutdown. */
   end(): void {
     this.#ended = true;
   }

@@ -1,4 +1,4 @@
-// Follows the agents' logs: every miss is told as it happens, and counted.
+// Follows the agents' logs: every miss is printed as it happens, and counted.
 import type { Host } from "../lab/host.ts";
 import type { LogLine } from "../lab/process.ts";
 import { waitFor } from "../lab/wait.ts";
@@ -27,7 +27,7 @@ export interface WatchedChange {
   readonly atMs: number;
 }
 
-/** The agents' lines come through pipes: this long without one, and all are in. */
+/** The agents' lines arrive through pipes: after so long without one, all have arrived. */
 const quietMs = 30;
 
 export class Watch {
@@ -44,10 +44,10 @@ export class Watch {
     host.agent.onLog((line) => this.#onLine(host.name, line));
   }
 
-  /** Resolves when the agents have fallen silent, so that what they did is told before what came of it. */
+  /** Resolves when the agents' logs are quiet, so that their actions are printed before the results. */
   async settled(): Promise<void> {
     this.#lastLineMs = performance.now();
-    await waitFor(() => performance.now() - this.#lastLineMs > quietMs, { what: "the agents to fall silent" });
+    await waitFor(() => performance.now() - this.#lastLineMs > quietMs, { what: "the agents' logs to be quiet" });
   }
 
   #onLine(host: string, line: LogLine): void {
@@ -74,7 +74,7 @@ export class Watch {
 
   #tellSeed(host: string, line: LogLine): void {
     const where = `behind host ${this.hostOf(String(line.vtep))}, ${String(line.vtep)}`;
-    this.story.event(`host ${host}`, "told", `${String(line.key)} is ${where}: the asker, for the way back`);
+    this.story.event(`host ${host}`, "seed", `${String(line.key)} is ${where}: the asker, for the return path`);
   }
 
   #tell({ host, kind, vni, key, totalMs }: WatchedMiss, line: LogLine): void {

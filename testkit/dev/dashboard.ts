@@ -1,5 +1,5 @@
-// The dashboard by vite's development server: a page reloads when its source changes, styles without a reload. What the page
-// asks the controller goes through to it.
+// The dashboard from vite's development server: a page reloads when its source changes, styles without a reload.
+// Requests of the page to the controller are forwarded.
 import { createServer } from "node:http";
 import { Agent } from "node:https";
 import { join } from "node:path";

@@ -21,10 +21,10 @@ Options:
   --no-lab               only controller and dashboard, as without root
   --help                 print this
 
-Exit status: 128 + n when ended by signal n, 1 where it cannot start, 2 for wrong options.
+Exit status: 128 + n when ended by signal n, 1 if it cannot start, 2 for wrong options.
 `;
 
-/** From dist/testkit/dev/ as well as from testkit/dev/. */
+/** Valid from dist/testkit/dev/ as well as from testkit/dev/. */
 const root = ((here: string) => (here.endsWith("/dist") ? dirname(here) : here))(
   dirname(dirname(dirname(fileURLToPath(import.meta.url)))),
 );
@@ -61,7 +61,7 @@ interface Options {
   readonly lab: boolean;
 }
 
-/** What has been started, so that it can be ended at any time. */
+/** Everything that was started, so that it can be ended at any time. */
 interface Running {
   stage?: Stage;
   programs?: Programs;

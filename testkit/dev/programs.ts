@@ -38,7 +38,9 @@ export class Programs {
     return this.#work.run(() => this.#startEach());
   }
 
-  /** Starts those again that a change of this file concerns, one after the other, when what is being started now has been. */
+  /**
+   * Restarts the programs that a change of this file concerns, one after the other, when pending starts are complete.
+   */
   changed(file: string): void {
     const concerned = this.programs.filter(({ folders }) => folders.some((folder) => file.startsWith(`${folder}/`)));
     for (const program of concerned) this.#due.add(program);
@@ -97,7 +99,7 @@ export class Programs {
     });
   }
 
-  /** Warnings and errors, and what is not a line of pino's. */
+  /** Warnings and errors, and lines that are not pino's. */
   #show({ name }: Program, line: LogLine): void {
     const { level, time: _time, pid: _pid, hostname: _hostname, msg, ...fields } = line;
     if (typeof level === "number" && level < warnLevel) return;

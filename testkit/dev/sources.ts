@@ -4,7 +4,7 @@ import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { transformWithOxc } from "vite";
 
-/** What the controller and the agents consist of. */
+/** The sources of the controller and of the agents. */
 export const programFolders = ["bin", "cli", "common", "controller", "node-agent", "schema"] as const;
 
 /** A source that does not compile; the message has the place. */
@@ -13,7 +13,7 @@ export class SourceError extends Error {
 }
 
 export class Sources {
-  /** @param output removed and made anew by `compileAll` */
+  /** @param output is replaced by `compileAll` */
   constructor(
     readonly root: string,
     readonly output: string,
@@ -51,7 +51,7 @@ export class Sources {
   }
 
   async #filesIn(folder: string): Promise<string[]> {
-    // A folder that a later version adds or removes is no fault of the watcher's.
+    // A folder that another version adds or removes is not an error of the watcher.
     const entries = await readdir(join(this.root, folder), { withFileTypes: true, recursive: true }).catch(() => []);
     return entries
       .filter((entry) => entry.isFile())

@@ -96,7 +96,7 @@ export async function controllerStage(port: number, program: string): Promise<St
   const db = join(directory, "controller.db");
   let current: LabProcess | undefined;
   let listening = port;
-  // The last resort, as for labs: whatever ends this process, the controller goes with it.
+  // The last resort, as for labs: however this process ends, the controller ends with it.
   const removeNow = (): void => {
     current?.signal("SIGKILL");
     rmSync(directory, { recursive: true, force: true });

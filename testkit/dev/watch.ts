@@ -1,8 +1,8 @@
-// Changes of files below some folders. Each directory has a watch of its own, which is in place when `watchFolders` returns.
+// Changes of files below some folders. Each directory has its own watch, which is active when `watchFolders` returns.
 import { type FSWatcher, readdirSync, statSync, watch } from "node:fs";
 import { join, relative } from "node:path";
 
-/** An editor truncates a file and writes it: one change, when it has been quiet for so long. */
+/** An editor truncates a file and writes it: one change, after it has been quiet for so long. */
 const quietMs = 50;
 
 /**

@@ -1,7 +1,7 @@
-// Until every host's entries are what the inventory says.
+// Waits until every host's entries match the inventory.
 import type { Held, Scene } from "./scene.ts";
 
-/** @returns ms. @throws Error with what is still wrong */
+/** @returns ms. @throws Error with the remaining differences */
 export async function untilEqual(scene: Scene, held: Held, deadlineMs: number): Promise<number> {
   const startMs = performance.now();
   let wrong: string[] = [];

@@ -1,4 +1,4 @@
-// What a fault is, and what came of it.
+// A fault, and its result.
 import type { Scene } from "./scene.ts";
 
 /** How large a run is. The short form is part of `npm test`. */
@@ -18,23 +18,23 @@ export const sizes: Readonly<Record<"short" | "long", Size>> = {
 };
 
 export interface Fault {
-  /** A sentence on what happens and what must hold. */
+  /** A sentence with the fault and the invariant. */
   readonly name: string;
   /** Absent: no packet of a flow that was programmed before may be lost. Else why some may be, and for how long at most. */
   readonly mayLose?: { readonly because: string; readonly forMs: number };
-  /** The tables must be right again so long after the fault has healed, ms. Default 5,000. */
+  /** The time after the fault has healed by which the tables must be right again, ms. Default 5,000. */
   readonly equalWithinMs?: number;
-  /** In a scene of its own: what others leave in the controller's memory of a host would answer for it. */
+  /** In its own scene: state that other faults leave in the controller could answer for it. */
   readonly fresh?: true;
   /** It mostly waits, and so may run beside others. */
   readonly waits?: true;
   /**
-   * Injects the fault, checks what is its own, and heals it.
+   * Injects the fault, checks its specific effects, and heals it.
    * @returns remarks for the report
-   * @throws where something does not hold
+   * @throws if an invariant is violated
    */
   act(scene: Scene, size: Size): Promise<readonly string[]>;
-  /** Takes away what is no part of the scene, after everything has been looked at. */
+  /** Removes everything that is not part of the scene, after all checks. */
   tidy?(scene: Scene): Promise<void>;
 }
 
@@ -47,6 +47,6 @@ export interface FaultResult {
   /** From the healing of the fault until every host's tables equalled the inventory; null: not within the deadline. */
   readonly equalMs: number | null;
   readonly remarks: readonly string[];
-  /** What did not hold; empty: passed. */
+  /** Violations; empty: passed. */
   readonly failures: readonly string[];
 }

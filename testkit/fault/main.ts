@@ -1,4 +1,5 @@
-// `npm run fault`: injects every fault while guests talk, and prints what it cost. Needs root; leaves nothing behind.
+// `npm run fault`: injects every fault while guests communicate, and prints the cost. Needs root; leaves nothing
+// behind.
 import "../../schema/supported-node.ts";
 import { parseFlags, stop as stopProgram } from "../lab/flags.ts";
 import { whyNoLab } from "../lab/lab.ts";
@@ -31,7 +32,7 @@ function stop(message: string, status: number): never {
 
 function parseCount(text: string): number {
   const count = Number(text);
-  if (!Number.isInteger(count) || count < 1) stop(`--histories wants a number from 1 on, not "${text}"`, 2);
+  if (!Number.isInteger(count) || count < 1) stop(`--histories requires a number from 1, not "${text}"`, 2);
   return count;
 }
 

@@ -1,4 +1,4 @@
-// What came of the faults, for people. Pure.
+// The results of faults, for people. Pure.
 import type { FaultResult } from "./fault.ts";
 
 const columns = ["sent", "lost", "longest gap", "equal after"] as const;

@@ -1,4 +1,4 @@
-// Runs one fault while guests talk, and looks at everything that must hold whatever happened.
+// Runs one fault while guests communicate, and checks all invariants.
 import { waitFor } from "../lab/wait.ts";
 import { untilEqual } from "./equal.ts";
 import type { Fault, FaultResult, Size } from "./fault.ts";

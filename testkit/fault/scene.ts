@@ -1,5 +1,6 @@
 // Where faults happen: three hosts with the same two networks, whose addresses overlap; guests that talk all the time; and
 // VMs without a guest, which are only looked up, moved and deleted.
+import { defined } from "../../common/defined.ts";
 import type { ApiReply } from "../lab/api.ts";
 import { arp } from "../lab/frames.ts";
 import { type Guest, guestDevice } from "../lab/guest.ts";
@@ -19,12 +20,12 @@ export const red = 200;
 /** Blue's, on each host. */
 export const tunnel = `nmv${blue}`;
 const subnets = ["10.20.0.0/16", "fd00:20::/64"];
-/** What the MACs of each network begin with. */
+/** The MAC prefixes of each network. */
 const prefixes = { [blue]: "52:54:b1", [red]: "52:54:4e" } as const;
-/** Nothing ages while a fault is looked at: what was held must be held afterwards. */
+/** Nothing is evicted during a fault: entries of before must be there afterwards. */
 export const agentArgs = ["--idle-timeout", "off"] as const;
 
-/** The addresses that each host holds, by host and VNI. */
+/** The cached addresses of each host, by host and VNI. */
 export type Held = ReadonlyMap<string, ReadonlyMap<number, readonly string[]>>;
 
 export interface Flow {
@@ -87,7 +88,7 @@ export class Scene {
     const items: TruthSource[Name][number][] = [];
     let cursor: string | undefined;
     do {
-      const query = new URLSearchParams({ limit: "1000", ...(cursor === undefined ? {} : { cursor }) });
+      const query = new URLSearchParams({ limit: "1000", ...defined({ cursor }) });
       const page = await this.call<Record<Name, TruthSource[Name]> & { next?: string }>("GET", `/v1/${name}?${query}`);
       items.push(...page[name]);
       cursor = page.next;
@@ -146,7 +147,7 @@ export class Scene {
     await inWindows(named, ({ name }) => this.call("DELETE", `/v1/vms/${name}`));
   }
 
-  /** A guest asks for each of these, as fast as it can. No answer is waited for. */
+  /** A guest asks for each of these, as fast as it can, without waiting for answers. */
   async ask(guest: Guest, ips: readonly string[]): Promise<void> {
     const socket = await openPacketSocket(guest, guestDevice);
     const senderIp = guest.ips[0] ?? "";
@@ -159,12 +160,12 @@ export class Scene {
     }
   }
 
-  /** Addresses in blue that a host holds. */
+  /** Addresses in blue that a host has cached. */
   async heldOn(host: string): Promise<ReadonlySet<string>> {
     return new Set((await dumpOf(this.host(host), blue)).neighbours.map(({ ip }) => ip));
   }
 
-  /** Waits until a host holds all of these. */
+  /** Waits until a host has cached all of these. */
   async holds(host: string, ips: readonly string[], deadlineMs = patienceMs): Promise<void> {
     await waitUntil(
       async () => {
@@ -202,7 +203,7 @@ export class Scene {
     return new Map(await Promise.all(perHost));
   }
 
-  /** What is wrong in the kernels of all hosts, by the inventory and by what they held before. */
+  /** The faults in the kernels of all hosts, by the inventory and by the entries before. */
   async deviations(held: Held): Promise<string[]> {
     const truth = await this.truth();
     const wrong: string[] = [];

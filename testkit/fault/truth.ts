@@ -1,5 +1,5 @@
-// What the controller's inventory says a host's tables must hold, and where a dump of them differs. Pure, and on purpose
-// without any code of the agent: what is checked must not be what checks.
+// The entries that a host's tables must have by the controller's inventory, and the differences of a dump from them.
+// Pure, and on purpose without any code of the agent: the checker must not share code with the checked.
 
 export interface TruthSource {
   readonly networks: readonly { readonly name: string; readonly vni: number }[];
@@ -53,8 +53,9 @@ export function remoteIps(truth: NetworkTruth, host: string, ips: Iterable<strin
 }
 
 /**
- * Every way in which a host's entries are wrong, in words.
- * @param mustHold IPs that the host held and has not been told to forget: those that are still remote must still be there
+ * Every fault in a host's entries, in words.
+ * @param mustHold IPs that the host had cached and was not asked to forget: those that are still remote must still be
+ * there
  */
 export function deviations(truth: NetworkTruth, host: string, dump: Dump, mustHold: Iterable<string>): string[] {
   const wrong: string[] = [];

@@ -1,4 +1,4 @@
-// What is written to and deleted from the tables of a host, while it happens.
+// Watches writes and deletes in the tables of a host.
 
 import {
   NDA_DST,
@@ -11,7 +11,7 @@ import { findIp, findMac } from "../../schema/address/index.ts";
 import type { Host } from "../lab/host.ts";
 import { inNamespace } from "../lab/namespace.ts";
 
-/** Calls back for every entry that comes, changes or goes, until `during` has ended. */
+/** Calls back for every entry that is added, changed or deleted, until `during` has ended. */
 export async function whileWatching<T>(
   host: Host,
   onEntry: (message: NeighbourMessage) => void,

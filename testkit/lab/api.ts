@@ -7,7 +7,7 @@ import { WebSocket } from "ws";
 import { inNamespace } from "./namespace.ts";
 import { waitFor } from "./wait.ts";
 
-/** `Body` is what the caller expects, which nothing checks. */
+/** `Body` is the type that the caller expects, which nothing checks. */
 export interface ApiReply<Body = unknown> {
   readonly status: number;
   /** Parsed where it is JSON, text otherwise, undefined where empty. */
@@ -24,7 +24,7 @@ export interface Server {
 
 /**
  * Node opens and connects a TCP socket within the callback of its name lookup. Calling that back inside the namespace
- * puts the socket there, where it stays; everything else goes its usual way.
+ * puts the socket there, where it stays; everything else is unchanged.
  */
 function lookupInside({ namespace, address }: Server): LookupFunction {
   const family = address.includes(":") ? 6 : 4;
@@ -50,7 +50,7 @@ function hostHeader({ address, port }: Server): string {
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-/** @throws Error where no reply came within 30 s; every status is a reply */
+/** @throws Error if there is no reply within 30 s; every status is a reply */
 export function callApi<Body>(server: Server, method: string, path: string, body?: unknown): Promise<ApiReply<Body>> {
   const text = body === undefined ? undefined : JSON.stringify(body);
   const type = method === "PATCH" ? "application/merge-patch+json" : "application/json";
@@ -76,7 +76,7 @@ export function callApi<Body>(server: Server, method: string, path: string, body
   });
 }
 
-/** A WebSocket that misses nothing: messages that come with the handshake are kept too. */
+/** A WebSocket that misses nothing: messages that arrive with the handshake are kept too. */
 export class LabWebSocket {
   /** All text messages so far. */
   readonly messages: string[] = [];
@@ -110,7 +110,7 @@ export function openWebSocket(server: Server, path: string): Promise<LabWebSocke
       }),
     );
     socket.socket.once("open", () => resolve(socket));
-    // After `open` a failure also closes the socket, which is what a reader waits for.
+    // After `open` a failure also closes the socket, which ends the reader's wait.
     socket.socket.on("error", reject);
   });
 }

@@ -6,7 +6,7 @@ import { AF_PACKET, openSocket, SOCK_CLOEXEC, SOCK_RAW, sendTo } from "../../nod
 import { arp, ethernet, macBytes, neighbourSolicitation } from "./frames.ts";
 
 const [ifindex = "", kind = "", source = ""] = process.argv.slice(2);
-/** Between two looks at signals. */
+/** Between two checks for signals. */
 const batch = 64;
 const anyMac = "52:54:00:00:00:00";
 
@@ -17,7 +17,7 @@ address.writeInt32LE(Number(ifindex), 4);
 
 interface Storm {
   readonly frame: Buffer;
-  /** Where the last bytes differ each time: of the sender's MAC, its IP, and what it asks for. */
+  /** The places whose last bytes differ each time: of the sender's MAC, its IP, and the target. */
   readonly mac: number;
   readonly sender: number;
   readonly target: number;

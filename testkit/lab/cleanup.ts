@@ -1,4 +1,4 @@
-// The last resort: whatever ends this process, its labs go with it. Synchronous, because nothing else runs at exit.
+// The last resort: however this process ends, its labs are removed. Synchronous, because nothing else runs at exit.
 import { execFileSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { killAll, namespaceExists, processesIn } from "./namespace.ts";

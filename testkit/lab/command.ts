@@ -1,5 +1,5 @@
-// Running a command to its end. Each gets a process group of its own, so that Ctrl-C at the terminal reaches the program
-// that owns the lab and not the `ip` that is just taking the lab away.
+// Runs a command to its end. Each gets its own process group, so that Ctrl-C at the terminal reaches the program that
+// owns the lab and not the `ip` that is removing the lab.
 import { spawn } from "node:child_process";
 
 /** A command that exited with another status than 0, was killed, or did not start. */
@@ -49,7 +49,7 @@ export function run(command: readonly [string, ...string[]], options: RunOptions
       if (code === 0) resolve(stdout);
       else fail(code ?? signal ?? "unknown");
     });
-    // A command that ends without reading its input is no error of ours: its status tells.
+    // A command that ends without reading its input is not an error: its status counts.
     child.stdin.on("error", () => {});
     child.stdin.end(options.input ?? "");
   });

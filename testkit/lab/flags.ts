@@ -1,7 +1,7 @@
-// Flags of the programs that make a lab and print what held.
+// Flags of the programs that make a lab and print results.
 import { type ParseArgsConfig, parseArgs } from "node:util";
 
-/** Ends `npm run <program>` with what is wrong; status 2 is for wrong options. */
+/** Ends `npm run <program>` with the fault; status 2 is for wrong options. */
 export function stop(program: string, message: string, status: number): never {
   process.stderr.write(`nearmiss ${program}: ${message}\n`);
   process.exit(status);

@@ -1,4 +1,4 @@
-// Frames as tests need them: builders from plain values to bytes, and the little decoding that a capture wants. Pure.
+// Frames for tests: builders from plain values to bytes, and the little decoding that a capture needs. Pure.
 import { ipToBytes, parseIp } from "../../schema/address/index.ts";
 
 export const etherTypes = { ipv4: 0x0800, arp: 0x0806, rarp: 0x8035, ipv6: 0x86dd } as const;
@@ -56,7 +56,10 @@ export function arp(message: Arp, to?: string): Buffer {
   return ethernet({ to: destination, from: message.senderMac, type: etherTypes.arp, payload });
 }
 
-/** What QEMU sends from a migrated guest, so that the switches on the way learn its new place (RFC 903, request). */
+/**
+ * The announcement that QEMU sends for a migrated guest, so that the switches on the path learn its new port (RFC 903,
+ * request).
+ */
 export function rarpAnnouncement(mac: string): Buffer {
   const head = Buffer.from([0, 1, 8, 0, 6, 4, 0, 3]);
   const payload = Buffer.concat([

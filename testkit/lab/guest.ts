@@ -23,7 +23,7 @@ export interface GuestOptions {
   readonly bridge?: string;
 }
 
-/** What a guest needs of the host that it runs on. */
+/** The guest's view of its host. */
 export type GuestHost = Namespace & { readonly name: string };
 
 export interface MoveOptions {
@@ -88,12 +88,12 @@ export class Guest extends Namespace {
     return startPing(this, ip, options);
   }
 
-  /** Forgets all neighbours, so that the next packet asks again. */
+  /** Clears all neighbours, so that the next packet asks again. */
   async forgetNeighbours(): Promise<void> {
     await this.ip("neigh flush all");
   }
 
-  /** How its kernel asks for a neighbour: so often, and this long after each question. By default three times, for a second. */
+  /** How its kernel asks for a neighbour: so often, with this pause. The default is three times, with a second. */
   askEvery(ms: number, times = 3): void {
     for (const family of ["ipv4", "ipv6"]) {
       this.sysctl(`${family}/neigh/${guestDevice}/retrans_time_ms`, ms);
@@ -101,7 +101,7 @@ export class Guest extends Namespace {
     }
   }
 
-  /** Nothing that comes within our patience is the answer to another try of its own. */
+  /** An answer within our patience cannot be that of the guest's own retry. */
   askOnce(): void {
     this.askEvery(2 * patienceMs);
   }
@@ -125,7 +125,9 @@ export class Guest extends Namespace {
     }
   }
 
-  /** The host's end goes first: a namespace's devices end some time after it, a deleted device at once. */
+  /**
+   * The host's end is deleted first: a namespace's devices are removed some time after it, a deleted device at once.
+   */
   remove(): Promise<void> {
     this.#removed ??= (async () => {
       if (this.#host.interfaces().includes(this.port)) await this.#host.ip(`link del ${this.port}`);
@@ -136,7 +138,7 @@ export class Guest extends Namespace {
   }
 }
 
-/** Run on the host. A port with a link-local address of its own would make the host speak on the guests' network. */
+/** Run on the host. A port with a link-local address would make the host send on the guests' network. */
 function plugIn(port: string, bridge: string): string[] {
   return [
     `link set ${port} addrgenmode none`,
@@ -150,7 +152,7 @@ function plugIn(port: string, bridge: string): string[] {
 export async function bootGuest(guest: Guest, options: GuestOptions): Promise<void> {
   const { host, port, namespace } = guest;
   await waitForBridge(host, guest.bridge);
-  // Not on the host: inside a namespace `ip` has mounts of its own, and the new one would be invisible elsewhere.
+  // Not on the host: inside a namespace `ip` has its own mounts, and the new one would be invisible elsewhere.
   await ipBatch([`netns add ${namespace}`]);
   // New devices inherit the defaults: no duplicate address detection, no router solicitations.
   for (const each of ["all", "default"]) {

@@ -5,7 +5,7 @@ import { etherTypes, internetChecksum, ipBytes } from "./frames.ts";
 /** One header of an IPv6 chain (RFC 8200 §4). */
 export interface ChainHeader {
   readonly protocol: number;
-  /** Its first byte is set to the protocol of what follows. */
+  /** Its first byte is set to the protocol of the next header. */
   readonly bytes: Uint8Array;
 }
 
@@ -40,7 +40,7 @@ export interface ChainPacket {
   /** Of the payload. */
   readonly protocol: number;
   readonly payload: Uint8Array;
-  /** What the length field says instead of the truth. */
+  /** The false value of the length field. */
   readonly length?: number;
 }
 
@@ -70,7 +70,7 @@ export interface Ipv4Fragment {
   readonly more?: boolean;
   /** A multiple of 4, up to 40. */
   readonly options?: Uint8Array;
-  /** What the total length says instead of the truth. */
+  /** The false value of the total length. */
   readonly length?: number;
 }
 

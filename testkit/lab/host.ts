@@ -1,4 +1,4 @@
-// A host of the lab: a namespace on the underlay that runs an agent and holds guests.
+// A host of the lab: a namespace on the underlay with an agent and guests.
 import { join } from "node:path";
 import { bootGuest, Guest, type GuestOptions } from "./guest.ts";
 import { Namespace } from "./namespace.ts";
@@ -6,13 +6,13 @@ import type { LabProcess } from "./process.ts";
 import { type ProgramOptions, startAgent } from "./programs.ts";
 import type { Attachment } from "./underlay.ts";
 
-/** What a host needs of the lab that it is in. */
+/** The host's view of its lab. */
 export interface HostSurroundings {
   readonly controllerUrl: string;
   /** With TLS: hosts enrol before their agents start. */
   readonly secured: boolean;
   readonly directory: string;
-  /** What an operator would run on the host, whose tunnel end is `vtep`. */
+  /** The command that an operator would run on the host, whose VTEP is `vtep`. */
   joinLine(name: string, vtep: string): Promise<string>;
   readonly switch: Namespace;
   nextPort(): string;
@@ -28,7 +28,7 @@ interface JoinLine {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** `NAME=value nearmiss agent …`, as a shell would take it. @throws Error for another line */
+/** `NAME=value nearmiss agent …`, in the form of a shell. @throws Error for another line */
 function parseJoinLine(text: string): JoinLine {
   const [, name, value, flags] = /^(\w+)=(\S+) nearmiss agent (.+)\n$/.exec(text) ?? [];
   if (!name || !value || !flags) throw new Error(`this is no line to run on a host: ${text}`);
@@ -54,7 +54,7 @@ export class Host extends Namespace {
     this.#lab = lab;
   }
 
-  /** What `nearmiss agent status` and `explain` ask. */
+  /** The socket for `nearmiss agent status` and `explain`. */
   get agentSocket(): string {
     return join(this.#lab.directory, `${this.name}.sock`);
   }
@@ -72,7 +72,10 @@ export class Host extends Namespace {
     return text;
   }
 
-  /** Returns as soon as the process is started; `agent.waitForLog` tells how far it is. @throws Error where it has to enrol */
+  /**
+   * Returns as soon as the process is started; wait for its progress with `agent.waitForLog`. @throws Error if it has
+   * to enrol
+   */
   startAgent(options: ProgramOptions = {}): LabProcess {
     const { name, agentSocket: socket } = this;
     this.#agent = startAgent(this, { ...options, ...this.#identity(), name, socket });

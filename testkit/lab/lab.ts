@@ -1,5 +1,5 @@
-// Hosts and guests in network namespaces on one machine: what the demo, the kernel tests and the benches run on.
-// Everything is inside namespaces that the lab made; it leaves with them, whatever happens.
+// Hosts and guests in network namespaces on one machine: the infrastructure of the demo, the kernel tests and the
+// benches. Everything is inside the lab's own namespaces, and is removed with them in any case.
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -30,7 +30,7 @@ export function whyNoLab(): string | undefined {
   return process.getuid?.() === 0 ? undefined : "making network namespaces needs root";
 }
 
-/** @throws Error without root; what was made until a failure is removed again */
+/** @throws Error without root; everything created before a failure is removed again */
 export async function createLab(options: LabOptions): Promise<Lab> {
   const obstacle = whyNoLab();
   if (obstacle !== undefined) throw new Error(obstacle);
@@ -58,7 +58,7 @@ function unusedPrefix(): string {
 
 export class Lab {
   readonly hosts: readonly Host[];
-  /** Namespace that the controller runs in, with an underlay address of its own. */
+  /** The controller's namespace, with its own underlay address. */
   readonly controllerNamespace: Namespace;
   readonly controllerAddress: string;
   readonly controllerUrl: string;
@@ -134,7 +134,7 @@ export class Lab {
     return this.#controller;
   }
 
-  /** What the operator of a secured lab has: who may do everything, and what the controller is checked with. */
+  /** The credentials of a secured lab's operator: a token with all rights, and the CA for checking the controller. */
   get operatorFiles(): { readonly token: string; readonly ca: string } {
     return { token: `${this.#db}.admin-token`, ca: join(`${this.#db}.pki`, "ca.pem") };
   }
@@ -167,7 +167,7 @@ export class Lab {
     };
   }
 
-  /** Stops what runs, agents before the controller, and removes all. May be called again at any time. */
+  /** Stops all programs, agents before the controller, and removes everything. May be called again at any time. */
   remove(): Promise<void> {
     this.#removal ??= this.#remove();
     return this.#removal;

@@ -1,4 +1,5 @@
-// Network namespaces by name: entering one for a moment, running programs there, and finding who still lives in them.
+// Network namespaces by name: entering one for a moment, running programs there, and finding the remaining processes in
+// them.
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,8 +13,8 @@ const directory = "/var/run/netns";
 export type Spawned = ChildProcessByStdio<Writable, Readable, Readable>;
 
 /**
- * Runs `act` on this thread inside the namespace, and comes back. `act` must be synchronous: what it opens (sockets,
- * files of /proc/sys/net) belongs to the namespace for good, what it starts later does not.
+ * Runs `act` on this thread inside the namespace, and returns. `act` must be synchronous: everything it opens (sockets,
+ * files of /proc/sys/net) belongs to the namespace permanently, later work does not.
  */
 export function inNamespace<T>(name: string, act: () => T): T {
   const there = openSync(join(directory, name), "r");
@@ -35,7 +36,7 @@ export function inNamespace<T>(name: string, act: () => T): T {
 export class Namespace {
   constructor(readonly namespace: string) {}
 
-  /** Runs a command to its end. @returns standard output. @throws CommandError with what it said otherwise */
+  /** Runs a command to its end. @returns standard output. @throws CommandError with its standard error */
   exec(command: readonly [string, ...string[]], options?: RunOptions): Promise<string> {
     return run(["ip", "netns", "exec", this.namespace, ...command], options);
   }
@@ -46,7 +47,7 @@ export class Namespace {
     return spawn("ip", ["netns", "exec", this.namespace, ...command], { stdio: "pipe", detached: true, env });
   }
 
-  /** Many `ip` commands at once, in here. */
+  /** Many `ip` commands at once, inside the namespace. */
   ip(...lines: string[]): Promise<void> {
     return ipBatch(lines, this.namespace);
   }
@@ -86,7 +87,7 @@ export function namespacesNamed(prefix: string): string[] {
   try {
     return readdirSync(directory).filter((name) => name.startsWith(prefix));
   } catch {
-    return []; // the directory comes with the first namespace
+    return []; // the directory is created with the first namespace
   }
 }
 
@@ -104,7 +105,7 @@ function inodeOf(path: string): bigint | undefined {
   try {
     return statSync(path, { bigint: true }).ino;
   } catch {
-    return undefined; // gone by now, or a zombie
+    return undefined; // ended by now, or a zombie
   }
 }
 
@@ -113,12 +114,12 @@ export function killAll(pids: readonly number[]): void {
     try {
       process.kill(pid, "SIGKILL");
     } catch {
-      // gone already
+      // ended already
     }
   }
 }
 
-/** Ends whatever runs in the namespaces, then deletes them. The order matters: see `processesIn`. */
+/** Ends all processes in the namespaces, then deletes them. The order matters: see `processesIn`. */
 export async function deleteNamespaces(names: readonly string[]): Promise<void> {
   const present = names.filter(namespaceExists);
   if (present.length === 0) return;

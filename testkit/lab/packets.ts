@@ -1,5 +1,5 @@
-// A packet socket on one device of a namespace: sees every frame in both directions, and sends any.
-// The kernel buffers what arrives; nothing is read until a test reads it, so a capture costs the machine nothing.
+// A packet socket on one device of a namespace: sees every frame in both directions, and sends any. The kernel buffers
+// received frames; nothing is read until a test reads it, so a capture costs the machine nothing.
 import {
   AF_PACKET,
   bindSocket,
@@ -53,7 +53,7 @@ export class PacketSocket {
     return this.#frames;
   }
 
-  /** Forgets what was seen. */
+  /** Discards the frames seen so far. */
   clear(): void {
     this.frames();
     this.#frames.length = 0;

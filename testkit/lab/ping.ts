@@ -1,4 +1,4 @@
-// What `ping` says, as numbers. A packet that had to wait for its answer is late, not lost.
+// The output of `ping`, as numbers. A packet that had to wait for its answer is late, not lost.
 import type { Namespace, Spawned } from "./namespace.ts";
 import { waitFor } from "./wait.ts";
 
@@ -26,7 +26,7 @@ export interface PingResult {
   readonly output: string;
 }
 
-/** A running ping without an end of its own. */
+/** A running ping without a limit. */
 export interface ContinuousPing {
   /** Answers so far. */
   received(): number;
@@ -99,7 +99,7 @@ export async function ping(from: Namespace, ip: string, options: PingOptions = {
 export function startPing(from: Namespace, ip: string, options: Omit<PingOptions, "count"> = {}): ContinuousPing {
   const child = from.spawn(pingCommand(ip, options, undefined));
   const { output, errors, closed } = collect(child);
-  // On SIGQUIT ping prints "received/transmitted packets" and goes on: what is sent until then is what counts.
+  // On SIGQUIT ping prints "received/transmitted packets" and continues: packets sent until then count.
   const transmitted = () => Number(/\d+\/(\d+) packets/.exec(errors())?.[1] ?? 0);
   const received = () => parsePing(output(), maxSequence).received;
   let stopping: Promise<PingResult> | undefined;

@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import type { Namespace, Spawned } from "./namespace.ts";
 import { patienceMs, WaitError } from "./wait.ts";
 
-/** A line of pino's, or `{ msg }` for a line that is no JSON object. */
+/** A line of pino's, or `{ msg }` for a line that is not a JSON object. */
 export interface LogLine {
   readonly msg: string;
   readonly [field: string]: unknown;
@@ -34,7 +34,7 @@ export function parseLogLine(text: string): LogLine {
 }
 
 export class LabProcess {
-  /** What it has logged so far, oldest first. */
+  /** Its log so far, oldest first. */
   readonly logs: LogLine[] = [];
   /** Resolves with the exit status, or the signal that ended it. */
   readonly ended: Promise<number | NodeJS.Signals>;
@@ -86,7 +86,7 @@ export class LabProcess {
     return past ? Promise.resolve(past) : this.nextLog(predicate, what, deadlineMs);
   }
 
-  /** As `waitForLog`, among the lines to come. */
+  /** Like `waitForLog`, among future lines. */
   nextLog(predicate: LogPredicate, what = "a log line", deadlineMs = patienceMs): Promise<LogLine> {
     return new Promise((resolve, reject) => {
       const settle = (act: () => void) => {
@@ -129,7 +129,7 @@ export class LabProcess {
     this.#lines.emit("line", line);
   }
 
-  /** What happened to it, followed by the end of its log: for the message of an error. */
+  /** The way in which it ended, followed by the end of its log: for the message of an error. */
   describe(what: string): string {
     const state = this.running ? "" : ` (ended with ${this.#result})`;
     const tail = this.logs.slice(-tailLines).map((line) => `  ${JSON.stringify(line)}`);

@@ -15,7 +15,7 @@ export interface ProgramOptions {
   readonly preload?: string;
 }
 
-/** The repository, seen from testkit/lab/ as well as from dist/testkit/lab/. */
+/** The repository, relative to testkit/lab/ as well as to dist/testkit/lab/. */
 function repositoryRoot(): string {
   const here = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
   return existsSync(join(here, "package.json")) ? here : dirname(here);
@@ -30,7 +30,7 @@ export function builtFile(...path: readonly string[]): string {
 
 /** The built command with these arguments. */
 export function nearmiss(...args: readonly string[]): [string, ...string[]] {
-  return [process.execPath, builtFile("bin", "nearmiss.js"), ...args];
+  return [builtFile("bin", "nearmiss"), ...args];
 }
 
 /** As `nearmiss`, of another version where the environment names its tree: see `scripts/test-versions.cjs`. */
@@ -56,11 +56,8 @@ export async function startController(where: Namespace, options: ControllerOptio
   const level = logLevel === undefined ? [] : ["--log-level", logLevel];
   const mode = secured ? ["--tls", "self"] : ["--insecure"];
   const args = ["--listen", authority(address), ...mode, "--db", db, ...level, ...extraArgs];
-  const controller = new LabProcess(
-    "controller",
-    where,
-    withPreload(versionOf("CONTROLLER", "controller", ...args), preload),
-  );
+  const command = versionOf("CONTROLLER", "controller", ...args);
+  const controller = new LabProcess("controller", where, command, preloading(preload));
   try {
     await controller.waitForLog((line) => line.msg === "listening", "its log to say that it listens");
     return controller;
@@ -71,7 +68,7 @@ export async function startController(where: Namespace, options: ControllerOptio
 }
 
 export interface AgentOptions extends ProgramOptions {
-  /** The flags that tell who it is and whom it asks. */
+  /** The flags for its identity and its controller. */
   readonly identity: readonly string[];
   /** Beside the environment of this process: a join token. */
   readonly env?: Readonly<Record<string, string>>;
@@ -83,9 +80,10 @@ export interface AgentOptions extends ProgramOptions {
 export function startAgent(where: Namespace, options: AgentOptions): LabProcess {
   const { identity, env, name, socket, logLevel = "debug", preload, extraArgs = [] } = options;
   const args = [...identity, "--socket", socket, "--log-level", logLevel, ...extraArgs];
-  return new LabProcess(`agent ${name}`, where, withPreload(versionOf("AGENT", "agent", ...args), preload), env);
+  const command = versionOf("AGENT", "agent", ...args);
+  return new LabProcess(`agent ${name}`, where, command, { ...env, ...preloading(preload) });
 }
 
-function withPreload([node, ...args]: [string, ...string[]], preload: string | undefined): [string, ...string[]] {
-  return [node, ...(preload === undefined ? [] : ["--import", preload]), ...args];
+function preloading(file: string | undefined): Readonly<Record<string, string>> {
+  return file === undefined ? {} : { NODE_OPTIONS: `--import ${file}` };
 }

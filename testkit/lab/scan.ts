@@ -1,4 +1,4 @@
-// A guest that scans, as benches and fault tests see it: goes on, pauses, and tells how fast it was.
+// A guest that scans, for benches and fault tests: continues, pauses, and reports its rate.
 import { createInterface } from "node:readline";
 import { type Guest, guestDevice } from "./guest.ts";
 import type { Spawned } from "./namespace.ts";

@@ -9,7 +9,7 @@ import { arp } from "./frames.ts";
 const [ifindex = "", mac = "", senderIp = "", firstIp = "", count = "", rate = ""] = process.argv.slice(2);
 /** Offset of the target address in an ARP request over Ethernet. */
 const targetOffset = 14 + 24;
-/** Questions between two looks at signals and at the clock. */
+/** Questions between two checks of signals and clock. */
 const batch = 64;
 
 const fd = openSocket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);

@@ -102,7 +102,7 @@ export function switchSettled(plan: UnderlayPlan): string[] {
 }
 
 /**
- * The kernel may take a second to act on a carrier that came up, and drops what is sent until then. Asking for a single
+ * The kernel may take a second to act on a carrier that came up, and drops packets sent until then. Asking for a single
  * link makes it act at once (Linux 6.8: `linkwatch_sync_dev` in `rtnl_getlink`).
  */
 export function settled(device: string): string {

@@ -1,5 +1,7 @@
 // Waiting for conditions, never for time alone: every wait has a deadline and says what it waited for.
+
 import { inspect } from "node:util";
+import { defined } from "../../common/defined.ts";
 
 /** For conditions without a promised time: a deadline for hangs, not for a busy machine. */
 export const patienceMs = 30_000;
@@ -24,7 +26,7 @@ export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Reads until `accept` holds; a read that throws counts as not yet. @throws WaitError at the deadline */
+/** Reads until `accept` is true; a read that throws counts as not yet. @throws WaitError at the deadline */
 export async function waitUntil<T>(
   read: () => T | Promise<T>,
   accept: (value: T) => boolean,
@@ -44,10 +46,7 @@ export async function waitUntil<T>(
       seen = `last error: ${error instanceof Error ? error.message : String(error)}`;
     }
     if (performance.now() >= end) {
-      throw new WaitError(
-        `waited ${deadlineMs} ms for ${what}; ${seen}`,
-        failure === undefined ? {} : { cause: failure },
-      );
+      throw new WaitError(`waited ${deadlineMs} ms for ${what}; ${seen}`, defined({ cause: failure }));
     }
     await pause(everyMs);
   }

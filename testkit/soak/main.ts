@@ -10,7 +10,7 @@ const help = `Usage: npm run soak -- [options]
 Random operations on five hosts in network namespaces of this machine: VMs registered, moved, deleted and asked for, agents
 and the controller killed, the controller cut off, entries deleted by hand. After every six of them the tables of all
 hosts must equal the inventory; guests that ping each other all the time must lose nothing; no frame may cross networks; memory
-and file descriptors of what is not killed must stay flat. Needs root, and leaves nothing behind.
+and file descriptors of programs that are not killed must stay flat. Needs root, and leaves nothing behind.
 
 Options:
   --hours <n>    how long, 0.01 … 168; may be a fraction

@@ -1,4 +1,4 @@
-// What happens in a soak: what operators and guests do all day, and what goes wrong now and then. Each leaves the lab healed.
+// The operations of a soak: everyday work of operators and guests, and occasional faults. Each leaves the lab healed.
 import { randomInt } from "node:crypto";
 import { ipsOf, type Scene } from "../fault/scene.ts";
 import { Namespace } from "../lab/namespace.ts";

@@ -1,4 +1,4 @@
-// Random operations on five hosts for as long as is asked, with everything that must hold looked at all the time.
+// Random operations on five hosts for the requested time, with continuous checks of all invariants.
 import { Scene } from "../fault/scene.ts";
 import { builtFile } from "../lab/programs.ts";
 import { waitUntil } from "../lab/wait.ts";
@@ -16,7 +16,7 @@ export interface SoakResult {
   readonly packets: { readonly sent: number; readonly lost: number };
   /** By process: first and last third of its life. */
   readonly growth: Readonly<Record<string, Growth>>;
-  /** What did not hold; empty: passed. */
+  /** Violations; empty: passed. */
   readonly failures: readonly string[];
 }
 
@@ -26,7 +26,7 @@ const operationsAtOnce = 6;
 const equalWithinMs = 15_000;
 const pingIntervalMs = 50;
 
-/** @param note is told how far it is, once a comparison */
+/** @param note receives the progress, after each comparison */
 export async function soak(minutes: number, note: (text: string) => void): Promise<SoakResult> {
   const scene = await Scene.build({ hosts, preload: builtFile("testkit", "soak", "live-memory.js") });
   try {
@@ -77,7 +77,7 @@ async function run(scene: Scene, minutes: number, note: (text: string) => void):
   return { minutes, operations: Object.fromEntries(done), comparisons, slowestMs, packets, growth, failures };
 }
 
-/** Every entry of every host is what the inventory says. @returns ms @throws with what is wrong */
+/** Every entry of every host matches the inventory. @returns ms @throws with the differences */
 async function untilEqual(scene: Scene): Promise<number> {
   const startMs = performance.now();
   await scene.allConnected();
@@ -89,7 +89,7 @@ async function untilEqual(scene: Scene): Promise<number> {
   return Math.round(performance.now() - startMs);
 }
 
-/** Of what is not killed any more. */
+/** Of the programs that are no longer killed. */
 async function sample(scene: Scene, samples: Map<string, Usage[]>): Promise<void> {
   for (const program of [scene.lab.controller, scene.host("e").agent]) {
     samples.set(program.name, [...(samples.get(program.name) ?? []), await usageOf(program)]);

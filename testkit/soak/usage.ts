@@ -1,12 +1,12 @@
-// What a process takes over time, and whether that is flat.
+// The resources of a process over time, and whether they are flat.
 import { readdirSync, readFileSync } from "node:fs";
 import type { LabProcess } from "../lab/process.ts";
 import { median } from "../statistics.ts";
 
 export interface Usage {
-  /** What a garbage collection leaves over, MiB. */
+  /** Memory after a garbage collection, MiB. */
   readonly live: number;
-  /** Resident memory, MiB: with what V8 and SQLite keep for later, and what is outside of every heap. */
+  /** Resident memory, MiB: including memory that V8 and SQLite keep for later, and memory outside of every heap. */
   readonly resident: number;
   readonly descriptors: number;
 }
@@ -33,7 +33,10 @@ export async function usageOf(program: LabProcess): Promise<Usage> {
 /** The middle of the first and of the last third. */
 export type Growth = { readonly [each in keyof Usage]: readonly [number, number] };
 
-/** Growth that is none: caches that fill, an inventory that is larger at the end, requests under way when it was looked. */
+/**
+ * Growth that is not a leak: caches that fill, an inventory that is larger at the end, requests in progress at the
+ * measurement.
+ */
 const slack = {
   live: { factor: 1.25, more: 4 },
   resident: { factor: 1.25, more: 24 },
@@ -52,7 +55,7 @@ export function growthOf(samples: readonly Usage[]): Growth {
   return { live: of("live"), resident: of("resident"), descriptors: of("descriptors") };
 }
 
-/** @param minutes of the run that it is the growth of @returns what is not flat */
+/** @param minutes of the run in which it grew @returns what is not flat */
 export function leaksOf(growth: Growth, minutes: number): string[] {
   const judged = (Object.keys(slack) as (keyof Usage)[]).filter(
     (what) => what !== "resident" || minutes >= residentTellsAfter,

@@ -7,7 +7,7 @@ import type { AccessStore, StoredToken, TokenRemoval } from "../access-store.ts"
 import { StoreOpenError } from "../store.ts";
 import { AuditTrail } from "./audit.ts";
 import { newestOf, readMigrations } from "./migrations.ts";
-import { Transactions } from "./transactions.ts";
+import { Transactions, type WhileIdle } from "./transactions.ts";
 
 /** A command can wait for the controller's transaction to end. */
 const commandBusyTimeoutMs = 5_000;
@@ -34,8 +34,9 @@ export class SqliteAccess implements AccessStore {
   constructor(
     private readonly db: Database.Database,
     path: string,
+    whileIdle: WhileIdle,
   ) {
-    this.database = new Transactions(db, path);
+    this.database = new Transactions(db, path, whileIdle);
     this.statements = prepare(db);
     this.audit = new AuditTrail(db);
   }
@@ -45,7 +46,7 @@ export class SqliteAccess implements AccessStore {
   }
 
   async addToken(token: StoredToken, by: Actor): Promise<void> {
-    this.database.write(() => this.insert(token, by));
+    await this.database.write(() => this.insert(token, by));
   }
 
   async addFirstToken(token: StoredToken, by: Actor): Promise<boolean> {
@@ -70,7 +71,7 @@ export class SqliteAccess implements AccessStore {
   }
 
   async noteUses(uses: ReadonlyMap<string, string>): Promise<void> {
-    this.database.write(() => {
+    await this.database.write(() => {
       for (const [id, time] of uses) this.statements.used.run(time, id);
     });
   }
@@ -106,7 +107,7 @@ export class SqliteAccess implements AccessStore {
 }
 
 /**
- * For a command on the controller's machine. Takes no lock (ADR 0012): the controller notices what it writes.
+ * For a command on the controller's machine. Takes no lock (ADR 0012): the controller notices its writes.
  * @throws StoreOpenError with what to do about it
  */
 export function openAccess(path: string): { readonly access: AccessStore; readonly close: () => void } {
@@ -126,7 +127,7 @@ export function openAccess(path: string): { readonly access: AccessStore; readon
       );
     }
     db.pragma("synchronous = FULL");
-    return { access: new SqliteAccess(db, path), close: () => db?.close() };
+    return { access: new SqliteAccess(db, path, async (task) => task()), close: () => db?.close() };
   } catch (error) {
     db?.close();
     if (error instanceof StoreOpenError) throw error;
@@ -150,7 +151,7 @@ function prepare(db: Database.Database) {
         "VALUES ($id, $hash, $role, $networks, $hosts, $quota, $note, $created, $createdBy, $expires, $lastUsed)",
     ),
     remove: db.prepare("DELETE FROM tokens WHERE id = ?"),
-    // The token is a valid admin's, and there is no other such.
+    // The token is a valid admin's, and there is no other one.
     lastAdmin: db.prepare(
       "WITH admins AS (SELECT id FROM tokens WHERE role = 'admin' AND (expires IS NULL OR expires > $time)) " +
         "SELECT 1 FROM admins WHERE id = $id AND (SELECT count(*) FROM admins) = 1",

@@ -1,4 +1,4 @@
-// The audit trail in SQLite. `add` writes within the caller's transaction: what was done and who did it are durable together.
+// The audit trail in SQLite. `add` writes within the caller's transaction: change and actor are durable together.
 
 import type { Database } from "better-sqlite3";
 import type { AuditView } from "../../../schema/rest/index.ts";
@@ -27,7 +27,7 @@ export class AuditTrail {
     });
   }
 
-  /** @returns how many entries are gone */
+  /** @returns the number of deleted entries */
   trim(bounds: { readonly before: string; readonly maxEntries: number; readonly limit: number }): number {
     return this.statements.trim.run(bounds).changes;
   }

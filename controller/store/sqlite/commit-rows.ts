@@ -1,6 +1,7 @@
 // Writes one commit as rows, in order. The caller opens the transaction.
 
 import type { Database } from "better-sqlite3";
+import type { Revision } from "../../../schema/address/index.ts";
 import { changeDataVersion, describeChange, type ResourceChange } from "../../../schema/events/index.ts";
 import { limits } from "../../../schema/plain/index.ts";
 import { releasedBy } from "../../inventory/quarantine.ts";
@@ -12,14 +13,14 @@ import { toHostRow, toNetworkRow, toVmRow } from "./rows.ts";
 /** Changes of one revision that the audit trail names: the log has the rest. */
 const maxAudited = 32;
 
-/** The one row of the trail that tells of the whole commit. */
+/** The one audit row of the whole commit. */
 export function auditOf({ time, by, revision, changes }: Commit): AuditRecord {
   return { time, by, revision, what: changes.slice(0, maxAudited).map(describeChange), changes: changes.length };
 }
 
 /**
- * All rows that go must leave before any that comes: two VMs may swap an address. So `remove` for the whole change set,
- * then `add`, each as a whole or part by part. References are checked at the end of the transaction.
+ * All rows must be removed before any is added: two VMs may swap an address. So `remove` for the whole change set, then
+ * `add`, each at once or in parts. References are checked at the end of the transaction.
  */
 export class CommitRows {
   private readonly statements: ReturnType<typeof prepare>;
@@ -28,6 +29,11 @@ export class CommitRows {
   constructor(db: Database) {
     this.statements = prepare(db);
     this.trail = new AuditTrail(db);
+  }
+
+  /** Revision of the last commit; 0: there was none. */
+  head(): Revision {
+    return this.statements.head.get() as Revision;
   }
 
   audit(record: AuditRecord): void {
@@ -89,6 +95,7 @@ export class CommitRows {
 
 function prepare(db: Database) {
   return {
+    head: db.prepare("SELECT coalesce(max(revision), 0) FROM events").pluck(),
     remove: {
       network: db.prepare("DELETE FROM networks WHERE name = ?"),
       host: db.prepare("DELETE FROM hosts WHERE name = ?"),

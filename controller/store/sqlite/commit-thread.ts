@@ -1,42 +1,103 @@
-// A large batch, written by a thread of its own: its statements, its fsync and the checkpoint after it would hold the
-// event loop for seconds. The batch goes over in parts, because copying it at once would hold the loop as well.
+// The thread that writes the inventory and its log: statements, fsync and checkpoints do not hold the event loop. Small batches go
+// over at once, large ones in parts, because copying these at once would hold the loop as well.
 import { Worker } from "node:worker_threads";
+import { SerialQueue } from "../../../common/serial-queue.ts";
+import type { Revision } from "../../../schema/address/index.ts";
 import type { ResourceChange } from "../../../schema/events/index.ts";
 import type { AuditRecord } from "../access-store.ts";
-import { type Commit, type Receipt, StoreBrokenError } from "../store.ts";
+import { type Commit, HeadMovedError, type Receipt, StoreBrokenError } from "../store.ts";
 import { auditOf } from "./commit-rows.ts";
 import { asStoreError } from "./errors.ts";
 
+interface Receipts {
+  readonly receipts: readonly Receipt[];
+  readonly forget: readonly string[];
+}
+
 /** Each is answered with an `Answer`, in order. */
 export type Order =
-  | { readonly do: "begin" }
+  | ({ readonly do: "all"; readonly batch: readonly Commit[] } & Receipts)
+  | { readonly do: "begin"; readonly after: Revision | undefined }
   | { readonly do: "remove"; readonly time: string; readonly changes: readonly ResourceChange[] }
   | { readonly do: "add"; readonly commit: Commit; readonly firstIndex: number }
   | { readonly do: "audit"; readonly record: AuditRecord }
-  | { readonly do: "add receipts"; readonly receipts: readonly Receipt[]; readonly forget: readonly string[] }
+  | ({ readonly do: "add receipts" } & Receipts)
   | { readonly do: "commit" };
 
-/** `code` is SQLite's, where the error is. After an error nothing of the transaction is left, and the thread ends. */
-export type Answer = { readonly ok: true } | { readonly ok: false; readonly message: string; readonly code?: string };
+/** Is not answered: the thread ends. */
+export type End = { readonly do: "end" };
+
+/** `head`: another writer was there before. `code` is SQLite's, where the error is. After an error nothing of the transaction is left. */
+export type Answer =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly head: Revision }
+  | { readonly ok: false; readonly message: string; readonly code?: string };
 
 /** Of changes: a part is copied in about a millisecond. */
 const partSize = 200;
+/** Of changes: more go over in parts. */
+const maxAtOnce = 512;
 
 /** Node runs the build; tests run the sources, with the build beside them. */
 const built = import.meta.url.endsWith(".ts") ? "../../../dist/controller/store/sqlite/" : "./";
 
-/** As `Store.commit`. */
-export async function commitInThread(
-  path: string,
-  batch: readonly Commit[],
-  receipts: readonly Receipt[],
-  forget: readonly string[],
-): Promise<void> {
-  const thread = new CommitThread(path);
-  try {
-    for (const order of ordersFor(batch, receipts, forget)) await thread.obey(order);
-  } finally {
-    await thread.end();
+/** Starts with the first commit: commands that only read need no thread. */
+export class CommitThread {
+  private worker: Worker | undefined;
+  private ended: Promise<unknown> | undefined;
+  /** Without an answer it is not known how far the thread came. */
+  private lost: StoreBrokenError | undefined;
+  private settle: ((answer?: Answer) => void) | undefined;
+  private readonly turns = new SerialQueue();
+
+  constructor(private readonly path: string) {}
+
+  /** As `Store.commit`. */
+  commit(batch: readonly Commit[], receipts: readonly Receipt[], forget: readonly string[]): Promise<void> {
+    return this.turns.run(async () => {
+      for (const order of ordersFor(batch, receipts, forget)) await this.obey(order);
+    });
+  }
+
+  /** Runs the task while the thread writes nothing: SQLite has one writer at a time, and waits for another by polling. */
+  whileIdle<T>(task: () => T): Promise<T> {
+    return this.turns.run(async () => task());
+  }
+
+  async end(): Promise<void> {
+    await this.turns.run(async () => {
+      this.lost ??= new StoreBrokenError(`${this.path} is closed`);
+      this.worker?.postMessage({ do: "end" } satisfies End);
+      await this.ended;
+    });
+  }
+
+  /** @throws as `Store.commit` */
+  private async obey(order: Order): Promise<void> {
+    if (this.lost) throw this.lost;
+    this.worker ??= this.start();
+    const answer = await new Promise<Answer | undefined>((resolve) => {
+      this.settle = resolve;
+      this.worker?.postMessage(order);
+    });
+    if (!answer) throw this.lost;
+    if (!answer.ok) throw errorOf(answer, this.path);
+  }
+
+  private start(): Worker {
+    const worker = new Worker(new URL(`${built}commit-worker.js`, import.meta.url), {
+      workerData: { path: this.path },
+    });
+    worker.on("message", (answer: Answer) => this.settle?.(answer));
+    worker.on("error", (error) => this.lose(`failed: ${error.message}`));
+    this.ended = new Promise((resolve) => worker.once("exit", resolve));
+    worker.on("exit", (code) => this.lose(`ended with ${code}`));
+    return worker;
+  }
+
+  private lose(reason: string): void {
+    this.lost ??= new StoreBrokenError(`${this.path}: the writing thread ${reason}`);
+    this.settle?.();
   }
 }
 
@@ -45,7 +106,11 @@ function* ordersFor(
   receipts: readonly Receipt[],
   forget: readonly string[],
 ): Generator<Order> {
-  yield { do: "begin" };
+  if (batch.reduce((sum, { changes }) => sum + changes.length, 0) <= maxAtOnce) {
+    yield { do: "all", batch, receipts, forget };
+    return;
+  }
+  yield { do: "begin", after: headBefore(batch) };
   // Each commit may depend on what the one before it removed and added.
   for (const commit of batch) {
     const gone = commit.changes.filter(({ before }) => before !== null);
@@ -61,42 +126,14 @@ function* ordersFor(
   yield { do: "commit" };
 }
 
-class CommitThread {
-  private readonly worker: Worker;
-  /** Without an answer it is not known how far the thread came. */
-  private lost: StoreBrokenError | undefined;
-  private settle: ((answer?: Answer) => void) | undefined;
-
-  constructor(private readonly path: string) {
-    this.worker = new Worker(new URL(`${built}commit-worker.js`, import.meta.url), { workerData: { path } });
-    this.worker.on("message", (answer: Answer) => this.settle?.(answer));
-    this.worker.on("error", (error) => this.lose(`failed: ${error.message}`));
-    this.worker.on("exit", (code) => this.lose(`ended with ${code}`));
-  }
-
-  /** @throws as `Store.commit` */
-  async obey(order: Order): Promise<void> {
-    const answer = await new Promise<Answer | undefined>((resolve) => {
-      this.settle = resolve;
-      if (this.lost) return resolve(undefined);
-      this.worker.postMessage(order);
-    });
-    if (!answer) throw this.lost;
-    if (!answer.ok) throw errorOf(answer, this.path);
-  }
-
-  async end(): Promise<void> {
-    await this.worker.terminate();
-  }
-
-  private lose(reason: string): void {
-    this.lost ??= new StoreBrokenError(`${this.path}: the writing thread ${reason}`);
-    this.settle?.();
-  }
+/** The revision that the batch was decided on; undefined: it has none of its own. */
+export function headBefore([first]: readonly Commit[]): Revision | undefined {
+  return first && ((first.revision - 1) as Revision);
 }
 
 function errorOf(answer: Extract<Answer, { ok: false }>, path: string): unknown {
+  if ("head" in answer) return new HeadMovedError(answer.head);
   return answer.code === undefined
     ? new StoreBrokenError(`${path}: the writing thread failed: ${answer.message}`)
-    : asStoreError(answer, path);
+    : asStoreError({ code: answer.code, message: answer.message }, path);
 }

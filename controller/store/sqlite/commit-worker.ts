@@ -1,19 +1,31 @@
-// The thread that writes one large batch: see `commit-thread.ts`, which starts it.
+// The thread that writes commits: see `commit-thread.ts`, which starts it.
 import { parentPort, workerData } from "node:worker_threads";
 import Database from "better-sqlite3";
-import { CommitRows } from "./commit-rows.ts";
-import type { Answer, Order } from "./commit-thread.ts";
-import { busyTimeoutMs, makeDurable } from "./connection.ts";
+import type { Revision } from "../../../schema/address/index.ts";
+import { HeadMovedError } from "../store.ts";
+import { auditOf, CommitRows } from "./commit-rows.ts";
+import { type Answer, type End, headBefore, type Order } from "./commit-thread.ts";
+import { makeDurable, threadBusyTimeoutMs } from "./connection.ts";
 
 const { path } = workerData as { path: string };
-const db = new Database(path, { timeout: busyTimeoutMs, fileMustExist: true });
+const db = new Database(path, { timeout: threadBusyTimeoutMs, fileMustExist: true });
 makeDurable(db, path);
 const rows = new CommitRows(db);
 
 function obey(order: Order): void {
   switch (order.do) {
+    case "all":
+      begin(headBefore(order.batch));
+      for (const commit of order.batch) {
+        rows.remove(commit);
+        rows.add(commit, 0);
+        rows.audit(auditOf(commit));
+      }
+      rows.addReceipts(order.receipts, order.forget);
+      db.exec("COMMIT");
+      return;
     case "begin":
-      db.exec("BEGIN IMMEDIATE");
+      begin(order.after);
       return;
     case "remove":
       rows.remove(order);
@@ -30,22 +42,34 @@ function obey(order: Order): void {
     case "commit":
       // With its fsync, and the checkpoint that so large a log makes due.
       db.exec("COMMIT");
-      db.close();
   }
 }
 
-function answer(reply: Answer): void {
-  parentPort?.postMessage(reply);
+/** @throws HeadMovedError */
+function begin(after: Revision | undefined): void {
+  db.exec("BEGIN IMMEDIATE");
+  const head = rows.head();
+  if (after !== undefined && head !== after) throw new HeadMovedError(head);
 }
 
-parentPort?.on("message", (order: Order) => {
+function answerTo(error: unknown): Answer {
+  if (error instanceof HeadMovedError) return { ok: false, head: error.head };
+  const { message } = error as Error;
+  return { ok: false, message, ...(error instanceof Database.SqliteError ? { code: error.code } : {}) };
+}
+
+parentPort?.on("message", (order: Order | End) => {
+  if (order.do === "end") {
+    db.close();
+    parentPort?.close();
+    return;
+  }
+  let answer: Answer = { ok: true };
   try {
     obey(order);
-    answer({ ok: true });
   } catch (error) {
+    answer = answerTo(error);
     if (db.inTransaction) db.exec("ROLLBACK");
-    db.close();
-    const { message } = error as Error;
-    answer({ ok: false, message, ...(error instanceof Database.SqliteError ? { code: error.code } : {}) });
   }
+  parentPort?.postMessage(answer);
 });

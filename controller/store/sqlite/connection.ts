@@ -5,6 +5,8 @@ import { StoreOpenError } from "../store.ts";
 
 /** SQLite waits for a lock on the event loop, so never for long. */
 export const busyTimeoutMs = 50;
+/** … and in the thread that writes commits, which holds up only other writes. */
+export const threadBusyTimeoutMs = 1_000;
 
 /** A WAL database that is opened again falls back to synchronous=NORMAL, which loses commits: set and read back. */
 export function makeDurable(db: Database, path: string): void {

@@ -4,7 +4,7 @@ import type { Database } from "better-sqlite3";
 import type { Actor } from "../../../schema/rest/index.ts";
 import type { CredentialStore, HostCredential, StoredJoinToken } from "../credential-store.ts";
 import { AuditTrail } from "./audit.ts";
-import { Transactions } from "./transactions.ts";
+import { Transactions, type WhileIdle } from "./transactions.ts";
 
 interface TokenRow {
   readonly hash: Buffer;
@@ -28,8 +28,8 @@ export class SqliteCredentials implements CredentialStore {
   private readonly audit: AuditTrail;
   private readonly database: Transactions;
 
-  constructor(db: Database, path: string) {
-    this.database = new Transactions(db, path);
+  constructor(db: Database, path: string, whileIdle: WhileIdle) {
+    this.database = new Transactions(db, path, whileIdle);
     this.statements = prepare(db);
     this.audit = new AuditTrail(db);
   }
@@ -39,7 +39,7 @@ export class SqliteCredentials implements CredentialStore {
   }
 
   async addJoinToken(token: StoredJoinToken, by: Actor, time: string): Promise<void> {
-    this.database.write(() => {
+    await this.database.write(() => {
       this.statements.dropTokens.run(token.host, time);
       this.statements.addToken.run(token);
       this.audit.add({ time, by, what: [`join-token.created hosts/${token.host} (until ${token.expires})`] });
@@ -56,14 +56,14 @@ export class SqliteCredentials implements CredentialStore {
   }
 
   async putCredential(credential: HostCredential, by: Actor, what: string, time: string): Promise<void> {
-    this.database.write(() => {
+    await this.database.write(() => {
       this.put(credential);
       this.audit.add({ time, by, what: [what] });
     });
   }
 
   async revoke(credential: HostCredential, by: Actor, time: string): Promise<void> {
-    this.database.write(() => {
+    await this.database.write(() => {
       this.put(credential);
       this.statements.dropHostTokens.run(credential.host);
       this.audit.add({ time, by, what: [`host.revoked hosts/${credential.host}`] });
@@ -71,7 +71,7 @@ export class SqliteCredentials implements CredentialStore {
   }
 
   async forgetHosts(uids: readonly string[]): Promise<void> {
-    this.database.write(() => {
+    await this.database.write(() => {
       for (const uid of uids) {
         this.statements.dropUidTokens.run(uid);
         this.statements.dropCredential.run(uid);
@@ -80,7 +80,7 @@ export class SqliteCredentials implements CredentialStore {
   }
 
   async record(by: Actor, what: string, time: string): Promise<void> {
-    this.database.write(() => this.audit.add({ time, by, what: [what] }));
+    await this.database.write(() => this.audit.add({ time, by, what: [what] }));
   }
 
   private put({ hostUid, host, generation, issued }: HostCredential): void {
@@ -106,7 +106,7 @@ function prepare(db: Database) {
     putCredential: db.prepare(
       "INSERT INTO host_credentials VALUES ($hostUid, $host, $generation, $key, $issuer, $expires) " +
         "ON CONFLICT (host_uid) DO UPDATE SET generation = $generation, key = $key, issuer = $issuer, expires = $expires " +
-        // A certificate that was on its way when its host was revoked does not undo that.
+        // A certificate that was being issued when its host was revoked does not undo the revocation.
         "WHERE $generation >= generation",
     ),
     dropCredential: db.prepare("DELETE FROM host_credentials WHERE host_uid = ?"),

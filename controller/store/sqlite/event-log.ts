@@ -8,11 +8,8 @@ import { type EventRow, fromEventRow } from "./rows.ts";
 
 export class EventLog {
   private readonly statements: ReturnType<typeof prepare>;
-  private readonly compactInTransaction: (limits: LogLimits, atMost: number) => boolean;
-
   constructor(db: Database) {
     this.statements = prepare(db);
-    this.compactInTransaction = db.transaction(this.compactSome.bind(this)).immediate;
   }
 
   read(after: LogPosition, upTo: Revision, limit: number): LoggedEvent[] {
@@ -41,12 +38,8 @@ export class EventLog {
     return this.statements.extent.get() as LogExtent;
   }
 
+  /** In a transaction. First the mark, then the rows, so that no reader ever finds half a revision. */
   compact(limits: LogLimits, atMost: number): boolean {
-    return this.compactInTransaction(limits, atMost);
-  }
-
-  /** First the mark, then the rows, so that no reader ever finds half a revision. */
-  private compactSome(limits: LogLimits, atMost: number): boolean {
     const { remove, mark } = this.statements;
     const before = this.extent();
     const compacted = this.findCompactable(before, limits, atMost);

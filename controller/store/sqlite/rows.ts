@@ -19,7 +19,7 @@ export interface NetworkRow extends ResourceRow {
   vni: number;
   subnets: string;
   mtu: number;
-  /** What addresses are assigned from: fields that a network may lack. */
+  /** The parameters of address assignment: fields that a network may lack. */
   pool: string;
 }
 export interface HostRow extends ResourceRow {

@@ -1,4 +1,5 @@
-// The embedded store: one SQLite file. State, events and audit of a batch go into one transaction with a full fsync.
+// The embedded store: one SQLite file. State, events and audit of a batch go into one transaction with a full fsync, which a thread
+// of its own writes; the little that is written beside, tokens and certificates, is written here while the thread rests.
 import { randomUUID } from "node:crypto";
 import Database from "better-sqlite3";
 import type { Revision } from "../../../schema/address/index.ts";
@@ -12,13 +13,11 @@ import {
   type Receipt,
   type ReceiptHead,
   type Store,
-  StoreBrokenError,
   type StoredState,
   StoreOpenError,
 } from "../store.ts";
 import { SqliteAccess } from "./access.ts";
-import { auditOf, CommitRows } from "./commit-rows.ts";
-import { commitInThread } from "./commit-thread.ts";
+import { CommitThread } from "./commit-thread.ts";
 import { busyTimeoutMs, makeDurable } from "./connection.ts";
 import { SqliteCredentials } from "./credentials.ts";
 import { EventLog } from "./event-log.ts";
@@ -26,10 +25,7 @@ import { intactProblem } from "./integrity.ts";
 import { lockDatabase } from "./lock.ts";
 import { type Migration, migrate, readMigrations } from "./migrations.ts";
 import { fromHostRow, fromNetworkRow, fromVmRow, type HostRow, type NetworkRow, type VmRow } from "./rows.ts";
-import { Transactions } from "./transactions.ts";
-
-/** Larger batches are written by a thread of their own: 256 changes take a few milliseconds, and the fsync. */
-const maxChangesOnLoop = 512;
+import { Transactions, type WhileIdle } from "./transactions.ts";
 
 /** @throws StoreOpenError with what to do about it */
 export function openSqliteStore(path: string, migrations: readonly Migration[] = readMigrations()): Store {
@@ -82,27 +78,20 @@ class SqliteStore implements Store {
   readonly credentials: SqliteCredentials;
   private readonly statements: ReturnType<typeof prepare>;
   private readonly database: Transactions;
-  private readonly write: (batch: readonly Commit[], receipts: readonly Receipt[], forget: readonly string[]) => void;
+  private readonly thread: CommitThread;
 
   constructor(
-    private readonly db: Database.Database,
+    db: Database.Database,
     private readonly path: string,
     private readonly closeFiles: () => void,
   ) {
-    this.database = new Transactions(db, path);
+    this.thread = new CommitThread(path);
+    const whileIdle: WhileIdle = (task) => this.thread.whileIdle(task);
+    this.database = new Transactions(db, path, whileIdle);
     this.statements = prepare(db);
-    this.access = new SqliteAccess(db, path);
+    this.access = new SqliteAccess(db, path, whileIdle);
     this.log = new EventLog(db);
-    this.credentials = new SqliteCredentials(db, path);
-    const rows = new CommitRows(db);
-    this.write = db.transaction((batch: readonly Commit[], receipts: readonly Receipt[], forget: readonly string[]) => {
-      for (const commit of batch) {
-        rows.remove(commit);
-        rows.add(commit, 0);
-        rows.audit(auditOf(commit));
-      }
-      rows.addReceipts(receipts, forget);
-    }).immediate;
+    this.credentials = new SqliteCredentials(db, path, whileIdle);
     this.statements.addEpoch.run(randomUUID());
     this.epoch = this.statements.epoch.get() as string;
   }
@@ -123,18 +112,8 @@ class SqliteStore implements Store {
     }
   }
 
-  async commit(
-    batch: readonly Commit[],
-    receipts: readonly Receipt[] = [],
-    forget: readonly string[] = [],
-  ): Promise<void> {
-    if (batch.reduce((sum, { changes }) => sum + changes.length, 0) > maxChangesOnLoop) {
-      await commitInThread(this.path, batch, receipts, forget);
-      return;
-    }
-    this.database.read(() => this.write(batch, receipts, forget));
-    if (this.db.inTransaction)
-      throw new StoreBrokenError(`${this.path}: a transaction neither committed nor rolled back`);
+  commit(batch: readonly Commit[], receipts: readonly Receipt[] = [], forget: readonly string[] = []): Promise<void> {
+    return this.thread.commit(batch, receipts, forget);
   }
 
   async readEvents(after: LogPosition, upTo: Revision, limit: number): Promise<LoggedEvent[]> {
@@ -146,7 +125,7 @@ class SqliteStore implements Store {
   }
 
   async compactLog(limits: LogLimits, atMost: number): Promise<boolean> {
-    return this.database.read(() => this.log.compact(limits, atMost));
+    return this.database.write(() => this.log.compact(limits, atMost));
   }
 
   async readEventsBack(
@@ -162,6 +141,7 @@ class SqliteStore implements Store {
   }
 
   async close(): Promise<void> {
+    await this.thread.end();
     this.closeFiles();
   }
 }

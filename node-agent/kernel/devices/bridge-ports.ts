@@ -1,4 +1,5 @@
 // The guests' ports of a bridge: their settings and entries, and the changes that pin addresses to them.
+import { defined } from "../../../common/defined.ts";
 import type { MacAddress } from "../../../schema/address/index.ts";
 import type { GuestPort, PortChange } from "../../tables/port.ts";
 import type { Link } from "../codec/link-codec.ts";
@@ -85,7 +86,7 @@ function describePort(link: Link, entries: PortEntries): GuestPort {
     carrier,
     learning: portLearning,
     flood: portFlood,
-    ...(alias === undefined ? {} : { alias }),
+    ...defined({ alias }),
     ...entries,
   };
 }

@@ -4,16 +4,16 @@
 import type { AgentNetwork, Vni } from "../../../schema/address/index.ts";
 import type { Link } from "../codec/link-codec.ts";
 import { encodeMaster } from "../codec/link-requests.ts";
-import type { EntryDevice } from "../codec/neighbour-codec.ts";
 import type { HostRuleTables } from "../filters/host-rule-tables.ts";
 import { NetlinkError, type RequestSocket } from "../sockets/request-socket.ts";
 import { probeTables } from "../tables/path-probe.ts";
 import { type Adoptable, type Awaited, chooseVxlan, mayAdopt } from "./adoption.ts";
 import type { LocalVtep } from "./device-fit.ts";
-import { aliasFor, bridgeName, epochOf, isOurs, vxlanName } from "./device-names.ts";
+import { aliasFor, bridgeName, isOurs, vxlanName } from "./device-names.ts";
 import { type DeviceWarning, missingVtep, notCovered, rivals, tooLargeMtu } from "./device-problems.ts";
 import { Links } from "./links.ts";
 import { NetworkBridges } from "./network-bridges.ts";
+import { ServedDevices } from "./served-devices.ts";
 import { VxlanDevices } from "./vxlan-devices.ts";
 
 export interface DevicesOptions {
@@ -26,9 +26,7 @@ export interface DevicesOptions {
 
 export class NetworkDevices {
   private readonly links: Links;
-  private readonly byVni = new Map<Vni, EntryDevice>();
-  private readonly byIfindex = new Map<number, Vni>();
-  private readonly epochs = new Map<Vni, string>();
+  private readonly served = new ServedDevices();
   private readonly bridgesOfNetworks: NetworkBridges;
   private readonly vxlans: VxlanDevices;
   /** The link with the VTEP address, at the last check. */
@@ -39,6 +37,12 @@ export class NetworkDevices {
   private readonly awaited = new Map<Vni, Awaited>();
   private readonly adoptable: Adoptable;
   private readonly hostRules: HostRuleTables | undefined;
+
+  readonly deviceOf = this.served.deviceOf;
+  readonly vniOf = this.served.vniOf;
+  readonly vniOfBridge = this.served.vniOfBridge;
+  readonly vnis = this.served.vnis;
+  readonly epochOf = this.served.epochOf;
 
   constructor(
     private readonly socket: RequestSocket,
@@ -56,24 +60,6 @@ export class NetworkDevices {
     return this.adopted.has(vni) ? this.awaited.get(vni) : undefined;
   }
 
-  readonly deviceOf = (vni: Vni): EntryDevice | undefined => this.byVni.get(vni);
-  /** The network behind a vxlan device of ours. */
-  readonly vniOf = (ifindex: number): Vni | undefined => this.byIfindex.get(ifindex);
-
-  vnis(): Vni[] {
-    return [...this.byVni.keys()];
-  }
-
-  /** The controller's store that a network's devices were made for, or undefined where that is not known. */
-  epochOf(vni: Vni): string | undefined {
-    return this.epochs.get(vni);
-  }
-
-  /** The network behind one of our bridges. */
-  vniOfBridge(ifindex: number): Vni | undefined {
-    return [...this.byVni.values()].find((device) => device.bridgeIfindex === ifindex)?.vni;
-  }
-
   /** Takes over the devices of an earlier run, with the entries on them. */
   async takeOver(): Promise<Vni[]> {
     const links = await this.links.list();
@@ -88,7 +74,7 @@ export class NetworkDevices {
         this.awaited.set(vni, { name: link.name, bridge });
       }
     }
-    for (const link of links) this.bridgesOfNetworks.takeOver(link, (vni) => this.byVni.has(vni));
+    for (const link of links) this.bridgesOfNetworks.takeOver(link, (vni) => this.deviceOf(vni) !== undefined);
     for (const link of links) this.onLink(link, false);
     return this.vnis();
   }
@@ -100,7 +86,7 @@ export class NetworkDevices {
   async closeToHost(): Promise<void> {
     await this.bridgesOfNetworks.closeAll(await this.links.list());
     for (const vni of this.adopted) {
-      const device = this.byVni.get(vni);
+      const device = this.deviceOf(vni);
       const bridge = device && (await this.links.find({ ifindex: device.bridgeIfindex }));
       if (device && bridge && !isOurs(bridge)) await this.hostRules?.coverAdopted(vni, bridge.name, device.vtepPort);
     }
@@ -113,7 +99,7 @@ export class NetworkDevices {
 
   /** A device for adoption, with entries of ours. */
   private async servedBefore(link: Link): Promise<boolean> {
-    if (!link.vxlan || !mayAdopt(this.adoptable, link) || this.byVni.has(link.vxlan.vni)) return false;
+    if (!link.vxlan || !mayAdopt(this.adoptable, link) || this.deviceOf(link.vxlan.vni)) return false;
     const { vni, port } = link.vxlan;
     const device = { ifindex: link.ifindex, bridgeIfindex: link.master ?? 0, vni, vtepPort: port };
     return (await probeTables(this.socket, device)).entries.some(({ entry, own }) => own && entry.kind === "neighbour");
@@ -134,7 +120,7 @@ export class NetworkDevices {
     const alias = aliasFor(network.name, epoch);
     const present = await this.links.vxlans();
     const theirs = await this.chooseTheirs(present, network, local);
-    const known = this.byVni.get(vni);
+    const known = this.deviceOf(vni);
     const bridge = theirs
       ? await this.bridgesOfNetworks.ensureFor(theirs, network, alias, known?.bridgeIfindex)
       : await this.bridgesOfNetworks.ensure(network, alias, known?.bridgeIfindex);
@@ -161,7 +147,7 @@ export class NetworkDevices {
    * adopted devices.
    */
   async remove(vni: Vni): Promise<void> {
-    const device = this.byVni.get(vni);
+    const device = this.deviceOf(vni);
     const adopted = this.adopted.has(vni);
     this.forget(vni);
     this.wanted.delete(vni);
@@ -184,7 +170,7 @@ export class NetworkDevices {
   /** The bridges of all networks. @throws NetlinkError */
   async bridges(): Promise<Link[]> {
     const links = await Promise.all(
-      [...this.byVni.values()].map(({ bridgeIfindex }) => this.links.find({ ifindex: bridgeIfindex })),
+      this.served.list().map(({ bridgeIfindex }) => this.links.find({ ifindex: bridgeIfindex })),
     );
     return links.filter((link) => link !== undefined);
   }
@@ -219,7 +205,7 @@ export class NetworkDevices {
       if (bridge) masters.set(master, bridge.name);
     }
     const bridgeOf = ({ master }: Link): string | undefined => (master === undefined ? undefined : masters.get(master));
-    const known = this.byVni.get(vni)?.ifindex;
+    const known = this.deviceOf(vni)?.ifindex;
     const choice = chooseVxlan(vxlans, network, local, this.adoptable, this.awaited.get(vni), bridgeOf);
     if (choice.kind === "none") {
       if (!vxlans.some(({ ifindex }) => ifindex === known)) this.forget(vni);
@@ -245,21 +231,12 @@ export class NetworkDevices {
   }
 
   private remember(link: Link, bridgeIfindex: number): void {
-    if (!link.vxlan) return;
-    const { vni, port } = link.vxlan;
-    this.forget(vni);
-    this.byVni.set(vni, { ifindex: link.ifindex, bridgeIfindex, vni, vtepPort: port });
-    this.byIfindex.set(link.ifindex, vni);
-    const epoch = epochOf(link);
-    if (epoch) this.epochs.set(vni, epoch);
+    if (link.vxlan) this.forget(link.vxlan.vni);
+    this.served.remember(link, bridgeIfindex);
   }
 
   private forget(vni: Vni): void {
-    const device = this.byVni.get(vni);
-    if (!device) return;
-    this.byVni.delete(vni);
-    this.byIfindex.delete(device.ifindex);
-    this.epochs.delete(vni);
+    this.served.forget(vni);
     this.adopted.delete(vni);
   }
 }

@@ -89,9 +89,8 @@ export class MissSocket {
   /**
    * Opens in the calling thread's network namespace, and stays there.
    * @param vniOf the network behind a vxlan device of ours; misses of other devices are ignored
-   * @param onMiss called for every missed frame, with the ifindex of the vxlan device: the kernel neither deduplicates nor limits
    */
-  constructor(vniOf: (ifindex: number) => Vni | undefined, onMiss: (miss: Miss, ifindex: number) => void) {
+  constructor(private readonly vniOf: (ifindex: number) => Vni | undefined) {
     this.socket = new RawNetlinkSocket(NETLINK_ROUTE, {
       messagePeeking: false,
       msgBufferSize: messageBytes,
@@ -99,17 +98,25 @@ export class MissSocket {
       sendBufferSize: 0,
     });
     this.guard = guardSocket(this.socket, { receiveBytes, filter: missesOnly(this.shut) });
+    // The subscription survives a receive error; `drops` counts the lost messages.
+    this.socket.on("error", () => {});
+  }
+
+  /**
+   * Subscribes: misses arrive from now on.
+   * @param listeners each is called for every missed frame, with the ifindex of the vxlan device: the kernel neither
+   * deduplicates nor limits
+   */
+  read(...listeners: readonly ((miss: Miss, ifindex: number) => void)[]): void {
     this.socket.on("message", (datagram) => {
       // Queued before the filter was set: thousands, which the decoder can skip.
       if (this.isShutOut(datagram)) return;
       for (const message of splitMessages(datagram)) {
         const neighbour = decodeNeighbourMessage(message);
-        const miss = neighbour && decodeMiss(neighbour, vniOf);
-        if (miss) onMiss(miss, neighbour.ifindex);
+        const miss = neighbour && decodeMiss(neighbour, this.vniOf);
+        if (miss) for (const listener of listeners) listener(miss, neighbour.ifindex);
       }
     });
-    // The subscription survives a receive error; `drops` counts the lost messages.
-    this.socket.on("error", () => {});
     this.socket.addMembership(RTNLGRP_NEIGH);
   }
 

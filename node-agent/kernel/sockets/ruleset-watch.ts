@@ -7,12 +7,24 @@ const NFNLGRP_NFTABLES = 7;
 /** Lost messages do not matter: one notification is enough. */
 const receiveBytes = 256 * 1024;
 
-/** Opens in the calling thread's network namespace. @returns what ends it */
+/** A reload is many messages, in a few milliseconds. */
+const gatherMs = 20;
+
+/** Own changes are notified, too. Opens in the calling thread's network namespace. @returns what ends it */
 export function watchRuleset(onChange: () => void): () => void {
   const socket = new RawNetlinkSocket(NETLINK_NETFILTER);
   guardSocket(socket, { receiveBytes, protocol: NETLINK_NETFILTER });
-  socket.on("message", onChange);
+  let soon: NodeJS.Timeout | undefined;
+  socket.on("message", () => {
+    soon ??= setTimeout(() => {
+      soon = undefined;
+      onChange();
+    }, gatherMs).unref();
+  });
   socket.on("error", () => {});
   socket.addMembership(NFNLGRP_NFTABLES);
-  return () => socket.close();
+  return () => {
+    clearTimeout(soon);
+    socket.close();
+  };
 }

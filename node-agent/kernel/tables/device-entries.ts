@@ -14,7 +14,10 @@ import type { RequestSocket } from "../sockets/request-socket.ts";
 type Lots<T> = AsyncGenerator<T[], void>;
 
 /** Neighbours as of one moment, then FDB entries as of a later one. @throws NetlinkError */
-export async function* readEntries(socket: RequestSocket, device: EntryDevice): Lots<NeighbourMessage> {
+export async function* readEntries(
+  socket: Pick<RequestSocket, "dumpInTurns">,
+  device: EntryDevice,
+): Lots<NeighbourMessage> {
   const { ifindex, vni } = device;
   const payload = encodeNeighbourDump(ifindex);
   yield* decoded(socket.dumpInTurns(`list neighbours of VNI ${vni}`, RTM_GETNEIGH, payload), ifindex);
@@ -22,7 +25,10 @@ export async function* readEntries(socket: RequestSocket, device: EntryDevice): 
 }
 
 /** @throws NetlinkError */
-export function readFdb(socket: RequestSocket, { ifindex, vni }: EntryDevice): Lots<NeighbourMessage> {
+export function readFdb(
+  socket: Pick<RequestSocket, "dumpInTurns">,
+  { ifindex, vni }: EntryDevice,
+): Lots<NeighbourMessage> {
   return decoded(socket.dumpInTurns(`list FDB of VNI ${vni}`, RTM_GETNEIGH, encodeFdbDump(ifindex)), ifindex);
 }
 

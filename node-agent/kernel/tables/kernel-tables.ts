@@ -24,7 +24,7 @@ const fullErrnos: readonly number[] = [ENOMEM, ENOSPC, ENOBUFS];
 export class KernelTables implements Tables {
   /** @param deviceOf the vxlan device of a network, undefined while it does not exist */
   constructor(
-    private readonly socket: RequestSocket,
+    private readonly socket: Pick<RequestSocket, "send" | "dumpInTurns">,
     private readonly deviceOf: (vni: Vni) => EntryDevice | undefined,
   ) {}
 

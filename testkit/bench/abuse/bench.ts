@@ -1,4 +1,4 @@
-// `abuse`: what others feel of each attack.
+// `abuse`: the effect of each attack on other clients.
 import type { Progress } from "../progress.ts";
 import { Arena } from "./arena.ts";
 import { type ControllerResult, runControllerAttack, type Turns } from "./controller-attack.ts";
@@ -49,7 +49,7 @@ export interface AbuseOptions {
 
 interface Judged {
   readonly name: AttackName;
-  /** Beyond which ceilings; empty: all holds. */
+  /** The exceeded ceilings; empty: passed. */
   readonly faults: readonly string[];
 }
 

@@ -1,8 +1,10 @@
 // One attack on a controller, in turns: in peace, with the attackers busy at the server that discards, attacked; and after each
 // attack the way back to peace.
+
 import { availableParallelism } from "node:os";
+import { toThousandths } from "../../../common/round.ts";
 import { pause } from "../../lab/wait.ts";
-import { distribution, median, percentile, round } from "../../statistics.ts";
+import { distribution, median, percentile } from "../../statistics.ts";
 import { cpuSeconds, machineCpuSeconds, peakRssMib, resetPeakRss } from "../process-usage.ts";
 import type { Progress } from "../progress.ts";
 import { type Arena, discardTarget, target } from "./arena.ts";
@@ -22,7 +24,7 @@ export interface Turns {
   readonly patienceMs: number;
 }
 
-/** CPU seconds of a turn, by who spent them, summed over the rounds. */
+/** CPU seconds of a turn, by process, summed over the rounds. */
 export interface Cpu {
   readonly controller: number;
   readonly discard: number;
@@ -38,7 +40,7 @@ export interface ControllerResult {
   readonly attacked: Distributions;
   readonly failures: Readonly<Record<string, number>>;
   readonly cpu: { readonly peace: Cpu; readonly control: Cpu; readonly attacked: Cpu };
-  /** Of the machine's CPU time in all turns, 0 … 1: what processes took that are no part of the bench. */
+  /** The share of the machine's CPU time in all turns, 0 … 1, that was used by processes outside the bench. */
   readonly othersShare: number;
   /** At most until the first attack, MiB. */
   readonly rssPeaceMib: number;
@@ -46,11 +48,11 @@ export interface ControllerResult {
   readonly rssPeakMib: number;
   readonly backMs: number | null;
   readonly ended: boolean;
-  /** What attackers did and were answered, at the server that discards and at the controller. */
+  /** The attackers' requests and answers, at the server that discards and at the controller. */
   readonly tally: { readonly control: Tally; readonly attacked: Tally };
 }
 
-/** The count that proves that an attack works: without it a control run is no control. */
+/** The count that proves that an attack is effective: without it a control run proves nothing. */
 const proofs: Readonly<Record<ControllerAttack, string>> = {
   strangers: "answered 200",
   "hold-ipv4": "handshakes",
@@ -137,7 +139,8 @@ export async function runControllerAttack(
       await attack("control");
       await turn("control");
       if (!tally.control[proofs[name]]) throw new Error(`${name} did nothing to the server that discards`);
-      // Until the first attack: a heap grows for some time after the start, and after an attack it is no measure any more.
+      // Until the first attack: a heap grows for some time after the start, and after an attack it is no longer
+      // comparable.
       if (round === 1) rssPeaceMib = peakRssMib(pid);
       progress(`${where}: attacked`);
       resetPeakRss(pid);
@@ -178,8 +181,9 @@ async function cutBoth({ operator, host }: Arena): Promise<Cut> {
 }
 
 /**
- * @param usual phases without an attack on the controller; the slowest of them counts, since a machine is busy with other work too
- * @returns ms from `sinceMs` until the first window like those; null: none came in time
+ * @param usual phases without an attack on the controller; the slowest of them counts, since the machine also has other
+ * work
+ * @returns ms from `sinceMs` until the first window as fast as those; null: none in time
  */
 async function waitForPeace(
   arena: Arena,
@@ -196,7 +200,7 @@ async function waitForPeace(
       const own = times[operation] ?? [];
       return own.length > 0 && median(own) <= calmRatio * usualMs(operation);
     });
-  // What was begun under attack is not of this window.
+  // Samples that began during the attack do not belong to this window.
   void cutBoth(arena);
   for (;;) {
     const beginMs = performance.now();
@@ -225,7 +229,7 @@ function sum(a: Readonly<Tally>, b: Readonly<Tally>): Tally {
 
 function othersShare(all: readonly Cpu[], turnMs: number): number {
   const seconds = (all.length * turnMs * availableParallelism()) / 1_000;
-  return round(all.reduce((sum, { others }) => sum + others, 0) / seconds);
+  return toThousandths(all.reduce((sum, { others }) => sum + others, 0) / seconds);
 }
 
 function minus(a: Cpu, b: Cpu): Cpu {
@@ -239,7 +243,7 @@ function minus(a: Cpu, b: Cpu): Cpu {
 }
 
 function total(turns: readonly Cpu[]): Cpu {
-  const of = (who: keyof Cpu) => round(turns.reduce((all, each) => all + each[who], 0));
+  const of = (who: keyof Cpu) => toThousandths(turns.reduce((all, each) => all + each[who], 0));
   return {
     controller: of("controller"),
     discard: of("discard"),

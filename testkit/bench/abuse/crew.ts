@@ -87,7 +87,7 @@ export class CrewMember<Order> {
   }
 }
 
-/** The other end: answers each order. A program whose parent is gone ends. */
+/** The other end: answers each order. A program whose parent has ended ends too. */
 export function serveOrders<Order>(act: (order: Order) => unknown): void {
   process.on("message", async (message) => {
     const { id, order } = message as { readonly id: number; readonly order: Order };

@@ -1,11 +1,12 @@
 // One guest's flood: first packets between another tenant's VMs in peace, during the flood and right after it. Their
 // host is the flooding guest's, too.
+import { toThousandths } from "../../../common/round.ts";
 import { run } from "../../lab/command.ts";
 import { guestDevice } from "../../lab/guest.ts";
 import type { Host } from "../../lab/host.ts";
 import type { LabProcess } from "../../lab/process.ts";
 import { pause } from "../../lab/wait.ts";
-import { type Distribution, distribution, round } from "../../statistics.ts";
+import { type Distribution, distribution } from "../../statistics.ts";
 import { Addresses, type Endpoint } from "../addresses.ts";
 import { inGroups } from "../groups.ts";
 import { modeNamed } from "../modes/all.ts";
@@ -32,7 +33,7 @@ export interface GuestResult {
   /** Of the agent whose guest floods. */
   readonly rssPeaceMib: number;
   readonly rssPeakMib: number;
-  /** CPU seconds of all floods and what came after. */
+  /** CPU seconds of all floods and of the time after them. */
   readonly agentCpuSeconds: number;
   readonly attackerCpuSeconds: number;
   readonly framesPerSecond: number;
@@ -40,9 +41,9 @@ export interface GuestResult {
 
 /** The flooding guest's own network, of another tenant. */
 const rogue = { name: "rogue", vni: 200, subnet: "10.200.0.0/16", mac: "52:54:02:00:00:01", ip: "10.200.0.1" } as const;
-/** What was not answered by then counts with it. */
+/** Packets without an answer by then count with this time. */
 const deadlineS = 2;
-/** From one first packet to the next after a flood: what comes late is seen as well. */
+/** From one first packet to the next after a flood: late effects are measured as well. */
 const afterEveryMs = 50;
 /** Registered at the same time. */
 const atOnce = 16;
@@ -50,7 +51,7 @@ const atOnce = 16;
 /** Two VMs that have not met, on two hosts. */
 type Pair = readonly [Endpoint, Endpoint];
 
-/** Each round has a lab of its own: an agent may feel a flood longer than the next round's peace could wait. */
+/** Each round has its own lab: the effect of a flood on an agent may last longer than the next round's idle phase. */
 export async function runGuestAttack(name: GuestAttack, turns: GuestTurns, progress: Progress): Promise<GuestResult> {
   const rounds: Round[] = [];
   while (rounds.length < turns.rounds) {
@@ -64,13 +65,13 @@ export async function runGuestAttack(name: GuestAttack, turns: GuestTurns, progr
     after: distribution(rounds.flatMap(({ afterMs }) => afterMs)),
     rssPeaceMib: Math.min(...rounds.map(({ rssPeaceMib }) => rssPeaceMib)),
     rssPeakMib: Math.max(...rounds.map(({ rssPeakMib }) => rssPeakMib)),
-    agentCpuSeconds: round(sum(({ agentCpuSeconds }) => agentCpuSeconds)),
-    attackerCpuSeconds: round(sum(({ attackerCpuSeconds }) => attackerCpuSeconds)),
+    agentCpuSeconds: toThousandths(sum(({ agentCpuSeconds }) => agentCpuSeconds)),
+    attackerCpuSeconds: toThousandths(sum(({ attackerCpuSeconds }) => attackerCpuSeconds)),
     framesPerSecond: Math.round((1_000 * sum(({ flood }) => flood.frames)) / sum(({ flood }) => flood.ms)),
   };
 }
 
-/** Times of first packets, ms, and what they cost. */
+/** Times of first packets, ms, and their cost. */
 interface Round {
   readonly peaceMs: readonly number[];
   readonly duringMs: readonly number[];
@@ -114,7 +115,7 @@ interface Scene {
 async function measure(scene: Scene, { packets, floodMs }: GuestTurns, progress: Progress): Promise<Round> {
   const { stand, attacker, order, pid } = scene;
   const pairs = await registerPairs(stand, 1 + 3 * packets);
-  // The very first pays for what is done once in the life of a process.
+  // The very first packet includes one-time work of the process.
   await firstPackets(stand, pairs, { count: 1, everyMs: 0 });
   progress("in peace");
   resetPeakRss(pid);

@@ -1,4 +1,4 @@
-// What attackers and honest clients are given. All of it is JSON, since it crosses processes.
+// The inputs of attackers and honest clients. All of it is JSON, since it crosses processes.
 
 /** A server that is attacked: the controller, or the one that discards. */
 export interface Target {
@@ -18,7 +18,7 @@ export interface HostIdentity {
 export interface Sizes {
   /** Strangers' requests of each kind a second. */
   readonly rate: number;
-  /** Connections that a stranger holds or has in handshakes. */
+  /** Connections that a stranger has open or in handshakes. */
   readonly connections: number;
   /** Keys of interest that a host declares. */
   readonly keys: number;
@@ -36,15 +36,15 @@ export interface Sizes {
   readonly importMib: number;
 }
 
-/** What attackers have. */
+/** The inputs of attackers. */
 export interface Means {
   /** Their address. */
   readonly from: string;
   /** Their IPv6 /64, without the last four groups: "2001:db8:bad:1". */
   readonly from64: string;
-  /** Of an operator who may change `network` alone. */
+  /** Of an operator that may change `network` only. */
   readonly operatorToken: string;
-  /** Of a viewer who sees `network` and the shared one. */
+  /** Of a viewer that may see `network` and the shared one. */
   readonly viewerToken: string;
   readonly identity: HostIdentity;
   /** That `identity` has a VM in, with honest hosts. */

@@ -4,7 +4,7 @@ import type { AbuseResult, ControllerAttackResult, GuestAttackResult } from "./b
 import type { Cpu } from "./controller-attack.ts";
 import { operations, ratioOf } from "./verdict.ts";
 
-/** Of the machine: what the bench's own process and the kernel take stays below. */
+/** Of the machine: the bench's own process and the kernel use less than this. */
 const maxOthersShare = 0.15;
 
 export function reportAbuse(result: AbuseResult): string {

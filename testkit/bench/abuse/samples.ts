@@ -8,7 +8,7 @@ export interface Cut {
   readonly failures: Readonly<Record<string, number>>;
 }
 
-/** Of one kind and phase that are under way: more would load the bench, and not say more about the controller. */
+/** In progress, of one kind and phase: more would load the bench without measuring the controller better. */
 const maxPending = 64;
 
 class Phase {
@@ -49,7 +49,7 @@ class Phase {
 export class Samples {
   #phase = new Phase();
 
-  /** How many of the kind are under way that were begun in this phase. */
+  /** The number of samples in progress of the kind that began in this phase. */
   pendingOf(kind: string): number {
     return this.#phase.pending.get(kind) ?? 0;
   }
@@ -66,7 +66,7 @@ export class Samples {
   }
 }
 
-/** Runs `act` every so many ms, without waiting for its end. @returns stops it */
+/** Runs `act` every so many ms, without waiting for its end. @returns a callback that stops it */
 export function pace(everyMs: number, act: () => Promise<void>): () => void {
   const timer = setInterval(() => void act(), everyMs);
   return () => clearInterval(timer);

@@ -1,5 +1,6 @@
 // Compares what was measured of an attack with the ceilings. Pure.
-import { type Distribution, round } from "../../statistics.ts";
+import { toThousandths } from "../../../common/round.ts";
+import type { Distribution } from "../../statistics.ts";
 import type { ControllerAttack } from "./names.ts";
 
 /** Honest operations on a controller. */
@@ -11,13 +12,13 @@ export type Distributions = Readonly<Partial<Record<Operation, Distribution>>>;
 export interface Ceilings {
   /** p99 of honest operations, attacked : control. */
   readonly ratio: number;
-  /** Added to `ratio` times control, ms: what a few samples on a busy machine vary by themselves. */
+  /** Added to `ratio` times control, ms: the variation of a few samples on a busy machine. */
   readonly slackMs: number;
   /** Highest resident memory above that of peace, MiB. */
   readonly memoryMib: number;
   /** From the end of the attack until all is as in peace, ms. */
   readonly backMs: number;
-  /** Median of others' first packets, during and after : in peace. */
+  /** Median of others' first packets, during and after : without an attack. */
   readonly firstPackets: number;
 }
 
@@ -48,18 +49,18 @@ export interface ControllerFigures {
 /** p99, attacked : control; null where one of them has no sample. */
 export function ratioOf({ control, attacked }: ControllerFigures, operation: Operation): number | null {
   const [under, above] = [control[operation]?.p99Ms, attacked[operation]?.p99Ms];
-  return under === undefined || above === undefined ? null : round(above / under);
+  return under === undefined || above === undefined ? null : toThousandths(above / under);
 }
 
 /**
- * The controller does one import at a time, so one behind another waits: it must be done in time, and only where the attack is no
- * import that is worked on does it count how long it took.
+ * The controller carries out one import at a time, so one waits for another: it must be complete in time. How long it
+ * took counts only if the attack is not itself an import that is carried out.
  */
 function isTimed(operation: Operation, attack: ControllerAttack): boolean {
   return operation !== "imports" || attack === "slow-import";
 }
 
-/** @returns what is beyond the ceilings; empty: all holds */
+/** @returns the exceeded ceilings; empty: passed */
 export function judgeController(attack: ControllerAttack, figures: ControllerFigures, ceilings: Ceilings): string[] {
   if (figures.ended) return ["the controller ended"];
   const { control, attacked, failures, rssPeaceMib, rssPeakMib, backMs } = figures;
@@ -68,7 +69,7 @@ export function judgeController(attack: ControllerAttack, figures: ControllerFig
     const [under, above] = [control[operation]?.p99Ms, attacked[operation]?.p99Ms];
     if (under === undefined || above === undefined) faults.push(`${operation}: none succeeded`);
     else if (isTimed(operation, attack) && above > ceilings.ratio * under + ceilings.slackMs)
-      faults.push(`${operation}: ${round(above / under)} ×`);
+      faults.push(`${operation}: ${toThousandths(above / under)} ×`);
   }
   for (const [what, count] of Object.entries(failures)) faults.push(`${count} failed (${what})`);
   const grownMib = rssPeakMib - rssPeaceMib;
@@ -78,14 +79,14 @@ export function judgeController(attack: ControllerAttack, figures: ControllerFig
   return faults;
 }
 
-/** @returns what is beyond the ceilings; empty: all holds */
+/** @returns the exceeded ceilings; empty: passed */
 export function judgeGuest(figures: GuestFigures, ceilings: Ceilings): string[] {
   const { peace, rssPeaceMib, rssPeakMib } = figures;
   const faults: string[] = [];
   for (const phase of ["during", "after"] as const) {
     const { medianMs, retried, trials } = figures[phase];
     if (!(medianMs <= ceilings.firstPackets * peace.medianMs + ceilings.slackMs)) {
-      faults.push(`${phase}: ${round(medianMs / peace.medianMs)} ×`);
+      faults.push(`${phase}: ${toThousandths(medianMs / peace.medianMs)} ×`);
     }
     if (retried > maxLostShare * trials) faults.push(`${phase}: ${retried} of ${trials} lost`);
   }

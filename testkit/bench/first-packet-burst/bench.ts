@@ -1,7 +1,8 @@
 // `first-packet-burst`: many guests' first pings at the same moment. Guest i pings guest i + 1, which is on the next host:
 // every guest asks and is asked for, and no two conversations share an address on a host.
+import { toThousandths } from "../../../common/round.ts";
 import { WaitError, waitFor } from "../../lab/wait.ts";
-import { distribution, median, round } from "../../statistics.ts";
+import { distribution, median } from "../../statistics.ts";
 import { Addresses, type Family } from "../addresses.ts";
 import { modeNamed } from "../modes/all.ts";
 import type { ModeName } from "../modes/mode.ts";
@@ -39,7 +40,7 @@ export interface BurstResult {
   readonly modes: readonly BurstModeResult[];
 }
 
-/** Enough that what a host asks for and what it is asked for are not the same VMs. */
+/** Enough that the VMs that a host asks for differ from those that it is asked for. */
 const hostCount = 4;
 const deadlineMs = 5_000;
 
@@ -62,7 +63,7 @@ export async function firstPacketBurst(options: BurstOptions, progress: Progress
       const places = Array.from({ length: guests }, (_, i) => i % hostCount);
       stands.push(await Stand.build(modeNamed(name), hostCount, places));
     }
-    // The one before the first is not counted: it pays for what is compiled once in the life of a process.
+    // The one before the first is not counted: it includes one-time compilation of the process.
     for (let round = 0; round <= rounds; round++) {
       for (const family of families) {
         for (const stand of stands) {
@@ -108,12 +109,13 @@ function openAll(actors: readonly Actor[]): EchoSocket[] {
   });
 }
 
-/** Round trips; what was not answered by the deadline counts with it. */
+/** Round trips; packets without an answer by the deadline count with that time. */
 async function answers(sockets: readonly EchoSocket[]): Promise<number[]> {
   const read = () => sockets.map((socket) => socket.poll());
   try {
     const all = () => read().every((ms) => ms !== undefined);
-    // The kernel notes the times, so looking seldom costs no accuracy and leaves the processors to what is measured.
+    // The kernel records the times, so reading rarely costs no accuracy and leaves the processors to the measured
+    // programs.
     await waitFor(all, { what: "all answers", deadlineMs, everyMs: 50 });
   } catch (error) {
     if (!(error instanceof WaitError)) throw error;
@@ -134,8 +136,8 @@ function summarize(measured: readonly Round[], mode: ModeName, family: Family, g
     medianMs,
     p99Ms,
     maxMs,
-    p99VsMedian: round(p99Ms / medianMs),
+    p99VsMedian: toThousandths(p99Ms / medianMs),
     retried,
-    startedWithinMs: round(median(own.map(({ startedWithinMs }) => startedWithinMs))),
+    startedWithinMs: toThousandths(median(own.map(({ startedWithinMs }) => startedWithinMs))),
   };
 }

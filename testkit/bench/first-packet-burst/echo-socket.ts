@@ -1,5 +1,6 @@
-// An ICMP echo of this process in a guest's namespace. `ping` would do, were it not that two hundred of them cannot start
-// at the same moment: here one process sends all first packets back to back, and the kernel notes when answers come.
+// An ICMP echo of this process in a guest's namespace. `ping` is not enough, because two hundred of them cannot start
+// at the same moment: here one process sends all first packets back to back, and the kernel records when answers
+// arrive.
 
 import {
   closeSocket,
@@ -61,7 +62,7 @@ export class EchoSocket {
     while (this.#answeredMs === undefined) {
       const packet = receiveFrom(this.#fd, into, from);
       if (packet === undefined) return undefined;
-      // Raw sockets see the requests of others too; with IPv4 the header comes along.
+      // Raw sockets see the requests of others too; with IPv4 the header is included.
       const message = this.#family === 4 ? packet.subarray(((packet[0] ?? 0) & 0x0f) * 4) : packet;
       if (message[0] !== replyTypes[this.#family] || message.readUInt16BE(4) !== identifier) continue;
       this.#answeredMs = lastPacketMs(this.#fd);

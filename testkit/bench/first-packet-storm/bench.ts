@@ -1,8 +1,9 @@
 // `first-packet-storm`: first packets of one guest while another guest of the same host scans a /16, against its first
 // packets in peace, taken in turn.
+import { toThousandths } from "../../../common/round.ts";
 import { Scan, type ScanCount } from "../../lab/scan.ts";
 import { pause, waitFor } from "../../lab/wait.ts";
-import { type Distribution, distribution, round } from "../../statistics.ts";
+import { type Distribution, distribution } from "../../statistics.ts";
 import { Addresses, type Family, scannedSubnet } from "../addresses.ts";
 import { runTrial, type Trial } from "../first-packet/trial.ts";
 import { modeNamed } from "../modes/all.ts";
@@ -121,6 +122,6 @@ function summarize(trials: readonly StormTrial[], mode: ModeName, family: Family
   const scans = own.flatMap(({ scan }) => scan ?? []);
   const questions = scans.reduce((sum, each) => sum + each.questions, 0);
   const seconds = scans.reduce((sum, each) => sum + each.ms, 0) / 1_000;
-  const ratio = round(storm.medianMs / peace.medianMs);
+  const ratio = toThousandths(storm.medianMs / peace.medianMs);
   return { mode, family, peace, storm, ratio, scannedPerSecond: Math.round(questions / seconds) };
 }

@@ -1,6 +1,7 @@
 // What the asking agent itself says of the misses that it answered, from its log. Pure.
+import { toThousandths } from "../../../common/round.ts";
 import type { LogLine } from "../../lab/process.ts";
-import { median, round } from "../../statistics.ts";
+import { median } from "../../statistics.ts";
 import type { Family } from "../addresses.ts";
 
 /** Medians in ms, by the agent's clock. */
@@ -21,7 +22,7 @@ export function agentTimes(lines: readonly LogLine[], families: readonly Family[
   return families.flatMap((family): AgentTimes[] => {
     const own = answered.filter(({ key }) => String(key).includes(":") === (family === 6));
     if (own.length === 0) return [];
-    const of = (field: string) => round(median(own.map((line) => Number(line[field]))));
+    const of = (field: string) => toThousandths(median(own.map((line) => Number(line[field]))));
     const [askMs, programMs, totalMs] = [of("askMs"), of("programMs"), of("totalMs")];
     return [{ family, misses: own.length, askMs, programMs, totalMs }];
   });

@@ -82,7 +82,7 @@ async function runTrials(options: FirstPacketOptions, addresses: Addresses, prog
   }
 }
 
-/** The first ones pay for what is compiled and loaded once in the life of a process; modes that wait need none. */
+/** The first ones include one-time compilation and loading of the process; modes that wait need none. */
 async function warmUp(stands: readonly Stand[], families: readonly Family[], addresses: Addresses): Promise<void> {
   for (const stand of stands.filter(({ mode }) => !mode.slow)) {
     for (const family of families) await runTrial(stand, family, addresses);

@@ -1,6 +1,7 @@
-// What the bench found, as `--json` prints it. Pure.
+// The result of the bench, as printed by `--json`. Pure.
 
-import { distribution, round } from "../../statistics.ts";
+import { toThousandths } from "../../../common/round.ts";
+import { distribution } from "../../statistics.ts";
 import type { Family } from "../addresses.ts";
 import type { ModeName } from "../modes/mode.ts";
 import type { AgentTimes } from "./agent-times.ts";
@@ -72,5 +73,5 @@ export function ratios(modes: readonly ModeResult[], families: readonly Family[]
 }
 
 function ratio(of: number | undefined, to: number | undefined): number | null {
-  return of === undefined || to === undefined ? null : round(of / to);
+  return of === undefined || to === undefined ? null : toThousandths(of / to);
 }

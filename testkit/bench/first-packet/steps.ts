@@ -1,14 +1,15 @@
 // Where the time of nearmiss's first packet goes: what passes the guests' ports and the hosts' underlay, by the kernel's
 // clock. Nothing of it is told by the programs that are measured.
+import { toThousandths } from "../../../common/round.ts";
 import { etherTypes, findVxlan, readEthernet } from "../../lab/frames.ts";
 import { controllerPort } from "../../lab/programs.ts";
 import { underlayDevice } from "../../lab/underlay.ts";
-import { median, round } from "../../statistics.ts";
+import { median } from "../../statistics.ts";
 import type { Family } from "../addresses.ts";
 import type { Actor, Stand } from "../stand.ts";
 import { TimedCapture, type TimedFrame } from "./timed-capture.ts";
 
-/** What one frame means to the story of a first packet. */
+/** The meaning of one frame in the path of a first packet. */
 type FrameKind = "asks" | "told" | "request" | "reply" | "tunnel" | "channel" | "other";
 
 /** The moments of one trial, in the order of a cold one; each is the first frame of its kind after the one before. */
@@ -51,12 +52,12 @@ export class StepWatch {
     });
   }
 
-  /** Forgets what was seen so far: a trial begins. */
+  /** Discards the frames seen so far: a trial begins. */
   begin(): void {
     this.#take();
   }
 
-  /** A trial has ended. One that did not pass all moments, because something was known already, tells nothing. */
+  /** A trial has ended. One that did not pass all moments, because something was cached already, is not counted. */
   end(from: Actor): void {
     const seen = this.#take();
     const timesMs: number[] = [];
@@ -79,7 +80,7 @@ export class StepWatch {
         family,
         until: name,
         trials: own.length,
-        medianMs: round(median(own.map(({ spansMs }) => spansMs[i] ?? Number.NaN))),
+        medianMs: toThousandths(median(own.map(({ spansMs }) => spansMs[i] ?? Number.NaN))),
       }));
     });
   }

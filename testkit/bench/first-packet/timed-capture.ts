@@ -38,7 +38,7 @@ export class TimedCapture {
     return new TimedCapture(fd);
   }
 
-  /** What came since the last call. */
+  /** Frames since the last call. */
   take(): TimedFrame[] {
     const frames: TimedFrame[] = [];
     const into = Buffer.alloc(65_536);

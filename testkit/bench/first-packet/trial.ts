@@ -13,20 +13,20 @@ export interface Trial {
   readonly resolves: number;
 }
 
-/** What goes on around the packet that is measured: all is registered by `begin`, and `end` follows the answer. */
+/** The hooks around the measured packet: all is registered by `begin`, and `end` follows the answer. */
 export interface Around {
   begin(): void | Promise<void>;
   end(from: Actor): void | Promise<void>;
 }
 
 const deadlineS = 5;
-/** Longer than the period of anything in the agent that might beat against the trials, but for its housekeeping. */
+/** Longer than any period of the agent that could interfere with the trials, except for its housekeeping. */
 const maxPhaseMs = 20;
 const maxAttempts = 10;
 
 /**
- * Repeats what was no trial: one during which the controller answered nothing was not cold.
- * @throws Error where that goes on
+ * Repeats invalid trials: one in which the controller answered nothing was not cold.
+ * @throws Error if that continues
  */
 export async function runTrial(stand: Stand, family: Family, addresses: Addresses, around?: Around): Promise<Trial> {
   for (let attempt = 1; attempt <= maxAttempts; attempt++) {

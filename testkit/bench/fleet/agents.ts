@@ -12,13 +12,13 @@ import { type Identity, loopbackOf } from "./identities.ts";
 
 export interface AgentsData {
   readonly url: string;
-  /** What the server is checked with; empty without TLS. */
+  /** The CA for checking the server; empty without TLS. */
   readonly ca: string;
   /** Of each agent; empty without TLS. */
   readonly identities: readonly Identity[];
   readonly hosts: number;
   readonly vms: number;
-  /** VMs of other hosts that each holds, an IP and a MAC each. */
+  /** VMs of other hosts that each has cached, an IP and a MAC each. */
   readonly held: number;
 }
 
@@ -26,7 +26,7 @@ export interface AgentsData {
 export interface AgentsReport {
   /** Agents with a whole snapshot of the present session. */
   readonly inSync: number;
-  /** Since the last report, as all that follows: snapshots that lacked an answer to something that is held. */
+  /** Since the last report, like all of the following: snapshots without an answer to a cached key. */
   readonly incomplete: number;
   /** Sessions and tries that ended. */
   readonly ended: number;

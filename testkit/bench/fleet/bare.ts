@@ -19,7 +19,10 @@ export class BareServer {
     private child: ChildProcess,
   ) {}
 
-  /** @param frames what each agent is sent @param tls a certificate is shown, and each agent asked for its own */
+  /**
+   * @param frames that each agent is sent
+   * @param tls a certificate is shown, and each agent is asked for its own
+   */
   static async start(frames: readonly string[], tls: boolean): Promise<BareServer> {
     const directory = mkdtempSync(join(tmpdir(), "nearmiss-bench-"));
     writeFileSync(join(directory, "frames"), frames.join("\n"));

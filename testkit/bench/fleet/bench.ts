@@ -1,8 +1,10 @@
 // `fleet`: the server of a whole fleet of agents is killed and started again, and all of them come back at once; beside a bare
 // `ws` server that sends as many bytes to as many.
+
 import { Worker } from "node:worker_threads";
+import { toThousandths } from "../../../common/round.ts";
 import { waitUntil } from "../../lab/wait.ts";
-import { percentile, round } from "../../statistics.ts";
+import { percentile } from "../../statistics.ts";
 import { BenchController, type Lag } from "../controller.ts";
 import { fleetLines } from "../made-up-fleet.ts";
 import { cpuSeconds, peakRssMib } from "../process-usage.ts";
@@ -28,7 +30,7 @@ export interface FleetSide {
   readonly allMs: number;
   /** Sessions that the kill ended, and failed attempts. */
   readonly ended: number;
-  /** Of looks at the event loop every 10 ms, while agents came back. */
+  /** Of checks of the event loop every 10 ms, while agents reconnected. */
   readonly lagP99Ms: number;
   readonly lagMaxMs: number;
   /** Of the server, from its start until all were in sync. */
@@ -48,10 +50,10 @@ export interface FleetResult extends FleetOptions {
 const ownVms = 2;
 const deadlineMs = 300_000;
 
-/** Something that agents connect to, as a process of its own. */
+/** A server for agents, as a separate process. */
 interface Server {
   readonly url: string;
-  /** What it is checked with; empty without TLS. */
+  /** The CA for checking it; empty without TLS. */
   readonly ca: string;
   readonly pid: number;
   lagMs(): Promise<Lag>;
@@ -78,7 +80,7 @@ export async function fleetBench(options: FleetOptions, progress: Progress): Pro
   });
   const bareServer = await BareServer.start(frames, options.tls);
   const bare = await stopped(bareServer, () => measure(bareServer, { ...fleet, identities }, progress));
-  const ratio = (of: (side: FleetSide) => number) => round(of(nearmiss) / of(bare));
+  const ratio = (of: (side: FleetSide) => number) => toThousandths(of(nearmiss) / of(bare));
   return {
     ...options,
     bytesPerAgent: frames.reduce((sum, text) => sum + text.length, 0),
@@ -125,7 +127,7 @@ async function measure(server: Server, fleet: Fleet, progress: Progress): Promis
     const killedMs = nowMs();
     await server.restart("SIGKILL");
     const listeningMs = nowMs();
-    // Its start is not what is asked for.
+    // Its start is not measured.
     await server.lagMs();
     const reports = await allInSync();
     const { max, p99 } = await server.lagMs();
@@ -133,9 +135,9 @@ async function measure(server: Server, fleet: Fleet, progress: Progress): Promis
     if (incomplete > 0) throw new Error(`${incomplete} snapshots lack an answer`);
     const syncedMs = reports.flatMap(({ syncedAtMs }) => syncedAtMs).map((ms) => ms - listeningMs);
     return {
-      startMs: round(listeningMs - killedMs),
-      halfMs: round(percentile(syncedMs, 0.5)),
-      allMs: round(percentile(syncedMs, 1)),
+      startMs: toThousandths(listeningMs - killedMs),
+      halfMs: toThousandths(percentile(syncedMs, 0.5)),
+      allMs: toThousandths(percentile(syncedMs, 1)),
       ended: reports.reduce((sum, report) => sum + report.ended, 0),
       lagP99Ms: p99,
       lagMaxMs: max,

@@ -1,4 +1,4 @@
-// Enrols every host of a fleet: with an operator's join token and a key of its own.
+// Enrols every host of a fleet: with an operator's join token and its own key.
 import { makeHostKey, makeRequest } from "../../../node-agent/identity/request.ts";
 import { type Credentials, enrolPath } from "../../../schema/agent/index.ts";
 import type { JoinTokenView } from "../../../schema/rest/index.ts";

@@ -1,4 +1,4 @@
-// What a controller sends to one agent that comes back, as it stands on the wire.
+// Records the bytes that a controller sends to one agent that reconnects.
 import { WebSocket } from "ws";
 import type { Hello } from "../../../node-agent/controller-link/link.ts";
 import type { BindingKey } from "../../../schema/address/index.ts";

@@ -1,4 +1,4 @@
-// An agent as the controller sees it: it declares nothing, takes every push, acknowledges it, and can ask.
+// An agent as seen by the controller: it declares nothing, accepts every push, acknowledges it, and can ask.
 import { WebSocket } from "ws";
 import { parseRevision } from "../../../schema/address/index.ts";
 import { type AgentFrame, agentPath, parseControllerFrame, protocolVersions } from "../../../schema/agent/index.ts";

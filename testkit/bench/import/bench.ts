@@ -1,9 +1,12 @@
 // `import`: one import of many VMs into a controller with connected agents, and the latency of others during it: a GET and an
 // agent's query every 10 ms, compared with an idle controller.
+
 import { Agent, request } from "node:http";
+import { every } from "../../../common/every.ts";
+import { toThousandths } from "../../../common/round.ts";
 import { parseIp, parseVni } from "../../../schema/address/index.ts";
 import { pause } from "../../lab/wait.ts";
-import { type Distribution, distribution, round } from "../../statistics.ts";
+import { type Distribution, distribution } from "../../statistics.ts";
 import { BenchController } from "../controller.ts";
 import { fleetLines, hostName, vtepOf } from "../made-up-fleet.ts";
 import type { Progress } from "../progress.ts";
@@ -39,9 +42,9 @@ export interface ImportResult extends ImportOptions {
   readonly ratio: number;
   readonly rssBeforeMib: number;
   readonly rssPeakMib: number;
-  /** Of a process that has only loaded what was imported. */
+  /** Of a process that has only loaded the imported inventory. */
   readonly rssLoadedMib: number;
-  /** How much higher that process came by one export to a slow reader. */
+  /** The increase of that process during one export to a slow reader. */
   readonly rssExportMib: number;
 }
 
@@ -97,7 +100,7 @@ export async function importBench(options: ImportOptions, progress: Progress): P
       during: during.waits,
       exporting: exporting.waits,
       backingUp: backup.waits,
-      ratio: round(during.waits.get.p99Ms / idle.waits.get.p99Ms),
+      ratio: toThousandths(during.waits.get.p99Ms / idle.waits.get.p99Ms),
       rssBeforeMib,
       rssPeakMib,
       rssLoadedMib,
@@ -124,15 +127,15 @@ async function waitsDuring(
     into.push(performance.now() - startMs);
   };
   await controller.lagMs();
-  const timer = setInterval(() => {
+  const timer = every(everyMs, () => {
     pending.push(time(gets, () => get(connections, `http://${controller.base}/v1/vms/probe-1`)));
     const question = { kind: "ip", vni: parseVni(1), ip: parseIp("10.255.0.2") } as const;
     if (agent) pending.push(time(resolves, () => agent.resolve(question)));
-  }, everyMs);
+  });
   const startMs = performance.now();
   await work();
   const tookMs = Math.round(performance.now() - startMs);
-  clearInterval(timer);
+  timer.stop();
   await Promise.all(pending);
   connections.destroy();
   const { max: maxLagMs } = await controller.lagMs();

@@ -1,4 +1,5 @@
 // All modes by name.
+import { defined } from "../../../common/defined.ts";
 import { floodAndLearnMode } from "./flood-and-learn.ts";
 import type { Mode, ModeName } from "./mode.ts";
 import { nearmissMode } from "./nearmiss.ts";
@@ -6,7 +7,7 @@ import { staticMode } from "./static.ts";
 import { tutorialMode } from "./tutorial.ts";
 
 export function modeNamed(name: ModeName, agentLogLevel?: string): Mode {
-  const level = agentLogLevel === undefined ? {} : { agentLogLevel };
+  const level = defined({ agentLogLevel });
   switch (name) {
     case "static":
       return staticMode;

@@ -9,7 +9,7 @@ export const bridge = bridgeOf(vni);
 export const tunnel = `nmv${vni}`;
 const underlayMtu = 1_500;
 
-/** Misses are told and ARP is answered from the neighbour table; or the kernel floods and learns by itself. */
+/** Misses are reported and ARP is answered from the neighbour table; or the kernel floods and learns by itself. */
 type Behaviour = "miss" | "learn";
 
 export async function makeDevices(host: Host, behaviour: Behaviour): Promise<void> {

@@ -1,5 +1,5 @@
-// What Linux does alone: broadcasts and unknown addresses go to all hosts (head-end replication), and each learns from
-// what arrives (RFC 7348 §4.2, with unicast instead of an underlay multicast group).
+// Linux alone: broadcasts and frames to unknown addresses are sent to all hosts (head-end replication), and each learns
+// from received frames (RFC 7348 §4.2, with unicast instead of an underlay multicast group).
 import { bridgeBatch, makeDevices, tunnel } from "./devices.ts";
 import type { Mode } from "./mode.ts";
 

@@ -1,4 +1,4 @@
-// What a way of resolving neighbours has to do for a bench: set up its hosts, and take note of VMs that come and go.
+// The interface of a way of resolving neighbours for a bench: set up its hosts, and process added and removed VMs.
 import type { Host } from "../../lab/host.ts";
 import type { Lab } from "../../lab/lab.ts";
 import type { Endpoint } from "../addresses.ts";
@@ -16,9 +16,9 @@ export interface Mode {
   readonly name: ModeName;
   /** Guests wait for their own next try, which takes seconds: fewer trials say enough. */
   readonly slow: boolean;
-  /** Makes bridge and vxlan device of the network on all hosts, and starts what the mode needs. */
+  /** Makes bridge and vxlan device of the network on all hosts, and starts the programs of the mode. */
   prepare(lab: Lab): Promise<void>;
-  /** `gone` left and `come` arrived: when this resolves, exactly the hosts that must know in this mode are informed. */
+  /** Removes `gone` and adds `come`: when this resolves, exactly the hosts that must know in this mode are informed. */
   place(lab: Lab, come: readonly Placement[], gone: readonly Placement[]): Promise<void>;
   /** Questions of agents that the controller has answered with an address so far; absent without a controller. */
   resolves?(lab: Lab): Promise<number>;

@@ -1,4 +1,4 @@
-// nearmiss itself: a controller, and an agent on every host. Agents log no more than an operator's would, unless told to.
+// nearmiss itself: a controller, and an agent on every host. By default, agents log as much as an operator's.
 import type { Lab } from "../../lab/lab.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { type Endpoint, network } from "../addresses.ts";
@@ -30,7 +30,7 @@ export function nearmissMode({ name, announce, agentLogLevel = "info" }: Nearmis
       );
       const { name: networkName, vni, subnets } = network;
       await call(lab, "PUT", `/v1/networks/${networkName}`, { vni, subnets });
-      // Guests come and go; this VM of each host keeps the network's devices there.
+      // Guests are replaced; this VM of each host keeps the network's devices there.
       await Promise.all(lab.hosts.map((host, i) => register(lab, anchor(host.name, i), host.name)));
     },
     place: async (lab, come, gone) => {

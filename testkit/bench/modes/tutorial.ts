@@ -1,5 +1,5 @@
-// What articles on VXLAN and neighbour misses show: `ip monitor`, and a shell loop that looks the address up in a file.
-// Kinder than most of them: it answers an l3miss with both entries, where theirs lose the packet to an l2miss.
+// The method of articles on VXLAN and neighbour misses: `ip monitor`, and a shell loop that looks the address up in a
+// file. Better than most of them: it answers an l3miss with both entries, where theirs lose the packet to an l2miss.
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Host } from "../../lab/host.ts";
@@ -47,7 +47,7 @@ function mapOf(lab: Lab): string {
   return join(lab.directory, "map");
 }
 
-/** Ends with the lab, as whatever runs in its namespaces. */
+/** Ends with the lab, like every program in its namespaces. */
 function startRecipe(host: Host, map: string): void {
   const shell = host.spawn(["sh", "-c", recipe, "sh", tunnel, map]);
   shell.on("error", (error) => process.stderr.write(`tutorial: ${error.message}\n`));

@@ -1,12 +1,13 @@
 // `reconcile`: what it costs an agent to compare everything that it holds with the kernel, beside `ip neigh show` and
 // `bridge fdb show` of the same tables, turn by turn.
+import { toThousandths } from "../../../common/round.ts";
 import { ipBatch, run } from "../../lab/command.ts";
-import { median, round } from "../../statistics.ts";
+import { median } from "../../statistics.ts";
 import type { Progress } from "../progress.ts";
 import { ReconcileHost } from "./host.ts";
 
 export interface ReconcileOptions {
-  /** VMs of other hosts that are held: each is a neighbour, a tunnel entry and a bridge entry. */
+  /** Cached VMs of other hosts: each is a neighbour, a tunnel entry and a bridge entry. */
   readonly entries: number;
   readonly rounds: number;
 }
@@ -70,10 +71,13 @@ export async function reconcileBench(options: ReconcileOptions, progress: Progre
       repair,
       repaired: Math.round(host.repairs / repairs.length),
       dump,
-      ratio: { wallMs: round(reconcile.wallMs / dump.wallMs), cpuMs: round(reconcile.cpuMs / dump.cpuMs) },
+      ratio: {
+        wallMs: toThousandths(reconcile.wallMs / dump.wallMs),
+        cpuMs: toThousandths(reconcile.cpuMs / dump.cpuMs),
+      },
       blocked: {
-        reconcile: round(reconcile.blockMs / reconcile.wallMs),
-        repair: round(repair.blockMs / repair.wallMs),
+        reconcile: toThousandths(reconcile.blockMs / reconcile.wallMs),
+        repair: toThousandths(repair.blockMs / repair.wallMs),
       },
     };
   } finally {
@@ -119,11 +123,11 @@ async function dumpCost({ namespace, device }: ReconcileHost): Promise<Cost> {
 
 function middle(costs: readonly Cost[]): Cost {
   return {
-    wallMs: round(median(costs.map(({ wallMs }) => wallMs))),
-    cpuMs: round(median(costs.map(({ cpuMs }) => cpuMs))),
+    wallMs: toThousandths(median(costs.map(({ wallMs }) => wallMs))),
+    cpuMs: toThousandths(median(costs.map(({ cpuMs }) => cpuMs))),
   };
 }
 
 function middleOfOwn(costs: readonly OwnCost[]): OwnCost {
-  return { ...middle(costs), blockMs: round(median(costs.map(({ blockMs }) => blockMs))) };
+  return { ...middle(costs), blockMs: toThousandths(median(costs.map(({ blockMs }) => blockMs))) };
 }

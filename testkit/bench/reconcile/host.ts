@@ -1,16 +1,11 @@
-// A host with one network in a namespace of its own, and the agent's parts that keep it in line.
+// A host with one network in a namespace of its own, and the agent's core on it.
 import { randomBytes } from "node:crypto";
-import { pino } from "pino";
-import { Slices } from "../../../common/cooperative.ts";
-import { BridgePorts } from "../../../node-agent/kernel/devices/bridge-ports.ts";
+import type { Core } from "../../../node-agent/core.ts";
 import { vxlanName } from "../../../node-agent/kernel/devices/device-names.ts";
-import { NetworkDevices } from "../../../node-agent/kernel/devices/network-devices.ts";
 import { RequestSocket } from "../../../node-agent/kernel/sockets/request-socket.ts";
-import { KernelTables } from "../../../node-agent/kernel/tables/kernel-tables.ts";
-import { HostNetworks } from "../../../node-agent/networks/host-networks.ts";
-import { HostPorts } from "../../../node-agent/networks/host-ports.ts";
-import { HeldAnswers } from "../../../node-agent/tables/held.ts";
+import type { Tables } from "../../../node-agent/tables/entry.ts";
 import { type Answer, parseIp, parseMac, parseRevision, parseVni, parseVtep } from "../../../schema/address/index.ts";
+import { coreOn, edgesOn } from "../../agent-core.ts";
 import { ipBatch } from "../../lab/command.ts";
 import { deleteNamespaces, inNamespace } from "../../lab/namespace.ts";
 
@@ -21,36 +16,20 @@ const epoch = "00000000-0000-4000-8000-000000000001";
 export class ReconcileHost {
   readonly device = vxlanName(vni);
   private readonly requests: RequestSocket;
-  private readonly tables: KernelTables;
-  private readonly networks: HostNetworks;
-  private readonly held: HeldAnswers;
+  private readonly tables: Tables;
+  private readonly core: Core;
 
   private constructor(
     readonly namespace: string,
     vms: number,
   ) {
     this.requests = inNamespace(namespace, () => new RequestSocket());
-    const devices = new NetworkDevices(this.requests);
-    this.tables = new KernelTables(this.requests, devices.deviceOf);
-    this.held = new HeldAnswers({ perNetwork: 4 * vms, perHost: 4 * vms });
-    const log = pino({ level: "silent" });
-    const ports = new HostPorts({ devices, bridgePorts: new BridgePorts(this.requests), held: this.held, log });
-    const reporter = { note: () => false };
-    const unused = { announcer: undefined, guards: [] };
-    const turns = new Slices(2, true);
-    this.networks = new HostNetworks({
-      ...unused,
-      devices,
-      tables: this.tables,
-      held: this.held,
-      ports,
-      reporter,
-      log,
-      turns,
-    });
+    const kernel = edgesOn(this.requests);
+    this.tables = kernel.tables;
+    this.core = coreOn(kernel, { caps: { perNetwork: 4 * vms, perHost: 4 * vms } });
   }
 
-  /** With an answer for each of so many VMs of other hosts, held and in the kernel. */
+  /** With an answer for each of so many VMs of other hosts, cached and in the kernel. */
   static async start(vms: number): Promise<ReconcileHost> {
     const namespace = `nmb${randomBytes(3).toString("hex")}`;
     await ipBatch([`netns add ${namespace}`]);
@@ -66,12 +45,12 @@ export class ReconcileHost {
         namespace,
       );
       const host = new ReconcileHost(namespace, vms);
-      host.held.take(
+      host.core.held.take(
         Array.from({ length: vms }, (_, n) => answerFor(n)),
         performance.now(),
       );
-      host.networks.setLocal(local);
-      await host.networks.replace([{ name: "bench", vni, mtu: 1450, revision: parseRevision(1) }], epoch);
+      host.core.registered.tunnelEnd = local;
+      await host.core.networks.replace([{ name: "bench", vni, mtu: 1450, revision: parseRevision(1) }], epoch);
       return host;
     } catch (error) {
       await deleteNamespaces([namespace]);
@@ -81,21 +60,22 @@ export class ReconcileHost {
 
   /** Devices, entries and ports, from fresh dumps, as the agent's timer has it. */
   async reconcile(): Promise<void> {
-    this.networks.look("timer");
-    await this.networks.idle;
+    this.core.networks.look("timer");
+    await this.core.networks.idle;
   }
 
-  /** Entries that the kernel holds. */
+  /** Entries in the kernel. */
   async entries(): Promise<number> {
     return (await this.tables.list(vni)).length;
   }
 
   /** Operations of all reconciles so far. */
   get repairs(): number {
-    return this.networks.repairs.get("timer") ?? 0;
+    return this.core.networks.repairs.get("timer") ?? 0;
   }
 
   async remove(): Promise<void> {
+    await this.core.close();
     this.requests.close();
     await deleteNamespaces([this.namespace]);
   }

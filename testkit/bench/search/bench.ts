@@ -1,8 +1,9 @@
 // `search`: what a list of VMs answers with, and the pages that count them, as the dashboard and the command line ask for
 // them, in a fleet of a thousand and in one that is much larger: what is quick in both is quick because of how it searches,
 // not because there is little.
+import { toThousandths } from "../../../common/round.ts";
 import { pause } from "../../lab/wait.ts";
-import { type Distribution, distribution, round } from "../../statistics.ts";
+import { type Distribution, distribution } from "../../statistics.ts";
 import { BenchController } from "../controller.ts";
 import { fleetLines, networkName, vmsPerNetwork } from "../made-up-fleet.ts";
 import type { Progress } from "../progress.ts";
@@ -95,7 +96,7 @@ export async function searchBench(options: SearchOptions, progress: Progress): P
         await pause(1);
       }
       const [a, b] = [distribution(times.small), distribution(times.large)];
-      results.push({ what: search.what, small: a, large: b, ratio: round(b.medianMs / a.medianMs) });
+      results.push({ what: search.what, small: a, large: b, ratio: toThousandths(b.medianMs / a.medianMs) });
     }
     const { max: maxLagMs } = await large.controller.lagMs();
     return { ...options, smallVms, searches: results, maxLagMs };

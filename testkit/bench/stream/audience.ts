@@ -1,5 +1,5 @@
-// The consumers, all in one thread beside the driver: plain sockets that count what comes, because two thousand full clients
-// would be the bottleneck.
+// The consumers, all in one thread beside the driver: plain sockets that count received events, because two thousand
+// full clients would be the bottleneck.
 import { connect } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
 import { FrameCounter } from "./frames.ts";
@@ -13,10 +13,10 @@ export interface AudienceData {
 
 export interface AudienceReport {
   readonly received: number;
-  /** By number of tenths of a ms: how many events took so long; the last for all beyond. */
+  /** Number of events by tenths of a ms of delay; the last is for all beyond. */
   readonly delays: Float64Array;
   readonly ended: number;
-  /** When the last event came. */
+  /** When the last event arrived. */
   readonly lastMs: number;
 }
 

@@ -1,5 +1,6 @@
-// What the event stream is measured beside: `ws` as its documents say to broadcast, and nothing else. A process of its own.
-//   node bare-server.js <port>;  POST / with a message per line sends each of them to everybody who is connected.
+// The reference for the event stream: `ws` with the broadcast of its documentation, and nothing else. A separate
+// process.
+// node bare-server.js <port>;  POST / with a message per line sends each of them to all connected clients.
 import { createServer } from "node:http";
 import { WebSocketServer } from "ws";
 
@@ -10,7 +11,7 @@ const server = createServer((request, response) => {
   request.on("data", (chunk: Buffer) => chunks.push(chunk));
   request.on("end", () => {
     for (const message of Buffer.concat(chunks).toString().split("\n")) {
-      // Made into bytes once: as a text, each client would get a copy of its own.
+      // Encoded once: as a text, each client would get its own copy.
       const bytes = Buffer.from(message);
       for (const client of sockets.clients) {
         // The bound that nearmiss has too.

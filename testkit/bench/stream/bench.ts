@@ -2,7 +2,7 @@
 // as many. Where one of them cannot keep the rate, both are measured again at a rate that both keep: the delays of a queue
 // that only grows say how long was measured, and nothing else.
 
-import { round } from "../../statistics.ts";
+import { toThousandths } from "../../../common/round.ts";
 import type { Progress } from "../progress.ts";
 import type { StreamOptions } from "./options.ts";
 import { measureBare, measureNearmiss, type StreamSide } from "./side.ts";
@@ -14,8 +14,8 @@ export interface StreamRound {
   readonly nearmiss: StreamSide;
   readonly bare: StreamSide;
   /**
-   * nearmiss : bare. CPU per event that came, memory above what the process had with no consumer. Delays only where both kept
-   * the rate.
+   * nearmiss : bare. CPU per delivered event, memory above that of the process without consumers. Delays only if both
+   * kept the rate.
    */
   readonly ratios: { readonly p99?: number; readonly cpu: number; readonly peak: number; readonly grown: number };
 }
@@ -51,7 +51,7 @@ export function compare(
   nearmiss: StreamSide,
   bare: StreamSide,
 ): StreamRound {
-  const ratio = (of: (side: StreamSide) => number) => round(of(nearmiss) / of(bare));
+  const ratio = (of: (side: StreamSide) => number) => toThousandths(of(nearmiss) / of(bare));
   const ratios = {
     cpu: ratio(({ cpuSeconds, received }) => cpuSeconds / received),
     peak: ratio(({ peakRssMib }) => peakRssMib),
@@ -61,7 +61,7 @@ export function compare(
   return { rate, batch, nearmiss, bare, ratios: kept ? { p99: ratio(({ p99Ms }) => p99Ms), ...ratios } : ratios };
 }
 
-/** The rate was kept: everything came, and the last within a second of when it was due. Pure. */
+/** The rate was kept: all events arrived, and the last within a second of its due time. Pure. */
 export function keepsUp({ delivered, ended, behindMs }: StreamSide): boolean {
   return delivered === 1 && ended === 0 && behindMs <= 1_000;
 }

@@ -1,19 +1,19 @@
-// Counts the messages in what a WebSocket server sends, without keeping or reading them. Pure but for its own state.
+// Counts the messages of a WebSocket server, without storing or parsing them. Pure except for its own state.
 
 /** Bookmarks and other words beside the events are shorter than any event. */
 const shortestEvent = 350;
 
 export class FrameCounter {
-  /** Events that have come whole. */
+  /** Events that have arrived completely. */
   events = 0;
-  /** Of the head of a frame, as far as it has come. */
+  /** Of the header of a frame, the part that has arrived. */
   private readonly head = Buffer.alloc(10);
   private headBytes = 0;
-  /** Payload of the present frame still to come, and its whole length. */
+  /** Remaining payload of the present frame, and its total length. */
   private left = 0;
   private length = 0;
 
-  /** @returns how many events have come whole with this chunk */
+  /** @returns the number of events that are complete with this chunk */
   take(chunk: Buffer): number {
     const before = this.events;
     let at = 0;

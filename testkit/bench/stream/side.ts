@@ -1,11 +1,13 @@
 // One side of `stream`: a server, its audience, and a driver that makes changes at a rate. An event's delay counts from when it was
 // due, so a server that keeps the driver waiting does not look quick; nearmiss's include the decision and the fsync of the change.
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { WebSocket } from "ws";
+import { toThousandths } from "../../../common/round.ts";
 import { pause, waitFor } from "../../lab/wait.ts";
-import { round } from "../../statistics.ts";
+
 import { BenchController, freePort } from "../controller.ts";
 import { cpuSeconds, peakRssMib, rssMib } from "../process-usage.ts";
 import type { Progress } from "../progress.ts";
@@ -14,21 +16,21 @@ import { changeLines, furnishLines } from "./changes.ts";
 import type { StreamOptions } from "./options.ts";
 
 export interface StreamSide {
-  /** Of all events made to all consumers, the share that came before the deadline. */
+  /** Of all events for all consumers, the share that arrived before the deadline. */
   readonly delivered: number;
-  /** Events that came, summed over consumers. */
+  /** Delivered events, summed over consumers. */
   readonly received: number;
   /** Consumers that were cut off. */
   readonly ended: number;
   /** Events a second, from the first made to the last received. */
   readonly rate: number;
-  /** How long after it was due the last event came. */
+  /** The delay of the last event after its due time. */
   readonly behindMs: number;
   readonly medianMs: number;
   readonly p99Ms: number;
   /** Of the server, from then on. */
   readonly cpuSeconds: number;
-  /** Of the server, before the consumers came. */
+  /** Of the server, before the consumers connected. */
   readonly restingRssMib: number;
   readonly peakRssMib: number;
 }
@@ -125,21 +127,21 @@ async function measure(
   const tookMs = (events * 1_000) / rate + behindMs;
   await audience.terminate();
   const side = {
-    delivered: round(report.received / (events * consumers)),
+    delivered: toThousandths(report.received / (events * consumers)),
     received: report.received,
     ended: report.ended,
-    rate: round((report.received * 1_000) / (consumers * tookMs)),
-    behindMs: round(behindMs),
+    rate: toThousandths((report.received * 1_000) / (consumers * tookMs)),
+    behindMs: toThousandths(behindMs),
     medianMs: quantile(report, 0.5),
     p99Ms: quantile(report, 0.99),
-    cpuSeconds: round(cpuSeconds(pid) - cpuBefore),
+    cpuSeconds: toThousandths(cpuSeconds(pid) - cpuBefore),
     restingRssMib,
     peakRssMib: peakRssMib(pid),
   };
   return { side, events };
 }
 
-/** Of the delays of what arrived; beyond the last bucket it is at least that long. */
+/** Of the delays of received events; beyond the last bucket it is at least that long. */
 function quantile({ delays, received }: AudienceReport, share: number): number {
   let seen = 0;
   const at = delays.findIndex((count) => {

@@ -1,4 +1,4 @@
-// What is deleted is forgotten everywhere; what was answered stays when the programs stop.
+// Deleted addresses are removed everywhere; answered ones stay when the programs stop.
 import { waitUntil } from "../../lab/wait.ts";
 import { blue, blueCache, blueDb, blueWeb } from "../cast.ts";
 import type { Stage } from "../stage.ts";

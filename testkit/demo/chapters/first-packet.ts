@@ -1,4 +1,4 @@
-// The heart of it: a guest speaks, the kernel misses, the agent asks, the controller answers, the kernel forwards.
+// The core of the demo: a guest sends, the kernel misses, the agent asks, the controller answers, the kernel forwards.
 import { blue, blueCache, blueDb, blueWeb } from "../cast.ts";
 import type { Stage } from "../stage.ts";
 
@@ -6,13 +6,13 @@ export async function firstPacket(stage: Stage): Promise<void> {
   const { story, checks } = stage;
   story.chapter("The first packet");
   story.say(
-    `${blueWeb.name} on host a pings ${blueDb.name} on host b. Host a's kernel has never heard of ${blueDb.ipv4} and ` +
-      "says so: a miss. An l3miss asks which MAC an IP address has, an l2miss which host a MAC is behind.",
+    `${blueWeb.name} on host a pings ${blueDb.name} on host b. Host a's kernel does not know ${blueDb.ipv4} and ` +
+      "reports a miss. An l3miss asks which MAC an IP address has, an l2miss which host a MAC is behind.",
   );
   story.blank();
   await stage.talk(blueWeb, blueDb, blueDb.ipv4);
   story.blank();
-  story.say("One answer is three entries, written together: the neighbour, the tunnel's way to it, and the bridge's.");
+  story.say("One answer is three entries, written together: neighbour, tunnel entry and bridge entry.");
   story.blank();
   const tables = await stage.showTables("a", blue);
   const { address } = stage.lab.host(blueDb.host);
@@ -27,7 +27,7 @@ export async function firstPacket(stage: Stage): Promise<void> {
   checks.expect(
     "Host a has only entries that its own guests asked for",
     !tables.includes(blueCache.mac),
-    `nothing of ${blueCache.name}, which no guest there talks to`,
+    `nothing of ${blueCache.name}, which no guest there communicates with`,
   );
 }
 

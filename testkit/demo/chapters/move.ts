@@ -5,7 +5,7 @@ import type { Stage } from "../stage.ts";
 import { count, formatMs } from "../story.ts";
 
 const intervalMs = 10;
-/** Answers that must come before and after, for the numbers to mean something. */
+/** Answers required before and after, for the numbers to be meaningful. */
 const steadyAnswers = 25;
 /** Beyond it guests would notice more than a hiccup. */
 const maxGapMs = 500;
@@ -14,10 +14,10 @@ export async function moveVm(stage: Stage): Promise<void> {
   const { story, lab, checks } = stage;
   const guest = stage.guest(blueDb);
   const target = lab.host("c");
-  story.chapter("A VM moves while it is talked to");
+  story.chapter("A VM moves during a ping");
   story.say(
     `${blueWeb.name} pings ${blueDb.name} every ${intervalMs} ms. ${blueDb.name} is paused on host b, the operator's ` +
-      "PATCH names its new host, and it goes on running on host c with all its memory.",
+      "PATCH names its new host, and it continues on host c with all its memory.",
   );
   story.blank();
   const ping = stage.guest(blueWeb).startPing(blueDb.ipv4, { intervalMs });
@@ -50,7 +50,7 @@ export async function moveVm(stage: Stage): Promise<void> {
   await stage.show("a", `bridge fdb show dev nmv${blue.vni} | grep ${blueDb.mac}`);
   story.blank();
   checks.expect(
-    `${blueDb.name} goes on answering from host c`,
+    `${blueDb.name} continues to answer from host c`,
     result.received >= reached + steadyAnswers && gapMs <= maxGapMs,
     `${result.received} of ${result.sent} pings answered, ${count(lost, "packet")} lost, silent for ${gapMs} ms at most`,
   );
@@ -75,7 +75,7 @@ function changesSince(stage: Stage, startMs: number): Step[] {
     if (change.atMs < startMs || vni !== blue.vni) return [];
     const step = { who: `host ${host}`, atMs: change.atMs - startMs };
     if (key === undefined)
-      return [{ ...step, what: "clears", detail: "its last guest of blue is gone, so is the tunnel" }];
+      return [{ ...step, what: "clears", detail: "its last guest of blue is gone, and so is the tunnel" }];
     return key === blueDb.mac ? [{ ...step, what: "change", detail: `${blueDb.name} is behind ${vtep} now` }] : [];
   });
 }

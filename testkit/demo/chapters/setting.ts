@@ -19,8 +19,8 @@ export async function startPrograms(stage: Stage): Promise<void> {
   story.event("controller", "listens", `${lab.controllerUrl}, with a CA of its own and an admin token in a file`);
   story.blank();
   story.say(
-    "Hosts are let in one by one. The operator's command prints the line to run on the host: a token that is good for one " +
-      "host, one time and an hour, and the hash by which the host knows the controller. With it the agent gets a certificate.",
+    "Hosts enrol one by one. The operator's command prints the command to run on the host: a token that is valid for one " +
+      "host, once, within an hour, and the hash with which the host recognizes the controller. With it the agent gets a certificate.",
   );
   story.blank();
   const lines = await Promise.all(lab.hosts.map((host) => host.enrol()));
@@ -43,7 +43,7 @@ export async function startPrograms(stage: Stage): Promise<void> {
     story.event(`host ${host.name}`, "agent", `connected with its certificate, tunnel end ${host.address}`);
 }
 
-/** As it is printed, but for the middle of what is secret or long. */
+/** As printed, without the middle of secrets and long texts. */
 function shorten(line: string): string {
   return line.replace(/(nmj_\w{4})[\w-]+/, "$1…").replace(/(sha256:\w{8})\w+/, "$1…");
 }

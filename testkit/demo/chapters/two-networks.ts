@@ -5,7 +5,7 @@ import { openPacketSocket } from "../../lab/packets.ts";
 import { blue, blueDb, blueWeb, red, redDb, redVault, redWeb } from "../cast.ts";
 import type { Stage } from "../stage.ts";
 
-/** What the MACs of all guests of blue begin with. */
+/** The prefix of the MACs of all guests of blue. */
 const blueMacs = blueWeb.mac.slice(0, 11);
 
 export async function twoNetworks(stage: Stage): Promise<void> {
@@ -51,7 +51,7 @@ export async function twoNetworks(stage: Stage): Promise<void> {
   const redTable = await stage.lab.host("a").exec(["bridge", "fdb", "show", "dev", `nmv${red.vni}`]);
   const strangers = redTable.split("\n").filter((line) => line.startsWith(blueMacs)).length;
   checks.expect(
-    "Red's tables on host a hold no guest of blue",
+    "Red's tables on host a contain no guest of blue",
     strangers === 0,
     `${strangers} entries with a MAC of blue`,
   );

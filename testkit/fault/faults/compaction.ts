@@ -1,5 +1,5 @@
-// While an agent was away, VMs moved, were deleted and came back elsewhere, and the log forgot that they did. The agent is
-// told what holds now of what it holds, not what happened: nothing of it needs the log.
+// While an agent was disconnected, VMs moved, were deleted and created again elsewhere, and the log was compacted
+// beyond that. The agent receives the present answers for its keys, not the past changes: none of it needs the log.
 import { waitFor } from "../../lab/wait.ts";
 import { cutOff } from "../cut-off.ts";
 import { untilEqual } from "../equal.ts";

@@ -3,7 +3,7 @@ import type { Fault } from "../fault.ts";
 import { blue } from "../scene.ts";
 
 const backWithinMs = 2_000;
-/** Guests ask again after a second, and keep what they have tried in vain for a second more. */
+/** Guests ask again after a second, and keep a failed entry for a second more. */
 const gapMs = 3_000;
 const vxlan = `nmv${blue}`;
 const bridge = `nmb${blue}`;

@@ -1,5 +1,5 @@
-// Random histories: changes by operators, guests, crashes and foreign writes to the tables, in any order. After each, every
-// host's entries are what the inventory says.
+// Random histories: changes by operators, guests, crashes and foreign writes to the tables, in any order. After each,
+// every host's entries must match the inventory.
 import { randomInt } from "node:crypto";
 import fc from "fast-check";
 import { CommandError } from "../../lab/command.ts";
@@ -94,7 +94,7 @@ async function carryOut(scene: Scene, step: Step, numbers: readonly number[]): P
   switch (step.do) {
     case "create": {
       const n = numberOf(step.address);
-      // The address's own MAC is another VM's perhaps; a VM's own comes with any address.
+      // The MAC of the address may belong to another VM; the VM's own MAC goes with any address.
       const mac = macOf(blue, step.ownMac ? numberOf(addresses + step.vm) : n);
       const interfaces = [{ network: "blue", mac, ips: ipsOf(n) }];
       return succeeded(await scene.api("POST", "/v1/vms", { name: `history-${step.vm}`, host: step.host, interfaces }));

@@ -27,7 +27,7 @@ const scanned = { firstIp: "10.20.64.0", size: 0x4000 } as const;
 
 export const overrun: Fault = {
   name: "flannel#414, FRR#7883: 50,000 misses a second, not read for 2 s: survived, detected, repaired; others resolve within 1 s",
-  // A host with more unknown addresses than are remembered is told of every creation, and need not ask.
+  // A host with more unknown addresses than are remembered receives every creation, and need not ask.
   fresh: true,
   mayLose: { because: "the guests share the machine's packet queues with the scan", forMs: 2_000 },
   act: async (scene, { overrunS }) => {
@@ -68,7 +68,7 @@ interface Answered {
   readonly tookMs: number | null;
 }
 
-/** Another guest asks for one address after the other, once each, from the moment on that the reader goes on. */
+/** Another guest asks for one address after the other, once each, from the moment when the reader continues. */
 async function askOneByOne(scene: Scene, numbers: readonly number[], goOn: () => void): Promise<Answered[]> {
   const heldMs = new Map<string, number>();
   const host = scene.host("a");
@@ -178,7 +178,7 @@ async function macOfDevice(where: Namespace, device: string): Promise<string> {
   return link.address;
 }
 
-/** @returns what the kernel said, and after how many entries. @throws Error where it took them all */
+/** @returns the kernel's error, and the number of entries before it. @throws Error if the kernel accepted them all */
 async function fillTable(filler: Namespace): Promise<string> {
   const limit = Number(readFileSync("/proc/sys/net/ipv4/neigh/default/gc_thresh3", "utf8"));
   await filler.ip("link add fill type veth peer name fill-peer", "link set fill up", "link set fill-peer up");

@@ -1,4 +1,4 @@
-// The controller is there, and cannot be reached: cable pulled, or packets that vanish on the way. Tunnels go on working.
+// The controller runs, but is unreachable: cable pulled, or packets lost on the path. Tunnels continue to work.
 import { Namespace } from "../../lab/namespace.ts";
 import { pause, waitFor } from "../../lab/wait.ts";
 import { cutOff } from "../cut-off.ts";
@@ -6,7 +6,7 @@ import type { Fault } from "../fault.ts";
 import { inWindows, ipsOf, type Scene } from "../scene.ts";
 import { agentsNotice, noticedWithinMs, seconds } from "./processes.ts";
 
-/** Below what a guest may ask in a second. */
+/** Below the number of questions that a guest may ask in a second. */
 const askedAtOnce = 150;
 
 export const partition: Fault = {
@@ -33,7 +33,7 @@ export const partition: Fault = {
   tidy: (scene) => scene.deleteVms("moving-"),
 };
 
-/** Asks for so many at a time as a guest may, and again for what is not held after a second, as a guest does. */
+/** Asks for as many at a time as a guest may, and again for uncached ones after a second, as a guest does. */
 async function askGently(scene: Scene, numbers: readonly number[]): Promise<void> {
   let missing = numbers.map((n) => ipsOf(n)[0]);
   for (let tries = 0; missing.length > 0; tries++) {

@@ -9,7 +9,7 @@ export const sameAddressTwice: Fault = {
   name: "one IP registered twice in a race: one 201, one 409, and agents follow the winner",
   act: async (scene, { races }) => {
     const target = scene.numbersFrom(races);
-    // Hosts that hold the address as unknown are told who won.
+    // Hosts that have the address cached as unknown receive the winner.
     await scene.ask(
       scene.guest(0),
       target.map((n) => ipsOf(n)[0]),

@@ -1,5 +1,5 @@
-// The controller comes back with another past, out of a restored backup. The agent gets the present answers
-// for what it holds, and no entry that is still right leaves the kernel on the way.
+// The controller returns with another history, from a restored backup. The agent gets the present answers for its keys,
+// and no entry that is still right is deleted from the kernel in between.
 import { randomUUID } from "node:crypto";
 import { copyFile, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { deletedOn } from "../watch.ts";
 
 const held = 100;
 
-/** @param renewed the backup was restored as it should be, with a new epoch; false: its file was just put back */
+/** @param renewed the backup was restored correctly, with a new epoch; false: its file was just copied back */
 function restored(renewed: boolean): Fault["act"] {
   return async (scene) => {
     const numbers = scene.numbersFrom(held);
@@ -30,7 +30,7 @@ function restored(renewed: boolean): Fault["act"] {
     await copyFile(db, backup);
     await scene.startController();
     await scene.allConnected();
-    // What the backup does not know: every tenth has moved.
+    // Changes after the backup: every tenth VM has moved.
     const moved = names.filter((_, i) => i % 10 === 0);
     for (const name of moved) await scene.call("PATCH", `/v1/vms/${name}?wait=ready`, { host: "c" });
     await scene.lab.controller.stop("SIGTERM");

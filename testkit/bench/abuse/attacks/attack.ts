@@ -1,7 +1,7 @@
-// An attack as its process sees it, and what all attacks count.
+// An attack as seen by its process, and the common counters.
 import type { Means, Target } from "../means.ts";
 
-/** Counts of what an attacker sent and of the answers that it got. */
+/** Counts of the attacker's requests and of the answers that it got. */
 export type Tally = Record<string, number>;
 
 export type Count = (what: string) => void;
@@ -14,5 +14,5 @@ export interface Battle {
   readonly grown: () => void;
 }
 
-/** Begins at once. @returns ends it, and closes all that is open */
+/** Starts at once. @returns a callback that ends it and closes everything */
 export type Attack = (battle: Battle) => () => void;

@@ -1,4 +1,4 @@
-// Raw connections: cheap to make, so that the attacker's share of a processor goes into the attack.
+// Raw connections: cheap to open, so that the attacker's share of a processor goes into the attack.
 import { connect as connectTcp, createServer, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { agentPath } from "../../../../schema/agent/index.ts";
@@ -26,7 +26,7 @@ export function openTcp(way: Way): Socket {
   return connectTcp(way).on("error", () => {});
 }
 
-/** The server's certificate is not looked at: the attacker saves the work. */
+/** The server's certificate is not checked: the attacker saves the work. */
 export function openTls(way: Way, identity?: HostIdentity): TLSSocket {
   const own = identity && { cert: identity.certificate, key: identity.key };
   return connectTls({ ...way, ...own, rejectUnauthorized: false }).on("error", () => {});
@@ -63,7 +63,7 @@ export function openChannel(battle: Battle, onOpen: (socket: TLSSocket) => void,
   return socket;
 }
 
-/** A close frame is mostly alone in what is read at once (RFC 6455 §5.5.1). */
+/** A close frame is usually alone in one read (RFC 6455 §5.5.1). */
 function countClose(frames: Buffer, count: Count): void {
   if (frames.length >= 4 && frames[0] === 0x88) count(`closed with ${frames.readUInt16BE(2)}`);
 }
@@ -82,7 +82,7 @@ export interface Kept {
   open(opened: () => void): Socket;
 }
 
-/** Keeps so many connections: those that are closed are replaced at once. @returns ends it */
+/** Keeps so many connections open: closed ones are replaced at once. @returns a callback that ends it */
 export function keepMany({ size, maxOpening, onFull, open }: Kept): () => void {
   const sockets = new Set<Socket>();
   let opening = 0;

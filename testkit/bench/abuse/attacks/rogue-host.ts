@@ -1,5 +1,7 @@
 // Attacks with the certificate of an enrolled host.
+
 import type { TLSSocket } from "node:tls";
+import { every } from "../../../../common/every.ts";
 import type { Attack } from "./attack.ts";
 import { keepMany, keepOne, openChannel } from "./connections.ts";
 import { helloFrame, interestFrames, pump, questionFrames, reportFrames } from "./frames.ts";
@@ -13,7 +15,7 @@ const redeclareMs = 500;
 /** Sessions that the host has left unread at the same time. */
 const maxUnread = 8;
 
-/** One session that sends `first` and then `rest` again and again, opened anew as often as it is closed. */
+/** One session that sends `first` and then `rest` repeatedly, and is reopened whenever it is closed. */
 const flood =
   (first: readonly Buffer[], rest: readonly Buffer[]): Attack =>
   (battle) =>
@@ -56,7 +58,7 @@ const reportFlood: Attack = (battle) => {
   return flood(noInterest, frames)(battle);
 };
 
-/** Declares many keys and reads none of the answers; comes again while the sessions before are unread. */
+/** Declares many keys and reads none of the answers; reconnects while earlier sessions are unread. */
 const slowReader: Attack = (battle) => {
   const { sharedVni, sizes, identity } = battle.means;
   const declaration = madeOnce("slow-reader", () => interestFrames(sharedVni, sizes.heldKeys));
@@ -72,9 +74,9 @@ const slowReader: Attack = (battle) => {
     if (unread.length > maxUnread) unread.shift()?.destroy();
   };
   come();
-  const timer = setInterval(come, redeclareMs);
+  const timer = every(redeclareMs, come);
   return () => {
-    clearInterval(timer);
+    timer.stop();
     for (const socket of unread) socket.destroy();
   };
 };

@@ -1,5 +1,7 @@
 // Attacks without credentials.
+
 import { request } from "node:https";
+import { every } from "../../../../common/every.ts";
 import type { Attack, Battle } from "./attack.ts";
 import {
   hostHeader,
@@ -40,7 +42,7 @@ const requests: readonly Request[] = [
 /** Six kinds of requests, each at a rate, beside connections that never end their headers. */
 const strangersRequests: Attack = (battle) => {
   const { target, means } = battle;
-  const timers = requests.map((each) => setInterval(() => send(battle, each), 1_000 / means.sizes.rate));
+  const timers = requests.map((each) => every(1_000 / means.sizes.rate, () => send(battle, each)));
   battle.grown();
   const slow = new Set<() => void>();
   const stopSlow = keepMany({
@@ -57,9 +59,9 @@ const strangersRequests: Attack = (battle) => {
   const dripAll = () => {
     for (const drip of slow) drip();
   };
-  timers.push(setInterval(dripAll, 1_000));
+  timers.push(every(1_000, dripAll));
   return () => {
-    for (const timer of timers) clearInterval(timer);
+    for (const timer of timers) timer.stop();
     stopSlow();
   };
 };
@@ -107,7 +109,9 @@ const holdConnections =
       },
     });
 
-/** The first message of a handshake again and again: the server computes, the stranger waits for its answer and leaves. */
+/**
+ * The first message of a handshake repeatedly: the server computes, the stranger waits for its answer and disconnects.
+ */
 const handshakes =
   (way: (battle: Battle) => Way): Attack =>
   (battle) => {

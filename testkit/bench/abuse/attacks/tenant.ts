@@ -1,5 +1,7 @@
 // Attacks with tokens that are narrowed to networks.
+
 import { Agent, type RequestOptions, request } from "node:https";
+import { every } from "../../../../common/every.ts";
 import type { Attack, Battle } from "./attack.ts";
 import { hostHeader, keepMany, openTls, wayOverIpv4 } from "./connections.ts";
 
@@ -15,7 +17,7 @@ function options(battle: Battle, token: string, path: string): RequestOptions {
   return { ...wayOverIpv4(battle), path, headers, rejectUnauthorized: false };
 }
 
-/** Connections that ask once and then say nothing. */
+/** Connections that send one request and are then silent. */
 const idleConnections: Attack = (battle) => {
   const { target, means, count } = battle;
   return keepMany({
@@ -37,7 +39,7 @@ const idleConnections: Attack = (battle) => {
   });
 };
 
-/** Imports whose bodies come a byte a second. */
+/** Imports whose bodies arrive at a byte a second. */
 const slowImport: Attack = (battle) => {
   const { means, count } = battle;
   let isRunning = true;
@@ -46,9 +48,9 @@ const slowImport: Attack = (battle) => {
     if (!isRunning) return;
     const { headers, ...rest } = options(battle, means.operatorToken, "/v1/import");
     const call = request({ ...rest, method: "POST", agent: false, headers: { ...headers, "content-type": ndjson } });
-    const timer = setInterval(() => call.write(" "), dripMs);
+    const timer = every(dripMs, () => void call.write(" "));
     const stop = () => {
-      clearInterval(timer);
+      timer.stop();
       call.destroy();
     };
     stops.add(stop);
@@ -73,7 +75,7 @@ const slowImport: Attack = (battle) => {
   };
 };
 
-/** The same pages of the log, and searches of all of it for what is not there, many at the same time. */
+/** The same pages of the log, and searches of all of it without a match, many at the same time. */
 const logReads: Attack = (battle) => {
   const { means } = battle;
   const connections = new Agent({ keepAlive: true, maxSockets: means.sizes.logs });

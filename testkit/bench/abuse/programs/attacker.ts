@@ -1,4 +1,4 @@
-// An attacker on a server: attacks on order, and reports what it sent and which answers it got.
+// An attacker on a server: attacks on request, and reports what it sent and which answers it got.
 import { controllerAttacks } from "../attacks/all.ts";
 import type { Tally } from "../attacks/attack.ts";
 import { serveOrders } from "../crew.ts";
@@ -14,7 +14,7 @@ export type AttackerOrder =
       readonly means: Means;
       readonly growMs: number;
     }
-  /** Answered with a `Tally` of what was done since the attack began. */
+  /** Answered with a `Tally` of the time since the attack began. */
   | { readonly kind: "rest" };
 
 let tally: Tally = {};
@@ -22,7 +22,7 @@ let stop = (): void => {};
 
 function attack({ name, target, means, growMs }: Extract<AttackerOrder, { kind: "attack" }>): Promise<void> {
   tally = {};
-  // What ends late counts for the attack that it belongs to.
+  // Late results count for their own attack.
   const own = tally;
   const count = (what: string) => {
     own[what] = (own[what] ?? 0) + 1;

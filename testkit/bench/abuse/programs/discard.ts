@@ -1,4 +1,4 @@
-// What attackers of a control run send to: accepts TLS, requests and WebSockets, and drops all that it reads.
+// The target of attackers in a control run: accepts TLS, requests and WebSockets, and discards everything it reads.
 
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";

@@ -26,14 +26,14 @@ export interface Flood {
 /** IEEE 802: for local experiments, so no protocol answers. */
 const experimentalType = 0x88b5;
 const minPayloadBytes = 46;
-/** Frames between two looks at orders. */
+/** Frames between two checks for orders. */
 const batch = 64;
 /** Offsets in an ARP request over Ethernet (RFC 826). */
 const offsets = { source: 6, senderMac: 22, senderIp: 28, targetIp: 38 } as const;
 
 type Order = Extract<GuestAttackerOrder, { kind: "attack" }>;
 
-/** A frame, and what makes it the next one. */
+/** A frame, and a function that changes it to the next one. */
 interface Frames {
   readonly frame: Buffer;
   next(frame: Buffer): void;
@@ -61,7 +61,7 @@ const makers: Readonly<Record<GuestAttack, (order: Order) => Frames>> = {
     frame: ethernet({ to: broadcastMac, from: mac, type: experimentalType, payload: Buffer.alloc(minPayloadBytes) }),
     next: (frame) => writeRandomMac(frame, offsets.source),
   }),
-  /** Others ask than the one who sends: another asker and another address in each. */
+  /** The askers differ from the sender: another asker and another address in each frame. */
   "arp-storm": ({ mac, ip }) => ({
     frame: arp({ operation: "request", senderMac: mac, senderIp: ip, targetIp: ip }),
     next: (frame) => {
@@ -70,7 +70,7 @@ const makers: Readonly<Record<GuestAttack, (order: Order) => Frames>> = {
       writeRandomIp(frame, offsets.targetIp);
     },
   }),
-  /** The guest itself asks for one address after the other. */
+  /** The guest itself asks for consecutive addresses. */
   "guest-scan": ({ mac, ip }) => ({
     frame: arp({ operation: "request", senderMac: mac, senderIp: ip, targetIp: ip }),
     next: (frame) => frame.writeUInt16BE((frame.readUInt16BE(offsets.targetIp + 2) + 1) & 0xffff, offsets.targetIp + 2),

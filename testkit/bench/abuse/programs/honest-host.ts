@@ -1,4 +1,5 @@
-// An honest host: an agent's session with the controller, which asks a question at a pace that does not wait for answers.
+// An honest host: an agent's session with the controller, which asks questions at a fixed rate without waiting for
+// answers.
 import { pino } from "pino";
 import { ControllerLink } from "../../../../node-agent/controller-link/link.ts";
 import { parseIp, parseVni, type Revision } from "../../../../schema/address/index.ts";

@@ -71,7 +71,7 @@ async function begin({ target, ca, token }: Extract<OperatorOrder, { kind: "begi
   };
 }
 
-/** Where another import is running it says so, and is tried again until the time is over. @throws Error */
+/** While another import is running it reports that, and is retried until the deadline. @throws Error */
 async function patiently(act: () => Promise<void>): Promise<void> {
   const endMs = performance.now() + timeoutMs;
   for (;;) {

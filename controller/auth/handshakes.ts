@@ -2,16 +2,18 @@
 // better part of a millisecond, and a thousand may be ready at the same moment.
 import type { Socket } from "node:net";
 import type { Server, TLSSocket } from "node:tls";
+import { Allowances } from "../../common/allowances.ts";
+import type { Rate } from "../../common/token-bucket.ts";
 import { peerOf, sourceOf } from "../peer.ts";
 
 export interface HandshakeLimits {
-  /** Handshakes that are under way at one time. */
+  /** Handshakes that are in progress at one time. */
   readonly underWay: number;
   /** Those of one source (`sourceOf`), so that one which never ends its handshakes leaves places to others; default all. */
   readonly perSource?: number;
   /** Handshakes that one source may begin in a second, and at once; default any number. What exceeds it waits. */
-  readonly rate?: { readonly perSecond: number; readonly burst: number };
-  /** One that takes longer goes on, and makes room for another: who stays silent holds up nobody for longer than this. */
+  readonly rate?: Rate;
+  /** One that takes longer continues, and makes room for another: a silent peer delays others by at most this. */
   readonly patienceMs: number;
 }
 
@@ -24,8 +26,18 @@ const defaultLimits: HandshakeLimits = {
   patienceMs: 200,
 };
 
-/** Whether the handshake on this TCP socket has not begun yet. */
-export type IsWaiting = (socket: object) => boolean;
+export interface Handshakes {
+  /** Whether the handshake on this TCP socket has not begun yet. */
+  isWaiting(socket: object): boolean;
+  /** The source has to wait as if it had begun so many more. */
+  charge(source: string, handshakes: number): void;
+}
+
+/** Without TLS there are none. */
+export const noHandshakes: Handshakes = { isWaiting: () => false, charge: () => {} };
+
+/** Sources of which an allowance is kept. */
+const maxSources = 4_096;
 
 /**
  * Starts a few handshakes at a time: those of one source (`sourceOf`) in order of arrival, several sources in turns, so that
@@ -35,7 +47,7 @@ export type IsWaiting = (socket: object) => boolean;
 export function paceHandshakes(
   server: Server,
   { underWay, perSource = underWay, rate, patienceMs }: HandshakeLimits = defaultLimits,
-): IsWaiting {
+): Handshakes {
   const listeners = server.listeners("connection");
   server.removeAllListeners("connection");
   const waiting = new Map<string, Set<Socket>>();
@@ -44,7 +56,7 @@ export function paceHandshakes(
   const places = new Map<string, () => void>();
   /** Places that each source has. */
   const taken = new Map<string, number>();
-  const allowances = new Allowances(rate);
+  const allowances = rate && new Allowances(rate, maxSources);
   let retry: NodeJS.Timeout | undefined;
 
   const leave = (socket: Socket, source: string): void => {
@@ -82,17 +94,17 @@ export function paceHandshakes(
     while (places.size < underWay) {
       const free = [...waiting].filter(([source]) => (taken.get(source) ?? 0) < perSource);
       const nowMs = performance.now();
-      const next = free.find(([source]) => allowances.waitMs(source, nowMs) === 0);
+      const waitMs = (source: string) => allowances?.waitMs(source, nowMs) ?? 0;
+      const next = free.find(([source]) => waitMs(source) === 0);
       if (!next) {
-        const waitMs = Math.min(...free.map(([source]) => allowances.waitMs(source, nowMs)));
-        if (free.length > 0) retryAfter(waitMs);
+        if (free.length > 0) retryAfter(Math.min(...free.map(([source]) => waitMs(source))));
         return;
       }
       const [source, sockets] = next;
       const [socket] = sockets;
       if (!socket) return;
       leave(socket, source);
-      allowances.spend(source, nowMs);
+      allowances?.spend(source, 1, nowMs);
       begin(socket, source);
     }
   };
@@ -105,42 +117,12 @@ export function paceHandshakes(
     waiting.set(source, (waiting.get(source) ?? new Set()).add(socket));
     notBegun.add(socket);
     socket.once("close", () => leave(socket, source));
-    // Until TLS listens for it: a peer that has gone again is no matter.
+    // Until TLS handles errors: one of a peer that has disconnected again is ignored.
     socket.on("error", () => {});
     beginMore();
   });
-  return (socket) => notBegun.has(socket);
-}
-
-/** Sources of which an allowance is kept; full allowances are dropped beyond. */
-const maxSources = 4_096;
-
-/** Token buckets by source. */
-class Allowances {
-  private readonly left = new Map<string, { readonly tokens: number; readonly atMs: number }>();
-
-  constructor(private readonly rate: HandshakeLimits["rate"]) {}
-
-  /** Milliseconds until the source may begin one more. */
-  waitMs(source: string, nowMs: number): number {
-    if (!this.rate) return 0;
-    const missing = 1 - this.tokens(source, nowMs);
-    return missing <= 0 ? 0 : (missing * 1_000) / this.rate.perSecond;
-  }
-
-  spend(source: string, nowMs: number): void {
-    if (!this.rate) return;
-    this.left.set(source, { tokens: this.tokens(source, nowMs) - 1, atMs: nowMs });
-    if (this.left.size <= maxSources) return;
-    for (const each of this.left.keys()) {
-      if (this.tokens(each, nowMs) >= this.rate.burst) this.left.delete(each);
-    }
-  }
-
-  private tokens(source: string, nowMs: number): number {
-    if (!this.rate) return 1;
-    const { perSecond, burst } = this.rate;
-    const known = this.left.get(source);
-    return known ? Math.min(burst, known.tokens + ((nowMs - known.atMs) * perSecond) / 1_000) : burst;
-  }
+  return {
+    isWaiting: (socket) => notBegun.has(socket),
+    charge: (source, handshakes) => allowances?.spend(source, handshakes, performance.now()),
+  };
 }

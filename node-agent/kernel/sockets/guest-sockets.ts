@@ -1,8 +1,12 @@
-// AF_PACKET sockets: one on each bridge that receives guests' requests, and one for the host that sends answers through guests'
-// ports. The agent does not poll them: it drains the first after a miss or an answer.
-
+// The guests of a bridge: what they ask, their ports, and frames to them. AF_PACKET sockets, one on each bridge that receives
+// requests, and one for the host that sends answers through guests' ports. The agent does not poll them: it drains the first
+// after a miss or an answer.
 import { type MacAddress, macToBytes } from "../../../schema/address/index.ts";
 import type { Heard } from "../../misses/waiting.ts";
+import { decodeLink } from "../codec/link-codec.ts";
+import { RTM_GETLINK } from "../codec/link-numbers.ts";
+import { encodeLinkDump } from "../codec/link-requests.ts";
+import { decodeNeighbourMessage, encodePortLookUp, RTM_GETNEIGH } from "../codec/neighbour-codec.ts";
 import { decodeHeard } from "../codec/packet-codec.ts";
 import {
   AF_PACKET,
@@ -19,6 +23,7 @@ import {
   sendTo,
   setsockopt,
 } from "./libc.ts";
+import type { RequestSocket } from "./request-socket.ts";
 import type { BpfInstruction } from "./socket-guard.ts";
 
 const ETH_P_ALL = 0x0003;
@@ -83,7 +88,7 @@ function linkAddress(ifindex: number, protocol: number): Buffer {
 }
 
 /** Receives the requests that guests of one bridge broadcast. Receives no unicast: a bridge sends that to ports only. */
-export class AskerSocket {
+class AskerSocket {
   private readonly fd: number;
   private readonly frame = Buffer.alloc(snapBytes);
 
@@ -146,4 +151,69 @@ export class FrameSender {
   close(): void {
     closeSocket(this.fd);
   }
+}
+
+/** A guest rarely changes its port; one that did retries within this time. */
+const freshMs = 1_000;
+const maxRemembered = 4_096;
+
+interface Remembered {
+  readonly port: Promise<number | undefined>;
+  readonly sinceMs: number;
+}
+
+class GuestPorts {
+  private readonly byMac = new Map<MacAddress, Remembered>();
+
+  /** @param tunnelIfindex the one port that is not a guest's; frames must never be sent to it */
+  constructor(
+    private readonly socket: RequestSocket,
+    private readonly bridgeIfindex: number,
+    private readonly tunnelIfindex: number,
+  ) {}
+
+  /** ifindex of the guest's port; undefined where the bridge does not know the MAC, or has it behind the tunnel. */
+  portOf(mac: MacAddress, nowMs: number): Promise<number | undefined> {
+    const known = this.byMac.get(mac);
+    if (known && nowMs - known.sinceMs < freshMs) return known.port;
+    const port = this.lookUp(mac);
+    this.byMac.delete(mac);
+    this.byMac.set(mac, { port, sinceMs: nowMs });
+    const [oldest] = this.byMac.keys();
+    if (this.byMac.size > maxRemembered && oldest !== undefined) this.byMac.delete(oldest);
+    return port;
+  }
+
+  /** ifindexes of all guests' ports. @throws NetlinkError */
+  async all(): Promise<number[]> {
+    const messages = await this.socket.dump("list bridge ports", RTM_GETLINK, encodeLinkDump(this.bridgeIfindex));
+    return messages
+      .map(decodeLink)
+      .filter((link) => link !== undefined)
+      .filter((link) => link.master === this.bridgeIfindex && link.ifindex !== this.tunnelIfindex)
+      .map((link) => link.ifindex);
+  }
+
+  private async lookUp(mac: MacAddress): Promise<number | undefined> {
+    const message = await this.socket.get(RTM_GETNEIGH, encodePortLookUp(this.bridgeIfindex, mac));
+    const ifindex = message && decodeNeighbourMessage(message)?.ifindex;
+    // The bridge's own addresses have the bridge as their port.
+    return ifindex === this.tunnelIfindex || ifindex === this.bridgeIfindex ? undefined : ifindex;
+  }
+}
+
+/** The guests of this host's bridges, as the announcer needs them. */
+export interface GuestEdge {
+  /** Opens in the calling thread's network namespace, and stays there. */
+  hear(bridgeIfindex: number): Pick<AskerSocket, "bridgeIfindex" | "drain" | "ignore" | "close">;
+  portsOf(bridgeIfindex: number, tunnelIfindex: number): Pick<GuestPorts, "portOf" | "all">;
+  readonly sender: Pick<FrameSender, "send" | "close">;
+}
+
+export function openGuestEdge(requests: RequestSocket): GuestEdge {
+  return {
+    hear: (bridgeIfindex) => new AskerSocket(bridgeIfindex),
+    portsOf: (bridgeIfindex, tunnelIfindex) => new GuestPorts(requests, bridgeIfindex, tunnelIfindex),
+    sender: new FrameSender(),
+  };
 }

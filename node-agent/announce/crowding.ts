@@ -1,21 +1,20 @@
 // Keeps the queue of misses, which all networks of the host share, usable for each: misses of networks that fill it are ignored
 // for a while, and so are those of networks with a scanning guest. The agent reads the requests of their guests on their bridges
 // instead, if possible.
+import { every, type Repetition } from "../../common/every.ts";
 import type { Vni } from "../../schema/address/index.ts";
-import type { ShutOutDevices } from "../kernel/sockets/miss-socket.ts";
+import type { MissSocket } from "../kernel/sockets/miss-socket.ts";
 import { Crowds } from "../misses/crowds.ts";
 import type { Miss } from "../misses/miss.ts";
+import type { Announcer } from "./announcer.ts";
 
 /** Interval of checks for lost misses, and for networks to be read again. */
 const everyMs = 250;
 
 export interface CrowdingDependencies {
-  /** Misses that the kernel has dropped since the start. */
-  drops(): number;
-  /** Of unknown MACs, too: those have no entry during that time. */
-  shutOut(devices: ShutOutDevices): void;
-  /** Requests on the bridges of exactly these networks replace their misses. */
-  hearInstead(vnis: readonly Vni[]): void;
+  readonly misses: Pick<MissSocket, "drops" | "shutOut">;
+  /** Absent with `--announce off`. */
+  readonly announcer: Pick<Announcer, "hearInstead"> | undefined;
   /** A network raises more misses than are read. */
   began(vni: Vni): void;
   nowMs(): number;
@@ -30,32 +29,32 @@ export class Crowding {
   private readonly sources = new Map<string, Source>();
   private scanned: readonly number[] = [];
   private drops = 0;
-  private readonly timer: NodeJS.Timeout;
+  private readonly timer: Repetition;
 
   constructor(private readonly deps: CrowdingDependencies) {
-    this.timer = setInterval(() => this.look(), everyMs).unref();
+    this.timer = every(everyMs, () => this.look());
   }
 
   /** @param ifindex of the vxlan device that missed */
-  onMiss({ kind, vni }: Miss, ifindex: number): void {
+  readonly onMiss = ({ kind, vni }: Miss, ifindex: number): void => {
     const name = `${kind} ${vni}`;
     if (this.sources.get(name)?.ifindex !== ifindex) this.sources.set(name, { kind, vni, ifindex });
     if (this.crowds.count(name, this.deps.nowMs())) this.begin(name);
-  }
+  };
 
   /** Devices of networks in which a guest scans, by ifindex; those of an earlier call no longer count. */
-  onScans(ifindexes: readonly number[]): void {
+  readonly onScans = (ifindexes: readonly number[]): void => {
     this.scanned = ifindexes;
     this.apply();
-  }
+  };
 
   close(): void {
-    clearInterval(this.timer);
+    this.timer.stop();
   }
 
   private look(): void {
-    const { drops, nowMs } = this.deps;
-    const now = drops();
+    const { misses, nowMs } = this.deps;
+    const now = misses.drops();
     const crowd = this.crowds.look(now > this.drops, nowMs());
     this.drops = now;
     if (crowd !== undefined) this.begin(crowd);
@@ -72,8 +71,9 @@ export class Crowding {
     const crowded = this.crowds.list().flatMap((name) => this.sources.get(name) ?? []);
     const unknown = (kind: Miss["kind"]): Source[] => crowded.filter((each) => each.kind === kind);
     const indexes = (sources: readonly Source[]): number[] => sources.map(({ ifindex }) => ifindex);
-    this.deps.hearInstead(unknown("l3miss").map(({ vni }) => vni));
-    this.deps.shutOut({
+    this.deps.announcer?.hearInstead(unknown("l3miss").map(({ vni }) => vni));
+    // Unknown MACs too: those have no entry during that time.
+    this.deps.misses.shutOut({
       l3: [...new Set([...this.scanned, ...indexes(unknown("l3miss"))])],
       l2: indexes(unknown("l2miss")),
     });

@@ -1,0 +1,160 @@
+// Everything that the agent writes to the kernel's tables: answers as they arrive, of which the waiting guests are told, and the
+// operations of all other parts. Refused entries are remembered until a comparison (entry-reconciler.ts) finds them in place.
+import type { Logger } from "pino";
+import { type Answer, type BindingKey, keyText, type Vni } from "../../schema/address/index.ts";
+import type { Announcer } from "../announce/announcer.ts";
+import type { Reporter } from "../findings/reporter.ts";
+import type { Announcement } from "../kernel/codec/packet-codec.ts";
+import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
+import { type Entry, entryKey, type Operation, type OperationResult, type Tables } from "../tables/entry.ts";
+import type { HeldAnswers } from "../tables/held.ts";
+import type { Occasion } from "../tables/held-network.ts";
+
+/** Progress of answers; times are of the agent's monotonic clock. */
+export interface Programmed {
+  /** Acknowledged by the kernel. */
+  readonly writtenMs: number;
+  /** By key: when the answer was sent to the waiting guests, undefined if no guest waited. */
+  readonly announced: ReadonlyMap<string, Promise<number | undefined>>;
+}
+
+/** Answers in memory, on their way to the kernel and to guests. */
+export interface Underway {
+  /** Keys that this host does not need: the controller can end its interest in them. */
+  readonly released: readonly BindingKey[];
+  /** Networks of which guests on this host may have changed. */
+  readonly guestsIn: readonly Vni[];
+  readonly programmed: Promise<Programmed>;
+}
+
+/** Writes by others during a network's comparison. */
+export interface ConcurrentWrites {
+  readonly vni: Vni;
+  readonly places: Set<string>;
+  refused: boolean;
+}
+
+export interface EntryWriterDependencies {
+  readonly devices: Pick<NetworkDevices, "deviceOf">;
+  readonly tables: Pick<Tables, "apply">;
+  readonly held: HeldAnswers;
+  /** Absent with `--announce off`. */
+  readonly announcer: Pick<Announcer, "answer" | "announce"> | undefined;
+  readonly reporter: Pick<Reporter, "note">;
+  readonly log: Pick<Logger, "warn">;
+  nowMs(): number;
+}
+
+type Refused = Extract<OperationResult, { readonly ok: false }>;
+
+export class EntryWriter {
+  /** By network, why the kernel refused an entry. */
+  readonly refusals = new Map<Vni, string>();
+  /** Of the present comparison: networks are compared one after the other. */
+  private concurrent: ConcurrentWrites | undefined;
+
+  constructor(private readonly deps: EntryWriterDependencies) {}
+
+  /** Writes to memory and to the kernel, then sends to guests that wait or may have an older MAC. */
+  take(answers: readonly Answer[], occasion: Occasion): Underway {
+    const { devices, held, announcer, nowMs } = this.deps;
+    const { operations, released, guestsIn, taken, changedMacs } = held.take(answers, nowMs(), occasion);
+    // Without a device nothing is written, and no guest waits; it may get one at any moment.
+    const isWritten = ({ vni }: { readonly vni: Vni }): boolean => devices.deviceOf(vni) !== undefined;
+    const written = taken.filter(({ key }) => isWritten(key));
+    const changed = changedMacs.filter(isWritten);
+    const programmed = this.write(operations).then(() => {
+      const announced = this.announce(written);
+      for (const { vni, ...known } of changed) if (this.isHeld(vni, known)) void announcer?.announce(vni, known);
+      return announced;
+    });
+    return { released, guestsIn, programmed };
+  }
+
+  /** Sends answers that the kernel has now to the waiting guests. A replaced answer is left out: the newer one follows. */
+  announce(answers: readonly Answer[]): Programmed {
+    const { announcer, nowMs } = this.deps;
+    const writtenMs = nowMs();
+    const announced = new Map<string, Promise<number | undefined>>();
+    for (const { key, binding } of answers) {
+      if (!announcer || key.kind !== "ip" || !binding || binding.local) continue;
+      const known = { ip: key.ip, mac: binding.mac, router: binding.router ?? false };
+      if (this.isHeld(key.vni, known)) announced.set(keyText(key), announcer.answer(key.vni, known));
+    }
+    return { writtenMs, announced };
+  }
+
+  /** Held, but missed: the kernel has lost the entry. @returns when it is written again */
+  async reassert(entries: readonly Entry[]): Promise<number> {
+    const { announcer, nowMs } = this.deps;
+    await this.write(entries.map((entry) => ({ verb: "put", entry })));
+    const programmedMs = nowMs();
+    const routers = new Set(entries.flatMap((entry) => (entry.kind === "tunnel" && entry.router ? entry.mac : [])));
+    for (const entry of entries) {
+      if (entry.kind !== "neighbour") continue;
+      void announcer?.answer(entry.vni, { ip: entry.ip, mac: entry.mac, router: routers.has(entry.mac) });
+    }
+    return programmedMs;
+  }
+
+  /**
+   * Sends operations to the kernel now; a refusal leaves the network unsettled. Without a device they are dropped: its set-up
+   * starts from all entries that are held by then.
+   */
+  async write(operations: readonly Operation[]): Promise<OperationResult[]> {
+    const { concurrent } = this;
+    for (const { entry } of operations) if (entry.vni === concurrent?.vni) concurrent.places.add(entryKey(entry));
+    const results = await this.send(operations);
+    this.noteRefused(results);
+    return results;
+  }
+
+  /** The same for the comparison, which notes refusals when it is done. */
+  send(operations: readonly Operation[]): Promise<OperationResult[]> {
+    const { devices, tables } = this.deps;
+    return tables.apply(operations.filter(({ entry }) => devices.deviceOf(entry.vni) !== undefined));
+  }
+
+  private isHeld(vni: Vni, { ip, mac }: Pick<Announcement, "ip" | "mac">): boolean {
+    const fact = this.deps.held.find({ kind: "ip", vni, ip });
+    return fact?.kind === "remote" && fact.mac === mac;
+  }
+
+  /** A network's comparison begins: from here on `write` is noted. */
+  beginComparison(vni: Vni): ConcurrentWrites {
+    this.concurrent = { vni, places: new Set(), refused: false };
+    return this.concurrent;
+  }
+
+  endComparison(): void {
+    this.concurrent = undefined;
+  }
+
+  noteRefused(results: readonly OperationResult[]): void {
+    const refused = results.filter((result): result is Refused => !result.ok);
+    for (const { operation, reason } of refused) {
+      const { vni } = operation.entry;
+      this.refusals.set(vni, reason);
+      if (this.concurrent?.vni === vni) this.concurrent.refused = true;
+    }
+    const [first] = refused;
+    if (!first) return;
+    for (const [vni, count] of countFull(refused)) {
+      this.deps.reporter.note({ kind: "table-full", vni, count, detail: first.reason });
+    }
+    // One line for all: a full table refuses thousands, at every attempt.
+    const { verb, entry } = first.operation;
+    const fields = { vni: entry.vni, refused: refused.length, verb, entry: entryKey(entry), reason: first.reason };
+    this.deps.log.warn(fields, "the kernel refused");
+  }
+}
+
+/** Number of entries that the kernel had no room for, by network. */
+function countFull(refused: readonly Refused[]): Map<Vni, number> {
+  const counts = new Map<Vni, number>();
+  for (const { operation, full } of refused) {
+    const { vni } = operation.entry;
+    if (full) counts.set(vni, (counts.get(vni) ?? 0) + 1);
+  }
+  return counts;
+}

@@ -1,0 +1,113 @@
+// The agent's session with a controller that says what the test wants.
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { pino } from "pino";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { type WebSocket, WebSocketServer } from "ws";
+import { FrameAssembly } from "../../node-agent/controller-link/frame-assembly.ts";
+import { ControllerLink, type LinkHandlers } from "../../node-agent/controller-link/link.ts";
+import { afterEnd } from "../../node-agent/controller-link/link-state.ts";
+import { parseRevision, parseVni } from "../../schema/address/index.ts";
+import { FrameError } from "../../schema/agent/index.ts";
+import { waitUntil } from "../../testkit/lab/wait.ts";
+
+const asOf = parseRevision(7);
+const network = (name: string, vni: number) => ({ name, vni: parseVni(vni), mtu: 1450, revision: asOf });
+const blue = network("blue", 100);
+const red = network("red", 200);
+const firstHalf = JSON.stringify({ type: "snapshot", asOf, networks: [blue], answers: [], end: false });
+const secondHalf = JSON.stringify({ type: "snapshot", asOf, networks: [red], answers: [], end: true });
+
+async function startLink() {
+  const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+  await once(server, "listening");
+  const seen: string[] = [];
+  const handlers: LinkHandlers = {
+    hello: () => ({ protocol: { min: 1, max: 1 }, version: "0.1.0", host: "a", vtepPort: 4789 }),
+    interest: () => [],
+    onWelcome: () => seen.push("welcome"),
+    onSnapshot: ({ networks }) => seen.push(`snapshot of ${networks.map(({ name }) => name)}`),
+    onAnswers: () => seen.push("answers"),
+    onChanges: () => seen.push("changes"),
+    onSenders: () => seen.push("senders"),
+    onHeartbeat: () => seen.push("heartbeat"),
+    onTrust: () => seen.push("trust"),
+    onClosed: (reason) => seen.push(`closed, ${link.status.kind}: ${reason}`),
+  };
+  const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const link: ControllerLink = new ControllerLink(url, () => undefined, handlers, pino({ level: "silent" }));
+  const accepted = once(server, "connection") as Promise<[WebSocket]>;
+  link.start();
+  const [peer] = await accepted;
+  onTestFinished(() => {
+    link.stop();
+    for (const client of server.clients) client.terminate();
+    server.close();
+  });
+  const reach = (kind: string) =>
+    waitUntil(
+      () => link.status,
+      (status) => status.kind === kind,
+      { what: kind },
+    );
+  return { link, peer, seen, reach };
+}
+
+describe("the session with the controller", () => {
+  test("is live, and sends, from the last chunk of its snapshot until it is closed", async () => {
+    const { link, peer, seen, reach } = await startLink();
+    expect(link.status).toEqual({ kind: "connecting" });
+    peer.send(firstHalf);
+    peer.send(JSON.stringify({ type: "heartbeat", asOf }));
+    await waitUntil(
+      () => seen,
+      ({ length }) => length > 0,
+      { what: "the heartbeat" },
+    );
+    expect([link.isLive, link.send({ type: "applied", revision: asOf, problems: [] })]).toEqual([false, false]);
+    peer.send(secondHalf);
+    await reach("connected");
+    expect([link.isLive, link.send({ type: "applied", revision: asOf, problems: [] })]).toEqual([true, true]);
+    peer.close(4000, "enough");
+    await reach("waiting");
+    expect(link.isLive).toBe(false);
+    expect(seen).toEqual(["heartbeat", "snapshot of blue,red", "closed, waiting: enough (4000)"]);
+  });
+
+  test("says while it connects again why the last one ended", async () => {
+    const { link, peer, reach } = await startLink();
+    peer.send("{");
+    await reach("waiting");
+    await reach("connecting");
+    expect(link.status).toMatchObject({ reason: expect.stringContaining("the controller sent an invalid frame") });
+  });
+
+  test("takes in nothing after it was stopped, and does not come back", async () => {
+    const { link, peer, seen, reach } = await startLink();
+    peer.send(firstHalf);
+    peer.send(secondHalf);
+    await reach("connected");
+    const closed = once(peer, "close");
+    link.stop();
+    link.stop();
+    peer.send(JSON.stringify({ type: "heartbeat", asOf }));
+    expect((await closed)[0]).toBe(1001);
+    expect(link.send({ type: "applied", revision: asOf, problems: [] })).toBe(false);
+    expect(seen).toEqual(["snapshot of blue,red"]);
+  });
+});
+
+test("pauses grow from failure to failure, and start anew after a live session", () => {
+  const failed = { kind: "connecting", failures: 2 } as Parameters<typeof afterEnd>[0];
+  expect(afterEnd(failed, 0, 0.5)).toEqual({ failures: 3, pauseMs: 500 });
+  const live = { kind: "live" } as Parameters<typeof afterEnd>[0];
+  expect(afterEnd(live, 30_000, 0.5)).toEqual({ failures: 1, pauseMs: 30_125 });
+});
+
+test("the position in the log may not go back within a session", () => {
+  const frames = new FrameAssembly();
+  expect(frames.add(firstHalf)).toBeUndefined();
+  const earlier = JSON.stringify({ type: "heartbeat", asOf: 6 });
+  expect(() => frames.add(earlier)).toThrow(new FrameError("asOf went back from 7 to 6"));
+  expect(new FrameAssembly().add(earlier)).toEqual({ type: "heartbeat", asOf: 6 });
+});
