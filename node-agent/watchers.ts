@@ -1,5 +1,4 @@
 // What the agent hears of the kernel by itself: misses, changes to devices and entries, and guests that send.
-
 import type { Logger } from "pino";
 import type { Clock, Core } from "./core.ts";
 import type { Kernel } from "./open-kernel.ts";
