@@ -59,7 +59,7 @@ const rules: Partial<Record<OperationalKind, Rule>> = {
   "host-filter": { title: "the host's packet filter drops bridged traffic", isProblem: true },
 };
 
-const conditionTitles = { "host-away": "is away", "host-problem": "reports a problem" } as const;
+const conditionTitles = { "host-away": "is disconnected", "host-problem": "reports a problem" } as const;
 
 interface Group {
   readonly newest: OperationalCloudEvent;

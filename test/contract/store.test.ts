@@ -23,7 +23,7 @@ storeContract("sqlite", () => {
   return { open: async () => openSqliteStore(path) };
 });
 
-/** The settings of the connection that the store itself uses: nobody else can read them. */
+/** The settings of the connection that the store itself uses: no other connection can read them. */
 async function settingsWhileOpening(path: string): Promise<Record<string, unknown>> {
   const settings: Record<string, unknown> = {};
   const { close } = Database.prototype;

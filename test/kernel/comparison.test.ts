@@ -71,7 +71,7 @@ describeKernel("a comparison of thousands of entries", () => {
   ]).flat();
 
   // Between two dumps that are each read in one piece there would be two.
-  test("lets answers be written before its end, and does not take them for somebody's change", async () => {
+  test("lets answers be written before its end, and does not take them for foreign changes", async () => {
     core.networks.look("timer");
     expect(await answerConcurrently(changes)).toBeGreaterThan(4);
     expect(core.networks.repairs.get("timer")).toBeUndefined();

@@ -82,7 +82,7 @@ describe("a comparison", () => {
           await scheduler.waitIdle();
           for (const entry of theirs.slice(0, 2)) host.kernel.putForeign(entry);
           await host.settleAmid(concurrent.map((answer) => () => host.take([answer])));
-          // A put over what somebody else has just put there lacks our mark, which the kernel tells: it is looked at again.
+          // A put over an entry that another program has just put there lacks our mark, as the kernel notifies: it is checked again.
           if (theirs.length > 0) await host.settleAmid([]);
           const desired = host.desired();
           const present = await host.present();
@@ -93,7 +93,7 @@ describe("a comparison", () => {
       { numRuns: runs(1_000) },
     ));
 
-  test("takes nothing that is answered concurrently for somebody's change", () =>
+  test("takes nothing that is answered concurrently for a foreign change", () =>
     fc.assert(
       fc.asyncProperty(fc.scheduler(), someAnswers, someAnswers, async (scheduler, before, concurrent) => {
         const host = new Host(scheduler);

@@ -198,7 +198,7 @@ describe("what happened on hosts", () => {
     const found = findConflict(parseVni(100), { mac: parseMac(mac), ip }, { kind: "local", mac: other } as never);
     const conflict = questionOf("address-conflict", { subject: ip, ...(found ? { detail: found.detail } : {}) });
     expect([[], [vm("b", other)], [vm("b", mac)]].map((vms) => isAnswered(conflict, vms))).toEqual([true, false, true]);
-    // What belongs to no network, or is many things together, nobody can be asked about.
+    // There is nothing to ask about what belongs to no network, or stands for many.
     const [nameless] = issuesOf([], [event(1, { kind: "unregistered-guest" })], {
       nowMs: Date.parse(at(1)),
       seesProblems: true,

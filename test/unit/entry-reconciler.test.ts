@@ -68,7 +68,7 @@ test("what is refused while a network is compared stays refused until the next c
     host.fill(true);
     await writer.write(operations);
     host.fill(false);
-    // It is right again by chance: nobody has looked.
+    // It is right again by chance: nothing has checked.
     await writer.write(operations);
   });
   host.held.take([answer(2)], 0);

@@ -58,7 +58,7 @@ describe("the report aggregator", () => {
     expect(Object.fromEntries(aggregator.totals)).toEqual({ overrun: 1_000, scan: 2 });
   });
 
-  test("what did not arrive is given again with what came meanwhile, and with its time", () => {
+  test("what did not arrive is returned again with later findings, and with its time", () => {
     aggregator.note(theft("a"), 0);
     expect(aggregator.take(10)).toHaveLength(1);
     aggregator.note(theft("a"), 5_000);

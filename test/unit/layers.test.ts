@@ -62,7 +62,7 @@ const rules: readonly Rule[] = [
   },
   {
     from: "node-agent/misses",
-    may: ["node-agent/misses", "node-agent/tables", "common/round.ts", "common/token-bucket.ts", "schema/address"],
+    may: ["node-agent/misses", "node-agent/tables", "common/round.ts", "common/token-bucket.ts", ...agentDoors],
     packages: [],
     because: "decisions are functions of their arguments",
   },
