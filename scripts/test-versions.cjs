@@ -1,6 +1,6 @@
 "use strict";
 // `npm run test:versions [-- <ref>]`: controllers and agents of this tree with those of an earlier one, each way, on the real
-// kernel. Without a ref the earlier one is the last tag.
+// kernel. Without a ref the earlier one is the last tag, or in a clone without tags the last release commit.
 const { execFileSync, spawnSync } = require("child_process");
 const fs = require("fs");
 const os = require("os");
@@ -13,12 +13,20 @@ const root = path.join(__dirname, "..");
 const tests = ["test/kernel/end-to-end.test.ts", "test/kernel/repair.test.ts"];
 const git = (...args) => execFileSync("git", args, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
 
+function lastTag() {
+  try {
+    return git("describe", "--tags", "--abbrev=0").trim();
+  } catch {
+    return "";
+  }
+}
+
 function findRef() {
   try {
-    const ref = process.argv[2] || git("describe", "--tags", "--abbrev=0").trim();
+    const ref = process.argv[2] || lastTag() || git("log", "-1", "--format=%H", "--grep=^release: prepare ").trim();
     return git("rev-parse", "--verify", `${ref}^{commit}`).trim();
   } catch {
-    process.stderr.write("nearmiss: no tag and no such ref: name the version to test with, such as a commit\n");
+    process.stderr.write("nearmiss: no tag, no release commit and no such ref: name the version to test with, such as a commit\n");
     process.exit(2);
   }
 }
