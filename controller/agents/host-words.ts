@@ -168,7 +168,7 @@ const problems: readonly Sentence[] = [
 ];
 
 const details: Readonly<Partial<Record<FindingKind, readonly Sentence[]>>> = {
-  theft: ["put back from the port with ifindex {number}"],
+  theft: ["restored from the port with ifindex {number}"],
   "drift-repaired": ["{entries}"],
   "table-full": entryRefusals,
   "room-short": ["{number} addresses cached; the limits are {number} per network, {number} per host"],
@@ -203,7 +203,7 @@ const isDevice = (text: string) => new RegExp(`^${device.pattern}$`).test(text);
 const isMac = (text: string) => parses(text, parseMac);
 const isIpAddress = (text: string) => parses(text, parseIp);
 
-/** Absent: of that kind there is no subject. */
+/** Absent: findings of that kind have no subject. */
 const subjects: Readonly<Partial<Record<FindingKind, (text: string) => boolean>>> = {
   scan: isMac,
   theft: isMac,

@@ -83,7 +83,10 @@ const recordPlaces = `
 const placesOf = (page: Page) => page.evaluate("globalThis.places") as Promise<number[][]>;
 
 async function upperEdgeOf(page: Page, host: string): Promise<number[]> {
-  const box = await page.locator(".node", { hasText: host }).locator(".card").boundingBox();
+  const box = await page
+    .getByRole("button", { name: new RegExp(`^${host}, `) })
+    .locator(".card")
+    .boundingBox();
   if (!box) throw new Error(`${host} is not on the map`);
   return [box.x + box.width / 2, box.y];
 }

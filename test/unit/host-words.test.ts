@@ -28,8 +28,7 @@ import {
   parseVni,
   parseVtep,
 } from "../../schema/address/index.ts";
-import type { ReportedFinding } from "../../schema/agent/index.ts";
-import { type FindingKind, findingKinds } from "../../schema/agent/index.ts";
+import { type FindingKind, findingKinds, type ReportedFinding } from "../../schema/agent/index.ts";
 import type { OperationalKind } from "../../schema/events/index.ts";
 
 const vni = parseVni(100);
@@ -136,7 +135,7 @@ describe("a problem of an agent", () => {
 describe("what is reported", () => {
   const base = { count: 1, firstAgoMs: 0, lastAgoMs: 0 };
   const known: Partial<Record<FindingKind, Pick<ReportedFinding, "subject" | "detail">>> = {
-    theft: { subject: "52:54:00:00:00:02", detail: "put back from the port with ifindex 5" },
+    theft: { subject: "52:54:00:00:00:02", detail: "restored from the port with ifindex 5" },
     "drift-repaired": { subject: "entry", detail: "put neighbour 100 10.0.0.1, delete tunnel 100 52:54:00:00:00:02" },
     "table-full": { detail: "ENOBUFS, the kernel's table is full" },
     "room-short": { detail: "10 addresses cached; the limits are 5 per network, 10 per host" },
@@ -172,7 +171,7 @@ describe("what is reported", () => {
     ]);
   });
 
-  test.each(findingKinds)("of kind %s has the agent's values, and no word of its own", (kind) => {
+  test.each(findingKinds)("of kind %s has the agent's values, and no text of its own", (kind) => {
     const words = known[kind];
     expect(words).toBeDefined();
     expect(wordsOf({ ...base, kind, ...words }, isBlue)).toEqual(words);
