@@ -72,6 +72,7 @@ export class AgentSession {
   private readonly inbox: Inbox;
   private readonly outbox: Outbox;
   private readonly heartbeat: Repetition;
+  private endWait: (() => void) | undefined;
   private lastHeardMs: number;
 
   constructor(
@@ -168,20 +169,20 @@ export class AgentSession {
     this.lastHeardMs = this.deps.nowMs();
   }
 
-  /** Waits while the peer has much of its snapshot to read: resolves when it has read more, or is disconnected. */
+  /** Waits while the peer has much of its snapshot to read: resolves when it has read more, or the session has ended. */
   findWait(): Promise<void> | undefined {
     if (!this.isOpen || this.socket.bufferedAmount <= snapshotWindowBytes) return undefined;
     const { stalledMs } = this.limits;
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         this.close(closeCodes.tooSlow, `the agent has read nothing of its snapshot for ${stalledMs / 1_000} s`);
-        resolve();
       }, stalledMs);
-      // An empty ping is written after all waiting frames.
-      this.socket.ping(undefined, false, () => {
+      this.endWait = () => {
         clearTimeout(timer);
         resolve();
-      });
+      };
+      // An empty ping is written after all waiting frames.
+      this.socket.ping(undefined, false, this.endWait);
     });
   }
 
@@ -217,6 +218,8 @@ export class AgentSession {
     this.machine.enter({ kind: "closed", hello: this.hello });
     this.inbox.close();
     this.outbox.clear();
+    // A peer that reads nothing would keep its snapshot, and all the keys that it has declared, in memory.
+    this.endWait?.();
     this.heartbeat.stop();
   }
 
