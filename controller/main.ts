@@ -1,5 +1,4 @@
 // The controller as a process: opens the store, listens, logs to standard error, stops in two stages.
-
 import type { AddressInfo } from "node:net";
 import closeWithGrace from "close-with-grace";
 import { type Logger, pino } from "pino";
@@ -74,14 +73,15 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
     },
   });
   warmUp();
-  const stopListening = await listenWide(app, config.listen).catch(async (error: unknown) => {
+  try {
+    await listenWide(app, config.listen);
+  } catch (error) {
     await app.close();
     throw error;
-  });
+  }
   closeWithGrace({ delay: graceMs, logger: log }, async ({ signal, err }) => {
     if (err) log.fatal({ err }, "stopping after an unexpected error");
     else log.info({ signal }, "stopping");
-    stopListening();
     await app.close();
   });
   const { address, port } = app.server.address() as AddressInfo;

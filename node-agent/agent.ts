@@ -90,7 +90,9 @@ export class Agent {
 
   /** The data for `agent status` and `explain`. */
   get sources(): StatusSources {
-    const { options, kernel, core, link, watchers } = this;
+    const { options, kernel, core, link } = this;
+    // Read when asked for: metrics take the sources before the agent has started.
+    const watchers = () => this.watchers;
     return {
       ...kernel,
       ...core,
@@ -99,11 +101,11 @@ export class Agent {
       controller: options.controller,
       readController: controllerReader(options.controller, () => options.renewal?.current),
       position: () => ({ link: link.status, ...core.progress.position }),
-      drops: () => ({ misses: kernel.misses.drops(), changes: watchers?.changes.changeDrops() ?? 0 }),
+      drops: () => ({ misses: kernel.misses.drops(), changes: watchers()?.changes.changeDrops() ?? 0 }),
       aged: () => core.eviction.aged,
-      thefts: () => watchers?.changes.thefts ?? 0,
-      macFloods: () => watchers?.changes.macFloods ?? 0,
-      guestFindings: () => watchers?.guests.findings ?? [],
+      thefts: () => watchers()?.changes.thefts ?? 0,
+      macFloods: () => watchers()?.changes.macFloods ?? 0,
+      guestFindings: () => watchers()?.guests.findings ?? [],
       filterProblems: () => core.guards.filter.found,
       nowMs: clock.nowMs,
     };

@@ -26,7 +26,9 @@ function findRef() {
     const ref = process.argv[2] || lastTag() || git("log", "-1", "--format=%H", "--grep=^release: prepare ").trim();
     return git("rev-parse", "--verify", `${ref}^{commit}`).trim();
   } catch {
-    process.stderr.write("nearmiss: no tag, no release commit and no such ref: name the version to test with, such as a commit\n");
+    process.stderr.write(
+      "nearmiss: no tag, no release commit and no such ref: name the version to test with, such as a commit\n",
+    );
     process.exit(2);
   }
 }

@@ -1,5 +1,5 @@
-// Frames of one agent that wait to be handled: in turns with other hosts, and not faster than the host's allowance permits. The socket is not read while many wait or the allowance is exceeded: TCP makes the agent wait, and no
-// frame is lost.
+// Frames of one agent that wait to be handled: in turns with other hosts, and not faster than the host's allowance permits. The
+// socket is not read while many wait or the allowance is exceeded: TCP makes the agent wait, and no frame is lost.
 import type { RawData, WebSocket } from "ws";
 import type { FairTurns } from "../../common/cooperative.ts";
 
@@ -12,6 +12,8 @@ interface InboxDeps {
   readonly turns: FairTurns;
   /** How long nothing may be handled; 0: the host is within its allowance. */
   pauseMs(): number;
+  /** Nothing is read for so long. */
+  paused(ms: number): void;
   receive(message: Message): Promise<void>;
   failed(error: unknown): void;
 }
@@ -91,6 +93,7 @@ export class Inbox {
     for (;;) {
       const ms = this.isClosed ? 0 : this.deps.pauseMs();
       if (ms === 0) return;
+      this.deps.paused(ms);
       this.socket.pause();
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, ms);

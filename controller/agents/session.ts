@@ -90,6 +90,7 @@ export class AgentSession {
     this.inbox = new Inbox(socket, {
       turns,
       pauseMs: () => this.pauseMs(),
+      paused: (ms) => this.paused(ms),
       receive: (message) => this.receive(message),
       failed: (error) => this.fail(error),
     });
@@ -235,12 +236,14 @@ export class AgentSession {
 
   /** How long the host must pause now, because it is over its allowance. */
   private pauseMs(): number {
-    const { allowances, handler, nowMs } = this.deps;
+    const { allowances, nowMs } = this.deps;
     const host = this.chargedHost;
-    if (host === undefined) return 0;
-    const ms = allowances.waitMs(host, nowMs());
-    if (ms > 0) handler.paused(host, ms);
-    return ms;
+    return host === undefined ? 0 : allowances.waitMs(host, nowMs());
+  }
+
+  private paused(ms: number): void {
+    const host = this.chargedHost;
+    if (host !== undefined) this.deps.handler.paused(host, ms);
   }
 
   private spend(units: number): void {

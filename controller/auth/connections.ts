@@ -111,7 +111,8 @@ export class Connections {
     if (!connection) return undefined;
     const owner = ownerOf(identity);
     if (connection.owner !== owner) {
-      this.countNew(owner, identity, connection.source);
+      // A proxy may send requests of several identities over one connection.
+      if (connection.owner === undefined) this.countNew(owner, identity, connection.source);
       const obstacle = this.findObstacle(owner, identity);
       if (obstacle !== undefined) return obstacle;
       this.disown(connection);
@@ -144,6 +145,11 @@ export class Connections {
     if ((this.owned.get(owner)?.size ?? 0) < max || this.endIdle(owner)) return undefined;
     onRefused("identity", nameOf(identity));
     return `${max} connections are in use by this ${identity.kind === "host" ? "host" : "token"}: close one, or wait for an answer`;
+  }
+
+  /** Ends those without an accepted request: the silent ones among them would delay a server that stops. */
+  endUnproven(): void {
+    for (const connections of this.strangers.values()) for (const { socket } of connections) socket.destroy();
   }
 
   /** Makes room with the owner's own connection that has been idle for longest. */

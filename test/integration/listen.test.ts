@@ -1,25 +1,19 @@
 // Where the controller listens: connections that came while the event loop was busy, and who else may listen there.
 import { execFileSync } from "node:child_process";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { once } from "node:events";
+import type { Server } from "node:http";
+import { type AddressInfo, connect } from "node:net";
+import Fastify, { type FastifyInstance } from "fastify";
 import { expect, onTestFinished, test } from "vitest";
+import { nextRound } from "../../common/cooperative.ts";
 import { listenWide } from "../../controller/listen.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 
-async function listening(port = 0, host = "127.0.0.1") {
-  const server = createServer();
-  const app = {
-    server,
-    listen: (options: { host: string; port: number; reusePort: boolean }) =>
-      new Promise<void>((resolve, reject) => {
-        server.once("error", reject).listen(options, resolve);
-      }),
-  };
-  const stop = await listenWide(app, { host, port });
-  onTestFinished(() => {
-    stop();
-    server.close();
-  });
-  return { server, stop, port: (server.address() as AddressInfo).port };
+async function listening(app: FastifyInstance = Fastify(), port = 0, host = "127.0.0.1") {
+  onTestFinished(() => app.close());
+  await listenWide(app, { host, port });
+  const { server } = app;
+  return { app, server, port: (server.address() as AddressInfo).port };
 }
 
 /** Comes back when the kernel has taken them all, without a turn of the event loop. */
@@ -41,7 +35,7 @@ async function turnsUntilAccepted(server: Server, count: number): Promise<number
 }
 
 test.each(["127.0.0.1", "::1"])("a crowd that waits on %s is accepted many at a time", async (host) => {
-  const { server, port } = await listening(0, host);
+  const { server, port } = await listening(Fastify(), 0, host);
   connectWhileBlocked(port, host, 128);
   // The kernel spreads them by hash: 8 to each of 16 sockets on average.
   expect(await turnsUntilAccepted(server, 128)).toBeLessThan(32);
@@ -49,14 +43,46 @@ test.each(["127.0.0.1", "::1"])("a crowd that waits on %s is accepted many at a 
 
 test("another controller on the same port is refused, and the first goes on", async () => {
   const { server, port } = await listening();
-  await expect(listening(port)).rejects.toMatchObject({ code: "EADDRINUSE" });
+  await expect(listening(Fastify(), port)).rejects.toMatchObject({ code: "EADDRINUSE" });
   connectWhileBlocked(port, "127.0.0.1", 1);
   expect(await turnsUntilAccepted(server, 1)).toBeGreaterThan(0);
 });
 
-test("stopped, it accepts nothing more on any socket", async () => {
-  const { server, stop, port } = await listening();
-  stop();
-  await new Promise((resolve) => server.close(resolve));
+test("closed, it accepts nothing more on any socket", async () => {
+  const { app, port } = await listening();
+  await app.close();
   expect(() => connectWhileBlocked(port, "127.0.0.1", 1)).toThrow();
+});
+
+test("closing ends when the requests of all sockets are answered", async () => {
+  const app = Fastify();
+  let isClosed = false;
+  app.addHook("onClose", async () => {
+    isClosed = true;
+  });
+  const finish: (() => void)[] = [];
+  app.get("/", () => new Promise((resolve) => finish.push(() => resolve("done"))));
+  const { port } = await listening(app);
+  const answers = Array.from({ length: 64 }, () => fetch(`http://127.0.0.1:${port}/`));
+  await waitFor(() => finish.length === answers.length, { what: "all requests to arrive" });
+  const closing = app.close();
+  for (const each of finish) {
+    expect(isClosed).toBe(false);
+    each();
+    await nextRound();
+  }
+  for (const answer of await Promise.all(answers)) expect(await answer.text()).toBe("done");
+  await closing;
+});
+
+test("a peer that leaves before its handshake is disconnected on every socket", async () => {
+  const { port } = await listening(Fastify({ https: {} }) as unknown as FastifyInstance);
+  await Promise.all(
+    Array.from({ length: 64 }, async () => {
+      const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+      onTestFinished(() => void socket.destroy());
+      await once(socket.resume(), "connect");
+      await once(socket.end(), "end");
+    }),
+  );
 });

@@ -1,8 +1,12 @@
 // The agent's metrics for Prometheus.
-import { beforeAll, expect, test } from "vitest";
+import { randomBytes } from "node:crypto";
+import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { askAgent } from "../../node-agent/status/client.ts";
 import type { StatusReport } from "../../node-agent/status/report.ts";
+import { ethernet } from "../../testkit/lab/frames.ts";
+import type { Guest } from "../../testkit/lab/guest.ts";
 import type { Host } from "../../testkit/lab/host.ts";
+import { openPacketSocket } from "../../testkit/lab/packets.ts";
 import { waitFor } from "../../testkit/lab/wait.ts";
 import { cluster } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
@@ -12,11 +16,12 @@ const port = 9478;
 describeKernel("an agent with --metrics", () => {
   const it = cluster({ hosts: 2, underlay: 4, agentArgs: ["--metrics", String(port)] });
   let a: Host;
+  let guest: Guest;
 
   beforeAll(async () => {
     a = it.lab.host("a");
     await it.network("blue", 100);
-    const guest = await it.vm("web-1", "a", "blue", 100, "52:54:00:00:00:01", ["10.20.1.1/24"]);
+    guest = await it.vm("web-1", "a", "blue", 100, "52:54:00:00:00:01", ["10.20.1.1/24"]);
     await it.vm("db-1", "b", "blue", 100, "52:54:00:00:00:02", ["10.20.1.2/24"]);
     expect((await guest.ping("10.20.1.2")).received).toBe(1);
     await guest.ping("10.20.1.99", { deadlineS: 1 });
@@ -65,6 +70,23 @@ describeKernel("an agent with --metrics", () => {
       what: "the repair to be counted",
     });
     expect(seriesValue((await get("/metrics")).text, 'nearmiss_agent_repairs_total{cause="entry"}')).toBe(1);
+  });
+
+  test("counts floods, which the agent hears of only after its start", async () => {
+    const socket = await openPacketSocket(guest, "eth0");
+    onTestFinished(() => socket.close());
+    const frame = { to: "52:54:00:00:77:77", from: "52:54:00:00:00:01", type: 0x88b5, payload: Buffer.alloc(46) };
+    await waitFor(
+      async () => {
+        for (let sent = 0; sent < 5_000; sent++) {
+          const bytes = ethernet(frame);
+          Buffer.concat([Buffer.of(0x02), randomBytes(5)]).copy(bytes, 6);
+          socket.inject(bytes);
+        }
+        return seriesValue((await get("/metrics")).text, 'nearmiss_agent_mac_floods_total{source="guest"}') > 0;
+      },
+      { what: "the flood to be counted" },
+    );
   });
 
   test("serves nothing else, and on no other address", async () => {

@@ -13,7 +13,8 @@ interface Client {
   readonly costMs: number;
   readonly frames: number;
   /** How long the host must pause before the next frame. */
-  readonly pauseMs?: () => number;
+  readonly pauseMs?: (handled: number) => number;
+  readonly paused?: (ms: number) => void;
 }
 
 /** @returns what was handled, in order, when all is */
@@ -22,7 +23,7 @@ async function handled(clients: Readonly<Record<string, Client>>): Promise<strin
   const order: string[] = [];
   await Promise.all(
     Object.entries(clients).map(
-      ([name, { costMs, frames, pauseMs = () => 0 }]) =>
+      ([name, { costMs, frames, pauseMs = () => 0, paused = () => {} }]) =>
         new Promise<void>((resolve, reject) => {
           let left = frames;
           const receive = async () => {
@@ -32,7 +33,13 @@ async function handled(clients: Readonly<Record<string, Client>>): Promise<strin
             if (left === 0) resolve();
           };
           const socket = { pause: () => {}, resume: () => {} } as unknown as WebSocket;
-          const inbox = new Inbox(socket, { turns, pauseMs, receive, failed: reject });
+          const inbox = new Inbox(socket, {
+            turns,
+            pauseMs: () => pauseMs(frames - left),
+            paused,
+            receive,
+            failed: reject,
+          });
           const message: Message = { data: Buffer.from("{}"), isBinary: false };
           for (let n = 0; n < frames; n++) inbox.add(message);
         }),
@@ -67,5 +74,17 @@ describe("frames of hosts", () => {
     clearInterval(refill);
     expect(order).toHaveLength(12);
     expect(counted.length).toBeGreaterThan(1);
+  });
+
+  test("each pause is reported once, also one that ends a turn of several frames", async () => {
+    let affordable = 2;
+    const pauses: number[] = [];
+    const paused = (ms: number) => {
+      pauses.push(ms);
+      affordable += 2;
+    };
+    const pauseMs = (handled: number) => (handled < affordable ? 0 : 7);
+    await handled({ poor: { costMs: 0, frames: 5, pauseMs, paused } });
+    expect(pauses).toEqual([7, 7]);
   });
 });
