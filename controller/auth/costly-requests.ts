@@ -1,5 +1,5 @@
 // Requests that cost more than a look-up: each identity may have few in progress and some that wait; further ones are
-// refused. Turns within such a request are taken by `slices.ts`. Pure.
+// refused. `common/cooperative.ts` takes turns within such a request. Pure.
 
 /**
  * Declared by a route as `config: { cost }`, if one request may be expensive:

@@ -48,7 +48,7 @@ export function written<K extends ResourceKind>(
  */
 export type CommitListener = (commit: Commit) => void | Promise<void>;
 
-/** Limits how long one transaction blocks the event loop. */
+/** Limits how long the decisions of one transaction block the event loop. */
 export const maxBatch = 256;
 
 /** From this number of changes on, listeners work in slices. */
