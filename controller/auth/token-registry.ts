@@ -16,7 +16,8 @@ export interface Revocable {
 
 /** Revocation from outside takes effect within a second: half of it to notice. */
 const lookMs = 500;
-const minuteMs = 60_000;
+/** Interval at which uses of tokens are stored. */
+const flushMs = 60_000;
 
 export interface TokenRegistryDeps {
   readonly access: AccessStore;
@@ -30,18 +31,20 @@ export class TokenRegistry {
   private readonly open = new Map<string, Set<Revocable>>();
   private readonly uses = new Map<string, string>();
   private version: number;
-  private flushedAtMs: number;
-  private timer: Repetition | undefined;
+  private timers: readonly Repetition[] = [];
 
   private constructor(private readonly deps: TokenRegistryDeps) {
     this.version = deps.access.foreignVersion();
-    this.flushedAtMs = deps.now().getTime();
   }
 
   static async load(deps: TokenRegistryDeps): Promise<TokenRegistry> {
     const registry = new TokenRegistry(deps);
     await registry.reload();
-    registry.timer = every(lookMs, () => registry.look());
+    // Two timers: a flush waits for what the store is writing, which may be an import, and revocations must not.
+    registry.timers = [
+      every(lookMs, () => registry.look()),
+      every(flushMs, () => registry.tolerate(() => registry.flush())),
+    ];
     return registry;
   }
 
@@ -94,21 +97,20 @@ export class TokenRegistry {
   }
 
   async stop(): Promise<void> {
-    this.timer?.stop();
-    await this.timer?.idle;
+    for (const timer of this.timers) timer.stop();
+    await Promise.all(this.timers.map(({ idle }) => idle));
     await this.tolerate(() => this.flush());
   }
 
   private look(): Promise<void> {
     return this.tolerate(async () => {
-      const { access, now } = this.deps;
+      const { access } = this.deps;
       const version = access.foreignVersion();
       if (version !== this.version) {
         await this.reload();
         this.version = version;
       }
       this.endRevoked();
-      if (now().getTime() - this.flushedAtMs >= minuteMs) await this.flush();
     });
   }
 
@@ -129,7 +131,6 @@ export class TokenRegistry {
   }
 
   private async flush(): Promise<void> {
-    this.flushedAtMs = this.deps.now().getTime();
     if (this.uses.size === 0) return;
     await this.deps.access.noteUses(this.uses);
     const tokens = await this.deps.access.listTokens();
