@@ -255,6 +255,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   }
 
   app.addHook("preClose", async () => {
+    setTimeout(() => connections.endUnproven(), closeTimeoutMs).unref();
     tls?.server.close();
     agents.stop();
     await compactor.stop();

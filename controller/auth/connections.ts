@@ -146,6 +146,11 @@ export class Connections {
     return `${max} connections are in use by this ${identity.kind === "host" ? "host" : "token"}: close one, or wait for an answer`;
   }
 
+  /** Ends those without an accepted request: the silent ones among them would delay a server that stops. */
+  endUnproven(): void {
+    for (const connections of this.strangers.values()) for (const { socket } of connections) socket.destroy();
+  }
+
   /** Makes room with the owner's own connection that has been idle for longest. */
   private endIdle(owner: string): boolean {
     for (const connection of this.owned.get(owner) ?? []) {

@@ -59,6 +59,18 @@ describe("strangers", () => {
     expect(agent.isOpen).toBe(true);
   });
 
+  test("do not delay a controller that stops", async () => {
+    const controller = await startSecured();
+    const sockets = Array.from({ length: 4 }, () => silent(controller.base, "127.0.0.1"));
+    await Promise.all(sockets.map((socket) => once(socket, "connect")));
+    await waitFor(async () => (await metric(controller.admin, "nearmiss_controller_connections_unproven")) === 4, {
+      what: "four strangers",
+    });
+    const closed = Promise.all(sockets.map((socket) => once(socket.resume(), "close")));
+    await controller.stop();
+    await closed;
+  });
+
   test("from one address do not displace those from another", async () => {
     const controller = await startSecured({ door: { unprovenConnections: 8 } });
     const other = silent(controller.base, "127.0.2.1");
