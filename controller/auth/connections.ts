@@ -111,7 +111,8 @@ export class Connections {
     if (!connection) return undefined;
     const owner = ownerOf(identity);
     if (connection.owner !== owner) {
-      this.countNew(owner, identity, connection.source);
+      // A proxy may send requests of several identities over one connection.
+      if (connection.owner === undefined) this.countNew(owner, identity, connection.source);
       const obstacle = this.findObstacle(owner, identity);
       if (obstacle !== undefined) return obstacle;
       this.disown(connection);
