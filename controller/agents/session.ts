@@ -252,53 +252,63 @@ export class AgentSession {
     if (host !== undefined) allowances.spend(host, units, nowMs());
   }
 
-  private async receive({ data, isBinary }: Message): Promise<void> {
-    if (!this.isOpen) return;
+  /** What takes one turn is done on return. */
+  private receive({ data, isBinary }: Message): Promise<void> | undefined {
+    if (!this.isOpen) return undefined;
     if (isBinary) throw new FrameError("frames must be text");
     const text = data.toString();
     const frame = parseAgentFrame(text);
-    const { handler } = this.deps;
-    if (frame?.type === "hello") {
-      if (this.state.kind !== "greeting") throw new FrameError("hello may be sent only once");
-      await handler.hello(this, frame);
-      this.spend(costOf(frame, text.length));
-      if (this.isOpen) handler.heard(this);
-      return;
-    }
+    const cost = costOf(frame, text.length);
+    if (frame?.type === "hello") return this.greet(frame, cost);
     if (this.state.kind === "greeting" && frame)
       throw new FrameError(`hello must be the first frame, not ${frame.type}`);
-    this.spend(costOf(frame, text.length));
-    handler.heard(this);
-    if (frame?.type === "interest") await this.declare(frame);
-    else if (frame?.type === "resolve") await this.resolve(frame);
-    else if (frame) this.dispatch(frame);
+    this.spend(cost);
+    this.deps.handler.heard(this);
+    if (frame?.type === "interest") return this.declare(frame);
+    if (frame?.type === "resolve") return this.resolve(frame);
+    if (frame) this.dispatch(frame);
+    return undefined;
   }
 
-  private async declare(frame: FrameOf<"interest">): Promise<void> {
+  private async greet(frame: FrameOf<"hello">, cost: number): Promise<void> {
+    if (this.state.kind !== "greeting") throw new FrameError("hello may be sent only once");
+    const { handler } = this.deps;
+    await handler.hello(this, frame);
+    this.spend(cost);
+    if (this.isOpen) handler.heard(this);
+  }
+
+  private declare(frame: FrameOf<"interest">): Promise<void> | undefined {
     const { state } = this;
     // Frames are handled one by one, so no snapshot of this session is under way.
-    if (state.kind !== "declaring" && state.kind !== "synced") return;
+    if (state.kind !== "declaring" && state.kind !== "synced") return undefined;
     const { handler } = this.deps;
     const declaration = handler.declared(this, state.declaration, frame);
     if (frame.end) {
       this.machine.enter({ kind: "queued", hello: state.hello });
-      await handler.interest(this, declaration);
-    } else state.declaration = declaration;
+      return handler.interest(this, declaration);
+    }
+    state.declaration = declaration;
+    return undefined;
+  }
+
+  private resolve(frame: FrameOf<"resolve">): Promise<void> | undefined {
+    if (!this.isSynced) throw new FrameError("resolve must come after interest … end");
+    this.answer(frame, 0);
+    return frame.questions.length > questionsPerTurn ? this.answerRest(frame) : undefined;
   }
 
   /** One part per turn: a frame of 900 questions must not delay other hosts. */
-  private async resolve(frame: FrameOf<"resolve">): Promise<void> {
-    if (!this.isSynced) throw new FrameError("resolve must come after interest … end");
-    const { handler, turns } = this.deps;
-    const answer = (from: number): void => {
-      if (!this.isOpen) return;
-      const questions = frame.questions.slice(from, from + questionsPerTurn);
-      this.spend(handler.resolve(this, { ...frame, questions }));
-    };
-    answer(0);
+  private async answerRest(frame: FrameOf<"resolve">): Promise<void> {
     for (let from = questionsPerTurn; from < frame.questions.length && this.isOpen; from += questionsPerTurn) {
-      await turns.run(() => answer(from));
+      await this.deps.turns.run(() => this.answer(frame, from));
     }
+  }
+
+  private answer(frame: FrameOf<"resolve">, from: number): void {
+    if (!this.isOpen) return;
+    const questions = frame.questions.slice(from, from + questionsPerTurn);
+    this.spend(this.deps.handler.resolve(this, { ...frame, questions }));
   }
 
   private dispatch(frame: Exclude<AgentFrame, { type: "hello" | "interest" | "resolve" }>): void {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { WebSocket } from "ws";
-import { FairTurns } from "../../common/cooperative.ts";
+import { FairTurns, nextRound } from "../../common/cooperative.ts";
 import { Inbox, type Message } from "../../controller/agents/inbox.ts";
 
 function spin(ms: number): void {
@@ -15,6 +15,7 @@ interface Client {
   /** How long the host must pause before the next frame. */
   readonly pauseMs?: (handled: number) => number;
   readonly paused?: (ms: number) => void;
+  readonly onFrame?: () => void;
 }
 
 /** @returns what was handled, in order, when all is */
@@ -23,14 +24,16 @@ async function handled(clients: Readonly<Record<string, Client>>): Promise<strin
   const order: string[] = [];
   await Promise.all(
     Object.entries(clients).map(
-      ([name, { costMs, frames, pauseMs = () => 0, paused = () => {} }]) =>
+      ([name, { costMs, frames, pauseMs = () => 0, paused = () => {}, onFrame }]) =>
         new Promise<void>((resolve, reject) => {
           let left = frames;
-          const receive = async () => {
+          const receive = () => {
+            onFrame?.();
             spin(costMs);
             order.push(name);
             left -= 1;
             if (left === 0) resolve();
+            return undefined;
           };
           const socket = { pause: () => {}, resume: () => {} } as unknown as WebSocket;
           const inbox = new Inbox(socket, {
@@ -86,5 +89,27 @@ describe("frames of hosts", () => {
     const pauseMs = (handled: number) => (handled < affordable ? 0 : 7);
     await handled({ poor: { costMs: 0, frames: 5, pauseMs, paused } });
     expect(pauses).toEqual([7, 7]);
+  });
+
+  test("of many hosts hold the event loop no longer than their share of a round", async () => {
+    let inRound = 0;
+    let most = 0;
+    let isOver = false;
+    const rounds = (async () => {
+      while (!isOver) {
+        inRound = 0;
+        await nextRound();
+        most = Math.max(most, inRound);
+      }
+    })();
+    const onFrame = () => {
+      inRound += 1;
+    };
+    const hosts = Array.from({ length: 40 }, (_, n) => [`host ${n}`, { costMs: 0.1, frames: 10, onFrame }] as const);
+    await handled(Object.fromEntries(hosts));
+    isOver = true;
+    await rounds;
+    // A millisecond of turns, and half a one that the last may take beyond it.
+    expect(most).toBeLessThan(20);
   });
 });
