@@ -8,6 +8,7 @@ import {
   encodeTableRemoval,
   type NftMatch,
 } from "../../node-agent/kernel/codec/nftables-codec.ts";
+import { firstReservedGroup, reservedGroupMask } from "../../node-agent/kernel/codec/reserved-groups.ts";
 import {
   decodeLostFilter,
   encodeClsact,
@@ -99,6 +100,16 @@ describe("a table of nf_tables", () => {
     expect(batchEnds.map(({ type, flags, payload }) => [type, flags, payload.toString("hex")])).toEqual([
       [0x10, 0, "0000000a"],
       [0x11, 0, "0000000a"],
+    ]);
+  });
+});
+
+describe("the groups that a bridge keeps for itself", () => {
+  // IEEE 802.1Q, table 8-1.
+  test("are the sixteen from 01:80:c2:00:00:00 on", () => {
+    expect([firstReservedGroup, reservedGroupMask].map((bytes) => bytes.toString("hex"))).toEqual([
+      "0180c2000000",
+      "fffffffffff0",
     ]);
   });
 });

@@ -53,14 +53,14 @@ const plain = { ifindex: 3, name: "eth0", up: false, carrier: false, mtu: 0, add
 
 describe("a link", () => {
   test("has what its attributes say, and nothing that they do not", () => {
-    expect(decoded()).toEqual(plain);
-    expect(decoded(attribute(4, u32(1450)), attribute(10, u32(9)), attribute(20, text("note")))).toEqual({
+    expect(decoded()).toStrictEqual(plain);
+    expect(decoded(attribute(4, u32(1450)), attribute(10, u32(9)), attribute(20, text("note")))).toStrictEqual({
       ...plain,
       mtu: 1450,
       master: 9,
       alias: "note",
     });
-    expect(decoded(linkInfo("veth"))).toEqual({ ...plain, kind: "veth" });
+    expect(decoded(linkInfo("veth"))).toStrictEqual({ ...plain, kind: "veth" });
   });
 
   test.each([
@@ -70,7 +70,7 @@ describe("a link", () => {
     ["up, with a carrier", 0x1_0001, { up: true, carrier: true }],
     ["down, with other flags", 0x1002, { up: false, carrier: false }],
   ])("is %s", (_, flags, state) => {
-    expect(decodeLink(message(body({ flags }, name)))).toEqual({ ...plain, ...state });
+    expect(decodeLink(message(body({ flags }, name)))).toStrictEqual({ ...plain, ...state });
   });
 
   test.each([
@@ -78,6 +78,7 @@ describe("a link", () => {
     ["a bridge's own", message(body({ family: AF_BRIDGE }, name))],
     ["without a name", message(body({}))],
     ["cut short", message(body({}, name).subarray(0, 15))],
+    ["empty", message(Buffer.alloc(0))],
   ])("is not in a message that is %s", (_, other) => {
     expect(decodeLink(other)).toBeUndefined();
   });
@@ -88,10 +89,10 @@ describe("a link", () => {
 
   test("has no automatic address where the mode of IPv6 says none", () => {
     const mode = (value: number) => nested(26, nested(10, attribute(8, u8(value))));
-    expect(decoded(mode(1))).toEqual({ ...plain, addressless: true });
-    expect(decoded(mode(0))).toEqual(plain);
+    expect(decoded(mode(1))).toStrictEqual({ ...plain, addressless: true });
+    expect(decoded(mode(0))).toStrictEqual(plain);
     // The mode of another family.
-    expect(decoded(nested(26, nested(2, attribute(8, u8(1)))))).toEqual(plain);
+    expect(decoded(nested(26, nested(2, attribute(8, u8(1)))))).toStrictEqual(plain);
   });
 });
 
@@ -99,22 +100,22 @@ describe("a port of a bridge", () => {
   const port = (kind: string, ...data: Buffer[]) => decoded(nested(18, attribute(4, text(kind)), nested(5, ...data)));
 
   test("has the bridge's settings of it", () => {
-    expect(port("bridge", attribute(8, u8(1)), attribute(9, u8(1)), attribute(31, u16(0xfffd)))).toEqual({
+    expect(port("bridge", attribute(8, u8(1)), attribute(9, u8(1)), attribute(31, u16(0xfffd)))).toStrictEqual({
       ...plain,
       portLearning: true,
       portFlood: true,
       portGroupForward: 0xfffd,
     });
-    expect(port("bridge", attribute(8, u8(0)), attribute(9, u8(0)))).toEqual({
+    expect(port("bridge", attribute(8, u8(0)), attribute(9, u8(0)))).toStrictEqual({
       ...plain,
       portLearning: false,
       portFlood: false,
     });
-    expect(port("bridge")).toEqual({ ...plain, portLearning: false, portFlood: false });
+    expect(port("bridge")).toStrictEqual({ ...plain, portLearning: false, portFlood: false });
   });
 
   test("of another kind of device has none of them", () => {
-    expect(port("bond", attribute(8, u8(1)), attribute(9, u8(1)))).toEqual(plain);
+    expect(port("bond", attribute(8, u8(1)), attribute(9, u8(1)))).toStrictEqual(plain);
   });
 });
 
@@ -123,16 +124,16 @@ describe("a bridge", () => {
   const quiet = { ...plain, kind: "bridge", snooping: false, spanningTree: false, filters: [] };
 
   test("has its own settings", () => {
-    expect(bridge()).toEqual(quiet);
+    expect(bridge()).toStrictEqual(quiet);
     const settings = [attribute(5, u32(2)), attribute(9, u16(0xfff8)), attribute(23, u8(1)), attribute(49, u32(8192))];
-    expect(bridge(...settings)).toEqual({
+    expect(bridge(...settings)).toStrictEqual({
       ...quiet,
       snooping: true,
       spanningTree: true,
       groupForward: 0xfff8,
       maxLearned: 8192,
     });
-    expect(bridge(attribute(5, u32(0)), attribute(23, u8(0)))).toEqual(quiet);
+    expect(bridge(attribute(5, u32(0)), attribute(23, u8(0)))).toStrictEqual(quiet);
   });
 
   test.each([
@@ -140,12 +141,15 @@ describe("a bridge", () => {
     [37, "ip6tables"],
     [38, "arptables"],
   ])("sends its frames through a filter of the host that it enables itself: %i is %s", (type, filter) => {
-    expect(bridge(attribute(type, u8(1)))).toEqual({ ...quiet, filters: [filter] });
-    expect(bridge(attribute(type, u8(0)))).toEqual(quiet);
+    expect(bridge(attribute(type, u8(1)))).toStrictEqual({ ...quiet, filters: [filter] });
+    expect(bridge(attribute(type, u8(0)))).toStrictEqual(quiet);
   });
 
   test("alone has these settings: the same numbers mean something else elsewhere", () => {
-    expect(decoded(linkInfo("veth", attribute(5, u32(2)), attribute(36, u8(1))))).toEqual({ ...plain, kind: "veth" });
+    expect(decoded(linkInfo("veth", attribute(5, u32(2)), attribute(36, u8(1))))).toStrictEqual({
+      ...plain,
+      kind: "veth",
+    });
   });
 });
 
@@ -156,33 +160,33 @@ describe("a vxlan device", () => {
   const vxlan = (...data: Buffer[]) => decoded(linkInfo("vxlan", ...data))?.vxlan;
 
   test("has its VNI and its port, and what is set beside", () => {
-    expect(vxlan(id, port)).toEqual(settings);
+    expect(vxlan(id, port)).toStrictEqual(settings);
     expect(
       vxlan(id, port, attribute(7, u8(1)), attribute(11, u8(1)), attribute(13, u8(1)), attribute(14, u8(1))),
-    ).toEqual({
+    ).toStrictEqual({
       ...settings,
       learning: true,
       proxy: true,
       l2miss: true,
       l3miss: true,
     });
-    expect(vxlan(id, port, attribute(7, u8(0)), attribute(11, u8(1)))).toEqual({ ...settings, proxy: true });
+    expect(vxlan(id, port, attribute(7, u8(0)), attribute(11, u8(1)))).toStrictEqual({ ...settings, proxy: true });
   });
 
   test.each([
     [4, "192.0.2.1"],
     [17, "2001:db8::1"],
   ])("has a local address of either family, attribute %i", (type, address) => {
-    expect(vxlan(id, port, attribute(type, ipToBytes(ip(address))))).toEqual({ ...settings, local: address });
+    expect(vxlan(id, port, attribute(type, ipToBytes(ip(address))))).toStrictEqual({ ...settings, local: address });
   });
 
   test("with an unspecified local address has none", () => {
-    expect(vxlan(id, port, attribute(4, Buffer.alloc(4)))).toEqual(settings);
+    expect(vxlan(id, port, attribute(4, Buffer.alloc(4)))).toStrictEqual(settings);
   });
 
   test("has a default destination of either family, and with one of IPv6 its underlay is that", () => {
-    expect(vxlan(id, port, attribute(2, Buffer.of(192, 0, 2, 9)))).toEqual({ ...settings, hasRemote: true });
-    expect(vxlan(id, port, attribute(16, ipToBytes(ip("2001:db8::9"))))).toEqual({
+    expect(vxlan(id, port, attribute(2, Buffer.of(192, 0, 2, 9)))).toStrictEqual({ ...settings, hasRemote: true });
+    expect(vxlan(id, port, attribute(16, ipToBytes(ip("2001:db8::9"))))).toStrictEqual({
       ...settings,
       hasRemote: true,
       overIpv6: true,
@@ -195,7 +199,7 @@ describe("a vxlan device", () => {
     ["that is external: its VNI is 0", [attribute(1, u32(0)), port]],
     ["with a VNI of more than 24 bits", [attribute(1, u32(0x100_0000)), port]],
   ])("%s is a link of that kind, without settings", (_, data) => {
-    expect(decoded(linkInfo("vxlan", ...data))).toEqual({ ...plain, kind: "vxlan" });
+    expect(decoded(linkInfo("vxlan", ...data))).toStrictEqual({ ...plain, kind: "vxlan" });
   });
 
   test.each([1, 0xff_ffff])("may have the VNI %i", (value) => {
@@ -203,7 +207,7 @@ describe("a vxlan device", () => {
   });
 
   test("alone has these settings", () => {
-    expect(decoded(linkInfo("geneve", id, port))).toEqual({ ...plain, kind: "geneve" });
+    expect(decoded(linkInfo("geneve", id, port))).toStrictEqual({ ...plain, kind: "geneve" });
   });
 });
 
@@ -218,8 +222,8 @@ describe("an address of the host", () => {
     ["comes", RTM_NEWADDR],
     ["goes", 21],
   ])("%s", (_, type) => {
-    expect(of(type, address(1, "192.0.2.1"))).toEqual({ ifindex: 3, ip: "192.0.2.1" });
-    expect(of(type, address(1, "2001:db8::1"))).toEqual({ ifindex: 3, ip: "2001:db8::1" });
+    expect(of(type, address(1, "192.0.2.1"))).toStrictEqual({ ifindex: 3, ip: "192.0.2.1" });
+    expect(of(type, address(1, "2001:db8::1"))).toStrictEqual({ ifindex: 3, ip: "2001:db8::1" });
   });
 
   test("on a point-to-point link is the local one, not the peer's", () => {
@@ -238,7 +242,7 @@ describe("a bridge's message about a port", () => {
   const master = attribute(10, u32(9));
 
   test("names the port and the bridge", () => {
-    expect(decodePortChange(message(body({ family: AF_BRIDGE }, name, master)))).toEqual({
+    expect(decodePortChange(message(body({ family: AF_BRIDGE }, name, master)))).toStrictEqual({
       ifindex: 3,
       bridgeIfindex: 9,
     });
@@ -249,6 +253,7 @@ describe("a bridge's message about a port", () => {
     ["of another type", message(body({ family: AF_BRIDGE }, master), 17)],
     ["without a bridge", message(body({ family: AF_BRIDGE }, name))],
     ["cut short", message(Buffer.of(AF_BRIDGE, 0, 0, 0))],
+    ["empty", message(Buffer.alloc(0))],
   ])("is not one %s", (_, other) => {
     expect(decodePortChange(other)).toBeUndefined();
   });
@@ -325,6 +330,6 @@ describe("a request about links", () => {
   });
 
   test("reads all addresses", () => {
-    expect(encodeAddressDump()).toEqual(Buffer.alloc(8));
+    expect(encodeAddressDump()).toStrictEqual(Buffer.alloc(8));
   });
 });

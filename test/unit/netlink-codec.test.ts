@@ -134,8 +134,8 @@ describe("acknowledgements", () => {
     const [ok, refused] = splitMessages(
       Buffer.concat([error(0, 0), error(22, 0x200, attribute(1, text("invalid address")))]),
     ).map(decodeAcknowledgement);
-    expect(ok).toEqual({ errno: 0 });
-    expect(refused).toEqual({ errno: 22, message: "invalid address" });
+    expect(ok).toStrictEqual({ errno: 0 });
+    expect(refused).toStrictEqual({ errno: 22, message: "invalid address" });
   });
 
   test("the kernel's words follow the head of the request where its payload is left out", () => {
@@ -143,18 +143,18 @@ describe("acknowledgements", () => {
     const words = attribute(1, text("no"));
     const head = encodeMessage(RTM_NEWNEIGH, 0, 7, Buffer.alloc(12)).subarray(0, 16);
     const capped = { type: 2, flags: 0x300, seq: 7, payload: Buffer.concat([code, head, words]) };
-    expect(decodeAcknowledgement(capped)).toEqual({ errno: 22, message: "no" });
-    expect(decodeAcknowledgement({ ...capped, payload: Buffer.concat([code, head]) })).toEqual({ errno: 22 });
+    expect(decodeAcknowledgement(capped)).toStrictEqual({ errno: 22, message: "no" });
+    expect(decodeAcknowledgement({ ...capped, payload: Buffer.concat([code, head]) })).toStrictEqual({ errno: 22 });
   });
 
   test("words that are not announced are not read", () => {
     const [silent] = splitMessages(error(22, 0, attribute(1, text("no")))).map(decodeAcknowledgement);
-    expect(silent).toEqual({ errno: 22 });
+    expect(silent).toStrictEqual({ errno: 22 });
   });
 
   test("another message, or one without the request's head, is none", () => {
     const whole = { type: 2, flags: 0, seq: 7, payload: Buffer.alloc(20) };
-    expect(decodeAcknowledgement(whole)).toEqual({ errno: 0 });
+    expect(decodeAcknowledgement(whole)).toStrictEqual({ errno: 0 });
     expect(decodeAcknowledgement({ ...whole, type: 3 })).toBeUndefined();
     expect(decodeAcknowledgement({ ...whole, payload: Buffer.alloc(19) })).toBeUndefined();
   });

@@ -70,7 +70,14 @@ describe("a frame says nothing", () => {
     ["whose ARP is cut short", asked.subarray(0, 41)],
     ["whose solicitation is cut short", solicited.subarray(0, 77)],
     ["that is a reply", arp({ operation: "reply", senderMac: guest, senderIp: "10.20.1.1", targetIp: "10.20.1.2" })],
-    ["of another type", ethernet({ to: guest, from: guest, type: etherTypes.ipv4, payload: asked.subarray(14) })],
+    [
+      "of another type, as ARP",
+      ethernet({ to: guest, from: guest, type: etherTypes.ipv4, payload: asked.subarray(14) }),
+    ],
+    [
+      "of another type, as IPv6",
+      ethernet({ to: guest, from: guest, type: etherTypes.ipv4, payload: solicited.subarray(14) }),
+    ],
   ])("%s", (_, frame) => {
     expect(decodeHeard(frame)).toBeUndefined();
   });
@@ -125,10 +132,12 @@ describe("an answer", () => {
     );
   });
 
-  // Two carries: the sum of the words exceeds 16 bits again after the first fold.
-  test("has a right checksum where the sum overflows", () => {
-    const all = { ip: ip("fd00::ffff:ffff:ffff:ffff"), mac: mac("fe:ff:ff:ff:ff:ff"), router: true };
-    const frame = encodeReply(all, { mac: mac(guest), ip: ip("fd00:ffff:ffff:ffff::1") });
+  test.each([
+    ["exceeds 16 bits after the first fold", "fd00::ffff:ffff:ffff:ffff", "fd00:ffff:ffff:ffff::1"],
+    ["is all ones", "fd00::cfcf", "fd00::1"],
+  ])("has a right checksum where the sum %s", (_, from, asker) => {
+    const all = { ip: ip(from), mac: mac("fe:ff:ff:ff:ff:ff"), router: true };
+    const frame = encodeReply(all, { mac: mac(guest), ip: ip(asker) });
     const packet = frame.subarray(14);
     const pseudo = Buffer.concat([packet.subarray(8, 40), Buffer.of(0, 0, 0, packet.length - 40, 0, 0, 0, 58)]);
     expect(internetChecksum(pseudo, packet.subarray(40))).toBe(0);
