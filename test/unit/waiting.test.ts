@@ -6,8 +6,8 @@ const network = vni(100);
 const target = ip("10.0.0.9");
 const guest = (n: number) => ({ mac: mac(`52:54:00:00:00:${n.toString(16).padStart(2, "0")}`), ip: ip(`10.0.0.${n}`) });
 const nobody = { guests: [], unheard: false };
-/** Long after the start: the clock of the agent is that of the machine. */
-const now = 1_000_000;
+/** A moment after the start of the machine, whose clock it is: nothing has happened before. */
+const now = 1;
 
 describe("guests that wait for an address", () => {
   test("are those that asked for it in this network, in the order of their last question, until they are answered", () => {
@@ -59,10 +59,9 @@ describe("the guest that asked last", () => {
   test("is the one of this address, whether it has given up or not", () => {
     const waiting = new WaitingGuests();
     expect(waiting.lastAsker(network, target)).toBeUndefined();
-    waiting.heard(network, { asker: guest(1), target }, now);
-    waiting.heard(network, { asker: guest(2), target }, now);
-    waiting.heard(network, { asker: guest(3), target: ip("10.0.0.8") }, now);
-    expect(waiting.lastAsker(network, target)).toEqual(guest(2));
+    for (const n of [1, 2, 3]) waiting.heard(network, { asker: guest(n), target }, now);
+    waiting.heard(network, { asker: guest(4), target: ip("10.0.0.8") }, now);
+    expect(waiting.lastAsker(network, target)).toEqual(guest(3));
     expect(waiting.lastAsker(vni(200), target)).toBeUndefined();
   });
 
@@ -97,9 +96,13 @@ describe("a guest that was not heard", () => {
     const waiting = missed();
     waiting.heard(network, { target }, now);
     expect(waiting.take(network, target, now)).toEqual(nobody);
-    const earlier = missed(now + 2);
-    earlier.heard(network, { target }, now);
-    expect(earlier.take(network, target, now + waitingMs + 1)).toEqual({ guests: [], unheard: true });
+    const probedBefore = () => {
+      const earlier = missed(now + 2);
+      earlier.heard(network, { target }, now);
+      return earlier;
+    };
+    expect(probedBefore().take(network, target, now + waitingMs)).toEqual(nobody);
+    expect(probedBefore().take(network, target, now + waitingMs + 1)).toEqual({ guests: [], unheard: true });
   });
 
   test("does not wait where nothing was missed", () => {
