@@ -72,6 +72,7 @@ describe("a decision", () => {
     ]);
     expect(batch.commits.map((commit) => commit.by)).toEqual([by, by, by]);
     expect(batch.ended).toEqual([[], [], []]);
+    expect(batch.receipts).toEqual([]);
   });
 
   test("that changes nothing joins no commit, and names what stands", () => {
@@ -234,6 +235,13 @@ describe("a request with an idempotency key", () => {
     const first = put() as Outcome;
     expect(put()).toEqual({ touched: first.touched, replayed: true });
     expect([batch.commits.length, batch.receipts.length]).toEqual([1, 1]);
+  });
+
+  test("is distinguished from others in the batch by its key", () => {
+    void put();
+    const other = { mutations: [network("red", 200)], receipt: { key: "token a 2", fingerprint: "g" } };
+    expect((pending.decide(by, other, batch) as Outcome).replayed).toBeUndefined();
+    expect([batch.commits.length, batch.receipts.length]).toEqual([2, 2]);
   });
 
   test("that is sent again later gets the stored outcome", async () => {

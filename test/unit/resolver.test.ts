@@ -122,8 +122,9 @@ describe("the resolver", () => {
     resolver.onMiss({ ...miss, vni: vni(200) });
     resolver.onMiss({ ...miss, ip: ip("10.20.1.2") });
     readingDone();
+    resolver.onMiss({ ...miss, ip: ip("10.20.1.3") });
     readingDone();
-    expect(listened).toEqual([new Set([100]), new Set([200, 100])]);
+    expect(listened).toEqual([new Set([100]), new Set([200, 100]), new Set([100])]);
   });
 
   test("an unknown address that is missed again is counted as quiet", () => {
@@ -203,6 +204,8 @@ describe("the resolver", () => {
       readingDone();
     }
     expect(resolver.budgets(nowMs).guests.map(({ left }) => allowances.guest.burst - left)).toEqual([7, 5, 2]);
+    nowMs += 1_000;
+    expect(resolver.budgets(nowMs).guests).toEqual([]);
   });
 
   test("an address that the controller does not know is quiet for longer and longer, up to a minute", () => {
