@@ -225,6 +225,13 @@ describe("the interest of this host", () => {
     expect(held.take([answer(ipKey(4), remote(4, { local: true }))], 0, "told").taken).toHaveLength(1);
   });
 
+  test("has room for one more MAC where an address with its MAC has none", () => {
+    const held = new HeldAnswers({ perNetwork: 3, perHost: 99 });
+    held.take([own, answer(ipKey(1), remote(1))], 0);
+    expect(held.take([answer(ipKey(2), remote(2))], 0, "told").taken).toEqual([]);
+    expect(held.take([answer(macKey(2), remote(2))], 0, "told").taken).toHaveLength(1);
+  });
+
   test("has room of the host too, to the last address", () => {
     const held = new HeldAnswers({ perNetwork: 99, perHost: 3 });
     held.take([own, answer(ipKey(1), remote(1))], 0);
@@ -314,5 +321,13 @@ describe("a host near its limits", () => {
     expect([held.size, held.isCrowded()]).toEqual([6, false]);
     held.take([answer(macKey(4), remote(4))], 0);
     expect([held.size, held.isCrowded()]).toEqual([7, true]);
+  });
+
+  test("is one where any of its networks is full", () => {
+    const held = new HeldAnswers({ perNetwork: 2, perHost: 99 });
+    held.take([own, answer(macKey(9, red), remote(9, { host: "a", local: true }))], 0);
+    expect(held.isCrowded()).toBe(false);
+    held.take([answer(ipKey(1), remote(1))], 0);
+    expect(held.isCrowded()).toBe(true);
   });
 });

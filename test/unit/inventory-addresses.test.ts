@@ -5,6 +5,7 @@ import { Claims } from "../../controller/inventory/assign.ts";
 import type { Mutation } from "../../controller/inventory/decide.ts";
 import type { DecisionContext } from "../../controller/inventory/decision-context.ts";
 import { type Inventory, invert } from "../../controller/inventory/inventory.ts";
+import { OffsetSet } from "../../controller/inventory/offset-set.ts";
 import { addressesAfter, Quarantine, releasedBy } from "../../controller/inventory/quarantine.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
 import { type Network, type NetworkPutInput, parseSubnet, type ResourceChange, type Vm } from "../../schema/index.ts";
@@ -64,6 +65,14 @@ describe("an interface without addresses", () => {
     expect(decided(state, [vm("v2", "a", [open("red")])])[0]?.mac).toBe("52:54:00:ff:00:01");
   });
 
+  test("gets no MAC twice in one change set, however random MACs fall", () => {
+    const state = stateOf(...base);
+    const random = [1, 1, 2].map((n) => mac(`52:54:00:ff:00:0${n}`));
+    const addresses = { ...addressesOf(state), newMac: () => random.shift() ?? mac("52:54:00:ff:00:09") };
+    const interfaces = decided(state, [vm("v1", "a", [open(), open()])], { addresses });
+    expect(interfaces.map((each) => each.mac)).toEqual(["52:54:00:ff:00:01", "52:54:00:ff:00:02"]);
+  });
+
   test("is in a network that exists and that the caller may use", () => {
     const refused = (name: string) => `unknown-reference: VM "v1", interface "eth0": no network is named "${name}"`;
     const state = stateOf(...base);
@@ -86,7 +95,8 @@ describe("an interface without addresses", () => {
     expect(kept).toEqual({ name: "eth0", network: "blue", mac: "52:54:00:ff:00:01", ips: ["10.0.0.2"] });
     expect(whole).toMatchObject(nic(9, "red"));
     // In another network it is another interface.
-    expect(decided(state, [vm("v1", "a", [open("red")])])[0]?.ips).toEqual(["10.0.0.2"]);
+    state.apply(changesOf(state, [network("green", 300, { subnets: ["10.3.0.0/24"] })]));
+    expect(decided(state, [vm("v1", "a", [open("green")])])[0]?.ips).toEqual(["10.3.0.2"]);
     const [partly] = decided(state, [vm("v1", "a", [{ network: "blue", ips: ["10.0.0.77"] }])]);
     expect(partly).toMatchObject({ mac: "52:54:00:ff:00:01", ips: ["10.0.0.77"] });
   });
@@ -203,6 +213,7 @@ describe("the pools", () => {
   test("let an operator name an address in quarantine, and quarantine it anew afterwards", () => {
     const { free, change } = world(vm("v1", "a", [nic(2)]));
     change(0, remove("v1"));
+    expect(free()).toBe("10.0.0.3");
     expect(change(100_000, vm("v2", "a", [nic(2)])).ended).toEqual([{ network: "blue", ip: "10.0.0.2", atMs: 0 }]);
     expect(free(300_000)).toBe("10.0.0.3");
     change(200_000, remove("v2"));
@@ -274,6 +285,40 @@ describe("the pools", () => {
     change(0, network("blue", 100, { subnets: ["10.0.0.0/29"] }), vm("v1", "a", [nic(2)]));
     expect(free()).toBe("10.0.0.3");
     expect(state.addressesIn("blue").size).toBe(1);
+  });
+});
+
+describe("the occupancy of a subnet", () => {
+  const subnets = ["10.0.0.0/29", "10.1.0.0/29", "fd00::/64"];
+  const state = stateOf(network("blue", 100, { subnets }), host("a", "192.0.2.1"));
+  const blue = state.findNetwork("blue") as Network;
+  const pools = new AddressPools(state, [{ network: "blue", ip: ip("10.1.0.2"), atMs: 0 }]);
+  const taken = (of: string) => pools.occupancy(state, blue, parseSubnet(of), 0).taken;
+
+  test("counts its own addresses, taken and in quarantine, and those that it assigns from", () => {
+    expect(subnets.map(taken)).toEqual([0, 1, 0]);
+    const ips = ["10.0.0.2", "fd00::2", "fd00::ffff:ffff:ffff", "fd00::1:0:0:0", "fd00::ffff:0:0:1"];
+    const changes = changesOf(state, [vm("v1", "a", [nic(1, "blue", { ips })])]);
+    state.apply(changes);
+    pools.apply(changes, 0);
+    expect(subnets.map(taken)).toEqual([1, 1, 2]);
+    expect(subnets.map((each) => pools.occupancy(state, blue, parseSubnet(each), 0).heldBack)).toEqual([0, 1, 0]);
+    const anew = new AddressPools(state, []);
+    expect(anew.occupancy(state, blue, parseSubnet("fd00::/64"), 0).taken).toBe(2);
+  });
+});
+
+describe("a set of offsets", () => {
+  test("finds what was given back although whole words were full", () => {
+    const set = new OffsetSet();
+    for (let n = 0; n < 2_048; n++) set.add(n);
+    expect([set.size, set.nextFree(0)]).toEqual([2_048, 2_048]);
+    for (const n of [1_500, 40, 41]) set.delete(n);
+    expect([set.size, set.nextFree(0), set.nextFree(41), set.nextFree(42)]).toEqual([2_045, 40, 41, 1_500]);
+    for (const n of [40, 41]) set.add(n);
+    expect([set.nextFree(0), set.nextFree(1_501)]).toEqual([1_500, 2_048]);
+    for (let n = 0; n < 2_048; n++) set.delete(n);
+    expect([set.size, set.has(5), set.nextFree(7)]).toEqual([0, false, 7]);
   });
 });
 

@@ -1,8 +1,17 @@
 // What can be asked of hosts beside their attributes: an agent's word, the mark of being down, evacuation, deletion by force.
 import { describe, expect, test } from "vitest";
-import type { Mutation } from "../../controller/inventory/decide.ts";
-import { type Host, parseHost, parseVm, type ResourceChange, type Vm } from "../../schema/index.ts";
-import { changesOf, host, network, nic, stateOf, vm } from "../support/decisions.ts";
+import { decide, type Mutation } from "../../controller/inventory/decide.ts";
+import {
+  type Host,
+  InputError,
+  parseHost,
+  parseNetwork,
+  parseRevision,
+  parseVm,
+  type ResourceChange,
+  type Vm,
+} from "../../schema/index.ts";
+import { changesOf, host, network, nic, refusalsOf, stateOf, vm } from "../support/decisions.ts";
 
 const base = [
   network("blue", 100),
@@ -112,6 +121,22 @@ describe("an evacuation", () => {
     expect(changes).toHaveLength(4);
   });
 
+  test("counts a VM once that is nested in itself", () => {
+    const own = nic(2, "blue", { parent: "v1/eth0" });
+    const state = stateOf(
+      ...base,
+      vm("v1", "a", [nic(1, "blue", { port: "tap1" }), own]),
+      ...[3, 4, 5].map((n) => vm(`v${n}`, "a", [nic(n)])),
+    );
+    const changes = changesOf(state, [{ kind: "host.evacuate", name: "a", to: ["b", "c"] }]);
+    expect(placed(changes)).toEqual([
+      ["v1", "b"],
+      ["v3", "c"],
+      ["v4", "b"],
+      ["v5", "c"],
+    ]);
+  });
+
   test("ends migrations of its VMs, and sees what earlier mutations of the change set did", () => {
     const state = stateOf(...base, vm("v1", "a", [nic(1)]), vm("v2", "a", [nic(2)]), migrated("v1", "d"));
     const moved: Mutation = { kind: "vm.patch", name: "v2", patch: { host: "c" } };
@@ -160,6 +185,33 @@ describe("a host that is deleted by force", () => {
 });
 
 describe("a resource", () => {
+  test("that is created where none of its name is gets what was asked for", () => {
+    const ofNetwork: Mutation = {
+      kind: "network.create",
+      spec: parseNetwork("new", { vni: 900, subnets: ["10.0.0.0/24"] }),
+    };
+    const ofHost: Mutation = { kind: "host.create", spec: parseHost("new", { vtep: "192.0.2.9" }, "operator") };
+    expect(changesOf(stateOf(...base), [ofNetwork, ofHost])).toMatchObject([
+      { kind: "network", before: null, after: { name: "new", vni: 900, uid: "uid-new" } },
+      { kind: "host", before: null, after: { name: "new", vtep: "192.0.2.9", uid: "uid-new" } },
+    ]);
+  });
+
+  test("that a mutation names is touched, also where it stays as it was", () => {
+    const state = stateOf(...base);
+    const context = { revision: parseRevision(2), newUid: () => "uid-new" };
+    const { touched, changes } = decide(state, [host("a", "192.0.2.1"), host("b", "192.0.2.9")], context);
+    expect([touched.map(({ after }) => after?.name), changes.map(({ after }) => after?.name)]).toEqual([
+      ["a", "b"],
+      ["b"],
+    ]);
+  });
+
+  test("that a patch makes invalid is no refusal of the inventory but a fault of the request", () => {
+    const patch: Mutation = { kind: "network.patch", name: "blue", patch: { vni: 0 } };
+    expect(() => refusalsOf(stateOf(...base), [patch])).toThrow(InputError);
+  });
+
   test("that is written as it stands is the same, keeps its uid when it changes, and gets a new one with a new name", () => {
     const state = stateOf(...base, vm("v1", "a", [nic(1)]));
     expect(changesOf(state, [vm("v1", "a", [nic(1)]), network("blue", 100), host("a", "192.0.2.1")])).toEqual([]);

@@ -75,13 +75,14 @@ describe("a port", () => {
 
 describe("a port that two interfaces have, from an earlier version", () => {
   /** As it was stored: nothing checks it. */
-  function storedTwice(): Inventory {
+  function storedTwice(at = "eth0"): Inventory {
     const state = stateOf(...base);
     for (const [name, n] of [
       ["v1", 1],
       ["v2", 2],
     ] as const) {
-      const spec = parseVm(name, { host: "a", interfaces: [onPort(n, "tap1")] });
+      const first = at === "eth0" ? [] : [nic(n + 6)];
+      const spec = parseVm(name, { host: "a", interfaces: [...first, onPort(n, "tap1")] });
       const after = { ...spec, uid: name, revision: parseRevision(1) } as Vm;
       state.apply([{ kind: "vm", before: null, after }]);
     }
@@ -104,7 +105,18 @@ describe("a port that two interfaces have, from an earlier version", () => {
     const other = [...base.slice(3, 4), vm("v3", "b", [onPort(3, "tap1")])];
     const state = storedTwice();
     state.apply(changesOf(state, other));
+    const behind = storedTwice("eth1");
+    expect(refusalOf(behind, patch({ labels: { tier: "web" } }))).toBeUndefined();
     expect(refusalOf(state, patch({ host: "b" }))).toContain('is in use on host "b" by VM "v3"');
+  });
+});
+
+describe("a port that another interface of a VM has", () => {
+  test("is taken without a word on that VM where the caller sees only its other interfaces", () => {
+    const state = stateOf(...base, vm("v1", "a", [nic(1), onPort(2, "tap1", "red")]));
+    expect(refusalOf(state, vm("v2", "a", [onPort(3, "tap1")]), blueOnly)).toBe(
+      'port-conflict: VM "v2", interface "eth0": port "tap1" is in use on host "a": name another port, or none',
+    );
   });
 });
 
@@ -171,7 +183,24 @@ describe("a nested guest", () => {
       'in-use: VM "v1", interface "eth0" is the parent of nested guests, such as VM "v2", interface "eth0": change, move or ' +
         "delete them in the same change (import), or first",
     );
+    expect(refusalsOf(state, [mutation])[0]?.[0]).toBe(0);
     expect(refusalOf(state, [mutation, { kind: "vm.delete", name: "v2" }])).toBeUndefined();
+  });
+
+  test("keeps its parent no longer than it is there", () => {
+    const left = stateOf(...base, vm("v1", "a", [onPort(1, "tap1")]), vm("v2", "a", [inside(4, "v1/eth0")]));
+    left.apply(changesOf(left, [{ kind: "vm.delete", name: "v2" }]));
+    expect(refusalOf(left, { kind: "vm.delete", name: "v1" })).toBeUndefined();
+  });
+
+  test("with several parents is judged by those that are new to each of its interfaces", () => {
+    const parents = [
+      vm("p1", "a", [onPort(1, "tap1")]),
+      vm("p2", "a", [onPort(2, "tap2"), nic(3, "red")]),
+      vm("child", "a", [inside(4, "p1/eth0"), inside(5, "p2/eth0")]),
+    ];
+    const patch: Mutation = { kind: "vm.patch", name: "child", patch: { labels: { tier: "web" } } };
+    expect(refusalOf(stateOf(...base, ...parents), patch, blueOnly)).toBeUndefined();
   });
 
   test("does not keep its parent from changes that leave it what it needs", () => {

@@ -153,6 +153,9 @@ describe("a network", () => {
       [0, 'in-use: network "blue" has interfaces of VM "v1": remove these first'],
       [1, 'unknown-reference: VM "v1", interface "eth0": no network is named "blue"'],
     ]);
+    expect(
+      refusalsOf(stateOf(...base), [remove("network", "blue"), vm("v1", "a", [nic(2, "red"), nic(1)])])[0],
+    ).toEqual([0, 'in-use: network "blue" has interfaces of VM "v1": remove these first']);
     const twice = vm("v1", "a", [nic(1), nic(2)]);
     expect(refusalOf(stateOf(...base, twice), remove("network", "blue"))).toContain('interfaces of VM "v1":');
     const other = vm("v9", "a", [nic(1, "red")]);
@@ -212,6 +215,7 @@ describe("a host", () => {
     expect(refusalOf(full, vm("more", "a", [address(9_999)]))).toBe(
       'limit-exceeded: host "a" would have more than 4096 VMs: place VM "more" on another one',
     );
+    expect(refusalsOf(full, [vm("more", "a", [address(9_999)])])[0]?.[0]).toBe(0);
     expect(refusalOf(full, vm("more", "b", [address(9_999)]))).toBeUndefined();
     expect(refusalOf(full, [vm("more", "a", [address(9_999)]), remove("vm", "v0")])).toBeUndefined();
     expect(refusalOf(full, { kind: "vm.patch", name: "v0", patch: { host: "b" } })).toBeUndefined();
@@ -259,6 +263,13 @@ describe("a VM", () => {
   ])("cannot have the address %s", (ip, words) => {
     expect(refusalOf(state, vm("v2", "a", [nic(2, "blue", { ips: [ip] })]))).toBe(
       `outside-subnets: VM "v2", interface "eth0": ${words}`,
+    );
+  });
+
+  test("cannot have an address in none of several subnets", () => {
+    const wide = stateOf(...base, network("wide", 700, { subnets: ["10.1.0.0/24", "10.2.0.0/24"] }));
+    expect(refusalOf(wide, vm("v2", "a", [nic(2, "wide")]))).toContain(
+      '10.0.0.2 is in none of the subnets of network "wide" (10.1.0.0/24, 10.2.0.0/24)',
     );
   });
 
@@ -359,6 +370,12 @@ describe("the hosts of a network", () => {
     );
   });
 
+  test("are those of VMs that stay, whichever leave", () => {
+    const two = stateOf(...base, six, vm("v1", "a", [nic(1)]), vm("v9", "a", [nic(9)]));
+    expect(refusalOf(two, vm("v1", "six", [nic(1)]))).toBe(mixed("a", "six"));
+    expect(refusalOf(two, [vm("v1", "six", [nic(1)]), remove("vm", "v9")])).toBeUndefined();
+  });
+
   test("may all change at once, VMs or hosts", () => {
     expect(refusalOf(state, vm("v1", "six", [nic(1)]))).toBeUndefined();
     expect(refusalOf(state, [vm("v1", "six", [nic(1)]), vm("v2", "six", [nic(2)])])).toBeUndefined();
@@ -372,6 +389,7 @@ describe("the hosts of a network", () => {
     const two = stateOf(...base, vm("v1", "a", [nic(1)]), vm("v2", "b", [nic(2)]));
     const turned = host("a", "2001:db8::a");
     expect(refusalOf(two, turned)).toBe(mixed("b", "a"));
+    expect(refusalsOf(two, [turned, host("b", "192.0.2.99")])).toEqual([[1, mixed("b", "a")]]);
     expect(refusalOf(two, [turned, host("b", "2001:db8::b")])).toBeUndefined();
     expect(refusalOf(two, [turned, vm("v2", "a", [nic(2)])])).toBeUndefined();
     expect(refusalOf(two, host("c", "2001:db8::c"))).toBeUndefined();

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Mutation } from "../../controller/inventory/decide.ts";
 import { useOf } from "../../controller/inventory/quota.ts";
 import { includesNetwork, narrowChange, narrowVm } from "../../controller/inventory/scope.ts";
-import type { ResourceChange, Vm } from "../../schema/index.ts";
+import { parseNetwork, type ResourceChange, type Vm } from "../../schema/index.ts";
 import { rev } from "../support/addresses.ts";
 import { changesOf, host, network, nic, refusalOf, refusalsOf, stateOf, vm } from "../support/decisions.ts";
 
@@ -114,6 +114,10 @@ describe("a limited caller changes", () => {
     [network("red", 201), 'not-found: no network is named "red"'],
     [network("new", 900), 'not-found: no network is named "new"'],
     [remove("network", "red"), 'not-found: no network is named "red"'],
+    [
+      { kind: "network.create", spec: parseNetwork("red", { vni: 900, subnets: ["10.0.0.0/24"] }) },
+      'not-found: no network is named "red"',
+    ],
     [host("a", "192.0.2.9"), 'not-found: no host is named "a"'],
     [remove("host", "b"), 'not-found: no host is named "b"'],
     [remove("vm", "hidden"), 'not-found: no VM is named "hidden"'],
@@ -174,6 +178,9 @@ describe("a VM without interfaces", () => {
 
   test("belongs to the networks of its last interfaces, and keeps its owners", () => {
     expect(owners(vm("shared", "a", []))).toEqual(["blue", "red"]);
+    const other = stateOf(...base, vm("v1", "a", [nic(2, "red"), nic(3)]));
+    const [change] = changesOf(other, [vm("v1", "a", [])]);
+    expect(change?.after).toMatchObject({ ownerNetworks: ["blue", "red"] });
     expect(owners(vm("idle", "b", []))).toEqual(["blue"]);
     expect(owners(vm("idle-unowned", "b", []))).toBeUndefined();
     expect(owners(vm("idle", "a", [], { ownerNetworks: ["red"] }))).toEqual(["red"]);
@@ -228,6 +235,21 @@ describe("a quota", () => {
       [2, full("addresses", 3, 2, 2)],
       [2, full('VMs on host "a"', 5, 4, 4)],
     ]);
+  });
+
+  test("names the last VM that came, not one that went", () => {
+    const quota = { vms: 4 };
+    const mutations = [vm("new", "a", [nic(9)]), vm("more", "a", [nic(10)]), remove("vm", "own")];
+    expect(refusalsOf(state, mutations, { ...blue, quota }).map(([mutation]) => mutation)).toEqual([1]);
+  });
+
+  test("counts a host that loses its last VM as given back", () => {
+    const alone = stateOf(...base, vm("own", "a", [nic(1)]));
+    const moved = vm("own", "b", [nic(1)]);
+    expect(refusalOf(alone, moved, { ...blue, quota: { hosts: 1 } })).toBeUndefined();
+    expect(refusalOf(alone, [moved, vm("new", "a", [nic(9)])], { ...blue, quota: { hosts: 1 } })).toBe(
+      full("hosts", 2, 1, 1),
+    );
   });
 
   test("counts a VM once in each network, and the host that it is prepared on", () => {
