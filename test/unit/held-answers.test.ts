@@ -151,6 +151,9 @@ describe("what is known of an address", () => {
     held.take([answer(macKey(1), remote(1, { vtep: vtep("192.0.2.3") }), 7)], 2_000);
     expect(held.find(ipKey(1))).toMatchObject({ revision: 7, sinceMs: 1_000, vtep: "192.0.2.3" });
     expect(held.find(macKey(1))).toMatchObject({ revision: 7, sinceMs: 2_000 });
+    held.take([answer(ipKey(3), remote(3), 5)], 2_000);
+    held.take([answer(ipKey(4), remote(3), 8)], 2_500);
+    expect(held.find(ipKey(3))).toMatchObject({ revision: 8, sinceMs: 2_000 });
     held.take([answer(ipKey(1), remote(1, { vtep: vtep("192.0.2.4") }), 6)], 3_000);
     expect(held.find(ipKey(1))).toMatchObject({ revision: 7, sinceMs: 3_000, vtep: "192.0.2.3" });
   });
@@ -220,6 +223,7 @@ describe("the interest of this host", () => {
     held.take([own, answer(ipKey(1), remote(1))], 0);
     expect(held.take([answer(ipKey(2), remote(2))], 0, "told").released).toEqual([ipKey(2), macKey(2)]);
     expect(held.take([answer(macKey(2), remote(2))], 0, "told").released).toEqual([macKey(2)]);
+    expect(held.take([answer(ipKey(1), remote(1), 2)], 0, "told").taken).toHaveLength(1);
     expect(held.take([answer(ipKey(2), remote(1))], 0, "told")).toMatchObject({ taken: [], released: [ipKey(2)] });
     expect(held.take([answer(ipKey(3), null)], 0, "told").taken).toHaveLength(1);
     expect(held.take([answer(ipKey(4), remote(4, { local: true }))], 0, "told").taken).toHaveLength(1);
@@ -260,6 +264,70 @@ describe("addresses whose MAC changes", () => {
     const held = heldWith(answer(ipKey(1), remote(1), 5));
     expect(held.take([answer(ipKey(1), remote(2), 4)], 0).changedMacs).toEqual([]);
     expect(held.take([answer(macKey(1), remote(1), 6), answer(ipKey(1), null, 6)], 0).changedMacs).toEqual([]);
+  });
+});
+
+describe("a question of a guest", () => {
+  test("counts as a use of the MAC that it is answered with, what the controller sends as none", () => {
+    const asked = heldWith(answer(ipKey(1), remote(1)));
+    asked.take([answer(ipKey(1), remote(1), 2)], 2_000);
+    expect(asked.age(blue, new Map(), 3_000, 2_000).released).toEqual([]);
+    const told = heldWith(answer(ipKey(1), remote(1)));
+    told.take([answer(ipKey(1), remote(1), 2)], 2_000, "told");
+    expect(told.age(blue, new Map(), 3_000, 2_000).released).toEqual([ipKey(1), macKey(1)]);
+  });
+
+  test("does not make the MAC used that an address has left", () => {
+    const held = heldWith(answer(macKey(1), remote(1)), answer(ipKey(1), remote(1)));
+    held.take([answer(ipKey(1), remote(2), 2)], 2_000);
+    expect(held.age(blue, new Map(), 3_000, 2_000).released).toEqual([macKey(1)]);
+  });
+
+  test("in a network without answers ages nothing", () => {
+    expect(heldWith().age(red, new Map(), 0, 0)).toEqual({ operations: [], released: [] });
+  });
+});
+
+describe("a MAC that an address had before", () => {
+  test("is remembered of 4,096 addresses that were deleted with their MAC, the last ones", () => {
+    const held = new HeldAnswers();
+    held.take([own], 0);
+    const address = (n: number): BindingKey => ({ kind: "ip", vni: blue, ip: ip(`10.1.${n >> 8}.${n & 255}`) });
+    held.take(
+      Array.from({ length: 4_097 }, (_, i) => answer(address(i + 1), remote(1))),
+      0,
+    );
+    held.take([answer(macKey(1), null, 2)], 0);
+    const changed = (n: number) => held.take([answer(address(n), remote(2), 3)], 0).changedMacs.length;
+    expect([changed(1), changed(2), changed(4_097)]).toEqual([0, 1, 1]);
+  });
+
+  test("is forgotten with its return", () => {
+    const held = heldWith(answer(ipKey(1), remote(1)));
+    held.take([answer(macKey(1), null, 2)], 0);
+    expect(held.take([answer(ipKey(1), remote(2), 3)], 0).changedMacs).toHaveLength(1);
+    expect(held.take([answer(ipKey(1), remote(2), 4)], 0).changedMacs).toEqual([]);
+  });
+});
+
+describe("unknown addresses", () => {
+  test("are 4,096 of a network at most: those that were asked for longest ago are asked again", () => {
+    const held = new HeldAnswers();
+    held.take([own], 0);
+    const address = (n: number): BindingKey => ({ kind: "ip", vni: blue, ip: ip(`10.1.${n >> 8}.${n & 255}`) });
+    held.take(
+      Array.from({ length: 4_096 }, (_, i) => answer(address(i + 1), null)),
+      0,
+    );
+    held.take([answer(address(1), null)], 0);
+    expect(held.lookUp(address(2), 0).kind).toBe("absent");
+    held.take([answer(address(5_000), null)], 0);
+    expect([1, 2, 3, 5_000].map((n) => held.lookUp(address(n), 0).kind)).toEqual([
+      "absent",
+      "nothing",
+      "absent",
+      "absent",
+    ]);
   });
 });
 

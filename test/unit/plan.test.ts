@@ -72,6 +72,8 @@ describe("the operation of a place", () => {
   test("puts in place what the kernel changes in place: a tunnel's VTEP, and all of a neighbour", () => {
     const moved = { ...tunnel, vtep: vtep("192.0.2.2") };
     expect(operationAt(moved, ours(tunnel))).toStrictEqual(put(moved));
+    const router = { ...tunnel, router: true } as const;
+    expect(operationAt({ ...router, vtepPort: 8472 }, ours(router))).toStrictEqual(put({ ...router, vtepPort: 8472 }));
     const other = { ...neighbour, mac: two };
     for (const actual of [ours(other), { ...ours(neighbour), own: false }, { ...ours(neighbour), lasting: false }]) {
       expect(operationAt(neighbour, actual)).toStrictEqual(put(neighbour));
