@@ -170,6 +170,22 @@ describe("an answer that is older than the known one", () => {
     expect(gone.take([answer(ipKey(1), remote(1), 5)], 0).taken).toHaveLength(1);
   });
 
+  test("releases nothing: the host has no interest in the MAC that it names", () => {
+    const held = heldWith(answer(ipKey(1), remote(1), 5));
+    expect(held.take([answer(ipKey(1), remote(2), 4)], 0).released).toEqual([]);
+  });
+
+  test("is none in a network without a VM of this host, where tombstones are not kept", () => {
+    expect(heldWith().take([answer(ipKey(1, red), null)], 0).taken).toEqual([]);
+  });
+
+  test("of the same address moves no VM back that the controller has moved on", () => {
+    const held = heldWith(answer(ipKey(1), remote(1), 3));
+    held.take([answer(macKey(1), remote(1, { vtep: vtep("192.0.2.3") }), 5)], 0, "told");
+    held.take([answer(ipKey(1), remote(1), 4)], 0);
+    expect(held.desiredAt({ kind: "tunnel", vni: blue, mac: macOf(1) })).toMatchObject({ vtep: "192.0.2.3" });
+  });
+
   test("moves no VM back that another answer has moved on", () => {
     const held = heldWith(answer(macKey(1), remote(1, { vtep: vtep("192.0.2.3") }), 5));
     held.take([answer(ipKey(1), remote(1), 4)], 0);
@@ -367,6 +383,13 @@ describe("a snapshot", () => {
     expect(held.replace([own, answer(ipKey(1), remote(3), 1)], 0)).toEqual([]);
     expect(held.keys()).toEqual([ipKey(1), macKey(9)]);
     expect(held.find(ipKey(1))).toMatchObject({ mac: macOf(3), revision: 1 });
+  });
+
+  test("keeps the interest in a MAC beside that in its address, and has networks that are new", () => {
+    const held = heldWith();
+    const inRed = answer(macKey(9, red), remote(9, { host: "a", local: true }));
+    held.replace([own, inRed, answer(ipKey(1), remote(1)), answer(macKey(1), remote(1))], 0);
+    expect(held.keys()).toEqual([ipKey(1), macKey(9), macKey(1), macKey(9, red)]);
   });
 
   test("without room for all names the keys that went: the least recently used ones", () => {
