@@ -120,6 +120,7 @@ describe("pinning a guest's address to its port", () => {
       "nearmiss blue epoch",
       "nearmiss-port learning maybe flood on",
       "x nearmiss-port learning on flood on",
+      "nearmiss-port learning on flood on x",
     ]) {
       expect(behaviourInAlias(other)).toBeUndefined();
     }
