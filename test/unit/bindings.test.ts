@@ -41,7 +41,7 @@ describe("an answer", () => {
 
   test("for the VM's own host says that it is local, and its port", () => {
     expect(answerFor(world(), "b", ipKey(2), asOf).binding).toMatchObject({ local: true, guestPort: "tap2" });
-    expect(answerFor(world(), "b", ipKey(3, 200), asOf).binding).toEqual({
+    expect(answerFor(world(), "b", ipKey(3, 200), asOf).binding).toStrictEqual({
       mac: "52:54:00:00:00:03",
       host: "b",
       vtep: "192.0.2.2",
@@ -54,6 +54,7 @@ describe("an answer", () => {
     const state = world(vm("child", "a", [nic(4, "blue", { parent: "v1/eth0" })]));
     expect(answerFor(state, "a", ipKey(4), asOf).binding).toMatchObject({ local: true, guestPort: "tap1" });
     expect(findBound(state, ipKey(4))?.parent?.vm.name).toBe("v1");
+    expect(findBound(state, ipKey(1, 900))).toBeUndefined();
     expect(findBound(state, ipKey(1))).not.toHaveProperty("parent");
     state.apply(changesOf(state, [vm("v1", "a", [nic(1, "blue", { port: "tap9" })])]));
     expect(answerFor(state, "a", ipKey(4), asOf)).toMatchObject({ revision: 2, binding: { guestPort: "tap9" } });

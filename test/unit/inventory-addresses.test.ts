@@ -16,6 +16,10 @@ const base = [network("blue", 100), network("red", 200), host("a", "192.0.2.1")]
 const open = (inNetwork = "blue") => ({ network: inNetwork });
 const remove = (name: string): Mutation => ({ kind: "vm.delete", name });
 
+function countedMac() {
+  let count = 0;
+  return () => mac(`52:54:00:fe:00:0${++count}`);
+}
 const given = (changes: readonly ResourceChange[]) =>
   changes.flatMap((change) => (change.kind === "vm" ? ((change.after as Vm | null)?.interfaces ?? []) : []));
 const decided = (state: Inventory, mutations: readonly Mutation[], context: Partial<DecisionContext> = {}) =>
@@ -94,6 +98,9 @@ describe("an interface without addresses", () => {
     const [kept, whole] = decided(state, [vm("v1", "a", [open(), nic(9, "red")])]);
     expect(kept).toEqual({ name: "eth0", network: "blue", mac: "52:54:00:ff:00:01", ips: ["10.0.0.2"] });
     expect(whole).toMatchObject(nic(9, "red"));
+    const twice = vm("v9", "a", [open(), open()]);
+    state.apply(changesOf(state, [twice], { addresses: { ...addressesOf(state), newMac: countedMac() } }));
+    expect(changesOf(state, [twice], { addresses: addressesOf(state) })).toEqual([]);
     // In another network it is another interface.
     state.apply(changesOf(state, [network("green", 300, { subnets: ["10.3.0.0/24"] })]));
     expect(decided(state, [vm("v1", "a", [open("green")])])[0]?.ips).toEqual(["10.3.0.2"]);

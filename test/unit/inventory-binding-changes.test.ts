@@ -216,6 +216,13 @@ test("a new port changes the keys of its interface and of guests nested in it, a
   ]);
 });
 
+test("new labels of a nested guest, of its parent or of both change nothing", () => {
+  const child = { network: "blue", mac: "52:54:00:00:00:03", ips: [], parent: "v1/eth0" };
+  const stood = [...base, vm("v1", "a", { ...eth0, port: "tap1" }), vm("v2", "a", child)];
+  const labelled = (name: string): Mutation => ({ kind: "vm.patch", name, patch: { labels: { tier: "web" } } });
+  for (const names of [["v1"], ["v2"], ["v1", "v2"]]) expect(changesAfter(stood, names.map(labelled))).toEqual(nothing);
+});
+
 test("a guest that is nested in another interface than before has another port", () => {
   const nested = (parent: string) => vm("v2", "a", { network: "blue", mac: "52:54:00:00:00:03", ips: [], parent });
   const parents = vm("v1", "a", { ...eth0, port: "tap1" }, { ...eth1, port: "tap2" });

@@ -193,7 +193,7 @@ describe("a host", () => {
     const words = (name: string) =>
       `host-down: VM "${name}": host "b" is marked down: place the VM on another one, or say that the host is up ` +
       '(PATCH /v1/hosts/b {"down": false})';
-    expect(refusalOf(fallen, vm("v3", "b", [nic(3)]))).toBe(words("v3"));
+    expect(refusalsOf(fallen, [vm("v3", "b", [nic(3)])])).toEqual([[0, words("v3")]]);
     expect(refusalOf(fallen, { kind: "vm.patch", name: "v1", patch: { host: "b" } })).toBe(words("v1"));
     expect(refusalOf(fallen, migrated("v1", "b"))).toBe(words("v1"));
     expect(refusalOf(fallen, vm("v2", "b", [nic(2), nic(4)]))).toBeUndefined();
@@ -292,7 +292,8 @@ describe("a VM", () => {
     );
     expect(refusalOf(state, vm("v2", "b", [nic(1, "red")]))).toBeUndefined();
     expect(refusalOf(state, [vm("v2", "b", [nic(1)]), vm("v1", "a", [nic(3)])])).toBeUndefined();
-    expect(refusalOf(state, [vm("v2", "b", [nic(2)]), vm("v3", "b", [nic(2)])])).toContain('belongs to VM "v2"');
+    const [double] = refusalsOf(state, [vm("v2", "b", [nic(2)]), vm("v3", "b", [nic(2)])]);
+    expect(double).toEqual([1, expect.stringContaining('belongs to VM "v2"')]);
     expect(refusalOf(state, vm("v2", "b", [nic(2), nic(3, "blue", { ips: ["10.0.0.2"] })]))).toContain(
       'interface "eth1": 10.0.0.2 belongs to VM "v2", interface "eth0"',
     );
@@ -362,7 +363,7 @@ describe("the hosts of a network", () => {
   const state = stateOf(...base, six, vm("v1", "a", [nic(1)]));
 
   test("have VTEPs of one family, also those that are prepared", () => {
-    expect(refusalOf(state, vm("v2", "six", [nic(2)]))).toBe(mixed("a", "six"));
+    expect(refusalsOf(state, [vm("v2", "six", [nic(2)])])).toEqual([[0, mixed("a", "six")]]);
     expect(refusalOf(state, migrated("v1", "six"))).toBe(mixed("a", "six"));
     expect(refusalOf(state, vm("v2", "six", [nic(2, "red")]))).toBeUndefined();
     expect(refusalOf(stateOf(...base, six, vm("v1", "six", [nic(1)])), vm("v2", "a", [nic(2)]))).toBe(

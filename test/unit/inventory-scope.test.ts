@@ -1,6 +1,7 @@
 // What callers that are limited to some networks may see, change and use up.
-import { describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import type { Mutation } from "../../controller/inventory/decide.ts";
+import type { Inventory } from "../../controller/inventory/inventory.ts";
 import { useOf } from "../../controller/inventory/quota.ts";
 import { includesNetwork, narrowChange, narrowVm } from "../../controller/inventory/scope.ts";
 import { parseNetwork, type ResourceChange, type Vm } from "../../schema/index.ts";
@@ -18,15 +19,20 @@ const blue = { scope: new Set(["blue"]) };
 const both = { scope: new Set(["blue", "red"]) };
 const remove = (kind: "network" | "host" | "vm", name: string): Mutation => ({ kind: `${kind}.delete`, name });
 
-const state = stateOf(
-  ...base,
-  vm("own", "a", [nic(1)]),
-  vm("shared", "a", [nic(2), nic(3, "red")]),
-  vm("hidden", "a", [nic(4, "red")]),
-  vm("idle", "a", [], { ownerNetworks: ["blue"] }),
-  vm("idle-of-two", "a", [], { ownerNetworks: ["blue", "red"] }),
-  vm("idle-unowned", "a", []),
-);
+const world = () =>
+  stateOf(
+    ...base,
+    vm("own", "a", [nic(1)]),
+    vm("shared", "a", [nic(2), nic(3, "red")]),
+    vm("hidden", "a", [nic(4, "red")]),
+    vm("idle", "a", [], { ownerNetworks: ["blue"] }),
+    vm("idle-of-two", "a", [], { ownerNetworks: ["blue", "red"] }),
+    vm("idle-unowned", "a", []),
+  );
+let state: Inventory;
+beforeEach(() => {
+  state = world();
+});
 const find = (name: string) => state.findVm(name) as Vm;
 
 describe("a limited caller sees", () => {

@@ -222,6 +222,7 @@ describe("VMs that are sought", () => {
 
   test("fit if one interface has all that is asked of it, on the host that is asked for", () => {
     expect(fitting({})).toEqual(["v1", "v2", "v3"]);
+    expect(fitsVm({ ...(state.findVm("v1") as Vm), interfaces: [] }, {})).toBe(true);
     expect(fitting({ host: "b" })).toEqual(["v2", "v3"]);
     expect(fitting({ network: "red" })).toEqual(["v1", "v3"]);
     expect(fitting({ ip: ip("10.0.0.2") })).toEqual(["v1", "v2"]);
