@@ -2,8 +2,8 @@
 // does not become a storm of reports. Pure; time is injected.
 import { defined } from "../../common/defined.ts";
 import type { Vni } from "../../schema/address/index.ts";
-import type { FindingKind } from "../../schema/agent/index.ts";
 import {
+  type FindingKind,
   maxDetailLength,
   maxFindingsPerFrame,
   maxSubjectLength,

@@ -46,6 +46,33 @@ describe("crowds", () => {
     expect(found.sort()).toEqual(["l3miss 100", "l3miss 200", "l3miss 300"]);
   });
 
+  test("the one with the most misses is the crowd, whichever was read first", () => {
+    for (const names of [
+      ["l3miss 100", "l3miss 200"],
+      ["l3miss 200", "l3miss 100"],
+    ]) {
+      const crowds = new Crowds(allowance);
+      for (const name of names) miss(crowds, name, name === "l3miss 200" ? 90 : 70);
+      expect(crowds.look(true, 0)).toBe("l3miss 200");
+    }
+  });
+
+  test("64 misses are enough for one, and without any there is none", () => {
+    const crowds = new Crowds(allowance);
+    expect(crowds.look(true, 0)).toBeUndefined();
+    miss(crowds, "l3miss 100", 63);
+    expect(crowds.look(true, 0)).toBeUndefined();
+    miss(crowds, "l3miss 100", 64);
+    expect(crowds.look(true, 0)).toBe("l3miss 100");
+  });
+
+  test("the allowance of every network is 8,192 misses at once, and 4,000 a second", () => {
+    const crowds = new Crowds();
+    expect(miss(crowds, "l3miss 100", 8_192)).toBe(0);
+    expect(miss(crowds, "l3miss 100", 4_000, 0, 1_000)).toBe(0);
+    expect(miss(crowds, "l3miss 100", 1, 0, 1_000)).toBe(1);
+  });
+
   test("no network is one if none were lost, or few were read", () => {
     const crowds = new Crowds(allowance);
     miss(crowds, "l3miss 100", 90);

@@ -5,6 +5,7 @@ import { Inventory } from "../../controller/inventory/inventory.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
 import { keyText, parseRevision } from "../../schema/address/index.ts";
 import { parseHost, parseNetwork, parseVm, type VmPutInput } from "../../schema/rest/index.ts";
+import { changesOf, stateOf } from "../support/decisions.ts";
 
 const blue = (mtu = 1450, vni = 100): Mutation => ({
   kind: "network.put",
@@ -18,6 +19,8 @@ const vm = (name: string, on: string, ...interfaces: VmPutInput["interfaces"]): 
   kind: "vm.put",
   spec: parseVm(name, { host: on, interfaces }),
 });
+const red: Mutation = { kind: "network.put", spec: parseNetwork("red", { vni: 200, subnets: ["10.0.0.0/24"] }) };
+const eth1 = { network: "blue", mac: "52:54:00:00:00:02", ips: ["10.0.0.3"] };
 const eth0 = { network: "blue", mac: "52:54:00:00:00:01", ips: ["10.0.0.1", "10.0.0.2"] };
 
 /** The changes of the last mutations after the first ones, in short. */
@@ -129,4 +132,102 @@ test("a network that is emptied and renumbered in one change is removed by its o
 
 test("a deleted host is named", () => {
   expect(changesAfter(base, [{ kind: "host.delete", name: "a" }])).toEqual({ ...nothing, deletedHosts: ["a"] });
+});
+
+/** By host, the networks in which it has its first VM. */
+function joinedAfter(first: Mutation[], last: Mutation[]) {
+  const state = stateOf(...first);
+  const changes = changesOf(state, last);
+  state.apply(changes);
+  const { joined, networks } = atOnce(bindingChanges(state, changes));
+  const texts = <T>(map: ReadonlyMap<string, readonly T[]>, text: (item: T) => unknown) =>
+    [...map].map(([name, list]) => `${name}: ${list.map(text).join(",")}`);
+  return { joined: texts(joined, String), networks: texts(networks, ({ mtu }) => mtu) };
+}
+
+test("a host joins a network with its first VM there, or by being prepared for it, not by a change of the network", () => {
+  const first = vm("v1", "a", eth0);
+  expect(joinedAfter(base, [first])).toEqual({ joined: ["a: 100"], networks: ["a: 1450"] });
+  expect(joinedAfter([...base, first], [vm("v2", "a", eth1)])).toEqual({ joined: [], networks: [] });
+  const prepared: Mutation = { kind: "vm.prepare", name: "v1", host: "b" };
+  expect(joinedAfter([...base, first], [prepared])).toEqual({ joined: ["b: 100"], networks: ["b: 1450"] });
+  expect(joinedAfter([...base, first], [blue(1400)])).toEqual({ joined: [], networks: ["a: 1400"] });
+  // Both at once name the network once.
+  expect(joinedAfter([...base, first], [blue(1400), vm("v2", "b", eth1)])).toEqual({
+    joined: ["b: 100"],
+    networks: ["b: 1400", "a: 1400"],
+  });
+  expect(joinedAfter(base, [first, vm("v2", "a", eth1)])).toEqual({ joined: ["a: 100"], networks: ["a: 1450"] });
+});
+
+test("a host with VMs in two networks joins and leaves both", () => {
+  const two = [...base, red];
+  const both = vm("v1", "a", eth0, { ...eth1, network: "red" });
+  expect(joinedAfter(two, [both])).toEqual({ joined: ["a: 100,200"], networks: ["a: 1450,1450"] });
+  expect(changesAfter([...two, both], [{ kind: "vm.delete", name: "v1" }]).gone).toEqual(["a: 100,200"]);
+  expect(changesAfter([...two, both], [vm("v1", "a", eth0)]).gone).toEqual(["a: 200"]);
+});
+
+test("a new description of a network, and new labels, change nothing for agents", () => {
+  const described: Mutation = {
+    kind: "network.patch",
+    name: "blue",
+    patch: { description: "new", labels: { tier: "web" } },
+  };
+  expect(changesAfter([...base, vm("v1", "a", eth0)], [described])).toEqual(nothing);
+});
+
+test("the other port of a tunnel end changes all keys behind it, and a host's labels none", () => {
+  const stood = [...base, vm("v1", "a", eth0)];
+  const port: Mutation = { kind: "host.put", spec: parseHost("a", { vtep: "192.0.2.1", port: 4790 }, "operator") };
+  const keys = ["100 10.0.0.1 a", "100 10.0.0.2 a", "100 52:54:00:00:00:01 a"];
+  expect(changesAfter(stood, [port])).toEqual({ ...nothing, keys, selves: ["a"] });
+  const labels: Mutation = { kind: "host.patch", name: "a", patch: { labels: { rack: "r7" }, down: true } };
+  expect(changesAfter(stood, [labels])).toEqual(nothing);
+  expect(changesAfter(base, [host("c", "192.0.2.3")])).toEqual(nothing);
+});
+
+test("a VM that moves to a host whose tunnel end changes is one change of each key, for both hosts", () => {
+  const stood = [...base, vm("v1", "a", eth0)];
+  const moved = [host("b", "192.0.2.9"), { kind: "vm.patch", name: "v1", patch: { host: "b" } } as const];
+  expect(changesAfter(stood, moved)).toMatchObject({
+    keys: ["100 10.0.0.1 a,b", "100 10.0.0.2 a,b", "100 52:54:00:00:00:01 a,b"],
+    selves: ["b"],
+  });
+});
+
+test("a new port changes the keys of its interface and of guests nested in it, another interface's none of them", () => {
+  const child = { network: "blue", mac: "52:54:00:00:00:03", ips: [], parent: "v1/eth0" };
+  const parent = (port: string, second = "tap9") => vm("v1", "a", { ...eth0, port }, { ...eth1, port: second });
+  const stood = [...base, parent("tap1"), vm("v2", "a", child)];
+  const own = ["100 10.0.0.1 a", "100 10.0.0.2 a", "100 52:54:00:00:00:01 a"];
+  expect(changesAfter(stood, [parent("tap2")]).keys).toEqual([...own, "100 52:54:00:00:00:03 a"]);
+  expect(changesAfter(stood, [parent("tap1", "tap8")]).keys).toEqual(["100 10.0.0.3 a", "100 52:54:00:00:00:02 a"]);
+  // Changed by itself as well: once.
+  const both = [parent("tap2"), vm("v2", "a", { ...child, ips: ["10.0.0.4"] })];
+  expect(changesAfter(stood, both).keys).toEqual([
+    "100 10.0.0.1 a",
+    "100 10.0.0.2 a",
+    "100 10.0.0.4 a created",
+    "100 52:54:00:00:00:01 a",
+    "100 52:54:00:00:00:03 a",
+  ]);
+  expect(changesAfter([...base, parent("tap1")], [vm("v2", "a", child)]).keys).toEqual([
+    "100 52:54:00:00:00:03 a created",
+  ]);
+});
+
+test("new labels of a nested guest, of its parent or of both change nothing", () => {
+  const child = { network: "blue", mac: "52:54:00:00:00:03", ips: [], parent: "v1/eth0" };
+  const stood = [...base, vm("v1", "a", { ...eth0, port: "tap1" }), vm("v2", "a", child)];
+  const labelled = (name: string): Mutation => ({ kind: "vm.patch", name, patch: { labels: { tier: "web" } } });
+  for (const names of [["v1"], ["v2"], ["v1", "v2"]]) expect(changesAfter(stood, names.map(labelled))).toEqual(nothing);
+});
+
+test("a guest that is nested in another interface than before has another port", () => {
+  const nested = (parent: string) => vm("v2", "a", { network: "blue", mac: "52:54:00:00:00:03", ips: [], parent });
+  const parents = vm("v1", "a", { ...eth0, port: "tap1" }, { ...eth1, port: "tap2" });
+  expect(changesAfter([...base, parents, nested("v1/eth0")], [nested("v1/eth1")]).keys).toEqual([
+    "100 52:54:00:00:00:03 a",
+  ]);
 });

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { NamedIndex } from "../../controller/inventory/named-index.ts";
 import { type Listing, pageOf } from "../../controller/inventory/page.ts";
+import { atOnce } from "../../controller/inventory/steps.ts";
 
 const listed = (n: number, labels = {}) => ({ name: `vm-${String(n).padStart(5, "0")}`, labels });
 const all = <T extends ReturnType<typeof listed>>(index: NamedIndex<T>): Listing<T> => ({
@@ -45,4 +46,19 @@ test("the page ends when it is full, and at the end of the prefix or the list, a
   // A multiple of the stretch, and one more.
   expect(page("", 1_024, "vm-00475")).toEqual([1_024, "vm-01499", undefined]);
   expect(page("vm-1", 5)).toEqual([0, undefined, undefined]);
+});
+
+test("a page of a prefix begins with it, whatever stands before", () => {
+  const index = new NamedIndex<ReturnType<typeof listed>>();
+  for (const name of ["a-1", "vm-1", "vm-2", "w-1"]) index.set({ name, labels: {} });
+  const page = (after?: string) => {
+    const steps = pageOf(all(index), {
+      prefix: "vm-",
+      labels: [],
+      limit: 9,
+      ...(after === undefined ? {} : { after }),
+    });
+    return atOnce(steps).items.map(({ name }) => name);
+  };
+  expect([page(), page("a-1"), page("vm-1"), page("w-1")]).toEqual([["vm-1", "vm-2"], ["vm-1", "vm-2"], ["vm-2"], []]);
 });

@@ -5,6 +5,7 @@ import {
   type GuestFinding,
   LastingFindings,
   maxUnregistered,
+  meaningOf,
   neverSeenMs,
   unregisteredMs,
 } from "../../node-agent/tables/local-guests.ts";
@@ -115,4 +116,15 @@ describe("an address that a guest claims", () => {
   ])("is none where %s", (_, known) => {
     expect(findConflict(blue, claim, known)).toBeUndefined();
   });
+});
+
+test("findings are described for operators", () => {
+  expect(meaningOf).toEqual({
+    "guest-never-seen": "a guest that is registered on this host has not been seen",
+    "unregistered-guest": "a guest that is not registered on this host sends frames",
+  });
+  const seen = { vni: blue, registered: [{ mac: one }], ports: [], isRemote: () => false };
+  expect(compareGuests(seen, new Set())).toEqual([
+    { kind: "guest-never-seen", vni: 100, mac: one, detail: "it has sent no traffic since it was registered" },
+  ]);
 });

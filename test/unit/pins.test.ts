@@ -73,9 +73,55 @@ describe("pinning a guest's address to its port", () => {
     expect(planPorts(wantedPins([{ mac: one, port: "tap7" }, { mac: two }]), theirs, new Map())).toEqual([]);
   });
 
+  test("a port that is as it should be stays as it is, pinned or restored", () => {
+    const pinned = port(5, {
+      learning: false,
+      flood: false,
+      pinned: [one],
+      alias: aliasOfPinned({ learning: true, flood: true }),
+    });
+    expect(planPorts(wantedPins([{ mac: one, port: "tap5" }]), [pinned], new Map())).toEqual([]);
+    const restored = port(6, { alias: "theirs" });
+    expect(planPorts(new Map(), [restored], new Map([[6, { learning: true, flood: true }]]))).toEqual([]);
+    const halfway = port(7, { alias: aliasOfPinned({ learning: true, flood: true }) });
+    expect(planPorts(new Map(), [halfway], new Map())).toEqual([{ kind: "alias", ifindex: 7, alias: "" }]);
+  });
+
+  test.each([{ learning: true }, { flood: true }])("a pinned port that was set back is set again: %j", (drift) => {
+    const drifted = port(5, { learning: false, flood: false, pinned: [one], alias: "theirs", ...drift });
+    expect(planPorts(wantedPins([{ mac: one, port: "tap5" }]), [drifted], new Map())).toEqual([
+      { kind: "behave", ifindex: 5, learning: false, flood: false },
+    ]);
+  });
+
+  test("wishes are equal where each port has the same addresses, in whatever order they are named", () => {
+    const wish = (...pairs: [typeof one, string?][]) =>
+      wantedPins(pairs.map(([each, name]) => ({ mac: each, ...(name === undefined ? {} : { port: name }) })));
+    const both = wish([one, "tap1"], [two, "tap1"]);
+    expect(samePins(both, wish([two, "tap1"], [one, "tap1"]))).toBe(true);
+    expect(samePins(wish([one]), wish())).toBe(true);
+    for (const other of [
+      wish(),
+      wish([one, "tap1"]),
+      wish([one, "tap2"], [two, "tap2"]),
+      wish([one, "tap1"], [two, "tap2"]),
+      wish([one, "tap1"], [macs[2] as typeof one, "tap1"]),
+    ]) {
+      expect([samePins(both, other), samePins(other, both)]).toEqual([false, false]);
+    }
+  });
+
   test("only our own alias is parsed", () => {
     expect(behaviourInAlias("nearmiss-port learning on flood off")).toEqual({ learning: true, flood: false });
-    for (const other of [undefined, "", "theirs", "nearmiss blue epoch", "nearmiss-port learning maybe flood on"]) {
+    for (const other of [
+      undefined,
+      "",
+      "theirs",
+      "nearmiss blue epoch",
+      "nearmiss-port learning maybe flood on",
+      "x nearmiss-port learning on flood on",
+      "nearmiss-port learning on flood on x",
+    ]) {
       expect(behaviourInAlias(other)).toBeUndefined();
     }
   });

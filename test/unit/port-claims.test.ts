@@ -1,6 +1,12 @@
 import { expect, test } from "vitest";
-import { disputedPorts, judgePort, type NetworkBridge, type PortDevice } from "../../node-agent/tables/port-claims.ts";
-import { vni } from "../support/addresses.ts";
+import {
+  disputedPorts,
+  judgePort,
+  type NetworkBridge,
+  type PortDevice,
+  wrongPort,
+} from "../../node-agent/tables/port-claims.ts";
+import { mac, vni } from "../support/addresses.ts";
 
 const blue = vni(100);
 const own: NetworkBridge = { name: "nmb100", adopted: false };
@@ -20,10 +26,27 @@ test.each([
   ["the network's own tunnel", "nmv100", device("nmb100", true), own, "a device of nearmiss"],
   ["a bridge of ours", "nmb16777215", undefined, own, "a device of nearmiss"],
   ["a name that only begins like ours", "nmv", undefined, own, "free"],
+  ["a name that goes on after ours", "nmv100x", undefined, own, "free"],
+  ["a name that only ends like ours", "x-nmv100", undefined, own, "free"],
 ])("%s", (_, port, found, bridge, expected) => {
   const verdict = judgePort({ vni: blue, port }, found, bridge);
   if (typeof verdict === "string") expect(verdict).toBe(expected);
   else expect(verdict.wrong).toContain(expected);
+});
+
+test("a port of another bridge is named with both bridges, as far as there are two", () => {
+  const claim = { vni: blue, port: "tap1" };
+  expect(judgePort(claim, device("nmb200"), own)).toEqual({
+    wrong: "is a port of nmb200, not of the network's bridge nmb100",
+  });
+  expect(judgePort(claim, device("br0"), undefined)).toEqual({ wrong: "is a port of br0" });
+});
+
+test("a wrong port is described for operators: what is registered, what is wrong, what to do", () => {
+  expect(wrongPort("blue", mac("52:54:00:00:00:01"), "tap1", "is a port of br0")).toBe(
+    "network blue: the interface with MAC 52:54:00:00:00:01 is registered for the port tap1, which is a port of br0: it is neither " +
+      "guarded nor pinned there; attach the guest's port to the network's bridge, or correct the registration",
+  );
 });
 
 test("a port is disputed where interfaces of two networks claim it, not where two of one do", () => {

@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Miss } from "../../node-agent/misses/miss.ts";
 import { allowances, MissResolver } from "../../node-agent/misses/resolver.ts";
+import type { Timeline } from "../../node-agent/misses/timeline.ts";
 import type { WaitingGuest } from "../../node-agent/misses/waiting.ts";
 import type { Entry } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
-import type { Answer, BindingKey, MacAddress } from "../../schema/address/index.ts";
+import type { Answer, BindingKey, MacAddress, Vni } from "../../schema/address/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 
 const network = vni(100);
@@ -27,6 +28,8 @@ describe("the resolver", () => {
   let held: HeldAnswers;
   let resolver: MissResolver;
   let asked: BindingKey[][];
+  let listened: Vni[];
+  let shown: (readonly Timeline[])[];
   let reasserted: Entry[][];
   let askers: Map<string, WaitingGuest>;
   let exceeded: (MacAddress | undefined)[];
@@ -39,6 +42,8 @@ describe("the resolver", () => {
     held = new HeldAnswers();
     held.take([own], 0);
     asked = [];
+    listened = [];
+    shown = [];
     reasserted = [];
     askers = new Map();
     exceeded = [];
@@ -55,7 +60,7 @@ describe("the resolver", () => {
       held,
       askers: {
         missed: () => {},
-        listen: () => {},
+        listen: (each) => void listened.push(each),
         askerOf: (_, target) => askers.get(target),
         suspectIn: () => suspect,
         locate: () => {},
@@ -68,7 +73,10 @@ describe("the resolver", () => {
         nextId: () => 1,
       },
       overBudget: (_, guest) => void exceeded.push(guest),
-      reassert: (entries) => void reasserted.push([...entries]),
+      reassert: (entries, misses) => {
+        reasserted.push([...entries]);
+        shown.push(misses);
+      },
       afterReading: (callback) => void later.push(callback),
       nowMs: () => nowMs,
     });
@@ -110,6 +118,106 @@ describe("the resolver", () => {
     readingDone();
     expect(asked).toEqual([]);
     expect(reasserted.flat().map((entry) => entry.kind)).toEqual(["tunnel", "bridge", "neighbour"]);
+  });
+
+  test("a miss that is answered from memory is shown with the entries that it lost, and counted", () => {
+    answer(found);
+    resolver.onMiss(miss);
+    expect(shown).toEqual([[{ miss, missedMs: 1_000 }]]);
+    expect(resolver.counters).toMatchObject({ reasserted: 1, asked: 0, quiet: 0 });
+    answer(unknown);
+    expect(resolver.onAnswers([unknown])).toEqual([]);
+  });
+
+  test("guests of the networks that miss are listened to, once for all misses that are read together", () => {
+    resolver.onMiss(miss);
+    resolver.onMiss({ ...miss, vni: vni(200) });
+    resolver.onMiss({ ...miss, ip: ip("10.20.1.2") });
+    readingDone();
+    resolver.onMiss({ ...miss, ip: ip("10.20.1.3") });
+    readingDone();
+    expect(listened).toEqual([100, 200, 100, 100]);
+  });
+
+  test("an unknown address that is missed again is counted as quiet", () => {
+    answer(unknown);
+    resolver.onMiss(miss);
+    expect(resolver.counters).toMatchObject({ missed: 1, quiet: 1, asked: 0 });
+  });
+
+  test("only a miss of an IP is of a guest that asked: a MAC's is charged to its network alone", () => {
+    suspect = mac("52:54:00:00:00:aa");
+    resolver.onMiss({ kind: "l2miss", vni: network, mac: mac("52:54:00:00:00:09") });
+    expect(resolver.budgets(nowMs)).toEqual({
+      host: allowances.host.burst - 1,
+      networks: [{ vni: 100, left: allowances.network.burst - 1 }],
+      guests: [],
+    });
+  });
+
+  test("misses that wait for an answer are listed with their times, the oldest first", () => {
+    expect(resolver.waiting()).toEqual([]);
+    resolver.onMiss(miss);
+    nowMs = 1_001;
+    resolver.onMiss({ ...miss, ip: ip("10.20.1.2") });
+    readingDone();
+    expect(resolver.waiting()).toEqual([
+      { miss, missedMs: 1_000, askedMs: 1_000 },
+      { miss: { ...miss, ip: "10.20.1.2" }, missedMs: 1_001, askedMs: 1_001 },
+    ]);
+    answer(found);
+    expect(resolver.waiting()).toHaveLength(1);
+  });
+
+  test("budgets are full before the first question", () => {
+    expect(resolver.budgets(nowMs)).toEqual({ host: allowances.host.burst, networks: [], guests: [] });
+  });
+
+  test("of budgets, the guests with the least left are listed first, sixteen at most, and none that are full again", () => {
+    const guest = (n: number) => ({
+      mac: mac(`52:54:00:00:01:${n.toString(16).padStart(2, "0")}`),
+      ip: ip("10.20.9.9"),
+    });
+    let address = 1;
+    const ask = (by: WaitingGuest, times: number) => {
+      for (let i = 0; i < times; i++) {
+        const each = target(address++);
+        askers.set(each, by);
+        resolver.onMiss({ ...miss, ip: each });
+      }
+      readingDone();
+    };
+    ask(guest(200), 1);
+    nowMs += 1_000;
+    for (const n of [3, 1, 2]) ask(guest(n), n);
+    for (let n = 4; n < 24; n++) ask(guest(n), 30);
+    const { guests, networks, host } = resolver.budgets(nowMs);
+    expect(guests).toHaveLength(16);
+    expect(new Set(guests.map(({ left }) => left))).toEqual(new Set([allowances.guest.burst - 30]));
+    expect(networks).toEqual([{ vni: 100, left: allowances.network.burst - 606 }]);
+    expect(host).toBe(allowances.host.burst - 606);
+    nowMs += 100;
+    const later = resolver.budgets(nowMs).guests;
+    expect(later.map(({ name }) => name)).not.toContain(`100 ${guest(3).mac}`);
+    expect(later[0]).toEqual({ name: `100 ${guest(4).mac}`, left: allowances.guest.burst - 10 });
+  });
+
+  test("budgets are sorted by what is left, not by who asked first", () => {
+    for (const [n, times] of [
+      [1, 2],
+      [2, 7],
+      [3, 5],
+    ] as const) {
+      const by = { mac: mac(`52:54:00:00:01:0${n}`), ip: ip("10.20.9.9") };
+      for (let i = 0; i < times; i++) {
+        askers.set(target(100 * n + i), by);
+        resolver.onMiss({ ...miss, ip: target(100 * n + i) });
+      }
+      readingDone();
+    }
+    expect(resolver.budgets(nowMs).guests.map(({ left }) => allowances.guest.burst - left)).toEqual([7, 5, 2]);
+    nowMs += 1_000;
+    expect(resolver.budgets(nowMs).guests).toEqual([]);
   });
 
   test("an address unknown to the controller is quiet for longer and longer, up to a minute", () => {
@@ -175,6 +283,9 @@ describe("the resolver", () => {
 
   test("a guest that scans uses up its own budget, and another guest's question is sent", () => {
     scan(10_000, scanner);
+    expect(resolver.budgets(nowMs).networks).toEqual([
+      { vni: 100, left: allowances.network.burst - allowances.guest.burst },
+    ]);
     expect(asked.flat()).toHaveLength(allowances.guest.burst);
     expect(new Set(exceeded)).toEqual(new Set([scanner.mac]));
     expect(new Set(ignored)).toEqual(new Set([scanner.mac]));
@@ -182,6 +293,14 @@ describe("the resolver", () => {
     resolver.onMiss({ ...miss, ip: ip("10.99.0.1") });
     readingDone();
     expect(asked.at(-1)).toEqual([{ kind: "ip", vni: 100, ip: "10.99.0.1" }]);
+  });
+
+  test("a guest whose network has used up its budget is not the one that is named", () => {
+    scan(allowances.network.burst, undefined);
+    askers.set("10.99.0.1", scanner);
+    resolver.onMiss({ ...miss, ip: ip("10.99.0.1") });
+    readingDone();
+    expect(exceeded).toEqual([undefined]);
   });
 
   test("a scan from an unheard source is limited by the network's budget, and another network is not affected", () => {

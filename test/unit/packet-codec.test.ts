@@ -1,0 +1,145 @@
+// What a frame that a guest broadcast says of it: whom it asks for, and which address it claims. And the frames that answer it.
+import { describe, expect, test } from "vitest";
+import { decodeHeard, encodeAnnouncement, encodeReply } from "../../node-agent/kernel/codec/packet-codec.ts";
+import { arp, ethernet, etherTypes, internetChecksum, ipBytes, macBytes } from "../../testkit/lab/frames.ts";
+import { ip, mac } from "../support/addresses.ts";
+
+const guest = "52:54:00:00:00:01";
+const request = (senderIp: string, targetIp: string): Buffer =>
+  arp({ operation: "request", senderMac: guest, senderIp, targetIp });
+
+describe("a guest that is heard", () => {
+  test("asking, claims the address that it asks from", () => {
+    const self = { mac: mac(guest), ip: ip("10.20.1.1") };
+    const target = ip("10.20.1.2");
+    expect(decodeHeard(request("10.20.1.1", "10.20.1.2"))).toEqual({ asker: self, claim: self, target });
+  });
+
+  test.each([
+    ["announcing", "10.20.1.2"],
+    ["probing (RFC 5227)", "0.0.0.0"],
+  ])("%s an address, claims it and asks for none", (_, sender) => {
+    const target = ip("10.20.1.2");
+    expect(decodeHeard(request(sender, "10.20.1.2"))).toEqual({ claim: { mac: mac(guest), ip: target }, target });
+  });
+
+  test("from a group's address, claims nothing", () => {
+    const frame = request("10.20.1.1", "10.20.1.2");
+    frame[6] = 0xff;
+    expect(decodeHeard(frame)).toEqual({ target: ip("10.20.1.2") });
+  });
+});
+
+/** An ICMPv6 message in a frame of the guest, as RFC 4861 has it; `edit` makes it another one. */
+function solicitation(sender: string, target: string, edit: (packet: Buffer) => void = () => {}): Buffer {
+  const message = Buffer.concat([Buffer.of(135, 0, 0, 0, 0, 0, 0, 0), ipBytes(target)]);
+  const header = Buffer.from([0x60, 0, 0, 0, 0, message.length, 58, 255]);
+  const packet = Buffer.concat([header, ipBytes(sender), ipBytes("ff02::1"), message]);
+  edit(packet);
+  return ethernet({ to: "33:33:ff:00:00:02", from: guest, type: etherTypes.ipv6, payload: packet });
+}
+
+describe("a guest that solicits", () => {
+  const target = ip("fd00::2");
+  const self = { mac: mac(guest), ip: ip("fd00::1") };
+
+  test("asks for the target and claims its own address", () => {
+    expect(decodeHeard(solicitation("fd00::1", "fd00::2"))).toEqual({ asker: self, claim: self, target });
+  });
+
+  test("from the unspecified address, claims the target (RFC 4862)", () => {
+    expect(decodeHeard(solicitation("::", "fd00::2"))).toEqual({ claim: { mac: mac(guest), ip: target }, target });
+  });
+
+  test.each<[string, (packet: Buffer) => void]>([
+    ["an advertisement", (packet) => packet.writeUInt8(136, 40)],
+    ["of another protocol", (packet) => packet.writeUInt8(17, 6)],
+    ["for a group", (packet) => packet.writeUInt8(0xff, 48)],
+  ])("is not heard in a packet that is %s", (_, edit) => {
+    expect(decodeHeard(solicitation("fd00::1", "fd00::2", edit))).toBeUndefined();
+  });
+});
+
+describe("a frame says nothing", () => {
+  const asked = request("10.20.1.1", "10.20.1.2");
+  const solicited = solicitation("fd00::1", "fd00::2");
+
+  test.each([
+    ["shorter than its head", asked.subarray(0, 13)],
+    ["with nothing behind its head", asked.subarray(0, 14)],
+    ["whose ARP is cut short", asked.subarray(0, 41)],
+    ["whose solicitation is cut short", solicited.subarray(0, 77)],
+    ["that is a reply", arp({ operation: "reply", senderMac: guest, senderIp: "10.20.1.1", targetIp: "10.20.1.2" })],
+    [
+      "of another type, as ARP",
+      ethernet({ to: guest, from: guest, type: etherTypes.ipv4, payload: asked.subarray(14) }),
+    ],
+    [
+      "of another type, as IPv6",
+      ethernet({ to: guest, from: guest, type: etherTypes.ipv4, payload: solicited.subarray(14) }),
+    ],
+  ])("%s", (_, frame) => {
+    expect(decodeHeard(frame)).toBeUndefined();
+  });
+
+  test("and not a byte more is needed to understand it", () => {
+    expect(decodeHeard(asked.subarray(0, 42))?.target).toBe("10.20.1.2");
+    expect(decodeHeard(solicited.subarray(0, 78))?.target).toBe("fd00::2");
+  });
+});
+
+describe("an answer", () => {
+  const remote = "52:54:00:00:00:02";
+  const to = { mac: mac(guest), ip: ip("10.20.1.1") };
+  const found = { ip: ip("10.20.1.2"), mac: mac(remote), router: false };
+  const found6 = { ip: ip("fd00::2"), mac: mac(remote), router: false };
+
+  /** A neighbour advertisement, as RFC 4861 has it. */
+  function advertisement(toMac: string, toIp: string, flags: number): Buffer {
+    const message = Buffer.concat([
+      Buffer.of(136, 0, 0, 0, flags, 0, 0, 0),
+      ipBytes("fd00::2"),
+      Buffer.of(2, 1),
+      macBytes(remote),
+    ]);
+    const [from, destination] = [ipBytes("fd00::2"), ipBytes(toIp)];
+    const pseudo = Buffer.concat([from, destination, Buffer.of(0, 0, 0, message.length, 0, 0, 0, 58)]);
+    message.writeUInt16BE(internetChecksum(pseudo, message), 2);
+    const header = Buffer.from([0x60, 0, 0, 0, 0, message.length, 58, 255]);
+    const payload = Buffer.concat([header, from, destination, message]);
+    return ethernet({ to: toMac, from: remote, type: etherTypes.ipv6, payload });
+  }
+
+  test("to an ARP request is the reply that the VM itself would send, to the guest alone", () => {
+    expect(encodeReply(found, to)).toEqual(
+      arp({ operation: "reply", senderMac: remote, senderIp: "10.20.1.2", targetMac: guest, targetIp: "10.20.1.1" }),
+    );
+  });
+
+  test("to a solicitation is an advertisement to the guest alone: solicited, overriding, of a router if the VM is one", () => {
+    const asker = { mac: mac(guest), ip: ip("fd00::1") };
+    expect(encodeReply(found6, asker)).toEqual(advertisement(guest, "fd00::1", 0x60));
+    expect(encodeReply({ ...found6, router: true }, asker)).toEqual(advertisement(guest, "fd00::1", 0xe0));
+  });
+
+  test("to guests that were not heard is a gratuitous request, or an overriding advertisement to all nodes", () => {
+    expect(encodeAnnouncement(found)).toEqual(
+      arp({ operation: "request", senderMac: remote, senderIp: "10.20.1.2", targetIp: "10.20.1.2" }),
+    );
+    expect(encodeAnnouncement(found6)).toEqual(advertisement("33:33:00:00:00:01", "ff02::1", 0x20));
+    expect(encodeAnnouncement({ ...found6, router: true })).toEqual(
+      advertisement("33:33:00:00:00:01", "ff02::1", 0xa0),
+    );
+  });
+
+  test.each([
+    ["exceeds 16 bits after the first fold", "fd00::ffff:ffff:ffff:ffff", "fd00:ffff:ffff:ffff::1"],
+    ["is all ones", "fd00::cfcf", "fd00::1"],
+  ])("has a right checksum where the sum %s", (_, from, asker) => {
+    const all = { ip: ip(from), mac: mac("fe:ff:ff:ff:ff:ff"), router: true };
+    const frame = encodeReply(all, { mac: mac(guest), ip: ip(asker) });
+    const packet = frame.subarray(14);
+    const pseudo = Buffer.concat([packet.subarray(8, 40), Buffer.of(0, 0, 0, packet.length - 40, 0, 0, 0, 58)]);
+    expect(internetChecksum(pseudo, packet.subarray(40))).toBe(0);
+  });
+});
