@@ -216,7 +216,7 @@ describe("a nested guest", () => {
   test("is placed by a caller who may change the parent, and stays where another placed it", () => {
     const forbidden =
       'forbidden: VM "v3", interface "eth0": VM "v1" also has interfaces in networks that are not yours: to name it as a ' +
-      "parent takes a token for all of them";
+      "parent requires a token for all of them";
     expect(refusalOf(state, vm("v3", "a", [inside(5, "v1/eth0")]), blueOnly)).toBe(forbidden);
     expect(
       refusalOf(state, vm("v3", "a", [inside(5, "v1/eth0")]), { scope: new Set(["blue", "red"]) }),
