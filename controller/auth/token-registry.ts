@@ -30,6 +30,8 @@ export class TokenRegistry {
   private byHash = new Map<string, StoredToken>();
   private readonly open = new Map<string, Set<Revocable>>();
   private readonly uses = new Map<string, string>();
+  /** Refused, although the store has not removed them yet. */
+  private readonly revoking = new Set<string>();
   private version: number;
   private timers: readonly Repetition[] = [];
 
@@ -54,7 +56,7 @@ export class TokenRegistry {
     const token = this.byHash.get(hash.toString("hex"));
     const now = this.deps.now();
     // The map is keyed by a hash, whose timing reveals nothing of the secret; the comparison below decides.
-    if (!token || !timingSafeEqual(hash, token.hash) || isExpired(token, now)) return undefined;
+    if (!token || !timingSafeEqual(hash, token.hash) || !this.isValid(token, now)) return undefined;
     this.uses.set(token.id, now.toISOString());
     return identityBehind(token);
   }
@@ -72,11 +74,22 @@ export class TokenRegistry {
     return { ...viewOf(token), token: secret };
   }
 
-  /** @param force also the last admin token @throws Refusal */
+  /**
+   * The token is refused at once: an import that is being written keeps the store busy for seconds.
+   * @param force also the last admin token @throws Refusal, and what the store throws: then the token is valid again
+   */
   async revoke(id: string, by: Actor, force: boolean): Promise<void> {
-    const removal = await this.deps.access.removeToken(id, by, this.deps.now().toISOString(), !force);
-    await this.reload();
-    refuseUnlessRemoved(id, removal);
+    if (force || !this.isLastAdmin(id)) {
+      this.revoking.add(id);
+      this.endRevoked();
+    }
+    try {
+      const removal = await this.deps.access.removeToken(id, by, this.deps.now().toISOString(), !force);
+      await this.reload();
+      refuseUnlessRemoved(id, removal);
+    } finally {
+      this.revoking.delete(id);
+    }
   }
 
   /** Number of open streams and connections of the token. */
@@ -122,12 +135,22 @@ export class TokenRegistry {
 
   private endRevoked(): void {
     const now = this.deps.now();
-    const valid = new Set([...this.byHash.values()].filter((token) => !isExpired(token, now)).map(({ id }) => id));
+    const valid = new Set([...this.byHash.values()].filter((token) => this.isValid(token, now)).map(({ id }) => id));
     for (const [id, held] of this.open) {
       if (valid.has(id)) continue;
       this.open.delete(id);
       for (const each of held) each.end("the token was revoked or has expired");
     }
+  }
+
+  private isValid(token: StoredToken, now: Date): boolean {
+    return !isExpired(token, now) && !this.revoking.has(token.id);
+  }
+
+  private isLastAdmin(id: string): boolean {
+    const now = this.deps.now();
+    const admins = [...this.byHash.values()].filter((token) => token.role === "admin" && this.isValid(token, now));
+    return admins.length === 1 && admins[0]?.id === id;
   }
 
   private async flush(): Promise<void> {

@@ -57,15 +57,28 @@ export class HostCertificates {
     this.revokedListeners.add(listener);
   }
 
-  /** Refuses every certificate and join token of the host. @throws Refusal if there is no such host */
+  /**
+   * Refuses every certificate and join token of the host; the certificates at once, because an import that is being written keeps the
+   * store busy for seconds.
+   * @throws Refusal if there is no such host, and what the store throws: then the certificates are valid again
+   */
   async revoke(name: string, by: Actor): Promise<void> {
     const host = this.deps.committer.current.findHost(name);
     if (!host) throw new Refusal("not-found", `no host is named "${name}"`);
+    const before = this.byUid.get(host.uid);
     const generation = this.generationOf(host.uid) + 1;
     const credential = { hostUid: host.uid, host: name, generation, issued: null };
-    await this.deps.store.revoke(credential, by, this.deps.now().toISOString());
     this.byUid.set(host.uid, credential);
     for (const listener of this.revokedListeners) listener(name);
+    try {
+      await this.deps.store.revoke(credential, by, this.deps.now().toISOString());
+    } catch (error) {
+      if (this.byUid.get(host.uid) === credential) {
+        if (before) this.byUid.set(host.uid, before);
+        else this.byUid.delete(host.uid);
+      }
+      throw error;
+    }
   }
 
   /** The host that the peer of a TLS connection proves to be, now. */
