@@ -19,7 +19,8 @@ async function withStore(roles: readonly ("admin" | "viewer")[]) {
       new Promise((resolve, reject) => {
         settle = (error) => {
           if (error) return reject(error);
-          if (spareLast && stored.filter(({ role }) => role === "admin").length === 1) return resolve("last-admin");
+          const admins = stored.filter(({ role }) => role === "admin");
+          if (spareLast && admins.length === 1 && admins[0]?.id === id) return resolve("last-admin");
           stored = stored.filter((each) => each.id !== id);
           resolve("removed");
         };
