@@ -422,3 +422,33 @@ describe("a host near its limits", () => {
     expect(held.isCrowded()).toBe(true);
   });
 });
+
+describe("networks whose guests on this host may have changed", () => {
+  const local = (n: number, on = blue, revision = 1) =>
+    answer(macKey(n, on), remote(n, { host: "a", local: true }), revision);
+
+  test("are those in which one came, was answered again or left, each named once", () => {
+    const held = new HeldAnswers();
+    expect(held.take([local(1), local(2), local(3, red)], 0).guestsIn).toEqual([blue, red]);
+    expect(held.take([local(1, blue, 2)], 0).guestsIn).toEqual([blue]);
+    expect(held.take([answer(macKey(3, red), null, 2)], 0).guestsIn).toEqual([red]);
+    expect(held.take([answer(macKey(3, red), null, 3)], 0).guestsIn).toEqual([]);
+  });
+
+  test("are those in which one moved to another host, or from there", () => {
+    const held = heldWith(answer(macKey(1), remote(1)));
+    expect(held.take([local(1, blue, 2)], 0).guestsIn).toEqual([blue]);
+    expect(held.take([answer(macKey(1), remote(1), 3)], 0).guestsIn).toEqual([blue]);
+    expect(held.take([answer(macKey(1), remote(1, { host: "c" }), 4)], 0).guestsIn).toEqual([]);
+  });
+
+  test("are those in which one of several changed VMs is a guest", () => {
+    const held = new HeldAnswers();
+    expect(held.take([answer(macKey(1), remote(1)), local(2)], 0).guestsIn).toEqual([blue]);
+  });
+
+  test("are none where only VMs of other hosts changed", () => {
+    const held = heldWith();
+    expect(held.take([answer(macKey(1), remote(1)), answer(ipKey(2), remote(2))], 0).guestsIn).toEqual([]);
+  });
+});

@@ -34,6 +34,8 @@ describe("the resolver", () => {
   let askers: Map<string, WaitingGuest>;
   let exceeded: (MacAddress | undefined)[];
   let ignored: MacAddress[];
+  let missed: string[];
+  let located: [Vni, WaitingGuest][];
   let suspect: MacAddress | undefined;
   let readingDone: () => void;
   let nowMs: number;
@@ -48,6 +50,8 @@ describe("the resolver", () => {
     askers = new Map();
     exceeded = [];
     ignored = [];
+    missed = [];
+    located = [];
     suspect = undefined;
     nowMs = 1_000;
     let later: (() => void)[] = [];
@@ -59,11 +63,11 @@ describe("the resolver", () => {
     resolver = new MissResolver({
       held,
       askers: {
-        missed: () => {},
+        missed: (on, address) => void missed.push(`${on} ${address}`),
         listen: (each) => void listened.push(each),
         askerOf: (_, target) => askers.get(target),
         suspectIn: () => suspect,
-        locate: () => {},
+        locate: (on, guest) => void located.push([on, guest]),
         ignore: (_, guest) => void ignored.push(guest),
       },
       uplink: {
@@ -100,6 +104,46 @@ describe("the resolver", () => {
         { kind: "mac", vni: network, mac: "52:54:00:00:00:0b" },
       ],
     ]);
+  });
+
+  test("guests may wait for missed IPs, and for no MAC", () => {
+    resolver.onMiss(miss);
+    resolver.onMiss({ kind: "l2miss", vni: network, mac: mac("52:54:00:00:00:09") });
+    resolver.onMiss(miss);
+    readingDone();
+    expect(missed).toEqual(["100 10.20.1.1", "100 10.20.1.1"]);
+  });
+
+  test("a guest that asks is located, so that its answer is sent at once; one that was not heard is not", () => {
+    const guest = { mac: mac("52:54:00:00:00:aa"), ip: ip("10.20.1.9") };
+    askers.set("10.20.1.1", guest);
+    resolver.onMiss(miss);
+    resolver.onMiss({ ...miss, ip: ip("10.20.1.2") });
+    readingDone();
+    expect(located).toEqual([[network, guest]]);
+  });
+
+  test("without an announcer misses are asked for and limited all the same", () => {
+    const sent: string[] = [];
+    const over: (MacAddress | undefined)[] = [];
+    const alone = new MissResolver({
+      held,
+      askers: undefined,
+      uplink: { send: ({ type }) => void sent.push(type), nextId: () => 1 },
+      overBudget: (_, guest) => void over.push(guest),
+      reassert: () => {},
+      afterReading: () => {},
+      nowMs: () => nowMs,
+    });
+    alone.onMiss(miss);
+    alone.refuse(network, mac("52:54:00:00:00:aa"));
+    expect([sent, over]).toEqual([["resolve"], ["52:54:00:00:00:aa"]]);
+  });
+
+  test("only a guest is ignored, not a network or host over its budget", () => {
+    resolver.refuse(network, undefined);
+    resolver.refuse(network, mac("52:54:00:00:00:aa"));
+    expect([exceeded, ignored]).toEqual([[undefined, "52:54:00:00:00:aa"], ["52:54:00:00:00:aa"]]);
   });
 
   test("a miss in flight is asked once, however often the guest repeats it", () => {

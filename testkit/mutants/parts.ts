@@ -56,6 +56,7 @@ export const parts: readonly Part[] = [
         "inventory-hosts",
         "inventory-search",
         "inventory-binding-changes",
+        "vm-moves",
         "bindings",
         "list-page",
       ),
