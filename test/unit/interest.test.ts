@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { InterestIndex } from "../../controller/agents/interest.ts";
-import type { BindingKey } from "../../schema/address/index.ts";
-import { ip, mac, vni } from "../support/addresses.ts";
+import type { Answer, Binding, BindingKey } from "../../schema/address/index.ts";
+import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 
 const blue = vni(100);
 const red = vni(200);
@@ -13,6 +13,39 @@ const macKey = (n: number, network = blue): BindingKey => ({
 });
 
 const holders = (index: InterestIndex, key: BindingKey) => [...index.holdersOf(key)].sort();
+
+describe("an answer that a host has", () => {
+  const binding = (n: number, local = false): Binding => ({
+    mac: mac(`52:54:00:00:00:0${n}`),
+    host: "b",
+    vtep: vtep("192.0.2.2"),
+    vtepPort: 4789,
+    ...(local ? { local } : {}),
+  });
+  const answer = (key: BindingKey, to: Binding | null): Answer => ({ key, revision: rev(1), binding: to });
+
+  test("for an IP reveals its MAC, for a MAC nothing more", () => {
+    const index = new InterestIndex();
+    index.holdAnswer("a", answer(ipKey(1), binding(2)), { asked: true });
+    expect([index.knows("a", ipKey(1)), index.knows("a", macKey(2)), index.size]).toEqual([true, true, 2]);
+    index.holdAnswer("b", answer(macKey(3), binding(4)), { asked: false });
+    expect([index.knows("b", macKey(3)), index.knows("b", macKey(4)), index.size]).toEqual([true, false, 3]);
+  });
+
+  test("that nothing is registered is interest in the key, and no knowledge", () => {
+    const index = new InterestIndex();
+    index.holdAnswer("a", answer(ipKey(1), null), { asked: true });
+    expect([holders(index, ipKey(1)), index.knows("a", ipKey(1)), index.size]).toEqual([["a"], false, 1]);
+  });
+
+  test("about its own VM is recorded only if it asked", () => {
+    const index = new InterestIndex();
+    index.holdAnswer("a", answer(macKey(1), binding(1, true)), { asked: false });
+    expect(index.size).toBe(0);
+    index.holdAnswer("a", answer(macKey(1), binding(1, true)), { asked: true });
+    expect(holders(index, macKey(1))).toEqual(["a"]);
+  });
+});
 
 describe("the holders of a key", () => {
   test("are the hosts that were notified of it and have not released it", () => {
