@@ -22,7 +22,7 @@ const defaultLimits: HandshakeLimits = {
   underWay: 48,
   perSource: 12,
   // A third of a core at most. 10,000 agents behind one address are back within a minute.
-  rate: { perSecond: 200, burst: 500 },
+  rate: { perSecond: 200, burst: 100 },
   patienceMs: 200,
 };
 
