@@ -8,7 +8,7 @@ import type { FastifyInstance } from "fastify";
 import type { ListenAddress } from "./listen-address.ts";
 
 /** Beside the first; the kernel spreads connections over all by their addresses and ports (SO_REUSEPORT, socket(7)). */
-const moreSockets = 3;
+const moreSockets = 15;
 
 type Listening = Pick<FastifyInstance, "server" | "addHook"> & {
   listen(options: { host: string; port: number; reusePort: boolean }): Promise<unknown>;

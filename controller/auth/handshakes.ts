@@ -9,6 +9,8 @@ import { peerOf, sourceOf } from "../peer.ts";
 export interface HandshakeLimits {
   /** Handshakes that are in progress at one time. */
   readonly underWay: number;
+  /** Those that begin in one turn of the event loop; default any number. */
+  readonly perTurn?: number;
   /** Those of one source (`sourceOf`), so that one which never ends its handshakes leaves places to others; default all. */
   readonly perSource?: number;
   /** Handshakes that one source may begin in a second, and at once; default any number. What exceeds it waits. */
@@ -17,9 +19,10 @@ export interface HandshakeLimits {
   readonly patienceMs: number;
 }
 
-/** Half a hundred may end in one turn of the event loop: some tens of milliseconds. */
 const defaultLimits: HandshakeLimits = {
   underWay: 48,
+  // Each takes some milliseconds of the turn in which its first message is read, and everything else waits for the turn's end.
+  perTurn: 2,
   perSource: 12,
   // A third of a core at most. 10,000 agents behind one address are back within a minute.
   rate: { perSecond: 200, burst: 100 },
@@ -46,7 +49,13 @@ const maxSources = 4_096;
  */
 export function paceHandshakes(
   server: Server,
-  { underWay, perSource = underWay, rate, patienceMs }: HandshakeLimits = defaultLimits,
+  {
+    underWay,
+    perTurn = Number.POSITIVE_INFINITY,
+    perSource = underWay,
+    rate,
+    patienceMs,
+  }: HandshakeLimits = defaultLimits,
 ): Handshakes {
   const listeners = server.listeners("connection");
   server.removeAllListeners("connection");
@@ -58,6 +67,7 @@ export function paceHandshakes(
   const taken = new Map<string, number>();
   const allowances = rate && new Allowances(rate, maxSources);
   let retry: NodeJS.Timeout | undefined;
+  let begunInTurn = 0;
 
   const leave = (socket: Socket, source: string): void => {
     const sockets = waiting.get(source);
@@ -78,6 +88,8 @@ export function paceHandshakes(
       beginMore();
     };
     taken.set(source, (taken.get(source) ?? 0) + 1);
+    if (begunInTurn === 0) setImmediate(nextTurn);
+    begunInTurn += 1;
     const timer = setTimeout(leavePlace, patienceMs);
     places.set(peer, leavePlace);
     socket.once("close", leavePlace);
@@ -90,8 +102,12 @@ export function paceHandshakes(
       beginMore();
     }, Math.ceil(ms)).unref();
   };
+  const nextTurn = (): void => {
+    begunInTurn = 0;
+    beginMore();
+  };
   const beginMore = (): void => {
-    while (places.size < underWay) {
+    while (places.size < underWay && begunInTurn < perTurn) {
       const free = [...waiting].filter(([source]) => (taken.get(source) ?? 0) < perSource);
       const nowMs = performance.now();
       const waitMs = (source: string) => allowances?.waitMs(source, nowMs) ?? 0;

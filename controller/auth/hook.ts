@@ -1,5 +1,4 @@
 // Admits requests: origin, identity, rate and access are checked before a body is read or a WebSocket is opened.
-
 import { TLSSocket } from "node:tls";
 import rateLimit from "@fastify/rate-limit";
 import type { FastifyReply, FastifyRequest, RouteOptions } from "fastify";

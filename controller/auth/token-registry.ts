@@ -1,6 +1,5 @@
 // The tokens of a running controller: valid ones in memory, and the sockets that were opened with them. What a command on
 // the same machine writes into the database is noticed at the next look.
-
 import { timingSafeEqual } from "node:crypto";
 import { every, type Repetition } from "../../common/every.ts";
 import type { Actor, TokenInput, TokenView } from "../../schema/rest/index.ts";

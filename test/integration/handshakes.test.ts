@@ -66,6 +66,23 @@ test("handshakes are limited in number; the next starts when one has ended", asy
   expect(second.destroyed).toBe(false);
 });
 
+test("a crowd begins in several turns of the event loop", async () => {
+  const { begun, silent } = await pacedServer({ underWay: 48, perTurn: 2, patienceMs: 60_000 });
+  const inTurn: number[] = [];
+  let before = 0;
+  let isCounting = true;
+  const count = () => {
+    inTurn.push(begun.length - before);
+    before = begun.length;
+    if (isCounting) setImmediate(count);
+  };
+  count();
+  await Promise.all(Array.from({ length: 30 }, () => silent()));
+  await waitFor(() => begun.length === 30, { what: "all handshakes to begin" });
+  isCounting = false;
+  expect(Math.max(...inTurn)).toBeLessThanOrEqual(2);
+});
+
 test("a source that completes no handshake leaves places to others", async () => {
   const { begun, silent, client } = await pacedServer({ underWay: 3, perSource: 2, patienceMs: 60_000 });
   for (let n = 0; n < 4; n++) await silent();

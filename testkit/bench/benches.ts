@@ -86,7 +86,7 @@ export const benches: Readonly<Record<string, Bench>> = {
       packets: number("guests' attacks: first packets of another tenant in each turn", 50, 10),
       flood: number("guests' attacks: length of a flood, seconds", 10, 4),
       ratio: number("ceiling: p99 of honest operations, attacked : control", 2, 10),
-      slack: number("ms that are added to that ceiling", 1, 400, 0),
+      slack: number("ms that are added to that ceiling", 1, 100, 0),
       memory: number("ceiling: MiB of resident memory above peace", 64, 256),
       "first-packets": number("ceiling: median of first packets, during and after a flood : in peace", 3, 10),
       back: number("ceiling: seconds from the end of an attack until all is as in peace", 5, 10),

@@ -1,5 +1,4 @@
 // What `npm run dev` runs: a controller with two hosts and two guests on each, or the controller alone.
-
 import { spawn } from "node:child_process";
 import { rmSync } from "node:fs";
 import { mkdtemp, readFile } from "node:fs/promises";

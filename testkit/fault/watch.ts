@@ -1,5 +1,4 @@
 // Watches writes and deletes in the tables of a host.
-
 import {
   NDA_DST,
   NDA_LLADDR,

@@ -2,7 +2,6 @@
 // process of its own, so that it competes with everything else as a guest does. Told by SIGUSR2 to go on, by SIGUSR1 to
 // pause; on its output, one line per pause: questions sent, and within how many ms.
 //   node scanner.js <ifindex> <mac> <own IPv4> <first IPv4> <how many> <questions a second, 0: all it can>
-
 import { AF_PACKET, openSocket, SOCK_CLOEXEC, SOCK_RAW, sendTo } from "../../node-agent/kernel/sockets/libc.ts";
 import { arp } from "./frames.ts";
 

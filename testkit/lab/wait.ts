@@ -1,5 +1,4 @@
 // Waiting for conditions, never for time alone: every wait has a deadline and says what it waited for.
-
 import { inspect } from "node:util";
 import { defined } from "../../common/defined.ts";
 

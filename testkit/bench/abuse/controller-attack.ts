@@ -1,6 +1,5 @@
 // One attack on a controller, in turns: in peace, with the attackers busy at the server that discards, attacked; and after each
 // attack the way back to peace.
-
 import { availableParallelism } from "node:os";
 import { toThousandths } from "../../../common/round.ts";
 import { pause } from "../../lab/wait.ts";

@@ -1,7 +1,6 @@
 // An ICMP echo of this process in a guest's namespace. `ping` is not enough, because two hundred of them cannot start
 // at the same moment: here one process sends all first packets back to back, and the kernel records when answers
 // arrive.
-
 import {
   closeSocket,
   openSocket,

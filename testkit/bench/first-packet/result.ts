@@ -1,5 +1,4 @@
 // The result of the bench, as printed by `--json`. Pure.
-
 import { toThousandths } from "../../../common/round.ts";
 import { distribution } from "../../statistics.ts";
 import type { Family } from "../addresses.ts";

@@ -1,6 +1,5 @@
 // A capture on one device with the kernel's time of each frame. Read after the trial, so that it costs the trial nothing
 // but the kernel's copy.
-
 import {
   AF_PACKET,
   bindSocket,

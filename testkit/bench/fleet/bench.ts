@@ -1,6 +1,5 @@
 // `fleet`: the server of a whole fleet of agents is killed and started again, and all of them come back at once; beside a bare
 // `ws` server that sends as many bytes to as many.
-
 import { Worker } from "node:worker_threads";
 import { toThousandths } from "../../../common/round.ts";
 import { waitUntil } from "../../lab/wait.ts";

@@ -1,6 +1,5 @@
 // `import`: one import of many VMs into a controller with connected agents, and the latency of others during it: a GET and an
 // agent's query every 10 ms, compared with an idle controller.
-
 import { Agent, request } from "node:http";
 import { every } from "../../../common/every.ts";
 import { toThousandths } from "../../../common/round.ts";

@@ -1,7 +1,6 @@
 // `stream`: many consumers of the event stream while changes are made, beside a bare `ws` server that sends the same messages to
 // as many. Where one of them cannot keep the rate, both are measured again at a rate that both keep: the delays of a queue
 // that only grows say how long was measured, and nothing else.
-
 import { toThousandths } from "../../../common/round.ts";
 import type { Progress } from "../progress.ts";
 import type { StreamOptions } from "./options.ts";

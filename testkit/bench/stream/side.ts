@@ -1,6 +1,5 @@
 // One side of `stream`: a server, its audience, and a driver that makes changes at a rate. An event's delay counts from when it was
 // due, so a server that keeps the driver waiting does not look quick; nearmiss's include the decision and the fsync of the change.
-
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";

@@ -1,5 +1,4 @@
 // Wall clocks that jump. Only monotonic time drives timers, so no process may notice.
-
 import type { LabProcess } from "../../lab/process.ts";
 import { builtFile } from "../../lab/programs.ts";
 import { pause } from "../../lab/wait.ts";

@@ -1,5 +1,4 @@
 // Two operators register one address at the same moment.
-
 import { waitUntil } from "../../lab/wait.ts";
 import { dumpOf } from "../dump.ts";
 import type { Fault } from "../fault.ts";

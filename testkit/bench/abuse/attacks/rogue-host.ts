@@ -1,5 +1,4 @@
 // Attacks with the certificate of an enrolled host.
-
 import type { TLSSocket } from "node:tls";
 import { every } from "../../../../common/every.ts";
 import type { Attack } from "./attack.ts";

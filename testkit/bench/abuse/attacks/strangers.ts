@@ -1,5 +1,4 @@
 // Attacks without credentials.
-
 import { request } from "node:https";
 import { every } from "../../../../common/every.ts";
 import type { Attack, Battle } from "./attack.ts";

@@ -1,5 +1,4 @@
 // Attacks with tokens that are narrowed to networks.
-
 import { Agent, type RequestOptions, request } from "node:https";
 import { every } from "../../../../common/every.ts";
 import type { Attack, Battle } from "./attack.ts";

@@ -1,5 +1,4 @@
 // The target of attackers in a control run: accepts TLS, requests and WebSockets, and discards everything it reads.
-
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { createServer, type Server } from "node:https";

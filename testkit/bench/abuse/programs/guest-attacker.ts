@@ -1,5 +1,4 @@
 // A guest that floods its network with frames, as fast as a packet socket takes them. Runs in the guest's namespace.
-
 import { AF_PACKET, openSocket, SOCK_CLOEXEC, SOCK_RAW, sendTo } from "../../../../node-agent/kernel/sockets/libc.ts";
 import { arp, broadcastMac, ethernet } from "../../../lab/frames.ts";
 import { serveOrders } from "../crew.ts";
