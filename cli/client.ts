@@ -1,5 +1,4 @@
 // The controller as commands see it: answers, lists over all their pages, streams of lines. No knowledge of resources.
-
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";

@@ -1,5 +1,4 @@
 // The flags that every command has which asks a controller.
-
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { defined } from "../common/defined.ts";
 import { Client } from "./client.ts";

@@ -1,5 +1,4 @@
 // The controller's event stream as a command follows it: in order, without gap or repetition, over lost connections.
-
 import { createWebSocketStream, WebSocket } from "ws";
 import { defined } from "../common/defined.ts";
 import type { BookmarkCloudEvent, CloudEvent, OperationalCloudEvent } from "../schema/events/index.ts";

@@ -1,5 +1,4 @@
 // Requests over HTTP or HTTPS with a CA of the operator's choosing, which `fetch` does not take.
-
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import type { Readable } from "node:stream";

@@ -1,6 +1,5 @@
 // Where the controller is and who asks: flag, then environment, then file. Tokens never stand on a command line, where
 // `ps` shows them.
-
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";

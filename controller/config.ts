@@ -1,5 +1,4 @@
 // The flags of `nearmiss controller`. What runs loads only when it runs.
-
 import { isIP } from "node:net";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { defined } from "../common/defined.ts";

@@ -1,5 +1,4 @@
 // Who is logged in. The token stays in this tab's sessionStorage: it is in no URL, no cookie, and gone with the tab.
-
 import { computed, signal } from "@preact/signals";
 import { defined } from "../common/defined.ts";
 import type { IdentityView } from "../schema/rest/index.ts";

@@ -1,5 +1,4 @@
 // The agent's process: log, signals, exit status.
-
 import type { Server } from "node:http";
 import closeWithGrace from "close-with-grace";
 import { pino } from "pino";

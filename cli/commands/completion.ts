@@ -1,6 +1,5 @@
 // `nearmiss completion`: scripts for shells, and the hidden `complete` that they ask at each Tab. Commands and flags come
 // from the program itself; names of resources from the controller.
-
 import tab, { type Command as TabCommand } from "@bomb.sh/tab";
 import { Argument, type Command } from "commander";
 import { defined } from "../../common/defined.ts";

@@ -1,5 +1,4 @@
 // `nearmiss events`: what has changed, and what changes.
-
 import { type Command, InvalidArgumentError } from "commander";
 import { defined } from "../../common/defined.ts";
 import { addConnectionOptions, type ConnectionOptions, connect, connectionHelp } from "../connection.ts";

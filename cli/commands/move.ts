@@ -1,5 +1,4 @@
 // `nearmiss vm move`, and the steps of a live migration: `prepare`, `commit`, `abort`.
-
 import type { Command } from "commander";
 import { defined } from "../../common/defined.ts";
 import type { MoveView } from "../../schema/rest/index.ts";

@@ -1,5 +1,4 @@
 // `nearmiss token`: over REST, or on the controller's machine by the database itself.
-
 import { type Command, Option } from "commander";
 import { defined } from "../../common/defined.ts";
 import { type TokenInput, type TokenView, tokenRoles } from "../../schema/rest/index.ts";

@@ -1,5 +1,4 @@
 // `nearmiss vm`: VMs and containers.
-
 import type { Command } from "commander";
 import { defined } from "../../common/defined.ts";
 import type { VmView } from "../../schema/rest/index.ts";

@@ -1,5 +1,4 @@
 // Creating and updating one resource: the flags that all kinds share, the request, and what is said of its outcome.
-
 import { type Command, InvalidArgumentError } from "commander";
 import { defined } from "../../common/defined.ts";
 import type { Query } from "../client.ts";

@@ -1,5 +1,4 @@
 // Pushes one revision to the sessions of the hosts that it concerns.
-
 import { type BindingChanges, bindingChanges } from "../inventory/binding-changes.ts";
 import type { Steps } from "../inventory/steps.ts";
 import { migratedTo, movesIn } from "../inventory/vm-moves.ts";

@@ -1,7 +1,6 @@
 // Translates texts of hosts into the controller's own words. An agent sends sentences; for each sentence in the table below the values
 // are extracted, checked, and inserted again. Other sentences are not shown: operators never read a text, or run a command, that a host
 // has made up. (node-agent/ creates the sentences; test/unit/host-words.test.ts compares them with this table.)
-
 import { isIP } from "node:net";
 import { defined } from "../../common/defined.ts";
 import { AddressError, parseIp, parseMac } from "../../schema/address/index.ts";

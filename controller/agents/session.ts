@@ -1,6 +1,5 @@
 // One agent's connection: the order of frames, and liveness. inbox.ts and outbox.ts have the limits that keep one agent from
 // harming the others.
-
 import type { WebSocket } from "ws";
 import type { FairTurns } from "../../common/cooperative.ts";
 import { every, type Repetition } from "../../common/every.ts";

@@ -1,6 +1,5 @@
 // Sends snapshots frame by frame, to few hosts at once, and no faster than each host reads. A host that declares a million
 // keys, or reads slowly, costs other hosts one turn per frame and the controller a window of bytes.
-
 import { inSlices, TurnQueue } from "../../common/cooperative.ts";
 import type { AgentNetwork, Answer, BindingKey, Revision } from "../../schema/address/index.ts";
 import { agentNetwork, answerFor, keysOfVm } from "../inventory/bindings.ts";

@@ -1,6 +1,5 @@
 // An export: the inventory at one revision as lines, in an order that can be imported. During the export, the old tree of
 // VMs stays in memory and shares all unchanged parts with the current one; no writer waits for the reader.
-
 import { Slices } from "../../common/cooperative.ts";
 import type { Revision } from "../../schema/address/index.ts";
 import type { Host, Network, Vm } from "../../schema/rest/index.ts";

@@ -1,6 +1,5 @@
 // An import: lines in, one change set, a result for each line. Until the change set is decided, each line's parsed
 // resource, name and number are kept in memory, but not its text.
-
 import { inSlices, Slices } from "../../common/cooperative.ts";
 import type { Revision } from "../../schema/address/index.ts";
 import type { ResourceChange, ResourceKind } from "../../schema/events/index.ts";

@@ -1,6 +1,5 @@
 // Compacts the log and the audit trail in small batches: other writers get a turn between two transactions. A consumer that
 // reads from a removed range gets an error from the store.
-
 import type { FastifyBaseLogger } from "fastify";
 import { nextRound } from "../../common/cooperative.ts";
 import { dayMs } from "../../common/duration.ts";

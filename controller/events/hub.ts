@@ -1,6 +1,5 @@
 // The log of changes, live: each event made into bytes once for all consumers that see it alike, and handed to them in turns
 // that leave the event loop to others for as long as they took.
-
 import { Slices } from "../../common/cooperative.ts";
 import { every, type Repetition } from "../../common/every.ts";
 import type { Revision } from "../../schema/address/index.ts";

@@ -1,6 +1,5 @@
 // The log for consumers that are behind: page by page, one page at a time for all of them, so that a thousand consumers
 // that reconnect together do not block the event loop. Consumers with the same view share a page.
-
 import { Slices } from "../../common/cooperative.ts";
 import { SerialQueue } from "../../common/serial-queue.ts";
 import type { Revision } from "../../schema/address/index.ts";

@@ -1,5 +1,4 @@
 // Where a consumer's events go: a WebSocket, or the body of an HTTP answer.
-
 import type { ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";

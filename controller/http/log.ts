@@ -1,5 +1,4 @@
 // The log of changes read backwards, in pages. Forwards it is `/v1/events`.
-
 import { FairTurns } from "../../common/cooperative.ts";
 import { defined } from "../../common/defined.ts";
 import { parseRevision } from "../../schema/address/index.ts";

@@ -1,5 +1,4 @@
 // Moves of VMs as operators need them: at once, or as a live migration that is prepared, then committed or aborted.
-
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { defined } from "../../common/defined.ts";
 import type { ProblemType } from "../../schema/plain/index.ts";

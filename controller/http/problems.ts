@@ -1,5 +1,4 @@
 // Every error that leaves the controller over HTTP, as RFC 9457 problem details. Nothing of a stack gets into a body.
-
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import { defined } from "../../common/defined.ts";
 import {

@@ -1,5 +1,4 @@
 // Reads the log backwards from a position.
-
 import type { FairTurns } from "../../common/cooperative.ts";
 import type { Revision } from "../../schema/address/index.ts";
 import type { LoggedEvent, ResourceChange, ResourceKind } from "../../schema/events/index.ts";

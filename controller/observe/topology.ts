@@ -1,5 +1,4 @@
 // Which tunnels are in use: hosts with forwarding entries towards others, derived from the interest of hosts.
-
 import { inSlices } from "../../common/cooperative.ts";
 import type { Network } from "../../schema/rest/index.ts";
 import type { InterestIndex } from "../agents/interest.ts";

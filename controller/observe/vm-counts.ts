@@ -1,5 +1,4 @@
 // How many VMs each host runs.
-
 import { inSlices } from "../../common/cooperative.ts";
 import { defined } from "../../common/defined.ts";
 import type { Vm } from "../../schema/rest/index.ts";

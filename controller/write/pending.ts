@@ -1,6 +1,5 @@
 // Decided changes that are not yet durable: the inventory with all changes in flight, and the addresses and receipts beside it.
 // Decides against this state; the committer writes.
-
 import { randomBytes, randomUUID } from "node:crypto";
 import { inSlices } from "../../common/cooperative.ts";
 import { defined } from "../../common/defined.ts";

@@ -1,5 +1,4 @@
 // Queries of the inventory about reported issues, and the meaning of their answers. Pure.
-
 import type { VmView } from "../../schema/rest/index.ts";
 import type { Static } from "../../schema/typebox.ts";
 import type { StreamEvent } from "./events.ts";

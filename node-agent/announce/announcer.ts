@@ -4,7 +4,6 @@
 // While a guest scans, its misses fill the kernel's queue faster than the agent reads it, and misses of other guests are
 // lost. Then the agent ignores the misses of that network and the requests of the scanner, and treats the recorded requests
 // of the other guests as misses.
-
 import { EventEmitter } from "node:events";
 import { every, type Repetition } from "../../common/every.ts";
 import type { IpAddress, MacAddress, Vni } from "../../schema/address/index.ts";

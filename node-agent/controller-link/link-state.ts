@@ -1,6 +1,5 @@
 // States of the session with the controller, each with what exists in that state only. The diagram in ARCHITECTURE.md shows
 // the transitions.
-
 import type { WebSocket } from "ws";
 import { defined } from "../../common/defined.ts";
 import type { Transitions } from "../../common/state-machine.ts";

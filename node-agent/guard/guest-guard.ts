@@ -1,7 +1,6 @@
 // Anti-spoofing: restricts guests to their registered addresses. Loads the rules, reads them back, proves them with a probe,
 // and restores them when another program removes them. If new rules cannot be loaded the previous ones stay; the agent
 // reports the problem, and acknowledges no revision until they are loaded.
-
 import type { Logger } from "pino";
 import { defined } from "../../common/defined.ts";
 import type { Vni } from "../../schema/address/index.ts";

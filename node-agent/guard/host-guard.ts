@@ -1,6 +1,5 @@
 // Keeps the rules in the kernel that close the host to its guests (kernel/filters/host-rules.ts): loads them before anything
 // else, and again when another program removes them. A kernel that cannot load them is a problem of the host; the agent goes on.
-
 import type { Logger } from "pino";
 import { every, type Repetition } from "../../common/every.ts";
 import { SerialQueue } from "../../common/serial-queue.ts";

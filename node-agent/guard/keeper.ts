@@ -1,6 +1,5 @@
 // Common part of both guards: runs one task after the other, again after the ruleset was changed, and turns failures into
 // problems.
-
 import type { Logger } from "pino";
 import { every, type Repetition } from "../../common/every.ts";
 import { SerialQueue } from "../../common/serial-queue.ts";

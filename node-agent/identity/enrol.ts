@@ -1,6 +1,5 @@
 // Enrols with a join token and gets a certificate. The controller is verified before the token is sent: by the hash of its CA in
 // the operator's line, or by a public CA.
-
 import { X509Certificate } from "node:crypto";
 import { defined } from "../../common/defined.ts";
 import { parseVtep, type VtepAddress } from "../../schema/address/index.ts";

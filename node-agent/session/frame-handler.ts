@@ -1,6 +1,5 @@
 // Handles the controller's frames: updates held answers, networks and the position. `controller-link/` delivers the frames
 // complete and in order.
-
 import type { Logger } from "pino";
 import { defined } from "../../common/defined.ts";
 import {

@@ -1,5 +1,4 @@
 // Outcomes of misses: kept for the status report, and logged.
-
 import type { Logger } from "pino";
 import { defined } from "../../common/defined.ts";
 import { type Answer, type Binding, keyText } from "../../schema/address/index.ts";

@@ -1,5 +1,4 @@
 // The status of an agent for a person at a terminal.
-
 import type { DescribedFinding } from "./findings.ts";
 import type { DeviceReport, MissReport, NetworkReport, PortReport, SessionReport, StatusReport } from "./report.ts";
 import { duration, table } from "./table.ts";

@@ -1,6 +1,5 @@
 // The report of `agent status` as one JSON object: from the agent's parts and a fresh list of links. Times are durations in ms,
 // which are meaningful outside this process.
-
 import { defined } from "../../common/defined.ts";
 import { toThousandths } from "../../common/round.ts";
 import { addressOf, type Vni } from "../../schema/address/index.ts";

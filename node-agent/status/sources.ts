@@ -1,5 +1,4 @@
 // Sources of the status: the agent's parts, which do not depend on this file.
-
 import type { Revision } from "../../schema/address/index.ts";
 import type { LinkStatus } from "../controller-link/link-state.ts";
 import type { Core } from "../core.ts";

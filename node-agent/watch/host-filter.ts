@@ -1,6 +1,5 @@
 // Checks whether the host's own packet filter drops bridged frames, as it does on hosts with Docker: periodically, because the
 // kernel does not notify of changes to a sysctl.
-
 import type { Logger } from "pino";
 import { every, type Repetition } from "../../common/every.ts";
 import type { Reporter } from "../findings/reporter.ts";

@@ -1,6 +1,5 @@
 // Keeps the kernel in its desired state, whichever program changes it: watches devices, addresses and entries, counts
 // messages that the kernel dropped, and also checks everything periodically.
-
 import type { Logger } from "pino";
 import { every, type Repetition } from "../../common/every.ts";
 import type { MacAddress, Vni } from "../../schema/address/index.ts";

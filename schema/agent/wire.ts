@@ -1,6 +1,5 @@
 // Frames of the agent channel in wire format: checks their form, parses their addresses. Their meaning is in
 // protocol.ts.
-
 import { safeParse } from "secure-json-parse";
 import {
   AddressError,

@@ -1,6 +1,5 @@
 // The messages of the event stream and pages of the log as JSON Schema, for AsyncAPI and OpenAPI. Consumers
 // ignore fields that they do not know.
-
 import { HostView, NetworkView, RevisionNumber, VmView } from "../rest/index.ts";
 import { type Static, type TProperties, type TSchema, Type } from "../typebox.ts";
 import type { CloudEvent, ResourceKind } from "./log.ts";

@@ -1,5 +1,4 @@
 // Who may do what: roles, tokens and the audit trail, as REST shows them.
-
 import { type Static, Type } from "../typebox.ts";
 import { Name } from "./metadata.ts";
 

@@ -1,6 +1,5 @@
 // A fleet for tests: any number of hosts with simulated agents, each with its own WebSocket, and interest in the likely
 // partners of its VMs.
-
 import { type BindingKey, parseMac, parseVni } from "../../schema/address/index.ts";
 import { follow } from "../integration/fleet.ts";
 import { type AgentClient, type Controller, call } from "../integration/harness.ts";

@@ -1,5 +1,4 @@
 // The audit trail in SQLite. `add` writes within the caller's transaction: change and actor are durable together.
-
 import type { Database } from "better-sqlite3";
 import type { AuditView } from "../../../schema/rest/index.ts";
 import type { AuditRecord } from "../access-store.ts";

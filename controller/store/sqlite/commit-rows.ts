@@ -1,5 +1,4 @@
 // Writes one commit as rows, in order. The caller opens the transaction.
-
 import type { Database } from "better-sqlite3";
 import type { Revision } from "../../../schema/address/index.ts";
 import { changeDataVersion, describeChange, type ResourceChange } from "../../../schema/events/index.ts";

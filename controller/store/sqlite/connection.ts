@@ -1,5 +1,4 @@
 // Required settings of every writing connection.
-
 import type { Database } from "better-sqlite3";
 import { StoreOpenError } from "../store.ts";
 

@@ -1,5 +1,4 @@
 // Join tokens and hosts' certificates in SQLite, each change with its row in the audit trail.
-
 import type { Database } from "better-sqlite3";
 import type { Actor } from "../../../schema/rest/index.ts";
 import type { CredentialStore, HostCredential, StoredJoinToken } from "../credential-store.ts";

@@ -1,5 +1,4 @@
 // The log of changes in SQLite: read by position, and shortened from its old end.
-
 import type { Database } from "better-sqlite3";
 import type { Revision } from "../../../schema/address/index.ts";
 import type { LoggedEvent, ResourceKind } from "../../../schema/events/index.ts";

@@ -1,6 +1,5 @@
 // Rules of nf_tables as bytes (include/uapi/linux/netfilter/nf_tables.h): the few expressions that nearmiss loads without nft(8).
 // No I/O. Numbers are in network byte order; what is compared with a packet is in the packet's.
-
 import type { Request } from "../sockets/request-socket.ts";
 import { attribute, be32, nested, text } from "./netlink-codec.ts";
 

@@ -1,6 +1,5 @@
 // ARP (RFC 826) and neighbour discovery (RFC 4861) as frames: requests of guests, and answers to waiting guests. No I/O; no
 // frame of a guest makes these functions throw.
-
 import {
   familyOf,
   findIp,

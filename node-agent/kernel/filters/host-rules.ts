@@ -1,6 +1,5 @@
 // Rules of nf_tables that close the host to its guests. They name no port, so they apply from a port's first frame on,
 // whichever program attached it. Pure. network-bridges.ts closes bridges and ports without nf_tables.
-
 import { be16, text } from "../codec/netlink-codec.ts";
 import { type NftChain, type NftFamily, type NftMatch, nftHooks } from "../codec/nftables-codec.ts";
 import { firstReservedGroup, reservedGroupMask } from "../codec/reserved-groups.ts";
