@@ -95,7 +95,7 @@ export function eventRoutes(app: App, deps: EventRouteDeps): void {
       serve(request, sseOutlet(reply.raw), { lens, framing: sseFraming }, cursor, identity);
     },
     preValidation: async (request) => {
-      // Before the upgrade, so that a filter which makes no sense is answered as any request is.
+      // Before the upgrade, so that a filter which makes no sense is answered like any other request.
       if (!request.ws) return;
       read(request);
       refuseBeyond(request);

@@ -9,7 +9,7 @@ import type { Steps } from "./steps.ts";
 /**
  * Reports writes of the draft beyond its scope to `refuse`, as if the resources did not exist.
  * @param placeable hosts that VMs may be placed on; absent: any
- * @returns whether there was any
+ * @returns whether a write was reported
  */
 export function* findBreaches(
   { scope, networks, hosts, vms }: Draft,
