@@ -50,36 +50,41 @@ async function startLink() {
       (status) => status.kind === kind,
       { what: kind },
     );
-  return { link, peer, seen, reach };
+  const reported = (count: number) =>
+    waitUntil(
+      () => seen,
+      ({ length }) => length >= count,
+      { what: `${count} events` },
+    );
+  return { link, peer, server, seen, reach, reported };
 }
 
 describe("the session with the controller", () => {
   test("is live, and sends, from the last chunk of its snapshot until it is closed", async () => {
-    const { link, peer, seen, reach } = await startLink();
+    const { link, peer, seen, reach, reported } = await startLink();
     expect(link.status).toEqual({ kind: "connecting" });
     peer.send(firstHalf);
     peer.send(JSON.stringify({ type: "heartbeat", asOf }));
-    await waitUntil(
-      () => seen,
-      ({ length }) => length > 0,
-      { what: "the heartbeat" },
-    );
+    await reported(1);
     expect([link.isLive, link.send({ type: "applied", revision: asOf, problems: [] })]).toEqual([false, false]);
     peer.send(secondHalf);
     await reach("connected");
     expect([link.isLive, link.send({ type: "applied", revision: asOf, problems: [] })]).toEqual([true, true]);
     peer.close(4000, "enough");
-    await reach("waiting");
+    await reported(3);
     expect(link.isLive).toBe(false);
     expect(seen).toEqual(["heartbeat", "snapshot of blue,red", "closed, waiting: enough (4000)"]);
   });
 
   test("says while it connects again why the last one ended", async () => {
-    const { link, peer, reach } = await startLink();
+    const { link, peer, server } = await startLink();
+    const again = once(server, "connection");
     peer.send("{");
-    await reach("waiting");
-    await reach("connecting");
-    expect(link.status).toMatchObject({ reason: expect.stringContaining("the controller sent an invalid frame") });
+    await again;
+    expect(link.status).toMatchObject({
+      kind: "connecting",
+      reason: expect.stringContaining("the controller sent an invalid frame"),
+    });
   });
 
   test("takes in nothing after it was stopped, and does not come back", async () => {
