@@ -1,0 +1,46 @@
+// Refused connections of strangers are ended a moment later: who comes again as soon as it is disconnected would otherwise cost an
+// accept and a close thousands of times a second.
+import type { Endpoint } from "../peer.ts";
+
+/** A TCP socket, beneath TLS if there is any. */
+export interface EndableSocket extends Endpoint {
+  destroy(): unknown;
+  once(event: "close", listener: () => void): unknown;
+}
+
+/** A client that tries again by itself waits longer. */
+const holdMs = 1_000;
+
+export class HeldConnections {
+  private readonly sockets = new Set<EndableSocket>();
+
+  /** @param max beyond it, connections are ended at once */
+  constructor(private readonly max: number) {}
+
+  get size(): number {
+    return this.sockets.size;
+  }
+
+  /** Takes a connection of which nobody reads any more. */
+  end(socket: EndableSocket): void {
+    if (this.sockets.size >= this.max) {
+      socket.destroy();
+      return;
+    }
+    this.sockets.add(socket);
+    const timer = setTimeout(() => socket.destroy(), holdMs);
+    socket.once("close", () => {
+      clearTimeout(timer);
+      this.sockets.delete(socket);
+    });
+  }
+
+  endOldest(): void {
+    const [oldest] = this.sockets;
+    oldest?.destroy();
+  }
+
+  endAll(): void {
+    for (const socket of this.sockets) socket.destroy();
+  }
+}
