@@ -8,6 +8,7 @@ import type { Revision } from "../../schema/address/index.ts";
 import { type AgentFrame, closeCodes, FrameError } from "../../schema/agent/index.ts";
 import type { CertifiedHost, Identity } from "../auth/identity.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
+import { mayKnow } from "../inventory/known-networks.ts";
 import { atOnce, type Steps } from "../inventory/steps.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Rates } from "../observe/rates.ts";
@@ -203,7 +204,7 @@ export class AgentChannel implements SessionHandler {
     if (frame.revision > revision) throw new FrameError(`applied ${frame.revision} is beyond the log, at ${revision}`);
     const host = session.host;
     const { current } = this.deps.committer;
-    const problems = frame.problems.map((text) => problemOf(text, (name) => current.networksOn(host).has(name)));
+    const problems = frame.problems.map((text) => problemOf(text, (name) => mayKnow(current, host, name)));
     this.statuses.applied(host, frame.revision, [...new Set(problems)]);
     if (frame.misses) this.deps.rates.programmed(session.host, frame.misses);
   }

@@ -2,7 +2,8 @@
 // registered as interested.
 import type { Answer, BindingKey } from "../../schema/address/index.ts";
 import type { AgentFrame, Question } from "../../schema/agent/index.ts";
-import { answerFor, findVisibleNetwork } from "../inventory/bindings.ts";
+import { answerFor } from "../inventory/bindings.ts";
+import { findKnownNetwork } from "../inventory/known-networks.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Rates } from "../observe/rates.ts";
 import type { Committer } from "../write/committer.ts";
@@ -63,7 +64,7 @@ export class Answering {
   private answer(host: string, key: BindingKey): Answer {
     const { current, revision } = this.deps.committer;
     const answer = answerFor(current, host, key, revision);
-    if (findVisibleNetwork(current, host, key.vni)) this.deps.interests.holdAnswer(host, answer, { asked: true });
+    if (findKnownNetwork(current, host, key.vni)) this.deps.interests.holdAnswer(host, answer, { asked: true });
     return answer;
   }
 

@@ -2,10 +2,11 @@
 // keys of the host's networks are limited by the inventory; unregistered ones have a limit of their own.
 import { type BindingKey, keyText, type Vni } from "../../schema/address/index.ts";
 import { maxUnknownPerHostAndNetwork } from "../../schema/agent/index.ts";
-import { findBound, findVisibleNetwork } from "../inventory/bindings.ts";
+import { findBound } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";
+import { findKnownNetwork } from "../inventory/known-networks.ts";
 
-/** Keys of networks without a VM on the host: left over from networks that it has lost. Each is answered as unknown. */
+/** Keys of networks that the host may not know: left over from networks that it has lost. Each is answered as unknown. */
 const maxForeign = 4_096;
 
 export class Declaration {
@@ -38,7 +39,7 @@ export class Declaration {
   }
 
   private hasRoomFor(state: Inventory, host: string, key: BindingKey): boolean {
-    if (!findVisibleNetwork(state, host, key.vni)) {
+    if (!findKnownNetwork(state, host, key.vni)) {
       this.foreign += 1;
       return this.foreign <= maxForeign;
     }

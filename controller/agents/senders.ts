@@ -4,6 +4,7 @@ import type { ControllerFrame, Sender } from "../../schema/agent/index.ts";
 import type { Network } from "../../schema/rest/index.ts";
 import type { BindingChanges } from "../inventory/binding-changes.ts";
 import type { Inventory } from "../inventory/inventory.ts";
+import { hostsKnowing, knownNetworks } from "../inventory/known-networks.ts";
 import type { Steps } from "../inventory/steps.ts";
 
 export type SendersFrame = Extract<ControllerFrame, { type: "senders" }>;
@@ -13,10 +14,7 @@ const hostsAtOnce = 400;
 
 /** All that a host must know of its networks. */
 export function sendersOf(state: Inventory, host: string, asOf: Revision): SendersFrame[] {
-  return [...state.networksOn(host).keys()].flatMap((name) => {
-    const network = state.findNetwork(name);
-    return network ? wholeOf(state, network, host, asOf) : [];
-  });
+  return knownNetworks(state, host).flatMap((network) => wholeOf(state, network, host, asOf));
 }
 
 /**
@@ -35,7 +33,7 @@ export function* senderChanges(
   };
   const notifyOthers = (vni: Vni, sender: Sender): void => {
     const network = state.findNetworkByVni(vni);
-    for (const other of network ? state.hostsIn(network.name).keys() : []) {
+    for (const other of network ? hostsKnowing(state, network.name) : []) {
       if (other !== sender.host && wants(other))
         add(other, { type: "senders", asOf, vni, whole: false, hosts: [sender], end: true });
     }
@@ -56,17 +54,16 @@ export function* senderChanges(
     }
   }
   for (const { name, vtep } of changes.selves) {
-    for (const network of state.networksOn(name).keys()) {
+    for (const { vni } of knownNetworks(state, name)) {
       yield;
-      const vni = state.findNetwork(network)?.vni;
-      if (vni !== undefined) notifyOthers(vni, { host: name, vtep });
+      notifyOthers(vni, { host: name, vtep });
     }
   }
   return frames;
 }
 
 function wholeOf(state: Inventory, { name, vni }: Network, except: string, asOf: Revision): SendersFrame[] {
-  const hosts = [...state.hostsIn(name).keys()].flatMap((host): Sender[] => {
+  const hosts = [...hostsKnowing(state, name)].flatMap((host): Sender[] => {
     const vtep = host === except ? undefined : state.findHost(host)?.vtep;
     return vtep === undefined ? [] : [{ host, vtep }];
   });

@@ -3,6 +3,7 @@
 import { inSlices, TurnQueue } from "../../common/cooperative.ts";
 import type { AgentNetwork, Answer, BindingKey, Revision } from "../../schema/address/index.ts";
 import { agentNetwork, answerFor, keysOfVm } from "../inventory/bindings.ts";
+import { knownNetworks } from "../inventory/known-networks.ts";
 import type { Committer } from "../write/committer.ts";
 import type { Declaration } from "./declaration.ts";
 import { frameText, snapshotFrames } from "./frames.ts";
@@ -43,10 +44,9 @@ export class Snapshots {
       await inSlices(interests.forgetting(host));
       if (!session.isOpen) return;
       const { current, revision } = committer;
-      const networks = [...current.networksOn(host).keys()].flatMap((name) => current.findNetwork(name) ?? []);
       const senders = session.hello?.senders ? sendersOf(current, host, revision).map(frameText) : [];
       const answers = this.answers(host, declaration, answer);
-      const frames = framesOf(senders, revision, networks.map(agentNetwork), answers);
+      const frames = framesOf(senders, revision, knownNetworks(current, host).map(agentNetwork), answers);
       await session.sendSnapshot(this.paced(session, frames));
       if (session.isOpen) interests.markDeclared(host);
     } finally {

@@ -7,8 +7,9 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { WebSocket } from "ws";
 import { AgentChannel } from "../../controller/agents/agent-channel.ts";
 import { OperationalEvents } from "../../controller/events/operational-events.ts";
-import { answerFor, findVisibleNetwork } from "../../controller/inventory/bindings.ts";
+import { answerFor } from "../../controller/inventory/bindings.ts";
 import type { Mutation } from "../../controller/inventory/decide.ts";
+import { findKnownNetwork } from "../../controller/inventory/known-networks.ts";
 import { Metrics } from "../../controller/metrics.ts";
 import { Rates } from "../../controller/observe/rates.ts";
 import type { Commit } from "../../controller/store/store.ts";
@@ -175,7 +176,7 @@ class World {
     for (const vni of vnis) {
       const entries = (await this.kernel.present(vni)).map(({ entry }) => entry);
       const desired = [...this.agent.held.desired(vni).values()];
-      if (!findVisibleNetwork(state, host, vni)) {
+      if (!findKnownNetwork(state, host, vni)) {
         expect(entries).toEqual([]);
         continue;
       }
