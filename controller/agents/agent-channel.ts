@@ -154,7 +154,7 @@ export class AgentChannel implements SessionHandler {
     if (mismatch) log.warn({ host: host.name }, mismatch);
     this.settleWithOlder(host.name, session);
     this.sessions.set(host.name, session);
-    session.accept(hello);
+    session.accept(hello, protocol);
     const { name, vtep, port } = host;
     session.send([
       frameText({ type: "welcome", protocol, epoch, asOf: committer.revision, host: name, vtep, vtepPort: port }),
@@ -167,9 +167,9 @@ export class AgentChannel implements SessionHandler {
   declared(
     session: AgentSession,
     declaration = new Declaration(),
-    { keys }: Extract<AgentFrame, { type: "interest" }>,
+    { keys, held }: Extract<AgentFrame, { type: "interest" }>,
   ): Declaration {
-    declaration.add(this.deps.committer.current, session.host, keys);
+    declaration.add(this.deps.committer.current, session.host, keys, held);
     return declaration;
   }
 

@@ -152,11 +152,11 @@ function revealed(frame: ControllerFrame): string[] {
   const networks = "networks" in frame ? frame.networks.filter(({ vni }) => vni === blue.vni) : [];
   const answers =
     "answers" in frame ? frame.answers.filter((each) => each.key.vni === blue.vni && each.binding !== null) : [];
-  const isSenders = frame.type === "senders" && frame.vni === blue.vni;
+  const isTable = (frame.type === "senders" || frame.type === "hosts") && frame.vni === blue.vni;
   return [
     ...networks.map(() => `${frame.type}: network`),
     ...answers.map(() => `${frame.type}: answer`),
-    ...(isSenders ? [`${frame.type}: hosts`] : []),
+    ...(isTable ? [`${frame.type}: hosts`] : []),
   ];
 }
 
@@ -168,10 +168,15 @@ interface Scene {
 
 interface Kind {
   readonly reveals: string;
+  /** The version of the protocol that has it; absent: both. */
+  readonly only?: number;
   /** Only to hosts on which a VM of the network runs. */
   readonly toHomes?: true;
   provoke(scene: Scene): Promise<void>;
 }
+
+const newcomer: Kind["provoke"] = ({ api }) =>
+  api(201, "PUT", "/v1/vms/newcomer", { host: "c", interfaces: [nic("blue", 3)] }).then(() => {});
 
 /** A new type of frame has to be added here: with what provokes it, or as one that has nothing of a network. */
 const kinds: Readonly<Record<FrameType, readonly Kind[]>> = {
@@ -220,13 +225,8 @@ const kinds: Readonly<Record<FrameType, readonly Kind[]>> = {
       provoke: ({ api }) => api(200, "PATCH", "/v1/networks/blue", { mtu: 1_400 }).then(() => {}),
     },
   ],
-  senders: [
-    {
-      reveals: "senders: hosts",
-      provoke: ({ api }) =>
-        api(201, "PUT", "/v1/vms/newcomer", { host: "c", interfaces: [nic("blue", 3)] }).then(() => {}),
-    },
-  ],
+  hosts: [{ only: 2, reveals: "hosts: hosts", provoke: newcomer }],
+  senders: [{ only: 1, reveals: "senders: hosts", provoke: newcomer }],
 };
 
 async function stage(): Promise<Omit<Scene, "agent">> {
@@ -241,13 +241,14 @@ async function stage(): Promise<Omit<Scene, "agent">> {
   return { controller, api };
 }
 
-const connect = (controller: Controller, declared = keys) =>
-  controller.agent(subject).connect(declared, { seeding: true, senders: true });
+const connect = (controller: Controller, max: number, declared = keys) =>
+  controller.agent(subject).connect(declared, { seeding: true, senders: true, protocol: { min: 1, max } });
 
 /** Provokes every frame in turn. */
-async function check(relation: Relation, scene: Scene): Promise<void> {
+async function check(relation: Relation, protocol: number, scene: Scene): Promise<void> {
   const { agent } = scene;
   for (const kind of Object.values(kinds).flat()) {
+    if (kind.only !== undefined && kind.only !== protocol) continue;
     const from = agent.received.length;
     await kind.provoke(scene);
     await agent.heard();
@@ -257,34 +258,34 @@ async function check(relation: Relation, scene: Scene): Promise<void> {
   }
 }
 
-describe("a host learns of a network by its relation to it, in every frame", () => {
+describe.each([1, 2])("a host learns of a network by its relation to it, in every frame of version %s", (protocol) => {
   test.each(relations)("$name, from before the session", async (relation) => {
     const { controller, api } = await stage();
     await relation.establish(api);
-    const agent = await connect(controller, []);
+    const agent = await connect(controller, protocol, []);
     if (!relation.mayKnow) expect(agent.received.flatMap(revealed)).toEqual([]);
-    await check(relation, { controller, api, agent });
+    await check(relation, protocol, { controller, api, agent });
   });
 
   test.each(relations)("$name, from a moment of the session on", async (relation) => {
     const { controller, api } = await stage();
-    const agent = await connect(controller);
+    const agent = await connect(controller, protocol);
     expect(agent.received.flatMap(revealed)).toEqual([]);
     await relation.establish(api);
     await agent.heard();
-    await check(relation, { controller, api, agent });
+    await check(relation, protocol, { controller, api, agent });
   });
 
   test.each(relations.filter(({ mayKnow }) => mayKnow))("$name, until the VM is deleted", async ({ establish }) => {
     const { controller, api } = await stage();
-    const agent = await connect(controller);
+    const agent = await connect(controller, protocol);
     await establish(api);
     agent.send({ type: "resolve", id: 1, questions: keys });
     await agent.heard();
     await api(204, "DELETE", "/v1/vms/own");
     await agent.heard();
     expect(agent.frames("changes").some(({ gone }) => gone.includes(blue.vni))).toBe(true);
-    await check({ name: "no VM any more", mayKnow: false, establish }, { controller, api, agent });
+    await check({ name: "no VM any more", mayKnow: false, establish }, protocol, { controller, api, agent });
   });
 });
 
