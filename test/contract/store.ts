@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { decide, type Mutation } from "../../controller/inventory/decide.ts";
 import { Inventory } from "../../controller/inventory/inventory.ts";
 import {
-  type Commit,
+  type AuthoredCommit,
   HeadMovedError,
   LogCompactedError,
   type LogPosition,
@@ -38,7 +38,11 @@ export const vmPut = (name: string, host: string, n: number): Mutation => ({
 });
 
 /** Commits as the committer would make them, each list of mutations one revision. */
-export function commitsOf(state: Inventory, from: number, ...lists: readonly (readonly Mutation[])[]): Commit[] {
+export function commitsOf(
+  state: Inventory,
+  from: number,
+  ...lists: readonly (readonly Mutation[])[]
+): AuthoredCommit[] {
   return lists.map((mutations, i) => {
     const revision = parseRevision(from + i);
     const { changes } = decide(state, mutations, { revision, newUid: randomUUID });
