@@ -33,9 +33,21 @@ export function revisionOf({ vm, host, network, parent }: Found): Revision {
  * The answer for `host`: a tombstone at `asOf` for unregistered addresses, and in networks that the host may not know.
  */
 export function answerFor(state: Inventory, host: string, key: BindingKey, asOf: Revision): Answer {
-  const found = findKnownNetwork(state, host, key.vni) && findBound(state, key);
+  return findKnownNetwork(state, host, key.vni)
+    ? answerKnown(state, host, key, asOf)
+    : { key, revision: asOf, binding: null };
+}
+
+/** As `answerFor`, for a host that may know the key's network. */
+export function answerKnown(state: Inventory, host: string, key: BindingKey, asOf: Revision): Answer {
+  const found = findBound(state, key);
   if (!found) return { key, revision: asOf, binding: null };
   return { key, revision: revisionOf(found), binding: bindingFor(host, found) };
+}
+
+/** Whether something is registered under the key, which is in this network. */
+export function isBound(state: Inventory, { name }: Network, key: BindingKey): boolean {
+  return (key.kind === "ip" ? state.findByIp(name, key.ip) : state.findByMac(name, key.mac)) !== undefined;
 }
 
 function bindingFor(host: string, found: Found): Binding {
