@@ -14,7 +14,8 @@ import {
 } from "../../schema/rest/index.ts";
 import { type TSchema, Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
-import { hostsOf, type Inventory } from "../inventory/inventory.ts";
+import { hostsOf } from "../inventory/hosts-of.ts";
+import type { Inventory } from "../inventory/inventory.ts";
 import { movesIn, type VmMove } from "../inventory/vm-moves.ts";
 import type { VmMutation } from "../inventory/vm-mutations.ts";
 import type { Committer } from "../write/committer.ts";

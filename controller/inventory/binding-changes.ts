@@ -5,7 +5,8 @@ import { type BindingKey, keyText, type Vni } from "../../schema/address/index.t
 import type { ResourceChange } from "../../schema/events/index.ts";
 import { type Host, type InterfaceSpec, interfaceKey, type Network, type Vm } from "../../schema/rest/index.ts";
 import { keysOf, localKeys } from "./bindings.ts";
-import { attachmentIn, hostsOf, type Inventory } from "./inventory.ts";
+import { hostsOf } from "./hosts-of.ts";
+import { attachmentIn, type Inventory } from "./inventory.ts";
 import type { Steps } from "./steps.ts";
 
 /** A key whose answer changed. */
@@ -157,7 +158,7 @@ const nameOf = ({ before, after }: VmChange): string => (after ?? before)?.name 
 function* nestedIn(after: Inventory, { before, after: vm }: VmChange): Generator<Vm> {
   for (const { name, port } of vm?.interfaces ?? []) {
     if (before?.interfaces.find((each) => each.name === name)?.port === port) continue;
-    for (const child of after.childrenOf(interfaceKey(vm?.name ?? "", name)).values()) yield child.vm;
+    for (const child of after.childrenOf(interfaceKey(vm?.name ?? "", name))) yield child.vm;
   }
 }
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
-import { Inventory } from "../../controller/inventory/inventory.ts";
+import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import { newestOf, readMigrations } from "../../controller/store/sqlite/migrations.ts";
 import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
 import { StoreBrokenError, StoreOpenError, StoreUnavailableError } from "../../controller/store/store.ts";
@@ -132,7 +132,7 @@ test("a path that cannot be created is refused", () => {
 test("a database locked by another process is unavailable, and nothing of the batch is written", async () => {
   const path = temporaryPath();
   const store = openSqliteStore(path);
-  const batch = commitsOf(new Inventory(), 1, [networkPut("blue", 100)]);
+  const batch = commitsOf(new CommittedInventory(), 1, [networkPut("blue", 100)]);
   const other = new Database(path);
   other.exec("BEGIN IMMEDIATE");
   await expect(store.commit(batch)).rejects.toThrow(StoreUnavailableError);
@@ -149,7 +149,7 @@ test("a large revision that fails half way leaves nothing, and can be written ag
   const lock = new Database(path);
   lock.exec("BEGIN IMMEDIATE");
   const many = Array.from({ length: 1_000 }, (_, i) => networkPut(`n-${i}`, 1_000 + i));
-  const batch = commitsOf(new Inventory(), 1, many);
+  const batch = commitsOf(new CommittedInventory(), 1, many);
   await expect(store.commit(batch)).rejects.toThrow(StoreUnavailableError);
   lock.exec("ROLLBACK");
   lock.exec(
@@ -170,7 +170,7 @@ test("damage found at run time breaks the store", async () => {
   const other = new Database(path);
   other.exec("DROP TABLE ips");
   other.close();
-  const state = new Inventory();
+  const state = new CommittedInventory();
   const batch = commitsOf(state, 1, [networkPut("blue", 100)], [hostPut("a", "192.0.2.1")], [vmPut("web-1", "a", 1)]);
   await expect(store.commit(batch)).rejects.toThrow(StoreBrokenError);
   expect((await store.load()).revision).toBe(0);

@@ -1,8 +1,8 @@
 // What every store must do. The embedded one runs it today; a replicated one has to pass it unchanged.
 import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import { decide, type Mutation } from "../../controller/inventory/decide.ts";
-import { Inventory } from "../../controller/inventory/inventory.ts";
 import {
   type Commit,
   HeadMovedError,
@@ -38,7 +38,11 @@ export const vmPut = (name: string, host: string, n: number): Mutation => ({
 });
 
 /** Commits as the committer would make them, each list of mutations one revision. */
-export function commitsOf(state: Inventory, from: number, ...lists: readonly (readonly Mutation[])[]): Commit[] {
+export function commitsOf(
+  state: CommittedInventory,
+  from: number,
+  ...lists: readonly (readonly Mutation[])[]
+): Commit[] {
   return lists.map((mutations, i) => {
     const revision = parseRevision(from + i);
     const { changes } = decide(state, mutations, { revision, newUid: randomUUID });
@@ -67,7 +71,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
     test("a revision of thousands of changes is written like a small one, swaps included", async () => {
       const { open } = make();
       const store = await open();
-      const state = new Inventory();
+      const state = new CommittedInventory();
       const networks = Array.from({ length: 1_000 }, (_, i) => networkPut(`n-${i}`, 1_000 + i));
       const swapped = networks.map((_, i) => networkPut(`n-${i}`, 1_000 + ((i + 1) % networks.length)));
       await store.commit(commitsOf(state, 1, networks, [hostPut("a", "192.0.2.1")]));
@@ -94,7 +98,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
 
     test("reads the log backwards too, all of it or of one resource", async () => {
       const store = await make().open();
-      const state = new Inventory();
+      const state = new CommittedInventory();
       const commits = commitsOf(
         state,
         1,
@@ -121,7 +125,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
     test("after reopening it has the same state, log and epoch", async () => {
       const place = make();
       const store = await place.open();
-      const state = new Inventory();
+      const state = new CommittedInventory();
       const batch = commitsOf(
         state,
         1,
@@ -164,7 +168,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
     test("one change set may swap addresses, VTEPs and VNIs, and replace resources that it deletes", async () => {
       const place = make();
       const store = await place.open();
-      const state = new Inventory();
+      const state = new CommittedInventory();
       const batch = commitsOf(
         state,
         1,
@@ -190,7 +194,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
 
     test("a batch in which one commit cannot be stored leaves nothing", async () => {
       const store = await make().open();
-      const batch = commitsOf(new Inventory(), 1, [networkPut("blue", 100)], [hostPut("a", "192.0.2.1")]);
+      const batch = commitsOf(new CommittedInventory(), 1, [networkPut("blue", 100)], [hostPut("a", "192.0.2.1")]);
       const [first, second] = batch;
       if (!first || !second) throw new Error("unreachable");
       await expect(
@@ -210,16 +214,16 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       "a %s batch that was decided on an older head is refused, and is appended when decided anew",
       async (_, size) => {
         const store = await make().open();
-        const ours = new Inventory();
+        const ours = new CommittedInventory();
         await store.commit(commitsOf(ours, 1, [networkPut("blue", 100)]));
-        const theirs = Inventory.of(await store.load());
+        const theirs = CommittedInventory.of(await store.load());
         await store.commit(commitsOf(theirs, 2, [hostPut("a", "192.0.2.1")]));
         const many = Array.from({ length: size }, (_, i) => networkPut(`n-${i}`, 1_000 + i));
         const stale = commitsOf(ours, 2, many);
         const error = await store.commit(stale).catch((error: unknown) => error);
         expect(error).toBeInstanceOf(HeadMovedError);
         expect(error).toMatchObject({ head: 2 });
-        const ahead = commitsOf(Inventory.of(await store.load()), 4, many);
+        const ahead = commitsOf(CommittedInventory.of(await store.load()), 4, many);
         await expect(store.commit(ahead)).rejects.toThrow(HeadMovedError);
         expect(await store.load()).toMatchObject({ revision: 2, networks: [{ name: "blue" }], hosts: [{ name: "a" }] });
         await store.commit(commitsOf(theirs, 3, many));
@@ -230,9 +234,9 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
 
     test("simultaneous batches are appended in order, each with its precondition checked", async () => {
       const store = await make().open();
-      const state = new Inventory();
+      const state = new CommittedInventory();
       const batches = [1, 2, 3, 4].map((n) => commitsOf(state, n, [networkPut(`n${n}`, n)]));
-      const again = commitsOf(new Inventory(), 3, [networkPut("other", 9)]);
+      const again = commitsOf(new CommittedInventory(), 3, [networkPut("other", 9)]);
       const results = await Promise.allSettled([...batches, again].map((batch) => store.commit(batch)));
       expect(results.map(({ status }) => status)).toEqual([
         "fulfilled",
@@ -248,7 +252,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
     test("events are read in pages by position, up to a revision", async () => {
       const store = await make().open();
       const batch = commitsOf(
-        new Inventory(),
+        new CommittedInventory(),
         1,
         [networkPut("n1", 1), networkPut("n2", 2), networkPut("n3", 3)],
         [networkPut("n4", 4)],
@@ -272,7 +276,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       const store = await place.open();
       const lists = [[1, 2, 3], [4], [5, 6, 7, 8], [9], [10]];
       const batch = commitsOf(
-        new Inventory(),
+        new CommittedInventory(),
         1,
         ...lists.map((vnis) => vnis.map((vni) => networkPut(`n${vni}`, vni))),
       ).map((commit) => ({ ...commit, time: `2026-01-0${commit.revision}T00:00:00.000Z` }));

@@ -3,7 +3,7 @@ import { FairTurns } from "../../common/cooperative.ts";
 import { Declaration } from "../../controller/agents/declaration.ts";
 import { costOf, HostAllowances } from "../../controller/agents/host-allowance.ts";
 import { HostSockets } from "../../controller/agents/host-sockets.ts";
-import { Inventory } from "../../controller/inventory/inventory.ts";
+import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import { parseIp, parseMac, parseRevision, parseVni } from "../../schema/address/index.ts";
 import { maxUnknownPerHostAndNetwork } from "../../schema/agent/index.ts";
 import { parseHost, parseNetwork } from "../../schema/rest/index.ts";
@@ -53,7 +53,7 @@ describe("a declaration", () => {
   const stored = { uid: "u", revision: parseRevision(1) };
   const vni = parseVni(1);
   const ip = (n: number) => parseIp(`10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`);
-  const state = Inventory.of({
+  const state = CommittedInventory.of({
     networks: [{ ...parseNetwork("n", { vni: 1, subnets: ["10.0.0.0/8"] }), ...stored }],
     hosts: ["a", "b"].map((name, n) => ({
       ...parseHost(name, { vtep: `198.51.100.${n + 1}` }, "operator"),
