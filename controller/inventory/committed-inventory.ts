@@ -28,6 +28,11 @@ export class CommittedInventory extends Inventory {
     return inventory;
   }
 
+  /** Adds a stored resource, before anything else is done with the inventory. */
+  fill(change: ResourceChange): void {
+    this.base.add(change);
+  }
+
   override get layer(): Layer | undefined {
     return this.arriving;
   }

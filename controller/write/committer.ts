@@ -59,8 +59,10 @@ export class Committer {
   ) {}
 
   static async open(deps: CommitterDeps): Promise<Committer> {
-    const stored = await deps.store.load();
-    const inventory = CommittedInventory.of(stored);
+    const inventory = new CommittedInventory();
+    const stored = await deps.store.load((vm) => inventory.fill({ kind: "vm", before: null, after: vm }));
+    for (const after of stored.networks) inventory.fill({ kind: "network", before: null, after });
+    for (const after of stored.hosts) inventory.fill({ kind: "host", before: null, after });
     const ahead = inventory.fork();
     const pools = new AddressPools(ahead, stored.released);
     const pending = new Pending(deps, ahead, pools, new Receipts(stored.receipts));

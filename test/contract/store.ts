@@ -13,6 +13,7 @@ import {
 import { parseRevision, type Revision } from "../../schema/address/index.ts";
 import { parseHost, parseNetwork, parseVm } from "../../schema/rest/index.ts";
 import { by } from "../support/actors.ts";
+import { loadAll } from "../support/stored.ts";
 
 export interface StoreUnderTest {
   /** Opens what `close` closed, or a new one the first time. */
@@ -63,7 +64,14 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
   describe(`store: ${name}`, () => {
     test("a new one is empty, at revision 0", async () => {
       const store = await make().open();
-      expect(await store.load()).toEqual({ revision: 0, networks: [], hosts: [], vms: [], released: [], receipts: [] });
+      expect(await loadAll(store)).toEqual({
+        revision: 0,
+        networks: [],
+        hosts: [],
+        vms: [],
+        released: [],
+        receipts: [],
+      });
       expect(await allEvents(store, 10)).toEqual([]);
       await store.close();
     });
@@ -80,7 +88,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       expect(third.map(({ revision, index }) => [revision, index])).toEqual(networks.map((_, i) => [3, i]));
       await store.close();
       const again = await open();
-      const { networks: read, hosts, revision } = await again.load();
+      const { networks: read, hosts, revision } = await loadAll(again);
       expect([byName(read), hosts, revision]).toEqual([byName(state.listNetworks()), state.listHosts(), 3]);
       await again.close();
     });
@@ -90,7 +98,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       const receipt = (key: string) => ({ key, fingerprint: "f", atMs: 1, outcome: `{"of":"${key}"}` });
       await store.commit([], [receipt("token a 1"), receipt("token a 2"), receipt("token b 1")]);
       await store.commit([], [receipt("token a 2")], ["token a 1", "token a 2", "token c 9"]);
-      expect((await store.load()).receipts.map(({ key }) => key)).toEqual(["token b 1", "token a 2"]);
+      expect((await loadAll(store)).receipts.map(({ key }) => key)).toEqual(["token b 1", "token a 2"]);
       expect(await store.readReceipt("token a 1")).toBeUndefined();
       expect(await store.readReceipt("token a 2")).toBe('{"of":"token a 2"}');
       await store.close();
@@ -144,7 +152,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
 
       const again = await place.open();
       expect(again.epoch).toBe(store.epoch);
-      const { revision, networks, hosts, vms } = await again.load();
+      const { revision, networks, hosts, vms } = await loadAll(again);
       expect(revision).toBe(8);
       expect(networks).toEqual(state.listNetworks());
       expect(byName(hosts)).toEqual(state.listHosts());
@@ -185,7 +193,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       await store.commit(batch);
       await store.close();
       const again = await place.open();
-      const stored = await again.load();
+      const stored = await loadAll(again);
       expect(byName(stored.networks)).toEqual(state.listNetworks());
       expect(byName(stored.hosts)).toEqual(state.listHosts());
       expect(stored.vms).toEqual([]);
@@ -200,10 +208,17 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       await expect(
         store.commit([first, { ...second, changes: [...second.changes, ...second.changes] }]),
       ).rejects.toThrow();
-      expect(await store.load()).toEqual({ revision: 0, networks: [], hosts: [], vms: [], released: [], receipts: [] });
+      expect(await loadAll(store)).toEqual({
+        revision: 0,
+        networks: [],
+        hosts: [],
+        vms: [],
+        released: [],
+        receipts: [],
+      });
       expect(await allEvents(store, 10)).toEqual([]);
       await store.commit(batch);
-      expect((await store.load()).revision).toBe(2);
+      expect((await loadAll(store)).revision).toBe(2);
       await store.close();
     });
 
@@ -216,18 +231,22 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
         const store = await make().open();
         const ours = new CommittedInventory();
         await store.commit(commitsOf(ours, 1, [networkPut("blue", 100)]));
-        const theirs = CommittedInventory.of(await store.load());
+        const theirs = CommittedInventory.of(await loadAll(store));
         await store.commit(commitsOf(theirs, 2, [hostPut("a", "192.0.2.1")]));
         const many = Array.from({ length: size }, (_, i) => networkPut(`n-${i}`, 1_000 + i));
         const stale = commitsOf(ours, 2, many);
         const error = await store.commit(stale).catch((error: unknown) => error);
         expect(error).toBeInstanceOf(HeadMovedError);
         expect(error).toMatchObject({ head: 2 });
-        const ahead = commitsOf(CommittedInventory.of(await store.load()), 4, many);
+        const ahead = commitsOf(CommittedInventory.of(await loadAll(store)), 4, many);
         await expect(store.commit(ahead)).rejects.toThrow(HeadMovedError);
-        expect(await store.load()).toMatchObject({ revision: 2, networks: [{ name: "blue" }], hosts: [{ name: "a" }] });
+        expect(await loadAll(store)).toMatchObject({
+          revision: 2,
+          networks: [{ name: "blue" }],
+          hosts: [{ name: "a" }],
+        });
         await store.commit(commitsOf(theirs, 3, many));
-        expect(await store.load()).toMatchObject({ revision: 3 });
+        expect(await loadAll(store)).toMatchObject({ revision: 3 });
         await store.close();
       },
     );
@@ -301,7 +320,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       const again = await place.open();
       while (await again.compactLog({ before: "9999", maxEvents: 0 }, 2));
       expect(await again.logExtent()).toEqual({ compacted: 4, events: 1 });
-      expect((await again.load()).revision).toBe(5);
+      expect((await loadAll(again)).revision).toBe(5);
       await again.close();
     });
   });

@@ -11,6 +11,7 @@ import { StoreFullError } from "../../controller/store/store.ts";
 import { commitsOf, hostPut, networkPut, vmPut } from "../contract/store.ts";
 import { ControllerProcess, interfaceOf, temporaryDirectory } from "../support/controller-process.ts";
 import { describeKernel } from "../support/kernel.ts";
+import { loadAll } from "../support/stored.ts";
 
 const vm = (n: number) => ({ name: `vm-${n}`, host: "a", interfaces: [interfaceOf(n)] });
 
@@ -56,12 +57,12 @@ describeKernel("the disk", () => {
     fill(filler);
     // SQLite's caches hold some pages back, so that not the first statement meets the disk.
     const big = Array.from({ length: size }, (_, i) => networkPut(`n-${i}`, 1_000 + i));
-    const batch = commitsOf(CommittedInventory.of(await store.load()), 3, big);
+    const batch = commitsOf(CommittedInventory.of(await loadAll(store)), 3, big);
     await expect(store.commit(batch)).rejects.toThrow(StoreFullError);
-    expect(await store.load()).toMatchObject({ revision: 2, networks: [{ name: "blue" }] });
+    expect(await loadAll(store)).toMatchObject({ revision: 2, networks: [{ name: "blue" }] });
     rmSync(filler);
     await store.commit(commitsOf(state, 3, [vmPut("web-1", "a", 1)]));
-    expect((await store.load()).revision).toBe(3);
+    expect((await loadAll(store)).revision).toBe(3);
     await store.close();
   });
 

@@ -17,7 +17,7 @@ class GatedStore implements Omit<Store, "access" | "credentials" | "logExtent" |
   private readonly gates: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
 
   async load() {
-    return { revision: parseRevision(0), networks: [], hosts: [], vms: [], released: [], receipts: [] };
+    return { revision: parseRevision(0), networks: [], hosts: [], released: [], receipts: [] };
   }
 
   commit(batch: readonly Commit[]): Promise<void> {

@@ -101,8 +101,11 @@ export class SortedIds implements Names {
 
   /** The last part that begins at `name` or before; -1 where all begin behind it. */
   private partOf(name: string): number {
+    const end = this.parts.length - 1;
+    // Names often come in order, at a start even all of them.
+    if (end >= 0 && this.named.compare(this.parts[end]?.ids[0] ?? 0, name) <= 0) return end;
     let low = 0;
-    let high = this.parts.length;
+    let high = Math.max(0, end);
     while (low < high) {
       const middle = (low + high) >>> 1;
       if (this.named.compare(this.parts[middle]?.ids[0] ?? 0, name) <= 0) low = middle + 1;
@@ -113,6 +116,7 @@ export class SortedIds implements Names {
 
   /** Of the first id whose name is `name` or comes behind it. */
   private positionIn({ ids, count }: Part, name: string): number {
+    if (count > 0 && this.named.compare(ids[count - 1] ?? 0, name) < 0) return count;
     let low = 0;
     let high = count;
     while (low < high) {
