@@ -59,7 +59,7 @@ const theOther = ({ before, after }: VmMove, state: Inventory): string[] =>
     .filter((host) => {
       const own = (network: string): number =>
         host === after.preparedHost ? after.interfaces.filter((each) => each.network === network).length : 0;
-      return after.interfaces.some(({ network }) => (state.networksOn(host).get(network) ?? 0) === own(network));
+      return after.interfaces.some(({ network }) => state.countInterfaces(host, network) === own(network));
     });
 
 const verbs: readonly Verb[] = [

@@ -1,5 +1,5 @@
-// Look-ups: the answers to a host's questions. They depend on the host: its own VMs are local, and networks without a
-// VM on it do not exist for it.
+// Look-ups: the answers to a host's questions. They depend on the host: its own VMs are local, and networks that it may not
+// know do not exist for it.
 import type {
   AgentNetwork,
   Answer,
@@ -11,6 +11,7 @@ import type {
 } from "../../schema/address/index.ts";
 import type { Host, Network, Vm } from "../../schema/rest/index.ts";
 import type { Attachment, Inventory } from "./inventory.ts";
+import { findKnownNetwork } from "./known-networks.ts";
 
 /** A registered binding with all that it derives from. */
 export interface Found {
@@ -48,17 +49,11 @@ export function getOwner(state: Inventory, { network: { name } }: Found, key: Bi
   return owner;
 }
 
-/** The network of `vni` where the host has a VM in it. */
-export function findVisibleNetwork(state: Inventory, host: string, vni: Vni): Network | undefined {
-  const network = state.findNetworkByVni(vni);
-  return network && state.isNetworkOn(network.name, host) ? network : undefined;
-}
-
 /**
- * The answer for `host`: a tombstone at `asOf` for unregistered addresses, and in networks that the host may not see.
+ * The answer for `host`: a tombstone at `asOf` for unregistered addresses, and in networks that the host may not know.
  */
 export function answerFor(state: Inventory, host: string, key: BindingKey, asOf: Revision): Answer {
-  const found = findVisibleNetwork(state, host, key.vni) && findBound(state, key);
+  const found = findKnownNetwork(state, host, key.vni) && findBound(state, key);
   if (!found) return { key, revision: asOf, binding: null };
   return { key, revision: found.revision, binding: bindingFor(host, found) };
 }

@@ -198,9 +198,9 @@ export abstract class Inventory {
     return { size, [Symbol.iterator]: () => this.ownedAddresses(network) };
   }
 
-  /** Whether the network has a VM on the host or prepared on it. */
-  isNetworkOn(network: string, host: string): boolean {
-    return interfacesAt(this, host, network) > 0;
+  /** Of VMs that run on the host, or that are prepared on it, in the network. */
+  countInterfaces(host: string, network: string): number {
+    return interfacesAt(this, host, network);
   }
 
   /** Networks with a VM on the host or prepared on it, each with its number of interfaces there. */

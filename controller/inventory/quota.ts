@@ -50,7 +50,7 @@ class Steppings {
     let hosts = 0;
     for (const [place, step] of this.interfaces) {
       const [network = "", host = ""] = place.split(" ");
-      const before = state.hostsIn(network).get(host) ?? 0;
+      const before = state.countInterfaces(host, network);
       hosts += Number(before + step > 0) - Number(before > 0);
     }
     return hosts;

@@ -15,9 +15,13 @@ export interface Commit {
   readonly revision: Revision;
   /** RFC 3339, UTC. */
   readonly time: string;
+  readonly changes: readonly ResourceChange[];
+}
+
+/** As its writer appends it. */
+export interface AuthoredCommit extends Commit {
   /** Written to the audit trail with the changes. */
   readonly by: Actor;
-  readonly changes: readonly ResourceChange[];
 }
 
 /** All but the VMs, which `load` hands over one by one. */
@@ -78,7 +82,14 @@ export interface Store {
    * @throws StoreUnavailableError, StoreFullError: nothing was written, the same batch may be tried again
    * @throws StoreBrokenError: the state on disk is unknown
    */
-  commit(batch: readonly Commit[], receipts?: readonly Receipt[], forget?: readonly string[]): Promise<void>;
+  commit(batch: readonly AuthoredCommit[], receipts?: readonly Receipt[], forget?: readonly string[]): Promise<void>;
+  /**
+   * For a decision that appends nothing, such as a refusal: it counts only where nothing was appended behind its head.
+   * @throws HeadMovedError
+   */
+  confirmHead(head: Revision): Promise<void>;
+  /** In order of time. */
+  readReceiptHeads(): Promise<readonly ReceiptHead[]>;
   /** The outcome, where the receipt is still kept. */
   readReceipt(key: string): Promise<string | undefined>;
   /**

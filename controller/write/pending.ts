@@ -13,7 +13,7 @@ import type { PendingInventory } from "../inventory/pending-inventory.ts";
 import type { TimedRelease } from "../inventory/quarantine.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import { atOnce, type Steps } from "../inventory/steps.ts";
-import type { Commit, Receipt, Store } from "../store/store.ts";
+import type { AuthoredCommit, Receipt, ReceiptHead, Store } from "../store/store.ts";
 import { ChangeSetRefused, maxRefusals, type Order, type Outcome } from "./orders.ts";
 import type { Receipts } from "./receipts.ts";
 
@@ -21,7 +21,7 @@ import type { Receipts } from "./receipts.ts";
 export interface Batch {
   /** Revision of the log before it. */
   readonly after: Revision;
-  readonly commits: Commit[];
+  readonly commits: AuthoredCommit[];
   /** Of each commit, the releases that it ends. */
   readonly ended: (readonly TimedRelease[])[];
   readonly receipts: (Receipt & { readonly decided: Outcome })[];
@@ -79,6 +79,11 @@ export class Pending {
   /** The store has not processed it. */
   keepForgottenReceipts(keys: readonly string[]): void {
     this.receipts.putBack(keys);
+  }
+
+  /** Those that the store has, with what other writers have added. */
+  reloadReceipts(stored: readonly ReceiptHead[]): void {
+    this.receipts.reload(stored);
   }
 
   /** The batch is stored. */

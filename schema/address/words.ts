@@ -1,6 +1,7 @@
 // Addresses as 32-bit words, for tables that keep millions of them. One form for both families: an IPv4 address is written as
 // an IPv4-mapped one (RFC 4291 §2.5.5.2), which `parseIp` refuses as input, so that the two never collide.
 import type { IpAddress, MacAddress } from "./address.ts";
+import { findGroups, writeGroups } from "./ip-text.ts";
 
 /** Words of an IP address, the most significant first. */
 export type IpWords = [number, number, number, number];
@@ -8,7 +9,6 @@ export type IpWords = [number, number, number, number];
 export type MacWords = [high: number, low: number];
 
 const mappedPrefix = 0xffff;
-const colon = 58;
 const dot = 46;
 const newWords = (): IpWords => [0, 0, 0, 0];
 
@@ -33,32 +33,12 @@ export function ipToWords(ip: IpAddress, into: IpWords = newWords()): IpWords {
 }
 
 function ipv6ToWords(ip: string, into: IpWords): IpWords {
-  into.fill(0);
-  const gap = ip.indexOf("::");
-  readGroups(ip, 0, gap < 0 ? ip.length : gap, 0, into);
-  if (gap >= 0) {
-    const start = gap + 2;
-    let groups = start < ip.length ? 1 : 0;
-    for (let at = start; at < ip.length; at++) if (ip.charCodeAt(at) === colon) groups++;
-    readGroups(ip, start, ip.length, 8 - groups, into);
-  }
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0] = findGroups(ip) ?? [];
+  into[0] = (a << 16) | b;
+  into[1] = (c << 16) | d;
+  into[2] = (e << 16) | f;
+  into[3] = (g << 16) | h;
   return into;
-}
-
-function readGroups(ip: string, start: number, end: number, first: number, into: IpWords): void {
-  let group = first;
-  let value = 0;
-  for (let at = start; at <= end && start < end; at++) {
-    const code = at === end ? colon : ip.charCodeAt(at);
-    if (code !== colon) {
-      value = (value << 4) | (code <= 57 ? code - 48 : code - 87);
-      continue;
-    }
-    const word = group >> 1;
-    into[word] = (into[word] ?? 0) | (group % 2 === 0 ? value << 16 : value);
-    group++;
-    value = 0;
-  }
 }
 
 /** The canonical text: a dotted quad, or as RFC 5952 §4 has it. */
@@ -67,23 +47,7 @@ export function wordsToIp(a: number, b: number, c: number, d: number): IpAddress
     return `${d >>> 24}.${(d >>> 16) & 0xff}.${(d >>> 8) & 0xff}.${d & 0xff}` as IpAddress;
   }
   const groups = [a >>> 16, a & 0xffff, b >>> 16, b & 0xffff, c >>> 16, c & 0xffff, d >>> 16, d & 0xffff];
-  const { start, length } = longestZeros(groups);
-  if (length < 2) return hex(groups) as IpAddress;
-  return `${hex(groups.slice(0, start))}::${hex(groups.slice(start + length))}` as IpAddress;
-}
-
-const hex = (groups: readonly number[]): string => groups.map((group) => group.toString(16)).join(":");
-
-/** The first of the longest runs. */
-function longestZeros(groups: readonly number[]): { readonly start: number; readonly length: number } {
-  let best = { start: 0, length: 0 };
-  let start = 0;
-  for (let at = 0; at <= groups.length; at++) {
-    if (groups[at] === 0) continue;
-    if (at - start > best.length) best = { start, length: at - start };
-    start = at + 1;
-  }
-  return best;
+  return writeGroups(groups) as IpAddress;
 }
 
 /** @param mac in its canonical text. @param into what is returned */

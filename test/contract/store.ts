@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import { decide, type Mutation } from "../../controller/inventory/decide.ts";
 import {
-  type Commit,
+  type AuthoredCommit,
   HeadMovedError,
   LogCompactedError,
   type LogPosition,
@@ -43,7 +43,7 @@ export function commitsOf(
   state: CommittedInventory,
   from: number,
   ...lists: readonly (readonly Mutation[])[]
-): Commit[] {
+): AuthoredCommit[] {
   return lists.map((mutations, i) => {
     const revision = parseRevision(from + i);
     const { changes } = decide(state, mutations, { revision, newUid: randomUUID });

@@ -14,6 +14,8 @@ function faulty(store: Store, state: { failure: Error | undefined }): Store {
       if (state.failure) throw state.failure;
       await store.commit(...args);
     },
+    confirmHead: (head) => store.confirmHead(head),
+    readReceiptHeads: () => store.readReceiptHeads(),
     readReceipt: (key) => store.readReceipt(key),
     readEvents: (...args) => store.readEvents(...args),
     logExtent: () => store.logExtent(),

@@ -25,6 +25,12 @@ class GatedStore implements Omit<Store, "access" | "credentials" | "logExtent" |
     return new Promise((resolve, reject) => this.gates.push({ resolve, reject }));
   }
 
+  async confirmHead() {}
+
+  async readReceiptHeads() {
+    return [];
+  }
+
   async readEvents() {
     return [];
   }

@@ -7,7 +7,8 @@ import type { LoggedEvent, ResourceKind } from "../../../schema/events/index.ts"
 import type { Vm } from "../../../schema/rest/index.ts";
 import type { TimedRelease } from "../../inventory/quarantine.ts";
 import {
-  type Commit,
+  type AuthoredCommit,
+  HeadMovedError,
   type LogExtent,
   type LogLimits,
   type LogPosition,
@@ -115,8 +116,21 @@ class SqliteStore implements Store {
     }
   }
 
-  commit(batch: readonly Commit[], receipts: readonly Receipt[] = [], forget: readonly string[] = []): Promise<void> {
+  commit(
+    batch: readonly AuthoredCommit[],
+    receipts: readonly Receipt[] = [],
+    forget: readonly string[] = [],
+  ): Promise<void> {
     return this.thread.commit(batch, receipts, forget);
+  }
+
+  async confirmHead(head: Revision): Promise<void> {
+    const actual = this.database.read(() => this.statements.lastRevision.get() as Revision);
+    if (actual !== head) throw new HeadMovedError(actual);
+  }
+
+  async readReceiptHeads(): Promise<readonly ReceiptHead[]> {
+    return this.database.read(() => this.statements.receipts.all() as ReceiptHead[]);
   }
 
   async readEvents(after: LogPosition, upTo: Revision, limit: number): Promise<LoggedEvent[]> {

@@ -67,7 +67,7 @@ function run(data: AgentsData): void {
       () => identity && { ...identity, ca: data.ca },
       {
         hello: () => hello(n),
-        interest: () => keys,
+        interest: () => [{ keys }],
         onSnapshot: (frame) => {
           if (frame.answers.filter(({ binding }) => binding !== null).length < keys.length) since.incomplete++;
           inSync.add(n);
@@ -82,6 +82,7 @@ function run(data: AgentsData): void {
         },
         onWelcome: ignore,
         onAnswers: ignore,
+        onHosts: ignore,
         onSenders: ignore,
         onTrust: ignore,
       },
