@@ -20,7 +20,6 @@ import { interestFrames } from "../../node-agent/controller-link/link.ts";
 import { type BindingKey, parseIp, parseMac, parseVni } from "../../schema/address/index.ts";
 import { type AgentFrame, parseControllerFrame, protocolVersions } from "../../schema/agent/index.ts";
 import { parseHost } from "../../schema/rest/index.ts";
-import { by } from "../support/actors.ts";
 import { runs } from "../support/property-runs.ts";
 import { ScheduledAgent, ScheduledKernel } from "../support/scheduled-host.ts";
 import { Driven, furnished, someMutations } from "./inventory-model.ts";
@@ -131,7 +130,7 @@ class World {
   mutate(mutations: readonly Mutation[]): void {
     const changes = this.inventory.apply(mutations);
     if (!changes) return;
-    const commit: Commit = { revision: this.inventory.revision, time: "2026-01-02T03:04:05.678Z", by, changes };
+    const commit: Commit = { revision: this.inventory.revision, time: "2026-01-02T03:04:05.678Z", changes };
     for (const listener of this.listeners) void listener(commit);
   }
 
@@ -181,9 +180,8 @@ class World {
     const { replicas } = this.agent;
     for (const vni of vnis) {
       const network = findKnownNetwork(state, host, vni);
-      const keys = network
-        ? [...state.interfacesIn(network.name).values()].flatMap((each) => keysOf(each.interface, vni))
-        : [];
+      const attached = [...(network ? state.vmsIn(network.name) : [])].flatMap(({ interfaces }) => interfaces);
+      const keys = attached.flatMap((each) => (each.network === network?.name ? keysOf(each, vni) : []));
       const isThere = network !== undefined && this.protocol > 1;
       expect(replicas.size(vni)).toBe(isThere ? keys.length : 0);
       for (const key of isThere ? keys : []) {

@@ -5,7 +5,7 @@ import { changeDataVersion, describeChange, type ResourceChange } from "../../..
 import { limits } from "../../../schema/plain/index.ts";
 import { releasedBy } from "../../inventory/quarantine.ts";
 import type { AuditRecord } from "../access-store.ts";
-import { type Commit, type Receipt, receiptLimits } from "../store.ts";
+import { type AuthoredCommit, type Commit, type Receipt, receiptLimits } from "../store.ts";
 import { AuditTrail } from "./audit.ts";
 import { toHostRow, toNetworkRow, toVmRow } from "./rows.ts";
 
@@ -13,7 +13,7 @@ import { toHostRow, toNetworkRow, toVmRow } from "./rows.ts";
 const maxAudited = 32;
 
 /** The one audit row of the whole commit. */
-export function auditOf({ time, by, revision, changes }: Commit): AuditRecord {
+export function auditOf({ time, by, revision, changes }: AuthoredCommit): AuditRecord {
   return { time, by, revision, what: changes.slice(0, maxAudited).map(describeChange), changes: changes.length };
 }
 

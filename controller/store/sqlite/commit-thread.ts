@@ -5,7 +5,7 @@ import { SerialQueue } from "../../../common/serial-queue.ts";
 import type { Revision } from "../../../schema/address/index.ts";
 import type { ResourceChange } from "../../../schema/events/index.ts";
 import type { AuditRecord } from "../access-store.ts";
-import { type Commit, HeadMovedError, type Receipt, StoreBrokenError } from "../store.ts";
+import { type AuthoredCommit, type Commit, HeadMovedError, type Receipt, StoreBrokenError } from "../store.ts";
 import { auditOf } from "./commit-rows.ts";
 import { asStoreError } from "./errors.ts";
 
@@ -16,7 +16,7 @@ interface Receipts {
 
 /** Each is answered with an `Answer`, in order. */
 export type Order =
-  | ({ readonly do: "all"; readonly batch: readonly Commit[] } & Receipts)
+  | ({ readonly do: "all"; readonly batch: readonly AuthoredCommit[] } & Receipts)
   | { readonly do: "begin"; readonly after: Revision | undefined }
   | { readonly do: "remove"; readonly time: string; readonly changes: readonly ResourceChange[] }
   | { readonly do: "add"; readonly commit: Commit; readonly firstIndex: number }
@@ -53,7 +53,7 @@ export class CommitThread {
   constructor(private readonly path: string) {}
 
   /** As `Store.commit`. */
-  commit(batch: readonly Commit[], receipts: readonly Receipt[], forget: readonly string[]): Promise<void> {
+  commit(batch: readonly AuthoredCommit[], receipts: readonly Receipt[], forget: readonly string[]): Promise<void> {
     return this.turns.run(async () => {
       for (const order of ordersFor(batch, receipts, forget)) await this.obey(order);
     });
@@ -102,7 +102,7 @@ export class CommitThread {
 }
 
 function* ordersFor(
-  batch: readonly Commit[],
+  batch: readonly AuthoredCommit[],
   receipts: readonly Receipt[],
   forget: readonly string[],
 ): Generator<Order> {
