@@ -94,6 +94,8 @@ function run(data: AgentsData): void {
           epoch = frame.epoch;
         },
         onAnswers: ignore,
+        onBase: ignore,
+        onDelta: ignore,
         onHosts: ignore,
         onSenders: ignore,
         onTrust: ignore,
