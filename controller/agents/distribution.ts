@@ -48,6 +48,8 @@ export function* distribute(deps: DistributionDeps, commit: Commit): Steps<Bindi
     if (session?.isSynced && !pushes.has(host)) session.send(frames.map(frameText));
   }
   for (const [host, push] of pushes) {
+    // A large commit takes turns, in which a session may become synced.
+    if (!isLarge(commit) && !sessions.get(host)?.isSynced) continue;
     const frames = (senders.get(host) ?? []).map(frameText);
     for (const frame of changesFrames(revision, push)) {
       frames.push(frame);
