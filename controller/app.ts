@@ -164,6 +164,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   app.server.maxConnections = total;
   metrics.observe({
     connections_unproven: () => connections.unproven,
+    connections_ending: () => connections.endingCount,
     connections_proven: () => connections.proven,
     connections_limit: () => total,
   });

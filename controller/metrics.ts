@@ -17,6 +17,7 @@ interface Observed {
   readonly log_events: number;
   readonly log_compacted: number;
   readonly connections_unproven: number;
+  readonly connections_ending: number;
   readonly connections_proven: number;
   readonly connections_limit: number;
 }
@@ -30,6 +31,7 @@ const gaugeHelp: Readonly<Record<keyof Observed, string>> = {
   log_events: "Changes in the log, at the last check",
   log_compacted: "Revision up to which the log has been compacted, at the last check",
   connections_unproven: "Connections without an accepted request so far",
+  connections_ending: "Refused connections that are ended within a second",
   connections_proven: "Connections of tokens and hosts",
   connections_limit: "Maximum of connections, from the limit of open files",
 };

@@ -8,6 +8,7 @@ import type { Revision } from "../../schema/address/index.ts";
 import { type AgentFrame, closeCodes, FrameError } from "../../schema/agent/index.ts";
 import type { CertifiedHost, Identity } from "../auth/identity.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
+import { mayKnow } from "../inventory/known-networks.ts";
 import { atOnce, type Steps } from "../inventory/steps.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Rates } from "../observe/rates.ts";
@@ -153,7 +154,7 @@ export class AgentChannel implements SessionHandler {
     if (mismatch) log.warn({ host: host.name }, mismatch);
     this.settleWithOlder(host.name, session);
     this.sessions.set(host.name, session);
-    session.accept(hello);
+    session.accept(hello, protocol);
     const { name, vtep, port } = host;
     session.send([
       frameText({ type: "welcome", protocol, epoch, asOf: committer.revision, host: name, vtep, vtepPort: port }),
@@ -166,9 +167,9 @@ export class AgentChannel implements SessionHandler {
   declared(
     session: AgentSession,
     declaration = new Declaration(),
-    { keys }: Extract<AgentFrame, { type: "interest" }>,
+    { keys, held }: Extract<AgentFrame, { type: "interest" }>,
   ): Declaration {
-    declaration.add(this.deps.committer.current, session.host, keys);
+    declaration.add(this.deps.committer.current, session.host, keys, held);
     return declaration;
   }
 
@@ -203,7 +204,7 @@ export class AgentChannel implements SessionHandler {
     if (frame.revision > revision) throw new FrameError(`applied ${frame.revision} is beyond the log, at ${revision}`);
     const host = session.host;
     const { current } = this.deps.committer;
-    const problems = frame.problems.map((text) => problemOf(text, (name) => current.networksOn(host).has(name)));
+    const problems = frame.problems.map((text) => problemOf(text, (name) => mayKnow(current, host, name)));
     this.statuses.applied(host, frame.revision, [...new Set(problems)]);
     if (frame.misses) this.deps.rates.programmed(session.host, frame.misses);
   }

@@ -4,10 +4,17 @@ import type { WebSocket } from "ws";
 import type { FairTurns } from "../../common/cooperative.ts";
 import { every, type Repetition } from "../../common/every.ts";
 import { StateMachine } from "../../common/state-machine.ts";
-import { type AgentFrame, closeCodes, FrameError, parseAgentFrame } from "../../schema/agent/index.ts";
+import {
+  type AgentFrame,
+  closeCodes,
+  FrameError,
+  parseAgentFrame,
+  protocolVersions,
+} from "../../schema/agent/index.ts";
 import type { Identity } from "../auth/identity.ts";
 import { type Hello, Rejection } from "./admission.ts";
 import type { Declaration } from "./declaration.ts";
+import { type FrameWriter, writerFor } from "./frames.ts";
 import { costOf, type HostAllowances, unitsPerFrame } from "./host-allowance.ts";
 import { Inbox, type Message } from "./inbox.ts";
 import { Outbox } from "./outbox.ts";
@@ -73,6 +80,8 @@ export class AgentSession {
   private readonly heartbeat: Repetition;
   private endWait: (() => void) | undefined;
   private lastHeardMs: number;
+  /** Of the session; the lowest before the hello. */
+  private protocol: number = protocolVersions.min;
 
   constructor(
     private readonly socket: WebSocket,
@@ -134,7 +143,19 @@ export class AgentSession {
     return this.isSynced && this.hello?.seeding === true;
   }
 
-  accept(hello: Hello): void {
+  /** The host may say what it has, and is sent the rest. */
+  get resumes(): boolean {
+    return this.protocol >= 2;
+  }
+
+  /** Frames in the version that was agreed on. */
+  get writer(): FrameWriter {
+    return writerFor(this.protocol);
+  }
+
+  /** @param protocol the version that both sides speak */
+  accept(hello: Hello, protocol: number): void {
+    this.protocol = protocol;
     this.machine.enter({ kind: "declaring", hello });
   }
 

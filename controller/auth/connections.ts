@@ -6,12 +6,7 @@ import type { Rate } from "../../common/token-bucket.ts";
 import { type Endpoint, peerOf, sourceOf } from "../peer.ts";
 import type { Handshakes } from "./handshakes.ts";
 import { type Identity, nameOf } from "./identity.ts";
-
-/** A TCP socket, beneath TLS if there is any. */
-export interface EndableSocket extends Endpoint {
-  destroy(): unknown;
-  once(event: "close", listener: () => void): unknown;
-}
+import { type EndableSocket, RefusedConnections } from "./refused-connections.ts";
 
 export interface ConnectionLimits {
   /** Of all together. */
@@ -27,6 +22,9 @@ const maxPerHost = 8;
 /** Of all sources of strangers together: a handshake takes a second at worst, so they leave soon. */
 const strangersShare = 1 / 4;
 const maxStrangers = 4_096;
+/** Of all: refused ones that are not ended yet. They make room for any other. */
+const refusedShare = 1 / 4;
+const maxRefused = 1_024;
 /** Of all tokens other than admins' together, without the strangers' share. */
 const tokensShare = 1 / 2;
 /** Reserved for admins when all others are used up: enough to inspect and to revoke. */
@@ -71,10 +69,18 @@ export class Connections {
   private readonly newOfHosts = new Allowances(newPerHost, maxOwners);
   private readonly newOfTokens = new Allowances(newPerToken, maxOwners);
 
-  constructor(private readonly deps: ConnectionsDeps) {}
+  private readonly refused: RefusedConnections;
+
+  constructor(private readonly deps: ConnectionsDeps) {
+    this.refused = new RefusedConnections(Math.min(maxRefused, Math.floor(deps.limits.total * refusedShare)));
+  }
 
   get unproven(): number {
     return this.strangerCount;
+  }
+
+  get endingCount(): number {
+    return this.refused.size;
   }
 
   get proven(): number {
@@ -93,7 +99,8 @@ export class Connections {
     this.addStranger(connection);
     socket.once("close", () => this.closed(peer, connection));
     const { source } = connection;
-    const { unprovenPerSource } = this.deps.limits;
+    const { total, unprovenPerSource } = this.deps.limits;
+    if (this.byPeer.size + this.refused.size > total) this.refused.endOldest();
     if (this.countOf(source) > unprovenPerSource) {
       const known = unprovenPerKnownHost * this.deps.hostsAt(source);
       if (this.countOf(source) > unprovenPerSource + known) this.end(source, "source");
@@ -150,6 +157,7 @@ export class Connections {
   /** Ends those without an accepted request: the silent ones among them would delay a server that stops. */
   endUnproven(): void {
     for (const connections of this.strangers.values()) for (const { socket } of connections) socket.destroy();
+    this.refused.endAll();
   }
 
   /** Makes room with the owner's own connection that has been idle for longest. */
@@ -174,7 +182,8 @@ export class Connections {
     this.deps.onRefused(reason, last.socket.remoteAddress ?? "");
     this.removeStranger(last);
     this.byPeer.delete(peerOf(last.socket));
-    last.socket.destroy();
+    if (this.deps.handshakes.abandon(last.socket)) this.refused.end(last.socket);
+    else last.socket.destroy();
   }
 
   private largestSource(): string {

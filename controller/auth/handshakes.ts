@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 import type { Server, TLSSocket } from "node:tls";
 import { Allowances } from "../../common/allowances.ts";
 import type { Rate } from "../../common/token-bucket.ts";
-import { peerOf, sourceOf } from "../peer.ts";
+import { type Endpoint, peerOf, sourceOf } from "../peer.ts";
 
 export interface HandshakeLimits {
   /** Handshakes that are in progress at one time. */
@@ -22,22 +22,24 @@ export interface HandshakeLimits {
 const defaultLimits: HandshakeLimits = {
   underWay: 48,
   // Each takes some milliseconds of the turn in which its first message is read, and everything else waits for the turn's end.
-  perTurn: 2,
+  perTurn: 1,
   perSource: 12,
-  // A third of a core at most. 10,000 agents behind one address are back within a minute.
-  rate: { perSecond: 200, burst: 100 },
+  // A quarter of a core at most. 10,000 agents behind one address are back within two minutes.
+  rate: { perSecond: 100, burst: 100 },
   patienceMs: 200,
 };
 
 export interface Handshakes {
   /** Whether the handshake on this TCP socket has not begun yet. */
   isWaiting(socket: object): boolean;
+  /** The handshake on this TCP socket is not to begin. @returns false if it has */
+  abandon(socket: Endpoint): boolean;
   /** The source has to wait as if it had begun so many more. */
   charge(source: string, handshakes: number): void;
 }
 
 /** Without TLS there are none. */
-export const noHandshakes: Handshakes = { isWaiting: () => false, charge: () => {} };
+export const noHandshakes: Handshakes = { isWaiting: () => false, abandon: () => false, charge: () => {} };
 
 /** Sources of which an allowance is kept. */
 const maxSources = 4_096;
@@ -60,7 +62,7 @@ export function paceHandshakes(
   const listeners = server.listeners("connection");
   server.removeAllListeners("connection");
   const waiting = new Map<string, Set<Socket>>();
-  const notBegun = new WeakSet<object>();
+  const stages = new WeakMap<object, "waiting" | "begun" | "abandoned">();
   /** Callbacks that release a place, by peer. */
   const places = new Map<string, () => void>();
   /** Places that each source has. */
@@ -69,15 +71,16 @@ export function paceHandshakes(
   let retry: NodeJS.Timeout | undefined;
   let begunInTurn = 0;
 
-  const leave = (socket: Socket, source: string): void => {
+  const leave = (socket: Endpoint, source: string): void => {
     const sockets = waiting.get(source);
-    if (!sockets?.delete(socket)) return;
-    notBegun.delete(socket);
+    const endpoints: Set<Endpoint> | undefined = sockets;
+    if (!sockets || !endpoints?.delete(socket)) return;
     waiting.delete(source);
     // Behind the other sources.
     if (sockets.size > 0) waiting.set(source, sockets);
   };
   const begin = (socket: Socket, source: string): void => {
+    stages.set(socket, "begun");
     const peer = peerOf(socket);
     const leavePlace = (): void => {
       clearTimeout(timer);
@@ -127,18 +130,24 @@ export function paceHandshakes(
 
   server.on("secureConnection", (socket: TLSSocket) => places.get(peerOf(socket))?.());
   server.on("connection", (socket: Socket) => {
-    // There were too many of its source.
-    if (socket.destroyed) return;
-    const source = sourceOf(socket);
-    waiting.set(source, (waiting.get(source) ?? new Set()).add(socket));
-    notBegun.add(socket);
-    socket.once("close", () => leave(socket, source));
     // Until TLS handles errors: one of a peer that has disconnected again is ignored.
     socket.on("error", () => {});
+    // There were too many of its source.
+    if (socket.destroyed || stages.get(socket) === "abandoned") return;
+    const source = sourceOf(socket);
+    waiting.set(source, (waiting.get(source) ?? new Set()).add(socket));
+    stages.set(socket, "waiting");
+    socket.once("close", () => leave(socket, source));
     beginMore();
   });
   return {
-    isWaiting: (socket) => notBegun.has(socket),
+    isWaiting: (socket) => stages.get(socket) === "waiting",
+    abandon: (socket) => {
+      if (stages.get(socket) === "begun") return false;
+      stages.set(socket, "abandoned");
+      leave(socket, sourceOf(socket));
+      return true;
+    },
     charge: (source, handshakes) => allowances?.spend(source, handshakes, performance.now()),
   };
 }

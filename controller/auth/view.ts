@@ -4,6 +4,7 @@ import type { OperationalEvent } from "../../schema/events/index.ts";
 import type { Host, Network, NetworkScope, Vm } from "../../schema/rest/index.ts";
 import { type Found, findBound } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";
+import { knownNames } from "../inventory/known-networks.ts";
 import { countUnited, type Names, sortedNames, unitedNames } from "../inventory/names.ts";
 import { narrowVm } from "../inventory/scope.ts";
 import {
@@ -46,7 +47,7 @@ export function viewFor(identity: Identity, state: Inventory): InventoryView {
   if (identity.kind === "host") {
     const { name } = identity;
     return narrowed(state, {
-      networks: state.networksOn(name),
+      networks: knownNames(state, name),
       seesHost: (host) => host === name,
       seenOf: (vm) => (vm.host === name ? vm : undefined),
       attached: () => [sortedNames(state.vmsOn(name))],

@@ -1,8 +1,9 @@
-// Look-ups: the answers to a host's questions. They depend on the host: its own VMs are local, and networks without a
-// VM on it do not exist for it.
+// Look-ups: the answers to a host's questions. They depend on the host: its own VMs are local, and networks that it may not
+// know do not exist for it.
 import type { AgentNetwork, Answer, Binding, BindingKey, Revision, Vni } from "../../schema/address/index.ts";
 import type { Host, Network, Vm } from "../../schema/rest/index.ts";
 import type { Attachment, Inventory } from "./inventory.ts";
+import { findKnownNetwork } from "./known-networks.ts";
 
 /** A registered binding with all that it derives from. */
 export interface Found extends Attachment {
@@ -28,19 +29,25 @@ export function revisionOf({ vm, host, network, parent }: Found): Revision {
   return Math.max(vm.revision, host.revision, network.revision, parent?.vm.revision ?? 0) as Revision;
 }
 
-/** The network of `vni` where the host has a VM in it. */
-export function findVisibleNetwork(state: Inventory, host: string, vni: Vni): Network | undefined {
-  const network = state.findNetworkByVni(vni);
-  return network && state.networksOn(host).has(network.name) ? network : undefined;
-}
-
 /**
- * The answer for `host`: a tombstone at `asOf` for unregistered addresses, and in networks that the host may not see.
+ * The answer for `host`: a tombstone at `asOf` for unregistered addresses, and in networks that the host may not know.
  */
 export function answerFor(state: Inventory, host: string, key: BindingKey, asOf: Revision): Answer {
-  const found = findVisibleNetwork(state, host, key.vni) && findBound(state, key);
+  return findKnownNetwork(state, host, key.vni)
+    ? answerKnown(state, host, key, asOf)
+    : { key, revision: asOf, binding: null };
+}
+
+/** As `answerFor`, for a host that may know the key's network. */
+export function answerKnown(state: Inventory, host: string, key: BindingKey, asOf: Revision): Answer {
+  const found = findBound(state, key);
   if (!found) return { key, revision: asOf, binding: null };
   return { key, revision: revisionOf(found), binding: bindingFor(host, found) };
+}
+
+/** Whether something is registered under the key, which is in this network. */
+export function isBound(state: Inventory, { name }: Network, key: BindingKey): boolean {
+  return (key.kind === "ip" ? state.findByIp(name, key.ip) : state.findByMac(name, key.mac)) !== undefined;
 }
 
 function bindingFor(host: string, found: Found): Binding {

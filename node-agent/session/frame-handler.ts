@@ -14,7 +14,7 @@ import {
 import { protocolVersions } from "../../schema/agent/index.ts";
 import { version } from "../../schema/version.ts";
 import type { Frame } from "../controller-link/frame-assembly.ts";
-import type { Hello, LinkHandlers } from "../controller-link/link.ts";
+import type { Declared, Hello, LinkHandlers } from "../controller-link/link.ts";
 import type { Releases } from "../controller-link/releases.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import type { MissResolver } from "../misses/resolver.ts";
@@ -40,7 +40,7 @@ export interface Identity {
 /** Which hosts may send to this one. */
 export interface SenderFilter {
   /** @returns whether the rules must follow */
-  take(frame: Frame<"senders">): boolean;
+  take(frame: Omit<Frame<"senders">, "type">): boolean;
   /** Networks that left this host are ignored. */
   keep(vnis: Iterable<Vni>): void;
 }
@@ -91,10 +91,17 @@ export class FrameHandler implements LinkHandlers {
     };
   }
 
-  interest(): BindingKey[] {
+  /** What is asked for has to be answered, also where an answer is cached. */
+  interest(): Declared[] {
     const { held, resolver } = this.deps;
-    const keys = [...held.keys(), ...resolver.unanswered(), ...this.inherited];
-    return [...new Map(keys.map((key) => [keyText(key), key])).values()];
+    const asked = new Map([...resolver.unanswered(), ...this.inherited].map((key) => [keyText(key), key]));
+    const cached = held.keys().filter((key) => !asked.has(keyText(key)));
+    const isAbsent = (key: BindingKey): boolean => held.find(key)?.kind === "absent";
+    return [
+      { keys: cached.filter((key) => !isAbsent(key)), held: "binding" },
+      { keys: cached.filter(isAbsent), held: "tombstone" },
+      { keys: [...asked.values()] },
+    ];
   }
 
   onWelcome(frame: Frame<"welcome">): void {
@@ -117,9 +124,11 @@ export class FrameHandler implements LinkHandlers {
     const visible = new Set(frame.networks.map((network) => network.vni));
     // An answer about a network that this host may not see means nothing: it may become visible with VMs in it.
     const answers = frame.answers.filter(({ key }) => visible.has(key.vni));
-    const before = this.interest();
+    const before = this.interest().flatMap(({ keys }) => keys);
     this.deps.underlay?.keep(visible);
-    releases.release(held.replace(answers, nowMs()));
+    const withoutRoom =
+      frame.since === undefined ? held.replace(answers, nowMs()) : held.resume(visible, answers, nowMs());
+    releases.release(withoutRoom);
     const work = networks.replace(frame.networks, progress.epoch ?? "");
     // Kept entries of networks that this host may not see are queried again in the next session, perhaps from the right store.
     this.inherited = before.filter((key) => networks.keeps(key.vni));
@@ -172,7 +181,17 @@ export class FrameHandler implements LinkHandlers {
     this.deps.trust(frame);
   }
 
+  /** Others may send to this host, which does not send to itself. */
+  onHosts(frame: Frame<"hosts">): void {
+    const { host: self } = this.deps.identity;
+    this.takeSenders({ ...frame, hosts: frame.hosts.filter(({ host }) => host !== self) });
+  }
+
   onSenders(frame: Frame<"senders">): void {
+    this.takeSenders(frame);
+  }
+
+  private takeSenders(frame: Omit<Frame<"senders">, "type">): void {
     const { underlay, networks } = this.deps;
     if (underlay?.take(frame)) networks.guard();
   }

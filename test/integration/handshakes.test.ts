@@ -18,7 +18,9 @@ async function pacedServer(limits: HandshakeLimits) {
   server.on("tlsClientError", () => {});
   const begun: (number | undefined)[] = [];
   server.on("connection", ({ remotePort }) => begun.push(remotePort));
-  const { charge } = paceHandshakes(server, limits);
+  const { charge, abandon } = paceHandshakes(server, limits);
+  const accepted: Socket[] = [];
+  server.prependListener("connection", (socket) => accepted.push(socket));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   onTestFinished(() => void server.close());
@@ -30,7 +32,10 @@ async function pacedServer(limits: HandshakeLimits) {
   return {
     /** Ports of peers whose handshake has begun, in that order. */
     begun,
+    /** The server's end of each connection. */
+    accepted,
     charge,
+    abandon,
     /** Connects, and says nothing. */
     silent: async (): Promise<Socket> => {
       const socket = kept(connectTcp(port, "127.0.0.1"));
@@ -135,6 +140,22 @@ test("a peer that disconnected while waiting costs nothing", async () => {
   await once(patient, "connect");
   mute.destroy();
   expect(await heard(patient)).toBe("hello");
+});
+
+test("one that was abandoned does not begin; one that has begun is not abandoned", async () => {
+  const { begun, accepted, abandon, silent, client } = await pacedServer({ underWay: 1, patienceMs: 60_000 });
+  const first = await silent();
+  await waitFor(() => begun.length === 1, { what: "a handshake to begin" });
+  const second = await silent();
+  await waitFor(() => accepted.length === 2, { what: "both to be accepted" });
+  expect(accepted.map(abandon)).toEqual([false, true]);
+  const third = client();
+  await once(third, "connect");
+  first.destroy();
+  expect(await heard(third)).toBe("hello");
+  expect(begun).not.toContain(second.localPort);
+  second.resetAndDestroy();
+  await waitFor(() => accepted[1]?.destroyed === true, { what: "the reset to arrive" });
 });
 
 test("hundreds at once are all answered", async () => {

@@ -1,5 +1,5 @@
 import { EventEmitter } from "node:events";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { Connections, type ConnectionsDeps } from "../../controller/auth/connections.ts";
 import { connectionsFor } from "../../controller/auth/descriptors.ts";
 import { noHandshakes } from "../../controller/auth/handshakes.ts";
@@ -168,6 +168,48 @@ describe("strangers", () => {
     const { open: other } = setUp({}, { handshakes: { ...noHandshakes, isWaiting: () => true } });
     const all = Array.from({ length: 9 }, () => other("192.0.2.1"));
     expect(all.map(({ destroyed }) => destroyed)).toEqual([...Array(8).fill(false), true]);
+  });
+
+  describe("too many of one source, before their handshake", () => {
+    function setUpRefused(total?: number) {
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+      onTestFinished(() => void vi.useRealTimers());
+      const handshakes = { ...noHandshakes, isWaiting: () => true, abandon: () => true };
+      return setUp(total === undefined ? {} : { total }, { handshakes });
+    }
+
+    test("are ended a second later, so that who comes again at once is slowed down", () => {
+      const { connections, open, refused } = setUpRefused();
+      const all = Array.from({ length: 9 }, () => open("192.0.2.1"));
+      expect(refused).toEqual(["source"]);
+      expect(all.every(({ destroyed }) => !destroyed)).toBe(true);
+      expect([connections.unproven, connections.endingCount]).toEqual([8, 1]);
+      vi.advanceTimersByTime(1_000);
+      expect(all.map(({ destroyed }) => destroyed)).toEqual([...Array(8).fill(false), true]);
+      expect([connections.unproven, connections.endingCount]).toEqual([8, 0]);
+    });
+
+    test("are ended at once while a quarter of all connections waits for its end", () => {
+      const { open } = setUpRefused(40);
+      const all = Array.from({ length: 8 + 10 + 1 }, () => open("192.0.2.1"));
+      expect(all.map(({ destroyed }) => destroyed)).toEqual([...Array(18).fill(false), true]);
+    });
+
+    test("make room for others", () => {
+      const { connections, open, ask } = setUpRefused(100);
+      for (let n = 0; n < 8 + 21; n += 1) open("192.0.2.1");
+      expect(connections.endingCount).toBe(21);
+      for (let n = 0; n < 59; n += 1) ask(open("192.0.2.2"), host(`h${n}`));
+      for (let n = 0; n < 16; n += 1) ask(open("192.0.2.3"), admin);
+      expect([connections.unproven, connections.proven, connections.endingCount]).toEqual([8, 75, 17]);
+    });
+
+    test("are ended when the controller stops", () => {
+      const { connections, open } = setUpRefused();
+      const all = Array.from({ length: 9 }, () => open("192.0.2.1"));
+      connections.endUnproven();
+      expect(all.every(({ destroyed }) => destroyed)).toBe(true);
+    });
   });
 
   test("of a source with registered hosts may be as many as these need", () => {

@@ -29,6 +29,7 @@ async function startLink() {
     onSnapshot: ({ networks }) => seen.push(`snapshot of ${networks.map(({ name }) => name)}`),
     onAnswers: () => seen.push("answers"),
     onChanges: () => seen.push("changes"),
+    onHosts: () => seen.push("hosts"),
     onSenders: () => seen.push("senders"),
     onHeartbeat: () => seen.push("heartbeat"),
     onTrust: () => seen.push("trust"),

@@ -43,6 +43,8 @@ const agentFrames: AgentFrame[] = [
   { type: "release", id: 8, keys: [{ kind: "mac", vni, mac }] },
   { type: "applied", revision: asOf, problems: ["x"] },
 ];
+const reader = { protocol: 1, host: "a" };
+const parseAs = (protocol: number) => (text: string) => parseControllerFrame(text, { protocol, host: "a" });
 const network = { name: "blue", vni, mtu: 1450, revision: asOf };
 const controllerFrames: ControllerFrame[] = [
   { type: "welcome", protocol: 1, epoch: "e", asOf, host: "a", vtep, vtepPort: 4789 },
@@ -57,20 +59,20 @@ describe("every frame", () => {
     expect(parseAgentFrame(JSON.stringify(frame))).toEqual(frame);
   });
   test.each(controllerFrames)("of the controller is parsed unchanged: $type", (frame) => {
-    expect(parseControllerFrame(JSON.stringify(frame))).toEqual(frame);
+    expect(parseControllerFrame(JSON.stringify(frame), reader)).toEqual(frame);
   });
   test.each([...agentFrames, ...controllerFrames])(
     "with fields of a newer version loses only those: $type",
     (frame) => {
       const text = JSON.stringify({ ...frame, future: { x: 1 } });
-      expect(parseAgentFrame(text) ?? parseControllerFrame(text)).toEqual(frame);
+      expect(parseAgentFrame(text) ?? parseControllerFrame(text, reader)).toEqual(frame);
     },
   );
 });
 
 test("a frame type of a newer version is ignored", () => {
   expect(parseAgentFrame('{"type":"future"}')).toBeUndefined();
-  expect(parseControllerFrame('{"type":"toString"}')).toBeUndefined();
+  expect(parseControllerFrame('{"type":"toString"}', reader)).toBeUndefined();
 });
 
 test("addresses are converted to their canonical text", () => {
@@ -106,7 +108,7 @@ test("any input is a frame, is ignored, or is a FrameError", () => {
     });
   fc.assert(
     fc.property(fc.oneof(mutated, fc.json(), fc.string()), (text) => {
-      for (const parse of [parseAgentFrame, parseControllerFrame]) {
+      for (const parse of [parseAgentFrame, parseAs(1), parseAs(2)]) {
         try {
           parse(text);
         } catch (error) {

@@ -13,8 +13,12 @@ import { fleetBench } from "./fleet/bench.ts";
 import { reportFleet } from "./fleet/report.ts";
 import { importBench } from "./import/bench.ts";
 import { reportImport } from "./import/report.ts";
+import { lookupBench } from "./lookup/bench.ts";
+import { reportLookup } from "./lookup/report.ts";
 import { type ModeName, modeNames } from "./modes/mode.ts";
-import { families, flag, names, number, numbers } from "./options.ts";
+import { families, flag, names, number, numbers, ratio } from "./options.ts";
+import { programBench } from "./program/bench.ts";
+import { reportProgram } from "./program/report.ts";
 import { reconcileBench } from "./reconcile/bench.ts";
 import { reportReconcile } from "./reconcile/report.ts";
 import { registerBench } from "./register/bench.ts";
@@ -115,6 +119,21 @@ export const benches: Readonly<Record<string, Bench>> = {
     run: registerBench,
     report: reportRegister,
   }),
+  lookup: bench({
+    about:
+      "questions of many agents and of HTTP clients in inventories of several sizes, beside stock Fastify, a bare ws echo and an echo in C",
+    options: {
+      vms: numbers("VMs in the inventory", [1_000, 10_000, 100_000, 1_000_000], [1_000]),
+      rounds: number("turns of each", 5, 1),
+      turn: number("length of a turn, ms", 2_000, 500, 100),
+      many: ratio("floor per CPU second: look-ups, 64 a frame : stock Fastify's GET", 15, 2),
+      one: ratio("floor per CPU second: look-ups, one a frame : bare ws echo", 0.8, 0.1),
+      get: ratio("floor per CPU second: GET /v1/resolve : stock Fastify's GET", 0.6, 0.1),
+    },
+    run: ({ many, one, get, ...rest }, progress) => lookupBench({ ...rest, bounds: { many, one, get } }, progress),
+    report: reportLookup,
+    holds: ({ missed }) => missed.length === 0,
+  }),
   stream: bench({
     about:
       "many consumers of the event stream while changes are made, beside a bare ws server that sends the same messages",
@@ -146,6 +165,22 @@ export const benches: Readonly<Record<string, Bench>> = {
     },
     run: fleetBench,
     report: reportFleet,
+  }),
+  program: bench({
+    about:
+      "how fast answers become kernel entries: by the agent, by batched rtnetlink in C, and by ip and bridge, started for each entry",
+    options: {
+      cached: numbers("answers that are in the kernel already", [1_000, 10_000, 100_000], [1_000]),
+      rounds: number("turns of each", 5, 1),
+      answers: number("answers in a turn", 8_192, 2_048),
+      "exec-answers": number("the same for ip and bridge", 100, 10),
+      native: ratio("floor per CPU second: the agent : batched rtnetlink in C", 0.8, 0.1),
+      exec: ratio("floor per CPU second: the agent : ip and bridge", 300, 30),
+    },
+    run: ({ "exec-answers": execAnswers, native, exec, ...rest }, progress) =>
+      programBench({ ...rest, execAnswers, bounds: { native, exec } }, progress),
+    report: reportProgram,
+    holds: ({ missed }) => missed.length === 0,
   }),
   reconcile: bench({
     about: "one agent comparing all its cached answers with the kernel, beside a plain dump of the same tables",

@@ -3,6 +3,7 @@ import { type IpAddress, type MacAddress, parseIp, parseMac, parseVni, type Vni 
 
 export const vmsPerNetwork = 1_000;
 const firstVni = 1_000;
+const linesPerImport = 100_000;
 
 export interface FleetOptions {
   readonly vms: number;
@@ -27,19 +28,31 @@ export function* fleetLines({ vms, hosts }: FleetOptions, first = 0): Generator<
   }
 }
 
+/** The same in parts, each small enough for one import. */
+export function* fleetImports(options: FleetOptions, lines = linesPerImport): Generator<Buffer> {
+  let part: string[] = [];
+  for (const line of fleetLines(options)) {
+    part.push(line);
+    if (part.length < lines) continue;
+    yield Buffer.from(part.join(""));
+    part = [];
+  }
+  if (part.length > 0) yield Buffer.from(part.join(""));
+}
+
 export function vtepOf(host: number): string {
   return `192.168.${Math.floor(host / 250)}.${(host % 250) + 1}`;
 }
 
 /** A VM and where it is attached. */
-interface Place {
+export interface Place {
   readonly network: number;
   readonly vni: Vni;
   readonly mac: MacAddress;
   readonly ips: readonly [IpAddress, IpAddress];
 }
 
-function placeOf(vm: number): Place {
+export function placeOf(vm: number): Place {
   const network = Math.floor(vm / vmsPerNetwork);
   const inside = (vm % vmsPerNetwork) + 1;
   const bytes = [vm >> 16, vm >> 8, vm].map((byte) => (byte & 255).toString(16).padStart(2, "0"));

@@ -1,36 +1,44 @@
 // A host with one network in a namespace of its own, and the agent's core on it.
 import { randomBytes } from "node:crypto";
-import type { Core } from "../../../node-agent/core.ts";
-import { vxlanName } from "../../../node-agent/kernel/devices/device-names.ts";
-import { RequestSocket } from "../../../node-agent/kernel/sockets/request-socket.ts";
-import type { Tables } from "../../../node-agent/tables/entry.ts";
-import { type Answer, parseIp, parseMac, parseRevision, parseVni, parseVtep } from "../../../schema/address/index.ts";
-import { coreOn, edgesOn } from "../../agent-core.ts";
-import { ipBatch } from "../../lab/command.ts";
-import { deleteNamespaces, inNamespace } from "../../lab/namespace.ts";
+import type { Core, CoreOptions, Guards } from "../../node-agent/core.ts";
+import { vxlanName } from "../../node-agent/kernel/devices/device-names.ts";
+import { RequestSocket } from "../../node-agent/kernel/sockets/request-socket.ts";
+import type { Caps } from "../../node-agent/tables/ageing.ts";
+import type { Tables } from "../../node-agent/tables/entry.ts";
+import { type Answer, parseIp, parseMac, parseRevision, parseVni, parseVtep } from "../../schema/address/index.ts";
+import { coreOn, edgesOn } from "../agent-core.ts";
+import { ipBatch } from "../lab/command.ts";
+import { deleteNamespaces, inNamespace } from "../lab/namespace.ts";
 
-const vni = parseVni(100);
-const local = { vtep: parseVtep("192.0.2.1"), vtepPort: 4789 };
+export const vni = parseVni(100);
+export const local = { vtep: parseVtep("192.0.2.1"), vtepPort: 4789 };
 const epoch = "00000000-0000-4000-8000-000000000001";
 
-export class ReconcileHost {
+type CoreHostOptions = Partial<CoreOptions<Guards>> & Pick<CoreOptions<Guards>, "caps">;
+
+/** So that so many VMs of other hosts, with an IP and a MAC each, are far from every limit. */
+export function capsFor(vms: number): Caps {
+  return { perNetwork: 4 * vms, perHost: 4 * vms };
+}
+
+export class CoreHost {
   readonly device = vxlanName(vni);
+  readonly tables: Tables;
+  readonly core: Core;
   private readonly requests: RequestSocket;
-  private readonly tables: Tables;
-  private readonly core: Core;
 
   private constructor(
     readonly namespace: string,
-    vms: number,
+    options: CoreHostOptions,
   ) {
     this.requests = inNamespace(namespace, () => new RequestSocket());
     const kernel = edgesOn(this.requests);
     this.tables = kernel.tables;
-    this.core = coreOn(kernel, { caps: { perNetwork: 4 * vms, perHost: 4 * vms } });
+    this.core = coreOn(kernel, options);
   }
 
   /** With an answer for each of so many VMs of other hosts, cached and in the kernel. */
-  static async start(vms: number): Promise<ReconcileHost> {
+  static async start(vms: number, options: CoreHostOptions): Promise<CoreHost> {
     const namespace = `nmb${randomBytes(3).toString("hex")}`;
     await ipBatch([`netns add ${namespace}`]);
     try {
@@ -44,7 +52,7 @@ export class ReconcileHost {
         ],
         namespace,
       );
-      const host = new ReconcileHost(namespace, vms);
+      const host = new CoreHost(namespace, options);
       host.core.held.take(
         Array.from({ length: vms }, (_, n) => answerFor(n)),
         performance.now(),
@@ -81,13 +89,19 @@ export class ReconcileHost {
   }
 }
 
-/** VM number `n` of ten other hosts. */
-function answerFor(n: number): Answer {
+/** VM number `n` of ten other hosts; as in native/write-entries.c. @param n 0 … 16,777,215 */
+export function placeOf(n: number) {
   const bytes = [(n >> 16) & 255, (n >> 8) & 255, n & 255];
-  const mac = parseMac(`52:54:00:${bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(":")}`);
   return {
-    key: { kind: "ip", vni, ip: parseIp(`10.${bytes.join(".")}`) },
-    revision: parseRevision(n + 1),
-    binding: { mac, host: `host-${n % 10}`, vtep: parseVtep(`192.0.2.${10 + (n % 10)}`), vtepPort: local.vtepPort },
+    mac: parseMac(`52:54:00:${bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(":")}`),
+    ip: parseIp(`10.${bytes.join(".")}`),
+    host: `host-${n % 10}`,
+    vtep: parseVtep(`192.0.2.${10 + (n % 10)}`),
   };
+}
+
+export function answerFor(n: number): Answer {
+  const { mac, ip, host, vtep } = placeOf(n);
+  const binding = { mac, host, vtep, vtepPort: local.vtepPort };
+  return { key: { kind: "ip", vni, ip }, revision: parseRevision(n + 1), binding };
 }
