@@ -11,6 +11,8 @@ import { firstPacketStorm } from "./first-packet-storm/bench.ts";
 import { reportStorm } from "./first-packet-storm/report.ts";
 import { fleetBench } from "./fleet/bench.ts";
 import { reportFleet } from "./fleet/report.ts";
+import { hostStateBench } from "./host-state/bench.ts";
+import { reportHostState } from "./host-state/report.ts";
 import { importBench } from "./import/bench.ts";
 import { reportImport } from "./import/report.ts";
 import { lookupBench } from "./lookup/bench.ts";
@@ -180,6 +182,20 @@ export const benches: Readonly<Record<string, Bench>> = {
     run: ({ "exec-answers": execAnswers, native, exec, ...rest }, progress) =>
       programBench({ ...rest, execAnswers, bounds: { native, exec } }, progress),
     report: reportProgram,
+    holds: ({ missed }) => missed.length === 0,
+  }),
+  "host-state": bench({
+    about:
+      "a host's kernel entries beside the addresses that its guests used within the idle timeout, of up to a million VMs",
+    options: {
+      vms: numbers("registered VMs", [1_000, 10_000, 100_000, 1_000_000], [10_000]),
+      idle: number("idle timeout, seconds", 30, 3),
+      rate: number("packets a second", 1_000, 300),
+      drift: number("VMs by which popularity moves on in an idle timeout", 1_000, 100, 0),
+      entries: ratio("ceiling: kernel entries of a kind : addresses used", 1.1, 2),
+    },
+    run: hostStateBench,
+    report: reportHostState,
     holds: ({ missed }) => missed.length === 0,
   }),
   reconcile: bench({
