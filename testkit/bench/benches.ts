@@ -18,6 +18,8 @@ import { reportImport } from "./import/report.ts";
 import { lookupBench } from "./lookup/bench.ts";
 import { reportLookup } from "./lookup/report.ts";
 import { type ModeName, modeNames } from "./modes/mode.ts";
+import { moveBench } from "./move/bench.ts";
+import { reportMove } from "./move/report.ts";
 import { families, flag, names, number, numbers, ratio } from "./options.ts";
 import { programBench } from "./program/bench.ts";
 import { reportProgram } from "./program/report.ts";
@@ -196,6 +198,21 @@ export const benches: Readonly<Record<string, Bench>> = {
     },
     run: hostStateBench,
     report: reportHostState,
+    holds: ({ missed }) => missed.length === 0,
+  }),
+  move: bench({
+    about:
+      "from the request that moves a VM until a third host's kernel has its new place, with few and many agents, beside FRR EVPN",
+    options: {
+      agents: numbers("made-up agents that are connected beside the three", [100, 10_000], [50], 1),
+      moves: number("moves of each", 100, 10),
+      ms: number("ceiling: median, ms", 5, 1_000),
+      frr: ratio("floor: median of FRR : nearmiss", 12, 0.5),
+      spread: ratio("ceiling: median of the slowest : fastest number of agents", 1.2, 10),
+    },
+    run: ({ ms, frr, spread, ...rest }, progress) =>
+      moveBench({ ...rest, bounds: { ms, frr, agents: spread } }, progress),
+    report: reportMove,
     holds: ({ missed }) => missed.length === 0,
   }),
   reconcile: bench({
