@@ -22,6 +22,9 @@ interface Subscription {
   readonly session: AgentSession;
 }
 
+/** Names of VMs that are read at once. */
+const namesAtOnce = 64;
+
 /** No host: records do not depend on one. */
 const noReader = "";
 
@@ -50,7 +53,7 @@ export class Subscriptions {
       this.count += 1;
     }
     session.follow(this.sendBase(subscription, vni, network?.name));
-    return network ? Math.ceil(current.interfacesIn(network.name).size / recordsPerUnit) : 0;
+    return network ? Math.ceil(current.addressesIn(network.name).size / recordsPerUnit) : 0;
   }
 
   /** Nothing of the network is sent any more. */
@@ -127,10 +130,33 @@ export class Subscriptions {
    */
   private *bindings(vni: Vni, network: string): Generator<Answer> {
     const { committer } = this;
-    for (const attached of committer.current.interfacesIn(network).values()) {
-      for (const key of keysOf(attached.interface, vni)) {
-        yield answerKnown(committer.current, noReader, key, committer.revision);
+    for (const name of this.vmNames(network)) {
+      for (const each of committer.current.findVm(name)?.interfaces ?? []) {
+        if (each.network !== network) continue;
+        for (const key of keysOf(each, vni)) yield answerKnown(committer.current, noReader, key, committer.revision);
       }
     }
+  }
+
+  /** In order, read anew after some of them: an inventory must not be read on when it has changed. */
+  private *vmNames(network: string): Generator<string> {
+    let from = "";
+    for (;;) {
+      const names = [...first(this.committer.current.vmNamesIn(network).from(from), namesAtOnce)];
+      yield* names;
+      const last = names.at(-1);
+      if (last === undefined) return;
+      // No name comes between.
+      from = `${last}\0`;
+    }
+  }
+}
+
+function* first<T>(items: Iterable<T>, count: number): Generator<T> {
+  let left = count;
+  for (const item of items) {
+    yield item;
+    left -= 1;
+    if (left === 0) return;
   }
 }

@@ -181,7 +181,9 @@ class World {
     for (const vni of vnis) {
       const network = findKnownNetwork(state, host, vni);
       const keys = network
-        ? [...state.interfacesIn(network.name).values()].flatMap((each) => keysOf(each.interface, vni))
+        ? [...state.vmsIn(network.name)].flatMap(({ interfaces }) =>
+            interfaces.filter((each) => each.network === network.name).flatMap((each) => keysOf(each, vni)),
+          )
         : [];
       const isThere = network !== undefined && this.protocol > 1;
       expect(replicas.size(vni)).toBe(isThere ? keys.length : 0);
