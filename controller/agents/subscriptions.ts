@@ -6,7 +6,6 @@ import type { BindingChanges } from "../inventory/binding-changes.ts";
 import { answerKnown, keysOf } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import { findKnownNetwork } from "../inventory/known-networks.ts";
-import type { Names } from "../inventory/names.ts";
 import type { Steps } from "../inventory/steps.ts";
 import { TwoLevelMap } from "../inventory/two-level-map.ts";
 import type { Committer } from "../write/committer.ts";
@@ -15,15 +14,16 @@ import type { AgentSession } from "./session.ts";
 
 /** Maximum time that bases block the event loop, ms: a miss waits no longer. */
 const sliceMs = 1;
-/** VMs for one unit of the host's allowance (host-allowance.ts): their records cost less than a question. */
-const vmsPerUnit = 4;
-/** Names that are read at once: the network may change before the next. */
-const namesAtOnce = 32;
+/** Records for one unit of the host's allowance (host-allowance.ts): a record costs less than a question. */
+const recordsPerUnit = 16;
 
 /** Of one host, from its `subscribe` on. A later one of the same network is another object: a base that is under way ends. */
 interface Subscription {
   readonly session: AgentSession;
 }
+
+/** Names of VMs that are read at once. */
+const namesAtOnce = 64;
 
 /** No host: records do not depend on one. */
 const noReader = "";
@@ -53,7 +53,7 @@ export class Subscriptions {
       this.count += 1;
     }
     session.follow(this.sendBase(subscription, vni, network?.name));
-    return network ? Math.ceil(current.countVmsIn(network.name) / vmsPerUnit) : 0;
+    return network ? Math.ceil(current.addressesIn(network.name).size / recordsPerUnit) : 0;
   }
 
   /** Nothing of the network is sent any more. */
@@ -125,30 +125,38 @@ export class Subscriptions {
   }
 
   /**
-   * Of a network that may change in between, in the order of its VMs' names: what is there from the first to the last of them is among
-   * them, and every change since the first is also a delta.
+   * Of a network that may change in between: what is there from the first to the last of them is among them, and every change since
+   * the first is also a delta.
    */
   private *bindings(vni: Vni, network: string): Generator<Answer> {
     const { committer } = this;
-    for (let last = ""; ; ) {
-      const names = firstBehind(last, committer.current.vmNamesIn(network));
-      if (names.length === 0) return;
-      for (const name of names) {
-        const attached = committer.current.findVm(name)?.interfaces.filter((each) => each.network === network);
-        for (const key of (attached ?? []).flatMap((each) => keysOf(each, vni))) {
-          yield answerKnown(committer.current, noReader, key, committer.revision);
-        }
+    for (const name of this.vmNames(network)) {
+      for (const each of committer.current.findVm(name)?.interfaces ?? []) {
+        if (each.network !== network) continue;
+        for (const key of keysOf(each, vni)) yield answerKnown(committer.current, noReader, key, committer.revision);
       }
-      last = names.at(-1) ?? last;
+    }
+  }
+
+  /** In order, read anew after some of them: an inventory must not be read on when it has changed. */
+  private *vmNames(network: string): Generator<string> {
+    let from = "";
+    for (;;) {
+      const names = [...first(this.committer.current.vmNamesIn(network).from(from), namesAtOnce)];
+      yield* names;
+      const last = names.at(-1);
+      if (last === undefined) return;
+      // No name comes between.
+      from = `${last}\0`;
     }
   }
 }
 
-function firstBehind(last: string, names: Names): string[] {
-  const found: string[] = [];
-  for (const name of names.from(last)) {
-    if (name !== last) found.push(name);
-    if (found.length === namesAtOnce) break;
+function* first<T>(items: Iterable<T>, count: number): Generator<T> {
+  let left = count;
+  for (const item of items) {
+    yield item;
+    left -= 1;
+    if (left === 0) return;
   }
-  return found;
 }

@@ -180,8 +180,11 @@ class World {
     const { replicas } = this.agent;
     for (const vni of vnis) {
       const network = findKnownNetwork(state, host, vni);
-      const attached = [...(network ? state.vmsIn(network.name) : [])].flatMap(({ interfaces }) => interfaces);
-      const keys = attached.flatMap((each) => (each.network === network?.name ? keysOf(each, vni) : []));
+      const keys = network
+        ? [...state.vmsIn(network.name)].flatMap(({ interfaces }) =>
+            interfaces.filter((each) => each.network === network.name).flatMap((each) => keysOf(each, vni)),
+          )
+        : [];
       const isThere = network !== undefined && this.protocol > 1;
       expect(replicas.size(vni)).toBe(isThere ? keys.length : 0);
       for (const key of isThere ? keys : []) {
