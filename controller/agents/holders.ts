@@ -1,6 +1,7 @@
 // Which hosts have to confirm that a VM has moved: all that may have entries of it.
 import { keysOf } from "../inventory/bindings.ts";
-import { hostsOf, type Inventory } from "../inventory/inventory.ts";
+import { hostsOf } from "../inventory/hosts-of.ts";
+import type { Inventory } from "../inventory/inventory.ts";
 import { hostsKnowing } from "../inventory/known-networks.ts";
 import type { VmMove } from "../inventory/vm-moves.ts";
 import type { InterestIndex } from "./interest.ts";

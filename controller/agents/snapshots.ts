@@ -100,8 +100,10 @@ export class Snapshots {
     answer: (key: BindingKey) => Answer,
   ): Generator<Answer | undefined> {
     const { committer } = this.deps;
-    for (const vm of [...committer.current.vmsOn(host).values()]) {
-      for (const key of keysOfVm(committer.current, vm)) {
+    for (const name of [...committer.current.vmsOn(host).keys()]) {
+      // A VM that has gone from the host since is in a push, which follows.
+      const vm = committer.current.findVm(name);
+      for (const key of vm?.host === host ? keysOfVm(committer.current, vm) : []) {
         if (!declaration.has(key)) yield answerFor(committer.current, host, key, committer.revision);
       }
     }

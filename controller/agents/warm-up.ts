@@ -4,7 +4,8 @@ import { parseIp, parseMac, parseRevision } from "../../schema/address/index.ts"
 import { parseAgentFrame, protocolVersions } from "../../schema/agent/index.ts";
 import { parseHost, parseNetwork, type Vm } from "../../schema/rest/index.ts";
 import { answerFor } from "../inventory/bindings.ts";
-import { Inventory } from "../inventory/inventory.ts";
+import { CommittedInventory } from "../inventory/committed-inventory.ts";
+import type { Inventory } from "../inventory/inventory.ts";
 import { writerFor } from "./frames.ts";
 import { InterestIndex } from "./interest.ts";
 import { SeedCandidates, seedsFor } from "./seeding.ts";
@@ -29,7 +30,7 @@ export function warmUp(): void {
     description: "",
     ...stored,
   });
-  const state = Inventory.of({
+  const state = CommittedInventory.of({
     networks: [{ ...parseNetwork("n", { vni: 1, subnets: ["192.0.2.0/24", "2001:db8::/64"] }), ...stored }],
     hosts: [1, 2].map((n) => ({ ...parseHost(`h${n}`, { vtep: `198.51.100.${n}` }, "operator"), ...stored })),
     vms: [vm(1), vm(2)],

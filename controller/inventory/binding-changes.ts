@@ -158,7 +158,7 @@ const nameOf = ({ before, after }: VmChange): string => (after ?? before)?.name 
 function* nestedIn(after: Inventory, { before, after: vm }: VmChange): Generator<Vm> {
   for (const { name, port } of vm?.interfaces ?? []) {
     if (before?.interfaces.find((each) => each.name === name)?.port === port) continue;
-    for (const child of after.childrenOf(interfaceKey(vm?.name ?? "", name)).values()) yield child.vm;
+    for (const child of after.childrenOf(interfaceKey(vm?.name ?? "", name))) yield child.vm;
   }
 }
 

@@ -3,7 +3,9 @@
 // matrix of relations and frames.
 import type { Vni } from "../../schema/address/index.ts";
 import type { Network, Vm } from "../../schema/rest/index.ts";
-import { hostsOf, type Inventory } from "./inventory.ts";
+import { hostsOf } from "./hosts-of.ts";
+import type { InterfaceCounts } from "./interface-counts.ts";
+import type { Inventory } from "./inventory.ts";
 
 /** Why a host may know a network: an interface of a VM that runs on it, or that is being migrated to it. */
 export interface Relation {
@@ -18,19 +20,16 @@ export function* relationsOf(vm: Pick<Vm, "host" | "preparedHost" | "interfaces"
 
 /** Number of relations; 0: the host may not know the network. */
 export function countRelations(state: Inventory, { host, network }: Relation): number {
-  return state.networksOn(host).get(network) ?? 0;
+  return state.countInterfaces(host, network);
 }
 
 /** The names of all networks that the host may know. */
-export function knownNames(
-  state: Inventory,
-  host: string,
-): Pick<ReadonlyMap<string, unknown>, "size" | "has" | "keys"> {
+export function knownNames(state: Inventory, host: string): Pick<InterfaceCounts, "size" | "has" | "keys"> {
   return state.networksOn(host);
 }
 
 export function mayKnow(state: Inventory, host: string, network: string): boolean {
-  return knownNames(state, host).has(network);
+  return countRelations(state, { host, network }) > 0;
 }
 
 /** The network of `vni`, unless the host may not know it. */

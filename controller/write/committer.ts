@@ -1,12 +1,14 @@
 // The only writer of this process. Queued mutations are decided serially, appended to the log in one transaction, then made visible
 // to readers and published in order of revision. At most one batch is in flight, and readers never see changes that are not durable.
 // Where another writer of the log was faster, what it appended is published first, and the batch is decided anew on that.
-import { nextRound } from "../../common/cooperative.ts";
+import { inSlices, nextRound } from "../../common/cooperative.ts";
 import type { Revision } from "../../schema/address/index.ts";
 import type { Actor } from "../../schema/rest/index.ts";
 import { AddressPools } from "../inventory/address-pools.ts";
+import { CommittedInventory } from "../inventory/committed-inventory.ts";
 import type { Decision, Mutation } from "../inventory/decide.ts";
-import { Inventory } from "../inventory/inventory.ts";
+import type { Inventory } from "../inventory/inventory.ts";
+import type { PinnedInventory } from "../inventory/pinned-inventory.ts";
 import {
   type AuthoredCommit,
   type Commit,
@@ -60,23 +62,36 @@ export class Committer {
 
   private constructor(
     private readonly deps: CommitterDeps,
-    private shown: Inventory,
+    private readonly shown: CommittedInventory,
     /** `current`, plus the batch in flight. */
     private readonly pending: Pending,
     private published: Revision,
   ) {}
 
   static async open(deps: CommitterDeps): Promise<Committer> {
-    const stored = await deps.store.load();
-    const inventory = Inventory.of(stored);
-    const pools = new AddressPools(inventory, stored.released);
-    const pending = new Pending(deps, inventory, pools, new Receipts(stored.receipts));
-    return new Committer(deps, Inventory.of(stored), pending, stored.revision);
+    const inventory = new CommittedInventory();
+    const stored = await deps.store.load((vm) => inventory.fill({ kind: "vm", before: null, after: vm }));
+    for (const after of stored.networks) inventory.fill({ kind: "network", before: null, after });
+    for (const after of stored.hosts) inventory.fill({ kind: "host", before: null, after });
+    const ahead = inventory.fork();
+    const pools = new AddressPools(ahead, stored.released);
+    const pending = new Pending(deps, ahead, pools, new Receipts(stored.receipts));
+    return new Committer(deps, inventory, pending, stored.revision);
   }
 
-  /** The durable, published state. Valid for one turn of the event loop: it may be another object in the next. */
+  /** The durable, published state, always at `revision`: what must be of one revision for longer is pinned. */
   get current(): Inventory {
     return this.shown;
+  }
+
+  /**
+   * `current` as it is now, for as long as it is read: the caller releases it.
+   * @param maxMs until what changes under it is no longer kept, and reading throws PinExpiredError
+   */
+  pin(maxMs: number): PinnedInventory {
+    const timer = setTimeout(() => pinned.expire(), maxMs).unref();
+    const pinned = this.shown.pin(() => clearTimeout(timer));
+    return pinned;
   }
 
   /** The revision up to which `current` has applied the log. */
@@ -185,14 +200,13 @@ export class Committer {
     resolve({ touched: decision.touched, revision: this.published });
   }
 
-  /**
-   * Readers must see all of a revision or nothing. `pending` already has it, so the two are swapped at once, and the old
-   * inventory is updated in slices.
-   */
+  /** Readers must see all of a revision or nothing: they see what is pending, until the tables follow in slices. */
   private async publishChangeSet(commit: Commit): Promise<void> {
-    this.shown = this.pending.exchange(this.shown);
+    const { changes } = commit;
+    await inSlices(this.shown.keepSteps(changes));
+    this.shown.show(changes, this.pending.inventory);
     await this.tell(commit);
-    await this.pending.catchUp(commit.changes);
+    await inSlices(this.shown.arriveSteps(changes, this.pending.inventory));
   }
 
   private async commitBatch(queue: readonly Queued[]): Promise<void> {
@@ -217,7 +231,7 @@ export class Committer {
     this.pending.keepReceipts(batch);
     try {
       for (const commit of batch.commits) {
-        this.current.apply(commit.changes);
+        this.shown.apply(commit.changes);
         const told = this.tell(commit);
         // Without a wait if there is nothing to wait for: the next steps must happen in this turn of the event loop.
         if (told) await told;

@@ -9,7 +9,7 @@ import type { Actor } from "../../schema/rest/index.ts";
 import type { AddressPools } from "../inventory/address-pools.ts";
 import { type Decision, decide, decideSteps, type Mutation } from "../inventory/decide.ts";
 import type { DecisionContext } from "../inventory/decision-context.ts";
-import { type Inventory, invert } from "../inventory/inventory.ts";
+import type { PendingInventory } from "../inventory/pending-inventory.ts";
 import type { TimedRelease } from "../inventory/quarantine.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import { atOnce, type Steps } from "../inventory/steps.ts";
@@ -35,7 +35,7 @@ export interface PendingDeps {
 export class Pending {
   constructor(
     private readonly deps: PendingDeps,
-    private inventory: Inventory,
+    readonly inventory: PendingInventory,
     /** Follows `inventory`. */
     private readonly pools: AddressPools,
     private readonly receipts: Receipts,
@@ -59,18 +59,6 @@ export class Pending {
     const decision = await inSlices(steps);
     if (refusals.length > 0) throw new ChangeSetRefused(refusals);
     return decision;
-  }
-
-  /** The change set is durable: readers get the pending inventory, and their old one is updated afterwards. */
-  exchange(shown: Inventory): Inventory {
-    const pending = this.inventory;
-    this.inventory = shown;
-    return pending;
-  }
-
-  /** The inventory alone: the pools were updated before. */
-  catchUp(changes: readonly ResourceChange[]): Promise<void> {
-    return inSlices(this.inventory.applySteps(changes));
   }
 
   /** The batch was not stored. */
@@ -110,7 +98,7 @@ export class Pending {
   }
 
   private *undoSteps(changes: readonly ResourceChange[], ended: readonly TimedRelease[]): Steps<void> {
-    yield* this.inventory.applySteps(invert(changes));
+    yield* this.inventory.revertSteps(changes);
     yield* this.pools.revertSteps(this.inventory, changes, ended);
   }
 

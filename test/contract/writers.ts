@@ -9,6 +9,7 @@ import { ChangeSetRefused, type Outcome } from "../../controller/write/orders.ts
 import { parseRevision, type Revision } from "../../schema/address/index.ts";
 import { parseVm } from "../../schema/rest/index.ts";
 import { by } from "../support/actors.ts";
+import { loadAll } from "../support/stored.ts";
 import { hostPut, networkPut, type StoreUnderTest, vmPut } from "./store.ts";
 
 /** Addresses that it does not name are assigned. */
@@ -65,7 +66,7 @@ async function twoWriters(make: () => StoreUnderTest) {
   const check = async () => {
     await one.catchUp();
     await two.catchUp();
-    const stored = await store.load();
+    const stored = await loadAll(store);
     const start = { revision: parseRevision(0), index: Number.MAX_SAFE_INTEGER };
     const events = await store.readEvents(start, stored.revision, 10_000);
     const revisions = [...new Set(events.map(({ revision }) => revision))];

@@ -5,7 +5,7 @@ import { connectionsFor } from "../../controller/auth/descriptors.ts";
 import { noHandshakes } from "../../controller/auth/handshakes.ts";
 import { HostSources } from "../../controller/auth/host-sources.ts";
 import type { Identity } from "../../controller/auth/identity.ts";
-import { Inventory } from "../../controller/inventory/inventory.ts";
+import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import { parseRevision } from "../../schema/address/index.ts";
 import { parseHost } from "../../schema/rest/index.ts";
 
@@ -213,7 +213,7 @@ describe("strangers", () => {
   });
 
   test("of a source with registered hosts may be as many as these need", () => {
-    const state = Inventory.of({
+    const state = CommittedInventory.of({
       networks: [],
       vms: [],
       hosts: Array.from({ length: 50 }, (_, n) => ({

@@ -11,11 +11,15 @@ import { firstPacketStorm } from "./first-packet-storm/bench.ts";
 import { reportStorm } from "./first-packet-storm/report.ts";
 import { fleetBench } from "./fleet/bench.ts";
 import { reportFleet } from "./fleet/report.ts";
+import { hostStateBench } from "./host-state/bench.ts";
+import { reportHostState } from "./host-state/report.ts";
 import { importBench } from "./import/bench.ts";
 import { reportImport } from "./import/report.ts";
 import { lookupBench } from "./lookup/bench.ts";
 import { reportLookup } from "./lookup/report.ts";
 import { type ModeName, modeNames } from "./modes/mode.ts";
+import { moveBench } from "./move/bench.ts";
+import { reportMove } from "./move/report.ts";
 import { families, flag, names, number, numbers, ratio } from "./options.ts";
 import { programBench } from "./program/bench.ts";
 import { reportProgram } from "./program/report.ts";
@@ -180,6 +184,35 @@ export const benches: Readonly<Record<string, Bench>> = {
     run: ({ "exec-answers": execAnswers, native, exec, ...rest }, progress) =>
       programBench({ ...rest, execAnswers, bounds: { native, exec } }, progress),
     report: reportProgram,
+    holds: ({ missed }) => missed.length === 0,
+  }),
+  "host-state": bench({
+    about:
+      "a host's kernel entries beside the addresses that its guests used within the idle timeout, of up to a million VMs",
+    options: {
+      vms: numbers("registered VMs", [1_000, 10_000, 100_000, 1_000_000], [10_000]),
+      idle: number("idle timeout, seconds", 30, 3),
+      rate: number("packets a second", 1_000, 300),
+      drift: number("VMs by which popularity moves on in an idle timeout", 1_000, 100, 0),
+      entries: ratio("ceiling: kernel entries of a kind : addresses used", 1.1, 2),
+    },
+    run: hostStateBench,
+    report: reportHostState,
+    holds: ({ missed }) => missed.length === 0,
+  }),
+  move: bench({
+    about:
+      "from the request that moves a VM until a third host's kernel has its new place, with few and many agents, beside FRR EVPN",
+    options: {
+      agents: numbers("made-up agents that are connected beside the three", [100, 10_000], [50], 1),
+      moves: number("moves of each", 100, 10),
+      ms: number("ceiling: median, ms", 5, 1_000),
+      frr: ratio("floor: median of FRR : nearmiss", 12, 0.5),
+      spread: ratio("ceiling: median of the slowest : fastest number of agents", 1.2, 10),
+    },
+    run: ({ ms, frr, spread, ...rest }, progress) =>
+      moveBench({ ...rest, bounds: { ms, frr, agents: spread } }, progress),
+    report: reportMove,
     holds: ({ missed }) => missed.length === 0,
   }),
   reconcile: bench({

@@ -1,11 +1,19 @@
 // A host with one network in a namespace of its own, and the agent's core on it.
 import { randomBytes } from "node:crypto";
 import type { Core, CoreOptions, Guards } from "../../node-agent/core.ts";
-import { vxlanName } from "../../node-agent/kernel/devices/device-names.ts";
+import { bridgeName, vxlanName } from "../../node-agent/kernel/devices/device-names.ts";
 import { RequestSocket } from "../../node-agent/kernel/sockets/request-socket.ts";
 import type { Caps } from "../../node-agent/tables/ageing.ts";
 import type { Tables } from "../../node-agent/tables/entry.ts";
-import { type Answer, parseIp, parseMac, parseRevision, parseVni, parseVtep } from "../../schema/address/index.ts";
+import {
+  type Answer,
+  parseIp,
+  parseMac,
+  parseRevision,
+  parseVni,
+  parseVtep,
+  type VtepAddress,
+} from "../../schema/address/index.ts";
 import { coreOn, edgesOn } from "../agent-core.ts";
 import { ipBatch } from "../lab/command.ts";
 import { deleteNamespaces, inNamespace } from "../lab/namespace.ts";
@@ -23,6 +31,7 @@ export function capsFor(vms: number): Caps {
 
 export class CoreHost {
   readonly device = vxlanName(vni);
+  readonly bridge = bridgeName(vni);
   readonly tables: Tables;
   readonly core: Core;
   private readonly requests: RequestSocket;
@@ -89,14 +98,17 @@ export class CoreHost {
   }
 }
 
-/** VM number `n` of ten other hosts; as in native/write-entries.c. @param n 0 … 16,777,215 */
+/** Of ten other hosts. */
+export const vteps = Array.from({ length: 10 }, (_, n) => parseVtep(`192.0.2.${10 + n}`));
+
+/** VM number `n` of these hosts; as in native/write-entries.c. @param n 0 … 16,777,215 */
 export function placeOf(n: number) {
   const bytes = [(n >> 16) & 255, (n >> 8) & 255, n & 255];
   return {
     mac: parseMac(`52:54:00:${bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(":")}`),
     ip: parseIp(`10.${bytes.join(".")}`),
-    host: `host-${n % 10}`,
-    vtep: parseVtep(`192.0.2.${10 + (n % 10)}`),
+    host: `host-${n % vteps.length}`,
+    vtep: vteps[n % vteps.length] as VtepAddress,
   };
 }
 

@@ -5,9 +5,10 @@ import tls from "node:tls";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { pino } from "pino";
 import { ControllerLink, type Hello } from "../../../node-agent/controller-link/link.ts";
-import type { BindingKey, Revision } from "../../../schema/address/index.ts";
+import { type BindingKey, parseVtep, type Revision } from "../../../schema/address/index.ts";
 import { protocolVersions } from "../../../schema/agent/index.ts";
-import { hostName, peersOf } from "../made-up-fleet.ts";
+import { enterNamespace } from "../../lab/namespace.ts";
+import { hostName, peersOf, vtepOf } from "../made-up-fleet.ts";
 import { type Identity, loopbackOf } from "./identities.ts";
 
 export interface AgentsData {
@@ -20,6 +21,8 @@ export interface AgentsData {
   readonly vms: number;
   /** VMs of other hosts that each has cached, an IP and a MAC each. */
   readonly held: number;
+  /** Where they are, and register their hosts themselves; absent: here, with hosts that are registered. */
+  readonly namespace?: string;
 }
 
 /** Of all agents together. */
@@ -61,6 +64,8 @@ function run(data: AgentsData): void {
   const inSync = new Set<number>();
   let since = { incomplete: 0, ended: 0, syncedAtMs: [] as number[] };
   const ignore = (): void => {};
+  if (data.namespace !== undefined) enterNamespace(data.namespace);
+  const vtepOfHost = (n: number) => (data.namespace === undefined ? {} : { vtep: parseVtep(vtepOf(n)) });
   comeFromManyAddresses(data.hosts);
   for (let n = 0; n < data.hosts; n++) {
     const keys = keysOf(n, data);
@@ -74,7 +79,7 @@ function run(data: AgentsData): void {
       new URL(data.url),
       () => identity && { ...identity, ca: data.ca },
       {
-        hello: () => ({ ...hello(n), ...position }),
+        hello: () => ({ ...hello(n), ...vtepOfHost(n), ...position }),
         interest: () => [{ keys, ...(position ? { held: "binding" } : {}) }],
         onSnapshot: (frame) => {
           const isWhole = frame.answers.filter(({ binding }) => binding !== null).length >= keys.length;
@@ -94,6 +99,8 @@ function run(data: AgentsData): void {
           epoch = frame.epoch;
         },
         onAnswers: ignore,
+        onBase: ignore,
+        onDelta: ignore,
         onHosts: ignore,
         onSenders: ignore,
         onTrust: ignore,

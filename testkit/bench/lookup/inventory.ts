@@ -1,6 +1,7 @@
 // What `lookup` asks for: a fleet of any size, of which some hosts ask. Pure.
-import type { BindingKey } from "../../../schema/address/index.ts";
-import { type Place, placeOf, vmsPerNetwork } from "../made-up-fleet.ts";
+import { addressesOf, vmsPerNetwork } from "../made-up-fleet.ts";
+
+type Addresses = ReturnType<typeof addressesOf>;
 
 /** Hosts that ask at the same time. */
 export const askingHosts = 64;
@@ -18,14 +19,14 @@ export function askingHost(n: number, vms: number): number {
 }
 
 /** A VM in one of the networks that the host sees. @param random in [0, 1) */
-export function anyVisible(host: number, vms: number, random: () => number): Place {
+export function anyVisible(host: number, vms: number, random: () => number): Addresses {
   const hosts = hostsFor(vms);
   const own = host + hosts * Math.floor(random() * Math.ceil((vms - host) / hosts));
   const first = own - (own % vmsPerNetwork);
-  return placeOf(first + Math.floor(random() * Math.min(vmsPerNetwork, vms - first)));
+  return addressesOf(first + Math.floor(random() * Math.min(vmsPerNetwork, vms - first)));
 }
 
 /** Of its IPv4 or IPv6 address. */
-export function questionOf({ vni, ips }: Place, random: () => number): Extract<BindingKey, { kind: "ip" }> {
-  return { kind: "ip", vni, ip: random() < 0.5 ? ips[0] : ips[1] };
+export function questionOf({ vni, ips }: Addresses, random: () => number) {
+  return { kind: "ip", vni, ip: random() < 0.5 ? ips[0] : ips[1] } as const;
 }
