@@ -1,7 +1,6 @@
 // The controller without a process around it: everything is built here, and nothing listens.
 import type { Socket } from "node:net";
 import type { Server as TlsServer } from "node:tls";
-import helmet from "@fastify/helmet";
 import websocket from "@fastify/websocket";
 import Fastify, { type FastifyBaseLogger } from "fastify";
 import { closeCodes, heartbeatMs, maxFrameBytes } from "../schema/agent/index.ts";
@@ -42,6 +41,7 @@ import { operationalEventRoutes } from "./http/operational-events.ts";
 import { operationRoutes } from "./http/operations.ts";
 import { handleError, handleUnrouted } from "./http/problems.ts";
 import { resolveRoutes } from "./http/resolve.ts";
+import { addSecurityHeaders } from "./http/security-headers.ts";
 import { tokenRoutes } from "./http/tokens.ts";
 import { topologyRoutes } from "./http/topology.ts";
 import { compileValidator } from "./http/validation.ts";
@@ -143,7 +143,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   await registerOpenApi(app);
   const methods = new MethodsByPath();
   app.addHook("onRoute", (route) => methods.add(route));
-  await app.register(helmet);
+  await addSecurityHeaders(app);
   const limits = { ...defaultDoorLimits, ...options.door };
   const refusals = new RefusalLog(options.log, () => performance.now());
   const total = options.maxConnections ?? connectionsFor();
