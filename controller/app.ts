@@ -41,7 +41,7 @@ import { operationalEventRoutes } from "./http/operational-events.ts";
 import { operationRoutes } from "./http/operations.ts";
 import { handleError, handleUnrouted } from "./http/problems.ts";
 import { resolveRoutes } from "./http/resolve.ts";
-import { addSecurityHeaders } from "./http/security-headers.ts";
+import { registerSecurityHeaders } from "./http/security-headers.ts";
 import { tokenRoutes } from "./http/tokens.ts";
 import { topologyRoutes } from "./http/topology.ts";
 import { compileValidator } from "./http/validation.ts";
@@ -143,7 +143,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   await registerOpenApi(app);
   const methods = new MethodsByPath();
   app.addHook("onRoute", (route) => methods.add(route));
-  await addSecurityHeaders(app);
+  await registerSecurityHeaders(app);
   const limits = { ...defaultDoorLimits, ...options.door };
   const refusals = new RefusalLog(options.log, () => performance.now());
   const total = options.maxConnections ?? connectionsFor();
@@ -164,7 +164,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   app.server.maxConnections = total;
   metrics.observe({
     connections_unproven: () => connections.unproven,
-    connections_held: () => connections.heldCount,
+    connections_ending: () => connections.endingCount,
     connections_proven: () => connections.proven,
     connections_limit: () => total,
   });
@@ -180,9 +180,10 @@ export async function buildApp(options: AppOptions): Promise<App> {
     onRefused: (reason) => metrics.refused(reason),
   });
   app.setNotFoundHandler(handleUnrouted(methods));
-  app.addHook("onResponse", async (request, reply) => {
+  app.addHook("onResponse", (request, reply, done) => {
     const route = request.routeOptions.url ?? "none";
     metrics.httpAnswered(request.method, route, reply.statusCode, reply.elapsedTime / 1_000);
+    done();
   });
 
   const operational = new OperationalEvents(store.epoch);
@@ -282,6 +283,8 @@ function createServer({ log, tls }: AppOptions): { readonly app: App; readonly h
     ...(tls ? { https: { ...tls.server.options, ...headerLimits } } : { http: headerLimits }),
     // Fastify logs every request at info, and repeats the listening address: useful for debugging only.
     loggerInstance: log.child({}, log.level === "info" ? { level: "warn" } : {}),
+    // A logger for each request tells the lines of one from those of others: only debugging has several.
+    ...(log.level === "debug" || log.level === "trace" ? {} : { childLoggerFactory: (logger) => logger }),
     bodyLimit: maxBodyBytes,
     // A request has to arrive whole in this time. Upgraded connections are not requests any more.
     requestTimeout: 30_000,

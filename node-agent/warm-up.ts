@@ -3,8 +3,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { pino } from "pino";
 import { Slices } from "../common/cooperative.ts";
-import { type MacAddress, parseIp, parseMac, parseVni } from "../schema/address/index.ts";
-import { type AgentFrame, parseControllerFrame } from "../schema/agent/index.ts";
+import { type MacAddress, parseIp, parseMac, parseRevision, parseVni, parseVtep } from "../schema/address/index.ts";
+import { type AgentFrame, parseControllerFrame, protocolVersions, recordText } from "../schema/agent/index.ts";
 import { Uplink } from "./controller-link/uplink.ts";
 import { type Clock, createCore, type KernelEdges } from "./core.ts";
 import { decodeMiss, decodeNeighbourMessage } from "./kernel/codec/neighbour-codec.ts";
@@ -27,6 +27,9 @@ const clock: Clock = {
   afterReading: (callback) => callback(),
 };
 
+/** Of the newest version. */
+const reader = { protocol: protocolVersions.max, host: "warm-up" };
+
 export async function warmUp(): Promise<void> {
   const kernel = new MadeUpKernel();
   const uplink = new Uplink();
@@ -42,7 +45,7 @@ export async function warmUp(): Promise<void> {
     log: pino({ level: "silent" }),
   });
   const send = (question: AgentFrame): boolean => {
-    const frame = parseControllerFrame(answerTo(question));
+    const frame = parseControllerFrame(answerTo(question), reader);
     if (frame?.type === "answers") core.session.onAnswers(frame);
     return true;
   };
@@ -122,12 +125,12 @@ function missMessage(n: number): Buffer {
 function answerTo(question: AgentFrame): string {
   if (question.type !== "resolve") return JSON.stringify(question);
   const { id, questions } = JSON.parse(JSON.stringify(question)) as typeof question;
-  const answers = questions.map(({ asker: _, ...key }, n) => ({
-    key,
-    revision: id,
-    binding: { mac: macOf(id + n), host: "warm-up", vtep: "198.51.100.1", vtepPort: 4789 },
-  }));
-  return JSON.stringify({ type: "answers", id, asOf: id, answers });
+  const asOf = parseRevision(id);
+  const binding = { host: "far", vtep: parseVtep("198.51.100.1"), vtepPort: 4789 };
+  const records = questions.map(({ asker: _, ...key }, n) =>
+    recordText({ key, revision: asOf, binding: { ...binding, mac: macOf(id + n) } }),
+  );
+  return `{"type":"answers","id":${id},"asOf":${asOf},"records":[${records.join(",")}]}`;
 }
 
 function macOf(n: number): MacAddress {

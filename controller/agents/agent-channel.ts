@@ -8,6 +8,7 @@ import type { Revision } from "../../schema/address/index.ts";
 import { type AgentFrame, closeCodes, FrameError } from "../../schema/agent/index.ts";
 import type { CertifiedHost, Identity } from "../auth/identity.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
+import { mayKnow } from "../inventory/known-networks.ts";
 import { atOnce, type Steps } from "../inventory/steps.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Rates } from "../observe/rates.ts";
@@ -29,6 +30,7 @@ import { MoveEvents } from "./move-events.ts";
 import { MoveWatches } from "./move-watch.ts";
 import { Presence } from "./presence.ts";
 import { AgentSession, type SessionDeps, type SessionHandler, type SessionLimits } from "./session.ts";
+import { Subscriptions } from "./subscriptions.ts";
 
 /** The part of host certificates that the channel needs. */
 export interface Certification {
@@ -69,6 +71,7 @@ export class AgentChannel implements SessionHandler {
   /** A large revision is being pushed to the sessions. */
   private distributing = false;
   private readonly answering: Answering;
+  private readonly subscriptions: Subscriptions;
   private readonly allowances: HostAllowances;
   private readonly sockets = new HostSockets<AgentSession>();
   private readonly sessionDeps: SessionDeps;
@@ -85,6 +88,7 @@ export class AgentChannel implements SessionHandler {
     const { committer, limits, nowMs } = deps;
     this.allowances = new HostAllowances(deps.allowance);
     this.sessionDeps = { handler: this, limits, allowances: this.allowances, turns: new FairTurns(), nowMs };
+    this.subscriptions = new Subscriptions(committer);
     this.answering = new Answering({ ...deps, interests, sessions: this.sessions });
     this.moves = new MoveWatches({ committer, interests, statuses, statusOf: (host) => this.statusOf(host), nowMs });
     this.moveEvents = new MoveEvents({ ...deps, moves: this.moves });
@@ -153,7 +157,7 @@ export class AgentChannel implements SessionHandler {
     if (mismatch) log.warn({ host: host.name }, mismatch);
     this.settleWithOlder(host.name, session);
     this.sessions.set(host.name, session);
-    session.accept(hello);
+    session.accept(hello, protocol);
     const { name, vtep, port } = host;
     session.send([
       frameText({ type: "welcome", protocol, epoch, asOf: committer.revision, host: name, vtep, vtepPort: port }),
@@ -166,9 +170,9 @@ export class AgentChannel implements SessionHandler {
   declared(
     session: AgentSession,
     declaration = new Declaration(),
-    { keys }: Extract<AgentFrame, { type: "interest" }>,
+    { keys, held }: Extract<AgentFrame, { type: "interest" }>,
   ): Declaration {
-    declaration.add(this.deps.committer.current, session.host, keys);
+    declaration.add(this.deps.committer.current, session.host, keys, held);
     return declaration;
   }
 
@@ -198,12 +202,21 @@ export class AgentChannel implements SessionHandler {
     this.answering.release(session, frame);
   }
 
+  subscribe(session: AgentSession, { vni }: Extract<AgentFrame, { type: "subscribe" }>): number {
+    return this.subscriptions.begin(session, vni);
+  }
+
+  unsubscribe(session: AgentSession, { id, vni }: Extract<AgentFrame, { type: "unsubscribe" }>): void {
+    this.subscriptions.end(session.host, vni);
+    session.send(session.writer.answers(id, this.deps.committer.revision, []));
+  }
+
   applied(session: AgentSession, frame: Extract<AgentFrame, { type: "applied" }>): void {
     const { revision } = this.deps.committer;
     if (frame.revision > revision) throw new FrameError(`applied ${frame.revision} is beyond the log, at ${revision}`);
     const host = session.host;
     const { current } = this.deps.committer;
-    const problems = frame.problems.map((text) => problemOf(text, (name) => current.networksOn(host).has(name)));
+    const problems = frame.problems.map((text) => problemOf(text, (name) => mayKnow(current, host, name)));
     this.statuses.applied(host, frame.revision, [...new Set(problems)]);
     if (frame.misses) this.deps.rates.programmed(session.host, frame.misses);
   }
@@ -224,6 +237,7 @@ export class AgentChannel implements SessionHandler {
   }
 
   closed(session: AgentSession): void {
+    this.subscriptions.endAll(session);
     if (session.identity.kind === "host") this.sockets.ended(session.identity.name, session);
     if (!session.hello || !this.isCurrent(session)) return;
     this.sessions.delete(session.hello.host);
@@ -244,8 +258,8 @@ export class AgentChannel implements SessionHandler {
   }
 
   private *distribute(commit: Commit): Steps<void> {
-    const { deps, interests, statuses, sessions } = this;
-    const { deletedHosts } = yield* distribute({ ...deps, interests, statuses, sessions }, commit);
+    const { deps, interests, statuses, sessions, subscriptions } = this;
+    const { deletedHosts } = yield* distribute({ ...deps, interests, statuses, sessions, subscriptions }, commit);
     for (const host of deletedHosts) {
       sessions.get(host)?.close(closeCodes.hostDeleted, `host "${host}" was deleted`);
       statuses.forget(host);

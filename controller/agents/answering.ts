@@ -2,12 +2,12 @@
 // registered as interested.
 import type { Answer, BindingKey } from "../../schema/address/index.ts";
 import type { AgentFrame, Question } from "../../schema/agent/index.ts";
-import { answerFor, findVisibleNetwork } from "../inventory/bindings.ts";
+import { answerKnown } from "../inventory/bindings.ts";
+import { findKnownNetwork } from "../inventory/known-networks.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Rates } from "../observe/rates.ts";
 import type { Committer } from "../write/committer.ts";
 import type { Declaration } from "./declaration.ts";
-import { answersFrames, frameText } from "./frames.ts";
 import type { InterestIndex } from "./interest.ts";
 import { SeedCandidates, seedsFor } from "./seeding.ts";
 import type { AgentSession } from "./session.ts";
@@ -15,6 +15,7 @@ import { Snapshots } from "./snapshots.ts";
 
 export interface AnsweringDeps {
   readonly committer: Committer;
+  readonly epoch: string;
   readonly interests: InterestIndex;
   /** By host. */
   readonly sessions: ReadonlyMap<string, AgentSession>;
@@ -44,7 +45,7 @@ export class Answering {
     const answers = frame.questions.map((question) => this.answer(host, keyOf(question)));
     // The seed first: it must arrive before the packet that follows answer and announcement.
     const seeded = session.hello?.seeding ? this.seed(host, frame.questions, answers) : 0;
-    session.send(answersFrames(frame.id, this.deps.committer.revision, answers));
+    session.send(session.writer.answers(frame.id, this.deps.committer.revision, answers));
     const tookMs = this.deps.nowMs() - startedAt;
     this.deps.metrics.resolved(answers, tookMs / 1_000);
     this.deps.rates.answered(host, answers, tookMs);
@@ -55,15 +56,16 @@ export class Answering {
     const host = session.host;
     for (const key of keys) this.deps.interests.release(host, key);
     // In the same turn: nothing may be sent for these keys between the release and its answer.
-    session.send(answersFrames(id, this.deps.committer.revision, []));
+    session.send(session.writer.answers(id, this.deps.committer.revision, []));
     this.deps.metrics.released(keys.length);
   }
 
   /** Answers, and records the host's interest in changes of the answer. */
   private answer(host: string, key: BindingKey): Answer {
     const { current, revision } = this.deps.committer;
-    const answer = answerFor(current, host, key, revision);
-    if (findVisibleNetwork(current, host, key.vni)) this.deps.interests.holdAnswer(host, answer, { asked: true });
+    if (!findKnownNetwork(current, host, key.vni)) return { key, revision, binding: null };
+    const answer = answerKnown(current, host, key, revision);
+    this.deps.interests.holdAnswer(host, answer, { asked: true });
     return answer;
   }
 
@@ -84,7 +86,7 @@ export class Answering {
         revision,
       );
       if (seeds.length === 0) return;
-      session.send([frameText({ type: "seed", asOf: revision, answers: seeds })]);
+      session.send([session.writer.seed(revision, seeds)]);
       this.deps.metrics.seeded(seeds.length);
       seeded += seeds.length;
     });

@@ -2,7 +2,8 @@
 // find an entry. A question would be answered in milliseconds, but that first frame would be lost.
 import { type BindingKey, keyText, type MacAddress, type Revision, type Vni } from "../../schema/address/index.ts";
 import { answerFor, findBound, keysOf } from "../inventory/bindings.ts";
-import { hostsOf, type Inventory } from "../inventory/inventory.ts";
+import { hostsOf } from "../inventory/hosts-of.ts";
+import type { Inventory } from "../inventory/inventory.ts";
 import type { Steps } from "../inventory/steps.ts";
 import { TwoLevelMap } from "../inventory/two-level-map.ts";
 import type { VmMove } from "../inventory/vm-moves.ts";

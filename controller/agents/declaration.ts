@@ -1,15 +1,23 @@
 // The keys that a host declares, collected over the frames of its declaration: each once, and within limits. Registered
 // keys of the host's networks are limited by the inventory; unregistered ones have a limit of their own.
 import { type BindingKey, keyText, type Vni } from "../../schema/address/index.ts";
-import { maxUnknownPerHostAndNetwork } from "../../schema/agent/index.ts";
-import { findBound, findVisibleNetwork } from "../inventory/bindings.ts";
+import { type HeldKind, maxUnknownPerHostAndNetwork } from "../../schema/agent/index.ts";
+import type { Network } from "../../schema/rest/index.ts";
+import { isBound } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";
+import { findKnownNetwork } from "../inventory/known-networks.ts";
 
-/** Keys of networks without a VM on the host: left over from networks that it has lost. Each is answered as unknown. */
+/** Keys of networks that the host may not know: left over from networks that it has lost. Each is answered as unknown. */
 const maxForeign = 4_096;
 
+export interface DeclaredKey {
+  readonly key: BindingKey;
+  /** The answer that the host has, at the position of its hello. */
+  readonly held: HeldKind | undefined;
+}
+
 export class Declaration {
-  private readonly byText = new Map<string, BindingKey>();
+  private readonly byText = new Map<string, DeclaredKey>();
   private readonly unknown = new Map<Vni, number>();
   private foreign = 0;
   private leftOutCount = 0;
@@ -19,7 +27,7 @@ export class Declaration {
     return this.leftOutCount;
   }
 
-  get keys(): Iterable<BindingKey> {
+  get keys(): Iterable<DeclaredKey> {
     return this.byText.values();
   }
 
@@ -27,22 +35,31 @@ export class Declaration {
     return this.byText.has(keyText(key));
   }
 
-  /** @param state as it is now */
-  add(state: Inventory, host: string, keys: readonly BindingKey[]): void {
+  /**
+   * @param state as it is now
+   * @param held what the host has for each of the keys
+   */
+  add(state: Inventory, host: string, keys: readonly BindingKey[], held?: HeldKind): void {
+    // Most keys of a frame are of one network.
+    let vni: Vni | undefined;
+    let network: Network | undefined;
     for (const key of keys) {
       const text = keyText(key);
       if (this.byText.has(text)) continue;
-      if (this.hasRoomFor(state, host, key)) this.byText.set(text, key);
+      if (key.vni !== vni) network = findKnownNetwork(state, host, key.vni);
+      vni = key.vni;
+      if (this.hasRoomFor(state, network, key)) this.byText.set(text, { key, held });
       else this.leftOutCount += 1;
     }
   }
 
-  private hasRoomFor(state: Inventory, host: string, key: BindingKey): boolean {
-    if (!findVisibleNetwork(state, host, key.vni)) {
+  /** @param network of the key, if the host may know it */
+  private hasRoomFor(state: Inventory, network: Network | undefined, key: BindingKey): boolean {
+    if (!network) {
       this.foreign += 1;
       return this.foreign <= maxForeign;
     }
-    if (findBound(state, key)) return true;
+    if (isBound(state, network, key)) return true;
     const count = (this.unknown.get(key.vni) ?? 0) + 1;
     this.unknown.set(key.vni, count);
     return count <= maxUnknownPerHostAndNetwork;

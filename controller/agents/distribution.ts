@@ -8,11 +8,11 @@ import type { Committer } from "../write/committer.ts";
 import { isLarge } from "../write/orders.ts";
 import { partnersOf, seedArrivals } from "./arrivals.ts";
 import { fanOut } from "./fan-out.ts";
-import { changesFrames, frameText } from "./frames.ts";
 import type { HostStatuses } from "./host-status.ts";
+import { tableChanges } from "./host-table.ts";
 import type { InterestIndex } from "./interest.ts";
-import { senderChanges } from "./senders.ts";
 import type { AgentSession } from "./session.ts";
+import type { Subscriptions } from "./subscriptions.ts";
 
 /**
  * How long other hosts wait for the target of a migration. While the target still has the VM's tunnel entries, it drops frames
@@ -25,17 +25,20 @@ export interface DistributionDeps {
   readonly interests: InterestIndex;
   readonly statuses: HostStatuses;
   readonly sessions: ReadonlyMap<string, AgentSession>;
+  readonly subscriptions: Pick<Subscriptions, "distribute">;
   readonly metrics: Metrics;
 }
 
 /** `current` does not change until this is done: the next revision waits. */
 export function* distribute(deps: DistributionDeps, commit: Commit): Steps<BindingChanges> {
-  const { committer, interests, statuses, sessions, metrics } = deps;
+  const { committer, interests, statuses, sessions, subscriptions, metrics } = deps;
   const { revision, changes } = commit;
   const { current } = committer;
   const concerned = yield* bindingChanges(current, changes);
   const isFiltering = (host: string) => sessions.get(host)?.hello?.senders === true;
-  const senders = yield* senderChanges(current, concerned, revision, isFiltering);
+  const tables = yield* tableChanges(current, concerned, isFiltering);
+  const tableFrames = (session: AgentSession, host: string): string[] =>
+    (tables.get(host) ?? []).flatMap((part) => session.writer.table(revision, part, host) ?? []);
   const partners = yield* partnersOf(current, interests, movesIn(changes));
   const pushes = yield* fanOut(current, interests, concerned, revision);
   const seeding = new Map([...partners].filter(([host]) => sessions.get(host)?.takesSeeds));
@@ -43,18 +46,21 @@ export function* distribute(deps: DistributionDeps, commit: Commit): Steps<Bindi
   const first = new Set([...migratedTo(changes)].filter((host) => sessions.get(host)?.isSynced));
   const headStart =
     first.size > 0 && Promise.all([...first].map((host) => statuses.waitApplied(host, revision, maxHeadStartMs)));
-  for (const [host, frames] of senders) {
+  yield* subscriptions.distribute(current, concerned, revision, isLarge(commit));
+  for (const host of tables.keys()) {
     const session = sessions.get(host);
-    if (session?.isSynced && !pushes.has(host)) session.send(frames.map(frameText));
+    if (session?.isSynced && !pushes.has(host)) session.send(tableFrames(session, host));
   }
   for (const [host, push] of pushes) {
-    const frames = (senders.get(host) ?? []).map(frameText);
-    for (const frame of changesFrames(revision, push)) {
+    const session = sessions.get(host);
+    if (!session) continue;
+    const frames = tableFrames(session, host);
+    for (const frame of session.writer.changes(revision, push)) {
       frames.push(frame);
       yield;
     }
-    const session = sessions.get(host);
-    if (!session?.isSynced) continue;
+    // In a large revision it may have ended, or begun another declaration.
+    if (!session.isSynced) continue;
     if (headStart && !first.has(host)) session.hold(headStart);
     // In one turn: frames of one set must not be separated by a snapshot.
     if (isLarge(commit)) session.sendLarge(frames);

@@ -1,8 +1,9 @@
 // Turns one revision's binding changes into the pushes for each host. The cost grows with the holders, not with the fleet.
 import type { AgentNetwork, Answer, Revision, Vni, VtepAddress } from "../../schema/address/index.ts";
 import type { BindingChanges, KeyChange } from "../inventory/binding-changes.ts";
-import { agentNetwork, answerFor, findVisibleNetwork } from "../inventory/bindings.ts";
+import { agentNetwork, answerFor } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";
+import { findKnownNetwork } from "../inventory/known-networks.ts";
 import type { Steps } from "../inventory/steps.ts";
 import type { InterestIndex } from "./interest.ts";
 
@@ -43,7 +44,7 @@ export function* fanOut(
   for (const change of changes.keys) {
     yield;
     for (const host of toldOf(interest, change)) {
-      if (!findVisibleNetwork(state, host, change.key.vni)) continue;
+      if (!findKnownNetwork(state, host, change.key.vni)) continue;
       const answer = answerFor(state, host, change.key, asOf);
       pushTo(host).answers.push(answer);
       interest.holdAnswer(host, answer, { asked: false });

@@ -1,77 +1,212 @@
-// Controller frames of any size as texts of at most `maxFrameBytes`.
+// Controller frames of any size as texts of at most `maxFrameBytes`, in both versions of the protocol. Each answer is written once,
+// and its size is that of its text.
 import type { AgentNetwork, Answer, Revision, Vni } from "../../schema/address/index.ts";
-import { type ControllerFrame, chunk, chunks } from "../../schema/agent/index.ts";
+import { type ControllerFrame, maxFrameBytes, portText, recordText } from "../../schema/agent/index.ts";
 import type { Push } from "./fan-out.ts";
+import type { TablePart } from "./host-table.ts";
 
 export function frameText(frame: ControllerFrame): string {
   return JSON.stringify(frame);
 }
 
+/** Frames whose form depends on the version of a session. */
+export interface FrameWriter {
+  /** Several frames with one id where the answers do not fit into one: each answers its part of the questions. */
+  answers(id: number, asOf: Revision, answers: readonly Answer[]): string[];
+  seed(asOf: Revision, answers: readonly Answer[]): string;
+  /**
+   * Made one by one, as they are asked for; undefined is a pause, after many answers that are not sent.
+   * @param answers undefined in place of each that the host has
+   * @param since the position to which the host has them
+   */
+  snapshot(
+    asOf: Revision,
+    networks: readonly AgentNetwork[],
+    answers: Iterable<Answer | undefined>,
+    since?: Revision,
+  ): Generator<string | undefined, void, void>;
+  /** The first frame carries `self`. */
+  changes(asOf: Revision, push: Push): Generator<string, void, void>;
+  /** @param reader the host that it is for. @returns undefined where it has nothing that concerns the reader */
+  table(asOf: Revision, part: TablePart, reader: string): string | undefined;
+}
+
+type ListName = "networks" | "gone" | "answers" | "records" | "ports";
+
+/** What goes into a frame as a whole. */
+interface Item {
+  readonly list: ListName;
+  readonly text: string;
+  readonly port?: string | undefined;
+}
+
+interface Form {
+  readonly lists: readonly ListName[];
+  item(answer: Answer): Item;
+}
+
+const answersForm: Form = {
+  lists: ["answers"],
+  item: (answer) => ({ list: "answers", text: JSON.stringify(answer) }),
+};
+const recordsForm: Form = {
+  lists: ["records", "ports"],
+  item: (answer) => ({ list: "records", text: recordText(answer), port: portText(answer) }),
+};
+
+/** For the other fields of a frame. */
+const headroomBytes = 1_024;
 /** Bytes of a frame of a snapshot: about 100 answers, so that making one holds the event loop for less than a millisecond. */
-const snapshotFrameBytes = 16 * 1024;
+const snapshotFrameBytes = 16 * 1_024;
+/** Look-ups between two pauses: some tenths of a millisecond. */
+const skipsPerPause = 128;
 
-/** Made one by one, as they are asked for. */
-export function* snapshotFrames(
-  asOf: Revision,
+const frameWriter = (form: Form, table: FrameWriter["table"]): FrameWriter => ({
+  answers: (id, asOf, answers) => [
+    ...present(
+      framesOf(form.lists, answers.map(form.item), {
+        head: () => `{"type":"answers","id":${id},"asOf":${asOf}`,
+        end: () => "}",
+      }),
+    ),
+  ],
+  seed: (asOf, answers) => {
+    const lists = new Lists(form.lists);
+    for (const answer of answers) lists.add(form.item(answer));
+    return `{"type":"seed","asOf":${asOf}${lists.text()}}`;
+  },
+  snapshot: (asOf, networks, answers, since) => {
+    const position = since === undefined ? "" : `,"since":${since}`;
+    return framesOf(["networks", ...form.lists], snapshotItems(networks, answers, form), {
+      head: () => `{"type":"snapshot","asOf":${asOf}${position}`,
+      end: (isLast) => `,"end":${isLast}}`,
+      maxBytes: snapshotFrameBytes,
+    });
+  },
+  changes: (asOf, push) =>
+    present(
+      framesOf(["networks", "gone", ...form.lists], changesItems(push, form), {
+        head: (isFirst) =>
+          `{"type":"changes","asOf":${asOf}${isFirst && push.self ? `,"self":${JSON.stringify(push.self)}` : ""}`,
+        end: (isLast) => `,"end":${isLast}}`,
+      }),
+    ),
+  table,
+});
+
+const writer1 = frameWriter(answersForm, (asOf, { vni, whole, members, end }, reader) => {
+  const hosts = members.flatMap(({ host, vtep }) => (host === reader ? [] : [{ host, vtep }]));
+  if (hosts.length === 0 && !whole && end) return undefined;
+  return frameText({ type: "senders", asOf, vni, whole, hosts, end });
+});
+
+const writer2 = frameWriter(recordsForm, (asOf, part) => {
+  part.text ??= `"vni":${part.vni},"whole":${part.whole},"hosts":${JSON.stringify(part.members)},"end":${part.end}}`;
+  return `{"type":"hosts","asOf":${asOf},${part.text}`;
+});
+
+/** @param protocol the version of the session */
+export const writerFor = (protocol: number): FrameWriter => (protocol === 1 ? writer1 : writer2);
+
+/** Parts of a network's base. @param asOf the position of each when it is made */
+export function* baseFrames(asOf: () => Revision, vni: Vni, answers: Iterable<Answer>): Generator<string, void, void> {
+  yield* present(
+    framesOf(["records"], mapped(answers, recordsForm.item), {
+      head: () => `{"type":"base","asOf":${asOf()},"vni":${vni}`,
+      end: (isLast) => `,"end":${isLast}}`,
+      maxBytes: snapshotFrameBytes,
+    }),
+  );
+}
+
+/** The same for all subscribers of the network. */
+export function deltaFrames(asOf: Revision, vni: Vni, answers: readonly Answer[]): Generator<string, void, void> {
+  return present(
+    framesOf(["records"], mapped(answers, recordsForm.item), {
+      head: () => `{"type":"delta","asOf":${asOf},"vni":${vni}`,
+      end: () => "}",
+    }),
+  );
+}
+
+function* mapped<T, U>(items: Iterable<T>, map: (item: T) => U): Generator<U, void, void> {
+  for (const item of items) yield map(item);
+}
+
+function* snapshotItems(
   networks: readonly AgentNetwork[],
-  answers: Iterable<Answer>,
-): Generator<string, void, void> {
-  const frame = (items: readonly SnapshotItem[], end: boolean) =>
-    frameText({
-      type: "snapshot",
-      asOf,
-      networks: items.flatMap((item) => ("network" in item ? item.network : [])),
-      answers: items.flatMap((item) => ("answer" in item ? item.answer : [])),
-      end,
-    });
-  let part: SnapshotItem[] | undefined;
-  for (const next of chunks(snapshotItems(networks, answers), snapshotFrameBytes)) {
-    if (part) yield frame(part, false);
-    part = next;
+  answers: Iterable<Answer | undefined>,
+  { item }: Form,
+): Generator<Item | undefined> {
+  for (const network of networks) yield { list: "networks", text: JSON.stringify(network) };
+  for (const answer of answers) yield answer && item(answer);
+}
+
+function* changesItems(push: Push, { item }: Form): Generator<Item> {
+  for (const network of push.networks) yield { list: "networks", text: JSON.stringify(network) };
+  for (const gone of push.gone) yield { list: "gone", text: String(gone) };
+  for (const answer of push.answers) yield item(answer);
+}
+
+/** The lists of a frame as they are filled. */
+class Lists {
+  bytes = 0;
+  private readonly texts: Map<ListName, string[]>;
+
+  constructor(names: readonly ListName[]) {
+    this.texts = new Map(names.map((name) => [name, []]));
   }
-  yield frame(part ?? [], true);
-}
 
-type SnapshotItem = { network: AgentNetwork } | { answer: Answer };
+  add({ list, text, port }: Item): void {
+    this.texts.get(list)?.push(text);
+    if (port !== undefined) this.texts.get("ports")?.push(port);
+    this.bytes += bytesOf({ list, text, port });
+  }
 
-function* snapshotItems(networks: readonly AgentNetwork[], answers: Iterable<Answer>): Generator<SnapshotItem> {
-  for (const network of networks) yield { network };
-  for (const answer of answers) yield { answer };
-}
-
-/** The first frame carries `self`. */
-export function* changesFrames(asOf: Revision, push: Push): Generator<string, void, void> {
-  let first = true;
-  let part: ChangesItem[] | undefined;
-  const frame = (items: readonly ChangesItem[], end: boolean) =>
-    frameText({
-      type: "changes",
-      asOf,
-      networks: items.flatMap((item) => ("network" in item ? item.network : [])),
-      gone: items.flatMap((item) => ("gone" in item ? item.gone : [])),
-      answers: items.flatMap((item) => ("answer" in item ? item.answer : [])),
-      ...(first && push.self ? { self: push.self } : {}),
-      end,
-    });
-  for (const next of chunks(itemsOf(push))) {
-    if (part) {
-      yield frame(part, false);
-      first = false;
+  /** Empty `ports` are left out. */
+  text(): string {
+    let text = "";
+    for (const [name, texts] of this.texts) {
+      if (name !== "ports" || texts.length > 0) text += `,"${name}":[${texts.join(",")}]`;
     }
-    part = next;
+    return text;
   }
-  yield frame(part ?? [], true);
 }
 
-type ChangesItem = { network: AgentNetwork } | { gone: Vni } | { answer: Answer };
+const bytesOf = ({ text, port }: Item): number =>
+  Buffer.byteLength(text) + 1 + (port === undefined ? 0 : Buffer.byteLength(port) + 1);
 
-function* itemsOf(push: Push): Generator<ChangesItem> {
-  for (const network of push.networks) yield { network };
-  for (const gone of push.gone) yield { gone };
-  for (const answer of push.answers) yield { answer };
+interface Around {
+  head(isFirst: boolean): string;
+  end(isLast: boolean): string;
+  readonly maxBytes?: number;
 }
 
-/** Several frames with one id where the answers do not fit into one: each answers its part of the questions. */
-export function answersFrames(id: number, asOf: Revision, answers: readonly Answer[]): string[] {
-  return chunk(answers).map((part) => frameText({ type: "answers", id, asOf, answers: part }));
+/** At least one frame, so that an empty set still has an end. Every item must be far smaller than a frame. */
+function* framesOf(
+  names: readonly ListName[],
+  items: Iterable<Item | undefined>,
+  { head, end, maxBytes = maxFrameBytes - headroomBytes }: Around,
+): Generator<string | undefined, void, void> {
+  let lists = new Lists(names);
+  let isFirst = true;
+  let skips = 0;
+  for (const item of items) {
+    if (!item) {
+      skips += 1;
+      if (skips % skipsPerPause === 0) yield undefined;
+      continue;
+    }
+    if (lists.bytes > 0 && lists.bytes + bytesOf(item) > maxBytes) {
+      yield `${head(isFirst)}${lists.text()}${end(false)}`;
+      lists = new Lists(names);
+      isFirst = false;
+    }
+    lists.add(item);
+  }
+  yield `${head(isFirst)}${lists.text()}${end(true)}`;
+}
+
+function* present(frames: Iterable<string | undefined>): Generator<string, void, void> {
+  for (const frame of frames) if (frame !== undefined) yield frame;
 }

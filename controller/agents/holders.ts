@@ -1,6 +1,8 @@
 // Which hosts have to confirm that a VM has moved: all that may have entries of it.
 import { keysOf } from "../inventory/bindings.ts";
-import { hostsOf, type Inventory } from "../inventory/inventory.ts";
+import { hostsOf } from "../inventory/hosts-of.ts";
+import type { Inventory } from "../inventory/inventory.ts";
+import { hostsKnowing } from "../inventory/known-networks.ts";
 import type { VmMove } from "../inventory/vm-moves.ts";
 import type { InterestIndex } from "./interest.ts";
 
@@ -22,7 +24,7 @@ export function holdersOf(state: Inventory, interest: InterestIndex, moves: read
     }
   }
   for (const network of networks) {
-    for (const host of state.hostsIn(network).keys()) if (!interest.hasDeclared(host)) hosts.add(host);
+    for (const host of hostsKnowing(state, network)) if (!interest.hasDeclared(host)) hosts.add(host);
   }
   for (const host of hosts) if (!state.findHost(host)) hosts.delete(host);
   return hosts;

@@ -4,7 +4,7 @@ import type { FastifyBaseLogger } from "fastify";
 import type { ReportedFinding } from "../../schema/agent/index.ts";
 import type { OperationalEvent } from "../../schema/events/index.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
-import { findVisibleNetwork } from "../inventory/bindings.ts";
+import { findKnownNetwork } from "../inventory/known-networks.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Committer } from "../write/committer.ts";
 import { wordsOf } from "./host-words.ts";
@@ -32,7 +32,7 @@ export class HostFindings {
     const { committer, operational, metrics, log, now } = this.deps;
     for (const finding of findings) {
       const { vni, firstAgoMs, lastAgoMs, kind, count } = finding;
-      const network = vni === undefined ? undefined : findVisibleNetwork(committer.current, host, vni);
+      const network = vni === undefined ? undefined : findKnownNetwork(committer.current, host, vni);
       if (vni !== undefined && !network) {
         metrics.operationalRefused("network");
         continue;

@@ -1,11 +1,12 @@
 // Answers made-up questions before the first real one: code that V8 has never run takes milliseconds where it later takes
 // microseconds.
 import { parseIp, parseMac, parseRevision } from "../../schema/address/index.ts";
-import { parseAgentFrame } from "../../schema/agent/index.ts";
+import { parseAgentFrame, protocolVersions } from "../../schema/agent/index.ts";
 import { parseHost, parseNetwork, type Vm } from "../../schema/rest/index.ts";
 import { answerFor } from "../inventory/bindings.ts";
-import { Inventory } from "../inventory/inventory.ts";
-import { answersFrames, frameText } from "./frames.ts";
+import { CommittedInventory } from "../inventory/committed-inventory.ts";
+import type { Inventory } from "../inventory/inventory.ts";
+import { writerFor } from "./frames.ts";
 import { InterestIndex } from "./interest.ts";
 import { SeedCandidates, seedsFor } from "./seeding.ts";
 
@@ -29,7 +30,7 @@ export function warmUp(): void {
     description: "",
     ...stored,
   });
-  const state = Inventory.of({
+  const state = CommittedInventory.of({
     networks: [{ ...parseNetwork("n", { vni: 1, subnets: ["192.0.2.0/24", "2001:db8::/64"] }), ...stored }],
     hosts: [1, 2].map((n) => ({ ...parseHost(`h${n}`, { vtep: `198.51.100.${n}` }, "operator"), ...stored })),
     vms: [vm(1), vm(2)],
@@ -45,13 +46,14 @@ function resolveOnce(state: Inventory, id: number): void {
   );
   if (frame?.type !== "resolve") return;
   const asOf = parseRevision(1);
+  const writer = writerFor(protocolVersions.max);
   for (const question of frame.questions) {
     const answer = answerFor(state, "h1", question, asOf);
     interest.holdAnswer("h1", answer, { asked: true });
-    answersFrames(id, asOf, [answer]);
+    writer.answers(id, asOf, [answer]);
     if (!answer.binding) continue;
     const asked = new SeedCandidates(state, "h1").of(question);
     const seeds = seedsFor(state, interest, { host: "h1", asked, question, binding: answer.binding }, asOf);
-    frameText({ type: "seed", asOf, answers: seeds });
+    writer.seed(asOf, seeds);
   }
 }

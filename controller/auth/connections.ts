@@ -5,8 +5,8 @@ import { Allowances } from "../../common/allowances.ts";
 import type { Rate } from "../../common/token-bucket.ts";
 import { type Endpoint, peerOf, sourceOf } from "../peer.ts";
 import type { Handshakes } from "./handshakes.ts";
-import { type EndableSocket, HeldConnections } from "./held-connections.ts";
 import { type Identity, nameOf } from "./identity.ts";
+import { type EndableSocket, RefusedConnections } from "./refused-connections.ts";
 
 export interface ConnectionLimits {
   /** Of all together. */
@@ -23,8 +23,8 @@ const maxPerHost = 8;
 const strangersShare = 1 / 4;
 const maxStrangers = 4_096;
 /** Of all: refused ones that are not ended yet. They make room for any other. */
-const heldShare = 1 / 4;
-const maxHeld = 1_024;
+const refusedShare = 1 / 4;
+const maxRefused = 1_024;
 /** Of all tokens other than admins' together, without the strangers' share. */
 const tokensShare = 1 / 2;
 /** Reserved for admins when all others are used up: enough to inspect and to revoke. */
@@ -69,18 +69,18 @@ export class Connections {
   private readonly newOfHosts = new Allowances(newPerHost, maxOwners);
   private readonly newOfTokens = new Allowances(newPerToken, maxOwners);
 
-  private readonly held: HeldConnections;
+  private readonly refused: RefusedConnections;
 
   constructor(private readonly deps: ConnectionsDeps) {
-    this.held = new HeldConnections(Math.min(maxHeld, Math.floor(deps.limits.total * heldShare)));
+    this.refused = new RefusedConnections(Math.min(maxRefused, Math.floor(deps.limits.total * refusedShare)));
   }
 
   get unproven(): number {
     return this.strangerCount;
   }
 
-  get heldCount(): number {
-    return this.held.size;
+  get endingCount(): number {
+    return this.refused.size;
   }
 
   get proven(): number {
@@ -100,7 +100,7 @@ export class Connections {
     socket.once("close", () => this.closed(peer, connection));
     const { source } = connection;
     const { total, unprovenPerSource } = this.deps.limits;
-    if (this.byPeer.size + this.held.size > total) this.held.endOldest();
+    if (this.byPeer.size + this.refused.size > total) this.refused.endOldest();
     if (this.countOf(source) > unprovenPerSource) {
       const known = unprovenPerKnownHost * this.deps.hostsAt(source);
       if (this.countOf(source) > unprovenPerSource + known) this.end(source, "source");
@@ -157,7 +157,7 @@ export class Connections {
   /** Ends those without an accepted request: the silent ones among them would delay a server that stops. */
   endUnproven(): void {
     for (const connections of this.strangers.values()) for (const { socket } of connections) socket.destroy();
-    this.held.endAll();
+    this.refused.endAll();
   }
 
   /** Makes room with the owner's own connection that has been idle for longest. */
@@ -182,7 +182,7 @@ export class Connections {
     this.deps.onRefused(reason, last.socket.remoteAddress ?? "");
     this.removeStranger(last);
     this.byPeer.delete(peerOf(last.socket));
-    if (this.deps.handshakes.abandon(last.socket)) this.held.end(last.socket);
+    if (this.deps.handshakes.abandon(last.socket)) this.refused.end(last.socket);
     else last.socket.destroy();
   }
 

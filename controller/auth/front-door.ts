@@ -40,7 +40,7 @@ export function isAllowedHost(header: string | undefined, allowed: readonly stri
 }
 
 /** Headers that must not be repeated: a proxy could read another one of them than this controller does. */
-const singular = [
+const singular = new Set([
   "host",
   "authorization",
   "origin",
@@ -50,7 +50,7 @@ const singular = [
   "upgrade",
   "sec-websocket-key",
   "sec-websocket-version",
-];
+]);
 
 export interface RequestHead {
   /** The request's target as it was sent. */
@@ -64,13 +64,23 @@ export interface RequestHead {
  * does (§3.2.2: the target counts, which the router below does not know).
  */
 export function findAmbiguity({ url = "", rawHeaders }: RequestHead, host: string | undefined): string | undefined {
-  const names = rawHeaders.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase());
-  const twice = singular.find((name) => names.indexOf(name) !== names.lastIndexOf(name));
+  const twice = findRepeated(rawHeaders);
   if (twice !== undefined) return `the header ${twice} was sent more than once: send it once`;
   if (url.startsWith("/") || url === "*") return undefined;
   const [, authority] = /^https?:\/\/([^/?#]*)/i.exec(url) ?? [];
   if (authority !== undefined && authority.toLowerCase() === host?.toLowerCase()) return undefined;
   return "the request's target names another host than its Host header: send the path alone";
+}
+
+function findRepeated(rawHeaders: readonly string[]): string | undefined {
+  const seen: string[] = [];
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]?.toLowerCase() ?? "";
+    if (!singular.has(name)) continue;
+    if (seen.includes(name)) return name;
+    seen.push(name);
+  }
+  return undefined;
 }
 
 /** Programs send no Origin. A browser's must be this controller itself, as the request's Host names it, or an allowed one. */

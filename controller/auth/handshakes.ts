@@ -22,10 +22,10 @@ export interface HandshakeLimits {
 const defaultLimits: HandshakeLimits = {
   underWay: 48,
   // Each takes some milliseconds of the turn in which its first message is read, and everything else waits for the turn's end.
-  perTurn: 2,
+  perTurn: 1,
   perSource: 12,
-  // A third of a core at most. 10,000 agents behind one address are back within a minute.
-  rate: { perSecond: 200, burst: 100 },
+  // A quarter of a core at most. 10,000 agents behind one address are back within two minutes.
+  rate: { perSecond: 100, burst: 100 },
   patienceMs: 200,
 };
 

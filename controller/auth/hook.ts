@@ -1,7 +1,7 @@
 // Admits requests: origin, identity, rate and access are checked before a body is read or a WebSocket is opened.
 import { TLSSocket } from "node:tls";
 import rateLimit from "@fastify/rate-limit";
-import type { FastifyReply, FastifyRequest, RouteOptions } from "fastify";
+import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from "fastify";
 import { defined } from "../../common/defined.ts";
 import { bearerProtocol } from "../../schema/plain/index.ts";
 import type { App } from "../http/app-types.ts";
@@ -47,6 +47,8 @@ export interface DoorDeps {
   readonly connections: Connections;
 }
 
+type RouteOfRequest = FastifyRequest["routeOptions"];
+
 /** Before the routes. Each must state its `access`, or the app does not get ready. */
 export async function registerFrontDoor(
   app: App,
@@ -74,14 +76,17 @@ export async function registerFrontDoor(
     return new Refusal(type, why);
   };
 
-  app.addHook("onRequest", async (request) => {
+  /** The last one that was allowed: most requests have the same. */
+  let allowedHost: string | undefined;
+  addDirectHook(app, (request) => {
     const { host, origin } = request.headers;
     const ambiguity = findAmbiguity(request.raw, host);
     if (ambiguity !== undefined) throw refuse(request, "invalid-input", ambiguity);
-    if (!isAllowedHost(host, limits.hosts)) {
+    if ((host === undefined || host !== allowedHost) && !isAllowedHost(host, limits.hosts)) {
       const why = `the controller is not known as "${host ?? ""}": use its address, or start it with --allow-host`;
       throw refuse(request, "misdirected-request", why);
     }
+    allowedHost = host;
     if (!isAllowedOrigin(origin, host, limits.origins)) {
       const why = `pages of ${JSON.stringify(origin)} may not use this controller: start it with --allow-origin if they should`;
       throw refuse(request, "forbidden", why);
@@ -89,6 +94,7 @@ export async function registerFrontDoor(
     const found = identify(request, credentials);
     if (typeof found === "string") request.anonymousBecause = found;
     else request.identity = found;
+    return undefined;
   });
 
   await app.register(rateLimit, { global: false });
@@ -103,14 +109,11 @@ export async function registerFrontDoor(
   });
   app.addHook("onRequest", limit);
 
-  app.addHook("onRequest", async (request) => {
+  const checkAccess = (request: FastifyRequest, reply: FastifyReply, { url = "", config }: RouteOfRequest): void => {
     // @fastify/websocket would answer 101 on every route, and then close the socket.
-    if (!request.ws || upgrades.has(request.routeOptions.url ?? "")) return;
-    throw refuse(request, "invalid-input", "this path has no WebSocket: omit the header Upgrade");
-  });
-
-  app.addHook("onRequest", async (request, reply) => {
-    const { access } = request.routeOptions.config;
+    if (request.ws && !upgrades.has(url))
+      throw refuse(request, "invalid-input", "this path has no WebSocket: omit the header Upgrade");
+    const { access } = config;
     // No route: the answer reveals nothing about existing resources.
     if (access === undefined || access === "public") return;
     if (!request.identity) throw refuse(request, "unauthenticated", request.anonymousBecause);
@@ -121,27 +124,52 @@ export async function registerFrontDoor(
     onRefused("too-many-requests");
     reply.header("connection", "close").header("retry-after", crowdedRetrySeconds);
     throw new Refusal("too-many-requests", crowded);
-  });
+  };
 
   const costly = new CostlyRequests();
-  app.addHook("onRequest", async (request, reply) => {
-    const { identity, ip } = request;
-    const { cost } = request.routeOptions.config;
-    if (!identity || cost === undefined) return;
+  /** @returns a promise where the request has to wait for its turn */
+  const takeTurn = (
+    { identity, ip }: FastifyRequest,
+    reply: FastifyReply,
+    { config: { cost } }: RouteOfRequest,
+  ): Promise<void> | undefined => {
+    if (!identity || cost === undefined) return undefined;
     const who = identity.kind === "anyone" ? countedAddress(ip) : nameOf(identity);
     const turn = costly.enter(cost, who, whenOver(reply));
     if (turn) return turn;
     onRefused("too-many-requests");
     reply.header("retry-after", costlyRetrySeconds[cost]);
     throw new Refusal("too-many-requests", tooCostly[cost]);
+  };
+
+  addDirectHook(app, (request, reply) => {
+    // Fastify makes the object at each reading.
+    const { routeOptions } = request;
+    checkAccess(request, reply, routeOptions);
+    return takeTurn(request, reply, routeOptions);
   });
 }
 
-/** Calls the callback when the request is over, answered or not. May call it twice. */
+/** Without a promise where `check` returns none: an asynchronous hook costs every request a turn of the microtask queue. */
+function addDirectHook(
+  app: App,
+  check: (request: FastifyRequest, reply: FastifyReply) => Promise<void> | undefined,
+): void {
+  app.addHook("onRequest", (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) => {
+    let turn: Promise<void> | undefined;
+    try {
+      turn = check(request, reply);
+    } catch (error) {
+      return done(error as Error);
+    }
+    if (turn) turn.then(() => done(), done);
+    else done();
+  });
+}
+
+/** Calls the callback when the request is over, answered or not. */
 function whenOver({ raw }: FastifyReply) {
-  return (listener: () => void): void => {
-    for (const event of ["finish", "close"]) raw.once(event, listener);
-  };
+  return (listener: () => void): void => void raw.once("close", listener);
 }
 
 function requireAccess(app: App): void {

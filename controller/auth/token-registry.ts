@@ -6,7 +6,7 @@ import type { Actor, TokenInput, TokenView } from "../../schema/rest/index.ts";
 import type { AccessStore, StoredToken } from "../store/access-store.ts";
 import { StoreFullError, StoreUnavailableError } from "../store/store.ts";
 import type { Identity } from "./identity.ts";
-import { hashOf, identityBehind, isExpired, makeToken, refuseUnlessRemoved, viewOf } from "./tokens.ts";
+import { expiresMsOf, hashOf, identityBehind, makeToken, refuseUnlessRemoved, viewOf } from "./tokens.ts";
 
 /** Something open that ends with the token that opened it. */
 export interface Revocable {
@@ -18,6 +18,13 @@ const lookMs = 500;
 /** Interval at which uses of tokens are stored. */
 const flushMs = 60_000;
 
+/** A stored token, and what every request with it needs. */
+interface KnownToken extends StoredToken {
+  readonly identity: Identity;
+  /** Infinity: never. */
+  readonly expiresMs: number;
+}
+
 export interface TokenRegistryDeps {
   readonly access: AccessStore;
   readonly now: () => Date;
@@ -26,9 +33,9 @@ export interface TokenRegistryDeps {
 }
 
 export class TokenRegistry {
-  private byHash = new Map<string, StoredToken>();
+  private byHash = new Map<string, KnownToken>();
   private readonly open = new Map<string, Set<Revocable>>();
-  private readonly uses = new Map<string, string>();
+  private readonly uses = new Map<string, Date>();
   /** Refused, although the store has not removed them yet. */
   private readonly revoking = new Set<string>();
   private version: number;
@@ -56,13 +63,15 @@ export class TokenRegistry {
     const now = this.deps.now();
     // The map is keyed by a hash, whose timing reveals nothing of the secret; the comparison below decides.
     if (!token || !timingSafeEqual(hash, token.hash) || !this.isValid(token, now)) return undefined;
-    this.uses.set(token.id, now.toISOString());
-    return identityBehind(token);
+    this.uses.set(token.id, now);
+    return token.identity;
   }
 
   list(): TokenView[] {
-    const used = (token: StoredToken) => ({ ...token, lastUsed: this.uses.get(token.id) ?? token.lastUsed });
-    return [...this.byHash.values()].map((token) => viewOf(used(token)));
+    return [...this.byHash.values()].map(({ identity: _, expiresMs: __, ...token }) => {
+      const lastUsed = this.uses.get(token.id)?.toISOString() ?? token.lastUsed;
+      return viewOf({ ...token, lastUsed });
+    });
   }
 
   /** The answer alone carries the secret. @throws Refusal */
@@ -127,9 +136,18 @@ export class TokenRegistry {
   }
 
   private async reload(): Promise<void> {
-    const tokens = await this.deps.access.listTokens();
-    this.byHash = new Map(tokens.map((token) => [token.hash.toString("hex"), token]));
+    this.byHash = await this.read();
     this.endRevoked();
+  }
+
+  private async read(): Promise<Map<string, KnownToken>> {
+    const tokens = await this.deps.access.listTokens();
+    return new Map(
+      tokens.map((token) => {
+        const known = { ...token, identity: identityBehind(token), expiresMs: expiresMsOf(token) };
+        return [token.hash.toString("hex"), known];
+      }),
+    );
   }
 
   private endRevoked(): void {
@@ -142,8 +160,8 @@ export class TokenRegistry {
     }
   }
 
-  private isValid(token: StoredToken, now: Date): boolean {
-    return !isExpired(token, now) && !this.revoking.has(token.id);
+  private isValid({ id, expiresMs }: KnownToken, now: Date): boolean {
+    return now.getTime() < expiresMs && !this.revoking.has(id);
   }
 
   private isLastAdmin(id: string): boolean {
@@ -154,9 +172,9 @@ export class TokenRegistry {
 
   private async flush(): Promise<void> {
     if (this.uses.size === 0) return;
-    await this.deps.access.noteUses(this.uses);
-    const tokens = await this.deps.access.listTokens();
-    this.byHash = new Map(tokens.map((token) => [token.hash.toString("hex"), token]));
+    const uses = [...this.uses].map(([id, at]): [string, string] => [id, at.toISOString()]);
+    await this.deps.access.noteUses(new Map(uses));
+    this.byHash = await this.read();
     this.uses.clear();
   }
 

@@ -1,5 +1,5 @@
 // Creates tokens, and parses requests for them. Nothing is stored here: see `token-registry.ts` and the store.
-import { createHash, randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import { dayMs } from "../../common/duration.ts";
 import { type Actor, defaultTokenDays, findTimeMs, type TokenInput, type TokenView } from "../../schema/rest/index.ts";
 import { Refusal } from "../inventory/refusal.ts";
@@ -39,7 +39,7 @@ export function makeToken(input: TokenInput, by: Actor, now: Date): { token: Sto
 }
 
 export function hashOf(secret: string): Buffer {
-  return createHash("sha256").update(secret).digest();
+  return hash("sha256", secret, "buffer");
 }
 
 export function viewOf({ hash: _hash, networks, hosts, ...token }: StoredToken): TokenView {
@@ -52,8 +52,9 @@ export function identityBehind({ id, role, note, networks, hosts, quota }: Store
   return { kind: role, tokenId: id, note, networks: networks ? new Set(networks) : "all", ...bounds };
 }
 
-export function isExpired({ expires }: StoredToken, now: Date): boolean {
-  return expires !== null && Date.parse(expires) <= now.getTime();
+/** Infinity: never. */
+export function expiresMsOf({ expires }: Pick<StoredToken, "expires">): number {
+  return expires === null ? Number.POSITIVE_INFINITY : Date.parse(expires);
 }
 
 function readExpiry(text: string | null | undefined, now: Date): string | null {

@@ -4,6 +4,7 @@ import type { OperationalEvent } from "../../schema/events/index.ts";
 import type { Host, Network, NetworkScope, Vm } from "../../schema/rest/index.ts";
 import { type Found, findBound } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";
+import { knownNames } from "../inventory/known-networks.ts";
 import { countUnited, type Names, sortedNames, unitedNames } from "../inventory/names.ts";
 import { narrowVm } from "../inventory/scope.ts";
 import {
@@ -30,7 +31,7 @@ export interface InventoryView {
   /** All that are seen, in order of names. */
   networks(): readonly Network[];
   hosts(): readonly Host[];
-  /** The current resources at each read; undefined in place of hidden ones, so that a reader can pause there. */
+  /** As each is when it is read; undefined in place of hidden ones, so that a reader can pause there. */
   vms(): Iterable<Vm | undefined>;
   countVms(): number;
   countVmsOn(host: string): number;
@@ -46,7 +47,7 @@ export function viewFor(identity: Identity, state: Inventory): InventoryView {
   if (identity.kind === "host") {
     const { name } = identity;
     return narrowed(state, {
-      networks: state.networksOn(name),
+      networks: knownNames(state, name),
       seesHost: (host) => host === name,
       seenOf: (vm) => (vm.host === name ? vm : undefined),
       attached: () => [sortedNames(state.vmsOn(name))],
@@ -72,15 +73,16 @@ export function viewWithin(scope: NetworkScope, state: Inventory, hosts?: Readon
       vmsFrom: (sought, name) => candidates(state.vms, vmsWith(state, sought), name),
       networks: () => state.networks.list(),
       hosts: () => state.hosts.list(),
-      vms: () => state.vms.snapshot(),
+      vms: () => state.vms.values(),
       countVms: () => state.vms.size,
       countVmsOn: (host) => state.vmsOn(host).size,
-      isNetworkOn: (network, host) => state.networksOn(host).has(network),
+      isNetworkOn: (network, host) => state.countInterfaces(host, network) > 0,
     };
   }
   return narrowed(state, {
     networks: scope,
-    seesHost: (name) => hosts?.has(name) === true || [...scope].some((network) => state.hostsIn(network).has(name)),
+    seesHost: (name) =>
+      hosts?.has(name) === true || [...scope].some((network) => state.countInterfaces(name, network) > 0),
     seenOf: (vm) => narrowVm(scope, vm),
     attached: () => [...scope].map((network) => state.vmNamesIn(network)),
     unattached: () => [...scope].map((network) => state.unattachedVmNamesOf(network)),
@@ -142,10 +144,10 @@ function narrowed(state: Inventory, { networks, seesHost, seenOf, attached, unat
       ),
     networks: () => state.networks.list().filter(({ name }) => networks.has(name)),
     hosts: () => state.hosts.list().filter(({ name }) => seesHost(name)),
-    vms: () => each(state.vms.snapshot(), seenOf),
+    vms: () => each(state.vms.values(), seenOf),
     countVms: () => countUnited(attached()) + countSeen(unattached()),
     countVmsOn: (host) => [...state.vmsOn(host).values()].filter(seenOf).length,
-    isNetworkOn: (network, host) => networks.has(network) && seesHost(host) && state.networksOn(host).has(network),
+    isNetworkOn: (network, host) => networks.has(network) && seesHost(host) && state.countInterfaces(host, network) > 0,
   };
 }
 

@@ -1,5 +1,5 @@
-// An export: the inventory at one revision as lines, in an order that can be imported. During the export, the old tree of
-// VMs stays in memory and shares all unchanged parts with the current one; no writer waits for the reader.
+// An export: the inventory at one revision as lines, in an order that can be imported. No writer waits for the reader: what
+// changes during the export is kept for it.
 import { Slices } from "../../common/cooperative.ts";
 import type { Revision } from "../../schema/address/index.ts";
 import type { Host, Network, Vm } from "../../schema/rest/index.ts";
@@ -9,7 +9,7 @@ import { type ExportLine, lineOf } from "./resource-line.ts";
 /** Characters that are written to the socket at once. */
 const chunkSize = 32 * 1024;
 
-/** Exports `view` as it is now, whenever the stream is read. */
+/** @param view of a pinned inventory */
 export function exportLines(view: InventoryView, at: { revision: Revision; epoch: string }): AsyncGenerator<string> {
   const head: ExportLine = { kind: "export", version: 1, ...at };
   return inChunks(linesOf(head, { networks: view.networks(), hosts: view.hosts(), vms: view.vms() }));

@@ -18,6 +18,9 @@ import { compileValidator } from "./validation.ts";
 
 const ndjson = "application/x-ndjson";
 
+/** How long a reader may take for an export, ms: until then all that changes under it is kept. */
+const maxExportMs = 600_000;
+
 const tags = ["bulk"];
 
 const importQuery = Type.Object(dryRunQuery, { additionalProperties: false });
@@ -64,14 +67,19 @@ export function bulkRoutes(app: App, { committer, uploads, epoch }: BulkDeps): v
         operationId: "exportAll",
         summary: "Everything, as NDJSON that can be imported",
         description:
-          "One line per resource: networks, hosts, VMs, each sorted by name. All lines are of one revision, which the first line states.",
+          "One line per resource: networks, hosts, VMs, each sorted by name. All lines are of one revision, which the first line states. An " +
+          "export that is not read within 10 minutes breaks off.",
         response: { 200: stream("A resource per line", AnyLine), ...problems() },
       },
     },
     (request, reply) => {
-      const { current, revision } = committer;
-      const lines = exportLines(callerView(request, current), { revision, epoch });
-      return reply.type(ndjson).send(Readable.from(lines, { objectMode: false }));
+      const { revision } = committer;
+      const pinned = committer.pin(maxExportMs);
+      const lines = exportLines(callerView(request, pinned), { revision, epoch });
+      const body = Readable.from(lines, { objectMode: false });
+      // Also where the client goes before its end.
+      body.once("close", () => pinned.release());
+      return reply.type(ndjson).send(body);
     },
   );
 

@@ -14,7 +14,8 @@ import {
 } from "../../schema/rest/index.ts";
 import { type TSchema, Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
-import { hostsOf, type Inventory } from "../inventory/inventory.ts";
+import { hostsOf } from "../inventory/hosts-of.ts";
+import type { Inventory } from "../inventory/inventory.ts";
 import { movesIn, type VmMove } from "../inventory/vm-moves.ts";
 import type { VmMutation } from "../inventory/vm-mutations.ts";
 import type { Committer } from "../write/committer.ts";
@@ -58,7 +59,7 @@ const theOther = ({ before, after }: VmMove, state: Inventory): string[] =>
     .filter((host) => {
       const own = (network: string): number =>
         host === after.preparedHost ? after.interfaces.filter((each) => each.network === network).length : 0;
-      return after.interfaces.some(({ network }) => (state.networksOn(host).get(network) ?? 0) === own(network));
+      return after.interfaces.some(({ network }) => state.countInterfaces(host, network) === own(network));
     });
 
 const verbs: readonly Verb[] = [

@@ -11,6 +11,7 @@ import {
 import { InputError } from "../../schema/rest/index.ts";
 import { ImportRefused } from "../bulk/import.ts";
 import { BodyError } from "../bulk/lines.ts";
+import { PinExpiredError } from "../inventory/pinned-inventory.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import { StoreFullError, StoreUnavailableError } from "../store/store.ts";
 import { CommitterStoppedError } from "../write/orders.ts";
@@ -58,6 +59,7 @@ function findProblem(error: FastifyError | Error): Problem | undefined {
   if (error instanceof StoreUnavailableError) {
     return { type: "unavailable", detail: "nothing was changed: the database is locked by another process" };
   }
+  if (error instanceof PinExpiredError) return { type: "unavailable", detail: error.message };
   if (error instanceof CommitterStoppedError) return { type: "unavailable", detail: error.message };
   if ("statusCode" in error && error.statusCode && error.statusCode < 500) {
     // Malformed JSON, an empty body, a bad content length, …: Fastify's own words are fit for the client.

@@ -1,7 +1,7 @@
 import { type BindingKey, parseIp, parseMac, parseVni } from "../../schema/address/index.ts";
 import { ResolveView } from "../../schema/rest/index.ts";
 import { Type } from "../../schema/typebox.ts";
-import { revisionOf } from "../inventory/bindings.ts";
+import { getOwner } from "../inventory/bindings.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
@@ -42,12 +42,12 @@ export function resolveRoutes(app: App, { committer }: { committer: Committer })
       return {
         vni,
         ...(key.kind === "ip" ? { ip: key.ip } : {}),
-        mac: found.interface.mac,
+        mac: found.mac,
         vtep: found.host.vtep,
         port: found.host.port,
         host: found.host.name,
-        vm: found.vm.name,
-        revision: revisionOf(found),
+        vm: getOwner(committer.current, found, key),
+        revision: found.revision,
       };
     },
   );

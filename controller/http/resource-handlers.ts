@@ -16,6 +16,9 @@ import type { ResourceType } from "./resource-type.ts";
 import type { Handler } from "./route-table.ts";
 import { submit } from "./submit.ts";
 
+/** Within which a page must be found, ms: a search of a million VMs takes seconds. */
+const maxListMs = 30_000;
+
 export class ResourceHandlers<K extends ResourceKind, Input, Patch> {
   constructor(
     private readonly type: ResourceType<K, Input, Patch>,
@@ -25,17 +28,19 @@ export class ResourceHandlers<K extends ResourceKind, Input, Patch> {
   readonly list: Handler<ResourceSchemas["list"]> = async (request, reply) => {
     const { plural, reads } = this.type;
     const query = readListQuery(request.query as WrittenQuery);
-    let seen = this.seenBy(request);
-    const listing: Listing<ResourceOf[K]> = {
-      from: (name) => {
-        seen = this.seenBy(request);
-        return reads.list(seen, query, name);
-      },
-      fits: (resource) => reads.fits(seen, resource, query),
-    };
-    // A search without an index goes through all resources in slices, so that other requests are answered in between.
-    const page = await inSlices(pageOf(listing, pageRequestOf(query)));
-    return answerPage(request, reply, plural, page, (resource) => reads.view(resource, seen));
+    const pinned = this.committer.pin(maxListMs);
+    try {
+      const seen = callerView(request, pinned);
+      const listing: Listing<ResourceOf[K]> = {
+        from: (name) => reads.list(seen, query, name),
+        fits: (resource) => reads.fits(seen, resource, query),
+      };
+      // A search without an index goes through all resources in slices, so that other requests are answered in between.
+      const page = await inSlices(pageOf(listing, pageRequestOf(query)));
+      return answerPage(request, reply, plural, page, (resource) => reads.view(resource, seen));
+    } finally {
+      pinned.release();
+    }
   };
 
   readonly get: Handler<ResourceSchemas["get"]> = (request, reply) => {

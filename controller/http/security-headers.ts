@@ -1,29 +1,20 @@
-// Helmet's headers for browsers: what a page may load, who may frame it, and the like. They are the same in every answer, so they are
-// made once: Helmet makes them anew for each request, which took the controller longer than answering most of them.
+// Headers for browsers on every answer. Helmet's are the same for all answers, so they are taken from it once: made anew, they cost
+// a POST more than the reading of its body. Pages with a policy of their own replace some.
+
+import type { OutgoingHttpHeaders } from "node:http";
 import helmet from "@fastify/helmet";
-import Fastify from "fastify";
 import type { App } from "./app-types.ts";
 
-/** Sets them in every answer of `app`, also in those that are written past Fastify. */
-export async function addSecurityHeaders(app: App): Promise<void> {
-  const headers = Object.entries(await makeHeaders());
+export async function registerSecurityHeaders(app: App): Promise<void> {
+  await app.register(helmet, { global: false });
+  let headers: OutgoingHttpHeaders | undefined;
   app.addHook("onRequest", (_request, reply, done) => {
-    for (const [name, value] of headers) reply.raw.setHeader(name, value);
+    if (!headers) {
+      void reply.helmet();
+      headers = reply.raw.getHeaders();
+      for (const name of Object.keys(headers)) reply.raw.removeHeader(name);
+    }
+    reply.headers(headers);
     done();
   });
-}
-
-/** As Helmet sets them in an answer of an app of its own. */
-async function makeHeaders(): Promise<Record<string, string>> {
-  const headers: Record<string, string> = {};
-  const app = Fastify();
-  await app.register(helmet);
-  app.addHook("onRequest", (_request, reply, done) => {
-    for (const [name, value] of Object.entries(reply.raw.getHeaders())) headers[name] = String(value);
-    done();
-  });
-  app.get("/", async () => "");
-  await app.inject("/");
-  await app.close();
-  return headers;
 }

@@ -19,28 +19,42 @@ const places: Readonly<Record<string, ProblemFault["in"]>> = {
   headers: "header",
 };
 
-/** Fastify's `setValidatorCompiler`. */
+/** Fastify's `setValidatorCompiler`. A validator returns true where Fastify may leave the input as it is. */
 export function compileValidator({ schema, httpPart }: { schema: unknown; httpPart?: string | undefined }) {
   const shape = schema as TSchema;
   const check = Compile(shape);
   const place = places[httpPart ?? ""];
+  const readers = place ? readersOf(shape) : [];
   return (input: unknown) => {
-    const value = place ? readValues(shape, input) : input;
-    if (check.Check(value)) return { value };
+    const value = readValues(readers, input);
+    if (check.Check(value)) return value === input || { value };
     const faults = explainFaults(check, value);
     return { error: new RequestFormError(faults.map((fault) => (place ? { ...fault, in: place } : fault))) };
   };
 }
 
-function readValues(schema: TSchema, input: unknown): unknown {
-  if (!Type.IsObject(schema) || typeof input !== "object" || input === null) return input;
-  const read = ([name, text]: [string, unknown]) => [name, readValue(schema.properties[name], text)];
-  return Object.fromEntries(Object.entries(input).map(read));
+type Reader = readonly [name: string, read: (text: string) => unknown];
+
+/** Of the properties that are no text. */
+function readersOf(schema: TSchema): Reader[] {
+  if (!Type.IsObject(schema)) return [];
+  return Object.entries(schema.properties).flatMap(([name, property]): Reader[] => {
+    if (Type.IsInteger(property)) return [[name, (text) => (/^\d{1,15}$/.test(text) ? Number(text) : text)]];
+    if (Type.IsBoolean(property))
+      return [[name, (text) => (text === "true" || text === "false" ? text === "true" : text)]];
+    return [];
+  });
 }
 
-function readValue(property: TSchema | undefined, text: unknown): unknown {
-  if (!property || typeof text !== "string") return text;
-  if (Type.IsInteger(property) && /^\d{1,15}$/.test(text)) return Number(text);
-  if (Type.IsBoolean(property) && (text === "true" || text === "false")) return text === "true";
-  return text;
+/** A copy with values in place of text, or the input itself where there are none. */
+function readValues(readers: readonly Reader[], input: unknown): unknown {
+  if (typeof input !== "object" || input === null) return input;
+  let values: Record<string, unknown> | undefined;
+  for (const [name, read] of readers) {
+    const text = (input as Record<string, unknown>)[name];
+    if (typeof text !== "string") continue;
+    values ??= { ...input };
+    values[name] = read(text);
+  }
+  return values ?? input;
 }

@@ -34,7 +34,7 @@ export class AddressPools {
   /** @param released addresses that `state` does not have any more, in order of their release */
   constructor(state: Inventory, released: readonly TimedRelease[] = []) {
     for (const release of released) {
-      if (!state.findByIp(release.network, release.ip)) this.quarantine.hold(release);
+      if (state.findOwnerOfIp(release.network, release.ip) === undefined) this.quarantine.hold(release);
     }
   }
 
@@ -126,7 +126,7 @@ export class AddressPools {
   /** Marks the address as taken in its subnets if a VM has it or it is in quarantine, and as free otherwise. */
   private correct(state: Inventory, network: string, ip: IpAddress): void {
     const isTaken =
-      state.findByIp(network, ip) !== undefined || this.quarantine.releasedAtMs(network, ip) !== undefined;
+      state.findOwnerOfIp(network, ip) !== undefined || this.quarantine.releasedAtMs(network, ip) !== undefined;
     for (const [subnet, set] of this.taken.get(network) ?? []) {
       const offset = offsetIn(subnet, ip);
       if (offset === undefined) continue;
@@ -150,12 +150,12 @@ export class AddressPools {
     if (known) return known;
     const made = new OffsetSet();
     subnets.set(subnet, made);
-    for (const addresses of [state.addressesIn(network.name).keys(), this.quarantine.heldIn(network.name)]) {
-      for (const ip of addresses) {
-        const offset = offsetIn(subnet, ip);
-        if (offset !== undefined) made.add(offset);
-      }
-    }
+    const add = (ip: IpAddress) => {
+      const offset = offsetIn(subnet, ip);
+      if (offset !== undefined) made.add(offset);
+    };
+    for (const [ip] of state.addressesIn(network.name)) add(ip);
+    for (const ip of this.quarantine.heldIn(network.name)) add(ip);
     return made;
   }
 }

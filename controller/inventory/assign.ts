@@ -80,7 +80,7 @@ export function assignAddresses(draft: Draft, request: VmRequest, claims: Claims
 function assignMac(draft: Draft, network: Network, claims: Claims, source: AddressSource): MacAddress {
   for (;;) {
     const mac = source.newMac();
-    if (claims.has(network.name, mac) || draft.base.findByMac(network.name, mac)) continue;
+    if (claims.has(network.name, mac) || draft.base.findOwnerOfMac(network.name, mac) !== undefined) continue;
     claims.add(network.name, mac);
     return mac;
   }

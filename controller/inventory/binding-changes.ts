@@ -5,7 +5,8 @@ import { type BindingKey, keyText, type Vni } from "../../schema/address/index.t
 import type { ResourceChange } from "../../schema/events/index.ts";
 import { type Host, type InterfaceSpec, interfaceKey, type Network, type Vm } from "../../schema/rest/index.ts";
 import { keysOf, localKeys } from "./bindings.ts";
-import { attachmentIn, hostsOf, type Inventory } from "./inventory.ts";
+import { attachmentIn, type Inventory } from "./inventory.ts";
+import { countRelations, hostsKnowing, type Relation, relationsOf } from "./known-networks.ts";
 import type { Steps } from "./steps.ts";
 
 /** A key whose answer changed. */
@@ -157,7 +158,7 @@ const nameOf = ({ before, after }: VmChange): string => (after ?? before)?.name 
 function* nestedIn(after: Inventory, { before, after: vm }: VmChange): Generator<Vm> {
   for (const { name, port } of vm?.interfaces ?? []) {
     if (before?.interfaces.find((each) => each.name === name)?.port === port) continue;
-    for (const child of after.childrenOf(interfaceKey(vm?.name ?? "", name)).values()) yield child.vm;
+    for (const child of after.childrenOf(interfaceKey(vm?.name ?? "", name))) yield child.vm;
   }
 }
 
@@ -174,9 +175,9 @@ function* visibilityChanges(
     if (!list) map.set(host, [item]);
     else if (!list.includes(item)) list.push(item);
   };
-  for (const { host, vni, step } of yield* attachmentSteps(after, before, changes)) {
+  for (const { host, vni, step } of yield* relationSteps(after, before, changes)) {
     const network = after.findNetworkByVni(vni);
-    const now = network ? (after.networksOn(host).get(network.name) ?? 0) : 0;
+    const now = network ? countRelations(after, { host, network: network.name }) : 0;
     if (network && now > 0 && now - step === 0) {
       listUnder(networks, host, network);
       listUnder(joined, host, vni);
@@ -185,19 +186,19 @@ function* visibilityChanges(
   }
   for (const change of changes) {
     if (change.kind !== "network" || !change.after || sameForAgents(change.before, change.after)) continue;
-    for (const host of after.hostsIn(change.after.name).keys()) listUnder(networks, host, change.after);
+    for (const host of hostsKnowing(after, change.after.name)) listUnder(networks, host, change.after);
   }
   return { networks, joined, gone };
 }
 
-/** How the number of interfaces changed, by host and VNI, where a VM was touched. */
-function* attachmentSteps(
+/** How the number of relations changed, by host and VNI, where a VM was touched. */
+function* relationSteps(
   after: Inventory,
   before: NetworksBefore,
   changes: readonly ResourceChange[],
 ): Steps<Iterable<{ host: string; vni: Vni; step: number }>> {
   const steps = new Map<string, { host: string; vni: Vni; step: number }>();
-  const count = (host: string, vni: Vni | undefined, step: number) => {
+  const count = ({ host }: Relation, vni: Vni | undefined, step: number) => {
     if (vni === undefined) return;
     const key = `${host} ${vni}`;
     steps.set(key, { host, vni, step: (steps.get(key)?.step ?? 0) + step });
@@ -205,12 +206,9 @@ function* attachmentSteps(
   for (const change of changes) {
     yield;
     if (change.kind !== "vm") continue;
-    for (const each of change.before?.interfaces ?? []) {
-      for (const host of hostsOf(change.before as Vm)) count(host, before.find(each.network)?.vni, -1);
-    }
-    for (const each of change.after?.interfaces ?? []) {
-      for (const host of hostsOf(change.after as Vm)) count(host, after.findNetwork(each.network)?.vni, 1);
-    }
+    for (const each of change.before ? relationsOf(change.before) : []) count(each, before.find(each.network)?.vni, -1);
+    for (const each of change.after ? relationsOf(change.after) : [])
+      count(each, after.findNetwork(each.network)?.vni, 1);
   }
   return steps.values();
 }

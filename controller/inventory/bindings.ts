@@ -1,57 +1,83 @@
-// Look-ups: the answers to a host's questions. They depend on the host: its own VMs are local, and networks without a
-// VM on it do not exist for it.
-import type { AgentNetwork, Answer, Binding, BindingKey, Revision, Vni } from "../../schema/address/index.ts";
+// Look-ups: the answers to a host's questions. They depend on the host: its own VMs are local, and networks that it may not
+// know do not exist for it.
+import type {
+  AgentNetwork,
+  Answer,
+  Binding,
+  BindingKey,
+  MacAddress,
+  Revision,
+  Vni,
+} from "../../schema/address/index.ts";
 import type { Host, Network, Vm } from "../../schema/rest/index.ts";
 import type { Attachment, Inventory } from "./inventory.ts";
+import { findKnownNetwork } from "./known-networks.ts";
 
 /** A registered binding with all that it derives from. */
-export interface Found extends Attachment {
+export interface Found {
   readonly network: Network;
   readonly host: Host;
-  /** Of a nested guest: the interface whose port it has. */
-  readonly parent?: Attachment;
+  readonly mac: MacAddress;
+  readonly router?: true;
+  /** Of the host's devices, also where it is the port of the interface in which this one is nested. */
+  readonly port?: string;
+  /** Last change of the binding, its host, its network, or the VM whose port it has. */
+  readonly revision: Revision;
 }
 
 export function findBound(state: Inventory, key: BindingKey): Found | undefined {
   const network = state.findNetworkByVni(key.vni);
-  if (!network) return undefined;
-  const attachment = key.kind === "ip" ? state.findByIp(network.name, key.ip) : state.findByMac(network.name, key.mac);
-  const host = attachment && state.findHost(attachment.vm.host);
+  const located = network && state.locate(network.name, key);
+  const host = located && state.findHost(located.host);
   if (!host) return undefined;
-  const parent =
-    attachment.interface.parent === undefined ? undefined : state.findInterface(attachment.interface.parent);
-  return { ...attachment, network, host, ...(parent ? { parent } : {}) };
+  const parent = located.parent === undefined ? undefined : state.findInterface(located.parent);
+  const port = parent ? parent.interface.port : located.port;
+  return {
+    network,
+    host,
+    mac: located.mac,
+    ...(located.router ? { router: true } : {}),
+    ...(port === undefined ? {} : { port }),
+    revision: Math.max(located.revision, host.revision, network.revision, parent?.vm.revision ?? 0) as Revision,
+  };
 }
 
-/** Last change of the binding, its host, its network, or the VM whose port it has. */
-export function revisionOf({ vm, host, network, parent }: Found): Revision {
-  return Math.max(vm.revision, host.revision, network.revision, parent?.vm.revision ?? 0) as Revision;
-}
-
-/** The network of `vni` where the host has a VM in it. */
-export function findVisibleNetwork(state: Inventory, host: string, vni: Vni): Network | undefined {
-  const network = state.findNetworkByVni(vni);
-  return network && state.networksOn(host).has(network.name) ? network : undefined;
+/** The name of the VM with the binding that was found for the key. */
+export function getOwner(state: Inventory, { network: { name } }: Found, key: BindingKey): string {
+  const owner = key.kind === "ip" ? state.findOwnerOfIp(name, key.ip) : state.findOwnerOfMac(name, key.mac);
+  if (owner === undefined) throw new Error("the binding is of another inventory");
+  return owner;
 }
 
 /**
- * The answer for `host`: a tombstone at `asOf` for unregistered addresses, and in networks that the host may not see.
+ * The answer for `host`: a tombstone at `asOf` for unregistered addresses, and in networks that the host may not know.
  */
 export function answerFor(state: Inventory, host: string, key: BindingKey, asOf: Revision): Answer {
-  const found = findVisibleNetwork(state, host, key.vni) && findBound(state, key);
-  if (!found) return { key, revision: asOf, binding: null };
-  return { key, revision: revisionOf(found), binding: bindingFor(host, found) };
+  return findKnownNetwork(state, host, key.vni)
+    ? answerKnown(state, host, key, asOf)
+    : { key, revision: asOf, binding: null };
 }
 
-function bindingFor(host: string, found: Found): Binding {
-  const { mac, router } = found.interface;
-  const { port } = (found.parent ?? found).interface;
-  const local = found.host.name === host;
+/** As `answerFor`, for a host that may know the key's network. */
+export function answerKnown(state: Inventory, host: string, key: BindingKey, asOf: Revision): Answer {
+  const found = findBound(state, key);
+  if (!found) return { key, revision: asOf, binding: null };
+  return { key, revision: found.revision, binding: bindingFor(host, found) };
+}
+
+/** Whether something is registered under the key, which is in this network. */
+export function isBound(state: Inventory, { name }: Network, key: BindingKey): boolean {
+  const owner = key.kind === "ip" ? state.findOwnerOfIp(name, key.ip) : state.findOwnerOfMac(name, key.mac);
+  return owner !== undefined;
+}
+
+function bindingFor(asking: string, { mac, host, router, port }: Found): Binding {
+  const local = host.name === asking;
   return {
     mac,
-    host: found.host.name,
-    vtep: found.host.vtep,
-    vtepPort: found.host.port,
+    host: host.name,
+    vtep: host.vtep,
+    vtepPort: host.port,
     ...(local ? { local } : {}),
     ...(router ? { router } : {}),
     ...(local && port !== undefined ? { guestPort: port } : {}),

@@ -1,7 +1,7 @@
 // Writes of a change set beyond the scope of its actor.
 import type { Vm } from "../../schema/rest/index.ts";
 import type { Draft } from "./draft.ts";
-import { hostsOf } from "./inventory.ts";
+import { hostsOf } from "./hosts-of.ts";
 import { type OnRefusal, Refusal } from "./refusal.ts";
 import { narrowVm } from "./scope.ts";
 import type { Steps } from "./steps.ts";

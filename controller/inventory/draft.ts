@@ -13,6 +13,8 @@ export class Draft {
   readonly networks = new Map<string, Edit<Network>>();
   readonly hosts = new Map<string, Edit<Host>>();
   readonly vms = new Map<string, Edit<Vm>>();
+  /** Each VM that was read, as one object: an unchanged VM is told by that. */
+  private readonly standing = new Map<string, Vm>();
 
   constructor(
     readonly base: Inventory,
@@ -36,7 +38,7 @@ export class Draft {
 
   /** Also where the asker may not know of it. */
   findAnyVm(name: string): Vm | undefined {
-    return present(this.vms.get(name), () => this.base.findVm(name));
+    return present(this.vms.get(name), () => this.findStandingVm(name));
   }
 
   putNetwork(name: string, after: Network | null): void {
@@ -48,19 +50,20 @@ export class Draft {
   }
 
   putVm(name: string, after: Vm | null): void {
-    edit(this.vms, name, this.base.findVm(name), after);
+    edit(this.vms, name, this.findStandingVm(name), after);
+  }
+
+  private findStandingVm(name: string): Vm | undefined {
+    const vm = this.standing.get(name) ?? this.base.findVm(name);
+    if (vm) this.standing.set(name, vm);
+    return vm;
   }
 
   /** VMs with an interface in the network once all is done: those of the change set first. */
   *vmsIn(network: string): Generator<Vm> {
     const within = (vm: Vm) => vm.interfaces.some((each) => each.network === network);
     for (const { after } of this.vms.values()) if (after && within(after)) yield after;
-    const seen = new Set<string>();
-    for (const { vm } of this.base.interfacesIn(network).values()) {
-      if (this.vms.has(vm.name) || seen.has(vm.name)) continue;
-      seen.add(vm.name);
-      yield vm;
-    }
+    for (const vm of this.base.vmsIn(network)) if (!this.vms.has(vm.name)) yield vm;
   }
 
   /** VMs on the host once all is done: those of the change set first. */
@@ -72,7 +75,7 @@ export class Draft {
   /** VMs that are prepared on the host once all is done. */
   *vmsPreparedOn(host: string): Generator<Vm> {
     for (const { after } of this.vms.values()) if (after?.preparedHost === host) yield after;
-    for (const vm of this.base.vmsPreparedOn(host).values()) if (!this.vms.has(vm.name)) yield vm;
+    for (const vm of this.base.vmsPreparedOn(host)) if (!this.vms.has(vm.name)) yield vm;
   }
 
   /** Every resource that was written or deleted, each once. */

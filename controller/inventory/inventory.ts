@@ -1,18 +1,30 @@
-// The whole inventory in memory, with the indexes for decisions, look-ups and pushes. It applies decided changes
-// (`decide.ts`) and checks nothing itself.
-import type { IpAddress, MacAddress, Vni, VtepAddress } from "../../schema/address/index.ts";
-import type { ResourceChange } from "../../schema/events/index.ts";
-import { type Host, type InterfaceSpec, interfaceKey, type Network, type Vm } from "../../schema/rest/index.ts";
-import { NamedIndex } from "./named-index.ts";
-import { NameGroups, type Names } from "./names.ts";
-import { atOnce, type Steps } from "./steps.ts";
-import { TwoLevelMap } from "./two-level-map.ts";
-import { UseCounts } from "./use-counts.ts";
+// What can be read of an inventory, at one state: tables, and maybe a layer over them. How it changes is elsewhere
+// (`committed-inventory.ts`, `pending-inventory.ts`, `pinned-inventory.ts`).
+import type { BindingKey, IpAddress, MacAddress, Revision, Vni, VtepAddress } from "../../schema/address/index.ts";
+import type { ResourceChange, ResourceKind } from "../../schema/events/index.ts";
+import type { Host, InterfaceSpec, Network, Vm } from "../../schema/rest/index.ts";
+import { countsOf, type InterfaceCounts, interfacesAt, mapped } from "./interface-counts.ts";
+import type { Layer } from "./layer.ts";
+import { LayeredIndex, layeredNames } from "./layered-index.ts";
+import type { Names } from "./names.ts";
+import { none } from "./packed/rows.ts";
+import { type Tables, vtepKey } from "./packed/tables.ts";
 
 /** One interface of one VM in one network. */
 export interface Attachment {
   readonly vm: Vm;
   readonly interface: InterfaceSpec;
+}
+
+/** What a binding says of an interface. */
+export interface Located {
+  readonly host: string;
+  readonly mac: MacAddress;
+  readonly port: string | undefined;
+  readonly parent: string | undefined;
+  readonly router: boolean | undefined;
+  /** Of the VM. */
+  readonly revision: Revision;
 }
 
 /** An address is unique in a network, not beyond it. */
@@ -27,81 +39,86 @@ export interface Resources {
   readonly vms: readonly Vm[];
 }
 
-export class Inventory {
-  readonly networks = new NamedIndex<Network>();
-  private readonly networksByVni = new Map<Vni, Network>();
-  readonly hosts = new NamedIndex<Host>();
-  private readonly hostsByVtep = new Map<string, Host>();
-  readonly vms = new NamedIndex<Vm>();
-  private readonly vmsByHost = new TwoLevelMap<string, string, Vm>();
-  private readonly vmsByNetwork = new NameGroups();
-  readonly uses = new UseCounts();
-  /** By the first of their owners: a caller who may see one of them sees all. */
-  private readonly unattachedVms = new NameGroups();
-  private readonly vmsByPreparedHost = new TwoLevelMap<string, string, Vm>();
-  private readonly byMac = new TwoLevelMap<string, MacAddress, Attachment>();
-  private readonly byIp = new TwoLevelMap<string, IpAddress, Attachment>();
-  /** By host and port: more than one where an earlier version took them. */
-  private readonly byPort = new TwoLevelMap<string, string, Attachment>();
-  /** Interfaces whose frames pass through another interface's port, by that interface. */
-  private readonly byParent = new TwoLevelMap<string, string, Attachment>();
-  /** How many interfaces a host's VMs have in a network, those prepared on it included, from both ends. */
-  private readonly interfacesByHost = new TwoLevelMap<string, string, number>();
-  private readonly interfacesByNetwork = new TwoLevelMap<string, string, number>();
+/** Some VMs, in the order in which they came. */
+export interface VmGroup {
+  readonly size: number;
+  keys(): Iterable<string>;
+  values(): Iterable<Vm>;
+}
 
-  static of(resources: Resources): Inventory {
-    const inventory = new Inventory();
-    inventory.apply([
-      ...resources.networks.map((after): ResourceChange => ({ kind: "network", before: null, after })),
-      ...resources.hosts.map((after): ResourceChange => ({ kind: "host", before: null, after })),
-      ...resources.vms.map((after): ResourceChange => ({ kind: "vm", before: null, after })),
-    ]);
-    return inventory;
-  }
+export interface OwnedAddresses {
+  readonly size: number;
+  /** Each with the name of its VM. */
+  [Symbol.iterator](): Iterator<readonly [ip: IpAddress, vm: string]>;
+}
 
-  /** All `before`s leave before any `after` enters, so that one change set may swap addresses. */
-  apply(changes: readonly ResourceChange[]): void {
-    atOnce(this.applySteps(changes));
-  }
+/** An interface in the tables that have it. */
+interface Spot {
+  readonly tables: Tables;
+  readonly id: number;
+}
 
-  /** As `apply`. The inventory must not be read until the last step. */
-  *applySteps(changes: readonly ResourceChange[]): Steps<void> {
-    for (const change of changes) {
-      yield;
-      this.remove(change);
-    }
-    for (const change of changes) {
-      yield;
-      this.add(change);
-    }
-  }
+export abstract class Inventory {
+  readonly networks = new LayeredIndex<Network>(this, "network", ({ networks }) => networks);
+  readonly hosts = new LayeredIndex<Host>(this, "host", ({ hosts }) => hosts);
+  readonly vms = new LayeredIndex<Vm>(this, "vm", ({ vmIndex }) => vmIndex);
+
+  /** @param base shared by the inventories of one history */
+  protected constructor(readonly base: Tables) {}
+
+  /** Absent: the tables are all. */
+  abstract get layer(): Layer | undefined;
 
   findNetwork(name: string): Network | undefined {
-    return this.networks.get(name);
+    return this.tablesOf("network", name).networks.get(name);
   }
 
   findNetworkByVni(vni: Vni): Network | undefined {
-    return this.networksByVni.get(vni);
+    const { layer } = this;
+    const above = layer?.shown.networksByVni.get(vni);
+    if (above) return above;
+    const below = this.base.networksByVni.get(vni);
+    return below && layer?.hides("network", below.name) ? undefined : below;
   }
 
   findHost(name: string): Host | undefined {
-    return this.hosts.get(name);
+    return this.tablesOf("host", name).hosts.get(name);
   }
 
   findHostByVtep(vtep: VtepAddress, port: number): Host | undefined {
-    return this.hostsByVtep.get(`${vtep} ${port}`);
+    const { layer } = this;
+    const key = vtepKey({ vtep, port });
+    const above = layer?.shown.hostsByVtep.get(key);
+    if (above) return above;
+    const below = this.base.hostsByVtep.get(key);
+    return below && layer?.hides("host", below.name) ? undefined : below;
   }
 
   findVm(name: string): Vm | undefined {
-    return this.vms.get(name);
+    return this.tablesOf("vm", name).vmIndex.get(name);
   }
 
   findByMac(network: string, mac: MacAddress): Attachment | undefined {
-    return this.byMac.get(network, mac);
+    return attachmentAt(this.spotOfMac(network, mac));
   }
 
   findByIp(network: string, ip: IpAddress): Attachment | undefined {
-    return this.byIp.get(network, ip);
+    return attachmentAt(this.spotOfIp(network, ip));
+  }
+
+  /** The name of the VM. */
+  findOwnerOfMac(network: string, mac: MacAddress): string | undefined {
+    return ownerAt(this.spotOfMac(network, mac));
+  }
+
+  findOwnerOfIp(network: string, ip: IpAddress): string | undefined {
+    return ownerAt(this.spotOfIp(network, ip));
+  }
+
+  /** What answers the key: no object of the VM is made. */
+  locate(network: string, key: BindingKey): Located | undefined {
+    const spot = key.kind === "ip" ? this.spotOfIp(network, key.ip) : this.spotOfMac(network, key.mac);
+    return spot && locatedAt(spot);
   }
 
   listNetworks(): Network[] {
@@ -116,44 +133,57 @@ export class Inventory {
     return this.vms.list();
   }
 
-  vmsOn(host: string): ReadonlyMap<string, Vm> {
-    return this.vmsByHost.under(host);
+  /** VMs that run on the host. */
+  vmsOn(host: string): VmGroup {
+    const { base, layer } = this;
+    return {
+      size: base.vms.countOn(base.hostPlaces.find(host)) + (layer?.delta.vmsOn.get(host) ?? 0),
+      keys: () => this.namesOf((tables) => tables.vms.on(tables.hostPlaces.find(host))),
+      values: () => this.vmsOf((tables) => tables.vms.on(tables.hostPlaces.find(host))),
+    };
+  }
+
+  /** VMs with a migration to the host in progress. */
+  vmsPreparedOn(host: string): Iterable<Vm> {
+    return this.vmsOf((tables) => tables.vms.preparedOn(tables.hostPlaces.find(host)));
+  }
+
+  /** VMs with an interface in the network, each once. */
+  vmsIn(network: string): Iterable<Vm> {
+    return this.vmsOf((tables) => new Set(interfacesIn(tables, network).map((id) => tables.vms.interfaces.vmOf(id))));
   }
 
   /** VMs with an interface in the network. */
   vmNamesIn(network: string): Names {
-    return this.vmsByNetwork.in(network);
+    const names = layeredNames(this, "vm", (tables) => tables.vmNamesIn(network));
+    const size = this.base.vmNamesIn(network).size + (this.layer?.delta.attached.get(network) ?? 0);
+    return { size, from: (name) => names.from(name) };
   }
 
   /** VMs without any interface whose first owner is the network: they may have others beside it. */
   unattachedVmNamesOf(network: string): Names {
-    return this.unattachedVms.in(network);
-  }
-
-  /** VMs with a migration to the host in progress. */
-  vmsPreparedOn(host: string): ReadonlyMap<string, Vm> {
-    return this.vmsByPreparedHost.under(host);
+    return layeredNames(this, "vm", (tables) => tables.unattachedVmNamesOf(network));
   }
 
   /** VMs with one of the addresses in any network: one look-up a network, however many VMs. */
-  vmsAt({ ip, mac }: AddressSought): ReadonlyMap<string, Vm> {
-    const found = new Map<string, Vm>();
-    for (const name of this.networks.from("")) {
-      for (const attachment of [ip && this.byIp.get(name, ip), mac && this.byMac.get(name, mac)]) {
-        if (attachment) found.set(attachment.vm.name, attachment.vm);
+  vmsAt({ ip, mac }: AddressSought): ReadonlySet<string> {
+    const found = new Set<string>();
+    for (const network of this.networks.from("")) {
+      for (const name of [ip && this.findOwnerOfIp(network, ip), mac && this.findOwnerOfMac(network, mac)]) {
+        if (name !== undefined) found.add(name);
       }
     }
     return found;
   }
 
-  /** Interfaces with the port on the host, by `interfaceKey`, those of VMs that are prepared on it included. */
-  interfacesAt(host: string, port: string): ReadonlyMap<string, Attachment> {
-    return this.byPort.under(placeKey(host, port));
+  /** Interfaces with the port on the host, those of VMs that are prepared on it included. */
+  interfacesAt(host: string, port: string): Attachment[] {
+    return this.attachments(({ vms, hostPlaces }) => vms.interfaces.findByPort(hostPlaces.find(host), port));
   }
 
-  /** Interfaces of nested guests, by `interfaceKey`. @param parent likewise */
-  childrenOf(parent: string): ReadonlyMap<string, Attachment> {
-    return this.byParent.under(parent);
+  /** Interfaces of nested guests. @param parent as `interfaceKey` names it */
+  childrenOf(parent: string): Attachment[] {
+    return this.attachments(({ vms }) => vms.interfaces.childrenOf(parent));
   }
 
   /** The interface that `interfaceKey` names so. */
@@ -161,111 +191,144 @@ export class Inventory {
     return attachmentIn(key, (name) => this.findVm(name));
   }
 
-  /** Every interface has one MAC, so this is also the list of a network's interfaces. */
-  interfacesIn(network: string): ReadonlyMap<MacAddress, Attachment> {
-    return this.byMac.under(network);
+  addressesIn(network: string): OwnedAddresses {
+    const { base, layer } = this;
+    const size =
+      base.vms.interfaces.addressesIn(base.networkPlaces.find(network)) + (layer?.delta.addresses.get(network) ?? 0);
+    return { size, [Symbol.iterator]: () => this.ownedAddresses(network) };
   }
 
-  addressesIn(network: string): ReadonlyMap<IpAddress, Attachment> {
-    return this.byIp.under(network);
+  /** Of VMs that run on the host, or that are prepared on it, in the network. */
+  countInterfaces(host: string, network: string): number {
+    return interfacesAt(this, host, network);
   }
 
   /** Networks with a VM on the host or prepared on it, each with its number of interfaces there. */
-  networksOn(host: string): ReadonlyMap<string, number> {
-    return this.interfacesByHost.under(host);
+  networksOn(host: string): InterfaceCounts {
+    return countsOf(this, {
+      list: ({ pairs, hostPlaces, networkPlaces }) =>
+        mapped(pairs.networksOn(hostPlaces.find(host)), (id) => networkPlaces.nameOf(id)),
+      listed: ({ pairs, hostPlaces }) => pairs.countNetworksOn(hostPlaces.find(host)),
+      pair: (network) => [host, network],
+    });
   }
 
   /** Hosts with a VM in the network, or prepared for one, each with its number of interfaces. */
-  hostsIn(network: string): ReadonlyMap<string, number> {
-    return this.interfacesByNetwork.under(network);
+  hostsIn(network: string): InterfaceCounts {
+    return countsOf(this, {
+      list: ({ pairs, hostPlaces, networkPlaces }) =>
+        mapped(pairs.hostsIn(networkPlaces.find(network)), (id) => hostPlaces.nameOf(id)),
+      listed: ({ pairs, networkPlaces }) => pairs.countHostsIn(networkPlaces.find(network)),
+      pair: (host) => [host, network],
+    });
   }
 
-  private remove(change: ResourceChange): void {
-    if (change.before === null) return;
-    const { name } = change.before;
-    switch (change.kind) {
-      case "network":
-        if (change.after === null) this.networks.delete(name);
-        this.networksByVni.delete(change.before.vni);
-        return;
-      case "host":
-        if (change.after === null) this.hosts.delete(name);
-        this.hostsByVtep.delete(`${change.before.vtep} ${change.before.port}`);
-        return;
-      case "vm":
-        if (change.after === null) this.vms.delete(name);
-        this.uses.count(change.before, -1);
-        this.vmsByHost.delete(change.before.host, name);
-        if (change.before.preparedHost) this.vmsByPreparedHost.delete(change.before.preparedHost, name);
-        for (const each of change.before.interfaces) {
-          this.byMac.delete(each.network, each.mac);
-          for (const ip of each.ips) this.byIp.delete(each.network, ip);
-          const key = interfaceKey(name, each.name);
-          if (each.parent !== undefined) this.byParent.delete(each.parent, key);
-          for (const host of hostsOf(change.before)) {
-            this.count(host, each.network, -1);
-            if (each.port !== undefined) this.byPort.delete(placeKey(host, each.port), key);
-          }
-        }
+  /** VMs that count in the network (`countedNetworks`). */
+  countVmsIn(network: string): number {
+    return this.base.countVmsIn(network) + (this.layer?.delta.uses.vmsIn(network) ?? 0);
+  }
+
+  /** Of these, those that run on the host. */
+  countVmsAt(network: string, host: string): number {
+    const { pairs, hostPlaces, networkPlaces } = this.base;
+    const below = pairs.vmsOf(hostPlaces.find(host), networkPlaces.find(network));
+    return below + (this.layer?.delta.uses.vmsOn(network, host) ?? 0);
+  }
+
+  /** The tables with the resource, if it is there. */
+  private tablesOf(kind: ResourceKind, name: string): Tables {
+    const { layer } = this;
+    return layer?.hides(kind, name) ? layer.shown : this.base;
+  }
+
+  private spotOfMac(network: string, mac: MacAddress): Spot | undefined {
+    const { base, layer } = this;
+    const above = layer ? macIn(layer.shown, network, mac) : none;
+    return layer && above !== none ? { tables: layer.shown, id: above } : this.visible(macIn(base, network, mac));
+  }
+
+  private spotOfIp(network: string, ip: IpAddress): Spot | undefined {
+    const { base, layer } = this;
+    const above = layer ? ipIn(layer.shown, network, ip) : none;
+    return layer && above !== none ? { tables: layer.shown, id: above } : this.visible(ipIn(base, network, ip));
+  }
+
+  /** @param id of an interface in the tables, or `none` */
+  private visible(id: number): Spot | undefined {
+    if (id === none || this.layer?.hidesVm(this.base.vms.interfaces.vmOf(id))) return undefined;
+    return { tables: this.base, id };
+  }
+
+  private *vmsOf(ids: (tables: Tables) => Iterable<number>): Generator<Vm> {
+    for (const { tables, id } of this.rowsOf(ids)) yield tables.vms.get(id);
+  }
+
+  private *namesOf(ids: (tables: Tables) => Iterable<number>): Generator<string> {
+    for (const { tables, id } of this.rowsOf(ids)) yield tables.vms.nameOf(id);
+  }
+
+  /** First those of the tables that are not hidden: an edit puts a VM at the end of each list. */
+  private *rowsOf(ids: (tables: Tables) => Iterable<number>): Generator<Spot> {
+    const { base, layer } = this;
+    for (const id of ids(base)) if (!layer?.hidesVm(id)) yield { tables: base, id };
+    if (layer) for (const id of ids(layer.shown)) yield { tables: layer.shown, id };
+  }
+
+  private attachments(find: (tables: Tables) => Iterable<number>): Attachment[] {
+    return [...this.interfaceRows(find)].map(attachmentOf);
+  }
+
+  private *interfaceRows(find: (tables: Tables) => Iterable<number>): Generator<Spot> {
+    const { base, layer } = this;
+    for (const id of find(base)) {
+      if (!layer?.hidesVm(base.vms.interfaces.vmOf(id))) yield { tables: base, id };
     }
+    if (layer) for (const id of find(layer.shown)) yield { tables: layer.shown, id };
   }
 
-  private add(change: ResourceChange): void {
-    if (change.kind === "vm") this.regroup(change.before, change.after);
-    if (change.after === null) return;
-    const { name } = change.after;
-    switch (change.kind) {
-      case "network":
-        this.networks.set(change.after);
-        this.networksByVni.set(change.after.vni, change.after);
-        return;
-      case "host":
-        this.hosts.set(change.after);
-        this.hostsByVtep.set(`${change.after.vtep} ${change.after.port}`, change.after);
-        return;
-      case "vm":
-        this.vms.set(change.after);
-        this.uses.count(change.after, 1);
-        this.vmsByHost.set(change.after.host, name, change.after);
-        if (change.after.preparedHost) this.vmsByPreparedHost.set(change.after.preparedHost, name, change.after);
-        for (const each of change.after.interfaces) {
-          const attachment = { vm: change.after, interface: each };
-          this.byMac.set(each.network, each.mac, attachment);
-          for (const ip of each.ips) this.byIp.set(each.network, ip, attachment);
-          const key = interfaceKey(name, each.name);
-          if (each.parent !== undefined) this.byParent.set(each.parent, key, attachment);
-          for (const host of hostsOf(change.after)) {
-            this.count(host, each.network, 1);
-            if (each.port !== undefined) this.byPort.set(placeKey(host, each.port), key, attachment);
-          }
-        }
-    }
-  }
-
-  private regroup(before: Vm | null, after: Vm | null): void {
-    const [was] = before?.ownerNetworks ?? [];
-    const [is] = after?.ownerNetworks ?? [];
-    if (before && was !== undefined && was !== is) this.unattachedVms.delete(was, before.name);
-    if (after && is !== undefined && is !== was) this.unattachedVms.add(is, after.name);
-    if (before?.interfaces === after?.interfaces) return;
-    for (const { network } of before?.interfaces ?? []) this.vmsByNetwork.delete(network, before?.name ?? "");
-    for (const { network } of after?.interfaces ?? []) this.vmsByNetwork.add(network, after?.name ?? "");
-  }
-
-  private count(host: string, network: string, step: 1 | -1): void {
-    const count = (this.interfacesByHost.get(host, network) ?? 0) + step;
-    if (count === 0) {
-      this.interfacesByHost.delete(host, network);
-      this.interfacesByNetwork.delete(network, host);
-    } else {
-      this.interfacesByHost.set(host, network, count);
-      this.interfacesByNetwork.set(network, host, count);
+  private *ownedAddresses(network: string): Generator<readonly [ip: IpAddress, vm: string]> {
+    for (const { tables, id } of this.interfaceRows((each) => interfacesIn(each, network))) {
+      const { interfaces } = tables.vms;
+      const vm = tables.vms.nameOf(interfaces.vmOf(id));
+      for (const ip of interfaces.ipsOf(id)) yield [ip, vm];
     }
   }
 }
 
-/** Neither names nor ports contain a space. */
-const placeKey = (host: string, port: string): string => `${host} ${port}`;
+const interfacesIn = ({ vms, networkPlaces }: Tables, network: string): readonly number[] => [
+  ...vms.interfaces.in(networkPlaces.find(network)),
+];
+
+const macIn = ({ vms, networkPlaces }: Tables, network: string, mac: MacAddress): number =>
+  vms.interfaces.findByMac(networkPlaces.find(network), mac);
+const ipIn = ({ vms, networkPlaces }: Tables, network: string, ip: IpAddress): number =>
+  vms.interfaces.findByIp(networkPlaces.find(network), ip);
+
+const attachmentAt = (spot: Spot | undefined): Attachment | undefined => spot && attachmentOf(spot);
+const ownerAt = (spot: Spot | undefined): string | undefined =>
+  spot?.tables.vms.nameOf(spot.tables.vms.interfaces.vmOf(spot.id));
+
+function attachmentOf({ tables: { vms }, id }: Spot): Attachment {
+  const vm = vms.get(vms.interfaces.vmOf(id));
+  const name = vms.interfaces.nameOf(id);
+  const found = vm.interfaces.find((each) => each.name === name);
+  if (!found) throw new Error(`VM "${vm.name}" has lost its interface "${name}"`);
+  return { vm, interface: found };
+}
+
+function locatedAt({ tables, id }: Spot): Located {
+  const { vms } = tables;
+  const { interfaces } = vms;
+  const vm = interfaces.vmOf(id);
+  return {
+    host: tables.hostName(vms.hostOf(vm)),
+    revision: vms.revisionOf(vm),
+    mac: interfaces.macOf(id),
+    port: interfaces.portOf(id),
+    parent: interfaces.parentOf(id),
+    router: interfaces.routerOf(id),
+  };
+}
 
 /** The interface that `interfaceKey` names so, among VMs that `findVm` knows. */
 export function attachmentIn(key: string, findVm: (name: string) => Vm | undefined): Attachment | undefined {
@@ -273,11 +336,6 @@ export function attachmentIn(key: string, findVm: (name: string) => Vm | undefin
   const vm = findVm(vmName);
   const found = vm?.interfaces.find((each) => each.name === name);
   return vm && found && { vm, interface: found };
-}
-
-/** Where the VM's networks have to be: where it runs, and where it is about to. */
-export function hostsOf({ host, preparedHost }: Pick<Vm, "host" | "preparedHost">): string[] {
-  return preparedHost === undefined ? [host] : [host, preparedHost];
 }
 
 /** The changes that undo `changes`. */

@@ -4,7 +4,7 @@ import { byName, NameGroups, type Names } from "./names.ts";
 
 const { default: BTree } = sortedBtree;
 
-type Labels = Readonly<Record<string, string>>;
+export type Labels = Readonly<Record<string, string>>;
 const noLabels: Labels = {};
 
 export interface Labelled {
@@ -12,7 +12,18 @@ export interface Labelled {
   readonly labels: Labels;
 }
 
-export class NamedIndex<T extends Labelled> implements Names {
+/** Resources of one kind. */
+export interface ResourceIndex<T> extends Names {
+  get(name: string): T | undefined;
+  /** All, in order of names. */
+  list(): T[];
+  /** As `from`, with the resources. */
+  entries(name: string): Iterable<readonly [name: string, resource: T]>;
+  /** Those with the label, with any value if none is given. */
+  labelled(key: string, value?: string): Names;
+}
+
+export class NamedIndex<T extends Labelled> implements ResourceIndex<T> {
   private readonly byName = new Map<string, T>();
   private readonly ordered = new BTree<string, T>(undefined, byName);
   private readonly byLabel = new NameGroups();
@@ -46,38 +57,43 @@ export class NamedIndex<T extends Labelled> implements Names {
     return this.ordered.keys(name);
   }
 
-  /** As `from`, with the resources. */
   entries(name: string): Iterable<[name: string, resource: T]> {
     return this.ordered.entries(name);
   }
 
-  /** Those with the label, with any value if none is given. */
   labelled(key: string, value?: string): Names {
-    return this.byLabel.in(value === undefined ? key : labelText(key, value));
+    return this.byLabel.in(labelGroup(key, value));
   }
 
-  /** The current resources, sorted by name. The cost grows with the changes since the last read. */
-  snapshot(): Iterable<T> {
-    return this.ordered.clone().values();
-  }
-
-  /** Only differences are applied: most changes leave labels alone. */
-  private relabel(name: string, before: Labels = noLabels, after: Labels): void {
-    if (before === after) return;
-    for (const [key, value] of Object.entries(before)) {
-      if (after[key] === value) continue;
-      this.byLabel.delete(labelText(key, value), name);
-      if (!Object.hasOwn(after, key)) this.byLabel.delete(key, name);
-    }
-    for (const [key, value] of Object.entries(after)) {
-      if (before[key] === value) continue;
-      this.byLabel.add(labelText(key, value), name);
-      this.byLabel.add(key, name);
-    }
+  private relabel(name: string, before: Labels | undefined, after: Labels): void {
+    const { left, joined } = labelGroupChanges(before, after);
+    for (const group of left) this.byLabel.delete(group, name);
+    for (const group of joined) this.byLabel.add(group, name);
   }
 }
 
-/** No key has "=" in it. */
-function labelText(key: string, value: string): string {
-  return `${key}=${value}`;
+/** The group of those with the label, with any value if none is given. No key has "=" in it. */
+export function labelGroup(key: string, value?: string): string {
+  return value === undefined ? key : `${key}=${value}`;
+}
+
+interface LabelGroupChanges {
+  readonly left: string[];
+  readonly joined: string[];
+}
+
+/** Only differences: most changes leave labels alone. */
+export function labelGroupChanges(before: Labels = noLabels, after: Labels = noLabels): LabelGroupChanges {
+  const changes: LabelGroupChanges = { left: [], joined: [] };
+  if (before === after) return changes;
+  for (const [key, value] of Object.entries(before)) {
+    if (after[key] === value) continue;
+    changes.left.push(labelGroup(key, value));
+    if (!Object.hasOwn(after, key)) changes.left.push(labelGroup(key));
+  }
+  for (const [key, value] of Object.entries(after)) {
+    if (before[key] === value) continue;
+    changes.joined.push(labelGroup(key, value), labelGroup(key));
+  }
+  return changes;
 }

@@ -30,7 +30,7 @@ export interface Listing<T> {
   readonly fits: (item: T) => boolean;
 }
 
-/** The inventory may change between steps: the list is queried again, after the last examined name. */
+/** Between steps others have their turn: the list is queried again, after the last examined name. */
 export function* pageOf<T extends Labelled>(
   { from, fits }: Listing<T>,
   { after = "", prefix, labels, limit }: PageRequest,

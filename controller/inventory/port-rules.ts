@@ -2,7 +2,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { interfaceKey, type Vm } from "../../schema/rest/index.ts";
 import type { Draft } from "./draft.ts";
-import { type Attachment, attachmentIn, hostsOf } from "./inventory.ts";
+import { hostsOf } from "./hosts-of.ts";
+import { type Attachment, attachmentIn } from "./inventory.ts";
 import { type Look, Refusal } from "./refusal.ts";
 import { narrowVm } from "./scope.ts";
 import type { Steps } from "./steps.ts";
@@ -48,7 +49,7 @@ function checkPortsFree(draft: Draft, claims: ReadonlyMap<string, Attachment[]>,
     const isSame = stood !== undefined && isDeepStrictEqual(stood, each);
     for (const host of hostsOf(after)) {
       if (isSame && before && hostsOf(before).includes(host)) continue;
-      const stored = [...draft.base.interfacesAt(host, port).values()].filter(({ vm }) => !draft.vms.has(vm.name));
+      const stored = draft.base.interfacesAt(host, port).filter(({ vm }) => !draft.vms.has(vm.name));
       const others = [...(claims.get(`${host} ${port}`) ?? []), ...stored];
       const other = others.find(({ vm, interface: { name } }) => vm !== after || name !== each.name);
       if (other) throw new Refusal("port-conflict", describeTaken(draft, { vm: after, interface: each }, host, other));
@@ -116,7 +117,7 @@ function findParentFault(draft: Draft, child: Attachment, key: string): Refusal 
 function checkChildren(draft: Draft, before: Vm): void {
   for (const { name } of before.interfaces) {
     const key = interfaceKey(before.name, name);
-    for (const child of draft.base.childrenOf(key).values()) {
+    for (const child of draft.base.childrenOf(key)) {
       if (draft.vms.has(child.vm.name) || !findParentFault(draft, child, key)) continue;
       const detail =
         `VM "${before.name}", interface "${name}" is the parent of nested guests, such as ${describe(child)}: ` +

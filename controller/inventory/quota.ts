@@ -3,7 +3,8 @@
 // reductions.
 import type { NetworkScope, Quota, QuotaUse, Vm } from "../../schema/rest/index.ts";
 import type { Draft } from "./draft.ts";
-import { hostsOf, type Inventory } from "./inventory.ts";
+import { hostsOf } from "./hosts-of.ts";
+import type { Inventory } from "./inventory.ts";
 import { type OnRefusal, Refusal } from "./refusal.ts";
 import type { Steps } from "./steps.ts";
 import { addTo, countedNetworks } from "./use-counts.ts";
@@ -13,7 +14,7 @@ export function useOf(state: Inventory, scope: NetworkScope): QuotaUse | undefin
   if (scope === "all") return undefined;
   const use = { vms: 0, addresses: 0, hosts: 0 };
   for (const network of scope) {
-    use.vms += state.uses.vmsIn(network);
+    use.vms += state.countVmsIn(network);
     use.addresses += state.addressesIn(network).size;
     use.hosts += state.hostsIn(network).size;
   }
@@ -49,7 +50,7 @@ class Steppings {
     let hosts = 0;
     for (const [place, step] of this.interfaces) {
       const [network = "", host = ""] = place.split(" ");
-      const before = state.hostsIn(network).get(host) ?? 0;
+      const before = state.countInterfaces(host, network);
       hosts += Number(before + step > 0) - Number(before > 0);
     }
     return hosts;
@@ -80,7 +81,7 @@ export function* checkQuota({ base, scope, vms }: Draft, quota: Quota, refuse: O
   check("hosts", use.hosts, steps.hosts(base), quota.hosts);
   for (const [host, step] of steps.vmsOn) {
     let there = 0;
-    for (const network of scope) there += base.uses.vmsOn(network, host);
+    for (const network of scope) there += base.countVmsAt(network, host);
     check(`VMs on host "${host}"`, there, step, quota.vmsPerHost);
   }
 }

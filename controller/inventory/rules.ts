@@ -4,7 +4,8 @@ import { limits } from "../../schema/plain/index.ts";
 import type { Host, Network, Vm } from "../../schema/rest/index.ts";
 import { unknownHost } from "./breaches.ts";
 import type { Draft } from "./draft.ts";
-import { type Attachment, hostsOf } from "./inventory.ts";
+import { hostsOf } from "./hosts-of.ts";
+import type { Attachment } from "./inventory.ts";
 import { checkPorts } from "./port-rules.ts";
 import { type Look, type OnRefusal, Refusal } from "./refusal.ts";
 import { includesNetwork } from "./scope.ts";
@@ -66,10 +67,10 @@ function checkNetwork(draft: Draft, before: Network | null, after: Network): voi
     }
   }
   if (before.subnets.every((subnet) => after.subnets.includes(subnet))) return;
-  for (const [ip, { vm }] of draft.base.addressesIn(after.name)) {
-    const fault = draft.vms.has(vm.name) ? undefined : findAddressFault(after, ip);
+  for (const [ip, vm] of draft.base.addressesIn(after.name)) {
+    const fault = draft.vms.has(vm) ? undefined : findAddressFault(after, ip);
     if (!fault) continue;
-    const detail = `VM "${vm.name}" has ${ip} in network "${after.name}", but then ${fault}: change the VM first`;
+    const detail = `VM "${vm}" has ${ip} in network "${after.name}", but then ${fault}: change the VM first`;
     throw new Refusal("in-use", detail);
   }
 }
@@ -132,11 +133,12 @@ function checkReferences(draft: Draft, vm: Vm): void {
 
 /** MAC and IP are unique per network: among the VMs of the change set, and against those that it leaves alone. */
 function checkAddressesFree(draft: Draft, claims: Map<string, Attachment>, vm: Vm): void {
+  const { base } = draft;
   for (const each of vm.interfaces) {
     const own = { vm, interface: each };
-    const claim = (address: string, stored: Attachment | undefined) => {
+    const claim = (address: string, owner: string | undefined, find: () => Attachment | undefined) => {
       const key = `${each.network} ${address}`;
-      const other = claims.get(key) ?? (stored && !draft.vms.has(stored.vm.name) ? stored : undefined);
+      const other = claims.get(key) ?? (owner === undefined || draft.vms.has(owner) ? undefined : find());
       if (other) {
         const holder = `${describe(other)} on host "${other.vm.host}"`;
         throw new Refusal(
@@ -146,8 +148,9 @@ function checkAddressesFree(draft: Draft, claims: Map<string, Attachment>, vm: V
       }
       claims.set(key, own);
     };
-    claim(each.mac, draft.base.findByMac(each.network, each.mac));
-    for (const ip of each.ips) claim(ip, draft.base.findByIp(each.network, ip));
+    const { network, mac } = each;
+    claim(mac, base.findOwnerOfMac(network, mac), () => base.findByMac(network, mac));
+    for (const ip of each.ips) claim(ip, base.findOwnerOfIp(network, ip), () => base.findByIp(network, ip));
   }
 }
 

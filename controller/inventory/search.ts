@@ -3,7 +3,7 @@
 import type { Selector } from "../../schema/plain/index.ts";
 import type { Vm } from "../../schema/rest/index.ts";
 import type { AddressSought, Inventory } from "./inventory.ts";
-import type { Labelled, NamedIndex } from "./named-index.ts";
+import type { Labelled, ResourceIndex } from "./named-index.ts";
 import { fewest, type Names, sortedNames } from "./names.ts";
 
 /** A candidate name, and its resource if that is visible. */
@@ -23,7 +23,7 @@ export interface VmsSought extends LabelsSought, AddressSought {
  * @param lists each names all that fit, beside the index itself
  */
 export function candidates<T extends Labelled>(
-  index: NamedIndex<T>,
+  index: ResourceIndex<T>,
   lists: readonly Names[],
   from: string,
 ): Iterable<Candidate<T>> {
@@ -31,12 +31,12 @@ export function candidates<T extends Labelled>(
   return names === index ? index.entries(from) : lookedUp(index, names.from(from));
 }
 
-function* lookedUp<T extends Labelled>(index: NamedIndex<T>, names: Iterable<string>): Generator<Candidate<T>> {
+function* lookedUp<T extends Labelled>(index: ResourceIndex<T>, names: Iterable<string>): Generator<Candidate<T>> {
   for (const name of names) yield [name, index.get(name)];
 }
 
 /** Labels that are absent, or differ, leave too many for an index to be of use. */
-export function withLabels<T extends Labelled>(index: NamedIndex<T>, labels: Selector): Names[] {
+export function withLabels<T extends Labelled>(index: ResourceIndex<T>, labels: Selector): Names[] {
   return labels.flatMap(({ key, kind, value }) => {
     if (kind === "present") return index.labelled(key);
     return kind === "equals" ? index.labelled(key, value) : [];

@@ -7,6 +7,7 @@ import {
   subnetFamily,
   subnetFirst,
   subnetLast,
+  subnetLength,
 } from "../../schema/address/index.ts";
 import type { NetworkSpec } from "../../schema/rest/index.ts";
 
@@ -24,7 +25,7 @@ export function findAddressFault(network: NetworkSpec, ip: IpAddress): string | 
  * (subnet-router anycast, RFC 4291 §2.6.1; not of a /127, RFC 6164).
  */
 function findReservation(subnet: Subnet, ip: IpAddress): string | undefined {
-  const hostBits = (subnetFamily(subnet) === 4 ? 32 : 128) - Number(subnet.split("/")[1]);
+  const hostBits = (subnetFamily(subnet) === 4 ? 32 : 128) - subnetLength(subnet);
   if (hostBits < 2) return undefined;
   if (ip === subnetFirst(subnet)) {
     return subnetFamily(subnet) === 4 ? "the network address of" : "the subnet-router anycast address of";

@@ -1,7 +1,7 @@
 // All hosts of a network must have VTEPs of one address family.
 import { type Family, familyOf } from "../../schema/address/index.ts";
 import type { Draft } from "./draft.ts";
-import { hostsOf } from "./inventory.ts";
+import { hostsOf } from "./hosts-of.ts";
 import { type Look, Refusal } from "./refusal.ts";
 import type { Steps } from "./steps.ts";
 import { TwoLevelMap } from "./two-level-map.ts";

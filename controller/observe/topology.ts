@@ -17,7 +17,7 @@ export function* tunnelsIn(state: Inventory, interest: InterestIndex, network: N
     const towards = new Map<string, number>();
     for (const mac of interest.macsKnownTo(host, network.vni)) {
       yield;
-      const peer = state.findByMac(network.name, mac)?.vm.host;
+      const peer = state.locate(network.name, { kind: "mac", vni: network.vni, mac })?.host;
       if (peer !== undefined && peer !== host) towards.set(peer, (towards.get(peer) ?? 0) + 1);
     }
     if (towards.size > 0) tunnels.set(host, towards);

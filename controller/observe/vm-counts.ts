@@ -1,10 +1,10 @@
 // How many VMs each host runs.
 import { inSlices } from "../../common/cooperative.ts";
 import { defined } from "../../common/defined.ts";
-import type { Vm } from "../../schema/rest/index.ts";
 import type { InventoryView } from "../auth/view.ts";
-import { type Listing, pageOf } from "../inventory/page.ts";
-import { fitsVm } from "../inventory/search.ts";
+import { fitsVm, type VmsSought } from "../inventory/search.ts";
+import type { Steps } from "../inventory/steps.ts";
+import { addTo } from "../inventory/use-counts.ts";
 
 /**
  * Of those that are seen, in one network or in all; a host with none is left out. In slices.
@@ -17,12 +17,25 @@ export async function countByHost(look: () => InventoryView, network?: string): 
     for (const { name } of seen.hosts()) counts.set(name, seen.countVmsOn(name));
     return counts;
   }
-  const sought = { labels: [], ...defined({ network }) };
-  const listing: Listing<Vm> = {
-    from: (name) => look().vmsFrom(sought, name),
-    fits: (vm) => fitsVm(vm, sought),
-  };
-  const { items } = await inSlices(pageOf(listing, { prefix: "", labels: [], limit: Number.POSITIVE_INFINITY }));
-  for (const { host } of items) counts.set(host, (counts.get(host) ?? 0) + 1);
-  return counts;
+  return inSlices(countSteps(look, { labels: [], ...defined({ network }) }));
+}
+
+/** VMs that are looked at between two steps. */
+const stretch = 512;
+
+function* countSteps(look: () => InventoryView, sought: VmsSought): Steps<ReadonlyMap<string, number>> {
+  const counts = new Map<string, number>();
+  let behind = "";
+  for (;;) {
+    let looked = 0;
+    for (const [name, vm] of look().vmsFrom(sought, behind)) {
+      if (name === behind) continue;
+      behind = name;
+      if (vm && fitsVm(vm, sought)) addTo(counts, vm.host, 1);
+      looked += 1;
+      if (looked === stretch) break;
+    }
+    if (looked < stretch) return counts;
+    yield;
+  }
 }

@@ -2,8 +2,7 @@
 // same interface.
 import type { Revision } from "../../schema/address/index.ts";
 import type { LoggedEvent, ResourceChange, ResourceKind } from "../../schema/events/index.ts";
-import type { Actor } from "../../schema/rest/index.ts";
-import type { Resources } from "../inventory/inventory.ts";
+import type { Actor, Host, Network, Vm } from "../../schema/rest/index.ts";
 import type { TimedRelease } from "../inventory/quarantine.ts";
 import type { AccessStore } from "./access-store.ts";
 import type { CredentialStore } from "./credential-store.ts";
@@ -16,12 +15,19 @@ export interface Commit {
   readonly revision: Revision;
   /** RFC 3339, UTC. */
   readonly time: string;
-  /** Written to the audit trail with the changes. */
-  readonly by: Actor;
   readonly changes: readonly ResourceChange[];
 }
 
-export interface StoredState extends Resources {
+/** As its writer appends it. */
+export interface AuthoredCommit extends Commit {
+  /** Written to the audit trail with the changes. */
+  readonly by: Actor;
+}
+
+/** All but the VMs, which `load` hands over one by one. */
+export interface StoredState {
+  readonly networks: readonly Network[];
+  readonly hosts: readonly Host[];
   /** Of the last commit; 0 where there was none. */
   readonly revision: Revision;
   /** Addresses that VMs lost in the last `limits.quarantineSeconds` at least, in order of time; some may be taken again. */
@@ -66,7 +72,8 @@ export interface LogLimits {
 export interface Store {
   /** Names this history: revisions of different epochs are not comparable. */
   readonly epoch: string;
-  load(): Promise<StoredState>;
+  /** @param onVm called with each VM, in order of their names: there may be more than fit into memory as objects */
+  load(onVm: (vm: Vm) => void): Promise<StoredState>;
   /**
    * Appends the batch to the log: state, events, audit and receipts of all of it, or nothing. Its revisions follow each other and
    * the head of the log, which it was decided on. Durable when the promise resolves. Receipts of the keys in `forget` go before the
@@ -75,7 +82,14 @@ export interface Store {
    * @throws StoreUnavailableError, StoreFullError: nothing was written, the same batch may be tried again
    * @throws StoreBrokenError: the state on disk is unknown
    */
-  commit(batch: readonly Commit[], receipts?: readonly Receipt[], forget?: readonly string[]): Promise<void>;
+  commit(batch: readonly AuthoredCommit[], receipts?: readonly Receipt[], forget?: readonly string[]): Promise<void>;
+  /**
+   * For a decision that appends nothing, such as a refusal: it counts only where nothing was appended behind its head.
+   * @throws HeadMovedError
+   */
+  confirmHead(head: Revision): Promise<void>;
+  /** In order of time. */
+  readReceiptHeads(): Promise<readonly ReceiptHead[]>;
   /** The outcome, where the receipt is still kept. */
   readReceipt(key: string): Promise<string | undefined>;
   /**

@@ -1,12 +1,24 @@
-// The only writer. Queued mutations are decided serially, committed in one transaction, then made visible to readers and
-// published in order of revision. At most one batch is in flight, and readers never see changes that are not durable.
-import { nextRound } from "../../common/cooperative.ts";
+// The only writer of this process. Queued mutations are decided serially, appended to the log in one transaction, then made visible
+// to readers and published in order of revision. At most one batch is in flight, and readers never see changes that are not durable.
+// Where another writer of the log was faster, what it appended is published first, and the batch is decided anew on that.
+import { inSlices, nextRound } from "../../common/cooperative.ts";
 import type { Revision } from "../../schema/address/index.ts";
 import type { Actor } from "../../schema/rest/index.ts";
 import { AddressPools } from "../inventory/address-pools.ts";
+import { CommittedInventory } from "../inventory/committed-inventory.ts";
 import type { Decision, Mutation } from "../inventory/decide.ts";
-import { Inventory } from "../inventory/inventory.ts";
-import { type Commit, type Receipt, type Store, StoreFullError, StoreUnavailableError } from "../store/store.ts";
+import type { Inventory } from "../inventory/inventory.ts";
+import type { PinnedInventory } from "../inventory/pinned-inventory.ts";
+import {
+  type AuthoredCommit,
+  type Commit,
+  HeadMovedError,
+  type Receipt,
+  type Store,
+  StoreFullError,
+  StoreUnavailableError,
+} from "../store/store.ts";
+import { readCommits } from "./log-reader.ts";
 import {
   type ChangeSetOptions,
   type ChangeSetOutcome,
@@ -35,7 +47,7 @@ interface Queued extends Order {
 }
 
 export interface CommitterDeps {
-  readonly store: Pick<Store, "load" | "commit" | "readReceipt">;
+  readonly store: Pick<Store, "load" | "commit" | "confirmHead" | "readEvents" | "readReceiptHeads" | "readReceipt">;
   readonly now: () => Date;
   /** Durable and visible state may differ from here on: the process must stop. */
   readonly onFatal: (error: unknown) => void;
@@ -50,23 +62,36 @@ export class Committer {
 
   private constructor(
     private readonly deps: CommitterDeps,
-    private shown: Inventory,
+    private readonly shown: CommittedInventory,
     /** `current`, plus the batch in flight. */
     private readonly pending: Pending,
     private published: Revision,
   ) {}
 
   static async open(deps: CommitterDeps): Promise<Committer> {
-    const stored = await deps.store.load();
-    const inventory = Inventory.of(stored);
-    const pools = new AddressPools(inventory, stored.released);
-    const pending = new Pending(deps, inventory, pools, new Receipts(stored.receipts));
-    return new Committer(deps, Inventory.of(stored), pending, stored.revision);
+    const inventory = new CommittedInventory();
+    const stored = await deps.store.load((vm) => inventory.fill({ kind: "vm", before: null, after: vm }));
+    for (const after of stored.networks) inventory.fill({ kind: "network", before: null, after });
+    for (const after of stored.hosts) inventory.fill({ kind: "host", before: null, after });
+    const ahead = inventory.fork();
+    const pools = new AddressPools(ahead, stored.released);
+    const pending = new Pending(deps, ahead, pools, new Receipts(stored.receipts));
+    return new Committer(deps, inventory, pending, stored.revision);
   }
 
-  /** The durable, published state. Valid for one turn of the event loop: it may be another object in the next. */
+  /** The durable, published state, always at `revision`: what must be of one revision for longer is pinned. */
   get current(): Inventory {
     return this.shown;
+  }
+
+  /**
+   * `current` as it is now, for as long as it is read: the caller releases it.
+   * @param maxMs until what changes under it is no longer kept, and reading throws PinExpiredError
+   */
+  pin(maxMs: number): PinnedInventory {
+    const timer = setTimeout(() => pinned.expire(), maxMs).unref();
+    const pinned = this.shown.pin(() => clearTimeout(timer));
+    return pinned;
   }
 
   /** The revision up to which `current` has applied the log. */
@@ -144,58 +169,69 @@ export class Committer {
 
   /** Commits a revision of its own, in slices from the decision to the last listener. */
   private async commitChangeSet({ by, mutations, dryRun, resolve, reject }: QueuedChangeSet): Promise<void> {
-    const revision = (this.published + 1) as Revision;
-    let decision: Decision;
+    let decision: Decision | undefined;
+    let refused: unknown;
+    let commit: AuthoredCommit | undefined;
+    const failure = await this.onHead(async () => {
+      const revision = (this.published + 1) as Revision;
+      decision = await this.pending.decideAll(by, mutations, revision).catch((error: unknown) => {
+        refused = error;
+        return undefined;
+      });
+      const { changes } = decision ?? { changes: [] };
+      if (dryRun || changes.length === 0) return this.deps.store.confirmHead(this.published);
+      const made = { revision, time: this.deps.now().toISOString(), by, changes };
+      const ended = await this.pending.followInSlices(changes);
+      try {
+        await this.store([made], []);
+      } catch (error) {
+        await this.pending.undoInSlices(changes, ended);
+        throw error;
+      }
+      commit = made;
+    });
+    if (failure) return this.failed(failure.error, [reject]);
+    if (!decision) return reject(refused);
     try {
-      decision = await this.pending.decideAll(by, mutations, revision);
-    } catch (error) {
-      return reject(error);
-    }
-    const { changes, touched } = decision;
-    if (dryRun || changes.length === 0) return resolve({ touched, revision: this.published });
-    const commit = { revision, time: this.deps.now().toISOString(), by, changes };
-    const ended = await this.pending.followInSlices(changes);
-    try {
-      await this.store([commit], []);
-    } catch (error) {
-      await this.pending.undoInSlices(changes, ended);
-      return this.failed(error, [reject]);
-    }
-    try {
-      await this.publishChangeSet(commit);
+      if (commit) await this.publishChangeSet(commit);
     } catch (error) {
       this.fail(error);
     }
-    resolve({ touched, revision });
+    resolve({ touched: decision.touched, revision: this.published });
   }
 
-  /**
-   * Readers must see all of a revision or nothing. `pending` already has it, so the two are swapped at once, and the old
-   * inventory is updated in slices.
-   */
+  /** Readers must see all of a revision or nothing: they see what is pending, until the tables follow in slices. */
   private async publishChangeSet(commit: Commit): Promise<void> {
-    this.shown = this.pending.exchange(this.shown);
+    const { changes } = commit;
+    await inSlices(this.shown.keepSteps(changes));
+    this.shown.show(changes, this.pending.inventory);
     await this.tell(commit);
-    await this.pending.catchUp(commit.changes);
+    await inSlices(this.shown.arriveSteps(changes, this.pending.inventory));
   }
 
   private async commitBatch(queue: readonly Queued[]): Promise<void> {
-    const batch: Batch = { after: this.published, commits: [], ended: [], receipts: [] };
-    const { commits, receipts } = batch;
-    const settle = queue.map((queued) => this.decideOne(queued, batch));
-    try {
-      if (commits.length + receipts.length > 0) await this.store(commits, receipts);
-    } catch (error) {
-      this.pending.undo(batch);
+    let batch = this.newBatch();
+    let settle: (() => void)[] = [];
+    const failure = await this.onHead(async () => {
+      batch = this.newBatch();
+      settle = queue.map((queued) => this.decideOne(queued, batch));
+      try {
+        await this.append(batch);
+      } catch (error) {
+        this.pending.undo(batch);
+        throw error;
+      }
+    });
+    if (failure) {
       return this.failed(
-        error,
+        failure.error,
         queue.map(({ reject }) => reject),
       );
     }
     this.pending.keepReceipts(batch);
     try {
-      for (const commit of commits) {
-        this.current.apply(commit.changes);
+      for (const commit of batch.commits) {
+        this.shown.apply(commit.changes);
         const told = this.tell(commit);
         // Without a wait if there is nothing to wait for: the next steps must happen in this turn of the event loop.
         if (told) await told;
@@ -206,7 +242,43 @@ export class Committer {
     for (const each of settle) each();
   }
 
-  private async store(commits: readonly Commit[], receipts: readonly Receipt[]): Promise<void> {
+  private newBatch(): Batch {
+    return { after: this.published, commits: [], ended: [], receipts: [] };
+  }
+
+  /** @throws HeadMovedError also where it decides without appending: a refusal counts on the head alone */
+  private async append({ after, commits, receipts }: Batch): Promise<void> {
+    if (commits.length === 0) await this.deps.store.confirmHead(after);
+    if (commits.length + receipts.length > 0) await this.store(commits, receipts);
+  }
+
+  /** Decides and appends, and again for as long as other writers were faster. @returns the error of the last attempt */
+  private async onHead(attempt: () => Promise<void>): Promise<{ readonly error: unknown } | undefined> {
+    for (;;) {
+      try {
+        await attempt();
+        return undefined;
+      } catch (error) {
+        if (!(error instanceof HeadMovedError) || error.head <= this.published) return { error };
+        try {
+          await this.followLog(error.head);
+        } catch (failure) {
+          return { error: failure };
+        }
+      }
+    }
+  }
+
+  /** Applies and publishes what other writers have appended, in order. */
+  private async followLog(head: Revision): Promise<void> {
+    for await (const commit of readCommits(this.deps.store, this.published, head)) {
+      await this.pending.followInSlices(commit.changes);
+      await this.publishChangeSet(commit);
+    }
+    this.pending.reloadReceipts(await this.deps.store.readReceiptHeads());
+  }
+
+  private async store(commits: readonly AuthoredCommit[], receipts: readonly Receipt[]): Promise<void> {
     const startedAt = performance.now();
     const forget = this.pending.takeForgottenReceipts();
     try {

@@ -9,11 +9,11 @@ import type { Actor } from "../../schema/rest/index.ts";
 import type { AddressPools } from "../inventory/address-pools.ts";
 import { type Decision, decide, decideSteps, type Mutation } from "../inventory/decide.ts";
 import type { DecisionContext } from "../inventory/decision-context.ts";
-import { type Inventory, invert } from "../inventory/inventory.ts";
+import type { PendingInventory } from "../inventory/pending-inventory.ts";
 import type { TimedRelease } from "../inventory/quarantine.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import { atOnce, type Steps } from "../inventory/steps.ts";
-import type { Commit, Receipt, Store } from "../store/store.ts";
+import type { AuthoredCommit, Receipt, ReceiptHead, Store } from "../store/store.ts";
 import { ChangeSetRefused, maxRefusals, type Order, type Outcome } from "./orders.ts";
 import type { Receipts } from "./receipts.ts";
 
@@ -21,7 +21,7 @@ import type { Receipts } from "./receipts.ts";
 export interface Batch {
   /** Revision of the log before it. */
   readonly after: Revision;
-  readonly commits: Commit[];
+  readonly commits: AuthoredCommit[];
   /** Of each commit, the releases that it ends. */
   readonly ended: (readonly TimedRelease[])[];
   readonly receipts: (Receipt & { readonly decided: Outcome })[];
@@ -35,7 +35,7 @@ export interface PendingDeps {
 export class Pending {
   constructor(
     private readonly deps: PendingDeps,
-    private inventory: Inventory,
+    readonly inventory: PendingInventory,
     /** Follows `inventory`. */
     private readonly pools: AddressPools,
     private readonly receipts: Receipts,
@@ -61,18 +61,6 @@ export class Pending {
     return decision;
   }
 
-  /** The change set is durable: readers get the pending inventory, and their old one is updated afterwards. */
-  exchange(shown: Inventory): Inventory {
-    const pending = this.inventory;
-    this.inventory = shown;
-    return pending;
-  }
-
-  /** The inventory alone: the pools were updated before. */
-  catchUp(changes: readonly ResourceChange[]): Promise<void> {
-    return inSlices(this.inventory.applySteps(changes));
-  }
-
   /** The batch was not stored. */
   undo({ commits, ended }: Batch): void {
     for (const [i, { changes }] of [...commits.entries()].toReversed()) atOnce(this.undoSteps(changes, ended[i] ?? []));
@@ -93,6 +81,11 @@ export class Pending {
     this.receipts.putBack(keys);
   }
 
+  /** Those that the store has, with what other writers have added. */
+  reloadReceipts(stored: readonly ReceiptHead[]): void {
+    this.receipts.reload(stored);
+  }
+
   /** The batch is stored. */
   keepReceipts({ receipts }: Batch): void {
     for (const receipt of receipts) this.receipts.add(receipt);
@@ -105,7 +98,7 @@ export class Pending {
   }
 
   private *undoSteps(changes: readonly ResourceChange[], ended: readonly TimedRelease[]): Steps<void> {
-    yield* this.inventory.applySteps(invert(changes));
+    yield* this.inventory.revertSteps(changes);
     yield* this.pools.revertSteps(this.inventory, changes, ended);
   }
 

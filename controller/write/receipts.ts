@@ -21,8 +21,14 @@ export class Receipts {
     stored: readonly ReceiptHead[],
     private readonly limits: { readonly ageMs: number; readonly count: number } = receiptLimits,
   ) {
-    for (const head of stored) this.insert(head);
-    while (this.byKey.size > limits.count) this.evict();
+    this.read(stored);
+  }
+
+  /** Another writer may have added some: these are all that the store has now, in order of time. */
+  reload(stored: readonly ReceiptHead[]): void {
+    this.byKey.clear();
+    this.byCaller.clear();
+    this.read(stored);
   }
 
   find(key: string, nowMs: number): ReceiptHead | undefined {
@@ -49,6 +55,11 @@ export class Receipts {
   /** The store has not processed it. */
   putBack(evicted: readonly string[]): void {
     this.evicted = [...evicted, ...this.evicted];
+  }
+
+  private read(stored: readonly ReceiptHead[]): void {
+    for (const head of stored) this.insert(head);
+    while (this.byKey.size > this.limits.count) this.evict();
   }
 
   private insert(head: ReceiptHead): void {

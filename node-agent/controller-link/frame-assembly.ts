@@ -1,9 +1,16 @@
 // The frames of one session, checked for their order. Sets that the controller cut into chunks are joined. Pure.
-import { type ControllerFrame, FrameError, parseControllerFrame } from "../../schema/agent/index.ts";
+import {
+  type ControllerFrame,
+  FrameError,
+  type FrameReader,
+  parseControllerFrame,
+  protocolVersions,
+} from "../../schema/agent/index.ts";
 
 export type Frame<Type extends ControllerFrame["type"]> = Extract<ControllerFrame, { type: Type }>;
 
 export class FrameAssembly {
+  private reader: FrameReader = { protocol: protocolVersions.min, host: "" };
   private asOf = 0;
   private snapshot: Frame<"snapshot"> | undefined;
   private changes: Frame<"changes"> | undefined;
@@ -14,10 +21,11 @@ export class FrameAssembly {
    * @throws FrameError
    */
   add(text: string): ControllerFrame | undefined {
-    const frame = parseControllerFrame(text);
+    const frame = parseControllerFrame(text, this.reader);
     if (!frame || frame.type === "trust") return frame;
     if (frame.asOf < this.asOf) throw new FrameError(`asOf went back from ${this.asOf} to ${frame.asOf}`);
     this.asOf = frame.asOf;
+    if (frame.type === "welcome") this.reader = { protocol: frame.protocol, host: frame.host };
     if (frame.type === "snapshot") return this.addSnapshot(joinSnapshot(this.snapshot, frame));
     if (frame.type === "changes") return this.addChanges(joinChanges(this.changes, frame));
     return frame;

@@ -3,6 +3,7 @@
 import type { ClientRequest } from "node:http";
 import type { Logger } from "pino";
 import { WebSocket } from "ws";
+import { defined } from "../../common/defined.ts";
 import { StateMachine } from "../../common/state-machine.ts";
 import type { BindingKey } from "../../schema/address/index.ts";
 import {
@@ -12,6 +13,7 @@ import {
   chunk,
   closeCodes,
   FrameError,
+  type HeldKind,
   heartbeatMs,
   maxFrameBytes,
 } from "../../schema/agent/index.ts";
@@ -20,16 +22,26 @@ import { type Attempt, afterEnd, type LinkState, type LinkStatus, linkTransition
 
 export type Hello = Omit<Extract<AgentFrame, { type: "hello" }>, "type">;
 
+/** Keys of which the agent has the same: at the position of its hello, if it has anything. */
+export interface Declared {
+  readonly keys: readonly BindingKey[];
+  readonly held?: HeldKind;
+}
+
 export interface LinkHandlers {
   hello(): Hello;
-  /** Every key that the agent holds or waits for, as the new session begins. */
-  interest(): readonly BindingKey[];
+  /** Every key that the agent holds or waits for, as the new session begins: each once. */
+  interest(): readonly Declared[];
   onWelcome(frame: Frame<"welcome">): void;
   /** The whole snapshot. */
   onSnapshot(frame: Frame<"snapshot">): void;
   onAnswers(frame: Frame<"answers"> | Frame<"seed">): void;
   /** The whole set of changes. */
   onChanges(frame: Frame<"changes">): void;
+  onBase(frame: Frame<"base">): void;
+  onDelta(frame: Frame<"delta">): void;
+  onHosts(frame: Frame<"hosts">): void;
+  /** Version 1. */
   onSenders(frame: Frame<"senders">): void;
   onHeartbeat(frame: Frame<"heartbeat">): void;
   onTrust(frame: Frame<"trust">): void;
@@ -156,10 +168,7 @@ export class ControllerLink {
     const frames = new FrameAssembly();
     this.machine.enter({ kind: "syncing", socket, timer: endIfSilent(socket), frames, ...attempt });
     write(socket, { type: "hello", ...this.handlers.hello() });
-    const chunks = chunk(this.handlers.interest());
-    chunks.forEach((keys, i) => {
-      write(socket, { type: "interest", keys, end: i === chunks.length - 1 });
-    });
+    for (const frame of interestFrames(this.handlers.interest())) write(socket, frame);
   }
 
   /** @throws FrameError */
@@ -194,6 +203,15 @@ export class ControllerLink {
       case "changes":
         handlers.onChanges(frame);
         break;
+      case "base":
+        handlers.onBase(frame);
+        break;
+      case "delta":
+        handlers.onDelta(frame);
+        break;
+      case "hosts":
+        handlers.onHosts(frame);
+        break;
       case "senders":
         handlers.onSenders(frame);
         break;
@@ -212,6 +230,13 @@ export class ControllerLink {
     this.handlers.onClosed(reason);
     this.log.warn({ reason, retryMs: Math.round(pauseMs) }, "no session with the controller");
   }
+}
+
+/** At least one frame, the last with the end. */
+export function interestFrames(declared: readonly Declared[]): Extract<AgentFrame, { type: "interest" }>[] {
+  const parts = declared.flatMap(({ keys, held }) => chunk(keys).map((part) => ({ keys: part, ...defined({ held }) })));
+  const all = parts.length > 0 ? parts : [{ keys: [] }];
+  return all.map((part, i) => ({ type: "interest", ...part, end: i === all.length - 1 }));
 }
 
 function write(socket: WebSocket, frame: AgentFrame): void {

@@ -11,7 +11,7 @@ export class Senders {
   private readonly partial = new Map<Vni, Map<string, VtepAddress>>();
 
   /** @returns whether it contained anything new */
-  take({ vni, whole, hosts, end }: SendersFrame): boolean {
+  take({ vni, whole, hosts, end }: Omit<SendersFrame, "type">): boolean {
     const before = whole ? new Map<string, VtepAddress>() : (this.partial.get(vni) ?? this.byVni.get(vni) ?? new Map());
     for (const { host, vtep } of hosts) {
       if (vtep === null) before.delete(host);

@@ -45,7 +45,7 @@ export class UnderlayGuard {
   }
 
   /** @returns whether the rules must follow */
-  take(frame: Extract<ControllerFrame, { type: "senders" }>): boolean {
+  take(frame: Omit<Extract<ControllerFrame, { type: "senders" }>, "type">): boolean {
     return this.senders.take(frame);
   }
 

@@ -3,6 +3,7 @@
 import type { Logger } from "pino";
 import { defined } from "../../common/defined.ts";
 import {
+  type AgentNetwork,
   type Answer,
   addressOf,
   type BindingKey,
@@ -14,8 +15,9 @@ import {
 import { protocolVersions } from "../../schema/agent/index.ts";
 import { version } from "../../schema/version.ts";
 import type { Frame } from "../controller-link/frame-assembly.ts";
-import type { Hello, LinkHandlers } from "../controller-link/link.ts";
+import type { Declared, Hello, LinkHandlers } from "../controller-link/link.ts";
 import type { Releases } from "../controller-link/releases.ts";
+import type { Uplink } from "../controller-link/uplink.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import type { MissResolver } from "../misses/resolver.ts";
 import type { EntryWriter, Programmed } from "../networks/entry-writer.ts";
@@ -24,6 +26,7 @@ import type { RegisteredNetworks } from "../networks/registered-networks.ts";
 import type { Entry } from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import type { Occasion } from "../tables/held-network.ts";
+import type { Replicas } from "../tables/replicas.ts";
 import type { AppliedPosition } from "./applied-position.ts";
 import type { MissOutcomes } from "./miss-outcomes.ts";
 
@@ -40,9 +43,16 @@ export interface Identity {
 /** Which hosts may send to this one. */
 export interface SenderFilter {
   /** @returns whether the rules must follow */
-  take(frame: Frame<"senders">): boolean;
+  take(frame: Omit<Frame<"senders">, "type">): boolean;
   /** Networks that left this host are ignored. */
   keep(vnis: Iterable<Vni>): void;
+}
+
+/** Networks in the agent's memory as a whole. */
+export interface Replication {
+  readonly replicas: Replicas;
+  /** Whether the agent subscribes to the network. */
+  wants(network: AgentNetwork): boolean;
 }
 
 export interface FrameHandlerDependencies {
@@ -55,6 +65,8 @@ export interface FrameHandlerDependencies {
   readonly writer: EntryWriter;
   /** Absent without `--underlay-filter`. */
   readonly underlay: SenderFilter | undefined;
+  readonly replication: Replication;
+  readonly uplink: Pick<Uplink, "send" | "nextId">;
   readonly outcomes: MissOutcomes;
   readonly progress: AppliedPosition;
   readonly reporter: Reporter;
@@ -69,6 +81,8 @@ export class FrameHandler implements LinkHandlers {
   /** Keys of entries of an earlier run in the kernel: queried with the first session. */
   private inherited: readonly BindingKey[] = [];
   private snapshots = 0;
+  /** Of the session. */
+  private protocol: number = protocolVersions.min;
 
   constructor(private readonly deps: FrameHandlerDependencies) {}
 
@@ -91,15 +105,23 @@ export class FrameHandler implements LinkHandlers {
     };
   }
 
-  interest(): BindingKey[] {
+  /** What is asked for has to be answered, also where an answer is cached. */
+  interest(): Declared[] {
     const { held, resolver } = this.deps;
-    const keys = [...held.keys(), ...resolver.unanswered(), ...this.inherited];
-    return [...new Map(keys.map((key) => [keyText(key), key])).values()];
+    const asked = new Map([...resolver.unanswered(), ...this.inherited].map((key) => [keyText(key), key]));
+    const cached = held.keys().filter((key) => !asked.has(keyText(key)));
+    const isAbsent = (key: BindingKey): boolean => held.find(key)?.kind === "absent";
+    return [
+      { keys: cached.filter((key) => !isAbsent(key)), held: "binding" },
+      { keys: cached.filter(isAbsent), held: "tombstone" },
+      { keys: [...asked.values()] },
+    ];
   }
 
   onWelcome(frame: Frame<"welcome">): void {
     const { identity, registered, progress, log } = this.deps;
     progress.begin(frame.epoch, frame.asOf);
+    this.protocol = frame.protocol;
     registered.tunnelEnd = { vtep: frame.vtep, vtepPort: frame.vtepPort };
     if (identity.vtep && identity.vtep !== frame.vtep) {
       log.warn(
@@ -117,9 +139,11 @@ export class FrameHandler implements LinkHandlers {
     const visible = new Set(frame.networks.map((network) => network.vni));
     // An answer about a network that this host may not see means nothing: it may become visible with VMs in it.
     const answers = frame.answers.filter(({ key }) => visible.has(key.vni));
-    const before = this.interest();
+    const before = this.interest().flatMap(({ keys }) => keys);
     this.deps.underlay?.keep(visible);
-    releases.release(held.replace(answers, nowMs()));
+    const withoutRoom =
+      frame.since === undefined ? held.replace(answers, nowMs()) : held.resume(visible, answers, nowMs());
+    releases.release(withoutRoom);
     const work = networks.replace(frame.networks, progress.epoch ?? "");
     // Kept entries of networks that this host may not see are queried again in the next session, perhaps from the right store.
     this.inherited = before.filter((key) => networks.keeps(key.vni));
@@ -131,6 +155,8 @@ export class FrameHandler implements LinkHandlers {
     const programmed = work.then(() => writer.announce(snapshot === this.snapshots ? answers : []));
     outcomes.answered(timelines, frame.answers, nowMs(), programmed);
     progress.acknowledge(frame.asOf, work);
+    this.deps.replication.replicas.keep(visible);
+    this.subscribe(frame.networks);
     this.deps.reporter.flush();
   }
 
@@ -161,18 +187,50 @@ export class FrameHandler implements LinkHandlers {
     outcomes.answered(timelines, frame.answers, startMs, programmed);
     for (const vni of frame.gone) held.forgetNetwork(vni);
     if (frame.gone.length > 0) this.deps.underlay?.keep(this.remaining(frame));
+    const come = frame.networks.filter(({ vni }) => !registered.has(vni));
+    this.deps.replication.replicas.keep(new Set(this.remaining(frame)));
     const changed = networks.change(frame.networks, frame.gone, frame.self);
+    this.subscribe(come);
     for (const { key, binding, revision } of frame.answers) {
       log.debug({ revision, vni: key.vni, key: addressOf(key), vtep: binding?.vtep ?? null }, "change applied");
     }
     progress.acknowledge(frame.asOf, Promise.all([programmed, changed]));
   }
 
+  onBase({ vni, answers, end }: Frame<"base">): void {
+    this.deps.replication.replicas.takeBase(vni, answers, end);
+  }
+
+  onDelta({ vni, answers }: Frame<"delta">): void {
+    this.deps.replication.replicas.takeDelta(vni, answers);
+  }
+
+  /** A session has its subscriptions: each begins with the network, or with the session. Version 1 has none. */
+  private subscribe(networks: readonly AgentNetwork[]): void {
+    const { replication, uplink } = this.deps;
+    if (this.protocol < 2) return;
+    for (const network of networks) {
+      if (!replication.wants(network)) continue;
+      replication.replicas.begin(network.vni);
+      uplink.send({ type: "subscribe", id: uplink.nextId(), vni: network.vni });
+    }
+  }
+
   onTrust(frame: Frame<"trust">): void {
     this.deps.trust(frame);
   }
 
+  /** Others may send to this host, which does not send to itself. */
+  onHosts(frame: Frame<"hosts">): void {
+    const { host: self } = this.deps.identity;
+    this.takeSenders({ ...frame, hosts: frame.hosts.filter(({ host }) => host !== self) });
+  }
+
   onSenders(frame: Frame<"senders">): void {
+    this.takeSenders(frame);
+  }
+
+  private takeSenders(frame: Omit<Frame<"senders">, "type">): void {
     const { underlay, networks } = this.deps;
     if (underlay?.take(frame)) networks.guard();
   }
@@ -198,6 +256,7 @@ export class FrameHandler implements LinkHandlers {
 
   onClosed(): void {
     this.deps.releases.clear();
+    this.deps.replication.replicas.interrupt();
     this.deps.reporter.onClosed();
   }
 }

@@ -105,6 +105,15 @@ export class HeldAnswers {
     return this.notHeld(this.evictBeyondCaps(new Before()));
   }
 
+  /**
+   * Follows the log to a later position: what is held stays unless it is answered otherwise. @param vnis networks that stay
+   * @param answers that changed @returns the keys without room
+   */
+  resume(vnis: ReadonlySet<Vni>, answers: readonly Answer[], nowMs: number): readonly BindingKey[] {
+    for (const vni of this.networks.keys()) if (!vnis.has(vni)) this.networks.delete(vni);
+    return this.take(answers, nowMs, "asked").released;
+  }
+
   forgetNetwork(vni: Vni): void {
     this.networks.delete(vni);
   }

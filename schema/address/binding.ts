@@ -41,14 +41,6 @@ export function keyText(key: BindingKey): string {
   return `${key.vni} ${addressOf(key)}`;
 }
 
-/** Of a key's text: the MAC address, or undefined where it is an IP's. No IPv6 address is written in six pairs. */
-export function findMacOfKey(text: string): MacAddress | undefined {
-  const address = text.slice(text.indexOf(" ") + 1);
-  return address.length === 17 && /^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(address)
-    ? (address as MacAddress)
-    : undefined;
-}
-
 export function addressOf(key: BindingKey): IpAddress | MacAddress {
   return key.kind === "ip" ? key.ip : key.mac;
 }

@@ -1,3 +1,4 @@
 // Addresses and what is known about them: bindings, the answers to misses.
 export * from "./address.ts";
 export * from "./binding.ts";
+export * from "./words.ts";

@@ -3,4 +3,5 @@ export * from "./chunks.ts";
 export * from "./enrolment.ts";
 export * from "./findings.ts";
 export * from "./protocol.ts";
+export { portText, recordText } from "./records.ts";
 export * from "./wire.ts";

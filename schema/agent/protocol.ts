@@ -1,9 +1,9 @@
-// The agent channel: one WebSocket per host at `agentPath`, JSON text frames, ordered both ways. What may be said on it;
-// wire.ts reads it.
+// The agent channel: one WebSocket per host at `agentPath`, JSON text frames, ordered both ways. What may be said on it; wire.ts
+// reads it, and docs/protocol.md describes it. The types are those of both versions: version 2 writes answers as records (records.ts).
 //
-//   agent → controller   hello, interest … end, then resolve, release, applied, report
-//   controller → agent   welcome, snapshot … end, then answers, seed, changes, heartbeat;
-//                        senders before the snapshot or the changes that they belong to; trust at any time
+//   agent → controller   hello, interest … end, then resolve, release, subscribe, unsubscribe, applied, report
+//   controller → agent   welcome, snapshot … end, then answers, seed, changes, base … end, delta, heartbeat;
+//                        hosts (version 1: senders) before the snapshot or the changes that they belong to; trust at any time
 //
 // Frames are at most `maxFrameBytes`; a larger set is chunked, closed by `end: true`, and applied only when whole.
 // Unknown fields and unknown frame types are ignored, so that neighbouring versions work together.
@@ -12,7 +12,7 @@ import type { ReportedFinding } from "./findings.ts";
 
 export const agentPath = "/v1/agent";
 /** Versions of this protocol that this build supports. Both sides use the highest common one. */
-export const protocolVersions = { min: 1, max: 1 } as const;
+export const protocolVersions = { min: 1, max: 2 } as const;
 export const maxFrameBytes = 64 * 1024;
 /** The controller is silent no longer than this; each side gives the other up after three times as long. */
 export const heartbeatMs = 5_000;
@@ -50,17 +50,27 @@ export type AgentFrame =
       readonly vtepPort: number;
       /** Takes part in seeding: its questions prepare the return path elsewhere, and others' here. */
       readonly seeding?: true;
-      /** Accepts only frames from VTEPs of a network's hosts, and wants to receive these. */
+      /** Accepts only frames from VTEPs of a network's hosts, and wants to receive these: host tables, in version 1 senders. */
       readonly senders?: true;
       /** The store and position that the agent's entries are from; absent on the first connection. */
       readonly epoch?: string;
       readonly asOf?: Revision;
     }
   /** All keys that the agent holds: replaces the controller's set for this host. Complete with `end`. */
-  | { readonly type: "interest"; readonly keys: readonly BindingKey[]; readonly end: boolean }
+  | {
+      readonly type: "interest";
+      readonly keys: readonly BindingKey[];
+      /** What the agent has for each of the keys, at the position of its hello. Absent: nothing. */
+      readonly held?: HeldKind;
+      readonly end: boolean;
+    }
   | { readonly type: "resolve"; readonly id: number; readonly questions: readonly Question[] }
   /** Answered with empty `answers` of this id: earlier frames may still contain the keys, later ones do not. */
   | { readonly type: "release"; readonly id: number; readonly keys: readonly BindingKey[] }
+  /** Version 2: all bindings of a network, and their changes from then on. */
+  | { readonly type: "subscribe"; readonly id: number; readonly vni: Vni }
+  /** Answered like a release: frames before its answer may have records of the network, later ones do not. */
+  | { readonly type: "unsubscribe"; readonly id: number; readonly vni: Vni }
   /** The kernel has acknowledged everything up to `revision` (0: nothing yet); `problems` is the whole present list. */
   | {
       readonly type: "applied";
@@ -71,6 +81,14 @@ export type AgentFrame =
     }
   /** What happened on the host and is no inventory. An older controller ignores it. */
   | { readonly type: "report"; readonly reports: readonly ReportedFinding[] };
+
+/** An answer that an agent has: a binding, or a tombstone. */
+export type HeldKind = "binding" | "tombstone";
+
+/** A host that may know a network, with its tunnel end. null: no longer. */
+export type Member =
+  | { readonly host: string; readonly vtep: VtepAddress; readonly port: number }
+  | { readonly host: string; readonly vtep: null };
 
 /** A host whose frames are accepted in a network: it has a VM in it. null: no longer. */
 export interface Sender {
@@ -101,6 +119,8 @@ export type ControllerFrame =
   | {
       readonly type: "snapshot";
       readonly asOf: Revision;
+      /** Keys that were declared as held and are not among `answers` are as at this position. Absent: all keys are answered. */
+      readonly since?: Revision;
       readonly networks: readonly AgentNetwork[];
       readonly answers: readonly Answer[];
       readonly end: boolean;
@@ -120,8 +140,19 @@ export type ControllerFrame =
       readonly end: boolean;
     }
   /**
-   * Sent before the snapshot or the changes to which it belongs. `whole`: replaces all earlier senders of the network.
+   * The host table of a network, or a change of it: sent before the snapshot or the changes to which it belongs. `whole`: replaces the
+   * earlier table.
    */
+  | {
+      readonly type: "hosts";
+      readonly asOf: Revision;
+      readonly vni: Vni;
+      readonly whole: boolean;
+      readonly hosts: readonly Member[];
+      /** More of the same network follow otherwise. */
+      readonly end: boolean;
+    }
+  /** Version 1: the same without the receiving host, and without ports. */
   | {
       readonly type: "senders";
       readonly asOf: Revision;
@@ -131,6 +162,16 @@ export type ControllerFrame =
       /** More of the same network follow otherwise. */
       readonly end: boolean;
     }
+  /** Part of all bindings of a network that the agent has subscribed to. Deltas of the network may come between the parts. */
+  | {
+      readonly type: "base";
+      readonly asOf: Revision;
+      readonly vni: Vni;
+      readonly answers: readonly Answer[];
+      readonly end: boolean;
+    }
+  /** Part of what one revision changed in a network that the agent has subscribed to: the same for all subscribers. */
+  | { readonly type: "delta"; readonly asOf: Revision; readonly vni: Vni; readonly answers: readonly Answer[] }
   | { readonly type: "heartbeat"; readonly asOf: Revision }
   /**
    * The CAs with which to check the controller's certificate from now on (PEM; empty: a public CA), and the issuer of

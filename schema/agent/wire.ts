@@ -16,6 +16,7 @@ import {
 import { Compile, type Static, Type } from "../typebox.ts";
 import { parseFindings, WireFindings } from "./findings.ts";
 import { type AgentFrame, type ControllerFrame, FrameError, type Question } from "./protocol.ts";
+import { parseRecords, WirePort, WireRecord } from "./records.ts";
 
 const WireKey = Type.Union([
   Type.Object({ kind: Type.Literal("ip"), vni: Type.Integer(), ip: Type.String() }),
@@ -69,9 +70,15 @@ const agentWire = {
     epoch: Type.Optional(Type.String({ maxLength: 64 })),
     asOf: Type.Optional(Type.Integer()),
   }),
-  interest: Type.Object({ keys: Type.Array(WireKey), end: Type.Boolean() }),
+  interest: Type.Object({
+    keys: Type.Array(WireKey),
+    held: Type.Optional(Type.Union([Type.Literal("binding"), Type.Literal("tombstone")])),
+    end: Type.Boolean(),
+  }),
   resolve: Type.Object({ id: Type.Integer(), questions: Type.Array(WireQuestion) }),
   release: Type.Object({ id: Type.Integer(), keys: Type.Array(WireKey) }),
+  subscribe: Type.Object({ id: Type.Integer(), vni: Type.Integer() }),
+  unsubscribe: Type.Object({ id: Type.Integer(), vni: Type.Integer() }),
   applied: Type.Object({
     revision: Type.Integer(),
     problems: Type.Array(Type.String({ maxLength: 512 }), { maxItems: 64 }),
@@ -85,7 +92,8 @@ const agentWire = {
   }),
   report: WireFindings,
 };
-const controllerWire = {
+/** The same in both versions. */
+const commonWire = {
   welcome: Type.Object({
     protocol: Type.Integer(),
     epoch: Type.String(),
@@ -93,22 +101,34 @@ const controllerWire = {
     host: Type.String(),
     ...WireSelf,
   }),
+  heartbeat: Type.Object({ asOf: Type.Integer() }),
+  trust: Type.Object({ ca: Type.String(), issuer: Type.String({ maxLength: 256 }) }),
+};
+
+/** @param answers the fields with the answers */
+const answeringWire = <Fields extends Record<string, Type.TSchema>>(answers: Fields) => ({
   snapshot: Type.Object({
     asOf: Type.Integer(),
+    since: Type.Optional(Type.Integer()),
     networks: Type.Array(WireNetwork),
-    answers: Type.Array(WireAnswer),
+    ...answers,
     end: Type.Boolean(),
   }),
-  seed: Type.Object({ asOf: Type.Integer(), answers: Type.Array(WireAnswer) }),
-  answers: Type.Object({ id: Type.Integer(), asOf: Type.Integer(), answers: Type.Array(WireAnswer) }),
+  seed: Type.Object({ asOf: Type.Integer(), ...answers }),
+  answers: Type.Object({ id: Type.Integer(), asOf: Type.Integer(), ...answers }),
   changes: Type.Object({
     asOf: Type.Integer(),
     networks: Type.Array(WireNetwork),
     gone: Type.Array(Type.Integer()),
-    answers: Type.Array(WireAnswer),
+    ...answers,
     self: Type.Optional(Type.Object(WireSelf)),
     end: Type.Boolean(),
   }),
+});
+
+const controllerWire1 = {
+  ...commonWire,
+  ...answeringWire({ answers: Type.Array(WireAnswer) }),
   senders: Type.Object({
     asOf: Type.Integer(),
     vni: Type.Integer(),
@@ -116,16 +136,38 @@ const controllerWire = {
     hosts: Type.Array(Type.Object({ host: Type.String(), vtep: Type.Union([Type.String(), Type.Null()]) })),
     end: Type.Boolean(),
   }),
-  heartbeat: Type.Object({ asOf: Type.Integer() }),
-  trust: Type.Object({ ca: Type.String(), issuer: Type.String({ maxLength: 256 }) }),
+};
+const controllerWire2 = {
+  ...commonWire,
+  base: Type.Object({
+    asOf: Type.Integer(),
+    vni: Type.Integer(),
+    records: Type.Array(WireRecord),
+    end: Type.Boolean(),
+  }),
+  delta: Type.Object({ asOf: Type.Integer(), vni: Type.Integer(), records: Type.Array(WireRecord) }),
+  ...answeringWire({ records: Type.Array(WireRecord), ports: Type.Optional(Type.Array(WirePort)) }),
+  hosts: Type.Object({
+    asOf: Type.Integer(),
+    vni: Type.Integer(),
+    whole: Type.Boolean(),
+    hosts: Type.Array(
+      Type.Union([
+        Type.Object({ host: Type.String(), vtep: Type.String(), port: WireSelf.vtepPort }),
+        Type.Object({ host: Type.String(), vtep: Type.Null() }),
+      ]),
+    ),
+    end: Type.Boolean(),
+  }),
 };
 
 type Wire<T extends Type.TSchema> = Static<T>;
 
-const checkAgent = Object.fromEntries(Object.entries(agentWire).map(([type, schema]) => [type, Compile(schema)]));
-const checkController = Object.fromEntries(
-  Object.entries(controllerWire).map(([type, schema]) => [type, Compile(schema)]),
-);
+const compileAll = (wires: Record<string, Type.TSchema>) =>
+  Object.fromEntries(Object.entries(wires).map(([type, schema]) => [type, Compile(schema)]));
+const checkAgent = compileAll(agentWire);
+const checkController1 = compileAll(controllerWire1);
+const checkController2 = compileAll(controllerWire2);
 
 /** The frame's fields with the form of `type` checked, or undefined where the type is not known here. */
 function parseWire(text: string, checks: Record<string, (typeof checkAgent)[string]>): { type: string } | undefined {
@@ -209,11 +251,20 @@ export function parseAgentFrame(text: string): AgentFrame | undefined {
           ...(wire.asOf === undefined ? {} : { asOf: parseRevision(wire.asOf) }),
         };
       case "interest":
-        return { type: "interest", keys: wire.keys.map(parseKey), end: wire.end };
+        return {
+          type: "interest",
+          keys: wire.keys.map(parseKey),
+          ...(wire.held === undefined ? {} : { held: wire.held }),
+          end: wire.end,
+        };
       case "resolve":
         return { type: "resolve", id: wire.id, questions: wire.questions.map(parseQuestion) };
       case "release":
         return { type: "release", id: wire.id, keys: wire.keys.map(parseKey) };
+      case "subscribe":
+        return { type: "subscribe", id: wire.id, vni: parseVni(wire.vni) };
+      case "unsubscribe":
+        return { type: "unsubscribe", id: wire.id, vni: parseVni(wire.vni) };
       case "applied":
         return {
           type: "applied",
@@ -227,13 +278,29 @@ export function parseAgentFrame(text: string): AgentFrame | undefined {
   });
 }
 
+/** What the answers in a frame depend on. */
+export interface FrameReader {
+  /** The version of the session; 1 before the welcome. */
+  readonly protocol: number;
+  /** The host that reads. */
+  readonly host: string;
+}
+
+type WithAnswers =
+  | { readonly answers: readonly Wire<typeof WireAnswer>[] }
+  | { readonly records: readonly Wire<typeof WireRecord>[]; readonly ports?: readonly Wire<typeof WirePort>[] };
+type ControllerWire = WireFrame<typeof controllerWire1> | WireFrame<typeof controllerWire2>;
+
 /** @returns undefined for a frame type that a newer controller knows. @throws FrameError */
-export function parseControllerFrame(text: string): ControllerFrame | undefined {
-  const wire = parseWire(text, checkController) as WireFrame<typeof controllerWire> | undefined;
+export function parseControllerFrame(text: string, reader: FrameReader): ControllerFrame | undefined {
+  const checks = reader.protocol === 1 ? checkController1 : checkController2;
+  const wire = parseWire(text, checks) as ControllerWire | undefined;
   if (!wire) return undefined;
   if (wire.type === "trust") return { type: "trust", ca: wire.ca, issuer: wire.issuer };
   return asFrameError((): ControllerFrame => {
     const asOf = parseRevision(wire.asOf);
+    const answersOf = (frame: WithAnswers): Answer[] =>
+      "records" in frame ? parseRecords(frame, asOf, reader.host) : frame.answers.map(parseAnswer);
     switch (wire.type) {
       case "welcome":
         return {
@@ -249,24 +316,36 @@ export function parseControllerFrame(text: string): ControllerFrame | undefined 
         return {
           type: "snapshot",
           asOf,
+          ...(wire.since === undefined ? {} : { since: parseRevision(wire.since) }),
           networks: wire.networks.map(parseAgentNetwork),
-          answers: wire.answers.map(parseAnswer),
+          answers: answersOf(wire),
           end: wire.end,
         };
       case "seed":
-        return { type: "seed", asOf, answers: wire.answers.map(parseAnswer) };
+        return { type: "seed", asOf, answers: answersOf(wire) };
       case "answers":
-        return { type: "answers", id: wire.id, asOf, answers: wire.answers.map(parseAnswer) };
+        return { type: "answers", id: wire.id, asOf, answers: answersOf(wire) };
       case "changes":
         return {
           type: "changes",
           asOf,
           networks: wire.networks.map(parseAgentNetwork),
           gone: wire.gone.map(parseVni),
-          answers: wire.answers.map(parseAnswer),
+          answers: answersOf(wire),
           ...(wire.self ? { self: { vtep: parseVtep(wire.self.vtep), vtepPort: wire.self.vtepPort } } : {}),
           end: wire.end,
         };
+      case "base":
+        return { type: "base", asOf, vni: parseVni(wire.vni), answers: answersOf(wire), end: wire.end };
+      case "delta":
+        return { type: "delta", asOf, vni: parseVni(wire.vni), answers: answersOf(wire) };
+      case "hosts": {
+        const hosts = wire.hosts.map((each) => {
+          const { host } = each;
+          return each.vtep === null ? { host, vtep: null } : { host, vtep: parseVtep(each.vtep), port: each.port };
+        });
+        return { type: "hosts", asOf, vni: parseVni(wire.vni), whole: wire.whole, hosts, end: wire.end };
+      }
       case "senders": {
         const hosts = wire.hosts.map(({ host, vtep }) => ({ host, vtep: vtep === null ? null : parseVtep(vtep) }));
         return { type: "senders", asOf, vni: parseVni(wire.vni), whole: wire.whole, hosts, end: wire.end };

@@ -15,6 +15,7 @@ import {
   startSecured,
   temporaryDatabase,
 } from "../integration/harness.ts";
+import { loadAll } from "../support/stored.ts";
 
 const ndjson = { "content-type": "application/x-ndjson" };
 const on = (host: string, more: object, network = "blue") => ({ host, interfaces: [{ network, ips: [], ...more }] });
@@ -285,7 +286,7 @@ describe("a database in which two interfaces have one port", () => {
     await populate(first);
     await first.stop();
     const store = openSqliteStore(db);
-    const { revision } = await store.load();
+    const { revision } = await loadAll(store);
     const at = parseRevision(revision + 1);
     const changes = ["one", "two"].map((name, i): ResourceChange => {
       const body = { host: "a", interfaces: [{ network: "blue", mac: `52:54:00:00:01:0${i}`, ips: [], port: "tap1" }] };

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
 import { receiptLimits } from "../../controller/store/store.ts";
 import { call, populate, startSecured } from "../integration/harness.ts";
+import { loadAll } from "../support/stored.ts";
 
 test("a tenant that fills the room for idempotency keys evicts no other tenant's key, also after a restart", async () => {
   const first = await startSecured();
@@ -42,6 +43,6 @@ test("a tenant that fills the room for idempotency keys evicts no other tenant's
   expect((await post(third, attacker.token, "new-19", "red")).headers.get("idempotency-replayed")).toBe("true");
   await third.stop();
   const kept = openSqliteStore(first.db);
-  expect((await kept.load()).receipts.length).toBeLessThanOrEqual(receiptLimits.count);
+  expect((await loadAll(kept)).receipts.length).toBeLessThanOrEqual(receiptLimits.count);
   await kept.close();
 });

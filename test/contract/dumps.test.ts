@@ -6,6 +6,7 @@ import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
 import { readMigrations } from "../../controller/store/sqlite/migrations.ts";
 import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
+import { loadAll } from "../support/stored.ts";
 
 const directory = new URL("../dumps/", import.meta.url);
 const dumps = readdirSync(directory).sort();
@@ -37,7 +38,7 @@ test.each(dumps)("%s", async (dump) => {
   old.exec(readFileSync(new URL(dump, directory), "utf8"));
   old.close();
   const store = openSqliteStore(path);
-  const { revision, networks, hosts, vms } = await store.load();
+  const { revision, networks, hosts, vms } = await loadAll(store);
   expect(revision).toBe(7);
   expect(networks).toMatchObject([{ name: "blue", vni: 100, subnets: ["10.0.0.0/24", "fd00::/64"], mtu: 1450 }]);
   expect(hosts).toMatchObject([
@@ -82,7 +83,7 @@ test("VMs without interfaces belong to the networks of their last interfaces in 
   log(13, "made again", side("another", "blue"), side("another"));
   old.close();
   const store = openSqliteStore(path);
-  const { vms } = await store.load();
+  const { vms } = await loadAll(store);
   const owners = Object.fromEntries(vms.map(({ name, ownerNetworks }) => [name, ownerNetworks]));
   expect(owners).toEqual({ "web-1": undefined, attached: undefined, detached: ["blue", "red"] });
   await store.close();

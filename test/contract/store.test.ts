@@ -6,10 +6,11 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
-import { Inventory } from "../../controller/inventory/inventory.ts";
+import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import { newestOf, readMigrations } from "../../controller/store/sqlite/migrations.ts";
 import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
 import { StoreBrokenError, StoreOpenError, StoreUnavailableError } from "../../controller/store/store.ts";
+import { loadAll } from "../support/stored.ts";
 import { commitsOf, hostPut, networkPut, storeContract, vmPut } from "./store.ts";
 
 function temporaryPath(): string {
@@ -67,9 +68,7 @@ test("the thread that writes commits has the same settings, and may wait longer"
   const source = new URL(`data:text/javascript,${encodeURIComponent(spiedWorker)}`);
   const worker = new Worker(source, { workerData: { path } });
   onTestFinished(async () => void (await worker.terminate()));
-  worker.postMessage({ do: "begin" });
-  worker.postMessage({ do: "commit" });
-  worker.postMessage({ do: "end" });
+  for (const order of ["begin", "commit", "end"]) worker.postMessage(JSON.stringify({ do: order }));
   const messages: unknown[] = [];
   for await (const [message] of on(worker, "message")) if (messages.push(message) === 3) break;
   const settings = { journal_mode: "wal", synchronous: 2, foreign_keys: 1, busy_timeout: 1_000 };
@@ -132,14 +131,14 @@ test("a path that cannot be created is refused", () => {
 test("a database locked by another process is unavailable, and nothing of the batch is written", async () => {
   const path = temporaryPath();
   const store = openSqliteStore(path);
-  const batch = commitsOf(new Inventory(), 1, [networkPut("blue", 100)]);
+  const batch = commitsOf(new CommittedInventory(), 1, [networkPut("blue", 100)]);
   const other = new Database(path);
   other.exec("BEGIN IMMEDIATE");
   await expect(store.commit(batch)).rejects.toThrow(StoreUnavailableError);
   other.exec("ROLLBACK");
   other.close();
   await store.commit(batch);
-  expect((await store.load()).revision).toBe(1);
+  expect((await loadAll(store)).revision).toBe(1);
   await store.close();
 });
 
@@ -149,7 +148,7 @@ test("a large revision that fails half way leaves nothing, and can be written ag
   const lock = new Database(path);
   lock.exec("BEGIN IMMEDIATE");
   const many = Array.from({ length: 1_000 }, (_, i) => networkPut(`n-${i}`, 1_000 + i));
-  const batch = commitsOf(new Inventory(), 1, many);
+  const batch = commitsOf(new CommittedInventory(), 1, many);
   await expect(store.commit(batch)).rejects.toThrow(StoreUnavailableError);
   lock.exec("ROLLBACK");
   lock.exec(
@@ -158,9 +157,9 @@ test("a large revision that fails half way leaves nothing, and can be written ag
   await expect(store.commit(batch)).rejects.toThrow(StoreBrokenError);
   lock.exec("DROP TRIGGER full");
   lock.close();
-  expect(await store.load()).toMatchObject({ revision: 0, networks: [] });
+  expect(await loadAll(store)).toMatchObject({ revision: 0, networks: [] });
   await store.commit(batch);
-  expect((await store.load()).networks).toHaveLength(1_000);
+  expect((await loadAll(store)).networks).toHaveLength(1_000);
   await store.close();
 });
 
@@ -170,9 +169,9 @@ test("damage found at run time breaks the store", async () => {
   const other = new Database(path);
   other.exec("DROP TABLE ips");
   other.close();
-  const state = new Inventory();
+  const state = new CommittedInventory();
   const batch = commitsOf(state, 1, [networkPut("blue", 100)], [hostPut("a", "192.0.2.1")], [vmPut("web-1", "a", 1)]);
   await expect(store.commit(batch)).rejects.toThrow(StoreBrokenError);
-  expect((await store.load()).revision).toBe(0);
+  expect((await loadAll(store)).revision).toBe(0);
   await store.close();
 });

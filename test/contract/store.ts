@@ -1,10 +1,10 @@
 // What every store must do. The embedded one runs it today; a replicated one has to pass it unchanged.
 import { randomUUID } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import { decide, type Mutation } from "../../controller/inventory/decide.ts";
-import { Inventory } from "../../controller/inventory/inventory.ts";
 import {
-  type Commit,
+  type AuthoredCommit,
   HeadMovedError,
   LogCompactedError,
   type LogPosition,
@@ -13,6 +13,7 @@ import {
 import { parseRevision, type Revision } from "../../schema/address/index.ts";
 import { parseHost, parseNetwork, parseVm } from "../../schema/rest/index.ts";
 import { by } from "../support/actors.ts";
+import { loadAll } from "../support/stored.ts";
 
 export interface StoreUnderTest {
   /** Opens what `close` closed, or a new one the first time. */
@@ -38,7 +39,11 @@ export const vmPut = (name: string, host: string, n: number): Mutation => ({
 });
 
 /** Commits as the committer would make them, each list of mutations one revision. */
-export function commitsOf(state: Inventory, from: number, ...lists: readonly (readonly Mutation[])[]): Commit[] {
+export function commitsOf(
+  state: CommittedInventory,
+  from: number,
+  ...lists: readonly (readonly Mutation[])[]
+): AuthoredCommit[] {
   return lists.map((mutations, i) => {
     const revision = parseRevision(from + i);
     const { changes } = decide(state, mutations, { revision, newUid: randomUUID });
@@ -59,7 +64,14 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
   describe(`store: ${name}`, () => {
     test("a new one is empty, at revision 0", async () => {
       const store = await make().open();
-      expect(await store.load()).toEqual({ revision: 0, networks: [], hosts: [], vms: [], released: [], receipts: [] });
+      expect(await loadAll(store)).toEqual({
+        revision: 0,
+        networks: [],
+        hosts: [],
+        vms: [],
+        released: [],
+        receipts: [],
+      });
       expect(await allEvents(store, 10)).toEqual([]);
       await store.close();
     });
@@ -67,7 +79,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
     test("a revision of thousands of changes is written like a small one, swaps included", async () => {
       const { open } = make();
       const store = await open();
-      const state = new Inventory();
+      const state = new CommittedInventory();
       const networks = Array.from({ length: 1_000 }, (_, i) => networkPut(`n-${i}`, 1_000 + i));
       const swapped = networks.map((_, i) => networkPut(`n-${i}`, 1_000 + ((i + 1) % networks.length)));
       await store.commit(commitsOf(state, 1, networks, [hostPut("a", "192.0.2.1")]));
@@ -76,7 +88,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       expect(third.map(({ revision, index }) => [revision, index])).toEqual(networks.map((_, i) => [3, i]));
       await store.close();
       const again = await open();
-      const { networks: read, hosts, revision } = await again.load();
+      const { networks: read, hosts, revision } = await loadAll(again);
       expect([byName(read), hosts, revision]).toEqual([byName(state.listNetworks()), state.listHosts(), 3]);
       await again.close();
     });
@@ -86,7 +98,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       const receipt = (key: string) => ({ key, fingerprint: "f", atMs: 1, outcome: `{"of":"${key}"}` });
       await store.commit([], [receipt("token a 1"), receipt("token a 2"), receipt("token b 1")]);
       await store.commit([], [receipt("token a 2")], ["token a 1", "token a 2", "token c 9"]);
-      expect((await store.load()).receipts.map(({ key }) => key)).toEqual(["token b 1", "token a 2"]);
+      expect((await loadAll(store)).receipts.map(({ key }) => key)).toEqual(["token b 1", "token a 2"]);
       expect(await store.readReceipt("token a 1")).toBeUndefined();
       expect(await store.readReceipt("token a 2")).toBe('{"of":"token a 2"}');
       await store.close();
@@ -94,7 +106,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
 
     test("reads the log backwards too, all of it or of one resource", async () => {
       const store = await make().open();
-      const state = new Inventory();
+      const state = new CommittedInventory();
       const commits = commitsOf(
         state,
         1,
@@ -121,7 +133,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
     test("after reopening it has the same state, log and epoch", async () => {
       const place = make();
       const store = await place.open();
-      const state = new Inventory();
+      const state = new CommittedInventory();
       const batch = commitsOf(
         state,
         1,
@@ -140,7 +152,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
 
       const again = await place.open();
       expect(again.epoch).toBe(store.epoch);
-      const { revision, networks, hosts, vms } = await again.load();
+      const { revision, networks, hosts, vms } = await loadAll(again);
       expect(revision).toBe(8);
       expect(networks).toEqual(state.listNetworks());
       expect(byName(hosts)).toEqual(state.listHosts());
@@ -164,7 +176,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
     test("one change set may swap addresses, VTEPs and VNIs, and replace resources that it deletes", async () => {
       const place = make();
       const store = await place.open();
-      const state = new Inventory();
+      const state = new CommittedInventory();
       const batch = commitsOf(
         state,
         1,
@@ -181,7 +193,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       await store.commit(batch);
       await store.close();
       const again = await place.open();
-      const stored = await again.load();
+      const stored = await loadAll(again);
       expect(byName(stored.networks)).toEqual(state.listNetworks());
       expect(byName(stored.hosts)).toEqual(state.listHosts());
       expect(stored.vms).toEqual([]);
@@ -190,16 +202,23 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
 
     test("a batch in which one commit cannot be stored leaves nothing", async () => {
       const store = await make().open();
-      const batch = commitsOf(new Inventory(), 1, [networkPut("blue", 100)], [hostPut("a", "192.0.2.1")]);
+      const batch = commitsOf(new CommittedInventory(), 1, [networkPut("blue", 100)], [hostPut("a", "192.0.2.1")]);
       const [first, second] = batch;
       if (!first || !second) throw new Error("unreachable");
       await expect(
         store.commit([first, { ...second, changes: [...second.changes, ...second.changes] }]),
       ).rejects.toThrow();
-      expect(await store.load()).toEqual({ revision: 0, networks: [], hosts: [], vms: [], released: [], receipts: [] });
+      expect(await loadAll(store)).toEqual({
+        revision: 0,
+        networks: [],
+        hosts: [],
+        vms: [],
+        released: [],
+        receipts: [],
+      });
       expect(await allEvents(store, 10)).toEqual([]);
       await store.commit(batch);
-      expect((await store.load()).revision).toBe(2);
+      expect((await loadAll(store)).revision).toBe(2);
       await store.close();
     });
 
@@ -210,29 +229,33 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       "a %s batch that was decided on an older head is refused, and is appended when decided anew",
       async (_, size) => {
         const store = await make().open();
-        const ours = new Inventory();
+        const ours = new CommittedInventory();
         await store.commit(commitsOf(ours, 1, [networkPut("blue", 100)]));
-        const theirs = Inventory.of(await store.load());
+        const theirs = CommittedInventory.of(await loadAll(store));
         await store.commit(commitsOf(theirs, 2, [hostPut("a", "192.0.2.1")]));
         const many = Array.from({ length: size }, (_, i) => networkPut(`n-${i}`, 1_000 + i));
         const stale = commitsOf(ours, 2, many);
         const error = await store.commit(stale).catch((error: unknown) => error);
         expect(error).toBeInstanceOf(HeadMovedError);
         expect(error).toMatchObject({ head: 2 });
-        const ahead = commitsOf(Inventory.of(await store.load()), 4, many);
+        const ahead = commitsOf(CommittedInventory.of(await loadAll(store)), 4, many);
         await expect(store.commit(ahead)).rejects.toThrow(HeadMovedError);
-        expect(await store.load()).toMatchObject({ revision: 2, networks: [{ name: "blue" }], hosts: [{ name: "a" }] });
+        expect(await loadAll(store)).toMatchObject({
+          revision: 2,
+          networks: [{ name: "blue" }],
+          hosts: [{ name: "a" }],
+        });
         await store.commit(commitsOf(theirs, 3, many));
-        expect(await store.load()).toMatchObject({ revision: 3 });
+        expect(await loadAll(store)).toMatchObject({ revision: 3 });
         await store.close();
       },
     );
 
     test("simultaneous batches are appended in order, each with its precondition checked", async () => {
       const store = await make().open();
-      const state = new Inventory();
+      const state = new CommittedInventory();
       const batches = [1, 2, 3, 4].map((n) => commitsOf(state, n, [networkPut(`n${n}`, n)]));
-      const again = commitsOf(new Inventory(), 3, [networkPut("other", 9)]);
+      const again = commitsOf(new CommittedInventory(), 3, [networkPut("other", 9)]);
       const results = await Promise.allSettled([...batches, again].map((batch) => store.commit(batch)));
       expect(results.map(({ status }) => status)).toEqual([
         "fulfilled",
@@ -248,7 +271,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
     test("events are read in pages by position, up to a revision", async () => {
       const store = await make().open();
       const batch = commitsOf(
-        new Inventory(),
+        new CommittedInventory(),
         1,
         [networkPut("n1", 1), networkPut("n2", 2), networkPut("n3", 3)],
         [networkPut("n4", 4)],
@@ -272,7 +295,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       const store = await place.open();
       const lists = [[1, 2, 3], [4], [5, 6, 7, 8], [9], [10]];
       const batch = commitsOf(
-        new Inventory(),
+        new CommittedInventory(),
         1,
         ...lists.map((vnis) => vnis.map((vni) => networkPut(`n${vni}`, vni))),
       ).map((commit) => ({ ...commit, time: `2026-01-0${commit.revision}T00:00:00.000Z` }));
@@ -297,7 +320,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       const again = await place.open();
       while (await again.compactLog({ before: "9999", maxEvents: 0 }, 2));
       expect(await again.logExtent()).toEqual({ compacted: 4, events: 1 });
-      expect((await again.load()).revision).toBe(5);
+      expect((await loadAll(again)).revision).toBe(5);
       await again.close();
     });
   });

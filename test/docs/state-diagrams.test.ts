@@ -1,4 +1,4 @@
-// The state diagrams of ARCHITECTURE.md show the transitions that the code allows, no more and no fewer.
+// The state diagrams of ARCHITECTURE.md and docs/protocol.md show the transitions that the code allows, no more and no fewer.
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
@@ -6,10 +6,9 @@ import type { Transitions } from "../../common/state-machine.ts";
 import { sessionTransitions } from "../../controller/agents/session-state.ts";
 import { linkTransitions } from "../../node-agent/controller-link/link-state.ts";
 
-const paragraphs = readFileSync(join(resolve(import.meta.dirname, "../.."), "ARCHITECTURE.md"), "utf8").split(/\n{2,}/);
-
-/** In the diagram below the paragraph that names `file`. */
-function arrowsDrawn(file: string): string[] {
+/** In the diagram of a page below the paragraph that names `file`. */
+function arrowsDrawn(page: string, file: string): string[] {
+  const paragraphs = readFileSync(join(resolve(import.meta.dirname, "../.."), page), "utf8").split(/\n{2,}/);
   const diagram = paragraphs.find(
     (each, i) => each.startsWith("```mermaid\nstateDiagram-v2\n") && paragraphs[i - 1]?.includes(`\`${file}\``),
   );
@@ -26,8 +25,24 @@ function arrowsAllowed(first: string, transitions: Transitions<string>): string[
 }
 
 test.each([
-  { file: "node-agent/controller-link/link-state.ts", first: "idle", transitions: linkTransitions },
-  { file: "controller/agents/session-state.ts", first: "greeting", transitions: sessionTransitions },
-])("the diagram of $file matches the code", ({ file, first, transitions }) => {
-  expect(arrowsDrawn(file)).toEqual(arrowsAllowed(first, transitions));
+  {
+    page: "ARCHITECTURE.md",
+    file: "node-agent/controller-link/link-state.ts",
+    first: "idle",
+    transitions: linkTransitions,
+  },
+  {
+    page: "ARCHITECTURE.md",
+    file: "controller/agents/session-state.ts",
+    first: "greeting",
+    transitions: sessionTransitions,
+  },
+  {
+    page: "docs/protocol.md",
+    file: "controller/agents/session-state.ts",
+    first: "greeting",
+    transitions: sessionTransitions,
+  },
+])("the diagram of $file in $page matches the code", ({ page, file, first, transitions }) => {
+  expect(arrowsDrawn(page, file)).toEqual(arrowsAllowed(first, transitions));
 });

@@ -74,7 +74,7 @@ describe("opening a session", () => {
     const controller = await startController();
     await populate(controller);
     const agent = controller.agent("a");
-    void agent.hello({ protocol: { min: 2, max: 3 } }).catch(() => {});
+    void agent.hello({ protocol: { min: 3, max: 4 } }).catch(() => {});
     expect((await agent.closed).code).toBe(closeCodes.protocolUnsupported);
   });
 

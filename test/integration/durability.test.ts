@@ -9,11 +9,13 @@ function faulty(store: Store, state: { failure: Error | undefined }): Store {
     epoch: store.epoch,
     access: store.access,
     credentials: store.credentials,
-    load: () => store.load(),
+    load: (onVm) => store.load(onVm),
     commit: async (...args) => {
       if (state.failure) throw state.failure;
       await store.commit(...args);
     },
+    confirmHead: (head) => store.confirmHead(head),
+    readReceiptHeads: () => store.readReceiptHeads(),
     readReceipt: (key) => store.readReceipt(key),
     readEvents: (...args) => store.readEvents(...args),
     logExtent: () => store.logExtent(),

@@ -11,6 +11,7 @@ import { type AppOptions, buildApp } from "../../controller/app.ts";
 import { makeToken } from "../../controller/auth/tokens.ts";
 import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
 import type { Store } from "../../controller/store/store.ts";
+import { type Declared, interestFrames } from "../../node-agent/controller-link/link.ts";
 import { type AgentFrame, agentPath, type ControllerFrame, parseControllerFrame } from "../../schema/agent/index.ts";
 import type {
   BookmarkCloudEvent,
@@ -235,6 +236,8 @@ export class EventConsumer extends Client<CloudEvent> {
 type FrameOf<Type extends ControllerFrame["type"]> = Extract<ControllerFrame, { type: Type }>;
 
 export class AgentClient extends Client<ControllerFrame> {
+  /** All messages as they came. */
+  readonly texts: readonly string[];
   private fences = 0;
 
   constructor(
@@ -242,7 +245,15 @@ export class AgentClient extends Client<ControllerFrame> {
     private readonly host: string,
     options: ClientOptions = {},
   ) {
-    super(url, options, parseControllerFrame);
+    const reader = { protocol: 1, host };
+    const texts: string[] = [];
+    super(url, options, (text) => {
+      texts.push(text);
+      const frame = parseControllerFrame(text, reader);
+      if (frame?.type === "welcome") reader.protocol = frame.protocol;
+      return frame;
+    });
+    this.texts = texts;
   }
 
   async hello(more: Partial<Extract<AgentFrame, { type: "hello" }>> = {}): Promise<FrameOf<"welcome">> {
@@ -254,8 +265,13 @@ export class AgentClient extends Client<ControllerFrame> {
 
   /** Hello, interest, and the snapshot that follows. */
   async connect(...[keys = [], more = {}]: [FrameOfAgent<"interest">["keys"]?, Parameters<AgentClient["hello"]>[0]?]) {
+    return this.declare([{ keys }], more);
+  }
+
+  /** As `connect`, with what the host has for its keys. */
+  async declare(declared: readonly Declared[], more: Parameters<AgentClient["hello"]>[0] = {}) {
     await this.hello(more);
-    this.send({ type: "interest", keys, end: true });
+    for (const frame of interestFrames(declared)) this.send(frame);
     await this.until((frame) => frame.type === "snapshot" && frame.end);
     return this;
   }

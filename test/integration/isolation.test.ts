@@ -2,8 +2,9 @@
 // hosts ask and limited tokens follow. All output of the controller is compared with the state at its revision.
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import type { Mutation } from "../../controller/inventory/decide.ts";
-import { hostsOf, Inventory } from "../../controller/inventory/inventory.ts";
+import { hostsOf } from "../../controller/inventory/hosts-of.ts";
 import { type Answer, type BindingKey, parseIp, parseMac, parseVni } from "../../schema/address/index.ts";
 import type { ControllerFrame } from "../../schema/agent/index.ts";
 import type { CloudEvent, ResourceChange } from "../../schema/events/index.ts";
@@ -147,7 +148,7 @@ function requestFor(mutation: Mutation): [string, string, unknown?] {
 
 /** The state after each revision, from the whole log. */
 function momentsOf(events: readonly CloudEvent[]): Map<number, Moment> {
-  const state = new Inventory();
+  const state = new CommittedInventory();
   const moments = new Map<number, Moment>([[0, { networks: [], vms: [] }]]);
   for (const { revision, type, data } of events) {
     state.apply([{ kind: type.split(".")[1], ...data } as ResourceChange]);

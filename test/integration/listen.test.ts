@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import type { Server } from "node:http";
-import { type AddressInfo, connect } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import Fastify, { type FastifyInstance } from "fastify";
 import { expect, onTestFinished, test } from "vitest";
 import { nextRound } from "../../common/cooperative.ts";
@@ -46,6 +46,22 @@ test("another controller on the same port is refused, and the first goes on", as
   await expect(listening(Fastify(), port)).rejects.toMatchObject({ code: "EADDRINUSE" });
   connectWhileBlocked(port, "127.0.0.1", 1);
   expect(await turnsUntilAccepted(server, 1)).toBeGreaterThan(0);
+});
+
+test("a name is all its addresses that this machine has, each with its own sockets", async () => {
+  const app = Fastify();
+  onTestFinished(() => app.close());
+  // TEST-NET-1 (RFC 5737) is on no interface, like ::1 where the kernel has no IPv6.
+  const found = ["127.0.0.1", "192.0.2.77", "::1"];
+  await listenWide(app, { host: "localhost", port: 0 }, async () => found);
+  const { port } = app.server.address() as AddressInfo;
+  for (const host of ["127.0.0.1", "::1"]) {
+    const seen = once(app.server, "connection");
+    connectWhileBlocked(port, host, 1);
+    const [{ localAddress }] = (await seen) as [Socket];
+    expect(localAddress).toBe(host);
+    await expect(listening(Fastify(), port, host)).rejects.toMatchObject({ code: "EADDRINUSE" });
+  }
 });
 
 test("closed, it accepts nothing more on any socket", async () => {

@@ -1,6 +1,6 @@
 // REST as its clients see it: accepted requests. rest-refusals.test.ts has the refused ones.
 import { describe, expect, test } from "vitest";
-import { call, populate, startController, vm } from "./harness.ts";
+import { call, populate, startController, startSecured, vm } from "./harness.ts";
 
 describe("networks", () => {
   test("are created, read, listed, replaced and deleted", async () => {
@@ -154,4 +154,34 @@ describe("resolve", () => {
       revision: moved.revision,
     });
   });
+});
+
+test("every answer carries the headers that restrict browsers, and how many requests are left", async () => {
+  const controller = await startController();
+  for (const [status, path] of [
+    [200, "/livez"],
+    [200, "/v1/vms"],
+    [404, "/v1/nothing"],
+    [404, "/v1/vms/none"],
+  ] as const) {
+    const answer = await controller.request("GET", path);
+    expect(answer.status).toBe(status);
+    expect(Object.fromEntries(answer.headers)).toMatchObject({
+      "content-security-policy": expect.stringMatching(/^default-src 'self';.*script-src 'self';.*upgrade-insecure/),
+      "cross-origin-opener-policy": "same-origin",
+      "cross-origin-resource-policy": "same-origin",
+      "origin-agent-cluster": "?1",
+      "referrer-policy": "no-referrer",
+      "strict-transport-security": "max-age=31536000; includeSubDomains",
+      "x-content-type-options": "nosniff",
+      "x-dns-prefetch-control": "off",
+      "x-download-options": "noopen",
+      "x-frame-options": "SAMEORIGIN",
+      "x-permitted-cross-domain-policies": "none",
+      "x-xss-protection": "0",
+    });
+  }
+  const shown = { "x-ratelimit-limit": "5000", "x-ratelimit-remaining": "4999", "x-ratelimit-reset": "10" };
+  const { admin } = await startSecured();
+  expect(Object.fromEntries((await admin.request("GET", "/v1/vms")).headers)).toMatchObject(shown);
 });

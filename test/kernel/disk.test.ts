@@ -5,12 +5,13 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
-import { Inventory } from "../../controller/inventory/inventory.ts";
+import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
 import { StoreFullError } from "../../controller/store/store.ts";
 import { commitsOf, hostPut, networkPut, vmPut } from "../contract/store.ts";
 import { ControllerProcess, interfaceOf, temporaryDirectory } from "../support/controller-process.ts";
 import { describeKernel } from "../support/kernel.ts";
+import { loadAll } from "../support/stored.ts";
 
 const vm = (n: number) => ({ name: `vm-${n}`, host: "a", interfaces: [interfaceOf(n)] });
 
@@ -50,18 +51,18 @@ describeKernel("the disk", () => {
   ])("is full in the middle of a %s transaction: nothing of it is written, and the store goes on", async (_, size) => {
     const directory = smallDisk();
     const store = openSqliteStore(join(directory, "nearmiss.db"));
-    const state = new Inventory();
+    const state = new CommittedInventory();
     await store.commit(commitsOf(state, 1, [networkPut("blue", 100)], [hostPut("a", "192.0.2.1")]));
     const filler = join(directory, "filler");
     fill(filler);
     // SQLite's caches hold some pages back, so that not the first statement meets the disk.
     const big = Array.from({ length: size }, (_, i) => networkPut(`n-${i}`, 1_000 + i));
-    const batch = commitsOf(Inventory.of(await store.load()), 3, big);
+    const batch = commitsOf(CommittedInventory.of(await loadAll(store)), 3, big);
     await expect(store.commit(batch)).rejects.toThrow(StoreFullError);
-    expect(await store.load()).toMatchObject({ revision: 2, networks: [{ name: "blue" }] });
+    expect(await loadAll(store)).toMatchObject({ revision: 2, networks: [{ name: "blue" }] });
     rmSync(filler);
     await store.commit(commitsOf(state, 3, [vmPut("web-1", "a", 1)]));
-    expect((await store.load()).revision).toBe(3);
+    expect((await loadAll(store)).revision).toBe(3);
     await store.close();
   });
 

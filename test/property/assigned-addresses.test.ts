@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { AddressPools } from "../../controller/inventory/address-pools.ts";
-import { Inventory, invert } from "../../controller/inventory/inventory.ts";
+import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
+import { invert } from "../../controller/inventory/inventory.ts";
 import { Quarantine } from "../../controller/inventory/quarantine.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
 import { type IpAddress, type MacAddress, parseIp, type Revision, type Subnet } from "../../schema/address/index.ts";
@@ -60,7 +61,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
 test("the lowest address that is free, not reserved and not in quarantine is assigned, or none", () => {
   fc.assert(
     fc.property(fc.array(operation, { maxLength: 60 }), (operations) => {
-      const inventory = Inventory.of({ networks: [network], hosts: [], vms: [] });
+      const inventory = CommittedInventory.of({ networks: [network], hosts: [], vms: [] });
       let pools = new AddressPools(inventory);
       const held = new Map<IpAddress, Vm>();
       const releasedMs = new Map<IpAddress, number>();

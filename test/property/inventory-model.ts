@@ -1,12 +1,24 @@
 // Random mutations of a small world, in which names and addresses collide often, and a reference model of the rules:
 // written for being plainly right, not for being fast.
 import fc from "fast-check";
+import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import { decide, type Mutation } from "../../controller/inventory/decide.ts";
-import { Inventory } from "../../controller/inventory/inventory.ts";
+import type { Inventory } from "../../controller/inventory/inventory.ts";
 import { Refusal } from "../../controller/inventory/refusal.ts";
-import { familyOf, isLinkLocal, parseRevision, type Revision, subnetContains } from "../../schema/address/index.ts";
+import {
+  familyOf,
+  isLinkLocal,
+  parseIp,
+  parseMac,
+  parseRevision,
+  parseVni,
+  parseVtep,
+  type Revision,
+  subnetContains,
+} from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
 import { parseHost, parseNetwork, parseVm, type Vm } from "../../schema/rest/index.ts";
+import type { World } from "../support/inventory-contents.ts";
 
 const networkName = fc.constantFrom("blue", "red");
 const hostName = fc.constantFrom("a", "b", "c");
@@ -138,6 +150,20 @@ export const furnished: readonly Mutation[] = [
   }),
 ];
 
+/** All names and addresses of the mutations, and some that nothing has. */
+export const smallWorld: World = {
+  networks: ["blue", "red"],
+  hosts: ["a", "b", "c"],
+  vms: ["", "v1", "v2", "v3", "v4", "v5"],
+  vnis: [100, 200].map(parseVni),
+  vteps: ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "2001:db8::1", "2001:db8::2"].map(parseVtep),
+  ports: ["tap1", "tap2", "tap3", "tap4"],
+  parents: ["v1/eth0", "v2/eth0", "v2/eth1"],
+  macs: [1, 2, 3, 4, 5].map((n) => parseMac(`52:54:00:00:00:0${n}`)),
+  ips: ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.9", "fd00::1", "fd00::4", "fe80::1"].map(parseIp),
+  labels: [["tier"], ["tier", "x"], ["team", ""]],
+};
+
 /** Mostly single mutations, like those of REST: larger sets are refused more often. */
 export const someMutations: fc.Arbitrary<Mutation[]> = fc.oneof(
   { weight: 3, arbitrary: someMutation.map((mutation) => [mutation]) },
@@ -148,7 +174,7 @@ export const someChangeSets = fc.array(someMutations, { size: "max", maxLength: 
 
 /** An inventory that is driven as the committer drives it. */
 export class Driven {
-  readonly state = new Inventory();
+  readonly state = new CommittedInventory();
   revision = parseRevision(0);
 
   /** @returns undefined where it is refused, or changes nothing */

@@ -6,8 +6,9 @@ import { fanOut, type Push } from "../../controller/agents/fan-out.ts";
 import { holdersOf } from "../../controller/agents/holders.ts";
 import { InterestIndex } from "../../controller/agents/interest.ts";
 import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
-import { agentNetwork, answerFor, findVisibleNetwork, localKeys } from "../../controller/inventory/bindings.ts";
+import { agentNetwork, answerFor, localKeys } from "../../controller/inventory/bindings.ts";
 import type { Mutation } from "../../controller/inventory/decide.ts";
+import { findKnownNetwork } from "../../controller/inventory/known-networks.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
 import { movesIn } from "../../controller/inventory/vm-moves.ts";
 import {
@@ -51,7 +52,7 @@ class ModelAgent {
 
   ask(world: Driven, interest: InterestIndex, key: BindingKey): void {
     const answer = answerFor(world.state, this.host, key, world.revision);
-    if (findVisibleNetwork(world.state, this.host, key.vni)) interest.holdAnswer(this.host, answer, { asked: true });
+    if (findKnownNetwork(world.state, this.host, key.vni)) interest.holdAnswer(this.host, answer, { asked: true });
     this.take(answer);
     if (this.answers.has(keyText(key))) this.asked.add(keyText(key));
   }
@@ -204,7 +205,7 @@ test("a host never receives anything about a network without a VM of its own", (
     fc.property(someSteps, (steps) => {
       for (const { world, pushes } of run(steps)) {
         for (const [host, push] of pushes) {
-          for (const { key } of push.answers) expect(findVisibleNetwork(world.state, host, key.vni)).toBeDefined();
+          for (const { key } of push.answers) expect(findKnownNetwork(world.state, host, key.vni)).toBeDefined();
           for (const { name } of push.networks) expect(world.state.networksOn(host).has(name)).toBe(true);
         }
       }

@@ -1,32 +1,17 @@
 import fc from "fast-check";
-import sortedBtree from "sorted-btree";
 import { describe, expect, test } from "vitest";
-import { Inventory, invert } from "../../controller/inventory/inventory.ts";
-import { NameGroups } from "../../controller/inventory/names.ts";
+import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
+import { type Inventory, invert } from "../../controller/inventory/inventory.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
+import { contentsOf } from "../support/inventory-contents.ts";
 import { runs } from "../support/property-runs.ts";
-import { breaches, Driven, furnished, someChangeSets } from "./inventory-model.ts";
-
-const { default: BTree } = sortedBtree;
+import { breaches, Driven, furnished, smallWorld, someChangeSets } from "./inventory-model.ts";
 
 const rebuilt = (state: Inventory) =>
-  Inventory.of({ networks: state.listNetworks(), hosts: state.listHosts(), vms: state.listVms() });
+  CommittedInventory.of({ networks: state.listNetworks(), hosts: state.listHosts(), vms: state.listVms() });
 
-/** Insertion order of maps is not part of the state, nor is the shape of a tree. */
-function normal(value: unknown): unknown {
-  if (value instanceof NameGroups) return normal(groupsOf(value));
-  if (value instanceof BTree) return value.toArray();
-  if (value instanceof Map) return [...value].map(([key, each]) => [key, normal(each)]).sort(byText);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, normal(each)]));
-}
-/** One name or a tree of them, by group. */
-function groupsOf(value: NameGroups): Map<string, string[]> {
-  const [groups] = Object.values(value) as [ReadonlyMap<string, unknown>];
-  return new Map([...groups.keys()].map((group) => [group, [...value.in(group).from("")]]));
-}
-
-const byText = (a: unknown, b: unknown) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
+/** The order in which things came is not part of the state. */
+const normal = (state: Inventory) => contentsOf(state, smallWorld, "sorted");
 
 describe("any operations, in any order", () => {
   test("keep the rules of the data model", () =>

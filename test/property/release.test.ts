@@ -7,8 +7,9 @@ import { fanOut } from "../../controller/agents/fan-out.ts";
 import { InterestIndex } from "../../controller/agents/interest.ts";
 import { SeedCandidates, seedsFor } from "../../controller/agents/seeding.ts";
 import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
-import { answerFor, findVisibleNetwork, localKeys } from "../../controller/inventory/bindings.ts";
+import { answerFor, localKeys } from "../../controller/inventory/bindings.ts";
 import type { Mutation } from "../../controller/inventory/decide.ts";
+import { findKnownNetwork } from "../../controller/inventory/known-networks.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
 import { movesIn } from "../../controller/inventory/vm-moves.ts";
 import { Releases } from "../../node-agent/controller-link/releases.ts";
@@ -182,7 +183,7 @@ class World {
   private answer(key: BindingKey): Answer {
     const { state, revision } = this.inventory;
     const answer = answerFor(state, this.host, key, revision);
-    if (findVisibleNetwork(state, this.host, key.vni)) this.interest.holdAnswer(this.host, answer, { asked: true });
+    if (findKnownNetwork(state, this.host, key.vni)) this.interest.holdAnswer(this.host, answer, { asked: true });
     return answer;
   }
 }

@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type InventoryView, viewFor, viewWithin } from "../../controller/auth/view.ts";
-import { Inventory } from "../../controller/inventory/inventory.ts";
+import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
+import type { Inventory } from "../../controller/inventory/inventory.ts";
 import { countUnited, NameGroups, unitedNames } from "../../controller/inventory/names.ts";
 import { pageOf } from "../../controller/inventory/page.ts";
 import { narrowVm } from "../../controller/inventory/scope.ts";
@@ -90,8 +91,8 @@ const question = fc.record({
 });
 
 /** Puts the VMs one after the other, then deletes some: an address in use moves to the latest VM. */
-function world(puts: readonly Vm[], deleted: readonly string[]): Inventory {
-  const state = new Inventory();
+function world(puts: readonly Vm[], deleted: readonly string[]): CommittedInventory {
+  const state = new CommittedInventory();
   const apply = (...changes: ResourceChange[]) => state.apply(changes);
   for (const [i, name] of networks.entries()) {
     const network = parseNetwork(name, { vni: i + 1, subnets: ["10.0.0.0/24"] });
@@ -196,7 +197,8 @@ test("an export shows the state of its start, whatever changes while it is read"
     fc.property(puts, puts, deleted, (vms, later, gone) => {
       const state = world(vms, []);
       const expected = state.listVms();
-      const exported = state.vms.snapshot()[Symbol.iterator]();
+      const pinned = state.pin();
+      const exported = pinned.vms.values()[Symbol.iterator]();
       const read: (Vm | undefined)[] = [];
       for (let i = 0; i < 3; i++) read.push(exported.next().value);
       for (const after of later) {
@@ -208,6 +210,7 @@ test("an export shows the state of its start, whatever changes while it is read"
         if (before) state.apply([{ kind: "vm", before, after: null }]);
       }
       for (let next = exported.next(); !next.done; next = exported.next()) read.push(next.value);
+      pinned.release();
       expect(read.filter((vm) => vm !== undefined)).toEqual(expected);
     }),
     { numRuns: runs(100) },

@@ -1,8 +1,9 @@
 // Short ways to mutations and to what becomes of them, for tests of decisions.
 import { AddressPools } from "../../controller/inventory/address-pools.ts";
+import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import { decide, decideSteps, type Mutation } from "../../controller/inventory/decide.ts";
 import type { DecisionContext } from "../../controller/inventory/decision-context.ts";
-import { Inventory } from "../../controller/inventory/inventory.ts";
+import type { Inventory } from "../../controller/inventory/inventory.ts";
 import type { Refusal } from "../../controller/inventory/refusal.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
 import { parseRevision } from "../../schema/address/index.ts";
@@ -43,8 +44,8 @@ export const nic = (n: number, inNetwork = "blue", more: Partial<InterfaceInput>
 });
 
 /** Revision 1, and uids that are counted. */
-export function stateOf(...mutations: Mutation[]): Inventory {
-  const state = new Inventory();
+export function stateOf(...mutations: Mutation[]): CommittedInventory {
+  const state = new CommittedInventory();
   let uids = 0;
   const context = { revision: parseRevision(1), newUid: () => `uid-${++uids}` };
   state.apply(decide(state, mutations, { ...context, addresses: addressesOf(state) }).changes);

@@ -5,7 +5,7 @@ import { connectionsFor } from "../../controller/auth/descriptors.ts";
 import { noHandshakes } from "../../controller/auth/handshakes.ts";
 import { HostSources } from "../../controller/auth/host-sources.ts";
 import type { Identity } from "../../controller/auth/identity.ts";
-import { Inventory } from "../../controller/inventory/inventory.ts";
+import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import { parseRevision } from "../../schema/address/index.ts";
 import { parseHost } from "../../schema/rest/index.ts";
 
@@ -171,7 +171,7 @@ describe("strangers", () => {
   });
 
   describe("too many of one source, before their handshake", () => {
-    function setUpHeld(total?: number) {
+    function setUpRefused(total?: number) {
       vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
       onTestFinished(() => void vi.useRealTimers());
       const handshakes = { ...noHandshakes, isWaiting: () => true, abandon: () => true };
@@ -179,33 +179,33 @@ describe("strangers", () => {
     }
 
     test("are ended a second later, so that who comes again at once is slowed down", () => {
-      const { connections, open, refused } = setUpHeld();
+      const { connections, open, refused } = setUpRefused();
       const all = Array.from({ length: 9 }, () => open("192.0.2.1"));
       expect(refused).toEqual(["source"]);
       expect(all.every(({ destroyed }) => !destroyed)).toBe(true);
-      expect([connections.unproven, connections.heldCount]).toEqual([8, 1]);
+      expect([connections.unproven, connections.endingCount]).toEqual([8, 1]);
       vi.advanceTimersByTime(1_000);
       expect(all.map(({ destroyed }) => destroyed)).toEqual([...Array(8).fill(false), true]);
-      expect([connections.unproven, connections.heldCount]).toEqual([8, 0]);
+      expect([connections.unproven, connections.endingCount]).toEqual([8, 0]);
     });
 
-    test("are ended at once while a quarter of all connections is held", () => {
-      const { open } = setUpHeld(40);
+    test("are ended at once while a quarter of all connections waits for its end", () => {
+      const { open } = setUpRefused(40);
       const all = Array.from({ length: 8 + 10 + 1 }, () => open("192.0.2.1"));
       expect(all.map(({ destroyed }) => destroyed)).toEqual([...Array(18).fill(false), true]);
     });
 
     test("make room for others", () => {
-      const { connections, open, ask } = setUpHeld(100);
+      const { connections, open, ask } = setUpRefused(100);
       for (let n = 0; n < 8 + 21; n += 1) open("192.0.2.1");
-      expect(connections.heldCount).toBe(21);
+      expect(connections.endingCount).toBe(21);
       for (let n = 0; n < 59; n += 1) ask(open("192.0.2.2"), host(`h${n}`));
       for (let n = 0; n < 16; n += 1) ask(open("192.0.2.3"), admin);
-      expect([connections.unproven, connections.proven, connections.heldCount]).toEqual([8, 75, 17]);
+      expect([connections.unproven, connections.proven, connections.endingCount]).toEqual([8, 75, 17]);
     });
 
     test("are ended when the controller stops", () => {
-      const { connections, open } = setUpHeld();
+      const { connections, open } = setUpRefused();
       const all = Array.from({ length: 9 }, () => open("192.0.2.1"));
       connections.endUnproven();
       expect(all.every(({ destroyed }) => destroyed)).toBe(true);
@@ -213,7 +213,7 @@ describe("strangers", () => {
   });
 
   test("of a source with registered hosts may be as many as these need", () => {
-    const state = Inventory.of({
+    const state = CommittedInventory.of({
       networks: [],
       vms: [],
       hosts: Array.from({ length: 50 }, (_, n) => ({

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { Mutation } from "../../controller/inventory/decide.ts";
+import { PinExpiredError } from "../../controller/inventory/pinned-inventory.ts";
 import { Refusal } from "../../controller/inventory/refusal.ts";
 import { type Commit, type Store, StoreBrokenError, StoreFullError } from "../../controller/store/store.ts";
 import { Committer } from "../../controller/write/committer.ts";
@@ -7,6 +8,7 @@ import { CommitterStoppedError } from "../../controller/write/orders.ts";
 import { parseRevision, type Revision } from "../../schema/address/index.ts";
 import { parseHost, parseNetwork, parseVm } from "../../schema/rest/index.ts";
 import { by } from "../support/actors.ts";
+import { holdTimeouts } from "../support/held-timeouts.ts";
 
 /** A store whose commits wait until they are let through, or fail. */
 class GatedStore implements Omit<Store, "access" | "credentials" | "logExtent" | "compactLog"> {
@@ -15,12 +17,18 @@ class GatedStore implements Omit<Store, "access" | "credentials" | "logExtent" |
   private readonly gates: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
 
   async load() {
-    return { revision: parseRevision(0), networks: [], hosts: [], vms: [], released: [], receipts: [] };
+    return { revision: parseRevision(0), networks: [], hosts: [], released: [], receipts: [] };
   }
 
   commit(batch: readonly Commit[]): Promise<void> {
     this.batches.push(batch);
     return new Promise((resolve, reject) => this.gates.push({ resolve, reject }));
+  }
+
+  async confirmHead() {}
+
+  async readReceiptHeads() {
+    return [];
   }
 
   async readEvents() {
@@ -272,4 +280,22 @@ test("stopping completes accepted mutations", async () => {
   store.let("through");
   await Promise.all([accepted, stopped]);
   expect(committer.revision).toBe(1);
+});
+
+test("what is pinned stays as it was when changes are published, until its time is over", async () => {
+  const { store, committer } = await setUp();
+  const pass = holdTimeouts();
+  const pinned = committer.pin(1_000);
+  const short = committer.pin(500);
+  const done = committer.mutate(by, { kind: "network.put", spec: parseNetwork("blue", { vni: 100, subnets: [] }) });
+  await store.arrived(1);
+  store.let("through");
+  await done;
+  expect([committer.current.findNetwork("blue")?.vni, pinned.findNetwork("blue")]).toEqual([100, undefined]);
+  pass(500);
+  expect(() => short.findNetwork("blue")).toThrow(PinExpiredError);
+  expect(pinned.listNetworks()).toEqual([]);
+  pinned.release();
+  pass(500);
+  expect(() => pinned.findNetwork("blue")).toThrow("was released");
 });

@@ -29,6 +29,12 @@ class MemoryLog {
       });
   }
 
+  async confirmHead() {}
+
+  async readReceiptHeads() {
+    return [];
+  }
+
   async readEvents(after: LogPosition, upTo: Revision, limit: number): Promise<LoggedEvent[]> {
     const isBehind = ({ revision, index }: LoggedEvent) =>
       revision > after.revision || (revision === after.revision && index > after.index);

@@ -3,7 +3,7 @@ import { pino } from "pino";
 import { beforeEach, describe, expect, test } from "vitest";
 import { HostFindings } from "../../controller/agents/host-findings.ts";
 import { OperationalEvents } from "../../controller/events/operational-events.ts";
-import { Inventory } from "../../controller/inventory/inventory.ts";
+import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import { Metrics } from "../../controller/metrics.ts";
 import type { ReportedFinding } from "../../schema/agent/index.ts";
 
@@ -18,7 +18,7 @@ describe("reports of one host", () => {
     nowMs = 1_000;
     events = new OperationalEvents("epoch");
     reports = new HostFindings({
-      committer: { current: new Inventory() },
+      committer: { current: new CommittedInventory() },
       operational: events,
       metrics: new Metrics(),
       log: pino({ level: "silent" }),

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
+import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import { decide, type Mutation } from "../../controller/inventory/decide.ts";
-import { Inventory } from "../../controller/inventory/inventory.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
 import { keyText, parseRevision } from "../../schema/address/index.ts";
 import { parseHost, parseNetwork, parseVm, type VmPutInput } from "../../schema/rest/index.ts";
@@ -25,7 +25,7 @@ const eth0 = { network: "blue", mac: "52:54:00:00:00:01", ips: ["10.0.0.1", "10.
 
 /** The changes of the last mutations after the first ones, in short. */
 function changesAfter(first: Mutation[], last: Mutation[]) {
-  const state = new Inventory();
+  const state = new CommittedInventory();
   const apply = (mutations: Mutation[], revision: number) => {
     const decision = decide(state, mutations, { revision: parseRevision(revision), newUid: () => `uid-${revision}` });
     state.apply(decision.changes);

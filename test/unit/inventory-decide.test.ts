@@ -1,8 +1,9 @@
 // Decisions about whole change sets, and those that no single request provokes; the refusals of single requests are in
 // test/integration/rest.test.ts.
 import { describe, expect, test } from "vitest";
+import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import { decide, type Mutation } from "../../controller/inventory/decide.ts";
-import { Inventory } from "../../controller/inventory/inventory.ts";
+import type { Inventory } from "../../controller/inventory/inventory.ts";
 import { Refusal } from "../../controller/inventory/refusal.ts";
 import { findAddressFault } from "../../controller/inventory/subnet-rules.ts";
 import { parseIp, parseRevision } from "../../schema/address/index.ts";
@@ -25,7 +26,7 @@ const vm = (name: string, on: string, n: number, inNetwork = "blue"): Mutation =
 });
 
 function stateOf(...mutations: Mutation[]): Inventory {
-  const state = new Inventory();
+  const state = new CommittedInventory();
   state.apply(decide(state, mutations, { revision: parseRevision(1), newUid: () => "uid" }).changes);
   return state;
 }

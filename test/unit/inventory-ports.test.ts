@@ -1,7 +1,7 @@
 // Ports of interfaces, and guests nested in others that share theirs (ADR 0151).
 import { describe, expect, test } from "vitest";
+import type { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import type { Mutation } from "../../controller/inventory/decide.ts";
-import type { Inventory } from "../../controller/inventory/inventory.ts";
 import { parseRevision } from "../../schema/address/index.ts";
 import { parseVm, type Vm } from "../../schema/rest/index.ts";
 import { changesOf, host, network, nic, refusalOf, refusalsOf, stateOf, vm } from "../support/decisions.ts";
@@ -76,7 +76,7 @@ describe("a port", () => {
 
 describe("a port that two interfaces have, from an earlier version", () => {
   /** As it was stored: nothing checks it. */
-  function storedTwice(at = "eth0"): Inventory {
+  function storedTwice(at = "eth0"): CommittedInventory {
     const state = stateOf(...base);
     for (const [name, n] of [
       ["v1", 1],

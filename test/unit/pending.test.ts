@@ -1,8 +1,9 @@
 // What the committer decides and has not stored yet; controller-committer.test.ts has it with a store behind it.
 import { beforeEach, describe, expect, test } from "vitest";
 import { AddressPools } from "../../controller/inventory/address-pools.ts";
+import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import type { Mutation } from "../../controller/inventory/decide.ts";
-import { Inventory } from "../../controller/inventory/inventory.ts";
+import type { PendingInventory } from "../../controller/inventory/pending-inventory.ts";
 import { ChangeSetRefused, maxRefusals, type Outcome } from "../../controller/write/orders.ts";
 import { type Batch, Pending } from "../../controller/write/pending.ts";
 import { Receipts } from "../../controller/write/receipts.ts";
@@ -27,7 +28,8 @@ const vm = (name: string, on = "a"): Mutation => ({
 const furnished = [network("blue", 100), host("a", "192.0.2.1"), host("b", "192.0.2.2")];
 const request = { key: "token a 1", fingerprint: "f" };
 
-let inventory: Inventory;
+let committed: CommittedInventory;
+let inventory: PendingInventory;
 let receipts: Receipts;
 let stored: Map<string, string>;
 let nowMs: number;
@@ -44,7 +46,8 @@ const ipsOf = (changes: readonly ResourceChange[]): string[] =>
   changes.flatMap((each) => (each.kind === "vm" ? (each.after?.interfaces.flatMap(({ ips }) => ips) ?? []) : []));
 
 beforeEach(() => {
-  inventory = new Inventory();
+  committed = new CommittedInventory();
+  inventory = committed.fork();
   receipts = new Receipts([], { ageMs: 1_000, count: 2 });
   stored = new Map();
   nowMs = 0;
@@ -198,17 +201,21 @@ describe("a change set", () => {
     expect(ipsOf(decide([vm("v3")]).touched)).toEqual(["10.0.0.3"]);
   });
 
-  test("that is stored is shown by exchanging the inventories: the shown one follows and is pending then", async () => {
+  test("that is stored is shown at once, arrives in steps, and is not pending then", async () => {
     decide(furnished);
-    const shown = new Inventory();
-    shown.apply(batch.commits.flatMap(({ changes }) => changes));
-    const { changes } = await pending.decideAll(by, [vm("v1")], parseRevision(9));
+    committed.apply(batch.commits.flatMap(({ changes }) => changes));
+    const { changes } = await pending.decideAll(by, [vm("v1"), vm("v2")], parseRevision(9));
     await pending.followInSlices(changes);
-    expect(pending.exchange(shown)).toBe(inventory);
-    await pending.catchUp(changes);
-    expect(shown.findVm("v1")).toEqual(inventory.findVm("v1"));
-    decide([vm("v2")]);
-    expect([shown.findVm("v2") !== undefined, inventory.findVm("v2")]).toEqual([true, undefined]);
+    expect(committed.listVms()).toEqual([]);
+    committed.show(changes, inventory);
+    for (const _ of committed.arriveSteps(changes, inventory)) {
+      expect(committed.listVms()).toEqual(changes.map(({ after }) => after));
+      expect(committed.vmsOn("a").size).toBe(2);
+      expect(inventory.findVm("v1")).toEqual(changes[0]?.after);
+    }
+    expect([committed.layer, inventory.layer]).toEqual([undefined, undefined]);
+    decide([vm("v3")]);
+    expect([committed.findVm("v3"), inventory.findVm("v3") !== undefined]).toEqual([undefined, true]);
   });
 });
 

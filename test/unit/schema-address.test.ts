@@ -1,3 +1,4 @@
+import { BlockList, isIP } from "node:net";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -70,6 +71,32 @@ describe("one canonical text", () => {
     ["2001:0:0:1:0:0:0:1", "2001:0:0:1::1"],
     ["10.20.1.1", "10.20.1.1"],
   ])("%s is %s", (text, canonical) => expect(parseIp(text)).toBe(canonical));
+
+  test("of an IP is that of a URL, for what Node takes for an address that an interface may own", () => {
+    // Two lists, since Node finds an IPv4 address among the IPv4-mapped ones.
+    const [unownable4, unownable6] = [new BlockList(), new BlockList()];
+    unownable4.addSubnet("0.0.0.0", 8);
+    unownable4.addSubnet("127.0.0.0", 8);
+    unownable4.addSubnet("224.0.0.0", 4);
+    unownable4.addAddress("255.255.255.255");
+    unownable6.addSubnet("::", 127, "ipv6");
+    unownable6.addSubnet("::ffff:0:0", 96, "ipv6");
+    unownable6.addSubnet("ff00::", 8, "ipv6");
+    const group = fc.oneof(fc.constantFrom("0", "ffff", "ff02", "1"), fc.stringMatching(/^[0-9A-Fa-f]{1,4}$/));
+    const groups = fc.array(group, { maxLength: 9 });
+    const gapped = fc.tuple(groups, groups).map((sides) => sides.map((side) => side.join(":")).join("::"));
+    const plain = groups.map((each) => each.join(":"));
+    const dotted = fc.tuple(fc.oneof(gapped, plain), fc.ipV4()).map(([head, quad]) => `${head}:${quad}`);
+    fc.assert(
+      fc.property(fc.oneof(nearly, gapped, plain, dotted), (text) => {
+        const kind = text.includes("%") ? 0 : isIP(text);
+        const isOwnable = kind === 4 ? !unownable4.check(text) : kind === 6 && !unownable6.check(text, "ipv6");
+        if (!isOwnable) expect(() => parseIp(text)).toThrow(AddressError);
+        else expect(parseIp(text)).toBe(kind === 4 ? text : new URL(`http://[${text}]`).hostname.slice(1, -1));
+      }),
+      { numRuns: 5_000 },
+    );
+  });
 
   test("of a MAC is in lower case with colons", () => expect(parseMac("52-54-00-AB-CD-EF")).toBe("52:54:00:ab:cd:ef"));
 

@@ -4,9 +4,11 @@ import { randomUUID } from "node:crypto";
 import Database from "better-sqlite3";
 import type { Revision } from "../../../schema/address/index.ts";
 import type { LoggedEvent, ResourceKind } from "../../../schema/events/index.ts";
+import type { Vm } from "../../../schema/rest/index.ts";
 import type { TimedRelease } from "../../inventory/quarantine.ts";
 import {
-  type Commit,
+  type AuthoredCommit,
+  HeadMovedError,
   type LogExtent,
   type LogLimits,
   type LogPosition,
@@ -96,24 +98,39 @@ class SqliteStore implements Store {
     this.epoch = this.statements.epoch.get() as string;
   }
 
-  async load(): Promise<StoredState> {
+  async load(onVm: (vm: Vm) => void): Promise<StoredState> {
     try {
-      return this.database.read(() => ({
-        revision: this.statements.lastRevision.get() as Revision,
-        networks: (this.statements.networks.all() as NetworkRow[]).map(fromNetworkRow),
-        hosts: (this.statements.hosts.all() as HostRow[]).map(fromHostRow),
-        vms: (this.statements.vms.all() as VmRow[]).map(fromVmRow),
-        released: this.statements.releases.all() as TimedRelease[],
-        receipts: this.statements.receipts.all() as ReceiptHead[],
-      }));
+      return this.database.read(() => {
+        for (const row of this.statements.vms.iterate()) onVm(fromVmRow(row as VmRow));
+        return {
+          revision: this.statements.lastRevision.get() as Revision,
+          networks: (this.statements.networks.all() as NetworkRow[]).map(fromNetworkRow),
+          hosts: (this.statements.hosts.all() as HostRow[]).map(fromHostRow),
+          released: this.statements.releases.all() as TimedRelease[],
+          receipts: this.statements.receipts.all() as ReceiptHead[],
+        };
+      });
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
       throw new StoreOpenError(damaged(this.path, error.message), { cause: error });
     }
   }
 
-  commit(batch: readonly Commit[], receipts: readonly Receipt[] = [], forget: readonly string[] = []): Promise<void> {
+  commit(
+    batch: readonly AuthoredCommit[],
+    receipts: readonly Receipt[] = [],
+    forget: readonly string[] = [],
+  ): Promise<void> {
     return this.thread.commit(batch, receipts, forget);
+  }
+
+  async confirmHead(head: Revision): Promise<void> {
+    const actual = this.database.read(() => this.statements.lastRevision.get() as Revision);
+    if (actual !== head) throw new HeadMovedError(actual);
+  }
+
+  async readReceiptHeads(): Promise<readonly ReceiptHead[]> {
+    return this.database.read(() => this.statements.receipts.all() as ReceiptHead[]);
   }
 
   async readEvents(after: LogPosition, upTo: Revision, limit: number): Promise<LoggedEvent[]> {

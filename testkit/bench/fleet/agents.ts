@@ -46,6 +46,12 @@ export function hello(host: number): Hello {
   return { protocol: protocolVersions, version: "bench", host: hostName(host), vtepPort: 4789, seeding: true };
 }
 
+/** What a returning agent has. */
+export interface Position {
+  readonly epoch: string;
+  readonly asOf: Revision;
+}
+
 export function keysOf(host: number, { vms, held }: Pick<AgentsData, "vms" | "held">): BindingKey[] {
   return peersOf(host, vms, held).flatMap(({ vni, ips, mac }): BindingKey[] => [
     { kind: "ip", vni, ip: ips[0] },
@@ -63,6 +69,8 @@ function run(data: AgentsData): void {
   comeFromManyAddresses(data.hosts);
   for (let n = 0; n < data.hosts; n++) {
     const keys = keysOf(n, data);
+    let epoch: string | undefined;
+    let position: Position | undefined;
     const identity = data.identities[n];
     const confirm = ({ asOf }: { readonly asOf: Revision }) => {
       link.send({ type: "applied", revision: asOf, problems: [] });
@@ -71,10 +79,12 @@ function run(data: AgentsData): void {
       new URL(data.url),
       () => identity && { ...identity, ca: data.ca },
       {
-        hello: () => ({ ...hello(n), ...vtepOfHost(n) }),
-        interest: () => keys,
+        hello: () => ({ ...hello(n), ...vtepOfHost(n), ...position }),
+        interest: () => [{ keys, ...(position ? { held: "binding" } : {}) }],
         onSnapshot: (frame) => {
-          if (frame.answers.filter(({ binding }) => binding !== null).length < keys.length) since.incomplete++;
+          const isWhole = frame.answers.filter(({ binding }) => binding !== null).length >= keys.length;
+          if (!isWhole && frame.since === undefined) since.incomplete++;
+          if (epoch !== undefined) position = { epoch, asOf: frame.asOf };
           inSync.add(n);
           since.syncedAtMs.push(nowMs());
           confirm(frame);
@@ -85,8 +95,13 @@ function run(data: AgentsData): void {
           since.ended++;
           inSync.delete(n);
         },
-        onWelcome: ignore,
+        onWelcome: (frame) => {
+          epoch = frame.epoch;
+        },
         onAnswers: ignore,
+        onBase: ignore,
+        onDelta: ignore,
+        onHosts: ignore,
         onSenders: ignore,
         onTrust: ignore,
       },

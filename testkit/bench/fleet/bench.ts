@@ -31,7 +31,8 @@ export interface FleetSide {
   /** Of checks of the event loop every 10 ms, while agents reconnected. */
   readonly lagP99Ms: number;
   readonly lagMaxMs: number;
-  /** Of the server, from its start until all were in sync. */
+  /** Of the server: until it listened, and from then on until all were in sync. */
+  readonly startCpuSeconds: number;
   readonly cpuSeconds: number;
   readonly peakRssMib: number;
 }
@@ -104,6 +105,7 @@ async function measure(server: Server, fleet: Fleet, progress: Progress): Promis
     const killedMs = nowMs();
     await server.restart("SIGKILL");
     const listeningMs = nowMs();
+    const startCpuSeconds = cpuSeconds(server.pid);
     // Its start is not measured.
     await server.lagMs();
     const reports = await agents.allInSync(progress);
@@ -118,7 +120,8 @@ async function measure(server: Server, fleet: Fleet, progress: Progress): Promis
       ended: reports.reduce((sum, report) => sum + report.ended, 0),
       lagP99Ms: p99,
       lagMaxMs: max,
-      cpuSeconds: cpuSeconds(server.pid),
+      startCpuSeconds: toThousandths(startCpuSeconds),
+      cpuSeconds: toThousandths(cpuSeconds(server.pid) - startCpuSeconds),
       peakRssMib: peakRssMib(server.pid),
     };
   } finally {

@@ -40,12 +40,12 @@ export class BenchAgent {
   private receive(text: string, synced: () => void): void {
     // Parsing every push would make this process the bottleneck; its first characters say enough.
     if (text.startsWith('{"type":"changes"')) {
-      this.pushed += text.split('"binding":').length - 1;
+      this.pushed += text.split('"rev":').length - 1;
       const revision = parseRevision(Number(/"asOf":(\d+)/.exec(text)?.[1]));
       if (text.endsWith('"end":true}')) this.send({ type: "applied", revision, problems: [] });
       return;
     }
-    const frame = parseControllerFrame(text);
+    const frame = parseControllerFrame(text, { protocol: protocolVersions.max, host: "" });
     if (frame?.type === "snapshot" && frame.end) synced();
     if (frame?.type === "heartbeat") this.send({ type: "applied", revision: frame.asOf, problems: [] });
     if (frame?.type === "answers") {

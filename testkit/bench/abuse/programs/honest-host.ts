@@ -57,7 +57,7 @@ async function begin({ target, ca, identity, vni, ip }: Extract<HostOrder, { kin
     () => ({ ...identity, ca }),
     {
       hello: () => ({ protocol: protocolVersions, version: "bench", host: identity.host, vtepPort: 4789 }),
-      interest: () => [question],
+      interest: () => [{ keys: [question] }],
       onSnapshot: (frame) => {
         confirm(frame);
         synced();
@@ -74,6 +74,9 @@ async function begin({ target, ca, identity, vni, ip }: Extract<HostOrder, { kin
         waiting.clear();
       },
       onWelcome: () => {},
+      onBase: () => {},
+      onDelta: () => {},
+      onHosts: () => {},
       onSenders: () => {},
       onTrust: () => {},
     },

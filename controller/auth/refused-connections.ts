@@ -9,9 +9,9 @@ export interface EndableSocket extends Endpoint {
 }
 
 /** A client that tries again by itself waits longer. */
-const holdMs = 1_000;
+const delayMs = 1_000;
 
-export class HeldConnections {
+export class RefusedConnections {
   private readonly sockets = new Set<EndableSocket>();
 
   /** @param max beyond it, connections are ended at once */
@@ -28,7 +28,7 @@ export class HeldConnections {
       return;
     }
     this.sockets.add(socket);
-    const timer = setTimeout(() => socket.destroy(), holdMs);
+    const timer = setTimeout(() => socket.destroy(), delayMs);
     socket.once("close", () => {
       clearTimeout(timer);
       this.sockets.delete(socket);
@@ -37,7 +37,10 @@ export class HeldConnections {
 
   endOldest(): void {
     const [oldest] = this.sockets;
-    oldest?.destroy();
+    if (!oldest) return;
+    // Its event follows in a later turn.
+    this.sockets.delete(oldest);
+    oldest.destroy();
   }
 
   endAll(): void {

@@ -1,0 +1,133 @@
+// Binding keys by dense ids, each with one number of its user: about 24 bytes for a MAC or IPv4 address with its index, 32 for
+// an IPv6 one. Whether a key is registered is not known here: interest in it outlives its VM.
+import {
+  type BindingKey,
+  familyOf,
+  type IpWords,
+  ipToWords,
+  type MacAddress,
+  type MacWords,
+  macToWords,
+  type Vni,
+  wordsToMac,
+} from "../../schema/address/index.ts";
+import { HashIndex } from "../inventory/packed/hash-index.ts";
+import { hashOfWords } from "../inventory/packed/hashing.ts";
+import { none, Rows } from "../inventory/packed/rows.ts";
+
+/** The VNI, and above it what the address is. */
+const network = 0;
+const isMac = 1 << 24;
+const vniBits = isMac - 1;
+/** Rows of MAC and IPv4 addresses: two words, and the user's number. */
+const shortWords = 2;
+/** Rows of IPv6 addresses. */
+const longWords = 4;
+
+/** The last bit of an id: its row is a long one. */
+const longBit = 1;
+
+export class KeyTable {
+  private readonly short = new Rows(1 + shortWords + 1);
+  private readonly long = new Rows(1 + longWords + 1);
+  private readonly index = new HashIndex((id) => this.hashOf(id));
+  private readonly macWords: MacWords = [0, 0];
+  private readonly ipWords: IpWords = [0, 0, 0, 0];
+
+  get size(): number {
+    return this.short.size + this.long.size;
+  }
+
+  /** @returns `none` where it is not in the table */
+  find(key: BindingKey): number {
+    return this.locate(key, this.read(key));
+  }
+
+  /** The id of the key, which is in the table from now on. @param value of a new one */
+  reach(key: BindingKey, value: number): number {
+    const hash = this.read(key);
+    const known = this.locate(key, hash);
+    if (known !== none) return known;
+    const isLong = isLongKey(key);
+    const rows = isLong ? this.long : this.short;
+    const row = rows.add();
+    const id = (row << 1) | (isLong ? longBit : 0);
+    rows.set(row, network, networkOf(key));
+    const words = this.wordsOf(key);
+    const count = isLong ? longWords : shortWords;
+    for (let i = 0; i < count; i++) rows.set(row, 1 + i, words[i] ?? 0);
+    this.index.add(hash, id);
+    this.set(id, value);
+    return id;
+  }
+
+  /** Its number is `none` then, until the id is given again. */
+  delete(id: number): void {
+    this.index.delete(this.hashOf(id), id);
+    this.set(id, none);
+    this.rowsOf(id).delete(id >> 1);
+  }
+
+  get(id: number): number {
+    return this.rowsOf(id).get(id >> 1, (id & longBit) === 0 ? 1 + shortWords : 1 + longWords);
+  }
+
+  set(id: number, value: number): void {
+    this.rowsOf(id).set(id >> 1, (id & longBit) === 0 ? 1 + shortWords : 1 + longWords, value);
+  }
+
+  /** Undefined where it is the key of an IP address. */
+  findMac(id: number): MacAddress | undefined {
+    const row = id >> 1;
+    if ((id & longBit) !== 0 || (this.short.get(row, network) & isMac) === 0) return undefined;
+    return wordsToMac(this.short.get(row, 1), this.short.get(row, 2));
+  }
+
+  isIn(id: number, vni: Vni): boolean {
+    return (this.rowsOf(id).get(id >> 1, network) & vniBits) === vni;
+  }
+
+  private rowsOf(id: number): Rows {
+    return (id & longBit) === 0 ? this.short : this.long;
+  }
+
+  /** Reads the key's words. @returns its hash */
+  private read(key: BindingKey): number {
+    if (key.kind === "mac") macToWords(key.mac, this.macWords);
+    else {
+      ipToWords(key.ip, this.ipWords);
+      this.macWords[0] = 0;
+      this.macWords[1] = this.ipWords[3];
+    }
+    const [a, b, c, d] = this.wordsOf(key);
+    return hashOfWords(networkOf(key), a, b, c, d);
+  }
+
+  /** After `read`. */
+  private wordsOf(key: BindingKey): readonly [number, number, number?, number?] {
+    return isLongKey(key) ? this.ipWords : this.macWords;
+  }
+
+  private locate(key: BindingKey, hash: number): number {
+    const words = this.wordsOf(key);
+    const [kind, sought] = [isLongKey(key) ? longBit : 0, networkOf(key)];
+    for (let id = this.index.first(hash); id !== none; id = this.index.next()) {
+      if ((id & longBit) !== kind) continue;
+      const rows = this.rowsOf(id);
+      const row = id >> 1;
+      if (rows.get(row, network) !== sought || rows.get(row, 2) !== words[1] || rows.get(row, 1) !== words[0]) continue;
+      if (kind === 0 || (rows.get(row, 4) === words[3] && rows.get(row, 3) === words[2])) return id;
+    }
+    return none;
+  }
+
+  private hashOf(id: number): number {
+    const row = id >> 1;
+    const rows = this.rowsOf(id);
+    if ((id & longBit) === 0) return hashOfWords(rows.get(row, network), rows.get(row, 1), rows.get(row, 2));
+    return hashOfWords(rows.get(row, network), rows.get(row, 1), rows.get(row, 2), rows.get(row, 3), rows.get(row, 4));
+  }
+}
+
+const isLongKey = (key: BindingKey): boolean => key.kind === "ip" && familyOf(key.ip) === 6;
+const networkOf = (key: BindingKey): number => (key.kind === "mac" ? key.vni | isMac : key.vni);

@@ -1,0 +1,84 @@
+// Values that many VMs share, such as an interface's name or a set of labels: each once, as text, with the number of its
+// users. A value that only one VM has costs little more than its text.
+import { HashIndex } from "./hash-index.ts";
+import { hashOfText } from "./hashing.ts";
+import { none, Rows } from "./rows.ts";
+import { TextArena } from "./text-arena.ts";
+
+const start = 0;
+const length = 1;
+const uses = 2;
+const fields = 3;
+
+/** Values that are kept in the form in which they are read; then all are dropped. */
+const maxKept = 4_096;
+
+export class Interned<T> {
+  private readonly rows = new Rows(fields);
+  private readonly arena = new TextArena();
+  private readonly index = new HashIndex((id) => this.arena.hash(this.rows.get(id, start), this.rows.get(id, length)));
+  private readonly kept = new Map<number, T>();
+
+  /** @param format and @param parse are each other's inverse, exactly */
+  constructor(
+    private readonly format: (value: T) => string,
+    private readonly parse: (text: string) => T,
+  ) {}
+
+  /** Counts one more user. @returns `none` for undefined */
+  retain(value: T | undefined): number {
+    if (value === undefined) return none;
+    const text = this.format(value);
+    const known = this.findText(text);
+    if (known !== none) {
+      this.rows.set(known, uses, this.rows.get(known, uses) + 1);
+      return known;
+    }
+    const id = this.rows.add();
+    const place = this.arena.add(text);
+    this.rows.set(id, start, place.start);
+    this.rows.set(id, length, place.length);
+    this.rows.set(id, uses, 1);
+    this.index.add(hashOfText(text), id);
+    return id;
+  }
+
+  release(id: number): void {
+    if (id === none) return;
+    const left = this.rows.get(id, uses) - 1;
+    this.rows.set(id, uses, left);
+    if (left > 0) return;
+    const [at, size] = [this.rows.get(id, start), this.rows.get(id, length)];
+    this.index.delete(this.arena.hash(at, size), id);
+    this.arena.delete(at, size);
+    this.rows.delete(id);
+    this.kept.delete(id);
+  }
+
+  /** @returns `none` where it has no user */
+  find(value: T): number {
+    return this.findText(this.format(value));
+  }
+
+  get(id: number): T | undefined {
+    if (id === none) return undefined;
+    const known = this.kept.get(id);
+    if (known !== undefined) return known;
+    const value = this.parse(this.arena.get(this.rows.get(id, start), this.rows.get(id, length)));
+    if (this.kept.size >= maxKept) this.kept.clear();
+    this.kept.set(id, value);
+    return value;
+  }
+
+  private findText(text: string): number {
+    for (let id = this.index.first(hashOfText(text)); id !== none; id = this.index.next()) {
+      if (this.arena.compare(this.rows.get(id, start), this.rows.get(id, length), text) === 0) return id;
+    }
+    return none;
+  }
+}
+
+const asIs = (text: string): string => text;
+
+export const internedTexts = (): Interned<string> => new Interned(asIs, asIs);
+export const internedJson = <T>(): Interned<T> => new Interned<T>(JSON.stringify, JSON.parse);

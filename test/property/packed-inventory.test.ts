@@ -1,0 +1,304 @@
+// The inventory with its rows, layers and pins against a model of plain lists, over random histories: what is committed, what is
+// pending, and what is pinned can be asked everything at any moment.
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
+import type { Inventory } from "../../controller/inventory/inventory.ts";
+import { Rows } from "../../controller/inventory/packed/rows.ts";
+import type { PendingInventory } from "../../controller/inventory/pending-inventory.ts";
+import { PinExpiredError, type PinnedInventory } from "../../controller/inventory/pinned-inventory.ts";
+import { atOnce } from "../../controller/inventory/steps.ts";
+import {
+  type IpAddress,
+  type MacAddress,
+  parseIp,
+  parseMac,
+  parseRevision,
+  parseVni,
+  parseVtep,
+} from "../../schema/address/index.ts";
+import type { ResourceChange } from "../../schema/events/index.ts";
+import { type InterfaceSpec, parseHost, parseNetwork, type Vm } from "../../schema/rest/index.ts";
+import { contentsOf, expectedContents, type World } from "../support/inventory-contents.ts";
+import { PlainInventory } from "../support/plain-inventory.ts";
+import { runs } from "../support/property-runs.ts";
+
+const world: World = {
+  networks: ["blue", "green", "red"],
+  hosts: ["a", "b", "c"],
+  vms: ["", "v1", "v2", "v2-x", "v3", "v4", "v5", "w"],
+  vnis: [100, 200].map(parseVni),
+  vteps: ["192.0.2.1", "192.0.2.2", "2001:db8::1"].map(parseVtep),
+  ports: ["tap1", "tap2", "eth9"],
+  parents: ["v1/eth0", "v2/eth0", "v3/net"],
+  macs: [1, 2, 3, 4, 5, 6].map((n) => parseMac(`52:54:00:ff:80:0${n}`)),
+  ips: ["10.0.0.1", "10.0.0.2", "255.0.0.254", "fd00::1", "fd00::2", "2001:db8:0:1:1:1:1:1", "fe80::ffff:1"].map(
+    parseIp,
+  ),
+  labels: [["tier"], ["tier", "web"], ["tier", ""], ["team", "x"]],
+};
+
+const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
+const labels = fc.dictionary(fc.constantFrom("tier", "team", "a.b/c"), fc.constantFrom("", "x", "web"), { maxKeys: 3 });
+const description = fc.constantFrom("", "a router", "größer", "日本", "\ud800 alone", "x".repeat(300));
+const revision = fc.constantFrom(1, 2, 2 ** 31, 2 ** 32 + 7, Number.MAX_SAFE_INTEGER).map(parseRevision);
+
+const anInterface: fc.Arbitrary<InterfaceSpec> = fc
+  .record({
+    name: fc.constantFrom("eth0", "eth1", "net"),
+    network: fc.constantFrom(...world.networks),
+    mac: fc.constantFrom<MacAddress>(...world.macs),
+    ips: fc.uniqueArray(fc.constantFrom<IpAddress>(...world.ips), { maxLength: 3 }),
+    port: maybe(fc.constantFrom(...world.ports)),
+    parent: maybe(fc.constantFrom(...world.parents)),
+    router: maybe(fc.boolean()),
+  })
+  .map(defined);
+
+const aVm: fc.Arbitrary<Vm> = fc
+  .record({
+    name: fc.constantFrom("v1", "v2", "v2-x", "v3", "v4", "v5"),
+    host: fc.constantFrom(...world.hosts),
+    preparedHost: maybe(fc.constantFrom(...world.hosts)),
+    interfaces: fc.uniqueArray(anInterface, { maxLength: 3, selector: ({ name }) => name }),
+    ownerNetworks: maybe(fc.uniqueArray(fc.constantFrom(...world.networks), { maxLength: 2 })),
+    labels,
+    description,
+    uid: fc.oneof(fc.uuid(), fc.constantFrom("warm-up", "uid-1", "00000000-0000-0000-0000-00000000000G")),
+    revision,
+  })
+  .map(({ preparedHost, ownerNetworks, ...vm }) => ({
+    ...vm,
+    ...(preparedHost === undefined || preparedHost === vm.host ? {} : { preparedHost }),
+    ...(ownerNetworks === undefined || vm.interfaces.length > 0 ? {} : { ownerNetworks }),
+  }));
+
+const aNetwork = fc
+  .record({ name: fc.constantFrom("blue", "red"), subnet: fc.constantFrom("10.0.0.0/24", "10.0.0.0/16"), labels })
+  .map(({ name, subnet, labels }) => ({
+    ...parseNetwork(name, { vni: name === "blue" ? 100 : 200, subnets: [subnet], labels }),
+    uid: `uid-${name}`,
+    revision: parseRevision(1),
+  }));
+const aHost = fc.record({ n: fc.constantFrom(0, 1, 2), labels }).map(({ n, labels }) => ({
+  ...parseHost(["a", "b", "c"][n] ?? "", { vtep: world.vteps[n] ?? "", labels }, "operator"),
+  uid: `uid-${n}`,
+  revision: parseRevision(1),
+}));
+
+interface Wanted {
+  readonly networks: readonly ReturnType<typeof parseNetwork>[];
+  readonly hosts: readonly ReturnType<typeof parseHost>[];
+  readonly vms: readonly Vm[];
+  readonly deleted: readonly string[];
+}
+const wanted = fc.record({
+  networks: fc.uniqueArray(aNetwork, { maxLength: 2, selector: ({ name }) => name }),
+  hosts: fc.uniqueArray(aHost, { maxLength: 2, selector: ({ name }) => name }),
+  vms: fc.uniqueArray(aVm, { maxLength: 4, selector: ({ name }) => name }),
+  deleted: fc.uniqueArray(fc.constantFrom("blue", "red", "a", "b", "v1", "v2", "v3", "v4", "v5"), { maxLength: 3 }),
+});
+
+const step = fc.record({
+  sets: fc.array(wanted, { minLength: 1, maxLength: 3 }),
+  /** What becomes of them: all are stored, shown in steps, or none is. */
+  end: fc.constantFrom("stored", "stored", "arrives", "failed" as const),
+  pins: fc.constantFrom<"pin" | "release" | "none">("pin", "release", "none"),
+});
+
+/** `exactOptionalPropertyTypes`: absent, not undefined. */
+function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as never;
+}
+
+/** Without VMs whose addresses another one has, which the rules would refuse. */
+function changesFor(model: PlainInventory, { networks, hosts, vms, deleted }: Wanted): ResourceChange[] {
+  const changes: ResourceChange[] = [];
+  const gone = new Set(deleted);
+  for (const after of networks)
+    changes.push({ kind: "network", before: model.networks.get(after.name) ?? null, after } as ResourceChange);
+  for (const after of hosts)
+    changes.push({ kind: "host", before: model.hosts.get(after.name) ?? null, after } as ResourceChange);
+  const touched = new Set([...changes.map(({ after }) => after?.name), ...vms.map(({ name }) => name)]);
+  for (const name of gone) {
+    if (touched.has(name)) continue;
+    for (const [kind, resources] of [
+      ["network", model.networks],
+      ["host", model.hosts],
+      ["vm", model.vms],
+    ] as const) {
+      const before = resources.get(name);
+      if (before) changes.push({ kind, before, after: null } as ResourceChange);
+      if (before) touched.add(name);
+    }
+  }
+  const taken = new Set<string>();
+  const addressesOf = (vm: Vm) =>
+    vm.interfaces.flatMap(({ network, mac, ips }) => [mac, ...ips].map((at) => `${network} ${at}`));
+  for (const vm of model.vms.values()) if (!touched.has(vm.name)) for (const at of addressesOf(vm)) taken.add(at);
+  for (const after of vms) {
+    const addresses = addressesOf(after);
+    const before = model.vms.get(after.name) ?? null;
+    const isFree = new Set(addresses).size === addresses.length && !addresses.some((at) => taken.has(at));
+    if (isFree) changes.push({ kind: "vm", before, after });
+    else if (before) changes.push({ kind: "vm", before, after: null });
+    if (isFree) for (const at of addresses) taken.add(at);
+  }
+  return changes;
+}
+
+class History {
+  readonly committed = new CommittedInventory();
+  readonly pending: PendingInventory = this.committed.fork();
+  readonly model = new PlainInventory();
+  /** Of `pending`. */
+  private ahead = this.model;
+  private readonly pins: { readonly pinned: PinnedInventory; readonly model: PlainInventory }[] = [];
+
+  run({ sets, end, pins }: typeof step extends fc.Arbitrary<infer Step> ? Step : never): void {
+    if (pins === "pin") this.pins.push({ pinned: this.committed.pin(), model: this.model.copy() });
+    if (pins === "release") this.pins.shift()?.pinned.release();
+    this.ahead = this.model.copy();
+    const decided: (readonly ResourceChange[])[] = [];
+    for (const set of end === "arrives" ? sets.slice(0, 1) : sets) {
+      const changes = changesFor(this.ahead, set);
+      this.pending.apply(changes);
+      this.ahead.apply(changes);
+      decided.push(changes);
+      this.check();
+    }
+    for (const changes of end === "failed" ? decided.toReversed() : decided) this.end(changes, end);
+    if (end === "failed") this.ahead = this.model.copy();
+    this.check();
+    expect(this.pending.layer).toBeUndefined();
+  }
+
+  private end(changes: readonly ResourceChange[], end: string): void {
+    if (end === "failed") {
+      atOnce(this.pending.revertSteps(changes));
+      return;
+    }
+    if (end === "arrives") {
+      for (const _ of this.committed.keepSteps(changes)) this.check();
+      this.committed.show(changes, this.pending);
+      this.model.apply(changes);
+      for (const _ of this.committed.arriveSteps(changes, this.pending)) this.check();
+    } else {
+      this.committed.apply(changes);
+      this.model.apply(changes);
+    }
+    this.check();
+  }
+
+  check(): void {
+    const is = (state: Inventory, model: PlainInventory, order: "as read" | "sorted") =>
+      expect(contentsOf(state, world, order)).toEqual(expectedContents(model, world, order));
+    is(this.committed, this.model, this.committed.layer ? "sorted" : "as read");
+    is(this.pending, this.ahead, "sorted");
+    for (const { pinned, model } of this.pins) is(pinned, model, "sorted");
+  }
+}
+
+test("agrees with the model: committed, pending, pinned, and while a change set arrives", () =>
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 6 }), (steps) => {
+      const history = new History();
+      for (const each of steps) history.run(each);
+    }),
+    { numRuns: runs(60) },
+  ));
+
+test("a pinned inventory that is read slowly, while thousands of changes are made, is exactly that of its revision", () => {
+  const committed = new CommittedInventory();
+  const numbered = (n: number, revision: number): Vm => ({
+    name: `vm-${String(n).padStart(5, "0")}`,
+    host: ["a", "b"][(n + revision) % 2] ?? "",
+    interfaces: [
+      {
+        name: "eth0",
+        network: "blue",
+        mac: parseMac(
+          `52:54:00:00:${(n >> 8).toString(16).padStart(2, "0")}:${(n & 255).toString(16).padStart(2, "0")}`,
+        ),
+        ips: [parseIp(`10.0.${n >> 8}.${n & 255}`)],
+      },
+    ],
+    labels: { tier: ["web", "db"][(n + revision) % 2] ?? "" },
+    description: `at ${revision}`,
+    uid: "00000000-0000-4000-8000-000000000000",
+    revision: parseRevision(revision),
+  });
+  const count = 2_000;
+  const put = (n: number, revision: number): void => {
+    const before = committed.findVm(numbered(n, 0).name) ?? null;
+    committed.apply([{ kind: "vm", before, after: before && n % 3 === revision % 3 ? null : numbered(n, revision) }]);
+  };
+  for (let n = 0; n < count; n += 2) put(n, 1);
+  const expected = committed.listVms();
+  const pinned = committed.pin();
+  const web = [...pinned.vms.labelled("tier", "web").from("")];
+  let revision = 2;
+  const read: Vm[] = [];
+  for (const vm of pinned.vms.values()) {
+    read.push(vm);
+    for (let i = 0; i < 3; i++) put((revision * 911) % count, ++revision);
+  }
+  expect(read).toEqual(expected);
+  expect([...pinned.vms.labelled("tier", "web").from("")]).toEqual(web);
+  expect([pinned.vms.size, pinned.vmsOn("a").size, pinned.addressesIn("blue").size]).toEqual([
+    expected.length,
+    expected.filter(({ host }) => host === "a").length,
+    expected.length,
+  ]);
+  expect(committed.listVms()).not.toEqual(expected);
+});
+
+test("a pinned inventory is let go when it is released or expires, and says so where it is read on", () => {
+  const committed = new CommittedInventory();
+  const ends: string[] = [];
+  const [released, late] = ["released", "expired"].map((end) => committed.pin(() => ends.push(end)));
+  expect(committed.pinCount).toBe(2);
+  const reading = late?.vms.values();
+  released?.release();
+  late?.expire();
+  late?.release();
+  expect([committed.pinCount, ends]).toEqual([0, ["released", "expired"]]);
+  expect(() => reading?.next()).toThrow(PinExpiredError);
+  expect(() => late?.findVm("v1")).toThrow("ask for less at once, or try again");
+  expect(() => released?.findVm("v1")).toThrow("was released");
+});
+
+/** All objects that can be reached. */
+function* within(value: unknown, seen = new Set<unknown>()): Generator<object> {
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value) || seen.has(value)) return;
+  seen.add(value);
+  yield value;
+  for (const each of value instanceof Map ? value.values() : Object.values(value)) yield* within(each, seen);
+}
+
+test("nothing is left in any table when all is deleted, stored or not", () =>
+  fc.assert(
+    fc.property(fc.array(wanted, { maxLength: 6 }), (sets) => {
+      const committed = new CommittedInventory();
+      const pending = committed.fork();
+      const model = new PlainInventory();
+      const apply = (changes: readonly ResourceChange[]) => {
+        pending.apply(changes);
+        atOnce(pending.revertSteps(changes));
+        pending.apply(changes);
+        committed.apply(changes);
+        model.apply(changes);
+      };
+      for (const set of sets) apply(changesFor(model, set));
+      apply([...model.vms.values()].map((before): ResourceChange => ({ kind: "vm", before, after: null })));
+      apply([...model.networks.values()].map((before): ResourceChange => ({ kind: "network", before, after: null })));
+      apply([...model.hosts.values()].map((before): ResourceChange => ({ kind: "host", before, after: null })));
+      const rows = [...within([committed, pending])].filter((each) => each instanceof Rows);
+      expect(rows.length).toBeGreaterThan(10);
+      expect(rows.map(({ size }) => size)).toEqual(rows.map(() => 0));
+      expect(JSON.stringify(contentsOf(committed, world))).toBe(
+        JSON.stringify(contentsOf(new CommittedInventory(), world)),
+      );
+    }),
+    { numRuns: runs(60) },
+  ));

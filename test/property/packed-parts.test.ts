@@ -1,0 +1,188 @@
+// The parts that the rows of the inventory are made of, each against the plain thing that it stands for.
+import fc from "fast-check";
+import ipaddr from "ipaddr.js";
+import { describe, expect, test } from "vitest";
+import { HashIndex } from "../../controller/inventory/packed/hash-index.ts";
+import { internedTexts } from "../../controller/inventory/packed/interned.ts";
+import { SortedIds } from "../../controller/inventory/packed/sorted-ids.ts";
+import { TextArena } from "../../controller/inventory/packed/text-arena.ts";
+import { formatUuid, readUuid } from "../../controller/inventory/packed/uuid-words.ts";
+import {
+  findIp,
+  findMac,
+  type IpAddress,
+  ipToWords,
+  type MacAddress,
+  macToWords,
+  wordsToIp,
+  wordsToMac,
+} from "../../schema/address/index.ts";
+import { runs } from "../support/property-runs.ts";
+
+const found = <T>(value: T | undefined): value is T => value !== undefined;
+/** Many zeros: they are what is written in a special way. */
+const someByte = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 255 }));
+const bytes = (length: number) => fc.array(someByte, { minLength: length, maxLength: length }).map(Buffer.from);
+const ip = fc.oneof(bytes(4), bytes(16)).map(findIp).filter(found);
+const mac = bytes(6).map(findMac).filter(found);
+
+describe("words", () => {
+  test("of an IP address are its bytes, and give its text back", () =>
+    fc.assert(
+      fc.property(ip, (text: IpAddress) => {
+        const words = ipToWords(text);
+        expect(wordsToIp(...words)).toBe(text);
+        const parsed = ipaddr.parse(text);
+        const long = parsed instanceof ipaddr.IPv4 ? parsed.toIPv4MappedAddress() : (parsed as ipaddr.IPv6);
+        expect(Buffer.from(Int32Array.from(words, (word) => word | 0).buffer).swap32()).toEqual(
+          Buffer.from(long.toByteArray()),
+        );
+      }),
+      { numRuns: runs(2_000) },
+    ));
+
+  test("of a MAC address give its text back", () =>
+    fc.assert(
+      fc.property(mac, (text: MacAddress) => {
+        expect(wordsToMac(...macToWords(text))).toBe(text);
+      }),
+      { numRuns: runs(500) },
+    ));
+
+  test("of a UUID give its text back; other texts have none", () =>
+    fc.assert(
+      fc.property(fc.uuid(), fc.string(), (uuid, other) => {
+        const words: [number, number, number, number] = [0, 0, 0, 0];
+        expect([readUuid(uuid, words), formatUuid(...words)]).toEqual([true, uuid]);
+        expect(readUuid(other, words)).toBe(false);
+        for (const wrong of [
+          uuid.slice(1),
+          `${uuid}0`,
+          uuid.replace("-", "0"),
+          `G${uuid.slice(1)}`,
+          `${uuid.slice(1)}-`,
+        ]) {
+          expect(readUuid(wrong, words)).toBe(false);
+        }
+      }),
+      { numRuns: runs(200) },
+    ));
+});
+
+/** In turns: something is added, or one of what is there is deleted. */
+const operations = <T>(item: fc.Arbitrary<T>, maxLength: number) =>
+  fc.array(
+    fc.oneof(
+      item.map((add) => ({ add })),
+      fc.nat().map((at) => ({ at })),
+    ),
+    { size: "max", maxLength },
+  );
+const text = fc.oneof(
+  fc.string({ unit: "binary", maxLength: 30 }),
+  fc.constantFrom("", "eth0", "\ud800", "x".repeat(100), "é".repeat(60_000), "日".repeat(70_000)),
+);
+
+test("an arena gives back every text that was not deleted, and compares and hashes it as the text", () =>
+  fc.assert(
+    fc.property(operations(text, 60), (steps) => {
+      const arena = new TextArena();
+      const other = new TextArena();
+      const kept: { text: string; start: number; length: number }[] = [];
+      for (const step of steps) {
+        if ("add" in step) kept.push({ text: step.add, ...arena.add(step.add) });
+        else if (kept.length > 0) {
+          const [gone] = kept.splice(step.at % kept.length, 1);
+          if (gone) arena.delete(gone.start, gone.length);
+        }
+      }
+      for (const { text, start, length } of kept) {
+        expect(arena.get(start, length) === text).toBe(true);
+        expect(arena.compare(start, length, text)).toBe(0);
+        const [first] = kept;
+        if (first)
+          expect(Math.sign(arena.compare(start, length, first.text))).toBe(
+            text < first.text ? -1 : text > first.text ? 1 : 0,
+          );
+        const again = other.add(text);
+        expect(arena.hash(start, length)).toBe(other.hash(again.start, again.length));
+      }
+    }),
+    { numRuns: runs(100) },
+  ));
+
+test("interned texts are there once, as long as they have a user", () =>
+  fc.assert(
+    fc.property(operations(text, 60), (steps) => {
+      const texts = internedTexts();
+      const used: { text: string; id: number }[] = [];
+      for (const step of steps) {
+        if ("add" in step) used.push({ text: step.add, id: texts.retain(step.add) });
+        else if (used.length > 0) {
+          const [gone] = used.splice(step.at % used.length, 1);
+          texts.release(gone?.id ?? -1);
+          if (gone && !used.some((each) => each.text === gone.text)) expect(texts.find(gone.text)).toBe(-1);
+        }
+        for (const { text, id } of used) expect([texts.find(text), texts.get(id) === text]).toEqual([id, true]);
+      }
+      expect(texts.get(-1)).toBeUndefined();
+    }),
+    { numRuns: runs(50) },
+  ));
+
+test("a hash index finds each id by its hash, also among many of one hash", () =>
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.integer(), fc.boolean()), { minLength: 100, maxLength: 8_000, size: "max" }),
+      (items) => {
+        // A few hashes have many ids.
+        const hashes = items.map(([hash, isCommon]) => (isCommon ? hash % 5 : hash) | 0);
+        const index = new HashIndex((id) => hashes[id] ?? 0);
+        const has = (id: number) => {
+          for (let each = index.first(hashes[id] ?? 0); each !== -1; each = index.next()) if (each === id) return true;
+          return false;
+        };
+        for (const [id, hash] of hashes.entries()) index.add(hash, id);
+        for (const [id, hash] of hashes.entries()) if (id % 3 === 0) index.delete(hash, id);
+        for (const [id, hash] of hashes.entries()) if (id % 6 === 0) index.add(hash, id);
+        for (const [id, hash] of hashes.entries()) if (id % 100 === 1) index.delete(hash, id + hashes.length);
+        const wrong = hashes.flatMap((_, id) => (has(id) === (id % 3 !== 0 || id % 6 === 0) ? [] : [id]));
+        expect(wrong).toEqual([]);
+      },
+    ),
+    { numRuns: runs(10) },
+  ));
+
+test("sorted ids are in order of their names, whatever was added and deleted, and read on where they change", () => {
+  const name = fc.integer({ min: 0, max: 4_000 }).map((n) => `n${n}`);
+  return fc.assert(
+    fc.property(
+      fc.array(fc.tuple(name, fc.boolean()), { minLength: 200, maxLength: 4_000, size: "max" }),
+      name,
+      (steps, from) => {
+        const names: string[] = [];
+        const compare = (id: number, other: string) =>
+          (names[id] ?? "") < other ? -1 : (names[id] ?? "") > other ? 1 : 0;
+        const sorted = new SortedIds({ nameOf: (id) => names[id] ?? "", compare });
+        const model = new Set<string>();
+        for (const [each, isDeleted] of steps) {
+          if (isDeleted) expect(sorted.delete(each)).toBe(model.delete(each));
+          else {
+            expect(sorted.add(names.push(each) - 1, each)).toBe(!model.has(each));
+            model.add(each);
+          }
+        }
+        const expected = [...model].filter((each) => each >= from).sort();
+        expect([sorted.size, [...sorted.from(from)]]).toEqual([model.size, expected]);
+        const read: string[] = [];
+        for (const each of sorted.from(from)) {
+          read.push(each);
+          if (read.length % 7 === 0) sorted.delete(each);
+          if (read.length % 11 === 0) sorted.add(names.push("a") - 1, "a");
+        }
+        expect(read).toEqual(expected);
+      },
+    ),
+    { numRuns: runs(20) },
+  );
+});
