@@ -84,7 +84,7 @@ function writeFigures(name: string, about: string, text: string): void {
   const file = join(repositoryRoot(), "docs", "performance.md");
   const processors = cpus().length;
   const date = new Date().toISOString().slice(0, 10);
-  const machine = `${processors} processor${processors === 1 ? "" : "s"}, Linux ${release()}, Node ${process.versions.node}`;
+  const machine = `${processors} processor${processors === 1 ? "" : "s"}, Linux ${release().split("-")[0]}, Node ${process.versions.node}`;
   const origin = `${date}, ${machine}.`;
   writeFileSync(file, withFigures(readFileSync(file, "utf8"), { name, about, text, origin }));
 }
