@@ -1,4 +1,4 @@
-// Hears when the kernel of a host gets a tunnel entry, whoever writes it.
+// Hears when the kernel of a host gets a tunnel entry, by any program.
 import {
   AF_BRIDGE,
   NDA_DST,

@@ -41,7 +41,7 @@ export class NearmissMover implements Mover {
       await mode.place(lab, places, []);
       const guest = await bootQuietGuest(third);
       await become(guest, partner);
-      // Nobody answers, but the host gets the entries.
+      // No guest answers, but the host gets the entries.
       const hasEntry = async () =>
         (await run(["bridge", "-n", third.namespace, "fdb", "show", "dev", tunnel])).includes(vm.mac);
       const asking = guest.ping(vm.ip, { count: 3, deadlineS: 5 });
