@@ -103,15 +103,23 @@ const writer2 = frameWriter(recordsForm, (asOf, part) => {
 /** @param protocol the version of the session */
 export const writerFor = (protocol: number): FrameWriter => (protocol === 1 ? writer1 : writer2);
 
-/** Parts of a network's base. @param asOf the position of each when it is made */
-export function* baseFrames(asOf: () => Revision, vni: Vni, answers: Iterable<Answer>): Generator<string, void, void> {
-  yield* present(
-    framesOf(["records"], mapped(answers, recordsForm.item), {
-      head: () => `{"type":"base","asOf":${asOf()},"vni":${vni}`,
-      end: (isLast) => `,"end":${isLast}}`,
-      maxBytes: snapshotFrameBytes,
-    }),
-  );
+/**
+ * Parts of a network's base; undefined is a pause, as in a snapshot. @param asOf the position of each when it is made
+ * @param answers undefined in place of each that the host has at `since`
+ */
+export function baseFrames(
+  asOf: () => Revision,
+  vni: Vni,
+  answers: Iterable<Answer | undefined>,
+  since?: Revision,
+): Generator<string | undefined, void, void> {
+  const position = since === undefined ? "" : `,"since":${since}`;
+  const items = mapped(answers, (answer) => answer && recordsForm.item(answer));
+  return framesOf(["records"], items, {
+    head: () => `{"type":"base","asOf":${asOf()}${position},"vni":${vni}`,
+    end: (isLast) => `,"end":${isLast}}`,
+    maxBytes: snapshotFrameBytes,
+  });
 }
 
 /** The same for all subscribers of the network. */
