@@ -62,19 +62,14 @@ const snapshotFrameBytes = 16 * 1_024;
 const skipsPerPause = 128;
 
 const frameWriter = (form: Form, table: FrameWriter["table"]): FrameWriter => ({
-  answers: (id, asOf, answers) => [
-    ...present(
-      framesOf(form.lists, answers.map(form.item), {
-        head: () => `{"type":"answers","id":${id},"asOf":${asOf}`,
-        end: () => "}",
-      }),
-    ),
-  ],
-  seed: (asOf, answers) => {
-    const lists = new Lists(form.lists);
-    for (const answer of answers) lists.add(form.item(answer));
-    return `{"type":"seed","asOf":${asOf}${lists.text()}}`;
+  answers: (id, asOf, answers) => {
+    const head = `{"type":"answers","id":${id},"asOf":${asOf}`;
+    const items = answers.map(form.item);
+    const whole = listsOf(form, items);
+    if (whole.bytes <= maxFrameBytes - headroomBytes) return [`${head}${whole.text()}}`];
+    return [...present(framesOf(form.lists, items, { head: () => head, end: () => "}" }))];
   },
+  seed: (asOf, answers) => `{"type":"seed","asOf":${asOf}${listsOf(form, answers.map(form.item)).text()}}`,
   snapshot: (asOf, networks, answers, since) => {
     const position = since === undefined ? "" : `,"since":${since}`;
     return framesOf(["networks", ...form.lists], snapshotItems(networks, answers, form), {
@@ -171,6 +166,12 @@ class Lists {
     }
     return text;
   }
+}
+
+function listsOf(form: Form, items: readonly Item[]): Lists {
+  const lists = new Lists(form.lists);
+  for (const item of items) lists.add(item);
+  return lists;
 }
 
 const bytesOf = ({ text, port }: Item): number =>
