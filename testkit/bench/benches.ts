@@ -13,6 +13,8 @@ import { fleetBench } from "./fleet/bench.ts";
 import { reportFleet } from "./fleet/report.ts";
 import { importBench } from "./import/bench.ts";
 import { reportImport } from "./import/report.ts";
+import { indexBench } from "./index/bench.ts";
+import { reportIndex } from "./index/report.ts";
 import { type ModeName, modeNames } from "./modes/mode.ts";
 import { families, flag, names, number, numbers } from "./options.ts";
 import { reconcileBench } from "./reconcile/bench.ts";
@@ -104,6 +106,16 @@ export const benches: Readonly<Record<string, Bench>> = {
     },
     run: ({ agents, ...rest }, progress) => importBench({ ...rest, hosts: agents }, progress),
     report: reportImport,
+  }),
+  index: bench({
+    about:
+      "what the inventory takes: memory of a VM, a start beside a plain scan of the same tables, look-ups beside a plain Map",
+    options: {
+      vms: numbers("numbers of VMs", [1_000, 10_000, 100_000, 1_000_000], [1_000, 5_000], 100),
+      rounds: number("of each", 5, 1),
+    },
+    run: indexBench,
+    report: reportIndex,
   }),
   register: bench({
     about: "VMs that many clients post at the same time, beside stock Fastify, which stores nothing, and SQLite alone",
