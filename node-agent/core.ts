@@ -2,7 +2,7 @@
 // itself are timers, and `close` ends them.
 import type { Logger } from "pino";
 import type { Turns } from "../common/cooperative.ts";
-import type { VtepAddress } from "../schema/address/index.ts";
+import type { AgentNetwork, VtepAddress } from "../schema/address/index.ts";
 import { Announcer } from "./announce/announcer.ts";
 import { Crowding, type CrowdingDependencies } from "./announce/crowding.ts";
 import type { Frame } from "./controller-link/frame-assembly.ts";
@@ -22,6 +22,7 @@ import { MissOutcomes } from "./session/miss-outcomes.ts";
 import type { Caps } from "./tables/ageing.ts";
 import type { Tables } from "./tables/entry.ts";
 import { HeldAnswers } from "./tables/held.ts";
+import { Replicas } from "./tables/replicas.ts";
 import { Eviction } from "./watch/eviction.ts";
 import { GuestReports } from "./watch/guest-reports.ts";
 
@@ -72,6 +73,8 @@ export interface CoreOptions<HostGuards extends Guards> {
   readonly kernel: KernelEdges;
   readonly uplink: Uplink;
   readonly clock: Clock;
+  /** Networks to have in memory as a whole; default: none. Nothing uses them yet. */
+  readonly replicates?: (network: AgentNetwork) => boolean;
   openGuards(parts: GuardedParts): HostGuards;
   /** What to check the controller with from now on. */
   trust(frame: Frame<"trust">): void;
@@ -81,7 +84,7 @@ export interface CoreOptions<HostGuards extends Guards> {
 export type Core<HostGuards extends Guards = Guards> = ReturnType<typeof createCore<HostGuards>>;
 
 export function createCore<HostGuards extends Guards>(options: CoreOptions<HostGuards>) {
-  const { host, vtep, idleMs, caps, kernel, uplink, clock, trust, log } = options;
+  const { host, vtep, idleMs, caps, kernel, uplink, clock, trust, log, replicates = () => false } = options;
   const { devices, bridgePorts, tables, misses, guests } = kernel;
   const { nowMs, random, turns, afterReading } = clock;
 
@@ -90,6 +93,7 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
   const registered = new RegisteredNetworks();
   const register = new PortRegister({ held, registered, devices, nowMs });
   const outcomes = new MissOutcomes(registered, log);
+  const replicas = new Replicas();
 
   // What the controller is told.
   const releases = new Releases(uplink);
@@ -149,6 +153,8 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
     outcomes,
     progress,
     underlay,
+    replication: { replicas, wants: replicates },
+    uplink,
     crowded,
     trust,
     nowMs,
@@ -162,6 +168,19 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
     await networks.idle;
   }
 
-  const parts = { held, registered, register, outcomes, releases, reporter, reports, guards, announcer, writer, ports };
+  const parts = {
+    held,
+    replicas,
+    registered,
+    register,
+    outcomes,
+    releases,
+    reporter,
+    reports,
+    guards,
+    announcer,
+    writer,
+    ports,
+  };
   return { ...parts, networks, eviction, crowding, resolver, progress, session, close };
 }

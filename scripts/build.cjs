@@ -26,6 +26,7 @@ execFileSync(process.execPath, [path.join(root, "node_modules", "vite", "bin", "
 });
 require("./compress.cjs").compressDirectory(path.join(dist, "dashboard"));
 fs.cpSync(path.join(root, "schema", "sqlite"), path.join(dist, "schema", "sqlite"), { recursive: true });
+copySources(path.join("testkit", "bench", "native"));
 fs.chmodSync(path.join(dist, "bin", "nearmiss.js"), 0o755);
 fs.copyFileSync(path.join(root, "bin", "nearmiss.sh"), path.join(dist, "bin", "nearmiss"));
 fs.chmodSync(path.join(dist, "bin", "nearmiss"), 0o755);
@@ -34,6 +35,13 @@ makeOneFile(path.join(dist, "schema", "typebox.js")).catch((error) => {
   process.stderr.write(`${error.stack}\n`);
   process.exit(1);
 });
+
+/** C, which benches compile on the spot. */
+function copySources(folder) {
+  const isSource = (name) => name.endsWith(".c");
+  for (const name of fs.readdirSync(path.join(root, folder)).filter(isSource))
+    fs.copyFileSync(path.join(root, folder, name), path.join(dist, folder, name));
+}
 
 /** Puts all that a module imports into its own file. */
 async function makeOneFile(file) {

@@ -55,7 +55,9 @@ try {
     process.stderr.write(`nearmiss: ${part.toLowerCase()} of ${ref.slice(0, 7)}, everything else of this tree …\n`);
     const vitest = path.join(root, "node_modules", "vitest", "vitest.mjs");
     const env = { ...process.env, [`NEARMISS_${part}_TREE`]: tree };
-    status ||= spawnSync(process.execPath, [vitest, "run", ...tests], { cwd: root, env, stdio: "inherit" }).status ?? 1;
+    // Also after a failure: each direction is a finding of its own.
+    const run = spawnSync(process.execPath, [vitest, "run", ...tests], { cwd: root, env, stdio: "inherit" });
+    status = (run.status ?? 1) || status;
   }
 } finally {
   git("worktree", "remove", "--force", tree);

@@ -30,6 +30,7 @@ import { MoveEvents } from "./move-events.ts";
 import { MoveWatches } from "./move-watch.ts";
 import { Presence } from "./presence.ts";
 import { AgentSession, type SessionDeps, type SessionHandler, type SessionLimits } from "./session.ts";
+import { Subscriptions } from "./subscriptions.ts";
 
 /** The part of host certificates that the channel needs. */
 export interface Certification {
@@ -70,6 +71,7 @@ export class AgentChannel implements SessionHandler {
   /** A large revision is being pushed to the sessions. */
   private distributing = false;
   private readonly answering: Answering;
+  private readonly subscriptions: Subscriptions;
   private readonly allowances: HostAllowances;
   private readonly sockets = new HostSockets<AgentSession>();
   private readonly sessionDeps: SessionDeps;
@@ -86,6 +88,7 @@ export class AgentChannel implements SessionHandler {
     const { committer, limits, nowMs } = deps;
     this.allowances = new HostAllowances(deps.allowance);
     this.sessionDeps = { handler: this, limits, allowances: this.allowances, turns: new FairTurns(), nowMs };
+    this.subscriptions = new Subscriptions(committer);
     this.answering = new Answering({ ...deps, interests, sessions: this.sessions });
     this.moves = new MoveWatches({ committer, interests, statuses, statusOf: (host) => this.statusOf(host), nowMs });
     this.moveEvents = new MoveEvents({ ...deps, moves: this.moves });
@@ -199,6 +202,15 @@ export class AgentChannel implements SessionHandler {
     this.answering.release(session, frame);
   }
 
+  subscribe(session: AgentSession, { vni }: Extract<AgentFrame, { type: "subscribe" }>): number {
+    return this.subscriptions.begin(session, vni);
+  }
+
+  unsubscribe(session: AgentSession, { id, vni }: Extract<AgentFrame, { type: "unsubscribe" }>): void {
+    this.subscriptions.end(session.host, vni);
+    session.send(session.writer.answers(id, this.deps.committer.revision, []));
+  }
+
   applied(session: AgentSession, frame: Extract<AgentFrame, { type: "applied" }>): void {
     const { revision } = this.deps.committer;
     if (frame.revision > revision) throw new FrameError(`applied ${frame.revision} is beyond the log, at ${revision}`);
@@ -225,6 +237,7 @@ export class AgentChannel implements SessionHandler {
   }
 
   closed(session: AgentSession): void {
+    this.subscriptions.endAll(session);
     if (session.identity.kind === "host") this.sockets.ended(session.identity.name, session);
     if (!session.hello || !this.isCurrent(session)) return;
     this.sessions.delete(session.hello.host);
@@ -245,8 +258,8 @@ export class AgentChannel implements SessionHandler {
   }
 
   private *distribute(commit: Commit): Steps<void> {
-    const { deps, interests, statuses, sessions } = this;
-    const { deletedHosts } = yield* distribute({ ...deps, interests, statuses, sessions }, commit);
+    const { deps, interests, statuses, sessions, subscriptions } = this;
+    const { deletedHosts } = yield* distribute({ ...deps, interests, statuses, sessions, subscriptions }, commit);
     for (const host of deletedHosts) {
       sessions.get(host)?.close(closeCodes.hostDeleted, `host "${host}" was deleted`);
       statuses.forget(host);

@@ -2,7 +2,7 @@
 // registered as interested.
 import type { Answer, BindingKey } from "../../schema/address/index.ts";
 import type { AgentFrame, Question } from "../../schema/agent/index.ts";
-import { answerFor } from "../inventory/bindings.ts";
+import { answerKnown } from "../inventory/bindings.ts";
 import { findKnownNetwork } from "../inventory/known-networks.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Rates } from "../observe/rates.ts";
@@ -63,8 +63,9 @@ export class Answering {
   /** Answers, and records the host's interest in changes of the answer. */
   private answer(host: string, key: BindingKey): Answer {
     const { current, revision } = this.deps.committer;
-    const answer = answerFor(current, host, key, revision);
-    if (findKnownNetwork(current, host, key.vni)) this.deps.interests.holdAnswer(host, answer, { asked: true });
+    if (!findKnownNetwork(current, host, key.vni)) return { key, revision, binding: null };
+    const answer = answerKnown(current, host, key, revision);
+    this.deps.interests.holdAnswer(host, answer, { asked: true });
     return answer;
   }
 

@@ -2,7 +2,8 @@
 // keys of the host's networks are limited by the inventory; unregistered ones have a limit of their own.
 import { type BindingKey, keyText, type Vni } from "../../schema/address/index.ts";
 import { type HeldKind, maxUnknownPerHostAndNetwork } from "../../schema/agent/index.ts";
-import { findBound } from "../inventory/bindings.ts";
+import type { Network } from "../../schema/rest/index.ts";
+import { isBound } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import { findKnownNetwork } from "../inventory/known-networks.ts";
 
@@ -39,20 +40,26 @@ export class Declaration {
    * @param held what the host has for each of the keys
    */
   add(state: Inventory, host: string, keys: readonly BindingKey[], held?: HeldKind): void {
+    // Most keys of a frame are of one network.
+    let vni: Vni | undefined;
+    let network: Network | undefined;
     for (const key of keys) {
       const text = keyText(key);
       if (this.byText.has(text)) continue;
-      if (this.hasRoomFor(state, host, key)) this.byText.set(text, { key, held });
+      if (key.vni !== vni) network = findKnownNetwork(state, host, key.vni);
+      vni = key.vni;
+      if (this.hasRoomFor(state, network, key)) this.byText.set(text, { key, held });
       else this.leftOutCount += 1;
     }
   }
 
-  private hasRoomFor(state: Inventory, host: string, key: BindingKey): boolean {
-    if (!findKnownNetwork(state, host, key.vni)) {
+  /** @param network of the key, if the host may know it */
+  private hasRoomFor(state: Inventory, network: Network | undefined, key: BindingKey): boolean {
+    if (!network) {
       this.foreign += 1;
       return this.foreign <= maxForeign;
     }
-    if (findBound(state, key)) return true;
+    if (isBound(state, network, key)) return true;
     const count = (this.unknown.get(key.vni) ?? 0) + 1;
     this.unknown.set(key.vni, count);
     return count <= maxUnknownPerHostAndNetwork;

@@ -12,6 +12,7 @@ import type { HostStatuses } from "./host-status.ts";
 import { tableChanges } from "./host-table.ts";
 import type { InterestIndex } from "./interest.ts";
 import type { AgentSession } from "./session.ts";
+import type { Subscriptions } from "./subscriptions.ts";
 
 /**
  * How long other hosts wait for the target of a migration. While the target still has the VM's tunnel entries, it drops frames
@@ -24,12 +25,13 @@ export interface DistributionDeps {
   readonly interests: InterestIndex;
   readonly statuses: HostStatuses;
   readonly sessions: ReadonlyMap<string, AgentSession>;
+  readonly subscriptions: Pick<Subscriptions, "distribute">;
   readonly metrics: Metrics;
 }
 
 /** `current` does not change until this is done: the next revision waits. */
 export function* distribute(deps: DistributionDeps, commit: Commit): Steps<BindingChanges> {
-  const { committer, interests, statuses, sessions, metrics } = deps;
+  const { committer, interests, statuses, sessions, subscriptions, metrics } = deps;
   const { revision, changes } = commit;
   const { current } = committer;
   const concerned = yield* bindingChanges(current, changes);
@@ -44,6 +46,7 @@ export function* distribute(deps: DistributionDeps, commit: Commit): Steps<Bindi
   const first = new Set([...migratedTo(changes)].filter((host) => sessions.get(host)?.isSynced));
   const headStart =
     first.size > 0 && Promise.all([...first].map((host) => statuses.waitApplied(host, revision, maxHeadStartMs)));
+  yield* subscriptions.distribute(current, concerned, revision, isLarge(commit));
   for (const host of tables.keys()) {
     const session = sessions.get(host);
     if (session?.isSynced && !pushes.has(host)) session.send(tableFrames(session, host));

@@ -1,6 +1,6 @@
 // Controller frames of any size as texts of at most `maxFrameBytes`, in both versions of the protocol. Each answer is written once,
 // and its size is that of its text.
-import type { AgentNetwork, Answer, Revision } from "../../schema/address/index.ts";
+import type { AgentNetwork, Answer, Revision, Vni } from "../../schema/address/index.ts";
 import { type ControllerFrame, maxFrameBytes, portText, recordText } from "../../schema/agent/index.ts";
 import type { Push } from "./fan-out.ts";
 import type { TablePart } from "./host-table.ts";
@@ -107,6 +107,31 @@ const writer2 = frameWriter(recordsForm, (asOf, part) => {
 
 /** @param protocol the version of the session */
 export const writerFor = (protocol: number): FrameWriter => (protocol === 1 ? writer1 : writer2);
+
+/** Parts of a network's base. @param asOf the position of each when it is made */
+export function* baseFrames(asOf: () => Revision, vni: Vni, answers: Iterable<Answer>): Generator<string, void, void> {
+  yield* present(
+    framesOf(["records"], mapped(answers, recordsForm.item), {
+      head: () => `{"type":"base","asOf":${asOf()},"vni":${vni}`,
+      end: (isLast) => `,"end":${isLast}}`,
+      maxBytes: snapshotFrameBytes,
+    }),
+  );
+}
+
+/** The same for all subscribers of the network. */
+export function deltaFrames(asOf: Revision, vni: Vni, answers: readonly Answer[]): Generator<string, void, void> {
+  return present(
+    framesOf(["records"], mapped(answers, recordsForm.item), {
+      head: () => `{"type":"delta","asOf":${asOf},"vni":${vni}`,
+      end: () => "}",
+    }),
+  );
+}
+
+function* mapped<T, U>(items: Iterable<T>, map: (item: T) => U): Generator<U, void, void> {
+  for (const item of items) yield map(item);
+}
 
 function* snapshotItems(
   networks: readonly AgentNetwork[],

@@ -31,6 +31,9 @@ export interface SessionHandler {
   /** @returns units beside those of the frame, see host-allowance.ts */
   resolve(session: AgentSession, frame: FrameOf<"resolve">): number;
   release(session: AgentSession, frame: FrameOf<"release">): void;
+  /** @returns units beside those of the frame */
+  subscribe(session: AgentSession, frame: FrameOf<"subscribe">): number;
+  unsubscribe(session: AgentSession, frame: FrameOf<"unsubscribe">): void;
   applied(session: AgentSession, frame: FrameOf<"applied">): void;
   reported(session: AgentSession, frame: FrameOf<"report">): void;
   heard(session: AgentSession): void;
@@ -78,7 +81,8 @@ export class AgentSession {
   private readonly inbox: Inbox;
   private readonly outbox: Outbox;
   private readonly heartbeat: Repetition;
-  private endWait: (() => void) | undefined;
+  /** Of what waits until the peer has read more. */
+  private readonly endWaits = new Set<() => void>();
   private lastHeardMs: number;
   /** Of the session; the lowest before the hello. */
   private protocol: number = protocolVersions.min;
@@ -190,7 +194,7 @@ export class AgentSession {
     this.lastHeardMs = this.deps.nowMs();
   }
 
-  /** Waits while the peer has much of its snapshot to read: resolves when it has read more, or the session has ended. */
+  /** Waits while the peer has much of its snapshot or a base to read: resolves when it has read more, or the session has ended. */
   findWait(): Promise<void> | undefined {
     if (!this.isOpen || this.socket.bufferedAmount <= snapshotWindowBytes) return undefined;
     const { stalledMs } = this.limits;
@@ -198,13 +202,20 @@ export class AgentSession {
       const timer = setTimeout(() => {
         this.close(closeCodes.tooSlow, `the agent has read nothing of its snapshot for ${stalledMs / 1_000} s`);
       }, stalledMs);
-      this.endWait = () => {
+      const endWait = (): void => {
+        this.endWaits.delete(endWait);
         clearTimeout(timer);
         resolve();
       };
+      this.endWaits.add(endWait);
       // An empty ping is written after all waiting frames.
-      this.socket.ping(undefined, false, this.endWait);
+      this.socket.ping(undefined, false, endWait);
     });
+  }
+
+  /** Work for this session that goes on beside its frames: a failure ends the session. */
+  follow(work: Promise<void>): void {
+    work.catch((error) => this.fail(error));
   }
 
   close(code: number, reason: string): void {
@@ -240,7 +251,7 @@ export class AgentSession {
     this.inbox.close();
     this.outbox.clear();
     // A peer that reads nothing would keep its snapshot, and all the keys that it has declared, in memory.
-    this.endWait?.();
+    for (const endWait of [...this.endWaits]) endWait();
     this.heartbeat.stop();
   }
 
@@ -337,6 +348,13 @@ export class AgentSession {
       case "release":
         if (!this.isSynced) throw new FrameError("release must come after interest … end");
         handler.release(this, frame);
+        return;
+      case "subscribe":
+      case "unsubscribe":
+        if (!this.isSynced || this.protocol < 2)
+          throw new FrameError(`${frame.type} must come after interest … end, in version 2`);
+        if (frame.type === "subscribe") this.spend(handler.subscribe(this, frame));
+        else handler.unsubscribe(this, frame);
         return;
       case "applied":
         handler.applied(this, frame);

@@ -47,6 +47,8 @@ export interface DoorDeps {
   readonly connections: Connections;
 }
 
+type RouteOfRequest = FastifyRequest["routeOptions"];
+
 /** Before the routes. Each must state its `access`, or the app does not get ready. */
 export async function registerFrontDoor(
   app: App,
@@ -74,14 +76,17 @@ export async function registerFrontDoor(
     return new Refusal(type, why);
   };
 
+  /** The last one that was allowed: most requests have the same. */
+  let allowedHost: string | undefined;
   addDirectHook(app, (request) => {
     const { host, origin } = request.headers;
     const ambiguity = findAmbiguity(request.raw, host);
     if (ambiguity !== undefined) throw refuse(request, "invalid-input", ambiguity);
-    if (!isAllowedHost(host, limits.hosts)) {
+    if ((host === undefined || host !== allowedHost) && !isAllowedHost(host, limits.hosts)) {
       const why = `the controller is not known as "${host ?? ""}": use its address, or start it with --allow-host`;
       throw refuse(request, "misdirected-request", why);
     }
+    allowedHost = host;
     if (!isAllowedOrigin(origin, host, limits.origins)) {
       const why = `pages of ${JSON.stringify(origin)} may not use this controller: start it with --allow-origin if they should`;
       throw refuse(request, "forbidden", why);
@@ -104,8 +109,7 @@ export async function registerFrontDoor(
   });
   app.addHook("onRequest", limit);
 
-  const checkAccess = (request: FastifyRequest, reply: FastifyReply): void => {
-    const { url = "", config } = request.routeOptions;
+  const checkAccess = (request: FastifyRequest, reply: FastifyReply, { url = "", config }: RouteOfRequest): void => {
     // @fastify/websocket would answer 101 on every route, and then close the socket.
     if (request.ws && !upgrades.has(url))
       throw refuse(request, "invalid-input", "this path has no WebSocket: omit the header Upgrade");
@@ -124,8 +128,11 @@ export async function registerFrontDoor(
 
   const costly = new CostlyRequests();
   /** @returns a promise where the request has to wait for its turn */
-  const takeTurn = ({ identity, ip, routeOptions }: FastifyRequest, reply: FastifyReply): Promise<void> | undefined => {
-    const { cost } = routeOptions.config;
+  const takeTurn = (
+    { identity, ip }: FastifyRequest,
+    reply: FastifyReply,
+    { config: { cost } }: RouteOfRequest,
+  ): Promise<void> | undefined => {
     if (!identity || cost === undefined) return undefined;
     const who = identity.kind === "anyone" ? countedAddress(ip) : nameOf(identity);
     const turn = costly.enter(cost, who, whenOver(reply));
@@ -136,8 +143,10 @@ export async function registerFrontDoor(
   };
 
   addDirectHook(app, (request, reply) => {
-    checkAccess(request, reply);
-    return takeTurn(request, reply);
+    // Fastify makes the object at each reading.
+    const { routeOptions } = request;
+    checkAccess(request, reply, routeOptions);
+    return takeTurn(request, reply, routeOptions);
   });
 }
 

@@ -69,7 +69,7 @@ function renew(draft: string, from: string, path: string): RestoreResult {
       db.prepare("UPDATE meta SET value = ? WHERE name = 'epoch'").run(epoch);
       new AuditTrail(db).add({
         time: new Date().toISOString(),
-        by: { name: `user ${userInfo().username}`, role: "admin", scope: "all" },
+        by: { name: `user ${userInfo().username}`, role: "admin" },
         what: [`restored from ${basename(from)} at revision ${revision}`],
       });
     })();

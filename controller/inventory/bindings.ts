@@ -59,9 +59,26 @@ export function getOwner(state: Inventory, { network: { name } }: Found, key: Bi
  */
 export function answerFor(state: Inventory, host: string, key: BindingKey, asOf: Revision): Answer {
   const network = findKnownNetwork(state, host, key.vni);
-  const found = network && findBoundIn(state, network, key);
+  return network ? answerKnown(state, host, key, asOf, network) : { key, revision: asOf, binding: null };
+}
+
+/** As `answerFor`, for a host that may know the key's network. @param network of the key's VNI, where it is at hand */
+export function answerKnown(
+  state: Inventory,
+  host: string,
+  key: BindingKey,
+  asOf: Revision,
+  network?: Network,
+): Answer {
+  const found = network ? findBoundIn(state, network, key) : findBound(state, key);
   if (!found) return { key, revision: asOf, binding: null };
   return { key, revision: found.revision, binding: bindingFor(host, found) };
+}
+
+/** Whether something is registered under the key, which is in this network. */
+export function isBound(state: Inventory, { name }: Network, key: BindingKey): boolean {
+  const owner = key.kind === "ip" ? state.findOwnerOfIp(name, key.ip) : state.findOwnerOfMac(name, key.mac);
+  return owner !== undefined;
 }
 
 function bindingFor(asking: string, { mac, host, router, port }: Found): Binding {

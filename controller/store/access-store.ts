@@ -26,7 +26,7 @@ export type TokenRemoval = "removed" | "unknown" | "last-admin";
 /** An audit entry, written together with its change. */
 export interface AuditRecord {
   readonly time: string;
-  readonly by: Actor;
+  readonly by: Pick<Actor, "name" | "role" | "address">;
   readonly what: readonly string[];
   /** Where `what` names only the first of them. */
   readonly changes?: number;

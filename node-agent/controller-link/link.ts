@@ -38,6 +38,8 @@ export interface LinkHandlers {
   onAnswers(frame: Frame<"answers"> | Frame<"seed">): void;
   /** The whole set of changes. */
   onChanges(frame: Frame<"changes">): void;
+  onBase(frame: Frame<"base">): void;
+  onDelta(frame: Frame<"delta">): void;
   onHosts(frame: Frame<"hosts">): void;
   /** Version 1. */
   onSenders(frame: Frame<"senders">): void;
@@ -200,6 +202,12 @@ export class ControllerLink {
         break;
       case "changes":
         handlers.onChanges(frame);
+        break;
+      case "base":
+        handlers.onBase(frame);
+        break;
+      case "delta":
+        handlers.onDelta(frame);
         break;
       case "hosts":
         handlers.onHosts(frame);

@@ -3,6 +3,7 @@
 import type { Logger } from "pino";
 import { defined } from "../../common/defined.ts";
 import {
+  type AgentNetwork,
   type Answer,
   addressOf,
   type BindingKey,
@@ -16,6 +17,7 @@ import { version } from "../../schema/version.ts";
 import type { Frame } from "../controller-link/frame-assembly.ts";
 import type { Declared, Hello, LinkHandlers } from "../controller-link/link.ts";
 import type { Releases } from "../controller-link/releases.ts";
+import type { Uplink } from "../controller-link/uplink.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import type { MissResolver } from "../misses/resolver.ts";
 import type { EntryWriter, Programmed } from "../networks/entry-writer.ts";
@@ -24,6 +26,7 @@ import type { RegisteredNetworks } from "../networks/registered-networks.ts";
 import type { Entry } from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import type { Occasion } from "../tables/held-network.ts";
+import type { Replicas } from "../tables/replicas.ts";
 import type { AppliedPosition } from "./applied-position.ts";
 import type { MissOutcomes } from "./miss-outcomes.ts";
 
@@ -45,6 +48,13 @@ export interface SenderFilter {
   keep(vnis: Iterable<Vni>): void;
 }
 
+/** Networks in the agent's memory as a whole. */
+export interface Replication {
+  readonly replicas: Replicas;
+  /** Whether the agent subscribes to the network. */
+  wants(network: AgentNetwork): boolean;
+}
+
 export interface FrameHandlerDependencies {
   readonly identity: Identity;
   readonly held: HeldAnswers;
@@ -55,6 +65,8 @@ export interface FrameHandlerDependencies {
   readonly writer: EntryWriter;
   /** Absent without `--underlay-filter`. */
   readonly underlay: SenderFilter | undefined;
+  readonly replication: Replication;
+  readonly uplink: Pick<Uplink, "send" | "nextId">;
   readonly outcomes: MissOutcomes;
   readonly progress: AppliedPosition;
   readonly reporter: Reporter;
@@ -69,6 +81,8 @@ export class FrameHandler implements LinkHandlers {
   /** Keys of entries of an earlier run in the kernel: queried with the first session. */
   private inherited: readonly BindingKey[] = [];
   private snapshots = 0;
+  /** Of the session. */
+  private protocol: number = protocolVersions.min;
 
   constructor(private readonly deps: FrameHandlerDependencies) {}
 
@@ -107,6 +121,7 @@ export class FrameHandler implements LinkHandlers {
   onWelcome(frame: Frame<"welcome">): void {
     const { identity, registered, progress, log } = this.deps;
     progress.begin(frame.epoch, frame.asOf);
+    this.protocol = frame.protocol;
     registered.tunnelEnd = { vtep: frame.vtep, vtepPort: frame.vtepPort };
     if (identity.vtep && identity.vtep !== frame.vtep) {
       log.warn(
@@ -140,6 +155,8 @@ export class FrameHandler implements LinkHandlers {
     const programmed = work.then(() => writer.announce(snapshot === this.snapshots ? answers : []));
     outcomes.answered(timelines, frame.answers, nowMs(), programmed);
     progress.acknowledge(frame.asOf, work);
+    this.deps.replication.replicas.keep(visible);
+    this.subscribe(frame.networks);
     this.deps.reporter.flush();
   }
 
@@ -170,11 +187,33 @@ export class FrameHandler implements LinkHandlers {
     outcomes.answered(timelines, frame.answers, startMs, programmed);
     for (const vni of frame.gone) held.forgetNetwork(vni);
     if (frame.gone.length > 0) this.deps.underlay?.keep(this.remaining(frame));
+    const come = frame.networks.filter(({ vni }) => !registered.has(vni));
+    this.deps.replication.replicas.keep(new Set(this.remaining(frame)));
     const changed = networks.change(frame.networks, frame.gone, frame.self);
+    this.subscribe(come);
     for (const { key, binding, revision } of frame.answers) {
       log.debug({ revision, vni: key.vni, key: addressOf(key), vtep: binding?.vtep ?? null }, "change applied");
     }
     progress.acknowledge(frame.asOf, Promise.all([programmed, changed]));
+  }
+
+  onBase({ vni, answers, end }: Frame<"base">): void {
+    this.deps.replication.replicas.takeBase(vni, answers, end);
+  }
+
+  onDelta({ vni, answers }: Frame<"delta">): void {
+    this.deps.replication.replicas.takeDelta(vni, answers);
+  }
+
+  /** A session has its subscriptions: each begins with the network, or with the session. Version 1 has none. */
+  private subscribe(networks: readonly AgentNetwork[]): void {
+    const { replication, uplink } = this.deps;
+    if (this.protocol < 2) return;
+    for (const network of networks) {
+      if (!replication.wants(network)) continue;
+      replication.replicas.begin(network.vni);
+      uplink.send({ type: "subscribe", id: uplink.nextId(), vni: network.vni });
+    }
   }
 
   onTrust(frame: Frame<"trust">): void {
@@ -217,6 +256,7 @@ export class FrameHandler implements LinkHandlers {
 
   onClosed(): void {
     this.deps.releases.clear();
+    this.deps.replication.replicas.interrupt();
     this.deps.reporter.onClosed();
   }
 }

@@ -18,7 +18,7 @@ export const defaultCaps: Caps = { perNetwork: 32_768, perHost: 131_072 };
 /** Ten minutes: longer than a guest's pauses, shorter than the life of most VMs. */
 export const defaultIdleMs = 600_000;
 
-/** MACs evicted at one time: a query during the eviction waits 20 ms at most. The rest is evicted at the next check. */
+/** MACs evicted at one time: a query during the eviction waits 20 ms at most. The rest is evicted after it. */
 export const maxIdleAtOnce = 1_024;
 
 /** From this level on, ages are read more often, so that the evicted addresses are really the least recently used. */
@@ -28,9 +28,12 @@ export function isCrowded(size: number, cap: number): boolean {
   return size >= cap * crowdedShare;
 }
 
-/** Interval of reading a network's ages: an entry is evicted at most a quarter of the idle time, or a minute, late. */
+/**
+ * Interval of reading a network's ages, by which an entry is evicted late, or half as much again. So a host has at most a tenth more
+ * entries than addresses that were used within the idle time (ADR 0200).
+ */
 export function readAgesEveryMs(idleMs: number): number {
-  return Math.min(60_000, idleMs / 4);
+  return Math.min(60_000, idleMs / 16);
 }
 
 /** Time of last use of each remote MAC of a network, as far as it is known, least recently used first. */

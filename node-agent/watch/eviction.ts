@@ -5,7 +5,7 @@ import { addressOf, type BindingKey, type Vni } from "../../schema/address/index
 import type { Reporter } from "../findings/reporter.ts";
 import { NetlinkError } from "../kernel/sockets/request-socket.ts";
 import type { EntryWriter } from "../networks/entry-writer.ts";
-import { readAgesEveryMs } from "../tables/ageing.ts";
+import { maxIdleAtOnce, readAgesEveryMs } from "../tables/ageing.ts";
 import type { Tables } from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 
@@ -86,14 +86,23 @@ export class Eviction {
     const { held, tables, idleMs, uplink, writer, releases, log } = this.deps;
     if (!uplink.isLive) return;
     try {
-      const ages = await tables.idleMs(vni);
-      if (this.closed) return;
-      const { operations, released } = held.age(vni, ages, this.deps.nowMs(), idleMs);
-      if (released.length === 0) return;
-      this.aged += released.length;
-      log.info({ vni, addresses: released.length, first: released.slice(0, 5).map(addressOf) }, "idle entries evicted");
-      void writer.write(operations);
-      releases.release(released);
+      let ages = await tables.idleMs(vni);
+      const readMs = this.deps.nowMs();
+      while (!this.closed) {
+        const { operations, released } = held.age(vni, ages, readMs, idleMs);
+        if (released.length === 0) return;
+        this.aged += released.length;
+        const first = released.slice(0, 5).map(addressOf);
+        log.info({ vni, addresses: released.length, first }, "idle entries evicted");
+        releases.release(released);
+        const written = writer.write(operations);
+        // Each MAC is at least one address: these were all.
+        if (released.length < maxIdleAtOnce) return;
+        await written;
+        // Queries and answers have their turn before the next batch.
+        await new Promise((resolve) => setImmediate(resolve));
+        ages = new Map();
+      }
     } catch (error) {
       if (this.closed) return;
       if (!(error instanceof NetlinkError)) throw error;

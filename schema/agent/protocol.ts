@@ -1,8 +1,8 @@
 // The agent channel: one WebSocket per host at `agentPath`, JSON text frames, ordered both ways. What may be said on it; wire.ts
 // reads it, and docs/protocol.md describes it. The types are those of both versions: version 2 writes answers as records (records.ts).
 //
-//   agent → controller   hello, interest … end, then resolve, release, applied, report
-//   controller → agent   welcome, snapshot … end, then answers, seed, changes, heartbeat;
+//   agent → controller   hello, interest … end, then resolve, release, subscribe, unsubscribe, applied, report
+//   controller → agent   welcome, snapshot … end, then answers, seed, changes, base … end, delta, heartbeat;
 //                        hosts (version 1: senders) before the snapshot or the changes that they belong to; trust at any time
 //
 // Frames are at most `maxFrameBytes`; a larger set is chunked, closed by `end: true`, and applied only when whole.
@@ -67,6 +67,10 @@ export type AgentFrame =
   | { readonly type: "resolve"; readonly id: number; readonly questions: readonly Question[] }
   /** Answered with empty `answers` of this id: earlier frames may still contain the keys, later ones do not. */
   | { readonly type: "release"; readonly id: number; readonly keys: readonly BindingKey[] }
+  /** Version 2: all bindings of a network, and their changes from then on. */
+  | { readonly type: "subscribe"; readonly id: number; readonly vni: Vni }
+  /** Answered like a release: frames before its answer may have records of the network, later ones do not. */
+  | { readonly type: "unsubscribe"; readonly id: number; readonly vni: Vni }
   /** The kernel has acknowledged everything up to `revision` (0: nothing yet); `problems` is the whole present list. */
   | {
       readonly type: "applied";
@@ -158,6 +162,16 @@ export type ControllerFrame =
       /** More of the same network follow otherwise. */
       readonly end: boolean;
     }
+  /** Part of all bindings of a network that the agent has subscribed to. Deltas of the network may come between the parts. */
+  | {
+      readonly type: "base";
+      readonly asOf: Revision;
+      readonly vni: Vni;
+      readonly answers: readonly Answer[];
+      readonly end: boolean;
+    }
+  /** Part of what one revision changed in a network that the agent has subscribed to: the same for all subscribers. */
+  | { readonly type: "delta"; readonly asOf: Revision; readonly vni: Vni; readonly answers: readonly Answer[] }
   | { readonly type: "heartbeat"; readonly asOf: Revision }
   /**
    * The CAs with which to check the controller's certificate from now on (PEM; empty: a public CA), and the issuer of

@@ -77,6 +77,8 @@ const agentWire = {
   }),
   resolve: Type.Object({ id: Type.Integer(), questions: Type.Array(WireQuestion) }),
   release: Type.Object({ id: Type.Integer(), keys: Type.Array(WireKey) }),
+  subscribe: Type.Object({ id: Type.Integer(), vni: Type.Integer() }),
+  unsubscribe: Type.Object({ id: Type.Integer(), vni: Type.Integer() }),
   applied: Type.Object({
     revision: Type.Integer(),
     problems: Type.Array(Type.String({ maxLength: 512 }), { maxItems: 64 }),
@@ -137,6 +139,13 @@ const controllerWire1 = {
 };
 const controllerWire2 = {
   ...commonWire,
+  base: Type.Object({
+    asOf: Type.Integer(),
+    vni: Type.Integer(),
+    records: Type.Array(WireRecord),
+    end: Type.Boolean(),
+  }),
+  delta: Type.Object({ asOf: Type.Integer(), vni: Type.Integer(), records: Type.Array(WireRecord) }),
   ...answeringWire({ records: Type.Array(WireRecord), ports: Type.Optional(Type.Array(WirePort)) }),
   hosts: Type.Object({
     asOf: Type.Integer(),
@@ -252,6 +261,10 @@ export function parseAgentFrame(text: string): AgentFrame | undefined {
         return { type: "resolve", id: wire.id, questions: wire.questions.map(parseQuestion) };
       case "release":
         return { type: "release", id: wire.id, keys: wire.keys.map(parseKey) };
+      case "subscribe":
+        return { type: "subscribe", id: wire.id, vni: parseVni(wire.vni) };
+      case "unsubscribe":
+        return { type: "unsubscribe", id: wire.id, vni: parseVni(wire.vni) };
       case "applied":
         return {
           type: "applied",
@@ -322,6 +335,10 @@ export function parseControllerFrame(text: string, reader: FrameReader): Control
           ...(wire.self ? { self: { vtep: parseVtep(wire.self.vtep), vtepPort: wire.self.vtepPort } } : {}),
           end: wire.end,
         };
+      case "base":
+        return { type: "base", asOf, vni: parseVni(wire.vni), answers: answersOf(wire), end: wire.end };
+      case "delta":
+        return { type: "delta", asOf, vni: parseVni(wire.vni), answers: answersOf(wire) };
       case "hosts": {
         const hosts = wire.hosts.map((each) => {
           const { host } = each;

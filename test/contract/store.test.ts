@@ -68,9 +68,7 @@ test("the thread that writes commits has the same settings, and may wait longer"
   const source = new URL(`data:text/javascript,${encodeURIComponent(spiedWorker)}`);
   const worker = new Worker(source, { workerData: { path } });
   onTestFinished(async () => void (await worker.terminate()));
-  worker.postMessage({ do: "begin" });
-  worker.postMessage({ do: "commit" });
-  worker.postMessage({ do: "end" });
+  for (const order of ["begin", "commit", "end"]) worker.postMessage(JSON.stringify({ do: order }));
   const messages: unknown[] = [];
   for await (const [message] of on(worker, "message")) if (messages.push(message) === 3) break;
   const settings = { journal_mode: "wal", synchronous: 2, foreign_keys: 1, busy_timeout: 1_000 };

@@ -178,6 +178,14 @@ interface Kind {
 const newcomer: Kind["provoke"] = ({ api }) =>
   api(201, "PUT", "/v1/vms/newcomer", { host: "c", interfaces: [nic("blue", 3)] }).then(() => {});
 
+/** A host that may not know the network is sent an empty base. */
+async function subscribe(agent: AgentClient): Promise<void> {
+  const bases = () => agent.frames("base").filter(({ end }) => end).length;
+  const before = bases();
+  agent.send({ type: "subscribe", id: 1, vni: blue.vni });
+  await agent.untilAll(() => bases() > before);
+}
+
 /** A new type of frame has to be added here: with what provokes it, or as one that has nothing of a network. */
 const kinds: Readonly<Record<FrameType, readonly Kind[]>> = {
   // The first of all: what a host knows already is not sent ahead.
@@ -223,6 +231,17 @@ const kinds: Readonly<Record<FrameType, readonly Kind[]>> = {
     {
       reveals: "changes: network",
       provoke: ({ api }) => api(200, "PATCH", "/v1/networks/blue", { mtu: 1_400 }).then(() => {}),
+    },
+  ],
+  base: [{ only: 2, reveals: "base: answer", provoke: ({ agent }) => subscribe(agent) }],
+  delta: [
+    {
+      only: 2,
+      reveals: "delta: answer",
+      provoke: async ({ api, agent }) => {
+        await subscribe(agent);
+        await api(200, "PATCH", "/v1/vms/peer", { interfaces: [{ ...nic("blue", peer), mac: "52:54:00:00:00:23" }] });
+      },
     },
   ],
   hosts: [{ only: 2, reveals: "hosts: hosts", provoke: newcomer }],
@@ -281,6 +300,7 @@ describe.each([1, 2])("a host learns of a network by its relation to it, in ever
     const agent = await connect(controller, protocol);
     await establish(api);
     agent.send({ type: "resolve", id: 1, questions: keys });
+    if (protocol === 2) await subscribe(agent);
     await agent.heard();
     await api(204, "DELETE", "/v1/vms/own");
     await agent.heard();

@@ -9,6 +9,7 @@ import type { Heard, WaitingGuest } from "../../node-agent/misses/waiting.ts";
 import type { FrameHandler } from "../../node-agent/session/frame-handler.ts";
 import type { ActualEntry, Entry, Operation, OperationResult, Tables } from "../../node-agent/tables/entry.ts";
 import type { HeldAnswers } from "../../node-agent/tables/held.ts";
+import type { Replicas } from "../../node-agent/tables/replicas.ts";
 import {
   type BindingKey,
   familyOf,
@@ -188,7 +189,13 @@ export class ScheduledAgent {
       turns: { over: true, next: () => kernel.soon("turn") },
       afterReading: (callback) => void kernel.soon("misses read").then(() => this.alive && callback()),
     };
-    this.core = coreOn(this.edges(), { host, vtep: parseVtep("192.0.2.1"), idleMs: 60_000, caps, uplink, clock });
+    const replicates = () => true;
+    const vtep = parseVtep("192.0.2.1");
+    this.core = coreOn(this.edges(), { host, vtep, idleMs: 60_000, caps, uplink, clock, replicates });
+  }
+
+  get replicas(): Replicas {
+    return this.core.replicas;
   }
 
   get held(): HeldAnswers {

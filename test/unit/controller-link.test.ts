@@ -29,6 +29,8 @@ async function startLink() {
     onSnapshot: ({ networks }) => seen.push(`snapshot of ${networks.map(({ name }) => name)}`),
     onAnswers: () => seen.push("answers"),
     onChanges: () => seen.push("changes"),
+    onBase: () => seen.push("base"),
+    onDelta: () => seen.push("delta"),
     onHosts: () => seen.push("hosts"),
     onSenders: () => seen.push("senders"),
     onHeartbeat: () => seen.push("heartbeat"),

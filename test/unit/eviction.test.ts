@@ -3,6 +3,7 @@ import { pino } from "pino";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Finding } from "../../node-agent/findings/aggregator.ts";
 import { NetlinkError } from "../../node-agent/kernel/sockets/request-socket.ts";
+import { maxIdleAtOnce } from "../../node-agent/tables/ageing.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import { Eviction } from "../../node-agent/watch/eviction.ts";
 import { type Answer, type BindingKey, keyText, type Vni } from "../../schema/address/index.ts";
@@ -61,21 +62,38 @@ function answer(on: Vni): Answer {
   return { key: { kind: "ip", vni: on, ip: ip("10.20.1.1") }, revision: rev(1), binding };
 }
 
-test("networks are read one after the other, all of them in a quarter of the idle time", async () => {
-  await vi.advanceTimersByTimeAsync(idleMs / 4 / 3);
+test("networks are read one after the other, all of them in a sixteenth of the idle time", async () => {
+  await vi.advanceTimersByTimeAsync(idleMs / 16 / 3);
   expect(read).toEqual([100]);
-  await vi.advanceTimersByTimeAsync(idleMs / 4);
+  await vi.advanceTimersByTimeAsync(idleMs / 16);
   expect(read).toEqual([100, 200, 300, 100]);
 });
 
-test("idle entries are evicted within a quarter of the idle time, separately for each network", async () => {
+test("idle entries are evicted within a sixteenth of the idle time, separately for each network", async () => {
   await vi.advanceTimersByTimeAsync(idleMs / 2);
   tables.use(vni(200), mac("52:54:00:00:00:01"));
-  await vi.advanceTimersByTimeAsync(idleMs / 2 + idleMs / 4);
+  await vi.advanceTimersByTimeAsync(idleMs / 2 + idleMs / 16);
   expect(evicted.map(keyText).sort()).toEqual(
     ["100 10.20.1.1", "100 52:54:00:00:00:01", "300 10.20.1.1", "300 52:54:00:00:00:01"].sort(),
   );
   expect(eviction.aged).toBe(4);
+});
+
+test("more idle entries than fit into one batch go at the same reading", async () => {
+  const count = 2 * maxIdleAtOnce;
+  const many = Array.from({ length: count }, (_, n): Answer => {
+    const [high, low] = [n >> 8, n & 255].map((byte) => byte.toString(16).padStart(2, "0"));
+    const one = answer(vni(100));
+    return {
+      ...one,
+      key: { kind: "ip", vni: vni(100), ip: ip(`10.21.${n >> 8}.${n & 255}`) },
+      binding: one.binding && { ...one.binding, mac: mac(`52:54:00:01:${high}:${low}`) },
+    };
+  });
+  await tables.apply(held.take(many, Date.now()).operations);
+  await vi.advanceTimersByTimeAsync(idleMs + idleMs / 16);
+  expect(held.size).toBe(0);
+  expect(eviction.aged).toBe(2 * (count + networks.length));
 });
 
 test("nothing is evicted without a session; idle entries are once there is one", async () => {
@@ -83,7 +101,7 @@ test("nothing is evicted without a session; idle entries are once there is one",
   await vi.advanceTimersByTimeAsync(10 * idleMs);
   expect(evicted).toEqual([]);
   live = true;
-  await vi.advanceTimersByTimeAsync(idleMs / 4);
+  await vi.advanceTimersByTimeAsync(idleMs / 16);
   expect(evicted).toHaveLength(6);
 });
 
@@ -92,7 +110,7 @@ test("ages that cannot be read evict nothing, and are read again", async () => {
   await vi.advanceTimersByTimeAsync(2 * idleMs);
   expect(evicted).toEqual([]);
   refuse = false;
-  await vi.advanceTimersByTimeAsync(idleMs / 4);
+  await vi.advanceTimersByTimeAsync(idleMs / 16);
   expect(evicted).toHaveLength(6);
 });
 

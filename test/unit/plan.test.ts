@@ -155,9 +155,9 @@ describe("a comparison", () => {
 });
 
 describe("ages", () => {
-  test("are read so often that an entry stays a quarter of the idle time too long at most, or a minute", () => {
-    expect([readAgesEveryMs(40_000), readAgesEveryMs(240_000), readAgesEveryMs(600_000)]).toEqual([
-      10_000, 60_000, 60_000,
+  test("are read so often that an entry stays a sixteenth of the idle time too long, and no longer than a minute", () => {
+    expect([readAgesEveryMs(40_000), readAgesEveryMs(600_000), readAgesEveryMs(1_200_000)]).toEqual([
+      2_500, 37_500, 60_000,
     ]);
   });
 

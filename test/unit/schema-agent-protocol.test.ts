@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseIp, parseMac, parseRevision, parseVni, parseVtep } from "../../schema/address/index.ts";
+import { writerFor } from "../../controller/agents/frames.ts";
+import { type Answer, parseIp, parseMac, parseRevision, parseVni, parseVtep } from "../../schema/address/index.ts";
 import {
   type AgentFrame,
   type ControllerFrame,
@@ -42,6 +43,9 @@ const agentFrames: AgentFrame[] = [
   },
   { type: "release", id: 8, keys: [{ kind: "mac", vni, mac }] },
   { type: "applied", revision: asOf, problems: ["x"] },
+  { type: "interest", keys: [{ kind: "mac", vni, mac }], held: "tombstone", end: true },
+  { type: "subscribe", id: 9, vni },
+  { type: "unsubscribe", id: 10, vni },
 ];
 const reader = { protocol: 1, host: "a" };
 const parseAs = (protocol: number) => (text: string) => parseControllerFrame(text, { protocol, host: "a" });
@@ -69,6 +73,48 @@ describe("every frame", () => {
     },
   );
 });
+
+const local: Answer = {
+  key: { kind: "mac", vni, mac },
+  revision: asOf,
+  binding: { mac, host: "a", vtep, vtepPort: 4789, local: true, guestPort: "tap-ü" },
+};
+const [remote, absent] = answers;
+const all: Answer[] = [{ ...remote, binding: { ...remote.binding, host: "c" } }, absent, local];
+const push = { networks: [network], gone: [vni], answers: all, self: { vtep, vtepPort: 8472 } };
+const member = { host: "b", vtep, port: 4789 };
+
+describe.each([1, 2])("version %s", (protocol) => {
+  const writer = writerFor(protocol);
+  const read = (text: string | undefined) => parseControllerFrame(text ?? "", { protocol, host: "a" });
+
+  test("writes every frame so that the host of a VM reads the same answers", () => {
+    expect(writer.answers(1, asOf, all).map(read)).toEqual([{ type: "answers", id: 1, asOf, answers: all }]);
+    expect(read(writer.seed(asOf, all))).toEqual({ type: "seed", asOf, answers: all });
+    const snapshot = [...writer.snapshot(asOf, [network], [all[0], undefined, ...all.slice(1)], asOf)];
+    expect(snapshot.map(read)).toEqual([
+      { type: "snapshot", asOf, since: asOf, networks: [network], answers: all, end: true },
+    ]);
+    expect([...writer.changes(asOf, push)].map(read)).toEqual([{ type: "changes", asOf, ...push, end: true }]);
+    const table = read(writer.table(asOf, { vni, whole: true, members: [member], end: true }, "a"));
+    expect(table).toMatchObject({ vni, whole: true, hosts: [{ host: "b", vtep }], end: true });
+  });
+
+  test("another host reads neither that a VM is its own nor the VM's port", () => {
+    const text = writerFor(2).seed(asOf, [{ ...local, binding: local.binding && { ...local.binding, host: "b" } }]);
+    const frame = parseControllerFrame(text, { protocol: 2, host: "a" });
+    expect(frame).toMatchObject({ answers: [{ binding: { mac, host: "b", vtep, vtepPort: 4789 } }] });
+    expect(JSON.stringify(frame)).not.toMatch(/local|guestPort/);
+  });
+});
+
+test.each(['{"vni":1}', '{"vni":1,"mac":"52:54:00:00:00:01","host":"b","vtep":"192.0.2.1"}'])(
+  "%s is not a record",
+  (record) => {
+    const text = `{"type":"seed","asOf":1,"records":[${record}]}`;
+    expect(() => parseControllerFrame(text, { protocol: 2, host: "a" })).toThrow(FrameError);
+  },
+);
 
 test("a frame type of a newer version is ignored", () => {
   expect(parseAgentFrame('{"type":"future"}')).toBeUndefined();

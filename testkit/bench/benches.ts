@@ -11,12 +11,20 @@ import { firstPacketStorm } from "./first-packet-storm/bench.ts";
 import { reportStorm } from "./first-packet-storm/report.ts";
 import { fleetBench } from "./fleet/bench.ts";
 import { reportFleet } from "./fleet/report.ts";
+import { hostStateBench } from "./host-state/bench.ts";
+import { reportHostState } from "./host-state/report.ts";
 import { importBench } from "./import/bench.ts";
 import { reportImport } from "./import/report.ts";
 import { indexBench } from "./index/bench.ts";
 import { reportIndex } from "./index/report.ts";
+import { lookupBench } from "./lookup/bench.ts";
+import { reportLookup } from "./lookup/report.ts";
 import { type ModeName, modeNames } from "./modes/mode.ts";
-import { families, flag, names, number, numbers } from "./options.ts";
+import { moveBench } from "./move/bench.ts";
+import { reportMove } from "./move/report.ts";
+import { families, flag, names, number, numbers, ratio } from "./options.ts";
+import { programBench } from "./program/bench.ts";
+import { reportProgram } from "./program/report.ts";
 import { reconcileBench } from "./reconcile/bench.ts";
 import { reportReconcile } from "./reconcile/report.ts";
 import { registerBench } from "./register/bench.ts";
@@ -127,6 +135,21 @@ export const benches: Readonly<Record<string, Bench>> = {
     run: registerBench,
     report: reportRegister,
   }),
+  lookup: bench({
+    about:
+      "questions of many agents and of HTTP clients in inventories of several sizes, beside stock Fastify, a bare ws echo and an echo in C",
+    options: {
+      vms: numbers("VMs in the inventory", [1_000, 10_000, 100_000, 1_000_000], [1_000]),
+      rounds: number("turns of each", 5, 1),
+      turn: number("length of a turn, ms", 2_000, 500, 100),
+      many: ratio("floor per CPU second: look-ups, 64 a frame : stock Fastify's GET", 15, 2),
+      one: ratio("floor per CPU second: look-ups, one a frame : bare ws echo", 0.8, 0.1),
+      get: ratio("floor per CPU second: GET /v1/resolve : stock Fastify's GET", 0.6, 0.1),
+    },
+    run: ({ many, one, get, ...rest }, progress) => lookupBench({ ...rest, bounds: { many, one, get } }, progress),
+    report: reportLookup,
+    holds: ({ missed }) => missed.length === 0,
+  }),
   stream: bench({
     about:
       "many consumers of the event stream while changes are made, beside a bare ws server that sends the same messages",
@@ -158,6 +181,51 @@ export const benches: Readonly<Record<string, Bench>> = {
     },
     run: fleetBench,
     report: reportFleet,
+  }),
+  program: bench({
+    about:
+      "how fast answers become kernel entries: by the agent, by batched rtnetlink in C, and by ip and bridge, started for each entry",
+    options: {
+      cached: numbers("answers that are in the kernel already", [1_000, 10_000, 100_000], [1_000]),
+      rounds: number("turns of each", 5, 1),
+      answers: number("answers in a turn", 8_192, 2_048),
+      "exec-answers": number("the same for ip and bridge", 100, 10),
+      native: ratio("floor per CPU second: the agent : batched rtnetlink in C", 0.8, 0.1),
+      exec: ratio("floor per CPU second: the agent : ip and bridge", 300, 30),
+    },
+    run: ({ "exec-answers": execAnswers, native, exec, ...rest }, progress) =>
+      programBench({ ...rest, execAnswers, bounds: { native, exec } }, progress),
+    report: reportProgram,
+    holds: ({ missed }) => missed.length === 0,
+  }),
+  "host-state": bench({
+    about:
+      "a host's kernel entries beside the addresses that its guests used within the idle timeout, of up to a million VMs",
+    options: {
+      vms: numbers("registered VMs", [1_000, 10_000, 100_000, 1_000_000], [10_000]),
+      idle: number("idle timeout, seconds", 30, 3),
+      rate: number("packets a second", 1_000, 300),
+      drift: number("VMs by which popularity moves on in an idle timeout", 1_000, 100, 0),
+      entries: ratio("ceiling: kernel entries of a kind : addresses used", 1.1, 2),
+    },
+    run: hostStateBench,
+    report: reportHostState,
+    holds: ({ missed }) => missed.length === 0,
+  }),
+  move: bench({
+    about:
+      "from the request that moves a VM until a third host's kernel has its new place, with few and many agents, beside FRR EVPN",
+    options: {
+      agents: numbers("made-up agents that are connected beside the three", [100, 10_000], [50], 1),
+      moves: number("moves of each", 100, 10),
+      ms: number("ceiling: median, ms", 5, 1_000),
+      frr: ratio("floor: median of FRR : nearmiss", 12, 0.5),
+      spread: ratio("ceiling: median of the slowest : fastest number of agents", 1.2, 10),
+    },
+    run: ({ ms, frr, spread, ...rest }, progress) =>
+      moveBench({ ...rest, bounds: { ms, frr, agents: spread } }, progress),
+    report: reportMove,
+    holds: ({ missed }) => missed.length === 0,
   }),
   reconcile: bench({
     about: "one agent comparing all its cached answers with the kernel, beside a plain dump of the same tables",

@@ -3,6 +3,7 @@ import { type IpAddress, type MacAddress, parseIp, parseMac, parseVni, type Vni 
 
 export const vmsPerNetwork = 1_000;
 const firstVni = 1_000;
+const linesPerImport = 100_000;
 
 export interface FleetOptions {
   readonly vms: number;
@@ -21,35 +22,48 @@ export function* fleetLines({ vms, hosts }: FleetOptions, first = 0): Generator<
   }
   for (let n = first; n < hosts; n++) yield line({ kind: "host", name: hostName(n), vtep: vtepOf(n) });
   for (let n = 0; n < vms; n++) {
-    const { network, mac, ips } = placeOf(n);
+    const { network, mac, ips } = addressesOf(n);
     const interfaces = [{ network: networkName(network), mac, ips }];
     yield line({ kind: "vm", name: `vm-${n}`, host: hostName(n % hosts), interfaces });
   }
+}
+
+/** The same in parts, each small enough for one import. */
+export function* fleetImports(options: FleetOptions, lines = linesPerImport): Generator<Buffer> {
+  let part: string[] = [];
+  for (const line of fleetLines(options)) {
+    part.push(line);
+    if (part.length < lines) continue;
+    yield Buffer.from(part.join(""));
+    part = [];
+  }
+  if (part.length > 0) yield Buffer.from(part.join(""));
 }
 
 export function vtepOf(host: number): string {
   return `192.168.${Math.floor(host / 250)}.${(host % 250) + 1}`;
 }
 
-/** A VM and where it is attached. */
+/** Where a VM is attached, as text: parsing all addresses of a large fleet takes seconds. */
+export function addressesOf(vm: number) {
+  const network = Math.floor(vm / vmsPerNetwork);
+  const inside = (vm % vmsPerNetwork) + 1;
+  const bytes = [vm >> 16, vm >> 8, vm].map((byte) => (byte & 255).toString(16).padStart(2, "0"));
+  const ipv4 = `10.${network % 250}.${Math.floor(network / 250) * 16 + (inside >> 8)}.${inside & 255}`;
+  const prefix = network === 0 ? "fd00" : `fd00:${network.toString(16)}`;
+  const ips = [ipv4, `${prefix}::${inside.toString(16)}`] as const;
+  return { network, vni: firstVni + network, mac: `52:54:00:${bytes.join(":")}`, ips };
+}
+
 interface Place {
-  readonly network: number;
   readonly vni: Vni;
   readonly mac: MacAddress;
   readonly ips: readonly [IpAddress, IpAddress];
 }
 
 function placeOf(vm: number): Place {
-  const network = Math.floor(vm / vmsPerNetwork);
-  const inside = (vm % vmsPerNetwork) + 1;
-  const bytes = [vm >> 16, vm >> 8, vm].map((byte) => (byte & 255).toString(16).padStart(2, "0"));
-  const ip = `10.${network % 250}.${Math.floor(network / 250) * 16 + (inside >> 8)}.${inside & 255}`;
-  return {
-    network,
-    vni: parseVni(firstVni + network),
-    mac: parseMac(`52:54:00:${bytes.join(":")}`),
-    ips: [parseIp(ip), parseIp(`fd00:${network.toString(16)}::${inside.toString(16)}`)],
-  };
+  const { vni, mac, ips } = addressesOf(vm);
+  return { vni: parseVni(vni), mac: parseMac(mac), ips: [parseIp(ips[0]), parseIp(ips[1])] };
 }
 
 /** So many others of the network of a host's first VM: the likely partners of its guests. */

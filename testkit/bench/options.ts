@@ -24,6 +24,11 @@ export function number(about: string, whole: number, short = whole, least = 1): 
   return { placeholder: "<n>", about, fallback: { whole, short }, parse: (text) => parseNumber(text, least) };
 }
 
+/** A number of any size with decimals, such as a bound of a ratio. */
+export function ratio(about: string, whole: number, short = whole): Option<number> {
+  return { placeholder: "<n.n>", about, fallback: { whole, short }, parse: parseRatio };
+}
+
 export function numbers(about: string, whole: readonly number[], short = whole, least = 1): Option<readonly number[]> {
   return { placeholder: "<n,n,…>", about, fallback: { whole, short }, parse: (text) => parseNumbers(text, least) };
 }
@@ -50,6 +55,11 @@ export function parseNumber(text: string, least = 1): number {
   const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   if (!(number >= least)) throw new OptionError(`"${text}" is not a number from ${least}`);
   return number;
+}
+
+export function parseRatio(text: string): number {
+  if (!/^\d{1,6}(\.\d{1,3})?$/.test(text)) throw new OptionError(`"${text}" is not a number such as 0.8`);
+  return Number(text);
 }
 
 export function parseNumbers(text: string, least: number): number[] {

@@ -32,6 +32,16 @@ export function inNamespace<T>(name: string, act: () => T): T {
   }
 }
 
+/** This thread and all that it opens are in the namespace from now on. */
+export function enterNamespace(name: string): void {
+  const there = openSync(join(directory, name), "r");
+  try {
+    enterNetworkNamespace(there);
+  } finally {
+    closeSync(there);
+  }
+}
+
 /** A namespace that the lab made. */
 export class Namespace {
   constructor(readonly namespace: string) {}

@@ -15,15 +15,8 @@ export class AuditTrail {
   }
 
   add({ time, by, what, changes = what.length, revision }: AuditRecord): void {
-    this.statements.add.run({
-      time,
-      actor: by.name,
-      role: by.role,
-      address: by.address ?? null,
-      what: JSON.stringify(what),
-      changes,
-      revision: revision ?? null,
-    });
+    const { name, role, address = null } = by;
+    this.statements.add.run(time, name, role, address, JSON.stringify(what), changes, revision ?? null);
   }
 
   /** @returns the number of deleted entries */
@@ -40,8 +33,7 @@ export class AuditTrail {
 function prepare(db: Database) {
   return {
     add: db.prepare(
-      "INSERT INTO audit (time, actor, role, address, what, changes, revision) " +
-        "VALUES ($time, $actor, $role, $address, $what, $changes, $revision)",
+      "INSERT INTO audit (time, actor, role, address, what, changes, revision) " + "VALUES (?, ?, ?, ?, ?, ?, ?)",
     ),
     trim: db.prepare(
       "DELETE FROM audit WHERE id IN (SELECT id FROM audit " +

@@ -3,7 +3,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import Database from "better-sqlite3";
 import type { Revision } from "../../../schema/address/index.ts";
 import { HeadMovedError } from "../store.ts";
-import { auditOf, CommitRows } from "./commit-rows.ts";
+import { CommitRows } from "./commit-rows.ts";
 import { type Answer, type End, headBefore, type Order } from "./commit-thread.ts";
 import { makeDurable, threadBusyTimeoutMs } from "./connection.ts";
 
@@ -19,7 +19,7 @@ function obey(order: Order): void {
       for (const commit of order.batch) {
         rows.remove(commit);
         rows.add(commit, 0);
-        rows.audit(auditOf(commit));
+        rows.audit(commit.audit);
       }
       rows.addReceipts(order.receipts, order.forget);
       db.exec("COMMIT");
@@ -58,7 +58,8 @@ function answerTo(error: unknown): Answer {
   return { ok: false, message, ...(error instanceof Database.SqliteError ? { code: error.code } : {}) };
 }
 
-parentPort?.on("message", (order: Order | End) => {
+parentPort?.on("message", (text: string) => {
+  const order = JSON.parse(text) as Order | End;
   if (order.do === "end") {
     db.close();
     parentPort?.close();

@@ -5,9 +5,10 @@ import tls from "node:tls";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { pino } from "pino";
 import { ControllerLink, type Hello } from "../../../node-agent/controller-link/link.ts";
-import type { BindingKey, Revision } from "../../../schema/address/index.ts";
+import { type BindingKey, parseVtep, type Revision } from "../../../schema/address/index.ts";
 import { protocolVersions } from "../../../schema/agent/index.ts";
-import { hostName, peersOf } from "../made-up-fleet.ts";
+import { enterNamespace } from "../../lab/namespace.ts";
+import { hostName, peersOf, vtepOf } from "../made-up-fleet.ts";
 import { type Identity, loopbackOf } from "./identities.ts";
 
 export interface AgentsData {
@@ -20,6 +21,8 @@ export interface AgentsData {
   readonly vms: number;
   /** VMs of other hosts that each has cached, an IP and a MAC each. */
   readonly held: number;
+  /** Where they are, and register their hosts themselves; absent: here, with hosts that are registered. */
+  readonly namespace?: string;
 }
 
 /** Of all agents together. */
@@ -43,6 +46,12 @@ export function hello(host: number): Hello {
   return { protocol: protocolVersions, version: "bench", host: hostName(host), vtepPort: 4789, seeding: true };
 }
 
+/** What a returning agent has. */
+export interface Position {
+  readonly epoch: string;
+  readonly asOf: Revision;
+}
+
 export function keysOf(host: number, { vms, held }: Pick<AgentsData, "vms" | "held">): BindingKey[] {
   return peersOf(host, vms, held).flatMap(({ vni, ips, mac }): BindingKey[] => [
     { kind: "ip", vni, ip: ips[0] },
@@ -55,9 +64,13 @@ function run(data: AgentsData): void {
   const inSync = new Set<number>();
   let since = { incomplete: 0, ended: 0, syncedAtMs: [] as number[] };
   const ignore = (): void => {};
+  if (data.namespace !== undefined) enterNamespace(data.namespace);
+  const vtepOfHost = (n: number) => (data.namespace === undefined ? {} : { vtep: parseVtep(vtepOf(n)) });
   comeFromManyAddresses(data.hosts);
   for (let n = 0; n < data.hosts; n++) {
     const keys = keysOf(n, data);
+    let epoch: string | undefined;
+    let position: Position | undefined;
     const identity = data.identities[n];
     const confirm = ({ asOf }: { readonly asOf: Revision }) => {
       link.send({ type: "applied", revision: asOf, problems: [] });
@@ -66,10 +79,12 @@ function run(data: AgentsData): void {
       new URL(data.url),
       () => identity && { ...identity, ca: data.ca },
       {
-        hello: () => hello(n),
-        interest: () => [{ keys }],
+        hello: () => ({ ...hello(n), ...vtepOfHost(n), ...position }),
+        interest: () => [{ keys, ...(position ? { held: "binding" } : {}) }],
         onSnapshot: (frame) => {
-          if (frame.answers.filter(({ binding }) => binding !== null).length < keys.length) since.incomplete++;
+          const isWhole = frame.answers.filter(({ binding }) => binding !== null).length >= keys.length;
+          if (!isWhole && frame.since === undefined) since.incomplete++;
+          if (epoch !== undefined) position = { epoch, asOf: frame.asOf };
           inSync.add(n);
           since.syncedAtMs.push(nowMs());
           confirm(frame);
@@ -80,8 +95,12 @@ function run(data: AgentsData): void {
           since.ended++;
           inSync.delete(n);
         },
-        onWelcome: ignore,
+        onWelcome: (frame) => {
+          epoch = frame.epoch;
+        },
         onAnswers: ignore,
+        onBase: ignore,
+        onDelta: ignore,
         onHosts: ignore,
         onSenders: ignore,
         onTrust: ignore,

@@ -1,15 +1,14 @@
 // `fleet`: the server of a whole fleet of agents is killed and started again, and all of them come back at once; beside a bare
 // `ws` server that sends as many bytes to as many.
-import { Worker } from "node:worker_threads";
 import { toThousandths } from "../../../common/round.ts";
-import { waitUntil } from "../../lab/wait.ts";
 import { percentile } from "../../statistics.ts";
 import { BenchController, type Lag } from "../controller.ts";
 import { fleetLines } from "../made-up-fleet.ts";
 import { cpuSeconds, peakRssMib } from "../process-usage.ts";
 import type { Progress } from "../progress.ts";
-import { type AgentsData, type AgentsReport, hello, keysOf, nowMs } from "./agents.ts";
+import { type AgentsData, hello, keysOf, nowMs } from "./agents.ts";
 import { BareServer } from "./bare.ts";
+import { Crowd } from "./crowd.ts";
 import { enrolAll } from "./identities.ts";
 import { recordFrames } from "./record.ts";
 
@@ -32,7 +31,8 @@ export interface FleetSide {
   /** Of checks of the event loop every 10 ms, while agents reconnected. */
   readonly lagP99Ms: number;
   readonly lagMaxMs: number;
-  /** Of the server, from its start until all were in sync. */
+  /** Of the server: until it listened, and from then on until all were in sync. */
+  readonly startCpuSeconds: number;
   readonly cpuSeconds: number;
   readonly peakRssMib: number;
 }
@@ -47,7 +47,6 @@ export interface FleetResult extends FleetOptions {
 
 /** On each of them. */
 const ownVms = 2;
-const deadlineMs = 300_000;
 
 /** A server for agents, as a separate process. */
 interface Server {
@@ -100,35 +99,16 @@ async function stopped<T>(server: Server, work: () => Promise<T>): Promise<T> {
 type Fleet = Omit<AgentsData, "url" | "ca">;
 
 async function measure(server: Server, fleet: Fleet, progress: Progress): Promise<FleetSide> {
-  const workerData: AgentsData = { url: server.url, ca: server.ca, ...fleet };
-  const agents = new Worker(new URL("./agents.js", import.meta.url), { workerData });
+  const agents = new Crowd({ url: server.url, ca: server.ca, ...fleet });
   try {
-    const look = (): Promise<AgentsReport> => {
-      const report = new Promise<AgentsReport>((resolve) => agents.once("message", resolve));
-      agents.postMessage("report");
-      return report;
-    };
-    const allInSync = async (): Promise<AgentsReport[]> => {
-      const reports: AgentsReport[] = [];
-      await waitUntil(
-        async () => {
-          const report = await look();
-          reports.push(report);
-          progress(`${report.inSync} of ${fleet.hosts} agents in sync`);
-          return report.inSync;
-        },
-        (inSync) => inSync === fleet.hosts,
-        { what: `${fleet.hosts} agents to be in sync`, deadlineMs, everyMs: 100 },
-      );
-      return reports;
-    };
-    await allInSync();
+    await agents.allInSync(progress);
     const killedMs = nowMs();
     await server.restart("SIGKILL");
     const listeningMs = nowMs();
+    const startCpuSeconds = cpuSeconds(server.pid);
     // Its start is not measured.
     await server.lagMs();
-    const reports = await allInSync();
+    const reports = await agents.allInSync(progress);
     const { max, p99 } = await server.lagMs();
     const incomplete = reports.reduce((sum, report) => sum + report.incomplete, 0);
     if (incomplete > 0) throw new Error(`${incomplete} snapshots lack an answer`);
@@ -140,10 +120,11 @@ async function measure(server: Server, fleet: Fleet, progress: Progress): Promis
       ended: reports.reduce((sum, report) => sum + report.ended, 0),
       lagP99Ms: p99,
       lagMaxMs: max,
-      cpuSeconds: cpuSeconds(server.pid),
+      startCpuSeconds: toThousandths(startCpuSeconds),
+      cpuSeconds: toThousandths(cpuSeconds(server.pid) - startCpuSeconds),
       peakRssMib: peakRssMib(server.pid),
     };
   } finally {
-    await agents.terminate();
+    await agents.end();
   }
 }

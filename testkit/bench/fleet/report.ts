@@ -12,10 +12,22 @@ export function reportFleet(result: FleetResult): string {
     String(side.ended),
     formatMs(side.lagP99Ms),
     formatMs(side.lagMaxMs),
+    `${side.startCpuSeconds.toFixed(1)} s`,
     `${side.cpuSeconds.toFixed(1)} s`,
     `${side.peakRssMib} MiB`,
   ]);
-  const head = ["", "start", "half in sync", "all", "sessions, tries ended", "loop late, p99", "max", "CPU", "memory"];
+  const head = [
+    "",
+    "start",
+    "half in sync",
+    "all",
+    "sessions, tries ended",
+    "loop late, p99",
+    "max",
+    "CPU of the start",
+    "of the return",
+    "memory",
+  ];
   return [
     `\n${result.agents.toLocaleString("en")} agents${result.tls ? ", with TLS and certificates," : ""} whose server was killed and restarted; each has ${result.held} cached VMs, `,
     `${result.bytesPerAgent} bytes of answers; times from its listening on\n\n`,

@@ -3,8 +3,8 @@
 import { toThousandths } from "../../../common/round.ts";
 import { ipBatch, run } from "../../lab/command.ts";
 import { median } from "../../statistics.ts";
+import { CoreHost, capsFor } from "../core-host.ts";
 import type { Progress } from "../progress.ts";
-import { ReconcileHost } from "./host.ts";
 
 export interface ReconcileOptions {
   /** Cached VMs of other hosts: each is a neighbour, a tunnel entry and a bridge entry. */
@@ -43,7 +43,7 @@ export interface ReconcileResult extends ReconcileOptions {
 export async function reconcileBench(options: ReconcileOptions, progress: Progress): Promise<ReconcileResult> {
   const { entries, rounds } = options;
   progress(`${entries} VMs into the kernel`);
-  const host = await ReconcileHost.start(entries);
+  const host = await CoreHost.start(entries, { caps: capsFor(entries) });
   try {
     const kernelEntries = await host.entries();
     await host.reconcile();
@@ -112,7 +112,7 @@ async function longestBlock(act: () => Promise<void>): Promise<number> {
 }
 
 /** bash's own `time` measures the two processes: user, system and elapsed seconds. */
-async function dumpCost({ namespace, device }: ReconcileHost): Promise<Cost> {
+async function dumpCost({ namespace, device }: CoreHost): Promise<Cost> {
   const commands = `ip -n ${namespace} neigh show dev ${device}; bridge -n ${namespace} fdb show dev ${device}`;
   const script = `TIMEFORMAT='%3U %3S %3R'; time { ${commands}; } >/dev/null`;
   const text = await run(["bash", "-c", `{ ${script}; } 2>&1`]);

@@ -1,15 +1,14 @@
 // `register`: VMs posted by one client, by many, and by very many at the same time, beside stock Fastify, which stores nothing, and
 // beside SQLite, which inserts row after row with a full fsync. All in turns, with the clients in a process of their own.
-import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { toThousandths } from "../../../common/round.ts";
-import { waitFor } from "../../lab/wait.ts";
 import { median } from "../../statistics.ts";
 import { ask } from "../ask.ts";
-import { BenchController, freePort } from "../controller.ts";
+import { BenchController } from "../controller.ts";
 import type { Progress } from "../progress.ts";
+import { ServerProcess } from "../server-process.ts";
 import { hostBodies, networkBody } from "./body.ts";
 import { insertRaw, type Server, type Turn, takeTurn } from "./side.ts";
 
@@ -56,7 +55,9 @@ const warmUpMs = 1_000;
 export async function registerBench(options: RegisterOptions, progress: Progress): Promise<RegisterResult> {
   const directory = mkdtempSync(join(tmpdir(), "nearmiss-bench-"));
   const controller = await BenchController.start("tokens", manyClients);
-  const stock = await StockServer.start();
+  const stockProgram = join(import.meta.dirname, "stock-server.js");
+  const stockServer = await ServerProcess.start("stock Fastify", [process.execPath, stockProgram]);
+  const stock = { port: stockServer.port, pid: stockServer.pid, token: "" };
   try {
     const ours = { port: Number(controller.base.split(":")[1]), pid: controller.pid, token: controller.adminToken };
     const post = async (path: string, body: object) => {
@@ -74,12 +75,12 @@ export async function registerBench(options: RegisterOptions, progress: Progress
     const turns = new Map(options.clients.map((clients) => [clients, { ours: [] as Turn[], stock: [] as Turn[] }]));
     const raw: number[] = [];
     progress("warming up");
-    for (const server of [ours, stock.server]) await turn(server, 8, warmUpMs);
+    for (const server of [ours, stock]) await turn(server, 8, warmUpMs);
     for (let n = 1; n <= options.rounds; n++) {
       for (const [clients, taken] of turns) {
         progress(`round ${n} of ${options.rounds}: ${clients} clients`);
         taken.ours.push(await turn(ours, clients, options.turn));
-        taken.stock.push(await turn(stock.server, clients, options.turn));
+        taken.stock.push(await turn(stock, clients, options.turn));
       }
       raw.push(await insertRaw(join(directory, "raw.db"), options.turn));
     }
@@ -89,7 +90,7 @@ export async function registerBench(options: RegisterOptions, progress: Progress
       rawPerSecond: Math.round(median(raw)),
     };
   } finally {
-    stock.stop();
+    stockServer.stop();
     await controller.stop();
     rmSync(directory, { recursive: true, force: true });
   }
@@ -121,25 +122,4 @@ function summarize(turns: readonly Turn[]): Posted {
     maxMs: of(({ times }) => times.maxMs),
     leastServed: Math.min(...turns.map(({ leastServed }) => leastServed)),
   };
-}
-
-class StockServer {
-  private constructor(
-    private readonly child: ChildProcess,
-    readonly server: Server,
-  ) {}
-
-  static async start(): Promise<StockServer> {
-    const port = await freePort();
-    const program = join(import.meta.dirname, "stock-server.js");
-    const child = spawn(process.execPath, [program, String(port)], { stdio: ["ignore", "ignore", "inherit"] });
-    const url = `http://127.0.0.1:${port}/v1/vms`;
-    const isListening = () => ask({ url }).then(({ status }) => status === 404);
-    await waitFor(isListening, { what: "stock Fastify", deadlineMs: 20_000 });
-    return new StockServer(child, { port, pid: child.pid ?? 0, token: "" });
-  }
-
-  stop(): void {
-    this.child.kill("SIGKILL");
-  }
 }

@@ -74,6 +74,8 @@ async function begin({ target, ca, identity, vni, ip }: Extract<HostOrder, { kin
         waiting.clear();
       },
       onWelcome: () => {},
+      onBase: () => {},
+      onDelta: () => {},
       onHosts: () => {},
       onSenders: () => {},
       onTrust: () => {},

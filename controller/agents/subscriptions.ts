@@ -1,0 +1,162 @@
+// Networks that hosts have in their memory as a whole: a base of all bindings, then every change as a delta. One subscription in place
+// of interest in each key; a delta is written once for all subscribers. Version 2 only.
+import { TurnQueue } from "../../common/cooperative.ts";
+import type { Answer, Revision, Vni } from "../../schema/address/index.ts";
+import type { BindingChanges } from "../inventory/binding-changes.ts";
+import { answerKnown, keysOf } from "../inventory/bindings.ts";
+import type { Inventory } from "../inventory/inventory.ts";
+import { findKnownNetwork } from "../inventory/known-networks.ts";
+import type { Steps } from "../inventory/steps.ts";
+import { TwoLevelMap } from "../inventory/two-level-map.ts";
+import type { Committer } from "../write/committer.ts";
+import { baseFrames, deltaFrames } from "./frames.ts";
+import type { AgentSession } from "./session.ts";
+
+/** Maximum time that bases block the event loop, ms: a miss waits no longer. */
+const sliceMs = 1;
+/** Records for one unit of the host's allowance (host-allowance.ts): a record costs less than a question. */
+const recordsPerUnit = 16;
+
+/** Of one host, from its `subscribe` on. A later one of the same network is another object: a base that is under way ends. */
+interface Subscription {
+  readonly session: AgentSession;
+}
+
+/** Names of VMs that are read at once. */
+const namesAtOnce = 64;
+
+/** No host: records do not depend on one. */
+const noReader = "";
+
+export class Subscriptions {
+  private readonly byNetwork = new TwoLevelMap<Vni, string, Subscription>();
+  private readonly byHost = new TwoLevelMap<string, Vni, Subscription>();
+  private readonly turns = new TurnQueue(sliceMs);
+  /** Over all hosts. */
+  private count = 0;
+
+  constructor(private readonly committer: Pick<Committer, "current" | "revision">) {}
+
+  /**
+   * The host is sent the base, and changes from now on. A network that it may not know has an empty base and no changes.
+   * @returns units beside those of the frame
+   */
+  begin(session: AgentSession, vni: Vni): number {
+    const { current } = this.committer;
+    const { host } = session;
+    this.end(host, vni);
+    const network = findKnownNetwork(current, host, vni);
+    const subscription: Subscription = { session };
+    if (network) {
+      this.byNetwork.set(vni, host, subscription);
+      this.byHost.set(host, vni, subscription);
+      this.count += 1;
+    }
+    session.follow(this.sendBase(subscription, vni, network?.name));
+    return network ? Math.ceil(current.addressesIn(network.name).size / recordsPerUnit) : 0;
+  }
+
+  /** Nothing of the network is sent any more. */
+  end(host: string, vni: Vni): void {
+    if (!this.byHost.get(host, vni)) return;
+    this.byHost.delete(host, vni);
+    this.byNetwork.delete(vni, host);
+    this.count -= 1;
+  }
+
+  /** The session is over. */
+  endAll(session: AgentSession): void {
+    const { hello } = session;
+    if (!hello) return;
+    for (const [vni, subscription] of [...this.byHost.under(hello.host)]) {
+      if (subscription.session === session) this.end(hello.host, vni);
+    }
+  }
+
+  /** Sends the deltas of one revision. @param isLarge it does not count against the limit of what waits for a slow agent */
+  *distribute(
+    state: Inventory,
+    { keys, gone }: Pick<BindingChanges, "keys" | "gone">,
+    asOf: Revision,
+    isLarge: boolean,
+  ): Steps<void> {
+    for (const [host, vnis] of gone) for (const vni of vnis) this.end(host, vni);
+    if (this.count === 0) return;
+    const changed = new Map<Vni, Answer[]>();
+    for (const { key } of keys) {
+      yield;
+      if (this.byNetwork.under(key.vni).size === 0) continue;
+      const answers = changed.get(key.vni) ?? [];
+      changed.set(key.vni, answers);
+      answers.push(answerKnown(state, noReader, key, asOf));
+    }
+    for (const [vni, answers] of changed) {
+      const frames = [...deltaFrames(asOf, vni, answers)];
+      for (const { session } of [...this.byNetwork.under(vni).values()]) {
+        yield;
+        if (isLarge) session.sendLarge(frames);
+        else session.send(frames);
+      }
+    }
+  }
+
+  private isCurrent(subscription: Subscription, vni: Vni): boolean {
+    const { session } = subscription;
+    return session.isOpen && this.byHost.get(session.host, vni) === subscription;
+  }
+
+  /** In turns with other bases, and no faster than the host reads. Each part is of the revision at which it is sent. */
+  private async sendBase(subscription: Subscription, vni: Vni, network: string | undefined): Promise<void> {
+    const { session } = subscription;
+    const frames = baseFrames(
+      () => this.committer.revision,
+      vni,
+      network === undefined ? [] : this.bindings(vni, network),
+    );
+    for (;;) {
+      const wait = session.findWait();
+      if (wait) await wait;
+      await this.turns.take();
+      if (network !== undefined && !this.isCurrent(subscription, vni)) return;
+      const next = frames.next();
+      if (next.done) return;
+      session.send([next.value]);
+    }
+  }
+
+  /**
+   * Of a network that may change in between: what is there from the first to the last of them is among them, and every change since
+   * the first is also a delta.
+   */
+  private *bindings(vni: Vni, network: string): Generator<Answer> {
+    const { committer } = this;
+    for (const name of this.vmNames(network)) {
+      for (const each of committer.current.findVm(name)?.interfaces ?? []) {
+        if (each.network !== network) continue;
+        for (const key of keysOf(each, vni)) yield answerKnown(committer.current, noReader, key, committer.revision);
+      }
+    }
+  }
+
+  /** In order, read anew after some of them: an inventory must not be read on when it has changed. */
+  private *vmNames(network: string): Generator<string> {
+    let from = "";
+    for (;;) {
+      const names = [...first(this.committer.current.vmNamesIn(network).from(from), namesAtOnce)];
+      yield* names;
+      const last = names.at(-1);
+      if (last === undefined) return;
+      // No name comes between.
+      from = `${last}\0`;
+    }
+  }
+}
+
+function* first<T>(items: Iterable<T>, count: number): Generator<T> {
+  let left = count;
+  for (const item of items) {
+    yield item;
+    left -= 1;
+    if (left === 0) return;
+  }
+}
