@@ -59,6 +59,7 @@ export const parts: readonly Part[] = [
         "vm-moves",
         "bindings",
         "list-page",
+        "pending",
       ),
       ...property("assigned-addresses", "inventory", "inventory-push", "offset-set", "packed-inventory", "search"),
     ],
