@@ -26,7 +26,7 @@ export class InterestIndex {
   private readonly keys = new KeyTable();
   private readonly holders = new HolderLists();
   private readonly logs = new IdLogs();
-  private readonly hosts = new Places<{ readonly name: string }>();
+  private readonly hosts = new Places();
   private readonly held = new TwoLevelMap<string, Vni, Held>();
   private readonly overflown = new TwoLevelMap<Vni, string, true>();
   private readonly declared = new Set<string>();
@@ -47,9 +47,8 @@ export class InterestIndex {
 
   /** Whether the host has the answer to `key` and gets its changes. */
   knows(host: string, key: BindingKey): boolean {
-    const holder = this.hosts.find(host);
-    const id = holder === none ? none : this.keys.find(key);
-    return id !== none && this.holders.find(this.keys.get(id), holder) === false;
+    const id = this.keys.find(key);
+    return id !== none && this.holders.find(this.keys.get(id), this.hosts.find(host)) === false;
   }
 
   /** MACs whose tunnel endpoint the host knows, in the order in which it got to know them. */

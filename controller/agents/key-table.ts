@@ -30,7 +30,7 @@ const longBit = 1;
 export class KeyTable {
   private readonly short = new Rows(1 + shortWords + 1);
   private readonly long = new Rows(1 + longWords + 1);
-  private readonly index = new HashIndex((id) => this.hashOf(id));
+  private readonly index = new HashIndex();
   private readonly macWords: MacWords = [0, 0];
   private readonly ipWords: IpWords = [0, 0, 0, 0];
 

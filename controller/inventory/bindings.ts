@@ -27,7 +27,12 @@ export interface Found {
 
 export function findBound(state: Inventory, key: BindingKey): Found | undefined {
   const network = state.findNetworkByVni(key.vni);
-  const located = network && state.locate(network.name, key);
+  return network && findBoundIn(state, network, key);
+}
+
+/** @param network of the key's VNI */
+function findBoundIn(state: Inventory, network: Network, key: BindingKey): Found | undefined {
+  const located = state.locate(network.name, key);
   const host = located && state.findHost(located.host);
   if (!host) return undefined;
   const parent = located.parent === undefined ? undefined : state.findInterface(located.parent);
@@ -53,14 +58,19 @@ export function getOwner(state: Inventory, { network: { name } }: Found, key: Bi
  * The answer for `host`: a tombstone at `asOf` for unregistered addresses, and in networks that the host may not know.
  */
 export function answerFor(state: Inventory, host: string, key: BindingKey, asOf: Revision): Answer {
-  return findKnownNetwork(state, host, key.vni)
-    ? answerKnown(state, host, key, asOf)
-    : { key, revision: asOf, binding: null };
+  const network = findKnownNetwork(state, host, key.vni);
+  return network ? answerKnown(state, host, key, asOf, network) : { key, revision: asOf, binding: null };
 }
 
-/** As `answerFor`, for a host that may know the key's network. */
-export function answerKnown(state: Inventory, host: string, key: BindingKey, asOf: Revision): Answer {
-  const found = findBound(state, key);
+/** As `answerFor`, for a host that may know the key's network. @param network of the key's VNI, where it is at hand */
+export function answerKnown(
+  state: Inventory,
+  host: string,
+  key: BindingKey,
+  asOf: Revision,
+  network?: Network,
+): Answer {
+  const found = network ? findBoundIn(state, network, key) : findBound(state, key);
   if (!found) return { key, revision: asOf, binding: null };
   return { key, revision: found.revision, binding: bindingFor(host, found) };
 }

@@ -1,4 +1,5 @@
 // Numbers of interfaces by host or by network, over tables and a layer.
+import type { Layer } from "./layer.ts";
 import type { Layered } from "./layered-index.ts";
 import type { Tables } from "./packed/tables.ts";
 
@@ -21,7 +22,7 @@ interface End {
 
 export function countsOf(source: Layered, end: End): InterfaceCounts {
   const get = (name: string) => interfacesAt(source, ...end.pair(name));
-  const keys = () => (source.layer ? keysOf(source, end) : end.list(source.base));
+  const keys = () => (source.layer ? keysOf(source, source.layer, end) : end.list(source.base));
   return {
     get size() {
       return source.layer ? [...keys()].length : end.listed(source.base);
@@ -42,12 +43,10 @@ function interfacesOf({ pairs, hostPlaces, networkPlaces }: Tables, host: string
 }
 
 /** Those with interfaces that are not hidden stay in their order; the others follow in that of the layer. */
-function* keysOf(source: Layered, { list, pair }: End): Generator<string> {
-  const { base, layer } = source;
-  const isVisibleBelow = (name: string) =>
-    interfacesAt(source, ...pair(name)) > (layer ? interfacesOf(layer.shown, ...pair(name)) : 0);
-  for (const name of list(base)) if (isVisibleBelow(name)) yield name;
-  for (const name of layer ? list(layer.shown) : []) if (!isVisibleBelow(name)) yield name;
+function* keysOf(source: Layered, { shown }: Layer, { list, pair }: End): Generator<string> {
+  const isVisibleBelow = (name: string) => interfacesAt(source, ...pair(name)) > interfacesOf(shown, ...pair(name));
+  for (const name of list(source.base)) if (isVisibleBelow(name)) yield name;
+  for (const name of list(shown)) if (!isVisibleBelow(name)) yield name;
 }
 
 export function* mapped<From, To>(items: Iterable<From>, to: (item: From) => To): Generator<To> {

@@ -78,14 +78,16 @@ export function labelGroup(key: string, value?: string): string {
 }
 
 interface LabelGroupChanges {
-  readonly left: string[];
-  readonly joined: string[];
+  readonly left: readonly string[];
+  readonly joined: readonly string[];
 }
+
+const sameGroups: LabelGroupChanges = { left: [], joined: [] };
 
 /** Only differences: most changes leave labels alone. */
 export function labelGroupChanges(before: Labels = noLabels, after: Labels = noLabels): LabelGroupChanges {
-  const changes: LabelGroupChanges = { left: [], joined: [] };
-  if (before === after) return changes;
+  if (before === after) return sameGroups;
+  const changes: { left: string[]; joined: string[] } = { left: [], joined: [] };
   for (const [key, value] of Object.entries(before)) {
     if (after[key] === value) continue;
     changes.left.push(labelGroup(key, value));

@@ -137,7 +137,7 @@ test("a hash index finds each id by its hash, also among many of one hash", () =
       (items) => {
         // A few hashes have many ids.
         const hashes = items.map(([hash, isCommon]) => (isCommon ? hash % 5 : hash) | 0);
-        const index = new HashIndex((id) => hashes[id] ?? 0);
+        const index = new HashIndex();
         const has = (id: number) => {
           for (let each = index.first(hashes[id] ?? 0); each !== -1; each = index.next()) if (each === id) return true;
           return false;

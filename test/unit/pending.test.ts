@@ -208,6 +208,7 @@ describe("a change set", () => {
     await pending.followInSlices(changes);
     expect(committed.listVms()).toEqual([]);
     committed.show(changes, inventory);
+    expect(() => committed.apply([])).toThrow("the change set before has not arrived yet");
     for (const _ of committed.arriveSteps(changes, inventory)) {
       expect(committed.listVms()).toEqual(changes.map(({ after }) => after));
       expect(committed.vmsOn("a").size).toBe(2);

@@ -15,6 +15,8 @@ import { hostStateBench } from "./host-state/bench.ts";
 import { reportHostState } from "./host-state/report.ts";
 import { importBench } from "./import/bench.ts";
 import { reportImport } from "./import/report.ts";
+import { indexBench } from "./index/bench.ts";
+import { reportIndex } from "./index/report.ts";
 import { lookupBench } from "./lookup/bench.ts";
 import { reportLookup } from "./lookup/report.ts";
 import { type ModeName, modeNames } from "./modes/mode.ts";
@@ -112,6 +114,16 @@ export const benches: Readonly<Record<string, Bench>> = {
     },
     run: ({ agents, ...rest }, progress) => importBench({ ...rest, hosts: agents }, progress),
     report: reportImport,
+  }),
+  index: bench({
+    about:
+      "what the inventory takes: memory of a VM, a start beside a plain scan of the same tables, look-ups beside a plain Map",
+    options: {
+      vms: numbers("numbers of VMs", [1_000, 10_000, 100_000, 1_000_000], [1_000, 5_000], 100),
+      rounds: number("of each", 5, 1),
+    },
+    run: indexBench,
+    report: reportIndex,
   }),
   register: bench({
     about: "VMs that many clients post at the same time, beside stock Fastify, which stores nothing, and SQLite alone",

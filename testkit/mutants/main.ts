@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { formatShare, table } from "../bench/table.ts";
 import { parseFlags, stop as stopProgram } from "../lab/flags.ts";
-import { type Part, parts, sourcesOf } from "./parts.ts";
+import { isOf, type Part, parts, sourcesOf } from "./parts.ts";
 import { samplePieces } from "./sample.ts";
 import { runMutants } from "./stryker.ts";
 import { type Accepted, judge, minKilled, type PartResult, type Verdict, withSurvivors } from "./verdict.ts";
@@ -70,10 +70,7 @@ async function runSample(chosen: readonly Part[], seed: string, concurrency: num
   const mutate = chosen.flatMap((part) => samplePieces(sourcesOf(part), seed));
   const tests = [...new Set(chosen.flatMap((part) => part.tests))];
   const mutants = await runMutants({ sources, mutate, tests, concurrency });
-  return chosen.map(({ name, path }) => ({
-    part: name,
-    mutants: mutants.filter(({ file }) => file === path || file.startsWith(`${path}/`)),
-  }));
+  return chosen.map((part) => ({ part: part.name, mutants: mutants.filter(({ file }) => isOf(part, file)) }));
 }
 
 function report(verdicts: readonly Verdict[]): string {

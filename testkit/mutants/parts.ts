@@ -1,6 +1,6 @@
 // The pure parts of controller and agent, and the fast tests that import them.
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 export interface Part {
   readonly name: string;
@@ -59,9 +59,15 @@ export const parts: readonly Part[] = [
         "vm-moves",
         "bindings",
         "list-page",
+        "pending",
       ),
-      ...property("assigned-addresses", "inventory", "inventory-push", "offset-set", "search"),
+      ...property("assigned-addresses", "inventory", "inventory-push", "offset-set", "packed-inventory", "search"),
     ],
+  },
+  {
+    name: "rows",
+    path: "controller/inventory/packed",
+    tests: property("packed-parts", "packed-inventory"),
   },
   {
     name: "pending",
@@ -71,7 +77,7 @@ export const parts: readonly Part[] = [
   {
     name: "interest",
     path: "controller/agents/interest.ts",
-    tests: [...unit("interest", "confirmations"), ...property("inventory-push", "release")],
+    tests: [...unit("interest", "confirmations"), ...property("interest", "inventory-push", "release")],
   },
 ];
 
@@ -81,7 +87,13 @@ export interface Source {
   readonly text: string;
 }
 
+/** A folder within a part's folder is a part of its own. */
+export function isOf({ path }: Pick<Part, "path">, file: string): boolean {
+  return file === path || dirname(file) === path;
+}
+
 export function sourcesOf({ path }: Part): Source[] {
-  const files = statSync(path).isDirectory() ? readdirSync(path).map((name) => join(path, name)) : [path];
+  const names = statSync(path).isDirectory() ? readdirSync(path).filter((name) => name.endsWith(".ts")) : [];
+  const files = names.length > 0 ? names.map((name) => join(path, name)) : [path];
   return files.sort().map((file) => ({ file, text: readFileSync(file, "utf8") }));
 }

@@ -52,10 +52,10 @@ export class InterfaceRows {
   private readonly names = internedTexts();
   private readonly ports = internedTexts();
   private readonly parents = internedTexts();
-  private readonly byMac = new HashIndex((id) => this.macHash(id));
-  private readonly byIp = new HashIndex((id) => this.addressHash(id));
+  private readonly byMac = new HashIndex();
+  private readonly byIp = new HashIndex();
   /** By port and host: more than one where an earlier version took them. */
-  private readonly byPort = new HashIndex((entry) => this.portHash(entry));
+  private readonly byPort = new HashIndex();
   /** Entries of `byPort`: an interface, and a host of its VM. */
   private readonly portEntries = new Rows(2);
   private readonly byParent = new Map<number, Set<number>>();

@@ -16,7 +16,7 @@ const maxKept = 4_096;
 export class Interned<T> {
   private readonly rows = new Rows(fields);
   private readonly arena = new TextArena();
-  private readonly index = new HashIndex((id) => this.arena.hash(this.rows.get(id, start), this.rows.get(id, length)));
+  private readonly index = new HashIndex();
   private readonly kept = new Map<number, T>();
 
   /** @param format and @param parse are each other's inverse, exactly */
@@ -29,7 +29,8 @@ export class Interned<T> {
   retain(value: T | undefined): number {
     if (value === undefined) return none;
     const text = this.format(value);
-    const known = this.findText(text);
+    const hash = hashOfText(text);
+    const known = this.findText(text, hash);
     if (known !== none) {
       this.rows.set(known, uses, this.rows.get(known, uses) + 1);
       return known;
@@ -39,7 +40,7 @@ export class Interned<T> {
     this.rows.set(id, start, place.start);
     this.rows.set(id, length, place.length);
     this.rows.set(id, uses, 1);
-    this.index.add(hashOfText(text), id);
+    this.index.add(hash, id);
     return id;
   }
 
@@ -57,7 +58,8 @@ export class Interned<T> {
 
   /** @returns `none` where it has no user */
   find(value: T): number {
-    return this.findText(this.format(value));
+    const text = this.format(value);
+    return this.findText(text, hashOfText(text));
   }
 
   get(id: number): T | undefined {
@@ -70,8 +72,8 @@ export class Interned<T> {
     return value;
   }
 
-  private findText(text: string): number {
-    for (let id = this.index.first(hashOfText(text)); id !== none; id = this.index.next()) {
+  private findText(text: string, hash: number): number {
+    for (let id = this.index.first(hash); id !== none; id = this.index.next()) {
       if (this.arena.compare(this.rows.get(id, start), this.rows.get(id, length), text) === 0) return id;
     }
     return none;

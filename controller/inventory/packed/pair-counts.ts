@@ -12,9 +12,7 @@ const fields = 8;
 
 export class PairCounts {
   private readonly rows = new Rows(fields);
-  private readonly index = new HashIndex((id) =>
-    hashOfWords(this.rows.get(id, pairHost), this.rows.get(id, pairNetwork)),
-  );
+  private readonly index = new HashIndex();
   private readonly byHost = new Chains(this.rows, 4, 5);
   private readonly byNetwork = new Chains(this.rows, 6, 7);
 
@@ -65,22 +63,23 @@ export class PairCounts {
     this.dropUnused(id);
   }
 
-  private find(host: number, network: number): number {
-    for (let id = this.index.first(hashOfWords(host, network)); id !== none; id = this.index.next()) {
+  private find(host: number, network: number, hash = hashOfWords(host, network)): number {
+    for (let id = this.index.first(hash); id !== none; id = this.index.next()) {
       if (this.rows.get(id, pairHost) === host && this.rows.get(id, pairNetwork) === network) return id;
     }
     return none;
   }
 
   private reach(host: number, network: number): number {
-    const known = this.find(host, network);
+    const hash = hashOfWords(host, network);
+    const known = this.find(host, network, hash);
     if (known !== none) return known;
     const id = this.rows.add();
     this.rows.set(id, pairHost, host);
     this.rows.set(id, pairNetwork, network);
     this.rows.set(id, interfaces, 0);
     this.rows.set(id, vms, 0);
-    this.index.add(hashOfWords(host, network), id);
+    this.index.add(hash, id);
     return id;
   }
 

@@ -1,29 +1,24 @@
-// Hosts and networks by dense ids, which rows of VMs have in place of names. There are few: their objects stay objects. A name
-// has an id as long as anything has it, also where no such resource is registered (yet).
+// Names of hosts and networks by dense ids, which rows of VMs have in place of names. A name has an id as long as it has a user, also
+// where no such resource is registered (yet).
 import { none } from "./rows.ts";
 
-interface Place<T> {
+interface Place {
   readonly name: string;
-  resource: T | undefined;
   uses: number;
 }
 
-export class Places<T extends { readonly name: string }> {
+export class Places {
   private readonly ids = new Map<string, number>();
-  private readonly places: (Place<T> | undefined)[] = [];
+  private readonly places: (Place | undefined)[] = [];
   private readonly freed: number[] = [];
 
-  /** `none` where nothing has the name. */
+  /** `none` where the name has no user. */
   find(name: string): number {
     return this.ids.get(name) ?? none;
   }
 
   nameOf(id: number): string {
     return this.places[id]?.name ?? "";
-  }
-
-  resourceOf(id: number): T | undefined {
-    return this.places[id]?.resource;
   }
 
   /** Counts one more user. */
@@ -35,7 +30,7 @@ export class Places<T extends { readonly name: string }> {
       return known;
     }
     const id = this.freed.pop() ?? this.places.length;
-    this.places[id] = { name, resource: undefined, uses: 1 };
+    this.places[id] = { name, uses: 1 };
     this.ids.set(name, id);
     return id;
   }
@@ -48,19 +43,5 @@ export class Places<T extends { readonly name: string }> {
     this.ids.delete(place.name);
     this.places[id] = undefined;
     this.freed.push(id);
-  }
-
-  put(resource: T): void {
-    const known = this.places[this.find(resource.name)];
-    const place = known?.resource ? known : this.places[this.retain(resource.name)];
-    if (place) place.resource = resource;
-  }
-
-  delete(name: string): void {
-    const id = this.find(name);
-    const place = this.places[id];
-    if (!place?.resource) return;
-    place.resource = undefined;
-    this.release(id);
   }
 }

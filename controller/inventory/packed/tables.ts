@@ -18,8 +18,8 @@ export class Tables implements Neighbourhood {
   readonly networksByVni = new Map<Vni, Network>();
   readonly hosts = new NamedIndex<Host>();
   readonly hostsByVtep = new Map<string, Host>();
-  readonly hostPlaces = new Places<Host>();
-  readonly networkPlaces = new Places<Network>();
+  readonly hostPlaces = new Places();
+  readonly networkPlaces = new Places();
   readonly vms = new VmRows(this);
   readonly pairs = new PairCounts();
   private readonly sorted = new SortedIds(this.vms);
@@ -84,17 +84,11 @@ export class Tables implements Neighbourhood {
     const { name } = change.before;
     switch (change.kind) {
       case "network":
-        if (change.after === null) {
-          this.networks.delete(name);
-          this.networkPlaces.delete(name);
-        }
+        if (change.after === null) this.networks.delete(name);
         this.networksByVni.delete(change.before.vni);
         return;
       case "host":
-        if (change.after === null) {
-          this.hosts.delete(name);
-          this.hostPlaces.delete(name);
-        }
+        if (change.after === null) this.hosts.delete(name);
         this.hostsByVtep.delete(vtepKey(change.before));
         return;
       case "vm":
@@ -108,12 +102,10 @@ export class Tables implements Neighbourhood {
     switch (change.kind) {
       case "network":
         this.networks.set(change.after);
-        this.networkPlaces.put(change.after);
         this.networksByVni.set(change.after.vni, change.after);
         return;
       case "host":
         this.hosts.set(change.after);
-        this.hostPlaces.put(change.after);
         this.hostsByVtep.set(vtepKey(change.after), change.after);
         return;
       case "vm": {

@@ -44,9 +44,7 @@ export class VmRows implements Named {
   readonly interfaces: InterfaceRows;
   private readonly rows = new Rows(fields);
   private readonly names = new TextArena();
-  private readonly byName = new HashIndex((id) =>
-    this.names.hash(this.rows.get(id, nameStart), this.rows.get(id, nameLength)),
-  );
+  private readonly byName = new HashIndex();
   private readonly uids = internedTexts();
   private readonly descriptions = internedTexts();
   private readonly labels = internedJson<Labels>();
@@ -64,8 +62,8 @@ export class VmRows implements Named {
     return this.rows.size;
   }
 
-  find(name: string): number {
-    for (let id = this.byName.first(hashOfText(name)); id !== none; id = this.byName.next()) {
+  find(name: string, hash = hashOfText(name)): number {
+    for (let id = this.byName.first(hash); id !== none; id = this.byName.next()) {
       if (this.compare(id, name) === 0) return id;
     }
     return none;
@@ -195,13 +193,14 @@ export class VmRows implements Named {
   }
 
   private reach(name: string): number {
-    const known = this.find(name);
+    const hash = hashOfText(name);
+    const known = this.find(name, hash);
     if (known !== none) return known;
     const id = this.rows.add();
     const { start, length } = this.names.add(name);
     this.rows.set(id, nameStart, start);
     this.rows.set(id, nameLength, length);
-    this.byName.add(hashOfText(name), id);
+    this.byName.add(hash, id);
     return id;
   }
 

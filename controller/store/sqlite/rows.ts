@@ -76,14 +76,37 @@ export function toVmRow(vm: Vm): VmRow {
   };
 }
 
-export function fromVmRow({ host, prepared_host, interfaces, owner_networks, ...row }: VmRow): Vm {
-  const prepared = prepared_host === null ? {} : { preparedHost: prepared_host };
-  const owners = owner_networks === null ? {} : { ownerNetworks: JSON.parse(owner_networks) };
-  return { host, ...prepared, interfaces: JSON.parse(interfaces), ...owners, ...common(row) };
+/** Columns of `vms` in the order of `fromVmValues`. */
+export const vmColumns = "name, uid, host, prepared_host, interfaces, owner_networks, revision, labels, description";
+
+/** A million of them are read at a start: without objects in between. */
+export function fromVmValues(values: readonly unknown[]): Vm {
+  const [name, uid, host, prepared, interfaces, owners, revision, labels, description] = values as [
+    ...[name: string, uid: string, host: string, prepared: string | null, interfaces: string, owners: string | null],
+    ...[revision: Revision, labels: string, description: string],
+  ];
+  const vm = {
+    name,
+    host,
+    interfaces: JSON.parse(interfaces),
+    labels: parseLabels(labels),
+    description,
+    uid,
+    revision,
+  };
+  if (prepared === null && owners === null) return vm;
+  return {
+    ...vm,
+    ...(prepared === null ? {} : { preparedHost: prepared }),
+    ...(owners === null ? {} : { ownerNetworks: JSON.parse(owners) }),
+  };
 }
 
+const noLabels: Vm["labels"] = {};
+const parseLabels = (labels: string): Vm["labels"] => (labels === "{}" ? noLabels : JSON.parse(labels));
+
 function common({ name, uid, revision, labels, description }: ResourceRow) {
-  return { name, uid, revision: revision as Revision, labels: JSON.parse(labels), description };
+  return { name, uid, revision: revision as Revision, labels: parseLabels(labels), description };
 }
 
 export function fromEventRow(row: EventRow): LoggedEvent {

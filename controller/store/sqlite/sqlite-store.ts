@@ -26,7 +26,7 @@ import { EventLog } from "./event-log.ts";
 import { intactProblem } from "./integrity.ts";
 import { lockDatabase } from "./lock.ts";
 import { type Migration, migrate, readMigrations } from "./migrations.ts";
-import { fromHostRow, fromNetworkRow, fromVmRow, type HostRow, type NetworkRow, type VmRow } from "./rows.ts";
+import { fromHostRow, fromNetworkRow, fromVmValues, type HostRow, type NetworkRow, vmColumns } from "./rows.ts";
 import { Transactions, type WhileIdle } from "./transactions.ts";
 
 /** @throws StoreOpenError with what to do about it */
@@ -101,7 +101,7 @@ class SqliteStore implements Store {
   async load(onVm: (vm: Vm) => void): Promise<StoredState> {
     try {
       return this.database.read(() => {
-        for (const row of this.statements.vms.iterate()) onVm(fromVmRow(row as VmRow));
+        for (const values of this.statements.vms.iterate()) onVm(fromVmValues(values as unknown[]));
         return {
           revision: this.statements.lastRevision.get() as Revision,
           networks: (this.statements.networks.all() as NetworkRow[]).map(fromNetworkRow),
@@ -170,7 +170,7 @@ function prepare(db: Database.Database) {
     lastRevision: db.prepare("SELECT coalesce(max(revision), 0) FROM events").pluck(),
     networks: db.prepare("SELECT * FROM networks"),
     hosts: db.prepare("SELECT * FROM hosts"),
-    vms: db.prepare("SELECT * FROM vms"),
+    vms: db.prepare(`SELECT ${vmColumns} FROM vms ORDER BY name`).raw(),
     releases: db.prepare("SELECT network, ip, at_ms AS atMs FROM releases ORDER BY at_ms"),
     receipts: db.prepare("SELECT key, fingerprint, at_ms AS atMs FROM receipts ORDER BY id"),
     receipt: db.prepare("SELECT outcome FROM receipts WHERE key = ?").pluck(),
