@@ -46,6 +46,7 @@ export class EntryReconciler {
     const desired = memory ?? nothingDesired;
     const isCurrent = (): boolean => held.desiredOf(vni) === memory;
     const concurrent = writer.beginComparison(vni);
+    let isWhole = false;
     try {
       const differences = await inSlices(compare(desired, await tables.list(vni)), turns);
       if (!isCurrent()) return false;
@@ -54,10 +55,11 @@ export class EntryReconciler {
       if (drifted.length > 0) this.tell(network, drifted, cause);
       writer.noteRefused(await this.repairAll(differences, desired, isCurrent));
       // Entries that were refused before are written, or were refused again.
-      if (isCurrent() && !concurrent.refused) writer.refusals.delete(vni);
-      return isCurrent();
+      isWhole = isCurrent();
+      if (isWhole && !concurrent.refused) writer.refusals.delete(vni);
+      return isWhole;
     } finally {
-      writer.endComparison();
+      writer.endComparison(concurrent, isWhole);
     }
   }
 

@@ -31,6 +31,8 @@ export interface Underway {
 export interface ConcurrentWrites {
   readonly vni: Vni;
   readonly places: Set<string>;
+  /** The last request before it began. */
+  readonly request: number;
   refused: boolean;
 }
 
@@ -52,6 +54,9 @@ export class EntryWriter {
   readonly refusals = new Map<Vni, string>();
   /** Of the present comparison: networks are compared one after the other. */
   private concurrent: ConcurrentWrites | undefined;
+  /** Networks of which the kernel may lack entries, each with its last request for a comparison. */
+  private readonly incomplete = new Map<Vni, number>();
+  private requests = 0;
 
   constructor(private readonly deps: EntryWriterDependencies) {}
 
@@ -63,12 +68,33 @@ export class EntryWriter {
     const isWritten = ({ vni }: { readonly vni: Vni }): boolean => devices.deviceOf(vni) !== undefined;
     const written = taken.filter(({ key }) => isWritten(key));
     const changed = changedMacs.filter(isWritten);
-    const programmed = this.write(operations).then(() => {
+    const programmed = this.write([...operations, ...this.missing(written, operations)]).then(() => {
       const announced = this.announce(written);
       for (const { vni, ...known } of changed) if (this.isHeld(vni, known)) void announcer?.announce(vni, known);
       return announced;
     });
     return { released, guestsIn, programmed };
+  }
+
+  /**
+   * What an answer did not change may still be missing until a comparison has ended, and guests are told of the answer when all its
+   * entries are there.
+   */
+  private missing(answers: readonly Answer[], operations: readonly Operation[]): Operation[] {
+    const some = answers.filter(({ key }) => key.kind === "ip" && this.incomplete.has(key.vni));
+    if (some.length === 0) return [];
+    const { held, nowMs } = this.deps;
+    const places = new Set(operations.map(({ entry }) => entryKey(entry)));
+    return some.flatMap(({ key }) => {
+      const known = held.lookUp(key, nowMs());
+      const entries = known.kind === "remote" ? known.entries : [];
+      return entries.flatMap((entry): Operation[] => {
+        const place = entryKey(entry);
+        if (places.has(place)) return [];
+        places.add(place);
+        return [{ verb: "put", entry }];
+      });
+    });
   }
 
   /** Sends answers that the kernel has now to the waiting guests. A replaced answer is left out: the newer one follows. */
@@ -120,14 +146,29 @@ export class EntryWriter {
     return fact?.kind === "remote" && fact.mac === mac;
   }
 
+  /** A network is to be compared: the kernel may lack entries of it. */
+  requestComparison(vni: Vni): void {
+    this.requests += 1;
+    this.incomplete.set(vni, this.requests);
+  }
+
   /** A network's comparison begins: from here on `write` is noted. */
   beginComparison(vni: Vni): ConcurrentWrites {
-    this.concurrent = { vni, places: new Set(), refused: false };
+    this.concurrent = { vni, places: new Set(), request: this.requests, refused: false };
     return this.concurrent;
   }
 
-  endComparison(): void {
+  /** @param isWhole the kernel had all entries at one moment of the comparison, and no later one was refused */
+  endComparison({ vni, request, refused }: ConcurrentWrites, isWhole: boolean): void {
     this.concurrent = undefined;
+    const last = this.incomplete.get(vni);
+    if (isWhole && !refused && last !== undefined && last <= request) this.incomplete.delete(vni);
+  }
+
+  /** It left this host. */
+  forget(vni: Vni): void {
+    this.incomplete.delete(vni);
+    this.refusals.delete(vni);
   }
 
   noteRefused(results: readonly OperationResult[]): void {

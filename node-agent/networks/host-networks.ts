@@ -98,7 +98,10 @@ export class HostNetworks {
     const { registered } = this.deps;
     const vnis = vni === undefined ? registered.vnis() : registered.has(vni) ? [vni] : [];
     const first = this.requested.size === 0;
-    for (const each of vnis) if (!this.requested.has(each)) this.requested.set(each, cause);
+    for (const each of vnis) {
+      this.deps.writer.requestComparison(each);
+      if (!this.requested.has(each)) this.requested.set(each, cause);
+    }
     if (first && this.requested.size > 0) void this.work.run(() => this.settleRequested());
   }
 
@@ -146,6 +149,7 @@ export class HostNetworks {
 
   private bring(gone: readonly Vni[], touched: readonly Vni[], cause: Cause): Promise<void> {
     if (gone.length === 0 && touched.length === 0) return Promise.resolve();
+    for (const vni of touched) this.deps.writer.requestComparison(vni);
     return this.work.run(async () => {
       // It may have returned while this work waited.
       for (const vni of gone) if (!this.deps.registered.has(vni)) await this.keeper.remove(vni);

@@ -96,7 +96,7 @@ export class NetworkReconciler {
   /** It left this host, or is checked again. */
   forgetRefusals(vni: Vni): void {
     this.failed.delete(vni);
-    this.deps.writer.refusals.delete(vni);
+    this.deps.writer.forget(vni);
   }
 
   /** If the kernel refuses or a device is in the way, the network stays unsettled and has a problem. */

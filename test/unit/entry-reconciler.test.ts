@@ -91,3 +91,19 @@ test("a comparison in which everything is refused logs one line, and the next on
   expect([...host.writer.refusals]).toEqual([]);
   expect(await tables.list(network.vni)).toHaveLength(9);
 });
+
+test("an answer that changes while its network is compared is in the kernel as a whole before guests are told", async () => {
+  const tables = new FakeTables(new Set([network.vni]));
+  const kinds: string[][] = [];
+  const host = keeperOn(tables, async ({ writer }) => {
+    // It has moved: of its entries only that of its tunnel end changes.
+    const moved = { ...answer(2), revision: rev(9) };
+    await writer.take([{ ...moved, binding: moved.binding && { ...moved.binding, vtep: vtep("192.0.2.9") } }], "told")
+      .programmed;
+    kinds.push((await tables.list(network.vni)).map(({ entry }) => entry.kind).sort());
+  });
+  host.held.take([answer(2)], 0);
+  host.writer.requestComparison(network.vni);
+  await host.keeper.settle(network, "session");
+  expect(kinds).toEqual([["bridge", "neighbour", "tunnel"]]);
+});
