@@ -202,8 +202,9 @@ export class AgentChannel implements SessionHandler {
     this.answering.release(session, frame);
   }
 
-  subscribe(session: AgentSession, { vni }: Extract<AgentFrame, { type: "subscribe" }>): number {
-    return this.subscriptions.begin(session, vni);
+  subscribe(session: AgentSession, { vni, asOf }: Extract<AgentFrame, { type: "subscribe" }>): number {
+    const isComparable = session.hello?.epoch === this.deps.epoch && (asOf ?? 0) <= this.deps.committer.revision;
+    return this.subscriptions.begin(session, vni, isComparable ? asOf : undefined);
   }
 
   unsubscribe(session: AgentSession, { id, vni }: Extract<AgentFrame, { type: "unsubscribe" }>): void {

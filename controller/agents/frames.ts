@@ -62,19 +62,14 @@ const snapshotFrameBytes = 16 * 1_024;
 const skipsPerPause = 128;
 
 const frameWriter = (form: Form, table: FrameWriter["table"]): FrameWriter => ({
-  answers: (id, asOf, answers) => [
-    ...present(
-      framesOf(form.lists, answers.map(form.item), {
-        head: () => `{"type":"answers","id":${id},"asOf":${asOf}`,
-        end: () => "}",
-      }),
-    ),
-  ],
-  seed: (asOf, answers) => {
-    const lists = new Lists(form.lists);
-    for (const answer of answers) lists.add(form.item(answer));
-    return `{"type":"seed","asOf":${asOf}${lists.text()}}`;
+  answers: (id, asOf, answers) => {
+    const head = `{"type":"answers","id":${id},"asOf":${asOf}`;
+    const items = answers.map(form.item);
+    const whole = listsOf(form, items);
+    if (whole.bytes <= maxFrameBytes - headroomBytes) return [`${head}${whole.text()}}`];
+    return [...present(framesOf(form.lists, items, { head: () => head, end: () => "}" }))];
   },
+  seed: (asOf, answers) => `{"type":"seed","asOf":${asOf}${listsOf(form, answers.map(form.item)).text()}}`,
   snapshot: (asOf, networks, answers, since) => {
     const position = since === undefined ? "" : `,"since":${since}`;
     return framesOf(["networks", ...form.lists], snapshotItems(networks, answers, form), {
@@ -108,15 +103,23 @@ const writer2 = frameWriter(recordsForm, (asOf, part) => {
 /** @param protocol the version of the session */
 export const writerFor = (protocol: number): FrameWriter => (protocol === 1 ? writer1 : writer2);
 
-/** Parts of a network's base. @param asOf the position of each when it is made */
-export function* baseFrames(asOf: () => Revision, vni: Vni, answers: Iterable<Answer>): Generator<string, void, void> {
-  yield* present(
-    framesOf(["records"], mapped(answers, recordsForm.item), {
-      head: () => `{"type":"base","asOf":${asOf()},"vni":${vni}`,
-      end: (isLast) => `,"end":${isLast}}`,
-      maxBytes: snapshotFrameBytes,
-    }),
-  );
+/**
+ * Parts of a network's base; undefined is a pause, as in a snapshot. @param asOf the position of each when it is made
+ * @param answers undefined in place of each that the host has at `since`
+ */
+export function baseFrames(
+  asOf: () => Revision,
+  vni: Vni,
+  answers: Iterable<Answer | undefined>,
+  since?: Revision,
+): Generator<string | undefined, void, void> {
+  const position = since === undefined ? "" : `,"since":${since}`;
+  const items = mapped(answers, (answer) => answer && recordsForm.item(answer));
+  return framesOf(["records"], items, {
+    head: () => `{"type":"base","asOf":${asOf()}${position},"vni":${vni}`,
+    end: (isLast) => `,"end":${isLast}}`,
+    maxBytes: snapshotFrameBytes,
+  });
 }
 
 /** The same for all subscribers of the network. */
@@ -171,6 +174,12 @@ class Lists {
     }
     return text;
   }
+}
+
+function listsOf(form: Form, items: readonly Item[]): Lists {
+  const lists = new Lists(form.lists);
+  for (const item of items) lists.add(item);
+  return lists;
 }
 
 const bytesOf = ({ text, port }: Item): number =>

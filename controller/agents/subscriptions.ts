@@ -1,7 +1,7 @@
 // Networks that hosts have in their memory as a whole: a base of all bindings, then every change as a delta. One subscription in place
 // of interest in each key; a delta is written once for all subscribers. Version 2 only.
 import { TurnQueue } from "../../common/cooperative.ts";
-import type { Answer, Revision, Vni } from "../../schema/address/index.ts";
+import type { Answer, BindingKey, Revision, Vni } from "../../schema/address/index.ts";
 import type { BindingChanges } from "../inventory/binding-changes.ts";
 import { answerKnown, keysOf } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";
@@ -10,6 +10,7 @@ import type { Steps } from "../inventory/steps.ts";
 import { TwoLevelMap } from "../inventory/two-level-map.ts";
 import type { Committer } from "../write/committer.ts";
 import { baseFrames, deltaFrames } from "./frames.ts";
+import { RemovedKeys } from "./removed-keys.ts";
 import type { AgentSession } from "./session.ts";
 
 /** Maximum time that bases block the event loop, ms: a miss waits no longer. */
@@ -20,6 +21,15 @@ const recordsPerUnit = 16;
 /** Of one host, from its `subscribe` on. A later one of the same network is another object: a base that is under way ends. */
 interface Subscription {
   readonly session: AgentSession;
+  /** The base has only what is behind this position; undefined: everything. */
+  readonly since: Revision | undefined;
+}
+
+interface BaseContent {
+  /** Undefined: the host may not know it. */
+  readonly network: string | undefined;
+  /** Behind `since`. */
+  readonly removed: readonly BindingKey[] | undefined;
 }
 
 /** Names of VMs that are read at once. */
@@ -32,27 +42,32 @@ export class Subscriptions {
   private readonly byNetwork = new TwoLevelMap<Vni, string, Subscription>();
   private readonly byHost = new TwoLevelMap<string, Vni, Subscription>();
   private readonly turns = new TurnQueue(sliceMs);
+  private readonly removed: RemovedKeys;
   /** Over all hosts. */
   private count = 0;
 
-  constructor(private readonly committer: Pick<Committer, "current" | "revision">) {}
+  constructor(private readonly committer: Pick<Committer, "current" | "revision">) {
+    this.removed = new RemovedKeys(committer.revision);
+  }
 
   /**
    * The host is sent the base, and changes from now on. A network that it may not know has an empty base and no changes.
+   * @param asOf the position to which it has the network; undefined: it has nothing
    * @returns units beside those of the frame
    */
-  begin(session: AgentSession, vni: Vni): number {
+  begin(session: AgentSession, vni: Vni, asOf?: Revision): number {
     const { current } = this.committer;
     const { host } = session;
     this.end(host, vni);
     const network = findKnownNetwork(current, host, vni);
-    const subscription: Subscription = { session };
+    const removed = network && asOf !== undefined ? this.removed.find(vni, asOf) : undefined;
+    const subscription: Subscription = { session, since: removed && asOf };
     if (network) {
       this.byNetwork.set(vni, host, subscription);
       this.byHost.set(host, vni, subscription);
       this.count += 1;
     }
-    session.follow(this.sendBase(subscription, vni, network?.name));
+    session.follow(this.sendBase(subscription, vni, { network: network?.name, removed }));
     return network ? Math.ceil(current.addressesIn(network.name).size / recordsPerUnit) : 0;
   }
 
@@ -81,14 +96,17 @@ export class Subscriptions {
     isLarge: boolean,
   ): Steps<void> {
     for (const [host, vnis] of gone) for (const vni of vnis) this.end(host, vni);
-    if (this.count === 0) return;
     const changed = new Map<Vni, Answer[]>();
-    for (const { key } of keys) {
+    for (const { key, created } of keys) {
       yield;
-      if (this.byNetwork.under(key.vni).size === 0) continue;
+      const isFollowed = this.byNetwork.under(key.vni).size > 0;
+      if (created && !isFollowed) continue;
+      const answer = answerKnown(state, noReader, key, asOf);
+      if (!answer.binding) this.removed.add(key, asOf);
+      if (!isFollowed) continue;
       const answers = changed.get(key.vni) ?? [];
       changed.set(key.vni, answers);
-      answers.push(answerKnown(state, noReader, key, asOf));
+      answers.push(answer);
     }
     for (const [vni, answers] of changed) {
       const frames = [...deltaFrames(asOf, vni, answers)];
@@ -106,13 +124,10 @@ export class Subscriptions {
   }
 
   /** In turns with other bases, and no faster than the host reads. Each part is of the revision at which it is sent. */
-  private async sendBase(subscription: Subscription, vni: Vni, network: string | undefined): Promise<void> {
-    const { session } = subscription;
-    const frames = baseFrames(
-      () => this.committer.revision,
-      vni,
-      network === undefined ? [] : this.bindings(vni, network),
-    );
+  private async sendBase(subscription: Subscription, vni: Vni, { network, removed = [] }: BaseContent): Promise<void> {
+    const { session, since } = subscription;
+    const answers = network === undefined ? [] : this.answers(vni, network, { since, removed });
+    const frames = baseFrames(() => this.committer.revision, vni, answers, since);
     for (;;) {
       const wait = session.findWait();
       if (wait) await wait;
@@ -120,20 +135,31 @@ export class Subscriptions {
       if (network !== undefined && !this.isCurrent(subscription, vni)) return;
       const next = frames.next();
       if (next.done) return;
-      session.send([next.value]);
+      if (next.value !== undefined) session.send([next.value]);
     }
   }
 
   /**
    * Of a network that may change in between: what is there from the first to the last of them is among them, and every change since
-   * the first is also a delta.
+   * the first is also a delta. Undefined in place of each binding that the host has.
    */
-  private *bindings(vni: Vni, network: string): Generator<Answer> {
+  private *answers(
+    vni: Vni,
+    network: string,
+    { since, removed }: Pick<Subscription, "since"> & { readonly removed: readonly BindingKey[] },
+  ): Generator<Answer | undefined> {
     const { committer } = this;
+    for (const key of removed) {
+      const answer = answerKnown(committer.current, noReader, key, committer.revision);
+      yield answer.binding ? undefined : answer;
+    }
     for (const name of this.vmNames(network)) {
       for (const each of committer.current.findVm(name)?.interfaces ?? []) {
         if (each.network !== network) continue;
-        for (const key of keysOf(each, vni)) yield answerKnown(committer.current, noReader, key, committer.revision);
+        for (const key of keysOf(each, vni)) {
+          const answer = answerKnown(committer.current, noReader, key, committer.revision);
+          yield since !== undefined && answer.revision <= since ? undefined : answer;
+        }
       }
     }
   }

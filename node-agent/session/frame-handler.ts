@@ -120,6 +120,7 @@ export class FrameHandler implements LinkHandlers {
 
   onWelcome(frame: Frame<"welcome">): void {
     const { identity, registered, progress, log } = this.deps;
+    if (progress.epoch !== frame.epoch) this.deps.replication.replicas.forgetAll();
     progress.begin(frame.epoch, frame.asOf);
     this.protocol = frame.protocol;
     registered.tunnelEnd = { vtep: frame.vtep, vtepPort: frame.vtepPort };
@@ -197,8 +198,8 @@ export class FrameHandler implements LinkHandlers {
     progress.acknowledge(frame.asOf, Promise.all([programmed, changed]));
   }
 
-  onBase({ vni, answers, end }: Frame<"base">): void {
-    this.deps.replication.replicas.takeBase(vni, answers, end);
+  onBase({ vni, answers, since, end }: Frame<"base">): void {
+    this.deps.replication.replicas.takeBase(vni, answers, { isWhole: since === undefined, end });
   }
 
   onDelta({ vni, answers }: Frame<"delta">): void {
@@ -211,8 +212,9 @@ export class FrameHandler implements LinkHandlers {
     if (this.protocol < 2) return;
     for (const network of networks) {
       if (!replication.wants(network)) continue;
-      replication.replicas.begin(network.vni);
-      uplink.send({ type: "subscribe", id: uplink.nextId(), vni: network.vni });
+      const { vni } = network;
+      const asOf = replication.replicas.begin(vni);
+      uplink.send({ type: "subscribe", id: uplink.nextId(), vni, ...defined({ asOf }) });
     }
   }
 
@@ -256,7 +258,7 @@ export class FrameHandler implements LinkHandlers {
 
   onClosed(): void {
     this.deps.releases.clear();
-    this.deps.replication.replicas.interrupt();
+    this.deps.replication.replicas.interrupt(this.deps.progress.asOf);
     this.deps.reporter.onClosed();
   }
 }

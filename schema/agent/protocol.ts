@@ -68,7 +68,13 @@ export type AgentFrame =
   /** Answered with empty `answers` of this id: earlier frames may still contain the keys, later ones do not. */
   | { readonly type: "release"; readonly id: number; readonly keys: readonly BindingKey[] }
   /** Version 2: all bindings of a network, and their changes from then on. */
-  | { readonly type: "subscribe"; readonly id: number; readonly vni: Vni }
+  | {
+      readonly type: "subscribe";
+      readonly id: number;
+      readonly vni: Vni;
+      /** The position to which the agent has the network, in the epoch of its hello. Absent: it has nothing. */
+      readonly asOf?: Revision;
+    }
   /** Answered like a release: frames before its answer may have records of the network, later ones do not. */
   | { readonly type: "unsubscribe"; readonly id: number; readonly vni: Vni }
   /** The kernel has acknowledged everything up to `revision` (0: nothing yet); `problems` is the whole present list. */
@@ -166,6 +172,8 @@ export type ControllerFrame =
   | {
       readonly type: "base";
       readonly asOf: Revision;
+      /** Only what is behind this position, tombstones included. Absent: everything. */
+      readonly since?: Revision;
       readonly vni: Vni;
       readonly answers: readonly Answer[];
       readonly end: boolean;

@@ -77,7 +77,7 @@ const agentWire = {
   }),
   resolve: Type.Object({ id: Type.Integer(), questions: Type.Array(WireQuestion) }),
   release: Type.Object({ id: Type.Integer(), keys: Type.Array(WireKey) }),
-  subscribe: Type.Object({ id: Type.Integer(), vni: Type.Integer() }),
+  subscribe: Type.Object({ id: Type.Integer(), vni: Type.Integer(), asOf: Type.Optional(Type.Integer()) }),
   unsubscribe: Type.Object({ id: Type.Integer(), vni: Type.Integer() }),
   applied: Type.Object({
     revision: Type.Integer(),
@@ -141,6 +141,7 @@ const controllerWire2 = {
   ...commonWire,
   base: Type.Object({
     asOf: Type.Integer(),
+    since: Type.Optional(Type.Integer()),
     vni: Type.Integer(),
     records: Type.Array(WireRecord),
     end: Type.Boolean(),
@@ -262,7 +263,12 @@ export function parseAgentFrame(text: string): AgentFrame | undefined {
       case "release":
         return { type: "release", id: wire.id, keys: wire.keys.map(parseKey) };
       case "subscribe":
-        return { type: "subscribe", id: wire.id, vni: parseVni(wire.vni) };
+        return {
+          type: "subscribe",
+          id: wire.id,
+          vni: parseVni(wire.vni),
+          ...(wire.asOf === undefined ? {} : { asOf: parseRevision(wire.asOf) }),
+        };
       case "unsubscribe":
         return { type: "unsubscribe", id: wire.id, vni: parseVni(wire.vni) };
       case "applied":
@@ -336,7 +342,14 @@ export function parseControllerFrame(text: string, reader: FrameReader): Control
           end: wire.end,
         };
       case "base":
-        return { type: "base", asOf, vni: parseVni(wire.vni), answers: answersOf(wire), end: wire.end };
+        return {
+          type: "base",
+          asOf,
+          ...(wire.since === undefined ? {} : { since: parseRevision(wire.since) }),
+          vni: parseVni(wire.vni),
+          answers: answersOf(wire),
+          end: wire.end,
+        };
       case "delta":
         return { type: "delta", asOf, vni: parseVni(wire.vni), answers: answersOf(wire) };
       case "hosts": {

@@ -1,6 +1,6 @@
 // Subscriptions to whole networks, over real WebSockets: bases in parts, deltas that all subscribers share, and their end.
 import { describe, expect, test } from "vitest";
-import { parseIp, parseMac } from "../../schema/address/index.ts";
+import { type Answer, parseIp, parseMac, parseRevision } from "../../schema/address/index.ts";
 import { closeCodes, maxFrameBytes } from "../../schema/agent/index.ts";
 import { type AgentClient, call, populate, startController, vm } from "./harness.ts";
 import { blue, ipKey, red } from "./keys.ts";
@@ -92,6 +92,64 @@ describe("a subscription to a network", () => {
     agent.send({ type: "subscribe", id: 8, vni: blue });
     await agent.untilAll(() => agent.frames("base").length > bases);
     expect(agent.frames("base").at(-1)?.answers).toHaveLength(9);
+  });
+
+  describe("of a host that has the network at a position", () => {
+    async function returning(asOf = 0, more = {}) {
+      const controller = await startController();
+      await populate(controller);
+      await call(controller, 201, "PUT", "/v1/vms/web-3", vm("c", 3));
+      const first = await controller.agent("a").connect([], { protocol });
+      const position = await first.frame("welcome");
+      await call(controller, 204, "DELETE", "/v1/vms/web-3");
+      await call(controller, 200, "PATCH", "/v1/vms/web-2", { host: "c" });
+      const agent = await controller.agent("a").connect([], { protocol, epoch: position.epoch, ...more });
+      agent.send({ type: "subscribe", id: 1, vni: blue, asOf: parseRevision(position.asOf + asOf) });
+      const base = await agent.frame("base", ({ end }) => end);
+      return { base, since: base.since === undefined ? undefined : base.since - position.asOf };
+    }
+    const hostsOf = ({ answers }: { answers: readonly Answer[] }) => answers.map(({ binding }) => binding?.host);
+
+    test("begins with what has changed behind it", async () => {
+      const { base, since } = await returning();
+      expect(since).toBe(0);
+      expect(hostsOf(base)).toEqual([undefined, undefined, undefined, "c", "c", "c"]);
+    });
+
+    test("begins with nothing where nothing has changed", async () => {
+      const { base, since } = await returning(2);
+      expect(since).toBe(2);
+      expect(base.answers).toEqual([]);
+    });
+
+    test.each([
+      { what: "of another store", asOf: 0, more: { epoch: "another" } },
+      { what: "beyond the log", asOf: 3, more: {} },
+    ])("begins anew with a position $what", async ({ asOf, more }) => {
+      const { base, since } = await returning(asOf, more);
+      expect(since).toBeUndefined();
+      expect(base.answers).toHaveLength(6);
+    });
+
+    test("begins anew with a position from before the start of the controller", async () => {
+      const controller = await startController();
+      await populate(controller);
+      await controller.stop();
+      const { db } = controller;
+      const restarted = await startController({ db });
+      const agent = restarted.agent("a");
+      const { epoch, asOf } = await agent.hello({ protocol });
+      agent.close();
+      const returned = await restarted.agent("a").connect([], { protocol, epoch });
+      for (const [id, position] of [asOf - 1, asOf].entries()) {
+        returned.send({ type: "subscribe", id, vni: blue, asOf: parseRevision(position) });
+        await returned.untilAll(() => returned.frames("base").length > id);
+      }
+      expect(returned.frames("base").map(({ since, answers }) => [since, answers.length])).toEqual([
+        [undefined, 6],
+        [asOf, 0],
+      ]);
+    });
   });
 
   test("is empty where the host may not know the network, and is refused in version 1", async () => {

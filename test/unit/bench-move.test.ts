@@ -19,7 +19,7 @@ test("with one number of agents there is no spread", () => {
   expect(judge([few, many], bounds)).toEqual({
     spread: 1.6,
     missed: [
-      "a move : 1 ms, beside 10,000 agents, is 8.00 ×, asked at most 5.00 ×",
+      "the median move beside 10,000 agents, is 8.00 ms, asked at most 5.00 ms",
       "FRR : nearmiss, beside 10,000 agents, is 7.50 ×, asked at least 10.0 ×",
       "the slowest : the fastest number of agents is 1.60 ×, asked at most 1.20 ×",
     ],

@@ -17,6 +17,7 @@ import {
   parseNumber,
   parseNumbers,
 } from "../../testkit/bench/options.ts";
+import { withFigures } from "../../testkit/bench/page.ts";
 import { interleave } from "../../testkit/bench/schedule.ts";
 import { formatMs, formatRatio, formatShare, table } from "../../testkit/bench/table.ts";
 
@@ -173,6 +174,21 @@ test("an agent's own times are the medians of the l3misses that it answered, by 
     { msg: "listening" },
   ];
   expect(agentTimes(lines, [4, 6])).toEqual([{ family: 4, misses: 3, askMs: 0.7, programMs: 0.2, totalMs: 1 }]);
+});
+
+describe("the page of figures", () => {
+  const figures = { name: "move", about: "how fast VMs move", text: "\n  5 ms\n", origin: "Today, here." };
+  const block = "<!-- bench move -->\n```text\n  5 ms\n```\n\nToday, here.\n<!-- /bench -->";
+
+  test("has new figures between their marks, and everything else as it was", () => {
+    const page = (between: string) => `# P\n\n<!-- bench x -->\n1\n<!-- /bench -->\n\n${between}\n\nMore.\n`;
+    expect(withFigures(page("<!-- bench move -->\n<!-- /bench -->"), figures)).toBe(page(block));
+    expect(withFigures(page(block), figures)).toBe(page(block));
+  });
+
+  test("gets a section for a bench without marks", () => {
+    expect(withFigures("# P\n", figures)).toBe(`# P\n\n## \`move\`\n\nHow fast VMs move.\n\n${block}\n`);
+  });
 });
 
 describe("tables for people", () => {

@@ -9,14 +9,18 @@ export interface Bound {
   readonly ratio: number | null;
   readonly least?: number;
   readonly most?: number;
+  /** Default: as a ratio. */
+  readonly format?: (value: number) => string;
 }
 
 /** @returns a sentence for each ratio beyond its bound */
 export function missedOf(bounds: readonly Bound[]): string[] {
-  return bounds.flatMap(({ what, ratio, least = Number.NEGATIVE_INFINITY, most = Number.POSITIVE_INFINITY }) => {
+  return bounds.flatMap((bound) => {
+    const { what, ratio, least = Number.NEGATIVE_INFINITY, most = Number.POSITIVE_INFINITY } = bound;
     if (ratio === null || (ratio >= least && ratio <= most)) return [];
-    const asked = ratio < least ? `at least ${formatRatio(least)}` : `at most ${formatRatio(most)}`;
-    return [`${what} is ${formatRatio(ratio)}, asked ${asked}`];
+    const { format = formatRatio } = bound;
+    const asked = ratio < least ? `at least ${format(least)}` : `at most ${format(most)}`;
+    return [`${what} is ${format(ratio)}, asked ${asked}`];
   });
 }
 

@@ -12,7 +12,7 @@ figures of one run with each other, never those of two machines.
 
 Benches:
 ${table(Object.entries(benches).map(([name, { about }]) => [name, about]))}
-  ${"all".padEnd(20)}one after the other
+  ${"all".padEnd(20)}one after the other; without --short the figures are written into docs/performance.md
 
 npm run bench -- <bench> --help lists what that one takes.
 
@@ -33,7 +33,7 @@ export function helpFor(name: string, { about, details, options }: Bench): strin
 ${wrap(about, width).join("\n")}
 ${details === undefined ? "" : `\n${wrap(details, width).join("\n")}\n`}
 Options:
-${table([...own, ["--short", "a small run, as in CI"], ["--json", "print the result as one JSON object"], ["--help", "print this"]])}
+${table([...own, ["--short", "a small run, as in CI"], ["--write", "write the figures into docs/performance.md; not those of a short run"], ["--json", "print the result as one JSON object"], ["--help", "print this"]])}
 `;
 }
 

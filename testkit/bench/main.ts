@@ -1,17 +1,23 @@
 // `npm run bench -- <bench>`: builds labs, measures, prints, and takes everything away again.
 import "../../schema/supported-node.ts";
+import { readFileSync, writeFileSync } from "node:fs";
+import { cpus, release } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { whyNoLab } from "../lab/lab.ts";
+import { repositoryRoot } from "../lab/programs.ts";
 import type { Bench } from "./bench.ts";
 import { benches } from "./benches.ts";
 import { helpFor, helpForAll } from "./help.ts";
 import { OptionError } from "./options.ts";
+import { withFigures } from "./page.ts";
 import { tellProgress } from "./progress.ts";
 
 /** What every bench takes. */
 const common = {
   json: { type: "boolean", default: false },
   short: { type: "boolean", default: false },
+  write: { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
@@ -52,18 +58,35 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const length = values.short ? "short" : "whole";
-  const started = chosen.map((each) => ({ name: each.name, run: each.bench.start(values, length, tellProgress) }));
+  // Figures of a short run say little.
+  const writes = !values.short && (values.write || chosen.length > 1);
+  const started = chosen.map((each) => ({
+    name: each.name,
+    about: each.bench.about,
+    run: each.bench.start(values, length, tellProgress),
+  }));
   const obstacle = whyNoLab();
   if (obstacle !== undefined) throw new Error(`${obstacle}: run it with sudo`);
   let status = 0;
-  for (const { name, run } of started) {
+  for (const { name, about, run } of started) {
     const { result, text, holds } = await run();
     if (!holds) status = 3;
     tellProgress("");
     const heading = started.length === 1 ? "" : `\n${name}\n`;
+    if (writes) writeFigures(name, about, text);
     process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : `${heading}${text}`);
   }
   return status;
+}
+
+/** After each bench, so that one that fails does not lose the others. */
+function writeFigures(name: string, about: string, text: string): void {
+  const file = join(repositoryRoot(), "docs", "performance.md");
+  const processors = cpus().length;
+  const date = new Date().toISOString().slice(0, 10);
+  const machine = `${processors} processor${processors === 1 ? "" : "s"}, Linux ${release().split("-")[0]}, Node ${process.versions.node}`;
+  const origin = `${date}, ${machine}.`;
+  writeFileSync(file, withFigures(readFileSync(file, "utf8"), { name, about, text, origin }));
 }
 
 function fail(error: unknown): never {

@@ -16,7 +16,7 @@ export interface ProgramOptions {
 }
 
 /** The repository, relative to testkit/lab/ as well as to dist/testkit/lab/. */
-function repositoryRoot(): string {
+export function repositoryRoot(): string {
   const here = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
   return existsSync(join(here, "package.json")) ? here : dirname(here);
 }

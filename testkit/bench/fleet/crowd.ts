@@ -1,4 +1,5 @@
 // The agents of agents.ts in their thread, and the wait until all of them are in sync.
+import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { waitUntil } from "../../lab/wait.ts";
 import type { Progress } from "../progress.ts";
@@ -34,11 +35,10 @@ export class Crowd {
     await this.worker.terminate();
   }
 
-  private look(): Promise<AgentsReport> {
-    const report = new Promise<AgentsReport>((resolve, reject) => {
-      this.worker.once("message", resolve).once("error", reject);
-    });
+  private async look(): Promise<AgentsReport> {
+    const message = once(this.worker, "message");
     this.worker.postMessage("report");
+    const [report] = (await message) as [AgentsReport];
     return report;
   }
 }

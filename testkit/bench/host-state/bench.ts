@@ -100,7 +100,10 @@ async function measureSize(
       }
       if (nowMs >= lookMs) {
         progress(`${vms} VMs: ${Math.round(sinceMs / 1_000)} of ${idleTimeouts * idle} s`);
-        looks.push({ entries: await countEntries(host), used: uses.since(performance.now() - idleMs) });
+        const entries = await countEntries(host);
+        // Counting takes a while, in which nothing is sent and entries go: both sides as of its middle.
+        const middleMs = (nowMs + performance.now()) / 2;
+        looks.push({ entries, used: uses.since(middleMs - idleMs) });
         lookMs += lookEveryMs;
       }
       await pause(tickMs);

@@ -5,6 +5,7 @@ import { pause } from "../../lab/wait.ts";
 import { type Distribution, distribution } from "../../statistics.ts";
 import { missedOf } from "../bounds.ts";
 import type { Progress } from "../progress.ts";
+import { formatMs } from "../table.ts";
 import { FrrMover } from "./frr.ts";
 import { NearmissMover } from "./nearmiss.ts";
 
@@ -97,7 +98,7 @@ export function judge(sizes: readonly SizeResult[], bounds: MoveBounds): Pick<Mo
     ...sizes.flatMap(({ agents, nearmiss, ratio }) => {
       const beside = `beside ${agents.toLocaleString("en")} agents,`;
       return [
-        { what: `a move : 1 ms, ${beside}`, ratio: nearmiss.medianMs, most: bounds.ms },
+        { what: `the median move ${beside}`, ratio: nearmiss.medianMs, most: bounds.ms, format: formatMs },
         { what: `FRR : nearmiss, ${beside}`, ratio, least: bounds.frr },
       ];
     }),

@@ -7,7 +7,7 @@ import type { Host } from "../../lab/host.ts";
 import { createLab, type Lab } from "../../lab/lab.ts";
 import { openPacketSocket, type PacketSocket } from "../../lab/packets.ts";
 import { LabProcess } from "../../lab/process.ts";
-import { waitFor } from "../../lab/wait.ts";
+import { waitFor, waitUntil } from "../../lab/wait.ts";
 import { EntryWatch } from "./entry-watch.ts";
 import type { Mover } from "./mover.ts";
 
@@ -20,6 +20,7 @@ const devices = { bridge: "br300", tunnel: "vx300", port: "port", guest: "guest"
 
 export class FrrMover implements Mover {
   private at = 0;
+  private hasMoved = false;
 
   private constructor(
     private readonly lab: Lab,
@@ -41,13 +42,10 @@ export class FrrMover implements Mover {
       for (const host of lab.hosts.slice(0, 2)) guests.push(await openPacketSocket(host, devices.guest));
       const [, , third] = lab.hosts;
       if (!third) throw new Error("three hosts");
-      const flooding = () => run(["bridge", "-n", third.namespace, "fdb", "show", "dev", devices.tunnel]);
-      await waitFor(
-        async () => lab.hosts.slice(0, 2).every(async ({ address }) => (await flooding()).includes(address)),
-        {
-          what: "BGP to be established",
-          deadlineMs: 60_000,
-        },
+      await waitUntil(
+        () => tunnelEntries(third),
+        (entries) => lab.hosts.slice(0, 2).every(({ address }) => entries.includes(address)),
+        { what: "BGP to be established", deadlineMs: 60_000 },
       );
       const mover = new FrrMover(lab, guests, new EntryWatch(third.namespace));
       await mover.move();
@@ -60,10 +58,18 @@ export class FrrMover implements Mover {
   }
 
   async move(): Promise<number> {
-    this.at = 1 - this.at;
-    const seen = this.watch.next(mac, this.lab.hosts[this.at]?.address ?? "");
+    const to = 1 - this.at;
+    const [host, guest] = [this.lab.hosts[to], this.guests[to]];
+    if (!host || !guest) throw new Error("two hosts with a guest");
+    // A host that does not know yet that the VM has left it would not notice that it is back.
+    if (this.hasMoved) {
+      const isRemote = async () => (await tunnelEntries(host)).includes(mac);
+      await waitFor(isRemote, { what: `${host.name} to know that the VM is elsewhere` });
+    }
+    const seen = this.watch.next(mac, host.address);
     const startMs = performance.now();
-    this.guests[this.at]?.inject(rarpAnnouncement(mac));
+    guest.inject(rarpAnnouncement(mac));
+    [this.at, this.hasMoved] = [to, true];
     return (await seen) - startMs;
   }
 
@@ -72,6 +78,10 @@ export class FrrMover implements Mover {
     for (const socket of this.guests) socket.close();
     await this.lab.remove();
   }
+}
+
+function tunnelEntries({ namespace }: Host): Promise<string> {
+  return run(["bridge", "-n", namespace, "fdb", "show", "dev", devices.tunnel]);
 }
 
 async function makeDevices(host: Host): Promise<void> {

@@ -49,8 +49,11 @@ export interface RegisterResult extends RegisterOptions {
 const manyClients = ["--rate-limit", "100000", "--token-connections", "4000", "--stranger-connections", "4000"];
 /** Answers of one turn at most; so many turns have VMs of their own. */
 const maxPerTurn = 250_000;
-/** The processes are new, and what runs for the first time is slow. */
-const warmUpMs = 1_000;
+/**
+ * The processes are new: what runs for the first time is slow, and V8's compilers work beside it in threads that count. Each side
+ * answers so often before, since the one that is slower would be measured colder after the same time.
+ */
+const warmUp = { answers: 20_000, turnMs: 1_000, maxTurns: 20 };
 
 export async function registerBench(options: RegisterOptions, progress: Progress): Promise<RegisterResult> {
   const directory = mkdtempSync(join(tmpdir(), "nearmiss-bench-"));
@@ -75,7 +78,13 @@ export async function registerBench(options: RegisterOptions, progress: Progress
     const turns = new Map(options.clients.map((clients) => [clients, { ours: [] as Turn[], stock: [] as Turn[] }]));
     const raw: number[] = [];
     progress("warming up");
-    for (const server of [ours, stock]) await turn(server, 8, warmUpMs);
+    for (const server of [ours, stock]) {
+      let answers = 0;
+      for (let n = 0; n < warmUp.maxTurns && answers < warmUp.answers; n++) {
+        const { perSecond } = await turn(server, 32, warmUp.turnMs);
+        answers += (perSecond * warmUp.turnMs) / 1_000;
+      }
+    }
     for (let n = 1; n <= options.rounds; n++) {
       for (const [clients, taken] of turns) {
         progress(`round ${n} of ${options.rounds}: ${clients} clients`);
