@@ -92,7 +92,7 @@ test("a comparison in which everything is refused logs one line, and the next on
   expect(await tables.list(network.vni)).toHaveLength(9);
 });
 
-test("an answer that changes while its network is compared is in the kernel as a whole before guests are told", async () => {
+test("an answer that changes while its network is compared is in the kernel as a whole before it is announced", async () => {
   const tables = new FakeTables(new Set([network.vni]));
   const kinds: string[][] = [];
   const host = keeperOn(tables, async ({ writer }) => {
