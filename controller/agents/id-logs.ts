@@ -30,6 +30,16 @@ export class IdLogs {
     this.append(log, id);
   }
 
+  /** One of its ids is dropped: it stays until there are many of those. */
+  drop(log: IdLog): void {
+    log.live -= 1;
+  }
+
+  /** Number of ids that the logs have room for. */
+  get room(): number {
+    return this.chunks.size * chunkIds;
+  }
+
   /** Each id that is held, once, in the order in which it came last. */
   list(log: IdLog, isHeld: (id: number) => boolean): number[] {
     const seen = new Set<number>();

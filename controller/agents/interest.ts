@@ -179,7 +179,7 @@ export class InterestIndex {
     else this.keys.set(id, left);
     if (isUnknown === undefined) return;
     held.unknown -= Number(isUnknown);
-    held.live -= 1;
+    this.logs.drop(held);
     this.keyCount -= 1;
   }
 }

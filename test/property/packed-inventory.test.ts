@@ -276,6 +276,29 @@ function* within(value: unknown, seen = new Set<unknown>()): Generator<object> {
   for (const each of value instanceof Map ? value.values() : Object.values(value)) yield* within(each, seen);
 }
 
+test.each([
+  ["v1", "v2"],
+  ["v2", "v1"],
+])("of two interfaces with one port, as earlier versions took them, the other one stays when %s goes", (gone, left) => {
+  const inventory = new CommittedInventory();
+  const vm = (name: string, n: number): Vm => ({
+    name,
+    host: "a",
+    interfaces: [{ name: "eth0", network: "blue", mac: parseMac(`52:54:00:00:00:0${n}`), ips: [], port: "tap1" }],
+    labels: {},
+    description: "",
+    uid: `00000000-0000-4000-8000-00000000000${n}`,
+    revision: parseRevision(n),
+  });
+  const vms = new Map([vm("v1", 1), vm("v2", 2)].map((each) => [each.name, each]));
+  const change = (before: Vm | null, after: Vm | null): ResourceChange[] => [{ kind: "vm", before, after }];
+  for (const each of vms.values()) inventory.apply(change(null, each));
+  inventory.apply(change(vms.get(gone) ?? null, null));
+  expect(inventory.interfacesAt("a", "tap1").map(({ vm: { name } }) => name)).toEqual([left]);
+  inventory.apply(change(vms.get(left) ?? null, null));
+  expect(inventory.interfacesAt("a", "tap1")).toEqual([]);
+});
+
 test("nothing is left in any table when all is deleted, stored or not", () =>
   fc.assert(
     fc.property(fc.array(wanted, { maxLength: 6 }), (sets) => {
