@@ -39,7 +39,8 @@ export class HostFindings {
       }
       metrics.operational(host, kind, count);
       if (!this.admits(host)) continue;
-      const ago = (ms: number): string => new Date(now().getTime() - ms).toISOString();
+      const heardMs = now().getTime();
+      const ago = (ms: number): string => new Date(heardMs - ms).toISOString();
       const event: Omit<OperationalEvent, "sequence"> = {
         kind,
         host,
