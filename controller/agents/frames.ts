@@ -119,6 +119,7 @@ export function baseFrames(
     head: () => `{"type":"base","asOf":${asOf()}${position},"vni":${vni}`,
     end: (isLast) => `,"end":${isLast}}`,
     maxBytes: snapshotFrameBytes,
+    isLive: true,
   });
 }
 
@@ -189,31 +190,36 @@ interface Around {
   head(isFirst: boolean): string;
   end(isLast: boolean): string;
   readonly maxBytes?: number;
+  /** No item waits for a frame of a later turn: a frame goes before each pause, and may exceed `maxBytes` by an item. */
+  readonly isLive?: boolean;
 }
 
 /** At least one frame, so that an empty set still has an end. Every item must be far smaller than a frame. */
 function* framesOf(
   names: readonly ListName[],
   items: Iterable<Item | undefined>,
-  { head, end, maxBytes = maxFrameBytes - headroomBytes }: Around,
+  { head, end, maxBytes = maxFrameBytes - headroomBytes, isLive = false }: Around,
 ): Generator<string | undefined, void, void> {
   let lists = new Lists(names);
   let isFirst = true;
   let skips = 0;
+  const take = (isLast: boolean): string => {
+    const text = `${head(isFirst)}${lists.text()}${end(isLast)}`;
+    lists = new Lists(names);
+    isFirst = false;
+    return text;
+  };
   for (const item of items) {
     if (!item) {
       skips += 1;
-      if (skips % skipsPerPause === 0) yield undefined;
+      if (skips % skipsPerPause === 0) yield isLive && lists.bytes > 0 ? take(false) : undefined;
       continue;
     }
-    if (lists.bytes > 0 && lists.bytes + bytesOf(item) > maxBytes) {
-      yield `${head(isFirst)}${lists.text()}${end(false)}`;
-      lists = new Lists(names);
-      isFirst = false;
-    }
+    if (!isLive && lists.bytes > 0 && lists.bytes + bytesOf(item) > maxBytes) yield take(false);
     lists.add(item);
+    if (isLive && lists.bytes >= maxBytes) yield take(false);
   }
-  yield `${head(isFirst)}${lists.text()}${end(true)}`;
+  yield take(true);
 }
 
 function* present(frames: Iterable<string | undefined>): Generator<string, void, void> {
