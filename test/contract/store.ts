@@ -58,20 +58,15 @@ async function allEvents(store: Store, upTo: number) {
   return store.readEvents(start, upTo as Revision, 1_000);
 }
 
+const nothing = { revision: 0, networks: [], hosts: [], vms: [], released: [], receipts: [] };
+
 const byName = <T extends { name: string }>(list: readonly T[]) => [...list].sort((a, b) => (a.name < b.name ? -1 : 1));
 
 export function storeContract(name: string, make: () => StoreUnderTest): void {
   describe(`store: ${name}`, () => {
     test("a new one is empty, at revision 0", async () => {
       const store = await make().open();
-      expect(await loadAll(store)).toEqual({
-        revision: 0,
-        networks: [],
-        hosts: [],
-        vms: [],
-        released: [],
-        receipts: [],
-      });
+      expect(await loadAll(store)).toEqual(nothing);
       expect(await allEvents(store, 10)).toEqual([]);
       await store.close();
     });
@@ -208,14 +203,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       await expect(
         store.commit([first, { ...second, changes: [...second.changes, ...second.changes] }]),
       ).rejects.toThrow();
-      expect(await loadAll(store)).toEqual({
-        revision: 0,
-        networks: [],
-        hosts: [],
-        vms: [],
-        released: [],
-        receipts: [],
-      });
+      expect(await loadAll(store)).toEqual(nothing);
       expect(await allEvents(store, 10)).toEqual([]);
       await store.commit(batch);
       expect((await loadAll(store)).revision).toBe(2);

@@ -8,17 +8,10 @@ import { Rows } from "../../controller/inventory/packed/rows.ts";
 import type { PendingInventory } from "../../controller/inventory/pending-inventory.ts";
 import { PinExpiredError, type PinnedInventory } from "../../controller/inventory/pinned-inventory.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
-import {
-  type IpAddress,
-  type MacAddress,
-  parseIp,
-  parseMac,
-  parseRevision,
-  parseVni,
-  parseVtep,
-} from "../../schema/address/index.ts";
+import type { IpAddress, MacAddress } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
 import { type InterfaceSpec, parseHost, parseNetwork, type Vm } from "../../schema/rest/index.ts";
+import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 import { contentsOf, expectedContents, type World } from "../support/inventory-contents.ts";
 import { PlainInventory } from "../support/plain-inventory.ts";
 import { runs } from "../support/property-runs.ts";
@@ -27,21 +20,19 @@ const world: World = {
   networks: ["blue", "green", "red"],
   hosts: ["a", "b", "c"],
   vms: ["", "v1", "v2", "v2-x", "v3", "v4", "v5", "w"],
-  vnis: [100, 200].map(parseVni),
-  vteps: ["192.0.2.1", "192.0.2.2", "2001:db8::1"].map(parseVtep),
+  vnis: [100, 200].map(vni),
+  vteps: ["192.0.2.1", "192.0.2.2", "2001:db8::1"].map(vtep),
   ports: ["tap1", "tap2", "eth9"],
   parents: ["v1/eth0", "v2/eth0", "v3/net"],
-  macs: [1, 2, 3, 4, 5, 6].map((n) => parseMac(`52:54:00:ff:80:0${n}`)),
-  ips: ["10.0.0.1", "10.0.0.2", "255.0.0.254", "fd00::1", "fd00::2", "2001:db8:0:1:1:1:1:1", "fe80::ffff:1"].map(
-    parseIp,
-  ),
+  macs: [1, 2, 3, 4, 5, 6].map((n) => mac(`52:54:00:ff:80:0${n}`)),
+  ips: ["10.0.0.1", "10.0.0.2", "255.0.0.254", "fd00::1", "fd00::2", "2001:db8:0:1:1:1:1:1", "fe80::ffff:1"].map(ip),
   labels: [["tier"], ["tier", "web"], ["tier", ""], ["team", "x"]],
 };
 
 const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
 const labels = fc.dictionary(fc.constantFrom("tier", "team", "a.b/c"), fc.constantFrom("", "x", "web"), { maxKeys: 3 });
 const description = fc.constantFrom("", "a router", "größer", "日本", "\ud800 alone", "x".repeat(300));
-const revision = fc.constantFrom(1, 2, 2 ** 31, 2 ** 32 + 7, Number.MAX_SAFE_INTEGER).map(parseRevision);
+const revision = fc.constantFrom(1, 2, 2 ** 31, 2 ** 32 + 7, Number.MAX_SAFE_INTEGER).map(rev);
 
 const anInterface: fc.Arbitrary<InterfaceSpec> = fc
   .record({
@@ -78,12 +69,12 @@ const aNetwork = fc
   .map(({ name, subnet, labels }) => ({
     ...parseNetwork(name, { vni: name === "blue" ? 100 : 200, subnets: [subnet], labels }),
     uid: `uid-${name}`,
-    revision: parseRevision(1),
+    revision: rev(1),
   }));
 const aHost = fc.record({ n: fc.constantFrom(0, 1, 2), labels }).map(({ n, labels }) => ({
   ...parseHost(["a", "b", "c"][n] ?? "", { vtep: world.vteps[n] ?? "", labels }, "operator"),
   uid: `uid-${n}`,
-  revision: parseRevision(1),
+  revision: rev(1),
 }));
 
 interface Wanted {
@@ -217,16 +208,14 @@ test("a pinned inventory that is read slowly, while thousands of changes are mad
       {
         name: "eth0",
         network: "blue",
-        mac: parseMac(
-          `52:54:00:00:${(n >> 8).toString(16).padStart(2, "0")}:${(n & 255).toString(16).padStart(2, "0")}`,
-        ),
-        ips: [parseIp(`10.0.${n >> 8}.${n & 255}`)],
+        mac: mac(`52:54:00:00:${(n >> 8).toString(16).padStart(2, "0")}:${(n & 255).toString(16).padStart(2, "0")}`),
+        ips: [ip(`10.0.${n >> 8}.${n & 255}`)],
       },
     ],
     labels: { tier: ["web", "db"][(n + revision) % 2] ?? "" },
     description: `at ${revision}`,
     uid: "00000000-0000-4000-8000-000000000000",
-    revision: parseRevision(revision),
+    revision: rev(revision),
   });
   const count = 2_000;
   const put = (n: number, revision: number): void => {
@@ -284,11 +273,11 @@ test.each([
   const vm = (name: string, n: number): Vm => ({
     name,
     host: "a",
-    interfaces: [{ name: "eth0", network: "blue", mac: parseMac(`52:54:00:00:00:0${n}`), ips: [], port: "tap1" }],
+    interfaces: [{ name: "eth0", network: "blue", mac: mac(`52:54:00:00:00:0${n}`), ips: [], port: "tap1" }],
     labels: {},
     description: "",
     uid: `00000000-0000-4000-8000-00000000000${n}`,
-    revision: parseRevision(n),
+    revision: rev(n),
   });
   const vms = new Map([vm("v1", 1), vm("v2", 2)].map((each) => [each.name, each]));
   const change = (before: Vm | null, after: Vm | null): ResourceChange[] => [{ kind: "vm", before, after }];
@@ -316,9 +305,13 @@ test("nothing is left in any table when all is deleted, stored or not", () =>
       apply([...model.vms.values()].map((before): ResourceChange => ({ kind: "vm", before, after: null })));
       apply([...model.networks.values()].map((before): ResourceChange => ({ kind: "network", before, after: null })));
       apply([...model.hosts.values()].map((before): ResourceChange => ({ kind: "host", before, after: null })));
-      const rows = [...within([committed, pending])].filter((each) => each instanceof Rows);
+      const parts = [...within([committed, pending])];
+      const rows = parts.filter((each) => each instanceof Rows).map(({ size }) => size);
+      // Of hash indexes, and of the names that have an id.
+      const segments = parts.filter((each) => "slots" in each && "count" in each).map(({ count }) => count);
+      const places = parts.filter((each) => "uses" in each && "name" in each);
       expect(rows.length).toBeGreaterThan(10);
-      expect(rows.map(({ size }) => size)).toEqual(rows.map(() => 0));
+      expect([rows, segments, places]).toEqual([rows.map(() => 0), segments.map(() => 0), []]);
       expect(JSON.stringify(contentsOf(committed, world))).toBe(
         JSON.stringify(contentsOf(new CommittedInventory(), world)),
       );

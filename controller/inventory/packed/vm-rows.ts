@@ -1,4 +1,4 @@
-// VMs as rows: what `Vm` has, in about 300 bytes with all indexes. Objects are made when they are read.
+// VMs as rows: what `Vm` has, in about 350 bytes with all indexes. Objects are made when they are read.
 import type { Revision } from "../../../schema/address/index.ts";
 import type { InterfaceSpec, Vm } from "../../../schema/rest/index.ts";
 import type { Labels } from "../named-index.ts";
