@@ -199,8 +199,10 @@ test("no answer, seed, push, snapshot, event or list carries a foreign network",
       // The last event of each stream is a change of its own tenant.
       for (const tenant of tenants) {
         const stood = await admin.request("GET", `/v1/networks/${tenant}`);
-        const { vni, subnets } = stood.status === 200 ? stood.body : { vni: 9_000, subnets: ["10.0.0.0/29"] };
-        const { body } = await admin.request("PUT", `/v1/networks/${tenant}`, { vni, subnets, mtu: 1_399 });
+        const { vni, subnets } =
+          stood.status === 200 ? stood.body : { vni: 9_000 + tenants.indexOf(tenant), subnets: ["10.0.0.0/29"] };
+        const { status, body } = await admin.request("PUT", `/v1/networks/${tenant}`, { vni, subnets, mtu: 1_399 });
+        expect([200, 201], JSON.stringify(body)).toContain(status);
         await streams[tenants.indexOf(tenant)]?.until((event) => event.revision === body.revision);
         await log.until((event) => event.revision === body.revision);
       }
