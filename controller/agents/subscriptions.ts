@@ -32,6 +32,8 @@ interface BaseContent {
   readonly removed: readonly BindingKey[] | undefined;
 }
 
+/** Records of one network in a delta, which may have several frames. */
+const answersAtOnce = 4_096;
 /** Names of VMs that are read at once. */
 const namesAtOnce = 64;
 
@@ -88,17 +90,21 @@ export class Subscriptions {
     }
   }
 
-  /** Sends the deltas of one revision. @param isLarge it does not count against the limit of what waits for a slow agent */
+  /** Sends the deltas of one revision. @param isLarge it does not count against the limit of what waits for a slow agent. @param removes something was there before */
   *distribute(
     state: Inventory,
     { keys, gone }: Pick<BindingChanges, "keys" | "gone">,
     asOf: Revision,
-    isLarge: boolean,
+    { isLarge, removes }: { readonly isLarge: boolean; readonly removes: boolean },
   ): Steps<void> {
     for (const [host, vnis] of gone) for (const vni of vnis) this.end(host, vni);
+    // Without subscribers only what is removed counts.
+    if (this.count === 0 && !removes) return;
     const changed = new Map<Vni, Answer[]>();
-    for (const { key, created } of keys) {
+    for (const each of keys) {
       yield;
+      if (!each) continue;
+      const { key, created } = each;
       const isFollowed = this.byNetwork.under(key.vni).size > 0;
       if (created && !isFollowed) continue;
       const answer = answerKnown(state, noReader, key, asOf);
@@ -107,14 +113,19 @@ export class Subscriptions {
       const answers = changed.get(key.vni) ?? [];
       changed.set(key.vni, answers);
       answers.push(answer);
+      if (answers.length < answersAtOnce) continue;
+      changed.delete(key.vni);
+      yield* this.sendDelta(key.vni, answers, asOf, isLarge);
     }
-    for (const [vni, answers] of changed) {
-      const frames = [...deltaFrames(asOf, vni, answers)];
-      for (const { session } of [...this.byNetwork.under(vni).values()]) {
-        yield;
-        if (isLarge) session.sendLarge(frames);
-        else session.send(frames);
-      }
+    for (const [vni, answers] of changed) yield* this.sendDelta(vni, answers, asOf, isLarge);
+  }
+
+  private *sendDelta(vni: Vni, answers: readonly Answer[], asOf: Revision, isLarge: boolean): Steps<void> {
+    const frames = [...deltaFrames(asOf, vni, answers)];
+    for (const { session } of [...this.byNetwork.under(vni).values()]) {
+      yield;
+      if (isLarge) session.sendLarge(frames);
+      else session.send(frames);
     }
   }
 

@@ -50,6 +50,9 @@ export function keepAssigned(current: Vm | undefined, request: VmRequest): VmReq
   return { ...request, interfaces };
 }
 
+/** Whether an address is left to the controller. */
+export const leavesOpen = ({ interfaces }: VmRequest): boolean => !interfaces.every(isWhole);
+
 const isWhole = (each: InterfaceRequest): each is InterfaceSpec => each.mac !== undefined && each.ips !== undefined;
 
 /**

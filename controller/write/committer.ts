@@ -5,8 +5,9 @@ import { inSlices, nextRound } from "../../common/cooperative.ts";
 import type { Revision } from "../../schema/address/index.ts";
 import type { Actor } from "../../schema/rest/index.ts";
 import { AddressPools } from "../inventory/address-pools.ts";
+import type { Changes } from "../inventory/changes.ts";
 import { CommittedInventory } from "../inventory/committed-inventory.ts";
-import type { Decision, Mutation } from "../inventory/decide.ts";
+import type { Mutation } from "../inventory/decide.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import type { PinnedInventory } from "../inventory/pinned-inventory.ts";
 import {
@@ -20,8 +21,7 @@ import {
 } from "../store/store.ts";
 import { readCommits } from "./log-reader.ts";
 import {
-  type ChangeSetOptions,
-  type ChangeSetOutcome,
+  type ChangeSet,
   type CommitListener,
   CommitterStoppedError,
   maxBatch,
@@ -31,11 +31,11 @@ import {
 import { type Batch, Pending } from "./pending.ts";
 import { Receipts } from "./receipts.ts";
 
-interface QueuedChangeSet extends ChangeSetOptions {
+interface QueuedChangeSet {
   readonly kind: "change set";
   readonly by: Actor;
-  readonly mutations: readonly Mutation[];
-  readonly resolve: (outcome: ChangeSetOutcome) => void;
+  readonly changeSet: ChangeSet;
+  readonly resolve: (revision: Revision) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -124,12 +124,13 @@ export class Committer {
 
   /**
    * As `mutate`, for any number of mutations: in slices, so that readers go on being answered. Other mutations wait.
+   * @returns the revision of the change set, or the current one if nothing changed
    * @throws ChangeSetRefused with all that is wrong, StoreFullError, StoreUnavailableError, CommitterStoppedError
    */
-  mutateAll(by: Actor, mutations: readonly Mutation[], options: ChangeSetOptions): Promise<ChangeSetOutcome> {
+  mutateAll(by: Actor, changeSet: ChangeSet): Promise<Revision> {
     if (this.stopped) return Promise.reject(new CommitterStoppedError(this.stopped));
     return new Promise((resolve, reject) => {
-      this.queue.push({ kind: "change set", by, mutations, ...options, resolve, reject });
+      this.queue.push({ kind: "change set", by, changeSet, resolve, reject });
       this.draining ??= this.drain();
     });
   }
@@ -168,45 +169,43 @@ export class Committer {
   }
 
   /** Commits a revision of its own, in slices from the decision to the last listener. */
-  private async commitChangeSet({ by, mutations, dryRun, resolve, reject }: QueuedChangeSet): Promise<void> {
-    let decision: Decision | undefined;
+  private async commitChangeSet({ by, changeSet, resolve, reject }: QueuedChangeSet): Promise<void> {
+    let changes: Changes | undefined;
     let refused: unknown;
     let commit: AuthoredCommit | undefined;
     const failure = await this.onHead(async () => {
       const revision = (this.published + 1) as Revision;
-      decision = await this.pending.decideAll(by, mutations, revision).catch((error: unknown) => {
+      changes = await this.pending.decideAll(by, changeSet, revision).catch((error: unknown) => {
         refused = error;
         return undefined;
       });
-      const { changes } = decision ?? { changes: [] };
-      if (dryRun || changes.length === 0) return this.deps.store.confirmHead(this.published);
+      if (changeSet.dryRun || !changes?.length) return this.deps.store.confirmHead(this.published);
       const made = { revision, time: this.deps.now().toISOString(), by, changes };
-      const ended = await this.pending.followInSlices(changes);
-      try {
-        await this.store([made], []);
-      } catch (error) {
-        await this.pending.undoInSlices(changes, ended);
-        throw error;
-      }
+      await this.store([made], []);
       commit = made;
     });
     if (failure) return this.failed(failure.error, [reject]);
-    if (!decision) return reject(refused);
+    if (!changes) return reject(refused);
     try {
       if (commit) await this.publishChangeSet(commit);
     } catch (error) {
       this.fail(error);
     }
-    resolve({ touched: decision.touched, revision: this.published });
+    resolve(this.published);
   }
 
-  /** Readers must see all of a revision or nothing: they see what is pending, until the tables follow in slices. */
+  /** Readers must see all of a revision or nothing: they see what was before until the tables have all of it. */
   private async publishChangeSet(commit: Commit): Promise<void> {
     const { changes } = commit;
-    await inSlices(this.shown.keepSteps(changes));
-    this.shown.show(changes, this.pending.inventory);
-    await this.tell(commit);
-    await inSlices(this.shown.arriveSteps(changes, this.pending.inventory));
+    await inSlices(this.pending.releaseSteps(changes));
+    await inSlices(this.shown.arriveSteps(changes, (change) => this.pending.arrived(change)));
+    const before = this.shown.pin();
+    this.shown.show();
+    try {
+      await this.tell(commit, before);
+    } finally {
+      before.release();
+    }
   }
 
   private async commitBatch(queue: readonly Queued[]): Promise<void> {
@@ -272,7 +271,6 @@ export class Committer {
   /** Applies and publishes what other writers have appended, in order. */
   private async followLog(head: Revision): Promise<void> {
     for await (const commit of readCommits(this.deps.store, this.published, head)) {
-      await this.pending.followInSlices(commit.changes);
       await this.publishChangeSet(commit);
     }
     this.pending.reloadReceipts(await this.deps.store.readReceiptHeads());
@@ -301,9 +299,9 @@ export class Committer {
   }
 
   /** @returns undefined if no other work asks for time */
-  private tell(commit: Commit): Promise<unknown> | undefined {
+  private tell(commit: Commit, before?: Inventory): Promise<unknown> | undefined {
     this.published = commit.revision;
-    const slow = [...this.listeners].flatMap((listener) => listener(commit) ?? []);
+    const slow = [...this.listeners].flatMap((listener) => listener(commit, before) ?? []);
     return slow.length > 0 ? Promise.all(slow) : undefined;
   }
 

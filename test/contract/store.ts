@@ -154,7 +154,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       expect(vms).toEqual(state.listVms());
       const events = await allEvents(again, 8);
       expect(events.map(({ revision, index, change }) => [revision, index, change])).toEqual(
-        batch.flatMap(({ revision, changes }) => changes.map((change, index) => [revision, index, change])),
+        batch.flatMap(({ revision, changes }) => Array.from(changes, (change, index) => [revision, index, change])),
       );
       expect(events.every(({ time, dataVersion }) => time === "2026-01-02T03:04:05.678Z" && dataVersion === 2)).toBe(
         true,

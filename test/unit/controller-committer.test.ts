@@ -8,6 +8,7 @@ import { CommitterStoppedError } from "../../controller/write/orders.ts";
 import { parseRevision, type Revision } from "../../schema/address/index.ts";
 import { parseHost, parseNetwork, parseVm } from "../../schema/rest/index.ts";
 import { by } from "../support/actors.ts";
+import { changeSetOf } from "../support/change-set.ts";
 import { holdTimeouts } from "../support/held-timeouts.ts";
 
 /** A store whose commits wait until they are let through, or fail. */
@@ -186,7 +187,7 @@ const vm = (name: string): Mutation => ({
 
 const ipsOf = (commits: readonly Commit[] | undefined): string[] =>
   (commits ?? []).flatMap(({ changes }) =>
-    changes.flatMap((change) =>
+    [...changes].flatMap((change) =>
       change.kind === "vm" ? (change.after?.interfaces.flatMap(({ ips }) => ips) ?? []) : [],
     ),
   );
@@ -205,7 +206,7 @@ test("a full disk undoes changes that build on each other, the last one first", 
   await settled;
   const again = [committer.mutate(by, network("n1", 1)), committer.mutate(by, network("n2", 2))];
   await store.arrived(2);
-  expect(store.batches[1]?.flatMap(({ changes }) => changes)).toMatchObject([
+  expect(store.batches[1]?.flatMap(({ changes }) => [...changes])).toMatchObject([
     { kind: "network", before: null, after: { name: "n1", vni: 1 } },
     { kind: "network", before: null, after: { name: "n2", vni: 2 } },
   ]);
@@ -216,15 +217,15 @@ test("a full disk undoes changes that build on each other, the last one first", 
 test("an import that fails on a full disk leaves nothing behind, and the same import can succeed", async () => {
   const { store, committer, fatal, published } = await setUp();
   const lines = [network("n1", 1), host("a", "192.0.2.1"), vm("v1"), vm("v2")];
-  const failing = expect(committer.mutateAll(by, lines, { dryRun: false })).rejects.toThrow(StoreFullError);
+  const failing = expect(committer.mutateAll(by, changeSetOf(lines))).rejects.toThrow(StoreFullError);
   await store.arrived(1);
   store.let(new StoreFullError("full"));
   await failing;
   expect([committer.revision, committer.current.listNetworks(), published, fatal]).toEqual([0, [], [], []]);
-  const again = committer.mutateAll(by, lines, { dryRun: false });
+  const again = committer.mutateAll(by, changeSetOf(lines));
   await store.arrived(2);
   const [first, second] = store.batches;
-  expect(second?.map(({ changes }) => changes.map(({ before }) => before))).toEqual([[null, null, null, null]]);
+  expect(second?.map(({ changes }) => [...changes].map(({ before }) => before))).toEqual([[null, null, null, null]]);
   expect(ipsOf(second)).toEqual(ipsOf(first));
   store.let("through");
   await again;
