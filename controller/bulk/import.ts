@@ -5,7 +5,7 @@ import { defined } from "../../common/defined.ts";
 import type { Revision } from "../../schema/address/index.ts";
 import { type ProblemFault, problemUri } from "../../schema/plain/index.ts";
 import type { Actor } from "../../schema/rest/index.ts";
-import type { Mutation, MutationResult, Numbered } from "../inventory/decide.ts";
+import { leavesAddress, type Mutation, type MutationResult, type Numbered } from "../inventory/decide.ts";
 import { Spool, type SpoolOptions } from "../staging/spool.ts";
 import type { Committer } from "../write/committer.ts";
 import { type ChangeSet, ChangeSetRefused, maxRefusals } from "../write/orders.ts";
@@ -53,12 +53,13 @@ export async function importLines(
   by: Actor,
   { dryRun }: { readonly dryRun: boolean },
 ): Promise<Imported> {
-  await checkLines(readLines(read()));
+  const { assigns } = await checkLines(readLines(read()));
   const results = new Spool(spool);
   const changes = new Spool(spool);
   let counts = noCounts();
   const changeSet: ChangeSet = {
     mutations: { [Symbol.iterator]: () => mutationsIn(readLines(read())) },
+    assigns,
     dryRun,
     stage: () => {
       results.close();
@@ -88,16 +89,20 @@ export async function importLines(
 const noCounts = (): Record<MutationResult, number> => ({ created: 0, updated: 0, unchanged: 0, deleted: 0 });
 
 /** All that can be wrong with a line by itself, and names that come twice. @throws ImportRefused */
-async function checkLines(lines: Iterable<Line>): Promise<void> {
+async function checkLines(lines: Iterable<Line>): Promise<Pick<ChangeSet, "assigns">> {
   const seen = new SeenNames();
   const slices = new Slices();
   const faults: ProblemFault[] = [];
+  let assigns = false;
   for (const { number: line, text } of lines) {
-    faults.push(...faultsOf(parseLine(text), line, seen));
+    const parsed = parseLine(text);
+    assigns ||= parsed.is === "mutation" && leavesAddress(parsed.mutation);
+    faults.push(...faultsOf(parsed, line, seen));
     if (faults.length >= maxRefusals) throw new ImportRefused(faults.slice(0, maxRefusals));
     if (slices.over) await slices.next();
   }
   if (faults.length > 0) throw new ImportRefused(faults);
+  return { assigns };
 }
 
 function faultsOf(parsed: Parsed, line: number, seen: SeenNames): ProblemFault[] {

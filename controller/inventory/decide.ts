@@ -60,7 +60,7 @@ export interface DecisionListener {
 export function decide(state: Inventory, mutations: readonly Mutation[], context: DecisionContext): Decision {
   const draft = new Draft(state, context.scope);
   const numbered = mutations.map((mutation, number) => ({ mutation, number }));
-  atOnce(decideSteps(draft, numbered, context, throwing));
+  atOnce(decideSteps(draft, { mutations: numbered, assigns: mutations.some(leavesAddress) }, context, throwing));
   const touched = [...draft.touched()];
   // An unchanged resource is the same object: see `renewed`.
   return { touched, changes: touched.filter(({ before, after }) => before !== after) };
@@ -73,24 +73,21 @@ const throwing: DecisionListener = {
   laid: () => {},
 };
 
-/** Lays all mutations over the draft and checks the result. @param mutations are read twice where one of them leaves addresses open */
+/** Whether the mutation leaves an address to the controller. */
+export function leavesAddress(mutation: Mutation): boolean {
+  return isForVm(mutation) && "spec" in mutation && leavesOpen(mutation.spec);
+}
+
+/** @param assigns one of them leaves an address to the controller: then all are read twice */
 export function* decideSteps(
   draft: Draft,
-  mutations: Iterable<Numbered>,
+  { mutations, assigns }: { readonly mutations: Iterable<Numbered>; readonly assigns: boolean },
   context: DecisionContext,
   listener: DecisionListener,
 ): Steps<void> {
   const claims = new Claims();
-  let isAwaited = false;
   // An address that one mutation names must not be assigned to an earlier one.
-  for (const { mutation } of mutations) {
-    yield;
-    if (isForVm(mutation) && "spec" in mutation && leavesOpen(mutation.spec)) {
-      isAwaited = true;
-      break;
-    }
-  }
-  for (const { mutation } of isAwaited ? mutations : []) {
+  for (const { mutation } of assigns ? mutations : []) {
     yield;
     if (isForVm(mutation) && "spec" in mutation) claims.addRequest(mutation.spec);
   }

@@ -67,6 +67,8 @@ export class ChangeSetRefused extends Error {
 export interface ChangeSet {
   /** Read more than once, each time from the beginning. */
   readonly mutations: Iterable<Numbered>;
+  /** One of them leaves an address to the controller. */
+  readonly assigns: boolean;
   /** Decide, and change nothing. */
   readonly dryRun: boolean;
   /** Begins a decision, perhaps anew: what `listener` heard before counts no more. @returns empty records, for what changes */

@@ -52,11 +52,11 @@ export class Pending {
   }
 
   /** What the change set changes, read from its records. @throws ChangeSetRefused, and what `records` throw */
-  async decideAll(by: Actor, { mutations, listener, stage }: ChangeSet, revision: Revision): Promise<Changes> {
+  async decideAll(by: Actor, changeSet: ChangeSet, revision: Revision): Promise<Changes> {
     const refusals: { refusal: Refusal; mutation: number | undefined }[] = [];
-    const draft = new Draft(this.inventory, by.scope, stage());
-    const steps = decideSteps(draft, mutations, this.contextFor(by, revision), {
-      laid: (mutation, result) => listener.laid(mutation, result),
+    const draft = new Draft(this.inventory, by.scope, changeSet.stage());
+    const steps = decideSteps(draft, changeSet, this.contextFor(by, revision), {
+      laid: (mutation, result) => changeSet.listener.laid(mutation, result),
       refused: (refusal, mutation) => {
         refusals.push({ refusal, mutation });
         if (refusals.length === maxRefusals) throw new ChangeSetRefused(refusals);

@@ -1,6 +1,6 @@
 // A change set as an import makes it, from mutations at hand.
 import { tmpdir } from "node:os";
-import type { Mutation, MutationResult } from "../../controller/inventory/decide.ts";
+import { leavesAddress, type Mutation, type MutationResult } from "../../controller/inventory/decide.ts";
 import { Spool } from "../../controller/staging/spool.ts";
 import type { ChangeSet } from "../../controller/write/orders.ts";
 
@@ -12,6 +12,7 @@ export function changeSetOf(
   const results: MutationResult[] = [];
   return {
     mutations: mutations.map((mutation, number) => ({ mutation, number })),
+    assigns: mutations.some(leavesAddress),
     dryRun,
     stage: () => {
       results.length = 0;
