@@ -23,6 +23,7 @@ import { readCommits } from "./log-reader.ts";
 import {
   type ChangeSet,
   type CommitListener,
+  CommitterBusyError,
   CommitterStoppedError,
   maxBatch,
   type Order,
@@ -41,6 +42,8 @@ interface QueuedChangeSet {
 
 interface Queued extends Order {
   readonly kind: "single";
+  /** No longer "waiting": it has its turn, or was rejected because it waited too long behind a change set. */
+  state: "waiting" | "taken" | "rejected";
   readonly by: Actor;
   readonly resolve: (outcome: Outcome | Promise<Outcome>) => void;
   readonly reject: (error: unknown) => void;
@@ -52,13 +55,20 @@ export interface CommitterDeps {
   /** Durable and visible state may differ from here on: the process must stop. */
   readonly onFatal: (error: unknown) => void;
   readonly onCommitted: (seconds: number) => void;
+  /** How long a mutation waits behind a change set. Default: 20 s. */
+  readonly maxWaitMs?: number;
 }
+
+/** Less than a client waits, or an idle connection lasts. */
+const defaultMaxWaitMs = 20_000;
 
 export class Committer {
   private readonly queue: (Queued | QueuedChangeSet)[] = [];
   private readonly listeners = new Set<CommitListener>();
   private draining: Promise<void> | undefined;
   private stopped: string | undefined;
+  /** That wait or are carried out. */
+  private changeSets = 0;
 
   private constructor(
     private readonly deps: CommitterDeps,
@@ -117,7 +127,9 @@ export class Committer {
   submit(by: Actor, order: Order): Promise<Outcome> {
     if (this.stopped) return Promise.reject(new CommitterStoppedError(this.stopped));
     return new Promise((resolve, reject) => {
-      this.queue.push({ kind: "single", by, ...order, resolve, reject });
+      const queued: Queued = { kind: "single", by, ...order, resolve, reject, state: "waiting" };
+      this.queue.push(queued);
+      if (this.changeSets > 0) this.rejectAfterWait(queued);
       this.draining ??= this.drain();
     });
   }
@@ -131,6 +143,7 @@ export class Committer {
     if (this.stopped) return Promise.reject(new CommitterStoppedError(this.stopped));
     return new Promise((resolve, reject) => {
       this.queue.push({ kind: "change set", by, changeSet, resolve, reject });
+      this.changeSets += 1;
       this.draining ??= this.drain();
     });
   }
@@ -147,6 +160,15 @@ export class Committer {
     await this.draining;
   }
 
+  /** Its client would give up, and not know whether it was carried out. */
+  private rejectAfterWait(queued: Queued): void {
+    setTimeout(() => {
+      if (queued.state !== "waiting") return;
+      queued.state = "rejected";
+      queued.reject(new CommitterBusyError("nothing was changed: an import is being carried out, try again later"));
+    }, this.deps.maxWaitMs ?? defaultMaxWaitMs).unref();
+  }
+
   private async drain(): Promise<void> {
     // Requests that arrive in one turn of the event loop share a transaction.
     await nextRound();
@@ -154,6 +176,7 @@ export class Committer {
       if (next.kind === "change set") {
         this.queue.shift();
         await this.commitChangeSet(next);
+        this.changeSets -= 1;
       } else await this.commitBatch(this.takeBatch());
     }
     this.draining = undefined;
@@ -162,8 +185,10 @@ export class Committer {
   private takeBatch(): Queued[] {
     const batch: Queued[] = [];
     for (let next = this.queue[0]; next?.kind === "single" && batch.length < maxBatch; next = this.queue[0]) {
-      batch.push(next);
       this.queue.shift();
+      if (next.state === "rejected") continue;
+      next.state = "taken";
+      batch.push(next);
     }
     return batch;
   }

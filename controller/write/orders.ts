@@ -76,6 +76,11 @@ export interface ChangeSet {
   readonly listener: Pick<DecisionListener, "laid">;
 }
 
+/** The mutation has waited too long for a change set to end: nothing was changed. */
+export class CommitterBusyError extends Error {
+  override readonly name = "CommitterBusyError";
+}
+
 /** The controller does not accept mutations (any more). */
 export class CommitterStoppedError extends Error {
   override readonly name = "CommitterStoppedError";

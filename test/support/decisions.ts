@@ -81,7 +81,14 @@ export function refusalsOf(
     laid: () => {},
   };
   const numbered = mutations.map((mutation, number) => ({ mutation, number }));
-  atOnce(decideSteps(new Draft(state, context.scope), { mutations: numbered, assigns: true }, { ...next(), ...context }, listener));
+  atOnce(
+    decideSteps(
+      new Draft(state, context.scope),
+      { mutations: numbered, assigns: true },
+      { ...next(), ...context },
+      listener,
+    ),
+  );
   return found;
 }
 

@@ -3,8 +3,8 @@ import type { Mutation } from "../../controller/inventory/decide.ts";
 import { PinExpiredError } from "../../controller/inventory/pinned-inventory.ts";
 import { Refusal } from "../../controller/inventory/refusal.ts";
 import { type Commit, type Store, StoreBrokenError, StoreFullError } from "../../controller/store/store.ts";
-import { Committer } from "../../controller/write/committer.ts";
-import { CommitterStoppedError } from "../../controller/write/orders.ts";
+import { Committer, type CommitterDeps } from "../../controller/write/committer.ts";
+import { CommitterBusyError, CommitterStoppedError } from "../../controller/write/orders.ts";
 import { parseRevision, type Revision } from "../../schema/address/index.ts";
 import { parseHost, parseNetwork, parseVm } from "../../schema/rest/index.ts";
 import { by } from "../support/actors.ts";
@@ -57,7 +57,7 @@ class GatedStore implements Omit<Store, "access" | "credentials" | "logExtent" |
   }
 }
 
-async function setUp() {
+async function setUp(options: Pick<CommitterDeps, "maxWaitMs"> = {}) {
   const store = new GatedStore();
   const fatal: unknown[] = [];
   const committer = await Committer.open({
@@ -65,6 +65,7 @@ async function setUp() {
     now: () => new Date(0),
     onFatal: (error) => fatal.push(error),
     onCommitted: () => {},
+    ...options,
   });
   const published: Revision[] = [];
   committer.subscribe(({ revision }) => {
@@ -230,6 +231,26 @@ test("an import that fails on a full disk leaves nothing behind, and the same im
   store.let("through");
   await again;
   expect([committer.revision, published]).toEqual([1, [1]]);
+});
+
+test("a mutation that waits too long behind an import is refused, and one that has its turn is not", async () => {
+  const { store, committer, published } = await setUp({ maxWaitMs: 1 });
+  const lines = [network("n1", 1), host("a", "192.0.2.1")];
+  const first = committer.mutate(by, network("n0", 9));
+  await store.arrived(1);
+  const imported = committer.mutateAll(by, changeSetOf(lines));
+  await expect(committer.mutate(by, network("n2", 2))).rejects.toThrow(CommitterBusyError);
+  store.let("through");
+  await first;
+  await store.arrived(2);
+  store.let("through");
+  await imported;
+  const last = committer.mutate(by, network("n3", 3));
+  await store.arrived(3);
+  store.let("through");
+  await last;
+  expect(published).toEqual([1, 2, 3]);
+  expect(committer.current.listNetworks().map(({ name }) => name)).toEqual(["n0", "n1", "n3"]);
 });
 
 test("addresses of a batch that failed on a full disk are assigned at the next attempt", async () => {
