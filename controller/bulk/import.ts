@@ -6,7 +6,7 @@ import type { Revision } from "../../schema/address/index.ts";
 import { type ProblemFault, problemUri } from "../../schema/plain/index.ts";
 import type { Actor } from "../../schema/rest/index.ts";
 import { leavesAddress, type Mutation, type MutationResult, type Numbered } from "../inventory/decide.ts";
-import { Spool, type SpoolOptions } from "../staging/spool.ts";
+import type { SpooledRecords } from "../inventory/records.ts";
 import type { Committer } from "../write/committer.ts";
 import { type ChangeSet, ChangeSetRefused, maxRefusals } from "../write/orders.ts";
 import { type Line, readLines } from "./lines.ts";
@@ -35,12 +35,12 @@ export interface Imported {
   readonly revision: Revision;
   readonly counts: Readonly<Record<MutationResult, number>>;
   /** A line of text for each line of the import, in their order. To be closed. */
-  readonly results: Spool;
+  readonly results: SpooledRecords;
 }
 
 export interface ImportDeps {
   readonly committer: Pick<Committer, "mutateAll">;
-  readonly spool: SpoolOptions;
+  readonly newRecords: () => SpooledRecords;
 }
 
 /**
@@ -49,13 +49,13 @@ export interface ImportDeps {
  */
 export async function importLines(
   read: () => Iterable<Buffer>,
-  { committer, spool }: ImportDeps,
+  { committer, newRecords }: ImportDeps,
   by: Actor,
   { dryRun }: { readonly dryRun: boolean },
 ): Promise<Imported> {
   const { assigns } = await checkLines(readLines(read()));
-  const results = new Spool(spool);
-  const changes = new Spool(spool);
+  const results = newRecords();
+  const changes = newRecords();
   let counts = noCounts();
   const changeSet: ChangeSet = {
     mutations: { [Symbol.iterator]: () => mutationsIn(readLines(read())) },

@@ -3,8 +3,8 @@
 import { close, readSync, write } from "node:fs";
 import { tmpdir } from "node:os";
 import { promisify } from "node:util";
+import { isDiskFull, openNameless } from "../../common/nameless-file.ts";
 import { Refusal } from "../inventory/refusal.ts";
-import { isDiskFull, openNameless } from "../staging/nameless-file.ts";
 import { BodyError } from "./lines.ts";
 
 const writeTo = promisify(write);
@@ -13,7 +13,7 @@ const closeFile = promisify(close);
 export interface UploadLimits {
   /** Of one import, bytes: about a million VMs. */
   readonly maxBytes: number;
-  /** The same for a token that is limited to networks: about 57,000 VMs, whose change set takes about 100 MiB of heap. */
+  /** The same for a token that is limited to networks: about 57,000 VMs. */
   readonly maxNarrowedBytes: number;
   /** Imports of one caller that arrive, wait or run. */
   readonly perCaller: number;

@@ -9,6 +9,7 @@ import { BodyError } from "../bulk/lines.ts";
 import { AnyLine } from "../bulk/resource-line.ts";
 import type { Uploads } from "../bulk/uploads.ts";
 import { Refusal } from "../inventory/refusal.ts";
+import { Spool } from "../store/spool.ts";
 import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
 import { actorOf, callerView } from "./caller.ts";
@@ -137,7 +138,7 @@ function importRoute(app: App, committer: Committer, uploads: Uploads): void {
         endTurn = await turns.take(by.name);
         if (socket.destroyed)
           throw new Refusal("unavailable", "nothing was changed: the client disconnected while it waited");
-        const deps = { committer, spool: uploads.limits };
+        const deps = { committer, newRecords: () => new Spool(uploads.limits) };
         const imported = await importLines(() => upload.chunks(), deps, by, { dryRun });
         const answer = Readable.from(resultLines(imported, dryRun), { objectMode: false });
         // Also where the client goes before its end.

@@ -86,6 +86,7 @@ export class AddressPools {
   /**
    * The lowest address of the subnet that is free, not reserved, and accepted by `isFree`; undefined if there is none.
    * The cost does not grow with the subnet or the number of addresses in use.
+   * @param cursor begins there, and ends at the address: for searches between which nothing becomes free
    */
   findFree(
     state: Inventory,
@@ -93,12 +94,15 @@ export class AddressPools {
     subnet: Subnet,
     nowMs: number,
     isFree: (ip: IpAddress) => boolean,
+    cursor = { offset: 0 },
   ): IpAddress | undefined {
     const taken = this.takenIn(state, network, subnet, nowMs);
     for (const [first, last] of assignableRanges(network, subnet)) {
-      for (let at = taken.nextFree(first); at <= last; at = taken.nextFree(at + 1)) {
+      for (let at = taken.nextFree(Math.max(first, cursor.offset)); at <= last; at = taken.nextFree(at + 1)) {
         const ip = subnetAddress(subnet, BigInt(at));
-        if (isFree(ip)) return ip;
+        if (!isFree(ip)) continue;
+        cursor.offset = at;
+        return ip;
       }
     }
     return undefined;

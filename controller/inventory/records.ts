@@ -9,3 +9,11 @@ export interface Records extends Iterable<string> {
   file(): number | undefined;
   readonly bytes: number;
 }
+
+/** With what only their owner does. */
+export interface SpooledRecords extends Records {
+  /** All bytes in order, a line break behind each record. */
+  chunks(): Iterable<Buffer>;
+  /** Nothing is left of them: they are empty. */
+  close(): void;
+}

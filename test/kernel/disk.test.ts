@@ -67,7 +67,11 @@ describeKernel("the disk", () => {
       const directory = smallDisk("96m");
       const controller = await ControllerProcess.start(join(directory, "nearmiss.db"));
       await controller.furnish();
-      const lines = Array.from({ length: 20_000 }, (_, n) => `${JSON.stringify({ kind: "vm", ...vm(n) })}\n`).join("");
+      const hosts = ["h0", "h1", "h2", "h3", "h4"];
+      for (const [n, host] of hosts.entries())
+        await controller.call("PUT", `/v1/hosts/${host}`, { vtep: `192.0.2.${n + 3}` });
+      const lineOf = (n: number) => JSON.stringify({ kind: "vm", ...vm(n), host: hosts[n % hosts.length] });
+      const lines = Array.from({ length: 20_000 }, (_, n) => `${lineOf(n)}\n`).join("");
       const filler = join(directory, "filler");
       const before = freeBytes(directory);
       fill(filler, before - left);

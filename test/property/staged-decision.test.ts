@@ -9,7 +9,7 @@ import type { DecisionContext } from "../../controller/inventory/decision-contex
 import { Draft } from "../../controller/inventory/draft.ts";
 import type { Inventory } from "../../controller/inventory/inventory.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
-import { Spool } from "../../controller/staging/spool.ts";
+import { Spool } from "../../controller/store/spool.ts";
 import { localMac, parseRevision } from "../../schema/address/index.ts";
 import { parseVm } from "../../schema/rest/index.ts";
 import { runs } from "../support/property-runs.ts";

@@ -1,7 +1,7 @@
 // A change set as an import makes it, from mutations at hand.
 import { tmpdir } from "node:os";
 import { leavesAddress, type Mutation, type MutationResult } from "../../controller/inventory/decide.ts";
-import { Spool } from "../../controller/staging/spool.ts";
+import { Spool } from "../../controller/store/spool.ts";
 import type { ChangeSet } from "../../controller/write/orders.ts";
 
 /** @param memoryBytes beyond which its records are in a file */

@@ -4,7 +4,7 @@ import Database from "better-sqlite3";
 import type { Revision } from "../../../schema/address/index.ts";
 import type { ResourceChange } from "../../../schema/events/index.ts";
 import { changeIn } from "../../inventory/staged-edits.ts";
-import { recordsOfFile } from "../../staging/spool.ts";
+import { recordsOfFile } from "../spool.ts";
 import { HeadMovedError } from "../store.ts";
 import { CommitRows } from "./commit-rows.ts";
 import { type Answer, type End, headBefore, type Order } from "./commit-thread.ts";

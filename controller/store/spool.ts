@@ -1,8 +1,8 @@
 // Records of an import: the first in memory, more of them in a file without a name. Written at the end, read anywhere.
 import { closeSync, readSync, writeSync } from "node:fs";
-import type { Records } from "../inventory/records.ts";
-import { StoreFullError } from "../store/store.ts";
-import { isDiskFull, openNameless } from "./nameless-file.ts";
+import { isDiskFull, openNameless } from "../../common/nameless-file.ts";
+import type { SpooledRecords } from "../inventory/records.ts";
+import { StoreFullError } from "./store.ts";
 
 export interface SpoolOptions {
   /** Of the file, if there is one. */
@@ -17,7 +17,7 @@ const blockBytes = 64 * 1024;
 const recordBytes = 1_024;
 const lineBreak = 10;
 
-export class Spool implements Records {
+export class Spool implements SpooledRecords {
   /** Full ones, from the beginning; none where there is a file. */
   private readonly blocks: Buffer[] = [];
   private tail = Buffer.allocUnsafe(blockBytes);
