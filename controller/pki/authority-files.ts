@@ -47,7 +47,7 @@ export function isWhole(files: AuthorityFiles): boolean {
   return ids.every((id) => files.has(`${id}.key`)) && ids.includes(files.get(issuingFile)?.trim() ?? "");
 }
 
-/** Undefined where a file was removed meanwhile. */
+/** Undefined where a file is removed during the reading. */
 function tryToRead(directory: string): AuthorityFiles | undefined {
   const ids = authorityIds(directory);
   if (ids.length === 0) return new Map();

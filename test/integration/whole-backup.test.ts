@@ -169,7 +169,7 @@ describe("a backup of a controller with TLS", () => {
 });
 
 describe("a controller whose database has enrolled hosts", () => {
-  test("makes no other CA unless it is told to", async () => {
+  test("makes no other CA unless --new-ca asks for it", async () => {
     const { controller } = await stand();
     await controller.stop();
     const { db } = controller;
