@@ -49,10 +49,21 @@ async function loadToken(): Promise<Add> {
 
 async function loadBackup(): Promise<Add> {
   const { addBackupCommands } = await import("../cli/commands/backup.ts");
+  const caOf = async (db: string) => {
+    const { isWhole, pkiDirectory, readAuthorityFiles } = await import("../controller/pki/authority-files.ts");
+    const directory = pkiDirectory(db);
+    return { directory, read: () => readAuthorityFiles(directory), isWhole };
+  };
   return (program) =>
     addBackupCommands(program, {
-      backUp: async (options) => (await import("../controller/backup/backup.ts")).backUp(options),
-      restore: async (options) => (await import("../controller/backup/restore.ts")).restore(options),
+      backUp: async ({ withCa, ...options }) => {
+        const { backUp } = await import("../controller/backup/backup.ts");
+        return backUp({ ...options, ca: withCa ? await caOf(options.db) : null });
+      },
+      restore: async ({ withCa, ...options }) => {
+        const { restore } = await import("../controller/backup/restore.ts");
+        return restore({ ...options, ca: withCa ? await caOf(options.db) : null });
+      },
     });
 }
 

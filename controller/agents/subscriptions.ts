@@ -33,7 +33,7 @@ interface BaseContent {
 }
 
 /** Records of one network in a delta, which may have several frames. */
-const answersAtOnce = 4_096;
+const answersAtOnce = 1_024;
 /** Names of VMs that are read at once. */
 const namesAtOnce = 64;
 
