@@ -132,11 +132,13 @@ function* ordersFor(
     yield { do: "all", batch: whole, receipts, forget };
     return;
   }
+  // A disk that is full now must be found before the transaction begins.
+  const files = batch.map(({ changes }) => (changes instanceof StagedChanges ? changes.vms.records.file() : undefined));
   yield { do: "begin", after: headBefore(batch) };
   // Each commit may depend on what the one before it removed and added.
-  for (const commit of batch) {
+  for (const [i, commit] of batch.entries()) {
     const { revision, time, changes } = commit;
-    const descriptor = changes instanceof StagedChanges ? changes.vms.records.file() : undefined;
+    const descriptor = files[i];
     if (changes instanceof StagedChanges && descriptor !== undefined) {
       const { replaced, records } = changes.vms;
       const places = { revision, time, changes: changes.places };
