@@ -24,14 +24,13 @@ const empty = new Int32Array(0);
 
 export class HashIndex {
   /** Segments by the first `depth` bits of a hash. */
-  private directory = new Int32Array(1);
+  private directory: number[] = [0];
   private depth = 0;
   /** Slots by open addressing with linear probing: a hash, and beside it an id plus one; 0 is empty. */
   private blocks: Int32Array[] = [];
   /** Of each segment: its ids, and how many leading bits of the hash they share. */
-  private counts = new Int32Array(1);
-  private depths = new Uint8Array(1);
-  private segments = 1;
+  private readonly counts: number[] = [0];
+  private readonly depths: number[] = [0];
   /** Last number of a segment: the only one is smaller at first. */
   private mask = 2 * firstSlots - 1;
   /** Hashes and ids for which their segment has no room. */
@@ -206,16 +205,14 @@ export class HashIndex {
   private split(segment: number): void {
     const depth = (this.depths[segment] ?? 0) + 1;
     if (depth > this.depth) {
-      const directory = new Int32Array(2 * this.directory.length);
-      for (let i = 0; i < directory.length; i++) directory[i] = this.directory[i >>> 1] ?? 0;
-      this.directory = directory;
+      this.directory = this.directory.flatMap((each) => [each, each]);
       this.depth += 1;
     }
-    const other = this.segments;
-    this.segments += 1;
+    const other = this.counts.length;
     this.reach(other);
     this.depths[segment] = depth;
-    this.depths[other] = depth;
+    this.counts.push(0);
+    this.depths.push(depth);
     for (let i = 0; i < this.directory.length; i++) {
       if (this.directory[i] === segment && ((i >>> (this.depth - depth)) & 1) === 1) this.directory[i] = other;
     }
@@ -245,21 +242,19 @@ export class HashIndex {
       this.blocks[at] = new Int32Array(2 * block.length);
       this.blocks[at]?.set(block);
     }
-    if (segment < this.counts.length) return;
-    const { counts, depths } = this;
-    this.counts = new Int32Array(2 * counts.length);
-    this.counts.set(counts);
-    this.depths = new Uint8Array(2 * depths.length);
-    this.depths.set(depths);
   }
 
   private reserve(count: number): void {
     while (this.mask + 1 < 2 * maxSlots && count > ((this.mask + 1) / 2) * reservedFill) this.mask = 2 * this.mask + 1;
     while (count / 2 ** this.depth > maxSlots * reservedFill) this.depth += 1;
-    this.segments = 2 ** this.depth;
-    this.directory = Int32Array.from({ length: this.segments }, (_, i) => i);
-    for (let i = 0; i < this.segments; i++) this.reach(i);
-    this.depths.fill(this.depth);
+    this.depths[0] = this.depth;
+    this.reach(0);
+    for (let segment = 1; segment < 2 ** this.depth; segment++) {
+      this.reach(segment);
+      this.directory.push(segment);
+      this.counts.push(0);
+      this.depths.push(this.depth);
+    }
   }
 
   private keep(blocks: Int32Array[], hash: number, id: number): void {
