@@ -112,6 +112,6 @@ export function keysOfVm(state: Inventory, { interfaces }: Pick<Vm, "interfaces"
   });
 }
 
-export function agentNetwork({ name, vni, mtu, revision }: Network): AgentNetwork {
-  return { name, vni, mtu, revision };
+export function agentNetwork({ name, vni, mtu, revision, knowledge }: Network): AgentNetwork {
+  return { name, vni, mtu, revision, ...(knowledge === "replicate" ? { knowledge } : {}) };
 }

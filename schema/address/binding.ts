@@ -34,6 +34,8 @@ export interface AgentNetwork {
   readonly vni: Vni;
   readonly mtu: number;
   readonly revision: Revision;
+  /** The host should have every binding of the network in memory. Absent: those that its guests ask for. */
+  readonly knowledge?: "replicate";
 }
 
 /** One text per key, for maps and sets. */

@@ -55,6 +55,7 @@ const WireNetwork = Type.Object({
   vni: Type.Integer(),
   mtu: Type.Integer(),
   revision: Type.Integer(),
+  knowledge: Type.Optional(Type.String()),
 });
 const WireSelf = { vtep: Type.String(), vtepPort: Type.Integer({ minimum: 1, maximum: 65_535 }) };
 
@@ -215,7 +216,10 @@ function parseAnswer(wire: Wire<typeof WireAnswer>): Answer {
 }
 
 function parseAgentNetwork(wire: Wire<typeof WireNetwork>): AgentNetwork {
-  return { name: wire.name, vni: parseVni(wire.vni), mtu: wire.mtu, revision: parseRevision(wire.revision) };
+  const { name, mtu, knowledge } = wire;
+  const revision = parseRevision(wire.revision);
+  // What a newer controller calls otherwise is on demand here.
+  return { name, vni: parseVni(wire.vni), mtu, revision, ...(knowledge === "replicate" ? { knowledge } : {}) };
 }
 
 /** An invalid address in a frame is as fatal as an invalid form: the rest of the frame cannot be trusted either. */
