@@ -168,6 +168,11 @@ export class HeldAnswers {
     return [...this.networks.values()].flatMap((network) => network.keys());
   }
 
+  /** Its part of one network. */
+  keysIn(vni: Vni): BindingKey[] {
+    return this.networks.get(vni)?.keys() ?? [];
+  }
+
   /** A network is created by a binding, one of this host: without one, tombstones are not kept. */
   private networkFor({ key, binding }: Answer): HeldNetwork | undefined {
     const network = this.networks.get(key.vni) ?? (binding ? new HeldNetwork(key.vni) : undefined);

@@ -80,6 +80,7 @@ const agentWire = {
   release: Type.Object({ id: Type.Integer(), keys: Type.Array(WireKey) }),
   subscribe: Type.Object({ id: Type.Integer(), vni: Type.Integer(), asOf: Type.Optional(Type.Integer()) }),
   unsubscribe: Type.Object({ id: Type.Integer(), vni: Type.Integer() }),
+  used: Type.Object({ keys: Type.Array(WireKey) }),
   applied: Type.Object({
     revision: Type.Integer(),
     problems: Type.Array(Type.String({ maxLength: 512 }), { maxItems: 64 }),
@@ -141,6 +142,7 @@ const controllerWire1 = {
 const controllerWire2 = {
   ...commonWire,
   base: Type.Object({
+    id: Type.Integer(),
     asOf: Type.Integer(),
     since: Type.Optional(Type.Integer()),
     vni: Type.Integer(),
@@ -275,6 +277,8 @@ export function parseAgentFrame(text: string): AgentFrame | undefined {
         };
       case "unsubscribe":
         return { type: "unsubscribe", id: wire.id, vni: parseVni(wire.vni) };
+      case "used":
+        return { type: "used", keys: wire.keys.map(parseKey) };
       case "applied":
         return {
           type: "applied",
@@ -348,6 +352,7 @@ export function parseControllerFrame(text: string, reader: FrameReader): Control
       case "base":
         return {
           type: "base",
+          id: wire.id,
           asOf,
           ...(wire.since === undefined ? {} : { since: parseRevision(wire.since) }),
           vni: parseVni(wire.vni),
