@@ -9,5 +9,14 @@ node=$here/node
   echo "nearmiss: no Node at $here/node nor on PATH. Nothing was done. Run \`npm run setup\` in the clone, or install Node 24." >&2
   exit 127
 }
+# V8 starts four threads for garbage and compiling, also where there are fewer processors: there they take the event loop's
+# time slices (ADR 0220).
+case $1 in
+  controller | agent)
+    workers=$(nproc 2>/dev/null) && [ "$workers" -le 4 ] || workers=4
+    set -- "--v8-pool-size=$workers" "$here/nearmiss.js" "$@"
+    ;;
+  *) set -- "$here/nearmiss.js" "$@" ;;
+esac
 # V8's own limit, 16 MiB on most machines, lets memory for short-lived objects grow to 100 MiB and more in a storm (ADR 0183).
-exec "$node" --max-semi-space-size=8 "$here/nearmiss.js" "$@"
+exec "$node" --max-semi-space-size=8 "$@"

@@ -1,11 +1,14 @@
 // The keys that a host declares, collected over the frames of its declaration: each once, and within limits. Registered
-// keys of the host's networks are limited by the inventory; unregistered ones have a limit of their own.
-import { type BindingKey, keyText, type Vni } from "../../schema/address/index.ts";
+// keys of the host's networks are limited by the inventory; unregistered ones have a limit of their own. A host that reads
+// nothing keeps its declaration in memory, so keys are rows.
+import type { BindingKey, Vni } from "../../schema/address/index.ts";
 import { type HeldKind, maxUnknownPerHostAndNetwork } from "../../schema/agent/index.ts";
 import type { Network } from "../../schema/rest/index.ts";
 import { isBound } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import { findKnownNetwork } from "../inventory/known-networks.ts";
+import { none } from "../inventory/packed/rows.ts";
+import { KeyTable } from "./key-table.ts";
 
 /** Keys of networks that the host may not know: left over from networks that it has lost. Each is answered as unknown. */
 const maxForeign = 4_096;
@@ -16,8 +19,11 @@ export interface DeclaredKey {
   readonly held: HeldKind | undefined;
 }
 
+/** As numbers of rows. */
+const heldKinds: readonly (HeldKind | undefined)[] = [undefined, "binding", "tombstone"];
+
 export class Declaration {
-  private readonly byText = new Map<string, DeclaredKey>();
+  private readonly table = new KeyTable();
   private readonly unknown = new Map<Vni, number>();
   private foreign = 0;
   private leftOutCount = 0;
@@ -27,12 +33,12 @@ export class Declaration {
     return this.leftOutCount;
   }
 
-  get keys(): Iterable<DeclaredKey> {
-    return this.byText.values();
+  *keys(): Generator<DeclaredKey, void, void> {
+    for (const id of this.table.ids()) yield { key: this.table.keyOf(id), held: heldKinds[this.table.get(id)] };
   }
 
   has(key: BindingKey): boolean {
-    return this.byText.has(keyText(key));
+    return this.table.find(key) !== none;
   }
 
   /**
@@ -43,12 +49,12 @@ export class Declaration {
     // Most keys of a frame are of one network.
     let vni: Vni | undefined;
     let network: Network | undefined;
+    const kind = heldKinds.indexOf(held);
     for (const key of keys) {
-      const text = keyText(key);
-      if (this.byText.has(text)) continue;
+      if (this.has(key)) continue;
       if (key.vni !== vni) network = findKnownNetwork(state, host, key.vni);
       vni = key.vni;
-      if (this.hasRoomFor(state, network, key)) this.byText.set(text, { key, held });
+      if (this.hasRoomFor(state, network, key)) this.table.reach(key, kind);
       else this.leftOutCount += 1;
     }
   }

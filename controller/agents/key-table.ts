@@ -9,7 +9,9 @@ import {
   type MacWords,
   macToWords,
   type Vni,
+  wordsToIp,
   wordsToMac,
+  wordToIpv4,
 } from "../../schema/address/index.ts";
 import { HashIndex } from "../inventory/packed/hash-index.ts";
 import { hashOfWords } from "../inventory/packed/hashing.ts";
@@ -74,6 +76,27 @@ export class KeyTable {
 
   set(id: number, value: number): void {
     this.rowsOf(id).set(id >> 1, (id & longBit) === 0 ? 1 + shortWords : 1 + longWords, value);
+  }
+
+  /** Of all keys; those of IPv6 addresses come last, others in the order in which they were added, unless some were deleted. */
+  *ids(): Generator<number, void, void> {
+    for (const [rows, bit] of [[this.short, 0] as const, [this.long, longBit] as const]) {
+      for (let row = 0; row < rows.extent; row++) {
+        const id = (row << 1) | bit;
+        if (this.get(id) !== none) yield id;
+      }
+    }
+  }
+
+  /** @param id of a key in the table */
+  keyOf(id: number): BindingKey {
+    const row = id >> 1;
+    const rows = this.rowsOf(id);
+    const vni = (rows.get(row, network) & vniBits) as Vni;
+    const mac = this.findMac(id);
+    if (mac !== undefined) return { kind: "mac", vni, mac };
+    if ((id & longBit) === 0) return { kind: "ip", vni, ip: wordToIpv4(rows.get(row, 2)) };
+    return { kind: "ip", vni, ip: wordsToIp(rows.get(row, 1), rows.get(row, 2), rows.get(row, 3), rows.get(row, 4)) };
   }
 
   /** Undefined where it is the key of an IP address. */

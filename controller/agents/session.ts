@@ -68,6 +68,8 @@ export interface SessionDeps {
   readonly nowMs: () => number;
 }
 
+/** Keys of a declaration that are recorded in one turn: some tenths of a millisecond. */
+const keysPerTurn = 128;
 /** Questions that are answered in one turn: some tenths of a millisecond. */
 const questionsPerTurn = 64;
 /** Bytes of a snapshot in the socket that the peer has not read: enough for a fast link, and little for 1,000 slow ones. */
@@ -311,17 +313,34 @@ export class AgentSession {
   }
 
   private declare(frame: FrameOf<"interest">): Promise<void> | undefined {
+    if (frame.keys.length > keysPerTurn) return this.declareInTurns(frame);
+    this.declarePart(frame);
+    return frame.end ? this.endDeclaration() : undefined;
+  }
+
+  private async declareInTurns(frame: FrameOf<"interest">): Promise<void> {
+    for (let from = 0; from < frame.keys.length && this.isOpen; from += keysPerTurn) {
+      const keys = frame.keys.slice(from, from + keysPerTurn);
+      const part = (): void => this.declarePart({ ...frame, keys });
+      if (from === 0) part();
+      else await this.deps.turns.run(part);
+    }
+    if (frame.end) await this.endDeclaration();
+  }
+
+  private declarePart(frame: FrameOf<"interest">): void {
     const { state } = this;
     // Frames are handled one by one, so no snapshot of this session is under way.
-    if (state.kind !== "declaring" && state.kind !== "synced") return undefined;
-    const { handler } = this.deps;
-    const declaration = handler.declared(this, state.declaration, frame);
-    if (frame.end) {
-      this.machine.enter({ kind: "queued", hello: state.hello });
-      return handler.interest(this, declaration);
-    }
-    state.declaration = declaration;
-    return undefined;
+    if (state.kind !== "declaring" && state.kind !== "synced") return;
+    state.declaration = this.deps.handler.declared(this, state.declaration, frame);
+  }
+
+  private endDeclaration(): Promise<void> | undefined {
+    const { state } = this;
+    if ((state.kind !== "declaring" && state.kind !== "synced") || !state.declaration) return undefined;
+    const { declaration } = state;
+    this.machine.enter({ kind: "queued", hello: state.hello });
+    return this.deps.handler.interest(this, declaration);
   }
 
   private resolve(frame: FrameOf<"resolve">): Promise<void> | undefined {

@@ -1,6 +1,6 @@
 // Sends snapshots frame by frame, to few hosts at once, and no faster than each host reads. A host that declares a million
 // keys, or reads slowly, costs other hosts one turn per frame and the controller a window of bytes.
-import { inSlices, TurnQueue } from "../../common/cooperative.ts";
+import { TurnQueue } from "../../common/cooperative.ts";
 import type { Answer, BindingKey, Revision } from "../../schema/address/index.ts";
 import { agentNetwork, answerFor, keysOfVm } from "../inventory/bindings.ts";
 import { knownNetworks } from "../inventory/known-networks.ts";
@@ -42,7 +42,7 @@ export class Snapshots {
     const { committer, interests } = this.deps;
     await this.places.take();
     try {
-      await inSlices(interests.forgetting(host));
+      await this.turns.run(interests.forgetting(host));
       if (!session.isOpen) return;
       const { current, revision } = committer;
       const since = this.positionOf(session, declaration);
@@ -107,7 +107,7 @@ export class Snapshots {
         if (!declaration.has(key)) yield answerFor(committer.current, host, key, committer.revision);
       }
     }
-    for (const declared of declaration.keys) {
+    for (const declared of declaration.keys()) {
       const current = answer(declared.key);
       yield since !== undefined && hasStill(declared, current, since) ? undefined : current;
     }

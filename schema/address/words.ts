@@ -43,11 +43,14 @@ function ipv6ToWords(ip: string, into: IpWords): IpWords {
 
 /** The canonical text: a dotted quad, or as RFC 5952 §4 has it. */
 export function wordsToIp(a: number, b: number, c: number, d: number): IpAddress {
-  if (a === 0 && b === 0 && c === mappedPrefix) {
-    return `${d >>> 24}.${(d >>> 16) & 0xff}.${(d >>> 8) & 0xff}.${d & 0xff}` as IpAddress;
-  }
+  if (a === 0 && b === 0 && c === mappedPrefix) return wordToIpv4(d);
   const groups = [a >>> 16, a & 0xffff, b >>> 16, b & 0xffff, c >>> 16, c & 0xffff, d >>> 16, d & 0xffff];
   return writeGroups(groups) as IpAddress;
+}
+
+/** @param word the last one of the address */
+export function wordToIpv4(word: number): IpAddress {
+  return `${word >>> 24}.${(word >>> 16) & 0xff}.${(word >>> 8) & 0xff}.${word & 0xff}` as IpAddress;
 }
 
 /** @param mac in its canonical text. @param into what is returned */

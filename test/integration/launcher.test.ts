@@ -69,6 +69,28 @@ describe("the installed command", () => {
     }
   });
 
+  test("leaves V8 no more threads than there are processors, at most four, for controllers and agents only", async () => {
+    const copy = join(temporaryDirectory(), "bin");
+    mkdirSync(copy);
+    cpSync(launcher, join(copy, "nearmiss"));
+    writeFileSync(join(copy, "nearmiss.js"), "console.log(process.execArgv.join(' '))");
+    const path = join(copy, "..", "path");
+    mkdirSync(path);
+    symlinkSync(process.execPath, join(path, "node"));
+    const flagsOf = async (command: string) =>
+      (await run("/bin/sh", [join(copy, "nearmiss"), command], { PATH: path })).stdout;
+    const withProcessors = async (count: string, command: string) => {
+      writeFileSync(join(path, "nproc"), `#!/bin/sh\necho ${count}\n`, { mode: 0o755 });
+      return flagsOf(command);
+    };
+    const young = "--max-semi-space-size=8";
+    expect(await flagsOf("agent")).toBe(`${young} --v8-pool-size=4\n`);
+    expect(await withProcessors("1", "controller")).toBe(`${young} --v8-pool-size=1\n`);
+    expect(await withProcessors("2", "agent")).toBe(`${young} --v8-pool-size=2\n`);
+    expect(await withProcessors("64", "agent")).toBe(`${young} --v8-pool-size=4\n`);
+    expect(await withProcessors("1", "status")).toBe(`${young}\n`);
+  });
+
   test("uses the Node on PATH where none is installed with it, and reports if there is none", async () => {
     const copy = join(temporaryDirectory(), "bin");
     mkdirSync(copy);

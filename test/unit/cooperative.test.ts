@@ -38,3 +38,34 @@ test("a turn does not start before work that was queued earlier", async () => {
   expect(said).toEqual(["first", "second"]);
   await first;
 });
+
+test("tasks of a queue share its slices, and get their results and errors", async () => {
+  const turns = new TurnQueue(2);
+  let rounds = 0;
+  let done = false;
+  const look = (): void => {
+    rounds += 1;
+    if (!done) setImmediate(look);
+  };
+  setImmediate(look);
+  function* steps(n: number): Generator<void, number, void> {
+    for (let i = 0; i < 500; i++) {
+      yield;
+      work(0.01);
+    }
+    if (n === 3) throw new Error("the third");
+    return n;
+  }
+  const results = await Promise.allSettled([0, 1, 2, 3, 4, 5].map((n) => turns.run(steps(n))));
+  done = true;
+  expect(results.map((each) => (each.status === "fulfilled" ? each.value : String(each.reason)))).toEqual([
+    0,
+    1,
+    2,
+    "Error: the third",
+    4,
+    5,
+  ]);
+  // 30 ms of work: a slice of each task in every round would need a third of the rounds.
+  expect(rounds).toBeGreaterThanOrEqual(8);
+});

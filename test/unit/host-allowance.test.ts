@@ -74,7 +74,7 @@ describe("a declaration", () => {
   test("keeps each key once, and all registered ones", () => {
     const declaration = new Declaration();
     declaration.add(state, "a", [...keysFrom(1, 2), ...keysFrom(1, 2)]);
-    expect([...declaration.keys].map(({ key }) => key)).toEqual(keysFrom(1, 2));
+    expect([...declaration.keys()].map(({ key }) => key)).toEqual(keysFrom(1, 2));
     expect(declaration.leftOut).toBe(0);
   });
 
@@ -82,7 +82,7 @@ describe("a declaration", () => {
     const declaration = new Declaration();
     for (let first = 1_000; first < 1_001_000; first += 1_000) declaration.add(state, "a", keysFrom(first, 1_000));
     declaration.add(state, "a", keysFrom(2, 1));
-    const kept = [...declaration.keys].map(({ key }) => key);
+    const kept = [...declaration.keys()].map(({ key }) => key);
     expect(kept).toHaveLength(maxUnknownPerHostAndNetwork + 1);
     expect(kept.at(-1)).toEqual(keysFrom(2, 1)[0]);
     expect(declaration.leftOut).toBe(1_000_000 - maxUnknownPerHostAndNetwork);
@@ -91,7 +91,7 @@ describe("a declaration", () => {
   test("of networks without a VM on the host keeps 4,096 keys together", () => {
     const declaration = new Declaration();
     for (let other = 2; other < 12; other += 1) declaration.add(state, "a", keysFrom(1, 1_000, parseVni(other)));
-    expect([...declaration.keys]).toHaveLength(4_096);
+    expect([...declaration.keys()]).toHaveLength(4_096);
   });
 });
 

@@ -25,6 +25,11 @@ export class Rows {
     return this.live;
   }
 
+  /** All ids are below it, those of deleted rows too. */
+  get extent(): number {
+    return this.used;
+  }
+
   get(id: number, field: number): number {
     return this.blocks[id >>> blockBits]?.[(id & inBlock) * this.stride + field] ?? 0;
   }
