@@ -97,7 +97,7 @@ export function addAgentCommand(program: Command, output: Output): void {
     .addOption(
       new Option(
         "--max-replica-memory <MiB>",
-        "maximum memory for networks with knowledge replicate, 1 … 16384; 1 MiB has some 25,000 addresses (IPs and MACs), " +
+        "maximum memory for networks with knowledge replicate or prefetch, 1 … 16384; 1 MiB has some 25,000 addresses (IPs and MACs), " +
           "and a network without room is on demand",
       )
         .argParser(parseMebibytes)

@@ -131,7 +131,16 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
     around,
     turns,
   });
-  const eviction = new Eviction({ ...shared, tables, releases, uplink, idleMs, nowMs, random });
+  const eviction = new Eviction({
+    ...shared,
+    tables,
+    releases,
+    uplink,
+    keepsIdle: (vni) => replication.isPrefetched(vni),
+    idleMs,
+    nowMs,
+    random,
+  });
   const crowding = new Crowding({ misses, announcer, began: reports.crowding, nowMs });
 
   // From a miss to a query, and from a frame to what it changes.
@@ -149,6 +158,7 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
     outcomes,
     progress,
     uplink,
+    turns,
     nowMs,
   });
   const resolver = new MissResolver({

@@ -1,5 +1,6 @@
 // Whole networks in the agent's memory: which are subscribed to, what their bases and deltas change in the kernel, and the answers to
 // misses that follow from them. tables/replicas.ts has the tables, usage.ts says what the kernel has of them.
+import type { Turns } from "../../common/cooperative.ts";
 import { defined } from "../../common/defined.ts";
 import type { AgentNetwork, Answer, Revision, Vni } from "../../schema/address/index.ts";
 import { chunk, protocolVersions } from "../../schema/agent/index.ts";
@@ -27,14 +28,20 @@ export interface ReplicationDependencies {
   readonly outcomes: Pick<MissOutcomes, "answeredHere">;
   readonly progress: Pick<AppliedPosition, "follow">;
   readonly uplink: Pick<Uplink, "send" | "nextId">;
+  readonly turns: Turns;
   nowMs(): number;
 }
+
+/** Answers that are written at once while the kernel is filled. */
+const maxLot = 64;
 
 export class Replication {
   /** Of the session. */
   private protocol: number = protocolVersions.min;
   /** The ids of the last `subscribe`: a part of a base that belongs to an earlier one is void. */
   private readonly subscribed = new Map<Vni, number>();
+  /** Networks of which the kernel should have everything; with an object while it is being filled. */
+  private readonly prefetched = new Map<Vni, object | undefined>();
   /** Networks without room. They are on demand until the next session, or until they are described anew. */
   private readonly refused = new Set<Vni>();
 
@@ -78,18 +85,27 @@ export class Replication {
     for (const { vni, knowledge } of networks) {
       this.refused.delete(vni);
       const isWanted = knowledge !== undefined && this.protocol >= 2;
+      if (knowledge === "prefetch") this.prefetched.set(vni, undefined);
+      else this.prefetched.delete(vni);
       if (isWanted) this.subscribe(vni);
       else if (this.subscribed.has(vni)) this.unsubscribe(vni);
       else this.leave(vni);
+      void this.fill(vni);
     }
+  }
+
+  /** The kernel has all of the network, as far as there is room: also what no guest uses. */
+  isPrefetched(vni: Vni): boolean {
+    return this.prefetched.has(vni) && this.deps.replicas.has(vni);
   }
 
   /** Others are not on this host any more: their subscriptions have ended with them. */
   keep(vnis: ReadonlySet<Vni>): void {
     const { replicas, usage } = this.deps;
     replicas.keep(vnis);
-    for (const vni of [...this.subscribed.keys(), ...this.refused]) {
+    for (const vni of [...this.subscribed.keys(), ...this.refused, ...this.prefetched.keys()]) {
       if (vnis.has(vni)) continue;
+      this.prefetched.delete(vni);
       this.subscribed.delete(vni);
       this.refused.delete(vni);
       usage.take(vni);
@@ -101,16 +117,21 @@ export class Replication {
     const { replicas } = this.deps;
     const isTaken = replicas.takeBase(vni, answers, { isWhole: since === undefined, end });
     if (!isTaken) this.refuse(vni);
-    else if (end) this.compare(vni, asOf);
+    else if (end) {
+      this.compare(vni, asOf);
+      void this.fill(vni);
+    }
   }
 
   /** What the kernel has changes with the table, and a guest that waits for what is new gets its answer. */
   onDelta({ vni, answers }: Frame<"delta">): void {
-    const { held, replicas, askers } = this.deps;
+    const { held, replicas, askers, usage } = this.deps;
     if (!replicas.takeDelta(vni, answers)) this.refuse(vni);
     // This host's own VMs are in `changes`, with their ports.
     const remote = answers.filter(({ binding, key }) => !binding?.local && held.find(key)?.kind !== "local");
-    this.change(remote.filter(({ key }) => held.find(key) !== undefined));
+    const isWhole = this.isPrefetched(vni) && replicas.isComplete(vni);
+    this.change(remote.filter((each) => held.find(each.key) !== undefined || (isWhole && this.isSpare(each))));
+    if (isWhole) usage.note(remote.map(({ key }) => key));
     const isAnswer = ({ key, binding }: Answer): boolean =>
       binding !== null && key.kind === "ip" && held.find(key) === undefined && replicas.isComplete(vni);
     const awaited = remote.filter(
@@ -121,6 +142,7 @@ export class Replication {
 
   /** @param position to which the session has brought the tables */
   onClosed(position: Revision | undefined): void {
+    for (const vni of this.prefetched.keys()) this.prefetched.set(vni, undefined);
     this.subscribed.clear();
     this.deps.replicas.interrupt(position);
   }
@@ -181,6 +203,48 @@ export class Replication {
       return fact.kind === "absent" ? [] : [{ key, revision: asOf, binding: null }];
     });
     this.change(differences);
+  }
+
+  /** Puts all that there is room for into the kernel, in turns with everything else. Deltas do the same with what is new. */
+  private async fill(vni: Vni): Promise<void> {
+    const { replicas, turns } = this.deps;
+    if (!this.prefetched.has(vni) || !replicas.isComplete(vni)) return;
+    const filling = {};
+    this.prefetched.set(vni, filling);
+    let lot: Answer[] = [];
+    let steps = 0;
+    for (const answer of replicas.answers(vni)) {
+      if (this.isSpare(answer, 2 * lot.length)) lot.push(answer);
+      steps += 1;
+      if (lot.length < maxLot && steps % maxLot !== 0) continue;
+      // In the turn in which they were read: a delta may change them in the next one.
+      await this.put(lot);
+      lot = [];
+      if (turns.over) await turns.next();
+      if (this.prefetched.get(vni) !== filling) return;
+    }
+    await this.put(lot);
+    if (this.prefetched.get(vni) === filling) this.prefetched.set(vni, undefined);
+  }
+
+  private async put(answers: readonly Answer[]): Promise<void> {
+    if (answers.length === 0) return;
+    const { intake, progress, usage } = this.deps;
+    const programmed = intake.take(answers, "told");
+    progress.follow(programmed);
+    usage.note(answers.map(({ key }) => key));
+    await programmed;
+  }
+
+  /** A binding elsewhere that the kernel lacks and has room for. */
+  private isSpare(answer: Answer, more = 0): boolean {
+    const { held } = this.deps;
+    return (
+      answer.binding !== null &&
+      !answer.binding.local &&
+      held.find(answer.key) === undefined &&
+      held.hasSpare(answer, more)
+    );
   }
 
   private change(answers: readonly Answer[]): void {

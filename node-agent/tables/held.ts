@@ -8,7 +8,7 @@ import {
   type MacAddress,
   type Vni,
 } from "../../schema/address/index.ts";
-import { type Caps, defaultCaps, isCrowded } from "./ageing.ts";
+import { type Caps, defaultCaps, isCrowded, spareShare } from "./ageing.ts";
 import type { Desired } from "./comparison.ts";
 import type { Entry, Operation, Place } from "./entry.ts";
 import { type AddressedGuest, type HeldFact, HeldNetwork, type Knowledge, type Occasion } from "./held-network.ts";
@@ -178,6 +178,15 @@ export class HeldAnswers {
     const network = this.networks.get(key.vni) ?? (binding ? new HeldNetwork(key.vni) : undefined);
     if (network) this.networks.set(key.vni, network);
     return network;
+  }
+
+  /** Whether an answer that no guest asked for fits without making the limits near. @param more addresses that come before it */
+  hasSpare(answer: Answer, more: number): boolean {
+    const network = this.networks.get(answer.key.vni);
+    if (!network) return false;
+    const size = network.roomFor(answer) + more;
+    const { perNetwork, perHost } = this.caps;
+    return network.size + size <= perNetwork * spareShare && this.size + size <= perHost * spareShare;
   }
 
   private hasRoom(network: HeldNetwork, answer: Answer): boolean {

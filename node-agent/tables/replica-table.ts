@@ -110,9 +110,13 @@ export class ReplicaTable {
     this.rows[at + revisionLow] = revision % 2 ** 32;
   }
 
-  /** In no particular order, each as of its turn; what is added or removed in between may be left out or come twice. */
+  /**
+   * In no particular order, each as of its turn. None is left out that is there from the first to the last of them: a removed row is
+   * replaced by the last one, which was listed before.
+   */
   *answers(): Generator<Answer> {
-    for (let row = 0; row < this.count; row++) yield { key: this.keyOf(row), ...this.valueOf(row) };
+    for (let row = this.count - 1; row >= 0; row--)
+      if (row < this.count) yield { key: this.keyOf(row), ...this.valueOf(row) };
   }
 
   /** The table is no longer used. */

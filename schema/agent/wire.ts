@@ -12,6 +12,7 @@ import {
   parseRevision,
   parseVni,
   parseVtep,
+  findWholeKnowledge,
 } from "../address/index.ts";
 import { Compile, type Static, Type } from "../typebox.ts";
 import { parseFindings, WireFindings } from "./findings.ts";
@@ -218,10 +219,10 @@ function parseAnswer(wire: Wire<typeof WireAnswer>): Answer {
 }
 
 function parseAgentNetwork(wire: Wire<typeof WireNetwork>): AgentNetwork {
-  const { name, mtu, knowledge } = wire;
+  const { name, mtu } = wire;
   const revision = parseRevision(wire.revision);
-  // What a newer controller calls otherwise is on demand here.
-  return { name, vni: parseVni(wire.vni), mtu, revision, ...(knowledge === "replicate" ? { knowledge } : {}) };
+  const knowledge = findWholeKnowledge(wire.knowledge);
+  return { name, vni: parseVni(wire.vni), mtu, revision, ...(knowledge ? { knowledge } : {}) };
 }
 
 /** An invalid address in a frame is as fatal as an invalid form: the rest of the frame cannot be trusted either. */

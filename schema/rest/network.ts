@@ -61,7 +61,7 @@ const QuarantineSeconds = Type.Integer({
 const Knowledge = Type.Enum([...knowledgeModes], {
   description:
     "What a host has of the network before its guests ask. `on-demand` (default): what they asked for. `replicate`: every address, in the " +
-    "agent's memory, so that no first packet waits for the controller",
+    "agent's memory, so that no first packet waits for the controller. `prefetch`: every address in memory and in the kernel",
 });
 
 const KnowledgePatch = Type.Unsafe<KnowledgeMode | null>({

@@ -175,4 +175,27 @@ describeKernel("a network that hosts have in memory", () => {
     });
     await other.remove();
   });
+
+  test("is in the kernel as a whole when it is prefetched: no miss for a registered address", async () => {
+    await it.call("PATCH", "/v1/networks/blue", { knowledge: "prefetch" });
+    const other = await boot(`pre-${n}`, "b", n);
+    const neighbour = `10.20.1.${n} lladdr ${mac(n)} PERMANENT proto 78`;
+    await waitFor(async () => (await it.entries("a", 100)).neighbours.includes(neighbour), {
+      what: "the new VM in the kernel of a",
+    });
+    await waitFor(async () => (await it.entries("b", 100)).neighbours.some((line) => line.startsWith("10.20.1.1 ")), {
+      what: "the VM of a in the kernel of b",
+    });
+    const missed = async () => (await statusIn("a")).counters.missed + (await statusIn("b")).counters.missed;
+    await one.forgetNeighbours();
+    const before = await missed();
+    expect(await one.ping(`10.20.1.${n}`)).toMatchObject({ received: 1 });
+    expect(await one.ping(`fd00:20::${n.toString(16)}`)).toMatchObject({ received: 1 });
+    expect(await missed()).toBe(before);
+    await it.call("DELETE", `/v1/vms/pre-${n}`);
+    await waitFor(async () => !(await it.entries("a", 100)).neighbours.includes(neighbour), {
+      what: "the deleted VM to leave the kernel of a",
+    });
+    await other.remove();
+  });
 });

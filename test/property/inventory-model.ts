@@ -17,6 +17,7 @@ import {
   subnetContains,
 } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
+import { knowledgeModes } from "../../schema/plain/index.ts";
 import { parseHost, parseNetwork, parseVm, type Vm } from "../../schema/rest/index.ts";
 import type { World } from "../support/inventory-contents.ts";
 
@@ -32,7 +33,7 @@ const networkSpec = fc
     vni: fc.constantFrom(100, 200),
     subnets: fc.constantFrom<string[]>(["10.0.0.0/29"], ["10.0.0.0/29", "fd00::/64"], ["10.0.0.0/28"]),
     mtu: fc.constantFrom(1400, 1450),
-    knowledge: fc.constantFrom("on-demand" as const, "replicate" as const),
+    knowledge: fc.constantFrom(...knowledgeModes),
     labels: someLabels,
   })
   .map(({ name, ...body }) => parseNetwork(name, body));

@@ -19,7 +19,7 @@ import type { CommitListener } from "../../controller/write/orders.ts";
 import { interestFrames } from "../../node-agent/controller-link/link.ts";
 import { type BindingKey, parseIp, parseMac, parseVni } from "../../schema/address/index.ts";
 import { type AgentFrame, parseControllerFrame, protocolVersions } from "../../schema/agent/index.ts";
-import { parseHost } from "../../schema/rest/index.ts";
+import { type Network, parseHost } from "../../schema/rest/index.ts";
 import { runs } from "../support/property-runs.ts";
 import { ScheduledAgent, ScheduledKernel } from "../support/scheduled-host.ts";
 import { Driven, furnished, someMutations } from "./inventory-model.ts";
@@ -180,7 +180,7 @@ class World {
     const { replicas } = this.agent;
     for (const vni of vnis) {
       const known = findKnownNetwork(state, host, vni);
-      const network = known?.knowledge === "replicate" ? known : undefined;
+      const network = known && isWhole(known) ? known : undefined;
       const keys = network
         ? [...state.vmsIn(network.name)].flatMap(({ interfaces }) =>
             interfaces.filter((each) => each.network === network.name).flatMap((each) => keysOf(each, vni)),
@@ -199,7 +199,10 @@ class World {
   /** A base is sent beside answers, in its own turns. */
   private hasBases(): boolean {
     const { state } = this.inventory;
-    const whole = vnis.filter((vni) => findKnownNetwork(state, host, vni)?.knowledge === "replicate");
+    const whole = vnis.filter((vni) => {
+      const known = findKnownNetwork(state, host, vni);
+      return known && isWhole(known);
+    });
     return this.protocol === 1 || whole.every((vni) => this.agent.replicas.isComplete(vni));
   }
 
@@ -335,6 +338,8 @@ class World {
     }
   }
 }
+
+const isWhole = ({ knowledge = "on-demand" }: Network): boolean => knowledge !== "on-demand";
 
 const sorted = <T>(entries: readonly T[]): string[] => entries.map((entry) => JSON.stringify(entry)).sort();
 

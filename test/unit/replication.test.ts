@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { Uplink } from "../../node-agent/controller-link/uplink.ts";
 import type { Core } from "../../node-agent/core.ts";
+import { defaultCaps } from "../../node-agent/tables/ageing.ts";
 import { type AgentNetwork, type Answer, type BindingKey, keyText } from "../../schema/address/index.ts";
 import type { AgentFrame } from "../../schema/agent/index.ts";
 import { coreOn, inertEdges, processClock } from "../../testkit/agent-core.ts";
@@ -39,7 +40,7 @@ describe("a network in memory", () => {
   const miss = (n: number) => {
     core.resolver.onMiss({ kind: "l3miss", vni: blue, ip: ip(`10.20.${n >> 8}.${n & 255}`) });
   };
-  const changed = (knowledge?: "replicate") => {
+  const changed = (knowledge?: "replicate" | "prefetch") => {
     const { knowledge: _, ...described } = network;
     const networks = [{ ...described, ...(knowledge ? { knowledge } : {}) }];
     core.session.onChanges({ type: "changes", asOf: rev(6), networks, gone: [], answers: [], end: true });
@@ -60,7 +61,7 @@ describe("a network in memory", () => {
   const questions = () => sent.flatMap((frame) => (frame.type === "resolve" ? frame.questions.map(keyText) : []));
   const used = () => sent.flatMap((frame) => (frame.type === "used" ? frame.keys.map(keyText) : []));
 
-  const start = (maxReplicaBytes = 2 ** 20) => {
+  const start = (maxReplicaBytes = 2 ** 20, caps = defaultCaps) => {
     sent = [];
     later = [];
     isLive = false;
@@ -84,7 +85,7 @@ describe("a network in memory", () => {
       afterReading: (callback: () => void) => callback(),
       later: (_: number, callback: () => void) => void later.push(callback),
     };
-    core = coreOn({ ...inertEdges, guests }, { uplink, clock, maxReplicaBytes });
+    core = coreOn({ ...inertEdges, guests }, { uplink, clock, maxReplicaBytes, caps });
     begin([network]);
   };
   const pass = () => {
@@ -213,5 +214,55 @@ describe("a network in memory", () => {
     expect(asked).toBe(0);
     expect(unregistered).toBeLessThan(3_000);
     expect(overBudget).toBeGreaterThan(1_000);
+  });
+
+  describe("that is prefetched", () => {
+    const settled = async () => {
+      for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+    };
+    const inKernel = () => core.held.keysIn(blue).filter((key) => core.held.find(key)?.kind === "remote").length;
+
+    test("is in the kernel as a whole with its base, and with each delta", async () => {
+      changed("prefetch");
+      base(Array.from({ length: 500 }, (_, n) => answer(n + 2)));
+      await settled();
+      expect(inKernel()).toBe(500);
+      delta(7, answer(600, 7), tombstone(2, 7), answer(3, 7, "c"), answer(601, 7, "a"));
+      expect([600, 2, 3, 601].map(placeOf)).toEqual(["192.0.2.2", "absent", "192.0.2.3", undefined]);
+      pass();
+      expect(new Set(used()).size).toBe(500);
+      expect(core.resolver.counters.missed).toBe(0);
+    });
+
+    test("leaves a quarter of the limits to what guests ask for", async () => {
+      start(2 ** 20, { perNetwork: 400, perHost: 1_000 });
+      changed("prefetch");
+      base(Array.from({ length: 500 }, (_, n) => answer(n + 2)));
+      await settled();
+      expect(core.held.size).toBe(300);
+      expect(sent.filter(({ type }) => type === "release")).toEqual([]);
+      miss(501);
+      expect(placeOf(501)).toBe("192.0.2.2");
+    });
+
+    test("becomes so while it is in memory, and its idle entries age again when it is not any more", async () => {
+      base([answer(2), answer(3)]);
+      await settled();
+      expect([inKernel(), core.replication.isPrefetched(blue)]).toEqual([0, false]);
+      changed("prefetch");
+      await settled();
+      expect([inKernel(), core.replication.isPrefetched(blue)]).toEqual([2, true]);
+      changed("replicate");
+      expect([inKernel(), core.replication.isPrefetched(blue)]).toEqual([2, false]);
+      expect(ids()).toHaveLength(1);
+    });
+
+    test("is filled with what is there when a VM leaves it while it is being filled", async () => {
+      changed("prefetch");
+      base(Array.from({ length: 300 }, (_, n) => answer(n + 2)));
+      for (let n = 2; n < 302; n += 3) delta(7, tombstone(n, 7));
+      await settled();
+      expect(inKernel()).toBe(200);
+    });
   });
 });
