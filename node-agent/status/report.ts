@@ -84,6 +84,13 @@ export interface PortReport extends DeviceReport {
   readonly pinned: readonly string[];
 }
 
+export interface ReplicaReport {
+  /** `alone`: without a session, as it was at its end. */
+  readonly state: NonNullable<ReturnType<StatusSources["replication"]["stateOf"]>>;
+  readonly addresses: number;
+  readonly bytes: number;
+}
+
 export interface NetworkReport extends EntriesReport {
   /** null if only an earlier run of the agent knew it. */
   readonly name: string | null;
@@ -95,12 +102,8 @@ export interface NetworkReport extends EntriesReport {
   readonly vxlan: DeviceReport;
   /** The vxlan device is an adopted one. */
   readonly adopted: boolean;
-  /** The network as a whole in memory; absent: it is on demand. `alone`: without a session, as it was at its end. */
-  readonly replica?: {
-    readonly state: NonNullable<ReturnType<StatusSources["replication"]["stateOf"]>>;
-    readonly addresses: number;
-    readonly bytes: number;
-  };
+  /** The network as a whole in memory; absent: it is on demand. */
+  readonly replica?: ReplicaReport;
   /** The guests', without the tunnel's own. */
   readonly ports: readonly PortReport[];
 }
@@ -227,7 +230,16 @@ function describeNetworks(
     });
 }
 
-function describeReplica({ replicas, replication }: StatusSources, vni: Vni): Pick<NetworkReport, "replica"> {
+/** What is read of networks in memory. */
+export interface ReplicaSources {
+  readonly replicas: Pick<StatusSources["replicas"], "size" | "bytesOf" | "find">;
+  readonly replication: Pick<StatusSources["replication"], "stateOf">;
+}
+
+export function describeReplica(
+  { replicas, replication }: ReplicaSources,
+  vni: Vni,
+): { readonly replica?: ReplicaReport } {
   const state = replication.stateOf(vni);
   return state ? { replica: { state, addresses: replicas.size(vni), bytes: replicas.bytesOf(vni) } } : {};
 }
