@@ -14,6 +14,7 @@ import { formatListen, isLoopback } from "./listen-address.ts";
 import { PkiError } from "./pki/authorities.ts";
 import { pkiDirectory } from "./pki/authority-files.ts";
 import { openTls } from "./pki/open-tls.ts";
+import { refuseForeign, refuseNoFile } from "./store/sqlite/foreign.ts";
 import { openSqliteStore } from "./store/sqlite/sqlite-store.ts";
 import { StoreBrokenError, StoreOpenError } from "./store/store.ts";
 
@@ -40,7 +41,8 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
   process.umask(0o077);
   const secrets = [config.db, `${config.db}-wal`, firstTokenFile(config.db), pkiDirectory(config.db)];
   refusePlanted(config.db, [...secrets, ...[".lock", "-journal", "-shm"].map((ending) => `${config.db}${ending}`)]);
-  checkModes(secrets);
+  refuseNoFile(config.db);
+  checkModes(secrets, () => refuseForeign(config.db));
   const store = openSqliteStore(config.db);
   // The store's lock keeps two controllers from making a CA each.
   const tls =

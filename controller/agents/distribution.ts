@@ -51,18 +51,15 @@ export function* distribute(deps: DistributionDeps, commit: Commit, before?: Inv
   const first = new Set([...migratedTo(replacementsIn(changes))].filter((host) => sessions.get(host)?.isSynced));
   const headStart =
     first.size > 0 && Promise.all([...first].map((host) => statuses.waitApplied(host, revision, maxHeadStartMs)));
-  const sets = new PushSets({
-    revision,
-    sessions,
-    tables,
-    metrics,
-    isLarge: isLarge(commit),
-    beforeFirst: (session, host) => {
-      if (headStart && !first.has(host)) session.hold(headStart);
-    },
-  });
+  const held = new Set<AgentSession>();
+  const hold = (session: AgentSession): void => {
+    if (!headStart || first.has(session.host) || held.has(session)) return;
+    held.add(session);
+    session.hold(headStart);
+  };
+  const sets = new PushSets({ revision, sessions, tables, metrics, isLarge: isLarge(commit), beforeFirst: hold });
   const removes = !replacementsIn(changes).next().done;
-  yield* subscriptions.distribute(current, concerned, revision, { isLarge: isLarge(commit), removes });
+  yield* subscriptions.distribute(current, concerned, revision, { isLarge: isLarge(commit), removes, hold });
   const sendPart = before && ((host: string, push: Push) => sets.part(host, push));
   const pushes = yield* fanOut(current, interests, concerned, revision, sendPart);
   for (const host of sets.open) pushOf(pushes, host);

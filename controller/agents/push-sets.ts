@@ -13,7 +13,7 @@ export interface PushSetsDeps {
   readonly metrics: Pick<Metrics, "pushed">;
   readonly isLarge: boolean;
   /** Called before the first frame of the host. */
-  readonly beforeFirst: (session: AgentSession, host: string) => void;
+  readonly beforeFirst: (session: AgentSession) => void;
 }
 
 /** A set that has begun. A session that has begun another snapshot since has all of the revision in that. */
@@ -51,7 +51,7 @@ export class PushSets {
     }
     // In a large revision it may have ended, or begun another declaration.
     if (this.sessionFor(host) !== session) return;
-    if (!this.begun.has(host)) this.deps.beforeFirst(session, host);
+    if (!this.begun.has(host)) this.deps.beforeFirst(session);
     // In one turn: frames of one set must not be separated by a snapshot.
     this.send(session, frames);
     this.deps.metrics.pushed(push.answers.length);
@@ -66,7 +66,7 @@ export class PushSets {
   private begin(host: string, session: AgentSession | undefined): string[] {
     this.begun.set(host, session && { session, snapshots: session.snapshots });
     if (!session) return [];
-    this.deps.beforeFirst(session, host);
+    this.deps.beforeFirst(session);
     return this.tableFrames(session, host);
   }
 
