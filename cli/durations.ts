@@ -1,5 +1,5 @@
 // Times as people write them on a command line.
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError } from "../common/commander.ts";
 import { findDurationMs } from "../common/duration.ts";
 
 /** Such as 90s, 10m, 2h, 30d. In ms. @throws InvalidArgumentError */

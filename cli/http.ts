@@ -1,6 +1,5 @@
 // Requests over HTTP or HTTPS with a CA of the operator's choosing, which `fetch` does not take.
-import { type IncomingMessage, request as requestHttp } from "node:http";
-import { request as requestHttps } from "node:https";
+import type { IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
 import { defined } from "../common/defined.ts";
 
@@ -16,7 +15,9 @@ export interface HttpCall {
 
 /** Every status is an answer; the caller reads its body. @throws Error if there is no answer */
 export function openHttp(url: URL, { method, headers, body, ca, timeoutMs }: HttpCall): Promise<IncomingMessage> {
-  const request = url.protocol === "https:" ? requestHttps : requestHttp;
+  // Not imported: the names of an import are read at once, and those of node:http load an HTTP client of their own, which
+  // takes longer than the request.
+  const { request } = process.getBuiltinModule(url.protocol === "https:" ? "node:https" : "node:http");
   const length = typeof body === "string" ? { "content-length": Buffer.byteLength(body) } : {};
   return new Promise((resolve, reject) => {
     const options = { method, headers: { ...headers, ...length }, agent: false, ...defined({ ca }) };

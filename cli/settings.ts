@@ -3,7 +3,6 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { parse, TomlError } from "smol-toml";
 import { defined } from "../common/defined.ts";
 import { CliError } from "./errors.ts";
 
@@ -28,8 +27,11 @@ const keys = ["controller", "token-file", "ca"] as const;
 type FileSettings = Partial<Record<(typeof keys)[number], string>>;
 
 /** @throws CliError about what cannot be read, with status 2 */
-export function readSettings(options: ConnectionOptions, env: NodeJS.ProcessEnv = process.env): Settings {
-  const file = readConfig(options.config, env);
+export async function readSettings(
+  options: ConnectionOptions,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Settings> {
+  const file = await readConfig(options.config, env);
   const token = readToken(options.tokenFile, env, file["token-file"]);
   const caFile = options.ca ?? file.ca;
   return {
@@ -50,7 +52,7 @@ export function configPath(env: NodeJS.ProcessEnv): string {
 }
 
 /** A file that was named has to be there; the usual one need not. */
-function readConfig(named: string | undefined, env: NodeJS.ProcessEnv): FileSettings {
+async function readConfig(named: string | undefined, env: NodeJS.ProcessEnv): Promise<FileSettings> {
   const path = named ?? configPath(env);
   let text: string;
   try {
@@ -64,8 +66,8 @@ function readConfig(named: string | undefined, env: NodeJS.ProcessEnv): FileSett
 }
 
 /** Paths in it are relative to it. @throws CliError */
-export function parseConfig(text: string, path: string): FileSettings {
-  const settings = Object.entries(parseToml(text, path)).map(([key, value]) => {
+async function parseConfig(text: string, path: string): Promise<FileSettings> {
+  const settings = Object.entries(await parseToml(text, path)).map(([key, value]) => {
     if (!keys.some((known) => known === key)) {
       throw new CliError(`${path}: "${key}" is not a valid setting: use ${keys.join(", ")}`, 2);
     }
@@ -77,7 +79,8 @@ export function parseConfig(text: string, path: string): FileSettings {
   return Object.fromEntries(settings);
 }
 
-function parseToml(text: string, path: string): Record<string, unknown> {
+async function parseToml(text: string, path: string): Promise<Record<string, unknown>> {
+  const { parse, TomlError } = await import("smol-toml");
   try {
     return parse(text);
   } catch (error) {

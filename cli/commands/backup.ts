@@ -1,21 +1,19 @@
 // `nearmiss backup` and `nearmiss restore`: on the controller's machine, with its files.
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "../../common/commander.ts";
 import { action, addOutputOption, format, type OutputOptions } from "../output.ts";
 
-/** The implementation of the two commands. */
-export interface BackupDesk {
-  backUp(options: {
-    readonly db: string;
-    readonly to: string;
-    readonly rate: number;
-    readonly onProgress: (share: number) => void;
-  }): Promise<{ file: string; revision: number; epoch: string; bytes: number; sha256: string }>;
-  restore(options: {
-    readonly from: string;
-    readonly db: string;
-    readonly checksum: boolean;
-  }): Promise<{ db: string; revision: number; epoch: string; formerEpoch: string }>;
-}
+type BackUp = (options: {
+  readonly db: string;
+  readonly to: string;
+  readonly rate: number;
+  readonly onProgress: (share: number) => void;
+}) => Promise<{ file: string; revision: number; epoch: string; bytes: number; sha256: string }>;
+
+type Restore = (options: {
+  readonly from: string;
+  readonly db: string;
+  readonly checksum: boolean;
+}) => Promise<{ db: string; revision: number; epoch: string; formerEpoch: string }>;
 
 interface BackupFlags extends OutputOptions {
   readonly db: string;
@@ -44,7 +42,7 @@ Exit status: 0 done, 1 refused or failed (nothing is left then), 2 wrong usage.
 
 Example: nearmiss restore /var/backups/nearmiss-2026-11-21.db --db /var/lib/nearmiss/nearmiss.db`;
 
-export function addBackupCommands(program: Command, desk: BackupDesk): void {
+export function addBackupCommand(program: Command, backUp: BackUp): void {
   addOutputOption(program.command("backup"), "text")
     .summary("copy the controller's database while it is in use")
     .description("Makes a consistent, verified copy of the controller's database while the controller runs.")
@@ -59,13 +57,15 @@ export function addBackupCommands(program: Command, desk: BackupDesk): void {
     .action(
       action(async (to: string, { db, rate, output }: BackupFlags) => {
         process.umask(0o077);
-        const result = await desk.backUp({ db, to, rate, onProgress: progressOn(process.stderr) });
+        const result = await backUp({ db, to, rate, onProgress: progressOn(process.stderr) });
         const size = (result.bytes / 2 ** 20).toFixed(1);
         const done = `${result.file}: revision ${result.revision}, ${size} MiB, checksum in ${result.file}.sha256\n`;
         return format(output, result, () => done);
       }),
     );
+}
 
+export function addRestoreCommand(program: Command, restore: Restore): void {
   addOutputOption(program.command("restore"), "text")
     .summary("restore a database from a backup")
     .description("Verifies a backup and restores a database from it; the database must not exist.")
@@ -76,7 +76,7 @@ export function addBackupCommands(program: Command, desk: BackupDesk): void {
     .action(
       action(async (from: string, { db, checksum, output }: RestoreFlags) => {
         process.umask(0o077);
-        const result = await desk.restore({ from, db, checksum });
+        const result = await restore({ from, db, checksum });
         const done =
           `${result.db}: as it was at revision ${result.revision}, with a new epoch. ` +
           `Start it with \`nearmiss controller --db ${result.db}\`.\n`;

@@ -1,5 +1,5 @@
 // `nearmiss network`: overlay segments.
-import type { Command } from "commander";
+import type { Command } from "../../common/commander.ts";
 import type { NetworkView } from "../../schema/rest/index.ts";
 import { parseDuration } from "../durations.ts";
 import { parseCount } from "../numbers.ts";

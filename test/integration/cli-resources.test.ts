@@ -96,7 +96,7 @@ test.each<[string, string[], number, RegExp]>([
   ["0: done", ["network", "list"], 0, /^$/],
   ["1: refused", ["vm", "create", "x", "--host", "nowhere"], 1, /no host is named "nowhere"\nCreate it first/],
   ["1: not a token", ["vm", "list", "--token-file", "/dev/null"], 1, /Name the file of a token with --token-file/],
-  ["2: an unknown command", ["vmm"], 2, /Did you mean vm\?\)\nAdd --help/],
+  ["2: an unknown command", ["vmm"], 2, /Did you mean `nearmiss vm`\?\nCommands: network,/],
   ["2: an unknown flag", ["vm", "list", "--hots", "a"], 2, /Did you mean --host\?/],
   ["2: a flag that makes no sense", ["vm", "create", "x", "--host", "a", "-i", "ip=1"], 2, /network=blue,ip=1/],
   ["2: nothing to change", ["vm", "update", "db-1"], 2, /update --help/],
