@@ -21,6 +21,11 @@ export const sections: readonly Section[] = [
     title: "State",
     commands: [
       {
+        name: "status",
+        summary: "show the state on one screen, and what needs attention",
+        load: async () => (await import("../cli/commands/status.ts")).addStatusCommand,
+      },
+      {
         name: "network",
         summary: "networks: overlay segments",
         load: async () => (await import("../cli/commands/network.ts")).addNetworkCommand,
@@ -75,6 +80,11 @@ export const sections: readonly Section[] = [
   {
     title: "Access",
     commands: [
+      {
+        name: "whoami",
+        summary: "show the token's role, networks, hosts and end",
+        load: async () => (await import("../cli/commands/whoami.ts")).addWhoamiCommand,
+      },
       { name: "token", summary: "create, list and revoke tokens", load: loadToken },
       {
         name: "audit",
@@ -109,6 +119,16 @@ export const sections: readonly Section[] = [
   {
     title: "This command",
     commands: [
+      {
+        name: "config",
+        summary: "show the settings in force, and where each is from",
+        load: async () => (await import("../cli/commands/config.ts")).addConfigCommand,
+      },
+      {
+        name: "version",
+        summary: "print the versions of this command and of the controller",
+        load: async () => (await import("../cli/commands/version.ts")).addVersionCommand,
+      },
       {
         name: "completion",
         summary: "print a script that completes commands in a shell",

@@ -13,6 +13,13 @@ export interface HttpCall {
   readonly timeoutMs: number;
 }
 
+class SilentError extends Error {
+  readonly code = "SILENT";
+  constructor(timeoutMs: number) {
+    super(`no data was received for ${timeoutMs / 1_000} s`);
+  }
+}
+
 /** Every status is an answer; the caller reads its body. @throws Error if there is no answer */
 export function openHttp(url: URL, { method, headers, body, ca, timeoutMs }: HttpCall): Promise<IncomingMessage> {
   // Not imported: the names of an import are read at once, and those of node:http load an HTTP client of their own, which
@@ -22,7 +29,7 @@ export function openHttp(url: URL, { method, headers, body, ca, timeoutMs }: Htt
   return new Promise((resolve, reject) => {
     const options = { method, headers: { ...headers, ...length }, agent: false, ...defined({ ca }) };
     const call = request(url, options, resolve);
-    call.setTimeout(timeoutMs, () => call.destroy(new Error(`no data was received for ${timeoutMs / 1_000} s`)));
+    call.setTimeout(timeoutMs, () => call.destroy(new SilentError(timeoutMs)));
     call.on("error", reject);
     if (typeof body !== "object") return void call.end(body);
     body.on("error", (error) => call.destroy(error));
