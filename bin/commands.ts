@@ -161,10 +161,25 @@ async function loadToken(): Promise<Add> {
 
 async function loadBackup(name: "backup" | "restore"): Promise<Add> {
   const { addBackupCommand, addRestoreCommand } = await import("../cli/commands/backup.ts");
+  const caOf = async (db: string) => {
+    const { isWhole, pkiDirectory, readAuthorityFiles } = await import("../controller/pki/authority-files.ts");
+    const directory = pkiDirectory(db);
+    return { directory, read: () => readAuthorityFiles(directory), isWhole };
+  };
   if (name === "backup") {
     return (program) =>
-      addBackupCommand(program, async (options) => (await import("../controller/backup/backup.ts")).backUp(options));
+      addBackupCommand(program, {
+        backUp: async ({ withCa, ...options }) => {
+          const { backUp } = await import("../controller/backup/backup.ts");
+          return backUp({ ...options, ca: withCa ? await caOf(options.db) : null });
+        },
+      });
   }
   return (program) =>
-    addRestoreCommand(program, async (options) => (await import("../controller/backup/restore.ts")).restore(options));
+    addRestoreCommand(program, {
+      restore: async ({ withCa, ...options }) => {
+        const { restore } = await import("../controller/backup/restore.ts");
+        return restore({ ...options, ca: withCa ? await caOf(options.db) : null });
+      },
+    });
 }

@@ -10,6 +10,7 @@ const flags: Readonly<Record<string, string>> = {
   mtu: "--mtu",
   gateways: "--gateway",
   reserved: "--reserved",
+  knowledge: "--knowledge",
   quarantineSeconds: "--quarantine",
   vtep: "--vtep",
   port: "--port",

@@ -90,7 +90,15 @@ export class AgentChannel implements SessionHandler {
     this.sessionDeps = { handler: this, limits, allowances: this.allowances, turns: new FairTurns(), nowMs };
     this.subscriptions = new Subscriptions(committer);
     this.answering = new Answering({ ...deps, interests, sessions: this.sessions });
-    this.moves = new MoveWatches({ committer, interests, statuses, statusOf: (host) => this.statusOf(host), nowMs });
+    this.moves = new MoveWatches({
+      committer,
+      interests,
+      statuses,
+      subscriptions: this.subscriptions,
+      prompt: (host) => this.prompt(host),
+      statusOf: (host) => this.statusOf(host),
+      nowMs,
+    });
     this.moveEvents = new MoveEvents({ ...deps, moves: this.moves });
     deps.committer.subscribe((commit) => this.onCommit(commit));
     deps.metrics.observe({ sessions: () => this.sessions.size, interest: () => this.interests.size });
@@ -189,6 +197,7 @@ export class AgentChannel implements SessionHandler {
       this.deps.log.warn({ host, leftOut }, "more unregistered addresses than a host may declare: the rest is ignored");
     }
     await this.answering.declare(session, declaration);
+    if (session.isOpen) this.subscriptions.forget(session.host);
   }
 
   resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): number {
@@ -207,14 +216,18 @@ export class AgentChannel implements SessionHandler {
     this.answering.release(session, frame);
   }
 
-  subscribe(session: AgentSession, { vni, asOf }: Extract<AgentFrame, { type: "subscribe" }>): number {
+  subscribe(session: AgentSession, { id, vni, asOf }: Extract<AgentFrame, { type: "subscribe" }>): number {
     const isComparable = session.hello?.epoch === this.deps.epoch && (asOf ?? 0) <= this.deps.committer.revision;
-    return this.subscriptions.begin(session, vni, isComparable ? asOf : undefined);
+    return this.subscriptions.begin(session, { id, vni }, isComparable ? asOf : undefined);
   }
 
   unsubscribe(session: AgentSession, { id, vni }: Extract<AgentFrame, { type: "unsubscribe" }>): void {
     this.subscriptions.end(session.host, vni);
     session.send(session.writer.answers(id, this.deps.committer.revision, []));
+  }
+
+  used(session: AgentSession, { keys }: Extract<AgentFrame, { type: "used" }>): void {
+    this.answering.used(session.host, keys);
   }
 
   applied(session: AgentSession, frame: Extract<AgentFrame, { type: "applied" }>): void {
@@ -237,6 +250,16 @@ export class AgentChannel implements SessionHandler {
 
   beat(session: AgentSession): void {
     if (this.endIfUncertified(session)) return;
+    this.bookmark(session);
+  }
+
+  /** Hosts that follow a network have deltas, which they confirm with the next bookmark. */
+  private prompt(host: string): void {
+    const session = this.sessions.get(host);
+    if (session && this.subscriptions.isFollowing(host)) this.bookmark(session);
+  }
+
+  private bookmark(session: AgentSession): void {
     // A bookmark says that all before it was sent, which is not so in the middle of a large revision.
     if (session.isSynced && !this.distributing)
       session.send([frameText({ type: "heartbeat", asOf: this.deps.committer.revision })]);
@@ -271,6 +294,7 @@ export class AgentChannel implements SessionHandler {
       statuses.forget(host);
       this.presence.forget(host);
       this.findings.forget(host);
+      subscriptions.forget(host);
       this.allowances.forget(host);
       this.toldOfPauseMs.delete(host);
       deps.metrics.forgetHost(host);

@@ -46,7 +46,13 @@ export function* distribute(deps: DistributionDeps, commit: Commit): Steps<Bindi
   const first = new Set([...migratedTo(changes)].filter((host) => sessions.get(host)?.isSynced));
   const headStart =
     first.size > 0 && Promise.all([...first].map((host) => statuses.waitApplied(host, revision, maxHeadStartMs)));
-  yield* subscriptions.distribute(current, concerned, revision, isLarge(commit));
+  const held = new Set<AgentSession>();
+  const hold = (session: AgentSession): void => {
+    if (!headStart || first.has(session.host) || held.has(session)) return;
+    held.add(session);
+    session.hold(headStart);
+  };
+  yield* subscriptions.distribute(current, concerned, revision, isLarge(commit), hold);
   for (const host of tables.keys()) {
     const session = sessions.get(host);
     if (session?.isSynced && !pushes.has(host)) session.send(tableFrames(session, host));
@@ -61,7 +67,7 @@ export function* distribute(deps: DistributionDeps, commit: Commit): Steps<Bindi
     }
     // In a large revision it may have ended, or begun another declaration.
     if (!session.isSynced) continue;
-    if (headStart && !first.has(host)) session.hold(headStart);
+    hold(session);
     // In one turn: frames of one set must not be separated by a snapshot.
     if (isLarge(commit)) session.sendLarge(frames);
     else session.send(frames);

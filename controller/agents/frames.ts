@@ -109,14 +109,14 @@ export const writerFor = (protocol: number): FrameWriter => (protocol === 1 ? wr
  */
 export function baseFrames(
   asOf: () => Revision,
-  vni: Vni,
+  { id, vni }: { readonly id: number; readonly vni: Vni },
   answers: Iterable<Answer | undefined>,
   since?: Revision,
 ): Generator<string | undefined, void, void> {
   const position = since === undefined ? "" : `,"since":${since}`;
   const items = mapped(answers, (answer) => answer && recordsForm.item(answer));
   return framesOf(["records"], items, {
-    head: () => `{"type":"base","asOf":${asOf()}${position},"vni":${vni}`,
+    head: () => `{"type":"base","id":${id},"asOf":${asOf()}${position},"vni":${vni}`,
     end: (isLast) => `,"end":${isLast}}`,
     maxBytes: snapshotFrameBytes,
     isLive: true,

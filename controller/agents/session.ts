@@ -34,6 +34,7 @@ export interface SessionHandler {
   /** @returns units beside those of the frame */
   subscribe(session: AgentSession, frame: FrameOf<"subscribe">): number;
   unsubscribe(session: AgentSession, frame: FrameOf<"unsubscribe">): void;
+  used(session: AgentSession, frame: FrameOf<"used">): void;
   applied(session: AgentSession, frame: FrameOf<"applied">): void;
   reported(session: AgentSession, frame: FrameOf<"report">): void;
   heard(session: AgentSession): void;
@@ -370,10 +371,12 @@ export class AgentSession {
         return;
       case "subscribe":
       case "unsubscribe":
+      case "used":
         if (!this.isSynced || this.protocol < 2)
           throw new FrameError(`${frame.type} must come after interest … end, in version 2`);
         if (frame.type === "subscribe") this.spend(handler.subscribe(this, frame));
-        else handler.unsubscribe(this, frame);
+        else if (frame.type === "unsubscribe") handler.unsubscribe(this, frame);
+        else handler.used(this, frame);
         return;
       case "applied":
         handler.applied(this, frame);

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { type BindingKey, keyText, type Vni } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
 import { type Host, type InterfaceSpec, interfaceKey, type Network, type Vm } from "../../schema/rest/index.ts";
-import { keysOf, localKeys } from "./bindings.ts";
+import { agentNetwork, keysOf, localKeys } from "./bindings.ts";
 import { attachmentIn, type Inventory } from "./inventory.ts";
 import { countRelations, hostsKnowing, type Relation, relationsOf } from "./known-networks.ts";
 import type { Steps } from "./steps.ts";
@@ -214,5 +214,6 @@ function* relationSteps(
 }
 
 function sameForAgents(before: Network | null, after: Network): boolean {
-  return before?.vni === after.vni && before.mtu === after.mtu && before.name === after.name;
+  const now = agentNetwork(after);
+  return before !== null && isDeepStrictEqual({ ...agentNetwork(before), revision: now.revision }, now);
 }

@@ -1,8 +1,10 @@
 // The inventory that is stored and published. What is decided on it and not stored yet is a layer over it
 // (`pending-inventory.ts`); readers that must see one revision for longer pin it (`pinned-inventory.ts`).
 import type { ResourceChange } from "../../schema/events/index.ts";
+import type { Vm } from "../../schema/rest/index.ts";
 import { Inventory, type Resources } from "./inventory.ts";
 import type { Layer } from "./layer.ts";
+import type { PackedVm } from "./packed/packed-vm.ts";
 import { Tables } from "./packed/tables.ts";
 import { PendingInventory } from "./pending-inventory.ts";
 import { PinnedInventory } from "./pinned-inventory.ts";
@@ -31,6 +33,16 @@ export class CommittedInventory extends Inventory {
   /** Adds a stored resource, before anything else is done with the inventory. */
   fill(change: ResourceChange): void {
     this.base.add(change);
+  }
+
+  /** Stored VMs by the million, before anything else is done with the inventory. Nothing can be looked up until `end`. */
+  startFilling() {
+    this.base.startFilling();
+    return {
+      add: (after: Vm): void => this.base.add({ kind: "vm", before: null, after }),
+      addPacked: (vm: PackedVm): void => this.base.addPacked(vm),
+      end: (): void => this.base.endFilling(),
+    };
   }
 
   override get layer(): Layer | undefined {

@@ -3,6 +3,7 @@
 import type { Revision } from "../../schema/address/index.ts";
 import type { LoggedEvent, ResourceChange, ResourceKind } from "../../schema/events/index.ts";
 import type { Actor, Host, Network, Vm } from "../../schema/rest/index.ts";
+import type { PackedVm } from "../inventory/packed/packed-vm.ts";
 import type { TimedRelease } from "../inventory/quarantine.ts";
 import type { AccessStore } from "./access-store.ts";
 import type { CredentialStore } from "./credential-store.ts";
@@ -72,8 +73,11 @@ export interface LogLimits {
 export interface Store {
   /** Names this history: revisions of different epochs are not comparable. */
   readonly epoch: string;
-  /** @param onVm called with each VM, in order of their names: there may be more than fit into memory as objects */
-  load(onVm: (vm: Vm) => void): Promise<StoredState>;
+  /**
+   * @param onVm called with each VM, in order of their names: there may be more than fit into memory as objects
+   * @param onPacked called in its place with those that the store can hand over faster; the record is good during the call only
+   */
+  load(onVm: (vm: Vm) => void, onPacked?: (vm: PackedVm) => void): Promise<StoredState>;
   /**
    * Appends the batch to the log: state, events, audit and receipts of all of it, or nothing. Its revisions follow each other and
    * the head of the log, which it was decided on. Durable when the promise resolves. Receipts of the keys in `forget` go before the

@@ -70,7 +70,9 @@ export class Committer {
 
   static async open(deps: CommitterDeps): Promise<Committer> {
     const inventory = new CommittedInventory();
-    const stored = await deps.store.load((vm) => inventory.fill({ kind: "vm", before: null, after: vm }));
+    const filling = inventory.startFilling();
+    const stored = await deps.store.load(filling.add, filling.addPacked);
+    filling.end();
     for (const after of stored.networks) inventory.fill({ kind: "network", before: null, after });
     for (const after of stored.hosts) inventory.fill({ kind: "host", before: null, after });
     const ahead = inventory.fork();

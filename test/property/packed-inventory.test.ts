@@ -4,65 +4,18 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import type { Inventory } from "../../controller/inventory/inventory.ts";
+import { HashIndex } from "../../controller/inventory/packed/hash-index.ts";
 import { Rows } from "../../controller/inventory/packed/rows.ts";
 import type { PendingInventory } from "../../controller/inventory/pending-inventory.ts";
 import { PinExpiredError, type PinnedInventory } from "../../controller/inventory/pinned-inventory.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
-import type { IpAddress, MacAddress } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
-import { type InterfaceSpec, parseHost, parseNetwork, type Vm } from "../../schema/rest/index.ts";
-import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
-import { contentsOf, expectedContents, type World } from "../support/inventory-contents.ts";
+import { parseHost, parseNetwork, type Vm } from "../../schema/rest/index.ts";
+import { ip, mac, rev } from "../support/addresses.ts";
+import { aVm, labels, world } from "../support/arbitrary-vms.ts";
+import { contentsOf, expectedContents } from "../support/inventory-contents.ts";
 import { PlainInventory } from "../support/plain-inventory.ts";
 import { runs } from "../support/property-runs.ts";
-
-const world: World = {
-  networks: ["blue", "green", "red"],
-  hosts: ["a", "b", "c"],
-  vms: ["", "v1", "v2", "v2-x", "v3", "v4", "v5", "w"],
-  vnis: [100, 200].map(vni),
-  vteps: ["192.0.2.1", "192.0.2.2", "2001:db8::1"].map(vtep),
-  ports: ["tap1", "tap2", "eth9"],
-  parents: ["v1/eth0", "v2/eth0", "v3/net"],
-  macs: [1, 2, 3, 4, 5, 6].map((n) => mac(`52:54:00:ff:80:0${n}`)),
-  ips: ["10.0.0.1", "10.0.0.2", "255.0.0.254", "fd00::1", "fd00::2", "2001:db8:0:1:1:1:1:1", "fe80::ffff:1"].map(ip),
-  labels: [["tier"], ["tier", "web"], ["tier", ""], ["team", "x"]],
-};
-
-const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
-const labels = fc.dictionary(fc.constantFrom("tier", "team", "a.b/c"), fc.constantFrom("", "x", "web"), { maxKeys: 3 });
-const description = fc.constantFrom("", "a router", "größer", "日本", "\ud800 alone", "x".repeat(300));
-const revision = fc.constantFrom(1, 2, 2 ** 31, 2 ** 32 + 7, Number.MAX_SAFE_INTEGER).map(rev);
-
-const anInterface: fc.Arbitrary<InterfaceSpec> = fc
-  .record({
-    name: fc.constantFrom("eth0", "eth1", "net"),
-    network: fc.constantFrom(...world.networks),
-    mac: fc.constantFrom<MacAddress>(...world.macs),
-    ips: fc.uniqueArray(fc.constantFrom<IpAddress>(...world.ips), { maxLength: 3 }),
-    port: maybe(fc.constantFrom(...world.ports)),
-    parent: maybe(fc.constantFrom(...world.parents)),
-    router: maybe(fc.boolean()),
-  })
-  .map(defined);
-
-const aVm: fc.Arbitrary<Vm> = fc
-  .record({
-    name: fc.constantFrom("v1", "v2", "v2-x", "v3", "v4", "v5"),
-    host: fc.constantFrom(...world.hosts),
-    preparedHost: maybe(fc.constantFrom(...world.hosts)),
-    interfaces: fc.uniqueArray(anInterface, { maxLength: 3, selector: ({ name }) => name }),
-    ownerNetworks: maybe(fc.uniqueArray(fc.constantFrom(...world.networks), { maxLength: 2 })),
-    labels,
-    description,
-    uid: fc.oneof(fc.uuid(), fc.constantFrom("warm-up", "uid-1", "00000000-0000-0000-0000-00000000000G")),
-    revision,
-  })
-  .map(({ preparedHost, ownerNetworks, ...vm }) => ({
-    ...vm,
-    ...(preparedHost === undefined || preparedHost === vm.host ? {} : { preparedHost }),
-    ...(ownerNetworks === undefined || vm.interfaces.length > 0 ? {} : { ownerNetworks }),
-  }));
 
 const aNetwork = fc
   .record({ name: fc.constantFrom("blue", "red"), subnet: fc.constantFrom("10.0.0.0/24", "10.0.0.0/16"), labels })
@@ -96,11 +49,6 @@ const step = fc.record({
   end: fc.constantFrom("stored", "stored", "arrives", "failed" as const),
   pins: fc.constantFrom<"pin" | "release" | "none">("pin", "release", "none"),
 });
-
-/** `exactOptionalPropertyTypes`: absent, not undefined. */
-function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as never;
-}
 
 /** Without VMs whose addresses another one has, which the rules would refuse. */
 function changesFor(model: PlainInventory, { networks, hosts, vms, deleted }: Wanted): ResourceChange[] {
@@ -308,10 +256,10 @@ test("nothing is left in any table when all is deleted, stored or not", () =>
       const parts = [...within([committed, pending])];
       const rows = parts.filter((each) => each instanceof Rows).map(({ size }) => size);
       // Of hash indexes, and of the names that have an id.
-      const segments = parts.filter((each) => "slots" in each && "count" in each).map(({ count }) => count);
+      const indexes = parts.filter((each) => each instanceof HashIndex).map(({ size }) => size);
       const places = parts.filter((each) => "uses" in each && "name" in each);
       expect(rows.length).toBeGreaterThan(10);
-      expect([rows, segments, places]).toEqual([rows.map(() => 0), segments.map(() => 0), []]);
+      expect([rows, indexes, places]).toEqual([rows.map(() => 0), indexes.map(() => 0), []]);
       expect(JSON.stringify(contentsOf(committed, world))).toBe(
         JSON.stringify(contentsOf(new CommittedInventory(), world)),
       );

@@ -3,6 +3,7 @@ import { byName, type Names } from "../names.ts";
 
 /** Ids of an array, at most: what an insertion may move. */
 const maxIds = 512;
+const firstIds = 2;
 
 export interface Named {
   nameOf(id: number): string;
@@ -48,6 +49,20 @@ export class SortedIds implements Names {
     part.count += 1;
     this.counted(1);
     return true;
+  }
+
+  /** @param id its name comes behind all others, or it is the last one: then nothing changes */
+  append(id: number): void {
+    let part = this.parts[this.parts.length - 1];
+    if (part && part.ids[part.count - 1] === id) return;
+    if (!part || part.count === maxIds) {
+      part = { ids: new Int32Array(firstIds), count: 0 };
+      this.parts.push(part);
+    }
+    if (part.count === part.ids.length) part.ids = resized(part.ids, Math.min(maxIds, part.count * 2));
+    part.ids[part.count] = id;
+    part.count += 1;
+    this.counted(1);
   }
 
   delete(name: string): boolean {
@@ -168,6 +183,19 @@ export class IdGroups<Group> {
       const made = new SortedIds(this.named);
       made.add(ids, this.named.nameOf(ids));
       made.add(id, name);
+      this.groups.set(group, made);
+    }
+  }
+
+  /** @param id its name comes behind all others of the group, or it is the last one */
+  append(group: Group, id: number): void {
+    const ids = this.groups.get(group);
+    if (ids === undefined) this.groups.set(group, id);
+    else if (typeof ids === "object") ids.append(id);
+    else if (ids !== id) {
+      const made = new SortedIds(this.named);
+      made.append(ids);
+      made.append(id);
       this.groups.set(group, made);
     }
   }
