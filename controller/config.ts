@@ -1,6 +1,6 @@
 // The flags of `nearmiss controller`. What runs loads only when it runs.
 import { isIP } from "node:net";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "../common/commander.ts";
 import { defined } from "../common/defined.ts";
 import { dayMs, findDurationMs } from "../common/duration.ts";
 import { defaultDoorLimits } from "./auth/front-door.ts";

@@ -1,6 +1,6 @@
 // `nearmiss backup` and `nearmiss restore`: on the controller's machine, with its files.
 import { readFileSync } from "node:fs";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "../../common/commander.ts";
 import { CliError } from "../errors.ts";
 import { action, addOutputOption, format, type OutputOptions } from "../output.ts";
 import { collect } from "./writing.ts";
@@ -77,7 +77,7 @@ Exit status: 0 done, 1 refused or failed (nothing is left then), 2 wrong usage.
 
 Example: nearmiss restore /var/backups/nearmiss-2026-11-21.db --db /var/lib/nearmiss/nearmiss.db`;
 
-export function addBackupCommands(program: Command, desk: BackupDesk): void {
+export function addBackupCommand(program: Command, desk: Pick<BackupDesk, "backUp">): void {
   addOutputOption(program.command("backup"), "text")
     .summary("copy the controller's database while it is in use")
     .description("Makes a consistent, verified copy of the controller's database while the controller runs.")
@@ -108,7 +108,9 @@ export function addBackupCommands(program: Command, desk: BackupDesk): void {
         return format(output, result, () => done);
       }),
     );
+}
 
+export function addRestoreCommand(program: Command, desk: Pick<BackupDesk, "restore">): void {
   addOutputOption(program.command("restore"), "text")
     .summary("restore a database from a backup")
     .description("Verifies a backup and restores a database from it; the database must not exist.")

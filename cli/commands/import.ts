@@ -1,7 +1,7 @@
 // `nearmiss import`: many resources at once, as one revision.
 import { createReadStream, fstatSync, openSync } from "node:fs";
 import type { Readable } from "node:stream";
-import type { Command } from "commander";
+import type { Command } from "../../common/commander.ts";
 import { connect } from "../connection.ts";
 import { CliError } from "../errors.ts";
 import { action, type Cell, formatNext, formatRow } from "../output.ts";
@@ -49,7 +49,8 @@ export function addImportCommand(program: Command): void {
         const waiting = "sent; the controller decides and stores it";
         const progress = progressOf({ what: "sending", total: bytes, waiting });
         body.on("data", (chunk: Buffer) => progress.advance(chunk.length));
-        const lines = connect(options).lines<ImportResult | ImportSummary>("POST", "/v1/import", {
+        const client = await connect(options);
+        const lines = client.lines<ImportResult | ImportSummary>("POST", "/v1/import", {
           body,
           query: { dryRun },
           headers: { "content-type": "application/x-ndjson" },

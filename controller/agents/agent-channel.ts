@@ -129,6 +129,11 @@ export class AgentChannel implements SessionHandler {
     return { ...status, problems, connected: this.isConnected(name) };
   }
 
+  /** Of the connected agent; undefined where none is. */
+  versionOf(host: string): string | undefined {
+    return this.sessions.get(host)?.hello?.version;
+  }
+
   waitApplied(host: string, revision: Revision, timeoutMs: number): Promise<boolean> {
     return this.statuses.waitApplied(host, revision, timeoutMs);
   }
