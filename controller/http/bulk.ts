@@ -128,6 +128,7 @@ function importRoute(app: App, committer: Committer, uploads: Uploads): void {
       if (!body) throw new BodyError("missing", `send a resource per line as ${ndjson}`);
       const upload = uploads.begin({ name: by.name, isNarrowed: by.scope !== "all" });
       let endTurn = () => {};
+      let isReceived = false;
       const { socket } = request.raw;
       // A large one takes minutes, in which nothing is said. (A request that was injected has no connection.)
       const mayBeSilent = (ms: number) => socket instanceof Socket && socket.setTimeout(ms);
@@ -135,6 +136,7 @@ function importRoute(app: App, committer: Committer, uploads: Uploads): void {
       try {
         const { dryRun = false } = request.query;
         await upload.receive(body);
+        isReceived = true;
         endTurn = await turns.take(by.name);
         if (socket.destroyed)
           throw new Refusal("unavailable", "nothing was changed: the client disconnected while it waited");
@@ -145,6 +147,8 @@ function importRoute(app: App, committer: Committer, uploads: Uploads): void {
         answer.once("close", () => imported.results.close());
         return reply.type(ndjson).send(answer);
       } finally {
+        // What is left of the body would stand before the next request of the connection.
+        if (!isReceived) reply.header("connection", "close");
         endTurn();
         await upload.close();
         mayBeSilent(app.server.timeout);

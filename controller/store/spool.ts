@@ -111,11 +111,14 @@ export class Spool implements SpooledRecords {
 
   /** @returns how many bytes there are from the position on, at most as many as fit */
   private fill(into: Buffer, position: number): number {
-    if (this.descriptor !== undefined && position < this.written) {
-      return readSync(this.descriptor, into, 0, Math.min(into.length, this.written - position), position);
-    }
     let done = 0;
-    for (let at = position - this.written; done < into.length; ) {
+    while (this.descriptor !== undefined && position + done < this.written && done < into.length) {
+      const most = Math.min(into.length - done, this.written - position - done);
+      const count = readSync(this.descriptor, into, done, most, position + done);
+      if (count === 0) throw new Error("the file of an import is shorter than what was written to it");
+      done += count;
+    }
+    for (let at = position + done - this.written; done < into.length; ) {
       const number = Math.floor(at / blockBytes);
       const block = this.blocks[number] ?? this.tail.subarray(0, this.filled);
       const start = number < this.blocks.length ? at % blockBytes : at - this.blocks.length * blockBytes;

@@ -46,7 +46,8 @@ async function attacked(uploads: object = {}) {
 const spoolFiles = () =>
   readdirSync("/proc/self/fd").filter((fd) => {
     try {
-      return readlinkSync(`/proc/self/fd/${fd}`).includes("nearmiss-import-");
+      // O_TMPFILE of open(2) gives a number in place of a name.
+      return /\/(#\d+|nearmiss-import-\S+) \(deleted\)$/.test(readlinkSync(`/proc/self/fd/${fd}`));
     } catch {
       return false;
     }

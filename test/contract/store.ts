@@ -146,7 +146,8 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       const { vms, hosts, networks, released } = await loadAll(store);
       expect(byName(vms)).toEqual(state.listVms());
       expect([byName(networks), byName(hosts)]).toEqual([state.listNetworks(), state.listHosts()]);
-      expect(released).toHaveLength(1);
+      // Also those that another VM has now.
+      expect(released).toHaveLength(manyVms(0).length);
       await store.close();
     });
 
