@@ -81,6 +81,8 @@ export interface CoreOptions<HostGuards extends Guards> {
   readonly clock: Clock;
   /** Of whole networks in memory, together; default 256 MiB. */
   readonly maxReplicaBytes?: number;
+  /** How long they answer without a session, ms; default: without a limit. */
+  readonly maxStaleMs?: number;
   openGuards(parts: GuardedParts): HostGuards;
   /** What to check the controller with from now on. */
   trust(frame: Frame<"trust">): void;
@@ -99,7 +101,10 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
   const registered = new RegisteredNetworks();
   const register = new PortRegister({ held, registered, devices, nowMs });
   const outcomes = new MissOutcomes(registered, log);
-  const replicas = new Replicas({ random, ...defined({ maxBytes: options.maxReplicaBytes }) });
+  const replicas = new Replicas({
+    random,
+    ...defined({ maxBytes: options.maxReplicaBytes, maxStaleMs: options.maxStaleMs }),
+  });
 
   // What the controller is told.
   const releases = new Releases(uplink);

@@ -49,13 +49,21 @@ export class Replication {
 
   /** Problems that an operator should fix. */
   get problems(): string[] {
-    const { registered, replicas } = this.deps;
+    const { registered, replicas, nowMs } = this.deps;
     const mebibytes = Math.floor(replicas.maxBytes / 2 ** 20);
-    return [...this.refused].map(
+    const stale = replicas
+      .stale(nowMs())
+      .map(
+        (vni) =>
+          `network ${registered.nameOf(vni) ?? vni}: there is no session for longer than --max-stale, so new addresses wait for the ` +
+          "controller; see why the agent is not connected",
+      );
+    const refused = [...this.refused].map(
       (vni) =>
         `network ${registered.nameOf(vni) ?? vni}: its addresses do not fit into the ${mebibytes} MiB for whole networks, so it is on ` +
         "demand here; raise --max-replica-memory, or set the network's knowledge to on-demand",
     );
+    return [...refused, ...stale];
   }
 
   /** What an operator sees of a network. */
@@ -144,7 +152,7 @@ export class Replication {
   onClosed(position: Revision | undefined): void {
     for (const vni of this.prefetched.keys()) this.prefetched.set(vni, undefined);
     this.subscribed.clear();
-    this.deps.replicas.interrupt(position);
+    this.deps.replicas.interrupt(position, this.deps.nowMs());
   }
 
   /** Answers of the tables to misses; nothing is registered for `unknown`. */
