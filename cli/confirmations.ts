@@ -1,6 +1,6 @@
 // Sends a change that hosts must confirm, and prints the confirmations.
 import { randomUUID } from "node:crypto";
-import { type Command, Option } from "commander";
+import { type Command, Option } from "../common/commander.ts";
 import type { MoveView, ProgressLine } from "../schema/rest/index.ts";
 import type { Client } from "./client.ts";
 import { type ConnectionOptions, connect } from "./connection.ts";
@@ -39,7 +39,7 @@ export async function* withProgress<Answer extends Outcome>(
   options: WaitOptions,
   describe: (answer: Answer) => string,
 ): AsyncGenerator<string> {
-  const lines = sent<Answer>(connect(options), path, body, options);
+  const lines = sent<Answer>(await connect(options), path, body, options);
   for (;;) {
     const { done, value } = await lines.next();
     if (!done) {

@@ -1,6 +1,6 @@
 // The agent's flags.
 import { isIP } from "node:net";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "../common/commander.ts";
 import { dayMs, findDurationMs } from "../common/duration.ts";
 import { AddressError, parseVtep, type VtepAddress } from "../schema/address/index.ts";
 import { findCaHash } from "../schema/agent/index.ts";

@@ -1,5 +1,5 @@
 // `nearmiss network`: overlay segments.
-import { type Command, Option } from "commander";
+import { type Command, Option } from "../../common/commander.ts";
 import { knowledgeModes } from "../../schema/plain/index.ts";
 import type { NetworkView } from "../../schema/rest/index.ts";
 import { parseDuration } from "../durations.ts";

@@ -2,6 +2,7 @@
 import { TLSSocket } from "node:tls";
 import rateLimit from "@fastify/rate-limit";
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from "fastify";
+import { TurnQueue } from "../../common/cooperative.ts";
 import { defined } from "../../common/defined.ts";
 import { bearerProtocol } from "../../schema/plain/index.ts";
 import type { App } from "../http/app-types.ts";
@@ -17,6 +18,8 @@ import type { RefusalLog } from "./refusals.ts";
 export interface Credentials {
   /** The identity behind a bearer token that is valid now. */
   readonly findToken: (token: string) => Identity | undefined;
+  /** When a token has expired that is not valid any more; undefined where it is unknown. */
+  readonly expiredAt: (token: string) => string | undefined;
   /** Identity from a client certificate that TLS has verified. */
   readonly findCertified: (socket: FastifyRequest["raw"]["socket"]) => CertifiedHost | undefined;
   /** `--insecure`: requests without credentials are accepted, and no connection is counted. */
@@ -24,6 +27,8 @@ export interface Credentials {
 }
 
 const windowSeconds = 10;
+/** How long upgrades block the event loop, ms: of a fleet that comes back hundreds arrive in one round. */
+const upgradeSliceMs = 2;
 const costlyRetrySeconds = { look: 1, bulk: 10 } as const;
 const tooCostly = {
   look: "too many requests of this identity that read much data are in progress: wait for their answers",
@@ -76,6 +81,14 @@ export async function registerFrontDoor(
     return new Refusal(type, why);
   };
 
+  const turns = new TurnQueue(upgradeSliceMs);
+  app.addHook("onRequest", (request, _reply, done) => {
+    if (!request.ws) return done();
+    void turns.take().then(() => {
+      // Nothing would hear any more that it is closed.
+      if (!request.raw.socket.destroyed) done();
+    });
+  });
   /** The last one that was allowed: most requests have the same. */
   let allowedHost: string | undefined;
   addDirectHook(app, (request) => {
@@ -198,9 +211,12 @@ function identify(request: FastifyRequest, credentials: Credentials): Identity |
   const { raw } = request;
   const token = tokenOf(request);
   if (token !== undefined) {
-    return (
-      credentials.findToken(token) ?? "the token is unknown, expired or revoked: `nearmiss token create` makes one"
-    );
+    const known = credentials.findToken(token);
+    if (known) return known;
+    const expired = credentials.expiredAt(token);
+    return expired === undefined
+      ? "the token is unknown: mistyped, revoked, or of another controller. An admin makes another one with `nearmiss token create`"
+      : `the token expired at ${expired}. An admin makes another one with \`nearmiss token create\``;
   }
   const host = credentials.findCertified(raw.socket);
   if (host) return host;

@@ -1,8 +1,10 @@
 // Durable storage of inventory and log. SQLite is the embedded one (`sqlite/`); a replicated store would implement the
 // same interface.
 import type { Revision } from "../../schema/address/index.ts";
-import type { LoggedEvent, ResourceChange, ResourceKind } from "../../schema/events/index.ts";
+import type { LoggedEvent, ResourceKind } from "../../schema/events/index.ts";
 import type { Actor, Host, Network, Vm } from "../../schema/rest/index.ts";
+import type { Changes } from "../inventory/changes.ts";
+import type { PackedVm } from "../inventory/packed/packed-vm.ts";
 import type { TimedRelease } from "../inventory/quarantine.ts";
 import type { AccessStore } from "./access-store.ts";
 import type { CredentialStore } from "./credential-store.ts";
@@ -15,7 +17,7 @@ export interface Commit {
   readonly revision: Revision;
   /** RFC 3339, UTC. */
   readonly time: string;
-  readonly changes: readonly ResourceChange[];
+  readonly changes: Changes;
 }
 
 /** As its writer appends it. */
@@ -72,8 +74,11 @@ export interface LogLimits {
 export interface Store {
   /** Names this history: revisions of different epochs are not comparable. */
   readonly epoch: string;
-  /** @param onVm called with each VM, in order of their names: there may be more than fit into memory as objects */
-  load(onVm: (vm: Vm) => void): Promise<StoredState>;
+  /**
+   * @param onVm called with each VM, in order of their names: there may be more than fit into memory as objects
+   * @param onPacked called in its place with those that the store can hand over faster; the record is good during the call only
+   */
+  load(onVm: (vm: Vm) => void, onPacked?: (vm: PackedVm) => void): Promise<StoredState>;
   /**
    * Appends the batch to the log: state, events, audit and receipts of all of it, or nothing. Its revisions follow each other and
    * the head of the log, which it was decided on. Durable when the promise resolves. Receipts of the keys in `forget` go before the

@@ -66,13 +66,14 @@ export function findGroups(text: string): number[] | undefined {
   return filled(groups, gap);
 }
 
-/** `::` stands for one group at least. */
+/** `::` stands for one group at least. @param groups is filled up in place */
 function filled(groups: number[], gap: number | undefined): number[] | undefined {
-  if (gap === undefined) return groups.length === groupCount ? groups : undefined;
-  const missing = groupCount - groups.length;
-  if (missing < 1) return undefined;
-  const zeros = Array.from({ length: missing }, () => 0);
-  return [...groups.slice(0, gap), ...zeros, ...groups.slice(gap)];
+  const { length } = groups;
+  if (gap === undefined) return length === groupCount ? groups : undefined;
+  if (length >= groupCount) return undefined;
+  const moved = groupCount - length;
+  for (let i = groupCount - 1; i >= gap; i--) groups[i] = i >= gap + moved ? (groups[i - moved] ?? 0) : 0;
+  return groups;
 }
 
 /** RFC 5952: lower case, without leading zeros, and `::` for the first of the longest runs of two or more zeros. */

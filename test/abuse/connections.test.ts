@@ -118,6 +118,48 @@ describe("a token", () => {
   });
 });
 
+describe("WebSockets that are opened at once", () => {
+  const upgrade = (base: string, bearer: string) => {
+    const socket = silent(base, "127.0.0.1");
+    const key = Buffer.alloc(16).toString("base64");
+    socket.write(
+      `GET /v1/events HTTP/1.1\r\nHost: ${base}\r\nAuthorization: Bearer ${bearer}\r\nConnection: Upgrade\r\n` +
+        `Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
+    );
+    return socket;
+  };
+
+  test("by dozens are all answered, in their turns", async () => {
+    const controller = await startSecured({ door: { tokenConnections: 400, unprovenConnections: 400 } });
+    const viewer = await controller.issue({ role: "viewer" });
+    const sockets = Array.from({ length: 30 }, () => upgrade(controller.base, viewer.token));
+    const heads = await Promise.all(
+      sockets.map(async (socket) => String((await once(socket, "data"))[0]).slice(0, 12)),
+    );
+    expect(new Set(heads)).toEqual(new Set(["HTTP/1.1 101"]));
+  });
+
+  test("and are gone before their turn take no connection from their token", async () => {
+    const controller = await startSecured({ door: { tokenConnections: 8, unprovenConnections: 400 } });
+    const viewer = await controller.issue({ role: "viewer" });
+    for (let round = 0; round < 3; round++) {
+      const sockets = Array.from({ length: 100 }, () => upgrade(controller.base, viewer.token));
+      await Promise.all(sockets.map((socket) => once(socket, "connect")));
+      for (const socket of sockets) socket.resetAndDestroy();
+    }
+    const gauges = ["unproven", "proven"].map((which) => `nearmiss_controller_connections_${which}`);
+    // Those of the admin are left: the one that asks, and one that was kept.
+    const count = async () => {
+      const counts = await Promise.all(gauges.map((name) => metric(controller.admin, name)));
+      return counts.reduce((sum, each) => sum + each, 0);
+    };
+    await waitFor(async () => (await count()) <= 2, { what: "no connection of the token" });
+    for (let n = 0; n < 8; n += 1) {
+      expect((await kept(controller.base, viewer.token, "/v1/events", "text/event-stream")).status).toBe(200);
+    }
+  });
+});
+
 describe("a consumer of events", () => {
   test.each(["message", "ping"] as const)(
     "that sends %ss without end is disconnected, and others are not",

@@ -9,7 +9,7 @@ function faulty(store: Store, state: { failure: Error | undefined }): Store {
     epoch: store.epoch,
     access: store.access,
     credentials: store.credentials,
-    load: (onVm) => store.load(onVm),
+    load: (...args) => store.load(...args),
     commit: async (...args) => {
       if (state.failure) throw state.failure;
       await store.commit(...args);

@@ -4,65 +4,17 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import type { Inventory } from "../../controller/inventory/inventory.ts";
+import { HashIndex } from "../../controller/inventory/packed/hash-index.ts";
 import { Rows } from "../../controller/inventory/packed/rows.ts";
 import type { PendingInventory } from "../../controller/inventory/pending-inventory.ts";
 import { PinExpiredError, type PinnedInventory } from "../../controller/inventory/pinned-inventory.ts";
-import { atOnce } from "../../controller/inventory/steps.ts";
-import type { IpAddress, MacAddress } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
-import { type InterfaceSpec, parseHost, parseNetwork, type Vm } from "../../schema/rest/index.ts";
-import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
-import { contentsOf, expectedContents, type World } from "../support/inventory-contents.ts";
+import { parseHost, parseNetwork, type Vm } from "../../schema/rest/index.ts";
+import { ip, mac, rev } from "../support/addresses.ts";
+import { aVm, labels, world } from "../support/arbitrary-vms.ts";
+import { contentsOf, expectedContents } from "../support/inventory-contents.ts";
 import { PlainInventory } from "../support/plain-inventory.ts";
 import { runs } from "../support/property-runs.ts";
-
-const world: World = {
-  networks: ["blue", "green", "red"],
-  hosts: ["a", "b", "c"],
-  vms: ["", "v1", "v2", "v2-x", "v3", "v4", "v5", "w"],
-  vnis: [100, 200].map(vni),
-  vteps: ["192.0.2.1", "192.0.2.2", "2001:db8::1"].map(vtep),
-  ports: ["tap1", "tap2", "eth9"],
-  parents: ["v1/eth0", "v2/eth0", "v3/net"],
-  macs: [1, 2, 3, 4, 5, 6].map((n) => mac(`52:54:00:ff:80:0${n}`)),
-  ips: ["10.0.0.1", "10.0.0.2", "255.0.0.254", "fd00::1", "fd00::2", "2001:db8:0:1:1:1:1:1", "fe80::ffff:1"].map(ip),
-  labels: [["tier"], ["tier", "web"], ["tier", ""], ["team", "x"]],
-};
-
-const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
-const labels = fc.dictionary(fc.constantFrom("tier", "team", "a.b/c"), fc.constantFrom("", "x", "web"), { maxKeys: 3 });
-const description = fc.constantFrom("", "a router", "größer", "日本", "\ud800 alone", "x".repeat(300));
-const revision = fc.constantFrom(1, 2, 2 ** 31, 2 ** 32 + 7, Number.MAX_SAFE_INTEGER).map(rev);
-
-const anInterface: fc.Arbitrary<InterfaceSpec> = fc
-  .record({
-    name: fc.constantFrom("eth0", "eth1", "net"),
-    network: fc.constantFrom(...world.networks),
-    mac: fc.constantFrom<MacAddress>(...world.macs),
-    ips: fc.uniqueArray(fc.constantFrom<IpAddress>(...world.ips), { maxLength: 3 }),
-    port: maybe(fc.constantFrom(...world.ports)),
-    parent: maybe(fc.constantFrom(...world.parents)),
-    router: maybe(fc.boolean()),
-  })
-  .map(defined);
-
-const aVm: fc.Arbitrary<Vm> = fc
-  .record({
-    name: fc.constantFrom("v1", "v2", "v2-x", "v3", "v4", "v5"),
-    host: fc.constantFrom(...world.hosts),
-    preparedHost: maybe(fc.constantFrom(...world.hosts)),
-    interfaces: fc.uniqueArray(anInterface, { maxLength: 3, selector: ({ name }) => name }),
-    ownerNetworks: maybe(fc.uniqueArray(fc.constantFrom(...world.networks), { maxLength: 2 })),
-    labels,
-    description,
-    uid: fc.oneof(fc.uuid(), fc.constantFrom("warm-up", "uid-1", "00000000-0000-0000-0000-00000000000G")),
-    revision,
-  })
-  .map(({ preparedHost, ownerNetworks, ...vm }) => ({
-    ...vm,
-    ...(preparedHost === undefined || preparedHost === vm.host ? {} : { preparedHost }),
-    ...(ownerNetworks === undefined || vm.interfaces.length > 0 ? {} : { ownerNetworks }),
-  }));
 
 const aNetwork = fc
   .record({ name: fc.constantFrom("blue", "red"), subnet: fc.constantFrom("10.0.0.0/24", "10.0.0.0/16"), labels })
@@ -96,11 +48,6 @@ const step = fc.record({
   end: fc.constantFrom("stored", "stored", "arrives", "failed" as const),
   pins: fc.constantFrom<"pin" | "release" | "none">("pin", "release", "none"),
 });
-
-/** `exactOptionalPropertyTypes`: absent, not undefined. */
-function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as never;
-}
 
 /** Without VMs whose addresses another one has, which the rules would refuse. */
 function changesFor(model: PlainInventory, { networks, hosts, vms, deleted }: Wanted): ResourceChange[] {
@@ -149,9 +96,13 @@ class History {
   run({ sets, end, pins }: typeof step extends fc.Arbitrary<infer Step> ? Step : never): void {
     if (pins === "pin") this.pins.push({ pinned: this.committed.pin(), model: this.model.copy() });
     if (pins === "release") this.pins.shift()?.pinned.release();
+    if (end === "arrives") {
+      for (const set of sets.slice(0, 1)) this.arrive(changesFor(this.model, set));
+      return;
+    }
     this.ahead = this.model.copy();
     const decided: (readonly ResourceChange[])[] = [];
-    for (const set of end === "arrives" ? sets.slice(0, 1) : sets) {
+    for (const set of sets) {
       const changes = changesFor(this.ahead, set);
       this.pending.apply(changes);
       this.ahead.apply(changes);
@@ -166,28 +117,40 @@ class History {
 
   private end(changes: readonly ResourceChange[], end: string): void {
     if (end === "failed") {
-      atOnce(this.pending.revertSteps(changes));
+      this.pending.revert(changes);
       return;
     }
-    if (end === "arrives") {
-      for (const _ of this.committed.keepSteps(changes)) this.check();
-      this.committed.show(changes, this.pending);
-      this.model.apply(changes);
-      for (const _ of this.committed.arriveSteps(changes, this.pending)) this.check();
-    } else {
-      this.committed.apply(changes);
-      this.model.apply(changes);
-    }
+    this.committed.apply(changes);
+    this.model.apply(changes);
     this.check();
   }
 
-  check(): void {
-    const is = (state: Inventory, model: PlainInventory, order: "as read" | "sorted") =>
-      expect(contentsOf(state, world, order)).toEqual(expectedContents(model, world, order));
-    is(this.committed, this.model, this.committed.layer ? "sorted" : "as read");
+  /** What is pending is not read meanwhile. */
+  private arrive(changes: readonly ResourceChange[]): void {
+    for (const _ of this.committed.arriveSteps(changes)) {
+      this.checkPublished();
+      this.pins.push({ pinned: this.committed.pin(), model: this.model.copy() });
+      if (this.pins.length > 3) this.pins.shift()?.pinned.release();
+    }
+    this.committed.show();
+    this.model.apply(changes);
+    this.ahead = this.model;
+    this.check();
+  }
+
+  private check(): void {
+    this.checkPublished();
     is(this.pending, this.ahead, "sorted");
+  }
+
+  private checkPublished(): void {
+    is(this.committed, this.model, this.committed.layer ? "sorted" : "as read");
     for (const { pinned, model } of this.pins) is(pinned, model, "sorted");
   }
+}
+
+function is(state: Inventory, model: PlainInventory, order: "as read" | "sorted"): void {
+  expect(contentsOf(state, world, order)).toEqual(expectedContents(model, world, order));
 }
 
 test("agrees with the model: committed, pending, pinned, and while a change set arrives", () =>
@@ -296,7 +259,7 @@ test("nothing is left in any table when all is deleted, stored or not", () =>
       const model = new PlainInventory();
       const apply = (changes: readonly ResourceChange[]) => {
         pending.apply(changes);
-        atOnce(pending.revertSteps(changes));
+        pending.revert(changes);
         pending.apply(changes);
         committed.apply(changes);
         model.apply(changes);
@@ -308,10 +271,10 @@ test("nothing is left in any table when all is deleted, stored or not", () =>
       const parts = [...within([committed, pending])];
       const rows = parts.filter((each) => each instanceof Rows).map(({ size }) => size);
       // Of hash indexes, and of the names that have an id.
-      const segments = parts.filter((each) => "slots" in each && "count" in each).map(({ count }) => count);
+      const indexes = parts.filter((each) => each instanceof HashIndex).map(({ size }) => size);
       const places = parts.filter((each) => "uses" in each && "name" in each);
       expect(rows.length).toBeGreaterThan(10);
-      expect([rows, segments, places]).toEqual([rows.map(() => 0), segments.map(() => 0), []]);
+      expect([rows, indexes, places]).toEqual([rows.map(() => 0), indexes.map(() => 0), []]);
       expect(JSON.stringify(contentsOf(committed, world))).toBe(
         JSON.stringify(contentsOf(new CommittedInventory(), world)),
       );

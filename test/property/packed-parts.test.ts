@@ -111,6 +111,47 @@ test("an arena gives back every text that was not deleted, and compares and hash
     { numRuns: runs(100) },
   ));
 
+test("texts that come as bytes are those that come as text", () =>
+  fc.assert(
+    fc.property(
+      fc.array(fc.string({ unit: "binary-ascii", maxLength: 30 }), { maxLength: 400, size: "max" }),
+      (all) => {
+        const joined = Buffer.from(all.join(""), "latin1");
+        const arena = new TextArena();
+        const texts = internedTexts();
+        let from = 0;
+        const places = all.map((text) => {
+          const place = { start: arena.addBytes(joined, from, from + text.length), from, to: from + text.length };
+          from = place.to;
+          return place;
+        });
+        for (const [i, { start, from, to }] of places.entries()) {
+          const text = all[i] ?? "";
+          expect(arena.get(start, text.length)).toBe(text);
+          expect(arena.equals(start, text.length, joined, from, to)).toBe(true);
+          const other = places[(i * 7) % places.length];
+          const otherText = all[(i * 7) % places.length];
+          if (other) expect(arena.equals(start, text.length, joined, other.from, other.to)).toBe(text === otherText);
+          expect(arena.equals(start, text.length, joined, from, to + 1)).toBe(false);
+          const near = Buffer.from(`${text.slice(0, -1)}\xff`, "latin1");
+          expect(arena.equals(start, text.length, near, 0, text.length)).toBe(text === "");
+          const id = texts.retainBytes(joined, from, to);
+          if (text === "") expect(id).toBe(-1);
+          else expect([texts.get(id), texts.find(text), texts.retain(text)]).toEqual([text, id, id]);
+        }
+        for (const [i, { from, to }] of places.entries()) {
+          if (from === to) continue;
+          const id = texts.retainBytes(joined, from, to);
+          texts.release(id);
+          texts.release(id);
+          texts.release(id);
+          expect(texts.find(all[i] ?? "")).toBe(all.slice(i + 1).includes(all[i] ?? "") ? id : -1);
+        }
+      },
+    ),
+    { numRuns: runs(50) },
+  ));
+
 test("interned texts are there once, as long as they have a user", () =>
   fc.assert(
     fc.property(operations(text, 60), (steps) => {
@@ -134,24 +175,48 @@ test("a hash index finds each id by its hash, also among many of one hash", () =
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.integer(), fc.boolean()), { minLength: 100, maxLength: 8_000, size: "max" }),
-      (items) => {
+      fc.boolean(),
+      (items, isCollected) => {
         // A few hashes have many ids.
         const hashes = items.map(([hash, isCommon]) => (isCommon ? hash % 5 : hash) | 0);
         const index = new HashIndex();
+        if (isCollected) index.collect();
         const has = (id: number) => {
           for (let each = index.first(hashes[id] ?? 0); each !== -1; each = index.next()) if (each === id) return true;
           return false;
         };
         for (const [id, hash] of hashes.entries()) index.add(hash, id);
+        if (isCollected) index.build();
+        expect(index.size).toBe(hashes.length);
         for (const [id, hash] of hashes.entries()) if (id % 3 === 0) index.delete(hash, id);
         for (const [id, hash] of hashes.entries()) if (id % 6 === 0) index.add(hash, id);
         for (const [id, hash] of hashes.entries()) if (id % 100 === 1) index.delete(hash, id + hashes.length);
         const wrong = hashes.flatMap((_, id) => (has(id) === (id % 3 !== 0 || id % 6 === 0) ? [] : [id]));
         expect(wrong).toEqual([]);
+        const [left] = hashes;
+        for (let id = index.first(left ?? 0), n = 0; id !== -1; id = index.next())
+          expect(n++).toBeLessThan(hashes.length);
+        expect(index.next()).toBe(-1);
+        for (const [id, hash] of hashes.entries()) index.delete(hash, id);
+        expect([index.size, index.first(left ?? 0)]).toEqual([0, -1]);
       },
     ),
     { numRuns: runs(10) },
   ));
+
+test("a hash index that is built at once has the ids of hundreds of thousands of hashes, and grows on", () => {
+  const hashOf = (id: number) => Math.imul(id + 1, 0x9e3779b1);
+  for (const count of [0, 1, 5, 6, 700, 17_000, 200_000]) {
+    const index = new HashIndex();
+    index.collect();
+    for (let id = 0; id < count; id++) index.add(hashOf(id), id);
+    index.build();
+    for (let id = count; id < count + 2_000; id++) index.add(hashOf(id), id);
+    let wrong = 0;
+    for (let id = 0; id < count + 2_000; id++) if (index.first(hashOf(id)) !== id || index.next() !== -1) wrong += 1;
+    expect([wrong, index.size, index.first(hashOf(count + 2_000))]).toEqual([0, count + 2_000, -1]);
+  }
+});
 
 test("sorted ids are in order of their names, whatever was added and deleted, and read on where they change", () => {
   const name = fc.integer({ min: 0, max: 4_000 }).map((n) => `n${n}`);

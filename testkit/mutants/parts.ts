@@ -68,7 +68,7 @@ export const parts: readonly Part[] = [
   {
     name: "rows",
     path: "controller/inventory/packed",
-    tests: property("packed-parts", "packed-inventory"),
+    tests: property("packed-parts", "packed-inventory", "filled-inventory"),
   },
   {
     name: "pending",

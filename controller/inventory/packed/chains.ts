@@ -9,7 +9,8 @@ interface Chain {
 }
 
 export class Chains {
-  private readonly chains = new Map<number, Chain>();
+  /** By the id of the list, which are dense. */
+  private readonly chains: (Chain | undefined)[] = [];
 
   /** @param previous and @param following are fields of `rows` that nothing else uses */
   constructor(
@@ -19,19 +20,19 @@ export class Chains {
   ) {}
 
   append(list: number, id: number): void {
-    const chain = this.chains.get(list);
+    const chain = this.chains[list];
     this.rows.set(id, this.following, none);
     this.rows.set(id, this.previous, chain?.last ?? none);
     if (chain) {
       this.rows.set(chain.last, this.following, id);
       chain.last = id;
       chain.size += 1;
-    } else this.chains.set(list, { first: id, last: id, size: 1 });
+    } else this.chains[list] = { first: id, last: id, size: 1 };
   }
 
   /** @param id must be in the list */
   remove(list: number, id: number): void {
-    const chain = this.chains.get(list);
+    const chain = this.chains[list];
     if (!chain) return;
     const before = this.rows.get(id, this.previous);
     const behind = this.rows.get(id, this.following);
@@ -40,15 +41,15 @@ export class Chains {
     if (behind === none) chain.last = before;
     else this.rows.set(behind, this.previous, before);
     chain.size -= 1;
-    if (chain.size === 0) this.chains.delete(list);
+    if (chain.size === 0) this.chains[list] = undefined;
   }
 
   size(list: number): number {
-    return this.chains.get(list)?.size ?? 0;
+    return this.chains[list]?.size ?? 0;
   }
 
   /** The list must not change in between. */
   *in(list: number): Generator<number> {
-    for (let id = this.chains.get(list)?.first ?? none; id !== none; id = this.rows.get(id, this.following)) yield id;
+    for (let id = this.chains[list]?.first ?? none; id !== none; id = this.rows.get(id, this.following)) yield id;
   }
 }

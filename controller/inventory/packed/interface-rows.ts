@@ -14,6 +14,7 @@ import { Chains } from "./chains.ts";
 import { HashIndex } from "./hash-index.ts";
 import { hashOfWords } from "./hashing.ts";
 import { internedTexts } from "./interned.ts";
+import { type PackedVm, packedInterface as packed } from "./packed-vm.ts";
 import { none, Rows } from "./rows.ts";
 
 const owner = 0;
@@ -87,6 +88,58 @@ export class InterfaceRows {
     if (each.port !== undefined) for (const host of hosts) this.addPort(id, host);
     if (each.parent !== undefined) this.addChild(this.rows.get(id, interfaceParent), id);
     return id;
+  }
+
+  /**
+   * As `add` of an interface of a VM that is on one host.
+   * @param at where its fields begin in the record. @param ip its first address there, in words. @param network was retained for it
+   */
+  addPacked(
+    owningVm: number,
+    host: number,
+    vm: PackedVm,
+    at: number,
+    ip: number,
+    network: number,
+    behind: number,
+  ): number {
+    const { bytes, interfaces: from } = vm;
+    const id = this.rows.add();
+    const row = this.rows.block(id);
+    const to = this.rows.offset(id);
+    const high = from[at + packed.macHigh] ?? 0;
+    const low = from[at + packed.macLow] ?? 0;
+    const name = this.names.retainBytes(bytes, from[at + packed.nameStart] ?? 0, from[at + packed.nameEnd] ?? 0);
+    const port = this.ports.retainBytes(bytes, from[at + packed.portStart] ?? 0, from[at + packed.portEnd] ?? 0);
+    const parent = this.parents.retainBytes(
+      bytes,
+      from[at + packed.parentStart] ?? 0,
+      from[at + packed.parentEnd] ?? 0,
+    );
+    row[to + owner] = owningVm;
+    row[to + inNetwork] = network;
+    row[to + macHigh] = high | (packedRouterBits[from[at + packed.router] ?? 0] ?? 0);
+    row[to + macLow] = low;
+    row[to + interfaceName] = name;
+    row[to + interfacePort] = port;
+    row[to + interfaceParent] = parent;
+    row[to + nextOfVm] = none;
+    if (behind !== none) this.rows.set(behind, nextOfVm, id);
+    this.networks.append(network, id);
+    this.byMac.add(hashOfWords(network, high, low), id);
+    row[to + firstAddress] = this.addPackedAddresses(id, network, vm.ips, ip, from[at + packed.ipCount] ?? 0);
+    if (port !== none) this.addPort(id, host);
+    if (parent !== none) this.addChild(parent, id);
+    return id;
+  }
+
+  /** Indexes find nothing from here to `endFilling`. */
+  startFilling(): void {
+    for (const index of [this.byMac, this.byIp, this.byPort]) index.collect();
+  }
+
+  endFilling(): void {
+    for (const index of [this.byMac, this.byIp, this.byPort]) index.build();
   }
 
   /** @param hosts as of `add` */
@@ -236,6 +289,33 @@ export class InterfaceRows {
     this.countAddresses(network, ips.length);
   }
 
+  /** @returns the first of them, or `none` */
+  private addPackedAddresses(id: number, network: number, words: Int32Array, from: number, count: number): number {
+    let behind: number = none;
+    let first: number = none;
+    for (let i = 0; i < count; i++) {
+      const a = words[from + 4 * i] ?? 0;
+      const b = words[from + 4 * i + 1] ?? 0;
+      const c = words[from + 4 * i + 2] ?? 0;
+      const d = words[from + 4 * i + 3] ?? 0;
+      const at = this.addresses.add();
+      const row = this.addresses.block(at);
+      const to = this.addresses.offset(at);
+      row[to] = a;
+      row[to + 1] = b;
+      row[to + 2] = c;
+      row[to + 3] = d;
+      row[to + addressOwner] = id;
+      row[to + nextAddress] = none;
+      if (behind === none) first = at;
+      else this.addresses.set(behind, nextAddress, at);
+      this.byIp.add(hashOfWords(network, a, b, c, d), at);
+      behind = at;
+    }
+    this.countAddresses(network, count);
+    return first;
+  }
+
   private deleteAddresses(id: number, network: number): void {
     let count = 0;
     for (let at = this.rows.get(id, firstAddress); at !== none; count++) {
@@ -296,4 +376,6 @@ export class InterfaceRows {
   }
 }
 
+/** By `packed.router`. */
+const packedRouterBits = [0, isNoRouter, isRouter];
 const routerBits = (router: boolean | undefined): number => (router === undefined ? 0 : router ? isRouter : isNoRouter);

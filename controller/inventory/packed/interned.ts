@@ -1,7 +1,7 @@
 // Values that many VMs share, such as an interface's name or a set of labels: each once, as text, with the number of its
 // users. A value that only one VM has costs little more than its text.
 import { HashIndex } from "./hash-index.ts";
-import { hashOfText } from "./hashing.ts";
+import { hashOfBytes, hashOfText } from "./hashing.ts";
 import { none, Rows } from "./rows.ts";
 import { TextArena } from "./text-arena.ts";
 
@@ -35,13 +35,20 @@ export class Interned<T> {
       this.rows.set(known, uses, this.rows.get(known, uses) + 1);
       return known;
     }
-    const id = this.rows.add();
     const place = this.arena.add(text);
-    this.rows.set(id, start, place.start);
-    this.rows.set(id, length, place.length);
-    this.rows.set(id, uses, 1);
-    this.index.add(hash, id);
-    return id;
+    return this.put(place.start, place.length, hash);
+  }
+
+  /** As `retain` of the value whose text is these ASCII bytes; `none` for no bytes. */
+  retainBytes(bytes: Uint8Array, from: number, to: number): number {
+    if (from === to) return none;
+    const hash = hashOfBytes(bytes, from, to);
+    for (let id = this.index.first(hash); id !== none; id = this.index.next()) {
+      if (!this.arena.equals(this.rows.get(id, start), this.rows.get(id, length), bytes, from, to)) continue;
+      this.rows.set(id, uses, this.rows.get(id, uses) + 1);
+      return id;
+    }
+    return this.put(this.arena.addBytes(bytes, from, to), to - from, hash);
   }
 
   release(id: number): void {
@@ -70,6 +77,15 @@ export class Interned<T> {
     if (this.kept.size >= maxKept) this.kept.clear();
     this.kept.set(id, value);
     return value;
+  }
+
+  private put(at: number, size: number, hash: number): number {
+    const id = this.rows.add();
+    this.rows.set(id, start, at);
+    this.rows.set(id, length, size);
+    this.rows.set(id, uses, 1);
+    this.index.add(hash, id);
+    return id;
   }
 
   private findText(text: string, hash: number): number {

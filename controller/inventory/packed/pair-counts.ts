@@ -43,14 +43,21 @@ export class PairCounts {
     return this.byNetwork.size(network);
   }
 
+  /** As `addInterfaces` and `addVms` of one VM. @param step interfaces, one at least */
+  addVm(host: number, network: number, step: number): void {
+    const id = this.reach(host, network);
+    const before = this.rows.get(id, interfaces);
+    this.rows.set(id, interfaces, before + step);
+    this.rows.set(id, vms, this.rows.get(id, vms) + 1);
+    if (before === 0) this.list(id, host, network);
+  }
+
   addInterfaces(host: number, network: number, step: number): void {
     const id = this.reach(host, network);
     const before = this.rows.get(id, interfaces);
     this.rows.set(id, interfaces, before + step);
-    if (before === 0) {
-      this.byHost.append(host, id);
-      this.byNetwork.append(network, id);
-    } else if (before + step === 0) {
+    if (before === 0) this.list(id, host, network);
+    else if (before + step === 0) {
       this.byHost.remove(host, id);
       this.byNetwork.remove(network, id);
       this.dropUnused(id);
@@ -61,6 +68,11 @@ export class PairCounts {
     const id = this.reach(host, network);
     this.rows.set(id, vms, this.rows.get(id, vms) + step);
     this.dropUnused(id);
+  }
+
+  private list(id: number, host: number, network: number): void {
+    this.byHost.append(host, id);
+    this.byNetwork.append(network, id);
   }
 
   private find(host: number, network: number, hash = hashOfWords(host, network)): number {

@@ -39,6 +39,15 @@ export class Rows {
     if (block) block[(id & inBlock) * this.stride + field] = value;
   }
 
+  /** The fields of the row, and of others: those of this one begin at `offset`. For who sets many. */
+  block(id: number): Int32Array {
+    return this.blocks[id >>> blockBits] ?? noFields;
+  }
+
+  offset(id: number): number {
+    return (id & inBlock) * this.stride;
+  }
+
   /** @returns the id of a row whose fields may have any values */
   add(): number {
     this.live += 1;
@@ -70,3 +79,5 @@ export class Rows {
     }
   }
 }
+
+const noFields = new Int32Array(0);

@@ -3,6 +3,7 @@ import { byName, type Names } from "../names.ts";
 
 /** Ids of an array, at most: what an insertion may move. */
 const maxIds = 512;
+const firstIds = 2;
 
 export interface Named {
   nameOf(id: number): string;
@@ -50,6 +51,20 @@ export class SortedIds implements Names {
     return true;
   }
 
+  /** @param id its name comes behind all others, or it is the last one: then nothing changes */
+  append(id: number): void {
+    let part = this.parts[this.parts.length - 1];
+    if (part && part.ids[part.count - 1] === id) return;
+    if (!part || part.count === maxIds) {
+      part = { ids: new Int32Array(firstIds), count: 0 };
+      this.parts.push(part);
+    }
+    if (part.count === part.ids.length) part.ids = resized(part.ids, Math.min(maxIds, part.count * 2));
+    part.ids[part.count] = id;
+    part.count += 1;
+    this.counted(1);
+  }
+
   delete(name: string): boolean {
     const place = Math.max(0, this.partOf(name));
     const part = this.parts[place];
@@ -64,12 +79,12 @@ export class SortedIds implements Names {
     return true;
   }
 
-  *from(name: string): Generator<string> {
-    for (const id of this.idsFrom(name)) yield this.named.nameOf(id);
+  *from(name: string, skips?: (id: number) => boolean): Generator<string> {
+    for (const id of this.idsFrom(name, skips)) yield this.named.nameOf(id);
   }
 
   /** What is added or deleted in between does not disturb: each step goes on behind the last id's name. */
-  *idsFrom(name: string): Generator<number> {
+  *idsFrom(name: string, skips?: (id: number) => boolean): Generator<number> {
     let place = Math.max(0, this.partOf(name));
     const first = this.parts[place];
     let at = first ? this.positionIn(first, name) : 0;
@@ -81,6 +96,10 @@ export class SortedIds implements Names {
         continue;
       }
       const id = part.ids[at] ?? 0;
+      if (skips?.(id)) {
+        at += 1;
+        continue;
+      }
       const last = this.named.nameOf(id);
       yield id;
       at += 1;
@@ -172,6 +191,19 @@ export class IdGroups<Group> {
     }
   }
 
+  /** @param id its name comes behind all others of the group, or it is the last one */
+  append(group: Group, id: number): void {
+    const ids = this.groups.get(group);
+    if (ids === undefined) this.groups.set(group, id);
+    else if (typeof ids === "object") ids.append(id);
+    else if (ids !== id) {
+      const made = new SortedIds(this.named);
+      made.append(ids);
+      made.append(id);
+      this.groups.set(group, made);
+    }
+  }
+
   delete(group: Group, id: number, name: string): void {
     const ids = this.groups.get(group);
     if (ids === id || (typeof ids === "object" && ids.delete(name) && ids.size === 0)) this.groups.delete(group);
@@ -184,7 +216,7 @@ export class IdGroups<Group> {
     const name = this.named.nameOf(ids);
     return {
       size: 1,
-      from: (first) => (byName(name, first) >= 0 ? [name] : []),
+      from: (first, skips) => (byName(name, first) >= 0 && !skips?.(ids) ? [name] : []),
       idsFrom: (first) => (byName(name, first) >= 0 ? [ids] : []),
     };
   }

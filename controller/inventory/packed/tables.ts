@@ -1,12 +1,14 @@
 // All resources with their indexes: what an inventory keeps. Changes are applied and not checked.
 import type { Vni } from "../../../schema/address/index.ts";
 import type { ResourceChange } from "../../../schema/events/index.ts";
+import { limits } from "../../../schema/plain/index.ts";
 import type { Host, Network, Vm } from "../../../schema/rest/index.ts";
 import { labelGroup, labelGroupChanges, NamedIndex, type ResourceIndex } from "../named-index.ts";
 import type { Names } from "../names.ts";
 import { addTo, countedNetworks } from "../use-counts.ts";
+import { type PackedVm, packedInterface } from "./packed-vm.ts";
 import { PairCounts } from "./pair-counts.ts";
-import { Places } from "./places.ts";
+import { Places, PlacesByBytes } from "./places.ts";
 import { none } from "./rows.ts";
 import { IdGroups, SortedIds } from "./sorted-ids.ts";
 import { type Neighbourhood, VmRows } from "./vm-rows.ts";
@@ -31,6 +33,7 @@ export class Tables implements Neighbourhood {
   private readonly vmCounts = new Map<number, number>();
 
   private changes = 0;
+  private filling: Filling | undefined;
 
   readonly vmIndex: ResourceIndex<Vm> = vmIndex(this.vms, this.sorted, this.byLabel);
 
@@ -117,6 +120,40 @@ export class Tables implements Neighbourhood {
     }
   }
 
+  /** Stored VMs by the million, before anything else: nothing is found from here to `endFilling`. */
+  startFilling(): void {
+    this.filling = new Filling(this);
+    this.vms.startFilling();
+  }
+
+  endFilling(): void {
+    this.filling = undefined;
+    this.vms.endFilling();
+  }
+
+  /** As `add` of a stored VM. Between `startFilling` and `endFilling`, in order of names. */
+  addPacked(vm: PackedVm): void {
+    const { filling } = this;
+    if (!filling) throw new Error("the inventory is not being filled");
+    this.changes += 1;
+    const host = filling.hosts.retain(vm.bytes, vm.hostStart, vm.hostEnd);
+    const networks = filling.networksOf(vm);
+    const id = this.vms.putPacked(vm, host, networks);
+    this.sorted.append(id);
+    for (let i = 0; i < vm.interfaceCount; i++) {
+      const network = networks[i] ?? none;
+      this.byNetwork.append(this.networkName(network), id);
+      // An interface counts for all of the VM in the network, the first one.
+      if (i > 0 && networks.indexOf(network) < i) continue;
+      let interfaces = 1;
+      for (let j = i + 1; j < vm.interfaceCount; j++) if (networks[j] === network) interfaces += 1;
+      this.pairs.addVm(host, network, interfaces);
+      addTo(this.vmCounts, network, 1);
+    }
+    if (vm.labelsStart === vm.labelsEnd) return;
+    for (const group of labelGroupChanges({}, this.vms.labelsOf(id)).joined) this.byLabel.append(group, id);
+  }
+
   private removeVm(change: VmChange): void {
     const { before, after } = change;
     const id = before ? this.vms.find(before.name) : none;
@@ -163,6 +200,29 @@ export class Tables implements Neighbourhood {
   }
 }
 
+/** What is needed only while stored VMs are read. */
+class Filling {
+  readonly hosts: PlacesByBytes;
+  private readonly networks: PlacesByBytes;
+  private readonly networkIds = new Int32Array(limits.interfacesPerVm);
+
+  constructor({ hostPlaces, networkPlaces }: Tables) {
+    this.hosts = new PlacesByBytes(hostPlaces);
+    this.networks = new PlacesByBytes(networkPlaces);
+  }
+
+  /** Ids of the interfaces' networks, each retained; good until the next call. */
+  networksOf({ bytes, interfaces, interfaceCount }: PackedVm): Int32Array {
+    for (let i = 0; i < interfaceCount; i++) {
+      const at = i * packedInterface.fields;
+      const from = interfaces[at + packedInterface.networkStart] ?? 0;
+      const to = interfaces[at + packedInterface.networkEnd] ?? 0;
+      this.networkIds[i] = this.networks.retain(bytes, from, to);
+    }
+    return this.networkIds;
+  }
+}
+
 /** The key of `hostsByVtep`. */
 export const vtepKey = ({ vtep, port }: Pick<Host, "vtep" | "port">): string => `${vtep} ${port}`;
 
@@ -176,7 +236,7 @@ function vmIndex(vms: VmRows, sorted: SortedIds, byLabel: IdGroups<string>): Res
       return id === none ? undefined : vms.get(id);
     },
     list: () => Array.from(sorted.idsFrom(""), (id) => vms.get(id)),
-    from: (name) => sorted.from(name),
+    from: (name, skips) => sorted.from(name, skips),
     entries: (name) => vmEntries(vms, sorted, name),
     labelled: (key, value) => byLabel.in(labelGroup(key, value)),
   };

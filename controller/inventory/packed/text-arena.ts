@@ -29,6 +29,24 @@ export class TextArena {
     return { start, length: wide ? -text.length : text.length };
   }
 
+  /** As `add` of ASCII bytes, whose number is the length. @returns the first unit */
+  addBytes(bytes: Uint8Array, from: number, to: number): number {
+    const start = this.allocate(unitsOf(to - from));
+    const block = this.blocks[Math.floor(start / blockUnits)] ?? noBytes;
+    let at = (start % blockUnits) * unit;
+    for (let i = from; i < to; i++) block[at++] = bytes[i] ?? 0;
+    return start;
+  }
+
+  /** Whether the text is that of the ASCII bytes. */
+  equals(start: number, length: number, bytes: Uint8Array, from: number, to: number): boolean {
+    if (length !== to - from) return false;
+    const block = this.blocks[Math.floor(start / blockUnits)] ?? noBytes;
+    let at = (start % blockUnits) * unit;
+    for (let i = from; i < to; i++) if (block[at++] !== bytes[i]) return false;
+    return true;
+  }
+
   delete(start: number, length: number): void {
     const units = unitsOf(length < 0 ? -length * 2 : length);
     const places = this.freed.get(units);
@@ -67,7 +85,7 @@ export class TextArena {
   }
 
   private allocate(units: number): number {
-    const reused = this.freed.get(units)?.pop();
+    const reused = this.freed.size === 0 ? undefined : this.freed.get(units)?.pop();
     if (reused !== undefined) return reused;
     const left = this.blocks.length * blockUnits - this.filled;
     if (units > left || this.blocks.length === 0) this.filled = this.openBlock(units);

@@ -4,9 +4,10 @@ import type { InterfaceSpec, Vm } from "../../../schema/rest/index.ts";
 import type { Labels } from "../named-index.ts";
 import { Chains } from "./chains.ts";
 import { HashIndex } from "./hash-index.ts";
-import { hashOfText } from "./hashing.ts";
+import { hashOfBytes, hashOfText } from "./hashing.ts";
 import { InterfaceRows, type Surroundings } from "./interface-rows.ts";
 import { internedJson, internedTexts } from "./interned.ts";
+import { type PackedVm, packedInterface } from "./packed-vm.ts";
 import { none, Rows } from "./rows.ts";
 import type { Named } from "./sorted-ids.ts";
 import { TextArena } from "./text-arena.ts";
@@ -139,6 +140,53 @@ export class VmRows implements Named {
     return id;
   }
 
+  /** As `put` of a VM that is not there yet. @param host and @param networks, of its interfaces, were retained for it */
+  putPacked(vm: PackedVm, host: number, networks: Int32Array): number {
+    const { bytes, nameStart: from, nameEnd: to } = vm;
+    const id = this.rows.add();
+    const row = this.rows.block(id);
+    const at = this.rows.offset(id);
+    row[at + nameStart] = this.names.addBytes(bytes, from, to);
+    row[at + nameLength] = to - from;
+    this.byName.add(hashOfBytes(bytes, from, to), id);
+    row[at + revisionLow] = vm.revision | 0;
+    row[at + revisionHigh] = Math.floor(vm.revision / 2 ** 32);
+    for (let i = 0; i < 4; i++) row[at + uid + i] = vm.uid[i] ?? 0;
+    row[at + onHost] = host;
+    row[at + preparedHost] = none;
+    row[at + labelSet] = this.labels.retainBytes(bytes, vm.labelsStart, vm.labelsEnd);
+    row[at + description] = this.descriptions.retainBytes(bytes, vm.descriptionStart, vm.descriptionEnd);
+    row[at + firstInterface] = none;
+    row[at + owners] = none;
+    this.hosts.append(host, id);
+    let behind: number = none;
+    let ip = 0;
+    for (let i = 0; i < vm.interfaceCount; i++) {
+      const each = i * packedInterface.fields;
+      const made = this.interfaces.addPacked(id, host, vm, each, ip, networks[i] ?? none, behind);
+      if (behind === none) row[at + firstInterface] = made;
+      behind = made;
+      ip += 4 * (vm.interfaces[each + packedInterface.ipCount] ?? 0);
+    }
+    this.kept[id % keptVms] = undefined;
+    return id;
+  }
+
+  labelsOf(id: number): Labels {
+    return this.labels.get(this.rows.get(id, labelSet)) ?? noLabels;
+  }
+
+  /** Nothing is found from here to `endFilling`. */
+  startFilling(): void {
+    this.byName.collect();
+    this.interfaces.startFilling();
+  }
+
+  endFilling(): void {
+    this.byName.build();
+    this.interfaces.endFilling();
+  }
+
   /** All but its name: `put` or `delete` follows. */
   clear(id: number): void {
     const places = this.placesOf(id);
@@ -178,7 +226,7 @@ export class VmRows implements Named {
       name: this.nameOf(id),
       host: this.around.hostName(this.hostOf(id)),
       interfaces,
-      labels: this.labels.get(this.rows.get(id, labelSet)) ?? noLabels,
+      labels: this.labelsOf(id),
       description: this.descriptions.get(this.rows.get(id, description)) ?? "",
       uid: this.uidOf(id),
       revision: this.revisionOf(id),

@@ -5,6 +5,7 @@ import Database from "better-sqlite3";
 import type { Revision } from "../../../schema/address/index.ts";
 import type { LoggedEvent, ResourceKind } from "../../../schema/events/index.ts";
 import type { Vm } from "../../../schema/rest/index.ts";
+import type { PackedVm } from "../../inventory/packed/packed-vm.ts";
 import type { TimedRelease } from "../../inventory/quarantine.ts";
 import {
   type AuthoredCommit,
@@ -28,6 +29,7 @@ import { lockDatabase } from "./lock.ts";
 import { type Migration, migrate, readMigrations } from "./migrations.ts";
 import { fromHostRow, fromNetworkRow, fromVmValues, type HostRow, type NetworkRow, vmColumns } from "./rows.ts";
 import { Transactions, type WhileIdle } from "./transactions.ts";
+import { VmScan } from "./vm-scan.ts";
 
 /** @throws StoreOpenError with what to do about it */
 export function openSqliteStore(path: string, migrations: readonly Migration[] = readMigrations()): Store {
@@ -77,6 +79,7 @@ class SqliteStore implements Store {
   readonly epoch: string;
   readonly access: SqliteAccess;
   private readonly log: EventLog;
+  private readonly vms: VmScan;
   readonly credentials: SqliteCredentials;
   private readonly statements: ReturnType<typeof prepare>;
   private readonly database: Transactions;
@@ -93,15 +96,17 @@ class SqliteStore implements Store {
     this.statements = prepare(db);
     this.access = new SqliteAccess(db, path, whileIdle);
     this.log = new EventLog(db);
+    this.vms = new VmScan(db);
     this.credentials = new SqliteCredentials(db, path, whileIdle);
     this.statements.addEpoch.run(randomUUID());
     this.epoch = this.statements.epoch.get() as string;
   }
 
-  async load(onVm: (vm: Vm) => void): Promise<StoredState> {
+  async load(onVm: (vm: Vm) => void, onPacked?: (vm: PackedVm) => void): Promise<StoredState> {
     try {
       return this.database.read(() => {
-        for (const values of this.statements.vms.iterate()) onVm(fromVmValues(values as unknown[]));
+        if (onPacked) this.vms.read(onVm, onPacked);
+        else for (const values of this.statements.vms.iterate()) onVm(fromVmValues(values as unknown[]));
         return {
           revision: this.statements.lastRevision.get() as Revision,
           networks: (this.statements.networks.all() as NetworkRow[]).map(fromNetworkRow),
