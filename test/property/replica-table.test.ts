@@ -70,6 +70,22 @@ function interfaceOf(n: number): Answer[] {
   return keys.map((key) => ({ key, revision: rev(n + 1), binding }));
 }
 
+test("finds and forgets as many keys as come and go, in the place of the first", () => {
+  const table = new ReplicaTable(blue, new Locations(), 7);
+  const [kept] = interfaceOf(0);
+  if (!kept) throw new Error("an interface has keys");
+  table.take(kept);
+  const { bytes } = table;
+  for (let n = 1; n < 2_000; n++) {
+    for (const answer of interfaceOf(n)) table.take(answer);
+    for (const answer of interfaceOf(n)) expect(table.find(answer.key)).toEqual(answer);
+    for (const { key } of interfaceOf(n).reverse()) table.take({ key, revision: rev(1), binding: null });
+    for (const { key } of interfaceOf(n)) expect(table.find(key)).toBeUndefined();
+  }
+  expect([table.size, table.bytes]).toEqual([1, bytes]);
+  expect(table.find(kept.key)).toEqual(kept);
+});
+
 describe("memory", () => {
   test("is 40 bytes a key at most, and 128 an interface with both families", () => {
     const table = new ReplicaTable(blue, new Locations(), 7);
