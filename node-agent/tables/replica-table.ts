@@ -3,7 +3,6 @@
 import {
   type Answer,
   type BindingKey,
-  type IpWords,
   ipToWords,
   macToWords,
   parseRevision,
@@ -56,7 +55,6 @@ export class ReplicaTable {
   private slots = newSlots(minRows);
   private count = 0;
   private readonly key: KeyWords = new Uint32Array(keyWords);
-  private readonly ip: IpWords = [0, 0, 0, 0];
 
   /** @param seed random, so that no tenant can choose addresses that are all in one slot */
   constructor(
@@ -141,7 +139,7 @@ export class ReplicaTable {
 
   private wordsOf(key: BindingKey): KeyWords {
     if (key.kind === "ip") {
-      this.key.set(ipToWords(key.ip, this.ip));
+      this.key.set(ipToWords(key.ip));
       return this.key;
     }
     const [high, low] = macToWords(key.mac);
