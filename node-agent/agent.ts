@@ -27,6 +27,8 @@ export interface AgentOptions extends KernelOptions, GuardOptions {
   readonly caps: Caps;
   /** Of whole networks in memory, together. */
   readonly maxReplicaBytes: number;
+  /** Infinity: they answer without a session as long as there is none. */
+  readonly maxStaleMs: number;
 }
 
 const clock: Clock = {

@@ -25,6 +25,7 @@ type GivenFlags = IdentityFlags &
     readonly maxPerNetwork: number;
     readonly maxPerHost: number;
     readonly maxReplicaMemory: number;
+    readonly maxStale: number;
     /** True: without names. */
     readonly adopt?: Adoptable | true;
   };
@@ -105,6 +106,14 @@ export function addAgentCommand(program: Command, output: Output): void {
     )
     .addOption(
       new Option(
+        "--max-stale <time>",
+        "without a session, answer from networks in memory no longer than this, 1s … 7d (s, m, h, d), or off: without a limit",
+      )
+        .argParser(parseIdleTimeout)
+        .default(Number.POSITIVE_INFINITY, "off"),
+    )
+    .addOption(
+      new Option(
         "--adopt [devices]",
         "use an existing vxlan device for the network of its VNI, with its bridge, and keep the device when the network " +
           "leaves; the devices with these names (separated by commas), or any",
@@ -137,7 +146,16 @@ export function addAgentCommand(program: Command, output: Output): void {
       parseMetricsAddress,
     )
     .action(
-      async ({ adopt, announce, idleTimeout, maxPerNetwork, maxPerHost, maxReplicaMemory, ...flags }: GivenFlags) => {
+      async ({
+        adopt,
+        announce,
+        idleTimeout,
+        maxPerNetwork,
+        maxPerHost,
+        maxReplicaMemory,
+        maxStale,
+        ...flags
+      }: GivenFlags) => {
         const { runAgent } = await import("./main.ts");
         await runAgent({
           ...flags,
@@ -145,6 +163,7 @@ export function addAgentCommand(program: Command, output: Output): void {
           idleMs: idleTimeout,
           caps: { perNetwork: maxPerNetwork, perHost: maxPerHost },
           maxReplicaBytes: maxReplicaMemory * mebibyte,
+          maxStaleMs: maxStale,
           adoptable: adopt === true ? "all" : (adopt ?? new Set()),
         });
       },

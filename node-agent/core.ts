@@ -19,7 +19,6 @@ import { PortRegister } from "./networks/port-register.ts";
 import { RegisteredNetworks } from "./networks/registered-networks.ts";
 import { AppliedPosition } from "./session/applied-position.ts";
 import { FrameHandler, type SenderFilter } from "./session/frame-handler.ts";
-import { Intake } from "./session/intake.ts";
 import { MissOutcomes } from "./session/miss-outcomes.ts";
 import { Replication } from "./session/replication.ts";
 import { Usage } from "./session/usage.ts";
@@ -81,6 +80,8 @@ export interface CoreOptions<HostGuards extends Guards> {
   readonly clock: Clock;
   /** Of whole networks in memory, together; default 256 MiB. */
   readonly maxReplicaBytes?: number;
+  /** How long they answer without a session, ms; default: without a limit. */
+  readonly maxStaleMs?: number;
   openGuards(parts: GuardedParts): HostGuards;
   /** What to check the controller with from now on. */
   trust(frame: Frame<"trust">): void;
@@ -99,7 +100,10 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
   const registered = new RegisteredNetworks();
   const register = new PortRegister({ held, registered, devices, nowMs });
   const outcomes = new MissOutcomes(registered, log);
-  const replicas = new Replicas({ random, ...defined({ maxBytes: options.maxReplicaBytes }) });
+  const replicas = new Replicas({
+    random,
+    ...defined({ maxBytes: options.maxReplicaBytes, maxStaleMs: options.maxStaleMs }),
+  });
 
   // What the controller is told.
   const releases = new Releases(uplink);
@@ -145,14 +149,13 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
 
   // From a miss to a query, and from a frame to what it changes.
   const crowded = () => eviction.hurry();
-  const intake = new Intake({ held, networks, releases, writer, crowded });
   const progress = new AppliedPosition({ networks, times: outcomes.times, uplink });
   const usage = new Usage({ held, uplink, later });
   const replication = new Replication({
     replicas,
     held,
     registered,
-    intake,
+    take: (answers, occasion) => session.take(answers, occasion),
     usage,
     askers: announcer,
     outcomes,
@@ -193,7 +196,7 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
     outcomes,
     progress,
     underlay,
-    intake,
+    crowded,
     replication,
     uplink,
     trust,

@@ -12,6 +12,8 @@ export interface AgentFlags extends IdentityFlags {
   readonly idleMs: number;
   readonly caps: Caps;
   readonly maxReplicaBytes: number;
+  /** Infinity: without a limit. */
+  readonly maxStaleMs: number;
   readonly antiSpoof: boolean;
   readonly underlayFilter: boolean;
   readonly adoptable: Adoptable;

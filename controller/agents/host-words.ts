@@ -162,6 +162,8 @@ const problems: readonly Sentence[] = [
   ...prefixed("network {network}: the kernel does not take all entries: ", entryRefusals),
   "network {network}: its addresses do not fit into the {number} MiB for whole networks, so it is on demand here; " +
     "raise --max-replica-memory, or set the network's knowledge to on-demand",
+  "network {network}: there is no session for longer than --max-stale, so new addresses wait for the controller; see why the agent " +
+    "is not connected",
   ...prefixed("network {network}: ", obstacles),
   ...wrongPorts,
   [hostNotCovered("{any}: {errno}"), hostNotCovered("{errno}")],

@@ -192,7 +192,7 @@ export class MissResolver {
         told.push(timeline);
         continue;
       }
-      const found = known.kind === "local" ? undefined : replicas.lookUp(key);
+      const found = known.kind === "local" ? undefined : replicas.lookUp(key, nowMs);
       // A VM that has just come to this host is in its network's table first.
       if (known.kind === "local" || found?.binding?.local) this.counters.local++;
       else if (found === undefined && known.kind === "absent" && known.forMs < quietMs(known.times))

@@ -3,6 +3,7 @@
 import type { Logger } from "pino";
 import { defined } from "../../common/defined.ts";
 import {
+  type Answer,
   addressOf,
   type BindingKey,
   defaultVtepPort,
@@ -18,13 +19,13 @@ import type { Releases } from "../controller-link/releases.ts";
 import type { Uplink } from "../controller-link/uplink.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import type { MissResolver } from "../misses/resolver.ts";
-import type { EntryWriter } from "../networks/entry-writer.ts";
+import type { EntryWriter, Programmed } from "../networks/entry-writer.ts";
 import type { HostNetworks } from "../networks/host-networks.ts";
 import type { RegisteredNetworks } from "../networks/registered-networks.ts";
 import type { Entry } from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
+import type { Occasion } from "../tables/held-network.ts";
 import type { AppliedPosition } from "./applied-position.ts";
-import type { Intake } from "./intake.ts";
 import type { MissOutcomes } from "./miss-outcomes.ts";
 import type { Replication } from "./replication.ts";
 
@@ -53,8 +54,9 @@ export interface FrameHandlerDependencies {
   readonly networks: HostNetworks;
   readonly resolver: MissResolver;
   readonly releases: Releases;
-  readonly writer: Pick<EntryWriter, "announce">;
-  readonly intake: Intake;
+  readonly writer: Pick<EntryWriter, "announce" | "take">;
+  /** The limit of addresses is near. */
+  readonly crowded: () => void;
   /** Absent without `--underlay-filter`. */
   readonly underlay: SenderFilter | undefined;
   readonly replication: Replication;
@@ -149,14 +151,14 @@ export class FrameHandler implements LinkHandlers {
 
   /** A seed may answer a pending query: it ends the query as an answer does. */
   onAnswers(frame: Frame<"answers"> | Frame<"seed">): void {
-    const { registered, resolver, releases, intake, outcomes, log, nowMs } = this.deps;
+    const { registered, resolver, releases, outcomes, log, nowMs } = this.deps;
     if (frame.type === "answers") {
       releases.confirmed(frame.id);
       this.deps.reporter.answered(frame.id);
     }
     const timelines = resolver.onAnswers(frame.answers);
     const occasion = frame.type === "answers" ? "asked" : "told";
-    outcomes.answered(timelines, frame.answers, nowMs(), intake.take(releases.pass(frame.answers), occasion));
+    outcomes.answered(timelines, frame.answers, nowMs(), this.take(releases.pass(frame.answers), occasion));
     if (frame.type !== "seed") return;
     for (const { key, binding } of frame.answers) {
       const { vni } = key;
@@ -165,13 +167,12 @@ export class FrameHandler implements LinkHandlers {
   }
 
   onChanges(frame: Frame<"changes">): void {
-    const { held, registered, networks, replication, resolver, releases, intake, outcomes, progress, log, nowMs } =
-      this.deps;
+    const { held, registered, networks, replication, resolver, releases, outcomes, progress, log, nowMs } = this.deps;
     const timelines = resolver.onAnswers(frame.answers);
     const startMs = nowMs();
     for (const { vni } of frame.networks) if (!registered.has(vni)) held.forgetNetwork(vni);
     // Writes entries of existing devices at once; the set-up below starts from all entries that are held by then.
-    const programmed = intake.take(releases.pass(frame.answers), "told");
+    const programmed = this.take(releases.pass(frame.answers), "told");
     outcomes.answered(timelines, frame.answers, startMs, programmed);
     for (const vni of frame.gone) held.forgetNetwork(vni);
     const remaining = this.remaining(frame);
@@ -210,6 +211,16 @@ export class FrameHandler implements LinkHandlers {
   private takeSenders(frame: Omit<Frame<"senders">, "type">): void {
     const { underlay, networks } = this.deps;
     if (underlay?.take(frame)) networks.guard();
+  }
+
+  /** Answers from wherever they come: into memory and kernel, with what follows for guests, interest and limits. */
+  take(answers: readonly Answer[], occasion: Occasion): Promise<Programmed> {
+    const { held, networks, releases, writer, crowded } = this.deps;
+    const { released, guestsIn, programmed } = writer.take(answers, occasion);
+    if (guestsIn.length > 0) networks.guestsMayHaveChanged(guestsIn);
+    releases.release(released);
+    if (held.isCrowded()) crowded();
+    return programmed;
   }
 
   /** VNIs of this host after the change. */

@@ -8,12 +8,12 @@ import type { Frame } from "../controller-link/frame-assembly.ts";
 import type { Uplink } from "../controller-link/uplink.ts";
 import type { Askers } from "../misses/resolver.ts";
 import type { Timeline } from "../misses/timeline.ts";
+import type { Programmed } from "../networks/entry-writer.ts";
 import type { RegisteredNetworks } from "../networks/registered-networks.ts";
 import type { HeldAnswers } from "../tables/held.ts";
-import type { HeldFact } from "../tables/held-network.ts";
+import type { HeldFact, Occasion } from "../tables/held-network.ts";
 import type { Replicas } from "../tables/replicas.ts";
 import type { AppliedPosition } from "./applied-position.ts";
-import type { Intake } from "./intake.ts";
 import type { MissOutcomes } from "./miss-outcomes.ts";
 import type { Usage } from "./usage.ts";
 
@@ -21,7 +21,8 @@ export interface ReplicationDependencies {
   readonly replicas: Replicas;
   readonly held: HeldAnswers;
   readonly registered: Pick<RegisteredNetworks, "nameOf">;
-  readonly intake: Intake;
+  /** As the answers of frames. */
+  readonly take: (answers: readonly Answer[], occasion: Occasion) => Promise<Programmed>;
   readonly usage: Usage;
   /** Absent with `--announce off`. */
   readonly askers: Pick<Askers, "isAwaited"> | undefined;
@@ -49,13 +50,21 @@ export class Replication {
 
   /** Problems that an operator should fix. */
   get problems(): string[] {
-    const { registered, replicas } = this.deps;
+    const { registered, replicas, nowMs } = this.deps;
     const mebibytes = Math.floor(replicas.maxBytes / 2 ** 20);
-    return [...this.refused].map(
+    const stale = replicas
+      .stale(nowMs())
+      .map(
+        (vni) =>
+          `network ${registered.nameOf(vni) ?? vni}: there is no session for longer than --max-stale, so new addresses wait for the ` +
+          "controller; see why the agent is not connected",
+      );
+    const refused = [...this.refused].map(
       (vni) =>
         `network ${registered.nameOf(vni) ?? vni}: its addresses do not fit into the ${mebibytes} MiB for whole networks, so it is on ` +
         "demand here; raise --max-replica-memory, or set the network's knowledge to on-demand",
     );
+    return [...refused, ...stale];
   }
 
   /** What an operator sees of a network. */
@@ -144,14 +153,14 @@ export class Replication {
   onClosed(position: Revision | undefined): void {
     for (const vni of this.prefetched.keys()) this.prefetched.set(vni, undefined);
     this.subscribed.clear();
-    this.deps.replicas.interrupt(position);
+    this.deps.replicas.interrupt(position, this.deps.nowMs());
   }
 
   /** Answers of the tables to misses; nothing is registered for `unknown`. */
   answerHere(answers: readonly Answer[], misses: readonly Timeline[], unknown: readonly Timeline[]): void {
-    const { intake, outcomes, progress, usage, nowMs } = this.deps;
+    const { take, outcomes, progress, usage, nowMs } = this.deps;
     const startMs = nowMs();
-    const programmed = intake.take(answers, "asked");
+    const programmed = take(answers, "asked");
     progress.follow(programmed);
     usage.note(answers.map(({ key }) => key));
     outcomes.answeredHere(misses, unknown, answers, startMs, programmed);
@@ -229,8 +238,8 @@ export class Replication {
 
   private async put(answers: readonly Answer[]): Promise<void> {
     if (answers.length === 0) return;
-    const { intake, progress, usage } = this.deps;
-    const programmed = intake.take(answers, "told");
+    const { take, progress, usage } = this.deps;
+    const programmed = take(answers, "told");
     progress.follow(programmed);
     usage.note(answers.map(({ key }) => key));
     await programmed;
@@ -249,8 +258,8 @@ export class Replication {
 
   private change(answers: readonly Answer[]): void {
     if (answers.length === 0) return;
-    const { intake, progress } = this.deps;
-    progress.follow(intake.take(answers, "told"));
+    const { take, progress } = this.deps;
+    progress.follow(take(answers, "told"));
   }
 }
 

@@ -44,7 +44,8 @@ interface Columns {
   readonly seed: number;
 }
 
-type KeyWords = [number, number, number, number];
+/** Unsigned, as rows are. */
+type KeyWords = Uint32Array;
 
 const newRows = (rows: number): Uint32Array => new Uint32Array(new SharedArrayBuffer(rows * wordsPerRow * 4));
 const newSlots = (rows: number): Uint32Array => new Uint32Array(new SharedArrayBuffer(Math.ceil(rows / maxLoad) * 4));
@@ -53,7 +54,7 @@ export class ReplicaTable {
   private rows = newRows(minRows);
   private slots = newSlots(minRows);
   private count = 0;
-  private readonly key: KeyWords = [0, 0, 0, 0];
+  private readonly key: KeyWords = new Uint32Array(keyWords);
 
   /** @param seed random, so that no tenant can choose addresses that are all in one slot */
   constructor(
@@ -138,15 +139,12 @@ export class ReplicaTable {
 
   private wordsOf(key: BindingKey): KeyWords {
     if (key.kind === "ip") {
-      ipToWords(key.ip, this.key);
-      return unsigned(this.key);
+      this.key.set(ipToWords(key.ip));
+      return this.key;
     }
     const [high, low] = macToWords(key.mac);
-    this.key[0] = macPrefix;
-    this.key[1] = 0;
-    this.key[2] = high;
-    this.key[3] = low;
-    return unsigned(this.key);
+    this.key.set([macPrefix, 0, high, low]);
+    return this.key;
   }
 
   private keyOf(row: number): BindingKey {
@@ -199,11 +197,6 @@ export class ReplicaTable {
     this.slots = newSlots(Math.max(minRows, Math.ceil(this.count * (1 + 1 / 8))));
     for (let row = 0; row < this.count; row++) insert(this.columns, row);
   }
-}
-
-function unsigned(words: KeyWords): KeyWords {
-  for (let i = 0; i < keyWords; i++) words[i] = (words[i] ?? 0) >>> 0;
-  return words;
 }
 
 /** The slot that a key is in where no other key is. */

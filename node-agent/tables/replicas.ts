@@ -10,8 +10,8 @@ interface Replica {
   next?: ReplicaTable;
   /** The table lacks changes of before the subscription until the base is complete. */
   isBehind: boolean;
-  /** There is no session: the table is as it was at its end. */
-  isAlone: boolean;
+  /** There is no session since then, ms: the table is as it was at its end. */
+  aloneSinceMs?: number;
   /** Up to which the table has all changes, while it is behind. */
   position?: Revision;
 }
@@ -22,18 +22,22 @@ export const defaultReplicaBytes = 256 * 2 ** 20;
 export interface ReplicasOptions {
   /** Of all tables together; default `defaultReplicaBytes`. */
   readonly maxBytes?: number;
+  /** Without a session, a table answers no longer than this, ms; default: without a limit. */
+  readonly maxStaleMs?: number;
   /** In [0, 1). */
   readonly random: () => number;
 }
 
 export class Replicas {
   readonly maxBytes: number;
+  readonly maxStaleMs: number;
   private readonly byVni = new Map<Vni, Replica>();
   private readonly locations = new Locations();
   private readonly random: () => number;
 
-  constructor({ maxBytes = defaultReplicaBytes, random }: ReplicasOptions) {
+  constructor({ maxBytes = defaultReplicaBytes, maxStaleMs = Number.POSITIVE_INFINITY, random }: ReplicasOptions) {
     this.maxBytes = maxBytes;
+    this.maxStaleMs = maxStaleMs;
     this.random = random;
   }
 
@@ -49,10 +53,10 @@ export class Replicas {
    * @returns the position to which the table has all changes, if there is one
    */
   begin(vni: Vni): Revision | undefined {
-    const replica = this.byVni.get(vni) ?? { isBehind: true, isAlone: false };
+    const replica = this.byVni.get(vni) ?? { isBehind: true };
     this.dropNext(replica);
     replica.isBehind = true;
-    replica.isAlone = false;
+    delete replica.aloneSinceMs;
     this.byVni.set(vni, replica);
     return replica.table && replica.position;
   }
@@ -95,12 +99,12 @@ export class Replicas {
   /**
    * The session is over: changes and the rest of a base will not come. @param position to which it has brought tables that followed it
    */
-  interrupt(position: Revision | undefined): void {
+  interrupt(position: Revision | undefined, nowMs: number): void {
     for (const replica of this.byVni.values()) {
       this.dropNext(replica);
       if (!replica.isBehind && position !== undefined) replica.position = position;
       replica.isBehind = true;
-      replica.isAlone = true;
+      replica.aloneSinceMs ??= nowMs;
     }
   }
 
@@ -131,10 +135,18 @@ export class Replicas {
    * What a miss is answered with. @returns null: nothing is registered under the key; undefined: the controller has to be asked. Without
    * a session, what was registered at its end: nothing new can be known then
    */
-  lookUp(key: BindingKey): Answer | null | undefined {
-    const replica = this.byVni.get(key.vni);
-    if (!replica?.table || (replica.isBehind && !replica.isAlone)) return undefined;
-    return replica.table.find(key) ?? (replica.isAlone ? undefined : null);
+  lookUp(key: BindingKey, nowMs: number): Answer | null | undefined {
+    const { table, isBehind, aloneSinceMs } = this.byVni.get(key.vni) ?? {};
+    if (!table) return undefined;
+    if (!isBehind) return table.find(key) ?? null;
+    return aloneSinceMs === undefined || nowMs - aloneSinceMs > this.maxStaleMs ? undefined : table.find(key);
+  }
+
+  /** Networks whose tables do not answer any more, because there is no session for too long. */
+  stale(nowMs: number): Vni[] {
+    const isStale = ({ table, aloneSinceMs = nowMs }: Replica): boolean =>
+      table !== undefined && nowMs - aloneSinceMs > this.maxStaleMs;
+    return [...this.byVni].flatMap(([vni, replica]) => (isStale(replica) ? vni : []));
   }
 
   /** What is registered, as far as it is known here. */

@@ -70,6 +70,22 @@ function interfaceOf(n: number): Answer[] {
   return keys.map((key) => ({ key, revision: rev(n + 1), binding }));
 }
 
+test("finds and forgets as many keys as come and go, in the place of the first", () => {
+  const table = new ReplicaTable(blue, new Locations(), 7);
+  const [kept] = interfaceOf(0);
+  if (!kept) throw new Error("an interface has keys");
+  table.take(kept);
+  const { bytes } = table;
+  for (let n = 1; n < 2_000; n++) {
+    for (const answer of interfaceOf(n)) table.take(answer);
+    for (const answer of interfaceOf(n)) expect(table.find(answer.key)).toEqual(answer);
+    for (const { key } of interfaceOf(n).reverse()) table.take({ key, revision: rev(1), binding: null });
+    for (const { key } of interfaceOf(n)) expect(table.find(key)).toBeUndefined();
+  }
+  expect([table.size, table.bytes]).toEqual([1, bytes]);
+  expect(table.find(kept.key)).toEqual(kept);
+});
+
 describe("memory", () => {
   test("is 40 bytes a key at most, and 128 an interface with both families", () => {
     const table = new ReplicaTable(blue, new Locations(), 7);
@@ -108,7 +124,7 @@ describe("memory", () => {
     const whole = { isWhole: true, end: true };
     replicas.begin(blue);
     expect(replicas.takeBase(blue, answers, whole)).toBe(true);
-    replicas.interrupt(undefined);
+    replicas.interrupt(undefined, 0);
     replicas.begin(blue);
     expect(replicas.takeBase(blue, answers.slice(0, 900), { ...whole, end: false })).toBe(true);
     expect(replicas.has(blue)).toBe(false);
@@ -124,25 +140,43 @@ describe("a miss", () => {
 
   test("is answered by a complete table, also that nothing is registered", () => {
     const replicas = new Replicas({ random: () => 0.5 });
-    expect(replicas.lookUp(first.key)).toBeUndefined();
+    expect(replicas.lookUp(first.key, 0)).toBeUndefined();
     replicas.begin(blue);
     replicas.takeBase(blue, [first], { isWhole: true, end: false });
-    expect(replicas.lookUp(first.key)).toBeUndefined();
+    expect(replicas.lookUp(first.key, 0)).toBeUndefined();
     replicas.takeBase(blue, [], { isWhole: true, end: true });
-    expect(replicas.lookUp(first.key)).toEqual(first);
-    expect(replicas.lookUp(absent.key)).toBeNull();
+    expect(replicas.lookUp(first.key, 0)).toEqual(first);
+    expect(replicas.lookUp(absent.key, 0)).toBeNull();
   });
 
   test("is answered without a session from what was registered, until a new one has begun", () => {
     const replicas = new Replicas({ random: () => 0.5 });
     replicas.begin(blue);
     replicas.takeBase(blue, [first], { isWhole: true, end: true });
-    replicas.interrupt(rev(5));
-    expect(replicas.lookUp(first.key)).toEqual(first);
-    expect(replicas.lookUp(absent.key)).toBeUndefined();
+    replicas.interrupt(rev(5), 0);
+    expect(replicas.lookUp(first.key, 0)).toEqual(first);
+    expect(replicas.lookUp(absent.key, 0)).toBeUndefined();
     expect(replicas.begin(blue)).toBe(5);
-    expect(replicas.lookUp(first.key)).toBeUndefined();
+    expect(replicas.lookUp(first.key, 0)).toBeUndefined();
     replicas.takeBase(blue, [], { isWhole: false, end: true });
-    expect(replicas.lookUp(first.key)).toEqual(first);
+    expect(replicas.lookUp(first.key, 0)).toEqual(first);
+  });
+
+  test("is not answered by a table that is without a session for too long", () => {
+    const replicas = new Replicas({ random: () => 0.5, maxStaleMs: 1_000 });
+    replicas.begin(blue);
+    replicas.takeBase(blue, [first], { isWhole: true, end: true });
+    expect(replicas.lookUp(first.key, 9_999)).toEqual(first);
+    replicas.interrupt(rev(5), 10_000);
+    // A further attempt that fails is not a session.
+    replicas.interrupt(rev(5), 10_900);
+    expect(replicas.lookUp(first.key, 11_000)).toEqual(first);
+    expect(replicas.stale(11_000)).toEqual([]);
+    expect(replicas.lookUp(first.key, 11_001)).toBeUndefined();
+    expect(replicas.stale(11_001)).toEqual([blue]);
+    replicas.begin(blue);
+    replicas.takeBase(blue, [], { isWhole: false, end: true });
+    expect(replicas.lookUp(first.key, 20_000)).toEqual(first);
+    expect(replicas.stale(20_000)).toEqual([]);
   });
 });

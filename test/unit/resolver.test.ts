@@ -67,7 +67,7 @@ describe("the resolver", () => {
     };
     resolver = new MissResolver({
       held,
-      replicas: { lookUp: (each) => replica(each) },
+      replicas: { lookUp: (each, atMs) => replica(each, atMs) },
       answerHere: (answers, misses, unknown) => void here.push({ answers, misses, unknown }),
       askers: {
         missed: (on, address) => void missed.push(`${on} ${address}`),
@@ -191,6 +191,35 @@ describe("the resolver", () => {
     resolver.onMiss({ ...miss, ip: ip("10.20.1.3") });
     readingDone();
     expect(listened).toEqual([100, 200, 100, 100]);
+  });
+
+  test("a network in memory answers before the controller is asked, also that an address is not registered", () => {
+    const other = { ...miss, ip: ip("10.20.1.2") };
+    replica = (each) => (each.kind === "ip" && each.ip === miss.ip ? found : null);
+    askers.set(miss.ip, { mac: mac("52:54:00:00:00:aa"), ip: ip("10.20.1.9") });
+    // Later than the controller's last word.
+    answer(unknown);
+    resolver.onMiss(miss);
+    resolver.onMiss(other);
+    readingDone();
+    expect(asked).toEqual([]);
+    expect(here.flatMap(({ answers }) => answers)).toEqual([found]);
+    expect(here.flatMap(({ misses }) => misses)).toEqual([{ miss, missedMs: 1_000 }]);
+    expect(here.flatMap(({ unknown: none }) => none)).toEqual([{ miss: other, missedMs: 1_000 }]);
+    expect(located).toHaveLength(1);
+    expect(resolver.counters).toMatchObject({ missed: 2, here: 1, unregistered: 1, asked: 0, quiet: 0 });
+    expect(resolver.unanswered()).toEqual([]);
+  });
+
+  test("of a network in memory, this host's own VMs are local, and cached entries are written again", () => {
+    replica = () => ({ ...found, binding: found.binding && { ...found.binding, local: true } });
+    resolver.onMiss(miss);
+    replica = () => null;
+    answer(found);
+    resolver.onMiss(miss);
+    readingDone();
+    expect(resolver.counters).toMatchObject({ local: 1, reasserted: 1, unregistered: 0 });
+    expect(here).toEqual([]);
   });
 
   test("an unknown address that is missed again is counted as quiet", () => {

@@ -34,8 +34,9 @@ export const parts: readonly Part[] = [
         "entry-reconciler",
         "eviction",
         "resolver",
+        "replication",
       ),
-      ...property("ageing", "held", "comparison", "bounded-memory"),
+      ...property("ageing", "held", "comparison", "bounded-memory", "replica-table"),
     ],
   },
   {

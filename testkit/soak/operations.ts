@@ -1,5 +1,6 @@
 // The operations of a soak: everyday work of operators and guests, and occasional faults. Each leaves the lab healed.
 import { randomInt } from "node:crypto";
+import { knowledgeModes } from "../../schema/plain/index.ts";
 import { ipsOf, type Scene } from "../fault/scene.ts";
 import { Namespace } from "../lab/namespace.ts";
 import { pause } from "../lab/wait.ts";
@@ -74,6 +75,11 @@ const inventory: readonly Operation[] = [
       const ips = Array.from({ length: 30 }, () => ipsOf(oneOf(numbers))[0]);
       await scene.ask(scene.guest(oneOf([0, 1, 2] as const)), ips);
     },
+  },
+  {
+    name: "the network's knowledge changed",
+    weight: 3,
+    act: ({ scene }) => scene.call("PATCH", "/v1/networks/blue", { knowledge: oneOf(knowledgeModes) }).then(() => {}),
   },
   {
     name: "requests for unregistered addresses",
