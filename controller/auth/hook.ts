@@ -83,7 +83,7 @@ export async function registerFrontDoor(
   app.addHook("onRequest", (request, _reply, done) => {
     if (!request.ws) return done();
     void turns.take().then(() => {
-      // Nothing would hear any more that it is closed.
+      // Of one that is closed by now nothing is left to do.
       if (!request.raw.socket.destroyed) done();
     });
   });
