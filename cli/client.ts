@@ -41,7 +41,11 @@ export class Client {
       },
     };
     const text = await this.read(method, path, asked, once === true || method === "GET");
-    return (text === "" ? undefined : JSON.parse(text)) as Body;
+    try {
+      return (text === "" ? undefined : JSON.parse(text)) as Body;
+    } catch {
+      throw this.refused(200, text);
+    }
   }
 
   /** Every item of a list, page after page. @throws CliError */
@@ -65,7 +69,7 @@ export class Client {
     try {
       yield* readLines(await this.open(method, path, call));
     } catch (error) {
-      throw this.unreachable(error);
+      throw await this.unreachable(error);
     }
   }
 
@@ -81,14 +85,15 @@ export class Client {
     return token === undefined ? {} : { authorization: `Bearer ${token}` };
   }
 
-  unreachable(error: unknown): CliError {
+  async unreachable(error: unknown): Promise<CliError> {
     if (error instanceof CliError) return error;
-    const { href } = this.settings.controller;
-    return new CliError(
-      `${href} does not answer: ${reasonOf(error)}\n` +
-        "Is the controller running there? Name another with --controller or NEARMISS_CONTROLLER.",
-      5,
-    );
+    const { explainFailure } = await import("./unreachable.ts");
+    return explainFailure(error, this.settings);
+  }
+
+  /** A refusal, or the answer of another server. */
+  refused(status: number, text: string, headers: IncomingMessage["headers"] = {}): CliError {
+    return errorOf({ status, text, headers, ...this.settings });
   }
 
   private async read(method: string, path: string, call: LinesCall, again: boolean): Promise<string> {
@@ -96,7 +101,7 @@ export class Client {
       return await readText(await this.open(method, path, call));
     } catch (error) {
       if (again && isLost(error)) return this.read(method, path, call, false);
-      throw this.unreachable(error);
+      throw await this.unreachable(error);
     }
   }
 
@@ -111,8 +116,8 @@ export class Client {
       ...defined({ body, ca }),
     });
     const status = response.statusCode ?? 0;
-    if (status >= 200 && status <= 299) return response;
-    throw errorOf(status, await readText(response));
+    if (status >= 200 && status <= 299 && !isPage(response)) return response;
+    throw this.refused(status, await readText(response), response.headers);
   }
 }
 
@@ -121,13 +126,7 @@ function isLost(error: unknown): boolean {
   return error instanceof Error && "code" in error && (error.code === "ECONNRESET" || error.code === "EPIPE");
 }
 
-/** What OpenSSL says of a CA that this machine does not know. */
-const unknownCa = ["SELF_SIGNED_CERT_IN_CHAIN", "UNABLE_TO_VERIFY_LEAF_SIGNATURE", "UNABLE_TO_GET_ISSUER_CERT_LOCALLY"];
-
-/** Where all addresses of a name failed, Node leaves the message empty. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const code = "code" in error ? String(error.code) : "";
-  if (unknownCa.includes(code)) return "its certificate is of an unknown CA: name that with --ca or NEARMISS_CA";
-  return error.message || code;
+/** HTML is no answer of the API: a proxy, or another server. */
+function isPage({ headers }: IncomingMessage): boolean {
+  return headers["content-type"]?.startsWith("text/html") === true;
 }

@@ -1,6 +1,6 @@
 // Sends a change that hosts must confirm, and prints the confirmations.
 import { randomUUID } from "node:crypto";
-import type { Command } from "commander";
+import { type Command, Option } from "../common/commander.ts";
 import type { MoveView, ProgressLine } from "../schema/rest/index.ts";
 import type { Client } from "./client.ts";
 import { type ConnectionOptions, connect } from "./connection.ts";
@@ -8,10 +8,10 @@ import { parseDuration } from "./durations.ts";
 import { CliError } from "./errors.ts";
 import { format, type OutputOptions } from "./output.ts";
 
-type Outcome = Pick<MoveView, "revision" | "confirmed" | "of" | "slowestMs" | "unconfirmed" | "dryRun">;
+type Outcome = Pick<MoveView, "revision" | "confirmed" | "of" | "slowestMs" | "unconfirmed" | "remembered" | "dryRun">;
 
 export interface WaitOptions extends ConnectionOptions, OutputOptions {
-  readonly wait?: boolean;
+  readonly wait?: boolean | "all";
   readonly timeout?: number;
   readonly dryRun?: boolean;
 }
@@ -22,7 +22,12 @@ const defaultTimeoutMs = 10_000;
 
 export function addWaitOptions(command: Command): Command {
   return command
-    .option("--wait", "return when every host that it concerns has confirmed")
+    .addOption(
+      new Option(
+        "--wait [hosts]",
+        "return when every host that it concerns has confirmed; `all`: also disconnected hosts that only have it in memory",
+      ).choices(["all"]),
+    )
     .option("--timeout <time>", "how long to wait, at most 60s (default: 10s)", parseDuration)
     .option("--dry-run", "check everything, change nothing");
 }
@@ -34,7 +39,7 @@ export async function* withProgress<Answer extends Outcome>(
   options: WaitOptions,
   describe: (answer: Answer) => string,
 ): AsyncGenerator<string> {
-  const lines = sent<Answer>(connect(options), path, body, options);
+  const lines = sent<Answer>(await connect(options), path, body, options);
   for (;;) {
     const { done, value } = await lines.next();
     if (!done) {
@@ -82,11 +87,14 @@ function describeProgress(line: ProgressLine): string {
 }
 
 /** The progress, and the missing hosts. */
-function describeOutcome({ revision, confirmed, of, slowestMs, unconfirmed, dryRun }: Outcome): string {
+function describeOutcome({ revision, confirmed, of, slowestMs, unconfirmed, remembered, dryRun }: Outcome): string {
   if (dryRun) return `a dry run: ${hostsText(of)} would have to confirm\n`;
   const slowest = slowestMs === null ? "" : `, slowest ${slowestMs} ms`;
   const missing = unconfirmed.map(({ host, why }) => `  ${host} has not: ${why}\n`);
-  return `revision ${revision}: ${confirmed} of ${hostsText(of)} confirmed${slowest}\n${missing.join("")}`;
+  const memory = (remembered ?? []).map(
+    (host) => `  ${host} is disconnected and has the former place in memory: a new conversation there would go to it\n`,
+  );
+  return `revision ${revision}: ${confirmed} of ${hostsText(of)} confirmed${slowest}\n${[...missing, ...memory].join("")}`;
 }
 
 function hostsText(count: number): string {

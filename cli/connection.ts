@@ -1,8 +1,8 @@
 // The flags that every command has which asks a controller.
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "../common/commander.ts";
 import { defined } from "../common/defined.ts";
-import { Client } from "./client.ts";
-import { type ConnectionOptions, defaultController, findUrl, readSettings } from "./settings.ts";
+import type { Client } from "./client.ts";
+import { type ConnectionOptions, defaultController, findUrl } from "./settings.ts";
 
 export type { ConnectionOptions } from "./settings.ts";
 
@@ -28,18 +28,20 @@ export function addConnectionOptions(command: Command): Command {
 }
 
 /** @throws CliError if a file named by the flags cannot be read */
-export function connect(options: ConnectionOptions): Client {
-  return new Client(readSettings(options));
+export async function connect(options: ConnectionOptions): Promise<Client> {
+  const { readSettings } = await import("./settings.ts");
+  const { Client } = await import("./client.ts");
+  return new Client(await readSettings(options));
 }
 
 /** One request. @returns the parsed answer, undefined where it is empty @throws CliError saying what to do */
-export function callController<Body>(
+export async function callController<Body>(
   options: ConnectionOptions,
   method: string,
   path: string,
   body?: unknown,
 ): Promise<Body> {
-  return connect(options).call(method, path, defined({ body }));
+  return (await connect(options)).call(method, path, defined({ body }));
 }
 
 function parseUrl(text: string): URL {

@@ -6,6 +6,7 @@ import {
   problemTypes,
   problemUri,
 } from "../schema/plain/index.ts";
+import { plainDetail, typedFault } from "./typed-fields.ts";
 
 /** 1 error, 2 usage, 3 not found, 4 conflict, 5 unreachable. */
 export type FailureStatus = 1 | 2 | 3 | 4 | 5;
@@ -21,22 +22,55 @@ export class CliError extends Error {
   }
 }
 
+export interface Answer {
+  readonly status: number;
+  readonly text: string;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly controller: URL;
+  /** Where the token is from that was sent; absent: none was. */
+  readonly tokenFrom?: string;
+}
+
 /** What a refusal by the controller means to the person at the terminal. */
-export function errorOf(status: number, text: string): CliError {
+export function errorOf(answer: Answer): CliError {
+  const { status, text, tokenFrom } = answer;
   const problem = findProblem(text);
-  if (!problem) return new CliError(`status ${status}: the server that answered is not a nearmiss controller`, 1);
-  const { type, detail, errors = [] } = problem;
-  // Short lists of faults are in the detail already.
-  const faults = errors.filter((fault) => !detail.includes(fault.detail)).map((f) => `  ${placeOf(f)} ${f.detail}`);
-  const cure = cures[type.slice(problemPrefix.length) as ProblemType];
-  return new CliError([detail, ...faults, ...(cure === undefined ? [] : [cure])].join("\n"), statusOf(status, errors));
+  if (!problem) return new CliError(strangerText(answer), 5);
+  const { detail, errors = [] } = problem;
+  const type = problem.type.slice(problemPrefix.length) as ProblemType;
+  // The form of a request is described by its faults alone, an import by a sentence and its faults.
+  const isForm = type === "invalid-input" && errors.length > 0;
+  const faults = errors.map((fault) => `${isForm ? "" : "  "}${typedFault(fault)}`);
+  const shown = [...(isForm ? [] : [plainDetail(detail)]), ...faults];
+  const cure = type === "unauthenticated" ? tokenCure(tokenFrom) : cures[type];
+  return new CliError([...shown, ...(cure === undefined ? [] : [cure])].join("\n"), statusOf(status, errors));
+}
+
+function tokenCure(tokenFrom: string | undefined): string {
+  return tokenFrom === undefined
+    ? "Name the file of a token with --token-file or NEARMISS_TOKEN_FILE."
+    : `The token is from ${tokenFrom}. \`nearmiss config\` shows all settings.`;
+}
+
+/** What answered is no controller: a proxy in between, or another server. */
+function strangerText({ status, headers, controller }: Answer): string {
+  const { server, via, location } = headers;
+  const who = [via && `via ${via}`, server && `server ${server}`].filter(Boolean).join(", ");
+  const what = `what answers at ${controller.origin} is not a nearmiss controller: status ${status}${who === "" ? "" : ` (${who})`}`;
+  if (status === 407) return `${what}\nA proxy in between requires authentication: reach the controller without it.`;
+  if (status === 502 || status === 503 || status === 504) {
+    return `${what}\nIt seems to be a proxy that cannot reach the controller: check the controller, and the proxy's log.`;
+  }
+  if (status >= 300 && status <= 399 && location !== undefined) {
+    return `${what}\nIt redirects to ${location}, which was not followed: name the controller's own address with --controller.`;
+  }
+  return `${what}\nCheck the address (\`nearmiss config\`), and whether a proxy is in between.`;
 }
 
 const problemPrefix = problemUri("" as ProblemType);
 
 /** What to do next, where the controller cannot say it in terms of commands. */
 const cures: Partial<Record<ProblemType, string>> = {
-  unauthenticated: "Name the file of a token with --token-file or NEARMISS_TOKEN_FILE.",
   forbidden: "An admin can create a token that allows it: `nearmiss token create`.",
   "not-found": "`list` shows the names.",
   "name-taken": "Use `update` to change it.",
@@ -53,10 +87,6 @@ function findProblem(text: string): ProblemDetails | undefined {
   } catch {
     return undefined;
   }
-}
-
-function placeOf({ line, pointer, in: place }: ProblemFault): string {
-  return [line === undefined ? "" : `line ${line}:`, place ?? "", pointer].filter(Boolean).join(" ");
 }
 
 const conflicts = Object.entries(problemTypes)

@@ -4,7 +4,7 @@ import { defined } from "../common/defined.ts";
 import type { BookmarkCloudEvent, CloudEvent, OperationalCloudEvent } from "../schema/events/index.ts";
 import { eventCloseCodes, eventsPath } from "../schema/plain/index.ts";
 import type { Client, Query } from "./client.ts";
-import { CliError, errorOf } from "./errors.ts";
+import { CliError } from "./errors.ts";
 
 /** A change, an operational event, or a bookmark. */
 export type StreamEvent = CloudEvent | OperationalCloudEvent | BookmarkCloudEvent;
@@ -38,7 +38,7 @@ export async function* followEvents(client: Client, options: FollowOptions): Asy
         yield event;
       }
     } catch (error) {
-      if (isFirst || (error instanceof CliError && error.status !== 5)) throw client.unreachable(error);
+      if (isFirst || (error instanceof CliError && error.status !== 5)) throw await client.unreachable(error);
     } finally {
       connection.close();
     }
@@ -71,7 +71,7 @@ function openEvents(client: Client, query: Query) {
       text += part;
     });
     response.on("end", () => {
-      refusal = errorOf(response.statusCode ?? 0, text);
+      refusal = client.refused(response.statusCode ?? 0, text, response.headers);
       socket.terminate();
     });
   });

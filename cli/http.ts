@@ -1,6 +1,5 @@
 // Requests over HTTP or HTTPS with a CA of the operator's choosing, which `fetch` does not take.
-import { type IncomingMessage, request as requestHttp } from "node:http";
-import { request as requestHttps } from "node:https";
+import type { IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
 import { defined } from "../common/defined.ts";
 
@@ -14,14 +13,23 @@ export interface HttpCall {
   readonly timeoutMs: number;
 }
 
+class SilentError extends Error {
+  readonly code = "SILENT";
+  constructor(timeoutMs: number) {
+    super(`no data was received for ${timeoutMs / 1_000} s`);
+  }
+}
+
 /** Every status is an answer; the caller reads its body. @throws Error if there is no answer */
 export function openHttp(url: URL, { method, headers, body, ca, timeoutMs }: HttpCall): Promise<IncomingMessage> {
-  const request = url.protocol === "https:" ? requestHttps : requestHttp;
+  // Not imported: the names of an import are read at once, and those of node:http load an HTTP client of their own, which
+  // takes longer than the request.
+  const { request } = process.getBuiltinModule(url.protocol === "https:" ? "node:https" : "node:http");
   const length = typeof body === "string" ? { "content-length": Buffer.byteLength(body) } : {};
   return new Promise((resolve, reject) => {
     const options = { method, headers: { ...headers, ...length }, agent: false, ...defined({ ca }) };
     const call = request(url, options, resolve);
-    call.setTimeout(timeoutMs, () => call.destroy(new Error(`no data was received for ${timeoutMs / 1_000} s`)));
+    call.setTimeout(timeoutMs, () => call.destroy(new SilentError(timeoutMs)));
     call.on("error", reject);
     if (typeof body !== "object") return void call.end(body);
     body.on("error", (error) => call.destroy(error));

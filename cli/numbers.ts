@@ -1,5 +1,5 @@
 // Numbers as people write them on a command line.
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError } from "../common/commander.ts";
 
 /** 0 … 999999999999999. @throws InvalidArgumentError */
 export function parseCount(text: string): number {

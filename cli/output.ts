@@ -1,6 +1,7 @@
 // Output of commands: tables for people, JSON and YAML for programs, errors on standard error.
-import { type Command, Option } from "commander";
+
 import picocolors from "picocolors";
+import { type Command, Option } from "../common/commander.ts";
 import { CliError } from "./errors.ts";
 
 /** What people read is called a table or a text. */

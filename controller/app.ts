@@ -174,6 +174,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     connections,
     credentials: {
       findToken: (token) => tokens.find(token),
+      expiredAt: (token) => tokens.expiredAt(token),
       findCertified: options.findCertified ?? ((socket) => certification?.certificates.findCertified(socket)),
       insecure: options.insecure,
     },

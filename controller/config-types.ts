@@ -9,6 +9,8 @@ export interface TlsConfig {
   readonly certificateLifetimeMs: number;
   /** For how long an expired certificate of a host still renews. */
   readonly graceMs: number;
+  /** Makes a CA where there is none, also if hosts have certificates of another. */
+  readonly newCa?: boolean;
 }
 
 export interface ControllerConfig {

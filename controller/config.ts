@@ -1,6 +1,6 @@
 // The flags of `nearmiss controller`. What runs loads only when it runs.
 import { isIP } from "node:net";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "../common/commander.ts";
 import { defined } from "../common/defined.ts";
 import { dayMs, findDurationMs } from "../common/duration.ts";
 import { defaultDoorLimits } from "./auth/front-door.ts";
@@ -119,6 +119,7 @@ export function addControllerCommand(program: Command): void {
         .argParser(parseLifetime)
         .default(30 * dayMs, "30d"),
     )
+    .option("--new-ca", "make a CA where the old one is lost: each host that has a certificate needs a new join token")
     .addOption(
       new Option("--log-level <level>", "minimum level of log lines (JSON, on standard error)")
         .choices(logLevels)
@@ -128,17 +129,16 @@ export function addControllerCommand(program: Command): void {
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
     .action(
       async (
-        { tls: mode, tlsCert, tlsKey, tlsCa, name, certLifetime, certGrace, ...rest }: Flags,
+        { tls: mode, tlsCert, tlsKey, tlsCa, name, certLifetime, certGrace, newCa, ...rest }: Flags,
         command: Command,
       ) => {
         const tls = findTls({ mode, cert: tlsCert, key: tlsKey, ca: tlsCa }, (problem) =>
           command.error(`error: ${problem}`),
         );
+        if (newCa && !tls) command.error("error: --new-ca goes with --tls self or --tls-cert");
         const { runController } = await import("./main.ts");
-        await runController({
-          ...rest,
-          ...(tls ? { tls: { ...tls, names: name, certificateLifetimeMs: certLifetime, graceMs: certGrace } } : {}),
-        });
+        const common = { names: name, certificateLifetimeMs: certLifetime, graceMs: certGrace, newCa: newCa === true };
+        await runController({ ...rest, ...(tls ? { tls: { ...tls, ...common } } : {}) });
       },
     );
 }
@@ -148,6 +148,7 @@ type Flags = Omit<ControllerConfig, "tls"> & {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly tlsCa?: string;
+  readonly newCa?: true;
   readonly name: readonly string[];
   readonly certLifetime: number;
   readonly certGrace: number;

@@ -5,10 +5,15 @@ import { StoreOpenError } from "./store/store.ts";
 
 const groupAndOthers = 0o077;
 
-/** Files that are not there are not checked. @throws StoreOpenError naming the command that corrects it */
-export function checkModes(files: readonly string[]): void {
+/**
+ * Files that are not there are not checked.
+ * @param beforeAdvice throws for files of another program, whose modes are none of ours
+ * @throws StoreOpenError naming the command that corrects it
+ */
+export function checkModes(files: readonly string[], beforeAdvice: () => void): void {
   const open = files.filter((file) => ((statSync(file, { throwIfNoEntry: false })?.mode ?? 0) & groupAndOthers) !== 0);
   if (open.length === 0) return;
+  beforeAdvice();
   const names = open.map((file) => `'${file.replaceAll("'", "'\\''")}'`).join(" ");
   throw new StoreOpenError(
     `users other than the owner may read or write ${open.join(", ")}, which contains secrets: run \`chmod go= ${names}\`, and consider ` +

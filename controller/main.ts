@@ -1,5 +1,6 @@
 // The controller as a process: opens the store, listens, logs to standard error, stops in two stages.
 import type { AddressInfo } from "node:net";
+import { dirname } from "node:path";
 import closeWithGrace from "close-with-grace";
 import { type Logger, pino } from "pino";
 import { defined } from "../common/defined.ts";
@@ -11,7 +12,9 @@ import { checkModes, refusePlanted } from "./file-modes.ts";
 import { listenWide } from "./listen.ts";
 import { formatListen, isLoopback } from "./listen-address.ts";
 import { PkiError } from "./pki/authorities.ts";
-import { openTls, pkiDirectory } from "./pki/open-tls.ts";
+import { pkiDirectory } from "./pki/authority-files.ts";
+import { openTls } from "./pki/open-tls.ts";
+import { refuseForeign, refuseNoFile } from "./store/sqlite/foreign.ts";
 import { openSqliteStore } from "./store/sqlite/sqlite-store.ts";
 import { StoreBrokenError, StoreOpenError } from "./store/store.ts";
 
@@ -38,10 +41,12 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
   process.umask(0o077);
   const secrets = [config.db, `${config.db}-wal`, firstTokenFile(config.db), pkiDirectory(config.db)];
   refusePlanted(config.db, [...secrets, ...[".lock", "-journal", "-shm"].map((ending) => `${config.db}${ending}`)]);
-  checkModes(secrets);
+  refuseNoFile(config.db);
+  checkModes(secrets, () => refuseForeign(config.db));
   const store = openSqliteStore(config.db);
   // The store's lock keeps two controllers from making a CA each.
-  const tls = config.tls && (await openTls({ ...config, tls: config.tls }, log));
+  const tls =
+    config.tls && (await openTls({ ...config, tls: config.tls }, await store.credentials.listCredentials(), log));
   if (config.insecure) {
     log.warn(
       "INSECURE: no tokens, no TLS, hosts register themselves: any client that reaches the port controls the network",
@@ -66,6 +71,8 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
       maxEvents: config.logMaxEvents,
       audit: { maxAgeMs: config.auditMaxAge, maxEntries: config.auditMaxEntries },
     },
+    // Beside the database, where room is expected: a temporary directory is often in memory.
+    uploads: { directory: dirname(config.db) },
     log,
     onFatal: (error) => {
       log.fatal({ err: error }, "the store failed: stopping, so that nothing is guessed");

@@ -25,6 +25,8 @@ export interface AgentOptions extends KernelOptions, GuardOptions {
   /** Entries without traffic for this time are evicted; Infinity: none. */
   readonly idleMs: number;
   readonly caps: Caps;
+  /** Of whole networks in memory, together. */
+  readonly maxReplicaBytes: number;
 }
 
 const clock: Clock = {
@@ -32,6 +34,7 @@ const clock: Clock = {
   random: Math.random,
   turns: new Slices(2, true),
   afterReading: setImmediate,
+  later: (ms, callback) => void setTimeout(callback, ms).unref(),
 };
 
 export class Agent {

@@ -1,6 +1,6 @@
 // The agent's flags.
 import { isIP } from "node:net";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "../common/commander.ts";
 import { dayMs, findDurationMs } from "../common/duration.ts";
 import { AddressError, parseVtep, type VtepAddress } from "../schema/address/index.ts";
 import { findCaHash } from "../schema/agent/index.ts";
@@ -14,6 +14,9 @@ import { addStatusCommand, parseSocketPath } from "./status/command.ts";
 import type { Output } from "./status/command-flags.ts";
 import { socketDirectory } from "./status/socket-path.ts";
 import { defaultCaps, defaultIdleMs } from "./tables/ageing.ts";
+import { defaultReplicaBytes } from "./tables/replicas.ts";
+
+const mebibyte = 2 ** 20;
 
 type GivenFlags = IdentityFlags &
   Pick<AgentFlags, "antiSpoof" | "underlayFilter" | "logLevel" | "metrics" | "socket"> & {
@@ -21,6 +24,7 @@ type GivenFlags = IdentityFlags &
     readonly idleTimeout: number;
     readonly maxPerNetwork: number;
     readonly maxPerHost: number;
+    readonly maxReplicaMemory: number;
     /** True: without names. */
     readonly adopt?: Adoptable | true;
   };
@@ -92,6 +96,15 @@ export function addAgentCommand(program: Command, output: Output): void {
     )
     .addOption(
       new Option(
+        "--max-replica-memory <MiB>",
+        "maximum memory for networks with knowledge replicate or prefetch, 1 … 16384; 1 MiB has some 25,000 addresses (IPs and MACs), " +
+          "and a network without room is on demand",
+      )
+        .argParser(parseMebibytes)
+        .default(defaultReplicaBytes / mebibyte),
+    )
+    .addOption(
+      new Option(
         "--adopt [devices]",
         "use an existing vxlan device for the network of its VNI, with its bridge, and keep the device when the network " +
           "leaves; the devices with these names (separated by commas), or any",
@@ -123,16 +136,19 @@ export function addAgentCommand(program: Command, output: Output): void {
       "serve metrics for Prometheus at http://ADDRESS:PORT/metrics; a port without an address means 127.0.0.1 (default: none)",
       parseMetricsAddress,
     )
-    .action(async ({ adopt, announce, idleTimeout, maxPerNetwork, maxPerHost, ...flags }: GivenFlags) => {
-      const { runAgent } = await import("./main.ts");
-      await runAgent({
-        ...flags,
-        announce: announce === "on",
-        idleMs: idleTimeout,
-        caps: { perNetwork: maxPerNetwork, perHost: maxPerHost },
-        adoptable: adopt === true ? "all" : (adopt ?? new Set()),
-      });
-    });
+    .action(
+      async ({ adopt, announce, idleTimeout, maxPerNetwork, maxPerHost, maxReplicaMemory, ...flags }: GivenFlags) => {
+        const { runAgent } = await import("./main.ts");
+        await runAgent({
+          ...flags,
+          announce: announce === "on",
+          idleMs: idleTimeout,
+          caps: { perNetwork: maxPerNetwork, perHost: maxPerHost },
+          maxReplicaBytes: maxReplicaMemory * mebibyte,
+          adoptable: adopt === true ? "all" : (adopt ?? new Set()),
+        });
+      },
+    );
   addStatusCommand(agent, output);
 }
 
@@ -204,5 +220,12 @@ export function parseMetricsAddress(text: string): MetricsAddress {
 export function parseCap(text: string): number {
   const count = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
   if (!(count >= 16 && count <= 500_000)) throw new InvalidArgumentError("Write a whole number from 16 to 500000.");
+  return count;
+}
+
+/** @throws InvalidArgumentError outside 1 … 16384 */
+export function parseMebibytes(text: string): number {
+  const count = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(count >= 1 && count <= 16_384)) throw new InvalidArgumentError("Write a whole number of MiB from 1 to 16384.");
   return count;
 }

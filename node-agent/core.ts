@@ -2,7 +2,8 @@
 // itself are timers, and `close` ends them.
 import type { Logger } from "pino";
 import type { Turns } from "../common/cooperative.ts";
-import type { AgentNetwork, VtepAddress } from "../schema/address/index.ts";
+import { defined } from "../common/defined.ts";
+import type { VtepAddress } from "../schema/address/index.ts";
 import { Announcer } from "./announce/announcer.ts";
 import { Crowding, type CrowdingDependencies } from "./announce/crowding.ts";
 import type { Frame } from "./controller-link/frame-assembly.ts";
@@ -18,7 +19,10 @@ import { PortRegister } from "./networks/port-register.ts";
 import { RegisteredNetworks } from "./networks/registered-networks.ts";
 import { AppliedPosition } from "./session/applied-position.ts";
 import { FrameHandler, type SenderFilter } from "./session/frame-handler.ts";
+import { Intake } from "./session/intake.ts";
 import { MissOutcomes } from "./session/miss-outcomes.ts";
+import { Replication } from "./session/replication.ts";
+import { Usage } from "./session/usage.ts";
 import type { Caps } from "./tables/ageing.ts";
 import type { Tables } from "./tables/entry.ts";
 import { HeldAnswers } from "./tables/held.ts";
@@ -44,6 +48,8 @@ export interface Clock {
   readonly turns: Turns;
   /** Runs after all queued misses have been read. */
   afterReading(callback: () => void): void;
+  /** After `ms`, unless the process ends before. */
+  later(ms: number, callback: () => void): void;
 }
 
 /** What guards follow, and report to. */
@@ -73,8 +79,8 @@ export interface CoreOptions<HostGuards extends Guards> {
   readonly kernel: KernelEdges;
   readonly uplink: Uplink;
   readonly clock: Clock;
-  /** Networks to have in memory as a whole; default: none. Nothing uses them yet. */
-  readonly replicates?: (network: AgentNetwork) => boolean;
+  /** Of whole networks in memory, together; default 256 MiB. */
+  readonly maxReplicaBytes?: number;
   openGuards(parts: GuardedParts): HostGuards;
   /** What to check the controller with from now on. */
   trust(frame: Frame<"trust">): void;
@@ -84,16 +90,16 @@ export interface CoreOptions<HostGuards extends Guards> {
 export type Core<HostGuards extends Guards = Guards> = ReturnType<typeof createCore<HostGuards>>;
 
 export function createCore<HostGuards extends Guards>(options: CoreOptions<HostGuards>) {
-  const { host, vtep, idleMs, caps, kernel, uplink, clock, trust, log, replicates = () => false } = options;
+  const { host, vtep, idleMs, caps, kernel, uplink, clock, trust, log } = options;
   const { devices, bridgePorts, tables, misses, guests } = kernel;
-  const { nowMs, random, turns, afterReading } = clock;
+  const { nowMs, random, turns, afterReading, later } = clock;
 
   // What is known.
   const held = new HeldAnswers(caps);
   const registered = new RegisteredNetworks();
   const register = new PortRegister({ held, registered, devices, nowMs });
   const outcomes = new MissOutcomes(registered, log);
-  const replicas = new Replicas();
+  const replicas = new Replicas({ random, ...defined({ maxBytes: options.maxReplicaBytes }) });
 
   // What the controller is told.
   const releases = new Releases(uplink);
@@ -106,7 +112,15 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
   const writer = new EntryWriter({ devices, tables, held, announcer, reporter, log, nowMs });
   const ports = new HostPorts({ devices, bridgePorts, held, log });
   const shared = { held, registered, writer, reporter, log };
-  const around = [...guards.around, register];
+  const around = [
+    ...guards.around,
+    register,
+    {
+      get problems() {
+        return replication.problems;
+      },
+    },
+  ];
   const networks = new HostNetworks({
     ...shared,
     devices,
@@ -117,16 +131,44 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
     around,
     turns,
   });
-  const eviction = new Eviction({ ...shared, tables, releases, uplink, idleMs, nowMs, random });
+  const eviction = new Eviction({
+    ...shared,
+    tables,
+    releases,
+    uplink,
+    keepsIdle: (vni) => replication.isPrefetched(vni),
+    idleMs,
+    nowMs,
+    random,
+  });
   const crowding = new Crowding({ misses, announcer, began: reports.crowding, nowMs });
 
   // From a miss to a query, and from a frame to what it changes.
+  const crowded = () => eviction.hurry();
+  const intake = new Intake({ held, networks, releases, writer, crowded });
+  const progress = new AppliedPosition({ networks, times: outcomes.times, uplink });
+  const usage = new Usage({ held, uplink, later });
+  const replication = new Replication({
+    replicas,
+    held,
+    registered,
+    intake,
+    usage,
+    askers: announcer,
+    outcomes,
+    progress,
+    uplink,
+    turns,
+    nowMs,
+  });
   const resolver = new MissResolver({
     held,
+    replicas,
     askers: announcer,
     uplink,
     reassert: (entries, missed) =>
       void writer.reassert(entries).then((writtenMs) => outcomes.answeredFromMemory(missed, writtenMs)),
+    answerHere: (answers, answered, unknown) => replication.answerHere(answers, answered, unknown),
     overBudget: reports.scanning,
     afterReading,
     nowMs,
@@ -135,7 +177,6 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
   announcer?.on("scanBegan", resolver.refuse);
   announcer?.on("scanned", crowding.onScans);
   announcer?.on("claimed", reports.claimed);
-  const progress = new AppliedPosition({ networks, times: outcomes.times, uplink });
   const { underlay } = guards;
   const identity = {
     host,
@@ -143,7 +184,6 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
     seeding: announcer !== undefined,
     senders: underlay !== undefined,
   };
-  const crowded = () => eviction.hurry();
   const session = new FrameHandler({
     ...shared,
     identity,
@@ -153,9 +193,9 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
     outcomes,
     progress,
     underlay,
-    replication: { replicas, wants: replicates },
+    intake,
+    replication,
     uplink,
-    crowded,
     trust,
     nowMs,
   });
@@ -171,6 +211,7 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
   const parts = {
     held,
     replicas,
+    replication,
     registered,
     register,
     outcomes,

@@ -11,6 +11,7 @@ export interface AgentFlags extends IdentityFlags {
   /** Infinity: never. */
   readonly idleMs: number;
   readonly caps: Caps;
+  readonly maxReplicaBytes: number;
   readonly antiSpoof: boolean;
   readonly underlayFilter: boolean;
   readonly adoptable: Adoptable;

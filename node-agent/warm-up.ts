@@ -25,6 +25,7 @@ const clock: Clock = {
   random: () => 0,
   turns: new Slices(),
   afterReading: (callback) => callback(),
+  later: () => {},
 };
 
 /** Of the newest version. */

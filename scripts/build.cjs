@@ -31,10 +31,16 @@ fs.chmodSync(path.join(dist, "bin", "nearmiss.js"), 0o755);
 fs.copyFileSync(path.join(root, "bin", "nearmiss.sh"), path.join(dist, "bin", "nearmiss"));
 fs.chmodSync(path.join(dist, "bin", "nearmiss"), 0o755);
 runtime.placeForCommand(dist, process.execPath);
-makeOneFile(path.join(dist, "schema", "typebox.js")).catch((error) => {
+makeFiles().catch((error) => {
   process.stderr.write(`${error.stack}\n`);
   process.exit(1);
 });
+
+/** Of packages with many small files, which would take longer to find than to run. */
+async function makeFiles() {
+  await makeOneFile(path.join(dist, "schema", "typebox.js"));
+  await makeOneFile(path.join(dist, "common", "commander.js"));
+}
 
 /** C, which benches compile on the spot. */
 function copySources(folder) {

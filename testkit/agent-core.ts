@@ -27,6 +27,7 @@ export const processClock: Clock = {
   random: () => 0.5,
   turns: new Slices(2, true),
   afterReading: setImmediate,
+  later: (ms, callback) => void setTimeout(callback, ms).unref(),
 };
 
 /** A kernel without anything in it, which takes everything and keeps nothing. */

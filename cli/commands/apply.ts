@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
 import { Readable } from "node:stream";
-import type { Command } from "commander";
+import type { Command } from "../../common/commander.ts";
 import type { Client } from "../client.ts";
 import { connect } from "../connection.ts";
 import { CliError } from "../errors.ts";
@@ -27,7 +27,7 @@ interface ApplyOptions extends FleetOptions {
 /** Exit status of `diff` where there is a difference: none of those that failures have. */
 const differs = 6;
 
-export function addApplyCommands(program: Command): void {
+export function addApplyCommand(program: Command): void {
   addFleetOptions(subcommand(program, "apply", "bring the controller to the state that a file describes"))
     .description(
       "Shows the plan, asks for confirmation, and makes all changes in one revision or none. A second run changes nothing.\n" +
@@ -36,12 +36,14 @@ export function addApplyCommands(program: Command): void {
     .option("-y, --yes", "do not ask")
     .option("--dry-run", "let the controller check the plan, and change nothing")
     .action(action(apply));
+}
 
+export function addDiffCommand(program: Command): void {
   addFleetOptions(subcommand(program, "diff", "show how the controller differs from a file"))
     .description(`Shows what \`nearmiss apply\` would change. Exit status ${differs} if there are differences.`)
     .action(
       action(async (options: FleetOptions) => {
-        const plan = await planOf(connect(options), options);
+        const plan = await planOf(await connect(options), options);
         if (plan.steps.length > 0) process.exitCode = differs;
         return format(options.output, plan, () => describePlan(plan));
       }),
@@ -56,7 +58,7 @@ function addFleetOptions(command: Command): Command {
 
 async function* apply(options: ApplyOptions): AsyncGenerator<string> {
   const { output, yes, dryRun } = options;
-  const client = connect(options);
+  const client = await connect(options);
   const plan = await planOf(client, options);
   const isEmpty = plan.steps.length === 0;
   if (output === "table") yield isEmpty ? `nothing to do: ${describePlan(plan)}` : describePlan(plan);

@@ -1,5 +1,5 @@
 // `nearmiss audit`: who changed what, when and from where.
-import type { Command } from "commander";
+import type { Command } from "../../common/commander.ts";
 import type { AuditView } from "../../schema/rest/index.ts";
 import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";
 import { parseDuration } from "../durations.ts";

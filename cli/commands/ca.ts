@@ -1,5 +1,5 @@
 // `nearmiss ca`: the controller's own CAs, and how one follows another.
-import type { Command } from "commander";
+import type { Command } from "../../common/commander.ts";
 import type { AuthorityView } from "../../schema/rest/index.ts";
 import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";
 import { action, addOutputOption, format, formatTable, type OutputOptions } from "../output.ts";

@@ -1,12 +1,14 @@
 // `nearmiss completion`: scripts for shells, and the hidden `complete` that they ask at each Tab. Commands and flags come
 // from the program itself; names of resources from the controller.
-import tab, { type Command as TabCommand } from "@bomb.sh/tab";
-import { Argument, type Command } from "commander";
+import type Tab from "@bomb.sh/tab";
+import type { Command as TabCommand } from "@bomb.sh/tab";
+import { Argument, type Command } from "../../common/commander.ts";
 import { defined } from "../../common/defined.ts";
-import { bashScript } from "../bash-completion.ts";
-import { Client } from "../client.ts";
+import type { Client } from "../client.ts";
+import { connect } from "../connection.ts";
 import { CliError } from "../errors.ts";
-import { type ConnectionOptions, findUrl, readSettings } from "../settings.ts";
+import { type ConnectionOptions, findUrl } from "../settings.ts";
+import { topWordOf, verbOf } from "../words.ts";
 
 const shells = ["bash", "zsh", "fish"] as const;
 const plurals = { network: "networks", host: "hosts", vm: "vms" } as const;
@@ -31,23 +33,42 @@ export function addCompletionCommand(program: Command): void {
     .description("Prints a script that completes commands, flags and names of networks, hosts and VMs.")
     .addArgument(new Argument("<shell>").choices(shells))
     .addHelpText("after", help)
-    .action((shell: string) => {
-      if (shell === "bash") process.stdout.write(bashScript);
-      else tab.setup("nearmiss", "nearmiss", shell);
+    .action(async (shell: string) => {
+      if (shell === "bash") process.stdout.write((await import("../bash-completion.ts")).bashScript);
+      else (await import("@bomb.sh/tab")).default.setup("nearmiss", "nearmiss", shell);
     });
 
   program
     .command("complete", { hidden: true })
     .allowUnknownOption()
     .argument("[words...]")
-    .action(async (words: readonly string[]) => {
-      describe(program, "", await readNames(words));
+    .action(async (typed: readonly string[]) => {
+      const words = knownWords(program, typed);
+      const { default: tab } = await import("@bomb.sh/tab");
+      describe(tab, program, "", await readNames(words));
       tab.parse([...words]);
     });
 }
 
+/** The words as the program knows them. The last one is still being typed. */
+function knownWords(program: Command, typed: readonly string[]): readonly string[] {
+  const [first = "", second = "", ...rest] = typed;
+  if (typed.length < 2) return typed;
+  const group = topWordOf(first);
+  if (rest.length === 0) return [group, second];
+  const siblings = program.commands.find((command) => command.name() === group)?.commands ?? [];
+  return [
+    group,
+    verbOf(
+      second,
+      siblings.map((each) => each.name()),
+    ),
+    ...rest,
+  ];
+}
+
 /** The commands in the form that the library needs: by all their words. */
-function describe(command: Command, path: string, names: Names): void {
+function describe(tab: typeof Tab, command: Command, path: string, names: Names): void {
   for (const sub of command.createHelp().visibleCommands(command)) {
     const words = path === "" ? sub.name() : `${path} ${sub.name()}`;
     const known = tab.command(words, sub.summary());
@@ -56,7 +77,7 @@ function describe(command: Command, path: string, names: Names): void {
       const values = argument.argChoices ?? namesFor(argumentKind(words, argument.name()), names);
       known.argument(argument.name(), offer(values), argument.variadic);
     }
-    describe(sub, words, names);
+    describe(tab, sub, words, names);
   }
 }
 
@@ -101,7 +122,7 @@ async function readNames(words: readonly string[]): Promise<Names> {
   );
   if (prefix.startsWith("-")) return {};
   try {
-    const client = new Client(readSettings(connectionOf(words)));
+    const client = await connect(connectionOf(words));
     const read = async (kind: Kind) => [kind, await readKind(client, kind, prefix)] as const;
     return Object.fromEntries(await Promise.all([...kinds].map(read)));
   } catch (error) {

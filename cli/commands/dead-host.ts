@@ -1,5 +1,5 @@
 // `nearmiss host down`, `up`, `evacuate`: hosts that are dead, or are to be taken away.
-import type { Command } from "commander";
+import type { Command } from "../../common/commander.ts";
 import type { EvacuationView } from "../../schema/rest/index.ts";
 import { addWaitOptions, type WaitOptions, withProgress } from "../confirmations.ts";
 import { action } from "../output.ts";

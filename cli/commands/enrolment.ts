@@ -1,5 +1,5 @@
 // `nearmiss host add` and `host revoke`: letting hosts in, and putting them out.
-import type { Command } from "commander";
+import type { Command } from "../../common/commander.ts";
 import type { JoinTokenView } from "../../schema/rest/index.ts";
 import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";
 import { parseDuration } from "../durations.ts";

@@ -1,9 +1,7 @@
 // `nearmiss events`: what has changed, and what changes.
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError } from "../../common/commander.ts";
 import { defined } from "../../common/defined.ts";
 import { addConnectionOptions, type ConnectionOptions, connect, connectionHelp } from "../connection.ts";
-import { followEvents } from "../event-stream.ts";
-import { describeEvent } from "../event-text.ts";
 import { action, addOutputOption, formatNext, type OutputOptions, printable } from "../output.ts";
 
 interface EventsOptions extends ConnectionOptions, OutputOptions {
@@ -33,8 +31,10 @@ export function addEventsCommand(program: Command): void {
     .addHelpText("after", connectionHelp)
     .action(
       action(async function* ({ since, follow, network, host, type, output, ...options }: EventsOptions) {
+        const { followEvents } = await import("../event-stream.ts");
+        const { describeEvent } = await import("../event-text.ts");
         const from = since ?? (follow ? undefined : "0");
-        const stream = followEvents(connect(options), {
+        const stream = followEvents(await connect(options), {
           ...defined({ since: from }),
           filters: { network, host, type },
           onLost: (reason) => process.stderr.write(`nearmiss: ${reason}: trying again\n`),

@@ -1,5 +1,5 @@
 // `nearmiss export`: the whole inventory, to be imported or applied again.
-import type { Command } from "commander";
+import type { Command } from "../../common/commander.ts";
 import { addConnectionOptions, type ConnectionOptions, connect, connectionHelp } from "../connection.ts";
 import type { Fields } from "../fleet/fleet.ts";
 import { action, addOutputOption, type OutputOptions } from "../output.ts";
@@ -13,7 +13,7 @@ export function addExportCommand(program: Command): void {
     .addHelpText("after", connectionHelp)
     .action(
       action(async function* ({ output, ...options }: ConnectionOptions & OutputOptions) {
-        const client = connect(options);
+        const client = await connect(options);
         if (output === "json") {
           for await (const line of client.textLines("GET", "/v1/export")) yield `${line}\n`;
           return;

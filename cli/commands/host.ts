@@ -1,5 +1,5 @@
 // `nearmiss host`: the machines that run an agent.
-import type { Command } from "commander";
+import type { Command } from "../../common/commander.ts";
 import { parseCount } from "../numbers.ts";
 import { action } from "../output.ts";
 import { addDeadHostCommands } from "./dead-host.ts";

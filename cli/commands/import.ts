@@ -1,7 +1,7 @@
 // `nearmiss import`: many resources at once, as one revision.
 import { createReadStream, fstatSync, openSync } from "node:fs";
 import type { Readable } from "node:stream";
-import type { Command } from "commander";
+import type { Command } from "../../common/commander.ts";
 import { connect } from "../connection.ts";
 import { CliError } from "../errors.ts";
 import { action, type Cell, formatNext, formatRow } from "../output.ts";
@@ -30,8 +30,8 @@ interface ImportOptions extends CommonOptions {
   readonly quiet?: boolean;
 }
 
-/** A hundred thousand VMs are decided on before the first byte of the answer. */
-export const importTimeoutMs = 300_000;
+/** A million VMs are decided on and stored before the first byte of the answer. */
+export const importTimeoutMs = 3_600_000;
 
 export function addImportCommand(program: Command): void {
   subcommand(program, "import", "create, replace or delete many resources in one revision")
@@ -46,9 +46,11 @@ export function addImportCommand(program: Command): void {
     .action(
       action(async function* (file: string, { dryRun, quiet, output, ...options }: ImportOptions) {
         const { body, bytes } = openInput(file);
-        const progress = progressOf("importing", bytes);
+        const waiting = "sent; the controller decides and stores it";
+        const progress = progressOf({ what: "sending", total: bytes, waiting });
         body.on("data", (chunk: Buffer) => progress.advance(chunk.length));
-        const lines = connect(options).lines<ImportResult | ImportSummary>("POST", "/v1/import", {
+        const client = await connect(options);
+        const lines = client.lines<ImportResult | ImportSummary>("POST", "/v1/import", {
           body,
           query: { dryRun },
           headers: { "content-type": "application/x-ndjson" },

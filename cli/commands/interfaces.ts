@@ -1,6 +1,6 @@
 // A VM's interface as one word on a command line: `network=blue,ip=10.20.1.1,mac=52:54:00:00:00:01,port=tap0`, or with the
 // parent of a nested guest in the place of a port: `network=blue,parent=web/eth0`.
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError } from "../../common/commander.ts";
 
 export const interfaceHelp =
   "a network's name, or network=…,name=…,mac=…,ip=…,port=…,parent=VM/INTERFACE,router (ip may be repeated; ip=none: no address)";

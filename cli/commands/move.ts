@@ -1,5 +1,5 @@
 // `nearmiss vm move`, and the steps of a live migration: `prepare`, `commit`, `abort`.
-import type { Command } from "commander";
+import type { Command } from "../../common/commander.ts";
 import { defined } from "../../common/defined.ts";
 import type { MoveView } from "../../schema/rest/index.ts";
 import { addWaitOptions, type WaitOptions, withProgress } from "../confirmations.ts";

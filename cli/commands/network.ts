@@ -1,5 +1,6 @@
 // `nearmiss network`: overlay segments.
-import type { Command } from "commander";
+import { type Command, Option } from "../../common/commander.ts";
+import { knowledgeModes } from "../../schema/plain/index.ts";
 import type { NetworkView } from "../../schema/rest/index.ts";
 import { parseDuration } from "../durations.ts";
 import { parseCount } from "../numbers.ts";
@@ -15,13 +16,14 @@ export const networks: Resource<NetworkView> = {
   nouns: "networks",
   header: ["NAME", "VNI", "SUBNETS", "MTU", "LABELS"],
   row: ({ name, vni, subnets, mtu, labels }) => [name, String(vni), subnets.join(","), String(mtu), labelText(labels)],
-  fields: ({ vni, subnets, mtu, gateways, reserved, quarantineSeconds }) => [
+  fields: ({ vni, subnets, mtu, gateways, reserved, quarantineSeconds, knowledge }) => [
     ["vni", String(vni)],
     ["subnets", subnets.join(", ")],
     ["mtu", String(mtu)],
     ["gateways", gateways?.join(", ") ?? "the first host address of each subnet"],
     ...(reserved ? [["reserved", reserved.join(", ")] as const] : []),
     ...(quarantineSeconds === undefined ? [] : [["quarantine", `${quarantineSeconds} s`] as const]),
+    ["knowledge", knowledge ?? "on-demand"],
   ],
 };
 
@@ -32,6 +34,7 @@ interface NetworkOptions extends WriteOptions {
   readonly gateway?: readonly string[];
   readonly reserved?: readonly string[];
   readonly quarantine?: number;
+  readonly knowledge?: string;
 }
 
 export function addNetworkCommand(program: Command): void {
@@ -66,10 +69,15 @@ function addFields(command: Command): Command {
     .option("--mtu <bytes>", "MTU of the guests (default: 1450)", parseCount)
     .option("--gateway <ip>", "address of a gateway, never assigned; may be repeated", collect)
     .option("--reserved <range>", "first-last, CIDR or IP that is never assigned; may be repeated", collect)
-    .option("--quarantine <time>", "how long a released address is not reassigned (default: 5m)", parseDuration);
+    .option("--quarantine <time>", "how long a released address is not reassigned (default: 5m)", parseDuration)
+    .addOption(
+      new Option("--knowledge <mode>", "what hosts have in memory before guests ask (default: on-demand)").choices(
+        knowledgeModes,
+      ),
+    );
 }
 
-function fieldsOf({ vni, subnet, mtu, gateway, reserved, quarantine }: NetworkOptions): object {
+function fieldsOf({ vni, subnet, mtu, gateway, reserved, quarantine, knowledge }: NetworkOptions): object {
   const quarantineSeconds = quarantine === undefined ? undefined : Math.ceil(quarantine / 1_000);
-  return { vni, subnets: subnet, mtu, gateways: gateway, reserved, quarantineSeconds };
+  return { vni, subnets: subnet, mtu, gateways: gateway, reserved, quarantineSeconds, knowledge };
 }

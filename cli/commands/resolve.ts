@@ -1,5 +1,5 @@
 // `nearmiss resolve`: the answer that an agent would get.
-import type { Command } from "commander";
+import type { Command } from "../../common/commander.ts";
 import type { NetworkView } from "../../schema/rest/index.ts";
 import type { Client } from "../client.ts";
 import { connect } from "../connection.ts";
@@ -32,7 +32,7 @@ export function addResolveCommand(program: Command): void {
     .option("--vni <n>", "the network by its VNI", parseCount)
     .action(
       action(async (address: string, { network, vni, ...options }: ResolveOptions) => {
-        const client = connect(options);
+        const client = await connect(options);
         const kind = /^([0-9a-f]{1,2}[:-]){5}[0-9a-f]{1,2}$/i.test(address) ? "mac" : "ip";
         const query = { vni: await findVni(client, network, vni), [kind]: address };
         const found = await client.call<ResolveAnswer>("GET", "/v1/resolve", { query });

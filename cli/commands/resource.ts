@@ -1,6 +1,6 @@
 // What networks, hosts and VMs have in common on the command line: list, get, delete. What differs between kinds is in
 // `network.ts`, `host.ts`, `vm.ts`.
-import type { Command } from "commander";
+import type { Command } from "../../common/commander.ts";
 import type { Query } from "../client.ts";
 import { addConnectionOptions, type ConnectionOptions, connect, connectionHelp } from "../connection.ts";
 import { parseCount } from "../numbers.ts";
@@ -59,7 +59,6 @@ export function addList<V extends View>(
 ): void {
   const { plural, nouns } = resource;
   const command = subcommand(group, "list", `list ${nouns}`)
-    .alias("ls")
     .description(`Lists ${nouns} sorted by name.`)
     .option("--name <prefix>", "names with this prefix")
     .option("-l, --label <selector>", "labels: key=value, key!=value, key, !key; a comma means and")
@@ -70,7 +69,7 @@ export function addList<V extends View>(
   }
   command.action(
     action(async ({ name, label, network, host, ip, mac, ...options }: ListOptions) => {
-      const client = connect(options);
+      const client = await connect(options);
       const query: Query = { name, label, network, host, ip, mac };
       if (options.watch) return (await import("./watch.ts")).watch(client, resource, query, options.output);
       const views: V[] = [];
@@ -86,7 +85,7 @@ export function addGet<V extends View>(group: Command, resource: Resource<V>): v
     .argument("<name>", `as \`nearmiss ${resource.kind} list\` shows it`)
     .action(
       action(async (name: string, options: CommonOptions) => {
-        const view = await connect(options).call<V>("GET", pathOf(resource, name));
+        const view = await (await connect(options)).call<V>("GET", pathOf(resource, name));
         return format(options.output, view, () => formatFields(fieldsOf(resource, view)));
       }),
     );
@@ -114,7 +113,6 @@ export function labelText(labels: View["labels"]): string {
 /** @returns the command, for what only some kinds have */
 export function addDelete(group: Command, { kind, plural, noun, nouns }: Resource<never>): Command {
   return addConnectionOptions(group.command("delete"))
-    .alias("rm")
     .summary(`delete ${nouns}`)
     .description(`Deletes ${nouns}, one after the other, and stops at the first that is refused.`)
     .argument("<names...>", `as \`nearmiss ${kind} list\` shows them`)
@@ -123,7 +121,7 @@ export function addDelete(group: Command, { kind, plural, noun, nouns }: Resourc
     .addHelpText("after", connectionHelp)
     .action(
       action(async function* (names: readonly string[], { dryRun, force, ifRevision, ...options }: DeleteOptions) {
-        const client = connect(options);
+        const client = await connect(options);
         for (const name of names) {
           const call = { query: { dryRun, force }, headers: precondition(ifRevision) };
           await client.call("DELETE", pathOf({ plural }, name), call);

@@ -1,5 +1,5 @@
 // `nearmiss token`: over REST, or on the controller's machine by the database itself.
-import { type Command, Option } from "commander";
+import { type Command, Option } from "../../common/commander.ts";
 import { defined } from "../../common/defined.ts";
 import { type TokenInput, type TokenView, tokenRoles } from "../../schema/rest/index.ts";
 import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";

@@ -1,5 +1,5 @@
 // `nearmiss vm`: VMs and containers.
-import type { Command } from "commander";
+import type { Command } from "../../common/commander.ts";
 import { defined } from "../../common/defined.ts";
 import type { VmView } from "../../schema/rest/index.ts";
 import { parseDuration } from "../durations.ts";

@@ -1,5 +1,5 @@
 // Creating and updating one resource: the flags that all kinds share, the request, and what is said of its outcome.
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError } from "../../common/commander.ts";
 import { defined } from "../../common/defined.ts";
 import type { Query } from "../client.ts";
 import { connect } from "../connection.ts";
@@ -71,7 +71,7 @@ export async function create<V extends View>(
   { fields, query = {}, waitMs }: Write,
   options: WriteOptions,
 ): Promise<string> {
-  const view = await connect(options).call<V>("POST", `/v1/${resource.plural}`, {
+  const view = await (await connect(options)).call<V>("POST", `/v1/${resource.plural}`, {
     body: { name, ...withoutAbsent(fields), ...metadataOf(options) },
     query: { ...query, dryRun: options.dryRun },
     once: true,
@@ -92,7 +92,7 @@ export async function update<V extends View>(
   if (Object.keys(body).length === 0) {
     throw new CliError(`nothing to change was given: \`nearmiss ${resource.kind} update --help\` lists it`, 2);
   }
-  const view = await connect(options).call<V>("PATCH", pathOf(resource, name), {
+  const view = await (await connect(options)).call<V>("PATCH", pathOf(resource, name), {
     body,
     query: { ...query, dryRun: options.dryRun },
     headers: { "content-type": "application/merge-patch+json", ...precondition(options.ifRevision) },

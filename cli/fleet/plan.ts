@@ -21,7 +21,7 @@ export interface Plan {
 
 /** If a file omits these fields, they get their default; other omitted fields keep their values. */
 const defaulted: Readonly<Record<ResourceKind, readonly string[]>> = {
-  network: ["gateways", "reserved", "quarantineSeconds"],
+  network: ["gateways", "reserved", "quarantineSeconds", "knowledge"],
   host: [],
   vm: [],
 };

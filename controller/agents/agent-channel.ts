@@ -8,6 +8,7 @@ import type { Revision } from "../../schema/address/index.ts";
 import { type AgentFrame, closeCodes, FrameError } from "../../schema/agent/index.ts";
 import type { CertifiedHost, Identity } from "../auth/identity.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
+import type { Inventory } from "../inventory/inventory.ts";
 import { mayKnow } from "../inventory/known-networks.ts";
 import { atOnce, type Steps } from "../inventory/steps.ts";
 import type { Metrics } from "../metrics.ts";
@@ -90,9 +91,17 @@ export class AgentChannel implements SessionHandler {
     this.sessionDeps = { handler: this, limits, allowances: this.allowances, turns: new FairTurns(), nowMs };
     this.subscriptions = new Subscriptions(committer);
     this.answering = new Answering({ ...deps, interests, sessions: this.sessions });
-    this.moves = new MoveWatches({ committer, interests, statuses, statusOf: (host) => this.statusOf(host), nowMs });
+    this.moves = new MoveWatches({
+      committer,
+      interests,
+      statuses,
+      subscriptions: this.subscriptions,
+      prompt: (host) => this.prompt(host),
+      statusOf: (host) => this.statusOf(host),
+      nowMs,
+    });
     this.moveEvents = new MoveEvents({ ...deps, moves: this.moves });
-    deps.committer.subscribe((commit) => this.onCommit(commit));
+    deps.committer.subscribe((commit, before) => this.onCommit(commit, before));
     deps.metrics.observe({ sessions: () => this.sessions.size, interest: () => this.interests.size });
   }
 
@@ -118,6 +127,11 @@ export class AgentChannel implements SessionHandler {
     const downBut = host?.down && hello && "the host is marked down, and its agent is connected: no VM is placed on it";
     const problems = [mismatch, downBut].flatMap((each) => each || []).concat(status.problems);
     return { ...status, problems, connected: this.isConnected(name) };
+  }
+
+  /** Of the connected agent; undefined where none is. */
+  versionOf(host: string): string | undefined {
+    return this.sessions.get(host)?.hello?.version;
   }
 
   waitApplied(host: string, revision: Revision, timeoutMs: number): Promise<boolean> {
@@ -184,6 +198,7 @@ export class AgentChannel implements SessionHandler {
       this.deps.log.warn({ host, leftOut }, "more unregistered addresses than a host may declare: the rest is ignored");
     }
     await this.answering.declare(session, declaration);
+    if (session.isOpen) this.subscriptions.forget(session.host);
   }
 
   resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): number {
@@ -202,14 +217,18 @@ export class AgentChannel implements SessionHandler {
     this.answering.release(session, frame);
   }
 
-  subscribe(session: AgentSession, { vni, asOf }: Extract<AgentFrame, { type: "subscribe" }>): number {
+  subscribe(session: AgentSession, { id, vni, asOf }: Extract<AgentFrame, { type: "subscribe" }>): number {
     const isComparable = session.hello?.epoch === this.deps.epoch && (asOf ?? 0) <= this.deps.committer.revision;
-    return this.subscriptions.begin(session, vni, isComparable ? asOf : undefined);
+    return this.subscriptions.begin(session, { id, vni }, isComparable ? asOf : undefined);
   }
 
   unsubscribe(session: AgentSession, { id, vni }: Extract<AgentFrame, { type: "unsubscribe" }>): void {
     this.subscriptions.end(session.host, vni);
     session.send(session.writer.answers(id, this.deps.committer.revision, []));
+  }
+
+  used(session: AgentSession, { keys }: Extract<AgentFrame, { type: "used" }>): void {
+    this.answering.used(session.host, keys);
   }
 
   applied(session: AgentSession, frame: Extract<AgentFrame, { type: "applied" }>): void {
@@ -232,6 +251,16 @@ export class AgentChannel implements SessionHandler {
 
   beat(session: AgentSession): void {
     if (this.endIfUncertified(session)) return;
+    this.bookmark(session);
+  }
+
+  /** Hosts that follow a network have deltas, which they confirm with the next bookmark. */
+  private prompt(host: string): void {
+    const session = this.sessions.get(host);
+    if (session && this.subscriptions.isFollowing(host)) this.bookmark(session);
+  }
+
+  private bookmark(session: AgentSession): void {
     // A bookmark says that all before it was sent, which is not so in the middle of a large revision.
     if (session.isSynced && !this.distributing)
       session.send([frameText({ type: "heartbeat", asOf: this.deps.committer.revision })]);
@@ -250,22 +279,27 @@ export class AgentChannel implements SessionHandler {
     this.deps.log.error({ err: error, host: session.hello?.host }, "agent session failed");
   }
 
-  private onCommit(commit: Commit): void | Promise<void> {
+  private onCommit(commit: Commit, before?: Inventory): void | Promise<void> {
     if (!isLarge(commit)) return atOnce(this.distribute(commit));
     this.distributing = true;
-    return inSlices(this.distribute(commit)).finally(() => {
+    return inSlices(this.distribute(commit, before)).finally(() => {
       this.distributing = false;
     });
   }
 
-  private *distribute(commit: Commit): Steps<void> {
+  private *distribute(commit: Commit, before?: Inventory): Steps<void> {
     const { deps, interests, statuses, sessions, subscriptions } = this;
-    const { deletedHosts } = yield* distribute({ ...deps, interests, statuses, sessions, subscriptions }, commit);
+    const { deletedHosts } = yield* distribute(
+      { ...deps, interests, statuses, sessions, subscriptions },
+      commit,
+      before,
+    );
     for (const host of deletedHosts) {
       sessions.get(host)?.close(closeCodes.hostDeleted, `host "${host}" was deleted`);
       statuses.forget(host);
       this.presence.forget(host);
       this.findings.forget(host);
+      subscriptions.forget(host);
       this.allowances.forget(host);
       this.toldOfPauseMs.delete(host);
       deps.metrics.forgetHost(host);

@@ -2,7 +2,7 @@
 // registered as interested.
 import type { Answer, BindingKey } from "../../schema/address/index.ts";
 import type { AgentFrame, Question } from "../../schema/agent/index.ts";
-import { answerKnown } from "../inventory/bindings.ts";
+import { answerFor, answerKnown } from "../inventory/bindings.ts";
 import { findKnownNetwork } from "../inventory/known-networks.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Rates } from "../observe/rates.ts";
@@ -58,6 +58,16 @@ export class Answering {
     // In the same turn: nothing may be sent for these keys between the release and its answer.
     session.send(session.writer.answers(id, this.deps.committer.revision, []));
     this.deps.metrics.released(keys.length);
+  }
+
+  /** The host's kernel has these keys from its memory of the network: their changes concern it as those of what it has asked for. */
+  used(host: string, keys: readonly BindingKey[]): void {
+    const { current, revision } = this.deps.committer;
+    for (const key of keys) {
+      const answer = answerFor(current, host, key, revision);
+      // What is not registered any more was a delta before this frame was read.
+      if (answer.binding) this.deps.interests.holdAnswer(host, answer, { asked: true });
+    }
   }
 
   /** Answers, and records the host's interest in changes of the answer. */

@@ -1,4 +1,6 @@
 // Which hosts have to confirm that a VM has moved: all that may have entries of it.
+
+import type { Network } from "../../schema/rest/index.ts";
 import { keysOf } from "../inventory/bindings.ts";
 import { hostsOf } from "../inventory/hosts-of.ts";
 import type { Inventory } from "../inventory/inventory.ts";
@@ -13,13 +15,12 @@ import type { InterestIndex } from "./interest.ts";
  */
 export function holdersOf(state: Inventory, interest: InterestIndex, moves: readonly VmMove[]): Set<string> {
   const hosts = new Set<string>();
-  const networks = new Set<string>();
+  const networks = new Set(networksOf(state, moves).map(({ name }) => name));
   for (const { before, after } of moves) {
     for (const host of [...hostsOf(before), ...hostsOf(after)]) hosts.add(host);
     for (const each of [...before.interfaces, ...after.interfaces]) {
       const network = state.findNetwork(each.network);
       if (!network) continue;
-      networks.add(network.name);
       for (const key of keysOf(each, network.vni)) for (const host of interest.holdersOf(key)) hosts.add(host);
     }
   }
@@ -28,4 +29,12 @@ export function holdersOf(state: Inventory, interest: InterestIndex, moves: read
   }
   for (const host of hosts) if (!state.findHost(host)) hosts.delete(host);
   return hosts;
+}
+
+/** The networks that the VMs were or are in. */
+export function networksOf(state: Inventory, moves: readonly VmMove[]): Network[] {
+  const names = moves.flatMap(({ before, after }) =>
+    [...before.interfaces, ...after.interfaces].map(({ network }) => network),
+  );
+  return [...new Set(names)].flatMap((name) => state.findNetwork(name) ?? []);
 }

@@ -73,6 +73,7 @@ function itemsOf(frame: AgentFrame | undefined): number {
       return frame.questions.length;
     case "interest":
     case "release":
+    case "used":
       return frame.keys.length;
     case "applied":
       return unitsPerText * frame.problems.length;

@@ -160,6 +160,8 @@ const problems: readonly Sentence[] = [
     "the rules that {guard} asks for are not in place: `nearmiss agent status` on the host says why",
   ],
   ...prefixed("network {network}: the kernel does not take all entries: ", entryRefusals),
+  "network {network}: its addresses do not fit into the {number} MiB for whole networks, so it is on demand here; " +
+    "raise --max-replica-memory, or set the network's knowledge to on-demand",
   ...prefixed("network {network}: ", obstacles),
   ...wrongPorts,
   [hostNotCovered("{any}: {errno}"), hostNotCovered("{errno}")],

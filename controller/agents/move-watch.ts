@@ -4,14 +4,18 @@ import type { Unconfirmed } from "../../schema/rest/index.ts";
 import type { VmMove } from "../inventory/vm-moves.ts";
 import type { Committer } from "../write/committer.ts";
 import { type Confirmation, Confirmations, type Confirmed } from "./confirmations.ts";
-import { holdersOf } from "./holders.ts";
+import { holdersOf, networksOf } from "./holders.ts";
 import type { HostStatus, HostStatuses } from "./host-status.ts";
 import type { InterestIndex } from "./interest.ts";
+import type { Subscriptions } from "./subscriptions.ts";
 
 export interface MoveWatchDeps {
   readonly committer: Pick<Committer, "current">;
   readonly interests: InterestIndex;
   readonly statuses: HostStatuses;
+  readonly subscriptions: Pick<Subscriptions, "followersOf" | "rememberersOf">;
+  /** Has a connected host confirm what it was sent, now and not with the next heartbeat. */
+  readonly prompt: (host: string) => void;
   readonly statusOf: (host: string) => HostStatus & { readonly connected: boolean };
   /** Monotonic. */
   readonly nowMs: () => number;
@@ -25,9 +29,32 @@ export class MoveWatches {
     return holdersOf(this.deps.committer.current, this.deps.interests, moves);
   }
 
-  /** Starts when a change is durable and published as `revision`, after the pushes to hosts. */
-  begin(hosts: Iterable<string>, revision: Revision): MoveWatch {
-    return new MoveWatch(this.deps, hosts, revision);
+  /** Hosts that a request waits for: those, and connected ones that have the VM's network in memory. `all`: disconnected ones, too. */
+  waitedFor(moves: readonly VmMove[], all = false): Set<string> {
+    const { committer, subscriptions } = this.deps;
+    const hosts = this.holdersOf(moves);
+    for (const { vni } of networksOf(committer.current, moves)) {
+      for (const host of subscriptions.followersOf(vni)) hosts.add(host);
+      if (all) for (const host of subscriptions.rememberersOf(vni)) hosts.add(host);
+    }
+    return hosts;
+  }
+
+  /** Disconnected hosts that have the VM's former place in memory only: no entry of theirs forwards by it yet. */
+  rememberedBy(moves: readonly VmMove[]): string[] {
+    const { committer, subscriptions } = this.deps;
+    const holders = this.holdersOf(moves);
+    const networks = networksOf(committer.current, moves);
+    const hosts = new Set(networks.flatMap(({ vni }) => [...subscriptions.rememberersOf(vni)]));
+    return [...hosts].filter((host) => !holders.has(host) && committer.current.findHost(host)).sort();
+  }
+
+  /**
+   * Starts when a change is durable and published as `revision`, after the pushes to hosts. @param isUrgent a request waits, so hosts are asked
+   * to confirm now
+   */
+  begin(hosts: Iterable<string>, revision: Revision, isUrgent = false): MoveWatch {
+    return new MoveWatch(this.deps, hosts, revision, isUrgent);
   }
 }
 
@@ -42,6 +69,7 @@ export class MoveWatch {
     private readonly deps: MoveWatchDeps,
     hosts: Iterable<string>,
     readonly revision: Revision,
+    private readonly isUrgent: boolean,
   ) {
     this.startMs = deps.nowMs();
     this.confirmations = new Confirmations(hosts);
@@ -81,6 +109,7 @@ export class MoveWatch {
 
   private async confirmation(host: string, timeoutMs: number): Promise<CountedConfirmation | undefined> {
     const { statuses, committer, nowMs } = this.deps;
+    if (this.isUrgent && timeoutMs > 0) this.deps.prompt(host);
     const confirmed = await statuses.waitApplied(host, this.revision, this.isDown(host) ? 0 : timeoutMs);
     if (!confirmed && !committer.current.findHost(host)) this.confirmations.forget(host);
     const confirmation = { host, ms: Math.round(nowMs() - this.startMs) };

@@ -34,6 +34,7 @@ export interface SessionHandler {
   /** @returns units beside those of the frame */
   subscribe(session: AgentSession, frame: FrameOf<"subscribe">): number;
   unsubscribe(session: AgentSession, frame: FrameOf<"unsubscribe">): void;
+  used(session: AgentSession, frame: FrameOf<"used">): void;
   applied(session: AgentSession, frame: FrameOf<"applied">): void;
   reported(session: AgentSession, frame: FrameOf<"report">): void;
   heard(session: AgentSession): void;
@@ -86,6 +87,8 @@ export class AgentSession {
   /** Of what waits until the peer has read more. */
   private readonly endWaits = new Set<() => void>();
   private lastHeardMs: number;
+  /** Snapshots that it has begun to send. */
+  snapshots = 0;
   /** Of the session; the lowest before the hello. */
   private protocol: number = protocolVersions.min;
 
@@ -185,6 +188,7 @@ export class AgentSession {
     if (this.state.kind !== "queued") return;
     const { hello } = this.state;
     this.machine.enter({ kind: "sending", hello });
+    this.snapshots += 1;
     this.outbox.hold();
     try {
       for await (const frame of frames) if (this.isOpen) this.socket.send(frame);
@@ -370,10 +374,12 @@ export class AgentSession {
         return;
       case "subscribe":
       case "unsubscribe":
+      case "used":
         if (!this.isSynced || this.protocol < 2)
           throw new FrameError(`${frame.type} must come after interest … end, in version 2`);
         if (frame.type === "subscribe") this.spend(handler.subscribe(this, frame));
-        else handler.unsubscribe(this, frame);
+        else if (frame.type === "unsubscribe") handler.unsubscribe(this, frame);
+        else handler.used(this, frame);
         return;
       case "applied":
         handler.applied(this, frame);

@@ -2,6 +2,7 @@
 // of interest in each key; a delta is written once for all subscribers. Version 2 only.
 import { TurnQueue } from "../../common/cooperative.ts";
 import type { Answer, BindingKey, Revision, Vni } from "../../schema/address/index.ts";
+import type { AgentFrame } from "../../schema/agent/index.ts";
 import type { BindingChanges } from "../inventory/binding-changes.ts";
 import { answerKnown, keysOf } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";
@@ -21,8 +22,20 @@ const recordsPerUnit = 16;
 /** Of one host, from its `subscribe` on. A later one of the same network is another object: a base that is under way ends. */
 interface Subscription {
   readonly session: AgentSession;
+  readonly id: number;
   /** The base has only what is behind this position; undefined: everything. */
   readonly since: Revision | undefined;
+}
+
+type Subscribe = Extract<AgentFrame, { type: "subscribe" }>;
+
+export interface DeltaOptions {
+  /** It does not count against the limit of what waits for a slow agent. */
+  readonly isLarge: boolean;
+  /** Something was there before. */
+  readonly removes: boolean;
+  /** Called before a session is sent one. */
+  readonly hold?: (session: AgentSession) => void;
 }
 
 interface BaseContent {
@@ -32,6 +45,8 @@ interface BaseContent {
   readonly removed: readonly BindingKey[] | undefined;
 }
 
+/** Records of one network in a delta, which may have several frames. */
+const answersAtOnce = 1_024;
 /** Names of VMs that are read at once. */
 const namesAtOnce = 64;
 
@@ -43,6 +58,9 @@ export class Subscriptions {
   private readonly byHost = new TwoLevelMap<string, Vni, Subscription>();
   private readonly turns = new TurnQueue(sliceMs);
   private readonly removed: RemovedKeys;
+  /** Without a session since they had the network in memory: they may still answer from it. */
+  private readonly remembering = new TwoLevelMap<Vni, string, true>();
+  private readonly remembered = new TwoLevelMap<string, Vni, true>();
   /** Over all hosts. */
   private count = 0;
 
@@ -55,13 +73,13 @@ export class Subscriptions {
    * @param asOf the position to which it has the network; undefined: it has nothing
    * @returns units beside those of the frame
    */
-  begin(session: AgentSession, vni: Vni, asOf?: Revision): number {
+  begin(session: AgentSession, { id, vni }: Pick<Subscribe, "id" | "vni">, asOf?: Revision): number {
     const { current } = this.committer;
     const { host } = session;
     this.end(host, vni);
     const network = findKnownNetwork(current, host, vni);
     const removed = network && asOf !== undefined ? this.removed.find(vni, asOf) : undefined;
-    const subscription: Subscription = { session, since: removed && asOf };
+    const subscription: Subscription = { session, id, since: removed && asOf };
     if (network) {
       this.byNetwork.set(vni, host, subscription);
       this.byHost.set(host, vni, subscription);
@@ -84,21 +102,53 @@ export class Subscriptions {
     const { hello } = session;
     if (!hello) return;
     for (const [vni, subscription] of [...this.byHost.under(hello.host)]) {
-      if (subscription.session === session) this.end(hello.host, vni);
+      if (subscription.session !== session) continue;
+      this.end(hello.host, vni);
+      this.remembering.set(vni, hello.host, true);
+      this.remembered.set(hello.host, vni, true);
     }
   }
 
-  /** Sends the deltas of one revision. @param isLarge it does not count against the limit of what waits for a slow agent */
+  /** The host has its snapshot, after which it follows what it has in memory or drops it; or the host is deleted. */
+  forget(host: string): void {
+    for (const vni of [...this.remembered.under(host).keys()]) this.forgetIn(host, vni);
+  }
+
+  /** The host has any network in memory. */
+  isFollowing(host: string): boolean {
+    return this.byHost.under(host).size > 0;
+  }
+
+  /** Connected hosts that have the network in memory. */
+  followersOf(vni: Vni): Iterable<string> {
+    return this.byNetwork.under(vni).keys();
+  }
+
+  /** Disconnected hosts that had the network in memory when their session ended. */
+  rememberersOf(vni: Vni): Iterable<string> {
+    return this.remembering.under(vni).keys();
+  }
+
+  /** Sends the deltas of one revision. */
   *distribute(
     state: Inventory,
     { keys, gone }: Pick<BindingChanges, "keys" | "gone">,
     asOf: Revision,
-    isLarge: boolean,
+    { isLarge, removes, hold = () => {} }: DeltaOptions,
   ): Steps<void> {
-    for (const [host, vnis] of gone) for (const vni of vnis) this.end(host, vni);
+    for (const [host, vnis] of gone) {
+      for (const vni of vnis) {
+        this.end(host, vni);
+        this.forgetIn(host, vni);
+      }
+    }
+    // Without subscribers only what is removed counts.
+    if (this.count === 0 && !removes) return;
     const changed = new Map<Vni, Answer[]>();
-    for (const { key, created } of keys) {
+    for (const each of keys) {
       yield;
+      if (!each) continue;
+      const { key, created } = each;
       const isFollowed = this.byNetwork.under(key.vni).size > 0;
       if (created && !isFollowed) continue;
       const answer = answerKnown(state, noReader, key, asOf);
@@ -107,15 +157,31 @@ export class Subscriptions {
       const answers = changed.get(key.vni) ?? [];
       changed.set(key.vni, answers);
       answers.push(answer);
+      if (answers.length < answersAtOnce) continue;
+      changed.delete(key.vni);
+      yield* this.sendDelta(key.vni, answers, asOf, { isLarge, hold });
     }
-    for (const [vni, answers] of changed) {
-      const frames = [...deltaFrames(asOf, vni, answers)];
-      for (const { session } of [...this.byNetwork.under(vni).values()]) {
-        yield;
-        if (isLarge) session.sendLarge(frames);
-        else session.send(frames);
-      }
+    for (const [vni, answers] of changed) yield* this.sendDelta(vni, answers, asOf, { isLarge, hold });
+  }
+
+  private *sendDelta(
+    vni: Vni,
+    answers: readonly Answer[],
+    asOf: Revision,
+    { isLarge, hold = () => {} }: Omit<DeltaOptions, "removes">,
+  ): Steps<void> {
+    const frames = [...deltaFrames(asOf, vni, answers)];
+    for (const { session } of [...this.byNetwork.under(vni).values()]) {
+      yield;
+      hold(session);
+      if (isLarge) session.sendLarge(frames);
+      else session.send(frames);
     }
+  }
+
+  private forgetIn(host: string, vni: Vni): void {
+    this.remembered.delete(host, vni);
+    this.remembering.delete(vni, host);
   }
 
   private isCurrent(subscription: Subscription, vni: Vni): boolean {
@@ -125,9 +191,9 @@ export class Subscriptions {
 
   /** In turns with other bases, and no faster than the host reads. Each part is of the revision at which it is sent. */
   private async sendBase(subscription: Subscription, vni: Vni, { network, removed = [] }: BaseContent): Promise<void> {
-    const { session, since } = subscription;
+    const { session, id, since } = subscription;
     const answers = network === undefined ? [] : this.answers(vni, network, { since, removed });
-    const frames = baseFrames(() => this.committer.revision, vni, answers, since);
+    const frames = baseFrames(() => this.committer.revision, { id, vni }, answers, since);
     for (;;) {
       const wait = session.findWait();
       if (wait) await wait;

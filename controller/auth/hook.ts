@@ -17,6 +17,8 @@ import type { RefusalLog } from "./refusals.ts";
 export interface Credentials {
   /** The identity behind a bearer token that is valid now. */
   readonly findToken: (token: string) => Identity | undefined;
+  /** When a token has expired that is not valid any more; undefined where it is unknown. */
+  readonly expiredAt: (token: string) => string | undefined;
   /** Identity from a client certificate that TLS has verified. */
   readonly findCertified: (socket: FastifyRequest["raw"]["socket"]) => CertifiedHost | undefined;
   /** `--insecure`: requests without credentials are accepted, and no connection is counted. */
@@ -198,9 +200,12 @@ function identify(request: FastifyRequest, credentials: Credentials): Identity |
   const { raw } = request;
   const token = tokenOf(request);
   if (token !== undefined) {
-    return (
-      credentials.findToken(token) ?? "the token is unknown, expired or revoked: `nearmiss token create` makes one"
-    );
+    const known = credentials.findToken(token);
+    if (known) return known;
+    const expired = credentials.expiredAt(token);
+    return expired === undefined
+      ? "the token is unknown: mistyped, revoked, or of another controller. An admin makes another one with `nearmiss token create`"
+      : `the token expired at ${expired}. An admin makes another one with \`nearmiss token create\``;
   }
   const host = credentials.findCertified(raw.socket);
   if (host) return host;

@@ -3,11 +3,18 @@ import { defined } from "../../common/defined.ts";
 import type { Actor, NetworkScope, Quota } from "../../schema/rest/index.ts";
 
 export type Identity =
-  | { readonly kind: "admin"; readonly tokenId: string; readonly note: string }
+  | {
+      readonly kind: "admin";
+      readonly tokenId: string;
+      readonly note: string;
+      /** RFC 3339; absent: never. So below. */
+      readonly expires?: string;
+    }
   | {
       readonly kind: "operator" | "viewer";
       readonly tokenId: string;
       readonly note: string;
+      readonly expires?: string;
       readonly networks: NetworkScope;
       /** Where it may place VMs; absent: on any host. */
       readonly hosts?: ReadonlySet<string>;
@@ -42,6 +49,12 @@ export function nameOf(identity: Identity): string {
     default:
       return identity.note === "" ? `token ${identity.tokenId}` : `token ${identity.tokenId} (${identity.note})`;
   }
+}
+
+/** End of its token or certificate; null: never, or there is none. */
+export function expiryOf(identity: Identity): string | null {
+  if (identity.kind === "anyone") return null;
+  return identity.kind === "host" ? new Date(identity.expiresMs).toISOString() : (identity.expires ?? null);
 }
 
 /** Networks that the identity may change. Hosts cannot change the inventory by requests. */

@@ -67,6 +67,12 @@ export class TokenRegistry {
     return token.identity;
   }
 
+  /** When the token has expired, for who knows its secret; undefined where it is not known, or still valid. */
+  expiredAt(secret: string): string | undefined {
+    const token = this.byHash.get(hashOf(secret).toString("hex"));
+    return token && this.deps.now().getTime() >= token.expiresMs ? (token.expires ?? undefined) : undefined;
+  }
+
   list(): TokenView[] {
     return [...this.byHash.values()].map(({ identity: _, expiresMs: __, ...token }) => {
       const lastUsed = this.uses.get(token.id)?.toISOString() ?? token.lastUsed;

@@ -46,10 +46,11 @@ export function viewOf({ hash: _hash, networks, hosts, ...token }: StoredToken):
   return { ...token, networks: networks && [...networks], hosts: hosts && [...hosts] };
 }
 
-export function identityBehind({ id, role, note, networks, hosts, quota }: StoredToken): Identity {
-  if (role === "admin") return { kind: "admin", tokenId: id, note };
+export function identityBehind({ id, role, note, networks, hosts, quota, expires }: StoredToken): Identity {
+  const life = expires === null ? {} : { expires };
+  if (role === "admin") return { kind: "admin", tokenId: id, note, ...life };
   const bounds = { ...(hosts ? { hosts: new Set(hosts) } : {}), ...(quota ? { quota } : {}) };
-  return { kind: role, tokenId: id, note, networks: networks ? new Set(networks) : "all", ...bounds };
+  return { kind: role, tokenId: id, note, ...life, networks: networks ? new Set(networks) : "all", ...bounds };
 }
 
 /** Infinity: never. */

@@ -5,6 +5,7 @@ import { writeNew } from "../../common/durable-file.ts";
 import { intactProblem } from "../store/sqlite/integrity.ts";
 import { readMigrations } from "../store/sqlite/migrations.ts";
 import { StoreOpenError } from "../store/store.ts";
+import { type CaDirectory, findCaForm, type Protection, putCaFiles } from "./ca-files.ts";
 import { checksumFile, checksumOf, formatChecksum } from "./checksum.ts";
 import { makeDraft, publish, refuseTaken } from "./files.ts";
 
@@ -14,6 +15,9 @@ export interface BackupOptions {
   /** MiB a second: the controller shares the disk. */
   readonly rate: number;
   readonly onProgress: (share: number) => void;
+  /** The controller's CA, which goes into the backup; null leaves it out. */
+  readonly ca: CaDirectory | null;
+  readonly protection: Protection;
 }
 
 export interface BackupResult {
@@ -22,6 +26,8 @@ export interface BackupResult {
   readonly epoch: string;
   readonly bytes: number;
   readonly sha256: string;
+  /** What it has of the controller's CA; `absent`: there is none. */
+  readonly ca: "plain" | "encrypted" | "absent" | "left-out";
 }
 
 /** Of SQLite's pages, 4 KiB each: short enough for an even pace. */
@@ -41,12 +47,12 @@ export async function backUp(options: BackupOptions): Promise<BackupResult> {
     db = new Database(path, { fileMustExist: true, timeout: 5_000 });
     const { revision, epoch } = pin(db, path);
     await copy(db, draft.file, options);
-    finish(draft.file);
+    const ca = await finish(draft.file, options);
     const sha256 = await checksumOf(draft.file);
     const { size } = statSync(draft.file);
     writeNew(checksumFile(to), formatChecksum(sha256, to));
     publish(draft.file, to);
-    return { file: to, revision, epoch, bytes: size, sha256 };
+    return { file: to, revision, epoch, bytes: size, sha256, ca };
   } catch (error) {
     if (!existsSync(to)) rmSync(checksumFile(to), { force: true });
     throw error;
@@ -90,14 +96,19 @@ async function copy(db: Database.Database, draft: string, { rate, onProgress }: 
   onProgress(1);
 }
 
-/** One file without a log beside it, and sound. */
-function finish(draft: string): void {
+/** One file without a log beside it, with the CA, and sound. */
+async function finish(draft: string, { ca, protection }: BackupOptions): Promise<BackupResult["ca"]> {
   const db = new Database(draft, { fileMustExist: true });
   try {
     db.pragma("journal_mode = DELETE");
+    const files = ca?.read();
+    if (files && files.size > 0) await putCaFiles(db, files, protection);
     const problem = intactProblem(db);
     if (problem !== undefined)
       throw new StoreOpenError(`the copy is damaged, so the database itself is damaged: ${problem}`);
+    if (!files) return "left-out";
+    if (files.size === 0) return "absent";
+    return findCaForm(db) === "age" ? "encrypted" : "plain";
   } finally {
     db.close();
   }

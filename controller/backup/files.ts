@@ -1,8 +1,8 @@
 // Drafts are made in a directory of their own, where no other user can plant files, including SQLite's extra files.
 // Finished files get their names here and never replace an existing file.
-import { linkSync, lstatSync, mkdirSync, rmSync } from "node:fs";
+import { linkSync, lstatSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { syncFile } from "../../common/durable-file.ts";
+import { syncFile, writeNew } from "../../common/durable-file.ts";
 import { StoreOpenError } from "../store/store.ts";
 
 /** A draft beside its place to be, on the same file system. */
@@ -30,6 +30,24 @@ export function publish(draft: string, path: string): void {
     linkSync(draft, path); // unlike a rename, it never replaces what is there
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") throw taken(path);
+    throw error;
+  }
+  syncFile(dirname(path));
+}
+
+/**
+ * Makes a directory with these files, whole or not at all. @param draft a directory of this user's on the same file system
+ * @throws StoreOpenError where there is one that has files
+ */
+export function publishDirectory(draft: string, path: string, files: ReadonlyMap<string, string>): void {
+  const prepared = join(draft, "directory");
+  mkdirSync(prepared, { mode: 0o700 });
+  for (const [name, text] of files) writeNew(join(prepared, name), text);
+  syncFile(prepared);
+  try {
+    renameSync(prepared, path); // replaces an empty directory only
+  } catch (error) {
+    if (["ENOTEMPTY", "EEXIST", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) throw taken(path);
     throw error;
   }
   syncFile(dirname(path));

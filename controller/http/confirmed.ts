@@ -35,17 +35,25 @@ export interface Confirmable {
   readonly watch: MoveWatch;
   /** The content of the answer in addition to the confirmations. */
   readonly told: object;
+  /** Disconnected hosts that have the former place in memory only. */
+  readonly remembered: readonly string[];
   /** The present one, which a dry run leaves. */
   readonly present: Revision;
+}
+
+/** Also for disconnected hosts that have the former place in memory only. */
+export function waitsForAll({ body }: FastifyRequest): boolean {
+  return (body as WaitInput | null)?.wait === "all";
 }
 
 export async function answerConfirmed(
   request: FastifyRequest,
   reply: FastifyReply,
-  { outcome, watch, told, present }: Confirmable,
+  { outcome, watch, told: about, remembered, present }: Confirmable,
 ): Promise<object> {
+  const told = { ...about, ...(remembered.length > 0 ? { remembered } : {}) };
   const { wait = false, timeoutMs: asked = defaultWaitMs } = (request.body ?? {}) as WaitInput;
-  const timeoutMs = wait && !outcome.dryRun ? asked : 0;
+  const timeoutMs = wait !== false && !outcome.dryRun ? asked : 0;
   const isWhole = actorOf(request).scope === "all";
   noteOutcome(reply, outcome);
   if (outcome.dryRun) {

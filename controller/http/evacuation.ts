@@ -7,7 +7,7 @@ import { movesIn } from "../inventory/vm-moves.ts";
 import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
 import { dryRunQuery } from "./conditions.ts";
-import { answerConfirmed, confirmedAnswer, confirmedHeaders } from "./confirmed.ts";
+import { answerConfirmed, confirmedAnswer, confirmedHeaders, waitsForAll } from "./confirmed.ts";
 import { bodyProblems, problems, writeProblems } from "./responses.ts";
 import { submit } from "./submit.ts";
 
@@ -55,9 +55,10 @@ export function evacuationRoutes(
       const moves = movesIn(outcome.touched);
       const present = committer.revision;
       const revision = moves[0]?.after.revision ?? present;
-      const watch = agents.moves.begin(agents.moves.holdersOf(moves), revision as Revision);
+      const watch = agents.moves.begin(agents.moves.waitedFor(moves, waitsForAll(request)), revision as Revision, true);
       const told = { host: name, moved: moves.map(({ after }) => ({ vm: after.name, to: after.host })) };
-      return answerConfirmed(request, reply, { outcome, watch, told, present });
+      const remembered = agents.moves.rememberedBy(moves);
+      return answerConfirmed(request, reply, { outcome, watch, told, remembered, present });
     },
   );
 }

@@ -21,7 +21,7 @@ import type { VmMutation } from "../inventory/vm-mutations.ts";
 import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
 import { dryRunQuery, etagOf } from "./conditions.ts";
-import { answerConfirmed, confirmedAnswer, confirmedHeaders } from "./confirmed.ts";
+import { answerConfirmed, confirmedAnswer, confirmedHeaders, waitsForAll } from "./confirmed.ts";
 import { bodyProblems, problems, writeProblems } from "./responses.ts";
 import { submit } from "./submit.ts";
 
@@ -147,11 +147,13 @@ function moveRoute(app: App, verb: Verb, { committer, agents }: { committer: Com
       const [move] = movesIn(outcome.touched);
       if (!move) throw new Error("no VM was touched");
       const { before, after } = move;
-      const hosts = verb.hosts?.(move, committer.current) ?? agents.moves.holdersOf([move]);
-      const watch = agents.moves.begin(hosts, after.revision);
+      const others = verb.hosts?.(move, committer.current);
+      const hosts = others ?? agents.moves.waitedFor([move], waitsForAll(request));
+      const watch = agents.moves.begin(hosts, after.revision, true);
       if (!outcome.dryRun) reply.header("etag", etagOf(after.revision));
       const told = { vm: after.name, ...verb.told(move) };
-      return answerConfirmed(request, reply, { outcome, watch, told, present: before.revision });
+      const remembered = others ? [] : agents.moves.rememberedBy([move]);
+      return answerConfirmed(request, reply, { outcome, watch, told, remembered, present: before.revision });
     },
   );
 }

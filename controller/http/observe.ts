@@ -3,7 +3,7 @@ import { type Host, IdentityView, maxConcerns, Name, OverviewView, RatesView } f
 import { Type } from "../../schema/typebox.ts";
 import { version } from "../../schema/version.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
-import { nameOf, placementOf, scopeOf } from "../auth/identity.ts";
+import { expiryOf, nameOf, placementOf, scopeOf } from "../auth/identity.ts";
 import type { InventoryView } from "../auth/view.ts";
 import { useOf } from "../inventory/quota.ts";
 import type { Rates } from "../observe/rates.ts";
@@ -25,15 +25,17 @@ export interface ObserveDeps {
 const tags = ["observe"];
 
 export function observeRoutes(app: App, { committer, agents, rates, epoch, now }: ObserveDeps): void {
+  const startedMs = now().getTime();
+
   const getIdentity: Handler<typeof identitySchema> = (request) => {
     const identity = identityOf(request);
-    if (identity.kind === "host") throw new Error("hosts do not come this far");
     const scope = scopeOf(identity);
     const networks = scope === "all" ? null : [...scope].sort();
     const { hosts, quota = null } = placementOf(identity);
     const used = useOf(committer.current, scope) ?? null;
     const placed = { hosts: hosts ? [...hosts].sort() : null, quota, used };
-    return { name: nameOf(identity), role: identity.kind, networks, ...placed, version, epoch };
+    const expires = expiryOf(identity);
+    return { name: nameOf(identity), role: identity.kind, expires, networks, ...placed, version, epoch };
   };
 
   const getOverview: Handler<typeof overviewSchema> = async (request) => {
@@ -48,7 +50,15 @@ export function observeRoutes(app: App, { committer, agents, rates, epoch, now }
       networks: seen.networks().length,
       hosts: hosts.length,
       hostsConnected: hosts.filter(({ status }) => status.connected).length,
+      hostsDown: seen.hosts().filter(({ down }) => down).length,
+      // They may speak of any network on the host.
+      hostsWithProblems: seen.isWhole ? hosts.filter(({ status }) => status.problems.length > 0).length : 0,
       vms: seen.countVms(),
+      version,
+      epoch,
+      uptimeSeconds: Math.max(0, Math.floor((now().getTime() - startedMs) / 1_000)),
+      ready: committer.stoppedBecause === undefined,
+      agentVersions: seen.isWhole ? versionsOf(agents, hosts) : [],
       concerns: concerns.slice(0, maxConcerns),
       concernCount: concerns.length,
     };
@@ -61,7 +71,7 @@ export function observeRoutes(app: App, { committer, agents, rates, epoch, now }
   };
 
   addRoutes(app, [
-    { method: "GET", url: "/v1/identity", access: "watch", schema: identitySchema, handler: getIdentity },
+    { method: "GET", url: "/v1/identity", access: "read", schema: identitySchema, handler: getIdentity },
     { method: "GET", url: "/v1/overview", access: "watch", cost: "look", schema: overviewSchema, handler: getOverview },
     { method: "GET", url: "/v1/rates", access: "read-all", cost: "look", schema: ratesSchema, handler: getRates },
   ]);
@@ -91,6 +101,17 @@ const ratesSchema = {
   ),
   response: { 200: described("By step", RatesView), ...problems() },
 };
+
+/** Of connected agents, ascending by version. */
+function versionsOf(agents: AgentChannel, hosts: readonly { readonly name: string }[]) {
+  const counts = new Map<string, number>();
+  for (const { name } of hosts) {
+    const agent = agents.versionOf(name);
+    if (agent !== undefined) counts.set(agent, (counts.get(agent) ?? 0) + 1);
+  }
+  const entries = [...counts].sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }));
+  return entries.map(([each, count]) => ({ version: each, hosts: count }));
+}
 
 function concernsOf(seen: InventoryView, host: string, status: ReturnType<AgentChannel["statusOf"]>, vms: number) {
   const concern = <K extends "host-away" | "host-problem">(kind: K, detail: string) => ({ kind, host, detail });

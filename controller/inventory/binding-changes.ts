@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { type BindingKey, keyText, type Vni } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
 import { type Host, type InterfaceSpec, interfaceKey, type Network, type Vm } from "../../schema/rest/index.ts";
-import { keysOf, localKeys } from "./bindings.ts";
+import { agentNetwork, keysOf, localKeys } from "./bindings.ts";
 import { attachmentIn, type Inventory } from "./inventory.ts";
 import { countRelations, hostsKnowing, type Relation, relationsOf } from "./known-networks.ts";
 import type { Steps } from "./steps.ts";
@@ -19,7 +19,8 @@ export interface KeyChange {
 }
 
 export interface BindingChanges {
-  readonly keys: readonly KeyChange[];
+  /** Undefined is a step without a key. */
+  readonly keys: Iterable<KeyChange | undefined>;
   /** By host: networks that it sees for the first time, or that changed. */
   readonly networks: ReadonlyMap<string, readonly Network[]>;
   /** By host: VNIs in which it got its first VM. */
@@ -48,7 +49,7 @@ export function* bindingChanges(after: Inventory, changes: readonly ResourceChan
 
 type HostChange = Extract<ResourceChange, { kind: "host" }>;
 
-function tunnelMoved({ before, after }: HostChange): boolean {
+export function tunnelMoved({ before, after }: HostChange): boolean {
   return before?.vtep !== after?.vtep || before?.port !== after?.port;
 }
 
@@ -150,12 +151,12 @@ function* changedKeys(
   return changed;
 }
 
-type VmChange = Extract<ResourceChange, { kind: "vm" }>;
+export type VmChange = Extract<ResourceChange, { kind: "vm" }>;
 
 const nameOf = ({ before, after }: VmChange): string => (after ?? before)?.name ?? "";
 
 /** VMs whose port is one of this VM's that has changed. */
-function* nestedIn(after: Inventory, { before, after: vm }: VmChange): Generator<Vm> {
+export function* nestedIn(after: Inventory, { before, after: vm }: VmChange): Generator<Vm> {
   for (const { name, port } of vm?.interfaces ?? []) {
     if (before?.interfaces.find((each) => each.name === name)?.port === port) continue;
     for (const child of after.childrenOf(interfaceKey(vm?.name ?? "", name))) yield child.vm;
@@ -213,6 +214,7 @@ function* relationSteps(
   return steps.values();
 }
 
-function sameForAgents(before: Network | null, after: Network): boolean {
-  return before?.vni === after.vni && before.mtu === after.mtu && before.name === after.name;
+export function sameForAgents(before: Network | null, after: Network): boolean {
+  const now = agentNetwork(after);
+  return before !== null && isDeepStrictEqual({ ...agentNetwork(before), revision: now.revision }, now);
 }

@@ -1,13 +1,14 @@
 // Look-ups: the answers to a host's questions. They depend on the host: its own VMs are local, and networks that it may not
 // know do not exist for it.
-import type {
-  AgentNetwork,
-  Answer,
-  Binding,
-  BindingKey,
-  MacAddress,
-  Revision,
-  Vni,
+import {
+  type AgentNetwork,
+  type Answer,
+  type Binding,
+  type BindingKey,
+  findWholeKnowledge,
+  type MacAddress,
+  type Revision,
+  type Vni,
 } from "../../schema/address/index.ts";
 import type { Host, Network, Vm } from "../../schema/rest/index.ts";
 import type { Attachment, Inventory } from "./inventory.ts";
@@ -112,6 +113,7 @@ export function keysOfVm(state: Inventory, { interfaces }: Pick<Vm, "interfaces"
   });
 }
 
-export function agentNetwork({ name, vni, mtu, revision }: Network): AgentNetwork {
-  return { name, vni, mtu, revision };
+export function agentNetwork({ name, vni, mtu, revision, knowledge }: Network): AgentNetwork {
+  const whole = findWholeKnowledge(knowledge);
+  return { name, vni, mtu, revision, ...(whole ? { knowledge: whole } : {}) };
 }

@@ -1,11 +1,12 @@
 // The controller's own certificate authorities, as files that only its user can read. One of them issues; during a
 // rotation others are still, or already, trusted.
 import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, unlinkSync } from "node:fs";
+import { mkdirSync, readFileSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { writeDurably } from "../../common/durable-file.ts";
 import { dayMs } from "../../common/duration.ts";
 import { Refusal } from "../inventory/refusal.ts";
+import { authorityIds, bundleFile, issuingFile } from "./authority-files.ts";
 import { type Issuer, makeCa, validityFrom } from "./x509.ts";
 
 export interface Authority extends Issuer {
@@ -18,8 +19,6 @@ export class PkiError extends Error {
 }
 
 const caLifetimeMs = 10 * 365 * dayMs;
-const issuingFile = "issuing";
-const bundleFile = "ca.pem";
 
 export class Authorities {
   private readonly listeners = new Set<() => void>();
@@ -31,11 +30,15 @@ export class Authorities {
     private readonly now: () => Date,
   ) {}
 
-  /** Creates the directory and the first CA if there are none. @throws PkiError */
-  static async open(directory: string, now: () => Date): Promise<Authorities> {
+  /**
+   * Creates the directory and the first CA if there are none.
+   * @param mayMake throws where there must be one. @throws PkiError
+   */
+  static async open(directory: string, now: () => Date, mayMake: () => void = () => {}): Promise<Authorities> {
     try {
+      if (authorityIds(directory).length === 0) mayMake();
       mkdirSync(directory, { recursive: true, mode: 0o700 });
-      const ids = readdirSync(directory).flatMap((file) => /^([0-9a-f]{8})\.crt$/.exec(file)?.[1] ?? []);
+      const ids = authorityIds(directory);
       const byId = new Map(ids.map((id) => [id, readAuthority(directory, id)]));
       if (byId.size === 0) {
         const first = await makeAuthority(directory, now());
@@ -48,6 +51,7 @@ export class Authorities {
       authorities.writeBundle();
       return authorities;
     } catch (error) {
+      if (error instanceof PkiError) throw error;
       const reason = error instanceof Error ? error.message : String(error);
       throw new PkiError(`cannot use the CA in ${directory}: ${reason}; restore it from a backup`, { cause: error });
     }

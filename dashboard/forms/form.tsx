@@ -131,6 +131,38 @@ export function Field({ form, pointer, label, hint, help, fixed, lines, suggest 
   );
 }
 
+/** One of few values; the first is the default and stands for an absent field. */
+export function Choice({
+  form,
+  pointer,
+  label,
+  help,
+  values,
+}: Pick<FieldProps, "form" | "pointer" | "label" | "help"> & { readonly values: readonly string[] }) {
+  const id = useId();
+  const [first = ""] = values;
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      <select
+        id={id}
+        value={form.values[pointer] || first}
+        aria-describedby={`${id}-help`}
+        onChange={({ currentTarget }) => form.set(pointer, currentTarget.value)}
+      >
+        {values.map((value) => (
+          <option key={value} value={value}>
+            {value}
+          </option>
+        ))}
+      </select>
+      <p id={`${id}-help`} class="help">
+        {help}
+      </p>
+    </div>
+  );
+}
+
 export function Check({ form, pointer, label }: Pick<FieldProps, "form" | "pointer" | "label">) {
   return (
     <label class="check">

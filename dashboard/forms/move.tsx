@@ -66,6 +66,12 @@ function Following(props: { readonly vm: Vm; readonly progress: Progress; readon
               </li>
             ) : null,
           )}
+          {result?.remembered?.map((host) => (
+            <li key={host}>
+              <Status tone="wait">disconnected</Status> <span>{host}</span>{" "}
+              <span class="none">has the former place in memory</span>
+            </li>
+          ))}
           {result?.unconfirmed.map(({ host, why }) => (
             <li key={host}>
               <Status tone="bad">unconfirmed</Status> <span>{host}</span>{" "}

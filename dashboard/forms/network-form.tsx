@@ -1,5 +1,6 @@
+import { knowledgeModes } from "../../schema/plain/index.ts";
 import type { Network } from "../parts/rows.tsx";
-import { Field, type FormModel } from "./form.tsx";
+import { Choice, Field, type FormModel } from "./form.tsx";
 import { type Read, ResourceForm, type Wording } from "./resource-form.tsx";
 import { given, numberOf, words } from "./text.ts";
 
@@ -34,7 +35,18 @@ export function NetworkForm({ network, onClose }: { readonly network?: Network; 
       )}
       onClose={onClose}
     >
-      {(form) => <Addressing form={form} />}
+      {(form) => (
+        <>
+          <Addressing form={form} />
+          <Choice
+            form={form}
+            pointer="/knowledge"
+            label="Knowledge"
+            help="What hosts have in memory before their guests ask"
+            values={knowledgeModes}
+          />
+        </>
+      )}
     </ResourceForm>
   );
 }
@@ -73,6 +85,7 @@ function fieldsOf(network: Network | undefined) {
     "/gateways": list(network?.gateways),
     "/reserved": list(network?.reserved),
     "/quarantineSeconds": String(network?.quarantineSeconds ?? ""),
+    "/knowledge": network?.knowledge ?? "",
   };
 }
 
@@ -86,6 +99,7 @@ function bodyOf(read: Read): object {
       gateways: list("/gateways"),
       reserved: list("/reserved"),
       quarantineSeconds: numberOf(read("/quarantineSeconds")),
+      knowledge: read("/knowledge"),
     }),
   };
 }

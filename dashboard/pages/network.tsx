@@ -63,7 +63,8 @@ export function NetworkPage({ name }: { readonly name: string }) {
 }
 
 function NetworkFacts({ network }: { readonly network: Network }) {
-  const { vni, subnets, mtu, gateways, reserved, quarantineSeconds, labels, description, revision } = network;
+  const { vni, subnets, mtu, gateways, reserved, quarantineSeconds, knowledge, labels, description, revision } =
+    network;
   return (
     <Facts>
       <Fact name="VNI">{vni}</Fact>
@@ -82,6 +83,7 @@ function NetworkFacts({ network }: { readonly network: Network }) {
         {reserved ?? []}
       </Fact>
       <Fact name="Quarantine">{quarantineSeconds === undefined ? "300 s, the default" : `${quarantineSeconds} s`}</Fact>
+      <Fact name="Knowledge">{knowledge ?? "on-demand, the default"}</Fact>
       <Fact name="Labels">
         <Labels labels={labels} />
       </Fact>

@@ -152,6 +152,11 @@ export class Announcer extends EventEmitter<AnnouncerEvents> implements Askers {
     return this.waiting.lastAsker(vni, target);
   }
 
+  /** A guest may wait for `target`. */
+  isAwaited(vni: Vni, target: IpAddress): boolean {
+    return this.waiting.isAwaited(vni, target, this.deps.nowMs());
+  }
+
   /**
    * `known` is in the kernel: sends it to the waiting guests, or to one guest if its request was recorded.
    * @returns when the last frame was sent, undefined if no guest waited

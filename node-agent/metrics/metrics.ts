@@ -14,6 +14,7 @@ export type MetricsSources = Pick<
   | "registered"
   | "networks"
   | "held"
+  | "replicas"
   | "position"
   | "drops"
   | "aged"
@@ -60,8 +61,9 @@ export function agentMetrics(sources: MetricsSources): Registry {
 
   const { resolver, announcer, reporter, registered, networks, held } = sources;
   counter("misses_total", "Misses that were read, by outcome", "handled", () => {
-    const { asked, joined, local, quiet, reasserted, overBudget } = resolver.counters;
-    return Object.entries({ asked, joined, local, quiet, memory: reasserted, over_budget: overBudget });
+    const { asked, joined, local, quiet, reasserted, here, unregistered, overBudget } = resolver.counters;
+    const memory = { memory: reasserted, replica: here, unregistered };
+    return Object.entries({ asked, joined, local, quiet, ...memory, over_budget: overBudget });
   });
   counter("drops_total", "Messages that the kernel dropped because the agent read too slowly", "socket", () =>
     Object.entries(sources.drops()),
@@ -97,6 +99,7 @@ export function agentMetrics(sources: MetricsSources): Registry {
   gauge("applied_revision", "Revision up to which the kernel has every change", () => sources.position().applied ?? 0);
   gauge("networks", "Networks with a VM on this host", () => registered.size);
   gauge("held", "Cached addresses of remote VMs", () => held.size);
+  gauge("replica_bytes", "Memory of whole networks (--max-replica-memory)", () => sources.replicas.bytes);
   gauge("problems", "Problems on this host that an operator should fix", () => networks.problems.length);
   gauge("questions_left", "Queries that this host may send at once now", () => resolver.budgets(sources.nowMs()).host);
 

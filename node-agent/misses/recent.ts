@@ -4,8 +4,8 @@ import type { Timeline } from "./timeline.ts";
 
 /** A miss at its end; every time is of the agent's monotonic clock. */
 export interface FinishedMiss extends Timeline {
-  /** "from memory": the kernel had lost entries of a held answer. */
-  readonly outcome: "answered" | "unknown" | "from memory";
+  /** "from memory": the kernel had lost entries of a held answer. "from replica": the host has the whole network in memory. */
+  readonly outcome: "answered" | "unknown" | "from memory" | "from replica";
   /** Acknowledged by the kernel; absent if there was nothing to write. */
   readonly programmedMs?: number;
   /** When the answer was sent to the waiting guests; absent if no guest waited. */

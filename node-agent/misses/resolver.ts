@@ -11,6 +11,7 @@ import {
 import { type AgentFrame, chunk, type Question } from "../../schema/agent/index.ts";
 import type { Entry } from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
+import type { Replicas } from "../tables/replicas.ts";
 import { Budget } from "./budget.ts";
 import { type Miss, missKey } from "./miss.ts";
 import type { Timeline } from "./timeline.ts";
@@ -29,7 +30,7 @@ export function quietMs(times: number): number {
   return Math.min(maxQuietMs, firstQuietMs * 2 ** (times - 1));
 }
 
-/** Budgets of queries to the controller: a scan by one guest leaves room for its network and its host. */
+/** Budgets of queries to the controller, and of look-ups in whole networks in memory: a scan by one guest leaves room for its network and its host. */
 export const allowances = {
   guest: { perSecond: 200, burst: 512 },
   network: { perSecond: 1_000, burst: 2_048 },
@@ -40,6 +41,8 @@ export const allowances = {
 export interface Askers {
   /** Some guest waits for an address. */
   missed(vni: Vni, target: IpAddress): void;
+  /** Whether a guest may wait for an address. */
+  isAwaited(vni: Vni, target: IpAddress): boolean;
   /** Reads the broadcasts of a network's guests, for `askerOf`. */
   listen(vni: Vni): void;
   /** The guest that asked last for an address, if its request was recorded. */
@@ -54,12 +57,15 @@ export interface Askers {
 
 export interface ResolverDependencies {
   readonly held: Pick<HeldAnswers, "lookUp">;
+  readonly replicas: Pick<Replicas, "lookUp">;
   /** Absent with `--announce off`. */
   readonly askers: Askers | undefined;
   /** Drops frames without a session: `unanswered` are part of the next session's interest. */
   readonly uplink: { send(frame: AgentFrame): void; nextId(): number };
   /** Writes held entries that the kernel has lost, as these misses show. */
   reassert(entries: readonly Entry[], misses: readonly Timeline[]): void;
+  /** Answers from whole networks in memory to `misses`; nothing is registered for `unknown`. */
+  answerHere(answers: readonly Answer[], misses: readonly Timeline[], unknown: readonly Timeline[]): void;
   /** A query was dropped: `guest` has used up its budget, or, if absent, its network or the host has. */
   overBudget(vni: Vni, guest: MacAddress | undefined): void;
   /** Runs after all queued misses have been read. */
@@ -74,6 +80,9 @@ export interface MissCounters {
   local: number;
   quiet: number;
   reasserted: number;
+  /** Answered from a whole network in memory: a binding, or that nothing is registered there. */
+  here: number;
+  unregistered: number;
   overBudget: number;
 }
 
@@ -91,6 +100,8 @@ export class MissResolver {
     local: 0,
     quiet: 0,
     reasserted: 0,
+    here: 0,
+    unregistered: 0,
     overBudget: 0,
   };
   private readonly inFlight = new Map<string, Timeline>();
@@ -163,30 +174,47 @@ export class MissResolver {
     if (read.size === 0) return;
     this.read = new Map();
     const nowMs = this.deps.nowMs();
-    const { held, askers } = this.deps;
+    const { held, replicas, askers } = this.deps;
     for (const vni of new Set([...read.values()].map(({ miss }) => miss.vni))) askers?.listen(vni);
     const questions: Question[] = [];
     const located: { readonly vni: Vni; readonly asker: WaitingGuest }[] = [];
     const lost: Entry[] = [];
     const told: Timeline[] = [];
+    const here: Answer[] = [];
+    const answered: Timeline[] = [];
+    const unknown: Timeline[] = [];
     for (const [text, timeline] of read) {
       const key = missKey(timeline.miss);
       const known = held.lookUp(key, nowMs);
-      if (known.kind === "local") this.counters.local++;
-      else if (known.kind === "absent" && known.forMs < quietMs(known.times)) this.counters.quiet++;
-      else if (known.kind === "remote") {
+      if (known.kind === "remote") {
         this.counters.reasserted++;
         lost.push(...known.entries);
         told.push(timeline);
-      } else {
+        continue;
+      }
+      const found = known.kind === "local" ? undefined : replicas.lookUp(key);
+      // A VM that has just come to this host is in its network's table first.
+      if (known.kind === "local" || found?.binding?.local) this.counters.local++;
+      else if (found === undefined && known.kind === "absent" && known.forMs < quietMs(known.times))
+        this.counters.quiet++;
+      else {
         const asker = key.kind === "ip" ? askers?.askerOf(key.vni, key.ip) : undefined;
         if (!this.admit(key, asker, nowMs)) continue;
-        this.remember(text, { ...timeline, askedMs: nowMs });
-        questions.push(asker ? { ...key, asker: asker.ip } : key);
-        if (asker) located.push({ vni: key.vni, asker });
+        if (asker && found !== null) located.push({ vni: key.vni, asker });
+        if (found) {
+          here.push(found);
+          answered.push(timeline);
+        } else if (found === null) unknown.push(timeline);
+        else {
+          this.remember(text, { ...timeline, askedMs: nowMs });
+          questions.push(asker ? { ...key, asker: asker.ip } : key);
+        }
       }
     }
     if (lost.length > 0) this.deps.reassert(lost, told);
+    this.counters.here += here.length;
+    this.counters.unregistered += unknown.length;
+    if (here.length + unknown.length > 0) this.deps.answerHere(here, answered, unknown);
     this.ask(questions);
     for (const { vni, asker } of located) askers?.locate(vni, asker);
   }

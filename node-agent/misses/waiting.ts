@@ -56,6 +56,16 @@ export class WaitingGuests {
     return [...(this.targets.get(keyOf(vni, target))?.askers.values() ?? [])].at(-1)?.guest;
   }
 
+  /** Whether a guest may wait for `target`: it has missed or was asked for lately. */
+  isAwaited(vni: Vni, target: IpAddress, nowMs: number): boolean {
+    const entry = this.targets.get(keyOf(vni, target));
+    const since = nowMs - waitingMs;
+    return (
+      entry !== undefined &&
+      (entry.missedMs >= since || [...entry.askers.values()].some((each) => each.askedMs >= since))
+    );
+  }
+
   /** The guests that wait for `target`, which is known now; they stop waiting. */
   take(vni: Vni, target: IpAddress, nowMs: number): Audience {
     const key = keyOf(vni, target);

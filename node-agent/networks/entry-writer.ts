@@ -111,8 +111,10 @@ export class EntryWriter {
   }
 
   /** Held, but missed: the kernel has lost the entry. @returns when it is written again */
-  async reassert(entries: readonly Entry[]): Promise<number> {
-    const { announcer, nowMs } = this.deps;
+  async reassert(held: readonly Entry[]): Promise<number> {
+    const { announcer, devices, nowMs } = this.deps;
+    // A device that comes in between has none of them yet.
+    const entries = held.filter(({ vni }) => devices.deviceOf(vni) !== undefined);
     await this.write(entries.map((entry) => ({ verb: "put", entry })));
     const programmedMs = nowMs();
     const routers = new Set(entries.flatMap((entry) => (entry.kind === "tunnel" && entry.router ? entry.mac : [])));

@@ -46,6 +46,11 @@ export class AppliedPosition {
     this.session++;
   }
 
+  /** A part of a later position: this confirms nothing, and the next acknowledgement waits for it. */
+  follow(work: Promise<unknown>): void {
+    this.settling = Promise.all([this.settling, work]);
+  }
+
   /**
    * Reports to the controller that the kernel is at `asOf`, once it is. Unsettled networks are retried first. As long as the
    * kernel refuses, the revision stays, and the problems say why. A position confirms all changes before it, so a heartbeat

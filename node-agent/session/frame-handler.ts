@@ -3,8 +3,6 @@
 import type { Logger } from "pino";
 import { defined } from "../../common/defined.ts";
 import {
-  type AgentNetwork,
-  type Answer,
   addressOf,
   type BindingKey,
   defaultVtepPort,
@@ -20,15 +18,15 @@ import type { Releases } from "../controller-link/releases.ts";
 import type { Uplink } from "../controller-link/uplink.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import type { MissResolver } from "../misses/resolver.ts";
-import type { EntryWriter, Programmed } from "../networks/entry-writer.ts";
+import type { EntryWriter } from "../networks/entry-writer.ts";
 import type { HostNetworks } from "../networks/host-networks.ts";
 import type { RegisteredNetworks } from "../networks/registered-networks.ts";
 import type { Entry } from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
-import type { Occasion } from "../tables/held-network.ts";
-import type { Replicas } from "../tables/replicas.ts";
 import type { AppliedPosition } from "./applied-position.ts";
+import type { Intake } from "./intake.ts";
 import type { MissOutcomes } from "./miss-outcomes.ts";
+import type { Replication } from "./replication.ts";
 
 /** What this host reports about itself. */
 export interface Identity {
@@ -48,13 +46,6 @@ export interface SenderFilter {
   keep(vnis: Iterable<Vni>): void;
 }
 
-/** Networks in the agent's memory as a whole. */
-export interface Replication {
-  readonly replicas: Replicas;
-  /** Whether the agent subscribes to the network. */
-  wants(network: AgentNetwork): boolean;
-}
-
 export interface FrameHandlerDependencies {
   readonly identity: Identity;
   readonly held: HeldAnswers;
@@ -62,7 +53,8 @@ export interface FrameHandlerDependencies {
   readonly networks: HostNetworks;
   readonly resolver: MissResolver;
   readonly releases: Releases;
-  readonly writer: EntryWriter;
+  readonly writer: Pick<EntryWriter, "announce">;
+  readonly intake: Intake;
   /** Absent without `--underlay-filter`. */
   readonly underlay: SenderFilter | undefined;
   readonly replication: Replication;
@@ -70,8 +62,6 @@ export interface FrameHandlerDependencies {
   readonly outcomes: MissOutcomes;
   readonly progress: AppliedPosition;
   readonly reporter: Reporter;
-  /** The limit of addresses is near. */
-  readonly crowded: () => void;
   readonly trust: (frame: Frame<"trust">) => void;
   readonly log: Logger;
   nowMs(): number;
@@ -81,8 +71,6 @@ export class FrameHandler implements LinkHandlers {
   /** Keys of entries of an earlier run in the kernel: queried with the first session. */
   private inherited: readonly BindingKey[] = [];
   private snapshots = 0;
-  /** Of the session. */
-  private protocol: number = protocolVersions.min;
 
   constructor(private readonly deps: FrameHandlerDependencies) {}
 
@@ -120,9 +108,8 @@ export class FrameHandler implements LinkHandlers {
 
   onWelcome(frame: Frame<"welcome">): void {
     const { identity, registered, progress, log } = this.deps;
-    if (progress.epoch !== frame.epoch) this.deps.replication.replicas.forgetAll();
+    this.deps.replication.begin(frame.protocol, progress.epoch === frame.epoch);
     progress.begin(frame.epoch, frame.asOf);
-    this.protocol = frame.protocol;
     registered.tunnelEnd = { vtep: frame.vtep, vtepPort: frame.vtepPort };
     if (identity.vtep && identity.vtep !== frame.vtep) {
       log.warn(
@@ -156,21 +143,20 @@ export class FrameHandler implements LinkHandlers {
     const programmed = work.then(() => writer.announce(snapshot === this.snapshots ? answers : []));
     outcomes.answered(timelines, frame.answers, nowMs(), programmed);
     progress.acknowledge(frame.asOf, work);
-    this.deps.replication.replicas.keep(visible);
-    this.subscribe(frame.networks);
+    this.deps.replication.start(frame.networks);
     this.deps.reporter.flush();
   }
 
   /** A seed may answer a pending query: it ends the query as an answer does. */
   onAnswers(frame: Frame<"answers"> | Frame<"seed">): void {
-    const { registered, resolver, releases, outcomes, log, nowMs } = this.deps;
+    const { registered, resolver, releases, intake, outcomes, log, nowMs } = this.deps;
     if (frame.type === "answers") {
       releases.confirmed(frame.id);
       this.deps.reporter.answered(frame.id);
     }
     const timelines = resolver.onAnswers(frame.answers);
     const occasion = frame.type === "answers" ? "asked" : "told";
-    outcomes.answered(timelines, frame.answers, nowMs(), this.take(frame.answers, occasion));
+    outcomes.answered(timelines, frame.answers, nowMs(), intake.take(releases.pass(frame.answers), occasion));
     if (frame.type !== "seed") return;
     for (const { key, binding } of frame.answers) {
       const { vni } = key;
@@ -179,43 +165,32 @@ export class FrameHandler implements LinkHandlers {
   }
 
   onChanges(frame: Frame<"changes">): void {
-    const { held, registered, networks, resolver, outcomes, progress, log, nowMs } = this.deps;
+    const { held, registered, networks, replication, resolver, releases, intake, outcomes, progress, log, nowMs } =
+      this.deps;
     const timelines = resolver.onAnswers(frame.answers);
     const startMs = nowMs();
     for (const { vni } of frame.networks) if (!registered.has(vni)) held.forgetNetwork(vni);
     // Writes entries of existing devices at once; the set-up below starts from all entries that are held by then.
-    const programmed = this.take(frame.answers, "told");
+    const programmed = intake.take(releases.pass(frame.answers), "told");
     outcomes.answered(timelines, frame.answers, startMs, programmed);
     for (const vni of frame.gone) held.forgetNetwork(vni);
-    if (frame.gone.length > 0) this.deps.underlay?.keep(this.remaining(frame));
-    const come = frame.networks.filter(({ vni }) => !registered.has(vni));
-    this.deps.replication.replicas.keep(new Set(this.remaining(frame)));
+    const remaining = this.remaining(frame);
+    if (frame.gone.length > 0) this.deps.underlay?.keep(remaining);
+    replication.keep(new Set(remaining));
     const changed = networks.change(frame.networks, frame.gone, frame.self);
-    this.subscribe(come);
+    replication.follow(frame.networks);
     for (const { key, binding, revision } of frame.answers) {
       log.debug({ revision, vni: key.vni, key: addressOf(key), vtep: binding?.vtep ?? null }, "change applied");
     }
     progress.acknowledge(frame.asOf, Promise.all([programmed, changed]));
   }
 
-  onBase({ vni, answers, since, end }: Frame<"base">): void {
-    this.deps.replication.replicas.takeBase(vni, answers, { isWhole: since === undefined, end });
+  onBase(frame: Frame<"base">): void {
+    this.deps.replication.onBase(frame);
   }
 
-  onDelta({ vni, answers }: Frame<"delta">): void {
-    this.deps.replication.replicas.takeDelta(vni, answers);
-  }
-
-  /** A session has its subscriptions: each begins with the network, or with the session. Version 1 has none. */
-  private subscribe(networks: readonly AgentNetwork[]): void {
-    const { replication, uplink } = this.deps;
-    if (this.protocol < 2) return;
-    for (const network of networks) {
-      if (!replication.wants(network)) continue;
-      const { vni } = network;
-      const asOf = replication.replicas.begin(vni);
-      uplink.send({ type: "subscribe", id: uplink.nextId(), vni, ...defined({ asOf }) });
-    }
+  onDelta(frame: Frame<"delta">): void {
+    this.deps.replication.onDelta(frame);
   }
 
   onTrust(frame: Frame<"trust">): void {
@@ -237,15 +212,6 @@ export class FrameHandler implements LinkHandlers {
     if (underlay?.take(frame)) networks.guard();
   }
 
-  private take(answers: readonly Answer[], occasion: Occasion): Promise<Programmed> {
-    const { held, networks, releases, writer, crowded } = this.deps;
-    const { released, guestsIn, programmed } = writer.take(releases.pass(answers), occasion);
-    if (guestsIn.length > 0) networks.guestsMayHaveChanged(guestsIn);
-    releases.release(released);
-    if (held.isCrowded()) crowded();
-    return programmed;
-  }
-
   /** VNIs of this host after the change. */
   private remaining({ networks, gone }: Frame<"changes">): Vni[] {
     const vnis = [...this.deps.registered.list(), ...networks].map(({ vni }) => vni);
@@ -258,7 +224,7 @@ export class FrameHandler implements LinkHandlers {
 
   onClosed(): void {
     this.deps.releases.clear();
-    this.deps.replication.replicas.interrupt(this.deps.progress.asOf);
+    this.deps.replication.onClosed(this.deps.progress.asOf);
     this.deps.reporter.onClosed();
   }
 }

@@ -39,6 +39,22 @@ export class MissOutcomes {
     }
   }
 
+  /** Answered by whole networks in memory, since `startMs`; nothing is registered for `unknown`. */
+  answeredHere(
+    timelines: readonly Timeline[],
+    unknown: readonly Timeline[],
+    answers: readonly Answer[],
+    startMs: number,
+    programmed: Promise<Programmed>,
+  ): void {
+    for (const timeline of unknown) this.note({ ...timeline, outcome: "unknown" });
+    const bindings = new Map(answers.map((answer) => [keyText(answer.key), answer.binding]));
+    for (const timeline of timelines) {
+      const binding = bindings.get(keyText(missKey(timeline.miss))) ?? undefined;
+      void this.finish(timeline, binding, startMs, programmed, "from replica");
+    }
+  }
+
   /** The kernel had lost held entries, which are written again. */
   answeredFromMemory(timelines: readonly Timeline[], programmedMs: number): void {
     for (const timeline of timelines) this.note({ ...timeline, outcome: "from memory", programmedMs });
@@ -55,13 +71,14 @@ export class MissOutcomes {
     binding: Binding | undefined,
     startMs: number,
     programmed: Promise<Programmed>,
+    outcome: FinishedMiss["outcome"] = binding ? "answered" : "unknown",
   ): Promise<void> {
     const key = missKey(timeline.miss);
     const { writtenMs, announced } = await programmed;
     const announcedMs = await announced.get(keyText(key));
     this.note({
       ...timeline,
-      outcome: binding ? "answered" : "unknown",
+      outcome,
       ...(binding ? { programmedMs: writtenMs, mac: binding.mac, vtep: binding.vtep } : {}),
       ...defined({ announcedMs }),
     });

@@ -1,5 +1,5 @@
 // The flags of `nearmiss agent status` and `nearmiss explain`, as they are parsed.
-import type { Command } from "commander";
+import type { Command } from "../../common/commander.ts";
 
 interface WhichAgent {
   readonly socket?: string;

@@ -1,5 +1,5 @@
 // The flags of `nearmiss agent status` and `nearmiss explain`. What runs loads only when it runs.
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError } from "../../common/commander.ts";
 import { AddressError, type IpAddress, parseIp } from "../../schema/address/index.ts";
 import { namePattern } from "../../schema/plain/index.ts";
 import type { ExplainFlags, Output, StatusFlags } from "./command-flags.ts";

@@ -1,7 +1,7 @@
 // From the facts about a path to checks, in the order of the path: controller, inventory, this host's devices, the
 // answer in memory, the three entries in the kernel, what lies beyond. Pure.
 import { type IpAddress, subnetContains } from "../../schema/address/index.ts";
-import { type Check, ok, wrong } from "./check.ts";
+import { type Check, note, ok, wrong } from "./check.ts";
 import { checkDevices, checkFit } from "./explain-devices.ts";
 import { checkLocal, checkRemote } from "./explain-entries.ts";
 import { checkDestinationGuest, checkSourceGuest } from "./explain-guests.ts";
@@ -19,6 +19,7 @@ export function explain(facts: PathFacts): Explanation {
 function checkPath(facts: PathFacts): Check[] {
   const checks = [ok("agent", `the agent of host ${facts.host} answers`), checkSession(facts), checkNetwork(facts)];
   if (!facts.told) return checks;
+  checks.push(...checkKnowledge(facts));
   const source = checkSource(facts);
   checks.push(source);
   if (source.state === "wrong") return checks;
@@ -72,6 +73,31 @@ function checkNetwork({ inventory, network, told, host }: PathFacts): Check {
       ? "wait a moment and ask again; if it stays so, look at the agent's session (nearmiss agent status)"
       : "run this on the host of the first address, or register that VM with this host",
   );
+}
+
+/** Nothing for a network on demand. */
+function checkKnowledge({ replica, network, to, inventory, session }: PathFacts): Check[] {
+  if (!replica) return [];
+  const { state, addresses } = replica;
+  const name = "knowledge";
+  const inMemory = `${network} is in this host's memory, with ${addresses} addresses`;
+  if (state === "no room")
+    return [
+      wrong(
+        name,
+        `${network} does not fit into the agent's memory for whole networks, so it is on demand`,
+        "raise --max-replica-memory, or set the network's knowledge to on-demand",
+      ),
+    ];
+  if (state === "receiving") return [note(name, `${network} is being received: it is on demand until it is complete`)];
+  if (state === "alone")
+    return [note(name, `${inMemory}, as of revision ${session.asOf ?? 0}, the last of the session`)];
+  const found = inventory.kind === "read" && inventory.network ? inventory.to : undefined;
+  // Read before the table: a change between the two is in a second look.
+  if (found && replica.to && (replica.to.mac !== found.mac || replica.to.vtep !== found.vtep))
+    return [note(name, `${inMemory}, and has ${to} at ${replica.to.mac} behind ${replica.to.vtep}: ask again`)];
+  if (found && !replica.to) return [note(name, `${inMemory}, but not ${to}: ask again`)];
+  return [ok(name, `${inMemory}, as of revision ${session.asOf ?? 0}`)];
 }
 
 function checkSource({ inventory, network, from, host, memory }: PathFacts): Check {

@@ -1,12 +1,12 @@
 // The facts about a path from one guest to another for `explain`: plain values, collected at one moment.
-import type { AgentNetwork, IpAddress, MacAddress } from "../../schema/address/index.ts";
+import type { AgentNetwork, Binding, IpAddress, MacAddress } from "../../schema/address/index.ts";
 import type { Link } from "../kernel/codec/link-codec.ts";
 import type { LocalVtep } from "../kernel/devices/device-fit.ts";
 import type { TunnelTables } from "../kernel/tables/path-probe.ts";
 import type { HeldFact } from "../tables/held-network.ts";
 import type { FilterProblem } from "../watch/host-filter.ts";
 import type { InventoryFacts } from "./inventory.ts";
-import type { SessionReport } from "./report.ts";
+import type { ReplicaReport, SessionReport } from "./report.ts";
 
 export interface PathFacts {
   /** Of this agent. */
@@ -21,8 +21,15 @@ export interface PathFacts {
   /** This host as the controller sent it. */
   readonly tunnelEnd: LocalVtep | undefined;
   readonly memory: { readonly from: HeldFact | undefined; readonly to: HeldFact | undefined };
+  /** The network as a whole in memory; absent: it is on demand. */
+  readonly replica?: ReplicaFacts;
   readonly kernel: KernelFacts;
   readonly guests: GuestFacts;
+}
+
+export interface ReplicaFacts extends ReplicaReport {
+  /** What it has for the second address. */
+  readonly to: Pick<Binding, "mac" | "vtep"> | undefined;
 }
 
 /** Recent findings about guests of this host. */

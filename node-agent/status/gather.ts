@@ -1,7 +1,7 @@
 // Gathers the facts about a path: from the controller, from the agent's memory, and from the kernel, in that order, so that with
 // a change in flight memory or kernel may be ahead of the earlier reading, but never behind.
 import { defined } from "../../common/defined.ts";
-import { familyOf, type IpAddress, type MacAddress, type Vni } from "../../schema/address/index.ts";
+import { type BindingKey, familyOf, type IpAddress, type MacAddress, type Vni } from "../../schema/address/index.ts";
 import type { Link } from "../kernel/codec/link-codec.ts";
 import { bridgeName, vxlanName } from "../kernel/devices/device-names.ts";
 import { Links } from "../kernel/devices/links.ts";
@@ -11,17 +11,18 @@ import type { HeldFact } from "../tables/held-network.ts";
 import type { FilterProblem } from "../watch/host-filter.ts";
 import type { GuestFacts, KernelFacts, MacPort, PathFacts } from "./facts.ts";
 import { readInventory } from "./inventory.ts";
-import { describeSession } from "./report.ts";
+import { describeReplica, describeSession, type ReplicaSources } from "./report.ts";
 import type { StatusSources } from "./sources.ts";
 
 export type PathSources = Pick<
   StatusSources,
   "host" | "controller" | "readController" | "requests" | "devices" | "held" | "position" | "filterProblems" | "nowMs"
-> & {
-  readonly registered: Pick<StatusSources["registered"], "list" | "tunnelEnd">;
-  readonly resolver: Pick<StatusSources["resolver"], "budgets">;
-  readonly reporter: Pick<StatusSources["reporter"], "list">;
-};
+> &
+  ReplicaSources & {
+    readonly registered: Pick<StatusSources["registered"], "list" | "tunnelEnd">;
+    readonly resolver: Pick<StatusSources["resolver"], "budgets">;
+    readonly reporter: Pick<StatusSources["reporter"], "list">;
+  };
 
 /** Older findings are stale: guests repeat such frames every few minutes. */
 const latelyMs = 5 * 60_000;
@@ -53,9 +54,15 @@ export async function gatherPath(sources: PathSources, question: PathQuestion): 
     told,
     tunnelEnd: sources.registered.tunnelEnd,
     memory,
+    ...(vni === undefined ? {} : gatherReplica(sources, { kind: "ip", vni, ip: to })),
     kernel: await gatherKernel(sources, vni, macs, familyOf(to), sources.filterProblems()),
     guests: vni === undefined ? {} : gatherGuests(sources, vni, question, macs.from),
   };
+}
+
+function gatherReplica(sources: PathSources, key: BindingKey): Pick<PathFacts, "replica"> {
+  const { replica } = describeReplica(sources, key.vni);
+  return replica ? { replica: { ...replica, to: sources.replicas.find(key)?.binding ?? undefined } } : {};
 }
 
 function gatherGuests(

@@ -26,6 +26,7 @@ export function printStatus(report: StatusReport, shown: Shown): string {
     ...reported(report.reports, shown.misses),
     `misses      ${counters.missed} read: ${counters.asked} asked, ${counters.joined} joined another, ${counters.local} local, ` +
       `${counters.quiet} lately unknown, ${counters.reasserted} from memory, ${counters.overBudget} over budget`,
+    `replicas    ${counters.here} answered here, ${counters.unregistered} not registered; ${mebibytes(room.replicaBytes)} of ${mebibytes(room.maxReplicaBytes)} MiB`,
     `answers     ${counters.replied === undefined ? "not sent: --announce off" : `${counters.replied} by a reply to the guest alone, ${counters.announced} by an announcement to all`}`,
     `drops       ${drops.misses} misses, ${drops.changes} changes`,
     `budgets     ${budgets.left.host} of ${budgets.allowed.host.burst} questions left${scanning(report)}`,
@@ -34,6 +35,8 @@ export function printStatus(report: StatusReport, shown: Shown): string {
   ];
   return `${lines.join("\n")}\n`;
 }
+
+const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(bytes % 2 ** 20 === 0 ? 0 : 1);
 
 function session({ controller, state, connectedForMs, reason, retryInMs }: SessionReport): string {
   if (state === "connected") return `${controller} connected for ${duration(connectedForMs ?? 0)}`;
@@ -65,7 +68,7 @@ function guests(report: StatusReport): string[] {
 }
 
 function describeNetwork(network: NetworkReport, most: number): string[] {
-  const { name, vni, mtu, bridge, vxlan, adopted, ports, held, entries } = network;
+  const { name, vni, mtu, bridge, vxlan, adopted, ports, held, entries, replica } = network;
   const rows = entries
     .slice(0, most)
     .map((entry) => [
@@ -84,6 +87,9 @@ function describeNetwork(network: NetworkReport, most: number): string[] {
   return [
     `${name === null ? "network" : `network ${name},`} VNI ${vni}${mtu === undefined ? "" : `, MTU ${mtu}`}: ${held.remote} remote, ${held.local} here, ${held.unknown} unknown`,
     `  ${[bridge, vxlan].map(device).join(", ")}${adopted ? ", adopted" : ""}`,
+    ...(replica
+      ? [`  replica: ${replica.state}, ${replica.addresses} addresses, ${Math.ceil(replica.bytes / 1_024)} KiB`]
+      : []),
     `  ports: ${ports.length === 0 ? "none" : ports.map(port).join(", ")}`,
     ...table(
       [

@@ -39,6 +39,9 @@ export interface StatusReport {
     readonly perNetwork: number;
     readonly perHost: number;
     readonly aged: number;
+    /** Of whole networks in memory. */
+    readonly replicaBytes: number;
+    readonly maxReplicaBytes: number;
   };
   /** Operations by the cause of the check. */
   readonly repairs: Readonly<Record<string, number>>;
@@ -81,6 +84,13 @@ export interface PortReport extends DeviceReport {
   readonly pinned: readonly string[];
 }
 
+export interface ReplicaReport {
+  /** `alone`: without a session, as it was at its end. */
+  readonly state: NonNullable<ReturnType<StatusSources["replication"]["stateOf"]>>;
+  readonly addresses: number;
+  readonly bytes: number;
+}
+
 export interface NetworkReport extends EntriesReport {
   /** null if only an earlier run of the agent knew it. */
   readonly name: string | null;
@@ -92,6 +102,8 @@ export interface NetworkReport extends EntriesReport {
   readonly vxlan: DeviceReport;
   /** The vxlan device is an adopted one. */
   readonly adopted: boolean;
+  /** The network as a whole in memory; absent: it is on demand. */
+  readonly replica?: ReplicaReport;
   /** The guests', without the tunnel's own. */
   readonly ports: readonly PortReport[];
 }
@@ -149,7 +161,13 @@ export async function reportStatus(sources: StatusSources, maxEntries: number): 
     },
     drops: sources.drops(),
     budgets: { left: budgetsLeft(sources, nowMs), allowed: allowances },
-    room: { held: sources.held.size, ...sources.held.caps, aged: sources.aged() },
+    room: {
+      held: sources.held.size,
+      ...sources.held.caps,
+      aged: sources.aged(),
+      replicaBytes: sources.replicas.bytes,
+      maxReplicaBytes: sources.replicas.maxBytes,
+    },
     repairs: Object.fromEntries(networks.repairs),
     problems: networks.problems,
     reports: describeFindings(sources.reporter, nameOf, nowMs),
@@ -199,6 +217,7 @@ function describeNetworks(
         name: network?.name ?? null,
         vni,
         ...(network ? { mtu: network.mtu, revision: network.revision } : {}),
+        ...describeReplica(sources, vni),
         bridge: describeDevice(bridgeName(vni), bridge),
         vxlan: describeDevice(vxlanName(vni), vxlan),
         adopted: devices.adoptedFor(vni) !== undefined,
@@ -209,6 +228,20 @@ function describeNetworks(
         ...entries,
       };
     });
+}
+
+/** What is read of networks in memory. */
+export interface ReplicaSources {
+  readonly replicas: Pick<StatusSources["replicas"], "size" | "bytesOf" | "find">;
+  readonly replication: Pick<StatusSources["replication"], "stateOf">;
+}
+
+export function describeReplica(
+  { replicas, replication }: ReplicaSources,
+  vni: Vni,
+): { readonly replica?: ReplicaReport } {
+  const state = replication.stateOf(vni);
+  return state ? { replica: { state, addresses: replicas.size(vni), bytes: replicas.bytesOf(vni) } } : {};
 }
 
 function describeDevice(name: string, link: Link | undefined): DeviceReport {

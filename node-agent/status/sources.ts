@@ -24,7 +24,16 @@ export interface Drops {
   readonly changes: number;
 }
 
-type CoreParts = "registered" | "networks" | "ports" | "held" | "resolver" | "announcer" | "reporter";
+type CoreParts =
+  | "registered"
+  | "networks"
+  | "ports"
+  | "held"
+  | "resolver"
+  | "announcer"
+  | "reporter"
+  | "replicas"
+  | "replication";
 
 export interface StatusSources extends Pick<Core, CoreParts>, Pick<Kernel, "requests" | "devices" | "tables"> {
   readonly host: string;

@@ -24,6 +24,9 @@ export const maxIdleAtOnce = 1_024;
 /** From this level on, ages are read more often, so that the evicted addresses are really the least recently used. */
 const crowdedShare = 7 / 8;
 
+/** Of the limits, for what no guest has asked for: guests find room without an eviction. */
+export const spareShare = 3 / 4;
+
 export function isCrowded(size: number, cap: number): boolean {
   return size >= cap * crowdedShare;
 }

@@ -8,7 +8,7 @@ import {
   type MacAddress,
   type Vni,
 } from "../../schema/address/index.ts";
-import { type Caps, defaultCaps, isCrowded } from "./ageing.ts";
+import { type Caps, defaultCaps, isCrowded, spareShare } from "./ageing.ts";
 import type { Desired } from "./comparison.ts";
 import type { Entry, Operation, Place } from "./entry.ts";
 import { type AddressedGuest, type HeldFact, HeldNetwork, type Knowledge, type Occasion } from "./held-network.ts";
@@ -168,11 +168,25 @@ export class HeldAnswers {
     return [...this.networks.values()].flatMap((network) => network.keys());
   }
 
+  /** Its part of one network. */
+  keysIn(vni: Vni): BindingKey[] {
+    return this.networks.get(vni)?.keys() ?? [];
+  }
+
   /** A network is created by a binding, one of this host: without one, tombstones are not kept. */
   private networkFor({ key, binding }: Answer): HeldNetwork | undefined {
     const network = this.networks.get(key.vni) ?? (binding ? new HeldNetwork(key.vni) : undefined);
     if (network) this.networks.set(key.vni, network);
     return network;
+  }
+
+  /** Whether an answer that no guest asked for fits without making the limits near. @param more addresses that come before it */
+  hasSpare(answer: Answer, more: number): boolean {
+    const network = this.networks.get(answer.key.vni);
+    if (!network) return false;
+    const size = network.roomFor(answer) + more;
+    const { perNetwork, perHost } = this.caps;
+    return network.size + size <= perNetwork * spareShare && this.size + size <= perHost * spareShare;
   }
 
   private hasRoom(network: HeldNetwork, answer: Answer): boolean {

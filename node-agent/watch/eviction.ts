@@ -22,6 +22,8 @@ export interface EvictionDependencies {
    * a little memory, a missing one a guest's connection.
    */
   readonly uplink: { readonly isLive: boolean };
+  /** A network whose idle entries stay. */
+  keepsIdle(vni: Vni): boolean;
   readonly writer: Pick<EntryWriter, "write">;
   /** Ends the interest in what is evicted. */
   readonly releases: { release(keys: readonly BindingKey[]): void };
@@ -83,8 +85,9 @@ export class Eviction {
   }
 
   private async look(vni: Vni): Promise<void> {
-    const { held, tables, idleMs, uplink, writer, releases, log } = this.deps;
+    const { held, tables, uplink, writer, releases, log } = this.deps;
     if (!uplink.isLive) return;
+    const idleMs = this.deps.keepsIdle(vni) ? Number.POSITIVE_INFINITY : this.deps.idleMs;
     try {
       let ages = await tables.idleMs(vni);
       const readMs = this.deps.nowMs();

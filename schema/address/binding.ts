@@ -34,6 +34,16 @@ export interface AgentNetwork {
   readonly vni: Vni;
   readonly mtu: number;
   readonly revision: Revision;
+  /** The host should have every binding of the network in memory, or also in the kernel. Absent: those that its guests ask for. */
+  readonly knowledge?: WholeKnowledge;
+}
+
+const wholeKnowledge = ["replicate", "prefetch"] as const;
+export type WholeKnowledge = (typeof wholeKnowledge)[number];
+
+/** Undefined: on demand, as is what a newer version may call otherwise. */
+export function findWholeKnowledge(text: string | undefined): WholeKnowledge | undefined {
+  return wholeKnowledge.find((each) => each === text);
 }
 
 /** One text per key, for maps and sets. */

@@ -77,6 +77,8 @@ export type AgentFrame =
     }
   /** Answered like a release: frames before its answer may have records of the network, later ones do not. */
   | { readonly type: "unsubscribe"; readonly id: number; readonly vni: Vni }
+  /** Version 2: keys of a network in memory that the kernel has. Becomes interest, as a question does, and is not answered. */
+  | { readonly type: "used"; readonly keys: readonly BindingKey[] }
   /** The kernel has acknowledged everything up to `revision` (0: nothing yet); `problems` is the whole present list. */
   | {
       readonly type: "applied";
@@ -171,6 +173,8 @@ export type ControllerFrame =
   /** Part of all bindings of a network that the agent has subscribed to. Deltas of the network may come between the parts. */
   | {
       readonly type: "base";
+      /** Of the `subscribe` that it belongs to. */
+      readonly id: number;
       readonly asOf: Revision;
       /** Only what is behind this position, tombstones included. Absent: everything. */
       readonly since?: Revision;

@@ -7,6 +7,7 @@ import {
   type Answer,
   type Binding,
   type BindingKey,
+  findWholeKnowledge,
   parseIp,
   parseMac,
   parseRevision,
@@ -55,6 +56,7 @@ const WireNetwork = Type.Object({
   vni: Type.Integer(),
   mtu: Type.Integer(),
   revision: Type.Integer(),
+  knowledge: Type.Optional(Type.String()),
 });
 const WireSelf = { vtep: Type.String(), vtepPort: Type.Integer({ minimum: 1, maximum: 65_535 }) };
 
@@ -79,6 +81,7 @@ const agentWire = {
   release: Type.Object({ id: Type.Integer(), keys: Type.Array(WireKey) }),
   subscribe: Type.Object({ id: Type.Integer(), vni: Type.Integer(), asOf: Type.Optional(Type.Integer()) }),
   unsubscribe: Type.Object({ id: Type.Integer(), vni: Type.Integer() }),
+  used: Type.Object({ keys: Type.Array(WireKey) }),
   applied: Type.Object({
     revision: Type.Integer(),
     problems: Type.Array(Type.String({ maxLength: 512 }), { maxItems: 64 }),
@@ -140,6 +143,7 @@ const controllerWire1 = {
 const controllerWire2 = {
   ...commonWire,
   base: Type.Object({
+    id: Type.Integer(),
     asOf: Type.Integer(),
     since: Type.Optional(Type.Integer()),
     vni: Type.Integer(),
@@ -215,7 +219,10 @@ function parseAnswer(wire: Wire<typeof WireAnswer>): Answer {
 }
 
 function parseAgentNetwork(wire: Wire<typeof WireNetwork>): AgentNetwork {
-  return { name: wire.name, vni: parseVni(wire.vni), mtu: wire.mtu, revision: parseRevision(wire.revision) };
+  const { name, mtu } = wire;
+  const revision = parseRevision(wire.revision);
+  const knowledge = findWholeKnowledge(wire.knowledge);
+  return { name, vni: parseVni(wire.vni), mtu, revision, ...(knowledge ? { knowledge } : {}) };
 }
 
 /** An invalid address in a frame is as fatal as an invalid form: the rest of the frame cannot be trusted either. */
@@ -271,6 +278,8 @@ export function parseAgentFrame(text: string): AgentFrame | undefined {
         };
       case "unsubscribe":
         return { type: "unsubscribe", id: wire.id, vni: parseVni(wire.vni) };
+      case "used":
+        return { type: "used", keys: wire.keys.map(parseKey) };
       case "applied":
         return {
           type: "applied",
@@ -344,6 +353,7 @@ export function parseControllerFrame(text: string, reader: FrameReader): Control
       case "base":
         return {
           type: "base",
+          id: wire.id,
           asOf,
           ...(wire.since === undefined ? {} : { since: parseRevision(wire.since) }),
           vni: parseVni(wire.vni),

@@ -1,5 +1,6 @@
 // What needs neither a package nor Node: pages in browsers and short commands load nothing else.
 export * from "./event-connection.ts";
+export * from "./knowledge.ts";
 export * from "./limits.ts";
 export * from "./names.ts";
 export * from "./problems.ts";

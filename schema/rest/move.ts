@@ -8,7 +8,14 @@ const maxWaitMs = 60_000;
 export const defaultWaitMs = 10_000;
 
 const waitInput = {
-  wait: Type.Optional(Type.Boolean({ description: "Answer when every affected host has confirmed", default: false })),
+  wait: Type.Optional(
+    Type.Unsafe<boolean | "all">({
+      enum: [true, false, "all"],
+      default: false,
+      description:
+        "Answer when every affected host has confirmed. `all`: disconnected hosts that have the former place in memory only, too",
+    }),
+  ),
   timeoutMs: Type.Optional(
     Type.Integer({
       minimum: 0,
@@ -19,7 +26,7 @@ const waitInput = {
   ),
 };
 export interface WaitInput {
-  readonly wait?: boolean;
+  readonly wait?: boolean | "all";
   readonly timeoutMs?: number;
 }
 
@@ -81,6 +88,12 @@ const confirmationView = {
     description: "Time from the durable change to the last confirmation, ms; null: no host has confirmed",
   }),
   unconfirmed: Type.Array(Unconfirmed),
+  remembered: Type.Optional(
+    Type.Array(Name, {
+      description:
+        "Disconnected hosts that have the former place in memory, and in no entry of their kernel: a new conversation there would go to it",
+    }),
+  ),
   dryRun: Type.Optional(
     Type.Boolean({ description: "Only with ?dryRun=true: nothing was changed; `of` hosts would have to confirm" }),
   ),

@@ -13,7 +13,7 @@ import {
   subnetsOverlap,
   type Vni,
 } from "../address/index.ts";
-import { limits, minIpv6Mtu } from "../plain/index.ts";
+import { type KnowledgeMode, knowledgeModes, limits, minIpv6Mtu } from "../plain/index.ts";
 import { type Static, Type } from "../typebox.ts";
 import { Faults } from "./input.ts";
 import { mergePatch } from "./merge-patch.ts";
@@ -58,6 +58,16 @@ const QuarantineSeconds = Type.Integer({
   maximum: limits.quarantineSeconds,
   description: `How long a released address is not assigned again, s; default ${defaultQuarantineSeconds}`,
 });
+const Knowledge = Type.Enum([...knowledgeModes], {
+  description:
+    "What a host has of the network before its guests ask. `on-demand` (default): what they asked for. `replicate`: every address, in the " +
+    "agent's memory, so that no first packet waits for the controller. `prefetch`: every address in memory and in the kernel",
+});
+
+const KnowledgePatch = Type.Unsafe<KnowledgeMode | null>({
+  ...Knowledge,
+  enum: [...knowledgeModes, null],
+});
 
 const networkInput = {
   vni: VniNumber,
@@ -66,6 +76,7 @@ const networkInput = {
   gateways: Type.Optional(Gateways),
   reserved: Type.Optional(Reserved),
   quarantineSeconds: Type.Optional(QuarantineSeconds),
+  knowledge: Type.Optional(Knowledge),
   ...metadataInput,
 };
 const example = { vni: 100, subnets: ["10.20.1.0/24", "fd00:20::/64"], mtu: 1450, labels: { env: "prod" } };
@@ -91,6 +102,7 @@ export const NetworkPatch = Type.Object(
     gateways: Type.Optional(nullable(Gateways)),
     reserved: Type.Optional(nullable(Reserved)),
     quarantineSeconds: Type.Optional(nullable(QuarantineSeconds)),
+    knowledge: Type.Optional(KnowledgePatch),
     ...metadataPatch,
   },
   { ...closed, title: "NetworkPatch", examples: [{ mtu: 8950, labels: { env: null } }] },
@@ -115,6 +127,8 @@ export interface NetworkSpec extends Metadata {
   readonly gateways?: readonly IpAddress[];
   readonly reserved?: readonly AddressRange[];
   readonly quarantineSeconds?: number;
+  /** Absent: on demand. */
+  readonly knowledge?: KnowledgeMode;
 }
 export type Network = NetworkSpec & Stored;
 
@@ -135,7 +149,8 @@ export function parseNetwork(name: string, input: NetworkPutInput): NetworkSpec 
   const pool = parsePool(input, subnets, faults);
   const metadata = parseMetadata(input, faults);
   faults.throwIfAny();
-  return { name, vni: vni as Vni, subnets, mtu, ...pool, ...metadata };
+  const { knowledge } = input;
+  return { name, vni: vni as Vni, subnets, mtu, ...pool, ...(knowledge ? { knowledge } : {}), ...metadata };
 }
 
 /** The parameters of address assignment. An absent field stays absent: it means a default. */

@@ -13,8 +13,11 @@ const orNull = (schema: { readonly type: string }, description: string) => ({
 export const IdentityView = Type.Object(
   {
     name: Type.String({ description: "The same as in the audit trail" }),
-    role: Type.Enum(["admin", "operator", "viewer", "anyone"], {
-      description: "anyone: the controller runs with --insecure",
+    role: Type.Enum(["admin", "operator", "viewer", "host", "anyone"], {
+      description: "host: by its certificate; anyone: the controller runs with --insecure",
+    }),
+    expires: Type.Union([Type.String({ format: "date-time" }), Type.Null()], {
+      description: "End of the token or certificate; null: never, or none was shown",
     }),
     networks: Type.Union([Type.Array(Type.String()), Type.Null()], {
       description: "Sees and changes these; null: all",
@@ -45,6 +48,8 @@ const Concern = Type.Object(
   { title: "Concern" },
 );
 
+const AgentVersion = Type.Object({ version: Type.String(), hosts: Type.Integer() }, { title: "AgentVersion" });
+
 /** In one overview, at most. */
 export const maxConcerns = 100;
 
@@ -54,7 +59,18 @@ export const OverviewView = Type.Object(
     networks: Type.Integer(),
     hosts: Type.Integer(),
     hostsConnected: Type.Integer(),
+    hostsDown: Type.Integer({ description: "Marked down" }),
+    hostsWithProblems: Type.Integer({
+      description: "Whose agents report problems; 0 for a token that is limited to networks, which does not see them",
+    }),
     vms: Type.Integer(),
+    version: Type.String({ description: "The controller's" }),
+    epoch: Type.String({ description: "Names the store: revisions compare within one epoch only" }),
+    uptimeSeconds: Type.Integer({ description: "Since the start of the controller, by its own clock" }),
+    ready: Type.Boolean({ description: "false: it answers from memory, and accepts no change; /readyz says why" }),
+    agentVersions: Type.Array(AgentVersion, {
+      description: "Of connected agents, by version; empty for a token that is limited to networks",
+    }),
     concerns: Type.Array(Concern, { description: `The first ${maxConcerns} that need attention, by host` }),
     concernCount: Type.Integer({ description: "Number of issues" }),
   },

@@ -15,7 +15,7 @@ describeBrowser("the way in", () => {
     await page.goto(`http://${secured.base}/`);
     await page.getByLabel("Token").fill("nm_viewer_nonsense");
     await page.getByRole("button", { name: "Log in" }).click();
-    await page.getByText("the token is unknown, expired or revoked").waitFor();
+    await page.getByText("the token is unknown: mistyped, revoked").waitFor();
     const { token } = await secured.issue({ role: "viewer" });
     await page.getByLabel("Token").fill(token);
     await page.keyboard.press("Enter");

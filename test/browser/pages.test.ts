@@ -62,7 +62,7 @@ describeBrowser("every page is readable, reachable and silent", () => {
     faults.push(...(await look(page, "login")));
     await page.getByLabel("Token").fill("nm_viewer_nonsense");
     await page.getByRole("button", { name: "Log in" }).click();
-    await page.getByText("the token is unknown, expired or revoked").waitFor();
+    await page.getByText("the token is unknown: mistyped, revoked").waitFor();
     faults.push(...(await look(page, "login-refused")));
     await logIn(page, (await secured.issue({ role: "viewer", note: "the shift" })).token);
     await page.getByRole("link", { name: "VMs", exact: true }).first().click();

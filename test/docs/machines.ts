@@ -12,6 +12,8 @@ import type { Ran } from "./page-run.ts";
 
 /** A program that runs until it is stopped: the reader gives it a separate terminal. */
 const lasting = /(?:^|\s)nearmiss (?:controller|agent)(?: --|$)/;
+/** A unit of systemd, which these machines do not have: stands for the program that was started by hand. */
+const unit = /^systemctl (start|stop) nearmiss-(\S+)$/;
 /** Its output when it is ready. */
 const isUp = /^(?:listening|session with the controller)$/;
 
@@ -47,6 +49,8 @@ export class Machine {
   readonly #shell: Spawned;
   readonly #lines: AsyncIterator<string>;
   #terminals = 0;
+  /** The last of each program. */
+  readonly #started = new Map<string, { readonly command: string; readonly pid: string }>();
 
   constructor(
     namespace: Namespace,
@@ -64,9 +68,16 @@ export class Machine {
 
   /** @throws WaitError if a long-running program does not start, Error if the shell has ended */
   async run(command: string): Promise<Ran> {
+    const [, act, name = ""] = unit.exec(command) ?? [];
+    const started = this.#started.get(name);
+    if (act && !started) throw new RangeError(`no ${name} was started here`);
+    if (act === "start" && started) return this.run(started.command);
+    if (act === "stop" && started) return this.#obey(`kill ${started.pid} && wait ${started.pid}`);
     if (!lasting.test(command)) return this.#obey(command);
     const log = join(this.home, `terminal-${++this.#terminals}.log`);
     const ran = await this.#obey(`${command} > ${log} 2>&1 &`);
+    const [pid = ""] = (await this.#obey("echo $!")).output;
+    this.#started.set(/nearmiss (controller|agent)/.exec(command)?.[1] ?? "", { command, pid });
     const said = () => (existsSync(log) ? readFileSync(log, "utf8").split("\n") : []);
     await waitFor(() => said().some((line) => isUp.test(parseLogLine(line).msg)), {
       what: `\`${command}\` to come up`,

@@ -1,5 +1,14 @@
 // `nearmiss backup` and `nearmiss restore`, as commands beside a controller in use.
-import { chmodSync, copyFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
@@ -95,6 +104,35 @@ test("a backup of a newer schema is refused", async () => {
   const refused = await runCommand("restore", backup, "--db", other, "--no-checksum");
   expect([refused.status, refused.output]).toEqual([1, expect.stringMatching(/written by a newer nearmiss/)]);
   expect(existsSync(other)).toBe(false);
+});
+
+test("a path that is no database of nearmiss is refused without advice about its modes, and stays as it is", async () => {
+  const directory = temporaryDirectory();
+  const at = (name: string): string => join(directory, name);
+  chmodSync(directory, 0o755);
+  writeFileSync(at("hosts"), "127.0.0.1 localhost\n", { mode: 0o644 });
+  const foreign = new Database(at("places.db"));
+  foreign.exec("CREATE TABLE meta (x); CREATE TABLE places (x)");
+  foreign.close();
+  chmodSync(at("places.db"), 0o644);
+  symlinkSync(at("nowhere"), at("link"));
+  symlinkSync(directory, at("to-directory"));
+  const before = readdirSync(directory);
+  for (const [path, why] of [
+    [directory, "is a directory: name the file of the database with --db"],
+    [at("to-directory"), "is a directory: name"],
+    ["/dev/null", "is not a regular file: name"],
+    [at("link"), "is a link to nowhere: name"],
+    [at("hosts"), "is not a database of nearmiss: name another file with --db"],
+    [at("places.db"), "is not a database of nearmiss: name another file with --db"],
+  ] as const) {
+    const refused = ControllerProcess.launch(path);
+    expect(await refused.ended).toBe(1);
+    const said = refused.logs.map(({ msg }) => msg).join("\n");
+    expect(said).toContain(`${path} ${why}`);
+    expect(said).not.toContain("chmod");
+  }
+  expect(readdirSync(directory)).toEqual(before);
 });
 
 test("files that others may read are refused, with the command that fixes them", async () => {

@@ -245,7 +245,12 @@ describe("import", () => {
 describe("a line", () => {
   test("carries labels, a description, and the parameters of address assignment", async () => {
     const [from, to] = [await startController(), await startController()];
-    const pool = { gateways: ["10.7.0.9"], reserved: ["10.7.0.1-10.7.0.3"], quarantineSeconds: 0 };
+    const pool = {
+      gateways: ["10.7.0.9"],
+      reserved: ["10.7.0.1-10.7.0.3"],
+      quarantineSeconds: 0,
+      knowledge: "replicate",
+    };
     const notes = { labels: { "example.com/team": "red", tier: "web" }, description: "left of the door" };
     await imported(from, [
       { kind: "network", name: "pool", vni: 7, subnets: ["10.7.0.0/28"], ...pool, ...notes },

@@ -95,12 +95,22 @@ test("lists are followed through all their pages, and filtered by the controller
 test.each<[string, string[], number, RegExp]>([
   ["0: done", ["network", "list"], 0, /^$/],
   ["1: refused", ["vm", "create", "x", "--host", "nowhere"], 1, /no host is named "nowhere"\nCreate it first/],
-  ["1: not a token", ["vm", "list", "--token-file", "/dev/null"], 1, /Name the file of a token with --token-file/],
-  ["2: an unknown command", ["vmm"], 2, /Did you mean vm\?\)\nAdd --help/],
+  [
+    "2: an empty token file",
+    ["vm", "list", "--token-file", "/dev/null"],
+    2,
+    /^nearmiss: \/dev\/null \(--token-file\) is empty\. Nothing was sent/,
+  ],
+  ["2: an unknown command", ["vmm"], 2, /Did you mean `nearmiss vm`\?\nCommands: status, network,/],
   ["2: an unknown flag", ["vm", "list", "--hots", "a"], 2, /Did you mean --host\?/],
   ["2: a flag that makes no sense", ["vm", "create", "x", "--host", "a", "-i", "ip=1"], 2, /network=blue,ip=1/],
   ["2: nothing to change", ["vm", "update", "db-1"], 2, /update --help/],
-  ["2: a token file that is not there", ["vm", "list", "--token-file", "/none"], 2, /cannot read the token.*\/none/],
+  [
+    "2: a token file that is not there",
+    ["vm", "list", "--token-file", "/none"],
+    2,
+    /cannot read the token: \/none \(--token-file\) does not exist/,
+  ],
   ["3: not found", ["vm", "get", "nobody"], 3, /no VM is named "nobody"\n`list` shows the names/],
   ["4: taken", ["network", "create", "blue", "--vni", "7", "--subnet", "10.0.0.0/8"], 4, /`update`/],
   ["4: in use", ["host", "delete", "a"], 4, /db-1/],
@@ -110,7 +120,12 @@ test.each<[string, string[], number, RegExp]>([
     4,
     /`get` shows its current state/,
   ],
-  ["5: unreachable", ["vm", "list", "--controller", "http://127.0.0.1:1"], 5, /does not answer: .*\nIs the controller/],
+  [
+    "5: unreachable",
+    ["vm", "list", "--controller", "http://127.0.0.1:1"],
+    5,
+    /cannot be reached: nothing listens on 127.0.0.1 port 1\nCheck/,
+  ],
 ])("exit status %s", async (_name, args, status, message) => {
   const finished = await operated().run(args);
   expect(finished.stderr).toMatch(message);

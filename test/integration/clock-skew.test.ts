@@ -2,7 +2,7 @@
 import { pino } from "pino";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Authorities } from "../../controller/pki/authorities.ts";
-import { pkiDirectory } from "../../controller/pki/open-tls.ts";
+import { pkiDirectory } from "../../controller/pki/authority-files.ts";
 import { ownCertificate } from "../../controller/pki/server-certificate.ts";
 import { ServerTls } from "../../controller/pki/server-tls.ts";
 import { ControllerLink, type LinkHandlers } from "../../node-agent/controller-link/link.ts";

@@ -132,7 +132,6 @@ describe("over REST", () => {
         ["DELETE", "/v1/tokens/x"],
         ["GET", "/v1/audit"],
         ["GET", "/v1/events"],
-        ["GET", "/v1/identity"],
         ["GET", "/v1/log"],
         ["GET", "/v1/overview"],
         ["GET", "/v1/rates"],

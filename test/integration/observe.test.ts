@@ -1,6 +1,8 @@
 // Views beyond the inventory: the caller's identity, the state, the holders, the past; and their access.
 import { expect, test } from "vitest";
 import { type BindingKey, parseIp, parseMac, parseVni } from "../../schema/address/index.ts";
+import { version } from "../../schema/version.ts";
+import { findCertified, requestAs } from "../support/certified.ts";
 import { call, populate, startController, startSecured, vm } from "./harness.ts";
 
 const vni = parseVni(100);
@@ -21,6 +23,33 @@ test("names the caller, and the networks it may see", async () => {
   expect(await call(open, 200, "GET", "/v1/identity")).toMatchObject({ role: "anyone", networks: null });
 });
 
+test("says until when the caller is known: a token to its end, a host by its certificate, anyone for ever", async () => {
+  const secured = await startSecured({ findCertified });
+  const expires = new Date(Date.now() + 3_600_000).toISOString();
+  const { token } = await secured.issue({ role: "viewer", expires });
+  expect(await call(secured.as(token), 200, "GET", "/v1/identity")).toMatchObject({ expires });
+  const { token: lasting } = await secured.issue({ role: "operator", expires: null });
+  expect(await call(secured.as(lasting), 200, "GET", "/v1/identity")).toMatchObject({ expires: null });
+  await call(secured.admin, 201, "PUT", "/v1/hosts/a", { vtep: "192.0.2.1" });
+  const { status, text } = await requestAs(secured, "a", "GET", "/v1/identity");
+  expect(status).toBe(200);
+  expect(JSON.parse(text)).toMatchObject({ name: "host a", role: "host", networks: [], hosts: null, quota: null });
+  expect(JSON.parse(text).expires).toBe(new Date(Date.UTC(2100, 0)).toISOString());
+  expect(await call(await startController(), 200, "GET", "/v1/identity")).toMatchObject({ expires: null });
+});
+
+test("tells an expired token from an unknown one, for its owner", async () => {
+  let ms = Date.now();
+  const secured = await startSecured({ now: () => new Date(ms) });
+  const expires = new Date(ms + 60_000).toISOString();
+  const { token } = await secured.issue({ role: "viewer", expires });
+  ms += 61_000;
+  const refused = await secured.as(token).request("GET", "/v1/overview");
+  expect([refused.status, refused.body.detail]).toEqual([401, expect.stringContaining(`expired at ${expires}`)]);
+  const unknown = await secured.as(`${token}x`).request("GET", "/v1/overview");
+  expect(unknown.body.detail).toContain("the token is unknown");
+});
+
 test("counts the inventory, and names hosts whose VMs no agent serves or whose agent complains", async () => {
   const controller = await startController();
   await populate(controller);
@@ -37,7 +66,14 @@ test("counts the inventory, and names hosts whose VMs no agent serves or whose a
     networks: 2,
     hosts: 3,
     hostsConnected: 1,
+    hostsDown: 0,
+    hostsWithProblems: 1,
     vms: 2,
+    version,
+    epoch: expect.any(String),
+    uptimeSeconds: expect.any(Number),
+    ready: true,
+    agentVersions: [{ version: expect.any(String), hosts: 1 }],
     concerns: [
       { kind: "host-problem", host: "a", detail: "network blue: the kernel does not take all entries: ENOSPC" },
       {
@@ -162,7 +198,7 @@ test("a token limited to a network learns nothing else through any of it", async
   const { token } = await secured.issue({ role: "viewer", networks: ["red"] });
   const narrowed = secured.as(token);
   const overview = await call(narrowed, 200, "GET", "/v1/overview");
-  expect(overview).toMatchObject({ networks: 1, hosts: 1, vms: 1 });
+  expect(overview).toMatchObject({ networks: 1, hosts: 1, vms: 1, hostsWithProblems: 0, agentVersions: [] });
   const topology = await call(narrowed, 200, "GET", "/v1/topology");
   expect(topology).toMatchObject({ hosts: [{ name: "c", vms: 1 }], tunnels: [] });
   await call(narrowed, 404, "GET", "/v1/topology?network=blue");

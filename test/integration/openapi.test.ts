@@ -108,6 +108,7 @@ test("defines each shape once, under a name", async () => {
   const document = await call(controller, 200, "GET", "/openapi.json");
   expect(Object.keys(document.components.schemas).sort()).toEqual([
     "AbortInput",
+    "AgentVersion",
     "AuditEntry",
     "Authority",
     "CommitInput",

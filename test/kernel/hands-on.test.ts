@@ -19,7 +19,7 @@ async function follow(machines: Machines, path: string): Promise<void> {
 }
 
 /** In the order in which they are typed, each after those before it. Another: mark its blocks ```console tested on <machine>. */
-const pages = ["README.md", "docs/operators.md", "docs/debugging.md", "docs/enrolment.md"];
+const pages = ["README.md", "docs/operators.md", "docs/debugging.md", "docs/backup.md", "docs/enrolment.md"];
 
 describeKernel("hands-on", () => {
   test(`${pages.join(", ")} show what their commands print`, async () => {

@@ -4,6 +4,7 @@ import { controllerReader } from "../../node-agent/identity/read.ts";
 import { explain } from "../../node-agent/status/explain.ts";
 import { gatherPath } from "../../node-agent/status/gather.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
+import { Replicas } from "../../node-agent/tables/replicas.ts";
 import type { Answer, Vni } from "../../schema/address/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 import { agentNetwork, describeKernel, epoch, kernelHost, localVtep } from "../support/kernel.ts";
@@ -55,6 +56,8 @@ describeKernel("a path without an agent that repairs it", () => {
         requests,
         devices,
         held,
+        replicas: new Replicas({ random: () => 0 }),
+        replication: { stateOf: () => undefined },
         registered: { list: () => [agentNetwork(on)], tunnelEnd: localVtep },
         resolver: { budgets: () => ({ host: 1, networks: [], guests: [] }) },
         reporter: { list: () => [] },

@@ -63,7 +63,7 @@ class Host {
     };
     const turns = { over: false, next: async () => {} };
     const afterReading = (callback: () => void) => callback();
-    const clock = { nowMs: () => this.nowMs, random: () => 0.5, turns, afterReading };
+    const clock = { nowMs: () => this.nowMs, random: () => 0.5, turns, afterReading, later: () => {} };
     this.core = coreOn({ ...inertEdges, guests }, { uplink, clock });
     if (live) uplink.attach({ isLive: true, send: (frame) => this.answer(frame) });
     this.core.announcer?.attend(blue, 2, 3);

@@ -27,6 +27,7 @@ const network = fc.record(
     mtu: fc.constantFrom(1450, 8950),
     gateways: fc.constant(["10.1.0.9"]),
     quarantineSeconds: fc.constantFrom(0, 60),
+    knowledge: fc.constantFrom("on-demand", "replicate"),
     ...metadata,
   },
   { requiredKeys: ["vni", "subnets"] },

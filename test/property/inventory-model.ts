@@ -17,6 +17,7 @@ import {
   subnetContains,
 } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
+import { knowledgeModes } from "../../schema/plain/index.ts";
 import { parseHost, parseNetwork, parseVm, type Vm } from "../../schema/rest/index.ts";
 import type { World } from "../support/inventory-contents.ts";
 
@@ -32,6 +33,7 @@ const networkSpec = fc
     vni: fc.constantFrom(100, 200),
     subnets: fc.constantFrom<string[]>(["10.0.0.0/29"], ["10.0.0.0/29", "fd00::/64"], ["10.0.0.0/28"]),
     mtu: fc.constantFrom(1400, 1450),
+    knowledge: fc.constantFrom(...knowledgeModes),
     labels: someLabels,
   })
   .map(({ name, ...body }) => parseNetwork(name, body));
@@ -139,7 +141,10 @@ const someMutation: fc.Arbitrary<Mutation> = fc.oneof(
 
 /** The start of most runs: without networks and hosts nearly every mutation is refused. */
 export const furnished: readonly Mutation[] = [
-  { kind: "network.put", spec: parseNetwork("blue", { vni: 100, subnets: ["10.0.0.0/29", "fd00::/64"] }) },
+  {
+    kind: "network.put",
+    spec: parseNetwork("blue", { vni: 100, subnets: ["10.0.0.0/29", "fd00::/64"], knowledge: "replicate" }),
+  },
   { kind: "network.put", spec: parseNetwork("red", { vni: 200, subnets: ["10.0.0.0/29"] }) },
   { kind: "host.put", spec: parseHost("a", { vtep: "192.0.2.1" }, "operator") },
   { kind: "host.put", spec: parseHost("b", { vtep: "192.0.2.2" }, "operator") },

@@ -15,7 +15,7 @@ const addressOf = (host: HostName) => `127.0.1.${names.indexOf(host) + 1}`;
 export function findCertified({ remoteAddress }: Socket): CertifiedHost | undefined {
   const name = names.find((each) => addressOf(each) === remoteAddress);
   if (!name) return undefined;
-  return { kind: "host", name, uid: name, generation: 0, key: name, issuer: "", expiresMs: Number.POSITIVE_INFINITY };
+  return { kind: "host", name, uid: name, generation: 0, key: name, issuer: "", expiresMs: Date.UTC(2100, 0) };
 }
 
 export function agentOf(controller: Controller, host: HostName, claimed: string = host): AgentClient {

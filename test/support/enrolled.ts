@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { type Logger, pino } from "pino";
 import { onTestFinished } from "vitest";
 import type { AppOptions } from "../../controller/app.ts";
-import { openTls, pkiDirectory } from "../../controller/pki/open-tls.ts";
+import { pkiDirectory } from "../../controller/pki/authority-files.ts";
+import { openTls } from "../../controller/pki/open-tls.ts";
 import type { CertificateFiles } from "../../controller/pki/server-certificate.ts";
 import { enrol } from "../../node-agent/identity/enrol.ts";
 import { Renewal } from "../../node-agent/identity/renewal.ts";
@@ -49,7 +50,7 @@ export async function startEnrolling({ db: given, files, ...options }: Enrolling
   const clock = new Clock();
   const log = options.log ?? silent;
   const flags = { ...(files ? { files } : {}), names: [], certificateLifetimeMs: lifetimeMs, graceMs };
-  const tls = await openTls({ db, listen: { host: "127.0.0.1", port: 0 }, tls: flags }, log);
+  const tls = await openTls({ db, listen: { host: "127.0.0.1", port: 0 }, tls: flags }, [], log);
   const { base, adminToken, fatal, stop } = await startSecured({
     db,
     tls: { ...tls, now: clock.now },

@@ -5,6 +5,7 @@ import { SerialQueue } from "../../common/serial-queue.ts";
 import { type Channel, Uplink } from "../../node-agent/controller-link/uplink.ts";
 import type { Clock, Core, KernelEdges } from "../../node-agent/core.ts";
 import type { GuestEdge } from "../../node-agent/kernel/sockets/guest-sockets.ts";
+import type { MissCounters } from "../../node-agent/misses/resolver.ts";
 import type { Heard, WaitingGuest } from "../../node-agent/misses/waiting.ts";
 import type { FrameHandler } from "../../node-agent/session/frame-handler.ts";
 import type { ActualEntry, Entry, Operation, OperationResult, Tables } from "../../node-agent/tables/entry.ts";
@@ -188,10 +189,10 @@ export class ScheduledAgent {
       // Anything may happen between any two entries of a comparison.
       turns: { over: true, next: () => kernel.soon("turn") },
       afterReading: (callback) => void kernel.soon("misses read").then(() => this.alive && callback()),
+      later: (_, callback) => void kernel.soon("usage").then(() => this.alive && callback()),
     };
-    const replicates = () => true;
     const vtep = parseVtep("192.0.2.1");
-    this.core = coreOn(this.edges(), { host, vtep, idleMs: 60_000, caps, uplink, clock, replicates });
+    this.core = coreOn(this.edges(), { host, vtep, idleMs: 60_000, caps, uplink, clock });
   }
 
   get replicas(): Replicas {
@@ -204,6 +205,10 @@ export class ScheduledAgent {
 
   get session(): FrameHandler {
     return this.core.session;
+  }
+
+  get counters(): MissCounters {
+    return this.core.resolver.counters;
   }
 
   /** How many addresses it gave up as idle. */

@@ -26,7 +26,7 @@ test.each([
   let sent = 0;
   let pauses = 0;
   const ends: boolean[] = [];
-  for (const text of baseFrames(() => rev(9), blue, answers(), since)) {
+  for (const text of baseFrames(() => rev(9), { id: 1, vni: blue }, answers(), since)) {
     if (text === undefined) pauses += 1;
     else {
       const { records, end } = JSON.parse(text);

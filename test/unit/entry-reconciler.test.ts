@@ -107,3 +107,31 @@ test("an answer that changes while its network is compared is in the kernel as a
   await host.keeper.settle(network, "session");
   expect(kinds).toEqual([["bridge", "neighbour", "tunnel"]]);
 });
+
+test("a guest is not answered for a cached entry that was missed before its network's device was there", async () => {
+  const tables = new FakeTables(new Set([network.vni]));
+  const answered: string[] = [];
+  let isThere = false;
+  const device = { ifindex: 3, bridgeIfindex: 2, vni: network.vni, vtepPort: 4789 };
+  const held = new HeldAnswers();
+  held.take([answer(2)], 0);
+  const writer = new EntryWriter({
+    devices: { deviceOf: () => (isThere ? device : undefined) },
+    tables: {
+      apply: async (operations) => {
+        // Made while the kernel writes.
+        isThere = true;
+        return tables.apply(operations);
+      },
+    },
+    held,
+    announcer: { announce: async () => {}, answer: async (_, known) => void answered.push(known.ip) },
+    reporter: { note: () => false },
+    log: pino({ level: "silent" }),
+    nowMs: () => 0,
+  });
+  await writer.reassert([...held.desired(network.vni).values()]);
+  expect([isThere, answered]).toEqual([true, []]);
+  await writer.reassert([...held.desired(network.vni).values()]);
+  expect(answered).toEqual(["10.20.1.2"]);
+});

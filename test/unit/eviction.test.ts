@@ -21,15 +21,18 @@ let live: boolean;
 let refuse: boolean;
 let noted: Finding[];
 let eviction: Eviction;
+let kept: Set<Vni>;
 
 beforeEach(async () => {
   vi.useFakeTimers();
   const nowMs = () => Date.now();
   held = new HeldAnswers();
   tables = new FakeTables(new Set(networks), nowMs);
+  kept = new Set();
   [read, evicted, live, refuse, noted] = [[], [], true, false, []];
   for (const on of networks) await tables.apply(held.take([answer(on)], nowMs()).operations);
   eviction = new Eviction({
+    keepsIdle: (on) => kept.has(on),
     held,
     tables: {
       idleMs: async (on) => {
@@ -136,4 +139,11 @@ test("nothing happens after the end, not even with ages that were being read the
   eviction.close();
   await vi.advanceTimersByTimeAsync(10 * idleMs);
   expect(evicted).toEqual([]);
+});
+
+test("idle entries of a network that has all in the kernel stay, and their ages are known for the limits", async () => {
+  kept.add(vni(200));
+  await vi.advanceTimersByTimeAsync(2 * idleMs);
+  expect(read).toContain(200);
+  expect(new Set(evicted.map(({ vni: on }) => on))).toEqual(new Set([100, 300]));
 });

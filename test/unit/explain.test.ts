@@ -536,3 +536,39 @@ test("a person reads all checks, the first that is wrong, and its fix", () => {
   expect(text).toContain("Fix: ip link set nmv100 up");
   expect(printExplanation(explain(healthy))).toContain("Nothing is wrong on this host.");
 });
+
+describe("a network in memory", () => {
+  const knowledgeIn = (replica: Partial<NonNullable<PathFacts["replica"]>>, more: Partial<PathFacts> = {}) => {
+    const whole = {
+      state: "complete",
+      addresses: 9,
+      bytes: 400,
+      to: { mac: macOfTo, vtep: vtep("192.0.2.2") },
+    } as const;
+    const checks = explain({ ...healthy, ...more, replica: { ...whole, ...replica } }).checks;
+    return checks.find(({ name }) => name === "knowledge");
+  };
+
+  test("is named with its position, and a network on demand is not", () => {
+    expect(knowledgeIn({})).toMatchObject({
+      state: "ok",
+      says: "blue is in this host's memory, with 9 addresses, as of revision 7",
+    });
+    expect(explain(healthy).checks.map(({ name }) => name)).not.toContain("knowledge");
+  });
+
+  test.each([
+    ["without room", { state: "no room" }, "wrong"],
+    ["that is not complete", { state: "receiving" }, "note"],
+    ["of an ended session", { state: "alone" }, "note"],
+    ["with another MAC than the inventory", { to: { mac: other, vtep: vtep("192.0.2.2") } }, "note"],
+    ["with another VTEP than the inventory", { to: { mac: macOfTo, vtep: vtep("192.0.2.9") } }, "note"],
+    ["without the address", { to: undefined }, "note"],
+  ] as const)("%s is reported", (_, replica, state) => {
+    expect(knowledgeIn(replica)?.state).toBe(state);
+  });
+
+  test("is not compared with an inventory that is not available", () => {
+    expect(knowledgeIn({ to: undefined }, { inventory: unreachable })).toMatchObject({ state: "ok" });
+  });
+});

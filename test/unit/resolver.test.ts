@@ -5,6 +5,7 @@ import type { Timeline } from "../../node-agent/misses/timeline.ts";
 import type { WaitingGuest } from "../../node-agent/misses/waiting.ts";
 import type { Entry } from "../../node-agent/tables/entry.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
+import type { Replicas } from "../../node-agent/tables/replicas.ts";
 import type { Answer, BindingKey, MacAddress, Vni } from "../../schema/address/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 
@@ -39,8 +40,12 @@ describe("the resolver", () => {
   let suspect: MacAddress | undefined;
   let readingDone: () => void;
   let nowMs: number;
+  let replica: Replicas["lookUp"];
+  let here: { answers: readonly Answer[]; misses: readonly Timeline[]; unknown: readonly Timeline[] }[];
 
   beforeEach(() => {
+    replica = () => undefined;
+    here = [];
     held = new HeldAnswers();
     held.take([own], 0);
     asked = [];
@@ -62,8 +67,11 @@ describe("the resolver", () => {
     };
     resolver = new MissResolver({
       held,
+      replicas: { lookUp: (each) => replica(each) },
+      answerHere: (answers, misses, unknown) => void here.push({ answers, misses, unknown }),
       askers: {
         missed: (on, address) => void missed.push(`${on} ${address}`),
+        isAwaited: () => false,
         listen: (each) => void listened.push(each),
         askerOf: (_, target) => askers.get(target),
         suspectIn: () => suspect,
@@ -128,6 +136,8 @@ describe("the resolver", () => {
     const over: (MacAddress | undefined)[] = [];
     const alone = new MissResolver({
       held,
+      replicas: { lookUp: () => undefined },
+      answerHere: () => {},
       askers: undefined,
       uplink: { send: ({ type }) => void sent.push(type), nextId: () => 1 },
       overBudget: (_, guest) => void over.push(guest),

@@ -31,6 +31,8 @@ import { registerBench } from "./register/bench.ts";
 import { reportRegister } from "./register/report.ts";
 import { searchBench } from "./search/bench.ts";
 import { reportSearch } from "./search/report.ts";
+import { startBench } from "./start/bench.ts";
+import { reportStart } from "./start/report.ts";
 import { streamBench } from "./stream/bench.ts";
 import { reportStream } from "./stream/report.ts";
 
@@ -111,9 +113,13 @@ export const benches: Readonly<Record<string, Bench>> = {
       vms: number("VMs in the import", 100_000, 2_000),
       agents: number("hosts, each with an agent connected", 100, 10, 2),
       seconds: number("how long others are watched in peace", 5, 1),
+      raw: ratio("floor by time: VMs of the import : rows of SQLite with a full fsync each", 5, 0.1),
+      mib: number("ceiling of the resident set, MiB beyond that of a process that has only loaded the same", 256, 256),
+      ms: number("ceiling of a GET's p99 during the import, ms", 50, 1_000),
     },
-    run: ({ agents, ...rest }, progress) => importBench({ ...rest, hosts: agents }, progress),
+    run: ({ raw, mib, ms, ...rest }, progress) => importBench({ ...rest, bounds: { raw, mib, ms } }, progress),
     report: reportImport,
+    holds: ({ missed }) => missed.length === 0,
   }),
   index: bench({
     about:
@@ -171,6 +177,17 @@ export const benches: Readonly<Record<string, Bench>> = {
     },
     run: searchBench,
     report: reportSearch,
+  }),
+  start: bench({
+    about: "commands that need no controller, beside an empty Node process: what loading takes",
+    options: {
+      runs: number("processes of each", 101, 5),
+      bare: ratio("ceiling: version, help and unknown commands : an empty process", 1.3, 20),
+      command: ratio("ceiling: a command's own help, its wrong options, completion : an empty process", 3, 40),
+    },
+    run: ({ bare, command, ...rest }, progress) => startBench({ ...rest, bounds: { bare, command } }, progress),
+    report: reportStart,
+    holds: ({ missed }) => missed.length === 0,
   }),
   fleet: bench({
     about: "a controller that was killed and is back, and how soon all its agents are, beside a bare ws server",

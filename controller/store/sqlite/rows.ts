@@ -19,7 +19,7 @@ export interface NetworkRow extends ResourceRow {
   vni: number;
   subnets: string;
   mtu: number;
-  /** The parameters of address assignment: fields that a network may lack. */
+  /** The fields that a network may lack: parameters of address assignment, `knowledge`. */
   pool: string;
 }
 export interface HostRow extends ResourceRow {
@@ -44,12 +44,12 @@ export interface EventRow {
   data: string;
 }
 
-export function toNetworkRow({ gateways, reserved, quarantineSeconds, ...network }: Network): NetworkRow {
+export function toNetworkRow({ gateways, reserved, quarantineSeconds, knowledge, ...network }: Network): NetworkRow {
   return {
     ...network,
     subnets: JSON.stringify(network.subnets),
     labels: JSON.stringify(network.labels),
-    pool: JSON.stringify({ gateways, reserved, quarantineSeconds }),
+    pool: JSON.stringify({ gateways, reserved, quarantineSeconds, knowledge }),
   };
 }
 

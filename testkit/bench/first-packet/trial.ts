@@ -41,10 +41,12 @@ async function attemptTrial(stand: Stand, family: Family, addresses: Addresses, 
   const [from] = await stand.recast([addresses.fresh(family), target]);
   if (!from) throw new Error("a trial needs two guests");
   const before = (await stand.resolves()) ?? 0;
+  await stand.mode.begin?.(stand.lab);
   await pause(Math.random() * maxPhaseMs);
   await around?.begin();
   const result = await from.guest.ping(target.ip, { count: 1, deadlineS });
   await around?.end(from);
+  await stand.mode.end?.(stand.lab);
   const after = (await stand.resolves()) ?? 0;
   const [timeMs = deadlineS * 1_000] = result.rtts;
   return { mode: stand.mode.name, family, timeMs, resolves: after - before };

@@ -17,6 +17,11 @@ export function modeNamed(name: ModeName, agentLogLevel?: string): Mode {
       return tutorialMode;
     case "nearmiss":
       return nearmissMode({ name, announce: true, ...level });
+    case "replicate":
+    case "prefetch":
+      return nearmissMode({ name, announce: true, knowledge: name, ...level });
+    case "replicate-alone":
+      return nearmissMode({ name, announce: true, knowledge: "replicate", alone: true, ...level });
     case "nearmiss-announce-off":
       return nearmissMode({ name, announce: false, ...level });
   }

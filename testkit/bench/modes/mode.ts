@@ -3,7 +3,17 @@ import type { Host } from "../../lab/host.ts";
 import type { Lab } from "../../lab/lab.ts";
 import type { Endpoint } from "../addresses.ts";
 
-export const modeNames = ["static", "flood-and-learn", "nearmiss", "nearmiss-announce-off", "tutorial"] as const;
+/** `nearmiss` is on demand, the default. `replicate-alone` has no controller while its packets are sent. */
+export const modeNames = [
+  "static",
+  "flood-and-learn",
+  "nearmiss",
+  "replicate",
+  "replicate-alone",
+  "prefetch",
+  "nearmiss-announce-off",
+  "tutorial",
+] as const;
 export type ModeName = (typeof modeNames)[number];
 
 /** A VM and the host that it runs on. */
@@ -20,7 +30,10 @@ export interface Mode {
   prepare(lab: Lab): Promise<void>;
   /** Removes `gone` and adds `come`: when this resolves, exactly the hosts that must know in this mode are informed. */
   place(lab: Lab, come: readonly Placement[], gone: readonly Placement[]): Promise<void>;
-  /** Questions of agents that the controller has answered with an address so far; absent without a controller. */
+  /** Around each measured packet. */
+  begin?(lab: Lab): Promise<void>;
+  end?(lab: Lab): Promise<void>;
+  /** Questions of agents that the controller has answered with an address so far; absent without a controller, and where it is not asked. */
   resolves?(lab: Lab): Promise<number>;
   /** The same with queries for unregistered addresses. */
   questions?(lab: Lab): Promise<number>;

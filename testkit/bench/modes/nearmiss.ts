@@ -1,45 +1,97 @@
 // nearmiss itself: a controller, and an agent on every host. By default, agents log as much as an operator's.
+import { askAgent } from "../../../node-agent/status/client.ts";
+import type { StatusReport } from "../../../node-agent/status/report.ts";
 import type { Lab } from "../../lab/lab.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { type Endpoint, network } from "../addresses.ts";
 import type { Mode, ModeName } from "./mode.ts";
 
 export interface NearmissOptions {
-  readonly name: Extract<ModeName, "nearmiss" | "nearmiss-announce-off">;
+  readonly name: Extract<ModeName, "nearmiss" | "nearmiss-announce-off" | "replicate" | "replicate-alone" | "prefetch">;
   readonly announce: boolean;
+  /** Default: on demand. */
+  readonly knowledge?: "replicate" | "prefetch";
+  /** The controller is stopped while packets are sent. */
+  readonly alone?: true;
   /** pino's, of the agents. */
   readonly agentLogLevel?: string;
 }
 
-export function nearmissMode({ name, announce, agentLogLevel = "info" }: NearmissOptions): Mode {
+export function nearmissMode({ name, announce, knowledge, alone, agentLogLevel = "info" }: NearmissOptions): Mode {
+  const counted = {
+    resolves: (lab: Lab) => countQuestions(lab, "known"),
+    questions: (lab: Lab) => countQuestions(lab),
+  };
+  const around: Pick<Mode, "begin" | "end"> = {
+    begin: async (lab) => void (await lab.controller.stop("SIGTERM")),
+    end: async (lab) => {
+      await lab.startController();
+      await untilConnected(lab);
+      await untilComplete(lab);
+    },
+  };
   return {
     name,
-    slow: !announce,
+    // Alone: agents find a controller again within seconds.
+    slow: !announce || alone === true,
     prepare: async (lab) => {
       await lab.startController();
       const extraArgs = announce ? [] : ["--announce", "off"];
       for (const host of lab.hosts) host.startAgent({ logLevel: agentLogLevel, extraArgs });
-      await Promise.all(
-        lab.hosts.map((host) =>
-          waitFor(async () => (await call<{ connected?: boolean }>(lab, "GET", `/v1/hosts/${host.name}`)).connected, {
-            what: `host ${host.name} to connect`,
-            deadlineMs: 60_000,
-            everyMs: 50,
-          }),
-        ),
-      );
+      await untilConnected(lab);
       const { name: networkName, vni, subnets } = network;
-      await call(lab, "PUT", `/v1/networks/${networkName}`, { vni, subnets });
+      await call(lab, "PUT", `/v1/networks/${networkName}`, { vni, subnets, ...(knowledge ? { knowledge } : {}) });
       // Guests are replaced; this VM of each host keeps the network's devices there.
       await Promise.all(lab.hosts.map((host, i) => register(lab, anchor(host.name, i), host.name)));
+      if (knowledge) await untilComplete(lab);
     },
     place: async (lab, come, gone) => {
       await Promise.all(gone.map(({ endpoint }) => call(lab, "DELETE", `/v1/vms/${endpoint.name}`)));
       await Promise.all(come.map(({ endpoint, host }) => register(lab, endpoint, host.name)));
+      const last = come.at(-1);
+      if (knowledge && last) await untilKnown(lab, last.endpoint.name, last.host.name);
     },
-    resolves: (lab) => countQuestions(lab, "known"),
-    questions: (lab) => countQuestions(lab),
+    ...(knowledge ? {} : counted),
+    ...(alone ? around : {}),
   };
+}
+
+async function untilConnected(lab: Lab): Promise<void> {
+  await Promise.all(
+    lab.hosts.map((host) =>
+      waitFor(async () => (await call<{ connected?: boolean }>(lab, "GET", `/v1/hosts/${host.name}`)).connected, {
+        what: `host ${host.name} to connect`,
+        deadlineMs: 60_000,
+        everyMs: 50,
+      }),
+    ),
+  );
+}
+
+/** Every host has the network in memory. */
+async function untilComplete(lab: Lab): Promise<void> {
+  const isComplete = async (socket: string): Promise<boolean> => {
+    const { networks } = (await askAgent(socket, { type: "status" })).result as StatusReport;
+    return networks.find(({ vni }) => vni === network.vni)?.replica?.state === "complete";
+  };
+  await Promise.all(
+    lab.hosts.map((host) =>
+      waitFor(() => isComplete(host.agentSocket), {
+        what: `host ${host.name} to have the network`,
+        deadlineMs: 60_000,
+      }),
+    ),
+  );
+}
+
+/** A move to where the VM is changes nothing, and is confirmed when every host has all before it. */
+async function untilKnown(lab: Lab, vm: string, host: string): Promise<void> {
+  const { unconfirmed } = await call<{ unconfirmed: readonly unknown[] }>(lab, "POST", `/v1/vms/${vm}/move`, {
+    host,
+    wait: true,
+    timeoutMs: 60_000,
+  });
+  if (unconfirmed.length > 0) throw new Error(`not every host knows VM ${vm}: ${JSON.stringify(unconfirmed)}`);
 }
 
 function anchor(host: string, number: number): Pick<Endpoint, "name" | "mac"> {
