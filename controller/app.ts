@@ -16,6 +16,7 @@ import { HostSources } from "./auth/host-sources.ts";
 import type { CertifiedHost } from "./auth/identity.ts";
 import { RefusalLog } from "./auth/refusals.ts";
 import { TokenRegistry } from "./auth/token-registry.ts";
+import { letUpgradesTakeTurns } from "./auth/upgrade-turns.ts";
 import { defaultUploadLimits, type UploadLimits, Uploads } from "./bulk/uploads.ts";
 import { Compactor, defaultRetention, type LogRetention } from "./events/compactor.ts";
 import { EventHub, type HubLimits } from "./events/hub.ts";
@@ -140,6 +141,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
       done();
     },
   });
+  letUpgradesTakeTurns(app);
   await registerOpenApi(app);
   const methods = new MethodsByPath();
   app.addHook("onRoute", (route) => methods.add(route));

@@ -2,7 +2,6 @@
 import { TLSSocket } from "node:tls";
 import rateLimit from "@fastify/rate-limit";
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from "fastify";
-import { TurnQueue } from "../../common/cooperative.ts";
 import { defined } from "../../common/defined.ts";
 import { bearerProtocol } from "../../schema/plain/index.ts";
 import type { App } from "../http/app-types.ts";
@@ -27,8 +26,6 @@ export interface Credentials {
 }
 
 const windowSeconds = 10;
-/** How long upgrades block the event loop, ms: of a fleet that comes back hundreds arrive in one round. */
-const upgradeSliceMs = 2;
 const costlyRetrySeconds = { look: 1, bulk: 10 } as const;
 const tooCostly = {
   look: "too many requests of this identity that read much data are in progress: wait for their answers",
@@ -81,14 +78,6 @@ export async function registerFrontDoor(
     return new Refusal(type, why);
   };
 
-  const turns = new TurnQueue(upgradeSliceMs);
-  app.addHook("onRequest", (request, _reply, done) => {
-    if (!request.ws) return done();
-    void turns.take().then(() => {
-      // Nothing would hear any more that it is closed.
-      if (!request.raw.socket.destroyed) done();
-    });
-  });
   /** The last one that was allowed: most requests have the same. */
   let allowedHost: string | undefined;
   addDirectHook(app, (request) => {

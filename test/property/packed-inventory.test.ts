@@ -251,6 +251,24 @@ test.each([
   expect(inventory.interfacesAt("a", "tap1")).toEqual([]);
 });
 
+test("interfaces with one port are in the order of their rows, also where one was given again", () => {
+  const inventory = new CommittedInventory();
+  const vm = (name: string, n: number): Vm => ({
+    name,
+    host: "a",
+    interfaces: [{ name: "eth0", network: "blue", mac: mac(`52:54:00:00:00:0${n}`), ips: [], port: "tap1" }],
+    labels: {},
+    description: "",
+    uid: `00000000-0000-4000-8000-00000000000${n}`,
+    revision: rev(n),
+  });
+  const apply = (before: Vm | null, after: Vm | null) => inventory.apply([{ kind: "vm", before, after }]);
+  for (const [n, name] of ["v1", "v2", "v3"].entries()) apply(null, vm(name, n));
+  apply(vm("v1", 0), null);
+  apply(null, vm("v4", 4));
+  expect(inventory.interfacesAt("a", "tap1").map(({ vm: { name } }) => name)).toEqual(["v4", "v2", "v3"]);
+});
+
 test("nothing is left in any table when all is deleted, stored or not", () =>
   fc.assert(
     fc.property(fc.array(wanted, { maxLength: 6 }), (sets) => {

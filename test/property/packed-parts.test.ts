@@ -218,6 +218,18 @@ test("a hash index that is built at once has the ids of hundreds of thousands of
   }
 });
 
+test("ids that come in order of their names are appended as if added, the last one once", () => {
+  const nameOf = (id: number) => `n${String(id).padStart(5, "0")}`;
+  const compare = (id: number, other: string) => (nameOf(id) < other ? -1 : nameOf(id) > other ? 1 : 0);
+  for (const count of [1, 2, 511, 512, 513, 1_500]) {
+    const sorted = new SortedIds({ nameOf, compare });
+    for (let id = 0; id < count; id++) for (let i = 0; i < 2; i++) sorted.append(id);
+    const expected = Array.from({ length: count }, (_, id) => nameOf(id));
+    expect([sorted.size, [...sorted.from("")]]).toEqual([count, expected]);
+    expect([sorted.add(count, nameOf(count)), sorted.delete(nameOf(0)), sorted.size]).toEqual([true, true, count]);
+  }
+});
+
 test("sorted ids are in order of their names, whatever was added and deleted, and read on where they change", () => {
   const name = fc.integer({ min: 0, max: 4_000 }).map((n) => `n${n}`);
   return fc.assert(
