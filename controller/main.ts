@@ -1,5 +1,6 @@
 // The controller as a process: opens the store, listens, logs to standard error, stops in two stages.
 import type { AddressInfo } from "node:net";
+import { dirname } from "node:path";
 import closeWithGrace from "close-with-grace";
 import { type Logger, pino } from "pino";
 import { defined } from "../common/defined.ts";
@@ -70,6 +71,8 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
       maxEvents: config.logMaxEvents,
       audit: { maxAgeMs: config.auditMaxAge, maxEntries: config.auditMaxEntries },
     },
+    // Beside the database, where room is expected: a temporary directory is often in memory.
+    uploads: { directory: dirname(config.db) },
     log,
     onFatal: (error) => {
       log.fatal({ err: error }, "the store failed: stopping, so that nothing is guessed");

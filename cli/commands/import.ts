@@ -30,8 +30,8 @@ interface ImportOptions extends CommonOptions {
   readonly quiet?: boolean;
 }
 
-/** A hundred thousand VMs are decided on before the first byte of the answer. */
-export const importTimeoutMs = 300_000;
+/** A million VMs are decided on and stored before the first byte of the answer. */
+export const importTimeoutMs = 3_600_000;
 
 export function addImportCommand(program: Command): void {
   subcommand(program, "import", "create, replace or delete many resources in one revision")
@@ -46,7 +46,8 @@ export function addImportCommand(program: Command): void {
     .action(
       action(async function* (file: string, { dryRun, quiet, output, ...options }: ImportOptions) {
         const { body, bytes } = openInput(file);
-        const progress = progressOf("importing", bytes);
+        const waiting = "sent; the controller decides and stores it";
+        const progress = progressOf({ what: "sending", total: bytes, waiting });
         body.on("data", (chunk: Buffer) => progress.advance(chunk.length));
         const client = await connect(options);
         const lines = client.lines<ImportResult | ImportSummary>("POST", "/v1/import", {

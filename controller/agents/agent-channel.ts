@@ -8,6 +8,7 @@ import type { Revision } from "../../schema/address/index.ts";
 import { type AgentFrame, closeCodes, FrameError } from "../../schema/agent/index.ts";
 import type { CertifiedHost, Identity } from "../auth/identity.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
+import type { Inventory } from "../inventory/inventory.ts";
 import { mayKnow } from "../inventory/known-networks.ts";
 import { atOnce, type Steps } from "../inventory/steps.ts";
 import type { Metrics } from "../metrics.ts";
@@ -100,7 +101,7 @@ export class AgentChannel implements SessionHandler {
       nowMs,
     });
     this.moveEvents = new MoveEvents({ ...deps, moves: this.moves });
-    deps.committer.subscribe((commit) => this.onCommit(commit));
+    deps.committer.subscribe((commit, before) => this.onCommit(commit, before));
     deps.metrics.observe({ sessions: () => this.sessions.size, interest: () => this.interests.size });
   }
 
@@ -278,17 +279,21 @@ export class AgentChannel implements SessionHandler {
     this.deps.log.error({ err: error, host: session.hello?.host }, "agent session failed");
   }
 
-  private onCommit(commit: Commit): void | Promise<void> {
+  private onCommit(commit: Commit, before?: Inventory): void | Promise<void> {
     if (!isLarge(commit)) return atOnce(this.distribute(commit));
     this.distributing = true;
-    return inSlices(this.distribute(commit)).finally(() => {
+    return inSlices(this.distribute(commit, before)).finally(() => {
       this.distributing = false;
     });
   }
 
-  private *distribute(commit: Commit): Steps<void> {
+  private *distribute(commit: Commit, before?: Inventory): Steps<void> {
     const { deps, interests, statuses, sessions, subscriptions } = this;
-    const { deletedHosts } = yield* distribute({ ...deps, interests, statuses, sessions, subscriptions }, commit);
+    const { deletedHosts } = yield* distribute(
+      { ...deps, interests, statuses, sessions, subscriptions },
+      commit,
+      before,
+    );
     for (const host of deletedHosts) {
       sessions.get(host)?.close(closeCodes.hostDeleted, `host "${host}" was deleted`);
       statuses.forget(host);

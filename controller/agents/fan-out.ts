@@ -25,12 +25,19 @@ export function pushOf(pushes: Pushes, host: string): Push {
   return push;
 }
 
-/** Updates the interest: a host holds what is pushed here from now on, whether or not its agent is connected. */
+/** Answers of one host that are sent together, where a change set has more. */
+const answersAtOnce = 512;
+
+/**
+ * Updates the interest: a host holds what is pushed here from now on, whether or not its agent is connected.
+ * @param sendPart takes what a host has so far, where that is much; absent: all is returned
+ */
 export function* fanOut(
   state: Inventory,
   interest: InterestIndex,
   changes: BindingChanges,
   asOf: Revision,
+  sendPart?: (host: string, push: Push) => void,
 ): Steps<Pushes> {
   const pushes: Pushes = new Map();
   const pushTo = (host: string) => pushOf(pushes, host);
@@ -43,11 +50,16 @@ export function* fanOut(
   for (const { name, vtep, port } of changes.selves) pushTo(name).self = { vtep, vtepPort: port };
   for (const change of changes.keys) {
     yield;
+    if (!change) continue;
     for (const host of toldOf(interest, change)) {
       if (!findKnownNetwork(state, host, change.key.vni)) continue;
       const answer = answerFor(state, host, change.key, asOf);
-      pushTo(host).answers.push(answer);
+      const push = pushTo(host);
+      push.answers.push(answer);
       interest.holdAnswer(host, answer, { asked: false });
+      if (!sendPart || push.answers.length < answersAtOnce) continue;
+      sendPart(host, push);
+      pushes.delete(host);
     }
   }
   return pushes;

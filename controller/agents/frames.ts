@@ -25,8 +25,8 @@ export interface FrameWriter {
     answers: Iterable<Answer | undefined>,
     since?: Revision,
   ): Generator<string | undefined, void, void>;
-  /** The first frame carries `self`. */
-  changes(asOf: Revision, push: Push): Generator<string, void, void>;
+  /** The first frame carries `self`. @param isPart more of the set follows, in frames that are made later */
+  changes(asOf: Revision, push: Push, isPart?: boolean): Generator<string, void, void>;
   /** @param reader the host that it is for. @returns undefined where it has nothing that concerns the reader */
   table(asOf: Revision, part: TablePart, reader: string): string | undefined;
 }
@@ -78,12 +78,12 @@ const frameWriter = (form: Form, table: FrameWriter["table"]): FrameWriter => ({
       maxBytes: snapshotFrameBytes,
     });
   },
-  changes: (asOf, push) =>
+  changes: (asOf, push, isPart = false) =>
     present(
       framesOf(["networks", "gone", ...form.lists], changesItems(push, form), {
         head: (isFirst) =>
           `{"type":"changes","asOf":${asOf}${isFirst && push.self ? `,"self":${JSON.stringify(push.self)}` : ""}`,
-        end: (isLast) => `,"end":${isLast}}`,
+        end: (isLast) => `,"end":${isLast && !isPart}}`,
       }),
     ),
   table,

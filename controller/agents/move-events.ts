@@ -2,7 +2,8 @@
 import type { FastifyBaseLogger } from "fastify";
 import type { OperationalEvent } from "../../schema/events/index.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
-import { movesIn, type VmMove } from "../inventory/vm-moves.ts";
+import { replacementsIn } from "../inventory/changes.ts";
+import { departuresIn, type VmMove } from "../inventory/vm-moves.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Commit } from "../store/store.ts";
 import type { Committer } from "../write/committer.ts";
@@ -31,7 +32,9 @@ export class MoveEvents {
 
   /** The pushes to the affected hosts are sent. */
   follow(commit: Commit): void {
-    const moves = movesIn(commit.changes).filter(({ before, after }) => before.host !== after.host);
+    const moves = departuresIn(replacementsIn(commit.changes)).filter(
+      ({ before, after }) => before.host !== after.host,
+    );
     const subject = this.subjectOf(moves);
     if (!subject || this.watched >= maxWatched) return;
     this.watched += 1;

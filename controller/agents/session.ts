@@ -87,6 +87,8 @@ export class AgentSession {
   /** Of what waits until the peer has read more. */
   private readonly endWaits = new Set<() => void>();
   private lastHeardMs: number;
+  /** Snapshots that it has begun to send. */
+  snapshots = 0;
   /** Of the session; the lowest before the hello. */
   private protocol: number = protocolVersions.min;
 
@@ -186,6 +188,7 @@ export class AgentSession {
     if (this.state.kind !== "queued") return;
     const { hello } = this.state;
     this.machine.enter({ kind: "sending", hello });
+    this.snapshots += 1;
     this.outbox.hold();
     try {
       for await (const frame of frames) if (this.isOpen) this.socket.send(frame);

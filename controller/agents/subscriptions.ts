@@ -29,6 +29,15 @@ interface Subscription {
 
 type Subscribe = Extract<AgentFrame, { type: "subscribe" }>;
 
+export interface DeltaOptions {
+  /** It does not count against the limit of what waits for a slow agent. */
+  readonly isLarge: boolean;
+  /** Something was there before. */
+  readonly removes: boolean;
+  /** Called before a session is sent one. */
+  readonly hold?: (session: AgentSession) => void;
+}
+
 interface BaseContent {
   /** Undefined: the host may not know it. */
   readonly network: string | undefined;
@@ -36,6 +45,8 @@ interface BaseContent {
   readonly removed: readonly BindingKey[] | undefined;
 }
 
+/** Records of one network in a delta, which may have several frames. */
+const answersAtOnce = 1_024;
 /** Names of VMs that are read at once. */
 const namesAtOnce = 64;
 
@@ -118,13 +129,12 @@ export class Subscriptions {
     return this.remembering.under(vni).keys();
   }
 
-  /** Sends the deltas of one revision. @param hold called before a session is sent one. @param isLarge it does not count against the limit of what waits for a slow agent */
+  /** Sends the deltas of one revision. */
   *distribute(
     state: Inventory,
     { keys, gone }: Pick<BindingChanges, "keys" | "gone">,
     asOf: Revision,
-    isLarge: boolean,
-    hold: (session: AgentSession) => void = () => {},
+    { isLarge, removes, hold = () => {} }: DeltaOptions,
   ): Steps<void> {
     for (const [host, vnis] of gone) {
       for (const vni of vnis) {
@@ -132,9 +142,13 @@ export class Subscriptions {
         this.forgetIn(host, vni);
       }
     }
+    // Without subscribers only what is removed counts.
+    if (this.count === 0 && !removes) return;
     const changed = new Map<Vni, Answer[]>();
-    for (const { key, created } of keys) {
+    for (const each of keys) {
       yield;
+      if (!each) continue;
+      const { key, created } = each;
       const isFollowed = this.byNetwork.under(key.vni).size > 0;
       if (created && !isFollowed) continue;
       const answer = answerKnown(state, noReader, key, asOf);
@@ -143,15 +157,25 @@ export class Subscriptions {
       const answers = changed.get(key.vni) ?? [];
       changed.set(key.vni, answers);
       answers.push(answer);
+      if (answers.length < answersAtOnce) continue;
+      changed.delete(key.vni);
+      yield* this.sendDelta(key.vni, answers, asOf, { isLarge, hold });
     }
-    for (const [vni, answers] of changed) {
-      const frames = [...deltaFrames(asOf, vni, answers)];
-      for (const { session } of [...this.byNetwork.under(vni).values()]) {
-        yield;
-        hold(session);
-        if (isLarge) session.sendLarge(frames);
-        else session.send(frames);
-      }
+    for (const [vni, answers] of changed) yield* this.sendDelta(vni, answers, asOf, { isLarge, hold });
+  }
+
+  private *sendDelta(
+    vni: Vni,
+    answers: readonly Answer[],
+    asOf: Revision,
+    { isLarge, hold = () => {} }: Omit<DeltaOptions, "removes">,
+  ): Steps<void> {
+    const frames = [...deltaFrames(asOf, vni, answers)];
+    for (const { session } of [...this.byNetwork.under(vni).values()]) {
+      yield;
+      hold(session);
+      if (isLarge) session.sendLarge(frames);
+      else session.send(frames);
     }
   }
 

@@ -31,7 +31,7 @@ function* linesOf(head: ExportLine, { networks, hosts, vms }: Exported): Generat
 }
 
 /** Small strings put together, one write for many lines; others have their turn in between. */
-export async function* inChunks(texts: Iterable<string>): AsyncGenerator<string> {
+async function* inChunks(texts: Iterable<string>): AsyncGenerator<string> {
   const slices = new Slices();
   let chunk = "";
   for (const text of texts) {

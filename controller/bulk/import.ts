@@ -1,16 +1,17 @@
-// An import: lines in, one change set, a result for each line. Until the change set is decided, each line's parsed
-// resource, name and number are kept in memory, but not its text.
-import { inSlices, Slices } from "../../common/cooperative.ts";
+// An import: lines in, one change set, a result for each line. Lines are read from the body twice, once to check each by itself and
+// once for the decision; what they change is kept in records. So memory grows by some bytes for a line, not by its resource.
+import { Slices } from "../../common/cooperative.ts";
+import { defined } from "../../common/defined.ts";
 import type { Revision } from "../../schema/address/index.ts";
-import type { ResourceChange, ResourceKind } from "../../schema/events/index.ts";
 import { type ProblemFault, problemUri } from "../../schema/plain/index.ts";
 import type { Actor } from "../../schema/rest/index.ts";
-import type { Mutation } from "../inventory/decide.ts";
-import type { Steps } from "../inventory/steps.ts";
+import { leavesAddress, type Mutation, type MutationResult, type Numbered } from "../inventory/decide.ts";
+import type { SpooledRecords } from "../inventory/records.ts";
 import type { Committer } from "../write/committer.ts";
-import { ChangeSetRefused, maxRefusals } from "../write/orders.ts";
-import type { Line } from "./lines.ts";
-import { parseLine } from "./resource-line.ts";
+import { type ChangeSet, ChangeSetRefused, maxRefusals } from "../write/orders.ts";
+import { type Line, readLines } from "./lines.ts";
+import { type Parsed, parseLine } from "./resource-line.ts";
+import { SeenNames } from "./seen-names.ts";
 
 /** Nothing was changed, and why, line by line. */
 export class ImportRefused extends Error {
@@ -29,95 +30,107 @@ export class ImportRefused extends Error {
   }
 }
 
-interface Subject {
-  readonly line: number;
-  readonly kind: ResourceKind;
-  readonly name: string;
-}
-
-export type LineResult = "created" | "updated" | "unchanged" | "deleted";
-
 export interface Imported {
   /** Revision of the import, or the current one if it changed nothing. */
   readonly revision: Revision;
-  /** In the order of the lines. */
-  readonly subjects: readonly Subject[];
-  readonly resultOf: (subject: Subject) => LineResult;
+  readonly counts: Readonly<Record<MutationResult, number>>;
+  /** A line of text for each line of the import, in their order. To be closed. */
+  readonly results: SpooledRecords;
 }
 
-/** The lines of an import as they arrive. */
-class Intake {
-  readonly mutations: Mutation[] = [];
-  readonly subjects: Subject[] = [];
-  readonly faults: ProblemFault[] = [];
-  private readonly seen = new Map<string, number>();
-
-  take({ number: line, text }: Line): void {
-    const parsed = parseLine(text);
-    if (parsed.is === "head") {
-      if (this.subjects.length > 0) this.faults.push({ pointer: "/kind", detail: "comes first, if at all", line });
-      return;
-    }
-    if (parsed.is === "bad") {
-      this.faults.push(...parsed.faults.map((fault) => ({ ...fault, line })));
-      return;
-    }
-    const { kind, name, mutation } = parsed;
-    const earlier = this.seen.get(`${kind} ${name}`);
-    if (earlier !== undefined) {
-      this.faults.push({ pointer: "/name", detail: `${kind} "${name}" is on line ${earlier} already`, line });
-      return;
-    }
-    this.seen.set(`${kind} ${name}`, line);
-    this.mutations.push(mutation);
-    this.subjects.push({ line, kind, name });
-  }
+export interface ImportDeps {
+  readonly committer: Pick<Committer, "mutateAll">;
+  readonly newRecords: () => SpooledRecords;
 }
 
-/** @throws ImportRefused, BodyError, what `Committer.mutateAll` throws */
+/**
+ * @param read the body, from its beginning
+ * @throws ImportRefused, BodyError, what `Committer.mutateAll` throws
+ */
 export async function importLines(
-  chunks: AsyncIterable<readonly Line[]>,
-  committer: Committer,
+  read: () => Iterable<Buffer>,
+  { committer, newRecords }: ImportDeps,
   by: Actor,
-  options: { readonly dryRun: boolean },
+  { dryRun }: { readonly dryRun: boolean },
 ): Promise<Imported> {
-  const intake = new Intake();
-  const slices = new Slices();
-  for await (const lines of chunks) {
-    for (const line of lines) {
-      intake.take(line);
-      if (intake.faults.length >= maxRefusals) throw new ImportRefused(intake.faults.slice(0, maxRefusals));
-      if (slices.over) await slices.next();
-    }
-  }
-  const { mutations, subjects, faults } = intake;
-  if (faults.length > 0) throw new ImportRefused(faults);
+  const { assigns } = await checkLines(readLines(read()));
+  const results = newRecords();
+  const changes = newRecords();
+  let counts = noCounts();
+  const changeSet: ChangeSet = {
+    mutations: { [Symbol.iterator]: () => mutationsIn(readLines(read())) },
+    assigns,
+    dryRun,
+    stage: () => {
+      results.close();
+      changes.close();
+      counts = noCounts();
+      return changes;
+    },
+    listener: {
+      laid: ({ number, mutation }, result) => {
+        counts[result] += 1;
+        results.append(JSON.stringify({ line: number, ...subjectOf(mutation), result }));
+      },
+    },
+  };
   try {
-    const { revision, touched } = await committer.mutateAll(by, mutations, options);
-    const results = await inSlices(resultsOf(touched));
-    return { revision, subjects, resultOf: ({ kind, name }) => results.get(`${kind} ${name}`) ?? "unchanged" };
+    const revision = await committer.mutateAll(by, changeSet);
+    return { revision, counts, results };
   } catch (error) {
+    results.close();
     if (!(error instanceof ChangeSetRefused)) throw error;
-    throw new ImportRefused(refusedLines(error, subjects));
+    throw new ImportRefused(refusedLines(error));
+  } finally {
+    changes.close();
   }
 }
 
-function refusedLines({ refusals }: ChangeSetRefused, subjects: readonly Subject[]): ProblemFault[] {
-  const faults = refusals.map(({ refusal, mutation }): ProblemFault => {
-    const subject = mutation === undefined ? undefined : subjects[mutation];
-    const at = subject ? { line: subject.line } : {};
-    return { pointer: "", detail: refusal.message, type: problemUri(refusal.type), ...at };
+const noCounts = (): Record<MutationResult, number> => ({ created: 0, updated: 0, unchanged: 0, deleted: 0 });
+
+/** All that can be wrong with a line by itself, and names that come twice. @throws ImportRefused */
+async function checkLines(lines: Iterable<Line>): Promise<Pick<ChangeSet, "assigns">> {
+  const seen = new SeenNames();
+  const slices = new Slices();
+  const faults: ProblemFault[] = [];
+  let assigns = false;
+  for (const { number: line, text } of lines) {
+    const parsed = parseLine(text);
+    assigns ||= parsed.is === "mutation" && leavesAddress(parsed.mutation);
+    faults.push(...faultsOf(parsed, line, seen));
+    if (faults.length >= maxRefusals) throw new ImportRefused(faults.slice(0, maxRefusals));
+    if (slices.over) await slices.next();
+  }
+  if (faults.length > 0) throw new ImportRefused(faults);
+  return { assigns };
+}
+
+function faultsOf(parsed: Parsed, line: number, seen: SeenNames): ProblemFault[] {
+  if (parsed.is === "head")
+    return seen.size === 0 ? [] : [{ pointer: "/kind", detail: "comes first, if at all", line }];
+  if (parsed.is === "bad") return parsed.faults.map((fault) => ({ ...fault, line }));
+  const { kind, name } = parsed;
+  const earlier = seen.see(kind, name, line);
+  if (earlier === undefined) return [];
+  return [{ pointer: "/name", detail: `${kind} "${name}" is on line ${earlier} already`, line }];
+}
+
+/** Of lines that were checked. */
+function* mutationsIn(lines: Iterable<Line>): Generator<Numbered, void, void> {
+  for (const { number, text } of lines) {
+    const parsed = parseLine(text);
+    if (parsed.is === "mutation") yield { number, mutation: parsed.mutation };
+  }
+}
+
+function subjectOf(mutation: Mutation): { readonly kind: string | undefined; readonly name: string } {
+  const [kind] = mutation.kind.split(".");
+  return { kind, name: "spec" in mutation ? mutation.spec.name : mutation.name };
+}
+
+function refusedLines({ refusals }: ChangeSetRefused): ProblemFault[] {
+  const faults = refusals.map(({ refusal, mutation: line }): ProblemFault => {
+    return { pointer: "", detail: refusal.message, type: problemUri(refusal.type), ...defined({ line }) };
   });
   return faults.sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
-}
-
-function* resultsOf(touched: readonly ResourceChange[]): Steps<Map<string, LineResult>> {
-  const results = new Map<string, LineResult>();
-  for (const { kind, before, after } of touched) {
-    yield;
-    const result =
-      after === null ? "deleted" : before === null ? "created" : before === after ? "unchanged" : "updated";
-    results.set(`${kind} ${(after ?? before)?.name}`, result);
-  }
-  return results;
 }

@@ -21,23 +21,26 @@ export class BodyError extends Error {
   }
 }
 
-/** The lines of each chunk as it arrives. @throws BodyError */
-export async function* readLines(body: AsyncIterable<Buffer>): AsyncGenerator<Line[], void, void> {
+/** @throws BodyError */
+export function* readLines(body: Iterable<Buffer>): Generator<Line, void, void> {
   const decoder = new StringDecoder("utf8");
   let rest = "";
   let number = 0;
-  for await (const chunk of body) {
+  for (const chunk of body) {
     const texts = (rest + decoder.write(chunk)).split("\n");
     rest = texts.pop() ?? "";
-    const lines = texts.flatMap((text): Line[] => {
+    for (const text of texts) {
       number += 1;
-      return text.trim() === "" ? [] : [{ number, text }];
-    });
-    if (rest.length > maxLineBytes || lines.some(({ text }) => text.length > maxLineBytes)) {
-      throw new BodyError("line-too-long", `a line has at most ${maxLineBytes} characters: each resource is one line`);
+      checkLength(text);
+      if (text.trim() !== "") yield { number, text };
     }
-    yield lines;
+    checkLength(rest);
   }
   const last = rest + decoder.end();
-  if (last.trim() !== "") yield [{ number: number + 1, text: last }];
+  if (last.trim() !== "") yield { number: number + 1, text: last };
+}
+
+function checkLength({ length }: string): void {
+  if (length <= maxLineBytes) return;
+  throw new BodyError("line-too-long", `a line has at most ${maxLineBytes} characters: each resource is one line`);
 }

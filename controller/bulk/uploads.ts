@@ -1,16 +1,19 @@
 // Bodies of imports while they arrive and wait for their turn: a small one in memory, a large one in an unlinked temporary
 // file. So no import waits for a slow sender, and each caller's share of memory and disk is bounded (ADR 0153).
-import { randomUUID } from "node:crypto";
-import { type FileHandle, open, unlink } from "node:fs/promises";
+import { close, readSync, write } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { promisify } from "node:util";
+import { isDiskFull, openNameless } from "../../common/nameless-file.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import { BodyError } from "./lines.ts";
+
+const writeTo = promisify(write);
+const closeFile = promisify(close);
 
 export interface UploadLimits {
   /** Of one import, bytes: about a million VMs. */
   readonly maxBytes: number;
-  /** The same for a token that is limited to networks: about 57,000 VMs, whose change set takes about 100 MiB of heap. */
+  /** The same for a token that is limited to networks: about 57,000 VMs. */
   readonly maxNarrowedBytes: number;
   /** Imports of one caller that arrive, wait or run. */
   readonly perCaller: number;
@@ -18,6 +21,8 @@ export interface UploadLimits {
   readonly totalBytes: number;
   /** Bytes of each import that are kept in memory; the rest goes to the file. */
   readonly memoryBytes: number;
+  /** Of the files of all imports. */
+  readonly directory: string;
 }
 
 const mebibyte = 1024 * 1024;
@@ -27,6 +32,7 @@ export const defaultUploadLimits: UploadLimits = {
   perCaller: 2,
   totalBytes: 512 * mebibyte,
   memoryBytes: mebibyte,
+  directory: tmpdir(),
 };
 
 export interface Uploader {
@@ -39,7 +45,7 @@ export class Uploads {
   private readonly byCaller = new Map<string, number>();
   private readonly bytes = { narrowed: 0, others: 0 };
 
-  constructor(private readonly limits: UploadLimits) {}
+  constructor(readonly limits: UploadLimits) {}
 
   /** How many there are, of all callers. */
   get size(): number {
@@ -48,7 +54,7 @@ export class Uploads {
 
   /** Must be closed in any case. @throws Refusal if the caller has too many already */
   begin({ name, isNarrowed }: Uploader): Upload {
-    const { perCaller, maxBytes, maxNarrowedBytes, totalBytes, memoryBytes } = this.limits;
+    const { perCaller, maxBytes, maxNarrowedBytes, totalBytes, memoryBytes, directory } = this.limits;
     const count = this.byCaller.get(name) ?? 0;
     if (count >= perCaller) {
       const detail = `${perCaller} imports by this caller are in progress; nothing was changed: try again when one has ended`;
@@ -59,6 +65,7 @@ export class Uploads {
     return new Upload({
       maxBytes: isNarrowed ? maxNarrowedBytes : maxBytes,
       memoryBytes,
+      directory,
       take: (bytes) => {
         if (bytes > 0 && this.bytes[pool] + bytes > totalBytes) return false;
         this.bytes[pool] += bytes;
@@ -76,6 +83,7 @@ export class Uploads {
 interface UploadDeps {
   readonly maxBytes: number;
   readonly memoryBytes: number;
+  readonly directory: string;
   /** @returns false if there is no room for so many more bytes; a negative number frees room */
   readonly take: (bytes: number) => boolean;
   readonly onClosed: () => void;
@@ -90,7 +98,9 @@ export class Upload {
   private block = Buffer.allocUnsafe(blockBytes);
   private filled = 0;
   private bytes = 0;
-  private file: FileHandle | undefined;
+  private file: number | undefined;
+  /** Of `bytes`, those in the file. */
+  private spooled = 0;
 
   constructor(private readonly deps: UploadDeps) {}
 
@@ -117,9 +127,14 @@ export class Upload {
   }
 
   /** The received bytes, from the beginning. */
-  async *chunks(): AsyncGenerator<Buffer> {
+  *chunks(): Generator<Buffer, void, void> {
     yield* this.held;
-    if (this.file) yield* this.file.createReadStream({ start: 0, autoClose: false });
+    for (let at = 0; this.file !== undefined && at < this.spooled; ) {
+      const chunk = Buffer.allocUnsafe(blockBytes);
+      const count = readSync(this.file, chunk, 0, blockBytes, at);
+      yield chunk.subarray(0, count);
+      at += count;
+    }
   }
 
   async close(): Promise<void> {
@@ -127,7 +142,7 @@ export class Upload {
     this.deps.take(-this.bytes);
     this.bytes = 0;
     this.deps.onClosed();
-    await this.file?.close();
+    if (this.file !== undefined) await closeFile(this.file);
   }
 
   /** Moves the content of the block to where there is room. */
@@ -140,26 +155,20 @@ export class Upload {
   }
 
   private async spool(chunk: Buffer): Promise<void> {
+    const { directory } = this.deps;
     try {
-      this.file ??= await openNameless();
+      this.file ??= openNameless(directory);
       for (let written = 0; written < chunk.length; ) {
-        written += (await this.file.write(chunk, written)).bytesWritten;
+        const { bytesWritten } = await writeTo(this.file, chunk, written, chunk.length - written, this.spooled);
+        written += bytesWritten;
+        this.spooled += bytesWritten;
       }
     } catch (error) {
-      if (!(error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT")))
-        throw error;
+      if (!isDiskFull(error)) throw error;
       throw new Refusal(
         "storage-full",
-        `the controller's ${tmpdir()} is full; nothing was changed: free space and try again`,
+        `the controller's ${directory} is full; nothing was changed: free space and try again`,
       );
     }
   }
-}
-
-/** An unlinked file, which disappears with its handle however the process ends. */
-async function openNameless(): Promise<FileHandle> {
-  const path = join(tmpdir(), `nearmiss-import-${randomUUID()}`);
-  const file = await open(path, "wx+", 0o600);
-  await unlink(path);
-  return file;
 }

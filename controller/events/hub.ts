@@ -131,7 +131,7 @@ export class EventHub {
       const range = { after: positionBefore({ revision, index: 0 }), upTo: revision };
       for (const feed of this.feeds.values()) feed.appendRange(range, now);
     } else {
-      const events = changes.map((change, index) => ({
+      const events = Array.from(changes, (change, index) => ({
         revision,
         index,
         time,

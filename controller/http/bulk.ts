@@ -2,13 +2,14 @@
 import { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { Type } from "../../schema/typebox.ts";
-import { exportLines, inChunks } from "../bulk/export.ts";
+import { exportLines } from "../bulk/export.ts";
 import { type Imported, importLines } from "../bulk/import.ts";
 import { ImportTurns } from "../bulk/import-turns.ts";
-import { BodyError, readLines } from "../bulk/lines.ts";
+import { BodyError } from "../bulk/lines.ts";
 import { AnyLine } from "../bulk/resource-line.ts";
 import type { Uploads } from "../bulk/uploads.ts";
 import { Refusal } from "../inventory/refusal.ts";
+import { Spool } from "../store/spool.ts";
 import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
 import { actorOf, callerView } from "./caller.ts";
@@ -137,8 +138,12 @@ function importRoute(app: App, committer: Committer, uploads: Uploads): void {
         endTurn = await turns.take(by.name);
         if (socket.destroyed)
           throw new Refusal("unavailable", "nothing was changed: the client disconnected while it waited");
-        const imported = await importLines(readLines(upload.chunks()), committer, by, { dryRun });
-        return reply.type(ndjson).send(Readable.from(inChunks(resultLines(imported, dryRun)), { objectMode: false }));
+        const deps = { committer, newRecords: () => new Spool(uploads.limits) };
+        const imported = await importLines(() => upload.chunks(), deps, by, { dryRun });
+        const answer = Readable.from(resultLines(imported, dryRun), { objectMode: false });
+        // Also where the client goes before its end.
+        answer.once("close", () => imported.results.close());
+        return reply.type(ndjson).send(answer);
       } finally {
         endTurn();
         await upload.close();
@@ -148,12 +153,7 @@ function importRoute(app: App, committer: Committer, uploads: Uploads): void {
   );
 }
 
-function* resultLines({ subjects, resultOf, revision }: Imported, dryRun: boolean): Generator<string> {
-  const counts = { created: 0, updated: 0, unchanged: 0, deleted: 0 };
-  for (const subject of subjects) {
-    const result = resultOf(subject);
-    counts[result] += 1;
-    yield `${JSON.stringify({ ...subject, result })}\n`;
-  }
-  yield `${JSON.stringify({ kind: "summary", revision, ...counts, dryRun })}\n`;
+function* resultLines({ results, counts, revision }: Imported, dryRun: boolean): Generator<Buffer> {
+  yield* results.chunks();
+  yield Buffer.from(`${JSON.stringify({ kind: "summary", revision, ...counts, dryRun })}\n`);
 }

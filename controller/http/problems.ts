@@ -14,7 +14,7 @@ import { BodyError } from "../bulk/lines.ts";
 import { PinExpiredError } from "../inventory/pinned-inventory.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import { StoreFullError, StoreUnavailableError } from "../store/store.ts";
-import { CommitterStoppedError } from "../write/orders.ts";
+import { CommitterBusyError, CommitterStoppedError } from "../write/orders.ts";
 import type { MethodsByPath } from "./methods.ts";
 import { RequestFormError } from "./validation.ts";
 
@@ -60,7 +60,8 @@ function findProblem(error: FastifyError | Error): Problem | undefined {
     return { type: "unavailable", detail: "nothing was changed: the database is locked by another process" };
   }
   if (error instanceof PinExpiredError) return { type: "unavailable", detail: error.message };
-  if (error instanceof CommitterStoppedError) return { type: "unavailable", detail: error.message };
+  if (error instanceof CommitterStoppedError || error instanceof CommitterBusyError)
+    return { type: "unavailable", detail: error.message };
   if ("statusCode" in error && error.statusCode && error.statusCode < 500) {
     // Malformed JSON, an empty body, a bad content length, …: Fastify's own words are fit for the client.
     return { type: byFastifyCode[error.code] ?? "invalid-input", detail: error.message };

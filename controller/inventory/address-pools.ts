@@ -16,7 +16,6 @@ import { defaultQuarantineSeconds, type Network } from "../../schema/rest/index.
 import type { Inventory } from "./inventory.ts";
 import { OffsetSet, offsetLimit } from "./offset-set.ts";
 import { addressesAfter, Quarantine, releasedBy, type TimedRelease } from "./quarantine.ts";
-import { atOnce, type Steps } from "./steps.ts";
 
 /** How full a subnet is, for the text of a refusal. */
 export interface Occupancy {
@@ -40,46 +39,43 @@ export class AddressPools {
 
   /**
    * All releases before any that is taken: one change set may hand an address on.
-   * @returns the releases that the change set ends, for `revertSteps`
+   * @returns the releases that the change set ends, for `revert`
    */
-  *applySteps(changes: readonly ResourceChange[], nowMs: number): Steps<TimedRelease[]> {
+  apply(changes: readonly ResourceChange[], nowMs: number): TimedRelease[] {
     const ended: TimedRelease[] = [];
     for (const change of changes) {
-      yield;
       for (const { network, ip } of addressesAfter(change)) {
         const atMs = this.quarantine.releasedAtMs(network, ip);
         if (atMs !== undefined) ended.push({ network, ip, atMs });
       }
     }
-    for (const change of changes) {
-      yield;
-      if (change.kind === "network" && change.before) this.taken.delete(change.before.name);
-      for (const release of releasedBy(change)) this.quarantine.hold({ ...release, atMs: nowMs });
-    }
-    for (const change of changes) {
-      yield;
-      for (const { network, ip } of addressesAfter(change)) this.take(network, ip);
-    }
+    for (const change of changes) this.release(change, nowMs);
+    for (const change of changes) this.takeAfter(change);
     return ended;
   }
 
-  apply(changes: readonly ResourceChange[], nowMs: number): TimedRelease[] {
-    return atOnce(this.applySteps(changes, nowMs));
+  /** The first half of a change. In a change set all first halves come before all second ones. */
+  release(change: ResourceChange, nowMs: number): void {
+    if (change.kind === "network" && change.before) this.taken.delete(change.before.name);
+    for (const release of releasedBy(change)) this.quarantine.hold({ ...release, atMs: nowMs });
+  }
+
+  /** The second half. */
+  takeAfter(change: ResourceChange): void {
+    for (const { network, ip } of addressesAfter(change)) this.take(network, ip);
   }
 
   /**
    * The change set was not stored: everything is as it was before it.
    * @param state without the change set
-   * @param ended what `applySteps` returned
+   * @param ended what `apply` returned
    */
-  *revertSteps(state: Inventory, changes: readonly ResourceChange[], ended: readonly TimedRelease[]): Steps<void> {
+  revert(state: Inventory, changes: readonly ResourceChange[], ended: readonly TimedRelease[]): void {
     for (const change of changes) {
-      yield;
       for (const { network, ip } of releasedBy(change)) this.quarantine.end(network, ip);
     }
     this.quarantine.restore(ended);
     for (const change of changes) {
-      yield;
       const changed = change.after ?? change.before;
       if (change.kind === "network" && changed) this.taken.delete(changed.name);
       for (const { network, ip } of [...releasedBy(change), ...addressesAfter(change)])
@@ -90,6 +86,7 @@ export class AddressPools {
   /**
    * The lowest address of the subnet that is free, not reserved, and accepted by `isFree`; undefined if there is none.
    * The cost does not grow with the subnet or the number of addresses in use.
+   * @param cursor begins there, and ends at the address: for searches between which nothing becomes free
    */
   findFree(
     state: Inventory,
@@ -97,12 +94,15 @@ export class AddressPools {
     subnet: Subnet,
     nowMs: number,
     isFree: (ip: IpAddress) => boolean,
+    cursor = { offset: 0 },
   ): IpAddress | undefined {
     const taken = this.takenIn(state, network, subnet, nowMs);
     for (const [first, last] of assignableRanges(network, subnet)) {
-      for (let at = taken.nextFree(first); at <= last; at = taken.nextFree(at + 1)) {
+      for (let at = taken.nextFree(Math.max(first, cursor.offset)); at <= last; at = taken.nextFree(at + 1)) {
         const ip = subnetAddress(subnet, BigInt(at));
-        if (isFree(ip)) return ip;
+        if (!isFree(ip)) continue;
+        cursor.offset = at;
+        return ip;
       }
     }
     return undefined;

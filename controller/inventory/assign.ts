@@ -4,6 +4,9 @@ import type { InterfaceRequest, InterfaceSpec, Network, Vm, VmRequest, VmSpec } 
 import type { AddressPools } from "./address-pools.ts";
 import type { Draft } from "./draft.ts";
 import type { Inventory } from "./inventory.ts";
+import { HashIndex } from "./packed/hash-index.ts";
+import { hashOfText } from "./packed/hashing.ts";
+import { none } from "./packed/rows.ts";
 import { Refusal } from "./refusal.ts";
 import { includesNetwork } from "./scope.ts";
 
@@ -15,19 +18,38 @@ export interface AddressSource {
   readonly nowMs: number;
 }
 
+/** Where the search for a free address of a subnet goes on: what is taken stays so in a decision. */
+interface Cursor {
+  offset: number;
+}
+
 /** Addresses that a change set names or was given: none of them is given twice. */
 export class Claims {
-  /** By network: addresses are not copied, since a large import has hundreds of thousands. */
-  private readonly taken = new Map<string, Set<string>>();
+  /**
+   * Two hashes of each, since an import may name millions. Of 2^62 addresses one is wrongly found to be claimed, and left out: what
+   * VMs name is checked by the rules, not here.
+   */
+  private readonly taken = new HashIndex();
+  private readonly cursors = new Map<string, Cursor>();
 
   add(network: string, address: string): void {
-    const addresses = this.taken.get(network);
-    if (addresses) addresses.add(address);
-    else this.taken.set(network, new Set([address]));
+    this.taken.add(hashOfText(`${network} ${address}`), otherHash(network, address));
   }
 
   has(network: string, address: string): boolean {
-    return this.taken.get(network)?.has(address) ?? false;
+    const { taken } = this;
+    const other = otherHash(network, address);
+    for (let each = taken.first(hashOfText(`${network} ${address}`)); each !== none; each = taken.next()) {
+      if (each === other) return true;
+    }
+    return false;
+  }
+
+  cursorIn(network: string, subnet: Subnet): Cursor {
+    const key = `${network} ${subnet}`;
+    const cursor = this.cursors.get(key) ?? { offset: 0 };
+    this.cursors.set(key, cursor);
+    return cursor;
   }
 
   addRequest({ interfaces }: VmRequest): void {
@@ -37,6 +59,9 @@ export class Claims {
     }
   }
 }
+
+/** As an id: not negative, and below the largest that an index takes. */
+const otherHash = (network: string, address: string): number => hashOfText(`${address} ${network}`) & 0x3fff_ffff;
 
 /** Fills omitted fields with the VM's present values: the same request twice changes nothing. */
 export function keepAssigned(current: Vm | undefined, request: VmRequest): VmRequest {
@@ -49,6 +74,9 @@ export function keepAssigned(current: Vm | undefined, request: VmRequest): VmReq
   });
   return { ...request, interfaces };
 }
+
+/** Whether an address is left to the controller. */
+export const leavesOpen = ({ interfaces }: VmRequest): boolean => !interfaces.every(isWhole);
 
 const isWhole = (each: InterfaceRequest): each is InterfaceSpec => each.mac !== undefined && each.ips !== undefined;
 
@@ -98,7 +126,9 @@ function assignIps(
   return families.map((family) => {
     const subnets = network.subnets.filter((subnet) => subnetFamily(subnet) === family);
     for (const subnet of subnets) {
-      const ip = source.pools.findFree(state, network, subnet, source.nowMs, (each) => !claims.has(network.name, each));
+      const isFree = (each: IpAddress) => !claims.has(network.name, each);
+      const cursor = claims.cursorIn(network.name, subnet);
+      const ip = source.pools.findFree(state, network, subnet, source.nowMs, isFree, cursor);
       if (!ip) continue;
       claims.add(network.name, ip);
       return ip;

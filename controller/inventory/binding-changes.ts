@@ -19,7 +19,8 @@ export interface KeyChange {
 }
 
 export interface BindingChanges {
-  readonly keys: readonly KeyChange[];
+  /** Undefined is a step without a key. */
+  readonly keys: Iterable<KeyChange | undefined>;
   /** By host: networks that it sees for the first time, or that changed. */
   readonly networks: ReadonlyMap<string, readonly Network[]>;
   /** By host: VNIs in which it got its first VM. */
@@ -48,7 +49,7 @@ export function* bindingChanges(after: Inventory, changes: readonly ResourceChan
 
 type HostChange = Extract<ResourceChange, { kind: "host" }>;
 
-function tunnelMoved({ before, after }: HostChange): boolean {
+export function tunnelMoved({ before, after }: HostChange): boolean {
   return before?.vtep !== after?.vtep || before?.port !== after?.port;
 }
 
@@ -150,12 +151,12 @@ function* changedKeys(
   return changed;
 }
 
-type VmChange = Extract<ResourceChange, { kind: "vm" }>;
+export type VmChange = Extract<ResourceChange, { kind: "vm" }>;
 
 const nameOf = ({ before, after }: VmChange): string => (after ?? before)?.name ?? "";
 
 /** VMs whose port is one of this VM's that has changed. */
-function* nestedIn(after: Inventory, { before, after: vm }: VmChange): Generator<Vm> {
+export function* nestedIn(after: Inventory, { before, after: vm }: VmChange): Generator<Vm> {
   for (const { name, port } of vm?.interfaces ?? []) {
     if (before?.interfaces.find((each) => each.name === name)?.port === port) continue;
     for (const child of after.childrenOf(interfaceKey(vm?.name ?? "", name))) yield child.vm;
@@ -213,7 +214,7 @@ function* relationSteps(
   return steps.values();
 }
 
-function sameForAgents(before: Network | null, after: Network): boolean {
+export function sameForAgents(before: Network | null, after: Network): boolean {
   const now = agentNetwork(after);
   return before !== null && isDeepStrictEqual({ ...agentNetwork(before), revision: now.revision }, now);
 }

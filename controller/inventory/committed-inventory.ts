@@ -2,8 +2,9 @@
 // (`pending-inventory.ts`); readers that must see one revision for longer pin it (`pinned-inventory.ts`).
 import type { ResourceChange } from "../../schema/events/index.ts";
 import type { Vm } from "../../schema/rest/index.ts";
+import { type Changes, replacementsIn } from "./changes.ts";
 import { Inventory, type Resources } from "./inventory.ts";
-import type { Layer } from "./layer.ts";
+import { KeptLayer, type Layer } from "./layer.ts";
 import type { PackedVm } from "./packed/packed-vm.ts";
 import { Tables } from "./packed/tables.ts";
 import { PendingInventory } from "./pending-inventory.ts";
@@ -11,10 +12,12 @@ import { PinnedInventory } from "./pinned-inventory.ts";
 import { atOnce, type Steps } from "./steps.ts";
 
 export class CommittedInventory extends Inventory {
-  private readonly pins = new Set<PinnedInventory>();
+  /** Layers of what was before, with the number of their users. */
+  private readonly kept = new Map<KeptLayer, number>();
   private readonly pending = new Set<PendingInventory>();
-  /** A change set that is published and not in the tables yet. */
-  private arriving: Layer | undefined;
+  /** What readers see over the tables while a change set arrives in them. */
+  private standing: KeptLayer | undefined;
+  private pins = 0;
 
   constructor() {
     super(new Tables());
@@ -46,21 +49,22 @@ export class CommittedInventory extends Inventory {
   }
 
   override get layer(): Layer | undefined {
-    return this.arriving;
+    return this.standing;
   }
 
   /** @param onEnd called when it is released or expires */
   pin(onEnd: () => void = () => {}): PinnedInventory {
-    const pinned = new PinnedInventory(this.base, this, (each) => {
-      this.pins.delete(each);
+    const kept = this.retain(this.standing ?? new KeptLayer(this.base));
+    this.pins += 1;
+    return new PinnedInventory(this.base, kept, () => {
+      this.pins -= 1;
+      this.release(kept);
       onEnd();
     });
-    this.pins.add(pinned);
-    return pinned;
   }
 
   get pinCount(): number {
-    return this.pins.size;
+    return this.pins;
   }
 
   /** An inventory for decisions: changes that are put into it are settled when they are applied here. */
@@ -72,49 +76,62 @@ export class CommittedInventory extends Inventory {
 
   /** All `before`s leave before any `after` enters, so that one change set may swap addresses. */
   apply(changes: readonly ResourceChange[]): void {
-    if (this.arriving) throw new Error("the change set before has not arrived yet");
-    for (const { own } of this.pins) atOnce(own.keepSteps(changes));
+    if (this.standing) throw new Error("the change set before has not arrived yet");
     atOnce(this.changeTables(changes));
     for (const pending of this.pending) pending.settle(changes);
   }
 
-  /** Before `show`: what pinned inventories keep of what is to change. */
-  *keepSteps(changes: readonly ResourceChange[]): Steps<void> {
-    for (const { own } of this.pins) yield* own.keepSteps(changes);
-  }
-
   /**
-   * As `apply` for readers: they see all of the change set from now on. The tables follow with `arriveSteps`, which has to end
-   * before the next change.
-   * @param pending has put exactly this change set, and nothing is put into it until the end of `arriveSteps`
+   * As `apply`, for any number of changes: readers see nothing of them before `show`.
+   * @param onArrived called with each change that the tables have
    */
-  show(changes: readonly ResourceChange[], pending: PendingInventory): void {
-    for (const { own } of this.pins) atOnce(own.keepSteps(changes));
-    if (pending.own.size !== changes.length) throw new Error("more is pending than the change set that is shown");
-    this.arriving = pending.own;
+  *arriveSteps(changes: Changes, onArrived: (change: ResourceChange) => void = () => {}): Steps<void> {
+    if (this.standing) throw new Error("the change set before has not arrived yet");
+    for (const { own } of this.pending) if (own.size > 0) throw new Error("others are pending over a change set");
+    this.standing = this.retain(new KeptLayer(this.base));
+    yield* this.changeTables(changes, onArrived);
   }
 
-  *arriveSteps(changes: readonly ResourceChange[], pending: PendingInventory): Steps<void> {
-    yield* this.changeTables(changes);
-    this.arriving = undefined;
-    pending.settleAll();
+  /** Readers see all of the change set that has arrived. */
+  show(): void {
+    if (!this.standing) return;
+    this.release(this.standing);
+    this.standing = undefined;
   }
 
-  private *changeTables(changes: readonly ResourceChange[]): Steps<void> {
-    for (const change of changes) {
+  private *changeTables(changes: Changes, onArrived: (change: ResourceChange) => void = () => {}): Steps<void> {
+    for (const change of replacementsIn(changes)) {
       yield;
+      this.keep(change);
       for (const layer of this.layersAbove()) layer.beforeBelow(change);
       this.base.remove(change);
     }
     for (const change of changes) {
       yield;
+      if (change.before === null) this.keep(change);
       this.base.add(change);
       for (const layer of this.layersAbove()) layer.afterBelow(change);
+      onArrived(change);
     }
   }
 
+  private keep(change: ResourceChange): void {
+    for (const layer of this.kept.keys()) layer.keep(change);
+  }
+
   private *layersAbove(): Generator<Layer> {
-    for (const { own } of this.pins) yield own;
+    yield* this.kept.keys();
     for (const { own } of this.pending) yield own;
+  }
+
+  private retain(layer: KeptLayer): KeptLayer {
+    this.kept.set(layer, (this.kept.get(layer) ?? 0) + 1);
+    return layer;
+  }
+
+  private release(layer: KeptLayer): void {
+    const left = (this.kept.get(layer) ?? 0) - 1;
+    if (left > 0) this.kept.set(layer, left);
+    else this.kept.delete(layer);
   }
 }

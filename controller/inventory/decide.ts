@@ -2,7 +2,7 @@
 // applied here, and nothing is read but the arguments.
 import type { ResourceChange } from "../../schema/events/index.ts";
 import { type Network, type NetworkPatch, type NetworkSpec, patchNetwork } from "../../schema/rest/index.ts";
-import { Claims } from "./assign.ts";
+import { Claims, leavesOpen } from "./assign.ts";
 import { findBreaches } from "./breaches.ts";
 import type { DecisionContext } from "./decision-context.ts";
 import { Draft } from "./draft.ts";
@@ -37,65 +37,84 @@ export interface Decision {
   readonly touched: readonly ResourceChange[];
 }
 
+/** With the number by which refusals and results name it. */
+export interface Numbered {
+  readonly number: number;
+  readonly mutation: Mutation;
+}
+
+export type MutationResult = "created" | "updated" | "unchanged" | "deleted";
+
+/** Hears of each mutation. Where `refused` was called and did not throw, the decision is worth nothing. */
+export interface DecisionListener {
+  /** @param mutation number of the one that is at fault, where one of them is */
+  refused(refusal: Refusal, mutation: number | undefined): void;
+  laid(mutation: Numbered, result: MutationResult): void;
+}
+
 /**
  * Addresses and references are checked when all mutations are laid over the state, so that two VMs can swap addresses
  * in one change set.
  * @throws Refusal, the first; InputError if a patch has an invalid result
  */
 export function decide(state: Inventory, mutations: readonly Mutation[], context: DecisionContext): Decision {
-  const steps = decideSteps(state, mutations, context, (refusal) => {
-    throw refusal;
-  });
-  return atOnce(steps);
+  const draft = new Draft(state, context.scope);
+  const numbered = mutations.map((mutation, number) => ({ mutation, number }));
+  atOnce(decideSteps(draft, { mutations: numbered, assigns: mutations.some(leavesAddress) }, context, throwing));
+  const touched = [...draft.touched()];
+  // An unchanged resource is the same object: see `renewed`.
+  return { touched, changes: touched.filter(({ before, after }) => before !== after) };
 }
 
-/**
- * As `decide`, but hands every refusal to `onRefusal`, with the number of the mutation that is at fault, where one of
- * them is. Where it was called and did not throw, the decision is worth nothing.
- */
+const throwing: DecisionListener = {
+  refused: (refusal) => {
+    throw refusal;
+  },
+  laid: () => {},
+};
+
+/** Whether the mutation leaves an address to the controller. */
+export function leavesAddress(mutation: Mutation): boolean {
+  return isForVm(mutation) && "spec" in mutation && leavesOpen(mutation.spec);
+}
+
+/** @param assigns one of them leaves an address to the controller: then all are read twice */
 export function* decideSteps(
-  state: Inventory,
-  mutations: readonly Mutation[],
+  draft: Draft,
+  { mutations, assigns }: { readonly mutations: Iterable<Numbered>; readonly assigns: boolean },
   context: DecisionContext,
-  onRefusal: (refusal: Refusal, mutation: number | undefined) => void,
-): Steps<Decision> {
-  const draft = new Draft(state, context.scope);
-  const last = new Map<string, number>();
+  listener: DecisionListener,
+): Steps<void> {
   const claims = new Claims();
   // An address that one mutation names must not be assigned to an earlier one.
-  for (const mutation of mutations) {
+  for (const { mutation } of assigns ? mutations : []) {
     yield;
     if (isForVm(mutation) && "spec" in mutation) claims.addRequest(mutation.spec);
   }
-  for (const [i, mutation] of mutations.entries()) {
+  for (const numbered of mutations) {
     yield;
+    draft.mutation = numbered.number;
+    draft.written = undefined;
     try {
-      lay(draft, mutation, claims, context);
+      lay(draft, numbered.mutation, claims, context);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      onRefusal(error, i);
+      listener.refused(error, numbered.number);
+      continue;
     }
-    last.set(subjectOf(mutation), i);
+    listener.laid(numbered, resultOf(draft.written));
   }
-  const refuse: OnRefusal = (refusal, kind, name) => onRefusal(refusal, last.get(`${kind} ${name}`));
+  const refuse: OnRefusal = (refusal, kind, name) => listener.refused(refusal, draft.mutationOf(kind, name));
   const breached = yield* findBreaches(draft, context.hosts, refuse);
   // The text of a rule might name resources that are hidden from the actor.
   if (!breached) yield* checkRules(draft, refuse);
   if (!breached && context.quota) yield* checkQuota(draft, context.quota, refuse);
-  const touched: ResourceChange[] = [];
-  const changes: ResourceChange[] = [];
-  for (const change of draft.touched()) {
-    yield;
-    touched.push(change);
-    // An unchanged resource is the same object: see `renewed`.
-    if (change.before !== change.after) changes.push(change);
-  }
-  return { touched, changes };
 }
 
-function subjectOf(mutation: Mutation): string {
-  const [kind] = mutation.kind.split(".");
-  return `${kind} ${nameIn(mutation)}`;
+function resultOf(written: { readonly before: unknown; readonly after: unknown } | undefined): MutationResult {
+  if (!written || written.before === written.after) return "unchanged";
+  if (written.after === null) return "deleted";
+  return written.before === null ? "created" : "updated";
 }
 
 function nameIn(mutation: Mutation): string {

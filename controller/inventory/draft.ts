@@ -1,26 +1,55 @@
 // An inventory with a change set laid over it: the rules check this before anything is applied.
 import type { ResourceChange, ResourceKind, ResourceOf } from "../../schema/events/index.ts";
 import type { Host, Network, NetworkScope, Vm } from "../../schema/rest/index.ts";
+import { type Changes, StagedChanges } from "./changes.ts";
+import { TakenByObjects, TakenByRecords, type TakenPlaces, type Takes } from "./claims.ts";
+import type { Edit, Edits } from "./edits.ts";
 import type { Inventory } from "./inventory.ts";
+import type { Records } from "./records.ts";
 import { narrowVm } from "./scope.ts";
-
-export interface Edit<T> {
-  readonly before: T | null;
-  readonly after: T | null;
-}
+import { StagedEdits } from "./staged-edits.ts";
 
 export class Draft {
   readonly networks = new Map<string, Edit<Network>>();
   readonly hosts = new Map<string, Edit<Host>>();
-  readonly vms = new Map<string, Edit<Vm>>();
-  /** Each VM that was read, as one object: an unchanged VM is told by that. */
+  readonly vms: Edits<Vm>;
+  /** Number of the mutation that is being laid over. */
+  mutation = 0;
+  /** What it has written last; undefined: nothing. */
+  written: { readonly before: unknown; readonly after: unknown } | undefined;
+  private readonly staged: StagedEdits | undefined;
+  /** Each VM that was read, as one object: an unchanged VM is told by that. Of many, only the last. */
   private readonly standing = new Map<string, Vm>();
 
+  /** @param records where VMs are kept; absent: in memory, as objects */
   constructor(
     readonly base: Inventory,
     /** What the actor may see. */
     readonly scope: NetworkScope = "all",
-  ) {}
+    records?: Records,
+  ) {
+    this.staged = records && new StagedEdits(records, (name) => base.findVm(name));
+    this.vms = this.staged ?? new Map();
+  }
+
+  /** Of the mutation that wrote the resource last; undefined: none did. */
+  mutationOf(kind: ResourceKind, name: string): number | undefined {
+    const edits: Edits<unknown> = { network: this.networks, host: this.hosts, vm: this.vms }[kind];
+    return edits.get(name)?.mutation;
+  }
+
+  /** For what the VMs of the change set take, which are read in order. */
+  newClaims(takes: Takes): TakenPlaces {
+    return this.staged ? new TakenByRecords(this.staged, takes) : new TakenByObjects();
+  }
+
+  /** The net difference: without resources that were created and deleted, or written unchanged. */
+  changes(): Changes {
+    const changed = ({ before, after }: ResourceChange) => before !== after;
+    if (!this.staged) return [...this.touched()].filter(changed);
+    const places = [...listed("network", this.networks), ...listed("host", this.hosts)];
+    return new StagedChanges(places.filter(changed), this.staged);
+  }
 
   findNetwork(name: string): Network | undefined {
     return present(this.networks.get(name), () => this.base.findNetwork(name));
@@ -42,21 +71,30 @@ export class Draft {
   }
 
   putNetwork(name: string, after: Network | null): void {
-    edit(this.networks, name, this.base.findNetwork(name), after);
+    this.edit(this.networks, name, this.base.findNetwork(name), after);
   }
 
   putHost(name: string, after: Host | null): void {
-    edit(this.hosts, name, this.base.findHost(name), after);
+    this.edit(this.hosts, name, this.base.findHost(name), after);
   }
 
   putVm(name: string, after: Vm | null): void {
-    edit(this.vms, name, this.findStandingVm(name), after);
+    this.edit(this.vms, name, this.findStandingVm(name), after);
   }
 
   private findStandingVm(name: string): Vm | undefined {
-    const vm = this.standing.get(name) ?? this.base.findVm(name);
+    const known = this.standing.get(name);
+    if (known) return known;
+    const vm = this.base.findVm(name);
+    if (vm && this.staged) this.standing.clear();
     if (vm) this.standing.set(name, vm);
     return vm;
+  }
+
+  private edit<T>(edits: Edits<T>, name: string, base: T | undefined, after: T | null): void {
+    const edit = { before: base ?? null, after, mutation: this.mutation };
+    edits.set(name, edit);
+    this.written = edit;
   }
 
   /** VMs with an interface in the network once all is done: those of the change set first. */
@@ -90,13 +128,6 @@ function present<T>(changed: Edit<T> | undefined, base: () => T | undefined): T 
   return changed ? (changed.after ?? undefined) : base();
 }
 
-function edit<T>(edits: Map<string, Edit<T>>, name: string, base: T | undefined, after: T | null): void {
-  edits.set(name, { before: base ?? null, after });
-}
-
-function* listed<K extends ResourceKind>(
-  kind: K,
-  edits: ReadonlyMap<string, Edit<ResourceOf[K]>>,
-): Generator<ResourceChange> {
+function* listed<K extends ResourceKind>(kind: K, edits: Edits<ResourceOf[K]>): Generator<ResourceChange> {
   for (const { before, after } of edits.values()) yield { kind, before, after } as ResourceChange;
 }

@@ -1,24 +1,52 @@
-// Resources laid over the tables of an inventory: what is decided and not stored yet, or, under a pinned inventory, what was
-// there before later changes. A resource that is edited here hides the one of that name in the tables.
+// Resources laid over the tables of an inventory. A resource that is edited here hides the one of that name in the tables.
 import type { ResourceChange, ResourceKind } from "../../schema/events/index.ts";
 import { CountDelta } from "./count-delta.ts";
+import { IdSet } from "./packed/id-set.ts";
 import { none } from "./packed/rows.ts";
 import { Tables } from "./packed/tables.ts";
-import type { Steps } from "./steps.ts";
 
-export class Layer {
+export abstract class Layer {
   /** Of the edited resources, those that are there. */
   readonly shown = new Tables();
   readonly delta = new CountDelta();
+  protected readonly hiddenVms = new IdSet();
+
+  constructor(protected readonly below: Tables) {}
+
+  abstract get size(): number;
+
+  abstract hides(kind: ResourceKind, name: string): boolean;
+
+  /** @param id of a row in the tables below */
+  hidesVm(id: number): boolean {
+    return this.hiddenVms.has(id);
+  }
+
+  /** Before the tables below lose `change.before`. */
+  abstract beforeBelow(change: ResourceChange): void;
+
+  /** After the tables below have `change.after`. */
+  abstract afterBelow(change: ResourceChange): void;
+
+  protected hideRow(change: ResourceChange): void {
+    if (change.kind !== "vm") return;
+    const id = this.below.vms.find(nameOf(change));
+    if (id !== none) this.hiddenVms.add(id);
+  }
+
+  protected unhideRow(change: ResourceChange): void {
+    if (change.kind === "vm") this.hiddenVms.delete(this.below.vms.find(nameOf(change)));
+  }
+}
+
+/** What is decided, and not in the tables yet. */
+export class PendingLayer extends Layer {
   /** By name, how often each was put and neither settled nor reverted. */
   private readonly edits: Readonly<Record<ResourceKind, Map<string, number>>> = {
     network: new Map(),
     host: new Map(),
     vm: new Map(),
   };
-  private readonly hiddenVms = new Set<number>();
-
-  constructor(private readonly below: Tables) {}
 
   /** Number of edited resources. */
   get size(): number {
@@ -29,67 +57,42 @@ export class Layer {
     return this.edits[kind].has(name);
   }
 
-  /** @param id of a row in the tables below */
-  hidesVm(id: number): boolean {
-    return this.hiddenVms.has(id);
-  }
-
   /** The inventory changes, and the tables below do not. */
-  *putSteps(changes: readonly ResourceChange[]): Steps<void> {
+  put(changes: readonly ResourceChange[]): void {
     for (const change of changes) {
-      yield;
       const edits = this.edits[change.kind];
       edits.set(nameOf(change), (edits.get(nameOf(change)) ?? 0) + 1);
       this.delta.count(change, 1);
       this.hideRow(change);
     }
-    yield* this.show(changes.map((change) => this.edited(change, change.after)));
+    this.show(changes.map((change) => this.edited(change, change.after)));
   }
 
-  /** Takes back what `putSteps` did with the same changes. */
-  *revertSteps(changes: readonly ResourceChange[]): Steps<void> {
+  /** Takes back what `put` did with the same changes. */
+  revert(changes: readonly ResourceChange[]): void {
     for (const change of changes) this.delta.count(change, -1);
     const edited = changes.map((change) => this.edited(change, change.before));
-    yield* this.show(edited.map((change) => (this.isLast(change) ? { ...change, after: null } : change)));
+    this.show(edited.map((change) => (this.isLast(change) ? { ...change, after: null } : change)));
     for (const change of changes) this.forget(change);
   }
 
-  /** The tables below have changed as `putSteps` changed the inventory. */
+  /** The tables below have changed as `put` changed the inventory. */
   settle(changes: readonly ResourceChange[]): void {
     const put = changes.filter((change) => this.hides(change.kind, nameOf(change)));
     for (const change of put) if (this.isLast(change)) this.shown.remove(this.edited(change, null));
     for (const change of put) this.forget(change);
   }
 
-  /** The tables below are about to change: what they have stays visible. May be read between two steps. */
-  *keepSteps(changes: readonly ResourceChange[]): Steps<void> {
-    for (const change of changes) {
-      if (this.hides(change.kind, nameOf(change))) continue;
-      yield;
-      this.edits[change.kind].set(nameOf(change), 1);
-      this.hideRow(change);
-      this.shown.add({ kind: change.kind, before: null, after: change.before } as ResourceChange);
-    }
-  }
-
-  /** Before the tables below lose `change.before`. */
   beforeBelow(change: ResourceChange): void {
     if (!this.hides(change.kind, nameOf(change))) return;
     this.delta.countRemoval(change, -1);
-    if (change.kind === "vm" && change.after === null) this.hiddenVms.delete(this.below.vms.find(nameOf(change)));
+    if (change.after === null) this.unhideRow(change);
   }
 
-  /** After the tables below have `change.after`. */
   afterBelow(change: ResourceChange): void {
     if (!this.hides(change.kind, nameOf(change))) return;
     this.delta.countAddition(change, -1);
     if (change.before === null) this.hideRow(change);
-  }
-
-  private hideRow(change: ResourceChange): void {
-    if (change.kind !== "vm") return;
-    const id = this.below.vms.find(nameOf(change));
-    if (id !== none) this.hiddenVms.add(id);
   }
 
   /** From what is shown to `after`. */
@@ -99,15 +102,9 @@ export class Layer {
     return { kind: change.kind, before: index.get(nameOf(change)) ?? null, after } as ResourceChange;
   }
 
-  private *show(changes: readonly ResourceChange[]): Steps<void> {
-    for (const change of changes) {
-      yield;
-      this.shown.remove(change);
-    }
-    for (const change of changes) {
-      yield;
-      this.shown.add(change);
-    }
+  private show(changes: readonly ResourceChange[]): void {
+    for (const change of changes) this.shown.remove(change);
+    for (const change of changes) this.shown.add(change);
   }
 
   private isLast(change: ResourceChange): boolean {
@@ -123,7 +120,45 @@ export class Layer {
       return;
     }
     edits.delete(name);
-    if (change.kind === "vm") this.hiddenVms.delete(this.below.vms.find(name));
+    this.unhideRow(change);
+  }
+}
+
+/**
+ * What was there before later changes of the tables below: what they lost is shown, what they gained is hidden. A VM that is new below
+ * costs one bit.
+ */
+export class KeptLayer extends Layer {
+  private readonly places = { network: new Set<string>(), host: new Set<string>() };
+  private keptCount = 0;
+
+  /** Number of changes below. */
+  get size(): number {
+    return this.keptCount;
+  }
+
+  hides(kind: ResourceKind, name: string): boolean {
+    if (kind !== "vm") return this.places[kind].has(name);
+    return this.shown.vms.find(name) !== none || this.hidesVm(this.below.vms.find(name));
+  }
+
+  /** The tables below are about to change: what they have stays visible. */
+  keep(change: ResourceChange): void {
+    this.keptCount += 1;
+    if (this.hides(change.kind, nameOf(change))) return;
+    if (change.kind !== "vm") this.places[change.kind].add(nameOf(change));
+    else this.hideRow(change);
+    if (change.before) this.shown.add({ kind: change.kind, before: null, after: change.before } as ResourceChange);
+  }
+
+  beforeBelow(change: ResourceChange): void {
+    this.delta.countRemoval(change, -1);
+    if (change.after === null) this.unhideRow(change);
+  }
+
+  afterBelow(change: ResourceChange): void {
+    this.delta.countAddition(change, -1);
+    this.hideRow(change);
   }
 }
 

@@ -78,8 +78,7 @@ function* namesFrom(
     const { base, layer } = source;
     const [below, above] = [base.version, layer?.shown.version];
     isDone = true;
-    const names = pick(base).from(last ?? first);
-    for (const name of layer ? merged(layer, kind, names, pick(layer.shown).from(last ?? first)) : names) {
+    for (const name of merged(layer, kind, pick, { base, first: last ?? first })) {
       if (name === last) continue;
       last = name;
       yield name;
@@ -90,15 +89,17 @@ function* namesFrom(
 }
 
 function* merged(
-  layer: Layer,
+  layer: Layer | undefined,
   kind: ResourceKind,
-  below: Iterable<string>,
-  above: Iterable<string>,
+  pick: (tables: Tables) => Names,
+  { base, first }: { readonly base: Tables; readonly first: string },
 ): Generator<string> {
-  const iterator = above[Symbol.iterator]();
+  if (!layer) return yield* pick(base).from(first);
+  const iterator = pick(layer.shown).from(first)[Symbol.iterator]();
   let next = iterator.next();
-  for (const name of below) {
-    if (layer.hides(kind, name)) continue;
+  // Rows are left out by their ids: a change set that arrives may have a million of them.
+  for (const name of pick(base).from(first, (id) => layer.hidesVm(id))) {
+    if (kind !== "vm" && layer.hides(kind, name)) continue;
     for (; !next.done && next.value < name; next = iterator.next()) yield next.value;
     yield name;
   }

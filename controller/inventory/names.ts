@@ -7,8 +7,8 @@ const { default: BTree } = sortedBtree;
 export interface Names {
   /** What looking at all of them costs: how many there are, or more where each takes more than one comparison. */
   readonly size: number;
-  /** In order, from `name` on. */
-  from(name: string): Iterable<string>;
+  /** In order, from `name` on. @param skips rows to leave out: only lists of rows have any */
+  from(name: string, skips?: (id: number) => boolean): Iterable<string>;
 }
 
 /** By UTF-16 code unit, which is ASCII order. */

@@ -2,47 +2,32 @@
 // leave nothing behind, since nothing else was touched.
 import type { ResourceChange } from "../../schema/events/index.ts";
 import { Inventory } from "./inventory.ts";
-import { Layer } from "./layer.ts";
+import { type Layer, PendingLayer } from "./layer.ts";
 import type { Tables } from "./packed/tables.ts";
-import { atOnce, type Steps } from "./steps.ts";
 
 export class PendingInventory extends Inventory {
-  private edits: Layer;
+  readonly own: PendingLayer;
 
   constructor(base: Tables) {
     super(base);
-    this.edits = new Layer(base);
-  }
-
-  get own(): Layer {
-    return this.edits;
+    this.own = new PendingLayer(base);
   }
 
   override get layer(): Layer | undefined {
-    return this.edits.size > 0 ? this.edits : undefined;
+    return this.own.size > 0 ? this.own : undefined;
   }
 
   apply(changes: readonly ResourceChange[]): void {
-    atOnce(this.applySteps(changes));
-  }
-
-  /** As `apply`. The inventory must not be read until the last step. */
-  applySteps(changes: readonly ResourceChange[]): Steps<void> {
-    return this.edits.putSteps(changes);
+    this.own.put(changes);
   }
 
   /** Takes back the last change set that was applied and is not settled. */
-  revertSteps(changes: readonly ResourceChange[]): Steps<void> {
-    return this.edits.revertSteps(changes);
+  revert(changes: readonly ResourceChange[]): void {
+    this.own.revert(changes);
   }
 
   /** The committed inventory has the changes. */
   settle(changes: readonly ResourceChange[]): void {
-    this.edits.settle(changes);
-  }
-
-  /** It has all that is here. */
-  settleAll(): void {
-    this.edits = new Layer(this.base);
+    this.own.settle(changes);
   }
 }

@@ -1,7 +1,7 @@
 // One revision of the inventory, for readers that take longer than a turn of the event loop: the writer keeps what changes
 // under it, until the reader releases it or its time is over.
 import { Inventory } from "./inventory.ts";
-import { Layer } from "./layer.ts";
+import type { KeptLayer, Layer } from "./layer.ts";
 import type { Tables } from "./packed/tables.ts";
 
 /** The time in which a pinned inventory may be read is over. */
@@ -10,24 +10,22 @@ export class PinExpiredError extends Error {
 }
 
 export class PinnedInventory extends Inventory {
-  /** What was before later changes. */
-  readonly own: Layer;
   private end: "released" | "expired" | undefined;
 
+  /** @param kept what was before later changes of the tables */
   constructor(
     base: Tables,
-    private readonly live: Pick<Inventory, "layer">,
-    private readonly onEnd: (pinned: PinnedInventory) => void,
+    private readonly kept: KeptLayer,
+    private readonly onEnd: () => void,
   ) {
     super(base);
-    this.own = new Layer(base);
   }
 
   /** @throws PinExpiredError, or another error after the release */
   override get layer(): Layer | undefined {
     if (this.end === "expired") throw new PinExpiredError(expired);
     if (this.end === "released") throw new Error("this inventory was released");
-    return this.own.size > 0 ? this.own : this.live.layer;
+    return this.kept.size > 0 ? this.kept : undefined;
   }
 
   /** The reader has ended: what was kept is dropped. */
@@ -43,7 +41,7 @@ export class PinnedInventory extends Inventory {
   private endAs(end: "released" | "expired"): void {
     if (this.end) return;
     this.end = end;
-    this.onEnd(this);
+    this.onEnd();
   }
 }
 

@@ -1,6 +1,7 @@
 // Which port an interface has: one interface on a host has a port, and nested guests share it by naming that interface (ADR 0151).
 import { isDeepStrictEqual } from "node:util";
 import { interfaceKey, type Vm } from "../../schema/rest/index.ts";
+import type { TakenPlaces } from "./claims.ts";
 import type { Draft } from "./draft.ts";
 import { hostsOf } from "./hosts-of.ts";
 import { type Attachment, attachmentIn } from "./inventory.ts";
@@ -12,49 +13,65 @@ import type { Steps } from "./steps.ts";
  * Databases of earlier versions may have duplicate ports. Such interfaces stay until they are changed: only a port that is
  * new on its host, or whose interface changes, is checked.
  */
-export function* checkPorts(draft: Draft, look: Look): Steps<void> {
-  const claims = new Map<string, Attachment[]>();
-  for (const { after } of draft.vms.values()) {
-    yield;
-    for (const [place, attachment] of after ? claimsOf(after) : []) {
-      const others = claims.get(place);
-      if (others) others.push(attachment);
-      else claims.set(place, [attachment]);
+export class PortRules {
+  private readonly claims: TakenPlaces;
+  /** Whether an edit can break a rule: most VMs have neither ports nor parents, and nothing nested in them. */
+  private isConcerned = false;
+
+  constructor(private readonly draft: Draft) {
+    this.claims = draft.newClaims(portsOf);
+  }
+
+  /** An edit of the draft: all of them, before `check`. */
+  add(before: Vm | null, after: Vm | null): void {
+    this.isConcerned ||= before !== null && before !== after;
+    for (const each of after?.interfaces ?? []) {
+      if (!after || (each.port === undefined && each.parent === undefined)) continue;
+      this.isConcerned = true;
+      const own = { vm: after, interface: each };
+      for (const place of portsOf(own)) this.claims.add(place, own);
     }
   }
-  for (const [name, { before, after }] of draft.vms) {
-    yield;
-    if (after && after !== before) {
-      look("vm", name, () => {
-        checkPortsFree(draft, claims, before, after);
-        for (const each of after.interfaces) checkParent(draft, before, { vm: after, interface: each });
-      });
+
+  *check(look: Look): Steps<void> {
+    const { draft } = this;
+    if (!this.isConcerned) return;
+    for (const [name, { before, after }] of draft.vms) {
+      yield;
+      if (after && after !== before) {
+        look("vm", name, () => {
+          this.checkPortsFree(before, after);
+          for (const each of after.interfaces) checkParent(draft, before, { vm: after, interface: each });
+        });
+      }
+      if (before && after !== before) look("vm", name, () => checkChildren(draft, before));
     }
-    if (before && after !== before) look("vm", name, () => checkChildren(draft, before));
+  }
+
+  private checkPortsFree(before: Vm | null, after: Vm): void {
+    const { draft, claims } = this;
+    for (const each of after.interfaces) {
+      const { port } = each;
+      if (port === undefined) continue;
+      const stood = before?.interfaces.find(({ name }) => name === each.name);
+      const isSame = stood !== undefined && isDeepStrictEqual(stood, each);
+      for (const host of hostsOf(after)) {
+        if (isSame && before && hostsOf(before).includes(host)) continue;
+        const stored = draft.base.interfacesAt(host, port).filter(({ vm }) => !draft.vms.has(vm.name));
+        const others = [...claims.find(portKey(host, port)), ...stored];
+        const other = others.find(({ vm, interface: { name } }) => vm.name !== after.name || name !== each.name);
+        if (other) {
+          throw new Refusal("port-conflict", describeTaken(draft, { vm: after, interface: each }, host, other));
+        }
+      }
+    }
   }
 }
 
-function* claimsOf(vm: Vm): Generator<[place: string, attachment: Attachment]> {
-  for (const each of vm.interfaces) {
-    if (each.port === undefined) continue;
-    for (const host of hostsOf(vm)) yield [`${host} ${each.port}`, { vm, interface: each }];
-  }
-}
+const portKey = (host: string, port: string): string => `${host} ${port}`;
 
-function checkPortsFree(draft: Draft, claims: ReadonlyMap<string, Attachment[]>, before: Vm | null, after: Vm): void {
-  for (const each of after.interfaces) {
-    const { port } = each;
-    if (port === undefined) continue;
-    const stood = before?.interfaces.find(({ name }) => name === each.name);
-    const isSame = stood !== undefined && isDeepStrictEqual(stood, each);
-    for (const host of hostsOf(after)) {
-      if (isSame && before && hostsOf(before).includes(host)) continue;
-      const stored = draft.base.interfacesAt(host, port).filter(({ vm }) => !draft.vms.has(vm.name));
-      const others = [...(claims.get(`${host} ${port}`) ?? []), ...stored];
-      const other = others.find(({ vm, interface: { name } }) => vm !== after || name !== each.name);
-      if (other) throw new Refusal("port-conflict", describeTaken(draft, { vm: after, interface: each }, host, other));
-    }
-  }
+function* portsOf({ vm, interface: { port } }: Attachment): Generator<string> {
+  if (port !== undefined) for (const host of hostsOf(vm)) yield portKey(host, port);
 }
 
 /** A caller who may not see the interface does not learn which VM has the port. */

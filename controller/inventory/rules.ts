@@ -3,15 +3,16 @@ import type { ResourceKind } from "../../schema/events/index.ts";
 import { limits } from "../../schema/plain/index.ts";
 import type { Host, Network, Vm } from "../../schema/rest/index.ts";
 import { unknownHost } from "./breaches.ts";
+import type { TakenPlaces } from "./claims.ts";
 import type { Draft } from "./draft.ts";
 import { hostsOf } from "./hosts-of.ts";
 import type { Attachment } from "./inventory.ts";
-import { checkPorts } from "./port-rules.ts";
+import { PortRules } from "./port-rules.ts";
 import { type Look, type OnRefusal, Refusal } from "./refusal.ts";
 import { includesNetwork } from "./scope.ts";
 import type { Steps } from "./steps.ts";
 import { findAddressFault } from "./subnet-rules.ts";
-import { checkUnderlays } from "./underlay-rules.ts";
+import { UnderlayRules } from "./underlay-rules.ts";
 
 /** Every refusal names what the change set collides with. */
 export function* checkRules(draft: Draft, onRefusal: OnRefusal): Steps<void> {
@@ -33,17 +34,24 @@ export function* checkRules(draft: Draft, onRefusal: OnRefusal): Steps<void> {
     if (after) look("host", name, () => checkVtepFree(draft, after));
     else if (before) look("host", name, () => checkHostUnused(draft, name));
   }
-  const claims = new Map<string, Attachment>();
+  const claims = draft.newClaims(addressesOf);
+  const ports = new PortRules(draft);
+  const places = new HostGains(draft);
+  const underlays = new UnderlayRules(draft);
+  // One pass for all that can be counted: a million VMs are read from disk.
   for (const [name, { before, after }] of draft.vms) {
     yield;
+    ports.add(before, after);
+    places.add(before, after);
+    underlays.add(before, after);
     if (!after) continue;
     look("vm", name, () => checkReferences(draft, after));
     look("vm", name, () => checkHostsUp(draft, before, after));
     look("vm", name, () => checkAddressesFree(draft, claims, after));
   }
-  yield* checkPorts(draft, look);
-  yield* checkHostCapacity(draft, look);
-  yield* checkUnderlays(draft, look);
+  yield* ports.check(look);
+  places.check(look);
+  yield* underlays.check(look);
 }
 
 function checkNetwork(draft: Draft, before: Network | null, after: Network): void {
@@ -132,13 +140,15 @@ function checkReferences(draft: Draft, vm: Vm): void {
 }
 
 /** MAC and IP are unique per network: among the VMs of the change set, and against those that it leaves alone. */
-function checkAddressesFree(draft: Draft, claims: Map<string, Attachment>, vm: Vm): void {
+function checkAddressesFree(draft: Draft, claims: TakenPlaces, vm: Vm): void {
   const { base } = draft;
   for (const each of vm.interfaces) {
     const own = { vm, interface: each };
     const claim = (address: string, owner: string | undefined, find: () => Attachment | undefined) => {
-      const key = `${each.network} ${address}`;
-      const other = claims.get(key) ?? (owner === undefined || draft.vms.has(owner) ? undefined : find());
+      const key = addressKey(each.network, address);
+      const [claimed] = claims.find(key);
+      const isEdited = owner === vm.name || (owner !== undefined && draft.vms.has(owner));
+      const other = claimed ?? (owner === undefined || isEdited ? undefined : find());
       if (other) {
         const holder = `${describe(other)} on host "${other.vm.host}"`;
         throw new Refusal(
@@ -146,7 +156,7 @@ function checkAddressesFree(draft: Draft, claims: Map<string, Attachment>, vm: V
           `${describe(own)}: ${address} belongs to ${holder} in network "${each.network}": take another, or free it there`,
         );
       }
-      claims.set(key, own);
+      claims.add(key, own);
     };
     const { network, mac } = each;
     claim(mac, base.findOwnerOfMac(network, mac), () => base.findByMac(network, mac));
@@ -154,26 +164,39 @@ function checkAddressesFree(draft: Draft, claims: Map<string, Attachment>, vm: V
   }
 }
 
+const addressKey = (network: string, address: string): string => `${network} ${address}`;
+
+function* addressesOf({ interface: { network, mac, ips } }: Attachment): Generator<string> {
+  for (const address of [mac, ...ips]) yield addressKey(network, address);
+}
+
 function describe({ vm, interface: { name } }: Attachment): string {
   return `VM "${vm.name}", interface "${name}"`;
 }
 
 /** Only hosts that gain VMs are checked: if the limit is exceeded for another reason, VMs may still leave. */
-function* checkHostCapacity(draft: Draft, look: Look): Steps<void> {
-  const gained = new Map<string, { step: number; vm: string }>();
-  const count = (host: string, step: number, vm: string) =>
-    gained.set(host, { step: (gained.get(host)?.step ?? 0) + step, vm });
-  for (const { before, after } of draft.vms.values()) {
-    yield;
-    if (before) count(before.host, -1, before.name);
-    if (after) count(after.host, 1, after.name);
+class HostGains {
+  private readonly gained = new Map<string, { step: number; vm: string }>();
+
+  constructor(private readonly draft: Draft) {}
+
+  add(before: Vm | null, after: Vm | null): void {
+    if (before) this.count(before, -1);
+    if (after) this.count(after, 1);
   }
-  for (const [host, { step, vm }] of gained) {
-    if (step <= 0 || draft.base.vmsOn(host).size + step <= limits.vmsPerHost) continue;
-    look("vm", vm, () => {
-      const detail = `host "${host}" would have more than ${limits.vmsPerHost} VMs: place VM "${vm}" on another one`;
-      throw new Refusal("limit-exceeded", detail);
-    });
+
+  check(look: Look): void {
+    for (const [host, { step, vm }] of this.gained) {
+      if (step <= 0 || this.draft.base.vmsOn(host).size + step <= limits.vmsPerHost) continue;
+      look("vm", vm, () => {
+        const detail = `host "${host}" would have more than ${limits.vmsPerHost} VMs: place VM "${vm}" on another one`;
+        throw new Refusal("limit-exceeded", detail);
+      });
+    }
+  }
+
+  private count({ host, name }: Vm, step: number): void {
+    this.gained.set(host, { step: (this.gained.get(host)?.step ?? 0) + step, vm: name });
   }
 }
 

@@ -1,5 +1,6 @@
 // All hosts of a network must have VTEPs of one address family.
 import { type Family, familyOf } from "../../schema/address/index.ts";
+import type { Vm } from "../../schema/rest/index.ts";
 import type { Draft } from "./draft.ts";
 import { hostsOf } from "./hosts-of.ts";
 import { type Look, Refusal } from "./refusal.ts";
@@ -10,14 +11,18 @@ import { TwoLevelMap } from "./two-level-map.ts";
  * A vxlan device has one underlay family. Hosts that the change set leaves alone agree already, so one of them speaks
  * for all: the cost is that of the change set, not of the network.
  */
-export function* checkUnderlays(draft: Draft, look: Look): Steps<void> {
+export class UnderlayRules {
   /** By network, the hosts that VMs of the change set are on, each with one of these VMs. */
-  const coming = new TwoLevelMap<string, string, string>();
+  private readonly coming = new TwoLevelMap<string, string, string>();
   /** By network and host, how many interfaces the change set takes away. */
-  const leaving = new TwoLevelMap<string, string, number>();
-  const networks = new Set<string>();
-  for (const { before, after } of draft.vms.values()) {
-    yield;
+  private readonly leaving = new TwoLevelMap<string, string, number>();
+  private readonly networks = new Set<string>();
+
+  constructor(private readonly draft: Draft) {}
+
+  /** An edit of the draft: all of them, before `check`. */
+  add(before: Vm | null, after: Vm | null): void {
+    const { coming, leaving, networks } = this;
     for (const { network } of before?.interfaces ?? []) {
       for (const host of before ? hostsOf(before) : []) {
         leaving.set(network, host, (leaving.get(network, host) ?? 0) + 1);
@@ -28,18 +33,22 @@ export function* checkUnderlays(draft: Draft, look: Look): Steps<void> {
       networks.add(network);
     }
   }
-  for (const { before, after } of draft.hosts.values()) {
-    if (!before || !after || familyOf(before.vtep) === familyOf(after.vtep)) continue;
-    for (const network of draft.base.networksOn(after.name).keys()) networks.add(network);
-  }
-  for (const network of networks) {
-    yield;
-    const seen = new Map<Family, string>();
-    for (const host of stayingHosts(draft, network, leaving)) {
-      look("host", host, () => checkUnderlay(draft, network, host, seen));
+
+  *check(look: Look): Steps<void> {
+    const { draft, coming, leaving, networks } = this;
+    for (const { before, after } of draft.hosts.values()) {
+      if (!before || !after || familyOf(before.vtep) === familyOf(after.vtep)) continue;
+      for (const network of draft.base.networksOn(after.name).keys()) networks.add(network);
     }
-    for (const [host, vm] of coming.under(network)) {
-      look("vm", vm, () => checkUnderlay(draft, network, host, seen));
+    for (const network of networks) {
+      yield;
+      const seen = new Map<Family, string>();
+      for (const host of stayingHosts(draft, network, leaving)) {
+        look("host", host, () => checkUnderlay(draft, network, host, seen));
+      }
+      for (const [host, vm] of coming.under(network)) {
+        look("vm", vm, () => checkUnderlay(draft, network, host, seen));
+      }
     }
   }
 }

@@ -8,15 +8,29 @@ export interface VmMove {
   readonly after: Vm;
 }
 
-export function movesIn(touched: readonly ResourceChange[]): VmMove[] {
-  return touched.flatMap((change) => {
-    if (change.kind !== "vm" || !change.before || !change.after) return [];
-    return [{ before: change.before, after: change.after }];
-  });
+export function movesIn(touched: Iterable<ResourceChange>): VmMove[] {
+  return [...rewritesIn(touched)];
+}
+
+function* rewritesIn(touched: Iterable<ResourceChange>): Generator<VmMove> {
+  for (const { kind, before, after } of touched) {
+    if (kind === "vm" && before && after) yield { before, after };
+  }
+}
+
+/** Those that leave their host, or are about to. Others of a large change set are not kept in memory. */
+export function departuresIn(changes: Iterable<ResourceChange>): VmMove[] {
+  const departures: VmMove[] = [];
+  for (const move of rewritesIn(changes)) {
+    const { before, after } = move;
+    if (before.host !== after.host || before.preparedHost !== after.preparedHost) departures.push(move);
+  }
+  return departures;
 }
 
 /** Hosts that a live migration is committed to. */
-export function migratedTo(changes: readonly ResourceChange[]): Set<string> {
-  const committed = movesIn(changes).filter(({ before, after }) => before.preparedHost === after.host);
-  return new Set(committed.map(({ after }) => after.host));
+export function migratedTo(changes: Iterable<ResourceChange>): Set<string> {
+  const hosts = new Set<string>();
+  for (const { before, after } of rewritesIn(changes)) if (before.preparedHost === after.host) hosts.add(after.host);
+  return hosts;
 }

@@ -6,6 +6,7 @@ import { TLSSocket } from "node:tls";
 import type { Revision } from "../../schema/address/index.ts";
 import type { Actor, Host } from "../../schema/rest/index.ts";
 import type { CertifiedHost } from "../auth/identity.ts";
+import { placesIn } from "../inventory/changes.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { CredentialStore, HostCredential } from "../store/credential-store.ts";
 import type { Commit } from "../store/store.ts";
@@ -159,7 +160,9 @@ export class HostCertificates {
   }
 
   private onCommit({ changes }: Pick<Commit, "changes"> & { readonly revision: Revision }): void {
-    const gone = changes.flatMap(({ kind, before, after }) => (kind === "host" && before && !after ? before.uid : []));
+    const gone = [...placesIn(changes)].flatMap(({ kind, before, after }) =>
+      kind === "host" && before && !after ? before.uid : [],
+    );
     for (const uid of gone) this.byUid.delete(uid);
     // Rows that are left after a crash are removed at the next start: they cannot be used.
     if (gone.length > 0) void this.deps.store.forgetHosts(gone).catch(() => {});

@@ -1,8 +1,9 @@
 // Durable storage of inventory and log. SQLite is the embedded one (`sqlite/`); a replicated store would implement the
 // same interface.
 import type { Revision } from "../../schema/address/index.ts";
-import type { LoggedEvent, ResourceChange, ResourceKind } from "../../schema/events/index.ts";
+import type { LoggedEvent, ResourceKind } from "../../schema/events/index.ts";
 import type { Actor, Host, Network, Vm } from "../../schema/rest/index.ts";
+import type { Changes } from "../inventory/changes.ts";
 import type { PackedVm } from "../inventory/packed/packed-vm.ts";
 import type { TimedRelease } from "../inventory/quarantine.ts";
 import type { AccessStore } from "./access-store.ts";
@@ -16,7 +17,7 @@ export interface Commit {
   readonly revision: Revision;
   /** RFC 3339, UTC. */
   readonly time: string;
-  readonly changes: readonly ResourceChange[];
+  readonly changes: Changes;
 }
 
 /** As its writer appends it. */

@@ -5,8 +5,9 @@ import { inSlices, nextRound } from "../../common/cooperative.ts";
 import type { Revision } from "../../schema/address/index.ts";
 import type { Actor } from "../../schema/rest/index.ts";
 import { AddressPools } from "../inventory/address-pools.ts";
+import type { Changes } from "../inventory/changes.ts";
 import { CommittedInventory } from "../inventory/committed-inventory.ts";
-import type { Decision, Mutation } from "../inventory/decide.ts";
+import type { Mutation } from "../inventory/decide.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import type { PinnedInventory } from "../inventory/pinned-inventory.ts";
 import {
@@ -20,9 +21,9 @@ import {
 } from "../store/store.ts";
 import { readCommits } from "./log-reader.ts";
 import {
-  type ChangeSetOptions,
-  type ChangeSetOutcome,
+  type ChangeSet,
   type CommitListener,
+  CommitterBusyError,
   CommitterStoppedError,
   maxBatch,
   type Order,
@@ -31,16 +32,18 @@ import {
 import { type Batch, Pending } from "./pending.ts";
 import { Receipts } from "./receipts.ts";
 
-interface QueuedChangeSet extends ChangeSetOptions {
+interface QueuedChangeSet {
   readonly kind: "change set";
   readonly by: Actor;
-  readonly mutations: readonly Mutation[];
-  readonly resolve: (outcome: ChangeSetOutcome) => void;
+  readonly changeSet: ChangeSet;
+  readonly resolve: (revision: Revision) => void;
   readonly reject: (error: unknown) => void;
 }
 
 interface Queued extends Order {
   readonly kind: "single";
+  /** No longer "waiting": it has its turn, or was rejected because it waited too long behind a change set. */
+  state: "waiting" | "taken" | "rejected";
   readonly by: Actor;
   readonly resolve: (outcome: Outcome | Promise<Outcome>) => void;
   readonly reject: (error: unknown) => void;
@@ -52,13 +55,20 @@ export interface CommitterDeps {
   /** Durable and visible state may differ from here on: the process must stop. */
   readonly onFatal: (error: unknown) => void;
   readonly onCommitted: (seconds: number) => void;
+  /** How long a mutation waits behind a change set. Default: 20 s. */
+  readonly maxWaitMs?: number;
 }
+
+/** Less than a client waits, or an idle connection lasts. */
+const defaultMaxWaitMs = 20_000;
 
 export class Committer {
   private readonly queue: (Queued | QueuedChangeSet)[] = [];
   private readonly listeners = new Set<CommitListener>();
   private draining: Promise<void> | undefined;
   private stopped: string | undefined;
+  /** That wait or are carried out. */
+  private changeSets = 0;
 
   private constructor(
     private readonly deps: CommitterDeps,
@@ -119,19 +129,23 @@ export class Committer {
   submit(by: Actor, order: Order): Promise<Outcome> {
     if (this.stopped) return Promise.reject(new CommitterStoppedError(this.stopped));
     return new Promise((resolve, reject) => {
-      this.queue.push({ kind: "single", by, ...order, resolve, reject });
+      const queued: Queued = { kind: "single", by, ...order, resolve, reject, state: "waiting" };
+      this.queue.push(queued);
+      if (this.changeSets > 0) this.rejectAfterWait(queued);
       this.draining ??= this.drain();
     });
   }
 
   /**
    * As `mutate`, for any number of mutations: in slices, so that readers go on being answered. Other mutations wait.
+   * @returns the revision of the change set, or the current one if nothing changed
    * @throws ChangeSetRefused with all that is wrong, StoreFullError, StoreUnavailableError, CommitterStoppedError
    */
-  mutateAll(by: Actor, mutations: readonly Mutation[], options: ChangeSetOptions): Promise<ChangeSetOutcome> {
+  mutateAll(by: Actor, changeSet: ChangeSet): Promise<Revision> {
     if (this.stopped) return Promise.reject(new CommitterStoppedError(this.stopped));
     return new Promise((resolve, reject) => {
-      this.queue.push({ kind: "change set", by, mutations, ...options, resolve, reject });
+      this.queue.push({ kind: "change set", by, changeSet, resolve, reject });
+      this.changeSets += 1;
       this.draining ??= this.drain();
     });
   }
@@ -148,6 +162,15 @@ export class Committer {
     await this.draining;
   }
 
+  /** Its client would give up, and not know whether it was carried out. */
+  private rejectAfterWait(queued: Queued): void {
+    setTimeout(() => {
+      if (queued.state !== "waiting") return;
+      queued.state = "rejected";
+      queued.reject(new CommitterBusyError("nothing was changed: an import is being carried out, try again later"));
+    }, this.deps.maxWaitMs ?? defaultMaxWaitMs).unref();
+  }
+
   private async drain(): Promise<void> {
     // Requests that arrive in one turn of the event loop share a transaction.
     await nextRound();
@@ -155,6 +178,7 @@ export class Committer {
       if (next.kind === "change set") {
         this.queue.shift();
         await this.commitChangeSet(next);
+        this.changeSets -= 1;
       } else await this.commitBatch(this.takeBatch());
     }
     this.draining = undefined;
@@ -163,52 +187,52 @@ export class Committer {
   private takeBatch(): Queued[] {
     const batch: Queued[] = [];
     for (let next = this.queue[0]; next?.kind === "single" && batch.length < maxBatch; next = this.queue[0]) {
-      batch.push(next);
       this.queue.shift();
+      if (next.state === "rejected") continue;
+      next.state = "taken";
+      batch.push(next);
     }
     return batch;
   }
 
   /** Commits a revision of its own, in slices from the decision to the last listener. */
-  private async commitChangeSet({ by, mutations, dryRun, resolve, reject }: QueuedChangeSet): Promise<void> {
-    let decision: Decision | undefined;
+  private async commitChangeSet({ by, changeSet, resolve, reject }: QueuedChangeSet): Promise<void> {
+    let changes: Changes | undefined;
     let refused: unknown;
     let commit: AuthoredCommit | undefined;
     const failure = await this.onHead(async () => {
       const revision = (this.published + 1) as Revision;
-      decision = await this.pending.decideAll(by, mutations, revision).catch((error: unknown) => {
+      changes = await this.pending.decideAll(by, changeSet, revision).catch((error: unknown) => {
         refused = error;
         return undefined;
       });
-      const { changes } = decision ?? { changes: [] };
-      if (dryRun || changes.length === 0) return this.deps.store.confirmHead(this.published);
+      if (changeSet.dryRun || !changes?.length) return this.deps.store.confirmHead(this.published);
       const made = { revision, time: this.deps.now().toISOString(), by, changes };
-      const ended = await this.pending.followInSlices(changes);
-      try {
-        await this.store([made], []);
-      } catch (error) {
-        await this.pending.undoInSlices(changes, ended);
-        throw error;
-      }
+      await this.store([made], []);
       commit = made;
     });
     if (failure) return this.failed(failure.error, [reject]);
-    if (!decision) return reject(refused);
+    if (!changes) return reject(refused);
     try {
       if (commit) await this.publishChangeSet(commit);
     } catch (error) {
       this.fail(error);
     }
-    resolve({ touched: decision.touched, revision: this.published });
+    resolve(this.published);
   }
 
-  /** Readers must see all of a revision or nothing: they see what is pending, until the tables follow in slices. */
+  /** Readers must see all of a revision or nothing: they see what was before until the tables have all of it. */
   private async publishChangeSet(commit: Commit): Promise<void> {
     const { changes } = commit;
-    await inSlices(this.shown.keepSteps(changes));
-    this.shown.show(changes, this.pending.inventory);
-    await this.tell(commit);
-    await inSlices(this.shown.arriveSteps(changes, this.pending.inventory));
+    await inSlices(this.pending.releaseSteps(changes));
+    await inSlices(this.shown.arriveSteps(changes, (change) => this.pending.arrived(change)));
+    const before = this.shown.pin();
+    this.shown.show();
+    try {
+      await this.tell(commit, before);
+    } finally {
+      before.release();
+    }
   }
 
   private async commitBatch(queue: readonly Queued[]): Promise<void> {
@@ -274,7 +298,6 @@ export class Committer {
   /** Applies and publishes what other writers have appended, in order. */
   private async followLog(head: Revision): Promise<void> {
     for await (const commit of readCommits(this.deps.store, this.published, head)) {
-      await this.pending.followInSlices(commit.changes);
       await this.publishChangeSet(commit);
     }
     this.pending.reloadReceipts(await this.deps.store.readReceiptHeads());
@@ -303,9 +326,9 @@ export class Committer {
   }
 
   /** @returns undefined if no other work asks for time */
-  private tell(commit: Commit): Promise<unknown> | undefined {
+  private tell(commit: Commit, before?: Inventory): Promise<unknown> | undefined {
     this.published = commit.revision;
-    const slow = [...this.listeners].flatMap((listener) => listener(commit) ?? []);
+    const slow = [...this.listeners].flatMap((listener) => listener(commit, before) ?? []);
     return slow.length > 0 ? Promise.all(slow) : undefined;
   }
 

@@ -1,7 +1,7 @@
-// Requests to the only writer, and their results.
-import type { Revision } from "../../schema/address/index.ts";
 import type { ResourceChange, ResourceKind, ResourceOf } from "../../schema/events/index.ts";
-import type { Mutation } from "../inventory/decide.ts";
+import type { DecisionListener, Mutation, Numbered } from "../inventory/decide.ts";
+import type { Inventory } from "../inventory/inventory.ts";
+import type { Records } from "../inventory/records.ts";
 import type { Refusal } from "../inventory/refusal.ts";
 import type { Commit, ReceiptHead } from "../store/store.ts";
 
@@ -27,11 +27,6 @@ export interface Order {
   readonly receipt?: ReceiptRequest;
 }
 
-export interface ChangeSetOutcome extends Outcome {
-  /** The revision of the change set, or the current one if nothing changed. */
-  readonly revision: Revision;
-}
-
 /** The one resource of `kind` that a mutation wrote. */
 export function written<K extends ResourceKind>(
   outcome: Outcome,
@@ -45,8 +40,9 @@ export function written<K extends ResourceKind>(
 /**
  * Called for each revision right after `current` has changed to it. Must not throw. Runs synchronously, except for a large
  * commit, which it processes in slices: the next revision waits for it.
+ * @param before the inventory before a change set, until all listeners are done
  */
-export type CommitListener = (commit: Commit) => void | Promise<void>;
+export type CommitListener = (commit: Commit, before?: Inventory) => void | Promise<void>;
 
 /** Limits how long the decisions of one transaction block the event loop. */
 export const maxBatch = 256;
@@ -59,7 +55,7 @@ export function isLarge({ changes }: Pick<Commit, "changes">): boolean {
 /** Maximum number of refusals of a change set; the check stops then. */
 export const maxRefusals = 1_000;
 
-/** Faults of a change set by the index of the mutation, if one is at fault. */
+/** Faults of a change set by the number of the mutation, if one is at fault. */
 export class ChangeSetRefused extends Error {
   override readonly name = "ChangeSetRefused";
   constructor(readonly refusals: readonly { readonly refusal: Refusal; readonly mutation: number | undefined }[]) {
@@ -67,9 +63,22 @@ export class ChangeSetRefused extends Error {
   }
 }
 
-export interface ChangeSetOptions {
+/** Any number of mutations that become one revision, or none. */
+export interface ChangeSet {
+  /** Read more than once, each time from the beginning. */
+  readonly mutations: Iterable<Numbered>;
+  /** One of them leaves an address to the controller. */
+  readonly assigns: boolean;
   /** Decide, and change nothing. */
   readonly dryRun: boolean;
+  /** Begins a decision, perhaps anew: what `listener` heard before counts no more. @returns empty records, for what changes */
+  readonly stage: () => Records;
+  readonly listener: Pick<DecisionListener, "laid">;
+}
+
+/** The mutation has waited too long for a change set to end: nothing was changed. */
+export class CommitterBusyError extends Error {
+  override readonly name = "CommitterBusyError";
 }
 
 /** The controller does not accept mutations (any more). */

@@ -7,21 +7,23 @@ import { localMac, type Revision } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
 import type { Actor } from "../../schema/rest/index.ts";
 import type { AddressPools } from "../inventory/address-pools.ts";
-import { type Decision, decide, decideSteps, type Mutation } from "../inventory/decide.ts";
+import { type Changes, replacementsIn } from "../inventory/changes.ts";
+import { decide, decideSteps } from "../inventory/decide.ts";
 import type { DecisionContext } from "../inventory/decision-context.ts";
+import { Draft } from "../inventory/draft.ts";
 import type { PendingInventory } from "../inventory/pending-inventory.ts";
 import type { TimedRelease } from "../inventory/quarantine.ts";
 import { Refusal } from "../inventory/refusal.ts";
-import { atOnce, type Steps } from "../inventory/steps.ts";
+import type { Steps } from "../inventory/steps.ts";
 import type { AuthoredCommit, Receipt, ReceiptHead, Store } from "../store/store.ts";
-import { ChangeSetRefused, maxRefusals, type Order, type Outcome } from "./orders.ts";
+import { type ChangeSet, ChangeSetRefused, maxRefusals, type Order, type Outcome } from "./orders.ts";
 import type { Receipts } from "./receipts.ts";
 
 /** Contents of one transaction, as far as they are decided. */
 export interface Batch {
   /** Revision of the log before it. */
   readonly after: Revision;
-  readonly commits: AuthoredCommit[];
+  readonly commits: (AuthoredCommit & { readonly changes: readonly ResourceChange[] })[];
   /** Of each commit, the releases that it ends. */
   readonly ended: (readonly TimedRelease[])[];
   readonly receipts: (Receipt & { readonly decided: Outcome })[];
@@ -49,26 +51,28 @@ export class Pending {
     return this.findEarlier(order, batch) ?? this.decideNew(by, order, batch);
   }
 
-  /** @throws ChangeSetRefused */
-  async decideAll(by: Actor, mutations: readonly Mutation[], revision: Revision): Promise<Decision> {
+  /** What the change set changes, read from its records. @throws ChangeSetRefused, and what `records` throw */
+  async decideAll(by: Actor, changeSet: ChangeSet, revision: Revision): Promise<Changes> {
     const refusals: { refusal: Refusal; mutation: number | undefined }[] = [];
-    const steps = decideSteps(this.inventory, mutations, this.contextFor(by, revision), (refusal, mutation) => {
-      refusals.push({ refusal, mutation });
-      if (refusals.length === maxRefusals) throw new ChangeSetRefused(refusals);
+    const draft = new Draft(this.inventory, by.scope, changeSet.stage());
+    const steps = decideSteps(draft, changeSet, this.contextFor(by, revision), {
+      laid: (mutation, result) => changeSet.listener.laid(mutation, result),
+      refused: (refusal, mutation) => {
+        refusals.push({ refusal, mutation });
+        if (refusals.length === maxRefusals) throw new ChangeSetRefused(refusals);
+      },
     });
-    const decision = await inSlices(steps);
+    await inSlices(steps);
     if (refusals.length > 0) throw new ChangeSetRefused(refusals);
-    return decision;
+    return draft.changes();
   }
 
   /** The batch was not stored. */
   undo({ commits, ended }: Batch): void {
-    for (const [i, { changes }] of [...commits.entries()].toReversed()) atOnce(this.undoSteps(changes, ended[i] ?? []));
-  }
-
-  /** As `undo`, for one change set: `ended` is what `followInSlices` returned. */
-  undoInSlices(changes: readonly ResourceChange[], ended: readonly TimedRelease[]): Promise<void> {
-    return inSlices(this.undoSteps(changes, ended));
+    for (const [i, { changes }] of [...commits.entries()].toReversed()) {
+      this.inventory.revert(changes);
+      this.pools.revert(this.inventory, changes, ended[i] ?? []);
+    }
   }
 
   /** Keys whose receipts the store is to forget with the next commit. */
@@ -91,15 +95,17 @@ export class Pending {
     for (const receipt of receipts) this.receipts.add(receipt);
   }
 
-  /** Applies the changes to the inventory and to the pools. @returns the releases that the change set ends */
-  async followInSlices(changes: readonly ResourceChange[]): Promise<readonly TimedRelease[]> {
-    await inSlices(this.inventory.applySteps(changes));
-    return inSlices(this.pools.applySteps(changes, this.deps.now().getTime()));
+  /** The pools after a change set that the committed inventory has: first its releases, then each change as it arrives. */
+  *releaseSteps(changes: Changes): Steps<void> {
+    const nowMs = this.deps.now().getTime();
+    for (const change of replacementsIn(changes)) {
+      yield;
+      this.pools.release(change, nowMs);
+    }
   }
 
-  private *undoSteps(changes: readonly ResourceChange[], ended: readonly TimedRelease[]): Steps<void> {
-    yield* this.inventory.revertSteps(changes);
-    yield* this.pools.revertSteps(this.inventory, changes, ended);
+  arrived(change: ResourceChange): void {
+    this.pools.takeAfter(change);
   }
 
   private follow(changes: readonly ResourceChange[]): readonly TimedRelease[] {

@@ -7,12 +7,12 @@ import {
   type Answer,
   type Binding,
   type BindingKey,
+  findWholeKnowledge,
   parseIp,
   parseMac,
   parseRevision,
   parseVni,
   parseVtep,
-  findWholeKnowledge,
 } from "../address/index.ts";
 import { Compile, type Static, Type } from "../typebox.ts";
 import { parseFindings, WireFindings } from "./findings.ts";

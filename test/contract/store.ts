@@ -1,14 +1,19 @@
 // What every store must do. The embedded one runs it today; a replicated one has to pass it unchanged.
 import { randomUUID } from "node:crypto";
-import { describe, expect, test } from "vitest";
+import { tmpdir } from "node:os";
+import { describe, expect, test, vi } from "vitest";
 import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
-import { decide, type Mutation } from "../../controller/inventory/decide.ts";
+import { type DecisionListener, decide, decideSteps, type Mutation } from "../../controller/inventory/decide.ts";
+import { Draft } from "../../controller/inventory/draft.ts";
+import { atOnce } from "../../controller/inventory/steps.ts";
+import { Spool } from "../../controller/store/spool.ts";
 import {
   type AuthoredCommit,
   HeadMovedError,
   LogCompactedError,
   type LogPosition,
   type Store,
+  StoreFullError,
 } from "../../controller/store/store.ts";
 import { parseRevision, type Revision } from "../../schema/address/index.ts";
 import { parseHost, parseNetwork, parseVm } from "../../schema/rest/index.ts";
@@ -52,6 +57,40 @@ export function commitsOf(
   });
 }
 
+/** As an import makes it: its VMs are records in a file, where they are too many for memory. */
+function stagedCommitOf(state: CommittedInventory, revision: number, mutations: readonly Mutation[]) {
+  const spool = new Spool({ directory: tmpdir(), memoryBytes: 0 });
+  const draft = new Draft(state, "all", spool);
+  const context = { revision: parseRevision(revision), newUid: randomUUID };
+  const listener: DecisionListener = {
+    refused: (refusal) => {
+      throw refusal;
+    },
+    laid: () => {},
+  };
+  const numbered = mutations.map((mutation, number) => ({ mutation, number }));
+  atOnce(decideSteps(draft, { mutations: numbered, assigns: false }, context, listener));
+  const commit: AuthoredCommit = {
+    revision: parseRevision(revision),
+    time: "2026-01-02T03:04:05.678Z",
+    by,
+    changes: draft.changes(),
+  };
+  return { commit, spool };
+}
+
+/** @param turn by which addresses move on: each VM has the address that the one before it had */
+const manyVms = (turn: number): Mutation[] =>
+  Array.from({ length: 1_000 }, (_, i): Mutation => {
+    const n = (i + turn) % 1_000;
+    const hex = n.toString(16).padStart(4, "0");
+    const mac = `52:54:00:00:${hex.slice(0, 2)}:${hex.slice(2)}`;
+    const interfaces = [{ network: "blue", mac, ips: [`fd00:20::1:${hex}`] }];
+    return { kind: "vm.put", spec: parseVm(`vm-${i}`, { host: "a", interfaces }) };
+  }).slice(turn);
+
+const deletion = (name: string): Mutation => ({ kind: "vm.delete", name, ifPresent: true });
+
 const start: LogPosition = { revision: parseRevision(0), index: Number.MAX_SAFE_INTEGER };
 
 async function allEvents(store: Store, upTo: number) {
@@ -86,6 +125,46 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       const { networks: read, hosts, revision } = await loadAll(again);
       expect([byName(read), hosts, revision]).toEqual([byName(state.listNetworks()), state.listHosts(), 3]);
       await again.close();
+    });
+
+    test("a revision of records in a file is written as its changes are, with networks and hosts, swaps and deletions", async () => {
+      const store = await make().open();
+      const state = new CommittedInventory();
+      const first = [networkPut("blue", 100), hostPut("a", "192.0.2.1"), ...manyVms(0)];
+      const second = [networkPut("red", 101), hostPut("b", "192.0.2.2"), ...manyVms(1), deletion("vm-0")];
+      for (const [i, mutations] of [first, second].entries()) {
+        const { commit, spool } = stagedCommitOf(state, i + 1, mutations);
+        expect(spool.file()).toBeDefined();
+        await store.commit([commit]);
+        const changes = [...commit.changes];
+        state.apply(changes);
+        spool.close();
+        const after = { revision: parseRevision(i), index: Number.MAX_SAFE_INTEGER };
+        const events = await store.readEvents(after, parseRevision(i + 1), 5_000);
+        expect(events.map(({ index, change }) => [index, change])).toEqual(changes.map((change, n) => [n, change]));
+      }
+      const { vms, hosts, networks, released } = await loadAll(store);
+      expect(byName(vms)).toEqual(state.listVms());
+      expect([byName(networks), byName(hosts)]).toEqual([state.listNetworks(), state.listHosts()]);
+      expect(released).toHaveLength(1);
+      await store.close();
+    });
+
+    test("a revision whose records do not fit on the disk leaves nothing, and the next one is written", async () => {
+      const store = await make().open();
+      const state = new CommittedInventory();
+      const mutations = [networkPut("blue", 100), hostPut("a", "192.0.2.1"), ...manyVms(0)];
+      const { commit, spool } = stagedCommitOf(state, 1, mutations);
+      const full = vi.spyOn(spool, "file").mockImplementation(() => {
+        throw new StoreFullError("full");
+      });
+      await expect(store.commit([commit])).rejects.toThrow(StoreFullError);
+      full.mockRestore();
+      expect((await loadAll(store)).revision).toBe(0);
+      await store.commit([commit]);
+      expect((await loadAll(store)).vms).toHaveLength(manyVms(0).length);
+      spool.close();
+      await store.close();
     });
 
     test("deletes the expired receipts before it stores new ones", async () => {
@@ -154,7 +233,7 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       expect(vms).toEqual(state.listVms());
       const events = await allEvents(again, 8);
       expect(events.map(({ revision, index, change }) => [revision, index, change])).toEqual(
-        batch.flatMap(({ revision, changes }) => changes.map((change, index) => [revision, index, change])),
+        batch.flatMap(({ revision, changes }) => Array.from(changes, (change, index) => [revision, index, change])),
       );
       expect(events.every(({ time, dataVersion }) => time === "2026-01-02T03:04:05.678Z" && dataVersion === 2)).toBe(
         true,

@@ -9,6 +9,7 @@ import { ChangeSetRefused, type Outcome } from "../../controller/write/orders.ts
 import { parseRevision, type Revision } from "../../schema/address/index.ts";
 import { parseVm } from "../../schema/rest/index.ts";
 import { by } from "../support/actors.ts";
+import { changeSetOf } from "../support/change-set.ts";
 import { loadAll } from "../support/stored.ts";
 import { hostPut, networkPut, type StoreUnderTest, vmPut } from "./store.ts";
 
@@ -164,14 +165,15 @@ export function writersContract(name: string, make: () => StoreUnderTest): void 
     test("a change set is decided anew as a whole, and refused only by what the log has", async () => {
       const { one, two, check } = await twoWriters(make);
       const lines = Array.from({ length: 600 }, (_, n) => vmCreate(`import-${n}`, { ips: [] }));
-      const [imported] = await Promise.all([
-        two.committer.mutateAll(by, lines, { dryRun: false }),
+      const changeSet = changeSetOf(lines);
+      await Promise.all([
+        two.committer.mutateAll(by, changeSet),
         ...Array.from({ length: 20 }, (_, n) => one.do(vmCreate(`vm-${n}`))),
       ]);
-      expect(imported.touched).toHaveLength(600);
+      expect(changeSet.results).toHaveLength(600);
       await one.do({ kind: "vm.delete", name: "import-1" });
-      await two.committer.mutateAll(by, [vmCreate("import-1")], { dryRun: false });
-      const again = one.committer.mutateAll(by, [vmCreate("import-1")], { dryRun: false });
+      await two.committer.mutateAll(by, changeSetOf([vmCreate("import-1")]));
+      const again = one.committer.mutateAll(by, changeSetOf([vmCreate("import-1")]));
       await expect(again).rejects.toThrow(ChangeSetRefused);
       expect((await check()).vms).toHaveLength(620);
     });

@@ -1,6 +1,17 @@
 // Promise P9: disk faults of the controller, on a real disk. Clear errors, and nothing lost.
 import { execFileSync, spawn } from "node:child_process";
-import { closeSync, ftruncateSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import Database from "better-sqlite3";
@@ -8,6 +19,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
 import { StoreFullError } from "../../controller/store/store.ts";
+import { waitFor } from "../../testkit/lab/wait.ts";
 import { commitsOf, hostPut, networkPut, vmPut } from "../contract/store.ts";
 import { ControllerProcess, interfaceOf, temporaryDirectory } from "../support/controller-process.ts";
 import { describeKernel } from "../support/kernel.ts";
@@ -44,6 +56,41 @@ describeKernel("the disk", () => {
     const stored = [...(await again.everything()).keys()].filter((name) => name.startsWith("vm/"));
     expect(stored).toHaveLength(made + 1);
   });
+
+  test.each([
+    ["its body is received", 1_000_000],
+    ["it is decided", 4_000_000],
+    ["it is written", 14_000_000],
+  ])(
+    "is full when an import comes and %s: 507, nothing is left, and the same import succeeds with space",
+    async (_, left) => {
+      const directory = smallDisk("96m");
+      const controller = await ControllerProcess.start(join(directory, "nearmiss.db"));
+      await controller.furnish();
+      const hosts = ["h0", "h1", "h2", "h3", "h4"];
+      for (const [n, host] of hosts.entries())
+        await controller.call("PUT", `/v1/hosts/${host}`, { vtep: `192.0.2.${n + 3}` });
+      const lineOf = (n: number) => JSON.stringify({ kind: "vm", ...vm(n), host: hosts[n % hosts.length] });
+      const lines = Array.from({ length: 20_000 }, (_, n) => `${lineOf(n)}\n`).join("");
+      const filler = join(directory, "filler");
+      const before = freeBytes(directory);
+      fill(filler, before - left);
+      const refused = await controller.import(lines);
+      expect([refused.status, refused.text]).toEqual([
+        507,
+        expect.stringContaining("urn:nearmiss:problem:storage-full"),
+      ]);
+      expect((await controller.request("GET", "/v1/vms/vm-0")).status).toBe(404);
+      const names = readdirSync(directory).filter((name) => name !== "filler");
+      expect(names.filter((name) => !name.startsWith("nearmiss.db"))).toEqual([]);
+      rmSync(filler);
+      // Of what was written nothing but the log of SQLite, which is used again.
+      const wal = statSync(join(directory, "nearmiss.db-wal")).size;
+      await waitFor(() => freeBytes(directory) >= before - wal, { what: "the disk to be free again" });
+      expect((await controller.import(lines)).status).toBe(200);
+      await controller.call("GET", "/v1/vms/vm-19999");
+    },
+  );
 
   test.each([
     ["small", 300],
@@ -127,20 +174,32 @@ describeKernel("the disk", () => {
 });
 
 /** A directory with 4 MiB of space. */
-function smallDisk(): string {
+function smallDisk(size = "4m"): string {
   const directory = temporaryDirectory();
-  execFileSync("mount", ["-t", "tmpfs", "-o", "size=4m", "tmpfs", directory]);
+  execFileSync("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", directory]);
   onTestFinished(() => void execFileSync("umount", ["--lazy", directory]));
   return directory;
 }
 
-/** Takes what space there is, to the last page. */
-function fill(path: string): void {
+function freeBytes(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize;
+}
+
+/** Takes what space there is, to the last page. @param most bytes */
+function fill(path: string, most = Number.POSITIVE_INFINITY): void {
   const file = openSync(path, "w");
   try {
+    let written = 0;
     for (let size = 2 ** 20; size >= 4_096; ) {
+      if (written + size > most) {
+        size /= 2;
+        continue;
+      }
       try {
-        if (writeSync(file, Buffer.alloc(size, 1)) < size) size /= 2;
+        const count = writeSync(file, Buffer.alloc(size, 1));
+        written += count;
+        if (count < size) size /= 2;
       } catch {
         size /= 2;
       }

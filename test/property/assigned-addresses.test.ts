@@ -5,7 +5,6 @@ import { AddressPools } from "../../controller/inventory/address-pools.ts";
 import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import { invert } from "../../controller/inventory/inventory.ts";
 import { Quarantine } from "../../controller/inventory/quarantine.ts";
-import { atOnce } from "../../controller/inventory/steps.ts";
 import { type IpAddress, type MacAddress, parseIp, type Revision, type Subnet } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
 import { type Network, parseNetwork, type Vm } from "../../schema/rest/index.ts";
@@ -108,7 +107,7 @@ test("the lowest address that is free, not reserved and not in quarantine is ass
             // Another change of the same batch is given an address.
             pools.findFree(inventory, network, subnet, nowMs, () => true);
             inventory.apply(invert([change]));
-            atOnce(pools.revertSteps(inventory, [change], ended));
+            pools.revert(inventory, [change], ended);
             break;
           }
           case "wait":

@@ -5,10 +5,11 @@ import { expect, test } from "vitest";
 import { fanOut, type Push } from "../../controller/agents/fan-out.ts";
 import { holdersOf } from "../../controller/agents/holders.ts";
 import { InterestIndex } from "../../controller/agents/interest.ts";
-import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
+import { type BindingChanges, bindingChanges } from "../../controller/inventory/binding-changes.ts";
 import { agentNetwork, answerFor, localKeys } from "../../controller/inventory/bindings.ts";
 import type { Mutation } from "../../controller/inventory/decide.ts";
 import { findKnownNetwork } from "../../controller/inventory/known-networks.ts";
+import { rangeChanges } from "../../controller/inventory/range-changes.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
 import { movesIn } from "../../controller/inventory/vm-moves.ts";
 import {
@@ -22,7 +23,7 @@ import {
 } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
 import { runs } from "../support/property-runs.ts";
-import { Driven, furnished, someMutations } from "./inventory-model.ts";
+import { Driven, furnished, someChangeSets, someMutations } from "./inventory-model.ts";
 
 /** Stores received answers, drops older ones, and removes a network that is gone. */
 class ModelAgent {
@@ -131,7 +132,8 @@ const someStep: fc.Arbitrary<Step> = fc.oneof(
 
 const someSteps = fc.array(someStep, { size: "max", maxLength: 40 });
 
-function* run(steps: readonly Step[], maxUnknown?: number) {
+/** @param as "range": looked up in the inventories before and after, and pushed in parts, as of a large change set */
+function* run(steps: readonly Step[], maxUnknown?: number, as: "objects" | "range" = "objects") {
   const world = new Driven();
   const interest = new InterestIndex(maxUnknown);
   const agents = new Map(["a", "b", "c"].map((host) => [host, new ModelAgent(host)]));
@@ -139,10 +141,16 @@ function* run(steps: readonly Step[], maxUnknown?: number) {
     let pushes = new Map<string, Push>();
     let changes: readonly ResourceChange[] = [];
     if (step.kind === "mutate") {
+      const before = world.state.pin();
       changes = world.apply(step.mutations) ?? [];
       if (changes.length > 0) {
-        const concerned = atOnce(bindingChanges(world.state, changes));
-        pushes = atOnce(fanOut(world.state, interest, concerned, world.revision));
+        const { state: after, revision } = world;
+        const concerned =
+          as === "objects"
+            ? atOnce(bindingChanges(after, changes))
+            : atOnce(rangeChanges({ before, after, revision, changes }));
+        pushes = atOnce(fanOut(after, interest, concerned, revision));
+        before.release();
         for (const host of concerned.deletedHosts) agents.set(host, new ModelAgent(host));
         for (const [host, push] of pushes) agents.get(host)?.receive(push);
       }
@@ -175,10 +183,42 @@ function expectInSync(world: Driven, agents: ReadonlyMap<string, ModelAgent>): v
   }
 }
 
-test("an agent that applies its pushes has the answers that a new question would get", () =>
+test.each(["objects", "range"] as const)(
+  "an agent that applies its pushes has the answers that a new question would get, of changes as %s",
+  (as) =>
+    fc.assert(
+      fc.property(someSteps, (steps) => {
+        for (const { world, agents } of run(steps, undefined, as)) expectInSync(world, agents);
+      }),
+      { numRuns: runs(400) },
+    ),
+);
+
+const inShort = (concerned: BindingChanges) => {
+  const { keys, ...rest } = concerned;
+  const lists = [rest.networks, rest.joined, rest.gone].map((lists) =>
+    [...lists].map(([host, list]) => `${host} ${list.map((each) => JSON.stringify(each)).sort()}`).sort(),
+  );
+  const known = new Map<string, string>();
+  for (const each of keys) {
+    if (each) known.set(keyText(each.key), `${[...each.hosts].sort()} ${each.created}`);
+  }
+  return { keys: [...known].sort(), lists, selves: rest.selves, deletedHosts: rest.deletedHosts };
+};
+
+test("what changes for agents is the same from objects and from the inventories before and after", () =>
   fc.assert(
-    fc.property(someSteps, (steps) => {
-      for (const { world, agents } of run(steps)) expectInSync(world, agents);
+    fc.property(someChangeSets, (sets) => {
+      const world = new Driven();
+      for (const mutations of [furnished, ...sets]) {
+        const before = world.state.pin();
+        const changes = world.apply(mutations);
+        if (!changes) continue;
+        const { state: after, revision } = world;
+        const range = atOnce(rangeChanges({ before, after, revision, changes }));
+        expect(inShort(range)).toEqual(inShort(atOnce(bindingChanges(after, changes))));
+        before.release();
+      }
     }),
     { numRuns: runs(400) },
   ));

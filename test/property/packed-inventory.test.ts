@@ -8,7 +8,6 @@ import { HashIndex } from "../../controller/inventory/packed/hash-index.ts";
 import { Rows } from "../../controller/inventory/packed/rows.ts";
 import type { PendingInventory } from "../../controller/inventory/pending-inventory.ts";
 import { PinExpiredError, type PinnedInventory } from "../../controller/inventory/pinned-inventory.ts";
-import { atOnce } from "../../controller/inventory/steps.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
 import { parseHost, parseNetwork, type Vm } from "../../schema/rest/index.ts";
 import { ip, mac, rev } from "../support/addresses.ts";
@@ -97,9 +96,13 @@ class History {
   run({ sets, end, pins }: typeof step extends fc.Arbitrary<infer Step> ? Step : never): void {
     if (pins === "pin") this.pins.push({ pinned: this.committed.pin(), model: this.model.copy() });
     if (pins === "release") this.pins.shift()?.pinned.release();
+    if (end === "arrives") {
+      for (const set of sets.slice(0, 1)) this.arrive(changesFor(this.model, set));
+      return;
+    }
     this.ahead = this.model.copy();
     const decided: (readonly ResourceChange[])[] = [];
-    for (const set of end === "arrives" ? sets.slice(0, 1) : sets) {
+    for (const set of sets) {
       const changes = changesFor(this.ahead, set);
       this.pending.apply(changes);
       this.ahead.apply(changes);
@@ -114,28 +117,40 @@ class History {
 
   private end(changes: readonly ResourceChange[], end: string): void {
     if (end === "failed") {
-      atOnce(this.pending.revertSteps(changes));
+      this.pending.revert(changes);
       return;
     }
-    if (end === "arrives") {
-      for (const _ of this.committed.keepSteps(changes)) this.check();
-      this.committed.show(changes, this.pending);
-      this.model.apply(changes);
-      for (const _ of this.committed.arriveSteps(changes, this.pending)) this.check();
-    } else {
-      this.committed.apply(changes);
-      this.model.apply(changes);
-    }
+    this.committed.apply(changes);
+    this.model.apply(changes);
     this.check();
   }
 
-  check(): void {
-    const is = (state: Inventory, model: PlainInventory, order: "as read" | "sorted") =>
-      expect(contentsOf(state, world, order)).toEqual(expectedContents(model, world, order));
-    is(this.committed, this.model, this.committed.layer ? "sorted" : "as read");
+  /** What is pending is not read meanwhile. */
+  private arrive(changes: readonly ResourceChange[]): void {
+    for (const _ of this.committed.arriveSteps(changes)) {
+      this.checkPublished();
+      this.pins.push({ pinned: this.committed.pin(), model: this.model.copy() });
+      if (this.pins.length > 3) this.pins.shift()?.pinned.release();
+    }
+    this.committed.show();
+    this.model.apply(changes);
+    this.ahead = this.model;
+    this.check();
+  }
+
+  private check(): void {
+    this.checkPublished();
     is(this.pending, this.ahead, "sorted");
+  }
+
+  private checkPublished(): void {
+    is(this.committed, this.model, this.committed.layer ? "sorted" : "as read");
     for (const { pinned, model } of this.pins) is(pinned, model, "sorted");
   }
+}
+
+function is(state: Inventory, model: PlainInventory, order: "as read" | "sorted"): void {
+  expect(contentsOf(state, world, order)).toEqual(expectedContents(model, world, order));
 }
 
 test("agrees with the model: committed, pending, pinned, and while a change set arrives", () =>
@@ -244,7 +259,7 @@ test("nothing is left in any table when all is deleted, stored or not", () =>
       const model = new PlainInventory();
       const apply = (changes: readonly ResourceChange[]) => {
         pending.apply(changes);
-        atOnce(pending.revertSteps(changes));
+        pending.revert(changes);
         pending.apply(changes);
         committed.apply(changes);
         model.apply(changes);

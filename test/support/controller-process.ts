@@ -74,6 +74,13 @@ export class ControllerProcess {
     return reply.body as Body;
   }
 
+  /** @param lines NDJSON @throws if there is no complete answer */
+  async import(lines: string): Promise<{ status: number; text: string }> {
+    const headers = { authorization: `Bearer ${this.token}`, "content-type": "application/x-ndjson" };
+    const response = await fetch(new URL("/v1/import", this.url), { method: "POST", headers, body: lines });
+    return { status: response.status, text: await response.text() };
+  }
+
   /** A gauge or counter of `/metrics` without labels; NaN if there is none. */
   async metric(name: string): Promise<number> {
     const headers = { authorization: `Bearer ${this.token}` };

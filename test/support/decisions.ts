@@ -1,10 +1,10 @@
 // Short ways to mutations and to what becomes of them, for tests of decisions.
 import { AddressPools } from "../../controller/inventory/address-pools.ts";
 import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
-import { decide, decideSteps, type Mutation } from "../../controller/inventory/decide.ts";
+import { type DecisionListener, decide, decideSteps, type Mutation } from "../../controller/inventory/decide.ts";
 import type { DecisionContext } from "../../controller/inventory/decision-context.ts";
+import { Draft } from "../../controller/inventory/draft.ts";
 import type { Inventory } from "../../controller/inventory/inventory.ts";
-import type { Refusal } from "../../controller/inventory/refusal.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
 import { parseRevision } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
@@ -76,10 +76,19 @@ export function refusalsOf(
   context: Partial<DecisionContext> = {},
 ): [mutation: number | undefined, refusal: string][] {
   const found: [number | undefined, string][] = [];
-  const hear = (refusal: Refusal, mutation: number | undefined) => {
-    found.push([mutation, `${refusal.type}: ${refusal.message}`]);
+  const listener: DecisionListener = {
+    refused: (refusal, mutation) => found.push([mutation, `${refusal.type}: ${refusal.message}`]),
+    laid: () => {},
   };
-  atOnce(decideSteps(state, mutations, { ...next(), ...context }, hear));
+  const numbered = mutations.map((mutation, number) => ({ mutation, number }));
+  atOnce(
+    decideSteps(
+      new Draft(state, context.scope),
+      { mutations: numbered, assigns: true },
+      { ...next(), ...context },
+      listener,
+    ),
+  );
   return found;
 }
 

@@ -3,11 +3,12 @@ import type { Mutation } from "../../controller/inventory/decide.ts";
 import { PinExpiredError } from "../../controller/inventory/pinned-inventory.ts";
 import { Refusal } from "../../controller/inventory/refusal.ts";
 import { type Commit, type Store, StoreBrokenError, StoreFullError } from "../../controller/store/store.ts";
-import { Committer } from "../../controller/write/committer.ts";
-import { CommitterStoppedError } from "../../controller/write/orders.ts";
+import { Committer, type CommitterDeps } from "../../controller/write/committer.ts";
+import { CommitterBusyError, CommitterStoppedError } from "../../controller/write/orders.ts";
 import { parseRevision, type Revision } from "../../schema/address/index.ts";
 import { parseHost, parseNetwork, parseVm } from "../../schema/rest/index.ts";
 import { by } from "../support/actors.ts";
+import { changeSetOf } from "../support/change-set.ts";
 import { holdTimeouts } from "../support/held-timeouts.ts";
 
 /** A store whose commits wait until they are let through, or fail. */
@@ -56,7 +57,7 @@ class GatedStore implements Omit<Store, "access" | "credentials" | "logExtent" |
   }
 }
 
-async function setUp() {
+async function setUp(options: Pick<CommitterDeps, "maxWaitMs"> = {}) {
   const store = new GatedStore();
   const fatal: unknown[] = [];
   const committer = await Committer.open({
@@ -64,6 +65,7 @@ async function setUp() {
     now: () => new Date(0),
     onFatal: (error) => fatal.push(error),
     onCommitted: () => {},
+    ...options,
   });
   const published: Revision[] = [];
   committer.subscribe(({ revision }) => {
@@ -186,7 +188,7 @@ const vm = (name: string): Mutation => ({
 
 const ipsOf = (commits: readonly Commit[] | undefined): string[] =>
   (commits ?? []).flatMap(({ changes }) =>
-    changes.flatMap((change) =>
+    [...changes].flatMap((change) =>
       change.kind === "vm" ? (change.after?.interfaces.flatMap(({ ips }) => ips) ?? []) : [],
     ),
   );
@@ -205,7 +207,7 @@ test("a full disk undoes changes that build on each other, the last one first", 
   await settled;
   const again = [committer.mutate(by, network("n1", 1)), committer.mutate(by, network("n2", 2))];
   await store.arrived(2);
-  expect(store.batches[1]?.flatMap(({ changes }) => changes)).toMatchObject([
+  expect(store.batches[1]?.flatMap(({ changes }) => [...changes])).toMatchObject([
     { kind: "network", before: null, after: { name: "n1", vni: 1 } },
     { kind: "network", before: null, after: { name: "n2", vni: 2 } },
   ]);
@@ -216,19 +218,39 @@ test("a full disk undoes changes that build on each other, the last one first", 
 test("an import that fails on a full disk leaves nothing behind, and the same import can succeed", async () => {
   const { store, committer, fatal, published } = await setUp();
   const lines = [network("n1", 1), host("a", "192.0.2.1"), vm("v1"), vm("v2")];
-  const failing = expect(committer.mutateAll(by, lines, { dryRun: false })).rejects.toThrow(StoreFullError);
+  const failing = expect(committer.mutateAll(by, changeSetOf(lines))).rejects.toThrow(StoreFullError);
   await store.arrived(1);
   store.let(new StoreFullError("full"));
   await failing;
   expect([committer.revision, committer.current.listNetworks(), published, fatal]).toEqual([0, [], [], []]);
-  const again = committer.mutateAll(by, lines, { dryRun: false });
+  const again = committer.mutateAll(by, changeSetOf(lines));
   await store.arrived(2);
   const [first, second] = store.batches;
-  expect(second?.map(({ changes }) => changes.map(({ before }) => before))).toEqual([[null, null, null, null]]);
+  expect(second?.map(({ changes }) => [...changes].map(({ before }) => before))).toEqual([[null, null, null, null]]);
   expect(ipsOf(second)).toEqual(ipsOf(first));
   store.let("through");
   await again;
   expect([committer.revision, published]).toEqual([1, [1]]);
+});
+
+test("a mutation that waits too long behind an import is refused, and one that has its turn is not", async () => {
+  const { store, committer, published } = await setUp({ maxWaitMs: 1 });
+  const lines = [network("n1", 1), host("a", "192.0.2.1")];
+  const first = committer.mutate(by, network("n0", 9));
+  await store.arrived(1);
+  const imported = committer.mutateAll(by, changeSetOf(lines));
+  await expect(committer.mutate(by, network("n2", 2))).rejects.toThrow(CommitterBusyError);
+  store.let("through");
+  await first;
+  await store.arrived(2);
+  store.let("through");
+  await imported;
+  const last = committer.mutate(by, network("n3", 3));
+  await store.arrived(3);
+  store.let("through");
+  await last;
+  expect(published).toEqual([1, 2, 3]);
+  expect(committer.current.listNetworks().map(({ name }) => name)).toEqual(["n0", "n1", "n3"]);
 });
 
 test("addresses of a batch that failed on a full disk are assigned at the next attempt", async () => {

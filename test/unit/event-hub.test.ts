@@ -12,6 +12,7 @@ import type { LoggedEvent } from "../../schema/events/index.ts";
 import { eventCloseCodes } from "../../schema/plain/index.ts";
 import { parseHost } from "../../schema/rest/index.ts";
 import { by } from "../support/actors.ts";
+import { changeSetOf } from "../support/change-set.ts";
 
 /** A log in memory. */
 class MemoryLog {
@@ -24,7 +25,7 @@ class MemoryLog {
 
   async commit(batch: readonly Commit[]): Promise<void> {
     for (const { revision, time, changes } of batch)
-      changes.forEach((change, index) => {
+      [...changes].forEach((change, index) => {
         this.events.push({ revision, index, time, dataVersion: 2, change });
       });
   }
@@ -110,7 +111,7 @@ function put(committer: Committer, changes: number): Promise<unknown> {
     const address = `10.${vtep >> 16}.${(vtep >> 8) & 255}.${vtep & 255}`;
     return { kind: "host.put" as const, spec: parseHost(`h-${n}`, { vtep: address }, "operator") };
   });
-  return committer.mutateAll(by, mutations, { dryRun: false });
+  return committer.mutateAll(by, changeSetOf(mutations));
 }
 
 const idsOf = (revision: number, changes: number) => Array.from({ length: changes }, (_, i) => `${revision}.${i}`);

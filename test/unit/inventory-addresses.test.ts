@@ -7,7 +7,6 @@ import type { DecisionContext } from "../../controller/inventory/decision-contex
 import { type Inventory, invert } from "../../controller/inventory/inventory.ts";
 import { OffsetSet } from "../../controller/inventory/offset-set.ts";
 import { addressesAfter, Quarantine, releasedBy } from "../../controller/inventory/quarantine.ts";
-import { atOnce } from "../../controller/inventory/steps.ts";
 import { parseSubnet } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
 import type { Network, NetworkPutInput, Vm } from "../../schema/rest/index.ts";
@@ -204,7 +203,7 @@ describe("the pools", () => {
     };
     const revert = ({ changes, ended }: ReturnType<typeof change>) => {
       state.apply(invert(changes));
-      atOnce(pools.revertSteps(state, changes, ended));
+      pools.revert(state, changes, ended);
     };
     return { state, pools, free, change, revert };
   };

@@ -34,7 +34,8 @@ function changesAfter(first: Mutation[], last: Mutation[]) {
   apply(first, 1);
   const { keys, networks, gone, selves, deletedHosts } = atOnce(bindingChanges(state, apply(last, 2)));
   return {
-    keys: keys
+    keys: [...keys]
+      .flatMap((each) => each ?? [])
       .map(({ key, hosts, created }) => `${keyText(key)} ${[...hosts].join(",")}${created ? " created" : ""}`)
       .sort(),
     networks: [...networks].map(([name, list]) => `${name}: ${list.map(({ vni }) => vni).join(",")}`),

@@ -203,10 +203,10 @@ describe("layers", () => {
       // Reads.
       "cli/commands/import.ts",
       "common/durable-file.ts",
+      // Made with O_TMPFILE or O_EXCL.
+      "common/nameless-file.ts",
       "controller/backup/files.ts",
       "controller/backup/restore.ts",
-      // A nameless file, made with O_EXCL.
-      "controller/bulk/uploads.ts",
       // The directory of CAs, beside the database.
       "controller/pki/authorities.ts",
       "node-agent/identity/state.ts",

@@ -4,6 +4,7 @@ import { AddressPools } from "../../controller/inventory/address-pools.ts";
 import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import type { Mutation } from "../../controller/inventory/decide.ts";
 import type { PendingInventory } from "../../controller/inventory/pending-inventory.ts";
+import { atOnce } from "../../controller/inventory/steps.ts";
 import { ChangeSetRefused, maxRefusals, type Outcome } from "../../controller/write/orders.ts";
 import { type Batch, Pending } from "../../controller/write/pending.ts";
 import { Receipts } from "../../controller/write/receipts.ts";
@@ -11,6 +12,7 @@ import { parseRevision } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
 import { type Actor, parseHost, parseNetwork, parseVm } from "../../schema/rest/index.ts";
 import { by } from "../support/actors.ts";
+import { changeSetOf } from "../support/change-set.ts";
 
 const network = (name: string, vni: number): Mutation => ({
   kind: "network.put",
@@ -165,7 +167,7 @@ describe("a batch that is not stored", () => {
 describe("a change set", () => {
   test("is decided against what is pending, and changes nothing by that", async () => {
     decide(furnished);
-    const { changes } = await pending.decideAll(by, [vm("v1"), vm("v2")], parseRevision(9));
+    const changes = [...(await pending.decideAll(by, changeSetOf([vm("v1"), vm("v2")]), parseRevision(9)))];
     expect(ipsOf(changes)).toEqual(["10.0.0.2", "10.0.0.3"]);
     expect(changes.map(({ after }) => after?.revision)).toEqual([9, 9]);
     expect(inventory.listVms()).toEqual([]);
@@ -174,7 +176,7 @@ describe("a change set", () => {
   test("is refused with all its faults, each with its mutation", async () => {
     decide(furnished);
     const wrong = [vm("v1", "nowhere"), vm("v2"), vm("v3", "nowhere")];
-    const refused = await pending.decideAll(by, wrong, parseRevision(9)).catch((error: unknown) => error);
+    const refused = await pending.decideAll(by, changeSetOf(wrong), parseRevision(9)).catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(ChangeSetRefused);
     expect((refused as ChangeSetRefused).refusals.map(({ mutation }) => mutation)).toEqual([0, 2]);
   });
@@ -182,41 +184,44 @@ describe("a change set", () => {
   test("is refused as soon as it has more faults than anybody reads", async () => {
     decide(furnished);
     const wrong = Array.from({ length: maxRefusals + 1 }, (_, i) => vm(`v${i}`, "nowhere"));
-    const refused = await pending.decideAll(by, wrong, parseRevision(9)).catch((error: unknown) => error);
+    const refused = await pending.decideAll(by, changeSetOf(wrong), parseRevision(9)).catch((error: unknown) => error);
     expect((refused as ChangeSetRefused).refusals).toHaveLength(maxRefusals);
   });
 
-  test("is followed by inventory and addresses, and undone with both", async () => {
-    decide([...furnished, vm("v1")]);
-    nowMs = 10_000;
-    decide([{ kind: "vm.delete", name: "v1" }]);
-    const interfaces = [{ network: "blue", ips: ["10.0.0.2"] }];
-    const mutations: Mutation[] = [{ kind: "vm.put", spec: parseVm("v2", { host: "a", interfaces }) }];
-    const { changes } = await pending.decideAll(by, mutations, parseRevision(10));
-    const ended = await pending.followInSlices(changes);
-    expect(ended).toEqual([{ network: "blue", ip: "10.0.0.2", atMs: 10_000 }]);
-    expect(inventory.findVm("v2")).toBeDefined();
-    await pending.undoInSlices(changes, ended);
-    expect(inventory.findVm("v2")).toBeUndefined();
-    expect(ipsOf(decide([vm("v3")]).touched)).toEqual(["10.0.0.3"]);
-  });
-
-  test("that is stored is shown at once, arrives in steps, and is not pending then", async () => {
+  test("that is stored arrives in steps, is shown at once, and its addresses are taken then", async () => {
     decide(furnished);
     committed.apply(batch.commits.flatMap(({ changes }) => changes));
-    const { changes } = await pending.decideAll(by, [vm("v1"), vm("v2")], parseRevision(9));
-    await pending.followInSlices(changes);
-    expect(committed.listVms()).toEqual([]);
-    committed.show(changes, inventory);
-    expect(() => committed.apply([])).toThrow("the change set before has not arrived yet");
-    for (const _ of committed.arriveSteps(changes, inventory)) {
-      expect(committed.listVms()).toEqual(changes.map(({ after }) => after));
-      expect(committed.vmsOn("a").size).toBe(2);
-      expect(inventory.findVm("v1")).toEqual(changes[0]?.after);
+    const changes = await pending.decideAll(by, changeSetOf([vm("v1"), vm("v2")]), parseRevision(9));
+    atOnce(pending.releaseSteps(changes));
+    for (const _ of committed.arriveSteps(changes, (change) => pending.arrived(change))) {
+      expect(committed.listVms()).toEqual([]);
+      expect(committed.vmsOn("a").size).toBe(0);
     }
+    expect(() => committed.apply([])).toThrow("the change set before has not arrived yet");
+    committed.show();
+    expect(committed.listVms()).toEqual(Array.from(changes, ({ after }) => after));
     expect([committed.layer, inventory.layer]).toEqual([undefined, undefined]);
-    decide([vm("v3")]);
+    expect(ipsOf(decide([vm("v3")]).touched)).toEqual(["10.0.0.4"]);
     expect([committed.findVm("v3"), inventory.findVm("v3") !== undefined]).toEqual([undefined, true]);
+  });
+
+  test("releases addresses before it takes any", async () => {
+    const at = (name: string, ip: string): Mutation => ({
+      kind: "vm.put",
+      spec: parseVm(name, { host: "a", interfaces: [{ network: "blue", ips: [ip] }] }),
+    });
+    decide([...furnished, at("v1", "10.0.0.2"), at("v2", "10.0.0.3")]);
+    committed.apply(batch.commits.flatMap(({ changes }) => changes));
+    const swapped = [at("v1", "10.0.0.3"), at("v2", "10.0.0.2")];
+    const changes = await pending.decideAll(by, changeSetOf(swapped), parseRevision(9));
+    atOnce(pending.releaseSteps(changes));
+    atOnce(committed.arriveSteps(changes, (change) => pending.arrived(change)));
+    committed.show();
+    expect(committed.listVms().flatMap(({ interfaces }) => interfaces.flatMap(({ ips }) => ips))).toEqual([
+      "10.0.0.3",
+      "10.0.0.2",
+    ]);
+    expect(ipsOf(decide([vm("v3")]).touched)).toEqual(["10.0.0.4"]);
   });
 });
 

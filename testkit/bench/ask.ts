@@ -9,18 +9,26 @@ export interface Ask {
   readonly token?: string;
   /** Posted as JSON; absent: GET. */
   readonly body?: object;
+  /** Default: POST with a body, GET without. */
+  readonly method?: string;
   /** The source address: limits are by address. */
   readonly localAddress?: string;
 }
 
 /** Every status is an answer. */
-export function ask({ url, ca, token, body, localAddress }: Ask): Promise<{ status: number; text: string }> {
+export function ask({
+  url,
+  ca,
+  token,
+  body,
+  method = body ? "POST" : "GET",
+  localAddress,
+}: Ask): Promise<{ status: number; text: string }> {
   const request = url.startsWith("https:") ? overTls : plain;
   const headers = {
     ...(token ? { authorization: `Bearer ${token}` } : {}),
     ...(body ? { "content-type": "application/json" } : {}),
   };
-  const method = body ? "POST" : "GET";
   const options = { method, headers, agent: false, localAddress, ...(ca ? { ca } : { rejectUnauthorized: false }) };
   return new Promise((resolve, reject) => {
     const call = request(url, options, (response) => {

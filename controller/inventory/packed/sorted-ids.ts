@@ -79,12 +79,12 @@ export class SortedIds implements Names {
     return true;
   }
 
-  *from(name: string): Generator<string> {
-    for (const id of this.idsFrom(name)) yield this.named.nameOf(id);
+  *from(name: string, skips?: (id: number) => boolean): Generator<string> {
+    for (const id of this.idsFrom(name, skips)) yield this.named.nameOf(id);
   }
 
   /** What is added or deleted in between does not disturb: each step goes on behind the last id's name. */
-  *idsFrom(name: string): Generator<number> {
+  *idsFrom(name: string, skips?: (id: number) => boolean): Generator<number> {
     let place = Math.max(0, this.partOf(name));
     const first = this.parts[place];
     let at = first ? this.positionIn(first, name) : 0;
@@ -96,6 +96,10 @@ export class SortedIds implements Names {
         continue;
       }
       const id = part.ids[at] ?? 0;
+      if (skips?.(id)) {
+        at += 1;
+        continue;
+      }
       const last = this.named.nameOf(id);
       yield id;
       at += 1;
@@ -212,7 +216,7 @@ export class IdGroups<Group> {
     const name = this.named.nameOf(ids);
     return {
       size: 1,
-      from: (first) => (byName(name, first) >= 0 ? [name] : []),
+      from: (first, skips) => (byName(name, first) >= 0 && !skips?.(ids) ? [name] : []),
       idsFrom: (first) => (byName(name, first) >= 0 ? [ids] : []),
     };
   }

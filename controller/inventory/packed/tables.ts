@@ -236,7 +236,7 @@ function vmIndex(vms: VmRows, sorted: SortedIds, byLabel: IdGroups<string>): Res
       return id === none ? undefined : vms.get(id);
     },
     list: () => Array.from(sorted.idsFrom(""), (id) => vms.get(id)),
-    from: (name) => sorted.from(name),
+    from: (name, skips) => sorted.from(name, skips),
     entries: (name) => vmEntries(vms, sorted, name),
     labelled: (key, value) => byLabel.in(labelGroup(key, value)),
   };

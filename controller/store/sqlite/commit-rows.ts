@@ -6,9 +6,14 @@ import { changeDataVersion, describeChange, type ResourceChange } from "../../..
 import { limits } from "../../../schema/plain/index.ts";
 import { releasedBy } from "../../inventory/quarantine.ts";
 import type { AuditRecord } from "../access-store.ts";
-import { type AuthoredCommit, type Commit, type Receipt, receiptLimits } from "../store.ts";
+import { type AuthoredCommit, type Commit, type LogPosition, type Receipt, receiptLimits } from "../store.ts";
 import { AuditTrail } from "./audit.ts";
 import { type HostRow, type NetworkRow, toHostRow, toNetworkRow, toVmRow, type VmRow } from "./rows.ts";
+
+interface LogEntry {
+  readonly time: string;
+  readonly data: string;
+}
 
 /** Changes of one revision that the audit trail names: the log has the rest. */
 const maxAudited = 32;
@@ -16,7 +21,11 @@ const maxAudited = 32;
 /** The one audit row of the whole commit. */
 export function auditOf({ time, by, revision, changes }: AuthoredCommit): AuditRecord {
   const { name, role, address } = by;
-  const what = changes.slice(0, maxAudited).map(describeChange);
+  const what: string[] = [];
+  for (const change of changes) {
+    what.push(describeChange(change));
+    if (what.length === maxAudited) break;
+  }
   return { time, by: { name, role, ...defined({ address }) }, revision, what, changes: changes.length };
 }
 
@@ -42,7 +51,7 @@ export class CommitRows {
     this.trail.add(record);
   }
 
-  remove({ time, changes }: Pick<Commit, "time" | "changes">): void {
+  remove({ time, changes }: { readonly time: string; readonly changes: Iterable<ResourceChange> }): void {
     const atMs = Date.parse(time);
     for (const change of changes) {
       if (change.before) this.statements.remove[change.kind].run(change.before.name);
@@ -64,13 +73,19 @@ export class CommitRows {
 
   /** @param firstIndex position of the first change in its revision */
   add({ revision, time, changes }: Commit, firstIndex: number): void {
-    changes.forEach((change, i) => {
-      this.addResource(change);
-      const { kind, before, after } = change;
-      const data = JSON.stringify({ before, after });
-      const name = (after ?? before)?.name;
-      this.statements.addEvent.run(revision, firstIndex + i, time, kind, name, changeDataVersion, data);
-    });
+    let index = firstIndex;
+    for (const change of changes) {
+      const { before, after } = change;
+      this.addChange(change, { revision, index, time, data: JSON.stringify({ before, after }) });
+      index += 1;
+    }
+  }
+
+  /** @param data of the change, as the log has it */
+  addChange(change: ResourceChange, { revision, index, time, data }: LogPosition & LogEntry): void {
+    this.addResource(change);
+    const name = (change.after ?? change.before)?.name;
+    this.statements.addEvent.run(revision, index, time, change.kind, name, changeDataVersion, data);
   }
 
   private addResource(change: ResourceChange): void {

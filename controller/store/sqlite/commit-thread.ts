@@ -4,6 +4,7 @@ import { Worker } from "node:worker_threads";
 import { SerialQueue } from "../../../common/serial-queue.ts";
 import type { Revision } from "../../../schema/address/index.ts";
 import type { ResourceChange } from "../../../schema/events/index.ts";
+import { replacementsIn, StagedChanges } from "../../inventory/changes.ts";
 import type { AuditRecord } from "../access-store.ts";
 import { type AuthoredCommit, type Commit, HeadMovedError, type Receipt, StoreBrokenError } from "../store.ts";
 import { auditOf } from "./commit-rows.ts";
@@ -16,7 +17,18 @@ interface Receipts {
 
 /** With its audit record in place of its author, who may have sets of networks and hosts. */
 export interface WholeCommit extends Commit {
+  readonly changes: readonly ResourceChange[];
   readonly audit: AuditRecord;
+}
+
+type PartOfCommit = Commit & { readonly changes: readonly ResourceChange[] };
+
+/** The VMs of a commit as records in a file, behind its networks and hosts. */
+interface StagedVms {
+  readonly descriptor: number;
+  readonly bytes: number;
+  /** Some of them were there before. */
+  readonly replaces: boolean;
 }
 
 /** Sent as JSON, which is written and read faster than objects are cloned. Each is answered with an `Answer`, in order. */
@@ -24,7 +36,8 @@ export type Order =
   | ({ readonly do: "all"; readonly batch: readonly WholeCommit[] } & Receipts)
   | { readonly do: "begin"; readonly after: Revision | undefined }
   | { readonly do: "remove"; readonly time: string; readonly changes: readonly ResourceChange[] }
-  | { readonly do: "add"; readonly commit: Commit; readonly firstIndex: number }
+  | { readonly do: "add"; readonly commit: PartOfCommit; readonly firstIndex: number }
+  | ({ readonly do: "staged"; readonly commit: PartOfCommit } & StagedVms)
   | { readonly do: "audit"; readonly record: AuditRecord }
   | ({ readonly do: "add receipts" } & Receipts)
   | { readonly do: "commit" };
@@ -114,27 +127,45 @@ function* ordersFor(
   if (batch.reduce((sum, { changes }) => sum + changes.length, 0) <= maxAtOnce) {
     const whole = batch.map((commit): WholeCommit => {
       const { revision, time, changes } = commit;
-      return { revision, time, changes, audit: auditOf(commit) };
+      return { revision, time, changes: [...changes], audit: auditOf(commit) };
     });
     yield { do: "all", batch: whole, receipts, forget };
     return;
   }
+  // A disk that is full now must be found before the transaction begins.
+  const files = batch.map(({ changes }) => (changes instanceof StagedChanges ? changes.vms.records.file() : undefined));
   yield { do: "begin", after: headBefore(batch) };
   // Each commit may depend on what the one before it removed and added.
-  for (const commit of batch) {
-    const gone = commit.changes.filter(({ before }) => before !== null);
-    for (let i = 0; i < gone.length; i += partSize) {
-      yield { do: "remove", time: commit.time, changes: gone.slice(i, i + partSize) };
-    }
-    for (let i = 0; i < commit.changes.length; i += partSize) {
-      const { revision, time } = commit;
-      const changes = commit.changes.slice(i, i + partSize);
-      yield { do: "add", commit: { revision, time, changes }, firstIndex: i };
+  for (const [i, commit] of batch.entries()) {
+    const { revision, time, changes } = commit;
+    const descriptor = files[i];
+    if (changes instanceof StagedChanges && descriptor !== undefined) {
+      const { replaced, records } = changes.vms;
+      const places = { revision, time, changes: changes.places };
+      yield { do: "staged", commit: places, descriptor, bytes: records.bytes, replaces: replaced > 0 };
+    } else {
+      for (const part of inParts(replacementsIn(changes))) yield { do: "remove", time, changes: part };
+      let firstIndex = 0;
+      for (const part of inParts(changes)) {
+        yield { do: "add", commit: { revision, time, changes: part }, firstIndex };
+        firstIndex += part.length;
+      }
     }
     yield { do: "audit", record: auditOf(commit) };
   }
   if (receipts.length + forget.length > 0) yield { do: "add receipts", receipts, forget };
   yield { do: "commit" };
+}
+
+function* inParts(changes: Iterable<ResourceChange>): Generator<readonly ResourceChange[]> {
+  let part: ResourceChange[] = [];
+  for (const change of changes) {
+    part.push(change);
+    if (part.length < partSize) continue;
+    yield part;
+    part = [];
+  }
+  if (part.length > 0) yield part;
 }
 
 /** The revision that the batch was decided on; undefined: it has none of its own. */

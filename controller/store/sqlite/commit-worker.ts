@@ -2,6 +2,9 @@
 import { parentPort, workerData } from "node:worker_threads";
 import Database from "better-sqlite3";
 import type { Revision } from "../../../schema/address/index.ts";
+import type { ResourceChange } from "../../../schema/events/index.ts";
+import { changeIn } from "../../inventory/staged-edits.ts";
+import { recordsOfFile } from "../spool.ts";
 import { HeadMovedError } from "../store.ts";
 import { CommitRows } from "./commit-rows.ts";
 import { type Answer, type End, headBefore, type Order } from "./commit-thread.ts";
@@ -33,6 +36,9 @@ function obey(order: Order): void {
     case "add":
       rows.add(order.commit, order.firstIndex);
       return;
+    case "staged":
+      writeStaged(order);
+      return;
     case "audit":
       rows.audit(order.record);
       return;
@@ -42,6 +48,29 @@ function obey(order: Order): void {
     case "commit":
       // With its fsync, and the checkpoint that so large a log makes due.
       db.exec("COMMIT");
+  }
+}
+
+/** The records are the data of the log. */
+function writeStaged({ commit, descriptor, bytes, replaces }: Extract<Order, { do: "staged" }>): void {
+  const { revision, time, changes } = commit;
+  const gone = changes.filter(({ before }) => before !== null);
+  rows.remove({ time, changes: replaces ? withRemoved(gone, recordsOfFile(descriptor, bytes)) : gone });
+  rows.add(commit, 0);
+  let index = changes.length;
+  for (const data of recordsOfFile(descriptor, bytes)) {
+    const change = changeIn(data);
+    if (!change) continue;
+    rows.addChange(change, { revision, index, time, data });
+    index += 1;
+  }
+}
+
+function* withRemoved(places: readonly ResourceChange[], records: Iterable<string>): Generator<ResourceChange> {
+  yield* places;
+  for (const record of records) {
+    const change = changeIn(record);
+    if (change?.before) yield change;
   }
 }
 

@@ -1,32 +1,56 @@
 // `import`: one import of many VMs into a controller with connected agents, and the latency of others during it: a GET and an
-// agent's query every 10 ms, compared with an idle controller.
+// agent's query every 10 ms, compared with an idle controller, and VMs created one after the other. Beside it SQLite, which inserts row
+// after row with a full fsync.
+import { mkdtempSync, rmSync } from "node:fs";
 import { Agent, request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { every } from "../../../common/every.ts";
 import { toThousandths } from "../../../common/round.ts";
 import { parseIp, parseVni } from "../../../schema/address/index.ts";
 import { pause } from "../../lab/wait.ts";
 import { type Distribution, distribution } from "../../statistics.ts";
+import { ask } from "../ask.ts";
+import { missedOf } from "../bounds.ts";
 import { BenchController } from "../controller.ts";
 import { fleetLines, hostName, vtepOf } from "../made-up-fleet.ts";
 import type { Progress } from "../progress.ts";
+import { insertRaw } from "../register/side.ts";
+import { formatMs } from "../table.ts";
 import { BenchAgent } from "./agent.ts";
 
 export interface ImportOptions {
   readonly vms: number;
-  /** Each with an agent connected. */
-  readonly hosts: number;
+  /** Connected, each of a host. There are more hosts where they would have too many VMs. */
+  readonly agents: number;
   /** How long others are watched in peace. */
   readonly seconds: number;
+  readonly bounds: {
+    /** Least ratio of the import and rows of SQLite, by time. */
+    readonly raw: number;
+    /** MiB of the resident set at most, beyond that of a process that has only loaded the same. */
+    readonly mib: number;
+    /** p99 of a GET during the import at most, ms. */
+    readonly ms: number;
+  };
 }
 
 interface Waits {
   readonly get: Distribution;
   readonly resolve: Distribution;
+  /** A VM created, and deleted: each after the one before. */
+  readonly post: Distribution;
   /** Longest that the controller's event loop was late, ms. */
   readonly maxLagMs: number;
 }
 
 export interface ImportResult extends ImportOptions {
+  readonly hosts: number;
+  /** Rows a second that SQLite inserts alone, each with a full fsync. */
+  readonly rawPerSecond: number;
+  /** VMs a second of the import : `rawPerSecond`. */
+  readonly toRaw: number;
+  readonly missed: readonly string[];
   readonly importMs: number;
   readonly exportMs: number;
   readonly backupMs: number;
@@ -48,14 +72,20 @@ export interface ImportResult extends ImportOptions {
 }
 
 const everyMs = 10;
+/** VMs of a host at most: a fourth of what is allowed. */
+const vmsPerHost = 1_000;
+/** How long rows are inserted, before and after, ms. */
+const rawMs = 2_000;
 
 export async function importBench(options: ImportOptions, progress: Progress): Promise<ImportResult> {
   const controller = await BenchController.start();
   const agents: BenchAgent[] = [];
+  const directory = mkdtempSync(join(tmpdir(), "nearmiss-bench-"));
+  const hosts = Math.max(options.agents, Math.ceil(options.vms / vmsPerHost));
   try {
     progress("connecting agents");
     await call(controller.base, "PUT", "/v1/networks/probe", { vni: 1, subnets: ["10.255.0.0/16"] });
-    for (let n = 0; n < options.hosts; n++) {
+    for (let n = 0; n < options.agents; n++) {
       await call(controller.base, "PUT", `/v1/hosts/${hostName(n)}`, { vtep: vtepOf(n) });
       agents.push(await BenchAgent.connect(controller.base, hostName(n)));
     }
@@ -63,7 +93,7 @@ export async function importBench(options: ImportOptions, progress: Progress): P
       const interfaces = [{ network: "probe", mac: `52:54:ff:00:00:0${n}`, ips: [`10.255.0.${n + 1}`] }];
       await call(controller.base, "PUT", `/v1/vms/probe-${n}`, { host: hostName(n), interfaces });
     }
-    const body = Buffer.from([...fleetLines(options, options.hosts)].join(""));
+    const body = Buffer.concat([...joined(fleetLines({ vms: options.vms, hosts }, options.agents))]);
     const rssBeforeMib = controller.peakRssMib();
     progress("in peace");
     const idle = await waitsDuring(
@@ -71,8 +101,10 @@ export async function importBench(options: ImportOptions, progress: Progress): P
       agents,
       () => new Promise((resolve) => setTimeout(resolve, options.seconds * 1_000)),
     );
+    const raw = [await insertRaw(join(directory, "raw.db"), rawMs)];
     progress(`importing ${options.vms} VMs`);
     const during = await waitsDuring(controller, agents, () => controller.import(body));
+    raw.push(await insertRaw(join(directory, "raw.db"), rawMs));
     progress("exporting");
     const exporting = await waitsDuring(controller, agents, async () => {
       const response = await fetch(`http://${controller.base}/v1/export`);
@@ -88,8 +120,32 @@ export async function importBench(options: ImportOptions, progress: Progress): P
     const rssLoadedMib = controller.peakRssMib();
     progress("exporting slowly");
     await readSlowly(`http://${controller.base}/v1/export`);
+    const rawPerSecond = Math.round((sumOf(raw) / raw.length) * 10) / 10;
+    const toRaw = toThousandths(((options.vms / during.tookMs) * 1_000) / rawPerSecond);
     return {
       ...options,
+      hosts,
+      rawPerSecond,
+      toRaw,
+      missed: missedOf([
+        {
+          what: "the import : rows of SQLite with a full fsync each, by time",
+          ratio: toRaw,
+          least: options.bounds.raw,
+        },
+        {
+          what: "the resident set beyond that of a process that has only loaded the same",
+          ratio: rssPeakMib - rssLoadedMib,
+          most: options.bounds.mib,
+          format: (mib) => `${mib} MiB`,
+        },
+        {
+          what: "p99 of a GET during the import",
+          ratio: during.waits.get.p99Ms,
+          most: options.bounds.ms,
+          format: formatMs,
+        },
+      ]),
       importMs: during.tookMs,
       exportMs: exporting.tookMs,
       backupMs: backup.tookMs,
@@ -108,7 +164,22 @@ export async function importBench(options: ImportOptions, progress: Progress): P
   } finally {
     for (const agent of agents) agent.close();
     await controller.stop();
+    rmSync(directory, { recursive: true, force: true });
   }
+}
+
+const sumOf = (numbers: readonly number[]): number => numbers.reduce((sum, each) => sum + each, 0);
+
+/** A million lines as one list of texts would take more memory than the controller. */
+function* joined(lines: Iterable<string>): Generator<Buffer> {
+  let part = "";
+  for (const line of lines) {
+    part += line;
+    if (part.length < 1_048_576) continue;
+    yield Buffer.from(part);
+    part = "";
+  }
+  yield Buffer.from(part);
 }
 
 async function waitsDuring(
@@ -118,7 +189,8 @@ async function waitsDuring(
 ): Promise<{ waits: Waits; tookMs: number }> {
   const gets: number[] = [];
   const resolves: number[] = [];
-  const pending: Promise<unknown>[] = [];
+  const posts: number[] = [];
+  const pending = new Set<Promise<unknown>>();
   const connections = new Agent({ keepAlive: true });
   const time = async (into: number[], ask: () => Promise<unknown>) => {
     const startMs = performance.now();
@@ -127,18 +199,36 @@ async function waitsDuring(
   };
   await controller.lagMs();
   const timer = every(everyMs, () => {
-    pending.push(time(gets, () => get(connections, `http://${controller.base}/v1/vms/probe-1`)));
     const question = { kind: "ip", vni: parseVni(1), ip: parseIp("10.255.0.2") } as const;
-    if (agent) pending.push(time(resolves, () => agent.resolve(question)));
+    const asked = [time(gets, () => get(connections, `http://${controller.base}/v1/vms/probe-1`))];
+    if (agent) asked.push(time(resolves, () => agent.resolve(question)));
+    for (const each of asked) {
+      pending.add(each);
+      void each.finally(() => pending.delete(each)).catch(() => {});
+    }
   });
+  let isOver = false;
+  const posting = (async () => {
+    while (!isOver) {
+      // Also where it is answered that an import is being carried out.
+      const body = { name: "probe-2", host: hostName(0), interfaces: [] };
+      await time(posts, () => ask({ url: `${controller.url}/v1/vms`, body }));
+      await time(posts, () => ask({ url: `${controller.url}/v1/vms/probe-2`, method: "DELETE" }));
+      await pause(everyMs);
+    }
+  })();
   const startMs = performance.now();
   await work();
   const tookMs = Math.round(performance.now() - startMs);
   timer.stop();
-  await Promise.all(pending);
+  isOver = true;
+  await Promise.all([...pending, posting]);
   connections.destroy();
   const { max: maxLagMs } = await controller.lagMs();
-  return { tookMs, waits: { get: distribution(gets), resolve: distribution(resolves), maxLagMs } };
+  return {
+    tookMs,
+    waits: { get: distribution(gets), resolve: distribution(resolves), post: distribution(posts), maxLagMs },
+  };
 }
 
 function get(agent: Agent, url: string): Promise<void> {

@@ -1,0 +1,27 @@
+// A set of ids of rows: one bit for each id up to the largest.
+
+const firstWords = 32;
+
+export class IdSet {
+  private words = new Int32Array(0);
+
+  has(id: number): boolean {
+    return id >= 0 && ((this.words[id >>> 5] ?? 0) & (1 << (id & 31))) !== 0;
+  }
+
+  add(id: number): void {
+    const at = id >>> 5;
+    if (at >= this.words.length) {
+      const larger = new Int32Array(Math.max(firstWords, 2 ** Math.ceil(Math.log2(at + 1))));
+      larger.set(this.words);
+      this.words = larger;
+    }
+    this.words[at] = (this.words[at] ?? 0) | (1 << (id & 31));
+  }
+
+  /** `none` is in no set. */
+  delete(id: number): void {
+    const at = id >>> 5;
+    if (id >= 0 && at < this.words.length) this.words[at] = (this.words[at] ?? 0) & ~(1 << (id & 31));
+  }
+}
