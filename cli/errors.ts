@@ -22,6 +22,18 @@ export class CliError extends Error {
   }
 }
 
+/** The controller has refused the request. */
+export class RefusedError extends CliError {
+  constructor(
+    message: string,
+    status: FailureStatus,
+    readonly type: ProblemType,
+    readonly faults: readonly ProblemFault[],
+  ) {
+    super(message, status);
+  }
+}
+
 export interface Answer {
   readonly status: number;
   readonly text: string;
@@ -30,6 +42,9 @@ export interface Answer {
   /** Where the token is from that was sent; absent: none was. */
   readonly tokenFrom?: string;
 }
+
+/** So many faults are printed; of further ones only the number. */
+const maxFaults = 20;
 
 /** What a refusal by the controller means to the person at the terminal. */
 export function errorOf(answer: Answer): CliError {
@@ -41,9 +56,11 @@ export function errorOf(answer: Answer): CliError {
   // The form of a request is described by its faults alone, an import by a sentence and its faults.
   const isForm = type === "invalid-input" && errors.length > 0;
   const faults = errors.map((fault) => `${isForm ? "" : "  "}${typedFault(fault)}`);
-  const shown = [...(isForm ? [] : [plainDetail(detail)]), ...faults];
+  const rest = faults.length > maxFaults ? [`  … ${faults.length} in all`] : [];
+  const shown = [...(isForm ? [] : [plainDetail(detail)]), ...faults.slice(0, maxFaults), ...rest];
   const cure = type === "unauthenticated" ? tokenCure(tokenFrom) : cures[type];
-  return new CliError([...shown, ...(cure === undefined ? [] : [cure])].join("\n"), statusOf(status, errors));
+  const message = [...shown, ...(cure === undefined ? [] : [cure])].join("\n");
+  return new RefusedError(message, statusOf(status, errors), type, errors);
 }
 
 function tokenCure(tokenFrom: string | undefined): string {

@@ -5,14 +5,18 @@ import { type Command, Option } from "../common/commander.ts";
 import { CliError } from "./errors.ts";
 
 /** What people read is called a table or a text. */
-export type Format = "table" | "text" | "json" | "yaml";
+export type Format = "table" | "wide" | "name" | "text" | "json" | "yaml";
 export interface OutputOptions {
   readonly output: Format;
 }
 
 /** `-o` with its short form `--json`: the same on every command that prints data. */
-export function addOutputOption(command: Command, human: "table" | "text" | null = "table"): Command {
-  const formats = [...(human ? [human] : []), "json", "yaml"];
+export function addOutputOption(
+  command: Command,
+  human: "table" | "text" | null = "table",
+  more: readonly ("wide" | "name")[] = [],
+): Command {
+  const formats = [...(human ? [human] : []), ...more, "json", "yaml"];
   return command
     .addOption(new Option("-o, --output <format>", "how to print").choices(formats).default(formats[0]))
     .addOption(new Option("--json", "the same as -o json").conflicts("output"))
@@ -43,11 +47,19 @@ export function paint(cell: Cell, width = 0): string {
   return paints[cell.colour](text) + " ".repeat(Math.max(0, width - text.length));
 }
 
-/** Columns as wide as their widest cell; the last one runs on. */
-export function formatTable(header: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  const widths = columnWidths(header, rows);
+/** Columns as wide as their widest cell; the last one runs on. Nothing is shortened. */
+export function formatTable(
+  header: readonly string[],
+  rows: readonly (readonly Cell[])[],
+  { headers = true }: { readonly headers?: boolean } = {},
+): string {
+  const widths = columnWidths(headers ? header : header.map(() => ""), rows);
   const head = header.map((text): Cell => ({ text, colour: "bold" }));
-  return [head, ...rows].map((row) => formatRow(row, widths)).join("");
+  return [...(headers ? [head] : []), ...rows].map((row) => formatRow(row, widths)).join("");
+}
+
+export function textOfCell(cell: Cell): string {
+  return typeof cell === "string" ? cell : cell.text;
 }
 
 export function columnWidths(header: readonly string[], rows: readonly (readonly Cell[])[]): number[] {

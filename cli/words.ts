@@ -121,6 +121,7 @@ const harmful: readonly string[] = ["--force", "--prune", "--yes", "--insecure",
 
 /** @param known with their dashes */
 export function unknownOption(flag: string, known: readonly string[]): string {
+  if (flag === "--no-trunc") return `error: unknown option ${flag}. Nothing is shortened, so there is no such option.`;
   const near = known.filter((each) => !harmful.includes(each) && isNear(each.slice(2), flag.replace(/^-+/, "")));
   return `error: unknown option ${flag}${near.length > 0 ? `. Did you mean ${near.join(" or ")}?` : ""}`;
 }

@@ -10,6 +10,7 @@ import { Renewal } from "./identity/renewal.ts";
 import { SystemCallError } from "./kernel/sockets/libc.ts";
 import { NetlinkError } from "./kernel/sockets/request-socket.ts";
 import type { MetricsAddress } from "./metrics/server.ts";
+import { failStart } from "./start-failure.ts";
 import { answerStatus } from "./status/answer.ts";
 import { openStatusServer, SocketTakenError, type StatusServer } from "./status/server.ts";
 import { defaultSocket } from "./status/socket-path.ts";
@@ -41,8 +42,7 @@ async function establish(flags: AgentFlags, log: pino.Logger): Promise<Establish
     return await establishIdentity(flags, log);
   } catch (error) {
     if (!(error instanceof IdentityError)) throw error;
-    log.fatal(error.message);
-    process.exit(1);
+    failStart(log, error.message);
   }
 }
 
@@ -52,8 +52,7 @@ function openAgent(options: AgentOptions, log: pino.Logger): Agent {
   } catch (error) {
     const refused = error instanceof SystemCallError && error.errno === EPERM;
     if (!refused && !(error instanceof NetlinkError)) throw error;
-    log.fatal("the kernel refuses: run the agent as root, or give it CAP_NET_ADMIN and CAP_NET_RAW");
-    process.exit(1);
+    failStart(log, "the kernel refuses: run the agent as root, or give it CAP_NET_ADMIN and CAP_NET_RAW");
   }
 }
 
@@ -83,10 +82,7 @@ async function openStatus(socket: string, agent: Agent, log: pino.Logger): Promi
   try {
     return await openStatusServer(socket, (request) => answerStatus(agent.sources, request));
   } catch (error) {
-    if (error instanceof SocketTakenError) {
-      log.fatal(error.message);
-      process.exit(1);
-    }
+    if (error instanceof SocketTakenError) failStart(log, error.message);
     const reason = error instanceof Error ? error.message : String(error);
     log.error({ socket, reason }, "no local socket: nearmiss agent status and explain cannot query this agent");
     return undefined;

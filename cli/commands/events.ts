@@ -1,6 +1,9 @@
 // `nearmiss events`: what has changed, and what changes.
 import { type Command, InvalidArgumentError } from "../../common/commander.ts";
 import { defined } from "../../common/defined.ts";
+import { findDurationMs } from "../../common/duration.ts";
+import type { LogView } from "../../schema/events/index.ts";
+import type { Client } from "../client.ts";
 import { addConnectionOptions, type ConnectionOptions, connect, connectionHelp } from "../connection.ts";
 import { action, addOutputOption, formatNext, type OutputOptions, printable } from "../output.ts";
 
@@ -21,7 +24,7 @@ export function addEventsCommand(program: Command): void {
     )
     .option(
       "--since <position>",
-      "only changes after this revision or event (default: 0, with --follow now)",
+      "only changes after this revision or event, or of the last time such as 30m, 1h or 7d (default: 0, with --follow now)",
       parsePosition,
     )
     .option("-F, --follow", "keep printing new changes")
@@ -33,8 +36,12 @@ export function addEventsCommand(program: Command): void {
       action(async function* ({ since, follow, network, host, type, output, ...options }: EventsOptions) {
         const { followEvents } = await import("../event-stream.ts");
         const { describeEvent } = await import("../event-text.ts");
-        const from = since ?? (follow ? undefined : "0");
-        const stream = followEvents(await connect(options), {
+        const client = await connect(options);
+        const ageMs =
+          since === undefined ? undefined : findDurationMs(since, { minMs: 1, maxMs: Number.MAX_SAFE_INTEGER });
+        const position = ageMs === undefined ? since : await revisionBefore(client, Date.now() - ageMs);
+        const from = position ?? (follow ? undefined : "0");
+        const stream = followEvents(client, {
           ...defined({ since: from }),
           filters: { network, host, type },
           onLost: (reason) => process.stderr.write(`nearmiss: ${reason}: trying again\n`),
@@ -49,9 +56,28 @@ export function addEventsCommand(program: Command): void {
     );
 }
 
+/** The last revision before this time, by the log backwards: what is needed of it is read, and no more. */
+async function revisionBefore(client: Client, ms: number): Promise<string> {
+  let before: string | undefined;
+  let oldest: LogView["events"][number] | undefined;
+  do {
+    const page: LogView = await client.call("GET", "/v1/log", { query: { before, limit: 500 } });
+    const older = page.events.find(({ time }) => Date.parse(time) < ms);
+    if (older) return String(older.revision);
+    oldest = page.events.at(-1) ?? oldest;
+    before = page.next;
+  } while (before !== undefined);
+  // The log may begin later: older changes are compacted.
+  if (oldest) return String(oldest.revision - 1);
+  return String((await client.call<{ revision: number }>("GET", "/readyz")).revision);
+}
+
 function parsePosition(text: string): string {
+  if (findDurationMs(text, { minMs: 1, maxMs: Number.MAX_SAFE_INTEGER }) !== undefined) return text;
   if (!/^([0-9a-f-]{36}\/)?\d{1,15}(\.\d{1,9})?$/.test(text)) {
-    throw new InvalidArgumentError("Write a revision such as 17, or an event's position such as 17.3.");
+    throw new InvalidArgumentError(
+      "Write a revision such as 17, an event's position such as 17.3, or a time such as 1h.",
+    );
   }
   return text;
 }

@@ -13,6 +13,13 @@ export const hosts: Resource<HostView> = {
   nouns: "hosts",
   header: ["NAME", "VTEP", "AGENT", "APPLIED", "PROBLEMS", "LABELS"],
   row: (host) => [host.name, vtepOf(host), agentOf(host), appliedOf(host), problemsOf(host), labelText(host.labels)],
+  wideHeader: ["LAST SEEN", "REGISTERED BY", "DESCRIPTION", "REVISION"],
+  wideRow: ({ lastSeen, origin, description, revision }) => [
+    lastSeen === null ? "-" : `${lastSeen.slice(0, 19).replace("T", " ")}Z`,
+    origin,
+    description || "-",
+    String(revision),
+  ],
   fields: (host) => [
     ["vtep", vtepOf(host)],
     ["agent", agentOf(host)],

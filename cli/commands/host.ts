@@ -15,7 +15,13 @@ interface HostOptions extends WriteOptions {
 
 export function addHostCommand(program: Command): void {
   const group = program.command("host").summary("hosts: machines with an agent").description("Machines with an agent.");
-  addList(group, hosts, ["network"]);
+  addList(group, hosts, ["network"], {
+    disconnected: { help: "only those without a connected agent", fits: ({ connected }) => !connected },
+    problems: {
+      help: "only those whose agents report problems, which a token that is limited to networks does not see",
+      fits: ({ problems }) => problems.length > 0,
+    },
+  });
   addGet(group, hosts);
 
   const createCommand = subcommand(group, "create", "register a host")

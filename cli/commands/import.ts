@@ -3,7 +3,7 @@ import { createReadStream, fstatSync, openSync } from "node:fs";
 import type { Readable } from "node:stream";
 import type { Command } from "../../common/commander.ts";
 import { connect } from "../connection.ts";
-import { CliError } from "../errors.ts";
+import { CliError, RefusedError } from "../errors.ts";
 import { action, type Cell, formatNext, formatRow } from "../output.ts";
 import { progressOf } from "../progress.ts";
 import { type CommonOptions, subcommand } from "./resource.ts";
@@ -57,7 +57,7 @@ export function addImportCommand(program: Command): void {
           timeoutMs: importTimeoutMs,
         });
         try {
-          for await (const line of lines) {
+          for await (const line of withoutFlood(lines, file)) {
             progress.stop();
             if (line.kind === "summary" || !quiet) yield formatNext(output, line, () => describeLine(line));
           }
@@ -66,6 +66,31 @@ export function addImportCommand(program: Command): void {
         }
       }),
     );
+}
+
+/** Text of another form, such as YAML, is one fault, not one for each line. @throws CliError */
+async function* withoutFlood<Line>(lines: AsyncIterable<Line>, file: string): AsyncGenerator<Line> {
+  try {
+    yield* lines;
+  } catch (error) {
+    if (error instanceof RefusedError && isOfAnotherForm(error)) {
+      const name = file === "-" ? "standard input" : file;
+      throw new CliError(
+        `${name} is not NDJSON, one JSON object on each line as \`nearmiss export\` prints it. Nothing was changed.\n` +
+          "A fleet in YAML is for `nearmiss apply -f`, which shows its plan and asks before it changes anything.",
+        error.status,
+      );
+    }
+    throw error;
+  }
+}
+
+/** Of NDJSON with a broken line, the lines before are right. */
+function isOfAnotherForm({ faults }: RefusedError): boolean {
+  const [first] = faults;
+  if (!first?.detail.startsWith("must be one JSON object")) return false;
+  // YAML may begin with empty lines, or with a comment.
+  return first.line === 1 || (first.line !== undefined && first.line <= 3 && faults.length > 1);
 }
 
 const colours = { created: "green", updated: "yellow", deleted: "red", unchanged: "dim" } as const;

@@ -16,6 +16,8 @@ export const networks: Resource<NetworkView> = {
   nouns: "networks",
   header: ["NAME", "VNI", "SUBNETS", "MTU", "LABELS"],
   row: ({ name, vni, subnets, mtu, labels }) => [name, String(vni), subnets.join(","), String(mtu), labelText(labels)],
+  wideHeader: ["GATEWAYS", "DESCRIPTION", "REVISION"],
+  wideRow: ({ gateways, description, revision }) => [gateways?.join(",") ?? "-", description || "-", String(revision)],
   fields: ({ vni, subnets, mtu, gateways, reserved, quarantineSeconds, knowledge }) => [
     ["vni", String(vni)],
     ["subnets", subnets.join(", ")],

@@ -19,6 +19,9 @@ export interface Resource<V extends View> {
   readonly nouns: string;
   readonly header: readonly string[];
   row(view: V): readonly Cell[];
+  /** Further columns, of `-o wide`. */
+  readonly wideHeader: readonly string[];
+  wideRow(view: V): readonly Cell[];
   fields(view: V): readonly (readonly [string, Cell])[];
   /** The reason why the wait failed; the write remains in effect. */
   pending?(view: V): string | undefined;

@@ -1,17 +1,20 @@
 // What networks, hosts and VMs have in common on the command line: list, get, delete. What differs between kinds is in
 // `network.ts`, `host.ts`, `vm.ts`.
-import type { Command } from "../../common/commander.ts";
+import { type Command, Option } from "../../common/commander.ts";
 import type { Query } from "../client.ts";
 import { addConnectionOptions, type ConnectionOptions, connect, connectionHelp } from "../connection.ts";
+import { CliError } from "../errors.ts";
 import { parseCount } from "../numbers.ts";
 import {
   action,
   addOutputOption,
   type Cell,
+  type Format,
   format,
   formatFields,
   formatTable,
   type OutputOptions,
+  textOfCell,
 } from "../output.ts";
 import type { Resource, View } from "./resource-kind.ts";
 
@@ -25,6 +28,13 @@ interface ListOptions extends CommonOptions {
   readonly ip?: string;
   readonly mac?: string;
   readonly watch?: boolean;
+  readonly sort?: string;
+  readonly quiet?: boolean;
+  /** false with --no-headers. */
+  readonly headers: boolean;
+  /** Of hosts only. */
+  readonly disconnected?: boolean;
+  readonly problems?: boolean;
 }
 
 interface DeleteOptions extends ConnectionOptions {
@@ -52,14 +62,17 @@ const filterFlags = {
   mac: ["--mac <address>", "only those with this MAC, in any network"],
 } as const;
 
+/** @param only what else a list may be narrowed to, by the name of the option: looked for in what the controller answers */
 export function addList<V extends View>(
   group: Command,
   resource: Resource<V>,
   filters: readonly (keyof typeof filterFlags)[],
+  only: Readonly<Record<string, { readonly help: string; readonly fits: (view: V) => boolean }>> = {},
 ): void {
-  const { plural, nouns } = resource;
-  const command = subcommand(group, "list", `list ${nouns}`)
-    .description(`Lists ${nouns} sorted by name.`)
+  const { nouns } = resource;
+  const command = addOutputOption(addConnectionOptions(group.command("list")), "table", ["wide", "name"])
+    .summary(`list ${nouns}`)
+    .description(`Lists ${nouns} sorted by name. A network or host that does not exist is an error, not an empty list.`)
     .option("--name <prefix>", "names with this prefix")
     .option("-l, --label <selector>", "labels: key=value, key!=value, key, !key; a comma means and")
     .option("-w, --watch", "then print each change, until interrupted");
@@ -67,16 +80,59 @@ export function addList<V extends View>(
     const [flags, help] = filterFlags[filter];
     command.option(flags, help);
   }
-  command.action(
-    action(async ({ name, label, network, host, ip, mac, ...options }: ListOptions) => {
-      const client = await connect(options);
-      const query: Query = { name, label, network, host, ip, mac };
-      if (options.watch) return (await import("./watch.ts")).watch(client, resource, query, options.output);
-      const views: V[] = [];
-      for await (const view of client.list<V>(plural, query)) views.push(view);
-      return format(options.output, views, () => formatTable(resource.header, views.map(resource.row)));
-    }),
+  for (const [name, { help }] of Object.entries(only)) command.option(`--${name}`, help);
+  command
+    .option("--sort <column>", `by this column of -o wide instead of the name; -column: descending`)
+    .addOption(new Option("-q, --quiet", "only names, one per line: the same as -o name").conflicts(["output", "json"]))
+    .option("--no-headers", "no line with the names of the columns")
+    .addHelpText("after", connectionHelp)
+    .action(
+      action(async ({ name, label, network, host, ip, mac, ...options }: ListOptions) => {
+        const query: Query = { name, label, network, host, ip, mac };
+        const fits = Object.entries(only).flatMap(([flag, { fits }]) =>
+          options[flag as "disconnected" | "problems"] === true ? [fits] : [],
+        );
+        const output = options.quiet ? "name" : options.output;
+        const order = options.sort === undefined ? undefined : orderBy(resource, options.sort);
+        if (options.watch) {
+          if (order || fits.length > 0 || output === "wide" || output === "name") throw new CliError(unwatchable, 2);
+          return (await import("./watch.ts")).watch(await connect(options), resource, query, output);
+        }
+        const views: V[] = [];
+        const client = await connect(options);
+        for await (const view of client.list<V>(resource.plural, query))
+          if (fits.every((each) => each(view))) views.push(view);
+        return formatList(resource, order ? views.sort(order) : views, output, options.headers);
+      }),
+    );
+}
+
+const unwatchable =
+  "--watch prints a table, JSON or YAML in the order of changes: leave out --sort, -q, -o wide, -o name and filters of state";
+
+function formatList<V extends View>(resource: Resource<V>, views: readonly V[], output: Format, headers: boolean) {
+  const { header, row, wideHeader, wideRow } = resource;
+  if (output === "name") return views.map(({ name }) => `${name}\n`).join("");
+  return format(output, views, () =>
+    output === "wide"
+      ? formatTable(
+          [...header, ...wideHeader],
+          views.map((view) => [...row(view), ...wideRow(view)]),
+          { headers },
+        )
+      : formatTable(header, views.map(row), { headers }),
   );
+}
+
+/** @throws CliError if there is no such column */
+function orderBy<V extends View>({ header, row, wideHeader, wideRow }: Resource<V>, text: string) {
+  const names = [...header, ...wideHeader].map((name) => name.toLowerCase().replaceAll(" ", "-"));
+  const isDown = text.startsWith("-");
+  const column = names.indexOf(text.slice(isDown ? 1 : 0).toLowerCase());
+  if (column < 0) throw new CliError(`--sort ${text}: there is no such column: use ${names.join(", ")}`, 2);
+  const cellOf = (view: V) => textOfCell([...row(view), ...wideRow(view)][column] ?? "");
+  // Numbers in names and addresses by their value: host-2 before host-10.
+  return (a: V, b: V) => cellOf(a).localeCompare(cellOf(b), "en", { numeric: true }) * (isDown ? -1 : 1);
 }
 
 export function addGet<V extends View>(group: Command, resource: Resource<V>): void {

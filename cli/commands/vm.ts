@@ -24,6 +24,13 @@ export const vms: Resource<VmView> = {
     interfaces.flatMap(({ ips }) => ips).join(",") || "-",
     labelText(labels),
   ],
+  wideHeader: ["MACS", "PORTS", "DESCRIPTION", "REVISION"],
+  wideRow: ({ interfaces, description, revision }) => [
+    interfaces.map(({ mac }) => mac).join(",") || "-",
+    interfaces.flatMap(({ port, parent }) => port ?? parent ?? []).join(",") || "-",
+    description || "-",
+    String(revision),
+  ],
   fields: ({ host, hostConnected, preparedHost, interfaces, ownerNetworks }) => [
     ["host", host],
     ...(preparedHost === undefined ? [] : [["migrates to", preparedHost] as const]),

@@ -2,6 +2,7 @@
 // content, and whether it is in the list, are queried from the controller, so that all filters are the controller's
 // own.
 import type { Client, Query } from "../client.ts";
+import { CliError } from "../errors.ts";
 import { followEvents } from "../event-stream.ts";
 import { columnWidths, type Format, formatNext, formatRow, formatTable } from "../output.ts";
 import type { Resource, View } from "./resource-kind.ts";
@@ -47,7 +48,14 @@ async function find<V extends View>(
 ): Promise<V | undefined> {
   // Names that begin with this one follow behind it.
   if (query.name !== undefined && !name.startsWith(String(query.name))) return undefined;
-  const page = await client.call<Record<string, V[]>>("GET", `/v1/${plural}`, { query: { ...query, name, limit: 1 } });
+  let page: Record<string, V[]>;
+  try {
+    page = await client.call("GET", `/v1/${plural}`, { query: { ...query, name, limit: 1 } });
+  } catch (error) {
+    // The network or host of the filter is deleted, and nothing is in it any more.
+    if (error instanceof CliError && error.status === 3) return undefined;
+    throw error;
+  }
   return page[plural]?.find((each) => each.name === name);
 }
 

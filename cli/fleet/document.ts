@@ -1,5 +1,5 @@
 // fleet.yaml: reading, which reports all faults at once with their lines, and writing.
-import { type Document, isNode, LineCounter, parseDocument } from "yaml";
+import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
 import type { ResourceKind } from "../../schema/events/index.ts";
 import { namePattern } from "../../schema/plain/index.ts";
 import {
@@ -17,6 +17,7 @@ import {
 import { Compile } from "../../schema/typebox.ts";
 import { CliError } from "../errors.ts";
 import { formatYaml } from "../output.ts";
+import { plainDetail } from "../typed-fields.ts";
 import { type Fields, kinds, type Present, plurals, type Wanted } from "./fleet.ts";
 
 const checks = { network: Compile(NetworkPutInput), host: Compile(HostPutInput), vm: Compile(VmPutInput) };
@@ -34,7 +35,49 @@ export function parseFleet(text: string, path: string): Wanted {
   const { wanted, faults } = readFleet(document.toJS());
   if (faults.length === 0) return wanted;
   const place = (pointer: string) => at(path, lines, offsetOf(document, pointer));
-  throw refusal(faults.map(({ pointer, detail }) => `${place(pointer)} ${pointer || "the file"} ${detail}`));
+  throw refusal(
+    faults.map(({ pointer, detail }) => `${place(pointer)} ${fieldOf(pointer) || "the file"} ${plainDetail(detail)}`),
+  );
+}
+
+/** A file of a fleet, with the path for messages. */
+export interface FleetFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+export interface Fleet {
+  readonly wanted: Wanted;
+  /** Where a resource is, as path:line:column. */
+  readonly placeOf: (kind: ResourceKind, name: string) => string | undefined;
+}
+
+/** Several files as one fleet. @throws CliError with status 2, also for a resource that is in two of them */
+export function parseFleets(files: readonly FleetFile[]): Fleet {
+  const wanted: Partial<Record<ResourceKind, Map<string, Fields>>> = {};
+  const places = new Map<string, string>();
+  const faults: string[] = [];
+  for (const { path, text } of files) {
+    const part = parseFleet(text, path);
+    const lines = new LineCounter();
+    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+    for (const kind of kinds) {
+      if (part[kind]) wanted[kind] ??= new Map();
+      for (const [name, fields] of part[kind] ?? []) {
+        const key = document.getIn([plurals[kind]], true);
+        const pair = isMap(key)
+          ? key.items.find((each) => isScalar(each.key) && String(each.key.value) === name)
+          : undefined;
+        const place = at(path, lines, isScalar(pair?.key) && pair.key.range ? pair.key.range[0] : 0);
+        const other = places.get(`${kind} ${name}`);
+        if (other !== undefined) faults.push(`${place} ${kind} ${name} is also at ${other}`);
+        places.set(`${kind} ${name}`, place.slice(0, -1));
+        wanted[kind]?.set(name, fields);
+      }
+    }
+  }
+  if (faults.length > 0) throw refusal(faults);
+  return { wanted, placeOf: (kind, name) => places.get(`${kind} ${name}`) };
 }
 
 /** What `parseFleet` reads the same fleet from. Sections without resources are left out. */
@@ -116,6 +159,15 @@ function offsetOf(document: Document, pointer: string): number {
     if (isNode(node) && node.range) return node.range[0];
   }
   return 0;
+}
+
+/** The keys that lead to it, as they are in the file. */
+function fieldOf(pointer: string): string {
+  return pointer
+    .split("/")
+    .slice(1)
+    .map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"))
+    .join(".");
 }
 
 function at(path: string, lines: LineCounter, offset: number): string {

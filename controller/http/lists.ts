@@ -35,8 +35,12 @@ const listQuery = {
     }),
   ),
 };
-const networkFilter = { network: Type.Optional({ ...Name, description: "Only those in this network" }) };
-const hostFilter = { host: Type.Optional({ ...Name, description: "Only those on this host" }) };
+const networkFilter = {
+  network: Type.Optional({ ...Name, description: "Only those in this network; 404 where there is none" }),
+};
+const hostFilter = {
+  host: Type.Optional({ ...Name, description: "Only those on this host; 404 where there is none" }),
+};
 
 const addressFilters = {
   ip: Type.Optional(

@@ -19,6 +19,16 @@ import { submit } from "./submit.ts";
 /** Within which a page must be found, ms: a search of a million VMs takes seconds. */
 const maxListMs = 30_000;
 
+/**
+ * A list of what is in a network, or on a host, that does not exist would look as if it were empty.
+ * @throws Refusal in the same words where it is hidden
+ */
+function requireFilters(seen: InventoryView, { network, host }: { readonly network?: string; readonly host?: string }) {
+  if (network !== undefined && !seen.findNetwork(network))
+    throw new Refusal("not-found", `no network is named "${network}"`);
+  if (host !== undefined && !seen.findHost(host)) throw new Refusal("not-found", `no host is named "${host}"`);
+}
+
 export class ResourceHandlers<K extends ResourceKind, Input, Patch> {
   constructor(
     private readonly type: ResourceType<K, Input, Patch>,
@@ -31,6 +41,7 @@ export class ResourceHandlers<K extends ResourceKind, Input, Patch> {
     const pinned = this.committer.pin(maxListMs);
     try {
       const seen = callerView(request, pinned);
+      requireFilters(seen, query);
       const listing: Listing<ResourceOf[K]> = {
         from: (name) => reads.list(seen, query, name),
         fits: (resource) => reads.fits(seen, resource, query),

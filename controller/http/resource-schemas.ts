@@ -34,7 +34,7 @@ export function resourceSchemas<K extends ResourceKind, Input, Patch>(type: Reso
       operationId: `list${title(plural)}`,
       summary: `${title(noun)}s in order of their names, in pages`,
       querystring: listQueries[kind],
-      response: { 200: listAnswer(plural, shapes.view), ...problems("unavailable") },
+      response: { 200: listAnswer(plural, shapes.view), ...problems("not-found", "unavailable") },
     },
     get: {
       tags,

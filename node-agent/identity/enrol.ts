@@ -39,7 +39,7 @@ export async function enrol(line: JoinLine, state: HostState): Promise<HostIdent
   const { controller, token } = line;
   const ca = line.caHash === undefined ? "" : await fetchTrust(controller, line.caHash);
   // From here on the connection is verified.
-  const { localAddress } = await ask({ controller, path: trustPath, ca });
+  const { localAddress } = await verified({ controller, path: trustPath, ca });
   const joined = tokenHash(token);
   const attempt = state.findAttempt();
   const key = attempt?.joined === joined ? attempt.key : makeHostKey();
@@ -53,6 +53,29 @@ export async function enrol(line: JoinLine, state: HostState): Promise<HostIdent
   state.putIdentity(identity);
   state.dropAttempt();
   return identity;
+}
+
+/** The codes of OpenSSL's errors for a certificate of a CA that this machine does not trust. */
+const unknownCa = [
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+];
+
+/** @throws TrustError where it would fail for ever, since the line lacks the hash */
+async function verified(request: { readonly controller: URL; readonly path: string; readonly ca: string }) {
+  try {
+    return await ask(request);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    if (request.ca !== "" || !unknownCa.includes(code)) throw error;
+    throw new TrustError(
+      `the certificate of ${request.controller.href} is not of a public CA, and --ca-hash is missing. The token was not sent. ` +
+        "Copy the whole line that `nearmiss host add` printed, with its --ca-hash",
+    );
+  }
 }
 
 /** @throws Error for what is no answer of a controller's */

@@ -64,10 +64,12 @@ test("conflicts are refused as a whole with status 4, invalid input with status 
     "--yes",
   );
   expect(taken.status).toBe(4);
-  expect(taken.stderr).toMatch(/nothing was changed: 1 line is refused\n.*10\.20\.1\.77/);
+  expect(taken.stderr).toMatch(
+    /the controller refuses the fleet, and nothing was changed:\n {2}\S*fleet\.yaml:\d+:\d+: .*10\.20\.1\.77/,
+  );
   const invalid = await on(controller, fleet.replace("vni: 100", "vni: 0"))("apply", "--yes");
   expect(invalid).toMatchObject({ status: 2, stdout: "" });
-  expect(invalid.stderr).toMatch(/fleet.yaml:3:15: \/networks\/blue\/vni/);
+  expect(invalid.stderr).toMatch(/fleet.yaml:3:15: networks\.blue\.vni/);
   const unasked = await on(controller, fleet.replace("prod", "test"))("apply");
   expect(unasked.status).toBe(2);
   expect(unasked.stderr).toContain("cannot be confirmed; nothing was changed: add --yes");
@@ -92,6 +94,46 @@ test("an import names each bad line, and changes nothing", async () => {
   const input = '{"kind":"host","name":"a","vtep":"192.0.2.1"}\n{"kind":"host","name":"b"}\n';
   const refused = await controller.run(["import", "-"], { input });
   expect(refused).toMatchObject({ status: 1, stdout: "" });
-  expect(refused.stderr).toContain("line 2: /vtep is required");
+  expect(refused.stderr).toContain("line 2: vtep is required");
   expect(await controller.ok("host", "list", "-o", "json")).toBe("[]\n");
+});
+
+test("several files are applied as one, and what the controller refuses is named where it is in them", async () => {
+  const controller = await startOperated();
+  const paths = ["networks.yaml", "rest.yaml"].map((name) => join(controller.directory, name));
+  const [networks = "", rest = ""] = paths;
+  const apply = () => controller.run(["apply", "-f", networks, "-f", rest, "--yes"]);
+  writeFileSync(networks, "networks:\n  blue: {vni: 100, subnets: [10.20.1.0/24]}\n");
+  writeFileSync(
+    rest,
+    "hosts:\n  a: {vtep: 192.0.2.1}\nvms:\n  # on which host?\n  web-1:\n    host: nowhere\n    interfaces: []\n",
+  );
+  const refused = await apply();
+  expect(refused.status).toBe(1);
+  expect(refused.stderr).toBe(
+    "nearmiss: the controller refuses the fleet, and nothing was changed:\n" +
+      `  ${rest}:5:3: VM "web-1": no host is named "nowhere"\n`,
+  );
+  writeFileSync(rest, "hosts:\n  a: {vtep: 192.0.2.1}\nvms:\n  web-1: {host: a, interfaces: [{network: blue}]}\n");
+  expect((await apply()).stdout).toMatch(/3 created, 0 updated, 0 deleted, 0 unchanged at revision 1\n$/);
+  const twice = await controller.run(["diff", "-f", "-", "-f", "-"]);
+  expect(twice).toMatchObject({ status: 2, stderr: "nearmiss: -f - is standard input: name it once\n" });
+});
+
+test("YAML given to import is one error, with the command that takes it", async () => {
+  const controller = await startOperated();
+  const file = join(controller.directory, "fleet.yaml");
+  writeFileSync(file, fleet.repeat(20));
+  for (const args of [
+    ["import", file],
+    ["import", "-"],
+  ]) {
+    const { status, stderr } = await controller.run(args, { input: fleet });
+    expect(status).toBe(1);
+    expect(stderr.split("\n")).toEqual([
+      expect.stringMatching(/^nearmiss: (standard input|.*fleet\.yaml) is not NDJSON, .* Nothing was changed\.$/),
+      expect.stringContaining("`nearmiss apply -f`"),
+      "",
+    ]);
+  }
 });

@@ -92,7 +92,37 @@ test("lists are followed through all their pages, and filtered by the controller
   expect(JSON.parse(await ok("vm", "list", "-l", "odd=1", "--name", "vm-11", "-o", "json"))).toHaveLength(56);
 });
 
+test("lists print names, more columns, no header, and another order; hosts also by their state", async () => {
+  const { ok, run } = operated();
+  for (const name of ["sort-10", "sort-9"])
+    await ok("vm", "create", name, "--host", "a", "-i", `network=blue,port=p1-${name.slice(5)}`);
+  const sorts = ["--name", "sort-"];
+  expect(await ok("vm", "list", ...sorts, "-q")).toBe("sort-10\nsort-9\n");
+  expect(await ok("vms", ...sorts, "-o", "name", "--sort", "name")).toBe("sort-9\nsort-10\n");
+  expect(await ok("vms", ...sorts, "-o", "name", "--sort", "-name")).toBe("sort-10\nsort-9\n");
+  expect(JSON.parse(await ok("vms", ...sorts, "--json", "--sort", "name"))[0].name).toBe("sort-9");
+  expect(await ok("vms", ...sorts, "--no-headers")).toMatch(/^sort-10 {2}a .*\nsort-9 {3}a .*\n$/);
+  expect(await ok("vms", ...sorts, "-o", "wide")).toMatch(
+    /^NAME .* MACS +PORTS +DESCRIPTION +REVISION\nsort-10 .* p1-10 +- +\d+\n/,
+  );
+  expect(await ok("networks", "-o", "wide")).toMatch(/ GATEWAYS +DESCRIPTION +REVISION\n/);
+  expect(await ok("hosts", "-o", "wide")).toMatch(/ LAST SEEN +REGISTERED BY +DESCRIPTION +REVISION\n/);
+  expect(await ok("hosts", "-q", "--disconnected")).toBe("a\n");
+  expect(await ok("hosts", "-q", "--problems")).toBe("");
+  for (const [args, message] of [
+    [["--sort", "colour"], /no such column: use name, host, agent/],
+    [["--watch", "--sort", "name"], /--watch prints a table/],
+    [["-q", "-o", "json"], /cannot be used with/],
+    [["--no-trunc"], /Nothing is shortened/],
+  ] as const) {
+    const { status, stderr } = await run(["vm", "list", ...args]);
+    expect([status, stderr]).toEqual([2, expect.stringMatching(message)]);
+  }
+  for (const name of ["sort-10", "sort-9"]) await ok("vm", "delete", name);
+});
+
 test.each<[string, string[], number, RegExp]>([
+  ["3: a filter that names nothing", ["vm", "list", "--network", "nope"], 3, /no network is named "nope"/],
   ["0: done", ["network", "list"], 0, /^$/],
   ["1: refused", ["vm", "create", "x", "--host", "nowhere"], 1, /no host is named "nowhere"\nCreate it first/],
   [

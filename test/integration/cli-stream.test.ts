@@ -104,3 +104,12 @@ test("vm move --wait names each host as it confirms, and those that have not con
   expect((await runNearmiss(["vm", "move", "web-1", "nowhere"], { env })).stderr).toContain("nowhere");
   expect((await runNearmiss(["vm", "get", "web-1"], { env })).stdout).toMatch(/host: +c\n/);
 });
+
+test("events of the last time are printed, and all where the log is younger", async () => {
+  const { ok, run } = operated();
+  const all = await ok("events");
+  expect(all).not.toBe("");
+  expect(await ok("events", "--since", "1h")).toBe(all);
+  const { status, stderr } = await run(["events", "--since", "1x"]);
+  expect([status, stderr]).toEqual([2, expect.stringContaining("or a time such as 1h")]);
+});

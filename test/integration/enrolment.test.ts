@@ -121,6 +121,15 @@ describe("a join token", () => {
     expect((await tryToEnrol(controller, token)).status).toBe(201);
   });
 
+  test("is not sent where the line lacks the hash of the CA, and that ends the agent instead of being tried for ever", async () => {
+    const controller = await startEnrolling();
+    const { token } = await controller.joinToken("a");
+    await expect(enrol({ controller: controller.url, token }, temporaryState())).rejects.toThrow(
+      /is not of a public CA, and --ca-hash is missing\. The token was not sent\. Copy the whole line/,
+    );
+    expect((await tryToEnrol(controller, token)).status).toBe(201);
+  });
+
   test("is used again with the same key by an agent that was stopped before the answer arrived", async () => {
     const controller = await startEnrolling();
     const { token, caHash: hash } = await controller.joinToken("a");

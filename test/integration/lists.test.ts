@@ -26,6 +26,28 @@ describe("lists", () => {
     expect(new Set(seen).size).toBe(seen.length);
   });
 
+  test("of a network or host that does not exist are an error, in the same words where it is hidden", async () => {
+    const secured = await startSecured();
+    await populate(secured.admin);
+    for (const path of ["vms?network=nope", "hosts?network=nope", "vms?host=nope", "networks?host=nope"]) {
+      const { detail } = await call(secured.admin, 404, "GET", `/v1/${path}`);
+      expect(detail).toMatch(/^no (network|host) is named "nope"$/);
+    }
+    const { token } = await secured.issue({ role: "viewer", networks: ["red"] });
+    const narrowed = secured.as(token);
+    for (const [hidden, absent] of [
+      ["vms?network=blue", "vms?network=nope"],
+      ["vms?host=a", "vms?host=nope"],
+      ["networks?host=a", "networks?host=nope"],
+      ["hosts?network=blue", "hosts?network=nope"],
+    ]) {
+      const { detail } = await call(narrowed, 404, "GET", `/v1/${hidden}`);
+      const twin = await call(narrowed, 404, "GET", `/v1/${absent}`);
+      expect(detail.replace(/"(blue|a)"/, '"nope"')).toBe(twin.detail);
+    }
+    expect((await call(narrowed, 200, "GET", "/v1/vms?network=red")).vms).toEqual([]);
+  });
+
   test("return 100 items by default", async () => {
     const controller = await startController();
     await populate(controller);
