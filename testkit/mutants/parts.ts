@@ -62,7 +62,15 @@ export const parts: readonly Part[] = [
         "list-page",
         "pending",
       ),
-      ...property("assigned-addresses", "inventory", "inventory-push", "offset-set", "packed-inventory", "search"),
+      ...property(
+        "assigned-addresses",
+        "inventory",
+        "inventory-push",
+        "offset-set",
+        "packed-inventory",
+        "search",
+        "staged-decision",
+      ),
     ],
   },
   {
