@@ -36,7 +36,7 @@ async function offered(...words: string[]): Promise<string[]> {
 }
 
 test.each<[string, string[], string[]]>([
-  ["commands", ["v"], ["vm"]],
+  ["commands", ["v"], ["vm", "version"]],
   ["sub-commands", ["vm", "cr"], ["create"]],
   ["flags", ["vm", "list", "--wat"], ["--watch"]],
   ["the choices of a flag", ["vm", "list", "--output", "j"], ["json"]],
