@@ -58,6 +58,7 @@ export const parts: readonly Part[] = [
         "inventory-search",
         "inventory-binding-changes",
         "vm-moves",
+        "change-sets",
         "bindings",
         "list-page",
         "pending",

@@ -1,14 +1,13 @@
 // Whether a path may be nearmiss's database, before any advice about it is printed: it may be another program's file.
-import { existsSync, lstatSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import Database from "better-sqlite3";
 import { StoreOpenError } from "../store.ts";
 
-/** @throws StoreOpenError for what is there and is no regular file, links to nowhere included */
+/** A link to nowhere may lead to where the first start makes the database. @throws StoreOpenError for what is no regular file */
 export function refuseNoFile(path: string): void {
   const found = statSync(path, { throwIfNoEntry: false });
-  if (!found && lstatSync(path, { throwIfNoEntry: false }) === undefined) return;
-  if (found?.isFile()) return;
-  const what = found?.isDirectory() ? "is a directory" : found ? "is not a regular file" : "is a link to nowhere";
+  if (!found || found.isFile()) return;
+  const what = found.isDirectory() ? "is a directory" : "is not a regular file";
   throw new StoreOpenError(`${path} ${what}: name the file of the database with --db`);
 }
 
