@@ -139,8 +139,12 @@ export class Replication {
     // This host's own VMs are in `changes`, with their ports.
     const remote = answers.filter(({ binding, key }) => !binding?.local && held.find(key)?.kind !== "local");
     const isWhole = this.isPrefetched(vni) && replicas.isComplete(vni);
-    this.change(remote.filter((each) => held.find(each.key) !== undefined || (isWhole && this.isSpare(each))));
-    if (isWhole) usage.note(remote.map(({ key }) => key));
+    const changed = remote.filter((each) => held.find(each.key) !== undefined || (isWhole && this.isSpare(each)));
+    // Known as absent, such as a VM that was here: the controller has no interest of this host in it yet.
+    const isNew = ({ key, binding }: Answer): boolean => binding !== null && held.find(key)?.kind === "absent";
+    const used = isWhole ? remote : changed.filter(isNew);
+    this.change(changed);
+    usage.note(used.map(({ key }) => key));
     const isAnswer = ({ key, binding }: Answer): boolean =>
       binding !== null && key.kind === "ip" && held.find(key) === undefined && replicas.isComplete(vni);
     const awaited = remote.filter(

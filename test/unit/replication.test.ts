@@ -127,6 +127,21 @@ describe("a network in memory", () => {
     expect(placeOf(9)).toBe("192.0.2.3");
   });
 
+  test("tells the controller of an address that had a VM of this host before, and has one elsewhere now", () => {
+    begin([network]);
+    base([]);
+    const answers = [tombstone(1, 6)];
+    core.session.onChanges({ type: "changes", asOf: rev(6), networks: [], gone: [], answers, end: true });
+    expect(placeOf(1)).toBe("absent");
+    delta(7, answer(1, 7));
+    expect(placeOf(1)).toBe("192.0.2.2");
+    for (const act of later.splice(0)) act();
+    expect(used()).toEqual([keyText(ipKey(1))]);
+    delta(8, answer(1, 8, "c"));
+    for (const act of later.splice(0)) act();
+    expect(used()).toEqual([keyText(ipKey(1))]);
+  });
+
   test("answers a guest that waits for an address at the moment of its registration", () => {
     base([]);
     miss(2);
