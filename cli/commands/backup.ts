@@ -63,7 +63,7 @@ const defaultRate = 16;
 const backupHelp = `
 The controller can keep running. The backup is the database as it was when the command started, and the controller's CA, with
 its checksum in a file beside it (sha256sum -c FILE.sha256). Only its owner can read it: it contains hashes of tokens, and the
-keys of the CA, with which one can act as the controller or as any host. --recipient or --passphrase-file encrypt these in
+keys of the CA, whose reader can act as the controller and as each host. --recipient or --passphrase-file encrypt these in
 age's format (age-encryption.org/v1).
 Exit status: 0 done, 1 refused or failed (nothing is left then), 2 wrong usage.
 
@@ -133,7 +133,7 @@ export function addRestoreCommand(program: Command, desk: Pick<BackupDesk, "rest
 }
 
 const plainWarning =
-  "nearmiss: the backup contains the keys of the controller's CA in plain text: with them one can act as the controller or any host. " +
+  "nearmiss: the backup contains the keys of the controller's CA in plain text: a reader of them can act as the controller and as each host. " +
   "Keep it like a key, or encrypt them with --recipient or --passphrase-file.\n";
 const caWords = {
   plain: "with the CA in plain text",

@@ -114,7 +114,7 @@ export class Subscriptions {
     for (const vni of [...this.remembered.under(host).keys()]) this.forgetIn(host, vni);
   }
 
-  /** The host has any network in memory. */
+  /** Whether the host has at least one network in memory. */
   isFollowing(host: string): boolean {
     return this.byHost.under(host).size > 0;
   }

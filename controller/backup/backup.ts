@@ -2,6 +2,7 @@
 import { existsSync, rmSync, statSync } from "node:fs";
 import Database from "better-sqlite3";
 import { writeNew } from "../../common/durable-file.ts";
+import { refuseForeign, refuseNoFile } from "../store/sqlite/foreign.ts";
 import { intactProblem } from "../store/sqlite/integrity.ts";
 import { readMigrations } from "../store/sqlite/migrations.ts";
 import { StoreOpenError } from "../store/store.ts";
@@ -41,6 +42,8 @@ export async function backUp(options: BackupOptions): Promise<BackupResult> {
   refuseTaken([to, checksumFile(to), partial]);
   if (!existsSync(path))
     throw new StoreOpenError(`${path} does not exist: name the database of the controller with --db`);
+  refuseNoFile(path);
+  refuseForeign(path);
   const draft = makeDraft(partial);
   let db: Database.Database | undefined;
   try {

@@ -17,7 +17,9 @@ export function makeDraft(directory: string): Draft {
   try {
     mkdirSync(directory, { mode: 0o700 });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") throw taken(directory);
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") throw taken(directory);
+    if (code === "ENOENT") throw new StoreOpenError(`${dirname(directory)} does not exist: make the directory first`);
     throw error;
   }
   return { file: join(directory, "draft.db"), remove: () => rmSync(directory, { recursive: true, force: true }) };

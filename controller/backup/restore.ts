@@ -7,6 +7,7 @@ import { userInfo } from "node:os";
 import { basename, dirname } from "node:path";
 import Database from "better-sqlite3";
 import { AuditTrail } from "../store/sqlite/audit.ts";
+import { refuseNoFile } from "../store/sqlite/foreign.ts";
 import { intactProblem } from "../store/sqlite/integrity.ts";
 import { lockDatabase } from "../store/sqlite/lock.ts";
 import { migrate, readMigrations } from "../store/sqlite/migrations.ts";
@@ -40,6 +41,7 @@ export interface RestoreResult {
 export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   const { from, db: path, checksum } = options;
   if (!existsSync(from)) throw new StoreOpenError(`${from} does not exist`);
+  refuseNoFile(from, "name a file that `nearmiss backup` made");
   const restoring = `${path}.restoring`;
   // SQLite would treat a journal beside the database as its own, and roll it back into it.
   refuseTaken([path, ...["-wal", "-shm", "-journal"].map((ending) => `${path}${ending}`), restoring]);

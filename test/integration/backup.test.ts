@@ -90,7 +90,7 @@ test("nothing is overwritten, and a refusal leaves nothing", async () => {
   await refused(["restore", foreign, "--db", other, "--no-checksum"], /is not a backup of nearmiss/);
   await refused(["restore", foreign, "--db", other], /foreign\.db\.sha256 does not exist/);
   await refused(["backup", backup, "--db", foreign], /exists/);
-  await refused(["backup", join(directory, "x.db"), "--db", foreign], /schema 0/);
+  await refused(["backup", join(directory, "x.db"), "--db", foreign], /is not a database of nearmiss/);
   expect(sum.toString()).toMatch(/^[0-9a-f]{64} {2}backup\.db\n$/);
   await controller.call("GET", "/readyz");
 });
@@ -129,7 +129,16 @@ test("a path that is no database of nearmiss is refused without advice about its
     const said = refused.logs.map(({ msg }) => msg).join("\n");
     expect(said).toContain(`${path} ${why}`);
     expect(said).not.toContain("chmod");
+    for (const command of [
+      ["backup", at("backup.db")],
+      ["token", "list"],
+    ]) {
+      const { status, output } = await runCommand(...command, "--db", path);
+      expect([status, output]).toEqual([1, expect.stringContaining(`${path} ${why}`)]);
+    }
   }
+  const noBackup = await runCommand("restore", directory, "--db", at("new.db"), "--no-checksum");
+  expect([noBackup.status, noBackup.output]).toEqual([1, expect.stringContaining("is a directory: name a file that")]);
   expect(readdirSync(directory)).toEqual(before);
 });
 

@@ -189,6 +189,8 @@ describe("on the controller's machine", () => {
     const db = temporaryDatabase();
     expect(() => openLocalTokens(db)).toThrow(/does not exist.*first start/);
     new Database(db).exec("PRAGMA user_version = 99").close();
+    expect(() => openLocalTokens(db)).toThrow(/is not a database of nearmiss/);
+    new Database(db).exec("CREATE TABLE meta (x); CREATE TABLE events (x); CREATE TABLE vms (x)").close();
     expect(() => openLocalTokens(db)).toThrow(/schema 99/);
   });
 });

@@ -228,21 +228,23 @@ function* within(value: unknown, seen = new Set<unknown>()): Generator<object> {
   for (const each of value instanceof Map ? value.values() : Object.values(value)) yield* within(each, seen);
 }
 
+/** VM number `n`, whose port others have too. */
+const onTap1 = (name: string, n: number): Vm => ({
+  name,
+  host: "a",
+  interfaces: [{ name: "eth0", network: "blue", mac: mac(`52:54:00:00:00:0${n}`), ips: [], port: "tap1" }],
+  labels: {},
+  description: "",
+  uid: `00000000-0000-4000-8000-00000000000${n}`,
+  revision: rev(n),
+});
+
 test.each([
   ["v1", "v2"],
   ["v2", "v1"],
 ])("of two interfaces with one port, as earlier versions took them, the other one stays when %s goes", (gone, left) => {
   const inventory = new CommittedInventory();
-  const vm = (name: string, n: number): Vm => ({
-    name,
-    host: "a",
-    interfaces: [{ name: "eth0", network: "blue", mac: mac(`52:54:00:00:00:0${n}`), ips: [], port: "tap1" }],
-    labels: {},
-    description: "",
-    uid: `00000000-0000-4000-8000-00000000000${n}`,
-    revision: rev(n),
-  });
-  const vms = new Map([vm("v1", 1), vm("v2", 2)].map((each) => [each.name, each]));
+  const vms = new Map([onTap1("v1", 1), onTap1("v2", 2)].map((each) => [each.name, each]));
   const change = (before: Vm | null, after: Vm | null): ResourceChange[] => [{ kind: "vm", before, after }];
   for (const each of vms.values()) inventory.apply(change(null, each));
   inventory.apply(change(vms.get(gone) ?? null, null));
@@ -253,19 +255,10 @@ test.each([
 
 test("interfaces with one port are in the order of their rows, also where one was given again", () => {
   const inventory = new CommittedInventory();
-  const vm = (name: string, n: number): Vm => ({
-    name,
-    host: "a",
-    interfaces: [{ name: "eth0", network: "blue", mac: mac(`52:54:00:00:00:0${n}`), ips: [], port: "tap1" }],
-    labels: {},
-    description: "",
-    uid: `00000000-0000-4000-8000-00000000000${n}`,
-    revision: rev(n),
-  });
   const apply = (before: Vm | null, after: Vm | null) => inventory.apply([{ kind: "vm", before, after }]);
-  for (const [n, name] of ["v1", "v2", "v3"].entries()) apply(null, vm(name, n));
-  apply(vm("v1", 0), null);
-  apply(null, vm("v4", 4));
+  for (const [n, name] of ["v1", "v2", "v3"].entries()) apply(null, onTap1(name, n));
+  apply(onTap1("v1", 0), null);
+  apply(null, onTap1("v4", 4));
   expect(inventory.interfacesAt("a", "tap1").map(({ vm: { name } }) => name)).toEqual(["v4", "v2", "v3"]);
 });
 

@@ -6,6 +6,7 @@ import type { Actor, AuditView, TokenRole } from "../../../schema/rest/index.ts"
 import type { AccessStore, StoredToken, TokenRemoval } from "../access-store.ts";
 import { StoreOpenError } from "../store.ts";
 import { AuditTrail } from "./audit.ts";
+import { refuseForeign, refuseNoFile } from "./foreign.ts";
 import { newestOf, readMigrations } from "./migrations.ts";
 import { Transactions, type WhileIdle } from "./transactions.ts";
 
@@ -116,6 +117,8 @@ export function openAccess(path: string): { readonly access: AccessStore; readon
       `${path} does not exist: name the database of the controller, which its first start creates`,
     );
   }
+  refuseNoFile(path);
+  refuseForeign(path);
   let db: Database.Database | undefined;
   try {
     db = new Database(path, { fileMustExist: true, timeout: commandBusyTimeoutMs });

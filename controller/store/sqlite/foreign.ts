@@ -4,11 +4,11 @@ import Database from "better-sqlite3";
 import { StoreOpenError } from "../store.ts";
 
 /** A link to nowhere may lead to where the first start makes the database. @throws StoreOpenError for what is no regular file */
-export function refuseNoFile(path: string): void {
+export function refuseNoFile(path: string, cure = "name the file of the database with --db"): void {
   const found = statSync(path, { throwIfNoEntry: false });
   if (!found || found.isFile()) return;
   const what = found.isDirectory() ? "is a directory" : "is not a regular file";
-  throw new StoreOpenError(`${path} ${what}: name the file of the database with --db`);
+  throw new StoreOpenError(`${path} ${what}: ${cure}`);
 }
 
 /** @throws StoreOpenError for a file that is not empty and no database of nearmiss. Nothing is written */
