@@ -3,6 +3,7 @@
 import { isIPv4, isIPv6 } from "node:net";
 import ipaddr from "ipaddr.js";
 import { findGroups, findOctets, writeGroups } from "./ip-text.ts";
+import { octetAt } from "./mac-text.ts";
 import { remember } from "./remember.ts";
 
 declare const brand: unique symbol;
@@ -68,7 +69,9 @@ export function parseMac(text: string): MacAddress {
 }
 
 export function macToBytes(mac: MacAddress): Buffer {
-  return Buffer.from(mac.replaceAll(":", ""), "hex");
+  const bytes = Buffer.allocUnsafe(6);
+  for (let i = 0; i < 6; i++) bytes[i] = octetAt(mac, 3 * i);
+  return bytes;
 }
 
 /** The address in six bytes, or undefined where no interface can own it (see `parseMac`) or the length is another. */

@@ -1,5 +1,5 @@
 // The derived facts that travel to agents, each with its revision: (VNI, IP) → MAC, (VNI, MAC) → VTEP, and the networks of a host.
-import type { IpAddress, MacAddress, Revision, Vni, VtepAddress } from "./address.ts";
+import type { IpAddress, MacAddress, Revision, Subnet, Vni, VtepAddress } from "./address.ts";
 
 /** The key of a miss, of a binding and of interest. */
 export type BindingKey =
@@ -18,6 +18,8 @@ export interface Binding {
   readonly router?: true;
   /** The local host's bridge port of the interface, where it is registered. */
   readonly guestPort?: string;
+  /** Of an interface of the local host with a port: addresses that its guest may take, and prefixes that it may send from. */
+  readonly allowed?: readonly (IpAddress | Subnet)[];
 }
 
 /** A binding at a revision; `null` is a tombstone: nothing is registered under the key. */
@@ -28,6 +30,18 @@ export interface Answer {
   readonly binding: Binding | null;
 }
 
+/** An interface of a VM that is being migrated to the agent's host, and that still runs on another. */
+export interface PreparedGuest {
+  readonly vni: Vni;
+  readonly mac: MacAddress;
+  readonly ips: readonly IpAddress[];
+  /** The bridge port that it will have there, where it is registered. */
+  readonly port?: string;
+}
+
+/** Without addresses: it is not being migrated there any more. */
+export type PreparedChange = PreparedGuest | (Pick<PreparedGuest, "vni" | "mac"> & { readonly ips?: never });
+
 /** A network that has a VM on the agent's host. */
 export interface AgentNetwork {
   readonly name: string;
@@ -36,6 +50,8 @@ export interface AgentNetwork {
   readonly revision: Revision;
   /** The host should have every binding of the network in memory, or also in the kernel. Absent: those that its guests ask for. */
   readonly knowledge?: WholeKnowledge;
+  /** Its guests' broadcasts are copied to every host of the network. Absent: they stay on their host. */
+  readonly broadcast?: "replicate";
 }
 
 const wholeKnowledge = ["replicate", "prefetch"] as const;

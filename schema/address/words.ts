@@ -2,6 +2,7 @@
 // an IPv4-mapped one (RFC 4291 §2.5.5.2), which `parseIp` refuses as input, so that the two never collide.
 import type { IpAddress, MacAddress } from "./address.ts";
 import { findGroups, writeGroups } from "./ip-text.ts";
+import { octetAt } from "./mac-text.ts";
 
 /** Words of an IP address, the most significant first. */
 export type IpWords = [number, number, number, number];
@@ -58,15 +59,6 @@ export function macToWords(mac: MacAddress, into: MacWords = [0, 0]): MacWords {
   into[0] = (octetAt(mac, 0) << 8) | octetAt(mac, 3);
   into[1] = (octetAt(mac, 6) << 24) | (octetAt(mac, 9) << 16) | (octetAt(mac, 12) << 8) | octetAt(mac, 15);
   return into;
-}
-
-function octetAt(mac: string, at: number): number {
-  return (digitAt(mac, at) << 4) | digitAt(mac, at + 1);
-}
-
-function digitAt(mac: string, at: number): number {
-  const code = mac.charCodeAt(at);
-  return code <= 57 ? code - 48 : code - 87;
 }
 
 const octets = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, "0"));

@@ -78,4 +78,4 @@ export function parseFindings({ reports }: Static<typeof WireFindings>): Reporte
   });
 }
 
-const isFindingKind = (kind: string): kind is FindingKind => (findingKinds as readonly string[]).includes(kind);
+export const isFindingKind = (kind: string): kind is FindingKind => (findingKinds as readonly string[]).includes(kind);

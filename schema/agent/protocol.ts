@@ -1,13 +1,25 @@
 // The agent channel: one WebSocket per host at `agentPath`, JSON text frames, ordered both ways. What may be said on it; wire.ts
 // reads it, and docs/protocol.md describes it. The types are those of both versions: version 2 writes answers as records (records.ts).
 //
-//   agent → controller   hello, interest … end, then resolve, release, subscribe, unsubscribe, applied, report
+//   agent → controller   hello, interest … end, then resolve, release, subscribe, unsubscribe, applied, report, claim
 //   controller → agent   welcome, snapshot … end, then answers, seed, changes, base … end, delta, heartbeat;
-//                        hosts (version 1: senders) before the snapshot or the changes that they belong to; trust at any time
+//                        hosts (version 1: senders) before the snapshot or the changes that they belong to; trust and claimed at any time
 //
 // Frames are at most `maxFrameBytes`; a larger set is chunked, closed by `end: true`, and applied only when whole.
 // Unknown fields and unknown frame types are ignored, so that neighbouring versions work together.
-import type { AgentNetwork, Answer, BindingKey, IpAddress, Revision, Vni, VtepAddress } from "../address/index.ts";
+import type {
+  AgentNetwork,
+  Answer,
+  BindingKey,
+  IpAddress,
+  MacAddress,
+  PreparedChange,
+  Revision,
+  Vni,
+  VtepAddress,
+} from "../address/index.ts";
+import { problemUri } from "../plain/index.ts";
+import type { ConditionName, ReportedCondition } from "./conditions.ts";
 import type { ReportedFinding } from "./findings.ts";
 
 export const agentPath = "/v1/agent";
@@ -36,6 +48,12 @@ export const closeCodes = {
   controllerStopping: 1001,
 } as const;
 
+/** An agent sends `used` no later than this after an entry was written, ms. */
+export const maxUsageDelayMs = 1_000;
+
+/** Type of the problem with which a controller refuses a host whose certificate it has revoked (RFC 9457). */
+export const revokedProblem = problemUri("host-revoked");
+
 /** A miss, put to the controller; `asker` is the guest that asked, where the agent has seen it. */
 export type Question = BindingKey & { readonly asker?: IpAddress };
 
@@ -52,6 +70,8 @@ export type AgentFrame =
       readonly seeding?: true;
       /** Accepts only frames from VTEPs of a network's hosts, and wants to receive these: host tables, in version 1 senders. */
       readonly senders?: true;
+      /** Copies broadcasts of networks with `broadcast`, and wants to receive the host tables of these. */
+      readonly broadcasts?: true;
       /** The store and position that the agent's entries are from; absent on the first connection. */
       readonly epoch?: string;
       readonly asOf?: Revision;
@@ -79,13 +99,49 @@ export type AgentFrame =
   | { readonly type: "unsubscribe"; readonly id: number; readonly vni: Vni }
   /** Version 2: keys of a network in memory that the kernel has. Becomes interest, as a question does, and is not answered. */
   | { readonly type: "used"; readonly keys: readonly BindingKey[] }
-  /** The kernel has acknowledged everything up to `revision` (0: nothing yet); `problems` is the whole present list. */
+  /**
+   * Version 2: what is wrong on the host at present. `whole` replaces the set, in one frame or several until `end`: so at the start of a session;
+   * differences follow.
+   */
+  | {
+      readonly type: "conditions";
+      readonly whole: boolean;
+      /** For how long this run of the agent has watched its guests, ms: an earlier run may have seen what this one has not. */
+      readonly watchedMs: number;
+      /** With `whole`: conditions of guests that this run can neither confirm nor refute yet. They stay if an earlier run reported them. */
+      readonly undecided: readonly ConditionName[];
+      /** New, or with other values; `agoMs`: for how long the agent has found it. */
+      readonly add: readonly (ReportedCondition & { readonly agoMs: number })[];
+      readonly remove: readonly ConditionName[];
+      readonly end: boolean;
+    }
+  /**
+   * The kernel has acknowledged everything up to `revision` (0: nothing yet). Version 1: `problems` is the whole present list of conditions, as
+   * sentences; empty in version 2.
+   */
   | {
       readonly type: "applied";
       readonly revision: Revision;
       readonly problems: readonly string[];
       /** Absent: none has ended since the last word. */
       readonly misses?: MissTimes;
+    }
+  /**
+   * A guest has announced an address that its interface may take: asks for it. Answered with `claimed` of this id. `agoMs`: since the
+   * guest announced it. An older controller ignores it.
+   */
+  | {
+      readonly type: "claim";
+      readonly id: number;
+      readonly vni: Vni;
+      /** Of the interface. */
+      readonly mac: MacAddress;
+      readonly ip: IpAddress;
+      /** Of the bridge, where it was announced. */
+      readonly port: string;
+      readonly agoMs: number;
+      /** It was not announced, only used: it is granted where no interface has it. */
+      readonly ifFree?: true;
     }
   /** What happened on the host and is no inventory. An older controller ignores it. */
   | { readonly type: "report"; readonly reports: readonly ReportedFinding[] };
@@ -122,6 +178,8 @@ export type ControllerFrame =
       /** The host as registered: the values for the agent's tunnels. */
       readonly vtep: VtepAddress;
       readonly vtepPort: number;
+      /** This agent has registered the host just now: what its machine has is of another registration. */
+      readonly isNew?: true;
     }
   /** Everything that concerns the host: its networks, its local bindings, the answer to each key of its interest. */
   | {
@@ -131,6 +189,8 @@ export type ControllerFrame =
       readonly since?: Revision;
       readonly networks: readonly AgentNetwork[];
       readonly answers: readonly Answer[];
+      /** Version 2: all interfaces of VMs that are being migrated to the host. Absent: none. */
+      readonly prepared?: readonly PreparedChange[];
       readonly end: boolean;
     }
   /** Answers that the host has not asked for yet: the VM behind them has asked for one of the host's VMs. */
@@ -143,6 +203,8 @@ export type ControllerFrame =
       readonly networks: readonly AgentNetwork[];
       readonly gone: readonly Vni[];
       readonly answers: readonly Answer[];
+      /** Version 2: what changed of interfaces that are being migrated to the host. Absent: nothing. */
+      readonly prepared?: readonly PreparedChange[];
       /** The host's own registration changed. */
       readonly self?: { readonly vtep: VtepAddress; readonly vtepPort: number };
       readonly end: boolean;
@@ -185,12 +247,21 @@ export type ControllerFrame =
   /** Part of what one revision changed in a network that the agent has subscribed to: the same for all subscribers. */
   | { readonly type: "delta"; readonly asOf: Revision; readonly vni: Vni; readonly answers: readonly Answer[] }
   | { readonly type: "heartbeat"; readonly asOf: Revision }
+  /** Decided: the change, where there is one, is sent before it. `reason` of a refusal: one of `claimRefusals`, or of a newer controller. */
+  | { readonly type: "claimed"; readonly id: number; readonly granted: boolean; readonly reason?: string }
   /**
    * The CAs with which to check the controller's certificate from now on (PEM; empty: a public CA), and the issuer of
    * hosts' certificates: an agent whose certificate has another issuer renews it at once. Over TLS only. Not part of
    * the inventory, so without a position in the log.
    */
   | { readonly type: "trust"; readonly ca: string; readonly issuer: string };
+
+/**
+ * `not-allowed`: not this address at this port. `frozen`: it moves too often, and stays where it is. `overtaken`: another guest has announced
+ * it later. `unavailable`: the controller cannot write at present.
+ */
+export const claimRefusals = ["not-allowed", "frozen", "overtaken", "unavailable"] as const;
+export type ClaimRefusal = (typeof claimRefusals)[number];
 
 /** A frame that cannot be understood: the channel is closed with `closeCodes.badFrame` and this message. */
 export class FrameError extends Error {

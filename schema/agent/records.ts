@@ -2,10 +2,12 @@
 // does not say whether its VM is the reader's; the bridge ports of the reader's own VMs stand beside the records.
 import {
   type Answer,
+  type Binding,
   type BindingKey,
   parseIp,
   parseMac,
   parseRevision,
+  parseSubnet,
   parseVni,
   parseVtep,
   type Revision,
@@ -24,8 +26,15 @@ export const WireRecord = Type.Object({
   port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535 })),
   router: Type.Optional(Type.Literal(true)),
 });
+/** Addresses that a guest may take, and prefixes that it may send from. */
+export const WireAllowed = Type.Array(Type.String(), { maxItems: 64 });
 /** The bridge port of an interface of the reading host. */
-export const WirePort = Type.Object({ vni: Type.Integer(), mac: Type.String(), port: Type.String() });
+export const WirePort = Type.Object({
+  vni: Type.Integer(),
+  mac: Type.String(),
+  port: Type.String(),
+  allowed: Type.Optional(WireAllowed),
+});
 
 /** All fields are of canonical texts that need no escapes in JSON, so it is put together three times as fast as by `JSON.stringify`. */
 export function recordText({ key, revision, binding }: Answer): string {
@@ -40,7 +49,8 @@ export function recordText({ key, revision, binding }: Answer): string {
 /** What is beside a record for the host that the answer is for, if there is anything. */
 export function portText({ key, binding }: Answer): string | undefined {
   if (binding?.guestPort === undefined) return undefined;
-  return JSON.stringify({ vni: key.vni, mac: binding.mac, port: binding.guestPort });
+  const { mac, guestPort: port, allowed } = binding;
+  return JSON.stringify({ vni: key.vni, mac, port, ...(allowed ? { allowed } : {}) });
 }
 
 /**
@@ -53,7 +63,7 @@ export function parseRecords(
   asOf: Revision,
   reader: string,
 ): Answer[] {
-  const portOf = new Map(ports.map(({ vni, mac, port }) => [`${vni} ${mac}`, port]));
+  const portOf = new Map(ports.map((each) => [`${each.vni} ${each.mac}`, each]));
   return records.map((record): Answer => {
     const { vni, mac = "", rev, host, vtep = "", port, router } = record;
     if (host === undefined) return { key: keyOf(record), revision: asOf, binding: null };
@@ -70,10 +80,15 @@ export function parseRecords(
         vtepPort: port,
         ...(local ? { local } : {}),
         ...(router ? { router } : {}),
-        ...(guestPort === undefined ? {} : { guestPort }),
+        ...(guestPort === undefined ? {} : { guestPort: guestPort.port, ...parseAllowedWire(guestPort.allowed) }),
       },
     };
   });
+}
+
+/** @throws AddressError */
+export function parseAllowedWire(allowed: readonly string[] | undefined): Pick<Binding, "allowed"> {
+  return allowed ? { allowed: allowed.map((ip) => (ip.includes("/") ? parseSubnet(ip) : parseIp(ip))) } : {};
 }
 
 type WireRecord = Static<typeof WireRecord>;

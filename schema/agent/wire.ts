@@ -15,9 +15,11 @@ import {
   parseVtep,
 } from "../address/index.ts";
 import { Compile, type Static, Type } from "../typebox.ts";
+import { parseConditions, WireConditions } from "./conditions.ts";
 import { parseFindings, WireFindings } from "./findings.ts";
+import { parsePrepared, WirePrepared } from "./prepared.ts";
 import { type AgentFrame, type ControllerFrame, FrameError, type Question } from "./protocol.ts";
-import { parseRecords, WirePort, WireRecord } from "./records.ts";
+import { parseAllowedWire, parseRecords, WireAllowed, WirePort, WireRecord } from "./records.ts";
 
 const WireKey = Type.Union([
   Type.Object({ kind: Type.Literal("ip"), vni: Type.Integer(), ip: Type.String() }),
@@ -45,6 +47,7 @@ const WireBinding = Type.Object({
   local: Type.Optional(Type.Literal(true)),
   router: Type.Optional(Type.Literal(true)),
   guestPort: Type.Optional(Type.String()),
+  allowed: Type.Optional(WireAllowed),
 });
 const WireAnswer = Type.Object({
   key: WireKey,
@@ -57,6 +60,7 @@ const WireNetwork = Type.Object({
   mtu: Type.Integer(),
   revision: Type.Integer(),
   knowledge: Type.Optional(Type.String()),
+  broadcast: Type.Optional(Type.String()),
 });
 const WireSelf = { vtep: Type.String(), vtepPort: Type.Integer({ minimum: 1, maximum: 65_535 }) };
 
@@ -69,6 +73,7 @@ const agentWire = {
     vtepPort: WireSelf.vtepPort,
     seeding: Type.Optional(Type.Literal(true)),
     senders: Type.Optional(Type.Literal(true)),
+    broadcasts: Type.Optional(Type.Literal(true)),
     epoch: Type.Optional(Type.String({ maxLength: 64 })),
     asOf: Type.Optional(Type.Integer()),
   }),
@@ -94,6 +99,16 @@ const agentWire = {
     ),
   }),
   report: WireFindings,
+  conditions: WireConditions,
+  claim: Type.Object({
+    id: Type.Integer(),
+    vni: Type.Integer(),
+    mac: Type.String(),
+    ip: Type.String(),
+    port: Type.String({ maxLength: 15 }),
+    agoMs: Type.Number({ minimum: 0, maximum: 1e9 }),
+    ifFree: Type.Optional(Type.Literal(true)),
+  }),
 };
 /** The same in both versions. */
 const commonWire = {
@@ -102,19 +117,29 @@ const commonWire = {
     epoch: Type.String(),
     asOf: Type.Integer(),
     host: Type.String(),
+    isNew: Type.Optional(Type.Literal(true)),
     ...WireSelf,
   }),
   heartbeat: Type.Object({ asOf: Type.Integer() }),
+  claimed: Type.Object({
+    id: Type.Integer(),
+    granted: Type.Boolean(),
+    reason: Type.Optional(Type.String({ maxLength: 64 })),
+  }),
   trust: Type.Object({ ca: Type.String(), issuer: Type.String({ maxLength: 256 }) }),
 };
 
-/** @param answers the fields with the answers */
-const answeringWire = <Fields extends Record<string, Type.TSchema>>(answers: Fields) => ({
+/** @param answers the fields with the answers @param beside more fields of a host's sets */
+const answeringWire = <Fields extends Record<string, Type.TSchema>, Beside extends Record<string, Type.TSchema>>(
+  answers: Fields,
+  beside: Beside,
+) => ({
   snapshot: Type.Object({
     asOf: Type.Integer(),
     since: Type.Optional(Type.Integer()),
     networks: Type.Array(WireNetwork),
     ...answers,
+    ...beside,
     end: Type.Boolean(),
   }),
   seed: Type.Object({ asOf: Type.Integer(), ...answers }),
@@ -124,6 +149,7 @@ const answeringWire = <Fields extends Record<string, Type.TSchema>>(answers: Fie
     networks: Type.Array(WireNetwork),
     gone: Type.Array(Type.Integer()),
     ...answers,
+    ...beside,
     self: Type.Optional(Type.Object(WireSelf)),
     end: Type.Boolean(),
   }),
@@ -131,7 +157,7 @@ const answeringWire = <Fields extends Record<string, Type.TSchema>>(answers: Fie
 
 const controllerWire1 = {
   ...commonWire,
-  ...answeringWire({ answers: Type.Array(WireAnswer) }),
+  ...answeringWire({ answers: Type.Array(WireAnswer) }, {}),
   senders: Type.Object({
     asOf: Type.Integer(),
     vni: Type.Integer(),
@@ -151,7 +177,10 @@ const controllerWire2 = {
     end: Type.Boolean(),
   }),
   delta: Type.Object({ asOf: Type.Integer(), vni: Type.Integer(), records: Type.Array(WireRecord) }),
-  ...answeringWire({ records: Type.Array(WireRecord), ports: Type.Optional(Type.Array(WirePort)) }),
+  ...answeringWire(
+    { records: Type.Array(WireRecord), ports: Type.Optional(Type.Array(WirePort)) },
+    { prepared: Type.Optional(Type.Array(WirePrepared)) },
+  ),
   hosts: Type.Object({
     asOf: Type.Integer(),
     vni: Type.Integer(),
@@ -207,6 +236,7 @@ function parseBinding(wire: Wire<typeof WireBinding>): Binding {
     ...(wire.local ? { local: true } : {}),
     ...(wire.router ? { router: true } : {}),
     ...(wire.guestPort === undefined ? {} : { guestPort: wire.guestPort }),
+    ...parseAllowedWire(wire.allowed),
   };
 }
 
@@ -222,7 +252,9 @@ function parseAgentNetwork(wire: Wire<typeof WireNetwork>): AgentNetwork {
   const { name, mtu } = wire;
   const revision = parseRevision(wire.revision);
   const knowledge = findWholeKnowledge(wire.knowledge);
-  return { name, vni: parseVni(wire.vni), mtu, revision, ...(knowledge ? { knowledge } : {}) };
+  // What a newer version may call otherwise is off, as everything unknown is.
+  const broadcast = wire.broadcast === "replicate" ? ({ broadcast: wire.broadcast } as const) : {};
+  return { name, vni: parseVni(wire.vni), mtu, revision, ...(knowledge ? { knowledge } : {}), ...broadcast };
 }
 
 /** An invalid address in a frame is as fatal as an invalid form: the rest of the frame cannot be trusted either. */
@@ -255,6 +287,7 @@ export function parseAgentFrame(text: string): AgentFrame | undefined {
           vtepPort: wire.vtepPort,
           ...(wire.seeding ? { seeding: true } : {}),
           ...(wire.senders ? { senders: true } : {}),
+          ...(wire.broadcasts ? { broadcasts: true } : {}),
           ...(wire.epoch === undefined ? {} : { epoch: wire.epoch }),
           ...(wire.asOf === undefined ? {} : { asOf: parseRevision(wire.asOf) }),
         };
@@ -289,6 +322,21 @@ export function parseAgentFrame(text: string): AgentFrame | undefined {
         };
       case "report":
         return { type: "report", reports: parseFindings(wire) };
+      case "conditions":
+        return { type: "conditions", ...parseConditions(wire) };
+      case "claim": {
+        const { id, port, agoMs } = wire;
+        return {
+          type: "claim",
+          id,
+          vni: parseVni(wire.vni),
+          mac: parseMac(wire.mac),
+          ip: parseIp(wire.ip),
+          port,
+          agoMs,
+          ...(wire.ifFree ? { ifFree: true } : {}),
+        };
+      }
     }
   });
 }
@@ -304,6 +352,7 @@ export interface FrameReader {
 type WithAnswers =
   | { readonly answers: readonly Wire<typeof WireAnswer>[] }
   | { readonly records: readonly Wire<typeof WireRecord>[]; readonly ports?: readonly Wire<typeof WirePort>[] };
+type WithPrepared = { readonly prepared?: readonly Wire<typeof WirePrepared>[] } | object;
 type ControllerWire = WireFrame<typeof controllerWire1> | WireFrame<typeof controllerWire2>;
 
 /** @returns undefined for a frame type that a newer controller knows. @throws FrameError */
@@ -311,11 +360,17 @@ export function parseControllerFrame(text: string, reader: FrameReader): Control
   const checks = reader.protocol === 1 ? checkController1 : checkController2;
   const wire = parseWire(text, checks) as ControllerWire | undefined;
   if (!wire) return undefined;
+  if (wire.type === "claimed") {
+    const { id, granted, reason } = wire;
+    return { type: "claimed", id, granted, ...(reason === undefined ? {} : { reason }) };
+  }
   if (wire.type === "trust") return { type: "trust", ca: wire.ca, issuer: wire.issuer };
   return asFrameError((): ControllerFrame => {
     const asOf = parseRevision(wire.asOf);
     const answersOf = (frame: WithAnswers): Answer[] =>
       "records" in frame ? parseRecords(frame, asOf, reader.host) : frame.answers.map(parseAnswer);
+    const preparedOf = (frame: WithPrepared) =>
+      "prepared" in frame && frame.prepared ? { prepared: frame.prepared.map(parsePrepared) } : {};
     switch (wire.type) {
       case "welcome":
         return {
@@ -326,6 +381,7 @@ export function parseControllerFrame(text: string, reader: FrameReader): Control
           host: wire.host,
           vtep: parseVtep(wire.vtep),
           vtepPort: wire.vtepPort,
+          ...(wire.isNew ? { isNew: true } : {}),
         };
       case "snapshot":
         return {
@@ -334,6 +390,7 @@ export function parseControllerFrame(text: string, reader: FrameReader): Control
           ...(wire.since === undefined ? {} : { since: parseRevision(wire.since) }),
           networks: wire.networks.map(parseAgentNetwork),
           answers: answersOf(wire),
+          ...preparedOf(wire),
           end: wire.end,
         };
       case "seed":
@@ -347,6 +404,7 @@ export function parseControllerFrame(text: string, reader: FrameReader): Control
           networks: wire.networks.map(parseAgentNetwork),
           gone: wire.gone.map(parseVni),
           answers: answersOf(wire),
+          ...preparedOf(wire),
           ...(wire.self ? { self: { vtep: parseVtep(wire.self.vtep), vtepPort: wire.self.vtepPort } } : {}),
           end: wire.end,
         };

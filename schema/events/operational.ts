@@ -2,14 +2,36 @@
 // have no revision. On the event stream they are marked as operational, have a sequence within one run of the controller, and
 // are never replayed.
 import type { Vni } from "../address/index.ts";
-import { findingKinds } from "../agent/index.ts";
+import {
+  type ConditionKind,
+  conditionKinds,
+  type EventfulConditionKind,
+  findingKinds,
+  type HostConditionKind,
+} from "../agent/index.ts";
 
 /** Events that the controller itself reports about a host. */
 export const presenceKinds = ["host-connected", "host-lost"] as const;
 /** The outcome of a move, whether a client waited for it or not. */
 const moveKinds = ["move-confirmed", "move-unconfirmed"] as const;
-export const operationalKinds = [...findingKinds, ...presenceKinds, ...moveKinds] as const;
-export type OperationalKind = (typeof operationalKinds)[number];
+/** Conditions that the controller finds by itself. Conditions begin with an event of their kind, and end with `condition-ended`. */
+const seenKinds = ["host-refused", "vtep-mismatch", "down-but-connected", "unknown-problem", "address-frozen"] as const;
+export type OperationalKind =
+  | (typeof findingKinds)[number]
+  | EventfulConditionKind
+  | (typeof presenceKinds)[number]
+  | (typeof moveKinds)[number]
+  | "condition-ended";
+export const operationalKinds: readonly OperationalKind[] = [
+  ...new Set<OperationalKind>([
+    ...findingKinds,
+    ...(Object.keys(conditionKinds) as HostConditionKind[]),
+    ...seenKinds,
+    "condition-ended",
+    ...presenceKinds,
+    ...moveKinds,
+  ]),
+];
 
 /** One operational event. */
 export interface OperationalEvent {
@@ -22,6 +44,10 @@ export interface OperationalEvent {
   readonly networkUid?: string;
   readonly vni?: Vni;
   readonly subject?: string;
+  /** Name of the VM that it is about. */
+  readonly vm?: string;
+  /** Kind of the condition that began or ended. */
+  readonly condition?: ConditionKind;
   readonly detail?: string;
   readonly count: number;
   /** RFC 3339, UTC, by the controller's clock. */

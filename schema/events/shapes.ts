@@ -18,9 +18,16 @@ function logged(title: string, { properties }: { readonly properties: TPropertie
 }
 
 const loggedShapes: Readonly<Record<ResourceKind, TSchema>> = {
-  network: logged("LoggedNetwork", NetworkView, ["dryRun"]),
-  host: logged("LoggedHost", HostView, ["dryRun", "connected", "lastSeen", "appliedRevision", "problems"]),
-  vm: logged("LoggedVm", VmView, ["dryRun", "hostConnected", "ready", "notReady"]),
+  network: logged("LoggedNetwork", NetworkView, ["dryRun", "conditions"]),
+  host: logged("LoggedHost", HostView, [
+    "dryRun",
+    "connected",
+    "lastSeen",
+    "appliedRevision",
+    "problems",
+    "conditions",
+  ]),
+  vm: logged("LoggedVm", VmView, ["dryRun", "hostConnected", "conditions", "ready", "notReady"]),
 };
 
 function changeShape(kind: ResourceKind) {
@@ -80,6 +87,8 @@ export const OperationalShape = Type.Object(
       networkUid: Type.Optional(Type.String()),
       vni: Type.Optional(Type.Integer()),
       subject: Type.Optional(Type.String({ description: "The subject, such as an address" })),
+      vm: Type.Optional(Type.String({ description: "Name of the VM that it is about" })),
+      condition: Type.Optional(Type.String({ description: "Kind of the condition that began or ended" })),
       detail: Type.Optional(Type.String({ description: "For a person" })),
       count: Type.Integer({ description: "Number of occurrences" }),
       first: Time,

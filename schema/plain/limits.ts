@@ -12,6 +12,7 @@ export const limits = {
   vmsPerHost: 4_096,
   interfacesPerVm: 32,
   ipsPerInterface: 64,
+  allowedAddressesPerInterface: 16,
   /** As many as a token can be limited to. */
   ownerNetworksPerVm: 256,
   labelsPerResource: 64,

@@ -4,6 +4,7 @@
 export const problemTypes = {
   "invalid-input": { status: 400, title: "The request is not valid" },
   unauthenticated: { status: 401, title: "Authentication required" },
+  "host-revoked": { status: 401, title: "The host's certificates were revoked" },
   forbidden: { status: 403, title: "The caller may not do this" },
   "quota-exceeded": { status: 403, title: "The caller's quota would be exceeded" },
   "not-found": { status: 404, title: "No such resource" },

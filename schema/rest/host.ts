@@ -1,6 +1,7 @@
 // Hosts: shapes for REST bodies and answers, and the parsed form behind them.
 import { defaultVtepPort, parseVtep, type VtepAddress } from "../address/index.ts";
 import { type Static, Type } from "../typebox.ts";
+import { conditionsField } from "./condition.ts";
 import { Faults } from "./input.ts";
 import { mergePatch } from "./merge-patch.ts";
 import {
@@ -78,7 +79,16 @@ export const HostView = Type.Object(
       type: ["integer", "null"],
       description: "The host's kernel has every change up to this revision that concerns it",
     }),
-    problems: Type.Array(Type.String(), { description: "Problems that the agent reported and an operator should fix" }),
+    vms: Type.Optional(
+      Type.Integer({ description: "VMs that are registered on it; absent for a token that is limited to networks" }),
+    ),
+    agentVersion: Type.Optional(
+      Type.String({ description: "Of the connected agent; absent for a token that is limited to networks" }),
+    ),
+    problems: Type.Array(Type.String(), {
+      description: "The same as `conditions`, as sentences; empty for a limited token",
+    }),
+    ...conditionsField,
   },
   {
     ...closed,
@@ -94,6 +104,8 @@ export const HostView = Type.Object(
         connected: true,
         lastSeen: "2026-11-21T09:54:31.944Z",
         appliedRevision: 5,
+        vms: 12,
+        agentVersion: "0.1.0",
         problems: [],
       },
     ],

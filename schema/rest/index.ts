@@ -1,5 +1,7 @@
 // What clients of the REST API send and get, and the parsed forms behind it.
 export * from "./access.ts";
+export * from "./allowed-address.ts";
+export * from "./condition.ts";
 export * from "./host.ts";
 export * from "./input.ts";
 export * from "./join-token.ts";

@@ -13,8 +13,18 @@ import {
   subnetsOverlap,
   type Vni,
 } from "../address/index.ts";
-import { type KnowledgeMode, knowledgeModes, limits, minIpv6Mtu } from "../plain/index.ts";
+import {
+  type BroadcastMode,
+  broadcastModes,
+  hostKnowledgeModes,
+  type KnowledgeChoice,
+  type KnowledgeMode,
+  knowledgeModes,
+  limits,
+  minIpv6Mtu,
+} from "../plain/index.ts";
 import { type Static, Type } from "../typebox.ts";
+import { conditionsField } from "./condition.ts";
 import { Faults } from "./input.ts";
 import { mergePatch } from "./merge-patch.ts";
 import {
@@ -61,12 +71,34 @@ const QuarantineSeconds = Type.Integer({
 const Knowledge = Type.Enum([...knowledgeModes], {
   description:
     "What a host has of the network before its guests ask. `on-demand` (default): what they asked for. `replicate`: every address, in the " +
-    "agent's memory, so that no first packet waits for the controller. `prefetch`: every address in memory and in the kernel",
+    "agent's memory, so that no first packet waits for the controller. `prefetch`: every address in memory and in the kernel. `auto`: the " +
+    "controller chooses by the network's size, hosts and changes: see `knowledgeChosen`",
 });
+const KnowledgeChosen = Type.Object(
+  {
+    mode: Type.Enum([...hostKnowledgeModes], { description: "What hosts have now" }),
+    addresses: Type.Optional(Type.Integer({ description: "IP addresses in the network at the choice" })),
+    hosts: Type.Optional(Type.Integer({ description: "Hosts with a VM in the network at the choice" })),
+    changesPerMinute: Type.Optional(
+      Type.Integer({ description: "Changed addresses and MACs a minute at the choice, on average over some minutes" }),
+    ),
+  },
+  { ...closed, description: "With `knowledge: auto`, what the controller has chosen, and why. Not written by clients" },
+);
 
 const KnowledgePatch = Type.Unsafe<KnowledgeMode | null>({
   ...Knowledge,
   enum: [...knowledgeModes, null],
+});
+
+const Broadcast = Type.Enum([...broadcastModes], {
+  description:
+    "What becomes of IPv4 broadcasts of the guests. `off` (default): they stay on their host. `replicate`: the host of the sender sends a " +
+    "copy to every other host with a VM in the network. ARP is answered in both; DHCP and IGMP are never copied",
+});
+const BroadcastPatch = Type.Unsafe<BroadcastMode | null>({
+  ...Broadcast,
+  enum: [...broadcastModes, null],
 });
 
 const networkInput = {
@@ -77,6 +109,7 @@ const networkInput = {
   reserved: Type.Optional(Reserved),
   quarantineSeconds: Type.Optional(QuarantineSeconds),
   knowledge: Type.Optional(Knowledge),
+  broadcast: Type.Optional(Broadcast),
   ...metadataInput,
 };
 const example = { vni: 100, subnets: ["10.20.1.0/24", "fd00:20::/64"], mtu: 1450, labels: { env: "prod" } };
@@ -103,13 +136,22 @@ export const NetworkPatch = Type.Object(
     reserved: Type.Optional(nullable(Reserved)),
     quarantineSeconds: Type.Optional(nullable(QuarantineSeconds)),
     knowledge: Type.Optional(KnowledgePatch),
+    broadcast: Type.Optional(BroadcastPatch),
     ...metadataPatch,
   },
   { ...closed, title: "NetworkPatch", examples: [{ mtu: 8950, labels: { env: null } }] },
 );
 export type NetworkPatch = Static<typeof NetworkPatch>;
 export const NetworkView = Type.Object(
-  { name: Name, ...networkInput, mtu: Mtu, ...metadataView, ...writeNotes },
+  {
+    name: Name,
+    ...networkInput,
+    mtu: Mtu,
+    ...conditionsField,
+    knowledgeChosen: Type.Optional(KnowledgeChosen),
+    ...metadataView,
+    ...writeNotes,
+  },
   {
     ...closed,
     title: "Network",
@@ -129,6 +171,10 @@ export interface NetworkSpec extends Metadata {
   readonly quarantineSeconds?: number;
   /** Absent: on demand. */
   readonly knowledge?: KnowledgeMode;
+  /** Absent: off. */
+  readonly broadcast?: BroadcastMode;
+  /** Set by the controller, with `auto` only. */
+  readonly knowledgeChosen?: KnowledgeChoice;
 }
 export type Network = NetworkSpec & Stored;
 
@@ -149,8 +195,9 @@ export function parseNetwork(name: string, input: NetworkPutInput): NetworkSpec 
   const pool = parsePool(input, subnets, faults);
   const metadata = parseMetadata(input, faults);
   faults.throwIfAny();
-  const { knowledge } = input;
-  return { name, vni: vni as Vni, subnets, mtu, ...pool, ...(knowledge ? { knowledge } : {}), ...metadata };
+  const { knowledge, broadcast } = input;
+  const modes = { ...(knowledge ? { knowledge } : {}), ...(broadcast ? { broadcast } : {}) };
+  return { name, vni: vni as Vni, subnets, mtu, ...pool, ...modes, ...metadata };
 }
 
 /** The parameters of address assignment. An absent field stays absent: it means a default. */
@@ -182,6 +229,6 @@ function parsePool(
 }
 
 /** @throws InputError about the resulting network */
-export function patchNetwork({ uid, revision, ...spec }: Network, patch: NetworkPatch): NetworkSpec {
+export function patchNetwork({ uid, revision, knowledgeChosen, ...spec }: Network, patch: NetworkPatch): NetworkSpec {
   return parseNetwork(spec.name, mergePatch(spec, patch) as NetworkPutInput);
 }

@@ -2,6 +2,7 @@
 import { type Static, Type } from "../typebox.ts";
 
 import { QuotaUse, TokenView } from "./access.ts";
+import { ConditionView } from "./condition.ts";
 import { Name, RevisionNumber } from "./metadata.ts";
 
 const orNull = (schema: { readonly type: string }, description: string) => ({
@@ -39,8 +40,7 @@ export type IdentityView = Static<typeof IdentityView>;
 const Concern = Type.Object(
   {
     kind: Type.Enum(["host-away", "host-problem"], {
-      description:
-        "host-away: VMs are registered on it and no agent is connected; host-problem: its agent reports a problem",
+      description: "host-away: VMs are registered on it and no agent is connected; host-problem: any other condition",
     }),
     host: Name,
     detail: Type.String({ description: "For a person" }),
@@ -71,14 +71,18 @@ export const OverviewView = Type.Object(
     agentVersions: Type.Array(AgentVersion, {
       description: "Of connected agents, by version; empty for a token that is limited to networks",
     }),
-    concerns: Type.Array(Concern, { description: `The first ${maxConcerns} that need attention, by host` }),
-    concernCount: Type.Integer({ description: "Number of issues" }),
+    conditions: Type.Array(ConditionView, {
+      description: `The first ${maxConcerns} of \`/v1/conditions\`: the severe ones first`,
+    }),
+    concerns: Type.Array(Concern, {
+      description: `Those of hosts among \`conditions\`, in the form of version 0.1`,
+    }),
+    concernCount: Type.Integer({ description: "Number of conditions" }),
   },
   { title: "Overview" },
 );
 export type OverviewView = Static<typeof OverviewView>;
 
-const numbers = (description: string) => Type.Array(Type.Number(), { description });
 const gaps = (description: string) =>
   Type.Unsafe<(number | null)[]>({ type: "array", items: { type: ["number", "null"] }, description });
 
@@ -86,8 +90,11 @@ export const RatesView = Type.Object(
   {
     until: Type.String({ format: "date-time", description: "End of the last step" }),
     stepMs: Type.Integer({ description: "Length of a step, ms" }),
-    known: numbers("Questions of agents per second that were answered with a binding, by step, oldest first"),
-    unknown: numbers("Those that were answered with: nothing is registered there"),
+    known: gaps(
+      "Questions of agents per second that were answered with a binding, by step, oldest first; null: before the controller's start, " +
+        "where the request names a range",
+    ),
+    unknown: gaps("Those that were answered with: nothing is registered there; null: as in `known`"),
     meanMs: gaps("From reading a frame of questions to sending its answers, ms; null: there were none"),
     slowestMs: gaps("The slowest of the step, ms"),
     programmedMeanMs: gaps(
@@ -113,6 +120,10 @@ const MapHost = Type.Object(
 export const TopologyView = Type.Object(
   {
     revision: RevisionNumber,
+    asOf: Type.String({
+      format: "date-time",
+      description: "Tunnels are those that were in use then, of hosts that are connected",
+    }),
     hosts: Type.Array(MapHost, { description: "Sorted by name" }),
     tunnels: Type.Array(Type.Array(Type.Integer(), { minItems: 3, maxItems: 3 }), {
       description:
@@ -137,6 +148,13 @@ const Holder = Type.Object(
     ),
     current: Type.Boolean({ description: "It has confirmed the current state of the VM" }),
     addresses: Type.Array(Type.String(), { description: "Addresses of the VM that the host was informed of" }),
+    asOf: Type.Unsafe<string | null>({
+      type: ["string", "null"],
+      format: "date-time",
+      description:
+        "As of when that is known: agents report a second late what their kernels use of networks in memory. Of a disconnected host, when " +
+        "it was last heard; null: not since the controller started",
+    }),
   },
   { title: "Holder" },
 );

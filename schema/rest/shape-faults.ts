@@ -60,6 +60,13 @@ function explain(error: SchemaError): ProblemFault[] {
       return error.params.requiredProperties.map((name) => ({ pointer: `${pointer}/${name}`, detail: "is required" }));
     case "const":
       return [{ pointer, detail: `must be ${JSON.stringify(error.params.allowedValue)}` }];
+    case "enum":
+      return [
+        {
+          pointer,
+          detail: `must be one of ${error.params.allowedValues.map((each) => JSON.stringify(each)).join(", ")}`,
+        },
+      ];
     case "pattern":
       if (error.params.pattern !== namePattern) return [{ pointer, detail: error.message }];
       return [{ pointer, detail: 'must be 1 … 63 letters, digits, ".", "_" or "-", and neither . nor ..' }];

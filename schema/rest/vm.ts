@@ -2,6 +2,8 @@
 import { type IpAddress, type MacAddress, parseIp, parseMac } from "../address/index.ts";
 import { limits, namePattern } from "../plain/index.ts";
 import { type Static, type TSchema, Type } from "../typebox.ts";
+import { type AllowedAddress, AllowedAddresses, ownIps, parseAllowed } from "./allowed-address.ts";
+import { conditionsField } from "./condition.ts";
 import { UdpPort } from "./host.ts";
 import { Faults, pointerToken } from "./input.ts";
 import { mergePatch } from "./merge-patch.ts";
@@ -48,6 +50,7 @@ const InterfaceInput = Type.Object(
     port: Type.Optional(Port),
     parent: Type.Optional(Parent),
     router: Type.Optional(Router),
+    allowedAddresses: Type.Optional(AllowedAddresses),
   },
   { ...closed, title: "InterfaceInput" },
 );
@@ -60,6 +63,7 @@ const InterfacePatch = Type.Object(
     port: Type.Optional(nullable(Port)),
     parent: Type.Optional(nullable(Parent)),
     router: Type.Optional(nullable(Router)),
+    allowedAddresses: Type.Optional(nullable(AllowedAddresses)),
   },
   { ...closed, title: "InterfacePatch" },
 );
@@ -72,6 +76,7 @@ const InterfaceView = Type.Object(
     port: Type.Optional(Port),
     parent: Type.Optional(Parent),
     router: Type.Optional(Router),
+    allowedAddresses: Type.Optional(AllowedAddresses),
   },
   { ...closed, title: "Interface" },
 );
@@ -137,6 +142,7 @@ export const VmView = Type.Object(
       description: "A live migration to this host is in progress: it already has the VM's networks",
     }),
     hostConnected: Type.Boolean({ description: "An agent of the host is connected" }),
+    ...conditionsField,
     interfaces: interfacesOf(InterfaceView),
     ownerNetworks: Type.Optional(OwnerNetworks),
     ...metadataView,
@@ -199,6 +205,8 @@ export interface InterfaceSpec {
   /** Instead of `port`: the interface, in the form of `interfaceKey`, through whose port this one's frames pass. */
   readonly parent?: string;
   readonly router?: boolean;
+  /** Not empty. Those of them that it has at present are among `ips`. */
+  readonly allowedAddresses?: readonly AllowedAddress[];
 }
 export interface VmSpec extends Metadata {
   readonly name: string;
@@ -248,7 +256,7 @@ export function patchVm(
   for (const name of Object.keys(changes)) {
     if (!new RegExp(namePattern).test(name)) faults.add(pointerOf(name), `"${name}" is not a valid interface name`);
   }
-  const byName = Object.fromEntries(interfaces.map(({ name, ...each }) => [name, each]));
+  const byName = Object.fromEntries(interfaces.map(({ name, ...each }) => [name, { ...each, ips: ownIps(each) }]));
   const list = Object.entries(mergePatch(byName, changes) as Record<string, Partial<InterfaceRequest>>);
   if (list.length > limits.interfacesPerVm) {
     faults.add("/interfaces", `${list.length} interfaces are too many: a VM has at most ${limits.interfacesPerVm}`);
@@ -256,9 +264,10 @@ export function patchVm(
   // Integer-like keys of an object come first, regardless of their order in the text.
   const place = (name: string) => interfaces.findIndex((each) => each.name === name) >>> 0;
   list.sort(([a], [b]) => place(a) - place(b));
-  const wanted = list.map(([name, { network = "", ips, ...each }]): InterfaceInput => {
+  const wanted = list.map(([name, { network = "", ips, allowedAddresses, ...each }]): InterfaceInput => {
     if (!network) faults.add(`${pointerOf(name)}/network`, "is required: the VM has no such interface yet");
-    return { ...each, ...(ips ? { ips: [...ips] } : {}), name, network };
+    const allowed = allowedAddresses ? { allowedAddresses: [...allowedAddresses] } : {};
+    return { ...each, ...(ips ? { ips: [...ips] } : {}), ...allowed, name, network };
   });
   const parsed = parseInterfaces(wanted, (i) => pointerOf(list[i]?.[0] ?? ""), faults);
   const owners = parseOwners({ ...merged, interfaces: wanted }, faults);
@@ -298,7 +307,7 @@ function parseInterfaces(
 }
 
 function parseInterface(
-  { name, network, mac, ips, port, parent, router }: InterfaceInput,
+  { name, network, mac, ips, port, parent, router, allowedAddresses }: InterfaceInput,
   index: number,
   pointer: string,
   faults: Faults,
@@ -324,6 +333,7 @@ function parseInterface(
     ...(port === undefined ? {} : { port }),
     ...(parent === undefined ? {} : { parent }),
     ...(router ? { router: true } : {}),
+    ...parseAllowed({ allowedAddresses, ips, port, parent }, pointer, faults),
   };
 }
 
