@@ -68,10 +68,15 @@ export class FairTurns {
    */
   run(task: () => void | Promise<void>): Promise<void> {
     const start = async (): Promise<void> => task();
-    if (this.next === this.waiting.length && !this.isUsedUp()) return start();
+    if (this.begins()) return start();
     return new Promise((resolve, reject) => {
       this.waiting.push(() => void start().then(resolve, reject));
     });
+  }
+
+  /** Whether a turn may be taken immediately, without `run`. */
+  begins(): boolean {
+    return this.next === this.waiting.length && !this.isUsedUp();
   }
 
   private isUsedUp(): boolean {
