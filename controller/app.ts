@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { Server as TlsServer } from "node:tls";
 import websocket from "@fastify/websocket";
 import Fastify, { type FastifyBaseLogger } from "fastify";
+import { defined } from "../common/defined.ts";
 import { closeCodes, heartbeatMs, maxFrameBytes } from "../schema/agent/index.ts";
 import { cloudEventsProtocol } from "../schema/plain/index.ts";
 import { AgentChannel } from "./agents/agent-channel.ts";
@@ -40,24 +41,32 @@ import { observeRoutes } from "./http/observe.ts";
 import { openApiRoutes, registerDocsPage, registerOpenApi } from "./http/openapi.ts";
 import { operationalEventRoutes } from "./http/operational-events.ts";
 import { operationRoutes } from "./http/operations.ts";
+import { countConditions, presentConditionRoutes } from "./http/present-conditions.ts";
 import { handleError, handleUnrouted } from "./http/problems.ts";
 import { resolveRoutes } from "./http/resolve.ts";
 import { registerSecurityHeaders } from "./http/security-headers.ts";
+import { thawRoutes } from "./http/thaw.ts";
 import { tokenRoutes } from "./http/tokens.ts";
 import { topologyRoutes } from "./http/topology.ts";
 import { compileValidator } from "./http/validation.ts";
 import { vmRoutes } from "./http/vms.ts";
 import { Metrics } from "./metrics.ts";
+import { type ExpectedBackups, OwnConditions } from "./observe/own-conditions.ts";
 import { Rates } from "./observe/rates.ts";
-import { openCertification } from "./pki/certification.ts";
+import { endingOf, openCertification } from "./pki/certification.ts";
 import type { TlsOptions } from "./pki/tls-options.ts";
 import type { Store } from "./store/store.ts";
 import { Committer } from "./write/committer.ts";
+import { KnowledgeChooser } from "./write/knowledge-chooser.ts";
 
 export interface AppOptions {
   readonly store: Store;
   /** Any client that reaches the port may do everything. */
   readonly insecure: boolean;
+  /** That operators want; default: none are expected. */
+  readonly backups?: ExpectedBackups;
+  /** Made-up questions keep the code that answers agents warm while some are connected; default: none. */
+  readonly isWarm?: boolean;
   /** Agents may register their hosts; default: where it is insecure. */
   readonly selfRegistration?: boolean;
   /** Absent: plain HTTP, so that no host can enrol. The app closes it. */
@@ -83,6 +92,10 @@ export interface AppOptions {
   readonly agentStalledMs?: number;
   /** Of each host on the agent channel; default: as agents/host-allowance.ts has it. */
   readonly agentAllowance?: Allowance;
+  /** Between two looks at networks with `knowledge: auto`. */
+  readonly knowledgeEveryMs?: number;
+  /** Monotonic clock of the rates alone; default: the machine's. */
+  readonly ratesNowMs?: () => number;
 }
 
 const mebibyte = 1024 * 1024;
@@ -109,11 +122,24 @@ const closeTimeoutMs = 1_000;
 export async function buildApp(options: AppOptions): Promise<App> {
   const { store, now = () => new Date() } = options;
   const metrics = new Metrics();
+  const startedAt = new Date();
+  const own = new OwnConditions({
+    directory: options.uploads?.directory,
+    ...(options.tls ? { ending: endingOf(options.tls) } : {}),
+    ...defined({ backups: options.backups }),
+    log: options.log,
+    now: () => new Date(),
+    nowMs: () => performance.now(),
+  });
   const committer = await Committer.open({
     store,
     now,
     onFatal: options.onFatal,
-    onCommitted: (seconds) => metrics.committed(seconds),
+    onCommitted: (seconds) => {
+      metrics.committed(seconds);
+      own.committed(seconds);
+    },
+    onFull: () => own.refused(),
   });
   const tokens = await TokenRegistry.load({ access: store.access, now, onFatal: options.onFatal });
   metrics.observe({ revision: () => committer.revision });
@@ -145,7 +171,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   await registerOpenApi(app);
   const methods = new MethodsByPath();
   app.addHook("onRoute", (route) => methods.add(route));
-  await registerSecurityHeaders(app);
+  registerSecurityHeaders(app);
   const limits = { ...defaultDoorLimits, ...options.door };
   const refusals = new RefusalLog(options.log, () => performance.now());
   const total = options.maxConnections ?? connectionsFor();
@@ -176,11 +202,16 @@ export async function buildApp(options: AppOptions): Promise<App> {
       findToken: (token) => tokens.find(token),
       expiredAt: (token) => tokens.expiredAt(token),
       findCertified: options.findCertified ?? ((socket) => certification?.certificates.findCertified(socket)),
+      isRevoked: (socket) => certification?.certificates.isRevoked(socket) ?? false,
       insecure: options.insecure,
     },
     limits,
     refusals,
     onRefused: (reason) => metrics.refused(reason),
+    onAgentRefused: (socket) => {
+      const ended = certification?.certificates.findEnded(socket);
+      return ended && agents.conditions.refuse(ended.host, { reason: ended.reason });
+    },
   });
   app.setNotFoundHandler(handleUnrouted(methods));
   app.addHook("onResponse", (request, reply, done) => {
@@ -191,7 +222,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
 
   const operational = new OperationalEvents(store.epoch);
   const nowMs = () => performance.now();
-  const rates = new Rates(nowMs);
+  const rates = new Rates(options.ratesNowMs ?? nowMs);
   const agents = new AgentChannel({
     committer,
     epoch: store.epoch,
@@ -204,6 +235,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
       stalledMs: options.agentStalledMs ?? stalledMs,
     },
     ...(options.agentAllowance ? { allowance: options.agentAllowance } : {}),
+    ...defined({ isWarm: options.isWarm }),
     graceMs: options.hostGraceMs ?? hostGraceMs,
     operational,
     metrics,
@@ -223,31 +255,40 @@ export async function buildApp(options: AppOptions): Promise<App> {
     onFatal: options.onFatal,
   });
 
+  const chooser = new KnowledgeChooser({
+    committer,
+    log: options.log,
+    ...defined({ everyMs: options.knowledgeEveryMs }),
+  });
+  metrics.observeKnowledge(() => chooser.count());
   metrics.observe({
     log_events: () => compactor.extent.events,
     log_compacted: () => compactor.extent.compacted,
   });
 
-  networkRoutes(app, { committer });
+  metrics.observeConditions(() => countConditions(agents, own));
+  networkRoutes(app, { committer, agents });
   hostRoutes(app, { committer, agents });
   vmRoutes(app, { committer, agents });
   moveRoutes(app, { committer, agents });
   evacuationRoutes(app, { committer, agents });
+  thawRoutes(app, { committer, takeovers: agents.takeovers });
   resolveRoutes(app, { committer });
   eventRoutes(app, { hub, store, tokens, metrics, pingMs: stream.pingMs });
   operationalEventRoutes(app, { operational, committer });
   tokenRoutes(app, { tokens });
   auditRoutes(app, { access: store.access });
-  observeRoutes(app, { committer, agents, rates, epoch: store.epoch, now: () => new Date() });
-  topologyRoutes(app, { committer, agents, nowMs });
+  presentConditionRoutes(app, { committer, agents, own, startedAt });
+  observeRoutes(app, { committer, agents, own, rates, epoch: store.epoch, now: () => new Date() });
+  topologyRoutes(app, { committer, agents, now, nowMs });
   logRoutes(app, { store });
   agentRoutes(app, { agents });
   const uploads = new Uploads({ ...defaultUploadLimits, ...options.uploads });
   metrics.observe({ imports: () => uploads.size });
-  bulkRoutes(app, { committer, uploads, epoch: store.epoch });
+  bulkRoutes(app, { committer, agents, uploads, epoch: store.epoch });
   enrolmentRoutes(app, certification);
   authorityRoutes(app, certification);
-  operationRoutes(app, { committer, metrics, insecure: options.insecure });
+  operationRoutes(app, { committer, own, metrics, insecure: options.insecure });
   openApiRoutes(app);
   asyncApiRoutes(app);
   await registerDocsPage(app);
@@ -263,6 +304,8 @@ export async function buildApp(options: AppOptions): Promise<App> {
     setTimeout(() => connections.endUnproven(), closeTimeoutMs).unref();
     tls?.server.close();
     agents.stop();
+    own.stop();
+    await chooser.stop();
     await compactor.stop();
     await tokens.stop();
     await committer.stop("the controller is stopping");

@@ -13,6 +13,8 @@ export interface TlsConfig {
   readonly newCa?: boolean;
 }
 
+export type FastPath = "warm" | "cold";
+
 export interface ControllerConfig {
   readonly listen: ListenAddress;
   readonly db: string;
@@ -31,4 +33,8 @@ export interface ControllerConfig {
   readonly auditMaxAge: number;
   readonly auditMaxEntries: number;
   readonly logLevel: string;
+  /** Whether the code that answers agents is kept warm. */
+  readonly fastPath: FastPath;
+  /** ms; absent: backups are not expected. */
+  readonly backupWithin?: number;
 }

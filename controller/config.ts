@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from "../common/commander.
 import { defined } from "../common/defined.ts";
 import { dayMs, findDurationMs } from "../common/duration.ts";
 import { defaultDoorLimits } from "./auth/front-door.ts";
-import type { ControllerConfig, TlsConfig } from "./config-types.ts";
+import type { ControllerConfig, FastPath, TlsConfig } from "./config-types.ts";
 import { defaultRetention } from "./events/compactor.ts";
 import type { ListenAddress } from "./listen-address.ts";
 
@@ -119,7 +119,21 @@ export function addControllerCommand(program: Command): void {
         .argParser(parseLifetime)
         .default(30 * dayMs, "30d"),
     )
+    .addOption(
+      new Option(
+        "--backup-within <time>",
+        "report a condition where no backup was made for so long, 6s … 825d (default: backups are not expected)",
+      ).argParser(parseLifetime),
+    )
     .option("--new-ca", "make a CA where the old one is lost: each host that has a certificate needs a new join token")
+    .addOption(
+      new Option(
+        "--fast-path <mode>",
+        "how agents are answered: by code that made-up questions keep warm while agents are connected (0.4 % of a processor), or that is not",
+      )
+        .choices(["warm", "cold"] satisfies FastPath[])
+        .default("warm" satisfies FastPath),
+    )
     .addOption(
       new Option("--log-level <level>", "minimum level of log lines (JSON, on standard error)")
         .choices(logLevels)

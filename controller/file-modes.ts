@@ -35,7 +35,7 @@ export function refusePlanted(db: string, files: readonly string[]): void {
   });
   if (planted === undefined) return;
   throw new StoreOpenError(
-    `${planted} was made by another user: nothing was read or written. Remove it, and name a --db in a directory that only the ` +
-      "controller's user may write to",
+    `${planted} was made by another user: nothing was read or written. Name a --db in a directory that only the controller's ` +
+      "user may write to",
   );
 }

@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import closeWithGrace from "close-with-grace";
 import { type Logger, pino } from "pino";
 import { defined } from "../common/defined.ts";
+import { trimHeap } from "../common/trim-heap.ts";
 import { warmUp } from "./agents/warm-up.ts";
 import { buildApp } from "./app.ts";
 import { firstTokenFile, writeFirstToken } from "./auth/first-token.ts";
@@ -14,6 +15,7 @@ import { formatListen, isLoopback } from "./listen-address.ts";
 import { PkiError } from "./pki/authorities.ts";
 import { pkiDirectory } from "./pki/authority-files.ts";
 import { openTls } from "./pki/open-tls.ts";
+import { readLastBackup } from "./store/last-backup.ts";
 import { refuseForeign, refuseNoFile } from "./store/sqlite/foreign.ts";
 import { openSqliteStore } from "./store/sqlite/sqlite-store.ts";
 import { StoreBrokenError, StoreOpenError } from "./store/store.ts";
@@ -59,6 +61,10 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
     store,
     ...defined({ tls }),
     insecure: config.insecure,
+    isWarm: config.fastPath === "warm",
+    ...(config.backupWithin === undefined
+      ? {}
+      : { backups: { withinMs: config.backupWithin, last: () => readLastBackup(config.db) } }),
     door: {
       hosts: [...(config.allowHost ?? []), ...(config.tls?.names ?? [])],
       origins: config.allowOrigin ?? [],
@@ -79,6 +85,8 @@ async function start(config: ControllerConfig, log: Logger): Promise<void> {
       process.exit(1);
     },
   });
+  // Before the warm-up: it discards compiled code, too.
+  trimHeap();
   warmUp();
   try {
     await listenWide(app, config.listen);
@@ -104,7 +112,8 @@ function findStartReason(error: unknown, { listen }: ControllerConfig): string |
   if (error instanceof StoreBrokenError) return `${error.message}: restore a backup`;
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   const where = formatListen(listen);
-  if (code === "EADDRINUSE") return `${where} is in use: stop what listens there, or name another --listen`;
+  if (code === "EADDRINUSE")
+    return `${where} is in use (ss -ltnp names the program): name another --listen, or stop it there if it is not needed`;
   if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") return `${where} is not an address of this machine`;
   if (code === "EACCES") return `not permitted to listen on ${where}: name a port above 1023`;
   return undefined;

@@ -1,7 +1,9 @@
 // The controller's metrics, in a registry of their own.
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { Answer } from "../schema/address/index.ts";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { collectProcessMetrics } from "../common/process-metrics.ts";
+import { type ClaimRefusal, claimRefusals } from "../schema/agent/index.ts";
 import { type OperationalKind, operationalKinds } from "../schema/events/index.ts";
+import { type AnswerCounts, addCounts, noAnswers } from "./observe/answer-counts.ts";
 
 /** Hosts with their own series per kind of event; further ones share one, as host "other". */
 const maxHostLabels = 1_000;
@@ -12,6 +14,7 @@ interface Observed {
   readonly revision: number;
   readonly sessions: number;
   readonly interest: number;
+  readonly made_up_questions: number;
   readonly streams: number;
   readonly imports: number;
   readonly log_events: number;
@@ -26,6 +29,7 @@ const gaugeHelp: Readonly<Record<keyof Observed, string>> = {
   revision: "Revision that readers see",
   sessions: "Agents connected",
   interest: "Bindings whose changes are pushed to hosts, summed over hosts",
+  made_up_questions: "Made-up questions so far that keep the code of answers warm",
   streams: "Consumers of the event stream connected",
   imports: "Imports that arrive, wait for their turn or are carried out",
   log_events: "Changes in the log, at the last check",
@@ -44,7 +48,10 @@ export class Metrics {
     help: "Questions of agents answered",
     labelNames: ["kind", "result"] as const,
     registers: [this.registry],
+    collect: () => this.collectResolves(),
   });
+  /** Counted here: prom-client takes longer for each frame than a look-up. */
+  private answered = noAnswers;
   private readonly answerSeconds = new Histogram({
     name: "nearmiss_controller_answer_seconds",
     help: "From reading a resolve frame to handing its answers to the socket",
@@ -112,6 +119,12 @@ export class Metrics {
     labelNames: ["outcome"] as const,
     registers: [this.registry],
   });
+  private readonly claims = new Counter({
+    name: "nearmiss_controller_address_claims_total",
+    help: "Addresses that guests announced and are allowed: moved to the guest, kept where it has it already, or refused",
+    labelNames: ["result"] as const,
+    registers: [this.registry],
+  });
   private readonly commitSeconds = new Histogram({
     name: "nearmiss_controller_commit_seconds",
     help: "Duration of one transaction of the store, fsync included",
@@ -130,10 +143,10 @@ export class Metrics {
   private readonly httpSecondsBy = new Map<string, Histogram.Internal<"method" | "route" | "status">>();
 
   constructor() {
-    collectDefaultMetrics({ register: this.registry });
+    collectProcessMetrics(this.registry);
     for (const reason of ["source", "strangers", "identity", "capacity"]) this.refusedConnections.inc({ reason }, 0);
     for (const reason of ["network", "rate"]) this.refusedReports.inc({ reason }, 0);
-    for (const kind of ["ip", "mac"]) for (const result of ["known", "unknown"]) this.resolves.inc({ kind, result }, 0);
+    for (const result of ["moved", "kept", ...claimRefusals]) this.claims.inc({ result }, 0);
     for (const outcome of ["replaced", "refused"]) this.secondSessions.inc({ outcome }, 0);
   }
 
@@ -151,9 +164,38 @@ export class Metrics {
     }
   }
 
-  resolved(answers: readonly Answer[], seconds: number): void {
-    for (const { key, binding } of answers)
-      this.resolves.inc({ kind: key.kind, result: binding ? "known" : "unknown" });
+  /** Counts by kind, read when they are scraped. */
+  observeConditions(
+    read: () => readonly { readonly kind: string; readonly true: number; readonly unknown: number }[],
+  ): void {
+    new Gauge({
+      name: "nearmiss_controller_conditions",
+      help: "Present conditions by kind and status, of hosts with a session (true) and of others (unknown); docs/conditions.md has the kinds",
+      labelNames: ["kind", "status"] as const,
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const { kind, ...counts } of read())
+          for (const status of ["true", "unknown"] as const) this.set({ kind, status }, counts[status]);
+      },
+    });
+  }
+
+  /** @param count networks with `knowledge: auto`, by what was chosen for them */
+  observeKnowledge(count: () => Readonly<Record<string, number>>): void {
+    new Gauge({
+      name: "nearmiss_controller_auto_networks",
+      help: "Networks with knowledge auto, by what was chosen for them",
+      labelNames: ["mode"],
+      registers: [this.registry],
+      collect() {
+        for (const [mode, networks] of Object.entries(count())) this.set({ mode }, networks);
+      },
+    });
+  }
+
+  resolved(counts: AnswerCounts, seconds: number): void {
+    this.answered = addCounts(this.answered, counts);
     this.answerSeconds.observe(seconds);
   }
 
@@ -172,6 +214,10 @@ export class Metrics {
 
   secondSession(outcome: "replaced" | "refused"): void {
     this.secondSessions.inc({ outcome });
+  }
+
+  claimed(result: "moved" | "kept" | ClaimRefusal): void {
+    this.claims.inc({ result });
   }
 
   connectionRefused(reason: string): void {
@@ -207,6 +253,15 @@ export class Metrics {
   forgetHost(host: string): void {
     if (!this.labelledHosts.delete(host)) return;
     for (const kind of operationalKinds) this.occurrences.remove({ host, kind });
+  }
+
+  private collectResolves(): void {
+    const { answered, resolves } = this;
+    resolves.reset();
+    resolves.inc({ kind: "ip", result: "known" }, answered.knownIps);
+    resolves.inc({ kind: "ip", result: "unknown" }, answered.unknownIps);
+    resolves.inc({ kind: "mac", result: "known" }, answered.knownMacs);
+    resolves.inc({ kind: "mac", result: "unknown" }, answered.unknownMacs);
   }
 
   committed(seconds: number): void {

@@ -10,12 +10,22 @@ export type Hello = Extract<AgentFrame, { type: "hello" }>;
 
 /** Why there is no session. */
 export class Rejection extends Error {
-  override readonly name = "Rejection";
+  override readonly name: string = "Rejection";
   constructor(
     readonly code: number,
     reason: string,
   ) {
     super(reason);
+  }
+}
+
+/** The agent's tunnel endpoint is refused. @param owner the host that has it, if that is the reason */
+export class VtepRejection extends Rejection {
+  constructor(
+    readonly owner: string | undefined,
+    reason: string,
+  ) {
+    super(closeCodes.hostUnknown, reason);
   }
 }
 
@@ -50,7 +60,7 @@ export async function registerHost(committer: Committer, hello: Hello): Promise<
     await committer.mutate(by, { kind: "host.register", spec: parseHost(name, { vtep, port }, "agent") });
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    if (!known) throw new Rejection(closeCodes.hostUnknown, error.message);
+    if (!known) throw new VtepRejection(committer.current.findHostByVtep(vtep, port)?.name, error.message);
   }
 }
 
@@ -62,8 +72,10 @@ export function getHost(state: Inventory, name: string, selfRegistration: boolea
   throw new Rejection(closeCodes.hostUnknown, `host "${name}" is not registered: ${cure}`);
 }
 
-/** Difference between the agent's tunnel endpoint and the registered one, which takes precedence. */
-export function findMismatch(host: Host, hello: Pick<Hello, "vtep" | "vtepPort">): string | undefined {
-  if (hello.vtep === undefined || (hello.vtep === host.vtep && hello.vtepPort === host.port)) return undefined;
-  return `the agent was started with VTEP ${hello.vtep} port ${hello.vtepPort}; registered is ${host.vtep} port ${host.port}`;
+/** Difference between the agent's VTEP and the registered one, which takes precedence: values of `vtep-mismatch`. Agents have no flag for the port. */
+export function findMismatch(
+  host: Host,
+  { vtep: given }: Pick<Hello, "vtep">,
+): Readonly<Record<string, string>> | undefined {
+  return given === undefined || given === host.vtep ? undefined : { given, vtep: host.vtep };
 }

@@ -4,39 +4,53 @@
 import type { FastifyBaseLogger } from "fastify";
 import type { WebSocket } from "ws";
 import { FairTurns, inSlices } from "../../common/cooperative.ts";
+import { Heat } from "../../common/heat.ts";
 import type { Revision } from "../../schema/address/index.ts";
-import { type AgentFrame, closeCodes, FrameError } from "../../schema/agent/index.ts";
+import { type AgentFrame, closeCodes, conditionSentence, FrameError } from "../../schema/agent/index.ts";
 import type { CertifiedHost, Identity } from "../auth/identity.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
+import { placesIn } from "../inventory/changes.ts";
 import type { Inventory } from "../inventory/inventory.ts";
-import { mayKnow } from "../inventory/known-networks.ts";
 import { atOnce, type Steps } from "../inventory/steps.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Rates } from "../observe/rates.ts";
 import type { Commit } from "../store/store.ts";
 import type { Committer } from "../write/committer.ts";
 import { isLarge } from "../write/orders.ts";
-import { agreeOnProtocol, checkName, findMismatch, getHost, type Hello, Rejection, registerHost } from "./admission.ts";
+import {
+  agreeOnProtocol,
+  checkName,
+  findMismatch,
+  getHost,
+  type Hello,
+  Rejection,
+  registerHost,
+  VtepRejection,
+} from "./admission.ts";
 import { Answering } from "./answering.ts";
+import { ConditionIntake, type Endings } from "./condition-intake.ts";
 import { Declaration } from "./declaration.ts";
 import { distribute } from "./distribution.ts";
 import { frameText } from "./frames.ts";
 import { type Allowance, HostAllowances } from "./host-allowance.ts";
 import { HostFindings } from "./host-findings.ts";
 import { HostSockets } from "./host-sockets.ts";
-import { type HostStatus, HostStatuses } from "./host-status.ts";
-import { problemOf } from "./host-words.ts";
+import { HostStatuses, type SessionStatus } from "./host-status.ts";
 import { InterestIndex } from "./interest.ts";
+import { openMadeUpQuestions } from "./made-up-questions.ts";
 import { MoveEvents } from "./move-events.ts";
 import { MoveWatches } from "./move-watch.ts";
 import { Presence } from "./presence.ts";
-import { AgentSession, type SessionDeps, type SessionHandler, type SessionLimits } from "./session.ts";
+import { AgentSession } from "./session.ts";
+import type { SessionDeps, SessionHandler, SessionLimits } from "./session-handler.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import { Takeovers } from "./takeovers.ts";
+import type { SendText } from "./text-writer.ts";
 
 /** The part of host certificates that the channel needs. */
 export interface Certification {
   readonly enrolment: { readonly trust: { readonly ca: string; readonly issuer: string } };
-  readonly certificates: { isStillGood(certified: CertifiedHost): boolean };
+  readonly certificates: { isStillGood(certified: CertifiedHost): boolean } & Endings;
 }
 
 export interface AgentChannelDeps {
@@ -51,6 +65,8 @@ export interface AgentChannelDeps {
   readonly allowance?: Allowance;
   /** A host without a session for this time is reported as lost. */
   readonly graceMs: number;
+  /** Made-up questions run between real ones (heat.ts). */
+  readonly isWarm?: boolean;
   readonly operational: OperationalEvents;
   readonly metrics: Metrics;
   readonly rates: Rates;
@@ -63,7 +79,7 @@ export interface AgentChannelDeps {
 /** Minimum time between two log lines about a host that is over its allowance. */
 const tellOfPauseMs = 60_000;
 
-export class AgentChannel implements SessionHandler {
+export class AgentChannel implements SessionHandler<AgentSession> {
   readonly moves: MoveWatches;
   private readonly sessions = new Map<string, AgentSession>();
   private readonly statuses = new HostStatuses();
@@ -75,16 +91,39 @@ export class AgentChannel implements SessionHandler {
   private readonly subscriptions: Subscriptions;
   private readonly allowances: HostAllowances;
   private readonly sockets = new HostSockets<AgentSession>();
-  private readonly sessionDeps: SessionDeps;
+  private readonly sessionDeps: SessionDeps<AgentSession>;
   /** Time of the last log line about the host's allowance. */
   private readonly toldOfPauseMs = new Map<string, number>();
   private readonly moveEvents: MoveEvents;
   private readonly presence: Presence;
+  private readonly heat: Heat | undefined;
   private readonly findings: HostFindings;
+  /** Others only read the present conditions, and note refusals. */
+  readonly conditions: ConditionIntake;
+  /** Others only thaw addresses. */
+  readonly takeovers: Takeovers;
 
   constructor(private readonly deps: AgentChannelDeps) {
     this.presence = new Presence(deps);
-    this.findings = new HostFindings(deps);
+    if (deps.isWarm)
+      this.heat = new Heat({
+        open: () => openMadeUpQuestions(deps.limits, deps.nowMs),
+        failed: (error) => deps.log.warn({ err: error }, "the way of answers is not kept warm"),
+        nowMs: deps.nowMs,
+      });
+    this.findings = new HostFindings({
+      ...deps,
+      reportsConditions: (host, agoMs) => this.conditions.covers(host, agoMs),
+    });
+    this.takeovers = new Takeovers({ ...deps, update: (host) => this.conditions.present.update(host) });
+    this.conditions = new ConditionIntake({
+      ...deps,
+      endings: deps.certification?.certificates,
+      frozenOn: (host) => this.takeovers.seenOn(host),
+      helloOf: (host) => this.sessions.get(host)?.hello,
+      awaySince: (host) => (this.isConnected(host) ? undefined : this.statuses.statusOf(host).lastSeen),
+      admits: (host) => this.findings.admits(host),
+    });
     const { interests, statuses } = this;
     const { committer, limits, nowMs } = deps;
     this.allowances = new HostAllowances(deps.allowance);
@@ -102,11 +141,15 @@ export class AgentChannel implements SessionHandler {
     });
     this.moveEvents = new MoveEvents({ ...deps, moves: this.moves });
     deps.committer.subscribe((commit, before) => this.onCommit(commit, before));
-    deps.metrics.observe({ sessions: () => this.sessions.size, interest: () => this.interests.size });
+    deps.metrics.observe({
+      sessions: () => this.sessions.size,
+      interest: () => this.interests.size,
+      made_up_questions: () => this.heat?.runs ?? 0,
+    });
   }
 
-  accept(socket: WebSocket, identity: Identity): void {
-    const session = new AgentSession(socket, identity, this.sessionDeps);
+  accept(socket: WebSocket, identity: Identity, sendText: SendText): void {
+    const session = new AgentSession(socket, sendText, identity, this.sessionDeps);
     if (identity.kind !== "host") return;
     for (const crowdedOut of this.sockets.add(identity.name, session, this.sessions.get(identity.name))) {
       this.deps.metrics.agentSocketEnded();
@@ -118,15 +161,15 @@ export class AgentChannel implements SessionHandler {
     return this.sessions.has(host);
   }
 
-  /** Status of the host's agent, including problems that the controller found. */
-  statusOf(name: string): HostStatus & { readonly connected: boolean } {
-    const status = this.statuses.statusOf(name);
-    const host = this.deps.committer.current.findHost(name);
-    const hello = this.sessions.get(name)?.hello;
-    const mismatch = host && hello && findMismatch(host, hello);
-    const downBut = host?.down && hello && "the host is marked down, and its agent is connected: no VM is placed on it";
-    const problems = [mismatch, downBut].flatMap((each) => each || []).concat(status.problems);
-    return { ...status, problems, connected: this.isConnected(name) };
+  /** Status of the host's agent; `problems` are its conditions as sentences. */
+  statusOf(name: string): SessionStatus {
+    const present = this.conditions.present.of(name);
+    const problems = present.map((each) => conditionSentence(each, each.network?.name));
+    return { ...this.statuses.statusOf(name), problems, connected: this.isConnected(name) };
+  }
+
+  presenceOf(name: string): Pick<SessionStatus, "connected" | "lastSeen"> {
+    return { lastSeen: this.statuses.statusOf(name).lastSeen, connected: this.isConnected(name) };
   }
 
   /** Of the connected agent; undefined where none is. */
@@ -153,6 +196,8 @@ export class AgentChannel implements SessionHandler {
 
   stop(): void {
     this.presence.stop();
+    this.heat?.want(false);
+    this.conditions.stop();
     this.statuses.stop();
     for (const session of this.sessions.values()) {
       session.close(closeCodes.controllerStopping, "the controller is stopping");
@@ -163,22 +208,36 @@ export class AgentChannel implements SessionHandler {
     const protocol = agreeOnProtocol(hello.protocol);
     checkName(session.identity, hello);
     const { committer, epoch, selfRegistration, log } = this.deps;
-    if (selfRegistration) await registerHost(committer, hello);
+    const isNew = selfRegistration && committer.current.findHost(hello.host) === undefined;
+    if (selfRegistration) await this.register(hello);
     // Revoked between the upgrade and this frame.
     if (!session.isOpen || this.endIfUncertified(session)) return;
     const host = getHost(committer.current, hello.host, selfRegistration);
     const mismatch = findMismatch(host, hello);
-    if (mismatch) log.warn({ host: host.name }, mismatch);
+    if (mismatch)
+      log.warn({ host: host.name, ...mismatch }, "the agent was started with another VTEP than the registered one");
     this.settleWithOlder(host.name, session);
     this.sessions.set(host.name, session);
+    this.heat?.want(true);
     session.accept(hello, protocol);
     const { name, vtep, port } = host;
-    session.send([
-      frameText({ type: "welcome", protocol, epoch, asOf: committer.revision, host: name, vtep, vtepPort: port }),
-    ]);
+    const position = { protocol, epoch, asOf: committer.revision };
+    const self = { host: name, vtep, vtepPort: port, ...(isNew ? { isNew: true as const } : {}) };
+    session.send([frameText({ type: "welcome", ...position, ...self })]);
     this.sendTrust(session);
     log.info({ host: name, version: hello.version }, "agent connected");
     this.presence.connected(name);
+    this.conditions.begin(name);
+  }
+
+  private async register(hello: Hello): Promise<void> {
+    try {
+      await registerHost(this.deps.committer, hello);
+    } catch (error) {
+      if (error instanceof VtepRejection && error.owner !== undefined)
+        this.conditions.refuse(error.owner, { reason: "vtep-taken", values: { agent: hello.host } });
+      throw error;
+    }
   }
 
   declared(
@@ -202,6 +261,7 @@ export class AgentChannel implements SessionHandler {
   }
 
   resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): number {
+    this.heat?.used(this.deps.nowMs());
     return this.answering.resolve(session, frame);
   }
 
@@ -235,14 +295,25 @@ export class AgentChannel implements SessionHandler {
     const { revision } = this.deps.committer;
     if (frame.revision > revision) throw new FrameError(`applied ${frame.revision} is beyond the log, at ${revision}`);
     const host = session.host;
-    const { current } = this.deps.committer;
-    const problems = frame.problems.map((text) => problemOf(text, (name) => mayKnow(current, host, name)));
-    this.statuses.applied(host, frame.revision, [...new Set(problems)]);
+    this.conditions.sentences(host, frame.problems);
+    this.statuses.applied(host, frame.revision);
     if (frame.misses) this.deps.rates.programmed(session.host, frame.misses);
   }
 
   reported(session: AgentSession, { reports }: Extract<AgentFrame, { type: "report" }>): void {
     this.findings.take(session.host, reports);
+  }
+
+  conditionsReported(session: AgentSession, frame: Extract<AgentFrame, { type: "conditions" }>): void {
+    this.conditions.frame(session.host, frame);
+  }
+
+  claimed(session: AgentSession, frame: Extract<AgentFrame, { type: "claim" }>): void {
+    const decided = this.takeovers.claim(session.host, frame).then((result) => {
+      const granted = result === "moved" || result === "kept";
+      session.send([frameText({ type: "claimed", id: frame.id, granted, ...(granted ? {} : { reason: result }) })]);
+    });
+    session.follow(decided);
   }
 
   heard(session: AgentSession): void {
@@ -271,8 +342,10 @@ export class AgentChannel implements SessionHandler {
     if (session.identity.kind === "host") this.sockets.ended(session.identity.name, session);
     if (!session.hello || !this.isCurrent(session)) return;
     this.sessions.delete(session.hello.host);
+    this.heat?.want(this.sessions.size > 0);
     this.deps.log.info({ host: session.hello.host }, "agent disconnected");
     this.presence.disconnected(session.hello.host);
+    this.conditions.present.update(session.hello.host);
   }
 
   failed(session: AgentSession, error: unknown): void {
@@ -299,6 +372,7 @@ export class AgentChannel implements SessionHandler {
       statuses.forget(host);
       this.presence.forget(host);
       this.findings.forget(host);
+      this.conditions.forget(host);
       subscriptions.forget(host);
       this.allowances.forget(host);
       this.toldOfPauseMs.delete(host);
@@ -306,6 +380,9 @@ export class AgentChannel implements SessionHandler {
       deps.rates.forget(host);
     }
     this.moveEvents.follow(commit);
+    for (const host of this.takeovers.hostsWithFrozen()) this.conditions.present.update(host);
+    for (const { kind, after } of placesIn(commit.changes))
+      if (kind === "host" && after) this.conditions.present.update(after.name);
   }
 
   /**
@@ -322,10 +399,8 @@ export class AgentChannel implements SessionHandler {
       older.close(closeCodes.replaced, `another agent connected as host "${host}"`);
       return;
     }
-    this.deps.log.warn(
-      { host },
-      "second session with another key: refused, because an agent of this host is connected",
-    );
+    const line = "second session with another key: refused, because an agent of this host is connected";
+    this.deps.log[this.conditions.refuse(host, { reason: "name-taken" }) ? "warn" : "debug"]({ host }, line);
     throw new Rejection(closeCodes.hostTaken, `an agent with another key is connected as host "${host}"`);
   }
 

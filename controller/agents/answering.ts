@@ -1,10 +1,12 @@
 // Answers to hosts: their snapshot, answers to questions, and the seeded return path. A host that gets an answer is
 // registered as interested.
-import type { Answer, BindingKey } from "../../schema/address/index.ts";
+import type { Answer, BindingKey, Vni } from "../../schema/address/index.ts";
 import type { AgentFrame, Question } from "../../schema/agent/index.ts";
+import type { Network } from "../../schema/rest/index.ts";
 import { answerFor, answerKnown } from "../inventory/bindings.ts";
 import { findKnownNetwork } from "../inventory/known-networks.ts";
 import type { Metrics } from "../metrics.ts";
+import { countAnswers } from "../observe/answer-counts.ts";
 import type { Rates } from "../observe/rates.ts";
 import type { Committer } from "../write/committer.ts";
 import type { Declaration } from "./declaration.ts";
@@ -14,13 +16,13 @@ import type { AgentSession } from "./session.ts";
 import { Snapshots } from "./snapshots.ts";
 
 export interface AnsweringDeps {
-  readonly committer: Committer;
+  readonly committer: Pick<Committer, "current" | "revision">;
   readonly epoch: string;
   readonly interests: InterestIndex;
   /** By host. */
   readonly sessions: ReadonlyMap<string, AgentSession>;
-  readonly metrics: Metrics;
-  readonly rates: Rates;
+  readonly metrics: Pick<Metrics, "resolved" | "released" | "seeded">;
+  readonly rates: Pick<Rates, "answered">;
   /** Monotonic. */
   readonly nowMs: () => number;
 }
@@ -35,20 +37,23 @@ export class Answering {
   /** The snapshot: all state of the host, and the current answer to each key that it holds. */
   declare(session: AgentSession, declaration: Declaration): Promise<void> {
     const host = session.host;
-    return this.snapshots.send(session, host, declaration, (key) => this.answer(host, key));
+    return this.snapshots.send(session, host, declaration, (key) =>
+      this.answer(host, key, findKnownNetwork(this.deps.committer.current, host, key.vni)),
+    );
   }
 
   /** @returns number of seeds sent to other hosts, which the asking host is charged for */
   resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): number {
     const startedAt = this.deps.nowMs();
     const host = session.host;
-    const answers = frame.questions.map((question) => this.answer(host, keyOf(question)));
+    const answers = this.answersTo(host, frame.questions);
     // The seed first: it must arrive before the packet that follows answer and announcement.
     const seeded = session.hello?.seeding ? this.seed(host, frame.questions, answers) : 0;
     session.send(session.writer.answers(frame.id, this.deps.committer.revision, answers));
     const tookMs = this.deps.nowMs() - startedAt;
-    this.deps.metrics.resolved(answers, tookMs / 1_000);
-    this.deps.rates.answered(host, answers, tookMs);
+    const counts = countAnswers(answers);
+    this.deps.metrics.resolved(counts, tookMs / 1_000);
+    this.deps.rates.answered(host, counts, tookMs);
     return seeded;
   }
 
@@ -70,11 +75,28 @@ export class Answering {
     }
   }
 
-  /** Answers, and records the host's interest in changes of the answer. */
-  private answer(host: string, key: BindingKey): Answer {
+  /** Questions of one frame are nearly always about one network. */
+  private answersTo(host: string, questions: readonly Question[]): Answer[] {
+    const { current } = this.deps.committer;
+    let vni: Vni | undefined;
+    let network: Network | undefined;
+    return questions.map((question) => {
+      if (question.vni !== vni) {
+        vni = question.vni;
+        network = findKnownNetwork(current, host, vni);
+      }
+      return this.answer(host, keyOf(question), network);
+    });
+  }
+
+  /**
+   * Answers, and records the host's interest in changes of the answer.
+   * @param network of the key's VNI; undefined where the host may not know it
+   */
+  private answer(host: string, key: BindingKey, network: Network | undefined): Answer {
     const { current, revision } = this.deps.committer;
-    if (!findKnownNetwork(current, host, key.vni)) return { key, revision, binding: null };
-    const answer = answerKnown(current, host, key, revision);
+    if (!network) return { key, revision, binding: null };
+    const answer = answerKnown(current, host, key, revision, network);
     this.deps.interests.holdAnswer(host, answer, { asked: true });
     return answer;
   }

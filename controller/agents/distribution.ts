@@ -12,7 +12,7 @@ import { isLarge } from "../write/orders.ts";
 import { partnersOf, seedArrivals } from "./arrivals.ts";
 import { fanOut, type Push, pushOf } from "./fan-out.ts";
 import type { HostStatuses } from "./host-status.ts";
-import { tableChanges } from "./host-table.ts";
+import { tableChanges, tablesWanted, type Wants } from "./host-table.ts";
 import type { InterestIndex } from "./interest.ts";
 import { PushSets } from "./push-sets.ts";
 import type { AgentSession } from "./session.ts";
@@ -44,8 +44,8 @@ export function* distribute(deps: DistributionDeps, commit: Commit, before?: Inv
   const concerned = before
     ? yield* rangeChanges({ before, after: current, revision, changes })
     : yield* bindingChanges(current, [...changes]);
-  const isFiltering = (host: string) => sessions.get(host)?.hello?.senders === true;
-  const tables = yield* tableChanges(current, concerned, isFiltering);
+  const wants: Wants = (host, network) => tablesWanted(sessions.get(host)?.hello)(network);
+  const tables = yield* tableChanges(current, concerned, wants);
   const moves = before ? departuresIn(replacementsIn(changes)) : movesIn(changes);
   const partners = yield* partnersOf(current, interests, moves);
   const first = new Set([...migratedTo(replacementsIn(changes))].filter((host) => sessions.get(host)?.isSynced));
@@ -60,8 +60,10 @@ export function* distribute(deps: DistributionDeps, commit: Commit, before?: Inv
   const sets = new PushSets({ revision, sessions, tables, metrics, isLarge: isLarge(commit), beforeFirst: hold });
   const removes = !replacementsIn(changes).next().done;
   yield* subscriptions.distribute(current, concerned, revision, { isLarge: isLarge(commit), removes, hold });
-  const sendPart = before && ((host: string, push: Push) => sets.part(host, push));
-  const pushes = yield* fanOut(current, interests, concerned, revision, sendPart);
+  // A session that is not synced yet has all of the revision in its snapshot.
+  const reaches = (host: string) => sessions.get(host)?.isSynced === true;
+  const parts = before ? { sendPart: (host: string, push: Push) => sets.part(host, push) } : {};
+  const pushes = yield* fanOut(current, interests, concerned, revision, { reaches, ...parts });
   for (const host of sets.open) pushOf(pushes, host);
   const seeding = new Map([...partners].filter(([host]) => sessions.get(host)?.takesSeeds));
   metrics.seeded(yield* seedArrivals({ state: current, interest: interests, pushes, asOf: revision }, seeding));

@@ -1,7 +1,7 @@
 // Controller frames of any size as texts of at most `maxFrameBytes`, in both versions of the protocol. Each answer is written once,
 // and its size is that of its text.
-import type { AgentNetwork, Answer, Revision, Vni } from "../../schema/address/index.ts";
-import { type ControllerFrame, maxFrameBytes, portText, recordText } from "../../schema/agent/index.ts";
+import type { AgentNetwork, Answer, PreparedChange, PreparedGuest, Revision, Vni } from "../../schema/address/index.ts";
+import { type ControllerFrame, maxFrameBytes, portText, preparedText, recordText } from "../../schema/agent/index.ts";
 import type { Push } from "./fan-out.ts";
 import type { TablePart } from "./host-table.ts";
 
@@ -19,19 +19,24 @@ export interface FrameWriter {
    * @param answers undefined in place of each that the host has
    * @param since the position to which the host has them
    */
-  snapshot(
-    asOf: Revision,
-    networks: readonly AgentNetwork[],
-    answers: Iterable<Answer | undefined>,
-    since?: Revision,
-  ): Generator<string | undefined, void, void>;
+  snapshot(asOf: Revision, content: SnapshotContent, since?: Revision): Generator<string | undefined, void, void>;
   /** The first frame carries `self`. @param isPart more of the set follows, in frames that are made later */
   changes(asOf: Revision, push: Push, isPart?: boolean): Generator<string, void, void>;
   /** @param reader the host that it is for. @returns undefined where it has nothing that concerns the reader */
   table(asOf: Revision, part: TablePart, reader: string): string | undefined;
 }
 
-type ListName = "networks" | "gone" | "answers" | "records" | "ports";
+export interface SnapshotContent {
+  readonly networks: readonly AgentNetwork[];
+  /** Undefined in place of each that the host has. */
+  readonly answers: Iterable<Answer | undefined>;
+  /** VMs that are being migrated to the host. */
+  readonly prepared: Iterable<PreparedGuest>;
+}
+
+type ListName = "networks" | "gone" | "answers" | "records" | "ports" | "prepared";
+/** Left out where they are empty. */
+const optionalLists: readonly ListName[] = ["ports", "prepared"];
 
 /** What goes into a frame as a whole. */
 interface Item {
@@ -41,8 +46,11 @@ interface Item {
 }
 
 interface Form {
-  readonly lists: readonly ListName[];
+  /** The first has the answers. */
+  readonly lists: readonly [ListName, ...ListName[]];
   item(answer: Answer): Item;
+  /** Absent: this version does not say which VMs are being migrated to the host. */
+  readonly preparedItem?: (change: PreparedChange) => Item;
 }
 
 const answersForm: Form = {
@@ -50,8 +58,9 @@ const answersForm: Form = {
   item: (answer) => ({ list: "answers", text: JSON.stringify(answer) }),
 };
 const recordsForm: Form = {
-  lists: ["records", "ports"],
+  lists: ["records", "ports", "prepared"],
   item: (answer) => ({ list: "records", text: recordText(answer), port: portText(answer) }),
+  preparedItem: (change) => ({ list: "prepared", text: preparedText(change) }),
 };
 
 /** For the other fields of a frame. */
@@ -64,15 +73,14 @@ const skipsPerPause = 128;
 const frameWriter = (form: Form, table: FrameWriter["table"]): FrameWriter => ({
   answers: (id, asOf, answers) => {
     const head = `{"type":"answers","id":${id},"asOf":${asOf}`;
-    const items = answers.map(form.item);
-    const whole = listsOf(form, items);
-    if (whole.bytes <= maxFrameBytes - headroomBytes) return [`${head}${whole.text()}}`];
-    return [...present(framesOf(form.lists, items, { head: () => head, end: () => "}" }))];
+    const whole = `${head}${listsText(form, answers)}}`;
+    if (Buffer.byteLength(whole) <= maxFrameBytes) return [whole];
+    return [...present(framesOf(form.lists, mapped(answers, form.item), { head: () => head, end: () => "}" }))];
   },
-  seed: (asOf, answers) => `{"type":"seed","asOf":${asOf}${listsOf(form, answers.map(form.item)).text()}}`,
-  snapshot: (asOf, networks, answers, since) => {
+  seed: (asOf, answers) => `{"type":"seed","asOf":${asOf}${listsText(form, answers)}}`,
+  snapshot: (asOf, content, since) => {
     const position = since === undefined ? "" : `,"since":${since}`;
-    return framesOf(["networks", ...form.lists], snapshotItems(networks, answers, form), {
+    return framesOf(["networks", ...form.lists], snapshotItems(content, form), {
       head: () => `{"type":"snapshot","asOf":${asOf}${position}`,
       end: (isLast) => `,"end":${isLast}}`,
       maxBytes: snapshotFrameBytes,
@@ -138,18 +146,19 @@ function* mapped<T, U>(items: Iterable<T>, map: (item: T) => U): Generator<U, vo
 }
 
 function* snapshotItems(
-  networks: readonly AgentNetwork[],
-  answers: Iterable<Answer | undefined>,
-  { item }: Form,
+  { networks, answers, prepared }: SnapshotContent,
+  { item, preparedItem }: Form,
 ): Generator<Item | undefined> {
   for (const network of networks) yield { list: "networks", text: JSON.stringify(network) };
   for (const answer of answers) yield answer && item(answer);
+  if (preparedItem) yield* mapped(prepared, preparedItem);
 }
 
-function* changesItems(push: Push, { item }: Form): Generator<Item> {
+function* changesItems(push: Push, { item, preparedItem }: Form): Generator<Item> {
   for (const network of push.networks) yield { list: "networks", text: JSON.stringify(network) };
   for (const gone of push.gone) yield { list: "gone", text: String(gone) };
   for (const answer of push.answers) yield item(answer);
+  if (preparedItem) yield* mapped(push.prepared, preparedItem);
 }
 
 /** The lists of a frame as they are filled. */
@@ -167,20 +176,27 @@ class Lists {
     this.bytes += bytesOf({ list, text, port });
   }
 
-  /** Empty `ports` are left out. */
   text(): string {
     let text = "";
     for (const [name, texts] of this.texts) {
-      if (name !== "ports" || texts.length > 0) text += `,"${name}":[${texts.join(",")}]`;
+      if (!optionalLists.includes(name) || texts.length > 0) text += listText(name, texts.join(","));
     }
     return text;
   }
 }
 
-function listsOf(form: Form, items: readonly Item[]): Lists {
-  const lists = new Lists(form.lists);
-  for (const item of items) lists.add(item);
-  return lists;
+const listText = (name: ListName, items: string): string => `,"${name}":[${items}]`;
+
+/** The lists of a frame that has nothing but answers. */
+function listsText({ lists: [list], item }: Form, answers: readonly Answer[]): string {
+  let texts = "";
+  let ports = "";
+  for (const answer of answers) {
+    const { text, port } = item(answer);
+    texts += texts === "" ? text : `,${text}`;
+    if (port !== undefined) ports += ports === "" ? port : `,${port}`;
+  }
+  return listText(list, texts) + (ports === "" ? "" : listText("ports", ports));
 }
 
 const bytesOf = ({ text, port }: Item): number =>

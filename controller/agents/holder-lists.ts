@@ -24,16 +24,13 @@ const indexOf = (list: HolderList): number => refOf(list) >> 1;
 const entryOf = (holder: number, isFlagged: boolean): number => (holder << 1) | (isFlagged ? 1 : 0);
 const holderOf = (entry: number): number => entry >> 1;
 
-/** An entry that is in a chunk, and where. */
-interface Place {
-  readonly chunk: number;
-  readonly field: number;
-}
-
 export class HolderLists {
   private readonly chunks = new Rows(1 + chunkEntries);
   private readonly arrays: (SortedEntries | undefined)[] = [];
   private readonly freed: number[] = [];
+  /** Of the entry that `locate` has found. */
+  private foundChunk = none;
+  private foundField = none;
 
   /** Whether the holder is flagged; undefined where it is not in the list. */
   find(list: HolderList, holder: number): boolean | undefined {
@@ -50,12 +47,9 @@ export class HolderLists {
       return list;
     }
     if (list >= 0) return this.chunked([list, entry]);
-    const place = this.placeOf(list, holder);
-    if (place) {
-      this.chunks.set(place.chunk, place.field, entry);
-      return list;
-    }
-    return this.append(list, entry);
+    if (this.locate(list, holder) === none) return this.append(list, entry);
+    this.chunks.set(this.foundChunk, this.foundField, entry);
+    return list;
   }
 
   /** @returns the list in place of `list` */
@@ -63,8 +57,7 @@ export class HolderLists {
     if (list >= 0) return holderOf(list) === holder ? emptyList : list;
     if (list === emptyList) return list;
     if (isArray(list)) return this.deleteOfArray(list, holder);
-    const place = this.placeOf(list, holder);
-    return place ? this.deleteAt(list, place) : list;
+    return this.locate(list, holder) === none ? list : this.deleteFound(list);
   }
 
   *holdersIn(list: HolderList): Generator<number> {
@@ -97,19 +90,25 @@ export class HolderLists {
     if (list >= 0) return holderOf(list) === holder ? list : none;
     if (list === emptyList) return none;
     if (isArray(list)) return this.arrays[indexOf(list)]?.find(holder) ?? none;
-    const place = this.placeOf(list, holder);
-    return place ? this.chunks.get(place.chunk, place.field) : none;
+    return this.locate(list, holder);
   }
 
-  private placeOf(list: HolderList, holder: number): Place | undefined {
-    for (let chunk = indexOf(list); chunk !== none; chunk = this.chunks.get(chunk, previous)) {
+  /** The holder's entry in a list of chunks, or `none`. Sets `foundChunk` and `foundField`. */
+  private locate(list: HolderList, holder: number): number {
+    for (let chunk = indexOf(list); chunk !== none; ) {
+      const block = this.chunks.block(chunk);
+      const offset = this.chunks.offset(chunk);
       for (let field = 1; field <= chunkEntries; field++) {
-        const entry = this.chunks.get(chunk, field);
+        const entry = block[offset + field] ?? none;
         if (entry === none) break;
-        if (holderOf(entry) === holder) return { chunk, field };
+        if (holderOf(entry) !== holder) continue;
+        this.foundChunk = chunk;
+        this.foundField = field;
+        return entry;
       }
+      chunk = block[offset + previous] ?? none;
     }
-    return undefined;
+    return none;
   }
 
   private append(list: HolderList, entry: number): HolderList {
@@ -119,18 +118,25 @@ export class HolderLists {
       this.chunks.set(first, field, entry);
       return list;
     }
-    if (this.size(list) < maxInChunks) return listOf(this.newChunk(first, entry) << 1);
+    if (this.countFull(first) < maxInChunks) return listOf(this.newChunk(first, entry) << 1);
     const entries = [...this.entries(list), entry];
     this.freeChunks(list);
     return this.arrayOf(entries);
   }
 
-  /** The last entry of the first chunk takes its place. */
-  private deleteAt(list: HolderList, { chunk, field }: Place): HolderList {
+  /** Entries of chunks that are all full. */
+  private countFull(first: number): number {
+    let count = 0;
+    for (let chunk = first; chunk !== none; chunk = this.chunks.get(chunk, previous)) count += chunkEntries;
+    return count;
+  }
+
+  /** Deletes what `locate` has found: the last entry of the first chunk takes its place. */
+  private deleteFound(list: HolderList): HolderList {
     const first = indexOf(list);
     let last = chunkEntries;
     while (this.chunks.get(first, last) === none) last -= 1;
-    this.chunks.set(chunk, field, this.chunks.get(first, last));
+    this.chunks.set(this.foundChunk, this.foundField, this.chunks.get(first, last));
     this.chunks.set(first, last, none);
     const before = this.chunks.get(first, previous);
     if (last === 1) {

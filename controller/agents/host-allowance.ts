@@ -27,6 +27,8 @@ export const unitsPerFrame = 4;
 const unitsPerText = 16;
 /** A key takes about 60 bytes, so honest frames cost what their keys cost. */
 const bytesPerUnit = 64;
+/** A claim may be a commit, which others wait for: at most 50 a second from one host. */
+const unitsPerClaim = 200;
 /** A session costs a snapshot of the host's own VMs and lines in the log: reconnecting without pause stays at 5 a second. */
 const unitsPerHello = 2_000;
 
@@ -45,7 +47,9 @@ export class HostAllowances {
 
   /** How long until the host may go on, ms; 0: now. */
   waitMs(host: string, nowMs: number): number {
-    return Math.ceil(Math.max(...this.bucketsOf(host, nowMs).map((bucket) => bucket.waitMs(0, nowMs))));
+    let ms = 0;
+    for (const bucket of this.bucketsOf(host, nowMs)) ms = Math.max(ms, bucket.waitMs(0, nowMs));
+    return Math.ceil(ms);
   }
 
   /** The host is deleted. */
@@ -54,7 +58,9 @@ export class HostAllowances {
   }
 
   private bucketsOf(host: string, nowMs: number): readonly TokenBucket[] {
-    const buckets = this.buckets.get(host) ?? this.rates.map((rate) => new TokenBucket(rate, nowMs));
+    const known = this.buckets.get(host);
+    if (known) return known;
+    const buckets = this.rates.map((rate) => new TokenBucket(rate, nowMs));
     this.buckets.set(host, buckets);
     return buckets;
   }
@@ -79,6 +85,10 @@ function itemsOf(frame: AgentFrame | undefined): number {
       return unitsPerText * frame.problems.length;
     case "report":
       return unitsPerText * frame.reports.length;
+    case "conditions":
+      return unitsPerText * (frame.add.length + frame.remove.length) + frame.undecided.length;
+    case "claim":
+      return unitsPerClaim;
     default:
       return 0;
   }

@@ -1,9 +1,12 @@
 // Findings of agents become operational events, within bounds: of the agent's own host and of networks with a VM on it
 // only, and not more than an honest agent has to say.
 import type { FastifyBaseLogger } from "fastify";
-import type { ReportedFinding } from "../../schema/agent/index.ts";
+import { parseMac } from "../../schema/address/index.ts";
+import { isConditionValue, isHostConditionKind, type ReportedFinding } from "../../schema/agent/index.ts";
 import type { OperationalEvent } from "../../schema/events/index.ts";
+import type { Network } from "../../schema/rest/index.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
+import type { Inventory } from "../inventory/inventory.ts";
 import { findKnownNetwork } from "../inventory/known-networks.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Committer } from "../write/committer.ts";
@@ -17,6 +20,8 @@ export interface HostFindingsDeps {
   readonly committer: Pick<Committer, "current">;
   readonly operational: OperationalEvents;
   readonly metrics: Metrics;
+  /** The host sent its conditions at that time: findings of these kinds say the same. */
+  readonly reportsConditions: (host: string, agoMs: number) => boolean;
   readonly log: FastifyBaseLogger;
   readonly now: () => Date;
   /** Monotonic. */
@@ -37,6 +42,9 @@ export class HostFindings {
         metrics.operationalRefused("network");
         continue;
       }
+      // Its conditions begin and end as such; a VM that is being migrated here is expected.
+      if (isHostConditionKind(kind) && this.deps.reportsConditions(host, lastAgoMs)) continue;
+      if (kind === "theft" && network && isExpected(committer.current, host, network, finding)) continue;
       metrics.operational(host, kind, count);
       if (!this.admits(host)) continue;
       const heardMs = now().getTime();
@@ -60,7 +68,8 @@ export class HostFindings {
     this.windows.delete(host);
   }
 
-  private admits(host: string): boolean {
+  /** Whether another event of the host may be published. */
+  admits(host: string): boolean {
     const { metrics, log, nowMs } = this.deps;
     let window = this.windows.get(host);
     if (!window || nowMs() - window.sinceMs >= windowMs) {
@@ -74,4 +83,10 @@ export class HostFindings {
       log.warn({ host }, "the agent exceeds its limit of reports: more are only counted");
     return false;
   }
+}
+
+/** The guest that "stole" a MAC is its VM, which runs here already: its migration is not committed yet. */
+function isExpected(state: Inventory, host: string, { name }: Network, { subject }: ReportedFinding): boolean {
+  if (subject === undefined || !isConditionValue("mac", subject)) return false;
+  return state.findByMac(name, parseMac(subject))?.vm.preparedHost === host;
 }

@@ -1,30 +1,35 @@
-// State of the agents that is not inventory: last seen, applied revision, problems. Lost on a restart, and reported again.
+// State of the agents that is not inventory: last seen, applied revision. Lost on a restart, and reported again.
 import type { Revision } from "../../schema/address/index.ts";
 
 interface Status {
   lastSeen: Date | null;
   appliedRevision: Revision | null;
-  problems: readonly string[];
   readonly waiters: Set<{ readonly revision: Revision; readonly wake: (applied: boolean) => void }>;
 }
 
-export type HostStatus = Readonly<Pick<Status, "lastSeen" | "appliedRevision" | "problems">>;
+export type HostStatus = Readonly<Pick<Status, "lastSeen" | "appliedRevision">>;
+
+/** The same with what is known of the host's session. */
+export interface SessionStatus extends HostStatus {
+  readonly connected: boolean;
+  /** Its conditions, as sentences for operators. */
+  readonly problems: readonly string[];
+}
 
 export class HostStatuses {
   private readonly byHost = new Map<string, Status>();
 
   statusOf(host: string): HostStatus {
-    return this.byHost.get(host) ?? { lastSeen: null, appliedRevision: null, problems: [] };
+    return this.byHost.get(host) ?? { lastSeen: null, appliedRevision: null };
   }
 
   seen(host: string, at: Date): void {
     this.of(host).lastSeen = at;
   }
 
-  applied(host: string, revision: Revision, problems: readonly string[]): void {
+  applied(host: string, revision: Revision): void {
     const status = this.of(host);
     if (revision > 0) status.appliedRevision = revision;
-    status.problems = problems;
     for (const waiter of [...status.waiters]) if (waiter.revision <= revision) waiter.wake(true);
   }
 
@@ -57,7 +62,7 @@ export class HostStatuses {
   }
 
   private of(host: string): Status {
-    const status = this.byHost.get(host) ?? { lastSeen: null, appliedRevision: null, problems: [], waiters: new Set() };
+    const status = this.byHost.get(host) ?? { lastSeen: null, appliedRevision: null, waiters: new Set() };
     this.byHost.set(host, status);
     return status;
   }

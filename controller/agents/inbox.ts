@@ -31,6 +31,7 @@ export class Inbox {
   private readonly waiting: Message[] = [];
   private isWorking = false;
   private isClosed = false;
+  private isSocketPaused = false;
   /** Set while the host is over its allowance. */
   private endPause: (() => void) | undefined;
 
@@ -45,7 +46,7 @@ export class Inbox {
 
   add(message: Message): void {
     this.waiting.push(message);
-    if (this.waiting.length >= maxWaitingFrames) this.socket.pause();
+    if (this.waiting.length >= maxWaitingFrames) this.pauseSocket();
     this.wake();
   }
 
@@ -61,37 +62,56 @@ export class Inbox {
     this.endPause?.();
   }
 
+  /** A frame that can be handled immediately, in one turn, waits for nothing: a promise takes as long as its answer. */
   private async work(): Promise<void> {
     this.isWorking = true;
+    const { turns } = this.deps;
     try {
       for (;;) {
-        await this.afford();
+        if (this.waitMs() > 0) await this.afford();
         if (this.waiting.length === 0) break;
-        await this.deps.turns.run(() => this.takeTurn());
+        const rest = turns.begins() ? this.takeTurn() : turns.run(() => this.takeTurn());
+        if (rest) await rest;
       }
     } catch (error) {
       this.deps.failed(error);
     } finally {
       this.isWorking = false;
-      this.socket.resume();
+      if (this.isSocketPaused) this.resumeSocket();
     }
   }
 
-  private async takeTurn(): Promise<void> {
+  /** @returns a promise if the last frame takes more than this turn */
+  private takeTurn(): Promise<void> | undefined {
     const endMs = performance.now() + turnMs;
     do {
       const next = this.waiting.shift();
       const received = next && this.deps.receive(next);
       if (!next || received) return received;
-    } while (performance.now() < endMs && this.deps.pauseMs() === 0);
+    } while (this.waiting.length > 0 && performance.now() < endMs && this.deps.pauseMs() === 0);
+    return undefined;
+  }
+
+  private waitMs(): number {
+    return this.isClosed ? 0 : this.deps.pauseMs();
+  }
+
+  private pauseSocket(): void {
+    this.isSocketPaused = true;
+    this.socket.pause();
+  }
+
+  private resumeSocket(): void {
+    this.isSocketPaused = false;
+    this.socket.resume();
   }
 
   private async afford(): Promise<void> {
     for (;;) {
-      const ms = this.isClosed ? 0 : this.deps.pauseMs();
+      const ms = this.waitMs();
       if (ms === 0) return;
       this.deps.paused(ms);
-      this.socket.pause();
+      this.pauseSocket();
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, ms);
         this.endPause = () => {

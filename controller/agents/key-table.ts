@@ -35,6 +35,10 @@ export class KeyTable {
   private readonly index = new HashIndex();
   private readonly macWords: MacWords = [0, 0];
   private readonly ipWords: IpWords = [0, 0, 0, 0];
+  /** Of the key that was read last: its row would be a long one; the first field of its row, and the fields behind that. */
+  private isLong = false;
+  private network = 0;
+  private words: readonly [number, number, number?, number?] = this.macWords;
 
   get size(): number {
     return this.short.size + this.long.size;
@@ -42,20 +46,19 @@ export class KeyTable {
 
   /** @returns `none` where it is not in the table */
   find(key: BindingKey): number {
-    return this.locate(key, this.read(key));
+    return this.locate(this.read(key));
   }
 
   /** The id of the key, which is in the table from now on. @param value of a new one */
   reach(key: BindingKey, value: number): number {
     const hash = this.read(key);
-    const known = this.locate(key, hash);
+    const known = this.locate(hash);
     if (known !== none) return known;
-    const isLong = isLongKey(key);
+    const { isLong, words } = this;
     const rows = isLong ? this.long : this.short;
     const row = rows.add();
     const id = (row << 1) | (isLong ? longBit : 0);
-    rows.set(row, network, networkOf(key));
-    const words = this.wordsOf(key);
+    rows.set(row, network, this.network);
     const count = isLong ? longWords : shortWords;
     for (let i = 0; i < count; i++) rows.set(row, 1 + i, words[i] ?? 0);
     this.index.add(hash, id);
@@ -116,30 +119,30 @@ export class KeyTable {
 
   /** Reads the key's words. @returns its hash */
   private read(key: BindingKey): number {
-    if (key.kind === "mac") macToWords(key.mac, this.macWords);
+    const { macWords, ipWords } = this;
+    this.isLong = key.kind === "ip" && familyOf(key.ip) === 6;
+    this.network = key.kind === "mac" ? key.vni | isMac : key.vni;
+    this.words = this.isLong ? ipWords : macWords;
+    if (key.kind === "mac") macToWords(key.mac, macWords);
     else {
-      ipToWords(key.ip, this.ipWords);
-      this.macWords[0] = 0;
-      this.macWords[1] = this.ipWords[3];
+      ipToWords(key.ip, ipWords);
+      macWords[0] = 0;
+      macWords[1] = ipWords[3];
     }
-    const [a, b, c, d] = this.wordsOf(key);
-    return hashOfWords(networkOf(key), a, b, c, d);
+    const [a, b, c, d] = this.words;
+    return hashOfWords(this.network, a, b, c, d);
   }
 
-  /** After `read`. */
-  private wordsOf(key: BindingKey): readonly [number, number, number?, number?] {
-    return isLongKey(key) ? this.ipWords : this.macWords;
-  }
-
-  private locate(key: BindingKey, hash: number): number {
-    const words = this.wordsOf(key);
-    const [kind, sought] = [isLongKey(key) ? longBit : 0, networkOf(key)];
+  /** The key that was read last. */
+  private locate(hash: number): number {
+    const { words, isLong } = this;
+    const rows = isLong ? this.long : this.short;
     for (let id = this.index.first(hash); id !== none; id = this.index.next()) {
-      if ((id & longBit) !== kind) continue;
-      const rows = this.rowsOf(id);
-      const row = id >> 1;
-      if (rows.get(row, network) !== sought || rows.get(row, 2) !== words[1] || rows.get(row, 1) !== words[0]) continue;
-      if (kind === 0 || (rows.get(row, 4) === words[3] && rows.get(row, 3) === words[2])) return id;
+      if (((id & longBit) !== 0) !== isLong) continue;
+      const fields = rows.block(id >> 1);
+      const at = rows.offset(id >> 1);
+      if (fields[at + network] !== this.network || fields[at + 2] !== words[1] || fields[at + 1] !== words[0]) continue;
+      if (!isLong || (fields[at + 4] === words[3] && fields[at + 3] === words[2])) return id;
     }
     return none;
   }
@@ -151,6 +154,3 @@ export class KeyTable {
     return hashOfWords(rows.get(row, network), rows.get(row, 1), rows.get(row, 2), rows.get(row, 3), rows.get(row, 4));
   }
 }
-
-const isLongKey = (key: BindingKey): boolean => key.kind === "ip" && familyOf(key.ip) === 6;
-const networkOf = (key: BindingKey): number => (key.kind === "mac" ? key.vni | isMac : key.vni);

@@ -5,7 +5,7 @@ import type { VmMove } from "../inventory/vm-moves.ts";
 import type { Committer } from "../write/committer.ts";
 import { type Confirmation, Confirmations, type Confirmed } from "./confirmations.ts";
 import { holdersOf, networksOf } from "./holders.ts";
-import type { HostStatus, HostStatuses } from "./host-status.ts";
+import type { HostStatuses, SessionStatus } from "./host-status.ts";
 import type { InterestIndex } from "./interest.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
@@ -16,7 +16,7 @@ export interface MoveWatchDeps {
   readonly subscriptions: Pick<Subscriptions, "followersOf" | "rememberersOf">;
   /** Has a connected host confirm what it was sent, now and not with the next heartbeat. */
   readonly prompt: (host: string) => void;
-  readonly statusOf: (host: string) => HostStatus & { readonly connected: boolean };
+  readonly statusOf: (host: string) => SessionStatus;
   /** Monotonic. */
   readonly nowMs: () => number;
 }

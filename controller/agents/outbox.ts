@@ -1,5 +1,6 @@
 // Frames to one agent, in order: buffered while a snapshot or another host goes first, and bounded for agents that read slowly.
 import type { WebSocket } from "ws";
+import type { SendText } from "./text-writer.ts";
 
 export class Outbox {
   /** Frames to send when the last of `gates` has opened. */
@@ -11,7 +12,8 @@ export class Outbox {
 
   /** @param maxBytes that wait for a slow agent, without its snapshot or a large change set */
   constructor(
-    private readonly socket: WebSocket,
+    private readonly socket: Pick<WebSocket, "bufferedAmount">,
+    private readonly sendText: SendText,
     private readonly maxBytes: number,
   ) {}
 
@@ -20,7 +22,7 @@ export class Outbox {
     const waiting = this.socket.bufferedAmount + this.heldBytes;
     this.largeBytes = Math.min(this.largeBytes, waiting);
     if (waiting > this.maxBytes + this.largeBytes) return false;
-    if (this.gates === 0) for (const frame of frames) this.socket.send(frame);
+    if (this.gates === 0) for (const frame of frames) this.sendText(frame);
     else {
       this.held.push(...frames);
       this.heldBytes += bytesOf(frames);
@@ -44,7 +46,7 @@ export class Outbox {
     this.gates -= 1;
     if (this.gates > 0) return;
     this.heldBytes = 0;
-    for (const frame of this.held.splice(0)) this.socket.send(frame);
+    for (const frame of this.held.splice(0)) this.sendText(frame);
   }
 
   /** The session is over. */

@@ -1,7 +1,6 @@
 // One agent's connection: the order of frames, and liveness. inbox.ts and outbox.ts have the limits that keep one agent from
 // harming the others.
 import type { WebSocket } from "ws";
-import type { FairTurns } from "../../common/cooperative.ts";
 import { every, type Repetition } from "../../common/every.ts";
 import { StateMachine } from "../../common/state-machine.ts";
 import {
@@ -13,79 +12,30 @@ import {
 } from "../../schema/agent/index.ts";
 import type { Identity } from "../auth/identity.ts";
 import { type Hello, Rejection } from "./admission.ts";
-import type { Declaration } from "./declaration.ts";
+import { inParts } from "./frame-parts.ts";
 import { type FrameWriter, writerFor } from "./frames.ts";
-import { costOf, type HostAllowances, unitsPerFrame } from "./host-allowance.ts";
+import { costOf, unitsPerFrame } from "./host-allowance.ts";
 import { Inbox, type Message } from "./inbox.ts";
 import { Outbox } from "./outbox.ts";
+import { ReadingWaits } from "./reading-waits.ts";
+import type { FrameOf, SessionDeps, SessionLimits } from "./session-handler.ts";
 import { type SessionState, sessionTransitions } from "./session-state.ts";
-
-/** Handlers of the session's frames. Each call returns after all its answers are sent. */
-export interface SessionHandler {
-  /** @throws Rejection */
-  hello(session: AgentSession, hello: Hello): Promise<void>;
-  /** Another part of the host's declaration. */
-  declared(session: AgentSession, declaration: Declaration | undefined, frame: FrameOf<"interest">): Declaration;
-  /** The declaration is complete. Answered in turn, because a whole fleet may reconnect at once. */
-  interest(session: AgentSession, declaration: Declaration): Promise<void>;
-  /** @returns units beside those of the frame, see host-allowance.ts */
-  resolve(session: AgentSession, frame: FrameOf<"resolve">): number;
-  release(session: AgentSession, frame: FrameOf<"release">): void;
-  /** @returns units beside those of the frame */
-  subscribe(session: AgentSession, frame: FrameOf<"subscribe">): number;
-  unsubscribe(session: AgentSession, frame: FrameOf<"unsubscribe">): void;
-  used(session: AgentSession, frame: FrameOf<"used">): void;
-  applied(session: AgentSession, frame: FrameOf<"applied">): void;
-  reported(session: AgentSession, frame: FrameOf<"report">): void;
-  heard(session: AgentSession): void;
-  /** The host is over its allowance: its channel is not read for a while. */
-  paused(host: string, ms: number): void;
-  /** The heartbeat interval has passed: send a heartbeat. */
-  beat(session: AgentSession): void;
-  closed(session: AgentSession): void;
-  failed(session: AgentSession, error: unknown): void;
-}
-
-type FrameOf<Type extends AgentFrame["type"]> = Extract<AgentFrame, { type: Type }>;
-
-export interface SessionLimits {
-  readonly heartbeatMs: number;
-  /** Maximum bytes waiting for a slow agent, without its snapshot or a large change set. */
-  readonly maxBufferedBytes: number;
-  /** From the upgrade to the hello, which agents send at once. */
-  readonly helloMs: number;
-  /** A peer that reads nothing of its snapshot for this time is disconnected. */
-  readonly stalledMs: number;
-}
-
-/** Dependencies that the sessions share. */
-export interface SessionDeps {
-  readonly handler: SessionHandler;
-  readonly limits: SessionLimits;
-  readonly allowances: HostAllowances;
-  readonly turns: FairTurns;
-  /** Monotonic. */
-  readonly nowMs: () => number;
-}
+import { closeSocket } from "./socket-close.ts";
+import type { SendText } from "./text-writer.ts";
 
 /** Keys of a declaration that are recorded in one turn: some tenths of a millisecond. */
 const keysPerTurn = 128;
 /** Questions that are answered in one turn: some tenths of a millisecond. */
 const questionsPerTurn = 64;
-/** Bytes of a snapshot in the socket that the peer has not read: enough for a fast link, and little for 1,000 slow ones. */
-const snapshotWindowBytes = 256 * 1024;
-/** RFC 6455 §5.5: a control frame carries 125 bytes, two of them the code. */
-const maxReasonBytes = 123;
-/** How long a peer may take to answer a close. */
-const closeTimeoutMs = 2_000;
+/** Keys from the host's memory that become interest in one turn: the same. */
+const usesPerTurn = 64;
 
 export class AgentSession {
   private readonly machine: StateMachine<SessionState>;
   private readonly inbox: Inbox;
   private readonly outbox: Outbox;
+  private readonly reading: ReadingWaits;
   private readonly heartbeat: Repetition;
-  /** Of what waits until the peer has read more. */
-  private readonly endWaits = new Set<() => void>();
   private lastHeardMs: number;
   /** Snapshots that it has begun to send. */
   snapshots = 0;
@@ -94,8 +44,9 @@ export class AgentSession {
 
   constructor(
     private readonly socket: WebSocket,
+    private readonly sendText: SendText,
     readonly identity: Identity,
-    private readonly deps: SessionDeps,
+    private readonly deps: SessionDeps<AgentSession>,
   ) {
     const { handler, limits, turns, nowMs } = deps;
     const timer = setTimeout(() => {
@@ -111,7 +62,12 @@ export class AgentSession {
       receive: (message) => this.receive(message),
       failed: (error) => this.fail(error),
     });
-    this.outbox = new Outbox(socket, limits.maxBufferedBytes);
+    this.outbox = new Outbox(socket, sendText, limits.maxBufferedBytes);
+    const stalled = `the agent has read nothing of its snapshot for ${limits.stalledMs / 1_000} s`;
+    this.reading = new ReadingWaits(socket, {
+      ms: limits.stalledMs,
+      call: () => this.close(closeCodes.tooSlow, stalled),
+    });
     this.lastHeardMs = nowMs();
     this.heartbeat = every(limits.heartbeatMs, () => this.onBeat());
     socket.on("message", (data, isBinary) => {
@@ -191,7 +147,7 @@ export class AgentSession {
     this.snapshots += 1;
     this.outbox.hold();
     try {
-      for await (const frame of frames) if (this.isOpen) this.socket.send(frame);
+      for await (const frame of frames) if (this.isOpen) this.sendText(frame);
     } finally {
       this.outbox.open();
     }
@@ -202,21 +158,7 @@ export class AgentSession {
 
   /** Waits while the peer has much of its snapshot or a base to read: resolves when it has read more, or the session has ended. */
   findWait(): Promise<void> | undefined {
-    if (!this.isOpen || this.socket.bufferedAmount <= snapshotWindowBytes) return undefined;
-    const { stalledMs } = this.limits;
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        this.close(closeCodes.tooSlow, `the agent has read nothing of its snapshot for ${stalledMs / 1_000} s`);
-      }, stalledMs);
-      const endWait = (): void => {
-        this.endWaits.delete(endWait);
-        clearTimeout(timer);
-        resolve();
-      };
-      this.endWaits.add(endWait);
-      // An empty ping is written after all waiting frames.
-      this.socket.ping(undefined, false, endWait);
-    });
+    return this.isOpen ? this.reading.findWait() : undefined;
   }
 
   /** Work for this session that goes on beside its frames: a failure ends the session. */
@@ -227,10 +169,7 @@ export class AgentSession {
   close(code: number, reason: string): void {
     if (!this.isOpen) return;
     this.stop();
-    this.socket.close(code, fitReason(reason));
-    setTimeout(() => this.socket.terminate(), closeTimeoutMs).unref();
-    // Or the peer's answer to the close would not be read.
-    this.socket.resume();
+    closeSocket(this.socket, code, reason);
   }
 
   /** Ends the connection without a close frame. */
@@ -257,7 +196,7 @@ export class AgentSession {
     this.inbox.close();
     this.outbox.clear();
     // A peer that reads nothing would keep its snapshot, and all the keys that it has declared, in memory.
-    for (const endWait of [...this.endWaits]) endWait();
+    this.reading.endAll();
     this.heartbeat.stop();
   }
 
@@ -303,6 +242,7 @@ export class AgentSession {
     this.deps.handler.heard(this);
     if (frame?.type === "interest") return this.declare(frame);
     if (frame?.type === "resolve") return this.resolve(frame);
+    if (frame?.type === "used") return this.use(frame);
     if (frame) this.dispatch(frame);
     return undefined;
   }
@@ -316,19 +256,9 @@ export class AgentSession {
   }
 
   private declare(frame: FrameOf<"interest">): Promise<void> | undefined {
-    if (frame.keys.length > keysPerTurn) return this.declareInTurns(frame);
-    this.declarePart(frame);
-    return frame.end ? this.endDeclaration() : undefined;
-  }
-
-  private async declareInTurns(frame: FrameOf<"interest">): Promise<void> {
-    for (let from = 0; from < frame.keys.length && this.isOpen; from += keysPerTurn) {
-      const keys = frame.keys.slice(from, from + keysPerTurn);
-      const part = (): void => this.declarePart({ ...frame, keys });
-      if (from === 0) part();
-      else await this.deps.turns.run(part);
-    }
-    if (frame.end) await this.endDeclaration();
+    const more = this.inParts(frame.keys, keysPerTurn, (keys) => this.declarePart({ ...frame, keys }));
+    if (!frame.end) return more;
+    return more ? more.then(() => this.endDeclaration()) : this.endDeclaration();
   }
 
   private declarePart(frame: FrameOf<"interest">): void {
@@ -348,44 +278,57 @@ export class AgentSession {
 
   private resolve(frame: FrameOf<"resolve">): Promise<void> | undefined {
     if (!this.isSynced) throw new FrameError("resolve must come after interest … end");
-    this.answer(frame, 0);
-    return frame.questions.length > questionsPerTurn ? this.answerRest(frame) : undefined;
+    return this.inParts(frame.questions, questionsPerTurn, (questions) =>
+      this.spend(this.deps.handler.resolve(this, { ...frame, questions })),
+    );
   }
 
-  /** One part per turn: a frame of 900 questions must not delay other hosts. */
-  private async answerRest(frame: FrameOf<"resolve">): Promise<void> {
-    for (let from = questionsPerTurn; from < frame.questions.length && this.isOpen; from += questionsPerTurn) {
-      await this.deps.turns.run(() => this.answer(frame, from));
-    }
+  private use(frame: FrameOf<"used">): Promise<void> | undefined {
+    this.checkFollows(frame);
+    return this.inParts(frame.keys, usesPerTurn, (keys) => this.deps.handler.used(this, { ...frame, keys }));
   }
 
-  private answer(frame: FrameOf<"resolve">, from: number): void {
-    if (!this.isOpen) return;
-    const questions = frame.questions.slice(from, from + questionsPerTurn);
-    this.spend(this.deps.handler.resolve(this, { ...frame, questions }));
+  /** Nothing more of the frame is handled where the session ends. */
+  private inParts<Item>(items: readonly Item[], itemsPerTurn: number, handle: (part: readonly Item[]) => void) {
+    return inParts(items, itemsPerTurn, this.deps.turns, (part) => {
+      if (this.isOpen) handle(part);
+    });
   }
 
-  private dispatch(frame: Exclude<AgentFrame, { type: "hello" | "interest" | "resolve" }>): void {
+  private checkFollows({ type }: AgentFrame): void {
+    if (!this.isSynced || this.protocol < 2)
+      throw new FrameError(`${type} must come after interest … end, in version 2`);
+  }
+
+  private dispatch(frame: Exclude<AgentFrame, { type: "hello" | "interest" | "resolve" | "used" }>): void {
     const { handler } = this.deps;
     switch (frame.type) {
       case "release":
         if (!this.isSynced) throw new FrameError("release must come after interest … end");
+        // In one turn, whose end its answer is: 900 keys take less than a millisecond.
         handler.release(this, frame);
         return;
       case "subscribe":
+        this.checkFollows(frame);
+        this.spend(handler.subscribe(this, frame));
+        return;
       case "unsubscribe":
-      case "used":
-        if (!this.isSynced || this.protocol < 2)
-          throw new FrameError(`${frame.type} must come after interest … end, in version 2`);
-        if (frame.type === "subscribe") this.spend(handler.subscribe(this, frame));
-        else if (frame.type === "unsubscribe") handler.unsubscribe(this, frame);
-        else handler.used(this, frame);
+        this.checkFollows(frame);
+        handler.unsubscribe(this, frame);
         return;
       case "applied":
         handler.applied(this, frame);
         return;
       case "report":
         handler.reported(this, frame);
+        return;
+      case "conditions":
+        if (this.protocol < 2) throw new FrameError("conditions are for version 2");
+        handler.conditionsReported(this, frame);
+        return;
+      case "claim":
+        this.checkFollows(frame);
+        handler.claimed(this, frame);
         return;
     }
   }
@@ -407,14 +350,4 @@ export class AgentSession {
       this.close(closeCodes.failed, "the controller failed");
     }
   }
-}
-
-function fitReason(reason: string): string {
-  const bytes = Buffer.from(reason);
-  if (bytes.length <= maxReasonBytes) return reason;
-  // Cut characters whole: a partial one would not be UTF-8.
-  return `${bytes
-    .subarray(0, maxReasonBytes - 6)
-    .toString()
-    .replace(/\uFFFD+$/, "")} …`;
 }

@@ -4,9 +4,10 @@ import { TurnQueue } from "../../common/cooperative.ts";
 import type { Answer, BindingKey, Revision } from "../../schema/address/index.ts";
 import { agentNetwork, answerFor, keysOfVm } from "../inventory/bindings.ts";
 import { knownNetworks } from "../inventory/known-networks.ts";
+import { preparedOn } from "../inventory/prepared-guests.ts";
 import type { Committer } from "../write/committer.ts";
 import type { Declaration, DeclaredKey } from "./declaration.ts";
-import { HostTables } from "./host-table.ts";
+import { HostTables, tablesWanted } from "./host-table.ts";
 import type { InterestIndex } from "./interest.ts";
 import type { AgentSession } from "./session.ts";
 
@@ -16,7 +17,7 @@ const maxUnderWay = 8;
 const sliceMs = 2;
 
 export interface SnapshotsDeps {
-  readonly committer: Committer;
+  readonly committer: Pick<Committer, "current" | "revision">;
   readonly epoch: string;
   readonly interests: InterestIndex;
 }
@@ -48,10 +49,12 @@ export class Snapshots {
       const since = this.positionOf(session, declaration);
       const answers = this.answers(host, declaration, since, answer);
       const networks = knownNetworks(current, host).map(agentNetwork);
-      const tables = session.hello?.senders ? this.tables.of(current, revision, host) : [];
+      const prepared = [...preparedOn(current, host)];
+      const wanted = tablesWanted(session.hello);
+      const tables = this.tables.of(current, revision, host, (_, network) => wanted(network));
       const frames = concat(
         tables.map((part) => session.writer.table(revision, part, host)),
-        session.writer.snapshot(revision, networks, answers, since),
+        session.writer.snapshot(revision, { networks, answers, prepared }, since),
       );
       await session.sendSnapshot(this.paced(session, frames));
       if (session.isOpen) interests.markDeclared(host);

@@ -3,6 +3,7 @@ import { TLSSocket } from "node:tls";
 import rateLimit from "@fastify/rate-limit";
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from "fastify";
 import { defined } from "../../common/defined.ts";
+import { agentPath } from "../../schema/agent/index.ts";
 import { bearerProtocol } from "../../schema/plain/index.ts";
 import type { App } from "../http/app-types.ts";
 import { Refusal } from "../inventory/refusal.ts";
@@ -21,6 +22,8 @@ export interface Credentials {
   readonly expiredAt: (token: string) => string | undefined;
   /** Identity from a client certificate that TLS has verified. */
   readonly findCertified: (socket: FastifyRequest["raw"]["socket"]) => CertifiedHost | undefined;
+  /** A certificate of ours for a host that is still registered was revoked. */
+  readonly isRevoked: (socket: FastifyRequest["raw"]["socket"]) => boolean;
   /** `--insecure`: requests without credentials are accepted, and no connection is counted. */
   readonly insecure: boolean;
 }
@@ -38,6 +41,8 @@ declare module "fastify" {
   interface FastifyRequest {
     /** Why the request has no identity; raised by routes that require one. */
     anonymousBecause: string;
+    /** It shows a certificate that was revoked. */
+    isRevoked: boolean;
   }
 }
 
@@ -47,6 +52,10 @@ export interface DoorDeps {
   readonly refusals: RefusalLog;
   readonly onRefused: (reason: string) => void;
   readonly connections: Connections;
+  /**
+   * An agent whose certificate is not valid any more. @returns whether that is worth a line in the log; undefined where it is no agent of ours
+   */
+  readonly onAgentRefused?: (socket: FastifyRequest["raw"]["socket"]) => boolean | undefined;
 }
 
 type RouteOfRequest = FastifyRequest["routeOptions"];
@@ -54,7 +63,7 @@ type RouteOfRequest = FastifyRequest["routeOptions"];
 /** Before the routes. Each must state its `access`, or the app does not get ready. */
 export async function registerFrontDoor(
   app: App,
-  { credentials, limits, refusals, onRefused, connections }: DoorDeps,
+  { credentials, limits, refusals, onRefused, connections, onAgentRefused }: DoorDeps,
 ): Promise<void> {
   // Before TLS hears of it.
   app.server.prependListener("connection", (socket) => connections.opened(socket));
@@ -65,16 +74,18 @@ export async function registerFrontDoor(
   });
   app.decorateRequest("identity", undefined);
   app.decorateRequest("anonymousBecause", "");
+  app.decorateRequest("isRevoked", false);
 
   const refuse = (
     request: FastifyRequest,
-    type: "unauthenticated" | "forbidden" | "misdirected-request" | "invalid-input",
+    type: "unauthenticated" | "host-revoked" | "forbidden" | "misdirected-request" | "invalid-input",
     why: string,
   ) => {
     onRefused(type);
     const who = request.identity && nameOf(request.identity);
     const path = request.routeOptions.url ?? "";
-    refusals.add({ reason: why, address: request.ip, path, ...defined({ who }) });
+    const isNews = path !== agentPath || onAgentRefused?.(request.raw.socket) !== false;
+    if (isNews) refusals.add({ reason: why, address: request.ip, path, ...defined({ who }) });
     return new Refusal(type, why);
   };
 
@@ -104,12 +115,14 @@ export async function registerFrontDoor(
     timeWindow: windowSeconds * 1_000,
     max: ({ identity }) => windowSeconds * (identity ? limits.requestsPerSecond : limits.unknownPerSecond),
     keyGenerator: ({ identity, ip }) => (identity ? nameOf(identity) : countedAddress(ip)),
-    allowList: ({ identity }) => identity?.kind === "anyone",
     onExceeded: () => onRefused("too-many-requests"),
     errorResponseBuilder: (_request, { after }) =>
       new Refusal("too-many-requests", `the limit for ${windowSeconds} s is used up: try again in ${after}`),
   });
-  app.addHook("onRequest", limit);
+  // An asynchronous hook: it is left out where nothing is counted.
+  addDirectHook(app, (request, reply) => {
+    return request.identity?.kind === "anyone" ? undefined : (limit.call(app, request, reply) as Promise<void>);
+  });
 
   const checkAccess = (request: FastifyRequest, reply: FastifyReply, { url = "", config }: RouteOfRequest): void => {
     // @fastify/websocket would answer 101 on every route, and then close the socket.
@@ -118,7 +131,8 @@ export async function registerFrontDoor(
     const { access } = config;
     // No route: the answer reveals nothing about existing resources.
     if (access === undefined || access === "public") return;
-    if (!request.identity) throw refuse(request, "unauthenticated", request.anonymousBecause);
+    if (!request.identity)
+      throw refuse(request, request.isRevoked ? "host-revoked" : "unauthenticated", request.anonymousBecause);
     const obstacle = findObstacle(request.identity, access);
     if (obstacle !== undefined) throw refuse(request, "forbidden", obstacle);
     const crowded = connections.admit(request.raw.socket, request.identity, whenOver(reply));
@@ -210,8 +224,12 @@ function identify(request: FastifyRequest, credentials: Credentials): Identity |
   const host = credentials.findCertified(raw.socket);
   if (host) return host;
   if (credentials.insecure) return { kind: "anyone" };
+  if (credentials.isRevoked(raw.socket)) {
+    request.isRevoked = true;
+    return "the host's certificate was revoked: `nearmiss host add HOST` prints a new line for the host";
+  }
   const shown = raw.socket instanceof TLSSocket && raw.socket.getPeerX509Certificate() !== undefined;
   return shown
-    ? "the certificate has expired, was revoked, or is of another CA: `nearmiss host add HOST` prints a new line for the host"
+    ? "the certificate has expired, or is of another CA or of a host that is not registered any more: `nearmiss host add HOST` prints a new line for the host"
     : "send a token: `Authorization: Bearer nm_…`";
 }

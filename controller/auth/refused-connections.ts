@@ -21,7 +21,7 @@ export class RefusedConnections {
     return this.sockets.size;
   }
 
-  /** Takes a connection of which nobody reads any more. */
+  /** Takes a connection that is not read any more. */
   end(socket: EndableSocket): void {
     if (this.sockets.size >= this.max) {
       socket.destroy();

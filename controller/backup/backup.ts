@@ -2,6 +2,7 @@
 import { existsSync, rmSync, statSync } from "node:fs";
 import Database from "better-sqlite3";
 import { writeNew } from "../../common/durable-file.ts";
+import { noteBackup } from "../store/last-backup.ts";
 import { refuseForeign, refuseNoFile } from "../store/sqlite/foreign.ts";
 import { intactProblem } from "../store/sqlite/integrity.ts";
 import { readMigrations } from "../store/sqlite/migrations.ts";
@@ -29,6 +30,8 @@ export interface BackupResult {
   readonly sha256: string;
   /** What it has of the controller's CA; `absent`: there is none. */
   readonly ca: "plain" | "encrypted" | "absent" | "left-out";
+  /** A controller with `--backup-within` knows of it. */
+  readonly noted: boolean;
 }
 
 /** Of SQLite's pages, 4 KiB each: short enough for an even pace. */
@@ -45,6 +48,7 @@ export async function backUp(options: BackupOptions): Promise<BackupResult> {
   refuseNoFile(path);
   refuseForeign(path);
   const draft = makeDraft(partial);
+  const at = new Date();
   let db: Database.Database | undefined;
   try {
     db = new Database(path, { fileMustExist: true, timeout: 5_000 });
@@ -55,13 +59,23 @@ export async function backUp(options: BackupOptions): Promise<BackupResult> {
     const { size } = statSync(draft.file);
     writeNew(checksumFile(to), formatChecksum(sha256, to));
     publish(draft.file, to);
-    return { file: to, revision, epoch, bytes: size, sha256, ca };
+    return { file: to, revision, epoch, bytes: size, sha256, ca, noted: note(path, at) };
   } catch (error) {
     if (!existsSync(to)) rmSync(checksumFile(to), { force: true });
     throw error;
   } finally {
     db?.close();
     draft.remove();
+  }
+}
+
+/** The backup is whole also where its time cannot be written beside the database. */
+function note(path: string, at: Date): boolean {
+  try {
+    noteBackup(path, at);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -76,9 +90,16 @@ function pin(db: Database.Database, path: string): { revision: number; epoch: st
     );
   }
   return {
-    revision: db.prepare("SELECT coalesce(max(revision), 0) FROM events").pluck().get() as number,
+    revision: headOf(db),
     epoch: db.prepare("SELECT value FROM meta WHERE name = 'epoch'").pluck().get() as string,
   };
+}
+
+/** The database may be of an older version, without imports that are moved. */
+function headOf(db: Database.Database): number {
+  const isThere = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'log_head'").get() !== undefined;
+  const head = isThere ? "SELECT revision FROM log_head" : "SELECT coalesce(max(revision), 0) FROM events";
+  return db.prepare(head).pluck().get() as number;
 }
 
 async function copy(db: Database.Database, draft: string, { rate, onProgress }: BackupOptions): Promise<void> {

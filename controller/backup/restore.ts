@@ -94,7 +94,7 @@ async function renew(
     const epoch = randomUUID();
     const findEpoch = db.prepare("SELECT value FROM meta WHERE name = 'epoch'").pluck();
     const formerEpoch = findEpoch.get() as string;
-    const revision = db.prepare("SELECT coalesce(max(revision), 0) FROM events").pluck().get() as number;
+    const revision = db.prepare("SELECT revision FROM log_head").pluck().get() as number;
     db.transaction(() => {
       db.prepare("UPDATE meta SET value = ? WHERE name = 'epoch'").run(epoch);
       new AuditTrail(db).add({

@@ -1,5 +1,6 @@
-// An import: lines in, one change set, a result for each line. Lines are read from the body twice, once to check each by itself and
-// once for the decision; what they change is kept in records. So memory grows by some bytes for a line, not by its resource.
+// An import: lines in, one change set, a result for each line. Lines are checked while they are decided. Where a line is wrong or leaves an
+// address to the controller, they are read again: once to check each by itself, then for the decision. What they change is kept in
+// records, so memory grows by some bytes for a line, not by its resource.
 import { Slices } from "../../common/cooperative.ts";
 import { defined } from "../../common/defined.ts";
 import type { Revision } from "../../schema/address/index.ts";
@@ -7,6 +8,7 @@ import { type ProblemFault, problemUri } from "../../schema/plain/index.ts";
 import type { Actor } from "../../schema/rest/index.ts";
 import { leavesAddress, type Mutation, type MutationResult, type Numbered } from "../inventory/decide.ts";
 import type { SpooledRecords } from "../inventory/records.ts";
+import { EditedTwiceError } from "../inventory/staged-edits.ts";
 import type { Committer } from "../write/committer.ts";
 import { type ChangeSet, ChangeSetRefused, maxRefusals } from "../write/orders.ts";
 import { type Line, readLines } from "./lines.ts";
@@ -53,29 +55,38 @@ export async function importLines(
   by: Actor,
   { dryRun }: { readonly dryRun: boolean },
 ): Promise<Imported> {
-  const { assigns } = await checkLines(readLines(read()));
   const results = newRecords();
   const changes = newRecords();
   let counts = noCounts();
+  const lines = new PlainLines(read);
   const changeSet: ChangeSet = {
-    mutations: { [Symbol.iterator]: () => mutationsIn(readLines(read())) },
-    assigns,
+    mutations: lines,
+    assigns: false,
     dryRun,
     stage: () => {
       results.close();
       changes.close();
       counts = noCounts();
+      lines.laid = 0;
       return changes;
     },
     listener: {
       laid: ({ number, mutation }, result) => {
         counts[result] += 1;
-        results.append(JSON.stringify({ line: number, ...subjectOf(mutation), result }));
+        lines.laid += 1;
+        const { kind, name } = subjectOf(mutation);
+        // The same as of an object. Names have no character that JSON escapes.
+        results.append(`{"line":${number},"kind":"${kind}","name":"${name}","result":"${result}"}`);
       },
     },
   };
   try {
-    const revision = await committer.mutateAll(by, changeSet);
+    const revision = await committer.mutateAll(by, changeSet).catch(async (error: unknown) => {
+      if (!lines.mustBeChecked(error)) throw error;
+      const { assigns } = await checkLines(readLines(read()));
+      const mutations = { [Symbol.iterator]: () => mutationsIn(readLines(read())) };
+      return committer.mutateAll(by, { ...changeSet, mutations, assigns });
+    });
     return { revision, counts, results };
   } catch (error) {
     results.close();
@@ -83,6 +94,48 @@ export async function importLines(
     throw new ImportRefused(refusedLines(error));
   } finally {
     changes.close();
+  }
+}
+
+/** A line that is more than a plain change: what has to be done about it depends on the other lines. */
+class OddLineError extends Error {
+  override readonly name = "OddLineError";
+}
+
+/** Lines of an import that nobody has checked. Most imports have no odd line, and are parsed once. */
+class PlainLines implements Iterable<Numbered> {
+  /** How many of them the decision has laid. */
+  laid = 0;
+  private count = 0;
+  private isRead = false;
+
+  constructor(private readonly read: () => Iterable<Buffer>) {}
+
+  *[Symbol.iterator](): Generator<Numbered, void, void> {
+    this.count = 0;
+    this.isRead = false;
+    const seen = new SeenNames();
+    let deletes = false;
+    for (const { number, text } of readLines(this.read())) {
+      const parsed = parseLine(text);
+      if (parsed.is === "head" && this.count === 0) continue;
+      if (parsed.is !== "mutation" || leavesAddress(parsed.mutation)) throw new OddLineError();
+      const { kind, name, mutation } = parsed;
+      deletes ||= mutation.kind.endsWith(".delete");
+      // The decision finds a VM that comes twice, unless the first line deletes one that is not there.
+      if ((kind !== "vm" || deletes) && seen.see(kind, name, number) !== undefined) throw new OddLineError();
+      this.count += 1;
+      yield { number, mutation };
+    }
+    this.isRead = true;
+  }
+
+  /** Whether the decision has ended with an error that says less than checked lines would. */
+  mustBeChecked(error: unknown): boolean {
+    if (error instanceof OddLineError || error instanceof EditedTwiceError) return true;
+    // All lines are right, and the rules have refused some.
+    const isComplete = this.isRead && this.laid === this.count;
+    return error instanceof ChangeSetRefused && !isComplete;
   }
 }
 

@@ -126,9 +126,9 @@ function mutationOf(line: Static<typeof NetworkLine> | Static<typeof HostLine> |
 
 /**
  * The line that `parseLine` turns into the same resource. A migration in progress is not part of it: the VM is on its
- * present host.
+ * present host. Nor is what the controller has chosen for `knowledge: auto`.
  */
 export function lineOf<K extends ResourceKind>(kind: K, resource: ResourceOf[K]): string {
   const { uid: _uid, revision: _revision, ...written } = resource;
-  return `${JSON.stringify({ kind, ...written, preparedHost: undefined })}\n`;
+  return `${JSON.stringify({ kind, ...written, preparedHost: undefined, knowledgeChosen: undefined })}\n`;
 }

@@ -104,6 +104,11 @@ export class Upload {
 
   constructor(private readonly deps: UploadDeps) {}
 
+  /** Nothing of it had to go to a file. */
+  get isSmall(): boolean {
+    return this.bytes <= this.deps.memoryBytes;
+  }
+
   /** Resolves when all of the body is here. @throws BodyError, Refusal, and what reading the body throws */
   async receive(body: AsyncIterable<Buffer>): Promise<void> {
     const { maxBytes, take } = this.deps;

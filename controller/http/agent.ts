@@ -1,5 +1,6 @@
 import { agentPath } from "../../schema/agent/index.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
+import { textWriter } from "../agents/text-writer.ts";
 import { Refusal } from "../inventory/refusal.ts";
 import type { App } from "./app-types.ts";
 import { identityOf } from "./caller.ts";
@@ -20,6 +21,6 @@ export function agentRoutes(app: App, { agents }: { agents: AgentChannel }): voi
       reply.header("connection", "upgrade").header("upgrade", "websocket");
       throw new Refusal("upgrade-required", "this path is for nearmiss agents");
     },
-    wsHandler: (socket, request) => agents.accept(socket, identityOf(request)),
+    wsHandler: (socket, request) => agents.accept(socket, identityOf(request), textWriter(socket, request.raw.socket)),
   });
 }

@@ -1,7 +1,9 @@
 // The whole inventory at once: exported as NDJSON, and imported as one revision.
 import { Socket } from "node:net";
 import { Readable } from "node:stream";
+import { defaultWaitMs } from "../../schema/rest/index.ts";
 import { Type } from "../../schema/typebox.ts";
+import type { AgentChannel } from "../agents/agent-channel.ts";
 import { exportLines } from "../bulk/export.ts";
 import { type Imported, importLines } from "../bulk/import.ts";
 import { ImportTurns } from "../bulk/import-turns.ts";
@@ -13,6 +15,7 @@ import { Spool } from "../store/spool.ts";
 import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
 import { actorOf, callerView } from "./caller.ts";
+import { collectConcerned } from "./concerned.ts";
 import { dryRunQuery } from "./conditions.ts";
 import { bodyProblems, problems, writeProblems } from "./responses.ts";
 import { compileValidator } from "./validation.ts";
@@ -24,7 +27,18 @@ const maxExportMs = 600_000;
 
 const tags = ["bulk"];
 
-const importQuery = Type.Object(dryRunQuery, { additionalProperties: false });
+const importQuery = Type.Object(
+  {
+    ...dryRunQuery,
+    wait: Type.Optional(
+      Type.Boolean({ description: "Send the summary when every host that the import concerns has confirmed it" }),
+    ),
+    timeoutMs: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 60_000, default: defaultWaitMs, description: "How long to wait, ms" }),
+    ),
+  },
+  { additionalProperties: false },
+);
 
 const ResultLine = Type.Union([
   Type.Object(
@@ -45,6 +59,13 @@ const ResultLine = Type.Union([
       unchanged: Type.Integer(),
       deleted: Type.Integer(),
       dryRun: Type.Boolean(),
+      confirmed: Type.Optional(Type.Integer({ description: "Only with `wait`: hosts that have confirmed" })),
+      of: Type.Optional(Type.Integer({ description: "Only with `wait`: hosts that it concerns" })),
+      unconfirmed: Type.Optional(
+        Type.Array(Type.Object({ host: Type.String(), why: Type.String() }), {
+          description: "Only with `wait`; the import stays in effect",
+        }),
+      ),
     },
     { title: "ImportSummary" },
   ),
@@ -54,11 +75,12 @@ const stream = (description: string, schema: object) => ({ description, content:
 
 export interface BulkDeps {
   readonly committer: Committer;
+  readonly agents: Pick<AgentChannel, "moves">;
   readonly uploads: Uploads;
   readonly epoch: string;
 }
 
-export function bulkRoutes(app: App, { committer, uploads, epoch }: BulkDeps): void {
+export function bulkRoutes(app: App, { committer, agents, uploads, epoch }: BulkDeps): void {
   app.get(
     "/v1/export",
     {
@@ -88,11 +110,11 @@ export function bulkRoutes(app: App, { committer, uploads, epoch }: BulkDeps): v
     // Nothing but NDJSON, which is read as it arrives.
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser(ndjson, (_request, payload, done) => done(null, payload));
-    importRoute(scope, committer, uploads);
+    importRoute(scope, committer, agents, uploads);
   });
 }
 
-function importRoute(app: App, committer: Committer, uploads: Uploads): void {
+function importRoute(app: App, committer: Committer, agents: BulkDeps["agents"], uploads: Uploads): void {
   const turns = new ImportTurns();
   app.post(
     "/v1/import",
@@ -107,8 +129,8 @@ function importRoute(app: App, committer: Committer, uploads: Uploads): void {
         description:
           'One line per resource, in any order, each at most once. A line with `"delete":true` deletes. All or nothing: ' +
           "addresses and references are checked when all lines are in, so that VMs can swap addresses. At most 256 MiB, or 8 MiB " +
-          "by a token that is limited to networks, which must arrive within 30 s. One import is carried out at a time, and " +
-          "others wait for their turn, two of each caller.",
+          "by a token that is limited to networks, which must arrive within 30 s. One import of more than 1 MiB is carried out " +
+          "at a time, beside one smaller one; others wait for their turn, two of each caller.",
         consumes: [ndjson],
         querystring: importQuery,
         body: {
@@ -134,15 +156,23 @@ function importRoute(app: App, committer: Committer, uploads: Uploads): void {
       const mayBeSilent = (ms: number) => socket instanceof Socket && socket.setTimeout(ms);
       mayBeSilent(0);
       try {
-        const { dryRun = false } = request.query;
+        const { dryRun = false, wait = false, timeoutMs = defaultWaitMs } = request.query;
         await upload.receive(body);
         isReceived = true;
-        endTurn = await turns.take(by.name);
+        endTurn = await turns.take(by.name, upload.isSmall);
         if (socket.destroyed)
           throw new Refusal("unavailable", "nothing was changed: the client disconnected while it waited");
         const deps = { committer, newRecords: () => new Spool(uploads.limits) };
-        const imported = await importLines(() => upload.chunks(), deps, by, { dryRun });
-        const answer = Readable.from(resultLines(imported, dryRun), { objectMode: false });
+        const concerns = wait && !dryRun ? collectConcerned(committer, agents.moves) : undefined;
+        const read = () => upload.chunks();
+        const imported = await importLines(read, deps, by, { dryRun }).finally(() => concerns?.end());
+        const watch = concerns && agents.moves.begin(concerns.of(imported.revision), imported.revision, true);
+        const confirmations = async () => {
+          if (!watch) return {};
+          for await (const _ of watch.until(timeoutMs));
+          return { ...watch.counts, unconfirmed: watch.unconfirmed(timeoutMs, by.scope === "all") };
+        };
+        const answer = Readable.from(resultLines(imported, dryRun, confirmations), { objectMode: false });
         // Also where the client goes before its end.
         answer.once("close", () => imported.results.close());
         return reply.type(ndjson).send(answer);
@@ -157,7 +187,13 @@ function importRoute(app: App, committer: Committer, uploads: Uploads): void {
   );
 }
 
-function* resultLines({ results, counts, revision }: Imported, dryRun: boolean): Generator<Buffer> {
+async function* resultLines(
+  { results, counts, revision }: Imported,
+  dryRun: boolean,
+  confirmations: () => Promise<object>,
+): AsyncGenerator<Buffer> {
   yield* results.chunks();
-  yield Buffer.from(`${JSON.stringify({ kind: "summary", revision, ...counts, dryRun })}\n`);
+  yield Buffer.from(
+    `${JSON.stringify({ kind: "summary", revision, ...counts, dryRun, ...(await confirmations()) })}\n`,
+  );
 }

@@ -1,4 +1,5 @@
 import {
+  type Host,
   HostInput,
   type HostPatch,
   HostPutInput,
@@ -8,8 +9,12 @@ import {
 } from "../../schema/rest/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
+import type { InventoryView } from "../auth/view.ts";
+import type { SortKey } from "../inventory/sorted-page.ts";
 import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
+import { conditionsField, conditionsOfHost } from "./condition-views.ts";
+import type { ListQuery, SortKeyOf } from "./lists.ts";
 import { resourceRoutes } from "./resource.ts";
 
 const deleteQuery = {
@@ -35,13 +40,56 @@ export function hostRoutes(app: App, { committer, agents }: { committer: Committ
     reads: {
       find: (seen, name) => seen.findHost(name),
       list: (seen, query, name) => seen.hostsFrom(query, name),
-      fits: (seen, { name }, { network }) => network === undefined || seen.isNetworkOn(network, name),
+      fits: (seen, host, query) => fitsHost(agents, seen, host, query),
+      count: (seen) => seen.hosts().length,
+      sortKey: (seen, host, key) => sortKeyOf(agents, seen, host, key as SortKeyOf<"host">),
       view: (host, seen) => {
         const { connected, lastSeen, appliedRevision, problems } = agents.statusOf(host.name);
         // The agent's problems may speak of any network on the host.
         const visible = seen.isWhole ? [...problems] : [];
-        return { ...host, connected, lastSeen: lastSeen?.toISOString() ?? null, appliedRevision, problems: visible };
+        const agentVersion = seen.isWhole ? agents.versionOf(host.name) : undefined;
+        const known = {
+          ...(seen.isWhole ? { vms: seen.countVmsOn(host.name) } : {}),
+          ...(agentVersion === undefined ? {} : { agentVersion }),
+        };
+        const state = { connected, lastSeen: lastSeen?.toISOString() ?? null, appliedRevision, problems: visible };
+        return { ...host, ...state, ...known, ...conditionsField(conditionsOfHost(agents, seen, host.name)) };
       },
     },
   });
+}
+
+function fitsHost(agents: AgentChannel, seen: InventoryView, { name, down }: Host, query: ListQuery): boolean {
+  const { network, condition, state } = query;
+  if (network !== undefined && !seen.isNetworkOn(network, name)) return false;
+  if (state === "down" && !down) return false;
+  if (state !== undefined && state !== "down" && (state === "connected") !== agents.isConnected(name)) return false;
+  return condition === undefined || hasCondition(agents, seen, name, condition);
+}
+
+/** Being disconnected is one if there are VMs, as in `/v1/conditions`. */
+function hasCondition(agents: AgentChannel, seen: InventoryView, host: string, kind: string): boolean {
+  const isAway = kind === "any" || kind === "host-away";
+  if (isAway && !agents.isConnected(host) && seen.countVmsOn(host) > 0) return true;
+  return conditionsOfHost(agents, seen, host).some((each) => kind === "any" || each.kind === kind);
+}
+
+function sortKeyOf(agents: AgentChannel, seen: InventoryView, host: Host, key: SortKeyOf<"host">): SortKey {
+  const { name } = host;
+  switch (key) {
+    case "vms":
+      return seen.countVmsOn(name);
+    case "conditions":
+      return conditionsOfHost(agents, seen, name).length;
+    case "agent":
+      return host.down ? "down" : agents.isConnected(name) ? "connected" : "disconnected";
+    case "agentVersion":
+      return seen.isWhole ? (agents.versionOf(name) ?? "") : "";
+    case "lastSeen":
+      return agents.statusOf(name).lastSeen?.getTime() ?? 0;
+    case "appliedRevision":
+      return agents.statusOf(name).appliedRevision ?? 0;
+    default:
+      return host[key];
+  }
 }

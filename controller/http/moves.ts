@@ -15,7 +15,6 @@ import {
 import { type TSchema, Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import { hostsOf } from "../inventory/hosts-of.ts";
-import type { Inventory } from "../inventory/inventory.ts";
 import { movesIn, type VmMove } from "../inventory/vm-moves.ts";
 import type { VmMutation } from "../inventory/vm-mutations.ts";
 import type { Committer } from "../write/committer.ts";
@@ -34,7 +33,7 @@ interface Verb {
   readonly mutation: (name: string, body: { readonly host?: string }) => VmMutation;
   readonly told: (move: VmMove) => Pick<MoveView, "from" | "to">;
   /** The hosts that must confirm; absent: the holders of the VM. */
-  readonly hosts?: (move: VmMove, state: Inventory) => string[];
+  readonly hosts?: (move: VmMove) => string[];
 }
 
 /** Problems when placing a VM on a host. */
@@ -49,18 +48,11 @@ const placing = [
 ] as const satisfies ProblemType[];
 
 const fromHostToHost = ({ before, after }: VmMove) => ({ from: before.host, to: after.host });
-/**
- * Holders of the VM see no change: only the other host has work to do, and only if it gains or loses a network. If it has
- * other VMs in all of these networks, it gets no push and so has nothing to confirm.
- */
-const theOther = ({ before, after }: VmMove, state: Inventory): string[] =>
-  [...new Set([...hostsOf(before), ...hostsOf(after)])]
-    .filter((host) => host !== after.host)
-    .filter((host) => {
-      const own = (network: string): number =>
-        host === after.preparedHost ? after.interfaces.filter((each) => each.network === network).length : 0;
-      return after.interfaces.some(({ network }) => state.countInterfaces(host, network) === own(network));
-    });
+/** Holders of the VM see no change: only the other host has work to do, and none for a VM without interfaces. */
+const theOther = ({ before, after }: VmMove): string[] =>
+  after.interfaces.length === 0
+    ? []
+    : [...new Set([...hostsOf(before), ...hostsOf(after)])].filter((host) => host !== after.host);
 
 const verbs: readonly Verb[] = [
   {
@@ -79,7 +71,7 @@ const verbs: readonly Verb[] = [
     summary: "Start a live migration: set up the VM's networks on the other host",
     description:
       "The VM stays on its host and remains reachable there from all hosts, including the other host. With `wait` the answer " +
-      "comes when that host has the bridges.",
+      "comes when that host has the bridges and, with `--anti-spoof`, the rules of the VM's ports.",
     body: PrepareInput,
     problems: [...placing, "migration-conflict"],
     mutation: (name, { host = "" }) => ({ kind: "vm.prepare", name, host }),
@@ -147,7 +139,7 @@ function moveRoute(app: App, verb: Verb, { committer, agents }: { committer: Com
       const [move] = movesIn(outcome.touched);
       if (!move) throw new Error("no VM was touched");
       const { before, after } = move;
-      const others = verb.hosts?.(move, committer.current);
+      const others = verb.hosts?.(move);
       const hosts = others ?? agents.moves.waitedFor([move], waitsForAll(request));
       const watch = agents.moves.begin(hosts, after.revision, true);
       if (!outcome.dryRun) reply.header("etag", etagOf(after.revision));

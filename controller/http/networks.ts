@@ -6,11 +6,14 @@ import {
   parseNetwork,
   NetworkPatch as patchShape,
 } from "../../schema/rest/index.ts";
+import type { AgentChannel } from "../agents/agent-channel.ts";
 import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
+import { conditionsField, conditionsOfNetwork } from "./condition-views.ts";
+import type { SortKeyOf } from "./lists.ts";
 import { resourceRoutes } from "./resource.ts";
 
-export function networkRoutes(app: App, { committer }: { committer: Committer }): void {
+export function networkRoutes(app: App, { committer, agents }: { committer: Committer; agents: AgentChannel }): void {
   resourceRoutes<"network", NetworkPutInput, NetworkPatch>(app, committer, {
     kind: "network",
     plural: "networks",
@@ -28,7 +31,9 @@ export function networkRoutes(app: App, { committer }: { committer: Committer })
       find: (seen, name) => seen.findNetwork(name),
       list: (seen, query, name) => seen.networksFrom(query, name),
       fits: (seen, { name }, { host }) => host === undefined || seen.isNetworkOn(name, host),
-      view: (network) => network,
+      count: (seen) => seen.networks().length,
+      sortKey: (_seen, { name, vni, revision }, key) => ({ name, vni, revision })[key as SortKeyOf<"network">],
+      view: (network, seen) => ({ ...network, ...conditionsField(conditionsOfNetwork(agents, seen, network.name)) }),
     },
   });
 }

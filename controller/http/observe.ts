@@ -1,22 +1,32 @@
 // State for people: the caller's identity, counts, issues, rates. Programs use /metrics.
-import { type Host, IdentityView, maxConcerns, Name, OverviewView, RatesView } from "../../schema/rest/index.ts";
+import { rateRanges } from "../../schema/plain/index.ts";
+import {
+  type ConditionView,
+  IdentityView,
+  maxConcerns,
+  Name,
+  OverviewView,
+  RatesView,
+} from "../../schema/rest/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import { version } from "../../schema/version.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import { expiryOf, nameOf, placementOf, scopeOf } from "../auth/identity.ts";
-import type { InventoryView } from "../auth/view.ts";
 import { useOf } from "../inventory/quota.ts";
+import { Refusal } from "../inventory/refusal.ts";
+import type { OwnConditions } from "../observe/own-conditions.ts";
 import type { Rates } from "../observe/rates.ts";
-import { countByHost } from "../observe/vm-counts.ts";
 import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
 import { callerView, identityOf } from "./caller.ts";
+import { presentConditions } from "./present-conditions.ts";
 import { described, problems } from "./responses.ts";
 import { addRoutes, type Handler } from "./route-table.ts";
 
 export interface ObserveDeps {
   readonly committer: Committer;
   readonly agents: AgentChannel;
+  readonly own: Pick<OwnConditions, "list">;
   readonly rates: Rates;
   readonly epoch: string;
   readonly now: () => Date;
@@ -24,8 +34,9 @@ export interface ObserveDeps {
 
 const tags = ["observe"];
 
-export function observeRoutes(app: App, { committer, agents, rates, epoch, now }: ObserveDeps): void {
-  const startedMs = now().getTime();
+export function observeRoutes(app: App, { committer, agents, own, rates, epoch, now }: ObserveDeps): void {
+  const startedAt = now();
+  const startedMs = startedAt.getTime();
 
   const getIdentity: Handler<typeof identitySchema> = (request) => {
     const identity = identityOf(request);
@@ -40,34 +51,43 @@ export function observeRoutes(app: App, { committer, agents, rates, epoch, now }
 
   const getOverview: Handler<typeof overviewSchema> = async (request) => {
     const look = () => callerView(request, committer.current);
-    const isAway = ({ name }: Host) => !agents.isConnected(name);
-    const vms = look().hosts().some(isAway) ? await countByHost(look) : new Map<string, number>();
+    const conditions = await presentConditions({ committer, agents, own, startedAt }, look);
     const seen = look();
-    const hosts = seen.hosts().map(({ name }) => ({ name, status: agents.statusOf(name) }));
-    const concerns = hosts.flatMap(({ name, status }) => concernsOf(seen, name, status, vms.get(name) ?? 0));
+    const hosts = seen.hosts().map(({ name }) => ({ name, connected: agents.isConnected(name) }));
+    const withProblems = new Set(conditions.flatMap(({ kind, host }) => (kind === "host-away" ? [] : (host ?? []))));
+    const listed = conditions.slice(0, maxConcerns);
     return {
       revision: committer.revision,
       networks: seen.networks().length,
       hosts: hosts.length,
-      hostsConnected: hosts.filter(({ status }) => status.connected).length,
+      hostsConnected: hosts.filter(({ connected }) => connected).length,
       hostsDown: seen.hosts().filter(({ down }) => down).length,
-      // They may speak of any network on the host.
-      hostsWithProblems: seen.isWhole ? hosts.filter(({ status }) => status.problems.length > 0).length : 0,
+      hostsWithProblems: withProblems.size,
       vms: seen.countVms(),
       version,
       epoch,
       uptimeSeconds: Math.max(0, Math.floor((now().getTime() - startedMs) / 1_000)),
       ready: committer.stoppedBecause === undefined,
       agentVersions: seen.isWhole ? versionsOf(agents, hosts) : [],
-      concerns: concerns.slice(0, maxConcerns),
-      concernCount: concerns.length,
+      conditions: listed,
+      concerns: listed.flatMap((each) => concernOf(each) ?? []),
+      concernCount: conditions.length,
     };
   };
 
   const getRates: Handler<typeof ratesSchema> = (request) => {
-    const series = rates.read(request.query.host);
-    const { stepMs } = series;
-    return { until: new Date(Math.floor(now().getTime() / stepMs) * stepMs).toISOString(), ...series };
+    const { host, range } = request.query;
+    if (host !== undefined && range !== undefined && range !== rateRanges[0]) {
+      throw new Refusal(
+        "invalid-input",
+        `range: "${range}" is for all hosts together, use "${rateRanges[0]}" with host`,
+      );
+    }
+    const { endedAgoMs, ...series } = host === undefined ? rates.read(range ?? rateRanges[0]) : rates.readHost(host);
+    const until = new Date(now().getTime() - endedAgoMs).toISOString();
+    // Clients of version 0.1 name no range and know no gaps here.
+    if (range === undefined) return { until, ...series, known: filled(series.known), unknown: filled(series.unknown) };
+    return { until, ...series };
   };
 
   addRoutes(app, [
@@ -94,13 +114,23 @@ const overviewSchema = {
 const ratesSchema = {
   tags,
   operationId: "getRates",
-  summary: "Questions and answers of the last 15 minutes",
+  summary: "Recent questions and answers",
   querystring: Type.Object(
-    { host: Type.Optional({ ...Name, description: "Only of this host, in longer steps" }) },
+    {
+      host: Type.Optional({ ...Name, description: "Only of this host, in longer steps, and of 15 minutes" }),
+      range: Type.Optional(
+        Type.Enum([...rateRanges], {
+          description:
+            "How far back: 15m in steps of 5 s, 2h of 30 s, 24h of 5 min. Default: 15m, with 0 instead of null in `known` and `unknown`",
+        }),
+      ),
+    },
     { additionalProperties: false },
   ),
   response: { 200: described("By step", RatesView), ...problems() },
 };
+
+const filled = (values: readonly (number | null)[]) => values.map((value) => value ?? 0);
 
 /** Of connected agents, ascending by version. */
 function versionsOf(agents: AgentChannel, hosts: readonly { readonly name: string }[]) {
@@ -113,17 +143,10 @@ function versionsOf(agents: AgentChannel, hosts: readonly { readonly name: strin
   return entries.map(([each, count]) => ({ version: each, hosts: count }));
 }
 
-function concernsOf(seen: InventoryView, host: string, status: ReturnType<AgentChannel["statusOf"]>, vms: number) {
-  const concern = <K extends "host-away" | "host-problem">(kind: K, detail: string) => ({ kind, host, detail });
-  const away: ReturnType<typeof concern>[] = [];
-  if (!status.connected) {
-    const since = status.lastSeen
-      ? `last heard ${status.lastSeen.toISOString()}`
-      : "not heard since the controller started";
-    if (vms > 0)
-      away.push(concern("host-away", `no agent is connected: ${since}; ${vms === 1 ? "1 VM" : `${vms} VMs`}`));
-  }
-  // They may speak of any network on the host.
-  const visibleProblems = seen.isWhole ? status.problems : [];
-  return [...away, ...visibleProblems.map((problem) => concern("host-problem", problem))];
+/** As version 0.1 has it. */
+function concernOf({ kind, host, network, reason, fix }: ConditionView): OverviewView["concerns"][number] | undefined {
+  if (host === undefined) return undefined;
+  const detail = `${network === undefined ? "" : `network ${network}: `}${reason}`;
+  if (kind === "host-away") return { kind, host, detail };
+  return { kind: "host-problem", host, detail: fix === undefined ? detail : `${detail}; ${fix}` };
 }

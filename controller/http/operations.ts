@@ -1,6 +1,8 @@
 // For operators: liveness, readiness, metrics.
+import { conditionText } from "../../schema/agent/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import type { Metrics } from "../metrics.ts";
+import type { OwnConditions } from "../observe/own-conditions.ts";
 import type { Committer } from "../write/committer.ts";
 import { CommitterStoppedError } from "../write/orders.ts";
 import type { App } from "./app-types.ts";
@@ -11,12 +13,13 @@ const tags = ["operations"];
 
 export interface OperationDeps {
   readonly committer: Committer;
+  readonly own: Pick<OwnConditions, "list">;
   readonly metrics: Metrics;
   /** Requests need no token. */
   readonly insecure: boolean;
 }
 
-export function operationRoutes(app: App, { committer, metrics, insecure }: OperationDeps): void {
+export function operationRoutes(app: App, { committer, own, metrics, insecure }: OperationDeps): void {
   const getLiveness: Handler<typeof livenessSchema> = () => ({
     live: true as const,
     authentication: insecure ? ("none" as const) : ("token" as const),
@@ -24,7 +27,8 @@ export function operationRoutes(app: App, { committer, metrics, insecure }: Oper
 
   const getReadiness: Handler<typeof readinessSchema> = () => {
     if (committer.stoppedBecause) throw new CommitterStoppedError(committer.stoppedBecause);
-    return { ready: true as const, revision: committer.revision };
+    const degraded = own.list().map(({ facts }) => conditionText(facts).reason);
+    return { ready: true as const, revision: committer.revision, ...(degraded.length === 0 ? {} : { degraded }) };
   };
 
   const getMetrics: Handler<typeof metricsSchema> = async (_request, reply) => {
@@ -64,7 +68,16 @@ const readinessSchema = {
   security: [],
   summary: "Readiness: the controller accepts changes",
   response: {
-    200: described("Ready", Type.Object({ ready: Type.Literal(true), revision: Type.Integer() })),
+    200: described(
+      "Ready",
+      Type.Object({
+        ready: Type.Literal(true),
+        revision: Type.Integer(),
+        degraded: Type.Optional(
+          Type.Array(Type.String(), { description: "What is wrong with the controller itself, such as a full disk" }),
+        ),
+      }),
+    ),
     ...problems("unavailable"),
   },
 };

@@ -6,11 +6,20 @@ import type { InventoryView } from "../auth/view.ts";
 import type { Mutation } from "../inventory/decide.ts";
 import { type Listing, pageOf } from "../inventory/page.ts";
 import { Refusal } from "../inventory/refusal.ts";
+import { countOf, maxLookedAt, sortedPageOf } from "../inventory/sorted-page.ts";
 import type { Committer } from "../write/committer.ts";
 import { written } from "../write/orders.ts";
 import { callerView } from "./caller.ts";
 import { etagOf, isKnown, noteOutcome } from "./conditions.ts";
-import { answerPage, pageRequestOf, readListQuery, type WrittenQuery } from "./lists.ts";
+import {
+  answerPage,
+  type ListQuery,
+  orderOf,
+  pageRequestOf,
+  queryFault,
+  readListQuery,
+  type WrittenQuery,
+} from "./lists.ts";
 import type { ResourceSchemas } from "./resource-schemas.ts";
 import type { ResourceType } from "./resource-type.ts";
 import type { Handler } from "./route-table.ts";
@@ -46,13 +55,36 @@ export class ResourceHandlers<K extends ResourceKind, Input, Patch> {
         from: (name) => reads.list(seen, query, name),
         fits: (resource) => reads.fits(seen, resource, query),
       };
+      const view = (resource: ResourceOf[K]) => reads.view(resource, seen);
+      const order = orderOf(query);
       // A search without an index goes through all resources in slices, so that other requests are answered in between.
-      const page = await inSlices(pageOf(listing, pageRequestOf(query)));
-      return answerPage(request, reply, plural, page, (resource) => reads.view(resource, seen));
+      if (order) {
+        const { cursor, ...rest } = query;
+        const keyOf = (resource: ResourceOf[K]) => reads.sortKey(seen, resource, order.key);
+        const sorted = await inSlices(sortedPageOf(listing, pageRequestOf(rest), { ...order, keyOf }));
+        if (!sorted)
+          throw queryFault(
+            "/sort",
+            `more than ${maxLookedAt} would have to be sorted: search for fewer, or sort by name`,
+          );
+        return answerPage(request, reply, plural, sorted, view);
+      }
+      const wanted = pageRequestOf(query);
+      const page = await inSlices(pageOf(listing, wanted));
+      const total = query.total === true ? await this.total(seen, query, listing) : undefined;
+      return answerPage(request, reply, plural, { ...page, total }, view);
     } finally {
       pinned.release();
     }
   };
+
+  /** Without filters it is known. */
+  private async total(seen: InventoryView, query: ListQuery, listing: Listing<ResourceOf[K]>) {
+    const { limit, cursor, total, sort, labels, ...filters } = query;
+    const isWhole = labels.length === 0 && Object.values(filters).every((each) => each === undefined || each === "");
+    if (isWhole) return this.type.reads.count(seen);
+    return inSlices(countOf(listing, pageRequestOf({ ...filters, labels })));
+  }
 
   readonly get: Handler<ResourceSchemas["get"]> = (request, reply) => {
     const { noun, reads } = this.type;

@@ -7,6 +7,7 @@ import type { Access } from "../auth/authorize.ts";
 import type { InventoryView } from "../auth/view.ts";
 import type { Mutation } from "../inventory/decide.ts";
 import type { Candidate } from "../inventory/search.ts";
+import type { SortKey } from "../inventory/sorted-page.ts";
 import type { ListQuery } from "./lists.ts";
 
 export interface ResourceType<K extends ResourceKind, Input, Patch> {
@@ -37,6 +38,10 @@ export interface ResourceType<K extends ResourceKind, Input, Patch> {
     /** In order, from a name on: all that fit, and maybe others. */
     readonly list: (seen: InventoryView, query: ListQuery, name: string) => Iterable<Candidate<ResourceOf[K]>>;
     readonly fits: (seen: InventoryView, resource: ResourceOf[K], query: ListQuery) => boolean;
+    /** How many are seen. */
+    readonly count: (seen: InventoryView) => number;
+    /** @param key one of `sortKeys` */
+    readonly sortKey: (seen: InventoryView, resource: ResourceOf[K], key: string) => SortKey;
     readonly view: (resource: ResourceOf[K], seen: InventoryView) => object;
   };
   /** Query parameters of a write in addition to a dry run, and the fields that they add to its answer. */

@@ -32,6 +32,7 @@ export const Problem = Type.Object(
 const everywhere: readonly ProblemType[] = [
   "invalid-input",
   "unauthenticated",
+  "host-revoked",
   "forbidden",
   "misdirected-request",
   "too-many-requests",
@@ -92,6 +93,7 @@ export const switching = Type.Null({ description: "Switching to WebSocket" });
 /** `{ "<plural>": [ … ], "next"?: … }`: a list is an object, so that it can grow fields. */
 export function listAnswer(plural: string, item: TSchema): TSchema {
   const next = Type.Optional(Type.String({ description: "`cursor` of the next page; absent: this is the last" }));
+  const total = Type.Optional(Type.Integer({ description: "Of all pages: with `?total=true`, and with `?sort`" }));
   const link = Type.Optional(Type.String({ description: 'The next page: `<…>; rel="next"`' }));
-  return described("One page", Type.Object({ [plural]: Type.Array(item), next }), { link });
+  return described("One page", Type.Object({ [plural]: Type.Array(item), next, total }), { link });
 }

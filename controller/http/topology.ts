@@ -1,6 +1,8 @@
 // The tunnels in use, and the holders of one VM. Both are derived from the interest of hosts.
 import { addressOf } from "../../schema/address/index.ts";
-import { HoldersView, Name, TopologyView, type Vm } from "../../schema/rest/index.ts";
+import { maxUsageDelayMs } from "../../schema/agent/index.ts";
+import { effectiveKnowledge } from "../../schema/plain/index.ts";
+import { HoldersView, Name, type Network, TopologyView, type Vm } from "../../schema/rest/index.ts";
 import { Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
 import type { InventoryView } from "../auth/view.ts";
@@ -18,11 +20,12 @@ const tags = ["observe"];
 export interface TopologyDeps {
   readonly committer: Committer;
   readonly agents: AgentChannel;
+  readonly now: () => Date;
   /** Monotonic. */
   readonly nowMs: () => number;
 }
 
-export function topologyRoutes(app: App, { committer, agents, nowMs }: TopologyDeps): void {
+export function topologyRoutes(app: App, { committer, agents, now, nowMs }: TopologyDeps): void {
   const survey = new TunnelSurvey({ state: () => committer.current, interest: agents.interests, nowMs });
 
   app.get(
@@ -46,9 +49,12 @@ export function topologyRoutes(app: App, { committer, agents, nowMs }: TopologyD
       const seen = look();
       const networks = network === undefined ? seen.networks() : [seen.findNetwork(network)];
       const towards = new Map<string, Map<string, number>>();
+      let asOfMs = now().getTime();
       for (const each of networks) {
         if (!each) throw new Refusal("not-found", `no network is named "${network}"`);
-        for (const [from, peers] of await survey.in(each)) addTo(towards, from, peers);
+        const { atMs, tunnels } = survey.in(each);
+        asOfMs = Math.min(asOfMs, now().getTime() - (nowMs() - atMs) - usageDelayMs(each));
+        for (const [from, peers] of await tunnels) addTo(towards, from, peers);
       }
       const vms = await countByHost(look, network);
       const { revision } = committer;
@@ -64,7 +70,7 @@ export function topologyRoutes(app: App, { committer, agents, nowMs }: TopologyD
           return a === undefined || b === undefined ? [] : [[a, b, macs]];
         }),
       );
-      return { revision, hosts, tunnels };
+      return { revision, asOf: new Date(asOfMs).toISOString(), hosts, tunnels };
     },
   );
 
@@ -85,7 +91,7 @@ export function topologyRoutes(app: App, { committer, agents, nowMs }: TopologyD
       const seen = callerView(request, committer.current);
       const vm = seen.findVm(name);
       if (!vm) throw new Refusal("not-found", `no VM is named "${name}"`);
-      return { revision: vm.revision, holders: holdersOf(seen, agents, vm) };
+      return { revision: vm.revision, holders: holdersOf(seen, agents, vm, now()) };
     },
   );
 }
@@ -96,10 +102,17 @@ function addTo(sums: Map<string, Map<string, number>>, from: string, peers: Read
   for (const [to, macs] of peers) sum.set(to, (sum.get(to) ?? 0) + macs);
 }
 
-function holdersOf(seen: InventoryView, agents: AgentChannel, vm: Vm) {
+/** How late agents report what their kernels use of the network, ms: questions on demand say it at once. */
+function usageDelayMs(network: Network): number {
+  return effectiveKnowledge(network) === "on-demand" ? 0 : maxUsageDelayMs;
+}
+
+function holdersOf(seen: InventoryView, agents: AgentChannel, vm: Vm, now: Date) {
   const told = new Map<string, string[]>([[vm.host, []]]);
+  let delayMs = 0;
   for (const each of vm.interfaces) {
     const network = seen.findNetwork(each.network);
+    if (network) delayMs = Math.max(delayMs, usageDelayMs(network));
     for (const key of network ? keysOf(each, network.vni) : []) {
       // The VM's own host always receives all of it.
       for (const host of new Set([vm.host, ...agents.interests.holdersOf(key)])) {
@@ -108,9 +121,11 @@ function holdersOf(seen: InventoryView, agents: AgentChannel, vm: Vm) {
     }
   }
   const holders = [...told].map(([host, addresses]) => {
-    const { connected, appliedRevision } = agents.statusOf(host);
+    const { connected, appliedRevision, lastSeen } = agents.statusOf(host);
+    const knownAt = connected ? new Date(now.getTime() - delayMs) : lastSeen;
+    const asOf = knownAt?.toISOString() ?? null;
     const current = appliedRevision !== null && appliedRevision >= vm.revision;
-    return { host, local: host === vm.host, connected, appliedRevision, current, addresses };
+    return { host, local: host === vm.host, connected, appliedRevision, current, addresses, asOf };
   });
   return holders.sort((a, b) => Number(b.local) - Number(a.local) || (a.host < b.host ? -1 : 1));
 }

@@ -9,10 +9,15 @@ import {
 } from "../../schema/rest/index.ts";
 import { type Static, Type } from "../../schema/typebox.ts";
 import type { AgentChannel } from "../agents/agent-channel.ts";
-import { fitsVm } from "../inventory/search.ts";
+import type { InventoryView } from "../auth/view.ts";
+import { sortedNames } from "../inventory/names.ts";
+import { type Candidate, fitsVm } from "../inventory/search.ts";
+import type { SortKey } from "../inventory/sorted-page.ts";
 import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
 import { actorOf } from "./caller.ts";
+import { conditionsField, conditionsOfVm } from "./condition-views.ts";
+import type { SortKeyOf } from "./lists.ts";
 import { resourceRoutes } from "./resource.ts";
 
 const waitQuery = {
@@ -55,9 +60,17 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
     },
     reads: {
       find: (seen, name) => seen.findVm(name),
-      list: (seen, query, name) => seen.vmsFrom(query, name),
-      fits: (_seen, vm, query) => fitsVm(vm, query),
-      view: (vm) => ({ ...vm, hostConnected: agents.isConnected(vm.host) }),
+      list: (seen, query, name) =>
+        query.condition === undefined ? seen.vmsFrom(query, name) : withConditions(agents, seen, query.condition, name),
+      fits: (seen, vm, query) =>
+        fitsVm(vm, query) && (query.condition === undefined || hasCondition(agents, seen, vm, query.condition)),
+      count: (seen) => seen.countVms(),
+      sortKey: (seen, vm, key) => sortKeyOf(agents, seen, vm, key as SortKeyOf<"vm">),
+      view: (vm, seen) => ({
+        ...vm,
+        hostConnected: agents.isConnected(vm.host),
+        ...conditionsField(conditionsOfVm(agents, seen, vm.name, vm.host)),
+      }),
     },
     writeOptions: {
       query: waitQuery,
@@ -68,6 +81,26 @@ export function vmRoutes(app: App, { committer, agents }: { committer: Committer
       },
     },
   });
+}
+
+/** In order, from a name on: those that hosts have reported such a condition of, whether the caller may see it or not. */
+function* withConditions(
+  agents: AgentChannel,
+  seen: InventoryView,
+  kind: string,
+  from: string,
+): Generator<Candidate<Vm>> {
+  for (const name of sortedNames(agents.conditions.present.vms(kind)).from(from)) yield [name, seen.findVm(name)];
+}
+
+function hasCondition(agents: AgentChannel, seen: InventoryView, { name, host }: Vm, kind: string): boolean {
+  return conditionsOfVm(agents, seen, name, host).some((each) => kind === "any" || each.kind === kind);
+}
+
+function sortKeyOf(agents: AgentChannel, seen: InventoryView, vm: Vm, key: SortKeyOf<"vm">): SortKey {
+  if (key === "conditions") return conditionsOfVm(agents, seen, vm.name, vm.host).length;
+  if (key === "network") return vm.interfaces[0]?.network ?? "";
+  return vm[key];
 }
 
 /** Never an error: the change is done, and only its arrival at the host is in question. */

@@ -62,7 +62,13 @@ export class AddressPools {
 
   /** The second half. */
   takeAfter(change: ResourceChange): void {
+    if (this.isIdle) return;
     for (const { network, ip } of addressesAfter(change)) this.take(network, ip);
+  }
+
+  /** No address was ever requested from a subnet, and none is in quarantine: there is nothing to follow. */
+  get isIdle(): boolean {
+    return this.taken.size === 0 && this.quarantine.isEmpty;
   }
 
   /**

@@ -1,6 +1,15 @@
 // MACs and IPs for interfaces that name none.
 import { type IpAddress, type MacAddress, type Subnet, subnetFamily } from "../../schema/address/index.ts";
-import type { InterfaceRequest, InterfaceSpec, Network, Vm, VmRequest, VmSpec } from "../../schema/rest/index.ts";
+import {
+  type InterfaceRequest,
+  type InterfaceSpec,
+  movableIps,
+  type Network,
+  ownIps,
+  type Vm,
+  type VmRequest,
+  type VmSpec,
+} from "../../schema/rest/index.ts";
 import type { AddressPools } from "./address-pools.ts";
 import type { Draft } from "./draft.ts";
 import type { Inventory } from "./inventory.ts";
@@ -12,6 +21,8 @@ import { includesNetwork } from "./scope.ts";
 
 export interface AddressSource {
   readonly pools: AddressPools;
+  /** That the pools follow; absent: the one that the decision is made on. */
+  readonly state?: Inventory;
   /** A random locally administered unicast address. */
   readonly newMac: () => MacAddress;
   /** Wall clock. */
@@ -53,9 +64,9 @@ export class Claims {
   }
 
   addRequest({ interfaces }: VmRequest): void {
-    for (const { network, mac, ips = [] } of interfaces) {
+    for (const { network, mac, ips = [], ...allowing } of interfaces) {
       if (mac) this.add(network, mac);
-      for (const ip of ips) this.add(network, ip);
+      for (const ip of [...ips, ...movableIps(allowing)]) this.add(network, ip);
     }
   }
 }
@@ -69,7 +80,7 @@ export function keepAssigned(current: Vm | undefined, request: VmRequest): VmReq
   const interfaces = request.interfaces.map((each) => {
     const held = current.interfaces.find(({ name, network }) => name === each.name && network === each.network);
     if (!held || isWhole(each)) return each;
-    const { name, network, mac = held.mac, ips = held.ips, ...rest } = each;
+    const { name, network, mac = held.mac, ips = ownIps(held), ...rest } = each;
     return { name, network, mac, ips, ...rest };
   });
   return { ...request, interfaces };
@@ -126,14 +137,16 @@ function assignIps(
   return families.map((family) => {
     const subnets = network.subnets.filter((subnet) => subnetFamily(subnet) === family);
     for (const subnet of subnets) {
-      const isFree = (each: IpAddress) => !claims.has(network.name, each);
+      const current = source.state ?? state;
+      const isFree = (each: IpAddress) =>
+        !claims.has(network.name, each) && current.interfacesAllowing(network.name, each).length === 0;
       const cursor = claims.cursorIn(network.name, subnet);
-      const ip = source.pools.findFree(state, network, subnet, source.nowMs, isFree, cursor);
+      const ip = source.pools.findFree(current, network, subnet, source.nowMs, isFree, cursor);
       if (!ip) continue;
       claims.add(network.name, ip);
       return ip;
     }
-    const reasons = subnets.map((subnet) => describeFull(state, network, subnet, source));
+    const reasons = subnets.map((subnet) => describeFull(source.state ?? state, network, subnet, source));
     throw new Refusal(
       "addresses-exhausted",
       `${owner}: no address is left in network "${network.name}": ${reasons.join("; ")}. Add a subnet, release ` +

@@ -3,10 +3,13 @@
 import { isDeepStrictEqual } from "node:util";
 import { type BindingKey, keyText, type Vni } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
-import { type Host, type InterfaceSpec, interfaceKey, type Network, type Vm } from "../../schema/rest/index.ts";
+import type { Host, InterfaceSpec, Network, Vm } from "../../schema/rest/index.ts";
 import { agentNetwork, keysOf, localKeys } from "./bindings.ts";
-import { attachmentIn, type Inventory } from "./inventory.ts";
-import { countRelations, hostsKnowing, type Relation, relationsOf } from "./known-networks.ts";
+import { HostVnis } from "./host-vnis.ts";
+import type { Inventory } from "./inventory.ts";
+import { countRelations, type Relation, relationsOf } from "./known-networks.ts";
+import { type HostPreparation, preparations } from "./prepared-guests.ts";
+import { nestedIn, portOf, type Side, sideOf, type VmChange } from "./sides.ts";
 import type { Steps } from "./steps.ts";
 
 /** A key whose answer changed. */
@@ -21,29 +24,34 @@ export interface KeyChange {
 export interface BindingChanges {
   /** Undefined is a step without a key. */
   readonly keys: Iterable<KeyChange | undefined>;
-  /** By host: networks that it sees for the first time, or that changed. */
-  readonly networks: ReadonlyMap<string, readonly Network[]>;
-  /** By host: VNIs in which it got its first VM. */
-  readonly joined: ReadonlyMap<string, readonly Vni[]>;
-  /** By host: VNIs in which it has no VM any more. */
-  readonly gone: ReadonlyMap<string, readonly Vni[]>;
+  /** VNIs in which a host got its first VM. */
+  readonly joined: HostVnis;
+  /** VNIs in which a host has no VM any more. */
+  readonly gone: HostVnis;
+  /** Networks that are new or other for agents: all hosts that may know one are sent it. */
+  readonly redefined: readonly Network[];
   /** Hosts whose own tunnel end changed. */
   readonly selves: readonly Host[];
   readonly deletedHosts: readonly string[];
+  /** Interfaces that are being migrated to a host, or not any more. Undefined is a step without one. */
+  readonly prepared: Iterable<HostPreparation | undefined>;
 }
 
 /** @param after the state that the changes led to */
 export function* bindingChanges(after: Inventory, changes: readonly ResourceChange[]): Steps<BindingChanges> {
   const before = new NetworksBefore(after, changes);
-  const keys = yield* changedKeys(after, before, changes);
+  const sides = { earlier: sideBefore(after, before, changes), later: sideOf(after) };
+  const keys = yield* changedKeys(after, sides, changes);
   const hostChanges = changes.flatMap((change) => (change.kind === "host" ? [change] : []));
   return {
     keys: [...keys.values()],
     ...(yield* visibilityChanges(after, before, changes)),
+    redefined: redefinedIn(changes),
     selves: hostChanges.flatMap((change) =>
       change.before && change.after && tunnelMoved(change) ? [change.after] : [],
     ),
     deletedHosts: hostChanges.flatMap((change) => (change.before && !change.after ? [change.before.name] : [])),
+    prepared: { [Symbol.iterator]: () => preparations(sides, after, changes) },
   };
 }
 
@@ -76,22 +84,34 @@ interface Place {
   readonly key: BindingKey;
   readonly host: string;
   /** A nested guest's with the port of its parent. */
-  readonly interface: Pick<InterfaceSpec, "mac" | "port" | "router">;
+  readonly interface: Pick<InterfaceSpec, "mac" | "port" | "router" | "allowedAddresses">;
 }
 
-/** The state on one side of the change set. */
-interface Side {
-  readonly vniOf: (network: string) => Vni | undefined;
-  readonly findVm: (name: string) => Vm | undefined;
+/** @param after what is not among the changes is the same there */
+function sideBefore(after: Inventory, networks: NetworksBefore, changes: readonly ResourceChange[]): Side {
+  const edits = new Map<string, VmChange>();
+  for (const change of changes) if (change.kind === "vm") edits.set(nameOf(change), change);
+  return {
+    vniOf: (name) => networks.find(name)?.vni,
+    findVm: (name) => {
+      const edit = edits.get(name);
+      return edit ? (edit.before ?? undefined) : after.findVm(name);
+    },
+  };
 }
 
-function places(vm: Vm, { vniOf, findVm }: Side): Place[] {
+function places(vm: Vm, side: Side): Place[] {
   return vm.interfaces.flatMap((each) => {
-    const vni = vniOf(each.network);
+    const vni = side.vniOf(each.network);
     if (vni === undefined) return [];
-    const { mac, router, parent } = each;
-    const { port } = parent === undefined ? each : (attachmentIn(parent, findVm)?.interface ?? {});
-    const told = { mac, ...(port === undefined ? {} : { port }), ...(router ? { router } : {}) };
+    const { mac, router, allowedAddresses } = each;
+    const port = portOf(each, side);
+    const told = {
+      mac,
+      ...(port === undefined ? {} : { port }),
+      ...(router ? { router } : {}),
+      ...(allowedAddresses ? { allowedAddresses } : {}),
+    };
     return keysOf(each, vni).map((key) => ({ key, host: vm.host, interface: told }));
   });
 }
@@ -100,7 +120,7 @@ type ChangedKeys = Map<string, { key: BindingKey; hosts: Set<string>; created: b
 
 function* changedKeys(
   after: Inventory,
-  before: NetworksBefore,
+  { earlier, later }: { readonly earlier: Side; readonly later: Side },
   changes: readonly ResourceChange[],
 ): Steps<ChangedKeys> {
   const was = new Map<string, Place>();
@@ -111,14 +131,6 @@ function* changedKeys(
     yield;
     if (change.kind === "vm") edits.set(nameOf(change), change);
   }
-  const earlier: Side = {
-    vniOf: (name) => before.find(name)?.vni,
-    findVm: (name) => {
-      const edit = edits.get(name);
-      return edit ? (edit.before ?? undefined) : after.findVm(name);
-    },
-  };
-  const later: Side = { vniOf: (name) => after.findNetwork(name)?.vni, findVm: (name) => after.findVm(name) };
   const compare = (old: Vm | null, now: Vm | null) => {
     for (const place of old ? places(old, earlier) : []) was.set(keyText(place.key), place);
     for (const place of now ? places(now, later) : []) is.set(keyText(place.key), place);
@@ -151,45 +163,24 @@ function* changedKeys(
   return changed;
 }
 
-export type VmChange = Extract<ResourceChange, { kind: "vm" }>;
-
 const nameOf = ({ before, after }: VmChange): string => (after ?? before)?.name ?? "";
 
-/** VMs whose port is one of this VM's that has changed. */
-export function* nestedIn(after: Inventory, { before, after: vm }: VmChange): Generator<Vm> {
-  for (const { name, port } of vm?.interfaces ?? []) {
-    if (before?.interfaces.find((each) => each.name === name)?.port === port) continue;
-    for (const child of after.childrenOf(interfaceKey(vm?.name ?? "", name))) yield child.vm;
-  }
-}
+type Visibility = Pick<BindingChanges, "joined" | "gone">;
 
 function* visibilityChanges(
   after: Inventory,
   before: NetworksBefore,
   changes: readonly ResourceChange[],
-): Steps<Pick<BindingChanges, "networks" | "joined" | "gone">> {
-  const networks = new Map<string, Network[]>();
-  const joined = new Map<string, Vni[]>();
-  const gone = new Map<string, Vni[]>();
-  const listUnder = <T>(map: Map<string, T[]>, host: string, item: T) => {
-    const list = map.get(host);
-    if (!list) map.set(host, [item]);
-    else if (!list.includes(item)) list.push(item);
-  };
+): Steps<Visibility> {
+  const joined = new HostVnis();
+  const gone = new HostVnis();
   for (const { host, vni, step } of yield* relationSteps(after, before, changes)) {
     const network = after.findNetworkByVni(vni);
     const now = network ? countRelations(after, { host, network: network.name }) : 0;
-    if (network && now > 0 && now - step === 0) {
-      listUnder(networks, host, network);
-      listUnder(joined, host, vni);
-    }
-    if (now === 0 && step < 0) listUnder(gone, host, vni);
+    if (now > 0 && now - step === 0) joined.add(host, vni);
+    if (now === 0 && step < 0) gone.add(host, vni);
   }
-  for (const change of changes) {
-    if (change.kind !== "network" || !change.after || sameForAgents(change.before, change.after)) continue;
-    for (const host of hostsKnowing(after, change.after.name)) listUnder(networks, host, change.after);
-  }
-  return { networks, joined, gone };
+  return { joined, gone };
 }
 
 /** How the number of relations changed, by host and VNI, where a VM was touched. */
@@ -214,7 +205,17 @@ function* relationSteps(
   return steps.values();
 }
 
-export function sameForAgents(before: Network | null, after: Network): boolean {
+export function redefinedIn(places: Iterable<ResourceChange>): Network[] {
+  const redefined: Network[] = [];
+  for (const change of places) {
+    if (change.kind === "network" && change.after && !sameForAgents(change.before, change.after)) {
+      redefined.push(change.after);
+    }
+  }
+  return redefined;
+}
+
+function sameForAgents(before: Network | null, after: Network): boolean {
   const now = agentNetwork(after);
   return before !== null && isDeepStrictEqual({ ...agentNetwork(before), revision: now.revision }, now);
 }

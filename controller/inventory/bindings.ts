@@ -10,9 +10,12 @@ import {
   type Revision,
   type Vni,
 } from "../../schema/address/index.ts";
-import type { Host, Network, Vm } from "../../schema/rest/index.ts";
+import { effectiveKnowledge } from "../../schema/plain/index.ts";
+import type { AllowedAddress, Host, Network, Vm } from "../../schema/rest/index.ts";
 import type { Attachment, Inventory } from "./inventory.ts";
 import { findKnownNetwork } from "./known-networks.ts";
+
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** A registered binding with all that it derives from. */
 export interface Found {
@@ -22,6 +25,7 @@ export interface Found {
   readonly router?: true;
   /** Of the host's devices, also where it is the port of the interface in which this one is nested. */
   readonly port?: string;
+  readonly allowed?: readonly AllowedAddress[];
   /** Last change of the binding, its host, its network, or the VM whose port it has. */
   readonly revision: Revision;
 }
@@ -38,14 +42,13 @@ function findBoundIn(state: Inventory, network: Network, key: BindingKey): Found
   if (!host) return undefined;
   const parent = located.parent === undefined ? undefined : state.findInterface(located.parent);
   const port = parent ? parent.interface.port : located.port;
-  return {
-    network,
-    host,
-    mac: located.mac,
-    ...(located.router ? { router: true } : {}),
-    ...(port === undefined ? {} : { port }),
-    revision: Math.max(located.revision, host.revision, network.revision, parent?.vm.revision ?? 0) as Revision,
-  };
+  const revision = Math.max(located.revision, host.revision, network.revision, parent?.vm.revision ?? 0) as Revision;
+  // Not spread from parts: every question passes through here.
+  const found: Writable<Found> = { network, host, mac: located.mac, revision };
+  if (located.router) found.router = true;
+  if (port !== undefined) found.port = port;
+  if (located.allowed) found.allowed = located.allowed;
+  return found;
 }
 
 /** The name of the VM with the binding that was found for the key. */
@@ -82,17 +85,14 @@ export function isBound(state: Inventory, { name }: Network, key: BindingKey): b
   return owner !== undefined;
 }
 
-function bindingFor(asking: string, { mac, host, router, port }: Found): Binding {
-  const local = host.name === asking;
-  return {
-    mac,
-    host: host.name,
-    vtep: host.vtep,
-    vtepPort: host.port,
-    ...(local ? { local } : {}),
-    ...(router ? { router } : {}),
-    ...(local && port !== undefined ? { guestPort: port } : {}),
-  };
+function bindingFor(asking: string, { mac, host, router, port, allowed }: Found): Binding {
+  const binding: Writable<Binding> = { mac, host: host.name, vtep: host.vtep, vtepPort: host.port };
+  if (router) binding.router = true;
+  if (host.name !== asking) return binding;
+  binding.local = true;
+  if (port !== undefined) binding.guestPort = port;
+  if (allowed) binding.allowed = allowed.map(({ ip }) => ip);
+  return binding;
 }
 
 /** The keys of a VM's interface, given its network's VNI. */
@@ -113,7 +113,15 @@ export function keysOfVm(state: Inventory, { interfaces }: Pick<Vm, "interfaces"
   });
 }
 
-export function agentNetwork({ name, vni, mtu, revision, knowledge }: Network): AgentNetwork {
-  const whole = findWholeKnowledge(knowledge);
-  return { name, vni, mtu, revision, ...(whole ? { knowledge: whole } : {}) };
+/** Broadcasts of its guests are copied to all hosts of the network. */
+export const isReplicated = ({ broadcast }: Pick<Network, "broadcast">): boolean => broadcast === "replicate";
+
+export function agentNetwork(network: Network): AgentNetwork {
+  const { name, vni, mtu, revision } = network;
+  const whole = findWholeKnowledge(effectiveKnowledge(network));
+  const modes = {
+    ...(whole ? { knowledge: whole } : {}),
+    ...(isReplicated(network) ? { broadcast: "replicate" as const } : {}),
+  };
+  return { name, vni, mtu, revision, ...modes };
 }

@@ -1,5 +1,6 @@
 // The changes of one revision. Those of a mutation are an array. Those of an import may be more than fit into memory as objects: they
 // are read from where they are staged, each time anew.
+import type { Revision } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
 import type { Records } from "./records.ts";
 import { changeIn } from "./staged-edits.ts";
@@ -14,7 +15,17 @@ export class StagedChanges implements Changes {
   constructor(
     readonly places: readonly ResourceChange[],
     readonly vms: { readonly records: Records; readonly changed: number; readonly replaced: number },
+    /** That they become; absent: the one that they were decided for. */
+    readonly revision?: Revision,
   ) {}
+
+  /** The same as another revision. */
+  at(revision: Revision): StagedChanges {
+    const places = this.places.map((change): ResourceChange => {
+      return { ...change, after: change.after && { ...change.after, revision } } as ResourceChange;
+    });
+    return new StagedChanges(places, this.vms, revision);
+  }
 
   get length(): number {
     return this.places.length + this.vms.changed;
@@ -23,10 +34,20 @@ export class StagedChanges implements Changes {
   *[Symbol.iterator](): Generator<ResourceChange, void, void> {
     yield* this.places;
     for (const record of this.vms.records) {
-      const change = changeIn(record);
+      const change = changeIn(record, this.revision);
       if (change) yield change;
     }
   }
+}
+
+/** What takes the changes back, in the same order: of resources, each of which changes once. */
+export function inverseOf(changes: Changes): Changes {
+  return {
+    length: changes.length,
+    *[Symbol.iterator]() {
+      for (const { kind, before, after } of changes) yield { kind, before: after, after: before } as ResourceChange;
+    },
+  };
 }
 
 /** Without reading all VMs. */
@@ -35,6 +56,10 @@ export function* placesIn(changes: Changes): Generator<ResourceChange, void, voi
     if (change.kind !== "vm") yield change;
   }
 }
+
+/** Those that may concern VMs which are being migrated: a VM that an import registers is not. */
+export const migrationsIn = (changes: Changes): Iterable<ResourceChange> =>
+  changes instanceof StagedChanges ? replacementsIn(changes) : changes;
 
 /** Those of resources that were there before. VMs are not read where none was. */
 export function* replacementsIn(changes: Changes): Generator<ResourceChange, void, void> {

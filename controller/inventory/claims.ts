@@ -5,6 +5,9 @@ import { hashOfText } from "./packed/hashing.ts";
 import { none } from "./packed/rows.ts";
 import type { StagedEdits } from "./staged-edits.ts";
 
+export const addressKey = (network: string, address: string): string => `${network} ${address}`;
+export const portKey = (host: string, port: string): string => `${host} ${port}`;
+
 /** All that an interface takes, as texts. */
 export type Takes = (attachment: Attachment) => Iterable<string>;
 

@@ -2,7 +2,7 @@
 // (`pending-inventory.ts`); readers that must see one revision for longer pin it (`pinned-inventory.ts`).
 import type { ResourceChange } from "../../schema/events/index.ts";
 import type { Vm } from "../../schema/rest/index.ts";
-import { type Changes, replacementsIn } from "./changes.ts";
+import { type Changes, inverseOf, replacementsIn } from "./changes.ts";
 import { Inventory, type Resources } from "./inventory.ts";
 import { KeptLayer, type Layer } from "./layer.ts";
 import type { PackedVm } from "./packed/packed-vm.ts";
@@ -81,15 +81,18 @@ export class CommittedInventory extends Inventory {
     for (const pending of this.pending) pending.settle(changes);
   }
 
-  /**
-   * As `apply`, for any number of changes: readers see nothing of them before `show`.
-   * @param onArrived called with each change that the tables have
-   */
-  *arriveSteps(changes: Changes, onArrived: (change: ResourceChange) => void = () => {}): Steps<void> {
+  /** As `apply`, for any number of changes: readers see nothing of them before `show`. */
+  *arriveSteps(changes: Changes): Steps<void> {
     if (this.standing) throw new Error("the change set before has not arrived yet");
     for (const { own } of this.pending) if (own.size > 0) throw new Error("others are pending over a change set");
     this.standing = this.retain(new KeptLayer(this.base));
-    yield* this.changeTables(changes, onArrived);
+    yield* this.changeTables(changes);
+  }
+
+  /** Takes back a change set that has arrived and was not shown. */
+  *departSteps(changes: Changes): Steps<void> {
+    yield* this.changeTables(inverseOf(changes));
+    this.show();
   }
 
   /** Readers see all of the change set that has arrived. */
@@ -99,7 +102,7 @@ export class CommittedInventory extends Inventory {
     this.standing = undefined;
   }
 
-  private *changeTables(changes: Changes, onArrived: (change: ResourceChange) => void = () => {}): Steps<void> {
+  private *changeTables(changes: Changes): Steps<void> {
     for (const change of replacementsIn(changes)) {
       yield;
       this.keep(change);
@@ -111,7 +114,6 @@ export class CommittedInventory extends Inventory {
       if (change.before === null) this.keep(change);
       this.base.add(change);
       for (const layer of this.layersAbove()) layer.afterBelow(change);
-      onArrived(change);
     }
   }
 

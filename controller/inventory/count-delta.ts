@@ -2,16 +2,17 @@
 import type { ResourceChange, ResourceKind } from "../../schema/events/index.ts";
 import type { Vm } from "../../schema/rest/index.ts";
 import { hostsOf } from "./hosts-of.ts";
-import { TwoLevelMap } from "./two-level-map.ts";
-import { addTo, UseCounts } from "./use-counts.ts";
+import { NamedPairs } from "./named-pairs.ts";
+import { addTo, countedNetworks } from "./use-counts.ts";
 
 export class CountDelta {
   readonly resources: Record<ResourceKind, number> = { network: 0, host: 0, vm: 0 };
-  readonly uses = new UseCounts();
   /** VMs that run on a host. */
   readonly vmsOn = new Map<string, number>();
-  /** Interfaces by host and network, those of VMs that are prepared on the host included. */
-  readonly interfaces = new TwoLevelMap<string, string, number>();
+  /** VMs that count in a network (`countedNetworks`). */
+  readonly vmsIn = new Map<string, number>();
+  /** Interfaces by host and network, those of VMs that are prepared on the host included; and VMs that count there. */
+  readonly pairs = new NamedPairs();
   readonly addresses = new Map<string, number>();
   /** VMs with an interface in a network. */
   readonly attached = new Map<string, number>();
@@ -42,15 +43,14 @@ export class CountDelta {
   }
 
   private countVm(vm: Vm, step: 1 | -1): void {
-    this.uses.count(vm, step);
     addTo(this.vmsOn, vm.host, step);
+    for (const network of countedNetworks(vm)) {
+      addTo(this.vmsIn, network, step);
+      this.pairs.addVms(vm.host, network, step);
+    }
     for (const { network, ips } of vm.interfaces) {
       addTo(this.addresses, network, step * ips.length);
-      for (const host of hostsOf(vm)) {
-        const count = (this.interfaces.get(host, network) ?? 0) + step;
-        if (count === 0) this.interfaces.delete(host, network);
-        else this.interfaces.set(host, network, count);
-      }
+      for (const host of hostsOf(vm)) this.pairs.addInterfaces(host, network, step);
     }
   }
 

@@ -1,12 +1,14 @@
 // From mutations to changes: mutations against a state become a change set, or a refusal with the reason. Nothing is
 // applied here, and nothing is read but the arguments.
 import type { ResourceChange } from "../../schema/events/index.ts";
+import { effectiveKnowledge, type KnowledgeChoice } from "../../schema/plain/index.ts";
 import { type Network, type NetworkPatch, type NetworkSpec, patchNetwork } from "../../schema/rest/index.ts";
 import { Claims, leavesOpen } from "./assign.ts";
 import { findBreaches } from "./breaches.ts";
 import type { DecisionContext } from "./decision-context.ts";
 import { Draft } from "./draft.ts";
 import { checkExpectation, type Expectation } from "./expectation.ts";
+import type { Footprint } from "./footprint.ts";
 import { applyHostMutation, type HostMutation } from "./host-mutations.ts";
 import type { Inventory } from "./inventory.ts";
 import { checkQuota } from "./quota.ts";
@@ -26,6 +28,8 @@ type Change =
   | { readonly kind: "network.create"; readonly spec: NetworkSpec }
   | { readonly kind: "network.put"; readonly spec: NetworkSpec }
   | { readonly kind: "network.patch"; readonly name: string; readonly patch: NetworkPatch }
+  /** The controller's own, for a network with `knowledge: auto`; nothing for another. */
+  | { readonly kind: "network.choose"; readonly name: string; readonly choice: KnowledgeChoice }
   | ({ readonly kind: "network.delete" } & Deletion)
   | HostMutation
   | VmMutation;
@@ -78,13 +82,16 @@ export function leavesAddress(mutation: Mutation): boolean {
   return isForVm(mutation) && "spec" in mutation && leavesOpen(mutation.spec);
 }
 
-/** @param assigns one of them leaves an address to the controller: then all are read twice */
+/**
+ * @param assigns one of them leaves an address to the controller: then all are read twice
+ * @returns what the decision rests on, where nothing is refused
+ */
 export function* decideSteps(
   draft: Draft,
   { mutations, assigns }: { readonly mutations: Iterable<Numbered>; readonly assigns: boolean },
   context: DecisionContext,
   listener: DecisionListener,
-): Steps<void> {
+): Steps<Footprint | undefined> {
   const claims = new Claims();
   // An address that one mutation names must not be assigned to an earlier one.
   for (const { mutation } of assigns ? mutations : []) {
@@ -107,8 +114,9 @@ export function* decideSteps(
   const refuse: OnRefusal = (refusal, kind, name) => listener.refused(refusal, draft.mutationOf(kind, name));
   const breached = yield* findBreaches(draft, context.hosts, refuse);
   // The text of a rule might name resources that are hidden from the actor.
-  if (!breached) yield* checkRules(draft, refuse);
+  const footprint = breached ? undefined : yield* checkRules(draft, refuse);
   if (!breached && context.quota) yield* checkQuota(draft, context.quota, refuse);
+  return footprint;
 }
 
 function resultOf(written: { readonly before: unknown; readonly after: unknown } | undefined): MutationResult {
@@ -137,7 +145,8 @@ function applyNetworkMutation(draft: Draft, mutation: MutationOf<"network">, con
   const current = draft.findNetwork(name);
   if (!includesNetwork(draft.scope, name)) getOr404("network", name, undefined);
   checkExpectation(`network "${name}"`, current, mutation.expect);
-  const put = (spec: NetworkSpec) => draft.putNetwork(name, renewed<NetworkSpec, Network>(current, spec, context));
+  const put = (spec: NetworkSpec) =>
+    draft.putNetwork(name, renewed<NetworkSpec, Network>(current, { ...spec, ...choiceFor(spec, current) }, context));
   switch (mutation.kind) {
     case "network.create":
       refuseTaken("network", current);
@@ -149,9 +158,27 @@ function applyNetworkMutation(draft: Draft, mutation: MutationOf<"network">, con
     case "network.patch":
       put(patchNetwork(getOr404("network", name, current), mutation.patch));
       return;
+    case "network.choose": {
+      if (current?.knowledge !== "auto") return;
+      const { uid, revision, ...spec } = current;
+      draft.putNetwork(
+        name,
+        renewed<NetworkSpec, Network>(current, { ...spec, knowledgeChosen: mutation.choice }, context),
+      );
+      return;
+    }
     case "network.delete":
-      if (mutation.ifPresent && !current) return;
+      if (mutation.ifPresent && !current) {
+        draft.noteUnfound("network", name);
+        return;
+      }
       getOr404("network", name, current);
       draft.putNetwork(name, null);
   }
+}
+
+/** A choice stays as long as the network is `auto`; a mode of before is the first one, so that hosts keep what they have. */
+function choiceFor({ knowledge }: NetworkSpec, current: Network | undefined): Pick<NetworkSpec, "knowledgeChosen"> {
+  if (knowledge !== "auto" || !current) return {};
+  return { knowledgeChosen: current.knowledgeChosen ?? { mode: effectiveKnowledge(current) } };
 }

@@ -5,6 +5,9 @@ import { type Changes, StagedChanges } from "./changes.ts";
 import { TakenByObjects, TakenByRecords, type TakenPlaces, type Takes } from "./claims.ts";
 import type { Edit, Edits } from "./edits.ts";
 import type { Inventory } from "./inventory.ts";
+import { HashIndex } from "./packed/hash-index.ts";
+import { hashOfText } from "./packed/hashing.ts";
+import { none } from "./packed/rows.ts";
 import type { Records } from "./records.ts";
 import { narrowVm } from "./scope.ts";
 import { StagedEdits } from "./staged-edits.ts";
@@ -18,6 +21,8 @@ export class Draft {
   /** What it has written last; undefined: nothing. */
   written: { readonly before: unknown; readonly after: unknown } | undefined;
   private readonly staged: StagedEdits | undefined;
+  /** Of the names that deletions did not find, the hashes. */
+  private unfound: HashIndex | undefined;
   /** Each VM that was read, as one object: an unchanged VM is told by that. Of many, only the last. */
   private readonly standing = new Map<string, Vm>();
 
@@ -45,10 +50,27 @@ export class Draft {
 
   /** The net difference: without resources that were created and deleted, or written unchanged. */
   changes(): Changes {
-    const changed = ({ before, after }: ResourceChange) => before !== after;
-    if (!this.staged) return [...this.touched()].filter(changed);
+    return this.staged ? this.stagedChanges(this.staged) : [...this.touched()].filter(isChange);
+  }
+
+  /** As `changes`, of a draft over records. @throws Error where it is not one */
+  stagedChanges(staged = this.staged): StagedChanges {
+    if (!staged) throw new Error("the draft has no records");
     const places = [...listed("network", this.networks), ...listed("host", this.hosts)];
-    return new StagedChanges(places.filter(changed), this.staged);
+    const { records, changed, replaced } = staged;
+    // The index of the edits is not kept with the changes.
+    return new StagedChanges(places.filter(isChange), { records, changed, replaced });
+  }
+
+  /** A deletion asks for nothing where there is nothing: others may make it in the meantime. */
+  noteUnfound(kind: ResourceKind, name: string): void {
+    this.unfound ??= new HashIndex();
+    this.unfound.add(hashOfText(`${kind} ${name}`), 0);
+  }
+
+  /** Also of a name with the same hash. */
+  mayBeUnfound(kind: ResourceKind, name: string): boolean {
+    return this.unfound !== undefined && this.unfound.first(hashOfText(`${kind} ${name}`)) !== none;
   }
 
   findNetwork(name: string): Network | undefined {
@@ -123,6 +145,8 @@ export class Draft {
     yield* listed("vm", this.vms);
   }
 }
+
+const isChange = ({ before, after }: ResourceChange): boolean => before !== after;
 
 function present<T>(changed: Edit<T> | undefined, base: () => T | undefined): T | undefined {
   return changed ? (changed.after ?? undefined) : base();

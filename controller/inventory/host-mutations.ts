@@ -46,7 +46,10 @@ export function applyHostMutation(
       put({ ...mutation.spec, ...(current ? { labels: current.labels, description: current.description } : {}) });
       return;
     case "host.delete":
-      if (mutation.ifPresent && !current) return;
+      if (mutation.ifPresent && !current) {
+        draft.noteUnfound("host", name);
+        return;
+      }
       if (mutation.force) clear(draft, getOr404("host", name, current), context);
       getOr404("host", name, current);
       draft.putHost(name, null);

@@ -35,7 +35,7 @@ export function countsOf(source: Layered, end: End): InterfaceCounts {
 
 /** Of VMs on the host, or prepared on it, in the network. */
 export function interfacesAt({ base, layer }: Layered, host: string, network: string): number {
-  return interfacesOf(base, host, network) + (layer?.delta.interfaces.get(host, network) ?? 0);
+  return interfacesOf(base, host, network) + (layer?.delta.pairs.interfacesOf(host, network) ?? 0);
 }
 
 function interfacesOf({ pairs, hostPlaces, networkPlaces }: Tables, host: string, network: string): number {

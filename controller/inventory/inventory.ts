@@ -2,7 +2,7 @@
 // (`committed-inventory.ts`, `pending-inventory.ts`, `pinned-inventory.ts`).
 import type { BindingKey, IpAddress, MacAddress, Revision, Vni, VtepAddress } from "../../schema/address/index.ts";
 import type { ResourceChange, ResourceKind } from "../../schema/events/index.ts";
-import type { Host, InterfaceSpec, Network, Vm } from "../../schema/rest/index.ts";
+import type { AllowedAddress, Host, InterfaceSpec, Network, Vm } from "../../schema/rest/index.ts";
 import { countsOf, type InterfaceCounts, interfacesAt, mapped } from "./interface-counts.ts";
 import type { Layer } from "./layer.ts";
 import { LayeredIndex, layeredNames } from "./layered-index.ts";
@@ -23,6 +23,7 @@ export interface Located {
   readonly port: string | undefined;
   readonly parent: string | undefined;
   readonly router: boolean | undefined;
+  readonly allowed: readonly AllowedAddress[] | undefined;
   /** Of the VM. */
   readonly revision: Revision;
 }
@@ -186,6 +187,16 @@ export abstract class Inventory {
     return this.attachments(({ vms }) => vms.interfaces.childrenOf(parent));
   }
 
+  /** Interfaces that may take the address. */
+  interfacesAllowing(network: string, ip: IpAddress): Attachment[] {
+    return this.attachments(({ vms, networkPlaces }) => vms.interfaces.allowing(networkPlaces.find(network), ip));
+  }
+
+  /** Interfaces in the network that may take addresses. */
+  interfacesAllowingIn(network: string): Attachment[] {
+    return this.attachments(({ vms, networkPlaces }) => vms.interfaces.allowingIn(networkPlaces.find(network)));
+  }
+
   /** The interface that `interfaceKey` names so. */
   findInterface(key: string): Attachment | undefined {
     return attachmentIn(key, (name) => this.findVm(name));
@@ -225,14 +236,14 @@ export abstract class Inventory {
 
   /** VMs that count in the network (`countedNetworks`). */
   countVmsIn(network: string): number {
-    return this.base.countVmsIn(network) + (this.layer?.delta.uses.vmsIn(network) ?? 0);
+    return this.base.countVmsIn(network) + (this.layer?.delta.vmsIn.get(network) ?? 0);
   }
 
   /** Of these, those that run on the host. */
   countVmsAt(network: string, host: string): number {
     const { pairs, hostPlaces, networkPlaces } = this.base;
     const below = pairs.vmsOf(hostPlaces.find(host), networkPlaces.find(network));
-    return below + (this.layer?.delta.uses.vmsOn(network, host) ?? 0);
+    return below + (this.layer?.delta.pairs.vmsOf(host, network) ?? 0);
   }
 
   /** The tables with the resource, if it is there. */
@@ -327,6 +338,7 @@ function locatedAt({ tables, id }: Spot): Located {
     port: interfaces.portOf(id),
     parent: interfaces.parentOf(id),
     router: interfaces.routerOf(id),
+    allowed: interfaces.allowedOf(id),
   };
 }
 

@@ -1,7 +1,7 @@
 // Which port an interface has: one interface on a host has a port, and nested guests share it by naming that interface (ADR 0151).
 import { isDeepStrictEqual } from "node:util";
 import { interfaceKey, type Vm } from "../../schema/rest/index.ts";
-import type { TakenPlaces } from "./claims.ts";
+import { portKey, type TakenPlaces } from "./claims.ts";
 import type { Draft } from "./draft.ts";
 import { hostsOf } from "./hosts-of.ts";
 import { type Attachment, attachmentIn } from "./inventory.ts";
@@ -14,7 +14,9 @@ import type { Steps } from "./steps.ts";
  * new on its host, or whose interface changes, is checked.
  */
 export class PortRules {
-  private readonly claims: TakenPlaces;
+  readonly claims: TakenPlaces;
+  /** One of the edits names a parent. */
+  nests = false;
   /** Whether an edit can break a rule: most VMs have neither ports nor parents, and nothing nested in them. */
   private isConcerned = false;
 
@@ -28,6 +30,7 @@ export class PortRules {
     for (const each of after?.interfaces ?? []) {
       if (!after || (each.port === undefined && each.parent === undefined)) continue;
       this.isConcerned = true;
+      this.nests ||= each.parent !== undefined;
       const own = { vm: after, interface: each };
       for (const place of portsOf(own)) this.claims.add(place, own);
     }
@@ -67,8 +70,6 @@ export class PortRules {
     }
   }
 }
-
-const portKey = (host: string, port: string): string => `${host} ${port}`;
 
 function* portsOf({ vm, interface: { port } }: Attachment): Generator<string> {
   if (port !== undefined) for (const host of hostsOf(vm)) yield portKey(host, port);

@@ -48,6 +48,10 @@ export class Quarantine {
     if (held?.delete(ip) && held.size === 0) this.byNetwork.delete(network);
   }
 
+  get isEmpty(): boolean {
+    return this.byNetwork.size === 0;
+  }
+
   /** When the address was released; undefined if it is not in quarantine. */
   releasedAtMs(network: string, ip: IpAddress): number | undefined {
     return this.byNetwork.get(network)?.get(ip);

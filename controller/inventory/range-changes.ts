@@ -1,20 +1,16 @@
 // As binding-changes.ts, for a change set of any size: nothing is kept for each VM or key. What a key was and what it is is looked up in
 // the inventory before the change set and in the one after it.
+import { isDeepStrictEqual } from "node:util";
 import type { BindingKey, Revision, Vni } from "../../schema/address/index.ts";
-import type { ResourceChange } from "../../schema/events/index.ts";
-import type { Host, Network, Vm } from "../../schema/rest/index.ts";
-import {
-  type BindingChanges,
-  type KeyChange,
-  nestedIn,
-  sameForAgents,
-  tunnelMoved,
-  type VmChange,
-} from "./binding-changes.ts";
+import type { Host, Vm } from "../../schema/rest/index.ts";
+import { type BindingChanges, type KeyChange, redefinedIn, tunnelMoved } from "./binding-changes.ts";
 import { keysOf, keysOfVm } from "./bindings.ts";
-import { type Changes, placesIn } from "./changes.ts";
-import type { Inventory } from "./inventory.ts";
-import { countRelations, hostsKnowing, relationsOf } from "./known-networks.ts";
+import { type Changes, migrationsIn, placesIn } from "./changes.ts";
+import { HostVnis } from "./host-vnis.ts";
+import type { Inventory, Located } from "./inventory.ts";
+import { countRelations, relationsOf } from "./known-networks.ts";
+import { preparations } from "./prepared-guests.ts";
+import { nestedIn, sideOf, type VmChange } from "./sides.ts";
 import type { Steps } from "./steps.ts";
 
 export interface Transition {
@@ -36,7 +32,13 @@ export function* rangeChanges(transition: Transition): Steps<BindingChanges> {
     else if (tunnelMoved(change)) selves.push(change.after);
   }
   const keys = { [Symbol.iterator]: () => changedKeys(transition, selves) };
-  return { keys, ...(yield* visibilityChanges(transition)), selves, deletedHosts };
+  const redefined = redefinedIn(placesIn(transition.changes));
+  const prepared = { [Symbol.iterator]: () => preparationsIn(transition) };
+  return { keys, ...(yield* visibilityChanges(transition)), redefined, selves, deletedHosts, prepared };
+}
+
+function preparationsIn({ before, after, changes }: Transition): ReturnType<typeof preparations> {
+  return preparations({ earlier: sideOf(before), later: sideOf(after) }, after, migrationsIn(changes));
 }
 
 /** Undefined is a step without a key. */
@@ -95,37 +97,37 @@ interface Place {
   readonly mac: string;
   readonly port: string | undefined;
   readonly router: boolean;
+  readonly allowed: Located["allowed"];
 }
 
 function placeAt(state: Inventory, key: BindingKey): Place | undefined {
   const network = state.findNetworkByVni(key.vni);
   const located = network && state.locate(network.name, key);
   if (!located) return undefined;
-  const { host, mac, parent, router } = located;
+  const { host, mac, parent, router, allowed } = located;
   // A nested guest's port is that of its parent.
   const port = parent === undefined ? located.port : state.findInterface(parent)?.interface.port;
-  return { host, mac, port, router: router === true };
+  return { host, mac, port, router: router === true, allowed };
 }
 
 function samePlace(a: Place, b: Place): boolean {
-  return a.host === b.host && a.mac === b.mac && a.port === b.port && a.router === b.router;
+  return (
+    a.host === b.host &&
+    a.mac === b.mac &&
+    a.port === b.port &&
+    a.router === b.router &&
+    isDeepStrictEqual(a.allowed, b.allowed)
+  );
 }
 
-type Visibility = Pick<BindingChanges, "networks" | "joined" | "gone">;
-
-function* visibilityChanges({ before, after, changes }: Transition): Steps<Visibility> {
-  const networks = new Lists<Network>();
-  const joined = new Lists<Vni>();
-  const gone = new Lists<Vni>();
+function* visibilityChanges({ before, after, changes }: Transition): Steps<Pick<BindingChanges, "joined" | "gone">> {
+  const joined = new HostVnis();
+  const gone = new HostVnis();
   const compare = (host: string, vni: Vni | undefined) => {
     if (vni === undefined) return;
-    const network = after.findNetworkByVni(vni);
-    const was = countAt(before, host, before.findNetworkByVni(vni));
-    const now = countAt(after, host, network);
-    if (network && now > 0 && was === 0) {
-      networks.add(host, network);
-      joined.add(host, vni);
-    }
+    const was = countAt(before, host, vni);
+    const now = countAt(after, host, vni);
+    if (now > 0 && was === 0) joined.add(host, vni);
     if (now === 0 && was > 0) gone.add(host, vni);
   };
   const side = (state: Inventory, vm: Vm | null) => {
@@ -137,32 +139,10 @@ function* visibilityChanges({ before, after, changes }: Transition): Steps<Visib
     side(before, change.before);
     side(after, change.after);
   }
-  for (const change of placesIn(changes)) {
-    if (!isForAgents(change)) continue;
-    for (const host of hostsKnowing(after, change.after.name)) networks.add(host, change.after);
-  }
-  return { networks: networks.all, joined: joined.all, gone: gone.all };
+  return { joined, gone };
 }
 
-function isForAgents(change: ResourceChange): change is ResourceChange & { kind: "network"; after: Network } {
-  return change.kind === "network" && change.after !== null && !sameForAgents(change.before, change.after);
-}
-
-const countAt = (state: Inventory, host: string, network: Network | undefined): number =>
-  network ? countRelations(state, { host, network: network.name }) : 0;
-
-/** Lists by host, with each item once. */
-class Lists<T> {
-  readonly all = new Map<string, T[]>();
-  private readonly listed = new Map<string, Set<T>>();
-
-  add(host: string, item: T): void {
-    const listed = this.listed.get(host) ?? new Set();
-    this.listed.set(host, listed);
-    if (listed.has(item)) return;
-    listed.add(item);
-    const list = this.all.get(host);
-    if (list) list.push(item);
-    else this.all.set(host, [item]);
-  }
+function countAt(state: Inventory, host: string, vni: Vni): number {
+  const network = state.findNetworkByVni(vni);
+  return network ? countRelations(state, { host, network: network.name }) : 0;
 }

@@ -1,21 +1,23 @@
 // Invariants after a change set. Each rule checks only what the change set touches; the rest was valid before.
 import type { ResourceKind } from "../../schema/events/index.ts";
-import { limits } from "../../schema/plain/index.ts";
-import type { Host, Network, Vm } from "../../schema/rest/index.ts";
+import { type Host, movableIps, type Network, type Vm } from "../../schema/rest/index.ts";
+import { allowedPlaces, checkAllowed, checkAllowedWithin } from "./allowed-rules.ts";
 import { unknownHost } from "./breaches.ts";
-import type { TakenPlaces } from "./claims.ts";
+import { addressKey, type TakenPlaces } from "./claims.ts";
 import type { Draft } from "./draft.ts";
+import { Footprint } from "./footprint.ts";
+import { HostGains } from "./host-gains.ts";
 import { hostsOf } from "./hosts-of.ts";
 import type { Attachment } from "./inventory.ts";
 import { PortRules } from "./port-rules.ts";
-import { type Look, type OnRefusal, Refusal } from "./refusal.ts";
+import { type OnRefusal, Refusal } from "./refusal.ts";
 import { includesNetwork } from "./scope.ts";
 import type { Steps } from "./steps.ts";
 import { findAddressFault } from "./subnet-rules.ts";
 import { UnderlayRules } from "./underlay-rules.ts";
 
-/** Every refusal names what the change set collides with. */
-export function* checkRules(draft: Draft, onRefusal: OnRefusal): Steps<void> {
+/** Every refusal names what the change set collides with. @returns what the decision rests on, where nothing is refused */
+export function* checkRules(draft: Draft, onRefusal: OnRefusal): Steps<Footprint> {
   const look = (kind: ResourceKind, name: string, check: () => void) => {
     try {
       check();
@@ -48,10 +50,12 @@ export function* checkRules(draft: Draft, onRefusal: OnRefusal): Steps<void> {
     look("vm", name, () => checkReferences(draft, after));
     look("vm", name, () => checkHostsUp(draft, before, after));
     look("vm", name, () => checkAddressesFree(draft, claims, after));
+    look("vm", name, () => checkAllowed(draft, claims, after));
   }
   yield* ports.check(look);
   places.check(look);
   yield* underlays.check(look);
+  return new Footprint(draft, { addresses: claims, ports, gains: places, underlays });
 }
 
 function checkNetwork(draft: Draft, before: Network | null, after: Network): void {
@@ -81,6 +85,7 @@ function checkNetwork(draft: Draft, before: Network | null, after: Network): voi
     const detail = `VM "${vm}" has ${ip} in network "${after.name}", but then ${fault}: change the VM first`;
     throw new Refusal("in-use", detail);
   }
+  checkAllowedWithin(draft, after);
 }
 
 function checkNetworkUnused(draft: Draft, name: string): void {
@@ -132,7 +137,7 @@ function checkReferences(draft: Draft, vm: Vm): void {
       const detail = `VM "${vm.name}", interface "${each.name}": no network is named "${each.network}"`;
       throw new Refusal("unknown-reference", detail);
     }
-    for (const ip of each.ips) {
+    for (const ip of [...each.ips, ...movableIps(each)]) {
       const fault = findAddressFault(network, ip);
       if (fault) throw new Refusal("outside-subnets", `VM "${vm.name}", interface "${each.name}": ${fault}`);
     }
@@ -164,40 +169,14 @@ function checkAddressesFree(draft: Draft, claims: TakenPlaces, vm: Vm): void {
   }
 }
 
-const addressKey = (network: string, address: string): string => `${network} ${address}`;
-
-function* addressesOf({ interface: { network, mac, ips } }: Attachment): Generator<string> {
+function* addressesOf(attachment: Attachment): Generator<string> {
+  const { network, mac, ips } = attachment.interface;
   for (const address of [mac, ...ips]) yield addressKey(network, address);
+  yield* allowedPlaces(attachment);
 }
 
 function describe({ vm, interface: { name } }: Attachment): string {
   return `VM "${vm.name}", interface "${name}"`;
-}
-
-/** Only hosts that gain VMs are checked: if the limit is exceeded for another reason, VMs may still leave. */
-class HostGains {
-  private readonly gained = new Map<string, { step: number; vm: string }>();
-
-  constructor(private readonly draft: Draft) {}
-
-  add(before: Vm | null, after: Vm | null): void {
-    if (before) this.count(before, -1);
-    if (after) this.count(after, 1);
-  }
-
-  check(look: Look): void {
-    for (const [host, { step, vm }] of this.gained) {
-      if (step <= 0 || this.draft.base.vmsOn(host).size + step <= limits.vmsPerHost) continue;
-      look("vm", vm, () => {
-        const detail = `host "${host}" would have more than ${limits.vmsPerHost} VMs: place VM "${vm}" on another one`;
-        throw new Refusal("limit-exceeded", detail);
-      });
-    }
-  }
-
-  private count({ host, name }: Vm, step: number): void {
-    this.gained.set(host, { step: (this.gained.get(host)?.step ?? 0) + step, vm: name });
-  }
 }
 
 /**

@@ -1,4 +1,5 @@
 // Edits of the VMs of an import, as records: an index by name, about 25 bytes for each, is all that is kept of them in memory.
+import type { Revision } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
 import type { Vm } from "../../schema/rest/index.ts";
 import type { Edit, Edits } from "./edits.ts";
@@ -14,6 +15,11 @@ type Content = { readonly before: Vm | null; readonly after: Vm | null } | strin
 const place = 0;
 const byMutation = 2;
 const fields = 3;
+
+/** A change set names a VM twice. */
+export class EditedTwiceError extends Error {
+  override readonly name = "EditedTwiceError";
+}
 
 export class StagedEdits implements Edits<Vm> {
   /** Of these, those that change their VM. */
@@ -47,7 +53,7 @@ export class StagedEdits implements Edits<Vm> {
 
   /** A name is set once: an import names each VM once. */
   set(name: string, { before, after, mutation }: Edit<Vm>): void {
-    if (this.has(name)) throw new Error(`VM "${name}" is edited twice`);
+    if (this.has(name)) throw new EditedTwiceError(`VM "${name}" is edited twice`);
     const isChange = before !== after;
     const at = this.records.append(JSON.stringify(isChange ? ({ before, after } satisfies Content) : name));
     const number = this.rows.add();
@@ -102,9 +108,23 @@ export class StagedEdits implements Edits<Vm> {
 const nameOf = (content: Content): string =>
   typeof content === "string" ? content : ((content.after ?? content.before)?.name ?? "");
 
-/** The change that a record has, if it has one. */
-export function changeIn(record: string): ResourceChange | undefined {
-  return isChange(record) ? { kind: "vm", ...(JSON.parse(record) as Exclude<Content, string>) } : undefined;
+/** The change that a record has, if it has one. @param revision of the VM after it, in place of the one it was decided for */
+export function changeIn(record: string, revision?: Revision): ResourceChange | undefined {
+  if (!isChange(record)) return undefined;
+  const { before, after } = JSON.parse(record) as Exclude<Content, string>;
+  return { kind: "vm", before, after: after && revision ? Object.assign(after, { revision }) : after };
+}
+
+const revisionField = '"revision":';
+const isEnd = /^\d+\}\}$/;
+
+/** The text that the log has of the change: what others have appended since may have made the VM's revision another, mostly its last field. */
+export function loggedAt(record: string, revision: Revision): string {
+  if (record.endsWith("null}")) return record;
+  const end = record.lastIndexOf(revisionField) + revisionField.length;
+  if (isEnd.test(record.slice(end))) return `${record.slice(0, end)}${revision}}}`;
+  const { before, after } = changeIn(record, revision) ?? {};
+  return JSON.stringify({ before, after });
 }
 
 /** Names are in quotes. */

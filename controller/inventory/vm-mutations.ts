@@ -1,4 +1,5 @@
 // What can be asked of a VM, laid over a draft.
+import type { IpAddress } from "../../schema/address/index.ts";
 import {
   type NetworkScope,
   patchVm,
@@ -13,6 +14,7 @@ import type { Draft } from "./draft.ts";
 import { checkExpectation, type Expectation } from "./expectation.ts";
 import { Refusal } from "./refusal.ts";
 import { type Deletion, getOr404, refuseTaken, renewed } from "./renewal.ts";
+import { takeAddress, withTaken } from "./taken-addresses.ts";
 
 export type VmMutation =
   | { readonly kind: "vm.create"; readonly spec: VmRequest }
@@ -24,7 +26,9 @@ export type VmMutation =
   /** The VM runs on the host that was prepared; `host`: the one that it is meant to be. */
   | { readonly kind: "vm.commit"; readonly name: string; readonly host?: string }
   /** It stays where it is. */
-  | { readonly kind: "vm.abort"; readonly name: string };
+  | { readonly kind: "vm.abort"; readonly name: string }
+  /** A guest has announced an address of `allowedAddresses`. */
+  | { readonly kind: "vm.take"; readonly name: string; readonly interface: string; readonly ip: IpAddress };
 
 export function applyVmMutation(
   draft: Draft,
@@ -36,7 +40,7 @@ export function applyVmMutation(
   const current = draft.findVm(name);
   checkExpectation(`VM "${name}"`, current, mutation.expect);
   const put = (request: VmRequest) => {
-    const assigned = assignAddresses(draft, request, claims, context.addresses);
+    const assigned = withTaken(draft, current, assignAddresses(draft, request, claims, context.addresses));
     // A migration belongs to the host that the VM is on: moving the VM elsewhere ends it.
     const { preparedHost } = current?.host === assigned.host ? current : {};
     const owners = assigned.interfaces.length === 0 ? (assigned.ownerNetworks ?? ownersOf(current, draft.scope)) : [];
@@ -59,7 +63,10 @@ export function applyVmMutation(
       put(patchVm(getOr404("VM", name, current), mutation.patch));
       return;
     case "vm.delete":
-      if (mutation.ifPresent && !current) return;
+      if (mutation.ifPresent && !current) {
+        draft.noteUnfound("vm", name);
+        return;
+      }
       getOr404("VM", name, current);
       draft.putVm(name, null);
       return;
@@ -71,6 +78,9 @@ export function applyVmMutation(
       return;
     case "vm.abort":
       draft.putVm(name, withoutPreparation(getOr404("VM", name, current), context));
+      return;
+    case "vm.take":
+      takeAddress(draft, getOr404("VM", name, current), mutation, context);
   }
 }
 

@@ -41,13 +41,14 @@ export class TunnelSurvey {
     },
   ) {}
 
-  in(network: Network): Promise<Tunnels> {
+  /** With the monotonic time as of which they are computed. */
+  in(network: Network): { readonly atMs: number; readonly tunnels: Promise<Tunnels> } {
     const { state, interest, nowMs } = this.deps;
     const kept = this.byNetwork.get(network.uid);
-    if (kept && nowMs() - kept.atMs < maxAgeMs) return kept.tunnels;
+    if (kept && nowMs() - kept.atMs < maxAgeMs) return kept;
     for (const [uid, { atMs }] of this.byNetwork) if (nowMs() - atMs >= maxAgeMs) this.byNetwork.delete(uid);
-    const tunnels = inSlices(tunnelsIn(state(), interest, network));
-    this.byNetwork.set(network.uid, { atMs: nowMs(), tunnels });
-    return tunnels;
+    const survey = { atMs: nowMs(), tunnels: inSlices(tunnelsIn(state(), interest, network)) };
+    this.byNetwork.set(network.uid, survey);
+    return survey;
   }
 }

@@ -12,12 +12,15 @@ import type { CredentialStore, HostCredential } from "../store/credential-store.
 import type { Commit } from "../store/store.ts";
 import type { Committer } from "../write/committer.ts";
 import type { Authorities } from "./authorities.ts";
+import { endsSoon } from "./ending.ts";
 import { findHostSubject, type HostSubject } from "./subject.ts";
 
 export interface HostCertificatesDeps {
   readonly committer: Committer;
   readonly store: CredentialStore;
   readonly authorities: Authorities;
+  /** Of the certificates that are issued. */
+  readonly lifetimeMs: number;
   readonly now: () => Date;
 }
 
@@ -88,6 +91,34 @@ export class HostCertificates {
     if (!shown || shown.expiresMs <= this.deps.now().getTime() || !this.findHostOf(shown.subject)) return undefined;
     const { subject, ...rest } = shown;
     return { kind: "host", name: subject.host, uid: subject.uid, generation: subject.generation, ...rest };
+  }
+
+  /** The host whose certificate the peer shows although it is not valid any more. */
+  findEnded(socket: Socket): { readonly host: string; readonly reason: "expired" | "revoked" } | undefined {
+    const shown = this.findShown(socket);
+    if (!shown || !this.deps.committer.current.findHost(shown.subject.host)) return undefined;
+    const { host } = shown.subject;
+    if (!this.findHostOf(shown.subject)) return { host, reason: "revoked" };
+    return shown.expiresMs <= this.deps.now().getTime() ? { host, reason: "expired" } : undefined;
+  }
+
+  /** Hosts whose last certificate ends soon although their agents should have renewed it. */
+  listEnding(): { readonly host: string; readonly expiresMs: number }[] {
+    return [...this.byUid.keys()].flatMap((uid) => this.findEnding(uid) ?? []);
+  }
+
+  findEnding(uid: string): { readonly host: string; readonly expiresMs: number } | undefined {
+    const { host, issued } = this.byUid.get(uid) ?? {};
+    if (host === undefined || !issued) return undefined;
+    const expiresMs = Date.parse(issued.expires);
+    return endsSoon(expiresMs, this.deps.lifetimeMs, this.deps.now().getTime()) ? { host, expiresMs } : undefined;
+  }
+
+  /** The peer shows a certificate that was revoked, of a host that is registered: not one of an older or unknown store. */
+  isRevoked(socket: Socket): boolean {
+    const subject = this.findShown(socket)?.subject;
+    if (!subject || this.findHostOf(subject)) return false;
+    return this.deps.committer.current.findHost(subject.host)?.uid === subject.uid;
   }
 
   /**

@@ -35,6 +35,13 @@ export class Spool implements SpooledRecords {
   /** @throws StoreFullError */
   append(text: string): number {
     const place = this.bytes;
+    // A character takes at most three bytes.
+    if (3 * text.length < blockBytes - this.filled - 1) {
+      this.filled += this.tail.write(text, this.filled);
+      this.tail[this.filled] = lineBreak;
+      this.filled += 1;
+      return place;
+    }
     const record = Buffer.from(`${text}\n`);
     for (let copied = 0; copied < record.length; ) {
       const count = record.copy(this.tail, this.filled, copied);

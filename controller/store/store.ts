@@ -80,6 +80,14 @@ export interface Store {
    */
   load(onVm: (vm: Vm) => void, onPacked?: (vm: PackedVm) => void): Promise<StoredState>;
   /**
+   * Writes what an import changes beside the log, in parts between which others commit: `commit` of it is short then, and what it leaves to do
+   * is done beside later commits. Until it is committed nothing of it counts, and the next start drops it.
+   * @throws as `commit`: nothing is left
+   */
+  stage(changes: Changes): Promise<void>;
+  /** Drops what was staged, unless it is committed. */
+  unstage(changes: Changes): Promise<void>;
+  /**
    * Appends the batch to the log: state, events, audit and receipts of all of it, or nothing. Its revisions follow each other and
    * the head of the log, which it was decided on. Durable when the promise resolves. Receipts of the keys in `forget` go before the
    * new ones come; the store may forget those that are older than `receiptLimits`.

@@ -1,7 +1,7 @@
 // The only writer of this process. Queued mutations are decided serially, appended to the log in one transaction, then made visible
 // to readers and published in order of revision. At most one batch is in flight, and readers never see changes that are not durable.
 // Where another writer of the log was faster, what it appended is published first, and the batch is decided anew on that.
-import { inSlices, nextRound } from "../../common/cooperative.ts";
+import { inSlices, nextRound, type Turns } from "../../common/cooperative.ts";
 import type { Revision } from "../../schema/address/index.ts";
 import type { Actor } from "../../schema/rest/index.ts";
 import { AddressPools } from "../inventory/address-pools.ts";
@@ -19,6 +19,7 @@ import {
   StoreFullError,
   StoreUnavailableError,
 } from "../store/store.ts";
+import { ChangeSets, type GuardedLog, type HeadView } from "./change-sets.ts";
 import { readCommits } from "./log-reader.ts";
 import {
   type ChangeSet,
@@ -29,20 +30,20 @@ import {
   type Order,
   type Outcome,
 } from "./orders.ts";
+import { Overtaking } from "./overtaking.ts";
 import { type Batch, Pending } from "./pending.ts";
 import { Receipts } from "./receipts.ts";
 
-interface QueuedChangeSet {
-  readonly kind: "change set";
-  readonly by: Actor;
-  readonly changeSet: ChangeSet;
-  readonly resolve: (revision: Revision) => void;
+/** A step of a change set, during which nothing else is decided, appended or published. */
+interface QueuedTurn {
+  readonly kind: "turn";
+  readonly run: () => Promise<void>;
   readonly reject: (error: unknown) => void;
 }
 
 interface Queued extends Order {
   readonly kind: "single";
-  /** No longer "waiting": it has its turn, or was rejected because it waited too long behind a change set. */
+  /** No longer "waiting": it is decided, or was rejected because it waited too long behind a change set. */
   state: "waiting" | "taken" | "rejected";
   readonly by: Actor;
   readonly resolve: (outcome: Outcome | Promise<Outcome>) => void;
@@ -50,11 +51,18 @@ interface Queued extends Order {
 }
 
 export interface CommitterDeps {
-  readonly store: Pick<Store, "load" | "commit" | "confirmHead" | "readEvents" | "readReceiptHeads" | "readReceipt">;
+  readonly store: Pick<
+    Store,
+    "load" | "stage" | "unstage" | "commit" | "confirmHead" | "readEvents" | "readReceiptHeads" | "readReceipt"
+  >;
   readonly now: () => Date;
   /** Durable and visible state may differ from here on: the process must stop. */
   readonly onFatal: (error: unknown) => void;
   readonly onCommitted: (seconds: number) => void;
+  /** The disk has no room for a commit. */
+  readonly onFull?: () => void;
+  /** In which change sets are decided. Default: slices of 4 ms. */
+  readonly slices?: () => Turns;
   /** How long a mutation waits behind a change set. Default: 20 s. */
   readonly maxWaitMs?: number;
 }
@@ -63,12 +71,17 @@ export interface CommitterDeps {
 const defaultMaxWaitMs = 20_000;
 
 export class Committer {
-  private readonly queue: (Queued | QueuedChangeSet)[] = [];
+  private readonly queue: (Queued | QueuedTurn)[] = [];
   private readonly listeners = new Set<CommitListener>();
   private draining: Promise<void> | undefined;
   private stopped: string | undefined;
-  /** That wait or are carried out. */
-  private changeSets = 0;
+  private isBroken = false;
+  /** That wait or run. */
+  private turns = 0;
+  /** That are decided or wait for a turn, with what others change behind the head of each. */
+  private readonly overtakings = new Set<Overtaking>();
+  private readonly changeSets: ChangeSets;
+  private readonly running = new Set<Promise<unknown>>();
 
   private constructor(
     private readonly deps: CommitterDeps,
@@ -76,7 +89,17 @@ export class Committer {
     /** `current`, plus the batch in flight. */
     private readonly pending: Pending,
     private published: Revision,
-  ) {}
+  ) {
+    const log: GuardedLog = {
+      current: shown,
+      inTurn: (task) => this.inTurn(task),
+      view: () => this.viewHead(),
+      stage: (changes) => this.stageChangeSet(changes),
+      unstage: (changes) => deps.store.unstage(changes),
+      append: (by, changesAt) => this.appendChangeSet(by, changesAt),
+    };
+    this.changeSets = new ChangeSets(log, pending);
+  }
 
   static async open(deps: CommitterDeps): Promise<Committer> {
     const inventory = new CommittedInventory();
@@ -131,23 +154,24 @@ export class Committer {
     return new Promise((resolve, reject) => {
       const queued: Queued = { kind: "single", by, ...order, resolve, reject, state: "waiting" };
       this.queue.push(queued);
-      if (this.changeSets > 0) this.rejectAfterWait(queued);
+      if (this.turns > 0) this.rejectAfterWait(queued);
       this.draining ??= this.drain();
     });
   }
 
   /**
-   * As `mutate`, for any number of mutations: in slices, so that readers go on being answered. Other mutations wait.
+   * As `mutate`, for any number of mutations: in slices, so that readers go on being answered. Other mutations are carried out while it
+   * is decided, and wait while it is appended and published.
    * @returns the revision of the change set, or the current one if nothing changed
    * @throws ChangeSetRefused with all that is wrong, StoreFullError, StoreUnavailableError, CommitterStoppedError
    */
   mutateAll(by: Actor, changeSet: ChangeSet): Promise<Revision> {
     if (this.stopped) return Promise.reject(new CommitterStoppedError(this.stopped));
-    return new Promise((resolve, reject) => {
-      this.queue.push({ kind: "change set", by, changeSet, resolve, reject });
-      this.changeSets += 1;
-      this.draining ??= this.drain();
-    });
+    const running = this.changeSets.write(by, changeSet);
+    this.running.add(running);
+    const end = () => this.running.delete(running);
+    running.then(end, end);
+    return running;
   }
 
   /** @returns a callback that ends the subscription */
@@ -159,7 +183,20 @@ export class Committer {
   /** Refuses new mutations and waits for those that were accepted. */
   async stop(reason: string): Promise<void> {
     this.stopped ??= reason;
+    await Promise.allSettled(this.running);
     await this.draining;
+  }
+
+  private inTurn<T>(task: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const run = async () => {
+        if (this.isBroken) reject(new CommitterStoppedError(this.stopped));
+        else await task().then(resolve, reject);
+      };
+      this.queue.push({ kind: "turn", run, reject });
+      this.turns += 1;
+      this.draining ??= this.drain();
+    });
   }
 
   /** Its client would give up, and not know whether it was carried out. */
@@ -175,10 +212,10 @@ export class Committer {
     // Requests that arrive in one turn of the event loop share a transaction.
     await nextRound();
     for (let next = this.queue[0]; next; next = this.queue[0]) {
-      if (next.kind === "change set") {
+      if (next.kind === "turn") {
         this.queue.shift();
-        await this.commitChangeSet(next);
-        this.changeSets -= 1;
+        await next.run();
+        this.turns -= 1;
       } else await this.commitBatch(this.takeBatch());
     }
     this.draining = undefined;
@@ -195,37 +232,71 @@ export class Committer {
     return batch;
   }
 
-  /** Commits a revision of its own, in slices from the decision to the last listener. */
-  private async commitChangeSet({ by, changeSet, resolve, reject }: QueuedChangeSet): Promise<void> {
-    let changes: Changes | undefined;
-    let refused: unknown;
+  /** The head, as the store has it. */
+  private async viewHead(): Promise<HeadView> {
+    const failure = await this.onHead(() => this.deps.store.confirmHead(this.published));
+    if (failure) throw this.failed(failure.error);
+    const inventory = this.shown.pin();
+    const overtaking = new Overtaking();
+    this.overtakings.add(overtaking);
+    const close = () => {
+      inventory.release();
+      this.overtakings.delete(overtaking);
+    };
+    return { inventory, revision: this.published, overtaking, close };
+  }
+
+  private async stageChangeSet(changes: Changes): Promise<void> {
+    try {
+      await this.deps.store.stage(changes);
+    } catch (error) {
+      throw this.failed(error);
+    }
+  }
+
+  /** A revision of its own, in slices from the first row to the last listener. */
+  private async appendChangeSet(
+    by: Actor,
+    changesAt: (revision: Revision) => Changes | undefined,
+  ): Promise<Revision | undefined> {
     let commit: AuthoredCommit | undefined;
     const failure = await this.onHead(async () => {
       const revision = (this.published + 1) as Revision;
-      changes = await this.pending.decideAll(by, changeSet, revision).catch((error: unknown) => {
-        refused = error;
-        return undefined;
-      });
-      if (changeSet.dryRun || !changes?.length) return this.deps.store.confirmHead(this.published);
-      const made = { revision, time: this.deps.now().toISOString(), by, changes };
-      await this.store([made], []);
-      commit = made;
+      const changes = changesAt(revision);
+      commit = changes && { revision, time: this.deps.now().toISOString(), by, changes };
+      if (commit) await this.storeWhileItArrives(commit);
     });
-    if (failure) return this.failed(failure.error, [reject]);
-    if (!changes) return reject(refused);
+    if (failure) throw this.failed(failure.error);
+    if (!commit) return undefined;
     try {
-      if (commit) await this.publishChangeSet(commit);
+      await this.showChangeSet(commit);
     } catch (error) {
       this.fail(error);
     }
-    resolve(this.published);
+    return commit.revision;
+  }
+
+  /** The tables take the changes while the rows are written: others wait for the longer of both. Readers see nothing of them yet. */
+  private async storeWhileItArrives(commit: AuthoredCommit): Promise<void> {
+    const { changes } = commit;
+    const [stored, arrived] = await Promise.allSettled([
+      this.store([commit], []),
+      inSlices(this.shown.arriveSteps(changes)),
+    ]);
+    if (arrived.status === "rejected") throw arrived.reason;
+    if (stored.status === "fulfilled") return;
+    await inSlices(this.shown.departSteps(changes));
+    throw stored.reason;
   }
 
   /** Readers must see all of a revision or nothing: they see what was before until the tables have all of it. */
   private async publishChangeSet(commit: Commit): Promise<void> {
-    const { changes } = commit;
-    await inSlices(this.pending.releaseSteps(changes));
-    await inSlices(this.shown.arriveSteps(changes, (change) => this.pending.arrived(change)));
+    await inSlices(this.shown.arriveSteps(commit.changes));
+    await this.showChangeSet(commit);
+  }
+
+  private async showChangeSet(commit: Commit): Promise<void> {
+    await inSlices(this.pending.followSteps(commit.changes));
     const before = this.shown.pin();
     this.shown.show();
     try {
@@ -249,10 +320,9 @@ export class Committer {
       }
     });
     if (failure) {
-      return this.failed(
-        failure.error,
-        queue.map(({ reject }) => reject),
-      );
+      for (const { reject } of queue) reject(failure.error);
+      this.failed(failure.error);
+      return;
     }
     this.pending.keepReceipts(batch);
     try {
@@ -328,16 +398,20 @@ export class Committer {
   /** @returns undefined if no other work asks for time */
   private tell(commit: Commit, before?: Inventory): Promise<unknown> | undefined {
     this.published = commit.revision;
+    for (const overtaking of this.overtakings) overtaking.add(commit.changes);
     const slow = [...this.listeners].flatMap((listener) => listener(commit, before) ?? []);
     return slow.length > 0 ? Promise.all(slow) : undefined;
   }
 
-  private failed(error: unknown, rejects: readonly ((error: unknown) => void)[]): void {
-    for (const reject of rejects) reject(error);
+  /** @returns the error, for those that wait */
+  private failed(error: unknown): unknown {
+    if (error instanceof StoreFullError) this.deps.onFull?.();
     if (!(error instanceof StoreFullError || error instanceof StoreUnavailableError)) this.fail(error);
+    return error;
   }
 
   private fail(error: unknown): void {
+    this.isBroken = true;
     this.stopped ??= "the store failed; the controller is stopping";
     for (const { reject } of this.queue.splice(0)) reject(new CommitterStoppedError(this.stopped));
     this.deps.onFatal(error);

@@ -1,16 +1,18 @@
 // Decided changes that are not yet durable: the inventory with all changes in flight, and the addresses and receipts beside it.
 // Decides against this state; the committer writes.
 import { randomBytes, randomUUID } from "node:crypto";
-import { inSlices } from "../../common/cooperative.ts";
+import { inSlices, type Turns } from "../../common/cooperative.ts";
 import { defined } from "../../common/defined.ts";
 import { localMac, type Revision } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
 import type { Actor } from "../../schema/rest/index.ts";
 import type { AddressPools } from "../inventory/address-pools.ts";
-import { type Changes, replacementsIn } from "../inventory/changes.ts";
+import { type Changes, replacementsIn, type StagedChanges } from "../inventory/changes.ts";
 import { decide, decideSteps } from "../inventory/decide.ts";
 import type { DecisionContext } from "../inventory/decision-context.ts";
 import { Draft } from "../inventory/draft.ts";
+import type { Footprint } from "../inventory/footprint.ts";
+import type { Inventory } from "../inventory/inventory.ts";
 import type { PendingInventory } from "../inventory/pending-inventory.ts";
 import type { TimedRelease } from "../inventory/quarantine.ts";
 import { Refusal } from "../inventory/refusal.ts";
@@ -29,9 +31,18 @@ export interface Batch {
   readonly receipts: (Receipt & { readonly decided: Outcome })[];
 }
 
+/** A change set that is accepted. */
+export interface DecidedSet {
+  readonly changes: StagedChanges;
+  /** Until it is appended. */
+  footprint: Footprint | undefined;
+}
+
 export interface PendingDeps {
   readonly store: Pick<Store, "readReceipt">;
   readonly now: () => Date;
+  /** In which a change set is decided; absent: slices of 4 ms. */
+  readonly slices?: () => Turns;
 }
 
 export class Pending {
@@ -51,10 +62,14 @@ export class Pending {
     return this.findEarlier(order, batch) ?? this.decideNew(by, order, batch);
   }
 
-  /** What the change set changes, read from its records. @throws ChangeSetRefused, and what `records` throw */
-  async decideAll(by: Actor, changeSet: ChangeSet, revision: Revision): Promise<Changes> {
+  /**
+   * What the change set changes, read from its records.
+   * @param base the head that it is decided on, which others may leave behind
+   * @throws ChangeSetRefused, and what `records` throw
+   */
+  async decideAll(by: Actor, changeSet: ChangeSet, base: Inventory, revision: Revision): Promise<DecidedSet> {
     const refusals: { refusal: Refusal; mutation: number | undefined }[] = [];
-    const draft = new Draft(this.inventory, by.scope, changeSet.stage());
+    const draft = new Draft(base, by.scope, changeSet.stage());
     const steps = decideSteps(draft, changeSet, this.contextFor(by, revision), {
       laid: (mutation, result) => changeSet.listener.laid(mutation, result),
       refused: (refusal, mutation) => {
@@ -62,9 +77,9 @@ export class Pending {
         if (refusals.length === maxRefusals) throw new ChangeSetRefused(refusals);
       },
     });
-    await inSlices(steps);
-    if (refusals.length > 0) throw new ChangeSetRefused(refusals);
-    return draft.changes();
+    const footprint = await inSlices(steps, this.deps.slices?.());
+    if (refusals.length > 0 || !footprint) throw new ChangeSetRefused(refusals);
+    return { changes: draft.stagedChanges(), footprint };
   }
 
   /** The batch was not stored. */
@@ -95,17 +110,18 @@ export class Pending {
     for (const receipt of receipts) this.receipts.add(receipt);
   }
 
-  /** The pools after a change set that the committed inventory has: first its releases, then each change as it arrives. */
-  *releaseSteps(changes: Changes): Steps<void> {
+  /** The pools after a change set that is stored: first its releases, then what it takes. */
+  *followSteps(changes: Changes): Steps<void> {
     const nowMs = this.deps.now().getTime();
     for (const change of replacementsIn(changes)) {
       yield;
       this.pools.release(change, nowMs);
     }
-  }
-
-  arrived(change: ResourceChange): void {
-    this.pools.takeAfter(change);
+    if (this.pools.isIdle) return;
+    for (const change of changes) {
+      yield;
+      this.pools.takeAfter(change);
+    }
   }
 
   private follow(changes: readonly ResourceChange[]): readonly TimedRelease[] {
@@ -115,7 +131,7 @@ export class Pending {
 
   private contextFor({ scope, hosts, quota }: Actor, revision: Revision): DecisionContext {
     const newMac = () => localMac(randomBytes(6));
-    const addresses = { pools: this.pools, newMac, nowMs: this.deps.now().getTime() };
+    const addresses = { pools: this.pools, state: this.inventory, newMac, nowMs: this.deps.now().getTime() };
     const bounds = defined({ hosts, quota });
     return { revision, newUid: randomUUID, scope, ...bounds, addresses };
   }

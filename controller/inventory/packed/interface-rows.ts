@@ -10,6 +10,7 @@ import {
   wordsToMac,
 } from "../../../schema/address/index.ts";
 import type { InterfaceSpec } from "../../../schema/rest/index.ts";
+import { AllowedLists } from "./allowed-lists.ts";
 import { Chains } from "./chains.ts";
 import { HashIndex } from "./hash-index.ts";
 import { hashOfWords } from "./hashing.ts";
@@ -60,6 +61,7 @@ export class InterfaceRows {
   /** Entries of `byPort`: an interface, and a host of its VM. */
   private readonly portEntries = new Rows(2);
   private readonly byParent = new Map<number, Set<number>>();
+  private readonly allowed = new AllowedLists();
   private readonly networks = new Chains(this.rows, previousInNetwork, nextInNetwork);
   private readonly addressCounts = new Map<number, number>();
   private readonly soughtMac: MacWords = [0, 0];
@@ -87,6 +89,7 @@ export class InterfaceRows {
     this.addAddresses(id, network, each.ips);
     if (each.port !== undefined) for (const host of hosts) this.addPort(id, host);
     if (each.parent !== undefined) this.addChild(this.rows.get(id, interfaceParent), id);
+    if (each.allowedAddresses) this.allowed.add(id, network, each.allowedAddresses);
     return id;
   }
 
@@ -152,6 +155,7 @@ export class InterfaceRows {
     if (port !== none) for (const host of hosts) this.deletePort(id, port, host);
     const parent = this.rows.get(id, interfaceParent);
     if (parent !== none) this.deleteChild(parent, id);
+    this.allowed.delete(id, network);
     this.names.release(this.rows.get(id, interfaceName));
     this.ports.release(port);
     this.parents.release(parent);
@@ -167,7 +171,8 @@ export class InterfaceRows {
     const network = this.around.networkName(this.networkOf(id));
     const mac = this.macOf(id);
     const ips = this.ipsOf(id);
-    if (parent === undefined && router === undefined) {
+    const allowedAddresses = this.allowed.of(id);
+    if (parent === undefined && router === undefined && !allowedAddresses) {
       return port === undefined ? { name, network, mac, ips } : { name, network, mac, ips, port };
     }
     return {
@@ -178,7 +183,22 @@ export class InterfaceRows {
       ...(port === undefined ? {} : { port }),
       ...(parent === undefined ? {} : { parent }),
       ...(router === undefined ? {} : { router }),
+      ...(allowedAddresses ? { allowedAddresses } : {}),
     };
+  }
+
+  allowedOf(id: number): InterfaceSpec["allowedAddresses"] {
+    return this.allowed.of(id);
+  }
+
+  /** Interfaces in the network that may take the address. */
+  allowing(network: number, ip: IpAddress): Iterable<number> {
+    return this.allowed.allowing(network, ip);
+  }
+
+  /** Interfaces in the network that may take addresses. */
+  allowingIn(network: number): Iterable<number> {
+    return this.allowed.in(network);
   }
 
   vmOf(id: number): number {
@@ -237,10 +257,11 @@ export class InterfaceRows {
   findByIp(network: number, ip: IpAddress): number {
     const [a, b, c, d] = ipToWords(ip, this.soughtIp);
     for (let id = this.byIp.first(hashOfWords(network, a, b, c, d)); id !== none; id = this.byIp.next()) {
-      const { addresses } = this;
-      if (addresses.get(id, 3) !== d || addresses.get(id, 2) !== c || addresses.get(id, 1) !== b) continue;
-      const found = addresses.get(id, addressOwner);
-      if (addresses.get(id, 0) === a && this.rows.get(found, inNetwork) === network) return found;
+      const address = this.addresses.block(id);
+      const at = this.addresses.offset(id);
+      if (address[at + 3] !== d || address[at + 2] !== c || address[at + 1] !== b || address[at] !== a) continue;
+      const found = address[at + addressOwner] ?? none;
+      if (this.rows.get(found, inNetwork) === network) return found;
     }
     return none;
   }

@@ -1,60 +1,24 @@
 // The thread that writes the inventory and its log: statements, fsync and checkpoints do not hold the event loop. Small batches go
-// over at once, large ones in parts, because copying these at once would hold the loop as well.
+// over at once, large ones in parts, because copying these at once would hold the loop as well. Imports are staged before their commit and
+// moved after it, in transactions between which others come in.
 import { Worker } from "node:worker_threads";
 import { SerialQueue } from "../../../common/serial-queue.ts";
-import type { Revision } from "../../../schema/address/index.ts";
-import type { ResourceChange } from "../../../schema/events/index.ts";
-import { replacementsIn, StagedChanges } from "../../inventory/changes.ts";
-import type { AuditRecord } from "../access-store.ts";
-import { type AuthoredCommit, type Commit, HeadMovedError, type Receipt, StoreBrokenError } from "../store.ts";
+import { type Changes, StagedChanges } from "../../inventory/changes.ts";
+import type { Records } from "../../inventory/records.ts";
+import {
+  type AuthoredCommit,
+  HeadMovedError,
+  type Receipt,
+  StoreBrokenError,
+  StoreFullError,
+  StoreUnavailableError,
+} from "../store.ts";
 import { auditOf } from "./commit-rows.ts";
 import { asStoreError } from "./errors.ts";
+import { type Answer, type End, inParts, type Order, ordersFor, type Receipts } from "./orders.ts";
 
-interface Receipts {
-  readonly receipts: readonly Receipt[];
-  readonly forget: readonly string[];
-}
-
-/** With its audit record in place of its author, who may have sets of networks and hosts. */
-export interface WholeCommit extends Commit {
-  readonly changes: readonly ResourceChange[];
-  readonly audit: AuditRecord;
-}
-
-type PartOfCommit = Commit & { readonly changes: readonly ResourceChange[] };
-
-/** The VMs of a commit as records in a file, behind its networks and hosts. */
-interface StagedVms {
-  readonly descriptor: number;
-  readonly bytes: number;
-  /** Some of them were there before. */
-  readonly replaces: boolean;
-}
-
-/** Sent as JSON, which is written and read faster than objects are cloned. Each is answered with an `Answer`, in order. */
-export type Order =
-  | ({ readonly do: "all"; readonly batch: readonly WholeCommit[] } & Receipts)
-  | { readonly do: "begin"; readonly after: Revision | undefined }
-  | { readonly do: "remove"; readonly time: string; readonly changes: readonly ResourceChange[] }
-  | { readonly do: "add"; readonly commit: PartOfCommit; readonly firstIndex: number }
-  | ({ readonly do: "staged"; readonly commit: PartOfCommit } & StagedVms)
-  | { readonly do: "audit"; readonly record: AuditRecord }
-  | ({ readonly do: "add receipts" } & Receipts)
-  | { readonly do: "commit" };
-
-/** Is not answered: the thread ends. */
-export type End = { readonly do: "end" };
-
-/** `head`: another writer was there before. `code` is SQLite's, where the error is. After an error nothing of the transaction is left. */
-export type Answer =
-  | { readonly ok: true }
-  | { readonly ok: false; readonly head: Revision }
-  | { readonly ok: false; readonly message: string; readonly code?: string };
-
-/** Of changes: a part is copied in about a millisecond. */
-const partSize = 200;
-/** Of changes: more go over in parts. */
-const maxAtOnce = 512;
+/** Until the tables are followed again, where the disk was full or the database locked. */
+const followAgainMs = 1_000;
 
 /** Node runs the build; tests run the sources, with the build beside them. */
 const built = import.meta.url.endsWith(".ts") ? "../../../dist/controller/store/sqlite/" : "./";
@@ -67,14 +31,123 @@ export class CommitThread {
   private lost: StoreBrokenError | undefined;
   private settle: ((answer?: Answer) => void) | undefined;
   private readonly turns = new SerialQueue();
+  /** Ids of what is staged and not committed. */
+  private readonly stages = new Map<Records | undefined, number>();
+  /** Of which there may be records left. */
+  private readonly dropped = new Set<number>();
+  private following: Promise<void> | undefined;
+  private isEnding = false;
+  private endPause: () => void = () => {};
 
   constructor(private readonly path: string) {}
 
   /** As `Store.commit`. */
-  commit(batch: readonly AuthoredCommit[], receipts: readonly Receipt[], forget: readonly string[]): Promise<void> {
-    return this.turns.run(async () => {
-      for (const order of ordersFor(batch, receipts, forget)) await this.obey(order);
+  async commit(
+    batch: readonly AuthoredCommit[],
+    receipts: readonly Receipt[],
+    forget: readonly string[],
+  ): Promise<void> {
+    const [only] = batch;
+    // Without a wait before the others: they are written in the order of the calls.
+    if (only && batch.length === 1 && fileOf(only.changes) !== undefined) {
+      await this.commitStaged(only, { receipts, forget });
+    } else {
+      await this.turns.run(async () => {
+        for (const order of ordersFor(batch, receipts, forget)) await this.obey(order);
+      });
+    }
+  }
+
+  private async commitStaged(commit: AuthoredCommit, receipts: Receipts): Promise<void> {
+    const { changes, revision, time } = commit;
+    await this.stage(changes);
+    const stage = this.stages.get(recordsOf(changes)) ?? 0;
+    await this.inTurn({ do: "commit stage", stage, revision, time, audit: auditOf(commit), ...receipts });
+    this.stages.delete(recordsOf(changes));
+    this.follow();
+  }
+
+  /** As `Store.stage`. Small ones, whose records are in memory, are not: their commit is short. */
+  async stage(changes: Changes): Promise<void> {
+    const descriptor = fileOf(changes);
+    if (!(changes instanceof StagedChanges) || descriptor === undefined) return;
+    const { records, replaced } = changes.vms;
+    if (this.stages.has(records)) return;
+    await this.dropAll();
+    const { places, length } = changes;
+    const extent = { places: places.length, changes: length, replaces: replaced > 0 };
+    const { stage = 0 } = await this.inTurn({ do: "open stage", extent, descriptor, bytes: records.bytes });
+    this.stages.set(records, stage);
+    try {
+      let firstIndex = 0;
+      for (const part of inParts(places)) {
+        await this.inTurn({ do: "stage places", stage, changes: part, firstIndex });
+        firstIndex += part.length;
+      }
+      while ((await this.inTurn({ do: "stage more", stage })).more);
+    } catch (error) {
+      await this.unstage(changes);
+      throw error;
+    }
+  }
+
+  /** As `Store.unstage`. */
+  async unstage(changes: Changes): Promise<void> {
+    const records = recordsOf(changes);
+    const stage = records && this.stages.get(records);
+    if (stage === undefined) return;
+    this.stages.delete(records);
+    this.dropped.add(stage);
+    // What is left of it, as on a full disk, takes room until the next import or start.
+    await this.dropAll().catch(() => {});
+  }
+
+  private async dropAll(): Promise<void> {
+    for (const stage of this.dropped) {
+      while ((await this.inTurn({ do: "drop stage", stage })).more);
+      this.dropped.delete(stage);
+    }
+  }
+
+  /** Brings the tables of resources to the head of the log, beside other commits, where they are behind. */
+  follow(): void {
+    this.following ??= this.followAll().finally(() => {
+      this.following = undefined;
     });
+  }
+
+  /** The tables are at the head, unless it moves. */
+  async followed(): Promise<void> {
+    await this.following;
+  }
+
+  private async followAll(): Promise<void> {
+    while (!this.isEnding) {
+      try {
+        if (!(await this.inTurn({ do: "follow" })).more) return;
+      } catch (error) {
+        if (!(error instanceof StoreFullError || error instanceof StoreUnavailableError)) {
+          this.lost ??=
+            error instanceof StoreBrokenError ? error : new StoreBrokenError(String(error), { cause: error });
+          return;
+        }
+        await this.pauseBeforeFollowing();
+      }
+    }
+  }
+
+  private pauseBeforeFollowing(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, followAgainMs);
+      this.endPause = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  private inTurn(order: Order): Promise<Extract<Answer, { ok: true }>> {
+    return this.turns.run(() => this.obey(order));
   }
 
   /** Runs the task while the thread writes nothing: SQLite has one writer at a time, and waits for another by polling. */
@@ -82,7 +155,11 @@ export class CommitThread {
     return this.turns.run(async () => task());
   }
 
+  /** The tables of resources may be left behind: the next start brings them to the head. */
   async end(): Promise<void> {
+    this.isEnding = true;
+    this.endPause();
+    await this.following;
     await this.turns.run(async () => {
       this.lost ??= new StoreBrokenError(`${this.path} is closed`);
       this.worker?.postMessage(JSON.stringify({ do: "end" } satisfies End));
@@ -91,7 +168,7 @@ export class CommitThread {
   }
 
   /** @throws as `Store.commit` */
-  private async obey(order: Order): Promise<void> {
+  private async obey(order: Order): Promise<Extract<Answer, { ok: true }>> {
     if (this.lost) throw this.lost;
     this.worker ??= this.start();
     const answer = await new Promise<Answer | undefined>((resolve) => {
@@ -100,6 +177,7 @@ export class CommitThread {
     });
     if (!answer) throw this.lost;
     if (!answer.ok) throw errorOf(answer, this.path);
+    return answer;
   }
 
   private start(): Worker {
@@ -119,59 +197,12 @@ export class CommitThread {
   }
 }
 
-function* ordersFor(
-  batch: readonly AuthoredCommit[],
-  receipts: readonly Receipt[],
-  forget: readonly string[],
-): Generator<Order> {
-  if (batch.reduce((sum, { changes }) => sum + changes.length, 0) <= maxAtOnce) {
-    const whole = batch.map((commit): WholeCommit => {
-      const { revision, time, changes } = commit;
-      return { revision, time, changes: [...changes], audit: auditOf(commit) };
-    });
-    yield { do: "all", batch: whole, receipts, forget };
-    return;
-  }
-  // A disk that is full now must be found before the transaction begins.
-  const files = batch.map(({ changes }) => (changes instanceof StagedChanges ? changes.vms.records.file() : undefined));
-  yield { do: "begin", after: headBefore(batch) };
-  // Each commit may depend on what the one before it removed and added.
-  for (const [i, commit] of batch.entries()) {
-    const { revision, time, changes } = commit;
-    const descriptor = files[i];
-    if (changes instanceof StagedChanges && descriptor !== undefined) {
-      const { replaced, records } = changes.vms;
-      const places = { revision, time, changes: changes.places };
-      yield { do: "staged", commit: places, descriptor, bytes: records.bytes, replaces: replaced > 0 };
-    } else {
-      for (const part of inParts(replacementsIn(changes))) yield { do: "remove", time, changes: part };
-      let firstIndex = 0;
-      for (const part of inParts(changes)) {
-        yield { do: "add", commit: { revision, time, changes: part }, firstIndex };
-        firstIndex += part.length;
-      }
-    }
-    yield { do: "audit", record: auditOf(commit) };
-  }
-  if (receipts.length + forget.length > 0) yield { do: "add receipts", receipts, forget };
-  yield { do: "commit" };
+function recordsOf(changes: Changes): Records | undefined {
+  return changes instanceof StagedChanges ? changes.vms.records : undefined;
 }
 
-function* inParts(changes: Iterable<ResourceChange>): Generator<readonly ResourceChange[]> {
-  let part: ResourceChange[] = [];
-  for (const change of changes) {
-    part.push(change);
-    if (part.length < partSize) continue;
-    yield part;
-    part = [];
-  }
-  if (part.length > 0) yield part;
-}
-
-/** The revision that the batch was decided on; undefined: it has none of its own. */
-export function headBefore([first]: readonly Commit[]): Revision | undefined {
-  return first && ((first.revision - 1) as Revision);
-}
+/** Of its records, if there are so many. @throws StoreFullError */
+const fileOf = (changes: Changes): number | undefined => recordsOf(changes)?.file();
 
 function errorOf(answer: Extract<Answer, { ok: false }>, path: string): unknown {
   if ("head" in answer) return new HeadMovedError(answer.head);

@@ -5,6 +5,15 @@ import type { LoggedEvent, ResourceKind } from "../../../schema/events/index.ts"
 import { LogCompactedError, type LogExtent, type LogLimits, type LogPosition } from "../store.ts";
 import { type EventRow, fromEventRow } from "./rows.ts";
 
+/** The newest position of a revision. */
+const lastIndex = Number.MAX_SAFE_INTEGER;
+
+/** Of an import whose records are not all in the log, its revision. */
+interface PartlyLogged {
+  readonly stage: number;
+  readonly revision: Revision;
+}
+
 export class EventLog {
   private readonly statements: ReturnType<typeof prepare>;
   constructor(db: Database) {
@@ -14,10 +23,15 @@ export class EventLog {
   read(after: LogPosition, upTo: Revision, limit: number): LoggedEvent[] {
     const { compacted } = this.extent();
     // That a position within the last compacted revision was its end is not known any more.
-    const isGone =
-      after.revision < compacted || (after.revision === compacted && after.index < Number.MAX_SAFE_INTEGER);
+    const isGone = after.revision < compacted || (after.revision === compacted && after.index < lastIndex);
     if (isGone) throw new LogCompactedError(compacted);
-    return (this.statements.events.all({ ...after, upTo, limit }) as EventRow[]).map(fromEventRow);
+    const rows = this.statements.events.all({ ...after, upTo, limit }) as EventRow[];
+    for (const { stage, revision } of this.partlyLogged()) {
+      if (revision < after.revision || revision > upTo) continue;
+      const index = revision === after.revision ? after.index : -1;
+      rows.push(...(this.statements.staged.all({ stage, index, limit }) as EventRow[]));
+    }
+    return rows.sort(inOrder).slice(0, limit).map(fromEventRow);
   }
 
   /** Newest first. Compacted events are not read, even if some still exist. */
@@ -27,10 +41,22 @@ export class EventLog {
     of?: { readonly kind: ResourceKind; readonly name: string },
   ): LoggedEvent[] {
     const { compacted } = this.extent();
-    const { eventsBack, eventsBackOf } = this.statements;
+    const { eventsBack, eventsBackOf, stagedBack, stagedBackOf } = this.statements;
     const range = { revision, index, compacted, limit };
-    const rows = of ? eventsBackOf.all({ ...range, ...of }) : eventsBack.all(range);
-    return (rows as EventRow[]).map(fromEventRow);
+    const rows = (of ? eventsBackOf.all({ ...range, ...of }) : eventsBack.all(range)) as EventRow[];
+    for (const each of this.partlyLogged()) {
+      if (each.revision > revision) continue;
+      const part = { stage: each.stage, index: each.revision === revision ? index : lastIndex, limit };
+      rows.push(...((of ? stagedBackOf.all({ ...part, ...of }) : stagedBack.all(part)) as EventRow[]));
+    }
+    return rows
+      .sort((a, b) => inOrder(b, a))
+      .slice(0, limit)
+      .map(fromEventRow);
+  }
+
+  private partlyLogged(): readonly PartlyLogged[] {
+    return this.statements.partlyLogged.all() as PartlyLogged[];
   }
 
   extent(): LogExtent {
@@ -49,9 +75,10 @@ export class EventLog {
 
   /** Up to which revision may go: those that are too old or too many, and of about `atMost` events. The newest stays. */
   private findCompactable({ compacted, events }: LogExtent, limits: LogLimits, atMost: number): number {
-    const { last, head, size, leftovers } = this.statements;
+    const { last, tablesAt, head, size, leftovers } = this.statements;
     if (leftovers.get(compacted) !== undefined) return compacted;
-    const newest = last.get() as number;
+    // Tables that are behind read their way from the log.
+    const newest = Math.min(last.get() as number, (tablesAt.get() as number | undefined) ?? Number.MAX_SAFE_INTEGER);
     let revision: number = compacted;
     let found = 0;
     while (found < atMost && revision + 1 < newest) {
@@ -64,8 +91,15 @@ export class EventLog {
   }
 }
 
+function inOrder(a: EventRow, b: EventRow): number {
+  return a.revision - b.revision || a.idx - b.idx;
+}
+
 function prepare(db: Database) {
   const before = "revision > $compacted AND (revision, idx) < ($revision, $index)";
+  const staged =
+    "SELECT s.revision, g.idx, s.time, g.kind, g.name, s.data_version, g.data " +
+    "FROM stages s JOIN staged g ON g.stage = s.id WHERE s.id = $stage";
   const newestFirst = "ORDER BY revision DESC, idx DESC LIMIT $limit";
   return {
     events: db.prepare(
@@ -73,8 +107,18 @@ function prepare(db: Database) {
     ),
     eventsBack: db.prepare(`SELECT * FROM events WHERE ${before} ${newestFirst}`),
     eventsBackOf: db.prepare(`SELECT * FROM events WHERE kind = $kind AND name = $name AND ${before} ${newestFirst}`),
-    extent: db.prepare("SELECT events, compacted FROM log_extent"),
-    last: db.prepare("SELECT coalesce(max(revision), 0) FROM events").pluck(),
+    partlyLogged: db.prepare("SELECT id AS stage, revision FROM stages WHERE revision IS NOT NULL"),
+    staged: db.prepare(`${staged} AND g.idx > $index ORDER BY g.idx LIMIT $limit`),
+    stagedBack: db.prepare(`${staged} AND g.idx < $index ORDER BY g.idx DESC LIMIT $limit`),
+    stagedBackOf: db.prepare(
+      `${staged} AND g.kind = $kind AND g.name = $name AND g.idx < $index ORDER BY g.idx DESC LIMIT $limit`,
+    ),
+    extent: db.prepare(
+      "SELECT events + (SELECT coalesce(sum(changes - moved), 0) FROM stages WHERE revision IS NOT NULL) AS events, compacted " +
+        "FROM log_extent",
+    ),
+    last: db.prepare("SELECT revision FROM log_head").pluck(),
+    tablesAt: db.prepare("SELECT revision FROM tables_behind").pluck(),
     head: db.prepare("SELECT time FROM events WHERE revision = ? AND idx = 0").pluck(),
     size: db.prepare("SELECT max(idx) + 1 FROM events WHERE revision = ?").pluck(),
     leftovers: db.prepare("SELECT 1 FROM events WHERE revision <= ? LIMIT 1"),

@@ -19,7 +19,7 @@ export interface NetworkRow extends ResourceRow {
   vni: number;
   subnets: string;
   mtu: number;
-  /** The fields that a network may lack: parameters of address assignment, `knowledge`. */
+  /** The fields that a network may lack: parameters of address assignment, `knowledge` and what it means now, `broadcast`. */
   pool: string;
 }
 export interface HostRow extends ResourceRow {
@@ -44,12 +44,13 @@ export interface EventRow {
   data: string;
 }
 
-export function toNetworkRow({ gateways, reserved, quarantineSeconds, knowledge, ...network }: Network): NetworkRow {
+export function toNetworkRow(resource: Network): NetworkRow {
+  const { gateways, reserved, quarantineSeconds, knowledge, knowledgeChosen, broadcast, ...network } = resource;
   return {
     ...network,
     subnets: JSON.stringify(network.subnets),
     labels: JSON.stringify(network.labels),
-    pool: JSON.stringify({ gateways, reserved, quarantineSeconds, knowledge }),
+    pool: JSON.stringify({ gateways, reserved, quarantineSeconds, knowledge, knowledgeChosen, broadcast }),
   };
 }
 
@@ -110,14 +111,15 @@ function common({ name, uid, revision, labels, description }: ResourceRow) {
 }
 
 export function fromEventRow(row: EventRow): LoggedEvent {
+  const revision = row.revision as Revision;
+  const change = changeOf(row, revision);
+  return { revision, index: row.idx, time: row.time, dataVersion: changeDataVersion, change };
+}
+
+/** @param revision that the change was committed as, which staged data do not know */
+export function changeOf(row: Pick<EventRow, "kind" | "data" | "data_version">, revision: Revision): ResourceChange {
   const { before, after } = upToDate(row.data_version, JSON.parse(row.data));
-  return {
-    revision: row.revision as Revision,
-    index: row.idx,
-    time: row.time,
-    dataVersion: changeDataVersion,
-    change: { kind: row.kind, before, after } as ResourceChange,
-  };
+  return { kind: row.kind, before, after: after && Object.assign(after, { revision }) } as ResourceChange;
 }
 
 interface ChangeData {

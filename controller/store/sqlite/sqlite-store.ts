@@ -5,6 +5,7 @@ import Database from "better-sqlite3";
 import type { Revision } from "../../../schema/address/index.ts";
 import type { LoggedEvent, ResourceKind } from "../../../schema/events/index.ts";
 import type { Vm } from "../../../schema/rest/index.ts";
+import type { Changes } from "../../inventory/changes.ts";
 import type { PackedVm } from "../../inventory/packed/packed-vm.ts";
 import type { TimedRelease } from "../../inventory/quarantine.ts";
 import {
@@ -28,6 +29,7 @@ import { intactProblem } from "./integrity.ts";
 import { lockDatabase } from "./lock.ts";
 import { type Migration, migrate, readMigrations } from "./migrations.ts";
 import { fromHostRow, fromNetworkRow, fromVmValues, type HostRow, type NetworkRow, vmColumns } from "./rows.ts";
+import { limitsAtStart, TableFollower } from "./table-follower.ts";
 import { Transactions, type WhileIdle } from "./transactions.ts";
 import { VmScan } from "./vm-scan.ts";
 
@@ -41,6 +43,7 @@ export function openSqliteStore(path: string, migrations: readonly Migration[] =
     checkIntact(db, path);
     makeDurable(db, path);
     migrate(db, path, migrations);
+    new TableFollower(db, limitsAtStart).finish();
     return new SqliteStore(db, path, () => closeAll(closers));
   } catch (error) {
     closeAll(closers);
@@ -103,6 +106,7 @@ class SqliteStore implements Store {
   }
 
   async load(onVm: (vm: Vm) => void, onPacked?: (vm: PackedVm) => void): Promise<StoredState> {
+    await this.thread.followed();
     try {
       return this.database.read(() => {
         if (onPacked) this.vms.read(onVm, onPacked);
@@ -127,6 +131,14 @@ class SqliteStore implements Store {
     forget: readonly string[] = [],
   ): Promise<void> {
     return this.thread.commit(batch, receipts, forget);
+  }
+
+  async stage(changes: Changes): Promise<void> {
+    await this.thread.stage(changes);
+  }
+
+  unstage(changes: Changes): Promise<void> {
+    return this.thread.unstage(changes);
   }
 
   async confirmHead(head: Revision): Promise<void> {
@@ -172,7 +184,7 @@ function prepare(db: Database.Database) {
   return {
     addEpoch: db.prepare("INSERT INTO meta (name, value) VALUES ('epoch', ?) ON CONFLICT DO NOTHING"),
     epoch: db.prepare("SELECT value FROM meta WHERE name = 'epoch'").pluck(),
-    lastRevision: db.prepare("SELECT coalesce(max(revision), 0) FROM events").pluck(),
+    lastRevision: db.prepare("SELECT revision FROM log_head").pluck(),
     networks: db.prepare("SELECT * FROM networks"),
     hosts: db.prepare("SELECT * FROM hosts"),
     vms: db.prepare(`SELECT ${vmColumns} FROM vms ORDER BY name`).raw(),
