@@ -10,22 +10,27 @@ import type { IdentityFlags } from "./identity/establish.ts";
 import { defaultStateDirectory } from "./identity/state.ts";
 import type { Adoptable } from "./kernel/devices/adoption.ts";
 import type { MetricsAddress } from "./metrics/server.ts";
-import { addStatusCommand, parseSocketPath } from "./status/command.ts";
+import type { FastPath } from "./open-kernel.ts";
+import { addRemoveCommand, addStatusCommand, parseSocketPath } from "./status/command.ts";
 import type { Output } from "./status/command-flags.ts";
 import { socketDirectory } from "./status/socket-path.ts";
 import { defaultCaps, defaultIdleMs } from "./tables/ageing.ts";
+import { defaultCopiesPerSecond } from "./tables/broadcast.ts";
 import { defaultReplicaBytes } from "./tables/replicas.ts";
 
 const mebibyte = 2 ** 20;
 
 type GivenFlags = IdentityFlags &
-  Pick<AgentFlags, "antiSpoof" | "underlayFilter" | "logLevel" | "metrics" | "socket"> & {
+  Pick<AgentFlags, "fastPath" | "localVtep" | "antiSpoof" | "underlayFilter" | "logLevel" | "metrics" | "socket"> & {
     readonly announce: "on" | "off";
     readonly idleTimeout: number;
     readonly maxPerNetwork: number;
     readonly maxPerHost: number;
     readonly maxReplicaMemory: number;
     readonly maxStale: number;
+    readonly maxBroadcastCopies: number;
+    /** Absent: as AgentFlags says, or on where a directory is given. */
+    readonly remember?: "on" | "off";
     /** True: without names. */
     readonly adopt?: Adoptable | true;
   };
@@ -52,13 +57,18 @@ export function addAgentCommand(program: Command, output: Output): void {
     .option("--host <name>", "this host's name in the inventory (default: the one enrolled as)", parseName)
     .option("--vtep <ip>", "this host's underlay address (default: what the operator registered)", parseVtepFlag)
     .option(
+      "--local-vtep <ip>",
+      "its address on this host, where 1:1 address translation makes it the registered one for others",
+      parseVtepFlag,
+    )
+    .option(
       "--join-file <path>",
       "enrol with the token in this file, or with that of NEARMISS_JOIN, as `nearmiss host add` prints it",
     )
     .option("--ca-hash <hash>", "sha256:… of the controller's CA, with a join token", parseCaHash)
     .option(
       "--state-dir <path>",
-      "directory of an enrolled host's key, certificate and controller",
+      "directory of an enrolled host's key, certificate, controller and networks",
       defaultStateDirectory,
     )
     .addOption(
@@ -69,6 +79,15 @@ export function addAgentCommand(program: Command, output: Output): void {
       )
         .choices(["on", "off"])
         .default("on"),
+    )
+    .addOption(
+      new Option(
+        "--fast-path <mode>",
+        "how misses of networks in memory are answered: by a thread that is kept warm (0.5 % of a processor while there is such a network), by a " +
+          "thread that is not, or, with off, by the main thread; warm also keeps the way of questions to the controller warm (0.4 %)",
+      )
+        .choices(["warm", "cold", "off"] satisfies FastPath[])
+        .default("warm" satisfies FastPath),
     )
     .addOption(
       new Option(
@@ -114,6 +133,22 @@ export function addAgentCommand(program: Command, output: Output): void {
     )
     .addOption(
       new Option(
+        "--max-broadcast-copies <count>",
+        "copies a second that the broadcasts of one guest port may become in networks with broadcast replicate, 1 … 1000000; the rest stays " +
+          "on this host",
+      )
+        .argParser(parseCopies)
+        .default(defaultCopiesPerSecond),
+    )
+    .addOption(
+      new Option(
+        "--remember <mode>",
+        "keep this host's networks in the state directory, so that they are there when the host restarts without a controller " +
+          "(default: on for an enrolled host, and with --state-dir)",
+      ).choices(["on", "off"]),
+    )
+    .addOption(
+      new Option(
         "--adopt [devices]",
         "use an existing vxlan device for the network of its VNI, with its bridge, and keep the device when the network " +
           "leaves; the devices with these names (separated by commas), or any",
@@ -146,16 +181,21 @@ export function addAgentCommand(program: Command, output: Output): void {
       parseMetricsAddress,
     )
     .action(
-      async ({
-        adopt,
-        announce,
-        idleTimeout,
-        maxPerNetwork,
-        maxPerHost,
-        maxReplicaMemory,
-        maxStale,
-        ...flags
-      }: GivenFlags) => {
+      async (
+        {
+          adopt,
+          announce,
+          idleTimeout,
+          maxPerNetwork,
+          maxPerHost,
+          maxReplicaMemory,
+          maxStale,
+          maxBroadcastCopies,
+          remember,
+          ...flags
+        }: GivenFlags,
+        command: Command,
+      ) => {
         const { runAgent } = await import("./main.ts");
         await runAgent({
           ...flags,
@@ -164,11 +204,14 @@ export function addAgentCommand(program: Command, output: Output): void {
           caps: { perNetwork: maxPerNetwork, perHost: maxPerHost },
           maxReplicaBytes: maxReplicaMemory * mebibyte,
           maxStaleMs: maxStale,
+          copiesPerSecond: maxBroadcastCopies,
+          remember: remember ?? (command.getOptionValueSource("stateDir") === "default" ? "enrolled" : "on"),
           adoptable: adopt === true ? "all" : (adopt ?? new Set()),
         });
       },
     );
   addStatusCommand(agent, output);
+  addRemoveCommand(agent);
 }
 
 function parseController(text: string): URL {
@@ -243,6 +286,14 @@ export function parseCap(text: string): number {
 }
 
 /** @throws InvalidArgumentError outside 1 … 16384 */
+/** @throws InvalidArgumentError */
+export function parseCopies(text: string): number {
+  const count = /^\d{1,7}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(count >= 1 && count <= 1_000_000))
+    throw new InvalidArgumentError("Write a whole number of copies a second from 1 to 1000000.");
+  return count;
+}
+
 export function parseMebibytes(text: string): number {
   const count = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (!(count >= 1 && count <= 16_384)) throw new InvalidArgumentError("Write a whole number of MiB from 1 to 16384.");

@@ -3,13 +3,16 @@ import type { Server } from "node:http";
 import closeWithGrace from "close-with-grace";
 import { pino } from "pino";
 import { defined } from "../common/defined.ts";
+import { trimHeap } from "../common/trim-heap.ts";
 import { Agent, type AgentOptions } from "./agent.ts";
 import type { AgentFlags } from "./flags.ts";
 import { type Established, establishIdentity, IdentityError } from "./identity/establish.ts";
 import { Renewal } from "./identity/renewal.ts";
-import { SystemCallError } from "./kernel/sockets/libc.ts";
+import { HostState, StateError } from "./identity/state.ts";
+import { SystemCallError, trimAllocator } from "./kernel/sockets/libc.ts";
 import { NetlinkError } from "./kernel/sockets/request-socket.ts";
 import type { MetricsAddress } from "./metrics/server.ts";
+import { claimNamespace, SecondAgentError } from "./only-agent.ts";
 import { failStart } from "./start-failure.ts";
 import { answerStatus } from "./status/answer.ts";
 import { openStatusServer, SocketTakenError, type StatusServer } from "./status/server.ts";
@@ -20,11 +23,16 @@ const EPERM = 1;
 
 export async function runAgent(flags: AgentFlags): Promise<void> {
   const first = pino({ level: flags.logLevel, base: {} }, pino.destination({ dest: 2, sync: true }));
+  const claim = await claimNamespace((says) => first.warn(says)).catch((error: unknown) => {
+    if (error instanceof SecondAgentError) return failStart(first, error.message);
+    throw error;
+  });
   const { controller, host, enrolled } = await establish(flags, first);
   const log = first.child({ host });
   const deps = { controller, log, now: Date.now, random: Math.random };
   const renewal = enrolled && new Renewal(enrolled.identity, { ...deps, state: enrolled.state });
-  const agent = openAgent({ ...flags, controller, host, ...defined({ renewal }) }, log);
+  const storeDirectory = await findStore(flags, host, enrolled !== undefined, log);
+  const agent = openAgent({ ...flags, controller, host, ...defined({ renewal, storeDirectory }) }, log);
   const status = await openStatus(flags.socket ?? defaultSocket(host), agent, log);
   const metrics = flags.metrics && (await openMetrics(flags.metrics, agent, log));
   closeWithGrace({ delay: 5_000, logger: false }, async ({ err }) => {
@@ -32,7 +40,11 @@ export async function runAgent(flags: AgentFlags): Promise<void> {
     status?.close();
     metrics?.close();
     await agent.stop();
+    claim?.close();
   });
+  // Before the warm-up: it discards compiled code, too.
+  trimHeap();
+  trimAllocator();
   await warmUp();
   await agent.start();
 }
@@ -44,6 +56,25 @@ async function establish(flags: AgentFlags, log: pino.Logger): Promise<Establish
     if (!(error instanceof IdentityError)) throw error;
     failStart(log, error.message);
   }
+}
+
+/** @returns where this host's networks are kept, if they are; with `--remember off` those of an earlier run are removed */
+async function findStore(
+  { stateDir, remember }: AgentFlags,
+  host: string,
+  isEnrolled: boolean,
+  log: pino.Logger,
+): Promise<string | undefined> {
+  const state = new HostState(stateDir);
+  if (remember === "on" || (remember === "enrolled" && isEnrolled)) return state.networksOf(host);
+  if (remember === "enrolled") return undefined;
+  try {
+    await state.forgetNetworks(host);
+  } catch (error) {
+    if (!(error instanceof StateError)) throw error;
+    log.error({ reason: error.message }, "stored networks not removed");
+  }
+  return undefined;
 }
 
 function openAgent(options: AgentOptions, log: pino.Logger): Agent {
@@ -71,7 +102,7 @@ async function openMetrics(address: MetricsAddress, agent: Agent, log: pino.Logg
     const reason = error instanceof Error ? error.message : String(error);
     log.error(
       { metrics: `${address.host}:${address.port}`, reason },
-      "no metrics: free this address and port, or give --metrics another",
+      "no metrics: give --metrics another address and port, or free this one",
     );
     return undefined;
   }

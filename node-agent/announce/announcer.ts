@@ -37,6 +37,9 @@ export interface AnnouncerDependencies {
 }
 
 export interface AnnouncerEvents {
+  /** A network has these devices, which guests are heard on. */
+  attended: [Vni, { readonly ifindex: number; readonly bridgeIfindex: number }];
+  left: [Vni];
   /** A request that replaces a miss: misses of its network are ignored. */
   missed: [Miss];
   /** A guest uses an address, or is about to. */
@@ -65,15 +68,19 @@ export class Announcer extends EventEmitter<AnnouncerEvents> implements Askers {
 
   constructor(private readonly deps: AnnouncerDependencies) {
     super();
-    this.housekeeping = every(housekeepingMs, () => {
-      for (const [vni, { scanners, socket }] of this.byNetwork) {
-        if (scanners.forget(this.deps.nowMs())) {
-          socket.ignore(scanners.list());
-          this.followScans();
+    this.housekeeping = every(
+      housekeepingMs,
+      () => {
+        for (const [vni, { scanners, socket }] of this.byNetwork) {
+          if (scanners.forget(this.deps.nowMs())) {
+            socket.ignore(scanners.list());
+            this.followScans();
+          }
+          this.listen(vni);
         }
-        this.listen(vni);
-      }
-    });
+      },
+      { inStep: true },
+    );
   }
 
   /** Listens on a network's bridge from now on; call it again after its devices were recreated. */
@@ -84,11 +91,14 @@ export class Announcer extends EventEmitter<AnnouncerEvents> implements Askers {
     const socket = this.deps.guests.hear(bridgeIfindex);
     const ports = this.deps.guests.portsOf(bridgeIfindex, tunnelIfindex);
     this.byNetwork.set(vni, { socket, tunnelIfindex, ports, scanners: new Scanners(allowances.guest), listenedMs: 0 });
+    this.emit("attended", vni, { ifindex: tunnelIfindex, bridgeIfindex });
   }
 
   leave(vni: Vni): void {
-    this.byNetwork.get(vni)?.socket.close();
+    const listener = this.byNetwork.get(vni);
+    listener?.socket.close();
     this.byNetwork.delete(vni);
+    if (listener) this.emit("left", vni);
     this.followScans();
   }
 
@@ -121,6 +131,12 @@ export class Announcer extends EventEmitter<AnnouncerEvents> implements Askers {
   hearInstead(vnis: readonly Vni[]): void {
     this.crowded = new Set(vnis);
     this.watchScans();
+  }
+
+  /** The thread that answers misses has sent a guest its reply. */
+  answered(vni: Vni, target: IpAddress, guest: MacAddress): void {
+    this.counters.replied++;
+    this.waiting.answered(vni, target, guest);
   }
 
   /** Looks up the port of a guest during the query for it. */

@@ -8,7 +8,7 @@ import { Crowds } from "../misses/crowds.ts";
 import type { Miss } from "../misses/miss.ts";
 import type { Announcer } from "./announcer.ts";
 
-/** Interval of checks for lost misses, and for networks to be read again. */
+/** Interval of checks for lost misses, and for networks to be read again; there are none while nothing is missed. */
 const everyMs = 250;
 
 export interface CrowdingDependencies {
@@ -29,16 +29,18 @@ export class Crowding {
   private readonly sources = new Map<string, Source>();
   private scanned: readonly number[] = [];
   private drops = 0;
-  private readonly timer: Repetition;
+  private timer: Repetition | undefined;
+  private isMissed = false;
+  private isClosed = false;
 
-  constructor(private readonly deps: CrowdingDependencies) {
-    this.timer = every(everyMs, () => this.look());
-  }
+  constructor(private readonly deps: CrowdingDependencies) {}
 
   /** @param ifindex of the vxlan device that missed */
   readonly onMiss = ({ kind, vni }: Miss, ifindex: number): void => {
     const name = `${kind} ${vni}`;
     if (this.sources.get(name)?.ifindex !== ifindex) this.sources.set(name, { kind, vni, ifindex });
+    this.isMissed = true;
+    if (!this.isClosed) this.timer ??= every(everyMs, () => this.look(), { inStep: true });
     if (this.crowds.count(name, this.deps.nowMs())) this.begin(name);
   };
 
@@ -49,7 +51,13 @@ export class Crowding {
   };
 
   close(): void {
-    this.timer.stop();
+    this.isClosed = true;
+    this.rest();
+  }
+
+  private rest(): void {
+    this.timer?.stop();
+    this.timer = undefined;
   }
 
   private look(): void {
@@ -59,6 +67,8 @@ export class Crowding {
     this.drops = now;
     if (crowd !== undefined) this.begin(crowd);
     if (this.crowds.forget(nowMs())) this.apply();
+    if (!this.isMissed && this.crowds.list().length === 0) this.rest();
+    this.isMissed = false;
   }
 
   private begin(name: string): void {

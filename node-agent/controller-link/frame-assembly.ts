@@ -22,7 +22,7 @@ export class FrameAssembly {
    */
   add(text: string): ControllerFrame | undefined {
     const frame = parseControllerFrame(text, this.reader);
-    if (!frame || frame.type === "trust") return frame;
+    if (!frame || frame.type === "trust" || frame.type === "claimed") return frame;
     if (frame.asOf < this.asOf) throw new FrameError(`asOf went back from ${this.asOf} to ${frame.asOf}`);
     this.asOf = frame.asOf;
     if (frame.type === "welcome") this.reader = { protocol: frame.protocol, host: frame.host };
@@ -48,6 +48,7 @@ function joinSnapshot(earlier: Frame<"snapshot"> | undefined, frame: Frame<"snap
     ...frame,
     networks: [...earlier.networks, ...frame.networks],
     answers: [...earlier.answers, ...frame.answers],
+    ...joinPrepared(earlier, frame),
   };
 }
 
@@ -59,6 +60,14 @@ function joinChanges(earlier: Frame<"changes"> | undefined, frame: Frame<"change
     networks: [...earlier.networks, ...frame.networks],
     gone: [...earlier.gone, ...frame.gone],
     answers: [...earlier.answers, ...frame.answers],
+    ...joinPrepared(earlier, frame),
     ...(self ? { self } : {}),
   };
+}
+
+type WithPrepared = Pick<Frame<"snapshot">, "prepared">;
+
+function joinPrepared(earlier: WithPrepared, frame: WithPrepared): WithPrepared {
+  const prepared = [...(earlier.prepared ?? []), ...(frame.prepared ?? [])];
+  return prepared.length > 0 ? { prepared } : {};
 }

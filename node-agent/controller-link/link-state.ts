@@ -3,7 +3,7 @@
 import type { WebSocket } from "ws";
 import { defined } from "../../common/defined.ts";
 import type { Transitions } from "../../common/state-machine.ts";
-import { backoffMs } from "./backoff.ts";
+import { backoffMs, refusedBackoffMs } from "./backoff.ts";
 import type { FrameAssembly } from "./frame-assembly.ts";
 
 export type LinkState =
@@ -22,6 +22,8 @@ export type LinkState =
       /** Why the last attempt or session ended. */
       readonly reason: string;
       readonly retryAtMs: number;
+      /** Refused until an operator acts. */
+      readonly isRefused: boolean;
     }
   /** The agent stops: nothing is received or sent any more. */
   | { readonly kind: "stopped" };
@@ -53,14 +55,17 @@ export const linkTransitions: Transitions<LinkState["kind"]> = {
  * What follows the end of an attempt or a session.
  * @param minPauseMs to which the backoff is added
  * @param random in [0, 1)
+ * @param isRefused for good: until an operator acts
  */
 export function afterEnd(
   state: Extract<LinkState, { kind: "connecting" | "syncing" | "live" }>,
   minPauseMs: number,
   random: number,
+  isRefused = false,
 ): { readonly failures: number; readonly pauseMs: number } {
   const failures = state.kind === "live" ? 0 : state.failures;
-  return { failures: failures + 1, pauseMs: minPauseMs + backoffMs(failures, random) };
+  const backoff = isRefused ? refusedBackoffMs(failures, random) : backoffMs(failures, random);
+  return { failures: failures + 1, pauseMs: minPauseMs + backoff };
 }
 
 /** The session as the rest of the agent sees it. Times are of the monotonic clock. */
@@ -68,14 +73,14 @@ export type LinkStatus =
   | { readonly kind: "connected"; readonly sinceMs: number }
   /** `reason`: why the last attempt failed, if there was one. */
   | { readonly kind: "connecting"; readonly reason?: string }
-  | { readonly kind: "waiting"; readonly reason: string; readonly retryAtMs: number };
+  | { readonly kind: "waiting"; readonly reason: string; readonly retryAtMs: number; readonly isRefused: boolean };
 
 export function statusOf(state: LinkState): LinkStatus {
   switch (state.kind) {
     case "live":
       return { kind: "connected", sinceMs: state.sinceMs };
     case "waiting":
-      return { kind: "waiting", reason: state.reason, retryAtMs: state.retryAtMs };
+      return { kind: "waiting", reason: state.reason, retryAtMs: state.retryAtMs, isRefused: state.isRefused };
     case "connecting":
     case "syncing":
       return { kind: "connecting", ...defined({ reason: state.reason }) };

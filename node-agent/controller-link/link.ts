@@ -16,6 +16,7 @@ import {
   type HeldKind,
   heartbeatMs,
   maxFrameBytes,
+  revokedProblem,
 } from "../../schema/agent/index.ts";
 import { type Frame, FrameAssembly } from "./frame-assembly.ts";
 import { type Attempt, afterEnd, type LinkState, type LinkStatus, linkTransitions, statusOf } from "./link-state.ts";
@@ -45,6 +46,9 @@ export interface LinkHandlers {
   onSenders(frame: Frame<"senders">): void;
   onHeartbeat(frame: Frame<"heartbeat">): void;
   onTrust(frame: Frame<"trust">): void;
+  onClaimed(frame: Frame<"claimed">): void;
+  /** The controller, whose certificate was checked, says that this host's certificate was revoked. */
+  onRevoked(): void;
   onClosed(reason: string): void;
 }
 
@@ -72,11 +76,22 @@ const maxRefusalBytes = 16 * 1024;
 /** Another agent took this host's name: if both reconnected at once, they would displace each other for ever. */
 const replacedMs = 30_000;
 const silenceMs = 3 * heartbeatMs;
+/** With these the controller refuses the agent until an operator acts: it is unknown, deleted, revoked, or its name is taken. */
+const finalCodes: readonly number[] = [
+  closeCodes.certificateEnded,
+  closeCodes.hostUnknown,
+  closeCodes.hostDeleted,
+  closeCodes.hostTaken,
+];
+const finalStatuses: readonly number[] = [401, 403];
 
 export class ControllerLink {
   private readonly machine = new StateMachine<LinkState>(linkTransitions, { kind: "idle" }, (left) => {
     if ("timer" in left) clearTimeout(left.timer);
   });
+
+  /** Why there was no session, as in the log's last line about it. */
+  private loggedReason: string | undefined;
 
   /**
    * @param url of the controller, http: or https:
@@ -133,13 +148,18 @@ export class ControllerLink {
     });
     let reason = "connection lost";
     let refusal: string | undefined;
+    let isRefused = false;
     socket.on("unexpected-response", (_request, response) => {
       let text = "";
       response.setEncoding("utf8").on("data", (part: string) => {
         if (text.length < maxRefusalBytes) text += part;
       });
       response.on("end", () => {
-        refusal = describeRefusal(response.statusCode ?? 0, text);
+        const { reason: because, isRevoked } = readRefusal(response.statusCode ?? 0, text);
+        refusal = because;
+        isRefused = finalStatuses.includes(response.statusCode ?? 0);
+        // Anyone could say so over plain HTTP.
+        if (isRevoked && this.url.protocol === "https:") this.handlers.onRevoked();
         socket.terminate();
       });
     });
@@ -159,7 +179,8 @@ export class ControllerLink {
     });
     socket.on("close", (code, text) => {
       if (text.length > 0) reason = `${text.toString()} (${code})`;
-      this.onClose(reason, code === closeCodes.replaced ? replacedMs : 0);
+      isRefused ||= finalCodes.includes(code);
+      this.onClose(reason, code === closeCodes.replaced ? replacedMs : 0, isRefused);
     });
     this.machine.enter({ kind: "connecting", socket, ...attempt });
   }
@@ -189,6 +210,9 @@ export class ControllerLink {
     switch (frame.type) {
       case "trust":
         handlers.onTrust(frame);
+        break;
+      case "claimed":
+        handlers.onClaimed(frame);
         break;
       case "welcome":
         handlers.onWelcome(frame);
@@ -221,16 +245,21 @@ export class ControllerLink {
     }
   }
 
-  private onClose(reason: string, minPauseMs: number): void {
+  private onClose(reason: string, minPauseMs: number, isRefused: boolean): void {
     const { state } = this;
     if (state.kind !== "connecting" && state.kind !== "syncing" && state.kind !== "live") return;
-    const { failures, pauseMs } = afterEnd(state, minPauseMs, Math.random());
+    const { failures, pauseMs } = afterEnd(state, minPauseMs, Math.random(), isRefused);
     const timer = setTimeout(() => this.connect({ failures, reason }), pauseMs);
-    this.machine.enter({ kind: "waiting", reason, retryAtMs: performance.now() + pauseMs, timer });
+    this.machine.enter({ kind: "waiting", reason, retryAtMs: performance.now() + pauseMs, isRefused, timer });
     this.handlers.onClosed(reason);
-    this.log.warn({ reason, retryMs: Math.round(pauseMs) }, "no session with the controller");
+    // A line for each change, and not for each attempt.
+    const isNew = withoutTimes(reason) !== this.loggedReason || state.kind === "live";
+    this.loggedReason = withoutTimes(reason);
+    this.log[isNew ? "warn" : "debug"]({ reason, retryMs: Math.round(pauseMs) }, "no session with the controller");
   }
 }
+
+const withoutTimes = (reason: string): string => reason.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "");
 
 /** At least one frame, the last with the end. */
 export function interestFrames(declared: readonly Declared[]): Extract<AgentFrame, { type: "interest" }>[] {
@@ -264,12 +293,13 @@ function tlsOptions(credentials: LinkCredentials | undefined) {
   return { cert, key, minVersion: "TLSv1.2" as const, ...(ca === "" ? {} : { ca }) };
 }
 
-function describeRefusal(status: number, text: string): string {
+function readRefusal(status: number, text: string): { readonly reason: string; readonly isRevoked: boolean } {
   try {
-    const { detail } = JSON.parse(text) as { detail?: unknown };
-    if (typeof detail === "string") return `${detail} (${status})`;
+    const { detail, type } = JSON.parse(text) as { detail?: unknown; type?: unknown };
+    const isRevoked = type === revokedProblem;
+    if (typeof detail === "string") return { reason: `${detail} (${status})`, isRevoked };
   } catch {
     // Not a controller, or a proxy before it.
   }
-  return `the controller refuses the session with status ${status}`;
+  return { reason: `the controller refuses the session with status ${status}`, isRevoked: false };
 }

@@ -11,6 +11,8 @@ const everyMs = 1_000;
 
 export interface ReporterDependencies {
   readonly uplink: { readonly isLive: boolean; send(frame: AgentFrame): void; nextId(): number };
+  /** A finding of which none was noted lately: what it is about may be over in a moment. */
+  noted?(): void;
   nowMs(): number;
 }
 
@@ -22,13 +24,14 @@ export class Reporter {
   private soon: NodeJS.Immediate | undefined;
 
   constructor(private readonly deps: ReporterDependencies) {
-    this.timer = every(everyMs, () => this.flush());
+    this.timer = every(everyMs, () => this.flush(), { inStep: true });
   }
 
   /** @returns whether it is worth a line in the log: the first of its subject, or the first for a minute */
   note(finding: Finding): boolean {
     const fresh = this.aggregator.note(finding, this.deps.nowMs());
     if (fresh) {
+      this.deps.noted?.();
       this.soon ??= setImmediate(() => {
         this.soon = undefined;
         this.flush();

@@ -4,6 +4,7 @@
 import type { Logger } from "pino";
 import { defined } from "../../common/defined.ts";
 import type { Vni } from "../../schema/address/index.ts";
+import type { HostCondition } from "../findings/condition.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import type { ClaimedPort, PortRegister } from "../networks/port-register.ts";
 import { Keeper } from "./keeper.ts";
@@ -32,13 +33,13 @@ export class GuestGuard {
   }
 
   /** Problems that an operator should fix. */
-  get problems(): readonly string[] {
-    return this.keeper.problems;
+  get conditions(): readonly HostCondition[] {
+    return this.keeper.conditions;
   }
 
   /** The kernel enforces the registered addresses. */
   get settled(): boolean {
-    return this.problems.length === 0 && this.loaded !== undefined;
+    return this.conditions.length === 0 && this.loaded !== undefined;
   }
 
   /** Applies the registered addresses to the rules. */

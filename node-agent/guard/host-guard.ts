@@ -1,10 +1,11 @@
 // Keeps the rules in the kernel that close the host to its guests (kernel/filters/host-rules.ts): loads them before anything
-// else, and again when another program removes them. A kernel that cannot load them is a problem of the host; the agent goes on.
+// else, and again when another program removes them. A kernel that cannot load them is a condition of the host; the agent goes on.
 import type { Logger } from "pino";
 import { every, type Repetition } from "../../common/every.ts";
 import { SerialQueue } from "../../common/serial-queue.ts";
+import type { HostCondition } from "../findings/condition.ts";
 import type { Reporter } from "../findings/reporter.ts";
-import { hostNotCovered } from "../kernel/devices/device-problems.ts";
+import { hostNotCovered, type RuleRefusal } from "../kernel/devices/device-problems.ts";
 import type { HostRuleTables } from "../kernel/filters/host-rule-tables.ts";
 import { NetlinkError } from "../kernel/sockets/request-socket.ts";
 import { watchRuleset } from "../kernel/sockets/ruleset-watch.ts";
@@ -20,8 +21,8 @@ export interface HostGuardDependencies {
 }
 
 export class HostGuard {
-  /** Problems that an operator should fix. */
-  problems: readonly string[] = [];
+  /** What an operator should fix. */
+  conditions: readonly HostCondition[] = [];
   private readonly work = new SerialQueue("stop");
   private stood = false;
   private unwatch: (() => void) | undefined;
@@ -31,11 +32,11 @@ export class HostGuard {
   constructor(private readonly deps: HostGuardDependencies) {
     if (deps.tables) this.unwatch = watchRuleset(() => void this.settle());
     this.timer = every(againMs, async () => {
-      if (this.problems.length > 0) await this.settle();
+      if (this.conditions.length > 0) await this.settle();
     });
   }
 
-  /** Loads missing rules. Never throws: a refusal of the kernel becomes a problem. */
+  /** Loads missing rules. Never throws: a refusal of the kernel becomes a condition. */
   settle(): Promise<void> {
     return this.work.run(() => this.load());
   }
@@ -47,7 +48,7 @@ export class HostGuard {
 
   private async load(): Promise<void> {
     const { tables, log, reporter } = this.deps;
-    if (!tables) return this.fail("the kernel has no netfilter");
+    if (!tables) return this.fail("no netfilter");
     try {
       const loaded = await tables.settle();
       if (loaded && this.stood) {
@@ -55,17 +56,18 @@ export class HostGuard {
         log.warn("another program changed the host rules: loaded again");
       }
       this.stood = true;
-      this.problems = [];
+      this.conditions = [];
     } catch (error) {
       if (!(error instanceof NetlinkError)) throw error;
-      this.fail(error.message);
+      this.fail(error);
     }
   }
 
-  private fail(reason: string): void {
-    const problem = hostNotCovered(reason);
-    if (!this.problems.includes(problem))
+  private fail(refusal: RuleRefusal): void {
+    const condition = hostNotCovered(refusal);
+    const reason = refusal instanceof NetlinkError ? refusal.message : refusal;
+    if (!this.conditions.some(({ says }) => says === condition.says))
       this.deps.log.error({ reason }, "host rules not loaded: guests can reach this host");
-    this.problems = [problem];
+    this.conditions = [condition];
   }
 }

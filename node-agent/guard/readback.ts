@@ -32,7 +32,7 @@ export function readTable(json: string): ReadTable {
   const elements = (name: string): readonly unknown[] => sets.find((set) => set.name === name)?.elem ?? [];
   const counters = nftables.flatMap(({ counter }) => (counter ? [counter] : []));
   const lasting = nftables.flatMap(({ set, chain, rule }): unknown[] => {
-    if (set) return [dynamic.includes(set.name) ? { ...set, elem: [] } : { ...set, elem: sorted(set.elem ?? []) }];
+    if (set) return [withLastingElements(set)];
     return chain ? [chain] : rule ? [rule] : [];
   });
   return {
@@ -42,6 +42,11 @@ export function readTable(json: string): ReadTable {
     dropped: new Map(counters.map(({ name, packets }) => [name.replace(/^dropped_/, ""), packets])),
     offenders: new Map(elements("offenders").flatMap(offender)),
   };
+}
+
+/** As the last field: nft lists a set without elements in another order of fields than one with some. */
+function withLastingElements({ elem = [], ...set }: NonNullable<Listed["set"]>): object {
+  return { ...set, elem: dynamic.includes(set.name) ? [] : sorted(elem) };
 }
 
 const sorted = (elements: readonly unknown[]): unknown[] =>

@@ -13,10 +13,10 @@ export interface Elements {
 }
 
 /** Exactly these elements in each set, in one transaction. */
-export function fillScript(family: string, sets: ReadonlyMap<string, readonly string[]>): Elements {
+export function fillScript(family: string, sets: ReadonlyMap<string, readonly string[]>, name = tableName): Elements {
   const script = [...sets].flatMap(([set, members]) => [
-    `flush set ${family} ${tableName} ${set}`,
-    ...(members.length > 0 ? [`add element ${family} ${tableName} ${set} { ${members.join(", ")} }`] : []),
+    `flush set ${family} ${name} ${set}`,
+    ...(members.length > 0 ? [`add element ${family} ${name} ${set} { ${members.join(", ")} }`] : []),
   ]);
   return { script: `${script.join("\n")}\n`, sizes: new Map([...sets].map(([set, { length }]) => [set, length])) };
 }
@@ -34,6 +34,7 @@ export class RuleTable {
   constructor(
     private readonly family: "bridge" | "inet",
     private readonly script: string,
+    private readonly name = tableName,
   ) {}
 
   /** @throws CommandError */
@@ -61,16 +62,16 @@ export class RuleTable {
 
   /** @throws CommandError */
   async read(): Promise<ReadTable | undefined> {
-    if (!(await exists(this.family))) return undefined;
-    return readTable(await runCommand("nft", ["-j", "list", "table", this.family, tableName]));
+    if (!(await exists(this.family, this.name))) return undefined;
+    return readTable(await runCommand("nft", ["-j", "list", "table", this.family, this.name]));
   }
 }
 
-async function exists(family: string): Promise<boolean> {
-  return (await runCommand("nft", ["-j", "list", "tables", family])).includes(`"name": "${tableName}"`);
+async function exists(family: string, name: string): Promise<boolean> {
+  return (await runCommand("nft", ["-j", "list", "tables", family])).includes(`"name": "${name}"`);
 }
 
 /** What an earlier run with a guard has left goes. @throws CommandError where nft is there and refuses */
-export async function removeTable(family: "bridge" | "inet"): Promise<void> {
-  if (await exists(family).catch(() => false)) await runCommand("nft", ["delete", "table", family, tableName]);
+export async function removeTable(family: "bridge" | "inet", name = tableName): Promise<void> {
+  if (await exists(family, name).catch(() => false)) await runCommand("nft", ["delete", "table", family, name]);
 }

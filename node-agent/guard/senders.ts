@@ -1,43 +1,6 @@
 // The hosts that may send to this one, according to the controller, and the rules that drop frames of all others. Pure.
 import { familyOf, type Vni, type VtepAddress } from "../../schema/address/index.ts";
-import type { ControllerFrame } from "../../schema/agent/index.ts";
 import { type Elements, fillScript, tableName } from "./rule-table.ts";
-
-type SendersFrame = Extract<ControllerFrame, { type: "senders" }>;
-
-export class Senders {
-  private readonly byVni = new Map<Vni, Map<string, VtepAddress>>();
-  /** A complete set, of which more chunks follow. */
-  private readonly partial = new Map<Vni, Map<string, VtepAddress>>();
-
-  /** @returns whether it contained anything new */
-  take({ vni, whole, hosts, end }: Omit<SendersFrame, "type">): boolean {
-    const before = whole ? new Map<string, VtepAddress>() : (this.partial.get(vni) ?? this.byVni.get(vni) ?? new Map());
-    for (const { host, vtep } of hosts) {
-      if (vtep === null) before.delete(host);
-      else before.set(host, vtep);
-    }
-    if (!end) {
-      this.partial.set(vni, before);
-      return false;
-    }
-    this.partial.delete(vni);
-    this.byVni.set(vni, before);
-    return true;
-  }
-
-  /** Sets of other networks are forgotten. */
-  keep(vnis: Iterable<Vni>): void {
-    const kept = new Set(vnis);
-    for (const vni of this.byVni.keys()) if (!kept.has(vni)) this.byVni.delete(vni);
-    this.partial.clear();
-  }
-
-  /** By network: the permitted senders. */
-  list(): ReadonlyMap<Vni, ReadonlySet<VtepAddress>> {
-    return new Map([...this.byVni].map(([vni, hosts]) => [vni, new Set(hosts.values())]));
-  }
-}
 
 /** The parameters of the rules. */
 export interface Underlay {

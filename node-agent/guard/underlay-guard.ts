@@ -1,19 +1,20 @@
 // Accepts tunnelled frames only from the VTEPs of hosts in the same network: the controller pushes changes to that set.
 import type { Logger } from "pino";
-import type { Vni } from "../../schema/address/index.ts";
-import type { ControllerFrame } from "../../schema/agent/index.ts";
+import type { HostCondition } from "../findings/condition.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import type { PortRegister } from "../networks/port-register.ts";
 import type { RegisteredNetworks } from "../networks/registered-networks.ts";
+import type { HostTables } from "../tables/host-tables.ts";
 import { Keeper } from "./keeper.ts";
 import type { ReadTable } from "./readback.ts";
 import { RuleTable } from "./rule-table.ts";
 import { isPlainName } from "./rules.ts";
-import { Senders, underlayElements, underlayReasons, underlayScript } from "./senders.ts";
+import { underlayElements, underlayReasons, underlayScript } from "./senders.ts";
 
 export interface UnderlayGuardDependencies {
   readonly registered: Pick<RegisteredNetworks, "tunnelEnd">;
   readonly register: Pick<PortRegister, "bridges">;
+  readonly hostTables: Pick<HostTables, "vteps">;
   readonly reporter: Pick<Reporter, "note">;
   readonly log: Logger;
 }
@@ -24,7 +25,6 @@ const meanings = {
 } as const;
 
 export class UnderlayGuard {
-  private readonly senders = new Senders();
   private readonly table = new RuleTable("inet", underlayScript());
   private readonly keeper: Keeper;
   private loaded: string | undefined;
@@ -36,22 +36,12 @@ export class UnderlayGuard {
   }
 
   /** Problems that an operator should fix. */
-  get problems(): readonly string[] {
-    return this.keeper.problems;
+  get conditions(): readonly HostCondition[] {
+    return this.keeper.conditions;
   }
 
   get settled(): boolean {
-    return this.problems.length === 0 && this.loaded !== undefined;
-  }
-
-  /** @returns whether the rules must follow */
-  take(frame: Omit<Extract<ControllerFrame, { type: "senders" }>, "type">): boolean {
-    return this.senders.take(frame);
-  }
-
-  /** Networks that left this host are ignored. */
-  keep(vnis: Iterable<Vni>): void {
-    this.senders.keep(vnis);
+    return this.conditions.length === 0 && this.loaded !== undefined;
   }
 
   /** Applies the controller's set to the rules. */
@@ -67,7 +57,7 @@ export class UnderlayGuard {
     const port = this.deps.registered.tunnelEnd?.vtepPort;
     if (port === undefined) return;
     const bridges = this.deps.register.bridges().filter(isPlainName);
-    const elements = underlayElements({ port, senders: this.senders.list(), bridges });
+    const elements = underlayElements({ port, senders: this.deps.hostTables.vteps(), bridges });
     if (this.settled && this.loaded === elements.script) return;
     const fresh = this.loaded === undefined;
     if (fresh) await this.table.create(elements);

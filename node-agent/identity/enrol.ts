@@ -50,6 +50,7 @@ export async function enrol(line: JoinLine, state: HostState): Promise<HostIdent
   const answer = await ask<Credentials>({ controller, path: enrolPath, ca, body });
   const credentials = checkCredentials(answer.body);
   const identity = { controller: controller.href, key, joined, ...credentials };
+  await state.forgetNetworks();
   state.putIdentity(identity);
   state.dropAttempt();
   return identity;

@@ -4,10 +4,12 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { writeDurably } from "../../common/durable-file.ts";
+import { removeDirectory } from "../../common/record-file.ts";
 import { namePattern } from "../../schema/plain/index.ts";
 import { Check, type Static, Type } from "../../schema/typebox.ts";
 
 export const defaultStateDirectory = "/var/lib/nearmiss";
+const networksDirectory = "networks";
 
 const Identity = Type.Object({
   controller: Type.String(),
@@ -44,6 +46,21 @@ export class HostState {
     return this.read("enrolling.json", (value): value is EnrolmentAttempt => Check(Attempt, value));
   }
 
+  /** Directory for a host's networks (session/stored-state.ts). */
+  networksOf(host: string): string {
+    return join(this.directory, networksDirectory, host);
+  }
+
+  /** @param host absent: those of all identities that were here. @throws StateError */
+  async forgetNetworks(host = ""): Promise<void> {
+    const path = this.networksOf(host);
+    try {
+      await removeDirectory(path);
+    } catch (error) {
+      throw new StateError(`cannot remove ${path}: ${reasonOf(error)}`);
+    }
+  }
+
   /** On disk when this returns. @throws StateError */
   putIdentity(identity: HostIdentity): void {
     this.write("identity.json", identity);
@@ -71,7 +88,7 @@ export class HostState {
     }
     const value = parse(text);
     if (is(value)) return value;
-    throw new StateError(`${path} is damaged: remove it, and enrol again with \`nearmiss host add\``);
+    throw new StateError(`${path} is damaged: move it away, and enrol again with \`nearmiss host add\``);
   }
 
   /** The owner of a directory can put other files in place of those in it. */
@@ -79,8 +96,8 @@ export class HostState {
     const { uid = 0 } = statSync(this.directory, { throwIfNoEntry: false }) ?? {};
     if (uid === 0 || uid === process.geteuid?.()) return;
     throw new StateError(
-      `${this.directory} belongs to another user, and would contain this host's private key: no key was made. Remove it, or name ` +
-        "another --state-dir",
+      `${this.directory} belongs to another user, and would contain this host's private key: no key was made. Name another ` +
+        "--state-dir",
     );
   }
 

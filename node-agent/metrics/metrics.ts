@@ -1,5 +1,6 @@
 // Metrics of an agent for Prometheus. They are read from its parts at each scrape; no part depends on this file.
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { collectProcessMetrics } from "../../common/process-metrics.ts";
 import type { FinishedMiss } from "../misses/recent.ts";
 import type { StatusSources } from "../status/sources.ts";
 
@@ -14,11 +15,17 @@ export type MetricsSources = Pick<
   | "registered"
   | "networks"
   | "held"
+  | "missThread"
+  | "heat"
   | "replicas"
+  | "replication"
   | "position"
   | "drops"
   | "aged"
+  | "conditions"
   | "macFloods"
+  | "broadcasts"
+  | "takeovers"
   | "nowMs"
 > & {
   /** Called at the end of each miss. */
@@ -28,7 +35,7 @@ export type MetricsSources = Pick<
 export function agentMetrics(sources: MetricsSources): Registry {
   const registry = new Registry();
   const registers = [registry];
-  collectDefaultMetrics({ register: registry });
+  collectProcessMetrics(registry);
 
   /** A counter whose values another part of the agent counts. */
   const counter = (
@@ -65,6 +72,18 @@ export function agentMetrics(sources: MetricsSources): Registry {
     const memory = { memory: reasserted, replica: here, unregistered };
     return Object.entries({ asked, joined, local, quiet, ...memory, over_budget: overBudget });
   });
+  counter("fast_answers_total", "Misses answered by the thread for networks in memory", "thread", () => [
+    ["miss", resolver.counters.byThread],
+  ]);
+  gauge("fast_path", "1 while a thread answers misses of networks in memory", () =>
+    Number(sources.missThread?.state === "answering"),
+  );
+  counter(
+    "made_up_questions_total",
+    "Made-up misses that keep the way of questions to the controller warm",
+    "run",
+    () => [["done", sources.heat?.runs ?? 0]],
+  );
   counter("drops_total", "Messages that the kernel dropped because the agent read too slowly", "socket", () =>
     Object.entries(sources.drops()),
   );
@@ -88,6 +107,24 @@ export function agentMetrics(sources: MetricsSources): Registry {
     "source",
     () => [["guest", sources.macFloods()]],
   );
+  counter(
+    "broadcasts_total",
+    "Broadcasts of guests in networks with broadcast replicate: copied to other hosts, or left on this one by the limit (storm) or " +
+      "because DHCP and the like are never copied (filtered)",
+    "handled",
+    () => sources.broadcasts.counters,
+  );
+  gauge("broadcast_destinations", "Destinations of broadcasts, summed over networks", () => {
+    let sum = 0;
+    for (const vni of registered.vnis()) sum += sources.broadcasts.entriesOf(vni).size;
+    return sum;
+  });
+  counter(
+    "takeovers_total",
+    "Announcements by guests of addresses that they may take: claimed from the controller, and granted or refused by it",
+    "result",
+    () => sources.takeovers.counters,
+  );
   gauge("connected", "1 while the agent has a session with the controller", () =>
     Number(sources.position().link.kind === "connected"),
   );
@@ -100,7 +137,12 @@ export function agentMetrics(sources: MetricsSources): Registry {
   gauge("networks", "Networks with a VM on this host", () => registered.size);
   gauge("held", "Cached addresses of remote VMs", () => held.size);
   gauge("replica_bytes", "Memory of whole networks (--max-replica-memory)", () => sources.replicas.bytes);
-  gauge("problems", "Problems on this host that an operator should fix", () => networks.problems.length);
+  gauge(
+    "alone_seconds",
+    "How long networks in memory are without a session, so that they answer as of then; 0 while there is one",
+    () => sources.replication.aloneForMs / 1_000,
+  );
+  gauge("problems", "Conditions of this host that an operator should fix", () => sources.conditions.list.length);
   gauge("questions_left", "Queries that this host may send at once now", () => resolver.budgets(sources.nowMs()).host);
 
   const seconds = new Histogram({

@@ -16,7 +16,12 @@ export class Budget {
     return this.use(name, nowMs).left(nowMs) >= 1;
   }
 
-  /** Takes one query from the budget of `name`. */
+  /** Remaining queries of one name. */
+  leftOf(name: string, nowMs: number): number {
+    return Math.floor(this.buckets.get(name)?.left(nowMs) ?? this.rate.burst);
+  }
+
+  /** Takes one query from the budget of `name`, also beyond what is left: later ones pay for it. */
   spend(name: string, nowMs: number): void {
     this.use(name, nowMs).spend(1, nowMs);
   }

@@ -13,7 +13,7 @@ import type { Entry } from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import type { Replicas } from "../tables/replicas.ts";
 import { Budget } from "./budget.ts";
-import { type Miss, missKey } from "./miss.ts";
+import { type Miss, missKey, type ThreadAnswer } from "./miss.ts";
 import type { Timeline } from "./timeline.ts";
 import type { WaitingGuest } from "./waiting.ts";
 
@@ -37,6 +37,9 @@ export const allowances = {
   host: { perSecond: 2_000, burst: 4_096 },
 } as const;
 
+/** Answers of the thread for networks in memory that may be uncounted in a network: more than 100 guests ask for at the same moment. */
+export const maxUncounted = 128;
+
 /** What is known of the guests that ask: the announcer. */
 export interface Askers {
   /** Some guest waits for an address. */
@@ -49,10 +52,20 @@ export interface Askers {
   askerOf(vni: Vni, target: IpAddress): WaitingGuest | undefined;
   /** The guest that sent nearly all unrecorded requests: one that scans, and is ignored therefore. */
   suspectIn(vni: Vni): MacAddress | undefined;
+  /** A guest has its answer for an address. */
+  answered(vni: Vni, target: IpAddress, guest: MacAddress): void;
   /** Looks up the port of a guest during the query for it. */
   locate(vni: Vni, guest: WaitingGuest): void;
   /** Ignores the requests of a guest for a while. */
   ignore(vni: Vni, guest: MacAddress): void;
+}
+
+/** The thread that answers misses of networks in memory by itself (ADR 0230), as far as budgets concern it. */
+export interface ThreadAllowance {
+  /** Of a network: so many answers may be given that are not counted here. */
+  allow(vni: Vni, count: number): void;
+  /** Networks that it serves. */
+  readonly servedCount: number;
 }
 
 export interface ResolverDependencies {
@@ -66,6 +79,10 @@ export interface ResolverDependencies {
   reassert(entries: readonly Entry[], misses: readonly Timeline[]): void;
   /** Answers from whole networks in memory to `misses`; nothing is registered for `unknown`. */
   answerHere(answers: readonly Answer[], misses: readonly Timeline[], unknown: readonly Timeline[]): void;
+  /** Absent: no thread answers misses. */
+  readonly thread?: ThreadAllowance | undefined;
+  /** Makes what the thread has written what is desired now. */
+  correct(answers: readonly ThreadAnswer[]): void;
   /** A query was dropped: `guest` has used up its budget, or, if absent, its network or the host has. */
   overBudget(vni: Vni, guest: MacAddress | undefined): void;
   /** Runs after all queued misses have been read. */
@@ -82,6 +99,8 @@ export interface MissCounters {
   reasserted: number;
   /** Answered from a whole network in memory: a binding, or that nothing is registered there. */
   here: number;
+  /** Of those and of the reasserted, answered by the thread for networks in memory. */
+  byThread: number;
   unregistered: number;
   overBudget: number;
 }
@@ -101,9 +120,13 @@ export class MissResolver {
     quiet: 0,
     reasserted: 0,
     here: 0,
+    byThread: 0,
     unregistered: 0,
     overBudget: 0,
   };
+  private fromThread: ThreadAnswer[] = [];
+  /** By network, guests with less left than the thread may answer uncounted. */
+  private readonly low = new Map<Vni, Set<string>>();
   private readonly inFlight = new Map<string, Timeline>();
   /** Read, not yet decided on. */
   private read = new Map<string, Timeline>();
@@ -123,7 +146,28 @@ export class MissResolver {
       this.counters.joined++;
       return;
     }
-    this.read.set(text, { miss, missedMs: this.deps.nowMs() });
+    this.note(text, { miss, missedMs: this.deps.nowMs() });
+  };
+
+  /** The thread has answered a miss; its guest waits no more if it has its reply. What others do follows as for any miss. */
+  readonly onThreadAnswer = (byThread: ThreadAnswer): void => {
+    const { miss, missedMs } = byThread;
+    this.counters.missed++;
+    this.counters.byThread++;
+    this.fromThread.push(byThread);
+    if (this.read.has(keyText(missKey(miss)))) this.counters.joined++;
+    if (byThread.repliedMs === undefined) this.deps.askers?.missed(miss.vni, miss.ip);
+    this.note(keyText(missKey(miss)), { miss, missedMs, byThread });
+  };
+
+  /** The thread serves a network from now on. */
+  readonly grant = (vni: Vni): void => {
+    const { thread } = this.deps;
+    if (thread) thread.allow(vni, this.allowanceOf(vni, thread.servedCount));
+  };
+
+  private note(text: string, timeline: Timeline): void {
+    this.read.set(text, timeline);
     if (this.reading) return;
     // The first queued miss need not wait for the others.
     this.reading = true;
@@ -132,7 +176,7 @@ export class MissResolver {
       this.decide();
     });
     this.decide();
-  };
+  }
 
   /** The timelines that end with these answers. */
   onAnswers(answers: readonly Answer[]): Timeline[] {
@@ -169,13 +213,17 @@ export class MissResolver {
     };
   }
 
-  private decide(): void {
-    const { read } = this;
+  /** On all that was read so far. */
+  decide(): void {
+    const { read, fromThread } = this;
     if (read.size === 0) return;
     this.read = new Map();
+    this.fromThread = [];
     const nowMs = this.deps.nowMs();
     const { held, replicas, askers } = this.deps;
     for (const vni of new Set([...read.values()].map(({ miss }) => miss.vni))) askers?.listen(vni);
+    for (const { miss, asker, repliedMs } of fromThread)
+      if (repliedMs !== undefined) askers?.answered(miss.vni, miss.ip, asker.mac);
     const questions: Question[] = [];
     const located: { readonly vni: Vni; readonly asker: WaitingGuest }[] = [];
     const lost: Entry[] = [];
@@ -198,14 +246,17 @@ export class MissResolver {
       else if (found === undefined && known.kind === "absent" && known.forMs < quietMs(known.times))
         this.counters.quiet++;
       else {
-        const asker = key.kind === "ip" ? askers?.askerOf(key.vni, key.ip) : undefined;
-        if (!this.admit(key, asker, nowMs)) continue;
-        if (asker && found !== null) located.push({ vni: key.vni, asker });
+        const { byThread } = timeline;
+        const asker = byThread?.asker ?? (key.kind === "ip" ? askers?.askerOf(key.vni, key.ip) : undefined);
+        if (!this.admit(key, asker, byThread !== undefined, nowMs)) continue;
+        if (asker && found !== null && !byThread) located.push({ vni: key.vni, asker });
         if (found) {
           here.push(found);
           answered.push(timeline);
         } else if (found === null) unknown.push(timeline);
         else {
+          // The network has become one on demand: its answer is that of the table, until the controller's is there.
+          if (byThread) here.push(answerOf(byThread));
           this.remember(text, { ...timeline, askedMs: nowMs });
           questions.push(asker ? { ...key, asker: asker.ip } : key);
         }
@@ -215,8 +266,10 @@ export class MissResolver {
     this.counters.here += here.length;
     this.counters.unregistered += unknown.length;
     if (here.length + unknown.length > 0) this.deps.answerHere(here, answered, unknown);
+    if (fromThread.length > 0) this.deps.correct(fromThread);
     this.ask(questions);
     for (const { vni, asker } of located) askers?.locate(vni, asker);
+    for (const vni of new Set([...read.values()].map(({ miss }) => miss.vni))) this.grant(vni);
   }
 
   private ask(questions: readonly Question[]): void {
@@ -226,16 +279,20 @@ export class MissResolver {
   }
 
   /** Taken from all three budgets or none: a guest over its own budget does not use those of its network and host. */
-  private admit(key: BindingKey, asker: WaitingGuest | undefined, nowMs: number): boolean {
+  private admit(key: BindingKey, asker: WaitingGuest | undefined, isAnswered: boolean, nowMs: number): boolean {
     const network = String(key.vni);
     const mac = asker?.mac ?? (key.kind === "ip" ? this.deps.askers?.suspectIn(key.vni) : undefined);
     const guest = mac && `${network} ${mac}`;
-    const exhausted = this.exhausted(network, guest, nowMs);
+    // What has been answered is counted: the next one waits for it.
+    const exhausted = isAnswered ? undefined : this.exhausted(network, guest, nowMs);
     if (exhausted !== undefined) {
       this.refuse(key.vni, exhausted === "guest" ? mac : undefined);
       return false;
     }
-    if (guest !== undefined) this.guests.spend(guest, nowMs);
+    if (guest !== undefined) {
+      this.guests.spend(guest, nowMs);
+      this.noteLow(key.vni, guest, nowMs);
+    }
     this.networks.spend(network, nowMs);
     this.host.spend("host", nowMs);
     return true;
@@ -258,10 +315,32 @@ export class MissResolver {
     return this.host.allows("host", nowMs) ? undefined : "host";
   }
 
+  private noteLow(vni: Vni, guest: string, nowMs: number): void {
+    if (this.deps.thread === undefined || this.guests.leftOf(guest, nowMs) >= maxUncounted) return;
+    const low = this.low.get(vni) ?? new Set();
+    this.low.set(vni, low.add(guest));
+  }
+
+  /** None while a budget might not suffice for all of them: the main thread judges each miss then. */
+  private allowanceOf(vni: Vni, servedCount: number): number {
+    const nowMs = this.deps.nowMs();
+    const low = this.low.get(vni);
+    for (const guest of low ?? []) if (this.guests.leftOf(guest, nowMs) >= maxUncounted) low?.delete(guest);
+    if (low?.size === 0) this.low.delete(vni);
+    const share = this.host.leftOf("host", nowMs) / Math.max(1, servedCount);
+    const left = Math.min(this.networks.leftOf(String(vni), nowMs), share);
+    return this.low.has(vni) || left < 0 ? 0 : Math.min(maxUncounted, Math.floor(left));
+  }
+
   private remember(text: string, timeline: Timeline): void {
     this.counters.asked++;
     const [oldest] = this.inFlight.keys();
     if (this.inFlight.size >= maxInFlight && oldest !== undefined) this.inFlight.delete(oldest);
     this.inFlight.set(text, timeline);
   }
+}
+
+/** What a table said when the thread read it. The name of the host is not known any more, and not needed here. */
+function answerOf({ miss, revision, written: { vni: _, ip: __, ...binding } }: ThreadAnswer): Answer {
+  return { key: missKey(miss), revision, binding: { ...binding, host: "" } };
 }

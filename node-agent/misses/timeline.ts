@@ -1,7 +1,7 @@
 // The steps of one miss.
 import { toThousandths } from "../../common/round.ts";
 import { addressOf, type Vni } from "../../schema/address/index.ts";
-import { type Miss, missKey } from "./miss.ts";
+import { type Miss, missKey, type ThreadAnswer } from "./miss.ts";
 
 /** When the steps of a miss happened, in ms of the agent's monotonic clock. */
 export interface Timeline {
@@ -10,6 +10,8 @@ export interface Timeline {
   readonly missedMs: number;
   readonly askedMs?: number;
   readonly answeredMs?: number;
+  /** The thread for networks in memory has answered it. */
+  readonly byThread?: ThreadAnswer;
 }
 
 export interface TimelineReport {

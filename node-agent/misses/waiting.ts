@@ -77,6 +77,11 @@ export class WaitingGuests {
     return { guests, unheard: guests.length === 0 && entry.missedMs >= since && entry.probedMs < since };
   }
 
+  /** A guest has its answer for `target`, and does not wait any more. */
+  answered(vni: Vni, target: IpAddress, guest: MacAddress): void {
+    this.targets.get(keyOf(vni, target))?.askers.delete(guest);
+  }
+
   private touch(vni: Vni, target: IpAddress): Target {
     const key = keyOf(vni, target);
     const entry = this.targets.get(key) ?? { missedMs: -waitingMs, probedMs: -waitingMs, askers: new Map() };

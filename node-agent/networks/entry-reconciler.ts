@@ -4,13 +4,22 @@ import type { Logger } from "pino";
 import { inSlices, type Turns } from "../../common/cooperative.ts";
 import type { AgentNetwork, Vni } from "../../schema/address/index.ts";
 import type { Reporter } from "../findings/reporter.ts";
+import { broadcastRewrite, isBroadcast } from "../tables/broadcast.ts";
 import { compare, type Desired, type Difference, nothingDesired, repairOf } from "../tables/comparison.ts";
-import { entryKey, type Operation, type OperationResult, type Tables } from "../tables/entry.ts";
+import {
+  type ActualEntry,
+  entryKey,
+  type HiddenAddresses,
+  type Operation,
+  type OperationResult,
+  type Tables,
+} from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
+import type { Broadcasts } from "./broadcasts.ts";
 import type { EntryWriter } from "./entry-writer.ts";
 
 /** Why a network is checked again. */
-export type Cause = "session" | "change" | "refused" | "overrun" | "device" | "entry" | "theft" | "timer";
+export type Cause = "start" | "session" | "change" | "refused" | "overrun" | "device" | "entry" | "theft" | "timer";
 
 /** Differences that only another program or a lost message can have caused. */
 const drifts: readonly Cause[] = ["overrun", "device", "entry", "timer"];
@@ -20,8 +29,9 @@ const maxLot = 64;
 
 export interface EntryReconcilerDependencies {
   readonly writer: EntryWriter;
-  readonly tables: Pick<Tables, "list">;
+  readonly tables: Pick<Tables, "list" | "hiding">;
   readonly held: HeldAnswers;
+  readonly broadcasts: Pick<Broadcasts, "entriesOf" | "entryAt" | "isDecided" | "stateOf">;
   readonly reporter: Pick<Reporter, "note">;
   readonly log: Logger;
   readonly turns: Turns;
@@ -43,12 +53,13 @@ export class EntryReconciler {
     const { tables, held, turns, writer } = this.deps;
     const { vni } = network;
     const memory = held.desiredOf(vni);
-    const desired = memory ?? nothingDesired;
+    const desired = this.withBroadcasts(vni, memory ?? nothingDesired);
     const isCurrent = (): boolean => held.desiredOf(vni) === memory;
     const concurrent = writer.beginComparison(vni);
     let isWhole = false;
     try {
-      const differences = await inSlices(compare(desired, await tables.list(vni)), turns);
+      const actual = await this.ownBroadcasts(network, await tables.list(vni), cause);
+      const differences = await inSlices(compare(desired, actual), turns);
       if (!isCurrent()) return false;
       // Entries written during the comparison are written again, since the dump may be older; but they were not wrong.
       const drifted = differences.filter(({ place }) => !concurrent.places.has(entryKey(place)));
@@ -63,12 +74,66 @@ export class EntryReconciler {
     }
   }
 
+  /** Addresses of the network for which entries of other programs prevent every miss; as of the last comparison, without those repaired. */
+  hiddenIn(vni: Vni): HiddenAddresses {
+    const { tables, held } = this.deps;
+    const { floods, hidden, behindNexthops } = tables.hiding(vni);
+    return {
+      floods,
+      hidden: [...hidden].filter((ip) => !held.desiredAt({ kind: "neighbour", vni, ip })),
+      behindNexthops: [...behindNexthops].filter((mac) => !held.desiredAt({ kind: "tunnel", vni, mac })),
+    };
+  }
+
   /** Deletes our entries from a device that stays, unless its network returns. @throws NetlinkError */
   async clear(vni: Vni): Promise<void> {
     const { tables, held, turns } = this.deps;
     const memory = held.desiredOf(vni);
     const differences = await inSlices(compare(nothingDesired, await tables.list(vni)), turns);
     await this.repairAll(differences, nothingDesired, () => held.desiredOf(vni) === memory);
+  }
+
+  private withBroadcasts(vni: Vni, answers: Desired): Desired {
+    const { broadcasts } = this.deps;
+    return {
+      entryAt: (place) => (place.kind === "broadcast" ? broadcasts.entryAt(place) : answers.entryAt(place)),
+      *entries() {
+        yield* answers.entries();
+        yield* broadcasts.entriesOf(vni).values();
+      },
+    };
+  }
+
+  /**
+   * A list of destinations that another program has written to is replaced as a whole. Nothing is changed as long as it is not known what the
+   * list should be, and the list of a network that is not copied is left to others.
+   * @returns the actual entries after that
+   */
+  private async ownBroadcasts(
+    network: AgentNetwork,
+    actual: readonly ActualEntry[],
+    cause: Cause,
+  ): Promise<readonly ActualEntry[]> {
+    const { broadcasts, writer } = this.deps;
+    const { vni } = network;
+    const others = actual.filter((each) => !isBroadcast(each));
+    if (!broadcasts.isDecided(vni)) return others;
+    if (!broadcasts.stateOf(vni)) return actual;
+    const desired = broadcasts.entriesOf(vni);
+    const rewrite = broadcastRewrite(desired, actual);
+    if (rewrite.length === 0) return actual;
+    const foreign = actual.filter((each) => isBroadcast(each) && !each.own);
+    this.tell(
+      network,
+      foreign.map((each) => ({
+        place: each.entry,
+        verb: desired.has(entryKey(each.entry)) ? "put" : "delete",
+        actual: each,
+      })),
+      cause,
+    );
+    writer.noteRefused(await writer.send(rewrite));
+    return [...others, ...[...desired.values()].map((entry): ActualEntry => ({ entry, own: true, lasting: true }))];
   }
 
   private tell({ vni, name }: AgentNetwork, differences: readonly Difference[], cause: Cause): void {

@@ -6,9 +6,17 @@ import type { Announcer } from "../announce/announcer.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import type { Announcement } from "../kernel/codec/packet-codec.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
-import { type Entry, entryKey, type Operation, type OperationResult, type Tables } from "../tables/entry.ts";
+import {
+  type Entry,
+  entryKey,
+  type Operation,
+  type OperationResult,
+  type Tables,
+  type WrittenBinding,
+} from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import type { Occasion } from "../tables/held-network.ts";
+import { operationAt, rankOf } from "../tables/plan.ts";
 
 /** Progress of answers; times are of the agent's monotonic clock. */
 export interface Programmed {
@@ -47,16 +55,18 @@ export interface EntryWriterDependencies {
   nowMs(): number;
 }
 
-type Refused = Extract<OperationResult, { readonly ok: false }>;
+export type Refused = Extract<OperationResult, { readonly ok: false }>;
 
 export class EntryWriter {
-  /** By network, why the kernel refused an entry. */
-  readonly refusals = new Map<Vni, string>();
+  /** By network, an entry that the kernel refused. */
+  readonly refusals = new Map<Vni, Refused>();
   /** Of the present comparison: networks are compared one after the other. */
   private concurrent: ConcurrentWrites | undefined;
   /** Networks of which the kernel may lack entries, each with its last request for a comparison. */
   private readonly incomplete = new Map<Vni, number>();
   private requests = 0;
+  /** Resolves when the kernel has all corrections so far. */
+  corrected: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly deps: EntryWriterDependencies) {}
 
@@ -108,6 +118,32 @@ export class EntryWriter {
       if (this.isHeld(key.vni, known)) announced.set(keyText(key), announcer.answer(key.vni, known));
     }
     return { writtenMs, announced };
+  }
+
+  /**
+   * What the thread for networks in memory has written, as it found it in a table that may have changed since: each entry becomes what is desired
+   * now, and guests get the present MAC. Call it when the answers of now are taken.
+   */
+  correct(answers: readonly { readonly written: WrittenBinding; readonly repliedMs?: number }[]): void {
+    const { announcer, held } = this.deps;
+    const operations = answers
+      .flatMap(({ written: each }) => entriesOf(each))
+      .flatMap((entry) => {
+        const operation = operationAt(held.desiredAt(entry), { entry, own: true, lasting: true });
+        return operation ?? [];
+      });
+    if (operations.length === 0) return;
+    operations.sort((a, b) => rankOf(a) - rankOf(b));
+    const written = this.write(operations);
+    this.corrected = Promise.all([this.corrected, written]);
+    void written.then(() => {
+      for (const { written: each, repliedMs } of answers) {
+        const { vni, ip, mac } = each;
+        const fact = held.find({ kind: "ip", vni, ip });
+        if (repliedMs === undefined || fact?.kind !== "remote" || fact.mac === mac) continue;
+        void announcer?.announce(vni, { ip, mac: fact.mac, router: fact.router ?? false });
+      }
+    });
   }
 
   /** Held, but missed: the kernel has lost the entry. @returns when it is written again */
@@ -175,9 +211,9 @@ export class EntryWriter {
 
   noteRefused(results: readonly OperationResult[]): void {
     const refused = results.filter((result): result is Refused => !result.ok);
-    for (const { operation, reason } of refused) {
-      const { vni } = operation.entry;
-      this.refusals.set(vni, reason);
+    for (const each of refused) {
+      const { vni } = each.operation.entry;
+      this.refusals.set(vni, each);
       if (this.concurrent?.vni === vni) this.concurrent.refused = true;
     }
     const [first] = refused;
@@ -190,6 +226,16 @@ export class EntryWriter {
     const fields = { vni: entry.vni, refused: refused.length, verb, entry: entryKey(entry), reason: first.reason };
     this.deps.log.warn(fields, "the kernel refused");
   }
+}
+
+/** Its three entries. */
+function entriesOf({ ip, ...written }: WrittenBinding): Entry[] {
+  const { vni, mac } = written;
+  return [
+    { kind: "neighbour", vni, ip, mac },
+    { kind: "bridge", vni, mac },
+    { kind: "tunnel", ...written },
+  ];
 }
 
 /** Number of entries that the kernel had no room for, by network. */

@@ -2,18 +2,19 @@
 // one network, registered-networks.ts has their set.
 import { SerialQueue } from "../../common/serial-queue.ts";
 import type { AgentNetwork, Vni } from "../../schema/address/index.ts";
+import { conditionKey } from "../../schema/agent/index.ts";
+import type { ConditionSource, HostCondition } from "../findings/condition.ts";
 import type { LocalVtep } from "../kernel/devices/device-fit.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
 import { NetlinkError } from "../kernel/sockets/request-socket.ts";
+import type { Broadcasts } from "./broadcasts.ts";
 import type { Cause } from "./entry-reconciler.ts";
 import type { HostPorts } from "./host-ports.ts";
 import { NetworkReconciler, type NetworkReconcilerDependencies } from "./network-reconciler.ts";
 import type { RegisteredNetworks } from "./registered-networks.ts";
 
 /** Rules in the kernel beside the tables. */
-export interface Guard {
-  /** Problems that an operator should fix. */
-  readonly problems: readonly string[];
+export interface Guard extends ConditionSource {
   readonly settled: boolean;
   settle(): Promise<void>;
 }
@@ -21,12 +22,13 @@ export interface Guard {
 export interface NetworksDependencies extends NetworkReconcilerDependencies {
   readonly registered: RegisteredNetworks;
   readonly devices: NetworkReconcilerDependencies["devices"] &
-    Pick<NetworkDevices, "vnis" | "epochOf" | "hasLeftovers" | "sweep">;
+    Pick<NetworkDevices, "vnis" | "epochOf" | "disown" | "hasLeftovers" | "sweep">;
+  readonly broadcasts: NetworkReconcilerDependencies["broadcasts"] & Pick<Broadcasts, "refresh">;
   readonly ports: NetworkReconcilerDependencies["ports"] & Pick<HostPorts, "hasChanged">;
   /** Rules that follow the registered addresses. */
   readonly guards: readonly Guard[];
   /** Of the host around the networks. */
-  readonly around: readonly { readonly problems: readonly string[] }[];
+  readonly around: readonly ConditionSource[];
 }
 
 export class HostNetworks {
@@ -46,15 +48,14 @@ export class HostNetworks {
     return this.keeper.entries.repairs;
   }
 
-  /** Problems that an operator should fix. */
-  get problems(): string[] {
-    // All networks may report the same cause.
-    return [
-      ...new Set([
-        ...this.keeper.problems((vni) => this.deps.registered.nameOf(vni)),
-        ...[...this.deps.guards, ...this.deps.around].flatMap(({ problems }) => problems),
-      ]),
+  /** What an operator should fix: each once, since all networks may report the same cause. */
+  get conditions(): HostCondition[] {
+    const { guards, around, registered } = this.deps;
+    const found = [
+      ...this.keeper.conditions((vni) => registered.nameOf(vni)),
+      ...[...guards, ...around].flatMap(({ conditions }) => conditions),
     ];
+    return [...new Map(found.reverse().map((each) => [conditionKey(each), each])).values()].reverse();
   }
 
   /** The kernel has all entries that are held here. */
@@ -70,27 +71,46 @@ export class HostNetworks {
   /**
    * The complete set of the store of `epoch`. Devices of other networks are deleted only if they were created for that store:
    * an empty or foreign store must never take a host down.
+   * @param isNew the host was registered just now: its devices are of an earlier registration, perhaps under another name
    */
-  replace(networks: readonly AgentNetwork[], epoch: string): Promise<void> {
+  replace(networks: readonly AgentNetwork[], epoch: string, isNew = false): Promise<void> {
     const { devices, registered } = this.deps;
     registered.replace(networks, epoch);
     this.keeper.forgetWarnings();
     const absent = devices.vnis().filter((vni) => !registered.has(vni));
     const gone = absent.filter((vni) => devices.epochOf(vni) === epoch);
-    for (const vni of absent) if (!gone.includes(vni)) this.keeper.leaveOrphan(vni);
-    const brought = this.bring(gone, registered.vnis(), "session");
-    this.guard();
-    return brought;
+    if (isNew) for (const vni of gone) void this.work.run(() => this.disown(vni));
+    for (const vni of absent)
+      if (isNew || !gone.includes(vni)) this.keeper.leaveOrphan(vni, isNew && gone.includes(vni));
+    return this.follow(this.bring(isNew ? [] : gone, registered.vnis(), "session"));
+  }
+
+  /** As they were stored, at a start without a session: nothing is removed, since others may have come later. */
+  recall(networks: readonly AgentNetwork[], epoch: string): Promise<void> {
+    const { registered } = this.deps;
+    registered.replace(networks, epoch);
+    return this.follow(this.bring([], registered.vnis(), "start"));
   }
 
   /** Some networks changed, some left this host; a new tunnel end of this host concerns all. */
   change(networks: readonly AgentNetwork[], gone: readonly Vni[], local: LocalVtep | undefined): Promise<void> {
     const { registered } = this.deps;
     registered.change(networks, gone);
-    if (local) registered.tunnelEnd = local;
-    const brought = this.bring(gone, local ? registered.vnis() : networks.map((network) => network.vni), "change");
+    if (local) registered.registeredEnd = local;
+    return this.follow(this.bring(gone, local ? registered.vnis() : networks.map((network) => network.vni), "change"));
+  }
+
+  /** The hosts of networks have changed. */
+  hostsChanged(): void {
+    void this.deps.broadcasts.refresh();
     this.guard();
-    return brought;
+  }
+
+  /** What depends on the registered networks, beside their devices and entries. */
+  private async follow(brought: Promise<void>): Promise<void> {
+    const copied = this.deps.broadcasts.refresh();
+    this.guard();
+    await Promise.all([brought, copied]);
   }
 
   /** Schedules a check of a network, or of all without `vni`. Causes that occur before it runs share one check. */
@@ -145,6 +165,16 @@ export class HostNetworks {
   /** Resolves when the work that is queued now is done. */
   get idle(): Promise<unknown> {
     return this.work.idle;
+  }
+
+  /** A later session, or run, must not remove them either. */
+  private async disown(vni: Vni): Promise<void> {
+    try {
+      await this.deps.devices.disown(vni);
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      this.deps.log.error({ vni, reason: error.message }, "devices of an earlier registration are not marked");
+    }
   }
 
   private bring(gone: readonly Vni[], touched: readonly Vni[], cause: Cause): Promise<void> {

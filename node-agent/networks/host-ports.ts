@@ -9,11 +9,13 @@ import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import { behaviourInAlias, planPorts, samePins, type WantedPins, wantedPins } from "../tables/pins.ts";
 import type { GuestPort, PortBehaviour } from "../tables/port.ts";
+import type { PreparedGuests } from "../tables/prepared-guests.ts";
 
 export interface HostPortsDependencies {
   readonly devices: Pick<NetworkDevices, "deviceOf" | "vniOfBridge">;
   readonly bridgePorts: Pick<BridgePorts, "list" | "find" | "apply">;
-  readonly held: HeldAnswers;
+  readonly held: Pick<HeldAnswers, "locals">;
+  readonly registered: { readonly prepared: Pick<PreparedGuests, "in"> };
   readonly log: Logger;
 }
 
@@ -73,7 +75,8 @@ export class HostPorts {
   }
 
   private wanted(vni: Vni): WantedPins {
-    return wantedPins(this.deps.held.locals(vni));
+    const { held, registered } = this.deps;
+    return wantedPins(held.locals(vni), registered.prepared.in(vni));
   }
 
   private bring(vni: Vni, wanted: WantedPins): Promise<void> {

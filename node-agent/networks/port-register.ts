@@ -1,12 +1,13 @@
 // Decides which devices of this host are guests' ports, from registrations and devices. Only these are guarded; a wrong
 // registration is a problem of the host.
 import type { Vni } from "../../schema/address/index.ts";
+import { asCondition, type HostCondition } from "../findings/condition.ts";
 import { bridgeName } from "../kernel/devices/device-names.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
 import { readPortDevice } from "../kernel/devices/port-devices.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import type { AddressedGuest } from "../tables/held-network.ts";
-import { disputedPorts, judgePort, type NetworkBridge, type PortVerdict, wrongPort } from "../tables/port-claims.ts";
+import { disputedPorts, judgePort, type NetworkBridge, type PortVerdict } from "../tables/port-claims.ts";
 import type { RegisteredNetworks } from "./registered-networks.ts";
 
 export interface PortRegisterDependencies {
@@ -24,6 +25,8 @@ export interface ClaimedPort {
   readonly verdict: PortVerdict;
   /** Interfaces of other networks claim it, too. */
   readonly disputed: boolean;
+  /** It is being migrated to this host. */
+  readonly isPrepared: boolean;
 }
 
 /** Verdicts are read again when a link changes, and after this time all the same: messages about links may be lost. */
@@ -44,13 +47,17 @@ export class PortRegister {
     else for (const [key, { port }] of this.verdicts) if (port === name) this.verdicts.delete(key);
   }
 
-  /** Every interface with a registered port, as its port is now. */
+  /** Every interface with a registered port, as its port is now, also of VMs that are being migrated to this host. */
   list(): ClaimedPort[] {
     const { held, registered } = this.deps;
     const claims = registered
       .vnis()
       .flatMap((vni) =>
-        held.locals(vni).flatMap((guest) => (guest.port === undefined ? [] : [{ vni, port: guest.port, guest }])),
+        [held.locals(vni), registered.prepared.in(vni)].flatMap((guests, i) =>
+          guests.flatMap((guest) =>
+            guest.port === undefined ? [] : [{ vni, port: guest.port, guest, isPrepared: i === 1 }],
+          ),
+        ),
       );
     const disputed = disputedPorts(claims);
     // Of registrations that are gone nothing is kept.
@@ -59,18 +66,22 @@ export class PortRegister {
   }
 
   /** What an operator should correct. */
-  get problems(): string[] {
-    return this.list().flatMap(({ vni, port, guest, verdict }) => {
-      if (typeof verdict === "string") return [];
+  get conditions(): HostCondition[] {
+    return this.list().flatMap(({ vni, port, guest, verdict, isPrepared }) => {
+      // What is still to come may be made and attached in any order.
+      if (typeof verdict === "string" || isPrepared) return [];
       const name = this.deps.registered.nameOf(vni) ?? `VNI ${vni}`;
-      return [wrongPort(name, guest.mac, port, verdict.wrong)];
+      const values = { mac: guest.mac, port, ...verdict.values };
+      return [asCondition({ kind: "wrong-port", reason: verdict.wrong, vni, values }, name)];
     });
   }
 
   /** Whether a device is registered as some guest's port. */
   claims(name: string): boolean {
     const { held, registered } = this.deps;
-    return registered.vnis().some((vni) => held.locals(vni).some(({ port }) => port === name));
+    return registered
+      .vnis()
+      .some((vni) => [...held.locals(vni), ...registered.prepared.in(vni)].some(({ port }) => port === name));
   }
 
   /** Names of the existing bridges of this host's networks. */

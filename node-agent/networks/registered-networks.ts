@@ -1,13 +1,31 @@
 // The networks of this host and its tunnel end, as the controller sent them last. No I/O.
-import type { AgentNetwork, Vni } from "../../schema/address/index.ts";
+import { type AgentNetwork, familyOf, type Vni, type VtepAddress } from "../../schema/address/index.ts";
 import type { LocalVtep } from "../kernel/devices/device-fit.ts";
+import { PreparedGuests } from "../tables/prepared-guests.ts";
+
+type RegisteredEnd = Omit<LocalVtep, "registered">;
 
 export class RegisteredNetworks {
-  /** This host's tunnel end, once the controller has sent it. */
-  tunnelEnd: LocalVtep | undefined;
+  /** As the controller sent it. */
+  registeredEnd: RegisteredEnd | undefined;
   /** The controller's store that the networks are from. */
   epoch = "";
+  /** Guests of VMs that are being migrated to this host. */
+  readonly prepared = new PreparedGuests();
   private readonly networks = new Map<Vni, AgentNetwork>();
+
+  /** @param local the address of this host's tunnel end where address translation lies between it and the registered one */
+  constructor(private readonly local?: VtepAddress) {}
+
+  /**
+   * This host's tunnel end, once the controller has sent it. A local address of the other family is not used: peers send over the
+   * family of the registered one.
+   */
+  get tunnelEnd(): LocalVtep | undefined {
+    const { local, registeredEnd: end } = this;
+    if (!end || local === undefined || familyOf(local) !== familyOf(end.vtep)) return end;
+    return { vtep: local, vtepPort: end.vtepPort, registered: end.vtep };
+  }
 
   get size(): number {
     return this.networks.size;
@@ -44,6 +62,9 @@ export class RegisteredNetworks {
   /** Some networks changed, some left this host. */
   change(networks: readonly AgentNetwork[], gone: readonly Vni[]): void {
     for (const network of networks) this.networks.set(network.vni, network);
-    for (const vni of gone) this.networks.delete(vni);
+    for (const vni of gone) {
+      this.networks.delete(vni);
+      this.prepared.forget(vni);
+    }
   }
 }

@@ -2,6 +2,7 @@
 import { defined } from "../../common/defined.ts";
 import { parseRevision, type Revision } from "../../schema/address/index.ts";
 import type { Uplink } from "../controller-link/uplink.ts";
+import type { ConditionReporter } from "../findings/condition-reporter.ts";
 import type { TimesOfMisses } from "../misses/times.ts";
 import type { HostNetworks } from "../networks/host-networks.ts";
 
@@ -10,9 +11,12 @@ const maxProblems = 64;
 const maxProblemLength = 512;
 
 export interface AppliedPositionDependencies {
-  readonly networks: Pick<HostNetworks, "retry" | "settled" | "problems">;
+  readonly networks: Pick<HostNetworks, "retry" | "settled">;
+  readonly conditions: Pick<ConditionReporter, "sentences">;
   readonly times: Pick<TimesOfMisses, "take">;
   readonly uplink: Pick<Uplink, "send">;
+  /** Resolves when nothing is on its way to the kernel that another thread has begun before. */
+  fence(): Promise<unknown> | undefined;
 }
 
 export class AppliedPosition {
@@ -53,19 +57,20 @@ export class AppliedPosition {
 
   /**
    * Reports to the controller that the kernel is at `asOf`, once it is. Unsettled networks are retried first. As long as the
-   * kernel refuses, the revision stays, and the problems say why. A position confirms all changes before it, so a heartbeat
+   * kernel refuses, the revision stays, and the conditions say why. A position confirms all changes before it, so a heartbeat
    * does not overtake a change that is still being written.
    */
   acknowledge(asOf: Revision, work: Promise<unknown>): void {
-    const { networks, times, uplink } = this.deps;
+    const { networks, conditions, times, uplink, fence } = this.deps;
     const { session } = this;
     this.asOf = asOf;
     this.settling = Promise.all([this.settling, work])
+      .then(fence)
       .then(() => networks.retry())
       .then(() => {
         if (session !== this.session) return;
         if (networks.settled) this.applied = asOf;
-        const problems = networks.problems.slice(0, maxProblems).map((text) => text.slice(0, maxProblemLength));
+        const problems = conditions.sentences.slice(0, maxProblems).map((text) => text.slice(0, maxProblemLength));
         const misses = times.take();
         uplink.send({ type: "applied", revision: this.applied, problems, ...(misses ? { misses } : {}) });
       });

@@ -17,6 +17,7 @@ import type { Frame } from "../controller-link/frame-assembly.ts";
 import type { Declared, Hello, LinkHandlers } from "../controller-link/link.ts";
 import type { Releases } from "../controller-link/releases.ts";
 import type { Uplink } from "../controller-link/uplink.ts";
+import type { ConditionReporter } from "../findings/condition-reporter.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import type { MissResolver } from "../misses/resolver.ts";
 import type { EntryWriter, Programmed } from "../networks/entry-writer.ts";
@@ -25,9 +26,12 @@ import type { RegisteredNetworks } from "../networks/registered-networks.ts";
 import type { Entry } from "../tables/entry.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import type { Occasion } from "../tables/held-network.ts";
+import type { HostTableFrame, HostTables } from "../tables/host-tables.ts";
 import type { AppliedPosition } from "./applied-position.ts";
+import type { AwaitedGuests } from "./awaited-guests.ts";
 import type { MissOutcomes } from "./miss-outcomes.ts";
 import type { Replication } from "./replication.ts";
+import type { StoredState } from "./stored-state.ts";
 
 /** What this host reports about itself. */
 export interface Identity {
@@ -37,14 +41,6 @@ export interface Identity {
   /** Its queries send seeds to other hosts, and theirs to this one. */
   readonly seeding: boolean;
   readonly senders: boolean;
-}
-
-/** Which hosts may send to this one. */
-export interface SenderFilter {
-  /** @returns whether the rules must follow */
-  take(frame: Omit<Frame<"senders">, "type">): boolean;
-  /** Networks that left this host are ignored. */
-  keep(vnis: Iterable<Vni>): void;
 }
 
 export interface FrameHandlerDependencies {
@@ -57,9 +53,14 @@ export interface FrameHandlerDependencies {
   readonly writer: Pick<EntryWriter, "announce" | "take">;
   /** The limit of addresses is near. */
   readonly crowded: () => void;
-  /** Absent without `--underlay-filter`. */
-  readonly underlay: SenderFilter | undefined;
+  readonly hostTables: Pick<HostTables, "take" | "keep">;
   readonly replication: Replication;
+  readonly conditions: Pick<ConditionReporter, "begin" | "start" | "onClosed">;
+  readonly awaited: Pick<AwaitedGuests, "clear">;
+  /** Absent: this host keeps nothing on disk. */
+  readonly stored: Pick<StoredState, "begin" | "hostChanged" | "erase"> | undefined;
+  /** Of addresses by guests (watch/address-takeovers.ts). */
+  readonly takeovers: { onClaimed(frame: Frame<"claimed">): void; onClosed(): void };
   readonly uplink: Pick<Uplink, "send" | "nextId">;
   readonly outcomes: MissOutcomes;
   readonly progress: AppliedPosition;
@@ -72,6 +73,8 @@ export interface FrameHandlerDependencies {
 export class FrameHandler implements LinkHandlers {
   /** Keys of entries of an earlier run in the kernel: queried with the first session. */
   private inherited: readonly BindingKey[] = [];
+  /** This session began with the registration of the host. */
+  private isNew = false;
   private snapshots = 0;
 
   constructor(private readonly deps: FrameHandlerDependencies) {}
@@ -91,6 +94,7 @@ export class FrameHandler implements LinkHandlers {
       vtepPort: defaultVtepPort,
       ...(seeding ? { seeding: true } : {}),
       ...(senders ? { senders: true } : {}),
+      broadcasts: true,
       ...defined({ epoch, asOf }),
     };
   }
@@ -111,8 +115,10 @@ export class FrameHandler implements LinkHandlers {
   onWelcome(frame: Frame<"welcome">): void {
     const { identity, registered, progress, log } = this.deps;
     this.deps.replication.begin(frame.protocol, progress.epoch === frame.epoch);
+    this.deps.conditions.begin(frame.protocol);
     progress.begin(frame.epoch, frame.asOf);
-    registered.tunnelEnd = { vtep: frame.vtep, vtepPort: frame.vtepPort };
+    this.isNew = frame.isNew === true;
+    registered.registeredEnd = { vtep: frame.vtep, vtepPort: frame.vtepPort };
     if (identity.vtep && identity.vtep !== frame.vtep) {
       log.warn(
         { registered: frame.vtep, given: identity.vtep },
@@ -130,15 +136,19 @@ export class FrameHandler implements LinkHandlers {
     // An answer about a network that this host may not see means nothing: it may become visible with VMs in it.
     const answers = frame.answers.filter(({ key }) => visible.has(key.vni));
     const before = this.interest().flatMap(({ keys }) => keys);
-    this.deps.underlay?.keep(visible);
+    this.deps.hostTables.keep(visible);
+    this.deps.awaited.clear();
     const withoutRoom =
       frame.since === undefined ? held.replace(answers, nowMs()) : held.resume(visible, answers, nowMs());
     releases.release(withoutRoom);
-    const work = networks.replace(frame.networks, progress.epoch ?? "");
+    registered.prepared.replace(frame.prepared ?? []);
+    const work = networks.replace(frame.networks, progress.epoch ?? "", this.isNew);
+    this.isNew = false;
     // Kept entries of networks that this host may not see are queried again in the next session, perhaps from the right store.
     this.inherited = before.filter((key) => networks.keeps(key.vni));
     void work.then(() => {
       log.info({ revision: frame.asOf, networks: registered.size }, "in sync with the controller");
+      return this.deps.conditions.start();
     });
     const snapshot = ++this.snapshots;
     // A later snapshot may have interrupted this work: it announces its own answers when they are in the kernel.
@@ -146,6 +156,7 @@ export class FrameHandler implements LinkHandlers {
     outcomes.answered(timelines, frame.answers, nowMs(), programmed);
     progress.acknowledge(frame.asOf, work);
     this.deps.replication.start(frame.networks);
+    this.deps.stored?.begin();
     this.deps.reporter.flush();
   }
 
@@ -172,14 +183,16 @@ export class FrameHandler implements LinkHandlers {
     const startMs = nowMs();
     for (const { vni } of frame.networks) if (!registered.has(vni)) held.forgetNetwork(vni);
     // Writes entries of existing devices at once; the set-up below starts from all entries that are held by then.
-    const programmed = this.take(releases.pass(frame.answers), "told");
+    const arriving = registered.prepared.change(frame.prepared ?? []);
+    const programmed = this.take(releases.pass(frame.answers), "told", arriving);
     outcomes.answered(timelines, frame.answers, startMs, programmed);
     for (const vni of frame.gone) held.forgetNetwork(vni);
     const remaining = this.remaining(frame);
-    if (frame.gone.length > 0) this.deps.underlay?.keep(remaining);
+    if (frame.gone.length > 0) this.deps.hostTables.keep(remaining);
     replication.keep(new Set(remaining));
     const changed = networks.change(frame.networks, frame.gone, frame.self);
     replication.follow(frame.networks);
+    if (frame.networks.length + frame.gone.length > 0 || frame.self) this.deps.stored?.hostChanged();
     for (const { key, binding, revision } of frame.answers) {
       log.debug({ revision, vni: key.vni, key: addressOf(key), vtep: binding?.vtep ?? null }, "change applied");
     }
@@ -194,30 +207,37 @@ export class FrameHandler implements LinkHandlers {
     this.deps.replication.onDelta(frame);
   }
 
+  onClaimed(frame: Frame<"claimed">): void {
+    this.deps.takeovers.onClaimed(frame);
+  }
+
   onTrust(frame: Frame<"trust">): void {
     this.deps.trust(frame);
   }
 
-  /** Others may send to this host, which does not send to itself. */
-  onHosts(frame: Frame<"hosts">): void {
-    const { host: self } = this.deps.identity;
-    this.takeSenders({ ...frame, hosts: frame.hosts.filter(({ host }) => host !== self) });
+  /** Other hosts of a network: they may send to this one, and have copies of broadcasts. */
+  onHosts(frame: HostTableFrame): void {
+    if (!this.deps.hostTables.take(frame)) return;
+    this.deps.networks.hostsChanged();
+    this.deps.stored?.hostChanged();
   }
 
   onSenders(frame: Frame<"senders">): void {
-    this.takeSenders(frame);
+    this.onHosts(frame);
   }
 
-  private takeSenders(frame: Omit<Frame<"senders">, "type">): void {
-    const { underlay, networks } = this.deps;
-    if (underlay?.take(frame)) networks.guard();
-  }
-
-  /** Answers from wherever they come: into memory and kernel, with what follows for guests, interest and limits. */
-  take(answers: readonly Answer[], occasion: Occasion): Promise<Programmed> {
+  /**
+   * Answers from wherever they come: into memory and kernel, with what follows for guests, interest and limits.
+   * @param arriving networks whose prepared guests have changed
+   */
+  take(answers: readonly Answer[], occasion: Occasion, arriving: Iterable<Vni> = []): Promise<Programmed> {
     const { held, networks, releases, writer, crowded } = this.deps;
     const { released, guestsIn, programmed } = writer.take(answers, occasion);
-    if (guestsIn.length > 0) networks.guestsMayHaveChanged(guestsIn);
+    const concerned = new Set([...guestsIn, ...arriving]);
+    if (concerned.size > 0) {
+      networks.guestsMayHaveChanged(concerned);
+      this.deps.stored?.hostChanged();
+    }
     releases.release(released);
     if (held.isCrowded()) crowded();
     return programmed;
@@ -233,10 +253,16 @@ export class FrameHandler implements LinkHandlers {
     this.deps.progress.acknowledge(frame.asOf, Promise.resolve());
   }
 
+  onRevoked(): void {
+    void this.deps.stored?.erase();
+  }
+
   onClosed(): void {
     this.deps.releases.clear();
     this.deps.replication.onClosed(this.deps.progress.asOf);
     this.deps.reporter.onClosed();
+    this.deps.conditions.onClosed();
+    this.deps.takeovers.onClosed();
   }
 }
 

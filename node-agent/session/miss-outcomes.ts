@@ -74,8 +74,9 @@ export class MissOutcomes {
     outcome: FinishedMiss["outcome"] = binding ? "answered" : "unknown",
   ): Promise<void> {
     const key = missKey(timeline.miss);
-    const { writtenMs, announced } = await programmed;
-    const announcedMs = await announced.get(keyText(key));
+    const { writtenMs: writtenHereMs, announced } = await programmed;
+    const announcedHereMs = await announced.get(keyText(key));
+    const { writtenMs = writtenHereMs, repliedMs: announcedMs = announcedHereMs } = timeline.byThread ?? {};
     this.note({
       ...timeline,
       outcome,

@@ -6,6 +6,7 @@ import type { AgentNetwork, Answer, Revision, Vni } from "../../schema/address/i
 import { chunk, protocolVersions } from "../../schema/agent/index.ts";
 import type { Frame } from "../controller-link/frame-assembly.ts";
 import type { Uplink } from "../controller-link/uplink.ts";
+import type { HostCondition } from "../findings/condition.ts";
 import type { Askers } from "../misses/resolver.ts";
 import type { Timeline } from "../misses/timeline.ts";
 import type { Programmed } from "../networks/entry-writer.ts";
@@ -14,6 +15,7 @@ import type { HeldAnswers } from "../tables/held.ts";
 import type { HeldFact, Occasion } from "../tables/held-network.ts";
 import type { Replicas } from "../tables/replicas.ts";
 import type { AppliedPosition } from "./applied-position.ts";
+import { answersAlone, tooStale, withoutRoom } from "./memory-problems.ts";
 import type { MissOutcomes } from "./miss-outcomes.ts";
 import type { Usage } from "./usage.ts";
 
@@ -31,6 +33,8 @@ export interface ReplicationDependencies {
   readonly uplink: Pick<Uplink, "send" | "nextId">;
   readonly turns: Turns;
   nowMs(): number;
+  /** ms since 1970. */
+  wallMs(): number;
 }
 
 /** Answers that are written at once while the kernel is filled. */
@@ -49,22 +53,38 @@ export class Replication {
   constructor(private readonly deps: ReplicationDependencies) {}
 
   /** Problems that an operator should fix. */
-  get problems(): string[] {
-    const { registered, replicas, nowMs } = this.deps;
-    const mebibytes = Math.floor(replicas.maxBytes / 2 ** 20);
-    const stale = replicas
-      .stale(nowMs())
-      .map(
-        (vni) =>
-          `network ${registered.nameOf(vni) ?? vni}: there is no session for longer than --max-stale, so new addresses wait for the ` +
-          "controller; see why the agent is not connected",
-      );
-    const refused = [...this.refused].map(
-      (vni) =>
-        `network ${registered.nameOf(vni) ?? vni}: its addresses do not fit into the ${mebibytes} MiB for whole networks, so it is on ` +
-        "demand here; raise --max-replica-memory, or set the network's knowledge to on-demand",
-    );
-    return [...refused, ...stale];
+  get conditions(): HostCondition[] {
+    const { replicas, nowMs, wallMs } = this.deps;
+    const now = nowMs();
+    const since = (aloneMs: number): number => wallMs() - (now - aloneMs);
+    const refused = [...this.refused].map((vni) => withoutRoom(vni, this.nameOf(vni), replicas.maxBytes));
+    const alone = replicas.alone(now);
+    const stale = alone
+      .filter(({ isStale }) => isStale)
+      .map(({ vni, sinceMs }) => tooStale(vni, this.nameOf(vni), since(sinceMs)));
+    const answering = alone.filter(({ isStale }) => !isStale);
+    const names = answering.map(({ vni }) => this.nameOf(vni));
+    const firstMs = Math.min(...answering.map(({ sinceMs }) => sinceMs));
+    return [...refused, ...(names.length > 0 ? [answersAlone(names, since(firstMs))] : []), ...stale];
+  }
+
+  /** For how long networks in memory are without a session, ms, those that do not answer any more included; 0: none is. */
+  get aloneForMs(): number {
+    const { replicas, nowMs } = this.deps;
+    const now = nowMs();
+    return Math.max(0, ...replicas.alone(now).map(({ sinceMs }) => now - sinceMs));
+  }
+
+  /** The same of one network. */
+  aloneForMsOf(network: Vni): number | undefined {
+    const { replicas, nowMs } = this.deps;
+    const now = nowMs();
+    const found = replicas.alone(now).find(({ vni }) => vni === network);
+    return found && now - found.sinceMs;
+  }
+
+  private nameOf(vni: Vni): string {
+    return this.deps.registered.nameOf(vni) ?? String(vni);
   }
 
   /** What an operator sees of a network. */
@@ -99,6 +119,15 @@ export class Replication {
       if (isWanted) this.subscribe(vni);
       else if (this.subscribed.has(vni)) this.unsubscribe(vni);
       else this.leave(vni);
+      void this.fill(vni);
+    }
+  }
+
+  /** Networks of an earlier run, with their tables, before a session. */
+  recall(networks: readonly AgentNetwork[]): void {
+    for (const { vni, knowledge } of networks) {
+      if (knowledge !== "prefetch") continue;
+      this.prefetched.set(vni, undefined);
       void this.fill(vni);
     }
   }
@@ -221,7 +250,7 @@ export class Replication {
   /** Puts all that there is room for into the kernel, in turns with everything else. Deltas do the same with what is new. */
   private async fill(vni: Vni): Promise<void> {
     const { replicas, turns } = this.deps;
-    if (!this.prefetched.has(vni) || !replicas.isComplete(vni)) return;
+    if (!this.prefetched.has(vni) || !this.isAnswered(vni)) return;
     const filling = {};
     this.prefetched.set(vni, filling);
     let lot: Answer[] = [];
@@ -238,6 +267,13 @@ export class Replication {
     }
     await this.put(lot);
     if (this.prefetched.get(vni) === filling) this.prefetched.set(vni, undefined);
+  }
+
+  /** Misses in the network are answered from its table, also without a session. */
+  private isAnswered(vni: Vni): boolean {
+    const { replicas, nowMs } = this.deps;
+    if (replicas.isComplete(vni)) return true;
+    return !this.subscribed.has(vni) && replicas.alone(nowMs()).some((each) => each.vni === vni && !each.isStale);
   }
 
   private async put(answers: readonly Answer[]): Promise<void> {

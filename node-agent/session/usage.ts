@@ -1,12 +1,9 @@
 // Tells the controller which keys the kernel has from whole networks in memory: it sends their changes, and waits for this host when one
 // of their VMs moves. In batches, and never before a guest has its answer.
 import { type BindingKey, keyText, type Vni } from "../../schema/address/index.ts";
-import { chunk } from "../../schema/agent/index.ts";
+import { chunk, maxUsageDelayMs } from "../../schema/agent/index.ts";
 import type { Uplink } from "../controller-link/uplink.ts";
 import type { HeldAnswers } from "../tables/held.ts";
-
-/** Maximum time until the controller is informed, ms. */
-export const usageMs = 1_000;
 
 export interface UsageDependencies {
   readonly held: Pick<HeldAnswers, "find">;
@@ -28,7 +25,7 @@ export class Usage {
     }
     if (this.isScheduled || this.pending.size === 0) return;
     this.isScheduled = true;
-    this.deps.later(usageMs, () => {
+    this.deps.later(maxUsageDelayMs, () => {
       this.isScheduled = false;
       this.flushAll();
     });

@@ -1,8 +1,8 @@
-// The flags of `nearmiss agent status` and `nearmiss explain`. What runs loads only when it runs.
+// The flags of `nearmiss agent status`, `nearmiss agent remove` and `nearmiss explain`. What runs loads only when it runs.
 import { type Command, InvalidArgumentError } from "../../common/commander.ts";
 import { AddressError, type IpAddress, parseIp } from "../../schema/address/index.ts";
 import { namePattern } from "../../schema/plain/index.ts";
-import type { ExplainFlags, Output, StatusFlags } from "./command-flags.ts";
+import type { ExplainFlags, GuestNames, Output, RemoveFlags, StatusFlags } from "./command-flags.ts";
 import { socketDirectory, whyNoSocketPath } from "./socket-path.ts";
 
 const socketFlag = "the agent's local socket";
@@ -11,14 +11,23 @@ const which = `(default: that of --host, or of the only agent in ${socketDirecto
 const statusHelp = `
 Exit status: 0 when the agent answered; 1 when it did not; 2 for a wrong option; 5 when no agent runs.`;
 
+const removeHelp = `
+Nothing is removed that has guests' ports, addresses or traffic, or that a running agent serves a network with; --in-use
+removes it all the same. A running agent makes devices of its networks again.
+
+Exit status: 0 when it was removed; 1 when not; 2 for a wrong option; 3 when there is no such device; 4 when it is in use.`;
+
 const explainHelp = `
-Run it on the host of the first address. It compares the inventory (asked of the controller), the agent's memory and the
+Run it on the host of the first VM. It compares the inventory (asked of the controller), the agent's memory and the
 kernel (read afresh), and changes nothing.
 
 Exit status: 0 when no problem was found; 1 when one was, or when no agent runs; 2 for a wrong option.
 
-Example:
-  nearmiss explain --network blue 10.20.1.1 10.20.1.7`;
+Examples:
+  nearmiss explain web-1 db-1
+  nearmiss explain --network blue 10.20.1.1 10.20.1.7
+
+Names are asked of the controller, as by all other commands; two addresses with --network need no token here.`;
 
 /** @param agent the command of the agent itself */
 export function addStatusCommand(agent: Command, { addOutputOption, format }: Output): void {
@@ -41,20 +50,51 @@ export function addStatusCommand(agent: Command, { addOutputOption, format }: Ou
     });
 }
 
-export function addExplainCommand(program: Command, { addOutputOption, format }: Output): void {
-  addOutputOption(program.command("explain"), "text")
+/** @param agent the command of the agent itself */
+export function addRemoveCommand(agent: Command): void {
+  agent
+    .command("remove")
+    .summary("delete devices that nothing uses")
+    .description(
+      "Deletes network devices of this host, such as nmv100 and nmb100, after it has looked at what they carry.",
+    )
+    .argument("<device...>", "names of devices, all deleted together")
+    .option("--yes", "do not ask", false)
+    .option("--in-use", "also if something uses them", false)
+    .option("--socket <path>", `an agent to ask, beside those in ${socketDirectory}`, parseSocketPath)
+    .addHelpText("after", removeHelp)
+    .configureHelp({ showGlobalOptions: false })
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+    .action(async (names: string[], _: unknown, command: Command) => {
+      // `agent` has --socket as well, and commander gives it to the outer command.
+      const flags = command.optsWithGlobals<RemoveFlags>();
+      const { runRemove } = await import("./remove.ts");
+      process.exitCode = await runRemove(names, flags);
+    });
+}
+
+export function addExplainCommand(program: Command, { addOutputOption, format }: Output, names: GuestNames): void {
+  names
+    .addConnectionOptions(addOutputOption(program.command("explain"), "text"))
     .summary("find out why one guest cannot reach another")
     .description("Checks the path from a guest of this host to another guest and reports the first problem.")
-    .argument("<from>", "address of a guest on this host", parseAddress)
-    .argument("<to>", "address of any guest of the network", parseAddress)
-    .requiredOption("--network <name>", "the network of both", parseHostName)
+    .argument("<from>", "a VM on this host, as VM or VM/INTERFACE, or an address of one", parseGuest)
+    .argument("<to>", "any VM of the network, an address of one, or a broadcast address", parseTo)
+    .option("--network <name>", "the network of both: needed with addresses, or if there are several", parseHostName)
     .option("--socket <path>", `${socketFlag} ${which}`, parseSocketPath)
     .option("--host <name>", "the agent's host name, if several agents run on this machine", parseHostName)
     .addHelpText("after", explainHelp)
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
-    .action(async (from: IpAddress, to: IpAddress, flags: ExplainFlags) => {
+    .action(async (from: string, to: string, flags: Partial<ExplainFlags> & Pick<ExplainFlags, "output">) => {
+      const guests = await names.resolveGuests(flags, { from, to, network: flags.network });
+      if ("fault" in guests) {
+        process.stderr.write(`nearmiss explain: ${guests.fault}\n`);
+        process.exitCode = guests.status;
+        return;
+      }
       const { runExplain } = await import("./run.ts");
-      process.exitCode = await runExplain(from, to, flags, format);
+      const { network } = guests;
+      process.exitCode = await runExplain(parseIp(guests.from), addressOf(guests.to), { ...flags, network }, format);
     });
 }
 
@@ -65,14 +105,27 @@ export function parseSocketPath(text: string): string {
   return text;
 }
 
+const pattern = new RegExp(namePattern);
+
 function parseHostName(text: string): string {
-  if (!new RegExp(namePattern).test(text)) {
+  if (!pattern.test(text)) {
     throw new InvalidArgumentError("A name is 1 … 63 of letters, digits, '.', '_' and '-'.");
   }
   return text;
 }
 
-function parseAddress(text: string): IpAddress {
+const broadcast = "255.255.255.255";
+
+/** Also where a broadcast goes: that, or the last address of a subnet. */
+const parseTo = (text: string): string => (text === broadcast ? text : parseGuest(text));
+const addressOf = (text: string): IpAddress => (text === broadcast ? (text as IpAddress) : parseIp(text));
+
+/** What is not a name is an address: its canonical text. */
+function parseGuest(text: string): string {
+  const [vm = "", ofInterface, ...more] = text.split("/");
+  const isNumber = /^[\d.]+$/.test(text);
+  const isName = [vm, ...(ofInterface === undefined ? [] : [ofInterface])].every((part) => pattern.test(part));
+  if (isName && more.length === 0 && !isNumber) return text;
   try {
     return parseIp(text);
   } catch (error) {

@@ -1,16 +1,27 @@
 // The devices of a path on this host: tunnel end, vxlan, bridge, the guest's port; and whether frames fit. Pure.
 import { type AgentNetwork, familyOf } from "../../schema/address/index.ts";
+import type { WrongAttribute } from "../kernel/codec/forwarding-attributes.ts";
 import type { Link } from "../kernel/codec/link-codec.ts";
-import { commandToMake, overheadBytes } from "../kernel/devices/device-fit.ts";
+import { giveAddress, letBridgesPass, raiseUnderlay, removeDevices } from "../kernel/devices/advice.ts";
+import { commandToMake, type Hop, hopOf, mtuOn, overheadBytes } from "../kernel/devices/device-fit.ts";
 import { bridgeName, vxlanName } from "../kernel/devices/device-names.ts";
 import { type Check, note, ok, wrong } from "./check.ts";
 import type { PathFacts } from "./facts.ts";
 
-const whyDevice = "the agent's log and `nearmiss agent status` say why it has not made it";
+/** The agent repairs its own devices, unless something is in its way. */
+const byAgent = ({ obstacle }: PathFacts): string =>
+  obstacle === undefined
+    ? "the agent repairs it within a moment; if it stays so, its log and `nearmiss agent status` say why"
+    : `the agent cannot: ${obstacle}`;
+
+const unusableBecause = {
+  tentative: "it looks for another machine that has it",
+  duplicate: "another machine has it",
+} as const;
 
 export function checkDevices(facts: PathFacts, network: AgentNetwork): Check[] {
   const { kernel } = facts;
-  const bridge = checkBridge(kernel.bridge, network);
+  const bridge = checkBridge(facts, network);
   const vxlan = [...checkVxlan(facts, network)];
   const tunnel =
     vxlan.length > 0 ? vxlan : [ok("vxlan", `${kernel.vxlan?.name} is up, with the settings that misses need`)];
@@ -21,43 +32,65 @@ function checkTunnelEnd({ tunnelEnd, kernel: { underlay } }: PathFacts): Check {
   if (!tunnelEnd) {
     return wrong("tunnel end", "the controller has not sent this host its VTEP address yet", "wait for the session");
   }
-  const { vtep } = tunnelEnd;
+  const { vtep, registered } = tunnelEnd;
   if (!underlay) {
+    return registered === undefined
+      ? wrong(
+          "tunnel end",
+          `no interface of this host has the VTEP address ${vtep}: packets to it are lost`,
+          `register the host with the address that it has, or, ${giveAddress(vtep)}`,
+        )
+      : wrong(
+          "tunnel end",
+          `no interface of this host has ${vtep} (--local-vtep for ${registered}): packets to it are lost`,
+          "start the agent with the address that the host has",
+        );
+  }
+  if (underlay.unusable) {
     return wrong(
       "tunnel end",
-      `no interface of this host has the VTEP address ${vtep}: packets to it are lost`,
-      `ip address add ${vtep}/… dev …; or register the host with the address that it has`,
+      `the kernel does not use ${vtep} on ${underlay.name}: ${unusableBecause[underlay.unusable]}`,
+      `see who has the address, and what ip address show dev ${underlay.name} says of it`,
     );
   }
   if (!underlay.up) {
-    return wrong("tunnel end", `${underlay.name}, which has ${vtep}, is down`, `ip link set ${underlay.name} up`);
+    return wrong(
+      "tunnel end",
+      `${underlay.name}, which has ${vtep}, is down`,
+      "see who took it down and why (the network manager's log), and put it up there",
+    );
   }
   return ok("tunnel end", `${vtep} is on ${underlay.name}, MTU ${underlay.mtu}`);
 }
 
-function checkBridge(bridge: Link | undefined, { vni }: AgentNetwork): Check {
-  if (!bridge) return wrong("bridge", `the bridge ${bridgeName(vni)} does not exist`, whyDevice);
-  if (!bridge.up) return wrong("bridge", `the bridge ${bridge.name} is down`, `ip link set ${bridge.name} up`);
+const describeWrong = (device: string, { attribute: { name, otherwise }, value }: WrongAttribute): string =>
+  `${name} of ${device} is ${value}: ${otherwise}`;
+
+function checkBridge(facts: PathFacts, { vni }: AgentNetwork): Check {
+  const { bridge } = facts.kernel;
+  if (!bridge) return wrong("bridge", `the bridge ${bridgeName(vni)} does not exist`, byAgent(facts));
+  // It is put up last: before that, frames would reach a tunnel that is half set up.
+  if (!bridge.up) return wrong("bridge", `the bridge ${bridge.name} is down`, byAgent(facts));
+  const [off] = facts.kernel.adopted ? [] : (bridge.wrongBridge ?? []);
+  if (off) return wrong("bridge", describeWrong(bridge.name, off), byAgent(facts));
   return ok("bridge", `${bridge.name} is up`);
 }
 
-function* checkVxlan({ kernel, tunnelEnd }: PathFacts, { vni }: AgentNetwork): Generator<Check> {
+function* checkVxlan(facts: PathFacts, { vni }: AgentNetwork): Generator<Check> {
+  const { kernel, tunnelEnd } = facts;
   const { vxlan: link, rivals, vxlanAddresses, tables, adopted, bridge } = kernel;
   if (!link) {
-    yield wrong("vxlan", `the vxlan device ${vxlanName(vni)} does not exist`, whyDevice);
+    yield wrong("vxlan", `the vxlan device ${vxlanName(vni)} does not exist`, byAgent(facts));
     return;
   }
   const { name } = link;
   const again =
     adopted && tunnelEnd
-      ? `ip link del ${name}; ${commandToMake(name, vni, tunnelEnd, bridge?.name)}`
-      : `ip link del ${name}; the agent makes it again`;
+      ? `take ${name} out of --adopt, or, if nothing else uses it, make it again: ${removeDevices(name)}; then ` +
+        commandToMake(name, vni, tunnelEnd, bridge?.name)
+      : byAgent(facts);
   if (!link.up) {
-    yield wrong(
-      "vxlan",
-      `${name} is down, and the kernel has erased its neighbours`,
-      `ip link set ${name} up; the agent writes the neighbours again`,
-    );
+    yield wrong("vxlan", `${name} is down, and the kernel has erased its neighbours`, byAgent(facts));
   }
   const settings = link.vxlan;
   const off = (["proxy", "l2miss", "l3miss"] as const).filter((flag) => !settings?.[flag]);
@@ -72,7 +105,7 @@ function* checkVxlan({ kernel, tunnelEnd }: PathFacts, { vni }: AgentNetwork): G
     yield wrong(
       "vxlan",
       `${name} learns from the wire: any frame that reaches it can move a MAC to another host`,
-      `ip link set ${name} type vxlan nolearning`,
+      byAgent(facts),
     );
   }
   if (settings && settings.vni !== vni) {
@@ -82,7 +115,7 @@ function* checkVxlan({ kernel, tunnelEnd }: PathFacts, { vni }: AgentNetwork): G
     yield wrong(
       "vxlan",
       `${name} sends from ${settings?.local ?? "no fixed address"}, registered is ${tunnelEnd.vtep}`,
-      `ip link set ${name} type vxlan local ${tunnelEnd.vtep}`,
+      byAgent(facts),
     );
   }
   if (tunnelEnd && settings && settings.port !== tunnelEnd.vtepPort) {
@@ -92,7 +125,7 @@ function* checkVxlan({ kernel, tunnelEnd }: PathFacts, { vni }: AgentNetwork): G
     yield wrong(
       "vxlan",
       `${rivals.join(", ")} has VNI ${vni} as well: frames from other hosts may end there`,
-      rivals.map((rival) => `ip link del ${rival}`).join("; "),
+      `see whose it is (ip -d link show ${rivals[0]}); ${removeDevices(...rivals)} deletes it if nothing uses it`,
     );
   }
   const [address] = vxlanAddresses;
@@ -100,14 +133,14 @@ function* checkVxlan({ kernel, tunnelEnd }: PathFacts, { vni }: AgentNetwork): G
     yield wrong(
       "vxlan",
       `${name} has an address of the host (${address}): the host's own neighbour entries hide misses`,
-      `ip address flush dev ${name}`,
+      `its owner has to move ${address} to another device: see who gave it (ip address show dev ${name})`,
     );
   }
   if (tables.floods) {
     yield wrong(
       "vxlan",
       `${name} has an all-zeros FDB entry: frames for unknown MACs are flooded there and raise no miss`,
-      `bridge fdb del 00:00:00:00:00:00 dev ${name} dst …, as bridge fdb show dev ${name} lists it`,
+      `see who wrote it (bridge fdb show dev ${name}, 00:00:00:00:00:00): that program floods through ${name}, and has to take it away`,
     );
   }
 }
@@ -119,14 +152,15 @@ function lostTraffic(flags: readonly string[]): string {
     : "guests' ARP and ND requests are not answered here";
 }
 
-function checkMembership({ kernel: { bridge, vxlan } }: PathFacts): Check[] {
+function checkMembership(facts: PathFacts): Check[] {
+  const { bridge, vxlan } = facts.kernel;
   if (!bridge || !vxlan) return [];
   if (vxlan.master !== bridge.ifindex) {
     return [
       wrong(
         "tunnel port",
         `${vxlan.name} is ${vxlan.master === undefined ? "not a port of any bridge" : "a port of another bridge"}`,
-        `ip link set ${vxlan.name} master ${bridge.name}; the agent then sets its port again`,
+        byAgent(facts),
       ),
     ];
   }
@@ -135,9 +169,13 @@ function checkMembership({ kernel: { bridge, vxlan } }: PathFacts): Check[] {
       wrong(
         "tunnel port",
         `${bridge.name} learns on ${vxlan.name}: an injected frame can move a local guest's MAC into the tunnel`,
-        `bridge link set dev ${vxlan.name} learning off`,
+        byAgent(facts),
       ),
     ];
+  }
+  const [off] = vxlan.wrongPort ?? [];
+  if (off && vxlan.up && bridge.up) {
+    return [wrong("tunnel port", describeWrong(`${vxlan.name} in ${bridge.name}`, off), byAgent(facts))];
   }
   return [ok("tunnel port", `${vxlan.name} is a port of ${bridge.name} and learns nothing`)];
 }
@@ -154,7 +192,7 @@ function checkSourcePort(facts: PathFacts): Check[] {
       wrong(
         "source port",
         `${bridge.name} has no guest port: no guest is attached`,
-        `ip link set TAP master ${bridge.name} up`,
+        `attach that guest's own tap or veth to ${bridge.name}`,
       ),
     ];
   }
@@ -163,7 +201,7 @@ function checkSourcePort(facts: PathFacts): Check[] {
       wrong(
         "source port",
         `${bridge.name} has the MAC of ${from} (${portOfFrom.mac}) behind the tunnel, though its VM is on this host`,
-        `bridge fdb del ${portOfFrom.mac} dev ${portOfFrom.port} master; the guest's next frame moves it back to its port`,
+        "the guest's next frame moves it back to its port; if it stays so, look for another sender with that MAC",
       ),
     ];
   }
@@ -173,7 +211,9 @@ function checkSourcePort(facts: PathFacts): Check[] {
       wrong(
         "source port",
         `${from} is registered on port ${registered}, which is not a port of ${bridge.name}`,
-        `ip link set ${registered} master ${bridge.name} up; or correct the interface's port`,
+        facts.wrongPort === undefined
+          ? `attach it to ${bridge.name}, if it is that guest's tap or veth; otherwise correct the interface's port`
+          : `it ${facts.wrongPort}: correct the interface's port`,
       ),
     ];
   }
@@ -182,7 +222,18 @@ function checkSourcePort(facts: PathFacts): Check[] {
     return [note("source port", `${bridge.name} has received no frame of ${from} lately; its ports are ${seen}`)];
   }
   if (!port.up)
-    return [wrong("source port", `${port.name}, the port of ${from}, is down`, `ip link set ${port.name} up`)];
+    return [
+      wrong(
+        "source port",
+        `${port.name}, the port of ${from}, is down`,
+        "see whether the guest runs: its hypervisor puts it up",
+      ),
+    ];
+  const off = port.wrongPort?.find(({ attribute }) => port.carrier || attribute.name !== "state");
+  if (off) {
+    const fix = `if the guest must communicate, ask who sets it so (bridge -d link show dev ${port.name})`;
+    return [wrong("source port", describeWrong(`${port.name}, the port of ${from},`, off), fix)];
+  }
   if (registered === undefined) return [ok("source port", `${from} is behind ${port.name}`)];
   return [checkPin(facts, port)];
 }
@@ -202,18 +253,25 @@ function checkPin({ kernel: { portOfFrom }, from }: PathFacts, port: Link): Chec
   );
 }
 
+/** On the way to the other host, or where the tunnel ends here. */
+function smallestHop({ route, underlay }: PathFacts["kernel"]): Hop | undefined {
+  return route?.kind === "found" ? mtuOn(route.hops)?.smallest : hopOf(underlay);
+}
+
 /** Checks that guests' frames fit, and whether the host's own filter handles them. */
-export function checkFit({ kernel, tunnelEnd, to }: PathFacts, network: AgentNetwork): Check[] {
-  const { underlay, vxlan, bridgeFilter } = kernel;
+export function checkFit(facts: PathFacts, network: AgentNetwork): Check[] {
+  const { kernel, tunnelEnd, to } = facts;
+  const { vxlan, bridgeFilter } = kernel;
   const checks: Check[] = [];
+  const underlay = smallestHop(kernel);
   if (underlay && tunnelEnd) {
     const most = underlay.mtu - overheadBytes[familyOf(tunnelEnd.vtep)];
     checks.push(
       network.mtu > most
         ? wrong(
             "MTU",
-            `MTU ${network.mtu} of ${network.name} does not fit the underlay's ${underlay.mtu}: large packets are lost`,
-            `set the network's MTU to ${most} or less, or raise that of ${underlay.name} to ${network.mtu - most + underlay.mtu}`,
+            `MTU ${network.mtu} of ${network.name} does not fit the underlay's ${underlay.mtu} (${underlay.device}): large packets are lost`,
+            `set the network's MTU to ${most} or less, or ${raiseUnderlay(network.mtu - most + underlay.mtu)}`,
           )
         : ok("MTU", `${network.mtu} fits the underlay's ${underlay.mtu}`),
     );
@@ -222,7 +280,7 @@ export function checkFit({ kernel, tunnelEnd, to }: PathFacts, network: AgentNet
         wrong(
           "MTU",
           `${vxlan.name} has MTU ${vxlan.mtu} instead of the underlay's ${underlay.mtu}: it silently drops larger packets`,
-          `ip link set ${vxlan.name} mtu ${underlay.mtu}`,
+          byAgent(facts),
         ),
       );
     }
@@ -233,12 +291,15 @@ export function checkFit({ kernel, tunnelEnd, to }: PathFacts, network: AgentNet
   checks.push(...dropping.map(({ says, fix }) => wrong("filter", says, fix)));
   if (bridgeFilter && dropping.length === 0) {
     const table = familyOf(to) === 4 ? "iptables" : "ip6tables";
+    const through = `bridged frames go through the host's ${table}`;
     checks.push(
-      note(
-        "filter",
-        `bridged frames go through the host's ${table}: where its FORWARD policy is DROP, as Docker sets it, nothing passes`,
-        `sysctl -w net.bridge.bridge-nf-call-${table}=0`,
-      ),
+      kernel.legacyFilter
+        ? note(
+            "filter",
+            `${through}, and ${table}-legacy has rules that are not read: where its FORWARD policy is DROP, nothing passes`,
+            letBridgesPass(`${table}-legacy`),
+          )
+        : ok("filter", `${through}, where no chain drops by its policy`),
     );
   }
   return checks;

@@ -1,12 +1,17 @@
 // Checks the answer for a path's destination: the agent's memory against the inventory, and the three entries in the kernel
 // against both. Pure.
 import type { AgentNetwork, MacAddress, VtepAddress } from "../../schema/address/index.ts";
+import { conditionText } from "../../schema/agent/index.ts";
+import { forgetNeighbour } from "../kernel/devices/advice.ts";
 import { vxlanName } from "../kernel/devices/device-names.ts";
 import type { ActualEntry, Entry } from "../tables/entry.ts";
 import type { HeldFact } from "../tables/held-network.ts";
 import { type Check, note, ok, wrong } from "./check.ts";
+import { checkUnderlay } from "./explain-underlay.ts";
 import type { PathFacts } from "./facts.ts";
 
+/** The agent compares entries with what it has cached when they change, and each minute. */
+const byAgent = "the agent writes it within a moment; if it stays so, its log and `nearmiss agent status` say why";
 const restart = "if it stays so, restart the agent: entries stay, and it queries all its cached addresses again";
 
 /** A remote VM's place, as the inventory has it or, without one, the agent's memory. */
@@ -31,7 +36,10 @@ export function checkRemote(facts: PathFacts, network: AgentNetwork): Check[] {
           checkBridge(facts, way, isHeld, device),
         ]
       : []),
-    ...checkFarEnd(facts),
+    ...checkRoute(facts, way),
+    ...checkTracking(facts),
+    ...facts.tunnelFilters.map(({ says, fix }) => wrong("filter", says, fix)),
+    ...checkUnderlay(facts),
   ];
 }
 
@@ -78,31 +86,26 @@ function find<Kind extends Entry["kind"]>(
 
 function checkNeighbour({ kernel: { tables }, to }: PathFacts, { mac }: Way, held: boolean, device: string): Check {
   const name = "neighbour entry";
-  const command = `ip neigh replace ${to} lladdr ${mac} dev ${device} nud permanent protocol 78`;
   const found = find(tables.entries, "neighbour", ({ ip }) => ip === to);
   if (tables.unresolved.includes(to)) {
     return wrong(
       name,
       `${device} has ${to} without a MAC, as the host itself leaves it after asking in vain: it raises no miss`,
-      `ip neigh del ${to} dev ${device}; then any packet for it raises one`,
+      `${forgetNeighbour(to, device)}; then any packet for it raises one`,
     );
   }
   if (!found && !held) return note(name, "none yet: the first packet raises an l3miss");
   if (!found) {
-    return wrong(
-      name,
-      `${to} is cached, but ${device} has no neighbour entry for it`,
-      `any packet for it raises an l3miss, which the agent answers from memory; or ${command}`,
-    );
+    return wrong(name, `${to} is cached, but ${device} has no neighbour entry for it`, byAgent);
   }
   if (found.entry.mac !== mac) {
-    return wrong(name, `${device} has ${to} at ${found.entry.mac}, it should be ${mac}`, command);
+    return wrong(name, `${device} has ${to} at ${found.entry.mac}, it should be ${mac}`, byAgent);
   }
   if (!found.lasting) {
     return wrong(
       name,
       `${device} has ${to} at the right MAC, but not permanently: when it turns stale it answers nothing and raises no miss`,
-      command,
+      byAgent,
     );
   }
   return ownOr(name, found.own, `${to} is ${mac}`);
@@ -115,38 +118,32 @@ function checkTunnel(
   device: string,
 ): Check {
   const name = "FDB entry (self)";
-  const command = `bridge fdb replace ${mac} dev ${device} dst ${vtep} self extern_learn`;
   const found = find(tables.entries, "tunnel", (entry) => entry.mac === mac);
   if (!found && !held) return note(name, "none yet: it comes with the answer");
   if (!found) {
-    return wrong(
-      name,
-      `${mac} is cached, but ${device} does not know the VTEP behind it`,
-      `any frame for it raises an l2miss, which the agent answers from memory; or ${command}`,
-    );
+    return wrong(name, `${mac} is cached, but ${device} does not know the VTEP behind it`, byAgent);
   }
   const { entry } = found;
   if (entry.vtep !== vtep || entry.vtepPort !== vtepPort) {
     return wrong(
       name,
       `${device} sends frames for ${mac} to ${entry.vtep}:${entry.vtepPort}, it should be ${vtep}:${vtepPort}`,
-      command,
+      byAgent,
     );
   }
   if (!found.lasting) {
-    return wrong(name, `${device} has ${mac} at the right VTEP, but the entry expires, used or not`, command);
+    return wrong(name, `${device} has ${mac} at the right VTEP, but the entry expires, used or not`, byAgent);
   }
   return ownOr(name, found.own, `${mac} is behind ${vtep}`);
 }
 
 function checkBridge({ kernel: { tables, portOfTo } }: PathFacts, { mac }: Way, held: boolean, device: string): Check {
   const name = "FDB entry (master)";
-  const command = `bridge fdb replace ${mac} dev ${device} master extern_learn`;
   if (portOfTo && portOfTo.mac === mac && !portOfTo.isTunnel) {
     return wrong(
       name,
       `the bridge has ${mac} behind ${portOfTo.port}: a frame from there had this MAC as its source, so all frames for it go to that port`,
-      `${command}; then check the guest behind ${portOfTo.port}`,
+      `the agent moves it back; check the guest behind ${portOfTo.port}, which sends with this MAC`,
     );
   }
   const found = find(tables.entries, "bridge", (entry) => entry.mac === mac);
@@ -155,7 +152,7 @@ function checkBridge({ kernel: { tables, portOfTo } }: PathFacts, { mac }: Way, 
     return wrong(
       name,
       `the bridge does not know that ${mac} is behind ${device}, and floods its frames to all guests of the network on this host`,
-      command,
+      byAgent,
     );
   }
   return ownOr(name, found.own, `the bridge sends ${mac} to ${device}`);
@@ -164,18 +161,22 @@ function checkBridge({ kernel: { tables, portOfTo } }: PathFacts, { mac }: Way, 
 const ownOr = (name: string, own: boolean, says: string): Check =>
   own ? ok(name, says) : note(name, `${says}; another program wrote it, and the agent will write it again`);
 
-function checkFarEnd({ inventory }: PathFacts): Check[] {
-  if (inventory.kind !== "read" || !inventory.network || !inventory.to) return [];
-  const { host, hostConnected } = inventory.to;
-  if (hostConnected === undefined) return [];
-  if (hostConnected) return [ok("far end", `the agent of host ${host} has a session`)];
-  return [
-    note(
-      "far end",
-      `the agent of host ${host} has no session: its cached addresses keep working, but it may lack the return path`,
-      `start the agent on host ${host}`,
-    ),
-  ];
+/** How packets leave this host for the other one. */
+function checkRoute({ kernel: { route } }: PathFacts, { vtep }: Way): Check[] {
+  if (!route) return [];
+  if (route.kind === "found") {
+    const hops = route.hops.map(({ device, mtu }) => `${device} (MTU ${mtu})`);
+    return [ok("route", `packets to ${vtep} leave by ${hops.join(" and ")}`)];
+  }
+  const { reason: says, fix = "" } = conditionText({ kind: "vtep-unrouted", reason: route.reason, values: { vtep } });
+  return [wrong("route", says, fix)];
+}
+
+/** Many flows of guests fill a table that the host has for its own connections. */
+function checkTracking({ kernel: { tracked } }: PathFacts): Check[] {
+  if (!tracked || tracked.count === 0) return [];
+  const says = `the host tracks connections (${tracked.count} of ${tracked.most}): each flow of guests to other hosts is one, too`;
+  return [note("tracking", says)];
 }
 
 /** Both guests on this host: the bridge delivers, and the tunnel must know nothing of the second. */
@@ -197,30 +198,14 @@ export function checkLocal({ kernel, memory: { to: held }, to, inventory, host }
   const tunnel = find(kernel.tables.entries, "tunnel", (entry) => entry.mac === mac);
   const bridge = find(kernel.tables.entries, "bridge", (entry) => entry.mac === mac);
   if (neighbour) {
-    checks.push(
-      wrong(
-        "neighbour entry",
-        `${device} answers for ${to}, which is on this host`,
-        `ip neigh del ${to} dev ${device}`,
-      ),
-    );
+    checks.push(wrong("neighbour entry", `${device} answers for ${to}, which is on this host`, byAgent));
   }
   if (tunnel) {
-    checks.push(
-      wrong(
-        "FDB entry (self)",
-        `${device} has ${mac}, which is on this host`,
-        `bridge fdb del ${mac} dev ${device} dst ${tunnel.entry.vtep} self`,
-      ),
-    );
+    checks.push(wrong("FDB entry (self)", `${device} has ${mac}, which is on this host`, byAgent));
   }
   if (bridge) {
     checks.push(
-      wrong(
-        "FDB entry (master)",
-        `the bridge has ${mac} behind ${device}, though its VM is on this host`,
-        `bridge fdb del ${mac} dev ${device} master`,
-      ),
+      wrong("FDB entry (master)", `the bridge has ${mac} behind ${device}, though its VM is on this host`, byAgent),
     );
   }
   const port = kernel.portOfTo;

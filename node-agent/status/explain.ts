@@ -1,9 +1,11 @@
 // From the facts about a path to checks, in the order of the path: controller, inventory, this host's devices, the
 // answer in memory, the three entries in the kernel, what lies beyond. Pure.
-import { type IpAddress, subnetContains } from "../../schema/address/index.ts";
+import { type IpAddress, type MacAddress, subnetContains } from "../../schema/address/index.ts";
 import { type Check, note, ok, wrong } from "./check.ts";
+import { checkBroadcast, isBroadcastTo } from "./explain-broadcast.ts";
 import { checkDevices, checkFit } from "./explain-devices.ts";
 import { checkLocal, checkRemote } from "./explain-entries.ts";
+import { checkFarEnd } from "./explain-far-end.ts";
 import { checkDestinationGuest, checkSourceGuest } from "./explain-guests.ts";
 import type { Explanation } from "./explanation.ts";
 import type { PathFacts } from "./facts.ts";
@@ -11,12 +13,22 @@ import type { Registered, RegisteredNetwork } from "./inventory.ts";
 
 export function explain(facts: PathFacts): Explanation {
   const checks = checkPath(facts);
-  const { host, network, from, to } = facts;
-  return { host, network, from, to, first: checks.find(({ state }) => state === "wrong") ?? null, checks };
+  const { host, network, from, to, inventory } = facts;
+  const end = inventory.kind === "read" && inventory.network ? inventory.to?.host : undefined;
+  const first = checks.find(({ state }) => state === "wrong") ?? null;
+  return { host, network, from, to, ...(end !== undefined && end !== host ? { farHost: end } : {}), first, checks };
 }
 
-/** Ends after a problem that makes later checks pointless. */
 function checkPath(facts: PathFacts): Check[] {
+  return [...checkAlong(facts), ...checkConditions(facts)];
+}
+
+/** What the agent has found on this host, and no check on the path looks at. */
+const checkConditions = ({ conditions }: PathFacts): Check[] =>
+  conditions.map(({ kind, reason, fix }) => note(kind, reason, fix));
+
+/** Ends after a problem that makes later checks pointless. */
+function checkAlong(facts: PathFacts): Check[] {
   const checks = [ok("agent", `the agent of host ${facts.host} answers`), checkSession(facts), checkNetwork(facts)];
   if (!facts.told) return checks;
   checks.push(...checkKnowledge(facts));
@@ -24,22 +36,27 @@ function checkPath(facts: PathFacts): Check[] {
   checks.push(source);
   if (source.state === "wrong") return checks;
   checks.push(...checkSourceGuest(facts), ...checkDevices(facts, facts.told));
+  if (isBroadcastTo(facts)) return [...checks, ...checkBroadcast(facts, facts.told)];
   const destination = checkDestination(facts);
   checks.push(destination, ...checkDestinationGuest(facts));
   if (destination.state !== "wrong")
     checks.push(...(isHere(facts) ? checkLocal(facts) : checkRemote(facts, facts.told)));
   checks.push(...checkFit(facts, facts.told));
+  // What is wrong here comes first: the command is run here.
+  if (destination.state !== "wrong" && !isHere(facts)) checks.push(...checkFarEnd(facts));
   return checks;
 }
 
 function checkSession({ session }: PathFacts): Check {
-  const { controller, state, reason, asOf } = session;
+  const { controller, state, reason, asOf, refused } = session;
   if (state === "connected") return ok("session", `connected to ${controller} at revision ${asOf ?? 0}`);
   const why = reason === undefined ? "the first attempt is in progress" : reason;
   return wrong(
     "session",
     `the agent has no session with the controller ${controller}: ${why}. Cached addresses keep working; new ones cannot be resolved`,
-    `see whether the controller runs and this host reaches it (curl ${new URL("/livez", controller).href}); the agent retries on its own`,
+    refused
+      ? "an operator has to allow it again, as that says; the agent then comes back within five minutes, or when it is started again"
+      : `see whether the controller runs and this host reaches ${new URL("/livez", controller).href}; the agent retries on its own`,
   );
 }
 
@@ -58,7 +75,7 @@ function checkNetwork({ inventory, network, told, host }: PathFacts): Check {
     return wrong(
       "network",
       `no network "${network}" is registered`,
-      `register it: PUT /v1/networks/${network} {"vni": …, "subnets": […]}`,
+      "correct the name (nearmiss network list), or register it (nearmiss network create --help)",
     );
   }
   const { vni } = inventory.network;
@@ -77,7 +94,9 @@ function checkNetwork({ inventory, network, told, host }: PathFacts): Check {
 
 /** Nothing for a network on demand. */
 function checkKnowledge({ replica, network, to, inventory, session }: PathFacts): Check[] {
-  if (!replica) return [];
+  const chosen = inventory.kind === "read" ? inventory.network?.knowledge : undefined;
+  if (!replica)
+    return chosen?.startsWith("auto") ? [note("knowledge", `${network} is on demand here (${chosen})`)] : [];
   const { state, addresses } = replica;
   const name = "knowledge";
   const inMemory = `${network} is in this host's memory, with ${addresses} addresses`;
@@ -97,10 +116,11 @@ function checkKnowledge({ replica, network, to, inventory, session }: PathFacts)
   if (found && replica.to && (replica.to.mac !== found.mac || replica.to.vtep !== found.vtep))
     return [note(name, `${inMemory}, and has ${to} at ${replica.to.mac} behind ${replica.to.vtep}: ask again`)];
   if (found && !replica.to) return [note(name, `${inMemory}, but not ${to}: ask again`)];
-  return [ok(name, `${inMemory}, as of revision ${session.asOf ?? 0}`)];
+  const why = chosen?.startsWith("auto") ? ` (${chosen})` : "";
+  return [ok(name, `${inMemory}, as of revision ${session.asOf ?? 0}${why}`)];
 }
 
-function checkSource({ inventory, network, from, host, memory }: PathFacts): Check {
+function checkSource({ inventory, network, from, host, memory, takers }: PathFacts): Check {
   if (inventory.kind === "unreachable" || !inventory.network) {
     if (memory.from?.kind === "local") return ok("source", `${from} is a VM of this host, as the agent remembers it`);
     return wrong(
@@ -110,18 +130,19 @@ function checkSource({ inventory, network, from, host, memory }: PathFacts): Che
     );
   }
   const { from: found } = inventory;
+  if (!found && takers?.from[0] !== undefined) return notTaken("source", from, takers.from);
   if (!found) return wrong("source", notRegistered(from, inventory.network), howToRegister(from, network));
   if (found.host !== host) {
     return wrong(
       "source",
       `${from} is VM ${found.vm}, which is registered on host ${found.host}, not on ${host}`,
-      `run this on host ${found.host}; if the VM runs here, say so: PATCH /v1/vms/${found.vm} {"host": "${host}"}`,
+      `run this on host ${found.host}; if the VM runs here, say so: nearmiss vm move ${found.vm} ${host}`,
     );
   }
   return ok("source", `${from} is VM ${found.vm} of this host, MAC ${found.mac}`);
 }
 
-function checkDestination({ inventory, network, to, host, memory, told }: PathFacts): Check {
+function checkDestination({ inventory, network, to, host, memory, told, takers }: PathFacts): Check {
   if (inventory.kind === "unreachable" || !inventory.network) {
     const { to: held } = memory;
     if (held && held.kind !== "absent")
@@ -133,6 +154,7 @@ function checkDestination({ inventory, network, to, host, memory, told }: PathFa
     );
   }
   const { to: found } = inventory;
+  if (!found && takers?.to[0] !== undefined) return notTaken("destination", to, takers.to);
   if (!found) {
     const held = memory.to;
     const quiet = held?.kind === "absent" && told ? "; its registration is pushed to this host at once" : "";
@@ -140,6 +162,14 @@ function checkDestination({ inventory, network, to, host, memory, told }: PathFa
   }
   const where = found.host === host ? "on this host too" : `on host ${found.host}`;
   return ok("destination", `${to} is VM ${found.vm} ${where}, MAC ${found.mac}, revision ${found.revision}`);
+}
+
+function notTaken(name: string, ip: IpAddress, macs: readonly MacAddress[]): Check {
+  return wrong(
+    name,
+    `no guest has taken ${ip}, which guests of this host may have (${macs.join(", ")})`,
+    "the guest that is to have it must announce it with a gratuitous ARP or an unsolicited neighbour advertisement, as keepalived does",
+  );
 }
 
 function notRegistered(ip: IpAddress, { name, subnets }: RegisteredNetwork): string {
@@ -150,7 +180,7 @@ function notRegistered(ip: IpAddress, { name, subnets }: RegisteredNetwork): str
 }
 
 function howToRegister(ip: IpAddress, network: string): string {
-  return `register its VM: POST /v1/vms with an interface in ${network} that has ${ip}; or correct the address`;
+  return `correct the address, or register its VM with an interface in ${network} that has ${ip} (nearmiss vm create --help)`;
 }
 
 function isHere({ inventory, memory, host }: PathFacts): boolean {

@@ -8,6 +8,8 @@ export interface Explanation {
   readonly network: string;
   readonly from: string;
   readonly to: string;
+  /** Where the second address is, if that is another host. */
+  readonly farHost?: string;
   /** The first problem, or null. */
   readonly first: Check | null;
   readonly checks: readonly Check[];

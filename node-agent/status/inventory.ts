@@ -14,14 +14,18 @@ import {
   type Vni,
   type VtepAddress,
 } from "../../schema/address/index.ts";
+import { describeKnowledge } from "../../schema/plain/index.ts";
 import { Compile, type Static, Type, type Validator } from "../../schema/typebox.ts";
 import type { ControllerReader } from "../identity/read.ts";
+import { limitedBroadcast } from "./protocol.ts";
 
 export interface RegisteredNetwork {
   readonly name: string;
   readonly vni: Vni;
   readonly mtu: number;
   readonly subnets: readonly Subnet[];
+  /** What operators wrote, and what it means where the controller chooses; for a person. */
+  readonly knowledge?: string;
 }
 
 /** A VM's address as registered. */
@@ -46,7 +50,20 @@ export type InventoryFacts =
       readonly network: RegisteredNetwork;
       readonly from: Registered | undefined;
       readonly to: Registered | undefined;
+      /** Of the other host of the path, as the controller has them; absent: it is this host, or the controller does not tell. */
+      readonly far?: readonly FarCondition[];
     };
+
+/** What is wrong on another host. */
+export interface FarCondition {
+  readonly kind: string;
+  readonly reason: string;
+  readonly fix?: string;
+  readonly network?: string;
+  readonly subject?: string;
+  /** The host has no session: it was so then. */
+  readonly isUnknown: boolean;
+}
 
 const checkNetwork = Compile(
   Type.Object({
@@ -54,6 +71,15 @@ const checkNetwork = Compile(
     vni: Type.Integer(),
     mtu: Type.Integer(),
     subnets: Type.Array(Type.String()),
+    knowledge: Type.Optional(Type.String()),
+    knowledgeChosen: Type.Optional(
+      Type.Object({
+        mode: Type.String(),
+        addresses: Type.Optional(Type.Integer()),
+        hosts: Type.Optional(Type.Integer()),
+        changesPerMinute: Type.Optional(Type.Integer()),
+      }),
+    ),
   }),
 );
 const checkResolution = Compile(
@@ -75,13 +101,30 @@ const checkVm = Compile(
   }),
 );
 
+const checkConditions = Compile(
+  Type.Object({
+    conditions: Type.Array(
+      Type.Object({
+        kind: Type.String(),
+        reason: Type.String(),
+        status: Type.String(),
+        fix: Type.Optional(Type.String()),
+        network: Type.Optional(Type.String()),
+        subject: Type.Optional(Type.String()),
+      }),
+    ),
+  }),
+);
+
 /** The controller did not answer, or its answer is invalid. */
 class InventoryError extends Error {
   override readonly name = "InventoryError";
 }
 
+/** @param host of the reader */
 export async function readInventory(
   reader: ControllerReader,
+  host: string,
   name: string,
   from: IpAddress,
   to: IpAddress,
@@ -89,12 +132,18 @@ export async function readInventory(
   try {
     const found = await read(reader, `/v1/networks/${name}`, checkNetwork);
     if (!found) return { kind: "read", network: undefined };
-    const network = { ...found, vni: parseVni(found.vni), subnets: found.subnets.map(parseSubnet) };
+    const { mtu, vni, subnets } = found;
+    const knowledge = describeKnowledge(found as Parameters<typeof describeKnowledge>[0]);
+    const network = { name: found.name, mtu, vni: parseVni(vni), subnets: subnets.map(parseSubnet), knowledge };
     const [source, destination] = await Promise.all([
       findRegistered(reader, network, from),
       findRegistered(reader, network, to),
     ]);
-    return { kind: "read", network, from: source, to: destination };
+    const far =
+      destination === undefined || destination.host === host
+        ? undefined
+        : await findFarConditions(reader, destination.host, name);
+    return { kind: "read", network, from: source, to: destination, ...defined({ far }) };
   } catch (error) {
     if (error instanceof InventoryError || error instanceof AddressError) {
       return { kind: "unreachable", reason: error.message };
@@ -103,11 +152,25 @@ export async function readInventory(
   }
 }
 
+/** @returns undefined where the controller does not tell: one of 0.1.0 does not know conditions */
+async function findFarConditions(
+  reader: ControllerReader,
+  host: string,
+  name: string,
+): Promise<FarCondition[] | undefined> {
+  const { status, body } = await readAny(reader, `/v1/conditions?host=${encodeURIComponent(host)}`);
+  if (status !== 200 || !checkConditions.Check(body)) return undefined;
+  return body.conditions
+    .filter(({ network = name }) => network === name)
+    .map(({ status: known, ...each }) => ({ ...each, isUnknown: known === "unknown" }));
+}
+
 async function findRegistered(
   reader: ControllerReader,
   network: RegisteredNetwork,
   ip: IpAddress,
 ): Promise<Registered | undefined> {
+  if (ip === limitedBroadcast) return undefined;
   const found = await read(reader, `/v1/resolve?vni=${network.vni}&ip=${encodeURIComponent(ip)}`, checkResolution);
   if (!found) return undefined;
   const vm = await read(reader, `/v1/vms/${found.vm}`, checkVm);

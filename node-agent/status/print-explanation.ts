@@ -1,10 +1,10 @@
 // Prints an explanation for a terminal: all checks, then the first problem with its fix.
-import type { Check } from "./check.ts";
 import type { Explanation } from "./explanation.ts";
 
 const marks = { ok: "ok", wrong: "WRONG", note: "note" } as const;
 
-export function printExplanation({ host, network, from, to, first, checks }: Explanation): string {
+export function printExplanation(explanation: Explanation): string {
+  const { host, network, from, to, checks } = explanation;
   const width = Math.max(...checks.map(({ name }) => name.length));
   const lines = checks.map(({ name, state, says }) => `  ${marks[state].padEnd(5)}  ${name.padEnd(width)}  ${says}`);
   const notes = checks.filter((check) => check.state === "note" && check.fix !== undefined);
@@ -13,12 +13,17 @@ export function printExplanation({ host, network, from, to, first, checks }: Exp
     "",
     ...lines,
     "",
-    ...verdict(first),
+    ...verdict(explanation),
     ...notes.map(({ name, fix }) => `Note on ${name}: ${fix}`),
   ].join("\n")}\n`;
 }
 
-function verdict(first: Check | null): string[] {
-  if (!first) return ["Nothing is wrong on this host."];
+function verdict({ network, from, to, farHost, first }: Explanation): string[] {
+  if (!first && farHost === undefined) return ["Nothing is wrong on this host."];
+  if (!first)
+    return [
+      `Nothing is wrong on this host. Look at the way back on host ${farHost}: nearmiss explain --network ${network} ${to} ${from}`,
+      "What the controller knows of all hosts: nearmiss status",
+    ];
   return [`First problem: ${first.name}: ${first.says}.`, `Fix: ${first.fix ?? "not known"}`];
 }

@@ -27,6 +27,8 @@ export function printStatus(report: StatusReport, shown: Shown): string {
     `misses      ${counters.missed} read: ${counters.asked} asked, ${counters.joined} joined another, ${counters.local} local, ` +
       `${counters.quiet} lately unknown, ${counters.reasserted} from memory, ${counters.overBudget} over budget`,
     `replicas    ${counters.here} answered here, ${counters.unregistered} not registered; ${mebibytes(room.replicaBytes)} of ${mebibytes(room.maxReplicaBytes)} MiB`,
+    ...fastPath(report),
+    ...questionHeat(report),
     `answers     ${counters.replied === undefined ? "not sent: --announce off" : `${counters.replied} by a reply to the guest alone, ${counters.announced} by an announcement to all`}`,
     `drops       ${drops.misses} misses, ${drops.changes} changes`,
     `budgets     ${budgets.left.host} of ${budgets.allowed.host.burst} questions left${scanning(report)}`,
@@ -43,6 +45,28 @@ function session({ controller, state, connectedForMs, reason, retryInMs }: Sessi
   const why = reason === undefined ? "" : `: ${reason}`;
   const next = retryInMs === undefined ? "" : `; next try in ${duration(retryInMs)}`;
   return `${controller} ${state === "connecting" ? "connecting" : "no session"}${why}${next}`;
+}
+
+function fastPath({ fastPath: thread, counters }: StatusReport): string[] {
+  if (!thread) return ["fast path   off: the main thread answers all misses"];
+  const { state, reason, heat } = thread;
+  const why =
+    reason === undefined ? "" : `: ${reason}; the main thread answers all misses until the agent is restarted`;
+  const warm =
+    heat.everyMs === 0 ? "" : `; kept warm every ${heat.everyMs} ms, ${(heat.ms / heat.runs).toFixed(2)} ms each`;
+  return [`fast path   ${state}${why}, ${counters.byThread} answered${state === "answering" ? warm : ""}`];
+}
+
+function questionHeat({ questionHeat: heat }: StatusReport): string[] {
+  if (!heat) return [];
+  const { state, runs, ms, everyMs } = heat;
+  const states = {
+    off: "not kept warm: no network of this host needs the controller's answers now",
+    "warming up": "being warmed up",
+    warm: `kept warm every ${everyMs} ms, ${(ms / runs).toFixed(2)} ms each`,
+    failed: "not kept warm, see the log",
+  };
+  return [`questions   ${states[state]}`];
 }
 
 function position({ epoch, asOf, appliedRevision }: SessionReport): string {
@@ -68,7 +92,7 @@ function guests(report: StatusReport): string[] {
 }
 
 function describeNetwork(network: NetworkReport, most: number): string[] {
-  const { name, vni, mtu, bridge, vxlan, adopted, ports, held, entries, replica } = network;
+  const { name, vni, mtu, bridge, vxlan, adopted, ports, held, entries, replica, broadcast } = network;
   const rows = entries
     .slice(0, most)
     .map((entry) => [
@@ -88,8 +112,11 @@ function describeNetwork(network: NetworkReport, most: number): string[] {
     `${name === null ? "network" : `network ${name},`} VNI ${vni}${mtu === undefined ? "" : `, MTU ${mtu}`}: ${held.remote} remote, ${held.local} here, ${held.unknown} unknown`,
     `  ${[bridge, vxlan].map(device).join(", ")}${adopted ? ", adopted" : ""}`,
     ...(replica
-      ? [`  replica: ${replica.state}, ${replica.addresses} addresses, ${Math.ceil(replica.bytes / 1_024)} KiB`]
+      ? [
+          `  replica: ${replica.state}${replica.aloneForMs === undefined ? "" : ` for ${duration(replica.aloneForMs)}`}, ${replica.addresses} addresses, ${Math.ceil(replica.bytes / 1_024)} KiB`,
+        ]
       : []),
+    ...(broadcast ? [`  broadcasts: ${broadcastText(broadcast)}`] : []),
     `  ports: ${ports.length === 0 ? "none" : ports.map(port).join(", ")}`,
     ...table(
       [
@@ -104,6 +131,19 @@ function describeNetwork(network: NetworkReport, most: number): string[] {
     ).slice(rows.length === 0 ? 1 : 0),
     ...(more > 0 ? [`  … and ${more} more (--all)`] : []),
   ];
+}
+
+const broadcastStates = {
+  copied: "copied to",
+  pending: "not copied yet, to be copied to",
+  unfiltered: "not copied, because the rules for them are not in place; otherwise to",
+  "too-many": "not copied, because there are too many hosts:",
+} as const;
+
+function broadcastText({ state, destinations }: NonNullable<NetworkReport["broadcast"]>): string {
+  const more = destinations.length - 4;
+  const some = destinations.slice(0, 4).join(", ");
+  return `${broadcastStates[state]} ${destinations.length === 0 ? "no other host" : some}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
 function device({ name, state, mtu }: DeviceReport): string {

@@ -25,6 +25,13 @@ const WireRequest = Type.Union([
 ]);
 const check = Compile(WireRequest);
 
+/** All guests of the sender's network (RFC 919). No interface has it, so it is no address elsewhere. */
+export const limitedBroadcast = "255.255.255.255";
+
+/** What a packet is sent to: an address that an interface can have, or all. @throws AddressError */
+export const parseDestination = (text: string): IpAddress =>
+  text === limitedBroadcast ? (text as IpAddress) : parseIp(text);
+
 export type StatusRequest =
   /** `maxEntries` of each network. */
   | { readonly type: "status"; readonly maxEntries: number }
@@ -52,7 +59,7 @@ export function parseStatusRequest(line: string): StatusRequest {
   }
   if (value.type === "status") return { type: "status", maxEntries: value.maxEntries ?? maxListedEntries };
   try {
-    return { type: "explain", network: value.network, from: parseIp(value.from), to: parseIp(value.to) };
+    return { type: "explain", network: value.network, from: parseIp(value.from), to: parseDestination(value.to) };
   } catch (error) {
     if (error instanceof AddressError) throw new RequestError(error.message);
     throw error;

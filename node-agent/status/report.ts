@@ -2,7 +2,7 @@
 // which are meaningful outside this process.
 import { defined } from "../../common/defined.ts";
 import { toThousandths } from "../../common/round.ts";
-import { addressOf, type Vni } from "../../schema/address/index.ts";
+import { addressOf, defaultVtepPort, type Vni } from "../../schema/address/index.ts";
 import { version } from "../../schema/version.ts";
 import type { Link } from "../kernel/codec/link-codec.ts";
 import { bridgeName, vxlanName } from "../kernel/devices/device-names.ts";
@@ -32,6 +32,10 @@ export interface StatusReport {
   readonly misses: readonly MissReport[];
   readonly counters: MissCounters & Partial<AnnounceCounters> & { readonly thefts: number; readonly macFloods: number };
   readonly drops: Drops;
+  /** The thread that answers misses of networks in memory; absent with `--fast-path off`. */
+  readonly fastPath?: FastPathReport;
+  /** What keeps the way of questions to the controller warm; absent unless with `--fast-path warm`. */
+  readonly questionHeat?: QuestionHeatReport;
   readonly budgets: { readonly left: BudgetReport; readonly allowed: typeof allowances };
   /** Numbers of held addresses of remote VMs, their limit, and those evicted as idle. */
   readonly room: {
@@ -61,6 +65,13 @@ export interface StatusReport {
   }[];
 }
 
+export interface FastPathReport extends Pick<NonNullable<StatusSources["missThread"]>, "state" | "heat"> {
+  /** Why it failed: the main thread answers. */
+  readonly reason?: string;
+}
+
+export type QuestionHeatReport = Pick<NonNullable<StatusSources["heat"]>, "state" | "runs" | "ms" | "everyMs">;
+
 export interface SessionReport {
   readonly controller: string;
   readonly state: Position["link"]["kind"];
@@ -68,6 +79,8 @@ export interface SessionReport {
   /** Why there is no session. */
   readonly reason?: string;
   readonly retryInMs?: number;
+  /** Refused until an operator acts. */
+  readonly refused?: true;
   readonly epoch?: string;
   readonly asOf?: number;
   readonly appliedRevision?: number;
@@ -89,6 +102,14 @@ export interface ReplicaReport {
   readonly state: NonNullable<ReturnType<StatusSources["replication"]["stateOf"]>>;
   readonly addresses: number;
   readonly bytes: number;
+  /** How long there is no session: the addresses are as of then. Absent: there is one, or none was complete. */
+  readonly aloneForMs?: number;
+}
+
+export interface BroadcastReport {
+  readonly state: NonNullable<ReturnType<StatusSources["broadcasts"]["stateOf"]>>["state"];
+  /** Tunnel ends of the network's other hosts, which have a copy of each broadcast if the state is `copied`. */
+  readonly destinations: readonly string[];
 }
 
 export interface NetworkReport extends EntriesReport {
@@ -104,6 +125,8 @@ export interface NetworkReport extends EntriesReport {
   readonly adopted: boolean;
   /** The network as a whole in memory; absent: it is on demand. */
   readonly replica?: ReplicaReport;
+  /** Absent: broadcasts of its guests stay on this host. */
+  readonly broadcast?: BroadcastReport;
   /** The guests', without the tunnel's own. */
   readonly ports: readonly PortReport[];
 }
@@ -160,6 +183,7 @@ export async function reportStatus(sources: StatusSources, maxEntries: number): 
       macFloods: sources.macFloods(),
     },
     drops: sources.drops(),
+    ...defined({ fastPath: describeFastPath(sources.missThread), questionHeat: describeHeat(sources.heat) }),
     budgets: { left: budgetsLeft(sources, nowMs), allowed: allowances },
     room: {
       held: sources.held.size,
@@ -169,11 +193,19 @@ export async function reportStatus(sources: StatusSources, maxEntries: number): 
       maxReplicaBytes: sources.replicas.maxBytes,
     },
     repairs: Object.fromEntries(networks.repairs),
-    problems: networks.problems,
+    problems: sources.conditions.list.map(({ says }) => says),
     reports: describeFindings(sources.reporter, nameOf, nowMs),
     reported: Object.fromEntries(sources.reporter.totals),
     guests: sources.guestFindings().map((finding) => ({ ...finding, network: nameOf(finding.vni) })),
   };
+}
+
+function describeFastPath(thread: StatusSources["missThread"]): FastPathReport | undefined {
+  return thread && { state: thread.state, heat: thread.heat, ...defined({ reason: thread.reason }) };
+}
+
+function describeHeat(heat: StatusSources["heat"]): QuestionHeatReport | undefined {
+  return heat && { state: heat.state, runs: heat.runs, ms: heat.ms, everyMs: heat.everyMs };
 }
 
 export function describeSession(
@@ -187,6 +219,7 @@ export function describeSession(
     ...(link.kind === "connected" ? { connectedForMs: whole(nowMs - link.sinceMs) } : {}),
     ...(link.kind !== "connected" && link.reason !== undefined ? { reason: link.reason } : {}),
     ...(link.kind === "waiting" ? { retryInMs: whole(Math.max(0, link.retryAtMs - nowMs)) } : {}),
+    ...(link.kind === "waiting" && link.isRefused ? { refused: true } : {}),
     ...defined({ epoch, asOf, appliedRevision: applied }),
   };
 }
@@ -218,6 +251,7 @@ function describeNetworks(
         vni,
         ...(network ? { mtu: network.mtu, revision: network.revision } : {}),
         ...describeReplica(sources, vni),
+        ...describeBroadcast(sources, vni),
         bridge: describeDevice(bridgeName(vni), bridge),
         vxlan: describeDevice(vxlanName(vni), vxlan),
         adopted: devices.adoptedFor(vni) !== undefined,
@@ -233,7 +267,7 @@ function describeNetworks(
 /** What is read of networks in memory. */
 export interface ReplicaSources {
   readonly replicas: Pick<StatusSources["replicas"], "size" | "bytesOf" | "find">;
-  readonly replication: Pick<StatusSources["replication"], "stateOf">;
+  readonly replication: Pick<StatusSources["replication"], "stateOf" | "aloneForMsOf">;
 }
 
 export function describeReplica(
@@ -241,8 +275,29 @@ export function describeReplica(
   vni: Vni,
 ): { readonly replica?: ReplicaReport } {
   const state = replication.stateOf(vni);
-  return state ? { replica: { state, addresses: replicas.size(vni), bytes: replicas.bytesOf(vni) } } : {};
+  if (!state) return {};
+  const aloneForMs = replication.aloneForMsOf(vni);
+  return {
+    replica: {
+      state,
+      addresses: replicas.size(vni),
+      bytes: replicas.bytesOf(vni),
+      ...(aloneForMs === undefined ? {} : { aloneForMs: whole(aloneForMs) }),
+    },
+  };
 }
+
+export function describeBroadcast(
+  { broadcasts }: { readonly broadcasts: Pick<StatusSources["broadcasts"], "stateOf"> },
+  vni: Vni,
+): { readonly broadcast?: BroadcastReport } {
+  const found = broadcasts.stateOf(vni);
+  if (!found) return {};
+  return { broadcast: { state: found.state, destinations: [...found.entries.values()].map(describeEnd) } };
+}
+
+export const describeEnd = ({ vtep, vtepPort }: { readonly vtep: string; readonly vtepPort: number }): string =>
+  vtepPort === defaultVtepPort ? vtep : `${vtep} port ${vtepPort}`;
 
 function describeDevice(name: string, link: Link | undefined): DeviceReport {
   if (!link) return { name, state: "missing" };

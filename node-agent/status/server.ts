@@ -77,8 +77,8 @@ function clear(path: string): Promise<void> {
       probe.destroy();
       reject(
         new SocketTakenError(
-          `another agent is running and answers on ${path}: stop it first, or, where it serves another network ` +
-            "namespace, give this one a socket of its own with --socket",
+          `another agent is running and answers on ${path}: this host has its agent. If that one serves another ` +
+            "network namespace, give this one a socket of its own with --socket",
         ),
       );
     });

@@ -1,8 +1,10 @@
 // Sources of the status: the agent's parts, which do not depend on this file.
+import type { Heat } from "../../common/heat.ts";
 import type { Revision } from "../../schema/address/index.ts";
 import type { LinkStatus } from "../controller-link/link-state.ts";
 import type { Core } from "../core.ts";
 import type { ControllerReader } from "../identity/read.ts";
+import type { MissThread } from "../kernel/miss-thread/miss-thread.ts";
 import type { RecentMisses } from "../misses/recent.ts";
 import type { Kernel } from "../open-kernel.ts";
 import type { GuestFinding } from "../tables/local-guests.ts";
@@ -26,6 +28,7 @@ export interface Drops {
 
 type CoreParts =
   | "registered"
+  | "register"
   | "networks"
   | "ports"
   | "held"
@@ -33,9 +36,16 @@ type CoreParts =
   | "announcer"
   | "reporter"
   | "replicas"
-  | "replication";
+  | "replication"
+  | "conditions"
+  | "broadcasts"
+  | "takeovers";
 
 export interface StatusSources extends Pick<Core, CoreParts>, Pick<Kernel, "requests" | "devices" | "tables"> {
+  /** Made-up misses between real ones; absent unless with `--fast-path warm`. */
+  readonly heat?: Pick<Heat, "state" | "runs" | "ms" | "everyMs"> | undefined;
+  /** Absent with `--fast-path off`. */
+  readonly missThread?: Pick<MissThread, "state" | "reason" | "heat"> | undefined;
   readonly host: string;
   readonly controller: URL;
   readonly readController: ControllerReader;

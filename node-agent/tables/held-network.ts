@@ -10,6 +10,7 @@ import {
   keyText,
   type MacAddress,
   type Revision,
+  type Subnet,
   type Vni,
   type VtepAddress,
 } from "../../schema/address/index.ts";
@@ -26,16 +27,19 @@ interface RemoteLocation {
   readonly router?: true;
 }
 
-type Location =
-  | RemoteLocation
-  /** `port`: of the bridge, where it is registered. */
-  | { readonly kind: "local"; readonly port?: string };
+type Location = RemoteLocation | ({ readonly kind: "local" } & GuestPlace);
 
-/** A VM's interface on this host. */
-export interface LocalGuest {
-  readonly mac: MacAddress;
+/** Where a VM of this host is attached. */
+interface GuestPlace {
   /** Of the bridge, where it is registered. */
   readonly port?: string;
+  /** Addresses that it may take at the port, and prefixes that it may send from. */
+  readonly allowed?: readonly (IpAddress | Subnet)[];
+}
+
+/** A VM's interface on this host. */
+export interface LocalGuest extends GuestPlace {
+  readonly mac: MacAddress;
 }
 
 export interface AddressedGuest extends LocalGuest {
@@ -98,12 +102,22 @@ export class HeldNetwork {
   private readonly ips = new Map<IpAddress, IpFact>();
   private readonly macs = new Map<MacAddress, MacFact>();
   private readonly absent = new Map<string, Absence>();
-  private readonly local = new Map<MacAddress, string | undefined>();
+  private readonly local = new Map<MacAddress, GuestPlace>();
   /** Of IPs that were removed with their MAC: guests may still have it, and the IP may return with another one. */
   private readonly formerMacs = new Map<IpAddress, MacAddress>();
   private remote = 0;
+  private readonly vtepUses = new Map<VtepAddress, number>();
 
-  constructor(readonly vni: Vni) {}
+  /** @param onVteps the first VM behind a tunnel end came, or the last one left */
+  constructor(
+    readonly vni: Vni,
+    private readonly onVteps: (vni: Vni) => void = () => {},
+  ) {}
+
+  /** The tunnel ends of the remote VMs. */
+  get vteps(): VtepAddress[] {
+    return [...this.vtepUses.keys()];
+  }
 
   /** Number of addresses of remote VMs, which the limits apply to. */
   get size(): number {
@@ -117,11 +131,7 @@ export class HeldNetwork {
 
   /** The VMs' interfaces that are registered on this host. */
   locals(): AddressedGuest[] {
-    return [...this.local].map(([mac, port]) => ({
-      mac,
-      ips: [...(this.macs.get(mac)?.ips ?? [])],
-      ...(port === undefined ? {} : { port }),
-    }));
+    return [...this.local].map(([mac, place]) => ({ mac, ips: [...(this.macs.get(mac)?.ips ?? [])], ...place }));
   }
 
   /** The entries that an address of this network should have now. */
@@ -139,6 +149,7 @@ export class HeldNetwork {
   /** The entry that the network should have at a place now, if any. */
   entryAt(place: Place): Entry | undefined {
     const { vni } = this;
+    if (place.kind === "broadcast") return undefined;
     const mac = place.kind === "neighbour" ? this.ips.get(place.ip)?.mac : place.mac;
     const fact = mac && this.macs.get(mac);
     if (fact?.location.kind !== "remote") return undefined;
@@ -244,14 +255,37 @@ export class HeldNetwork {
   private changing(macs: Iterable<MacAddress>, change: () => void): void {
     const touched = [...macs];
     const before = this.weigh(touched);
+    const vteps = this.vtepUses.size === 0 ? [] : touched.map((mac) => this.vtepOf(mac));
     change();
     this.remote += this.weigh(touched) - before;
+    this.countVteps(
+      vteps,
+      touched.map((mac) => this.vtepOf(mac)),
+    );
     for (const mac of touched) {
       if (!this.isRemote(mac)) this.lastUse.forget(mac);
       const location = this.macs.get(mac)?.location;
       if (location?.kind !== "local") this.local.delete(mac);
-      else this.local.set(mac, location.port);
+      else this.local.set(mac, placeOf(location));
     }
+  }
+
+  private vtepOf(mac: MacAddress): VtepAddress | undefined {
+    const location = this.macs.get(mac)?.location;
+    return location?.kind === "remote" ? location.vtep : undefined;
+  }
+
+  private countVteps(before: readonly (VtepAddress | undefined)[], now: readonly (VtepAddress | undefined)[]): void {
+    let changed = false;
+    const count = (vtep: VtepAddress, by: 1 | -1): void => {
+      const uses = (this.vtepUses.get(vtep) ?? 0) + by;
+      if (uses > 0) this.vtepUses.set(vtep, uses);
+      else this.vtepUses.delete(vtep);
+      if (uses === 0 || (by === 1 && uses === 1)) changed = true;
+    };
+    for (const vtep of now) if (vtep !== undefined) count(vtep, 1);
+    for (const vtep of before) if (vtep !== undefined) count(vtep, -1);
+    if (changed) this.onVteps(this.vni);
   }
 
   private weigh(macs: readonly MacAddress[]): number {
@@ -263,7 +297,7 @@ export class HeldNetwork {
   }
 
   private takeBinding({ key, revision }: Answer, binding: Binding, occasion: Occasion, nowMs: number): void {
-    const { mac, vtep, vtepPort, router, local, guestPort } = binding;
+    const { mac, vtep, vtepPort, router, local, guestPort, allowed } = binding;
     this.absent.delete(keyText(key));
     this.absent.delete(keyText({ kind: "mac", vni: this.vni, mac }));
     if (key.kind === "ip") this.pointIp({ ip: key.ip, mac, revision, sinceMs: nowMs });
@@ -284,7 +318,8 @@ export class HeldNetwork {
     if (revision < fact.revision) return;
     fact.revision = revision;
     fact.sinceMs = nowMs;
-    const here: Location = guestPort === undefined ? localHere : { kind: "local", port: guestPort };
+    const here: Location =
+      guestPort === undefined ? localHere : { kind: "local", port: guestPort, ...(allowed ? { allowed } : {}) };
     fact.location = local ? here : { kind: "remote", vtep, vtepPort, ...(router ? { router } : {}) };
   }
 
@@ -334,6 +369,8 @@ export class HeldNetwork {
     this.macs.delete(mac);
   }
 }
+
+const placeOf = ({ kind: _, ...place }: { readonly kind: "local" } & GuestPlace): GuestPlace => place;
 
 function tunnelEntry(vni: Vni, mac: MacAddress, { vtep, vtepPort, router }: RemoteLocation): TunnelEntry {
   return { kind: "tunnel", vni, mac, vtep, vtepPort, ...(router ? { router } : {}) };

@@ -7,6 +7,7 @@ import {
   keyText,
   type MacAddress,
   type Vni,
+  type VtepAddress,
 } from "../../schema/address/index.ts";
 import { type Caps, defaultCaps, isCrowded, spareShare } from "./ageing.ts";
 import type { Desired } from "./comparison.ts";
@@ -39,7 +40,16 @@ export interface Taken extends Evicted {
 export class HeldAnswers {
   private networks = new Map<Vni, HeldNetwork>();
 
-  constructor(readonly caps: Caps = defaultCaps) {}
+  /** @param onVteps the tunnel ends of a network's remote VMs changed */
+  constructor(
+    readonly caps: Caps = defaultCaps,
+    private readonly onVteps: (vni: Vni) => void = () => {},
+  ) {}
+
+  /** The tunnel ends of the cached remote VMs of a network. */
+  vtepsOf(vni: Vni): readonly VtepAddress[] {
+    return this.networks.get(vni)?.vteps ?? [];
+  }
 
   /** Cached addresses of remote VMs, over all networks. */
   get size(): number {
@@ -102,6 +112,7 @@ export class HeldAnswers {
       const previous = earlier.get(vni);
       if (previous) network.lastUse.restore(previous.lastUse);
     }
+    for (const vni of earlier.keys()) if (!this.networks.has(vni)) this.onVteps(vni);
     return this.notHeld(this.evictBeyondCaps(new Before()));
   }
 
@@ -110,12 +121,12 @@ export class HeldAnswers {
    * @param answers that changed @returns the keys without room
    */
   resume(vnis: ReadonlySet<Vni>, answers: readonly Answer[], nowMs: number): readonly BindingKey[] {
-    for (const vni of this.networks.keys()) if (!vnis.has(vni)) this.networks.delete(vni);
+    for (const vni of this.networks.keys()) if (!vnis.has(vni)) this.forgetNetwork(vni);
     return this.take(answers, nowMs, "asked").released;
   }
 
   forgetNetwork(vni: Vni): void {
-    this.networks.delete(vni);
+    if (this.networks.delete(vni)) this.onVteps(vni);
   }
 
   /**
@@ -175,7 +186,7 @@ export class HeldAnswers {
 
   /** A network is created by a binding, one of this host: without one, tombstones are not kept. */
   private networkFor({ key, binding }: Answer): HeldNetwork | undefined {
-    const network = this.networks.get(key.vni) ?? (binding ? new HeldNetwork(key.vni) : undefined);
+    const network = this.networks.get(key.vni) ?? (binding ? new HeldNetwork(key.vni, this.onVteps) : undefined);
     if (network) this.networks.set(key.vni, network);
     return network;
   }

@@ -8,6 +8,12 @@ export interface GuestFinding {
   readonly kind: "guest-never-seen" | "unregistered-guest";
   readonly vni: Vni;
   readonly mac: MacAddress;
+  /** A reason of the condition of that kind (schema/agent/condition-kinds.ts). */
+  readonly reason: "silent" | "detached" | "absent" | "no-carrier" | "sends";
+  /** Absent where none is registered. */
+  readonly port?: string;
+  /** How long ago its last frame came, ms, where it sends. */
+  readonly heardAgoMs?: number;
   /** The observation, as text for operators. */
   readonly detail: string;
 }
@@ -16,10 +22,17 @@ export interface GuestFinding {
 export interface GuestsSeen {
   readonly vni: Vni;
   readonly registered: readonly LocalGuest[];
+  /** Of VMs that are being migrated to this host: they may send, and need not. */
+  readonly prepared: readonly LocalGuest[];
   /** All guests' ports of the bridge, with the addresses that it has learned on them. */
   readonly ports: readonly GuestPort[];
   /** VMs of other hosts: a frame from their MACs is a theft, which is reported separately. */
   isRemote(mac: MacAddress): boolean;
+  /**
+   * Where a registered port is that is not among `ports`: another bridge has it (which `wrong-port` reports), it is in none, or there is no such
+   * device.
+   */
+  placeOf(port: string): "elsewhere" | "free" | "absent";
 }
 
 /** Maximum of unregistered addresses that are reported per network: a guest can send from any number of them. */
@@ -27,18 +40,22 @@ export const maxUnregistered = 32;
 
 /** @param heard the registered guests that were seen in this run of the agent */
 export function compareGuests(
-  { vni, registered, ports, isRemote }: GuestsSeen,
+  { vni, registered, prepared, ports, isRemote, placeOf }: GuestsSeen,
   heard: ReadonlySet<MacAddress>,
 ): GuestFinding[] {
-  const known = new Set(registered.map(({ mac }) => mac));
+  const known = new Set([...registered, ...prepared].map(({ mac }) => mac));
   const silent = registered.flatMap((guest): GuestFinding[] => {
-    const detail = whyNotSeen(guest, ports, heard);
-    return detail === undefined ? [] : [{ kind: "guest-never-seen", vni, mac: guest.mac, detail }];
+    const why = whyNotSeen(guest, ports, heard, placeOf);
+    return why ? [{ kind: "guest-never-seen", vni, mac: guest.mac, ...why }] : [];
   });
-  const strangers = ports.flatMap(({ name, learned }) =>
+  const strangers = ports.flatMap(({ name, learned, heardAgoMs }) =>
     learned
       .filter((mac) => !known.has(mac) && !isRemote(mac))
-      .map((mac): GuestFinding => ({ kind: "unregistered-guest", vni, mac, detail: `it sends on port ${name}` })),
+      .map((mac): GuestFinding => {
+        const detail = `it sends on port ${name}`;
+        const agoMs = heardAgoMs?.get(mac) ?? 0;
+        return { kind: "unregistered-guest", vni, mac, reason: "sends", port: name, heardAgoMs: agoMs, detail };
+      }),
   );
   return [...silent, ...strangers.slice(0, maxUnregistered)];
 }
@@ -54,26 +71,50 @@ function whyNotSeen(
   { mac, port: name }: LocalGuest,
   ports: readonly GuestPort[],
   heard: ReadonlySet<MacAddress>,
-): string | undefined {
-  if (name === undefined) return heard.has(mac) ? undefined : "it has sent no traffic since it was registered";
+  placeOf: GuestsSeen["placeOf"],
+): Pick<GuestFinding, "reason" | "port" | "detail"> | undefined {
+  if (name === undefined) {
+    return heard.has(mac) ? undefined : { reason: "silent", detail: "it has sent no traffic since it was registered" };
+  }
   const port = ports.find((each) => each.name === name);
-  if (!port) return `its port ${name} is not a port of the bridge`;
-  return port.carrier ? undefined : `its port ${name} has no carrier`;
+  if (port) {
+    return port.carrier ? undefined : { reason: "no-carrier", port: name, detail: `its port ${name} has no carrier` };
+  }
+  const place = placeOf(name);
+  if (place === "elsewhere") return undefined;
+  const reason = place === "free" ? "detached" : "absent";
+  return { reason, port: name, detail: `its port ${name} is not a port of the bridge` };
 }
 
 /** A VM is registered before it is started, and may boot slowly. */
 export const neverSeenMs = 60_000;
 /** Its registration may be in flight. */
 export const unregisteredMs = 5_000;
+/** A port that exists is made and attached by one program, in a moment. */
+export const detachedMs = 1_000;
+
+/** How long a finding has to last before it counts. */
+function patienceFor({ kind, reason }: GuestFinding): number {
+  if (kind === "unregistered-guest") return unregisteredMs;
+  return reason === "detached" ? detachedMs : neverSeenMs;
+}
 
 /** The findings of all networks that have lasted long enough to be reported. */
 export class LastingFindings {
-  private readonly sinceMs = new Map<string, number>();
+  private readonly sinceMs = new Map<string, { readonly atMs: number; readonly patienceMs: number }>();
   private readonly told = new Map<string, GuestFinding>();
 
   /** The present ones. */
   list(): GuestFinding[] {
     return [...this.told.values()];
+  }
+
+  /** When a finding that is present next counts, ms from now; undefined: none is due. */
+  dueInMs(nowMs: number): number | undefined {
+    const due = [...this.sinceMs].flatMap(([name, { atMs, patienceMs }]) =>
+      this.told.has(name) ? [] : [Math.max(0, atMs + patienceMs - nowMs)],
+    );
+    return due.length === 0 ? undefined : Math.min(...due);
   }
 
   /** @param found all present findings of the network. @returns those that must be reported now */
@@ -86,9 +127,11 @@ export class LastingFindings {
     }
     const fresh: GuestFinding[] = [];
     for (const [name, finding] of now) {
-      const since = this.sinceMs.get(name) ?? nowMs;
-      this.sinceMs.set(name, since);
-      if (nowMs - since < (finding.kind === "guest-never-seen" ? neverSeenMs : unregisteredMs)) continue;
+      const atMs = this.sinceMs.get(name)?.atMs ?? nowMs;
+      const patienceMs = patienceFor(finding);
+      this.sinceMs.set(name, { atMs, patienceMs });
+      // A bridge remembers a guest for a while that has left, or has another address since: only its frames count.
+      if (nowMs - (finding.heardAgoMs ?? 0) - atMs < patienceMs && !this.told.has(name)) continue;
       if (!this.told.has(name)) fresh.push(finding);
       this.told.set(name, finding);
     }

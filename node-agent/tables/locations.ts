@@ -1,18 +1,22 @@
 // Where VMs run: hosts with their tunnel ends, each once, with a number that stands for it in tables of bindings. No I/O.
 import { type Binding, ipToWords, type VtepAddress, wordsToIp } from "../../schema/address/index.ts";
+import { locationPort as port, locationUses as uses, wordsPerLocation } from "./replica-rows.ts";
 
-type Location = Pick<Binding, "host" | "vtep" | "vtepPort">;
-
-/** Words of a location: the VTEP, its port, and how many bindings are there. */
-const wordsPerLocation = 6;
-const port = 4;
-const uses = 5;
+export type Location = Pick<Binding, "host" | "vtep" | "vtepPort">;
 
 export class Locations {
   private words = new Uint32Array(new SharedArrayBuffer(wordsPerLocation * 16 * 4));
   private readonly hosts: string[] = [];
   private readonly ids = new Map<string, number>();
   private readonly freed: number[] = [];
+
+  /** @param onMoved there is another buffer, before anything in it changes */
+  constructor(private readonly onMoved: () => void = () => {}) {}
+
+  /** For another thread, until `onMoved`. */
+  get shared(): Uint32Array {
+    return this.words;
+  }
 
   /** Locations with a binding. */
   get size(): number {
@@ -60,6 +64,7 @@ export class Locations {
     const words = new Uint32Array(new SharedArrayBuffer(this.words.byteLength * 2));
     words.set(this.words);
     this.words = words;
+    this.onMoved();
   }
 }
 

@@ -7,16 +7,21 @@ import type { MacAddress } from "../../schema/address/index.ts";
 import type { LocalGuest } from "./held-network.ts";
 import type { GuestPort, PortBehaviour, PortChange } from "./port.ts";
 
-/** By the name of the port. */
+/** By the name of the port. Without addresses: nothing is pinned to it yet. */
 export type WantedPins = ReadonlyMap<string, ReadonlySet<MacAddress>>;
 
-/** The registered interfaces of one network on this host, as pins. */
-export function wantedPins(guests: readonly LocalGuest[]): WantedPins {
+/**
+ * The registered interfaces of one network on this host, as pins.
+ * @param prepared of VMs that are being migrated to it. Their ports behave as those of pinned addresses; the addresses are not there
+ *   before the commit, so until then frames for them go where the VM still runs.
+ */
+export function wantedPins(guests: readonly LocalGuest[], prepared: readonly LocalGuest[] = []): WantedPins {
   const wanted = new Map<string, Set<MacAddress>>();
   for (const { mac, port } of guests) {
     if (port === undefined) continue;
     wanted.set(port, (wanted.get(port) ?? new Set()).add(mac));
   }
+  for (const { port } of prepared) if (port !== undefined && !wanted.has(port)) wanted.set(port, new Set());
   return wanted;
 }
 
@@ -55,9 +60,9 @@ export function planPorts(
 ): PortChange[] {
   const macsOf = (port: GuestPort): ReadonlySet<MacAddress> => wanted.get(port.name) ?? new Set();
   // An address that is pinned to another port now is moved there by its pin, and need not be removed here.
-  const pins = ports.flatMap((port) => (macsOf(port).size > 0 ? pin(port, macsOf(port)) : []));
+  const pins = ports.flatMap((port) => (wanted.has(port.name) ? pin(port, macsOf(port)) : []));
   const unpins = ports.flatMap((port) => [
-    ...(macsOf(port).size === 0 ? restore(port, before.get(port.ifindex)) : []),
+    ...(!wanted.has(port.name) ? restore(port, before.get(port.ifindex)) : []),
     ...port.pinned
       .filter((mac) => !macsOf(port).has(mac))
       .map((mac): PortChange => ({ kind: "unpin", ifindex: port.ifindex, mac })),

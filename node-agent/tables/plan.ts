@@ -1,7 +1,8 @@
 // Plans the operations from actual to desired entries. Pure.
 import { type ActualEntry, type Entry, entryKey, type Operation, sameEntry } from "./entry.ts";
 
-const putOrder = { tunnel: 0, bridge: 1, neighbour: 2 } as const;
+const putOrder = { tunnel: 0, bridge: 1, neighbour: 2, broadcast: 3 } as const;
+const lastRank = 7;
 
 /**
  * Puts before deletes; among puts the entries of a MAC before the neighbour, among deletes after it. An entry of another
@@ -29,13 +30,14 @@ function putOver(entry: Entry, present: ActualEntry | undefined): Operation | un
 
 /** Neighbours take our mark and any MAC in place; FDB entries keep the flags that they were created with. */
 function mustBeAnew(entry: Entry, { entry: present, own, lasting }: ActualEntry): boolean {
-  if (entry.kind === "neighbour") return false;
+  // Neighbours are changed in place; a destination of broadcasts is its place, and its mark that of the list (broadcast.ts).
+  if (entry.kind === "neighbour" || entry.kind === "broadcast") return false;
   return !own || !lasting || (entry.kind === "tunnel" && present.kind === "tunnel" && entry.router !== present.router);
 }
 
-/** Operations of a lower rank come first: 0 … 5. */
+/** Operations of a lower rank come first: 0 … 7. */
 export function rankOf({ verb, entry }: Operation): number {
-  return verb === "put" ? putOrder[entry.kind] : 5 - putOrder[entry.kind];
+  return verb === "put" ? putOrder[entry.kind] : lastRank - putOrder[entry.kind];
 }
 
 /** Entries by their place. */

@@ -1,6 +1,6 @@
 // Decides whose port a device is: compares the port of a registration with the actual device. A registration is only a name that
 // an operator wrote; it must not affect a port of another network, or the host's own card. Pure.
-import type { MacAddress, Vni } from "../../schema/address/index.ts";
+import type { Vni } from "../../schema/address/index.ts";
 
 /** The registration of an interface on this host names this port. */
 export interface PortClaim {
@@ -24,17 +24,16 @@ export interface NetworkBridge {
 }
 
 /**
- * `here`: it is a port of the network's bridge. `free`: it is not a port of any bridge yet, or does not exist. Else the problem,
- * as text for operators.
+ * `here`: it is a port of the network's bridge. `free`: it is not a port of any bridge yet, or does not exist.
  */
-export type PortVerdict = "here" | "free" | { readonly wrong: string };
+export type PortVerdict = "here" | "free" | WrongPort;
 
-/** The problem for operators, as text. */
-export function wrongPort(network: string, mac: MacAddress, port: string, wrong: string): string {
-  return (
-    `network ${network}: the interface with MAC ${mac} is registered for the port ${port}, which ${wrong}: it is neither guarded ` +
-    "nor pinned there; attach the guest's port to the network's bridge, or correct the registration"
-  );
+/** What the device is instead of the guest's port. */
+export interface WrongPort {
+  /** Reasons of the condition `wrong-port` (schema/agent/condition-kinds.ts). */
+  readonly wrong: "own" | "elsewhere" | "other-bridge" | "host";
+  /** Where it is a port, and the network's own bridge. */
+  readonly values: Readonly<Record<string, string>>;
 }
 
 /** Names that nearmiss gives to its own devices. */
@@ -45,12 +44,13 @@ export function judgePort(
   device: PortDevice | undefined,
   bridge: NetworkBridge | undefined,
 ): PortVerdict {
-  if (ownDevice.test(port)) return { wrong: "is a device of nearmiss, not of a guest" };
+  if (ownDevice.test(port)) return { wrong: "own", values: {} };
   if (!device) return "free";
   if (device.bridge !== bridge?.name) {
-    return { wrong: `is a port of ${device.bridge}${bridge ? `, not of the network's bridge ${bridge.name}` : ""}` };
+    if (!bridge) return { wrong: "elsewhere", values: { bridge: device.bridge } };
+    return { wrong: "other-bridge", values: { bridge: device.bridge, wanted: bridge.name } };
   }
-  return bridge.adopted && device.isHosts() ? { wrong: `is the host's own device in ${bridge.name}` } : "here";
+  return bridge.adopted && device.isHosts() ? { wrong: "host", values: { bridge: bridge.name } } : "here";
 }
 
 /** Ports that interfaces of more than one network claim, by name: of those only the one whose bridge it is in can be right. */

@@ -19,6 +19,8 @@ export interface GuestPort extends PortBehaviour {
   readonly pinned: readonly MacAddress[];
   /** MAC addresses that the bridge has learned there. */
   readonly learned: readonly MacAddress[];
+  /** How long ago the bridge saw a frame from each of these, ms. Absent: now. */
+  readonly heardAgoMs?: ReadonlyMap<MacAddress, number>;
 }
 
 export type PortChange =

@@ -1,5 +1,5 @@
-// All bindings of one network: 32 bytes a key for both families and MACs, and an index of 5 to 6 bytes beside them. Both are in shared
-// buffers, so that a thread can be given them to look keys up. No I/O.
+// All bindings of one network: 32 bytes a key for both families and MACs, and an index of 5 to 6 bytes beside them, in
+// shared buffers that another thread reads too (replica-rows.ts). No I/O.
 import {
   type Answer,
   type BindingKey,
@@ -11,41 +11,40 @@ import {
   wordsToIp,
   wordsToMac,
 } from "../../schema/address/index.ts";
-import type { Locations } from "./locations.ts";
-
-/**
- * Words of a row. The key: an IP address (an IPv4 address as IPv4-mapped), or a MAC behind a prefix that no interface can own.
- * Then the MAC, flags and upper bits of the revision, the location, the lower bits of the revision.
- */
-const wordsPerRow = 8;
-const keyWords = 4;
-const macLow = 4;
-const macHighAndFlags = 5;
-const location = 6;
-const revisionLow = 7;
-/** A multicast address (RFC 4291 §2.7). */
-const macPrefix = 0xff00_0000;
-const routerFlag = 1;
-const localFlag = 2;
-const flagBits = 2;
-/** Revisions have 46 bits. */
-const revisionHighBits = 14;
+import type { Location, Locations } from "./locations.ts";
+import {
+  type Columns,
+  findRow,
+  flagBits,
+  insert,
+  type KeyWords,
+  keyWords,
+  localFlag,
+  location,
+  macHighAndFlags,
+  macLow,
+  macPrefix,
+  remove,
+  revisionHighBits,
+  revisionLow,
+  routerFlag,
+  type SharedTable,
+  slotOf,
+  wordsPerRow,
+} from "./replica-rows.ts";
 
 const minRows = 16;
 /** The index is this part full at most, and at least seven tenths of that. */
 const maxLoad = 0.8;
-const empty = 0;
 
-/** What a look-up needs. */
-interface Columns {
+/** Rows beside their table: what stands for a location is its index in `places`. */
+export interface PackedRows {
   readonly rows: Uint32Array;
-  /** 0: empty; otherwise the row plus one. */
-  readonly slots: Uint32Array;
-  readonly seed: number;
+  readonly places: readonly Location[];
 }
 
-/** Unsigned, as rows are. */
-type KeyWords = Uint32Array;
+/** A key as words, in rows of `keyWords`. */
+export type PackedKeys = Uint32Array;
 
 const newRows = (rows: number): Uint32Array => new Uint32Array(new SharedArrayBuffer(rows * wordsPerRow * 4));
 const newSlots = (rows: number): Uint32Array => new Uint32Array(new SharedArrayBuffer(Math.ceil(rows / maxLoad) * 4));
@@ -55,13 +54,23 @@ export class ReplicaTable {
   private slots = newSlots(minRows);
   private count = 0;
   private readonly key: KeyWords = new Uint32Array(keyWords);
+  private readonly version = new Int32Array(new SharedArrayBuffer(4));
 
-  /** @param seed random, so that no tenant can choose addresses that are all in one slot */
+  /**
+   * @param seed random, so that no tenant can choose addresses that are all in one slot
+   * @param onMoved the table has other buffers: called before a thread can read from these again
+   */
   constructor(
     private readonly vni: Vni,
     private readonly locations: Locations,
     private readonly seed: number,
+    private readonly onMoved: () => void = () => {},
   ) {}
+
+  /** For another thread, until the table or its locations have other buffers. */
+  get shared(): SharedTable {
+    return { ...this.columns, version: this.version, locations: this.locations.shared };
+  }
 
   /** Keys with a binding. */
   get size(): number {
@@ -85,7 +94,11 @@ export class ReplicaTable {
   }
 
   /** A binding replaces the one of its key, a tombstone removes it. */
-  take({ key, revision, binding }: Answer): void {
+  take(answer: Answer): void {
+    this.change(() => this.write(answer));
+  }
+
+  private write({ key, revision, binding }: Answer): void {
     const words = this.wordsOf(key);
     let row = findRow(this.columns, words);
     if (!binding) {
@@ -93,15 +106,7 @@ export class ReplicaTable {
       return;
     }
     const place = this.locations.retain(binding);
-    if (row >= 0) this.locations.release(this.word(row, location));
-    else {
-      row = this.count;
-      this.count += 1;
-      if (this.count * wordsPerRow > this.rows.length) this.growRows();
-      this.rows.set(words, row * wordsPerRow);
-      if (this.count > this.slots.length * maxLoad) this.growSlots();
-      else insert(this.columns, row);
-    }
+    row = this.rowFor(words, row);
     const [high, low] = macToWords(binding.mac);
     const flags = (binding.router ? routerFlag : 0) | (binding.local ? localFlag : 0);
     const at = row * wordsPerRow;
@@ -120,12 +125,109 @@ export class ReplicaTable {
       if (row < this.count) yield { key: this.keyOf(row), ...this.valueOf(row) };
   }
 
+  /** All rows, at most `maxRows` at a time, each as of its turn. The same are among them as among `answers`. */
+  *lots(maxRows: number): Generator<PackedRows, void> {
+    for (let end = this.count; end > 0; end = Math.min(end, this.count)) {
+      const from = Math.max(0, end - maxRows);
+      yield this.pack(Array.from({ length: end - from }, (_, i) => from + i));
+      end = from;
+    }
+  }
+
+  /** What is there of these keys, and which of them are not. */
+  packed(keys: readonly BindingKey[]): { readonly found: PackedRows; readonly missing: PackedKeys } {
+    const rows: number[] = [];
+    const missing: number[] = [];
+    for (const key of keys) {
+      const words = this.wordsOf(key);
+      const row = findRow(this.columns, words);
+      if (row >= 0) rows.push(row);
+      else missing.push(...words);
+    }
+    return { found: this.pack(rows), missing: Uint32Array.from(missing) };
+  }
+
+  /** Rows of another table: each replaces the one of its key. @throws RangeError for a location that is not among `places` */
+  takeRows(packed: PackedRows): void {
+    this.change(() => this.writeRows(packed));
+  }
+
+  /** What is there of them is removed. */
+  removeKeys(keys: PackedKeys): void {
+    this.change(() => {
+      for (let at = 0; at + keyWords <= keys.length; at += keyWords) {
+        const row = findRow(this.columns, keys.subarray(at, at + keyWords));
+        if (row >= 0) this.delete(row);
+      }
+    });
+  }
+
+  /** Another thread that reads at that time sees that, and reads again. */
+  private change(work: () => void): void {
+    const { rows, slots } = this;
+    Atomics.add(this.version, 0, 1);
+    try {
+      work();
+    } finally {
+      if (rows !== this.rows || slots !== this.slots) this.onMoved();
+      Atomics.add(this.version, 0, 1);
+    }
+  }
+
+  private writeRows({ rows, places }: PackedRows): void {
+    for (let at = 0; at < rows.length; at += wordsPerRow) {
+      const words = rows.subarray(at, at + wordsPerRow);
+      const place = places[words[location] ?? 0];
+      if (!place || words.length < wordsPerRow) throw new RangeError("a row without a location");
+      const id = this.locations.retain(place);
+      const key = words.subarray(0, keyWords);
+      const row = this.rowFor(key, findRow(this.columns, key));
+      this.rows.set(words, row * wordsPerRow);
+      this.rows[row * wordsPerRow + location] = id;
+    }
+  }
+
   /** The table is no longer used. */
   clear(): void {
+    Atomics.add(this.version, 0, 1);
     for (let row = 0; row < this.count; row++) this.locations.release(this.word(row, location));
     this.count = 0;
     this.rows = newRows(minRows);
     this.slots = newSlots(minRows);
+    Atomics.add(this.version, 0, 1);
+  }
+
+  private pack(rows: readonly number[]): PackedRows {
+    const packed = new Uint32Array(rows.length * wordsPerRow);
+    const places: Location[] = [];
+    const indexes = new Map<number, number>();
+    for (const [i, row] of rows.entries()) {
+      const at = i * wordsPerRow;
+      packed.set(this.rows.subarray(row * wordsPerRow, (row + 1) * wordsPerRow), at);
+      const id = this.word(row, location);
+      let index = indexes.get(id);
+      if (index === undefined) {
+        index = places.push(this.locations.get(id)) - 1;
+        indexes.set(id, index);
+      }
+      packed[at + location] = index;
+    }
+    return { rows: packed, places };
+  }
+
+  /** The row of a key, whose location is released or not set yet. @param row where it is, below 0: nowhere */
+  private rowFor(words: KeyWords, row: number): number {
+    if (row >= 0) {
+      this.locations.release(this.word(row, location));
+      return row;
+    }
+    const added = this.count;
+    this.count += 1;
+    if (this.count * wordsPerRow > this.rows.length) this.growRows();
+    this.rows.set(words, added * wordsPerRow);
+    if (this.count > this.slots.length * maxLoad) this.growSlots();
+    else insert(this.columns, added);
+    return added;
   }
 
   private get columns(): Columns {
@@ -196,60 +298,5 @@ export class ReplicaTable {
   private growSlots(): void {
     this.slots = newSlots(Math.max(minRows, Math.ceil(this.count * (1 + 1 / 8))));
     for (let row = 0; row < this.count; row++) insert(this.columns, row);
-  }
-}
-
-/** The slot that a key is in where no other key is. */
-function homeOf({ slots, seed }: Columns, words: ArrayLike<number>, at: number): number {
-  let hash = seed;
-  for (let i = 0; i < keyWords; i++) {
-    hash = Math.imul(hash ^ (words[at + i] ?? 0), 0x85eb_ca6b);
-    hash = (hash << 13) | (hash >>> 19);
-  }
-  hash = Math.imul(hash ^ (hash >>> 16), 0xc2b2_ae35);
-  hash ^= hash >>> 15;
-  return Math.floor(((hash >>> 0) * slots.length) / 2 ** 32);
-}
-
-/** @returns below 0: there is none */
-function findRow(columns: Columns, words: KeyWords): number {
-  const { rows, slots } = columns;
-  for (let slot = homeOf(columns, words, 0); ; slot = slot + 1 === slots.length ? 0 : slot + 1) {
-    const row = (slots[slot] ?? empty) - 1;
-    if (row < 0) return row;
-    const at = row * wordsPerRow;
-    if (rows[at + 3] === words[3] && rows[at + 2] === words[2] && rows[at + 1] === words[1] && rows[at] === words[0])
-      return row;
-  }
-}
-
-function slotOf(columns: Columns, row: number): number {
-  const { rows, slots } = columns;
-  let slot = homeOf(columns, rows, row * wordsPerRow);
-  while (slots[slot] !== row + 1) slot = slot + 1 === slots.length ? 0 : slot + 1;
-  return slot;
-}
-
-function insert(columns: Columns, row: number): void {
-  const { rows, slots } = columns;
-  let slot = homeOf(columns, rows, row * wordsPerRow);
-  while (slots[slot] !== empty) slot = slot + 1 === slots.length ? 0 : slot + 1;
-  slots[slot] = row + 1;
-}
-
-/** Rows behind the freed slot move up where they may: there are no marks of removed rows. */
-function remove(columns: Columns, row: number): void {
-  const { rows, slots } = columns;
-  const { length } = slots;
-  let free = slotOf(columns, row);
-  slots[free] = empty;
-  for (let slot = (free + 1) % length; slots[slot] !== empty; slot = (slot + 1) % length) {
-    const moved = slots[slot] ?? empty;
-    const home = homeOf(columns, rows, (moved - 1) * wordsPerRow);
-    // Its home is behind the free slot, seen from there in the order of the search.
-    if ((slot - home + length) % length < (slot - free + length) % length) continue;
-    slots[free] = moved;
-    slots[slot] = empty;
-    free = slot;
   }
 }

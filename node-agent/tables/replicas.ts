@@ -1,6 +1,7 @@
 // Whole networks in the agent's memory: what the controller sends of a network that the agent has subscribed to. No I/O.
 import type { Answer, BindingKey, Revision, Vni } from "../../schema/address/index.ts";
 import { Locations } from "./locations.ts";
+import type { SharedTable } from "./replica-rows.ts";
 import { ReplicaTable } from "./replica-table.ts";
 
 interface Replica {
@@ -19,6 +20,13 @@ interface Replica {
 /** 256 MiB: some 6 million addresses. */
 export const defaultReplicaBytes = 256 * 2 ** 20;
 
+/** What has changed in the tables, for what is kept of them elsewhere. */
+export interface ReplicaListener {
+  /** The table was replaced, or is gone. */
+  onReplaced(vni: Vni): void;
+  onChanged(vni: Vni, keys: readonly BindingKey[]): void;
+}
+
 export interface ReplicasOptions {
   /** Of all tables together; default `defaultReplicaBytes`. */
   readonly maxBytes?: number;
@@ -26,19 +34,40 @@ export interface ReplicasOptions {
   readonly maxStaleMs?: number;
   /** In [0, 1). */
   readonly random: () => number;
+  /** `shared` of a network has another value. */
+  readonly onShared?: (vni: Vni) => void;
+}
+
+/** The table of a network from which misses are answered. */
+export interface AnsweringTable {
+  readonly table: SharedTable;
+  /** It answers until then, ms; Infinity: as long as it is there. */
+  readonly untilMs: number;
 }
 
 export class Replicas {
   readonly maxBytes: number;
   readonly maxStaleMs: number;
   private readonly byVni = new Map<Vni, Replica>();
-  private readonly locations = new Locations();
+  private readonly locations: Locations;
   private readonly random: () => number;
+  private readonly onShared: (vni: Vni) => void;
+  private listener: ReplicaListener | undefined;
 
-  constructor({ maxBytes = defaultReplicaBytes, maxStaleMs = Number.POSITIVE_INFINITY, random }: ReplicasOptions) {
+  constructor({ maxBytes = defaultReplicaBytes, maxStaleMs = Number.POSITIVE_INFINITY, ...given }: ReplicasOptions) {
+    const { random, onShared = () => {} } = given;
     this.maxBytes = maxBytes;
     this.maxStaleMs = maxStaleMs;
     this.random = random;
+    this.onShared = onShared;
+    this.locations = new Locations(() => {
+      for (const vni of this.byVni.keys()) onShared(vni);
+    });
+  }
+
+  /** There is at most one. */
+  listen(listener: ReplicaListener): void {
+    this.listener = listener;
   }
 
   /** Of all tables. */
@@ -58,6 +87,7 @@ export class Replicas {
     replica.isBehind = true;
     delete replica.aloneSinceMs;
     this.byVni.set(vni, replica);
+    this.onShared(vni);
     return replica.table && replica.position;
   }
 
@@ -72,16 +102,19 @@ export class Replicas {
   ): boolean {
     const replica = this.byVni.get(vni);
     if (!replica?.isBehind) return true;
-    if (isWhole) replica.next ??= new ReplicaTable(vni, this.locations, Math.floor(this.random() * 2 ** 32));
+    if (isWhole) replica.next ??= this.newTable(vni);
     write(isWhole ? replica.next : replica.table, answers);
     if (!this.fits(vni)) return false;
+    if (!isWhole) this.noteChanged(vni, answers);
     if (!end) return true;
     if (isWhole && replica.next) {
       replica.table?.clear();
       replica.table = replica.next;
+      this.listener?.onReplaced(vni);
     }
     delete replica.next;
     replica.isBehind = false;
+    this.onShared(vni);
     return true;
   }
 
@@ -93,18 +126,44 @@ export class Replicas {
     const replica = this.byVni.get(vni);
     if (!replica) return true;
     for (const table of [replica.table, replica.next]) write(table, answers);
+    this.noteChanged(vni, answers);
     return this.fits(vni);
+  }
+
+  /**
+   * An empty table for what was kept elsewhere. It answers from `recalled` on; until then `drop` undoes it. @param vni of a network without a
+   * table
+   */
+  recall(vni: Vni): ReplicaTable {
+    const table = this.newTable(vni);
+    this.byVni.set(vni, { table, isBehind: true });
+    return table;
+  }
+
+  /** @param position to which the table has all changes. @param aloneSinceMs when the session ended in which it was received */
+  recalled(vni: Vni, position: Revision, aloneSinceMs: number): void {
+    const replica = this.byVni.get(vni);
+    if (!replica) return;
+    replica.position = position;
+    replica.aloneSinceMs = aloneSinceMs;
+    this.onShared(vni);
+  }
+
+  /** The network's table, which may be behind. */
+  tableOf(vni: Vni): ReplicaTable | undefined {
+    return this.byVni.get(vni)?.table;
   }
 
   /**
    * The session is over: changes and the rest of a base will not come. @param position to which it has brought tables that followed it
    */
   interrupt(position: Revision | undefined, nowMs: number): void {
-    for (const replica of this.byVni.values()) {
+    for (const [vni, replica] of this.byVni) {
       this.dropNext(replica);
       if (!replica.isBehind && position !== undefined) replica.position = position;
       replica.isBehind = true;
       replica.aloneSinceMs ??= nowMs;
+      this.onShared(vni);
     }
   }
 
@@ -121,9 +180,11 @@ export class Replicas {
   drop(vni: Vni): void {
     const replica = this.byVni.get(vni);
     if (!replica) return;
+    this.byVni.delete(vni);
+    this.onShared(vni);
     this.dropNext(replica);
     replica.table?.clear();
-    this.byVni.delete(vni);
+    this.listener?.onReplaced(vni);
   }
 
   /** The table is complete, and follows the changes. */
@@ -133,20 +194,32 @@ export class Replicas {
 
   /**
    * What a miss is answered with. @returns null: nothing is registered under the key; undefined: the controller has to be asked. Without
-   * a session, what was registered at its end: nothing new can be known then
+   * a session, what was registered elsewhere at its end: nothing new can be known then, and which VMs are here the held answers say
    */
   lookUp(key: BindingKey, nowMs: number): Answer | null | undefined {
     const { table, isBehind, aloneSinceMs } = this.byVni.get(key.vni) ?? {};
     if (!table) return undefined;
     if (!isBehind) return table.find(key) ?? null;
-    return aloneSinceMs === undefined || nowMs - aloneSinceMs > this.maxStaleMs ? undefined : table.find(key);
+    if (aloneSinceMs === undefined || nowMs - aloneSinceMs > this.maxStaleMs) return undefined;
+    const found = table.find(key);
+    return found?.binding?.local ? undefined : found;
   }
 
-  /** Networks whose tables do not answer any more, because there is no session for too long. */
-  stale(nowMs: number): Vni[] {
-    const isStale = ({ table, aloneSinceMs = nowMs }: Replica): boolean =>
-      table !== undefined && nowMs - aloneSinceMs > this.maxStaleMs;
-    return [...this.byVni].flatMap(([vni, replica]) => (isStale(replica) ? vni : []));
+  /** As `lookUp` answers bindings: where another thread finds them, if it may. */
+  shared(vni: Vni): AnsweringTable | undefined {
+    const { table, isBehind, aloneSinceMs } = this.byVni.get(vni) ?? {};
+    if (!table || (isBehind && aloneSinceMs === undefined)) return undefined;
+    return {
+      table: table.shared,
+      untilMs: isBehind ? (aloneSinceMs ?? 0) + this.maxStaleMs : Number.POSITIVE_INFINITY,
+    };
+  }
+
+  /** Networks with a table and without a session. `isStale`: for too long, so that the table does not answer any more. */
+  alone(nowMs: number): { readonly vni: Vni; readonly sinceMs: number; readonly isStale: boolean }[] {
+    return [...this.byVni].flatMap(([vni, { table, aloneSinceMs: sinceMs }]) =>
+      table && sinceMs !== undefined ? [{ vni, sinceMs, isStale: nowMs - sinceMs > this.maxStaleMs }] : [],
+    );
   }
 
   /** What is registered, as far as it is known here. */
@@ -179,12 +252,29 @@ export class Replicas {
     const replica = this.byVni.get(vni);
     if (replica?.next && replica.table) {
       // It only answers without a session.
-      replica.table.clear();
+      const { table } = replica;
       delete replica.table;
+      this.onShared(vni);
+      table.clear();
+      this.listener?.onReplaced(vni);
       return this.fits(vni);
     }
     this.drop(vni);
     return false;
+  }
+
+  private newTable(vni: Vni): ReplicaTable {
+    const table: ReplicaTable = new ReplicaTable(vni, this.locations, Math.floor(this.random() * 2 ** 32), () => {
+      if (this.byVni.get(vni)?.table === table) this.onShared(vni);
+    });
+    return table;
+  }
+
+  private noteChanged(vni: Vni, answers: readonly Answer[]): void {
+    this.listener?.onChanged(
+      vni,
+      answers.map(({ key }) => key),
+    );
   }
 
   private dropNext(replica: Replica): void {

@@ -2,6 +2,8 @@
 // kernel does not notify of changes to a sysctl.
 import type { Logger } from "pino";
 import { every, type Repetition } from "../../common/every.ts";
+import { conditionText, type ReportedCondition } from "../../schema/agent/index.ts";
+import { asCondition, type HostCondition } from "../findings/condition.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import type { BridgeFilter, Link } from "../kernel/codec/link-codec.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
@@ -21,6 +23,7 @@ export interface HostFilterDependencies {
 }
 
 export interface FilterProblem {
+  readonly facts: ReportedCondition;
   readonly filter: BridgeFilter;
   readonly says: string;
   /** The fix for an operator. */
@@ -35,13 +38,13 @@ export class HostFilter {
   constructor(private readonly deps: HostFilterDependencies) {}
 
   /** What an operator should fix. */
-  get problems(): string[] {
-    return this.found.map(({ says, fix }) => `${says}; ${fix}`);
+  get conditions(): HostCondition[] {
+    return this.found.map(({ facts }) => asCondition(facts));
   }
 
   /** Checks now, and periodically from now on. */
   start(): void {
-    this.timer = every(everyMs, () => this.look(), { immediately: true });
+    this.timer = every(everyMs, () => this.look(), { immediately: true, inStep: true });
   }
 
   close(): void {
@@ -60,11 +63,15 @@ export class HostFilter {
   private async find(): Promise<FilterProblem[]> {
     const sysctls = readBridgeFilterSysctls();
     if (!sysctls) return [];
-    const bridges = await this.deps.devices.bridges();
-    if (bridges.length === 0 || (sysctls.length === 0 && bridges.every(({ filters = [] }) => filters.length === 0)))
-      return [];
     this.chains ??= new ForwardChains();
-    return findFilterProblems(sysctls, bridges, await this.chains.dropping(bridges.map(({ name }) => name)));
+    // On most hosts no chain drops, and reading a chain is cheaper than reading all bridges.
+    let bridges: readonly Link[] = [];
+    const chains = await this.chains.dropping(async () => {
+      bridges = await this.deps.devices.bridges();
+      const isFiltered = sysctls.length > 0 || bridges.some(({ filters = [] }) => filters.length > 0);
+      return bridges.length > 0 && isFiltered ? bridges.map(({ name }) => name) : undefined;
+    });
+    return findFilterProblems(sysctls, bridges, chains);
   }
 
   private report(found: readonly FilterProblem[]): void {
@@ -89,21 +96,18 @@ export function findFilterProblems(
   return bridgeFilters.flatMap((filter) => {
     const chain = chains.find(({ filters, sparesOurs }) => filters.includes(filter) && !sparesOurs);
     if (!chain) return [];
-    const lost = `chain ${chain.name} drops what no rule accepts: between guests here ${lostTraffic[filter]} is lost`;
-    const sysctl = `net.bridge.bridge-nf-call-${filter}`;
-    if (sysctls.includes(filter)) {
-      const says = `bridged frames go through the host's ${filter} (${sysctl} is 1), and ${lost}`;
-      const fix = `sysctl -w ${sysctl}=0, or let the bridges pass (${filter} -I FORWARD -i nmb+ -o nmb+ -j ACCEPT)`;
-      return [{ filter, says, fix }];
-    }
+    const lost = { filter, chain: chain.name, lost: lostTraffic[filter] };
+    if (sysctls.includes(filter)) return [problemOf(filter, "host", lost)];
     return bridges
       .filter(({ filters = [] }) => filters.includes(filter))
-      .map(({ name }) => ({
-        filter,
-        says: `the bridge ${name} sends its frames through the host's ${filter}, and ${lost}`,
-        fix: `ip link set ${name} type bridge nf_call_${filter} 0`,
-      }));
+      .map(({ name }) => problemOf(filter, "bridge", { ...lost, bridge: name }));
   });
+}
+
+function problemOf(filter: BridgeFilter, reason: string, values: ReportedCondition["values"]): FilterProblem {
+  const facts = { kind: "host-filter", reason, values } as const;
+  const { reason: says, fix = "" } = conditionText(facts);
+  return { facts, filter, says, fix };
 }
 
 const lostTraffic: Readonly<Record<BridgeFilter, string>> = {

@@ -1,17 +1,15 @@
 // Encodes requests to the kernel about links and addresses. No I/O; link-codec.ts decodes its messages.
 import { familyOf, ipToBytes, type Vni, type VtepAddress } from "../../../schema/address/index.ts";
+import { bridgeAttributes, closedPort, encodeWanted, type ForwardingAttribute } from "./forwarding-attributes.ts";
 import {
   AF_BRIDGE,
   AF_INET6,
+  IFF_NOARP,
   IFF_UP,
   IFLA_ADDRESS,
   IFLA_AF_SPEC,
-  IFLA_BR_FDB_MAX_LEARNED,
-  IFLA_BR_GROUP_FWD_MASK,
   IFLA_BR_MCAST_SNOOPING,
-  IFLA_BR_STP_STATE,
   IFLA_BRPORT_FLUSH,
-  IFLA_BRPORT_GROUP_FWD_MASK,
   IFLA_BRPORT_LEARNING,
   IFLA_BRPORT_UNICAST_FLOOD,
   IFLA_IFALIAS,
@@ -23,6 +21,7 @@ import {
   IFLA_MASTER,
   IFLA_MTU,
   IFLA_PROTINFO,
+  IFLA_PROTO_DOWN,
   IFLA_VXLAN_ID,
   IFLA_VXLAN_L2MISS,
   IFLA_VXLAN_L3MISS,
@@ -35,8 +34,7 @@ import {
   ifaddrmsgBytes,
   ifinfomsgBytes,
 } from "./link-numbers.ts";
-import { attribute, be16, nested, text, u8, u16, u32 } from "./netlink-codec.ts";
-import { bridgeGroupForward, portGroupForward } from "./reserved-groups.ts";
+import { attribute, be16, nested, text, u8, u32 } from "./netlink-codec.ts";
 
 interface LinkHead {
   readonly family?: number;
@@ -76,33 +74,19 @@ export function encodeLinkGet(which: { readonly name: string } | { readonly ifin
 /** All addresses of the namespace. */
 export const encodeAddressDump = (): Buffer => Buffer.alloc(ifaddrmsgBytes);
 
-/** Twice the VMs that a host may have (`vmsPerHost`): a full bridge learns no new address, and floods frames for it. */
-export const maxLearnedPerBridge = 8_192;
-
-/**
- * Settings of the agent's bridges. No multicast snooping: otherwise one MLD query of a guest stops neighbour solicitations on
- * their way to the tunnel. No spanning tree, which keeps a new port silent for 30 s. All groups forwarded that may be, so that
- * no frame for them reaches the host. And no more addresses learned than there can be guests: kernels before 6.8 ignore that.
- */
-const bridgeSettings = (): Buffer[] => [
-  attribute(IFLA_BR_MCAST_SNOOPING, u8(0)),
-  attribute(IFLA_BR_STP_STATE, u32(0)),
-  attribute(IFLA_BR_GROUP_FWD_MASK, u16(bridgeGroupForward)),
-  attribute(IFLA_BR_FDB_MAX_LEARNED, u32(maxLearnedPerBridge)),
-];
-
-/** Its MAC is set, because it would follow its lowest port's. */
+/** Kernels ignore settings that they do not know. Its MAC is set, because it would follow its lowest port's. */
 export function encodeBridge(name: string, mac: Buffer): Buffer {
   return ifinfomsg(
     {},
     attribute(IFLA_IFNAME, text(name)),
     attribute(IFLA_ADDRESS, mac),
-    linkInfo("bridge", ...bridgeSettings()),
+    linkInfo("bridge", ...bridgeAttributes.filter(({ isDefault }) => !isDefault).map(encodeWanted)),
   );
 }
 
-export const encodeBridgeSettings = (ifindex: number): Buffer =>
-  ifinfomsg({ ifindex }, linkInfo("bridge", ...bridgeSettings()));
+export function encodeBridgeSettings(ifindex: number, wanted: readonly ForwardingAttribute[]): Buffer {
+  return ifinfomsg({ ifindex }, linkInfo("bridge", ...wanted.map(encodeWanted)));
+}
 
 export interface VxlanDevice {
   readonly name: string;
@@ -165,6 +149,19 @@ export const encodeMaster = (ifindex: number, master: number): Buffer =>
 export function encodeSnoopingOff(ifindex: number): Buffer {
   return ifinfomsg({ ifindex }, linkInfo("bridge", attribute(IFLA_BR_MCAST_SNOOPING, u8(0))));
 }
+/** For RTM_SETLINK, as `encodePortSettings`. */
+export function encodePortAttributes(ifindex: number, wanted: readonly ForwardingAttribute[]): Buffer {
+  return ifinfomsg({ family: AF_BRIDGE, ifindex }, nested(IFLA_PROTINFO, ...wanted.map(encodeWanted)));
+}
+
+export function encodeArpOn(ifindex: number): Buffer {
+  const body = ifinfomsg({ ifindex });
+  body.writeUInt32LE(IFF_NOARP, 12);
+  return body;
+}
+/** Not down by a protocol of another program. Not for bridges. */
+export const encodeProtocolUp = (ifindex: number): Buffer => ifinfomsg({ ifindex }, attribute(IFLA_PROTO_DOWN, u8(0)));
+
 export const encodeLinkUp = (ifindex: number): Buffer => ifinfomsg({ ifindex, up: true });
 export const encodeLinkDelete = (ifindex: number): Buffer => ifinfomsg({ ifindex });
 
@@ -187,7 +184,7 @@ export function encodePortSettings(ifindex: number, { learning, flood, closed, f
       ...(learning === undefined ? [] : [attribute(IFLA_BRPORT_LEARNING, u8(learning ? 1 : 0))]),
       ...(flood === undefined ? [] : [attribute(IFLA_BRPORT_UNICAST_FLOOD, u8(flood ? 1 : 0))]),
       ...(flush ? [attribute(IFLA_BRPORT_FLUSH, Buffer.alloc(0))] : []),
-      ...(closed ? [attribute(IFLA_BRPORT_GROUP_FWD_MASK, u16(portGroupForward))] : []),
+      ...(closed ? [encodeWanted(closedPort)] : []),
     ),
   );
 }

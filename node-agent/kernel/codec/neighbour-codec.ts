@@ -11,10 +11,17 @@ import {
   type VtepAddress,
 } from "../../../schema/address/index.ts";
 import type { Miss } from "../../misses/miss.ts";
-import type { ActualEntry, Entry, Place, TunnelEntry } from "../../tables/entry.ts";
+import {
+  type ActualEntry,
+  type BroadcastEntry,
+  broadcastMac,
+  type Entry,
+  type Place,
+  type TunnelEntry,
+} from "../../tables/entry.ts";
 import {
   type Attributes,
-  attribute,
+  attributeBytes,
   be16,
   type NetlinkMessage,
   parseAttributes,
@@ -22,6 +29,7 @@ import {
   readU32,
   u8,
   u32,
+  writeAttribute,
 } from "./netlink-codec.ts";
 
 export const RTM_NEWNEIGH = 28;
@@ -33,6 +41,7 @@ export const AF_INET = 2;
 export const AF_BRIDGE = 7;
 export const AF_INET6 = 10;
 export const NUD_STALE = 0x04;
+export const NUD_FAILED = 0x20;
 export const NUD_NOARP = 0x40;
 export const NUD_PERMANENT = 0x80;
 export const NTF_SELF = 0x02;
@@ -44,9 +53,13 @@ export const NDA_DST = 1;
 export const NDA_LLADDR = 2;
 const NDA_CACHEINFO = 3;
 const NDA_PORT = 6;
+const NDA_VNI = 7;
 const NDA_IFINDEX = 8;
 const NDA_MASTER = 9;
 const NDA_PROTOCOL = 12;
+const NDA_NH_ID = 13;
+/** Where an entry with nexthops leads to is in them: nowhere that an entry of the agent leads to. */
+const behindNexthops = "0.0.0.0" as VtepAddress;
 
 /** Marks neighbours of the agent (NDA_PROTOCOL); a number that rtnetlink.h does not assign. */
 export const ownProtocol = 78;
@@ -106,7 +119,7 @@ export interface EntryDevice {
 }
 
 /**
- * A unicast entry on a network's vxlan device, or undefined for anything else. Entries of the agent are neighbours with our
+ * A unicast or broadcast entry on a network's vxlan device, or undefined for anything else. Entries of the agent are neighbours with our
  * protocol tag, and FDB entries with `extern_learn` (where NDA_PROTOCOL is acknowledged and lost).
  */
 export function decodeEntry(message: NeighbourMessage, device: EntryDevice): ActualEntry | undefined {
@@ -119,22 +132,37 @@ export function decodeEntry(message: NeighbourMessage, device: EntryDevice): Act
     return mac && { entry: { ...place, mac }, own: attributes.get(NDA_PROTOCOL)?.[0] === ownProtocol, lasting };
   }
   const own = (flags & NTF_EXT_LEARNED) !== 0;
+  if (place.kind === "broadcast") {
+    // With another VNI or a device, which the agent never writes, it is another destination, and is not deleted by this one's values.
+    const isPlain = !attributes.has(NDA_VNI) && !attributes.has(NDA_IFINDEX);
+    return { entry: { ...place, mac: broadcastMac }, own: own && isPlain, lasting };
+  }
   const { vni, mac } = place;
   // The bridge does not age what is extern_learn, whatever its state says.
   if (place.kind === "bridge") return { entry: { kind: "bridge", vni, mac }, own, lasting: own || lasting };
-  const vtep = findIp(attributes.get(NDA_DST) ?? Buffer.alloc(0));
-  const vtepPort = attributes.has(NDA_PORT) ? readBe16(attributes.get(NDA_PORT)) : device.vtepPort;
-  if (!vtep || vtepPort === undefined) return undefined;
+  const hasNexthops = attributes.has(NDA_NH_ID);
+  const end = hasNexthops ? { vtep: behindNexthops, vtepPort: device.vtepPort } : readDestination(message, device);
+  if (!end) return undefined;
   const router = (flags & NTF_ROUTER) !== 0;
   const entry = {
     kind: "tunnel",
     vni,
     mac,
-    vtep: vtep as VtepAddress,
-    vtepPort,
+    ...end,
     ...(router ? { router } : {}),
   } as const;
-  return { entry, own, lasting };
+  // The kernel acknowledges a replacement and changes nothing (vxlan_fdb_replace()), so it has to be deleted: as one of others.
+  return { entry, own: own && !hasNexthops, lasting };
+}
+
+/** Where an FDB entry of the tunnel leads to. */
+function readDestination(
+  { attributes }: NeighbourMessage,
+  device: EntryDevice,
+): Pick<TunnelEntry, "vtep" | "vtepPort"> | undefined {
+  const vtep = findIp(attributes.get(NDA_DST) ?? Buffer.alloc(0));
+  const vtepPort = attributes.has(NDA_PORT) ? readBe16(attributes.get(NDA_PORT)) : device.vtepPort;
+  return vtep && vtepPort !== undefined ? { vtep: vtep as VtepAddress, vtepPort } : undefined;
 }
 
 /** The place of the entry in a message: a deleted neighbour has already lost its MAC address. */
@@ -145,8 +173,34 @@ export function decodePlace(message: NeighbourMessage, device: EntryDevice): Pla
     const ip = findIp(message.attributes.get(NDA_DST) ?? Buffer.alloc(0));
     return ip && { kind: "neighbour", vni, ip };
   }
-  const mac = findMac(message.attributes.get(NDA_LLADDR) ?? Buffer.alloc(0));
+  const lladdr = message.attributes.get(NDA_LLADDR);
+  if ((message.flags & NTF_SELF) !== 0 && lladdr && isBroadcastAddress(lladdr)) {
+    const end = readDestination(message, device);
+    return end && { kind: "broadcast", vni, ...end };
+  }
+  const mac = findMac(lladdr ?? Buffer.alloc(0));
   return mac && { kind: (message.flags & NTF_SELF) === 0 ? "bridge" : "tunnel", vni, mac };
+}
+
+const isBroadcastAddress = (bytes: Uint8Array): boolean => bytes.length === 6 && bytes.every((byte) => byte === 0xff);
+
+/**
+ * An entry of another program that hides misses: an all-zeros FDB entry those of all MACs, a neighbour that is not permanent those of its
+ * IP address, for which the proxy then answers nothing either. Source: vxlan_find_mac() and arp_reduce() in vxlan_core.c.
+ */
+export function findHiding({ family, flags, state, attributes }: NeighbourMessage): "flood" | IpAddress | undefined {
+  if (family === AF_BRIDGE) {
+    const isZero = attributes.get(NDA_LLADDR)?.every((byte) => byte === 0) ?? false;
+    return (flags & NTF_SELF) !== 0 && isZero ? "flood" : undefined;
+  }
+  const lasting = (state & (NUD_PERMANENT | NUD_NOARP)) !== 0;
+  return lasting ? undefined : findIp(attributes.get(NDA_DST) ?? Buffer.alloc(0));
+}
+
+/** The MAC address of an entry of the tunnel's FDB that leads to nexthops, as only other programs make them. */
+export function findBehindNexthops({ family, flags, attributes }: NeighbourMessage): MacAddress | undefined {
+  const isThat = family === AF_BRIDGE && (flags & NTF_SELF) !== 0 && attributes.has(NDA_NH_ID);
+  return isThat ? findMac(attributes.get(NDA_LLADDR) ?? Buffer.alloc(0)) : undefined;
 }
 
 /** The MAC address that an FDB entry of a bridge is about, and the bridge; undefined for anything else. */
@@ -184,6 +238,12 @@ export function decodeIdle(message: NeighbourMessage): { mac: MacAddress; idleMs
   return { mac, idleMs: ages.readUInt32LE(4) * msPerTick };
 }
 
+/** How long ago the bridge saw a frame from the address of one of its entries, ms; undefined where the kernel does not say. */
+export function decodeHeardAgo(message: NeighbourMessage): number | undefined {
+  const ages = message.attributes.get(NDA_CACHEINFO);
+  return ages && ages.length >= 12 ? ages.readUInt32LE(8) * msPerTick : undefined;
+}
+
 interface Ndmsg {
   readonly family: number;
   readonly ifindex: number;
@@ -191,29 +251,36 @@ interface Ndmsg {
   readonly flags: number;
 }
 
-function ndmsg({ family, ifindex, state, flags }: Ndmsg, ...attributes: Buffer[]): Buffer {
-  const head = Buffer.alloc(ndmsgBytes);
-  head.writeUInt8(family, 0);
-  head.writeInt32LE(ifindex, 4);
-  head.writeUInt16LE(state, 8);
-  head.writeUInt8(flags, 10);
-  return Buffer.concat([head, ...attributes]);
+type Attribute = readonly [type: number, value: Buffer];
+
+/** In one buffer: each answer is three of these. */
+function ndmsg({ family, ifindex, state, flags }: Ndmsg, ...attributes: readonly Attribute[]): Buffer {
+  let length = ndmsgBytes;
+  for (const [, value] of attributes) length += attributeBytes(value);
+  const bytes = Buffer.alloc(length);
+  bytes.writeUInt8(family, 0);
+  bytes.writeInt32LE(ifindex, 4);
+  bytes.writeUInt16LE(state, 8);
+  bytes.writeUInt8(flags, 10);
+  let at = ndmsgBytes;
+  for (const [type, value] of attributes) at = writeAttribute(bytes, at, type, value);
+  return bytes;
 }
 
 export const familyNumber = (ip: IpAddress): number => (familyOf(ip) === 4 ? AF_INET : AF_INET6);
 
 /** The body of RTM_NEWNEIGH and RTM_DELNEIGH for an entry: a delete must name the stored VTEP, or it deletes nothing. */
 export function encodeEntry(entry: Entry, ifindex: number): Buffer {
-  if (entry.kind === "tunnel") return encodeTunnel(entry, ifindex, ipToBytes(entry.vtep));
+  if (entry.kind === "tunnel" || entry.kind === "broadcast") return encodeTunnel(entry, ifindex, ipToBytes(entry.vtep));
   if (entry.kind === "bridge") {
     const flags = NTF_MASTER | NTF_EXT_LEARNED;
-    return ndmsg({ family: AF_BRIDGE, ifindex, state: NUD_NOARP, flags }, attribute(NDA_LLADDR, macToBytes(entry.mac)));
+    return ndmsg({ family: AF_BRIDGE, ifindex, state: NUD_NOARP, flags }, [NDA_LLADDR, macToBytes(entry.mac)]);
   }
   return ndmsg(
     { family: familyNumber(entry.ip), ifindex, state: NUD_PERMANENT, flags: 0 },
-    attribute(NDA_DST, ipToBytes(entry.ip)),
-    attribute(NDA_LLADDR, macToBytes(entry.mac)),
-    attribute(NDA_PROTOCOL, u8(ownProtocol)),
+    [NDA_DST, ipToBytes(entry.ip)],
+    [NDA_LLADDR, macToBytes(entry.mac)],
+    [NDA_PROTOCOL, u8(ownProtocol)],
   );
 }
 
@@ -222,17 +289,19 @@ export function encodeEntry(entry: Entry, ifindex: number): Buffer {
  * (__vxlan_fdb_delete() in drivers/net/vxlan/vxlan_core.c).
  */
 export function encodePlace(entry: Entry, ifindex: number): Buffer {
-  if (entry.kind !== "tunnel") return encodeEntry(entry, ifindex);
+  if (entry.kind !== "tunnel" && entry.kind !== "broadcast") return encodeEntry(entry, ifindex);
   return encodeTunnel(entry, ifindex, ipToBytes(entry.vtep).fill(0));
 }
 
-function encodeTunnel({ mac, vtepPort, router }: TunnelEntry, ifindex: number, vtep: Buffer): Buffer {
-  const flags = NTF_SELF | NTF_EXT_LEARNED | (router ? NTF_ROUTER : 0);
+function encodeTunnel(entry: TunnelEntry | BroadcastEntry, ifindex: number, vtep: Buffer): Buffer {
+  const { mac, vtepPort } = entry;
+  const isRouter = entry.kind === "tunnel" && entry.router === true;
+  const flags = NTF_SELF | NTF_EXT_LEARNED | (isRouter ? NTF_ROUTER : 0);
   return ndmsg(
     { family: AF_BRIDGE, ifindex, state: NUD_PERMANENT, flags },
-    attribute(NDA_LLADDR, macToBytes(mac)),
-    attribute(NDA_DST, vtep),
-    attribute(NDA_PORT, be16(vtepPort)),
+    [NDA_LLADDR, macToBytes(mac)],
+    [NDA_DST, vtep],
+    [NDA_PORT, be16(vtepPort)],
   );
 }
 
@@ -242,17 +311,17 @@ function encodeTunnel({ mac, vtepPort, router }: TunnelEntry, ifindex: number, v
  */
 export function encodePin(ifindex: number, mac: MacAddress, step: "held" | "marked"): Buffer {
   const flags = NTF_MASTER | (step === "held" ? NTF_STICKY : NTF_EXT_LEARNED);
-  return ndmsg({ family: AF_BRIDGE, ifindex, state: NUD_NOARP, flags }, attribute(NDA_LLADDR, macToBytes(mac)));
+  return ndmsg({ family: AF_BRIDGE, ifindex, state: NUD_NOARP, flags }, [NDA_LLADDR, macToBytes(mac)]);
 }
 
 /** The body of RTM_DELNEIGH: deletes nothing where the MAC stands on another port by now. */
 export function encodeUnpin(ifindex: number, mac: MacAddress): Buffer {
-  return ndmsg({ family: AF_BRIDGE, ifindex, state: 0, flags: NTF_MASTER }, attribute(NDA_LLADDR, macToBytes(mac)));
+  return ndmsg({ family: AF_BRIDGE, ifindex, state: 0, flags: NTF_MASTER }, [NDA_LLADDR, macToBytes(mac)]);
 }
 
 /** The body of a dump request for one device's neighbours, both families (needs NETLINK_GET_STRICT_CHK). */
 export function encodeNeighbourDump(ifindex: number): Buffer {
-  return ndmsg({ family: AF_UNSPEC, ifindex: 0, state: 0, flags: 0 }, attribute(NDA_IFINDEX, u32(ifindex)));
+  return ndmsg({ family: AF_UNSPEC, ifindex: 0, state: 0, flags: 0 }, [NDA_IFINDEX, u32(ifindex)]);
 }
 
 /** The body of a dump request for one bridge port's FDB entries, `self` and `master` (needs NETLINK_GET_STRICT_CHK). */
@@ -264,7 +333,7 @@ export function encodeFdbDump(ifindex: number): Buffer {
 export function encodePortLookUp(bridgeIfindex: number, mac: MacAddress): Buffer {
   return ndmsg(
     { family: AF_BRIDGE, ifindex: 0, state: 0, flags: 0 },
-    attribute(NDA_LLADDR, macToBytes(mac)),
-    attribute(NDA_MASTER, u32(bridgeIfindex)),
+    [NDA_LLADDR, macToBytes(mac)],
+    [NDA_MASTER, u32(bridgeIfindex)],
   );
 }

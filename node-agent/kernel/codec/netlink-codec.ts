@@ -8,6 +8,7 @@ export const NLM_F_DUMP = 0x300;
 export const NLM_F_REPLACE = 0x100;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
+export const NLM_F_APPEND = 0x800;
 export const NLM_F_DUMP_INTR = 0x10;
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
@@ -93,11 +94,20 @@ export function encodeMessage(type: number, flags: number, seq: number, payload:
 }
 
 export function attribute(type: number, value: Buffer): Buffer {
-  const bytes = Buffer.alloc(align(4 + value.length));
-  bytes.writeUInt16LE(4 + value.length, 0);
-  bytes.writeUInt16LE(type, 2);
-  value.copy(bytes, 4);
+  const bytes = Buffer.alloc(attributeBytes(value));
+  writeAttribute(bytes, 0, type, value);
   return bytes;
+}
+
+/** What an attribute with the value takes. */
+export const attributeBytes = (value: Buffer): number => align(4 + value.length);
+
+/** @param into zeroes from `at` on. @returns where the next attribute begins */
+export function writeAttribute(into: Buffer, at: number, type: number, value: Buffer): number {
+  into.writeUInt16LE(4 + value.length, at);
+  into.writeUInt16LE(type, at + 2);
+  into.set(value, at + 4);
+  return at + attributeBytes(value);
 }
 
 export const u8 = (value: number): Buffer => Buffer.of(value);

@@ -49,6 +49,55 @@ export function decodeHeard(frame: Buffer): Heard | undefined {
   return { asker: { mac, ip }, claim: { mac, ip }, target };
 }
 
+/** An address that a guest says it has. */
+export interface HeardClaim {
+  /** Source of the frame, and of what it says. */
+  readonly mac: MacAddress;
+  readonly ip: IpAddress;
+  /** It is said to all, so that they replace what they know: a gratuitous ARP, an unsolicited advertisement. Otherwise it is only used. */
+  readonly announces: boolean;
+}
+
+/** Undefined where the frame says nothing of an address, or of another MAC than that which it comes from. */
+export function decodeClaim(frame: Buffer): HeardClaim | undefined {
+  if (frame.length < ethernetBytes) return undefined;
+  const mac = findMac(frame.subarray(6, 12));
+  const type = frame.readUInt16BE(12);
+  const payload = frame.subarray(ethernetBytes);
+  const said =
+    type === ETHERTYPE_ARP ? readArpSender(payload) : type === ETHERTYPE_IPV6 ? readNdSender(payload) : undefined;
+  const ip = said && findIp(said.ip);
+  if (!mac || !ip || (said.mac && findMac(said.mac) !== mac)) return undefined;
+  return { mac, ip, announces: said.announces };
+}
+
+interface Said {
+  readonly ip: Buffer;
+  /** Absent: that of the frame. */
+  readonly mac?: Buffer;
+  readonly announces: boolean;
+}
+
+/** RFC 5944 §4.6: of a gratuitous request or reply both addresses are the sender's. A probe (RFC 5227) has none of its own. */
+function readArpSender(payload: Buffer): Said | undefined {
+  if (payload.length < arpBytes) return undefined;
+  const operation = payload.readUInt16BE(6);
+  if (operation !== ARP_REQUEST && operation !== ARP_REPLY) return undefined;
+  const ip = payload.subarray(14, 18);
+  return { ip, mac: payload.subarray(8, 14), announces: ip.equals(payload.subarray(24, 28)) };
+}
+
+/** RFC 4861 §4.3 and §4.4. Options behind the first are not looked at: Linux and keepalived write the address there. */
+function readNdSender(payload: Buffer): Said | undefined {
+  if (payload.length < ipv6Bytes + ndBytes || payload[6] !== IPPROTO_ICMPV6) return undefined;
+  const message = payload.subarray(ipv6Bytes);
+  if (message[0] === NEIGHBOUR_SOLICITATION) return { ip: payload.subarray(8, 24), announces: false };
+  if (message[0] !== NEIGHBOUR_ADVERTISEMENT) return undefined;
+  const hasMac = message[ndBytes] === OPTION_TARGET_LINK_LAYER_ADDRESS && message.length >= ndBytes + 8;
+  const mac = hasMac ? { mac: message.subarray(ndBytes + 2, ndBytes + 8) } : {};
+  return { ip: message.subarray(8, 24), ...mac, announces: ((message[4] ?? 0) & NA_SOLICITED) === 0 };
+}
+
 interface Question {
   readonly sender: Buffer;
   readonly target: Buffer;

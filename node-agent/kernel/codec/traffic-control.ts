@@ -5,6 +5,7 @@ export const RTM_NEWQDISC = 36;
 export const RTM_DELQDISC = 37;
 export const RTM_NEWTFILTER = 44;
 export const RTM_DELTFILTER = 45;
+export const RTM_GETTFILTER = 46;
 export const RTNLGRP_TC = 4;
 
 const TCA_KIND = 1;
@@ -16,6 +17,7 @@ const TCA_BPF_FLAG_ACT_DIRECT = 1;
 const TC_H_CLSACT = 0xffff_fff1;
 const TC_H_CLSACT_HANDLE = 0xffff_0000;
 const TC_H_CLSACT_INGRESS = 0xffff_fff2;
+const TC_H_CLSACT_EGRESS = 0xffff_fff3;
 const TC_ACT_SHOT = 2;
 const ETH_P_ALL_BE = 0x0300;
 const BPF_RET_K = 0x06;
@@ -30,10 +32,20 @@ function tcmsg(ifindex: number, handle: number, parent: number, info: number, ..
   return Buffer.concat([head, ...attributes]);
 }
 
-/** The device that lost a qdisc or a filter; undefined for other messages. */
-export function decodeLostFilter({ type, payload }: NetlinkMessage): number | undefined {
-  const isLoss = type === RTM_DELQDISC || type === RTM_DELTFILTER;
-  return isLoss && payload.length >= tcmsgBytes ? payload.readInt32LE(4) : undefined;
+/** The device whose qdiscs or filters changed; undefined for other messages. */
+export function decodeFilterChange({ type, payload }: NetlinkMessage): number | undefined {
+  const isChange = [RTM_NEWQDISC, RTM_DELQDISC, RTM_NEWTFILTER, RTM_DELTFILTER].includes(type);
+  return isChange && payload.length >= tcmsgBytes ? payload.readInt32LE(4) : undefined;
+}
+
+/** For a dump of the filters of frames that come in on a device, or leave it. */
+export function encodeFilterDump(ifindex: number, way: "ingress" | "egress"): Buffer {
+  return tcmsg(ifindex, 0, way === "ingress" ? TC_H_CLSACT_INGRESS : TC_H_CLSACT_EGRESS, 0);
+}
+
+/** Whether a message of a dump is a filter. Those without a handle are the heads of lists (tfilter_notify_chain() in net/sched/cls_api.c). */
+export function isFilter({ type, payload }: NetlinkMessage): boolean {
+  return type === RTM_NEWTFILTER && payload.length >= tcmsgBytes && payload.readUInt32LE(8) !== 0;
 }
 
 export function encodeClsact(ifindex: number): Buffer {

@@ -66,23 +66,15 @@ function cannotServe(
   bridge: string | undefined,
 ): DeviceError {
   const why = misfits(link, vni, local).join("; ");
-  return new DeviceError(
-    `${link.name} is to be adopted for network ${name}, but ${why}; the kernel cannot change that on a live device. ` +
-      `Make it again: ip link del ${link.name}; ${commandToMake(link.name, vni, local, bridge)}`,
-  );
+  const values = { device: link.name, misfits: why, make: commandToMake(link.name, vni, local, bridge) };
+  return new DeviceError("misfit", values, name);
 }
 
 function isGone({ name, bridge }: Awaited, network: AgentNetwork, local: LocalVtep): DeviceError {
-  return new DeviceError(
-    `${name}, the device adopted for network ${network.name}, is gone. ` +
-      `Make it again: ${commandToMake(name, network.vni, local, bridge)}; ` +
-      "or restart the agent, which then makes a device of its own",
-  );
+  const values = { device: name, make: commandToMake(name, network.vni, local, bridge) };
+  return new DeviceError("adopted-gone", values, network.name);
 }
 
 function hasTheVni(link: Link, { name, vni }: AgentNetwork): DeviceError {
-  return new DeviceError(
-    `network ${name} needs a vxlan device of VNI ${vni}, which ${link.name} has, a device that is not nearmiss's: ` +
-      `let the agent use it (start it with --adopt ${link.name}), or delete it (ip link del ${link.name})`,
-  );
+  return new DeviceError("vni-taken", { device: link.name, vni: String(vni) }, name);
 }

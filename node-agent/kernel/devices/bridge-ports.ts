@@ -6,6 +6,7 @@ import type { Link } from "../codec/link-codec.ts";
 import { RTM_NEWLINK, RTM_SETLINK } from "../codec/link-numbers.ts";
 import { encodeAlias, encodePortSettings } from "../codec/link-requests.ts";
 import {
+  decodeHeardAgo,
   decodeNeighbourMessage,
   decodePortEntry,
   type EntryDevice,
@@ -67,15 +68,17 @@ export class BridgePorts {
     const messages = await this.socket.dump("list a port's FDB", RTM_GETNEIGH, encodeFdbDump(ifindex));
     const entries = messages.flatMap((message) => {
       const neighbour = decodeNeighbourMessage(message);
-      return (neighbour && decodePortEntry(neighbour, ifindex)) ?? [];
+      const entry = neighbour && decodePortEntry(neighbour, ifindex);
+      return entry ? [{ ...entry, agoMs: decodeHeardAgo(neighbour) ?? 0 }] : [];
     });
+    const heard = entries.filter(({ kind }) => kind === "learned").map(({ mac, agoMs }) => [mac, agoMs] as const);
     const of = (kind: (typeof entries)[number]["kind"]): MacAddress[] =>
       entries.filter((entry) => entry.kind === kind).map(({ mac }) => mac);
-    return { pinned: of("pinned"), learned: of("learned") };
+    return { pinned: of("pinned"), learned: of("learned"), heardAgoMs: new Map(heard) };
   }
 }
 
-type PortEntries = Pick<GuestPort, "pinned" | "learned">;
+type PortEntries = Pick<GuestPort, "pinned" | "learned" | "heardAgoMs">;
 const none: PortEntries = { pinned: [], learned: [] };
 
 function describePort(link: Link, entries: PortEntries): GuestPort {

@@ -16,6 +16,9 @@ export function vniOfName(name: string): Vni | undefined {
 
 export const aliasFor = (network: string, epoch: string): string => `${aliasPrefix}${network} ${epoch}`;
 
+/** In the place of an epoch: no store's, so no session removes the device. */
+export const disownedEpoch = "of-another-registration";
+
 export function isOurs(link: Link): boolean {
   return link.alias?.startsWith(aliasPrefix) ?? false;
 }

@@ -1,6 +1,7 @@
 // Reads links and addresses of this host, and makes single changes for `network-devices.ts`.
+import { defined } from "../../../common/defined.ts";
 import type { VtepAddress } from "../../../schema/address/index.ts";
-import { decodeAddress, decodeLink, type Link } from "../codec/link-codec.ts";
+import { decodeAddress, decodeLink, type HostAddress, type Link } from "../codec/link-codec.ts";
 import { RTM_DELLINK, RTM_GETADDR, RTM_GETLINK, RTM_NEWLINK } from "../codec/link-numbers.ts";
 import {
   encodeAddressDump,
@@ -12,6 +13,7 @@ import {
 } from "../codec/link-requests.ts";
 import { NLM_F_CREATE, NLM_F_EXCL } from "../codec/netlink-codec.ts";
 import { NetlinkError, type RequestSocket } from "../sockets/request-socket.ts";
+import type { Underlay } from "./device-fit.ts";
 import { isOurs } from "./device-names.ts";
 import { DeviceError } from "./device-problems.ts";
 
@@ -28,7 +30,7 @@ export class Links {
   /** A link that was just created. @throws DeviceError if it is gone again */
   async get(name: string): Promise<Link> {
     const link = await this.find({ name });
-    if (!link) throw new DeviceError(`${name} vanished while it was set up`);
+    if (!link) throw new DeviceError("vanished", { device: name });
     return link;
   }
 
@@ -57,10 +59,17 @@ export class Links {
   }
 
   /** The link that carries a VTEP address. @throws NetlinkError */
-  async findByAddress(vtep: VtepAddress): Promise<Link | undefined> {
+  async findByAddress(vtep: VtepAddress, addresses?: readonly HostAddress[]): Promise<Underlay | undefined> {
+    const all = (addresses ?? (await this.addresses())).filter(({ ip }) => ip === vtep);
+    const address = all.find(({ unusable }) => !unusable) ?? all[0];
+    const link = address && (await this.find({ ifindex: address.ifindex }));
+    return link && { ...link, ...defined({ unusable: address.unusable }) };
+  }
+
+  /** Of this host, on all its links. @throws NetlinkError */
+  async addresses(): Promise<HostAddress[]> {
     const messages = await this.socket.dump("list addresses", RTM_GETADDR, encodeAddressDump());
-    const address = messages.map(decodeAddress).find((each) => each?.ip === vtep);
-    return address && this.find(address);
+    return messages.flatMap((message) => decodeAddress(message) ?? []);
   }
 
   /** @throws NetlinkError */

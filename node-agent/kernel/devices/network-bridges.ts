@@ -5,16 +5,15 @@ import type { AgentNetwork, Vni } from "../../../schema/address/index.ts";
 import type { Link } from "../codec/link-codec.ts";
 import { RTM_SETLINK } from "../codec/link-numbers.ts";
 import {
+  encodeArpOn,
   encodeBridge,
   encodeBridgeSettings,
   encodeLinkSettings,
   encodeMaster,
   encodePortSettings,
   encodeSnoopingOff,
-  maxLearnedPerBridge,
 } from "../codec/link-requests.ts";
 import { NLM_F_CREATE, NLM_F_EXCL } from "../codec/netlink-codec.ts";
-import { bridgeGroupForward, portGroupForward } from "../codec/reserved-groups.ts";
 import { encodeClsact, encodeDropDeliveredUp, RTM_NEWQDISC, RTM_NEWTFILTER } from "../codec/traffic-control.ts";
 import { NetlinkError, type RequestSocket } from "../sockets/request-socket.ts";
 import { bridgeName, isOurs, mayTake, vniOfName } from "./device-names.ts";
@@ -144,16 +143,13 @@ export class NetworkBridges {
   private async close(bridge: Link): Promise<void> {
     await this.dropDeliveredUp(bridge);
     if (bridge.maxLearned !== undefined) this.limited.add(bridge.ifindex);
-    const { snooping, spanningTree, groupForward = bridgeGroupForward, maxLearned = maxLearnedPerBridge } = bridge;
-    const isClosed = groupForward === bridgeGroupForward && maxLearned === maxLearnedPerBridge;
-    if (!snooping && !spanningTree && isClosed) return;
-    await this.links.set(bridge.name, encodeBridgeSettings(bridge.ifindex));
+    if (bridge.noArp) await this.links.set(bridge.name, encodeArpOn(bridge.ifindex));
+    const wrong = bridge.wrongBridge?.map(({ attribute }) => attribute);
+    if (wrong) await this.links.set(bridge.name, encodeBridgeSettings(bridge.ifindex, wrong));
   }
 
   private async closePorts(ports: readonly Link[]): Promise<void> {
-    const open = ports.filter(
-      (port) => port.portGroupForward !== undefined && port.portGroupForward !== portGroupForward,
-    );
+    const open = ports.filter(({ portOpen }) => portOpen);
     const results = await this.socket.send(
       open.map(({ ifindex }) => ({
         type: RTM_SETLINK,
@@ -172,7 +168,7 @@ export class NetworkBridges {
   /** False for a port that has left the bridge, or the host. */
   private async isOpen(ifindex: number): Promise<boolean> {
     const port = await this.links.find({ ifindex });
-    return port?.master !== undefined && this.own.has(port.master) && port.portGroupForward !== portGroupForward;
+    return port?.master !== undefined && this.own.has(port.master) && port.portOpen === true;
   }
 
   private async dropDeliveredUp(bridge: Link): Promise<void> {

@@ -3,14 +3,27 @@
 // A third-party vxlan device that the agent may adopt serves a network instead of nmv<vni>, with its bridge.
 import type { AgentNetwork, Vni } from "../../../schema/address/index.ts";
 import type { Link } from "../codec/link-codec.ts";
-import { encodeMaster } from "../codec/link-requests.ts";
+import { encodeLinkSettings, encodeMaster } from "../codec/link-requests.ts";
 import type { HostRuleTables } from "../filters/host-rule-tables.ts";
 import { NetlinkError, type RequestSocket } from "../sockets/request-socket.ts";
 import { probeTables } from "../tables/path-probe.ts";
 import { type Adoptable, type Awaited, chooseVxlan, mayAdopt } from "./adoption.ts";
-import type { LocalVtep } from "./device-fit.ts";
-import { aliasFor, bridgeName, isOurs, vxlanName } from "./device-names.ts";
-import { type DeviceWarning, missingVtep, notCovered, rivals, tooLargeMtu } from "./device-problems.ts";
+import { hopOf, type LocalVtep, type RoutedMtu, tunnelMtu } from "./device-fit.ts";
+import { aliasFor, bridgeName, disownedEpoch, isOurs, vxlanName } from "./device-names.ts";
+import {
+  blockedPorts,
+  type DeviceWarning,
+  devicesOnTop,
+  foreignAddresses,
+  foreignPrograms,
+  notCovered,
+  rivals,
+  tooLargeMtu,
+  unreachableVtep,
+  withoutIpv6,
+} from "./device-problems.ts";
+import { isFiltered } from "./foreign-filters.ts";
+import { enableIpv6 } from "./ipv6-setting.ts";
 import { Links } from "./links.ts";
 import { NetworkBridges } from "./network-bridges.ts";
 import { ServedDevices } from "./served-devices.ts";
@@ -31,6 +44,8 @@ export class NetworkDevices {
   private readonly vxlans: VxlanDevices;
   /** The link with the VTEP address, at the last check. */
   private underlay: Link | undefined;
+  /** Devices that take their frames from another one, by ifindex. */
+  private readonly stacked = new Map<number, Link>();
   /** Networks that need devices here: changes of other devices of their VNIs concern them. */
   private readonly wanted = new Set<Vni>();
   private readonly adopted = new Set<Vni>();
@@ -108,15 +123,17 @@ export class NetworkDevices {
   /**
    * Creates missing devices and sets differing attributes; devices that are in order are not touched.
    * @param epoch of the controller's store, noted on the devices
+   * @param routed on the ways to other hosts; absent: none is in use
    * @returns problems that an operator should fix, although the network works
    * @throws DeviceError for a foreign device in the way, NetlinkError where the kernel refuses
    */
-  async ensure(network: AgentNetwork, local: LocalVtep, epoch: string): Promise<DeviceWarning[]> {
+  async ensure(network: AgentNetwork, local: LocalVtep, epoch: string, routed?: RoutedMtu): Promise<DeviceWarning[]> {
     const { vni } = network;
     this.wanted.add(vni);
-    const underlay = await this.links.findByAddress(local.vtep);
+    const addresses = await this.links.addresses();
+    const underlay = await this.links.findByAddress(local.vtep, addresses);
     this.underlay = underlay;
-    const mtu = underlay?.mtu ?? 1_500;
+    const mtu = tunnelMtu(underlay, routed?.largest);
     const alias = aliasFor(network.name, epoch);
     const present = await this.links.vxlans();
     const theirs = await this.chooseTheirs(present, network, local);
@@ -127,6 +144,7 @@ export class NetworkDevices {
     if (theirs && !isOurs(bridge)) await this.cover(network, bridge, local);
     const vxlan = theirs ?? (await this.vxlans.ensure(network, local, alias, mtu, known?.ifindex));
     await this.vxlans.adjust(vxlan, local, mtu);
+    const ipv6Refusal = theirs ? undefined : enableIpv6(vxlan.name);
     await this.vxlans.enslave(vxlan, bridge);
     // Bridge last: until it is up no guest's frame reaches a tunnel that is half set up.
     for (const link of [vxlan, bridge]) if (!link.up) await this.vxlans.setUp(link, present, local);
@@ -135,11 +153,26 @@ export class NetworkDevices {
       this.adopted.add(vni);
       this.awaited.set(vni, { name: vxlan.name, bridge: bridge.name });
     }
+    // The bridge of an adopted device may be the host's way into the network.
+    const devices = isOurs(bridge) ? [vxlan, bridge] : [vxlan];
     return [
-      ...missingVtep(local, underlay),
-      ...tooLargeMtu(network, local, underlay),
+      ...unreachableVtep(local, underlay),
+      ...(ipv6Refusal === undefined ? [] : [withoutIpv6(network, vxlan)]),
+      ...foreignAddresses(network, devices, addresses),
+      ...(isOurs(bridge) ? devicesOnTop(network, bridge, [...this.stacked.values()]) : []),
+      ...foreignPrograms(network, [vxlan, bridge], (await isFiltered(this.socket, vxlan)) ? vxlan : undefined),
+      ...tooLargeMtu(network, local, routed?.smallest ?? hopOf(underlay)),
       ...rivals(present, vxlan, network, local),
     ];
+  }
+
+  /** What an operator should fix at guests' ports. @throws NetlinkError */
+  async portWarnings(network: AgentNetwork): Promise<DeviceWarning[]> {
+    const device = this.deviceOf(network.vni);
+    const bridge = device && (await this.links.find({ ifindex: device.bridgeIfindex }));
+    if (!device || !bridge) return [];
+    const ports = (await this.links.list(bridge.ifindex)).filter(({ ifindex }) => ifindex !== device.ifindex);
+    return [...foreignPrograms(network, ports), ...blockedPorts(network, bridge, ports)];
   }
 
   /**
@@ -160,6 +193,20 @@ export class NetworkDevices {
     }
     await this.bridgesOfNetworks.remove(vni);
     await this.hostRules?.uncover(vni);
+  }
+
+  /** The devices stay until a network of theirs is registered here: they may be in use under another name of this host. @throws NetlinkError */
+  async disown(vni: Vni): Promise<void> {
+    this.served.disown(vni);
+    const device = this.deviceOf(vni);
+    const link = device && (await this.links.find(device));
+    if (!link || !isOurs(link)) return;
+    const network = link.alias?.split(" ").at(1) ?? "";
+    await this.links.set(link.name, encodeLinkSettings(link.ifindex, aliasFor(network, disownedEpoch)));
+  }
+
+  isDisowned(vni: Vni): boolean {
+    return this.epochOf(vni) === disownedEpoch;
   }
 
   /** Whether a bridge of ours learns a bounded number of addresses. */
@@ -186,8 +233,15 @@ export class NetworkDevices {
 
   /** A link was changed or deleted. @returns the networks whose devices are concerned: one, all or none */
   onLink(link: Link, gone: boolean): Vni | "all" | undefined {
-    if (link.ifindex === this.underlay?.ifindex && (gone || link.mtu !== this.underlay.mtu)) return "all";
-    const vni = this.vniOf(link.ifindex) ?? this.vniOfBridge(link.ifindex);
+    if (link.ifindex === this.underlay?.ifindex && (gone || differs(link, this.underlay))) return "all";
+    const known = this.stacked.get(link.ifindex);
+    if (gone || link.on === undefined) this.stacked.delete(link.ifindex);
+    else this.stacked.set(link.ifindex, link);
+    const below = link.on ?? known?.on;
+    const vni =
+      this.vniOf(link.ifindex) ??
+      this.vniOfBridge(link.ifindex) ??
+      (below === undefined ? undefined : this.vniOfBridge(below));
     if (vni !== undefined) return vni;
     // Another device of a VNI that we serve: a second one appeared or disappeared, or the device for adoption appeared.
     if (link.vxlan && this.wanted.has(link.vxlan.vni)) return link.vxlan.vni;
@@ -223,10 +277,10 @@ export class NetworkDevices {
   /** @throws DeviceError where the kernel does not load the rules */
   private async cover(network: AgentNetwork, bridge: Link, local: LocalVtep): Promise<void> {
     try {
-      if (!this.hostRules) throw notCovered(bridge, network, "the kernel has no netfilter");
+      if (!this.hostRules) throw notCovered(bridge, network, "no netfilter");
       await this.hostRules.coverAdopted(network.vni, bridge.name, local.vtepPort);
     } catch (error) {
-      throw error instanceof NetlinkError ? notCovered(bridge, network, error.message) : error;
+      throw error instanceof NetlinkError ? notCovered(bridge, network, error) : error;
     }
   }
 
@@ -240,3 +294,6 @@ export class NetworkDevices {
     this.adopted.delete(vni);
   }
 }
+
+const differs = (now: Link, before: Link): boolean =>
+  now.mtu !== before.mtu || now.up !== before.up || now.carrier !== before.carrier;

@@ -12,6 +12,15 @@ export function readPortDevice(name: string): PortDevice | undefined {
   return { bridge, isHosts: () => existsSync(`${directory}/device`) || hasType(directory) };
 }
 
+/** @returns undefined where there is no such device */
+export function readPortIfindex(name: string): number | undefined {
+  try {
+    return Number(readFileSync(`/sys/class/net/${name}/ifindex`, "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
 function linkOf(path: string): string | undefined {
   try {
     return basename(readlinkSync(path));
@@ -27,4 +36,11 @@ function hasType(directory: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Where a device is that is not a port of the network's bridge. */
+export function findPlace(name: string): "elsewhere" | "free" | "absent" {
+  const directory = `/sys/class/net/${name}`;
+  if (linkOf(`${directory}/brport/bridge`) !== undefined) return "elsewhere";
+  return existsSync(directory) ? "free" : "absent";
 }

@@ -2,7 +2,7 @@
 import type { Vni } from "../../../schema/address/index.ts";
 import type { Link } from "../codec/link-codec.ts";
 import type { EntryDevice } from "../codec/neighbour-codec.ts";
-import { epochOf } from "./device-names.ts";
+import { disownedEpoch, epochOf } from "./device-names.ts";
 
 export class ServedDevices {
   private readonly byVni = new Map<Vni, EntryDevice>();
@@ -31,6 +31,10 @@ export class ServedDevices {
     this.byIfindex.set(link.ifindex, vni);
     const epoch = epochOf(link);
     if (epoch) this.epochs.set(vni, epoch);
+  }
+
+  disown(vni: Vni): void {
+    if (this.byVni.has(vni)) this.epochs.set(vni, disownedEpoch);
   }
 
   forget(vni: Vni): void {

@@ -3,20 +3,24 @@ import type { AgentNetwork } from "../../../schema/address/index.ts";
 import type { Link } from "../codec/link-codec.ts";
 import { RTM_SETLINK } from "../codec/link-numbers.ts";
 import {
+  encodeArpOn,
   encodeLinkSettings,
   encodeLinkUp,
   encodeMaster,
   encodeMtu,
+  encodePortAttributes,
   encodePortSettings,
+  encodeProtocolUp,
   encodeVxlan,
   encodeVxlanChange,
 } from "../codec/link-requests.ts";
 import { NetlinkError } from "../sockets/request-socket.ts";
 import { type LocalVtep, misfits } from "./device-fit.ts";
 import { mayTake, vxlanName } from "./device-names.ts";
-import { nameTaken, portTaken } from "./device-problems.ts";
+import { nameTaken, portTaken, takenElsewhere } from "./device-problems.ts";
 import type { Links } from "./links.ts";
 
+const EEXIST = 17;
 const EADDRINUSE = 98;
 
 export class VxlanDevices {
@@ -44,11 +48,23 @@ export class VxlanDevices {
       link = undefined;
     }
     if (!link) {
-      await this.links.create(name, encodeVxlan({ name, vni, local: local.vtep, port: local.vtepPort, mtu }));
-      link = await this.links.get(name);
+      link = await this.create(name, network, local, mtu);
     }
     if (link.alias !== alias || !link.addressless) await this.links.set(name, encodeLinkSettings(link.ifindex, alias));
     return { ...link, alias, addressless: true };
+  }
+
+  /** @throws DeviceError where the VNI is taken by a device that is elsewhere, NetlinkError */
+  private async create(name: string, network: AgentNetwork, local: LocalVtep, mtu: number): Promise<Link> {
+    const { vni } = network;
+    try {
+      await this.links.create(name, encodeVxlan({ name, vni, local: local.vtep, port: local.vtepPort, mtu }));
+    } catch (error) {
+      const exists = error instanceof NetlinkError && error.acknowledgement.errno === EEXIST;
+      if (!exists || (await this.links.find({ name }))) throw error;
+      throw takenElsewhere(name, network, local);
+    }
+    return this.links.get(name);
   }
 
   /** What a live vxlan device can change. @throws NetlinkError */
@@ -57,16 +73,25 @@ export class VxlanDevices {
     if (link.vxlan?.local !== local.vtep || link.vxlan.learning) {
       await this.links.set(link.name, encodeVxlanChange(link.ifindex, local.vtep));
     }
+    if (link.noArp) await this.links.set(link.name, encodeArpOn(link.ifindex));
+    if (link.protoDown) await this.links.set(link.name, encodeProtocolUp(link.ifindex));
     if (link.mtu !== mtu) await this.links.set(link.name, encodeMtu(link.ifindex, mtu));
   }
 
   /** @throws NetlinkError */
   async enslave(vxlan: Link, bridge: Link): Promise<void> {
-    if (vxlan.master !== bridge.ifindex) await this.links.set(vxlan.name, encodeMaster(vxlan.ifindex, bridge.ifindex));
-    // Enslaving turns learning on again.
-    if (vxlan.master !== bridge.ifindex || vxlan.portLearning !== false) {
+    if (vxlan.master !== bridge.ifindex) {
+      await this.links.set(vxlan.name, encodeMaster(vxlan.ifindex, bridge.ifindex));
+      // A new port learns; the kernel's other defaults are right.
       await this.links.set(vxlan.name, encodePortSettings(vxlan.ifindex, { learning: false }), RTM_SETLINK);
+      return;
     }
+    // A port that is down has no state to set: it forwards when it is up.
+    const isUp = vxlan.up && bridge.up;
+    const wrong = (vxlan.wrongPort ?? []).map(({ attribute }) => attribute);
+    const restored = isUp ? wrong : wrong.filter(({ name }) => name !== "state");
+    if (restored.length === 0) return;
+    await this.links.set(vxlan.name, encodePortAttributes(vxlan.ifindex, restored), RTM_SETLINK);
   }
 
   /** Also for its bridge. @throws DeviceError where its UDP port is taken, NetlinkError */

@@ -18,7 +18,14 @@ import {
   RTNLGRP_NEIGH,
 } from "../codec/neighbour-codec.ts";
 import { type NetlinkMessage, splitMessages } from "../codec/netlink-codec.ts";
-import { decodeLostFilter, RTM_DELQDISC, RTM_DELTFILTER, RTNLGRP_TC } from "../codec/traffic-control.ts";
+import {
+  decodeFilterChange,
+  RTM_DELQDISC,
+  RTM_DELTFILTER,
+  RTM_NEWQDISC,
+  RTM_NEWTFILTER,
+  RTNLGRP_TC,
+} from "../codec/traffic-control.ts";
 import { changesOnly } from "./learned-filter.ts";
 import { type GuardedSocket, guardSocket } from "./socket-guard.ts";
 
@@ -34,8 +41,8 @@ export interface ChangeHandlers {
   onPort(port: PortOfBridge): void;
   /** An address was added or removed. */
   onAddress(address: HostAddress): void;
-  /** A device lost a qdisc or a filter: the only notification of such a deletion. */
-  onLostFilter(ifindex: number): void;
+  /** A device got or lost a qdisc or a filter. */
+  onFilter(ifindex: number): void;
   /** A neighbour or FDB entry was written or deleted, also by the agent. */
   onEntry(message: NeighbourMessage): void;
 }
@@ -83,10 +90,12 @@ export class ChangeSocket {
         if (port) this.handlers.onPort(port);
         break;
       }
+      case RTM_NEWQDISC:
       case RTM_DELQDISC:
+      case RTM_NEWTFILTER:
       case RTM_DELTFILTER: {
-        const ifindex = decodeLostFilter(message);
-        if (ifindex !== undefined) this.handlers.onLostFilter(ifindex);
+        const ifindex = decodeFilterChange(message);
+        if (ifindex !== undefined) this.handlers.onFilter(ifindex);
         break;
       }
       case RTM_NEWADDR:

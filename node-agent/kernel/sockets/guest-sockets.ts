@@ -87,6 +87,31 @@ function linkAddress(ifindex: number, protocol: number): Buffer {
   return address;
 }
 
+/** A socket that receives nothing, and sends. */
+export function openFrameSocket(): number {
+  return openSocket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+/** A socket that receives what guests of a bridge ask. Opens in the calling thread's network namespace. @throws SystemCallError */
+export function openQuestionSocket(bridgeIfindex: number): number {
+  return openListener(bridgeIfindex, questionsOnly, receiveBytes);
+}
+
+/** Receives what passes the filter on one device. @throws SystemCallError */
+export function openListener(ifindex: number, filter: readonly BpfInstruction[], bufferBytes: number): number {
+  // Protocol 0 receives nothing: no frame can slip in between opening and the filter.
+  const fd = openFrameSocket();
+  try {
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, bufferBytes);
+    attachFilter(fd, filter);
+    bindSocket(fd, linkAddress(ifindex, ETH_P_ALL));
+    return fd;
+  } catch (error) {
+    closeSocket(fd);
+    throw error;
+  }
+}
+
 /** Receives the requests that guests of one bridge broadcast. Receives no unicast: a bridge sends that to ports only. */
 class AskerSocket {
   private readonly fd: number;
@@ -94,11 +119,7 @@ class AskerSocket {
 
   /** Opens in the calling thread's network namespace, and stays there. */
   constructor(readonly bridgeIfindex: number) {
-    // Protocol 0 receives nothing: no frame can slip in between opening and the filter.
-    this.fd = openSocket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    setsockopt(this.fd, SOL_SOCKET, SO_RCVBUFFORCE, receiveBytes);
-    attachFilter(this.fd, questionsOnly);
-    bindSocket(this.fd, linkAddress(bridgeIfindex, ETH_P_ALL));
+    this.fd = openQuestionSocket(bridgeIfindex);
   }
 
   /** All queued frames, oldest first, without waiting for more. */
@@ -135,7 +156,7 @@ class AskerSocket {
 
 /** Sends frames through single devices: never through a bridge, which would send them into the tunnel. */
 export class FrameSender {
-  private readonly fd = openSocket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  private readonly fd = openFrameSocket();
 
   /** @returns whether the device accepted the frame; a guest without an answer retries */
   send(frame: Buffer, ifindex: number): boolean {

@@ -8,6 +8,7 @@ const sockFprog = koffi.struct("sock_fprog", { len: "uint16_t", filter: "const v
 const native = {
   attachFilter: libc.func("setsockopt", "int", ["int", "int", "int", koffi.pointer(sockFprog), "uint32_t"]),
   setsockopt: libc.func("int setsockopt(int fd, int level, int name, const void *value, uint32_t length)"),
+  getsockopt: libc.func("int getsockopt(int fd, int level, int name, _Out_ void *value, _Inout_ uint32_t *length)"),
   socket: libc.func("int socket(int domain, int type, int protocol)"),
   bind: libc.func("int bind(int fd, const void *address, uint32_t length)"),
   // The real return type is ssize_t, which koffi does not know; on every supported ABI it is a long.
@@ -17,9 +18,13 @@ const native = {
   ),
   recv: libc.func("long recv(int fd, _Out_ void *data, size_t length, int flags)"),
   close: libc.func("int close(int fd)"),
+  malloc_trim: libc.func("int malloc_trim(size_t pad)"),
+  connect: libc.func("int connect(int fd, const void *address, uint32_t length)"),
+  pipe2: libc.func("int pipe2(_Out_ int *fds, int flags)"),
   setns: libc.func("int setns(int fd, int type)"),
 };
 
+export const AF_NETLINK = 16;
 export const AF_PACKET = 17;
 export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = 0o4000;
@@ -51,6 +56,20 @@ export function setsockopt(fd: number, level: number, name: number, value: numbe
   check("setsockopt", native.setsockopt(fd, level, name, bytes, bytes.length));
 }
 
+const SO_MEMINFO = 55;
+/** SK_MEMINFO_VARS and SK_MEMINFO_DROPS of linux/sock_diag.h. */
+const memoryFigures = 9;
+const dropsFigure = 8;
+const figures = Buffer.alloc(4 * memoryFigures);
+
+/** Messages that the kernel dropped because the socket's buffer was full, modulo 2^32. */
+export function droppedBy(fd: number): number {
+  const length = [figures.length];
+  check("getsockopt", native.getsockopt(fd, SOL_SOCKET, SO_MEMINFO, figures, length));
+  if ((length[0] ?? 0) <= 4 * dropsFigure) throw new Error("the kernel does not count the drops of a socket");
+  return figures.readUInt32LE(4 * dropsFigure);
+}
+
 /** SO_ATTACH_FILTER: classic BPF as in linux/filter.h, one struct sock_filter per instruction. */
 export function attachFilter(
   fd: number,
@@ -79,6 +98,18 @@ export function bindSocket(fd: number, address: Buffer): void {
   check("bind", native.bind(fd, address, address.length));
 }
 
+export function connectSocket(fd: number, address: Buffer): void {
+  check("connect", native.connect(fd, address, address.length));
+}
+
+/** Neither end blocks. */
+export function openPipe(): { readonly read: number; readonly write: number } {
+  const ends = [0, 0];
+  check("pipe2", native.pipe2(ends, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  const [read = -1, write = -1] = ends;
+  return { read, write };
+}
+
 /** @returns bytes sent; the socket's own error otherwise, as SystemCallError */
 export function sendTo(fd: number, data: Buffer, address: Buffer): number {
   return check("sendto", native.sendto(fd, data, data.length, 0, address, address.length));
@@ -104,6 +135,11 @@ function received(into: Buffer, call: () => number): Buffer | undefined {
     if (errno === EAGAIN) return undefined;
     if (errno !== EINTR) throw new SystemCallError("recv", errno);
   }
+}
+
+/** Gives free memory of the C allocator back to the kernel. */
+export function trimAllocator(): void {
+  native.malloc_trim(0);
 }
 
 export function closeSocket(fd: number): void {

@@ -46,6 +46,11 @@ export class NetlinkError extends Error {
   ) {
     super(`${what}: ${describe(acknowledgement)}`);
   }
+
+  /** The error without the kernel's own text beside it. */
+  get errnoText(): string {
+    return describe({ errno: this.acknowledgement.errno });
+  }
 }
 
 const errnoNames: Readonly<Record<number, string>> = {
@@ -87,7 +92,7 @@ export class RequestSocket {
   private readonly fd: number;
   private readonly pending = new Map<number, (acknowledgement: Acknowledgement) => void>();
   private readonly dumps = new Map<number, PendingDump>();
-  private readonly gets = new Map<number, (message: NetlinkMessage | undefined) => void>();
+  private readonly gets = new Map<number, (answer: NetlinkMessage | Acknowledgement) => void>();
   private readonly datagram = Buffer.allocUnsafe(maxDatagramBytes);
   private readonly turns = new Slices(2, true);
   private seq = 0;
@@ -166,18 +171,24 @@ export class RequestSocket {
   }
 
   /** The one answer to a request that is not a dump, undefined if there is none. */
-  get(type: number, payload: Buffer): Promise<NetlinkMessage | undefined> {
+  async get(type: number, payload: Buffer): Promise<NetlinkMessage | undefined> {
+    const answer = await this.ask(type, payload);
+    return "errno" in answer ? undefined : answer;
+  }
+
+  /** The one answer to a request that is not a dump, or why there is none. */
+  ask(type: number, payload: Buffer): Promise<NetlinkMessage | Acknowledgement> {
     return new Promise((resolve) => {
       const seq = this.nextSeq();
       let timer: NodeJS.Timeout | undefined;
-      const settle = (message: NetlinkMessage | undefined): void => {
+      const settle = (answer: NetlinkMessage | Acknowledgement): void => {
         clearTimeout(timer);
         this.gets.delete(seq);
-        resolve(message);
+        resolve(answer);
       };
       this.gets.set(seq, settle);
       this.transmit([seq], encodeMessage(type, NLM_F_REQUEST, seq, payload));
-      if (this.gets.has(seq)) timer = setTimeout(settle, replyTimeoutMs, undefined);
+      if (this.gets.has(seq)) timer = setTimeout(settle, replyTimeoutMs, unsaid);
     });
   }
 
@@ -214,7 +225,7 @@ export class RequestSocket {
   close(): void {
     this.socket.close();
     for (const settle of this.pending.values()) settle({ errno: ETIMEDOUT, message: "the socket was closed" });
-    for (const settle of this.gets.values()) settle(undefined);
+    for (const settle of this.gets.values()) settle(unsaid);
     for (const dump of this.dumps.values()) dump.settle(new Error("the netlink socket was closed"));
   }
 
@@ -295,7 +306,7 @@ export class RequestSocket {
 
   private refuse(seq: number, errno: number): void {
     this.pending.get(seq)?.({ errno });
-    this.gets.get(seq)?.(undefined);
+    this.gets.get(seq)?.({ errno });
     const dump = this.dumps.get(seq);
     dump?.settle(new NetlinkError(dump.what, { errno }));
   }
@@ -308,7 +319,7 @@ export class RequestSocket {
     }
     for (const message of splitMessages(datagram)) {
       const get = this.gets.get(message.seq);
-      if (get) get(message.type === NLMSG_ERROR ? undefined : message);
+      if (get) get(message.type === NLMSG_ERROR ? (decodeAcknowledgement(message) ?? unsaid) : message);
       else {
         const acknowledgement = decodeAcknowledgement(message);
         if (acknowledgement) this.pending.get(message.seq)?.(acknowledgement);

@@ -2,7 +2,7 @@
 // offers none of the options below. Its file descriptor is found through /proc and set with libc.
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { RawNetlinkSocket } from "netlink";
-import { attachFilter, SOL_NETLINK, SOL_SOCKET, setsockopt } from "./libc.ts";
+import { attachFilter, droppedBy, SOL_NETLINK, SOL_SOCKET, setsockopt } from "./libc.ts";
 
 const NETLINK_ROUTE = 0;
 const NETLINK_NO_ENOBUFS = 5;
@@ -40,14 +40,18 @@ export interface GuardedSocket {
 /** @throws SystemCallError without CAP_NET_ADMIN; Error where /proc does not show the socket */
 export function guardSocket(socket: RawNetlinkSocket, options: GuardOptions): GuardedSocket {
   const inode = inodeOf(socket.address().port, options.protocol ?? NETLINK_ROUTE);
-  const fd = descriptorOf(inode);
+  return guardDescriptor(descriptorOf(inode), options);
+}
+
+/** The same for a socket that was opened without the package. @throws SystemCallError without CAP_NET_ADMIN */
+export function guardDescriptor(fd: number, options: Omit<GuardOptions, "protocol">): GuardedSocket {
   // Before anything can arrive in numbers: this one is the guard, the others are comfort.
   setsockopt(fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, 1);
   setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, options.receiveBytes);
   setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
   setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
   if (options.filter) attachFilter(fd, options.filter);
-  return { fd, drops: () => Number(rowOf((row) => row.at(-1) === inode)?.at(-2) ?? 0) };
+  return { fd, drops: () => droppedBy(fd) };
 }
 
 // sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode

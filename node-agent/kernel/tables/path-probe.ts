@@ -82,6 +82,21 @@ export async function probeAddresses(socket: RequestSocket, ifindex: number): Pr
   });
 }
 
+/** Whether the host's rules may be in iptables-legacy, whose chains cannot be read here: its table is loaded where it was ever listed or used. */
+export function probeLegacyFilter(family: 4 | 6): boolean {
+  return probeLegacyTables(family).includes("filter");
+}
+
+/** Tables of iptables-legacy that exist, with or without rules. */
+export function probeLegacyTables(family: 4 | 6): string[] {
+  try {
+    const tables = readFileSync(`/proc/self/net/${family === 4 ? "ip" : "ip6"}_tables_names`, "utf8");
+    return tables.split("\n").filter((name) => name !== "");
+  } catch {
+    return [];
+  }
+}
+
 /** Whether bridged frames go through the host's iptables; undefined where the kernel has no such module loaded. */
 export function probeBridgeFilter(family: 4 | 6): boolean | undefined {
   const name = family === 4 ? "bridge-nf-call-iptables" : "bridge-nf-call-ip6tables";

@@ -1,0 +1,206 @@
+// Which networks' broadcasts this host copies to others, and where to: from the registered networks, the host tables, and the rules that
+// keep DHCP and the like out of the copies (guard/broadcast-guard.ts). Without the rules nothing is copied.
+import type { AgentNetwork, Vni } from "../../schema/address/index.ts";
+import { asCondition, type HostCondition } from "../findings/condition.ts";
+import { vxlanName } from "../kernel/devices/device-names.ts";
+import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
+import { broadcastEntries, broadcastOperations, frameRate, maxCopies, type TunnelEnd } from "../tables/broadcast.ts";
+import type { BroadcastEntry, Entry, OperationResult, Place } from "../tables/entry.ts";
+import { entryKey, type Operation } from "../tables/entry.ts";
+import type { HostTables } from "../tables/host-tables.ts";
+import type { RegisteredNetworks } from "./registered-networks.ts";
+
+/** What is wrong with a port's broadcasts ends when nothing of it was dropped for this time. */
+const stormMs = 10_000;
+
+/** Frames by what became of them, since the start. */
+export type BroadcastCounter = "copied" | "storm" | "filtered";
+
+export interface BroadcastState {
+  /**
+   * `copied`: to the destinations. `pending`: the host table or the rules are not there yet, and the kernel keeps what it has.
+   * `unfiltered`: the rules cannot be loaded. `too-many`: the network is on more hosts than a frame may have copies.
+   */
+  readonly state: "copied" | "pending" | "unfiltered" | "too-many";
+  /** Other hosts of the network, as far as they are known. */
+  readonly entries: ReadonlyMap<string, BroadcastEntry>;
+}
+
+/** A tunnel whose broadcasts pass the rules. */
+export interface FilteredTunnel {
+  readonly vni: Vni;
+  readonly device: string;
+  readonly perMinute: number;
+  readonly burst: number;
+}
+
+export interface BroadcastsDependencies {
+  readonly registered: Pick<RegisteredNetworks, "list" | "find" | "nameOf" | "tunnelEnd" | "registeredEnd">;
+  readonly hostTables: Pick<HostTables, "of">;
+  readonly devices: Pick<NetworkDevices, "adoptedFor">;
+  readonly copiesPerSecond: number;
+  /** Of the entry writer. */
+  write(operations: readonly Operation[]): Promise<OperationResult[]>;
+  /** The network's entries have to be compared. */
+  look(vni: Vni): void;
+  nowMs(): number;
+}
+
+const nothing: ReadonlyMap<string, BroadcastEntry> = new Map();
+
+export class Broadcasts {
+  /** Number of frames. */
+  readonly counters = new Map<BroadcastCounter, number>([
+    ["copied", 0],
+    ["storm", 0],
+    ["filtered", 0],
+  ]);
+  /** Resolves when the kernel has all changes so far. */
+  written: Promise<unknown> = Promise.resolve();
+  private states = new Map<Vni, BroadcastState>();
+  /** Devices that the rules in the kernel cover. */
+  private covered: ReadonlySet<string> = new Set();
+  /** Devices for which the rules were asked for last; with those that are not covered, and why. */
+  private attempted: ReadonlySet<string> = new Set();
+  private refusal: string | undefined;
+  /** Ports beyond their rate. */
+  private readonly storms = new Map<string, { readonly vni: Vni; readonly lastMs: number }>();
+
+  constructor(private readonly deps: BroadcastsDependencies) {}
+
+  /** Undefined: broadcasts of the network stay on their host. */
+  stateOf(vni: Vni): BroadcastState | undefined {
+    return this.states.get(vni);
+  }
+
+  /** Whether it is known which entries the network should have; until then those of the kernel stay. */
+  isDecided(vni: Vni): boolean {
+    return this.states.get(vni)?.state !== "pending";
+  }
+
+  /** By place: what the kernel should have now. */
+  entriesOf(vni: Vni): ReadonlyMap<string, BroadcastEntry> {
+    const found = this.states.get(vni);
+    return found?.state === "copied" ? found.entries : nothing;
+  }
+
+  entryAt(place: Place): Entry | undefined {
+    return this.entriesOf(place.vni).get(entryKey(place));
+  }
+
+  /** What an operator should fix. */
+  get conditions(): HostCondition[] {
+    const nameOf = (vni: Vni): string => this.deps.registered.nameOf(vni) ?? String(vni);
+    const off = [...this.states].flatMap(([vni, { state, entries }]) => {
+      if (state === "copied" || state === "pending") return [];
+      const values = state === "too-many" ? { hosts: String(entries.size + 1), most: String(maxCopies + 1) } : {};
+      const reason = state === "too-many" ? "too-many-hosts" : "no-rules";
+      const facts = { kind: "broadcast-not-copied", reason, vni, values } as const;
+      const { says, ...sent } = asCondition(facts, nameOf(vni));
+      return [
+        state === "unfiltered" && this.refusal !== undefined
+          ? { ...sent, says: `${says} (${this.refusal})` }
+          : { ...sent, says },
+      ];
+    });
+    const values = { most: String(this.deps.copiesPerSecond) };
+    const storms = [...this.states.keys()].flatMap((vni) =>
+      this.limitedPorts(vni).map((port) =>
+        asCondition({ kind: "broadcast-storm", reason: "limited", vni, values: { port, ...values } }, nameOf(vni)),
+      ),
+    );
+    return [...off, ...storms];
+  }
+
+  /** Networks, host tables, the tunnel end or the rules have changed. @returns when the kernel has the change */
+  refresh(): Promise<unknown> {
+    const before = this.states;
+    this.states = new Map(
+      this.deps.registered.list().flatMap((network) => {
+        const state = this.judge(network);
+        return state ? [[network.vni, state] as const] : [];
+      }),
+    );
+    const operations: Operation[] = [];
+    for (const vni of new Set([...before.keys(), ...this.states.keys()])) {
+      if (!this.isDecided(vni)) continue;
+      const was = before.get(vni);
+      // What the kernel has is not known then.
+      if (was?.state === "pending" || !was) this.deps.look(vni);
+      const present = was?.state === "copied" ? was.entries : nothing;
+      operations.push(...broadcastOperations(present, this.entriesOf(vni)));
+    }
+    if (operations.length > 0) this.written = Promise.all([this.written, this.deps.write(operations)]);
+    return this.written;
+  }
+
+  /** What the rules have to cover. */
+  tunnels(): FilteredTunnel[] {
+    return [...this.states].map(([vni, { entries }]) => ({
+      vni,
+      device: this.deviceOf(vni),
+      ...frameRate(this.deps.copiesPerSecond, entries.size),
+    }));
+  }
+
+  /** A network waits for the rules. */
+  get awaitsRules(): boolean {
+    return this.tunnels().some(({ device }) => !this.covered.has(device) && !this.attempted.has(device));
+  }
+
+  /** The rules in the kernel cover these devices, and no other of those that there are. */
+  rulesLoaded(devices: Iterable<string>): Promise<unknown> {
+    return this.noteRules(devices, undefined);
+  }
+
+  /** There are no rules that could be relied on. @param reason for a person */
+  rulesMissing(reason: string): Promise<unknown> {
+    return this.noteRules([], reason);
+  }
+
+  /** Ports of the network whose broadcasts were beyond their rate a moment ago. */
+  limitedPorts(vni: Vni): string[] {
+    const nowMs = this.deps.nowMs();
+    return [...this.storms].flatMap(([port, storm]) =>
+      storm.vni === vni && nowMs - storm.lastMs < stormMs ? [port] : [],
+    );
+  }
+
+  count(what: BroadcastCounter, frames: number): void {
+    this.counters.set(what, (this.counters.get(what) ?? 0) + frames);
+  }
+
+  /** Frames of a port were beyond its rate. @returns whether that is new */
+  noteStorm(port: string, vni: Vni): boolean {
+    const nowMs = this.deps.nowMs();
+    for (const [each, { lastMs }] of this.storms) if (nowMs - lastMs >= stormMs) this.storms.delete(each);
+    const isNew = !this.storms.has(port);
+    this.storms.set(port, { vni, lastMs: nowMs });
+    return isNew;
+  }
+
+  private noteRules(devices: Iterable<string>, refusal: string | undefined): Promise<unknown> {
+    this.covered = new Set(devices);
+    this.attempted = new Set(this.tunnels().map(({ device }) => device));
+    this.refusal = refusal;
+    return this.refresh();
+  }
+
+  private judge({ vni, broadcast }: AgentNetwork): BroadcastState | undefined {
+    if (broadcast === undefined) return undefined;
+    const { registered, hostTables } = this.deps;
+    const hosts = hostTables.of(vni);
+    const { tunnelEnd, registeredEnd } = registered;
+    if (!hosts || !tunnelEnd) return { state: "pending", entries: nothing };
+    const own: TunnelEnd[] = registeredEnd ? [tunnelEnd, registeredEnd] : [tunnelEnd];
+    const entries = broadcastEntries(vni, hosts, own);
+    if (entries.size > maxCopies) return { state: "too-many", entries };
+    const device = this.deviceOf(vni);
+    if (this.covered.has(device)) return { state: "copied", entries };
+    return { state: this.attempted.has(device) ? "unfiltered" : "pending", entries };
+  }
+
+  private deviceOf(vni: Vni): string {
+    return this.deps.devices.adoptedFor(vni)?.name ?? vxlanName(vni);
+  }
+}
