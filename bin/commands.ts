@@ -1,6 +1,7 @@
 // All commands by their first word: what the help says of each, and where its flags are. Nothing of a command is loaded
 // before it is asked for: loading is most of a short command's time.
 import type { Command } from "../common/commander.ts";
+import type { GuestNames } from "../node-agent/status/command-flags.ts";
 
 type Add = (program: Command) => void;
 
@@ -146,11 +147,14 @@ async function loadAgent(): Promise<Add> {
 }
 
 async function loadExplain(): Promise<Add> {
-  const [{ addExplainCommand }, output] = [
+  const [{ addExplainCommand }, output, { addConnectionOptions }] = [
     await import("../node-agent/status/command.ts"),
     await import("../cli/output.ts"),
+    await import("../cli/connection.ts"),
   ];
-  return (program) => addExplainCommand(program, output);
+  const resolveGuests: GuestNames["resolveGuests"] = async (options, written) =>
+    (await import("../cli/guest-names.ts")).resolveGuests(options, written);
+  return (program) => addExplainCommand(program, output, { addConnectionOptions, resolveGuests });
 }
 
 async function loadToken(): Promise<Add> {

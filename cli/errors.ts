@@ -6,7 +6,7 @@ import {
   problemTypes,
   problemUri,
 } from "../schema/plain/index.ts";
-import { plainDetail, typedFault } from "./typed-fields.ts";
+import { plainDetail, typedDetail, typedFault } from "./typed-fields.ts";
 
 /** 1 error, 2 usage, 3 not found, 4 conflict, 5 unreachable. */
 export type FailureStatus = 1 | 2 | 3 | 4 | 5;
@@ -57,7 +57,9 @@ export function errorOf(answer: Answer): CliError {
   const isForm = type === "invalid-input" && errors.length > 0;
   const faults = errors.map((fault) => `${isForm ? "" : "  "}${typedFault(fault)}`);
   const rest = faults.length > maxFaults ? [`  … ${faults.length} in all`] : [];
-  const shown = [...(isForm ? [] : [plainDetail(detail)]), ...faults.slice(0, maxFaults), ...rest];
+  // Of an import the fields are those of its file.
+  const reason = errors.length > 0 ? plainDetail(detail) : typedDetail(detail);
+  const shown = [...(isForm ? [] : [reason]), ...faults.slice(0, maxFaults), ...rest];
   const cure = type === "unauthenticated" ? tokenCure(tokenFrom) : cures[type];
   const message = [...shown, ...(cure === undefined ? [] : [cure])].join("\n");
   return new RefusedError(message, statusOf(status, errors), type, errors);

@@ -11,6 +11,7 @@ const flags: Readonly<Record<string, string>> = {
   gateways: "--gateway",
   reserved: "--reserved",
   knowledge: "--knowledge",
+  broadcast: "--broadcast",
   quarantineSeconds: "--quarantine",
   vtep: "--vtep",
   port: "--port",
@@ -59,6 +60,13 @@ export function typedField(pointer: string): string {
   if (field === "labels") return rest[0] === undefined ? "--label" : `--label ${rest[0]}=`;
   if (field === "quota") return quotas[rest[0] ?? ""] ?? "the quota";
   return flags[field] ?? field;
+}
+
+/** The reason of a refusal. One that begins with a field, such as `to: `, begins with its flag. */
+export function typedDetail(detail: string): string {
+  return plainDetail(detail).replace(/^([a-zA-Z]+): /, (start, field: string) =>
+    Object.hasOwn(flags, field) ? `${flags[field]}: ` : start,
+  );
 }
 
 /** A fault as a sentence. Of an import: with its line, and fields as they are in the file. */

@@ -43,6 +43,10 @@ const hints: Readonly<Record<string, string>> = {
   logout: "There is no session: remove the token's file. `nearmiss token revoke --help` ends a token everywhere.",
   logs: "`nearmiss events` prints changes, `nearmiss audit` who made them. The controller's log is its standard error.",
   log: "`nearmiss events` prints changes, `nearmiss audit` who made them. The controller's log is its standard error.",
+  condition:
+    "`nearmiss status` lists the conditions; `nearmiss host list --problems` and `nearmiss vm list --problems` have theirs.",
+  conditions:
+    "`nearmiss status` lists the conditions; `nearmiss host list --problems` and `nearmiss vm list --problems` have theirs.",
   top: "`nearmiss status` shows the state; rates are in the dashboard and under /metrics.",
   ping: "`nearmiss status` shows whether the controller answers.",
   server: "`nearmiss controller --help` describes the server.",
@@ -54,11 +58,16 @@ const hints: Readonly<Record<string, string>> = {
   "vm restart": "nearmiss does not run VMs: it only knows where they are.",
   "host cordon": "No host is closed to new VMs alone. `nearmiss host down --help` marks one that is dead.",
   "host uncordon": "`nearmiss host up --help` removes the mark of a host that was marked down.",
+  "host undrain":
+    "`nearmiss host up --help` removes the mark of a host that was marked down; its VMs stay where they are.",
+  "host enrol": "`nearmiss host add --help` prints the command that a host enrols with.",
+  "host enroll": "`nearmiss host add --help` prints the command that a host enrols with.",
   "host join": "`nearmiss host add --help` prints the command that a host joins with.",
   "token delete": "`nearmiss token revoke --help` ends a token.",
   "token rm": "`nearmiss token revoke --help` ends a token.",
   "token remove": "`nearmiss token revoke --help` ends a token.",
-  "host rename": "A name does not change.",
+  "host rename":
+    "A name does not change. docs/hosts.md describes how a host gets another one while its guests communicate.",
   "vm rename": "A name does not change.",
   "network rename": "A name does not change.",
 };
@@ -103,11 +112,14 @@ export function canonicalWords(words: readonly string[]): readonly string[] {
 export function unknownCommand(group: string, word: string, known: readonly string[]): string {
   const path = group === "" ? word : `${group} ${word}`;
   const hint = Object.hasOwn(hints, path) ? hints[path] : undefined;
+  // `vm web-1`: no command has a digit or a dot.
+  const isName = group !== "" && known.includes("get") && /[\d._]/.test(word);
   const near = known.filter((name) => harmless.includes(name) && isNear(name, word));
   const program = group === "" ? "nearmiss" : `nearmiss ${group}`;
   return [
     `error: \`${program}\` has no command "${word}"`,
     hint ??
+      (isName ? `A name follows the verb: \`${program} get ${word}\`.` : undefined) ??
       (near.length > 0 ? `Did you mean ${near.map((name) => `\`${program} ${name}\``).join(" or ")}?` : undefined),
     `Commands: ${known.join(", ")}. \`${program} --help\` describes them.`,
     "",
@@ -116,11 +128,34 @@ export function unknownCommand(group: string, word: string, known: readonly stri
     .join("\n");
 }
 
+/** Other words for options, where the command has that option. */
+const optionWords: Readonly<Record<string, readonly string[]>> = {
+  // The word that the state had before.
+  "--away": ["--disconnected"],
+  "--down": ["--disconnected"],
+  "--conditions": ["--problems"],
+  "--unhealthy": ["--problems"],
+  "--format": ["--output json"],
+  "--yaml": ["--output yaml"],
+  "--wide": ["--output wide"],
+  "--selector": ["--label"],
+  "--filter": ["--label"],
+  "--follow": ["--watch"],
+  "--tail": ["--follow"],
+  "--sort-by": ["--sort"],
+  "--server": ["--controller"],
+  "--url": ["--controller"],
+  "--cacert": ["--ca"],
+  "--to": ["--host"],
+};
+
 /** These remove something or skip a question: never guessed either. */
-const harmful: readonly string[] = ["--force", "--prune", "--yes", "--insecure", "--no-checksum"];
+const harmful: readonly string[] = ["--force", "--prune", "--yes", "--insecure", "--no-checksum", "--in-use"];
 
 /** @param known with their dashes */
 export function unknownOption(flag: string, known: readonly string[]): string {
+  const meant = optionWords[flag]?.find((each) => known.includes(each.split(" ")[0] ?? ""));
+  if (meant) return `error: unknown option ${flag}. Did you mean ${meant}?`;
   if (flag === "--no-trunc") return `error: unknown option ${flag}. Nothing is shortened, so there is no such option.`;
   const near = known.filter((each) => !harmful.includes(each) && isNear(each.slice(2), flag.replace(/^-+/, "")));
   return `error: unknown option ${flag}${near.length > 0 ? `. Did you mean ${near.join(" or ")}?` : ""}`;

@@ -13,7 +13,15 @@ import { importLines, type Plan, planFleet } from "../fleet/plan.ts";
 import { describePlan } from "../fleet/show.ts";
 import { action, format } from "../output.ts";
 import { plainDetail } from "../typed-fields.ts";
-import { describeSummary, type ImportResult, type ImportSummary, importTimeoutMs } from "./import.ts";
+import {
+  addImportWaitOptions,
+  describeSummary,
+  type ImportResult,
+  type ImportSummary,
+  importTimeoutMs,
+  noteUnconfirmed,
+  waitQuery,
+} from "./import.ts";
 import { type CommonOptions, subcommand } from "./resource.ts";
 import { collect } from "./writing.ts";
 
@@ -24,13 +32,17 @@ interface FleetOptions extends CommonOptions {
 interface ApplyOptions extends FleetOptions {
   readonly yes?: boolean;
   readonly dryRun?: boolean;
+  readonly wait?: boolean;
+  readonly timeout?: number;
 }
 
 /** Exit status of `diff` where there is a difference: none of those that failures have. */
 const differs = 6;
 
 export function addApplyCommand(program: Command): void {
-  addFleetOptions(subcommand(program, "apply", "bring the controller to the state that a file describes"))
+  addImportWaitOptions(
+    addFleetOptions(subcommand(program, "apply", "bring the controller to the state that a file describes")),
+  )
     .description(
       "Shows the plan, asks for confirmation, and makes all changes in one revision or none. A second run changes nothing.\n" +
         "Resources that are not in the file stay as they are, unless --prune is given.",
@@ -70,7 +82,8 @@ async function* apply(options: ApplyOptions): AsyncGenerator<string> {
   const isEmpty = plan.steps.length === 0;
   if (output === "table") yield isEmpty ? `nothing to do: ${describePlan(plan)}` : describePlan(plan);
   if (!isEmpty && !yes && !dryRun && !(await confirm(options.file))) throw new CliError("nothing was changed", 1);
-  const result = isEmpty ? null : await send(client, plan, fleet, dryRun === true);
+  const result = isEmpty ? null : await send(client, plan, fleet, options);
+  if (result) noteUnconfirmed(result);
   if (output !== "table") yield await format(output, { ...plan, result }, () => "");
   else if (result) yield describeSummary(result);
 }
@@ -89,11 +102,11 @@ async function planOf(client: Client, { wanted }: Fleet, { prune = false }: Flee
 }
 
 /** One revision, or a refusal that names the faults where they are in the file. @throws CliError */
-async function send(client: Client, plan: Plan, fleet: Fleet, dryRun: boolean): Promise<ImportSummary> {
+async function send(client: Client, plan: Plan, fleet: Fleet, options: ApplyOptions): Promise<ImportSummary> {
   const texts = importLines(plan.steps).map((line) => `${JSON.stringify(line)}\n`);
   const answer = client.lines<ImportResult | ImportSummary>("POST", "/v1/import", {
     body: Readable.from(texts, { objectMode: false }),
-    query: { dryRun },
+    query: { dryRun: options.dryRun === true, ...waitQuery(options) },
     headers: { "content-type": "application/x-ndjson" },
     timeoutMs: importTimeoutMs,
   });

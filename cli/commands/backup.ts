@@ -31,6 +31,7 @@ interface BackedUp {
   readonly bytes: number;
   readonly sha256: string;
   readonly ca: "plain" | "encrypted" | "absent" | "left-out";
+  readonly noted: boolean;
 }
 
 interface Restored {
@@ -77,6 +78,10 @@ Exit status: 0 done, 1 refused or failed (nothing is left then), 2 wrong usage.
 
 Example: nearmiss restore /var/backups/nearmiss-2026-11-21.db --db /var/lib/nearmiss/nearmiss.db`;
 
+const notNoted = (db: string): string =>
+  `nearmiss: the backup is complete, but its time could not be written to ${db}.last-backup, so a controller with --backup-within does not know of it; ` +
+  "run this as the controller's user\n";
+
 export function addBackupCommand(program: Command, desk: Pick<BackupDesk, "backUp">): void {
   addOutputOption(program.command("backup"), "text")
     .summary("copy the controller's database while it is in use")
@@ -103,6 +108,7 @@ export function addBackupCommand(program: Command, desk: Pick<BackupDesk, "backU
         const onProgress = progressOn(process.stderr);
         const result = await desk.backUp({ db, to, rate, onProgress, withCa: withoutCa !== true, protection });
         if (result.ca === "plain") process.stderr.write(plainWarning);
+        if (!result.noted) process.stderr.write(notNoted(db));
         const size = (result.bytes / 2 ** 20).toFixed(1);
         const done = `${result.file}: revision ${result.revision}, ${size} MiB, ${caWords[result.ca]}, checksum in ${result.file}.sha256\n`;
         return format(output, result, () => done);

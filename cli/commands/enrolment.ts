@@ -1,5 +1,6 @@
 // `nearmiss host add` and `host revoke`: letting hosts in, and putting them out.
 import type { Command } from "../../common/commander.ts";
+import { joinLine } from "../../schema/plain/index.ts";
 import type { JoinTokenView } from "../../schema/rest/index.ts";
 import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";
 import { parseDuration } from "../durations.ts";
@@ -48,12 +49,6 @@ export function addEnrolmentCommands(host: Command): void {
         return `host ${name} is revoked\n`;
       }),
     );
-}
-
-function joinLine({ controller, token, caHash }: JoinTokenView): string {
-  const trust = caHash === null ? "" : ` --ca-hash ${caHash}`;
-  // In the environment: `ps` shows everybody the arguments of a command.
-  return `NEARMISS_JOIN=${token} nearmiss agent --controller ${controller}${trust}`;
 }
 
 function explain({ host, expiresAt, enrolled }: JoinTokenView): string {

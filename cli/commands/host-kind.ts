@@ -1,6 +1,7 @@
 // How the command line shows hosts.
 import type { HostView } from "../../schema/rest/index.ts";
 import type { Cell } from "../output.ts";
+import { conditionFields, conditionsCell } from "./condition-cells.ts";
 import { labelText } from "./resource.ts";
 import type { Resource } from "./resource-kind.ts";
 
@@ -11,10 +12,19 @@ export const hosts: Resource<HostView> = {
   plural: "hosts",
   noun: "host",
   nouns: "hosts",
-  header: ["NAME", "VTEP", "AGENT", "APPLIED", "PROBLEMS", "LABELS"],
-  row: (host) => [host.name, vtepOf(host), agentOf(host), appliedOf(host), problemsOf(host), labelText(host.labels)],
-  wideHeader: ["LAST SEEN", "REGISTERED BY", "DESCRIPTION", "REVISION"],
-  wideRow: ({ lastSeen, origin, description, revision }) => [
+  header: ["NAME", "VTEP", "AGENT", "APPLIED", "CONDITIONS", "LABELS"],
+  row: (host) => [
+    host.name,
+    vtepOf(host),
+    agentOf(host),
+    appliedOf(host),
+    conditionsCell(host.conditions, host.problems),
+    labelText(host.labels),
+  ],
+  wideHeader: ["VMS", "VERSION", "LAST SEEN", "REGISTERED BY", "DESCRIPTION", "REVISION"],
+  wideRow: ({ vms, agentVersion, lastSeen, origin, description, revision }) => [
+    vms === undefined ? "-" : String(vms),
+    agentVersion ?? "-",
     lastSeen === null ? "-" : `${lastSeen.slice(0, 19).replace("T", " ")}Z`,
     origin,
     description || "-",
@@ -23,10 +33,15 @@ export const hosts: Resource<HostView> = {
   fields: (host) => [
     ["vtep", vtepOf(host)],
     ["agent", agentOf(host)],
+    // Absent for a token that is limited to networks, and of an earlier controller.
+    ...(host.vms === undefined ? [] : [["VMs", String(host.vms)] as const]),
+    ...(host.agentVersion === undefined ? [] : [["agent version", host.agentVersion] as const]),
     ["last seen", host.lastSeen ?? "not since the controller started"],
     ["applied", appliedOf(host)],
     ["registered by", host.origin],
-    ...host.problems.map((problem) => ["problem", { text: problem, colour: "red" }] as const),
+    ...conditionFields(host.conditions),
+    // Of an earlier controller.
+    ...(host.conditions ? [] : host.problems.map((problem) => ["problem", { text: problem, colour: "red" }] as const)),
   ],
 };
 
@@ -42,8 +57,4 @@ function agentOf({ connected, down }: HostView): Cell {
 
 function appliedOf({ appliedRevision }: HostView): string {
   return appliedRevision === null ? "-" : String(appliedRevision);
-}
-
-function problemsOf({ problems }: HostView): Cell {
-  return problems.length === 0 ? "none" : { text: String(problems.length), colour: "red" };
 }

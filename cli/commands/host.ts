@@ -18,8 +18,8 @@ export function addHostCommand(program: Command): void {
   addList(group, hosts, ["network"], {
     disconnected: { help: "only those without a connected agent", fits: ({ connected }) => !connected },
     problems: {
-      help: "only those whose agents report problems, which a token that is limited to networks does not see",
-      fits: ({ problems }) => problems.length > 0,
+      help: "only those with conditions; a token that is limited to networks sees those of its networks",
+      fits: ({ problems, conditions = [] }) => problems.length + conditions.length > 0,
     },
   });
   addGet(group, hosts);

@@ -2,7 +2,10 @@
 import { createReadStream, fstatSync, openSync } from "node:fs";
 import type { Readable } from "node:stream";
 import type { Command } from "../../common/commander.ts";
+import { defined } from "../../common/defined.ts";
+import type { Unconfirmed } from "../../schema/rest/index.ts";
 import { connect } from "../connection.ts";
+import { parseDuration } from "../durations.ts";
 import { CliError, RefusedError } from "../errors.ts";
 import { action, type Cell, formatNext, formatRow } from "../output.ts";
 import { progressOf } from "../progress.ts";
@@ -23,18 +26,38 @@ export interface ImportSummary {
   readonly unchanged: number;
   readonly deleted: number;
   readonly dryRun: boolean;
+  /** The rest only with --wait. */
+  readonly confirmed?: number;
+  readonly of?: number;
+  readonly unconfirmed?: readonly Unconfirmed[];
 }
 
 interface ImportOptions extends CommonOptions {
   readonly dryRun?: boolean;
+  readonly wait?: boolean;
+  readonly timeout?: number;
   readonly quiet?: boolean;
 }
 
 /** A million VMs are decided on and stored before the first byte of the answer. */
 export const importTimeoutMs = 3_600_000;
 
+/** Of `import` and `apply`. */
+export function addImportWaitOptions(command: Command): Command {
+  return command
+    .option("--wait", "return when every host that it concerns has confirmed")
+    .option("--timeout <time>", "how long to wait, at most 60s (default: 10s)", parseDuration);
+}
+
+/** Of the request. */
+export function waitQuery({ wait, timeout = defaultWaitMs }: Pick<ImportOptions, "wait" | "timeout">) {
+  return wait ? { wait: true, timeoutMs: timeout } : {};
+}
+
+const defaultWaitMs = 10_000;
+
 export function addImportCommand(program: Command): void {
-  subcommand(program, "import", "create, replace or delete many resources in one revision")
+  addImportWaitOptions(subcommand(program, "import", "create, replace or delete many resources in one revision"))
     .description(
       'Reads NDJSON in the format of `nearmiss export`: one resource per line, {"kind":"vm","name":"web-1",…}, and a line with\n' +
         '"delete":true deletes. All or nothing: addresses may be swapped within the import, and if one line is refused,\n' +
@@ -44,7 +67,7 @@ export function addImportCommand(program: Command): void {
     .option("--dry-run", "check everything, change nothing")
     .option("-q, --quiet", "only the summary")
     .action(
-      action(async function* (file: string, { dryRun, quiet, output, ...options }: ImportOptions) {
+      action(async function* (file: string, { dryRun, quiet, output, wait, timeout, ...options }: ImportOptions) {
         const { body, bytes } = openInput(file);
         const waiting = "sent; the controller decides and stores it";
         const progress = progressOf({ what: "sending", total: bytes, waiting });
@@ -52,13 +75,14 @@ export function addImportCommand(program: Command): void {
         const client = await connect(options);
         const lines = client.lines<ImportResult | ImportSummary>("POST", "/v1/import", {
           body,
-          query: { dryRun },
+          query: { dryRun, ...waitQuery(defined({ wait, timeout })) },
           headers: { "content-type": "application/x-ndjson" },
           timeoutMs: importTimeoutMs,
         });
         try {
           for await (const line of withoutFlood(lines, file)) {
             progress.stop();
+            if (line.kind === "summary") noteUnconfirmed(line);
             if (line.kind === "summary" || !quiet) yield formatNext(output, line, () => describeLine(line));
           }
         } finally {
@@ -101,9 +125,18 @@ function describeLine(line: ImportResult | ImportSummary): string {
   return formatRow([result, line.kind, line.name], [9, 7, 0]);
 }
 
-export function describeSummary({ created, updated, deleted, unchanged, revision, dryRun }: ImportSummary): string {
+export function describeSummary(summary: ImportSummary): string {
+  const { created, updated, deleted, unchanged, revision, dryRun, confirmed = 0, of, unconfirmed = [] } = summary;
   const counts = `${created} created, ${updated} updated, ${deleted} deleted, ${unchanged} unchanged`;
-  return `${counts}${dryRun ? ": a dry run, nothing was changed" : ` at revision ${revision}`}\n`;
+  const done = `${counts}${dryRun ? ": a dry run, nothing was changed" : ` at revision ${revision}`}\n`;
+  if (of === undefined) return done;
+  const missing = unconfirmed.map(({ host, why }) => `  ${host} has not: ${why}\n`);
+  return `${done}${confirmed} of ${of === 1 ? "1 host" : `${of} hosts`} confirmed\n${missing.join("")}`;
+}
+
+/** The exit status tells a script that a host has not confirmed; the import stays in effect. */
+export function noteUnconfirmed({ unconfirmed = [] }: ImportSummary): void {
+  if (unconfirmed.length > 0) process.exitCode = 1;
 }
 
 /** @throws CliError */

@@ -1,11 +1,13 @@
 // `nearmiss network`: overlay segments.
 import { type Command, Option } from "../../common/commander.ts";
-import { knowledgeModes } from "../../schema/plain/index.ts";
-import type { NetworkView } from "../../schema/rest/index.ts";
+import { broadcastModes, describeBroadcast, describeKnowledge, knowledgeModes } from "../../schema/plain/index.ts";
+import type { NetworkView, ThawView } from "../../schema/rest/index.ts";
+import { type ConnectionOptions, callController } from "../connection.ts";
 import { parseDuration } from "../durations.ts";
 import { parseCount } from "../numbers.ts";
-import { action } from "../output.ts";
-import { addDelete, addGet, addList, labelText, subcommand } from "./resource.ts";
+import { action, format, type OutputOptions } from "../output.ts";
+import { conditionFields } from "./condition-cells.ts";
+import { addDelete, addGet, addList, labelText, pathOf, subcommand } from "./resource.ts";
 import type { Resource } from "./resource-kind.ts";
 import { addCreateOptions, addUpdateOptions, collect, create, update, type WriteOptions } from "./writing.ts";
 
@@ -18,14 +20,18 @@ export const networks: Resource<NetworkView> = {
   row: ({ name, vni, subnets, mtu, labels }) => [name, String(vni), subnets.join(","), String(mtu), labelText(labels)],
   wideHeader: ["GATEWAYS", "DESCRIPTION", "REVISION"],
   wideRow: ({ gateways, description, revision }) => [gateways?.join(",") ?? "-", description || "-", String(revision)],
-  fields: ({ vni, subnets, mtu, gateways, reserved, quarantineSeconds, knowledge }) => [
+  fields: ({ vni, subnets, mtu, gateways, reserved, quarantineSeconds, conditions = [], ...network }) => [
     ["vni", String(vni)],
     ["subnets", subnets.join(", ")],
     ["mtu", String(mtu)],
     ["gateways", gateways?.join(", ") ?? "the first host address of each subnet"],
     ...(reserved ? [["reserved", reserved.join(", ")] as const] : []),
     ...(quarantineSeconds === undefined ? [] : [["quarantine", `${quarantineSeconds} s`] as const]),
-    ["knowledge", knowledge ?? "on-demand"],
+    ["knowledge", describeKnowledge(network)],
+    ["broadcast", describeBroadcast(network)],
+    ...conditionFields(
+      conditions.map(({ network: _, host, reason, ...each }) => ({ ...each, reason: `host ${host}: ${reason}` })),
+    ),
   ],
 };
 
@@ -37,6 +43,7 @@ interface NetworkOptions extends WriteOptions {
   readonly reserved?: readonly string[];
   readonly quarantine?: number;
   readonly knowledge?: string;
+  readonly broadcast?: string;
 }
 
 export function addNetworkCommand(program: Command): void {
@@ -63,6 +70,20 @@ export function addNetworkCommand(program: Command): void {
     action((name: string, options: NetworkOptions) => update(networks, name, { fields: fieldsOf(options) }, options)),
   );
 
+  subcommand(group, "thaw", "let an address move between guests again")
+    .description(
+      "An address that several interfaces may take, and that moves five times within 180 s, stays where it is.\n" +
+        "Find out why before you thaw it.",
+    )
+    .argument("<name>", "the network")
+    .argument("<ip>", "the address")
+    .action(
+      action(async (name: string, ip: string, options: ConnectionOptions & OutputOptions) => {
+        const view = await callController<ThawView>(options, "POST", `${pathOf(networks, name)}/thaw`, { ip });
+        const said = view.thawed ? "may move again" : "is not frozen";
+        return format(options.output, view, () => `${view.ip} in network ${view.network} ${said}\n`);
+      }),
+    );
   addDelete(group, networks);
 }
 
@@ -73,13 +94,20 @@ function addFields(command: Command): Command {
     .option("--reserved <range>", "first-last, CIDR or IP that is never assigned; may be repeated", collect)
     .option("--quarantine <time>", "how long a released address is not reassigned (default: 5m)", parseDuration)
     .addOption(
-      new Option("--knowledge <mode>", "what hosts have in memory before guests ask (default: on-demand)").choices(
-        knowledgeModes,
-      ),
+      new Option(
+        "--knowledge <mode>",
+        "what hosts have in memory before guests ask; auto: by size (default: on-demand)",
+      ).choices(knowledgeModes),
+    )
+    .addOption(
+      new Option(
+        "--broadcast <mode>",
+        "copy IPv4 broadcasts of guests to every host with a VM in it (default: off)",
+      ).choices(broadcastModes),
     );
 }
 
-function fieldsOf({ vni, subnet, mtu, gateway, reserved, quarantine, knowledge }: NetworkOptions): object {
+function fieldsOf({ vni, subnet, mtu, gateway, reserved, quarantine, knowledge, broadcast }: NetworkOptions): object {
   const quarantineSeconds = quarantine === undefined ? undefined : Math.ceil(quarantine / 1_000);
-  return { vni, subnets: subnet, mtu, gateways: gateway, reserved, quarantineSeconds, knowledge };
+  return { vni, subnets: subnet, mtu, gateways: gateway, reserved, quarantineSeconds, knowledge, broadcast };
 }

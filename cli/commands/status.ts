@@ -4,6 +4,7 @@ import type { OverviewView } from "../../schema/rest/index.ts";
 import { addConnectionOptions, type ConnectionOptions, connect, connectionHelp } from "../connection.ts";
 import { formatAge } from "../durations.ts";
 import { action, addOutputOption, type Cell, format, formatFields, type OutputOptions, paint } from "../output.ts";
+import { sentenceOf } from "./condition-cells.ts";
 
 /** Exit status where something needs attention: none of those that failures have. */
 export const needsAttention = 7;
@@ -13,7 +14,8 @@ type Overview = Partial<OverviewView> & Pick<OverviewView, "concerns" | "concern
 
 const help = `
 Exit status: 0 nothing needs attention, ${needsAttention} something does, 1 refused or failed, 2 wrong usage, 5 controller unreachable.
-With a token that is limited to networks, it counts what that token sees, and shows no problems of hosts.`;
+What needs attention is shown with the kind that docs/conditions.md describes.
+With a token that is limited to networks, it counts what that token sees, and shows the conditions of its networks.`;
 
 export function addStatusCommand(program: Command): void {
   addOutputOption(addConnectionOptions(program.command("status")), "text")
@@ -36,7 +38,7 @@ export function addStatusCommand(program: Command): void {
 
 function describe(address: string, overview: Overview): string {
   const { hosts = 0, hostsConnected = 0, hostsDown = 0, hostsWithProblems = 0, networks, vms, ready } = overview;
-  const { version, epoch, revision, uptimeSeconds, agentVersions = [], concerns, concernCount } = overview;
+  const { version, epoch, revision, uptimeSeconds, agentVersions = [], conditions, concerns, concernCount } = overview;
   const state: Cell = ready === false ? { text: "accepts no change: see its log", colour: "red" } : "ready";
   const about = [
     address,
@@ -48,7 +50,7 @@ function describe(address: string, overview: Overview): string {
     `${hostsConnected} connected`,
     `${hosts - hostsConnected} disconnected`,
     ...(hostsDown === 0 ? [] : [`${hostsDown} marked down`]),
-    `${hostsWithProblems} with problems`,
+    `${hostsWithProblems} with conditions`,
   ];
   const agents = agentVersions.map((each) => `${each.version} on ${each.hosts}`).join(", ");
   const fields = formatFields([
@@ -60,9 +62,15 @@ function describe(address: string, overview: Overview): string {
     ...(agents === "" ? [] : [["agents", `version ${agents}`] as const]),
   ]);
   if (concernCount === 0) return `${fields}\nNothing needs attention.\n`;
-  const lines = concerns.map(
-    ({ host, detail }) => `  ${paint({ text: `host ${host}`, colour: "yellow" })}  ${paint(detail)}\n`,
+  const named = conditions
+    ? conditions.map(
+        (each) => [each.host === undefined ? "controller" : `host ${each.host}`, each.kind, sentenceOf(each)] as const,
+      )
+    : concerns.map(({ host, detail }) => [`host ${host}`, "", detail] as const);
+  const lines = named.map(
+    ([name, kind, says]) =>
+      `  ${paint({ text: name, colour: "yellow" })}  ${kind === "" ? "" : `${kind}  `}${paint(says)}\n`,
   );
-  const rest = concernCount > concerns.length ? `  … ${concernCount} in all\n` : "";
+  const rest = concernCount > named.length ? `  … ${concernCount} in all\n` : "";
   return `${fields}\nNeeds attention:\n${lines.join("")}${rest}`;
 }

@@ -4,6 +4,7 @@ import { defined } from "../../common/defined.ts";
 import type { VmView } from "../../schema/rest/index.ts";
 import { parseDuration } from "../durations.ts";
 import { action, type Cell } from "../output.ts";
+import { conditionFields, conditionsCell } from "./condition-cells.ts";
 import { collectInterfaceChange, collectNewInterface, type InterfaceWords, interfaceHelp } from "./interfaces.ts";
 import { addMoveCommands } from "./move.ts";
 import { addDelete, addGet, addList, labelText, subcommand } from "./resource.ts";
@@ -15,13 +16,14 @@ export const vms: Resource<VmView> = {
   plural: "vms",
   noun: "VM",
   nouns: "VMs",
-  header: ["NAME", "HOST", "AGENT", "NETWORKS", "IPS", "LABELS"],
-  row: ({ name, host, hostConnected, interfaces, labels }) => [
+  header: ["NAME", "HOST", "AGENT", "NETWORKS", "IPS", "CONDITIONS", "LABELS"],
+  row: ({ name, host, hostConnected, interfaces, labels, conditions }) => [
     name,
     host,
     agentOf(hostConnected),
     [...new Set(interfaces.map(({ network }) => network))].join(",") || "-",
     interfaces.flatMap(({ ips }) => ips).join(",") || "-",
+    conditionsCell(conditions),
     labelText(labels),
   ],
   wideHeader: ["MACS", "PORTS", "DESCRIPTION", "REVISION"],
@@ -31,12 +33,13 @@ export const vms: Resource<VmView> = {
     description || "-",
     String(revision),
   ],
-  fields: ({ host, hostConnected, preparedHost, interfaces, ownerNetworks }) => [
+  fields: ({ host, hostConnected, preparedHost, interfaces, ownerNetworks, conditions }) => [
     ["host", host],
     ...(preparedHost === undefined ? [] : [["migrates to", preparedHost] as const]),
     ["host's agent", agentOf(hostConnected)],
     ...interfaces.map((each) => [each.name, describeInterface(each)] as const),
     ...(ownerNetworks === undefined ? [] : [["belongs to", ownerNetworks.join(", ")] as const]),
+    ...conditionFields(conditions),
   ],
   pending: ({ ready, notReady }) => (ready === false ? (notReady ?? "") : undefined),
 };
@@ -52,9 +55,11 @@ export function describeInterface({
   port,
   parent,
   router,
+  allowedAddresses = [],
 }: Omit<VmView["interfaces"][number], "name">): string {
   const place = port === undefined ? (parent === undefined ? [] : [`in ${parent}`]) : [`port ${port}`];
-  return [network, mac, ...ips, ...place, ...(router ? ["router"] : [])].join(" ");
+  const allowed = allowedAddresses.length === 0 ? [] : [`may take ${allowedAddresses.map(({ ip }) => ip).join(" ")}`];
+  return [network, mac, ...ips, ...place, ...(router ? ["router"] : []), ...allowed].join(" ");
 }
 
 interface VmOptions extends WriteOptions {
@@ -70,8 +75,15 @@ const defaultWaitMs = 10_000;
 const ownerHelp = "of a VM without interfaces: tokens for all of these networks see and change it; may be repeated";
 
 export function addVmCommand(program: Command): void {
-  const group = program.command("vm").summary("VMs and containers").description("VMs and containers.");
-  addList(group, vms, ["network", "host", "ip", "mac"]);
+  const group = program
+    .command("vm")
+    .summary("VMs and containers")
+    .description(
+      "VMs and containers in the network's inventory: creating one here registers it, deleting it leaves the VM running.",
+    );
+  addList(group, vms, ["network", "host", "ip", "mac"], {
+    problems: { help: "only those with conditions", fits: ({ conditions = [] }) => conditions.length > 0 },
+  });
   addGet(group, vms);
 
   const createCommand = subcommand(group, "create", "register a VM")
@@ -98,7 +110,7 @@ export function addVmCommand(program: Command): void {
     )
     .option(
       "-i, --interface <words>",
-      "name=… and the changes: network=, mac=, ip=, port=, parent=, router=; mac=auto or ip=auto assigns a new one, port=none and parent=none remove it; may be repeated",
+      "name=… and the changes: network=, mac=, ip=, port=, parent=, router=, allowed=; mac=auto or ip=auto assigns a new one, port=none, parent=none and allowed=none remove it; may be repeated",
       collectInterfaceChange,
     )
     .option("--remove-interface <name>", "may be repeated", collect)

@@ -18,6 +18,7 @@ export interface InterfaceFields {
   readonly network: string;
   readonly mac?: string;
   readonly ips?: readonly string[];
+  readonly allowedAddresses?: readonly { readonly ip: string }[];
 }
 
 /** Lines of an export (NDJSON), parsed. The first line of an export only describes it. */

@@ -21,7 +21,7 @@ export interface Plan {
 
 /** If a file omits these fields, they get their default; other omitted fields keep their values. */
 const defaulted: Readonly<Record<ResourceKind, readonly string[]>> = {
-  network: ["gateways", "reserved", "quarantineSeconds", "knowledge"],
+  network: ["gateways", "reserved", "quarantineSeconds", "knowledge", "broadcast"],
   host: [],
   vm: [],
 };
@@ -56,14 +56,20 @@ export function importLines(steps: readonly Step[]): Fields[] {
   });
 }
 
-/** An interface that names no MAC or IPs keeps those that it was given, as long as it is in the same network. */
+/**
+ * An interface that names no MAC or IPs keeps those that it was given, as long as it is in the same network. What it has taken of its
+ * allowed addresses is no difference: the file does not say which interface has them.
+ */
 function keepAssigned(wanted: Fields, current: Fields): Fields {
   if (!Array.isArray(wanted.interfaces)) return wanted;
   const held = interfacesOf(current);
   const interfaces = interfacesOf(wanted).map((each) => {
-    const { mac, ips, network } = held.find(({ name }) => name === each.name) ?? {};
-    if (network !== each.network) return each;
-    return { ...each, mac: each.mac ?? mac, ips: each.ips ?? ips };
+    const before = held.find(({ name }) => name === each.name);
+    if (before?.network !== each.network) return each;
+    const movable = new Set((each.allowedAddresses ?? []).map(({ ip }) => ip));
+    const own = (each.ips ?? before?.ips)?.filter((ip) => !movable.has(ip));
+    const taken = (before?.ips ?? []).filter((ip) => movable.has(ip));
+    return { ...each, mac: each.mac ?? before?.mac, ips: own && [...own, ...taken] };
   });
   return { ...wanted, interfaces };
 }
