@@ -1,7 +1,9 @@
 // The shell: navigation, the state of the connection, the logged-in identity; and the current page.
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { stream } from "./live/stream.ts";
+import { ConditionsPage } from "./pages/conditions.tsx";
 import { EventsPage } from "./pages/events.tsx";
+import { HelpPage } from "./pages/help.tsx";
 import { HostPage } from "./pages/host.tsx";
 import { HostsPage } from "./pages/hosts.tsx";
 import { LoginPage } from "./pages/login.tsx";
@@ -44,6 +46,8 @@ function Page() {
   switch (section) {
     case "":
       return <OverviewPage />;
+    case "conditions":
+      return <ConditionsPage />;
     case "map":
       return <MapPage />;
     case "vms":
@@ -52,6 +56,8 @@ function Page() {
       return name === undefined ? <HostsPage /> : <HostPage key={key} name={name} />;
     case "networks":
       return name === undefined ? <NetworksPage /> : <NetworkPage key={key} name={name} />;
+    case "help":
+      return <HelpPage />;
     case "events":
       return <EventsPage />;
     default:

@@ -34,6 +34,7 @@ export function Form(props: {
   const [values, setValues] = useState(initial);
   const [faults, setFaults] = useState(noFaults);
   const [busy, setBusy] = useState(false);
+  const [asking, setAsking] = useState(false);
   const form = useRef<HTMLFormElement>(null);
   // Focuses the first fault. In the layout effect: later it could take the focus from a field that the user is typing in.
   useLayoutEffect(() => {
@@ -57,8 +58,11 @@ export function Form(props: {
     set: (pointer, value) => setValues((all) => ({ ...all, [pointer]: value })),
     replace: setValues,
   };
+  const isTouched = [...Object.keys(values), ...Object.keys(initial)].some((key) => values[key] !== initial[key]);
+  // Escape closes a list of suggestions, too: pressed once more by mistake, it must not cost what was entered.
+  const onDismiss = () => (isTouched ? setAsking(!asking) : onClose());
   return (
-    <Dialog title={title} onClose={onClose} {...(wide ? { wide } : {})}>
+    <Dialog title={title} onDismiss={onDismiss} {...(wide ? { wide } : {})}>
       <form ref={form} onSubmit={onSubmit} noValidate>
         {faults.general.map((text) => (
           <p key={text} class="form-fault" role="alert" tabIndex={-1} dir="auto">
@@ -66,16 +70,37 @@ export function Form(props: {
           </p>
         ))}
         <div class="form-body">{children(model)}</div>
-        <div class="form-end">
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" class={isFinal ? "primary final" : "primary"} disabled={busy}>
-            {busy ? "Sending…" : submit}
-          </button>
-        </div>
+        {asking ? (
+          <Discard onKeep={() => setAsking(false)} onDiscard={onClose} />
+        ) : (
+          <div class="form-end">
+            <button type="button" onClick={onClose}>
+              Cancel
+            </button>
+            <button type="submit" class={isFinal ? "primary final" : "primary"} disabled={busy}>
+              {busy ? "Sending…" : submit}
+            </button>
+          </div>
+        )}
       </form>
     </Dialog>
+  );
+}
+
+/** In place of the form's buttons. */
+function Discard({ onKeep, onDiscard }: { readonly onKeep: () => void; readonly onDiscard: () => void }) {
+  const keep = useRef<HTMLButtonElement>(null);
+  useLayoutEffect(() => keep.current?.focus(), []);
+  return (
+    <div class="form-end form-discard" role="alert">
+      <p>Discard what you have entered?</p>
+      <button type="button" class="danger" onClick={onDiscard}>
+        Discard
+      </button>
+      <button type="button" ref={keep} class="primary" onClick={onKeep}>
+        Keep editing
+      </button>
+    </div>
   );
 }
 

@@ -1,5 +1,8 @@
+import { useState } from "preact/hooks";
 import type { Host } from "../parts/rows.tsx";
+import { goTo } from "../router.ts";
 import { Field } from "./form.tsx";
+import { JoinLine } from "./join.tsx";
 import { ResourceForm, type Wording } from "./resource-form.tsx";
 import { given, numberOf } from "./text.ts";
 
@@ -14,6 +17,14 @@ const wording: Wording = {
 };
 
 export function HostForm({ host, onClose }: { readonly host?: Host; readonly onClose: () => void }) {
+  const [registered, setRegistered] = useState<Host>();
+  if (registered) {
+    const leave = () => {
+      onClose();
+      goTo(["hosts", registered.name]);
+    };
+    return <JoinLine host={registered} title={`Host ${registered.name} is registered`} onClose={leave} />;
+  }
   return (
     <ResourceForm
       wording={wording}
@@ -32,6 +43,7 @@ export function HostForm({ host, onClose }: { readonly host?: Host; readonly onC
           <Field form={form} pointer="/port" label="UDP port" hint="4789" />
         </>
       )}
+      onCreated={setRegistered}
       onClose={onClose}
     />
   );

@@ -1,4 +1,4 @@
-import { knowledgeModes } from "../../schema/plain/index.ts";
+import { broadcastModes, knowledgeModes } from "../../schema/plain/index.ts";
 import type { Network } from "../parts/rows.tsx";
 import { Choice, Field, type FormModel } from "./form.tsx";
 import { type Read, ResourceForm, type Wording } from "./resource-form.tsx";
@@ -45,6 +45,13 @@ export function NetworkForm({ network, onClose }: { readonly network?: Network; 
             help="What hosts have in memory before their guests ask"
             values={knowledgeModes}
           />
+          <Choice
+            form={form}
+            pointer="/broadcast"
+            label="Broadcast"
+            help="Whether broadcasts are copied to the network's other hosts"
+            values={broadcastModes}
+          />
         </>
       )}
     </ResourceForm>
@@ -86,6 +93,7 @@ function fieldsOf(network: Network | undefined) {
     "/reserved": list(network?.reserved),
     "/quarantineSeconds": String(network?.quarantineSeconds ?? ""),
     "/knowledge": network?.knowledge ?? "",
+    "/broadcast": network?.broadcast ?? "",
   };
 }
 
@@ -100,6 +108,7 @@ function bodyOf(read: Read): object {
       reserved: list("/reserved"),
       quarantineSeconds: numberOf(read("/quarantineSeconds")),
       knowledge: read("/knowledge"),
+      broadcast: read("/broadcast"),
     }),
   };
 }

@@ -1,23 +1,25 @@
-import { request } from "../api.ts";
+import { request, withQuery } from "../api.ts";
 import { notice } from "../parts/notices.tsx";
 import { goTo } from "../router.ts";
-import { Form } from "./form.tsx";
+import { Check, Form, type Values } from "./form.tsx";
 
 const consequences = {
   vms: "Every host that knows its addresses is notified at once and removes them from its kernel. Its addresses are not reassigned during the network's quarantine.",
-  hosts: "Its agent is disconnected. A host with VMs is not deleted.",
+  hosts:
+    "Its agent is disconnected and its certificates are refused. A host with VMs is not deleted: evacuate it first.",
   networks: "A network with VMs in it is not deleted.",
 } as const;
 
 export function Remove(props: {
   readonly plural: keyof typeof consequences;
   readonly noun: string;
-  readonly of: { readonly name: string; readonly revision: number };
+  readonly of: { readonly name: string; readonly revision: number; readonly down?: boolean };
   readonly onClose: () => void;
 }) {
   const { plural, noun, of, onClose } = props;
-  const send = async () => {
-    await request("DELETE", `/v1/${plural}/${of.name}`, { ifMatch: `"${of.revision}"` });
+  const send = async (values: Values) => {
+    const path = withQuery(`/v1/${plural}/${of.name}`, { force: values["/force"] });
+    await request("DELETE", path, { ifMatch: `"${of.revision}"` });
     notice(`${noun.charAt(0).toUpperCase()}${noun.slice(1)} ${of.name} is deleted`);
     goTo([plural]);
     return undefined;
@@ -31,7 +33,14 @@ export function Remove(props: {
       send={send}
       onClose={onClose}
     >
-      {() => <p>{consequences[plural]}</p>}
+      {(form) => (
+        <>
+          <p>{consequences[plural]}</p>
+          {of.down === true && (
+            <Check form={form} pointer="/force" label="Also delete all VMs that are registered on it" />
+          )}
+        </>
+      )}
     </Form>
   );
 }

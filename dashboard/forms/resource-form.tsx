@@ -27,7 +27,7 @@ export interface Wording {
 /** Without blanks around it. */
 export type Read = (pointer: string) => string;
 
-export function ResourceForm(props: {
+export function ResourceForm<Resource>(props: {
   readonly wording: Wording;
   /** Absent: it is to be created. */
   readonly of: Existing | undefined;
@@ -37,9 +37,11 @@ export function ResourceForm(props: {
   /** In the row of the name. */
   readonly first: (form: FormModel) => ComponentChildren;
   readonly children?: (form: FormModel) => ComponentChildren;
+  /** What follows on its creation; absent: its page. */
+  readonly onCreated?: (resource: Resource) => void;
   readonly onClose: () => void;
 }) {
-  const { wording, of, fields, bodyOf, first, children, onClose } = props;
+  const { wording, of, fields, bodyOf, first, children, onCreated, onClose } = props;
   const { plural, noun, create, created } = wording;
   const send = async (values: Values) => {
     const read: Read = (pointer) => values[pointer]?.trim() ?? "";
@@ -54,8 +56,12 @@ export function ResourceForm(props: {
       notice(`${capital(noun)} ${name} is changed`);
     } else {
       // Empty fields are not sent: the API says if they are required.
-      await request("POST", `/v1/${plural}`, { body: given({ name, ...body }) });
+      const made = await request<Resource>("POST", `/v1/${plural}`, { body: given({ name, ...body }) });
       notice(`${capital(noun)} ${name} is ${created}`);
+      if (onCreated) {
+        onCreated(made.body);
+        return "stay" as const;
+      }
       goTo([plural, name]);
     }
     return undefined;

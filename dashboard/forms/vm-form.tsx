@@ -15,7 +15,7 @@ const wording: Wording = {
 };
 /** The text of an interface's address field if it has no addresses. */
 const none = "none";
-const interfaceFields = ["name", "network", "mac", "ips", "port", "parent", "router"] as const;
+const interfaceFields = ["name", "network", "mac", "ips", "port", "parent", "router", "allowedAddresses"] as const;
 
 export function VmForm({ vm, onClose }: { readonly vm?: Vm; readonly onClose: () => void }) {
   return (
@@ -31,7 +31,7 @@ export function VmForm({ vm, onClose }: { readonly vm?: Vm; readonly onClose: ()
           label="Host"
           suggest="hosts"
           fixed={vm !== undefined}
-          help={vm ? "Move changes it" : "Where it runs"}
+          help={vm ? "Move changes it" : "Where it runs. Registering starts no VM"}
         />
       )}
       onClose={onClose}
@@ -79,6 +79,13 @@ function Interface({ form, index }: { readonly form: FormModel; readonly index: 
           help={`Empty: assigned. "${none}": the interface has none`}
         />
       </div>
+      <Field
+        form={form}
+        pointer={at("allowedAddresses")}
+        label="Addresses that it may take"
+        hint="10.20.1.100"
+        help="Shared with other interfaces: the guest that announces one has it. Also prefixes that the VM routes"
+      />
       <div class="interface-end">
         <Check form={form} pointer={at("router")} label="The VM is a router" />
         <button
@@ -98,6 +105,7 @@ function fieldsOf(vm: Vm | undefined): Values {
   const interfaces = (vm?.interfaces ?? [{ name: "", network: "", mac: "", ips: [] as string[] }]).map((each) => ({
     ...each,
     ips: vm && each.ips.length === 0 ? none : each.ips.join(", "),
+    allowedAddresses: allowedOf(each).join(", "),
   }));
   const fields = interfaces.flatMap((each, i) =>
     interfaceFields.map((field) => {
@@ -107,6 +115,9 @@ function fieldsOf(vm: Vm | undefined): Values {
   );
   return { "/host": vm?.host ?? "", ...Object.fromEntries(fields) };
 }
+
+const allowedOf = (each: Partial<Vm["interfaces"][number]>): string[] =>
+  (each.allowedAddresses ?? []).map(({ ip }) => ip);
 
 function countOf(values: Values): number {
   return Object.keys(values).filter((pointer) => /^\/interfaces\/\d+\/network$/.test(pointer)).length;
@@ -134,6 +145,7 @@ function bodyOf(read: Read, values: Values): object {
     const at = (field: (typeof interfaceFields)[number]) => read(`/interfaces/${i}/${field}`);
     const ips = at("ips") === none ? [] : at("ips") === "" ? undefined : words(at("ips"));
     const router = at("router") === "true" ? true : undefined;
+    const allowed = words(at("allowedAddresses"));
     return given({
       network: at("network"),
       name: at("name"),
@@ -142,6 +154,7 @@ function bodyOf(read: Read, values: Values): object {
       parent: at("parent"),
       ips,
       router,
+      allowedAddresses: allowed.length === 0 ? undefined : allowed.map((ip) => ({ ip })),
     });
   });
   return { host: read("/host"), interfaces };

@@ -1,5 +1,5 @@
-// Issues that need attention, and those that were resolved recently: the state that the controller sees of its hosts, and
-// reports of agents. The rules are in ADR 123. Pure.
+// Issues that need attention, and those that were resolved recently: the present conditions, and reports of agents about what is none.
+// The rules are in ADR 123 and 240. Pure.
 import { defined } from "../../common/defined.ts";
 import type { OperationalCloudEvent, OperationalKind } from "../../schema/events/index.ts";
 import type { OverviewView } from "../../schema/rest/index.ts";
@@ -10,10 +10,23 @@ import type { Question } from "./questions.ts";
 export interface Issue {
   readonly key: string;
   readonly tone: "bad" | "wait";
-  readonly host: string;
-  /** Continues after the host's name. */
+  /** Absent: it is the controller's. */
+  readonly host?: string;
+  readonly network?: string;
+  readonly vm?: string;
+  /** Of a condition. */
+  readonly kind?: string;
+  /** Continues after the name of what it is about. */
   readonly title: string;
   readonly detail: string;
+  /** What to do. */
+  readonly fix?: string;
+  /** Since when it is the case, RFC 3339; absent: see `last`. */
+  readonly since?: string;
+  /** The host is disconnected: it was so before. */
+  readonly isUnknown?: true;
+  /** Further hosts with the same. */
+  readonly others?: readonly string[];
   /** Of the last report, RFC 3339; absent: it is the case now. */
   readonly last?: string;
   /** How it ended; absent: events do not show that it has. */
@@ -33,7 +46,7 @@ interface Rule {
   readonly isBad?: true;
   /** `quiet`: reported every minute while it lasts. `repaired`: the report says that it is repaired. Absent: no event shows the end. */
   readonly ends?: "quiet" | "repaired" | Question["kind"];
-  /** Lasts until it is fixed, and is already listed among the host's problems. */
+  /** Lasts until it is fixed, and is listed among the conditions where the caller sees those of hosts. */
   readonly isProblem?: true;
 }
 
@@ -53,13 +66,14 @@ const rules: Partial<Record<OperationalKind, Rule>> = {
   stranger: { title: "tunnelled frames came from an unknown address", isBad: true, ends: "quiet" },
   "move-unconfirmed": { title: "a move has not been confirmed by all hosts", ends: "followed" },
   "network-not-ready": { title: "a network cannot be set up", isProblem: true },
-  "vtep-missing": { title: "its VTEP address is on no interface", isProblem: true },
+  "vtep-missing": { title: "its VTEP address cannot be used", isProblem: true },
   "mtu-too-large": { title: "the MTU is too large for the underlay", isProblem: true },
   "second-device": { title: "another vxlan device receives a network's frames", isProblem: true },
   "host-filter": { title: "the host's packet filter drops bridged traffic", isProblem: true },
 };
 
-const conditionTitles = { "host-away": "is disconnected", "host-problem": "reports a problem" } as const;
+/** More conditions of one kind are one issue, whose hosts are listed. */
+const maxAlike = 3;
 
 interface Group {
   readonly newest: OperationalCloudEvent;
@@ -70,25 +84,19 @@ interface Group {
 
 /** The most severe first, then the newest. */
 export function issuesOf(
-  concerns: OverviewView["concerns"],
+  conditions: OverviewView["conditions"],
   operationalEvents: readonly OperationalCloudEvent[],
   { nowMs, seesProblems }: { readonly nowMs: number; readonly seesProblems: boolean },
 ): Issue[] {
-  const present = concerns.map(
-    ({ kind, host, detail }): Issue => ({
-      key: `${kind} ${host} ${detail}`,
-      tone: kind === "host-away" ? "bad" : "wait",
-      host,
-      title: conditionTitles[kind],
-      detail,
-    }),
-  );
-  const away = new Set(concerns.flatMap(({ kind, host }) => (kind === "host-away" ? [host] : [])));
+  const present = presentIssues(conditions);
+  const away = new Set(conditions.flatMap(({ kind, host }) => (kind === "host-away" && host ? [host] : [])));
   const groups = new Map<string, Group>();
   for (const event of operationalEvents.toReversed()) {
     const kind = kindOf(event);
     const rule = rules[kind];
-    if (!rule || (rule.isProblem && seesProblems) || nowMs - Date.parse(event.time) > latelyMs) continue;
+    // What is listed as a condition is not reported once more.
+    if (!rule || event.data.condition !== undefined || (rule.isProblem && seesProblems)) continue;
+    if (nowMs - Date.parse(event.time) > latelyMs) continue;
     const { host, network = "", subject = "", count } = event.data;
     const key = `${kind} ${host} ${network} ${subject}`;
     const before = groups.get(key);
@@ -115,6 +123,31 @@ export function issuesOf(
   });
   const isBad = ({ tone }: Issue) => Number(tone === "bad");
   return [present, reported].flatMap((issues) => issues.sort((a, b) => isBad(b) - isBad(a)));
+}
+
+function presentIssues(conditions: OverviewView["conditions"]): Issue[] {
+  const byKind = new Map<string, OverviewView["conditions"]>();
+  for (const each of conditions) byKind.set(each.kind, [...(byKind.get(each.kind) ?? []), each]);
+  return [...byKind.values()].flatMap((alike) => {
+    const [first] = alike;
+    const hosts = [...new Set(alike.flatMap(({ host = [] }) => host))];
+    if (!first || hosts.length <= maxAlike) return alike.map((each) => issueOf(each));
+    return [{ ...issueOf(first), key: `${first.kind} on ${hosts.length}`, others: hosts.slice(1) }];
+  });
+}
+
+function issueOf(condition: OverviewView["conditions"][number]): Issue {
+  const { kind, host, network, vm, subject = "", severity, status, since, title, reason, fix } = condition;
+  return {
+    key: [kind, host, network, subject].join(" "),
+    kind,
+    tone: severity === "bad" ? "bad" : "wait",
+    title,
+    detail: reason,
+    since,
+    ...(status === "unknown" ? { isUnknown: true } : {}),
+    ...defined({ host, network, vm, fix }),
+  };
 }
 
 /** As far as reports show. A disconnected host sends none. */

@@ -1,6 +1,6 @@
 // Beside the map, in words: the host that is chosen, or all together; and the moves that were seen.
 import type { TopologyView } from "../../schema/rest/index.ts";
-import { formatAgo, formatCount, plural } from "../format.ts";
+import { formatAgo, formatCount, formatTime, plural } from "../format.ts";
 import { Icon } from "../parts/icon.tsx";
 import { Status } from "../parts/status.tsx";
 import { href } from "../router.ts";
@@ -8,6 +8,8 @@ import type { SeenMove } from "./moves.ts";
 import { peersOf, type Tunnel } from "./tunnels.ts";
 
 export interface SideProps {
+  /** Of the tunnels. */
+  readonly asOf: string;
   readonly hosts: TopologyView["hosts"];
   readonly tunnels: readonly Tunnel[];
   readonly counts: readonly number[];
@@ -19,11 +21,14 @@ export interface SideProps {
 const listed = 14;
 
 export function Side(props: SideProps) {
-  const { hosts, chosen, moves } = props;
+  const { asOf, hosts, chosen, moves } = props;
   const host = chosen === undefined ? undefined : hosts[chosen];
   return (
     <aside class="map-side" aria-label="On the map">
       {host && chosen !== undefined ? <Chosen {...props} host={host} index={chosen} /> : <Everything {...props} />}
+      <p class="help">
+        Tunnels as of <time dateTime={asOf}>{formatTime(asOf)}</time>
+      </p>
       <section aria-label="Moves">
         <h2>Moves</h2>
         {moves.length === 0 ? (
@@ -101,7 +106,7 @@ function Chosen(props: SideProps & { readonly host: TopologyView["hosts"][number
       {peers.length > listed && <p class="help">and {formatCount(peers.length - listed)} more</p>}
       {peers.length > 0 && (
         <p class="help">
-          Remote: MACs behind the peer that this host sends to. Local: MACs on this host that the peer sends to.
+          There: MACs behind the peer that this host sends to. Here: MACs on this host that the peer sends to.
         </p>
       )}
     </section>

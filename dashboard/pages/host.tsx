@@ -1,13 +1,15 @@
-import { formatTime, sentence } from "../format.ts";
+import { formatTime } from "../format.ts";
+import { Evacuate } from "../forms/evacuate.tsx";
 import { HostForm } from "../forms/host-form.tsx";
+import { Join } from "../forms/join.tsx";
+import { Down, Revoke, Up } from "../forms/mark.tsx";
 import { Remove } from "../forms/remove.tsx";
 import { passes } from "../live/describe.ts";
 import { useResource } from "../live/resource.ts";
+import { Conditions } from "../parts/conditions.tsx";
 import { Detail } from "../parts/detail.tsx";
 import { Fact, Facts } from "../parts/facts.tsx";
 import { History } from "../parts/history.tsx";
-import { Icon } from "../parts/icon.tsx";
-import { Prose } from "../parts/prose.tsx";
 import { Rates } from "../parts/rates.tsx";
 import { type Host, HostStatus, networkFilter, vmColumns, vmSearch } from "../parts/rows.tsx";
 import { Empty, Panel } from "../parts/states.tsx";
@@ -34,6 +36,20 @@ export function HostPage({ name }: { readonly name: string }) {
         mayWriteHosts.value
           ? [
               { title: "Edit", dialog: (of, close) => <HostForm host={of} onClose={close} /> },
+              { title: "Join line", dialog: (of, close) => <Join host={of} onClose={close} /> },
+              { title: "Evacuate", dialog: (of, close) => <Evacuate host={of} onClose={close} /> },
+              {
+                title: "Mark down",
+                look: "danger",
+                isHidden: ({ down }) => down === true,
+                dialog: (of, close) => <Down host={of} onClose={close} />,
+              },
+              {
+                title: "Mark up",
+                isHidden: ({ down }) => down !== true,
+                dialog: (of, close) => <Up host={of} onClose={close} />,
+              },
+              { title: "Revoke", look: "danger", dialog: (of, close) => <Revoke host={of} onClose={close} /> },
               {
                 title: "Delete",
                 look: "danger",
@@ -51,6 +67,8 @@ export function HostPage({ name }: { readonly name: string }) {
           title="VMs on this host"
           plural="vms"
           kinds={["vm"]}
+          noun="VM"
+          everyMs={10_000}
           fixed={{ host: name }}
           columns={vmColumns.filter(({ title }) => title !== "Host" && title !== "Host agent")}
           keyOf={({ uid }) => uid}
@@ -65,19 +83,13 @@ export function HostPage({ name }: { readonly name: string }) {
 function HostFacts({ host }: { readonly host: Host }) {
   return (
     <>
-      {host.problems.map((problem) => (
-        <div key={problem} class="failure warn">
-          <Icon name="warning" />
-          <p dir="auto">
-            <Prose text={sentence(problem)} />
-          </p>
-        </div>
-      ))}
+      <Conditions of={host.conditions} on="host" />
       <Facts>
         <Fact name="Agent">
           <HostStatus host={host} />
         </Fact>
         <Fact name="Last heard">{host.lastSeen === null ? "not yet" : formatTime(host.lastSeen)}</Fact>
+        <Fact name="Agent version">{host.agentVersion ?? (host.connected ? "" : "not connected")}</Fact>
         <Fact name="Applied revision">{host.appliedRevision ?? "not reported yet"}</Fact>
         <Fact name="VTEP" code>
           {host.vtep}

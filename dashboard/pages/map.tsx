@@ -73,7 +73,7 @@ function Topology({
   readonly network: string;
   readonly host: string;
 }) {
-  const { hosts } = view;
+  const { asOf, hosts } = view;
   const tunnels = useMemo(() => tunnelsOf(view), [view]);
   const counts = useMemo(() => degrees(tunnels, hosts.length), [tunnels, hosts]);
   const names = hosts.map(({ name }) => name).join("\n");
@@ -143,7 +143,15 @@ function Topology({
           selection is described beside the map in words.
         </p>
       </div>
-      <Side hosts={hosts} tunnels={tunnels} counts={counts} chosen={chosen} moves={latest} onChoose={choose} />
+      <Side
+        asOf={asOf}
+        hosts={hosts}
+        tunnels={tunnels}
+        counts={counts}
+        chosen={chosen}
+        moves={latest}
+        onChoose={choose}
+      />
     </div>
   );
 }

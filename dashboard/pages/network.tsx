@@ -1,7 +1,9 @@
+import { describeBroadcast, describeKnowledge } from "../../schema/plain/index.ts";
 import { NetworkForm } from "../forms/network-form.tsx";
 import { Remove } from "../forms/remove.tsx";
 import { passes } from "../live/describe.ts";
 import { changesOf, useResource } from "../live/resource.ts";
+import { Conditions } from "../parts/conditions.tsx";
 import { Detail } from "../parts/detail.tsx";
 import { Fact, Facts } from "../parts/facts.tsx";
 import { History } from "../parts/history.tsx";
@@ -51,6 +53,8 @@ export function NetworkPage({ name }: { readonly name: string }) {
           title="VMs in this network"
           plural="vms"
           kinds={["vm"]}
+          noun="VM"
+          everyMs={10_000}
           fixed={{ network: name }}
           columns={vmColumns.filter(({ title }) => title !== "Network")}
           keyOf={({ uid }) => uid}
@@ -63,32 +67,37 @@ export function NetworkPage({ name }: { readonly name: string }) {
 }
 
 function NetworkFacts({ network }: { readonly network: Network }) {
-  const { vni, subnets, mtu, gateways, reserved, quarantineSeconds, knowledge, labels, description, revision } =
-    network;
+  const { vni, subnets, mtu, gateways, reserved, quarantineSeconds, labels, description, revision } = network;
   return (
-    <Facts>
-      <Fact name="VNI">{vni}</Fact>
-      <Fact name="Subnets" code>
-        {subnets}
-      </Fact>
-      <Fact name="MTU">{mtu}</Fact>
-      {gateways ? (
-        <Fact name="Gateways" code>
-          {gateways}
+    <>
+      <Conditions of={network.conditions} on="network" />
+      <Facts>
+        <Fact name="VNI">{vni}</Fact>
+        <Fact name="Subnets" code>
+          {subnets}
         </Fact>
-      ) : (
-        <Fact name="Gateways">first address of each subnet</Fact>
-      )}
-      <Fact name="Reserved" code>
-        {reserved ?? []}
-      </Fact>
-      <Fact name="Quarantine">{quarantineSeconds === undefined ? "300 s, the default" : `${quarantineSeconds} s`}</Fact>
-      <Fact name="Knowledge">{knowledge ?? "on-demand, the default"}</Fact>
-      <Fact name="Labels">
-        <Labels labels={labels} />
-      </Fact>
-      <Fact name="Description">{description}</Fact>
-      <Fact name="Revision">{revision}</Fact>
-    </Facts>
+        <Fact name="MTU">{mtu}</Fact>
+        {gateways ? (
+          <Fact name="Gateways" code>
+            {gateways}
+          </Fact>
+        ) : (
+          <Fact name="Gateways">first address of each subnet</Fact>
+        )}
+        <Fact name="Reserved" code>
+          {reserved ?? []}
+        </Fact>
+        <Fact name="Quarantine">
+          {quarantineSeconds === undefined ? "300 s, the default" : `${quarantineSeconds} s`}
+        </Fact>
+        <Fact name="Knowledge">{describeKnowledge(network)}</Fact>
+        <Fact name="Broadcast">{describeBroadcast(network)}</Fact>
+        <Fact name="Labels">
+          <Labels labels={labels} />
+        </Fact>
+        <Fact name="Description">{description}</Fact>
+        <Fact name="Revision">{revision}</Fact>
+      </Facts>
+    </>
   );
 }

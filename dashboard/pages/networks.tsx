@@ -9,6 +9,7 @@ export function NetworksPage() {
       title="Networks"
       plural="networks"
       kinds={["network"]}
+      noun="network"
       columns={networkColumns}
       filters={[nameSearch, hostFilter, labelFilter("env=prod")]}
       create={

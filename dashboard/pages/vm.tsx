@@ -3,6 +3,7 @@ import { Move } from "../forms/move.tsx";
 import { Remove } from "../forms/remove.tsx";
 import { VmForm } from "../forms/vm-form.tsx";
 import { changesOf, useResource } from "../live/resource.ts";
+import { Conditions } from "../parts/conditions.tsx";
 import { Detail } from "../parts/detail.tsx";
 import { Fact, Facts } from "../parts/facts.tsx";
 import { History } from "../parts/history.tsx";
@@ -10,6 +11,7 @@ import { Holders } from "../parts/holders.tsx";
 import type { Vm } from "../parts/rows.tsx";
 import { Load, Panel } from "../parts/states.tsx";
 import { Labels, Status } from "../parts/status.tsx";
+import { TableHead } from "../parts/table-head.tsx";
 import { href } from "../router.ts";
 import { mayWrite } from "../session.ts";
 
@@ -55,26 +57,29 @@ export function VmPage({ name }: { readonly name: string }) {
 function VmFacts({ vm }: { readonly vm: Vm }) {
   const { host, hostConnected, preparedHost, ownerNetworks, labels, description, revision, uid } = vm;
   return (
-    <Facts>
-      <Fact name="Host">
-        <a href={href(["hosts", host])}>{host}</a>{" "}
-        <Status tone={hostConnected ? "good" : "bad"}>{hostConnected ? "connected" : "disconnected"}</Status>
-      </Fact>
-      {preparedHost !== undefined && (
-        <Fact name="Migrates to">
-          <a href={href(["hosts", preparedHost])}>{preparedHost}</a>
+    <>
+      <Conditions of={vm.conditions} on="vm" />
+      <Facts>
+        <Fact name="Host">
+          <a href={href(["hosts", host])}>{host}</a>{" "}
+          <Status tone={hostConnected ? "good" : "bad"}>{hostConnected ? "connected" : "disconnected"}</Status>
         </Fact>
-      )}
-      {ownerNetworks && <Fact name="Belongs to">{ownerNetworks.join(", ")}</Fact>}
-      <Fact name="Labels">
-        <Labels labels={labels} />
-      </Fact>
-      <Fact name="Description">{description}</Fact>
-      <Fact name="Revision">{revision}</Fact>
-      <Fact name="UID" code>
-        {uid}
-      </Fact>
-    </Facts>
+        {preparedHost !== undefined && (
+          <Fact name="Migrates to">
+            <a href={href(["hosts", preparedHost])}>{preparedHost}</a>
+          </Fact>
+        )}
+        {ownerNetworks && <Fact name="Belongs to">{ownerNetworks.join(", ")}</Fact>}
+        <Fact name="Labels">
+          <Labels labels={labels} />
+        </Fact>
+        <Fact name="Description">{description}</Fact>
+        <Fact name="Revision">{revision}</Fact>
+        <Fact name="UID" code>
+          {uid}
+        </Fact>
+      </Facts>
+    </>
   );
 }
 
@@ -93,17 +98,9 @@ function Interfaces({ vm }: { readonly vm: Vm }) {
     <Panel title="Interfaces">
       <div class="scroll">
         <table class="table">
-          <thead>
-            <tr>
-              {["Name", "Network", "MAC", "Addresses", "Port", "Router"].map((title) => (
-                <th key={title} scope="col">
-                  {title}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <TableHead titles={["Name", "Network", "MAC", "Addresses", "May take", "Port", "Router"]} />
           <tbody>
-            {vm.interfaces.map(({ name, network, mac, ips, port, parent, router }) => (
+            {vm.interfaces.map(({ name, network, mac, ips, port, parent, router, allowedAddresses }) => (
               <tr key={name}>
                 <th scope="row">{name}</th>
                 <td data-title="Network">
@@ -115,6 +112,13 @@ function Interfaces({ vm }: { readonly vm: Vm }) {
                 <td data-title="Addresses">
                   <span class="several">
                     {ips.map((ip) => (
+                      <code key={ip}>{ip}</code>
+                    ))}
+                  </span>
+                </td>
+                <td data-title="May take">
+                  <span class="several">
+                    {(allowedAddresses ?? []).map(({ ip }) => (
                       <code key={ip}>{ip}</code>
                     ))}
                   </span>

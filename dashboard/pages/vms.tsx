@@ -1,4 +1,5 @@
 import { VmForm } from "../forms/vm-form.tsx";
+import { useConditionChoice } from "../parts/choices.tsx";
 import { ListPage } from "../parts/list-page.tsx";
 import { hostFilter, labelFilter, networkFilter, vmColumns, vmSearch } from "../parts/rows.tsx";
 import { mayWrite } from "../session.ts";
@@ -11,7 +12,10 @@ export function VmsPage() {
       kinds={["vm"]}
       columns={vmColumns}
       filters={[vmSearch, networkFilter, hostFilter, labelFilter("tier=web,!retired")]}
-      everyMs={10_000}
+      noun="VM"
+      note="The network's inventory: creating or deleting a VM here makes, starts and stops none."
+      choices={[useConditionChoice(({ vm }) => vm !== undefined)]}
+      everyMs={5_000}
       create={mayWrite.value ? { title: "Create VM", form: (close) => <VmForm onClose={close} /> } : undefined}
       empty={{
         title: "No VM is registered",

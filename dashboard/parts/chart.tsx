@@ -1,4 +1,4 @@
-// Curves over the last 15 minutes, on a canvas. The text above them names them and gives their values.
+// Curves over the recent past, on a canvas. The text above them names them and gives their values.
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import { isDark } from "../theme.ts";
@@ -17,13 +17,15 @@ export interface ChartProps {
   readonly times: readonly number[];
   readonly curves: readonly Curve[];
   readonly format: (value: number) => string;
+  /** How far back they go, such as "15 minutes". */
+  readonly span: string;
   /** Said where there is nothing to draw. */
   readonly empty: string;
 }
 
 const height = 170;
 
-export function Chart({ title, times, curves, format, empty }: ChartProps) {
+export function Chart({ title, times, curves, format, span, empty }: ChartProps) {
   const holder = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>();
   const [pointed, setPointed] = useState<number | null>(null);
@@ -96,7 +98,7 @@ export function Chart({ title, times, curves, format, empty }: ChartProps) {
         ))}
         {pointed !== null && <li class="chart-when">{clock(times[at] ?? 0)}</li>}
       </ul>
-      <div ref={holder} class="chart-plot" role="img" aria-label={`${title}, last 15 minutes; now: ${said}`} />
+      <div ref={holder} class="chart-plot" role="img" aria-label={`${title}, last ${span}; latest: ${said}`} />
       {isEmpty && (
         <p class="chart-empty">
           <span>{empty}</span>

@@ -10,6 +10,8 @@ import { Empty, Load, PageHead } from "./states.tsx";
 export interface Action<T> {
   readonly title: string;
   readonly look?: "primary" | "danger";
+  /** Where it would change nothing. */
+  readonly isHidden?: (of: T) => boolean;
   readonly dialog: (of: T, onClose: () => void) => ComponentChildren;
 }
 
@@ -51,11 +53,13 @@ export function Detail<T>(props: {
       <PageHead title={name} above={above}>
         {links}
         {value !== undefined &&
-          actions.map(({ title, look }) => (
-            <button key={title} type="button" class={look} onClick={() => setOpen({ title, as: value })}>
-              {title}
-            </button>
-          ))}
+          actions
+            .filter(({ isHidden }) => isHidden?.(value) !== true)
+            .map(({ title, look }) => (
+              <button key={title} type="button" class={look} onClick={() => setOpen({ title, as: value })}>
+                {title}
+              </button>
+            ))}
       </PageHead>
       <Load of={of}>{facts}</Load>
       {children}

@@ -6,7 +6,7 @@ import { Icon } from "./icon.tsx";
 import type { Query, Sought } from "./search.ts";
 
 export interface Filter {
-  readonly key: "name" | "network" | "host" | "label";
+  readonly key: "name" | "network" | "host" | "label" | "vm";
   readonly title: string;
   readonly hint: string;
   /** With a magnifying glass, and wider. */

@@ -1,4 +1,5 @@
 import type { HoldersView } from "../../schema/rest/index.ts";
+import { formatTime } from "../format.ts";
 import { href } from "../router.ts";
 import { Status } from "./status.tsx";
 
@@ -23,6 +24,7 @@ export function Holders({ view }: { readonly view: HoldersView }) {
                 Applied
               </th>
               <th scope="col">Known addresses</th>
+              <th scope="col">As of</th>
             </tr>
           </thead>
           <tbody>
@@ -45,6 +47,7 @@ export function Holders({ view }: { readonly view: HoldersView }) {
                     ))}
                   </span>
                 </td>
+                <td data-title="As of">{holder.asOf === null ? "–" : formatTime(holder.asOf)}</td>
               </tr>
             ))}
           </tbody>

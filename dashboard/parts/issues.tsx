@@ -6,6 +6,7 @@ import { operationalEvents } from "../live/operational-events.ts";
 import { useResolved } from "../live/resolved.ts";
 import { href } from "../router.ts";
 import { mayWriteHosts, seesAll } from "../session.ts";
+import { KindLink } from "./conditions.tsx";
 import { Prose } from "./prose.tsx";
 import { Empty, Panel } from "./states.tsx";
 import { Status } from "./status.tsx";
@@ -16,7 +17,7 @@ const tickMs = 10_000;
 
 /** What needs attention now, and what was reported in the last quarter of an hour. */
 export function Issues({ overview }: { readonly overview: OverviewView }) {
-  const { concerns, concernCount, hosts } = overview;
+  const { conditions, concernCount, hosts } = overview;
   const nowMs = useNow();
   if (hosts === 0) {
     return (
@@ -32,27 +33,30 @@ export function Issues({ overview }: { readonly overview: OverviewView }) {
       </Panel>
     );
   }
-  return <IssueList concerns={concerns} unlisted={concernCount - concerns.length} nowMs={nowMs} />;
+  return <IssueList conditions={conditions} unlisted={concernCount - conditions.length} nowMs={nowMs} />;
 }
 
 function IssueList(props: {
-  readonly concerns: OverviewView["concerns"];
-  /** The controller names at most a hundred of its own. */
+  readonly conditions: OverviewView["conditions"];
+  /** The controller names at most a hundred. */
   readonly unlisted: number;
   readonly nowMs: number;
 }) {
-  const { concerns, unlisted, nowMs } = props;
-  const reported = issuesOf(concerns, operationalEvents.value, { nowMs, seesProblems: seesAll.value });
+  const { conditions, unlisted, nowMs } = props;
+  const reported = issuesOf(conditions, operationalEvents.value, { nowMs, seesProblems: seesAll.value });
   const resolved = useResolved(reported);
   const issues = reported.map((each): Issue => (resolved.has(each.key) ? { ...each, end: "resolved" } : each));
   const open = issues.filter(({ end }) => end === undefined);
   const ended = issues.filter(({ end }) => end !== undefined);
   const count = open.length + unlisted;
   return (
-    <Panel title="Needs attention" aside={count > 0 ? <span>{plural(count, "issue")}</span> : undefined}>
+    <Panel
+      title="Needs attention"
+      aside={count > 0 ? <a href={href(["conditions"])}>{plural(count, "issue")}</a> : undefined}
+    >
       {open.length === 0 ? (
         <Empty title="Nothing needs attention">
-          Every host with VMs is connected and no host reports a problem
+          Every host with VMs is connected and no host has a condition
           {ended.length === 0 ? ", and nothing was reported in 15 minutes." : ", and all reported issues are resolved."}
         </Empty>
       ) : (
@@ -62,7 +66,7 @@ function IssueList(props: {
           ))}
           {count > listed && (
             <li class="issue-more">
-              and {formatCount(count - listed)} more: <a href={href(["hosts"])}>hosts</a>,{" "}
+              and {formatCount(count - listed)} more: <a href={href(["conditions"])}>conditions</a>,{" "}
               <a href={href(["events"], { kind: "operational" })}>what happened on them</a>
             </li>
           )}
@@ -93,13 +97,32 @@ function Ended({ issues, nowMs }: { readonly issues: readonly Issue[]; readonly 
 }
 
 function Row({ issue, nowMs }: { readonly issue: Issue; readonly nowMs: number }) {
-  const { tone, host, title, detail, last, end } = issue;
+  const { tone, kind, host, network, vm, title, detail, fix, since, isUnknown, others, last, end } = issue;
   return (
     <li class={`issue ${end === undefined ? tone : "ended-issue"}`}>
       <p>
-        <a href={href(["hosts", host])}>{host}</a>
-        {last === undefined ? " " : ": "}
+        {host === undefined ? "the controller" : <a href={href(["hosts", host])}>{host}</a>}
+        {others && <Others hosts={others} />}
+        {vm !== undefined && others === undefined && (
+          <>
+            {", "}
+            <a href={href(["vms", vm])}>{vm}</a>
+          </>
+        )}
+        {network !== undefined && others === undefined && (
+          <>
+            {" in "}
+            <a href={href(["networks", network])}>{network}</a>
+          </>
+        )}
+        {last === undefined && vm === undefined && network === undefined ? " " : ": "}
         {title}
+        {kind !== undefined && (
+          <>
+            {" "}
+            <KindLink kind={kind} />
+          </>
+        )}
         {end !== undefined && (
           <>
             {" "}
@@ -110,7 +133,20 @@ function Row({ issue, nowMs }: { readonly issue: Issue; readonly nowMs: number }
       <p class="issue-detail">
         <bdi>
           <Prose text={detail} />
+          {fix !== undefined && (
+            <>
+              {". Fix: "}
+              <Prose text={fix} />
+            </>
+          )}
         </bdi>
+        {since !== undefined && (
+          <>
+            {" · since "}
+            <time dateTime={since}>{formatAgo(nowMs - Date.parse(since))}</time>
+            {isUnknown && ", not known while the host is disconnected"}
+          </>
+        )}
         {last !== undefined && (
           <>
             {detail === "" ? "" : " · "}
@@ -119,6 +155,22 @@ function Row({ issue, nowMs }: { readonly issue: Issue; readonly nowMs: number }
         )}
       </p>
     </li>
+  );
+}
+
+/** The first of those that have the same. */
+function Others({ hosts }: { readonly hosts: readonly string[] }) {
+  const shown = hosts.slice(0, 4);
+  return (
+    <>
+      {shown.map((name) => (
+        <>
+          {", "}
+          <a href={href(["hosts", name])}>{name}</a>
+        </>
+      ))}
+      {hosts.length > shown.length && ` and ${formatCount(hosts.length - shown.length)} more`}
+    </>
   );
 }
 

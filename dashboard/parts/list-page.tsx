@@ -9,10 +9,12 @@ export function ListPage<Row extends { readonly uid: string }>(
   props: Omit<TableProps<Row>, "keyOf" | "empty"> & {
     /** Where this caller may. */
     readonly create?: { readonly title: string; readonly form: (onClose: () => void) => ComponentChildren } | undefined;
+    /** Said below the heading. */
+    readonly note?: string;
     readonly empty: { readonly title: string; readonly help: ComponentChildren };
   },
 ) {
-  const { create, empty, ...table } = props;
+  const { create, empty, note, ...table } = props;
   const [creating, setCreating] = useState(false);
   return (
     <>
@@ -24,6 +26,7 @@ export function ListPage<Row extends { readonly uid: string }>(
           </button>
         )}
       </PageHead>
+      {note !== undefined && <p class="page-note">{note}</p>}
       <ServerTable {...table} keyOf={({ uid }) => uid} empty={<Empty title={empty.title}>{empty.help}</Empty>} />
       {creating && create?.form(() => setCreating(false))}
     </>

@@ -1,17 +1,22 @@
 import { useMemo } from "preact/hooks";
+import { rateRanges } from "../../schema/plain/index.ts";
 import type { RatesView } from "../../schema/rest/index.ts";
 import { withQuery } from "../api.ts";
-import { formatMs, formatRate } from "../format.ts";
+import { formatMs, formatRate, formatTime } from "../format.ts";
+import { countedSince, emptyText, spanOf, timesOf } from "../live/rate-times.ts";
 import { useResource } from "../live/resource.ts";
 import { seesAll } from "../session.ts";
 import { Chart } from "./chart.tsx";
+import { chosenRange, RangeSwitch } from "./range-switch.tsx";
 import { Empty, Load, Panel } from "./states.tsx";
 
-/** Curves of one host, or of all together. */
+/** Curves of one host, or of all together, which go back as far as the user chooses. */
 export function Rates({ host }: { readonly host?: string }) {
   const mayLook = seesAll.value;
-  const path = mayLook ? withQuery("/v1/rates", { host }) : undefined;
-  const [rates] = useResource<RatesView>(path, { everyMs: host === undefined ? 5_000 : 15_000 });
+  const range = host === undefined ? chosenRange() : rateRanges[0];
+  const path = mayLook ? withQuery("/v1/rates", { host, range }) : undefined;
+  const everyMs = range !== rateRanges[0] ? 30_000 : host === undefined ? 5_000 : 15_000;
+  const [rates] = useResource<RatesView>(path, { everyMs });
   if (!mayLook) {
     return (
       <Panel title="Questions and answers">
@@ -21,11 +26,27 @@ export function Rates({ host }: { readonly host?: string }) {
       </Panel>
     );
   }
-  return <Load of={rates}>{(value) => <Curves rates={value} />}</Load>;
+  const since = rates.kind === "ready" ? countedSince(rates.value) : undefined;
+  return (
+    <>
+      {(host === undefined || since) && (
+        <div class="range-row">
+          {since && (
+            <p class="range-note">No figures before {formatTime(since.toISOString())}, when the controller started</p>
+          )}
+          {host === undefined && <RangeSwitch />}
+        </div>
+      )}
+      <Load of={rates}>{(value) => <Curves rates={value} />}</Load>
+    </>
+  );
 }
 
 function Curves({ rates }: { readonly rates: RatesView }) {
   const times = useMemo(() => timesOf(rates), [rates]);
+  // Of what is shown: another range may be loading.
+  const span = spanOf(rates);
+  const empty = emptyText(rates);
   const questions = useMemo(
     () => [
       { label: "Answered", colour: 1, values: rates.known } as const,
@@ -49,30 +70,20 @@ function Curves({ rates }: { readonly rates: RatesView }) {
           times={times}
           curves={questions}
           format={formatRate}
-          empty="Nothing was asked in 15 minutes"
+          span={span}
+          empty={empty}
         />
       </Panel>
       <Panel title="Answer latency" aside={<span>from miss to kernel</span>}>
-        <Chart
-          title="Answer latency"
-          times={times}
-          curves={latency}
-          format={formatMs}
-          empty="Nothing was asked in 15 minutes"
-        />
+        <Chart title="Answer latency" times={times} curves={latency} format={formatMs} span={span} empty={empty} />
       </Panel>
     </div>
   );
 }
 
-function timesOf({ until, stepMs, known }: RatesView): number[] {
-  const end = Date.parse(until);
-  return known.map((_, i) => (end - (known.length - 1 - i) * stepMs) / 1_000);
-}
-
 /** The newest whole step, and how the quarter of an hour went. */
 export function summaryOf(rates: RatesView) {
-  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+  const sum = (values: readonly (number | null)[]) => values.reduce<number>((total, value) => total + (value ?? 0), 0);
   const there = (values: readonly (number | null)[]) => values.filter((value) => value !== null);
   const last = rates.known.length - 1;
   const asked = sum(rates.known) + sum(rates.unknown);

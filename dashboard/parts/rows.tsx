@@ -1,21 +1,24 @@
 // Columns of lists, as every page that lists VMs, hosts or networks has them.
-import type { HostView, NetworkView, VmView } from "../../schema/rest/index.ts";
+import type { ConditionView, HostView, NetworkView, VmView } from "../../schema/rest/index.ts";
 import type { Static } from "../../schema/typebox.ts";
+import { formatCount, formatTime } from "../format.ts";
 import { href } from "../router.ts";
+import type { Column } from "./column.ts";
+import { KindLink } from "./conditions.tsx";
 import type { Filter } from "./filters.tsx";
 import { labelled, nameOrAddress, namesBeginning, wholeName } from "./search.ts";
 import { Labels, Status } from "./status.tsx";
-import type { Column } from "./table.tsx";
 
 export type Vm = Static<typeof VmView>;
 export type Host = Static<typeof HostView>;
 export type Network = Static<typeof NetworkView>;
 
 export const vmColumns: readonly Column<Vm>[] = [
-  { title: "Name", cell: ({ name }) => <a href={href(["vms", name])}>{name}</a> },
-  { title: "Host", cell: ({ host }) => <a href={href(["hosts", host])}>{host}</a> },
+  { title: "Name", sort: "name", cell: ({ name }) => <a href={href(["vms", name])}>{name}</a> },
+  { title: "Host", sort: "host", cell: ({ host }) => <a href={href(["hosts", host])}>{host}</a> },
   {
     title: "Network",
+    sort: "network",
     cell: ({ interfaces }) => (
       <Several>
         {[...new Set(interfaces.map(({ network }) => network))].map((network) => (
@@ -49,14 +52,35 @@ export const vmColumns: readonly Column<Vm>[] = [
     ),
   },
   { title: "Labels", cell: ({ labels }) => <Labels labels={labels} /> },
+  { title: "Conditions", sort: "conditions", cell: ({ conditions }) => <ConditionKinds of={conditions} /> },
   {
     title: "Host agent",
     cell: ({ hostConnected }) => (
       <Status tone={hostConnected ? "good" : "bad"}>{hostConnected ? "connected" : "disconnected"}</Status>
     ),
   },
-  { title: "Revision", isNumber: true, cell: ({ revision }) => revision },
+  { title: "Revision", isNumber: true, sort: "revision", cell: ({ revision }) => revision },
 ];
+
+/** The names of the first ones. */
+function ConditionKinds({ of = [] }: { readonly of: ConditionView[] | undefined }) {
+  if (of.length === 0) return <span class="none">none</span>;
+  const kinds = [...new Set(of.map(({ kind }) => kind))];
+  const isBad = of.some(({ severity }) => severity === "bad");
+  return (
+    <Status tone={isBad ? "bad" : "wait"}>
+      <span>
+        {kinds.slice(0, 2).map((kind, i) => (
+          <>
+            {i > 0 && ", "}
+            <KindLink kind={kind} />
+          </>
+        ))}
+        {kinds.length > 2 && ` +${kinds.length - 2}`}
+      </span>
+    </Status>
+  );
+}
 
 export const vmSearch: Filter = {
   key: "name",
@@ -77,26 +101,43 @@ export const hostFilter: Filter = { key: "host", title: "Host", hint: "any", rea
 export const labelFilter = (hint: string): Filter => ({ key: "label", title: "Labels", hint, read: labelled });
 
 export const hostColumns: readonly Column<Host>[] = [
-  { title: "Name", cell: ({ name }) => <a href={href(["hosts", name])}>{name}</a> },
-  { title: "Agent", cell: (host) => <HostStatus host={host} /> },
+  { title: "Name", sort: "name", cell: ({ name }) => <a href={href(["hosts", name])}>{name}</a> },
+  { title: "Agent", sort: "agent", cell: (host) => <AgentStatus host={host} /> },
+  { title: "Conditions", sort: "conditions", cell: ({ conditions }) => <ConditionKinds of={conditions} /> },
+  { title: "VMs", isNumber: true, sort: "vms", cell: ({ vms }) => (vms === undefined ? "–" : formatCount(vms)) },
+  {
+    title: "Last heard",
+    sort: "lastSeen",
+    cell: ({ lastSeen }) => (lastSeen === null ? <span class="none">not yet</span> : formatTime(lastSeen)),
+  },
+  { title: "Version", sort: "agentVersion", cell: ({ agentVersion }) => agentVersion ?? <span class="none">–</span> },
   {
     title: "VTEP",
+    sort: "vtep",
     cell: ({ vtep, port }) => <code>{vtep.includes(":") ? `[${vtep}]:${port}` : `${vtep}:${port}`}</code>,
   },
-  { title: "Registered by", cell: ({ origin }) => (origin === "agent" ? "its agent" : "an operator") },
   { title: "Labels", cell: ({ labels }) => <Labels labels={labels} /> },
-  { title: "Applied", isNumber: true, cell: ({ appliedRevision }) => appliedRevision ?? "–" },
+  { title: "Applied", isNumber: true, sort: "appliedRevision", cell: ({ appliedRevision }) => appliedRevision ?? "–" },
 ];
 
-export function HostStatus({ host }: { readonly host: Pick<Host, "connected" | "problems" | "lastSeen"> }) {
-  const { connected, problems, lastSeen } = host;
+function AgentStatus({ host }: { readonly host: Pick<Host, "connected" | "lastSeen" | "down"> }) {
+  const { connected, lastSeen, down } = host;
+  if (down) return <Status tone="bad">{connected ? "marked down, connected" : "marked down"}</Status>;
   if (!connected) return <Status tone="bad">{lastSeen === null ? "never seen" : "disconnected"}</Status>;
-  return problems.length > 0 ? <Status tone="wait">problem</Status> : <Status tone="good">connected</Status>;
+  return <Status tone="good">connected</Status>;
+}
+
+export function HostStatus({ host }: { readonly host: Pick<Host, "connected" | "conditions" | "lastSeen" | "down"> }) {
+  const { connected, conditions = [], down } = host;
+  const [first] = conditions;
+  if (down || !connected || !first) return <AgentStatus host={host} />;
+  const more = conditions.length > 1 ? `, +${conditions.length - 1}` : "";
+  return <Status tone={first.severity === "bad" ? "bad" : "wait"}>{`${first.kind}${more}`}</Status>;
 }
 
 export const networkColumns: readonly Column<Network>[] = [
-  { title: "Name", cell: ({ name }) => <a href={href(["networks", name])}>{name}</a> },
-  { title: "VNI", isNumber: true, cell: ({ vni }) => vni },
+  { title: "Name", sort: "name", cell: ({ name }) => <a href={href(["networks", name])}>{name}</a> },
+  { title: "VNI", isNumber: true, sort: "vni", cell: ({ vni }) => vni },
   {
     title: "Subnets",
     cell: ({ subnets }) => (
@@ -108,9 +149,10 @@ export const networkColumns: readonly Column<Network>[] = [
     ),
   },
   { title: "MTU", isNumber: true, cell: ({ mtu }) => mtu },
+  { title: "Conditions", cell: ({ conditions }) => <ConditionKinds of={conditions} /> },
   { title: "Labels", cell: ({ labels }) => <Labels labels={labels} /> },
   { title: "Description", cell: ({ description }) => <Description text={description} /> },
-  { title: "Revision", isNumber: true, cell: ({ revision }) => revision },
+  { title: "Revision", isNumber: true, sort: "revision", cell: ({ revision }) => revision },
 ];
 
 function Description({ text }: { readonly text: string }) {

@@ -10,6 +10,7 @@ import { ThemeSwitch } from "./theme-switch.tsx";
 
 const sections: readonly { readonly path: string; readonly title: string; readonly icon: IconName }[] = [
   { path: "", title: "Overview", icon: "overview" },
+  { path: "conditions", title: "Conditions", icon: "warning" },
   { path: "map", title: "Map", icon: "map" },
   { path: "vms", title: "VMs", icon: "vm" },
   { path: "hosts", title: "Hosts", icon: "host" },
@@ -51,6 +52,11 @@ export function Shell({ children }: { readonly children: ComponentChildren }) {
         </nav>
         <main id="main" tabIndex={-1}>
           {children}
+          <footer class="about">
+            <span>nearmiss {identity.value?.version}</span>
+            <a href={href(["help"])}>Help</a>
+            <a href="/docs">API</a>
+          </footer>
         </main>
       </div>
       <Notices />

@@ -1,10 +1,12 @@
+import type { ComponentChildren } from "preact";
+
 /** A state by colour, symbol and word, so that none of them alone carries the meaning. */
 export function Status({
   tone,
   children,
 }: {
   readonly tone: "good" | "bad" | "wait" | "none";
-  readonly children: string;
+  readonly children: ComponentChildren;
 }) {
   return (
     <span class={`status status-${tone}`}>

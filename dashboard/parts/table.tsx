@@ -3,16 +3,13 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { withQuery } from "../api.ts";
 import { changes, useResource } from "../live/resource.ts";
+import { describeTotal, totalEveryMs, useTotal } from "../live/total.ts";
 import { refine } from "../router.ts";
+import { type Choice, ChoiceField, choiceOf } from "./choices.tsx";
+import type { Column } from "./column.ts";
 import { type Filter, FilterField, useSearch } from "./filters.tsx";
+import { SortField, SortHeading, sortOf } from "./sort.tsx";
 import { Empty, Failure } from "./states.tsx";
-
-export interface Column<Row> {
-  readonly title: string;
-  /** Right-aligned, digits of equal width. */
-  readonly isNumber?: boolean;
-  readonly cell: (row: Row) => ComponentChildren;
-}
 
 export interface TableProps<Row> {
   /** Accessible name. */
@@ -25,6 +22,9 @@ export interface TableProps<Row> {
   /** In addition to the text of the fields above. */
   readonly fixed?: Readonly<Record<string, string>>;
   readonly filters: readonly Filter[];
+  readonly choices?: readonly Choice[];
+  /** In counts, such as "VM". */
+  readonly noun: string;
   readonly empty: ComponentChildren;
   /** Fetched at this interval in addition to changes, for values without events. */
   readonly everyMs?: number;
@@ -35,14 +35,22 @@ interface Trail {
   readonly cursors: readonly string[];
 }
 
-type Page<Row> = Readonly<Record<string, readonly Row[] | string | undefined>> & { readonly next?: string };
+type Page<Row> = Readonly<Record<string, readonly Row[] | string | number | undefined>> & {
+  readonly next?: string;
+  readonly total?: number;
+};
 
 const pageSize = 50;
 
 export function ServerTable<Row>(props: TableProps<Row>) {
-  const { title, plural, kinds, columns, keyOf, fixed = {}, filters, empty, everyMs } = props;
-  const { asked, isWritten, isBehind } = useSearch(filters);
-  const base = asked && withQuery(`/v1/${plural}`, { ...fixed, ...asked, limit: pageSize });
+  const { title, plural, kinds, columns, keyOf, fixed = {}, filters, choices = [], noun, empty, everyMs } = props;
+  const search = useSearch(filters);
+  const { isBehind } = search;
+  const { chosen, isChosen } = choiceOf(choices);
+  const isWritten = search.isWritten || isChosen;
+  const asked = search.asked && { ...search.asked, ...chosen };
+  const sort = sortOf(columns);
+  const base = asked && withQuery(`/v1/${plural}`, { ...fixed, ...asked, sort, limit: pageSize });
   // Cursors of the pages before this one: a cursor leads onward only.
   const [trail, setTrail] = useState<Trail>({ base, cursors: [] });
   const cursors = trail.base === base ? trail.cursors : [];
@@ -51,8 +59,13 @@ export function ServerTable<Row>(props: TableProps<Row>) {
   const cursor = cursors.at(-1);
   const path = cursor === undefined ? base : `${base}&cursor=${encodeURIComponent(cursor)}`;
   const [loaded] = useResource<Page<Row>>(path, {
-    changedBy: changes(...kinds),
+    // An order is made of all that match: not at each change of many.
+    ...(sort === "" || plural !== "vms" ? { changedBy: changes(...kinds) } : {}),
     ...(everyMs ? { everyMs } : {}),
+  });
+  const total = useTotal(asked && withQuery(`/v1/${plural}`, { ...fixed, ...asked, limit: 1, total: "true" }), {
+    changedBy: isWritten || Object.keys(fixed).length > 0 ? () => false : changes(...kinds),
+    everyMs: totalEveryMs,
   });
   const rows = loaded.kind === "ready" ? ((loaded.value[plural] ?? []) as readonly Row[]) : [];
   const next = loaded.kind === "ready" && loaded.path === path ? loaded.value.next : undefined;
@@ -65,7 +78,16 @@ export function ServerTable<Row>(props: TableProps<Row>) {
           {filters.map((filter) => (
             <FilterField key={filter.key} filter={filter} />
           ))}
+          {choices.map((choice) => (
+            <ChoiceField key={choice.key} choice={choice} />
+          ))}
+          <SortField columns={columns} sort={sort} />
         </search>
+      )}
+      {rows.length > 0 && (
+        <p class="panel-note" role="status">
+          {total === undefined ? "Counting…" : describeTotal(total, noun, isWritten)}
+        </p>
       )}
       {loaded.kind === "failed" && <Failure error={loaded.error} />}
       {loaded.kind === "loading" && asked && <p class="loading">Loading…</p>}
@@ -86,10 +108,8 @@ export function ServerTable<Row>(props: TableProps<Row>) {
           <table class="table">
             <thead>
               <tr>
-                {columns.map(({ title: heading, isNumber }) => (
-                  <th key={heading} scope="col" class={isNumber ? "number" : undefined}>
-                    {heading}
-                  </th>
+                {columns.map((column) => (
+                  <SortHeading key={column.title} column={column} sort={sort} />
                 ))}
               </tr>
             </thead>
