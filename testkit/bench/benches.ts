@@ -3,6 +3,12 @@ import { abuseBench, details } from "./abuse/bench.ts";
 import { attackNames, shortAttackNames } from "./abuse/names.ts";
 import { reportAbuse } from "./abuse/report.ts";
 import { type Bench, bench } from "./bench.ts";
+import { broadcastBench } from "./broadcast/bench.ts";
+import { reportBroadcast } from "./broadcast/report.ts";
+import { changeBench } from "./change/bench.ts";
+import { reportChanges } from "./change/report.ts";
+import { failoverBench } from "./failover/bench.ts";
+import { reportFailover } from "./failover/report.ts";
 import { firstPacket } from "./first-packet/bench.ts";
 import { report } from "./first-packet/report.ts";
 import { firstPacketBurst } from "./first-packet-burst/bench.ts";
@@ -13,6 +19,8 @@ import { fleetBench } from "./fleet/bench.ts";
 import { reportFleet } from "./fleet/report.ts";
 import { hostStateBench } from "./host-state/bench.ts";
 import { reportHostState } from "./host-state/report.ts";
+import { idleBench } from "./idle/bench.ts";
+import { reportIdle } from "./idle/report.ts";
 import { importBench } from "./import/bench.ts";
 import { reportImport } from "./import/report.ts";
 import { indexBench } from "./index/bench.ts";
@@ -43,26 +51,74 @@ export const benches: Readonly<Record<string, Bench>> = {
     about:
       "the first packet between two new VMs, in all modes, and the frames that each mode sends to hosts which do not need them",
     options: {
-      modes: modes(modeNames, ["static", "nearmiss", "nearmiss-announce-off"]),
+      modes: modes(
+        modeNames.filter((name) => name !== "on-demand-cold"),
+        ["static", "nearmiss", "on-demand-far", "replicate", "prefetch", "nearmiss-announce-off"],
+      ),
       families: families([4, 6]),
-      trials: number("per mode and family", 300, 10),
+      trials: number("per mode and family", 500, 10),
       "slow-trials": number("the same for modes that wait for the guest's own retry", 25, 1),
       hosts: numbers("numbers of hosts to count replicated frames with", [2, 8, 32], [3], 2),
       steps: flag("follow nearmiss's frames on their way; costs some time itself"),
+      memory: ratio("ceiling: median of networks in memory : static entries", 5, 60),
+      prefetch: ratio("ceiling: median with prefetched entries : static entries", 1.15, 20),
+      demand: ratio("ceiling: median on demand : static entries", 12, 200),
+      announce: ratio("floor: median with announce off : on demand", 1_000, 3),
+      p95: ratio("ceiling: p95 of networks in memory : median of static entries", 8, 300),
+      p99: ratio("ceiling: p99 of networks in memory : their own median", 4, 100),
+      ipv6: ratio("ceiling: median of networks in memory with IPv6 : with IPv4", 1.15, 10),
+      retried: number("ceiling: first packets of networks in memory that are sent again", 0, 3, 0),
     },
-    run: ({ "slow-trials": slowTrials, ...rest }, progress) => firstPacket({ slowTrials, ...rest }, progress),
+    run: ({ modes, families, trials, "slow-trials": slowTrials, hosts, steps, ...ceilings }, progress) =>
+      firstPacket({ modes, families, trials, slowTrials, hosts, steps, ceilings }, progress),
     report,
+    holds: ({ missed }) => missed.length === 0,
+  }),
+  broadcast: bench({
+    about:
+      "where copies of a guest's broadcasts go in a network with VMs on two of many hosts, beside head-end flooding",
+    options: {
+      hosts: numbers("numbers of hosts", [2, 8, 32], [3], 2),
+      frames: number("broadcasts that the guest sends", 1_000, 100),
+    },
+    run: broadcastBench,
+    report: reportBroadcast,
+    holds: ({ missed }) => missed.length === 0,
+  }),
+  failover: bench({
+    about:
+      "how long an address of keepalived does not answer after a failover, beside the same pair on one plain bridge",
+    options: {
+      failovers: number(
+        "takeovers on each side: killed and with a vanished host in turn, with a switch-back after each",
+        25,
+        2,
+        2,
+      ),
+      advert: number("ms between two advertisements", 100, 1_000),
+      median: number("ceiling: ms above the median of one bridge", 50, 1_000),
+      p99: number("ceiling: ms above the p99 of one bridge", 150, 3_000),
+    },
+    run: failoverBench,
+    report: reportFailover,
+    holds: ({ missed }) => missed.length === 0,
   }),
   "first-packet-burst": bench({
     about: "the first packets of many guests at the same moment",
     options: {
-      modes: modes(["static", "nearmiss"]),
+      modes: modes(
+        ["static", "nearmiss", "replicate", "replicate-alone", "prefetch"],
+        ["static", "nearmiss", "replicate"],
+      ),
       families: families([4, 6]),
       guests: number("guests", 200, 16, 8),
       rounds: number("bursts per mode and family", 5, 1),
+      p99: ratio("ceiling: p99 of networks in memory : their own median", 4, 100),
+      retried: number("ceiling: their first packets that are sent again", 0, 3, 0),
     },
     run: firstPacketBurst,
     report: reportBurst,
+    holds: ({ missed }) => missed.length === 0,
   }),
   "first-packet-storm": bench({
     about: "first packets while another guest of the same host scans a /16",
@@ -106,6 +162,23 @@ export const benches: Readonly<Record<string, Bench>> = {
     run: abuseBench,
     report: reportAbuse,
     holds: ({ attacks }) => attacks.every(({ faults }) => faults.length === 0),
+  }),
+  idle: bench({
+    about:
+      "what agents with networks in memory, and the controller, take while nothing happens, beside an empty Node process",
+    options: {
+      networks: number("networks, with a VM on each host", 10),
+      knowledge: names("on-demand, replicate or prefetch", ["on-demand", "replicate", "prefetch"], ["replicate"]),
+      settle: number("seconds before the measurement", 30, 3),
+      seconds: number("length of the measurement", 60, 10),
+      cpu: ratio("ceiling: processor time of an agent with a warm fast path, %", 1, 15),
+      agent: ratio("ceiling: its resident memory : an empty Node process", 1.5, 4),
+      controller: ratio("ceiling: resident memory of the controller : an empty Node process", 2.2, 6),
+    },
+    run: ({ cpu, agent, controller, knowledge, ...rest }, progress) =>
+      idleBench({ ...rest, knowledge: knowledge[0] ?? "replicate", bounds: { cpu, agent, controller } }, progress),
+    report: reportIdle,
+    holds: ({ missed }) => missed.length === 0,
   }),
   import: bench({
     about: "one import of many VMs, and the latency of other requests during it",
@@ -179,13 +252,17 @@ export const benches: Readonly<Record<string, Bench>> = {
     report: reportSearch,
   }),
   start: bench({
-    about: "commands that need no controller, beside an empty Node process: what loading takes",
+    about:
+      "commands that need no controller, beside an empty Node process: what loading takes; and the status of a whole fleet",
     options: {
       runs: number("processes of each", 101, 5),
       bare: ratio("ceiling: version, help and unknown commands : an empty process", 1.3, 20),
       command: ratio("ceiling: a command's own help, its wrong options, completion : an empty process", 3, 40),
+      hosts: number("registered where `nearmiss status` is asked, each with a VM and without an agent", 10_000, 500),
+      status: number("ceiling: ms of `nearmiss status`", 300, 10_000),
     },
-    run: ({ bare, command, ...rest }, progress) => startBench({ ...rest, bounds: { bare, command } }, progress),
+    run: ({ bare, command, status, ...rest }, progress) =>
+      startBench({ ...rest, bounds: { bare, command, status } }, progress),
     report: reportStart,
     holds: ({ missed }) => missed.length === 0,
   }),
@@ -227,6 +304,26 @@ export const benches: Readonly<Record<string, Bench>> = {
     },
     run: hostStateBench,
     report: reportHostState,
+    holds: ({ missed }) => missed.length === 0,
+  }),
+  change: bench({
+    about:
+      "what a change of a network in memory costs, and of one on demand, with few and many hosts in the network, and in the fleet",
+    options: {
+      hosts: numbers("hosts of the network", [16, 32, 64, 100], [4, 16], 4),
+      fleet: numbers("connected hosts; at least those of the network", [100, 1_000], [16, 64], 4),
+      asked: number("hosts that have asked for the VM, on demand", 4, 2),
+      changes: number("moves of each", 500, 50),
+      linear: ratio(
+        "ceiling: CPU time, and bytes, for each host, with the most hosts of the network : the fewest",
+        1.2,
+        10,
+      ),
+      "fleet-cpu": ratio("ceiling: CPU time of a change, in the largest fleet : the smallest", 1.2, 10),
+    },
+    run: ({ linear, "fleet-cpu": fleetCpu, ...rest }, progress) =>
+      changeBench({ ...rest, bounds: { linear, fleet: fleetCpu } }, progress),
+    report: reportChanges,
     holds: ({ missed }) => missed.length === 0,
   }),
   move: bench({

@@ -5,6 +5,7 @@ import { type IncomingMessage, request } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import Database from "better-sqlite3";
 import { nearmiss } from "../lab/programs.ts";
 import { waitFor } from "../lab/wait.ts";
 import { ask } from "./ask.ts";
@@ -18,6 +19,10 @@ export interface Lag {
 
 /** Access: without authentication; with tokens, over plain HTTP; with tokens and hosts' certificates, over TLS. */
 export type Door = "open" | "tokens" | "tls";
+
+/** With a million VMs, on a machine that others use. */
+const maxStartMs = 120_000;
+const maxFollowMs = 1_200_000;
 
 const doorFlags = { open: ["--insecure"], tokens: [], tls: ["--tls", "self"] } as const satisfies Record<Door, unknown>;
 
@@ -66,6 +71,18 @@ export class BenchController {
     return new Promise((resolve, reject) => {
       child.once("exit", (code) => (code === 0 ? resolve() : reject(new Error(`the backup ended with ${code}`))));
     });
+  }
+
+  /** Waits until the tables of resources have what the log has. */
+  async tablesFollow(): Promise<void> {
+    const db = new Database(this.db, { readonly: true });
+    try {
+      const behind = db.prepare("SELECT 1 FROM tables_behind");
+      const haveFollowed = () => behind.get() === undefined;
+      await waitFor(haveFollowed, { what: "the tables to follow", deadlineMs: maxFollowMs, everyMs: 50 });
+    } finally {
+      db.close();
+    }
   }
 
   get pid(): number {
@@ -120,7 +137,7 @@ export class BenchController {
   private async listening(): Promise<void> {
     // Its CA is there no sooner than itself, so nothing is checked.
     const isLive = async () => (await ask({ url: `${this.url}/livez` })).status === 200;
-    await waitFor(isLive, { what: "the controller", deadlineMs: 20_000 });
+    await waitFor(isLive, { what: "the controller", deadlineMs: maxStartMs });
   }
 
   private async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {

@@ -66,7 +66,7 @@ export class CoreHost {
         Array.from({ length: vms }, (_, n) => answerFor(n)),
         performance.now(),
       );
-      host.core.registered.tunnelEnd = local;
+      host.core.registered.registeredEnd = local;
       await host.core.networks.replace([{ name: "bench", vni, mtu: 1450, revision: parseRevision(1) }], epoch);
       return host;
     } catch (error) {

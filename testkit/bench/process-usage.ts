@@ -1,5 +1,5 @@
 // The resources that a process has used, from the kernel (proc(5)).
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 
 /** Ticks of the kernel's accounting in a second: USER_HZ, 100 on every architecture that Node runs on. */
 const ticksPerSecond = 100;
@@ -34,7 +34,25 @@ export function machineCpuSeconds(): number {
 
 /** Of all its threads, in user and kernel mode. */
 export function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  return secondsIn(`/proc/${pid}/stat`);
+}
+
+/** Of the thread that runs the event loop. */
+export function mainThreadCpuSeconds(pid: number): number {
+  return secondsIn(`/proc/${pid}/task/${pid}/stat`);
+}
+
+/** How often its present threads have waited for something, and were woken. */
+export function wakeUps(pid: number): number {
+  const counts = readdirSync(`/proc/${pid}/task`).map((thread) => {
+    const status = readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8");
+    return Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(status)?.[1]);
+  });
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+function secondsIn(file: string): number {
+  const stat = readFileSync(file, "utf8");
   // The name, in parentheses, may contain spaces; utime and stime are the 12th and 13th field after it.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;

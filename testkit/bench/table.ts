@@ -28,3 +28,8 @@ export function formatRatio(ratio: number | null): string {
 export function formatShare(part: number, whole: number): string {
   return `${((100 * part) / whole).toLocaleString("en", { maximumFractionDigits: 1 })} %`;
 }
+
+/** 0.87 %: of numbers that are percent already. */
+export function formatPercent(percent: number): string {
+  return `${percent.toLocaleString("en", { maximumFractionDigits: 2 })} %`;
+}

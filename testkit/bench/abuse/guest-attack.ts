@@ -1,11 +1,14 @@
 // One guest's flood: first packets between another tenant's VMs in peace, during the flood and right after it. Their
 // host is the flooding guest's, too.
 import { toThousandths } from "../../../common/round.ts";
+import { broadcastTable } from "../../../node-agent/guard/broadcast-rules.ts";
+import { defaultCopiesPerSecond as copiesPerSecond } from "../../../node-agent/tables/broadcast.ts";
 import { run } from "../../lab/command.ts";
+import { broadcastMac } from "../../lab/frames.ts";
 import { guestDevice } from "../../lab/guest.ts";
 import type { Host } from "../../lab/host.ts";
 import type { LabProcess } from "../../lab/process.ts";
-import { pause } from "../../lab/wait.ts";
+import { pause, waitFor } from "../../lab/wait.ts";
 import { type Distribution, distribution } from "../../statistics.ts";
 import { Addresses, type Endpoint } from "../addresses.ts";
 import { inGroups } from "../groups.ts";
@@ -37,10 +40,20 @@ export interface GuestResult {
   readonly agentCpuSeconds: number;
   readonly attackerCpuSeconds: number;
   readonly framesPerSecond: number;
+  /** Of the flood's frames, to the network's other host; allowed were `maxCopies`. */
+  readonly copies: number;
+  readonly maxCopies: number;
 }
 
 /** The flooding guest's own network, of another tenant. */
-const rogue = { name: "rogue", vni: 200, subnet: "10.200.0.0/16", mac: "52:54:02:00:00:01", ip: "10.200.0.1" } as const;
+const rogue = {
+  name: "rogue",
+  vni: 200,
+  subnet: "10.200.0.0/16",
+  mac: "52:54:02:00:00:01",
+  ip: "10.200.0.1",
+  otherMac: "52:54:02:00:00:02",
+} as const;
 /** Packets without an answer by then count with this time. */
 const deadlineS = 2;
 /** From one first packet to the next after a flood: late effects are measured as well. */
@@ -67,6 +80,8 @@ export async function runGuestAttack(name: GuestAttack, turns: GuestTurns, progr
     rssPeakMib: Math.max(...rounds.map(({ rssPeakMib }) => rssPeakMib)),
     agentCpuSeconds: toThousandths(sum(({ agentCpuSeconds }) => agentCpuSeconds)),
     attackerCpuSeconds: toThousandths(sum(({ attackerCpuSeconds }) => attackerCpuSeconds)),
+    copies: sum(({ copies }) => copies),
+    maxCopies: sum(({ flood }) => copiesPerSecond + Math.ceil((copiesPerSecond * flood.ms) / 1_000)),
     framesPerSecond: Math.round((1_000 * sum(({ flood }) => flood.frames)) / sum(({ flood }) => flood.ms)),
   };
 }
@@ -81,6 +96,7 @@ interface Round {
   readonly agentCpuSeconds: number;
   readonly attackerCpuSeconds: number;
   readonly flood: Flood;
+  readonly copies: number;
 }
 
 async function runRound(name: GuestAttack, turns: GuestTurns, progress: Progress): Promise<Round> {
@@ -124,12 +140,14 @@ async function measure(scene: Scene, { packets, floodMs }: GuestTurns, progress:
   progress("flooded");
   resetPeakRss(pid);
   const [agentCpu, attackerCpu] = [cpuSeconds(pid), cpuSeconds(attacker.pid)];
+  const copiedBefore = await copiesFrom(stand.lab.host("a"));
   await attacker.ask(order);
   const [duringMs] = await Promise.all([
     firstPackets(stand, pairs, { count: packets, everyMs: floodMs / packets, maxMs: floodMs }),
     pause(floodMs),
   ]);
   const flood = await attacker.ask<Flood>({ kind: "rest" });
+  const copies = (await copiesFrom(stand.lab.host("a"))) - copiedBefore;
   progress("after the flood");
   const afterMs = await firstPackets(stand, pairs, { count: packets, everyMs: afterEveryMs, maxMs: floodMs });
   return {
@@ -141,14 +159,31 @@ async function measure(scene: Scene, { packets, floodMs }: GuestTurns, progress:
     agentCpuSeconds: cpuSeconds(pid) - agentCpu,
     attackerCpuSeconds: cpuSeconds(attacker.pid) - attackerCpu,
     flood,
+    copies,
   };
+}
+
+/** Frames that a host has copied to its one destination, by the counter of its rules. */
+async function copiesFrom(host: Host): Promise<number> {
+  const text = await host.exec(["nft", "list", "counter", "bridge", broadcastTable, "copied"]);
+  return Number(/packets (\d+)/.exec(text)?.[1]);
 }
 
 async function bootRogue({ lab }: Stand, host: Host, cpus: string) {
   const { name, vni, subnet, mac, ip } = rogue;
-  await put(lab, `/v1/networks/${name}`, { vni, subnets: [subnet] });
+  await put(lab, `/v1/networks/${name}`, { vni, subnets: [subnet], broadcast: "replicate" });
   await put(lab, "/v1/vms/rogue-guest", { host: host.name, interfaces: [{ network: name, mac, ips: [ip] }] });
+  // Another host for copies of broadcasts.
+  const other = { network: name, mac: rogue.otherMac, ips: [] };
+  await put(lab, "/v1/vms/rogue-other", { host: lab.host("b").name, interfaces: [other] });
   const guest = await host.addGuest({ name: "rogue-guest", vni, mac, ips: [`${ip}/16`] });
+  await waitFor(
+    async () => {
+      const fdb = await host.exec(["bridge", "fdb", "show", "dev", `nmv${vni}`]);
+      return fdb.includes(`${broadcastMac} dst `) || undefined;
+    },
+    { what: "the destination of broadcasts" },
+  );
   const post = { namespace: guest.namespace, cpus, nice: 0 };
   const attacker = new CrewMember<GuestAttackerOrder>("guest-attacker", post);
   return { attacker, ifindex: await guest.ifindexOf(guestDevice) };

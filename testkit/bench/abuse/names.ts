@@ -18,15 +18,22 @@ export const controllerAttackNames = [
 ] as const;
 export type ControllerAttack = (typeof controllerAttackNames)[number];
 
-export const guestAttackNames = ["mac-flood", "arp-storm", "guest-scan"] as const;
+export const guestAttackNames = ["mac-flood", "arp-storm", "guest-scan", "broadcasts"] as const;
 export type GuestAttack = (typeof guestAttackNames)[number];
 
 export const attackNames = [...controllerAttackNames, ...guestAttackNames] as const;
 /** For CI: one of each kind. */
 export const shortAttackNames = attackNames.filter(
   (name) =>
-    !["hold-ipv4", "handshakes-ipv6", "reports", "idle-connections", "dry-run", "arp-storm", "guest-scan"].includes(
-      name,
-    ),
+    ![
+      "hold-ipv4",
+      "handshakes-ipv6",
+      "reports",
+      "idle-connections",
+      "dry-run",
+      "arp-storm",
+      "guest-scan",
+      "broadcasts",
+    ].includes(name),
 );
 export type AttackName = (typeof attackNames)[number];

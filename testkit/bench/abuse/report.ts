@@ -43,7 +43,17 @@ function reportOnController(attack: ControllerAttackResult): string {
 }
 
 function reportOnHost(attack: GuestAttackResult): string {
-  const { name, peace, framesPerSecond, agentCpuSeconds, attackerCpuSeconds, rssPeaceMib, rssPeakMib } = attack;
+  const {
+    name,
+    peace,
+    framesPerSecond,
+    copies,
+    maxCopies,
+    agentCpuSeconds,
+    attackerCpuSeconds,
+    rssPeaceMib,
+    rssPeakMib,
+  } = attack;
   const rows = (["peace", "during", "after"] as const).map((phase) => {
     const { trials, medianMs, p99Ms, maxMs, retried } = attack[phase];
     const ratio = formatRatio(medianMs / peace.medianMs);
@@ -52,6 +62,7 @@ function reportOnHost(attack: GuestAttackResult): string {
   const head = ["first packets of others", "samples", "median", "p99", "max", "lost", "median : peace"];
   return [
     `\n${name}: ${framesPerSecond.toLocaleString("en")} frames/s\n\n${table(head, rows)}`,
+    `  copies to the other host ${copies.toLocaleString("en")}, at most ${maxCopies.toLocaleString("en")}\n`,
     `  CPU seconds  agent ${agentCpuSeconds.toFixed(1)}, attacker ${attackerCpuSeconds.toFixed(1)}\n`,
     `  agent's memory ${rssPeaceMib} MiB in peace, ${rssPeakMib} MiB at most from then on\n`,
     verdict(attack.faults),

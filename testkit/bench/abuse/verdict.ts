@@ -28,6 +28,8 @@ export interface GuestFigures {
   readonly after: Distribution;
   readonly rssPeaceMib: number;
   readonly rssPeakMib: number;
+  readonly copies: number;
+  readonly maxCopies: number;
 }
 
 /** First packets that may be lost: a guest that has to ask again waits for a second. */
@@ -81,8 +83,9 @@ export function judgeController(attack: ControllerAttack, figures: ControllerFig
 
 /** @returns the exceeded ceilings; empty: passed */
 export function judgeGuest(figures: GuestFigures, ceilings: Ceilings): string[] {
-  const { peace, rssPeaceMib, rssPeakMib } = figures;
+  const { peace, rssPeaceMib, rssPeakMib, copies, maxCopies } = figures;
   const faults: string[] = [];
+  if (!(copies <= maxCopies)) faults.push(`${copies} copies to other hosts, of at most ${maxCopies}`);
   for (const phase of ["during", "after"] as const) {
     const { medianMs, retried, trials } = figures[phase];
     if (!(medianMs <= ceilings.firstPackets * peace.medianMs + ceilings.slackMs)) {

@@ -4,6 +4,8 @@ import { toThousandths } from "../../../common/round.ts";
 import { WaitError, waitFor } from "../../lab/wait.ts";
 import { distribution, median } from "../../statistics.ts";
 import { Addresses, type Family } from "../addresses.ts";
+import { missedOf } from "../bounds.ts";
+import { inMemory } from "../first-packet/result.ts";
 import { modeNamed } from "../modes/all.ts";
 import type { ModeName } from "../modes/mode.ts";
 import type { Progress } from "../progress.ts";
@@ -16,6 +18,10 @@ export interface BurstOptions {
   readonly guests: number;
   /** Bursts per mode and family, each of new VMs. */
   readonly rounds: number;
+  /** Ceiling: p99 of networks in memory to their own median. */
+  readonly p99: number;
+  /** Ceiling: their first packets that were sent again. */
+  readonly retried: number;
 }
 
 export interface BurstModeResult {
@@ -38,6 +44,8 @@ export interface BurstModeResult {
 
 export interface BurstResult {
   readonly modes: readonly BurstModeResult[];
+  /** Ceilings that were exceeded. */
+  readonly missed: readonly string[];
 }
 
 /** Enough that the VMs that a host asks for differ from those that it is asked for. */
@@ -77,7 +85,27 @@ export async function firstPacketBurst(options: BurstOptions, progress: Progress
     for (const stand of stands) await stand.remove();
   }
   const results = modes.flatMap((mode) => families.map((family) => summarize(measured, mode, family, guests)));
-  return { modes: results };
+  return { modes: results, missed: judgeBursts(results, options) };
+}
+
+/** @returns a sentence for each mode in memory with too long a tail, or with guests that asked again. Pure. */
+export function judgeBursts(
+  results: readonly BurstModeResult[],
+  most: Pick<BurstOptions, "p99" | "retried">,
+): string[] {
+  return results
+    .filter(({ mode }) => inMemory.includes(mode))
+    .flatMap(({ mode, family, p99VsMedian, retried }) =>
+      missedOf([
+        { what: `${mode}, IPv${family}: p99 : its own median`, ratio: p99VsMedian, most: most.p99 },
+        {
+          what: `${mode}, IPv${family}: packets that were sent again`,
+          ratio: retried,
+          most: most.retried,
+          format: String,
+        },
+      ]),
+    );
 }
 
 async function burst(stand: Stand, family: Family, addresses: Addresses): Promise<Round> {
@@ -85,8 +113,10 @@ async function burst(stand: Stand, family: Family, addresses: Addresses): Promis
   const sockets = openAll(actors);
   try {
     const before = (await stand.resolves()) ?? 0;
+    await stand.mode.begin?.(stand.lab);
     for (const socket of sockets) socket.send();
     const timesMs = await answers(sockets);
+    await stand.mode.end?.(stand.lab);
     const after = (await stand.resolves()) ?? 0;
     const sentMs = sockets.map((socket) => socket.sentMs);
     return {

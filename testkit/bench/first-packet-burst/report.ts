@@ -1,8 +1,9 @@
 // The same result for people. Pure.
+import { reportMissed } from "../bounds.ts";
 import { formatMs, formatRatio, formatShare, table } from "../table.ts";
 import type { BurstResult } from "./bench.ts";
 
-export function reportBurst({ modes }: BurstResult): string {
+export function reportBurst({ modes, missed }: BurstResult): string {
   const rows = modes.map((each) => [
     each.mode,
     `v${each.family}`,
@@ -16,5 +17,5 @@ export function reportBurst({ modes }: BurstResult): string {
     formatShare(each.retried, each.trials),
   ]);
   const head = ["mode", "IP", "guests", "rounds", "sent within", "median", "p99", "max", "p99 : median", "retried"];
-  return `First packets of many guests at the same moment, every pair cold\n\n${table(head, rows)}`;
+  return `First packets of many guests at the same moment, every pair cold\n\n${table(head, rows)}${reportMissed(missed)}`;
 }

@@ -1,5 +1,7 @@
 // `first-packet`: all modes alive at once, their trials interleaved.
+import { closeSocket, openSocket, SOCK_CLOEXEC } from "../../../node-agent/kernel/sockets/libc.ts";
 import { Addresses, type Family } from "../addresses.ts";
+import { enableTimestamps } from "../clock.ts";
 import { inGroups } from "../groups.ts";
 import { modeNamed } from "../modes/all.ts";
 import type { ModeName } from "../modes/mode.ts";
@@ -8,7 +10,15 @@ import { interleave } from "../schedule.ts";
 import { Stand } from "../stand.ts";
 import { type AgentTimes, agentTimes } from "./agent-times.ts";
 import { countReplicated, type ReplicatedFrames } from "./replication.ts";
-import { type FirstPacketResult, ratios, summarizeModes } from "./result.ts";
+import {
+  compareModes,
+  type FirstPacketCeilings,
+  type FirstPacketResult,
+  judgeModes,
+  onDemand,
+  ratios,
+  summarizeModes,
+} from "./result.ts";
 import { type Step, StepWatch } from "./steps.ts";
 import { runTrial, type Trial } from "./trial.ts";
 
@@ -21,9 +31,16 @@ export interface FirstPacketOptions {
   readonly slowTrials: number;
   /** Numbers of hosts to count replicated frames with. */
   readonly hosts: readonly number[];
-  /** Follow nearmiss's frames on their way. */
+  /** Follow the frames of networks on demand and in memory on their way. */
   readonly steps: boolean;
+  readonly ceilings: FirstPacketCeilings;
 }
+
+const AF_INET = 2;
+const SOCK_DGRAM = 2;
+
+/** Modes whose packets wait for a program. */
+const followed: readonly ModeName[] = [...onDemand, "replicate", "replicate-alone"];
 
 /** Up to here the agents of all modes fit into any machine's memory together. Frames are counted, not timed. */
 const fewHosts = 8;
@@ -38,7 +55,10 @@ export async function firstPacket(options: FirstPacketOptions, progress: Progres
     replicatedFrames.push(...(await inGroups(options.modes, hosts > fewHosts ? 1 : options.modes.length, work)));
   }
   const modes = summarizeModes(trials, options.modes, options.families);
-  return { modes, ratios: ratios(modes, options.families), replicatedFrames, ...followed };
+  const comparisons = compareModes(modes);
+  const beside = ratios(modes, options.families);
+  const missed = judgeModes(comparisons, beside, options.ceilings);
+  return { modes, comparisons, missed, ratios: beside, replicatedFrames, ...followed };
 }
 
 interface Measured {
@@ -49,7 +69,10 @@ interface Measured {
 
 async function runTrials(options: FirstPacketOptions, addresses: Addresses, progress: Progress): Promise<Measured> {
   const stands: Stand[] = [];
-  let watch: StepWatch | undefined;
+  const watches = new Map<Stand, StepWatch>();
+  // Every ping turns the kernel's time stamps of packets on and off, which takes a millisecond around the measured packet: now they stay on.
+  const stamps = openSocket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  enableTimestamps(stamps);
   try {
     for (const name of options.modes) {
       progress(`building ${name}`);
@@ -65,19 +88,23 @@ async function runTrials(options: FirstPacketOptions, addresses: Addresses, prog
       ),
       Math.random,
     );
-    const watched = options.steps ? stands.find(({ mode }) => mode.name === "nearmiss") : undefined;
-    watch = watched && (await StepWatch.open(watched));
+    const watched = options.steps ? stands.filter(({ mode }) => followed.includes(mode.name)) : [];
+    for (const stand of watched) watches.set(stand, await StepWatch.open(stand, onDemand.includes(stand.mode.name)));
     const trials: Trial[] = [];
     for (const { stand, family } of schedule) {
       if (trials.length % 20 === 0) progress(`trial ${trials.length} of ${schedule.length}`);
-      trials.push(await runTrial(stand, family, addresses, stand === watched ? watch : undefined));
+      trials.push(await runTrial(stand, family, addresses, watches.get(stand)));
     }
-    const [first] = watched?.guests ?? [];
-    const logs = (first && watched?.lab.host(first.host.name).agent.logs) ?? [];
-    const followed = watch && { steps: watch.steps(options.families), agent: agentTimes(logs, options.families) };
-    return { trials, ...followed };
+    if (!options.steps) return { trials };
+    const steps = [...watches].flatMap(([{ mode }, watch]) => watch.steps(mode.name, options.families));
+    const asking = watched.filter(({ mode }) => onDemand.includes(mode.name));
+    const agent = asking.flatMap(({ mode, lab, guests: [first] }) =>
+      first ? agentTimes(mode.name, lab.host(first.host.name).agent.logs, options.families) : [],
+    );
+    return { trials, steps, agent };
   } finally {
-    watch?.close();
+    for (const watch of watches.values()) watch.close();
+    closeSocket(stamps);
     for (const stand of stands) await stand.remove();
   }
 }

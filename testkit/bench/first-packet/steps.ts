@@ -4,8 +4,9 @@ import { toThousandths } from "../../../common/round.ts";
 import { etherTypes, findVxlan, readEthernet } from "../../lab/frames.ts";
 import { controllerPort } from "../../lab/programs.ts";
 import { underlayDevice } from "../../lab/underlay.ts";
-import { median } from "../../statistics.ts";
+import { median, percentile } from "../../statistics.ts";
 import type { Family } from "../addresses.ts";
+import type { ModeName } from "../modes/mode.ts";
 import type { Actor, Stand } from "../stand.ts";
 import { TimedCapture, type TimedFrame } from "./timed-capture.ts";
 
@@ -27,29 +28,41 @@ const moments = [
   { name: "the reply reaches the guest", place: "portA", outgoing: true, kind: "reply" },
 ] as const;
 
-type Place = (typeof moments)[number]["place"];
+type Moment = (typeof moments)[number];
+type Place = Moment["place"];
 
 export interface Step {
+  readonly mode: ModeName;
   readonly family: Family;
   /** How it ends; it begins where the one before ended. */
   readonly until: string;
   readonly trials: number;
   readonly medianMs: number;
+  /** A tenth of the trials was as fast: on a busy machine, what the programs take. */
+  readonly p10Ms: number;
 }
 
 export class StepWatch {
   readonly #spans: { readonly family: Family; readonly spansMs: readonly number[] }[] = [];
 
-  private constructor(private readonly captures: Readonly<Record<Place, TimedCapture>>) {}
+  private constructor(
+    private readonly captures: Readonly<Record<Place, TimedCapture>>,
+    private readonly moments: readonly Moment[],
+  ) {}
 
-  static async open({ guests: [a, b] }: Stand): Promise<StepWatch> {
+  /** @param isAsked the agent asks the controller; it may send and receive anything else too */
+  static async open({ guests: [a, b] }: Stand, isAsked: boolean): Promise<StepWatch> {
     if (!a || !b) throw new Error("steps need two guests");
-    return new StepWatch({
+    const captures = {
       portA: await TimedCapture.open(a.host, a.port),
       underlayA: await TimedCapture.open(a.host, underlayDevice),
       portB: await TimedCapture.open(b.host, b.port),
       underlayB: await TimedCapture.open(b.host, underlayDevice),
-    });
+    };
+    return new StepWatch(
+      captures,
+      moments.filter(({ kind }) => isAsked || kind !== "channel"),
+    );
   }
 
   /** Discards the frames seen so far: a trial begins. */
@@ -61,7 +74,7 @@ export class StepWatch {
   end(from: Actor): void {
     const seen = this.#take();
     const timesMs: number[] = [];
-    for (const { place, outgoing, kind } of moments) {
+    for (const { place, outgoing, kind } of this.moments) {
       const since = timesMs.at(-1) ?? 0;
       const frame = seen[place].find(
         (each) => each.outgoing === outgoing && each.atMs >= since && kindOf(each.bytes) === kind,
@@ -73,14 +86,15 @@ export class StepWatch {
     this.#spans.push({ family: from.endpoint.family, spansMs });
   }
 
-  steps(families: readonly Family[]): Step[] {
+  steps(mode: ModeName, families: readonly Family[]): Step[] {
     return families.flatMap((family) => {
       const own = this.#spans.filter((each) => each.family === family);
-      return moments.slice(1).map(({ name }, i) => ({
+      return this.moments.slice(1).map(({ name }, i) => ({
+        mode,
         family,
         until: name,
         trials: own.length,
-        medianMs: toThousandths(median(own.map(({ spansMs }) => spansMs[i] ?? Number.NaN))),
+        ...summary(own.map(({ spansMs }) => spansMs[i] ?? Number.NaN)),
       }));
     });
   }
@@ -93,6 +107,10 @@ export class StepWatch {
     const { portA, underlayA, portB, underlayB } = this.captures;
     return { portA: portA.take(), underlayA: underlayA.take(), portB: portB.take(), underlayB: underlayB.take() };
   }
+}
+
+function summary(spansMs: readonly number[]): Pick<Step, "medianMs" | "p10Ms"> {
+  return { medianMs: toThousandths(median(spansMs)), p10Ms: toThousandths(percentile(spansMs, 0.1)) };
 }
 
 /** @param frame of a guest's port or of an IPv4 underlay */

@@ -3,6 +3,7 @@ import { pause } from "../../lab/wait.ts";
 import type { Addresses, Family } from "../addresses.ts";
 import type { ModeName } from "../modes/mode.ts";
 import type { Actor, Stand } from "../stand.ts";
+import { MissCount } from "./miss-count.ts";
 
 export interface Trial {
   readonly mode: ModeName;
@@ -11,6 +12,8 @@ export interface Trial {
   readonly timeMs: number;
   /** Queries that the controller answered in that time; 0 without a controller. */
   readonly resolves: number;
+  /** Misses of the two VMs' addresses in that time, where nothing should be missed; null: not counted. */
+  readonly misses: number | null;
 }
 
 /** The hooks around the measured packet: all is registered by `begin`, and `end` follows the answer. */
@@ -44,10 +47,13 @@ async function attemptTrial(stand: Stand, family: Family, addresses: Addresses, 
   await stand.mode.begin?.(stand.lab);
   await pause(Math.random() * maxPhaseMs);
   await around?.begin();
+  const isPrefetched = stand.mode.name === "prefetch";
+  const watch = isPrefetched ? new MissCount(stand.lab.hosts, [from.endpoint.ip, target.ip]) : undefined;
   const result = await from.guest.ping(target.ip, { count: 1, deadlineS });
+  const misses = (await watch?.end()) ?? null;
   await around?.end(from);
   await stand.mode.end?.(stand.lab);
   const after = (await stand.resolves()) ?? 0;
   const [timeMs = deadlineS * 1_000] = result.rtts;
-  return { mode: stand.mode.name, family, timeMs, resolves: after - before };
+  return { mode: stand.mode.name, family, timeMs, resolves: after - before, misses };
 }

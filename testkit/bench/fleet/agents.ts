@@ -104,6 +104,8 @@ function run(data: AgentsData): void {
         onHosts: ignore,
         onSenders: ignore,
         onTrust: ignore,
+        onClaimed: ignore,
+        onRevoked: ignore,
       },
       log,
     );

@@ -40,6 +40,8 @@ interface Waits {
   readonly resolve: Distribution;
   /** A VM created, and deleted: each after the one before. */
   readonly post: Distribution;
+  /** Of these, those that were answered with 503. */
+  readonly refused: number;
   /** Longest that the controller's event loop was late, ms. */
   readonly maxLagMs: number;
 }
@@ -59,6 +61,9 @@ export interface ImportResult extends ImportOptions {
   readonly pushed: number;
   readonly idle: Waits;
   readonly during: Waits;
+  /** What was left of moving the import to its tables, behind its answer. */
+  readonly moveMs: number;
+  readonly moving: Waits;
   readonly exporting: Waits;
   readonly backingUp: Waits;
   /** p99 of a GET, import : idle. */
@@ -83,6 +88,8 @@ export async function importBench(options: ImportOptions, progress: Progress): P
   const directory = mkdtempSync(join(tmpdir(), "nearmiss-bench-"));
   const hosts = Math.max(options.agents, Math.ceil(options.vms / vmsPerHost));
   try {
+    // Agents are not heard while it is made.
+    const body = Buffer.concat([...joined(fleetLines({ vms: options.vms, hosts }, options.agents))]);
     progress("connecting agents");
     await call(controller.base, "PUT", "/v1/networks/probe", { vni: 1, subnets: ["10.255.0.0/16"] });
     for (let n = 0; n < options.agents; n++) {
@@ -93,7 +100,6 @@ export async function importBench(options: ImportOptions, progress: Progress): P
       const interfaces = [{ network: "probe", mac: `52:54:ff:00:00:0${n}`, ips: [`10.255.0.${n + 1}`] }];
       await call(controller.base, "PUT", `/v1/vms/probe-${n}`, { host: hostName(n), interfaces });
     }
-    const body = Buffer.concat([...joined(fleetLines({ vms: options.vms, hosts }, options.agents))]);
     const rssBeforeMib = controller.peakRssMib();
     progress("in peace");
     const idle = await waitsDuring(
@@ -105,6 +111,8 @@ export async function importBench(options: ImportOptions, progress: Progress): P
     progress(`importing ${options.vms} VMs`);
     const during = await waitsDuring(controller, agents, () => controller.import(body));
     raw.push(await insertRaw(join(directory, "raw.db"), rawMs));
+    progress("moving it to the tables of the database");
+    const moving = await waitsDuring(controller, agents, () => controller.tablesFollow());
     progress("exporting");
     const exporting = await waitsDuring(controller, agents, async () => {
       const response = await fetch(`http://${controller.base}/v1/export`);
@@ -153,6 +161,8 @@ export async function importBench(options: ImportOptions, progress: Progress): P
       pushed,
       idle: idle.waits,
       during: during.waits,
+      moveMs: moving.tookMs,
+      moving: moving.waits,
       exporting: exporting.waits,
       backingUp: backup.waits,
       ratio: toThousandths(during.waits.get.p99Ms / idle.waits.get.p99Ms),
@@ -208,12 +218,16 @@ async function waitsDuring(
     }
   });
   let isOver = false;
+  let refused = 0;
+  const write = async (request: Parameters<typeof ask>[0]) => {
+    if ((await ask(request)).status === 503) refused += 1;
+  };
   const posting = (async () => {
     while (!isOver) {
       // Also where it is answered that an import is being carried out.
       const body = { name: "probe-2", host: hostName(0), interfaces: [] };
-      await time(posts, () => ask({ url: `${controller.url}/v1/vms`, body }));
-      await time(posts, () => ask({ url: `${controller.url}/v1/vms/probe-2`, method: "DELETE" }));
+      await time(posts, () => write({ url: `${controller.url}/v1/vms`, body }));
+      await time(posts, () => write({ url: `${controller.url}/v1/vms/probe-2`, method: "DELETE" }));
       await pause(everyMs);
     }
   })();
@@ -227,7 +241,7 @@ async function waitsDuring(
   const { max: maxLagMs } = await controller.lagMs();
   return {
     tookMs,
-    waits: { get: distribution(gets), resolve: distribution(resolves), post: distribution(posts), maxLagMs },
+    waits: { get: distribution(gets), resolve: distribution(resolves), post: distribution(posts), refused, maxLagMs },
   };
 }
 

@@ -17,6 +17,10 @@ export function modeNamed(name: ModeName, agentLogLevel?: string): Mode {
       return tutorialMode;
     case "nearmiss":
       return nearmissMode({ name, announce: true, ...level });
+    case "on-demand-far":
+      return nearmissMode({ name, announce: true, far: true, ...level });
+    case "on-demand-cold":
+      return nearmissMode({ name, announce: true, cold: true, ...level });
     case "replicate":
     case "prefetch":
       return nearmissMode({ name, announce: true, knowledge: name, ...level });

@@ -3,11 +3,17 @@ import type { Host } from "../../lab/host.ts";
 import type { Lab } from "../../lab/lab.ts";
 import type { Endpoint } from "../addresses.ts";
 
-/** `nearmiss` is on demand, the default. `replicate-alone` has no controller while its packets are sent. */
+/**
+ * `nearmiss` is on demand, the default, with its controller one switch away; with `on-demand-far` it is 5 ms away, there and back, and with
+ * `on-demand-cold` neither side runs made-up misses between real ones.
+ * `replicate-alone` has no controller while its packets are sent.
+ */
 export const modeNames = [
   "static",
   "flood-and-learn",
   "nearmiss",
+  "on-demand-far",
+  "on-demand-cold",
   "replicate",
   "replicate-alone",
   "prefetch",

@@ -1,23 +1,42 @@
 // nearmiss itself: a controller, and an agent on every host. By default, agents log as much as an operator's.
+import { once } from "node:events";
 import { askAgent } from "../../../node-agent/status/client.ts";
 import type { StatusReport } from "../../../node-agent/status/report.ts";
 import type { Lab } from "../../lab/lab.ts";
+import { builtFile, controllerPort } from "../../lab/programs.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { type Endpoint, network } from "../addresses.ts";
+import type { DelayedWay } from "./delayed-way.ts";
 import type { Mode, ModeName } from "./mode.ts";
 
+const farPort = controllerPort + 1;
+/** A round trip of 5 ms; timers count whole ones. */
+const farMs = { thereMs: 3, backMs: 2 };
+
 export interface NearmissOptions {
-  readonly name: Extract<ModeName, "nearmiss" | "nearmiss-announce-off" | "replicate" | "replicate-alone" | "prefetch">;
+  readonly name: Exclude<ModeName, "static" | "flood-and-learn" | "tutorial">;
   readonly announce: boolean;
   /** Default: on demand. */
   readonly knowledge?: "replicate" | "prefetch";
   /** The controller is stopped while packets are sent. */
   readonly alone?: true;
+  /** Agents reach their controller by a long way. */
+  readonly far?: true;
+  /** Nothing keeps the way of a miss warm. */
+  readonly cold?: true;
   /** pino's, of the agents. */
   readonly agentLogLevel?: string;
 }
 
-export function nearmissMode({ name, announce, knowledge, alone, agentLogLevel = "info" }: NearmissOptions): Mode {
+export function nearmissMode({
+  name,
+  announce,
+  knowledge,
+  alone,
+  far,
+  cold,
+  agentLogLevel = "info",
+}: NearmissOptions): Mode {
   const counted = {
     resolves: (lab: Lab) => countQuestions(lab, "known"),
     questions: (lab: Lab) => countQuestions(lab),
@@ -35,8 +54,11 @@ export function nearmissMode({ name, announce, knowledge, alone, agentLogLevel =
     // Alone: agents find a controller again within seconds.
     slow: !announce || alone === true,
     prepare: async (lab) => {
-      await lab.startController();
-      const extraArgs = announce ? [] : ["--announce", "off"];
+      const heat = cold ? ["--fast-path", "cold"] : [];
+      await lab.startController({ extraArgs: heat });
+      // The last of several flags counts.
+      const way = far ? ["--controller", await openFarWay(lab)] : [];
+      const extraArgs = [...way, ...heat, ...(announce ? [] : ["--announce", "off"])];
       for (const host of lab.hosts) host.startAgent({ logLevel: agentLogLevel, extraArgs });
       await untilConnected(lab);
       const { name: networkName, vni, subnets } = network;
@@ -56,7 +78,19 @@ export function nearmissMode({ name, announce, knowledge, alone, agentLogLevel =
   };
 }
 
-async function untilConnected(lab: Lab): Promise<void> {
+/** @returns the URL of a controller that is far away; the way ends with the lab, like every program in its namespaces */
+async function openFarWay(lab: Lab): Promise<string> {
+  const host = lab.controllerAddress;
+  const way: DelayedWay = { listen: { host, port: farPort }, to: { host, port: controllerPort }, ...farMs };
+  const program = builtFile("testkit", "bench", "modes", "delay-proxy.js");
+  const child = lab.controllerNamespace.spawn([process.execPath, program, JSON.stringify(way)]);
+  child.stdin.end();
+  child.stderr.pipe(process.stderr, { end: false });
+  await once(child.stdout, "data");
+  return `http://${host}:${farPort}`;
+}
+
+export async function untilConnected(lab: Lab): Promise<void> {
   await Promise.all(
     lab.hosts.map((host) =>
       waitFor(async () => (await call<{ connected?: boolean }>(lab, "GET", `/v1/hosts/${host.name}`)).connected, {
@@ -69,10 +103,10 @@ async function untilConnected(lab: Lab): Promise<void> {
 }
 
 /** Every host has the network in memory. */
-async function untilComplete(lab: Lab): Promise<void> {
+export async function untilComplete(lab: Lab, vni: number = network.vni): Promise<void> {
   const isComplete = async (socket: string): Promise<boolean> => {
     const { networks } = (await askAgent(socket, { type: "status" })).result as StatusReport;
-    return networks.find(({ vni }) => vni === network.vni)?.replica?.state === "complete";
+    return networks.find((each) => each.vni === vni)?.replica?.state === "complete";
   };
   await Promise.all(
     lab.hosts.map((host) =>
@@ -99,16 +133,19 @@ function anchor(host: string, number: number): Pick<Endpoint, "name" | "mac"> {
   return { name: `anchor-${host}`, mac: `52:54:fe:00:00:${byte}` };
 }
 
-/** Registers a VM, and waits until its own host has taken note. */
 async function register(lab: Lab, vm: Pick<Endpoint, "name" | "mac"> & { ip?: string }, host: string): Promise<void> {
   const ips = vm.ip === undefined ? [] : [vm.ip];
-  const interfaces = [{ network: network.name, mac: vm.mac, ips }];
+  await registerVm(lab, vm.name, host, { network: network.name, mac: vm.mac, ips });
+}
+
+/** Registers a VM, and waits until its own host has taken note. */
+export async function registerVm(lab: Lab, name: string, host: string, attached: object): Promise<void> {
   const { ready } = await call<{ ready?: boolean }>(lab, "POST", "/v1/vms?wait=ready&timeoutMs=60000", {
-    name: vm.name,
+    name,
     host,
-    interfaces,
+    interfaces: [attached],
   });
-  if (!ready) throw new Error(`host ${host} is not ready for VM ${vm.name}`);
+  if (!ready) throw new Error(`host ${host} is not ready for VM ${name}`);
 }
 
 async function countQuestions(lab: Lab, result?: "known"): Promise<number> {
@@ -120,7 +157,7 @@ async function countQuestions(lab: Lab, result?: "known"): Promise<number> {
 }
 
 /** A REST call that must succeed. */
-async function call<Body = unknown>(lab: Lab, method: string, path: string, body?: unknown): Promise<Body> {
+export async function call<Body = unknown>(lab: Lab, method: string, path: string, body?: unknown): Promise<Body> {
   const reply = await lab.api<Body>(method, path, body);
   if (reply.status >= 300) throw new Error(`${method} ${path}: ${reply.status} ${JSON.stringify(reply.body)}`);
   return reply.body;

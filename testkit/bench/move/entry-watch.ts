@@ -20,7 +20,7 @@ export class EntryWatch {
 
   constructor(namespace: string) {
     const ignore = (): void => {};
-    const handlers = { onLink: ignore, onPort: ignore, onAddress: ignore, onLostFilter: ignore };
+    const handlers = { onLink: ignore, onPort: ignore, onAddress: ignore, onFilter: ignore };
     this.socket = inNamespace(
       namespace,
       () => new ChangeSocket({ ...handlers, onEntry: (message) => this.onEntry(message) }),

@@ -1,6 +1,6 @@
 // A guest that floods its network with frames, as fast as a packet socket takes them. Runs in the guest's namespace.
 import { AF_PACKET, openSocket, SOCK_CLOEXEC, SOCK_RAW, sendTo } from "../../../../node-agent/kernel/sockets/libc.ts";
-import { arp, broadcastMac, ethernet } from "../../../lab/frames.ts";
+import { arp, broadcastMac, ethernet, etherTypes, udpPacket } from "../../../lab/frames.ts";
 import { serveOrders } from "../crew.ts";
 import type { GuestAttack } from "../names.ts";
 
@@ -74,6 +74,11 @@ const makers: Readonly<Record<GuestAttack, (order: Order) => Frames>> = {
     frame: arp({ operation: "request", senderMac: mac, senderIp: ip, targetIp: ip }),
     next: (frame) => frame.writeUInt16BE((frame.readUInt16BE(offsets.targetIp + 2) + 1) & 0xffff, offsets.targetIp + 2),
   }),
+  /** Broadcasts of IPv4, which its host may copy to others. */
+  broadcasts: ({ mac, ip }) => {
+    const payload = udpPacket({ from: ip, to: "255.255.255.255", fromPort: 9, toPort: 9, payload: Buffer.alloc(32) });
+    return { frame: ethernet({ to: broadcastMac, from: mac, type: etherTypes.ipv4, payload }), next: () => {} };
+  },
 };
 
 const fd = openSocket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);

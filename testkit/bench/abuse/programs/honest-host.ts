@@ -79,6 +79,8 @@ async function begin({ target, ca, identity, vni, ip }: Extract<HostOrder, { kin
       onHosts: () => {},
       onSenders: () => {},
       onTrust: () => {},
+      onClaimed: () => {},
+      onRevoked: () => {},
     },
     pino({ level: "silent" }),
   );
