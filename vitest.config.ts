@@ -7,6 +7,8 @@ import { patienceMs } from "./testkit/lab/wait.ts";
 const deadlines = { testTimeout: 240_000, hookTimeout: 240_000, expect: { poll: { timeout: patienceMs } } };
 /** Made when asked for: `npm run screenshots:readme`. */
 const pictures = process.env.NEARMISS_README_PICTURES ? ["test/browser/readme.pictures.ts"] : [];
+/** Run by `npm run test:real`: they take programs that are heavy to install. */
+const real = process.env.NEARMISS_REAL ? ["test/real/**/*.test.ts"] : [];
 const alone = ["test/kernel/fault.test.ts", "test/kernel/lab.test.ts"];
 
 export default defineConfig({
@@ -58,6 +60,10 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
           ...deadlines,
         },
+      },
+      {
+        extends: true,
+        test: { name: "real", include: real, maxWorkers: 1, sequence: { groupOrder: 3 }, ...deadlines },
       },
       // One of the faults fills the neighbour table, which the kernel has one of for all namespaces; others count lost packets
       // while 50,000 misses a second come in. The lab's tests compare the machine before and after.

@@ -16,6 +16,7 @@ import { NetworkDevices } from "../node-agent/kernel/devices/network-devices.ts"
 import type { RequestSocket } from "../node-agent/kernel/sockets/request-socket.ts";
 import { KernelTables } from "../node-agent/kernel/tables/kernel-tables.ts";
 import { defaultCaps } from "../node-agent/tables/ageing.ts";
+import { nothingHidden } from "../node-agent/tables/entry.ts";
 
 const noGuards: Guards = { following: [], underlay: undefined, around: [] };
 
@@ -24,6 +25,7 @@ const noMisses = { drops: () => 0, shutOut: () => {} };
 
 export const processClock: Clock = {
   nowMs: () => performance.now(),
+  wallMs: Date.now,
   random: () => 0.5,
   turns: new Slices(2, true),
   afterReading: setImmediate,
@@ -39,7 +41,10 @@ export const inertEdges: KernelEdges = {
     vnis: () => [],
     epochOf: () => undefined,
     adoptedFor: () => undefined,
+    disown: async () => {},
+    isDisowned: () => false,
     ensure: async () => [],
+    portWarnings: async () => [],
     remove: async () => {},
     sweep: async () => {},
   },
@@ -47,6 +52,7 @@ export const inertEdges: KernelEdges = {
   tables: {
     apply: async (operations) => operations.map((operation) => ({ operation, ok: true })),
     list: async () => [],
+    hiding: () => nothingHidden,
     idleMs: async () => new Map(),
   },
   misses: noMisses,

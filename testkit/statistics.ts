@@ -13,7 +13,10 @@ export function median(values: readonly number[]): number {
 
 export interface Distribution {
   readonly trials: number;
+  readonly p10Ms: number;
   readonly medianMs: number;
+  readonly p90Ms: number;
+  readonly p95Ms: number;
   readonly p99Ms: number;
   readonly maxMs: number;
   /** Trials that took longer than `retryMs`: the guest had to ask again. */
@@ -26,7 +29,10 @@ export const retryMs = 900;
 export function distribution(timesMs: readonly number[]): Distribution {
   return {
     trials: timesMs.length,
+    p10Ms: toThousandths(percentile(timesMs, 0.1)),
     medianMs: toThousandths(median(timesMs)),
+    p90Ms: toThousandths(percentile(timesMs, 0.9)),
+    p95Ms: toThousandths(percentile(timesMs, 0.95)),
     p99Ms: toThousandths(percentile(timesMs, 0.99)),
     maxMs: toThousandths(percentile(timesMs, 1)),
     retried: timesMs.filter((ms) => ms > retryMs).length,

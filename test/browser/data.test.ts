@@ -97,6 +97,8 @@ describeBrowser("what operators write", () => {
     await refused("VTEP", /192\.0\.2\.1/);
     await dialog.getByLabel("VTEP").fill("192.0.2.4");
     await register.click();
+    await dialog.getByText("nearmiss agent --controller").waitFor();
+    await dialog.getByRole("button", { name: "Done" }).click();
     await page.getByRole("heading", { name: "d", exact: true }).waitFor();
     await page.getByRole("button", { name: "Edit" }).click();
     await dialog.getByLabel("Labels").fill("rack=r 7");
@@ -135,6 +137,7 @@ describeBrowser("what operators write", () => {
     expect(await dialog.getByLabel("Description").inputValue()).toBe("mine");
     expect((await call(controller, 200, "GET", "/v1/networks/green")).mtu).toBe(1400);
     await page.keyboard.press("Escape");
+    await dialog.getByRole("button", { name: "Discard" }).click();
     await page.goto(`http://${controller.base}/#/networks/blue`);
     await page.getByRole("button", { name: "Delete" }).click();
     await page.getByRole("button", { name: "Delete network" }).click();

@@ -24,6 +24,16 @@ describeBrowserLab("three hosts and their guests", () => {
     await page.getByRole("button", { name: "a, 1 VM, 1 tunnel" }).click();
     await page.getByRole("region", { name: "Host a" }).getByRole("button", { name: "b" }).waitFor();
 
+    const drawnAsOf = page
+      .getByRole("complementary", { name: "On the map" })
+      .getByText("Tunnels as of")
+      .locator("time");
+    const first = Date.parse((await drawnAsOf.getAttribute("datetime")) ?? "");
+    expect(Date.now() - first).toBeGreaterThanOrEqual(0);
+    await waitFor(async () => Date.parse((await drawnAsOf.getAttribute("datetime")) ?? "") > first, {
+      what: "the map to say as of when its newer tunnels are",
+    });
+
     // Another tab moves the VM, and this one sees it.
     const { page: other, expectNone: otherExpectsNone } = await openPage();
     await other.goto(`${self.lab.controllerUrl}/#/vms/db`);
@@ -62,9 +72,11 @@ describeBrowserLab("three hosts and their guests", () => {
 
     await self.lab.startController();
     const missed = ["missed-1", "missed-2", "missed-3"];
-    for (const [i, name] of missed.entries()) {
-      await self.call("PUT", `/v1/networks/${name}`, { vni: 910 + i, subnets: ["10.92.0.0/24"] });
-    }
+    const subnets = ["10.92.0.0/24"];
+    await self.call("PUT", "/v1/networks/missed-1", { vni: 910, subnets });
+    // Four of a kind in a row would be shown as one.
+    await self.call("PUT", "/v1/hosts/missed-2", { vtep: "192.0.2.250" });
+    await self.call("PUT", "/v1/networks/missed-3", { vni: 911, subnets });
     await page.getByText("The controller does not answer.").waitFor({ state: "hidden" });
     await page.getByRole("link", { name: "missed-3", exact: true }).waitFor();
     for (const name of ["before", ...missed]) {

@@ -8,7 +8,7 @@ import { type Controller, call, populate, startController, startSecured } from "
 import { describeBrowser, logIn, tabs, wayIsCut } from "../support/browser.ts";
 import { type FleetShape, startFleet } from "../support/fleet.ts";
 import { look } from "./look.ts";
-import { emptyStates, fleetStates, oddStates, type State, sizedStates } from "./states.ts";
+import { emptyStates, fleetStates, hostStates, oddStates, type State, sizedStates } from "./states.ts";
 
 const problem = "the underlay's MTU 1400 does not carry 1450: `ip link set eth0 mtu 1500`";
 const few: FleetShape = { hosts: 5, vmsPerHost: 6, asked: 9, awayEvery: 5, slow: ["d"], problems: { a: [problem] } };
@@ -20,7 +20,12 @@ describeBrowser("every page is readable, reachable and silent", () => {
 
   test("with five hosts", async () => {
     const controller = await startWithFleet(few);
-    await lookAtAll(controller, "few", [...fleetStates("a"), ...sizedStates("a")]);
+    await lookAtAll(controller, "few", fleetStates("a"));
+  });
+
+  test("with five hosts, what an operator does to one, and what looks different with many", async () => {
+    const controller = await startWithFleet(few);
+    await lookAtAll(controller, "few", [...hostStates("a"), ...sizedStates("a")]);
   });
 
   test("with 500 hosts", async () => {
@@ -92,7 +97,7 @@ describeBrowser("every page is readable, reachable and silent", () => {
       await page.goto(`http://${controller.base}/#/${path}`);
       await arrange(page, controller);
       faults.push(...(await look(page, `${size}-${name}`)));
-      if (await page.getByRole("dialog").isVisible()) await page.keyboard.press("Escape");
+      await leaveDialog(page);
     }
     expect(faults).toEqual([]);
     // The refusals of the forms, and searches for absent resources.
@@ -100,6 +105,14 @@ describeBrowser("every page is readable, reachable and silent", () => {
     return page;
   }
 });
+
+async function leaveDialog(page: Page): Promise<void> {
+  const dialog = page.getByRole("dialog");
+  if (!(await dialog.isVisible())) return;
+  const buttons = dialog.getByRole("button", { name: /^(Cancel|Done|Discard)$/ });
+  await buttons.first().click();
+  await dialog.waitFor({ state: "detached" });
+}
 
 /** Simulated agents, which have asked, reported durations, and have operational reports. */
 async function startWithFleet(shape: FleetShape): Promise<Controller> {

@@ -106,7 +106,7 @@ async function change(controller: ControllerProcess, made: Listed[], upTo: numbe
 
 /** Newest first. */
 function listed(page: Page): Promise<Listed[]> {
-  return page.locator(".event").evaluateAll((events) =>
+  return page.locator(".event:not(.event-group)").evaluateAll((events) =>
     events.map((event) => {
       const text = (selector: string) => event.querySelector(selector)?.textContent?.trim() ?? "";
       return { revision: Number(text(".event-revision")), vm: text(".event-text a"), summary: text(".event-summary") };

@@ -55,6 +55,11 @@ export const sizedStates = (host: string): readonly State[] => [
   },
   { name: "hosts", path: "hosts", arrange: (page) => page.getByRole("link", { name: host, exact: true }).waitFor() },
   { name: "overview", path: "", arrange: drawnCurves },
+  {
+    name: "overview-24h",
+    path: "?range=24h",
+    arrange: (page) => page.getByRole("img", { name: /Answer latency, last 24 hours/ }).waitFor(),
+  },
 ];
 
 export const fleetStates = (host: string): readonly State[] => [
@@ -79,6 +84,20 @@ export const fleetStates = (host: string): readonly State[] => [
       await page.getByLabel("Labels").fill("tier=web,");
       await page.getByText("a term is empty").waitFor();
     },
+  },
+  {
+    name: "vms-sorted",
+    path: "vms?sort=-host",
+    arrange: (page) => page.getByText("VMs", { exact: true }).first().waitFor(),
+  },
+  {
+    name: "vms-with-conditions",
+    path: "vms?condition=any",
+    arrange: (page) =>
+      page
+        .getByText(/Nothing matches|match/)
+        .first()
+        .waitFor(),
   },
   { name: "vms-none", path: "vms?name=nowhere", arrange: (page) => page.getByText("Nothing matches").waitFor() },
   { name: "vm", path: "vms/web-000001", arrange: (page) => page.getByText(/of \d+ hold revision/).waitFor() },
@@ -122,14 +141,6 @@ export const fleetStates = (host: string): readonly State[] => [
   },
   { name: "vm-delete", path: "vms/web-000001", arrange: dialogOf("Delete", heading("Delete VM web-000001?")) },
   { name: "host", path: `hosts/${host}`, arrange: heading("History") },
-  {
-    name: "host-create",
-    path: "hosts",
-    arrange: dialogOf("Register host", (page) => page.getByLabel("VTEP").waitFor()),
-  },
-  { name: "host-edit", path: `hosts/${host}`, arrange: dialogOf("Edit", (page) => page.getByLabel("VTEP").waitFor()) },
-  { name: "host-create-refused", path: "hosts", arrange: dialogOf("Register host", sent("Register")) },
-  { name: "host-delete-refused", path: `hosts/${host}`, arrange: dialogOf("Delete", sent("Delete host")) },
   {
     name: "host-unknown",
     path: "hosts/missing",
@@ -176,7 +187,68 @@ export const fleetStates = (host: string): readonly State[] => [
     path: "events?kind=operational",
     arrange: (page) => page.getByText("Unregistered guest").first().waitFor(),
   },
+  {
+    name: "conditions",
+    path: "conditions",
+    arrange: (page) => page.getByRole("row", { name: /host-away/ }).waitFor(),
+  },
+  {
+    name: "conditions-none",
+    path: "conditions?host=nowhere",
+    arrange: (page) => page.getByText("Nothing matches").waitFor(),
+  },
+  { name: "help", path: "help", arrange: heading("Help") },
+  {
+    name: "events-group-open",
+    path: "events",
+    arrange: async (page) => {
+      await page.getByText("All of them").first().click();
+      await page.locator(".event-group .event").first().waitFor();
+    },
+  },
   { name: "no-such-page", path: "nowhere", arrange: heading("No such page") },
+];
+
+/** What is done to a host. */
+export const hostStates = (host: string): readonly State[] => [
+  {
+    name: "host-create",
+    path: "hosts",
+    arrange: dialogOf("Register host", (page) => page.getByLabel("VTEP").waitFor()),
+  },
+  { name: "host-edit", path: `hosts/${host}`, arrange: dialogOf("Edit", (page) => page.getByLabel("VTEP").waitFor()) },
+  { name: "host-create-refused", path: "hosts", arrange: dialogOf("Register host", sent("Register")) },
+  { name: "host-delete-refused", path: `hosts/${host}`, arrange: dialogOf("Delete", sent("Delete host")) },
+  {
+    name: "host-join-line",
+    path: `hosts/${host}`,
+    arrange: dialogOf("Join line", (page) => page.locator(".command").waitFor()),
+  },
+  {
+    name: "host-evacuate",
+    path: `hosts/${host}`,
+    arrange: dialogOf("Evacuate", (page) => page.getByLabel("To these hosts").waitFor()),
+  },
+  {
+    name: "host-evacuate-plan",
+    path: `hosts/${host}`,
+    arrange: dialogOf("Evacuate", async (page) => {
+      await page.getByLabel("To these hosts").fill("b c");
+      await page.getByRole("button", { name: "Show the plan" }).click();
+      await page.getByRole("list", { name: "Plan" }).waitFor();
+    }),
+  },
+  { name: "host-down", path: `hosts/${host}`, arrange: dialogOf("Mark down", heading(`Mark host ${host} as down?`)) },
+  { name: "host-revoke", path: `hosts/${host}`, arrange: dialogOf("Revoke", heading(`Revoke host ${host}?`)) },
+  {
+    name: "host-edit-discard",
+    path: `hosts/${host}`,
+    arrange: dialogOf("Edit", async (page) => {
+      await page.getByLabel("Description").fill("half");
+      await page.keyboard.press("Escape");
+      await page.getByText("Discard what you have entered?").waitFor();
+    }),
+  },
 ];
 
 /** Names as long as they may be, text that means something to a browser, and text from right to left. */
@@ -214,6 +286,7 @@ export const oddStates = (longest: string): readonly State[] => [
 
 /** A controller with an empty inventory. */
 export const emptyStates: readonly State[] = [
+  { name: "empty-conditions", path: "conditions", arrange: (page) => page.getByText("Nothing is wrong").waitFor() },
   { name: "empty-overview", path: "", arrange: curves },
   { name: "empty-map", path: "map", arrange: (page) => page.getByText("No host is registered").waitFor() },
   { name: "empty-vms", path: "vms", arrange: (page) => page.getByText("No VM is registered").waitFor() },

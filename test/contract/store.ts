@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
 import { describe, expect, test, vi } from "vitest";
+import type { StagedChanges } from "../../controller/inventory/changes.ts";
 import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import { type DecisionListener, decide, decideSteps, type Mutation } from "../../controller/inventory/decide.ts";
 import { Draft } from "../../controller/inventory/draft.ts";
@@ -58,7 +59,7 @@ export function commitsOf(
 }
 
 /** As an import makes it: its VMs are records in a file, where they are too many for memory. */
-function stagedCommitOf(state: CommittedInventory, revision: number, mutations: readonly Mutation[]) {
+export function stagedCommitOf(state: CommittedInventory, revision: number, mutations: readonly Mutation[]) {
   const spool = new Spool({ directory: tmpdir(), memoryBytes: 0 });
   const draft = new Draft(state, "all", spool);
   const context = { revision: parseRevision(revision), newUid: randomUUID };
@@ -149,6 +150,53 @@ export function storeContract(name: string, make: () => StoreUnderTest): void {
       // Also those that another VM has now.
       expect(released).toHaveLength(manyVms(0).length);
       await store.close();
+    });
+
+    test("a staged revision counts when it is committed, on whichever head, and is nothing when it is dropped", async () => {
+      const place = make();
+      const store = await place.open();
+      const state = new CommittedInventory();
+      await store.commit(commitsOf(state, 1, [networkPut("blue", 100), hostPut("a", "192.0.2.1")]));
+      const { commit, spool } = stagedCommitOf(state, 2, [hostPut("b", "192.0.2.2"), ...manyVms(0)]);
+      const staged = commit.changes as StagedChanges;
+      await store.stage(staged);
+      expect(await loadAll(store)).toMatchObject({ revision: 1, vms: [] });
+      expect(await allEvents(store, 9)).toHaveLength(2);
+      expect(await store.logExtent()).toMatchObject({ events: 2 });
+      await store.commit(commitsOf(state, 2, [hostPut("c", "192.0.2.3")]));
+      await expect(store.commit([commit])).rejects.toThrow(HeadMovedError);
+      const changes = staged.at(parseRevision(3));
+      await store.commit([{ ...commit, revision: parseRevision(3), changes }]);
+      // Not before the tables have them all, or after: it makes no difference.
+      expect(await store.logExtent()).toMatchObject({ events: 3 + changes.length });
+      state.apply([...changes]);
+      await store.commit(
+        commitsOf(
+          state,
+          4,
+          [{ kind: "vm.patch", name: "vm-0", patch: { host: "b" } }],
+          [deletion("vm-1")],
+          [{ kind: "host.delete", name: "c" }],
+        ),
+      );
+      const third = await store.readEvents({ revision: parseRevision(2), index: 0 }, parseRevision(3), 5_000);
+      expect(third.map(({ index, change }) => [index, change])).toEqual([...changes].map((change, n) => [n, change]));
+      const of = { kind: "vm", name: "vm-0" } as const;
+      const history = await store.readEventsBack({ revision: parseRevision(9), index: 0 }, 9, of);
+      expect(history.map(({ revision }) => revision)).toEqual([4, 3]);
+      await store.unstage(changes);
+      const moves = state.listVms().map(({ name }): Mutation => ({ kind: "vm.patch", name, patch: { host: "b" } }));
+      const dropped = stagedCommitOf(state, 7, [hostPut("d", "192.0.2.4"), ...moves]);
+      await store.stage(dropped.commit.changes);
+      await store.unstage(dropped.commit.changes);
+      const abandoned = stagedCommitOf(state, 7, [hostPut("e", "192.0.2.5"), ...moves]);
+      await store.stage(abandoned.commit.changes);
+      await store.close();
+      const again = await place.open();
+      const { revision, vms, hosts } = await loadAll(again);
+      expect([revision, byName(vms), byName(hosts)]).toEqual([6, state.listVms(), state.listHosts()]);
+      for (const each of [spool, dropped.spool, abandoned.spool]) each.close();
+      await again.close();
     });
 
     test("a revision whose records do not fit on the disk leaves nothing, and the next one is written", async () => {

@@ -2,9 +2,12 @@
 import fc from "fast-check";
 import { beforeEach, expect, test } from "vitest";
 import { atOnce } from "../../controller/inventory/steps.ts";
+import { broadcastOperations, broadcastRewrite } from "../../node-agent/tables/broadcast.ts";
 import { compare, type Desired, repairOf } from "../../node-agent/tables/comparison.ts";
 import {
   type ActualEntry,
+  type BroadcastEntry,
+  broadcastMac,
   type Entry,
   entryKey,
   type Operation,
@@ -12,7 +15,7 @@ import {
   type TunnelEntry,
 } from "../../node-agent/tables/entry.ts";
 import { byKey } from "../../node-agent/tables/plan.ts";
-import { ip, mac, someEntries, vni, vtep } from "../support/addresses.ts";
+import { ip, mac, someBroadcasts, someEntries, vni, vtep } from "../support/addresses.ts";
 
 const network = vni(100);
 const guest = mac("52:54:00:00:00:01");
@@ -20,6 +23,14 @@ const neighbour: Entry = { kind: "neighbour", vni: network, ip: ip("10.20.1.1"),
 const neighbour6: Entry = { kind: "neighbour", vni: network, ip: ip("fd00:20::1"), mac: guest };
 const tunnel: TunnelEntry = { kind: "tunnel", vni: network, mac: guest, vtep: vtep("192.0.2.1"), vtepPort: 4789 };
 const bridge: Entry = { kind: "bridge", vni: network, mac: guest };
+
+const broadcast = (last: number, vtepPort = 4789): BroadcastEntry => ({
+  kind: "broadcast",
+  vni: network,
+  mac: broadcastMac,
+  vtep: vtep(`192.0.2.${last}`),
+  vtepPort,
+});
 
 const put = (entry: Entry): Operation => ({ verb: "put", entry });
 const del = (entry: Entry): Operation => ({ verb: "delete", entry });
@@ -29,7 +40,7 @@ const sorted = (entries: readonly Entry[]): Entry[] =>
 export interface TablesContract {
   /** Tables with a device for VNI 100 and none for VNI 999. */
   readonly tables: () => Tables;
-  /** A foreign `ip neigh replace` and `bridge fdb replace`. */
+  /** A foreign `ip neigh replace` and `bridge fdb replace`, for broadcasts `bridge fdb append`. */
   readonly foreign: (entry: Entry) => Promise<void>;
   /** Generated cases for each property. */
   readonly runs: number;
@@ -49,6 +60,7 @@ export function describeTables({ tables, foreign, runs }: TablesContract): void 
   const clear = async (): Promise<void> => {
     const all = (await tables().list(network)).map(({ entry }) => entry);
     await tables().apply(all.filter((entry) => entry.mac.startsWith("52:54:00:")).map(del));
+    await tables().apply([{ verb: "delete", entry: broadcast(1), whole: true }]);
   };
 
   beforeEach(clear);
@@ -104,6 +116,54 @@ export function describeTables({ tables, foreign, runs }: TablesContract): void 
     expect(await planFor([])).toEqual([]);
     await expectAll(await planFor([tunnel]));
     expect(await tables().list(network)).toContainEqual({ entry: theirs, own: false, lasting: true });
+  });
+
+  test("the broadcast address has several destinations: each is put, put again and deleted by itself", async () => {
+    const [one, two, other] = [broadcast(1), broadcast(2), broadcast(1, 8472)];
+    await expectAll([one, two, other, two].map(put));
+    expect(await present()).toEqual(sorted([one, two, other]));
+    await expectAll([del(one), del(one), del(broadcast(9))]);
+    expect(await present()).toEqual(sorted([two, other]));
+    expect((await tables().idleMs(network)).size).toBe(0);
+    await expectAll([{ verb: "delete", entry: one, whole: true }]);
+    expect(
+      await tables()
+        .list(network)
+        .then((all) => all.filter(({ entry }) => entry.kind === "broadcast")),
+    ).toEqual([]);
+  });
+
+  test("a foreign destination of broadcasts strips our mark from all of them, and puts do not give it back", async () => {
+    const [one, two, theirs] = [broadcast(1), broadcast(2), broadcast(9)];
+    await expectAll([one, two].map(put));
+    await foreign(theirs);
+    await expectAll([put(one)]);
+    const listed = async () => (await tables().list(network)).filter(({ entry }) => entry.kind === "broadcast");
+    expect(await present()).toEqual([]);
+    expect(sorted((await listed()).map(({ entry }) => entry))).toEqual(sorted([one, two, theirs]));
+    const rewrite = broadcastRewrite(new Map([one, two].map((entry) => [entryKey(entry), entry])), await listed());
+    await expectAll(rewrite);
+    expect(await present()).toEqual(sorted([one, two]));
+    expect(broadcastRewrite(new Map(), await listed())).toEqual([]);
+  });
+
+  test("from any destinations of broadcasts to any others: what the operations leave is what is desired", async () => {
+    const set = (entries: readonly BroadcastEntry[]) => new Map(entries.map((entry) => [entryKey(entry), entry]));
+    await fc.assert(
+      fc.asyncProperty(someBroadcasts(100), someBroadcasts(100), fc.boolean(), async (start, desired, isForeign) => {
+        await clear();
+        await expectAll([...set(start).values()].map(put));
+        if (isForeign) await foreign(broadcast(77));
+        const actual = await tables().list(network);
+        const rewrite = broadcastRewrite(set(desired), actual);
+        expect(rewrite.length > 0).toBe(isForeign);
+        const operations = isForeign ? rewrite : broadcastOperations(set(start), set(desired));
+        await expectAll(operations);
+        await expectAll(operations);
+        expect(await present()).toEqual(sorted([...set(desired).values()]));
+      }),
+      { numRuns: runs },
+    );
   });
 
   test("each MAC with a tunnel entry has an age from its first entry on; neighbours and bridge entries have none", async () => {

@@ -1,4 +1,4 @@
-// The commands of a page, with their output: blocks that are marked ```console tested. Pure.
+// The commands of a page, with their output: blocks that are marked ```console tested, and scripts that are marked ```sh tested. Pure.
 
 export interface Step {
   /** Of the page, from 1. */
@@ -6,14 +6,17 @@ export interface Step {
   /** Where it is typed: ```console tested on a. */
   readonly machine?: string;
   readonly command: string;
-  readonly output: readonly string[];
+  /** Absent for a script, of which only success is asked. */
+  readonly output?: readonly string[];
+  /** ```console tested on a soon: the output follows what was done before, in its own time. */
+  readonly isSoon: boolean;
 }
 
-const fence = /^ *```console tested(?: on (\S+))?$/;
+const fence = /^ *```(console|sh) tested(?: on (\w+))?( soon)?$/;
 
 /** `$ ` (as root, `# `) starts a command, `> ` continues it; the rest is its output. */
 export function stepsOf(markdown: string): Step[] {
-  const steps: { line: number; machine?: string; command: string; output: string[] }[] = [];
+  const steps: { line: number; machine?: string; command: string; output?: string[]; isSoon: boolean }[] = [];
   let block: RegExpExecArray | null = null;
   let begun = false;
   markdown.split("\n").forEach((text, i) => {
@@ -23,15 +26,33 @@ export function stepsOf(markdown: string): Step[] {
       return;
     }
     if (!block) return;
+    const [, kind, machine, soon] = block;
+    const place = { line: i + 1, ...(machine ? { machine } : {}), isSoon: soon !== undefined };
     const last = begun ? steps.at(-1) : undefined;
-    if (/^[$#] /.test(text)) {
-      steps.push({ line: i + 1, ...(block[1] ? { machine: block[1] } : {}), command: text.slice(2), output: [] });
+    if (kind === "sh") {
+      if (last) last.command += `\n${text}`;
+      else steps.push({ ...place, command: text });
       begun = true;
-    } else if (text.startsWith("> ") && last?.output.length === 0) last.command += `\n${text.slice(2)}`;
-    else if (last) last.output.push(text);
+      return;
+    }
+    if (/^[$#] /.test(text)) {
+      steps.push({ ...place, command: text.slice(2), output: [] });
+      begun = true;
+    } else if (text.startsWith("> ") && last?.output?.length === 0) last.command += `\n${text.slice(2)}`;
+    else if (last) last.output?.push(text);
     else throw new Error(`line ${i + 1}: a block begins with a command`);
   });
   return steps;
+}
+
+/** Of tokens and CAs. */
+const shortId = /\b[0-9a-f]{8}\b/g;
+
+/** The real ids behind those that a page shows. */
+export function idsBehind(shown: readonly string[], real: readonly string[]): [string, string][] {
+  const of = (lines: readonly string[]) => lines.flatMap((line) => [...line.matchAll(shortId)].map(([id]) => id));
+  const ids = of(real);
+  return of(shown).flatMap((id, i): [string, string][] => (ids[i] === undefined ? [] : [[id, ids[i]]]));
 }
 
 /** Values that differ from run to run, under one name each. */
@@ -42,6 +63,9 @@ const volatile: readonly (readonly [RegExp, string])[] = [
   // Assigned ones. The pages themselves use 52:54:00.
   [/\b(?!52:54:00)[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b/g, "<mac>"],
   [/"epoch":"[^"]*"/g, '"epoch":"<epoch>"'],
+  [/\b[0-9a-f]{64}\b/g, "<hash>"],
+  [shortId, "<id>"],
+  [/\b\d{4}-\d\d-\d\d\b/g, "<day>"],
   [/\btime=[\d.]+ ms\b/g, "time=<time>"],
 ];
 
@@ -60,14 +84,20 @@ function normalized(line: string): string {
 export function fitsOutput(shown: readonly string[], output: readonly string[]): boolean {
   const [first, ...rest] = shown;
   if (first === undefined) return output.length === 0;
-  if (first === "…") return output.some((_, i) => fitsOutput(rest, output.slice(i))) || fitsOutput(rest, []);
+  if (first.trim() === "…") return output.some((_, i) => fitsOutput(rest, output.slice(i))) || fitsOutput(rest, []);
   const [line, ...others] = output;
   return line !== undefined && fitsLine(first, line) && fitsOutput(rest, others);
 }
 
-function fitsLine(shown: string, line: string): boolean {
+export function fitsLine(shown: string, line: string): boolean {
   const parts = normalized(shown)
     .split("…")
     .map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   return new RegExp(`^${parts.join(".*")}$`).test(normalized(line));
+}
+
+/** For a shell: a script ends where one of its lines fails, and the shell with it unless it is tried again. */
+export function asTyped({ command, output, isSoon }: Step): string {
+  if (output) return command;
+  return isSoon ? `(set -e\n${command}\n)` : `set -e\n${command}\nset +e`;
 }

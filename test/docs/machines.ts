@@ -22,9 +22,9 @@ export class Machines {
 
   private constructor(private readonly lab: Lab) {}
 
-  /** The controller's, and two hosts. */
+  /** The controller's, and three hosts. */
   static async build(): Promise<Machines> {
-    const machines = new Machines(await createLab({ hosts: ["a", "b"], underlay: 4 }));
+    const machines = new Machines(await createLab({ hosts: ["a", "b", "c"], underlay: 4 }));
     machines.#add("controller", machines.lab.controllerNamespace);
     for (const host of machines.lab.hosts) machines.#add(host.name, host);
     return machines;
@@ -49,8 +49,8 @@ export class Machine {
   readonly #shell: Spawned;
   readonly #lines: AsyncIterator<string>;
   #terminals = 0;
-  /** The last of each program. */
-  readonly #started = new Map<string, { readonly command: string; readonly pid: string }>();
+  /** Of each program the one that runs, or ran last. */
+  readonly #started = new Map<string, { readonly command: string; pid?: string }>();
 
   constructor(
     namespace: Namespace,
@@ -60,29 +60,49 @@ export class Machine {
     const program = nearmiss().join(" ");
     writeFileSync(join(home, "bin", "nearmiss"), `#!/bin/sh\nexec ${program} "$@"\n`, { mode: 0o755 });
     // Each program that is started with `ip netns exec` has its own mounts.
-    const furnish = "mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib && mkdir /run/netns && cd";
+    const own = ["/run", "/var/lib", "/var/backups"].map((path) => `mount -t tmpfs tmpfs ${path}`).join(" && ");
+    const furnish = `${own} && mkdir /run/netns && cd`;
     const env = { HOME: home, PATH: `${join(home, "bin")}:${process.env.PATH}`, NO_COLOR: "1" };
     this.#shell = namespace.spawn(["bash", "-c", `${furnish} && exec bash --norc 2>&1`], env);
     this.#lines = createInterface({ input: this.#shell.stdout })[Symbol.asyncIterator]();
   }
 
-  /** @throws WaitError if a long-running program does not start, Error if the shell has ended */
+  static isLasting(command: string): boolean {
+    return lasting.test(command);
+  }
+
+  /** @returns of a program that runs on, its log so far. @throws WaitError, Error if the shell has ended */
   async run(command: string): Promise<Ran> {
     const [, act, name = ""] = unit.exec(command) ?? [];
     const started = this.#started.get(name);
     if (act && !started) throw new RangeError(`no ${name} was started here`);
-    if (act === "start" && started) return this.run(started.command);
-    if (act === "stop" && started) return this.#obey(`kill ${started.pid} && wait ${started.pid}`);
-    if (!lasting.test(command)) return this.#obey(command);
+    if (act === "start" && started) return { ...(await this.run(started.command)), output: [] };
+    if (act === "stop" && started) {
+      const { pid } = started;
+      delete started.pid;
+      return this.#obey(`kill ${pid} && wait ${pid}`);
+    }
+    return Machine.isLasting(command) ? this.#start(command) : this.#obey(command);
+  }
+
+  async #start(command: string): Promise<Ran> {
     const log = join(this.home, `terminal-${++this.#terminals}.log`);
-    const ran = await this.#obey(`${command} > ${log} 2>&1 &`);
+    await this.#obey(`${command} > ${log} 2>&1 &`);
     const [pid = ""] = (await this.#obey("echo $!")).output;
-    this.#started.set(/nearmiss (controller|agent)/.exec(command)?.[1] ?? "", { command, pid });
-    const said = () => (existsSync(log) ? readFileSync(log, "utf8").split("\n") : []);
-    await waitFor(() => said().some((line) => isUp.test(parseLogLine(line).msg)), {
-      what: `\`${command}\` to come up`,
-    });
-    return ran;
+    const said = () => (existsSync(log) ? readFileSync(log, "utf8").trimEnd().split("\n") : []);
+    const isOver = async () => (await this.#obey(`kill -0 ${pid}`)).status !== 0;
+    let ended = false;
+    await waitFor(
+      async () => {
+        ended = await isOver();
+        return ended || said().some((line) => isUp.test(parseLogLine(line).msg));
+      },
+      { what: `\`${command}\` to come up, or to refuse` },
+    );
+    if (ended) return { output: said(), status: (await this.#obey(`wait ${pid}`)).status };
+    const program = /nearmiss (controller|agent)/.exec(command)?.[1] ?? "";
+    if (!this.#started.get(program)?.pid) this.#started.set(program, { command, pid });
+    return { output: said(), status: 0 };
   }
 
   async #obey(command: string): Promise<Ran> {

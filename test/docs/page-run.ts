@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ControllerProcess } from "../support/controller-process.ts";
-import type { Step } from "./console-blocks.ts";
+import { asTyped, type Step } from "./console-blocks.ts";
 
 const program = join(import.meta.dirname, "../../dist/bin/nearmiss");
 /** Where the pages say that the controller is. */
@@ -35,7 +35,7 @@ export async function runSteps(steps: readonly Step[]): Promise<Ran[]> {
       NO_COLOR: "1",
     };
     const marker = `end-of-step-${process.pid}`;
-    const script = steps.map(({ command }) => `${command}\nprintf '\\n${marker} %s\\n' "$?"`).join("\n");
+    const script = steps.map((step) => `${asTyped(step)}\nprintf '\\n${marker} %s\\n' "$?"`).join("\n");
     const work = mkdtempSync(join(directory, "work-"));
     const shell = spawn("bash", ["-c", `exec 2>&1\n${script}`], {
       cwd: work,

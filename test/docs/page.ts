@@ -22,6 +22,10 @@ export class Page {
   expectAsShown(steps: readonly Step[], printed: readonly (readonly string[])[]): void {
     const differing = steps.flatMap(({ line, command, output }, i) => {
       const real = printed[i] ?? ["(was not run)"];
+      if (!output) {
+        expect(printed[i], `${this.path}:${line}: the script was run`).toBeDefined();
+        return [];
+      }
       return fitsOutput(output, real) ? [] : [{ page: this.path, line, command, shown: output, real }];
     });
     if (process.env.NEARMISS_WRITE_DOCS) this.#write(differing);

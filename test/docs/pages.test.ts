@@ -1,17 +1,15 @@
 // The commands of the pages, run one after the other against a fresh controller: each must print the output on its
 // page.
 import { expect, test } from "vitest";
+import { pagesOfOneShell } from "./blocks.ts";
 import { Page } from "./page.ts";
 import { missingCommands, runSteps } from "./page-run.ts";
-
-/** Another page: mark its blocks ```console tested and list it. `$NEARMISS_CONTROLLER` is it, `nearmiss` the command. */
-const pages = ["api.md", "apply.md", "cli.md", "import-export.md", "operators.md"];
 
 const missing = missingCommands();
 // In CI a missing command is a failure, not a skip.
 const isSkipped = missing.length > 0 && process.env.CI !== "true";
 
-test.skipIf(isSkipped).each(pages)("docs/%s shows what its commands print", async (name) => {
+test.skipIf(isSkipped).each(pagesOfOneShell)("docs/%s shows what its commands print", async (name) => {
   expect(missing).toEqual([]);
   const page = new Page(`docs/${name}`);
   // Commands for a named machine: test/kernel/hands-on.test.ts.

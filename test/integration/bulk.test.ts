@@ -250,6 +250,7 @@ describe("a line", () => {
       reserved: ["10.7.0.1-10.7.0.3"],
       quarantineSeconds: 0,
       knowledge: "replicate",
+      broadcast: "replicate",
     };
     const notes = { labels: { "example.com/team": "red", tier: "web" }, description: "left of the door" };
     await imported(from, [

@@ -56,6 +56,23 @@ test("a file is applied in one revision, and applying it again changes nothing",
   expect((await controller.run(["vm", "get", "db-1"])).status).toBe(3);
 });
 
+test("apply and import wait for the hosts that they concern, and end with 1 where one has not confirmed", async () => {
+  const controller = await startOperated();
+  const applied = await on(controller, fleet)("apply", "--yes", "--wait", "--timeout", "1s");
+  expect(applied.status).toBe(1);
+  expect(applied.stdout).toMatch(
+    /at revision 1\n0 of 2 hosts confirmed\n {2}a has not: no agent is connected.*\n {2}b has not: /,
+  );
+  const file = join(controller.directory, "all.ndjson");
+  writeFileSync(file, await controller.ok("export"));
+  const imported = await controller.run(["import", file, "--quiet", "--wait"]);
+  expect(imported).toEqual({
+    status: 0,
+    stdout: "0 created, 0 updated, 0 deleted, 5 unchanged at revision 1\n0 of 0 hosts confirmed\n",
+    stderr: "",
+  });
+});
+
 test("conflicts are refused as a whole with status 4, invalid input with status 2 before anything is sent", async () => {
   const controller = await startOperated();
   await on(controller, fleet)("apply", "--yes");

@@ -32,6 +32,9 @@ test("a dead host is marked down, evacuated and deleted", async () => {
   const refused = await run(["vm", "create", "web-3", "--host", "a"]);
   expect(refused).toMatchObject({ status: 4, stdout: "" });
   expect(refused.stderr).toContain('"a" is marked down');
+  const itself = await run(["host", "evacuate", "a", "--to", "a"]);
+  expect(itself).toMatchObject({ status: 1, stdout: "" });
+  expect(itself.stderr).toContain('--to: "a" is the host that is being evacuated');
   const planned = await ok("host", "evacuate", "a", "--to", "b", "--to", "c", "--dry-run");
   expect(planned).toMatch(/^web-1 → [bc]\nweb-2 → [bc]\nhost a: 2 VMs, a dry run: /);
   expect(JSON.parse(await ok("vm", "list", "--host", "a", "-o", "json"))).toHaveLength(2);

@@ -18,10 +18,10 @@ test("a network, a host and a VM are created, shown, changed and deleted", async
   const { ok } = operated();
   const made = await ok("vm", "create", "web-1", "--host", "a", "-i", "blue", "-l", "tier=web");
   expect(made).toMatch(
-    /^VM web-1 is created at revision \d+\nNAME +HOST +AGENT +NETWORKS +IPS +LABELS\nweb-1 +a +disconnected/,
+    /^VM web-1 is created at revision \d+\nNAME +HOST +AGENT +NETWORKS +IPS +CONDITIONS +LABELS\nweb-1 +a +disconnected/,
   );
   expect(await ok("vm", "list", "--name", "web-1")).toBe(
-    "NAME   HOST  AGENT         NETWORKS  IPS        LABELS\nweb-1  a     disconnected  blue      10.20.0.3  tier=web\n",
+    "NAME   HOST  AGENT         NETWORKS  IPS        CONDITIONS  LABELS\nweb-1  a     disconnected  blue      10.20.0.3  none        tier=web\n",
   );
   await ok(
     "vm",
@@ -109,6 +109,7 @@ test("lists print names, more columns, no header, and another order; hosts also 
   expect(await ok("hosts", "-o", "wide")).toMatch(/ LAST SEEN +REGISTERED BY +DESCRIPTION +REVISION\n/);
   expect(await ok("hosts", "-q", "--disconnected")).toBe("a\n");
   expect(await ok("hosts", "-q", "--problems")).toBe("");
+  expect(await ok("vms", "-q", "--problems")).toBe("");
   for (const [args, message] of [
     [["--sort", "colour"], /no such column: use name, host, agent/],
     [["--watch", "--sort", "name"], /--watch prints a table/],

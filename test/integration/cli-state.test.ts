@@ -1,9 +1,13 @@
 // Commands about the controller, the caller and the settings, and what is said where the controller cannot be reached.
+
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, createServer as createTcpServer, type Server } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { issueServerCertificate, makeCa } from "../../controller/pki/x509.ts";
 import { cleanEnvironment, operatedForFile, runNearmiss } from "../support/binary.ts";
 import { ControllerProcess, temporaryDirectory } from "../support/controller-process.ts";
 
@@ -29,15 +33,17 @@ describe("nearmiss status", () => {
     expect(quiet.stdout).toMatch(
       new RegExp(
         `^controller: ${url}, version 0\\.1\\.0, up .*, ready\nrevision: +\\d+, epoch [0-9a-f-]{36}\n` +
-          "hosts: +2: 0 connected, 2 disconnected, 0 with problems\nnetworks: +1\nVMs: +0\n\nNothing needs attention.\n$",
+          "hosts: +2: 0 connected, 2 disconnected, 0 with conditions\nnetworks: +1\nVMs: +0\n\nNothing needs attention.\n$",
       ),
     );
     await ok("vm", "create", "web-1", "--host", "a", "-i", "blue");
     await ok("host", "down", "b");
     const { status, stdout } = await run(["info"]);
     expect(status).toBe(7);
-    expect(stdout).toMatch(/^hosts: +2: 0 connected, 2 disconnected, 1 marked down, 0 with problems$/m);
-    expect(stdout).toMatch(/\nNeeds attention:\n {2}host a {2}no agent is connected: .*; 1 VM\n$/);
+    expect(stdout).toMatch(/^hosts: +2: 0 connected, 2 disconnected, 1 marked down, 0 with conditions$/m);
+    expect(stdout).toMatch(
+      /\nNeeds attention:\n {2}host a {2}host-away {2}no agent is connected: .*; 1 VM; start the agent.*\n$/,
+    );
     const json = await run(["status", "-o", "json"]);
     expect(json.status).toBe(7);
     expect(JSON.parse(json.stdout)).toMatchObject({ controller: url, vms: 1, concernCount: 1, ready: true });
@@ -202,6 +208,26 @@ describe("a controller that cannot be reached", () => {
     const named = await failing(["--controller", `https://127.0.0.2:${port()}`, "--ca", ca]);
     expect(named).toMatch(
       /its certificate is for .*ctl\.example\.org.*, not for 127\.0\.0\.2\nIf it is the right controller/,
+    );
+  });
+
+  test.each([
+    ["has expired", -30, -1, "Check this machine's clock. With --tls self"],
+    ["is not valid yet", 1, 30, "Check this machine's clock and the controller's."],
+  ])("says that its certificate %s", async (what, from, to, fix) => {
+    const day = 86_400_000;
+    const validity = { notBefore: new Date(Date.now() + from * day), notAfter: new Date(Date.now() + to * day) };
+    const authority = await makeCa("a CA of a test", {
+      notBefore: new Date(Date.now() - 60 * day),
+      notAfter: new Date(Date.now() + 60 * day),
+    });
+    const issuer = { certificate: new X509Certificate(authority.certificate), key: createPrivateKey(authority.key) };
+    const { certificate, key } = await issueServerCertificate(issuer, ["127.0.0.1"], validity);
+    const file = join(temporaryDirectory(), "ca.pem");
+    writeFileSync(file, authority.certificate);
+    const at = await listening(createHttpsServer({ cert: certificate, key }));
+    expect(await failing(["--controller", at.replace("http:", "https:"), "--ca", file])).toContain(
+      `its certificate ${what}\n${fix}`,
     );
   });
 

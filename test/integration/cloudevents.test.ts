@@ -2,8 +2,14 @@
 import { Ajv } from "ajv";
 import addFormats from "ajv-formats";
 import { expect, test } from "vitest";
-import { findingKinds, type ReportedFinding } from "../../schema/agent/index.ts";
+import {
+  conditionKinds,
+  findingKinds,
+  type HostConditionKind,
+  type ReportedFinding,
+} from "../../schema/agent/index.ts";
 import { changeTypes, operationalKinds, operationalType } from "../../schema/events/index.ts";
+import { exampleOf } from "../support/conditions.ts";
 import { fleet, follow } from "./fleet.ts";
 import { call } from "./harness.ts";
 
@@ -33,13 +39,25 @@ const cloudEvent = {
 };
 const validate = addFormats.default(new Ajv({ allErrors: true, strict: false })).compile(cloudEvent);
 
+const stateKinds = (Object.keys(conditionKinds) as HostConditionKind[]).filter(
+  (kind) => !("observed" in conditionKinds[kind]) && kind !== "wrong-port",
+);
+
 test("every change, bookmark and operational event conforms to CloudEvents, and operational events are marked as such", async () => {
-  const { controller, a, b, c } = await fleet({ stream: { bookmarkMs: 20 }, hostGraceMs: 0 });
+  const { controller, a, b, c } = await fleet(
+    { stream: { bookmarkMs: 20 }, hostGraceMs: 0 },
+    { protocol: { min: 1, max: 2 } },
+  );
   const consumer = controller.events("?since=0", ["cloudevents.json"]);
   // Operational events are sent only to consumers that have read the log.
   await consumer.untilBookmark(8);
   const reports = findingKinds.map((kind): ReportedFinding => ({ kind, count: 1, firstAgoMs: 5, lastAgoMs: 1 }));
   a.send({ type: "report", reports });
+  // Conditions: of every kind that needs no guest, and their end.
+  const add = stateKinds.map((kind) => ({ ...exampleOf(kind, 100), agoMs: 0 }));
+  const frame = { type: "conditions", watchedMs: 0, undecided: [], remove: [], end: true } as const;
+  a.send({ ...frame, whole: true, add });
+  a.send({ ...frame, whole: true, add: [] });
   for (const agent of [a, b, c]) follow(agent);
   await call(controller, 200, "PATCH", "/v1/vms/web-1", { host: "b" });
   await consumer.untilOperational("move-confirmed");
@@ -59,7 +77,17 @@ test("every change, bookmark and operational event conforms to CloudEvents, and 
   }
   expect(new Set(consumer.received.map(({ type }) => type))).toEqual(new Set(changeTypes));
   const told = new Set(consumer.operational.map(({ type }) => type));
-  const expected = operationalKinds.filter((kind) => kind !== "move-unconfirmed").map(operationalType);
+  // Those of guests and of the controller are in test/property/conditions.test.ts and test/integration/conditions.test.ts.
+  const others = [
+    "move-unconfirmed",
+    "host-refused",
+    "vtep-mismatch",
+    "down-but-connected",
+    "unknown-problem",
+    "address-frozen",
+  ];
+  const guests = ["wrong-port", "address-unregistered", "mac-conflict"];
+  const expected = operationalKinds.filter((kind) => ![...others, ...guests].includes(kind)).map(operationalType);
   expect(told).toEqual(new Set(expected));
   for (const event of consumer.operational) {
     expect(event.operational).toBe(true);

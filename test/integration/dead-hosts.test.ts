@@ -25,7 +25,9 @@ test("a host that is marked down gets no VM, no move waits for it, and its statu
   follow(b);
   expect(await call(controller, 200, "PATCH", "/v1/hosts/c", { down: true })).toMatchObject({
     down: true,
-    problems: ["the host is marked down, and its agent is connected: no VM is placed on it"],
+    problems: [
+      "the host is marked down, and its agent is connected: no VM is placed on it; remove the mark (nearmiss host up) if the host is well",
+    ],
   });
   c.close();
   const moved = await call(controller, 200, "POST", "/v1/vms/web-1/move", { host: "b", wait: true });

@@ -14,6 +14,8 @@ function faulty(store: Store, state: { failure: Error | undefined }): Store {
       if (state.failure) throw state.failure;
       await store.commit(...args);
     },
+    stage: (changes) => store.stage(changes),
+    unstage: (changes) => store.unstage(changes),
     confirmHead: (head) => store.confirmHead(head),
     readReceiptHeads: () => store.readReceiptHeads(),
     readReceipt: (key) => store.readReceipt(key),

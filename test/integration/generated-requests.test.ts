@@ -9,8 +9,23 @@ import { type Controller, call, populate, startController } from "./harness.ts";
 const perSequence = 200;
 const sequences = Math.ceil(Number(process.env.NEARMISS_FUZZ_REQUESTS ?? 10_000) / perSequence);
 
+/** What the controller chooses for a network with `knowledge: auto` is a change of its own, a moment later. */
+async function untilChosen({ app }: Controller): Promise<void> {
+  for (;;) {
+    const { networks } = (await app.inject({ method: "GET", url: "/v1/networks?limit=1000" })).json();
+    const open = networks.some(
+      ({ knowledge, knowledgeChosen }: Record<string, { addresses?: number } | string | undefined>) =>
+        knowledge === "auto" && (typeof knowledgeChosen !== "object" || knowledgeChosen.addresses === undefined),
+    );
+    if (!open) return;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
 /** Everything that a request could have changed. */
-async function stateOf({ app }: Controller): Promise<string> {
+async function stateOf(controller: Controller): Promise<string> {
+  const { app } = controller;
+  await untilChosen(controller);
   const [inventory, tokens] = await Promise.all([
     app.inject({ method: "GET", url: "/v1/export" }),
     app.inject({ method: "GET", url: "/v1/tokens" }),

@@ -86,7 +86,8 @@ function sendersLeak(
 /** Frames by their revision. An answered tombstone is not a leak; a pushed one would be, in an unseen network. */
 function leaksTo(host: string, agent: AgentClient, moments: ReadonlyMap<number, Moment>): string[] {
   return agent.received.flatMap((frame) => {
-    if (frame.type === "welcome" || frame.type === "heartbeat" || frame.type === "trust") return [];
+    if (frame.type === "welcome" || frame.type === "heartbeat" || frame.type === "trust" || frame.type === "claimed")
+      return [];
     const moment = moments.get(frame.asOf);
     if (frame.type === "senders") return moment ? sendersLeak(moment, host, frame) : [`${frame.type} of no revision`];
     if (!moment) return frame.type === "changes" || "answers" in frame ? [`${frame.type} of no revision`] : [];
@@ -108,6 +109,10 @@ function requestFor(mutation: Mutation): [string, string, unknown?] {
   switch (mutation.kind) {
     case "network.put":
       return ["PUT", `/v1/networks/${mutation.spec.name}`, mutation.spec];
+    case "network.choose":
+      throw new Error("the controller's own");
+    case "vm.take":
+      throw new Error("of guests");
     case "host.put":
     case "host.register": {
       const { name, vtep, port } = mutation.spec;

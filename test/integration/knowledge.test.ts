@@ -1,7 +1,7 @@
 // `knowledge` of networks: what operators write, and what hosts learn of it.
 import { describe, expect, test } from "vitest";
 import { closeCodes } from "../../schema/agent/index.ts";
-import { waitFor } from "../../testkit/lab/wait.ts";
+import { waitFor, waitUntil } from "../../testkit/lab/wait.ts";
 import { type AgentClient, call, populate, startController, temporaryDatabase, vm } from "./harness.ts";
 import { blue, ipKey, macKey, red } from "./keys.ts";
 
@@ -49,6 +49,76 @@ describe("the knowledge of a network", () => {
     expect(network).not.toHaveProperty("knowledge");
     await c.heard();
     expect(c.frames("changes")).toEqual([]);
+  });
+});
+
+describe("auto", () => {
+  type Chosen = { knowledge?: string; knowledgeChosen?: { mode: string; addresses?: number } };
+  const read = async (controller: Awaited<ReturnType<typeof startController>>): Promise<Chosen> =>
+    (await controller.request("GET", "/v1/networks/blue")).body;
+  const chosen = (controller: Awaited<ReturnType<typeof startController>>, mode: string) =>
+    waitUntil(
+      () => read(controller),
+      ({ knowledgeChosen }) => knowledgeChosen?.mode === mode && knowledgeChosen.addresses !== undefined,
+      { what: `the choice of ${mode}` },
+    );
+  const fill = (count: number) =>
+    Array.from({ length: count }, (_, n) => {
+      const tail = `${(n >> 8) + 50}.${n & 255}`;
+      const mac = `52:54:01:00:${(n >> 8).toString(16).padStart(2, "0")}:${(n & 255).toString(16).padStart(2, "0")}`;
+      return JSON.stringify({
+        kind: "vm",
+        name: `many-${n}`,
+        host: "a",
+        interfaces: [{ network: "blue", mac, ips: [`10.20.${tail}`] }],
+      });
+    }).join("\n");
+
+  test("is chosen by the controller, says why, is sent to hosts of both versions, and follows the network's size", async () => {
+    const controller = await startController({ knowledgeEveryMs: 20 });
+    await populate(controller);
+    await call(controller, 200, "PATCH", "/v1/networks/blue", { subnets: ["10.20.0.0/16", "fd00:20::/64"] });
+    const agent = await controller.agent("a").connect([], { protocol });
+    await call(controller, 200, "PATCH", "/v1/networks/blue", { knowledge: "auto" });
+    const { knowledgeChosen } = await chosen(controller, "prefetch");
+    expect(knowledgeChosen).toMatchObject({ hosts: expect.any(Number), changesPerMinute: 0 });
+    await agent.frame("changes", ({ networks }) => networks[0]?.knowledge === "prefetch");
+    const former = await controller.agent("b").connect();
+    expect(former.frames("snapshot")[0]?.networks).toMatchObject([{ name: "blue", knowledge: "prefetch" }]);
+
+    const headers = { "content-type": "application/x-ndjson" };
+    expect((await controller.request("POST", "/v1/import", fill(600), headers)).status).toBe(200);
+    expect((await chosen(controller, "replicate")).knowledgeChosen?.addresses).toBeGreaterThan(600);
+    await agent.frame("changes", ({ networks }) => networks[0]?.knowledge === "replicate");
+    const metrics: string = await call(controller, 200, "GET", "/metrics");
+    expect(metrics).toContain('nearmiss_controller_auto_networks{mode="replicate"} 1');
+
+    for (let n = 0; n < 500; n++) await call(controller, 204, "DELETE", `/v1/vms/many-${n}`);
+    await chosen(controller, "prefetch");
+  });
+
+  test("keeps what hosts have until the network is counted, and its choice through writes and a restart", async () => {
+    const db = temporaryDatabase();
+    const first = await startController({ db });
+    await populate(first);
+    await call(first, 200, "PATCH", "/v1/networks/blue", { knowledge: "replicate" });
+    const body = await call(first, 200, "PATCH", "/v1/networks/blue", { knowledge: "auto" });
+    expect(body.knowledgeChosen).toEqual({ mode: "replicate" });
+    const { knowledgeChosen } = await chosen(first, "prefetch");
+    expect(await call(first, 200, "PATCH", "/v1/networks/blue", { description: "x" })).toMatchObject({
+      knowledgeChosen,
+    });
+    const put = { vni: 100, subnets: ["10.20.0.0/16", "fd00:20::/64"], knowledge: "auto" };
+    expect(await call(first, 200, "PUT", "/v1/networks/blue", put)).toMatchObject({ knowledgeChosen });
+    await first.stop();
+    const second = await startController({ db });
+    expect(await read(second)).toMatchObject({ knowledge: "auto", knowledgeChosen });
+    await call(second, 400, "PATCH", "/v1/networks/blue", { knowledgeChosen: { mode: "replicate" } });
+    const exported: string = await call(second, 200, "GET", "/v1/export");
+    expect(exported).toContain('"knowledge":"auto"');
+    expect(exported).not.toContain("knowledgeChosen");
+    await call(second, 200, "PATCH", "/v1/networks/blue", { knowledge: "on-demand" });
+    expect(await read(second)).not.toHaveProperty("knowledgeChosen");
   });
 });
 

@@ -204,6 +204,7 @@ const kinds: Readonly<Record<FrameType, readonly Kind[]>> = {
   welcome: [],
   heartbeat: [],
   trust: [],
+  claimed: [],
   snapshot: ["network", "answer"].map((what) => ({
     reveals: `snapshot: ${what}`,
     provoke: async ({ agent }) => {

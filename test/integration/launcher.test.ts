@@ -69,7 +69,7 @@ describe("the installed command", () => {
     }
   });
 
-  test("leaves V8 no more threads than there are processors, at most four, for controllers and agents only", async () => {
+  test("bounds V8's young generation, and its threads by the processors, at most four, for controllers and agents only", async () => {
     const copy = join(temporaryDirectory(), "bin");
     mkdirSync(copy);
     cpSync(launcher, join(copy, "nearmiss"));
@@ -85,7 +85,8 @@ describe("the installed command", () => {
     };
     const young = "--max-semi-space-size=8";
     expect(await flagsOf("agent")).toBe(`${young} --v8-pool-size=4\n`);
-    expect(await withProcessors("1", "controller")).toBe(`${young} --v8-pool-size=1\n`);
+    const controllers = "--no-allocation-site-pretenuring --v8-pool-size=1";
+    expect(await withProcessors("1", "controller")).toBe(`${young} ${controllers}\n`);
     expect(await withProcessors("2", "agent")).toBe(`${young} --v8-pool-size=2\n`);
     expect(await withProcessors("64", "agent")).toBe(`${young} --v8-pool-size=4\n`);
     expect(await withProcessors("1", "status")).toBe(`${young}\n`);

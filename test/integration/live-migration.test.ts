@@ -25,6 +25,8 @@ test("prepare gives the target host the VM's networks, reports when it has them,
   expect(told).toMatchObject({ vm: "red-1", from: "a", to: "b", revision: 10, confirmed: 1, of: 1, unconfirmed: [] });
   const frame = await b.frame("changes", ({ asOf }) => asOf === 10);
   expect(frame).toMatchObject({ networks: [{ name: "red", vni: 200 }], gone: [], answers: [] });
+  // A version that does not know what is prepared.
+  expect(frame.prepared).toBeUndefined();
   await Promise.all([a.heard(), c.heard()]);
   expect([a, c].map((agent) => agent.frames("changes").length)).toEqual(before);
   // It may ask, and is pointed to the VM's present host.
@@ -68,18 +70,41 @@ test("a prepared host that has the network anyway keeps it after an abort", asyn
   }
   b.send({ type: "resolve", id: 9, questions: [web1] });
   await b.frame("answers", ({ id }) => id === 9);
-  expect(b.frames("changes")).toEqual([]);
+  for (const frame of b.frames("changes")) expect(frame).toMatchObject({ networks: [], gone: [], answers: [] });
+});
+
+test("a prepared host is sent the VM's interfaces with their ports, also in a snapshot, and their end with the commit", async () => {
+  const version2 = { protocol: { min: 1, max: 2 } } as const;
+  const { controller, b } = await fleet({}, version2);
+  const { interfaces } = await call(controller, 200, "GET", "/v1/vms/web-1");
+  const [{ mac, ips }] = interfaces;
+  await call(controller, 200, "PATCH", "/v1/vms/web-1", { interfaces: [{ network: "blue", mac, ips, port: "tap1" }] });
+  follow(b);
+  const told = await call(controller, 200, "POST", "/v1/vms/web-1/prepare", { host: "b", wait: true });
+  expect(told).toMatchObject({ confirmed: 1, of: 1 });
+  const guest = { vni: 100, mac, ips, port: "tap1" };
+  const frame = await b.frame("changes", ({ asOf }) => asOf === told.revision);
+  expect(frame).toMatchObject({ networks: [], gone: [], answers: [], prepared: [guest] });
+  b.close();
+  const again = await controller.agent("b").connect([], version2);
+  expect(again.frames("snapshot")[0]?.prepared).toEqual([guest]);
+  const { revision } = await call(controller, 200, "POST", "/v1/vms/web-1/commit", {});
+  const commit = await again.frame("changes", ({ asOf }) => asOf === revision);
+  expect(commit.prepared).toEqual([{ vni: 100, mac }]);
+  expect(commit.answers.map(({ binding }) => binding?.guestPort)).toEqual(["tap1", "tap1", "tap1"]);
+  const c = await controller.agent("c").connect([], version2);
+  expect(c.frames("snapshot")[0]?.prepared).toBeUndefined();
 });
 
 test("the others receive a commit only after the prepared host has confirmed it", async () => {
   const { controller, a, b, c } = await fleet();
-  await call(controller, 200, "POST", "/v1/vms/web-1/prepare", { host: "b" });
+  const { revision } = await call(controller, 200, "POST", "/v1/vms/web-1/prepare", { host: "b" });
   follow(a);
   follow(c);
   // They are kept waiting for a moment only, which is not to end here.
   holdTimeouts();
   const done = call(controller, 200, "POST", "/v1/vms/web-1/commit", { wait: true });
-  const { asOf } = await b.frame("changes");
+  const { asOf } = await b.frame("changes", (frame) => frame.asOf > revision);
   await call(controller, 200, "GET", "/v1/hosts");
   expect([...a.frames("changes"), ...c.frames("changes")]).toEqual([]);
   b.send({ type: "applied", revision: asOf, problems: [] });
@@ -88,10 +113,10 @@ test("the others receive a commit only after the prepared host has confirmed it"
 
 test("a prepared host that does not answer delays the others for a moment only, and their questions stay in order", async () => {
   const { controller, a, b, c } = await fleet();
-  await call(controller, 200, "POST", "/v1/vms/web-1/prepare", { host: "b" });
+  const { revision } = await call(controller, 200, "POST", "/v1/vms/web-1/prepare", { host: "b" });
   const pass = holdTimeouts();
   const done = call(controller, 200, "POST", "/v1/vms/web-1/commit", { wait: true, timeoutMs: 1_000 });
-  await b.frame("changes");
+  await b.frame("changes", ({ asOf }) => asOf > revision);
   follow(a);
   c.send({ type: "resolve", id: 5, questions: [web1] });
   await call(controller, 200, "GET", "/v1/hosts");

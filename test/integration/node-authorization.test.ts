@@ -151,6 +151,70 @@ describe("over REST", () => {
   );
 });
 
+describe("conditions", () => {
+  const facts = {
+    filter: { kind: "tunnel-filter", reason: "in", values: { chain: "inet f c", port: "4789" }, agoMs: 0 },
+    unrouted: (of: HostName) => ({
+      kind: "vtep-unrouted",
+      reason: "no-route",
+      values: { vtep: `192.0.2.${numberOf(of)}` },
+      agoMs: 0,
+    }),
+    open: { kind: "host-open", reason: "unsupported", values: {}, agoMs: 0 },
+    detached: (network: NetworkName, of: HostName) => ({
+      kind: "guest-never-seen",
+      reason: "detached",
+      vni: networks[network],
+      values: { mac: macOf(of), port: "vnet1", bridge: "nmb100" },
+      agoMs: 0,
+    }),
+  };
+
+  /** Host b has everything of the above, in both of its networks. */
+  async function reported() {
+    const controller = await furnished();
+    const version2 = { protocol: { min: 1, max: 2 } } as const;
+    const b = await agentOf(controller, "b").connect([], version2);
+    const add = [
+      facts.filter,
+      facts.unrouted("a"),
+      facts.unrouted("c"),
+      facts.open,
+      facts.detached("blue", "b"),
+      facts.detached("red", "b"),
+    ];
+    const frame = { type: "conditions", whole: true, watchedMs: 0, undecided: [], add, remove: [], end: true };
+    b.send(frame as never);
+    await expect
+      .poll(async () => (await call(controller.admin, 200, "GET", "/v1/conditions?host=b")).total)
+      .toBe(add.length);
+    const of = async (reader: HostName, host: string) => {
+      const { status, text } = await requestAs(controller, reader, "GET", `/v1/conditions?host=${host}`);
+      expect(status).toBe(200);
+      return JSON.parse(text).conditions as { kind: string; network?: string; subject?: string; reason: string }[];
+    };
+    return of;
+  }
+
+  test("of a host of its networks are shown to a host as far as they concern their path, without names of devices", async () => {
+    const of = await reported();
+    const found = await of("a", "b");
+    expect(found.map(({ kind }) => kind).sort()).toEqual(["guest-never-seen", "tunnel-filter", "vtep-unrouted"]);
+    const all = JSON.stringify(found);
+    expect(all).not.toMatch(/inet f c|vnet1|nmb100|192\.0\.2\.3|"red"/);
+    expect(all).toContain(macOf("b"));
+    expect(all).toContain("192.0.2.1");
+  });
+
+  test("of a host without a common network are as those of a host that does not exist", async () => {
+    const of = await reported();
+    expect(await of("c", "b")).toEqual([]);
+    expect(await of("c", "nowhere")).toEqual([]);
+    expect((await of("b", "b")).length).toBe(6);
+    expect(await of("a", "a")).toEqual([expect.objectContaining({ kind: "host-away" })]);
+  });
+});
+
 describe("over the agent channel", () => {
   const keys = (network: NetworkName): BindingKey[] =>
     hosts.flatMap((each): BindingKey[] => {

@@ -74,6 +74,28 @@ test("counts the inventory, and names hosts whose VMs no agent serves or whose a
     uptimeSeconds: expect.any(Number),
     ready: true,
     agentVersions: [{ version: expect.any(String), hosts: 1 }],
+    conditions: [
+      {
+        kind: "entries-refused",
+        host: "a",
+        network: "blue",
+        severity: "bad",
+        status: "true",
+        since: expect.any(String),
+        title: "the kernel does not take all entries",
+        reason: "the kernel does not take all entries: ENOSPC",
+      },
+      {
+        kind: "host-away",
+        host: "b",
+        severity: "bad",
+        status: "true",
+        since: expect.any(String),
+        title: "is disconnected",
+        reason: "no agent is connected: not heard since the controller started; 1 VM",
+        fix: "start the agent, or check the path between the host and the controller",
+      },
+    ],
     concerns: [
       { kind: "host-problem", host: "a", detail: "network blue: the kernel does not take all entries: ENOSPC" },
       {
@@ -120,8 +142,16 @@ test("lists the holders of a VM, with their addresses, and whether their kernels
   expect(await holders()).toEqual({
     revision,
     holders: [
-      { host: "b", ...there, addresses: [...addresses, "fd00:20::2"] },
-      { host: "a", local: false, connected: true, appliedRevision: null, current: false, addresses },
+      { host: "b", ...there, addresses: [...addresses, "fd00:20::2"], asOf: null },
+      {
+        host: "a",
+        local: false,
+        connected: true,
+        appliedRevision: null,
+        current: false,
+        addresses,
+        asOf: expect.any(String),
+      },
     ],
   });
   agent.send({ type: "applied", revision, problems: [] });
@@ -129,6 +159,34 @@ test("lists the holders of a VM, with their addresses, and whether their kernels
   await agent.frame("answers");
   expect((await holders()).holders[1]).toMatchObject({ appliedRevision: revision, current: true });
   await call(controller, 404, "GET", "/v1/vms/nobody/holders");
+});
+
+test("says as of when holders and tunnels are known: a second ago for networks in memory, and when a disconnected host was last heard", async () => {
+  const controller = await startController();
+  await populate(controller);
+  const agent = await controller.agent("a").connect(web2);
+  const ages = async () => {
+    const beforeMs = Date.now();
+    const { holders } = await call(controller, 200, "GET", "/v1/vms/web-2/holders");
+    const map = await call(controller, 200, "GET", "/v1/topology?network=blue");
+    const afterMs = Date.now();
+    const asOf = holders.find(({ host }: { host: string }) => host === "a")?.asOf;
+    return { holders: [Date.parse(asOf) - beforeMs, Date.parse(asOf) - afterMs], map: Date.parse(map.asOf) - afterMs };
+  };
+  const onDemand = await ages();
+  expect(onDemand.holders[0]).toBeGreaterThanOrEqual(0);
+  expect(onDemand.holders[1]).toBeLessThanOrEqual(0);
+  expect(onDemand.map).toBeLessThanOrEqual(0);
+  await call(controller, 200, "PATCH", "/v1/networks/blue", { knowledge: "replicate" });
+  const inMemory = await ages();
+  expect(inMemory.holders[0]).toBeGreaterThanOrEqual(-1_000);
+  expect(inMemory.holders[1]).toBeLessThanOrEqual(-1_000);
+  expect(inMemory.map).toBeLessThanOrEqual(-1_000);
+  agent.close();
+  const lastSeen = async () => (await call(controller, 200, "GET", "/v1/hosts/a")).lastSeen;
+  await expect.poll(async () => (await call(controller, 200, "GET", "/v1/hosts/a")).connected).toBe(false);
+  const { holders } = await call(controller, 200, "GET", "/v1/vms/web-2/holders");
+  expect(holders).toContainEqual(expect.objectContaining({ host: "a", connected: false, asOf: await lastSeen() }));
 });
 
 test("counts questions by result, for all hosts and for one", async () => {
@@ -145,6 +203,54 @@ test("counts questions by result, for all hosts and for one", async () => {
   };
   await expect.poll(() => sums(""), { interval: 200 }).toEqual([2, 1]);
   expect(await sums("?host=b")).toEqual([0, 0]);
+});
+
+test("rates go back 2 or 24 hours of all hosts; before the start of the controller there is a gap, and zeros without a range", async () => {
+  const hourMs = 3_600_000;
+  let behindMs = 3 * hourMs;
+  const controller = await startController({ ratesNowMs: () => performance.now() - behindMs });
+  await populate(controller);
+  const agent = await controller.agent("a").connect();
+  agent.send({ type: "resolve", id: 1, questions: [...web2, nobody] });
+  await agent.frame("answers");
+  behindMs = 0;
+  const gapsOf = (values: readonly unknown[]) => values.filter((value) => value === null).length;
+  const rates = async (query: string) => {
+    const { until, stepMs, known, unknown } = await call(controller, 200, "GET", `/v1/rates${query}`);
+    const asked = (known as (number | null)[]).flatMap((value, i) =>
+      value ? [Date.parse(until) - (known.length - i) * stepMs - Date.now()] : [],
+    );
+    return { stepMs, steps: known.length, gaps: gapsOf(known), asked, unknownGaps: gapsOf(unknown) };
+  };
+  expect(await rates("")).toEqual({ stepMs: 5_000, steps: 180, gaps: 0, asked: [], unknownGaps: 0 });
+  expect(await rates("?range=2h")).toEqual({ stepMs: 30_000, steps: 240, gaps: 0, asked: [], unknownGaps: 0 });
+  const day = await rates("?range=24h");
+  expect(day).toMatchObject({ stepMs: 300_000, steps: 288, gaps: 288 - 36, unknownGaps: 288 - 36 });
+  // The step in which they were asked begins with the controller. The test may take a minute.
+  expect(day.asked).toHaveLength(1);
+  expect(Math.abs((day.asked[0] ?? 0) + 3 * hourMs)).toBeLessThan(60_000);
+  const { gaps, asked } = await rates("?host=a&range=15m");
+  expect([gaps, asked]).toEqual([0, []]);
+});
+
+test("rates of a controller that has just started are gaps with a range, and a range that does not exist is refused", async () => {
+  const controller = await startController({ ratesNowMs: () => 7 });
+  await populate(controller);
+  for (const [query, known] of [
+    ["?range=15m", null],
+    ["?range=24h", null],
+    ["?host=a&range=15m", null],
+    ["?host=a", 0],
+    ["", 0],
+  ] as const) {
+    expect(new Set((await call(controller, 200, "GET", `/v1/rates${query}`)).known), query).toEqual(new Set([known]));
+  }
+  for (const range of ["1h", "", "15M", "__proto__"]) {
+    const { errors } = await call(controller, 400, "GET", `/v1/rates?range=${range}`);
+    expect(errors).toMatchObject([{ in: "query", pointer: "/range", detail: 'must be one of "15m", "2h", "24h"' }]);
+  }
+  const { detail } = await call(controller, 400, "GET", "/v1/rates?host=a&range=2h");
+  expect(detail).toBe('range: "2h" is for all hosts together, use "15m" with host');
 });
 
 test("shows how long misses took on their hosts, as agents report with the acknowledgement of a heartbeat", async () => {

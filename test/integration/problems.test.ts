@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { type Store, StoreBrokenError, StoreFullError, StoreUnavailableError } from "../../controller/store/store.ts";
 import { limits, type ProblemType, problemTypes, problemUri } from "../../schema/plain/index.ts";
 import { waitFor } from "../../testkit/lab/wait.ts";
+import { startEnrolling } from "../support/enrolled.ts";
 import type { ApiDocument } from "../support/request-arbitrary.ts";
 import { type Controller, call, populate, startController, startSecured, vm } from "./harness.ts";
 
@@ -69,6 +70,15 @@ const oneInterface = (more: object) => ({ host: "a", interfaces: [{ network: "bl
 const provocations: Readonly<Record<ProblemType, Provocation>> = {
   "invalid-input": request("PUT", "/v1/hosts/a", { vtep: "nowhere" }, { on: host }),
   unauthenticated: { on: ["GET", "/v1/vms"], send: async () => (await startSecured()).request("GET", "/v1/vms") },
+  "host-revoked": {
+    on: ["GET", "/v1/vms"],
+    send: async () => {
+      const controller = await startEnrolling();
+      const identity = await controller.enrol("a");
+      await controller.call(204, "POST", "/v1/hosts/a/revoke");
+      return controller.ask({ identity }, "GET", "/v1/vms");
+    },
+  },
   forbidden: {
     on: ["POST", "/v1/vms"],
     send: async () => {

@@ -30,7 +30,7 @@ function leftBehind(story: string): string[] {
 
 describe.skipIf(whyNoLab() !== undefined)("the demo", () => {
   test("keeps all its promises, prints one JSON object, and leaves nothing behind", async () => {
-    const { output, status } = runDemo("--json");
+    const { output, status } = runDemo("--json", "--full");
     expect(await status, output.stderr).toBe(0);
     const summary = JSON.parse(output.stdout);
     expect(summary).toMatchObject({ ok: true, unknown: 1 });

@@ -81,8 +81,10 @@ describeKernel("devices of a network", () => {
     expect(await host.devices.ensure(agentNetwork(106, { name: "jumbo", mtu: 1451 }), localVtep, epoch)).toEqual([
       {
         kind: "mtu-too-large",
-        subject: "under",
-        says: "network jumbo: MTU 1451 does not fit the underlay's 1500; set the network's MTU to 1450 or less, or raise the underlay's to 1501 (ip link set under mtu 1501)",
+        reason: "underlay",
+        vni: 106,
+        values: { device: "under", mtu: "1451", underlay: "1500", most: "1450", needed: "1501" },
+        says: "network jumbo: MTU 1451 does not fit the underlay's 1500; set the network's MTU to 1450 or less, or raise the underlay's to 1501 on all hosts and switches (under here)",
       },
     ]);
   });
@@ -92,8 +94,9 @@ describeKernel("devices of a network", () => {
     expect(problems).toEqual([
       {
         kind: "vtep-missing",
-        subject: "192.0.2.201",
-        says: "no interface of this host has the VTEP address 192.0.2.201: packets to it are lost; add it (ip address add 192.0.2.201/… dev …), or register the host with the address that it has",
+        reason: "missing",
+        values: { vtep: "192.0.2.201" },
+        says: "no interface of this host has the VTEP address 192.0.2.201: packets to it are lost; register the host with the address that it has, or, if no other machine has it (ping -c 3 192.0.2.201 gets no answer), add it (ip address add 192.0.2.201/… dev …)",
       },
     ]);
   });
@@ -125,7 +128,9 @@ describeKernel("devices of a network", () => {
       await host.namespace.ip(...commands);
       const before = await identity(name);
       await expect(host.devices.ensure(agentNetwork(110), localVtep, epoch)).rejects.toThrow(DeviceError);
-      await expect(host.devices.ensure(agentNetwork(110), localVtep, epoch)).rejects.toThrow(`ip link del ${name}`);
+      await expect(host.devices.ensure(agentNetwork(110), localVtep, epoch)).rejects.toThrow(
+        `nearmiss agent remove ${name}`,
+      );
       expect(await identity(name)).toEqual(before);
       await host.namespace.ip(`link del ${name}`);
     });

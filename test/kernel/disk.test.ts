@@ -17,10 +17,13 @@ import { createInterface } from "node:readline";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
 import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
+import type { Mutation } from "../../controller/inventory/decide.ts";
 import { openSqliteStore } from "../../controller/store/sqlite/sqlite-store.ts";
-import { StoreFullError } from "../../controller/store/store.ts";
+import { type AuthoredCommit, type Store, StoreFullError } from "../../controller/store/store.ts";
+import { parseRevision } from "../../schema/address/index.ts";
+import { parseVm } from "../../schema/rest/index.ts";
 import { waitFor } from "../../testkit/lab/wait.ts";
-import { commitsOf, hostPut, networkPut, vmPut } from "../contract/store.ts";
+import { commitsOf, hostPut, networkPut, stagedCommitOf, vmPut } from "../contract/store.ts";
 import { ControllerProcess, interfaceOf, temporaryDirectory } from "../support/controller-process.ts";
 import { describeKernel } from "../support/kernel.ts";
 import { loadAll } from "../support/stored.ts";
@@ -84,9 +87,10 @@ describeKernel("the disk", () => {
       const names = readdirSync(directory).filter((name) => name !== "filler");
       expect(names.filter((name) => !name.startsWith("nearmiss.db"))).toEqual([]);
       rmSync(filler);
-      // Of what was written nothing but the log of SQLite, which is used again.
-      const wal = statSync(join(directory, "nearmiss.db-wal")).size;
-      await waitFor(() => freeBytes(directory) >= before - wal, { what: "the disk to be free again" });
+      // Of what was written nothing but free pages of the database and its log, which are used again.
+      const kept = () =>
+        ["nearmiss.db", "nearmiss.db-wal"].reduce((sum, name) => sum + statSync(join(directory, name)).size, 0);
+      await waitFor(() => freeBytes(directory) >= before - kept(), { what: "the disk to be free again" });
       expect((await controller.import(lines)).status).toBe(200);
       await controller.call("GET", "/v1/vms/vm-19999");
     },
@@ -110,6 +114,38 @@ describeKernel("the disk", () => {
     rmSync(filler);
     await store.commit(commitsOf(state, 3, [vmPut("web-1", "a", 1)]));
     expect((await loadAll(store)).revision).toBe(3);
+    await store.close();
+  });
+
+  test("is full while an import is moved to its tables: nothing of it is missing from the log, and it goes on with space", async () => {
+    const directory = smallDisk("64m");
+    const path = join(directory, "nearmiss.db");
+    const store = openSqliteStore(path);
+    const state = new CommittedInventory();
+    const vms = Array.from({ length: 20_000 }, (_, n): Mutation => {
+      const hex = n.toString(16).padStart(4, "0");
+      const mac = `52:54:00:00:${hex.slice(0, 2)}:${hex.slice(2)}`;
+      const interfaces = [{ network: "blue", mac, ips: [`fd00:20::1:${hex}`] }];
+      return { kind: "vm.put", spec: parseVm(`vm-${n}`, { host: `h${n % 8}`, interfaces }) };
+    });
+    const hosts = Array.from({ length: 8 }, (_, n) => hostPut(`h${n}`, `192.0.2.${n + 1}`));
+    const { commit, spool } = stagedCommitOf(state, 1, [networkPut("blue", 100), ...hosts, ...vms]);
+    await store.commit([commit]);
+    const filler = join(directory, "filler");
+    fill(filler);
+    state.apply([...commit.changes]);
+    const refused = await untilFull(store, (revision, n) =>
+      commitsOf(state, revision, [networkPut(`n-${n}`, 1_000 + n)]),
+    );
+    const other = new Database(path, { readonly: true });
+    expect(other.prepare("SELECT moved FROM stages").pluck().get()).toBeLessThan(20_000);
+    other.close();
+    const from = { revision: parseRevision(0), index: Number.MAX_SAFE_INTEGER };
+    expect(await store.readEvents(from, parseRevision(1), 30_000)).toHaveLength(commit.changes.length);
+    rmSync(filler);
+    const { revision, vms: stored } = await loadAll(store);
+    expect([revision, stored.length]).toEqual([refused - 1, 20_000]);
+    spool.close();
     await store.close();
   });
 
@@ -172,6 +208,18 @@ describeKernel("the disk", () => {
     for (const n of [1, 2, 3, 4]) await controller.call("POST", "/v1/vms", vm(n));
   });
 });
+
+/** @returns the revision that was refused, of those behind the first that are committed one by one */
+async function untilFull(store: Store, commitAt: (revision: number, n: number) => AuthoredCommit[]): Promise<number> {
+  for (let revision = 2; ; revision++) {
+    try {
+      await store.commit(commitAt(revision, revision));
+    } catch (error) {
+      expect(error).toBeInstanceOf(StoreFullError);
+      return revision;
+    }
+  }
+}
 
 /** A directory with 4 MiB of space. */
 function smallDisk(size = "4m"): string {

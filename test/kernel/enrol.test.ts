@@ -1,5 +1,5 @@
 // Enrolment end to end: the operator's command enrols a host, and everything after it uses mutual TLS.
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { whyNoLab } from "../../testkit/lab/lab.ts";
@@ -17,6 +17,8 @@ describe.skipIf(whyNoLab() !== undefined)("hosts that enrol", () => {
     waitFor(async () => (await world.call<{ connected: boolean }>("GET", `/v1/hosts/${host}`)).connected, {
       what: `host ${host} to connect`,
     });
+
+  const storedIn = (host: string) => join(world.lab.directory, `state-${host}`, "networks", host, "host");
 
   test("answer their guests' misses with answers received over mutual TLS", async () => {
     await world.network("blue", 100);
@@ -80,12 +82,16 @@ describe.skipIf(whyNoLab() !== undefined)("hosts that enrol", () => {
     const lost = host.agent.nextLog(({ msg }) => msg === "no session with the controller", "its end", 5_000);
     expect(await lab.operate("host", "revoke", "a")).toBe("host a is revoked\n");
     expect((await lost).reason).toContain(`(${certificateEnded})`);
-    await host.agent.nextLog(({ reason }) => /was revoked.*\(401\)/.test(String(reason)), "a refusal");
+    const removed = host.agent.waitForLog(({ msg }) => /its stored networks are removed/.test(msg), "the removal");
+    await host.agent.waitForLog(({ reason }) => /was revoked.*\(401\)/.test(String(reason)), "a refusal");
+    await removed;
+    expect(existsSync(storedIn("a"))).toBe(false);
     expect(await host.exec(["ip", "neigh", "show", "dev", "nmv100"])).toContain("10.20.1.2");
     await host.agent.stop();
     await host.enrol();
     host.startAgent();
     await connected("a");
+    await waitFor(() => existsSync(storedIn("a")), { what: "the networks to be stored again" });
     const what = (await lab.operate("audit", "--since", "1h")).split("\n").filter((line) => line.includes("hosts/a"));
     expect(what.some((line) => line.includes("host.revoked"))).toBe(true);
     expect(what.at(-1)).toMatch(/host\.(enrolled|renewed) hosts\/a/);

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { BridgePorts } from "../../node-agent/kernel/devices/bridge-ports.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import { type GuestFinding, neverSeenMs } from "../../node-agent/tables/local-guests.ts";
+import { PreparedGuests } from "../../node-agent/tables/prepared-guests.ts";
 import { GuestWatch } from "../../node-agent/watch/guest-watch.ts";
 import type { Answer, MacAddress } from "../../schema/address/index.ts";
 import { ethernet } from "../../testkit/lab/frames.ts";
@@ -63,7 +64,8 @@ describeKernel("the guests of a host", () => {
     watch = new GuestWatch({
       devices: host.devices,
       bridgePorts: new BridgePorts(host.requests),
-      registered: { vnis: () => [network.vni] },
+      registered: { vnis: () => [network.vni], nameOf: () => network.name, prepared: new PreparedGuests() },
+      takenOver: new Set(),
       held,
       onFinding: ({ kind, mac: address }: GuestFinding) => told.push(`${kind} ${address}`),
       nowMs: () => nowMs,

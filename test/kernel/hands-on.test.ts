@@ -1,30 +1,48 @@
 // The README's hands-on, and the pages that go on from it, as a reader tries them: three machines, one command after the other.
-import { onTestFinished, test } from "vitest";
-import { Machines } from "../docs/machines.ts";
+import { expect, onTestFinished, test } from "vitest";
+import { waitUntil } from "../../testkit/lab/wait.ts";
+import { pagesOfMachines } from "../docs/blocks.ts";
+import { asTyped, fitsLine, fitsOutput, idsBehind } from "../docs/console-blocks.ts";
+import { Machine, Machines } from "../docs/machines.ts";
 import { Page } from "../docs/page.ts";
+import type { Ran } from "../docs/page-run.ts";
 import { describeKernel } from "../support/kernel.ts";
 
-/** Runs all commands. The enrolment command is run on its host, as the page says. */
+/**
+ * Runs all commands. The enrolment command is run on its host, as the page says; where the page shows that, its tokens are
+ * abbreviated by `…`. Ids in commands are those that the page has shown before.
+ */
 async function follow(machines: Machines, path: string): Promise<void> {
   const page = new Page(path);
   const steps = page.steps.filter(({ machine }) => machine !== undefined);
+  const isShown = (line: string) => steps.some(({ command }) => command.includes("…") && fitsLine(command, line));
   const printed: (readonly string[])[] = [];
-  for (const { machine = "", command } of steps) {
-    const { output } = await machines.get(machine).run(command);
-    printed.push(output);
+  const ids = new Map<string, string>();
+  let lastLine = "";
+  for (const step of steps) {
+    const machine = machines.get(step.machine ?? "");
+    const meant = step.command.includes("…") && fitsLine(step.command, lastLine) ? lastLine : asTyped(step);
+    const command = [...ids].reduce((text, [shown, real]) => text.replaceAll(shown, real), meant);
+    const fits = ({ output, status }: Ran) =>
+      !step.isSoon || (step.output ? fitsOutput(step.output, output) : status === 0);
+    const what = `${path}:${step.line} to show its output`;
+    const ran = await waitUntil(() => machine.run(command), fits, { what, everyMs: 100 });
+    const { output } = ran;
+    if (!step.output) expect(ran, `${path}:${step.line}`).toMatchObject({ status: 0 });
+    // A page that starts a program shows its log, or nothing.
+    printed.push(Machine.isLasting(command) && step.output?.length === 0 ? [] : output);
+    for (const [shown, real] of idsBehind(step.output ?? [], output)) ids.set(shown, real);
+    lastLine = output.at(-1) ?? lastLine;
     const [, added] = /^nearmiss host add (\S+)/.exec(command) ?? [];
-    if (added) await machines.get(added).run(output.at(-1) ?? "");
+    if (added && step.output && !isShown(lastLine)) await machines.get(added).run(lastLine);
   }
   page.expectAsShown(steps, printed);
 }
 
-/** In the order in which they are typed, each after those before it. Another: mark its blocks ```console tested on <machine>. */
-const pages = ["README.md", "docs/operators.md", "docs/debugging.md", "docs/backup.md", "docs/enrolment.md"];
-
 describeKernel("hands-on", () => {
-  test(`${pages.join(", ")} show what their commands print`, async () => {
+  test(`${pagesOfMachines.join(", ")} show what their commands print`, async () => {
     const machines = await Machines.build();
     onTestFinished(() => machines.remove());
-    for (const page of pages) await follow(machines, page);
+    for (const page of pagesOfMachines) await follow(machines, page);
   });
 });

@@ -26,10 +26,17 @@ describeKernel("a network that hosts have in memory", () => {
       ({ replica }) => replica?.state === state,
       { what: `the network's table on host ${host} to be ${state}` },
     );
-  const setKnowledge = async (knowledge: "on-demand" | "replicate") => {
+  const setKnowledge = async (knowledge: "on-demand" | "replicate" | "prefetch" | "auto") => {
     await it.call("PATCH", "/v1/networks/blue", { knowledge });
-    for (const host of ["a", "b"]) await until(host, knowledge === "replicate" ? "complete" : undefined);
+    if (knowledge === "auto") await untilChosen("prefetch");
+    for (const host of ["a", "b"]) await until(host, knowledge === "on-demand" ? undefined : "complete");
   };
+  const untilChosen = (mode: string) =>
+    waitUntil(
+      () => it.call<{ knowledgeChosen?: { mode: string; addresses?: number } }>("GET", "/v1/networks/blue"),
+      ({ knowledgeChosen: chosen }) => chosen?.mode === mode && chosen.addresses !== undefined,
+      { what: `the controller to choose ${mode}` },
+    );
   const asked = async (host: string) => (await statusIn(host)).counters.asked;
   const register = (name: string, host: string, number: number) =>
     it.call("PUT", `/v1/vms/${name}`, {
@@ -135,7 +142,17 @@ describeKernel("a network that hosts have in memory", () => {
     expect(await one.ping(ip)).toMatchObject({ received: 1 });
     const pings = [one.startPing(ip, { intervalMs: 10 }), two.startPing("10.20.1.1", { intervalMs: 10 })];
     for (const each of pings) await waitFor(() => each.received() > 20, { what: "the ping to run" });
-    for (const knowledge of ["on-demand", "replicate", "on-demand", "replicate", "on-demand"] as const) {
+    const modes = [
+      "on-demand",
+      "replicate",
+      "auto",
+      "on-demand",
+      "auto",
+      "replicate",
+      "prefetch",
+      "on-demand",
+    ] as const;
+    for (const knowledge of modes) {
       await setKnowledge(knowledge);
       const at = pings.map((each) => each.received());
       await waitFor(() => pings.every((each, i) => each.received() > (at[i] ?? 0) + 20), {

@@ -131,6 +131,14 @@ describe.skipIf(obstacle !== undefined)("guests", () => {
     }
   });
 
+  test("are counted from the first packet on, also by a ping that is stopped as soon as it was started", async () => {
+    const { right } = await twoGuests();
+    for (let n = 0; n < 10; n++) {
+      const { sent, received } = await right.startPing("10.20.1.1").stop();
+      expect(received).toBe(sent);
+    }
+  });
+
   test("have their assigned MAC, and stay away once removed", async () => {
     const { a, left, right } = await twoGuests();
     const link = await left.exec(["ip", "-o", "link", "show", "dev", "eth0"]);

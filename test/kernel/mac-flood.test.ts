@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { maxLearnedPerBridge } from "../../node-agent/kernel/codec/link-requests.ts";
+import { maxLearnedPerBridge } from "../../node-agent/kernel/codec/forwarding-attributes.ts";
 import { BridgePorts } from "../../node-agent/kernel/devices/bridge-ports.ts";
 import { MacFloods } from "../../node-agent/watch/mac-floods.ts";
 import { ethernet } from "../../testkit/lab/frames.ts";

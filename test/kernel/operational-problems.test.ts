@@ -8,6 +8,7 @@ import type { Guest } from "../../testkit/lab/guest.ts";
 import type { Host } from "../../testkit/lab/host.ts";
 import { openPacketSocket } from "../../testkit/lab/packets.ts";
 import { nearmiss } from "../../testkit/lab/programs.ts";
+import { underlayDevice } from "../../testkit/lab/underlay.ts";
 import { waitFor } from "../../testkit/lab/wait.ts";
 import { cluster } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
@@ -20,7 +21,6 @@ describeKernel("an operator is informed of", () => {
   const it = cluster({ hosts: 2, underlay: 4 });
   let a: Host;
   let guest: Guest;
-  let underlay: string;
 
   beforeAll(async () => {
     a = it.lab.host("a");
@@ -28,9 +28,6 @@ describeKernel("an operator is informed of", () => {
     guest = await it.vm("web-1", "a", "blue", 100, mac1, ["10.20.1.1/24", "fd00:20::1/64"]);
     await it.vm("db-1", "b", "blue", 100, mac2, ["10.20.1.2/24", "10.20.1.3/24", "fd00:20::2/64"]);
     for (const ip of ["10.20.1.2", "10.20.1.3"]) expect((await guest.ping(ip)).received).toBe(1);
-    const links = JSON.parse(await a.exec(["ip", "-j", "address", "show", "to", a.address])) as { ifname: string }[];
-    underlay = links[0]?.ifname ?? "";
-    await inject(ethernet({ to: "ff:ff:ff:ff:ff:ff", from: stranger, type: 0x88b5, payload: Buffer.alloc(46) }));
   });
 
   async function inject(...frames: Buffer[]): Promise<void> {
@@ -48,16 +45,16 @@ describeKernel("an operator is informed of", () => {
   }
 
   test("an underlay whose MTU became too small, with the command that fixes it", async () => {
-    await a.ip(`link set ${underlay} mtu 1400`);
-    const { network, detail } = await told("mtu-too-large", underlay);
+    await a.ip(`link set ${underlayDevice} mtu 1400`);
+    const { network, detail } = await told("mtu-too-large", underlayDevice);
     expect(network).toBe("blue");
-    expect(detail).toContain(`ip link set ${underlay} mtu 1500`);
-    await a.ip(`link set ${underlay} mtu 1500`);
+    expect(detail).toContain("raise the underlay's to 1500 on all hosts and switches");
+    await a.ip(`link set ${underlayDevice} mtu 1500`);
   });
 
   test("a second device of a network's VNI", async () => {
     await a.ip(`link add rival type vxlan id 100 local ${a.address} dstport 4790`);
-    expect((await told("second-device", "rival")).detail).toContain("ip link del rival");
+    expect((await told("second-device", "rival")).detail).toContain("nearmiss agent remove rival");
     await a.ip("link del rival");
   });
 
@@ -68,7 +65,7 @@ describeKernel("an operator is informed of", () => {
     await it.call("POST", "/v1/vms", { name: "red-1", host: "a", interfaces });
     const { network, detail } = await told("network-not-ready");
     expect(network).toBe("red");
-    expect(detail).toContain("ip link del nmv200");
+    expect(detail).toContain("nearmiss agent remove nmv200");
     await a.ip("link del nmv200");
     await waitFor(() => a.interfaces().includes("nmb200"), { what: "the network's bridge" });
   });
@@ -103,16 +100,25 @@ describeKernel("an operator is informed of", () => {
     }[];
     const address = `${a.address}/${shown?.addr_info[0]?.prefixlen}`;
     const before = a.agent.logs.length;
-    await a.ip(`address del ${address} dev ${underlay}`);
+    await a.ip(`address del ${address} dev ${underlayDevice}`);
     await waitFor(
       () => a.agent.logs.slice(before).some(({ msg }) => String(msg).includes(`the VTEP address ${a.address}`)),
       { what: "the agent to see it" },
     );
-    await a.ip(`address add ${address} dev ${underlay}`);
+    await a.ip(`address add ${address} dev ${underlayDevice}`);
     expect((await told("vtep-missing", a.address)).network).toBeUndefined();
   });
 
   test("a guest that sends and is not registered", async () => {
-    expect(await told("unregistered-guest", stranger)).toMatchObject({ host: "a", network: "blue" });
+    // As long as it sends: a bridge remembers one frame for minutes.
+    const frame = ethernet({ to: "ff:ff:ff:ff:ff:ff", from: stranger, type: 0x88b5, payload: Buffer.alloc(46) });
+    const socket = await openPacketSocket(guest, "eth0");
+    const sending = setInterval(() => socket.inject(frame), 500);
+    try {
+      expect(await told("unregistered-guest", stranger)).toMatchObject({ host: "a", network: "blue" });
+    } finally {
+      clearInterval(sending);
+      socket.close();
+    }
   });
 });

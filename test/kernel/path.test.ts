@@ -8,6 +8,7 @@ import { Replicas } from "../../node-agent/tables/replicas.ts";
 import type { Answer, Vni } from "../../schema/address/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 import { agentNetwork, describeKernel, epoch, kernelHost, localVtep } from "../support/kernel.ts";
+import { noBroadcasts } from "../support/no-broadcasts.ts";
 
 const mac1 = "52:54:00:00:00:01";
 const mac2 = "52:54:00:00:00:02";
@@ -57,7 +58,11 @@ describeKernel("a path without an agent that repairs it", () => {
         devices,
         held,
         replicas: new Replicas({ random: () => 0 }),
-        replication: { stateOf: () => undefined },
+        broadcasts: noBroadcasts,
+        replication: { stateOf: () => undefined, aloneForMsOf: () => undefined },
+        networks: { conditions: [] },
+        conditions: { list: [] },
+        register: { list: () => [] },
         registered: { list: () => [agentNetwork(on)], tunnelEnd: localVtep },
         resolver: { budgets: () => ({ host: 1, networks: [], guests: [] }) },
         reporter: { list: () => [] },

@@ -6,6 +6,7 @@ import { Links } from "../../node-agent/kernel/devices/links.ts";
 import { HostPorts } from "../../node-agent/networks/host-ports.ts";
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import { aliasOfPinned } from "../../node-agent/tables/pins.ts";
+import { PreparedGuests } from "../../node-agent/tables/prepared-guests.ts";
 import type { Answer } from "../../schema/address/index.ts";
 import { mac, rev, vni } from "../support/addresses.ts";
 import { agentNetwork, describeKernel, epoch, kernelHost, localVtep } from "../support/kernel.ts";
@@ -36,7 +37,9 @@ describeKernel("a pinned port", () => {
     await devices.ensure(agentNetwork(100, { name: "blue" }), localVtep, epoch);
     await namespace.ip("link add tap1 type veth peer name guest1", "link set tap1 master nmb100 up");
     links = new Links(requests);
-    ports = new HostPorts({ devices, bridgePorts: new BridgePorts(requests), held, log: pino({ level: "silent" }) });
+    const bridgePorts = new BridgePorts(requests);
+    const registered = { prepared: new PreparedGuests() };
+    ports = new HostPorts({ devices, bridgePorts, held, registered, log: pino({ level: "silent" }) });
     held.take([answer(1, true)], 0);
     await ports.settle(blue);
     expect(await port()).toMatchObject({ alias, portLearning: false, portFlood: false });

@@ -128,6 +128,7 @@ describeKernel("the port of an interface", () => {
 
   test("that names a device of nearmiss is refused, or cuts off no guest", async () => {
     const talk = red.startPing("10.20.1.11", { intervalMs: 20 });
+    await waitFor(() => talk.received() > 0, { what: "the first answer" });
     const reply = await it.lab.api("PUT", "/v1/vms/blue-1?wait=ready", { host: "a", interfaces: interfaces("nmv200") });
     if (reply.status < 300) {
       expect(await rules()).not.toContain("nmv200");

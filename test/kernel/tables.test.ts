@@ -14,6 +14,10 @@ function commandFor(entry: Entry): [string, ...string[]] {
       const to = ["dst", entry.vtep, "port", String(entry.vtepPort)];
       return ["bridge", "fdb", "replace", entry.mac, ...device, ...to, "self", "permanent", ...flags];
     }
+    case "broadcast": {
+      const to = ["dst", entry.vtep, "port", String(entry.vtepPort)];
+      return ["bridge", "fdb", "append", entry.mac, ...device, ...to, "self", "permanent"];
+    }
     case "bridge":
       return ["bridge", "fdb", "replace", entry.mac, ...device, "master", "static"];
   }

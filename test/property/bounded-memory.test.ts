@@ -7,6 +7,7 @@ import type { Core } from "../../node-agent/core.ts";
 import { maxSubjects } from "../../node-agent/findings/aggregator.ts";
 import type { GuestEdge } from "../../node-agent/kernel/sockets/guest-sockets.ts";
 import type { Heard } from "../../node-agent/misses/waiting.ts";
+import { maxClaims } from "../../node-agent/tables/address-claims.ts";
 import { maxAbsentPerNetwork } from "../../node-agent/tables/held-network.ts";
 import { compareGuests, LastingFindings, maxUnregistered } from "../../node-agent/tables/local-guests.ts";
 import type { IpAddress, MacAddress } from "../../schema/address/index.ts";
@@ -63,7 +64,14 @@ class Host {
     };
     const turns = { over: false, next: async () => {} };
     const afterReading = (callback: () => void) => callback();
-    const clock = { nowMs: () => this.nowMs, random: () => 0.5, turns, afterReading, later: () => {} };
+    const clock = {
+      nowMs: () => this.nowMs,
+      wallMs: () => this.nowMs,
+      random: () => 0.5,
+      turns,
+      afterReading,
+      later: () => {},
+    };
     this.core = coreOn({ ...inertEdges, guests }, { uplink, clock });
     if (live) uplink.attach({ isLive: true, send: (frame) => this.answer(frame) });
     this.core.announcer?.attend(blue, 2, 3);
@@ -100,7 +108,17 @@ class Host {
 
   isSeen(learned: readonly MacAddress[]): void {
     const port = { ifindex: 5, name: "tap5", carrier: true, learning: true, flood: true, pinned: [], learned };
-    const seen = compareGuests({ vni: blue, registered: [], ports: [port], isRemote: () => false }, new Set());
+    const seen = compareGuests(
+      {
+        vni: blue,
+        registered: [],
+        prepared: [],
+        ports: [port],
+        isRemote: () => false,
+        placeOf: () => "absent" as const,
+      },
+      new Set(),
+    );
     for (const finding of this.findings.update(blue, seen, this.nowMs)) this.core.reports.found(finding);
   }
 
@@ -120,6 +138,12 @@ const bounds: Readonly<Record<string, number>> = {
   outcomes: 256,
   reporter: Math.max(findingKinds.length, maxSubjects + 1),
   findings: maxUnregistered,
+  reports: maxClaims,
+  // One condition for each claim.
+  conditions: maxClaims,
+  // A counter for each outcome.
+  broadcasts: 3,
+  takeovers: 3,
 };
 const others = 2;
 

@@ -8,6 +8,7 @@ import { type ActualEntry, type Entry, entryKey, type Operation } from "../../no
 import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import type { Answer } from "../../schema/address/index.ts";
 import { rev, someEntries, vni } from "../support/addresses.ts";
+import { noBroadcasts } from "../support/no-broadcasts.ts";
 import { runs } from "../support/property-runs.ts";
 import { ScheduledKernel } from "../support/scheduled-host.ts";
 import { ownGuest, someAnswer } from "../support/some-answers.ts";
@@ -27,7 +28,7 @@ class Host {
     this.kernel = new ScheduledKernel(scheduler);
     this.kernel.epochs.set(network.vni, "one");
     const reporter = { note: () => false };
-    const shared = { tables: this.kernel, held, reporter, log: pino({ level: "silent" }) };
+    const shared = { tables: this.kernel, held, broadcasts: noBroadcasts, reporter, log: pino({ level: "silent" }) };
     const devices = { deviceOf: () => device };
     this.writer = new EntryWriter({ ...shared, devices, announcer: undefined, nowMs: () => 0 });
     const turns = { over: true, next: () => this.kernel.soon("turn") };

@@ -28,6 +28,7 @@ const network = fc.record(
     gateways: fc.constant(["10.1.0.9"]),
     quarantineSeconds: fc.constantFrom(0, 60),
     knowledge: fc.constantFrom("on-demand", "replicate"),
+    broadcast: fc.constantFrom("off", "replicate"),
     ...metadata,
   },
   { requiredKeys: ["vni", "subnets"] },

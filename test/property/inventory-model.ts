@@ -17,7 +17,7 @@ import {
   subnetContains,
 } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
-import { knowledgeModes } from "../../schema/plain/index.ts";
+import { broadcastModes, knowledgeModes } from "../../schema/plain/index.ts";
 import { parseHost, parseNetwork, parseVm, type Vm } from "../../schema/rest/index.ts";
 import type { World } from "../support/inventory-contents.ts";
 
@@ -34,17 +34,20 @@ const networkSpec = fc
     subnets: fc.constantFrom<string[]>(["10.0.0.0/29"], ["10.0.0.0/29", "fd00::/64"], ["10.0.0.0/28"]),
     mtu: fc.constantFrom(1400, 1450),
     knowledge: fc.constantFrom(...knowledgeModes),
+    broadcast: fc.constantFrom(...broadcastModes),
     labels: someLabels,
   })
   .map(({ name, ...body }) => parseNetwork(name, body));
 
+const someUdpPort = fc.constantFrom(4789, 8472);
 const hostSpec = fc
   .record({
     name: hostName,
     vtep: fc.constantFrom("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "2001:db8::1", "2001:db8::2"),
+    port: someUdpPort,
     origin: fc.constantFrom("operator" as const, "agent" as const),
   })
-  .map(({ name, vtep, origin }) => parseHost(name, { vtep }, origin));
+  .map(({ name, vtep, port, origin }) => parseHost(name, { vtep, port }, origin));
 
 /** Mostly the VM's own addresses, so that most change sets are accepted; sometimes those of another. */
 const someInterface = (n: number) =>
@@ -161,7 +164,9 @@ export const smallWorld: World = {
   hosts: ["a", "b", "c"],
   vms: ["", "v1", "v2", "v3", "v4", "v5"],
   vnis: [100, 200].map(parseVni),
-  vteps: ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "2001:db8::1", "2001:db8::2"].map(parseVtep),
+  vteps: ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "2001:db8::1", "2001:db8::2", "2001:db8::3"].map(
+    parseVtep,
+  ),
   ports: ["tap1", "tap2", "tap3", "tap4"],
   parents: ["v1/eth0", "v2/eth0", "v2/eth1"],
   macs: [1, 2, 3, 4, 5].map((n) => parseMac(`52:54:00:00:00:0${n}`)),
@@ -170,12 +175,39 @@ export const smallWorld: World = {
 };
 
 /** Mostly single mutations, like those of REST: larger sets are refused more often. */
+/** The tunnel ends of all hosts get another family or UDP port in one revision: one after the other is refused while networks span them. */
+const readdressed: fc.Arbitrary<Mutation[]> = fc
+  .record({ prefix: fc.constantFrom("192.0.2.", "2001:db8::"), port: someUdpPort })
+  .map(({ prefix, port }) =>
+    ["a", "b", "c"].map(
+      (name, i): Mutation => ({
+        kind: "host.put",
+        spec: parseHost(name, { vtep: `${prefix}${i + 1}`, port }, "operator"),
+      }),
+    ),
+  );
+
 export const someMutations: fc.Arbitrary<Mutation[]> = fc.oneof(
-  { weight: 3, arbitrary: someMutation.map((mutation) => [mutation]) },
-  { weight: 1, arbitrary: fc.array(someMutation, { minLength: 2, maxLength: 3 }) },
+  { weight: 12, arbitrary: someMutation.map((mutation) => [mutation]) },
+  { weight: 1, arbitrary: readdressed },
+  { weight: 4, arbitrary: fc.array(someMutation, { minLength: 2, maxLength: 3 }) },
 );
 
 export const someChangeSets = fc.array(someMutations, { size: "max", maxLength: 25 });
+
+const importable = new Set(["network.put", "network.delete", "host.put", "host.delete", "vm.put", "vm.delete"]);
+
+/** As lines of an import: each name once, and a deletion of what is not there is no fault. */
+export function asLines(sets: readonly (readonly Mutation[])[]): Mutation[] {
+  const seen = new Set<string>();
+  return sets.flat().flatMap((mutation) => {
+    const name = "spec" in mutation ? mutation.spec.name : mutation.name;
+    const subject = `${mutation.kind.split(".")[0]} ${name}`;
+    if (!importable.has(mutation.kind) || "force" in mutation || seen.has(subject)) return [];
+    seen.add(subject);
+    return [mutation.kind.endsWith(".delete") ? ({ ...mutation, ifPresent: true } as Mutation) : mutation];
+  });
+}
 
 /** An inventory that is driven as the committer drives it. */
 export class Driven {

@@ -2,20 +2,23 @@
 // has the answers that a new question would get.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { fanOut, type Push } from "../../controller/agents/fan-out.ts";
+import { fanOut, type Push, pushOf } from "../../controller/agents/fan-out.ts";
 import { holdersOf } from "../../controller/agents/holders.ts";
 import { InterestIndex } from "../../controller/agents/interest.ts";
 import { type BindingChanges, bindingChanges } from "../../controller/inventory/binding-changes.ts";
-import { agentNetwork, answerFor, localKeys } from "../../controller/inventory/bindings.ts";
+import { agentNetwork, answerFor, keysOfVm, localKeys } from "../../controller/inventory/bindings.ts";
 import type { Mutation } from "../../controller/inventory/decide.ts";
 import { findKnownNetwork } from "../../controller/inventory/known-networks.ts";
+import { type HostPreparation, preparedOn } from "../../controller/inventory/prepared-guests.ts";
 import { rangeChanges } from "../../controller/inventory/range-changes.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
 import { movesIn } from "../../controller/inventory/vm-moves.ts";
+import { PreparedGuests } from "../../node-agent/tables/prepared-guests.ts";
 import {
   type Answer,
   type BindingKey,
   keyText,
+  type PreparedGuest,
   parseIp,
   parseMac,
   parseVni,
@@ -29,6 +32,7 @@ import { Driven, furnished, someChangeSets, someMutations } from "./inventory-mo
 class ModelAgent {
   readonly networks = new Map<Vni, { name: string; mtu: number }>();
   readonly answers = new Map<string, Answer>();
+  readonly prepared = new PreparedGuests();
   /** Keys that it asked for and still has. */
   readonly asked = new Set<string>();
 
@@ -41,6 +45,7 @@ class ModelAgent {
     this.answers.clear();
     this.asked.clear();
     this.networks.clear();
+    this.prepared.replace([...preparedOn(world.state, this.host)]);
     for (const name of world.state.networksOn(this.host).keys()) {
       const network = world.state.findNetwork(name);
       if (network) this.networks.set(network.vni, agentNetwork(network));
@@ -77,8 +82,10 @@ class ModelAgent {
 
   receive(push: Push): void {
     for (const network of push.networks) this.networks.set(network.vni, network);
+    this.prepared.change(push.prepared);
     for (const vni of push.gone) {
       this.networks.delete(vni);
+      this.prepared.forget(vni);
       for (const [text, { key }] of this.answers) {
         if (key.vni !== vni) continue;
         this.answers.delete(text);
@@ -140,12 +147,13 @@ function* run(steps: readonly Step[], maxUnknown?: number, as: "objects" | "rang
   for (const step of [{ kind: "mutate", mutations: furnished } as const, ...steps]) {
     let pushes = new Map<string, Push>();
     let changes: readonly ResourceChange[] = [];
+    let concerned: BindingChanges | undefined;
     if (step.kind === "mutate") {
       const before = world.state.pin();
       changes = world.apply(step.mutations) ?? [];
       if (changes.length > 0) {
         const { state: after, revision } = world;
-        const concerned =
+        concerned =
           as === "objects"
             ? atOnce(bindingChanges(after, changes))
             : atOnce(rangeChanges({ before, after, revision, changes }));
@@ -160,11 +168,14 @@ function* run(steps: readonly Step[], maxUnknown?: number, as: "objects" | "rang
       else if (step.kind === "release") agent?.release(interest, step.key);
       else agent?.declare(world, interest);
     }
-    yield { world, interest, agents, pushes, changes };
+    yield { world, interest, agents, pushes, changes, concerned, step };
   }
 }
 
 const withoutRevision = ({ key, binding }: Answer) => ({ key, binding });
+
+const inOrder = (guests: readonly PreparedGuest[]): string[] =>
+  guests.map(({ vni, mac, ips, port }) => `${vni} ${mac} ${ips} ${port}`).sort();
 
 function expectInSync(world: Driven, agents: ReadonlyMap<string, ModelAgent>): void {
   for (const agent of agents.values()) {
@@ -177,6 +188,7 @@ function expectInSync(world: Driven, agents: ReadonlyMap<string, ModelAgent>): v
     expect([...agent.networks.values()].map(({ name, mtu }) => `${name} ${mtu}`).sort()).toEqual(
       visible.map((network) => `${network?.name} ${network?.mtu}`).sort(),
     );
+    expect(inOrder(agent.prepared.list())).toEqual(inOrder([...preparedOn(world.state, agent.host)]));
     for (const key of localKeys(world.state, agent.host)) {
       expect(agent.answers.get(keyText(key))?.binding?.local).toBe(true);
     }
@@ -194,16 +206,20 @@ test.each(["objects", "range"] as const)(
     ),
 );
 
+const arrivalOf = ({ host, change }: HostPreparation): string => `${host} ${change.vni} ${change.mac}`;
+
 const inShort = (concerned: BindingChanges) => {
-  const { keys, ...rest } = concerned;
-  const lists = [rest.networks, rest.joined, rest.gone].map((lists) =>
-    [...lists].map(([host, list]) => `${host} ${list.map((each) => JSON.stringify(each)).sort()}`).sort(),
+  const { keys, prepared, ...rest } = concerned;
+  const lists = [rest.joined, rest.gone].map((lists) =>
+    [...lists].map(([host, list]) => `${host} ${[...list]}`).sort(),
   );
   const known = new Map<string, string>();
   for (const each of keys) {
     if (each) known.set(keyText(each.key), `${[...each.hosts].sort()} ${each.created}`);
   }
-  return { keys: [...known].sort(), lists, selves: rest.selves, deletedHosts: rest.deletedHosts };
+  const { selves, deletedHosts } = rest;
+  const arriving = new Map([...prepared].flatMap((each) => (each ? [[arrivalOf(each), each.change]] : [])));
+  return { keys: [...known].sort(), lists, redefined: rest.redefined, selves, deletedHosts, arriving };
 };
 
 test("what changes for agents is the same from objects and from the inventories before and after", () =>
@@ -281,12 +297,62 @@ test("every host that receives a move must confirm it", () =>
     { numRuns: runs(200) },
   ));
 
+const withoutReleases = someSteps.map((steps) => steps.filter(({ kind }) => kind === "mutate" || kind === "ask"));
+
+test("a host that is not reached has the same interest as one that is, and no pushes", () =>
+  fc.assert(
+    fc.property(withoutReleases, someHost, (steps, unreached) => {
+      const asleep = new InterestIndex();
+      for (const { world, interest, agents, changes, concerned, step } of run(steps)) {
+        if (concerned) {
+          const reaches = (host: string) => host !== unreached;
+          const pushes = atOnce(fanOut(world.state, asleep, concerned, world.revision, { reaches }));
+          expect([...pushes.keys()]).not.toContain(unreached);
+        }
+        if (step.kind === "ask") new ModelAgent(step.host).ask(world, asleep, step.key);
+        for (const vm of changes.flatMap(({ kind, after }) => (kind === "vm" && after ? [after] : []))) {
+          for (const key of keysOfVm(world.state, vm)) {
+            for (const host of agents.keys()) expect(asleep.knows(host, key)).toBe(interest.knows(host, key));
+          }
+        }
+      }
+    }),
+    { numRuns: runs(300) },
+  ));
+
+test("parts of a push and the rest of it are the whole, however few answers wait", () =>
+  fc.assert(
+    fc.property(withoutReleases, fc.integer({ min: 1, max: 5 }), (steps, maxWaiting) => {
+      const inParts = new InterestIndex();
+      for (const { world, pushes, concerned, step } of run(steps)) {
+        if (step.kind === "ask") new ModelAgent(step.host).ask(world, inParts, step.key);
+        if (!concerned) continue;
+        const sent = new Map<string, Push>();
+        const take = (host: string, { networks, gone, answers, prepared, self }: Push) => {
+          const all = pushOf(sent, host);
+          all.networks.push(...networks);
+          all.gone.push(...gone);
+          all.answers.push(...answers);
+          all.prepared.push(...prepared);
+          if (self) all.self = self;
+        };
+        const rest = atOnce(fanOut(world.state, inParts, concerned, world.revision, { sendPart: take, maxWaiting }));
+        const waiting = [...rest.values()].reduce((sum, { answers }) => sum + answers.length, 0);
+        expect(waiting).toBeLessThan(maxWaiting);
+        for (const [host, push] of rest) take(host, push);
+        expect(sent).toEqual(pushes);
+      }
+    }),
+    { numRuns: runs(300) },
+  ));
+
 test("a frame is never empty", () =>
   fc.assert(
     fc.property(someSteps, (steps) => {
       for (const { pushes } of run(steps)) {
-        for (const { networks, gone, answers, self } of pushes.values()) {
-          expect(networks.length + gone.length + answers.length + (self ? 1 : 0)).toBeGreaterThan(0);
+        for (const { networks, gone, answers, prepared, self } of pushes.values()) {
+          const items = networks.length + gone.length + answers.length + prepared.length;
+          expect(items + (self ? 1 : 0)).toBeGreaterThan(0);
         }
       }
     }),

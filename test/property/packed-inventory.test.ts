@@ -2,6 +2,7 @@
 // pending, and what is pinned can be asked everything at any moment.
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { inverseOf } from "../../controller/inventory/changes.ts";
 import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import type { Inventory } from "../../controller/inventory/inventory.ts";
 import { HashIndex } from "../../controller/inventory/packed/hash-index.ts";
@@ -45,7 +46,7 @@ const wanted = fc.record({
 const step = fc.record({
   sets: fc.array(wanted, { minLength: 1, maxLength: 3 }),
   /** What becomes of them: all are stored, shown in steps, or none is. */
-  end: fc.constantFrom("stored", "stored", "arrives", "failed" as const),
+  end: fc.constantFrom("stored", "stored", "arrives", "departs", "failed" as const),
   pins: fc.constantFrom<"pin" | "release" | "none">("pin", "release", "none"),
 });
 
@@ -88,7 +89,7 @@ function changesFor(model: PlainInventory, { networks, hosts, vms, deleted }: Wa
 class History {
   readonly committed = new CommittedInventory();
   readonly pending: PendingInventory = this.committed.fork();
-  readonly model = new PlainInventory();
+  model = new PlainInventory();
   /** Of `pending`. */
   private ahead = this.model;
   private readonly pins: { readonly pinned: PinnedInventory; readonly model: PlainInventory }[] = [];
@@ -96,8 +97,8 @@ class History {
   run({ sets, end, pins }: typeof step extends fc.Arbitrary<infer Step> ? Step : never): void {
     if (pins === "pin") this.pins.push({ pinned: this.committed.pin(), model: this.model.copy() });
     if (pins === "release") this.pins.shift()?.pinned.release();
-    if (end === "arrives") {
-      for (const set of sets.slice(0, 1)) this.arrive(changesFor(this.model, set));
+    if (end === "arrives" || end === "departs") {
+      for (const set of sets.slice(0, 1)) this.arrive(changesFor(this.model, set), end);
       return;
     }
     this.ahead = this.model.copy();
@@ -126,16 +127,29 @@ class History {
   }
 
   /** What is pending is not read meanwhile. */
-  private arrive(changes: readonly ResourceChange[]): void {
-    for (const _ of this.committed.arriveSteps(changes)) {
-      this.checkPublished();
-      this.pins.push({ pinned: this.committed.pin(), model: this.model.copy() });
-      if (this.pins.length > 3) this.pins.shift()?.pinned.release();
-    }
-    this.committed.show();
+  private arrive(changes: readonly ResourceChange[], end: "arrives" | "departs"): void {
+    this.watch(this.committed.arriveSteps(changes));
     this.model.apply(changes);
+    if (end === "arrives") this.committed.show();
+    else {
+      // Where VMs are listed in the order in which they came, those that were taken back have come last.
+      const before = this.model.copy();
+      before.apply([...inverseOf(changes)]);
+      this.model = before;
+      this.watch(this.committed.departSteps(changes));
+    }
     this.ahead = this.model;
     this.check();
+  }
+
+  /** Nothing of it is published. */
+  private watch(steps: Iterable<void>): void {
+    const before = this.model;
+    for (const _ of steps) {
+      this.checkPublished(before);
+      this.pins.push({ pinned: this.committed.pin(), model: before.copy() });
+      if (this.pins.length > 3) this.pins.shift()?.pinned.release();
+    }
   }
 
   private check(): void {
@@ -143,8 +157,8 @@ class History {
     is(this.pending, this.ahead, "sorted");
   }
 
-  private checkPublished(): void {
-    is(this.committed, this.model, this.committed.layer ? "sorted" : "as read");
+  private checkPublished(model = this.model): void {
+    is(this.committed, model, this.committed.layer ? "sorted" : "as read");
     for (const { pinned, model } of this.pins) is(pinned, model, "sorted");
   }
 }

@@ -2,9 +2,18 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Locations } from "../../node-agent/tables/locations.ts";
+import { macPrefix, readRemote } from "../../node-agent/tables/replica-rows.ts";
 import { ReplicaTable } from "../../node-agent/tables/replica-table.ts";
 import { Replicas } from "../../node-agent/tables/replicas.ts";
-import { type Answer, type BindingKey, keyText } from "../../schema/address/index.ts";
+import {
+  type Answer,
+  type BindingKey,
+  ipToWords,
+  keyText,
+  macToWords,
+  wordsToIp,
+  wordsToMac,
+} from "../../schema/address/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 import { runs } from "../support/property-runs.ts";
 
@@ -53,6 +62,89 @@ test("has what a map would have, whatever is put in and taken out", () => {
     }),
     { numRuns: runs(300) },
   );
+});
+
+/** The key as a miss has it. */
+const wordsOf = (key: BindingKey): number[] => {
+  const words = key.kind === "ip" ? ipToWords(key.ip) : [macPrefix, 0, ...macToWords(key.mac)];
+  return [...Uint32Array.from(words)];
+};
+const nothingRead = () => ({
+  macHigh: -1,
+  macLow: -1,
+  router: false,
+  vtep: new Uint32Array(4),
+  vtepPort: -1,
+  revisionHigh: -1,
+  revisionLow: -1,
+});
+
+/** What another thread reads, as `find` would say it. */
+function readAs(table: ReplicaTable, key: BindingKey): Partial<Answer> | undefined {
+  const into = nothingRead();
+  if (!readRemote(table.shared, wordsOf(key), into)) return undefined;
+  const [a = 0, b = 0, c = 0, d = 0] = into.vtep;
+  const remote = { mac: wordsToMac(into.macHigh, into.macLow | 0), vtep: wordsToIp(a | 0, b | 0, c | 0, d | 0) };
+  return {
+    revision: rev(into.revisionHigh * 2 ** 32 + into.revisionLow),
+    binding: { ...remote, vtepPort: into.vtepPort, ...(into.router ? { router: true } : {}) } as never,
+  };
+}
+
+test("another thread finds every binding elsewhere, and nothing else", () => {
+  fc.assert(
+    fc.property(fc.array(someAnswer, { minLength: 20, maxLength: 100 }), fc.nat(2 ** 32 - 1), (answers, seed) => {
+      const table = new ReplicaTable(blue, new Locations(), seed);
+      for (const answer of answers) {
+        table.take(answer);
+        const keys = answers.map(({ key }) => key);
+        for (const key of keys) {
+          const found = table.find(key);
+          const { host: _, local, ...binding } = found?.binding ?? {};
+          const expected = !found || local ? undefined : { revision: found.revision, binding };
+          expect(readAs(table, key)).toEqual(expected);
+        }
+      }
+    }),
+    { numRuns: runs(50) },
+  );
+});
+
+test("another thread reads nothing of a table that is being changed, and again what changed under it", () => {
+  const table = new ReplicaTable(blue, new Locations(), 7);
+  const key: BindingKey = { kind: "ip", vni: blue, ip: ip("10.0.0.1") };
+  const binding = { mac: mac("52:54:00:00:00:01"), host: "b", vtep: vtep("192.0.2.1"), vtepPort: 4789 };
+  table.take({ key, revision: rev(1), binding });
+  const { version } = table.shared;
+  const words = wordsOf(key);
+  Atomics.add(version, 0, 1);
+  expect(readRemote(table.shared, words, nothingRead())).toBe(false);
+  Atomics.add(version, 0, 1);
+  // The first time it looks for another key, while the table changes.
+  let first = true;
+  const changing = words.map(() => 0);
+  for (const [i, word] of words.entries()) {
+    Object.defineProperty(changing, i, {
+      get: () => {
+        if (!first || i < words.length - 1) return first ? 0 : word;
+        first = false;
+        Atomics.add(version, 0, 2);
+        return 0;
+      },
+    });
+  }
+  expect(readRemote(table.shared, changing, nothingRead())).toBe(true);
+  // It gives up on a table that never rests.
+  const never = words.map((word) => word);
+  let reads = 0;
+  Object.defineProperty(never, 0, {
+    get: () => {
+      reads += 1;
+      Atomics.add(version, 0, 2);
+      return words[0];
+    },
+  });
+  expect([readRemote(table.shared, never, nothingRead()), reads < 100]).toEqual([false, true]);
 });
 
 const hex = (n: number) => n.toString(16);
@@ -140,8 +232,9 @@ describe("a miss", () => {
 
   test("is answered by a complete table, also that nothing is registered", () => {
     const replicas = new Replicas({ random: () => 0.5 });
-    expect(replicas.lookUp(first.key, 0)).toBeUndefined();
+    expect([replicas.lookUp(first.key, 0), replicas.find(first.key)]).toEqual([undefined, undefined]);
     replicas.begin(blue);
+    expect(replicas.find(first.key)).toBeUndefined();
     replicas.takeBase(blue, [first], { isWhole: true, end: false });
     expect(replicas.lookUp(first.key, 0)).toBeUndefined();
     replicas.takeBase(blue, [], { isWhole: true, end: true });
@@ -171,12 +264,42 @@ describe("a miss", () => {
     // A further attempt that fails is not a session.
     replicas.interrupt(rev(5), 10_900);
     expect(replicas.lookUp(first.key, 11_000)).toEqual(first);
-    expect(replicas.stale(11_000)).toEqual([]);
+    expect(replicas.alone(11_000)).toEqual([{ vni: blue, sinceMs: 10_000, isStale: false }]);
     expect(replicas.lookUp(first.key, 11_001)).toBeUndefined();
-    expect(replicas.stale(11_001)).toEqual([blue]);
+    expect(replicas.alone(11_001)).toEqual([{ vni: blue, sinceMs: 10_000, isStale: true }]);
     replicas.begin(blue);
     replicas.takeBase(blue, [], { isWhole: false, end: true });
     expect(replicas.lookUp(first.key, 20_000)).toEqual(first);
-    expect(replicas.stale(20_000)).toEqual([]);
+    expect(replicas.alone(20_000)).toEqual([]);
   });
+});
+
+test("is copied row by row into another table, also while it changes, and key by key", () => {
+  fc.assert(
+    fc.property(
+      fc.array(someAnswer, { maxLength: 60 }),
+      fc.array(someAnswer, { maxLength: 20 }),
+      fc.integer({ min: 1, max: 5 }),
+      (before, during, maxRows) => {
+        const places = [new Locations(), new Locations()] as const;
+        const table = new ReplicaTable(blue, places[0], 1);
+        const copy = new ReplicaTable(blue, places[1], 2);
+        for (const answer of before) table.take(answer);
+        const changes = during.values();
+        for (const lot of table.lots(maxRows)) {
+          copy.takeRows(lot);
+          const { value: change } = changes.next();
+          if (change) table.take(change);
+        }
+        for (const change of changes) table.take(change);
+        const { found, missing } = table.packed(during.map(({ key }) => key));
+        copy.takeRows(found);
+        copy.removeKeys(missing);
+        const byText = ({ key: a }: Answer, { key: b }: Answer) => (keyText(a) < keyText(b) ? -1 : 1);
+        expect([...copy.answers()].sort(byText)).toEqual([...table.answers()].sort(byText));
+        expect(places[1].size).toBe(places[0].size);
+      },
+    ),
+    { numRuns: runs(300) },
+  );
 });

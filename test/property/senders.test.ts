@@ -6,7 +6,7 @@ import { writerFor } from "../../controller/agents/frames.ts";
 import { HostTables, type TablePart, tableChanges } from "../../controller/agents/host-table.ts";
 import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
-import { Senders } from "../../node-agent/guard/senders.ts";
+import { HostTables as HeldTables } from "../../node-agent/tables/host-tables.ts";
 import { parseRevision, parseVni, parseVtep } from "../../schema/address/index.ts";
 import { type ControllerFrame, type FrameReader, parseControllerFrame } from "../../schema/agent/index.ts";
 import { runs } from "../support/property-runs.ts";
@@ -17,12 +17,12 @@ const names = ["a", "b", "c"];
 type SendersFrame = Extract<ControllerFrame, { type: "senders" }>;
 
 /** As the wire of either version brings it to the host. */
-function tell(senders: Senders, parts: readonly TablePart[], { host, protocol }: FrameReader): void {
+function tell(senders: HeldTables, parts: readonly TablePart[], { host, protocol }: FrameReader): void {
   for (const part of parts) {
     const text = writerFor(protocol).table(parseRevision(1), part, host);
     const frame = text === undefined ? undefined : parseControllerFrame(text, { host, protocol });
     if (frame?.type === "senders") senders.take(frame);
-    if (frame?.type === "hosts") senders.take({ ...frame, hosts: frame.hosts.filter((each) => each.host !== host) });
+    if (frame?.type === "hosts") senders.take(frame);
   }
 }
 
@@ -35,7 +35,7 @@ test.each([1, 2])(
         fc.subarray(names, { minLength: 1 }),
         (steps, wanting) => {
           const world = new Driven();
-          const sets = new Map(names.map((name) => [name, new Senders()]));
+          const sets = new Map(names.map((name) => [name, new HeldTables(name)]));
           for (const mutations of [furnished, ...steps]) {
             const changes = world.apply(mutations);
             if (!changes) continue;
@@ -44,7 +44,7 @@ test.each([1, 2])(
             const frames = atOnce(tableChanges(world.state, concerned, wants));
             expect([...frames.keys()].filter((host) => !wants(host))).toEqual([]);
             for (const name of wanting) {
-              const senders = sets.get(name) as Senders;
+              const senders = sets.get(name) as HeldTables;
               tell(senders, frames.get(name) ?? [], { host: name, protocol });
               const networks = [...world.state.networksOn(name).keys()];
               const vnis = networks.flatMap((network) => world.state.findNetwork(network)?.vni ?? []);
@@ -54,10 +54,10 @@ test.each([1, 2])(
                 const vteps = others.map((host) => world.state.findHost(host)?.vtep);
                 return [world.state.findNetwork(network)?.vni, new Set(vteps)] as const;
               });
-              expect(senders.list()).toEqual(new Map(truth as never));
-              const fresh = new Senders();
+              expect(senders.vteps()).toEqual(new Map(truth as never));
+              const fresh = new HeldTables(name);
               tell(fresh, new HostTables().of(world.state, world.revision, name), { host: name, protocol });
-              expect(fresh.list()).toEqual(senders.list());
+              expect(fresh.vteps()).toEqual(senders.vteps());
             }
           }
         },
@@ -75,8 +75,8 @@ test("a set that needs several frames takes effect when it is complete", () => {
     hosts: lasts.map((last) => ({ host: `h${last}`, vtep: parseVtep(`192.0.2.${last}`) })),
     end,
   });
-  const senders = new Senders();
-  const known = () => [...(senders.list().get(parseVni(100)) ?? [])];
+  const senders = new HeldTables("a");
+  const known = () => [...(senders.vteps().get(parseVni(100)) ?? [])];
   expect(senders.take(frame(true, true, 1, 2))).toBe(true);
   expect(senders.take(frame(true, false, 3))).toBe(false);
   expect(known()).toEqual(["192.0.2.1", "192.0.2.2"]);

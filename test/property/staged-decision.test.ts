@@ -13,21 +13,7 @@ import { Spool } from "../../controller/store/spool.ts";
 import { localMac, parseRevision } from "../../schema/address/index.ts";
 import { parseVm } from "../../schema/rest/index.ts";
 import { runs } from "../support/property-runs.ts";
-import { Driven, furnished, someChangeSets, someMutations } from "./inventory-model.ts";
-
-const importable = new Set(["network.put", "network.delete", "host.put", "host.delete", "vm.put", "vm.delete"]);
-
-/** As lines of an import: each name once, and a deletion of what is not there is no fault. */
-function asLines(sets: readonly (readonly Mutation[])[]): Mutation[] {
-  const seen = new Set<string>();
-  return sets.flat().flatMap((mutation) => {
-    const name = "spec" in mutation ? mutation.spec.name : mutation.name;
-    const subject = `${mutation.kind.split(".")[0]} ${name}`;
-    if (!importable.has(mutation.kind) || "force" in mutation || seen.has(subject)) return [];
-    seen.add(subject);
-    return [mutation.kind.endsWith(".delete") ? ({ ...mutation, ifPresent: true } as Mutation) : mutation];
-  });
-}
+import { asLines, Driven, furnished, someChangeSets, someMutations } from "./inventory-model.ts";
 
 /** Some leave their addresses to the controller. */
 const someOpen = fc.constantFrom("v3", "v4").map(

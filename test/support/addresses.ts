@@ -1,6 +1,6 @@
 // Short ways to branded values in tests, and generators of them.
 import fc from "fast-check";
-import type { Entry } from "../../node-agent/tables/entry.ts";
+import { type BroadcastEntry, broadcastMac, type Entry } from "../../node-agent/tables/entry.ts";
 import {
   type IpAddress,
   type MacAddress,
@@ -23,6 +23,20 @@ export const someIp = fc
   .tuple(fc.boolean(), fc.integer({ min: 1, max: 6 }))
   .map(([v6, n]): IpAddress => ip(v6 ? `fd00:20::${n}` : `10.20.1.${n}`));
 export const someVtep = fc.integer({ min: 1, max: 4 }).map((n) => vtep(`192.0.2.${n}`));
+
+export const someBroadcasts = (network: number): fc.Arbitrary<BroadcastEntry[]> =>
+  fc.array(
+    fc.tuple(someVtep, fc.constantFrom(4789, 8472)).map(
+      ([vtep, vtepPort]): BroadcastEntry => ({
+        kind: "broadcast",
+        vni: vni(network),
+        mac: broadcastMac,
+        vtep,
+        vtepPort,
+      }),
+    ),
+    { maxLength: 6 },
+  );
 
 export function someEntries(network: number): fc.Arbitrary<Entry[]> {
   const on = vni(network);

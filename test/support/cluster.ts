@@ -33,6 +33,16 @@ export async function statusOf(host: Host): Promise<StatusReport> {
   return (await askAgent(host.agentSocket, { type: "status" })).result as StatusReport;
 }
 
+/** VM web-1 on host a and db-1 on host b, in network blue (VNI 100), with 10.20.1.1 and 10.20.1.2. @returns the guest of web-1, which has reached db-1 */
+export async function webAndDb(it: Cluster): Promise<Guest> {
+  await it.network("blue", 100);
+  const web = await it.vm("web-1", "a", "blue", 100, "52:54:00:00:00:01", ["10.20.1.1/24"]);
+  await it.vm("db-1", "b", "blue", 100, "52:54:00:00:00:02", ["10.20.1.2/24"]);
+  const { received } = await web.ping("10.20.1.2");
+  if (received !== 1) throw new Error("web-1 does not reach db-1");
+  return web;
+}
+
 /** Starts with the calling block and ends with it. */
 export function cluster(
   options: LabOptions & { readonly agentArgs?: readonly string[]; readonly controllerArgs?: readonly string[] },

@@ -131,7 +131,11 @@ function requestOverTls(base: string, ca: string, shows: Shows, method: string, 
     body === undefined ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(text) };
   const bearer = shows.token === undefined ? {} : { authorization: `Bearer ${shows.token}` };
   const { certificate: cert, key } = shows.identity ?? {};
-  return new Promise<{ readonly status: number; readonly body: ReturnType<typeof JSON.parse> }>((resolve, reject) => {
+  return new Promise<{
+    readonly status: number;
+    readonly headers: Headers;
+    readonly body: ReturnType<typeof JSON.parse>;
+  }>((resolve, reject) => {
     const options = { method, headers: { ...content, ...bearer }, ca, cert, key, agent: false };
     const call = request(`https://${base}${path}`, options, (response) => {
       let received = "";
@@ -140,7 +144,8 @@ function requestOverTls(base: string, ca: string, shows: Shows, method: string, 
       });
       response.on("end", () => {
         const isJson = response.headers["content-type"]?.includes("json") ?? false;
-        resolve({ status: response.statusCode ?? 0, body: isJson ? JSON.parse(received) : received });
+        const headers = new Headers({ "content-type": response.headers["content-type"] ?? "" });
+        resolve({ status: response.statusCode ?? 0, headers, body: isJson ? JSON.parse(received) : received });
       });
     });
     call.on("error", reject);

@@ -4,6 +4,8 @@ import {
   type ActualEntry,
   type Entry,
   entryKey,
+  type Hiding,
+  nothingHidden,
   type Operation,
   type OperationResult,
   type Tables,
@@ -26,7 +28,15 @@ export class FakeTables implements Tables {
   }
 
   async list(vni: Vni): Promise<ActualEntry[]> {
+    return this.present(vni);
+  }
+
+  present(vni: Vni): ActualEntry[] {
     return [...this.entries.values()].filter(({ entry }) => entry.vni === vni);
+  }
+
+  hiding(): Hiding {
+    return nothingHidden;
   }
 
   async idleMs(vni: Vni): Promise<ReadonlyMap<MacAddress, number>> {
@@ -40,8 +50,16 @@ export class FakeTables implements Tables {
     if (this.entries.has(key)) this.usedMs.set(key, this.nowMs());
   }
 
-  /** A foreign `ip neigh replace` or `bridge fdb replace`: it keeps our mark except on tunnel entries. */
+  /**
+   * A foreign `ip neigh replace` or `bridge fdb replace`: it keeps our mark except on tunnel entries. Of broadcasts `bridge fdb append`, after
+   * which the whole list is without it.
+   */
   putForeign(entry: Entry): void {
+    if (entry.kind === "broadcast") {
+      this.entries.set(entryKey(entry), { entry, own: false, lasting: true });
+      for (const [key, each] of this.broadcasts(entry.vni)) this.entries.set(key, { ...each, own: false });
+      return;
+    }
     const stored = this.entries.get(entryKey(entry));
     this.entries.set(entryKey(entry), { entry, own: entry.kind !== "tunnel" && (stored?.own ?? false), lasting: true });
   }
@@ -51,7 +69,9 @@ export class FakeTables implements Tables {
     if (!this.vnis.has(entry.vni)) {
       return verb === "delete" ? { operation, ok: true } : { operation, ok: false, reason: "no device" };
     }
-    if (verb === "delete") this.remove(entry);
+    if (verb === "delete" && operation.whole && entry.kind === "broadcast") {
+      for (const [key] of this.broadcasts(entry.vni)) this.entries.delete(key);
+    } else if (verb === "delete") this.remove(entry);
     else {
       if (operation.anew) this.entries.delete(entryKey(entry));
       this.put(entry);
@@ -61,10 +81,19 @@ export class FakeTables implements Tables {
 
   /** Replacing an FDB entry in place leaves its flags as they were: the router flag, and whose it is. */
   private put(entry: Entry): void {
-    const stored = this.entries.get(entryKey(entry));
+    const stored = this.entries.get(entryKey(entry)) ?? this.listOf(entry);
     if (!stored) this.usedMs.set(entryKey(entry), this.nowMs());
     const own = entry.kind === "neighbour" || (stored?.own ?? true);
     this.entries.set(entryKey(entry), { entry: keepRouterFlag(entry, stored?.entry), own, lasting: true });
+  }
+
+  /** The mark is that of the list, and given with its first destination. */
+  private listOf(entry: Entry): ActualEntry | undefined {
+    return entry.kind === "broadcast" ? this.broadcasts(entry.vni)[0]?.[1] : undefined;
+  }
+
+  private broadcasts(vni: Vni): [string, ActualEntry][] {
+    return [...this.entries].filter(([, { entry }]) => entry.kind === "broadcast" && entry.vni === vni);
   }
 
   /** The kernel acknowledges the deletion of a tunnel entry that names another VTEP than the stored one, and keeps it. */

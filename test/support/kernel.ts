@@ -44,7 +44,7 @@ export function kernelCore(
     { ...edgesOn(requests, devices), tables: others.tables ?? tables },
     others.log && { log: others.log },
   );
-  core.registered.tunnelEnd = localVtep;
+  core.registered.registeredEnd = localVtep;
   return core;
 }
 

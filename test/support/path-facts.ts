@@ -71,6 +71,9 @@ export const healthyKernel: KernelFacts = {
   portOfFrom: { mac: macOfFrom, port: "vnet0", isTunnel: false },
   portOfTo: { mac: macOfTo, port: "nmv100", isTunnel: true },
   bridgeFilter: false,
+  legacyFilter: false,
+  legacyTables: [],
+  underlayPrograms: [],
   filterProblems: [],
   adopted: false,
 };
@@ -107,6 +110,8 @@ export const healthy: PathFacts = {
   },
   kernel: healthyKernel,
   guests: {},
+  conditions: [],
+  tunnelFilters: [],
 };
 
 /** With other facts about the kernel. */

@@ -6,3 +6,6 @@ if (!(times > 0)) throw new Error(`NEARMISS_TIMES is a number above 0, not "${pr
 export function runs(some: number): number {
   return Math.ceil(some * times);
 }
+
+/** Rare cases must be among those that are tried. The mutants' tests try too few. */
+export const hasRareCases = times >= 1;

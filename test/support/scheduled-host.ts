@@ -5,24 +5,40 @@ import { SerialQueue } from "../../common/serial-queue.ts";
 import { type Channel, Uplink } from "../../node-agent/controller-link/uplink.ts";
 import type { Clock, Core, KernelEdges } from "../../node-agent/core.ts";
 import type { GuestEdge } from "../../node-agent/kernel/sockets/guest-sockets.ts";
+import type { ThreadAnswer } from "../../node-agent/misses/miss.ts";
 import type { MissCounters } from "../../node-agent/misses/resolver.ts";
 import type { Heard, WaitingGuest } from "../../node-agent/misses/waiting.ts";
 import type { FrameHandler } from "../../node-agent/session/frame-handler.ts";
-import type { ActualEntry, Entry, Operation, OperationResult, Tables } from "../../node-agent/tables/entry.ts";
+import type { Caps } from "../../node-agent/tables/ageing.ts";
+import {
+  type ActualEntry,
+  type Entry,
+  type Hiding,
+  nothingHidden,
+  type Operation,
+  type OperationResult,
+  type Tables,
+} from "../../node-agent/tables/entry.ts";
 import type { HeldAnswers } from "../../node-agent/tables/held.ts";
-import type { Replicas } from "../../node-agent/tables/replicas.ts";
+import { type RemoteWords, readRemote } from "../../node-agent/tables/replica-rows.ts";
+import type { AnsweringTable, Replicas } from "../../node-agent/tables/replicas.ts";
 import {
   type BindingKey,
   familyOf,
   findIp,
   findMac,
   type IpAddress,
+  ipToWords,
   type MacAddress,
   parseIp,
   parseMac,
+  parseRevision,
   parseVni,
   parseVtep,
   type Vni,
+  type VtepAddress,
+  wordsToIp,
+  wordsToMac,
 } from "../../schema/address/index.ts";
 import { coreOn, inertEdges } from "../../testkit/agent-core.ts";
 import { etherTypes } from "../../testkit/lab/frames.ts";
@@ -72,6 +88,10 @@ export class ScheduledKernel implements Tables {
     ];
   }
 
+  hiding(): Hiding {
+    return nothingHidden;
+  }
+
   /** No guest has used anything for a day. */
   async idleMs(vni: Vni): Promise<ReadonlyMap<MacAddress, number>> {
     await this.soon("dump of ages");
@@ -87,6 +107,10 @@ export class ScheduledKernel implements Tables {
   /** The present entries. */
   present(vni: Vni): Promise<ActualEntry[]> {
     return this.tables.list(vni);
+  }
+
+  presentNow(vni: Vni): readonly ActualEntry[] {
+    return this.tables.present(vni);
   }
 
   async remove(vni: Vni): Promise<void> {
@@ -156,14 +180,128 @@ function readTold(frame: Buffer): { ip: IpAddress; mac: MacAddress } {
   return { ip, mac };
 }
 
+/**
+ * The thread for networks in memory, with the look-up of the real one: what it reads, when it is in the kernel, and when the main thread hears of it
+ * are three moments. The first two of a miss never overlap those of the next.
+ */
+class ScheduledThread implements NonNullable<KernelEdges["missThread"]> {
+  /** Answers of which the main thread has heard. */
+  answers = 0;
+  private readonly tables = new Map<Vni, AnsweringTable>();
+  private readonly allowed = new Map<Vni, number>();
+  private readonly records: (() => void)[] = [];
+  private readonly misses = new SerialQueue();
+
+  /** @param inform the main thread */
+  constructor(
+    private readonly kernel: ScheduledKernel,
+    private readonly inform: (answer: ThreadAnswer) => void,
+    private readonly handOver: (vni: Vni, ip: IpAddress) => void,
+    private readonly isAlive: () => boolean,
+  ) {}
+
+  get servedCount(): number {
+    return this.tables.size;
+  }
+
+  serve(vni: Vni, _: unknown, table: AnsweringTable): void {
+    this.tables.set(vni, table);
+  }
+
+  leave(vni: Vni): void {
+    this.tables.delete(vni);
+  }
+
+  allow(vni: Vni, count: number): void {
+    this.allowed.set(vni, count);
+  }
+
+  /** Everything that was begun is heard of. */
+  async fence(): Promise<void> {
+    await this.misses.idle;
+    this.hear();
+  }
+
+  serves(vni: Vni): boolean {
+    return this.tables.has(vni);
+  }
+
+  miss(vni: Vni, ip: IpAddress): void {
+    void this.misses.run(async () => {
+      await this.kernel.soon("thread reads the table");
+      const table = this.tables.get(vni)?.table;
+      const words: RemoteWords = {
+        macHigh: 0,
+        macLow: 0,
+        router: false,
+        vtep: new Uint32Array(4),
+        vtepPort: 0,
+        revisionHigh: 0,
+        revisionLow: 0,
+      };
+      const left = this.allowed.get(vni) ?? 0;
+      if (!table || left === 0 || !readRemote(table, ipToWords(ip), words)) {
+        this.record(() => this.handOver(vni, ip));
+        return;
+      }
+      this.allowed.set(vni, left - 1);
+      const mac = wordsToMac(words.macHigh, words.macLow);
+      const [a = 0, b = 0, c = 0, d = 0] = words.vtep;
+      const vtep = wordsToIp(a, b, c, d) as VtepAddress;
+      const written = {
+        vni,
+        ip,
+        mac,
+        vtep,
+        vtepPort: words.vtepPort,
+        ...(words.router ? { router: true as const } : {}),
+      };
+      const entries: Entry[] = [
+        { kind: "tunnel", vni, mac, vtep, vtepPort: words.vtepPort, ...(words.router ? { router: true } : {}) },
+        { kind: "bridge", vni, mac },
+        { kind: "neighbour", vni, ip, mac },
+      ];
+      await this.kernel.soon("thread writes");
+      await this.kernel.apply(
+        entries.map((entry) => ({ verb: "put", entry })),
+        this.isAlive,
+      );
+      const answer: ThreadAnswer = {
+        miss: { kind: "l3miss", vni, ip },
+        missedMs: 0,
+        writtenMs: 0,
+        repliedMs: 1,
+        asker: askerFor(ip),
+        written,
+        revision: parseRevision(words.revisionHigh * 2 ** 32 + words.revisionLow),
+      };
+      this.record(() => {
+        this.answers += 1;
+        this.inform(answer);
+      });
+    });
+  }
+
+  private record(act: () => void): void {
+    this.records.push(act);
+    void this.kernel.soon("record of the thread").then(() => this.hear());
+  }
+
+  /** In their order. */
+  private hear(): void {
+    for (const act of this.records.splice(0)) if (this.isAlive()) act();
+  }
+}
+
 const deviceOf = (vni: Vni) => ({ ifindex: vni, bridgeIfindex: vni + 1, vni, vtepPort: 4789 });
 
 /** So few that answers evict others. */
-const caps = { perNetwork: 5, perHost: 8 };
+const fewCaps: Caps = { perNetwork: 5, perHost: 8 };
 
 /** One run of the agent, until it is killed: from then on nothing of it reaches the kernel or the controller. */
 export class ScheduledAgent {
   readonly guests: ScheduledGuests;
+  readonly thread: ScheduledThread;
   private readonly core: Core;
   private alive = true;
   private nowMs = 0;
@@ -173,6 +311,7 @@ export class ScheduledAgent {
     host: string,
     private readonly kernel: ScheduledKernel,
     channel: Channel,
+    caps = fewCaps,
   ) {
     const uplink = new Uplink();
     const isAlive = (): boolean => this.alive;
@@ -183,8 +322,15 @@ export class ScheduledAgent {
       send: (frame) => isAlive() && channel.send(frame),
     });
     this.guests = new ScheduledGuests(kernel);
+    this.thread = new ScheduledThread(
+      kernel,
+      (answer) => this.core.resolver.onThreadAnswer(answer),
+      (vni, ip) => this.core.resolver.onMiss({ kind: "l3miss", vni, ip }),
+      isAlive,
+    );
     const clock: Clock = {
       nowMs: () => this.nowMs,
+      wallMs: () => this.nowMs,
       random: () => 0.5,
       // Anything may happen between any two entries of a comparison.
       turns: { over: true, next: () => kernel.soon("turn") },
@@ -227,6 +373,10 @@ export class ScheduledAgent {
     this.nowMs += 60_000;
     const { vni } = key;
     if (key.kind === "ip") this.guests.ask(vni, key.ip);
+    if (key.kind === "ip" && this.thread.serves(vni)) {
+      this.thread.miss(vni, key.ip);
+      return;
+    }
     this.core.resolver.onMiss(
       key.kind === "ip" ? { kind: "l3miss", vni, ip: key.ip } : { kind: "l2miss", vni, mac: key.mac },
     );
@@ -252,11 +402,13 @@ export class ScheduledAgent {
       tables: {
         apply: (operations) =>
           kernel.apply(operations, () => this.alive).then((results) => (this.alive ? results : never)),
+        hiding: () => kernel.hiding(),
         list: (vni) => kernel.list(vni).then((entries) => (this.alive ? entries : never)),
         idleMs: (vni) => kernel.idleMs(vni).then((ages) => (this.alive ? ages : never)),
       },
       devices: this.devices(),
       guests: this.guests,
+      missThread: this.thread,
     };
   }
 

@@ -37,13 +37,13 @@ describe("the vxlan device of a network", () => {
 
   test("is absent if a third-party device has the VNI and may not be adopted: both remedies are named", () => {
     expect(choose([device("vx2")], new Set(["vx9"]))).toMatch(
-      /start it with --adopt vx2\), or delete it \(ip link del vx2\)/,
+      /start it with --adopt vx2\); nearmiss agent remove vx2 deletes it if nothing uses it/,
     );
   });
 
   test("is absent if the device to adopt is unsuitable: the commands that recreate it, in its bridge", () => {
     expect(choose([device("vx2", { l3miss: false, hasRemote: true })], "all")).toContain(
-      "ip link del vx2; ip link add vx2 type vxlan id 100 local 192.0.2.1 dstport 4789 nolearning proxy l2miss l3miss; " +
+      "nearmiss agent remove vx2; then ip link add vx2 type vxlan id 100 local 192.0.2.1 dstport 4789 nolearning proxy l2miss l3miss; " +
         "ip link set vx2 master br-blue up",
     );
   });

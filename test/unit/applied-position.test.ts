@@ -8,9 +8,11 @@ function progress(networks: { settled: boolean }) {
   const sent: AgentFrame[] = [];
   const times = new TimesOfMisses();
   const self = new AppliedPosition({
-    networks: { retry: () => Promise.resolve(), problems: [], ...networks },
+    networks: { retry: () => Promise.resolve(), ...networks },
+    conditions: { sentences: [] },
     times,
     uplink: { send: (frame) => sent.push(frame) > 0 },
+    fence: () => undefined,
   });
   const revisions = () => sent.flatMap((frame) => (frame.type === "applied" ? frame.revision : []));
   return { self, sent, times, revisions };

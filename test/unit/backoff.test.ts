@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { backoffMs } from "../../node-agent/controller-link/backoff.ts";
+import { refusedForMs } from "../../controller/agents/refused-agents.ts";
+import { backoffMs, maxRefusedMs, refusedBackoffMs } from "../../node-agent/controller-link/backoff.ts";
 
 const attempts = fc.integer({ min: 0, max: 10_000 });
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
@@ -39,4 +40,18 @@ test("10,000 agents that have lost one controller spread their attempts evenly",
   const settled = counts.slice(60);
   expect(Math.max(...settled)).toBeLessThan(1_200);
   expect(Math.min(...settled)).toBeGreaterThan(400);
+});
+
+test("an agent that is refused until an operator acts waits longer and longer, minutes at last", () => {
+  expect([0, 1, 2, 3, 8, 9, 100].map((attempt) => refusedBackoffMs(attempt, 1))).toEqual([
+    1_000,
+    2_000,
+    4_000,
+    8_000,
+    256_000,
+    maxRefusedMs,
+    maxRefusedMs,
+  ]);
+  expect(refusedBackoffMs(100, 0)).toBe(maxRefusedMs / 2);
+  expect(refusedForMs).toBeGreaterThan(2 * maxRefusedMs);
 });

@@ -63,10 +63,15 @@ describe("the verdict on an attack", () => {
 
 describe("the verdict on a guest's flood", () => {
   const peaceful = { peace: distribution([3]), during: distribution([10]), after: distribution([10]) };
-  const quiet = { ...peaceful, rssPeaceMib: 100, rssPeakMib: 164 };
+  const quiet = { ...peaceful, rssPeaceMib: 100, rssPeakMib: 164, copies: 10, maxCopies: 10 };
 
   test("passes as long as each figure is within its ceiling", () => {
     expect(judgeGuest(quiet, ceilings)).toEqual([]);
+  });
+
+  test("names copies of broadcasts beyond the limit, and a missing count", () => {
+    expect(judgeGuest({ ...quiet, copies: 11 }, ceilings)).toEqual(["11 copies to other hosts, of at most 10"]);
+    expect(judgeGuest({ ...quiet, copies: Number.NaN }, ceilings)).toHaveLength(1);
   });
 
   test("names slower figures, losses and memory growth", () => {

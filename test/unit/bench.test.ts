@@ -4,7 +4,7 @@ import { Addresses, endpoint, scannedSubnet } from "../../testkit/bench/addresse
 import { bench, type Given } from "../../testkit/bench/bench.ts";
 import { agentTimes } from "../../testkit/bench/first-packet/agent-times.ts";
 import { report } from "../../testkit/bench/first-packet/report.ts";
-import { ratios, summarizeModes } from "../../testkit/bench/first-packet/result.ts";
+import { compareModes, judgeModes, ratios, summarizeModes } from "../../testkit/bench/first-packet/result.ts";
 import type { Trial } from "../../testkit/bench/first-packet/trial.ts";
 import { helpFor } from "../../testkit/bench/help.ts";
 import {
@@ -120,9 +120,11 @@ describe("options", () => {
   });
 });
 
+const loose = { memory: 6, prefetch: 2, demand: 12, announce: 1, p95: 20, p99: 3.4, ipv6: 2, retried: 0 };
+
 describe("the result of first-packet", () => {
   const trial = (mode: Trial["mode"], timeMs: number, family: Trial["family"] = 4): Trial => {
-    return { mode, family, timeMs, resolves: mode === "static" ? 0 : 2 };
+    return { mode, family, timeMs, resolves: mode === "static" ? 0 : 2, misses: mode === "prefetch" ? 1 : null };
   };
   const trials = [
     ...[0.1, 0.1, 0.3].map((ms) => trial("static", ms)),
@@ -143,6 +145,37 @@ describe("the result of first-packet", () => {
     expect(modes[1]).toMatchObject({ resolves: 6, medianMs: 0.5, p99Ms: 0.6, retried: 0 });
   });
 
+  test("compares modes on hosts with static entries, and says which ceilings are exceeded", () => {
+    const none = { retried: 0, misses: null };
+    const some = [0.5, 0.6, 2].flatMap((ms) => [trial("replicate", ms), trial("replicate", 2 * ms, 6)]);
+    const comparisons = compareModes(summarizeModes([...trials, ...some], ["static", "nearmiss", "replicate"], [4, 6]));
+    expect(comparisons).toEqual([
+      { mode: "nearmiss", family: 4, medianVsStatic: 5, p95VsStatic: 6, p99VsMedian: 1.2, vsIpv4: null, ...none },
+      { mode: "nearmiss", family: 6, medianVsStatic: null, p95VsStatic: null, p99VsMedian: 1, vsIpv4: 1.4, ...none },
+      { mode: "replicate", family: 4, medianVsStatic: 6, p95VsStatic: 20, p99VsMedian: 3.333, vsIpv4: null, ...none },
+      { mode: "replicate", family: 6, medianVsStatic: null, p95VsStatic: null, p99VsMedian: 3.333, vsIpv4: 2, ...none },
+    ]);
+    const beside = ratios(modes, [4, 6]);
+    const ceilings = { ...loose, memory: 6, demand: 5, announce: 4_000 };
+    expect(judgeModes(comparisons, beside, ceilings)).toEqual([]);
+    const strict = { ...loose, memory: 5.9, demand: 4.9, announce: 4_001, p95: 19, p99: 3.3, ipv6: 1.9 };
+    expect(judgeModes(comparisons, beside, strict)).toHaveLength(7);
+  });
+
+  test("asks of entries in the kernel that nothing is missed, of networks in memory that no packet is sent again, and nothing of a long way", () => {
+    const more = [trial("prefetch", 0.2), trial("prefetch", 0.2), trial("replicate", 950), trial("on-demand-far", 99)];
+    const all = summarizeModes([...trials, ...more], ["static", "prefetch", "replicate", "on-demand-far"], [4]);
+    expect(all.map(({ misses }) => misses)).toEqual([null, 2, null, null]);
+    const judge = (changed: object) =>
+      judgeModes(compareModes(all), [], { ...loose, memory: 99_999, p95: 99_999, ...changed });
+    expect(judge({ prefetch: 1.9 })).toEqual([
+      "prefetch, IPv4: median : that of static entries is 2.00 ×, asked at most 1.90 ×",
+      "prefetch, IPv4: misses of registered addresses is 2, asked at most 0",
+      "replicate, IPv4: packets that were sent again is 1, asked at most 0",
+    ]);
+    expect(judge({ prefetch: 2, retried: 1 })).toHaveLength(1);
+  });
+
   test("compares medians, and is null without a counterpart", () => {
     expect(ratios(modes, [4, 6])).toEqual([
       { family: 4, vsAnnounceOff: 4_000, vsStatic: 5, p99VsMedian: 1.2 },
@@ -155,8 +188,12 @@ describe("the result of first-packet", () => {
       { mode: "static", hosts: 2, frames: 0, conversations: 2 },
       { mode: "static", hosts: 32, frames: 1_234, conversations: 2 },
     ] as const;
-    const text = report({ modes, ratios: ratios(modes, [4, 6]), replicatedFrames });
-    expect(text).toContain("  nearmiss                v4        3   0.500 ms   0.600 ms   0.600 ms       0 %\n");
+    const comparisons = compareModes(modes);
+    const text = report({ modes, ratios: ratios(modes, [4, 6]), comparisons, missed: ["late"], replicatedFrames });
+    expect(text).toContain("missed: late");
+    expect(text).toMatch(
+      /^ {2}nearmiss +v4 +3 +0\.400 ms +0\.500 ms +0\.600 ms +0\.600 ms +0\.600 ms +0\.600 ms +0 % +–$/m,
+    );
     expect(text).toContain("  v4                    4,000 ×               5.00 ×         1.20 ×\n");
     expect(text).toContain("  static   0   1,234\n");
     expect(text).not.toContain("Where the time");
@@ -173,7 +210,9 @@ test("an agent's own times are the medians of the l3misses that it answered, by 
     line("52:54:00:00:00:01", 9, "miss answered", "l2miss"),
     { msg: "listening" },
   ];
-  expect(agentTimes(lines, [4, 6])).toEqual([{ family: 4, misses: 3, askMs: 0.7, programMs: 0.2, totalMs: 1 }]);
+  expect(agentTimes("nearmiss", lines, [4, 6])).toEqual([
+    { mode: "nearmiss", family: 4, misses: 3, askMs: 0.7, programMs: 0.2, totalMs: 1 },
+  ]);
 });
 
 describe("the page of figures", () => {

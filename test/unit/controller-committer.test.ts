@@ -3,9 +3,10 @@ import type { Mutation } from "../../controller/inventory/decide.ts";
 import { PinExpiredError } from "../../controller/inventory/pinned-inventory.ts";
 import { Refusal } from "../../controller/inventory/refusal.ts";
 import { type Commit, type Store, StoreBrokenError, StoreFullError } from "../../controller/store/store.ts";
+import { maxOvertaken } from "../../controller/write/change-sets.ts";
 import { Committer, type CommitterDeps } from "../../controller/write/committer.ts";
 import { CommitterBusyError, CommitterStoppedError } from "../../controller/write/orders.ts";
-import { parseRevision, type Revision } from "../../schema/address/index.ts";
+import { parseIp, parseRevision, type Revision } from "../../schema/address/index.ts";
 import { parseHost, parseNetwork, parseVm } from "../../schema/rest/index.ts";
 import { by } from "../support/actors.ts";
 import { changeSetOf } from "../support/change-set.ts";
@@ -25,6 +26,10 @@ class GatedStore implements Omit<Store, "access" | "credentials" | "logExtent" |
     this.batches.push(batch);
     return new Promise((resolve, reject) => this.gates.push({ resolve, reject }));
   }
+
+  async stage() {}
+
+  async unstage() {}
 
   async confirmHead() {}
 
@@ -57,7 +62,7 @@ class GatedStore implements Omit<Store, "access" | "credentials" | "logExtent" |
   }
 }
 
-async function setUp(options: Pick<CommitterDeps, "maxWaitMs"> = {}) {
+async function setUp(options: Pick<CommitterDeps, "maxWaitMs" | "slices"> = {}) {
   const store = new GatedStore();
   const fatal: unknown[] = [];
   const committer = await Committer.open({
@@ -231,6 +236,136 @@ test("an import that fails on a full disk leaves nothing behind, and the same im
   store.let("through");
   await again;
   expect([committer.revision, published]).toEqual([1, [1]]);
+});
+
+/** Pauses once in each decision of a change set. */
+const pausing = (pause: () => Promise<void>) => () => {
+  let isFirst = true;
+  return {
+    get over() {
+      return isFirst;
+    },
+    next: () => {
+      isFirst = false;
+      return pause();
+    },
+  };
+};
+
+/** As `changeSetOf`, with the number of its decisions. */
+function countedSetOf(mutations: readonly Mutation[]) {
+  const changeSet = changeSetOf(mutations);
+  const counted = { ...changeSet, decisions: 0 };
+  return Object.assign(counted, {
+    stage: () => {
+      counted.decisions += 1;
+      return changeSet.stage();
+    },
+  });
+}
+
+test("others write while an import is decided, which is appended behind them without another decision", async () => {
+  const write = async () => {
+    const done = committer.mutate(by, host("z", "192.0.2.9"));
+    await store.arrived(1);
+    store.let("through");
+    await done;
+  };
+  const { store, committer, published } = await setUp({ slices: pausing(write) });
+  const lines = countedSetOf([network("n1", 1), host("a", "192.0.2.1"), vm("v1")]);
+  const imported = committer.mutateAll(by, lines);
+  await store.arrived(2);
+  expect(committer.current.listHosts().map(({ name }) => name)).toEqual(["z"]);
+  store.let("through");
+  expect([await imported, lines.decisions, published]).toEqual([2, 1, [1, 2]]);
+  expect(committer.current.findVm("v1")?.revision).toBe(2);
+  const revisions = [...(store.batches[1]?.[0]?.changes ?? [])].map(({ after }) => after?.revision);
+  expect(revisions).toEqual([2, 2, 2]);
+});
+
+test("an import that is overtaken in each decision excludes other writes from the last one", async () => {
+  let overtaken = 0;
+  let last: Promise<unknown> | undefined;
+  const overtake = async () => {
+    overtaken += 1;
+    // The import names this host.
+    const done = committer.mutate(by, host("a", `192.0.2.${10 + overtaken}`));
+    if (lines.decisions > maxOvertaken) {
+      last = done;
+      return;
+    }
+    await store.arrived(overtaken);
+    store.let("through");
+    await done;
+  };
+  const { store, committer, published } = await setUp({ slices: pausing(overtake) });
+  const lines = countedSetOf([network("n1", 1), host("a", "192.0.2.1"), vm("v1")]);
+  const imported = committer.mutateAll(by, lines);
+  await store.arrived(maxOvertaken + 1);
+  store.let("through");
+  expect([await imported, lines.decisions]).toEqual([maxOvertaken + 1, maxOvertaken + 1]);
+  await store.arrived(maxOvertaken + 2);
+  store.let("through");
+  await last;
+  expect(published).toEqual([1, 2, 3, 4]);
+  expect(committer.current.findHost("a")?.vtep).toBe("192.0.2.13");
+});
+
+test("an import that looks for free addresses is decided anew where one that was freed is still taken in what it sees", async () => {
+  const open: Mutation = { kind: "vm.put", spec: parseVm("v2", { host: "a", interfaces: [{ network: "n1" }] }) };
+  const only = (subnets: string[]): Mutation => ({
+    kind: "network.put",
+    spec: parseNetwork("n1", { vni: 1, subnets, quarantineSeconds: 0 }),
+  });
+  let isFirst = true;
+  const free = async () => {
+    if (!isFirst) return;
+    isFirst = false;
+    const done = committer.mutate(by, { kind: "vm.delete", name: "v1" });
+    await store.arrived(2);
+    store.let("through");
+    await done;
+  };
+  const { store, committer } = await setUp({ slices: pausing(free) });
+  const furnished = committer.mutate(by, only(["10.0.0.0/30"]), host("a", "192.0.2.1"), vm("v1"));
+  await store.arrived(1);
+  store.let("through");
+  await furnished;
+  const lines = countedSetOf([open]);
+  const imported = committer.mutateAll(by, lines);
+  await store.arrived(3);
+  store.let("through");
+  expect([await imported, lines.decisions]).toEqual([3, 2]);
+  expect(committer.current.findVm("v2")?.interfaces[0]?.ips).toEqual(["10.0.0.2"]);
+});
+
+test("an import whose rows cannot be written is taken back out of the tables, and readers see none of it", async () => {
+  const { store, committer, published } = await setUp();
+  const furnished = committer.mutate(by, network("n1", 1), host("a", "192.0.2.1"), vm("v1"), vm("v2"));
+  await store.arrived(1);
+  store.let("through");
+  await furnished;
+  const contents = () => [committer.current.listNetworks(), committer.current.listHosts(), committer.current.listVms()];
+  const before = contents();
+  const moved: Mutation = {
+    kind: "vm.put",
+    spec: parseVm("v1", { host: "b", interfaces: [{ network: "n1", ips: ["10.0.0.9"] }] }),
+  };
+  const lines = [network("n2", 2), host("b", "192.0.2.2"), moved, { kind: "vm.delete", name: "v2" } as const, vm("v3")];
+  const importing = expect(committer.mutateAll(by, changeSetOf(lines))).rejects.toThrow(StoreFullError);
+  await store.arrived(2);
+  // The tables have it by then, and have it no more.
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+  expect(contents()).toEqual(before);
+  store.let(new StoreFullError("full"));
+  await importing;
+  expect([contents(), published, committer.current.layer]).toEqual([before, [1], undefined]);
+  expect(committer.current.findByIp("n1", parseIp("10.0.0.9"))).toBeUndefined();
+  const again = committer.mutateAll(by, changeSetOf(lines));
+  await store.arrived(3);
+  store.let("through");
+  await again;
+  expect(committer.current.listVms().map(({ name, host }) => `${name} on ${host}`)).toEqual(["v1 on b", "v3 on a"]);
 });
 
 test("a mutation that waits too long behind an import is refused, and one that has its turn is not", async () => {

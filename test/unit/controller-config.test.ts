@@ -78,6 +78,7 @@ describe("nearmiss controller", () => {
       rateLimit: 500,
       tokenConnections: 256,
       strangerConnections: 256,
+      fastPath: "warm",
       logMaxAge: 1_000,
       logMaxEvents: 1_000_000,
       auditMaxAge: 1_000,

@@ -35,6 +35,8 @@ async function startLink() {
     onSenders: () => seen.push("senders"),
     onHeartbeat: () => seen.push("heartbeat"),
     onTrust: () => seen.push("trust"),
+    onClaimed: () => seen.push("claimed"),
+    onRevoked: () => seen.push("revoked"),
     onClosed: (reason) => seen.push(`closed, ${link.status.kind}: ${reason}`),
   };
   const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);

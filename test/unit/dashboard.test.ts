@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { sentence } from "../../dashboard/format.ts";
 import { assignFaults } from "../../dashboard/forms/faults.ts";
 import { formatLabels, numberOf, parseLabels, words } from "../../dashboard/forms/text.ts";
+import { groupAlike } from "../../dashboard/live/groups.ts";
 import { issuesOf } from "../../dashboard/live/issues.ts";
 import { byTime, merged, newestFirst } from "../../dashboard/live/order.ts";
 import { cursorOf, isNew, whollyAt } from "../../dashboard/live/position.ts";
@@ -13,8 +14,56 @@ import { degrees, peersOf, tunnelsOf } from "../../dashboard/map/tunnels.ts";
 import { labelled, nameOrAddress, namesBeginning, wholeName } from "../../dashboard/parts/search.ts";
 import { findConflict } from "../../node-agent/tables/local-guests.ts";
 import { parseMac, parseVni } from "../../schema/address/index.ts";
-import { findCursor, type OperationalEvent, toOperationalCloudEvent } from "../../schema/events/index.ts";
+import {
+  type CloudEvent,
+  findCursor,
+  type OperationalEvent,
+  toOperationalCloudEvent,
+} from "../../schema/events/index.ts";
 import { problemDetails } from "../../schema/plain/index.ts";
+
+const away = (host: string) =>
+  ({
+    kind: "host-away",
+    host,
+    severity: "bad",
+    status: "true",
+    since: "2026-11-21T09:00:00.000Z",
+    title: "is disconnected",
+    reason: "no agent",
+  }) as const;
+
+describe("a burst of events", () => {
+  const change = (type: string, n: number, after: object = {}) =>
+    ({
+      type: `nearmiss.${type}`,
+      subject: `vms/vm-${n}`,
+      source: "s",
+      id: String(n),
+      revision: n,
+      index: 0,
+      time: "2026-11-21T09:00:00.000Z",
+      data: { before: { host: "a", description: "" }, after: { host: "a", description: "", ...after } },
+    }) as unknown as CloudEvent;
+  const sizes = (events: readonly CloudEvent[]) => groupAlike(events).map((group) => group.length);
+
+  test("of four or more like ones is a group, in their order, and fewer are not", () => {
+    const created = [1, 2, 3, 4].map((n) => change("vm.created", n));
+    const deleted = [5, 6, 7].map((n) => change("vm.deleted", n));
+    expect(sizes([...created, ...deleted])).toEqual([4, 1, 1, 1]);
+    expect(groupAlike([...deleted, ...created]).flat()).toEqual([...deleted, ...created]);
+    // Something else in between: what came when stays visible.
+    expect(sizes([...created.slice(0, 2), ...deleted.slice(0, 1), ...created.slice(2)])).toEqual([1, 1, 1, 1, 1]);
+    expect(groupAlike([])).toEqual([]);
+  });
+
+  test("of changes is one only where the same fields changed", () => {
+    const moved = [1, 2, 3, 4].map((n) => change("vm.updated", n, { host: "b" }));
+    const described = [5, 6, 7, 8].map((n) => change("vm.updated", n, { description: "x" }));
+    expect(sizes([...moved, ...described])).toEqual([4, 4]);
+    expect(sizes([moved[0], described[0], moved[1], described[1]] as CloudEvent[])).toEqual([1, 1, 1, 1]);
+  });
+});
 
 describe("a refusal is shown", () => {
   const values = { "/name": "web", "/host": "a", "/interfaces/0/ips": "10.0.0.1, 10.0.0.2", "/interfaces/0/mac": "" };
@@ -146,9 +195,9 @@ describe("what happened on hosts", () => {
       event(23, { kind: "host-filter", detail: "iptables drops" }),
       event(24, { kind: "unregistered-guest", host: "b" }),
     ];
-    const concerns = [{ kind: "host-away", host: "c", detail: "no agent" }] as const;
+    const concerns = [away("c")];
     const said = (seesProblems: boolean) =>
-      issuesOf([...concerns], happened, { nowMs: Date.parse(at(25)), seesProblems }).map(
+      issuesOf(concerns, happened, { nowMs: Date.parse(at(25)), seesProblems }).map(
         ({ host, tone, title, detail, last }) => [host, tone, title, detail, last],
       );
     const whole = [
@@ -161,9 +210,20 @@ describe("what happened on hosts", () => {
     expect(said(false)).toHaveLength(4);
   });
 
+  test("of one kind on many hosts is one issue that names them, and a reported condition is not listed twice", () => {
+    const many = issuesOf(["a", "b", "c", "d", "e"].map(away), [event(1, { condition: "theft" as never })], {
+      nowMs: Date.parse(at(1)),
+      seesProblems: true,
+    });
+    expect(many.map(({ host, title, others }) => [host, title, others])).toEqual([
+      ["a", "is disconnected", ["b", "c", "d", "e"]],
+    ]);
+    expect(issuesOf(["a", "b", "c"].map(away), [], { nowMs: 0, seesProblems: true })).toHaveLength(3);
+  });
+
   test("has ended when it was repaired, or when a recurring report stops", () => {
-    const ends = (events: readonly ReturnType<typeof event>[], minute: number, away: readonly string[] = []) => {
-      const concerns = away.map((host) => ({ kind: "host-away", host, detail: "no agent" }) as const);
+    const ends = (events: readonly ReturnType<typeof event>[], minute: number, hosts: readonly string[] = []) => {
+      const concerns = hosts.map(away);
       return issuesOf(concerns, events, { nowMs: Date.parse(at(minute)), seesProblems: true })
         .filter(({ last }) => last !== undefined)
         .map(({ end }) => end);

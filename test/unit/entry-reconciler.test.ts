@@ -8,6 +8,7 @@ import { HeldAnswers } from "../../node-agent/tables/held.ts";
 import type { Answer } from "../../schema/address/index.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 import { FakeTables } from "../support/fake-tables.ts";
+import { noBroadcasts } from "../support/no-broadcasts.ts";
 
 const network = { name: "blue", vni: vni(100), mtu: 1450, revision: rev(1) };
 const reason = "ENOBUFS, the kernel's table is full";
@@ -27,6 +28,7 @@ function keeperOn(
   const lines: string[] = [];
   const refusing: Tables = {
     list: (on) => tables.list(on),
+    hiding: () => tables.hiding(),
     idleMs: (on) => tables.idleMs(on),
     apply: async (operations) =>
       isFull
@@ -38,6 +40,7 @@ function keeperOn(
   const shared = {
     tables: refusing,
     held,
+    broadcasts: noBroadcasts,
     reporter: { note: () => false },
     log: pino({ level: "warn" }, { write: (line: string) => void lines.push(line) }),
   };
@@ -73,7 +76,7 @@ test("what is refused while a network is compared stays refused until the next c
   });
   host.held.take([answer(2)], 0);
   await host.keeper.settle(network, "timer");
-  expect([...host.writer.refusals]).toEqual([[network.vni, reason]]);
+  expect([...host.writer.refusals].map(([vni, refused]) => [vni, refused.reason])).toEqual([[network.vni, reason]]);
   await host.keeper.settle(network, "refused");
   expect([...host.writer.refusals]).toEqual([]);
 });
@@ -84,7 +87,7 @@ test("a comparison in which everything is refused logs one line, and the next on
   host.held.take([1, 2, 3].map(answer), 0);
   host.fill(true);
   await host.keeper.settle(network, "timer");
-  expect([...host.writer.refusals]).toEqual([[network.vni, reason]]);
+  expect([...host.writer.refusals].map(([vni, refused]) => [vni, refused.reason])).toEqual([[network.vni, reason]]);
   expect(host.lines.map((line) => JSON.parse(line).refused)).toEqual([9]);
   host.fill(false);
   await host.keeper.settle(network, "refused");

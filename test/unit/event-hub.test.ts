@@ -30,6 +30,10 @@ class MemoryLog {
       });
   }
 
+  async stage() {}
+
+  async unstage() {}
+
   async confirmHead() {}
 
   async readReceiptHeads() {

@@ -1,9 +1,17 @@
 // Every problem that `explain` finds, provoked one at a time in facts on which nothing else is wrong.
 import { describe, expect, test } from "vitest";
+import {
+  bridgeAttributes,
+  type ForwardingAttribute,
+  guestPortAttributes,
+  tunnelPortAttributes,
+  type WrongAttribute,
+} from "../../node-agent/kernel/codec/forwarding-attributes.ts";
 import type { Check } from "../../node-agent/status/check.ts";
 import { explain } from "../../node-agent/status/explain.ts";
 import { otherVersion, withFormerNames, withoutAgent } from "../../node-agent/status/explanation.ts";
 import type { PathFacts } from "../../node-agent/status/facts.ts";
+import type { FarCondition } from "../../node-agent/status/inventory.ts";
 import { printExplanation } from "../../node-agent/status/print-explanation.ts";
 import type { Entry } from "../../node-agent/tables/entry.ts";
 import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
@@ -26,8 +34,15 @@ import {
   withKernel,
 } from "../support/path-facts.ts";
 
-const { vxlan } = healthyKernel;
-if (!vxlan) throw new Error("the healthy path has no tunnel");
+const { vxlan, bridge, underlay } = healthyKernel;
+const { tunnelEnd } = healthy;
+if (!vxlan || !bridge || !underlay || !tunnelEnd) throw new Error("the healthy path has all devices");
+
+function wrongOf(rows: readonly ForwardingAttribute[], name: string, value: number): WrongAttribute {
+  const attribute = rows.find((row) => row.name === name);
+  if (!attribute) throw new Error(`there is no attribute ${name}`);
+  return { attribute, value };
+}
 
 const withVxlan = (fields: Partial<typeof vxlan>): PathFacts => withKernel({ vxlan: { ...vxlan, ...fields } });
 const withSettings = (fields: object): PathFacts => withVxlan({ vxlan: { ...vxlanSettings, ...fields } });
@@ -60,19 +75,80 @@ const onTunnel = (...kept: Entry[]): PathFacts => ({
   kernel: { ...localPath.kernel, tables: { ...healthyKernel.tables, entries: entries(...kept) } },
 });
 
+describe("what the controller knows of the other host", () => {
+  const chain = "chain inet f c of the host's packet filter drops UDP packets";
+  const isFar = ({ name }: Check): boolean => name === "far end";
+  const withFar = (far: readonly Partial<FarCondition>[], to: object = registeredTo): Check[] => {
+    const all = far.map((each) => ({ kind: "tunnel-filter", reason: chain, isUnknown: false, ...each }));
+    return explain(withInventory({ to, far: all })).checks.filter(isFar);
+  };
+  const [session] = withFar([]);
+
+  test("is wrong where it stops the path, with the fix there", () => {
+    expect(withFar([{ fix: "accept them there" }])).toEqual([
+      session,
+      { name: "far end", state: "wrong", says: `on host b: ${chain}`, fix: "on host b: accept them there" },
+    ]);
+    expect(
+      withFar([{ kind: "guest-never-seen", reason: "is registered here and not seen: …", subject: macOfTo }]),
+    ).toEqual([
+      session,
+      expect.objectContaining({
+        state: "wrong",
+        says: "on host b: VM db-1 is registered here and not seen: …",
+        fix: "see it on host b: nearmiss explain --network blue 10.20.1.2 10.20.1.1",
+      }),
+    ]);
+    const blocked = { kind: "port-blocked", reason: "the port vnet1 of nmb100 drops", subject: "vnet1" };
+    expect(withFar([blocked], { ...registeredTo, guestPort: "vnet1" })[1]).toMatchObject({ state: "wrong" });
+    expect(withFar([{ kind: "vtep-unrouted", reason: "no way", subject: "192.0.2.1" }])[1]).toMatchObject({
+      state: "wrong",
+    });
+  });
+
+  test.each<[string, Partial<FarCondition>]>([
+    ["that may be of another guest's port", { kind: "port-blocked", subject: "vnet9" }],
+    ["that was so when its agent was there", { isUnknown: true }],
+    ["that does not stop frames", { kind: "foreign-program" }],
+    ["of a kind that this version does not know", { kind: "new" }],
+    [
+      "of a guest that may not have started yet",
+      { kind: "guest-never-seen", subject: macOfTo, reason: "the guest has sent no traffic since" },
+    ],
+  ])("is a note for a condition %s", (_, far) => {
+    expect(withFar([far])[1]).toMatchObject({ state: "note" });
+  });
+
+  test.each<[string, Partial<FarCondition>]>([
+    ["of another guest", { kind: "wrong-port", subject: other }],
+    ["of addresses of guests", { kind: "address-unregistered", subject: "10.20.1.9" }],
+    ["of its way to a third host", { kind: "vtep-unrouted", subject: "192.0.2.77" }],
+  ])("is left out %s", (_, far) => {
+    expect(withFar([far])).toEqual([session]);
+  });
+
+  test("that its agent has no session is said once, as a note", () => {
+    const away = { kind: "host-away", reason: "is disconnected" };
+    for (const hostConnected of [false, undefined])
+      expect(withFar([away], { ...registeredTo, hostConnected })).toEqual([
+        expect.objectContaining({ state: "note", says: expect.stringContaining("host b has no session") }),
+      ]);
+  });
+});
+
 describe("what is wrong comes first, with its fix", () => {
   const session = { ...healthy.session, state: "waiting", reason: "connect ECONNREFUSED" } as const;
 
   test.each<[string, PathFacts, Check["name"], RegExp, RegExp]>([
     // The controller and its inventory.
-    ["no session", { ...healthy, session }, "session", /no session .* ECONNREFUSED/, /curl http.*\/livez/],
+    ["no session", { ...healthy, session }, "session", /no session .* ECONNREFUSED/, /reaches http.*\/livez/],
     ["no REST", { ...healthy, inventory: unreachable }, "inventory", /is not available .* ECONNREFUSED/, /controller/],
     [
       "no such network",
       { ...healthy, told: undefined, inventory: { kind: "read", network: undefined } },
       "network",
       /no network "blue"/,
-      /PUT \/v1\/networks\/blue/,
+      /correct the name \(nearmiss network list\)/,
     ],
     [
       "no VM of the network here",
@@ -93,14 +169,14 @@ describe("what is wrong comes first, with its fix", () => {
       withInventory({ from: undefined }),
       "source",
       /no VM with 10\.20\.1\.1/,
-      /POST \/v1\/vms/,
+      /correct the address, or register/,
     ],
     [
       "a source of another host",
       withInventory({ from: { ...registeredFrom, host: "c" } }),
       "source",
       /registered on host c, not on a/,
-      /run this on host c.*PATCH/,
+      /run this on host c; if the VM runs here.*nearmiss vm move web-1 a/,
     ],
     [
       "another guest with the source's address",
@@ -131,7 +207,7 @@ describe("what is wrong comes first, with its fix", () => {
       { ...withMemory({ from: undefined }), session, inventory: unreachable },
       "session",
       /no session/,
-      /curl/,
+      /reaches http/,
     ],
     // The devices of this host.
     ["no VTEP yet", { ...healthy, tunnelEnd: undefined }, "tunnel end", /has not sent this host its VTEP/, /wait/],
@@ -140,14 +216,14 @@ describe("what is wrong comes first, with its fix", () => {
       withKernel({ underlay: undefined }),
       "tunnel end",
       /no interface .* 192\.0\.2\.1/,
-      /ip address add/,
+      /register the host with the address that it has, or, if no other machine has it .*ip address add/,
     ],
     [
       "underlay down",
       withKernel({ underlay: link(2, "eth0", { up: false }) }),
       "tunnel end",
       /eth0, which has 192\.0\.2\.1, is down/,
-      /ip link set eth0 up/,
+      /see who took it down/,
     ],
     ["no bridge", withKernel({ bridge: undefined }), "bridge", /nmb100 does not exist/, /log/],
     [
@@ -155,78 +231,144 @@ describe("what is wrong comes first, with its fix", () => {
       withKernel({ bridge: link(3, "nmb100", { up: false }) }),
       "bridge",
       /is down/,
-      /ip link set nmb100 up/,
+      /the agent repairs it/,
+    ],
+    [
+      "a bridge that the agent cannot put up",
+      {
+        ...withKernel({ bridge: link(3, "nmb100", { up: false }), vxlan: undefined }),
+        obstacle: "nmv100 cannot be made: a vxlan device with VNI 100 is in another network namespace",
+      },
+      "bridge",
+      /is down/,
+      /the agent cannot: nmv100 cannot be made/,
     ],
     ["no vxlan device", withKernel({ vxlan: undefined }), "vxlan", /nmv100 does not exist/, /log/],
-    ["vxlan down", withVxlan({ up: false }), "vxlan", /down, and .* erased its neighbours/, /ip link set nmv100 up/],
+    ["vxlan down", withVxlan({ up: false }), "vxlan", /down, and .* erased its neighbours/, /the agent repairs it/],
     [
       "no proxy",
       withSettings({ proxy: false }),
       "vxlan",
       /without proxy.*requests are not answered/,
-      /ip link del nmv100/,
+      /the agent repairs it/,
     ],
-    ["no l2miss", withSettings({ l2miss: false }), "vxlan", /without l2miss.*unknown MAC/, /ip link del nmv100/],
-    ["no l3miss", withSettings({ l3miss: false }), "vxlan", /without l3miss.*unknown IP/, /ip link del nmv100/],
-    ["learning", withSettings({ learning: true }), "vxlan", /learns from the wire/, /nolearning/],
-    ["another VNI", withSettings({ vni: vni(101) }), "vxlan", /has VNI 101, the network 100/, /ip link del/],
+    ["no l2miss", withSettings({ l2miss: false }), "vxlan", /without l2miss.*unknown MAC/, /the agent repairs it/],
+    ["no l3miss", withSettings({ l3miss: false }), "vxlan", /without l3miss.*unknown IP/, /the agent repairs it/],
+    ["learning", withSettings({ learning: true }), "vxlan", /learns from the wire/, /the agent repairs it/],
+    ["another VNI", withSettings({ vni: vni(101) }), "vxlan", /has VNI 101, the network 100/, /the agent repairs it/],
     [
       "another local address",
       withSettings({ local: vtep("192.0.2.9") }),
       "vxlan",
       /sends from 192\.0\.2\.9/,
-      /local 192\.0\.2\.1/,
+      /the agent repairs it/,
     ],
     [
       "no local address",
       withSettings({ local: undefined }),
       "vxlan",
       /sends from no fixed address/,
-      /local 192\.0\.2\.1/,
+      /the agent repairs it/,
     ],
-    ["another UDP port", withSettings({ port: 8472 }), "vxlan", /UDP port 8472, registered is 4789/, /ip link del/],
+    [
+      "another UDP port",
+      withSettings({ port: 8472 }),
+      "vxlan",
+      /UDP port 8472, registered is 4789/,
+      /the agent repairs it/,
+    ],
     [
       "a second device of the VNI",
       withKernel({ rivals: ["vx7"] }),
       "vxlan",
       /vx7 has VNI 100 as well/,
-      /ip link del vx7/,
+      /see whose it is .*; nearmiss agent remove vx7 deletes it if nothing uses it/,
     ],
     [
       "an address on the device",
       withKernel({ vxlanAddresses: [ip("10.20.1.250")] }),
       "vxlan",
       /address of the host \(10\.20\.1\.250\)/,
-      /ip address flush dev nmv100/,
+      /its owner has to move 10\.20\.1\.250/,
     ],
     [
       "a flood default",
       withKernel({ tables: { ...healthyKernel.tables, floods: true } }),
       "vxlan",
       /all-zeros FDB entry/,
-      /bridge fdb del 00:00:00:00:00:00/,
+      /see who wrote it/,
     ],
-    ["outside its bridge", withVxlan({ master: 9 }), "tunnel port", /a port of another bridge/, /master nmb100/],
+    ["outside its bridge", withVxlan({ master: 9 }), "tunnel port", /a port of another bridge/, /the agent repairs it/],
     [
       "a port that learns",
       withVxlan({ portLearning: true }),
       "tunnel port",
       /learns on nmv100/,
-      /bridge link set dev nmv100 learning off/,
+      /the agent repairs it/,
+    ],
+    [
+      "a bridge whose attributes another program has changed",
+      withKernel({ bridge: { ...bridge, wrongBridge: [wrongOf(bridgeAttributes, "stp_state", 1)] } }),
+      "bridge",
+      /^stp_state of nmb100 is 1: a new port is silent/,
+      /the agent repairs it/,
+    ],
+    [
+      "a tunnel's port that gets no multicast",
+      withVxlan({ wrongPort: [wrongOf(tunnelPortAttributes, "mcast_flood", 0)] }),
+      "tunnel port",
+      /^mcast_flood of nmv100 in nmb100 is 0: neighbour solicitations/,
+      /the agent repairs it/,
+    ],
+    [
+      "a guest's port that gets no broadcasts",
+      withKernel({
+        ports: healthyKernel.ports.map((port) => ({
+          ...port,
+          wrongPort: [wrongOf(guestPortAttributes, "bcast_flood", 0)],
+        })),
+      }),
+      "source port",
+      /^bcast_flood of vnet0, the port of 10\.20\.1\.1, is 0: ARP requests/,
+      /ask who sets it so/,
+    ],
+    [
+      "a VTEP address that another machine has",
+      withKernel({ underlay: { ...underlay, unusable: "duplicate" } }),
+      "tunnel end",
+      /does not use 192\.0\.2\.1 on eth0: another machine has it/,
+      /see who has the address/,
+    ],
+    [
+      "a local address of the tunnel end that the host lacks",
+      {
+        ...withKernel({ underlay: undefined }),
+        tunnelEnd: { ...tunnelEnd, registered: vtep("198.51.100.7") },
+      },
+      "tunnel end",
+      /no interface of this host has 192\.0\.2\.1 \(--local-vtep for 198\.51\.100\.7\)/,
+      /start the agent with the address that the host has/,
     ],
     [
       "no guest attached",
       withKernel({ ports: [], portOfFrom: undefined }),
       "source port",
       /no guest port/,
-      /ip link set TAP/,
+      /attach that guest's own tap or veth to nmb100/,
     ],
     [
       "the registered port elsewhere",
       withInventory({ from: { ...registeredFrom, guestPort: "tap9" } }),
       "source port",
       /registered on port tap9/,
-      /ip link set tap9 master nmb100/,
+      /attach it to nmb100, if it is that guest's tap or veth; otherwise correct/,
+    ],
+    [
+      "a registered port that belongs to the host",
+      { ...withInventory({ from: { ...registeredFrom, guestPort: "eth0" } }), wrongPort: "is a port of br0" },
+      "source port",
+      /registered on port eth0/,
+      /it is a port of br0: correct the interface's port/,
     ],
     [
       "an address that is not pinned to its registered port",
@@ -251,31 +393,39 @@ describe("what is wrong comes first, with its fix", () => {
       }),
       "vxlan",
       /vx4 is without proxy/,
-      /ip link del vx4; ip link add vx4 type vxlan id 100 .* master nmb100 up/,
+      /take vx4 out of --adopt, or, .*: nearmiss agent remove vx4; then ip link add vx4 type vxlan id 100 .* master nmb100 up/,
     ],
     [
       "a host that filters bridged frames",
-      withKernel({ filterProblems: [{ filter: "iptables", says: "IPv4 is lost", fix: "sysctl -w x=0" }] }),
+      withKernel({
+        filterProblems: [{ facts: {} as never, filter: "iptables", says: "IPv4 is lost", fix: "let the bridges pass" }],
+      }),
       "filter",
       /IPv4 is lost/,
-      /sysctl -w x=0/,
+      /let the bridges pass/,
     ],
     [
       "the guest's port down",
       withKernel({ ports: [link(5, "vnet0", { master: 3, up: false })] }),
       "source port",
       /vnet0, the port of 10\.20\.1\.1, is down/,
-      /ip link set vnet0 up/,
+      /see whether the guest runs/,
     ],
     [
       "the source's MAC behind the tunnel",
       withKernel({ portOfFrom: { mac: macOfFrom, port: "nmv100", isTunnel: true } }),
       "source port",
       /behind the tunnel/,
-      /bridge fdb del 52:54:00:00:00:01 dev nmv100 master/,
+      /moves it back to its port/,
     ],
     // The second address.
-    ["unregistered", withInventory({ to: undefined }), "destination", /no VM with 10\.20\.1\.2/, /POST \/v1\/vms/],
+    [
+      "unregistered",
+      withInventory({ to: undefined }),
+      "destination",
+      /no VM with 10\.20\.1\.2/,
+      /correct the address, or register/,
+    ],
     [
       "outside the subnets",
       { ...withInventory({ to: undefined }), to: ip("10.99.0.1") },
@@ -313,7 +463,7 @@ describe("what is wrong comes first, with its fix", () => {
       withEntries(...entries(tunnel, bridgeEntry)),
       "neighbour entry",
       /no neighbour entry/,
-      /ip neigh replace/,
+      /the agent writes it/,
     ],
     [
       "a neighbour without MAC",
@@ -327,21 +477,21 @@ describe("what is wrong comes first, with its fix", () => {
       withEntries(actual({ kind: "neighbour", vni: blue, ip: to, mac: other }), ...entries(tunnel, bridgeEntry)),
       "neighbour entry",
       /has 10\.20\.1\.2 at 52:54:00:00:00:66, it should be 52:54:00:00:00:02/,
-      /ip neigh replace 10\.20\.1\.2 lladdr 52:54:00:00:00:02/,
+      /the agent writes it/,
     ],
     [
       "a neighbour that goes stale",
       withEntries(actual(neighbour, { lasting: false }), ...entries(tunnel, bridgeEntry)),
       "neighbour entry",
       /not permanently/,
-      /nud permanent/,
+      /the agent writes it/,
     ],
     [
       "no tunnel entry",
       withEntries(...entries(neighbour, bridgeEntry)),
       "FDB entry (self)",
       /does not know the VTEP/,
-      /l2miss/,
+      /the agent writes it/,
     ],
     [
       "a tunnel entry to elsewhere",
@@ -356,21 +506,21 @@ describe("what is wrong comes first, with its fix", () => {
       ),
       "FDB entry (self)",
       /to 192\.0\.2\.9:4789, it should be 192\.0\.2\.2:4789/,
-      /bridge fdb replace .* dst 192\.0\.2\.2 self/,
+      /the agent writes it/,
     ],
     [
       "a tunnel entry that ages",
       withEntries(actual(tunnel, { lasting: false }), ...entries(neighbour, bridgeEntry)),
       "FDB entry (self)",
       /the entry expires/,
-      /bridge fdb replace/,
+      /the agent writes it/,
     ],
     [
       "no bridge entry",
       { ...withEntries(...entries(neighbour, tunnel)) },
       "FDB entry (master)",
       /floods its frames to all guests/,
-      /master extern_learn/,
+      /the agent writes it/,
     ],
     [
       "a stolen bridge entry",
@@ -397,35 +547,29 @@ describe("what is wrong comes first, with its fix", () => {
       /not registered/,
       /restart/,
     ],
-    ["local, with a neighbour", onTunnel(neighbour), "neighbour entry", /answers for 10\.20\.1\.2/, /ip neigh del/],
     [
-      "local, with a tunnel entry",
-      onTunnel(tunnel),
-      "FDB entry (self)",
-      /is on this host/,
-      /bridge fdb del .* dst 192\.0\.2\.2 self/,
+      "local, with a neighbour",
+      onTunnel(neighbour),
+      "neighbour entry",
+      /answers for 10\.20\.1\.2/,
+      /the agent writes it/,
     ],
-    [
-      "local, with a bridge entry",
-      onTunnel(bridgeEntry),
-      "FDB entry (master)",
-      /behind nmv100/,
-      /bridge fdb del .* master/,
-    ],
+    ["local, with a tunnel entry", onTunnel(tunnel), "FDB entry (self)", /is on this host/, /the agent writes it/],
+    ["local, with a bridge entry", onTunnel(bridgeEntry), "FDB entry (master)", /behind nmv100/, /the agent writes it/],
     // MTUs.
     [
       "a network's MTU beyond the underlay's",
       withKernel({ underlay: link(2, "eth0", { mtu: 1_460 }), vxlan: { ...vxlan, mtu: 1_460 } }),
       "MTU",
       /MTU 1450 of blue does not fit the underlay's 1460/,
-      /to 1410 or less, or raise that of eth0 to 1500/,
+      /to 1410 or less, or raise the underlay's to 1500 on all hosts/,
     ],
     [
       "a tunnel at the network's MTU",
       withVxlan({ mtu: 1_450 }),
       "MTU",
       /nmv100 has MTU 1450 instead/,
-      /ip link set nmv100 mtu 1500/,
+      /the agent repairs it/,
     ],
   ])("%s", (_, facts, name, says, fix) => {
     const { first } = explain(facts);
@@ -458,6 +602,31 @@ describe("nothing is wrong", () => {
     }
   });
 
+  const foreignFilter = {
+    kind: "foreign-program",
+    reason: "a filter handles the frames of nmv100",
+    fix: "ask",
+  } as const;
+
+  test("where bridged frames pass the host's iptables, and no chain drops them", () => {
+    const facts = withKernel({ bridgeFilter: true });
+    expect(stateOf(facts, "filter")).toBe("ok");
+    expect(printExplanation(explain(facts))).not.toContain("Note on");
+  });
+
+  test("and the next place to look is the other host", () => {
+    expect(printExplanation(explain(healthy))).toContain(
+      "Nothing is wrong on this host. Look at the way back on host b: nearmiss explain --network blue 10.20.1.2 10.20.1.1\n",
+    );
+    expect(printExplanation(explain(localPath))).toMatch(/\nNothing is wrong on this host\.\n$/);
+  });
+
+  test("that a check is about, and a condition of the host is named", () => {
+    const printed = printExplanation(explain({ ...healthy, conditions: [foreignFilter] }));
+    expect(printed).toMatch(/ {2}note {3}foreign-program\s+a filter handles the frames of nmv100\n/);
+    expect(printed).toContain("Note on foreign-program: ask\n");
+  });
+
   test("but there is a note", () => {
     const silent = withKernel({ portOfFrom: undefined });
     const foreign = withEntries(actual(neighbour, { own: false }), ...entries(tunnel, bridgeEntry));
@@ -468,7 +637,8 @@ describe("nothing is wrong", () => {
       [foreign, "neighbour entry"],
       [away, "far end"],
       [unheard, "destination port"],
-      [withKernel({ bridgeFilter: true }), "filter"],
+      [withKernel({ bridgeFilter: true, legacyFilter: true }), "filter"],
+      [{ ...healthy, conditions: [foreignFilter] }, "foreign-program"],
     ] as const;
     for (const [facts, name] of cases) {
       expect(explain(facts).first).toBeNull();
@@ -485,6 +655,17 @@ describe("without the controller", () => {
   };
   const wrongs = (given: PathFacts): string[] =>
     explain(given).checks.flatMap(({ state, name }) => (state === "wrong" ? [name] : []));
+
+  test("that refuses this host the fix is an operator's", () => {
+    const refused = {
+      ...facts.session,
+      reason: "its certificate was revoked: nearmiss host add a",
+      refused: true,
+    } as const;
+    const { first } = explain({ ...facts, session: refused });
+    expect(first).toMatchObject({ name: "session", says: expect.stringContaining("revoked: nearmiss host add a") });
+    expect(first?.fix).toMatch(/^an operator has to allow it again, .* when it is started again$/);
+  });
 
   test("memory and kernel are still compared", () => {
     expect(wrongs(facts)).toEqual(["session", "inventory"]);
@@ -533,7 +714,7 @@ test("a person reads all checks, the first that is wrong, and its fix", () => {
   expect(text).toContain("10.20.1.1 → 10.20.1.2 in blue, seen from host a");
   expect(text).toMatch(/^ {2}WRONG {2}vxlan +nmv100 is down/m);
   expect(text).toContain("First problem: vxlan: nmv100 is down");
-  expect(text).toContain("Fix: ip link set nmv100 up");
+  expect(text).toContain("Fix: the agent repairs it");
   expect(printExplanation(explain(healthy))).toContain("Nothing is wrong on this host.");
 });
 

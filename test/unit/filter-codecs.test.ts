@@ -10,9 +10,11 @@ import {
 } from "../../node-agent/kernel/codec/nftables-codec.ts";
 import { firstReservedGroup, reservedGroupMask } from "../../node-agent/kernel/codec/reserved-groups.ts";
 import {
-  decodeLostFilter,
+  decodeFilterChange,
   encodeClsact,
   encodeDropDeliveredUp,
+  encodeFilterDump,
+  isFilter,
 } from "../../node-agent/kernel/codec/traffic-control.ts";
 import { bodyText, hexOf } from "../support/attribute-text.ts";
 
@@ -129,14 +131,31 @@ describe("traffic control", () => {
     );
   });
 
-  test.each([37, 45])("that a device loses is noticed: message %i", (type) => {
+  test.each([36, 37, 44, 45])("that a device gets or loses is noticed: message %i", (type) => {
     const payload = encodeClsact(3);
-    expect(decodeLostFilter({ type, flags: 0, seq: 0, payload })).toBe(3);
-    expect(decodeLostFilter({ type, flags: 0, seq: 0, payload: payload.subarray(0, 20) })).toBe(3);
-    expect(decodeLostFilter({ type, flags: 0, seq: 0, payload: payload.subarray(0, 19) })).toBeUndefined();
+    expect(decodeFilterChange({ type, flags: 0, seq: 0, payload })).toBe(3);
+    expect(decodeFilterChange({ type, flags: 0, seq: 0, payload: payload.subarray(0, 20) })).toBe(3);
+    expect(decodeFilterChange({ type, flags: 0, seq: 0, payload: payload.subarray(0, 19) })).toBeUndefined();
   });
 
-  test.each([36, 44])("that a device gets is no loss: message %i", (type) => {
-    expect(decodeLostFilter({ type, flags: 0, seq: 0, payload: encodeClsact(3) })).toBeUndefined();
+  test.each([16, 38, 46])("is not what other messages are about: message %i", (type) => {
+    expect(decodeFilterChange({ type, flags: 0, seq: 0, payload: encodeClsact(3) })).toBeUndefined();
+  });
+
+  test.each([
+    ["ingress", "f2ffffff"],
+    ["egress", "f3ffffff"],
+  ] as const)("is asked for its filters of %s", (way, parent) => {
+    expect(bodyText(20, encodeFilterDump(3, way)).trim()).toBe(tcmsg("00000000", parent, "00000000"));
+  });
+
+  test("lists filters behind a head without a handle", () => {
+    const filter = encodeDropDeliveredUp(3);
+    const message = { type: 44, flags: 0, seq: 0, payload: filter };
+    expect(isFilter(message)).toBe(true);
+    expect(isFilter({ ...message, payload: filter.subarray(0, 20) })).toBe(true);
+    expect(isFilter({ ...message, payload: filter.subarray(0, 19) })).toBe(false);
+    expect(isFilter({ ...message, type: 45 })).toBe(false);
+    expect(isFilter({ ...message, payload: encodeFilterDump(3, "ingress") })).toBe(false);
   });
 });

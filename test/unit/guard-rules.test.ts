@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readTable } from "../../node-agent/guard/readback.ts";
 import { elementsScript, guardedPorts, linkLocalOf, samePorts } from "../../node-agent/guard/rules.ts";
-import { parseIp } from "../../schema/address/index.ts";
+import { parseIp, parseSubnet } from "../../schema/address/index.ts";
 import { mac, vni } from "../support/addresses.ts";
 
 const one = mac("52:54:00:00:00:01");
@@ -29,13 +29,47 @@ test("a port may send from the addresses of its interfaces, and the link-local o
     "flush set bridge nearmiss addresses6",
     'add element bridge nearmiss addresses6 { "tap1" . 52:54:00:00:00:01 . fd00::1, "tap1" . 52:54:00:00:00:01 . ' +
       'fe80::5054:ff:fe00:1, "tap1" . 52:54:00:00:00:02 . fe80::5054:ff:fe00:2 }',
+    "flush set bridge nearmiss prefixes4",
+    "flush set bridge nearmiss prefixes6",
     "flush set bridge nearmiss targets6",
     'add element bridge nearmiss targets6 { "tap1" . 52:54:00:00:00:01 . 0xfd000000000000000000000000000001, ' +
       '"tap1" . 52:54:00:00:00:01 . 0xfe80000000000000505400fffe000001, ' +
       '"tap1" . 52:54:00:00:00:02 . 0xfe80000000000000505400fffe000002 }',
     "",
   ]);
-  expect(Object.fromEntries(sizes)).toEqual({ guarded: 1, macs: 2, addresses4: 1, addresses6: 3, targets6: 3 });
+  expect(Object.fromEntries(sizes)).toEqual({
+    guarded: 1,
+    macs: 2,
+    addresses4: 1,
+    addresses6: 3,
+    prefixes4: 0,
+    prefixes6: 0,
+    targets6: 3,
+  });
+});
+
+test("a port may also send from what its guest may take, and packets from prefixes, of which the widest is listed", () => {
+  const allowed = [
+    parseIp("10.0.0.100"),
+    parseIp("fd00::100"),
+    parseSubnet("172.16.5.0/24"),
+    parseSubnet("172.16.0.0/12"),
+    parseSubnet("172.32.0.0/12"),
+    parseSubnet("fd99::/32"),
+  ];
+  const { script, sizes } = elementsScript(guardedPorts([{ mac: one, ips: [], port: "tap1", allowed }]));
+  const at = '"tap1" . 52:54:00:00:00:01';
+  expect(script).toContain(`addresses4 { ${at} . 10.0.0.100 }`);
+  expect(script).toContain(`addresses6 { ${at} . fd00::100, ${at} . fe80::5054:ff:fe00:1 }`);
+  expect(script).toContain(`prefixes4 { ${at} . 172.16.0.0/12, ${at} . 172.32.0.0/12 }`);
+  expect(script).toContain(`prefixes6 { ${at} . fd99::/32 }`);
+  expect(Object.fromEntries(sizes)).toMatchObject({
+    addresses4: 1,
+    addresses6: 2,
+    prefixes4: 2,
+    prefixes6: 1,
+    targets6: 2,
+  });
 });
 
 test("the network for which a port is guarded is listed with it", () => {
@@ -54,7 +88,7 @@ test("no port name can inject rules", () => {
     fc.property(fc.string({ unit: "binary", maxLength: 20 }), (port) => {
       const { script } = elementsScript(guardedPorts([{ mac: one, ips: [], port }]));
       expect(script.match(/"/g)?.length ?? 0).toBe(script.includes("element") ? 8 : 0);
-      expect(script.split("\n")).toHaveLength(script.includes("element") ? 10 : 6);
+      expect(script.split("\n")).toHaveLength(script.includes("element") ? 12 : 8);
     }),
     { examples: [['a" }; x'], ["tap*"], ["tap\n1"], ["tap1"], ["tap\\"]] },
   );

@@ -6,14 +6,19 @@ import { capturedForwardChain } from "../support/captured.ts";
 const bridges = [{ name: "nmb100", filters: [] }];
 const chain = { name: "ip filter FORWARD", filters: ["iptables"], sparesOurs: false } as const;
 
-test("bridged frames that meet a dropping chain are a problem with the sysctl that fixes it", () => {
+test("bridged frames that meet a dropping chain are a problem, and the fix concerns our bridges alone", () => {
   expect(findFilterProblems(["iptables", "ip6tables"], bridges, [chain])).toEqual([
     {
+      facts: {
+        kind: "host-filter",
+        reason: "host",
+        values: { filter: "iptables", chain: "ip filter FORWARD", lost: "all IPv4" },
+      },
       filter: "iptables",
       says:
         "bridged frames go through the host's iptables (net.bridge.bridge-nf-call-iptables is 1), and chain ip filter FORWARD drops " +
         "what no rule accepts: between guests here all IPv4 is lost",
-      fix: "sysctl -w net.bridge.bridge-nf-call-iptables=0, or let the bridges pass (iptables -I FORWARD -i nmb+ -o nmb+ -j ACCEPT)",
+      fix: "let the bridges pass (iptables -I FORWARD -i nmb+ -o nmb+ -j ACCEPT)",
     },
   ]);
 });
@@ -26,7 +31,7 @@ test("a filter that drops nothing, accepts our bridges, or sees none of our fram
 
 test("a bridge that enables the filter by itself is named", () => {
   const [problem] = findFilterProblems([], [{ name: "br-blue", filters: ["iptables"] }, ...bridges], [chain]);
-  expect(problem?.fix).toBe("ip link set br-blue type bridge nf_call_iptables 0");
+  expect(problem?.fix).toBe("let the bridge pass (iptables -I FORWARD -i br-blue -o br-blue -j ACCEPT)");
 });
 
 test("a chain is decoded as the kernel sends it, and truncated or foreign messages are not mistaken for one", () => {

@@ -21,6 +21,7 @@ describe("reports of one host", () => {
       committer: { current: new CommittedInventory() },
       operational: events,
       metrics: new Metrics(),
+      reportsConditions: () => false,
       log: pino({ level: "silent" }),
       now: () => new Date(nowMs),
       nowMs: () => nowMs,

@@ -247,3 +247,78 @@ describe("interest ends", () => {
     expect(index.size).toBe(1);
   });
 });
+
+describe("a host whose interest is forgotten step by step", () => {
+  const hold = (index: InterestIndex, host: string, ...keys: readonly BindingKey[]) => {
+    for (const key of keys) index.hold(host, key, true, true);
+  };
+  const all = Array.from({ length: 60 }, (_, n) => ipKey(n + 1));
+
+  test("has none of its keys left, nor those that came in between", () => {
+    const index = new InterestIndex();
+    hold(index, "a", ...all);
+    hold(index, "b", ipKey(1));
+    const steps = index.forgetting("a");
+    for (let i = 0; i < 30; i++) steps.next();
+    hold(index, "a", ipKey(200));
+    for (const _ of steps);
+    expect([...all, ipKey(200)].flatMap((key) => holders(index, key))).toEqual(["b"]);
+    expect(index.size).toBe(1);
+  });
+
+  test("keeps the keys that came after a revocation in between", () => {
+    const index = new InterestIndex();
+    hold(index, "a", ...all);
+    const steps = index.forgetting("a");
+    steps.next();
+    index.revoke("a", blue);
+    hold(index, "a", ipKey(3));
+    for (const _ of steps);
+    expect([holders(index, ipKey(3)), index.size]).toEqual([["a"], 1]);
+  });
+
+  test("may release keys in between, whose ids become those of others", () => {
+    const index = new InterestIndex();
+    hold(index, "a", ...all);
+    const steps = index.forgetting("a");
+    steps.next();
+    index.release("a", ipKey(50));
+    for (const _ of steps);
+    hold(index, "b", ipKey(101));
+    hold(index, "c", ipKey(102));
+    expect([holders(index, ipKey(101)), holders(index, ipKey(102)), index.size]).toEqual([["b"], ["c"], 2]);
+  });
+
+  test("is forgotten whole where it had released many keys, and others had their ids", () => {
+    const index = new InterestIndex();
+    hold(index, "a", ...all);
+    for (const key of all.slice(0, 40)) index.release("a", key);
+    hold(index, "b", ...all.slice(0, 10));
+    hold(index, "a", ipKey(201), ipKey(202));
+    expect(index.size).toBe(32);
+    index.forget("a");
+    expect([index.size, holders(index, ipKey(60)), holders(index, ipKey(202))]).toEqual([10, [], []]);
+  });
+});
+
+test("memory of the logs and of the hosts' names is that of the present keys, however many came and went", () => {
+  const index = new InterestIndex();
+  const { logs, hosts } = index as unknown as { logs: { room: number }; hosts: { find(name: string): number } };
+  const many = Array.from(
+    { length: 500 },
+    (_, n) => ({ kind: "ip", vni: blue, ip: ip(`10.1.${n >> 8}.${n & 255}`) }) as const,
+  );
+  index.hold("a", macKey(1), true, true);
+  // Another host keeps them, so that their ids are not those of later ones.
+  for (const key of many) index.hold("b", key, true, true);
+  const ofOther = logs.room;
+  for (const key of many) {
+    index.hold("a", key, true, true);
+    index.release("a", key);
+  }
+  expect(logs.room - ofOther).toBeLessThan(100);
+  index.forget("b");
+  index.forget("a");
+  expect(logs.room).toBe(0);
+  expect(hosts.find("a")).toBe(-1);
+});

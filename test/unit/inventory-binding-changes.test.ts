@@ -1,9 +1,16 @@
 import { expect, test } from "vitest";
-import { bindingChanges } from "../../controller/inventory/binding-changes.ts";
+import { fanOut } from "../../controller/agents/fan-out.ts";
+import { InterestIndex } from "../../controller/agents/interest.ts";
+import { type BindingChanges, bindingChanges } from "../../controller/inventory/binding-changes.ts";
 import { CommittedInventory } from "../../controller/inventory/committed-inventory.ts";
 import { decide, type Mutation } from "../../controller/inventory/decide.ts";
+import type { HostVnis } from "../../controller/inventory/host-vnis.ts";
+import type { Inventory } from "../../controller/inventory/inventory.ts";
+import { preparations } from "../../controller/inventory/prepared-guests.ts";
+import { sideOf } from "../../controller/inventory/sides.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
-import { keyText, parseRevision } from "../../schema/address/index.ts";
+import { type AgentNetwork, keyText, parseRevision } from "../../schema/address/index.ts";
+import type { ResourceChange } from "../../schema/events/index.ts";
 import { parseHost, parseNetwork, parseVm, type VmPutInput } from "../../schema/rest/index.ts";
 import { changesOf, stateOf } from "../support/decisions.ts";
 
@@ -32,20 +39,40 @@ function changesAfter(first: Mutation[], last: Mutation[]) {
     return decision.changes;
   };
   apply(first, 1);
-  const { keys, networks, gone, selves, deletedHosts } = atOnce(bindingChanges(state, apply(last, 2)));
+  const changes = atOnce(bindingChanges(state, apply(last, 2)));
+  const { keys, gone, selves, deletedHosts } = changes;
   return {
     keys: [...keys]
       .flatMap((each) => each ?? [])
       .map(({ key, hosts, created }) => `${keyText(key)} ${[...hosts].join(",")}${created ? " created" : ""}`)
       .sort(),
-    networks: [...networks].map(([name, list]) => `${name}: ${list.map(({ vni }) => vni).join(",")}`),
-    gone: [...gone].map(([name, list]) => `${name}: ${list.join(",")}`),
+    networks: networksPushed(state, changes, ({ vni }) => vni),
+    gone: vnisOf(gone),
     selves: selves.map(({ name }) => name),
     deletedHosts,
+    prepared: preparedPushed(state, changes),
   };
 }
 
-const nothing = { keys: [], networks: [], gone: [], selves: [], deletedHosts: [] };
+const vnisOf = (vnis: HostVnis) => [...vnis].map(([name, list]) => `${name}: ${[...list].join(",")}`);
+
+/** By host. */
+function networksPushed(state: Inventory, changes: BindingChanges, text: (network: AgentNetwork) => unknown) {
+  const pushes = atOnce(fanOut(state, new InterestIndex(), changes, parseRevision(2)));
+  return [...pushes].flatMap(([name, { networks }]) =>
+    networks.length > 0 ? [`${name}: ${networks.map(text).join(",")}`] : [],
+  );
+}
+
+/** Of guests that are being migrated to a host. */
+function preparedPushed(state: Inventory, changes: BindingChanges) {
+  const pushes = atOnce(fanOut(state, new InterestIndex(), changes, parseRevision(2)));
+  return [...pushes].flatMap(([name, { prepared }]) =>
+    prepared.map(({ vni, mac, ips, ...port }) => [`${name} ${vni} ${mac} ${ips ?? "no more"}`, port]),
+  );
+}
+
+const nothing = { keys: [], networks: [], gone: [], selves: [], deletedHosts: [], prepared: [] };
 const base = [blue(), host("a", "192.0.2.1"), host("b", "192.0.2.2")];
 
 test("a first VM creates its keys and brings the network to its host", () => {
@@ -135,15 +162,13 @@ test("a deleted host is named", () => {
   expect(changesAfter(base, [{ kind: "host.delete", name: "a" }])).toEqual({ ...nothing, deletedHosts: ["a"] });
 });
 
-/** By host, the networks in which it has its first VM. */
+/** By host, the networks in which it has its first VM, and those that it is sent. */
 function joinedAfter(first: Mutation[], last: Mutation[]) {
   const state = stateOf(...first);
   const changes = changesOf(state, last);
   state.apply(changes);
-  const { joined, networks } = atOnce(bindingChanges(state, changes));
-  const texts = <T>(map: ReadonlyMap<string, readonly T[]>, text: (item: T) => unknown) =>
-    [...map].map(([name, list]) => `${name}: ${list.map(text).join(",")}`);
-  return { joined: texts(joined, String), networks: texts(networks, ({ mtu }) => mtu) };
+  const concerned = atOnce(bindingChanges(state, changes));
+  return { joined: vnisOf(concerned.joined), networks: networksPushed(state, concerned, ({ mtu }) => mtu) };
 }
 
 test("a host joins a network with its first VM there, or by being prepared for it, not by a change of the network", () => {
@@ -223,6 +248,64 @@ test("new labels of a nested guest, of its parent or of both change nothing", ()
   const stood = [...base, vm("v1", "a", { ...eth0, port: "tap1" }), vm("v2", "a", child)];
   const labelled = (name: string): Mutation => ({ kind: "vm.patch", name, patch: { labels: { tier: "web" } } });
   for (const names of [["v1"], ["v2"], ["v1", "v2"]]) expect(changesAfter(stood, names.map(labelled))).toEqual(nothing);
+});
+
+test("the host of a prepared VM is sent its interfaces with their ports, each change of them, and their end", () => {
+  const placed = vm("v1", "a", { ...eth0, port: "tap1" });
+  const there = vm("v3", "b", { ...eth1, mac: "52:54:00:00:00:09", ips: ["10.0.0.9"] });
+  const prepare: Mutation = { kind: "vm.prepare", name: "v1", host: "b" };
+  const stood = [...base, placed, there];
+  const at = "b 100 52:54:00:00:00:01";
+  expect(changesAfter(stood, [prepare])).toEqual({
+    ...nothing,
+    prepared: [[`${at} 10.0.0.1,10.0.0.2`, { port: "tap1" }]],
+  });
+  const prepared = [...stood, prepare];
+  expect(changesAfter(prepared, [vm("v1", "a", { ...eth0, ips: ["10.0.0.2"] })]).prepared).toEqual([
+    [`${at} 10.0.0.2`, {}],
+  ]);
+  expect(changesAfter(prepared, [vm("v1", "a", { ...eth1, port: "tap1" })]).prepared).toEqual([
+    [`${at} no more`, {}],
+    ["b 100 52:54:00:00:00:02 10.0.0.3", { port: "tap1" }],
+  ]);
+  const labels: Mutation = { kind: "vm.patch", name: "v1", patch: { labels: { tier: "web" } } };
+  expect(changesAfter(prepared, [labels])).toEqual(nothing);
+  const ends: Mutation[] = [
+    { kind: "vm.abort", name: "v1" },
+    { kind: "vm.commit", name: "v1" },
+    { kind: "vm.delete", name: "v1" },
+  ];
+  for (const end of ends) expect(changesAfter(prepared, [end]).prepared).toEqual([[`${at} no more`, {}]]);
+});
+
+test("a VM that is not being migrated is sent to no host as if it were, nor an interface whose network is not known", () => {
+  const state = stateOf(...base, vm("v1", "a", eth0));
+  const sent = (changes: readonly ResourceChange[], side = sideOf(state)) => [
+    ...preparations({ earlier: side, later: side }, state, changes),
+  ];
+  expect(sent(changesOf(state, [vm("v1", "a", eth1)]))).toEqual([undefined]);
+  const prepared = changesOf(state, [{ kind: "vm.prepare", name: "v1", host: "b" }]);
+  expect(sent(prepared)).toHaveLength(2);
+  expect(sent(prepared, { ...sideOf(state), vniOf: () => undefined })).toEqual([undefined]);
+});
+
+test("a prepared VM takes a network with it that the host has for it alone, and nothing of that is sent later", () => {
+  const prepared = [...base, vm("v1", "a", eth0), { kind: "vm.prepare", name: "v1", host: "b" } as const];
+  const ended = changesAfter(prepared, [{ kind: "vm.abort", name: "v1" }]);
+  expect(ended).toEqual({ ...nothing, gone: ["b: 100"] });
+});
+
+test("a prepared guest that is nested has the port of its parent", () => {
+  const child = vm("v2", "a", { network: "blue", mac: "52:54:00:00:00:03", ips: [], parent: "v1/eth0" });
+  const parent = (port: string) => vm("v1", "a", { ...eth0, port });
+  const stood = [...base, parent("tap1"), child];
+  const both: Mutation[] = ["v1", "v2"].map((name) => ({ kind: "vm.prepare", name, host: "b" }));
+  const told = (port: string) => [
+    ["b 100 52:54:00:00:00:01 10.0.0.1,10.0.0.2", { port }],
+    ["b 100 52:54:00:00:00:03 ", { port }],
+  ];
+  expect(changesAfter(stood, both).prepared).toEqual(told("tap1"));
+  expect(changesAfter([...stood, ...both], [parent("tap2")]).prepared).toEqual(told("tap2"));
 });
 
 test("a guest that is nested in another interface than before has another port", () => {

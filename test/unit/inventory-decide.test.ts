@@ -7,6 +7,7 @@ import type { Inventory } from "../../controller/inventory/inventory.ts";
 import { Refusal } from "../../controller/inventory/refusal.ts";
 import { findAddressFault } from "../../controller/inventory/subnet-rules.ts";
 import { parseIp, parseRevision } from "../../schema/address/index.ts";
+import type { KnowledgeChoice } from "../../schema/plain/index.ts";
 import { parseHost, parseNetwork, parseVm } from "../../schema/rest/index.ts";
 
 const host = (name: string, vtep: string, origin: "operator" | "agent" = "operator"): Mutation => ({
@@ -110,6 +111,32 @@ describe("a host's self-registration", () => {
     const state = stateOf(...base, host("new", "192.0.2.9", "agent"));
     expect(decide(state, [host("a", "192.0.2.8", "agent")], next).changes).toEqual([]);
     expect(decide(state, [host("new", "192.0.2.9")], next).changes).toMatchObject([{ after: { origin: "operator" } }]);
+  });
+});
+
+describe("the choice for a network that is auto", () => {
+  const choice: KnowledgeChoice = { mode: "on-demand", addresses: 5, hosts: 2, changesPerMinute: 0 };
+  const choose = (state: Inventory) => decide(state, [{ kind: "network.choose", name: "blue", choice }], next);
+  const withKnowledge = (knowledge: "auto" | "prefetch"): Mutation => ({
+    kind: "network.put",
+    spec: parseNetwork("blue", { vni: 100, subnets: ["10.0.0.0/24"], knowledge }),
+  });
+
+  test("is the network's from the next revision on, and changes nothing else", () => {
+    const state = stateOf(withKnowledge("auto"));
+    const { changes } = choose(state);
+    expect(changes).toEqual([
+      {
+        kind: "network",
+        before: state.findNetwork("blue"),
+        after: { ...state.findNetwork("blue"), knowledgeChosen: choice, revision: 2 },
+      },
+    ]);
+  });
+
+  test("is without effect where it is not auto any more, or gone", () => {
+    expect(choose(stateOf(withKnowledge("prefetch"))).changes).toEqual([]);
+    expect(choose(stateOf()).changes).toEqual([]);
   });
 });
 

@@ -91,6 +91,7 @@ const rules: readonly Rule[] = [
       "node-agent/tables/entry.ts",
       "node-agent/tables/port.ts",
       "node-agent/tables/port-claims.ts",
+      "node-agent/tables/replica-rows.ts",
       "common",
       ...agentDoors,
     ],
@@ -205,11 +206,16 @@ describe("layers", () => {
       "common/durable-file.ts",
       // Made with O_TMPFILE or O_EXCL.
       "common/nameless-file.ts",
+      "common/record-file.ts",
       "controller/backup/files.ts",
       "controller/backup/restore.ts",
       // The directory of CAs, beside the database.
       "controller/pki/authorities.ts",
+      // Reads.
+      "controller/store/last-backup.ts",
       "node-agent/identity/state.ts",
+      // A setting below /proc/sys.
+      "node-agent/kernel/devices/ipv6-setting.ts",
       // The directory of sockets.
       "node-agent/status/server.ts",
     ]);

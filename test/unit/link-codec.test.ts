@@ -1,10 +1,17 @@
 // Links and addresses as the kernel sends them, and the agent's requests about them. Numbers stand as in include/uapi/linux/if_link.h,
 // if_bridge.h and if_addr.h; test/kernel proves that a kernel takes these requests.
 import { describe, expect, test } from "vitest";
+import {
+  bridgeAttributes,
+  encodeWanted,
+  guestPortAttributes,
+  tunnelPortAttributes,
+} from "../../node-agent/kernel/codec/forwarding-attributes.ts";
 import { decodeAddress, decodeLink, decodePortChange } from "../../node-agent/kernel/codec/link-codec.ts";
 import {
   encodeAddressDump,
   encodeAlias,
+  encodeArpOn,
   encodeBridge,
   encodeBridgeSettings,
   encodeLinkDelete,
@@ -15,7 +22,9 @@ import {
   encodeLinkUp,
   encodeMaster,
   encodeMtu,
+  encodePortAttributes,
   encodePortSettings,
+  encodeProtocolUp,
   encodeRename,
   encodeSnoopingOff,
   encodeVxlan,
@@ -87,6 +96,40 @@ describe("a link", () => {
     expect(decodeLink(message(Buffer.alloc(16)))).toBeUndefined();
   });
 
+  test("may be the host's loopback", () => {
+    expect(decodeLink(message(body({ flags: 0x8 }, name)))).toStrictEqual({ ...plain, loopback: true });
+  });
+
+  test("may be without ARP, down by a protocol, or in the hands of an XDP program", () => {
+    expect(decodeLink(message(body({ flags: 0x80 }, name)))).toStrictEqual({ ...plain, noArp: true });
+    expect(decoded(attribute(39, u8(1)))).toStrictEqual({ ...plain, protoDown: true });
+    expect(decoded(attribute(39, u8(0)))).toStrictEqual(plain);
+    expect(decoded(nested(43, attribute(2, u8(1))))).toStrictEqual({ ...plain, xdp: true });
+    expect(decoded(nested(43, attribute(2, u8(0))))).toStrictEqual(plain);
+  });
+
+  test.each([
+    ["vxlan", "noqueue", undefined],
+    ["vxlan", "noop", undefined],
+    ["vxlan", "tbf", true],
+    ["bridge", "tbf", undefined],
+  ])("of kind %s with the queueing discipline %s", (kind, qdisc, queued) => {
+    expect(decoded(nested(18, attribute(1, text(kind))), attribute(6, text(qdisc)))?.queued).toBe(queued);
+  });
+
+  test.each([
+    ["macvlan", 7],
+    ["vlan", 7],
+    ["veth", undefined],
+    ["vxlan", undefined],
+  ])("of kind %s on another link of this namespace", (kind, on) => {
+    const info = nested(18, attribute(1, text(kind)));
+    expect(decoded(info, attribute(5, u32(7)))?.on).toBe(on);
+    expect(decoded(info)?.on).toBeUndefined();
+    // A link of another namespace has a number of its own there.
+    expect(decoded(info, attribute(5, u32(7)), attribute(37, u32(0)))?.on).toBeUndefined();
+  });
+
   test("has no automatic address where the mode of IPv6 says none", () => {
     const mode = (value: number) => nested(26, nested(10, attribute(8, u8(value))));
     expect(decoded(mode(1))).toStrictEqual({ ...plain, addressless: true });
@@ -104,14 +147,30 @@ describe("a port of a bridge", () => {
       ...plain,
       portLearning: true,
       portFlood: true,
-      portGroupForward: 0xfffd,
     });
+    const open = port("bridge", attribute(8, u8(1)), attribute(9, u8(1)), attribute(31, u16(0)));
+    expect(open).toStrictEqual({ ...plain, portLearning: true, portFlood: true, portOpen: true });
     expect(port("bridge", attribute(8, u8(0)), attribute(9, u8(0)))).toStrictEqual({
       ...plain,
       portLearning: false,
       portFlood: false,
     });
     expect(port("bridge")).toStrictEqual({ ...plain, portLearning: false, portFlood: false });
+  });
+
+  test("says what keeps it from forwarding: a tunnel's and a guest's", () => {
+    const everything = [...tunnelPortAttributes, ...guestPortAttributes];
+    const right = everything.map(encodeWanted);
+    const wrong = everything.map((row) => encodeWanted({ ...row, wanted: row.wanted === 0 ? 1 : 0 }));
+    const portOf = (kind: string, data: readonly Buffer[]) =>
+      decoded(nested(18, attribute(1, text(kind)), attribute(4, text("bridge")), nested(5, ...data)))?.wrongPort?.map(
+        (each) => [each.attribute.name, each.value],
+      );
+    expect(portOf("vxlan", right)).toBeUndefined();
+    expect(portOf("veth", right)).toBeUndefined();
+    const values = (rows: typeof everything) => rows.map(({ name, wanted }) => [name, wanted === 0 ? 1 : 0]);
+    expect(portOf("vxlan", wrong)).toEqual(values([...tunnelPortAttributes]));
+    expect(portOf("veth", wrong)).toEqual(values([...guestPortAttributes]));
   });
 
   test("of another kind of device has none of them", () => {
@@ -121,7 +180,7 @@ describe("a port of a bridge", () => {
 
 describe("a bridge", () => {
   const bridge = (...data: Buffer[]) => decoded(linkInfo("bridge", ...data));
-  const quiet = { ...plain, kind: "bridge", snooping: false, spanningTree: false, filters: [] };
+  const quiet = { ...plain, kind: "bridge", snooping: false, filters: [] };
 
   test("has its own settings", () => {
     expect(bridge()).toStrictEqual(quiet);
@@ -129,11 +188,20 @@ describe("a bridge", () => {
     expect(bridge(...settings)).toStrictEqual({
       ...quiet,
       snooping: true,
-      spanningTree: true,
-      groupForward: 0xfff8,
       maxLearned: 8192,
+      wrongBridge: [
+        { attribute: expect.objectContaining({ name: "mcast_snooping" }), value: 1 },
+        { attribute: expect.objectContaining({ name: "stp_state" }), value: 2 },
+      ],
     });
-    expect(bridge(attribute(5, u32(0)), attribute(23, u8(0)))).toStrictEqual(quiet);
+    const others = [attribute(7, u8(1)), attribute(4, u32(0)), attribute(9, u16(8)), attribute(49, u32(0))];
+    expect(bridge(...others)?.wrongBridge?.map(({ attribute: { name }, value }) => [name, value])).toEqual([
+      ["vlan_filtering", 1],
+      ["ageing_time", 0],
+      ["group_fwd_mask", 8],
+      ["fdb_max_learned", 0],
+    ]);
+    expect(bridge(attribute(5, u32(0)), attribute(23, u8(0)), attribute(4, u32(100)))).toStrictEqual(quiet);
   });
 
   test.each([
@@ -230,6 +298,20 @@ describe("an address of the host", () => {
     expect(of(RTM_NEWADDR, address(1, "192.0.2.9"), address(2, "192.0.2.1"))?.ip).toBe("192.0.2.1");
   });
 
+  test.each([
+    ["tentative", 0x40, "tentative"],
+    ["tentative, and used all the same (RFC 4429)", 0x44, undefined],
+    ["a duplicate", 0x48, "duplicate"],
+    ["deprecated", 0x20, undefined],
+  ])("may be listed and not used: %s", (_, flags, unusable) => {
+    const expected = { ifindex: 3, ip: "2001:db8::1", ...(unusable ? { unusable } : {}) };
+    expect(of(RTM_NEWADDR, address(1, "2001:db8::1"), attribute(8, u32(flags)))).toStrictEqual(expected);
+    const inHead = Buffer.from(head);
+    inHead.writeUInt8(flags, 2);
+    const short = message(Buffer.concat([inHead, address(1, "2001:db8::1")]), RTM_NEWADDR);
+    expect(decodeAddress(short)).toStrictEqual(expected);
+  });
+
   test("is not in another message, a short one, or one without any", () => {
     expect(of(22, address(1, "192.0.2.1"))).toBeUndefined();
     expect(of(RTM_NEWADDR)).toBeUndefined();
@@ -263,6 +345,7 @@ describe("a request about links", () => {
   const ifinfomsg = ({ family = 0, ifindex = 0, up = false }) =>
     `${family.toString(16).padStart(2, "0")}000000${ifindex.toString(16).padStart(2, "0")}000000${(up ? "01000000" : "00000000").repeat(2)}`;
   const bridgeData = "23=00 5=00000000 9=f8ff 49=00200000";
+  const snoopingInfo = `18{1=${hexOf("bridge\0")} 2{23=00}}`;
   const bridgeInfo = `18{1=${hexOf("bridge\0")} 2{${bridgeData}}}`;
   const local4 = "4=c0000201";
   const local6 = "17=20010db8000000000000000000000001";
@@ -282,7 +365,9 @@ describe("a request about links", () => {
     expect(bodyText(16, encodeBridge("nm100", mac))).toBe(
       `${ifinfomsg({})} 3=${hexOf("nm100\0")} 1=525400000001 ${bridgeInfo}`,
     );
-    expect(bodyText(16, encodeBridgeSettings(5))).toBe(`${ifinfomsg({ ifindex: 5 })} ${bridgeInfo}`);
+    expect(bodyText(16, encodeBridgeSettings(5, bridgeAttributes.slice(0, 1)))).toBe(
+      `${ifinfomsg({ ifindex: 5 })} ${snoopingInfo}`,
+    );
   });
 
   test.each([
@@ -326,6 +411,19 @@ describe("a request about links", () => {
   ])("changes those settings of a port that are given: %j", (settings, attributes) => {
     expect(bodyText(16, encodePortSettings(5, settings))).toBe(
       `${ifinfomsg({ family: AF_BRIDGE, ifindex: 5 })} 12{${attributes}}`,
+    );
+  });
+
+  test("turns ARP on by the mask of the flag, and takes back what a protocol has put down", () => {
+    const arpOn = `${ifinfomsg({ ifindex: 5 }).slice(0, 24)}80000000`;
+    expect(bodyText(16, encodeArpOn(5))).toBe(arpOn);
+    expect(bodyText(16, encodeProtocolUp(5))).toBe(`${ifinfomsg({ ifindex: 5 })} 39=00`);
+  });
+
+  test("sets attributes of a bridge port to the values that are wanted", () => {
+    const wanted = tunnelPortAttributes.slice(0, 2).map((each) => `${each.type}=0${each.wanted}`);
+    expect(bodyText(16, encodePortAttributes(5, tunnelPortAttributes.slice(0, 2)))).toBe(
+      `${ifinfomsg({ family: AF_BRIDGE, ifindex: 5 })} 12{${wanted.join(" ")}}`,
     );
   });
 

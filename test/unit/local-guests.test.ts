@@ -28,11 +28,19 @@ const port = (fields: Partial<GuestPort> = {}): GuestPort => ({
   ...fields,
 });
 const isRemote = (): boolean => false;
+const placeOf = (): "absent" => "absent";
 const none: ReadonlySet<MacAddress> = new Set();
 
 describe("guests registered here against guests heard here", () => {
   test("a guest that was heard once counts as seen, however silent it is now", () => {
-    const seen = { vni: blue, registered: [{ mac: one }, { mac: two }], ports: [port()], isRemote };
+    const seen = {
+      vni: blue,
+      registered: [{ mac: one }, { mac: two }],
+      prepared: [],
+      ports: [port()],
+      isRemote,
+      placeOf,
+    };
     expect(compareGuests(seen, new Set([one])).map(({ kind, mac }) => [kind, mac])).toEqual([
       ["guest-never-seen", two],
     ]);
@@ -44,7 +52,7 @@ describe("guests registered here against guests heard here", () => {
     ["without a carrier", port({ carrier: false }), "its port tap5 has no carrier"],
   ])("a guest with a registered port %s", (_, present, detail) => {
     const found = compareGuests(
-      { vni: blue, registered: [{ mac: one, port: "tap5" }], ports: [present], isRemote },
+      { vni: blue, registered: [{ mac: one, port: "tap5" }], prepared: [], ports: [present], isRemote, placeOf },
       none,
     );
     expect(found.map((finding) => finding.detail)).toEqual(detail === undefined ? [] : [detail]);
@@ -52,24 +60,51 @@ describe("guests registered here against guests heard here", () => {
 
   test("an unregistered sender is named with its port; a remote VM's address is a theft, not a stranger", () => {
     const ports = [port({ learned: [one, stranger, two] })];
-    const seen = { vni: blue, registered: [{ mac: one }], ports, isRemote: (each: MacAddress) => each === two };
+    const seen = {
+      vni: blue,
+      registered: [{ mac: one }],
+      prepared: [],
+      ports,
+      isRemote: (each: MacAddress) => each === two,
+      placeOf,
+    };
     expect(compareGuests(seen, new Set([one]))).toEqual([
-      { kind: "unregistered-guest", vni: blue, mac: stranger, detail: "it sends on port tap5" },
+      {
+        kind: "unregistered-guest",
+        vni: blue,
+        mac: stranger,
+        reason: "sends",
+        port: "tap5",
+        heardAgoMs: 0,
+        detail: "it sends on port tap5",
+      },
     ]);
+  });
+
+  test("a guest that is being migrated here may send, and need not", () => {
+    const seen = { vni: blue, registered: [], prepared: [{ mac: one }, { mac: two }], isRemote, placeOf };
+    expect(compareGuests({ ...seen, ports: [port({ learned: [one] })] }, none)).toEqual([]);
+    expect(compareGuests({ ...seen, prepared: [], ports: [port({ learned: [one] })] }, none)).toHaveLength(1);
   });
 
   test("a guest that sends from any number of addresses fills no memory", () => {
     const learned = Array.from({ length: 1_000 }, (_, n) =>
       mac(`52:54:00:01:${(n >> 8).toString(16).padStart(2, "0")}:${(n & 255).toString(16).padStart(2, "0")}`),
     );
-    expect(compareGuests({ vni: blue, registered: [], ports: [port({ learned })], isRemote }, none)).toHaveLength(
-      maxUnregistered,
-    );
+    expect(
+      compareGuests({ vni: blue, registered: [], prepared: [], ports: [port({ learned })], isRemote, placeOf }, none),
+    ).toHaveLength(maxUnregistered);
   });
 });
 
 describe("findings that persist", () => {
-  const finding = (kind: GuestFinding["kind"]): GuestFinding => ({ kind, vni: blue, mac: one, detail: "" });
+  const finding = (kind: GuestFinding["kind"]): GuestFinding => ({
+    kind,
+    vni: blue,
+    mac: one,
+    reason: kind === "guest-never-seen" ? "silent" : "sends",
+    detail: "",
+  });
 
   test.each([
     ["guest-never-seen", neverSeenMs],
@@ -84,6 +119,19 @@ describe("findings that persist", () => {
     expect(at(ms + 2)).toBe(0);
     expect(lasting.list()).toEqual([]);
     expect([at(ms + 3, finding(kind)), at(2 * ms + 3, finding(kind))]).toEqual([0, 1]);
+  });
+
+  test("the next one that is due is known, and those that are due already are due now", () => {
+    const lasting = new LastingFindings();
+    expect(lasting.dueInMs(0)).toBeUndefined();
+    lasting.update(blue, [finding("guest-never-seen"), finding("unregistered-guest")], 1_000);
+    expect(lasting.dueInMs(1_000)).toBe(unregisteredMs);
+    expect(lasting.dueInMs(3_000)).toBe(unregisteredMs - 2_000);
+    expect(lasting.dueInMs(1_000_000)).toBe(0);
+    lasting.update(blue, [finding("guest-never-seen"), finding("unregistered-guest")], 1_000 + unregisteredMs);
+    expect(lasting.dueInMs(1_000 + unregisteredMs)).toBe(neverSeenMs - unregisteredMs);
+    lasting.update(blue, [finding("guest-never-seen"), finding("unregistered-guest")], 1_000 + neverSeenMs);
+    expect(lasting.dueInMs(1_000 + neverSeenMs)).toBeUndefined();
   });
 
   test("another network's check ends nothing", () => {
@@ -123,8 +171,14 @@ test("findings are described for operators", () => {
     "guest-never-seen": "a guest that is registered on this host has not been seen",
     "unregistered-guest": "a guest that is not registered on this host sends frames",
   });
-  const seen = { vni: blue, registered: [{ mac: one }], ports: [], isRemote: () => false };
+  const seen = { vni: blue, registered: [{ mac: one }], prepared: [], ports: [], isRemote: () => false, placeOf };
   expect(compareGuests(seen, new Set())).toEqual([
-    { kind: "guest-never-seen", vni: 100, mac: one, detail: "it has sent no traffic since it was registered" },
+    {
+      kind: "guest-never-seen",
+      vni: 100,
+      mac: one,
+      reason: "silent",
+      detail: "it has sent no traffic since it was registered",
+    },
   ]);
 });

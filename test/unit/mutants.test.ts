@@ -1,7 +1,7 @@
 // What `npm run mutants` makes of Stryker's results.
 import { describe, expect, test } from "vitest";
 import { type Mutant, nameOf } from "../../testkit/mutants/mutant.ts";
-import { parts, sourcesOf } from "../../testkit/mutants/parts.ts";
+import { parts, sourcesOf, testsOf } from "../../testkit/mutants/parts.ts";
 import { samplePieces } from "../../testkit/mutants/sample.ts";
 import { judge, withSurvivors } from "../../testkit/mutants/verdict.ts";
 
@@ -107,8 +107,8 @@ describe("the list of survivors, written anew", () => {
 describe("a sample", () => {
   const lines = (count: number) => "\n".repeat(count - 1);
   const sources = [
-    { file: "a.ts", text: lines(1_000) },
-    { file: "b.ts", text: lines(1_100) },
+    { file: "a.ts", text: lines(4_000) },
+    { file: "b.ts", text: lines(4_400) },
   ];
 
   test("is some pieces of the sources, the same for the same seed", () => {
@@ -117,6 +117,16 @@ describe("a sample", () => {
     expect(samplePieces(sources, "one")).toEqual(pieces);
     expect(samplePieces(sources, "two")).not.toEqual(pieces);
     for (const piece of pieces) expect(piece).toMatch(/^[ab]\.ts:\d+-\d+$/);
+  });
+
+  test("of a file that is as it was stays nearly the same where another changes", () => {
+    const file = (name: string, text: string) => ({ file: name, text: text + lines(10_000) });
+    const ofB = (pieces: string[]) => pieces.filter((piece) => piece.startsWith("b.ts"));
+    const before = ofB(samplePieces([file("a.ts", ""), file("b.ts", "")], ""));
+    const after = ofB(samplePieces([file("a.ts", "changed"), file("b.ts", "")], ""));
+    const all = new Set([...before, ...after]).size;
+    expect(Math.min(before.length, after.length)).toBe(before.length + after.length - all);
+    expect(samplePieces([file("b.ts", "changed")], "")).not.toEqual(samplePieces([file("b.ts", "")], ""));
   });
 
   test("has one piece at least, within its file", () => {
@@ -133,5 +143,18 @@ describe("a sample", () => {
         .map((piece) => piece.split(":")[0]),
     );
     expect([...reached].sort()).toEqual(files);
+  });
+});
+
+describe("the tests of a part", () => {
+  test("are the unit and property tests that import from it", () => {
+    const tests = testsOf({ path: "node-agent/misses" });
+    expect(tests).toContain("test/unit/resolver.test.ts");
+    expect(tests).toContain("test/property/bounded-memory.test.ts");
+    expect(tests).not.toContain("test/unit/mutants.test.ts");
+  });
+
+  test("are there for each part", () => {
+    for (const part of parts) expect(testsOf(part), part.name).not.toEqual([]);
   });
 });

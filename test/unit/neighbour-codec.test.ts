@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import {
   decodeBridgeEntry,
   decodeEntry,
+  decodeHeardAgo,
   decodeIdle,
   decodeMiss,
   decodeNeighbourMessage,
@@ -17,8 +18,10 @@ import {
   encodePortLookUp,
   encodeUnpin,
   familyNumber,
+  findHiding,
   type NeighbourMessage,
 } from "../../node-agent/kernel/codec/neighbour-codec.ts";
+import { broadcastMac } from "../../node-agent/tables/entry.ts";
 import { ipToBytes, macToBytes } from "../../schema/address/index.ts";
 import { ip, mac, vni, vtep } from "../support/addresses.ts";
 import { bodyText } from "../support/attribute-text.ts";
@@ -28,6 +31,7 @@ const [AF_INET, AF_BRIDGE, AF_INET6] = [2, 7, 10] as const;
 const [NUD_REACHABLE, NUD_STALE, NUD_NOARP, NUD_PERMANENT] = [0x02, 0x04, 0x40, 0x80] as const;
 const [NTF_SELF, NTF_MASTER, NTF_EXT_LEARNED, NTF_ROUTER] = [0x02, 0x04, 0x10, 0x80] as const;
 const [NDA_DST, NDA_LLADDR, NDA_CACHEINFO, NDA_PORT, NDA_MASTER, NDA_PROTOCOL] = [1, 2, 3, 6, 9, 12] as const;
+const [NDA_VNI, NDA_IFINDEX] = [7, 8] as const;
 
 const device = { ifindex: 3, bridgeIfindex: 2, vni: vni(100), vtepPort: 4789 };
 const guest = mac("52:54:00:00:00:01");
@@ -217,6 +221,66 @@ describe("the age of a tunnel entry", () => {
   });
 });
 
+describe("an entry for broadcasts", () => {
+  const all = [NDA_LLADDR, Buffer.alloc(6, 0xff)] as const;
+  const flags = NTF_SELF | NTF_EXT_LEARNED;
+  const entry = { kind: "broadcast", vni: device.vni, mac: broadcastMac, vtep: "192.0.2.1", vtepPort: 4789 };
+  const read = (...more: (readonly [number, Buffer])[]) =>
+    decodeEntry(fdb({ flags, state: NUD_PERMANENT }, all, ...more), device);
+
+  test("is one of its destination, ours by the mark of the list", () => {
+    expect(read(dst("192.0.2.1"))).toEqual({ entry, own: true, lasting: true });
+    expect(read(dst("192.0.2.1"), [NDA_PORT, Buffer.of(0x12, 0xb6)])).toMatchObject({ entry: { vtepPort: 4790 } });
+    expect(decodeEntry(fdb({ flags: NTF_SELF }, all, dst("192.0.2.1")), device)).toEqual({
+      entry,
+      own: false,
+      lasting: false,
+    });
+  });
+
+  test("with a VNI or a device of its own is not ours", () => {
+    expect(read(dst("192.0.2.1"), [NDA_VNI, Buffer.of(7, 0, 0, 0)])).toEqual({ entry, own: false, lasting: true });
+    expect(read(dst("192.0.2.1"), [NDA_IFINDEX, Buffer.of(7, 0, 0, 0)])).toMatchObject({ own: false });
+  });
+
+  test("without a destination is none", () => {
+    expect(read()).toBeUndefined();
+    expect(decodePlace(fdb({ flags }, all), device)).toBeUndefined();
+  });
+
+  test("is that of the tunnel alone, and of this address alone", () => {
+    expect(decodePlace(fdb({ flags: NTF_MASTER }, all, dst("192.0.2.1")), device)).toBeUndefined();
+    for (const bytes of [Buffer.alloc(5, 0xff), Buffer.alloc(7, 0xff), Buffer.of(0xff, 0xff, 0xff, 0xff, 0xff, 0)])
+      expect(decodePlace(fdb({ flags }, [NDA_LLADDR, bytes], dst("192.0.2.1")), device)).toBeUndefined();
+    expect(decodePlace(fdb({ flags }, lladdr, dst("192.0.2.1")), device)).toMatchObject({ kind: "tunnel" });
+  });
+});
+
+describe("an entry of another program that hides misses", () => {
+  const zeros = [NDA_LLADDR, Buffer.alloc(6)] as const;
+
+  test("is one of all zeros in the tunnel", () => {
+    expect(findHiding(fdb({ flags: NTF_SELF }, zeros))).toBe("flood");
+    expect(findHiding(fdb({ flags: NTF_MASTER }, zeros))).toBeUndefined();
+    expect(findHiding(fdb({ flags: NTF_SELF }, lladdr))).toBeUndefined();
+    expect(findHiding(fdb({ flags: NTF_SELF }))).toBeUndefined();
+  });
+
+  test("is a neighbour that is not permanent", () => {
+    expect(findHiding(neighbour({ state: NUD_STALE }, dst("10.0.0.1")))).toBe("10.0.0.1");
+    for (const state of [NUD_PERMANENT, NUD_NOARP])
+      expect(findHiding(neighbour({ state }, dst("10.0.0.1")))).toBeUndefined();
+    expect(findHiding(neighbour({ state: NUD_STALE }))).toBeUndefined();
+    expect(findHiding(neighbour({ state: NUD_STALE, flags: NTF_SELF }, zeros, dst("10.0.0.1")))).toBe("10.0.0.1");
+  });
+});
+
+test("a bridge's entry says when its address sent a frame last, in ticks of 10 ms, unless it is cut short", () => {
+  const heard = (length: number) =>
+    decodeHeardAgo(fdb({}, [NDA_CACHEINFO, Buffer.from("090000000700000005000000", "hex").subarray(0, length)]));
+  expect([heard(12), heard(11), decodeHeardAgo(fdb({}))]).toEqual([50, undefined, undefined]);
+});
+
 describe("a request", () => {
   /** struct ndmsg of an entry on ifindex 3: family, state, flags. */
   const ndmsg = (family: number, state: number, flags: number, ifindex = 3) =>
@@ -239,6 +303,11 @@ describe("a request", () => {
       `${ndmsg(AF_BRIDGE, NUD_PERMANENT, NTF_SELF | NTF_EXT_LEARNED)} 2=525400000001 1=c0000201 6=12b5`,
     ],
     [
+      "an entry for broadcasts",
+      { ...tunnel, kind: "broadcast" as const, mac: broadcastMac },
+      `${ndmsg(AF_BRIDGE, NUD_PERMANENT, NTF_SELF | NTF_EXT_LEARNED)} 2=ffffffffffff 1=c0000201 6=12b5`,
+    ],
+    [
       "a tunnel entry to a router",
       { ...tunnel, router: true as const },
       `${ndmsg(AF_BRIDGE, NUD_PERMANENT, NTF_SELF | NTF_EXT_LEARNED | NTF_ROUTER)} 2=525400000001 1=c0000201 6=12b5`,
@@ -250,6 +319,9 @@ describe("a request", () => {
   test("deletes what stands in the place of an entry: for the tunnel any VTEP, for others the entry itself", () => {
     expect(bodyText(12, encodePlace(tunnel, 3))).toBe(
       `${ndmsg(AF_BRIDGE, NUD_PERMANENT, NTF_SELF | NTF_EXT_LEARNED)} 2=525400000001 1=00000000 6=12b5`,
+    );
+    expect(bodyText(12, encodePlace({ ...tunnel, kind: "broadcast", mac: broadcastMac }, 3))).toBe(
+      `${ndmsg(AF_BRIDGE, NUD_PERMANENT, NTF_SELF | NTF_EXT_LEARNED)} 2=ffffffffffff 1=00000000 6=12b5`,
     );
     expect(encodePlace(bridge, 3)).toEqual(encodeEntry(bridge, 3));
     expect(encodePlace(address, 3)).toEqual(encodeEntry(address, 3));

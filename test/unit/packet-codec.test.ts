@@ -1,7 +1,20 @@
 // What a frame that a guest broadcast says of it: whom it asks for, and which address it claims. And the frames that answer it.
 import { describe, expect, test } from "vitest";
-import { decodeHeard, encodeAnnouncement, encodeReply } from "../../node-agent/kernel/codec/packet-codec.ts";
-import { arp, ethernet, etherTypes, internetChecksum, ipBytes, macBytes } from "../../testkit/lab/frames.ts";
+import {
+  decodeClaim,
+  decodeHeard,
+  encodeAnnouncement,
+  encodeReply,
+} from "../../node-agent/kernel/codec/packet-codec.ts";
+import {
+  arp,
+  ethernet,
+  etherTypes,
+  internetChecksum,
+  ipBytes,
+  macBytes,
+  neighbourAdvertisement,
+} from "../../testkit/lab/frames.ts";
 import { ip, mac } from "../support/addresses.ts";
 
 const guest = "52:54:00:00:00:01";
@@ -141,5 +154,51 @@ describe("an answer", () => {
     const packet = frame.subarray(14);
     const pseudo = Buffer.concat([packet.subarray(8, 40), Buffer.of(0, 0, 0, packet.length - 40, 0, 0, 0, 58)]);
     expect(internetChecksum(pseudo, packet.subarray(40))).toBe(0);
+  });
+});
+
+describe("what a guest says of an address", () => {
+  const vip = "10.20.1.100";
+  const claim = (of: string, announces: boolean) => ({ mac: mac(guest), ip: ip(of), announces });
+  const reply = (targetIp: string): Buffer =>
+    arp({ operation: "reply", senderMac: guest, senderIp: vip, targetMac: guest, targetIp }, "ff:ff:ff:ff:ff:ff");
+
+  test.each([
+    ["a gratuitous ARP request", request(vip, vip), claim(vip, true)],
+    ["a gratuitous ARP reply", reply(vip), claim(vip, true)],
+    ["an ordinary request", request(vip, "10.20.1.1"), claim(vip, false)],
+    ["an ordinary reply", reply("10.20.1.1"), claim(vip, false)],
+    ["a solicitation", solicitation("fd00:20::100", "fd00:20::1"), claim("fd00:20::100", false)],
+    [
+      "an unsolicited advertisement",
+      neighbourAdvertisement({ mac: guest, ip: "fd00:20::100" }),
+      claim("fd00:20::100", true),
+    ],
+  ])("is read from %s", (_, frame, expected) => {
+    expect(decodeClaim(frame)).toEqual(expected);
+    // Never beyond the end of a frame that is cut.
+    for (let length = 0; length < frame.length; length++)
+      expect(() => decodeClaim(frame.subarray(0, length))).not.toThrow();
+  });
+
+  test("is only used, where the advertisement answers a solicitation", () => {
+    const frame = neighbourAdvertisement({ mac: guest, ip: "fd00:20::100" });
+    frame[14 + 40 + 4] = 0x60;
+    expect(decodeClaim(frame)).toEqual(claim("fd00:20::100", false));
+  });
+
+  test.each([
+    ["a probe (RFC 5227)", request("0.0.0.0", vip)],
+    ["duplicate address detection", solicitation("::", "fd00:20::100")],
+    ["ARP of another MAC than the frame's", Object.assign(request(vip, vip), { 6: 0x52, 11: 0x77 })],
+    [
+      "an advertisement of another MAC",
+      Object.assign(neighbourAdvertisement({ mac: guest, ip: "fd00:20::100" }), { 11: 0x77 }),
+    ],
+    ["another ARP operation", Object.assign(request(vip, vip), { 21: 3 })],
+    ["another protocol", ethernet({ to: guest, from: guest, type: 0x88b5, payload: Buffer.alloc(60) })],
+    ["another ICMPv6 message", Object.assign(neighbourAdvertisement({ mac: guest, ip: "fd00:20::100" }), { 54: 134 })],
+  ])("is nothing in %s", (_, frame) => {
+    expect(decodeClaim(frame)).toBeUndefined();
   });
 });

@@ -165,9 +165,12 @@ describe("a batch that is not stored", () => {
 });
 
 describe("a change set", () => {
+  const decideAll = async (mutations: readonly Mutation[]) =>
+    (await pending.decideAll(by, changeSetOf(mutations), inventory, parseRevision(9))).changes;
+
   test("is decided against what is pending, and changes nothing by that", async () => {
     decide(furnished);
-    const changes = [...(await pending.decideAll(by, changeSetOf([vm("v1"), vm("v2")]), parseRevision(9)))];
+    const changes = [...(await decideAll([vm("v1"), vm("v2")]))];
     expect(ipsOf(changes)).toEqual(["10.0.0.2", "10.0.0.3"]);
     expect(changes.map(({ after }) => after?.revision)).toEqual([9, 9]);
     expect(inventory.listVms()).toEqual([]);
@@ -176,7 +179,7 @@ describe("a change set", () => {
   test("is refused with all its faults, each with its mutation", async () => {
     decide(furnished);
     const wrong = [vm("v1", "nowhere"), vm("v2"), vm("v3", "nowhere")];
-    const refused = await pending.decideAll(by, changeSetOf(wrong), parseRevision(9)).catch((error: unknown) => error);
+    const refused = await decideAll(wrong).catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(ChangeSetRefused);
     expect((refused as ChangeSetRefused).refusals.map(({ mutation }) => mutation)).toEqual([0, 2]);
   });
@@ -184,19 +187,19 @@ describe("a change set", () => {
   test("is refused as soon as it has more faults than anybody reads", async () => {
     decide(furnished);
     const wrong = Array.from({ length: maxRefusals + 1 }, (_, i) => vm(`v${i}`, "nowhere"));
-    const refused = await pending.decideAll(by, changeSetOf(wrong), parseRevision(9)).catch((error: unknown) => error);
+    const refused = await decideAll(wrong).catch((error: unknown) => error);
     expect((refused as ChangeSetRefused).refusals).toHaveLength(maxRefusals);
   });
 
   test("that is stored arrives in steps, is shown at once, and its addresses are taken then", async () => {
     decide(furnished);
     committed.apply(batch.commits.flatMap(({ changes }) => changes));
-    const changes = await pending.decideAll(by, changeSetOf([vm("v1"), vm("v2")]), parseRevision(9));
-    atOnce(pending.releaseSteps(changes));
-    for (const _ of committed.arriveSteps(changes, (change) => pending.arrived(change))) {
+    const changes = await decideAll([vm("v1"), vm("v2")]);
+    for (const _ of committed.arriveSteps(changes)) {
       expect(committed.listVms()).toEqual([]);
       expect(committed.vmsOn("a").size).toBe(0);
     }
+    atOnce(pending.followSteps(changes));
     expect(() => committed.apply([])).toThrow("the change set before has not arrived yet");
     committed.show();
     expect(committed.listVms()).toEqual(Array.from(changes, ({ after }) => after));
@@ -213,9 +216,9 @@ describe("a change set", () => {
     decide([...furnished, at("v1", "10.0.0.2"), at("v2", "10.0.0.3")]);
     committed.apply(batch.commits.flatMap(({ changes }) => changes));
     const swapped = [at("v1", "10.0.0.3"), at("v2", "10.0.0.2")];
-    const changes = await pending.decideAll(by, changeSetOf(swapped), parseRevision(9));
-    atOnce(pending.releaseSteps(changes));
-    atOnce(committed.arriveSteps(changes, (change) => pending.arrived(change)));
+    const changes = await decideAll(swapped);
+    atOnce(committed.arriveSteps(changes));
+    atOnce(pending.followSteps(changes));
     committed.show();
     expect(committed.listVms().flatMap(({ interfaces }) => interfaces.flatMap(({ ips }) => ips))).toEqual([
       "10.0.0.3",
@@ -278,6 +281,14 @@ describe("a request with an idempotency key", () => {
     pending.keepReceipts(batch);
     batch = emptyBatch(8);
     expect(() => put("g")).toThrow(expect.objectContaining({ type: "idempotency-key-reused" }));
+  });
+
+  test("is known by what the store has, once that was read again", async () => {
+    decide(furnished);
+    pending.reloadReceipts([{ ...request, atMs: nowMs }]);
+    stored.set(request.key, JSON.stringify({ touched: [] }));
+    const outcome = pending.decide(by, { mutations: [vm("v1")], receipt: request }, batch);
+    expect(await outcome).toEqual({ touched: [], replayed: true });
   });
 
   test("whose outcome is not in the store fails, also without a waiting client", async () => {

@@ -50,6 +50,25 @@ describe("pinning a guest's address to its port", () => {
     ]);
   });
 
+  test("a port that awaits a migration behaves as with an address, which is set there with the commit", () => {
+    const awaited = wantedPins([], [{ mac: one, port: "tap5" }, { mac: two }]);
+    const [alias, , behave] = planPorts(wantedPins([{ mac: one, port: "tap5" }]), [port(5)], new Map());
+    expect(planPorts(awaited, [port(5), port(6)], new Map())).toEqual([alias, behave]);
+    const ready = carryOut(
+      [port(5)],
+      [alias, behave].flatMap((each) => each ?? []),
+    );
+    expect(planPorts(awaited, ready, new Map())).toEqual([]);
+    const here = wantedPins([{ mac: one, port: "tap5" }]);
+    expect(samePins(awaited, here)).toBe(false);
+    expect(planPorts(here, ready, new Map())).toEqual([{ kind: "pin", ifindex: 5, mac: one }]);
+    // Another guest is there already: its address stays.
+    expect(wantedPins([{ mac: two, port: "tap5" }], [{ mac: one, port: "tap5" }])).toEqual(
+      wantedPins([{ mac: two, port: "tap5" }]),
+    );
+    expect(carryOut(ready, planPorts(new Map(), ready, new Map()))).toEqual([port(5)]);
+  });
+
   test("the former settings come from the port's alias, from memory if the alias is foreign, and else are the default", () => {
     const pinned = { learning: false, flood: false, pinned: [one] };
     const written = port(5, { ...pinned, alias: aliasOfPinned({ learning: false, flood: true }) });

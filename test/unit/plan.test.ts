@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { isCrowded, LastUse, readAgesEveryMs } from "../../node-agent/tables/ageing.ts";
 import { compare, type Desired, nothingDesired, repairOf } from "../../node-agent/tables/comparison.ts";
-import { type ActualEntry, type Entry, entryKey, sameEntry } from "../../node-agent/tables/entry.ts";
+import { type ActualEntry, broadcastMac, type Entry, entryKey, sameEntry } from "../../node-agent/tables/entry.ts";
 import { byKey, operationAt, plan, rankOf } from "../../node-agent/tables/plan.ts";
 import { ip, mac, vni, vtep } from "../support/addresses.ts";
 
@@ -12,6 +12,7 @@ const two = mac("52:54:00:00:00:02");
 const tunnel = { kind: "tunnel", vni: blue, mac: one, vtep: vtep("192.0.2.1"), vtepPort: 4789 } as const;
 const bridge = { kind: "bridge", vni: blue, mac: one } as const;
 const neighbour = { kind: "neighbour", vni: blue, ip: ip("10.0.0.1"), mac: one } as const;
+const broadcast = { kind: "broadcast", vni: blue, mac: broadcastMac, vtep: vtep("192.0.2.1"), vtepPort: 4789 } as const;
 const ours = (entry: Entry): ActualEntry => ({ entry, own: true, lasting: true });
 
 describe("an entry", () => {
@@ -87,18 +88,21 @@ describe("a plan", () => {
       { ...tunnel, mac: two },
       { ...bridge, mac: two },
       { ...neighbour, ip: ip("10.0.0.2"), mac: two },
+      { ...broadcast, vtep: vtep("192.0.2.2") },
     ];
     const actual = new Map(second.map((entry) => [entryKey(entry), ours(entry)]));
-    const operations = plan(byKey([neighbour, bridge, tunnel]), actual);
+    const operations = plan(byKey([broadcast, neighbour, bridge, tunnel]), actual);
     expect(operations.map(({ verb, entry }) => `${verb} ${entry.kind}`)).toEqual([
       "put tunnel",
       "put bridge",
       "put neighbour",
+      "put broadcast",
+      "delete broadcast",
       "delete neighbour",
       "delete bridge",
       "delete tunnel",
     ]);
-    expect(operations.map(rankOf)).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(operations.map(rankOf)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
   });
 
   test("leaves what stands, and what is not ours", () => {

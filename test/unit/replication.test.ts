@@ -31,6 +31,7 @@ describe("a network in memory", () => {
   let sent: AgentFrame[];
   let later: (() => void)[];
   let isLive: boolean;
+  let nowMs: number;
 
   const ids = () => sent.flatMap((frame) => (frame.type === "subscribe" ? [frame.id] : []));
   const base = (answers: Answer[], more: object = {}) =>
@@ -61,7 +62,8 @@ describe("a network in memory", () => {
   const questions = () => sent.flatMap((frame) => (frame.type === "resolve" ? frame.questions.map(keyText) : []));
   const used = () => sent.flatMap((frame) => (frame.type === "used" ? frame.keys.map(keyText) : []));
 
-  const start = (maxReplicaBytes = 2 ** 20, caps = defaultCaps) => {
+  const start = (maxReplicaBytes = 2 ** 20, caps = defaultCaps, maxStaleMs = Number.POSITIVE_INFINITY) => {
+    nowMs = 0;
     sent = [];
     later = [];
     isLive = false;
@@ -82,10 +84,12 @@ describe("a network in memory", () => {
     };
     const clock = {
       ...processClock,
+      nowMs: () => nowMs,
+      wallMs: () => 1_800_000_000_000 + nowMs,
       afterReading: (callback: () => void) => callback(),
       later: (_: number, callback: () => void) => void later.push(callback),
     };
-    core = coreOn({ ...inertEdges, guests }, { uplink, clock, maxReplicaBytes, caps });
+    core = coreOn({ ...inertEdges, guests }, { uplink, clock, maxReplicaBytes, caps, maxStaleMs });
     begin([network]);
   };
   const pass = () => {
@@ -194,6 +198,28 @@ describe("a network in memory", () => {
     expect([2, 3, 4].map(placeOf)).toEqual(["192.0.2.2", "192.0.2.3", "absent"]);
   });
 
+  test("without a session says since when it answers from memory, and when it does not any more", () => {
+    start(2 ** 20, defaultCaps, 3_600_000);
+    base([answer(2)]);
+    expect([core.networks.conditions.map(({ says }) => says), core.replication.aloneForMs]).toEqual([[], 0]);
+    isLive = false;
+    core.session.onClosed();
+    nowMs += 60_000;
+    core.session.onClosed();
+    expect(core.networks.conditions.map(({ says }) => says)).toEqual([
+      "network blue: answered from memory as of 2027-01-15T08:00:00Z, because there is no session since then: VMs that moved are looked " +
+        "for where they were; see why the agent is not connected",
+    ]);
+    expect(core.replication.aloneForMs).toBe(60_000);
+    nowMs += 3_600_000;
+    expect(core.networks.conditions.map(({ says }) => says)).toEqual([
+      "network blue: there is no session since 2027-01-15T08:00:00Z, which is longer than --max-stale, so new addresses wait for the " +
+        "controller; see why the agent is not connected",
+    ]);
+    begin([network], 2, 4);
+    expect([core.networks.conditions.map(({ says }) => says), core.replication.aloneForMs]).toEqual([[], 0]);
+  });
+
   test.each([
     ["on demand", [{ name: "blue", vni: blue, mtu: 1450, revision: rev(1) }], 2],
     ["in version 1", [network], 1],
@@ -210,7 +236,7 @@ describe("a network in memory", () => {
   test("without room is on demand, as a problem says, until it is described anew", () => {
     start(20_000);
     base(Array.from({ length: 600 }, (_, n) => answer(n + 2)));
-    expect(core.networks.problems).toEqual([
+    expect(core.networks.conditions.map(({ says }) => says)).toEqual([
       "network blue: its addresses do not fit into the 0 MiB for whole networks, so it is on demand here; raise --max-replica-memory, " +
         "or set the network's knowledge to on-demand",
     ]);
@@ -218,7 +244,7 @@ describe("a network in memory", () => {
     miss(2);
     expect(questions()).toEqual(["100 10.20.0.2"]);
     changed("replicate");
-    expect(core.networks.problems).toEqual([]);
+    expect(core.networks.conditions.map(({ says }) => says)).toEqual([]);
     expect(ids()).toHaveLength(2);
   });
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { Miss } from "../../node-agent/misses/miss.ts";
+import type { Miss, ThreadAnswer } from "../../node-agent/misses/miss.ts";
 import { allowances, MissResolver } from "../../node-agent/misses/resolver.ts";
 import type { Timeline } from "../../node-agent/misses/timeline.ts";
 import type { WaitingGuest } from "../../node-agent/misses/waiting.ts";
@@ -37,6 +37,8 @@ describe("the resolver", () => {
   let ignored: MacAddress[];
   let missed: string[];
   let located: [Vni, WaitingGuest][];
+  let served: MacAddress[];
+  let corrected: ThreadAnswer[];
   let suspect: MacAddress | undefined;
   let readingDone: () => void;
   let nowMs: number;
@@ -57,6 +59,8 @@ describe("the resolver", () => {
     ignored = [];
     missed = [];
     located = [];
+    served = [];
+    corrected = [];
     suspect = undefined;
     nowMs = 1_000;
     let later: (() => void)[] = [];
@@ -75,6 +79,7 @@ describe("the resolver", () => {
         listen: (each) => void listened.push(each),
         askerOf: (_, target) => askers.get(target),
         suspectIn: () => suspect,
+        answered: (_, __, guest) => void served.push(guest),
         locate: (on, guest) => void located.push([on, guest]),
         ignore: (_, guest) => void ignored.push(guest),
       },
@@ -85,6 +90,7 @@ describe("the resolver", () => {
         nextId: () => 1,
       },
       overBudget: (_, guest) => void exceeded.push(guest),
+      correct: (answers) => void corrected.push(...answers),
       reassert: (entries, misses) => {
         reasserted.push([...entries]);
         shown.push(misses);
@@ -142,6 +148,7 @@ describe("the resolver", () => {
       uplink: { send: ({ type }) => void sent.push(type), nextId: () => 1 },
       overBudget: (_, guest) => void over.push(guest),
       reassert: () => {},
+      correct: () => {},
       afterReading: () => {},
       nowMs: () => nowMs,
     });

@@ -1,7 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { writerFor } from "../../controller/agents/frames.ts";
-import { type Answer, parseIp, parseMac, parseRevision, parseVni, parseVtep } from "../../schema/address/index.ts";
+import {
+  type Answer,
+  type PreparedChange,
+  parseIp,
+  parseMac,
+  parseRevision,
+  parseVni,
+  parseVtep,
+} from "../../schema/address/index.ts";
 import {
   type AgentFrame,
   type ControllerFrame,
@@ -81,7 +89,12 @@ const local: Answer = {
 };
 const [remote, absent] = answers;
 const all: Answer[] = [{ ...remote, binding: { ...remote.binding, host: "c" } }, absent, local];
-const push = { networks: [network], gone: [vni], answers: all, self: { vtep, vtepPort: 8472 } };
+const prepared: PreparedChange[] = [
+  { vni, mac, ips: [parseIp("10.0.0.1"), parseIp("fd00::1")], port: "tap-ü" },
+  { vni, mac, ips: [] },
+  { vni, mac },
+];
+const push = { networks: [network], gone: [vni], answers: all, prepared, self: { vtep, vtepPort: 8472 } };
 const member = { host: "b", vtep, port: 4789 };
 
 describe.each([1, 2])("version %s", (protocol) => {
@@ -91,11 +104,14 @@ describe.each([1, 2])("version %s", (protocol) => {
   test("writes every frame so that the host of a VM reads the same answers", () => {
     expect(writer.answers(1, asOf, all).map(read)).toEqual([{ type: "answers", id: 1, asOf, answers: all }]);
     expect(read(writer.seed(asOf, all))).toEqual({ type: "seed", asOf, answers: all });
-    const snapshot = [...writer.snapshot(asOf, [network], [all[0], undefined, ...all.slice(1)], asOf)];
-    expect(snapshot.map(read)).toEqual([
-      { type: "snapshot", asOf, since: asOf, networks: [network], answers: all, end: true },
+    const arriving = prepared.filter((each) => each.ips !== undefined);
+    const content = { networks: [network], answers: [all[0], undefined, ...all.slice(1)], prepared: arriving };
+    const { prepared: _, ...others } = push;
+    const [inSnapshot, inChanges] = protocol === 1 ? [{}, others] : [{ prepared: arriving }, push];
+    expect([...writer.snapshot(asOf, content, asOf)].map(read)).toEqual([
+      { type: "snapshot", asOf, since: asOf, networks: [network], answers: all, ...inSnapshot, end: true },
     ]);
-    expect([...writer.changes(asOf, push)].map(read)).toEqual([{ type: "changes", asOf, ...push, end: true }]);
+    expect([...writer.changes(asOf, push)].map(read)).toEqual([{ type: "changes", asOf, ...inChanges, end: true }]);
     const table = read(writer.table(asOf, { vni, whole: true, members: [member], end: true }, "a"));
     expect(table).toMatchObject({ vni, whole: true, hosts: [{ host: "b", vtep }], end: true });
   });

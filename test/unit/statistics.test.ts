@@ -21,7 +21,10 @@ test("a median is one of the values, whatever their order", () => {
 test("trials above 900 ms count as the guest's retry", () => {
   expect(distribution([0.1234, 900, 901, 2_040])).toEqual({
     trials: 4,
+    p10Ms: 0.123,
     medianMs: 900,
+    p90Ms: 2_040,
+    p95Ms: 2_040,
     p99Ms: 2_040,
     maxMs: 2_040,
     retried: 2,

@@ -84,7 +84,9 @@ test("the session is shown in its current state", () => {
     asOf: 7,
     appliedRevision: 6,
   });
-  const waiting = { link: { kind: "waiting", reason: "connect ECONNREFUSED", retryAtMs: 2_250 } } as const;
+  const waiting = {
+    link: { kind: "waiting", reason: "connect ECONNREFUSED", retryAtMs: 2_250, isRefused: false },
+  } as const;
   expect(describeSession(url, waiting, 2_000)).toMatchObject({ reason: "connect ECONNREFUSED", retryInMs: 250 });
 });
 
@@ -114,6 +116,7 @@ describe("on a terminal", () => {
     misses: [],
     counters: {
       missed: 9,
+      byThread: 0,
       asked: 5,
       joined: 1,
       local: 1,

@@ -1,6 +1,6 @@
 // Fields and sentences of the API in the words of commands.
 import { expect, test } from "vitest";
-import { plainDetail, typedFault, typedField } from "../../cli/typed-fields.ts";
+import { plainDetail, typedDetail, typedFault, typedField } from "../../cli/typed-fields.ts";
 
 test.each([
   ["/vni", "--vni"],
@@ -35,4 +35,13 @@ test.each([
   ["must match pattern ^[a-z]$", "has characters or a form that are not allowed"],
 ])("%s", (detail, plain) => {
   expect(plainDetail(detail)).toBe(plain);
+});
+
+test.each([
+  ['to: "a" is the host that is being evacuated', '--to: "a" is the host that is being evacuated'],
+  ["expires: 2026-01-01T00:00:00.000Z has passed", "--expires: 2026-01-01T00:00:00.000Z has passed"],
+  ['VM "to: b" is new', 'VM "to: b" is new'],
+  ["constructor: is no field of a command", "constructor: is no field of a command"],
+])("the reason of a refusal, %s", (detail, typed) => {
+  expect(typedDetail(detail)).toBe(typed);
 });

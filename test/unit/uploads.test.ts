@@ -31,6 +31,19 @@ describe("an upload", () => {
     }
   });
 
+  test("is small as long as none of it is in a file", async () => {
+    const uploads = new Uploads({ ...defaultUploadLimits, memoryBytes: 1_000 });
+    for (const [bytes, isSmall] of [
+      [1_000, true],
+      [1_001, false],
+    ] as const) {
+      const upload = uploads.begin(caller);
+      await upload.receive(parts(text.subarray(0, bytes), 100));
+      expect(upload.isSmall).toBe(isSmall);
+      await upload.close();
+    }
+  });
+
   test("frees its room, whether it was complete or too large", async () => {
     const uploads = new Uploads({ ...defaultUploadLimits, maxNarrowedBytes: 100_000, totalBytes: 150_000 });
     const whole = uploads.begin(caller);

@@ -111,3 +111,26 @@ describe("a guest that was not heard", () => {
     expect(waiting.take(network, target, now + waitingMs + 1)).toEqual(nobody);
   });
 });
+
+describe("an address", () => {
+  test("is awaited where it was missed or asked for lately", () => {
+    const waiting = new WaitingGuests();
+    expect(waiting.isAwaited(network, target, now)).toBe(false);
+    waiting.missed(network, target, now);
+    expect(waiting.isAwaited(network, target, now + waitingMs)).toBe(true);
+    expect(waiting.isAwaited(network, target, now + waitingMs + 1)).toBe(false);
+    waiting.heard(network, { asker: guest(1), target }, now + 5);
+    waiting.heard(network, { asker: guest(2), target }, now + 10);
+    expect(waiting.isAwaited(network, target, now + 10 + waitingMs)).toBe(true);
+    expect(waiting.isAwaited(network, target, now + 11 + waitingMs)).toBe(false);
+    expect(waiting.isAwaited(vni(200), target, now)).toBe(false);
+  });
+
+  test("is awaited no more by a guest that has its answer", () => {
+    const waiting = new WaitingGuests();
+    waiting.answered(network, target, guest(1).mac);
+    for (const n of [1, 2]) waiting.heard(network, { asker: guest(n), target }, now);
+    waiting.answered(network, target, guest(1).mac);
+    expect(waiting.take(network, target, now).guests).toEqual([guest(2)]);
+  });
+});

@@ -61,6 +61,10 @@ describe("an unknown command", () => {
     expect(unknownCommand("", "get", top)).toContain("The kind comes first");
     expect(unknownCommand("", "login", top)).toContain("There is no session");
     expect(unknownCommand("vm", "migrate", vm)).toContain("`nearmiss vm prepare --help`");
+    expect(unknownCommand("", "conditions", top)).toContain("`nearmiss vm list --problems`");
+    expect(unknownCommand("host", "enroll", ["list", "add"])).toContain("`nearmiss host add --help`");
+    expect(unknownCommand("vm", "web-1", vm)).toContain("A name follows the verb: `nearmiss vm get web-1`.");
+    expect(unknownCommand("", "web-1", top)).not.toContain("A name");
     expect(unknownCommand("", "constructor", top)).toContain('has no command "constructor"\nCommands:');
   });
 });
@@ -69,6 +73,15 @@ test("an unknown option is not answered with one that forces or skips a question
   const flags = ["--force", "--prune", "--yes", "--host", "--help"];
   for (const flag of ["--forc", "--prun", "--yess"]) expect(unknownOption(flag, flags)).not.toContain("Did you mean");
   expect(unknownOption("--hots", flags)).toBe("error: unknown option --hots. Did you mean --host?");
+  expect(unknownOption("--away", ["--disconnected"])).toBe(
+    "error: unknown option --away. Did you mean --disconnected?",
+  );
+  const listing = ["--output", "--label", "--watch", "--problems", "--controller"];
+  expect(unknownOption("--format", listing)).toBe("error: unknown option --format. Did you mean --output json?");
+  expect(unknownOption("--conditions", listing)).toContain("Did you mean --problems?");
+  expect(unknownOption("--server", listing)).toContain("Did you mean --controller?");
+  expect(unknownOption("--format", flags)).toBe("error: unknown option --format");
+  expect(unknownOption("--away", flags)).toBe("error: unknown option --away");
 });
 
 describe("the help of all commands", () => {

@@ -3,6 +3,7 @@ import "../../schema/supported-node.ts";
 import { parseArgs } from "node:util";
 import { createLab, type Lab, whyNoLab } from "../lab/lab.ts";
 import { hostNames } from "./cast.ts";
+import { copyBroadcasts } from "./chapters/broadcasts.ts";
 import { deleteVm, restartPrograms, stopPrograms } from "./chapters/ending.ts";
 import { firstPacket, sameInIpv6 } from "./chapters/first-packet.ts";
 import { moveVm } from "./chapters/move.ts";
@@ -20,6 +21,7 @@ Three hosts, a controller and two tenants in network namespaces of this machine:
 and the resulting kernel entries. Takes about 20 s, needs root, and leaves nothing behind.
 
 Options:
+  --full   with chapters on what is optional: broadcasts between hosts
   --keep   leave everything running at the end, say how to enter it, and remove it on Ctrl-C
   --json   print the summary as one JSON object on standard output; the story goes to standard error
   --help   print this
@@ -31,24 +33,23 @@ Exit status: 0 if all expectations were met, 1 if not, 2 for wrong options, 128 
 const signalNumbers = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 type EndingSignal = keyof typeof signalNumbers;
 
-const chapters = [
-  startPrograms,
-  registerInventory,
-  firstPacket,
-  sameInIpv6,
-  twoNetworks,
-  moveVm,
-  deleteVm,
-  stopPrograms,
-];
+const beginning = [startPrograms, registerInventory, firstPacket, sameInIpv6, twoNetworks];
+/** Of `--full`. */
+const optional = [copyBroadcasts];
+const ending = [moveVm, deleteVm, stopPrograms];
 
 /** Plays all chapters; one that fails ends the story and is named in the summary. */
-async function play(lab: Lab, story: Story, startMs: number): Promise<{ stage: Stage; summary: Summary }> {
+async function play(
+  lab: Lab,
+  story: Story,
+  startMs: number,
+  isFull: boolean,
+): Promise<{ stage: Stage; summary: Summary }> {
   const hostOf = (vtep: string) => lab.hosts.find((host) => host.address === vtep)?.name ?? "?";
   const stage = new Stage(lab, story, new Checks(story), new Watch(story, hostOf));
   let error: string | undefined;
   try {
-    for (const chapter of chapters) await chapter(stage);
+    for (const chapter of [...beginning, ...(isFull ? optional : []), ...ending]) await chapter(stage);
   } catch (failure) {
     error = failure instanceof Error ? failure.message : String(failure);
   }
@@ -82,6 +83,7 @@ function endingSignal(): Promise<EndingSignal> {
 interface Flags {
   readonly keep?: boolean | undefined;
   readonly json?: boolean | undefined;
+  readonly full?: boolean | undefined;
 }
 
 /** @returns the exit status; by then nothing is left */
@@ -93,7 +95,7 @@ async function demo(flags: Flags): Promise<number> {
   const show = async (): Promise<Summary> => {
     story.title("nearmiss: the control plane for Linux VXLAN that answers the kernel's neighbour misses");
     lab = await createLab({ hosts: hostNames, underlay: 4, secured: true });
-    const { stage, summary } = await play(lab, story, startMs);
+    const { stage, summary } = await play(lab, story, startMs, flags.full === true);
     if (flags.keep && summary.error === undefined) await restartPrograms(stage);
     tellSummary(story, summary);
     if (flags.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
@@ -117,7 +119,12 @@ async function demo(flags: Flags): Promise<number> {
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { keep: { type: "boolean" }, json: { type: "boolean" }, help: { type: "boolean", short: "h" } },
+    options: {
+      full: { type: "boolean" },
+      keep: { type: "boolean" },
+      json: { type: "boolean" },
+      help: { type: "boolean", short: "h" },
+    },
   });
   if (values.help) {
     process.stdout.write(help);

@@ -1,4 +1,5 @@
 // The tables of a network on a host, as iproute2 shows them: another reader than the agent's own.
+import { broadcastMac } from "../lab/frames.ts";
 import type { Host } from "../lab/host.ts";
 import type { Dump } from "./truth.ts";
 
@@ -17,7 +18,7 @@ interface ShownFdb {
 
 const nothing: Dump = { neighbours: [], tunnel: [], bridge: [] };
 
-/** Empty where the host has no device of that network. */
+/** Without destinations of broadcasts: they belong to no VM. Empty where the host has no device of that network. */
 export async function dumpOf(host: Host, vni: number): Promise<Dump> {
   const device = `nmv${vni}`;
   if (!host.interfaces().includes(device)) return nothing;
@@ -25,7 +26,9 @@ export async function dumpOf(host: Host, vni: number): Promise<Dump> {
     host.exec(["ip", "-j", "neigh", "show", "dev", device]),
     host.exec(["bridge", "-j", "fdb", "show", "dev", device]),
   ]);
-  const entries = (JSON.parse(fdb || "[]") as ShownFdb[]).filter(({ flags = [] }) => flags.includes("extern_learn"));
+  const entries = (JSON.parse(fdb || "[]") as ShownFdb[]).filter(
+    ({ mac, flags = [] }) => flags.includes("extern_learn") && mac !== broadcastMac,
+  );
   return {
     neighbours: (JSON.parse(neighbours || "[]") as ShownNeighbour[]).map(({ dst, lladdr = "", state = [] }) => ({
       ip: dst,

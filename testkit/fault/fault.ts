@@ -22,6 +22,8 @@ export interface Fault {
   readonly name: string;
   /** Absent: no packet of a flow that was programmed before may be lost. Else why some may be, and for how long at most. */
   readonly mayLose?: { readonly because: string; readonly forMs: number };
+  /** Hosts whose kernels have forgotten all entries: only what guests use has to be there again. */
+  readonly restarts?: readonly string[];
   /** The time after the fault has healed by which the tables must be right again, ms. Default 5,000. */
   readonly equalWithinMs?: number;
   /** In its own scene: state that other faults leave in the controller could answer for it. */

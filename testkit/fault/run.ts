@@ -22,7 +22,7 @@ export async function runFault(scene: Scene, fault: Fault, size: Size): Promise<
   let equalMs: number | null = null;
   await attempt(async () => {
     await flowing(flows);
-    const held = await scene.held();
+    const held = new Map([...(await scene.held())].filter(([host]) => !fault.restarts?.includes(host)));
     remarks.push(...(await fault.act(scene, size)));
     equalMs = await untilEqual(scene, held, fault.equalWithinMs ?? equalWithinMs);
     await flowing(flows);

@@ -16,7 +16,7 @@ export async function whileWatching<T>(
   onEntry: (message: NeighbourMessage) => void,
   during: () => Promise<T>,
 ): Promise<T> {
-  const handlers = { onLink: () => {}, onAddress: () => {}, onPort: () => {}, onLostFilter: () => {}, onEntry };
+  const handlers = { onLink: () => {}, onAddress: () => {}, onPort: () => {}, onFilter: () => {}, onEntry };
   const socket = inNamespace(host.namespace, () => new ChangeSocket(handlers));
   try {
     return await during();

@@ -186,6 +186,16 @@ export function neighbourSolicitation(ask: { mac: string; from: string; target: 
   return ethernet({ to: group.mac, from: ask.mac, type: etherTypes.ipv6, payload: packet });
 }
 
+/** Unsolicited, with override, to all nodes: the guest has the address (RFC 4861 §7.2.6). */
+export function neighbourAdvertisement({ mac, ip }: { readonly mac: string; readonly ip: string }): Buffer {
+  const head = Buffer.from([136, 0, 0, 0, 0x20, 0, 0, 0]);
+  const message = Buffer.concat([head, ipBytes(ip), Buffer.from([2, 1]), macBytes(mac)]);
+  const to = "ff02::1";
+  message.writeUInt16BE(internetChecksum(pseudoHeader(ip, to, protocols.icmpv6, message.length), message), 2);
+  const packet = ipPacket({ from: ip, to, protocol: protocols.icmpv6, payload: message }, 255);
+  return ethernet({ to: "33:33:00:00:00:01", from: mac, type: etherTypes.ipv6, payload: packet });
+}
+
 export interface EthernetHeader {
   readonly to: string;
   readonly from: string;

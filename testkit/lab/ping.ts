@@ -1,4 +1,6 @@
 // The output of `ping`, as numbers. A packet that had to wait for its answer is late, not lost.
+import { readFileSync } from "node:fs";
+import { constants } from "node:os";
 import type { Namespace, Spawned } from "./namespace.ts";
 import { waitFor } from "./wait.ts";
 
@@ -96,6 +98,12 @@ export async function ping(from: Namespace, ip: string, options: PingOptions = {
   return result;
 }
 
+/** Until then SIGQUIT would end it. */
+function catchesQuit(pid: number | undefined): boolean {
+  const [, mask = "0"] = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  return (BigInt(`0x${mask}`) & (1n << BigInt(constants.signals.SIGQUIT - 1))) !== 0n;
+}
+
 export function startPing(from: Namespace, ip: string, options: Omit<PingOptions, "count"> = {}): ContinuousPing {
   const child = from.spawn(pingCommand(ip, options, undefined));
   const { output, errors, closed } = collect(child);
@@ -106,6 +114,7 @@ export function startPing(from: Namespace, ip: string, options: Omit<PingOptions
 
   async function stop(graceMs: number): Promise<PingResult> {
     const ended = () => child.exitCode !== null || child.signalCode !== null;
+    await waitFor(() => ended() || catchesQuit(child.pid), { what: `ping ${ip} to have begun` });
     child.kill("SIGQUIT");
     await waitFor(() => transmitted() || ended(), { what: `ping ${ip} to say how much it sent` });
     const sent = transmitted();

@@ -1,10 +1,12 @@
 // All faults, in the order in which they run.
 import type { Fault } from "../fault.ts";
+import { agentsKilledUnderBroadcasts, membersChangedBehindPartition } from "./broadcast.ts";
 import { clockSteps } from "./clock.ts";
 import { logCompacted } from "./compaction.ts";
 import { deviceFaults } from "./devices.ts";
 import { randomHistories } from "./histories.ts";
 import { neighbourTableFull, overrun } from "./load.ts";
+import { restartedAlone, restoredUnderMemory } from "./memory.ts";
 import { halfOpen, partition } from "./partition.ts";
 import {
   agentKilled,
@@ -21,12 +23,16 @@ export const allFaults: readonly Fault[] = [
   agentKilled,
   controllerKilled,
   bothKilled,
+  agentsKilledUnderBroadcasts,
   agentStopped,
   controllerStopped,
   halfOpen,
   partition,
+  membersChangedBehindPartition,
   restoredWithNewEpoch,
   restoredOlder,
+  restoredUnderMemory,
+  restartedAlone,
   logCompacted,
   ...deviceFaults,
   sameAddressTwice,

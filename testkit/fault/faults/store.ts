@@ -46,7 +46,8 @@ function restored(renewed: boolean): Fault["act"] {
   };
 }
 
-async function replaceDatabase(db: string, backup: string, renewed: boolean): Promise<void> {
+/** @param renewed with a new epoch */
+export async function replaceDatabase(db: string, backup: string, renewed: boolean): Promise<void> {
   for (const suffix of ["-wal", "-shm"]) await rm(`${db}${suffix}`, { force: true });
   await copyFile(backup, db);
   if (!renewed) return;

@@ -1,0 +1,15 @@
+// For parts that are tested without a network whose broadcasts are copied.
+import { Broadcasts } from "../../node-agent/networks/broadcasts.ts";
+import { RegisteredNetworks } from "../../node-agent/networks/registered-networks.ts";
+import { defaultCopiesPerSecond } from "../../node-agent/tables/broadcast.ts";
+import { HostTables } from "../../node-agent/tables/host-tables.ts";
+
+export const noBroadcasts = new Broadcasts({
+  registered: new RegisteredNetworks(),
+  hostTables: new HostTables("a"),
+  devices: { adoptedFor: () => undefined },
+  copiesPerSecond: defaultCopiesPerSecond,
+  write: async () => [],
+  look: () => {},
+  nowMs: () => 0,
+});
