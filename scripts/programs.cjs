@@ -22,6 +22,13 @@ const programs = [
   { name: "bash", for: tests, ...same("bash") },
   { name: "curl", for: tests, skipped: true, ...same("curl") },
   { name: "jq", for: tests, skipped: true, ...same("jq") },
+  { name: "zsh", for: tests, skipped: true, ...same("zsh") },
+  { name: "fish", for: tests, skipped: true, ...same("fish") },
+  { name: "iptables", for: tests, ...same("iptables"), dnf: ["iptables-nft"] },
+  { name: "sysctl", for: tests, ...same("procps"), dnf: ["procps-ng"], pacman: ["procps-ng"] },
+  // Alpine has another init.
+  { name: "systemd-analyze", for: tests, skipped: true, ...same("systemd"), apk: [] },
+  { name: "keepalived", for: tests, skipped: true, ...same("keepalived") },
   {
     name: "chromium",
     for: tests,
@@ -37,6 +44,11 @@ const programs = [
     pacman: ["chromium", "ttf-dejavu"],
     apk: ["chromium", "font-dejavu"],
   },
+  // Only Debian's were tried.
+  { name: "libvirtd", for: ["test:real"], ...debianOnly("libvirt-daemon", "libvirt-daemon-driver-qemu") },
+  { name: "virsh", for: ["test:real"], ...debianOnly("libvirt-clients") },
+  { name: "qemu-system-x86_64", for: ["test:real"], ...debianOnly("qemu-system-x86") },
+  { name: "systemd-nspawn", for: ["test:real"], ...debianOnly("systemd-container") },
   { name: "make", for: ["compile"], ...same("make") },
   { name: "g++", for: ["compile"], ...same("gcc-c++"), debian: ["g++"], pacman: ["gcc"], apk: ["g++"] },
   { name: "python3", for: ["compile"], ...same("python3"), pacman: ["python"] },
@@ -68,6 +80,10 @@ const byId = {
 
 function same(name) {
   return { debian: [name], dnf: [name], zypper: [name], pacman: [name], apk: [name] };
+}
+
+function debianOnly(...names) {
+  return { debian: names, dnf: [], zypper: [], pacman: [], apk: [] };
 }
 
 /** @returns a key of `distributions`, or undefined where this is another one */

@@ -40,7 +40,7 @@ function checkMachine() {
   const missing = table.missingFor(purposes);
   if (missing.length > 0) bringPrograms(missing, purposes);
   if (isRoot) return;
-  if (["demo", "bench", "fault"].includes(purpose)) {
+  if (["demo", "bench", "fault", "test:real"].includes(purpose)) {
     stop(`npm run ${purpose} makes network namespaces and needs root: run \`sudo npm run ${purpose}\`.`);
   }
   if (purpose === "test") {
@@ -66,7 +66,7 @@ function bringPrograms(missing, purposes) {
   const elsewhere = left.flatMap(({ variable }) => variable || []).join(", ");
   const cure = line
     ? `Install with:\n  ${line}\n`
-    : `${distribution} has no package for it: name one in ${elsewhere}\n`;
+    : `${distribution} has no package for it${elsewhere ? `: name one in ${elsewhere}` : "."}\n`;
   const what = `${namesOf(left)} not found. ${without || "apt-get did not bring it"}. ${cure}`;
   const needed = left.filter(({ skipped }) => !skipped || process.env.CI === "true");
   // What only the kernel tests need is not missed where those are skipped.
