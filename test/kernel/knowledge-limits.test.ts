@@ -80,7 +80,7 @@ describeKernel("a network in memory", () => {
       { what: "the scan to be answered from memory, and to use up its budget" },
     );
     const { questions: sent } = await scan.pause();
-    expect(sent).toBeGreaterThan(1_000);
+    expect(sent).toBeGreaterThan(200);
     const after = await statusIn("a");
     expect(after.counters.asked).toBe(counters.asked);
     expect(await questions()).toBe(before);
