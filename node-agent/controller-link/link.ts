@@ -144,6 +144,8 @@ export class ControllerLink {
       handshakeTimeout: handshakeTimeoutMs,
       finishRequest: endUnlessConnected,
       perMessageDeflate: false,
+      // A read has several frames of a base, and misses are read between them.
+      allowSynchronousEvents: false,
       ...tlsOptions(this.credentials()),
     });
     let reason = "connection lost";

@@ -41,9 +41,10 @@ export class Locations {
     return id;
   }
 
-  /** One binding less. */
-  release(id: number): void {
-    const left = this.word(id, uses) - 1;
+  /** So many bindings less. */
+  release(id: number, bindings = 1): void {
+    if (bindings === 0) return;
+    const left = this.word(id, uses) - bindings;
     this.words[id * wordsPerLocation + uses] = left;
     if (left > 0) return;
     this.ids.delete(textOf(this.get(id)));

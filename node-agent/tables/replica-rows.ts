@@ -1,4 +1,4 @@
-// Rows of a network in memory and their index: the layout, and how any thread reads them. replica-table.ts writes, on the main thread
+// Rows of a network in memory and their index: the layout, and how any thread reads them. replica-part.ts writes, on the main thread
 // alone. Imports nothing: the thread that reads misses loads no other file of this folder.
 
 /**
@@ -26,11 +26,17 @@ export const locationUses = 5;
 
 export const empty = 0;
 
-/** What a look-up needs. */
-export interface Columns {
+/** Some of the keys of a table, and their index. */
+export interface Part {
   readonly rows: Uint32Array;
   /** 0: empty; otherwise the row plus one. */
   readonly slots: Uint32Array;
+}
+
+/** What a look-up needs. */
+export interface Columns {
+  /** By the first bits of a key's hash: a power of two of them. Neighbours may be one part. */
+  readonly parts: readonly Part[];
   readonly seed: number;
 }
 
@@ -72,9 +78,12 @@ export function readRemote(table: SharedTable, words: ArrayLike<number>, into: R
 }
 
 function copyRemote(table: SharedTable, words: ArrayLike<number>, into: RemoteWords): boolean {
-  const row = findRow(table, words);
-  if (row < 0) return false;
-  const { rows, locations } = table;
+  const hash = hashOf(table.seed, words, 0);
+  const part = table.parts[indexOf(hash, table.parts.length)];
+  const row = part ? findRow(part, hash, words) : -1;
+  if (!part || row < 0) return false;
+  const { rows } = part;
+  const { locations } = table;
   const at = row * wordsPerRow;
   const flags = rows[at + macHighAndFlags] ?? 0;
   const place = (rows[at + location] ?? 0) * wordsPerLocation;
@@ -89,22 +98,27 @@ function copyRemote(table: SharedTable, words: ArrayLike<number>, into: RemoteWo
   return true;
 }
 
-/** The slot that a key is in where no other key is. */
-function homeOf({ slots, seed }: Columns, words: ArrayLike<number>, at: number): number {
+/** Of the key at a word. @param seed random @returns 32 bits */
+export function hashOf(seed: number, words: ArrayLike<number>, at: number): number {
   let hash = seed;
   for (let i = 0; i < keyWords; i++) {
     hash = Math.imul(hash ^ (words[at + i] ?? 0), 0x85eb_ca6b);
     hash = (hash << 13) | (hash >>> 19);
   }
   hash = Math.imul(hash ^ (hash >>> 16), 0xc2b2_ae35);
-  hash ^= hash >>> 15;
-  return Math.floor(((hash >>> 0) * slots.length) / 2 ** 32);
+  return (hash ^ (hash >>> 15)) >>> 0;
 }
 
+/** Of `length` equal ranges of hashes the one with this hash. */
+export const indexOf = (hash: number, length: number): number => Math.floor((hash * length) / 2 ** 32);
+
+/** The slot that a key is in where no other key is. The hashes of a part begin with the same bits, so these are mixed with the others. */
+const homeOf = ({ slots }: Part, hash: number): number => indexOf(Math.imul(hash, 0x9e37_79b1) >>> 0, slots.length);
+
 /** @returns below 0: there is none. Ends also while another thread changes the index */
-export function findRow(columns: Columns, words: ArrayLike<number>): number {
-  const { rows, slots } = columns;
-  let slot = homeOf(columns, words, 0);
+export function findRow(part: Part, hash: number, words: ArrayLike<number>): number {
+  const { rows, slots } = part;
+  let slot = homeOf(part, hash);
   for (let left = slots.length; left > 0; left--) {
     const row = (slots[slot] ?? empty) - 1;
     if (row < 0) return row;
@@ -116,29 +130,29 @@ export function findRow(columns: Columns, words: ArrayLike<number>): number {
   return -1;
 }
 
-export function slotOf(columns: Columns, row: number): number {
-  const { rows, slots } = columns;
-  let slot = homeOf(columns, rows, row * wordsPerRow);
+export function slotOf(part: Part, seed: number, row: number): number {
+  const { rows, slots } = part;
+  let slot = homeOf(part, hashOf(seed, rows, row * wordsPerRow));
   while (slots[slot] !== row + 1) slot = slot + 1 === slots.length ? 0 : slot + 1;
   return slot;
 }
 
-export function insert(columns: Columns, row: number): void {
-  const { rows, slots } = columns;
-  let slot = homeOf(columns, rows, row * wordsPerRow);
+export function insert(part: Part, seed: number, row: number): void {
+  const { rows, slots } = part;
+  let slot = homeOf(part, hashOf(seed, rows, row * wordsPerRow));
   while (slots[slot] !== empty) slot = slot + 1 === slots.length ? 0 : slot + 1;
   slots[slot] = row + 1;
 }
 
 /** Rows behind the freed slot move up where they may: there are no marks of removed rows. */
-export function remove(columns: Columns, row: number): void {
-  const { rows, slots } = columns;
+export function remove(part: Part, seed: number, row: number): void {
+  const { rows, slots } = part;
   const { length } = slots;
-  let free = slotOf(columns, row);
+  let free = slotOf(part, seed, row);
   slots[free] = empty;
   for (let slot = (free + 1) % length; slots[slot] !== empty; slot = (slot + 1) % length) {
     const moved = slots[slot] ?? empty;
-    const home = homeOf(columns, rows, (moved - 1) * wordsPerRow);
+    const home = homeOf(part, hashOf(seed, rows, (moved - 1) * wordsPerRow));
     // Its home is behind the free slot, seen from there in the order of the search.
     if ((slot - home + length) % length < (slot - free + length) % length) continue;
     slots[free] = moved;

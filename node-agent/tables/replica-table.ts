@@ -12,11 +12,11 @@ import {
   wordsToMac,
 } from "../../schema/address/index.ts";
 import type { Location, Locations } from "./locations.ts";
+import { keyAt, ReplicaPart } from "./replica-part.ts";
 import {
-  type Columns,
-  findRow,
   flagBits,
-  insert,
+  hashOf,
+  indexOf,
   type KeyWords,
   keyWords,
   localFlag,
@@ -24,18 +24,12 @@ import {
   macHighAndFlags,
   macLow,
   macPrefix,
-  remove,
   revisionHighBits,
   revisionLow,
   routerFlag,
   type SharedTable,
-  slotOf,
   wordsPerRow,
 } from "./replica-rows.ts";
-
-const minRows = 16;
-/** The index is this part full at most, and at least seven tenths of that. */
-const maxLoad = 0.8;
 
 /** Rows beside their table: what stands for a location is its index in `places`. */
 export interface PackedRows {
@@ -43,16 +37,24 @@ export interface PackedRows {
   readonly places: readonly Location[];
 }
 
+interface Place {
+  readonly part: ReplicaPart;
+  readonly row: number;
+}
+
 /** A key as words, in rows of `keyWords`. */
 export type PackedKeys = Uint32Array;
 
-const newRows = (rows: number): Uint32Array => new Uint32Array(new SharedArrayBuffer(rows * wordsPerRow * 4));
-const newSlots = (rows: number): Uint32Array => new Uint32Array(new SharedArrayBuffer(Math.ceil(rows / maxLoad) * 4));
-
 export class ReplicaTable {
-  private rows = newRows(minRows);
-  private slots = newSlots(minRows);
+  /** By the first bits of a key's hash; neighbours may be one part. */
+  private index: ReplicaPart[];
+  /** Each once, a divided one before what has left it. */
+  private parts: ReplicaPart[];
   private count = 0;
+  /** Bindings here by the number of their location. */
+  private uses: number[] = [];
+  /** A part has other buffers. */
+  private hasMoved = false;
   private readonly key: KeyWords = new Uint32Array(keyWords);
   private readonly version = new Int32Array(new SharedArrayBuffer(4));
 
@@ -65,11 +67,17 @@ export class ReplicaTable {
     private readonly locations: Locations,
     private readonly seed: number,
     private readonly onMoved: () => void = () => {},
-  ) {}
+  ) {
+    this.parts = [new ReplicaPart(seed)];
+    this.index = [...this.parts];
+  }
 
   /** For another thread, until the table or its locations have other buffers. */
   get shared(): SharedTable {
-    return { ...this.columns, version: this.version, locations: this.locations.shared };
+    // A message to the thread keeps what is one object one object.
+    const buffers = new Map(this.parts.map((part) => [part, { rows: part.rows, slots: part.slots }]));
+    const parts = this.index.map((part) => buffers.get(part) ?? part);
+    return { parts, seed: this.seed, version: this.version, locations: this.locations.shared };
   }
 
   /** Keys with a binding. */
@@ -78,19 +86,19 @@ export class ReplicaTable {
   }
 
   get bytes(): number {
-    return this.rows.byteLength + this.slots.byteLength;
+    return this.parts.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /** What is registered under the key. */
   find(key: BindingKey): Answer | undefined {
-    const row = findRow(this.columns, this.wordsOf(key));
-    return row < 0 ? undefined : { key, ...this.valueOf(row) };
+    const { part, row } = this.seek(this.wordsOf(key));
+    return row < 0 ? undefined : { key, ...this.valueOf(part, row) };
   }
 
   /** The revision of what is registered under the key. */
   revisionOf(key: BindingKey): Revision | undefined {
-    const row = findRow(this.columns, this.wordsOf(key));
-    return row < 0 ? undefined : this.revisionAt(row);
+    const { part, row } = this.seek(this.wordsOf(key));
+    return row < 0 ? undefined : revisionAt(part, row);
   }
 
   /** A binding replaces the one of its key, a tombstone removes it. */
@@ -100,48 +108,50 @@ export class ReplicaTable {
 
   private write({ key, revision, binding }: Answer): void {
     const words = this.wordsOf(key);
-    let row = findRow(this.columns, words);
     if (!binding) {
-      if (row >= 0) this.delete(row);
+      this.remove(words);
       return;
     }
-    const place = this.locations.retain(binding);
-    row = this.rowFor(words, row);
+    const place = this.retain(binding);
+    const { part, row } = this.rowFor(words);
     const [high, low] = macToWords(binding.mac);
     const flags = (binding.router ? routerFlag : 0) | (binding.local ? localFlag : 0);
     const at = row * wordsPerRow;
-    this.rows[at + macLow] = low;
-    this.rows[at + macHighAndFlags] = (high << 16) | (Math.floor(revision / 2 ** 32) << flagBits) | flags;
-    this.rows[at + location] = place;
-    this.rows[at + revisionLow] = revision % 2 ** 32;
+    part.rows[at + macLow] = low;
+    part.rows[at + macHighAndFlags] = (high << 16) | (Math.floor(revision / 2 ** 32) << flagBits) | flags;
+    part.rows[at + location] = place;
+    part.rows[at + revisionLow] = revision % 2 ** 32;
   }
 
   /**
    * In no particular order, each as of its turn. None is left out that is there from the first to the last of them: a removed row is
-   * replaced by the last one, which was listed before.
+   * replaced by the last one of its part, which was listed before. Some come twice if the table grows under it: what leaves a part that is divided comes last.
    */
   *answers(): Generator<Answer> {
-    for (let row = this.count - 1; row >= 0; row--)
-      if (row < this.count) yield { key: this.keyOf(row), ...this.valueOf(row) };
+    for (const part of this.parts)
+      for (let row = part.count - 1; row >= 0; row--)
+        if (row < part.count) yield { key: this.keyOf(part, row), ...this.valueOf(part, row) };
   }
 
   /** All rows, at most `maxRows` at a time, each as of its turn. The same are among them as among `answers`. */
   *lots(maxRows: number): Generator<PackedRows, void> {
-    for (let end = this.count; end > 0; end = Math.min(end, this.count)) {
-      const from = Math.max(0, end - maxRows);
-      yield this.pack(Array.from({ length: end - from }, (_, i) => from + i));
-      end = from;
+    for (const part of this.parts) {
+      for (let end = part.count; end > 0; end = Math.min(end, part.count)) {
+        const from = Math.max(0, end - maxRows);
+        yield this.pack(Array.from({ length: end - from }, (_, i) => ({ part, row: from + i })));
+        end = from;
+      }
     }
   }
 
   /** What is there of these keys, and which of them are not. */
   packed(keys: readonly BindingKey[]): { readonly found: PackedRows; readonly missing: PackedKeys } {
-    const rows: number[] = [];
+    const rows: Place[] = [];
     const missing: number[] = [];
     for (const key of keys) {
       const words = this.wordsOf(key);
-      const row = findRow(this.columns, words);
-      if (row >= 0) rows.push(row);
+      const place = this.seek(words);
+      if (place.row >= 0) rows.push(place);
       else missing.push(...words);
     }
     return { found: this.pack(rows), missing: Uint32Array.from(missing) };
@@ -155,21 +165,18 @@ export class ReplicaTable {
   /** What is there of them is removed. */
   removeKeys(keys: PackedKeys): void {
     this.change(() => {
-      for (let at = 0; at + keyWords <= keys.length; at += keyWords) {
-        const row = findRow(this.columns, keys.subarray(at, at + keyWords));
-        if (row >= 0) this.delete(row);
-      }
+      for (let at = 0; at + keyWords <= keys.length; at += keyWords) this.remove(keys.subarray(at, at + keyWords));
     });
   }
 
   /** Another thread that reads at that time sees that, and reads again. */
   private change(work: () => void): void {
-    const { rows, slots } = this;
     Atomics.add(this.version, 0, 1);
     try {
       work();
     } finally {
-      if (rows !== this.rows || slots !== this.slots) this.onMoved();
+      if (this.hasMoved) this.onMoved();
+      this.hasMoved = false;
       Atomics.add(this.version, 0, 1);
     }
   }
@@ -179,64 +186,101 @@ export class ReplicaTable {
       const words = rows.subarray(at, at + wordsPerRow);
       const place = places[words[location] ?? 0];
       if (!place || words.length < wordsPerRow) throw new RangeError("a row without a location");
-      const id = this.locations.retain(place);
-      const key = words.subarray(0, keyWords);
-      const row = this.rowFor(key, findRow(this.columns, key));
-      this.rows.set(words, row * wordsPerRow);
-      this.rows[row * wordsPerRow + location] = id;
+      const id = this.retain(place);
+      const { part, row } = this.rowFor(words.subarray(0, keyWords));
+      part.rows.set(words, row * wordsPerRow);
+      part.rows[row * wordsPerRow + location] = id;
     }
   }
 
   /** The table is no longer used. */
   clear(): void {
     Atomics.add(this.version, 0, 1);
-    for (let row = 0; row < this.count; row++) this.locations.release(this.word(row, location));
+    this.uses.forEach((bindings, id) => {
+      this.locations.release(id, bindings);
+    });
+    this.uses = [];
     this.count = 0;
-    this.rows = newRows(minRows);
-    this.slots = newSlots(minRows);
+    this.parts = [new ReplicaPart(this.seed)];
+    this.index = [...this.parts];
     Atomics.add(this.version, 0, 1);
   }
 
-  private pack(rows: readonly number[]): PackedRows {
-    const packed = new Uint32Array(rows.length * wordsPerRow);
-    const places: Location[] = [];
+  private pack(places: readonly Place[]): PackedRows {
+    const packed = new Uint32Array(places.length * wordsPerRow);
+    const locations: Location[] = [];
     const indexes = new Map<number, number>();
-    for (const [i, row] of rows.entries()) {
+    for (const [i, { part, row }] of places.entries()) {
       const at = i * wordsPerRow;
-      packed.set(this.rows.subarray(row * wordsPerRow, (row + 1) * wordsPerRow), at);
-      const id = this.word(row, location);
+      packed.set(part.rows.subarray(row * wordsPerRow, (row + 1) * wordsPerRow), at);
+      const id = wordAt(part, row, location);
       let index = indexes.get(id);
       if (index === undefined) {
-        index = places.push(this.locations.get(id)) - 1;
+        index = locations.push(this.locations.get(id)) - 1;
         indexes.set(id, index);
       }
       packed[at + location] = index;
     }
-    return { rows: packed, places };
+    return { rows: packed, places: locations };
   }
 
-  /** The row of a key, whose location is released or not set yet. @param row where it is, below 0: nowhere */
-  private rowFor(words: KeyWords, row: number): number {
-    if (row >= 0) {
-      this.locations.release(this.word(row, location));
-      return row;
+  /** Where a key is; its row is below 0: nowhere. */
+  private seek(words: KeyWords): Place {
+    const hash = hashOf(this.seed, words, 0);
+    const part = this.partOf(hash);
+    return { part, row: part.find(hash, words) };
+  }
+
+  private partOf(hash: number): ReplicaPart {
+    return this.index[indexOf(hash, this.index.length)] as ReplicaPart;
+  }
+
+  /** The row of a key, whose location is released or not set yet. */
+  private rowFor(words: KeyWords): Place {
+    const found = this.seek(words);
+    if (found.row >= 0) {
+      this.release(wordAt(found.part, found.row, location));
+      return found;
     }
-    const added = this.count;
+    const part = found.part.isFull ? this.split(found.part, hashOf(this.seed, words, 0)) : found.part;
+    const { rows, slots } = part;
+    const row = part.add(words);
+    this.hasMoved ||= rows !== part.rows || slots !== part.slots;
     this.count += 1;
-    if (this.count * wordsPerRow > this.rows.length) this.growRows();
-    this.rows.set(words, added * wordsPerRow);
-    if (this.count > this.slots.length * maxLoad) this.growSlots();
-    else insert(this.columns, added);
-    return added;
+    return { part, row };
   }
 
-  private get columns(): Columns {
-    const { rows, slots, seed } = this;
-    return { rows, slots, seed };
+  /** @returns the part that keys with the hash are in then, which has room */
+  private split(part: ReplicaPart, hash: number): ReplicaPart {
+    if (2 ** part.depth === this.index.length) this.index = this.index.flatMap((each) => [each, each]);
+    const other = part.split();
+    this.parts.push(other);
+    // The later half of what was the part's.
+    const from = this.index.indexOf(part);
+    const length = this.index.length / 2 ** part.depth;
+    this.index.fill(other, from + length, from + 2 * length);
+    this.hasMoved = true;
+    const now = this.partOf(hash);
+    return now.isFull ? this.split(now, hash) : now;
   }
 
-  private word(row: number, field: number): number {
-    return this.rows[row * wordsPerRow + field] ?? 0;
+  private remove(words: KeyWords): void {
+    const { part, row } = this.seek(words);
+    if (row < 0) return;
+    this.release(wordAt(part, row, location));
+    part.delete(row);
+    this.count -= 1;
+  }
+
+  private retain(place: Location): number {
+    const id = this.locations.retain(place);
+    this.uses[id] = (this.uses[id] ?? 0) + 1;
+    return id;
+  }
+
+  private release(id: number): void {
+    this.locations.release(id);
+    this.uses[id] = (this.uses[id] ?? 0) - 1;
   }
 
   private wordsOf(key: BindingKey): KeyWords {
@@ -249,54 +293,34 @@ export class ReplicaTable {
     return this.key;
   }
 
-  private keyOf(row: number): BindingKey {
+  private keyOf(part: ReplicaPart, row: number): BindingKey {
     const { vni } = this;
-    const [a, b, c, d] = [this.word(row, 0), this.word(row, 1), this.word(row, 2), this.word(row, 3)];
+    const [a = 0, b = 0, c = 0, d = 0] = keyAt(part, row);
     return a === macPrefix
       ? { kind: "mac", vni, mac: wordsToMac(c, d) }
       : { kind: "ip", vni, ip: wordsToIp(a, b, c, d) };
   }
 
-  private revisionAt(row: number): Revision {
-    const high = (this.word(row, macHighAndFlags) >>> flagBits) & ((1 << revisionHighBits) - 1);
-    return parseRevision(high * 2 ** 32 + this.word(row, revisionLow));
-  }
-
-  private valueOf(row: number): Omit<Answer, "key" | "binding"> & { readonly binding: NonNullable<Answer["binding"]> } {
-    const flags = this.word(row, macHighAndFlags);
+  private valueOf(
+    part: ReplicaPart,
+    row: number,
+  ): Omit<Answer, "key" | "binding"> & { readonly binding: NonNullable<Answer["binding"]> } {
+    const flags = wordAt(part, row, macHighAndFlags);
     return {
-      revision: this.revisionAt(row),
+      revision: revisionAt(part, row),
       binding: {
-        mac: wordsToMac(flags >>> 16, this.word(row, macLow)),
-        ...this.locations.get(this.word(row, location)),
+        mac: wordsToMac(flags >>> 16, wordAt(part, row, macLow)),
+        ...this.locations.get(wordAt(part, row, location)),
         ...((flags & localFlag) === 0 ? {} : { local: true as const }),
         ...((flags & routerFlag) === 0 ? {} : { router: true as const }),
       },
     };
   }
+}
 
-  /** The last row takes its place. */
-  private delete(row: number): void {
-    this.locations.release(this.word(row, location));
-    remove(this.columns, row);
-    this.count -= 1;
-    const last = this.count;
-    if (row === last) return;
-    const slot = slotOf(this.columns, last);
-    const at = row * wordsPerRow;
-    this.rows.copyWithin(at, last * wordsPerRow, (last + 1) * wordsPerRow);
-    this.slots[slot] = row + 1;
-  }
+const wordAt = ({ rows }: ReplicaPart, row: number, field: number): number => rows[row * wordsPerRow + field] ?? 0;
 
-  private growRows(): void {
-    // By little at a time: copying a row sixteen times takes less than putting it in once.
-    const rows = newRows(Math.max(minRows, Math.ceil(this.count * (1 + 1 / 16))));
-    rows.set(this.rows);
-    this.rows = rows;
-  }
-
-  private growSlots(): void {
-    this.slots = newSlots(Math.max(minRows, Math.ceil(this.count * (1 + 1 / 8))));
-    for (let row = 0; row < this.count; row++) insert(this.columns, row);
-  }
+function revisionAt(part: ReplicaPart, row: number): Revision {
+  const high = (wordAt(part, row, macHighAndFlags) >>> flagBits) & ((1 << revisionHighBits) - 1);
+  return parseRevision(high * 2 ** 32 + wordAt(part, row, revisionLow));
 }

@@ -178,6 +178,48 @@ test("finds and forgets as many keys as come and go, in the place of the first",
   expect(table.find(kept.key)).toEqual(kept);
 });
 
+test("leaves nothing out that was there while its parts are divided, for a reader and for another thread", () => {
+  let shared = 0;
+  const table: ReplicaTable = new ReplicaTable(blue, new Locations(), 7, () => {
+    shared += 1;
+    seen = table.shared;
+  });
+  let seen = table.shared;
+  const earlier = Array.from({ length: 3_000 }, (_, n) => interfaceOf(n)).flat();
+  for (const answer of earlier) table.take(answer);
+  const later = Array.from({ length: 12_000 }, (_, n) => interfaceOf(3_000 + n)).flat();
+  const added = later.values();
+  const listed = new Set<string>();
+  const copy = new ReplicaTable(blue, new Locations(), 8);
+  const answers = table.answers();
+  for (const lot of table.lots(500)) {
+    copy.takeRows(lot);
+    for (let n = 0; n < 500; n++) {
+      const { value: answer } = answers.next();
+      if (answer) listed.add(keyText(answer.key));
+    }
+    for (let n = 0; n < 1_500; n++) {
+      const { value: answer } = added.next();
+      if (answer) table.take(answer);
+    }
+  }
+  for (const answer of later) table.take(answer);
+  for (const { key } of answers) listed.add(keyText(key));
+  for (const answer of earlier) {
+    expect(listed.has(keyText(answer.key))).toBe(true);
+    expect(copy.find(answer.key)).toEqual(answer);
+  }
+  // What it was last given still finds everything.
+  for (const { key } of [...earlier, ...later])
+    expect(readRemote({ ...seen, version: table.shared.version }, wordsOf(key), nothingRead())).toBe(true);
+  expect(shared).toBeGreaterThan(10);
+  expect(new Set(table.shared.parts).size).toBeGreaterThan(8);
+  for (const { key } of earlier) table.take({ key, revision: rev(9), binding: null });
+  expect(table.size).toBe(later.length);
+  for (const answer of later) expect(table.find(answer.key)).toEqual(answer);
+  for (const { key } of earlier) expect(table.find(key)).toBeUndefined();
+});
+
 describe("memory", () => {
   test("is 40 bytes a key at most, and 128 an interface with both families", () => {
     const table = new ReplicaTable(blue, new Locations(), 7);

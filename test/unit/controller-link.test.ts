@@ -1,6 +1,6 @@
 // The agent's session with a controller that says what the test wants.
 import { once } from "node:events";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { pino } from "pino";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
@@ -18,10 +18,15 @@ const red = network("red", 200);
 const firstHalf = JSON.stringify({ type: "snapshot", asOf, networks: [blue], answers: [], end: false });
 const secondHalf = JSON.stringify({ type: "snapshot", asOf, networks: [red], answers: [], end: true });
 
+const framesInARead = 8;
+
 async function startLink() {
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
   await once(server, "listening");
   const seen: string[] = [];
+  /** At each heartbeat, how many turns of the event loop there were before. */
+  const turns: number[] = [];
+  let turn = 0;
   const handlers: LinkHandlers = {
     hello: () => ({ protocol: { min: 1, max: 1 }, version: "0.1.0", host: "a", vtepPort: 4789 }),
     interest: () => [],
@@ -33,11 +38,18 @@ async function startLink() {
     onDelta: () => seen.push("delta"),
     onHosts: () => seen.push("hosts"),
     onSenders: () => seen.push("senders"),
-    onHeartbeat: () => seen.push("heartbeat"),
+    onHeartbeat: () => {
+      seen.push("heartbeat");
+      if (turns.push(turn) === 1) countTurns();
+    },
     onTrust: () => seen.push("trust"),
     onClaimed: () => seen.push("claimed"),
     onRevoked: () => seen.push("revoked"),
     onClosed: (reason) => seen.push(`closed, ${link.status.kind}: ${reason}`),
+  };
+  const countTurns = () => {
+    turn += 1;
+    if (turns.length < framesInARead) setImmediate(countTurns);
   };
   const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   const link: ControllerLink = new ControllerLink(url, () => undefined, handlers, pino({ level: "silent" }));
@@ -61,7 +73,7 @@ async function startLink() {
       ({ length }) => length >= count,
       { what: `${count} events` },
     );
-  return { link, peer, server, seen, reach, reported };
+  return { link, peer, server, seen, turns, reach, reported };
 }
 
 describe("the session with the controller", () => {
@@ -79,6 +91,20 @@ describe("the session with the controller", () => {
     await reported(3);
     expect(link.isLive).toBe(false);
     expect(seen).toEqual(["heartbeat", "snapshot of blue,red", "closed, waiting: enough (4000)"]);
+  });
+
+  test("takes in each frame of one read in a turn of its own, so that misses are read between them", async () => {
+    const { peer, turns, reach, reported } = await startLink();
+    peer.send(firstHalf);
+    peer.send(secondHalf);
+    await reach("connected");
+    const frame = JSON.stringify({ type: "heartbeat", asOf });
+    const { _socket: socket } = peer as unknown as { readonly _socket: Socket };
+    socket.cork();
+    for (let n = 0; n < framesInARead; n++) peer.send(frame);
+    socket.uncork();
+    await reported(1 + framesInARead);
+    expect(new Set(turns).size).toBe(framesInARead);
   });
 
   test("says while it connects again why the last one ended", async () => {

@@ -68,6 +68,7 @@ export class MadeUpMisses {
 }
 
 function madeUpTable(): ServedNetwork["table"] {
+  const seed = 1;
   const rows = new Uint32Array(new SharedArrayBuffer(16 * wordsPerRow * 4));
   const slots = new Uint32Array(new SharedArrayBuffer(20 * 4));
   const locations = new Uint32Array(new SharedArrayBuffer(wordsPerLocation * 4));
@@ -77,9 +78,9 @@ function madeUpTable(): ServedNetwork["table"] {
     rows.set(words, row * wordsPerRow);
     rows[row * wordsPerRow + macLow] = 2 + row;
     rows[row * wordsPerRow + macHighAndFlags] = 0x0200 << 16;
-    insert({ rows, slots, seed: 1 }, row);
+    insert({ rows, slots }, seed, row);
   });
-  return { rows, slots, seed: 1, version: new Int32Array(new SharedArrayBuffer(4)), locations };
+  return { parts: [{ rows, slots }], seed, version: new Int32Array(new SharedArrayBuffer(4)), locations };
 }
 
 /** As the kernel sends it: struct nlmsghdr, struct ndmsg, NDA_DST. */
