@@ -268,7 +268,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
 
   metrics.observeConditions(() => countConditions(agents, own));
   networkRoutes(app, { committer, agents });
-  hostRoutes(app, { committer, agents });
+  hostRoutes(app, { committer, agents, startedAt });
   vmRoutes(app, { committer, agents });
   moveRoutes(app, { committer, agents });
   evacuationRoutes(app, { committer, agents });

@@ -50,7 +50,7 @@ function describe(address: string, overview: Overview): string {
     `${hostsConnected} connected`,
     `${hosts - hostsConnected} disconnected`,
     ...(hostsDown === 0 ? [] : [`${hostsDown} marked down`]),
-    `${hostsWithProblems} with conditions`,
+    `${hostsWithProblems} with other conditions`,
   ];
   const agents = agentVersions.map((each) => `${each.version} on ${each.hosts}`).join(", ");
   const fields = formatFields([

@@ -28,13 +28,14 @@ export const harmfulAdvice: Phrases = [
     "(start it with --adopt {device}), or delete it (ip link del {device})",
   ],
   [
-    "register the host with the address that it has, or, if no other machine has it (ping -c 3 {vtep} gets no answer), add it " +
+    "register the host with the address that it has, or, if no other machine has it (on another host, ping -c 3 {vtep} gets no answer), add it " +
       "(ip address add {vtep}/… dev …)",
     "add it (ip address add {vtep}/… dev …), or register the host with the address that it has",
   ],
   [
-    "or raise the underlay's to {needed:number} on all hosts and switches ({device} here)",
-    "or raise the underlay's to {needed:number} (ip link set {device} mtu {needed})",
+    "if other hosts have more, raise that of {device} here to {needed:number}; otherwise raise it on all hosts and switches, or set the network's " +
+      "MTU, and that of its guests, to {most:number} or less",
+    "set the network's MTU to {most:number} or less, or raise the underlay's to {needed:number} (ip link set {device} mtu {needed})",
   ],
   ["; nearmiss agent remove {device} deletes it if nothing uses it", "; delete it (ip link del {device})"],
   [

@@ -226,7 +226,7 @@ function identify(request: FastifyRequest, credentials: Credentials): Identity |
   if (credentials.insecure) return { kind: "anyone" };
   if (credentials.isRevoked(raw.socket)) {
     request.isRevoked = true;
-    return "the host's certificate was revoked: `nearmiss host add HOST` prints a new line for the host";
+    return "the host's certificate was revoked (`nearmiss audit` has by whom): if it may come back, `nearmiss host add HOST` prints a new line for it";
   }
   const shown = raw.socket instanceof TLSSocket && raw.socket.getPeerX509Certificate() !== undefined;
   return shown

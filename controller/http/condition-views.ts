@@ -57,6 +57,20 @@ export function viewAway(host: string, vms: number, lastSeen: Date | null, start
   return { ...describe(facts, undefined, true), host, status: "true", since };
 }
 
+/** All of a host, that it is disconnected with VMs first. @param vms on it, that the caller sees */
+export function allConditionsOfHost(
+  { agents, startedAt }: { readonly agents: AgentChannel; readonly startedAt: Date },
+  seen: InventoryView,
+  host: string,
+  vms: number,
+): ConditionView[] {
+  const reported = conditionsOfHost(agents, seen, host);
+  const { connected, lastSeen } = agents.presenceOf(host);
+  // The reason why it is disconnected says more.
+  const isExplained = reported.some(({ kind }) => kind === "host-refused");
+  return connected || vms === 0 || isExplained ? reported : [viewAway(host, vms, lastSeen, startedAt), ...reported];
+}
+
 /** The controller's own. */
 export function viewOwn(facts: ConditionFacts, since: Date): ConditionView {
   return { ...describe(facts, undefined, true), status: "true", since: since.toISOString() };

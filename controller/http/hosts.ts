@@ -1,4 +1,5 @@
 import {
+  type ConditionView,
   type Host,
   HostInput,
   type HostPatch,
@@ -13,7 +14,7 @@ import type { InventoryView } from "../auth/view.ts";
 import type { SortKey } from "../inventory/sorted-page.ts";
 import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
-import { conditionsField, conditionsOfHost } from "./condition-views.ts";
+import { allConditionsOfHost, conditionsField } from "./condition-views.ts";
 import type { ListQuery, SortKeyOf } from "./lists.ts";
 import { resourceRoutes } from "./resource.ts";
 
@@ -23,7 +24,15 @@ const deleteQuery = {
   ),
 };
 
-export function hostRoutes(app: App, { committer, agents }: { committer: Committer; agents: AgentChannel }): void {
+export interface HostsDeps {
+  readonly committer: Committer;
+  readonly agents: AgentChannel;
+  readonly startedAt: Date;
+}
+
+export function hostRoutes(app: App, { committer, agents, startedAt }: HostsDeps): void {
+  const conditionsOf = (seen: InventoryView, host: string): ConditionView[] =>
+    allConditionsOfHost({ agents, startedAt }, seen, host, seen.countVmsOn(host));
   resourceRoutes<"host", HostPutInput, HostPatch>(app, committer, {
     kind: "host",
     plural: "hosts",
@@ -40,9 +49,9 @@ export function hostRoutes(app: App, { committer, agents }: { committer: Committ
     reads: {
       find: (seen, name) => seen.findHost(name),
       list: (seen, query, name) => seen.hostsFrom(query, name),
-      fits: (seen, host, query) => fitsHost(agents, seen, host, query),
+      fits: (seen, host, query) => fitsHost({ agents, conditionsOf }, seen, host, query),
       count: (seen) => seen.hosts().length,
-      sortKey: (seen, host, key) => sortKeyOf(agents, seen, host, key as SortKeyOf<"host">),
+      sortKey: (seen, host, key) => sortKeyOf({ agents, conditionsOf }, seen, host, key as SortKeyOf<"host">),
       view: (host, seen) => {
         const { connected, lastSeen, appliedRevision, problems } = agents.statusOf(host.name);
         // The agent's problems may speak of any network on the host.
@@ -53,34 +62,44 @@ export function hostRoutes(app: App, { committer, agents }: { committer: Committ
           ...(agentVersion === undefined ? {} : { agentVersion }),
         };
         const state = { connected, lastSeen: lastSeen?.toISOString() ?? null, appliedRevision, problems: visible };
-        return { ...host, ...state, ...known, ...conditionsField(conditionsOfHost(agents, seen, host.name)) };
+        return { ...host, ...state, ...known, ...conditionsField(conditionsOf(seen, host.name)) };
       },
     },
   });
 }
 
-function fitsHost(agents: AgentChannel, seen: InventoryView, { name, down }: Host, query: ListQuery): boolean {
+interface HostReads {
+  readonly agents: AgentChannel;
+  readonly conditionsOf: (seen: InventoryView, host: string) => readonly ConditionView[];
+}
+
+function fitsHost(
+  { agents, conditionsOf }: HostReads,
+  seen: InventoryView,
+  { name, down }: Host,
+  query: ListQuery,
+): boolean {
   const { network, condition, state } = query;
   if (network !== undefined && !seen.isNetworkOn(network, name)) return false;
   if (state === "down" && !down) return false;
   if (state !== undefined && state !== "down" && (state === "connected") !== agents.isConnected(name)) return false;
-  return condition === undefined || hasCondition(agents, seen, name, condition);
+  return (
+    condition === undefined || conditionsOf(seen, name).some(({ kind }) => condition === "any" || kind === condition)
+  );
 }
 
-/** Being disconnected is one if there are VMs, as in `/v1/conditions`. */
-function hasCondition(agents: AgentChannel, seen: InventoryView, host: string, kind: string): boolean {
-  const isAway = kind === "any" || kind === "host-away";
-  if (isAway && !agents.isConnected(host) && seen.countVmsOn(host) > 0) return true;
-  return conditionsOfHost(agents, seen, host).some((each) => kind === "any" || each.kind === kind);
-}
-
-function sortKeyOf(agents: AgentChannel, seen: InventoryView, host: Host, key: SortKeyOf<"host">): SortKey {
+function sortKeyOf(
+  { agents, conditionsOf }: HostReads,
+  seen: InventoryView,
+  host: Host,
+  key: SortKeyOf<"host">,
+): SortKey {
   const { name } = host;
   switch (key) {
     case "vms":
       return seen.countVmsOn(name);
     case "conditions":
-      return conditionsOfHost(agents, seen, name).length;
+      return conditionsOf(seen, name).length;
     case "agent":
       return host.down ? "down" : agents.isConnected(name) ? "connected" : "disconnected";
     case "agentVersion":

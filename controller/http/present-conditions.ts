@@ -8,7 +8,7 @@ import { countByHost } from "../observe/vm-counts.ts";
 import type { Committer } from "../write/committer.ts";
 import type { App } from "./app-types.ts";
 import { callerView, identityOf } from "./caller.ts";
-import { bySeverity, conditionsOfHost, viewAway, viewOwn } from "./condition-views.ts";
+import { allConditionsOfHost, bySeverity, viewOwn } from "./condition-views.ts";
 import { conditionsForHost } from "./far-conditions.ts";
 import { described, problems } from "./responses.ts";
 import { addRoutes, type Handler } from "./route-table.ts";
@@ -35,15 +35,9 @@ export async function presentConditions(
   const vms = look().hosts().some(isAway) ? await countByHost(look) : new Map<string, number>();
   const seen = look();
   const ofController = seen.isWhole ? own.list().map(({ facts, since }) => viewOwn(facts, since)) : [];
-  const ofHosts = seen.hosts().flatMap(({ name }) => {
-    const count = vms.get(name) ?? 0;
-    const { connected, lastSeen } = agents.presenceOf(name);
-    const reported = conditionsOfHost(agents, seen, name);
-    // The reason why it is disconnected says more.
-    const isExplained = reported.some(({ kind }) => kind === "host-refused");
-    const away = connected || count === 0 || isExplained ? [] : [viewAway(name, count, lastSeen, startedAt)];
-    return [...away, ...reported];
-  });
+  const ofHosts = seen
+    .hosts()
+    .flatMap(({ name }) => allConditionsOfHost({ agents, startedAt }, seen, name, vms.get(name) ?? 0));
   return bySeverity([...ofController, ...ofHosts]);
 }
 

@@ -15,7 +15,7 @@ export class NoAgentError extends Error {
 }
 
 export const howToStart =
-  "Start one (nearmiss agent --controller URL --host NAME), or name the socket of a running agent with --socket PATH";
+  "Start it as it was before, as a service or by hand (nearmiss agent --controller URL --host NAME), or name the socket of a running agent with --socket PATH";
 
 /** An agent may run there, but the request failed. */
 export class AskError extends Error {

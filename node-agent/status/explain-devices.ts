@@ -63,8 +63,8 @@ function checkTunnelEnd({ tunnelEnd, kernel: { underlay } }: PathFacts): Check {
   return ok("tunnel end", `${vtep} is on ${underlay.name}, MTU ${underlay.mtu}`);
 }
 
-const describeWrong = (device: string, { attribute: { name, otherwise }, value }: WrongAttribute): string =>
-  `${name} of ${device} is ${value}: ${otherwise}`;
+const describeWrong = (device: string, { attribute, value }: WrongAttribute): string =>
+  `${attribute.name} of ${device} is ${attribute.words?.[value] ?? value}: ${attribute.otherwise}`;
 
 function checkBridge(facts: PathFacts, { vni }: AgentNetwork): Check {
   const { bridge } = facts.kernel;
@@ -187,7 +187,7 @@ function checkSourcePort(facts: PathFacts): Check[] {
   if (!bridge) return [];
   const registered = inventory.kind === "read" && inventory.network ? inventory.from?.guestPort : undefined;
   const name = registered ?? portOfFrom?.port;
-  if (ports.length === 0) {
+  if (ports.length === 0 && registered === undefined) {
     return [
       wrong(
         "source port",
@@ -207,15 +207,7 @@ function checkSourcePort(facts: PathFacts): Check[] {
   }
   const port = ports.find((each) => each.name === name);
   if (registered !== undefined && !port) {
-    return [
-      wrong(
-        "source port",
-        `${from} is registered on port ${registered}, which is not a port of ${bridge.name}`,
-        facts.wrongPort === undefined
-          ? `attach it to ${bridge.name}, if it is that guest's tap or veth; otherwise correct the interface's port`
-          : `it ${facts.wrongPort}: correct the interface's port`,
-      ),
-    ];
+    return [checkStrayPort(facts, registered, bridge.name)];
   }
   if (!port) {
     const seen = ports.map((each) => each.name).join(", ");
@@ -236,6 +228,24 @@ function checkSourcePort(facts: PathFacts): Check[] {
   }
   if (registered === undefined) return [ok("source port", `${from} is behind ${port.name}`)];
   return [checkPin(facts, port)];
+}
+
+/** Registered, and not a port of the bridge. */
+function checkStrayPort({ kernel, inventory, from, wrongPort }: PathFacts, port: string, bridge: string): Check {
+  const vm = inventory.kind === "read" && inventory.network ? inventory.from?.vm : undefined;
+  if (kernel.strayPort?.place === "absent")
+    return wrong(
+      "source port",
+      `${from} is registered on port ${port}, and this host has no such device`,
+      `start the guest; or, if it runs on another host, say so: nearmiss vm move ${vm} HOST; otherwise correct the interface's port`,
+    );
+  return wrong(
+    "source port",
+    `${from} is registered on port ${port}, which is not a port of ${bridge}`,
+    wrongPort === undefined
+      ? `attach it to ${bridge}, if it is that guest's tap or veth; otherwise correct the interface's port`
+      : `it ${wrongPort}: correct the interface's port`,
+  );
 }
 
 /** Of a port that is registered. */
@@ -271,7 +281,7 @@ export function checkFit(facts: PathFacts, network: AgentNetwork): Check[] {
         ? wrong(
             "MTU",
             `MTU ${network.mtu} of ${network.name} does not fit the underlay's ${underlay.mtu} (${underlay.device}): large packets are lost`,
-            `set the network's MTU to ${most} or less, or ${raiseUnderlay(network.mtu - most + underlay.mtu)}`,
+            `${raiseUnderlay(underlay.device, network.mtu - most + underlay.mtu)}, or set the network's MTU, and that of its guests, to ${most} or less`,
           )
         : ok("MTU", `${network.mtu} fits the underlay's ${underlay.mtu}`),
     );

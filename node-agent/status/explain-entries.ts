@@ -43,13 +43,15 @@ export function checkRemote(facts: PathFacts, network: AgentNetwork): Check[] {
   ];
 }
 
-function wayOf({ inventory, memory: { to } }: PathFacts): Way | undefined {
+function wayOf({ inventory, memory: { to }, replica }: PathFacts): Way | undefined {
   if (inventory.kind === "read" && inventory.network && inventory.to) return inventory.to;
-  return to?.kind === "remote" ? to : undefined;
+  return to?.kind === "remote" ? to : to ? undefined : replica?.to;
 }
 
-function checkMemory({ inventory, memory: { to: held }, to }: PathFacts, way: Way): Check {
+function checkMemory({ inventory, memory: { to: held }, to, replica }: PathFacts, way: Way): Check {
   const registered = inventory.kind === "read" && inventory.network ? inventory.to : undefined;
+  if (!held && replica?.to)
+    return ok("memory", `${to} has no kernel entries yet: the first packet is answered from this host's memory`);
   if (!held) return note("memory", `${to} is not cached on this host: the first packet triggers a query`);
   const at = `at revision ${held.revision}`;
   const differs = difference(held, way);

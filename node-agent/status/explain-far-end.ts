@@ -32,8 +32,8 @@ function checkSession({ host, hostConnected }: Registered, far: readonly FarCond
     return [
       note(
         "far end",
-        `the agent of host ${host} has no session: its cached addresses keep working, but it may lack the return path`,
-        `start the agent on host ${host}`,
+        `the agent of host ${host} has no session: its cached addresses keep working, but it learns no new ones, which the way back may need`,
+        `on host ${host}, see whether the agent runs (nearmiss agent status), and whether the host is reached at all: packets of other hosts may be lost, too`,
       ),
     ];
   return hostConnected ? [ok("far end", `the agent of host ${host} has a session`)] : [];
@@ -42,7 +42,7 @@ function checkSession({ host, hostConnected }: Registered, far: readonly FarCond
 function checkCondition(facts: PathFacts, end: Registered, condition: FarCondition): Check[] {
   const { kind, reason, subject, isUnknown } = condition;
   if (kind === "host-away" || (kind === "vtep-unrouted" && subject !== ourEnd(facts))) return [];
-  const place = placeOf(condition, end);
+  const place = placeOf(condition, end, facts.to);
   if (place === "elsewhere") return [];
   // Where names are left out, the title is there, which goes on after the name of what it is about.
   const about = subject === end.mac ? `on host ${end.host}: VM ${end.vm} ` : `host ${end.host} `;
@@ -62,6 +62,7 @@ const ourEnd = ({ tunnelEnd }: PathFacts): string | undefined => tunnelEnd && (t
 function placeOf(
   { kind, reason, subject }: FarCondition,
   { mac, guestPort }: Registered,
+  ip: string,
 ): "path" | "near" | "elsewhere" {
   switch (kind) {
     case "guest-never-seen":
@@ -70,8 +71,9 @@ function placeOf(
       if (subject !== mac) return "elsewhere";
       // A guest that has sent nothing yet may be about to.
       return reason.includes("has sent no traffic") ? "near" : "path";
-    case "unregistered-guest":
     case "address-conflict":
+      return subject === ip ? "path" : "elsewhere";
+    case "unregistered-guest":
     case "address-unregistered":
       return "elsewhere";
     case "port-blocked":

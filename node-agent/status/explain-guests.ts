@@ -14,7 +14,7 @@ export function checkDestinationGuest({ guests, to, network }: PathFacts): Check
 
 function checkClaim(name: string, says: string | undefined, ip: string, network: string): Check[] {
   if (says === undefined) return [];
-  const fix = `take ${ip} from that guest; or, if it is right, register it so: the VM in ${network} with that MAC gets the address`;
+  const fix = `if that guest is the VM which ${ip} is registered for, correct the MAC of its interface (nearmiss vm update --help); otherwise take ${ip} from it, or register it in ${network} for the VM with that MAC`;
   return [wrong(name, says, fix)];
 }
 

@@ -15,9 +15,13 @@ export function explain(facts: PathFacts): Explanation {
   const checks = checkPath(facts);
   const { host, network, from, to, inventory } = facts;
   const end = inventory.kind === "read" && inventory.network ? inventory.to?.host : undefined;
-  const first = checks.find(({ state }) => state === "wrong") ?? null;
+  const wrongs = checks.filter(({ state }) => state === "wrong");
+  const first = wrongs.find(({ name }) => name === endOfTunnel) ?? wrongs[0] ?? null;
   return { host, network, from, to, ...(end !== undefined && end !== host ? { farHost: end } : {}), first, checks };
 }
+
+/** Without it, most of the others are what follows from it: the session with the controller goes, too. */
+const endOfTunnel = "tunnel end";
 
 function checkPath(facts: PathFacts): Check[] {
   return [...checkAlong(facts), ...checkConditions(facts)];
@@ -55,7 +59,7 @@ function checkSession({ session }: PathFacts): Check {
     "session",
     `the agent has no session with the controller ${controller}: ${why}. Cached addresses keep working; new ones cannot be resolved`,
     refused
-      ? "an operator has to allow it again, as that says; the agent then comes back within five minutes, or when it is started again"
+      ? "an operator has to allow it again, as the reason says; the agent then comes back with its next attempt (nearmiss agent status has when), or when it is started again"
       : `see whether the controller runs and this host reaches ${new URL("/livez", controller).href}; the agent retries on its own`,
   );
 }
@@ -142,11 +146,13 @@ function checkSource({ inventory, network, from, host, memory, takers }: PathFac
   return ok("source", `${from} is VM ${found.vm} of this host, MAC ${found.mac}`);
 }
 
-function checkDestination({ inventory, network, to, host, memory, told, takers }: PathFacts): Check {
+function checkDestination({ inventory, network, to, host, memory, told, takers, replica }: PathFacts): Check {
   if (inventory.kind === "unreachable" || !inventory.network) {
     const { to: held } = memory;
     if (held && held.kind !== "absent")
       return ok("destination", `${to} has MAC ${held.mac}, as the agent remembers it`);
+    if (!held && replica?.to)
+      return ok("destination", `${to} has MAC ${replica.to.mac}, by the network in this host's memory`);
     return wrong(
       "destination",
       held ? `${to} was not registered at the controller's last answer` : `the agent has no answer for ${to}`,

@@ -53,7 +53,7 @@ export interface BroadcastFacts extends BroadcastReport {
 
 export interface ReplicaFacts extends ReplicaReport {
   /** What it has for the second address. */
-  readonly to: Pick<Binding, "mac" | "vtep"> | undefined;
+  readonly to: Pick<Binding, "mac" | "vtep" | "vtepPort"> | undefined;
 }
 
 /** Recent findings about guests of this host. */
@@ -78,6 +78,8 @@ export interface KernelFacts {
   readonly vxlanAddresses: readonly IpAddress[];
   /** The guests' ports of the bridge. */
   readonly ports: readonly Link[];
+  /** The registered port of the first address's guest, where it is not among them. */
+  readonly strayPort?: { readonly name: string; readonly place: "elsewhere" | "free" | "absent" };
   readonly tables: TunnelTables;
   /** Where the bridge has the two MACs; absent if it does not have them, or the MAC is unknown. */
   readonly portOfFrom: MacPort | undefined;

@@ -15,6 +15,7 @@ import type { Link } from "../kernel/codec/link-codec.ts";
 import { bridgeName, vxlanName } from "../kernel/devices/device-names.ts";
 import { isFiltered } from "../kernel/devices/foreign-filters.ts";
 import { Links } from "../kernel/devices/links.ts";
+import { findPlace } from "../kernel/devices/port-devices.ts";
 import { Routes } from "../kernel/devices/routes.ts";
 import type { RequestSocket } from "../kernel/sockets/request-socket.ts";
 import {
@@ -79,7 +80,10 @@ export async function gatherPath(sources: PathSources, question: PathQuestion): 
     memory,
     ...(vni === undefined ? {} : gatherReplica(sources, { kind: "ip", vni, ip: to })),
     ...(vni === undefined ? {} : gatherBroadcast(sources, vni)),
-    kernel: await gatherKernel(sources, vni, macs, familyOf(to), remoteEnd(ends?.to ?? memory.to, sources.host)),
+    kernel: await gatherKernel(sources, vni, macs, familyOf(to), {
+      remote: remoteEnd(ends?.to ?? memory.to, sources.host),
+      sourcePort: ends?.from?.host === sources.host ? ends.from.guestPort : undefined,
+    }),
     tunnelFilters: sources.networks.conditions
       .filter(({ kind }) => kind === "tunnel-filter")
       .map((facts) => {
@@ -185,7 +189,7 @@ async function gatherKernel(
   vni: Vni | undefined,
   macs: { readonly from: MacAddress | undefined; readonly to: MacAddress | undefined },
   family: 4 | 6,
-  remote: VtepAddress | undefined,
+  { remote, sourcePort }: { readonly remote: VtepAddress | undefined; readonly sourcePort: string | undefined },
 ): Promise<KernelFacts> {
   const links = new Links(requests);
   const local = registered.tunnelEnd;
@@ -201,6 +205,8 @@ async function gatherKernel(
   const routes = new Routes(requests);
   const mayAsk = local && remote !== undefined && (await routes.canAsk(local));
   const route = mayAsk ? (await routes.find([remote], local)).get(remote) : undefined;
+  const ports = present.filter((link) => bridge && link.master === bridge.ifindex && link.ifindex !== vxlan?.ifindex);
+  const isStray = sourcePort !== undefined && !ports.some(({ name }) => name === sourcePort);
   const ways = new Set([underlay?.name, ...(route?.kind === "found" ? route.hops.map((hop) => hop.device) : [])]);
   return {
     underlay,
@@ -209,7 +215,8 @@ async function gatherKernel(
     vxlan,
     rivals: present.filter((link) => isRival(link, vxlan, vni)).map(({ name }) => name),
     vxlanAddresses: vxlan ? await probeAddresses(requests, vxlan.ifindex) : [],
-    ports: present.filter((link) => bridge && link.master === bridge.ifindex && link.ifindex !== vxlan?.ifindex),
+    ports,
+    ...(isStray ? { strayPort: { name: sourcePort, place: findPlace(sourcePort) } } : {}),
     tables: vxlan?.vxlan
       ? await probeTables(requests, {
           ifindex: vxlan.ifindex,

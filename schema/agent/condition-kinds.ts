@@ -62,7 +62,7 @@ const blocked = (effect: string): string =>
   `network {network}: the port {device} of {bridge:device} ${effect}; ¦if its guest must communicate, ask who sets it so ` +
   "(bridge -d link show dev {device})";
 const conflict = (where: string): string =>
-  `{mac} on this host uses {ip}, which is registered for {owner:mac}, ${where}; ¦remove the address from that guest, or register it for this guest`;
+  `{mac} on this host uses {ip}, which is registered for {owner:mac}, ${where}; ¦if it is the guest of that VM, correct the MAC of its interface (nearmiss vm update); otherwise remove the address from that guest, or register it for it`;
 const refused = (reason: string): string => `network {network}: the kernel does not take all entries: ${reason}`;
 
 export const conditionKinds = {
@@ -74,7 +74,7 @@ export const conditionKinds = {
     texts: {
       missing:
         "no interface of this host has the VTEP address {vtep:ip}: packets to it are lost; ¦" +
-        "register the host with the address that it has, or, if no other machine has it (ping -c 3 {vtep} gets no answer), add it " +
+        "register the host with the address that it has, or, if no other machine has it (on another host, ping -c 3 {vtep} gets no answer), add it " +
         "(ip address add {vtep}/… dev …)",
       ...unusableEnd("the VTEP address {vtep:ip}", ""),
       "local-missing":
@@ -109,10 +109,10 @@ export const conditionKinds = {
     subject: "chain",
     texts: {
       in:
-        "chain {chain} of the host's packet filter drops UDP packets of other hosts to port {port:number}, so nothing arrives from " +
+        "the host's packet filter (chain {chain}) drops UDP packets of other hosts to port {port:number}, so nothing arrives from " +
         "their guests; ¦accept them there with the program that writes these rules (nft list chain {chain} shows them)",
       out:
-        "chain {chain} of the host's packet filter drops UDP packets to port {port:number} of other hosts, so nothing reaches their " +
+        "the host's packet filter (chain {chain}) drops UDP packets to port {port:number} of other hosts, so nothing reaches their " +
         "guests; ¦accept them there with the program that writes these rules (nft list chain {chain} shows them)",
     },
   },
@@ -231,8 +231,8 @@ export const conditionKinds = {
     texts: {
       underlay:
         "network {network}: MTU {mtu:number} does not fit the underlay's {underlay:number}; ¦" +
-        "set the network's MTU to {most:number} or less, or raise the underlay's to {needed:number} on all hosts and switches " +
-        "({device} here)",
+        "if other hosts have more, raise that of {device} here to {needed:number}; otherwise raise it on all hosts and switches, or set the network's " +
+        "MTU, and that of its guests, to {most:number} or less",
     },
   },
   "second-device": {
@@ -419,7 +419,8 @@ export const conditionKinds = {
         "the port {port:device} of the guest with MAC {mac} is not a port of the network's bridge; ¦attach it to {bridge:device} if it is that " +
         "guest's tap or veth, or correct the registration",
       absent:
-        "there is no device {port:device}, the registered port of the guest with MAC {mac}; ¦start the guest, or correct the registration",
+        "there is no device {port:device}, the registered port of the guest with MAC {mac}; ¦start the guest, or, if it runs on another host or " +
+        "behind another port, correct the registration (nearmiss vm move, nearmiss vm update)",
       "no-carrier":
         "the port {port:device} of the guest with MAC {mac} has no carrier; ¦see whether the guest runs: its hypervisor puts the port up",
     },
@@ -495,8 +496,8 @@ export const controllerConditionKinds = {
     isBad: true,
     texts: {
       revoked:
-        "an agent shows a certificate of this host that was revoked or belongs to an earlier registration; ¦enrol it again " +
-        "(nearmiss host add), or stop that agent",
+        "an agent shows a certificate of this host that was revoked or belongs to an earlier registration; ¦see whether that was on purpose (nearmiss " +
+        "audit has who revoked it); if it was not, enrol it again (nearmiss host add), otherwise stop that agent",
       expired: "an agent shows a certificate of this host that has expired; ¦enrol it again (nearmiss host add)",
       "name-taken":
         "an agent with another key connects as this host while one is connected; ¦stop one of the two, or give it another --host",

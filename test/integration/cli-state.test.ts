@@ -33,14 +33,14 @@ describe("nearmiss status", () => {
     expect(quiet.stdout).toMatch(
       new RegExp(
         `^controller: ${url}, version 0\\.1\\.0, up .*, ready\nrevision: +\\d+, epoch [0-9a-f-]{36}\n` +
-          "hosts: +2: 0 connected, 2 disconnected, 0 with conditions\nnetworks: +1\nVMs: +0\n\nNothing needs attention.\n$",
+          "hosts: +2: 0 connected, 2 disconnected, 0 with other conditions\nnetworks: +1\nVMs: +0\n\nNothing needs attention.\n$",
       ),
     );
     await ok("vm", "create", "web-1", "--host", "a", "-i", "blue");
     await ok("host", "down", "b");
     const { status, stdout } = await run(["info"]);
     expect(status).toBe(7);
-    expect(stdout).toMatch(/^hosts: +2: 0 connected, 2 disconnected, 1 marked down, 0 with conditions$/m);
+    expect(stdout).toMatch(/^hosts: +2: 0 connected, 2 disconnected, 1 marked down, 0 with other conditions$/m);
     expect(stdout).toMatch(
       /\nNeeds attention:\n {2}host a {2}host-away {2}no agent is connected: .*; 1 VM; start the agent.*\n$/,
     );

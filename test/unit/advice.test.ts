@@ -154,7 +154,19 @@ const others: Readonly<Record<string, Advice>> = {
   "nearmiss token create": { when: "a request without a token", wrong: "one more token, listed by `token list`" },
   "nearmiss token create --role admin --db FILE": { when: "the last admin token is to be revoked", wrong: "as above" },
   "nearmiss token create --role viewer": { when: "the page asks for a token", wrong: "as above, and it only reads" },
-  "nearmiss vm move": { when: "help of vm update", wrong: "without names it does nothing" },
+  "nearmiss vm move": {
+    when: "help of vm update; a VM is registered on a host that does not have its port",
+    wrong: "without names it does nothing",
+  },
+  "nearmiss vm move … HOST": {
+    when: "explain: a VM is registered on a host that does not have its port",
+    wrong:
+      "the VM is not started yet: the sentence makes it the condition that the VM runs on the other host, and HOST has to be filled in",
+  },
+  "nearmiss vm update": {
+    when: "a guest sends with the address and not with the MAC that is registered, or from another port",
+    wrong: "without names it does nothing",
+  },
   "nearmiss vm move … …": {
     when: "explain is run on a host where the VM is not registered",
     wrong: "the VM runs elsewhere: the sentence makes that the condition, and names the other host first",

@@ -99,6 +99,12 @@ describe("what the controller knows of the other host", () => {
         fix: "see it on host b: nearmiss explain --network blue 10.20.1.2 10.20.1.1",
       }),
     ]);
+    const taken = { kind: "address-conflict", reason: "another uses it" };
+    expect(withFar([{ ...taken, subject: "10.20.1.2" }])[1]).toMatchObject({
+      state: "note",
+      says: "on host b: another uses it",
+    });
+    expect(withFar([{ ...taken, subject: "10.20.1.9" }])).toEqual([session]);
     const blocked = { kind: "port-blocked", reason: "the port vnet1 of nmb100 drops", subject: "vnet1" };
     expect(withFar([blocked], { ...registeredTo, guestPort: "vnet1" })[1]).toMatchObject({ state: "wrong" });
     expect(withFar([{ kind: "vtep-unrouted", reason: "no way", subject: "192.0.2.1" }])[1]).toMatchObject({
@@ -186,14 +192,14 @@ describe("what is wrong comes first, with its fix", () => {
       },
       "source address",
       /uses 10\.20\.1\.1/,
-      /take 10\.20\.1\.1 from that guest/,
+      /correct the MAC of its interface .*; otherwise take 10\.20\.1\.1 from it/,
     ],
     [
       "another guest with the destination's address",
       { ...healthy, guests: { claimedTo: `${other} on this host uses 10.20.1.2, which is registered for ${macOfTo}` } },
       "destination address",
       /uses 10\.20\.1\.2/,
-      /register it so/,
+      /register it in blue for the VM with that MAC/,
     ],
     [
       "a guest that scans",
@@ -362,6 +368,16 @@ describe("what is wrong comes first, with its fix", () => {
       "source port",
       /registered on port tap9/,
       /attach it to nmb100, if it is that guest's tap or veth; otherwise correct/,
+    ],
+    [
+      "a registered port that this host does not have",
+      {
+        ...withInventory({ from: { ...registeredFrom, guestPort: "tap9" } }),
+        kernel: { ...healthy.kernel, strayPort: { name: "tap9", place: "absent" } },
+      },
+      "source port",
+      /registered on port tap9, and this host has no such device/,
+      /if it runs on another host, say so: nearmiss vm move web-1 HOST; otherwise/,
     ],
     [
       "a registered port that belongs to the host",
@@ -562,7 +578,7 @@ describe("what is wrong comes first, with its fix", () => {
       withKernel({ underlay: link(2, "eth0", { mtu: 1_460 }), vxlan: { ...vxlan, mtu: 1_460 } }),
       "MTU",
       /MTU 1450 of blue does not fit the underlay's 1460/,
-      /to 1410 or less, or raise the underlay's to 1500 on all hosts/,
+      /raise that of eth0 here to 1500; otherwise .* to 1410 or less/,
     ],
     [
       "a tunnel at the network's MTU",
@@ -709,6 +725,27 @@ test("a fix has its former name too, for commands and agents of 0.1", () => {
   }
 });
 
+test("a host without its VTEP address has that as its first problem, not the session that is lost with it", () => {
+  const lost: PathFacts = {
+    ...healthy,
+    session: { ...healthy.session, state: "waiting", reason: "ENETUNREACH" },
+    kernel: { ...healthy.kernel, underlay: undefined },
+  };
+  const explanation = explain(lost);
+  expect(explanation.first).toMatchObject({ name: "tunnel end" });
+  const text = printExplanation(explanation);
+  expect(text).toMatch(/^Fix: register the host with the address that it has/m);
+  expect(text).toMatch(/^Then session: see whether the controller runs/m);
+  expect(text).not.toMatch(/^Then tunnel end/m);
+});
+
+test("a note on the other end is in the verdict", () => {
+  const away = withInventory({ to: { ...registeredTo, hostConnected: false } });
+  const text = printExplanation(explain(away));
+  expect(text).toContain('Nothing is wrong on this host, but perhaps on host b: see "far end".');
+  expect(text).toContain("nearmiss explain --network blue 10.20.1.2 10.20.1.1");
+});
+
 test("a person reads all checks, the first that is wrong, and its fix", () => {
   const text = printExplanation(explain(withVxlan({ up: false })));
   expect(text).toContain("10.20.1.1 → 10.20.1.2 in blue, seen from host a");
@@ -724,7 +761,7 @@ describe("a network in memory", () => {
       state: "complete",
       addresses: 9,
       bytes: 400,
-      to: { mac: macOfTo, vtep: vtep("192.0.2.2") },
+      to: { mac: macOfTo, vtep: vtep("192.0.2.2"), vtepPort: 4789 },
     } as const;
     const checks = explain({ ...healthy, ...more, replica: { ...whole, ...replica } }).checks;
     return checks.find(({ name }) => name === "knowledge");
@@ -742,8 +779,8 @@ describe("a network in memory", () => {
     ["without room", { state: "no room" }, "wrong"],
     ["that is not complete", { state: "receiving" }, "note"],
     ["of an ended session", { state: "alone" }, "note"],
-    ["with another MAC than the inventory", { to: { mac: other, vtep: vtep("192.0.2.2") } }, "note"],
-    ["with another VTEP than the inventory", { to: { mac: macOfTo, vtep: vtep("192.0.2.9") } }, "note"],
+    ["with another MAC than the inventory", { to: { mac: other, vtep: vtep("192.0.2.2"), vtepPort: 4789 } }, "note"],
+    ["with another VTEP than the inventory", { to: { mac: macOfTo, vtep: vtep("192.0.2.9"), vtepPort: 4789 } }, "note"],
     ["without the address", { to: undefined }, "note"],
   ] as const)("%s is reported", (_, replica, state) => {
     expect(knowledgeIn(replica)?.state).toBe(state);
@@ -751,5 +788,16 @@ describe("a network in memory", () => {
 
   test("is not compared with an inventory that is not available", () => {
     expect(knowledgeIn({ to: undefined }, { inventory: unreachable })).toMatchObject({ state: "ok" });
+  });
+
+  test("has the way to an address that no guest has asked for, also without the inventory", () => {
+    const to = { mac: macOfTo, vtep: vtep("192.0.2.2"), vtepPort: 4789 };
+    const replica = { state: "alone", addresses: 9, bytes: 400, to } as const;
+    const memory = { ...healthy.memory, to: undefined };
+    for (const inventory of [healthy.inventory, unreachable]) {
+      const { checks } = explain({ ...healthy, inventory, memory, replica });
+      expect(checks.find(({ name }) => name === "destination")).toMatchObject({ state: "ok" });
+      expect(checks.find(({ name }) => name === "memory")?.says).toContain("answered from this host's memory");
+    }
   });
 });

@@ -13,6 +13,8 @@ export interface ForwardingAttribute {
   readonly isDefault?: true;
   /** Default: the wanted value alone. */
   readonly isRight?: (value: number) => boolean;
+  /** Of its values, as iproute2 has them. */
+  readonly words?: readonly string[];
   /** What happens with another value. */
   readonly otherwise: string;
 }
@@ -74,6 +76,7 @@ const portState: ForwardingAttribute = {
   type: 1,
   bytes: 1,
   wanted: forwarding,
+  words: ["disabled", "listening", "learning", "forwarding", "blocking"],
   otherwise: "nothing passes the port",
 };
 const deliversTo: readonly ForwardingAttribute[] = [

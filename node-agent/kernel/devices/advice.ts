@@ -17,11 +17,12 @@ export function letBridgesPass(filter: BridgeFilter | `${"ip" | "ip6"}tables-leg
 
 /** An address that two machines have stops both. */
 export function giveAddress(address: string): string {
-  return `if no other machine has it (ping -c 3 ${address} gets no answer), add it (ip address add ${address}/… dev …)`;
+  return `if no other machine has it (on another host, ping -c 3 ${address} gets no answer), add it (ip address add ${address}/… dev …)`;
 }
 
 /** For guests' frames that large, every link between the hosts has to be ready first. */
-export const raiseUnderlay = (mtu: number): string => `raise the underlay's to ${mtu} on all hosts and switches`;
+export const raiseUnderlay = (device: string, mtu: number): string =>
+  `if other hosts have more, raise that of ${device} here to ${mtu}; otherwise raise it on all hosts and switches`;
 
 /** An entry without a MAC, which hides misses. One that has been resolved in between is written again at the next miss. */
 export const forgetNeighbour = (ip: string, device: string): string => `ip neigh del ${ip} dev ${device}`;
