@@ -226,7 +226,7 @@ describeKernel("what decides whether a host forwards", () => {
         "nft",
         "add table inet f; add chain inet f c { type filter hook input priority 0; }; add rule inet f c udp dport 4789 drop",
       ],
-      /^chain inet f c of the host's packet filter drops UDP packets/,
+      /^the host's packet filter \(chain inet f c\) drops UDP packets/,
       () => ["nft", "delete", "table", "inet", "f"],
     ],
     [

@@ -101,10 +101,13 @@ describe.skipIf(!hasNft && process.env.CI !== "true")("a host", () => {
     ])("%s: it is named, and explain says so", async (_, chains, table, chain) => {
       await load(chains, table);
       expect(await passes()).toBe(false);
-      await waitFor(async () => (await problems()).some((text) => text.startsWith(`chain ${chain} of the host's`)), {
-        what: "the problem",
-        deadlineMs,
-      });
+      await waitFor(
+        async () => (await problems()).some((text) => text.startsWith(`the host's packet filter (chain ${chain}) `)),
+        {
+          what: "the problem",
+          deadlineMs,
+        },
+      );
       const question = { type: "explain", network: "blue", from: "10.20.1.1", to: "10.20.1.2" } as const;
       const { first } = (await askAgent(a.agentSocket, question)).result as Explanation;
       expect(first).toMatchObject({
@@ -138,7 +141,7 @@ describe.skipIf(!hasNft && process.env.CI !== "true")("a host", () => {
     ])("%s: nothing is said", async (_, chains, table) => {
       await load(chains, table);
       expect(await passes()).toBe(true);
-      expect(await afterALook()).toEqual([expect.stringMatching(/^chain inet fence z of /)]);
+      expect(await afterALook()).toEqual([expect.stringMatching(/^the host's packet filter \(chain inet fence z\) /)]);
     });
   });
 });

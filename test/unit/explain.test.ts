@@ -76,7 +76,7 @@ const onTunnel = (...kept: Entry[]): PathFacts => ({
 });
 
 describe("what the controller knows of the other host", () => {
-  const chain = "chain inet f c of the host's packet filter drops UDP packets";
+  const chain = "the host's packet filter (chain inet f c) drops UDP packets";
   const isFar = ({ name }: Check): boolean => name === "far end";
   const withFar = (far: readonly Partial<FarCondition>[], to: object = registeredTo): Check[] => {
     const all = far.map((each) => ({ kind: "tunnel-filter", reason: chain, isUnknown: false, ...each }));
