@@ -29,6 +29,8 @@ export interface Occupancy {
 export class AddressPools {
   private readonly quarantine = new Quarantine();
   private readonly taken = new Map<string, Map<Subnet, OffsetSet>>();
+  /** Sets that were made since the start. */
+  made = 0;
 
   /** @param released addresses that `state` does not have any more, in order of their release */
   constructor(state: Inventory, released: readonly TimedRelease[] = []) {
@@ -42,28 +44,49 @@ export class AddressPools {
    * @returns the releases that the change set ends, for `revert`
    */
   apply(changes: readonly ResourceChange[], nowMs: number): TimedRelease[] {
-    const ended: TimedRelease[] = [];
-    for (const change of changes) {
-      for (const { network, ip } of addressesAfter(change)) {
-        const atMs = this.quarantine.releasedAtMs(network, ip);
-        if (atMs !== undefined) ended.push({ network, ip, atMs });
-      }
-    }
+    const ended = changes.flatMap((change) => this.endedBy(change));
     for (const change of changes) this.release(change, nowMs);
     for (const change of changes) this.takeAfter(change);
     return ended;
   }
 
-  /** The first half of a change. In a change set all first halves come before all second ones. */
-  release(change: ResourceChange, nowMs: number): void {
+  /**
+   * The first half of a change. In a change set all first halves come before all second ones.
+   * @param coming the inventory with the change set, where addresses were taken ahead: those that it hands on are not released
+   */
+  release(change: ResourceChange, nowMs: number, coming?: Inventory): void {
     if (change.kind === "network" && change.before) this.taken.delete(change.before.name);
-    for (const release of releasedBy(change)) this.quarantine.hold({ ...release, atMs: nowMs });
+    for (const release of releasedBy(change)) {
+      if (coming?.findOwnerOfIp(release.network, release.ip) !== undefined) continue;
+      this.quarantine.hold({ ...release, atMs: nowMs });
+    }
   }
 
   /** The second half. */
   takeAfter(change: ResourceChange): void {
     if (this.isIdle) return;
     for (const { network, ip } of addressesAfter(change)) this.take(network, ip);
+  }
+
+  /**
+   * As `takeAfter`, of a change that may be taken back with `giveBack`: nothing of it is in the state that the pools follow.
+   * @returns the releases that it ends
+   */
+  takeAhead(change: ResourceChange): TimedRelease[] {
+    if (this.isIdle) return [];
+    const ended = this.endedBy(change);
+    this.takeAfter(change);
+    return ended;
+  }
+
+  /** @param state without the change */
+  giveBack(state: Inventory, change: ResourceChange): void {
+    for (const { network, ip } of addressesAfter(change)) this.correct(state, network, ip);
+  }
+
+  /** Puts releases back that were ended. */
+  restore(ended: readonly TimedRelease[]): void {
+    this.quarantine.restore(ended);
   }
 
   /** No address was ever requested from a subnet, and none is in quarantine: there is nothing to follow. */
@@ -121,6 +144,13 @@ export class AddressPools {
     return { taken: size, heldBack, assignable };
   }
 
+  private endedBy(change: ResourceChange): TimedRelease[] {
+    return addressesAfter(change).flatMap(({ network, ip }) => {
+      const atMs = this.quarantine.releasedAtMs(network, ip);
+      return atMs === undefined ? [] : [{ network, ip, atMs }];
+    });
+  }
+
   private take(network: string, ip: IpAddress): void {
     this.quarantine.end(network, ip);
     for (const [subnet, set] of this.taken.get(network) ?? []) {
@@ -155,6 +185,7 @@ export class AddressPools {
     const known = subnets.get(subnet);
     if (known) return known;
     const made = new OffsetSet();
+    this.made += 1;
     subnets.set(subnet, made);
     const add = (ip: IpAddress) => {
       const offset = offsetIn(subnet, ip);

@@ -1,8 +1,10 @@
 // The inventory that is stored and published. What is decided on it and not stored yet is a layer over it
 // (`pending-inventory.ts`); readers that must see one revision for longer pin it (`pinned-inventory.ts`).
+import type { Revision } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
 import type { Vm } from "../../schema/rest/index.ts";
-import { type Changes, inverseOf, replacementsIn } from "./changes.ts";
+import { type Changes, inverseOf, placesIn, replacementsIn } from "./changes.ts";
+import { replacedVms } from "./difference.ts";
 import { Inventory, type Resources } from "./inventory.ts";
 import { KeptLayer, type Layer } from "./layer.ts";
 import type { PackedVm } from "./packed/packed-vm.ts";
@@ -15,7 +17,7 @@ export class CommittedInventory extends Inventory {
   /** Layers of what was before, with the number of their users. */
   private readonly kept = new Map<KeptLayer, number>();
   private readonly pending = new Set<PendingInventory>();
-  /** What readers see over the tables while a change set arrives in them. */
+  /** What readers see over the tables while a change set is in them that is not shown. */
   private standing: KeptLayer | undefined;
   private pins = 0;
 
@@ -49,12 +51,13 @@ export class CommittedInventory extends Inventory {
   }
 
   override get layer(): Layer | undefined {
-    return this.standing;
+    return this.standing?.top;
   }
 
   /** @param onEnd called when it is released or expires */
   pin(onEnd: () => void = () => {}): PinnedInventory {
-    const kept = this.retain(this.standing ?? new KeptLayer(this.base));
+    const kept = this.retain(new KeptLayer(this.base));
+    if (this.standing) this.put(kept, this.standing);
     this.pins += 1;
     return new PinnedInventory(this.base, kept, () => {
       this.pins -= 1;
@@ -76,54 +79,96 @@ export class CommittedInventory extends Inventory {
 
   /** All `before`s leave before any `after` enters, so that one change set may swap addresses. */
   apply(changes: readonly ResourceChange[]): void {
-    if (this.standing) throw new Error("the change set before has not arrived yet");
-    atOnce(this.changeTables(changes));
+    atOnce(this.changeTables(changes, false));
     for (const pending of this.pending) pending.settle(changes);
   }
 
-  /** As `apply`, for any number of changes: readers see nothing of them before `show`. */
-  *arriveSteps(changes: Changes): Steps<void> {
-    if (this.standing) throw new Error("the change set before has not arrived yet");
-    for (const { own } of this.pending) if (own.size > 0) throw new Error("others are pending over a change set");
-    this.standing = this.retain(new KeptLayer(this.base));
-    yield* this.changeTables(changes);
+  /**
+   * As `apply`, for any number of changes: readers see nothing of them before `show`. Other changes may be applied from the first step on, if they
+   * concern other names and addresses.
+   * @param arrived called with each change
+   */
+  *arriveSteps(changes: Changes, arrived: (change: ResourceChange) => void = () => {}): Steps<void> {
+    if (this.standing) throw new Error("the change set before is not shown yet");
+    const standing = this.retain(new KeptLayer(this.base));
+    for (const kept of this.kept.keys()) if (!kept.next && kept !== standing) this.put(kept, standing);
+    for (const { own } of this.pending) own.next = standing;
+    this.standing = standing;
+    yield* this.changeTables(changes, true, arrived);
   }
 
   /** Takes back a change set that has arrived and was not shown. */
   *departSteps(changes: Changes): Steps<void> {
-    yield* this.changeTables(inverseOf(changes));
+    yield* this.changeTables(inverseOf(changes), true);
     this.show();
+  }
+
+  /** With the change set that has arrived. */
+  get coming(): Inventory {
+    return new BareInventory(this.base);
+  }
+
+  /** By the change set that has arrived. */
+  get replacedVms(): Iterable<ResourceChange> {
+    return this.standing ? replacedVms(this.base, this.standing) : [];
+  }
+
+  /** The change set that has arrived gets this revision, in place of the one that it arrived with. */
+  *stampSteps(changes: Changes, revision: Revision): Steps<void> {
+    for (const change of placesIn(changes)) this.base.add(change);
+    for (const id of this.standing?.hidden ?? []) {
+      yield;
+      this.base.vms.setRevision(id, revision);
+    }
   }
 
   /** Readers see all of the change set that has arrived. */
   show(): void {
     if (!this.standing) return;
+    for (const { own } of this.pending) own.next = undefined;
     this.release(this.standing);
     this.standing = undefined;
   }
 
-  private *changeTables(changes: Changes): Steps<void> {
+  private *changeTables(
+    changes: Changes,
+    isArriving: boolean,
+    arrived: (change: ResourceChange) => void = () => {},
+  ): Steps<void> {
     for (const change of replacementsIn(changes)) {
       yield;
-      this.keep(change);
-      for (const layer of this.layersAbove()) layer.beforeBelow(change);
+      for (const layer of this.kept.keys()) {
+        if (this.keeps(layer, isArriving)) layer.keep(change);
+        else layer.stayHidden(change);
+      }
+      for (const layer of this.layersAbove(isArriving)) layer.beforeBelow(change);
       this.base.remove(change);
     }
     for (const change of changes) {
       yield;
-      if (change.before === null) this.keep(change);
+      if (change.before === null) for (const layer of this.keepers(isArriving)) layer.keep(change);
       this.base.add(change);
-      for (const layer of this.layersAbove()) layer.afterBelow(change);
+      for (const layer of this.layersAbove(isArriving)) layer.afterBelow(change);
+      arrived(change);
     }
   }
 
-  private keep(change: ResourceChange): void {
-    for (const layer of this.kept.keys()) layer.keep(change);
+  /** Of a change set that arrives one layer keeps what was before, for all; of other changes those do that are directly above it. */
+  private keeps(layer: KeptLayer, isArriving: boolean): boolean {
+    return isArriving ? layer === this.standing : layer !== this.standing && layer.next === this.standing;
   }
 
-  private *layersAbove(): Generator<Layer> {
-    yield* this.kept.keys();
-    for (const { own } of this.pending) yield own;
+  private *keepers(isArriving: boolean): Generator<KeptLayer> {
+    for (const layer of this.kept.keys()) if (this.keeps(layer, isArriving)) yield layer;
+  }
+
+  private *layersAbove(isArriving: boolean): Generator<Layer> {
+    yield* this.keepers(isArriving);
+    if (!isArriving) for (const { own } of this.pending) yield own;
+  }
+
+  private put(kept: KeptLayer, next: KeptLayer): void {
+    kept.next = this.retain(next);
   }
 
   private retain(layer: KeptLayer): KeptLayer {
@@ -133,7 +178,22 @@ export class CommittedInventory extends Inventory {
 
   private release(layer: KeptLayer): void {
     const left = (this.kept.get(layer) ?? 0) - 1;
-    if (left > 0) this.kept.set(layer, left);
-    else this.kept.delete(layer);
+    if (left > 0) {
+      this.kept.set(layer, left);
+      return;
+    }
+    this.kept.delete(layer);
+    if (layer.next) this.release(layer.next);
+  }
+}
+
+/** Tables without a layer. */
+class BareInventory extends Inventory {
+  override get layer(): undefined {
+    return undefined;
+  }
+
+  constructor(base: Tables) {
+    super(base);
   }
 }

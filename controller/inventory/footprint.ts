@@ -19,7 +19,7 @@ interface Counted {
   /** MACs and IPs of the decided VMs. */
   readonly addresses: TakenPlaces;
   readonly ports: Pick<PortRules, "claims" | "nests">;
-  readonly gains: Pick<HostGains, "fitIn">;
+  readonly gains: Pick<HostGains, "fitIn" | "fitsOn">;
   readonly underlays: Pick<UnderlayRules, "coming">;
 }
 
@@ -54,6 +54,11 @@ export class Footprint {
   /** Whether all hosts have room for the VMs that they gain. */
   fitsIn(now: Inventory): boolean {
     return this.counted.gains.fitIn(now);
+  }
+
+  /** Whether the host of the changed VM has room for it and the VMs that it gains. */
+  fitsBeside({ kind, after }: ResourceChange, now: Inventory): boolean {
+    return kind !== "vm" || after === null || this.counted.gains.fitsOn(now, after.host);
   }
 
   private isTouchedByNetwork({ before, after }: ChangeOf<Network>): boolean {

@@ -32,6 +32,12 @@ export class HostGains {
     return true;
   }
 
+  /** Whether the host would not have too many in that inventory either. */
+  fitsOn(state: Inventory, host: string): boolean {
+    const gain = this.gained.get(host);
+    return !gain || fits(state, host, gain.step);
+  }
+
   private count({ host, name }: Vm, step: number): void {
     this.gained.set(host, { step: (this.gained.get(host)?.step ?? 0) + step, vm: name });
   }

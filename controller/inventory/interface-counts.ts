@@ -1,5 +1,5 @@
 // Numbers of interfaces by host or by network, over tables and a layer.
-import type { Layer } from "./layer.ts";
+import { layersFrom, sumOf } from "./layer.ts";
 import type { Layered } from "./layered-index.ts";
 import type { Tables } from "./packed/tables.ts";
 
@@ -8,7 +8,7 @@ export interface InterfaceCounts {
   readonly size: number;
   has(name: string): boolean;
   get(name: string): number | undefined;
-  /** In the order in which each came above 0. */
+  /** In the order in which each came above 0, but for those that only a layer has. */
   keys(): Iterable<string>;
 }
 
@@ -22,7 +22,7 @@ interface End {
 
 export function countsOf(source: Layered, end: End): InterfaceCounts {
   const get = (name: string) => interfacesAt(source, ...end.pair(name));
-  const keys = () => (source.layer ? keysOf(source, source.layer, end) : end.list(source.base));
+  const keys = () => (source.layer ? keysOf(source, end) : end.list(source.base));
   return {
     get size() {
       return source.layer ? [...keys()].length : end.listed(source.base);
@@ -35,18 +35,21 @@ export function countsOf(source: Layered, end: End): InterfaceCounts {
 
 /** Of VMs on the host, or prepared on it, in the network. */
 export function interfacesAt({ base, layer }: Layered, host: string, network: string): number {
-  return interfacesOf(base, host, network) + (layer?.delta.pairs.interfacesOf(host, network) ?? 0);
+  const { pairs, hostPlaces, networkPlaces } = base;
+  const below = pairs.interfacesOf(hostPlaces.find(host), networkPlaces.find(network));
+  return layer ? below + sumOf(layer, (delta) => delta.pairs.interfacesOf(host, network)) : below;
 }
 
-function interfacesOf({ pairs, hostPlaces, networkPlaces }: Tables, host: string, network: string): number {
-  return pairs.interfacesOf(hostPlaces.find(host), networkPlaces.find(network));
-}
-
-/** Those with interfaces that are not hidden stay in their order; the others follow in that of the layer. */
-function* keysOf(source: Layered, { shown }: Layer, { list, pair }: End): Generator<string> {
-  const isVisibleBelow = (name: string) => interfacesAt(source, ...pair(name)) > interfacesOf(shown, ...pair(name));
-  for (const name of list(source.base)) if (isVisibleBelow(name)) yield name;
-  for (const name of list(shown)) if (!isVisibleBelow(name)) yield name;
+/** First those of the tables, then those that only layers have. */
+function* keysOf(source: Layered, { list, pair }: End): Generator<string> {
+  const known = new Set<string>();
+  for (const tables of [source.base, ...Array.from(layersFrom(source.layer), ({ shown }) => shown)]) {
+    for (const name of list(tables)) {
+      if (known.has(name) || interfacesAt(source, ...pair(name)) === 0) continue;
+      known.add(name);
+      yield name;
+    }
+  }
 }
 
 export function* mapped<From, To>(items: Iterable<From>, to: (item: From) => To): Generator<To> {

@@ -4,8 +4,8 @@ import type { BindingKey, IpAddress, MacAddress, Revision, Vni, VtepAddress } fr
 import type { ResourceChange, ResourceKind } from "../../schema/events/index.ts";
 import type { AllowedAddress, Host, InterfaceSpec, Network, Vm } from "../../schema/rest/index.ts";
 import { countsOf, type InterfaceCounts, interfacesAt, mapped } from "./interface-counts.ts";
-import type { Layer } from "./layer.ts";
-import { LayeredIndex, layeredNames } from "./layered-index.ts";
+import { hidesAbove, hidesRow, type Layer, layersFrom, sumOf } from "./layer.ts";
+import { type Layered, LayeredIndex, layeredNames, tablesWith } from "./layered-index.ts";
 import type { Names } from "./names.ts";
 import { none } from "./packed/rows.ts";
 import { type Tables, vtepKey } from "./packed/tables.ts";
@@ -75,11 +75,8 @@ export abstract class Inventory {
   }
 
   findNetworkByVni(vni: Vni): Network | undefined {
-    const { layer } = this;
-    const above = layer?.shown.networksByVni.get(vni);
-    if (above) return above;
-    const below = this.base.networksByVni.get(vni);
-    return below && layer?.hides("network", below.name) ? undefined : below;
+    const { base, layer } = this;
+    return layer ? seenIn(this, "network", ({ networksByVni }) => networksByVni.get(vni)) : base.networksByVni.get(vni);
   }
 
   findHost(name: string): Host | undefined {
@@ -87,12 +84,8 @@ export abstract class Inventory {
   }
 
   findHostByVtep(vtep: VtepAddress, port: number): Host | undefined {
-    const { layer } = this;
     const key = vtepKey({ vtep, port });
-    const above = layer?.shown.hostsByVtep.get(key);
-    if (above) return above;
-    const below = this.base.hostsByVtep.get(key);
-    return below && layer?.hides("host", below.name) ? undefined : below;
+    return seenIn(this, "host", ({ hostsByVtep }) => hostsByVtep.get(key));
   }
 
   findVm(name: string): Vm | undefined {
@@ -138,7 +131,7 @@ export abstract class Inventory {
   vmsOn(host: string): VmGroup {
     const { base, layer } = this;
     return {
-      size: base.vms.countOn(base.hostPlaces.find(host)) + (layer?.delta.vmsOn.get(host) ?? 0),
+      size: base.vms.countOn(base.hostPlaces.find(host)) + sumOf(layer, ({ vmsOn }) => vmsOn.get(host)),
       keys: () => this.namesOf((tables) => tables.vms.on(tables.hostPlaces.find(host))),
       values: () => this.vmsOf((tables) => tables.vms.on(tables.hostPlaces.find(host))),
     };
@@ -157,7 +150,7 @@ export abstract class Inventory {
   /** VMs with an interface in the network. */
   vmNamesIn(network: string): Names {
     const names = layeredNames(this, "vm", (tables) => tables.vmNamesIn(network));
-    const size = this.base.vmNamesIn(network).size + (this.layer?.delta.attached.get(network) ?? 0);
+    const size = this.base.vmNamesIn(network).size + sumOf(this.layer, ({ attached }) => attached.get(network));
     return { size, from: (name) => names.from(name) };
   }
 
@@ -204,8 +197,8 @@ export abstract class Inventory {
 
   addressesIn(network: string): OwnedAddresses {
     const { base, layer } = this;
-    const size =
-      base.vms.interfaces.addressesIn(base.networkPlaces.find(network)) + (layer?.delta.addresses.get(network) ?? 0);
+    const below = base.vms.interfaces.addressesIn(base.networkPlaces.find(network));
+    const size = below + sumOf(layer, ({ addresses }) => addresses.get(network));
     return { size, [Symbol.iterator]: () => this.ownedAddresses(network) };
   }
 
@@ -236,37 +229,36 @@ export abstract class Inventory {
 
   /** VMs that count in the network (`countedNetworks`). */
   countVmsIn(network: string): number {
-    return this.base.countVmsIn(network) + (this.layer?.delta.vmsIn.get(network) ?? 0);
+    return this.base.countVmsIn(network) + sumOf(this.layer, ({ vmsIn }) => vmsIn.get(network));
   }
 
   /** Of these, those that run on the host. */
   countVmsAt(network: string, host: string): number {
     const { pairs, hostPlaces, networkPlaces } = this.base;
     const below = pairs.vmsOf(hostPlaces.find(host), networkPlaces.find(network));
-    return below + (this.layer?.delta.pairs.vmsOf(host, network) ?? 0);
+    return below + sumOf(this.layer, (delta) => delta.pairs.vmsOf(host, network));
   }
 
   /** The tables with the resource, if it is there. */
   private tablesOf(kind: ResourceKind, name: string): Tables {
-    const { layer } = this;
-    return layer?.hides(kind, name) ? layer.shown : this.base;
+    return tablesWith(this, kind, name);
   }
 
   private spotOfMac(network: string, mac: MacAddress): Spot | undefined {
     const { base, layer } = this;
-    const above = layer ? macIn(layer.shown, network, mac) : none;
-    return layer && above !== none ? { tables: layer.shown, id: above } : this.visible(macIn(base, network, mac));
+    const above = layer && spotAbove(layer, (tables) => macIn(tables, network, mac));
+    return above ?? this.visible(macIn(base, network, mac));
   }
 
   private spotOfIp(network: string, ip: IpAddress): Spot | undefined {
     const { base, layer } = this;
-    const above = layer ? ipIn(layer.shown, network, ip) : none;
-    return layer && above !== none ? { tables: layer.shown, id: above } : this.visible(ipIn(base, network, ip));
+    const above = layer && spotAbove(layer, (tables) => ipIn(tables, network, ip));
+    return above ?? this.visible(ipIn(base, network, ip));
   }
 
   /** @param id of an interface in the tables, or `none` */
   private visible(id: number): Spot | undefined {
-    if (id === none || this.layer?.hidesVm(this.base.vms.interfaces.vmOf(id))) return undefined;
+    if (id === none || hidesRow(this.layer, this.base.vms.interfaces.vmOf(id))) return undefined;
     return { tables: this.base, id };
   }
 
@@ -279,22 +271,29 @@ export abstract class Inventory {
   }
 
   /** First those of the tables that are not hidden: an edit puts a VM at the end of each list. */
-  private *rowsOf(ids: (tables: Tables) => Iterable<number>): Generator<Spot> {
-    const { base, layer } = this;
-    for (const id of ids(base)) if (!layer?.hidesVm(id)) yield { tables: base, id };
-    if (layer) for (const id of ids(layer.shown)) yield { tables: layer.shown, id };
+  private rowsOf(ids: (tables: Tables) => Iterable<number>): Generator<Spot> {
+    return this.spots(ids, (_, id) => id);
   }
 
   private attachments(find: (tables: Tables) => Iterable<number>): Attachment[] {
     return [...this.interfaceRows(find)].map(attachmentOf);
   }
 
-  private *interfaceRows(find: (tables: Tables) => Iterable<number>): Generator<Spot> {
-    const { base, layer } = this;
-    for (const id of find(base)) {
-      if (!layer?.hidesVm(base.vms.interfaces.vmOf(id))) yield { tables: base, id };
+  private interfaceRows(find: (tables: Tables) => Iterable<number>): Generator<Spot> {
+    return this.spots(find, ({ vms }, id) => vms.interfaces.vmOf(id));
+  }
+
+  /** @param vmOf of the row that is found */
+  private *spots(
+    find: (tables: Tables) => Iterable<number>,
+    vmOf: (tables: Tables, id: number) => number,
+  ): Generator<Spot> {
+    const { base, layer: top } = this;
+    for (const id of find(base)) if (!hidesRow(top, vmOf(base, id))) yield { tables: base, id };
+    for (const layer of layersFrom(top)) {
+      const { shown: tables } = layer;
+      for (const id of find(tables)) if (!isCovered(top, layer, vmOf(tables, id))) yield { tables, id };
     }
-    if (layer) for (const id of find(layer.shown)) yield { tables: layer.shown, id };
   }
 
   private *ownedAddresses(network: string): Generator<readonly [ip: IpAddress, vm: string]> {
@@ -305,6 +304,34 @@ export abstract class Inventory {
     }
   }
 }
+
+/** The first that no layer above it hides. */
+function seenIn<T extends { readonly name: string }>(
+  { base, layer: top }: Layered,
+  kind: ResourceKind,
+  find: (tables: Tables) => T | undefined,
+): T | undefined {
+  for (const layer of layersFrom(top)) {
+    const found = find(layer.shown);
+    if (found && !hidesAbove(top, layer, kind, found.name)) return found;
+  }
+  const found = find(base);
+  return found && !hidesAbove(top, undefined, kind, found.name) ? found : undefined;
+}
+
+/** In the layers. @param find the row of an interface, or `none` */
+function spotAbove(top: Layer, find: (tables: Tables) => number): Spot | undefined {
+  for (const layer of layersFrom(top)) {
+    const { shown: tables } = layer;
+    const id = find(tables);
+    if (id !== none && !isCovered(top, layer, tables.vms.interfaces.vmOf(id))) return { tables, id };
+  }
+  return undefined;
+}
+
+/** Whether a layer above hides the VM that the layer shows. */
+const isCovered = (top: Layer | undefined, layer: Layer, vm: number): boolean =>
+  layer !== top && hidesAbove(top, layer, "vm", layer.shown.vms.nameOf(vm));
 
 const interfacesIn = ({ vms, networkPlaces }: Tables, network: string): readonly number[] => [
   ...vms.interfaces.in(networkPlaces.find(network)),

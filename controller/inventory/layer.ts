@@ -10,10 +10,17 @@ export abstract class Layer {
   readonly shown = new Tables();
   readonly delta = new CountDelta();
   protected readonly hiddenVms = new IdSet();
+  /** The layer below this one; absent: the tables are. */
+  next: KeptLayer | undefined;
 
   constructor(protected readonly below: Tables) {}
 
   abstract get size(): number;
+
+  /** The first with changes, from this one down. */
+  get top(): Layer | undefined {
+    return this.size > 0 ? this : this.next?.top;
+  }
 
   abstract hides(kind: ResourceKind, name: string): boolean;
 
@@ -37,6 +44,30 @@ export abstract class Layer {
   protected unhideRow(change: ResourceChange): void {
     if (change.kind === "vm") this.hiddenVms.delete(this.below.vms.find(nameOf(change)));
   }
+}
+
+/** Layers from the top down. */
+export function* layersFrom(top: Layer | undefined): Generator<Layer, void, void> {
+  for (let layer = top; layer; layer = layer.next) yield layer;
+}
+
+/** Whether a layer hides the row of the tables. */
+export function hidesRow(top: Layer | undefined, id: number): boolean {
+  for (let layer = top; layer; layer = layer.next) if (layer.hidesVm(id)) return true;
+  return false;
+}
+
+/** Whether a layer above `end` hides the resource; absent: any layer. */
+export function hidesAbove(top: Layer | undefined, end: Layer | undefined, kind: ResourceKind, name: string): boolean {
+  for (let layer = top; layer && layer !== end; layer = layer.next) if (layer.hides(kind, name)) return true;
+  return false;
+}
+
+/** By how much a number differs from that of the tables. */
+export function sumOf(top: Layer | undefined, numberIn: (delta: CountDelta) => number | undefined): number {
+  let sum = 0;
+  for (let layer = top; layer; layer = layer.next) sum += numberIn(layer.delta) ?? 0;
+  return sum;
 }
 
 /** What is decided, and not in the tables yet. */
@@ -130,7 +161,14 @@ export class PendingLayer extends Layer {
  */
 export class KeptLayer extends Layer {
   private readonly places = { network: new Set<string>(), host: new Set<string>() };
+  /** Names of VMs that were new below it when another layer between took them. */
+  private readonly newNames = new Set<string>();
   private keptCount = 0;
+
+  /** Rows of the tables below that are not shown: VMs that are new there, or others than they were. */
+  get hidden(): Iterable<number> {
+    return this.hiddenVms;
+  }
 
   /** Number of changes below. */
   get size(): number {
@@ -139,7 +177,12 @@ export class KeptLayer extends Layer {
 
   hides(kind: ResourceKind, name: string): boolean {
     if (kind !== "vm") return this.places[kind].has(name);
-    return this.shown.vms.find(name) !== none || this.hidesVm(this.below.vms.find(name));
+    return this.shown.vms.find(name) !== none || this.hidesVm(this.below.vms.find(name)) || this.newNames.has(name);
+  }
+
+  /** A layer between keeps what the tables lose now: a VM that is new there and hidden by its row stays so by its name. */
+  stayHidden(change: ResourceChange): void {
+    if (change.kind === "vm" && this.hidesVm(this.below.vms.find(nameOf(change)))) this.newNames.add(nameOf(change));
   }
 
   /** The tables below are about to change: what they have stays visible. */

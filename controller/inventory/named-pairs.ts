@@ -1,5 +1,5 @@
 // Numbers of interfaces and VMs by host and network, both by name: of what a change set or a layer adds to those of the tables.
-import { PairNumbers, pairInterfaces, pairVms } from "./packed/pair-numbers.ts";
+import { PairNumbers, pairHost, pairInterfaces, pairNetwork, pairVms } from "./packed/pair-numbers.ts";
 import { Places } from "./packed/places.ts";
 
 export class NamedPairs {
@@ -9,6 +9,14 @@ export class NamedPairs {
 
   get size(): number {
     return this.pairs.size;
+  }
+
+  /** Those with numbers. */
+  *[Symbol.iterator](): Generator<readonly [host: string, network: string], void, void> {
+    const { rows } = this.pairs;
+    for (const id of this.pairs.ids()) {
+      yield [this.hosts.nameOf(rows.get(id, pairHost)), this.networks.nameOf(rows.get(id, pairNetwork))];
+    }
   }
 
   interfacesOf(host: string, network: string): number {

@@ -14,7 +14,7 @@ export class PendingInventory extends Inventory {
   }
 
   override get layer(): Layer | undefined {
-    return this.own.size > 0 ? this.own : undefined;
+    return this.own.top;
   }
 
   apply(changes: readonly ResourceChange[]): void {

@@ -3,9 +3,10 @@
 // Where another writer of the log was faster, what it appended is published first, and the batch is decided anew on that.
 import { inSlices, nextRound, type Turns } from "../../common/cooperative.ts";
 import type { Revision } from "../../schema/address/index.ts";
+import type { ResourceChange } from "../../schema/events/index.ts";
 import type { Actor } from "../../schema/rest/index.ts";
 import { AddressPools } from "../inventory/address-pools.ts";
-import type { Changes } from "../inventory/changes.ts";
+import type { Changes, StagedChanges } from "../inventory/changes.ts";
 import { CommittedInventory } from "../inventory/committed-inventory.ts";
 import type { Mutation } from "../inventory/decide.ts";
 import type { Inventory } from "../inventory/inventory.ts";
@@ -19,6 +20,7 @@ import {
   StoreFullError,
   StoreUnavailableError,
 } from "../store/store.ts";
+import { Arrival } from "./arrival.ts";
 import { ChangeSets, type GuardedLog, type HeadView } from "./change-sets.ts";
 import { readCommits } from "./log-reader.ts";
 import {
@@ -63,6 +65,8 @@ export interface CommitterDeps {
   readonly onFull?: () => void;
   /** In which change sets are decided. Default: slices of 4 ms. */
   readonly slices?: () => Turns;
+  /** In which they arrive in memory. Default: slices of 4 ms. */
+  readonly arrivingSlices?: () => Turns;
   /** How long a mutation waits behind a change set. Default: 20 s. */
   readonly maxWaitMs?: number;
 }
@@ -82,6 +86,10 @@ export class Committer {
   private readonly overtakings = new Set<Overtaking>();
   private readonly changeSets: ChangeSets;
   private readonly running = new Set<Promise<unknown>>();
+  /** The change set that arrives. */
+  private arrival: Arrival | undefined;
+  /** They touch what it rests on, and wait for its end. */
+  private readonly behind: Queued[] = [];
 
   private constructor(
     private readonly deps: CommitterDeps,
@@ -94,9 +102,11 @@ export class Committer {
       current: shown,
       inTurn: (task) => this.inTurn(task),
       view: () => this.viewHead(),
+      admit: (changes, isTouchedBy) => this.admit(changes, isTouchedBy),
       stage: (changes) => this.stageChangeSet(changes),
       unstage: (changes) => deps.store.unstage(changes),
-      append: (by, changesAt) => this.appendChangeSet(by, changesAt),
+      append: (by, arrival) => this.appendChangeSet(by, arrival),
+      end: (arrival) => this.endArrival(arrival),
     };
     this.changeSets = new ChangeSets(log, pending);
   }
@@ -161,7 +171,7 @@ export class Committer {
 
   /**
    * As `mutate`, for any number of mutations: in slices, so that readers go on being answered. Other mutations are carried out while it
-   * is decided, and wait while it is appended and published.
+   * is decided and arrives in memory, and wait while it is published. Those that touch what its decision rests on wait from its arrival on.
    * @returns the revision of the change set, or the current one if nothing changed
    * @throws ChangeSetRefused with all that is wrong, StoreFullError, StoreUnavailableError, CommitterStoppedError
    */
@@ -254,49 +264,55 @@ export class Committer {
     }
   }
 
+  private admit(changes: StagedChanges, isTouchedBy: (change: ResourceChange) => boolean): Arrival {
+    const { shown, pending } = this;
+    const arrival = new Arrival(changes, isTouchedBy, { shown, pending, slices: this.deps.arrivingSlices });
+    arrival.whole.catch((error) => this.fail(error));
+    this.arrival = arrival;
+    return arrival;
+  }
+
   /** A revision of its own, in slices from the first row to the last listener. */
-  private async appendChangeSet(
-    by: Actor,
-    changesAt: (revision: Revision) => Changes | undefined,
-  ): Promise<Revision | undefined> {
+  private async appendChangeSet(by: Actor, arrival: Arrival): Promise<Revision | undefined> {
     let commit: AuthoredCommit | undefined;
     const failure = await this.onHead(async () => {
+      commit = undefined;
+      if (arrival.isGone) return;
       const revision = (this.published + 1) as Revision;
-      const changes = changesAt(revision);
-      commit = changes && { revision, time: this.deps.now().toISOString(), by, changes };
-      if (commit) await this.storeWhileItArrives(commit);
+      commit = { revision, time: this.deps.now().toISOString(), by, changes: arrival.changes.at(revision) };
+      await this.store([commit], []);
     });
     if (failure) throw this.failed(failure.error);
     if (!commit) return undefined;
     try {
+      await arrival.settle(commit.revision);
       await this.showChangeSet(commit);
     } catch (error) {
       this.fail(error);
     }
+    await this.endArrival(arrival);
     return commit.revision;
   }
 
-  /** The tables take the changes while the rows are written: others wait for the longer of both. Readers see nothing of them yet. */
-  private async storeWhileItArrives(commit: AuthoredCommit): Promise<void> {
-    const { changes } = commit;
-    const [stored, arrived] = await Promise.allSettled([
-      this.store([commit], []),
-      inSlices(this.shown.arriveSteps(changes)),
-    ]);
-    if (arrived.status === "rejected") throw arrived.reason;
-    if (stored.status === "fulfilled") return;
-    await inSlices(this.shown.departSteps(changes));
-    throw stored.reason;
+  private async endArrival(arrival: Arrival): Promise<void> {
+    try {
+      if (!this.isBroken) await arrival.leave();
+    } catch (error) {
+      this.fail(error);
+    }
+    if (this.arrival === arrival) this.arrival = undefined;
+    this.queue.unshift(...this.behind.splice(0));
+    if (this.queue.length > 0) this.draining ??= this.drain();
   }
 
-  /** Readers must see all of a revision or nothing: they see what was before until the tables have all of it. */
+  /** What another writer has appended. Readers must see all of a revision or nothing. */
   private async publishChangeSet(commit: Commit): Promise<void> {
     await inSlices(this.shown.arriveSteps(commit.changes));
+    await inSlices(this.pending.followSteps(commit.changes));
     await this.showChangeSet(commit);
   }
 
   private async showChangeSet(commit: Commit): Promise<void> {
-    await inSlices(this.pending.followSteps(commit.changes));
     const before = this.shown.pin();
     this.shown.show();
     try {
@@ -309,9 +325,16 @@ export class Committer {
   private async commitBatch(queue: readonly Queued[]): Promise<void> {
     let batch = this.newBatch();
     let settle: (() => void)[] = [];
+    let delayed: Queued[] = [];
     const failure = await this.onHead(async () => {
       batch = this.newBatch();
-      settle = queue.map((queued) => this.decideOne(queued, batch));
+      settle = [];
+      delayed = [];
+      for (const queued of queue) {
+        const answer = this.decideOne(queued, batch);
+        if (answer) settle.push(answer);
+        else delayed.push(queued);
+      }
       try {
         await this.append(batch);
       } catch (error) {
@@ -319,8 +342,9 @@ export class Committer {
         throw error;
       }
     });
+    this.delay(delayed);
     if (failure) {
-      for (const { reject } of queue) reject(failure.error);
+      for (const queued of queue) if (!delayed.includes(queued)) queued.reject(failure.error);
       this.failed(failure.error);
       return;
     }
@@ -336,6 +360,16 @@ export class Committer {
       this.fail(error);
     }
     for (const each of settle) each();
+  }
+
+  /** Until the end of the change set that arrives, unless that was reached in the meantime. */
+  private delay(queued: readonly Queued[]): void {
+    for (const each of queued) {
+      each.state = "waiting";
+      this.rejectAfterWait(each);
+    }
+    if (this.arrival) this.behind.push(...queued);
+    else this.queue.unshift(...queued);
   }
 
   private newBatch(): Batch {
@@ -367,6 +401,8 @@ export class Committer {
 
   /** Applies and publishes what other writers have appended, in order. */
   private async followLog(head: Revision): Promise<void> {
+    // It is decided anew: nothing says what of it the others have touched.
+    await this.arrival?.leave();
     for await (const commit of readCommits(this.deps.store, this.published, head)) {
       await this.publishChangeSet(commit);
     }
@@ -385,18 +421,25 @@ export class Committer {
     this.deps.onCommitted((performance.now() - startedAt) / 1_000);
   }
 
-  /** Decides, and updates `pending`. @returns a callback that answers the caller, to be called when the batch is durable */
-  private decideOne({ by, resolve, reject, ...order }: Queued, batch: Batch): () => void {
+  /**
+   * Decides, and updates `pending`.
+   * @returns a callback that answers the caller, to be called when the batch is durable; undefined: it has to wait for the change set that arrives
+   */
+  private decideOne({ by, resolve, reject, ...order }: Queued, batch: Batch): (() => void) | undefined {
+    const [commits, receipts] = [batch.commits.length, batch.receipts.length];
     try {
       const outcome = this.pending.decide(by, order, batch);
-      return () => resolve(outcome);
+      const decided = batch.commits[commits];
+      if (!decided || !this.arrival?.delays(decided.changes)) return () => resolve(outcome);
+      this.pending.withdraw(batch, receipts);
+      return undefined;
     } catch (error) {
       return () => reject(error);
     }
   }
 
   /** @returns undefined if no other work asks for time */
-  private tell(commit: Commit, before?: Inventory): Promise<unknown> | undefined {
+  private tell(commit: Commit, before?: PinnedInventory): Promise<unknown> | undefined {
     this.published = commit.revision;
     for (const overtaking of this.overtakings) overtaking.add(commit.changes);
     const slow = [...this.listeners].flatMap((listener) => listener(commit, before) ?? []);
@@ -413,7 +456,8 @@ export class Committer {
   private fail(error: unknown): void {
     this.isBroken = true;
     this.stopped ??= "the store failed; the controller is stopping";
-    for (const { reject } of this.queue.splice(0)) reject(new CommitterStoppedError(this.stopped));
+    for (const { reject } of [...this.queue.splice(0), ...this.behind.splice(0)])
+      reject(new CommitterStoppedError(this.stopped));
     this.deps.onFatal(error);
   }
 }

@@ -1,6 +1,6 @@
 import type { ResourceChange, ResourceKind, ResourceOf } from "../../schema/events/index.ts";
 import type { DecisionListener, Mutation, Numbered } from "../inventory/decide.ts";
-import type { Inventory } from "../inventory/inventory.ts";
+import type { PinnedInventory } from "../inventory/pinned-inventory.ts";
 import type { Records } from "../inventory/records.ts";
 import type { Refusal } from "../inventory/refusal.ts";
 import type { Commit, ReceiptHead } from "../store/store.ts";
@@ -42,7 +42,7 @@ export function written<K extends ResourceKind>(
  * commit, which it processes in slices: the next revision waits for it.
  * @param before the inventory before a change set, until all listeners are done
  */
-export type CommitListener = (commit: Commit, before?: Inventory) => void | Promise<void>;
+export type CommitListener = (commit: Commit, before?: PinnedInventory) => void | Promise<void>;
 
 /** Limits how long the decisions of one transaction block the event loop. */
 export const maxBatch = 256;

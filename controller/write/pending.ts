@@ -7,7 +7,7 @@ import { localMac, type Revision } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
 import type { Actor } from "../../schema/rest/index.ts";
 import type { AddressPools } from "../inventory/address-pools.ts";
-import { type Changes, replacementsIn, type StagedChanges } from "../inventory/changes.ts";
+import { type Changes, placesIn, replacementsIn, type StagedChanges } from "../inventory/changes.ts";
 import { decide, decideSteps } from "../inventory/decide.ts";
 import type { DecisionContext } from "../inventory/decision-context.ts";
 import { Draft } from "../inventory/draft.ts";
@@ -34,8 +34,15 @@ export interface Batch {
 /** A change set that is accepted. */
 export interface DecidedSet {
   readonly changes: StagedChanges;
-  /** Until it is appended. */
-  footprint: Footprint | undefined;
+  readonly footprint: Footprint;
+}
+
+/** Tables with a change set that is not shown yet. */
+interface ArrivedIn {
+  /** With the change set. */
+  readonly coming: Inventory;
+  /** By the change set. */
+  readonly replacedVms: Iterable<ResourceChange>;
 }
 
 export interface PendingDeps {
@@ -108,6 +115,51 @@ export class Pending {
   /** The batch is stored. */
   keepReceipts({ receipts }: Batch): void {
     for (const receipt of receipts) this.receipts.add(receipt);
+  }
+
+  /** The last commit of the batch is decided later: it is as if it had not been. @param receipts that the batch had before it */
+  withdraw({ commits, ended, receipts: all }: Batch, receipts: number): void {
+    const { changes } = commits.pop() ?? { changes: [] };
+    this.inventory.revert(changes);
+    this.pools.revert(this.inventory, changes, ended.pop() ?? []);
+    all.length = receipts;
+  }
+
+  /** Counts the subnets that addresses were requested from. */
+  get poolsMade(): number {
+    return this.pools.made;
+  }
+
+  /** As a change of a change set arrives: its addresses are not assigned to others. @returns the releases that it ends */
+  takeAhead(change: ResourceChange): readonly TimedRelease[] {
+    return this.pools.takeAhead(change);
+  }
+
+  /** Takes `takeAhead` back. */
+  *giveBackSteps(changes: Changes, ended: readonly TimedRelease[]): Steps<void> {
+    if (this.pools.isIdle && ended.length === 0) return;
+    this.pools.restore(ended);
+    for (const change of changes) {
+      yield;
+      this.pools.giveBack(this.inventory, change);
+    }
+  }
+
+  /** The pools after a change set that has arrived and is stored. @param poolsBefore as they were before it arrived */
+  *settleSteps(changes: Changes, { coming, replacedVms }: ArrivedIn, poolsBefore: number): Steps<void> {
+    const nowMs = this.deps.now().getTime();
+    for (const replaced of [placesIn(changes), replacedVms]) {
+      for (const change of replaced) {
+        yield;
+        this.pools.release(change, nowMs, coming);
+      }
+    }
+    // Subnets that addresses were requested from in the meantime lack what had arrived by then.
+    if (this.pools.made === poolsBefore) return;
+    for (const change of changes) {
+      yield;
+      this.pools.takeAfter(change);
+    }
   }
 
   /** The pools after a change set that is stored: first its releases, then what it takes. */

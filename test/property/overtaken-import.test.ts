@@ -19,8 +19,9 @@ import { parseRevision } from "../../schema/address/index.ts";
 import type { ResourceChange } from "../../schema/events/index.ts";
 import { by } from "../support/actors.ts";
 import { changeSetOf } from "../support/change-set.ts";
+import { contentsOf } from "../support/inventory-contents.ts";
 import { hasRareCases, runs } from "../support/property-runs.ts";
-import { asLines, breaches, furnished, someChangeSets, someMutations } from "./inventory-model.ts";
+import { asLines, breaches, furnished, smallWorld, someChangeSets, someMutations } from "./inventory-model.ts";
 
 /** A log in memory, as durable as it has to be here. */
 class MemoryLog {
@@ -80,6 +81,13 @@ const withoutUid = (changes: Iterable<ResourceChange>) =>
 /** Of several VMs in the way a refusal names any, in any order. */
 const withoutNames = ({ message }: Refusal): string => message.replaceAll(/"[^"]*"/g, '""');
 
+/** The inventory that the log leads to. */
+function replayed({ commits }: MemoryLog): CommittedInventory {
+  const state = new CommittedInventory();
+  for (const { changes } of commits) state.apply(changes);
+  return state;
+}
+
 /** What the import does at the head of these commits, with nothing else going on. */
 function outcomeAt(commits: MemoryLog["commits"], lines: readonly Mutation[]) {
   const state = new CommittedInventory();
@@ -117,6 +125,7 @@ test("an import that others overtake has the outcome of one decided alone", asyn
           onFatal: (error) => expect.fail(String(error)),
           onCommitted: () => {},
           slices: () => new Interleaved(pauses, write),
+          arrivingSlices: () => new Interleaved(pauses, write),
         });
         for (const each of [furnished, ...before.slice(0, 6)]) await committer.mutate(by, ...each).catch(refusalsOnly);
         started = [];
@@ -136,6 +145,9 @@ test("an import that others overtake has the outcome of one decided alone", asyn
         expect(decisions).toBeLessThanOrEqual(maxOvertaken + 1);
         if (decisions > 1) overtaken += 1;
         expect(outcomeAt(log.commits, []).breaches).toEqual([]);
+        expect(contentsOf(committer.current, smallWorld, "sorted")).toEqual(
+          contentsOf(replayed(log), smallWorld, "sorted"),
+        );
         const outcomes = Array.from({ length: end - start + 1 }, (_, i) =>
           outcomeAt(log.commits.slice(0, start + i), lines),
         );

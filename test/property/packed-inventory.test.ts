@@ -48,7 +48,11 @@ const step = fc.record({
   /** What becomes of them: all are stored, shown in steps, or none is. */
   end: fc.constantFrom("stored", "stored", "arrives", "departs", "failed" as const),
   pins: fc.constantFrom<"pin" | "release" | "none">("pin", "release", "none"),
+  /** Others write them while a change set arrives or departs, each behind one of its steps. */
+  others: fc.array(fc.record({ wanted, isAhead: fc.boolean() }), { maxLength: 4 }),
 });
+
+type Other = { readonly wanted: Wanted; readonly isAhead: boolean };
 
 /** Without VMs whose addresses another one has, which the rules would refuse. */
 function changesFor(model: PlainInventory, { networks, hosts, vms, deleted }: Wanted): ResourceChange[] {
@@ -86,6 +90,35 @@ function changesFor(model: PlainInventory, { networks, hosts, vms, deleted }: Wa
   return changes;
 }
 
+const namesIn = (changes: readonly ResourceChange[]): Set<string> =>
+  new Set(changes.map(({ kind, before, after }) => `${kind} ${(after ?? before)?.name}`));
+const addressesIn = (changes: readonly ResourceChange[]): string[] =>
+  changes.flatMap((change) =>
+    change.kind === "vm"
+      ? (change.after?.interfaces ?? []).flatMap(({ network, mac, ips }) =>
+          [mac, ...ips].map((at) => `${network} ${at}`),
+        )
+      : [],
+  );
+
+/** One of the wanted changes, if it touches no name and no address of the change set. */
+function otherChange(model: PlainInventory, wanted: Wanted, changes: readonly ResourceChange[]): ResourceChange[] {
+  const names = namesIn(changes);
+  const addresses = new Set(addressesIn(changes));
+  const candidates = [
+    ...wanted.vms.map((vm) => ({ networks: [], hosts: [], vms: [vm], deleted: [] })),
+    ...wanted.networks.map((network) => ({ networks: [network], hosts: [], vms: [], deleted: [] })),
+    ...wanted.hosts.map((host) => ({ networks: [], hosts: [host], vms: [], deleted: [] })),
+    ...wanted.deleted.map((name) => ({ networks: [], hosts: [], vms: [], deleted: [name] })),
+  ];
+  for (const each of candidates) {
+    const found = changesFor(model, each);
+    const isApart = ![...namesIn(found)].some((name) => names.has(name));
+    if (found.length === 1 && isApart && !addressesIn(found).some((at) => addresses.has(at))) return found;
+  }
+  return [];
+}
+
 class History {
   readonly committed = new CommittedInventory();
   readonly pending: PendingInventory = this.committed.fork();
@@ -94,11 +127,14 @@ class History {
   private ahead = this.model;
   private readonly pins: { readonly pinned: PinnedInventory; readonly model: PlainInventory }[] = [];
 
-  run({ sets, end, pins }: typeof step extends fc.Arbitrary<infer Step> ? Step : never): void {
+  /** Others have written while a change set arrived: lists by host or network are in another order than the model's. */
+  private isMixed = false;
+
+  run({ sets, end, pins, others }: typeof step extends fc.Arbitrary<infer Step> ? Step : never): void {
     if (pins === "pin") this.pins.push({ pinned: this.committed.pin(), model: this.model.copy() });
     if (pins === "release") this.pins.shift()?.pinned.release();
     if (end === "arrives" || end === "departs") {
-      for (const set of sets.slice(0, 1)) this.arrive(changesFor(this.model, set), end);
+      for (const set of sets.slice(0, 1)) this.arrive(changesFor(this.model, set), end, [...others]);
       return;
     }
     this.ahead = this.model.copy();
@@ -126,30 +162,50 @@ class History {
     this.check();
   }
 
-  /** What is pending is not read meanwhile. */
-  private arrive(changes: readonly ResourceChange[], end: "arrives" | "departs"): void {
-    this.watch(this.committed.arriveSteps(changes));
-    this.model.apply(changes);
-    if (end === "arrives") this.committed.show();
-    else {
+  private arrive(changes: readonly ResourceChange[], end: "arrives" | "departs", others: Other[]): void {
+    this.watch(this.committed.arriveSteps(changes), changes, others);
+    if (end === "arrives") {
+      this.model.apply(changes);
+      this.committed.show();
+    } else {
+      const departing = this.committed.departSteps(changes);
       // Where VMs are listed in the order in which they came, those that were taken back have come last.
       const before = this.model.copy();
+      before.apply(changes);
       before.apply([...inverseOf(changes)]);
-      this.model = before;
-      this.watch(this.committed.departSteps(changes));
+      this.watch(departing, changes, others);
+      if (others.length === 0 && !this.isMixed) this.model = before;
     }
     this.ahead = this.model;
     this.check();
   }
 
-  /** Nothing of it is published. */
-  private watch(steps: Iterable<void>): void {
-    const before = this.model;
+  /** Nothing of it is published, and what others write is. */
+  private watch(steps: Iterable<void>, changes: readonly ResourceChange[], others: Other[]): void {
     for (const _ of steps) {
-      this.checkPublished(before);
-      this.pins.push({ pinned: this.committed.pin(), model: before.copy() });
+      this.checkPublished();
+      this.pins.push({ pinned: this.committed.pin(), model: this.model.copy() });
       if (this.pins.length > 3) this.pins.shift()?.pinned.release();
+      const other = others.shift();
+      if (other) this.writeBeside(otherChange(this.model, other.wanted, changes), other.isAhead);
     }
+  }
+
+  private writeBeside(changes: readonly ResourceChange[], isAhead: boolean): void {
+    this.isMixed ||= changes.length > 0;
+    const ahead = this.model.copy();
+    ahead.apply(changes);
+    if (isAhead) {
+      this.pending.apply(changes);
+      is(this.pending, ahead, "sorted");
+      this.pending.revert(changes);
+      is(this.pending, this.model, "sorted");
+    }
+    this.pending.apply(changes);
+    this.committed.apply(changes);
+    this.model = ahead;
+    this.checkPublished();
+    is(this.pending, this.model, "sorted");
   }
 
   private check(): void {
@@ -157,8 +213,9 @@ class History {
     is(this.pending, this.ahead, "sorted");
   }
 
-  private checkPublished(model = this.model): void {
-    is(this.committed, model, this.committed.layer ? "sorted" : "as read");
+  private checkPublished(): void {
+    const { model } = this;
+    is(this.committed, model, this.committed.layer || this.isMixed ? "sorted" : "as read");
     for (const { pinned, model } of this.pins) is(pinned, model, "sorted");
   }
 }

@@ -62,7 +62,7 @@ class GatedStore implements Omit<Store, "access" | "credentials" | "logExtent" |
   }
 }
 
-async function setUp(options: Pick<CommitterDeps, "maxWaitMs" | "slices"> = {}) {
+async function setUp(options: Pick<CommitterDeps, "maxWaitMs" | "slices" | "arrivingSlices"> = {}) {
   const store = new GatedStore();
   const fatal: unknown[] = [];
   const committer = await Committer.open({
@@ -337,6 +337,92 @@ test("an import that looks for free addresses is decided anew where one that was
   store.let("through");
   expect([await imported, lines.decisions]).toEqual([3, 2]);
   expect(committer.current.findVm("v2")?.interfaces[0]?.ips).toEqual(["10.0.0.2"]);
+});
+
+/** Lets `count` commits through, one after the other. */
+async function letThrough(store: GatedStore, from: number, count = 1): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    await store.arrived(from + i);
+    store.let("through");
+  }
+}
+
+test("others write while an import arrives in memory; what touches it waits for its end", async () => {
+  let waiting: Promise<unknown> | undefined;
+  const order: string[] = [];
+  const write = async () => {
+    const beside = committer.mutate(by, host("z", "192.0.2.9"));
+    // The import puts a VM on this host, and names this network.
+    waiting = committer
+      .mutate(by, { kind: "host.delete", name: "b" })
+      .catch((error: Error) => order.push(error.message));
+    await letThrough(store, 2);
+    await beside;
+    order.push("beside");
+    expect(committer.current.listVms()).toEqual([]);
+  };
+  const { store, committer, published } = await setUp({ arrivingSlices: pausing(write) });
+  const furnished = committer.mutate(by, network("n1", 1), host("a", "192.0.2.1"), host("b", "192.0.2.2"));
+  await letThrough(store, 1);
+  await furnished;
+  const on = (name: string, where: string): Mutation => ({
+    kind: "vm.put",
+    spec: parseVm(name, { host: where, interfaces: [{ network: "n1" }] }),
+  });
+  const lines = countedSetOf([on("v1", "a"), on("v2", "b")]);
+  const imported = committer.mutateAll(by, lines);
+  await letThrough(store, 3);
+  expect([await imported, lines.decisions, published]).toEqual([3, 1, [1, 2, 3]]);
+  await waiting;
+  expect(order).toEqual(["beside", 'host "b" runs VM "v2": move or delete them first']);
+  expect(committer.current.listVms().map(({ name, revision }) => [name, revision])).toEqual([
+    ["v1", 3],
+    ["v2", 3],
+  ]);
+  expect(committer.current.layer).toBeUndefined();
+});
+
+test("what waits for an import that fails is decided without it", async () => {
+  let waiting: Promise<unknown> | undefined;
+  const write = async () => {
+    waiting = committer.mutate(by, network("n1", 7));
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  const { store, committer, published } = await setUp({ arrivingSlices: pausing(write) });
+  const importing = expect(committer.mutateAll(by, changeSetOf([network("n1", 1)]))).rejects.toThrow(StoreFullError);
+  await store.arrived(1);
+  store.let(new StoreFullError("full"));
+  await importing;
+  await letThrough(store, 2);
+  await waiting;
+  expect([published, committer.current.findNetwork("n1")?.vni]).toEqual([[1], 7]);
+});
+
+test("what waits for an import that arrives is refused after a while", async () => {
+  const tooLate: unknown[] = [];
+  const write = async () => {
+    await committer.mutate(by, network("n1", 7)).catch((error: unknown) => tooLate.push(error));
+  };
+  const { store, committer, published } = await setUp({ maxWaitMs: 1, arrivingSlices: pausing(write) });
+  const imported = committer.mutateAll(by, changeSetOf([network("n1", 1)]));
+  await letThrough(store, 1);
+  await imported;
+  expect(tooLate).toEqual([expect.any(CommitterBusyError)]);
+  expect([published, committer.current.findNetwork("n1")?.vni]).toEqual([[1], 1]);
+});
+
+test("a second import that arrives at the same time waits for the first one", async () => {
+  const { store, committer, published } = await setUp();
+  const furnished = committer.mutate(by, network("n1", 1), host("a", "192.0.2.1"));
+  await letThrough(store, 1);
+  await furnished;
+  const imports = [changeSetOf([vm("v1")]), changeSetOf([vm("v2")])].map((each) => committer.mutateAll(by, each));
+  await letThrough(store, 2, 2);
+  expect((await Promise.all(imports)).sort()).toEqual([2, 3]);
+  expect(published).toEqual([1, 2, 3]);
+  expect(
+    new Set(committer.current.listVms().flatMap(({ interfaces }) => interfaces.flatMap(({ ips }) => ips))).size,
+  ).toBe(2);
 });
 
 test("an import whose rows cannot be written is taken back out of the tables, and readers see none of it", async () => {

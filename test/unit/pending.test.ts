@@ -5,6 +5,7 @@ import { CommittedInventory } from "../../controller/inventory/committed-invento
 import type { Mutation } from "../../controller/inventory/decide.ts";
 import type { PendingInventory } from "../../controller/inventory/pending-inventory.ts";
 import { atOnce } from "../../controller/inventory/steps.ts";
+import { Arrival } from "../../controller/write/arrival.ts";
 import { ChangeSetRefused, maxRefusals, type Outcome } from "../../controller/write/orders.ts";
 import { type Batch, Pending } from "../../controller/write/pending.ts";
 import { Receipts } from "../../controller/write/receipts.ts";
@@ -200,7 +201,7 @@ describe("a change set", () => {
       expect(committed.vmsOn("a").size).toBe(0);
     }
     atOnce(pending.followSteps(changes));
-    expect(() => committed.apply([])).toThrow("the change set before has not arrived yet");
+    expect(() => atOnce(committed.arriveSteps(changes))).toThrow("the change set before is not shown yet");
     committed.show();
     expect(committed.listVms()).toEqual(Array.from(changes, ({ after }) => after));
     expect([committed.layer, inventory.layer]).toEqual([undefined, undefined]);
@@ -225,6 +226,82 @@ describe("a change set", () => {
       "10.0.0.2",
     ]);
     expect(ipsOf(decide([vm("v3")]).touched)).toEqual(["10.0.0.4"]);
+  });
+});
+
+describe("a change set that arrives beside other decisions", () => {
+  const furnish = async (...more: Mutation[]) => {
+    decide([...furnished, ...more]);
+    committed.apply(batch.commits.flatMap(({ changes }) => changes));
+    batch = emptyBatch(8);
+  };
+  const at = (name: string, ip: string): Mutation => ({
+    kind: "vm.put",
+    spec: parseVm(name, { host: "a", interfaces: [{ network: "blue", ips: [ip] }] }),
+  });
+  const arrive = async (mutations: readonly Mutation[]) => {
+    const { changes } = await pending.decideAll(by, changeSetOf(mutations), inventory, parseRevision(9));
+    const arrival = new Arrival(changes, () => false, { shown: committed, pending, slices: undefined });
+    await arrival.whole;
+    return arrival;
+  };
+  const show = async (arrival: Arrival) => {
+    await arrival.settle(parseRevision(12));
+    committed.show();
+  };
+
+  test("has its addresses from then on: others are assigned the next ones", async () => {
+    await furnish(vm("v0"));
+    const arrival = await arrive([at("v1", "10.0.0.3")]);
+    expect(ipsOf(decide([vm("v2")]).touched)).toEqual(["10.0.0.4"]);
+    pending.undo(batch);
+    await show(arrival);
+    expect(committed.findVm("v1")?.revision).toBe(12);
+    batch = emptyBatch(12);
+    expect(ipsOf(decide([vm("v2")]).touched)).toEqual(["10.0.0.4"]);
+  });
+
+  test("gives them back where it is taken back, and restores a quarantine", async () => {
+    await furnish(vm("v0"), vm("v1"));
+    nowMs = 10_000;
+    committed.apply(decide([{ kind: "vm.delete", name: "v1" }]).touched);
+    batch = emptyBatch(9);
+    const arrival = await arrive([at("v3", "10.0.0.3"), at("v4", "10.0.0.4")]);
+    await arrival.leave();
+    expect([arrival.isGone, committed.findVm("v3"), committed.layer]).toEqual([true, undefined, undefined]);
+    expect(ipsOf(decide([vm("v5")]).touched)).toEqual(["10.0.0.4"]);
+  });
+
+  test("takes what was free before the first address of its subnet was requested", async () => {
+    await furnish();
+    const arrival = await arrive([at("v1", "10.0.0.2")]);
+    const dry = pending.decide(by, { mutations: [vm("v2")], dryRun: true }, batch) as Outcome;
+    expect(ipsOf(dry.touched)).toEqual(["10.0.0.2"]);
+    await show(arrival);
+    batch = emptyBatch(12);
+    expect(ipsOf(decide([vm("v2")]).touched)).toEqual(["10.0.0.3"]);
+  });
+
+  test("hands an address on without a release of it, and releases what nothing takes", async () => {
+    await furnish(vm("v1"), vm("v2"));
+    const arrival = await arrive([at("v1", "10.0.0.3"), at("v2", "10.0.0.4")]);
+    nowMs = 10_000;
+    await show(arrival);
+    nowMs = 10_000 + 299_999;
+    batch = emptyBatch(12);
+    expect(ipsOf(decide([vm("v3")]).touched)).toEqual(["10.0.0.5"]);
+    nowMs += 1;
+    expect(ipsOf(decide([vm("v4")]).touched)).toEqual(["10.0.0.2"]);
+  });
+
+  test("leaves decisions alone: one that is withdrawn leaves nothing behind", async () => {
+    await furnish();
+    const order = { mutations: [vm("v1")], receipt: request };
+    decide([vm("v0")]);
+    void pending.decide(by, order, batch);
+    pending.withdraw(batch, 0);
+    expect([batch.commits.length, batch.ended.length, batch.receipts]).toEqual([1, 1, []]);
+    expect(ipsOf((pending.decide(by, order, batch) as Outcome).touched)).toEqual(["10.0.0.3"]);
   });
 });
 

@@ -9,6 +9,13 @@ export class IdSet {
     return id >= 0 && ((this.words[id >>> 5] ?? 0) & (1 << (id & 31))) !== 0;
   }
 
+  /** In order, as they are when they are read. */
+  *[Symbol.iterator](): Generator<number, void, void> {
+    for (let at = 0; at < this.words.length; at++) {
+      for (let bit = 0; this.words[at] !== 0 && bit < 32; bit++) if (this.has(32 * at + bit)) yield 32 * at + bit;
+    }
+  }
+
   add(id: number): void {
     const at = id >>> 5;
     if (at >= this.words.length) {

@@ -22,6 +22,14 @@ export class PairNumbers {
     return this.rows.size;
   }
 
+  /** Ids of the pairs; a row without numbers is that of no pair. */
+  *ids(): Generator<number, void, void> {
+    const { rows } = this;
+    for (let id = 0; id < rows.extent; id++) {
+      if (rows.get(id, pairInterfaces) !== 0 || rows.get(id, pairVms) !== 0) yield id;
+    }
+  }
+
   find(host: number, network: number, hash = hashOfWords(host, network)): number {
     for (let id = this.index.first(hash); id !== none; id = this.index.next()) {
       if (this.rows.get(id, pairHost) === host && this.rows.get(id, pairNetwork) === network) return id;

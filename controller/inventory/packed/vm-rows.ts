@@ -87,6 +87,12 @@ export class VmRows implements Named {
       (this.rows.get(id, revisionLow) >>> 0)) as Revision;
   }
 
+  setRevision(id: number, revision: Revision): void {
+    this.rows.set(id, revisionLow, revision | 0);
+    this.rows.set(id, revisionHigh, (this.rows.get(id, revisionHigh) & hasTextUid) | Math.floor(revision / 2 ** 32));
+    this.kept[id % keptVms] = undefined;
+  }
+
   /** VMs that run on the host. */
   on(host: number): Iterable<number> {
     return this.hosts.in(host);
@@ -118,8 +124,8 @@ export class VmRows implements Named {
     const id = this.reach(vm.name);
     const host = this.around.retainHost(vm.host);
     const target = vm.preparedHost === undefined ? none : this.around.retainHost(vm.preparedHost);
-    this.rows.set(id, revisionLow, vm.revision | 0);
-    this.rows.set(id, revisionHigh, Math.floor(vm.revision / 2 ** 32));
+    this.rows.set(id, revisionHigh, 0);
+    this.setRevision(id, vm.revision);
     this.putUid(id, vm.uid);
     this.rows.set(id, onHost, host);
     this.rows.set(id, preparedHost, target);
