@@ -10,7 +10,7 @@ import { type AgentFrame, closeCodes, conditionSentence, FrameError } from "../.
 import type { CertifiedHost, Identity } from "../auth/identity.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
 import { placesIn } from "../inventory/changes.ts";
-import type { Inventory } from "../inventory/inventory.ts";
+import type { PinnedInventory } from "../inventory/pinned-inventory.ts";
 import { atOnce, type Steps } from "../inventory/steps.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Rates } from "../observe/rates.ts";
@@ -352,7 +352,7 @@ export class AgentChannel implements SessionHandler<AgentSession> {
     this.deps.log.error({ err: error, host: session.hello?.host }, "agent session failed");
   }
 
-  private onCommit(commit: Commit, before?: Inventory): void | Promise<void> {
+  private onCommit(commit: Commit, before?: PinnedInventory): void | Promise<void> {
     if (!isLarge(commit)) return atOnce(this.distribute(commit));
     this.distributing = true;
     return inSlices(this.distribute(commit, before)).finally(() => {
@@ -360,9 +360,9 @@ export class AgentChannel implements SessionHandler<AgentSession> {
     });
   }
 
-  private *distribute(commit: Commit, before?: Inventory): Steps<void> {
+  private *distribute(commit: Commit, before?: PinnedInventory): Steps<void> {
     const { deps, interests, statuses, sessions, subscriptions } = this;
-    const { deletedHosts } = yield* distribute(
+    const { deletedHosts, departures } = yield* distribute(
       { ...deps, interests, statuses, sessions, subscriptions },
       commit,
       before,
@@ -379,7 +379,7 @@ export class AgentChannel implements SessionHandler<AgentSession> {
       deps.metrics.forgetHost(host);
       deps.rates.forget(host);
     }
-    this.moveEvents.follow(commit);
+    this.moveEvents.follow(commit, departures);
     for (const host of this.takeovers.hostsWithFrozen()) this.conditions.present.update(host);
     for (const { kind, after } of placesIn(commit.changes))
       if (kind === "host" && after) this.conditions.present.update(after.name);

@@ -2,7 +2,7 @@
 import type { AgentNetwork, Answer, PreparedChange, Revision, Vni, VtepAddress } from "../../schema/address/index.ts";
 import type { Network } from "../../schema/rest/index.ts";
 import type { BindingChanges, KeyChange } from "../inventory/binding-changes.ts";
-import { agentNetwork, answerFor } from "../inventory/bindings.ts";
+import { agentNetwork, answerKnown } from "../inventory/bindings.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import { findKnownNetwork, hostsKnowing } from "../inventory/known-networks.ts";
 import type { Steps } from "../inventory/steps.ts";
@@ -74,8 +74,9 @@ export function* fanOut(
       const isReached = reaches(host);
       // A new binding is local there, which needs no interest.
       if (!isReached && change.created && change.hosts.has(host)) continue;
-      if (!findKnownNetwork(state, host, change.key.vni)) continue;
-      const answer = answerFor(state, host, change.key, asOf);
+      const network = findKnownNetwork(state, host, change.key.vni);
+      if (!network) continue;
+      const answer = answerKnown(state, host, change.key, asOf, network);
       interest.holdAnswer(host, answer, { asked: false });
       if (isReached) pushes.add(host, answer);
     }

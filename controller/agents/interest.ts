@@ -9,6 +9,7 @@ import { Places } from "../inventory/packed/places.ts";
 import { none } from "../inventory/packed/rows.ts";
 import { atOnce, type Steps } from "../inventory/steps.ts";
 import { TwoLevelMap } from "../inventory/two-level-map.ts";
+import { addTo } from "../inventory/use-counts.ts";
 import { emptyList, HolderLists } from "./holder-lists.ts";
 import { type IdLog, IdLogs, newIdLog } from "./id-logs.ts";
 import { KeyTable } from "./key-table.ts";
@@ -29,6 +30,8 @@ export class InterestIndex {
   private readonly hosts = new Places();
   private readonly held = new TwoLevelMap<string, Vni, Held>();
   private readonly overflown = new TwoLevelMap<Vni, string, true>();
+  /** Hosts that hold keys of a network, by its VNI. */
+  private readonly hostCounts = new Map<Vni, number>();
   private readonly declared = new Set<string>();
   private keyCount = 0;
 
@@ -43,6 +46,11 @@ export class InterestIndex {
     const id = this.keys.find(key);
     if (id === none) return;
     for (const holder of this.holders.holdersIn(this.keys.get(id))) yield this.hosts.nameOf(holder);
+  }
+
+  /** Whether any host holds a key of the network, or gets each new binding of it. */
+  isWatched(vni: Vni): boolean {
+    return this.hostCounts.has(vni);
   }
 
   /** Whether the host has the answer to `key` and gets its changes. */
@@ -141,6 +149,7 @@ export class InterestIndex {
     this.logs.clear(held);
     this.overflown.delete(vni, host);
     this.held.delete(host, vni);
+    addTo(this.hostCounts, vni, -1);
     this.hosts.release(held.holder);
   }
 
@@ -148,6 +157,7 @@ export class InterestIndex {
     const holder = this.hosts.retain(host);
     const held: Held = { holder, vni, unknown: 0, ...newIdLog() };
     this.held.set(host, vni, held);
+    addTo(this.hostCounts, vni, 1);
     return held;
   }
 

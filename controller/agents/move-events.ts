@@ -2,8 +2,7 @@
 import type { FastifyBaseLogger } from "fastify";
 import type { OperationalEvent } from "../../schema/events/index.ts";
 import type { OperationalEvents } from "../events/operational-events.ts";
-import { replacementsIn } from "../inventory/changes.ts";
-import { departuresIn, type VmMove } from "../inventory/vm-moves.ts";
+import type { VmMove } from "../inventory/vm-moves.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Commit } from "../store/store.ts";
 import type { Committer } from "../write/committer.ts";
@@ -31,10 +30,8 @@ export class MoveEvents {
   constructor(private readonly deps: MoveEventsDeps) {}
 
   /** The pushes to the affected hosts are sent. */
-  follow(commit: Commit): void {
-    const moves = departuresIn(replacementsIn(commit.changes)).filter(
-      ({ before, after }) => before.host !== after.host,
-    );
+  follow(commit: Pick<Commit, "revision" | "time">, departures: readonly VmMove[]): void {
+    const moves = departures.filter(({ before, after }) => before.host !== after.host);
     const subject = this.subjectOf(moves);
     if (!subject || this.watched >= maxWatched) return;
     this.watched += 1;
@@ -43,7 +40,11 @@ export class MoveEvents {
     });
   }
 
-  private async watch({ revision, time }: Commit, moves: readonly VmMove[], subject: EventSubject): Promise<void> {
+  private async watch(
+    { revision, time }: Pick<Commit, "revision" | "time">,
+    moves: readonly VmMove[],
+    subject: EventSubject,
+  ): Promise<void> {
     const { operational, metrics, log, now } = this.deps;
     const watch = this.deps.moves.begin(this.deps.moves.holdersOf(moves), revision);
     for await (const _ of watch.until(deadlineMs));

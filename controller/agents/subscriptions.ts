@@ -119,6 +119,10 @@ export class Subscriptions {
     return this.byHost.under(host).size > 0;
   }
 
+  isFollowed(vni: Vni): boolean {
+    return this.byNetwork.under(vni).size > 0;
+  }
+
   /** Connected hosts that have the network in memory. */
   followersOf(vni: Vni): Iterable<string> {
     return this.byNetwork.under(vni).keys();
@@ -149,7 +153,7 @@ export class Subscriptions {
       yield;
       if (!each) continue;
       const { key, created } = each;
-      const isFollowed = this.byNetwork.under(key.vni).size > 0;
+      const isFollowed = this.isFollowed(key.vni);
       if (created && !isFollowed) continue;
       const answer = answerKnown(state, noReader, key, asOf);
       if (!answer.binding) this.removed.add(key, asOf);

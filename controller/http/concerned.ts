@@ -1,10 +1,13 @@
 // Which hosts an import concerns, for a request that waits for them: those that have to set up, change or forget something by it.
 import { inSlices } from "../../common/cooperative.ts";
 import type { Revision } from "../../schema/address/index.ts";
+import type { ResourceChange } from "../../schema/events/index.ts";
 import type { MoveWatches } from "../agents/move-watch.ts";
+import { placesIn } from "../inventory/changes.ts";
 import { hostsOf } from "../inventory/hosts-of.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import { hostsKnowing, knownNames } from "../inventory/known-networks.ts";
+import type { PinnedInventory } from "../inventory/pinned-inventory.ts";
 import { atOnce, type Steps } from "../inventory/steps.ts";
 import type { VmMove } from "../inventory/vm-moves.ts";
 import type { Commit } from "../store/store.ts";
@@ -26,8 +29,8 @@ export interface Concerns {
 /** From now on: which revision is the request's own is known later. */
 export function collectConcerned(committer: Committer, moves: Pick<MoveWatches, "waitedFor">): Concerns {
   const byRevision = new Map<Revision, ReadonlySet<string>>();
-  const end = committer.subscribe((commit) => {
-    const steps = concernedBy(commit, () => committer.current, moves);
+  const end = committer.subscribe((commit, before) => {
+    const steps = concernedBy(changesOf(commit, before), () => committer.current, moves);
     const take = (hosts: ReadonlySet<string>) => {
       byRevision.set(commit.revision, hosts);
     };
@@ -36,8 +39,19 @@ export function collectConcerned(committer: Committer, moves: Pick<MoveWatches, 
   return { of: (revision) => byRevision.get(revision) ?? new Set(), end };
 }
 
+/** Those of VMs from the tables, where the change set has a million records. */
+function* changesOf({ changes }: Commit, before?: PinnedInventory): Generator<ResourceChange | undefined> {
+  if (!before) {
+    yield* changes;
+    return;
+  }
+  yield* placesIn(changes);
+  yield* before.replacedVms;
+  yield* before.newVms(() => true);
+}
+
 function* concernedBy(
-  { changes }: Commit,
+  changes: Iterable<ResourceChange | undefined>,
   look: () => Inventory,
   moves: Pick<MoveWatches, "waitedFor">,
 ): Steps<ReadonlySet<string>> {
@@ -46,7 +60,11 @@ function* concernedBy(
   const rewritten: VmMove[] = [];
   let rewrites = 0;
   let looked = 0;
-  for (const { kind, before, after } of changes) {
+  for (const change of changes) {
+    looked += 1;
+    if (looked % stretch === 0) yield;
+    if (!change) continue;
+    const { kind, before, after } = change;
     // A new host or network has nothing yet: the VMs that come with it are changes themselves.
     if (kind === "network" && before && after) networks.add(after.name);
     if (kind === "host" && before && after)
@@ -59,8 +77,6 @@ function* concernedBy(
         else for (const each of [...before.interfaces, ...after.interfaces]) networks.add(each.network);
       }
     }
-    looked += 1;
-    if (looked % stretch === 0) yield;
   }
   for (const host of moves.waitedFor(rewritten)) hosts.add(host);
   for (const network of networks) for (const host of hostsKnowing(look(), network)) hosts.add(host);

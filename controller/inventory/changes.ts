@@ -57,10 +57,6 @@ export function* placesIn(changes: Changes): Generator<ResourceChange, void, voi
   }
 }
 
-/** Those that may concern VMs which are being migrated: a VM that an import registers is not. */
-export const migrationsIn = (changes: Changes): Iterable<ResourceChange> =>
-  changes instanceof StagedChanges ? replacementsIn(changes) : changes;
-
 /** Those of resources that were there before. VMs are not read where none was. */
 export function* replacementsIn(changes: Changes): Generator<ResourceChange, void, void> {
   const isNew = changes instanceof StagedChanges && changes.vms.replaced === 0;

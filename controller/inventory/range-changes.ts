@@ -1,24 +1,29 @@
-// As binding-changes.ts, for a change set of any size: nothing is kept for each VM or key. What a key was and what it is is looked up in
-// the inventory before the change set and in the one after it.
+// As binding-changes.ts, for a change set of any size: nothing is kept for each VM or key. Which VMs changed is read from the tables
+// (difference.ts), what a key was and what it is is looked up in the inventory before the change set and in the one after it.
 import { isDeepStrictEqual } from "node:util";
 import type { BindingKey, Revision, Vni } from "../../schema/address/index.ts";
 import type { Host, Vm } from "../../schema/rest/index.ts";
 import { type BindingChanges, type KeyChange, redefinedIn, tunnelMoved } from "./binding-changes.ts";
 import { keysOf, keysOfVm } from "./bindings.ts";
-import { type Changes, migrationsIn, placesIn } from "./changes.ts";
+import { type Changes, placesIn } from "./changes.ts";
+import type { IsConcerned } from "./difference.ts";
 import { HostVnis } from "./host-vnis.ts";
 import type { Inventory, Located } from "./inventory.ts";
-import { countRelations, relationsOf } from "./known-networks.ts";
+import { countRelations } from "./known-networks.ts";
+import type { PinnedInventory } from "./pinned-inventory.ts";
 import { preparations } from "./prepared-guests.ts";
 import { nestedIn, sideOf, type VmChange } from "./sides.ts";
 import type { Steps } from "./steps.ts";
 
 export interface Transition {
-  readonly before: Inventory;
+  /** Pinned right before the change set, the last one that was applied. */
+  readonly before: PinnedInventory;
   readonly after: Inventory;
   /** Of all that it has written. */
   readonly revision: Revision;
   readonly changes: Changes;
+  /** Keys of a new VM are left out where it says no; default: none are. */
+  readonly isConcerned?: IsConcerned;
 }
 
 /** Keys are found when they are read, and read as long as both inventories are there. */
@@ -37,19 +42,27 @@ export function* rangeChanges(transition: Transition): Steps<BindingChanges> {
   return { keys, ...(yield* visibilityChanges(transition)), redefined, selves, deletedHosts, prepared };
 }
 
-function preparationsIn({ before, after, changes }: Transition): ReturnType<typeof preparations> {
-  return preparations({ earlier: sideOf(before), later: sideOf(after) }, after, migrationsIn(changes));
+function preparationsIn({ before, after }: Transition): ReturnType<typeof preparations> {
+  return preparations({ earlier: sideOf(before), later: sideOf(after) }, after, before.replacedVms);
+}
+
+/** All but what concerns no host. Undefined is a step without a VM. */
+function* changedVms({ before, isConcerned = () => true }: Transition): Generator<VmChange | undefined> {
+  yield* before.replacedVms;
+  yield* before.newVms(isConcerned);
 }
 
 /** Undefined is a step without a key. */
 function* changedKeys(transition: Transition, selves: readonly Host[]): Generator<KeyChange | undefined> {
-  const { after, revision, changes } = transition;
+  const { before, after, revision } = transition;
   const moved = new Set(selves.map(({ name }) => name));
+  const isAllNew = !before.replacesVms;
   const nested = new Set<string>();
-  for (const change of changes) {
+  for (const change of changedVms(transition)) {
     yield undefined;
-    if (change.kind !== "vm") continue;
-    yield* keysAfter(transition, change, moved);
+    if (!change) continue;
+    if (isAllNew && change.after) yield* keysOfNew(after, change.after);
+    else yield* keysAfter(transition, change, moved);
     yield* keysLost(transition, change);
     for (const vm of nestedIn(after, change)) {
       if (vm.revision === revision || nested.has(vm.name)) continue;
@@ -64,6 +77,11 @@ function* changedKeys(transition: Transition, selves: readonly Host[]): Generato
       for (const key of keysOfVm(after, vm)) yield { key, hosts: new Set([name]), created: false };
     }
   }
+}
+
+/** Where no VM was there before, no key was. */
+function* keysOfNew(after: Inventory, vm: Vm): Generator<KeyChange> {
+  for (const key of keysOfVm(after, vm)) yield { key, hosts: new Set([vm.host]), created: true };
 }
 
 /** Keys that the VM has. @param moved hosts whose tunnel end is another: each of their keys has another answer */
@@ -120,7 +138,7 @@ function samePlace(a: Place, b: Place): boolean {
   );
 }
 
-function* visibilityChanges({ before, after, changes }: Transition): Steps<Pick<BindingChanges, "joined" | "gone">> {
+function* visibilityChanges({ before, after }: Transition): Steps<Pick<BindingChanges, "joined" | "gone">> {
   const joined = new HostVnis();
   const gone = new HostVnis();
   const compare = (host: string, vni: Vni | undefined) => {
@@ -130,14 +148,9 @@ function* visibilityChanges({ before, after, changes }: Transition): Steps<Pick<
     if (now > 0 && was === 0) joined.add(host, vni);
     if (now === 0 && was > 0) gone.add(host, vni);
   };
-  const side = (state: Inventory, vm: Vm | null) => {
-    for (const { host, network } of vm ? relationsOf(vm) : []) compare(host, state.findNetwork(network)?.vni);
-  };
-  for (const change of changes) {
+  for (const [host, network] of before.changedPairs) {
     yield;
-    if (change.kind !== "vm") continue;
-    side(before, change.before);
-    side(after, change.after);
+    for (const state of [before, after]) compare(host, state.findNetwork(network)?.vni);
   }
   return { joined, gone };
 }

@@ -9,28 +9,18 @@ export interface VmMove {
 }
 
 export function movesIn(touched: Iterable<ResourceChange>): VmMove[] {
-  return [...rewritesIn(touched)];
+  const moves: VmMove[] = [];
+  for (const { kind, before, after } of touched) if (kind === "vm" && before && after) moves.push({ before, after });
+  return moves;
 }
 
-function* rewritesIn(touched: Iterable<ResourceChange>): Generator<VmMove> {
-  for (const { kind, before, after } of touched) {
-    if (kind === "vm" && before && after) yield { before, after };
-  }
-}
-
-/** Those that leave their host, or are about to. Others of a large change set are not kept in memory. */
-export function departuresIn(changes: Iterable<ResourceChange>): VmMove[] {
-  const departures: VmMove[] = [];
-  for (const move of rewritesIn(changes)) {
-    const { before, after } = move;
-    if (before.host !== after.host || before.preparedHost !== after.preparedHost) departures.push(move);
-  }
-  return departures;
-}
+/** It leaves its host, or is about to. */
+export const isDeparture = ({ before, after }: VmMove): boolean =>
+  before.host !== after.host || before.preparedHost !== after.preparedHost;
 
 /** Hosts that a live migration is committed to. */
-export function migratedTo(changes: Iterable<ResourceChange>): Set<string> {
+export function migratedTo(moves: Iterable<VmMove>): Set<string> {
   const hosts = new Set<string>();
-  for (const { before, after } of rewritesIn(changes)) if (before.preparedHost === after.host) hosts.add(after.host);
+  for (const { before, after } of moves) if (before.preparedHost === after.host) hosts.add(after.host);
   return hosts;
 }

@@ -140,10 +140,17 @@ const someStep: fc.Arbitrary<Step> = fc.oneof(
 const someSteps = fc.array(someStep, { size: "max", maxLength: 40 });
 
 /** @param as "range": looked up in the inventories before and after, and pushed in parts, as of a large change set */
-function* run(steps: readonly Step[], maxUnknown?: number, as: "objects" | "range" = "objects") {
+function* run(
+  steps: readonly Step[],
+  maxUnknown?: number,
+  as: "objects" | "range" = "objects",
+  { reaches = () => true, leavesOut = false }: { reaches?: (host: string) => boolean; leavesOut?: boolean } = {},
+) {
   const world = new Driven();
   const interest = new InterestIndex(maxUnknown);
   const agents = new Map(["a", "b", "c"].map((host) => [host, new ModelAgent(host)]));
+  const isConcerned = (host: string, network: string) =>
+    reaches(host) || interest.isWatched(world.state.findNetwork(network)?.vni as Vni);
   for (const step of [{ kind: "mutate", mutations: furnished } as const, ...steps]) {
     let pushes = new Map<string, Push>();
     let changes: readonly ResourceChange[] = [];
@@ -156,8 +163,8 @@ function* run(steps: readonly Step[], maxUnknown?: number, as: "objects" | "rang
         concerned =
           as === "objects"
             ? atOnce(bindingChanges(after, changes))
-            : atOnce(rangeChanges({ before, after, revision, changes }));
-        pushes = atOnce(fanOut(after, interest, concerned, revision));
+            : atOnce(rangeChanges({ before, after, revision, changes, ...(leavesOut ? { isConcerned } : {}) }));
+        pushes = atOnce(fanOut(after, interest, concerned, revision, { reaches }));
         before.release();
         for (const host of concerned.deletedHosts) agents.set(host, new ModelAgent(host));
         for (const [host, push] of pushes) agents.get(host)?.receive(push);
@@ -205,6 +212,20 @@ test.each(["objects", "range"] as const)(
       { numRuns: runs(400) },
     ),
 );
+
+test("new VMs that concern no host make no difference to any", () =>
+  fc.assert(
+    fc.property(someSteps, someHost, (steps, unreached) => {
+      const reaches = (host: string) => host !== unreached;
+      const all = run(steps, undefined, "range", { reaches });
+      for (const some of run(steps, undefined, "range", { reaches, leavesOut: true })) {
+        const { value } = all.next();
+        expect([...some.pushes]).toEqual([...(value?.pushes ?? [])]);
+        expect(some.interest.size).toBe(value?.interest.size);
+      }
+    }),
+    { numRuns: runs(200) },
+  ));
 
 const arrivalOf = ({ host, change }: HostPreparation): string => `${host} ${change.vni} ${change.mac}`;
 

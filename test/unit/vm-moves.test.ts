@@ -25,7 +25,7 @@ describe("VMs that are written", () => {
   });
 
   test("have migrated if their new host was prepared for them", () => {
-    expect([...migratedTo(changesOf(state, [to("one", "b"), to("two", "c")]))]).toEqual(["c"]);
-    expect([...migratedTo(changesOf(state, [to("two", "b")]))]).toEqual([]);
+    expect([...migratedTo(movesIn(changesOf(state, [to("one", "b"), to("two", "c")])))]).toEqual(["c"]);
+    expect([...migratedTo(movesIn(changesOf(state, [to("two", "b")])))]).toEqual([]);
   });
 });
