@@ -150,7 +150,8 @@ function* visibilityChanges({ before, after }: Transition): Steps<Pick<BindingCh
   };
   for (const [host, network] of before.changedPairs) {
     yield;
-    for (const state of [before, after]) compare(host, state.findNetwork(network)?.vni);
+    const vnis = [before, after].map((state) => state.findNetwork(network)?.vni);
+    for (const vni of new Set(vnis)) compare(host, vni);
   }
   return { joined, gone };
 }
