@@ -1,6 +1,6 @@
 // Files that hold secrets or must not be lost: only their owner can read them, they are complete or absent, they are on disk
 // when these functions return, and files or links that another user planted under their names are neither followed nor kept.
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** Also of a directory, after a change of its entries. */
@@ -11,6 +11,21 @@ export function syncFile(path: string): void {
   } finally {
     closeSync(descriptor);
   }
+}
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/**
+ * Whose the files are to be that root makes in this directory for a program of another user, such as a database that `sudo nearmiss
+ * restore` makes for a controller without privileges. undefined: they stay those of the user who makes them.
+ */
+export function findOwner(directory: string): Owner | undefined {
+  if (process.geteuid?.() !== 0) return undefined;
+  const { uid, gid } = statSync(directory);
+  return uid === 0 ? undefined : { uid, gid };
 }
 
 /**

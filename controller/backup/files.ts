@@ -1,8 +1,8 @@
 // Drafts are made in a directory of their own, where no other user can plant files, including SQLite's extra files.
 // Finished files get their names here and never replace an existing file.
-import { linkSync, lstatSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { chownSync, linkSync, lstatSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { syncFile, writeNew } from "../../common/durable-file.ts";
+import { type Owner, syncFile, writeNew } from "../../common/durable-file.ts";
 import { StoreOpenError } from "../store/store.ts";
 
 /** A draft beside its place to be, on the same file system. */
@@ -25,8 +25,12 @@ export function makeDraft(directory: string): Draft {
   return { file: join(directory, "draft.db"), remove: () => rmSync(directory, { recursive: true, force: true }) };
 }
 
-/** Gives a finished draft its name. @throws StoreOpenError where the name is taken */
-export function publish(draft: string, path: string): void {
+/**
+ * Gives a finished draft its name. @param owner of it; absent: this user
+ * @throws StoreOpenError where the name is taken
+ */
+export function publish(draft: string, path: string, owner?: Owner): void {
+  giveTo(owner, [draft]);
   syncFile(draft);
   try {
     linkSync(draft, path); // unlike a rename, it never replaces what is there
@@ -38,13 +42,16 @@ export function publish(draft: string, path: string): void {
 }
 
 /**
- * Makes a directory with these files, whole or not at all. @param draft a directory of this user's on the same file system
+ * Makes a directory with these files, whole or not at all. @param draft a directory of this user's on the same file system. @param owner of
+ * all of it; absent: this user
  * @throws StoreOpenError where there is one that has files
  */
-export function publishDirectory(draft: string, path: string, files: ReadonlyMap<string, string>): void {
+export function publishDirectory(draft: string, path: string, files: ReadonlyMap<string, string>, owner?: Owner): void {
   const prepared = join(draft, "directory");
   mkdirSync(prepared, { mode: 0o700 });
+  const names = [...files.keys()].map((name) => join(prepared, name));
   for (const [name, text] of files) writeNew(join(prepared, name), text);
+  giveTo(owner, [...names, prepared]);
   syncFile(prepared);
   try {
     renameSync(prepared, path); // replaces an empty directory only
@@ -53,6 +60,11 @@ export function publishDirectory(draft: string, path: string, files: ReadonlyMap
     throw error;
   }
   syncFile(dirname(path));
+}
+
+/** Before they have their names: in a draft's directory no other user can replace them. */
+function giveTo(owner: Owner | undefined, paths: readonly string[]): void {
+  if (owner) for (const path of paths) chownSync(path, owner.uid, owner.gid);
 }
 
 /** @throws StoreOpenError for the first that exists, links to nowhere included */

@@ -6,6 +6,7 @@ import { chmodSync, constants, copyFileSync, existsSync, rmSync } from "node:fs"
 import { userInfo } from "node:os";
 import { basename, dirname } from "node:path";
 import Database from "better-sqlite3";
+import { findOwner } from "../../common/durable-file.ts";
 import { AuditTrail } from "../store/sqlite/audit.ts";
 import { refuseNoFile } from "../store/sqlite/foreign.ts";
 import { intactProblem } from "../store/sqlite/integrity.ts";
@@ -56,13 +57,14 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
       throw new StoreOpenError(`${from} does not match its checksum: it was damaged or changed; use another backup`);
     }
     const { files, ...result } = await renew(draft.file, options);
+    const owner = findOwner(dirname(path));
     if (!files || !options.ca) {
-      publish(draft.file, path);
+      publish(draft.file, path, owner);
       return result;
     }
-    publishDirectory(dirname(draft.file), options.ca.directory, files);
+    publishDirectory(dirname(draft.file), options.ca.directory, files, owner);
     try {
-      publish(draft.file, path);
+      publish(draft.file, path, owner);
     } catch (error) {
       rmSync(options.ca.directory, { recursive: true, force: true });
       throw error;

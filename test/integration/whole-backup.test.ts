@@ -2,6 +2,7 @@
 // CA by itself while hosts have certificates.
 import {
   chmodSync,
+  chownSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -71,6 +72,32 @@ describe("a backup of a controller with TLS", () => {
     expect((await second.agent(identity).hello()).host).toBe("a");
     expect((await second.ask({ identity }, "GET", "/v1/hosts/a")).status).toBe(200);
   });
+
+  test.skipIf(process.geteuid?.() !== 0)(
+    "that root restores into the directory of the controller's user belongs to that user",
+    async () => {
+      const { controller, backUp, directory } = await stand();
+      await backUp();
+      await controller.stop();
+      const user = 65_534;
+      const home = join(directory, "home");
+      mkdirSync(home, { mode: 0o700 });
+      chownSync(home, user, user);
+      const { status, output } = await runCommand(
+        "restore",
+        join(directory, "backup.db"),
+        "--db",
+        join(home, "nearmiss.db"),
+      );
+      expect([status, output]).toEqual([0, expect.any(String)]);
+      const made = readdirSync(home, { recursive: true }).map(String).sort();
+      expect(made).toEqual(expect.arrayContaining(["nearmiss.db", "nearmiss.db.lock", "nearmiss.db.pki"]));
+      for (const name of made) {
+        const { uid, gid, mode } = statSync(join(home, name));
+        expect([name, uid, gid, mode & 0o077]).toEqual([name, user, user, 0]);
+      }
+    },
+  );
 
   test.each(["recipient", "passphrase"] as const)(
     "encrypts the keys for a %s, and opens with its key only",
