@@ -18,7 +18,7 @@ interface Node {
 }
 
 const program =
-  "(?:ip6?tables|arptables|sysctl|nft|modprobe|chmod|chown|rm|mv|cp|systemctl|kill|ping|ss|nsenter|lsns|curl|openssl|ulimit|npm|nearmiss|ip|bridge|ls)";
+  "(?:ip6?tables|arptables|sysctl|nft|modprobe|chmod|chown|rm|mv|cp|systemctl|kill|ping|ss|nsenter|lsns|tc|ethtool|conntrack|ebtables|journalctl|git|curl|openssl|ulimit|npm|nearmiss|ip|bridge|ls)";
 /** A verb behind `ip`, `nearmiss` and the like: prose about an "ip" has none. */
 const verbs: Readonly<Record<string, RegExp>> = {
   ip: /^(?:-\S+ )*(?:link|address|addr|neigh|route|netns|monitor) [a-z]/,
@@ -33,6 +33,11 @@ const verbs: Readonly<Record<string, RegExp>> = {
   ss: /^-/,
   npm: /^(?:run|ci|install)/,
   curl: /^[-h…]/,
+  tc: /^(?:-\S+ )*(?:filter|qdisc|class|chain|action) [a-z]/,
+  ethtool: /^-/,
+  conntrack: /^-/,
+  ebtables: /^-/,
+  git: /^(?:rebase|push|tag|reset|checkout|clean|restore|stash) /,
 };
 const notCommands =
   /^(?:is|has|does|uses|was|needs|gives|agent’s|controller’s|cannot|runs|knows|took|and|or|on|restores|backs|with|by|for|in|as|to|that|records)\b/;
@@ -95,7 +100,7 @@ export function pageCommands(markdown: string): string[] {
 
 function sources(folder: string): string[] {
   return readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
+    .filter((entry) => entry.isFile() && /\.(?:tsx?|cjs)$/.test(entry.name))
     .map((entry) => relative(root, join(entry.parentPath, entry.name)));
 }
 

@@ -16,6 +16,7 @@ const reading: readonly RegExp[] = [
   /^nearmiss(?: (?:agents?|agent remove|controller|…))?$/,
   /^ip (?:rule$|route (?:get|show)\b|(?:-d link|address|neigh) show\b)|^bridge (?:fdb|-d link) show\b/,
   /^(?:nft list chain|lsns|nsenter -n -t PID ip -d link show|ss|ping -c)\b/,
+  /^tc (?:-s )?(?:filter|qdisc) show\b/,
   /^npm run (?:setup|build|…)$/,
 ];
 
