@@ -13,7 +13,7 @@ export function rootHelp(columns: number): string {
   return [
     "Usage: nearmiss COMMAND [options]\n",
     "The control plane for Linux VXLAN that answers the kernel's neighbour misses\n",
-    "Networks, hosts and VMs are entries of its inventory: no\ncommand makes, starts or stops a VM.\n",
+    "Networks, hosts and VMs are entries of its inventory:\nno command makes, starts or stops a VM.\n",
     ...sections.map(
       ({ title, commands: each }) => `${title}:\n${each.map(({ name, summary }) => line(name, summary)).join("")}`,
     ),

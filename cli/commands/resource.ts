@@ -167,10 +167,15 @@ export function labelText(labels: View["labels"]): string {
 }
 
 /** @returns the command, for what only some kinds have */
-export function addDelete(group: Command, { kind, plural, noun, nouns }: Resource<never>): Command {
+/** @param effect continues the description */
+export function addDelete(group: Command, { kind, plural, noun, nouns }: Resource<never>, effect?: string): Command {
   return addConnectionOptions(group.command("delete"))
     .summary(`delete ${nouns}`)
-    .description(`Deletes ${nouns}, one after the other, and stops at the first that is refused.`)
+    .description(
+      [`Deletes ${nouns}, one after the other, and stops at the first that is refused.`, effect]
+        .filter(Boolean)
+        .join("\n"),
+    )
     .argument("<names...>", `as \`nearmiss ${kind} list\` shows them`)
     .option("--dry-run", "check everything, change nothing")
     .option("--if-revision <n>", "only if it is at this revision", parseCount)

@@ -88,7 +88,7 @@ export function addVmCommand(program: Command): void {
 
   const createCommand = subcommand(group, "create", "register a VM")
     .description(
-      "Registers a VM on a host. If MAC and IPs are left out, they are assigned from the network's subnets.\n" +
+      "Registers a VM on a host, where its hypervisor starts it. If MAC and IPs are left out, they are assigned from the network's subnets.\n" +
         "With --wait, it returns when the host has created the bridges that the VM's ports are attached to.",
     )
     .argument("<name>", "1 … 63 of letters, digits, '.', '_', '-'; it does not change")
@@ -130,7 +130,11 @@ export function addVmCommand(program: Command): void {
   );
 
   addMoveCommands(group);
-  addDelete(group, vms);
+  addDelete(
+    group,
+    vms,
+    "A VM that runs goes on running, without its networks' entries: only the inventory is changed.",
+  );
 }
 
 function addWait(command: Command): Command {

@@ -26,7 +26,11 @@ export async function registerOpenApi(app: App): Promise<void> {
       tags: [
         { name: "networks", description: "Overlay segments: VNI, subnets, MTU, and ranges for automatic addresses" },
         { name: "hosts", description: "Machines that run an agent" },
-        { name: "vms", description: "VMs and containers with their interfaces" },
+        {
+          name: "vms",
+          description:
+            "VMs and containers with their interfaces, as the network has them: no request makes, starts or stops one",
+        },
         { name: "bulk", description: "The whole inventory at once" },
         { name: "resolve", description: "Answers to agents" },
         { name: "events", description: "Every change as it happens" },

@@ -4,7 +4,7 @@ import { goTo } from "../router.ts";
 import { Check, Form, type Values } from "./form.tsx";
 
 const consequences = {
-  vms: "Every host that knows its addresses is notified at once and removes them from its kernel. Its addresses are not reassigned during the network's quarantine.",
+  vms: "This takes it out of the network's inventory: a VM that runs is not stopped, and loses its network. Every host that knows its addresses is notified at once and removes them from its kernel. Its addresses are not reassigned during the network's quarantine.",
   hosts:
     "Its agent is disconnected and its certificates are refused. A host with VMs is not deleted: evacuate it first.",
   networks: "A network with VMs in it is not deleted.",
