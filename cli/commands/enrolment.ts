@@ -1,9 +1,11 @@
 // `nearmiss host add` and `host revoke`: letting hosts in, and putting them out.
 import type { Command } from "../../common/commander.ts";
+import { parseIp } from "../../schema/address/index.ts";
 import { joinLine } from "../../schema/plain/index.ts";
 import type { JoinTokenView } from "../../schema/rest/index.ts";
 import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";
 import { parseDuration } from "../durations.ts";
+import { CliError, RefusedError } from "../errors.ts";
 import { action, addOutputOption, format, type OutputOptions } from "../output.ts";
 
 interface AddOptions extends ConnectionOptions, OutputOptions {
@@ -24,10 +26,13 @@ export function addEnrolmentCommands(host: Command): void {
     .addHelpText("after", connectionHelp)
     .action(
       action(async (name: string, options: AddOptions) => {
-        const path = `/v1/hosts/${encodeURIComponent(name)}`;
-        if (options.vtep !== undefined) await callController(options, "PUT", path, { vtep: options.vtep });
+        if (options.vtep !== undefined) await register(options, name, options.vtep);
         const body = options.ttl === undefined ? {} : { ttlSeconds: Math.ceil(options.ttl / 1_000) };
-        const made = await callController<JoinTokenView>(options, "POST", `${path}/join-token`, body);
+        const path = `${pathOf(name)}/join-token`;
+        const made = await callController<JoinTokenView>(options, "POST", path, body).catch((error: unknown) => {
+          if (options.vtep === undefined || !isRefused(error, "no-tls")) throw error;
+          throw new CliError(`host ${name} is registered. There is no join line: ${error.message}`, error.status);
+        });
         return format(options.output, made, () => {
           process.stderr.write(explain(made));
           return `${joinLine(made)}\n`;
@@ -45,10 +50,31 @@ export function addEnrolmentCommands(host: Command): void {
     .addHelpText("after", connectionHelp)
     .action(
       action(async (name: string, options: ConnectionOptions) => {
-        await callController<void>(options, "POST", `/v1/hosts/${encodeURIComponent(name)}/revoke`);
+        await callController<void>(options, "POST", `${pathOf(name)}/revoke`);
         return `host ${name} is revoked\n`;
       }),
     );
+}
+
+const pathOf = (name: string): string => `/v1/hosts/${encodeURIComponent(name)}`;
+
+const isRefused = (error: unknown, type: RefusedError["type"]): error is RefusedError =>
+  error instanceof RefusedError && error.type === type;
+
+/** A registered host stays as it is, with its port, labels and mark. @throws CliError where it has another VTEP */
+async function register(options: ConnectionOptions, name: string, vtep: string): Promise<void> {
+  try {
+    await callController(options, "POST", "/v1/hosts", { name, vtep });
+  } catch (error) {
+    if (!isRefused(error, "name-taken")) throw error;
+    const registered = await callController<{ readonly vtep: string }>(options, "GET", pathOf(name));
+    if (registered.vtep === parseIp(vtep)) return;
+    throw new CliError(
+      `host ${name} is registered with VTEP ${registered.vtep}, not ${vtep}: nothing was changed. ` +
+        `\`nearmiss host update ${name} --vtep ${vtep}\` changes it`,
+      error.status,
+    );
+  }
 }
 
 function explain({ host, expiresAt, enrolled }: JoinTokenView): string {

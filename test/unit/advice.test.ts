@@ -131,6 +131,11 @@ const others: Readonly<Record<string, Advice>> = {
   },
   "nearmiss host add …": { when: "as above", wrong: "as above" },
   "nearmiss host add HOST": { when: "as above", wrong: "as above" },
+  "nearmiss host update … --vtep …": {
+    when: "host add names another VTEP than the registered one",
+    wrong:
+      "the host has the registered address: `vtep-missing` on it, and its guests are cut off until the former address is set again",
+  },
   "nearmiss host down …": {
     when: "a host with VMs is to be deleted by force",
     wrong: "the host lives: its VMs and traffic stay, nothing new is placed there, and `host up` takes it back",
