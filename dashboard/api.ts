@@ -104,6 +104,8 @@ async function send(
       method,
       headers,
       body: body === undefined ? null : JSON.stringify(body),
+      // The browser would ask with the ETag of what it has, and be answered 304 while only conditions or an agent's state are others.
+      cache: "no-store",
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
     });
     text = await read(response);
