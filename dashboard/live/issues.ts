@@ -132,8 +132,31 @@ function presentIssues(conditions: OverviewView["conditions"]): Issue[] {
     const [first] = alike;
     const hosts = [...new Set(alike.flatMap(({ host = [] }) => host))];
     if (!first || hosts.length <= maxAlike) return alike.map((each) => issueOf(each));
-    return [{ ...issueOf(first), key: `${first.kind} on ${hosts.length}`, others: hosts.slice(1) }];
+    const issue = issueOf(first);
+    const detail = `${hosts[0]}: ${issue.detail}`;
+    return [
+      {
+        ...issue,
+        key: `${first.kind} on ${hosts.length}`,
+        title: ofSeveral(issue.title),
+        detail,
+        others: hosts.slice(1),
+      },
+    ];
   });
+}
+
+/** "is disconnected" → "are disconnected", behind several names. */
+function ofSeveral(title: string): string {
+  const verbs: Readonly<Record<string, string>> = {
+    is: "are",
+    has: "have",
+    its: "their",
+    reports: "report",
+    keeps: "keep",
+  };
+  const [first = "", ...rest] = title.split(" ");
+  return [verbs[first] ?? first, ...rest].join(" ");
 }
 
 function issueOf(condition: OverviewView["conditions"][number]): Issue {

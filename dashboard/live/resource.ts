@@ -18,6 +18,8 @@ export interface ResourceOptions {
 
 /** Looks follow each other at this distance at least. */
 const restMs = 600;
+/** After a refusal that may pass, such as a busy controller's: nothing else might ask again. */
+const retryMs = 5_000;
 
 /** `path` undefined: nothing is fetched. While another path loads, the previous data stays. */
 export function useResource<T>(path: string | undefined, options: ResourceOptions = {}): [Loaded<T>, () => void] {
@@ -39,6 +41,7 @@ export function useLoaded<T>(
     if (path === undefined) return;
     const abort = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let retry: ReturnType<typeof setTimeout> | undefined;
     let lastMs = 0;
     let loading = false;
     let again = false;
@@ -53,7 +56,9 @@ export function useLoaded<T>(
         if (abort.signal.aborted || !(error instanceof Error)) return;
         const failed = error;
         // A deleted resource is no longer shown; an unreachable one is, for a while.
-        const isGone = failed instanceof ProblemError && failed.problem.status === 404;
+        const status = failed instanceof ProblemError ? failed.problem.status : 0;
+        const isGone = status === 404;
+        if (status >= 500 || status === 429) retry = setTimeout(soon, retryMs);
         setLoaded((before) =>
           before.kind === "ready" && before.path === path && !isGone ? before : { kind: "failed", error: failed },
         );
@@ -86,6 +91,7 @@ export function useLoaded<T>(
     return () => {
       abort.abort();
       clearTimeout(timer);
+      clearTimeout(retry);
       clearInterval(ticking);
       stop();
     };

@@ -140,7 +140,7 @@ function Live({ filter }: { readonly filter: EventFilter }) {
           aria-pressed={paused !== undefined}
           onClick={() => setPaused(paused === undefined ? current : undefined)}
         >
-          {paused ? "Go on" : "Pause"}
+          {paused ? "Resume" : "Pause"}
         </button>
         <p role="status">
           {missed === undefined
@@ -153,7 +153,7 @@ function Live({ filter }: { readonly filter: EventFilter }) {
       {log.error && <Failure error={log.error} />}
       {shown.length > 0 && <EventList events={shown} details />}
       {shown.length === 0 && log.loading && <p class="loading">Loading…</p>}
-      {shown.length === 0 && !log.loading && (
+      {shown.length === 0 && !log.loading && !log.error && (
         <div class="panel">
           <Empty title={emptyTitle(filter)}>New events appear here as they arrive.</Empty>
         </div>

@@ -11,7 +11,7 @@ import { Detail } from "../parts/detail.tsx";
 import { Fact, Facts } from "../parts/facts.tsx";
 import { History } from "../parts/history.tsx";
 import { Rates } from "../parts/rates.tsx";
-import { type Host, HostStatus, networkFilter, vmColumns, vmSearch } from "../parts/rows.tsx";
+import { AgentStatus, type Host, networkFilter, vmColumns, vmSearch } from "../parts/rows.tsx";
 import { Empty, Panel } from "../parts/states.tsx";
 import { Labels } from "../parts/status.tsx";
 import { ServerTable } from "../parts/table.tsx";
@@ -86,7 +86,7 @@ function HostFacts({ host }: { readonly host: Host }) {
       <Conditions of={host.conditions} on="host" />
       <Facts>
         <Fact name="Agent">
-          <HostStatus host={host} />
+          <AgentStatus host={host} />
         </Fact>
         <Fact name="Last heard">{host.lastSeen === null ? "not yet" : formatTime(host.lastSeen)}</Fact>
         <Fact name="Agent version">{host.agentVersion ?? (host.connected ? "" : "not connected")}</Fact>

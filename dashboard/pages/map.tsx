@@ -115,7 +115,7 @@ function Topology({
               Draw all {formatCount(tunnels.length)} tunnels
             </label>
           )}
-          {host !== "" && chosen === undefined && <p role="status">No host is named so</p>}
+          {host !== "" && chosen === undefined && <p role="status">No host has this name</p>}
           <p class="legend">
             {layout.kind === "grid" ? (
               <>

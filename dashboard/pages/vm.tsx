@@ -93,6 +93,17 @@ function Parent({ of }: { readonly of: string }) {
   );
 }
 
+function Codes({ of }: { readonly of: readonly string[] }) {
+  if (of.length === 0) return <span class="none">–</span>;
+  return (
+    <span class="several">
+      {of.map((each) => (
+        <code key={each}>{each}</code>
+      ))}
+    </span>
+  );
+}
+
 function Interfaces({ vm }: { readonly vm: Vm }) {
   return (
     <Panel title="Interfaces">
@@ -110,18 +121,10 @@ function Interfaces({ vm }: { readonly vm: Vm }) {
                   <code>{mac}</code>
                 </td>
                 <td data-title="Addresses">
-                  <span class="several">
-                    {ips.map((ip) => (
-                      <code key={ip}>{ip}</code>
-                    ))}
-                  </span>
+                  <Codes of={ips} />
                 </td>
                 <td data-title="May take">
-                  <span class="several">
-                    {(allowedAddresses ?? []).map(({ ip }) => (
-                      <code key={ip}>{ip}</code>
-                    ))}
-                  </span>
+                  <Codes of={(allowedAddresses ?? []).map(({ ip }) => ip)} />
                 </td>
                 <td data-title="Port">{parent === undefined ? <code>{port ?? "–"}</code> : <Parent of={parent} />}</td>
                 <td data-title="Router">{router ? "yes" : "no"}</td>

@@ -1,8 +1,12 @@
 // What is wrong with a resource at present, above its facts.
+import { useState } from "preact/hooks";
 import type { ConditionView } from "../../schema/rest/index.ts";
+import { request } from "../api.ts";
 import { formatTime, sentence } from "../format.ts";
 import { href } from "../router.ts";
+import { mayWrite } from "../session.ts";
 import { Icon } from "./icon.tsx";
+import { notice } from "./notices.tsx";
 import { Prose } from "./prose.tsx";
 
 /** Leads to all conditions of the kind. */
@@ -12,6 +16,34 @@ export function KindLink({ kind }: { readonly kind: string }) {
       {kind}
     </a>
   );
+}
+
+/** What the fix says at its end. */
+function Thaw({ condition: { network, subject } }: { readonly condition: ConditionView }) {
+  const [refusal, setRefusal] = useState<string>();
+  if (network === undefined || subject === undefined) return null;
+  const thaw = async () => {
+    try {
+      await request("POST", `/v1/networks/${encodeURIComponent(network)}/thaw`, { body: { ip: subject } });
+      setRefusal(undefined);
+      notice(`${subject} may move again`);
+    } catch (error) {
+      setRefusal(error instanceof Error ? error.message : String(error));
+    }
+  };
+  return (
+    <p>
+      <button type="button" class="small" onClick={thaw}>
+        Let {subject} move again
+      </button>{" "}
+      {refusal !== undefined && <span role="alert">{sentence(refusal)}</span>}
+    </p>
+  );
+}
+
+function severeFirst(conditions: readonly ConditionView[]): ConditionView[] {
+  const isMild = ({ severity }: ConditionView) => Number(severity !== "bad");
+  return [...conditions].sort((a, b) => isMild(a) - isMild(b));
 }
 
 /** @param of absent: nothing. @param on the kind of page: what that page is about is not named */
@@ -24,7 +56,7 @@ export function Conditions({
 }) {
   return (
     <>
-      {of.map((each) => (
+      {severeFirst(of).map((each) => (
         <div
           key={[each.kind, each.host, each.network, each.subject].join(" ")}
           class={each.severity === "bad" ? "failure" : "failure warn"}
@@ -62,6 +94,7 @@ export function Conditions({
                 <strong>Fix:</strong> <Prose text={each.fix} />
               </p>
             )}
+            {each.kind === "address-frozen" && mayWrite.value && <Thaw condition={each} />}
           </div>
         </div>
       ))}

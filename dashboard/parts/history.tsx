@@ -15,6 +15,8 @@ export interface LogFilter {
 }
 
 const pageSize = 20;
+/** As in `live/resource.ts`. */
+const retryMs = 5_000;
 
 export function History({
   of,
@@ -66,13 +68,21 @@ export function useLog(filter: LogFilter | undefined, options: LogOptions): LogP
   const path = (from: string | undefined) => withQuery("/v1/log", { ...filter, limit, before: from });
   const first = path(before);
 
-  const load = async (from: string | undefined, then: (page: LogView) => void, signal?: AbortSignal) => {
+  const load = async (
+    from: string | undefined,
+    then: (page: LogView) => void,
+    signal?: AbortSignal,
+    onFailed?: () => void,
+  ) => {
     setLoading(true);
     try {
       then(await get<LogView>(path(from), signal));
       setError(undefined);
     } catch (failed) {
-      if (!signal?.aborted && failed instanceof Error) setError(failed);
+      if (!signal?.aborted && failed instanceof Error) {
+        setError(failed);
+        onFailed?.();
+      }
     }
     setLoading(false);
   };
@@ -87,7 +97,14 @@ export function useLog(filter: LogFilter | undefined, options: LogOptions): LogP
       isRead = true;
       setPages([page]);
     };
-    const begin = () => void load(before, take, abort.signal);
+    let retry: ReturnType<typeof setTimeout> | undefined;
+    const begin = () => {
+      clearTimeout(retry);
+      const onFailed = () => {
+        retry = setTimeout(begin, retryMs);
+      };
+      void load(before, take, abort.signal, onFailed);
+    };
     begin();
     const stop = stream.listen({
       onEvents: (events) => {
@@ -99,6 +116,7 @@ export function useLog(filter: LogFilter | undefined, options: LogOptions): LogP
     });
     return () => {
       abort.abort();
+      clearTimeout(retry);
       stop();
     };
   }, [first, filter === undefined]);

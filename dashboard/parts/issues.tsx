@@ -115,7 +115,7 @@ function Row({ issue, nowMs }: { readonly issue: Issue; readonly nowMs: number }
             <a href={href(["networks", network])}>{network}</a>
           </>
         )}
-        {last === undefined && vm === undefined && network === undefined ? " " : ": "}
+        {last === undefined && vm === undefined && network === undefined && verb.test(title) ? " " : ": "}
         {title}
         {kind !== undefined && (
           <>
@@ -157,6 +157,9 @@ function Row({ issue, nowMs }: { readonly issue: Issue; readonly nowMs: number }
     </li>
   );
 }
+
+/** Such a title continues the name before it. */
+const verb = /^(?:is|are|has|have|keeps?|reports?|answers) /;
 
 /** The first of those that have the same. */
 function Others({ hosts }: { readonly hosts: readonly string[] }) {

@@ -1,4 +1,5 @@
 // Columns of lists, as every page that lists VMs, hosts or networks has them.
+import { effectiveKnowledge } from "../../schema/plain/index.ts";
 import type { ConditionView, HostView, NetworkView, VmView } from "../../schema/rest/index.ts";
 import type { Static } from "../../schema/typebox.ts";
 import { formatCount, formatTime } from "../format.ts";
@@ -41,6 +42,13 @@ export const vmColumns: readonly Column<Vm>[] = [
       </Several>
     ),
   },
+  { title: "Conditions", sort: "conditions", cell: ({ conditions }) => <ConditionKinds of={conditions} /> },
+  {
+    title: "Host agent",
+    cell: ({ hostConnected }) => (
+      <Status tone={hostConnected ? "good" : "bad"}>{hostConnected ? "connected" : "disconnected"}</Status>
+    ),
+  },
   {
     title: "MAC",
     cell: ({ interfaces }) => (
@@ -52,13 +60,6 @@ export const vmColumns: readonly Column<Vm>[] = [
     ),
   },
   { title: "Labels", cell: ({ labels }) => <Labels labels={labels} /> },
-  { title: "Conditions", sort: "conditions", cell: ({ conditions }) => <ConditionKinds of={conditions} /> },
-  {
-    title: "Host agent",
-    cell: ({ hostConnected }) => (
-      <Status tone={hostConnected ? "good" : "bad"}>{hostConnected ? "connected" : "disconnected"}</Status>
-    ),
-  },
   { title: "Revision", isNumber: true, sort: "revision", cell: ({ revision }) => revision },
 ];
 
@@ -120,19 +121,11 @@ export const hostColumns: readonly Column<Host>[] = [
   { title: "Applied", isNumber: true, sort: "appliedRevision", cell: ({ appliedRevision }) => appliedRevision ?? "–" },
 ];
 
-function AgentStatus({ host }: { readonly host: Pick<Host, "connected" | "lastSeen" | "down"> }) {
+export function AgentStatus({ host }: { readonly host: Pick<Host, "connected" | "lastSeen" | "down"> }) {
   const { connected, lastSeen, down } = host;
   if (down) return <Status tone="bad">{connected ? "marked down, connected" : "marked down"}</Status>;
   if (!connected) return <Status tone="bad">{lastSeen === null ? "never seen" : "disconnected"}</Status>;
   return <Status tone="good">connected</Status>;
-}
-
-export function HostStatus({ host }: { readonly host: Pick<Host, "connected" | "conditions" | "lastSeen" | "down"> }) {
-  const { connected, conditions = [], down } = host;
-  const [first] = conditions;
-  if (down || !connected || !first) return <AgentStatus host={host} />;
-  const more = conditions.length > 1 ? `, +${conditions.length - 1}` : "";
-  return <Status tone={first.severity === "bad" ? "bad" : "wait"}>{`${first.kind}${more}`}</Status>;
 }
 
 export const networkColumns: readonly Column<Network>[] = [
@@ -149,11 +142,19 @@ export const networkColumns: readonly Column<Network>[] = [
     ),
   },
   { title: "MTU", isNumber: true, cell: ({ mtu }) => mtu },
+  { title: "Knowledge", cell: (network) => <Knowledge of={network} /> },
+  { title: "Broadcast", cell: ({ broadcast = "off" }) => broadcast },
   { title: "Conditions", cell: ({ conditions }) => <ConditionKinds of={conditions} /> },
   { title: "Labels", cell: ({ labels }) => <Labels labels={labels} /> },
   { title: "Description", cell: ({ description }) => <Description text={description} /> },
   { title: "Revision", isNumber: true, sort: "revision", cell: ({ revision }) => revision },
 ];
+
+/** In a word: the network's page has the reason. */
+function Knowledge({ of }: { readonly of: Network }) {
+  const mode = effectiveKnowledge(of);
+  return <>{of.knowledge === "auto" ? `auto: ${mode}` : mode}</>;
+}
 
 function Description({ text }: { readonly text: string }) {
   return text === "" ? <span class="none">–</span> : <bdi class="description">{text}</bdi>;

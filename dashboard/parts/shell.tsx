@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { formatCount } from "../format.ts";
 import { stream } from "../live/stream.ts";
 import { href, place } from "../router.ts";
+import { isNarrow } from "../screen.ts";
 import { identity, logOut } from "../session.ts";
 import { Icon, type IconName } from "./icon.tsx";
 import { Notices } from "./notices.tsx";
@@ -32,7 +33,7 @@ export function Shell({ children }: { readonly children: ComponentChildren }) {
         </a>
         <LinkBadge />
         <div class="bar-end">
-          <ThemeSwitch />
+          {!isNarrow.value && <ThemeSwitch />}
           <Caller />
         </div>
       </header>
@@ -56,6 +57,7 @@ export function Shell({ children }: { readonly children: ComponentChildren }) {
             <span>nearmiss {identity.value?.version}</span>
             <a href={href(["help"])}>Help</a>
             <a href="/docs">API</a>
+            {isNarrow.value && <ThemeSwitch />}
           </footer>
         </main>
       </div>
@@ -106,7 +108,15 @@ function Caller() {
   const who = identity.value;
   if (!who) return null;
   const scope = who.networks === null ? "" : ` · ${who.networks.join(", ")}`;
-  if (who.role === "anyone") return <p class="caller caller-open">No authentication (--insecure)</p>;
+  if (who.role === "anyone") {
+    return (
+      <p class="caller caller-open">
+        <span>
+          No authentication <span class="unbroken">(--insecure)</span>
+        </span>
+      </p>
+    );
+  }
   return (
     <div class="caller">
       <p title={who.name}>

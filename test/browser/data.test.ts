@@ -159,7 +159,7 @@ describeBrowser("what operators write", () => {
     await call(controller, 200, "PATCH", "/v1/hosts/c", { description: "not a VM" });
     await page.getByText("Paused: 1 new").waitFor();
     expect(await page.getByText("host: a → c").count()).toBe(0);
-    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByRole("button", { name: "Resume" }).click();
     await page.getByText("host: a → c").waitFor();
     await page.getByLabel("Back to revision").fill("6");
     await page.getByRole("button", { name: "Go", exact: true }).click();

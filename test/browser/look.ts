@@ -9,18 +9,39 @@ import type { Page } from "playwright-core";
 export const pictures = process.env.NEARMISS_SCREENSHOTS;
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const sizes = { wide: { width: 1_440, height: 900 }, narrow: { width: 390, height: 844 } } as const;
+const sizes = {
+  wide: { width: 1_440, height: 900 },
+  middle: { width: 1_024, height: 768 },
+  narrow: { width: 390, height: 844 },
+} as const;
 const themes = ["light", "dark"] as const;
 /** Of a picture: longer pages repeat themselves. */
 const tallest = 1_800;
 
-/** @returns the violations of WCAG 2.2 A and AA by axe-core, and elements beyond the edge */
+/** Cells of tables that cannot be seen although the page scrolls, and text that is cut off without a sign of it. */
+const unseen = `(() => {
+  const faults = new Set();
+  for (const cell of document.querySelectorAll("main td")) {
+    const { width, height } = cell.getBoundingClientRect();
+    if ((width < 1 || height < 1) && cell.checkVisibility()) faults.add("the cell " + (cell.dataset.title ?? "") + " has no room");
+    if (!cell.checkVisibility() && !cell.closest("details:not([open])")) faults.add("the cell " + (cell.dataset.title ?? "") + " is not shown");
+  }
+  for (const element of document.querySelectorAll("main *, header *, dialog *")) {
+    const { overflowX, textOverflow } = getComputedStyle(element);
+    const isCut = overflowX === "hidden" && textOverflow !== "ellipsis" && element.scrollWidth > element.clientWidth + 1;
+    if (isCut && element.clientWidth > 1 && element.textContent.trim() !== "" && !element.closest(".chart-plot, svg, .hidden")) faults.add("text is cut off in " + element.outerHTML.slice(0, 80));
+  }
+  return [...faults];
+})()`;
+
+/** @returns the violations of WCAG 2.2 A and AA by axe-core, elements beyond the edge, and what is cut off */
 export async function look(page: Page, name: string): Promise<string[]> {
   const faults: string[] = [];
   for (const [size, viewport] of Object.entries(sizes)) {
     await page.setViewportSize(viewport);
     const beyond = Number(await page.evaluate("document.documentElement.scrollWidth - innerWidth"));
     if (beyond > 0) faults.push(`${name}: ${beyond} px beyond the edge, ${size}`);
+    faults.push(...((await page.evaluate(unseen)) as string[]).map((fault) => `${name}: ${fault}, ${size}`));
     if (pictures) for (const theme of themes) await picture(page, `${name}-${size}`, theme);
   }
   await page.setViewportSize(sizes.wide);

@@ -3,12 +3,24 @@
 import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
 import { parseIp, parseRevision, parseVni } from "../../schema/address/index.ts";
-import type { Question } from "../../schema/agent/index.ts";
-import { type Controller, call, populate, startController, startSecured } from "../integration/harness.ts";
+import { conditionKinds, type HostConditionKind, type Question } from "../../schema/agent/index.ts";
+import { type Controller, call, populate, startController, startSecured, vm } from "../integration/harness.ts";
 import { describeBrowser, logIn, tabs, wayIsCut } from "../support/browser.ts";
+import { exampleOf } from "../support/conditions.ts";
 import { type FleetShape, startFleet } from "../support/fleet.ts";
 import { look } from "./look.ts";
-import { emptyStates, fleetStates, hostStates, oddStates, type State, sizedStates } from "./states.ts";
+import {
+  conditionStates,
+  dataOf,
+  emptyStates,
+  fleetStates,
+  hostStates,
+  manyVmsStates,
+  narrowedStates,
+  oddStates,
+  type State,
+  sizedStates,
+} from "./states.ts";
 
 const problem = "the underlay's MTU 1400 does not carry 1450: `ip link set eth0 mtu 1500`";
 const few: FleetShape = { hosts: 5, vmsPerHost: 6, asked: 9, awayEvery: 5, slow: ["d"], problems: { a: [problem] } };
@@ -57,6 +69,81 @@ describeBrowser("every page is readable, reachable and silent", () => {
     await lookAtAll(await startController(), "few", emptyStates);
   });
 
+  test("with a condition of each kind", async () => {
+    const controller = await startController({ heartbeatMs: 600_000 });
+    await populate(controller);
+    const allowedAddresses = [{ ip: "10.20.1.100" }, { ip: "10.20.1.101" }];
+    const shared = { ...vm("a", 9).interfaces[0], port: "tap9", allowedAddresses };
+    await call(controller, 201, "PUT", "/v1/vms/lb-1", { host: "a", interfaces: [shared] });
+    await call(controller, 200, "PATCH", "/v1/networks/blue", { knowledge: "auto", broadcast: "replicate" });
+    const [a, b] = [await withConditions(controller, "a"), await withConditions(controller, "b", "52:54:00:00:00:02")];
+    expect(a.isOpen && b.isOpen).toBe(true);
+    await b.close();
+    await lookAtAll(controller, "all", conditionStates);
+  });
+
+  test("with 10,000 VMs", async () => {
+    const controller = await startController({ heartbeatMs: 600_000 });
+    const agents = await startFleet(controller, { hosts: 100, vmsPerHost: 100, asked: 12, awayEvery: 20 });
+    expect(agents.size).toBe(95);
+    // The fleet's agents speak the first version of the protocol, which has no conditions.
+    const first = controller.agent("node-001");
+    await first.connect([], { protocol: { min: 1, max: 2 } });
+    const silent = exampleOf("guest-never-seen", 200, { mac: "52:54:00:00:00:01" });
+    first.send({ ...wholeSet, add: [{ ...silent, agoMs: 0 }] });
+    await first.heard();
+    await lookAtAll(controller, "10000", manyVmsStates);
+  });
+
+  test("while its data load, and where they cannot be had", async () => {
+    const controller = await startController();
+    await populate(controller);
+    const faults: string[] = [];
+    const { page, expectNone } = await openPage({ reducedMotion: "reduce" });
+    await page.goto(`http://${controller.base}/#/help`);
+    for (const [path, data] of Object.entries(dataOf)) {
+      const name = path.replace("/", "-") || "overview";
+      await page.goto(`http://${controller.base}/#/help`);
+      await page.getByRole("heading", { name: "Help" }).waitFor();
+      await page.route(data, () => {});
+      await page.goto(`http://${controller.base}/#/${path}`);
+      await page.locator(".loading").first().waitFor();
+      faults.push(...(await look(page, `loading-${name}`)));
+      await page.unroute(data);
+
+      await page.goto(`http://${controller.base}/#/help`);
+      await page.getByRole("heading", { name: "Help" }).waitFor();
+      const problem = {
+        type: "urn:nearmiss:problem:busy",
+        title: "Busy",
+        status: 503,
+        detail: "too much is asked: try again in 5 s",
+      };
+      await page.route(data, (route) =>
+        route.fulfill({ status: 503, contentType: "application/problem+json", body: JSON.stringify(problem) }),
+      );
+      await page.goto(`http://${controller.base}/#/${path}`);
+      await page.getByRole("alert").getByText("Too much is asked: try again in 5 s").first().waitFor();
+      faults.push(...(await look(page, `failed-${name}`)));
+      await page.unroute(data);
+    }
+    expect(faults).toEqual([]);
+    expectNone(/503/);
+  });
+
+  test("for a token of one network", async () => {
+    const secured = await startSecured();
+    await populate(secured.admin);
+    const interfaces = [{ network: "red", mac: "52:54:00:00:00:02" }];
+    await call(secured.admin, 200, "PUT", "/v1/vms/web-2", { host: "b", interfaces });
+    const { page, expectNone } = await openPage({ reducedMotion: "reduce" });
+    await page.goto(`http://${secured.base}/`);
+    await logIn(page, (await secured.issue({ role: "operator", networks: ["blue"], note: "shop" })).token);
+    await page.locator(".link-live").waitFor();
+    expect(await lookAt(page, secured.admin, "token", narrowedStates)).toEqual([]);
+    expectNone(/404/);
+  });
+
   test("at login, for a viewer, for a token of one network, and while the controller is lost", async () => {
     const secured = await startSecured();
     await populate(secured.admin);
@@ -91,20 +178,35 @@ describeBrowser("every page is readable, reachable and silent", () => {
 
   async function lookAtAll(controller: Controller, size: string, states: readonly State[]): Promise<Page> {
     const { page, expectNone } = await openPage({ reducedMotion: "reduce" });
-    const faults: string[] = [];
     await page.goto(`http://${controller.base}/`);
-    for (const { name, path, arrange } of states) {
-      await page.goto(`http://${controller.base}/#/${path}`);
-      await arrange(page, controller);
-      faults.push(...(await look(page, `${size}-${name}`)));
-      await leaveDialog(page);
-    }
-    expect(faults).toEqual([]);
+    expect(await lookAt(page, controller, size, states)).toEqual([]);
     // The refusals of the forms, and searches for absent resources.
     expectNone(/400 \(Bad Request\)|404 \(Not Found\)|409 \(Conflict\)|422/);
     return page;
   }
 });
+
+const wholeSet = { type: "conditions", whole: true, watchedMs: 0, undecided: [], remove: [], end: true } as const;
+
+/** An agent of the host with an example of each kind. @param mac of its VM */
+async function withConditions(controller: Controller, host: string, mac = "52:54:00:00:00:01") {
+  const agent = await controller.agent(host).connect([], { protocol: { min: 1, max: 2 } });
+  const kinds = Object.keys(conditionKinds) as HostConditionKind[];
+  agent.send({ ...wholeSet, add: kinds.map((kind) => ({ ...exampleOf(kind, 100, { mac }), agoMs: 90_000 })) });
+  await agent.heard();
+  return agent;
+}
+
+async function lookAt(page: Page, controller: Controller, size: string, states: readonly State[]): Promise<string[]> {
+  const faults: string[] = [];
+  for (const { name, path, arrange } of states) {
+    await page.goto(`http://${controller.base}/#/${path}`);
+    await arrange(page, controller);
+    faults.push(...(await look(page, `${size}-${name}`)));
+    await leaveDialog(page);
+  }
+  return faults;
+}
 
 async function leaveDialog(page: Page): Promise<void> {
   const dialog = page.getByRole("dialog");

@@ -299,3 +299,132 @@ export const emptyStates: readonly State[] = [
     arrange: (page) => page.getByText("Nothing has happened lately").waitFor(),
   },
 ];
+
+/** Hosts, a network and VMs with conditions of every kind. */
+export const conditionStates: readonly State[] = [
+  {
+    name: "conditions-all",
+    path: "conditions",
+    arrange: (page) =>
+      page
+        .getByRole("row", { name: /tunnel-filter/ })
+        .first()
+        .waitFor(),
+  },
+  {
+    name: "conditions-of-a-kind",
+    path: "conditions?kind=wrong-port",
+    arrange: (page) => page.getByText(/^\d conditions?,/).waitFor(),
+  },
+  {
+    name: "conditions-unknown",
+    path: "conditions?host=b",
+    arrange: (page) => page.getByText("not known while the host is disconnected").first().waitFor(),
+  },
+  { name: "conditions-overview", path: "", arrange: (page) => page.locator(".issues .kind").first().waitFor() },
+  { name: "conditions-hosts", path: "hosts", arrange: (page) => page.locator("td .kind").first().waitFor() },
+  { name: "conditions-vms", path: "vms", arrange: (page) => page.locator("td .kind").first().waitFor() },
+  { name: "conditions-networks", path: "networks", arrange: (page) => page.locator("td .kind").first().waitFor() },
+  { name: "conditions-host", path: "hosts/a", arrange: (page) => page.locator(".failure .kind").first().waitFor() },
+  { name: "conditions-vm", path: "vms/web-1", arrange: (page) => page.locator(".failure .kind").first().waitFor() },
+  {
+    name: "conditions-network",
+    path: "networks/blue",
+    arrange: (page) => page.locator(".failure .kind").first().waitFor(),
+  },
+  {
+    name: "conditions-events",
+    path: "events?kind=operational",
+    arrange: (page) => page.locator(".event").first().waitFor(),
+  },
+  {
+    name: "conditions-vm-sharing",
+    path: "vms/lb-1",
+    arrange: (page) =>
+      page
+        .getByRole("cell", { name: /10\.20\.1\.100/ })
+        .first()
+        .waitFor(),
+  },
+];
+
+/** 100 hosts with 100 VMs each, every twentieth of them disconnected. */
+export const manyVmsStates: readonly State[] = [
+  { name: "vms", path: "vms", arrange: (page) => page.getByText("10,000 VMs", { exact: true }).waitFor() },
+  {
+    name: "vms-second-page",
+    path: "vms",
+    arrange: async (page) => {
+      await page.getByText("10,000 VMs", { exact: true }).waitFor();
+      await page.getByRole("button", { name: "Next" }).click();
+      await page.getByText("page 2").waitFor();
+    },
+  },
+  {
+    name: "vms-with-a-condition",
+    path: "vms?condition=guest-never-seen&sort=-conditions",
+    arrange: (page) => page.getByText("1 VM matches").waitFor(),
+  },
+  {
+    name: "hosts-disconnected",
+    path: "hosts?state=disconnected&sort=-vms",
+    arrange: (page) => page.getByText("5 hosts match").waitFor(),
+  },
+  { name: "host", path: "hosts/node-001", arrange: (page) => page.getByText("100 VMs").first().waitFor() },
+  {
+    name: "network",
+    path: "networks/blue",
+    arrange: (page) =>
+      page
+        .getByText(/3,33\d VMs/)
+        .first()
+        .waitFor(),
+  },
+  { name: "overview", path: "", arrange: (page) => page.locator(".issues .kind").first().waitFor() },
+];
+
+/** Of a token for network blue. */
+export const narrowedStates: readonly State[] = [
+  { name: "narrowed-overview", path: "", arrange: (page) => page.getByText("Rates are not available").waitFor() },
+  { name: "narrowed-conditions", path: "conditions", arrange: heading("Conditions") },
+  { name: "narrowed-map", path: "map", arrange: drawn },
+  { name: "narrowed-vms", path: "vms", arrange: (page) => page.getByRole("link", { name: "web-1" }).waitFor() },
+  { name: "narrowed-vm", path: "vms/web-1", arrange: (page) => page.getByText(/of \d+ hold revision/).waitFor() },
+  {
+    name: "narrowed-vm-create",
+    path: "vms",
+    arrange: dialogOf("Create VM", (page) => page.getByLabel("Labels").nth(1).waitFor()),
+  },
+  {
+    name: "narrowed-hosts",
+    path: "hosts",
+    arrange: (page) => page.getByRole("link", { name: "a", exact: true }).first().waitFor(),
+  },
+  { name: "narrowed-host", path: "hosts/a", arrange: heading("History") },
+  {
+    name: "narrowed-networks",
+    path: "networks",
+    arrange: (page) => page.getByRole("link", { name: "blue" }).waitFor(),
+  },
+  {
+    name: "narrowed-network",
+    path: "networks/blue",
+    arrange: (page) => page.getByRole("link", { name: "web-1" }).first().waitFor(),
+  },
+  { name: "narrowed-events", path: "events", arrange: (page) => page.locator(".event").first().waitFor() },
+  { name: "narrowed-other-vm", path: "vms/web-2", arrange: heading("web-2") },
+];
+
+/** Each page, with what its data come from. */
+export const dataOf: Readonly<Record<string, RegExp>> = {
+  "": /\/v1\/overview/,
+  conditions: /\/v1\/conditions/,
+  map: /\/v1\/topology/,
+  vms: /\/v1\/vms/,
+  "vms/web-1": /\/v1\/vms\/web-1$/,
+  hosts: /\/v1\/hosts/,
+  "hosts/a": /\/v1\/hosts\/a$/,
+  networks: /\/v1\/networks/,
+  "networks/blue": /\/v1\/networks\/blue$/,
+  events: /\/v1\/log/,
+};

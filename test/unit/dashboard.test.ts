@@ -216,8 +216,10 @@ describe("what happened on hosts", () => {
       seesProblems: true,
     });
     expect(many.map(({ host, title, others }) => [host, title, others])).toEqual([
-      ["a", "is disconnected", ["b", "c", "d", "e"]],
+      ["a", "are disconnected", ["b", "c", "d", "e"]],
     ]);
+    // The reason is that of the first: it has numbers of its own.
+    expect(many[0]?.detail).toMatch(/^a: /);
     expect(issuesOf(["a", "b", "c"].map(away), [], { nowMs: 0, seesProblems: true })).toHaveLength(3);
   });
 
