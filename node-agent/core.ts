@@ -163,7 +163,8 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
   const reporter = new Reporter({ uplink, noted: () => conditions.lookSoon(), nowMs });
   const allowances = new GuestAllowances();
   const { listen } = kernel;
-  const takeovers = new AddressTakeovers({ register, registered, held, allowances, listen, uplink, log, nowMs });
+  const send = guests && ((frame: Buffer, ifindex: number) => guests.sender.send(frame, ifindex));
+  const takeovers = new AddressTakeovers({ register, registered, held, allowances, listen, send, uplink, log, nowMs });
   const reports = new GuestReports({ held, registered, reporter, allowances, log, nowMs });
 
   // What the kernel is told.

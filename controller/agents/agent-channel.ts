@@ -40,6 +40,7 @@ import { InterestIndex } from "./interest.ts";
 import { openMadeUpQuestions } from "./made-up-questions.ts";
 import { MoveEvents } from "./move-events.ts";
 import { MoveWatches } from "./move-watch.ts";
+import { OwnerProbes } from "./owner-probes.ts";
 import { Presence } from "./presence.ts";
 import { AgentSession } from "./session.ts";
 import type { SessionDeps, SessionHandler, SessionLimits } from "./session-handler.ts";
@@ -100,6 +101,7 @@ export class AgentChannel implements SessionHandler<AgentSession> {
   private readonly findings: HostFindings;
   /** Others only read the present conditions, and note refusals. */
   readonly conditions: ConditionIntake;
+  private readonly probes = new OwnerProbes();
   /** Others only thaw addresses. */
   readonly takeovers: Takeovers;
 
@@ -115,11 +117,19 @@ export class AgentChannel implements SessionHandler<AgentSession> {
       ...deps,
       reportsConditions: (host, agoMs) => this.conditions.covers(host, agoMs),
     });
-    this.takeovers = new Takeovers({ ...deps, update: (host) => this.conditions.present.update(host) });
+    this.takeovers = new Takeovers({
+      ...deps,
+      probe: (host, guest) => {
+        const session = this.sessions.get(host);
+        return session?.isSynced ? this.probes.ask(session, guest) : undefined;
+      },
+      isLost: (host) => this.presence.isLost(host),
+      update: (host) => this.conditions.present.update(host),
+    });
     this.conditions = new ConditionIntake({
       ...deps,
       endings: deps.certification?.certificates,
-      frozenOn: (host) => this.takeovers.seenOn(host),
+      addressesOn: (host) => this.takeovers.seenOn(host),
       helloOf: (host) => this.sessions.get(host)?.hello,
       awaySince: (host) => (this.isConnected(host) ? undefined : this.statuses.statusOf(host).lastSeen),
       admits: (host) => this.findings.admits(host),
@@ -309,11 +319,15 @@ export class AgentChannel implements SessionHandler<AgentSession> {
   }
 
   claimed(session: AgentSession, frame: Extract<AgentFrame, { type: "claim" }>): void {
-    const decided = this.takeovers.claim(session.host, frame).then((result) => {
+    const decided = this.takeovers.claim(session.host, frame, session.mayBeLate).then((result) => {
       const granted = result === "moved" || result === "kept";
       session.send([frameText({ type: "claimed", id: frame.id, granted, ...(granted ? {} : { reason: result }) })]);
     });
     session.follow(decided);
+  }
+
+  probed(session: AgentSession, { id, answers }: Extract<AgentFrame, { type: "probed" }>): void {
+    this.probes.answered(session, id, answers);
   }
 
   heard(session: AgentSession): void {
@@ -339,6 +353,7 @@ export class AgentChannel implements SessionHandler<AgentSession> {
 
   closed(session: AgentSession): void {
     this.subscriptions.endAll(session);
+    this.probes.ended(session);
     if (session.identity.kind === "host") this.sockets.ended(session.identity.name, session);
     if (!session.hello || !this.isCurrent(session)) return;
     this.sessions.delete(session.hello.host);
@@ -380,7 +395,7 @@ export class AgentChannel implements SessionHandler<AgentSession> {
       deps.rates.forget(host);
     }
     this.moveEvents.follow(commit, departures);
-    for (const host of this.takeovers.hostsWithFrozen()) this.conditions.present.update(host);
+    for (const host of this.takeovers.hostsWithMarked()) this.conditions.present.update(host);
     for (const { kind, after } of placesIn(commit.changes))
       if (kind === "host" && after) this.conditions.present.update(after.name);
   }

@@ -24,7 +24,7 @@ export interface ConditionIntakeDeps extends Omit<ConditionsDeps, "reported" | "
   /** Absent: without TLS. */
   readonly endings?: Endings | undefined;
   /** Of addresses of VMs on the host. */
-  readonly frozenOn: (host: string) => readonly SeenCondition[];
+  readonly addressesOn: (host: string) => readonly SeenCondition[];
   /** Of the connected agent. */
   readonly helloOf: (host: string) => Hello | undefined;
 }
@@ -115,7 +115,7 @@ export class ConditionIntake {
         : [{ kind: "host-certificate-ending", reason: "ending", values: { until } } as const]),
       ...(mismatch ? [{ kind: "vtep-mismatch", reason: "differs", values: mismatch } as const] : []),
       ...(host?.down && hello ? [{ kind: "down-but-connected", reason: "connected", values: {} } as const] : []),
-      ...this.deps.frozenOn(name),
+      ...this.deps.addressesOn(name),
       ...(this.unknownProblems.has(name) ? [{ kind: "unknown-problem", reason: "unknown", values: {} } as const] : []),
     ];
   }

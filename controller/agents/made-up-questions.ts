@@ -39,6 +39,7 @@ export async function openMadeUpQuestions(limits: SessionLimits, nowMs: () => nu
     reported: () => {},
     conditionsReported: () => {},
     claimed: () => {},
+    probed: () => {},
     heard: () => {},
     paused: () => {},
     beat: () => {},

@@ -40,6 +40,11 @@ export class Presence {
     this.present.set(host, timer.unref());
   }
 
+  /** It has no session, and has had none for the grace period or since the start. */
+  isLost(host: string): boolean {
+    return !this.present.has(host);
+  }
+
   /** The host is deleted. */
   forget(host: string): void {
     clearTimeout(this.present.get(host));

@@ -24,6 +24,7 @@ export interface SessionHandler<Session> {
   reported(session: Session, frame: FrameOf<"report">): void;
   conditionsReported(session: Session, frame: FrameOf<"conditions">): void;
   claimed(session: Session, frame: FrameOf<"claim">): void;
+  probed(session: Session, frame: FrameOf<"probed">): void;
   heard(session: Session): void;
   /** The host is over its allowance: its channel is not read for a while. */
   paused(host: string, ms: number): void;

@@ -30,6 +30,9 @@ const questionsPerTurn = 64;
 /** Keys from the host's memory that become interest in one turn: the same. */
 const usesPerTurn = 64;
 
+/** Longer than a connection takes for what has waited. Agents answer heartbeats within it. */
+const lateMs = 1_000;
+
 export class AgentSession {
   private readonly machine: StateMachine<SessionState>;
   private readonly inbox: Inbox;
@@ -37,6 +40,7 @@ export class AgentSession {
   private readonly reading: ReadingWaits;
   private readonly heartbeat: Repetition;
   private lastHeardMs: number;
+  private resumedMs = Number.NEGATIVE_INFINITY;
   /** Snapshots that it has begun to send. */
   snapshots = 0;
   /** Of the session; the lowest before the hello. */
@@ -72,7 +76,7 @@ export class AgentSession {
     this.heartbeat = every(limits.heartbeatMs, () => this.onBeat());
     socket.on("message", (data, isBinary) => {
       if (!this.isOpen) return;
-      this.lastHeardMs = nowMs();
+      this.heardAt(nowMs());
       this.inbox.add({ data, isBinary });
     });
     // ws answers pings by itself, and disconnects peers that do not read the answers.
@@ -101,6 +105,11 @@ export class AgentSession {
   /** Has its snapshot or is receiving it, so changes must be pushed. */
   get isSynced(): boolean {
     return this.state.kind === "sending" || this.state.kind === "synced";
+  }
+
+  /** Frames may have waited on the way: nothing came before them for longer than heartbeats are apart. */
+  get mayBeLate(): boolean {
+    return this.deps.nowMs() - this.resumedMs < lateMs;
   }
 
   /** Sends answers that the host has not asked for yet, so that it need not ask. */
@@ -330,7 +339,16 @@ export class AgentSession {
         this.checkFollows(frame);
         handler.claimed(this, frame);
         return;
+      case "probed":
+        this.checkFollows(frame);
+        handler.probed(this, frame);
+        return;
     }
+  }
+
+  private heardAt(nowMs: number): void {
+    if (nowMs - this.lastHeardMs > this.limits.heartbeatMs + lateMs) this.resumedMs = nowMs;
+    this.lastHeardMs = nowMs;
   }
 
   private onBeat(): void {

@@ -47,6 +47,7 @@ export interface LinkHandlers {
   onHeartbeat(frame: Frame<"heartbeat">): void;
   onTrust(frame: Frame<"trust">): void;
   onClaimed(frame: Frame<"claimed">): void;
+  onProbe(frame: Frame<"probe">): void;
   /** The controller, whose certificate was checked, says that this host's certificate was revoked. */
   onRevoked(): void;
   onClosed(reason: string): void;
@@ -215,6 +216,9 @@ export class ControllerLink {
         break;
       case "claimed":
         handlers.onClaimed(frame);
+        break;
+      case "probe":
+        handlers.onProbe(frame);
         break;
       case "welcome":
         handlers.onWelcome(frame);

@@ -125,6 +125,12 @@ export function agentMetrics(sources: MetricsSources): Registry {
     "result",
     () => sources.takeovers.counters,
   );
+  counter(
+    "address_questions_total",
+    "Questions to guests whether they have an address that they may take: to those that do not have it (others), and to the one that has it (owner)",
+    "guest",
+    () => sources.takeovers.questions,
+  );
   gauge("connected", "1 while the agent has a session with the controller", () =>
     Number(sources.position().link.kind === "connected"),
   );

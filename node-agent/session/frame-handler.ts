@@ -60,7 +60,12 @@ export interface FrameHandlerDependencies {
   /** Absent: this host keeps nothing on disk. */
   readonly stored: Pick<StoredState, "begin" | "hostChanged" | "erase"> | undefined;
   /** Of addresses by guests (watch/address-takeovers.ts). */
-  readonly takeovers: { onClaimed(frame: Frame<"claimed">): void; onClosed(): void };
+  readonly takeovers: {
+    start(): void;
+    onClaimed(frame: Frame<"claimed">): void;
+    onProbe(frame: Frame<"probe">): void;
+    onClosed(): void;
+  };
   readonly uplink: Pick<Uplink, "send" | "nextId">;
   readonly outcomes: MissOutcomes;
   readonly progress: AppliedPosition;
@@ -158,6 +163,7 @@ export class FrameHandler implements LinkHandlers {
     this.deps.replication.start(frame.networks);
     this.deps.stored?.begin();
     this.deps.reporter.flush();
+    this.deps.takeovers.start();
   }
 
   /** A seed may answer a pending query: it ends the query as an answer does. */
@@ -209,6 +215,10 @@ export class FrameHandler implements LinkHandlers {
 
   onClaimed(frame: Frame<"claimed">): void {
     this.deps.takeovers.onClaimed(frame);
+  }
+
+  onProbe(frame: Frame<"probe">): void {
+    this.deps.takeovers.onProbe(frame);
   }
 
   onTrust(frame: Frame<"trust">): void {

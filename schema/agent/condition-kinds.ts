@@ -541,6 +541,17 @@ export const controllerConditionKinds = {
         "announces it gets it; ¦find out why (two guests that do not hear each other), then nearmiss network thaw {network} {ip}",
     },
   },
+  "address-disputed": {
+    about: "vm",
+    title: "has an address that another guest uses, too",
+    isBad: true,
+    subject: "ip",
+    texts: {
+      "both-answer":
+        "network {network}: {ip} is used by the guest of this VM, which has it, and by another one that may take it: it stays here; ¦find out " +
+        "why the two guests do not hear each other (VRRP needs unicast peers)",
+    },
+  },
   "unknown-problem": {
     about: "host",
     title: "reports a problem that this controller does not know",

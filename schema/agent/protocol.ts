@@ -1,9 +1,9 @@
 // The agent channel: one WebSocket per host at `agentPath`, JSON text frames, ordered both ways. What may be said on it; wire.ts
 // reads it, and docs/protocol.md describes it. The types are those of both versions: version 2 writes answers as records (records.ts).
 //
-//   agent → controller   hello, interest … end, then resolve, release, subscribe, unsubscribe, applied, report, claim
+//   agent → controller   hello, interest … end, then resolve, release, subscribe, unsubscribe, applied, report, claim, probed
 //   controller → agent   welcome, snapshot … end, then answers, seed, changes, base … end, delta, heartbeat;
-//                        hosts (version 1: senders) before the snapshot or the changes that they belong to; trust and claimed at any time
+//                        hosts (version 1: senders) before the snapshot or the changes that they belong to; trust, claimed and probe at any time
 //
 // Frames are at most `maxFrameBytes`; a larger set is chunked, closed by `end: true`, and applied only when whole.
 // Unknown fields and unknown frame types are ignored, so that neighbouring versions work together.
@@ -140,9 +140,11 @@ export type AgentFrame =
       /** Of the bridge, where it was announced. */
       readonly port: string;
       readonly agoMs: number;
-      /** It was not announced, only used: it is granted where no interface has it. */
+      /** It was not announced, only used: it is granted where no interface has it, or the guest that has it does not answer. */
       readonly ifFree?: true;
     }
+  /** Whether the guest answered a `probe`. Absent for a guest that the agent cannot ask. */
+  | { readonly type: "probed"; readonly id: number; readonly answers: boolean }
   /** What happened on the host and is no inventory. An older controller ignores it. */
   | { readonly type: "report"; readonly reports: readonly ReportedFinding[] };
 
@@ -249,6 +251,15 @@ export type ControllerFrame =
   | { readonly type: "heartbeat"; readonly asOf: Revision }
   /** Decided: the change, where there is one, is sent before it. `reason` of a refusal: one of `claimRefusals`, or of a newer controller. */
   | { readonly type: "claimed"; readonly id: number; readonly granted: boolean; readonly reason?: string }
+  /** Asks a guest of this host whether it still has an address of its interface. An older agent ignores it. */
+  | {
+      readonly type: "probe";
+      readonly id: number;
+      readonly vni: Vni;
+      readonly mac: MacAddress;
+      readonly ip: IpAddress;
+      readonly port: string;
+    }
   /**
    * The CAs with which to check the controller's certificate from now on (PEM; empty: a public CA), and the issuer of
    * hosts' certificates: an agent whose certificate has another issuer renews it at once. Over TLS only. Not part of
@@ -258,9 +269,10 @@ export type ControllerFrame =
 
 /**
  * `not-allowed`: not this address at this port. `frozen`: it moves too often, and stays where it is. `overtaken`: another guest has announced
- * it later. `unavailable`: the controller cannot write at present.
+ * it later. `in-use`: the guest that has it answers, or cannot be asked, and this one has not announced it just now. `unavailable`: the
+ * controller cannot write at present.
  */
-export const claimRefusals = ["not-allowed", "frozen", "overtaken", "unavailable"] as const;
+export const claimRefusals = ["not-allowed", "frozen", "overtaken", "in-use", "unavailable"] as const;
 export type ClaimRefusal = (typeof claimRefusals)[number];
 
 /** A frame that cannot be understood: the channel is closed with `closeCodes.badFrame` and this message. */

@@ -109,6 +109,7 @@ const agentWire = {
     agoMs: Type.Number({ minimum: 0, maximum: 1e9 }),
     ifFree: Type.Optional(Type.Literal(true)),
   }),
+  probed: Type.Object({ id: Type.Integer(), answers: Type.Boolean() }),
 };
 /** The same in both versions. */
 const commonWire = {
@@ -125,6 +126,13 @@ const commonWire = {
     id: Type.Integer(),
     granted: Type.Boolean(),
     reason: Type.Optional(Type.String({ maxLength: 64 })),
+  }),
+  probe: Type.Object({
+    id: Type.Integer(),
+    vni: Type.Integer(),
+    mac: Type.String(),
+    ip: Type.String(),
+    port: Type.String({ maxLength: 15 }),
   }),
   trust: Type.Object({ ca: Type.String(), issuer: Type.String({ maxLength: 256 }) }),
 };
@@ -337,6 +345,8 @@ export function parseAgentFrame(text: string): AgentFrame | undefined {
           ...(wire.ifFree ? { ifFree: true } : {}),
         };
       }
+      case "probed":
+        return { type: "probed", id: wire.id, answers: wire.answers };
     }
   });
 }
@@ -366,6 +376,10 @@ export function parseControllerFrame(text: string, reader: FrameReader): Control
   }
   if (wire.type === "trust") return { type: "trust", ca: wire.ca, issuer: wire.issuer };
   return asFrameError((): ControllerFrame => {
+    if (wire.type === "probe") {
+      const { id, port } = wire;
+      return { type: "probe", id, vni: parseVni(wire.vni), mac: parseMac(wire.mac), ip: parseIp(wire.ip), port };
+    }
     const asOf = parseRevision(wire.asOf);
     const answersOf = (frame: WithAnswers): Answer[] =>
       "records" in frame ? parseRecords(frame, asOf, reader.host) : frame.answers.map(parseAnswer);

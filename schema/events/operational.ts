@@ -15,7 +15,14 @@ export const presenceKinds = ["host-connected", "host-lost"] as const;
 /** The outcome of a move, whether a client waited for it or not. */
 const moveKinds = ["move-confirmed", "move-unconfirmed"] as const;
 /** Conditions that the controller finds by itself. Conditions begin with an event of their kind, and end with `condition-ended`. */
-const seenKinds = ["host-refused", "vtep-mismatch", "down-but-connected", "unknown-problem", "address-frozen"] as const;
+const seenKinds = [
+  "host-refused",
+  "vtep-mismatch",
+  "down-but-connected",
+  "unknown-problem",
+  "address-frozen",
+  "address-disputed",
+] as const;
 export type OperationalKind =
   | (typeof findingKinds)[number]
   | EventfulConditionKind

@@ -85,6 +85,7 @@ test("every change, bookmark and operational event conforms to CloudEvents, and 
     "down-but-connected",
     "unknown-problem",
     "address-frozen",
+    "address-disputed",
   ];
   const guests = ["wrong-port", "address-unregistered", "mac-conflict"];
   const expected = operationalKinds.filter((kind) => ![...others, ...guests].includes(kind)).map(operationalType);

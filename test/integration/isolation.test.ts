@@ -86,8 +86,7 @@ function sendersLeak(
 /** Frames by their revision. An answered tombstone is not a leak; a pushed one would be, in an unseen network. */
 function leaksTo(host: string, agent: AgentClient, moments: ReadonlyMap<number, Moment>): string[] {
   return agent.received.flatMap((frame) => {
-    if (frame.type === "welcome" || frame.type === "heartbeat" || frame.type === "trust" || frame.type === "claimed")
-      return [];
+    if (!("asOf" in frame) || frame.type === "welcome" || frame.type === "heartbeat") return [];
     const moment = moments.get(frame.asOf);
     if (frame.type === "senders") return moment ? sendersLeak(moment, host, frame) : [`${frame.type} of no revision`];
     if (!moment) return frame.type === "changes" || "answers" in frame ? [`${frame.type} of no revision`] : [];

@@ -205,6 +205,8 @@ const kinds: Readonly<Record<FrameType, readonly Kind[]>> = {
   heartbeat: [],
   trust: [],
   claimed: [],
+  // It is about the host's own VM.
+  probe: [],
   snapshot: ["network", "answer"].map((what) => ({
     reveals: `snapshot: ${what}`,
     provoke: async ({ agent }) => {

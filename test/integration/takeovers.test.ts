@@ -1,7 +1,8 @@
 // Claims of agents: what the controller decides, what hosts are sent, and what is left of it after a restart.
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { ip, mac, vni } from "../support/addresses.ts";
-import { type Controller, call, populate, startController, temporaryDatabase } from "./harness.ts";
+import { holdTimeouts } from "../support/held-timeouts.ts";
+import { type AgentClient, type Controller, call, populate, startController, temporaryDatabase } from "./harness.ts";
 
 const protocol = { min: 1, max: 2 };
 const shared = "10.20.1.100";
@@ -21,6 +22,28 @@ const ipsOf = async (controller: Controller, name: string): Promise<string[]> =>
   ((await controller.request("GET", `/v1/vms/${name}`)).body as { interfaces: { ips: string[] }[] }).interfaces.flatMap(
     ({ ips }) => ips,
   );
+/** The address is at web-2, on host b. @param agoMs since it came there */
+async function withOwner(agoMs = 0, options: Parameters<typeof startController>[0] = {}) {
+  if (agoMs > 0) vi.useFakeTimers({ toFake: ["performance"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const controller = await startController(options);
+  await withShared(controller);
+  const a = await controller.agent("a").connect([], { protocol });
+  const b = await controller.agent("b").connect([], { protocol });
+  const claim = claimOf(2);
+  b.send(claim);
+  expect(await b.frame("claimed", ({ id }) => id === claim.id)).toMatchObject({ granted: true });
+  if (agoMs > 0) vi.advanceTimersByTime(agoMs);
+  return { controller, a, b };
+}
+
+/** Its guest does, or does not. */
+function answer(agent: AgentClient, answers: boolean): void {
+  agent.listen((frame) => {
+    if (frame.type === "probe") agent.send({ type: "probed", id: frame.id, answers });
+  });
+}
+
 let ids = 0;
 const claimOf = (n: number, more: object = {}) =>
   ({
@@ -84,7 +107,6 @@ describe("a claim", () => {
     ["for an address of a prefix", { ip: ip("172.16.0.1") }, "not-allowed"],
     ["in another network", { vni: vni(200) }, "not-allowed"],
     ["in a network that does not exist", { vni: vni(999) }, "not-allowed"],
-    ["of an address that another one has, by a guest that only uses it", { ifFree: true }, "overtaken"],
     ["that is older than the last move", { agoMs: 60_000 }, "overtaken"],
   ])("%s is refused", async (_, more, reason) => {
     const controller = await startController();
@@ -104,6 +126,111 @@ describe("a claim", () => {
     a.send(claim);
     expect(await a.frame("claimed", ({ id }) => id === claim.id)).toMatchObject({ granted: false, reason });
     expect(await ipsOf(controller, "web-2")).toContain(shared);
+  });
+
+  test("of an address that another guest has, by one that only uses it, is refused when that one answers: a condition", async () => {
+    const { controller, a, b } = await withOwner();
+    answer(b, true);
+    const claim = claimOf(1, { ifFree: true });
+    a.send(claim);
+    expect(await a.frame("claimed", ({ id }) => id === claim.id)).toMatchObject({ granted: false, reason: "in-use" });
+    expect(b.frames("probe")).toEqual([
+      { type: "probe", id: expect.any(Number), vni: 100, mac: "52:54:00:00:00:02", ip: shared, port: "tap2" },
+    ]);
+    expect(await ipsOf(controller, "web-2")).toContain(shared);
+    const view = await controller.request("GET", "/v1/vms/web-2");
+    expect(view.body).toMatchObject({ conditions: [{ kind: "address-disputed" }] });
+    // A guest that announces it gets it, and then no other one uses it.
+    const announced = claimOf(1);
+    a.send(announced);
+    expect(await a.frame("claimed", ({ id }) => id === announced.id)).toMatchObject({ granted: true });
+    for (const name of ["web-1", "web-2"])
+      expect((await controller.request("GET", `/v1/vms/${name}`)).body).not.toHaveProperty("conditions");
+  });
+
+  test.each([
+    ["that only uses it", { ifFree: true }],
+    ["that announced it a while ago", { agoMs: 2_001 }],
+  ])("of an address whose guest does not answer gives it to the guest %s", async (_, more) => {
+    const { controller, a, b } = await withOwner(3_000);
+    answer(b, false);
+    const claim = claimOf(1, more);
+    a.send(claim);
+    expect(await a.frame("claimed", ({ id }) => id === claim.id)).toMatchObject({ granted: true });
+    expect(await ipsOf(controller, "web-1")).toContain(shared);
+  });
+
+  test("that may have waited on the way is granted only when the guest that has the address does not answer", async () => {
+    const { a, b } = await withOwner(6_001);
+    answer(b, true);
+    const claim = claimOf(1);
+    a.send(claim);
+    expect(await a.frame("claimed", ({ id }) => id === claim.id)).toMatchObject({ granted: false, reason: "in-use" });
+  });
+
+  test("that was announced just now is granted at once: the guest that has the address is not asked", async () => {
+    const { a, b } = await withOwner();
+    const claim = claimOf(1);
+    a.send(claim);
+    expect(await a.frame("claimed", ({ id }) => id === claim.id)).toMatchObject({ granted: true });
+    await b.heard();
+    expect(b.frames("probe")).toEqual([]);
+  });
+
+  test("is refused when the agent of the guest that has the address does not answer, as one of 0.1.0", async () => {
+    const letPass = holdTimeouts();
+    const { a, b } = await withOwner();
+    const claim = claimOf(1, { ifFree: true });
+    a.send(claim);
+    await b.frame("probe");
+    letPass(3_000);
+    expect(await a.frame("claimed", ({ id }) => id === claim.id)).toMatchObject({ granted: false, reason: "in-use" });
+  });
+
+  test("is decided by the time when it was said: the guest that has the address announces it again beside the question", async () => {
+    const { controller, a, b } = await withOwner();
+    const claim = claimOf(1, { ifFree: true });
+    a.send(claim);
+    const { id } = await b.frame("probe");
+    // Another one takes it in between, and gives it back.
+    for (const [agent, each] of [
+      [a, claimOf(1)],
+      [b, claimOf(2)],
+    ] as const) {
+      agent.send(each);
+      expect(await agent.frame("claimed", (frame) => frame.id === each.id)).toMatchObject({ granted: true });
+    }
+    b.send({ type: "probed", id, answers: false });
+    expect(await a.frame("claimed", (frame) => frame.id === claim.id)).toMatchObject({ reason: "overtaken" });
+    expect(await ipsOf(controller, "web-2")).toContain(shared);
+  });
+
+  test("answers to questions count from the asked host alone", async () => {
+    const { a, b } = await withOwner();
+    const claim = claimOf(1, { ifFree: true });
+    a.send(claim);
+    const { id } = await b.frame("probe");
+    a.send({ type: "probed", id, answers: false });
+    await a.heard();
+    b.send({ type: "probed", id, answers: true });
+    expect(await a.frame("claimed", (frame) => frame.id === claim.id)).toMatchObject({ reason: "in-use" });
+  });
+
+  test("of an address on a host without a session is granted if it was announced, and otherwise when the host is lost", async () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { controller, a, b } = await withOwner(0, { hostGraceMs: 0 });
+    b.close();
+    await b.closed;
+    const used = claimOf(1, { ifFree: true });
+    a.send(used);
+    // The controller has just been started.
+    expect(await a.frame("claimed", ({ id }) => id === used.id)).toMatchObject({ granted: false, reason: "in-use" });
+    vi.advanceTimersByTime(30_000);
+    const again = claimOf(1, { ifFree: true });
+    a.send(again);
+    expect(await a.frame("claimed", ({ id }) => id === again.id)).toMatchObject({ granted: true });
+    expect(await ipsOf(controller, "web-1")).toContain(shared);
   });
 
   test("beyond five moves within 180 s is refused until it is thawed, which is a condition", async () => {

@@ -44,6 +44,7 @@ async function startLink() {
     },
     onTrust: () => seen.push("trust"),
     onClaimed: () => seen.push("claimed"),
+    onProbe: () => seen.push("probe"),
     onRevoked: () => seen.push("revoked"),
     onClosed: (reason) => seen.push(`closed, ${link.status.kind}: ${reason}`),
   };

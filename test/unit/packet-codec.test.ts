@@ -4,6 +4,8 @@ import {
   decodeClaim,
   decodeHeard,
   encodeAnnouncement,
+  encodeAsk,
+  encodeOwnerAsk,
   encodeReply,
 } from "../../node-agent/kernel/codec/packet-codec.ts";
 import {
@@ -200,5 +202,43 @@ describe("what a guest says of an address", () => {
     ["another ICMPv6 message", Object.assign(neighbourAdvertisement({ mac: guest, ip: "fd00:20::100" }), { 54: 134 })],
   ])("is nothing in %s", (_, frame) => {
     expect(decodeClaim(frame)).toBeUndefined();
+  });
+});
+
+describe("a question to a guest whether it has an address", () => {
+  const own = mac(guest);
+  const asker = "00:00:5e:00:53:ff";
+  const linkLocal = "fe80::200:5eff:fe00:53ff";
+
+  test("over IPv4 is an ARP probe from the guest's own MAC, which is no conflict (RFC 5227)", () => {
+    const frame = encodeAsk(ip("10.20.1.100"), own);
+    const probe = arp({ operation: "request", senderMac: guest, senderIp: "0.0.0.0", targetIp: "10.20.1.100" });
+    expect(frame).toEqual(Buffer.concat([macBytes("ff:ff:ff:ff:ff:ff"), macBytes(asker), probe.subarray(12)]));
+  });
+
+  test("over IPv4 is an ordinary probe for a guest that has the address", () => {
+    const frame = encodeOwnerAsk(ip("10.20.1.100"), own);
+    const probe = arp({ operation: "request", senderMac: asker, senderIp: "0.0.0.0", targetIp: "10.20.1.100" });
+    expect(frame).toEqual(Buffer.concat([macBytes("ff:ff:ff:ff:ff:ff"), probe.subarray(6)]));
+  });
+
+  test.each([encodeAsk, encodeOwnerAsk])("over IPv6 is a solicitation from a unicast address (RFC 4862)", (encode) => {
+    const group = "ff02::1:ff34:5678";
+    const message = Buffer.concat([
+      Buffer.of(135, 0, 0, 0, 0, 0, 0, 0),
+      ipBytes("fd00::1234:5678"),
+      Buffer.of(1, 1),
+      macBytes(guest),
+    ]);
+    const pseudo = Buffer.concat([ipBytes(linkLocal), ipBytes(group), Buffer.of(0, 0, 0, 32, 0, 0, 0, 58)]);
+    message.writeUInt16BE(internetChecksum(pseudo, message), 2);
+    const header = Buffer.from([0x60, 0, 0, 0, 0, 32, 58, 255]);
+    const payload = Buffer.concat([header, ipBytes(linkLocal), ipBytes(group), message]);
+    const to = "33:33:ff:34:56:78";
+    expect(encode(ip("fd00::1234:5678"), own)).toEqual(ethernet({ to, from: asker, type: etherTypes.ipv6, payload }));
+  });
+
+  test("is no sign that any guest has it", () => {
+    for (const text of ["10.20.1.100", "fd00::100"]) expect(decodeClaim(encodeAsk(ip(text), own))?.ip).not.toBe(text);
   });
 });

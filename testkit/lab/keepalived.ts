@@ -31,8 +31,6 @@ function configuration({ guest, peer, shared, priority, advertS }: KeepalivedOpt
       `  virtual_router_id ${51 + i}`,
       `  priority ${priority}`,
       `  advert_int ${advertS}`,
-      // A master that was cut off for a moment does not notice that the other one took over (docs/delivery.md).
-      "  garp_master_refresh 1",
       `  unicast_src_ip ${guest.ips[i]}`,
       `  unicast_peer {\n    ${peer[i]}\n  }`,
       `  virtual_ipaddress {\n    ${address}\n  }`,

@@ -21,6 +21,7 @@ const ARP_REPLY = 2;
 const IPPROTO_ICMPV6 = 58;
 const NEIGHBOUR_SOLICITATION = 135;
 const NEIGHBOUR_ADVERTISEMENT = 136;
+const OPTION_SOURCE_LINK_LAYER_ADDRESS = 1;
 const OPTION_TARGET_LINK_LAYER_ADDRESS = 2;
 const ndBytes = 24;
 const NA_ROUTER = 0x80;
@@ -139,6 +140,45 @@ export function encodeAnnouncement({ ip, mac, router }: Announcement): Buffer {
   return naFrame(allNodesMac, allNodes, { ip, mac, router }, NA_OVERRIDE);
 }
 
+/** Of the range for documentation (RFC 7042 §2.1.2): no device has it. The frames do not leave the guest's port. */
+const askerMac = Buffer.from("00005e0053ff", "hex");
+/** Its link-local address (RFC 4291, appendix A). */
+const askerLinkLocal = Buffer.from("fe8000000000000002005efffe0053ff", "hex");
+
+/**
+ * Asks a guest whether it has an address. A guest that is about to have it must not take the frame for a conflict, and must learn nothing
+ * wrong, so the frame says to be from the guest's own MAC: an ARP probe from there is none of another host (RFC 5227 §2.1.1), and a
+ * solicitation from a unicast address is ignored while the target is tentative (RFC 4862 §5.4.3; from :: it would be a conflict). The
+ * answer goes to that MAC, too: the bridge does not forward it, and it is no miss. Linux answers; FreeBSD ignores such ARP frames.
+ * @param mac of the guest
+ */
+export function encodeAsk(ip: IpAddress, mac: MacAddress): Buffer {
+  const own = macToBytes(mac);
+  if (familyOf(ip) === 4) return arpProbe(own, ip);
+  const target = ipToBytes(ip);
+  // RFC 4291 §2.7.1, RFC 2464 §7.
+  const group = Buffer.concat([Buffer.from("ff0200000000000000000001ff", "hex"), target.subarray(13)]);
+  const groupMac = Buffer.concat([Buffer.of(0x33, 0x33), group.subarray(12)]);
+  const head = Buffer.of(NEIGHBOUR_SOLICITATION, 0, 0, 0, 0, 0, 0, 0);
+  const message = Buffer.concat([head, target, Buffer.of(OPTION_SOURCE_LINK_LAYER_ADDRESS, 1), own]);
+  return ethernet(groupMac, askerMac, ETHERTYPE_IPV6, icmpv6(askerLinkLocal, group, message));
+}
+
+/**
+ * The same for a guest that has the address and may ignore the other form. A guest that is about to have it takes an ARP probe for a
+ * conflict. Its answer goes to no device: the tunnel drops it, as all ARP.
+ */
+export function encodeOwnerAsk(ip: IpAddress, mac: MacAddress): Buffer {
+  return familyOf(ip) === 4 ? arpProbe(askerMac, ip) : encodeAsk(ip, mac);
+}
+
+/** RFC 5227 §1.1: without an address of the sender. */
+function arpProbe(sender: Buffer, ip: IpAddress): Buffer {
+  const head = Buffer.of(0, 1, 0x08, 0, 6, 4, 0, ARP_REQUEST);
+  const payload = Buffer.concat([head, sender, Buffer.alloc(4), Buffer.alloc(6), ipToBytes(ip)]);
+  return ethernet(broadcast, askerMac, ETHERTYPE_ARP, payload);
+}
+
 function ethernet(to: Buffer, from: Buffer, type: number, payload: Buffer): Buffer {
   const header = Buffer.concat([to, from, Buffer.alloc(2)]);
   header.writeUInt16BE(type, 12);
@@ -166,10 +206,15 @@ function naFrame(toMac: Buffer, toIp: Buffer, { ip, mac, router }: Announcement,
     Buffer.of(OPTION_TARGET_LINK_LAYER_ADDRESS, 1),
     macToBytes(mac),
   ]);
-  message.writeUInt16BE(icmpv6Checksum(source, toIp, message), 2);
+  return ethernet(toMac, macToBytes(mac), ETHERTYPE_IPV6, icmpv6(source, toIp, message));
+}
+
+/** The packet; sets the checksum of the message. */
+function icmpv6(from: Buffer, to: Buffer, message: Buffer): Buffer {
+  message.writeUInt16BE(icmpv6Checksum(from, to, message), 2);
   const hopLimit = 255;
   const header = Buffer.of(0x60, 0, 0, 0, 0, message.length, IPPROTO_ICMPV6, hopLimit);
-  return ethernet(toMac, macToBytes(mac), ETHERTYPE_IPV6, Buffer.concat([header, source, toIp, message]));
+  return Buffer.concat([header, from, to, message]);
 }
 
 /** RFC 4443 §2.3, over the pseudo-header of RFC 8200 §8.1. `message` has an even length and a zero checksum field. */

@@ -105,6 +105,7 @@ function run(data: AgentsData): void {
         onSenders: ignore,
         onTrust: ignore,
         onClaimed: ignore,
+        onProbe: ignore,
         onRevoked: ignore,
       },
       log,

@@ -80,6 +80,7 @@ async function begin({ target, ca, identity, vni, ip }: Extract<HostOrder, { kin
       onSenders: () => {},
       onTrust: () => {},
       onClaimed: () => {},
+      onProbe: () => {},
       onRevoked: () => {},
     },
     pino({ level: "silent" }),
