@@ -1,5 +1,6 @@
 // All faults, in the order in which they run.
 import type { Fault } from "../fault.ts";
+import { takenBehindPartition, takenWhileAgentIsDown } from "./addresses.ts";
 import { agentsKilledUnderBroadcasts, membersChangedBehindPartition } from "./broadcast.ts";
 import { clockSteps } from "./clock.ts";
 import { logCompacted } from "./compaction.ts";
@@ -29,6 +30,8 @@ export const allFaults: readonly Fault[] = [
   halfOpen,
   partition,
   membersChangedBehindPartition,
+  takenWhileAgentIsDown,
+  takenBehindPartition,
   restoredWithNewEpoch,
   restoredOlder,
   restoredUnderMemory,
