@@ -151,9 +151,9 @@ async function onThreeHosts(lab: Lab): Promise<Scene> {
     cut: async () => a?.ip(`link set ${underlayDevice} down`),
     heal: async () => {
       await a?.ip(`link set ${underlayDevice} up`);
-      // A switch-back is planned when the host is well again. Its session lives on, but what it sends waits for the next repetition of its TCP.
+      // A switch-back is planned when the host is well again. Its session lives on, but what waits in it goes on with a repetition of TCP.
       const sinceMs = Date.now();
-      await waitFor(async () => (await lastSeenMs(lab)) > sinceMs, { what: "host a to be heard of", ...patience });
+      await waitFor(() => isInSync(lab, sinceMs), { what: "host a to be in sync", ...patience });
     },
     thaw: async () => {
       for (const ip of shared) await call(lab, "POST", "/v1/networks/blue/thaw", { ip });
@@ -161,9 +161,15 @@ async function onThreeHosts(lab: Lab): Promise<Scene> {
   };
 }
 
-async function lastSeenMs(lab: Lab): Promise<number> {
-  const { lastSeen } = await call<{ readonly lastSeen: string | null }>(lab, "GET", "/v1/hosts/a");
-  return lastSeen === null ? 0 : Date.parse(lastSeen);
+/** Host a has been heard of since then, and has what has changed. */
+async function isInSync(lab: Lab, sinceMs: number): Promise<boolean> {
+  const host = await call<{ readonly lastSeen: string | null; readonly appliedRevision: number | null }>(
+    lab,
+    "GET",
+    "/v1/hosts/a",
+  );
+  const { revision } = await call<{ readonly revision: number }>(lab, "GET", "/v1/overview");
+  return Date.parse(host.lastSeen ?? "") > sinceMs && (host.appliedRevision ?? 0) >= revision;
 }
 
 async function onOneBridge(lab: Lab): Promise<Scene> {
