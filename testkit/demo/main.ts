@@ -7,6 +7,7 @@ import { copyBroadcasts } from "./chapters/broadcasts.ts";
 import { deleteVm, restartPrograms, stopPrograms } from "./chapters/ending.ts";
 import { firstPacket, sameInIpv6 } from "./chapters/first-packet.ts";
 import { moveVm } from "./chapters/move.ts";
+import { moveAddress } from "./chapters/moving-address.ts";
 import { registerInventory, startPrograms } from "./chapters/setting.ts";
 import { twoNetworks } from "./chapters/two-networks.ts";
 import { Checks } from "./checks.ts";
@@ -21,7 +22,7 @@ Three hosts, a controller and two tenants in network namespaces of this machine:
 and the resulting kernel entries. Takes about 20 s, needs root, and leaves nothing behind.
 
 Options:
-  --full   with chapters on what is optional: broadcasts between hosts
+  --full   with chapters on what is optional: broadcasts between hosts, addresses that move between guests
   --keep   leave everything running at the end, say how to enter it, and remove it on Ctrl-C
   --json   print the summary as one JSON object on standard output; the story goes to standard error
   --help   print this
@@ -35,7 +36,7 @@ type EndingSignal = keyof typeof signalNumbers;
 
 const beginning = [startPrograms, registerInventory, firstPacket, sameInIpv6, twoNetworks];
 /** Of `--full`. */
-const optional = [copyBroadcasts];
+const optional = [copyBroadcasts, moveAddress];
 const ending = [moveVm, deleteVm, stopPrograms];
 
 /** Plays all chapters; one that fails ends the story and is named in the summary. */
