@@ -169,14 +169,18 @@ export const benches: Readonly<Record<string, Bench>> = {
     options: {
       networks: number("networks, with a VM on each host", 10),
       knowledge: names("on-demand, replicate or prefetch", ["on-demand", "replicate", "prefetch"], ["replicate"]),
+      watching: flag("also an agent that watches nothing of the kernel, and so what watching takes"),
       settle: number("seconds before the measurement", 30, 3),
       seconds: number("length of the measurement", 60, 10),
       cpu: ratio("ceiling: processor time of an agent with a warm fast path, %", 1, 15),
+      "watching-cpu": ratio("ceiling: processor time of watching the kernel, %", 0.1, 5),
       agent: ratio("ceiling: its resident memory : an empty Node process", 1.5, 4),
       controller: ratio("ceiling: resident memory of the controller : an empty Node process", 2.2, 6),
     },
-    run: ({ cpu, agent, controller, knowledge, ...rest }, progress) =>
-      idleBench({ ...rest, knowledge: knowledge[0] ?? "replicate", bounds: { cpu, agent, controller } }, progress),
+    run: ({ cpu, agent, controller, "watching-cpu": watching, knowledge, ...rest }, progress) => {
+      const bounds = { cpu, agent, controller, watching };
+      return idleBench({ ...rest, knowledge: knowledge[0] ?? "replicate", bounds }, progress);
+    },
     report: reportIdle,
     holds: ({ missed }) => missed.length === 0,
   }),

@@ -1,5 +1,6 @@
 // `idle`: what agents and the controller take while nothing happens, beside an empty Node process: processor time, how often they wake up, and
-// resident memory. Agents have networks in memory; they differ in their fast path.
+// resident memory. Agents have networks in memory; they differ in their fast path, and one may watch nothing of the kernel, which shows what
+// watching takes.
 import { type ChildProcess, spawn } from "node:child_process";
 import { toThousandths } from "../../../common/round.ts";
 import { createLab, type Lab } from "../../lab/lab.ts";
@@ -16,6 +17,8 @@ export interface IdleOptions {
   readonly networks: number;
   /** What their agents know. */
   readonly knowledge: "replicate" | "prefetch" | "on-demand";
+  /** A further agent, that watches nothing. */
+  readonly watching: boolean;
   /** Before the measurement, and how long it takes. */
   readonly settle: number;
   readonly seconds: number;
@@ -28,6 +31,8 @@ export interface IdleBounds {
   /** Resident memory of an agent, and of the controller, to that of an empty Node process. */
   readonly agent: number;
   readonly controller: number;
+  /** Processor time of watching the kernel, %. */
+  readonly watching: number;
 }
 
 export interface IdleSide {
@@ -45,11 +50,16 @@ export interface IdleSide {
 
 export interface IdleResult extends Omit<IdleOptions, "bounds"> {
   readonly sides: readonly IdleSide[];
+  /** Processor time of an agent beside the same that watches nothing, %; null where that was not measured. */
+  readonly watchingPercent: number | null;
   readonly missed: readonly string[];
 }
 
 const fastPaths = ["warm", "cold", "off"] as const;
 const warmAgent = "agent, fast path warm";
+/** It watches as all do, and has no thread of which the time could differ. */
+const watchingAgent = "agent, fast path off";
+const unwatchingAgent = "the same, without watching";
 
 interface Measured {
   readonly name: string;
@@ -57,7 +67,7 @@ interface Measured {
 }
 
 export async function idleBench(options: IdleOptions, progress: Progress): Promise<IdleResult> {
-  const lab = await createLab({ hosts: fastPaths.length, underlay: 4 });
+  const lab = await createLab({ hosts: fastPaths.length + (options.watching ? 1 : 0), underlay: 4 });
   let empty: ChildProcess | undefined;
   try {
     progress("starting a controller and agents");
@@ -65,7 +75,10 @@ export async function idleBench(options: IdleOptions, progress: Progress): Promi
     empty = spawn(builtFile("bin", "node"), ["-e", "setInterval(() => {}, 2 ** 30)"], { stdio: "ignore" });
     const processes: Measured[] = [
       { name: "empty Node process", pid: empty.pid ?? 0 },
-      ...lab.hosts.map(({ agent }, i) => ({ name: `agent, fast path ${fastPaths[i]}`, pid: agent.pid ?? 0 })),
+      ...lab.hosts.map(({ agent }, i) => ({
+        name: i < fastPaths.length ? `agent, fast path ${fastPaths[i]}` : unwatchingAgent,
+        pid: agent.pid ?? 0,
+      })),
       { name: "controller", pid: lab.controller.pid ?? 0 },
     ];
     progress(`settling for ${options.settle} s`);
@@ -73,7 +86,7 @@ export async function idleBench(options: IdleOptions, progress: Progress): Promi
     progress(`measuring for ${options.seconds} s`);
     const sides = await measure(processes, options.seconds);
     const { bounds, ...rest } = options;
-    return { ...rest, sides, missed: judgeIdle(sides, bounds) };
+    return { ...rest, sides, watchingPercent: watchingPercentOf(sides), missed: judgeIdle(sides, bounds) };
   } finally {
     empty?.kill();
     await lab.remove();
@@ -83,7 +96,8 @@ export async function idleBench(options: IdleOptions, progress: Progress): Promi
 async function fill(lab: Lab, { networks, knowledge }: IdleOptions): Promise<void> {
   await lab.startController();
   lab.hosts.forEach((host, i) => {
-    host.startAgent({ logLevel: "info", extraArgs: ["--fast-path", fastPaths[i] ?? "warm"] });
+    const preload = i < fastPaths.length ? {} : { preload: builtFile("testkit", "bench", "idle", "unwatching.js") };
+    host.startAgent({ logLevel: "info", extraArgs: ["--fast-path", fastPaths[i] ?? "off"], ...preload });
   });
   await untilConnected(lab);
   const vnis = Array.from({ length: networks }, (_, n) => 100 + n);
@@ -121,9 +135,21 @@ async function measure(processes: readonly Measured[], seconds: number): Promise
   });
 }
 
+/** Pure. */
+export function watchingPercentOf(sides: readonly IdleSide[]): number | null {
+  const [whole, without] = [watchingAgent, unwatchingAgent].map((name) => sides.find((each) => each.name === name));
+  return whole && without ? toThousandths(whole.cpuPercent - without.cpuPercent) : null;
+}
+
 /** @returns a sentence for each ceiling that was exceeded. Pure. */
-export function judgeIdle(sides: readonly IdleSide[], { cpu, agent, controller }: IdleBounds): string[] {
-  return sides.flatMap(({ name, cpuPercent, rssRatio }) => {
+export function judgeIdle(sides: readonly IdleSide[], { cpu, agent, controller, watching }: IdleBounds): string[] {
+  const ofWatching = {
+    what: "processor time of watching the kernel",
+    ratio: watchingPercentOf(sides),
+    most: watching,
+    format: formatPercent,
+  };
+  const ofSides = sides.flatMap(({ name, cpuPercent, rssRatio }) => {
     const memory = `resident memory, ${name} : empty Node process,`;
     if (name === "controller") return missedOf([{ what: memory, ratio: rssRatio, most: controller }]);
     if (name !== warmAgent) return [];
@@ -132,4 +158,5 @@ export function judgeIdle(sides: readonly IdleSide[], { cpu, agent, controller }
       { what: memory, ratio: rssRatio, most: agent },
     ]);
   });
+  return [...ofSides, ...missedOf([ofWatching])];
 }

@@ -3,7 +3,7 @@ import { reportMissed } from "../bounds.ts";
 import { formatPercent, formatRatio, table } from "../table.ts";
 import type { IdleResult } from "./bench.ts";
 
-export function reportIdle({ networks, knowledge, seconds, sides, missed }: IdleResult): string {
+export function reportIdle({ networks, knowledge, seconds, sides, watchingPercent, missed }: IdleResult): string {
   const head = ["", "processor", "main thread", "wake-ups a second", "resident", ": empty process"];
   const rows = sides.map(({ name, cpuPercent, mainPercent, wakeUpsPerSecond, rssMib, rssRatio }) => [
     name,
@@ -13,8 +13,10 @@ export function reportIdle({ networks, knowledge, seconds, sides, missed }: Idle
     `${rssMib} MiB`,
     formatRatio(rssRatio),
   ]);
+  const watching =
+    watchingPercent === null ? "" : `\nWatching the kernel takes ${formatPercent(watchingPercent)} of a processor.\n`;
   return (
     `Idle for ${seconds} s, with ${networks} networks (${knowledge}). Shares of one processor.\n\n` +
-    `${table(head, rows)}${reportMissed(missed)}`
+    `${table(head, rows)}${watching}${reportMissed(missed)}`
   );
 }
